@@ -1,0 +1,27 @@
+"""The exception classes of the package; every one is also the built-in that describes it best."""
+
+__all__ = ["DeviceError", "FormatError", "GeometryError", "LightpoolError", "MissingDataError", "NoOverlapError"]
+
+
+class LightpoolError(Exception):
+    """Base of all errors that the package raises on purpose."""
+
+
+class DeviceError(LightpoolError, RuntimeError):
+    """A device was asked for that is not there, or an array was met on another device than expected."""
+
+
+class FormatError(LightpoolError, ValueError):
+    """A file is there but does not hold what its format asks for: a column, a unit, an axis, a keyword."""
+
+
+class MissingDataError(LightpoolError, FileNotFoundError):
+    """A file, an HDU or a table row that an index promises is not there."""
+
+
+class GeometryError(LightpoolError, ValueError):
+    """Two geometries or sets of axes were combined that do not fit."""
+
+
+class NoOverlapError(GeometryError):
+    """A cutout lies wholly outside the map that it is cut from."""
