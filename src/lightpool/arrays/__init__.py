@@ -1,0 +1,1 @@
+"""Namespaces and devices, and the numerical kernels on bare arrays."""

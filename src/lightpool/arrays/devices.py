@@ -1,0 +1,256 @@
+"""Devices by name, and the two doors between the host and a device.
+
+A device is named ``cpu`` (NumPy), ``cuda`` or ``cuda:1`` (CuPy), ``torch`` or ``torch:cuda`` (PyTorch), or ``strict``
+(array-api-strict, for tests). `to_device` and `to_host` are the only places where arrays cross.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import import_module
+from importlib.util import find_spec
+from typing import Any
+
+import array_api_compat
+import numpy as np
+from array_api_compat import array_namespace
+
+from lightpool.arrays import strict
+from lightpool.arrays.typing import Array, Namespace
+from lightpool.errors import DeviceError
+
+__all__ = [
+    "Device",
+    "array_namespace",
+    "available_devices",
+    "device_of",
+    "find_device",
+    "get_default_device",
+    "set_default_device",
+    "to_device",
+    "to_host",
+    "use_device",
+]
+
+_EXTRAS = {"cuda": "lightpool[cuda12] or lightpool[cuda13]", "torch": "lightpool[torch]", "strict": "lightpool[test]"}
+_MODULES = {"cuda": "cupy", "torch": "torch", "strict": "array_api_strict"}
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place where arrays live. Two devices are equal when their names are.
+
+    Attributes
+    ----------
+    name : str, as given to `find_device`, completed (``cuda`` is ``cuda:0``)
+    xp : namespace of the array library, with the gaps filled by array-api-compat
+    handle : what the library itself calls the device, for its ``device=`` arguments
+    """
+
+    name: str
+    xp: Namespace = field(compare=False, repr=False)
+    handle: Any = field(compare=False, repr=False)
+
+    @property
+    def is_host(self) -> bool:
+        """Whether the arrays are NumPy's."""
+        return self.name == "cpu"
+
+    def __str__(self) -> str:
+        return self.name
+
+
+_default: Device | None = None
+_scoped: ContextVar[Device | None] = ContextVar("lightpool_device", default=None)
+
+
+def find_device(name: "str | Device | None" = None) -> Device:
+    """Device of a name; None is the default device.
+
+    Raises
+    ------
+    DeviceError
+        If the name is not known, its library is not installed, or there is no such GPU.
+    """
+    if name is None:
+        return get_default_device()
+    if isinstance(name, Device):
+        return name
+    if not isinstance(name, str):
+        raise TypeError(f"device must be a name such as 'cpu' or 'cuda', got {name!r} of type {type(name).__name__}")
+    return _find_device(name.strip().lower())
+
+
+@lru_cache(maxsize=64)
+def _find_device(name: str) -> Device:
+    library, _, place = name.partition(":")
+    if library == "cpu" and not place:
+        return Device("cpu", _compat("numpy"), "cpu")
+    if library == "cuda" and (not place or place.isdigit()):
+        return _cuda_device(name, int(place or 0))
+    if library == "torch":
+        return _torch_device(name, place or "cpu")
+    if library == "strict" and not place:
+        xp = _import_library(name, "strict")
+        strict.close_holes(xp)
+        return Device("strict", xp, xp.Device(strict.DEVICE_NAME))
+    raise DeviceError(
+        f"device {name!r} is not known; devices are 'cpu', 'cuda', 'cuda:N', 'torch', 'torch:cuda', 'torch:cuda:N' "
+        f"and 'strict'. {_what_is_there()}"
+    )
+
+
+def _cuda_device(name: str, number: int) -> Device:
+    cupy = _import_library(name, "cuda")
+    try:
+        n_device = cupy.cuda.runtime.getDeviceCount()
+    except cupy.cuda.runtime.CUDARuntimeError as error:
+        raise DeviceError(f"device {name!r} asked for, but CUDA does not answer ({error}). {_what_is_there()}") from error
+    if number >= n_device:
+        raise DeviceError(f"device {name!r} asked for, but CUDA counts {n_device} device(s). {_what_is_there()}")
+    return Device(f"cuda:{number}", _compat("cupy"), cupy.cuda.Device(number))
+
+
+def _torch_device(name: str, place: str) -> Device:
+    torch = _import_library(name, "torch")
+    try:
+        torch.empty(0, device=place)
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(f"device {name!r} asked for, but PyTorch answers: {error}. {_what_is_there()}") from error
+    return Device(_torch_name(torch.device(place)), _compat("torch"), torch.device(place))
+
+
+def _torch_name(handle: Any) -> str:
+    if handle.type == "cpu":
+        return "torch"
+    return f"torch:{handle.type}:{handle.index or 0}"
+
+
+def _compat(library: str) -> Namespace:
+    return import_module(f"array_api_compat.{library}")
+
+
+def _import_library(name: str, kind: str) -> Any:
+    try:
+        return import_module(_MODULES[kind])
+    except ImportError as error:
+        raise DeviceError(
+            f"device {name!r} needs the package {_MODULES[kind]!r}, which is not installed; "
+            f"pip install '{_EXTRAS[kind]}'. {_what_is_there()}"
+        ) from error
+
+
+def _what_is_there() -> str:
+    return f"Here there is: {', '.join(available_devices())}."
+
+
+def available_devices() -> list[str]:
+    """Names of the devices that can be used on this machine, ``cpu`` first."""
+    names = ["cpu"]
+    if find_spec("cupy") is not None:
+        names += _cuda_names()
+    if find_spec("torch") is not None:
+        torch = import_module("torch")
+        names += ["torch", *(f"torch:cuda:{i}" for i in range(torch.cuda.device_count()))]
+    if find_spec("array_api_strict") is not None:
+        names.append("strict")
+    return names
+
+
+def _cuda_names() -> list[str]:
+    cupy = import_module("cupy")
+    try:
+        return [f"cuda:{i}" for i in range(cupy.cuda.runtime.getDeviceCount())]
+    except cupy.cuda.runtime.CUDARuntimeError:
+        return []
+
+
+def get_default_device() -> Device:
+    """Device where new maps are made: of `use_device`, `set_default_device`, ``LIGHTPOOL_DEVICE``, or ``cpu``."""
+    scoped = _scoped.get()
+    if scoped is not None:
+        return scoped
+    if _default is not None:
+        return _default
+    return find_device(os.environ.get("LIGHTPOOL_DEVICE") or "cpu")
+
+
+def set_default_device(name: str | Device | None) -> None:
+    """Choose where new maps are made from now on; None goes back to ``LIGHTPOOL_DEVICE`` or ``cpu``."""
+    global _default
+    _default = None if name is None else find_device(name)
+
+
+@contextmanager
+def use_device(name: str | Device) -> Iterator[Device]:
+    """Choose where new maps are made inside a ``with`` block, in this thread or task only."""
+    token = _scoped.set(find_device(name))
+    try:
+        yield get_default_device()
+    finally:
+        _scoped.reset(token)
+
+
+def device_of(x: Array) -> Device:
+    """Device that an array lives on."""
+    if array_api_compat.is_numpy_array(x):
+        return find_device("cpu")
+    if array_api_compat.is_cupy_array(x):
+        return find_device(f"cuda:{x.device.id}")
+    if array_api_compat.is_torch_array(x):
+        return find_device(_torch_name(x.device))
+    if _is_strict_array(x):
+        return find_device("strict")
+    raise TypeError(f"expected an array of NumPy, CuPy, PyTorch or array-api-strict, got {type(x).__name__}")
+
+
+def _is_strict_array(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] == "array_api_strict"
+
+
+def to_device(x: Any, device: "str | Device | None" = None, *, dtype: Any = None) -> Array:
+    """Array on a device, copied only where it is not there already.
+
+    Parameters
+    ----------
+    x : array on any device, or nested sequence of numbers; byte order is made native
+    device : str, Device or None (the default device)
+    dtype : name of a data type of the standard, such as ``float64``; that of ``x`` by default
+    """
+    target = find_device(device)
+    if not (array_api_compat.is_array_api_obj(x) and device_of(x) == target):
+        x = _from_host(_native(to_host(x)), target)
+    if dtype is None:
+        return x
+    return target.xp.astype(x, getattr(target.xp, np.dtype(dtype).name), copy=False)
+
+
+def _native(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """CuPy and PyTorch know no foreign byte order."""
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
+def _from_host(x: np.ndarray[Any, Any], target: Device) -> Array:
+    if target.is_host:
+        return x
+    if target.name == "strict":
+        return target.xp.asarray(x).to_device(target.handle)
+    if target.name.startswith("cuda"):
+        with target.handle:
+            return target.xp.asarray(x)
+    return target.xp.asarray(np.array(x), device=target.handle)  # a copy: PyTorch would share read-only memory
+
+
+def to_host(x: Any) -> np.ndarray[Any, Any]:
+    """Read an array back as a NumPy array: the one door from a device to the host."""
+    if not array_api_compat.is_array_api_obj(x) or array_api_compat.is_numpy_array(x):
+        return np.asarray(x)
+    if array_api_compat.is_cupy_array(x):
+        return np.asarray(x.get())
+    if array_api_compat.is_torch_array(x):
+        return np.asarray(x.detach().cpu().numpy())
+    xp = array_namespace(x)
+    return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))

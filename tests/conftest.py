@@ -1,0 +1,52 @@
+"""Every array test runs on NumPy, PyTorch, array-api-strict's ``device1`` and, with ``-m gpu``, on CuPy."""
+
+import os
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+
+from lightpool.arrays.devices import Device, find_device, to_device, use_device
+from lightpool.errors import DeviceError
+
+ON_CI = bool(os.environ.get("CI"))
+
+
+@dataclass(frozen=True)
+class Backend:
+    """One array library on one device."""
+
+    device: Device
+
+    @property
+    def xp(self) -> Any:
+        return self.device.xp
+
+    def array(self, values: Any, dtype: Any = None) -> Any:
+        return to_device(np.asarray(values, dtype=dtype), self.device)
+
+
+@pytest.fixture(params=["cpu", "torch", "strict", pytest.param("cuda", marks=pytest.mark.gpu)])
+def backend(request: pytest.FixtureRequest) -> Any:
+    """An array library; ``strict`` stands in for a GPU: its arrays refuse NumPy and refuse host arrays."""
+    try:
+        device = find_device(request.param)
+    except DeviceError as error:
+        if ON_CI and request.param != "cuda":
+            pytest.fail(f"on CI every library but CuPy must be there: {error}")
+        pytest.skip(str(error))
+    with use_device(device):
+        yield Backend(device)
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """Folder with the public data and the results of Gammapy 2.1, see the README, "Reference tests"."""
+    folder = Path(os.environ.get("LIGHTPOOL_SHARED", Path(__file__).parents[2] / "shared"))
+    if not (folder / "reference" / "figures.json").is_file():
+        if ON_CI:
+            pytest.fail(f"on CI the reference data must be there, looked in {folder}; set LIGHTPOOL_SHARED")
+        pytest.skip(f"no reference data in {folder}; set LIGHTPOOL_SHARED")
+    return folder
