@@ -2,4 +2,24 @@
 
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU, table_to_hdu
 
-__all__ = ["BinTableHDU", "Column", "HDUList", "Header", "ImageHDU", "PrimaryHDU", "table_to_hdu"]
+from lightpool.fits.paths import make_path, missing_file_hint
+from lightpool.fits.reader import FitsFile, read_fits
+from lightpool.fits.table import TableData, parse_unit
+from lightpool.fits.writer import write_fits
+
+__all__ = [
+    "BinTableHDU",
+    "Column",
+    "FitsFile",
+    "HDUList",
+    "Header",
+    "ImageHDU",
+    "PrimaryHDU",
+    "TableData",
+    "make_path",
+    "missing_file_hint",
+    "parse_unit",
+    "read_fits",
+    "table_to_hdu",
+    "write_fits",
+]

@@ -1,0 +1,36 @@
+"""Paths as users write them: ``~`` and environment variables such as ``$GAMMAPY_DATA`` are expanded."""
+
+import os
+import re
+from os import PathLike
+from pathlib import Path
+from typing import overload
+
+__all__ = ["make_path", "missing_file_hint"]
+
+
+@overload
+def make_path(path: None) -> None: ...
+@overload
+def make_path(path: str | PathLike[str]) -> Path: ...
+
+
+def make_path(path: str | PathLike[str] | None) -> Path | None:
+    """Path with ``~`` and environment variables expanded; None stays None.
+
+    A variable that is not set stays in the path as it is; `missing_file_hint` names it when the file is then not found.
+    """
+    if path is None:
+        return None
+    return Path(os.path.expandvars(path)).expanduser()
+
+
+def missing_file_hint(path: str | PathLike[str]) -> str:
+    """Advice about a path that leads nowhere, as a sentence for an error message."""
+    unset = [name for name in re.findall(r"\$\{?(\w+)\}?", os.fspath(path)) if name not in os.environ]
+    if unset:
+        return f"the environment variable {', '.join(unset)} is not set; set it to the folder with the data"
+    parent = Path(path).parent
+    if not parent.is_dir():
+        return f"the folder {parent} is not there either; check the path and its environment variables"
+    return f"the folder {parent} is there; check the file name, or fetch the file again"
