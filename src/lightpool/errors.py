@@ -1,6 +1,14 @@
 """The exception classes of the package; every one is also the built-in that describes it best."""
 
-__all__ = ["DeviceError", "FormatError", "GeometryError", "LightpoolError", "MissingDataError", "NoOverlapError"]
+__all__ = [
+    "DeviceError",
+    "FormatError",
+    "GeometryError",
+    "LightpoolError",
+    "MissingDataError",
+    "NoOverlapError",
+    "ReductionError",
+]
 
 
 class LightpoolError(Exception):
@@ -25,3 +33,7 @@ class GeometryError(LightpoolError, ValueError):
 
 class NoOverlapError(GeometryError):
     """A cutout lies wholly outside the map that it is cut from."""
+
+
+class ReductionError(LightpoolError, RuntimeError):
+    """A step failed on an observation; says which step and which observation, the cause is its ``__cause__``."""

@@ -1,0 +1,33 @@
+"""What all reduction steps have in common."""
+
+import html
+import inspect
+from abc import ABC, abstractmethod
+from typing import Any, ClassVar
+
+__all__ = ["Maker"]
+
+
+class Maker(ABC):
+    """One step of a reduction: takes a dataset and an observation, gives a dataset.
+
+    A maker holds settings only, so that one maker serves any number of observations and can be sent to a worker.
+    It works on the device where its dataset lives.
+    """
+
+    tag: ClassVar[str]
+
+    @abstractmethod
+    def run(self, dataset: Any, observation: Any = None) -> Any:
+        """Run the step; see the makers for what each takes from the observation."""
+
+    def __str__(self) -> str:
+        names = list(inspect.signature(type(self).__init__).parameters)[1:]
+        width = max((len(name) for name in names), default=0) + 1
+        title = type(self).__name__
+        settings = {name: getattr(self, name, None) for name in names}
+        lines = [f"  {name:{width}s}: {value}" for name, value in settings.items() if value is not None]
+        return "\n".join([title, "-" * len(title), "", *lines, ""])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"

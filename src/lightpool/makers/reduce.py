@@ -1,0 +1,169 @@
+"""A chain of makers over many observations."""
+
+import logging
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from itertools import repeat
+from multiprocessing import get_context
+from typing import Any
+
+from astropy.coordinates import Angle
+
+from lightpool.datasets import Datasets, MapDataset
+from lightpool.errors import NoOverlapError, ReductionError
+from lightpool.makers.core import Maker
+from lightpool.makers.safe import SafeMaskMaker
+from lightpool.maps import RegionGeom
+
+__all__ = ["DatasetsMaker"]
+
+log = logging.getLogger(__name__)
+
+
+class DatasetsMaker(Maker):
+    """Run makers on each observation and stack or list the results.
+
+    Parameters
+    ----------
+    makers : list of Maker, run in this order
+    stack_datasets : bool
+        Add all to the reference dataset, in place, or give one dataset per observation.
+    n_jobs : int, optional
+        Number of processes; 1 by default. Results are in the order of the observations whatever it is.
+    cutout_mode : {"trim", "partial", "strict"}
+        What to do with a cutout that reaches over the edge of the map, see `WcsGeom.cutout`.
+    cutout_width : str, Quantity or Angle, optional
+        Each observation is reduced on a cutout of this width around its pointing. By default twice the ``offset_max`` of
+        the SafeMaskMaker if there is one, else the whole map.
+    """
+
+    tag = "DatasetsMaker"
+
+    def __init__(
+        self,
+        makers: Sequence[Maker],
+        stack_datasets: bool = True,
+        n_jobs: int | None = None,
+        cutout_mode: str = "trim",
+        cutout_width: Any = None,
+    ) -> None:
+        if n_jobs is not None and n_jobs < 1:
+            raise ValueError(f"n_jobs must be a positive number of processes or None, got {n_jobs}")
+        self.makers = list(makers)
+        self.stack_datasets = stack_datasets
+        self.n_jobs = n_jobs or 1
+        self.cutout_mode = cutout_mode
+        if cutout_width is None and self.offset_max is not None:
+            cutout_width = 2 * self.offset_max
+        self.cutout_width = None if cutout_width is None else Angle(cutout_width)
+
+    @property
+    def safe_mask_maker(self) -> SafeMaskMaker | None:
+        """The first SafeMaskMaker among the makers."""
+        return next((maker for maker in self.makers if isinstance(maker, SafeMaskMaker)), None)
+
+    @property
+    def offset_max(self) -> Angle | None:
+        """Largest offset that the SafeMaskMaker keeps, None without one."""
+        maker = self.safe_mask_maker
+        return None if maker is None else maker.offset_max
+
+    def make_dataset(self, dataset: MapDataset, observation: Any) -> MapDataset | None:
+        """Reduce one observation on its cutout of the reference dataset.
+
+        Returns
+        -------
+        dataset : MapDataset, or None with a warning if the observation lies outside the map
+
+        Raises
+        ------
+        ReductionError
+            If a maker fails; it names the observation and the maker.
+        """
+        return self._make_dataset(dataset, observation, apply_cutout=self._cuts_out(dataset))
+
+    def run(
+        self, dataset: MapDataset, observations: Iterable[Any], datasets: Sequence[MapDataset] | None = None
+    ) -> Datasets:
+        """Reduce observations.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+            Reference that gives the geometry; the results are added to it if ``stack_datasets``.
+        observations : Observations
+        datasets : Datasets, optional
+            One reference per observation instead, used whole.
+
+        Returns
+        -------
+        datasets : Datasets
+            The one stacked dataset, or one per observation, in the order of the observations.
+        """
+        if not isinstance(dataset, MapDataset):
+            raise TypeError(f"the reference must be a MapDataset, got {type(dataset).__name__}")
+        observations = list(observations)
+        if datasets is not None and len(datasets) != len(observations):
+            raise ValueError(f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each")
+        results = self._reduce(dataset, observations, datasets)
+        if not self.stack_datasets:
+            return Datasets([result for result in results if result is not None])
+        for result in results:
+            if result is not None:
+                dataset.stack(result)
+        return Datasets([dataset])
+
+    def _reduce(
+        self, dataset: MapDataset, observations: list[Any], datasets: Sequence[MapDataset] | None
+    ) -> Iterator[MapDataset | None]:
+        references = repeat(dataset) if datasets is None else datasets
+        apply_cutout = datasets is None and self._cuts_out(dataset)
+        n_jobs = min(self.n_jobs, len(observations))
+        if n_jobs <= 1:
+            for reference, observation in zip(references, observations, strict=False):
+                yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
+            return
+        with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
+            jobs = [
+                pool.submit(_reduce_in_worker, self, reference.to("cpu"), observation, apply_cutout, dataset.device.name)
+                for reference, observation in zip(references, observations, strict=False)
+            ]
+            try:
+                for job in jobs:
+                    result = job.result()
+                    yield None if result is None else result.to(dataset.device)
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _cuts_out(self, dataset: MapDataset) -> bool:
+        return self.cutout_width is not None and not isinstance(dataset._geom, RegionGeom)
+
+    def _make_dataset(self, dataset: MapDataset, observation: Any, *, apply_cutout: bool) -> MapDataset | None:
+        if apply_cutout:
+            pointing = observation.get_pointing_icrs(observation.tmid)
+            try:
+                result = dataset.cutout(position=pointing, width=self.cutout_width, mode=self.cutout_mode)
+            except NoOverlapError:
+                log.warning("observation %s left out: its pointing is outside the map", observation.obs_id)
+                return None
+        else:
+            result = dataset.copy()
+        if dataset.models is not None:
+            result.models = dataset.models.copy().reassign(dataset.name, result.name)
+        for maker in self.makers:
+            log.info("observation %s: %s", observation.obs_id, maker.tag)
+            try:
+                result = maker.run(result, observation)
+            except Exception as error:
+                raise ReductionError(
+                    f"observation {observation.obs_id}: {maker.tag} failed with {type(error).__name__}: {error}"
+                ) from error
+        return result
+
+
+def _reduce_in_worker(
+    maker: DatasetsMaker, dataset: MapDataset, observation: Any, apply_cutout: bool, device: str
+) -> MapDataset | None:
+    """Arrays travel between processes on the host; the work is done on the device of the reference."""
+    result = maker._make_dataset(dataset.to(device), observation, apply_cutout=apply_cutout)
+    return None if result is None else result.to("cpu")

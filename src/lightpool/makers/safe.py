@@ -1,0 +1,214 @@
+"""The range of energies and offsets in which the responses can be trusted."""
+
+import logging
+from collections.abc import Sequence
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+
+from lightpool.arrays import array_namespace, device_of, to_device, to_host
+from lightpool.arrays.typing import Array
+from lightpool.irf import EDispKernelMap
+from lightpool.makers.core import Maker
+from lightpool.makers.threshold import first_crossing
+from lightpool.maps import Map, WcsGeom
+
+__all__ = ["SafeMaskMaker"]
+
+log = logging.getLogger(__name__)
+
+
+class SafeMaskMaker(Maker):
+    """Make ``mask_safe``: True keeps a bin.
+
+    Methods are combined: a bin is kept if all of them keep it, if the mask that the dataset already has keeps it, and if
+    the background there is a finite positive number.
+
+    Parameters
+    ----------
+    methods : sequence of {"aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak"}
+        - ``aeff-default``: energies between the keywords LO_THRES and HI_THRES of the effective area, in TeV.
+        - ``aeff-max``: above the energy where the effective area reaches ``aeff_percent`` of its maximum.
+        - ``edisp-bias``: above the energy where the bias of the energy dispersion falls to ``bias_percent``.
+        - ``offset-max``: offsets smaller than ``offset_max``.
+        - ``bkg-peak``: from the energy bin with the highest background on.
+    aeff_percent, bias_percent : float, percent
+    position : SkyCoord, optional
+        Where the responses are taken for the energy thresholds; the centre of the map by default.
+    fixed_offset : Quantity or Angle, optional
+        Offset from the pointing where they are taken, instead of ``position``.
+    offset_max : str, Quantity or Angle
+    irfs : {"DL4", "DL3"}
+        Take thresholds from the reduced maps of the dataset, or from the tables of the observation.
+    """
+
+    tag = "SafeMaskMaker"
+    available_methods = frozenset({"aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak"})
+
+    def __init__(
+        self,
+        methods: Sequence[str] = ("aeff-default",),
+        aeff_percent: float = 10,
+        bias_percent: float = 10,
+        position: SkyCoord | None = None,
+        fixed_offset: u.Quantity | None = None,
+        offset_max: Any = "3 deg",
+        irfs: str = "DL4",
+    ) -> None:
+        if isinstance(methods, str):
+            raise TypeError(f"methods must be a list of names, got the string {methods!r}; write [{methods!r}]")
+        unknown = set(methods) - self.available_methods
+        if unknown:
+            raise ValueError(f"unknown methods {sorted(unknown)}; choose from {sorted(self.available_methods)}")
+        if position is not None and fixed_offset is not None:
+            raise ValueError("`position` and `fixed_offset` exclude each other, got both; leave one out")
+        if irfs not in ("DL3", "DL4"):
+            raise ValueError(f"irfs must be 'DL3' (tables) or 'DL4' (reduced maps), got {irfs!r}")
+        self.methods = set(methods)
+        self.aeff_percent = aeff_percent
+        self.bias_percent = bias_percent
+        self.position = position
+        self.fixed_offset = fixed_offset
+        self.offset_max = Angle(offset_max)
+        self.irfs = irfs
+
+    def run(self, dataset: Any, observation: Any = None) -> Any:
+        """Set ``dataset.mask_safe``.
+
+        Parameters
+        ----------
+        dataset : MapDataset, changed in place
+        observation : Observation
+            Needed by the methods ``offset-max`` and ``aeff-default``, with ``irfs="DL3"`` and with ``fixed_offset``.
+
+        Returns
+        -------
+        dataset : the same dataset
+        """
+        if observation is None and self._needs_observation:
+            raise ValueError(
+                f"methods {sorted(self.methods)} with irfs={self.irfs!r} need the observation; use run(dataset, observation)"
+            )
+        device = dataset.device
+        xp = device.xp
+        if dataset.mask_safe is not None:
+            mask = xp.asarray(dataset.mask_safe.data, copy=True)
+        else:
+            mask = xp.ones(dataset._geom.data_shape, dtype=xp.bool, device=device.handle)
+        if dataset.background is not None:
+            mask = mask & self.make_mask_bkg_invalid(dataset)
+        if "offset-max" in self.methods:
+            mask = mask & self.make_mask_offset_max(dataset, observation)
+        for name, threshold in self._energy_thresholds.items():
+            if name in self.methods:
+                mask = mask & threshold(dataset, observation).data
+        dataset.mask_safe = Map.from_geom(dataset._geom, data=mask)
+        return dataset
+
+    @property
+    def _needs_observation(self) -> bool:
+        return self.irfs == "DL3" or bool(self.methods & {"offset-max", "aeff-default"})
+
+    @property
+    def _energy_thresholds(self) -> dict[str, Any]:
+        return {
+            "aeff-default": self.make_mask_energy_aeff_default,
+            "aeff-max": self.make_mask_energy_aeff_max,
+            "edisp-bias": self.make_mask_energy_edisp_bias,
+            "bkg-peak": self.make_mask_energy_bkg_peak,
+        }
+
+    @staticmethod
+    def make_mask_bkg_invalid(dataset: Any) -> Array:
+        """Bins with a finite and, unless the statistic is ``wstat``, positive background."""
+        background = dataset.background.data
+        xp = array_namespace(background)
+        mask = xp.isfinite(background)
+        return mask if dataset.stat_type == "wstat" else mask & (background > 0.0)
+
+    def make_mask_offset_max(self, dataset: Any, observation: Any) -> Array:
+        """Pixels nearer to the pointing than ``offset_max``; array of bool, the shape of the image."""
+        pointing = observation.get_pointing_icrs(observation.tmid)
+        return dataset._geom.separation_array(pointing, dataset.device) < self.offset_max.rad
+
+    @staticmethod
+    def make_mask_energy_aeff_default(dataset: Any, observation: Any) -> Map:
+        """Energies between LO_THRES and HI_THRES (TeV) of the effective area; a missing or zero one does not cut."""
+        bounds: dict[str, u.Quantity | None] = {}
+        for name, keyword, edge in (("energy_min", "LO_THRES", "lower"), ("energy_max", "HI_THRES", "upper")):
+            value = observation.aeff.meta.get(keyword)
+            bounds[name] = value * u.TeV if value else None
+            if not value:
+                log.warning("observation %s: no %s in its effective area, no %s cut", observation.obs_id, keyword, edge)
+        return _energy_mask(dataset, **bounds)
+
+    def make_mask_energy_aeff_max(self, dataset: Any, observation: Any = None) -> Map:
+        """Energies above the one where the effective area reaches ``aeff_percent`` of its maximum."""
+        if self.irfs == "DL3":
+            edges = observation.aeff.axes["energy_true"].edges
+            aeff = observation.aeff.evaluate(offset=self._offset(observation), energy_true=edges)
+            return _energy_mask(dataset, np.min(edges[aeff > self.aeff_percent / 100 * np.max(aeff)]))
+        exposure = dataset.exposure
+        position = self._position(observation, dataset._geom)
+        spectrum = to_host(exposure.get_spectrum(position).data)[:, 0, 0]
+        if not np.any(spectrum > 0):
+            log.warning("dataset %s: no exposure at %s, mask_safe is False everywhere", dataset.name, position.to_string())
+            return Map.from_geom(dataset._geom, data=to_device(np.zeros(dataset._geom.data_shape, bool), dataset.device))
+        axis = exposure.geom.axes["energy_true"]
+        threshold = self.aeff_percent / 100 * spectrum.max()
+        crossing = first_crossing(axis.center.to_value("TeV"), spectrum, threshold)
+        return _energy_mask(dataset, crossing * u.TeV)
+
+    def make_mask_energy_edisp_bias(self, dataset: Any, observation: Any = None) -> Map:
+        """Energies above the one where the bias falls to ``bias_percent``."""
+        if self.irfs == "DL3":
+            kernel = observation.edisp.to_edisp_kernel(self._offset(observation))
+        elif isinstance(dataset.edisp, EDispKernelMap):
+            kernel = dataset.edisp.get_edisp_kernel(position=self._position(observation, dataset._geom))
+        else:
+            kernel = dataset.edisp.get_edisp_kernel(
+                position=self._position(observation, dataset._geom), energy_axis=dataset._geom.axes["energy"]
+            )
+        return _energy_mask(dataset, kernel.get_bias_energy(self.bias_percent / 100)[0])
+
+    def make_mask_energy_bkg_peak(self, dataset: Any, observation: Any = None) -> Map:
+        """Energies from the bin with the highest background on.
+
+        Below the peak a power law does not describe the background: Mohrmann et al. 2019, A&A 632, A72.
+        """
+        if self.irfs == "DL3":
+            table = observation.bkg.to_2d()
+            spectrum = np.ravel(table.integral(axis_name="offset", offset=table.axes["offset"].bounds[1]).value)
+            axis = table.axes["energy"]
+        else:
+            background = dataset.npred_background()
+            spectrum = _sum_per_energy(background.data)
+            axis = dataset._geom.axes["energy"]
+        return _energy_mask(dataset, axis.edges[int(np.argmax(spectrum))])
+
+    def _offset(self, observation: Any) -> u.Quantity:
+        if self.fixed_offset is not None:
+            return self.fixed_offset
+        if self.position is not None:
+            return observation.get_pointing_icrs(observation.tmid).separation(self.position)
+        return 0 * u.deg
+
+    def _position(self, observation: Any, geom: WcsGeom) -> SkyCoord:
+        if self.fixed_offset is not None:
+            if observation is None:
+                raise ValueError("`fixed_offset` needs the observation; use run(dataset, observation)")
+            pointing = observation.get_pointing_icrs(observation.tmid)
+            return pointing.directional_offset_by(position_angle=0 * u.deg, separation=self.fixed_offset)
+        return geom.center_skydir if self.position is None else self.position
+
+
+def _energy_mask(dataset: Any, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None) -> Map:
+    return dataset._geom.energy_mask(energy_min=energy_min, energy_max=energy_max, device=dataset.device)
+
+
+def _sum_per_energy(data: Array) -> np.ndarray[Any, Any]:
+    xp = array_namespace(data)
+    finite = xp.where(xp.isnan(data), xp.asarray(0.0, device=device_of(data).handle), data)
+    return to_host(xp.sum(finite, axis=(-2, -1)))
