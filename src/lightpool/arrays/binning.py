@@ -1,0 +1,72 @@
+"""From the values of coordinates to bins and pixel numbers of an axis."""
+
+from lightpool.arrays.devices import array_namespace, device_of, to_device
+from lightpool.arrays.interpolation import interpolation_weights
+from lightpool.arrays.scales import scale_values, unscale_values
+from lightpool.arrays.typing import Array, Namespace
+
+__all__ = ["bin_index", "coord_to_pix", "pix_to_coord", "scale_values", "unscale_values"]
+
+_FIRST_NODE = {"center": 0.0, "edges": -0.5}
+
+
+def bin_index(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | None = None) -> Array:
+    """Bin of each value; bins are half-open, [lower, upper).
+
+    Parameters
+    ----------
+    x : array of float64, any shape
+    edges : array of float64, shape (n_bin + 1,), ascending; a NumPy array is copied to the device
+    clip : bool
+        Whether finite values outside belong to the outer bins.
+
+    Returns
+    -------
+    index : array of int64, shape of ``x``
+        -1 outside, on the last edge, and where ``x`` is not finite.
+    """
+    xp = array_namespace(x) if xp is None else xp
+    edges = to_device(edges, device_of(x), dtype="float64")
+    # Searching in the inner edges alone does the clipping to [0, n_bin - 1].
+    index = xp.astype(xp.searchsorted(edges[1:-1], x, side="right"), xp.int64, copy=False)
+    valid = xp.isfinite(x) if clip else (x >= edges[0]) & (x < edges[-1])
+    return xp.where(valid, index, xp.full_like(index, -1))
+
+
+def coord_to_pix(
+    x: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center", xp: Namespace | None = None
+) -> Array:
+    """Pixel number, not rounded, of each value: linear between nodes on the given scale, extrapolating.
+
+    Parameters
+    ----------
+    x : array of float64, any shape
+    nodes : array of float64, shape (n_node,), ascending, not scaled; a NumPy array is copied to the device
+    scale : ``lin``, ``log`` or ``sqrt``
+    node_type : ``center`` (the first node is pixel 0) or ``edges`` (it is pixel -0.5)
+
+    Returns
+    -------
+    pix : array of float64, shape of ``x``; all points lie on the pixel of the node if there is one node only
+    """
+    xp = array_namespace(x) if xp is None else xp
+    nodes = scale_values(to_device(nodes, device_of(x), dtype="float64"), scale, xp=xp)
+    index, fraction = interpolation_weights(scale_values(x, scale, xp=xp), nodes, xp=xp)
+    return xp.astype(index, xp.float64) + (fraction + _FIRST_NODE[node_type])
+
+
+def pix_to_coord(
+    pix: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center", xp: Namespace | None = None
+) -> Array:
+    """Value at each pixel number, not rounded; the inverse of `coord_to_pix`, with the same parameters."""
+    xp = array_namespace(pix) if xp is None else xp
+    nodes = scale_values(to_device(nodes, device_of(pix), dtype="float64"), scale, xp=xp)
+    n_node = nodes.shape[0]
+    flat = xp.reshape(pix - _FIRST_NODE[node_type], (-1,))
+    if n_node == 1:
+        return unscale_values(xp.reshape(xp.where(xp.isnan(flat), flat, nodes[0]), pix.shape), scale, xp=xp)
+    # A NaN has no whole number below it: it takes node 0 and stays NaN by its fraction.
+    below = xp.clip(xp.floor(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat)), 0.0, float(n_node - 2))
+    index = xp.astype(below, xp.int64)
+    scaled = xp.take(nodes, index) + (flat - below) * xp.take(xp.diff(nodes), index)
+    return unscale_values(xp.reshape(scaled, pix.shape), scale, xp=xp)

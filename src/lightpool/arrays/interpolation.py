@@ -1,0 +1,260 @@
+"""Linear interpolation in tables: weights of the nodes, and sums with them."""
+
+from collections.abc import Sequence
+
+import array_api_compat
+import numpy as np
+from array_api_compat import device
+
+from lightpool.arrays.devices import array_namespace, device_of, to_device
+from lightpool.arrays.scales import scale_values, unscale_values
+from lightpool.arrays.typing import Array, Namespace
+
+__all__ = [
+    "apply_basis",
+    "gather_bilinear",
+    "hat_basis",
+    "interpolate_grid",
+    "interpolate_grid_nearest",
+    "interpolation_weights",
+    "scale_table",
+    "unscale_table",
+]
+
+# Gammapy scales the values of a table by the same rules as the points of its axes.
+scale_table = scale_values
+unscale_table = unscale_values
+
+
+def interpolation_weights(x: Array, nodes: Array, *, xp: Namespace | None = None) -> tuple[Array, Array]:
+    """Where each point lies between two nodes.
+
+    Parameters
+    ----------
+    x : array of float64, any shape
+    nodes : array of float64, shape (n_node,), ascending, on the scale of ``x``; a NumPy array is copied to the device
+
+    Returns
+    -------
+    index : array of int64, shape of ``x``
+        The node below, at least 0 and at most ``n_node - 2`` (0 when there is one node).
+    fraction : array of float64, shape of ``x``
+        Weight of the node above; beyond the outer nodes it leaves [0, 1], which extrapolates. 0 when there is one node.
+    """
+    xp = array_namespace(x) if xp is None else xp
+    nodes = _beside(nodes, x)
+    n_node = nodes.shape[0]
+    if n_node == 1:
+        return xp.zeros_like(x, dtype=xp.int64), xp.where(xp.isnan(x), x, xp.zeros_like(x))
+    flat = xp.reshape(x, (-1,))
+    # Searching in the inner nodes alone does the clipping to [0, n_node - 2].
+    index = xp.astype(xp.searchsorted(nodes[1:-1], flat, side="right"), xp.int64, copy=False)
+    start = xp.take(nodes, index)
+    fraction = (flat - start) / xp.take(xp.diff(nodes), index)
+    return xp.reshape(index, x.shape), xp.reshape(fraction, x.shape)
+
+
+def _beside(values: Array, x: Array) -> Array:
+    return to_device(values, device_of(x), dtype="float64")
+
+
+def hat_basis(x: Array, nodes: Array, lower: float, upper: float, *, xp: Namespace | None = None) -> Array:
+    """Weight of each node at each point, so that a table interpolated there is a matrix product.
+
+    Parameters
+    ----------
+    x : array of float64, any shape
+    nodes : array of float64, shape (n_node,), ascending; a NumPy array is copied to the device
+    lower, upper : float
+        Edges of the axis. Between an outer node and the edge the weights extrapolate; outside [lower, upper], and
+        where ``x`` is not a number, all of them are 0. Both edges are inside, as when Gammapy evaluates a table.
+
+    Returns
+    -------
+    basis : array of float64, shape (n_node, *x.shape); one node has weight 1 inside
+    """
+    xp = array_namespace(x) if xp is None else xp
+    nodes = _beside(nodes, x)
+    n_node = nodes.shape[0]
+    inside = (x >= lower) & (x <= upper)
+    if n_node == 1:
+        return xp.astype(inside, xp.float64)[None, ...]
+    index, above = interpolation_weights(x, nodes, xp=xp)
+    zero = xp.zeros_like(above)
+    below = xp.where(inside, 1.0 - above, zero)
+    above = xp.where(inside, above, zero)
+    if array_api_compat.is_numpy_namespace(xp):
+        return _spread_numpy(index, below, above, n_node)
+    return _spread_plain(index, below, above, n_node, xp=xp)
+
+
+def _spread_numpy(index: Array, below: Array, above: Array, n_node: int) -> Array:
+    basis = np.zeros((n_node, index.size))
+    place = index.reshape(-1) * index.size + np.arange(index.size)
+    flat = basis.reshape(-1)
+    flat[place] = below.reshape(-1)
+    flat[place + index.size] = above.reshape(-1)
+    return basis.reshape(n_node, *index.shape)
+
+
+def _spread_plain(index: Array, below: Array, above: Array, n_node: int, *, xp: Namespace) -> Array:
+    zero = xp.zeros_like(below)
+    return xp.stack(
+        [xp.where(index == k, below, zero) + xp.where(index == k - 1, above, zero) for k in range(n_node)], axis=0
+    )
+
+
+def apply_basis(table: Array, basis: Array, *, xp: Namespace | None = None) -> Array:
+    """Table at every point: the product of its node values and the weights of `hat_basis`.
+
+    Parameters
+    ----------
+    table : array of float64, shape (..., n_node)
+        Finite, because a weight of 0 does not hide a NaN. A NumPy array is copied to the device of ``basis``.
+    basis : array of float64, shape (n_node, *spatial)
+
+    Returns
+    -------
+    values : array of float64, shape (..., *spatial)
+    """
+    xp = array_namespace(basis) if xp is None else xp
+    table = _beside(table, basis)
+    n_node = basis.shape[0]
+    if table.shape[-1] != n_node:
+        raise ValueError(f"table has {table.shape[-1]} nodes in its last axis, the basis has {n_node} in its first")
+    n_row, n_point = _size(table.shape[:-1]), _size(basis.shape[1:])
+    product = xp.matmul(xp.reshape(table, (n_row, n_node)), xp.reshape(basis, (n_node, n_point)))
+    return xp.reshape(product, (*table.shape[:-1], *basis.shape[1:]))
+
+
+def _size(shape: tuple[int, ...]) -> int:
+    return int(np.prod(shape, dtype=np.int64))
+
+
+def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array, *, xp: Namespace | None = None) -> Array:
+    """Table in two coordinates at every point, by the weights of its four neighbours.
+
+    Parameters
+    ----------
+    table : array of float64, shape (..., nx, ny); a NumPy array is copied to the device of the points
+    ix, iy : arrays of int64, any shape
+        Nodes below, of `interpolation_weights`.
+    fx, fy : arrays of float64, shape of ``ix``
+        Weights of the nodes above, of `interpolation_weights`.
+
+    Returns
+    -------
+    values : array of float64, shape (..., *ix.shape)
+    """
+    xp = array_namespace(ix, fx, iy, fy) if xp is None else xp
+    table = _beside(table, fx)
+    n_x, n_y = table.shape[-2:]
+    leading, shape = table.shape[:-2], ix.shape
+    flat = xp.reshape(table, (_size(leading), n_x * n_y))
+    corners = _corners(*(xp.reshape(v, (-1,)) for v in (ix, fx, iy, fy)), n_x, n_y)
+    if array_api_compat.is_numpy_namespace(xp):
+        values = _gather_numpy(flat, corners)
+    else:
+        values = _gather_plain(flat, corners, xp=xp)
+    return xp.reshape(values, (*leading, *shape))
+
+
+def _corners(ix: Array, fx: Array, iy: Array, fy: Array, n_x: int, n_y: int) -> list[tuple[Array, Array]]:
+    """Index in the flat table and weight of each neighbour that is there."""
+    low = ix * n_y + iy
+    if n_x == 1 and n_y == 1:
+        return [(low, 1.0 - fx)]
+    if n_x == 1:
+        return [(low, 1.0 - fy), (low + 1, fy)]
+    if n_y == 1:
+        return [(low, 1.0 - fx), (low + n_y, fx)]
+    both = fx * fy
+    return [(low, 1.0 - fx - fy + both), (low + 1, fy - both), (low + n_y, fx - both), (low + n_y + 1, both)]
+
+
+def _gather_numpy(table: Array, corners: list[tuple[Array, Array]]) -> Array:
+    # Plane by plane, so that the buffers stay in the processor's cache.
+    values = np.empty((table.shape[0], corners[0][0].size))
+    buffer = np.empty(corners[0][0].size)
+    for plane, out in zip(table, values, strict=True):
+        for number, (index, weight) in enumerate(corners):
+            np.take(plane, index, out=buffer, mode="clip")
+            np.multiply(buffer, weight, out=buffer if number else out)
+            if number:
+                np.add(out, buffer, out=out)
+    return values
+
+
+def _gather_plain(table: Array, corners: list[tuple[Array, Array]], *, xp: Namespace) -> Array:
+    terms = [xp.take(table, index, axis=1) * weight[None, :] for index, weight in corners]
+    values = terms[0]
+    for term in terms[1:]:
+        values = values + term
+    return values
+
+
+def interpolate_grid(
+    values: Array, nodes: Sequence[Array], coords: Sequence[Array], *, xp: Namespace | None = None
+) -> Array:
+    """Table in any number of coordinates at scattered points, linear in each, extrapolating.
+
+    Parameters
+    ----------
+    values : array of float64, shape (n_1, ..., n_d); a NumPy array is copied to the device of the points
+    nodes : sequence of d arrays of float64, shapes (n_1,), ..., (n_d,), ascending; an axis of length 1 is ignored
+    coords : sequence of d arrays of float64 that broadcast together
+
+    Returns
+    -------
+    interpolated : array of float64, the broadcast shape of ``coords``; NaN where a coordinate is NaN
+    """
+    xp = array_namespace(*coords) if xp is None else xp
+    weights = [interpolation_weights(x, n, xp=xp) for x, n in zip(coords, nodes, strict=True)]
+    flat, strides = _flat_table(values, coords[0], xp=xp)
+    offset = _base_index([index for index, _ in weights], strides)
+    steps = [(s, fraction) for s, (_, fraction), n in zip(strides, weights, values.shape, strict=True) if n > 1]
+    result = _interpolate_corner(flat, offset, steps, xp=xp)
+    for (_, fraction), n in zip(weights, values.shape, strict=True):
+        if n == 1:
+            result = result + fraction  # 0, or NaN where the coordinate is
+    return result
+
+
+def _flat_table(values: Array, like: Array, *, xp: Namespace) -> tuple[Array, list[int]]:
+    strides = [_size(values.shape[axis + 1 :]) for axis in range(values.ndim)]
+    return xp.reshape(_beside(values, like), (-1,)), strides
+
+
+def _base_index(index: list[Array], strides: list[int]) -> Array:
+    base = index[0] * strides[0]
+    for i, stride in zip(index[1:], strides[1:], strict=True):
+        base = base + i * stride
+    return base
+
+
+def _interpolate_corner(flat: Array, offset: Array, steps: list[tuple[int, Array]], *, xp: Namespace) -> Array:
+    """Halve the corners one coordinate after the other: the last pair is read from the table."""
+    if not steps:
+        return xp.reshape(xp.take(flat, xp.reshape(offset, (-1,))), offset.shape)
+    (stride, fraction), rest = steps[0], steps[1:]
+    low = _interpolate_corner(flat, offset, rest, xp=xp)
+    high = _interpolate_corner(flat, offset + stride, rest, xp=xp)
+    return low * (1.0 - fraction) + high * fraction
+
+
+def interpolate_grid_nearest(
+    values: Array, nodes: Sequence[Array], coords: Sequence[Array], *, xp: Namespace | None = None
+) -> Array:
+    """Table in any number of coordinates at scattered points: the value of the nearest node.
+
+    Half way between two nodes the lower one is taken. Parameters and result are those of `interpolate_grid`.
+    """
+    xp = array_namespace(*coords) if xp is None else xp
+    weights = [interpolation_weights(x, n, xp=xp) for x, n in zip(coords, nodes, strict=True)]
+    flat, strides = _flat_table(values, coords[0], xp=xp)
+    index = [i + xp.astype(fraction > 0.5, xp.int64) for i, fraction in weights]
+    offset = _base_index(index, strides)
+    result = xp.reshape(xp.take(flat, xp.reshape(offset, (-1,))), offset.shape)
+    for _, fraction in weights:
+        result = xp.where(xp.isnan(fraction), xp.asarray(xp.nan, dtype=xp.float64, device=device(fraction)), result)
+    return result
