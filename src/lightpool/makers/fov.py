@@ -8,7 +8,7 @@ import numpy as np
 
 from lightpool.arrays import array_namespace, to_host
 from lightpool.datasets.models import FoVBackgroundModel, Models
-from lightpool.datasets.spectral_norms import NormSpectralModel, make_norm_model
+from lightpool.datasets.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.core import Maker
 from lightpool.makers.norm_fit import fit_norm
 from lightpool.maps import Map, RegionGeom, WcsNDMap
@@ -59,7 +59,7 @@ class FoVBackgroundMaker(Maker):
             )
         self.method = method
         self.exclusion_mask = exclusion_mask
-        self.spectral_model = make_norm_model(spectral_model) if isinstance(spectral_model, str) else spectral_model
+        self.spectral_model = find_norm_model(spectral_model)() if isinstance(spectral_model, str) else spectral_model
         self.min_counts = min_counts
         self.min_npred_background = min_npred_background
 

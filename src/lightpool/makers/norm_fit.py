@@ -1,9 +1,17 @@
 """Poisson fit of a norm that depends on energy only."""
 
+from dataclasses import dataclass
 from typing import Any
 
 import astropy.units as u
 import numpy as np
+
+from lightpool.datasets.parameters import Parameter
+from lightpool.datasets.spectral_norms import (
+    NormSpectralModel,
+    PiecewiseNormSpectralModel,
+    PowerLawNormSpectralModel,
+)
 
 __all__ = ["fit_norm", "poisson_regression"]
 
@@ -58,12 +66,46 @@ def poisson_regression(counts: Vector, template: Vector, design: Vector, start: 
     raise np.linalg.LinAlgError(f"no convergence after {_MAX_STEP} steps")
 
 
-def fit_norm(model: Any, energy: u.Quantity, counts: Vector, template: Vector) -> str | None:
+@dataclass(frozen=True)
+class _Term:
+    """One term of the logarithm of a norm: a column of the design times a parameter or its logarithm."""
+
+    parameter: Parameter
+    column: Vector
+    in_log: bool
+
+    @property
+    def theta(self) -> float:
+        return float(np.log(self.parameter.value)) if self.in_log else float(self.parameter.value)
+
+    def set(self, theta: float, error: float) -> None:
+        value = float(np.exp(theta)) if self.in_log else theta
+        self.parameter.value = value
+        self.parameter.error = value * error if self.in_log else error
+
+
+def _terms(model: NormSpectralModel, energy: u.Quantity) -> list[_Term]:
+    """Terms whose sum is the logarithm of the norm at each energy."""
+    if isinstance(model, PowerLawNormSpectralModel):
+        x = np.log((energy / model.reference.quantity).to_value(""))
+        return [_Term(model.norm, np.ones_like(x), True), _Term(model.tilt, -x, False)]
+    if isinstance(model, PiecewiseNormSpectralModel) and model.interp == "log":
+        x, nodes = np.log(energy.to_value("TeV")), np.log(model.energy.to_value("TeV"))
+        hats = [np.interp(x, nodes, hat) for hat in np.eye(nodes.size)]
+        return [_Term(parameter, hat, True) for parameter, hat in zip(model.parameters, hats, strict=True)]
+    raise TypeError(
+        f"method 'fit' needs a norm that is a power law or piecewise in log energy, got {model}; "
+        "use PowerLawNormSpectralModel or PiecewiseNormSpectralModel(interp='log')"
+    )
+
+
+def fit_norm(model: NormSpectralModel, energy: u.Quantity, counts: Vector, template: Vector) -> str | None:
     """Fit the free parameters of a norm model to the counts per energy bin and set their values and errors.
 
     Parameters
     ----------
-    model : norm spectral model, see `lightpool.datasets.spectral_norms`; changed in place
+    model : PowerLawNormSpectralModel or PiecewiseNormSpectralModel, changed in place
+        Norms that are not positive start at 1.
     energy : Quantity, shape (n_energy,), centres of the energy bins
     counts, template : array of float, shape (n_energy,), counts and not yet normalised background
 
@@ -73,18 +115,17 @@ def fit_norm(model: Any, energy: u.Quantity, counts: Vector, template: Vector) -
         Why the fit failed; None if it did not. The parameters are unchanged after a failure.
     """
     used = template > 0
-    design, start = model.log_linear(energy[used])
-    free = np.array([not parameter.frozen for parameter in model.parameters])
-    if not free.any():
+    terms = _terms(model, energy[used])
+    if all(term.parameter.frozen for term in terms):
         return "all parameters of the background model are frozen"
-    fixed = np.exp(design[:, ~free] @ start[~free])
+    free = [term for term in terms if not term.parameter.frozen]
+    fixed = np.exp(sum(term.column * term.theta for term in terms if term.parameter.frozen))
+    design = np.stack([term.column for term in free], axis=1)
+    start = np.array([term.theta if np.isfinite(term.theta) else 0.0 for term in free])
     try:
-        theta, covariance = poisson_regression(counts[used], template[used] * fixed, design[:, free], start[free])
+        theta, covariance = poisson_regression(counts[used], template[used] * fixed, design, start)
     except np.linalg.LinAlgError as error:
         return f"the fit did not converge ({error})"
-    full = start.copy()
-    full[free] = theta
-    full_error = np.zeros_like(full)
-    full_error[free] = np.sqrt(np.diag(covariance))
-    model.set_log_linear(full, full_error)
+    for term, value, error in zip(free, theta, np.sqrt(np.diag(covariance)), strict=True):
+        term.set(float(value), float(error))
     return None

@@ -1,0 +1,180 @@
+"""From an observation to a binned dataset."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import astropy.units as u
+from astropy.table import Table
+
+from lightpool.arrays import Device, find_device
+from lightpool.datasets import MapDataset
+from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
+from lightpool.makers.core import Maker
+from lightpool.makers.field_of_view import FieldOfView
+from lightpool.makers.utils import (
+    make_edisp_kernel_map,
+    make_edisp_map,
+    make_map_background_irf,
+    make_map_exposure_true_energy,
+    make_psf_map,
+)
+from lightpool.maps import Geom, Map
+
+__all__ = ["MapDatasetMaker"]
+
+
+class MapDatasetMaker(Maker):
+    """Bin the events of an observation and project its responses.
+
+    Parameters
+    ----------
+    selection : list of {"counts", "exposure", "background", "psf", "edisp"}, optional
+        What to make; all by default.
+    background_oversampling : int, optional
+        Split each energy bin into this many for the integral of the background.
+    background_interp_missing_data : bool
+        Fill zeros and NaN of the background table by interpolation in energy.
+    background_pad_offset : bool
+        Repeat the last offset bin of a table in offset once more, so that the background does not stop at its edge.
+    fov_rotation_step : Quantity, angle
+        Step of the rotation of the field of view, for background tables aligned with the horizon.
+    """
+
+    tag = "MapDatasetMaker"
+    available_selection = ("counts", "exposure", "background", "psf", "edisp")
+
+    def __init__(
+        self,
+        selection: Sequence[str] | None = None,
+        background_oversampling: int | None = None,
+        background_interp_missing_data: bool = True,
+        background_pad_offset: bool = True,
+        fov_rotation_step: u.Quantity = 1.0 * u.deg,
+    ) -> None:
+        selection = self.available_selection if selection is None else selection
+        unknown = set(selection) - set(self.available_selection)
+        if isinstance(selection, str) or unknown:
+            raise ValueError(f"selection must be a list out of {list(self.available_selection)}, got {selection!r}")
+        self.selection = set(selection)
+        self.background_oversampling = background_oversampling
+        self.background_interp_missing_data = background_interp_missing_data
+        self.background_pad_offset = background_pad_offset
+        self.fov_rotation_step = fov_rotation_step
+
+    def run(self, dataset: MapDataset, observation: Any = None) -> MapDataset:
+        """Reduce one observation on the geometry of a dataset.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+            Gives geometry, name and device; its values are not used.
+        observation : Observation
+
+        Returns
+        -------
+        dataset : a new MapDataset; its safe mask is True everywhere
+        """
+        device = dataset.device
+        counts_geom = dataset.counts.geom
+        everywhere = device.xp.ones(counts_geom.data_shape, dtype=device.xp.bool, device=device.handle)
+        made: dict[str, Any] = {"mask_safe": Map.from_geom(counts_geom, data=everywhere)}
+        if "counts" in self.selection:
+            made["counts"] = self.make_counts(counts_geom, observation, device=device)
+        else:
+            made["counts"] = Map.from_geom(counts_geom, device=device)
+        if self.selection - {"counts"}:
+            view = FieldOfView(observation.get_pointing_icrs(observation.tmid), device)
+            made |= self._make_responses(dataset, observation, view)
+        return type(dataset)(
+            name=dataset.name, gti=observation.gti, meta_table=self.make_meta_table(observation), **made
+        )
+
+    def _make_responses(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> dict[str, Any]:
+        made: dict[str, Any] = {}
+        if "exposure" in self.selection:
+            made["exposure"] = self._exposure(dataset.exposure.geom, observation, view)
+        if "background" in self.selection:
+            made["background"] = self.make_background(dataset.counts.geom, observation, device=view.device)
+        if "psf" in self.selection:
+            made["psf"] = self._psf(dataset.psf.psf_map.geom, observation, view)
+        if "edisp" in self.selection:
+            geom = dataset.edisp.edisp_map.geom
+            make = self._edisp if "migra" in geom.axes.names else self._edisp_kernel
+            made["edisp"] = make(geom, observation, view)
+        return made
+
+    @staticmethod
+    def make_counts(geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
+        """Counts map of the events of an observation."""
+        counts = Map.from_geom(geom, device=find_device(device))
+        counts.fill_events(observation.events)
+        return counts
+
+    def make_exposure(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
+        """Exposure map in true energy, unit m2 s."""
+        return self._exposure(geom, observation, _view(observation, device))
+
+    def make_exposure_irf(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
+        """Exposure on the geometry of a response, by which the response is weighted in a stack."""
+        return self._exposure(geom, observation, _view(observation, device))
+
+    def make_background(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
+        """Background counts map."""
+        bkg = observation.bkg
+        if self.background_interp_missing_data:
+            bkg = bkg.interp_missing_data(axis_name="energy")
+        if self.background_pad_offset and bkg.has_offset_axis:
+            bkg = bkg.pad(1, mode="edge", axis_name="offset")
+        return make_map_background_irf(
+            pointing=observation.pointing,
+            ontime=observation.observation_time_duration,
+            bkg=bkg,
+            geom=geom,
+            time_start=observation.tstart,
+            fov_rotation_step=self.fov_rotation_step,
+            oversampling=self.background_oversampling,
+            location=observation.observatory_earth_location,
+            device=device,
+        )
+
+    def make_psf(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> PSFMap:
+        """PSF map on a geometry with the axes ``rad`` and ``energy_true``."""
+        return self._psf(geom, observation, _view(observation, device))
+
+    def make_edisp(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> EDispMap:
+        """Energy dispersion map on a geometry with the axes ``migra`` and ``energy_true``."""
+        return self._edisp(geom, observation, _view(observation, device))
+
+    def make_edisp_kernel(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> EDispKernelMap:
+        """Map of energy dispersion kernels on a geometry with the axes ``energy`` and ``energy_true``."""
+        return self._edisp_kernel(geom, observation, _view(observation, device))
+
+    @staticmethod
+    def _exposure(geom: Geom, observation: Any, view: FieldOfView) -> Map:
+        return make_map_exposure_true_energy(view, observation.observation_live_time_duration, observation.aeff, geom)
+
+    def _psf(self, geom: Geom, observation: Any, view: FieldOfView) -> PSFMap:
+        exposure = self._exposure(geom.squash(axis_name="rad"), observation, view)
+        return make_psf_map(observation.psf, view, geom, exposure)
+
+    def _edisp(self, geom: Geom, observation: Any, view: FieldOfView) -> EDispMap:
+        exposure = self._exposure(geom.squash(axis_name="migra"), observation, view)
+        return make_edisp_map(observation.edisp, view, geom, exposure)
+
+    def _edisp_kernel(self, geom: Geom, observation: Any, view: FieldOfView) -> EDispKernelMap:
+        exposure = self._exposure(geom.squash(axis_name="energy"), observation, view)
+        return make_edisp_kernel_map(observation.edisp, view, geom, exposure)
+
+    @staticmethod
+    def make_meta_table(observation: Any) -> Table:
+        """One row that says which telescope, observation and pointing the dataset is of."""
+        row = {"TELESCOP": observation.aeff.meta.get("TELESCOP", "Unknown"), "OBS_ID": observation.obs_id}
+        table = Table([row | dict(observation.pointing.to_fits_header())])
+        for name in ("ALT_PNT", "AZ_PNT", "RA_PNT", "DEC_PNT"):
+            if name in table.colnames:
+                table[name].unit = u.deg
+        return table
+
+
+def _view(observation: Any, device: Device | str | None) -> FieldOfView:
+    return FieldOfView(observation.get_pointing_icrs(observation.tmid), find_device(device))

@@ -1,0 +1,208 @@
+"""Responses projected on the geometry of a map, one function for each kind.
+
+Each takes the table of an observation (host), asks for the pixel coordinates in the field of view (device), and leaves
+the sum over the nodes of the table to `lightpool.irf.project`.
+"""
+
+from typing import Any
+
+import astropy.units as u
+from astropy.coordinates import EarthLocation, SkyCoord
+from astropy.time import Time
+
+from lightpool.arrays import Device, find_device
+from lightpool.data import FixedPointingInfo, PointingMode
+from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
+from lightpool.irf.project import (
+    project_aeff,
+    project_background,
+    project_edisp,
+    project_edisp_kernel,
+    project_psf,
+)
+from lightpool.makers.altaz import background_in_altaz
+from lightpool.makers.field_of_view import FieldOfView
+from lightpool.maps import Geom, Map
+
+__all__ = [
+    "make_edisp_kernel_map",
+    "make_edisp_map",
+    "make_map_background_irf",
+    "make_map_exposure_true_energy",
+    "make_psf_map",
+]
+
+
+def make_map_exposure_true_energy(
+    pointing: SkyCoord | FixedPointingInfo | FieldOfView,
+    livetime: u.Quantity,
+    aeff: Any,
+    geom: Geom,
+    *,
+    device: Device | str | None = None,
+) -> Map:
+    """Exposure: effective area times livetime, in true energy.
+
+    Parameters
+    ----------
+    pointing : SkyCoord or FixedPointingInfo; makers hand their `FieldOfView` to share pixel coordinates
+    livetime : Quantity, time
+    aeff : EffectiveAreaTable2D
+    geom : WcsGeom with an axis ``energy_true``; further axes must have one bin
+    device : where the map is made, the default device if not given
+
+    Returns
+    -------
+    exposure : Map, shape of ``geom``, unit m2 s
+    """
+    view = _field_of_view(pointing, device)
+    values = project_aeff(aeff, geom.axes["energy_true"].center, view.offset(geom))
+    values = values * (aeff.unit * livetime.unit).to("m2 s", livetime.value)
+    meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
+    return Map.from_geom(geom, data=view.device.xp.reshape(values, geom.data_shape), unit="m2 s", meta=meta)
+
+
+def make_psf_map(
+    psf: Any,
+    pointing: SkyCoord | FixedPointingInfo | FieldOfView,
+    geom: Geom,
+    exposure_map: Map | None = None,
+    *,
+    device: Device | str | None = None,
+) -> PSFMap:
+    """PSF, normalised over ``rad``, on a geometry with the axes ``rad`` and ``energy_true``.
+
+    Parameters
+    ----------
+    psf : PSF3D, EnergyDependentMultiGaussPSF or PSFKing
+    pointing, device : as for `make_map_exposure_true_energy`
+    geom : WcsGeom
+    exposure_map : Map, kept with the PSF as the weight for stacking
+    """
+    view = _field_of_view(pointing, device)
+    axes = geom.axes
+    values = project_psf(psf, axes["energy_true"].center, axes["rad"].center, view.offset(geom))
+    return PSFMap(Map.from_geom(geom, data=values, unit="sr-1"), exposure_map)
+
+
+def make_edisp_map(
+    edisp: Any,
+    pointing: SkyCoord | FixedPointingInfo | FieldOfView,
+    geom: Geom,
+    exposure_map: Map | None = None,
+    *,
+    device: Device | str | None = None,
+) -> EDispMap:
+    """Energy dispersion, normalised over ``migra``, on a geometry with the axes ``migra`` and ``energy_true``.
+
+    Parameters
+    ----------
+    edisp : EnergyDispersion2D
+    pointing, device : as for `make_map_exposure_true_energy`
+    geom : WcsGeom
+    exposure_map : Map, kept with the energy dispersion as the weight for stacking
+    """
+    view = _field_of_view(pointing, device)
+    axes = geom.axes
+    values = project_edisp(edisp, axes["energy_true"].center, axes["migra"].edges, view.offset(geom))
+    return EDispMap(Map.from_geom(geom, data=values, unit=""), exposure_map)
+
+
+def make_edisp_kernel_map(
+    edisp: Any,
+    pointing: SkyCoord | FixedPointingInfo | FieldOfView,
+    geom: Geom,
+    exposure_map: Map | None = None,
+    threshold: float = 1e-8,
+    *,
+    device: Device | str | None = None,
+) -> EDispKernelMap:
+    """Energy dispersion kernels on a geometry with the axes ``energy`` and ``energy_true``.
+
+    Parameters
+    ----------
+    edisp : EnergyDispersion2D
+    pointing, device : as for `make_map_exposure_true_energy`
+    geom : WcsGeom
+    exposure_map : Map, kept with the kernels as the weight for stacking
+    threshold : float
+        Smaller elements are zero.
+    """
+    view = _field_of_view(pointing, device)
+    axes = geom.axes
+    values = project_edisp_kernel(
+        edisp, axes["energy"].edges, axes["energy_true"].center, view.offset(geom), threshold=threshold
+    )
+    return EDispKernelMap(Map.from_geom(geom, data=values, unit=""), exposure_map)
+
+
+def make_map_background_irf(
+    pointing: SkyCoord | FixedPointingInfo | FieldOfView,
+    ontime: u.Quantity,
+    bkg: Any,
+    geom: Geom,
+    time_start: Time | None = None,
+    fov_rotation_step: u.Quantity = 1.0 * u.deg,
+    oversampling: int | None = None,
+    location: EarthLocation | None = None,
+    *,
+    device: Device | str | None = None,
+) -> Map:
+    """Background counts: the rate integrated over energy bins, times solid angle and observation time.
+
+    The rate is per observation time, not per livetime:
+    https://gamma-astro-data-formats.readthedocs.io/en/latest/irfs/full_enclosure/bkg/index.html#notes
+
+    Parameters
+    ----------
+    pointing : FixedPointingInfo or SkyCoord
+        For a table in (fov_lon, fov_lat) aligned with the horizon it must be a FixedPointingInfo.
+    ontime : Quantity, time
+    bkg : Background2D or Background3D
+    geom : WcsGeom with an axis ``energy``
+    time_start : Time, needed for tables aligned with the horizon
+    fov_rotation_step : Quantity, angle
+        Such a table is evaluated each time the field has turned by this angle.
+    oversampling : int, optional
+        Split each energy bin into this many for the integral.
+    location : EarthLocation, needed for tables aligned with the horizon
+    device : as for `make_map_exposure_true_energy`
+
+    Returns
+    -------
+    background : Map, shape of ``geom``, no unit
+    """
+    fine = geom if oversampling is None else geom.upsample(factor=oversampling, axis_name="energy")
+    edges = fine.axes["energy"].edges
+    if not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ:
+        if not isinstance(pointing, FixedPointingInfo) or time_start is None or location is None:
+            raise TypeError(
+                "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start and "
+                f"location, got pointing of type {type(pointing).__name__}, {time_start=}, {location=}"
+            )
+        target = find_device(device)
+        rate = background_in_altaz(bkg, pointing, fine, time_start, ontime, fov_rotation_step, location, target)
+    else:
+        view = _field_of_view(pointing, device)
+        target = view.device
+        if bkg.has_offset_axis:
+            rate = project_background(bkg, edges, offset=view.offset(fine))
+        else:
+            lon, lat = view.lonlat(fine)
+            lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
+            rate = project_background(bkg, edges, fov_lon=lon, fov_lat=lat)
+    data = rate * (fine.solid_angle_array(target) * ontime.to_value("s"))
+    background = Map.from_geom(fine, data=data, unit="")
+    if oversampling is not None:
+        background = background.downsample(factor=oversampling, axis_name="energy")
+    return background
+
+
+def _field_of_view(pointing: SkyCoord | FixedPointingInfo | FieldOfView, device: Device | str | None) -> FieldOfView:
+    if isinstance(pointing, FieldOfView):
+        return pointing
+    if isinstance(pointing, FixedPointingInfo):
+        if pointing.mode != PointingMode.POINTING:
+            raise ValueError(f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track")
+        pointing = pointing.fixed_icrs
+    return FieldOfView(pointing, find_device(device))
