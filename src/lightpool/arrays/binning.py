@@ -1,7 +1,6 @@
 """From the values of coordinates to bins and pixel numbers of an axis."""
 
 from lightpool.arrays.devices import array_namespace, device_of, to_device
-from lightpool.arrays.interpolation import interpolation_weights
 from lightpool.arrays.scales import scale_values, unscale_values
 from lightpool.arrays.typing import Array, Namespace
 
@@ -51,8 +50,15 @@ def coord_to_pix(
     """
     xp = array_namespace(x) if xp is None else xp
     nodes = scale_values(to_device(nodes, device_of(x), dtype="float64"), scale, xp=xp)
-    index, fraction = interpolation_weights(scale_values(x, scale, xp=xp), nodes, xp=xp)
-    return xp.astype(index, xp.float64) + (fraction + _FIRST_NODE[node_type])
+    flat = xp.reshape(scale_values(x, scale, xp=xp), (-1,))
+    if nodes.shape[0] == 1:
+        pix = xp.where(xp.isnan(flat), flat, xp.zeros_like(flat))
+    else:
+        # Searched from the left and in this order of operations, so that values on a node round as in Gammapy.
+        below = xp.astype(xp.searchsorted(nodes[1:-1], flat), xp.int64, copy=False)
+        slope = 1.0 / xp.take(xp.diff(nodes), below)
+        pix = slope * (flat - xp.take(nodes, below)) + xp.astype(below, xp.float64)
+    return xp.reshape(pix + _FIRST_NODE[node_type], x.shape)
 
 
 def pix_to_coord(
@@ -66,7 +72,9 @@ def pix_to_coord(
     if n_node == 1:
         return unscale_values(xp.reshape(xp.where(xp.isnan(flat), flat, nodes[0]), pix.shape), scale, xp=xp)
     # A NaN has no whole number below it: it takes node 0 and stays NaN by its fraction.
-    below = xp.clip(xp.floor(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat)), 0.0, float(n_node - 2))
+    # A node belongs to the interval below it, so that it rounds as in Gammapy.
+    above = xp.ceil(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat))
+    below = xp.clip(above - 1.0, 0.0, float(n_node - 2))
     index = xp.astype(below, xp.int64)
     scaled = xp.take(nodes, index) + (flat - below) * xp.take(xp.diff(nodes), index)
     return unscale_values(xp.reshape(scaled, pix.shape), scale, xp=xp)
