@@ -151,7 +151,8 @@ def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array, *,
     n_x, n_y = table.shape[-2:]
     leading, shape = table.shape[:-2], ix.shape
     flat = xp.reshape(table, (_size(leading), n_x * n_y))
-    corners = _corners(*(xp.reshape(v, (-1,)) for v in (ix, fx, iy, fy)), n_x, n_y)
+    ix, fx, iy, fy = (xp.reshape(v, (-1,)) for v in (ix, fx, iy, fy))
+    corners = _corners(ix, fx, iy, fy, n_x, n_y)
     if array_api_compat.is_numpy_namespace(xp):
         values = _gather_numpy(flat, corners)
     else:
