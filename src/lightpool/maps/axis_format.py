@@ -1,0 +1,230 @@
+"""Tables and FITS keywords of one axis of numbers.
+
+The functions that read give the arguments of `MapAxis`, so this module knows nothing of the class.
+"""
+
+from collections.abc import Callable
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+
+from lightpool.errors import FormatError
+from lightpool.fits import BinTableHDU, Header
+from lightpool.maps.table_columns import column_names, column_quantity, edges_from_lo_hi, read_table, table_meta
+
+if TYPE_CHECKING:
+    from lightpool.maps.axis import MapAxis
+
+__all__ = ["DL3_AXES", "axis_arguments", "axis_header", "axis_table", "axis_table_hdu", "read_table"]
+
+DL3_AXES = {
+    "THETA": ("offset", "lin", "deg"),
+    "ENERG": ("energy_true", "log", "TeV"),
+    "ETRUE": ("energy_true", "log", "TeV"),
+    "RAD": ("rad", "lin", "deg"),
+    "DETX": ("fov_lon", "lin", "deg"),
+    "DETY": ("fov_lat", "lin", "deg"),
+    "MIGRA": ("migra", "lin", ""),
+}
+"""Stem of the column names in GADF response tables: our name of the axis, its scale, a unit of its kind."""
+
+_IN_RECO_ENERGY = {"BKG", "RAD_MAX"}
+
+_EBOUNDS_CARDS = {
+    "EXTNAME": ("EBOUNDS", "Name of this binary table extension"),
+    "TELESCOP": ("DUMMY", "Mission/satellite name"),
+    "INSTRUME": ("DUMMY", "Instrument/detector"),
+    "FILTER": ("None", "Filter information"),
+    "CHANTYPE": ("PHA", "Type of channels (PHA, PI etc)"),
+    "HDUCLASS": ("OGIP", "Organisation devising file format"),
+    "HDUCLAS1": ("RESPONSE", "File relates to response of instrument"),
+    "HDUCLAS2": ("EBOUNDS", "This is an EBOUNDS extension"),
+    "HDUVERS": ("1.2.0", "Version of file format"),
+}
+
+
+# --- writing
+
+
+def axis_header(axis: "MapAxis", format: str, idx: int) -> Header:
+    """Keywords of an axis, see `MapAxis.to_header`."""
+    header = Header()
+    if format in ("ogip", "ogip-sherpa"):
+        for key, card in _EBOUNDS_CARDS.items():
+            header[key] = card
+            if key == "CHANTYPE":
+                header["DETCHANS"] = axis.nbin, "Total number of detector PHA channels"
+    elif format in ("gadf", "fgst-ccube", "fgst-template"):
+        center, lower, upper = gadf_columns(axis.name)
+        header[f"AXCOLS{idx}"] = center if axis.node_type == "center" else f"{lower},{upper}"
+        header[f"INTERP{idx}"] = axis.interp
+    else:
+        raise _unknown(format, ["gadf", "ogip", "ogip-sherpa", "fgst-ccube", "fgst-template"])
+    return header
+
+
+def gadf_columns(name: str) -> tuple[str, str, str]:
+    """Columns of centres, lower and upper edges of an axis in the format "gadf"."""
+    stem = name.upper()
+    return (stem, "E_MIN", "E_MAX") if stem == "ENERGY" else (stem, f"{stem}_MIN", f"{stem}_MAX")
+
+
+def axis_table(axis: "MapAxis", format: str) -> Any:
+    """Table of the bins of an axis, see `MapAxis.to_table`."""
+    from astropy.table import Table
+
+    if format not in _WRITERS:
+        raise _unknown(format, list(_WRITERS))
+    return Table(_WRITERS[format](axis))
+
+
+def axis_table_hdu(axis: "MapAxis", format: str) -> BinTableHDU:
+    """FITS table of the bins of an axis, see `MapAxis.to_table_hdu`."""
+    hdu = BinTableHDU(axis_table(axis, format))
+    if format in ("ogip", "ogip-sherpa"):
+        hdu.header.update(axis_header(axis, format, 0))
+    return hdu
+
+
+def _ebounds(axis: "MapAxis", unit: Any = None) -> dict[str, Any]:
+    axis.assert_name("energy")
+    edges = axis.edges if unit is None else axis.edges.to(unit)
+    return {"CHANNEL": np.arange(axis.nbin, dtype=np.int16), "E_MIN": edges[:-1], "E_MAX": edges[1:]}
+
+
+def _energ(axis: "MapAxis", unit: Any = None) -> dict[str, Any]:
+    axis.assert_name("energy_true")
+    edges = axis.edges if unit is None else axis.edges.to(unit)
+    return {"ENERG_LO": edges[:-1], "ENERG_HI": edges[1:]}
+
+
+def _sed(axis: "MapAxis") -> dict[str, Any]:
+    if not axis.is_energy_axis:
+        return {}
+    return {"e_ref": axis.center, "e_min": axis.edges_min, "e_max": axis.edges_max}
+
+
+def _dl3(axis: "MapAxis") -> dict[str, Any]:
+    stem = dl3_stem(axis.name)
+    lower, upper = (axis.edges_min, axis.edges_max) if axis.node_type == "edges" else (axis.center, axis.center)
+    return {f"{stem}_LO": lower[np.newaxis], f"{stem}_HI": upper[np.newaxis]}
+
+
+def dl3_stem(name: str) -> str:
+    """Stem of the column names of an axis in GADF response tables."""
+    if name == "energy":
+        return "ENERG"
+    for stem, (known, _, _) in DL3_AXES.items():
+        if known == name:
+            return stem
+    known_names = ["energy", *dict.fromkeys(known for known, _, _ in DL3_AXES.values())]
+    raise ValueError(f"the format 'gadf-dl3' has no column for an axis named {name!r}; it has {known_names}")
+
+
+_WRITERS: dict[str, Callable[["MapAxis"], dict[str, Any]]] = {
+    "ogip": _ebounds,
+    "ogip-sherpa": lambda axis: _ebounds(axis, "keV"),
+    "ogip-arf": _energ,
+    "ogip-arf-sherpa": lambda axis: _energ(axis, "keV"),
+    "gadf-sed": _sed,
+    "gadf-dl3": _dl3,
+}
+
+
+# --- reading
+
+
+def axis_arguments(table: Any, format: str, idx: int, column_prefix: str) -> dict[str, Any]:
+    """Arguments of `MapAxis` from a table, see `MapAxis.from_table`.
+
+    Raises
+    ------
+    FormatError
+        If a column is missing or has a unit of another kind.
+    """
+    if format in ("ogip", "ogip-sherpa", "fgst-ccube"):
+        return _energy_arguments(table, "E_MIN", "E_MAX", "energy")
+    if format in ("ogip-arf", "ogip-arf-sherpa"):
+        return _energy_arguments(table, "ENERG_LO", "ENERG_HI", "energy_true")
+    if format in ("fgst-template", "fgst-bexpcube"):
+        return _fermi_arguments(table)
+    if format == "gadf":
+        return _gadf_arguments(table, idx)
+    if format == "gadf-dl3":
+        return _dl3_arguments(table, column_prefix)
+    raise _unknown(format, ["ogip", "ogip-arf", "fgst-ccube", "fgst-template", "gadf", "gadf-dl3"])
+
+
+def _energy_arguments(table: Any, lower: str, upper: str, name: str) -> dict[str, Any]:
+    edges = edges_from_lo_hi(column_quantity(table, lower), column_quantity(table, upper), f"columns {lower}, {upper}")
+    _check_unit(edges, lower, "TeV")
+    return {"nodes": edges, "name": name, "interp": "log"}
+
+
+def _fermi_arguments(table: Any) -> dict[str, Any]:
+    for name in ("Energy", "ENERGY", "energy"):
+        if name in column_names(table):
+            nodes = column_quantity(table, name).value
+            return {"nodes": nodes, "unit": "MeV", "name": "energy_true", "interp": "log", "node_type": "center"}
+    raise FormatError(f"the table has no column 'Energy'; its columns are {column_names(table)}")
+
+
+def axis_columns(table: Any, idx: int) -> list[str] | None:
+    """Columns of axis number ``idx`` (from 0) in the format "gadf"; None if there is no such axis."""
+    columns = table_meta(table).get(f"AXCOLS{idx + 1}")
+    return None if columns is None else [name.strip() for name in str(columns).split(",")]
+
+
+def axis_name(columns: list[str]) -> str:
+    """Name of an axis from its columns in the format "gadf"."""
+    if columns[0] == "E_MIN":
+        return "energy"
+    name = columns[0].replace("_MIN", "").lower()
+    return "rad" if name == "theta" else name  # as files of early Gammapy versions call it
+
+
+def _gadf_arguments(table: Any, idx: int) -> dict[str, Any]:
+    columns = axis_columns(table, idx)
+    if columns is None:
+        raise FormatError(f"the table has no keyword AXCOLS{idx + 1}, which names the columns of axis {idx}")
+    nodes = in_order(column_quantity(table, columns[0]))
+    if len(columns) == 2:
+        nodes = edges_from_lo_hi(nodes, in_order(column_quantity(table, columns[1])), f"columns {', '.join(columns)}")
+    return {
+        "nodes": nodes,
+        "node_type": "edges" if len(columns) == 2 else "center",
+        "interp": table_meta(table).get(f"INTERP{idx + 1}", "lin"),
+        "name": axis_name(columns),
+    }
+
+
+def in_order(values: Any) -> Any:
+    """Values without repeats, in the order of their first appearance."""
+    _, first = np.unique(getattr(values, "value", values), return_index=True)
+    return values[np.sort(first)]
+
+
+def _dl3_arguments(table: Any, column_prefix: str) -> dict[str, Any]:
+    if column_prefix not in DL3_AXES:
+        raise ValueError(f"column_prefix must be one of {list(DL3_AXES)}, got {column_prefix!r}")
+    name, interp, unit = DL3_AXES[column_prefix]
+    if column_prefix == "ENERG" and table_meta(table).get("HDUCLAS2") in _IN_RECO_ENERGY:
+        name = "energy"
+    columns = f"{column_prefix}_LO", f"{column_prefix}_HI"
+    lower, upper = (np.atleast_1d(column_quantity(table, column)[0]) for column in columns)
+    for column, values in zip(columns, (lower, upper), strict=True):
+        _check_unit(values, column, unit)
+    if np.allclose(upper, lower):
+        return {"nodes": upper, "node_type": "center", "interp": interp, "name": name}
+    return {"nodes": edges_from_lo_hi(lower, upper, f"columns {', '.join(columns)}"), "interp": interp, "name": name}
+
+
+def _check_unit(values: u.Quantity, column: str, unit: str) -> None:
+    if not values.unit.is_equivalent(unit):
+        wanted = f"a unit such as {unit!r}" if unit else "no unit"
+        raise FormatError(f"column {column!r} has the unit {str(values.unit)!r}, but {wanted} is expected")
+
+
+def _unknown(format: str, known: list[str]) -> ValueError:
+    return ValueError(f"the format {format!r} is not known; choose one of {known}")

@@ -1,0 +1,127 @@
+"""The numbers that an axis is made of: checked on the host, or spaced between bounds."""
+
+import operator
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["BOUNDARY_TYPES", "ENERGY_NAMES", "INTERPOLATIONS", "NODE_TYPES", "node_values", "spaced_nodes"]
+
+INTERPOLATIONS = ("lin", "log", "sqrt")
+NODE_TYPES = ("edges", "center")
+BOUNDARY_TYPES = ("monotonic", "periodic")
+ENERGY_NAMES = ("energy", "energy_true")
+
+
+def node_values(nodes: Any, unit: Any, label: str) -> tuple[NDArray[np.float64], Any]:
+    """Plain values and unit of nodes that are given with or without a unit of their own.
+
+    Parameters
+    ----------
+    nodes : sequence of float, or Quantity, or sequence of Quantity
+    unit : unit of nodes that have none
+    label : what the nodes belong to, for error messages
+
+    Returns
+    -------
+    values : array of float64, shape (n_node,), a copy that cannot be written to
+    unit : Unit
+
+    Raises
+    ------
+    ValueError
+        If the values are not one-dimensional, not numbers, repeated or not sorted.
+    """
+    if isinstance(nodes, list | tuple) and any(isinstance(node, u.Quantity) for node in nodes):
+        nodes = u.Quantity(nodes)
+    if getattr(nodes, "unit", None) is not None:
+        nodes = u.Quantity(nodes)
+        unit, nodes = nodes.unit, nodes.value
+    values = np.array(nodes, dtype=np.float64)
+    if values.ndim != 1 or values.size == 0:
+        raise ValueError(f"{label} needs a sequence of at least one node, got an array of shape {values.shape}")
+    if np.any(np.isnan(values)):
+        raise ValueError(f"{label} got nodes {values}, but a node must be a number, not NaN")
+    steps = np.diff(values)
+    if not (np.all(steps > 0) or np.all(steps < 0)):
+        raise ValueError(
+            f"{label} got nodes {values}, but they must be unique and sorted; np.unique(nodes) sorts and drops repeats"
+        )
+    values.flags.writeable = False
+    return values, u.Unit(unit)
+
+
+def check_choice(value: Any, choices: tuple[str, ...], what: str) -> str:
+    """The value, if it is one of the choices."""
+    if value not in choices:
+        raise ValueError(f"{what} must be one of {list(choices)}, got {value!r}")
+    return str(value)
+
+
+def spaced_nodes(lower: float, upper: float, n_node: int, interp: str) -> NDArray[np.float64]:
+    """Nodes at equal distances in the scaled coordinate, the bounds included, shape (n_node,)."""
+    if interp == "log":
+        if not (lower > 0 and upper > 0):
+            raise ValueError(f"bounds of an axis with interp='log' must be positive, got {lower} and {upper}")
+        return np.geomspace(lower, upper, n_node)
+    if interp == "sqrt":
+        if lower < 0 or upper < 0:
+            raise ValueError(f"bounds of an axis with interp='sqrt' must not be negative, got {lower} and {upper}")
+        return np.asarray(np.linspace(lower**0.5, upper**0.5, n_node) ** 2.0)
+    return np.linspace(lower, upper, n_node)
+
+
+def check_energy_name(name: str | None) -> str:
+    """``energy`` if no name is given, and no other names than the two of energies."""
+    if name is None:
+        return "energy"
+    if name not in ENERGY_NAMES:
+        raise ValueError(f"an energy axis is named 'energy' or 'energy_true', got {name!r}")
+    return name
+
+
+def check_energy_unit(energy: Any, what: str) -> None:
+    """Raise `ValueError` if a quantity is not an energy."""
+    if not energy.unit.is_equivalent("TeV"):
+        raise ValueError(
+            f"{what} got the unit {str(energy.unit)!r}, but an energy is needed; "
+            "give a quantity such as '1 TeV' or the argument unit='TeV'"
+        )
+
+
+def energy_bounds(
+    energy_min: Any, energy_max: Any, nbin: float, unit: Any, per_decade: bool, strict_bounds: bool
+) -> tuple[float, float, int, Any]:
+    """Bounds in one unit, and the number of bins between them.
+
+    Returns
+    -------
+    lower, upper : float, unit ``unit``
+        The upper bound is lowered if ``per_decade`` is set, ``strict_bounds`` is not, and the bins do not fit.
+    nbin : int
+    unit : Unit, by default that of ``energy_max``
+    """
+    energy_min, energy_max = u.Quantity(energy_min, unit), u.Quantity(energy_max, unit)
+    for energy in (energy_min, energy_max):
+        check_energy_unit(energy, "MapAxis.from_energy_bounds")
+    if unit is None:
+        unit = energy_max.unit
+        energy_min = energy_min.to(unit)
+    if per_decade:
+        decades = np.log10(energy_max / energy_min).value
+        if strict_bounds:
+            nbin = np.ceil(decades * nbin)
+        else:
+            n_per_decade = nbin
+            nbin = np.floor(decades * n_per_decade)
+            if decades % (1 / n_per_decade) != 0:
+                energy_max = energy_min * 10 ** (nbin / n_per_decade)
+    return float(energy_min.value), float(energy_max.value), int(nbin), u.Unit(unit)
+
+
+def padding(pad_width: Any) -> tuple[int, int]:
+    """Number of bins to add at the lower and at the upper end."""
+    low, high = pad_width if isinstance(pad_width, tuple) else (pad_width, pad_width)
+    return operator.index(low), operator.index(high)
