@@ -1,0 +1,24 @@
+"""Binned datasets, lists of them, and the models of their backgrounds."""
+
+from lightpool.datasets.datasets import Dataset, Datasets
+from lightpool.datasets.geometries import create_map_dataset_geoms
+from lightpool.datasets.map_dataset import MapDataset
+from lightpool.datasets.metadata import MapDatasetMetaData
+from lightpool.datasets.models import DatasetModels, FoVBackgroundModel, Models
+from lightpool.datasets.parameters import Parameter, Parameters
+from lightpool.datasets.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
+
+__all__ = [
+    "Dataset",
+    "DatasetModels",
+    "Datasets",
+    "FoVBackgroundModel",
+    "MapDataset",
+    "MapDatasetMetaData",
+    "Models",
+    "Parameter",
+    "Parameters",
+    "PiecewiseNormSpectralModel",
+    "PowerLawNormSpectralModel",
+    "create_map_dataset_geoms",
+]

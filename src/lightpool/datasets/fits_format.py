@@ -1,0 +1,133 @@
+"""FITS files of map datasets, in the layout of Gammapy (``gadf``): one image HDU and one table of bins per map."""
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightpool.arrays import array_namespace
+from lightpool.data import GTI
+from lightpool.datasets.lazy import Deferred
+from lightpool.datasets.metadata import MapDatasetMetaData
+from lightpool.errors import FormatError
+from lightpool.fits import HDUList, PrimaryHDU, make_path, read_fits, table_to_hdu, write_fits
+from lightpool.irf import EDispMap, PSFMap
+from lightpool.maps import Map
+
+if TYPE_CHECKING:
+    from lightpool.datasets.map_dataset import MapDataset
+
+__all__ = ["from_hdulist", "read", "to_hdulist", "write"]
+
+_HDU_ORDER = ("counts", "exposure", "background", "edisp", "psf", "mask_safe", "mask_fit")
+
+
+def to_hdulist(dataset: "MapDataset") -> HDUList:
+    """HDUs of a dataset; models are not among them."""
+    primary = PrimaryHDU()
+    meta = dataset.meta.renewed()
+    primary.header["NAME"] = dataset.name
+    primary.header.update(meta.to_header())
+    hdulist = HDUList([primary])
+    maps = dataset.maps
+    for name in _HDU_ORDER:
+        if name in maps:
+            hdulist += maps[name].to_hdulist(**_hdu_keyword(name))[1:]
+    if dataset.gti is not None:
+        hdulist.append(dataset.gti.to_table_hdu())
+    if dataset.meta_table is not None:
+        hdulist.append(table_to_hdu(dataset.meta_table, name="META_TABLE"))
+    for hdu in hdulist:
+        hdu.header.update(meta.creation.to_header())
+    return hdulist
+
+
+def _hdu_keyword(name: str) -> dict[str, str]:
+    """Name the HDU of a map; the responses know theirs."""
+    return {} if name in ("psf", "edisp") else {"hdu": name}
+
+
+def write(dataset: "MapDataset", filename: str | Path, overwrite: bool = False, checksum: bool = False) -> None:
+    """Write a dataset to a file, whole or not at all."""
+    path = make_path(filename)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_fits(to_hdulist(dataset), path, overwrite=overwrite, checksum=checksum)
+
+
+def from_hdulist(hdulist: HDUList, name: str | None = None, format: str = "gadf") -> dict[str, Any]:  # noqa: A002
+    """Arguments for `MapDataset`, from HDUs."""
+    _check_format(format)
+    maps = {key: _READERS[key](hdulist) for key in _HDU_ORDER if key.upper() in hdulist}
+    return maps | _small_parts(hdulist, name)
+
+
+def read(
+    filename: str | Path,
+    name: str | None = None,
+    lazy: bool = False,
+    cache: bool = True,
+    format: str = "gadf",  # noqa: A002
+    checksum: bool = False,
+) -> dict[str, Any]:
+    """Arguments for `MapDataset`, from a file; see `MapDataset.read`."""
+    _check_format(format)
+    hdulist = read_fits(filename).hdulist
+    if checksum:
+        for hdu in hdulist:
+            hdu.verify_datasum()
+            hdu.verify_checksum()
+    if not lazy:
+        return from_hdulist(hdulist, name, format)
+    maps = {key: Deferred(_loader(filename, key), cache) for key in _HDU_ORDER if key.upper() in hdulist}
+    return maps | _small_parts(hdulist, name)
+
+
+def _check_format(format: str) -> None:  # noqa: A002
+    if format != "gadf":
+        raise FormatError(f"map datasets are read in format 'gadf', got {format!r}")
+
+
+def _loader(filename: str | Path, key: str) -> Callable[[], Any]:
+    return lambda: _READERS[key](read_fits(filename).hdulist)
+
+
+def _small_parts(hdulist: HDUList, name: str | None) -> dict[str, Any]:
+    """Read what is not a map: the name, the time intervals, the tables."""
+    header = hdulist[0].header
+    parts: dict[str, Any] = {
+        "name": header.get("NAME") if name is None else name,
+        "meta": MapDatasetMetaData.from_header(header),
+    }
+    if "GTI" in hdulist:
+        parts["gti"] = GTI.from_table_hdu(hdulist["GTI"])
+    if "META_TABLE" in hdulist:
+        from astropy.table import Table
+
+        table = Table.read(hdulist["META_TABLE"])
+        table.convert_bytestring_to_unicode()
+        table.meta.clear()
+        parts["meta_table"] = table
+    return parts
+
+
+def _read_mask(hdulist: HDUList, name: str) -> Map:
+    mask = Map.from_hdulist(hdulist, hdu=name, format="gadf")
+    xp = array_namespace(mask.data)
+    return Map.from_geom(mask.geom, data=xp.astype(mask.data, xp.bool), meta=mask.meta)
+
+
+def _read_exposure(hdulist: HDUList) -> Map:
+    exposure = Map.from_hdulist(hdulist, hdu="exposure", format="gadf")
+    if exposure.geom.axes[0].name == "energy":  # files of the first versions of Gammapy
+        exposure = exposure.rename_axes(names=["energy"], new_names=["energy_true"])
+    return exposure
+
+
+_READERS: dict[str, Callable[[HDUList], Any]] = {
+    "counts": lambda hdulist: Map.from_hdulist(hdulist, hdu="counts", format="gadf"),
+    "background": lambda hdulist: Map.from_hdulist(hdulist, hdu="background", format="gadf"),
+    "exposure": _read_exposure,
+    "edisp": lambda hdulist: EDispMap.from_hdulist(hdulist, hdu="edisp", exposure_hdu="edisp_exposure"),
+    "psf": lambda hdulist: PSFMap.from_hdulist(hdulist, hdu="psf", exposure_hdu="psf_exposure"),
+    "mask_safe": lambda hdulist: _read_mask(hdulist, "mask_safe"),
+    "mask_fit": lambda hdulist: _read_mask(hdulist, "mask_fit"),
+}

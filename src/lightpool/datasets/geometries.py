@@ -1,0 +1,61 @@
+"""The geometries of the maps of a dataset, from the one of its counts."""
+
+from typing import Any
+
+import astropy.units as u
+
+from lightpool.irf.psf_map import RAD_AXIS_DEFAULT
+from lightpool.maps import Geom, MapAxes, MapAxis
+
+__all__ = ["BINSZ_IRF_DEFAULT", "MIGRA_AXIS_DEFAULT", "create_map_dataset_geoms"]
+
+MIGRA_AXIS_DEFAULT = MapAxis.from_bounds(0.2, 5, nbin=48, node_type="edges", name="migra")
+BINSZ_IRF_DEFAULT = 0.2 * u.deg
+
+
+def create_map_dataset_geoms(
+    geom: Geom,
+    energy_axis_true: MapAxis | None = None,
+    migra_axis: MapAxis | None = None,
+    rad_axis: MapAxis | None = None,
+    binsz_irf: Any = BINSZ_IRF_DEFAULT,
+    reco_psf: bool = False,
+) -> dict[str, Geom]:
+    """Geometries of all maps of a dataset.
+
+    Parameters
+    ----------
+    geom : WcsGeom or RegionGeom
+        Geometry of counts and background, with the axis ``energy``; its other axes are kept on all maps.
+    energy_axis_true : MapAxis
+        Axis ``energy_true`` of exposure, PSF and energy dispersion; the edges of ``energy`` by default.
+    migra_axis : MapAxis
+        With it the energy dispersion is tabulated in migra (EDispMap), without in ``energy`` (EDispKernelMap).
+    rad_axis : MapAxis
+        Axis of the PSF; 66 bins from 0 to 0.66 deg by default.
+    binsz_irf : Quantity or float in deg
+        Pixel size of PSF and energy dispersion.
+    reco_psf : bool
+        Whether the PSF depends on ``energy`` instead of ``energy_true``.
+
+    Returns
+    -------
+    geoms : dict with keys ``geom``, ``geom_exposure``, ``geom_psf``, ``geom_edisp``
+    """
+    energy_axis = geom.axes["energy"]
+    if energy_axis_true is None:
+        energy_axis_true = energy_axis.copy(name="energy_true")
+    energy_axis_true.assert_name("energy_true")
+    rad_axis = RAD_AXIS_DEFAULT if rad_axis is None else rad_axis
+
+    image = geom.to_image()
+    image_irf = image.to_binsz(binsz=binsz_irf)
+    others = list(geom.axes.drop("energy"))
+    axes_psf = [rad_axis, energy_axis if reco_psf else energy_axis_true]
+    axes_edisp = [energy_axis if migra_axis is None else migra_axis, energy_axis_true]
+    return {
+        "geom": geom,
+        "geom_exposure": image.to_cube(MapAxes([energy_axis_true, *others])),
+        "geom_psf": image_irf.to_cube(MapAxes([*axes_psf, *others])),
+        "geom_edisp": image_irf.to_cube(MapAxes([*axes_edisp, *others])),
+    }

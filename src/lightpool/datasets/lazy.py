@@ -1,0 +1,72 @@
+"""Attributes that are worked out when they are asked for."""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any
+
+__all__ = ["Accumulated", "Deferred", "DeferredAttribute"]
+
+
+@dataclass(frozen=True)
+class Deferred:
+    """A value that is still in a file.
+
+    Attributes
+    ----------
+    load : function without arguments that reads the value
+    cache : bool, whether the value is kept after it was read
+    """
+
+    load: Callable[[], Any]
+    cache: bool = True
+
+
+class DeferredAttribute:
+    """An attribute that may be given as `Deferred`; it is read when it is first asked for."""
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    def __get__(self, instance: Any, owner: type | None = None) -> Any:
+        if instance is None:
+            return self
+        value = instance.__dict__.get(self._name)
+        if not isinstance(value, Deferred):
+            return value
+        loaded = value.load()
+        if value.cache:
+            instance.__dict__[self._name] = loaded
+        return loaded
+
+    def __set__(self, instance: Any, value: Any) -> None:
+        instance.__dict__[self._name] = value
+
+
+class Accumulated:
+    """A value and what was added to it; all is merged at once when the value is asked for.
+
+    Parameters
+    ----------
+    value : any, the value so far
+    merge : function from the list of the value and its additions to one value
+    """
+
+    def __init__(self, value: Any, merge: Callable[[list[Any]], Any]) -> None:
+        self._parts = [value]
+        self._merge = merge
+
+    @property
+    def first(self) -> Any:
+        """The value without the additions that are not merged yet."""
+        return self._parts[0]
+
+    def add(self, value: Any) -> None:
+        """Remember an addition."""
+        self._parts.append(value)
+
+    @property
+    def value(self) -> Any:
+        """The value with all additions."""
+        if len(self._parts) > 1:
+            self._parts = [self._merge(self._parts)]
+        return self._parts[0]

@@ -1,0 +1,18 @@
+"""Names of datasets and models."""
+
+import uuid
+from base64 import urlsafe_b64encode
+from typing import Any
+
+__all__ = ["make_name"]
+
+
+def make_name(name: Any = None) -> str:
+    """Return the name, or a random one of eight letters if there is none."""
+    if name is None:
+        name = urlsafe_b64encode(uuid.uuid4().bytes).decode()[:8]
+        while name.startswith(("_", "-")):
+            name = urlsafe_b64encode(uuid.uuid4().bytes).decode()[:8]
+    if not isinstance(name, str):
+        raise ValueError(f"a name must be a string, got {name!r} of type {type(name).__name__}")
+    return name

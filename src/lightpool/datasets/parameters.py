@@ -1,0 +1,277 @@
+"""Parameters of models: numbers with an error, a unit and bounds."""
+
+import copy
+import html
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from typing import Any, overload
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+
+__all__ = ["Parameter", "Parameters"]
+
+
+class Parameter:
+    """One number of a model.
+
+    Parameters
+    ----------
+    name : str
+    value : float, Quantity or str such as ``1 TeV``
+    unit : str or Unit; that of ``value`` if it has one
+    error : float, in ``unit``
+    min, max : float, in ``unit``; NaN is no bound
+    frozen : bool, whether fits leave it alone
+    interp : {"lin", "log", "sqrt"}, kept for files
+    """
+
+    def __init__(
+        self,
+        name: str,
+        value: Any,
+        unit: Any = "",
+        error: float = 0.0,
+        min: Any = np.nan,  # noqa: A002  Gammapy's names
+        max: Any = np.nan,  # noqa: A002
+        frozen: bool = False,
+        interp: str = "lin",
+    ) -> None:
+        if not isinstance(name, str):
+            raise TypeError(f"the name of a parameter must be a string, got {name!r}")
+        self.name = name
+        if isinstance(value, u.Quantity | str):
+            value = u.Quantity(value)
+            value, unit = value.value, value.unit
+        self.value = value
+        self.unit = u.Unit(unit)
+        self.error = error
+        self.min = min
+        self.max = max
+        self.frozen = frozen
+        self.interp = interp
+
+    @property
+    def value(self) -> float:
+        """Number in ``unit``."""
+        return self._value
+
+    @value.setter
+    def value(self, value: Any) -> None:
+        self._value = float(value)
+
+    @property
+    def error(self) -> float:
+        """Standard error in ``unit``."""
+        return self._error
+
+    @error.setter
+    def error(self, value: Any) -> None:
+        self._error = self._number(value)
+
+    @property
+    def min(self) -> float:
+        """Lower bound in ``unit``, NaN if there is none."""
+        return self._min
+
+    @min.setter  # noqa: A003
+    def min(self, value: Any) -> None:
+        self._min = self._number(value)
+
+    @property
+    def max(self) -> float:
+        """Upper bound in ``unit``, NaN if there is none."""
+        return self._max
+
+    @max.setter  # noqa: A003
+    def max(self, value: Any) -> None:
+        self._max = self._number(value)
+
+    @property
+    def frozen(self) -> bool:
+        """Whether fits leave the parameter alone."""
+        return self._frozen
+
+    @frozen.setter
+    def frozen(self, value: Any) -> None:
+        if not isinstance(value, bool | np.bool_):
+            raise TypeError(f"frozen must be True or False, got {value!r} for parameter {self.name!r}")
+        self._frozen = bool(value)
+
+    @property
+    def quantity(self) -> u.Quantity:
+        """Value with its unit."""
+        return self.value * self.unit
+
+    @quantity.setter
+    def quantity(self, value: Any) -> None:
+        value = u.Quantity(value)
+        if not value.unit.is_equivalent(self.unit):
+            raise u.UnitConversionError(f"parameter {self.name!r} is in {self.unit}, got {value.unit}")
+        self.value, self.unit = value.value, value.unit
+
+    def _number(self, value: Any) -> float:
+        if value is None or value is np.ma.masked:
+            return np.nan
+        if isinstance(value, u.Quantity | str):
+            return float(u.Quantity(value).to_value(self.unit))
+        return float(value)
+
+    def copy(self) -> "Parameter":
+        """Deep copy."""
+        return copy.deepcopy(self)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Fields under the names of Gammapy's YAML files."""
+        return {
+            "name": self.name,
+            "value": self.value,
+            "unit": self.unit.to_string("fits"),
+            "error": self.error,
+            "min": self.min,
+            "max": self.max,
+            "frozen": self.frozen,
+            "interp": self.interp,
+        }
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "Parameter":
+        """Read the fields that `to_dict` writes; those that only a fit needs (scales, priors, links) are left out."""
+        known = ("name", "value", "unit", "error", "min", "max", "frozen", "interp")
+        return cls(**{key: data[key] for key in known if key in data})
+
+    def __repr__(self) -> str:
+        return (
+            f"{type(self).__name__}(name={self.name!r}, value={self.value!r}, unit={self.unit!r}, "
+            f"error={self.error!r}, min={self.min!r}, max={self.max!r}, frozen={self.frozen!r})"
+        )
+
+
+class Parameters(Sequence[Parameter]):
+    """Parameters of one or several models, found by name or number."""
+
+    def __init__(self, parameters: Iterable[Parameter] | None = None) -> None:
+        self._parameters = [] if parameters is None else list(parameters)
+
+    @classmethod
+    def from_stack(cls, parameters_list: Iterable[Iterable[Parameter]]) -> "Parameters":
+        """Join several sets of parameters."""
+        return cls(parameter for parameters in parameters_list for parameter in parameters)
+
+    @property
+    def names(self) -> list[str]:
+        """Name of each parameter."""
+        return [parameter.name for parameter in self]
+
+    @property
+    def value(self) -> np.ndarray[Any, Any]:
+        """Value of each parameter, shape (n,)."""
+        return self._array("value")
+
+    @value.setter
+    def value(self, values: Any) -> None:
+        self._set("value", values)
+
+    @property
+    def error(self) -> np.ndarray[Any, Any]:
+        """Error of each parameter, shape (n,)."""
+        return self._array("error")
+
+    @error.setter
+    def error(self, values: Any) -> None:
+        self._set("error", values)
+
+    @property
+    def min(self) -> np.ndarray[Any, Any]:
+        """Lower bound of each parameter, shape (n,)."""
+        return self._array("min")
+
+    @property
+    def max(self) -> np.ndarray[Any, Any]:
+        """Upper bound of each parameter, shape (n,)."""
+        return self._array("max")
+
+    @property
+    def free_parameters(self) -> "Parameters":
+        """Those that are not frozen."""
+        return Parameters(parameter for parameter in self if not parameter.frozen)
+
+    @property
+    def unique_parameters(self) -> "Parameters":
+        """Each parameter once."""
+        return Parameters(dict.fromkeys(self))
+
+    def freeze_all(self) -> None:
+        """Freeze every parameter."""
+        self._set("frozen", [True] * len(self))
+
+    def unfreeze_all(self) -> None:
+        """Free every parameter."""
+        self._set("frozen", [False] * len(self))
+
+    def index(self, key: Any, *_: Any) -> int:
+        """Position of a parameter, given itself, its name or its position."""
+        if isinstance(key, int | np.integer):
+            return int(key)
+        if isinstance(key, str):
+            if key not in self.names:
+                raise IndexError(f"no parameter {key!r}; there are {self.names}")
+            return self.names.index(key)
+        if isinstance(key, Parameter):
+            return self._parameters.index(key)
+        raise TypeError(f"a parameter is found by name, number or itself, got {key!r}")
+
+    def copy(self) -> "Parameters":
+        """Deep copy."""
+        return copy.deepcopy(self)
+
+    def to_dict(self) -> list[dict[str, Any]]:
+        """List of the parameters' dictionaries."""
+        return [parameter.to_dict() for parameter in self]
+
+    def to_table(self) -> Table:
+        """Table with one row per parameter."""
+        columns: dict[str, Callable[[Parameter], Any]] = {
+            "name": lambda p: p.name,
+            "value": lambda p: p.value,
+            "unit": lambda p: p.unit.to_string("fits"),
+            "error": lambda p: p.error,
+            "min": lambda p: p.min,
+            "max": lambda p: p.max,
+            "frozen": lambda p: p.frozen,
+        }
+        table = Table({name: [get(parameter) for parameter in self] for name, get in columns.items()})
+        table["value"].format = ".4e"
+        for name in ("error", "min", "max"):
+            table[name].format = ".3e"
+        return table
+
+    def _array(self, name: str) -> np.ndarray[Any, Any]:
+        return np.array([getattr(parameter, name) for parameter in self], dtype=np.float64)
+
+    def _set(self, name: str, values: Any) -> None:
+        if len(values) != len(self):
+            raise ValueError(f"{len(self)} parameters need as many values of {name!r}, got {len(values)}")
+        for parameter, value in zip(self, values, strict=True):
+            setattr(parameter, name, value)
+
+    @overload
+    def __getitem__(self, key: int | str) -> Parameter: ...
+    @overload
+    def __getitem__(self, key: slice) -> "Parameters": ...
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return Parameters(self._parameters[key])
+        return self._parameters[self.index(key)]
+
+    def __iter__(self) -> Iterator[Parameter]:
+        return iter(self._parameters)
+
+    def __len__(self) -> int:
+        return len(self._parameters)
+
+    def __add__(self, other: "Parameters") -> "Parameters":
+        return Parameters.from_stack([self, other])
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self.to_table()))}</pre>"

@@ -1,0 +1,70 @@
+"""Adding one map dataset to another: sums, in the window of the one that is added."""
+
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.table import Table
+
+from lightpool.arrays import array_namespace, to_host
+from lightpool.maps import Map
+
+if TYPE_CHECKING:
+    from lightpool.data import GTI
+    from lightpool.datasets.map_dataset import MapDataset
+
+__all__ = ["merge_gtis", "merge_meta_tables", "stack_map_dataset"]
+
+
+def stack_map_dataset(dataset: "MapDataset", other: "MapDataset", nan_to_num: bool = True) -> None:
+    """Add a dataset to another one in place; see `MapDataset.stack` for the rules."""
+    mask_safe = other.mask_safe
+    if dataset.counts is not None and other.counts is not None:
+        dataset.counts.stack(other.counts, weights=mask_safe, nan_to_num=nan_to_num)
+    if dataset.exposure is not None and other.exposure is not None:
+        dataset.exposure.stack(other.exposure, weights=other.mask_safe_image, nan_to_num=nan_to_num)
+        _add_livetime(dataset.exposure, other)
+    if dataset.stat_type == "cash" and dataset.background is not None and other.background is not None:
+        dataset._apply_background_model()
+        dataset.background.stack(other.npred_background(), weights=mask_safe, nan_to_num=nan_to_num)
+    if dataset.psf is not None and other.psf is not None:
+        dataset.psf.stack(other.psf, weights=other.mask_safe_psf)
+    if dataset.edisp is not None and other.edisp is not None:
+        dataset.edisp.stack(other.edisp, weights=other.mask_safe_edisp)
+    if dataset.mask_safe is not None and mask_safe is not None:
+        dataset.mask_safe.stack(mask_safe)
+    if other.mask_fit is not None:
+        if dataset.mask_fit is None:
+            dataset.mask_fit = Map.from_geom(dataset._geom, dtype=bool, device=dataset.device)
+        dataset.mask_fit.stack(other.mask_fit)
+
+
+def _add_livetime(exposure: Map, other: "MapDataset") -> None:
+    livetime = other.exposure.meta.get("livetime")
+    if livetime is None or not _keeps_any_bin(other.mask_safe):
+        return
+    before = exposure.meta.get("livetime")
+    exposure.meta = {**exposure.meta, "livetime": livetime.copy() if before is None else before + livetime}
+
+
+def _keeps_any_bin(mask: Map | None) -> bool:
+    if mask is None:
+        return True
+    return bool(to_host(array_namespace(mask.data).any(mask.data)))  # host: the livetime is a number there
+
+
+def merge_gtis(gtis: "list[GTI]") -> "GTI":
+    """Union of good time intervals."""
+    union = gtis[0].copy()
+    for gti in gtis[1:]:
+        union.stack(gti)
+    return union.union()
+
+
+def merge_meta_tables(tables: list[Table]) -> Table:
+    """One row whose cells hold the values of all tables in order; columns that a table lacks are left out."""
+    shared = [name for name in tables[0].colnames if all(name in table.colnames for table in tables)]
+    merged = Table()
+    for name in shared:
+        values: Any = np.hstack([np.asarray(table[name])[0] for table in tables])
+        merged[name] = values[np.newaxis, :]
+    return merged

@@ -1,0 +1,52 @@
+"""The text that a map dataset prints."""
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from lightpool.datasets.map_dataset import MapDataset
+
+__all__ = ["summary_text"]
+
+
+def summary_text(dataset: "MapDataset") -> str:
+    """Summary of a dataset, line by line as Gammapy prints it."""
+    info = dataset.info_dict()
+    models = dataset.models
+    parameters = [] if models is None else models.parameters
+    title = type(dataset).__name__
+    paragraphs: list[dict[str, Any]] = [
+        {"Name": info["name"]},
+        {
+            "Total counts": f"{info['counts']:.0f}",
+            "Total background counts": f"{info['background']:.2f}",
+            "Total excess counts": f"{info['excess']:.2f}",
+        },
+        {
+            "Predicted counts": f"{info['npred']:.2f}",
+            "Predicted background counts": f"{info['npred_background']:.2f}",
+            "Predicted excess counts": f"{info['npred_signal']:.2f}",
+        },
+        {
+            "Exposure min": f"{info['exposure_min']:.2e}",
+            "Exposure max": f"{info['exposure_max']:.2e}",
+        },
+        {
+            "Number of total bins": info["n_bins"],
+            "Number of fit bins": info["n_fit_bins"],
+        },
+        {
+            "Fit statistic type": info["stat_type"],
+            "Fit statistic value (-2 log(L))": f"{info['stat_sum']:.2f}",
+        },
+        {
+            "Number of models": 0 if models is None else len(models),
+            "Number of parameters": len(parameters),
+            "Number of free parameters": sum(not parameter.frozen for parameter in parameters),
+        },
+    ]
+    lines = [title, "-" * len(title), ""]
+    for paragraph in paragraphs:
+        lines += [*(f"  {label:32}: {value}" for label, value in paragraph.items()), ""]
+    if models is not None:
+        lines += [f"  {line}" for line in str(models).splitlines()[2:]]
+    return "\n".join(lines) + "\n"
