@@ -106,13 +106,13 @@ class MapAxes(Sequence[AnyAxis]):
         return sum(nbin > 1 for nbin in self.shape) <= 1
 
     def index(self, axis_name: str, *args: Any) -> int:
-        """Number of an axis."""
+        """Find the number of an axis."""
         if axis_name not in self.names:
             raise ValueError(f"there is no axis {axis_name!r}; the axes are {self.names}")
         return self.names.index(axis_name)
 
     def index_data(self, axis_name: str) -> int:
-        """Number of the dimension of the data that belongs to an axis."""
+        """Find the number of the dimension of the data that belongs to an axis."""
         return len(self) - self.index(axis_name) - 1
 
     def assert_names(self, required_names: Sequence[str], allow_extra: bool = False) -> None:
@@ -247,25 +247,25 @@ class MapAxes(Sequence[AnyAxis]):
 
     # --- tables and text
 
-    def to_header(self, format: str = "gadf") -> Header:
+    def to_header(self, format: str = "gadf") -> Header:  # noqa: A002
         """FITS keywords of all axes."""
         return axes_format.axes_header(self, format)
 
-    def to_table(self, format: str = "gadf") -> Any:
+    def to_table(self, format: str = "gadf") -> Any:  # noqa: A002
         """Table of the bins; formats "gadf", "gadf-dl3", "ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube"..."""
         return axes_format.axes_table(self, format)
 
-    def to_table_hdu(self, format: str | None = "gadf", hdu_bands: str | None = None) -> BinTableHDU:
+    def to_table_hdu(self, format: str | None = "gadf", hdu_bands: str | None = None) -> BinTableHDU:  # noqa: A002
         """FITS table of the bins with its keywords, named ``hdu_bands`` (by default "BANDS") in the format "gadf"."""
         return axes_format.axes_table_hdu(self, format or "gadf", hdu_bands)
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf") -> Self:
+    def from_table(cls, table: Any, format: str = "gadf") -> Self:  # noqa: A002
         """Axes from a table (astropy's, or `lightpool.fits.TableData`); formats as in `to_table`."""
         return cls(axes_format.axes_from_table(table, format))
 
     @classmethod
-    def from_table_hdu(cls, hdu: BinTableHDU | None, format: str = "gadf") -> Self:
+    def from_table_hdu(cls, hdu: BinTableHDU | None, format: str = "gadf") -> Self:  # noqa: A002
         """Axes from a FITS table; None gives no axes."""
         return cls([]) if hdu is None else cls.from_table(read_table(hdu), format=format)
 

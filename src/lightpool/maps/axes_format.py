@@ -29,28 +29,28 @@ _HDU_NAMES = {
 }
 
 
-def axes_header(axes: Sequence[AnyAxis], format: str) -> Header:
+def axes_header(axes: Sequence[AnyAxis], layout: str) -> Header:
     """Keywords of the axes, numbered from 1."""
     header = Header()
     for number, axis in enumerate(axes, start=1):
-        header.update(axis.to_header(format=format, idx=number))
+        header.update(axis.to_header(format=layout, idx=number))
     return header
 
 
-def axes_table(axes: Sequence[AnyAxis], format: str) -> Any:
+def axes_table(axes: Sequence[AnyAxis], layout: str) -> Any:
     """Table of the bins of all axes, see `MapAxes.to_table`."""
     from astropy.table import Table, hstack
 
-    if format == "gadf-dl3":
-        return hstack([axis.to_table(format=format) for axis in axes if isinstance(axis, MapAxis)])
-    if format in _OGIP:
-        name = "energy_true" if format == "ogip-arf" else "energy"
+    if layout == "gadf-dl3":
+        return hstack([axis.to_table(format=layout) for axis in axes if isinstance(axis, MapAxis)])
+    if layout in _OGIP:
+        name = "energy_true" if layout == "ogip-arf" else "energy"
         for axis in axes:
             if axis.name == name and isinstance(axis, MapAxis):
-                return axis.to_table(format=format)
-        raise ValueError(f"the format {format!r} needs an axis named {name!r}, got {[axis.name for axis in axes]}")
-    if format not in _GADF:
-        raise ValueError(f"the format {format!r} is not known; choose one of {[*_GADF, 'gadf-dl3', *_OGIP]}")
+                return axis.to_table(format=layout)
+        raise ValueError(f"the format {layout!r} needs an axis named {name!r}, got {[axis.name for axis in axes]}")
+    if layout not in _GADF:
+        raise ValueError(f"the format {layout!r} is not known; choose one of {[*_GADF, 'gadf-dl3', *_OGIP]}")
     table = Table({"CHANNEL": np.arange(int(np.prod([axis.nbin for axis in axes])))})
     centers = np.meshgrid(*[axis.center for axis in axes])
     lower = np.meshgrid(*[axis.edges_min for axis in axes])
@@ -66,25 +66,25 @@ def axes_table(axes: Sequence[AnyAxis], format: str) -> Any:
     return table
 
 
-def axes_table_hdu(axes: Sequence[AnyAxis], format: str, hdu_bands: str | None) -> BinTableHDU:
+def axes_table_hdu(axes: Sequence[AnyAxis], layout: str, hdu_bands: str | None) -> BinTableHDU:
     """FITS table of the bins of all axes, see `MapAxes.to_table_hdu`."""
-    if format not in _HDU_NAMES:
-        raise ValueError(f"the format {format!r} is not known; choose one of {list(_HDU_NAMES)}")
-    name = hdu_bands if format == "gadf" and hdu_bands is not None else _HDU_NAMES[format]
-    return BinTableHDU(axes_table(axes, format), name=name, header=axes_header(axes, format))
+    if layout not in _HDU_NAMES:
+        raise ValueError(f"the format {layout!r} is not known; choose one of {list(_HDU_NAMES)}")
+    name = hdu_bands if layout == "gadf" and hdu_bands is not None else _HDU_NAMES[layout]
+    return BinTableHDU(axes_table(axes, layout), name=name, header=axes_header(axes, layout))
 
 
-def axes_from_table(table: Any, format: str) -> list[AnyAxis]:
+def axes_from_table(table: Any, layout: str) -> list[AnyAxis]:
     """Axes of a table, see `MapAxes.from_table`."""
-    if format in ("ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube", "fgst-template", "fgst-bexpcube"):
-        return [MapAxis.from_table(table, format=format)]
-    if format == "gadf-dl3":
+    if layout in ("ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube", "fgst-template", "fgst-bexpcube"):
+        return [MapAxis.from_table(table, format=layout)]
+    if layout == "gadf-dl3":
         columns = set(column_names(table))
         stems = [stem for stem in DL3_AXES if {f"{stem}_LO", f"{stem}_HI"} <= columns]
-        return [MapAxis.from_table(table, format=format, column_prefix=stem) for stem in stems]
-    if format != "gadf":
+        return [MapAxis.from_table(table, format=layout, column_prefix=stem) for stem in stems]
+    if layout != "gadf":
         known = ["gadf", "gadf-dl3", "ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube", "fgst-template"]
-        raise ValueError(f"the format {format!r} is not known; choose one of {known}")
+        raise ValueError(f"the format {layout!r} is not known; choose one of {known}")
     axes: list[AnyAxis] = []
     while (columns_of_axis := axis_columns(table, len(axes))) is not None:
         axes.append(_gadf_class(table, columns_of_axis).from_table(table, format="gadf", idx=len(axes)))

@@ -1,37 +1,29 @@
 """The axis of numbers: bins of energy, offset, migra or any other quantity."""
 
-from collections.abc import Iterator, Sequence
-from functools import cached_property
+from collections.abc import Sequence
 from typing import Any, Self
 
 import astropy.units as u
 import numpy as np
-from numpy.typing import NDArray
 
-from lightpool.arrays import binning
-from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device
-from lightpool.arrays.typing import Array
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps import axis_format, axis_groups
-from lightpool.maps.axis_base import AxisBase, check_name
 from lightpool.maps.axis_nodes import (
-    BOUNDARY_TYPES,
-    ENERGY_NAMES,
     INTERPOLATIONS,
     NODE_TYPES,
     check_choice,
     check_energy_name,
     check_energy_unit,
     energy_bounds,
-    node_values,
-    padding,
+    pad_widths,
     spaced_nodes,
 )
+from lightpool.maps.node_axis import NodeAxis
 
 __all__ = ["MapAxis"]
 
 
-class MapAxis(AxisBase):
+class MapAxis(NodeAxis):
     """Bins along one quantity, with the rule that turns values into pixel coordinates and back.
 
     Bin centres have the pixel coordinates 0, 1, 2...; the edges lie half a pixel to either side. Between the nodes
@@ -52,133 +44,6 @@ class MapAxis(AxisBase):
     boundary_type : {"monotonic", "periodic"}
         "periodic" wraps values into the range of the axis; with ``interp="lin"`` only.
     """
-
-    def __init__(
-        self,
-        nodes: Any,
-        interp: str = "lin",
-        name: str = "",
-        node_type: str = "edges",
-        unit: Any = "",
-        boundary_type: str = "monotonic",
-    ) -> None:
-        self._name = check_name(name)
-        label = f"MapAxis {name!r}"
-        self._interp = check_choice(interp, INTERPOLATIONS, f"interp of {label}")
-        self._node_type = check_choice(node_type, NODE_TYPES, f"node_type of {label}")
-        self._boundary_type = check_choice(boundary_type, BOUNDARY_TYPES, f"boundary_type of {label}")
-        self._nodes, self._unit = node_values(nodes, unit, label)
-        if node_type == "edges" and len(self._nodes) < 2:
-            raise ValueError(f"{label} needs at least two edges, got {self._nodes}")
-        if interp != "lin" and np.any(self._nodes < 0):
-            raise ValueError(f"{label} with interp={interp!r} cannot have negative nodes, got {self._nodes}")
-        if boundary_type == "periodic" and interp != "lin":
-            raise ValueError(f"{label} is periodic and so needs interp='lin', got {interp!r}")
-        self._on_device: dict[tuple[str, Device], Array] = {}
-
-    def __reduce__(self) -> tuple[Any, ...]:
-        arguments = (self._nodes, self._interp, self._name, self._node_type, self._unit, self._boundary_type)
-        return type(self), arguments
-
-    # --- what it is
-
-    @property
-    def unit(self) -> Any:
-        """Unit of the coordinate."""
-        return self._unit
-
-    @property
-    def interp(self) -> str:
-        """Scale on which pixel coordinates are linear: "lin", "log" or "sqrt"."""
-        return self._interp
-
-    @property
-    def node_type(self) -> str:
-        """Whether the nodes are "edges" or "center"."""
-        return self._node_type
-
-    @property
-    def boundary_type(self) -> str:
-        """Whether values outside are wrapped: "monotonic" or "periodic"."""
-        return self._boundary_type
-
-    @property
-    def nbin(self) -> int:
-        """Number of bins."""
-        return len(self._nodes) - (self._node_type == "edges")
-
-    @property
-    def is_energy_axis(self) -> bool:
-        """Whether the axis is named "energy" or "energy_true"."""
-        return self.name in ENERGY_NAMES
-
-    @cached_property
-    def edges_value(self) -> NDArray[np.float64]:
-        """Bin edges as plain numbers, shape (nbin + 1,), unit `unit`, on the host."""
-        return _frozen(self._pix_to_value(np.arange(self.nbin + 1) - 0.5))
-
-    @cached_property
-    def center_value(self) -> NDArray[np.float64]:
-        """Bin centres as plain numbers, shape (nbin,), unit `unit`, on the host."""
-        return _frozen(self._pix_to_value(np.arange(self.nbin, dtype=np.float64)))
-
-    @cached_property
-    def edges(self) -> u.Quantity:
-        """Bin edges, shape (nbin + 1,)."""
-        return u.Quantity(self.edges_value, self.unit, copy=None)
-
-    @cached_property
-    def center(self) -> u.Quantity:
-        """Bin centres, shape (nbin,)."""
-        return u.Quantity(self.center_value, self.unit, copy=None)
-
-    @property
-    def edges_min(self) -> u.Quantity:
-        """Lower bin edges, shape (nbin,)."""
-        return self.edges[:-1]
-
-    @property
-    def edges_max(self) -> u.Quantity:
-        """Upper bin edges, shape (nbin,)."""
-        return self.edges[1:]
-
-    @cached_property
-    def bin_width(self) -> u.Quantity:
-        """Bin widths, shape (nbin,)."""
-        return np.diff(self.edges)
-
-    @property
-    def bounds(self) -> u.Quantity:
-        """First and last edge, or first and last centre if the nodes are centres; shape (2,)."""
-        return (self.edges if self.node_type == "edges" else self.center)[[0, -1]]
-
-    @property
-    def iter_by_edges(self) -> Iterator[tuple[u.Quantity, u.Quantity]]:
-        """Lower and upper edge of one bin after another."""
-        yield from zip(self.edges_min, self.edges_max, strict=True)
-
-    @property
-    def nbin_per_decade(self) -> float:
-        """Number of bins per factor of ten, for axes with ``interp="log"``."""
-        if self.interp != "log":
-            raise ValueError(f"axis {self.name!r} has interp={self.interp!r}; bins per decade need 'log'")
-        lower, upper = np.sort(self.bounds.value)
-        return float(self.nbin / np.log10(upper / lower))
-
-    def edges_on(self, device: str | Device | None = None) -> Array:
-        """Bin edges as an array of float64 on a device, shape (nbin + 1,), unit `unit`."""
-        return self._values_on("edges_value", device)
-
-    def center_on(self, device: str | Device | None = None) -> Array:
-        """Bin centres as an array of float64 on a device, shape (nbin,), unit `unit`."""
-        return self._values_on("center_value", device)
-
-    def _values_on(self, which: str, device: str | Device | None) -> Array:
-        place = find_device(device)
-        key = (which, place)
-        if key not in self._on_device:
-            self._on_device[key] = to_device(getattr(self, which), place)
-        return self._on_device[key]
 
     # --- constructors
 
@@ -288,99 +153,6 @@ class MapAxis(AxisBase):
         node_type = self.node_type if node_type is None else node_type
         return type(self)(nodes, interp=self.interp, name=self.name, node_type=node_type, unit=self.unit)
 
-    # --- coordinates
-
-    def coord_to_pix(self, coord: Any) -> NDArray[np.float64]:
-        """Pixel coordinates of values.
-
-        Parameters
-        ----------
-        coord : Quantity, or array of float in unit `unit`
-
-        Returns
-        -------
-        pix : array of float64, shape of ``coord`` but at least one-dimensional; outside the nodes extrapolated
-        """
-        return self.coord_to_pix_array(np.atleast_1d(self._values(coord)))
-
-    def coord_to_pix_array(self, coord: Array) -> Array:
-        """Pixel coordinates of plain values (unit `unit`) on any device."""
-        nodes = self._values_on("_ascending_nodes", device_of(coord))
-        pix = binning.coord_to_pix(self._wrapped(coord), nodes, self.interp, node_type=self.node_type)
-        return (self.nbin - 1.0) - pix if self._is_descending else pix
-
-    def pix_to_coord(self, pix: Any) -> u.Quantity:
-        """Values at pixel coordinates, outside the nodes extrapolated."""
-        return u.Quantity(self._pix_to_value(np.asarray(pix, dtype=np.float64)), self.unit, copy=None)
-
-    def _pix_to_value(self, pix: NDArray[np.float64]) -> Any:
-        return binning.pix_to_coord(pix, self._nodes, self.interp, node_type=self.node_type)
-
-    def coord_to_idx(self, coord: Any, clip: bool = False) -> NDArray[np.int64]:
-        """Bins of values: lower edges belong to their bin, upper edges to the next one.
-
-        Parameters
-        ----------
-        coord : Quantity, or array of float in unit `unit`
-        clip : whether values outside get the nearest bin instead of -1
-
-        Returns
-        -------
-        index : array of int64, shape of ``coord`` but at least one-dimensional; -1 outside and for NaN and infinity
-        """
-        return self.coord_to_idx_array(np.atleast_1d(self._values(coord)), clip=clip)
-
-    def coord_to_idx_array(self, coord: Array, clip: bool = False) -> Array:
-        """Bins of plain values (unit `unit`) on any device, see `coord_to_idx`; int64, shape of ``coord``."""
-        xp = array_namespace(coord)
-        coord = self._wrapped(coord)
-        index = binning.bin_index(coord, self._values_on("_ascending_edges", device_of(coord)), clip=clip)
-        if len(self._nodes) == 1:  # its only bin has no width and holds the node itself
-            index = xp.where(coord == float(self._nodes[0]), xp.zeros_like(index), index)
-        return xp.where(index < 0, index, self.nbin - 1 - index) if self._is_descending else index
-
-    @property
-    def _is_descending(self) -> bool:
-        return bool(self._nodes[0] > self._nodes[-1])
-
-    @property
-    def _ascending_nodes(self) -> NDArray[np.float64]:
-        return self._nodes[::-1].copy() if self._is_descending else self._nodes
-
-    @property
-    def _ascending_edges(self) -> NDArray[np.float64]:
-        return self.edges_value[::-1].copy() if self._is_descending else self.edges_value
-
-    def pix_to_idx(self, pix: Any, clip: bool = False) -> NDArray[Any]:
-        """Pixel coordinates where they are inside [0, nbin), elsewhere -1, or the nearest bin with ``clip``."""
-        pix = np.asarray(pix)
-        if clip:
-            return np.clip(pix, 0, self.nbin - 1)
-        return np.where((pix < 0) | (pix >= self.nbin), -1, pix)
-
-    def wrap_coord(self, coord: Any) -> u.Quantity:
-        """Values shifted by whole periods into the range of the axis."""
-        return u.Quantity(self._wrap(np.asarray(self._values(coord))), self.unit, copy=None)
-
-    def round(self, coord: Any, clip: bool = False) -> u.Quantity:
-        """Edges that are nearest to values, on the scale of the axis; ``clip`` keeps them inside its range."""
-        pix = self.coord_to_pix(coord)
-        if clip:
-            pix = np.clip(pix, -0.5, self.nbin - 0.5)
-        return self.pix_to_coord(np.round(pix + 0.5) - 0.5)
-
-    def _values(self, coord: Any) -> Any:
-        """Plain float64 in the unit of the axis; numbers without a unit are taken to be in it."""
-        return u.Quantity(coord, self.unit, dtype=np.float64, copy=None).value
-
-    def _wrapped(self, coord: Array) -> Array:
-        return self._wrap(coord) if self._boundary_type == "periodic" else coord
-
-    def _wrap(self, coord: Array) -> Array:
-        lower, upper = float(np.min(self.edges_value)), float(np.max(self.edges_value))
-        is_outside = (coord >= upper) | (coord < lower)
-        return array_namespace(coord).where(is_outside, (coord - lower) % (upper - lower) + lower, coord)
-
     # --- other bins from these
 
     def slice(self, idx: Any) -> "MapAxis":
@@ -407,7 +179,7 @@ class MapAxis(AxisBase):
 
     def pad(self, pad_width: int | tuple[int, int]) -> "MapAxis":
         """Axis with more bins, at both ends or as a tuple says for the lower and the upper end."""
-        low, high = padding(pad_width)
+        low, high = pad_widths(pad_width)
         if self.node_type == "edges":
             return self._with_nodes(self.pix_to_coord(np.arange(-low, self.nbin + high + 1) - 0.5))
         return self._with_nodes(self.pix_to_coord(np.arange(-low, self.nbin + high)))
@@ -480,7 +252,7 @@ class MapAxis(AxisBase):
         pix = np.append(self.coord_to_pix(other.center), other.coord_to_pix(self.center))
         return bool(np.allclose(np.round(pix) - pix, 0, atol=atol)) and self.interp == other.interp
 
-    def is_allclose(self, other: "MapAxis", **kwargs: Any) -> bool:
+    def is_allclose(self, other: Any, **kwargs: Any) -> bool:
         """Whether another axis has the same name, kind and (`numpy.allclose` with ``kwargs``) edges."""
         if not isinstance(other, MapAxis):
             raise TypeError(f"a MapAxis cannot be compared with {other!r} of type {type(other).__name__}")
@@ -502,20 +274,20 @@ class MapAxis(AxisBase):
 
     # --- tables and text
 
-    def to_header(self, format: str = "ogip", idx: int = 0) -> Header:
+    def to_header(self, format: str = "ogip", idx: int = 0) -> Header:  # noqa: A002
         """FITS keywords of the axis; formats "ogip", "ogip-sherpa", "gadf" (with the number ``idx`` of the axis)."""
         return axis_format.axis_header(self, format, idx)
 
-    def to_table(self, format: str = "ogip") -> Any:
+    def to_table(self, format: str = "ogip") -> Any:  # noqa: A002
         """Table of the bins; formats "ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa", "gadf-dl3", "gadf-sed"."""
         return axis_format.axis_table(self, format)
 
-    def to_table_hdu(self, format: str = "ogip") -> BinTableHDU:
+    def to_table_hdu(self, format: str = "ogip") -> BinTableHDU:  # noqa: A002
         """FITS table of the bins, with its keywords in the formats "ogip" and "ogip-sherpa"."""
         return axis_format.axis_table_hdu(self, format)
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "ogip", idx: int = 0, column_prefix: str = "") -> Self:
+    def from_table(cls, table: Any, format: str = "ogip", idx: int = 0, column_prefix: str = "") -> Self:  # noqa: A002
         """Axis from a table.
 
         Parameters
@@ -528,7 +300,7 @@ class MapAxis(AxisBase):
         return cls(**axis_format.axis_arguments(table, format, idx, column_prefix))
 
     @classmethod
-    def from_table_hdu(cls, hdu: BinTableHDU, format: str = "ogip", idx: int = 0) -> Self:
+    def from_table_hdu(cls, hdu: BinTableHDU, format: str = "ogip", idx: int = 0) -> Self:  # noqa: A002
         """Axis from a FITS table, see `from_table`."""
         return cls.from_table(axis_format.read_table(hdu), format=format, idx=idx)
 
@@ -571,9 +343,3 @@ class MapAxis(AxisBase):
             "interp": self.interp,
         }
         return "MapAxis\n\n" + "".join(f"\t{key:<10s} : {text:<10s}\n" for key, text in rows.items())
-
-
-def _frozen(values: Any) -> NDArray[np.float64]:
-    values = np.asarray(values, dtype=np.float64)
-    values.flags.writeable = False
-    return values

@@ -47,20 +47,20 @@ _EBOUNDS_CARDS = {
 # --- writing
 
 
-def axis_header(axis: "MapAxis", format: str, idx: int) -> Header:
+def axis_header(axis: "MapAxis", layout: str, idx: int) -> Header:
     """Keywords of an axis, see `MapAxis.to_header`."""
     header = Header()
-    if format in ("ogip", "ogip-sherpa"):
+    if layout in ("ogip", "ogip-sherpa"):
         for key, card in _EBOUNDS_CARDS.items():
             header[key] = card
             if key == "CHANTYPE":
                 header["DETCHANS"] = axis.nbin, "Total number of detector PHA channels"
-    elif format in ("gadf", "fgst-ccube", "fgst-template"):
+    elif layout in ("gadf", "fgst-ccube", "fgst-template"):
         center, lower, upper = gadf_columns(axis.name)
         header[f"AXCOLS{idx}"] = center if axis.node_type == "center" else f"{lower},{upper}"
         header[f"INTERP{idx}"] = axis.interp
     else:
-        raise _unknown(format, ["gadf", "ogip", "ogip-sherpa", "fgst-ccube", "fgst-template"])
+        raise _unknown(layout, ["gadf", "ogip", "ogip-sherpa", "fgst-ccube", "fgst-template"])
     return header
 
 
@@ -70,20 +70,20 @@ def gadf_columns(name: str) -> tuple[str, str, str]:
     return (stem, "E_MIN", "E_MAX") if stem == "ENERGY" else (stem, f"{stem}_MIN", f"{stem}_MAX")
 
 
-def axis_table(axis: "MapAxis", format: str) -> Any:
+def axis_table(axis: "MapAxis", layout: str) -> Any:
     """Table of the bins of an axis, see `MapAxis.to_table`."""
     from astropy.table import Table
 
-    if format not in _WRITERS:
-        raise _unknown(format, list(_WRITERS))
-    return Table(_WRITERS[format](axis))
+    if layout not in _WRITERS:
+        raise _unknown(layout, list(_WRITERS))
+    return Table(_WRITERS[layout](axis))
 
 
-def axis_table_hdu(axis: "MapAxis", format: str) -> BinTableHDU:
+def axis_table_hdu(axis: "MapAxis", layout: str) -> BinTableHDU:
     """FITS table of the bins of an axis, see `MapAxis.to_table_hdu`."""
-    hdu = BinTableHDU(axis_table(axis, format))
-    if format in ("ogip", "ogip-sherpa"):
-        hdu.header.update(axis_header(axis, format, 0))
+    hdu = BinTableHDU(axis_table(axis, layout))
+    if layout in ("ogip", "ogip-sherpa"):
+        hdu.header.update(axis_header(axis, layout, 0))
     return hdu
 
 
@@ -135,7 +135,7 @@ _WRITERS: dict[str, Callable[["MapAxis"], dict[str, Any]]] = {
 # --- reading
 
 
-def axis_arguments(table: Any, format: str, idx: int, column_prefix: str) -> dict[str, Any]:
+def axis_arguments(table: Any, layout: str, idx: int, column_prefix: str) -> dict[str, Any]:
     """Arguments of `MapAxis` from a table, see `MapAxis.from_table`.
 
     Raises
@@ -143,17 +143,17 @@ def axis_arguments(table: Any, format: str, idx: int, column_prefix: str) -> dic
     FormatError
         If a column is missing or has a unit of another kind.
     """
-    if format in ("ogip", "ogip-sherpa", "fgst-ccube"):
+    if layout in ("ogip", "ogip-sherpa", "fgst-ccube"):
         return _energy_arguments(table, "E_MIN", "E_MAX", "energy")
-    if format in ("ogip-arf", "ogip-arf-sherpa"):
+    if layout in ("ogip-arf", "ogip-arf-sherpa"):
         return _energy_arguments(table, "ENERG_LO", "ENERG_HI", "energy_true")
-    if format in ("fgst-template", "fgst-bexpcube"):
+    if layout in ("fgst-template", "fgst-bexpcube"):
         return _fermi_arguments(table)
-    if format == "gadf":
+    if layout == "gadf":
         return _gadf_arguments(table, idx)
-    if format == "gadf-dl3":
+    if layout == "gadf-dl3":
         return _dl3_arguments(table, column_prefix)
-    raise _unknown(format, ["ogip", "ogip-arf", "fgst-ccube", "fgst-template", "gadf", "gadf-dl3"])
+    raise _unknown(layout, ["ogip", "ogip-arf", "fgst-ccube", "fgst-template", "gadf", "gadf-dl3"])
 
 
 def _energy_arguments(table: Any, lower: str, upper: str, name: str) -> dict[str, Any]:
@@ -226,5 +226,5 @@ def _check_unit(values: u.Quantity, column: str, unit: str) -> None:
         raise FormatError(f"column {column!r} has the unit {str(values.unit)!r}, but {wanted} is expected")
 
 
-def _unknown(format: str, known: list[str]) -> ValueError:
-    return ValueError(f"the format {format!r} is not known; choose one of {known}")
+def _unknown(layout: str, known: list[str]) -> ValueError:
+    return ValueError(f"the format {layout!r} is not known; choose one of {known}")

@@ -54,7 +54,7 @@ def node_values(nodes: Any, unit: Any, label: str) -> tuple[NDArray[np.float64],
 
 
 def check_choice(value: Any, choices: tuple[str, ...], what: str) -> str:
-    """The value, if it is one of the choices."""
+    """Return the value if it is one of the choices."""
     if value not in choices:
         raise ValueError(f"{what} must be one of {list(choices)}, got {value!r}")
     return str(value)
@@ -121,7 +121,7 @@ def energy_bounds(
     return float(energy_min.value), float(energy_max.value), int(nbin), u.Unit(unit)
 
 
-def padding(pad_width: Any) -> tuple[int, int]:
-    """Number of bins to add at the lower and at the upper end."""
+def pad_widths(pad_width: Any) -> tuple[int, int]:
+    """Read how many bins to add at the lower and at the upper end."""
     low, high = pad_width if isinstance(pad_width, tuple) else (pad_width, pad_width)
     return operator.index(low), operator.index(high)

@@ -129,7 +129,7 @@ class MapCoord:
     @property
     def theta(self) -> NDArray[np.float64]:
         """Angle from the pole, rad."""
-        return np.pi / 2.0 - u.Quantity(self.lat, "deg", copy=None).to_value("rad")
+        return np.asarray(np.pi / 2.0 - u.Quantity(self.lat, "deg", copy=None).to_value("rad"))
 
     @property
     def phi(self) -> NDArray[np.float64]:
@@ -163,7 +163,7 @@ class MapCoord:
         return self._with_data(self._data | sky, frame)
 
     def apply_mask(self, mask: Any) -> "MapCoord":
-        """Coordinates where a mask of their broadcast shape is True, or, if all have its shape, without broadcasting."""
+        """Coordinates where a mask of their common shape is True, each brought to this shape first."""
         data = self._data
         if any(np.shape(values) != np.shape(mask) for values in data.values()):
             data = self.broadcasted._data

@@ -77,9 +77,9 @@ class LabelMapAxis(AxisBase):
         """Ones, shape (nbin,)."""
         return np.ones(self.nbin)
 
-    def pix_to_coord(self, pix: ArrayLike) -> NDArray[np.str_]:
+    def pix_to_coord(self, pix: ArrayLike) -> Any:
         """Labels at the nearest whole pixel coordinates."""
-        return np.asarray(self._labels[np.round(pix).astype(int)])
+        return self._labels[np.round(np.asarray(pix)).astype(int)]
 
     def coord_to_idx(self, coord: ArrayLike, clip: bool = False) -> NDArray[np.int64]:
         """Bins of labels, shape of ``coord``; a label that is not on the axis is a `ValueError`."""
@@ -98,12 +98,13 @@ class LabelMapAxis(AxisBase):
         """Pixel coordinates where they are inside [0, nbin), elsewhere -1, or the nearest bin with ``clip``."""
         pix = np.asarray(pix)
         if clip:
-            return np.clip(pix, 0, self.nbin - 1)
-        return np.where((pix < 0) | (pix >= self.nbin), -1, pix)
+            return np.asarray(np.clip(pix, 0, self.nbin - 1))
+        return np.asarray(np.where((pix < 0) | (pix >= self.nbin), -1, pix))
 
     def copy(self, **kwargs: Any) -> Self:
         """Axis with some of the constructor's arguments replaced."""
-        return type(self)(**({"labels": self._labels, "name": self._name} | kwargs))
+        arguments: dict[str, Any] = {"labels": self._labels, "name": self._name}
+        return type(self)(**(arguments | kwargs))
 
     def rename(self, new_name: str) -> Self:
         """Axis with another name."""
@@ -152,7 +153,7 @@ class LabelMapAxis(AxisBase):
     def _no_bins(self, what: str) -> TypeError:
         return TypeError(f"axis {self.name!r} has labels and no bins, so it cannot be {what}")
 
-    def is_allclose(self, other: "LabelMapAxis", **kwargs: Any) -> bool:
+    def is_allclose(self, other: Any, **kwargs: Any) -> bool:
         """Whether another axis has the same name and labels."""
         if not isinstance(other, LabelMapAxis):
             raise TypeError(f"a LabelMapAxis cannot be compared with {other!r} of type {type(other).__name__}")
@@ -164,13 +165,13 @@ class LabelMapAxis(AxisBase):
     def __hash__(self) -> int:
         return hash((self.name.upper(), *self._labels.tolist()))
 
-    def to_header(self, format: str = "gadf", idx: int = 0) -> Header:
+    def to_header(self, format: str = "gadf", idx: int = 0) -> Header:  # noqa: A002
         """FITS keywords of axis number ``idx``; format "gadf" only."""
         _check_format(format)
         return Header({f"AXCOLS{idx}": self.name.upper()})
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:
+    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:  # noqa: A002
         """Axis number ``idx`` (from 0) from a table of bins; format "gadf" only."""
         _check_format(format)
         columns = axis_columns(table, idx) or [""]
@@ -190,7 +191,7 @@ class LabelMapAxis(AxisBase):
         return np.arange(self.nbin)
 
     @property
-    def as_plot_edges(self) -> NDArray[np.float64]:
+    def as_plot_edges(self) -> NDArray[Any]:
         """Bin numbers, half a bin to either side."""
         return np.arange(self.nbin + 1) - 0.5
 
@@ -204,12 +205,12 @@ class LabelMapAxis(AxisBase):
             "name": self.name,
             "nbins": str(self.nbin),
             "node type": self.node_type,
-            "labels": str(list(self._labels)),
+            "labels": str(self._labels.tolist()),
         }
         text = "LabelMapAxis\n------------\n\n"
         return text + "".join(f"  {key:<10s} : {value:<10s}\n" for key, value in rows.items())
 
 
-def _check_format(format: str) -> None:
-    if format != "gadf":
-        raise ValueError(f"a label axis knows only the format 'gadf', got {format!r}")
+def _check_format(layout: str) -> None:
+    if layout != "gadf":
+        raise ValueError(f"a label axis knows only the format 'gadf', got {layout!r}")

@@ -32,7 +32,7 @@ def table_meta(table: Any) -> Mapping[str, Any]:
 
 
 def column_quantity(table: Any, name: str) -> u.Quantity:
-    """A column of numbers with its unit, float64 in native byte order.
+    """Read a column of numbers with its unit, float64 in native byte order.
 
     Raises
     ------
@@ -54,7 +54,7 @@ def column_quantity(table: Any, name: str) -> u.Quantity:
 
 
 def column_text(table: Any, name: str) -> NDArray[np.str_] | None:
-    """A column of text; None if the column holds something else or is not there."""
+    """Read a column of text; None if the column holds something else or is not there."""
     if name not in table.columns:
         return None
     values = np.asarray(table.columns[name])
@@ -71,7 +71,7 @@ def edges_from_lo_hi(lower: u.Quantity, upper: u.Quantity, what: str) -> u.Quant
     FormatError
         If there is a gap or an overlap of more than a hundredth of a bin.
     """
-    lower, upper = np.atleast_1d(lower), np.atleast_1d(upper).to(lower.unit)
+    lower, upper = np.atleast_1d(lower), np.atleast_1d(upper.to(lower.unit))
     gap = np.abs(upper[:-1] - lower[1:])
     if np.any(gap > 0.01 * np.abs(upper - lower)[1:]):
         raise FormatError(

@@ -249,7 +249,7 @@ class TimeMapAxis(AxisBase):
         return np.where(index >= 0, index + fraction - 0.5, np.nan)
 
     def pix_to_coord(self, pix: Any) -> Time:
-        """Times at pixel coordinates, the inverse of `coord_to_pix`; outside of the intervals masked."""
+        """Give the times at pixel coordinates, the inverse of `coord_to_pix`; outside of the intervals masked."""
         pix = np.asarray(pix, dtype=np.float64)
         index = np.floor(pix + 0.5)
         is_inside = (index >= 0) & (index < self.nbin)
@@ -263,7 +263,7 @@ class TimeMapAxis(AxisBase):
 
     @staticmethod
     def pix_to_idx(pix: Any, clip: bool = False) -> Any:
-        """The pixel coordinates themselves."""
+        """Return the pixel coordinates as they are."""
         return pix
 
     def _times(self, coord: Any) -> Time:
@@ -285,7 +285,7 @@ class TimeMapAxis(AxisBase):
 
     # --- comparison
 
-    def is_allclose(self, other: "TimeMapAxis", **kwargs: Any) -> bool:
+    def is_allclose(self, other: Any, **kwargs: Any) -> bool:
         """Whether another axis has the same name and (`numpy.allclose` with ``kwargs``, in seconds) intervals."""
         if not isinstance(other, TimeMapAxis):
             raise TypeError(f"a TimeMapAxis cannot be compared with {other!r} of type {type(other).__name__}")
@@ -302,7 +302,7 @@ class TimeMapAxis(AxisBase):
 
     # --- tables and text
 
-    def to_header(self, format: str = "gadf", idx: int = 0) -> Header:
+    def to_header(self, format: str = "gadf", idx: int = 0) -> Header:  # noqa: A002
         """FITS keywords of axis number ``idx``; format "gadf" only."""
         _check_format(format)
         name = self.name.upper()
@@ -313,10 +313,10 @@ class TimeMapAxis(AxisBase):
         """Table of the intervals with the columns START and STOP, as that of a GTI."""
         from astropy.table import Table
 
-        return Table({"START": self.time_min, "STOP": self.time_max})
+        return Table({"START": Time(self.time_min, format="mjd"), "STOP": Time(self.time_max, format="mjd")})
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:
+    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:  # noqa: A002
         """Axis number ``idx`` (from 0) from a table of bins; format "gadf" only."""
         _check_format(format)
         columns = axis_columns(table, idx)
@@ -391,6 +391,6 @@ def _check_intervals(start: u.Quantity, stop: u.Quantity, label: str) -> None:
         raise ValueError(f"intervals of {label} overlap: {start} to {stop}")
 
 
-def _check_format(format: str) -> None:
-    if format != "gadf":
-        raise ValueError(f"a time axis knows only the format 'gadf', got {format!r}")
+def _check_format(layout: str) -> None:
+    if layout != "gadf":
+        raise ValueError(f"a time axis knows only the format 'gadf', got {layout!r}")

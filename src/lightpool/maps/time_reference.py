@@ -13,13 +13,12 @@ __all__ = ["time_ref_from_dict", "time_ref_to_dict"]
 _JD_OF_MJD_ZERO = 2400000.5
 
 
-def time_ref_from_dict(meta: Mapping[str, Any], format: str = "mjd", scale: str = "tt") -> Time:
-    """Reference time of a header.
+def time_ref_from_dict(meta: Mapping[str, Any], scale: str = "tt") -> Time:
+    """Read the reference time of a header.
 
     Parameters
     ----------
     meta : mapping with MJDREFI and MJDREFF (numbers, or text that is a number) and, if it has it, TIMESYS
-    format : format of the result
     scale : scale if there is no TIMESYS
 
     Raises
@@ -35,7 +34,7 @@ def time_ref_from_dict(meta: Mapping[str, Any], format: str = "mjd", scale: str 
         raise FormatError(
             f"MJDREFI={meta['MJDREFI']!r} and MJDREFF={meta['MJDREFF']!r} in the header must be numbers"
         ) from error
-    return Time(whole, fraction, format=format, scale=str(meta.get("TIMESYS", scale)).strip().lower())
+    return Time(whole, fraction, format="mjd", scale=str(meta.get("TIMESYS", scale)).strip().lower())
 
 
 def time_ref_to_dict(time: Time, scale: str = "tt") -> dict[str, Any]:
