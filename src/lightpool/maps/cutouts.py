@@ -1,0 +1,81 @@
+"""Where a small image lies on a large one: rules of cutouts, in whole pixels."""
+
+import math
+from collections.abc import Sequence
+
+from lightpool.errors import GeometryError, NoOverlapError
+
+__all__ = ["CUTOUT_MODES", "cutout_origin", "overlap_slices", "trim_window"]
+
+CUTOUT_MODES = ("trim", "partial", "strict")
+
+Slices = tuple[slice, slice]
+
+
+def cutout_origin(position: Sequence[float], npix: Sequence[int]) -> tuple[int, int]:
+    """First pixel (x0, y0) of a window of ``npix`` pixels centred on a position in pixel coordinates.
+
+    The position is rounded such that a window with an odd number of pixels is centred on the pixel that holds
+    the position.
+    """
+    if not all(math.isfinite(_) for _ in position):
+        raise NoOverlapError(f"the position of the cutout does not project on the map, its pixel is {tuple(position)}")
+    x0, y0 = (math.ceil(pos - n / 2.0) for pos, n in zip(position, npix, strict=True))
+    return x0, y0
+
+
+def trim_window(
+    origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int], mode: str
+) -> tuple[tuple[int, int], tuple[int, int]]:
+    """First pixel and number of pixels of a cutout after the rule of its mode.
+
+    Parameters
+    ----------
+    origin, npix : first pixel (x, y) and number of pixels (x, y) that were asked for
+    parent_npix : number of pixels (x, y) of the parent
+    mode : ``trim`` keeps the part on the parent, ``partial`` keeps all of the window, ``strict`` refuses a window
+        that is not wholly on the parent
+
+    Raises
+    ------
+    NoOverlapError
+        If no pixel of the window is on the parent.
+    GeometryError
+        If the mode is ``strict`` and some pixels are not on the parent.
+    """
+    if mode not in CUTOUT_MODES:
+        raise ValueError(f"mode must be one of {CUTOUT_MODES}, got {mode!r}")
+    stop = [x0 + n for x0, n in zip(origin, npix, strict=True)]
+    if any(end <= 0 or x0 >= n for x0, end, n in zip(origin, stop, parent_npix, strict=True)):
+        raise NoOverlapError(
+            f"the cutout, pixels x {origin[0]} to {stop[0] - 1} and y {origin[1]} to {stop[1] - 1}, lies outside the map "
+            f"of {parent_npix[0]} x {parent_npix[1]} pixels"
+        )
+    inside = all(x0 >= 0 and end <= n for x0, end, n in zip(origin, stop, parent_npix, strict=True))
+    if mode == "strict" and not inside:
+        raise GeometryError(
+            f"the cutout, pixels x {origin[0]} to {stop[0] - 1} and y {origin[1]} to {stop[1] - 1}, is only partly on the "
+            f"map of {parent_npix[0]} x {parent_npix[1]} pixels; modes 'trim' and 'partial' allow that"
+        )
+    if mode != "trim" or inside:
+        return (origin[0], origin[1]), (npix[0], npix[1])
+    first = [max(0, x0) for x0 in origin]
+    size = [min(n, end) - x0 for x0, end, n in zip(first, stop, parent_npix, strict=True)]
+    return (first[0], first[1]), (size[0], size[1])
+
+
+def overlap_slices(origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int]) -> dict[str, Slices]:
+    """Slices (y, x) of the pixels that parent and cutout share, on the parent and on the cutout.
+
+    Raises
+    ------
+    NoOverlapError
+        If they share none.
+    """
+    trim_window(origin, npix, parent_npix, "partial")
+    parent, cutout = [], []
+    for x0, n, n_parent in zip(origin, npix, parent_npix, strict=True):
+        first, stop = max(0, x0), min(n_parent, x0 + n)
+        parent.append(slice(first, stop))
+        cutout.append(slice(first - x0, stop - x0))
+    return {"parent-slices": (parent[1], parent[0]), "cutout-slices": (cutout[1], cutout[0])}

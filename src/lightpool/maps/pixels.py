@@ -1,0 +1,334 @@
+"""The image part of a geometry, and what is computed once per pixel: directions, solid angles, separations.
+
+A `PixelGrid` is an endless plane of pixels, a WCS. A `SkyWindow` is a rectangle of whole pixels on it: the image of a
+map. All maps that are cut out of one, padded or cropped, lie on its grid and share its arrays.
+"""
+
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, NamedTuple, Self
+
+import array_api_compat
+import numpy as np
+from astropy.wcs import WCS
+
+from lightpool.arrays.projections import Projection, pixel_directions, pixel_to_sky, sky_to_pixel
+from lightpool.arrays.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
+from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device, to_host
+from lightpool.arrays.typing import Array, Namespace
+from lightpool.errors import GeometryError
+from lightpool.maps.wcs_header import check_wcs, frame_of_wcs, resampled_wcs, shifted_wcs, sky_projection
+
+__all__ = ["Box", "PixelGrid", "PixelStore", "SkyWindow", "pixel_solid_angle"]
+
+MAX_STORED_BYTES = 2**28
+"""What one grid keeps at most, all its arrays together."""
+
+MAX_FILLED_PIXELS = 2**22
+"""A larger map is not filled as a whole for the sake of its cutouts."""
+
+
+def pixel_solid_angle(lon: Array, lat: Array, *, xp: Namespace | None = None) -> Array:
+    """Solid angle of pixels from the sky positions of their corners, two plane triangles each.
+
+    Parameters
+    ----------
+    lon, lat : array, shape (ny + 1, nx + 1), unit rad
+        Corners; NaN where they do not project.
+
+    Returns
+    -------
+    solid_angle : array, shape (ny, nx), unit sr
+        NaN where a corner does not project.
+
+    Notes
+    -----
+    As in Gammapy: sides are arcs, angles are differences of position angles, of which one pair is taken at
+    neighbouring corners. With pixels of a degree near the pole of the frame that costs a few per cent.
+    """
+    xp = array_namespace(lon, lat) if xp is None else xp
+    vectors = unit_vectors(lon, lat)
+    along_x = separation_of_vectors(vectors[:, :, 1:], vectors[:, :, :-1])
+    along_y = separation_of_vectors(vectors[:, 1:, :], vectors[:, :-1, :])
+    sin_lat, cos_lat = xp.sin(lat), xp.cos(lat)
+
+    def bearing(delta_lon: Array, start: tuple[Any, Any], stop: tuple[Any, Any]) -> tuple[Array, Array]:
+        """Sine and cosine of the position angle of a step, not normalised."""
+        east = xp.sin(delta_lon) * cos_lat[stop]
+        north = cos_lat[start] * sin_lat[stop] - sin_lat[start] * cos_lat[stop] * xp.cos(delta_lon)
+        return east, north
+
+    every, lower, upper = slice(None), slice(None, -1), slice(1, None)
+    right = bearing(lon[:, 1:] - lon[:, :-1], (every, lower), (every, upper))
+    step_y = lon[1:, :] - lon[:-1, :]
+    up = bearing(step_y, (lower, every), (upper, every))
+    down = bearing(-step_y, (upper, every), (lower, every))
+    at_lower_right = _sine_between([_[:-1, :] for _ in right], [_[:, 1:] for _ in up], xp)
+    at_upper_left = _sine_between([_[:, :-1] for _ in down], [_[1:, :] for _ in right], xp)
+    area = along_y[:, :-1] * along_x[1:, :] * at_upper_left + along_y[:, 1:] * along_x[:-1, :] * at_lower_right
+    return 0.5 * xp.abs(area)
+
+
+def _sine_between(start: list[Array], stop: list[Array], xp: Namespace) -> Array:
+    """Sine of the angle from one bearing to another; a step of no length points to the north."""
+    norm = xp.hypot(*start) * xp.hypot(*stop)
+    empty = norm == 0
+    sine = (stop[0] * start[1] - stop[1] * start[0]) / xp.where(empty, 1.0, norm)
+    return xp.where(empty, 0.0, sine)
+
+
+class Box(NamedTuple):
+    """A rectangle of whole pixels: the first one, which may be negative, and how many."""
+
+    x0: int
+    y0: int
+    nx: int
+    ny: int
+
+    @property
+    def n_pixel(self) -> int:
+        """Number of pixels."""
+        return self.nx * self.ny
+
+    def holds(self, other: "Box") -> bool:
+        """Whether all pixels of another box lie in this one."""
+        return (
+            self.x0 <= other.x0
+            and self.y0 <= other.y0
+            and other.x0 + other.nx <= self.x0 + self.nx
+            and other.y0 + other.ny <= self.y0 + self.ny
+        )
+
+    def cut(self, values: Array, inner: "Box") -> Array:
+        """Part of an array on this box, shape (..., ny, nx), that lies on an inner box."""
+        if self == inner:
+            return values
+        x, y = inner.x0 - self.x0, inner.y0 - self.y0
+        return values[..., y : y + inner.ny, x : x + inner.nx]
+
+
+class PixelStore:
+    """Arrays on boxes, the latest used ones up to a number of bytes; a box is cut from one that holds it."""
+
+    def __init__(self, max_bytes: int = MAX_STORED_BYTES) -> None:
+        self._max_bytes = max_bytes
+        self._arrays: OrderedDict[tuple[Hashable, Box], Array] = OrderedDict()
+        self._lock = threading.Lock()
+
+    def get(self, kind: Hashable, box: Box) -> Array | None:
+        """Array on a box, or None."""
+        with self._lock:
+            for key in reversed(self._arrays):
+                if key[0] == kind and key[1].holds(box):
+                    self._arrays.move_to_end(key)
+                    return key[1].cut(self._arrays[key], box)
+        return None
+
+    def put(self, kind: Hashable, box: Box, values: Array) -> None:
+        """Keep an array, and forget the longest unused ones beyond the limit."""
+        with self._lock:
+            self._arrays[kind, box] = values
+            self._arrays.move_to_end((kind, box))
+            while sum(_n_bytes(_) for _ in self._arrays.values()) > self._max_bytes:
+                self._arrays.popitem(last=False)
+
+    def __len__(self) -> int:
+        return len(self._arrays)
+
+
+def _n_bytes(values: Array) -> int:
+    return 8 * int(array_api_compat.size(values) or 0)
+
+
+class PixelGrid:
+    """An endless plane of sky pixels, and what was computed for boxes on it.
+
+    Parameters
+    ----------
+    wcs : WCS with longitude and latitude; it is kept and must not be changed afterwards
+    npix : number of pixels (x, y) of the map that the grid was made for; they are the box ``extent``
+    """
+
+    def __init__(self, wcs: WCS, npix: tuple[int, int]) -> None:
+        check_wcs(wcs)
+        self.wcs = wcs
+        self.frame = frame_of_wcs(wcs)
+        self.extent = Box(0, 0, *npix)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._store = PixelStore()
+        self._n_asked: dict[Hashable, int] = {}
+        self._upsampled: dict[int, PixelGrid] = {}
+
+    @cached_property
+    def projection(self) -> Projection | None:
+        """The projection as array code; None when it is not one of ours: then wcslib works on the host."""
+        return sky_projection(self.wcs)
+
+    def pixel_to_sky(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Sky position, rad in the frame of the grid, of pixel coordinates (arrays on any device)."""
+        if self.projection is not None:
+            return pixel_to_sky(self.projection, x, y)
+        lon, lat = self.wcs.wcs_pix2world(*np.broadcast_arrays(to_host(x), to_host(y)), 0)  # host: wcslib
+        return to_device(np.deg2rad(lon), device_of(x)), to_device(np.deg2rad(lat), device_of(x))
+
+    def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Pixel coordinates of sky positions, rad in the frame of the grid (arrays on any device)."""
+        if self.projection is not None:
+            return sky_to_pixel(self.projection, lon, lat)
+        x, y = self.wcs.wcs_world2pix(np.rad2deg(to_host(lon)), np.rad2deg(to_host(lat)), 0)  # host: wcslib
+        return to_device(np.asarray(x), device_of(lon)), to_device(np.asarray(y), device_of(lon))
+
+    def directions(self, box: Box, device: Device) -> Array:
+        """Unit vectors of the pixel centres of a box in the frame of the grid, shape (3, ny, nx)."""
+        if self.projection is None:
+            return unit_vectors(*_positions(self, box, device))
+        x_ref, y_ref = self.projection.crpix
+        moved = replace(self.projection, crpix=(x_ref - box.x0, y_ref - box.y0))
+        return pixel_directions(moved, (box.ny, box.nx), device)
+
+    def upsampled(self, factor: int) -> "PixelGrid":
+        """Grid of pixels that are ``factor`` times as small."""
+        if factor != int(factor) or factor < 1:
+            raise GeometryError(f"factor must be a whole number from 1, got {factor!r}")
+        if factor not in self._upsampled:
+            npix = self.extent.nx * int(factor), self.extent.ny * int(factor)
+            self._upsampled[factor] = PixelGrid(resampled_wcs(self.wcs, 1.0 / factor, npix), npix)
+        return self._upsampled[factor]
+
+    def shared(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> Array:
+        """Array on a box, computed once; when that pays, on all of the extent, for its other boxes to be cut from.
+
+        It pays when the boxes that were asked for add up to the extent, or one is a quarter of it.
+        """
+        found = self._store.get(kind, box)
+        if found is not None:
+            return found
+        target = box
+        if self.extent.holds(box) and self.extent.n_pixel <= MAX_FILLED_PIXELS:
+            self._n_asked[kind] = self._n_asked.get(kind, 0) + box.n_pixel
+            if max(self._n_asked[kind], 4 * box.n_pixel) >= self.extent.n_pixel:
+                target = self.extent
+        values = compute(target)
+        self._store.put(kind, target, values)
+        return target.cut(values, box)
+
+    def single(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> Array:
+        """Array on a box, computed once, which boxes outside it have no use for."""
+        found = self._store.get(kind, box)
+        if found is None:
+            found = compute(box)
+            self._store.put(kind, box, found)
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A WCS is pickled as the text of a FITS header, which rounds: its numbers travel beside it.
+        names = ("crpix", "crval", "cd") if self.wcs.wcs.has_cd() else ("crpix", "crval", "cdelt", "pc")
+        numbers = {name: np.array(getattr(self.wcs.wcs, name)) for name in names}
+        return {"wcs": self.wcs, "frame": self.frame, "extent": self.extent, "numbers": numbers}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.pop("numbers").items():
+            setattr(state["wcs"].wcs, name, value)
+        self.__dict__.update(state)
+        self._forget()
+
+
+@dataclass(frozen=True)
+class SkyWindow:
+    """A rectangle of whole pixels on a grid: the image of a geometry. Windows on different grids are never equal."""
+
+    grid: PixelGrid
+    box: Box
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SkyWindow, (self.grid, self.box)
+
+    @classmethod
+    def from_wcs(cls, wcs: WCS, npix: tuple[int, int]) -> Self:
+        """Window of the first pixels of a WCS, on a grid of its own."""
+        grid = PixelGrid(wcs, npix)
+        return cls(grid, grid.extent)
+
+    def moved(self, x0: int, y0: int, nx: int, ny: int) -> "SkyWindow":
+        """Window whose first pixel is pixel (x0, y0) of this one."""
+        return SkyWindow(self.grid, Box(self.box.x0 + x0, self.box.y0 + y0, nx, ny))
+
+    @cached_property
+    def wcs(self) -> WCS:
+        """WCS whose pixel 0 is the first pixel of the window."""
+        if self.box == self.grid.extent:
+            return self.grid.wcs
+        return shifted_wcs(self.grid.wcs, self.box.x0, self.box.y0, (self.box.nx, self.box.ny))
+
+    def directions(self, device: str | Device | None = None) -> Array:
+        """Unit vectors of the pixel centres in the frame of the grid, shape (3, ny, nx); NaN off the sky."""
+        place = find_device(device)
+
+        def compute(box: Box) -> Array:
+            return self.grid.directions(box, place)
+
+        return self.grid.shared(("directions", place.name), self.box, compute)
+
+    def solid_angle(self, device: str | Device | None = None) -> Array:
+        """Solid angle of the pixels, shape (ny, nx), unit sr; NaN where a corner is off the sky."""
+        place = find_device(device)
+
+        def compute(box: Box) -> Array:
+            return pixel_solid_angle(*_positions(self.grid, box, place, corners=True))
+
+        return self.grid.shared(("solid_angle", place.name), self.box, compute)
+
+    def separation(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
+        """Angle between the pixel centres and a position in the frame of the grid, shape (ny, nx), all in rad."""
+        place = find_device(device)
+
+        def compute(box: Box) -> Array:
+            centre = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+            return separation_of_vectors(self.directions(place), centre)
+
+        return self.grid.single(("separation", place.name, lon, lat), self.box, compute)
+
+    def field_of_view(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
+        """Unit vectors of the pixel centres in the field of view of a pointing (ICRS, deg), shape (3, ny, nx)."""
+        place = find_device(device)
+
+        def compute(box: Box) -> Array:
+            matrix = fov_matrix(np.deg2rad(lon), np.deg2rad(lat)) @ frame_matrix(self.grid.frame, "icrs")
+            return rotate(matrix, self.directions(place))
+
+        return self.grid.single(("field of view", place.name, lon, lat), self.box, compute)
+
+    def upsampled(self, factor: int) -> "SkyWindow":
+        """Window of pixels that are ``factor`` times as small; calls on one grid share the grid of small pixels."""
+        box = self.box
+        return SkyWindow(self.grid.upsampled(factor), Box(*(n * factor for n in box)))
+
+    def lonlat(self) -> np.ndarray[Any, Any]:
+        """Sky position of the pixel centres on the host, by wcslib, shape (2, ny, nx), unit deg; NaN off the sky."""
+
+        def compute(box: Box) -> np.ndarray[Any, Any]:
+            y, x = np.mgrid[box.y0 : box.y0 + box.ny, box.x0 : box.x0 + box.nx].astype(float)
+            centres = np.stack(self.grid.wcs.wcs_pix2world(x, y, 0))
+            centres.flags.writeable = False  # geometries share it
+            return centres
+
+        return np.asarray(self.grid.shared("lonlat", self.box, compute))
+
+    def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Pixel coordinates on the window of sky positions, rad in the frame of the grid."""
+        x, y = self.grid.sky_to_pixel(lon, lat)
+        return x - float(self.box.x0), y - float(self.box.y0)
+
+
+def _positions(grid: PixelGrid, box: Box, device: Device, *, corners: bool = False) -> tuple[Array, Array]:
+    """Longitude and latitude, rad, of the pixel centres of a box, or of the corners."""
+    shift, more = (-0.5, 1) if corners else (0.0, 0)
+    x = np.arange(box.nx + more, dtype=float) + (box.x0 + shift)
+    y = np.arange(box.ny + more, dtype=float) + (box.y0 + shift)
+    x, y = np.meshgrid(x, y)
+    return grid.pixel_to_sky(to_device(x, device), to_device(y, device))

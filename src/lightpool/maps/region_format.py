@@ -1,0 +1,92 @@
+"""Files of region geometries: a table of the axes, and a table of the region on the pixels of its WCS."""
+
+from typing import TYPE_CHECKING, Any
+
+from astropy.table import Table
+from astropy.wcs import WCS
+from regions import Region, Regions
+
+from lightpool.errors import FormatError
+from lightpool.fits import BinTableHDU, HDUList, Header
+from lightpool.maps.axes import MapAxes
+from lightpool.maps.sky_regions import compound_region_to_regions, region_to_pixel, regions_to_compound_region
+from lightpool.maps.wcs_header import header_npix
+
+if TYPE_CHECKING:
+    from lightpool.maps.region_geom import RegionGeom
+
+__all__ = ["make_region_hdus", "read_region_hdus"]
+
+
+def make_region_hdus(geom: "RegionGeom", format: str, hdu_bands: str | None, hdu_region: str | None) -> HDUList:  # noqa: A002
+    """HDUs of axes and region.
+
+    Parameters
+    ----------
+    geom : RegionGeom
+    format : ``gadf``, ``ogip`` or ``ogip-sherpa``
+    hdu_bands, hdu_region : names of the HDUs; the OGIP formats call the region ``REGION``
+    """
+    hdulist = HDUList()
+    hdulist.append(geom.axes.to_table_hdu(hdu_bands=hdu_bands or "HDU_BANDS", format=format))
+    if geom.region is not None:
+        name = (hdu_region or "HDU_REGION") if format == "gadf" else "REGION"
+        hdulist.append(_region_hdu(geom, name))
+    return hdulist
+
+
+def _region_hdu(geom: "RegionGeom", name: str) -> BinTableHDU:
+    pixel_regions = [region_to_pixel(_, geom.wcs) for _ in compound_region_to_regions(geom.region)]
+    table = Regions(pixel_regions).serialize(format="fits")
+    hdu = BinTableHDU(table, name=name)
+    hdu.header.update(geom.wcs.to_header())
+    shape = geom.wcs.array_shape
+    if shape is not None:
+        hdu.header["WCSSHAPE"] = f"({shape[1]},{shape[0]})"
+    return hdu
+
+
+def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> tuple[Region | None, WCS | None, MapAxes]:  # noqa: A002
+    """Region (None if there is none), its WCS, and axes.
+
+    Parameters
+    ----------
+    hdulist : HDUList
+    format : ``gadf``, ``ogip`` or ``ogip-arf``
+    hdu : first part of the names of the HDUs in the format ``gadf``
+
+    Raises
+    ------
+    FormatError
+        If the format is not known, or the table of the axes is not there.
+    """
+    bands = {"ogip": "EBOUNDS", "ogip-arf": "SPECRESP", "gadf": f"{hdu}_BANDS"}
+    if format not in bands:
+        raise FormatError(f"format {format!r} is not known, expected one of {list(bands)}")
+    if bands[format] not in hdulist:
+        raise FormatError(f"no HDU {bands[format]!r} for the axes; there are {[_.name for _ in hdulist]}")
+    axes = MapAxes.from_table_hdu(hdulist[bands[format]], format=format)
+    name = f"{hdu}_REGION" if format == "gadf" and hdu else "REGION"
+    if name not in hdulist:
+        return None, None, axes
+    region, wcs = _read_region(hdulist[name])
+    return region, wcs, axes
+
+
+def _read_region(hdu: BinTableHDU) -> tuple[Region, WCS]:
+    wcs = _wcs_of(hdu.header)
+    regions = []
+    for pixel_region in Regions.parse(data=_table_of(hdu), format="fits"):
+        pixel_region.meta["include"] = True  # the parser leaves it out
+        regions.append(pixel_region.to_sky(wcs))
+    return regions_to_compound_region(regions), wcs
+
+
+def _table_of(hdu: BinTableHDU) -> Table:
+    return Table.read(hdu)
+
+
+def _wcs_of(header: Header) -> WCS:
+    wcs = WCS(header, naxis=2).sub(2)
+    wcs.array_shape = header_npix(header)[::-1]
+    return wcs

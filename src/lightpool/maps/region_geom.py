@@ -1,0 +1,371 @@
+"""Geometry of maps with one pixel on the sky, the region."""
+
+import copy
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+from astropy.wcs import WCS
+from regions import CompoundSkyRegion, PixCoord, RectanglePixelRegion, Region
+
+from lightpool.errors import GeometryError
+from lightpool.maps import region_format
+from lightpool.maps.axes import MapAxes
+from lightpool.maps.coord import MapCoord
+from lightpool.maps.geom import INVALID, Geom, HostArray, pix_to_idx
+from lightpool.maps.sky_regions import (
+    compound_region_to_regions,
+    is_point,
+    parse_regions,
+    region_center,
+    region_to_pixel,
+    regions_to_compound_region,
+    scale_and_north,
+)
+from lightpool.maps.wcs_geom import WcsGeom
+from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg
+
+__all__ = ["RegionGeom"]
+
+log = logging.getLogger(__name__)
+
+
+class RegionGeom(Geom):
+    """Geometry whose only sky pixel is a region, with any number of non-spatial axes.
+
+    Parameters
+    ----------
+    region : SkyRegion or None
+        The region; several regions are one as a union, see `from_regions`. None is a region that is not known.
+    axes : list of MapAxis
+        Non-spatial axes.
+    wcs : WCS
+        Pixels on which the region is drawn; by default a tangential projection at its centre.
+    binsz_wcs : float, str or Quantity
+        Pixel size of the default ``wcs``; numbers are in deg.
+    """
+
+    is_region = True
+    is_allsky = False
+    projection = "TAN"
+
+    def __init__(
+        self, region: Region | None, axes: Any = None, wcs: WCS | None = None, binsz_wcs: Any = "0.1 deg"
+    ) -> None:
+        self._region = region
+        self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
+        self._binsz_wcs = Angle(binsz_wcs, "deg")
+        self._wcs = wcs if wcs is not None or region is None else self._default_wcs()
+
+    def _default_wcs(self) -> WCS:
+        center = region_center(self._region)
+        size = tuple(np.broadcast_to(self._binsz_wcs.deg, 2).tolist())
+        kwargs = {"binsz": size, "skydir": center, "proj": self.projection, "frame": center.frame.name}
+        self._wcs = WcsGeom.create(**kwargs).wcs  # large, to find the width on it
+        width = tuple(self.width)
+        self.__dict__.pop("_bounding_rectangle")
+        return WcsGeom.create(width=width, **kwargs).wcs
+
+    @classmethod
+    def create(cls, region: Any, **kwargs: Any) -> Self:
+        """Make a geometry from a region, a DS9 string, a position, or a list of them; see `from_regions`."""
+        return cls.from_regions(regions=region, **kwargs)
+
+    @classmethod
+    def from_regions(cls, regions: Any, **kwargs: Any) -> Self:
+        """Make a geometry from the union of regions.
+
+        Parameters
+        ----------
+        regions : str, SkyRegion, SkyCoord, or list of them
+            A string is in DS9 format, a position makes a point.
+        **kwargs : dict
+            For the constructor. Give a ``wcs`` for regions that are far apart: the default one is tangential.
+        """
+        parsed = parse_regions(regions)
+        return cls(region=regions_to_compound_region(parsed) if parsed else None, **kwargs)
+
+    @classmethod
+    def from_hdulist(cls, hdulist: Any, format: str = "ogip", hdu: str | None = None) -> Self:  # noqa: A002
+        """Make a geometry from the HDUs of a file, see `lightpool.maps.region_format`."""
+        region, wcs, axes = region_format.read_region_hdus(hdulist, format, hdu)
+        return cls(region=region, wcs=wcs, axes=axes)
+
+    def to_hdulist(
+        self,
+        format: str = "ogip",  # noqa: A002
+        hdu_bands: str | None = None,
+        hdu_region: str | None = None,
+    ) -> Any:
+        """HDUs of axes and region, see `lightpool.maps.region_format`."""
+        return region_format.make_region_hdus(self, format, hdu_bands, hdu_region)
+
+    def _with_axes(self, axes: Any) -> Self:
+        geom = type(self)(self._region, axes=axes, wcs=self._wcs, binsz_wcs=self._binsz_wcs)
+        if "_bounding_rectangle" in self.__dict__:
+            geom.__dict__["_bounding_rectangle"] = self._bounding_rectangle
+        return geom
+
+    def copy(self, **kwargs: Any) -> Self:
+        """Copy, with some of the arguments of the constructor replaced."""
+        given = {"region": self._region, "axes": self._axes, "wcs": self._wcs, "binsz_wcs": self._binsz_wcs}
+        return type(self)(**(given | kwargs))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.copy(region=copy.deepcopy(self._region, memo), axes=copy.deepcopy(self._axes, memo))
+
+    # The region
+
+    @property
+    def region(self) -> Region | None:
+        """The region on the sky."""
+        return self._region
+
+    def _known_region(self) -> Region:
+        if self._region is None:
+            raise GeometryError("this geometry has no region, so it has no place on the sky")
+        return self._region
+
+    @property
+    def wcs(self) -> WCS:
+        """Pixels on which the region is drawn; not to be changed."""
+        return self._wcs
+
+    @property
+    def frame(self) -> str:
+        """Name of the frame, ``icrs`` or ``galactic``."""
+        if self._region is None:
+            return "icrs"
+        center = getattr(self._region, "center", None)
+        return frame_of_wcs(self._wcs) if center is None else str(center.frame.name)
+
+    @property
+    def binsz_wcs(self) -> Angle:
+        """Pixel size of `wcs` in longitude and latitude."""
+        return Angle(pixel_scales_deg(self._wcs), "deg")
+
+    @property
+    def is_all_point_sky_regions(self) -> bool:
+        """Whether the region is a point or a union of points."""
+        return is_point(self._known_region())
+
+    @cached_property
+    def _bounding_rectangle(self) -> tuple[SkyCoord, HostArray]:
+        """Centre, and width and height in deg, of the pixels that the region touches."""
+        boxes = [region_to_pixel(_, self._wcs).bounding_box for _ in compound_region_to_regions(self._known_region())]
+        box = boxes[0]
+        for other in boxes[1:]:
+            box = box.union(other)
+        y, x = box.center
+        height, width = box.shape
+        center = SkyCoord(*self._wcs.wcs_pix2world(x, y, 0), unit="deg", frame=frame_of_wcs(self._wcs))
+        _, scale, _ = scale_and_north(center, self._wcs)
+        return center, np.array([max(width, 1), max(height, 1)]) / scale / 3600
+
+    @property
+    def width(self) -> u.Quantity:
+        """Width and height of the rectangle of pixels around the region, deg."""
+        return u.Quantity(self._bounding_rectangle[1], "deg")
+
+    @property
+    def center_skydir(self) -> SkyCoord:
+        """Centre of the rectangle of pixels around the region."""
+        if self._region is None:
+            return SkyCoord(np.nan * u.deg, np.nan * u.deg)
+        return self._bounding_rectangle[0]
+
+    @property
+    def _npix_image(self) -> tuple[int, int]:
+        return 1, 1
+
+    @property
+    def npix(self) -> tuple[list[int], list[int]]:
+        """Number of pixels in longitude and latitude: one."""
+        return [1], [1]
+
+    def separation(self, position: SkyCoord) -> Angle:
+        """Angle between the centre of the region and positions."""
+        return self.center_skydir.separation(position)
+
+    def solid_angle(self) -> u.Quantity:
+        """Solid angle of the region in sr; that of a union is estimated on pixels of a tenth of the size."""
+        region = self._known_region()
+        wcs = self._wcs
+        if isinstance(region, CompoundSkyRegion):
+            fine = self.to_binsz_wcs(self.binsz_wcs / 10)
+            n_pixel = int(np.count_nonzero(region_to_pixel(region, fine.wcs).to_mask()))
+            area = n_pixel / 100
+        else:
+            area = region_to_pixel(region, wcs).area
+        return (area * abs(np.linalg.det(wcs.pixel_scale_matrix)) * u.deg**2).to("sr")
+
+    def bin_volume(self) -> u.Quantity:
+        """Solid angle times the bin widths of the non-spatial axes, in the shape of the data."""
+        volume = self.solid_angle() * np.ones(self.data_shape)
+        return volume if self.is_image else volume * self.axes.bin_volume()
+
+    # Coordinates
+
+    def contains(self, coords: Any) -> HostArray:
+        """Whether positions lie in the region; a point contains every position, as in Gammapy."""
+        region = self._known_region()
+        position = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names).skycoord
+        if self.is_all_point_sky_regions:
+            return np.ones(position.shape, dtype=bool)
+        x, y = self._wcs.world_to_pixel(position)
+        return np.asarray(region_to_pixel(region, self._wcs).contains(PixCoord(x, y)))
+
+    def contains_wcs_pix(self, pix: Sequence[Any]) -> HostArray:
+        """Whether pixel coordinates on `wcs` lie in the region; a point contains every position."""
+        region = self._known_region()
+        if self.is_all_point_sky_regions:
+            return np.ones(np.shape(pix[0]), dtype=bool)
+        return np.asarray(region_to_pixel(region, self._wcs).contains(PixCoord(pix[0], pix[1])))
+
+    def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
+        """Pixel coordinates of map coordinates: 0 in the region, NaN outside, then those on the axes.
+
+        Coordinates without a position mean the centre of the region.
+        """
+        if isinstance(coords, tuple) and len(coords) == len(self.axes):
+            centre = self.center_skydir.transform_to(self.frame)
+            coords = (centre.data.lon, centre.data.lat, *coords)
+        elif isinstance(coords, dict) and not {"lon", "lat", "skycoord"} & set(coords):
+            coords = {"skycoord": self.center_skydir, **coords}
+        coords = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names)
+        if self._region is None:
+            image = np.zeros(1)
+        else:
+            image = np.where(self.contains(coords), 0.0, np.nan)
+        return (image, image.copy(), *self.axes.coord_to_pix(coords))
+
+    def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
+        """Map coordinates of pixel coordinates; NaN for positions beyond half a pixel."""
+        centre = self.center_skydir.data
+        lon, lat = (
+            u.Quantity(np.where(np.abs(p) < 0.5, angle.deg, np.nan), "deg")
+            for p, angle in zip(pix[:2], (centre.lon, centre.lat), strict=True)
+        )
+        return (lon, lat, *self.axes.pix_to_coord(tuple(pix[2:])))
+
+    def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[HostArray, ...]:
+        """Pixel indices of pixel coordinates, -1 outside the axes unless clipped, and outside the region."""
+        idx = [pix_to_idx(_) for _ in pix]
+        return (*idx[:2], *self.axes.pix_to_idx(tuple(idx[2:]), clip=clip))
+
+    def get_idx(self) -> tuple[HostArray, ...]:
+        """Indices of all bins."""
+        idx = np.meshgrid(*[np.arange(n) for n in self.data_shape], indexing="ij")
+        return tuple(idx[::-1])
+
+    def get_coord(
+        self, mode: str = "center", frame: str | None = None, sparse: bool = False, axis_name: str | None = None
+    ) -> MapCoord:
+        """Map coordinates of all bins.
+
+        Parameters
+        ----------
+        mode : ``center`` or ``edges``
+            Whether to take the centres, or the edges of the axis ``axis_name``.
+        frame : str
+            Frame of the coordinates; that of the region by default.
+        sparse : bool
+            Whether arrays keep length 1 on the dimensions that they do not depend on.
+        axis_name : str
+            Axis whose edges are taken.
+        """
+        if mode == "edges" and axis_name is None:
+            raise ValueError("mode 'edges' needs the name of an axis")
+        data = {"skycoord": self.center_skydir.reshape((1,) * self.ndim), **self.axes.get_coord(mode, axis_name)}
+        coords = MapCoord.create(data, frame=self.frame).to_frame(frame or self.frame)
+        return coords if sparse else coords.broadcasted
+
+    def get_wcs_coord_and_weights(self, factor: int = 10) -> tuple[MapCoord, HostArray]:
+        """Coordinates of the pixels that the region touches, and the part of each that lies in it.
+
+        Parameters
+        ----------
+        factor : int
+            The part is counted on pixels that are this number of times as small.
+        """
+        geom = self.to_wcs_geom()
+        weights = geom.to_image().region_weights([self._known_region()], oversampling_factor=factor, device="cpu").data
+        inside = weights > 0
+        return geom.get_coord(sparse=True).apply_mask(inside), weights[inside]
+
+    # Other geometries
+
+    def to_wcs_geom(self, width_min: Any = None) -> WcsGeom:
+        """Geometry of the pixels of `wcs` around the region.
+
+        Parameters
+        ----------
+        width_min : float, str, Quantity, or tuple of them
+            Least width (lon, lat); numbers are in deg.
+        """
+        width = self.width.value
+        if width_min is not None:
+            width = np.maximum(width, width_deg(width_min))
+        return WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist())).to_cube(self.axes)
+
+    def to_binsz_wcs(self, binsz: Any) -> Self:
+        """Geometry of the same region drawn on pixels of another size (numbers in deg)."""
+        return type(self)(self._region, axes=self._axes, binsz_wcs=binsz)
+
+    def to_binsz(self, binsz: Any) -> Self:  # noqa: ARG002
+        """Return the geometry itself: a region has no pixels."""
+        return self
+
+    def downsample(self, factor: int, axis_name: str) -> Self:
+        """Geometry with bins of an axis ``factor`` times as large."""
+        return self._with_axes(self.axes.downsample(factor=factor, axis_name=axis_name))
+
+    def upsample(self, factor: int, axis_name: str) -> Self:
+        """Geometry with bins of an axis ``factor`` times as small."""
+        return self._with_axes(self.axes.upsample(factor=factor, axis_name=axis_name))
+
+    def _pad_spatial(self, pad_width: Any) -> Self:
+        raise GeometryError(f"a region has no pixels to pad by {pad_width!r}; name an axis")
+
+    def crop(self, crop_width: Any) -> Self:
+        """Refuse: a region has no pixels to crop."""
+        raise GeometryError(f"a region has no pixels to crop by {crop_width!r}")
+
+    def union(self, other: "RegionGeom") -> None:
+        """Unite the region with that of another geometry with equal axes, in place."""
+        if self != other:
+            raise GeometryError("geometries with different axes cannot be united")
+        if other.region is not None:
+            self._region = other.region if self._region is None else self._region.union(other.region)
+            self.__dict__.pop("_bounding_rectangle", None)
+
+    def is_allclose(self, other: "RegionGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6) -> bool:
+        """Whether another geometry has equal axes within tolerances; regions are not compared, as in Gammapy."""
+        if not isinstance(other, RegionGeom):
+            raise TypeError(f"cannot compare a {type(self).__name__} with a {type(other).__name__}")
+        if self.data_shape != other.data_shape:
+            log.debug("shapes differ: %s and %s", self.data_shape, other.data_shape)
+            return False
+        return self.axes.is_allclose(other.axes, rtol=rtol_axes, atol=atol_axes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RegionGeom) and self.is_allclose(other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __str__(self) -> str:
+        centre = self.center_skydir
+        return (
+            f"{type(self).__name__}\n\n"
+            f"\tregion     : {type(self._region).__name__}\n"
+            f"\taxes       : {self.axes_names}\n"
+            f"\tshape      : {self.data_shape[::-1]}\n"
+            f"\tndim       : {self.ndim}\n"
+            f"\tframe      : {centre.frame.name}\n"
+            f"\tcenter     : {centre.data.lon.deg:.1f} deg, {centre.data.lat.deg:.1f} deg\n"
+        )

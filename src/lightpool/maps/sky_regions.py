@@ -1,0 +1,186 @@
+"""Regions on the sky: made of text or positions, put on pixels, united, and their centres.
+
+Sky regions become pixel regions by the scale and direction of north at their centre, as in regions 0.10 and 0.11;
+regions 0.12 takes a mean scale instead, which moves the border of masks.
+"""
+
+import operator
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+from astropy.wcs import WCS
+from regions import (
+    CircleAnnulusPixelRegion,
+    CircleAnnulusSkyRegion,
+    CirclePixelRegion,
+    CircleSkyRegion,
+    CompoundPixelRegion,
+    CompoundSkyRegion,
+    EllipseAnnulusPixelRegion,
+    EllipseAnnulusSkyRegion,
+    EllipsePixelRegion,
+    EllipseSkyRegion,
+    PixCoord,
+    PixelRegion,
+    PointSkyRegion,
+    RectangleAnnulusPixelRegion,
+    RectangleAnnulusSkyRegion,
+    RectanglePixelRegion,
+    RectangleSkyRegion,
+    Region,
+    Regions,
+)
+
+__all__ = [
+    "compound_region_to_regions",
+    "is_point",
+    "parse_regions",
+    "region_center",
+    "region_to_pixel",
+    "regions_to_compound_region",
+    "scale_and_north",
+]
+
+_OFFSET = 1 * u.arcsec
+_ROUND = {CircleSkyRegion: CirclePixelRegion, CircleAnnulusSkyRegion: CircleAnnulusPixelRegion}
+_TURNED = {
+    EllipseSkyRegion: EllipsePixelRegion,
+    RectangleSkyRegion: RectanglePixelRegion,
+    EllipseAnnulusSkyRegion: EllipseAnnulusPixelRegion,
+    RectangleAnnulusSkyRegion: RectangleAnnulusPixelRegion,
+}
+_LENGTHS = {
+    CircleSkyRegion: ("radius",),
+    CircleAnnulusSkyRegion: ("inner_radius", "outer_radius"),
+    EllipseSkyRegion: ("width", "height"),
+    RectangleSkyRegion: ("width", "height"),
+    EllipseAnnulusSkyRegion: ("inner_width", "outer_width", "inner_height", "outer_height"),
+    RectangleAnnulusSkyRegion: ("inner_width", "outer_width", "inner_height", "outer_height"),
+}
+
+
+def parse_regions(regions: Any) -> list[Region]:
+    """List of regions from a DS9 string, a region, a position (a point region), or a sequence of them; None is empty.
+
+    Raises
+    ------
+    TypeError
+        If there is something else.
+    """
+    if regions is None:
+        return []
+    if isinstance(regions, str):
+        return list(Regions.parse(data=regions, format="ds9"))
+    if isinstance(regions, Region):
+        return [regions]
+    if isinstance(regions, SkyCoord):
+        return [PointSkyRegion(center=_) for _ in regions.reshape(-1)]
+    if isinstance(regions, (list, tuple, Regions)):
+        return [region for item in regions for region in parse_regions(item)]
+    raise TypeError(f"expected a region, a DS9 string, a SkyCoord, or a list of them, got {type(regions).__name__}")
+
+
+def is_point(region: Region) -> bool:
+    """Whether a sky region is a point, or a union of points."""
+    if isinstance(region, CompoundSkyRegion):
+        return is_point(region.region1) and is_point(region.region2)
+    return isinstance(region, PointSkyRegion)
+
+
+def scale_and_north(position: SkyCoord, wcs: WCS) -> tuple[PixCoord, float, u.Quantity]:
+    """Pixel of a position, pixels per arcsec towards north, and the angle of north from the x axis."""
+    x, y = wcs.world_to_pixel(position)
+    x_north, y_north = wcs.world_to_pixel(position.directional_offset_by(0.0, _OFFSET))
+    dx, dy = x_north - x, y_north - y
+    return PixCoord(x, y), float(np.hypot(dx, dy)) / _OFFSET.value, np.arctan2(dy, dx) * u.rad
+
+
+def region_to_pixel(region: Region, wcs: WCS) -> PixelRegion:
+    """Pixel region of a sky region; a pixel region stays as it is."""
+    if isinstance(region, PixelRegion):
+        return region
+    if isinstance(region, CompoundSkyRegion):
+        parts = [region_to_pixel(_, wcs) for _ in (region.region1, region.region2)]
+        return CompoundPixelRegion(*parts, operator=region.operator, meta=region.meta.copy())
+    kind = type(region)
+    if kind not in _LENGTHS:
+        return region.to_pixel(wcs)
+    center, scale, north = scale_and_north(region.center, wcs)
+    lengths = [getattr(region, name).to_value("arcsec") * scale for name in _LENGTHS[kind]]
+    if kind in _ROUND:
+        return _ROUND[kind](center, *lengths, meta=region.meta.copy())
+    # the angle of a sky region counts from the axis of longitude, that of a pixel region from the x axis
+    angle = (region.angle + north - 90 * u.deg).to("deg")
+    return _TURNED[kind](center, *lengths, angle=angle, meta=region.meta.copy())
+
+
+def regions_to_compound_region(regions: Sequence[Region]) -> Region:
+    """Union of regions."""
+    return reduce(lambda one, other: one.union(other), regions)
+
+
+def compound_region_to_regions(region: Region | None) -> Regions:
+    """Single regions of a union.
+
+    Raises
+    ------
+    ValueError
+        If there is an intersection or a difference.
+    """
+    if region is None:
+        return Regions([])
+    if not isinstance(region, CompoundSkyRegion):
+        return Regions([region])
+    if region.operator is not operator.or_:
+        raise ValueError(f"only unions can be taken apart, got a compound region with {region.operator.__name__!r}")
+    parts = [compound_region_to_regions(_) for _ in (region.region1, region.region2)]
+    return Regions([*parts[0], *parts[1]])
+
+
+def region_center(region: Region) -> SkyCoord:
+    """Centre of a region: of a polygon the mean direction of its vertices, of a union the geometric median of centres."""
+    if isinstance(region, CompoundSkyRegion):
+        return _geometric_median([region_center(_) for _ in compound_region_to_regions(region)])
+    if hasattr(region, "center"):
+        return region.center
+    if hasattr(region, "vertices"):
+        return _mean_direction(region.vertices)
+    raise TypeError(f"a region of type {type(region).__name__} has no centre")
+
+
+def _mean_direction(positions: SkyCoord) -> SkyCoord:
+    lon, lat = positions.data.lon.rad, positions.data.lat.rad
+    x, y, z = (np.mean(_) for _ in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)))
+    return SkyCoord(np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)), unit="rad", frame=positions.frame.name)
+
+
+def _geometric_median(positions: Sequence[SkyCoord]) -> SkyCoord:
+    """Position with the least sum of separations; one of a single position or of equal ones is the position itself."""
+    from scipy.optimize import Bounds, minimize
+
+    if len(positions) == 1:
+        return positions[0]
+    lon = Angle([_.icrs.ra for _ in positions]).wrap_at("180d").rad
+    lat = Angle([_.icrs.dec for _ in positions]).rad
+    points = np.stack([lon, lat])
+    low, high = points.min(axis=1), points.max(axis=1)
+
+    def distance(point: np.ndarray[Any, Any]) -> float:
+        chord = np.sin((lat - point[1]) / 2) ** 2 + np.cos(lat) * np.cos(point[1]) * np.sin((lon - point[0]) / 2) ** 2
+        return float(np.sum(2 * np.arcsin(np.sqrt(chord))))
+
+    if np.all(low == high):
+        lon_0, lat_0 = low
+    else:
+        result = minimize(
+            lambda point: np.rad2deg(distance(np.deg2rad(point))),
+            x0=np.rad2deg(points.mean(axis=1)),
+            bounds=Bounds(lb=np.rad2deg(low), ub=np.rad2deg(high)),
+            method="L-BFGS-B",
+        )
+        lon_0, lat_0 = np.deg2rad(result.x)
+    return SkyCoord(lon_0, lat_0, unit="rad", frame="icrs")

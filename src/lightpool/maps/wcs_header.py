@@ -1,0 +1,212 @@
+"""Making and changing `astropy.wcs.WCS` objects; they are never changed in place once a geometry holds them."""
+
+import ast
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+from astropy.wcs import WCS
+from astropy.wcs.utils import celestial_frame_to_wcs, proj_plane_pixel_scales, wcs_to_celestial_frame
+
+from lightpool.arrays.projections import PROJECTION_CODES, Projection
+from lightpool.errors import GeometryError
+
+__all__ = [
+    "all_sky_npix",
+    "binsz_deg",
+    "check_wcs",
+    "create_wcs",
+    "frame_of_wcs",
+    "header_npix",
+    "lonlat_deg",
+    "npix_pair",
+    "pixel_scales_deg",
+    "resampled_wcs",
+    "shifted_wcs",
+    "sky_projection",
+    "width_deg",
+    "world_to_pixel",
+]
+
+
+def npix_pair(npix: Any, name: str = "npix") -> tuple[int, int]:
+    """Number of pixels (lon, lat) from a whole number or a pair of them."""
+    n_lon, n_lat = _pair(npix, name)
+    if n_lon % 1 or n_lat % 1 or n_lon < 0 or n_lat < 0:
+        raise GeometryError(f"{name} must be whole numbers from 0, got {npix!r}")
+    return int(n_lon), int(n_lat)
+
+
+def width_deg(width: Any) -> tuple[float, float]:
+    """Width (lon, lat) in deg from a number (deg), string, Quantity, or a sequence of two."""
+    pair = tuple(width) if isinstance(width, (list, np.ndarray)) and np.shape(width) else width
+    return _positive(pair, "width")
+
+
+def binsz_deg(binsz: Any) -> tuple[float, float]:
+    """Pixel size (lon, lat) in deg from a number (deg), string, Quantity, or a tuple of two."""
+    pair = tuple(binsz) if isinstance(binsz, u.Quantity) and binsz.ndim else binsz
+    return _positive(pair, "binsz")
+
+
+def all_sky_npix(size: tuple[float, float]) -> tuple[int, int]:
+    """Number of pixels of a map of all the sky."""
+    return int(np.rint(360.0 / size[0])), int(np.rint(180.0 / size[1]))
+
+
+def _positive(value: Any, name: str) -> tuple[float, float]:
+    degrees = tuple(Angle(_, "deg").deg for _ in value) if isinstance(value, tuple) else value
+    lon, lat = _pair(degrees if isinstance(value, (tuple, list)) else Angle(value, "deg").deg, name)
+    if not (lon > 0 and lat > 0 and np.isfinite(lon + lat)):
+        raise GeometryError(f"{name} must be positive and finite, got {value!r}")
+    return lon, lat
+
+
+def _pair(value: Any, name: str) -> tuple[float, float]:
+    """Two numbers from one or from a tuple of two; a list or array is what Gammapy takes for one value per plane."""
+    parts = value if isinstance(value, tuple) else (value,)
+    if len(parts) not in (1, 2) or any(np.size(_) != 1 for _ in parts):
+        raise GeometryError(
+            f"{name} must be one number or a tuple (lon, lat), got {value!r}; "
+            "one pixelisation for each image plane is not supported"
+        )
+    numbers = [float(np.ravel(_)[0]) for _ in parts]
+    return numbers[0], numbers[-1]
+
+
+def lonlat_deg(skydir: Any, frame: Any) -> tuple[float, float]:
+    """Longitude and latitude in deg of a position, a SkyCoord or a (lon, lat) pair in the frame of the map."""
+    if skydir is None:
+        return 0.0, 0.0
+    if isinstance(skydir, SkyCoord):
+        position = skydir.transform_to(frame).squeeze()
+        if not position.isscalar:
+            raise GeometryError(f"skydir must be one position, got {position.size}")
+        return float(position.data.lon.deg), float(position.data.lat.deg)
+    if isinstance(skydir, (tuple, list)) and len(skydir) == 2:
+        return float(Angle(skydir[0], "deg").deg), float(Angle(skydir[1], "deg").deg)
+    raise ValueError(f"skydir must be a SkyCoord or a (lon, lat) pair in deg, got {skydir!r}")
+
+
+def create_wcs(
+    frame: Any, proj: str, crval: Sequence[float], crpix: Sequence[float], cdelt: Sequence[float], npix: Sequence[int]
+) -> WCS:
+    """Celestial WCS with two axes.
+
+    Parameters
+    ----------
+    frame : frame object of astropy, or its name
+    proj : three-letter code of the projection
+    crval : sky position of the reference pixel, deg
+    crpix : reference pixel, counted from 1 as in FITS
+    cdelt : pixel size, deg; the first is negative on maps with east to the left
+    npix : number of pixels in x and y
+    """
+    if not (isinstance(proj, str) and len(proj) == 3):
+        raise GeometryError(f"proj must be a three-letter code of a projection such as 'CAR' or 'TAN', got {proj!r}")
+    try:
+        frame_object = SkyCoord(np.nan, np.nan, frame=frame, unit="deg").frame
+    except ValueError as error:
+        raise GeometryError(f"frame {frame!r} is not known, expected 'icrs' or 'galactic' ({error})") from error
+    wcs = celestial_frame_to_wcs(frame_object, projection=proj)
+    wcs.wcs.crpix = crpix
+    wcs.wcs.crval = crval
+    wcs.wcs.cdelt = cdelt
+    wcs.array_shape = npix[1], npix[0]
+    wcs.wcs.datfix()
+    try:
+        wcs.wcs.set()
+    except ValueError as error:  # the errors of wcslib are ValueErrors
+        raise GeometryError(f"no WCS with projection {proj!r} and reference position {crval} deg: {error}") from error
+    return wcs
+
+
+def check_wcs(wcs: WCS) -> None:
+    """Refuse a WCS that is not a plain celestial one with longitude first.
+
+    Raises
+    ------
+    GeometryError
+    """
+    if wcs.naxis != 2 or wcs.wcs.lng != 0 or wcs.wcs.lat != 1:
+        raise GeometryError(
+            f"expected a WCS of two axes, longitude then latitude, got {list(wcs.wcs.ctype)}; "
+            "WCS.celestial or WCS.sub picks and orders them"
+        )
+    if wcs.has_distortion:
+        raise GeometryError("a WCS with distortion terms (SIP, lookup tables) is not supported")
+
+
+def frame_of_wcs(wcs: WCS) -> str:
+    """Name of the frame, ``icrs`` or ``galactic`` in most cases."""
+    try:
+        return str(wcs_to_celestial_frame(wcs).name)
+    except ValueError as error:
+        raise GeometryError(f"the WCS with axes {list(wcs.wcs.ctype)} has no celestial frame: {error}") from error
+
+
+def sky_projection(wcs: WCS) -> Projection | None:
+    """Projection of a WCS as array code; None if its code or its PV parameters are not among ours."""
+    code = str(wcs.wcs.ctype[0])[5:]
+    if code not in PROJECTION_CODES or wcs.wcs.get_pv():
+        return None
+    wcs.wcs.set()  # fills in lonpole and latpole
+    (lon_lon, lon_lat), (lat_lon, lat_lat) = wcs.pixel_scale_matrix.tolist()
+    return Projection(
+        code=code,
+        crpix=tuple(wcs.wcs.crpix.tolist()),
+        crval=tuple(wcs.wcs.crval.tolist()),
+        cd=((lon_lon, lon_lat), (lat_lon, lat_lat)),
+        lonpole=float(wcs.wcs.lonpole),
+        latpole=float(wcs.wcs.latpole),
+    )
+
+
+def shifted_wcs(wcs: WCS, x0: float, y0: float, npix: Sequence[int]) -> WCS:
+    """WCS of a window whose first pixel is pixel (x0, y0) of the given WCS."""
+    shifted = wcs.deepcopy()
+    shifted.wcs.crpix = wcs.wcs.crpix - np.array([x0, y0], dtype=float)
+    shifted.array_shape = npix[1], npix[0]
+    return shifted
+
+
+def resampled_wcs(wcs: WCS, factor: float, npix: Sequence[int]) -> WCS:
+    """WCS of pixels that are ``factor`` times as large, with the same lower left corner."""
+    resampled = wcs.deepcopy()
+    if wcs.wcs.has_cd():
+        resampled.wcs.cd = wcs.wcs.cd * factor
+    else:
+        resampled.wcs.cdelt = wcs.wcs.cdelt * factor
+    resampled.wcs.crpix = (wcs.wcs.crpix - 0.5) / factor + 0.5
+    resampled.array_shape = npix[1], npix[0]
+    return resampled
+
+
+def pixel_scales_deg(wcs: WCS) -> np.ndarray[Any, Any]:
+    """Pixel sizes in x and y at the reference pixel, deg."""
+    return np.asarray(proj_plane_pixel_scales(wcs))
+
+
+def world_to_pixel(wcs: WCS, skycoord: SkyCoord, frame: str) -> tuple[Any, Any]:
+    """Pixel coordinates, counted from 0, of sky positions in any frame."""
+    position = skycoord.transform_to(frame)
+    x, y = wcs.wcs_world2pix(position.data.lon.deg, position.data.lat.deg, 0)
+    return x, y
+
+
+def header_npix(header: Mapping[str, Any]) -> tuple[int, int]:
+    """Number of pixels in x and y: of the keyword WCSSHAPE (sparse maps have it), else of NAXIS1 and NAXIS2."""
+    if "WCSSHAPE" in header:
+        text = header["WCSSHAPE"]
+        try:
+            shape = ast.literal_eval(text)
+            return int(shape[0]), int(shape[1])
+        except (ValueError, SyntaxError, TypeError, IndexError) as error:
+            raise GeometryError(f"keyword WCSSHAPE holds {text!r}, expected such as '(250,250,11)'") from error
+    if "NAXIS1" not in header or "NAXIS2" not in header:
+        raise GeometryError(
+            "the header has neither WCSSHAPE nor NAXIS1 and NAXIS2: it does not say the number of pixels"
+        )
+    return int(header["NAXIS1"]), int(header["NAXIS2"])
