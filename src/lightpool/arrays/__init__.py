@@ -1,6 +1,7 @@
 """Namespaces and devices, and the numerical kernels on bare arrays."""
 
 from lightpool.arrays.binning import bin_index, coord_to_pix, pix_to_coord
+from lightpool.arrays.convolution import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
 from lightpool.arrays.devices import (
     Device,
     array_namespace,
@@ -14,6 +15,7 @@ from lightpool.arrays.devices import (
     use_device,
 )
 from lightpool.arrays.histogram import histogram, histogram_plain, sum_by_bin, sum_by_bin_plain
+from lightpool.arrays.integrals import trapezoid_loglog
 from lightpool.arrays.interpolation import (
     apply_basis,
     gather_bilinear,
@@ -24,6 +26,7 @@ from lightpool.arrays.interpolation import (
     scale_table,
     unscale_table,
 )
+from lightpool.arrays.morphology import binary_dilation, binary_erosion
 from lightpool.arrays.projections import (
     PROJECTION_CODES,
     Projection,
@@ -56,13 +59,18 @@ __all__ = [
     "array_namespace",
     "available_devices",
     "bin_index",
+    "binary_dilation",
+    "binary_erosion",
+    "convolve_fft",
     "coord_to_pix",
     "device_of",
+    "disk_kernel",
     "find_device",
     "fov_lonlat",
     "fov_matrix",
     "frame_matrix",
     "gather_bilinear",
+    "gaussian_kernel",
     "get_default_device",
     "hat_basis",
     "histogram",
@@ -74,6 +82,7 @@ __all__ = [
     "pix_to_coord",
     "pixel_directions",
     "pixel_to_sky",
+    "ring_kernel",
     "rotate",
     "scale_table",
     "scale_values",
@@ -84,6 +93,7 @@ __all__ = [
     "sum_by_bin_plain",
     "to_device",
     "to_host",
+    "trapezoid_loglog",
     "unit_vectors",
     "unscale_table",
     "unscale_values",

@@ -45,7 +45,7 @@ class Projection:
     crval : pair of float, unit deg
         Longitude and latitude of the reference point.
     cd : 2 x 2 numbers, unit deg
-        Matrix from pixels to the plane of projection; or give ``cdelt`` (deg) and, unless it is the unit matrix, ``pc``.
+        Matrix from pixels to the plane of projection; or give ``cdelt`` (deg) and, where it is not 1, ``pc``.
     lonpole : float, unit deg
         Native longitude of the celestial pole; by default 0 or 180 as CG prescribe, from ``crval``.
     latpole : float, unit deg
