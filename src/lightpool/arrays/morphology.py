@@ -38,4 +38,4 @@ def binary_erosion(mask: Array, structure: Array, *, xp: Namespace | None = None
 def _checked(structure: Array, mask: Array, xp: Namespace) -> Array:
     if structure.ndim != 2 or any(n % 2 == 0 for n in structure.shape):
         raise ValueError(f"structure has shape {tuple(structure.shape)}, expected two odd numbers, for it has a centre")
-    return xp.astype(to_device(structure, device_of(mask)) != 0, xp.float64)
+    return xp.astype(xp.astype(to_device(structure, device_of(mask)), xp.bool), xp.float64)
