@@ -1,0 +1,158 @@
+"""Reducing, grouping and padding along chosen dimensions, with missing values left out."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from array_api_compat import array_namespace, device
+
+from lightpool.arrays.promotion import as_dtype, is_bool, is_floating
+from lightpool.arrays.typing import Array
+
+__all__ = ["block_sum", "operation_name", "pad", "reduce_groups", "reduce_over"]
+
+_NUMBERS = {"add": ("sum", 0.0), "multiply": ("prod", 1.0), "maximum": ("max", None), "minimum": ("min", None)}
+_LOGIC = {"logical_and": "all", "logical_or": "any"}
+_ALIASES = {
+    "sum": "add",
+    "nansum": "add",
+    "prod": "multiply",
+    "max": "maximum",
+    "amax": "maximum",
+    "fmax": "maximum",
+    "min": "minimum",
+    "amin": "minimum",
+    "fmin": "minimum",
+    "any": "logical_or",
+    "all": "logical_and",
+}
+
+
+def operation_name(func: Any) -> str:
+    """Name of a reduction, from a NumPy function such as ``np.add`` or ``np.logical_or``, or from its name.
+
+    Raises
+    ------
+    ValueError
+        If there is no such reduction here.
+    """
+    name = func if isinstance(func, str) else getattr(func, "__name__", repr(func))
+    name = _ALIASES.get(name, name)
+    if name not in _NUMBERS and name not in _LOGIC:
+        raise ValueError(f"reduction {name!r} is not known; it must be one of {sorted(_NUMBERS | _LOGIC)}")
+    return name
+
+
+def reduce_over(x: Array, name: str, axis: int | tuple[int, ...], *, keepdims: bool = False) -> Array:
+    """Reduce along dimensions; NaN counts as missing.
+
+    Parameters
+    ----------
+    x : array of any shape and type; a mask is added up as 0 and 1
+    name : str, one of ``add, multiply, maximum, minimum, logical_and, logical_or``
+    axis : int or tuple of int
+    keepdims : bool
+
+    Returns
+    -------
+    result : array; bool for the logical ones
+    """
+    xp = array_namespace(x)
+    if name in _LOGIC:
+        neutral = name == "logical_and"
+        truth = as_dtype(x, "bool")
+        if is_floating(x):
+            truth = xp.where(xp.isnan(x), xp.full_like(truth, neutral), truth)
+        return getattr(xp, _LOGIC[name])(truth, axis=axis, keepdims=keepdims)
+    function, neutral = _NUMBERS[name]
+    if is_bool(x):
+        x = as_dtype(x, "int64")
+    elif is_floating(x):
+        fill = {"maximum": -float("inf"), "minimum": float("inf")}.get(name, neutral)
+        x = xp.where(xp.isnan(x), xp.full_like(x, fill), x)
+    return getattr(xp, function)(x, axis=axis, keepdims=keepdims)
+
+
+def reduce_groups(x: Array, name: str, start: Sequence[int], stop: Sequence[int], axis: int) -> Array:
+    """Reduce runs of neighbouring bins along one dimension.
+
+    Parameters
+    ----------
+    x : array of any shape
+    name : str, see `reduce_over`
+    start, stop : first index of each run, and the one after its last; made on the host
+    axis : int
+
+    Returns
+    -------
+    result : array, of length ``len(start)`` along the axis
+    """
+    xp = array_namespace(x)
+    runs = []
+    for lower, upper in zip(start, stop, strict=True):
+        window = [slice(None)] * x.ndim
+        window[axis] = slice(lower, upper)
+        runs.append(reduce_over(x[tuple(window)], name, axis, keepdims=True))
+    return xp.concat(runs, axis=axis)
+
+
+def block_sum(x: Array, factors: Sequence[int]) -> Array:
+    """Sum over blocks of bins; NaN counts as zero and bins beyond the last whole block are left out.
+
+    Parameters
+    ----------
+    x : array of any shape; a mask is added up as 0 and 1
+    factors : length of the blocks along each dimension
+
+    Returns
+    -------
+    result : array of shape ``x.shape[i] // factors[i]``
+    """
+    xp = array_namespace(x)
+    sizes = [length // factor for length, factor in zip(x.shape, factors, strict=True)]
+    x = x[tuple(slice(0, size * factor) for size, factor in zip(sizes, factors, strict=True))]
+    shape: list[int] = []
+    blocks: list[int] = []
+    for size, factor in zip(sizes, factors, strict=True):
+        shape.append(size)
+        if factor > 1:
+            blocks.append(len(shape))
+            shape.append(factor)
+    if not blocks:
+        return reduce_over(xp.reshape(x, (1, *x.shape)), "add", 0)
+    return reduce_over(xp.reshape(x, tuple(shape)), "add", tuple(blocks))
+
+
+def pad(x: Array, widths: Sequence[tuple[int, int]], *, mode: str = "constant", cval: float = 0) -> Array:
+    """Add bins at both ends of each dimension.
+
+    Parameters
+    ----------
+    x : array of any shape
+    widths : number of bins before and after, along each dimension
+    mode : ``constant`` fills with ``cval``, ``edge`` repeats the outermost bin
+    cval : number
+
+    Raises
+    ------
+    ValueError
+        If the mode is another one.
+    """
+    xp = array_namespace(x)
+    if mode not in ("constant", "edge"):
+        raise ValueError(f"padding mode {mode!r} is not known; it must be 'constant' or 'edge'")
+    if mode == "constant":
+        shape = tuple(n + before + after for n, (before, after) in zip(x.shape, widths, strict=True))
+        padded = xp.full(shape, _scalar_like(x, cval), dtype=x.dtype, device=device(x))
+        padded[tuple(slice(b, b + n) for n, (b, _) in zip(x.shape, widths, strict=True))] = x
+        return padded
+    for axis, (before, after) in enumerate(widths):
+        index = [0] * before + list(range(x.shape[axis])) + [x.shape[axis] - 1] * after
+        if before or after:
+            x = xp.take(x, xp.asarray(index, device=device(x)), axis=axis)
+    return x
+
+
+def _scalar_like(x: Array, value: float) -> bool | int | float:
+    if is_bool(x):
+        return bool(value)
+    return float(value) if is_floating(x) else int(value)

@@ -1,0 +1,88 @@
+"""Pixel and bin of each event, worked out on the device of the map."""
+
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from array_api_compat import array_namespace
+
+from lightpool.arrays.devices import Device, to_device
+from lightpool.arrays.promotion import as_dtype
+from lightpool.arrays.sphere import frame_matrix, lonlat, rotate, unit_vectors
+from lightpool.arrays.typing import Array
+from lightpool.maps.coord import MapCoord
+
+__all__ = ["event_index"]
+
+HostArray = np.ndarray[Any, Any]
+
+
+def event_index(events: Any, geom: Any, device: Device) -> list[Array]:
+    """Index of the pixel and of the bin of each axis that each event falls into; -1 outside.
+
+    Parameters
+    ----------
+    events : EventList, or anything with ``arrays``, or with ``radec``, ``energy`` and ``table``
+    geom : Geom
+    device : Device
+
+    Returns
+    -------
+    index : list of int64 arrays of shape (n_event,), in the order (lon, lat, axis 0, ...)
+    """
+    arrays = _plain_arrays(events)
+    if geom.is_region:
+        return _index_on_host(events, arrays, geom, device)
+    lon = to_device(arrays["lon"], device)
+    lat = to_device(arrays["lat"], device)
+    if geom.frame != "icrs":
+        lon, lat = lonlat(rotate(to_device(frame_matrix("icrs", geom.frame), device), unit_vectors(lon, lat)))
+    n_y, n_x = geom.data_shape[-2:]
+    x, y = geom.sky_to_pix_array(lon, lat)
+    index = [_pixel_index(x, n_x), _pixel_index(y, n_y)]
+    for axis in geom.axes:
+        values = to_device(_axis_values(events, arrays, axis), device)
+        index.append(axis.coord_to_idx_array(values))
+    return index
+
+
+def _plain_arrays(events: Any) -> dict[str, HostArray]:
+    arrays = getattr(events, "arrays", None)
+    if arrays is not None:
+        return dict(arrays)
+    radec = events.radec.icrs
+    return {"lon": radec.ra.rad, "lat": radec.dec.rad, "energy": events.energy.to_value("TeV")}
+
+
+def _pixel_index(pix: Array, length: int) -> Array:
+    xp = array_namespace(pix)
+    nearest = xp.floor(pix + 0.5)
+    inside = (nearest >= 0) & (nearest < length)  # False for NaN too
+    return as_dtype(xp.where(inside, nearest, xp.full_like(nearest, -1.0)), "int64")
+
+
+def _axis_values(events: Any, arrays: dict[str, HostArray], axis: Any) -> HostArray:
+    """Values of the events along an axis, in the unit of the axis.
+
+    Raises
+    ------
+    KeyError
+        If the events have no such column.
+    """
+    if axis.name == "energy" and "energy" in arrays:
+        factor = u.TeV.to(axis.unit)
+        return arrays["energy"] if factor == 1 else arrays["energy"] * factor
+    columns = {name.upper(): name for name in events.table.colnames}
+    if axis.name.upper() not in columns:
+        raise KeyError(f"Column not found in event list: {axis.name!r}; its columns are {events.table.colnames}")
+    column = u.Quantity(events.table[columns[axis.name.upper()]])
+    return np.asarray(column.to_value(axis.unit), dtype=float)
+
+
+def _index_on_host(events: Any, arrays: dict[str, HostArray], geom: Any, device: Device) -> list[Array]:
+    """For regions, which decide on the host what they contain."""
+    coords: dict[str, Any] = {"lon": np.rad2deg(arrays["lon"]), "lat": np.rad2deg(arrays["lat"])}
+    for axis in geom.axes:
+        coords[axis.name] = u.Quantity(_axis_values(events, arrays, axis), axis.unit)
+    index = geom.coord_to_idx(MapCoord.create(coords, frame="icrs"))
+    return [to_device(np.ascontiguousarray(i, dtype=np.int64), device) for i in index]

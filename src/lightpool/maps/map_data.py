@@ -1,0 +1,238 @@
+"""What every map is: a geometry, an array on some device, a unit and a dictionary of metadata."""
+
+import copy as copying
+import html
+from typing import Any, ClassVar, Self
+
+import array_api_compat
+import astropy.units as u
+import numpy as np
+from array_api_compat import array_namespace
+
+from lightpool.arrays.devices import Device, device_of, find_device, to_device
+from lightpool.arrays.promotion import dtype_name, is_bool
+from lightpool.arrays.typing import Array, Namespace
+from lightpool.errors import DeviceError, GeometryError
+
+__all__ = ["MapData", "as_quantity", "unit_factor"]
+
+_KEEP: Any = object()
+
+
+def unit_factor(unit: Any, other: Any) -> float:
+    """Number that turns values in one unit into values in another.
+
+    Raises
+    ------
+    astropy.units.UnitConversionError
+        If the units do not measure the same thing.
+    """
+    return float(u.Unit(unit).to(u.Unit(other)))
+
+
+def as_quantity(values: Array, unit: Any) -> u.Quantity:
+    """Array on the host with its unit.
+
+    Raises
+    ------
+    DeviceError
+        If the array lives on another device: a Quantity is a NumPy array, and nothing is copied in silence.
+    """
+    if not array_api_compat.is_numpy_array(values):
+        raise DeviceError(
+            f"a Quantity lives on the host, but these values are on device '{device_of(values)}'; "
+            'copy the map there first with .to("cpu")'
+        )
+    return u.Quantity(values, unit, copy=None)
+
+
+class MapData:
+    """Geometry, data, unit and metadata of a map; base of `lightpool.maps.Map`.
+
+    Parameters
+    ----------
+    geom : Geom
+    data : array, Quantity or number, optional
+        Values, of a shape that broadcasts to ``geom.data_shape``. An array on a device stays there.
+    dtype : str
+        Data type of an empty map.
+    meta : dict, optional
+    unit : str or Unit
+        Left out of account where the data are a Quantity.
+    device : str or Device, optional
+        Where the data live; by default where they are, and the default device for host data and empty maps.
+    """
+
+    geom_class: ClassVar[Any] = None
+    _geom: Any
+    _data: Array
+    _unit: u.UnitBase
+    meta: dict[str, Any]
+
+    def __init__(
+        self,
+        geom: Any,
+        data: Any = None,
+        dtype: Any = "float64",
+        meta: dict[str, Any] | None = None,
+        unit: Any = "",
+        device: str | Device | None = None,
+    ) -> None:
+        self._geom = geom
+        self._unit = u.Unit(unit)
+        self.meta = {} if meta is None else meta
+        target = find_device(device)
+        if data is None:
+            self._data = self._empty_data(np.dtype(dtype).name, target)
+            return
+        if isinstance(data, u.Quantity):
+            self._unit = data.unit
+            data = data.value
+        stays = device is None and array_api_compat.is_array_api_obj(data)
+        if stays and not array_api_compat.is_numpy_array(data):
+            target = device_of(data)
+        self._data = self._fitted(data, target)
+
+    def _empty_data(self, dtype: str, target: Device) -> Array:
+        xp = target.xp
+        return xp.zeros(self._geom.data_shape, dtype=getattr(xp, dtype), device=target.handle)
+
+    def _fitted(self, value: Any, target: Device) -> Array:
+        """The value as an array of the shape of the geometry on a device."""
+        shape = tuple(self._geom.data_shape)
+        if np.isscalar(value):
+            array = to_device(np.full(shape, value), target)
+        else:
+            array = self._reshaped(to_device(value, target), shape)
+        if tuple(array.shape) == shape:
+            return array
+        xp = array_namespace(array)
+        try:
+            spread = xp.broadcast_to(array, shape)
+        except (ValueError, RuntimeError, IndexError) as error:
+            raise GeometryError(
+                f"Input shape {tuple(array.shape)} is not compatible with shape from geometry {shape}; "
+                f"the axes of the geometry are {self._geom.axes_names}"
+            ) from error
+        return xp.asarray(spread, copy=True)
+
+    def _reshaped(self, array: Array, shape: tuple[int, ...]) -> Array:
+        return array
+
+    @property
+    def geom(self) -> Any:
+        """Geometry of the map."""
+        return self._geom
+
+    @property
+    def data(self) -> Array:
+        """Values, an array of shape ``geom.data_shape`` on the device of the map."""
+        return self._data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if isinstance(value, u.Quantity):
+            raise TypeError("map data must be an array without unit; assign the Quantity to map.quantity instead")
+        on_device = array_api_compat.is_array_api_obj(value) and not array_api_compat.is_numpy_array(value)
+        self._data = self._fitted(value, device_of(value) if on_device else self.device)
+
+    @property
+    def unit(self) -> u.UnitBase:
+        """Unit of the values."""
+        return self._unit
+
+    @property
+    def quantity(self) -> u.Quantity:
+        """Values with their unit; only on the host.
+
+        Raises
+        ------
+        DeviceError
+            If the map lives on another device.
+        """
+        return as_quantity(self._data, self._unit)
+
+    @quantity.setter
+    def quantity(self, value: Any) -> None:
+        value = u.Quantity(value, copy=None)
+        self._data = self._fitted(value.value, self.device)
+        self._unit = value.unit
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether the map holds True and False."""
+        return is_bool(self._data)
+
+    @property
+    def device(self) -> Device:
+        """Device that the data live on."""
+        return device_of(self._data)
+
+    @property
+    def _xp(self) -> Namespace:
+        return array_namespace(self._data)
+
+    def to(self, device: str | Device) -> Self:
+        """Map with its data on a device; the map itself where it is there already."""
+        target = find_device(device)
+        if target == self.device:
+            return self
+        return self._init_copy(data=to_device(self._data, target))
+
+    def copy(self, **kwargs: Any) -> Self:
+        """Copy of the map.
+
+        Parameters
+        ----------
+        **kwargs : dict
+            What differs in the copy: ``data``, ``unit``, ``meta`` or ``geom`` (of the same shape).
+        """
+        geom = kwargs.get("geom")
+        if geom is not None and geom.data_shape != self._geom.data_shape:
+            raise GeometryError(
+                "Can't copy and change data size of the map. "
+                f"Current shape {self._geom.data_shape}, requested shape {geom.data_shape}"
+            )
+        return self._init_copy(**kwargs)
+
+    def __copy__(self) -> Self:
+        return self.copy()
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.copy()
+
+    def _init_copy(
+        self, *, geom: Any = None, data: Any = _KEEP, unit: Any = None, meta: dict[str, Any] | None = None
+    ) -> Self:
+        """New map on the same device; what is not given is copied, and ``data=None`` makes an empty map."""
+        if data is _KEEP:
+            data = self._xp.asarray(self._data, copy=True)
+        on_device = array_api_compat.is_array_api_obj(data) and not array_api_compat.is_numpy_array(data)
+        return type(self)(
+            self._geom if geom is None else geom,
+            data=data,
+            unit=self._unit if unit is None else unit,
+            meta=copying.deepcopy(self.meta) if meta is None else meta,
+            device=None if on_device else self.device,
+        )
+
+    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
+        values = as_quantity(self._data, "").value
+        return np.array(values, dtype=dtype, copy=copy)
+
+    def __str__(self) -> str:
+        return (
+            f"{type(self).__name__}\n\n"
+            f"\tgeom  : {type(self._geom).__name__} \n "
+            f"\taxes  : {['lon', 'lat', *self._geom.axes.names]}\n"
+            f"\tshape : {tuple(self._geom.data_shape[::-1])}\n"
+            f"\tndim  : {self._geom.ndim}\n"
+            f"\tunit  : {self._unit}\n"
+            f"\tdtype : {dtype_name(self._data)}\n"
+        )
+
+    def __repr__(self) -> str:
+        return str(self)
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"

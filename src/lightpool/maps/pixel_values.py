@@ -1,0 +1,146 @@
+"""Reading, filling and interpolating arrays at pixel coordinates.
+
+Pixel coordinates come in the order of `Geom.coord_to_pix`, (x, y, axis 0, axis 1, ...), as host arrays that broadcast
+against each other; data have the reverse order of dimensions and may live on any device.
+"""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+from array_api_compat import array_namespace, device
+
+from lightpool.arrays.devices import device_of, to_device
+from lightpool.arrays.histogram import histogram
+from lightpool.arrays.interpolation import interpolate_grid, interpolate_grid_nearest, scale_table, unscale_table
+from lightpool.arrays.promotion import as_dtype, is_floating
+from lightpool.arrays.typing import Array
+
+__all__ = ["count_pixels", "interpolate_pixels", "is_inside", "nearest_index", "put_pixels", "take_pixels"]
+
+HostArray = np.ndarray[Any, Any]
+
+
+def nearest_index(pix: Sequence[Any]) -> tuple[HostArray, ...]:
+    """Pixel that each pixel coordinate falls into, at least 1-d; -1 where it is NaN. Halves belong to the upper one."""
+    index = []
+    for values in pix:
+        array = np.atleast_1d(np.asarray(values))
+        if not np.issubdtype(array.dtype, np.integer):
+            rounded = np.floor(array + 0.5)
+            array = np.where(np.isfinite(rounded), rounded, -1.0).astype(np.int64)
+        index.append(array)
+    return tuple(index)
+
+
+def is_inside(index: Sequence[HostArray], shape: Sequence[int]) -> HostArray:
+    """Whether each pixel lies inside data of a shape."""
+    inside = np.ones((1,), dtype=bool)
+    for values, length in zip(index, reversed(shape), strict=True):
+        inside = inside & (values >= 0) & (values < length)
+    return inside
+
+
+def _flat_index(index: Sequence[HostArray], shape: Sequence[int]) -> HostArray:
+    """Place of each pixel in the flattened data; pixels outside are moved to the nearest one inside."""
+    flat: Any = 0
+    for values, length in zip(reversed(index), shape, strict=True):
+        flat = flat * length + np.clip(values, 0, length - 1)
+    return np.asarray(flat)
+
+
+def take_pixels(data: Array, index: Sequence[HostArray]) -> Array:
+    """Values of pixels, of the broadcast shape of the indices."""
+    xp = array_namespace(data)
+    flat = _flat_index(index, data.shape)
+    place = to_device(flat.reshape(-1).astype(np.int64), device_of(data))
+    return xp.reshape(xp.take(xp.reshape(data, (-1,)), place, axis=0), flat.shape)
+
+
+def put_pixels(data: Array, index: Sequence[HostArray], values: Any) -> Array:
+    """Data with new values in some pixels; pixels outside are left out, of repeated ones the last counts.
+
+    Parameters
+    ----------
+    data : array
+    index : pixel indices
+    values : array or number that broadcasts to the shape of the indices
+    """
+    xp = array_namespace(data)
+    inside = is_inside(index, data.shape)
+    flat = np.broadcast_to(_flat_index(index, data.shape), inside.shape)
+    source = np.full(int(np.prod(data.shape)), -1, dtype=np.int64)  # which of the values goes into each pixel
+    source[flat[inside]] = np.arange(inside.size).reshape(inside.shape)[inside]
+    place = device_of(data)
+    new = as_dtype(to_device(values, place), str(data.dtype).rpartition(".")[2])
+    new = xp.reshape(xp.broadcast_to(new, inside.shape), (-1,))
+    chosen = to_device(source, place)
+    taken = xp.take(new, xp.where(chosen < 0, xp.zeros_like(chosen), chosen), axis=0)
+    return xp.reshape(xp.where(chosen < 0, xp.reshape(data, (-1,)), taken), data.shape)
+
+
+def count_pixels(index: Sequence[Array], shape: Sequence[int], weights: Array | None = None) -> Array:
+    """Number, or sum of the weights, of the entries in each pixel, float64; entries outside are left out.
+
+    ``index`` and ``weights`` are arrays on one device.
+    """
+    xp = array_namespace(*index)
+    spread = xp.broadcast_arrays(*index) if weights is None else xp.broadcast_arrays(*index, weights)
+    flat = [xp.reshape(values, (-1,)) for values in spread]
+    if weights is None:
+        return histogram(flat[::-1], tuple(shape))
+    return histogram(flat[-2::-1], tuple(shape), weights=as_dtype(flat[-1], "float64"))
+
+
+def interpolate_pixels(
+    data: Array,
+    pix: Sequence[HostArray],
+    *,
+    method: str = "linear",
+    fill_value: float | None = None,
+    values_scale: str = "lin",
+) -> Array:
+    """Values between pixel centres, float64.
+
+    Parameters
+    ----------
+    data : array; values that are not finite count as zero
+    pix : pixel coordinates, host arrays
+    method : ``linear`` or ``nearest``
+    fill_value : number, optional
+        Value outside the data and where the result is not finite; without it the outermost bins are extrapolated.
+    values_scale : ``lin``, ``log`` or ``sqrt``
+
+    Raises
+    ------
+    ValueError
+        If the method is another one.
+    """
+    if method not in ("linear", "nearest"):
+        raise ValueError(f"interpolation method {method!r} is not known; it must be 'linear' or 'nearest'")
+    xp = array_namespace(data)
+    place = device_of(data)
+    data = _finite(as_dtype(data, "float64"))
+    host = [np.asarray(values, dtype=float) for values in pix]
+    n_dim = max(values.ndim for values in host)
+    host = [values.reshape((1,) * (n_dim - values.ndim) + values.shape) for values in host]
+    coords = [to_device(values, place) for values in reversed(host)]
+    nodes = [xp.arange(length, dtype=xp.float64, device=device(data)) for length in data.shape]
+    table = scale_table(data, values_scale)
+    interpolate = interpolate_grid if method == "linear" else interpolate_grid_nearest
+    values = unscale_table(interpolate(table, nodes, coords), values_scale)
+    shape = np.broadcast_shapes(*(v.shape for v in host))
+    values = xp.broadcast_to(values, shape)  # dimensions of one bin do not take part in the interpolation
+    if fill_value is None:
+        return values
+    valid = to_device(is_inside(nearest_index(host), data.shape), place) if n_dim else xp.isfinite(values)
+    return xp.where(valid & xp.isfinite(values), values, xp.full_like(values, float(fill_value)))
+
+
+def _finite(data: Array) -> Array:
+    """Zero in place of what is not finite, unless nothing is finite."""
+    if not is_floating(data):
+        return data
+    xp = array_namespace(data)
+    finite = xp.isfinite(data)
+    return xp.where(finite | ~xp.any(finite), data, xp.zeros_like(data))

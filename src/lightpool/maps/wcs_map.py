@@ -1,0 +1,438 @@
+"""Maps of the sky on a WCS grid."""
+
+from typing import Any, Self
+
+import astropy.units as u
+import numpy as np
+from array_api_compat import device as array_device
+
+from lightpool.arrays.devices import Device, to_device, to_host
+from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool, is_floating
+from lightpool.arrays.reductions import block_sum, pad
+from lightpool.arrays.typing import Array
+from lightpool.errors import GeometryError
+from lightpool.fits import HDUList
+from lightpool.maps.core import Map
+from lightpool.maps.fits_format import wcs_map_arguments, wcs_map_hdulist
+from lightpool.maps.filters import convolved, dilated, eroded, smoothed
+from lightpool.maps.pixel_values import interpolate_pixels
+from lightpool.maps.region_map import RegionNDMap
+from lightpool.maps.region_sums import reduce_in_mask
+from lightpool.maps.regions_on_map import contains_pixels, region_geom_of
+from lightpool.maps.resolution import repeated, upsampled
+from lightpool.maps.volumes import bin_volume_of
+from lightpool.maps.wcs_geom import WcsGeom
+
+__all__ = ["WcsNDMap"]
+
+
+class WcsNDMap(Map):
+    """Map with pixels on the sky and any number of further axes.
+
+    Parameters
+    ----------
+    geom : WcsGeom
+    data : array, Quantity or number, optional
+        By default zeros, and NaN where a pixel of an all-sky projection is not on the sky.
+    dtype : str
+        Data type of an empty map.
+    meta : dict, optional
+    unit : str or Unit
+    device : str or Device, optional
+        Where the data live; by default where they are, and the default device for host data and empty maps.
+    """
+
+    geom_class = WcsGeom
+
+    def _empty_data(self, dtype: str, target: Device) -> Array:
+        data = super()._empty_data(dtype, target)
+        if not (self._geom.is_allsky and is_floating(data)):
+            return data
+        on_sky = np.isfinite(np.asarray(self._geom.to_image().get_coord().lon))
+        xp = target.xp
+        return xp.where(to_device(on_sky, target), data, xp.full_like(data, float("nan")))
+
+    def cutout(self, position: Any, width: Any, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1) -> Self:
+        """Copy of a rectangle of the map.
+
+        Parameters
+        ----------
+        position : SkyCoord
+            Centre.
+        width : Angle, Quantity or str, or a pair of them for (lon, lat); a number is in deg
+        mode : ``trim`` cuts at the border of the map, ``partial`` fills with zeros beyond, ``strict`` refuses
+        odd_npix : bool
+            Whether to make the number of pixels odd.
+        min_npix : int
+            Least number of pixels.
+
+        Raises
+        ------
+        NoOverlapError
+            If the cutout lies outside the map.
+        """
+        geom = self._geom.cutout(position=position, width=width, mode=mode, odd_npix=odd_npix, min_npix=min_npix)
+        slices = geom.cutout_slices(self._geom, mode=mode)
+        part = self._data[(..., *slices["parent-slices"])]
+        if tuple(part.shape) == tuple(geom.data_shape):
+            return self._init_copy(geom=geom, data=self._xp.asarray(part, copy=True))
+        out = self._init_copy(
+            geom=geom, data=self._xp.zeros(geom.data_shape, dtype=part.dtype, device=array_device(part))
+        )
+        out.data[(..., *slices["cutout-slices"])] = part
+        return out
+
+    def stack(self, other: Any, weights: Any = None, nan_to_num: bool = True) -> None:
+        """Add another map of the same pixels, or of a cutout of them, in place; masks are united.
+
+        Parameters
+        ----------
+        other : WcsNDMap
+        weights : WcsNDMap, optional
+            Factors, such as a mask, on the pixels of the other map; axes of one bin spread.
+        nan_to_num : bool
+            Whether to add zero where the other map is not finite.
+
+        Raises
+        ------
+        GeometryError
+            If the pixels are not the same.
+        """
+        parent: tuple[Any, ...] = (...,)
+        window: tuple[Any, ...] = (...,)
+        if self._geom != other.geom:
+            if not self._geom.is_aligned(other.geom):
+                raise GeometryError(
+                    "Can only stack equivalent maps or cutout of the same map; got\n"
+                    f"{other.geom}\nto stack on\n{self._geom}\n`interp_to_geom` brings one to the other"
+                )
+            slices = other.geom.cutout_slices(self._geom)
+            parent, window = (..., *slices["parent-slices"]), (..., *slices["cutout-slices"])
+        if weights is not None and other.geom.to_image() != weights.geom.to_image():
+            raise GeometryError("Incompatible spatial geoms between map and weights")
+        factors = None if weights is None else weights.data[window]
+        values = self._values_to_stack(other, other.data[window], factors, nan_to_num)
+        if is_bool(self._data):
+            self._data[parent] = self._data[parent] | values
+        else:
+            self._data[parent] += values
+
+    def crop(self, crop_width: Any) -> Self:
+        """Map without some pixels at its borders.
+
+        Parameters
+        ----------
+        crop_width : int or Quantity, or a pair of them for (lon, lat)
+        """
+        if isinstance(crop_width, u.Quantity | str):
+            pixels = u.Quantity(crop_width) / self._geom.pixel_scales
+            crop_width = np.round(pixels.to_value("")).astype(int)
+        width_x, width_y = (int(width) for width in np.broadcast_to(np.asarray(crop_width), (2,)))
+        geom = self._geom.crop((width_x, width_y))
+        n_y, n_x = self._data.shape[-2:]
+        part = self._data[..., width_y : n_y - width_y, width_x : n_x - width_x]
+        return self._init_copy(geom=geom, data=self._xp.asarray(part, copy=True))
+
+    def _pad_spatial(self, pad_width: Any, mode: str, cval: float, method: str) -> Self:
+        width_x, width_y = (int(width) for width in np.broadcast_to(np.asarray(pad_width), (2,)))
+        geom = self._geom._pad_spatial((width_x, width_y))
+        if mode != "interp":
+            widths = [(0, 0)] * (self._data.ndim - 2) + [(width_y, width_y), (width_x, width_x)]
+            return self._init_copy(geom=geom, data=pad(self._data, widths, mode=mode, cval=cval))
+        n_dim = self._data.ndim
+        pix = [np.arange(n, dtype=float).reshape([-1 if d == i else 1 for d in range(n_dim)][::-1])
+               for i, n in enumerate(geom.data_shape[::-1])]  # fmt: skip
+        data = interpolate_pixels(self._data, [pix[0] - width_x, pix[1] - width_y, *pix[2:]], method=method)
+        return self._init_copy(geom=geom, data=as_dtype(data, dtype_name(self._data)))
+
+    def downsample(
+        self, factor: int | None, preserve_counts: bool = True, axis_name: str | None = None, weights: Any = None
+    ) -> Self:
+        """Map with blocks of pixels, or of bins of an axis, put together.
+
+        Parameters
+        ----------
+        factor : int
+        preserve_counts : bool
+            Whether to add up (counts) or to take the mean (rates).
+        axis_name : str, optional
+            By default the pixels on the sky.
+        weights : Map or array, optional
+            Factors, such as a mask; a mean is divided by their sum.
+        """
+        if factor is None or factor == 1:
+            return self
+        geom = self._geom.downsample(factor, axis_name=axis_name)
+        blocks = self._blocks(factor, axis_name)
+        data = self._data
+        if weights is not None:
+            weights = self._weights_on_device(weights)
+            data = apply_operator("multiply", data, weights)
+        summed = block_sum(data, blocks)
+        if not preserve_counts:
+            xp = self._xp
+            ones = xp.ones_like(self._data, dtype=xp.float64)
+            norm = block_sum(ones if weights is None else apply_operator("multiply", ones, weights), blocks)
+            empty = norm == 0
+            mean = apply_operator("divide", summed, xp.where(empty, xp.ones_like(norm), norm))
+            summed = xp.where(empty, xp.zeros_like(mean), mean)
+        return self._init_copy(geom=geom, data=as_dtype(summed, dtype_name(self._data)))
+
+    def _blocks(self, factor: int, axis_name: str | None) -> list[int]:
+        blocks = [1] * self._data.ndim
+        if axis_name is None:
+            blocks[-2:] = [factor, factor]
+        else:
+            blocks[self._geom.axes.index_data(axis_name)] = factor
+        return blocks
+
+    def upsample(
+        self, factor: int | None, order: int = 0, preserve_counts: bool = True, axis_name: str | None = None
+    ) -> Self:
+        """Map with each pixel, or each bin of an axis, cut into several.
+
+        Parameters
+        ----------
+        factor : int
+        order : int, 0 repeats the values, 1 interpolates between them
+        preserve_counts : bool
+            Whether to share the values out (counts) or to keep them (rates).
+        axis_name : str, optional
+            By default the pixels on the sky.
+        """
+        if factor is None or factor == 1:
+            return self
+        if order not in (0, 1):
+            raise ValueError(f"order of the interpolation must be 0 or 1, got {order}")
+        geom = self._geom.upsample(factor, axis_name=axis_name)
+        data = self._data
+        if preserve_counts:
+            data = apply_operator("divide", data, bin_volume_of(self._geom, self.device))
+        blocks = self._blocks(factor, axis_name)
+        data = repeated(data, blocks) if order == 0 else upsampled(data, blocks)
+        if preserve_counts:
+            data = apply_operator("multiply", data, bin_volume_of(geom, self.device))
+        return self._init_copy(geom=geom, data=as_dtype(data, dtype_name(self._data)))
+
+    def smooth(self, width: Any, kernel: str = "gauss", **kwargs: Any) -> Self:
+        """Map with its images smoothed.
+
+        Parameters
+        ----------
+        width : Quantity, str or float (in pixels)
+            Standard deviation of a Gaussian, radius of a disk, side of a box.
+        kernel : ``gauss``, ``disk`` or ``box``
+        **kwargs : dict
+            ``mode``, the rule at the borders as in `scipy.ndimage` (``reflect`` by default), and ``truncate`` for
+            the Gaussian.
+        """
+        if isinstance(width, u.Quantity | str):
+            width = (u.Quantity(width) / self._geom.pixel_scales.mean()).to_value("")
+        data = smoothed(as_dtype(self._data, "float64"), float(width), kernel, **kwargs)
+        return self._init_copy(data=data)
+
+    def convolve(self, kernel: Any, method: str = "fft", mode: str = "same") -> Self:
+        """Map with its images convolved.
+
+        Parameters
+        ----------
+        kernel : array or PSFKernel
+            An image for all planes, or one for each plane; with a PSFKernel an image becomes a cube.
+        method : ``fft``, ``direct`` or ``auto``; all of them are done by Fourier transform
+        mode : ``same`` or ``full``
+        """
+        if method not in ("fft", "direct", "auto"):
+            raise ValueError(f"method must be 'fft', 'direct' or 'auto', got {method!r}")
+        if mode not in ("same", "full"):
+            raise ValueError(f"WcsNDMap.convolve: mode={mode!r} is not supported; it must be 'same' or 'full'")
+        geom = self._geom
+        kernel_map = getattr(kernel, "psf_kernel_map", None)
+        if kernel_map is not None:
+            scales, other = geom.pixel_scales.deg, kernel_map.geom.pixel_scales.deg
+            if not np.allclose(scales, other, rtol=1e-5):
+                raise GeometryError(f"Pixel size of kernel and map not compatible: {other} and {scales} deg")
+            kernel = kernel_map.data
+            if geom.is_image:
+                geom = geom.to_cube(list(kernel_map.geom.axes))
+        kernel = to_device(kernel, self.device, dtype="float64")
+        if self._geom.is_image and kernel.ndim > 2 and kernel_map is None:
+            raise ValueError("Image convolution with 3D kernel requires a PSFKernel object")
+        if kernel.ndim > 2 and tuple(geom.data_shape[:-2]) != tuple(kernel.shape[:-2]):
+            raise GeometryError(
+                f"Incompatible shape between data {tuple(geom.data_shape[:-2])} and kernel {tuple(kernel.shape[:-2])}"
+            )
+        if mode == "full":
+            geom = geom._pad_spatial(tuple((n - 1) // 2 for n in tuple(kernel.shape[-2:])[::-1]))
+        data = convolved(as_dtype(self._data, "float64"), kernel, mode)
+        return self._init_copy(geom=geom, data=data)
+
+    def binary_erode(self, width: Any, kernel: str = "disk", use_fft: bool = True) -> Self:
+        """Mask without a margin.
+
+        Parameters
+        ----------
+        width : Quantity, str or float (in pixels); radius of a disk, side of a box
+        kernel : ``disk`` or ``box``
+        use_fft : bool, kept for Gammapy's sake; the result does not depend on it
+        """
+        return self._init_copy(data=eroded(self._mask_data(), self._structure(width, kernel)))
+
+    def binary_dilate(self, width: Any, kernel: str = "disk", use_fft: bool = True) -> Self:
+        """Mask with a margin added; arguments as in `binary_erode`."""
+        return self._init_copy(data=dilated(self._mask_data(), self._structure(width, kernel)))
+
+    def _structure(self, width: Any, kernel: str) -> np.ndarray[Any, Any]:
+        structure = np.asarray(self._geom.binary_structure(width=width, kernel=kernel))
+        return structure.reshape(structure.shape[-2:])
+
+    def _mask_data(self) -> Array:
+        if not self.is_mask:
+            raise ValueError(f"Binary operations only supported for boolean masks, got {dtype_name(self._data)}")
+        return self._data
+
+    def mask_contains_region(self, region: Any) -> bool:
+        """Whether any True pixel of the mask lies in a region; reads one value.
+
+        Parameters
+        ----------
+        region : SkyRegion or PixelRegion
+        """
+        if not self.is_mask:
+            raise ValueError("mask_contains_region is only supported for boolean masks")
+        if not self._geom.is_image:
+            raise ValueError("Method only supported for 2D images")
+        inside = to_device(contains_pixels(region, self._geom), self.device)
+        return bool(to_host(self._xp.any(self._data & inside)))  # host: the answer is a Python bool
+
+    def mask_nearest_position(self, position: Any) -> Any:
+        """Position of the True pixel nearest to a sky position; reads the mask."""
+        if not self._geom.is_image:
+            raise ValueError("Method only supported for 2D images")
+        coords = self._geom.get_coord().skycoord
+        separation = coords.separation(position)
+        separation[~to_host(self._data)] = np.inf  # host: the answer is a SkyCoord
+        return coords.flatten()[np.argmin(separation)]
+
+    def cutout_and_mask_region(self, region: Any = None) -> tuple[Self, Self]:
+        """Cutout that holds a region, and the mask of the region on the image of it."""
+        if region is None:
+            region = self._geom.footprint_rectangle_sky_region
+        geom = region_geom_of(region, self._geom.to_image())
+        cutout = self.cutout(position=geom.center_skydir, width=geom.width)
+        return cutout, cutout.geom.to_image().region_mask([region], device=self.device)
+
+    def to_region_nd_map(
+        self, region: Any = None, func: Any = np.nansum, weights: Any = None, method: str = "nearest"
+    ) -> RegionNDMap:
+        """Values in a region: reduced over its pixels, or at a point.
+
+        Parameters
+        ----------
+        region : SkyRegion or SkyCoord, optional
+            By default the whole map.
+        func : NumPy function, such as ``np.nansum``, ``np.mean``, ``np.any``
+        weights : WcsNDMap, optional
+            Factors, or a mask, of the same geometry.
+        method : ``nearest`` or ``linear``, how values at a point are found
+        """
+        if weights is not None and self._geom != weights.geom:
+            raise GeometryError("Incompatible spatial geoms between map and weights")
+        whole = region is None
+        geom = region_geom_of(self._geom.footprint_rectangle_sky_region if whole else region, self._geom)
+        if geom.is_all_point_sky_regions:
+            data = self._values_at_points(geom, weights, method)
+        else:
+            window = {"position": geom.center_skydir, "width": geom.width}
+            cutout = self if whole else self.cutout(**window)
+            values = cutout.data
+            inside = self._inside(cutout.geom, None if whole else region)
+            if weights is not None:
+                factors = weights.data if whole else weights.cutout(**window).data
+                inside = inside & factors if is_bool(factors) else inside
+                values = values if is_bool(factors) else apply_operator("multiply", values, factors)
+            data = reduce_in_mask(values, inside, func)
+        dtype = dtype_name(self._data)
+        return RegionNDMap(geom, data=as_dtype(data, dtype), unit=self._unit, meta=dict(self.meta))
+
+    def _inside(self, geom: Any, region: Any) -> Array:
+        image = geom.to_image()
+        if region is None:
+            return self._xp.ones(image.data_shape, dtype=self._xp.bool, device=array_device(self._data))
+        return image.region_mask([region], device=self.device).data
+
+    def _values_at_points(self, geom: Any, weights: Any, method: str) -> Array:
+        coords = geom.get_coord(sparse=True)
+        values = self.interp_by_coord(coords, method=method)
+        if weights is not None:
+            values = values * weights.interp_by_coord(coords, method=method)
+        return self._xp.reshape(values, tuple(geom.data_shape))
+
+    @classmethod
+    def _from_hdulist(cls, hdulist: HDUList, **kwargs: Any) -> "WcsNDMap":
+        return cls(**wcs_map_arguments(hdulist, **kwargs))
+
+    def to_hdulist(
+        self,
+        hdu: str | None = None,
+        hdu_bands: str | None = None,
+        sparse: bool = False,
+        format: str = "gadf",  # noqa: A002
+    ) -> HDUList:
+        """HDUs of the map in Gammapy's layout: data and, with axes, a table of their bins; reads the data.
+
+        Parameters
+        ----------
+        hdu : str, optional
+            Name of the data; by default ``PRIMARY``, or ``SKYMAP`` for sparse data.
+        hdu_bands : str, optional
+            Name of the table; by default that of the data with ``_BANDS``.
+        sparse : bool
+            Whether to write a table of the pixels that are not zero.
+        format : ``gadf``
+        """
+        return wcs_map_hdulist(self, hdu=hdu, hdu_bands=hdu_bands, sparse=sparse, format=format)
+
+    def plot(
+        self,
+        ax: Any = None,
+        fig: Any = None,
+        add_cbar: bool = False,
+        stretch: str = "linear",
+        axes_loc: dict[str, Any] | None = None,
+        kwargs_colorbar: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Draw an image on the sky; reads the data.
+
+        Parameters
+        ----------
+        ax : WCSAxes, optional
+        fig : Figure, optional
+        add_cbar : bool
+            Whether to add a colour bar.
+        stretch : ``linear``, ``sqrt``, ``log``, ... of `astropy.visualization.simple_norm`
+        axes_loc : dict, optional
+            Place of the colour bar, for ``append_axes`` of matplotlib.
+        kwargs_colorbar : dict, optional
+        **kwargs : dict, passed to ``imshow`` of matplotlib
+
+        Returns
+        -------
+        ax : WCSAxes
+        """
+        from lightpool.plot.maps import plot_map  # matplotlib is heavy and optional
+
+        colorbar = {"add_cbar": add_cbar, "axes_loc": axes_loc, "kwargs_colorbar": kwargs_colorbar}
+        return plot_map(self, ax=ax, fig=fig, stretch=stretch, **colorbar, **kwargs)
+
+    def plot_mask(self, ax: Any = None, **kwargs: Any) -> Any:
+        """Shade the pixels where the mask is False; reads the data.
+
+        Parameters
+        ----------
+        ax : WCSAxes, optional
+        **kwargs : dict, passed to ``contourf`` of matplotlib
+        """
+        from lightpool.plot.maps import plot_mask  # matplotlib is heavy and optional
+
+        return plot_mask(self, ax=ax, **kwargs)
