@@ -49,7 +49,7 @@ def write_fits(
         raise MissingDataError(f"cannot write {target}: {missing_file_hint(target)}")
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        with open(part, "xb") as stream:
+        with open(part, "wb") as stream:
             _write(hdulist, stream, target.suffix == ".gz", checksum)
             stream.flush()
             os.fsync(stream.fileno())

@@ -204,7 +204,7 @@ class MapCoord:
 
 
 def _host_array(values: Any, name: str) -> Any:
-    if array_api_compat.is_array_api_obj(values) and not isinstance(values, np.ndarray):
+    if array_api_compat.is_array_api_obj(values) and not isinstance(values, np.ndarray | np.generic):
         raise DeviceError(
             f"coordinate {name!r} is an array of {type(values).__module__}, but a MapCoord lives on the host; "
             "read it back with lightpool.arrays.to_host"
