@@ -1,0 +1,86 @@
+"""All responses of a file."""
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from lightpool.fits import FitsFile, read_fits
+from lightpool.irf.background import Background2D, Background3D
+from lightpool.irf.core import IRF
+from lightpool.irf.edisp_table import EnergyDispersion2D
+from lightpool.irf.effective_area import EffectiveAreaTable2D
+from lightpool.irf.psf_parametric import EnergyDependentMultiGaussPSF, PSFKing
+from lightpool.irf.psf_table import PSF3D
+from lightpool.irf.rad_max import RadMax2D
+
+__all__ = ["IRF_CLASSES", "irf_class", "load_irf_dict_from_file"]
+
+log = logging.getLogger(__name__)
+
+IRF_CLASSES: dict[str, type[IRF]] = {
+    cls.tag: cls
+    for cls in (
+        EffectiveAreaTable2D,
+        EnergyDispersion2D,
+        PSF3D,
+        EnergyDependentMultiGaussPSF,
+        PSFKing,
+        Background3D,
+        Background2D,
+        RadMax2D,
+    )
+}
+"""Classes of response tables by their name in GADF, in small letters (``HDU_CLASS`` of an index)."""
+
+_KINDS = {"eff_area": "aeff", "rpsf": "psf", "edisp": "edisp", "bkg": "bkg", "rad_max": "rad_max"}
+
+
+def irf_class(header: Mapping[str, Any]) -> tuple[str, type[IRF]] | None:
+    """Kind ("aeff", "edisp", "psf", "bkg", "rad_max") and class of a table, from its header; None if not known.
+
+    Files of the first CTA data challenge write "2D" where the format has "AEFF_2D".
+    """
+    kind = _KINDS.get(str(header.get("HDUCLAS2", "")).strip().lower())
+    name = str(header.get("HDUCLAS4", "")).strip().lower()
+    cls = IRF_CLASSES.get(name) or IRF_CLASSES.get(f"{kind}_{name}")
+    return None if kind is None or cls is None else (kind, cls)
+
+
+def load_irf_dict_from_file(filename: Any) -> dict[str, Any]:
+    """Responses of a file, by kind: "aeff", "edisp", "psf", "bkg", "rad_max".
+
+    Of several tables of one kind the first is taken, with a warning. For point-like responses without a table of the
+    directional cut, the one of the keyword RAD_MAX is given.
+
+    Parameters
+    ----------
+    filename : str, path or `~lightpool.fits.FitsFile`
+    """
+    file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    found: dict[str, Any] = {}
+    is_pointlike = False
+    for number, name in enumerate(file.names):
+        header = file.values(number)
+        if str(header.get("HDUCLAS1", "")).strip().lower() != "response":
+            continue
+        is_pointlike |= header.get("HDUCLAS3") == "POINT-LIKE"
+        known = irf_class(header)
+        if known is None:
+            log.warning(
+                "%s: HDU %r has HDUCLAS2=%r, HDUCLAS4=%r, which is no known class; left out",
+                file.source,
+                name,
+                header.get("HDUCLAS2"),
+                header.get("HDUCLAS4"),
+            )
+            continue
+        kind, cls = known
+        if kind in found:
+            taken = found[kind].meta.get("EXTNAME")
+            log.warning("%s: more than one HDU of type %s; %r is taken, %r is not", file.source, kind, taken, name)
+            continue
+        found[kind] = cls.read(file, hdu=number)
+    aeff = found.get("aeff")
+    if is_pointlike and "rad_max" not in found and aeff is not None and "RAD_MAX" in aeff.meta:
+        found["rad_max"] = RadMax2D.from_irf(aeff)
+    return found

@@ -1,0 +1,287 @@
+"""Node tables: a response table at the energies of a dataset, with only the place in the field of view left open.
+
+From one pixel to the next only the offset changes (or fov_lon and fov_lat), and a table is multilinear in its axes. So it
+is interpolated in all other coordinates first, on the host, which leaves a tiny table; what has to be integrated or
+normalised over another axis is linear too and is done here as well. `lightpool.irf.project` multiplies with the pixels.
+"""
+
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.arrays import Device, interpolation_weights, scale_values, to_device
+from lightpool.arrays.typing import Array
+from lightpool.irf.core import IRF
+from lightpool.irf.values import LOG_ZERO, scale_table
+from lightpool.maps import MapAxis
+
+__all__ = [
+    "BackgroundNodes",
+    "DensityNodes",
+    "KernelNodes",
+    "NodeTable",
+    "aeff_nodes",
+    "background_nodes",
+    "edisp_kernel_nodes",
+    "edisp_nodes",
+    "parameter_nodes",
+    "psf_nodes",
+]
+
+Floats = NDArray[np.float64]
+_PLACES = ("offset", "fov_lon", "fov_lat")
+_NEVER = -1e5
+"""A logarithm that means zero whatever is added to it."""
+
+
+@dataclass(frozen=True, eq=False)
+class NodeTable:
+    """Values at the nodes of a table in the field of view.
+
+    Attributes
+    ----------
+    values : ndarray, shape (..., n_node) or (..., n_lon, n_lat), finite
+    nodes : one or two ndarrays, bin centres in rad, on the scale of their axis
+    bounds : (lower, upper) of each of them, the edges of the axis on the same scale
+    scales : scale of each of them
+    unit : Unit of the values (of those that are interpolated in a scale: before scaling)
+    values_scale : "lin", "log" or "sqrt"
+    holes : ndarray of the shape of ``values`` or None, 1 where the table holds no number and 0 elsewhere
+    """
+
+    values: Floats
+    nodes: tuple[Floats, ...]
+    bounds: tuple[tuple[float, float], ...]
+    scales: tuple[str, ...]
+    unit: u.UnitBase = u.dimensionless_unscaled
+    values_scale: str = "lin"
+    holes: Floats | None = None
+    _moved: dict[tuple[str, str], Array] = field(default_factory=dict, repr=False)
+
+    def on(self, device: Device, name: str = "values") -> Array:
+        """Values (or another array of the table, by name) on a device; moved once."""
+        return _moved(self, name, device, self._moved)
+
+    @cached_property
+    def awkward(self) -> NDArray[np.int64]:
+        """Numbers of the rows (along the first axis) that have holes or negative values.
+
+        In all other rows nothing has to be clipped as long as no weight is negative.
+        """
+        marked = self.values < 0 if self.values_scale == "lin" else np.zeros(self.values.shape, bool)
+        if self.holes is not None:
+            marked = marked | (self.holes > 0)
+        return np.flatnonzero(marked.reshape(len(marked), -1).any(axis=1))
+
+
+def _moved(table: Any, name: str, device: Device, moved: dict[tuple[str, str], Array]) -> Array:
+    if (name, device.name) not in moved:
+        moved[name, device.name] = to_device(getattr(table, name), device)
+    return moved[name, device.name]
+
+
+@dataclass(frozen=True, eq=False)
+class DensityNodes:
+    """A density over one axis, and what it takes to normalise it.
+
+    Attributes
+    ----------
+    table : NodeTable, values of shape (n_energy_true, n_bin, ...)
+    widths : ndarray, shape (n_bin,), of the bins; areas of rings for ``rad``
+    norm : NodeTable, values of shape (n_energy_true, ...): the sums of value times width
+    """
+
+    table: NodeTable
+    widths: Floats
+    norm: NodeTable
+
+
+@dataclass(frozen=True, eq=False)
+class KernelNodes:
+    """A density over migra, and how it fills the bins of reconstructed energy.
+
+    Attributes
+    ----------
+    density : DensityNodes over the migra axis of the table
+    shares : ndarray, shape (n_energy_true, n_energy, n_migra)
+        What each migra bin of density 1 adds to each bin of reconstructed energy.
+    kernel : NodeTable, values of shape (n_energy_true, n_energy, ...), the sums of value times share
+    """
+
+    density: DensityNodes
+    shares: Floats
+    kernel: NodeTable
+    _moved: dict[tuple[str, str], Array] = field(default_factory=dict, repr=False)
+
+    def shares_on(self, device: Device) -> Array:
+        """Shares on a device; moved once."""
+        return _moved(self, "shares", device, self._moved)
+
+
+@dataclass(frozen=True, eq=False)
+class BackgroundNodes:
+    """A rate at the edges of energy bins, ready for the trapezoidal rule in the logarithms.
+
+    Attributes
+    ----------
+    table : NodeTable, values of shape (n_edge, ...)
+        Scaled rate; if the scale is "log", the logarithm of energy times rate in s-1 sr-1.
+    log_zero : ndarray, shape (n_edge,), logarithms up to this one mean zero
+    energy : ndarray, shape (n_edge,), what a linear rate is multiplied with to be in s-1 sr-1
+    log_ratio : ndarray, shape (n_edge - 1,), logarithms of upper over lower edge
+    """
+
+    table: NodeTable
+    log_zero: Floats
+    energy: Floats
+    log_ratio: Floats
+
+
+def aeff_nodes(aeff: IRF, energy_true: u.Quantity) -> NodeTable:
+    """Effective area at true energies, shape (n_energy_true, ...), in the unit of the table."""
+    values, outside = _at(aeff, {"energy_true": energy_true})
+    values[outside["energy_true"]] = 0
+    return _node_table(aeff, values)
+
+
+def psf_nodes(psf: IRF, energy_true: u.Quantity, rad: MapAxis) -> DensityNodes:
+    """Point spread function at true energies and distances, with the areas of the rings in sr."""
+    values, outside = _at(psf, {"energy_true": energy_true, "rad": rad.center})
+    values[outside["energy_true"]] = 0
+    values[:, outside["rad"]] = 0
+    center, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
+    return _density_nodes(psf, values, 2 * np.pi * center * width)
+
+
+def edisp_nodes(edisp: IRF, energy_true: u.Quantity, migra: MapAxis) -> DensityNodes:
+    """Energy dispersion at true energies and migra values."""
+    values, outside = _at(edisp, {"energy_true": energy_true, "migra": migra.center})
+    values[outside["energy_true"][:, np.newaxis] & outside["migra"]] = 0
+    return _density_nodes(edisp, values, migra.bin_width.to_value(""))
+
+
+def edisp_kernel_nodes(edisp: IRF, energy: u.Quantity, energy_true: u.Quantity) -> KernelNodes:
+    """Energy dispersion at true energies, with the way into bins of reconstructed energy.
+
+    The cumulative distribution is linear in migra (in the scale of its axis) within a migra bin, 0 below the axis and 1
+    above it.
+
+    Parameters
+    ----------
+    edisp : EnergyDispersion2D
+    energy : Quantity, shape (n_energy + 1,), edges
+    energy_true : Quantity, shape (n_energy_true,), centres
+    """
+    axis = edisp.axes["migra"]
+    density = edisp_nodes(edisp, energy_true, axis)
+    edges = scale_values(axis.edges_value, axis.interp)
+    migra = energy.to_value("TeV") / energy_true.to_value("TeV")[:, np.newaxis]
+    place = scale_values(migra, axis.interp)[..., np.newaxis]
+    filled = np.clip((place - edges[:-1]) / np.diff(edges), 0, 1)
+    shares = np.diff(filled, axis=1) * density.widths
+    flat = density.table.values.reshape(*density.table.values.shape[:2], -1)
+    kernel = (shares @ flat).reshape(*shares.shape[:2], *density.table.values.shape[2:])
+    return KernelNodes(density, shares, _like(density.table, kernel))
+
+
+def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
+    """Background rate at the edges of energy bins.
+
+    Parameters
+    ----------
+    bkg : Background2D or Background3D
+    energy : Quantity, shape (n_edge,)
+    """
+    values, outside = _at(bkg, {"energy": energy})
+    table = _node_table(bkg, values)
+    log_energy = np.log(energy.value * (energy.unit * bkg.unit).to("s-1 sr-1"))
+    if table.values_scale == "log":
+        table = _like(table, table.values + _column(log_energy, table.values.ndim))
+        table.values[outside["energy"]] = _NEVER
+    else:
+        table.values[outside["energy"]] = 0
+    return BackgroundNodes(table, LOG_ZERO + log_energy, np.exp(log_energy), np.diff(np.log(energy.value)))
+
+
+def parameter_nodes(psf: IRF, energy_true: u.Quantity) -> dict[str, NodeTable]:
+    """Parameters of a point spread function at true energies, extrapolated without limit; angles in rad."""
+    nodes = {}
+    for name in psf.required_parameters:  # type: ignore[attr-defined]
+        values, _ = _at(psf, {"energy_true": energy_true}, psf.data[name])
+        unit = psf.unit[name]
+        factor = unit.to("rad") if unit.is_equivalent("rad") else 1.0
+        table = _node_table(psf, values * factor)
+        nodes[name] = NodeTable(
+            table.values, table.nodes, ((-np.inf, np.inf),) * len(table.nodes), table.scales, holes=table.holes
+        )
+    return nodes
+
+
+def _at(
+    irf: IRF, coords: dict[str, u.Quantity], data: NDArray[Any] | None = None
+) -> tuple[Floats, dict[str, NDArray[np.bool_]]]:
+    """Scaled values at some coordinates, these first and the place in the field of view last; and what is outside."""
+    scale = irf.interp_kwargs.get("values_scale", "lin")
+    values: NDArray[Any] = irf.data if data is None else data
+    if scale != "lin":
+        values = scale_table(values, scale)
+    outside = {}
+    for name, wanted in coords.items():
+        axis = irf.axes[name]
+        x = wanted.to_value(axis.unit).astype(np.float64)
+        outside[name] = ~((x >= axis.edges_value[0]) & (x <= axis.edges_value[-1]))
+        values = _interpolated(values, irf.axes.index(name), axis, x)
+    order = [*coords, *(name for name in irf.axes.names if name in _PLACES)]
+    values = np.transpose(values, [irf.axes.index(name) for name in order])
+    return np.array(values, dtype=np.float64, order="C"), outside
+
+
+def _interpolated(values: NDArray[Any], dim: int, axis: MapAxis, x: Floats) -> Floats:
+    index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
+    before = (slice(None),) * dim
+    low = np.asarray(values[(*before, index)], dtype=np.float64)
+    if axis.nbin == 1:
+        return low
+    high = np.asarray(values[(*before, index + 1)], dtype=np.float64)
+    above = _column(above, values.ndim - dim)
+    with np.errstate(invalid="ignore"):  # not a number and infinities stay what they are: holes
+        return low * (1 - above) + high * above
+
+
+def _column(x: Floats, ndim: int) -> Floats:
+    return x.reshape(-1, *(1,) * (ndim - 1))
+
+
+def _node_table(irf: IRF, values: Floats) -> NodeTable:
+    axes = [axis for axis in irf.axes if axis.name in _PLACES]
+    nodes, bounds = [], []
+    for axis in axes:
+        factor = axis.unit.to("rad")
+        nodes.append(scale_values(axis.center_value * factor, axis.interp))
+        lower, upper = scale_values(axis.edges_value[[0, -1]] * factor, axis.interp)
+        bounds.append((float(lower), float(upper)))
+    hole = ~np.isfinite(values)
+    return NodeTable(
+        values=np.where(hole, 0.0, values),
+        nodes=tuple(nodes),
+        bounds=tuple(bounds),
+        scales=tuple(axis.interp for axis in axes),
+        unit=irf.unit if isinstance(irf.unit, u.UnitBase) else u.dimensionless_unscaled,
+        values_scale=irf.interp_kwargs.get("values_scale", "lin"),
+        holes=hole.astype(np.float64) if hole.any() else None,
+    )
+
+
+def _like(table: NodeTable, values: Floats) -> NodeTable:
+    holes = table.holes if values.shape == table.values.shape else None
+    return NodeTable(values, table.nodes, table.bounds, table.scales, table.unit, table.values_scale, holes)
+
+
+def _density_nodes(irf: IRF, values: Floats, widths: Floats) -> DensityNodes:
+    table = _node_table(irf, values)
+    norm = np.tensordot(widths, table.values, axes=(0, 1))
+    return DensityNodes(table, widths, _like(table, norm))

@@ -1,0 +1,344 @@
+"""Responses at the pixels of a map, in array code on the device of the pixels.
+
+Every function takes a table (host), the energies (host) and the place of the pixels in the field of view: ``offset``, or
+``fov_lon`` and ``fov_lat`` for tables that depend on these; arrays of rad, any shape, which is called ``*pixels`` below.
+A table that depends on the offset in its axes asks for the one, a table in both coordinates for the others.
+
+Gammapy sets negative interpolated values to zero before it normalises, which the algebra of node tables cannot see. A weight
+is negative only beyond the outer nodes, so on the host those few pixels are evaluated anew, with the clip. Elsewhere finding
+them would mean to read the offsets back, and all pixels go the direct way.
+"""
+
+from collections.abc import Callable, Hashable
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from lightpool.arrays import to_device
+from lightpool.arrays.typing import Array, Namespace
+from lightpool.irf.core import IRF
+from lightpool.irf.nodes import (
+    BackgroundNodes,
+    DensityNodes,
+    KernelNodes,
+    NodeTable,
+    aeff_nodes,
+    background_nodes,
+    edisp_kernel_nodes,
+    edisp_nodes,
+    psf_nodes,
+)
+from lightpool.irf.psf_parametric import ParametricPSF
+from lightpool.irf.psf_profiles import project_parametric
+from lightpool.irf.weights import PlaneWeights, Weights, pixel_weights
+from lightpool.maps import MapAxis
+
+__all__ = ["project_aeff", "project_background", "project_edisp", "project_edisp_kernel", "project_psf"]
+
+_MAX_DIRECT = 2**24
+"""Values in memory at once where migra bins and pixels meet (128 MiB)."""
+
+
+def project_aeff(
+    aeff: IRF,
+    energy_true: MapAxis | u.Quantity,
+    offset: Array | None = None,
+    *,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+) -> Array:
+    """Effective area at pixels.
+
+    Parameters
+    ----------
+    aeff : EffectiveAreaTable2D
+    energy_true : MapAxis, or Quantity of n_energy_true centres
+    offset, fov_lon, fov_lat : see the module
+
+    Returns
+    -------
+    area : array, shape (n_energy_true, *pixels), in the unit of the table; zero outside its axes
+    """
+    centers = _centers(energy_true)
+    nodes = aeff.derived(("aeff", _key(centers)), lambda: aeff_nodes(aeff, centers))
+    weights = pixel_weights(nodes, offset, fov_lon, fov_lat)
+    return _shaped(_positive(nodes, weights), offset, fov_lon)
+
+
+def project_psf(
+    psf: IRF,
+    energy_true: MapAxis | u.Quantity,
+    rad: MapAxis,
+    offset: Array | None = None,
+    *,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+) -> Array:
+    """Point spread function at pixels, normalised over ``rad``.
+
+    Parameters
+    ----------
+    psf : PSF3D, EnergyDependentMultiGaussPSF or PSFKing
+    energy_true : MapAxis, or Quantity of n_energy_true centres
+    rad : MapAxis of n_rad bins
+    offset, fov_lon, fov_lat : see the module
+
+    Returns
+    -------
+    psf : array, shape (n_energy_true, n_rad, *pixels), unit sr-1
+        The sum of value times ring area is 1, or all values are zero: outside the axes of a table. Parameters are
+        extrapolated without limit, as Gammapy does it.
+    """
+    centers, axis = _centers(energy_true), _axis(rad, "rad")
+    if isinstance(psf, ParametricPSF):
+        return _shaped(project_parametric(psf, centers, axis, offset, fov_lon, fov_lat), offset, fov_lon)
+    nodes = psf.derived(("psf", _key(centers), _key(axis)), lambda: psf_nodes(psf, centers, axis))
+    weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat)
+    return _shaped(_normalised(nodes, weights), offset, fov_lon)
+
+
+def project_edisp(
+    edisp: IRF,
+    energy_true: MapAxis | u.Quantity,
+    migra: MapAxis,
+    offset: Array | None = None,
+    *,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+) -> Array:
+    """Energy dispersion at pixels, normalised over ``migra``.
+
+    Parameters
+    ----------
+    edisp : EnergyDispersion2D
+    energy_true : MapAxis, or Quantity of n_energy_true centres
+    migra : MapAxis of n_migra bins
+    offset, fov_lon, fov_lat : see the module
+
+    Returns
+    -------
+    density : array, shape (n_energy_true, n_migra, *pixels), no unit; zero outside the offsets of the table
+    """
+    centers, axis = _centers(energy_true), _axis(migra, "migra")
+    nodes = edisp.derived(("edisp", _key(centers), _key(axis)), lambda: edisp_nodes(edisp, centers, axis))
+    weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat)
+    return _shaped(_normalised(nodes, weights), offset, fov_lon)
+
+
+def project_edisp_kernel(
+    edisp: IRF,
+    energy: MapAxis | u.Quantity,
+    energy_true: MapAxis | u.Quantity,
+    offset: Array | None = None,
+    *,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+    threshold: float = 1e-8,
+) -> Array:
+    """Probabilities of the bins of reconstructed energy at pixels.
+
+    Parameters
+    ----------
+    edisp : EnergyDispersion2D
+    energy : MapAxis, or Quantity of n_energy + 1 edges
+    energy_true : MapAxis, or Quantity of n_energy_true centres
+    offset, fov_lon, fov_lat : see the module
+    threshold : float, smaller probabilities are zero
+
+    Returns
+    -------
+    kernel : array, shape (n_energy_true, n_energy, *pixels), no unit; zero outside the offsets of the table
+    """
+    edges, centers = _edges(energy), _centers(energy_true)
+    key = ("edisp kernel", _key(edges), _key(centers))
+    nodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, edges, centers))
+    weights = pixel_weights(nodes.kernel, offset, fov_lon, fov_lat)
+    kernel = _kernel(nodes, weights)
+    xp = array_namespace(kernel)
+    return _shaped(xp.where(kernel < threshold, xp.zeros_like(kernel), kernel), offset, fov_lon)
+
+
+def project_background(
+    bkg: IRF,
+    energy: MapAxis | u.Quantity,
+    offset: Array | None = None,
+    *,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+) -> Array:
+    """Background rate at pixels, integrated over energy bins by the trapezoidal rule in the logarithms.
+
+    Parameters
+    ----------
+    bkg : Background2D or Background3D
+    energy : MapAxis, or Quantity of n_energy + 1 edges
+    offset, fov_lon, fov_lat : see the module; for ``FOVALIGN = REVERSE_LON_RADEC`` with the sign of ``fov_lon`` turned
+
+    Returns
+    -------
+    rate : array, shape (n_energy, *pixels), unit s-1 sr-1; zero where an edge or the pixel is outside the axes
+    """
+    edges = _edges(energy)
+    nodes = bkg.derived(("background", _key(edges)), lambda: background_nodes(bkg, edges))
+    weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat)
+    return _shaped(_integrated(nodes, weights), offset, fov_lon)
+
+
+def _positive(table: NodeTable, weights: Weights) -> Array:
+    """Values at the pixels, at least zero; zero where the table holds no number."""
+    device = weights.device
+    values = weights.apply(table.on(device))
+    xp = array_namespace(values)
+    if table.holes is not None:
+        values = xp.where(weights.touched(table.on(device, "holes")), xp.zeros_like(values), values)
+    if not device.is_host:
+        return _clip(values, xp)
+    outer, rows = weights.outer_pixels(), table.awkward
+    values[:, outer] = np.maximum(values[:, outer], 0)
+    values[rows] = np.maximum(values[rows], 0)
+    return values
+
+
+def _clip(values: Array, xp: Namespace) -> Array:
+    return xp.where(values > 0, values, xp.zeros_like(values))
+
+
+def _inverse(norm: Array, xp: Namespace) -> Array:
+    """One over the norm, zero where that is not positive."""
+    valid = norm > 0
+    return xp.where(valid, 1 / xp.where(valid, norm, xp.ones_like(norm)), xp.zeros_like(norm))
+
+
+def _density(table: NodeTable, weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
+    """Density at the pixels for some rows of true energy, clipped at zero."""
+    values = weights.apply(table.on(weights.device)[rows, ...])
+    xp = array_namespace(values)
+    if table.holes is not None:
+        values = xp.where(weights.touched(table.on(weights.device, "holes")[rows, ...]), xp.zeros_like(values), values)
+    return _clip(values, xp)
+
+
+def _normalised(nodes: DensityNodes, weights: Weights) -> Array:
+    """Density at the pixels with an integral of 1."""
+    device = weights.device
+    widths = to_device(nodes.widths, device)
+
+    def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
+        values = _density(nodes.table, weights, rows)
+        xp = array_namespace(values)
+        return values * _inverse(xp.matmul(widths, values), xp)[:, None, :]
+
+    if not device.is_host:
+        return direct(weights, slice(None))
+    norm = weights.apply(nodes.norm.on(device))
+    values = weights.apply_scaled(nodes.table.on(device), _inverse(norm, device.xp))
+    return _with_direct(values, direct, nodes.table, weights)
+
+
+def _with_direct(
+    values: Array, direct: Callable[[Weights, Any], Array], table: NodeTable, weights: Weights
+) -> NDArray[np.float64]:
+    """Values with those pixels and rows put right where something may have to be clipped; on the host."""
+    outer, rows = weights.outer_pixels(), table.awkward
+    if outer.size:
+        values[..., outer] = direct(weights.select(outer), slice(None))
+    if rows.size:
+        values[rows] = direct(weights, rows)
+    return np.asarray(values)
+
+
+def _kernel(nodes: KernelNodes, weights: Weights) -> Array:
+    """Probabilities at the pixels, shape (n_energy_true, n_energy, P)."""
+    device = weights.device
+    density = nodes.density
+    widths, shares = to_device(density.widths, device), nodes.shares_on(device)
+
+    def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
+        numbers = np.arange(len(density.table.values))[rows]
+        n_row = max(1, _MAX_DIRECT // max(1, density.widths.size * weights.inside.shape[0]))
+        parts = []
+        for first in range(0, numbers.size, n_row):
+            some = numbers[first : first + n_row] if device.is_host else slice(first, first + n_row)
+            values = _density(density.table, weights, some)
+            xp = array_namespace(values)
+            norm = _inverse(xp.matmul(widths, values), xp)
+            parts.append(xp.matmul(shares[some, ...], values) * norm[:, None, :])
+        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+    if not device.is_host:
+        return direct(weights, slice(None))
+    norm = weights.apply(density.norm.on(device))
+    values = weights.apply_scaled(nodes.kernel.on(device), _inverse(norm, device.xp))
+    return _with_direct(values, direct, density.table, weights)
+
+
+def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
+    """Integrals over the energy bins, shape (n_energy, P).
+
+    Between two edges a power law in energy is integrated. With the products y of energy and rate it is the ratio
+    of the edges, as a logarithm, times the logarithmic mean of the two y.
+    """
+    device = weights.device
+    log_y, y = _at_edges(nodes, weights)
+    xp = array_namespace(y)
+    ratio = to_device(nodes.log_ratio, device)[:, None]
+    low, high = y[:-1, :], y[1:, :]
+    slope = log_y[1:, :] - log_y[:-1, :]
+    flat = xp.abs(slope) < 1e-3
+    mean = xp.where(
+        flat,
+        low * (1 + slope * (0.5 + slope * (1 / 6 + slope / 24))),
+        (high - low) / xp.where(flat, xp.ones_like(slope), slope),
+    )
+    valid = (low > 0) & (high > 0) & weights.inside
+    return xp.where(valid, mean * ratio, xp.zeros_like(mean))
+
+
+def _at_edges(nodes: BackgroundNodes, weights: Weights) -> tuple[Array, Array]:
+    """Logarithm of energy times rate, and the product itself, at the energy edges; shapes (n_edge, P)."""
+    device, table = weights.device, nodes.table
+    plane = isinstance(weights, PlaneWeights)
+    values = weights.gather(table.on(device)) if plane else weights.apply(table.on(device))  # type: ignore[attr-defined]
+    xp = array_namespace(values)
+    zero = xp.zeros_like(values)
+    if table.values_scale == "log":
+        log_y = values
+        y = xp.where(log_y > to_device(nodes.log_zero, device)[:, None], xp.exp(log_y), zero)
+    else:
+        rate = values * values if table.values_scale == "sqrt" else _clip(values, xp)
+        y = rate * to_device(nodes.energy, device)[:, None]
+        log_y = xp.log(xp.where(y > 0, y, xp.ones_like(y)))
+    if table.holes is not None:
+        y = xp.where(weights.touched(table.on(device, "holes")), zero, y)
+    return log_y, y
+
+
+def _shaped(values: Array, offset: Array | None, fov_lon: Array | None) -> Array:
+    place = fov_lon if fov_lon is not None else offset
+    assert place is not None  # pixel_weights has seen to that
+    return array_namespace(values).reshape(values, (*values.shape[:-1], *place.shape))
+
+
+def _centers(axis: MapAxis | u.Quantity) -> u.Quantity:
+    return axis.center if isinstance(axis, MapAxis) else u.Quantity(axis)
+
+
+def _edges(axis: MapAxis | u.Quantity) -> u.Quantity:
+    return axis.edges if isinstance(axis, MapAxis) else u.Quantity(axis)
+
+
+def _axis(axis: MapAxis, name: str) -> MapAxis:
+    if not isinstance(axis, MapAxis):
+        raise TypeError(
+            f"{name} must be a MapAxis, got {type(axis).__name__}; its bins have widths that are needed here"
+        )
+    return axis
+
+
+def _key(axis: MapAxis | u.Quantity) -> Hashable:
+    if isinstance(axis, MapAxis):
+        return axis.interp, axis.node_type, str(axis.unit), axis.edges_value.tobytes()
+    return str(axis.unit), axis.value.tobytes()

@@ -1,0 +1,39 @@
+"""Scales of table values, on the host."""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["scale_table", "tiny_of", "unscale_table"]
+
+LOG_ZERO = float(np.log(2 * np.finfo(np.float64).tiny))
+"""A logarithm up to this one means the value zero."""
+
+
+def tiny_of(data: NDArray[Any]) -> float:
+    """Smallest normal number of the table's own type: what stands for zero in a logarithm.
+
+    A single precision table has another one than a double precision table. It decides how a value falls off
+    towards an empty neighbour, so it belongs to the numbers that must agree with Gammapy.
+    """
+    return float(np.finfo(data.dtype if np.issubdtype(data.dtype, np.floating) else np.float32).tiny)
+
+
+def scale_table(data: NDArray[Any], scale: str) -> NDArray[np.float64]:
+    """Values in the scale where they are interpolated: "lin", "log" or "sqrt"; always float64."""
+    values = np.asarray(data, dtype=np.float64)
+    if scale in ("lin", "linear"):
+        return values
+    if scale == "log":
+        return np.asarray(np.log(np.maximum(values, tiny_of(data))))
+    if scale == "sqrt":
+        return np.asarray(np.sign(values) * np.sqrt(np.abs(values)))
+    raise ValueError(f"values_scale is {scale!r}, expected 'lin', 'log' or 'sqrt'")
+
+
+def unscale_table(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
+    """Inverse of `scale_table`."""
+    if scale == "log":
+        return np.where(values <= LOG_ZERO, 0.0, np.exp(values))
+    return values**2 if scale == "sqrt" else values

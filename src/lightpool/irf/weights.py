@@ -1,0 +1,183 @@
+"""Weights of the nodes of a table at pixels in the field of view."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, Self
+
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from lightpool.arrays import (
+    Device,
+    apply_basis,
+    device_of,
+    gather_bilinear,
+    hat_basis,
+    interpolation_weights,
+    scale_values,
+)
+from lightpool.arrays.typing import Array
+from lightpool.irf.nodes import NodeTable
+
+__all__ = ["OffsetWeights", "PlaneWeights", "Weights", "pixel_weights"]
+
+
+class Weights(Protocol):
+    """What a projection asks of the pixels; they stand in one row, P of them."""
+
+    @property
+    def device(self) -> Device:
+        """Device of the pixels."""
+
+    @property
+    def inside(self) -> Array:
+        """Pixels inside the axes of the table, bool of shape (P,)."""
+
+    def outer_pixels(self) -> NDArray[np.int64]:
+        """Numbers of the pixels inside the axes where a weight is negative; only on the host."""
+
+    def select(self, pixels: NDArray[np.int64]) -> Self:
+        """Weights of some of the pixels; only on the host."""
+
+    def apply(self, values: Array) -> Array:
+        """Sum of values and weights: (..., nodes) to (..., P); zero outside the axes."""
+
+    def apply_scaled(self, values: Array, factor: Array) -> Array:
+        """Sum as in `apply`, times a factor: (E, N, nodes) and (E, P) to (E, N, P)."""
+
+    def touched(self, holes: Array) -> Array:
+        """Whether a node that is marked with 1 has a weight: (..., nodes) to bool of (..., P)."""
+
+
+def pixel_weights(
+    table: NodeTable, offset: Array | None = None, fov_lon: Array | None = None, fov_lat: Array | None = None
+) -> Weights:
+    """Weights of the nodes of a table at pixels.
+
+    Parameters
+    ----------
+    table : NodeTable, in offset or in (fov_lon, fov_lat)
+    offset : array of float64, any shape, unit rad
+    fov_lon, fov_lat : arrays of float64, any shape, unit rad
+    """
+    if len(table.nodes) == 1:
+        if offset is None:
+            raise ValueError("this response depends on the offset; give `offset`, in rad")
+        return OffsetWeights(scale_values(_row(offset), table.scales[0]), table.nodes[0], table.bounds[0])
+    if fov_lon is None or fov_lat is None:
+        raise ValueError("this response depends on (fov_lon, fov_lat); give both, in rad")
+    lon, lat = (scale_values(_row(x), s) for x, s in zip((fov_lon, fov_lat), table.scales, strict=True))
+    return PlaneWeights(lon, lat, table.nodes, table.bounds)
+
+
+def _row(x: Array) -> Array:
+    return array_namespace(x).reshape(x, (-1,))
+
+
+@dataclass(frozen=True, eq=False)
+class OffsetWeights:
+    """Weights in offset: a matrix (n_node, P), most of it zero, which BLAS multiplies faster than a gather."""
+
+    x: Array
+    nodes: NDArray[np.float64]
+    bounds: tuple[float, float]
+
+    @cached_property
+    def basis(self) -> Array:
+        """Weights, shape (n_node, P)."""
+        return hat_basis(self.x, self.nodes, *self.bounds)
+
+    @property
+    def device(self) -> Device:
+        """Device of the pixels."""
+        return device_of(self.x)
+
+    @property
+    def inside(self) -> Array:
+        """Pixels inside the axis, bool of shape (P,)."""
+        return (self.x >= self.bounds[0]) & (self.x <= self.bounds[1])
+
+    def outer_pixels(self) -> NDArray[np.int64]:
+        """Numbers of the pixels inside the axis but beyond its outer nodes; only on the host."""
+        if len(self.nodes) == 1:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(((self.x < self.nodes[0]) | (self.x > self.nodes[-1])) & self.inside)
+
+    def select(self, pixels: NDArray[np.int64]) -> "OffsetWeights":
+        """Weights of some of the pixels; only on the host."""
+        return OffsetWeights(self.x[pixels], self.nodes, self.bounds)
+
+    def apply(self, values: Array) -> Array:
+        """Sum of values and weights: (..., n_node) to (..., P)."""
+        return apply_basis(values, self.basis)
+
+    def apply_scaled(self, values: Array, factor: Array) -> Array:
+        """Sum times a factor: (E, N, n_node) and (E, P) to (E, N, P)."""
+        # The weights are few, so the factor goes there and not into the large product.
+        return array_namespace(values).matmul(values, self.basis[None, ...] * factor[:, None, :])
+
+    def touched(self, holes: Array) -> Array:
+        """Whether a marked node has a weight: (..., n_node) to bool of (..., P)."""
+        xp = array_namespace(self.basis)
+        return apply_basis(holes, xp.astype(self.basis != 0, xp.float64)) > 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneWeights:
+    """Weights in (fov_lon, fov_lat): four neighbours of each pixel."""
+
+    lon: Array
+    lat: Array
+    nodes: tuple[NDArray[np.float64], ...]
+    bounds: tuple[tuple[float, float], ...]
+
+    @cached_property
+    def place(self) -> tuple[Array, Array, Array, Array]:
+        """Lower node and fraction in both coordinates."""
+        return (*interpolation_weights(self.lon, self.nodes[0]), *interpolation_weights(self.lat, self.nodes[1]))
+
+    @property
+    def device(self) -> Device:
+        """Device of the pixels."""
+        return device_of(self.lon)
+
+    @cached_property
+    def inside(self) -> Array:
+        """Pixels inside the axes, bool of shape (P,)."""
+        (west, east), (south, north) = self.bounds
+        return (self.lon >= west) & (self.lon <= east) & (self.lat >= south) & (self.lat <= north)
+
+    def outer_pixels(self) -> NDArray[np.int64]:
+        """Numbers of the pixels inside the axes but beyond the outer nodes of one; only on the host."""
+        beyond = np.zeros(self.lon.shape, dtype=bool)
+        for x, nodes in ((self.lon, self.nodes[0]), (self.lat, self.nodes[1])):
+            if len(nodes) > 1:
+                beyond |= (x < nodes[0]) | (x > nodes[-1])
+        return np.flatnonzero(beyond & self.inside)
+
+    def select(self, pixels: NDArray[np.int64]) -> "PlaneWeights":
+        """Weights of some of the pixels; only on the host."""
+        return PlaneWeights(self.lon[pixels], self.lat[pixels], self.nodes, self.bounds)
+
+    def gather(self, values: Array) -> Array:
+        """Sum of values and weights as in `apply`, but any number outside the axes."""
+        return gather_bilinear(values, *self.place)
+
+    def apply(self, values: Array) -> Array:
+        """Sum of values and weights: (..., n_lon, n_lat) to (..., P)."""
+        result = self.gather(values)
+        xp = array_namespace(result)
+        return xp.where(self.inside, result, xp.zeros_like(result))
+
+    def apply_scaled(self, values: Array, factor: Array) -> Array:
+        """Sum times a factor: (E, N, n_lon, n_lat) and (E, P) to (E, N, P)."""
+        return self.apply(values) * factor[:, None, :]
+
+    def touched(self, holes: Array) -> Array:
+        """Whether a marked node has a weight: (..., n_lon, n_lat) to bool of (..., P)."""
+        xp = array_namespace(self.lon)
+        ix, fx, iy, fy = self.place
+        # Half way between the nodes all neighbours that count have a weight; on a node only that one has.
+        sides = [xp.where(f == 0, f, xp.where(f == 1, f, xp.full_like(f, 0.5))) for f in (fx, fy)]
+        return gather_bilinear(holes, ix, sides[0], iy, sides[1]) > 0.1
