@@ -69,14 +69,14 @@ def background_in_altaz(
     weights = np.convolve(np.diff(seconds), [0.5, 0.5]) / seconds[-1]
     to_icrs = frame_matrix(geom.frame, "icrs")
     directions = rotate(to_device(to_icrs, device), geom.directions(device))
-    edges = geom.axes["energy"].edges
+    energy = geom.axes["energy"]
     rate = device.xp.zeros(geom.data_shape, dtype=device.xp.float64, device=device.handle)
     for second, weight in zip(seconds, weights, strict=True):
         time = time_start + second * u.s
         to_fov, velocity = _sky_to_fov(pointing, time, location)
         apparent = directions + to_device(velocity[:, np.newaxis, np.newaxis], device)
         lon, lat = fov_lonlat(rotate(to_device(to_fov, device), apparent))
-        rate = rate + float(weight) * project_background(bkg, edges, fov_lon=lon, fov_lat=lat)
+        rate = rate + float(weight) * project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
     return rate
 
 

@@ -1,37 +1,33 @@
 """Where the pixels of a map lie in the field of view of a pointing."""
 
-from typing import Any
-
 from astropy.coordinates import SkyCoord
 
-from lightpool.arrays import Device, fov_lonlat, fov_matrix, frame_matrix, rotate
+from lightpool.arrays import Device, fov_lonlat
 from lightpool.arrays.typing import Array
+from lightpool.maps import Geom
 
 __all__ = ["FieldOfView"]
 
 
 class FieldOfView:
-    """Pixel coordinates relative to one pointing on one device, made once for each image geometry.
+    """Pixel coordinates relative to one pointing, on one device.
 
-    The maps of one observation share it, so that exposure, PSF and energy dispersion on the same pixels ask for
-    the offsets once.
+    The geometries keep what they have computed, so the maps of one observation on the same pixels share it.
     """
 
     def __init__(self, pointing: SkyCoord, device: Device) -> None:
         self.pointing = pointing.icrs
         self.device = device
-        self._offset: dict[Any, Array] = {}
+        self._lonlat = {"icrs": (float(self.pointing.ra.rad), float(self.pointing.dec.rad))}
 
-    def offset(self, geom: Any) -> Array:
+    def offset(self, geom: Geom) -> Array:
         """Angle between the pixel centres and the pointing; float64, shape of the image, unit rad."""
-        image = geom.to_image()
-        key = _image_key(image)
-        if key not in self._offset:
-            self._offset[key] = image.separation_array(self.pointing, self.device)
-        return self._offset[key]
+        if geom.frame not in self._lonlat:
+            position = self.pointing.transform_to(geom.frame).spherical
+            self._lonlat[geom.frame] = float(position.lon.rad), float(position.lat.rad)
+        return geom.separation_array(*self._lonlat[geom.frame], self.device)
 
-    def lonlat(self, geom: Any) -> tuple[Array, Array]:
+    def lonlat(self, geom: Geom) -> tuple[Array, Array]:
         """Field-of-view longitude and latitude, aligned with RA and Dec; float64, shape of the image, unit rad."""
-        to_icrs = frame_matrix(geom.frame, "icrs")
-        to_fov = fov_matrix(self.pointing.ra.rad, self.pointing.dec.rad)
-        return fov_lonlat(rotate(to_fov @ to_icrs, geom.directions(self.device)))
+        longitude, latitude = fov_lonlat(geom.offset_vectors(self.pointing, self.device))
+        return longitude, latitude

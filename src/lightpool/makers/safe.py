@@ -12,6 +12,7 @@ from lightpool.arrays import array_namespace, device_of, to_device, to_host
 from lightpool.arrays.typing import Array
 from lightpool.irf import EDispKernelMap
 from lightpool.makers.core import Maker
+from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.threshold import first_crossing
 from lightpool.maps import Map, WcsGeom
 
@@ -130,8 +131,8 @@ class SafeMaskMaker(Maker):
 
     def make_mask_offset_max(self, dataset: Any, observation: Any) -> Array:
         """Pixels nearer to the pointing than ``offset_max``; array of bool, the shape of the image."""
-        pointing = observation.get_pointing_icrs(observation.tmid)
-        return dataset._geom.separation_array(pointing, dataset.device) < self.offset_max.rad
+        view = FieldOfView(observation.get_pointing_icrs(observation.tmid), dataset.device)
+        return view.offset(dataset._geom) < float(self.offset_max.rad)
 
     @staticmethod
     def make_mask_energy_aeff_default(dataset: Any, observation: Any) -> Map:

@@ -56,7 +56,7 @@ def make_map_exposure_true_energy(
     exposure : Map, shape of ``geom``, unit m2 s
     """
     view = _field_of_view(pointing, device)
-    values = project_aeff(aeff, geom.axes["energy_true"].center, view.offset(geom))
+    values = project_aeff(aeff, geom.axes["energy_true"], view.offset(geom))
     values = values * (aeff.unit * livetime.unit).to("m2 s", livetime.value)
     meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
     return Map.from_geom(geom, data=view.device.xp.reshape(values, geom.data_shape), unit="m2 s", meta=meta)
@@ -81,7 +81,7 @@ def make_psf_map(
     """
     view = _field_of_view(pointing, device)
     axes = geom.axes
-    values = project_psf(psf, axes["energy_true"].center, axes["rad"].center, view.offset(geom))
+    values = project_psf(psf, axes["energy_true"], axes["rad"], view.offset(geom))
     return PSFMap(Map.from_geom(geom, data=values, unit="sr-1"), exposure_map)
 
 
@@ -104,7 +104,7 @@ def make_edisp_map(
     """
     view = _field_of_view(pointing, device)
     axes = geom.axes
-    values = project_edisp(edisp, axes["energy_true"].center, axes["migra"].edges, view.offset(geom))
+    values = project_edisp(edisp, axes["energy_true"], axes["migra"], view.offset(geom))
     return EDispMap(Map.from_geom(geom, data=values, unit=""), exposure_map)
 
 
@@ -131,7 +131,7 @@ def make_edisp_kernel_map(
     view = _field_of_view(pointing, device)
     axes = geom.axes
     values = project_edisp_kernel(
-        edisp, axes["energy"].edges, axes["energy_true"].center, view.offset(geom), threshold=threshold
+        edisp, axes["energy"], axes["energy_true"], view.offset(geom), threshold=threshold
     )
     return EDispKernelMap(Map.from_geom(geom, data=values, unit=""), exposure_map)
 
@@ -173,7 +173,7 @@ def make_map_background_irf(
     background : Map, shape of ``geom``, no unit
     """
     fine = geom if oversampling is None else geom.upsample(factor=oversampling, axis_name="energy")
-    edges = fine.axes["energy"].edges
+    energy = fine.axes["energy"]
     if not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ:
         if not isinstance(pointing, FixedPointingInfo) or time_start is None or location is None:
             raise TypeError(
@@ -186,11 +186,11 @@ def make_map_background_irf(
         view = _field_of_view(pointing, device)
         target = view.device
         if bkg.has_offset_axis:
-            rate = project_background(bkg, edges, offset=view.offset(fine))
+            rate = project_background(bkg, energy, offset=view.offset(fine))
         else:
             lon, lat = view.lonlat(fine)
             lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
-            rate = project_background(bkg, edges, fov_lon=lon, fov_lat=lat)
+            rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
     data = rate * (fine.solid_angle_array(target) * ontime.to_value("s"))
     background = Map.from_geom(fine, data=data, unit="")
     if oversampling is not None:

@@ -1,0 +1,78 @@
+"""The command line."""
+
+from pathlib import Path
+
+import click
+
+import lightpool
+
+__all__ = ["main"]
+
+_DEVICE_HELP = "Where the maps are made: cpu, cuda, cuda:1, torch, torch:cuda. [default: LIGHTPOOL_DEVICE or cpu]"
+
+
+@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+@click.version_option(lightpool.__version__, package_name="lightpool")
+def main() -> None:
+    """Reduce gamma-ray observations (DL3) to binned datasets (DL4)."""
+
+
+@main.command()
+@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("lightpool-demo"), show_default=True)
+@click.option("--device", help=_DEVICE_HELP)
+@click.option("--seed", type=int, default=0, show_default=True)
+def demo(output: Path, device: str | None, seed: int) -> None:
+    """Simulate four runs of a Crab-like source, reduce them, and draw the maps."""
+    from lightpool.errors import LightpoolError
+    from lightpool.simulate.demo import run_demo
+
+    try:
+        lightpool.set_default_device(device)
+        result = run_demo(output, seed=seed)
+    except (LightpoolError, OSError) as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(result.dataset)
+    click.echo(f"Simulated runs (GADF) : {result.store}")
+    click.echo(f"Stacked dataset       : {result.file}")
+    if result.picture is None:
+        click.echo("No picture: matplotlib is missing. pip install 'lightpool[plot]' and run the demo again.")
+    else:
+        click.echo(f"Picture               : {result.picture}")
+    click.echo(
+        "\nNext:\n"
+        f"  from lightpool.data import DataStore; print(DataStore.from_dir('{result.store}').obs_table)\n"
+        f"  from lightpool.datasets import MapDataset; MapDataset.read('{result.file}').peek()\n"
+        f"  from gammapy.datasets import MapDataset   # Gammapy 2.1 reads the same file\n"
+        "  lightpool simulate FOLDER --n-obs 100       # as many runs as you like"
+    )
+
+
+@main.command()
+@click.argument("folder", type=click.Path(path_type=Path))
+@click.option("-n", "--n-obs", type=click.IntRange(min=1), default=4, show_default=True, help="Number of runs.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same runs.")
+@click.option("--ontime", type=click.FloatRange(min=0, min_open=True), default=1680.0, show_default=True, help="Seconds.")
+@click.option("--wobble-offset", type=float, default=0.5, show_default=True, help="Degrees from source to pointing.")
+@click.option("--flux", type=click.FloatRange(min=0), default=1.0, show_default=True, help="In units of the Crab nebula.")
+@click.option("--overwrite", is_flag=True, help="Write over a store in the folder.")
+def simulate(
+    folder: Path, n_obs: int, seed: int, ontime: float, wobble_offset: float, flux: float, overwrite: bool
+) -> None:
+    """Write a GADF data store of simulated wobble runs to FOLDER."""
+    from dataclasses import replace
+
+    from lightpool.simulate import PointSource, simulate_store
+
+    source = PointSource()
+    source = replace(source, norm=flux * source.norm)
+    try:
+        simulate_store(
+            folder, n_obs, source=source, seed=seed, ontime=ontime, wobble_offset=wobble_offset, overwrite=overwrite
+        )
+    except OSError as error:
+        raise click.ClickException(str(error)) from error
+    click.echo(f"{n_obs} runs in {folder}; lightpool.data.DataStore.from_dir('{folder}') opens them")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,14 @@
+"""Observations made up from analytic responses: the demo, the tests and the load generator."""
+
+from lightpool.simulate.events import PointSource, SimulatedRun, expected_source_counts
+from lightpool.simulate.instrument import Instrument
+from lightpool.simulate.store import simulate_store, wobble_runs
+
+__all__ = [
+    "Instrument",
+    "PointSource",
+    "SimulatedRun",
+    "expected_source_counts",
+    "simulate_store",
+    "wobble_runs",
+]

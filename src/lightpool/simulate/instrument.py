@@ -1,0 +1,193 @@
+"""Analytic responses of an imaginary array of four Cherenkov telescopes, in every kind of table that GADF knows.
+
+The numbers are those of a real array to a factor of two: 0.1 TeV threshold, some 10^5 m2 at 1 TeV, a resolution of 15 % in
+energy and 0.07 deg in direction, and a background of hadrons that falls as the power 2.7 of the energy.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+
+from lightpool.irf import (
+    Background2D,
+    Background3D,
+    EffectiveAreaTable2D,
+    EnergyDependentMultiGaussPSF,
+    EnergyDispersion2D,
+    PSF3D,
+    PSFKing,
+    RadMax2D,
+)
+from lightpool.maps import MapAxis
+
+__all__ = ["BACKGROUND_KINDS", "PSF_KINDS", "Instrument"]
+
+Values = np.ndarray[Any, Any]
+
+PSF_KINDS = ("psf_table", "psf_3gauss", "psf_king")
+BACKGROUND_KINDS = ("bkg_3d", "bkg_2d")
+
+_CORE = 0.8  # fraction of events in the narrow one of the two Gaussians of the PSF
+_TAIL_RATIO = 2.5  # width of the wide one over that of the narrow one
+
+
+def effective_area(energy: Values, offset: Values) -> Values:
+    """Effective area in m2 at true energies in TeV and offsets in deg; broadcasts."""
+    on_axis = 2.5e5 * (energy / 1.0) ** 0.25 / (1 + (energy / 0.25) ** -2.2)
+    return on_axis * np.exp(-0.5 * (offset / 1.9) ** 2)
+
+
+def energy_bias(energy: Values) -> Values:
+    """Mean of reconstructed over true energy, less one: events at threshold are seen when they fluctuate upwards."""
+    return 0.35 * np.exp(-energy / 0.15)
+
+
+def energy_resolution(energy: Values) -> Values:
+    """Standard deviation of reconstructed over true energy."""
+    return 0.11 + 0.06 * energy**-0.4
+
+
+def psf_width(energy: Values, offset: Values) -> Values:
+    """Standard deviation of the core of the PSF in deg."""
+    return (0.035 + 0.025 * energy**-0.6) * (1 + 0.08 * offset**2)
+
+
+def background_rate(energy: Values, offset: Values) -> Values:
+    """Background in 1 / (s TeV sr) at reconstructed energies in TeV and offsets in deg; broadcasts."""
+    spectrum = 200.0 * energy**-2.7 / (1 + (energy / 0.3) ** -3)
+    return spectrum * np.exp(-0.5 * (offset / 1.6) ** 2)
+
+
+@dataclass(frozen=True)
+class Instrument:
+    """Response tables of one kind of PSF and background.
+
+    Attributes
+    ----------
+    psf_kind : {"psf_table", "psf_3gauss", "psf_king"}
+    background_kind : {"bkg_3d", "bkg_2d"}
+    """
+
+    psf_kind: str = "psf_table"
+    background_kind: str = "bkg_3d"
+
+    def __post_init__(self) -> None:
+        for name, value, kinds in (
+            ("psf_kind", self.psf_kind, PSF_KINDS),
+            ("background_kind", self.background_kind, BACKGROUND_KINDS),
+        ):
+            if value not in kinds:
+                raise ValueError(f"{name} must be one of {kinds}, got {value!r}")
+
+    @property
+    def energy_true_axis(self) -> MapAxis:
+        """48 bins from 0.03 to 200 TeV."""
+        return MapAxis.from_energy_bounds("0.03 TeV", "200 TeV", nbin=48, name="energy_true")
+
+    @property
+    def energy_axis(self) -> MapAxis:
+        """24 bins of reconstructed energy from 0.1 to 100 TeV."""
+        return MapAxis.from_energy_bounds("0.1 TeV", "100 TeV", nbin=24)
+
+    @property
+    def offset_axis(self) -> MapAxis:
+        """Six bins of offset up to 3 deg."""
+        return MapAxis.from_edges([0, 0.5, 1, 1.5, 2, 2.5, 3], unit="deg", name="offset")
+
+    @cached_property
+    def aeff(self) -> EffectiveAreaTable2D:
+        """Effective area, with the thresholds 0.15 and 100 TeV."""
+        axes = [self.energy_true_axis, self.offset_axis]
+        meta = {"TELESCOP": "LIGHTPOOL", "INSTRUME": "SIMULATED", "LO_THRES": 0.15, "HI_THRES": 100.0}
+        return EffectiveAreaTable2D(axes=axes, data=_on_centers(effective_area, axes), unit="m2", meta=meta)
+
+    @cached_property
+    def edisp(self) -> EnergyDispersion2D:
+        """Energy dispersion, Gaussian in reconstructed over true energy."""
+        energy = self.energy_true_axis
+        migra = MapAxis.from_bounds(0.02, 3, nbin=149, node_type="edges", name="migra")
+        center = energy.center.to_value("TeV")
+        return EnergyDispersion2D.from_gauss(
+            energy_axis_true=energy,
+            migra_axis=migra,
+            offset_axis=self.offset_axis,
+            bias=energy_bias(center)[:, np.newaxis, np.newaxis],
+            sigma=energy_resolution(center)[:, np.newaxis, np.newaxis],
+        )
+
+    @cached_property
+    def psf(self) -> PSF3D | EnergyDependentMultiGaussPSF | PSFKing:
+        """Point spread function of the chosen kind; all have about the same width."""
+        return {"psf_table": self._psf_table, "psf_3gauss": self._psf_3gauss, "psf_king": self._psf_king}[self.psf_kind]()
+
+    def _psf_table(self) -> PSF3D:
+        rad = MapAxis.from_edges(np.linspace(0, 0.7, 141), unit="deg", name="rad")
+        axes = [self.energy_true_axis, self.offset_axis, rad]
+
+        def density(energy: Values, offset: Values, radius: Values) -> Values:
+            core = psf_width(energy, offset)
+            return _CORE * _gauss_2d(radius, core) + (1 - _CORE) * _gauss_2d(radius, _TAIL_RATIO * core)
+
+        psf = PSF3D(axes=axes, data=_on_centers(density, axes), unit="deg-2")
+        psf.quantity = psf.quantity.to("sr-1")
+        psf.normalize()
+        return psf
+
+    def _psf_3gauss(self) -> EnergyDependentMultiGaussPSF:
+        axes = [self.energy_true_axis, self.offset_axis]
+        core = _on_centers(psf_width, axes)
+        scale = _CORE / (2 * np.pi * core**2) * u.Unit("deg-2").to("sr-1")
+        tail = np.full_like(core, (1 - _CORE) / _TAIL_RATIO**2 / _CORE)
+        data = {"scale": scale, "sigma_1": core, "sigma_2": _TAIL_RATIO * core, "ampl_2": tail}
+        data |= {"sigma_3": core, "ampl_3": np.zeros_like(core)}
+        units = {"scale": "sr-1", "sigma_1": "deg", "sigma_2": "deg", "sigma_3": "deg", "ampl_2": "", "ampl_3": ""}
+        return _parametric(EnergyDependentMultiGaussPSF, axes, data, units)
+
+    def _psf_king(self) -> PSFKing:
+        axes = [self.energy_true_axis, self.offset_axis]
+        sigma = _on_centers(psf_width, axes)
+        data = {"sigma": sigma, "gamma": np.full_like(sigma, 2.5)}
+        return _parametric(PSFKing, axes, data, {"sigma": "deg", "gamma": ""})
+
+    @cached_property
+    def bkg(self) -> Background3D | Background2D:
+        """Background rate of the chosen kind."""
+        if self.background_kind == "bkg_2d":
+            axes = [self.energy_axis, self.offset_axis]
+            data = _on_centers(background_rate, axes)
+            return Background2D(axes=axes, data=data * u.Unit("TeV-1").to("MeV-1"), unit="s-1 MeV-1 sr-1")
+        edges = np.linspace(-3, 3, 31)
+        lon = MapAxis.from_edges(edges, unit="deg", name="fov_lon")
+        lat = MapAxis.from_edges(edges, unit="deg", name="fov_lat")
+        axes = [self.energy_axis, lon, lat]
+        data = _on_centers(lambda energy, x, y: background_rate(energy, np.hypot(x, y)), axes)
+        return Background3D(axes=axes, data=data * u.Unit("TeV-1").to("MeV-1"), unit="s-1 MeV-1 sr-1")
+
+    @cached_property
+    def rad_max(self) -> RadMax2D:
+        """Radius of an ON region that holds some 80 % of a point source."""
+        axes = [self.energy_axis, self.offset_axis]
+        return RadMax2D(axes=axes, data=2 * _on_centers(psf_width, axes), unit="deg")
+
+
+def _on_centers(function: Callable[..., Values], axes: list[MapAxis]) -> Values:
+    """Values of a function of TeV and deg at all bin centres, shape of the axes."""
+    units = {"energy": "TeV", "energy_true": "TeV"}
+    centers = [axis.center.to_value(units.get(axis.name, "deg")) for axis in axes]
+    return np.array(function(*np.meshgrid(*centers, indexing="ij")))
+
+
+def _gauss_2d(radius: Values, sigma: Values) -> Values:
+    return np.exp(-0.5 * (radius / sigma) ** 2) / (2 * np.pi * sigma**2)
+
+
+def _parametric(cls: Any, axes: list[MapAxis], data: dict[str, Values], units: dict[str, str]) -> Any:
+    """Parametric PSFs hold one record of parameters for each energy and offset."""
+    records = np.empty(data[next(iter(data))].shape, dtype=[(name, float) for name in cls.required_parameters])
+    for name in cls.required_parameters:
+        records[name] = data[name]
+    return cls(axes=axes, data=records, unit=units)

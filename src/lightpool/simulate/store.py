@@ -1,0 +1,230 @@
+"""A GADF data store of simulated runs: event lists, good time intervals, responses and the two index files."""
+
+from collections.abc import Iterator, Sequence
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.time import Time, TimeDelta
+
+from lightpool.fits import BinTableHDU, Header, HDUList, PrimaryHDU, make_path, table_to_hdu, write_fits
+from lightpool.simulate.events import Events, PointSource, SimulatedRun, draw_events
+from lightpool.simulate.instrument import BACKGROUND_KINDS, PSF_KINDS, Instrument
+
+__all__ = ["simulate_store", "wobble_runs"]
+
+_LOCATION = {"GEOLON": 16.50022, "GEOLAT": -23.27178, "ALTITUDE": 1835.0}  # deg, deg, m
+_REFERENCE = Time("2020-01-01T00:00:00", scale="tt")
+_TIME_KEYS = {"MJDREFI": 58849, "MJDREFF": 0.0, "TIMEUNIT": "s", "TIMESYS": "TT", "TIMEREF": "LOCAL"}
+_DOCUMENT = "https://gamma-astro-data-formats.readthedocs.io"
+_N_NIGHT = 12  # runs of a night, half an hour each
+
+
+def wobble_runs(
+    n_run: int,
+    center: SkyCoord,
+    *,
+    ontime: float = 1680.0,
+    wobble_offset: float = 0.5,
+    first_id: int = 1,
+    rng: np.random.Generator,
+) -> list[SimulatedRun]:
+    """Runs that look beside a target, in turn to the north, south, east and west of it.
+
+    Parameters
+    ----------
+    n_run : int
+    center : SkyCoord
+    ontime : float, s
+    wobble_offset : float, deg
+    first_id : int
+    rng : random generator, for the zenith angles
+    """
+    if n_run < 1:
+        raise ValueError(f"n_run must be at least 1, got {n_run}")
+    angles = np.array([0, 180, 90, 270])
+    runs = []
+    for i in range(n_run):
+        night, in_night = divmod(i, _N_NIGHT)
+        runs.append(
+            SimulatedRun(
+                obs_id=first_id + i,
+                pointing=center.icrs.directional_offset_by(angles[i % 4] * u.deg, wobble_offset * u.deg),
+                start=_REFERENCE + TimeDelta(night * 86400 + 75600 + in_night * (ontime + 120), format="sec"),
+                ontime=ontime,
+                zenith=float(rng.uniform(42, 50)),
+                azimuth=float(rng.uniform(-20, 20)) % 360,
+            )
+        )
+    return runs
+
+
+def simulate_store(
+    folder: str | Path,
+    n_run: int = 4,
+    *,
+    source: PointSource | None = None,
+    seed: int = 0,
+    ontime: float = 1680.0,
+    wobble_offset: float = 0.5,
+    psf_kinds: Sequence[str] = PSF_KINDS,
+    background_kinds: Sequence[str] = BACKGROUND_KINDS,
+    overwrite: bool = False,
+) -> Path:
+    """Write a data store that `DataStore.from_dir` opens.
+
+    Parameters
+    ----------
+    folder : path
+        Made if it is not there. Files are ``obs-index.fits.gz``, ``hdu-index.fits.gz`` and ``data/run_NNNNNN.fits.gz``.
+    n_run : int
+    source : PointSource, optional
+        In the middle of the wobble positions; a Crab nebula by default. A norm of zero makes an empty field.
+    seed : int
+        Each run has a random stream of its own: the first n runs are the same whatever ``n_run`` is.
+    ontime : float, s
+    wobble_offset : float, deg
+    psf_kinds, background_kinds : sequence of str
+        Kinds of response tables, taken in turn; see `Instrument`.
+    overwrite : bool
+
+    Returns
+    -------
+    folder : Path
+    """
+    folder = make_path(folder)
+    if (folder / "obs-index.fits.gz").exists() and not overwrite:
+        raise FileExistsError(f"{folder} holds a data store already; choose another folder or overwrite=True")
+    source = PointSource() if source is None else source
+    runs = wobble_runs(
+        n_run, source.position, ontime=ontime, wobble_offset=wobble_offset, rng=np.random.default_rng([seed, 0])
+    )
+    (folder / "data").mkdir(parents=True, exist_ok=True)
+    rows = []
+    for i, run in enumerate(runs):
+        instrument = _instrument(psf_kinds[i % len(psf_kinds)], background_kinds[i % len(background_kinds)])
+        rng = np.random.default_rng([seed, run.obs_id])
+        events = draw_events(instrument, run, source, rng)
+        name = f"data/run_{run.obs_id:06d}.fits.gz"
+        hdus = HDUList([PrimaryHDU(), _events_hdu(run, events), _gti_hdu(run), *_response_hdus(instrument)])
+        write_fits(hdus, folder / name, overwrite=overwrite)
+        rows += list(_hdu_index_rows(run, name, instrument))
+    write_fits(HDUList([PrimaryHDU(), _obs_index(runs)]), folder / "obs-index.fits.gz", overwrite=overwrite)
+    write_fits(HDUList([PrimaryHDU(), _hdu_index(rows)]), folder / "hdu-index.fits.gz", overwrite=overwrite)
+    return folder
+
+
+@lru_cache(maxsize=16)
+def _instrument(psf_kind: str, background_kind: str) -> Instrument:
+    """Instruments are kept: their tables are the same for all runs of a store."""
+    return Instrument(psf_kind=psf_kind, background_kind=background_kind)
+
+
+@lru_cache(maxsize=16)
+def _response_hdus(instrument: Instrument) -> tuple[BinTableHDU, ...]:
+    hdus = []
+    for attribute, name in (("aeff", "AEFF"), ("edisp", "EDISP"), ("psf", "PSF"), ("bkg", "BKG"), ("rad_max", "RAD_MAX")):
+        hdu = getattr(instrument, attribute).to_table_hdu(format="gadf-dl3")
+        hdu.name = name
+        hdus.append(hdu)
+    return tuple(hdus)
+
+
+def _seconds(time: Time) -> float:
+    return float((time - _REFERENCE).to_value("s"))
+
+
+def _events_hdu(run: SimulatedRun, events: Events) -> BinTableHDU:
+    n_event = events.energy.size
+    table = Table(
+        {
+            "EVENT_ID": np.arange(n_event, dtype=np.int64),
+            "TIME": (_seconds(run.start) + events.time) * u.s,
+            "RA": events.lon.astype(np.float32) * u.deg,
+            "DEC": events.lat.astype(np.float32) * u.deg,
+            "ENERGY": events.energy.astype(np.float32) * u.TeV,
+            "MC_ID": events.mc_id.astype(np.int32),
+        }
+    )
+    hdu = table_to_hdu(table)
+    hdu.name = "EVENTS"
+    hdu.header.update(_TIME_KEYS | _run_keys(run) | _LOCATION)
+    hdu.header["HDUCLASS"], hdu.header["HDUDOC"], hdu.header["HDUVERS"] = "GADF", _DOCUMENT, "0.3"
+    hdu.header["HDUCLAS1"] = "EVENTS"
+    hdu.header["RADECSYS"], hdu.header["EQUINOX"] = "ICRS", 2000.0
+    hdu.header["CREATOR"], hdu.header["ORIGIN"] = "lightpool", "simulation"
+    return hdu
+
+
+def _run_keys(run: SimulatedRun) -> dict[str, Any]:
+    start, stop = run.start, run.start + TimeDelta(run.ontime, format="sec")
+    return {
+        "OBS_ID": run.obs_id,
+        "TELESCOP": "LIGHTPOOL",
+        "INSTRUME": "SIMULATED",
+        "OBJECT": "simulated source",
+        "OBS_MODE": "POINTING",
+        "TSTART": _seconds(start),
+        "TSTOP": _seconds(stop),
+        "DATE-OBS": start.isot.split("T")[0],
+        "TIME-OBS": start.isot.split("T")[1],
+        "DATE-END": stop.isot.split("T")[0],
+        "TIME-END": stop.isot.split("T")[1],
+        "ONTIME": run.ontime,
+        "LIVETIME": run.livetime,
+        "DEADC": 1 - run.deadtime_fraction,
+        "RA_PNT": float(run.pointing.icrs.ra.deg),
+        "DEC_PNT": float(run.pointing.icrs.dec.deg),
+        "ALT_PNT": 90 - run.zenith,
+        "AZ_PNT": run.azimuth,
+    }
+
+
+def _gti_hdu(run: SimulatedRun) -> BinTableHDU:
+    start = _seconds(run.start)
+    hdu = table_to_hdu(Table({"START": [start] * u.s, "STOP": [start + run.ontime] * u.s}))
+    hdu.name = "GTI"
+    hdu.header.update(_TIME_KEYS)
+    hdu.header["HDUCLASS"], hdu.header["HDUDOC"], hdu.header["HDUVERS"] = "GADF", _DOCUMENT, "0.3"
+    hdu.header["HDUCLAS1"] = "GTI"
+    return hdu
+
+
+def _hdu_index_rows(run: SimulatedRun, name: str, instrument: Instrument) -> Iterator[tuple[Any, ...]]:
+    path = Path(name)
+    kinds = [("events", "events", "EVENTS"), ("gti", "gti", "GTI"), ("aeff", "aeff_2d", "AEFF")]
+    kinds += [("edisp", "edisp_2d", "EDISP"), ("psf", instrument.psf_kind, "PSF")]
+    kinds += [("bkg", instrument.background_kind, "BKG"), ("rad_max", "rad_max_2d", "RAD_MAX")]
+    for hdu_type, hdu_class, hdu_name in kinds:
+        yield run.obs_id, hdu_type, hdu_class, str(path.parent), path.name, hdu_name
+
+
+def _hdu_index(rows: list[tuple[Any, ...]]) -> BinTableHDU:
+    names = ["OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME"]
+    hdu = table_to_hdu(Table(rows=rows, names=names))
+    hdu.name = "HDU_INDEX"
+    _set_index_class(hdu.header, "HDU")
+    return hdu
+
+
+def _obs_index(runs: list[SimulatedRun]) -> BinTableHDU:
+    rows = [_run_keys(run) | {"ZEN_PNT": run.zenith, "N_TELS": 4} for run in runs]
+    units = {"RA_PNT": "deg", "DEC_PNT": "deg", "ALT_PNT": "deg", "AZ_PNT": "deg", "ZEN_PNT": "deg"}
+    units |= {"TSTART": "s", "TSTOP": "s", "ONTIME": "s", "LIVETIME": "s"}
+    table = Table(rows=rows)
+    for name, unit in units.items():
+        table[name].unit = unit
+    hdu = table_to_hdu(table)
+    hdu.name = "OBS_INDEX"
+    hdu.header.update(_TIME_KEYS)
+    _set_index_class(hdu.header, "OBS")
+    return hdu
+
+
+def _set_index_class(header: Header, kind: str) -> None:
+    header["HDUCLASS"], header["HDUDOC"], header["HDUVERS"] = "GADF", _DOCUMENT, "0.3"
+    header["HDUCLAS1"], header["HDUCLAS2"] = "INDEX", kind
