@@ -54,10 +54,12 @@ def coord_to_pix(
     if nodes.shape[0] == 1:
         pix = xp.where(xp.isnan(flat), flat, xp.zeros_like(flat))
     else:
-        # Searched from the left and in this order of operations, so that values on a node round as in Gammapy.
-        below = xp.astype(xp.searchsorted(nodes[1:-1], flat), xp.int64, copy=False)
-        slope = 1.0 / xp.take(xp.diff(nodes), below)
-        pix = slope * (flat - xp.take(nodes, below)) + xp.astype(below, xp.float64)
+        # Weighted sums of the two nodes in this order, so that each bit is that of Gammapy's spline of degree 1.
+        below = xp.astype(xp.searchsorted(nodes[1:-1], flat, side="right"), xp.int64, copy=False)
+        lower, upper = xp.take(nodes, below), xp.take(nodes, below + 1)
+        slope = 1.0 / (upper - lower)
+        below = xp.astype(below, xp.float64)
+        pix = below * (slope * (upper - flat)) + (below + 1.0) * (slope * (flat - lower))
     return xp.reshape(pix + _FIRST_NODE[node_type], x.shape)
 
 
@@ -72,9 +74,7 @@ def pix_to_coord(
     if n_node == 1:
         return unscale_values(xp.reshape(xp.where(xp.isnan(flat), flat, nodes[0]), pix.shape), scale, xp=xp)
     # A NaN has no whole number below it: it takes node 0 and stays NaN by its fraction.
-    # A node belongs to the interval below it, so that it rounds as in Gammapy.
-    above = xp.ceil(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat))
-    below = xp.clip(above - 1.0, 0.0, float(n_node - 2))
+    below = xp.clip(xp.floor(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat)), 0.0, float(n_node - 2))
     index = xp.astype(below, xp.int64)
-    scaled = xp.take(nodes, index) + (flat - below) * xp.take(xp.diff(nodes), index)
+    scaled = xp.take(nodes, index) * (below + 1.0 - flat) + xp.take(nodes, index + 1) * (flat - below)
     return unscale_values(xp.reshape(scaled, pix.shape), scale, xp=xp)

@@ -166,6 +166,8 @@ class MapAxis(NodeAxis):
         index = np.atleast_1d(np.arange(self.nbin)[idx])
         if index.size == 0:
             raise ValueError(f"{idx} selects none of the {self.nbin} bins of axis {self.name!r}")
+        if np.array_equal(index, np.arange(self.nbin)):
+            return self
         if self.node_type == "edges":
             if np.any(np.diff(index) != 1):
                 raise ValueError(f"axis {self.name!r} has bins with common edges, so {idx} cannot leave some out")

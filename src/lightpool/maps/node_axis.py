@@ -167,7 +167,8 @@ class NodeAxis(AxisBase):
         -------
         pix : array of float64, shape of ``coord`` but at least one-dimensional; outside the nodes extrapolated
         """
-        pix: NDArray[np.float64] = self.coord_to_pix_array(np.atleast_1d(self._values(coord)))
+        with np.errstate(invalid="ignore"):  # infinity becomes NaN
+            pix: NDArray[np.float64] = self.coord_to_pix_array(np.atleast_1d(self._values(coord)))
         return pix
 
     def coord_to_pix_array(self, coord: Array) -> Array:
@@ -195,7 +196,8 @@ class NodeAxis(AxisBase):
         -------
         index : array of int64, shape of ``coord`` but at least one-dimensional; -1 outside and for NaN and infinity
         """
-        index: NDArray[np.int64] = self.coord_to_idx_array(np.atleast_1d(self._values(coord)), clip=clip)
+        with np.errstate(invalid="ignore"):
+            index: NDArray[np.int64] = self.coord_to_idx_array(np.atleast_1d(self._values(coord)), clip=clip)
         return index
 
     def coord_to_idx_array(self, coord: Array, clip: bool = False) -> Array:
@@ -223,7 +225,7 @@ class NodeAxis(AxisBase):
         """Pixel coordinates where they are inside [0, nbin), elsewhere -1, or the nearest bin with ``clip``."""
         pix = np.asarray(pix)
         if clip:
-            return np.clip(pix, 0, self.nbin - 1)
+            return np.asarray(np.clip(pix, 0, self.nbin - 1))
         return np.asarray(np.where((pix < 0) | (pix >= self.nbin), -1, pix))
 
     def wrap_coord(self, coord: Any) -> u.Quantity:
