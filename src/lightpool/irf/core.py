@@ -144,7 +144,7 @@ class IRF:
         self._unit = value.unit
 
     def derived(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """What ``make`` derives from the table, remembered until the values change.
+        """Return what ``make`` derives from the table, and remember it until the values change.
 
         The values are compared by a checksum, so that writing into ``data`` is noticed.
         """

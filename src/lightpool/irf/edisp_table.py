@@ -22,7 +22,7 @@ class EnergyDispersion2D(IRF):
     default_unit = u.dimensionless_unscaled
 
     def _mask_out_bounds(self, outside: list[Any]) -> Any:
-        """Zero outside the offsets, or outside both the energies and migra: the table is extrapolated in one of these."""
+        """Zero outside the offsets, or outside both energies and migra; in one of these alone it is extrapolated."""
         energy, migra, offset = (outside[self.axes.index(name)] for name in ("energy_true", "migra", "offset"))
         return (energy & migra) | offset
 

@@ -140,7 +140,7 @@ def irf_from_table(cls: "type[T]", table: Any, format: str = FORMAT) -> "T":  # 
 
 
 def where(table: Any) -> str:
-    """What an error message calls the table."""
+    """Name of the table in an error message."""
     if isinstance(table, TableData):
         return f"{table.source}, HDU {table.name!r}"
     return f"table {table.meta.get('EXTNAME', 'of an unnamed HDU')!r}"

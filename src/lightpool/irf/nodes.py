@@ -1,7 +1,7 @@
 """Node tables: a response table at the energies of a dataset, with only the place in the field of view left open.
 
-From one pixel to the next only the offset changes (or fov_lon and fov_lat), and a table is multilinear in its axes. So it
-is interpolated in all other coordinates first, on the host, which leaves a tiny table; what has to be integrated or
+From one pixel to the next only the offset changes (or fov_lon and fov_lat), and a table is multilinear in its axes. So
+it is interpolated in all other coordinates first, on the host, which leaves a tiny table; what has to be integrated or
 normalised over another axis is linear too and is done here as well. `lightpool.irf.project` multiplies with the pixels.
 """
 

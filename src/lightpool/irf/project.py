@@ -1,12 +1,11 @@
 """Responses at the pixels of a map, in array code on the device of the pixels.
 
-Every function takes a table (host), the energies (host) and the place of the pixels in the field of view: ``offset``, or
-``fov_lon`` and ``fov_lat`` for tables that depend on these; arrays of rad, any shape, which is called ``*pixels`` below.
-A table that depends on the offset in its axes asks for the one, a table in both coordinates for the others.
+Every function takes a table (host), the energies (host) and the place of the pixels in the field of view: ``offset``
+for a table that depends on it, else ``fov_lon`` and ``fov_lat``. These are arrays in rad of any shape, ``*pixels`` below.
 
-Gammapy sets negative interpolated values to zero before it normalises, which the algebra of node tables cannot see. A weight
-is negative only beyond the outer nodes, so on the host those few pixels are evaluated anew, with the clip. Elsewhere finding
-them would mean to read the offsets back, and all pixels go the direct way.
+Gammapy sets negative interpolated values to zero before it normalises, which the algebra of node tables cannot see. A
+weight is negative only beyond the outer nodes, so on the host those few pixels are evaluated anew, with the clip.
+Elsewhere, finding them would mean to read the offsets back: all pixels go the direct way.
 """
 
 from collections.abc import Callable, Hashable
@@ -261,7 +260,7 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Array:
         n_row = max(1, _MAX_DIRECT // max(1, density.widths.size * weights.inside.shape[0]))
         parts = []
         for first in range(0, numbers.size, n_row):
-            some = numbers[first : first + n_row] if device.is_host else slice(first, first + n_row)
+            some = numbers[first : first + n_row] if device.is_host else slice(first, min(first + n_row, numbers.size))
             values = _density(density.table, weights, some)
             xp = array_namespace(values)
             norm = _inverse(xp.matmul(widths, values), xp)

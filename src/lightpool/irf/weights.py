@@ -134,8 +134,13 @@ class PlaneWeights:
 
     @cached_property
     def place(self) -> tuple[Array, Array, Array, Array]:
-        """Lower node and fraction in both coordinates."""
-        return (*interpolation_weights(self.lon, self.nodes[0]), *interpolation_weights(self.lat, self.nodes[1]))
+        """Lower node and fraction in both coordinates; those of the first node outside the axes."""
+        xp = array_namespace(self.lon)
+        lon, lat = (
+            xp.where(self.inside, x, xp.full_like(x, float(nodes[0])))
+            for x, nodes in zip((self.lon, self.lat), self.nodes, strict=True)
+        )
+        return (*interpolation_weights(lon, self.nodes[0]), *interpolation_weights(lat, self.nodes[1]))
 
     @property
     def device(self) -> Device:
@@ -161,7 +166,7 @@ class PlaneWeights:
         return PlaneWeights(self.lon[pixels], self.lat[pixels], self.nodes, self.bounds)
 
     def gather(self, values: Array) -> Array:
-        """Sum of values and weights as in `apply`, but any number outside the axes."""
+        """Sum of values and weights as in `apply`, but outside the axes some finite number."""
         return gather_bilinear(values, *self.place)
 
     def apply(self, values: Array) -> Array:
