@@ -15,11 +15,12 @@ from lightpool.arrays.devices import (
     use_device,
 )
 from lightpool.arrays.histogram import histogram, histogram_plain, sum_by_bin, sum_by_bin_plain
-from lightpool.arrays.integrals import trapezoid_loglog
+from lightpool.arrays.integrals import trapezoid_loglog, trapezoid_loglog_plain
 from lightpool.arrays.interpolation import (
     apply_basis,
     gather_bilinear,
     hat_basis,
+    hat_basis_plain,
     interpolate_grid,
     interpolate_grid_nearest,
     interpolation_weights,
@@ -73,6 +74,7 @@ __all__ = [
     "gaussian_kernel",
     "get_default_device",
     "hat_basis",
+    "hat_basis_plain",
     "histogram",
     "histogram_plain",
     "interpolate_grid",
@@ -94,6 +96,7 @@ __all__ = [
     "to_device",
     "to_host",
     "trapezoid_loglog",
+    "trapezoid_loglog_plain",
     "unit_vectors",
     "unscale_table",
     "unscale_values",

@@ -81,11 +81,11 @@ def sum_by_bin(index: Array, weights: Array | None, n_bin: int, *, xp: Namespace
 
 
 def _sum_by_bin_numpy(index: Array, weights: Array | None, n_bin: int) -> Array:
-    # np.bincount refuses negative numbers: what is outside goes to one bin more, which is cut off.
+    # np.bincount refuses negative numbers: what is outside goes to one bin more, which is cut off. Weights of 1 make it
+    # count in float64, which a map holds; converting integers would need a second map.
     index = np.where((index >= 0) & (index < n_bin), index, n_bin).reshape(-1)
-    if weights is not None:
-        weights = np.asarray(weights, dtype=np.float64).reshape(-1)
-    return np.bincount(index, weights, minlength=n_bin + 1)[:n_bin].astype(np.float64, copy=False)
+    weights = np.ones(index.size) if weights is None else np.asarray(weights, dtype=np.float64).reshape(-1)
+    return np.bincount(index, weights, minlength=n_bin + 1)[:n_bin]
 
 
 def sum_by_bin_plain(index: Array, weights: Array | None, n_bin: int, *, xp: Namespace | None = None) -> Array:

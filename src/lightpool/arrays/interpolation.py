@@ -6,6 +6,7 @@ import array_api_compat
 import numpy as np
 from array_api_compat import device
 
+from lightpool.arrays.blocks import blocks
 from lightpool.arrays.devices import array_namespace, device_of, to_device
 from lightpool.arrays.scales import scale_values, unscale_values
 from lightpool.arrays.typing import Array, Namespace
@@ -14,6 +15,7 @@ __all__ = [
     "apply_basis",
     "gather_bilinear",
     "hat_basis",
+    "hat_basis_plain",
     "interpolate_grid",
     "interpolate_grid_nearest",
     "interpolation_weights",
@@ -75,33 +77,43 @@ def hat_basis(x: Array, nodes: Array, lower: float, upper: float, *, xp: Namespa
     """
     xp = array_namespace(x) if xp is None else xp
     nodes = _beside(nodes, x)
+    if array_api_compat.is_numpy_namespace(xp):
+        return _hat_basis_numpy(x, nodes, lower, upper)
+    return hat_basis_plain(x, nodes, lower, upper, xp=xp)
+
+
+def hat_basis_plain(x: Array, nodes: Array, lower: float, upper: float, *, xp: Namespace | None = None) -> Array:
+    """Plain twin of `hat_basis`, in the array API standard alone."""
+    xp = array_namespace(x) if xp is None else xp
+    nodes = _beside(nodes, x)
     n_node = nodes.shape[0]
     inside = (x >= lower) & (x <= upper)
     if n_node == 1:
         return xp.astype(inside, xp.float64)[None, ...]
-    index, above = interpolation_weights(x, nodes, xp=xp)
-    zero = xp.zeros_like(above)
-    below = xp.where(inside, 1.0 - above, zero)
-    above = xp.where(inside, above, zero)
-    if array_api_compat.is_numpy_namespace(xp):
-        return _spread_numpy(index, below, above, n_node)
-    return _spread_plain(index, below, above, n_node, xp=xp)
-
-
-def _spread_numpy(index: Array, below: Array, above: Array, n_node: int) -> Array:
-    basis = np.zeros((n_node, index.size))
-    place = index.reshape(-1) * index.size + np.arange(index.size)
-    flat = basis.reshape(-1)
-    flat[place] = below.reshape(-1)
-    flat[place + index.size] = above.reshape(-1)
-    return basis.reshape(n_node, *index.shape)
-
-
-def _spread_plain(index: Array, below: Array, above: Array, n_node: int, *, xp: Namespace) -> Array:
-    zero = xp.zeros_like(below)
+    index, fraction = interpolation_weights(x, nodes, xp=xp)
+    zero = xp.zeros_like(fraction)
+    below = xp.where(inside, 1.0 - fraction, zero)
+    above = xp.where(inside, fraction, zero)
     return xp.stack(
         [xp.where(index == k, below, zero) + xp.where(index == k - 1, above, zero) for k in range(n_node)], axis=0
     )
+
+
+def _hat_basis_numpy(x: Array, nodes: Array, lower: float, upper: float) -> Array:
+    n_node = nodes.shape[0]
+    flat = x.reshape(-1)
+    if n_node == 1:
+        return ((x >= lower) & (x <= upper)).astype(np.float64)[None, ...]
+    basis = np.zeros((n_node, flat.size))
+    for block in blocks(flat.size):
+        points = np.clip(flat[block], lower, upper)  # so that no weight overflows outside, where it is not kept
+        index, fraction = interpolation_weights(points, nodes, xp=np)
+        inside = flat[block] == points
+        place = np.arange(points.size)
+        part = basis[:, block]
+        part[index, place] = np.where(inside, 1.0 - fraction, 0.0)
+        part[index + 1, place] = np.where(inside, fraction, 0.0)
+    return basis.reshape(n_node, *x.shape)
 
 
 def apply_basis(table: Array, basis: Array, *, xp: Namespace | None = None) -> Array:
@@ -152,11 +164,13 @@ def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array, *,
     leading, shape = table.shape[:-2], ix.shape
     flat = xp.reshape(table, (_size(leading), n_x * n_y))
     ix, fx, iy, fy = (xp.reshape(v, (-1,)) for v in (ix, fx, iy, fy))
-    corners = _corners(ix, fx, iy, fy, n_x, n_y)
     if array_api_compat.is_numpy_namespace(xp):
-        values = _gather_numpy(flat, corners)
+        values = np.empty((flat.shape[0], ix.size))
+        for block in blocks(ix.size):
+            corners = _corners(ix[block], fx[block], iy[block], fy[block], n_x, n_y)
+            _gather_numpy(flat, corners, values[:, block])
     else:
-        values = _gather_plain(flat, corners, xp=xp)
+        values = _gather_plain(flat, _corners(ix, fx, iy, fy, n_x, n_y), xp=xp)
     return xp.reshape(values, (*leading, *shape))
 
 
@@ -173,17 +187,14 @@ def _corners(ix: Array, fx: Array, iy: Array, fy: Array, n_x: int, n_y: int) -> 
     return [(low, 1.0 - fx - fy + both), (low + 1, fy - both), (low + n_y, fx - both), (low + n_y + 1, both)]
 
 
-def _gather_numpy(table: Array, corners: list[tuple[Array, Array]]) -> Array:
-    # Plane by plane, so that the buffers stay in the processor's cache.
-    values = np.empty((table.shape[0], corners[0][0].size))
-    buffer = np.empty(corners[0][0].size)
+def _gather_numpy(table: Array, corners: list[tuple[Array, Array]], values: Array) -> None:
+    buffer = np.empty(values.shape[1])
     for plane, out in zip(table, values, strict=True):
         for number, (index, weight) in enumerate(corners):
             np.take(plane, index, out=buffer, mode="clip")
             np.multiply(buffer, weight, out=buffer if number else out)
             if number:
                 np.add(out, buffer, out=out)
-    return values
 
 
 def _gather_plain(table: Array, corners: list[tuple[Array, Array]], *, xp: Namespace) -> Array:
