@@ -173,7 +173,7 @@ class FoVBackgroundModel:
 
 def _parameter_line(parameter: Parameter) -> str:
     frozen = "(frozen)" if parameter.frozen else ""
-    error = "  " if parameter.frozen else f"+/- {parameter.error:7.2f}"
+    error = "   " if parameter.frozen else f"+/- {parameter.error:7.2f}"
     unit = f"{parameter.unit}"
     return f"{parameter.name:21} {frozen:8}: {parameter.value:10.3f}   {error} {unit:12}"
 

@@ -99,5 +99,5 @@ def resample_energy_axis(dataset: "MapDataset", energy_axis: MapAxis) -> dict[st
 
 
 def _maps(dataset: "MapDataset") -> dict[str, Any]:
-    """Choose the maps that belong to the new dataset too; the background of an on-off dataset is worked out, not stored."""
+    """Choose the maps to carry over; the background of an on-off dataset is worked out, not stored."""
     return {name: data for name, data in dataset.maps.items() if name != "background" or dataset.stat_type == "cash"}

@@ -1,0 +1,94 @@
+"""Pictures of datasets."""
+
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from lightpool.arrays import to_host
+from lightpool.plot.irf_maps import plot_containment_radius_vs_energy, plot_matrix
+
+if TYPE_CHECKING:
+    from lightpool.datasets import MapDataset
+    from lightpool.maps import Map
+
+__all__ = ["peek_map_dataset"]
+
+
+def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 7)) -> Any:
+    """Six panels: exposure, counts and prediction on the sky; exposure, PSF and energy dispersion at the centre.
+
+    A panel whose map is missing stays empty. Pixels outside the safe mask are hatched.
+
+    Returns
+    -------
+    figure : Figure of Matplotlib
+    """
+    figure = plt.figure(figsize=figsize)
+    _draw_exposure(figure, dataset)
+    projection = {"projection": dataset._geom.wcs}
+    _draw_counts(figure.add_subplot(2, 3, 2, **projection), dataset, dataset.counts, "Counts")
+    _draw_counts(figure.add_subplot(2, 3, 3, **projection), dataset, dataset.npred(), "Predicted counts")
+    _draw_exposure_profile(figure.add_subplot(2, 3, 4), dataset)
+    _draw_psf(figure.add_subplot(2, 3, 5), dataset)
+    _draw_edisp(figure.add_subplot(2, 3, 6), dataset)
+    figure.tight_layout()
+    return figure
+
+
+def _draw_counts(ax: Any, dataset: "MapDataset", data: "Map | None", title: str) -> None:
+    ax.set_title(title)
+    if data is not None:
+        data.reduce_over_axes().plot(ax=ax, add_cbar=True, stretch="sqrt", kwargs_colorbar={"label": ""})
+        _hatch(ax, dataset)
+
+
+def _hatch(ax: Any, dataset: "MapDataset") -> None:
+    mask = dataset.mask_safe_image
+    if mask is not None:
+        mask.plot_mask(ax=ax, hatches=["///"], colors="w")
+
+
+def _draw_exposure(figure: Any, dataset: "MapDataset") -> None:
+    if dataset.exposure is None:
+        return
+    axis = dataset.exposure.geom.axes["energy_true"]
+    i_energy = axis.nbin // 2
+    image = dataset.exposure.slice_by_idx({"energy_true": i_energy}).reduce_over_axes()
+    ax = figure.add_subplot(2, 3, 1, projection=dataset.exposure.geom.wcs)
+    unit = image.unit.to_string("unicode")
+    image.plot(ax=ax, add_cbar=True, kwargs_colorbar={"label": f"Exposure [{unit}]"})
+    ax.set_title(f"Exposure at {axis.center[i_energy]:.2f}")
+    _hatch(ax, dataset)
+
+
+def _draw_exposure_profile(ax: Any, dataset: "MapDataset") -> None:
+    ax.set_title("Exposure at the centre")
+    if dataset.exposure is None:
+        return
+    axis = dataset.exposure.geom.axes["energy_true"]
+    n_lat, n_lon = dataset.exposure.geom.data_shape[-2:]
+    place = dataset.exposure.geom.axes.index_data("energy_true")
+    at_centre = to_host(dataset.exposure.data[..., n_lat // 2, n_lon // 2])
+    profile = at_centre.sum(axis=tuple(i for i in range(at_centre.ndim) if i != place))
+    ax.step(axis.center_value, profile, where="mid")
+    ax.set_xscale("log")
+    if np.any(profile > 0):
+        ax.set_yscale("log")
+    ax.set_xlabel(f"True energy [{axis.unit}]")
+    ax.set_ylabel(f"Exposure [{dataset.exposure.unit.to_string('unicode')}]")
+
+
+def _draw_psf(ax: Any, dataset: "MapDataset") -> None:
+    ax.set_title("PSF at the centre")
+    if dataset.psf is not None:
+        plot_containment_radius_vs_energy(dataset.psf, ax=ax)
+
+
+def _draw_edisp(ax: Any, dataset: "MapDataset") -> None:
+    ax.set_title("Energy dispersion at the centre")
+    if dataset.edisp is None:
+        return
+    with_kernels = "energy" in dataset.edisp.geom.axes.names
+    kernel = dataset.edisp.get_edisp_kernel(energy_axis=None if with_kernels else dataset._geom.axes["energy"])
+    plot_matrix(kernel, ax=ax)
