@@ -1,6 +1,7 @@
 """Events drawn from a point source and from the background, through the tables of an instrument."""
 
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import astropy.units as u
@@ -109,54 +110,90 @@ def expected_source_counts(instrument: Instrument, run: SimulatedRun, source: Po
     energy : array, shape (n_step,), TeV, centres of the steps
     counts : array, shape (n_step,)
     """
+    tables = _source_tables(instrument, _offset(run, source))
+    return tables.energy, source.flux(tables.energy) * tables.aeff * tables.step * run.livetime
+
+
+@dataclass(frozen=True, eq=False)
+class _SourceTables:
+    """Responses at one offset in narrow steps of true energy; cumulative ones ascend from row to row."""
+
+    energy: Values
+    step: Values
+    aeff: Values
+    migra: "_Cumulative"
+    rad: "_Cumulative"
+
+
+@dataclass(frozen=True, eq=False)
+class _Cumulative:
+    """Cumulative distributions, one a row, in one ascending array: row i runs from 2 i to 2 i + 1."""
+
+    cumulative: Values
+    values: Values
+
+    @classmethod
+    def from_density(cls, density: Values, edges: Values) -> "_Cumulative":
+        mass = np.cumsum(np.where(density > 0, density, 0) * np.diff(edges), axis=1)
+        mass /= np.maximum(mass[:, -1:], np.finfo(float).tiny)
+        rows = np.concatenate([np.zeros((mass.shape[0], 1)), mass], axis=1)
+        rows += 2 * np.arange(mass.shape[0])[:, np.newaxis]
+        return cls(rows.ravel(), np.tile(edges, mass.shape[0]))
+
+    def draw(self, row: Values, rng: np.random.Generator) -> Values:
+        """One value for each entry of ``row`` from the distribution in that row."""
+        return np.interp(rng.uniform(size=row.size) + 2 * row, self.cumulative, self.values)
+
+
+def _offset(run: SimulatedRun, source: PointSource) -> float:
+    """Offset of the source in deg, rounded so that wobble positions share their tables."""
+    return round(float(run.pointing.separation(source.position).deg), 9)
+
+
+@lru_cache(maxsize=64)
+def _source_tables(instrument: Instrument, offset: float) -> _SourceTables:
     edges = np.geomspace(*instrument.energy_true_axis.bounds.to_value("TeV"), _N_ENERGY + 1)
     energy = np.sqrt(edges[1:] * edges[:-1])
-    offset = run.pointing.separation(source.position)
-    aeff = instrument.aeff.evaluate(energy_true=energy * u.TeV, offset=offset).to_value("m2")
-    return energy, source.flux(energy) * aeff * np.diff(edges) * run.livetime
+    place: dict[str, Any] = {"energy_true": energy[:, np.newaxis] * u.TeV, "offset": offset * u.deg}
+    migra = instrument.edisp.axes["migra"]
+    rad = np.linspace(0, 0.7, 281)
+    rad_center = (rad[1:] + rad[:-1]) / 2
+    density = instrument.edisp.evaluate(migra=migra.center[np.newaxis], **place).value
+    surface = instrument.psf.evaluate(rad=rad_center[np.newaxis] * u.deg, **place).value
+    return _SourceTables(
+        energy=energy,
+        step=np.diff(edges),
+        aeff=instrument.aeff.evaluate(energy_true=energy * u.TeV, offset=offset * u.deg).to_value("m2"),
+        migra=_Cumulative.from_density(density, migra.edges.value),
+        rad=_Cumulative.from_density(surface * rad_center, rad),
+    )
 
 
 def draw_source(
     instrument: Instrument, run: SimulatedRun, source: PointSource, rng: np.random.Generator
 ) -> tuple[Values, Values, Values]:
     """Events of a point source as the instrument reconstructs them: longitude, latitude (deg, ICRS), energy (TeV)."""
-    offset = run.pointing.separation(source.position)
     energy_true, expected = expected_source_counts(instrument, run, source)
+    tables = _source_tables(instrument, _offset(run, source))
     step = np.repeat(np.arange(energy_true.size), rng.poisson(expected))
-    migra = instrument.edisp.axes["migra"]
-    density = instrument.edisp.evaluate(
-        energy_true=energy_true[:, np.newaxis] * u.TeV, migra=migra.center[np.newaxis], offset=offset
-    ).value
-    energy = energy_true[step] * _draw_from_rows(density, migra.edges.value, step, rng)
-    rad_edges = np.linspace(0, 0.7, 281)
-    rad_center = (rad_edges[1:] + rad_edges[:-1]) / 2
-    surface = instrument.psf.evaluate(
-        energy_true=energy_true[:, np.newaxis] * u.TeV, offset=offset, rad=rad_center[np.newaxis] * u.deg
-    ).value
-    rad = _draw_from_rows(surface * rad_center, rad_edges, step, rng)
+    energy = energy_true[step] * tables.migra.draw(step, rng)
     angle = rng.uniform(0, 360, step.size)
-    seen = source.position.directional_offset_by(angle * u.deg, rad * u.deg).icrs
+    seen = source.position.directional_offset_by(angle * u.deg, tables.rad.draw(step, rng) * u.deg).icrs
     return seen.ra.deg, seen.dec.deg, energy
 
 
-def _draw_from_rows(density: Values, edges: Values, row: Values, rng: np.random.Generator) -> Values:
-    """One number for each entry of ``row``, from the histogram in that row of ``density``; rows that are empty give NaN."""
-    mass = np.cumsum(np.where(density > 0, density, 0) * np.diff(edges), axis=1)
-    with np.errstate(invalid="ignore"):
-        mass = mass / mass[:, -1:]
-    cumulative = np.concatenate([np.zeros((mass.shape[0], 1)), mass], axis=1)
-    stacked = (cumulative + 2 * np.arange(mass.shape[0])[:, np.newaxis]).ravel()  # one ascending array for all rows
-    values = np.tile(edges, mass.shape[0])
-    return np.interp(rng.uniform(size=row.size) + 2 * row, stacked, values)
+@dataclass(frozen=True, eq=False)
+class _BackgroundCells:
+    """Small cells of energy and field of view with the rate of events in them, running total."""
+
+    energy: Values  # edges, TeV
+    place: Values  # edges in longitude and in latitude, deg
+    running_rate: Values  # 1 / s, cells in the order (energy, lon, lat)
 
 
-def draw_background(
-    instrument: Instrument, run: SimulatedRun, rng: np.random.Generator
-) -> tuple[Values, Values, Values]:
-    """Background events over the field of view of the table: longitude, latitude (deg, ICRS), energy (TeV)."""
+@lru_cache(maxsize=16)
+def _background_cells(instrument: Instrument) -> _BackgroundCells:
     fine = instrument.energy_axis.upsample(_N_OVERSAMPLING)
-    energy_edges = fine.edges.to_value("TeV")
-    energy = fine.center.to_value("TeV")
     reach = instrument.offset_axis.bounds[1].to_value("deg")
     edges = np.linspace(-reach, reach, 30 * _N_OVERSAMPLING + 1)
     center = (edges[1:] + edges[:-1]) / 2
@@ -165,17 +202,27 @@ def draw_background(
         place = {"offset": np.hypot(lon, lat)[np.newaxis] * u.deg}
     else:
         place = {"fov_lon": lon[np.newaxis] * u.deg, "fov_lat": lat[np.newaxis] * u.deg}
-    rate = instrument.bkg.evaluate(energy=energy[:, np.newaxis, np.newaxis] * u.TeV, **place).to_value("s-1 TeV-1 sr-1")
+    rate = instrument.bkg.evaluate(energy=fine.center[:, np.newaxis, np.newaxis], **place).to_value("s-1 TeV-1 sr-1")
     cell = np.deg2rad(edges[1] - edges[0]) ** 2 * np.cos(np.deg2rad(lat))
-    expected = rate * cell * np.diff(energy_edges)[:, np.newaxis, np.newaxis] * run.ontime
-    counts = rng.poisson(expected)
-    index = np.repeat(np.arange(counts.size), counts.ravel())
-    i_energy, i_lon, i_lat = np.unravel_index(index, counts.shape)
-    width = edges[1] - edges[0]
-    x = center[i_lon] + width * rng.uniform(-0.5, 0.5, index.size)
-    y = center[i_lat] + width * rng.uniform(-0.5, 0.5, index.size)
-    ratio = energy_edges[i_energy + 1] / energy_edges[i_energy]
-    drawn = energy_edges[i_energy] * ratio ** rng.uniform(size=index.size)
+    width = fine.bin_width.to_value("TeV")[:, np.newaxis, np.newaxis]
+    return _BackgroundCells(fine.edges.to_value("TeV"), edges, np.cumsum(rate * cell * width))
+
+
+def draw_background(
+    instrument: Instrument, run: SimulatedRun, rng: np.random.Generator
+) -> tuple[Values, Values, Values]:
+    """Background events over the field of view of the table: longitude, latitude (deg, ICRS), energy (TeV)."""
+    cells = _background_cells(instrument)
+    total = cells.running_rate[-1]
+    n_event = int(rng.poisson(total * run.ontime))
+    index = np.searchsorted(cells.running_rate, rng.uniform(0, total, n_event), side="right")
+    n_place = cells.place.size - 1
+    i_energy, i_lon, i_lat = np.unravel_index(index, (cells.energy.size - 1, n_place, n_place))
+    width = cells.place[1] - cells.place[0]
+    x = cells.place[i_lon] + width * rng.uniform(size=n_event)
+    y = cells.place[i_lat] + width * rng.uniform(size=n_event)
+    ratio = cells.energy[i_energy + 1] / cells.energy[i_energy]
+    energy = cells.energy[i_energy] * ratio ** rng.uniform(size=n_event)
     # the longitude of the field of view grows to the west, see FoVAlignment
     sky = SkyCoord(-x * u.deg, y * u.deg, frame=run.pointing.skyoffset_frame()).icrs
-    return sky.ra.deg, sky.dec.deg, drawn
+    return sky.ra.deg, sky.dec.deg, energy

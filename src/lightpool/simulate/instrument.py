@@ -53,7 +53,7 @@ def energy_resolution(energy: Values) -> Values:
 
 def psf_width(energy: Values, offset: Values) -> Values:
     """Standard deviation of the core of the PSF in deg."""
-    return (0.035 + 0.025 * energy**-0.6) * (1 + 0.08 * offset**2)
+    return (0.022 + 0.014 * energy**-0.5) * (1 + 0.08 * offset**2)
 
 
 def background_rate(energy: Values, offset: Values) -> Values:
@@ -115,8 +115,8 @@ class Instrument:
             energy_axis_true=energy,
             migra_axis=migra,
             offset_axis=self.offset_axis,
-            bias=energy_bias(center)[:, np.newaxis, np.newaxis],
-            sigma=energy_resolution(center)[:, np.newaxis, np.newaxis],
+            bias=energy_bias(center),
+            sigma=energy_resolution(center),
         )
 
     @cached_property
@@ -133,7 +133,6 @@ class Instrument:
             return _CORE * _gauss_2d(radius, core) + (1 - _CORE) * _gauss_2d(radius, _TAIL_RATIO * core)
 
         psf = PSF3D(axes=axes, data=_on_centers(density, axes), unit="deg-2")
-        psf.quantity = psf.quantity.to("sr-1")
         psf.normalize()
         return psf
 
