@@ -4,7 +4,7 @@ from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, Prim
 
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
-from lightpool.fits.table import TableData, parse_unit
+from lightpool.fits.table import LazyColumns, TableData, parse_unit
 from lightpool.fits.writer import write_fits
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "HDUList",
     "Header",
     "ImageHDU",
+    "LazyColumns",
     "PrimaryHDU",
     "TableData",
     "make_path",

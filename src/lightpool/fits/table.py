@@ -47,6 +47,9 @@ class LazyColumns(Mapping[str, NDArray[Any]]):
     def __contains__(self, name: object) -> bool:
         return name in self._makers
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return dict, (dict(self),)  # a pickle or deep copy holds the values, not the file's bytes
+
     def __repr__(self) -> str:
         return f"LazyColumns({', '.join(self._makers)})"
 

@@ -1,0 +1,36 @@
+"""Event lists, good time intervals, pointings, observations and the stores they lie in."""
+
+from lightpool.data.data_store import DataStore, MissingRequiredHDUError
+from lightpool.data.event_list import EventList
+from lightpool.data.file_cache import FILE_CACHE, FileCache
+from lightpool.data.filters import ObservationFilter
+from lightpool.data.gti import GTI
+from lightpool.data.hdu_index import HDUIndexTable
+from lightpool.data.location import HDULocation
+from lightpool.data.metadata import EventListMetaData, GTIMetaData, ObservationMetaData
+from lightpool.data.obs_table import ObservationTable
+from lightpool.data.observation import Observation
+from lightpool.data.observations import Observations
+from lightpool.data.observatories import observatory_locations
+from lightpool.data.pointing import FixedPointingInfo, PointingMode
+
+__all__ = [
+    "FILE_CACHE",
+    "GTI",
+    "DataStore",
+    "EventList",
+    "EventListMetaData",
+    "FileCache",
+    "FixedPointingInfo",
+    "GTIMetaData",
+    "HDUIndexTable",
+    "HDULocation",
+    "MissingRequiredHDUError",
+    "Observation",
+    "ObservationFilter",
+    "ObservationMetaData",
+    "ObservationTable",
+    "Observations",
+    "PointingMode",
+    "observatory_locations",
+]

@@ -1,0 +1,369 @@
+"""A folder of observations with its two index files."""
+
+import html
+import logging
+import shutil
+from collections.abc import Iterable, Iterator, Sequence
+from os import PathLike
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from lightpool.data.checks import check_data_store
+from lightpool.data.hdu_index import HDUIndexTable
+from lightpool.data.location import HDULocation
+from lightpool.data.obs_table import ObservationTable
+from lightpool.data.observation import Observation
+from lightpool.data.observations import Observations
+from lightpool.data.store_from_events import index_tables
+from lightpool.errors import MissingDataError
+from lightpool.fits import HDUList, PrimaryHDU, make_path, missing_file_hint, table_to_hdu, write_fits
+
+__all__ = ["DataStore", "MissingRequiredHDUError"]
+
+log = logging.getLogger(__name__)
+
+ALL_IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
+REQUIRED_IRFS: dict[str, set[str]] = {
+    "full-enclosure": {"aeff", "edisp", "psf", "bkg"},
+    "point-like": {"aeff", "edisp"},
+    "all-optional": set(),
+}
+
+
+class MissingRequiredHDUError(MissingDataError):
+    """The HDU index lists no HDU of a kind that was asked for."""
+
+
+class DataStore:
+    """A store of observations.
+
+    Parameters
+    ----------
+    hdu_table : `HDUIndexTable`
+    obs_table : `ObservationTable`, optional; kept sorted by OBS_ID, each once, see `ObservationTable.without_duplicates`
+    """
+
+    DEFAULT_HDU_TABLE = "hdu-index.fits.gz"
+    """Name of the HDU index file; without ``.gz`` if that is not there."""
+
+    DEFAULT_OBS_TABLE = "obs-index.fits.gz"
+    """Name of the observation index file; without ``.gz`` if that is not there."""
+
+    def __init__(self, hdu_table: HDUIndexTable, obs_table: ObservationTable | None = None) -> None:
+        self.hdu_table = hdu_table
+        self.obs_table = None if obs_table is None else obs_table.without_duplicates()
+
+    def __str__(self) -> str:
+        return self._text()
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    @property
+    def obs_ids(self) -> Any:
+        """Observation IDs of the HDU index, sorted, each once."""
+        return self.hdu_table.obs_id_unique
+
+    # -- opening
+
+    @classmethod
+    def from_file(
+        cls, filename: str | PathLike[str], hdu_hdu: str | int = "HDU_INDEX", hdu_obs: str | int | None = "OBS_INDEX"
+    ) -> "DataStore":
+        """Open from one FITS file with both indices.
+
+        Parameters
+        ----------
+        filename : str or path-like
+        hdu_hdu, hdu_obs : str or int, HDUs of the indices; ``hdu_obs`` may be None
+        """
+        obs_table = ObservationTable.read(filename, hdu=hdu_obs) if hdu_obs else None
+        return cls(HDUIndexTable.read(filename, hdu=hdu_hdu), obs_table)
+
+    @classmethod
+    def from_dir(
+        cls,
+        base_dir: str | PathLike[str],
+        hdu_table_filename: str | PathLike[str] | None = None,
+        obs_table_filename: str | PathLike[str] | None = None,
+    ) -> "DataStore":
+        """Open from a folder.
+
+        Parameters
+        ----------
+        base_dir : str or path-like
+        hdu_table_filename, obs_table_filename : str or path-like
+            Index files, relative to ``base_dir``, to the working folder, or absolute. By default ``hdu-index.fits.gz`` and
+            ``obs-index.fits.gz``, or the same without ``.gz``. Without an observation index there is no `obs_table`.
+
+        Raises
+        ------
+        MissingDataError
+            If the folder, or an index file that was named, or the HDU index is not there.
+        FormatError
+            If a file is not what it should be.
+        """
+        base = make_path(base_dir)
+        if not base.is_dir():
+            raise MissingDataError(f"no folder {base}: {missing_file_hint(base)}")
+        hdu_path = _index_path(base, hdu_table_filename, cls.DEFAULT_HDU_TABLE)
+        if not hdu_path.is_file():
+            raise MissingDataError(
+                f"File not found: {hdu_path}; a data store needs its HDU index. Name it with hdu_table_filename=, or use "
+                "DataStore.from_events_files"
+            )
+        hdu_table = HDUIndexTable.read(hdu_path)
+        hdu_table.meta["BASE_DIR"] = str(base)
+        obs_path = _index_path(base, obs_table_filename, cls.DEFAULT_OBS_TABLE)
+        if not obs_path.is_file() and obs_table_filename is not None:
+            raise MissingDataError(f"File not found : {obs_path}: {missing_file_hint(obs_path)}")
+        if not obs_path.is_file():
+            log.info(f"Cannot find default obs-index table {obs_path}.")
+            return cls(hdu_table)
+        return cls(hdu_table, ObservationTable.read(obs_path))
+
+    @classmethod
+    def from_events_files(cls, events_paths: Sequence[str | PathLike[str]], irfs_paths: Any = None) -> "DataStore":
+        """Open from event files, without index files: the indices are made from the headers.
+
+        Parameters
+        ----------
+        events_paths : list of str or path-like
+        irfs_paths : str or path-like for all, or a list with one for each, optional
+            Files with the response. By default the calibration database that the header names (keywords TELESCOP, CALDB, IRF
+            and the variable ``$CALDB``), or, without these keywords, the event files themselves.
+        """
+        hdu_table, obs_table = index_tables(events_paths, irfs_paths)
+        return cls(hdu_table, obs_table)
+
+    # -- observations
+
+    def obs(
+        self, obs_id: int, required_irf: str | Iterable[str] = "full-enclosure", require_events: bool = True
+    ) -> Observation:
+        """One observation; no file is opened.
+
+        Parameters
+        ----------
+        obs_id : int
+        required_irf : "full-enclosure", "point-like", "all-optional", or list of aeff, edisp, psf, bkg, rad_max
+        require_events : bool, whether events and GTI must be listed, too
+
+        Raises
+        ------
+        ValueError
+            If the ID is not in the HDU index, or ``required_irf`` is not known.
+        MissingRequiredHDUError
+            If the HDU index does not list what is required.
+        """
+        return self._obs(obs_id, self.hdu_table.rows_of(), _required(required_irf, require_events))
+
+    def _obs(self, obs_id: int, rows: dict[int, dict[str, list[int]]], required: set[str]) -> Observation:
+        if obs_id not in rows:
+            raise ValueError(f"OBS_ID = {obs_id} not in HDU index table.")
+        listed = rows[int(obs_id)]
+        missing = sorted(required - set(listed))
+        if missing:
+            raise MissingRequiredHDUError(
+                f"Required HDUs {missing} not found in observation {obs_id}: its index lists {', '.join(sorted(listed))}. "
+                "If they are not needed, pass required_irf="
+            )
+        kinds = [kind for kind in ("events", "gti", *ALL_IRFS) if kind in listed]
+        parts = {kind: self.hdu_table.choose(listed[kind]) for kind in kinds}
+        if "events" in parts:
+            parts["pointing"] = _with_class(parts["events"], "pointing")
+            parts["meta"] = _with_class(parts["events"], "observation_metadata")
+        return Observation(obs_id=int(obs_id), **parts)
+
+    def get_observations(
+        self,
+        obs_id: Iterable[int] | None = None,
+        skip_missing: bool = False,
+        required_irf: str | Iterable[str] = "full-enclosure",
+        require_events: bool = True,
+        selection: Any = None,
+    ) -> Observations:
+        """Observations; no file is opened.
+
+        Parameters
+        ----------
+        obs_id : iterable of int; all, sorted, by default
+        skip_missing : bool, leave IDs out that the HDU index does not list, with a warning, instead of an error
+        required_irf : "full-enclosure", "point-like", "all-optional", or list of aeff, edisp, psf, bkg, rad_max
+            Observations without these are left out, with a warning that names them.
+        require_events : bool, the same for events and GTI
+        selection : boolean mask over `obs_ids`, optional
+
+        Raises
+        ------
+        ValueError
+            If an ID is not in the HDU index, or ``required_irf`` is not known.
+        """
+        required = _required(required_irf, require_events)
+        rows = self.hdu_table.rows_of()
+        allowed = self.obs_ids if selection is None else np.asarray(self.obs_ids)[np.asarray(selection)]
+        wanted = [int(number) for number in (allowed if obs_id is None else obs_id)]
+        chosen = self._known(wanted, rows, skip_missing)
+        if selection is not None:
+            keep = set(allowed.tolist())
+            chosen = [number for number in chosen if number in keep]
+        found = []
+        for number in chosen:
+            try:
+                found.append(self._obs(number, rows, required))
+            except MissingRequiredHDUError as error:
+                log.warning(f"Skipping run with missing HDUs; {error}")
+        log.info(f"Observations selected: {len(found)} out of {len(wanted)}.")
+        return Observations(found)
+
+    def _known(self, wanted: list[int], rows: dict[int, Any], skip_missing: bool) -> list[int]:
+        missing = [number for number in wanted if number not in rows]
+        if missing and not skip_missing:
+            raise ValueError(
+                f"Missing obs_id: {missing if len(missing) > 1 else missing[0]!r} not in the HDU index of "
+                f"{self.hdu_table.base_dir}, which lists {len(rows)}; pass skip_missing=True to go on without"
+            )
+        for number in missing:
+            log.warning(f"Skipping missing obs_id: {number!r}")
+        twice = (
+            sorted({number for number in wanted if wanted.count(number) > 1}) if len(set(wanted)) < len(wanted) else []
+        )
+        if twice:
+            log.warning(f"List of obs_id is not unique! Multiples are: {twice}")
+        return [number for number in wanted if number in rows]
+
+    def get_observation_groups(
+        self,
+        key: str,
+        obs_id: Iterable[int] | None = None,
+        skip_missing: bool = False,
+        required_irf: str | Iterable[str] = "full-enclosure",
+        require_events: bool = True,
+        selection: Any = None,
+    ) -> dict[str, Observations]:
+        """Observations by the value of a column of the observation table.
+
+        Parameters
+        ----------
+        key : str, name of the column
+        obs_id, skip_missing, required_irf, require_events : as for `get_observations`
+        selection : boolean mask over the observation table, optional
+
+        Returns
+        -------
+        groups : dict of ``KEY_VALUE`` to Observations
+        """
+        if self.obs_table is None:
+            raise ValueError("obs_table attribute must not be None to select groups of observations")
+        table = self.obs_table if selection is None else self.obs_table[np.asarray(selection)]
+        if obs_id is not None:
+            wanted = set(obs_id)
+            table = table[[number in wanted for number in table["OBS_ID"].tolist()]]
+        values = np.asarray(table[key])
+        numbers = np.asarray(table["OBS_ID"])
+        return {
+            f"{key}_{value}": self.get_observations(
+                numbers[values == value].tolist(), skip_missing, required_irf, require_events
+            )
+            for value in np.unique(values)
+        }
+
+    # -- text, checks, copies
+
+    def _text(self) -> str:
+        observations = "No observation index table." if self.obs_table is None else self.obs_table.summary()
+        return f"Data store:\n{self.hdu_table.summary()}\n\n{observations}"
+
+    def info(self, show: bool = True) -> str | None:
+        """Print a summary, or return it if ``show`` is False."""
+        if not show:
+            return self._text()
+        print(self._text())  # noqa: T201
+        return None
+
+    def check(self, checks: Any = "all") -> Iterator[dict[str, Any]]:
+        """Look for faults in indices and files, see `lightpool.data.checks.check_data_store`."""
+        return check_data_store(self, checks)
+
+    def copy_obs(
+        self,
+        obs_id: Any,
+        outdir: str | PathLike[str],
+        hdu_class: Sequence[str] | None = None,
+        verbose: bool = False,
+        overwrite: bool = False,
+    ) -> None:
+        """Copy the files of some observations into another folder, with index files.
+
+        Parameters
+        ----------
+        obs_id : sequence of int, or `ObservationTable`
+        outdir : str or path-like, an existing folder
+        hdu_class : sequence of str, only these classes
+        verbose : bool, log each file
+        overwrite : bool, replace files that are there
+        """
+        target = make_path(outdir)
+        if not target.is_dir():
+            raise MissingDataError(f"Not a directory: outdir={target}; make it first")
+        numbers = obs_id["OBS_ID"].tolist() if isinstance(obs_id, ObservationTable) else list(obs_id)
+        mask = np.isin(np.asarray(self.hdu_table["OBS_ID"]), numbers)
+        if hdu_class is not None:
+            mask &= np.isin([str(name).strip() for name in self.hdu_table["HDU_CLASS"].tolist()], list(hdu_class))
+        index = self.hdu_table[mask]
+        for location in {
+            index.location_info(row).path(): index.location_info(row) for row in range(len(index))
+        }.values():
+            _copy_file(location, target, verbose, overwrite)
+        _write_index(index, target / self.DEFAULT_HDU_TABLE, "HDU_INDEX", overwrite)
+        if self.obs_table is not None:
+            table = self.obs_table.select_obs_id(numbers)
+            _write_index(table, target / self.DEFAULT_OBS_TABLE, "OBS_INDEX", overwrite)
+
+
+def _required(required_irf: str | Iterable[str], require_events: bool) -> set[str]:
+    if isinstance(required_irf, str):
+        if required_irf not in REQUIRED_IRFS:
+            raise ValueError(
+                f"required_irf = {required_irf!r}, expected one of {list(REQUIRED_IRFS)} or a list of {ALL_IRFS}"
+            )
+        required = set(REQUIRED_IRFS[required_irf])
+    else:
+        required = set(required_irf)
+    unknown = sorted(required - {*ALL_IRFS, "events", "gti"})
+    if unknown:
+        raise ValueError(f"{unknown} is not a valid hdu key. Choose from: {list(ALL_IRFS)}")
+    return required | ({"events", "gti"} if require_events else set())
+
+
+def _with_class(location: HDULocation, hdu_class: str) -> HDULocation:
+    return HDULocation(hdu_class, location.base_dir, location.file_dir, location.file_name, location.hdu_name)
+
+
+def _index_path(base: Path, filename: str | PathLike[str] | None, default: str) -> Path:
+    if filename is None:
+        packed = base / default
+        plain = packed.with_suffix("")
+        return plain if plain.is_file() and not packed.is_file() else packed
+    path = make_path(filename)
+    return base / path if (base / path).exists() else path
+
+
+def _copy_file(location: HDULocation, target: Path, verbose: bool, overwrite: bool) -> None:
+    folder = target / location.file_dir
+    folder.mkdir(exist_ok=True, parents=True)
+    copy = folder / location.file_name
+    if copy.exists() and not overwrite:
+        return
+    if verbose:
+        log.info(f"{location.path()} -> {copy}")
+    shutil.copy2(location.path(), copy)
+
+
+def _write_index(table: Any, path: Path, name: str, overwrite: bool) -> None:
+    plain = table.copy()
+    plain.meta.pop("BASE_DIR", None)
+    plain.meta.pop("EXTNAME", None)
+    write_fits(HDUList([PrimaryHDU(), table_to_hdu(plain, name=name)]), path, overwrite=overwrite)

@@ -1,0 +1,212 @@
+"""The columns of an event list as plain arrays."""
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Column, Table
+from astropy.time import Time
+from numpy.typing import NDArray
+
+from lightpool.data.times import DEFAULT_REFERENCE, TIME_KEYWORDS, TimeReference
+from lightpool.errors import FormatError
+from lightpool.fits import LazyColumns, parse_unit
+
+__all__ = [
+    "EVENT_UNITS",
+    "EventColumns",
+    "columns_of_table",
+    "plain_columns",
+    "stack_columns",
+    "table_of_columns",
+    "valid_events",
+]
+
+Floats = NDArray[np.float64]
+
+EVENT_UNITS = {"RA": "deg", "DEC": "deg", "ENERGY": "TeV", "TIME": "s"}
+_PLAIN = {"lon": ("RA", u.rad), "lat": ("DEC", u.rad), "energy": ("ENERGY", u.TeV), "time": ("TIME", u.s)}
+
+
+@dataclass(frozen=True, eq=False)
+class EventColumns:
+    """The columns of an event list.
+
+    Attributes
+    ----------
+    columns : mapping of name to ndarray, shape (n_event, ...); TIME in s since ``reference``
+    units : dict of name to unit text
+    meta : dict of header keywords
+    reference : what TIME counts from
+    n_event : int
+    plain : mapping with ``lon``, ``lat`` (rad, ICRS), ``energy`` (TeV) and ``time`` (s since ``reference``), float64
+    """
+
+    columns: Mapping[str, NDArray[Any]]
+    units: dict[str, str]
+    meta: dict[str, Any]
+    reference: TimeReference
+    n_event: int
+    plain: Mapping[str, Floats]
+
+    @classmethod
+    def empty(cls) -> "EventColumns":
+        """No events."""
+        columns = {name: np.zeros(0) for name in ("TIME", "ENERGY", "RA", "DEC")}
+        return cls.make(columns, dict(EVENT_UNITS), {}, DEFAULT_REFERENCE, 0, "empty event list")
+
+    @classmethod
+    def make(
+        cls,
+        columns: Mapping[str, NDArray[Any]],
+        units: dict[str, str],
+        meta: dict[str, Any],
+        reference: TimeReference,
+        n_event: int,
+        where: str,
+    ) -> "EventColumns":
+        """Check the units and prepare the plain arrays."""
+        return cls(columns, units, meta, reference, n_event, plain_columns(columns, units, where))
+
+    def select(self, rows: Any) -> "EventColumns":
+        """Keep some rows: a boolean mask, indices or a slice."""
+        if not isinstance(rows, slice):
+            rows = np.atleast_1d(np.asarray(rows))
+            if rows.dtype == bool and rows.shape != (self.n_event,):
+                raise ValueError(f"a mask of shape {rows.shape} does not fit {self.n_event} events")
+            rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(np.intp)
+        n_event = len(range(*rows.indices(self.n_event))) if isinstance(rows, slice) else len(rows)
+        columns, plain = _rows(self.columns, rows), _rows(self.plain, rows)
+        return EventColumns(columns, self.units, self.meta, self.reference, n_event, plain)
+
+    def find_name(self, name: str) -> str:
+        """Name of a column, upper or lower case; FormatError if there is none."""
+        for known in self.columns:
+            if known == name or known.upper() == name.upper():
+                return known
+        raise FormatError(f"Column not found in event list: {name!r}; it has {', '.join(self.columns)}")
+
+    def quantity(self, name: str) -> u.Quantity:
+        """Copy of a column with its unit."""
+        known = self.find_name(name)
+        return u.Quantity(
+            self.columns[known].copy(), parse_unit(self.units[known], f"event column {known!r}"), copy=False
+        )
+
+    def quantity_or_values(self, name: str) -> Any:
+        """Copy of a column: with its unit if it has one, else as it is."""
+        known = self.find_name(name)
+        return self.quantity(known) if self.units[known] else self.columns[known].copy()
+
+    @property
+    def time(self) -> Any:
+        """Event times as `astropy.time.Time`."""
+        return self.reference.to_time(self.plain["time"])
+
+
+def _rows(columns: Mapping[str, NDArray[Any]], rows: Any) -> LazyColumns:
+    def maker(name: str) -> Callable[[], NDArray[Any]]:
+        return lambda: columns[name][rows]
+
+    return LazyColumns({name: maker(name) for name in columns})
+
+
+def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str], where: str) -> LazyColumns:
+    """Arrays in rad, TeV and s, made when asked for.
+
+    Raises
+    ------
+    FormatError
+        If a column is missing, or its unit is missing or of another kind.
+    """
+    missing = [name for name in EVENT_UNITS if name not in columns]
+    if missing:
+        raise FormatError(
+            f"{where}: an event list needs the columns RA, DEC, ENERGY and TIME, missing: {', '.join(missing)}; "
+            f"there are {', '.join(columns)}"
+        )
+    makers = {}
+    for plain, (name, unit) in _PLAIN.items():
+        found = parse_unit(units[name], f"{where}, column {name!r}")
+        if not found.is_equivalent(unit):
+            raise FormatError(
+                f"{where}: column {name!r} has unit {units[name]!r}, expected {EVENT_UNITS[name]!r} or one that converts "
+                "to it; write the right unit (TUNIT) into the file"
+            )
+        makers[plain] = _converter(columns, name, float(found.to(unit)))
+    return LazyColumns(makers)
+
+
+def _converter(columns: Mapping[str, NDArray[Any]], name: str, factor: float) -> Callable[[], Floats]:
+    def convert() -> Floats:
+        values = np.multiply(columns[name], factor, dtype=np.float64)
+        values.flags.writeable = False
+        return values
+
+    return convert
+
+
+def valid_events(plain: Mapping[str, Floats]) -> NDArray[np.bool_]:
+    """Events that can be binned: direction, time and energy are finite, and the energy is positive."""
+    good = np.isfinite(plain["energy"]) & (plain["energy"] > 0)
+    for name in ("lon", "lat", "time"):
+        good &= np.isfinite(plain[name])
+    return np.asarray(good)
+
+
+def columns_of_table(table: Any) -> EventColumns:
+    """Columns of an `astropy.table.Table` with TIME as `astropy.time.Time`."""
+    if not isinstance(table, Table):
+        raise TypeError(f"an EventList is made from an astropy Table, got {type(table).__name__}")
+    where = "event table"
+    if "TIME" in table.colnames and not isinstance(table["TIME"], Time):
+        raise TypeError(f"column TIME of an event table holds {type(table['TIME']).__name__}, expected astropy Time")
+    has_reference = "MJDREFI" in table.meta and "MJDREFF" in table.meta
+    reference = TimeReference.from_header(table.meta, where) if has_reference else DEFAULT_REFERENCE
+    columns, units = {}, {}
+    for name in table.colnames:
+        column = table[name]
+        if isinstance(column, Time):
+            columns[name], units[name] = np.atleast_1d(reference.seconds(column)), "s"
+        else:
+            columns[name] = np.asarray(getattr(column, "value", column))
+            units[name] = "" if column.unit is None else column.unit.to_string()
+    return EventColumns.make(columns, units, dict(table.meta), reference, len(table), where)
+
+
+def table_of_columns(events: EventColumns) -> Any:
+    """`astropy.table.Table` with columns TIME, ENERGY, RA, DEC and the others; all are copies."""
+    first = ("TIME", "ENERGY", "RA", "DEC")
+    table = Table(meta=dict(events.meta))
+    table["TIME"] = events.time
+    for name in (*first[1:], *(name for name in events.columns if name not in first)):
+        unit = events.units[name]
+        table[name] = Column(events.columns[name].copy(), unit=parse_unit(unit, name) if unit else None, name=name)
+    return table
+
+
+def stack_columns(parts: Sequence[EventColumns]) -> EventColumns:
+    """Columns that all parts have, behind each other, in the units and times of the first part.
+
+    Header keywords in which parts differ are dropped, but for the reference time.
+    """
+    first = parts[0]
+    names = [name for name in first.columns if all(name in part.columns for part in parts)]
+    columns = {name: np.concatenate([_in_units_of(first, part, name) for part in parts]) for name in names}
+    meta = {k: v for k, v in first.meta.items() if all(k in part.meta and part.meta[k] == v for part in parts)}
+    meta |= {key: first.meta[key] for key in TIME_KEYWORDS if key in first.meta}
+    units = {name: first.units[name] for name in names}
+    n_event = sum(part.n_event for part in parts)
+    return EventColumns.make(columns, units, meta, first.reference, n_event, "stacked event list")
+
+
+def _in_units_of(first: EventColumns, part: EventColumns, name: str) -> NDArray[Any]:
+    values = part.columns[name]
+    if name == "TIME" and part.reference != first.reference:
+        seconds = np.asarray(first.reference.seconds(part.time))
+        return seconds / float(parse_unit(first.units[name], name).to(u.s))
+    if part.units[name] == first.units[name]:
+        return values
+    return np.asarray(part.quantity(name).to_value(parse_unit(first.units[name], name)))

@@ -1,0 +1,70 @@
+"""Filters that an observation applies to its events and GTIs."""
+
+import copy
+from collections.abc import Sequence
+from typing import Any
+
+__all__ = ["ObservationFilter"]
+
+
+class ObservationFilter:
+    """A time interval and selections of events.
+
+    Parameters
+    ----------
+    time_filter : `astropy.time.Time` of length 2, optional
+    event_filters : list of dict, optional
+        Each with ``type``, a key of `EVENT_FILTER_TYPES`, and ``opts``, the arguments of that method of
+        `~lightpool.data.EventList`. An event is kept if it passes all of them.
+    inverted_time : bool
+        Keep what lies outside ``time_filter`` instead.
+    """
+
+    EVENT_FILTER_TYPES = {"sky_region": "select_region", "custom": "select_parameter"}  # noqa: RUF012
+
+    def __init__(
+        self,
+        time_filter: Any = None,
+        event_filters: Sequence[dict[str, Any]] | None = None,
+        inverted_time: bool = False,
+    ) -> None:
+        self.time_filter = time_filter
+        self.event_filters = list(event_filters or [])
+        self.inverted_time = inverted_time
+        for entry in self.event_filters:
+            if entry.get("type") not in self.EVENT_FILTER_TYPES or "opts" not in entry:
+                raise ValueError(
+                    f"event filter {entry!r}: expected keys 'type', one of {sorted(self.EVENT_FILTER_TYPES)}, and 'opts'"
+                )
+
+    @property
+    def livetime_fraction(self) -> float:
+        """Share of the live time that filters on the column PHASE keep: the width of the band they have in common."""
+        low, high = 0.0, 1.0
+        for entry in self.event_filters:
+            opts = entry["opts"]
+            if opts.get("parameter") == "PHASE" and opts.get("is_range", True):
+                band = opts.get("values", opts.get("band"))
+                low, high = max(low, float(band[0])), min(high, float(band[1]))
+        return max(high - low, 0.0)
+
+    def filter_events(self, events: Any) -> Any:
+        """Return the events that pass all filters."""
+        events = self._filter_by_time(events)
+        for entry in self.event_filters:
+            opts = dict(entry["opts"])
+            if "band" in opts:  # the name of this argument in files and scripts for Gammapy before 1.3
+                opts["values"] = opts.pop("band")
+            events = getattr(events, self.EVENT_FILTER_TYPES[entry["type"]])(**opts)
+        return events
+
+    def filter_gti(self, gti: Any) -> Any:
+        """Return the GTI cropped to the time filter."""
+        return self._filter_by_time(gti)
+
+    def _filter_by_time(self, data: Any) -> Any:
+        return data if self.time_filter is None else data.select_time(self.time_filter, self.inverted_time)
+
+    def copy(self) -> "ObservationFilter":
+        """Return an independent copy."""
+        return copy.deepcopy(self)

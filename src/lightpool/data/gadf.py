@@ -1,0 +1,202 @@
+"""Event lists and GTIs in the GADF file layout: from tables to plain values, and back to HDUs.
+
+https://gamma-astro-data-formats.readthedocs.io
+"""
+
+import logging
+import warnings
+from collections.abc import Callable, Mapping
+from io import BytesIO
+from os import PathLike
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.data.event_columns import EventColumns, valid_events
+from lightpool.data.gti_intervals import overlap
+from lightpool.data.times import TimeReference, seconds_per_unit
+from lightpool.fits import BinTableHDU, Column, FitsFile, HDUList, LazyColumns, PrimaryHDU, TableData, read_fits
+
+__all__ = [
+    "check_format",
+    "classify_hdus",
+    "events_hdu",
+    "gti_hdu",
+    "open_table",
+    "read_events",
+    "read_gti",
+    "table_of_hdu",
+]
+
+log = logging.getLogger(__name__)
+
+Seconds = NDArray[np.float64]
+
+_NOT_KEPT = ("GLON", "GLAT")  # they follow from RA and DEC; a file may hold others
+# NumPy type to TFORM letter and TZERO.
+_LETTERS: dict[str, tuple[str, int | None]] = {
+    "bool": ("L", None),
+    "uint8": ("B", None),
+    "int8": ("B", -128),
+    "int16": ("I", None),
+    "uint16": ("I", 2**15),
+    "int32": ("J", None),
+    "uint32": ("J", 2**31),
+    "int64": ("K", None),
+    "uint64": ("K", 2**63),
+    "float32": ("E", None),
+    "float64": ("D", None),
+    "complex64": ("C", None),
+    "complex128": ("M", None),
+}
+_KIND_OF_HDUCLAS2 = {
+    "EFF_AREA": "aeff",
+    "EDISP": "edisp",
+    "PSF": "psf",
+    "RPSF": "psf",
+    "BKG": "bkg",
+    "RAD_MAX": "rad_max",
+}
+_CLASSES = ("aeff_2d", "edisp_2d", "psf_table", "psf_3gauss", "psf_king", "bkg_2d", "bkg_3d", "rad_max_2d")
+
+
+def check_format(format: str | None) -> None:
+    """ValueError unless the format is ``gadf`` (or ``ogip``, which differs in nothing that is read here)."""
+    if format not in ("gadf", "ogip", None):
+        raise ValueError(f'Only the "gadf" format supported, got {format}')
+
+
+def open_table(path: str | PathLike[str], hdu: str | int, *, checksum: bool = False) -> TableData:
+    """Table of one HDU of a file; with ``checksum``, a warning if the HDU's checksum is wrong or missing."""
+    file = read_fits(path)
+    if checksum and file.hdulist[file.hdu(hdu).name].verify_checksum() != 1:
+        warnings.warn(f"Checksum verification failed for HDU {hdu} of {file.source}.", UserWarning, stacklevel=3)
+    return file.table(hdu)
+
+
+def table_of_hdu(hdu: BinTableHDU) -> TableData:
+    """Table of an astropy HDU in memory."""
+    stream = BytesIO()
+    HDUList([PrimaryHDU(), hdu.copy()]).writeto(stream)
+    return FitsFile(stream.getvalue(), hdu.name or "<memory>").table(1)
+
+
+def classify_hdus(file: FitsFile) -> list[tuple[str, str, str]]:
+    """Name, HDU_TYPE and HDU_CLASS of the HDUs of a file that an HDU index lists; a warning for other response tables."""
+    found = []
+    for number, name in enumerate(file.names):
+        header = file.values(number)
+        keys = [str(header.get(f"HDUCLAS{i}", "")).strip() for i in range(1, 5)]
+        if keys[0].upper() in ("EVENTS", "GTI") or name.upper() in ("EVENTS", "GTI"):
+            kind = keys[0].lower() or name.lower()
+            found.append((name, kind, kind))
+        elif keys[0].upper() == "RESPONSE":
+            kind, hdu_class = _KIND_OF_HDUCLAS2.get(keys[1].upper(), ""), keys[3].lower()
+            if hdu_class not in _CLASSES:  # CTA's first data challenge writes "2D" for "AEFF_2D"
+                hdu_class = f"{kind}_{hdu_class}"
+            if hdu_class in _CLASSES:
+                found.append((name, kind, hdu_class))
+            else:
+                log.warning(f"{file.source}, HDU {name!r}: unknown class HDUCLAS2={keys[1]!r}, HDUCLAS4={keys[3]!r}")
+    return found
+
+
+def read_events(table: TableData) -> EventColumns:
+    """Columns of an EVENTS table.
+
+    Raises
+    ------
+    FormatError
+        If RA, DEC, ENERGY or TIME is missing or has a unit of another kind, or the reference time is missing.
+    """
+    where = f"{table.source}, HDU {table.name!r}"
+    reference = TimeReference.from_header(table.header, where)
+    names = [name for name in table.columns if name not in _NOT_KEPT]
+    units = {name: table.units[name] for name in names}
+    if "TIME" in units:
+        units["TIME"] = units["TIME"] or str(table.header.get("TIMEUNIT", "s"))
+        seconds_per_unit(units["TIME"], f"{where}, column 'TIME'")
+    columns = LazyColumns({name: _getter(table, name) for name in names})
+    events = EventColumns.make(columns, units, table.meta, reference, table.n_row, where)
+    n_invalid = int(np.count_nonzero(~valid_events(events.plain)))
+    if n_invalid:
+        log.warning(
+            f"{where}: {n_invalid} of {events.n_event} events have no finite direction, time or positive energy; "
+            "they stay in the list and fall into no bin"
+        )
+    return events
+
+
+def _getter(table: TableData, name: str) -> Callable[[], NDArray[Any]]:
+    return lambda: table.columns[name]
+
+
+def events_hdu(events: EventColumns, keywords: Mapping[str, Any]) -> BinTableHDU:
+    """EVENTS table HDU; times in s since the reference, other columns in their units."""
+    columns = []
+    for name, values in events.columns.items():
+        if name == "TIME":
+            columns.append(Column("TIME", "D", "s", array=events.plain["time"]))
+        else:
+            columns.append(_fits_column(name, values, events.units[name]))
+    hdu = BinTableHDU.from_columns(columns, name="EVENTS")
+    header = {"HDUCLASS": "GADF", "HDUVERS": "0.3", "HDUCLAS1": "EVENTS"} | events.meta
+    header |= events.reference.to_header() | dict(keywords)
+    for key, value in header.items():
+        if key in ("comments", "HISTORY"):
+            for line in np.atleast_1d(value):
+                hdu.header["COMMENT" if key == "comments" else key] = str(line)
+        elif key not in ("EXTNAME", "CHECKSUM", "DATASUM"):
+            hdu.header[key if len(key) <= 8 else f"HIERARCH {key}"] = value
+    return hdu
+
+
+def _fits_column(name: str, values: NDArray[Any], unit: str) -> Column:
+    if values.dtype.kind in "US":
+        code = f"{max(int(values.astype('S').dtype.itemsize), 1)}A"
+        return Column(name, code, array=values.astype("S"))
+    n_value = int(np.prod(values.shape[1:], dtype=int))
+    letter = _LETTERS[values.dtype.name]
+    shape = str(values.shape[:0:-1]).replace(" ", "") if values.ndim > 2 else None
+    return Column(name, f"{n_value}{letter[0]}", unit or None, dim=shape, bzero=letter[1], array=values)
+
+
+def read_gti(table: TableData) -> tuple[Seconds, Seconds, TimeReference]:
+    """Start and stop in seconds since the reference of a GTI table.
+
+    A column without a unit is in TIMEUNIT, and that is seconds where the file says nothing.
+
+    Raises
+    ------
+    FormatError
+        If START or STOP is missing or has a unit that is no time, or the reference time is missing.
+    """
+    where = f"{table.source}, HDU {table.name!r}"
+    default = str(table.header.get("TIMEUNIT", "s"))
+    seconds = []
+    for name in ("START", "STOP"):
+        known = table.find_name(name)
+        scale = seconds_per_unit(table.units[known] or default, f"{where}, column {name!r}")
+        seconds.append(np.atleast_1d(table.columns[known].astype(np.float64) * scale))
+    extra = overlap(*seconds)
+    if extra > 0:
+        log.warning(f"{where}: the intervals overlap, {extra:.6g} s count more than once; see GTI.union")
+    return seconds[0], seconds[1], TimeReference.from_header(table.header, where)
+
+
+def gti_hdu(start: Seconds, stop: Seconds, reference: TimeReference) -> BinTableHDU:
+    """GTI table HDU; times in s since the reference."""
+    columns = [Column(name, "D", "s", array=values) for name, values in (("START", start), ("STOP", stop))]
+    hdu = BinTableHDU.from_columns(columns, name="GTI")
+    hdu.header.update(
+        {
+            "HDUCLASS": "GADF",
+            "HDUDOC": "https://gamma-astro-data-formats.readthedocs.io",
+            "HDUVERS": "0.3",
+            "HDUCLAS1": "GTI",
+            **reference.to_header(),
+            "TIMEREF": "LOCAL",
+        }
+    )
+    return hdu

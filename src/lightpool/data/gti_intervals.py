@@ -1,0 +1,51 @@
+"""Sets of time intervals as plain arrays of starts and stops, in seconds."""
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["complement_within", "intersection", "merge", "overlap"]
+
+Seconds = NDArray[np.float64]
+
+
+def merge(start: Seconds, stop: Seconds, *, touching: bool = True) -> tuple[Seconds, Seconds]:
+    """Union of intervals, sorted by start; intervals that touch are merged if ``touching``."""
+    if start.size == 0:
+        return start, stop
+    order = np.argsort(start, kind="stable")
+    start, stop = start[order], stop[order]
+    latest = np.maximum.accumulate(stop)
+    gap = start[1:] > latest[:-1] if touching else start[1:] >= latest[:-1]
+    first = np.concatenate([[True], gap])
+    last = np.concatenate([gap, [True]])
+    return start[first], latest[last]
+
+
+def overlap(start: Seconds, stop: Seconds) -> float:
+    """How many seconds are counted more than once."""
+    merged_start, merged_stop = merge(start, stop)
+    twice = float(np.sum(stop - start) - np.sum(merged_stop - merged_start))
+    if start.size < 2:
+        return 0.0
+    order = np.argsort(start, kind="stable")
+    latest = np.maximum.accumulate(stop[order])
+    return max(twice, 0.0) if bool(np.any(start[order][1:] < latest[:-1])) else 0.0
+
+
+def intersection(start: Seconds, stop: Seconds, other_start: Seconds, other_stop: Seconds) -> tuple[Seconds, Seconds]:
+    """Times that are in both sets."""
+    a, b = merge(start, stop), merge(other_start, other_stop)
+    begin = np.maximum(a[0][:, np.newaxis], b[0]).ravel()
+    end = np.minimum(a[1][:, np.newaxis], b[1]).ravel()
+    good = begin < end
+    return merge(begin[good], end[good], touching=False)
+
+
+def complement_within(start: Seconds, stop: Seconds, first: float, last: float) -> tuple[Seconds, Seconds]:
+    """What is left of the intervals when [first, last] is cut out, in order."""
+    before = np.minimum(stop, first)
+    after = np.maximum(start, last)
+    begin = np.stack([start, after], axis=1).ravel()
+    end = np.stack([before, stop], axis=1).ravel()
+    good = begin < end
+    return begin[good], end[good]

@@ -1,0 +1,310 @@
+"""What headers say about observations, event lists and GTIs.
+
+The values stay in the header until they are asked for: making coordinates and times for 10^5 observations takes long.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+import astropy.units as u
+from astropy.coordinates import AltAz, EarthLocation, SkyCoord
+from astropy.time import Time
+
+from lightpool import __version__
+from lightpool.data.times import TimeReference
+from lightpool.errors import FormatError
+
+__all__ = [
+    "CreatorMetaData",
+    "EventListMetaData",
+    "GTIMetaData",
+    "ObsInfoMetaData",
+    "ObservationMetaData",
+    "PointingInfoMetaData",
+    "TargetMetaData",
+    "TimeInfoMetaData",
+    "deadtime_fraction",
+    "earth_location_from_header",
+    "earth_location_to_header",
+]
+
+_OPTIONAL = ["OBSERVER", "EV_CLASS", "TELAPSE", "TELLIST", "N_TELS", "TASSIGN", "DST_VER", "ANA_VER", "CAL_VER", "CONV_DEP", "CONV_RA", "CONV_DEC", "TRGRATE", "ZTRGRATE", "MUONEFF", "BROKPIX", "AIRTEMP", "PRESSURE", "RELHUM", "NSBLEVEL", "CREATOR", "HDUVERS"]
+
+
+def _now() -> Any:
+    return Time.now()
+
+
+@dataclass
+class CreatorMetaData:
+    """Who made something, and when.
+
+    Attributes
+    ----------
+    creator : str, the software
+    date : `astropy.time.Time`, now by default
+    origin : str or None, the organisation
+    """
+
+    creator: str | None = f"lightpool {__version__}"
+    date: Any = field(default_factory=_now)
+    origin: str | None = None
+
+    def to_header(self, format: str = "gadf") -> dict[str, Any]:
+        """Keywords CREATOR, CREATED and ORIGIN, those that are known."""
+        date = self.date if self.date is None or isinstance(self.date, str) else self.date.iso
+        values = {"CREATOR": self.creator, "CREATED": date, "ORIGIN": self.origin}
+        return {key: value for key, value in values.items() if value is not None}
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "CreatorMetaData":
+        """Read CREATOR, CREATED and ORIGIN."""
+        return cls(header.get("CREATOR"), header.get("CREATED"), header.get("ORIGIN"))
+
+    def update_time(self) -> None:
+        """Set the date to now."""
+        self.date = _now()
+
+
+@dataclass
+class ObsInfoMetaData:
+    """Which observation, by which telescope.
+
+    Attributes
+    ----------
+    obs_id : int
+    telescope, instrument, sub_array, observation_mode : str or None
+    """
+
+    obs_id: int
+    telescope: str | None = None
+    instrument: str | None = None
+    sub_array: str | None = None
+    observation_mode: str | None = None
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "ObsInfoMetaData":
+        """Read OBS_ID, TELESCOP, INSTRUME and OBS_MODE."""
+        obs_id = int(header.get("OBS_ID", 0))
+        return cls(obs_id, header.get("TELESCOP"), header.get("INSTRUME"), None, header.get("OBS_MODE"))
+
+
+def _radec(header: Mapping[str, Any], suffix: str) -> Any:
+    lon, lat = header.get(f"RA_{suffix}"), header.get(f"DEC_{suffix}")
+    return None if lon is None or lat is None else SkyCoord(float(lon), float(lat), unit="deg", frame="icrs")
+
+
+@dataclass
+class PointingInfoMetaData:
+    """Mean pointing of an observation: `SkyCoord` in ICRS, and `AltAz`; None where the header has none."""
+
+    radec_mean: Any = None
+    altaz_mean: Any = None
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "PointingInfoMetaData":
+        """Read RA_PNT, DEC_PNT, ALT_PNT and AZ_PNT."""
+        alt, az = header.get("ALT_PNT"), header.get("AZ_PNT")
+        altaz = None if alt is None or az is None else AltAz(alt=float(alt) * u.deg, az=float(az) * u.deg)
+        return cls(_radec(header, "PNT"), altaz)
+
+
+@dataclass
+class TargetMetaData:
+    """Name of the target, and its position as `SkyCoord` in ICRS."""
+
+    name: str | None = None
+    position: Any = None
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "TargetMetaData":
+        """Read OBJECT, RA_OBJ and DEC_OBJ."""
+        return cls(header.get("OBJECT"), _radec(header, "OBJ"))
+
+
+@dataclass
+class TimeInfoMetaData:
+    """Start, stop and reference time as `astropy.time.Time`."""
+
+    time_start: Any = None
+    time_stop: Any = None
+    reference_time: Any = None
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "TimeInfoMetaData":
+        """Read MJDREFI, MJDREFF, TIMESYS, TSTART and TSTOP; all None where there is no reference."""
+        if "MJDREFI" not in header or "MJDREFF" not in header:
+            return cls()
+        reference = TimeReference.from_header(header)
+        times = [reference.to_time(float(header[key])) if key in header else None for key in ("TSTART", "TSTOP")]
+        return cls(times[0], times[1], reference.time)
+
+    def to_header(self, format: str = "gadf") -> dict[str, Any]:
+        """Keywords of the reference time, TSTART and TSTOP."""
+        if self.reference_time is None:
+            return {}
+        reference = TimeReference.from_time(self.reference_time)
+        values = reference.to_header()
+        for key, time in (("TSTART", self.time_start), ("TSTOP", self.time_stop)):
+            if time is not None:
+                values[key] = float(reference.seconds(time))
+        return values
+
+
+def earth_location_from_header(header: Mapping[str, Any]) -> Any:
+    """`astropy.coordinates.EarthLocation` of GEOLON, GEOLAT (deg) and ALTITUDE or GEOALT (m)."""
+    height = header.get("GEOALT", header.get("ALTITUDE"))
+    if height is None or "GEOLON" not in header or "GEOLAT" not in header:
+        raise FormatError(
+            "the header does not say where the observatory is: it needs GEOLON and GEOLAT (deg) and ALTITUDE (m); "
+            "pass location= to the Observation, or add them to the file"
+        )
+    lon, lat = float(header["GEOLON"]) * u.deg, float(header["GEOLAT"]) * u.deg
+    return EarthLocation(lon=lon, lat=lat, height=float(height) * u.m)
+
+
+def earth_location_to_header(location: Any) -> dict[str, float]:
+    """Keywords GEOLON, GEOLAT (deg) and ALTITUDE (m)."""
+    return {
+        "GEOLON": float(location.lon.deg),
+        "GEOLAT": float(location.lat.deg),
+        "ALTITUDE": float(location.height.to_value("m")),
+    }
+
+
+def deadtime_fraction(header: Mapping[str, Any], where: str = "header") -> float:
+    """Dead time over observation time, ``1 - DEADC``.
+
+    Raises
+    ------
+    FormatError
+        If DEADC is missing, or is no number from 0 to 1.
+    """
+    try:
+        live = float(header["DEADC"])
+    except (KeyError, TypeError, ValueError) as error:
+        raise FormatError(
+            f"{where}: DEADC = {header.get('DEADC')!r}, expected the live fraction of the time, 0 to 1; without it there is "
+            "no exposure. It is LIVETIME / ONTIME: add it to the header"
+        ) from error
+    if not 0 <= live <= 1:
+        raise FormatError(
+            f"{where}: DEADC = {live}, expected the live fraction of the time, 0 to 1 (LIVETIME / ONTIME); mend the header"
+        )
+    return 1 - live
+
+
+class ObservationMetaData:
+    """What the header of an event list says about the observation.
+
+    Parameters
+    ----------
+    obs_info : `ObsInfoMetaData`
+    pointing : `PointingInfoMetaData`
+    target : `TargetMetaData`
+    location : `astropy.coordinates.EarthLocation`
+    deadtime_fraction : float, 0 to 1
+    time_info : `TimeInfoMetaData`
+    creation : `CreatorMetaData`
+    optional : dict of further keywords
+    """
+
+    _FROM_HEADER = (
+        "obs_info",
+        "pointing",
+        "target",
+        "location",
+        "deadtime_fraction",
+        "time_info",
+        "creation",
+        "optional",
+    )
+
+    def __init__(
+        self,
+        obs_info: ObsInfoMetaData | None = None,
+        pointing: PointingInfoMetaData | None = None,
+        target: TargetMetaData | None = None,
+        location: Any = None,
+        deadtime_fraction: float = 0.0,
+        time_info: TimeInfoMetaData | None = None,
+        creation: CreatorMetaData | None = None,
+        optional: dict[str, Any] | None = None,
+    ) -> None:
+        if not 0 <= deadtime_fraction <= 1:
+            raise ValueError(
+                f"deadtime_fraction = {deadtime_fraction}, expected 0 to 1: dead time over observation time"
+            )
+        self.obs_info, self.pointing, self.target, self.location = obs_info, pointing, target, location
+        self.deadtime_fraction, self.time_info = float(deadtime_fraction), time_info
+        self.creation, self.optional = creation, optional
+
+    @classmethod
+    def from_header(
+        cls, header: Mapping[str, Any], format: str = "gadf", *, where: str = "header"
+    ) -> "ObservationMetaData":
+        """Keep the header; each value is made when it is asked for.
+
+        Raises
+        ------
+        FormatError
+            If DEADC is missing or wrong: it decides the exposure.
+        """
+        meta = cls.__new__(cls)
+        meta.__dict__["_header"] = dict(header)
+        meta.__dict__["deadtime_fraction"] = deadtime_fraction(header, where)
+        return meta
+
+    def __getattr__(self, name: str) -> Any:
+        header = self.__dict__.get("_header")
+        if header is None or name not in self._FROM_HEADER:
+            raise AttributeError(
+                f"{type(self).__name__} has no attribute {name!r}; it has {', '.join(self._FROM_HEADER)}"
+            )
+        value = self.__dict__[name] = self._make(name, header)
+        return value
+
+    @staticmethod
+    def _make(name: str, header: Mapping[str, Any]) -> Any:
+        makers: dict[str, Any] = {
+            "obs_info": ObsInfoMetaData.from_header,
+            "pointing": PointingInfoMetaData.from_header,
+            "target": TargetMetaData.from_header,
+            "location": earth_location_from_header,
+            "time_info": TimeInfoMetaData.from_header,
+            "creation": lambda _: CreatorMetaData(),
+            "optional": lambda known: {key: known[key] for key in _OPTIONAL if key in known},
+        }
+        return makers[name](header)
+
+    def __repr__(self) -> str:
+        return f"ObservationMetaData(obs_info={self.obs_info!r}, deadtime_fraction={self.deadtime_fraction!r})"
+
+
+@dataclass
+class GTIMetaData:
+    """Reference time and creation of a GTI."""
+
+    reference_time: Any = None
+    creation: CreatorMetaData | None = None
+
+
+@dataclass
+class EventListMetaData:
+    """Event class, creation and versions of an event list."""
+
+    event_class: str | None = None
+    creation: CreatorMetaData | None = None
+    optional: dict[str, Any] | None = None
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "EventListMetaData":
+        """Read EV_CLASS, the creation keywords and DST_VER, ANA_VER, CAL_VER."""
+        optional = {key: header[key] for key in ("DST_VER", "ANA_VER", "CAL_VER") if key in header}
+        return cls(header.get("EV_CLASS"), CreatorMetaData.from_header(header), optional)
+
+    def to_header(self, format: str = "gadf") -> dict[str, Any]:
+        """Keywords of the event class and the creation."""
+        values = {} if self.event_class is None else {"EV_CLASS": self.event_class}
+        return values | (self.creation.to_header() if self.creation is not None else {})

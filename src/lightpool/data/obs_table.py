@@ -1,0 +1,227 @@
+"""The observation index: one row per observation, to select by."""
+
+import logging
+from collections.abc import Sequence
+from os import PathLike
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+from astropy.table import Table
+from numpy.typing import NDArray
+
+from lightpool.data.expression import evaluate_condition
+from lightpool.data.times import TimeReference
+from lightpool.errors import FormatError
+from lightpool.fits import read_fits
+
+__all__ = ["ObservationTable"]
+
+log = logging.getLogger(__name__)
+
+
+class ObservationTable(Table):  # type: ignore[misc]
+    """Observation index table, see GADF's "obs-index"; OBS_ID is the one column that it must have."""
+
+    @classmethod
+    def read(cls, filename: str | PathLike[str], hdu: str | int | None = None, **kwargs: Any) -> "ObservationTable":
+        """Read from a FITS file.
+
+        Parameters
+        ----------
+        filename : str or path-like
+        hdu : str or int, optional; the first table by default
+
+        Raises
+        ------
+        FormatError
+            If there is no column OBS_ID.
+        """
+        file = read_fits(filename)
+        data = file.table(1 if hdu is None else hdu)
+        if "OBS_ID" not in data:
+            raise FormatError(
+                f"{file.source}, HDU {data.name!r} is no observation index: no column OBS_ID; it has {', '.join(data.columns)}"
+            )
+        return cls(data.to_table())
+
+    def without_duplicates(self) -> "ObservationTable":
+        """Sort by OBS_ID and keep the first row of each; a warning names the IDs whose rows differ."""
+        obs_id, first, inverse = np.unique(np.asarray(self["OBS_ID"]), return_index=True, return_inverse=True)
+        if len(obs_id) < len(self):
+            twice = [row for row in range(len(self)) if first[inverse[row]] != row]
+            differ = sorted(
+                {int(self["OBS_ID"][row]) for row in twice if not self._same_rows(row, int(first[inverse[row]]))}
+            )
+            if differ:
+                log.warning(
+                    f"observation index: OBS_ID {differ} occur in rows that differ; the first row of each is kept"
+                )
+        return self[first]
+
+    def _same_rows(self, row: int, other: int) -> bool:
+        return all(_same(self[name][row], self[name][other]) for name in self.colnames)
+
+    @property
+    def pointing_radec(self) -> SkyCoord:
+        """Pointings in ICRS."""
+        return SkyCoord(self["RA_PNT"], self["DEC_PNT"], unit="deg", frame="icrs")
+
+    @property
+    def pointing_galactic(self) -> SkyCoord:
+        """Pointings in Galactic coordinates."""
+        return SkyCoord(self["GLON_PNT"], self["GLAT_PNT"], unit="deg", frame="galactic")
+
+    @property
+    def time_ref(self) -> Any:
+        """Reference time as `astropy.time.Time`."""
+        return self._reference.time
+
+    @property
+    def _reference(self) -> TimeReference:
+        return TimeReference.from_header(self.meta, "observation index")
+
+    @property
+    def time_start(self) -> Any:
+        """Start times as `astropy.time.Time`."""
+        return self._reference.to_time(self._seconds("TSTART"))
+
+    @property
+    def time_stop(self) -> Any:
+        """Stop times as `astropy.time.Time`."""
+        return self._reference.to_time(self._seconds("TSTOP"))
+
+    def _seconds(self, name: str) -> NDArray[np.float64]:
+        column = self[name]
+        return np.asarray(u.Quantity(np.asarray(column, dtype=float), column.unit or "s").to_value("s"))
+
+    def select_obs_id(self, obs_id: int | Sequence[int]) -> "ObservationTable":
+        """Rows of the given observation IDs, in the order given.
+
+        Raises
+        ------
+        KeyError
+            If an ID is not in the table.
+        """
+        rows = {known: row for row, known in reversed(list(enumerate(self["OBS_ID"].tolist())))}
+        wanted = np.atleast_1d(np.asarray(obs_id)).tolist()
+        missing = [number for number in wanted if number not in rows]
+        if missing:
+            raise KeyError(f"OBS_ID {missing} not in the observation table of {len(self)} rows")
+        return self[[rows[number] for number in wanted]]
+
+    def summary(self) -> str:
+        """Summary as text."""
+        name = self.meta.get("OBSERVATORY_NAME", "N/A")
+        if "N/A" in name:
+            name = self.meta.get("OBSERVATORY_NAME", self.meta.get("OBSERVER", "N/A"))
+        return f"Observation table:\nObservatory name: {name!r}\nNumber of observations: {len(self)}\n"
+
+    def _masked(self, mask: Any, inverted: bool) -> "ObservationTable":
+        mask = np.asarray(mask)
+        return self[~mask if inverted else mask]
+
+    def select_range(self, selection_variable: str, value_range: Any, inverted: bool = False) -> "ObservationTable":
+        """Rows with a value in ``[min, max)``; if min equals max, rows with that value.
+
+        Parameters
+        ----------
+        selection_variable : str, name of a column of numbers
+        value_range : Quantity or sequence of length 2
+        inverted : bool, keep the other rows
+        """
+        limits = u.Quantity(value_range)
+        value = u.Quantity(self[selection_variable])
+        mask = (limits[0] <= value) & (value < limits[1])
+        if np.allclose(limits[0].value, limits[1].value):
+            mask = limits[0] == value
+        return self._masked(mask, inverted)
+
+    def select_time_range(
+        self, time_range: Any, partial_overlap: bool = False, inverted: bool = False
+    ) -> "ObservationTable":
+        """Rows of observations that lie in a time range.
+
+        Parameters
+        ----------
+        time_range : `astropy.time.Time` of length 2
+        partial_overlap : bool, also take observations that lie in it in part
+        inverted : bool, keep the other rows
+        """
+        start, stop = self.time_start, self.time_stop
+        if partial_overlap:
+            start, stop = stop, start
+        return self._masked((time_range[0] <= start) & (time_range[1] >= stop), inverted)
+
+    def select_sky_circle(self, center: SkyCoord, radius: Any, inverted: bool = False) -> "ObservationTable":
+        """Rows of observations that point less than ``radius`` from a position.
+
+        Parameters
+        ----------
+        center : SkyCoord
+        radius : Angle or Quantity
+        inverted : bool, keep the other rows
+        """
+        return self._masked(center.separation(self.pointing_radec) < Angle(radius), inverted)
+
+    def select_expression(self, expression: str, inverted: bool = False) -> "ObservationTable":
+        """Rows for which a condition on the columns holds, such as ``"ZEN_PNT < 30 and N_TELS == 4"``.
+
+        Numbers are in the units of the columns. See `lightpool.data.expression.evaluate_condition` for what may stand in it.
+
+        Parameters
+        ----------
+        expression : str
+        inverted : bool, keep the other rows
+        """
+        columns = {name: np.asarray(self[name]) for name in self.colnames if self[name].ndim == 1}
+        return self._masked(evaluate_condition(expression, columns, len(self)), inverted)
+
+    def select_observations(self, selections: Any = None) -> "ObservationTable":
+        """Rows that pass all of several selections.
+
+        Parameters
+        ----------
+        selections : dict, list of dict, or str
+            Each dictionary has a ``type`` and its arguments, and ``inverted`` if wanted: ``sky_circle`` (frame, lon, lat,
+            radius, border), ``time_box`` (time_range, partial_overlap), ``par_box`` (variable, value_range),
+            ``expression`` (expression). A text is an expression.
+
+        Returns
+        -------
+        table : ObservationTable, a new one
+        """
+        if selections is None:
+            selections = []
+        table = self
+        for selection in [selections] if isinstance(selections, dict | str) else selections:
+            table = table._select_one(
+                {"type": "expression", "expression": selection} if isinstance(selection, str) else selection
+            )
+        return table
+
+    def _select_one(self, selection: dict[str, Any]) -> "ObservationTable":
+        options = dict(selection)
+        kind = options.pop("type", None)
+        if kind == "sky_circle":
+            lon, lat = Angle(options.pop("lon"), "deg"), Angle(options.pop("lat"), "deg")
+            radius = Angle(options.pop("radius"), "deg") + Angle(options.pop("border", 0), "deg")
+            return self.select_sky_circle(SkyCoord(lon, lat, frame=options.pop("frame")), radius, **options)
+        if kind == "time_box":
+            return self.select_time_range(options.pop("time_range"), **options)
+        if kind == "par_box":
+            return self.select_range(options.pop("variable"), **options)
+        if kind == "expression":
+            return self.select_expression(options.pop("expression"), **options)
+        raise ValueError(
+            f"Invalid selection type: {kind!r}; expected 'sky_circle', 'time_box', 'par_box' or 'expression', or a text such "
+            "as 'ZEN_PNT < 30'"
+        )
+
+
+def _same(a: Any, b: Any) -> bool:
+    if a is np.ma.masked or b is np.ma.masked:
+        return a is b
+    a, b = np.asarray(a), np.asarray(b)
+    return bool(np.array_equal(a, b, equal_nan=a.dtype.kind == "f"))

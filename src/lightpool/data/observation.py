@@ -1,0 +1,464 @@
+"""One observation: events, good time intervals, response and pointing, each loaded when asked for."""
+
+import copy
+import html
+from collections.abc import Mapping
+from os import PathLike
+from typing import Any
+
+import astropy.units as u
+from astropy.coordinates import SkyCoord
+from astropy.time import Time
+
+from lightpool.data.event_list import EventList
+from lightpool.data.file_cache import FILE_CACHE
+from lightpool.data.filters import ObservationFilter
+from lightpool.data.gadf import classify_hdus
+from lightpool.data.gti import GTI
+from lightpool.data.location import HDULocation
+from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
+from lightpool.data.pointing import FixedPointingInfo, PointingMode
+from lightpool.errors import FormatError, MissingDataError
+from lightpool.fits import HDUList, PrimaryHDU, make_path, write_fits
+from lightpool.irf import RadMax2D
+
+__all__ = ["Observation"]
+
+_HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
+_KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or asked for often: the observation keeps them once loaded
+
+
+class Observation:
+    """One observation.
+
+    Each part is either an object in memory or an `HDULocation`, which is loaded when the part is asked for. Parts of one file
+    share one opened file. A pickle of an observation holds the locations, not what was loaded from them.
+
+    Parameters
+    ----------
+    obs_id : int
+    meta : `ObservationMetaData`
+    gti : `GTI`
+    aeff : `lightpool.irf.EffectiveAreaTable2D`
+    edisp : `lightpool.irf.EnergyDispersion2D`
+    psf : `lightpool.irf.PSF3D` or another class of point spread function
+    bkg : `lightpool.irf.Background3D` or `lightpool.irf.Background2D`
+    rad_max : `lightpool.irf.RadMax2D`
+    events : `EventList`
+    obs_filter : `ObservationFilter`, applied to events and GTIs
+    pointing : `FixedPointingInfo`
+    location : `astropy.coordinates.EarthLocation`; that of the header by default
+    """
+
+    def __init__(
+        self,
+        obs_id: int | None = None,
+        meta: Any = None,
+        gti: Any = None,
+        aeff: Any = None,
+        edisp: Any = None,
+        psf: Any = None,
+        bkg: Any = None,
+        rad_max: Any = None,
+        events: Any = None,
+        obs_filter: ObservationFilter | None = None,
+        pointing: Any = None,
+        location: Any = None,
+    ) -> None:
+        self.obs_id = obs_id
+        self.obs_filter = obs_filter or ObservationFilter()
+        self._location = location
+        self._parts: dict[str, Any] = {
+            "events": events,
+            "gti": gti,
+            "aeff": aeff,
+            "edisp": edisp,
+            "psf": psf,
+            "bkg": bkg,
+        }
+        self._parts |= {"rad_max": rad_max, "pointing": pointing, "meta": meta or ObservationMetaData()}
+        self._loaded: dict[str, Any] = {}
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"_loaded": {}}
+
+    # -- parts
+
+    def _get(self, name: str) -> Any:
+        part = self._parts[name]
+        if not isinstance(part, HDULocation):
+            return part
+        if name in self._loaded:
+            return self._loaded[name]
+        try:
+            value = part.load(header=self._events_header()) if name == "bkg" else part.load()
+        except (MissingDataError, FormatError) as error:
+            raise type(error)(f"observation {self.obs_id}, {name}: {error}") from error
+        if name in _KEPT:
+            self._loaded[name] = value
+        return value
+
+    def _events_header(self) -> Mapping[str, Any] | None:
+        events = self._parts["events"]
+        return events.header() if isinstance(events, HDULocation) else None
+
+    def _set(self, name: str, value: Any) -> None:
+        self._parts[name] = value
+        self._loaded.pop(name, None)
+
+    @property
+    def aeff(self) -> Any:
+        """Effective area, or None."""
+        return self._get("aeff")
+
+    @aeff.setter
+    def aeff(self, value: Any) -> None:
+        self._set("aeff", value)
+
+    @property
+    def edisp(self) -> Any:
+        """Energy dispersion, or None."""
+        return self._get("edisp")
+
+    @edisp.setter
+    def edisp(self, value: Any) -> None:
+        self._set("edisp", value)
+
+    @property
+    def psf(self) -> Any:
+        """Point spread function, or None."""
+        return self._get("psf")
+
+    @psf.setter
+    def psf(self, value: Any) -> None:
+        self._set("psf", value)
+
+    @property
+    def bkg(self) -> Any:
+        """Background rate, or None.
+
+        Backgrounds of the first H.E.S.S. data release are mirrored in longitude without saying so in the file; they are told
+        by the CREATOR of the event list and get the alignment ``REVERSE_LON_RADEC``, as in Gammapy.
+        """
+        return self._get("bkg")
+
+    @bkg.setter
+    def bkg(self, value: Any) -> None:
+        self._set("bkg", value)
+
+    @property
+    def rad_max(self) -> Any:
+        """Energy-dependent cut of point-like responses, or None.
+
+        A point-like response without this table has a fixed cut, in the header (RAD_MAX) of its effective area.
+        """
+        if self._parts["rad_max"] is not None:
+            return self._get("rad_max")
+        if "rad_max" not in self._loaded:
+            pointlike = [irf for irf in (self.aeff, self.edisp) if irf is not None and irf.is_pointlike]
+            self._loaded["rad_max"] = RadMax2D.from_irf(pointlike[0]) if pointlike else None
+        return self._loaded["rad_max"]
+
+    @rad_max.setter
+    def rad_max(self, value: Any) -> None:
+        self._set("rad_max", value)
+
+    @property
+    def events(self) -> Any:
+        """Event list after the filters, or None."""
+        events = self._get("events")
+        return None if events is None else self.obs_filter.filter_events(events)
+
+    @events.setter
+    def events(self, value: EventList) -> None:
+        if not isinstance(value, EventList):
+            raise TypeError(f"events must be an EventList, got {type(value).__name__}")
+        self._set("events", value)
+
+    @property
+    def gti(self) -> Any:
+        """Good time intervals after the time filter, or None."""
+        gti = self._get("gti")
+        return None if gti is None else self.obs_filter.filter_gti(gti)
+
+    @gti.setter
+    def gti(self, value: GTI) -> None:
+        if self._parts["gti"] is not None and self._parts["events"] is not None:
+            raise ValueError(
+                "the GTI cannot be replaced while there are events: they were recorded in it; use select_time"
+            )
+        if not isinstance(value, GTI):
+            raise TypeError(f"gti must be a GTI, got {type(value).__name__}")
+        self._set("gti", value)
+
+    @property
+    def meta(self) -> Any:
+        """What the header says, as `ObservationMetaData`."""
+        return self._get("meta")
+
+    @property
+    def pointing(self) -> Any:
+        """Pointing as `FixedPointingInfo`."""
+        return self._get("pointing")
+
+    @property
+    def available_hdus(self) -> list[str]:
+        """Names of the parts that are there."""
+        return [name for name in _HDUS if self._parts[name] is not None]
+
+    @property
+    def available_irfs(self) -> list[str]:
+        """Names of the response tables that are there."""
+        return [name for name in self.available_hdus if name not in ("events", "gti")]
+
+    # -- making one
+
+    @classmethod
+    def create(
+        cls,
+        pointing: Any,
+        location: Any = None,
+        obs_id: int = 0,
+        livetime: Any = None,
+        tstart: Any = None,
+        tstop: Any = None,
+        irfs: Mapping[str, Any] | None = None,
+        deadtime_fraction: float = 0.0,
+        reference_time: Any = None,
+    ) -> "Observation":
+        """Make an observation without events, from a duration or from start and stop.
+
+        Parameters
+        ----------
+        pointing : `FixedPointingInfo`, or SkyCoord for one that is fixed on the sky
+        location : `astropy.coordinates.EarthLocation`
+        obs_id : int
+        livetime : Quantity, from start to stop; used if there is no ``tstop``
+        tstart, tstop : `astropy.time.Time`, or Quantity since the reference time
+        irfs : dict with any of ``aeff``, ``edisp``, ``psf``, ``bkg``, ``rad_max``
+        deadtime_fraction : float, 0 to 1
+        reference_time : `astropy.time.Time`, 2000-01-01 by default
+        """
+        reference = Time("2000-01-01 00:00:00") if reference_time is None else Time(reference_time)
+        if isinstance(tstart, u.Quantity) and not isinstance(tstart, Time):
+            tstart = reference + tstart
+        tstart = reference.copy() if tstart is None else tstart
+        if tstop is None:
+            if livetime is None:
+                raise ValueError("an observation needs a livetime, or tstop: how long did it take?")
+            tstop = tstart + u.Quantity(livetime)
+        gti = GTI.create(tstart, tstop, reference_time=reference)
+        meta = ObservationMetaData(
+            deadtime_fraction=deadtime_fraction,
+            location=location,
+            time_info=TimeInfoMetaData(gti.time_start[0], gti.time_stop[-1], reference),
+            creation=CreatorMetaData(),
+            target=TargetMetaData(),
+        )
+        if not isinstance(pointing, FixedPointingInfo):
+            pointing = FixedPointingInfo(fixed_icrs=pointing.icrs)
+        known = {name: irf for name, irf in (irfs or {}).items() if name in ("aeff", "edisp", "psf", "bkg", "rad_max")}
+        return cls(obs_id=obs_id, meta=meta, gti=gti, pointing=pointing, location=location, **known)
+
+    @classmethod
+    def read(
+        cls, event_file: str | PathLike[str], irf_file: str | PathLike[str] | None = None, checksum: bool = False
+    ) -> "Observation":
+        """Make from files; all but the event list and the GTI are loaded when asked for.
+
+        Parameters
+        ----------
+        event_file : str or path-like, with EVENTS and GTI
+        irf_file : str or path-like, with the response; the event file by default
+        checksum : bool, warn if the checksum of EVENTS or GTI is wrong or missing
+        """
+        path = make_path(event_file)
+        events, gti = EventList.read(path, checksum=checksum), GTI.read(path, checksum=checksum)
+        where = f"{path}, HDU 'EVENTS'"
+        header = FILE_CACHE.open(path).file.values("EVENTS")
+        meta = ObservationMetaData.from_header(header, where=where)
+        pointing = FixedPointingInfo.from_fits_header(header, where=where)
+        locations = _irf_locations(path if irf_file is None else make_path(irf_file))
+        observation = cls(
+            obs_id=meta.obs_info.obs_id, meta=meta, gti=gti, events=events, pointing=pointing, **locations
+        )
+        if "bkg" in locations:
+            observation.bkg = locations["bkg"].load(header=header)
+        return observation
+
+    # -- time
+
+    @property
+    def tstart(self) -> Time:
+        """Start of the first good time interval."""
+        return self._intervals().time_start.min()
+
+    @property
+    def tstop(self) -> Time:
+        """End of the last good time interval."""
+        return self._intervals().time_stop.max()
+
+    @property
+    def tmid(self) -> Time:
+        """Middle between `tstart` and `tstop`."""
+        start = self.tstart
+        return start + 0.5 * (self.tstop - start)
+
+    def _intervals(self) -> GTI:
+        gti = self.gti
+        if gti is None or len(gti) == 0:
+            raise MissingDataError(
+                f"observation {self.obs_id} has no good time interval, so no start and no end: its GTI is missing, empty, or "
+                "wholly outside the time filter"
+            )
+        return gti  # type: ignore[no-any-return]
+
+    @property
+    def observation_time_duration(self) -> u.Quantity:
+        """Sum of the good time intervals in s, dead time included."""
+        return u.Quantity(self.gti.duration_s, "s")
+
+    @property
+    def observation_live_time_duration(self) -> u.Quantity:
+        """Sum of the good time intervals without dead time, and without phases that a filter cuts away, in s."""
+        live = 1 - self.observation_dead_time_fraction
+        return u.Quantity(self.gti.duration_s * live * self.obs_filter.livetime_fraction, "s")
+
+    @property
+    def observation_dead_time_fraction(self) -> float:
+        """Dead time over observation time."""
+        return float(self.meta.deadtime_fraction)
+
+    def select_time(self, time_interval: Any, inverted: bool = False) -> "Observation":
+        """Observation with a time filter; the parts are shared with this one.
+
+        Parameters
+        ----------
+        time_interval : `astropy.time.Time` of length 2; the stop is excluded
+        inverted : bool, keep what lies outside
+        """
+        observation = copy.copy(self)
+        observation._parts, observation._loaded = dict(self._parts), dict(self._loaded)
+        observation.obs_filter = self.obs_filter.copy()
+        observation.obs_filter.time_filter = time_interval
+        observation.obs_filter.inverted_time = inverted
+        return observation
+
+    # -- direction
+
+    @property
+    def observatory_earth_location(self) -> Any:
+        """Place of the observatory as `astropy.coordinates.EarthLocation`."""
+        return self.meta.location if self._location is None else self._location
+
+    @property
+    def pointing_radec(self) -> SkyCoord:
+        """Pointing in ICRS; of a drift scan, that in the middle of the observation."""
+        if self.pointing.mode is PointingMode.POINTING:
+            return self.pointing.fixed_icrs
+        return self.get_pointing_icrs(self.tmid)
+
+    def get_pointing_altaz(self, time: Time) -> SkyCoord:
+        """Pointing in altitude and azimuth at a time."""
+        return self.pointing.get_altaz(time, self.observatory_earth_location)
+
+    def get_pointing_icrs(self, time: Time) -> SkyCoord:
+        """Pointing in ICRS at a time."""
+        if self.pointing.mode is PointingMode.POINTING and self._location is None and "_header" in self.meta.__dict__:
+            return self.pointing.get_icrs(time, self.meta.location)
+        return self.pointing.get_icrs(time, self.observatory_earth_location)
+
+    @property
+    def target_radec(self) -> Any:
+        """Position of the target as SkyCoord, or None."""
+        target = self.meta.target
+        return None if target is None else target.position
+
+    # -- text, pictures, files
+
+    def __str__(self) -> str:
+        pointing = self.get_pointing_icrs(self.tmid)
+        return (
+            "Observation\n\n"
+            f"\tobs id            : {self.obs_id} \n "
+            f"\ttstart            : {self.tstart.mjd:.2f}\n"
+            f"\ttstop             : {self.tstop.mjd:.2f}\n"
+            f"\tduration          : {self.observation_time_duration:.2f}\n"
+            f"\tpointing (icrs)   : {pointing.ra.deg:.1f} deg, {pointing.dec.deg:.1f} deg\n\n"
+            f"\tdeadtime fraction : {self.observation_dead_time_fraction:.1%}\n"
+        )
+
+    def __repr__(self) -> str:
+        return f"Observation(obs_id={self.obs_id}, hdus={self.available_hdus})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def peek(self, figsize: tuple[float, float] = (15, 10)) -> None:
+        """Draw events and response, see `lightpool.plot.data.peek_observation`."""
+        from lightpool.plot.data import peek_observation
+
+        peek_observation(self, figsize=figsize)
+
+    def copy(self, in_memory: bool = False, **kwargs: Any) -> "Observation":
+        """Return an independent copy.
+
+        Parameters
+        ----------
+        in_memory : bool, load all parts into the copy
+        **kwargs : parts to replace, as for `Observation`; only with ``in_memory``
+        """
+        if not in_memory:
+            if kwargs:
+                raise ValueError("Overwriting arguments requires to set 'in_memory=True'")
+            return copy.deepcopy(self)
+        names = ("meta", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "events", "pointing")
+        parts = {name: copy.deepcopy(getattr(self, name)) for name in names if name not in kwargs}
+        parts |= {"obs_id": self.obs_id, "obs_filter": self.obs_filter.copy(), "location": self._location} | kwargs
+        return self.__class__(**parts)
+
+    def write(
+        self,
+        path: str | PathLike[str],
+        overwrite: bool = False,
+        format: str = "gadf",
+        include_irfs: bool = True,
+        checksum: bool = False,
+    ) -> None:
+        """Write events, GTI and response into one FITS file.
+
+        Parameters
+        ----------
+        path : str or path-like
+        overwrite : bool
+        format : {"gadf"}
+        include_irfs : bool
+        checksum : bool, add CHECKSUM and DATASUM
+        """
+        if format != "gadf":
+            raise ValueError(f'Only the "gadf" format is supported, got {format}')
+        hdus = [PrimaryHDU()]
+        hdus[0].header.update((self.meta.creation or CreatorMetaData()).to_header(format))
+        events = self.events
+        if events is not None:
+            if self.pointing is None:
+                raise ValueError("Cannot write Observation in gadf format: Missing pointing.")
+            hdu = events.to_table_hdu(format)
+            hdu.header.update(self.pointing.to_fits_header())
+            hdus.append(hdu)
+        if self.gti is not None:
+            hdus.append(self.gti.to_table_hdu(format))
+        for name in self.available_irfs if include_irfs else ():
+            irf = getattr(self, name)
+            if irf is not None:
+                hdus.append(irf.to_table_hdu(format="gadf-dl3"))
+        write_fits(HDUList(hdus), path, overwrite=overwrite, checksum=checksum)
+
+
+def _irf_locations(path: Any) -> dict[str, HDULocation]:
+    """Locations of the response tables of a file; of several of one type the first."""
+    locations: dict[str, HDULocation] = {}
+    for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
+        if kind in ("aeff", "edisp", "psf", "bkg", "rad_max") and kind not in locations:
+            locations[kind] = HDULocation(hdu_class, str(path.parent), "", path.name, name)
+    return locations

@@ -1,0 +1,139 @@
+"""A list of observations."""
+
+import html
+import itertools
+import logging
+from collections.abc import Iterable, Iterator, MutableSequence, Sequence
+from typing import Any
+
+import numpy as np
+from astropy.time import Time
+
+from lightpool.data.observation import Observation
+
+__all__ = ["Observations"]
+
+log = logging.getLogger(__name__)
+
+
+class Observations(MutableSequence[Observation]):
+    """A list of observations, by position or by ID as text.
+
+    Parameters
+    ----------
+    observations : iterable of `Observation`
+    """
+
+    def __init__(self, observations: Iterable[Observation] | None = None) -> None:
+        self._observations: list[Observation] = []
+        for observation in observations or ():
+            self.append(observation)
+
+    def __getitem__(self, item: Any) -> Any:
+        if isinstance(item, slice):
+            return self.__class__(self._observations[item])
+        if isinstance(item, list | np.ndarray):
+            if len(item) and all(isinstance(key, str) for key in item):
+                return self.__class__([self._observations[self.index(key)] for key in item])
+            rows = np.asarray(item)
+            rows = np.flatnonzero(rows) if rows.dtype == bool else rows.astype(int)
+            return self.__class__([self._observations[row] for row in rows])
+        return self._observations[self.index(item)]
+
+    def __delitem__(self, key: Any) -> None:
+        del self._observations[self.index(key)]
+
+    def __setitem__(self, key: Any, observation: Any) -> None:
+        self._observations[self.index(key)] = self._checked(observation)
+
+    def insert(self, idx: int, observation: Observation) -> None:
+        """Insert an observation before a position."""
+        self._observations.insert(idx, self._checked(observation))
+
+    def _checked(self, observation: Any) -> Observation:
+        if not isinstance(observation, Observation):
+            raise TypeError(f"Observations holds Observation objects, got {type(observation).__name__}")
+        if any(known is observation for known in self._observations):
+            log.warning(f"Observation with obs_id {observation.obs_id} already belongs to Observations.")
+        return observation
+
+    def __len__(self) -> int:
+        return len(self._observations)
+
+    def __str__(self) -> str:
+        return f"Observations\nNumber of observations: {len(self)}\n" + "".join(str(x) for x in self)
+
+    def __repr__(self) -> str:
+        return f"Observations({self.ids})"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def _ipython_key_completions_(self) -> list[str]:
+        return self.ids
+
+    def index(self, key: Any, *args: Any) -> Any:
+        """Position of an observation, given as itself, by ID as text, or as a position."""
+        if isinstance(key, int | np.integer | slice):
+            return key
+        if isinstance(key, str):
+            try:
+                return self.ids.index(key)
+            except ValueError:
+                raise ValueError(f"no observation with ID {key!r}; there are {', '.join(self.ids) or 'none'}") from None
+        if isinstance(key, Observation):
+            return self._observations.index(key)
+        raise TypeError(f"an observation is found by position, by ID as text, or by itself, got {type(key).__name__}")
+
+    @property
+    def ids(self) -> list[str]:
+        """Observation IDs as text."""
+        return [str(observation.obs_id) for observation in self._observations]
+
+    def select_time(self, time_intervals: Any, inverted: bool = False) -> "Observations":
+        """Observations that overlap time intervals, each cropped to its interval.
+
+        Parameters
+        ----------
+        time_intervals : `astropy.time.Time` of length 2, or list of them
+        inverted : bool, the observations that lie outside the interval
+        """
+        intervals = [time_intervals] if isinstance(time_intervals, Time) else time_intervals
+        chosen = []
+        for interval, observation in itertools.product(intervals, self._observations):
+            start, stop = observation.tstart, observation.tstop
+            if inverted:
+                wanted = (start > interval[1]) or (stop < interval[0])
+            else:
+                wanted = (start <= interval[1]) and (stop > interval[0])
+            if wanted:
+                chosen.append(observation.select_time(interval, inverted))
+        return self.__class__(chosen)
+
+    def group_by_label(self, labels: Sequence[Any]) -> dict[str, "Observations"]:
+        """Split into groups.
+
+        Parameters
+        ----------
+        labels : sequence, one for each observation
+
+        Returns
+        -------
+        groups : dict of ``group_LABEL`` to Observations
+        """
+        if len(labels) != len(self):
+            raise ValueError(f"{len(labels)} labels for {len(self)} observations; give one label each")
+        return {
+            f"group_{label}": self.__class__([x for x, own in zip(self, labels, strict=True) if own == label])
+            for label in np.unique(labels)
+        }
+
+    @classmethod
+    def from_stack(cls, observations_list: Iterable["Observations"]) -> "Observations":
+        """Put several lists behind each other."""
+        return cls(itertools.chain(*observations_list))
+
+    def in_memory_generator(self) -> Iterator[Observation]:
+        """Give a copy of each observation with all parts loaded, one after the other."""
+        for observation in self:
+            yield observation.copy(in_memory=True)

@@ -1,0 +1,187 @@
+"""Where the telescopes pointed: a fixed direction on the sky, or a fixed direction above the ground."""
+
+import html
+import math
+from collections.abc import Mapping
+from enum import Enum, auto
+from os import PathLike
+from typing import Any
+
+import astropy.units as u
+from astropy.coordinates import AltAz, BaseCoordinateFrame, SkyCoord
+
+from lightpool.errors import FormatError
+from lightpool.fits import Header, read_fits
+
+__all__ = ["FixedPointingInfo", "PointingMode"]
+
+
+class PointingMode(Enum):
+    """How the telescopes pointed.
+
+    ``POINTING``: at a fixed position in ICRS. ``DRIFT``: at a fixed position in altitude and azimuth.
+
+    GADF 0.2 does not fix the values of OBS_MODE, and files hold others (H.E.S.S.: WOBBLE): all but DRIFT mean POINTING.
+    """
+
+    POINTING = auto()
+    DRIFT = auto()
+
+    @staticmethod
+    def from_gadf_string(val: str) -> "PointingMode":
+        """Mode of the keyword OBS_MODE."""
+        return PointingMode.DRIFT if val.strip().upper() == "DRIFT" else PointingMode.POINTING
+
+
+class FixedPointingInfo:
+    """A pointing that does not change during an observation.
+
+    Parameters
+    ----------
+    fixed_icrs : `astropy.coordinates.SkyCoord` in ICRS, for `PointingMode.POINTING`
+    fixed_altaz : `astropy.coordinates.SkyCoord` or `AltAz`, for `PointingMode.DRIFT`
+
+    Raises
+    ------
+    ValueError
+        If both or none are given, the frame is another one, or a coordinate is not finite.
+    """
+
+    def __init__(self, fixed_icrs: Any = None, fixed_altaz: Any = None) -> None:
+        if (fixed_icrs is None) == (fixed_altaz is None):
+            raise ValueError(
+                "give one of fixed_icrs and fixed_altaz: a pointing is fixed on the sky or above the ground"
+            )
+        name, coordinate = ("fixed_icrs", fixed_icrs) if fixed_altaz is None else ("fixed_altaz", fixed_altaz)
+        self._mode = PointingMode.POINTING if fixed_altaz is None else PointingMode.DRIFT
+        self._degrees = _degrees(coordinate, name, "icrs" if fixed_altaz is None else "altaz")
+        self._coordinate = coordinate
+
+    @classmethod
+    def from_degrees(cls, lon: float, lat: float, mode: PointingMode = PointingMode.POINTING) -> "FixedPointingInfo":
+        """Make from right ascension and declination, or azimuth and altitude, in deg; no coordinate object is made."""
+        if not (math.isfinite(lon) and -90 <= lat <= 90):
+            raise ValueError(f"a pointing needs finite angles and a latitude from -90 to 90 deg, got {lon}, {lat}")
+        pointing = cls.__new__(cls)
+        pointing._mode, pointing._degrees, pointing._coordinate = mode, (float(lon), float(lat)), None
+        return pointing
+
+    @classmethod
+    def from_fits_header(cls, header: Mapping[str, Any], *, where: str = "header") -> "FixedPointingInfo":
+        """Read OBS_MODE, and RA_PNT and DEC_PNT or, for DRIFT, AZ_PNT and ALT_PNT.
+
+        Raises
+        ------
+        FormatError
+            If the keywords are missing or are no angles.
+        """
+        mode = PointingMode.from_gadf_string(str(header.get("OBS_MODE", "POINTING")))
+        keys = ("RA_PNT", "DEC_PNT") if mode is PointingMode.POINTING else ("AZ_PNT", "ALT_PNT")
+        try:
+            return cls.from_degrees(float(header[keys[0]]), float(header[keys[1]]), mode)
+        except (KeyError, TypeError, ValueError) as error:
+            found = ", ".join(f"{key} = {header.get(key)!r}" for key in keys)
+            raise FormatError(
+                f"{where}: Keywords {' / '.join(keys)} are required for pointing-mode {mode.name}, in deg; found {found}"
+            ) from error
+
+    @classmethod
+    def read(cls, filename: str | PathLike[str], hdu: str | int = "EVENTS") -> "FixedPointingInfo":
+        """Read from the header of an HDU."""
+        file = read_fits(filename)
+        return cls.from_fits_header(file.values(hdu), where=f"{file.source}, HDU {hdu!r}")
+
+    def to_fits_header(self, format: str = "gadf", version: str = "0.3", time_ref: Any = None) -> Header:
+        """Header with OBS_MODE and the pointing in deg.
+
+        Raises
+        ------
+        ValueError
+            For another format, another version, or DRIFT in version 0.2, which does not know it.
+        """
+        if format != "gadf":
+            raise ValueError(f'Only the "gadf" format supported, got {format}')
+        if version not in ("0.2", "0.3"):
+            raise ValueError(f"Unsupported version {version} for format {format}")
+        if self.mode is PointingMode.DRIFT and version == "0.2":
+            raise ValueError("mode=DRIFT is only supported by GADF 0.3")
+        keys = ("RA_PNT", "DEC_PNT") if self.mode is PointingMode.POINTING else ("AZ_PNT", "ALT_PNT")
+        header = Header()
+        header["OBS_MODE"] = self.mode.name
+        for key, value in zip(keys, self._degrees, strict=True):
+            header[key] = value, "deg"
+        return header
+
+    @property
+    def mode(self) -> PointingMode:
+        """How the telescopes pointed."""
+        return self._mode
+
+    @property
+    def lonlat(self) -> tuple[float, float]:
+        """The fixed angles in rad: (ra, dec), or (az, alt) in mode DRIFT."""
+        return math.radians(self._degrees[0]), math.radians(self._degrees[1])
+
+    def _coordinates(self) -> Any:
+        if self._coordinate is None:
+            lon, lat = (value * u.deg for value in self._degrees)
+            self._coordinate = AltAz(lon, lat) if self._mode is PointingMode.DRIFT else SkyCoord(lon, lat, frame="icrs")
+        return self._coordinate
+
+    @property
+    def fixed_icrs(self) -> Any:
+        """Position in ICRS as `SkyCoord`; None in mode DRIFT."""
+        return self._coordinates() if self._mode is PointingMode.POINTING else None
+
+    @property
+    def fixed_altaz(self) -> Any:
+        """Position in altitude and azimuth; None in mode POINTING."""
+        return self._coordinates() if self._mode is PointingMode.DRIFT else None
+
+    def get_icrs(self, obstime: Any = None, location: Any = None) -> Any:
+        """Pointing in ICRS at a time, as `SkyCoord`.
+
+        Parameters
+        ----------
+        obstime : `astropy.time.Time`; needed in mode DRIFT
+        location : `astropy.coordinates.EarthLocation`; needed in mode DRIFT
+        """
+        if self._mode is PointingMode.POINTING:
+            return SkyCoord(self.fixed_icrs.data, location=location, obstime=obstime)
+        if obstime is None or location is None:
+            raise ValueError("the ICRS pointing of a DRIFT observation depends on obstime and location: give both")
+        return self.get_altaz(obstime, location).icrs
+
+    def get_altaz(self, obstime: Any = None, location: Any = None) -> Any:
+        """Pointing in altitude and azimuth at a time, as `SkyCoord`.
+
+        Parameters
+        ----------
+        obstime : `astropy.time.Time`
+        location : `astropy.coordinates.EarthLocation`
+        """
+        if obstime is None or location is None:
+            raise ValueError("the pointing in altitude and azimuth depends on obstime and location: give both")
+        frame = AltAz(location=location, obstime=obstime)
+        if self._mode is PointingMode.POINTING:
+            return self.fixed_icrs.transform_to(frame)
+        fixed = self.fixed_altaz
+        return SkyCoord(alt=fixed.alt, az=fixed.az, frame=frame)
+
+    def __str__(self) -> str:
+        return f"FixedPointingInfo:\n\nmode:        {self.mode}\ncoordinates: {self._coordinates()}"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def _degrees(coordinate: Any, name: str, frame: str) -> tuple[float, float]:
+    if not isinstance(coordinate, SkyCoord | BaseCoordinateFrame):
+        raise TypeError(f"{name} must be a SkyCoord or a frame with coordinates, got {type(coordinate).__name__}")
+    found = coordinate.frame.name if isinstance(coordinate, SkyCoord) else coordinate.name
+    if found != frame:
+        raise ValueError(f"{name} is in frame {found!r}, expected {frame!r}; convert it with .transform_to")
+    lon, lat = float(coordinate.spherical.lon.deg), float(coordinate.spherical.lat.deg)
+    if not (math.isfinite(lon) and math.isfinite(lat)):
+        raise ValueError(f"{name} holds {lon}, {lat} deg, expected finite angles")
+    return lon, lat

@@ -1,0 +1,131 @@
+"""Times as files hold them: seconds since a reference, as plain float64 arrays.
+
+`astropy.time.Time` objects are made only where a user asks for them: they cost more than all other work on the times of a run.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.time import Time
+from numpy.typing import NDArray
+
+from lightpool.errors import FormatError
+from lightpool.fits import parse_unit
+
+__all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeReference", "seconds_per_unit", "snap"]
+
+TIME_KEYWORDS = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF")
+_DAY = 86400.0
+_SCALES = ("tt", "utc", "tai", "tdb", "tcb", "tcg", "ut1")
+_MJD_ZERO = 2400000.5
+_SAME_TIME = 1e-7  # s; a mission time of 1e9 s has a resolution of 1.2e-7 s in float64
+
+
+@dataclass(frozen=True)
+class TimeReference:
+    """The instant that mission times count from.
+
+    Attributes
+    ----------
+    day : float, modified Julian date, whole
+    fraction : float, the rest of the date in days
+    scale : str, time scale in lower case, such as ``tt``
+    """
+
+    day: float
+    fraction: float
+    scale: str = "tt"
+
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], where: str = "header", scale: str = "tt") -> "TimeReference":
+        """Read MJDREFI, MJDREFF (also written as text) and TIMESYS; ``scale`` is used where TIMESYS is missing.
+
+        Raises
+        ------
+        FormatError
+            If a keyword is missing or is no number, or the time scale is not known.
+        """
+        try:
+            day, fraction = float(header["MJDREFI"]), float(header["MJDREFF"])
+        except KeyError as error:
+            raise FormatError(
+                f"{where}: keyword {error} is missing; without MJDREFI and MJDREFF (days) its times mean nothing"
+            ) from error
+        except (TypeError, ValueError) as error:
+            raise FormatError(
+                f"{where}: MJDREFI = {header['MJDREFI']!r} and MJDREFF = {header['MJDREFF']!r}, expected numbers (days)"
+            ) from error
+        name = str(header.get("TIMESYS", scale)).strip().lower() or scale
+        if name not in _SCALES:
+            raise FormatError(f"{where}: TIMESYS = {header['TIMESYS']!r}, expected one of {', '.join(_SCALES)}")
+        return cls(day, fraction, name)
+
+    @classmethod
+    def from_time(cls, time: Any) -> "TimeReference":
+        """Reference of an `astropy.time.Time`."""
+        day = float(np.floor(time.jd1 - _MJD_ZERO))
+        return cls(day, float((time.jd1 - _MJD_ZERO - day) + time.jd2), time.scale)._whole()
+
+    def _whole(self) -> "TimeReference":
+        shift = float(np.floor(self.fraction))
+        return TimeReference(self.day + shift, self.fraction - shift, self.scale)
+
+    def to_header(self) -> dict[str, Any]:
+        """Keywords MJDREFI, MJDREFF, TIMEUNIT and TIMESYS."""
+        whole = self._whole()
+        return {
+            "MJDREFI": int(whole.day),
+            "MJDREFF": whole.fraction,
+            "TIMEUNIT": "s",
+            "TIMESYS": self.scale.upper(),
+        }
+
+    def ticks_like(self, other: "TimeReference") -> bool:
+        """Whether seconds since both references differ by a constant: TT, TAI and UTC (in TAI seconds) tick alike."""
+        return self.scale == other.scale or {self.scale, other.scale} <= {"tt", "tai", "utc"}
+
+    @cached_property
+    def time(self) -> Any:
+        """`astropy.time.Time` of the reference, in format ``mjd``."""
+        return Time(self.day, self.fraction, format="mjd", scale=self.scale)
+
+    def to_time(self, seconds: Any) -> Any:
+        """`astropy.time.Time` of times in seconds since the reference."""
+        return self.time + u.Quantity(seconds, "s")
+
+    def seconds(self, time: Any) -> Any:
+        """Seconds since the reference of `astropy.time.Time` values, or of durations (Quantity), as float64."""
+        if isinstance(time, u.Quantity):
+            return time.to_value("s")
+        # UTC has leap seconds: durations are counted in TAI, as astropy does.
+        scale = "tai" if self.scale == "utc" else self.scale
+        later, earlier = getattr(time, scale), getattr(self.time, scale)
+        return (later.jd1 - earlier.jd1) * _DAY + (later.jd2 - earlier.jd2) * _DAY
+
+
+DEFAULT_REFERENCE = TimeReference(51544.0, 0.0, "tt")
+"""2000-01-01T00:00:00 TT, Gammapy's default."""
+
+
+def seconds_per_unit(unit: str, where: str) -> float:
+    """How many seconds a unit of time has; "" is seconds. FormatError if it is no unit of time."""
+    parsed = parse_unit(unit, where) if unit.strip() else u.s
+    if not parsed.is_equivalent(u.s):
+        raise FormatError(f"{where}: unit {unit!r} is no time, expected 's' or its like")
+    return float(parsed.to(u.s))
+
+
+def snap(limit: float, seconds: NDArray[np.float64]) -> float:
+    """``limit``, or a value of ``seconds`` that is the same instant but for rounding.
+
+    Going from mission time to `astropy.time.Time` and back may change the last bit, and a limit taken from an event must still
+    include (or exclude) that event.
+    """
+    if seconds.size == 0:
+        return limit
+    nearest = float(seconds[np.argmin(np.abs(seconds - limit))])
+    return nearest if abs(nearest - limit) < _SAME_TIME else limit
