@@ -16,7 +16,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from lightpool.arrays import to_device
+from lightpool.arrays import device_of, to_device
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.irf.core import IRF
 from lightpool.irf.nodes import (
@@ -202,7 +202,8 @@ def _positive(table: NodeTable, weights: Weights) -> Array:
 
 
 def _clip(values: Array, xp: Namespace) -> Array:
-    return xp.where(values > 0, values, xp.zeros_like(values))
+    """Values, at least zero."""
+    return xp.maximum(values, xp.zeros(1, dtype=values.dtype, device=device_of(values).handle))
 
 
 def _inverse(norm: Array, xp: Namespace) -> Array:
@@ -275,25 +276,31 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Array:
 
 
 def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
-    """Integrals over the energy bins, shape (n_energy, P).
-
-    Between two edges a power law in energy is integrated. With the products y of energy and rate it is the ratio
-    of the edges, as a logarithm, times the logarithmic mean of the two y.
-    """
+    """Integrals over the energy bins, shape (n_energy, P)."""
     device = weights.device
     log_y, y = _at_edges(nodes, weights)
     xp = array_namespace(y)
     ratio = to_device(nodes.log_ratio, device)[:, None]
-    low, high = y[:-1, :], y[1:, :]
-    slope = log_y[1:, :] - log_y[:-1, :]
-    flat = xp.abs(slope) < 1e-3
-    mean = xp.where(
-        flat,
-        low * (1 + slope * (0.5 + slope * (1 / 6 + slope / 24))),
-        (high - low) / xp.where(flat, xp.ones_like(slope), slope),
-    )
-    valid = (low > 0) & (high > 0) & weights.inside
-    return xp.where(valid, mean * ratio, xp.zeros_like(mean))
+    if not device.is_host:
+        return _power_law_integral(log_y[:-1, :], log_y[1:, :], y[:-1, :], y[1:, :], ratio, weights.inside, xp)
+    rate = np.empty((len(ratio), y.shape[1]))
+    for i in range(len(ratio)):  # plane by plane, so that the many steps stay in the processor's cache
+        rate[i] = _power_law_integral(log_y[i], log_y[i + 1], y[i], y[i + 1], ratio[i], weights.inside, xp)
+    return rate
+
+
+def _power_law_integral(
+    log_low: Array, log_high: Array, low: Array, high: Array, log_ratio: Array, inside: Array, xp: Namespace
+) -> Array:
+    """Integral of a power law in energy between two edges, zero where it vanishes at one of them.
+
+    With the products y of energy and rate at the edges, ``low`` and ``high``, it is the logarithm of the ratio of the
+    edges times the logarithmic mean of the two.
+    """
+    slope = log_high - log_low
+    flat = xp.abs(slope) < 1e-5  # there the quotient rounds, and the plain mean is right to slope**2 / 12
+    mean = xp.where(flat, 0.5 * (low + high), (high - low) / xp.where(flat, xp.ones_like(slope), slope))
+    return xp.where((low > 0) & (high > 0) & inside, mean * log_ratio, xp.zeros_like(mean))
 
 
 def _at_edges(nodes: BackgroundNodes, weights: Weights) -> tuple[Array, Array]:
