@@ -1,0 +1,281 @@
+"""What the reduced responses have in common: a map of the response, a map of the exposure, and their stack.
+
+A stack holds sums: the exposure and the exposure-weighted response. Their quotient, the mean response, is made when
+somebody asks for it, once, whatever the number of observations; so the order of stacking does not matter.
+"""
+
+from typing import Any, ClassVar, Self
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.arrays import Device, array_namespace, to_host
+from lightpool.arrays.typing import Array
+from lightpool.irf.cumulative import finite_or_zero
+from lightpool.irf.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, read_irf_map, write_irf_map
+from lightpool.irf.map_lookup import nearest_index, pixel_coordinates
+from lightpool.maps import Map
+
+__all__ = ["IRFMap", "spectral_weights"]
+
+Mask = NDArray[np.bool_]
+
+
+class IRFMap:
+    """Base of the reduced responses.
+
+    Parameters
+    ----------
+    irf_map : `~lightpool.maps.Map` with the axes named in ``required_axes``, in this order
+    exposure_map : `~lightpool.maps.Map` or None, the exposure in the same pixels; needed for stacking
+    """
+
+    tag: ClassVar[str] = ""
+    required_axes: ClassVar[list[str]] = []
+    kinds: ClassVar[dict[str, "type[IRFMap]"]] = {}
+
+    def __init_subclass__(cls) -> None:
+        IRFMap.kinds[cls.tag] = cls
+
+    def __init__(self, irf_map: Map, exposure_map: Map | None = None) -> None:
+        irf_map.geom.axes.assert_names(self.required_axes, allow_extra=True)
+        self._mean: Any = irf_map
+        self._exposure: Any = exposure_map
+        self._sum: Any = None  # exposure times response, while a stack is growing
+
+    @property
+    def geom(self) -> Any:
+        """Geometry of the response map; asking for it leaves a growing stack as it is."""
+        return self._mean.geom
+
+    @property
+    def device(self) -> Device:
+        """Where the maps live."""
+        device: Device = self._mean.device
+        return device
+
+    @property
+    def _irf_map(self) -> Any:
+        """The mean response: of a growing stack, the sums divided by the exposure."""
+        if self._sum is not None:
+            self._mean.data = _mean_of_sums(self._sum.data, self._exposure_data())
+            self._sum = None
+        return self._mean
+
+    @_irf_map.setter
+    def _irf_map(self, irf_map: Map) -> None:
+        self._mean, self._sum = irf_map, None
+
+    @property
+    def exposure_map(self) -> Any:
+        """The exposure; of a growing stack, the sum."""
+        if self._sum is not None:
+            self._irf_map  # noqa: B018  the caller may change the exposure, so the mean is taken with the present one
+        return self._exposure
+
+    @exposure_map.setter
+    def exposure_map(self, exposure_map: Map | None) -> None:
+        if self._sum is not None:
+            self._irf_map  # noqa: B018
+        self._exposure = exposure_map
+
+    @property
+    def has_single_spatial_bin(self) -> bool:
+        """Whether the map has one pixel only."""
+        return tuple(self.geom.to_image().data_shape) == (1, 1)
+
+    @property
+    def mask_safe_image(self) -> Any:
+        """Pixels in which the response is above zero anywhere, a map of bool."""
+        data = self._irf_map.data
+        xp = array_namespace(data)
+        return Map.from_geom(self.geom.to_image(), data=xp.any(data > 0, axis=tuple(range(data.ndim - 2))))
+
+    def __str__(self) -> str:
+        return str(self._irf_map)
+
+    # --- growing a stack
+
+    def stack(self, other: "IRFMap", weights: Map | None = None, nan_to_num: bool = True) -> None:
+        """Add another response to this one in place, weighted by the exposures.
+
+        Where the summed exposure is zero, the response becomes zero too.
+
+        Parameters
+        ----------
+        other : IRFMap of the same kind, of the same geometry or of a cutout of it
+        weights : Map that multiplies ``other``, for example a safe mask; optional
+        nan_to_num : bool, whether values that are not finite count as zero
+        """
+        if self._exposure is None or other._exposure is None:
+            missing = "self" if self._exposure is None else "other"
+            raise ValueError(
+                f"{type(self).__name__}.stack got no exposure map in {missing}, expected one in both, because the "
+                "response is weighted by it; pass exposure_map= when the response is made"
+            )
+        factor = other._mean.unit.to(self._mean.unit) * other._exposure.unit.to(self._exposure.unit)
+        product = other._sums()
+        part = Map.from_geom(other.geom, data=product * factor if factor != 1 else product, unit=self._mean.unit)
+        if self._sum is None:
+            self._sum = Map.from_geom(self.geom, data=self._sums(), unit=self._mean.unit)
+        self._sum.stack(part, weights=weights, nan_to_num=nan_to_num)
+        self._exposure.stack(other._exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
+
+    def _sums(self) -> Array:
+        """Exposure times response: a new array, or the one of a growing stack, which must not be changed."""
+        return self._mean.data * self._exposure_data() if self._sum is None else self._sum.data
+
+    def _exposure_data(self) -> Array:
+        assert self._exposure is not None
+        return self._exposure.data
+
+    # --- making others of it
+
+    def copy(self) -> Self:
+        """Copy with maps of its own."""
+        new = type(self)(self._mean.copy(), None if self._exposure is None else self._exposure.copy())
+        new._sum = None if self._sum is None else self._sum.copy()
+        return new
+
+    def to(self, device: str | Device) -> Self:
+        """Response on a device, by name."""
+        new = type(self)(self._mean.to(device), None if self._exposure is None else self._exposure.to(device))
+        new._sum = None if self._sum is None else self._sum.to(device)
+        return new
+
+    def cutout(self, position: Any, width: Any, mode: str = "trim", min_npix: int = 3) -> Self:
+        """Cut out a window.
+
+        Parameters
+        ----------
+        position : SkyCoord, centre
+        width : Quantity, str or pair of them, (lon, lat)
+        mode : "trim", "partial" or "strict", see `~lightpool.maps.WcsGeom.cutout`
+        min_npix : int, the window has at least this many pixels each way, so that it can be interpolated
+        """
+        keywords = {"position": position, "width": width, "mode": mode, "min_npix": min_npix}
+        return self._with(self._irf_map.cutout(**keywords), lambda exposure: exposure.cutout(**keywords))
+
+    def downsample(self, factor: int, axis_name: str | None = None, weights: Map | None = None) -> Self:
+        """Join pixels (their mean), or bins of one axis (their sum).
+
+        Parameters
+        ----------
+        factor : int, how many are joined
+        axis_name : str or None (the pixels); not recommended for ``rad``
+        weights : Map that multiplies the response before, optional
+        """
+        in_axis = axis_name is not None
+        irf_map = self._irf_map.downsample(factor=factor, axis_name=axis_name, preserve_counts=in_axis, weights=weights)
+        if axis_name not in (None, "energy_true"):
+            return self._with(irf_map, lambda exposure: exposure.copy())
+        return self._with(
+            irf_map, lambda exposure: exposure.downsample(factor=factor, axis_name=axis_name, preserve_counts=in_axis)
+        )
+
+    def slice_by_idx(self, slices: dict[str, Any]) -> Self:
+        """Slice along axes by name; an integer drops the axis, axes not named are kept."""
+        irf_map = self._irf_map.slice_by_idx(slices=slices)
+        if "energy_true" not in slices:
+            return self._with(irf_map, lambda exposure: exposure)
+        return self._with(irf_map, lambda exposure: exposure.slice_by_idx(slices=slices))
+
+    def to_region_nd_map(self, region: Any) -> Self:
+        """Response in a region (the mean of its pixels) or at a position (the nearest pixel).
+
+        Parameters
+        ----------
+        region : SkyRegion, SkyCoord or None (the centre of the map)
+        """
+        if region is None:
+            region = self.geom.center_skydir
+        return self._with(
+            self._irf_map.to_region_nd_map(region=region, func=np.nanmean, method="nearest"),
+            lambda exposure: exposure.to_region_nd_map(region=region, func=np.nanmean, method="nearest"),
+        )
+
+    def _with(self, irf_map: Map, change: Any) -> Self:
+        return type(self)(irf_map, None if self._exposure is None else change(self._exposure))
+
+    def _nearest_valid_pixel(self, position: Any) -> tuple[float, float]:
+        """Pixel coordinates of a position, or of the nearest pixel with a response if there is none at it."""
+        x, y = (float(pix) for pix in pixel_coordinates(self.geom, position))
+        mask = to_host(self.mask_safe_image.data)  # host: one small image decides where to look
+        if _is_valid(mask, x, y) or not mask.any():
+            return x, y
+        skycoord = self.geom.to_image().get_coord().skycoord
+        distance = np.where(mask, skycoord.separation(position).deg, np.inf)
+        row, column = np.unravel_index(int(np.argmin(distance)), mask.shape)
+        return float(column), float(row)
+
+    # --- files
+
+    @classmethod
+    def from_hdulist(
+        cls,
+        hdulist: Any,
+        hdu: str | int | None = None,
+        hdu_bands: str | None = None,
+        exposure_hdu: str | int | None = None,
+        exposure_hdu_bands: str | None = None,
+        format: str = "gadf",  # noqa: A002
+    ) -> "IRFMap":
+        """Take the response from HDUs, see `~lightpool.irf.irf_map_format.irf_map_from_hdulist`."""
+        return irf_map_from_hdulist(cls, hdulist, hdu, hdu_bands, exposure_hdu, exposure_hdu_bands, format)
+
+    @classmethod
+    def read(cls, filename: Any, format: str = "gadf", hdu: str | int | None = None) -> "IRFMap":  # noqa: A002
+        """Read a response from a FITS file."""
+        return read_irf_map(cls, filename, hdu, format)
+
+    def to_hdulist(self, format: str = "gadf") -> Any:  # noqa: A002
+        """HDUs of the response and its exposure, after an empty primary one."""
+        return irf_map_to_hdulist(self, format)
+
+    def write(self, filename: Any, overwrite: bool = False, format: str = "gadf") -> None:  # noqa: A002
+        """Write the response to a FITS file."""
+        write_irf_map(self, filename, overwrite, format)
+
+
+def spectral_weights(energy_axis: Any, spectral_model: Any = None) -> NDArray[np.float64]:
+    """Share of each energy bin in a spectrum, shape (n_energy,), of sum one.
+
+    Parameters
+    ----------
+    energy_axis : MapAxis
+    spectral_model : object with a method ``integral(energy_min, energy_max)`` that returns a Quantity; by default a
+        power law of index 2
+    """
+    edges = energy_axis.edges
+    if spectral_model is None:
+        content = np.asarray(1 / edges[:-1].value - 1 / edges[1:].value)
+    else:
+        content = np.asarray(u.Quantity(spectral_model.integral(edges[:-1], edges[1:])).value)
+    return np.asarray(content / content.sum())
+
+
+def _mean_of_sums(sums: Array, exposure: Array) -> Array:
+    """Quotient: sums divided by exposure; zero where there is no exposure, and where the quotient is not finite."""
+    xp = array_namespace(sums)
+    is_exposed = exposure != 0
+    mean = sums / xp.where(is_exposed, exposure, xp.ones_like(exposure))
+    return finite_or_zero(xp.where(is_exposed, mean, xp.zeros_like(mean)))
+
+
+def _without_energy(weights: Map | None) -> Any:
+    """Weights for the exposure: those in any of the reconstructed energies."""
+    if weights is None or "energy" not in weights.geom.axes.names:
+        return weights
+    data = weights.data
+    xp = array_namespace(data)
+    axis = weights.geom.axes.index_data("energy")
+    is_used = xp.any(xp.astype(data, xp.bool), axis=axis, keepdims=True)
+    return Map.from_geom(weights.geom.squash(axis_name="energy"), data=is_used)
+
+
+def _is_valid(mask: Mask, x: float, y: float) -> bool:
+    n_y, n_x = mask.shape
+    if not (-0.5 <= x < n_x - 0.5 and -0.5 <= y < n_y - 0.5):
+        return False
+    return bool(mask[nearest_index(y, n_y), nearest_index(x, n_x)])

@@ -1,0 +1,100 @@
+"""FITS layout of the reduced responses, the one that Gammapy calls ``gadf``.
+
+An image HDU with the response (``PSF`` or ``EDISP``), one with its exposure (``PSF_EXPOSURE``), and for each a table
+with the bins of its axes (``PSF_BANDS``, ``PSF_EXPOSURE_BANDS``).
+"""
+
+from typing import TYPE_CHECKING, Any
+
+from lightpool.errors import FormatError, MissingDataError
+from lightpool.fits import HDUList, read_fits, write_fits
+from lightpool.maps import Map
+
+if TYPE_CHECKING:
+    from lightpool.irf.irf_map import IRFMap
+
+__all__ = ["HDU_NAMES", "irf_map_from_hdulist", "irf_map_to_hdulist", "read_irf_map", "write_irf_map"]
+
+HDU_NAMES = {"psf_map": "psf", "psf_map_reco": "psf", "edisp_map": "edisp", "edisp_kernel_map": "edisp"}
+"""Name of the HDU of each kind of response; the exposure is in the same name with ``_exposure``."""
+
+
+def irf_map_from_hdulist(
+    kind: "type[IRFMap]",
+    hdulist: Any,
+    hdu: str | int | None = None,
+    hdu_bands: str | None = None,
+    exposure_hdu: str | int | None = None,
+    exposure_hdu_bands: str | None = None,
+    format: str = "gadf",  # noqa: A002
+) -> "IRFMap":
+    """Response from HDUs.
+
+    Parameters
+    ----------
+    kind : class that is asked for; a dispersion map whose first axis is ``energy`` becomes an EDispKernelMap, a PSF map
+        with an axis ``energy`` a RecoPSFMap
+    hdulist : HDUList
+    hdu, exposure_hdu : name or number of the image HDUs; by default those of `HDU_NAMES`. The exposure may be missing
+    hdu_bands, exposure_hdu_bands : name of the tables with the axes; by default as the image headers say
+
+    Raises
+    ------
+    MissingDataError
+        If the response HDU is not there.
+    FormatError
+        If the format is not "gadf", or the axes of the map are not those of the response.
+    """
+    _check_format(format)
+    name: str | int = HDU_NAMES[kind.tag] if hdu is None else hdu
+    if name not in hdulist:
+        names = ", ".join(item.name for item in hdulist)
+        raise MissingDataError(f"{kind.__name__} expected an HDU {name!r}, there are: {names}; name it by hdu=")
+    irf_map = Map.from_hdulist(hdulist, hdu=name, hdu_bands=hdu_bands, format=format)
+    exposure_name = f"{HDU_NAMES[kind.tag]}_exposure" if exposure_hdu is None else exposure_hdu
+    exposure = None
+    if exposure_name in hdulist:
+        exposure = Map.from_hdulist(hdulist, hdu=exposure_name, hdu_bands=exposure_hdu_bands, format=format)
+    return _kind_of(kind, irf_map)(irf_map, exposure)
+
+
+def read_irf_map(
+    kind: "type[IRFMap]",
+    filename: Any,
+    hdu: str | int | None = None,
+    format: str = "gadf",  # noqa: A002
+) -> "IRFMap":
+    """Response from a FITS file, see `irf_map_from_hdulist`."""
+    return irf_map_from_hdulist(kind, read_fits(filename).hdulist, hdu=hdu, format=format)
+
+
+def irf_map_to_hdulist(irf: "IRFMap", format: str = "gadf") -> HDUList:  # noqa: A002
+    """HDUs of a response and its exposure, after an empty primary one."""
+    _check_format(format)
+    hdu = HDU_NAMES[irf.tag]
+    hdulist = irf._irf_map.to_hdulist(hdu=hdu, format=format)
+    if irf.exposure_map is not None:
+        hdulist.extend(irf.exposure_map.to_hdulist(hdu=f"{hdu}_exposure", format=format)[1:])
+    return hdulist
+
+
+def write_irf_map(irf: "IRFMap", filename: Any, overwrite: bool = False, format: str = "gadf") -> None:  # noqa: A002
+    """Write a response and its exposure to a FITS file."""
+    write_fits(irf_map_to_hdulist(irf, format=format), filename, overwrite=overwrite)
+
+
+def _check_format(format: str) -> None:  # noqa: A002
+    if format != "gadf":
+        raise FormatError(f"response maps got format {format!r}, expected 'gadf'; other formats are not supported")
+
+
+def _kind_of(kind: "type[IRFMap]", irf_map: Map) -> "type[IRFMap]":
+    """Class that fits the axes of the file: they tell more than the name of the HDU."""
+    names = list(irf_map.geom.axes.names)
+    if kind.tag == "psf_map" and "energy" in names:
+        return kind.kinds["psf_map_reco"]
+    if kind.tag == "edisp_map" and names[0] == "energy":
+        return kind.kinds["edisp_kernel_map"]
+    if names[: len(kind.required_axes)] != kind.required_axes:
+        raise FormatError(f"{kind.__name__} got a map with the axes {names}, expected {kind.required_axes}")
+    return kind
