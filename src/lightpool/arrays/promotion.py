@@ -50,13 +50,13 @@ def is_floating(x: Array) -> bool:
 
 
 def as_dtype(x: Array, name: str) -> Array:
-    """The array in another data type, given by its name; the array itself where it has that type already."""
+    """Change the data type, given by its name; an array that has it already comes back itself."""
     xp = array_namespace(x)
     return xp.astype(x, getattr(xp, name), copy=False)
 
 
 def apply_operator(name: str, x: Array, y: Any) -> Array:
-    """Result of an operator on an array and an array or a plain number, in the data type that NumPy would choose.
+    """Apply an operator to an array and an array or a plain number, in the data type that NumPy would choose.
 
     Parameters
     ----------

@@ -10,7 +10,12 @@ from lightpool.arrays.typing import Array
 
 __all__ = ["block_sum", "operation_name", "pad", "reduce_groups", "reduce_over"]
 
-_NUMBERS = {"add": ("sum", 0.0), "multiply": ("prod", 1.0), "maximum": ("max", None), "minimum": ("min", None)}
+_NUMBERS = {
+    "add": ("sum", 0.0),
+    "multiply": ("prod", 1.0),
+    "maximum": ("max", -float("inf")),
+    "minimum": ("min", float("inf")),
+}
 _LOGIC = {"logical_and": "all", "logical_or": "any"}
 _ALIASES = {
     "sum": "add",
@@ -58,17 +63,15 @@ def reduce_over(x: Array, name: str, axis: int | tuple[int, ...], *, keepdims: b
     """
     xp = array_namespace(x)
     if name in _LOGIC:
-        neutral = name == "logical_and"
         truth = as_dtype(x, "bool")
         if is_floating(x):
-            truth = xp.where(xp.isnan(x), xp.full_like(truth, neutral), truth)
+            truth = xp.where(xp.isnan(x), xp.full_like(truth, name == "logical_and"), truth)
         return getattr(xp, _LOGIC[name])(truth, axis=axis, keepdims=keepdims)
     function, neutral = _NUMBERS[name]
     if is_bool(x):
         x = as_dtype(x, "int64")
     elif is_floating(x):
-        fill = {"maximum": -float("inf"), "minimum": float("inf")}.get(name, neutral)
-        x = xp.where(xp.isnan(x), xp.full_like(x, fill), x)
+        x = xp.where(xp.isnan(x), xp.full_like(x, neutral), x)
     return getattr(xp, function)(x, axis=axis, keepdims=keepdims)
 
 

@@ -1,6 +1,6 @@
 """Reading, setting, filling and interpolating maps at coordinates, pixel coordinates and pixel indices."""
 
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import array_api_compat
 import astropy.units as u
@@ -21,6 +21,9 @@ from lightpool.maps.pixel_values import (
     take_pixels,
 )
 from lightpool.maps.volumes import solid_angle_of
+
+if TYPE_CHECKING:
+    from lightpool.maps.core import Map
 
 __all__ = ["MapAccess"]
 
@@ -147,7 +150,7 @@ class MapAccess(MapData):
 
     def interp_to_geom(
         self, geom: Any, preserve_counts: bool = False, fill_value: float | None = 0, **kwargs: Any
-    ) -> Any:
+    ) -> "Map":
         """Map of another geometry with the values of this one.
 
         Masks take the value of the pixel that contains each new pixel centre; without ``fill_value`` every new pixel
@@ -176,7 +179,7 @@ class MapAccess(MapData):
             values = apply_operator("multiply", values, solid_angle_of(geom, self.device))
         return self._from_geom(geom, data=values, unit=self._unit)
 
-    def _from_geom(self, geom: Any, **kwargs: Any) -> Any:
+    def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":
         raise TypeError(f"{type(self).__name__} cannot make maps of other geometries")
 
     def _check_first_axis(self, geom: Any) -> None:

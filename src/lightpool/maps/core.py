@@ -1,7 +1,8 @@
 """The map: data on a geometry, with a unit."""
 
+import abc
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 from lightpool.arrays.devices import Device
 from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_floating
@@ -15,7 +16,7 @@ from lightpool.maps.reshaping import MapReshaping
 __all__ = ["Map"]
 
 
-class Map(MapOperators, MapReshaping):
+class Map(MapOperators, MapReshaping, abc.ABC):
     """Map on the sky with any number of further axes; `WcsNDMap` and `RegionNDMap` are the two kinds.
 
     `Map.create`, `Map.from_geom` and `Map.read` choose the kind.
@@ -29,7 +30,7 @@ class Map(MapOperators, MapReshaping):
             Map._kinds.setdefault("region" if cls.geom_class.is_region else "wcs", cls)
 
     @staticmethod
-    def create(**kwargs: Any) -> Any:
+    def create(**kwargs: Any) -> "Map":
         """Make an empty map.
 
         Parameters
@@ -62,7 +63,7 @@ class Map(MapOperators, MapReshaping):
         unit: Any = "",
         dtype: Any = "float64",
         device: str | Device | None = None,
-    ) -> Any:
+    ) -> "Map":
         """Make a map of a geometry.
 
         Parameters
@@ -82,7 +83,7 @@ class Map(MapOperators, MapReshaping):
                 return kind(geom, data=data, dtype=dtype, meta=meta, unit=unit, device=device)
         raise TypeError(f"expected a geometry of maps, got {type(geom).__name__}")
 
-    def _from_geom(self, geom: Any, **kwargs: Any) -> Any:
+    def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":
         return Map.from_geom(geom, **kwargs)
 
     @staticmethod
@@ -94,7 +95,7 @@ class Map(MapOperators, MapReshaping):
         format: str | None = None,  # noqa: A002
         checksum: bool = False,
         device: str | Device | None = None,
-    ) -> Any:
+    ) -> "Map":
         """Read a map from a FITS file.
 
         Parameters
@@ -124,19 +125,20 @@ class Map(MapOperators, MapReshaping):
         map_type: str = "auto",
         format: str | None = None,  # noqa: A002
         device: str | Device | None = None,
-    ) -> Any:
+    ) -> "Map":
         """Make a map from HDUs; arguments as in `read`."""
         if map_type == "auto":
             map_type = find_map_type(hdulist, hdu)
         return Map._kind(map_type)._from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, format=format, device=device)
 
     @classmethod
-    def _from_hdulist(cls, hdulist: HDUList, **kwargs: Any) -> Any:
-        raise TypeError(f"{cls.__name__} has no FITS layout; use Map.from_hdulist")
+    @abc.abstractmethod
+    def _from_hdulist(cls, hdulist: HDUList, **kwargs: Any) -> "Map":
+        """Map in an HDU."""
 
-    def to_hdulist(self, **kwargs: Any) -> HDUList:
+    @abc.abstractmethod
+    def to_hdulist(self, *, hdu: str | None = None, hdu_bands: str | None = None, format: str = "gadf") -> HDUList:  # noqa: A002
         """HDUs of the map."""
-        raise TypeError(f"{type(self).__name__} has no FITS layout")
 
     def write(self, filename: str | Path, overwrite: bool = False, checksum: bool = False, **kwargs: Any) -> None:
         """Write the map to a FITS file; reads the data from their device.
@@ -163,24 +165,30 @@ class Map(MapOperators, MapReshaping):
             values = apply_operator("multiply", values, weights)
         return as_dtype(values, dtype_name(self._data))
 
-    def plot(self, *args: Any, **kwargs: Any) -> Any:
-        """Draw the map; see the kinds of maps."""
-        raise TypeError(f"{type(self).__name__} cannot be drawn")
+    @abc.abstractmethod
+    def stack(self, other: Any, weights: Any = None, nan_to_num: bool = True) -> None:
+        """Add another map in place."""
 
-    def plot_grid(self, figsize: Any = None, ncols: int = 3, **kwargs: Any) -> Any:
-        """Draw one image for each bin of the axis.
+    @abc.abstractmethod
+    def cutout(self, position: Any, width: Any, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1) -> Self:
+        """Copy of a part of the map."""
 
-        Parameters
-        ----------
-        figsize : pair of float, optional
-        ncols : int
-            Number of columns.
-        **kwargs : dict, passed to `WcsNDMap.plot`
+    @abc.abstractmethod
+    def downsample(
+        self, factor: int | None, preserve_counts: bool = True, axis_name: str | None = None, weights: Any = None
+    ) -> Self:
+        """Map with bins put together."""
 
-        Returns
-        -------
-        axes : array of matplotlib axes
-        """
-        from lightpool.plot.maps import plot_grid  # matplotlib is heavy and optional
+    @abc.abstractmethod
+    def upsample(
+        self, factor: int | None, order: int = 0, preserve_counts: bool = True, axis_name: str | None = None
+    ) -> Self:
+        """Map with bins cut into several."""
 
-        return plot_grid(self, figsize=figsize, ncols=ncols, **kwargs)
+    @abc.abstractmethod
+    def plot(self, ax: Any = None, **kwargs: Any) -> Any:
+        """Draw the map."""
+
+    @abc.abstractmethod
+    def plot_mask(self, ax: Any = None, **kwargs: Any) -> Any:
+        """Shade a mask."""

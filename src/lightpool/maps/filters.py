@@ -1,5 +1,7 @@
 """Smoothing, convolution and morphology of images on their device."""
 
+from typing import Any
+
 import numpy as np
 from array_api_compat import array_namespace
 
@@ -54,11 +56,11 @@ def convolved(images: Array, kernel: Array, mode: str) -> Array:
     return convolve_fft(images, kernel, mode="full")
 
 
-def eroded(mask: Array, structure: np.ndarray) -> Array:  # type: ignore[type-arg]
+def eroded(mask: Array, structure: np.ndarray[Any, Any]) -> Array:
     """Mask of shape (..., ny, nx) where the whole structure fits in; beyond the border it is False."""
     return binary_erosion(mask, to_device(structure.astype(bool), device_of(mask)))
 
 
-def dilated(mask: Array, structure: np.ndarray) -> Array:  # type: ignore[type-arg]
+def dilated(mask: Array, structure: np.ndarray[Any, Any]) -> Array:
     """Mask of shape (..., ny, nx) grown by the structure."""
     return binary_dilation(mask, to_device(structure.astype(bool), device_of(mask)))

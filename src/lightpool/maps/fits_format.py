@@ -10,7 +10,7 @@ import numpy as np
 
 from lightpool.arrays.devices import to_host
 from lightpool.errors import FormatError
-from lightpool.fits import BinTableHDU, Column, Header, HDUList, ImageHDU, PrimaryHDU
+from lightpool.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 from lightpool.maps.wcs_geom import WcsGeom
 
 __all__ = [
@@ -66,7 +66,7 @@ def _with_quantities(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def unit_from_header(header: Header) -> u.UnitBase:
-    """Unit of the keyword BUNIT, without photons and counts; no unit, and a warning, if it is not known."""
+    """Read the keyword BUNIT, without photons and counts; a unit that is not known is left out with a warning."""
     text = header.get("BUNIT", "")
     try:
         unit = u.Unit(text)

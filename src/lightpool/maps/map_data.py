@@ -20,7 +20,7 @@ _KEEP: Any = object()
 
 
 def unit_factor(unit: Any, other: Any) -> float:
-    """Number that turns values in one unit into values in another.
+    """Find the number that turns values in one unit into values in another.
 
     Raises
     ------
@@ -98,7 +98,7 @@ class MapData:
         return xp.zeros(self._geom.data_shape, dtype=getattr(xp, dtype), device=target.handle)
 
     def _fitted(self, value: Any, target: Device) -> Array:
-        """The value as an array of the shape of the geometry on a device."""
+        """Make of the value an array of the shape of the geometry on a device."""
         shape = tuple(self._geom.data_shape)
         if np.isscalar(value):
             array = to_device(np.full(shape, value), target)
@@ -204,7 +204,7 @@ class MapData:
     def _init_copy(
         self, *, geom: Any = None, data: Any = _KEEP, unit: Any = None, meta: dict[str, Any] | None = None
     ) -> Self:
-        """New map on the same device; what is not given is copied, and ``data=None`` makes an empty map."""
+        """Make a map on the same device; what is not given is copied, and ``data=None`` makes an empty map."""
         if data is _KEEP:
             data = self._xp.asarray(self._data, copy=True)
         on_device = array_api_compat.is_array_api_obj(data) and not array_api_compat.is_numpy_array(data)

@@ -7,7 +7,7 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays.devices import to_device, to_host
-from lightpool.arrays.promotion import apply_operator, as_dtype
+from lightpool.arrays.promotion import apply_operator, as_dtype, is_bool
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
 from lightpool.maps.map_data import MapData, unit_factor
@@ -47,7 +47,10 @@ class MapOperators(MapData):
         factor = unit_factor(unit, self._unit)
         if factor != 1:
             values = values * factor if isinstance(values, int | float) else apply_operator("multiply", values, factor)
-        return apply_operator(name, self._data, values), self._unit
+        data = self._data
+        if name in ("add", "subtract"):  # masks are counted, not united
+            data = as_dtype(data, "float64") if is_bool(data) else data
+        return apply_operator(name, data, values), self._unit
 
     def _arithmetic(self, name: str, other: Any) -> Self:
         data, unit = self._calculated(name, other)

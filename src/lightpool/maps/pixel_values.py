@@ -58,7 +58,7 @@ def take_pixels(data: Array, index: Sequence[HostArray]) -> Array:
 
 
 def put_pixels(data: Array, index: Sequence[HostArray], values: Any) -> Array:
-    """Data with new values in some pixels; pixels outside are left out, of repeated ones the last counts.
+    """Put new values into some pixels of a copy; pixels outside are left out, of repeated ones the last counts.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def put_pixels(data: Array, index: Sequence[HostArray], values: Any) -> Array:
 
 
 def count_pixels(index: Sequence[Array], shape: Sequence[int], weights: Array | None = None) -> Array:
-    """Number, or sum of the weights, of the entries in each pixel, float64; entries outside are left out.
+    """Count the entries in each pixel, or add up their weights, float64; entries outside are left out.
 
     ``index`` and ``weights`` are arrays on one device.
     """

@@ -10,8 +10,8 @@ from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
 from lightpool.fits import HDUList
 from lightpool.maps.core import Map
-from lightpool.maps.region_map_format import region_map_arguments, region_map_hdulist
 from lightpool.maps.region_geom import RegionGeom
+from lightpool.maps.region_map_format import region_map_arguments, region_map_hdulist
 from lightpool.maps.resolution import repeated, upsampled
 
 __all__ = ["RegionNDMap"]
@@ -180,7 +180,7 @@ class RegionNDMap(Map):
     def to_hdulist(
         self,
         format: str = "gadf",  # noqa: A002
-        hdu: str = "SKYMAP",
+        hdu: str | None = None,
         hdu_bands: str | None = None,
         hdu_region: str | None = None,
     ) -> HDUList:
@@ -189,8 +189,8 @@ class RegionNDMap(Map):
         Parameters
         ----------
         format : ``gadf``
-        hdu : str
-            Name of the data.
+        hdu : str, optional
+            Name of the data, by default ``SKYMAP``.
         hdu_bands, hdu_region : str, optional
             Names of the other tables; by default that of the data with ``_BANDS`` and ``_REGION``.
         """

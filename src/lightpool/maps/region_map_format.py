@@ -2,6 +2,7 @@
 
 from typing import Any
 
+import astropy.units as u
 import numpy as np
 
 from lightpool.arrays.devices import to_host
@@ -26,8 +27,6 @@ def region_map_arguments(
     device: Any = None,
 ) -> dict[str, Any]:
     """Arguments of `RegionNDMap` for the map in an HDU, ``SKYMAP`` by default."""
-    import astropy.units as u
-
     _check_format(format)
     name = find_hdu(hdulist, "SKYMAP" if hdu is None else hdu).name
     table = hdulist[name]
@@ -41,7 +40,7 @@ def region_map_arguments(
 
 def region_map_hdulist(
     m: Any,
-    hdu: str = "SKYMAP",
+    hdu: str | None = None,
     hdu_bands: str | None = None,
     hdu_region: str | None = None,
     format: str = "gadf",  # noqa: A002
@@ -50,7 +49,7 @@ def region_map_hdulist(
     from astropy.table import Table
 
     _check_format(format)
-    name = hdu.upper()
+    name = "SKYMAP" if hdu is None else hdu.upper()
     data = to_host(m.data)  # host: FITS is written from NumPy
     table = Table()
     table["CHANNEL"] = np.arange(len(data), dtype=np.int16)

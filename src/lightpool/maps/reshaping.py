@@ -94,7 +94,7 @@ class MapReshaping(MapAccess):
             yield index[::-1]
 
     def split_by_axis(self, axis_name: str) -> list[Self]:
-        """Maps at each bin of an axis."""
+        """Split the map into one for each bin of an axis."""
         return list(self.iter_by_axis(axis_name))
 
     def reorder_axes(self, axes_names: Sequence[str]) -> Self:

@@ -13,7 +13,7 @@ __all__ = ["repeated", "upsampled"]
 
 
 def repeated(data: Array, factors: Sequence[int]) -> Array:
-    """Data with each bin repeated, by a factor for each dimension."""
+    """Repeat each bin, by a factor for each dimension."""
     xp = array_namespace(data)
     for axis, factor in enumerate(factors):
         if factor > 1:
@@ -22,7 +22,7 @@ def repeated(data: Array, factors: Sequence[int]) -> Array:
 
 
 def upsampled(data: Array, factors: Sequence[int]) -> Array:
-    """Data interpolated linearly at the centres of finer bins; beyond the outermost centres the values stay."""
+    """Interpolate linearly at the centres of finer bins; beyond the outermost centres the values stay."""
     xp = array_namespace(data)
     data = as_dtype(data, "float64")
     device = device_of(data)

@@ -13,8 +13,8 @@ from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
 from lightpool.fits import HDUList
 from lightpool.maps.core import Map
-from lightpool.maps.fits_format import wcs_map_arguments, wcs_map_hdulist
 from lightpool.maps.filters import convolved, dilated, eroded, smoothed
+from lightpool.maps.fits_format import wcs_map_arguments, wcs_map_hdulist
 from lightpool.maps.pixel_values import interpolate_pixels
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_sums import reduce_in_mask
@@ -422,8 +422,7 @@ class WcsNDMap(Map):
         """
         from lightpool.plot.maps import plot_map  # matplotlib is heavy and optional
 
-        colorbar = {"add_cbar": add_cbar, "axes_loc": axes_loc, "kwargs_colorbar": kwargs_colorbar}
-        return plot_map(self, ax=ax, fig=fig, stretch=stretch, **colorbar, **kwargs)
+        return plot_map(self, ax, fig, add_cbar, stretch, axes_loc, kwargs_colorbar, **kwargs)
 
     def plot_mask(self, ax: Any = None, **kwargs: Any) -> Any:
         """Shade the pixels where the mask is False; reads the data.
@@ -436,3 +435,21 @@ class WcsNDMap(Map):
         from lightpool.plot.maps import plot_mask  # matplotlib is heavy and optional
 
         return plot_mask(self, ax=ax, **kwargs)
+
+    def plot_grid(self, figsize: Any = None, ncols: int = 3, **kwargs: Any) -> Any:
+        """Draw one image for each bin of the axis.
+
+        Parameters
+        ----------
+        figsize : pair of float, optional
+        ncols : int
+            Number of columns.
+        **kwargs : dict, passed to `WcsNDMap.plot`
+
+        Returns
+        -------
+        axes : array of matplotlib axes
+        """
+        from lightpool.plot.maps import plot_grid  # matplotlib is heavy and optional
+
+        return plot_grid(self, figsize=figsize, ncols=ncols, **kwargs)
