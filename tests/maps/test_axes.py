@@ -193,3 +193,8 @@ def test_old_files_call_rad_theta():
 
 def test_axes_without_sky_hold_plain_numbers():
     assert_array_equal(MapAxes([LabelMapAxis(["a", "b"], name="x")]).bin_volume(), [1, 1])
+
+
+def test_a_descending_axis_keeps_its_order_in_a_file():
+    axis = MapAxis([3, 2, 1] * u.deg, name="fov_lon")
+    assert MapAxes.from_table_hdu(MapAxes([axis]).to_table_hdu())[0] == axis

@@ -10,7 +10,7 @@ from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axis import MapAxis
 from lightpool.maps.axis_format import DL3_AXES, axis_columns, gadf_columns
 from lightpool.maps.label_axis import LabelMapAxis
-from lightpool.maps.table_columns import column_names, column_quantity, column_text, table_meta
+from lightpool.maps.table_columns import column_names, column_text, column_values, is_unit_of_kind, table_meta
 from lightpool.maps.time_axis import TimeMapAxis
 from lightpool.maps.time_reference import time_ref_to_dict
 
@@ -97,5 +97,5 @@ def _gadf_class(table: Any, columns: list[str]) -> type[AnyAxis]:
             raise FormatError(f"the header names the column {column!r}, but the table has {column_names(table)}")
     if column_text(table, columns[0]) is not None:
         return LabelMapAxis
-    is_time = len(columns) == 2 and column_quantity(table, columns[0]).unit.is_equivalent("s")
+    is_time = len(columns) == 2 and is_unit_of_kind(column_values(table, columns[0])[1], "s")
     return TimeMapAxis if is_time and "MJDREFI" in table_meta(table) else MapAxis

@@ -6,12 +6,19 @@ The functions that read give the arguments of `MapAxis`, so this module knows no
 from collections.abc import Callable
 from typing import TYPE_CHECKING, Any
 
-import astropy.units as u
 import numpy as np
 
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, Header
-from lightpool.maps.table_columns import column_names, column_quantity, edges_from_lo_hi, read_table, table_meta
+from lightpool.maps.table_columns import (
+    column_names,
+    column_values,
+    edges_from_lo_hi,
+    is_unit_of_kind,
+    read_intervals,
+    read_table,
+    table_meta,
+)
 
 if TYPE_CHECKING:
     from lightpool.maps.axis import MapAxis
@@ -157,15 +164,16 @@ def axis_arguments(table: Any, layout: str, idx: int, column_prefix: str) -> dic
 
 
 def _energy_arguments(table: Any, lower: str, upper: str, name: str) -> dict[str, Any]:
-    edges = edges_from_lo_hi(column_quantity(table, lower), column_quantity(table, upper), f"columns {lower}, {upper}")
-    _check_unit(edges, lower, "TeV")
-    return {"nodes": edges, "name": name, "interp": "log"}
+    low, high, unit = read_intervals(table, lower, upper)
+    _check_unit(unit, lower, "TeV")
+    edges = edges_from_lo_hi(low, high, f"columns {lower}, {upper}")
+    return {"nodes": edges, "unit": unit, "name": name, "interp": "log"}
 
 
 def _fermi_arguments(table: Any) -> dict[str, Any]:
     for name in ("Energy", "ENERGY", "energy"):
         if name in column_names(table):
-            nodes = column_quantity(table, name).value
+            nodes, _ = column_values(table, name)
             return {"nodes": nodes, "unit": "MeV", "name": "energy_true", "interp": "log", "node_type": "center"}
     raise FormatError(f"the table has no column 'Energy'; its columns are {column_names(table)}")
 
@@ -188,12 +196,17 @@ def _gadf_arguments(table: Any, idx: int) -> dict[str, Any]:
     columns = axis_columns(table, idx)
     if columns is None:
         raise FormatError(f"the table has no keyword AXCOLS{idx + 1}, which names the columns of axis {idx}")
-    nodes = in_order(column_quantity(table, columns[0]))
-    if len(columns) == 2:
-        nodes = edges_from_lo_hi(nodes, in_order(column_quantity(table, columns[1])), f"columns {', '.join(columns)}")
+    is_edges = len(columns) == 2
+    if is_edges:
+        low, high, unit = read_intervals(table, *columns)
+        nodes = edges_from_lo_hi(in_order(low), in_order(high), f"columns {', '.join(columns)}")
+    else:
+        nodes, unit = column_values(table, columns[0])
+        nodes = in_order(nodes)
     return {
         "nodes": nodes,
-        "node_type": "edges" if len(columns) == 2 else "center",
+        "unit": unit,
+        "node_type": "edges" if is_edges else "center",
         "interp": table_meta(table).get(f"INTERP{idx + 1}", "lin"),
         "name": axis_name(columns),
     }
@@ -201,7 +214,7 @@ def _gadf_arguments(table: Any, idx: int) -> dict[str, Any]:
 
 def in_order(values: Any) -> Any:
     """Values without repeats, in the order of their first appearance."""
-    _, first = np.unique(getattr(values, "value", values), return_index=True)
+    _, first = np.unique(values, return_index=True)
     return values[np.sort(first)]
 
 
@@ -212,18 +225,19 @@ def _dl3_arguments(table: Any, column_prefix: str) -> dict[str, Any]:
     if column_prefix == "ENERG" and table_meta(table).get("HDUCLAS2") in _IN_RECO_ENERGY:
         name = "energy"
     columns = f"{column_prefix}_LO", f"{column_prefix}_HI"
-    lower, upper = (np.atleast_1d(column_quantity(table, column)[0]) for column in columns)
-    for column, values in zip(columns, (lower, upper), strict=True):
-        _check_unit(values, column, unit)
-    if np.allclose(upper, lower):
-        return {"nodes": upper, "node_type": "center", "interp": interp, "name": name}
-    return {"nodes": edges_from_lo_hi(lower, upper, f"columns {', '.join(columns)}"), "interp": interp, "name": name}
+    low, high, unit_read = read_intervals(table, *columns)
+    _check_unit(unit_read, columns[0], unit)
+    low, high = np.atleast_1d(low[0]), np.atleast_1d(high[0])
+    arguments = {"unit": unit_read, "interp": interp, "name": name}
+    if np.allclose(high, low):
+        return arguments | {"nodes": high, "node_type": "center"}
+    return arguments | {"nodes": edges_from_lo_hi(low, high, f"columns {', '.join(columns)}")}
 
 
-def _check_unit(values: u.Quantity, column: str, unit: str) -> None:
-    if not values.unit.is_equivalent(unit):
-        wanted = f"a unit such as {unit!r}" if unit else "no unit"
-        raise FormatError(f"column {column!r} has the unit {str(values.unit)!r}, but {wanted} is expected")
+def _check_unit(unit: Any, column: str, example: str) -> None:
+    if not is_unit_of_kind(unit, example):
+        wanted = f"a unit such as {example!r}" if example else "no unit"
+        raise FormatError(f"column {column!r} has the unit {str(unit)!r}, but {wanted} is expected")
 
 
 def _unknown(layout: str, known: list[str]) -> ValueError:

@@ -1,6 +1,7 @@
 """One way to ask an astropy table and a `lightpool.fits.TableData` for a column."""
 
 from collections.abc import Mapping
+from functools import lru_cache
 from typing import Any
 
 import astropy.units as u
@@ -10,7 +11,16 @@ from numpy.typing import NDArray
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, TableData
 
-__all__ = ["column_names", "column_quantity", "column_text", "edges_from_lo_hi", "read_table", "table_meta"]
+__all__ = [
+    "column_names",
+    "column_text",
+    "column_values",
+    "edges_from_lo_hi",
+    "is_unit_of_kind",
+    "read_intervals",
+    "read_table",
+    "table_meta",
+]
 
 
 def read_table(hdu: BinTableHDU) -> Any:
@@ -31,8 +41,8 @@ def table_meta(table: Any) -> Mapping[str, Any]:
     return meta
 
 
-def column_quantity(table: Any, name: str) -> u.Quantity:
-    """Read a column of numbers with its unit, float64 in native byte order.
+def column_values(table: Any, name: str) -> tuple[NDArray[np.float64], Any]:
+    """Read a column of numbers: plain values, float64 in native byte order, and their unit.
 
     Raises
     ------
@@ -40,17 +50,27 @@ def column_quantity(table: Any, name: str) -> u.Quantity:
         If the column is not there, holds no numbers, or its unit is not known.
     """
     if isinstance(table, TableData):
-        return u.Quantity(table.quantity(name), dtype=np.float64, copy=None)
+        return _floats(table.column(name), name), table.unit(name)
     if name not in table.columns:
         raise FormatError(f"the table has no column {name!r}; its columns are {column_names(table)}")
     column = table[name]
-    unit = column.unit if column.unit is not None else ""
+    unit = u.Unit(column.unit if column.unit is not None else "")
     if isinstance(unit, u.UnrecognizedUnit):
         raise FormatError(f"column {name!r} has the unit {str(unit)!r}, which is not known; write it as FITS does")
+    return _floats(column, name), unit
+
+
+def _floats(column: Any, name: str) -> NDArray[np.float64]:
     try:
-        return u.Quantity(np.asarray(column), unit, dtype=np.float64)
+        return np.asarray(column, dtype=np.float64)
     except (TypeError, ValueError) as error:
         raise FormatError(f"column {name!r} should hold numbers, but has the type {column.dtype}") from error
+
+
+@lru_cache(maxsize=512)
+def is_unit_of_kind(unit: Any, example: str) -> bool:
+    """Whether a unit can be converted to another one."""
+    return bool(unit.is_equivalent(example))
 
 
 def column_text(table: Any, name: str) -> NDArray[np.str_] | None:
@@ -63,15 +83,15 @@ def column_text(table: Any, name: str) -> NDArray[np.str_] | None:
     return values if values.dtype.kind == "U" else None
 
 
-def edges_from_lo_hi(lower: u.Quantity, upper: u.Quantity, what: str) -> u.Quantity:
-    """Edges of bins that touch, from their lower and upper edges.
+def edges_from_lo_hi(lower: NDArray[np.float64], upper: NDArray[np.float64], what: str) -> NDArray[np.float64]:
+    """Edges of bins that touch, from their lower and upper edges in the same unit.
 
     Raises
     ------
     FormatError
         If there is a gap or an overlap of more than a hundredth of a bin.
     """
-    lower, upper = np.atleast_1d(lower), np.atleast_1d(upper.to(lower.unit))
+    lower, upper = np.atleast_1d(lower), np.atleast_1d(upper)
     gap = np.abs(upper[:-1] - lower[1:])
     if np.any(gap > 0.01 * np.abs(upper - lower)[1:]):
         raise FormatError(
@@ -79,3 +99,15 @@ def edges_from_lo_hi(lower: u.Quantity, upper: u.Quantity, what: str) -> u.Quant
             "bins without gaps"
         )
     return np.append(lower, upper[-1:])
+
+
+def read_intervals(table: Any, lower: str, upper: str) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
+    """Two columns of lower and upper edges, and the unit of the first, to which the second is converted."""
+    (low, unit), (high, unit_high) = column_values(table, lower), column_values(table, upper)
+    if unit_high != unit:
+        if not is_unit_of_kind(unit_high, unit.to_string()):
+            raise FormatError(
+                f"columns {lower!r} and {upper!r} have the units {str(unit)!r} and {str(unit_high)!r}, which do not fit"
+            )
+        high = high * unit_high.to(unit)
+    return low, high, unit

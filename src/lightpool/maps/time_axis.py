@@ -13,7 +13,7 @@ from lightpool.errors import FormatError
 from lightpool.fits import Header
 from lightpool.maps.axis_base import AxisBase, check_name
 from lightpool.maps.axis_format import axis_columns, axis_name, in_order
-from lightpool.maps.table_columns import column_quantity, table_meta
+from lightpool.maps.table_columns import read_intervals, table_meta
 from lightpool.maps.time_groups import group_table
 from lightpool.maps.time_reference import time_ref_from_dict, time_ref_to_dict
 
@@ -322,8 +322,13 @@ class TimeMapAxis(AxisBase):
         columns = axis_columns(table, idx)
         if columns is None or len(columns) != 2:
             raise FormatError(f"axis {idx} of the table has the columns {columns}, but a time axis needs two")
-        start, stop = (in_order(column_quantity(table, column)) for column in columns)
-        return cls(start, stop, time_ref_from_dict(table_meta(table)), name=axis_name(columns))
+        start, stop, unit = read_intervals(table, *columns)
+        return cls(
+            in_order(start) * unit,
+            in_order(stop) * unit,
+            time_ref_from_dict(table_meta(table)),
+            name=axis_name(columns),
+        )
 
     @property
     def time_format(self) -> str:
