@@ -362,6 +362,9 @@ def test_tables_that_make_no_axis(energy):
     with pytest.raises(FormatError, match="no column 'THETA_LO'"):
         MapAxis.from_table(table, format="gadf-dl3", column_prefix="THETA")
     table["ENERG_LO"].unit = ""
+    with pytest.raises(FormatError, match="'' and 'TeV', which do not fit"):
+        MapAxis.from_table(table, format="gadf-dl3", column_prefix="ENERG")
+    table["ENERG_HI"].unit = ""
     with pytest.raises(FormatError, match="a unit such as 'TeV' is expected"):
         MapAxis.from_table(table, format="gadf-dl3", column_prefix="ENERG")
     table = energy.to_table(format="gadf-dl3")
