@@ -7,6 +7,7 @@ from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models import DatasetModels, FoVBackgroundModel, Models
 from lightpool.datasets.parameters import Parameter, Parameters
 from lightpool.datasets.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
+from lightpool.datasets.spectrum_dataset import SpectrumDataset
 
 __all__ = [
     "Dataset",
@@ -20,5 +21,6 @@ __all__ = [
     "Parameters",
     "PiecewiseNormSpectralModel",
     "PowerLawNormSpectralModel",
+    "SpectrumDataset",
     "create_map_dataset_geoms",
 ]

@@ -41,6 +41,8 @@ class Dataset(ABC):
     models: DatasetModels | None
     gti: "GTI | None"
     meta_table: Table | None
+    counts: Any
+    _geom: Any
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
@@ -58,6 +60,10 @@ class Dataset(ABC):
     @abstractmethod
     def to(self, device: Any) -> Self:
         """Dataset on a device."""
+
+    @abstractmethod
+    def slice_by_energy(self, energy_min: Any = None, energy_max: Any = None, name: str | None = None) -> Self:
+        """Dataset between two energies; ValueError if it has no bin there."""
 
     @abstractmethod
     def info_dict(self) -> dict[str, Any]:

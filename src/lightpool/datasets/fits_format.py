@@ -105,17 +105,20 @@ def _small_parts(hdulist: HDUList, name: str | None) -> dict[str, Any]:
         table = Table.read(hdulist["META_TABLE"])
         table.convert_bytestring_to_unicode()
         table.meta.clear()
+        for column in table.itercols():
+            if not column.dtype.isnative:
+                table[column.name] = column.astype(column.dtype.newbyteorder("="))
         parts["meta_table"] = table
     return parts
 
 
-def _read_mask(hdulist: HDUList, name: str) -> Map:
+def _read_mask(hdulist: HDUList, name: str) -> Any:
     mask = Map.from_hdulist(hdulist, hdu=name, format="gadf")
     xp = array_namespace(mask.data)
     return Map.from_geom(mask.geom, data=xp.astype(mask.data, xp.bool), meta=mask.meta)
 
 
-def _read_exposure(hdulist: HDUList) -> Map:
+def _read_exposure(hdulist: HDUList) -> Any:
     exposure = Map.from_hdulist(hdulist, hdu="exposure", format="gadf")
     if exposure.geom.axes[0].name == "energy":  # files of the first versions of Gammapy
         exposure = exposure.rename_axes(names=["energy"], new_names=["energy_true"])

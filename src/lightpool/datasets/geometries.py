@@ -5,7 +5,7 @@ from typing import Any
 import astropy.units as u
 
 from lightpool.irf.psf_map import RAD_AXIS_DEFAULT
-from lightpool.maps import Geom, MapAxes, MapAxis
+from lightpool.maps import MapAxes, MapAxis, RegionGeom, WcsGeom
 
 __all__ = ["BINSZ_IRF_DEFAULT", "MIGRA_AXIS_DEFAULT", "create_map_dataset_geoms"]
 
@@ -14,13 +14,13 @@ BINSZ_IRF_DEFAULT = 0.2 * u.deg
 
 
 def create_map_dataset_geoms(
-    geom: Geom,
+    geom: WcsGeom | RegionGeom,
     energy_axis_true: MapAxis | None = None,
     migra_axis: MapAxis | None = None,
     rad_axis: MapAxis | None = None,
     binsz_irf: Any = BINSZ_IRF_DEFAULT,
     reco_psf: bool = False,
-) -> dict[str, Geom]:
+) -> dict[str, Any]:
     """Geometries of all maps of a dataset.
 
     Parameters

@@ -78,7 +78,7 @@ def _scalars(dataset: "MapDataset", in_safe_data_range: bool) -> dict[str, Array
     if dataset.counts is not None:
         scalars["counts"] = _sum(dataset.counts.data, mask)
     if dataset.background is not None:
-        npred_background = dataset.npred_background().data
+        npred_background = dataset.npred_background().data  # type: ignore[union-attr]  # there is a background
         xp = array_namespace(npred_background)
         npred = xp.where(npred_background < 0.0, xp.zeros_like(npred_background), npred_background)
         scalars["background"] = _sum(dataset.background.data, mask)

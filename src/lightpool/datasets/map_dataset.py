@@ -4,12 +4,9 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 import astropy.units as u
-import numpy as np
 from astropy.table import Table
 
-from lightpool.arrays import array_namespace, to_device, to_host
 from lightpool.arrays.devices import Device, get_default_device
-from lightpool.arrays.typing import Array
 from lightpool.data import GTI
 from lightpool.datasets import fits_format, transforms
 from lightpool.datasets.datasets import Dataset
@@ -18,13 +15,13 @@ from lightpool.datasets.info import info_dict
 from lightpool.datasets.lazy import Accumulated, Deferred, DeferredAttribute
 from lightpool.datasets.masks import DatasetMasks
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.models import DatasetModels, FoVBackgroundModel
+from lightpool.datasets.models import DatasetModels
 from lightpool.datasets.names import make_name
+from lightpool.datasets.predictions import DatasetPredictions
 from lightpool.datasets.stacking import merge_gtis, merge_meta_tables, stack_map_dataset
 from lightpool.datasets.summary import summary_text
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
-from lightpool.maps import Geom, Map, MapAxis
-from lightpool.stats import cash, cash_sum
+from lightpool.maps import Geom, Map, MapAxis, RegionGeom, WcsGeom
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -34,7 +31,7 @@ __all__ = ["MapDataset"]
 MAP_NAMES = ("counts", "exposure", "background", "psf", "edisp", "mask_safe", "mask_fit")
 
 
-class MapDataset(DatasetMasks, Dataset):
+class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
     """Counts, background, exposure, PSF, energy dispersion and masks on a common piece of sky.
 
     Parameters
@@ -106,7 +103,7 @@ class MapDataset(DatasetMasks, Dataset):
     @classmethod
     def create(
         cls,
-        geom: Geom,
+        geom: WcsGeom | RegionGeom,
         energy_axis_true: MapAxis | None = None,
         migra_axis: MapAxis | None = None,
         rad_axis: MapAxis | None = None,
@@ -248,14 +245,6 @@ class MapDataset(DatasetMasks, Dataset):
         self._models = None if models is None else DatasetModels(models).select(datasets_names=self.name)
 
     @property
-    def background_model(self) -> FoVBackgroundModel | None:
-        """Model of the background, None if there is none."""
-        if not self.models or self.name not in self.models.background_models:
-            return None
-        model: FoVBackgroundModel = self.models[self.models.background_models[self.name]]
-        return model
-
-    @property
     def _geom(self) -> Any:
         """Geometry of counts, background and masks."""
         for name in ("counts", "background", "mask_safe", "mask_fit"):
@@ -277,60 +266,7 @@ class MapDataset(DatasetMasks, Dataset):
         """Shape of the counts."""
         return tuple(int(n) for n in self._geom.data_shape)
 
-    # --- predictions and statistics
-
-    @property
-    def excess(self) -> Map:
-        """Counts minus background, before the background model."""
-        return self.counts - self.background
-
-    def npred_background(self) -> Map | None:
-        """Predict the counts of the background: the background times its model."""
-        model = self.background_model
-        if model is None or self.background is None:
-            return self.background
-        factors = to_device(model.evaluate_geom(self.background.geom).value, self.background.device)
-        return Map.from_geom(self.background.geom, data=self.background.data * factors, unit=self.background.unit)
-
-    def npred_signal(self) -> Map:
-        """Predict the counts of sources: zero, since a reduction has no source models."""
-        return Map.from_geom(self._geom, device=self.device)
-
-    def npred(self) -> Map:
-        """Predict the counts, from the background and its model; never below zero."""
-        background = self.npred_background()
-        if background is None:
-            return self.npred_signal()
-        xp = array_namespace(background.data)
-        data = xp.where(background.data < 0.0, xp.zeros_like(background.data), background.data)
-        return Map.from_geom(background.geom, data=data, unit=background.unit)
-
-    def stat_array(self) -> Array:
-        """Cash statistic per bin, an array on the device of the dataset."""
-        return cash(self.counts.data, self.npred().data)
-
-    def stat_sum(self) -> float:
-        """Cash statistic inside the mask."""
-        mask = self.mask
-        return float(to_host(cash_sum(self.counts.data, self.npred().data, None if mask is None else mask.data)))
-
-    def residuals(self, method: str = "diff") -> Map:
-        """Subtract the prediction from the counts; NaN outside the mask.
-
-        Parameters
-        ----------
-        method : {"diff", "diff/model", "diff/sqrt(model)"}, what the difference is divided by
-        """
-        counts, npred = self.counts.data, self.npred().data
-        xp = array_namespace(counts)
-        divisors = {"diff": xp.ones_like(npred), "diff/model": npred, "diff/sqrt(model)": xp.sqrt(npred)}
-        if method not in divisors:
-            raise ValueError(f"method must be one of {list(divisors)}, got {method!r}")
-        with np.errstate(invalid="ignore", divide="ignore"):
-            data = (counts - npred) / divisors[method]
-        if self.mask is not None:
-            data = xp.where(self.mask.data, data, xp.full_like(data, np.nan))
-        return Map.from_geom(self._geom, data=data)
+    # --- what it tells
 
     def info_dict(self, in_safe_data_range: bool = True) -> dict[str, Any]:
         """Figures of the dataset: sums, rates, ranges, the statistic.

@@ -383,7 +383,7 @@ class DatasetModels(Sequence[FoVBackgroundModel]):
         return len(self._models)
 
 
-class Models(DatasetModels, MutableSequence[FoVBackgroundModel]):  # type: ignore[misc]
+class Models(DatasetModels, MutableSequence[FoVBackgroundModel]):
     """Models that can be added, replaced and removed."""
 
     def __setitem__(self, key: Any, model: Any) -> None:

@@ -97,11 +97,11 @@ class NormSpectralModel(ABC):
 def _without_defaults(row: dict[str, Any], default: dict[str, Any]) -> dict[str, Any]:
     def keeps(key: str) -> bool:
         if key == "unit":
-            return default["unit"] != ""
+            return bool(default["unit"])
         if key not in _OMITTED_WHEN_DEFAULT:
             return True
         both_nan = row[key] != row[key] and default[key] != default[key]
-        return not (both_nan or row[key] == default[key])
+        return not (both_nan or bool(row[key] == default[key]))
 
     return {key: value for key, value in row.items() if keeps(key)}
 
@@ -214,7 +214,7 @@ class PiecewiseNormSpectralModel(NormSpectralModel):
         """Plain factors at energies, shape of ``energy``."""
         nodes = self.energy.to_value(energy.unit)
         if self._interp == "lin":
-            return np.interp(energy.value, nodes, self.parameters.value)
+            return np.asarray(np.interp(energy.value, nodes, self.parameters.value))
         tiny = np.finfo(np.float64).tiny  # stands for zero, which has no logarithm
         log_norms = np.log(np.maximum(self.parameters.value, tiny))
         factors = np.exp(np.interp(np.log(energy.value), np.log(nodes), log_norms))

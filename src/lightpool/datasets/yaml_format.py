@@ -32,7 +32,7 @@ def to_yaml(data: dict[str, Any]) -> str:
 
     date = datetime.now(UTC).replace(tzinfo=None).isoformat()
     metadata = {"creator": f"lightpool {__version__}", "date": date, "origin": None}
-    return yaml.safe_dump(data, **_LAYOUT) + yaml.safe_dump({"metadata": metadata}, **_LAYOUT)
+    return f"{yaml.safe_dump(data, **_LAYOUT)}{yaml.safe_dump({'metadata': metadata}, **_LAYOUT)}"
 
 
 def from_yaml(text: str, checksum: bool = False, source: str = "<text>") -> dict[str, Any]:

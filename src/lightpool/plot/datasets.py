@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lightpool.datasets import MapDataset
     from lightpool.maps import Map
 
-__all__ = ["peek_map_dataset"]
+__all__ = ["peek_map_dataset", "peek_spectrum_dataset"]
 
 
 def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 7)) -> Any:
@@ -32,6 +32,26 @@ def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 
     _draw_exposure_profile(figure.add_subplot(2, 3, 4), dataset)
     _draw_psf(figure.add_subplot(2, 3, 5), dataset)
     _draw_edisp(figure.add_subplot(2, 3, 6), dataset)
+    figure.tight_layout()
+    return figure
+
+
+def peek_spectrum_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (16, 4)) -> Any:
+    """Three panels: counts and prediction, exposure, and energy dispersion of a region.
+
+    Returns
+    -------
+    figure : Figure of Matplotlib
+    """
+    figure, (ax_counts, ax_exposure, ax_edisp) = plt.subplots(1, 3, figsize=figsize)
+    axis = dataset._geom.axes["energy"]
+    for label, data in {"Counts": dataset.counts, "Predicted counts": dataset.npred()}.items():
+        if data is not None:
+            ax_counts.stairs(_spectrum(data, "energy"), axis.edges_value, label=label)
+    ax_counts.set(title="Counts", xlabel=f"Energy [{axis.unit}]", ylabel="Counts", xscale="log")
+    ax_counts.legend()
+    _draw_exposure_profile(ax_exposure, dataset)
+    _draw_edisp(ax_edisp, dataset)
     figure.tight_layout()
     return figure
 
@@ -68,15 +88,20 @@ def _draw_exposure_profile(ax: Any, dataset: "MapDataset") -> None:
         return
     axis = dataset.exposure.geom.axes["energy_true"]
     n_lat, n_lon = dataset.exposure.geom.data_shape[-2:]
-    place = dataset.exposure.geom.axes.index_data("energy_true")
-    at_centre = to_host(dataset.exposure.data[..., n_lat // 2, n_lon // 2])
-    profile = at_centre.sum(axis=tuple(i for i in range(at_centre.ndim) if i != place))
+    profile = _spectrum(dataset.exposure, "energy_true", n_lat // 2, n_lon // 2)
     ax.step(axis.center_value, profile, where="mid")
     ax.set_xscale("log")
     if np.any(profile > 0):
         ax.set_yscale("log")
     ax.set_xlabel(f"True energy [{axis.unit}]")
     ax.set_ylabel(f"Exposure [{dataset.exposure.unit.to_string('unicode')}]")
+
+
+def _spectrum(data: "Map", axis_name: str, i_lat: int = 0, i_lon: int = 0) -> np.ndarray[Any, Any]:
+    """Values of one pixel along an axis, summed over the others."""
+    place = data.geom.axes.index_data(axis_name)
+    pixel = to_host(data.data[..., i_lat, i_lon])  # host: Matplotlib draws NumPy arrays
+    return np.asarray(pixel.sum(axis=tuple(i for i in range(pixel.ndim) if i != place)))
 
 
 def _draw_psf(ax: Any, dataset: "MapDataset") -> None:

@@ -1,0 +1,92 @@
+"""What a dataset predicts, and how well the counts agree with it."""
+
+from typing import Any
+
+import numpy as np
+
+from lightpool.arrays import array_namespace, to_device, to_host
+from lightpool.arrays.typing import Array
+from lightpool.datasets.models import DatasetModels, FoVBackgroundModel
+from lightpool.maps import Map
+from lightpool.stats import cash, cash_sum
+
+__all__ = ["DatasetPredictions"]
+
+
+class DatasetPredictions:
+    """Predicted counts and the Cash statistic of a dataset with counts and background; base of `MapDataset`."""
+
+    counts: Any
+    background: Any
+    name: str
+    models: DatasetModels | None
+    mask: Any
+    device: Any
+    _geom: Any
+
+    @property
+    def background_model(self) -> FoVBackgroundModel | None:
+        """Model of the background, None if there is none."""
+        if not self.models or self.name not in self.models.background_models:
+            return None
+        model: FoVBackgroundModel = self.models[self.models.background_models[self.name]]
+        return model
+
+    @property
+    def excess(self) -> Map:
+        """Counts minus background, before the background model."""
+        excess: Map = self.counts - self.background
+        return excess
+
+    def npred_background(self) -> Map | None:
+        """Predict the counts of the background: the background times its model."""
+        background: Map | None = self.background
+        model = self.background_model
+        if model is None or background is None:
+            return background
+        factors = to_device(model.evaluate_geom(background.geom).value, background.device)
+        npred: Map = Map.from_geom(background.geom, data=background.data * factors, unit=background.unit)
+        return npred
+
+    def npred_signal(self) -> Map:
+        """Predict the counts of sources: zero, since a reduction has no source models."""
+        npred: Map = Map.from_geom(self._geom, device=self.device)
+        return npred
+
+    def npred(self) -> Map:
+        """Predict the counts, from the background and its model; never below zero."""
+        background = self.npred_background()
+        if background is None:
+            return self.npred_signal()
+        xp = array_namespace(background.data)
+        data = xp.where(background.data < 0.0, xp.zeros_like(background.data), background.data)
+        npred: Map = Map.from_geom(background.geom, data=data, unit=background.unit)
+        return npred
+
+    def stat_array(self) -> Array:
+        """Cash statistic per bin, an array on the device of the dataset."""
+        return cash(self.counts.data, self.npred().data)
+
+    def stat_sum(self) -> float:
+        """Cash statistic inside the mask."""
+        mask = self.mask
+        return float(to_host(cash_sum(self.counts.data, self.npred().data, None if mask is None else mask.data)))
+
+    def residuals(self, method: str = "diff") -> Map:
+        """Subtract the prediction from the counts; NaN outside the mask.
+
+        Parameters
+        ----------
+        method : {"diff", "diff/model", "diff/sqrt(model)"}, what the difference is divided by
+        """
+        counts, npred = self.counts.data, self.npred().data
+        xp = array_namespace(counts)
+        divisors = {"diff": xp.ones_like(npred), "diff/model": npred, "diff/sqrt(model)": xp.sqrt(npred)}
+        if method not in divisors:
+            raise ValueError(f"method must be one of {list(divisors)}, got {method!r}")
+        with np.errstate(invalid="ignore", divide="ignore"):
+            data = (counts - npred) / divisors[method]
+        if self.mask is not None:
+            data = xp.where(self.mask.data, data, xp.full_like(data, np.nan))
+        residuals: Map = Map.from_geom(self._geom, data=data)
+        return residuals

@@ -1,0 +1,67 @@
+"""A dataset whose maps have no pixels but one region on the sky."""
+
+from typing import Any, Self
+
+from lightpool.datasets.map_dataset import MapDataset
+from lightpool.maps import MapAxis, RegionGeom
+
+__all__ = ["SpectrumDataset"]
+
+
+class SpectrumDataset(MapDataset):
+    """Counts, background, exposure and energy dispersion of a region; arguments as for `MapDataset`."""
+
+    tag = "SpectrumDataset"
+
+    @classmethod
+    def create(  # type: ignore[override]  # no PSF, so fewer arguments, as in Gammapy
+        cls,
+        geom: RegionGeom,
+        energy_axis_true: MapAxis | None = None,
+        migra_axis: MapAxis | None = None,
+        reference_time: Any = "2000-01-01",
+        name: str | None = None,
+        meta_table: Any = None,
+        **kwargs: Any,
+    ) -> Self:
+        """Make a dataset of maps of zeros, without a PSF.
+
+        Parameters
+        ----------
+        geom : RegionGeom
+            Geometry of counts and background, with an axis ``energy``.
+        energy_axis_true : MapAxis
+            Axis ``energy_true`` of exposure and energy dispersion; the edges of ``energy`` by default.
+        migra_axis : MapAxis
+            With it the energy dispersion is a map in migra (EDispMap), without it one of kernels (EDispKernelMap).
+        reference_time : Time or str
+            Reference time of the good time intervals.
+        name : str
+            Name of the dataset, a random one by default.
+        meta_table : Table
+            Table of the observations that the dataset was made of.
+        **kwargs : further arguments of the class
+        """
+        if not geom.is_region:
+            raise TypeError(f"a SpectrumDataset needs a RegionGeom, got {type(geom).__name__}; a MapDataset has pixels")
+        dataset = super().create(
+            geom,
+            energy_axis_true=energy_axis_true,
+            migra_axis=migra_axis,
+            reference_time=reference_time,
+            name=name,
+            meta_table=meta_table,
+            **kwargs,
+        )
+        dataset.psf = None
+        return dataset
+
+    def cutout(self, *args: Any, **kwargs: Any) -> Self:
+        """Refuse: a region has no pixels to cut out."""
+        raise TypeError(f"dataset {self.name!r} has one region and no pixels, so nothing can be cut out")
+
+    def peek(self, figsize: tuple[float, float] = (16, 4)) -> Any:
+        """Picture of counts, exposure and energy dispersion; the figure of Matplotlib."""
+        from lightpool.plot.datasets import peek_spectrum_dataset
+
+        return peek_spectrum_dataset(self, figsize)
