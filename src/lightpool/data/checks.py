@@ -15,7 +15,32 @@ __all__ = ["check_data_store", "check_events"]
 
 _OBS_COLUMNS = {"OBS_ID": "", "RA_PNT": "deg", "DEC_PNT": "deg", "TSTART": "s", "TSTOP": "s"}
 _EVENT_COLUMNS = {"EVENT_ID": "", "TIME": "s", "RA": "deg", "DEC": "deg", "ENERGY": "TeV"}
-_EVENT_KEYWORDS = ["HDUCLASS", "HDUDOC", "HDUVERS", "HDUCLAS1", "OBS_ID", "TSTART", "TSTOP", "ONTIME", "LIVETIME", "DEADC", "RA_PNT", "DEC_PNT", "ORIGIN", "TELESCOP", "INSTRUME", "CREATOR", "MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF", "GEOLON", "GEOLAT", "ALTITUDE"]
+_EVENT_KEYWORDS = [
+    "HDUCLASS",
+    "HDUDOC",
+    "HDUVERS",
+    "HDUCLAS1",
+    "OBS_ID",
+    "TSTART",
+    "TSTOP",
+    "ONTIME",
+    "LIVETIME",
+    "DEADC",
+    "RA_PNT",
+    "DEC_PNT",
+    "ORIGIN",
+    "TELESCOP",
+    "INSTRUME",
+    "CREATOR",
+    "MJDREFI",
+    "MJDREFF",
+    "TIMEUNIT",
+    "TIMESYS",
+    "TIMEREF",
+    "GEOLON",
+    "GEOLAT",
+    "ALTITUDE",
+]
 
 Records = Iterator[dict[str, Any]]
 

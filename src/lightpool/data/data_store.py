@@ -3,7 +3,9 @@
 import html
 import logging
 import shutil
+from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -11,7 +13,7 @@ from typing import Any
 import numpy as np
 
 from lightpool.data.checks import check_data_store
-from lightpool.data.hdu_index import HDUIndexTable
+from lightpool.data.hdu_index import HDUIndexTable, HDULookup
 from lightpool.data.location import HDULocation
 from lightpool.data.obs_table import ObservationTable
 from lightpool.data.observation import Observation
@@ -42,7 +44,8 @@ class DataStore:
     Parameters
     ----------
     hdu_table : `HDUIndexTable`
-    obs_table : `ObservationTable`, optional; kept sorted by OBS_ID, each once, see `ObservationTable.without_duplicates`
+    obs_table : `ObservationTable`, optional
+        Kept sorted by OBS_ID, each once, see `ObservationTable.without_duplicates`.
     """
 
     DEFAULT_HDU_TABLE = "hdu-index.fits.gz"
@@ -95,8 +98,9 @@ class DataStore:
         ----------
         base_dir : str or path-like
         hdu_table_filename, obs_table_filename : str or path-like
-            Index files, relative to ``base_dir``, to the working folder, or absolute. By default ``hdu-index.fits.gz`` and
-            ``obs-index.fits.gz``, or the same without ``.gz``. Without an observation index there is no `obs_table`.
+            Index files, relative to ``base_dir``, to the working folder, or absolute. By default
+            ``hdu-index.fits.gz`` and ``obs-index.fits.gz``, or the same without ``.gz``. Without an observation index
+            there is no `obs_table`.
 
         Raises
         ------
@@ -111,8 +115,8 @@ class DataStore:
         hdu_path = _index_path(base, hdu_table_filename, cls.DEFAULT_HDU_TABLE)
         if not hdu_path.is_file():
             raise MissingDataError(
-                f"File not found: {hdu_path}; a data store needs its HDU index. Name it with hdu_table_filename=, or use "
-                "DataStore.from_events_files"
+                f"File not found: {hdu_path}; a data store needs its HDU index. Name it with hdu_table_filename=, "
+                "or use DataStore.from_events_files"
             )
         hdu_table = HDUIndexTable.read(hdu_path)
         hdu_table.meta["BASE_DIR"] = str(base)
@@ -132,8 +136,8 @@ class DataStore:
         ----------
         events_paths : list of str or path-like
         irfs_paths : str or path-like for all, or a list with one for each, optional
-            Files with the response. By default the calibration database that the header names (keywords TELESCOP, CALDB, IRF
-            and the variable ``$CALDB``), or, without these keywords, the event files themselves.
+            Files with the response. By default the calibration database that the header names (keywords TELESCOP,
+            CALDB, IRF and the variable ``$CALDB``), or, without these keywords, the event files themselves.
         """
         hdu_table, obs_table = index_tables(events_paths, irfs_paths)
         return cls(hdu_table, obs_table)
@@ -158,20 +162,20 @@ class DataStore:
         MissingRequiredHDUError
             If the HDU index does not list what is required.
         """
-        return self._obs(obs_id, self.hdu_table.rows_of(), _required(required_irf, require_events))
+        return self._obs(obs_id, self.hdu_table.lookup(), _required(required_irf, require_events))
 
-    def _obs(self, obs_id: int, rows: dict[int, dict[str, list[int]]], required: set[str]) -> Observation:
-        if obs_id not in rows:
+    def _obs(self, obs_id: int, index: HDULookup, required: set[str]) -> Observation:
+        if obs_id not in index.rows:
             raise ValueError(f"OBS_ID = {obs_id} not in HDU index table.")
-        listed = rows[int(obs_id)]
+        listed = index.rows[int(obs_id)]
         missing = sorted(required - set(listed))
         if missing:
             raise MissingRequiredHDUError(
-                f"Required HDUs {missing} not found in observation {obs_id}: its index lists {', '.join(sorted(listed))}. "
-                "If they are not needed, pass required_irf="
+                f"Required HDUs {missing} not found in observation {obs_id}: its index lists "
+                f"{', '.join(sorted(listed))}. If they are not needed, pass required_irf="
             )
         kinds = [kind for kind in ("events", "gti", *ALL_IRFS) if kind in listed]
-        parts = {kind: self.hdu_table.choose(listed[kind]) for kind in kinds}
+        parts: dict[str, Any] = {kind: index.choose(obs_id, kind, listed[kind]) for kind in kinds}
         if "events" in parts:
             parts["pointing"] = _with_class(parts["events"], "pointing")
             parts["meta"] = _with_class(parts["events"], "observation_metadata")
@@ -202,17 +206,17 @@ class DataStore:
             If an ID is not in the HDU index, or ``required_irf`` is not known.
         """
         required = _required(required_irf, require_events)
-        rows = self.hdu_table.rows_of()
+        index = self.hdu_table.lookup()
         allowed = self.obs_ids if selection is None else np.asarray(self.obs_ids)[np.asarray(selection)]
         wanted = [int(number) for number in (allowed if obs_id is None else obs_id)]
-        chosen = self._known(wanted, rows, skip_missing)
+        chosen = self._known(wanted, index.rows, skip_missing)
         if selection is not None:
             keep = set(allowed.tolist())
             chosen = [number for number in chosen if number in keep]
         found = []
         for number in chosen:
             try:
-                found.append(self._obs(number, rows, required))
+                found.append(self._obs(number, index, required))
             except MissingRequiredHDUError as error:
                 log.warning(f"Skipping run with missing HDUs; {error}")
         log.info(f"Observations selected: {len(found)} out of {len(wanted)}.")
@@ -227,9 +231,7 @@ class DataStore:
             )
         for number in missing:
             log.warning(f"Skipping missing obs_id: {number!r}")
-        twice = (
-            sorted({number for number in wanted if wanted.count(number) > 1}) if len(set(wanted)) < len(wanted) else []
-        )
+        twice = sorted(number for number, n in Counter(wanted).items() if n > 1)
         if twice:
             log.warning(f"List of obs_id is not unique! Multiples are: {twice}")
         return [number for number in wanted if number in rows]
@@ -339,7 +341,7 @@ def _required(required_irf: str | Iterable[str], require_events: bool) -> set[st
 
 
 def _with_class(location: HDULocation, hdu_class: str) -> HDULocation:
-    return HDULocation(hdu_class, location.base_dir, location.file_dir, location.file_name, location.hdu_name)
+    return replace(location, hdu_class=hdu_class)
 
 
 def _index_path(base: Path, filename: str | PathLike[str] | None, default: str) -> Path:

@@ -132,8 +132,8 @@ def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str],
         found = parse_unit(units[name], f"{where}, column {name!r}")
         if not found.is_equivalent(unit):
             raise FormatError(
-                f"{where}: column {name!r} has unit {units[name]!r}, expected {EVENT_UNITS[name]!r} or one that converts "
-                "to it; write the right unit (TUNIT) into the file"
+                f"{where}: column {name!r} has unit {units[name]!r}, expected {EVENT_UNITS[name]!r} or one that "
+                "converts to it; write the right unit (TUNIT) into the file"
             )
         makers[plain] = _converter(columns, name, float(found.to(unit)))
     return LazyColumns(makers)
@@ -141,7 +141,7 @@ def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str],
 
 def _converter(columns: Mapping[str, NDArray[Any]], name: str, factor: float) -> Callable[[], Floats]:
     def convert() -> Floats:
-        values = np.multiply(columns[name], factor, dtype=np.float64)
+        values: Floats = np.multiply(columns[name], factor, dtype=np.float64)
         values.flags.writeable = False
         return values
 

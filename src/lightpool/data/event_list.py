@@ -1,5 +1,7 @@
 """Event lists."""
 
+# ruff: noqa: A002 - `format` is what Gammapy calls the argument
+
 import copy
 import html
 import logging
@@ -139,8 +141,8 @@ class EventList:
             return self._meta[name]
         except KeyError:
             raise FormatError(
-                f"the event list has no header keyword {name!r}: it comes from a file without it, or is a stack of lists "
-                f"that differ in it; set events.table.meta[{name!r}]"
+                f"the event list has no header keyword {name!r}: it comes from a file without it, or is a stack of "
+                f"lists that differ in it; set events.table.meta[{name!r}]"
             ) from None
 
     def __len__(self) -> int:

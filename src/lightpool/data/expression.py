@@ -49,8 +49,8 @@ def evaluate_condition(expression: str, columns: Mapping[str, NDArray[Any]], n_r
     Parameters
     ----------
     expression : str
-        Column names, numbers and texts with ``< <= == != >= > in``, ``and or not``, ``+ - * / // %`` and the functions abs,
-        isfinite and startswith. A comparison with NaN does not hold.
+        Column names, numbers and texts with ``< <= == != >= > in``, ``and or not``, ``+ - * / // %`` and the functions
+        abs, isfinite and startswith. A comparison with NaN does not hold.
     columns : mapping of name to ndarray, shape (n_row,)
     n_row : int
 
@@ -149,7 +149,7 @@ class _Evaluator(ast.NodeVisitor):
 
 
 def _check_comparable(left: Any, right: Any, node: ast.Compare) -> None:
-    """Comparing text with numbers would hold nowhere, without a word."""
+    """Refuse to compare text with numbers: that would hold nowhere, without a word."""
     kinds = {"text" if np.asarray(value).dtype.kind in "US" else "number" for value in (left, right) if np.size(value)}
     if len(kinds) > 1:
         raise ValueError(f"{ast.unparse(node)!r} compares text with numbers")

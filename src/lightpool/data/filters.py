@@ -34,12 +34,12 @@ class ObservationFilter:
         for entry in self.event_filters:
             if entry.get("type") not in self.EVENT_FILTER_TYPES or "opts" not in entry:
                 raise ValueError(
-                    f"event filter {entry!r}: expected keys 'type', one of {sorted(self.EVENT_FILTER_TYPES)}, and 'opts'"
+                    f"event filter {entry!r}: expected 'type', one of {sorted(self.EVENT_FILTER_TYPES)}, and 'opts'"
                 )
 
     @property
     def livetime_fraction(self) -> float:
-        """Share of the live time that filters on the column PHASE keep: the width of the band they have in common."""
+        """Share of the live time that filters on the column PHASE keep: how wide their overlap is."""
         low, high = 0.0, 1.0
         for entry in self.event_filters:
             opts = entry["opts"]

@@ -3,6 +3,8 @@
 https://gamma-astro-data-formats.readthedocs.io
 """
 
+# ruff: noqa: A002 - `format` is what Gammapy calls the argument
+
 import logging
 import warnings
 from collections.abc import Callable, Mapping
@@ -83,7 +85,7 @@ def table_of_hdu(hdu: BinTableHDU) -> TableData:
 
 
 def classify_hdus(file: FitsFile) -> list[tuple[str, str, str]]:
-    """Name, HDU_TYPE and HDU_CLASS of the HDUs of a file that an HDU index lists; a warning for other response tables."""
+    """List name, HDU_TYPE and HDU_CLASS of what an HDU index lists of a file; warn of other response tables."""
     found = []
     for number, name in enumerate(file.names):
         header = file.values(number)

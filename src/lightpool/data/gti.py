@@ -1,5 +1,7 @@
 """Good time intervals."""
 
+# ruff: noqa: A002 - `format` is what Gammapy calls the argument
+
 import html
 from collections.abc import Sequence
 from os import PathLike
@@ -25,8 +27,8 @@ Seconds = NDArray[np.float64]
 class GTI:
     """Good time intervals (GTI).
 
-    Inside, the intervals are plain numbers (seconds since the reference time); `table` and the times are made when asked
-    for. A table that was handed out may be changed by the user, and from then on is what counts.
+    Inside, the intervals are plain numbers (seconds since the reference time); `table` and the times are made when
+    asked for. A table that was handed out may be changed by the user, and from then on is what counts.
 
     Parameters
     ----------

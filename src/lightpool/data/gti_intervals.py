@@ -33,7 +33,7 @@ def overlap(start: Seconds, stop: Seconds) -> float:
 
 
 def intersection(start: Seconds, stop: Seconds, other_start: Seconds, other_stop: Seconds) -> tuple[Seconds, Seconds]:
-    """Times that are in both sets."""
+    """Return the times that are in both sets."""
     a, b = merge(start, stop), merge(other_start, other_stop)
     begin = np.maximum(a[0][:, np.newaxis], b[0]).ravel()
     end = np.minimum(a[1][:, np.newaxis], b[1]).ravel()
@@ -42,7 +42,7 @@ def intersection(start: Seconds, stop: Seconds, other_start: Seconds, other_stop
 
 
 def complement_within(start: Seconds, stop: Seconds, first: float, last: float) -> tuple[Seconds, Seconds]:
-    """What is left of the intervals when [first, last] is cut out, in order."""
+    """Return what is left of the intervals when [first, last] is cut out, in order."""
     before = np.minimum(stop, first)
     after = np.maximum(start, last)
     begin = np.stack([start, after], axis=1).ravel()

@@ -1,7 +1,7 @@
 """The HDU index: which file and HDU holds which data of which observation."""
 
 import logging
-from collections import defaultdict
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,12 +13,47 @@ from lightpool.data.location import HDULocation
 from lightpool.errors import FormatError
 from lightpool.fits import make_path, read_fits
 
-__all__ = ["HDUIndexTable"]
+__all__ = ["HDUIndexTable", "HDULookup"]
 
 log = logging.getLogger(__name__)
 
 _COLUMNS = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _ONE_FILE = ("events", "gti")
+
+
+@dataclass(frozen=True)
+class HDULookup:
+    """An HDU index as plain lists.
+
+    Attributes
+    ----------
+    rows : dict of OBS_ID to dict of HDU_TYPE to row numbers
+    names : list of (HDU_CLASS, FILE_DIR, FILE_NAME, HDU_NAME)
+    base_dir : str
+    """
+
+    rows: dict[int, dict[str, list[int]]]
+    names: list[tuple[str, ...]]
+    base_dir: str
+
+    def location(self, row: int) -> HDULocation:
+        """Location that a row names."""
+        hdu_class, file_dir, file_name, hdu_name = self.names[row]
+        return HDULocation(hdu_class, self.base_dir, file_dir, file_name, hdu_name)
+
+    def choose(self, obs_id: int, kind: str, rows: list[int]) -> HDULocation:
+        """Location of the first of several rows, see `HDUIndexTable.hdu_location`."""
+        if len({self.names[row] for row in rows}) > 1:
+            named = "; ".join("{} in {}/{}[{}]".format(*self.names[row]) for row in rows)
+            if kind in _ONE_FILE:
+                raise FormatError(
+                    f"HDU index of {self.base_dir}: OBS_ID {obs_id} has {len(rows)} different {kind} HDUs: {named}; "
+                    "an observation has one: give each file its own OBS_ID, or remove the wrong rows"
+                )
+            log.warning(
+                f"Found multiple HDU matching: OBS_ID = {obs_id}, HDU_TYPE = {kind}: {named}. Taking the first."
+            )
+        return self.location(rows[0])
 
 
 class HDUIndexTable(Table):  # type: ignore[misc]
@@ -71,28 +106,29 @@ class HDUIndexTable(Table):  # type: ignore[misc]
         if empty.size:
             row = int(empty[0])
             raise FormatError(
-                f"{where}: row {row} (OBS_ID {data.columns['OBS_ID'][row]}, {data.columns['HDU_TYPE'][row]}) names no file or "
-                f"no HDU: FILE_NAME = {data.columns['FILE_NAME'][row]!r}, HDU_NAME = {data.columns['HDU_NAME'][row]!r}; "
+                f"{where}: row {row} names no file or no HDU: "
+                f"{', '.join(f'{name} = {data.columns[name][row]!r}' for name in _COLUMNS)}; "
                 "fill it in, or remove the row"
             )
-        table = cls(data.to_table())
+        table: HDUIndexTable = data.to_table(cls)
         table.meta["BASE_DIR"] = make_path(filename).parent.as_posix()
         return table
 
     @property
     def base_dir(self) -> Path:
         """Folder that FILE_DIR is relative to."""
-        return make_path(self.meta.get("BASE_DIR", ""))
+        return make_path(str(self.meta.get("BASE_DIR", "")))
 
     def _text(self, name: str) -> list[str]:
-        return [str(value).strip() for value in self[name].tolist()]
+        return ["" if value is None else str(value).strip() for value in self[name].tolist()]
 
-    def rows_of(self) -> dict[int, dict[str, list[int]]]:
-        """Row numbers by OBS_ID and HDU_TYPE."""
-        rows: dict[int, dict[str, list[int]]] = defaultdict(lambda: defaultdict(list))
+    def lookup(self) -> "HDULookup":
+        """Rows by observation, as plain lists, for many questions in a row."""
+        rows: dict[int, dict[str, list[int]]] = {}
         for row, (obs_id, kind) in enumerate(zip(self["OBS_ID"].tolist(), self._text("HDU_TYPE"), strict=True)):
-            rows[obs_id][kind].append(row)
-        return {obs_id: dict(kinds) for obs_id, kinds in rows.items()}
+            rows.setdefault(obs_id, {}).setdefault(kind, []).append(row)
+        columns = [self._text(name) for name in _COLUMNS[2:]]
+        return HDULookup(rows, list(zip(*columns, strict=True)), self.base_dir.as_posix())
 
     def hdu_location(
         self, obs_id: int, hdu_type: str | None = None, hdu_class: str | None = None, warn_missing: bool = True
@@ -114,23 +150,7 @@ class HDUIndexTable(Table):  # type: ignore[misc]
             if warn_missing:
                 log.warning(f"No HDU found matching: OBS_ID = {obs_id}, HDU_TYPE = {hdu_type}, HDU_CLASS = {hdu_class}")
             return None
-        return self.choose(rows)
-
-    def choose(self, rows: list[int]) -> HDULocation:
-        """Location of the first of several rows, see `hdu_location`."""
-        locations = [self.location_info(row) for row in rows]
-        if len(set(locations)) > 1:
-            obs_id, kind = self["OBS_ID"][rows[0]], str(self["HDU_TYPE"][rows[0]]).strip()
-            named = "; ".join(f"{x.hdu_class} in {x.file_dir}/{x.file_name}[{x.hdu_name}]" for x in locations)
-            if kind in _ONE_FILE:
-                raise FormatError(
-                    f"HDU index of {self.base_dir}: OBS_ID {obs_id} has {len(rows)} different {kind} HDUs: {named}; "
-                    "an observation has one: give each file its own OBS_ID, or remove the wrong rows"
-                )
-            log.warning(
-                f"Found multiple HDU matching: OBS_ID = {obs_id}, HDU_TYPE = {kind}: {named}. Taking the first."
-            )
-        return locations[0]
+        return self.lookup().choose(obs_id, hdu_type or str(hdu_class), rows)
 
     def _check_selection(self, obs_id: int, hdu_type: str | None, hdu_class: str | None) -> None:
         if hdu_type is None and hdu_class is None:
@@ -152,14 +172,7 @@ class HDUIndexTable(Table):  # type: ignore[misc]
 
     def location_info(self, idx: int) -> HDULocation:
         """Location that a row names."""
-        row = self[idx]
-        return HDULocation(
-            hdu_class=str(row["HDU_CLASS"]).strip(),
-            base_dir=self.base_dir.as_posix(),
-            file_dir=str(row["FILE_DIR"]).strip() if row["FILE_DIR"] is not np.ma.masked else "",
-            file_name=str(row["FILE_NAME"]).strip(),
-            hdu_name=str(row["HDU_NAME"]).strip(),
-        )
+        return self.lookup().location(int(range(len(self))[idx]))
 
     @property
     def obs_id_unique(self) -> Any:

@@ -75,7 +75,8 @@ class HDULocation:
 
         Parameters
         ----------
-        header : mapping, optional, of the EVENTS HDU: it tells old H.E.S.S. backgrounds, whose field of view is mirrored
+        header : mapping, optional
+            That of the EVENTS HDU: it tells old H.E.S.S. backgrounds, whose field of view is mirrored.
 
         Raises
         ------

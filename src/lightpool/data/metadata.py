@@ -3,6 +3,8 @@
 The values stay in the header until they are asked for: making coordinates and times for 10^5 observations takes long.
 """
 
+# ruff: noqa: A002 - `format` is what Gammapy calls the argument
+
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
@@ -29,7 +31,30 @@ __all__ = [
     "earth_location_to_header",
 ]
 
-_OPTIONAL = ["OBSERVER", "EV_CLASS", "TELAPSE", "TELLIST", "N_TELS", "TASSIGN", "DST_VER", "ANA_VER", "CAL_VER", "CONV_DEP", "CONV_RA", "CONV_DEC", "TRGRATE", "ZTRGRATE", "MUONEFF", "BROKPIX", "AIRTEMP", "PRESSURE", "RELHUM", "NSBLEVEL", "CREATOR", "HDUVERS"]
+_OPTIONAL = [
+    "OBSERVER",
+    "EV_CLASS",
+    "TELAPSE",
+    "TELLIST",
+    "N_TELS",
+    "TASSIGN",
+    "DST_VER",
+    "ANA_VER",
+    "CAL_VER",
+    "CONV_DEP",
+    "CONV_RA",
+    "CONV_DEC",
+    "TRGRATE",
+    "ZTRGRATE",
+    "MUONEFF",
+    "BROKPIX",
+    "AIRTEMP",
+    "PRESSURE",
+    "RELHUM",
+    "NSBLEVEL",
+    "CREATOR",
+    "HDUVERS",
+]
 
 
 def _now() -> Any:
@@ -185,12 +210,13 @@ def deadtime_fraction(header: Mapping[str, Any], where: str = "header") -> float
         live = float(header["DEADC"])
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(
-            f"{where}: DEADC = {header.get('DEADC')!r}, expected the live fraction of the time, 0 to 1; without it there is "
-            "no exposure. It is LIVETIME / ONTIME: add it to the header"
+            f"{where}: DEADC = {header.get('DEADC')!r}, expected the live fraction of the time, 0 to 1; without it "
+            "there is no exposure. It is LIVETIME / ONTIME: add it to the header"
         ) from error
     if not 0 <= live <= 1:
         raise FormatError(
-            f"{where}: DEADC = {live}, expected the live fraction of the time, 0 to 1 (LIVETIME / ONTIME); mend the header"
+            f"{where}: DEADC = {live}, expected the live fraction of the time, 0 to 1 (LIVETIME / ONTIME); "
+            "mend the header"
         )
     return 1 - live
 

@@ -42,9 +42,11 @@ class ObservationTable(Table):  # type: ignore[misc]
         data = file.table(1 if hdu is None else hdu)
         if "OBS_ID" not in data:
             raise FormatError(
-                f"{file.source}, HDU {data.name!r} is no observation index: no column OBS_ID; it has {', '.join(data.columns)}"
+                f"{file.source}, HDU {data.name!r} is no observation index: no column OBS_ID; "
+                f"it has {', '.join(data.columns)}"
             )
-        return cls(data.to_table())
+        table: ObservationTable = data.to_table(cls)
+        return table
 
     def without_duplicates(self) -> "ObservationTable":
         """Sort by OBS_ID and keep the first row of each; a warning names the IDs whose rows differ."""
@@ -58,7 +60,8 @@ class ObservationTable(Table):  # type: ignore[misc]
                 log.warning(
                     f"observation index: OBS_ID {differ} occur in rows that differ; the first row of each is kept"
                 )
-        return self[first]
+        unique: ObservationTable = self[first]
+        return unique
 
     def _same_rows(self, row: int, other: int) -> bool:
         return all(_same(self[name][row], self[name][other]) for name in self.colnames)
@@ -109,7 +112,8 @@ class ObservationTable(Table):  # type: ignore[misc]
         missing = [number for number in wanted if number not in rows]
         if missing:
             raise KeyError(f"OBS_ID {missing} not in the observation table of {len(self)} rows")
-        return self[[rows[number] for number in wanted]]
+        table: ObservationTable = self[[rows[number] for number in wanted]]
+        return table
 
     def summary(self) -> str:
         """Summary as text."""
@@ -120,7 +124,8 @@ class ObservationTable(Table):  # type: ignore[misc]
 
     def _masked(self, mask: Any, inverted: bool) -> "ObservationTable":
         mask = np.asarray(mask)
-        return self[~mask if inverted else mask]
+        table: ObservationTable = self[~mask if inverted else mask]
+        return table
 
     def select_range(self, selection_variable: str, value_range: Any, inverted: bool = False) -> "ObservationTable":
         """Rows with a value in ``[min, max)``; if min equals max, rows with that value.
@@ -168,7 +173,8 @@ class ObservationTable(Table):  # type: ignore[misc]
     def select_expression(self, expression: str, inverted: bool = False) -> "ObservationTable":
         """Rows for which a condition on the columns holds, such as ``"ZEN_PNT < 30 and N_TELS == 4"``.
 
-        Numbers are in the units of the columns. See `lightpool.data.expression.evaluate_condition` for what may stand in it.
+        Numbers are in the units of the columns. What may stand in it:
+        `lightpool.data.expression.evaluate_condition`.
 
         Parameters
         ----------
@@ -184,8 +190,8 @@ class ObservationTable(Table):  # type: ignore[misc]
         Parameters
         ----------
         selections : dict, list of dict, or str
-            Each dictionary has a ``type`` and its arguments, and ``inverted`` if wanted: ``sky_circle`` (frame, lon, lat,
-            radius, border), ``time_box`` (time_range, partial_overlap), ``par_box`` (variable, value_range),
+            Each dictionary has a ``type`` and its arguments, and ``inverted`` if wanted: ``sky_circle`` (frame, lon,
+            lat, radius, border), ``time_box`` (time_range, partial_overlap), ``par_box`` (variable, value_range),
             ``expression`` (expression). A text is an expression.
 
         Returns
@@ -215,8 +221,8 @@ class ObservationTable(Table):  # type: ignore[misc]
         if kind == "expression":
             return self.select_expression(options.pop("expression"), **options)
         raise ValueError(
-            f"Invalid selection type: {kind!r}; expected 'sky_circle', 'time_box', 'par_box' or 'expression', or a text such "
-            "as 'ZEN_PNT < 30'"
+            f"Invalid selection type: {kind!r}; expected 'sky_circle', 'time_box', 'par_box' or 'expression', "
+            "or a text such as 'ZEN_PNT < 30'"
         )
 
 

@@ -1,5 +1,7 @@
 """One observation: events, good time intervals, response and pointing, each loaded when asked for."""
 
+# ruff: noqa: A002 - `format` is what Gammapy calls the argument
+
 import copy
 import html
 from collections.abc import Mapping
@@ -31,8 +33,8 @@ _KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or asked for often: the
 class Observation:
     """One observation.
 
-    Each part is either an object in memory or an `HDULocation`, which is loaded when the part is asked for. Parts of one file
-    share one opened file. A pickle of an observation holds the locations, not what was loaded from them.
+    Each part is either an object in memory or an `HDULocation`, which is loaded when the part is asked for. Parts of
+    one file share one opened file. A pickle of an observation holds the locations, not what was loaded from them.
 
     Parameters
     ----------
@@ -137,8 +139,8 @@ class Observation:
     def bkg(self) -> Any:
         """Background rate, or None.
 
-        Backgrounds of the first H.E.S.S. data release are mirrored in longitude without saying so in the file; they are told
-        by the CREATOR of the event list and get the alignment ``REVERSE_LON_RADEC``, as in Gammapy.
+        Backgrounds of the first H.E.S.S. data release are mirrored in longitude without saying so in the file; they are
+        told by the CREATOR of the event list and get the alignment ``REVERSE_LON_RADEC``, as in Gammapy.
         """
         return self._get("bkg")
 
@@ -280,7 +282,7 @@ class Observation:
         pointing = FixedPointingInfo.from_fits_header(header, where=where)
         locations = _irf_locations(path if irf_file is None else make_path(irf_file))
         observation = cls(
-            obs_id=meta.obs_info.obs_id, meta=meta, gti=gti, events=events, pointing=pointing, **locations
+            obs_id=int(header.get("OBS_ID", 0)), meta=meta, gti=gti, events=events, pointing=pointing, **locations
         )
         if "bkg" in locations:
             observation.bkg = locations["bkg"].load(header=header)
@@ -308,8 +310,8 @@ class Observation:
         gti = self.gti
         if gti is None or len(gti) == 0:
             raise MissingDataError(
-                f"observation {self.obs_id} has no good time interval, so no start and no end: its GTI is missing, empty, or "
-                "wholly outside the time filter"
+                f"observation {self.obs_id} has no good time interval, so no start and no end: its GTI is missing, "
+                "empty, or wholly outside the time filter"
             )
         return gti  # type: ignore[no-any-return]
 
@@ -364,9 +366,11 @@ class Observation:
 
     def get_pointing_icrs(self, time: Time) -> SkyCoord:
         """Pointing in ICRS at a time."""
-        if self.pointing.mode is PointingMode.POINTING and self._location is None and "_header" in self.meta.__dict__:
-            return self.pointing.get_icrs(time, self.meta.location)
-        return self.pointing.get_icrs(time, self.observatory_earth_location)
+        try:
+            location = self.observatory_earth_location
+        except FormatError:
+            location = None  # only a drift scan needs it, and says so
+        return self.pointing.get_icrs(time, location)
 
     @property
     def target_radec(self) -> Any:
@@ -455,9 +459,9 @@ class Observation:
         write_fits(HDUList(hdus), path, overwrite=overwrite, checksum=checksum)
 
 
-def _irf_locations(path: Any) -> dict[str, HDULocation]:
+def _irf_locations(path: Any) -> dict[str, Any]:
     """Locations of the response tables of a file; of several of one type the first."""
-    locations: dict[str, HDULocation] = {}
+    locations: dict[str, Any] = {}
     for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
         if kind in ("aeff", "edisp", "psf", "bkg", "rad_max") and kind not in locations:
             locations[kind] = HDULocation(hdu_class, str(path.parent), "", path.name, name)

@@ -1,5 +1,7 @@
 """Where the telescopes pointed: a fixed direction on the sky, or a fixed direction above the ground."""
 
+# ruff: noqa: A002 - `format` is what Gammapy calls the argument
+
 import html
 import math
 from collections.abc import Mapping
@@ -81,9 +83,8 @@ class FixedPointingInfo:
             return cls.from_degrees(float(header[keys[0]]), float(header[keys[1]]), mode)
         except (KeyError, TypeError, ValueError) as error:
             found = ", ".join(f"{key} = {header.get(key)!r}" for key in keys)
-            raise FormatError(
-                f"{where}: Keywords {' / '.join(keys)} are required for pointing-mode {mode.name}, in deg; found {found}"
-            ) from error
+            wanted = f"Keywords {' / '.join(keys)} are required for pointing-mode {mode.name}"
+            raise FormatError(f"{where}: {wanted}, in deg; found {found}") from error
 
     @classmethod
     def read(cls, filename: str | PathLike[str], hdu: str | int = "EVENTS") -> "FixedPointingInfo":

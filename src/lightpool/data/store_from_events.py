@@ -115,8 +115,8 @@ def _check_unique(infos: list[dict[str, Any]]) -> None:
         other = seen.setdefault(info["OBS_ID"], info["EVENTS_FILENAME"])
         if other != info["EVENTS_FILENAME"]:
             raise FormatError(
-                f"OBS_ID {info['OBS_ID']} is that of two event files: {other} and {info['EVENTS_FILENAME']}; an observation "
-                "has one event list: leave one out, or give it another OBS_ID"
+                f"OBS_ID {info['OBS_ID']} is that of two event files: {other} and {info['EVENTS_FILENAME']}; an "
+                "observation has one event list: leave one out, or give it another OBS_ID"
             )
 
 

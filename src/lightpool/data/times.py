@@ -1,6 +1,7 @@
 """Times as files hold them: seconds since a reference, as plain float64 arrays.
 
-`astropy.time.Time` objects are made only where a user asks for them: they cost more than all other work on the times of a run.
+`astropy.time.Time` objects are made only where a user asks for them: they cost more than all other work on the times
+of a run.
 """
 
 from collections.abc import Mapping
@@ -66,7 +67,7 @@ class TimeReference:
 
     @classmethod
     def from_time(cls, time: Any) -> "TimeReference":
-        """Reference of an `astropy.time.Time`."""
+        """Make from an `astropy.time.Time`."""
         day = float(np.floor(time.jd1 - _MJD_ZERO))
         return cls(day, float((time.jd1 - _MJD_ZERO - day) + time.jd2), time.scale)._whole()
 
@@ -122,8 +123,8 @@ def seconds_per_unit(unit: str, where: str) -> float:
 def snap(limit: float, seconds: NDArray[np.float64]) -> float:
     """``limit``, or a value of ``seconds`` that is the same instant but for rounding.
 
-    Going from mission time to `astropy.time.Time` and back may change the last bit, and a limit taken from an event must still
-    include (or exclude) that event.
+    Going from mission time to `astropy.time.Time` and back may change the last bit, and a limit taken from an event
+    must still include (or exclude) that event.
     """
     if seconds.size == 0:
         return limit

@@ -120,20 +120,20 @@ class TableData:
         """Column with its unit."""
         return u.Quantity(self.column(name), self.unit(name), copy=False)
 
-    def to_table(self) -> Any:
-        """`astropy.table.Table` with units and meta data; the columns are copies."""
+    def to_table(self, kind: type[Any] | None = None) -> Any:
+        """`astropy.table.Table` (or a sub-class) with units and meta data; the columns are copies."""
         from astropy.table import Column, MaskedColumn, Table
 
-        table = Table(meta=dict(self.meta))
+        columns = []
         for name, values in self.columns.items():
             unit = _parse_unit(self.units[name]) if self.units[name] else None
             if self.units[name] and unit is None:
                 unit = u.UnrecognizedUnit(self.units[name])
             if name in self.masks:
-                table[name] = MaskedColumn(values.copy(), mask=self.masks[name], unit=unit, name=name)
+                columns.append(MaskedColumn(values.copy(), mask=self.masks[name], unit=unit, name=name, copy=False))
             else:
-                table[name] = Column(values.copy(), unit=unit, name=name)
-        return table
+                columns.append(Column(values.copy(), unit=unit, name=name, copy=False))
+        return (Table if kind is None else kind)(columns, meta=dict(self.meta), copy=False)
 
 
 @lru_cache(maxsize=512)

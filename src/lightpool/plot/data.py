@@ -1,0 +1,221 @@
+"""Pictures of event lists and observations."""
+
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import matplotlib.pyplot as plt
+import numpy as np
+from matplotlib.colors import LogNorm
+from numpy.typing import NDArray
+
+from lightpool.maps import MapAxis, WcsGeom, WcsNDMap
+from lightpool.plot.axes import format_xaxis, format_yaxis
+
+if TYPE_CHECKING:
+    from lightpool.data.event_list import EventList
+    from lightpool.data.observation import Observation
+
+__all__ = [
+    "event_image",
+    "peek_events",
+    "peek_observation",
+    "plot_event_energy",
+    "plot_event_energy_offset",
+    "plot_event_image",
+    "plot_event_offset2",
+    "plot_event_time",
+]
+
+_HELD = 99  # percent of the events that the width of the sky image holds: single events may lie far off
+_TITLES = {
+    "aeff": "Effective area",
+    "bkg": "Background rate",
+    "edisp": "Energy dispersion",
+    "events": "Events",
+    "psf": "Point spread function",
+    "rad_max": "Rad max",
+}
+
+
+def _axes(ax: Any) -> Any:
+    return plt.gca() if ax is None else ax
+
+
+def _energies(events: "EventList") -> NDArray[np.float64]:
+    energy = events.energy.value
+    return np.asarray(energy[np.isfinite(energy) & (energy > 0)], dtype=float)
+
+
+def _energy_axis(events: "EventList") -> MapAxis | None:
+    energy = _energies(events)
+    if energy.size == 0 or energy.min() == energy.max():
+        return None
+    return MapAxis.from_energy_bounds(energy.min(), energy.max(), nbin=50, unit=events.energy.unit)
+
+
+def _center(events: "EventList", center: Any = None) -> Any:
+    if center is not None:
+        return center
+    return events.pointing_radec if events.is_pointed_observation else events.galactic_median
+
+
+def _offsets(events: "EventList", center: Any) -> NDArray[np.float64]:
+    """Separations from a centre in deg, finite ones only."""
+    offset = center.separation(events.radec).deg
+    return np.asarray(offset[np.isfinite(offset)])
+
+
+def _no_events(ax: Any) -> Any:
+    ax.text(0.5, 0.5, "too few events", ha="center", va="center", transform=ax.transAxes)
+    return ax
+
+
+def plot_event_energy(events: "EventList", ax: Any = None, **kwargs: Any) -> Any:
+    """Draw counts over energy; keywords as for ``Axes.hist``."""
+    ax, axis = _axes(ax), _energy_axis(events)
+    if axis is None:
+        return _no_events(ax)
+    options = {"log": True, "histtype": "step", "bins": axis.edges.value} | kwargs
+    ax.hist(_energies(events), **options)
+    format_xaxis(axis, ax)
+    ax.set_ylabel("Counts")
+    return ax
+
+
+def plot_event_time(events: "EventList", ax: Any = None, **kwargs: Any) -> Any:
+    """Draw counts over time since the first event; keywords as for ``Axes.errorbar``."""
+    ax = _axes(ax)
+    time = events.arrays["time"]
+    time = time[np.isfinite(time)]
+    if time.size == 0:
+        return _no_events(ax)
+    counts, edges = np.histogram(time - time.min(), bins=20)
+    half = np.diff(edges) / 2
+    ax.errorbar(edges[:-1] + half, counts, xerr=half, yerr=np.sqrt(counts), **({"fmt": "none"} | kwargs))
+    ax.set_xlabel("Time [s]")
+    ax.set_ylabel("Counts")
+    return ax
+
+
+def plot_event_offset2(
+    events: "EventList", ax: Any = None, center: Any = None, max_percentile: float = 98, **kwargs: Any
+) -> Any:
+    """Draw counts over squared offset in deg2.
+
+    Parameters
+    ----------
+    events : EventList
+    ax : matplotlib Axes
+    center : SkyCoord, the pointing by default
+    max_percentile : float, percent of the events that the range holds
+    **kwargs : as for ``Axes.hist``
+    """
+    ax = _axes(ax)
+    if len(events) == 0:
+        return _no_events(ax)
+    offset2 = _offsets(events, _center(events, center)) ** 2
+    limit = float(np.percentile(offset2, q=max_percentile))
+    options: dict[str, Any] = {"histtype": "step", "bins": 30, "range": (0.0, limit)} | kwargs
+    if isinstance(options["bins"], u.Quantity):
+        options["bins"] = options["bins"].to_value("deg2")
+    ax.hist(offset2, **options)
+    ax.set_xlabel(r"Offset$^2$ [$\mathrm{deg^{2}}$]")
+    ax.set_ylabel("Counts")
+    return ax
+
+
+def plot_event_energy_offset(events: "EventList", ax: Any = None, center: Any = None, **kwargs: Any) -> Any:
+    """Draw counts over energy and offset; keywords as for ``Axes.pcolormesh``."""
+    ax, axis = _axes(ax), _energy_axis(events)
+    if axis is None:
+        return _no_events(ax)
+    offset = _center(events, center).separation(events.radec).deg
+    good = np.isfinite(offset)
+    offset_axis = MapAxis.from_bounds(0, float(offset[good].max()), nbin=30, unit="deg", name="offset")
+    edges = axis.edges.value, offset_axis.edges.value
+    counts = np.histogram2d(events.energy.value[good], offset[good], bins=edges)[0]
+    ax.pcolormesh(*edges, counts.T, **({"norm": LogNorm()} | kwargs))
+    format_xaxis(axis, ax)
+    format_yaxis(offset_axis, ax)
+    return ax
+
+
+def event_image(events: "EventList", allsky: bool = False) -> WcsNDMap:
+    """Make a smoothed counts map in Galactic coordinates: of the whole sky, or around the pointing."""
+    if allsky:
+        geom = WcsGeom.create(npix=(360, 180), binsz=1.0, proj="AIT", frame="galactic")
+    else:
+        center = _center(events)
+        width = float(np.clip(2 * np.percentile(_offsets(events, center), _HELD), 0.5, 120))
+        geom = WcsGeom.create(skydir=center, width=width, binsz=0.05, proj="TAN", frame="galactic")
+    image = WcsNDMap(geom, device="cpu")
+    image.fill_by_coord({"skycoord": events.radec})
+    return image.smooth(width=0.5 * u.deg)
+
+
+def plot_event_image(events: "EventList", ax: Any = None, allsky: bool = False) -> Any:
+    """Draw a counts map of the sky."""
+    return event_image(events, allsky=allsky).plot(ax=ax, stretch="sqrt")
+
+
+def peek_events(events: "EventList", allsky: bool = False) -> None:
+    """Draw energies, times and the sky, and offsets unless ``allsky``.
+
+    Parameters
+    ----------
+    events : EventList
+    allsky : bool
+    """
+    n_column = 2 if allsky else 3
+    figure = plt.figure(figsize=(8, 8) if allsky else (12, 8))
+    grid = figure.add_gridspec(nrows=2, ncols=n_column, wspace=0.3)
+    plot_event_energy(events, ax=figure.add_subplot(grid[1, 0]))
+    plot_event_time(events, ax=figure.add_subplot(grid[1, 1]))
+    if not allsky:
+        plot_event_offset2(events, ax=figure.add_subplot(grid[0, 1]))
+        plot_event_energy_offset(events, ax=figure.add_subplot(grid[0, 2]))
+    if len(events) == 0:
+        _no_events(figure.add_subplot(grid[0, 0]))
+        return
+    image = event_image(events, allsky=allsky)
+    place = grid[0, :] if allsky else grid[0, 0]
+    image.plot(ax=figure.add_subplot(place, projection=image.geom.wcs), stretch="sqrt", vmin=0)
+
+
+def peek_observation(observation: "Observation", figsize: tuple[float, float] = (15, 10)) -> None:
+    """Draw the sky map of the events and a picture of each response table.
+
+    Parameters
+    ----------
+    observation : Observation
+    figsize : tuple of float, inches
+    """
+    names = sorted(set(_TITLES) & set(observation.available_hdus))
+    n_row, n_column = (1, max(len(names), 1)) if len(names) < 4 else (2, -(-len(names) // 2))
+    figure = plt.figure(figsize=figsize)
+    grid = figure.add_gridspec(n_row, n_column, wspace=0.3, hspace=0.3)
+    for place, name in zip(grid, names, strict=False):
+        if name == "events" and len(observation.events):
+            image = event_image(observation.events)
+            ax = figure.add_subplot(place, projection=image.geom.wcs)
+            image.plot(ax=ax, stretch="sqrt", vmin=0, add_cbar=True)
+        else:
+            ax = figure.add_subplot(place)
+            _draw_part(observation, name, ax)
+        ax.set_title(_TITLES[name])
+
+
+def _draw_part(observation: "Observation", name: str, ax: Any) -> None:
+    part = getattr(observation, name)
+    if name == "aeff":
+        part.plot(ax=ax)
+    elif name == "bkg":
+        (part if part.has_offset_axis else part.to_2d()).plot(ax=ax)
+    elif name == "psf":
+        part.plot_containment_radius_vs_energy(ax=ax)
+    elif name == "edisp":
+        part.plot_bias(ax=ax, add_cbar=True)
+    elif name == "rad_max":
+        part.plot_rad_max_vs_energy(ax=ax)
+    else:
+        _no_events(ax)
