@@ -3,13 +3,13 @@
 import html
 import zlib
 from collections.abc import Callable, Hashable, Sequence
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_values
+from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_values, trapezoid_loglog
 from lightpool.irf import gadf
 from lightpool.irf.fov import FoVAlignment
 from lightpool.irf.missing import fill_missing
@@ -94,6 +94,11 @@ class IRF:
         return self._axes
 
     @property
+    def _bins(self) -> list[MapAxis]:
+        """Axes as a list; none of them is a label or time axis."""
+        return [cast(MapAxis, axis) for axis in self.axes]
+
+    @property
     def is_pointlike(self) -> bool:
         """Whether a directional cut was applied to the simulated gammas."""
         return self._is_pointlike
@@ -111,7 +116,8 @@ class IRF:
     @property
     def data(self) -> NDArray[Any]:
         """Values without their unit."""
-        return self._data
+        data: NDArray[Any] = self._data
+        return data
 
     @data.setter
     def data(self, value: Any) -> None:
@@ -210,20 +216,20 @@ class IRF:
             )
         coords = self.axes.get_coord()
         coords.update({name: u.Quantity(value) for name, value in kwargs.items() if value is not None})
-        points = [coords[axis.name].to_value(axis.unit) for axis in self.axes]
+        points = [coords[axis.name].to_value(axis.unit) for axis in self._bins]
         values = self._interpolate(points, method or self.interp_kwargs.get("method", "linear"))
         fill = self.interp_kwargs.get("fill_value")
         if fill is not None:
             outside = self._mask_out_bounds(
-                [_is_outside(point, axis) for point, axis in zip(points, self.axes, strict=True)]
+                [_is_outside(point, axis) for point, axis in zip(points, self._bins, strict=True)]
             )
             values = np.where(outside | ~np.isfinite(values), fill, values)
         return u.Quantity(values, self.unit)
 
     def _interpolate(self, points: list[Any], method: str) -> NDArray[np.float64]:
         scale = self.interp_kwargs.get("values_scale", "lin")
-        nodes = [scale_values(axis.center.value, axis.interp) for axis in self.axes]
-        coords = [scale_values(np.asarray(p, dtype=float), a.interp) for p, a in zip(points, self.axes, strict=True)]
+        nodes = [scale_values(axis.center_value, axis.interp) for axis in self._bins]
+        coords = [scale_values(np.asarray(p, dtype=float), a.interp) for p, a in zip(points, self._bins, strict=True)]
         table = scale_table(self.data, scale)
         if method == "nearest":
             values = interpolate_grid_nearest(table, nodes, coords)
@@ -247,15 +253,10 @@ class IRF:
         method : {"linear", "nearest"}
         **kwargs : Quantity by name of axis; that of ``axis_name`` has one value more than there are results
         """
-        from lightpool.arrays import trapezoid_loglog
-
-        axis = self.axes.index(axis_name)
-        values = self.evaluate(method=method, **kwargs)
-        x = u.Quantity(kwargs[axis_name])
-        axis -= len(self.axes)
-        return u.Quantity(
-            trapezoid_loglog(values.value, np.broadcast_to(x.value, values.shape), axis), values.unit * x.unit
-        )
+        values, x = self.evaluate(method=method, **kwargs), u.Quantity(kwargs[axis_name])
+        axis = self.axes.index(axis_name) - len(self.axes)
+        integral = trapezoid_loglog(values.value, np.broadcast_to(x.value, values.shape), axis)
+        return u.Quantity(integral, values.unit * x.unit)
 
     def cumsum(self, axis_name: str) -> Self:
         """Table of the integral from the beginning of an axis to the upper edge of each bin.
@@ -300,7 +301,7 @@ class IRF:
         axis_name : str
         **kwargs : passed to `numpy.pad`; ``mode`` is "constant" by default, "edge" repeats the outer values
         """
-        low, high = (pad_width, pad_width) if np.isscalar(pad_width) else tuple(pad_width)  # type: ignore[arg-type]
+        low, high = (pad_width, pad_width) if isinstance(pad_width, int) else pad_width
         index = self.axes.index(axis_name)
         widths = [(0, 0)] * len(self.axes)
         widths[index] = (low, high)
@@ -392,7 +393,7 @@ class IRF:
 
 def _is_outside(point: Any, axis: MapAxis) -> Any:
     """Where a coordinate lies outside the edges, which belong to the axis both, or is no number."""
-    edges = axis.edges.value
+    edges = axis.edges_value
     return ~((point >= edges[0]) & (point <= edges[-1]))
 
 
@@ -400,4 +401,5 @@ def _checksum(data: NDArray[Any]) -> int:
     """Checksum of the bytes; a transposed table is not copied for it."""
     if not data.flags.c_contiguous:
         data = data.T if data.flags.f_contiguous else np.ascontiguousarray(data)
-    return zlib.crc32(data.view(np.uint8) if data.dtype.names is None else data.view(np.void))
+    buffer: Any = data
+    return zlib.crc32(memoryview(buffer).cast("B"))

@@ -1,6 +1,6 @@
 """Energy dispersion."""
 
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Self, cast
 
 import astropy.units as u
 import numpy as np
@@ -92,8 +92,8 @@ class EnergyDispersion2D(IRF):
 
     def _energy_axis(self, axis: Any, name: str) -> MapAxis:
         if axis is None:
-            return self.axes["energy_true"].copy(name=name)
-        return MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else axis
+            return cast(MapAxis, self.axes["energy_true"]).copy(name=name)
+        return MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else cast(MapAxis, axis)
 
     def plot_bias(self, ax: Any = None, offset: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
         """Image of the density over true energy and migra."""

@@ -247,7 +247,7 @@ def irf_to_table(irf: "IRF", format: str = FORMAT) -> Any:  # noqa: A002
     _check_format(format)
     layout = LAYOUTS[irf.tag]
     table = Table()
-    for axis in irf.axes:
+    for axis in irf._bins:
         part = axis.to_table(format=FORMAT)
         for column in part.colnames:
             table[column] = part[column]

@@ -7,7 +7,7 @@ normalised over another axis is linear too and is done here as well. `lightpool.
 
 from dataclasses import dataclass, field
 from functools import cached_property
-from typing import Any
+from typing import Any, cast
 
 import astropy.units as u
 import numpy as np
@@ -128,17 +128,14 @@ class BackgroundNodes:
 
     Attributes
     ----------
-    table : NodeTable, values of shape (n_edge, ...)
-        Scaled rate; if the scale is "log", the logarithm of energy times rate in s-1 sr-1.
-    log_zero : ndarray, shape (n_edge,), logarithms up to this one mean zero
-    energy : ndarray, shape (n_edge,), what a linear rate is multiplied with to be in s-1 sr-1
-    log_ratio : ndarray, shape (n_edge - 1,), logarithms of upper over lower edge
+    table : NodeTable, values of shape (n_edge, ...), the scaled rate, such that its integral is in s-1 sr-1
+    energy : ndarray, shape (n_edge,)
+    log_zero : float, a logarithm of the rate up to this one means zero
     """
 
     table: NodeTable
-    log_zero: Floats
     energy: Floats
-    log_ratio: Floats
+    log_zero: float
 
 
 def aeff_nodes(aeff: IRF, energy_true: u.Quantity) -> NodeTable:
@@ -176,7 +173,7 @@ def edisp_kernel_nodes(edisp: IRF, energy: u.Quantity, energy_true: u.Quantity) 
     energy : Quantity, shape (n_energy + 1,), edges
     energy_true : Quantity, shape (n_energy_true,), centres
     """
-    axis = edisp.axes["migra"]
+    axis = cast(MapAxis, edisp.axes["migra"])
     density = edisp_nodes(edisp, energy_true, axis)
     edges = scale_values(axis.edges_value, axis.interp)
     migra = energy.to_value("TeV") / energy_true.to_value("TeV")[:, np.newaxis]
@@ -198,13 +195,11 @@ def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     """
     values, outside = _at(bkg, {"energy": energy})
     table = _node_table(bkg, values)
-    log_energy = np.log(energy.value * (energy.unit * bkg.unit).to("s-1 sr-1"))
-    if table.values_scale == "log":
-        table = _like(table, table.values + _column(log_energy, table.values.ndim))
-        table.values[outside["energy"]] = _NEVER
-    else:
-        table.values[outside["energy"]] = 0
-    return BackgroundNodes(table, LOG_ZERO + log_energy, np.exp(log_energy), np.diff(np.log(energy.value)))
+    factor = (energy.unit * bkg.unit).to("s-1 sr-1")
+    scaled = {"log": table.values + np.log(factor), "sqrt": table.values * np.sqrt(factor)}
+    table = _like(table, scaled.get(table.values_scale, table.values * factor))
+    table.values[outside["energy"]] = _NEVER if table.values_scale == "log" else 0
+    return BackgroundNodes(table, energy.value, LOG_ZERO + float(np.log(factor)))
 
 
 def parameter_nodes(psf: IRF, energy_true: u.Quantity) -> dict[str, NodeTable]:
@@ -231,7 +226,7 @@ def _at(
         values = scale_table(values, scale)
     outside = {}
     for name, wanted in coords.items():
-        axis = irf.axes[name]
+        axis = cast(MapAxis, irf.axes[name])
         x = wanted.to_value(axis.unit).astype(np.float64)
         outside[name] = ~((x >= axis.edges_value[0]) & (x <= axis.edges_value[-1]))
         values = _interpolated(values, irf.axes.index(name), axis, x)
@@ -257,7 +252,7 @@ def _column(x: Floats, ndim: int) -> Floats:
 
 
 def _node_table(irf: IRF, values: Floats) -> NodeTable:
-    axes = [axis for axis in irf.axes if axis.name in _PLACES]
+    axes = [cast(MapAxis, axis) for axis in irf.axes if axis.name in _PLACES]
     nodes, bounds = [], []
     for axis in axes:
         factor = axis.unit.to("rad")

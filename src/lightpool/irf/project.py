@@ -1,7 +1,7 @@
 """Responses at the pixels of a map, in array code on the device of the pixels.
 
 Every function takes a table (host), the energies (host) and the place of the pixels in the field of view: ``offset``
-for a table that depends on it, else ``fov_lon`` and ``fov_lat``. These are arrays in rad of any shape, ``*pixels`` below.
+for a table that depends on it, else ``fov_lon`` and ``fov_lat``; arrays in rad of any shape, below called ``*pixels``.
 
 Gammapy sets negative interpolated values to zero before it normalises, which the algebra of node tables cannot see. A
 weight is negative only beyond the outer nodes, so on the host those few pixels are evaluated anew, with the clip.
@@ -16,7 +16,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from lightpool.arrays import device_of, to_device
+from lightpool.arrays import device_of, to_device, trapezoid_loglog
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.irf.core import IRF
 from lightpool.irf.nodes import (
@@ -277,49 +277,18 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Array:
 
 def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
     """Integrals over the energy bins, shape (n_energy, P)."""
-    device = weights.device
-    log_y, y = _at_edges(nodes, weights)
-    xp = array_namespace(y)
-    ratio = to_device(nodes.log_ratio, device)[:, None]
-    if not device.is_host:
-        return _power_law_integral(log_y[:-1, :], log_y[1:, :], y[:-1, :], y[1:, :], ratio, weights.inside, xp)
-    rate = np.empty((len(ratio), y.shape[1]))
-    for i in range(len(ratio)):  # plane by plane, so that the many steps stay in the processor's cache
-        rate[i] = _power_law_integral(log_y[i], log_y[i + 1], y[i], y[i + 1], ratio[i], weights.inside, xp)
-    return rate
-
-
-def _power_law_integral(
-    log_low: Array, log_high: Array, low: Array, high: Array, log_ratio: Array, inside: Array, xp: Namespace
-) -> Array:
-    """Integral of a power law in energy between two edges, zero where it vanishes at one of them.
-
-    With the products y of energy and rate at the edges, ``low`` and ``high``, it is the logarithm of the ratio of the
-    edges times the logarithmic mean of the two.
-    """
-    slope = log_high - log_low
-    flat = xp.abs(slope) < 1e-5  # there the quotient rounds, and the plain mean is right to slope**2 / 12
-    mean = xp.where(flat, 0.5 * (low + high), (high - low) / xp.where(flat, xp.ones_like(slope), slope))
-    return xp.where((low > 0) & (high > 0) & inside, mean * log_ratio, xp.zeros_like(mean))
-
-
-def _at_edges(nodes: BackgroundNodes, weights: Weights) -> tuple[Array, Array]:
-    """Logarithm of energy times rate, and the product itself, at the energy edges; shapes (n_edge, P)."""
     device, table = weights.device, nodes.table
-    plane = isinstance(weights, PlaneWeights)
-    values = weights.gather(table.on(device)) if plane else weights.apply(table.on(device))  # type: ignore[attr-defined]
+    values = weights.gather(table.on(device)) if isinstance(weights, PlaneWeights) else weights.apply(table.on(device))
     xp = array_namespace(values)
-    zero = xp.zeros_like(values)
-    if table.values_scale == "log":
-        log_y = values
-        y = xp.where(log_y > to_device(nodes.log_zero, device)[:, None], xp.exp(log_y), zero)
-    else:
-        rate = values * values if table.values_scale == "sqrt" else _clip(values, xp)
-        y = rate * to_device(nodes.energy, device)[:, None]
-        log_y = xp.log(xp.where(y > 0, y, xp.ones_like(y)))
+    valid = weights.inside[None, :]
     if table.holes is not None:
-        y = xp.where(weights.touched(table.on(device, "holes")), zero, y)
-    return log_y, y
+        valid = valid & ~weights.touched(table.on(device, "holes"))
+    if table.values_scale == "log":
+        valid = valid & (values > nodes.log_zero)
+        rate = xp.exp(values) * xp.astype(valid, xp.float64)  # several times as fast as `where` on NumPy
+        return trapezoid_loglog(rate, nodes.energy, 0, log_y=values)
+    rate = values * values if table.values_scale == "sqrt" else _clip(values, xp)
+    return trapezoid_loglog(rate * xp.astype(valid, xp.float64), nodes.energy, 0)
 
 
 def _shaped(values: Array, offset: Array | None, fov_lon: Array | None) -> Array:

@@ -71,12 +71,16 @@ class ParametricPSF(PSF):
         return {"data": data, "unit": unit}
 
     def _values_for_file(self) -> dict[str, Any]:
-        return self.quantity
+        return dict(self.quantity)
 
     @property
-    def quantity(self) -> dict[str, u.Quantity]:
+    def quantity(self) -> Any:
         """Parameters with their units, by name."""
         return {name: u.Quantity(self.data[name], self.unit[name]) for name in self.required_parameters}
+
+    @quantity.setter
+    def quantity(self, value: Mapping[str, Any]) -> None:
+        self._set_values(value, self._unit)
 
     def normalize(self, axis_name: str = "rad") -> None:
         """Not there: the profile is normalised by its formula."""
@@ -99,8 +103,8 @@ class ParametricPSF(PSF):
     def evaluate_parameters(self, energy_true: Any, offset: Any) -> dict[str, u.Quantity]:
         """Parameters at true energies and offsets: linear, extrapolated without limit, at least zero."""
         coords = {"energy_true": u.Quantity(energy_true), "offset": u.Quantity(offset)}
-        points = [scale_values(coords[a.name].to_value(a.unit).astype(float), a.interp) for a in self.axes]
-        nodes = [scale_values(axis.center.value, axis.interp) for axis in self.axes]
+        points = [scale_values(coords[a.name].to_value(a.unit).astype(float), a.interp) for a in self._bins]
+        nodes = [scale_values(axis.center_value, axis.interp) for axis in self._bins]
         return {
             name: u.Quantity(
                 np.maximum(interpolate_grid(self.data[name].astype(np.float64), nodes, points), 0), self.unit[name]
@@ -191,15 +195,17 @@ class PSFKing(ParametricPSF):
     required_parameters: ClassVar[list[str]] = ["gamma", "sigma"]
 
     @classmethod
-    def evaluate_direct(cls, rad: Any, *, gamma: Any, sigma: Any) -> u.Quantity:
+    def evaluate_direct(cls, rad: Any, **kwargs: Any) -> u.Quantity:
         """Profile at a distance from the centre, from the parameters."""
+        gamma, sigma = kwargs["gamma"], kwargs["sigma"]
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = (1 + (rad**2 / (2 * gamma * sigma**2)).to_value("")) ** (-u.Quantity(gamma).to_value(""))
             return (1 - 1 / gamma) / (2 * np.pi * sigma**2) * slope
 
     @classmethod
-    def evaluate_containment(cls, rad: Any, *, gamma: Any, sigma: Any) -> u.Quantity:
+    def evaluate_containment(cls, rad: Any, **kwargs: Any) -> u.Quantity:
         """Share of the gammas within a radius, from the parameters."""
+        gamma, sigma = kwargs["gamma"], kwargs["sigma"]
         with np.errstate(divide="ignore", invalid="ignore"):
             outside = (1 + (rad**2 / (2 * gamma * sigma**2)).to_value("")) ** (1 - u.Quantity(gamma).to_value(""))
         return u.Quantity(1 - outside, "")

@@ -21,12 +21,17 @@ def tiny_of(data: NDArray[Any]) -> float:
 
 
 def scale_table(data: NDArray[Any], scale: str) -> NDArray[np.float64]:
-    """Values in the scale where they are interpolated: "lin", "log" or "sqrt"; always float64."""
+    """Values in the scale where they are interpolated: "lin", "log" or "sqrt"; always float64.
+
+    The logarithm is taken in the table's own type, as in Gammapy: that of a single precision table is good to a
+    relative 1e-6 of the value, and its rounding belongs to the numbers that must agree.
+    """
     values = np.asarray(data, dtype=np.float64)
     if scale in ("lin", "linear"):
         return values
     if scale == "log":
-        return np.asarray(np.log(np.maximum(values, tiny_of(data))))
+        table = np.asarray(data) if np.issubdtype(np.asarray(data).dtype, np.floating) else values
+        return np.log(np.maximum(table, table.dtype.type(tiny_of(data)))).astype(np.float64)
     if scale == "sqrt":
         return np.asarray(np.sign(values) * np.sqrt(np.abs(values)))
     raise ValueError(f"values_scale is {scale!r}, expected 'lin', 'log' or 'sqrt'")
