@@ -106,7 +106,9 @@ class FoVBackgroundMaker(Maker):
         if reason is not None:
             xp, handle = dataset.device.xp, dataset.device.handle
             log.warning("dataset %s: background not normalised, mask_safe set to False: %s", dataset.name, reason)
-            dataset.mask_safe = Map.from_geom(dataset._geom, data=xp.zeros(dataset._geom.data_shape, dtype=xp.bool, device=handle))
+            dataset.mask_safe = Map.from_geom(
+                dataset._geom, data=xp.zeros(dataset._geom.data_shape, dtype=xp.bool, device=handle)
+            )
         return dataset
 
     def _too_little(self, sums: "_Sums") -> str | None:

@@ -44,6 +44,7 @@ def poisson_regression(counts: Vector, template: Vector, design: Vector, start: 
     np.linalg.LinAlgError
         If the counts do not determine the parameters.
     """
+
     def minus_log_likelihood(theta: Vector) -> float:
         exponent = design @ theta
         return float(np.sum(template * np.exp(exponent)) - np.sum(counts * exponent))

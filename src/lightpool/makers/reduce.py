@@ -104,7 +104,9 @@ class DatasetsMaker(Maker):
             raise TypeError(f"the reference must be a MapDataset, got {type(dataset).__name__}")
         observations = list(observations)
         if datasets is not None and len(datasets) != len(observations):
-            raise ValueError(f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each")
+            raise ValueError(
+                f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each"
+            )
         results = self._reduce(dataset, observations, datasets)
         if not self.stack_datasets:
             return Datasets([result for result in results if result is not None])
@@ -125,7 +127,9 @@ class DatasetsMaker(Maker):
             return
         with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
             jobs = [
-                pool.submit(_reduce_in_worker, self, reference.to("cpu"), observation, apply_cutout, dataset.device.name)
+                pool.submit(
+                    _reduce_in_worker, self, reference.to("cpu"), observation, apply_cutout, dataset.device.name
+                )
                 for reference, observation in zip(references, observations, strict=False)
             ]
             try:

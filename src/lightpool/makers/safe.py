@@ -155,8 +155,12 @@ class SafeMaskMaker(Maker):
         position = self._position(observation, dataset._geom)
         spectrum = to_host(exposure.get_spectrum(position).data)[:, 0, 0]
         if not np.any(spectrum > 0):
-            log.warning("dataset %s: no exposure at %s, mask_safe is False everywhere", dataset.name, position.to_string())
-            return Map.from_geom(dataset._geom, data=to_device(np.zeros(dataset._geom.data_shape, bool), dataset.device))
+            log.warning(
+                "dataset %s: no exposure at %s, mask_safe is False everywhere", dataset.name, position.to_string()
+            )
+            return Map.from_geom(
+                dataset._geom, data=to_device(np.zeros(dataset._geom.data_shape, bool), dataset.device)
+            )
         axis = exposure.geom.axes["energy_true"]
         threshold = self.aeff_percent / 100 * spectrum.max()
         crossing = first_crossing(axis.center.to_value("TeV"), spectrum, threshold)

@@ -57,7 +57,7 @@ def make_map_exposure_true_energy(
     """
     view = _field_of_view(pointing, device)
     values = project_aeff(aeff, geom.axes["energy_true"], view.offset(geom))
-    values = values * (aeff.unit * livetime.unit).to("m2 s", livetime.value)
+    values = values * (aeff.unit * livetime.unit).to("m2 s", float(livetime.value))
     meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
     return Map.from_geom(geom, data=view.device.xp.reshape(values, geom.data_shape), unit="m2 s", meta=meta)
 
@@ -80,9 +80,10 @@ def make_psf_map(
     exposure_map : Map, kept with the PSF as the weight for stacking
     """
     view = _field_of_view(pointing, device)
-    axes = geom.axes
-    values = project_psf(psf, axes["energy_true"], axes["rad"], view.offset(geom))
-    return PSFMap(Map.from_geom(geom, data=values, unit="sr-1"), exposure_map)
+    rad = geom.axes["rad"]
+    values = project_psf(psf, geom.axes["energy_true"], rad, view.offset(geom))
+    unit = rad.unit**-2
+    return PSFMap(Map.from_geom(geom, data=values * u.Unit("sr-1").to(unit), unit=unit), exposure_map)
 
 
 def make_edisp_map(
@@ -130,9 +131,7 @@ def make_edisp_kernel_map(
     """
     view = _field_of_view(pointing, device)
     axes = geom.axes
-    values = project_edisp_kernel(
-        edisp, axes["energy"], axes["energy_true"], view.offset(geom), threshold=threshold
-    )
+    values = project_edisp_kernel(edisp, axes["energy"], axes["energy_true"], view.offset(geom), threshold=threshold)
     return EDispKernelMap(Map.from_geom(geom, data=values, unit=""), exposure_map)
 
 
@@ -191,7 +190,7 @@ def make_map_background_irf(
             lon, lat = view.lonlat(fine)
             lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
             rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
-    data = rate * (fine.solid_angle_array(target) * ontime.to_value("s"))
+    data = rate * (fine.solid_angle_array(target) * float(ontime.to_value("s")))
     background = Map.from_geom(fine, data=data, unit="")
     if oversampling is not None:
         background = background.downsample(factor=oversampling, axis_name="energy")
@@ -203,6 +202,8 @@ def _field_of_view(pointing: SkyCoord | FixedPointingInfo | FieldOfView, device:
         return pointing
     if isinstance(pointing, FixedPointingInfo):
         if pointing.mode != PointingMode.POINTING:
-            raise ValueError(f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track")
+            raise ValueError(
+                f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track"
+            )
         pointing = pointing.fixed_icrs
     return FieldOfView(pointing, find_device(device))

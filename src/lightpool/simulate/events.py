@@ -11,7 +11,15 @@ from astropy.time import Time
 
 from lightpool.simulate.instrument import Instrument
 
-__all__ = ["Events", "PointSource", "SimulatedRun", "draw_background", "draw_events", "draw_source", "expected_source_counts"]
+__all__ = [
+    "Events",
+    "PointSource",
+    "SimulatedRun",
+    "draw_background",
+    "draw_events",
+    "draw_source",
+    "expected_source_counts",
+]
 
 Values = np.ndarray[Any, Any]
 

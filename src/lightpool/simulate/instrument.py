@@ -122,7 +122,9 @@ class Instrument:
     @cached_property
     def psf(self) -> PSF3D | EnergyDependentMultiGaussPSF | PSFKing:
         """Point spread function of the chosen kind; all have about the same width."""
-        return {"psf_table": self._psf_table, "psf_3gauss": self._psf_3gauss, "psf_king": self._psf_king}[self.psf_kind]()
+        return {"psf_table": self._psf_table, "psf_3gauss": self._psf_3gauss, "psf_king": self._psf_king}[
+            self.psf_kind
+        ]()
 
     def _psf_table(self) -> PSF3D:
         rad = MapAxis.from_edges(np.linspace(0, 0.7, 141), unit="deg", name="rad")

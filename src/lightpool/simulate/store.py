@@ -127,10 +127,22 @@ def _instrument(psf_kind: str, background_kind: str) -> Instrument:
 @lru_cache(maxsize=16)
 def _response_hdus(instrument: Instrument) -> tuple[BinTableHDU, ...]:
     hdus = []
-    for attribute, name in (("aeff", "AEFF"), ("edisp", "EDISP"), ("psf", "PSF"), ("bkg", "BKG"), ("rad_max", "RAD_MAX")):
+    for attribute, name in (
+        ("aeff", "AEFF"),
+        ("edisp", "EDISP"),
+        ("psf", "PSF"),
+        ("bkg", "BKG"),
+        ("rad_max", "RAD_MAX"),
+    ):
         hdu = getattr(instrument, attribute).to_table_hdu(format="gadf-dl3")
-        hdu.name = name
-        hdus.append(hdu)
+        table = Table(hdu.data)
+        for column in table.colnames:  # float32 as observatories write it
+            table[column] = table[column].astype(np.float32)
+            table[column].unit = hdu.columns[column].unit
+        single = table_to_hdu(table)
+        single.header.extend(hdu.header, unique=True)
+        single.name = name
+        hdus.append(single)
     return tuple(hdus)
 
 
