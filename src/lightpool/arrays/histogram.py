@@ -85,7 +85,8 @@ def _sum_by_bin_numpy(index: Array, weights: Array | None, n_bin: int) -> Array:
     # count in float64, which a map holds; converting integers would need a second map.
     index = np.where((index >= 0) & (index < n_bin), index, n_bin).reshape(-1)
     weights = np.ones(index.size) if weights is None else np.asarray(weights, dtype=np.float64).reshape(-1)
-    return np.bincount(index, weights, minlength=n_bin + 1)[:n_bin]
+    counts = np.bincount(index, weights, minlength=n_bin + 1)[:n_bin]
+    return counts.astype(np.float64, copy=False)  # without events NumPy forgets the type of the weights
 
 
 def sum_by_bin_plain(index: Array, weights: Array | None, n_bin: int, *, xp: Namespace | None = None) -> Array:

@@ -121,6 +121,8 @@ class Projection:
             half = 90.0 - self.crval[1]  # exact where the arc cosine would round
         candidates = [math.remainder(middle + sign * half, 360.0) for sign in (1, -1)]
         possible = [lat for lat in candidates if abs(lat) < 90 + _TOLERANCE]
+        if not possible:
+            raise self._contradiction()
         latpole = self.latpole
         return min(max(min(possible, key=lambda lat: abs(lat - latpole)), -90.0), 90.0)
 

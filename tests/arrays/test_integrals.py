@@ -1,0 +1,65 @@
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lightpool.arrays import trapezoid_loglog, trapezoid_loglog_plain
+
+FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+BOTH = pytest.mark.parametrize("function", [trapezoid_loglog, trapezoid_loglog_plain])
+
+
+@BOTH
+def test_integrals_with_zeros_and_index_one_are_those_of_gammapy(backend, read, function):
+    y = backend.array([1.0, 2.0, 0.0, 0.0, 3.0, 3.0, 1.5, 1.5 / 4 * (1 + 1e-3)])
+    x = backend.array([1.0, 2.0, 3.0, 4.0, 5.0, 6.0, 12.0, 48.0])
+    # Of Gammapy 2.1, gammapy.utils.integrate.trapz_loglog(y, x).
+    gammapy = [1.5, 0.0, 0.0, 0.0, 2.999999999999999, 12.476649250079015, 24.965773071007128]
+    assert_allclose(read(function(y, x)), gammapy, rtol=1e-12)
+
+
+@BOTH
+@FEW
+@given(index=st.floats(-4, 6), low=st.floats(0.1, 10), ratio=st.floats(1.01, 10))
+def test_power_law_is_integrated_exactly(backend, read, function, index, low, ratio):
+    x = low * ratio ** np.arange(3.0)
+    exponent = 1 - index
+    bracket = np.log(ratio) if abs(exponent) < 1e-9 else np.expm1(exponent * np.log(ratio)) / exponent
+    expected = x[:-1] ** exponent * bracket
+    assert_allclose(read(function(backend.array(x**-index), backend.array(x))), expected, rtol=1e-9)
+
+
+@BOTH
+@pytest.mark.parametrize(("shape", "axis"), [((4, 7, 9), 0), ((4, 7, 9), 1), ((4, 7, 9), -1), ((3, 9000), 0)])
+def test_integrals_run_along_the_chosen_axis(backend, read, function, shape, axis):
+    rng = np.random.default_rng(4)
+    y = rng.random(shape) * (rng.random(shape) > 0.2)
+    x = np.geomspace(0.5, 20, shape[axis])
+    rows = np.moveaxis(y, axis, -1).reshape(-1, shape[axis])
+    slow = np.array([read(function(backend.array(row), backend.array(x))) for row in rows[:50]])
+    integrals = read(function(backend.array(y), x, axis))
+    assert_allclose(np.moveaxis(integrals, axis, -1).reshape(-1, shape[axis] - 1)[:50], slow, rtol=1e-12)
+
+
+@BOTH
+def test_points_may_differ_from_row_to_row(backend, read, function):
+    x = np.array([[1.0, 2.0, 4.0], [1.0, 3.0, 9.0]])
+    assert_allclose(read(function(backend.array(1 / x), backend.array(x))), [[np.log(2)] * 2, [np.log(3)] * 2])
+
+
+@BOTH
+def test_logarithms_at_hand_give_the_same(backend, read, function):
+    y = np.random.default_rng(6).random((5, 30))
+    y[2, 3] = 0.0
+    with np.errstate(divide="ignore"):
+        log_y = np.log(y)
+    x = np.geomspace(1, 10, 5)
+    given_logs = read(function(backend.array(y), x, 0, log_y=backend.array(log_y)))
+    assert_allclose(given_logs, read(function(backend.array(y), x, 0)), rtol=1e-12)
+    assert_array_equal(given_logs[1:3, 3], 0)
+
+
+def test_nothing_to_integrate(backend, read):
+    assert read(trapezoid_loglog(backend.array(np.ones((0, 3))), np.array([1.0, 2.0, 3.0]))).shape == (0, 2)
+    assert read(trapezoid_loglog(backend.array(np.ones((2, 1))), np.array([1.0]))).shape == (2, 0)
