@@ -3,6 +3,7 @@
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
+from io import BytesIO
 from os import PathLike
 from typing import Any
 
@@ -193,7 +194,7 @@ class FitsFile:
     @cached_property
     def hdulist(self) -> fits.HDUList:
         """`astropy.io.fits.HDUList` on the same bytes, for images and maps."""
-        return fits.HDUList.fromstring(self._buffer)
+        return fits.open(BytesIO(self._buffer), memmap=False)
 
 
 def _scan(buffer: bytes, source: str) -> list[HduInfo]:

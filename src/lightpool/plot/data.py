@@ -150,7 +150,7 @@ def event_image(events: "EventList", allsky: bool = False) -> WcsNDMap:
         geom = WcsGeom.create(skydir=center, width=width, binsz=0.05, proj="TAN", frame="galactic")
     image = WcsNDMap(geom, device="cpu")
     image.fill_by_coord({"skycoord": events.radec})
-    return image.smooth(width=0.5 * u.deg)
+    return image.smooth(width=0.5)  # pixels
 
 
 def plot_event_image(events: "EventList", ax: Any = None, allsky: bool = False) -> Any:
