@@ -177,7 +177,8 @@ class MapData:
         target = find_device(device)
         if target == self.device:
             return self
-        return self._init_copy(data=to_device(self._data, target))
+        data, meta = to_device(self._data, target), copying.deepcopy(self.meta)
+        return type(self)(self._geom, data=data, unit=self._unit, meta=meta, device=target)
 
     def copy(self, **kwargs: Any) -> Self:
         """Copy of the map.
