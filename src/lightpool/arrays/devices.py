@@ -108,7 +108,9 @@ def _cuda_device(name: str, number: int) -> Device:
     try:
         n_device = cupy.cuda.runtime.getDeviceCount()
     except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceError(f"device {name!r} asked for, but CUDA does not answer ({error}). {_what_is_there()}") from error
+        raise DeviceError(
+            f"device {name!r} asked for, but CUDA does not answer ({error}). {_what_is_there()}"
+        ) from error
     if number >= n_device:
         raise DeviceError(f"device {name!r} asked for, but CUDA counts {n_device} device(s). {_what_is_there()}")
     return Device(f"cuda:{number}", _compat("cupy"), cupy.cuda.Device(number))
@@ -223,6 +225,8 @@ def to_device(x: Any, device: "str | Device | None" = None, *, dtype: Any = None
     target = find_device(device)
     if not (array_api_compat.is_array_api_obj(x) and device_of(x) == target):
         x = _from_host(_native(to_host(x)), target)
+    elif target.is_host:
+        x = _native(x)
     if dtype is None:
         return x
     return target.xp.astype(x, getattr(target.xp, np.dtype(dtype).name), copy=False)

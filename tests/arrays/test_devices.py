@@ -1,0 +1,92 @@
+import numpy as np
+import pytest
+from numpy.testing import assert_array_equal
+
+from lightpool.arrays import (
+    available_devices,
+    device_of,
+    find_device,
+    get_default_device,
+    set_default_device,
+    to_device,
+    to_host,
+    use_device,
+)
+from lightpool.errors import DeviceError
+
+
+@pytest.fixture
+def no_default(monkeypatch):
+    monkeypatch.delenv("LIGHTPOOL_DEVICE", raising=False)
+    set_default_device(None)
+    yield
+    set_default_device(None)
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "bool"])
+def test_array_comes_back_as_it_went(backend, dtype):
+    values = np.array([[0, 1], [2, 3]]).astype(dtype)
+    there = to_device(values, backend.device)
+    assert device_of(there) == backend.device
+    back = to_host(there)
+    assert back.dtype == values.dtype
+    assert_array_equal(back, values)
+
+
+def test_array_that_is_there_already_is_not_copied(backend):
+    there = backend.array([1.0, 2.0])
+    assert to_device(there, backend.device) is there
+    assert device_of(to_device(there, backend.device, dtype="float32")) == backend.device
+
+
+def test_column_of_a_fits_table_gets_the_byte_order_of_the_machine(backend):
+    column = np.array([1.5, -2.0], dtype=">f8")
+    there = to_device(column, backend.device)
+    assert to_host(there).dtype.isnative
+    assert_array_equal(to_host(there), [1.5, -2.0])
+
+
+def test_read_only_memory_and_plain_numbers_can_go(backend):
+    frozen = np.arange(3.0)
+    frozen.setflags(write=False)
+    assert_array_equal(to_host(to_device(frozen, backend.device)), [0, 1, 2])
+    assert_array_equal(to_host(to_device([1, 2], backend.device, dtype="float64")), [1.0, 2.0])
+
+
+def test_default_is_the_nearest_of_block_call_and_environment(no_default, monkeypatch):
+    assert get_default_device().name == "cpu"
+    monkeypatch.setenv("LIGHTPOOL_DEVICE", "strict")
+    assert get_default_device().name == "strict"
+    set_default_device("cpu")
+    assert find_device(None).name == "cpu"
+    with use_device("strict") as device:
+        assert get_default_device() == device == find_device("strict")
+    assert get_default_device().name == "cpu"
+
+
+@pytest.mark.parametrize("name", ["gpu", "cpu:1", "cuda:one", "strict:2", ""])
+def test_unknown_device_is_answered_with_those_there_are(name):
+    with pytest.raises(DeviceError, match=r"is not known; devices are 'cpu', 'cuda'.*Here there is: cpu"):
+        find_device(name)
+
+
+def test_device_that_is_not_there_is_answered_with_what_to_install():
+    if any(name.startswith("cuda") for name in available_devices()):
+        pytest.skip("there is a CUDA device here")
+    with pytest.raises(DeviceError, match=r"'cuda'.*Here there is: cpu"):
+        find_device("cuda")
+
+
+def test_device_is_a_name_and_nothing_else():
+    with pytest.raises(TypeError, match="must be a name such as 'cpu' or 'cuda', got 3 of type int"):
+        find_device(3)
+    with pytest.raises(TypeError, match="expected an array of NumPy, CuPy, PyTorch or array-api-strict, got list"):
+        device_of([1.0])
+
+
+@pytest.mark.parametrize("read", [float, int, bool, np.asarray, np.from_dlpack, [0, 1].__getitem__])
+def test_strict_device_refuses_every_silent_way_back(read):
+    x = to_device(np.ones((), dtype=np.int64), "strict")
+    with pytest.raises((DeviceError, RuntimeError, TypeError)):
+        read(x)
+    assert to_host(x) == 1
