@@ -29,7 +29,7 @@ class EDispKernelMap(IRFMap):
         super().__init__(edisp_kernel_map, exposure_map)
 
     @property
-    def edisp_map(self) -> Map:
+    def edisp_map(self) -> Any:
         """The response itself."""
         return self._irf_map
 

@@ -34,7 +34,7 @@ class EDispMap(IRFMap):
         super().__init__(edisp_map, exposure_map)
 
     @property
-    def edisp_map(self) -> Map:
+    def edisp_map(self) -> Any:
         """The response itself."""
         return self._irf_map
 
@@ -89,7 +89,7 @@ class EDispMap(IRFMap):
             position = self.geom.center_skydir
         if hasattr(position, "separation"):
             x, y = pixel_coordinates(self.geom, position)
-            density = take_pixel(self.edisp_map.data, float(x), float(y))
+            density = take_pixel(self.edisp_map.data, x.item(), y.item())
         else:
             density = self.to_region_nd_map(position).edisp_map.data[..., 0, 0]
         # host: one matrix, which is a table of the host

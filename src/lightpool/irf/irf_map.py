@@ -4,6 +4,7 @@ A stack holds sums: the exposure and the exposure-weighted response. Their quoti
 somebody asks for it, once, whatever the number of observations; so the order of stacking does not matter.
 """
 
+import logging
 from typing import Any, ClassVar, Self
 
 import astropy.units as u
@@ -18,6 +19,8 @@ from lightpool.irf.map_lookup import nearest_index, pixel_coordinates
 from lightpool.maps import Map
 
 __all__ = ["IRFMap", "spectral_weights"]
+
+log = logging.getLogger(__name__)
 
 Mask = NDArray[np.bool_]
 
@@ -119,6 +122,7 @@ class IRFMap:
         part = Map.from_geom(other.geom, data=product * factor if factor != 1 else product, unit=self._mean.unit)
         if self._sum is None:
             self._sum = Map.from_geom(self.geom, data=self._sums(), unit=self._mean.unit)
+            self._exposure = self._exposure.copy()  # another response may hold the same one
         self._sum.stack(part, weights=weights, nan_to_num=nan_to_num)
         self._exposure.stack(other._exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
 
@@ -200,10 +204,11 @@ class IRFMap:
 
     def _nearest_valid_pixel(self, position: Any) -> tuple[float, float]:
         """Pixel coordinates of a position, or of the nearest pixel with a response if there is none at it."""
-        x, y = (float(pix) for pix in pixel_coordinates(self.geom, position))
+        x, y = (pix.item() for pix in pixel_coordinates(self.geom, position))
         mask = to_host(self.mask_safe_image.data)  # host: one small image decides where to look
         if _is_valid(mask, x, y) or not mask.any():
             return x, y
+        log.warning("position %s has no response, the nearest pixel that has one is taken", position)
         skycoord = self.geom.to_image().get_coord().skycoord
         distance = np.where(mask, skycoord.separation(position).deg, np.inf)
         row, column = np.unravel_index(int(np.argmin(distance)), mask.shape)

@@ -43,7 +43,7 @@ class PSFMap(IRFMap):
         super().__init__(psf_map, exposure_map)
 
     @property
-    def psf_map(self) -> Map:
+    def psf_map(self) -> Any:
         """The response itself."""
         return self._irf_map
 
@@ -116,7 +116,7 @@ class PSFMap(IRFMap):
             new, new_exposure = (item.sum_over_axes(axes_names=names, keepdims=False) for item in (new, new_exposure))
         return type(self)(new, new_exposure)
 
-    def _required_exposure(self) -> Map:
+    def _required_exposure(self) -> Any:
         if self.exposure_map is None:
             raise ValueError(f"{type(self).__name__} got no exposure map, expected one to weight the energies with")
         return self.exposure_map

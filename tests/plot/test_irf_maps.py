@@ -1,0 +1,54 @@
+"""Pictures of the reduced responses: they are drawn, with the right axes."""
+
+import astropy.units as u
+import pytest
+
+from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
+from lightpool.maps import MapAxis, WcsGeom
+
+plt = pytest.importorskip("matplotlib.pyplot")
+
+ENERGY = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=5)
+ENERGY_TRUE = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=4, name="energy_true")
+
+
+@pytest.fixture(autouse=True)
+def _closed_figures():
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+
+
+@pytest.fixture
+def psf():
+    return PSFMap.from_gauss(ENERGY_TRUE, geom=WcsGeom.create(skydir=(83.6, 22), npix=(4, 4), binsz=0.5))
+
+
+def test_psf_curves(psf):
+    ax = psf.plot_containment_radius_vs_energy()
+    assert len(ax.lines) == 2
+    assert ax.get_xscale() == "log"
+    ax = psf.plot_psf_vs_rad(plt.figure().add_subplot(), energy_true=[1, 10] * u.TeV)
+    assert len(ax.lines) == 2
+    assert "deg" in ax.get_xlabel()
+
+
+def test_psf_peek(psf):
+    psf.peek()
+    plt.gcf().canvas.draw()
+    assert len(plt.gcf().axes) >= 4
+
+
+def test_kernel_peek(psf):
+    geom = WcsGeom.create(skydir=(83.6, 22), binsz=0.1, width=1, axes=[ENERGY_TRUE])
+    psf.get_psf_kernel(geom).peek()
+    plt.gcf().canvas.draw()
+
+
+def test_dispersion_peek():
+    kernels = EDispKernelMap.from_gauss(ENERGY, ENERGY_TRUE, sigma=0.2, bias=0)
+    kernels.peek()
+    EDispMap.from_diagonal_response(ENERGY_TRUE).peek()
+    ax = kernels.get_edisp_kernel().plot_matrix(plt.figure().add_subplot(), add_cbar=True)
+    assert "TeV" in ax.get_xlabel()
+    plt.gcf().canvas.draw()
