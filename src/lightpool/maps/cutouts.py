@@ -48,20 +48,23 @@ def trim_window(
     stop = [x0 + n for x0, n in zip(origin, npix, strict=True)]
     if any(end <= 0 or x0 >= n for x0, end, n in zip(origin, stop, parent_npix, strict=True)):
         raise NoOverlapError(
-            f"the cutout, pixels x {origin[0]} to {stop[0] - 1} and y {origin[1]} to {stop[1] - 1}, lies outside the map "
-            f"of {parent_npix[0]} x {parent_npix[1]} pixels"
+            f"the cutout, {_pixels(origin, stop)}, lies outside the map of {parent_npix[0]} x {parent_npix[1]} pixels"
         )
     inside = all(x0 >= 0 and end <= n for x0, end, n in zip(origin, stop, parent_npix, strict=True))
     if mode == "strict" and not inside:
         raise GeometryError(
-            f"the cutout, pixels x {origin[0]} to {stop[0] - 1} and y {origin[1]} to {stop[1] - 1}, is only partly on the "
-            f"map of {parent_npix[0]} x {parent_npix[1]} pixels; modes 'trim' and 'partial' allow that"
+            f"the cutout, {_pixels(origin, stop)}, is only partly on the map of {parent_npix[0]} x {parent_npix[1]} "
+            "pixels; modes 'trim' and 'partial' allow that"
         )
     if mode != "trim" or inside:
         return (origin[0], origin[1]), (npix[0], npix[1])
     first = [max(0, x0) for x0 in origin]
     size = [min(n, end) - x0 for x0, end, n in zip(first, stop, parent_npix, strict=True)]
     return (first[0], first[1]), (size[0], size[1])
+
+
+def _pixels(origin: Sequence[int], stop: Sequence[int]) -> str:
+    return f"pixels x {origin[0]} to {stop[0] - 1} and y {origin[1]} to {stop[1] - 1}"
 
 
 def overlap_slices(origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int]) -> dict[str, Slices]:

@@ -9,7 +9,6 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays.devices import Device, find_device, to_device
-from lightpool.errors import GeometryError
 from lightpool.maps.axes import MapAxes
 
 if TYPE_CHECKING:
@@ -48,7 +47,7 @@ class Geom(abc.ABC):
 
     @abc.abstractmethod
     def _with_axes(self, axes: Any) -> Self:
-        """Same image part, other axes."""
+        """Make a geometry with the same image part and other axes."""
 
     @property
     @abc.abstractmethod
@@ -266,14 +265,7 @@ class Geom(abc.ABC):
 
 
 def full_data(geom: Geom, values: HostArray, device: str | Device | None) -> Any:
-    """Data of a geometry, writable and on a device, from host values that broadcast to its shape."""
+    """Make data of a geometry, writable and on a device, from host values that broadcast to its shape."""
     place = find_device(device)
     on_device = to_device(np.ascontiguousarray(values), place)
     return place.xp.asarray(place.xp.broadcast_to(on_device, geom.data_shape), copy=True)
-
-
-def axes_differ(axes: MapAxes, other: MapAxes) -> GeometryError:
-    """Error about axes that should be equal."""
-    return GeometryError(
-        f"axes {axes.names} with {axes.shape} bins do not equal axes {other.names} with {other.shape} bins"
-    )

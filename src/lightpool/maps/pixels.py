@@ -15,9 +15,9 @@ import array_api_compat
 import numpy as np
 from astropy.wcs import WCS
 
+from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device, to_host
 from lightpool.arrays.projections import Projection, pixel_directions, pixel_to_sky, sky_to_pixel
 from lightpool.arrays.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
-from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device, to_host
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import GeometryError
 from lightpool.maps.wcs_header import check_wcs, frame_of_wcs, resampled_wcs, shifted_wcs, sky_projection
@@ -184,7 +184,7 @@ class PixelGrid:
         return to_device(np.asarray(x), device_of(lon)), to_device(np.asarray(y), device_of(lon))
 
     def directions(self, box: Box, device: Device) -> Array:
-        """Unit vectors of the pixel centres of a box in the frame of the grid, shape (3, ny, nx)."""
+        """Give the unit vectors of the pixel centres of a box in the frame of the grid, shape (3, ny, nx)."""
         if self.projection is None:
             return unit_vectors(*_positions(self, box, device))
         x_ref, y_ref = self.projection.crpix
@@ -266,7 +266,7 @@ class SkyWindow:
         return shifted_wcs(self.grid.wcs, self.box.x0, self.box.y0, (self.box.nx, self.box.ny))
 
     def directions(self, device: str | Device | None = None) -> Array:
-        """Unit vectors of the pixel centres in the frame of the grid, shape (3, ny, nx); NaN off the sky."""
+        """Give the unit vectors of the pixel centres in the frame of the grid, shape (3, ny, nx); NaN off the sky."""
         place = find_device(device)
 
         def compute(box: Box) -> Array:
@@ -294,7 +294,7 @@ class SkyWindow:
         return self.grid.single(("separation", place.name, lon, lat), self.box, compute)
 
     def field_of_view(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
-        """Unit vectors of the pixel centres in the field of view of a pointing (ICRS, deg), shape (3, ny, nx)."""
+        """Give the unit vectors of the pixel centres in the field of view of a pointing (ICRS, deg)."""
         place = find_device(device)
 
         def compute(box: Box) -> Array:

@@ -1,6 +1,6 @@
 """Files of region geometries: a table of the axes, and a table of the region on the pixels of its WCS."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from astropy.table import Table
 from astropy.wcs import WCS

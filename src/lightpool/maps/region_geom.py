@@ -10,13 +10,13 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
-from regions import CompoundSkyRegion, PixCoord, RectanglePixelRegion, Region
+from regions import CompoundSkyRegion, PixCoord, Region
 
 from lightpool.errors import GeometryError
 from lightpool.maps import region_format
 from lightpool.maps.axes import MapAxes
 from lightpool.maps.coord import MapCoord
-from lightpool.maps.geom import INVALID, Geom, HostArray, pix_to_idx
+from lightpool.maps.geom import Geom, HostArray, pix_to_idx
 from lightpool.maps.sky_regions import (
     compound_region_to_regions,
     is_point,
@@ -25,6 +25,7 @@ from lightpool.maps.sky_regions import (
     region_to_pixel,
     regions_to_compound_region,
     scale_and_north,
+    without_points,
 )
 from lightpool.maps.wcs_geom import WcsGeom
 from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg
@@ -59,16 +60,14 @@ class RegionGeom(Geom):
         self._region = region
         self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
         self._binsz_wcs = Angle(binsz_wcs, "deg")
-        self._wcs = wcs if wcs is not None or region is None else self._default_wcs()
+        self._wcs: Any = wcs if wcs is not None or region is None else self._default_wcs()
 
     def _default_wcs(self) -> WCS:
         center = region_center(self._region)
         size = tuple(np.broadcast_to(self._binsz_wcs.deg, 2).tolist())
         kwargs = {"binsz": size, "skydir": center, "proj": self.projection, "frame": center.frame.name}
-        self._wcs = WcsGeom.create(**kwargs).wcs  # large, to find the width on it
-        width = tuple(self.width)
-        self.__dict__.pop("_bounding_rectangle")
-        return WcsGeom.create(width=width, **kwargs).wcs
+        self._wcs = WcsGeom.create(**kwargs).wcs  # of all the sky: width and centre are found on it, once
+        return WcsGeom.create(width=tuple(self.width), **kwargs).wcs
 
     @classmethod
     def create(cls, region: Any, **kwargs: Any) -> Self:
@@ -194,14 +193,18 @@ class RegionGeom(Geom):
     def solid_angle(self) -> u.Quantity:
         """Solid angle of the region in sr; that of a union is estimated on pixels of a tenth of the size."""
         region = self._known_region()
-        wcs = self._wcs
         if isinstance(region, CompoundSkyRegion):
-            fine = self.to_binsz_wcs(self.binsz_wcs / 10)
-            n_pixel = int(np.count_nonzero(region_to_pixel(region, fine.wcs).to_mask()))
-            area = n_pixel / 100
-        else:
-            area = region_to_pixel(region, wcs).area
-        return (area * abs(np.linalg.det(wcs.pixel_scale_matrix)) * u.deg**2).to("sr")
+            return self._solid_angle_of_union()
+        area = region_to_pixel(region, self._wcs).area
+        return (area * abs(np.linalg.det(self._wcs.pixel_scale_matrix)) * u.deg**2).to("sr")
+
+    def _solid_angle_of_union(self) -> u.Quantity:
+        extended = without_points(self._known_region())
+        if extended is None:
+            return 0 * u.sr
+        wcs = self.to_binsz_wcs(self.binsz_wcs / 10).wcs
+        n_pixel = np.count_nonzero(region_to_pixel(extended, wcs).to_mask())
+        return (n_pixel / 100 * abs(np.linalg.det(self._wcs.pixel_scale_matrix)) * u.deg**2).to("sr")
 
     def bin_volume(self) -> u.Quantity:
         """Solid angle times the bin widths of the non-spatial axes, in the shape of the data."""
@@ -237,10 +240,7 @@ class RegionGeom(Geom):
         elif isinstance(coords, dict) and not {"lon", "lat", "skycoord"} & set(coords):
             coords = {"skycoord": self.center_skydir, **coords}
         coords = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names)
-        if self._region is None:
-            image = np.zeros(1)
-        else:
-            image = np.where(self.contains(coords), 0.0, np.nan)
+        image = np.zeros(1) if self._region is None else np.where(self.contains(coords), 0.0, np.nan)
         return (image, image.copy(), *self.axes.coord_to_pix(coords))
 
     def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
@@ -258,7 +258,7 @@ class RegionGeom(Geom):
         return (*idx[:2], *self.axes.pix_to_idx(tuple(idx[2:]), clip=clip))
 
     def get_idx(self) -> tuple[HostArray, ...]:
-        """Indices of all bins."""
+        """Give the indices of all bins."""
         idx = np.meshgrid(*[np.arange(n) for n in self.data_shape], indexing="ij")
         return tuple(idx[::-1])
 
@@ -280,7 +280,7 @@ class RegionGeom(Geom):
         """
         if mode == "edges" and axis_name is None:
             raise ValueError("mode 'edges' needs the name of an axis")
-        data = {"skycoord": self.center_skydir.reshape((1,) * self.ndim), **self.axes.get_coord(mode, axis_name)}
+        data = {"skycoord": self.center_skydir.reshape((1, 1)), **self.axes.get_coord(mode, axis_name)}
         coords = MapCoord.create(data, frame=self.frame).to_frame(frame or self.frame)
         return coords if sparse else coords.broadcasted
 
@@ -291,11 +291,20 @@ class RegionGeom(Geom):
         ----------
         factor : int
             The part is counted on pixels that are this number of times as small.
+
+        Returns
+        -------
+        coord : MapCoord
+            Longitude and latitude of shape (n_pixel,), coordinates of axes of shape (..., 1).
+        weights : array, shape (n_pixel,)
         """
         geom = self.to_wcs_geom()
         weights = geom.to_image().region_weights([self._known_region()], oversampling_factor=factor, device="cpu").data
         inside = weights > 0
-        return geom.get_coord(sparse=True).apply_mask(inside), weights[inside]
+        lon, lat, *others = geom.get_coord(sparse=True)
+        image = [np.reshape(_, inside.shape)[inside] for _ in (lon, lat)]
+        on_axes = {name: np.squeeze(_, axis=-1) for name, _ in zip(self.axes.names, others, strict=True)}
+        return MapCoord({"lon": image[0], "lat": image[1], **on_axes}, frame=geom.frame), weights[inside]
 
     # Other geometries
 
@@ -316,7 +325,7 @@ class RegionGeom(Geom):
         """Geometry of the same region drawn on pixels of another size (numbers in deg)."""
         return type(self)(self._region, axes=self._axes, binsz_wcs=binsz)
 
-    def to_binsz(self, binsz: Any) -> Self:  # noqa: ARG002
+    def to_binsz(self, binsz: Any) -> Self:
         """Return the geometry itself: a region has no pixels."""
         return self
 

@@ -11,7 +11,7 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import Angle, SkyCoord
+from astropy.coordinates import Angle, SkyCoord, angular_separation
 from astropy.wcs import WCS
 from regions import (
     CircleAnnulusPixelRegion,
@@ -43,6 +43,7 @@ __all__ = [
     "region_to_pixel",
     "regions_to_compound_region",
     "scale_and_north",
+    "without_points",
 ]
 
 _OFFSET = 1 * u.arcsec
@@ -89,6 +90,16 @@ def is_point(region: Region) -> bool:
     if isinstance(region, CompoundSkyRegion):
         return is_point(region.region1) and is_point(region.region2)
     return isinstance(region, PointSkyRegion)
+
+
+def without_points(region: Region) -> Region | None:
+    """Take the points out of a union; None if there was nothing else."""
+    if is_point(region):
+        return None
+    if not isinstance(region, CompoundSkyRegion) or region.operator is not operator.or_:
+        return region
+    parts = [_ for _ in compound_region_to_regions(region) if not is_point(_)]
+    return regions_to_compound_region(parts)
 
 
 def scale_and_north(position: SkyCoord, wcs: WCS) -> tuple[PixCoord, float, u.Quantity]:
@@ -142,7 +153,10 @@ def compound_region_to_regions(region: Region | None) -> Regions:
 
 
 def region_center(region: Region) -> SkyCoord:
-    """Centre of a region: of a polygon the mean direction of its vertices, of a union the geometric median of centres."""
+    """Centre of a region.
+
+    That of a polygon is the mean direction of its vertices, that of a union the geometric median of the centres.
+    """
     if isinstance(region, CompoundSkyRegion):
         return _geometric_median([region_center(_) for _ in compound_region_to_regions(region)])
     if hasattr(region, "center"):
@@ -159,28 +173,20 @@ def _mean_direction(positions: SkyCoord) -> SkyCoord:
 
 
 def _geometric_median(positions: Sequence[SkyCoord]) -> SkyCoord:
-    """Position with the least sum of separations; one of a single position or of equal ones is the position itself."""
+    """Position with the least sum of separations; between two positions every one is, and the search decides."""
     from scipy.optimize import Bounds, minimize
 
     if len(positions) == 1:
         return positions[0]
-    lon = Angle([_.icrs.ra for _ in positions]).wrap_at("180d").rad
-    lat = Angle([_.icrs.dec for _ in positions]).rad
-    points = np.stack([lon, lat])
+    lon, lat = (u.Quantity([getattr(_.icrs, name) for _ in positions], "deg") for name in ("ra", "dec"))
+    points = np.stack([Angle(lon).wrap_at("180d").deg, lat.value])
+
+    def sum_of_separations(point: np.ndarray[Any, Any]) -> float:
+        lon_0, lat_0 = u.Quantity(point, "deg")
+        separation = angular_separation(lon_0 % (360 * u.deg), lat_0, lon, lat)
+        return float(np.sum(separation.to_value("deg")))
+
     low, high = points.min(axis=1), points.max(axis=1)
-
-    def distance(point: np.ndarray[Any, Any]) -> float:
-        chord = np.sin((lat - point[1]) / 2) ** 2 + np.cos(lat) * np.cos(point[1]) * np.sin((lon - point[0]) / 2) ** 2
-        return float(np.sum(2 * np.arcsin(np.sqrt(chord))))
-
-    if np.all(low == high):
-        lon_0, lat_0 = low
-    else:
-        result = minimize(
-            lambda point: np.rad2deg(distance(np.deg2rad(point))),
-            x0=np.rad2deg(points.mean(axis=1)),
-            bounds=Bounds(lb=np.rad2deg(low), ub=np.rad2deg(high)),
-            method="L-BFGS-B",
-        )
-        lon_0, lat_0 = np.deg2rad(result.x)
-    return SkyCoord(lon_0, lat_0, unit="rad", frame="icrs")
+    bounds = None if np.all(low == high) else Bounds(lb=low, ub=high)
+    lon_0, lat_0 = minimize(sum_of_separations, x0=points.mean(axis=1), bounds=bounds, method="L-BFGS-B").x
+    return SkyCoord(lon_0, lat_0, unit="deg", frame="icrs")

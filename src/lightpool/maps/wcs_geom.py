@@ -1,26 +1,21 @@
 """Geometry of maps with sky pixels."""
 
-import copy
 import logging
 from collections.abc import Mapping, Sequence
-from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import Angle, SkyCoord
+from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
 from lightpool.arrays.devices import Device
-from lightpool.arrays.projections import Projection
-from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
 from lightpool.maps import masks
 from lightpool.maps.axes import MapAxes
-from lightpool.maps.coord import MapCoord
 from lightpool.maps.cutouts import cutout_origin, overlap_slices, trim_window
-from lightpool.maps.geom import INVALID, Geom, HostArray, full_data, pix_to_idx
-from lightpool.maps.pixels import SkyWindow
+from lightpool.maps.geom import HostArray, full_data
+from lightpool.maps.sky_pixel_geom import SkyPixelGeom
 from lightpool.maps.wcs_header import (
     all_sky_npix,
     binsz_deg,
@@ -28,7 +23,6 @@ from lightpool.maps.wcs_header import (
     header_npix,
     lonlat_deg,
     npix_pair,
-    pixel_scales_deg,
     resampled_wcs,
     width_deg,
     world_to_pixel,
@@ -42,7 +36,7 @@ __all__ = ["WcsGeom"]
 log = logging.getLogger(__name__)
 
 
-class WcsGeom(Geom):
+class WcsGeom(SkyPixelGeom):
     """Geometry of a map with sky pixels and any number of non-spatial axes; it is never changed after it was made.
 
     Maps that are cut out, padded or cropped, and copies with other axes, share the pixel directions, solid angles and
@@ -59,41 +53,6 @@ class WcsGeom(Geom):
     axes : list of MapAxis
         Non-spatial axes.
     """
-
-    def __init__(self, wcs: WCS, npix: Any = None, cdelt: Any = None, axes: Any = None) -> None:
-        if npix is None:
-            if wcs.array_shape is None:
-                raise GeometryError("npix is not given, and the WCS does not know the shape of its array either")
-            npix = tuple(wcs.array_shape[::-1])
-        size = None if cdelt is None else binsz_deg(cdelt)
-        self._set(SkyWindow.from_wcs(wcs, npix_pair(npix)), size, axes)
-
-    def _set(self, window: SkyWindow, cdelt: tuple[float, float] | None, axes: Any) -> None:
-        self._window = window
-        self._cdelt = cdelt or tuple(float(_) for _ in pixel_scales_deg(window.grid.wcs))
-        self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
-        self._cutout_info: dict[str, Any] | None = None
-
-    @classmethod
-    def _from_window(cls, window: SkyWindow, cdelt: tuple[float, float], axes: Any) -> Self:
-        geom = cls.__new__(cls)
-        geom._set(window, cdelt, axes)
-        return geom
-
-    def _with_axes(self, axes: Any) -> Self:
-        geom = self._from_window(self._window, self._cdelt, axes)
-        geom._cutout_info = self._cutout_info
-        return geom
-
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        return self._with_axes(copy.deepcopy(self._axes, memo))
-
-    def copy(self, wcs: WCS | None = None, npix: Any = None, cdelt: Any = None, axes: Any = None) -> Self:
-        """Copy, with some of the arguments of the constructor replaced."""
-        new_axes = self._axes if axes is None else axes
-        if wcs is None and npix is None and cdelt is None:
-            return self._with_axes(new_axes)
-        return type(self)(wcs or self.wcs, npix or self._npix_image, cdelt=cdelt or self._cdelt, axes=new_axes)
 
     @classmethod
     def create(
@@ -194,218 +153,6 @@ class WcsGeom(Geom):
         """Table HDU of the non-spatial axes, see `MapAxes.to_table_hdu`."""
         return self.axes.to_table_hdu(format=format, hdu_bands=hdu_bands)
 
-    # The image part
-
-    @property
-    def wcs(self) -> WCS:
-        """WCS; not to be changed."""
-        return self._window.wcs
-
-    @property
-    def frame(self) -> str:
-        """Name of the frame, ``icrs`` or ``galactic``."""
-        return self._window.grid.frame
-
-    @property
-    def projection(self) -> str:
-        """Code of the projection, such as ``CAR``."""
-        return str(self._window.grid.wcs.wcs.ctype[0])[5:]
-
-    @property
-    def _npix_image(self) -> tuple[int, int]:
-        return self._window.box.nx, self._window.box.ny
-
-    @property
-    def npix(self) -> tuple[HostArray, HostArray]:
-        """Number of pixels in longitude and latitude, arrays of one number each."""
-        n_lon, n_lat = self._npix_image
-        return np.array([n_lon]), np.array([n_lat])
-
-    @property
-    def width(self) -> u.Quantity:
-        """Width in longitude and latitude, shape (2, 1), unit deg."""
-        return u.Quantity([[n * size] for n, size in zip(self._npix_image, self._cdelt, strict=True)], "deg")
-
-    @property
-    def _scales(self) -> HostArray:
-        return pixel_scales_deg(self._window.grid.wcs)
-
-    @property
-    def pixel_scales(self) -> Angle:
-        """Pixel size in longitude and latitude at the reference pixel."""
-        return Angle(self._scales, "deg")
-
-    @property
-    def pixel_area(self) -> float:
-        """Product of the pixel sizes, deg2; see `solid_angle` for the area on the sky."""
-        return self._cdelt[0] * self._cdelt[1]
-
-    @property
-    def is_allsky(self) -> bool:
-        """Whether the map is 360 deg wide and 180 deg high."""
-        return bool(np.allclose(self.width.value.ravel(), [360.0, 180.0]))
-
-    @cached_property
-    def center_skydir(self) -> SkyCoord:
-        """Sky position of the centre."""
-        lon, lat = self.wcs.wcs_pix2world(*self.center_pix[:2], 0)
-        return SkyCoord(float(lon), float(lat), unit="deg", frame=self.frame)
-
-    @property
-    def footprint(self) -> SkyCoord:
-        """Sky positions of the four corner pixels."""
-        return SkyCoord(self.wcs.calc_footprint(), frame=self.frame, unit="deg")
-
-    @property
-    def footprint_rectangle_sky_region(self) -> Any:
-        """Rectangle of the width of the map around its centre."""
-        return masks.rectangle_region(self.center_skydir, *self.width.ravel())
-
-    # Coordinates
-
-    def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
-        """Pixel coordinates (lon, lat, axes...) of map coordinates, see `MapCoord.create`."""
-        coords = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names)
-        if coords.size == 0:
-            return tuple(np.array([]) for _ in range(coords.ndim))
-        lon, lat = (u.Quantity(_, "deg").value for _ in (coords.lon, coords.lat))
-        return (*self.wcs.wcs_world2pix(lon, lat, 0), *self.axes.coord_to_pix(coords))
-
-    def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
-        """Map coordinates (lon and lat in deg, axes...) of pixel coordinates; NaN off the sky."""
-        lon, lat = self.wcs.wcs_pix2world(pix[0], pix[1], 0)
-        return (u.Quantity(lon, "deg"), u.Quantity(lat, "deg"), *self.axes.pix_to_coord(tuple(pix[2:])))
-
-    def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[HostArray, ...]:
-        """Pixel indices of pixel coordinates, -1 outside the geometry unless clipped."""
-        idx = [pix_to_idx(_) for _ in pix]
-        for i, n in enumerate(self._npix_image):
-            idx[i] = np.clip(idx[i], 0, n - 1) if clip else np.where((idx[i] < 0) | (idx[i] >= n), INVALID, idx[i])
-        return (*idx[:2], *self.axes.pix_to_idx(tuple(idx[2:]), clip=clip))
-
-    def contains(self, coords: Any) -> HostArray:
-        """Whether map coordinates lie on the map."""
-        return self.contains_pix(self.coord_to_pix(coords))
-
-    def get_pix(self, idx: Sequence[int] | None = None, mode: str = "center") -> tuple[HostArray, ...]:
-        """Pixel coordinates of all pixels, or of one image plane; NaN off the sky.
-
-        Parameters
-        ----------
-        idx : tuple of int
-            Indices of a plane on the non-spatial axes; all planes by default.
-        mode : ``center`` or ``edges``
-            Whether to take the pixel centres or the corners.
-        """
-        pix = np.broadcast_arrays(*self._pix_sparse(idx, mode, ("lon", "lat")))
-        off_sky = np.isnan(np.broadcast_to(self._image_coord(mode, ("lon", "lat"))[0], pix[0].shape))
-        return tuple(np.where(off_sky, np.nan, _) for _ in pix)
-
-    def get_idx(self, idx: Sequence[int] | None = None, flat: bool = False) -> tuple[HostArray, ...]:
-        """Indices of all pixels or of one plane, -1 off the sky; flat leaves those out and gives vectors."""
-        pix = self.get_pix(idx)
-        return tuple(pix_to_idx(_[np.isfinite(_)] if flat else _) for _ in pix)
-
-    def get_coord(
-        self,
-        idx: Sequence[int] | None = None,
-        mode: str = "center",
-        frame: str | None = None,
-        sparse: bool = False,
-        axis_name: str | Sequence[str] | None = None,
-    ) -> MapCoord:
-        """Map coordinates of all pixels, or of one image plane.
-
-        Parameters
-        ----------
-        idx : tuple of int
-            Indices of a plane on the non-spatial axes; all planes by default.
-        mode : ``center`` or ``edges``
-            Whether to take centres, or edges on the axes of ``axis_name``.
-        frame : str
-            Frame of the coordinates; that of the map by default.
-        sparse : bool
-            Whether arrays keep length 1 on the dimensions that they do not depend on.
-        axis_name : str or list of str
-            Axes whose edges are taken; longitude and latitude by default.
-
-        Returns
-        -------
-        coord : MapCoord
-        """
-        names = (
-            ("lon", "lat") if axis_name is None else (axis_name,) if isinstance(axis_name, str) else tuple(axis_name)
-        )
-        pix = self._pix_sparse(idx, mode, names)
-        lon, lat = (u.Quantity(_, "deg", copy=False) for _ in self._image_coord(mode, names))
-        shape = (1,) * (len(pix) - 2) + lon.shape
-        data = (lon.reshape(shape), lat.reshape(shape), *self.axes.pix_to_coord(tuple(pix[2:])))
-        coords = MapCoord.create(data, frame=self.frame, axis_names=self.axes.names)
-        if frame is not None and frame != self.frame:
-            coords = coords.to_frame(frame)
-        return coords if sparse else coords.broadcasted
-
-    def _pix_sparse(self, idx: Sequence[int] | None, mode: str, axis_name: Sequence[str]) -> list[HostArray]:
-        if mode not in ("center", "edges"):
-            raise ValueError(f"mode must be 'center' or 'edges', got {mode!r}")
-        edges = [mode == "edges" and name in axis_name for name in self.axes_names]
-        sizes = self.data_shape[::-1]
-        pix = [np.arange(-0.5, n) if edge else np.arange(float(n)) for n, edge in zip(sizes, edges, strict=True)]
-        if idx is not None:
-            pix[2:] = [np.array([float(_)]) for _ in np.atleast_1d(idx)]
-        return [_.reshape((-1,) + (1,) * i) for i, _ in enumerate(pix)]
-
-    def _image_coord(self, mode: str, axis_name: Sequence[str]) -> HostArray:
-        """Longitude and latitude of centres or corners in deg, shape (2, ny, nx)."""
-        if mode == "center" or not {"lon", "lat"} & set(axis_name):
-            return self._window.lonlat()
-        x, y = np.broadcast_arrays(*self.to_image()._pix_sparse(None, mode, axis_name))
-        return np.stack(self.wcs.wcs_pix2world(x, y, 0))
-
-    # Sky areas and angles
-
-    def solid_angle(self) -> u.Quantity:
-        """Solid angle of the pixels in sr, with one bin on each non-spatial axis; NaN where a corner is off the sky."""
-        return u.Quantity(self._window.solid_angle("cpu"), "sr", copy=True).reshape(self.data_shape_image)
-
-    def bin_volume(self) -> u.Quantity:
-        """Solid angle times the bin widths of the non-spatial axes."""
-        volume = self.solid_angle()
-        return volume if self.is_image else volume * self.axes.bin_volume()
-
-    def separation(self, center: SkyCoord) -> Angle:
-        """Angle between the pixel centres and a position, shape (ny, nx)."""
-        lon, lat = lonlat_deg(center, self.frame)
-        return Angle(np.rad2deg(self._window.separation(np.deg2rad(lon), np.deg2rad(lat), "cpu")), "deg")
-
-    @property
-    def sky_projection(self) -> Projection | None:
-        """Projection as array code; None for a projection that `lightpool.arrays` lacks: then wcslib does the work."""
-        return self._window.grid.projection
-
-    def directions(self, device: str | Device | None = None) -> Array:
-        """Unit vectors of the pixel centres in the frame of the map, shape (3, ny, nx); NaN off the sky."""
-        return self._window.directions(device)
-
-    def solid_angle_array(self, device: str | Device | None = None) -> Array:
-        """Solid angle of the pixels in sr as a plain array on a device, shape (ny, nx); not to be changed."""
-        return self._window.solid_angle(device)
-
-    def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
-        """Angle to a position (rad, in the frame of the map) in rad, shape (ny, nx), on a device; not to be changed."""
-        return self._window.separation(lon, lat, device)
-
-    def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
-        """Unit vectors of the pixel centres in the field of view of a pointing, shape (3, ny, nx).
-
-        The frame is that of `lightpool.arrays.fov_matrix`, with the axis of longitude along ICRS parallels.
-        """
-        return self._window.field_of_view(*lonlat_deg(pointing, "icrs"), device)
-
-    def sky_to_pix_array(self, lon: Array, lat: Array) -> tuple[Array, Array]:
-        """Pixel coordinates of positions (rad, in the frame of the map), arrays on any device; NaN off the map plane."""
-        return self._window.sky_to_pixel(lon, lat)
-
     # Other geometries
 
     def cutout(
@@ -451,7 +198,7 @@ class WcsGeom(Geom):
 
     @property
     def cutout_info(self) -> dict[str, tuple[slice, slice]] | None:
-        """Slices (y, x) ``parent-slices`` and ``cutout-slices`` of a cutout on the map that it was cut from, or None."""
+        """Slices (y, x) ``parent-slices`` and ``cutout-slices`` on the map that this one was cut from, or None."""
         return self._cutout_info
 
     def cutout_slices(self, geom: "WcsGeom", mode: str = "partial") -> dict[str, tuple[slice, slice]]:
@@ -516,10 +263,8 @@ class WcsGeom(Geom):
         if axis_name is not None:
             return self._with_axes(self.axes.downsample(factor=factor, axis_name=axis_name))
         if any(n % factor for n in self._npix_image):
-            raise GeometryError(
-                f"the map has {self._npix_image[0]} x {self._npix_image[1]} pixels, not a multiple of factor {factor!r}; "
-                "pad it before"
-            )
+            n_lon, n_lat = self._npix_image
+            raise GeometryError(f"{n_lon} x {n_lat} pixels are not a multiple of factor {factor!r}; pad the map before")
         n_lon, n_lat = (n // factor for n in self._npix_image)
         wcs = resampled_wcs(self.wcs, factor, (n_lon, n_lat))
         size = (self._cdelt[0] * factor, self._cdelt[1] * factor)

@@ -32,7 +32,7 @@ __all__ = [
 
 
 def npix_pair(npix: Any, name: str = "npix") -> tuple[int, int]:
-    """Number of pixels (lon, lat) from a whole number or a pair of them."""
+    """Read the number of pixels (lon, lat) from a whole number or a pair of them."""
     n_lon, n_lat = _pair(npix, name)
     if n_lon % 1 or n_lat % 1 or n_lon < 0 or n_lat < 0:
         raise GeometryError(f"{name} must be whole numbers from 0, got {npix!r}")
@@ -52,7 +52,7 @@ def binsz_deg(binsz: Any) -> tuple[float, float]:
 
 
 def all_sky_npix(size: tuple[float, float]) -> tuple[int, int]:
-    """Number of pixels of a map of all the sky."""
+    """Count the pixels (lon, lat) of a map of all the sky."""
     return int(np.rint(360.0 / size[0])), int(np.rint(180.0 / size[1]))
 
 
@@ -197,7 +197,7 @@ def world_to_pixel(wcs: WCS, skycoord: SkyCoord, frame: str) -> tuple[Any, Any]:
 
 
 def header_npix(header: Mapping[str, Any]) -> tuple[int, int]:
-    """Number of pixels in x and y: of the keyword WCSSHAPE (sparse maps have it), else of NAXIS1 and NAXIS2."""
+    """Read the number of pixels in x and y from WCSSHAPE (sparse maps have it), else from NAXIS1 and NAXIS2."""
     if "WCSSHAPE" in header:
         text = header["WCSSHAPE"]
         try:
