@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, Self
 import astropy.units as u
 from astropy.table import Table
 
-from lightpool.arrays.devices import Device, get_default_device
+from lightpool.arrays.devices import Device, find_device, get_default_device
 from lightpool.data import GTI
 from lightpool.datasets import fits_format, transforms
 from lightpool.datasets.datasets import Dataset
@@ -333,8 +333,11 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         return self._derived(name, maps, gti=gti, meta_table=table, meta=self.meta)
 
     def to(self, device: str | Device) -> Self:
-        """Dataset on a device, such as ``cuda``, with the same name and models."""
-        maps = {key: data.to(device) for key, data in self.maps.items()}
+        """Dataset on a device, such as ``cuda``, with the same name and models; itself if it is there already."""
+        target = find_device(device)
+        if all(data.device == target for data in self.maps.values()):
+            return self
+        maps = {key: data.to(target) for key, data in self.maps.items()}
         return self._derived(self.name, maps, models=self.models, meta=self.meta)
 
     def cutout(self, position: "SkyCoord", width: Any, mode: str = "trim", name: str | None = None) -> Self:
