@@ -68,13 +68,26 @@ def test_a_heavy_library_has_one_door(path):
                 assert room_of(path) == door, f"{path.name} imports {name}, its door is {door}/"
 
 
-def test_import_loads_no_heavy_library():
-    code = (
-        "import sys, lightpool, lightpool.data, lightpool.datasets, lightpool.makers, lightpool.maps\n"
-        "print(*sorted({name.partition('.')[0] for name in sys.modules}))"
+HEAVY = {"matplotlib", "dask", "cupy", "torch", "scipy", "array_api_strict", "rich", "pydantic"}
+
+
+def loaded_by(code):
+    done = subprocess.run(
+        [sys.executable, "-c", f"{code}; import sys; print(*{{name.partition('.')[0] for name in sys.modules}})"],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert {"matplotlib", "dask", "cupy", "torch", "scipy", "array_api_strict"}.isdisjoint(done.stdout.split())
+    return HEAVY.intersection(done.stdout.split())
+
+
+def test_import_loads_no_heavy_library_that_its_dependencies_do_not():
+    rooms = ", ".join(f"lightpool.{room}" for room in ("data", "datasets", "irf", "makers", "maps", "simulate"))
+    assert loaded_by(f"import {rooms}") <= loaded_by("import regions, astropy.coordinates, astropy.io.fits")
+
+
+def test_import_of_the_package_alone_loads_none():
+    assert loaded_by("import lightpool") == set()
 
 
 def test_import_of_the_package_alone_does_not_load_numpy():

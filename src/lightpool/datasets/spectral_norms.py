@@ -206,6 +206,11 @@ class PiecewiseNormSpectralModel(NormSpectralModel):
         return self._energy
 
     @property
+    def interp(self) -> str:
+        """``log`` or ``lin``: the scale of energies and norms between the nodes."""
+        return self._interp
+
+    @property
     def norms(self) -> u.Quantity:
         """Factor at each of the energies."""
         return u.Quantity(self.parameters.value)

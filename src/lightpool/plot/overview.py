@@ -1,0 +1,57 @@
+"""Counts, background, excess and exposure of a dataset in one picture."""
+
+from pathlib import Path
+from typing import Any
+
+import matplotlib.pyplot as plt
+from astropy.coordinates import SkyCoord
+from matplotlib.figure import Figure
+
+__all__ = ["plot_overview", "save_overview"]
+
+_SMOOTHING = "0.1 deg"
+
+
+def plot_overview(dataset: Any, position: SkyCoord | None = None) -> Figure:
+    """Draw four images of a dataset, summed over energy; reads them from their device.
+
+    Parameters
+    ----------
+    dataset : MapDataset with counts, background and exposure
+    position : SkyCoord, optional
+        Marked with a cross.
+
+    Returns
+    -------
+    figure : matplotlib Figure
+    """
+    counts = dataset.counts * dataset.mask_safe if dataset.mask_safe else dataset.counts
+    background = dataset.npred_background()
+    background = background * dataset.mask_safe if dataset.mask_safe else background
+    exposure = dataset.exposure.sum_over_axes(keepdims=False)
+    exposure.data = exposure.data / dataset.exposure.geom.axes["energy_true"].nbin
+    images = {
+        f"Counts, smoothed by {_SMOOTHING}": counts.sum_over_axes(keepdims=False).smooth(_SMOOTHING),
+        "Background": background.sum_over_axes(keepdims=False),
+        f"Excess, smoothed by {_SMOOTHING}": (counts - background).sum_over_axes(keepdims=False).smooth(_SMOOTHING),
+        "Exposure, mean over energy [m2 s]": exposure,
+    }
+    figure = plt.figure(figsize=(11, 9.5))
+    for number, (title, image) in enumerate(images.items(), start=1):
+        axes = figure.add_subplot(2, 2, number, projection=image.geom.wcs)
+        image.plot(ax=axes, add_cbar=True, cmap="magma", stretch="sqrt" if title.startswith("Counts") else "linear")
+        axes.set_title(title)
+        if position is not None:
+            place = position.icrs
+            axes.plot(place.ra.deg, place.dec.deg, "c+", ms=5, mew=0.7, transform=axes.get_transform("icrs"))
+    figure.tight_layout()
+    return figure
+
+
+def save_overview(dataset: Any, file: str | Path, position: SkyCoord | None = None) -> None:
+    """Write the picture of `plot_overview` to a file; needs no display."""
+    from matplotlib.backends.backend_agg import FigureCanvasAgg
+
+    figure = plot_overview(dataset, position)
+    FigureCanvasAgg(figure).print_figure(file, dpi=110)
+    plt.close(figure)
