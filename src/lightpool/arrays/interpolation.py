@@ -105,14 +105,15 @@ def _hat_basis_numpy(x: Array, nodes: Array, lower: float, upper: float) -> Arra
     if n_node == 1:
         return ((x >= lower) & (x <= upper)).astype(np.float64)[None, ...]
     basis = np.zeros((n_node, flat.size))
+    weights = basis.reshape(-1)
     for block in blocks(flat.size):
         points = np.clip(flat[block], lower, upper)  # so that no weight overflows outside, where it is not kept
         index, fraction = interpolation_weights(points, nodes, xp=np)
-        inside = flat[block] == points
-        place = np.arange(points.size)
-        part = basis[:, block]
-        part[index, place] = np.where(inside, 1.0 - fraction, 0.0)
-        part[index + 1, place] = np.where(inside, fraction, 0.0)
+        inside = (flat[block] == points).astype(np.float64)
+        fraction = np.where(inside, fraction, 0.0)
+        place = index * flat.size + np.arange(block.start, block.stop)
+        weights[place] = inside - fraction
+        weights[place + flat.size] = fraction
     return basis.reshape(n_node, *x.shape)
 
 
