@@ -3,9 +3,9 @@
     pip install '.[peer]'
     OMP_NUM_THREADS=1 python benchmarks/peer.py --data DIR [--repeat 5] [--json FILE]
 
-DIR is a DL3 folder with the H.E.S.S. public test data release 1 (runs 23523, 23592, 23526, 23559). Each repetition opens
-the store anew, so files are read each time. The whole job ends with the stacked dataset; writing it, without compression, is
-a stage of its own. Stages nest: reading is also part of the stages that ask for what is read.
+DIR is a DL3 folder with the H.E.S.S. public test data release 1 (runs 23523, 23592, 23526, 23559). Each repetition
+opens the store anew, so files are read each time. The whole job ends with the stacked dataset; writing it, without
+compression, is a stage of its own. Stages nest: reading is also part of the stages that ask for what is read.
 """
 
 import argparse
@@ -56,7 +56,7 @@ READING = {
 def timed_stages(package: str) -> Iterator[dict[str, float]]:
     """Seconds in each stage, by wrapping the methods of the package for the time being."""
     seconds: dict[str, float] = defaultdict(float)
-    places = [(name, place) for name, place in STAGES.items()]
+    places = list(STAGES.items())
     places += [("reading", place) for place in READING[package]]
     with ExitStack() as stack:
         for name, (module, owner, method) in places:

@@ -51,9 +51,13 @@ def demo(output: Path, device: str | None, seed: int) -> None:
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-n", "--n-obs", type=click.IntRange(min=1), default=4, show_default=True, help="Number of runs.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same runs.")
-@click.option("--ontime", type=click.FloatRange(min=0, min_open=True), default=1680.0, show_default=True, help="Seconds.")
+@click.option(
+    "--ontime", type=click.FloatRange(min=0, min_open=True), default=1680.0, show_default=True, help="Seconds."
+)
 @click.option("--wobble-offset", type=float, default=0.5, show_default=True, help="Degrees from source to pointing.")
-@click.option("--flux", type=click.FloatRange(min=0), default=1.0, show_default=True, help="In units of the Crab nebula.")
+@click.option(
+    "--flux", type=click.FloatRange(min=0), default=1.0, show_default=True, help="In units of the Crab nebula."
+)
 @click.option("--overwrite", is_flag=True, help="Write over a store in the folder.")
 def simulate(
     folder: Path, n_obs: int, seed: int, ontime: float, wobble_offset: float, flux: float, overwrite: bool

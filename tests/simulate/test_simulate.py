@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lightpool.arrays import to_host
 from lightpool.data import DataStore
 from lightpool.datasets import MapDataset
-from lightpool.irf import Background2D, Background3D, EnergyDependentMultiGaussPSF, PSF3D, PSFKing
+from lightpool.irf import PSF3D, Background2D, Background3D, EnergyDependentMultiGaussPSF, PSFKing
 from lightpool.makers import MapDatasetMaker, SafeMaskMaker
 from lightpool.maps import MapAxis, WcsGeom
 from lightpool.simulate import Instrument, PointSource, expected_source_counts, simulate_store, wobble_runs
@@ -41,7 +41,7 @@ def test_excess_is_the_source_that_was_put_in(crab_store):
     excess, expected = 0.0, 0.0
     store = DataStore.from_dir(crab_store)
     for obs_id in store.obs_ids:
-        dataset, observation = reduced(crab_store, obs_id)
+        dataset, _ = reduced(crab_store, obs_id)
         counts, background = counts_in_reach(dataset, 0.5 * u.deg)
         excess += (counts - background).sum()
         # the flux folded with what the reduction says of the instrument at the source

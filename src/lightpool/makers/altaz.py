@@ -4,8 +4,8 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_body_barycentric_posvel
 from astropy.constants import c as speed_of_light
+from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_body_barycentric_posvel
 from astropy.time import Time
 
 from lightpool.arrays import Device, fov_lonlat, fov_matrix, frame_matrix, rotate, to_device

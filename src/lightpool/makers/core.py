@@ -5,21 +5,11 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
-__all__ = ["Maker"]
+__all__ = ["Described", "Maker"]
 
 
-class Maker(ABC):
-    """One step of a reduction: takes a dataset and an observation, gives a dataset.
-
-    A maker holds settings only, so that one maker serves any number of observations and can be sent to a worker.
-    It works on the device where its dataset lives.
-    """
-
-    tag: ClassVar[str]
-
-    @abstractmethod
-    def run(self, dataset: Any, observation: Any = None) -> Any:
-        """Run the step; see the makers for what each takes from the observation."""
+class Described:
+    """Prints its settings."""
 
     def __str__(self) -> str:
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
@@ -31,3 +21,17 @@ class Maker(ABC):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+class Maker(Described, ABC):
+    """One step of a reduction: takes a dataset and an observation, gives a dataset.
+
+    A maker holds settings only, so that one maker serves any number of observations and can be sent to a worker.
+    It works on the device where its dataset lives.
+    """
+
+    tag: ClassVar[str]
+
+    @abstractmethod
+    def run(self, dataset: Any, observation: Any = None) -> Any:
+        """Run the step; see the makers for what each takes from the observation."""

@@ -11,7 +11,7 @@ from lightpool.datasets.models import FoVBackgroundModel, Models
 from lightpool.datasets.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.core import Maker
 from lightpool.makers.norm_fit import fit_norm
-from lightpool.maps import Map, RegionGeom, WcsNDMap
+from lightpool.maps import Map, RegionGeom
 
 __all__ = ["FoVBackgroundMaker"]
 
@@ -45,7 +45,7 @@ class FoVBackgroundMaker(Maker):
     def __init__(
         self,
         method: str = "scale",
-        exclusion_mask: WcsNDMap | None = None,
+        exclusion_mask: Map | None = None,
         spectral_model: str | NormSpectralModel = "pl-norm",
         min_counts: float = 0,
         min_npred_background: float = 0,
@@ -116,7 +116,8 @@ class FoVBackgroundMaker(Maker):
         if not (np.isfinite(counts) and np.isfinite(background)):
             return f"counts ({counts}) or background ({background}) outside the exclusion is not finite"
         if background <= self.min_npred_background:
-            return f"background outside the exclusion is {background:.6g}, needed are more than {self.min_npred_background}"
+            least = self.min_npred_background
+            return f"background outside the exclusion is {background:.6g}, needed are more than {least}"
         if counts <= self.min_counts:
             return f"counts outside the exclusion are {counts:.6g}, needed are more than {self.min_counts}"
         return None

@@ -127,6 +127,6 @@ def fit_norm(model: NormSpectralModel, energy: u.Quantity, counts: Vector, templ
         theta, covariance = poisson_regression(counts[used], template[used] * fixed, design, start)
     except np.linalg.LinAlgError as error:
         return f"the fit did not converge ({error})"
-    for term, value, error in zip(free, theta, np.sqrt(np.diag(covariance)), strict=True):
-        term.set(float(value), float(error))
+    for term, value, deviation in zip(free, theta, np.sqrt(np.diag(covariance)), strict=True):
+        term.set(float(value), float(deviation))
     return None

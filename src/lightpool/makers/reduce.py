@@ -11,7 +11,7 @@ from astropy.coordinates import Angle
 
 from lightpool.datasets import Datasets, MapDataset
 from lightpool.errors import NoOverlapError, ReductionError
-from lightpool.makers.core import Maker
+from lightpool.makers.core import Described, Maker
 from lightpool.makers.safe import SafeMaskMaker
 from lightpool.maps import RegionGeom
 
@@ -20,7 +20,7 @@ __all__ = ["DatasetsMaker"]
 log = logging.getLogger(__name__)
 
 
-class DatasetsMaker(Maker):
+class DatasetsMaker(Described):
     """Run makers on each observation and stack or list the results.
 
     Parameters
@@ -33,8 +33,8 @@ class DatasetsMaker(Maker):
     cutout_mode : {"trim", "partial", "strict"}
         What to do with a cutout that reaches over the edge of the map, see `WcsGeom.cutout`.
     cutout_width : str, Quantity or Angle, optional
-        Each observation is reduced on a cutout of this width around its pointing. By default twice the ``offset_max`` of
-        the SafeMaskMaker if there is one, else the whole map.
+        Each observation is reduced on a cutout of this width around its pointing. By default twice the ``offset_max``
+        of the SafeMaskMaker if there is one, else the whole map.
     """
 
     tag = "DatasetsMaker"

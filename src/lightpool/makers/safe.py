@@ -24,8 +24,8 @@ log = logging.getLogger(__name__)
 class SafeMaskMaker(Maker):
     """Make ``mask_safe``: True keeps a bin.
 
-    Methods are combined: a bin is kept if all of them keep it, if the mask that the dataset already has keeps it, and if
-    the background there is a finite positive number.
+    Methods are combined: a bin is kept if all of them keep it, if the mask that the dataset already has keeps it, and
+    if the background there is a finite positive number.
 
     Parameters
     ----------
@@ -90,7 +90,8 @@ class SafeMaskMaker(Maker):
         """
         if observation is None and self._needs_observation:
             raise ValueError(
-                f"methods {sorted(self.methods)} with irfs={self.irfs!r} need the observation; use run(dataset, observation)"
+                f"methods {sorted(self.methods)} with irfs={self.irfs!r} need the observation; "
+                "use run(dataset, observation)"
             )
         device = dataset.device
         xp = device.xp
@@ -210,7 +211,8 @@ class SafeMaskMaker(Maker):
 
 
 def _energy_mask(dataset: Any, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None) -> Map:
-    return dataset._geom.energy_mask(energy_min=energy_min, energy_max=energy_max, device=dataset.device)
+    mask: Map = dataset._geom.energy_mask(energy_min=energy_min, energy_max=energy_max, device=dataset.device)
+    return mask
 
 
 def _sum_per_energy(data: Array) -> np.ndarray[Any, Any]:

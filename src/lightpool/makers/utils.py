@@ -176,8 +176,8 @@ def make_map_background_irf(
     if not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ:
         if not isinstance(pointing, FixedPointingInfo) or time_start is None or location is None:
             raise TypeError(
-                "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start and "
-                f"location, got pointing of type {type(pointing).__name__}, {time_start=}, {location=}"
+                "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start "
+                f"and location, got pointing of type {type(pointing).__name__}, {time_start=}, {location=}"
             )
         target = find_device(device)
         rate = background_in_altaz(bkg, pointing, fine, time_start, ontime, fov_rotation_step, location, target)

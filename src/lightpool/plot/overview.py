@@ -5,14 +5,13 @@ from typing import Any
 
 import matplotlib.pyplot as plt
 from astropy.coordinates import SkyCoord
-from matplotlib.figure import Figure
 
 __all__ = ["plot_overview", "save_overview"]
 
 _SMOOTHING = "0.1 deg"
 
 
-def plot_overview(dataset: Any, position: SkyCoord | None = None) -> Figure:
+def plot_overview(dataset: Any, position: SkyCoord | None = None) -> Any:
     """Draw four images of a dataset, summed over energy; reads them from their device.
 
     Parameters

@@ -3,7 +3,6 @@
 from dataclasses import dataclass
 from pathlib import Path
 
-
 from lightpool.data import DataStore
 from lightpool.datasets import MapDataset
 from lightpool.fits import make_path
@@ -58,7 +57,8 @@ def reduce_demo(store: Path, source: PointSource) -> MapDataset:
         FoVBackgroundMaker(method="scale", exclusion_mask=target),
     ]
     empty = MapDataset.create(geom, energy_axis_true=energy_true, name="demo")
-    return DatasetsMaker(makers).run(empty, DataStore.from_dir(store).get_observations())[0]
+    stacked: MapDataset = DatasetsMaker(makers).run(empty, DataStore.from_dir(store).get_observations())[0]
+    return stacked
 
 
 def _draw(dataset: MapDataset, source: PointSource, file: Path) -> Path | None:

@@ -150,7 +150,7 @@ class _Cumulative:
 
     def draw(self, row: Values, rng: np.random.Generator) -> Values:
         """One value for each entry of ``row`` from the distribution in that row."""
-        return np.interp(rng.uniform(size=row.size) + 2 * row, self.cumulative, self.values)
+        return np.asarray(np.interp(rng.uniform(size=row.size) + 2 * row, self.cumulative, self.values))
 
 
 def _offset(run: SimulatedRun, source: PointSource) -> float:
@@ -160,7 +160,8 @@ def _offset(run: SimulatedRun, source: PointSource) -> float:
 
 @lru_cache(maxsize=64)
 def _source_tables(instrument: Instrument, offset: float) -> _SourceTables:
-    edges = np.geomspace(*instrument.energy_true_axis.bounds.to_value("TeV"), _N_ENERGY + 1)
+    lower, upper = instrument.energy_true_axis.bounds.to_value("TeV")
+    edges = np.geomspace(lower, upper, _N_ENERGY + 1)
     energy = np.sqrt(edges[1:] * edges[:-1])
     place: dict[str, Any] = {"energy_true": energy[:, np.newaxis] * u.TeV, "offset": offset * u.deg}
     migra = instrument.edisp.axes["migra"]

@@ -1,7 +1,7 @@
 """Analytic responses of an imaginary array of four Cherenkov telescopes, in every kind of table that GADF knows.
 
-The numbers are those of a real array to a factor of two: 0.1 TeV threshold, some 10^5 m2 at 1 TeV, a resolution of 15 % in
-energy and 0.07 deg in direction, and a background of hadrons that falls as the power 2.7 of the energy.
+The numbers are those of a real array to a factor of two: 0.1 TeV threshold, some 10^5 m2 at 1 TeV, a resolution of
+15 % in energy and 0.07 deg in direction, and a background of hadrons that falls as the power 2.7 of the energy.
 """
 
 from collections.abc import Callable
@@ -13,12 +13,12 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.irf import (
+    PSF3D,
     Background2D,
     Background3D,
     EffectiveAreaTable2D,
     EnergyDependentMultiGaussPSF,
     EnergyDispersion2D,
-    PSF3D,
     PSFKing,
     RadMax2D,
 )
@@ -120,11 +120,10 @@ class Instrument:
         )
 
     @cached_property
-    def psf(self) -> PSF3D | EnergyDependentMultiGaussPSF | PSFKing:
-        """Point spread function of the chosen kind; all have about the same width."""
-        return {"psf_table": self._psf_table, "psf_3gauss": self._psf_3gauss, "psf_king": self._psf_king}[
-            self.psf_kind
-        ]()
+    def psf(self) -> Any:
+        """Point spread function: PSF3D, EnergyDependentMultiGaussPSF or PSFKing, all of about the same width."""
+        make = {"psf_table": self._psf_table, "psf_3gauss": self._psf_3gauss, "psf_king": self._psf_king}
+        return make[self.psf_kind]()
 
     def _psf_table(self) -> PSF3D:
         rad = MapAxis.from_edges(np.linspace(0, 0.7, 141), unit="deg", name="rad")
@@ -138,7 +137,7 @@ class Instrument:
         psf.normalize()
         return psf
 
-    def _psf_3gauss(self) -> EnergyDependentMultiGaussPSF:
+    def _psf_3gauss(self) -> Any:
         axes = [self.energy_true_axis, self.offset_axis]
         core = _on_centers(psf_width, axes)
         scale = _CORE / (2 * np.pi * core**2) * u.Unit("deg-2").to("sr-1")
@@ -148,7 +147,7 @@ class Instrument:
         units = {"scale": "sr-1", "sigma_1": "deg", "sigma_2": "deg", "sigma_3": "deg", "ampl_2": "", "ampl_3": ""}
         return _parametric(EnergyDependentMultiGaussPSF, axes, data, units)
 
-    def _psf_king(self) -> PSFKing:
+    def _psf_king(self) -> Any:
         axes = [self.energy_true_axis, self.offset_axis]
         sigma = _on_centers(psf_width, axes)
         data = {"sigma": sigma, "gamma": np.full_like(sigma, 2.5)}

@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord
 from astropy.table import Table
 from astropy.time import Time, TimeDelta
 
-from lightpool.fits import BinTableHDU, Header, HDUList, PrimaryHDU, make_path, table_to_hdu, write_fits
+from lightpool.fits import BinTableHDU, HDUList, Header, PrimaryHDU, make_path, table_to_hdu, write_fits
 from lightpool.simulate.events import Events, PointSource, SimulatedRun, draw_events
 from lightpool.simulate.instrument import BACKGROUND_KINDS, PSF_KINDS, Instrument
 
