@@ -231,10 +231,9 @@ class IRF:
         nodes = [scale_values(axis.center_value, axis.interp) for axis in self._bins]
         coords = [scale_values(np.asarray(p, dtype=float), a.interp) for p, a in zip(points, self._bins, strict=True)]
         table = scale_table(self.data, scale)
-        if method == "nearest":
-            values = interpolate_grid_nearest(table, nodes, coords)
-        else:
-            values = interpolate_grid(table, nodes, coords)
+        interpolate = interpolate_grid_nearest if method == "nearest" else interpolate_grid
+        with np.errstate(invalid="ignore"):  # a hole in the table is set to the fill value later
+            values = interpolate(table, nodes, coords)
         return np.maximum(unscale_table(values, scale), 0)
 
     def _mask_out_bounds(self, outside: list[Any]) -> Any:
