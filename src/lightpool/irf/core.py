@@ -345,7 +345,7 @@ class IRF:
     __hash__ = None  # type: ignore[assignment]
 
     @classmethod
-    def read(cls, filename: Any, hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:  # noqa: A002
+    def read(cls, filename: Any, hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:
         """Read from a FITS file.
 
         Parameters
@@ -364,28 +364,28 @@ class IRF:
         return gadf.read_irf(cls, filename, hdu, format)
 
     @classmethod
-    def from_hdulist(cls, hdulist: Any, hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:  # noqa: A002
+    def from_hdulist(cls, hdulist: Any, hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:
         """Read from an `~astropy.io.fits.HDUList`."""
         return gadf.irf_from_hdulist(cls, hdulist, hdu, format)
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf-dl3") -> Self:  # noqa: A002
+    def from_table(cls, table: Any, format: str = "gadf-dl3") -> Self:
         """Make from an `~astropy.table.Table` or a `~lightpool.fits.TableData` of one row."""
         return gadf.irf_from_table(cls, table, format)
 
-    def to_table(self, format: str = "gadf-dl3") -> Any:  # noqa: A002
+    def to_table(self, format: str = "gadf-dl3") -> Any:
         """`~astropy.table.Table` of one row, with the keywords of the format in ``meta``."""
         return gadf.irf_to_table(self, format)
 
-    def to_table_hdu(self, format: str = "gadf-dl3") -> Any:  # noqa: A002
+    def to_table_hdu(self, format: str = "gadf-dl3") -> Any:
         """`~astropy.io.fits.BinTableHDU`."""
         return gadf.irf_to_hdu(self, format)
 
-    def to_hdulist(self, format: str = "gadf-dl3") -> Any:  # noqa: A002
+    def to_hdulist(self, format: str = "gadf-dl3") -> Any:
         """`~astropy.io.fits.HDUList` of an empty primary HDU and the table."""
         return gadf.irf_to_hdulist(self, format)
 
-    def write(self, filename: Any, overwrite: bool = False, format: str = "gadf-dl3") -> None:  # noqa: A002
+    def write(self, filename: Any, overwrite: bool = False, format: str = "gadf-dl3") -> None:
         """Write to a FITS file, compressed if its name ends with ``.gz``."""
         gadf.write_irf(self, filename, overwrite, format)
 

@@ -103,13 +103,13 @@ def _check_format(name: str) -> None:
         raise ValueError(f"format of a response table must be {FORMAT!r}, got {name!r}")
 
 
-def read_irf(cls: "type[T]", filename: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":  # noqa: A002
+def read_irf(cls: "type[T]", filename: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":
     """Read a table of a class from a file, see `IRF.read`."""
     file = filename if isinstance(filename, FitsFile) else read_fits(filename)
     return irf_from_table(cls, file.table(LAYOUTS[cls.tag].hdu if hdu is None else hdu), format)
 
 
-def irf_from_hdulist(cls: "type[T]", hdulist: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":  # noqa: A002
+def irf_from_hdulist(cls: "type[T]", hdulist: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":
     """Make a table of a class from HDUs in memory."""
     from astropy.table import Table
 
@@ -119,7 +119,7 @@ def irf_from_hdulist(cls: "type[T]", hdulist: Any, hdu: str | int | None = None,
     return irf_from_table(cls, table, format)
 
 
-def irf_from_table(cls: "type[T]", table: Any, format: str = FORMAT) -> "T":  # noqa: A002
+def irf_from_table(cls: "type[T]", table: Any, format: str = FORMAT) -> "T":
     """Make a table of a class from the one row of an astropy table or a `TableData`.
 
     Raises
@@ -240,7 +240,7 @@ def _unit(table: Any, name: str, layout: Layout, default: u.UnitBase | None, lab
     return unit
 
 
-def irf_to_table(irf: "IRF", format: str = FORMAT) -> Any:  # noqa: A002
+def irf_to_table(irf: "IRF", format: str = FORMAT) -> Any:
     """Astropy table of one row."""
     from astropy.table import Table
 
@@ -263,16 +263,16 @@ def irf_to_table(irf: "IRF", format: str = FORMAT) -> Any:  # noqa: A002
     return table
 
 
-def irf_to_hdu(irf: "IRF", format: str = FORMAT) -> BinTableHDU:  # noqa: A002
+def irf_to_hdu(irf: "IRF", format: str = FORMAT) -> BinTableHDU:
     """Table HDU with the name of the format."""
     return table_to_hdu(irf_to_table(irf, format), name=LAYOUTS[irf.tag].hdu)
 
 
-def irf_to_hdulist(irf: "IRF", format: str = FORMAT) -> HDUList:  # noqa: A002
+def irf_to_hdulist(irf: "IRF", format: str = FORMAT) -> HDUList:
     """HDUs of a file that holds one table."""
     return HDUList([PrimaryHDU(), irf_to_hdu(irf, format)])
 
 
-def write_irf(irf: "IRF", filename: Any, overwrite: bool = False, format: str = FORMAT) -> None:  # noqa: A002
+def write_irf(irf: "IRF", filename: Any, overwrite: bool = False, format: str = FORMAT) -> None:
     """Write a table to a file of its own."""
     write_fits(irf_to_hdulist(irf, format), filename, overwrite=overwrite)
