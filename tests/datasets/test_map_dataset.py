@@ -46,7 +46,7 @@ def test_an_empty_dataset_prints_as_in_gammapy(backend, geom):
 
 
 def test_the_help_of_create_names_all_its_arguments():
-    names = "geom energy_axis_true migra_axis rad_axis binsz_irf reference_time name meta_table reco_psf".split()
+    names = ("geom", "energy_axis_true", "migra_axis", "rad_axis", "binsz_irf", "reference_time", "name", "meta_table")
     assert [name for name in names if name not in MapDataset.create.__doc__] == []
 
 
@@ -96,7 +96,7 @@ def test_wrong_parts_are_refused_by_name(geom):
     with pytest.raises(ValueError, match="name must be a string"):
         MapDataset(name=3)
     with pytest.raises(ValueError, match="no geometry"):
-        MapDataset(name="a").data_shape
+        _ = MapDataset(name="a").data_shape
 
 
 def test_figures_are_sums_inside_the_safe_mask(make_dataset):

@@ -46,7 +46,8 @@ class Dataset(ABC):
 
     def __init_subclass__(cls, **kwargs: Any) -> None:
         super().__init_subclass__(**kwargs)
-        _classes[cls.tag] = cls
+        if "tag" in cls.__dict__:
+            _classes[cls.tag] = cls
 
     @property
     @abstractmethod
@@ -168,10 +169,9 @@ class Datasets(MutableSequence[Dataset]):
         """Tables of the observations of all datasets below each other, with the names and types of the datasets."""
         tables = [dataset.meta_table for dataset in self]
         known = [table for table in tables if table is not None]
-        if not known:
-            joined = Table()
-        else:
-            rows = [Table({known[0].colnames[0]: [None]}) if table is None else table for table in tables]
+        joined = Table()
+        if known:
+            rows = [_masked_row(known[0]) if table is None else table for table in tables]
             joined = vstack(rows, metadata_conflicts="silent").copy()
         joined.add_column([dataset.tag for dataset in self], index=0, name="TYPE")
         joined.add_column(self.names, index=0, name="NAME")
@@ -374,6 +374,14 @@ class Datasets(MutableSequence[Dataset]):
         if not isinstance(other, list | tuple | Datasets):
             other = [other]
         return Datasets([*self, *other])
+
+
+def _masked_row(table: Table) -> Table:
+    """Row of the same columns without values."""
+    row = Table(table[:1], masked=True, copy=True)
+    for column in row.itercols():
+        column.mask = True
+    return row
 
 
 def _instrument(meta_table: Table | None) -> str:
