@@ -261,7 +261,7 @@ class Geom(abc.ABC):
         inside = np.asarray((edges[:-1] >= low) & (edges[1:] <= high))
         shape = [1] * self.ndim
         shape[self.axes.index_data(axis_name)] = -1
-        return Map.from_geom(self, data=full_data(self, inside.reshape(shape), device), unit="")
+        return Map.from_geom(self, data=full_data(self, inside.reshape(shape), device), unit="", device=device)
 
 
 def full_data(geom: Geom, values: HostArray, device: str | Device | None) -> Any:

@@ -24,6 +24,7 @@ from lightpool.maps.wcs_header import (
     lonlat_deg,
     npix_pair,
     resampled_wcs,
+    same_wcs,
     width_deg,
     world_to_pixel,
 )
@@ -324,7 +325,7 @@ class WcsGeom(SkyPixelGeom):
         from lightpool.maps.core import Map  # a map has a geometry, so the module of maps imports this one
 
         image = masks.region_mask_image(regions, self.wcs, self._npix_image, self._window.lonlat()[0])
-        return Map.from_geom(self, data=full_data(self, image == inside, device), unit="")
+        return Map.from_geom(self, data=full_data(self, image == inside, device), unit="", device=device)
 
     def region_weights(self, regions: Any, oversampling_factor: int = 10, device: str | Device | None = None) -> "Map":
         """Part of each pixel that lies in any of some regions, from a mask with smaller pixels."""
@@ -332,7 +333,7 @@ class WcsGeom(SkyPixelGeom):
 
         fine = self.to_image().upsample(oversampling_factor)
         image = masks.region_mask_image(regions, fine.wcs, fine._npix_image, fine._window.lonlat()[0])
-        return Map.from_geom(self, data=full_data(self, masks.block_mean(image, oversampling_factor), device), unit="")
+        return Map.from_geom(self, data=full_data(self, masks.block_mean(image, oversampling_factor), device), unit="", device=device)
 
     def boundary_mask(self, width: Any, device: str | Device | None = None) -> "Map":
         """Mask of the pixels that are at least a width (number of pixels, or angle; or a pair) away from the border."""
@@ -340,7 +341,7 @@ class WcsGeom(SkyPixelGeom):
 
         structure = masks.binary_structure(2 * u.Quantity(width), self._scales, kernel="box")
         image = masks.without_border(self._npix_image, structure.shape)
-        return Map.from_geom(self, data=full_data(self, image, device), unit="")
+        return Map.from_geom(self, data=full_data(self, image, device), unit="", device=device)
 
     def binary_structure(self, width: Any, kernel: str = "disk") -> HostArray:
         """Footprint for `WcsNDMap.binary_erode` and `WcsNDMap.binary_dilate`, with one bin on each non-spatial axis.
@@ -362,8 +363,7 @@ class WcsGeom(SkyPixelGeom):
             return False
         if self._window.grid is other._window.grid:
             return True
-        # 2: the reference pixels may differ by whole numbers
-        return bool(self.wcs.wcs.compare(other.wcs.wcs, cmp=2, tolerance=tolerance))
+        return self.frame == other.frame and same_wcs(self.wcs, other.wcs, tolerance, any_origin=True)
 
     def is_allclose(
         self, other: "WcsGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6, rtol_wcs: float = 1e-6
@@ -379,8 +379,7 @@ class WcsGeom(SkyPixelGeom):
             return False
         if self._window == other._window:
             return True
-        # 1: times, names and the like are not compared
-        return bool(self.wcs.wcs.compare(other.wcs.wcs, cmp=1, tolerance=rtol_wcs))
+        return self.frame == other.frame and same_wcs(self.wcs, other.wcs, rtol_wcs)
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, WcsGeom) and self.is_allclose(other)

@@ -24,6 +24,7 @@ __all__ = [
     "npix_pair",
     "pixel_scales_deg",
     "resampled_wcs",
+    "same_wcs",
     "shifted_wcs",
     "sky_projection",
     "width_deg",
@@ -182,6 +183,39 @@ def resampled_wcs(wcs: WCS, factor: float, npix: Sequence[int]) -> WCS:
     resampled.wcs.crpix = (wcs.wcs.crpix - 0.5) / factor + 0.5
     resampled.array_shape = npix[1], npix[0]
     return resampled
+
+
+def same_wcs(wcs: WCS, other: WCS, tolerance: float, *, any_origin: bool = False) -> bool:
+    """Whether two WCS have the same projection and, within a relative tolerance, the same numbers.
+
+    Parameters
+    ----------
+    wcs, other : WCS
+    tolerance : float
+    any_origin : bool
+        Whether the reference pixels may differ by whole numbers, as those of a map and its cutouts do.
+
+    Notes
+    -----
+    Unlike the comparison of wcslib, it does not matter how the matrix from pixels to degrees is written.
+    """
+    if list(wcs.wcs.ctype) != list(other.wcs.ctype) or wcs.wcs.get_pv() != other.wcs.get_pv():
+        return False
+    wcs.wcs.set()
+    other.wcs.set()  # both fill in the poles
+    scale = max(np.abs(wcs.pixel_scale_matrix).max(), np.abs(other.pixel_scale_matrix).max())
+    shift = wcs.wcs.crpix - other.wcs.crpix
+    if any_origin:
+        same_origin = np.allclose(shift, np.rint(shift), rtol=0, atol=tolerance)
+    else:
+        same_origin = np.allclose(wcs.wcs.crpix, other.wcs.crpix, rtol=tolerance, atol=tolerance)
+    poles = [(_.wcs.lonpole, _.wcs.latpole) for _ in (wcs, other)]
+    return bool(
+        same_origin
+        and np.allclose(wcs.pixel_scale_matrix, other.pixel_scale_matrix, rtol=tolerance, atol=tolerance * scale)
+        and np.allclose(wcs.wcs.crval, other.wcs.crval, rtol=tolerance, atol=tolerance * scale)
+        and np.allclose(*poles, rtol=tolerance, atol=tolerance)
+    )
 
 
 def pixel_scales_deg(wcs: WCS) -> np.ndarray[Any, Any]:
