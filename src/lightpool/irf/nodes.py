@@ -38,8 +38,21 @@ _NEVER = -1e5
 """A logarithm that means zero whatever is added to it."""
 
 
+@dataclass(frozen=True, eq=False, kw_only=True)
+class Movable:
+    """Arrays on the host that are moved to each device once."""
+
+    _moved: dict[tuple[str, str], Array] = field(default_factory=dict, repr=False)
+
+    def on(self, device: Device, name: str) -> Array:
+        """Array of a name on a device."""
+        if (name, device.name) not in self._moved:
+            self._moved[name, device.name] = to_device(getattr(self, name), device)
+        return self._moved[name, device.name]
+
+
 @dataclass(frozen=True, eq=False)
-class NodeTable:
+class NodeTable(Movable):
     """Values at the nodes of a table in the field of view.
 
     Attributes
@@ -60,11 +73,6 @@ class NodeTable:
     unit: u.UnitBase = u.dimensionless_unscaled
     values_scale: str = "lin"
     holes: Floats | None = None
-    _moved: dict[tuple[str, str], Array] = field(default_factory=dict, repr=False)
-
-    def on(self, device: Device, name: str = "values") -> Array:
-        """Values (or another array of the table, by name) on a device; moved once."""
-        return _moved(self, name, device, self._moved)
 
     @cached_property
     def awkward(self) -> NDArray[np.int64]:
@@ -78,14 +86,8 @@ class NodeTable:
         return np.flatnonzero(marked.reshape(len(marked), -1).any(axis=1))
 
 
-def _moved(table: Any, name: str, device: Device, moved: dict[tuple[str, str], Array]) -> Array:
-    if (name, device.name) not in moved:
-        moved[name, device.name] = to_device(getattr(table, name), device)
-    return moved[name, device.name]
-
-
 @dataclass(frozen=True, eq=False)
-class DensityNodes:
+class DensityNodes(Movable):
     """A density over one axis, and what it takes to normalise it.
 
     Attributes
@@ -101,7 +103,7 @@ class DensityNodes:
 
 
 @dataclass(frozen=True, eq=False)
-class KernelNodes:
+class KernelNodes(Movable):
     """A density over migra, and how it fills the bins of reconstructed energy.
 
     Attributes
@@ -115,15 +117,10 @@ class KernelNodes:
     density: DensityNodes
     shares: Floats
     kernel: NodeTable
-    _moved: dict[tuple[str, str], Array] = field(default_factory=dict, repr=False)
-
-    def shares_on(self, device: Device) -> Array:
-        """Shares on a device; moved once."""
-        return _moved(self, "shares", device, self._moved)
 
 
 @dataclass(frozen=True, eq=False)
-class BackgroundNodes:
+class BackgroundNodes(Movable):
     """A rate at the edges of energy bins, ready for the trapezoidal rule in the logarithms.
 
     Attributes

@@ -16,7 +16,7 @@ import numpy as np
 from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from lightpool.arrays import device_of, to_device, trapezoid_loglog
+from lightpool.arrays import device_of, trapezoid_loglog
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.irf.core import IRF
 from lightpool.irf.nodes import (
@@ -189,7 +189,7 @@ def project_background(
 def _positive(table: NodeTable, weights: Weights) -> Array:
     """Values at the pixels, at least zero; zero where the table holds no number."""
     device = weights.device
-    values = weights.apply(table.on(device))
+    values = weights.apply(table.on(device, "values"))
     xp = array_namespace(values)
     if table.holes is not None:
         values = xp.where(weights.touched(table.on(device, "holes")), xp.zeros_like(values), values)
@@ -214,7 +214,7 @@ def _inverse(norm: Array, xp: Namespace) -> Array:
 
 def _density(table: NodeTable, weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
     """Density at the pixels for some rows of true energy, clipped at zero."""
-    values = weights.apply(table.on(weights.device)[rows, ...])
+    values = weights.apply(table.on(weights.device, "values")[rows, ...])
     xp = array_namespace(values)
     if table.holes is not None:
         values = xp.where(weights.touched(table.on(weights.device, "holes")[rows, ...]), xp.zeros_like(values), values)
@@ -224,7 +224,7 @@ def _density(table: NodeTable, weights: Weights, rows: NDArray[np.int64] | slice
 def _normalised(nodes: DensityNodes, weights: Weights) -> Array:
     """Density at the pixels with an integral of 1."""
     device = weights.device
-    widths = to_device(nodes.widths, device)
+    widths = nodes.on(device, "widths")
 
     def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
         values = _density(nodes.table, weights, rows)
@@ -233,8 +233,8 @@ def _normalised(nodes: DensityNodes, weights: Weights) -> Array:
 
     if not device.is_host:
         return direct(weights, slice(None))
-    norm = weights.apply(nodes.norm.on(device))
-    values = weights.apply_scaled(nodes.table.on(device), _inverse(norm, device.xp))
+    norm = weights.apply(nodes.norm.on(device, "values"))
+    values = weights.apply_scaled(nodes.table.on(device, "values"), _inverse(norm, device.xp))
     return _with_direct(values, direct, nodes.table, weights)
 
 
@@ -254,7 +254,7 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Array:
     """Probabilities at the pixels, shape (n_energy_true, n_energy, P)."""
     device = weights.device
     density = nodes.density
-    widths, shares = to_device(density.widths, device), nodes.shares_on(device)
+    widths, shares = density.on(device, "widths"), nodes.on(device, "shares")
 
     def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
         numbers = np.arange(len(density.table.values))[rows]
@@ -270,15 +270,19 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Array:
 
     if not device.is_host:
         return direct(weights, slice(None))
-    norm = weights.apply(density.norm.on(device))
-    values = weights.apply_scaled(nodes.kernel.on(device), _inverse(norm, device.xp))
+    norm = weights.apply(density.norm.on(device, "values"))
+    values = weights.apply_scaled(nodes.kernel.on(device, "values"), _inverse(norm, device.xp))
     return _with_direct(values, direct, density.table, weights)
 
 
 def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
     """Integrals over the energy bins, shape (n_energy, P)."""
     device, table = weights.device, nodes.table
-    values = weights.gather(table.on(device)) if isinstance(weights, PlaneWeights) else weights.apply(table.on(device))
+    values = (
+        weights.gather(table.on(device, "values"))
+        if isinstance(weights, PlaneWeights)
+        else weights.apply(table.on(device, "values"))
+    )
     xp = array_namespace(values)
     valid = weights.inside[None, :]
     if table.holes is not None:
@@ -286,9 +290,9 @@ def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
     if table.values_scale == "log":
         valid = valid & (values > nodes.log_zero)
         rate = xp.exp(values) * xp.astype(valid, xp.float64)  # several times as fast as `where` on NumPy
-        return trapezoid_loglog(rate, nodes.energy, 0, log_y=values)
+        return trapezoid_loglog(rate, nodes.on(device, "energy"), 0, log_y=values)
     rate = values * values if table.values_scale == "sqrt" else _clip(values, xp)
-    return trapezoid_loglog(rate * xp.astype(valid, xp.float64), nodes.energy, 0)
+    return trapezoid_loglog(rate * xp.astype(valid, xp.float64), nodes.on(device, "energy"), 0)
 
 
 def _shaped(values: Array, offset: Array | None, fov_lon: Array | None) -> Array:

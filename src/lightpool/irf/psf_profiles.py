@@ -1,6 +1,7 @@
 """Parametric point spread functions at the pixels of a map, in array code."""
 
-from typing import Any
+from collections.abc import Callable
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -14,6 +15,8 @@ from lightpool.irf.weights import Weights, pixel_weights
 from lightpool.maps import MapAxis
 
 __all__ = ["project_parametric"]
+
+_Profile: TypeAlias = Callable[[list[Array], Array], Array]
 
 
 def project_parametric(
@@ -45,21 +48,31 @@ def project_parametric(
     center = to_device(rad.center.to_value("rad"), weights.device)
     areas = to_device(2 * np.pi * rad.center.to_value("rad") * rad.bin_width.to_value("rad"), weights.device)
     if isinstance(psf, EnergyDependentMultiGaussPSF):
-        profile = _gauss_profile(nodes, weights, center)
+        parameters, profile = _gauss_parameters(nodes, weights), _gauss_profile
     elif isinstance(psf, PSFKing):
-        profile = _king_profile(nodes, weights, center)
+        parameters, profile = _king_parameters(nodes, weights), _king_profile
     else:
         raise TypeError(f"no projection for a {type(psf).__name__}; psf.to_psf3d() makes a table of it")
-    xp = array_namespace(profile)
-    norm = xp.matmul(areas, profile)
-    valid = norm > 0
+    if not weights.device.is_host:
+        return _normalised(profile, parameters, center, areas)
+    values = np.empty((len(energy_true), rad.nbin, parameters[0].shape[-1]))
+    for i in range(len(energy_true)):  # plane by plane, so that the many steps stay in the processor's cache
+        values[i] = _normalised(profile, [x[i : i + 1] for x in parameters], center, areas)[0]
+    return values
+
+
+def _normalised(profile: _Profile, parameters: list[Array], rad: Array, areas: Array) -> Array:
+    values = profile(parameters, rad)
+    xp = array_namespace(values)
+    norm = xp.matmul(areas, values)
+    valid = (norm > 0) & parameters[0]
     inverse = xp.where(valid, 1 / xp.where(valid, norm, xp.ones_like(norm)), xp.zeros_like(norm))
-    return profile * inverse[:, None, :]
+    return values * inverse[:, None, :]
 
 
 def _parameter(table: NodeTable, weights: Weights) -> Array:
     """Parameter at the pixels, at least zero, zero where it is not known; shape (n_energy_true, P)."""
-    values = weights.apply(table.on(weights.device))
+    values = weights.apply(table.on(weights.device, "values"))
     xp = array_namespace(values)
     valid = values > 0
     if table.holes is not None:
@@ -67,35 +80,50 @@ def _parameter(table: NodeTable, weights: Weights) -> Array:
     return xp.where(valid, values, xp.zeros_like(values))
 
 
-def _gauss_profile(nodes: dict[str, NodeTable], weights: Weights, rad: Array) -> Array:
-    """Sum of the Gaussians, each with its amplitude at the centre, up to a factor for each pixel and energy."""
-    components = [i for i in (1, 2, 3) if i == 1 or _is_used(nodes[f"ampl_{i}"])]
+def _gauss_parameters(nodes: dict[str, NodeTable], weights: Weights) -> list[Array]:
+    """Where the parameters are those of a profile; then steepness and amplitude of each Gaussian that is used."""
     valid: Any = _parameter(nodes["scale"], weights) > 0
     xp = array_namespace(valid)
-    square = -0.5 * rad**2
-    profile: Any = None
-    for i in components:
+    parameters = []
+    for i in (1, 2, 3):
+        if i > 1 and not _is_used(nodes[f"ampl_{i}"]):
+            continue
         sigma = _parameter(nodes[f"sigma_{i}"], weights)
         valid = valid & (sigma > 0)
-        steepness = 1 / xp.where(sigma > 0, sigma, xp.ones_like(sigma)) ** 2
-        part = xp.exp(square[None, :, None] * steepness[:, None, :])
-        if i > 1:
-            part = part * _parameter(nodes[f"ampl_{i}"], weights)[:, None, :]
-        profile = part if profile is None else profile + part
-    return profile * xp.astype(valid, xp.float64)[:, None, :]
+        steepness = -0.5 / xp.where(sigma > 0, sigma, xp.ones_like(sigma)) ** 2
+        parameters += [steepness, xp.ones_like(sigma) if i == 1 else _parameter(nodes[f"ampl_{i}"], weights)]
+    return [valid, *parameters]
 
 
 def _is_used(table: NodeTable) -> bool:
     return bool(np.any(table.values != 0)) or table.holes is not None
 
 
-def _king_profile(nodes: dict[str, NodeTable], weights: Weights, rad: Array) -> Array:
-    """King profile, up to a factor for each pixel and energy."""
+def _gauss_profile(parameters: list[Array], rad: Array) -> Array:
+    """Sum of the Gaussians, up to a factor for each pixel and energy."""
+    xp = array_namespace(rad)
+    square = (rad * rad)[None, :, None]
+    profile = xp.exp(square * parameters[1][:, None, :])  # the amplitude of the first is 1
+    for steepness, amplitude in zip(parameters[3::2], parameters[4::2], strict=True):
+        profile = profile + xp.exp(square * steepness[:, None, :]) * amplitude[:, None, :]
+    return profile
+
+
+def _king_parameters(nodes: dict[str, NodeTable], weights: Weights) -> list[Array]:
+    """Where the parameters are those of a profile; then minus gamma, and the scale of the squared distance.
+
+    Gammapy's normalisation turns a profile of gamma 1 or less into zeros or numbers without meaning.
+    """
     gamma, sigma = (_parameter(nodes[name], weights) for name in ("gamma", "sigma"))
     xp = array_namespace(gamma)
     valid = (gamma > 1) & (sigma > 0)
     one = xp.ones_like(gamma)
     gamma, sigma = xp.where(valid, gamma, one), xp.where(valid, sigma, one)
-    scaled = rad[None, :, None] ** 2 / (2 * gamma * sigma**2)[:, None, :]
-    # Gammapy's normalisation turns a profile of slope 1 or less into zeros or numbers without meaning.
-    return xp.exp(-gamma[:, None, :] * xp.log1p(scaled)) * xp.astype(valid, xp.float64)[:, None, :]
+    return [valid, -gamma, 0.5 / (gamma * sigma**2)]
+
+
+def _king_profile(parameters: list[Array], rad: Array) -> Array:
+    """King profile, up to a factor for each pixel and energy."""
+    xp = array_namespace(rad)
+    _, minus_gamma, scale = parameters
+    return xp.exp(minus_gamma[:, None, :] * xp.log1p((rad * rad)[None, :, None] * scale[:, None, :]))

@@ -222,7 +222,7 @@ def plot_bkg_at_energy(
     columns = min(ncols, len(energy))
     rows = -(-len(energy) // columns)
     size = (12, 12 * rows / columns / (1.15 if add_cbar else 1)) if figsize is None else figsize
-    grid = {"hspace": 0.3, "wspace": 0.4}
+    grid = {"hspace": 0.3, "wspace": 0.8}
     _, axes = plt.subplots(ncols=columns, nrows=rows, figsize=size, squeeze=False, gridspec_kw=grid)
     lon, lat = bkg.axes["fov_lon"], bkg.axes["fov_lat"]
     label = f"Background {_unit(bkg.unit)}"

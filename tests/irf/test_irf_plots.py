@@ -1,0 +1,43 @@
+"""The pictures of response tables are drawn, with labels that say what they show."""
+
+import astropy.units as u
+import pytest
+from irf_tables import ALL, aeff, bkg_2d, bkg_3d, edisp, psf, rad_max
+
+plt = pytest.importorskip("matplotlib.pyplot")
+
+
+@pytest.fixture(autouse=True)
+def canvas():
+    backend = plt.get_backend()
+    plt.switch_backend("agg")
+    yield
+    plt.close("all")
+    plt.switch_backend(backend)
+
+
+@pytest.mark.parametrize("name", [name for name in ALL if name != "rad_max"])
+def test_peek_draws_one_figure(name):
+    ALL[name]().peek()
+    assert len(plt.get_fignums()) == 1
+    plt.gcf().canvas.draw()
+
+
+def test_a_point_like_effective_area_has_no_curves_over_offset():
+    aeff(is_pointlike=True).peek()
+    assert [ax.get_xlabel()[:11] for ax in plt.gcf().axes[:2]] == ["True Energy", "True Energy"]
+
+
+def test_axes_are_labelled_with_quantity_and_unit():
+    ax = aeff().plot_energy_dependence(offset=[0.5, 1] * u.deg)
+    assert "True Energy" in ax.get_xlabel()
+    assert "Effective Area" in ax.get_ylabel()
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["offset = 0.5 deg", "offset = 1.0 deg"]
+
+
+def test_the_other_pictures():
+    edisp().plot_bias(add_cbar=True)
+    psf().plot_psf_vs_rad(ax=plt.figure().gca(), offset=[0, 1] * u.deg, energy_true=[1] * u.TeV)
+    rad_max().plot_rad_max_vs_energy(ax=plt.figure().gca())
+    assert bkg_3d().plot_at_energy([1, 2, 5, 9] * u.TeV).shape == (2, 3)
+    assert bkg_2d().plot_at_energy(1 * u.TeV).shape == (1, 1)
