@@ -67,7 +67,14 @@ def apply_operator(name: str, x: Array, y: Any) -> Array:
     Returns
     -------
     result : array; bool for comparisons and logic. Masks add up to their union and multiply to their intersection.
+
+    Raises
+    ------
+    TypeError
+        If ``y`` is something else, or two masks are subtracted.
     """
+    if not (_is_scalar(y) or array_api_compat.is_array_api_obj(y)):
+        raise TypeError(f"expected an array or a number, got {y!r} of type {type(y).__name__}")
     if name in LOGIC:
         return LOGIC[name](as_dtype(x, "bool"), bool(y) if _is_scalar(y) else as_dtype(y, "bool"))
     common = _common_dtype(x, y)
@@ -94,6 +101,4 @@ def _common_dtype(x: Array, y: Any) -> str:
 def _both_as(x: Array, y: Any, name: str) -> tuple[Array, Any]:
     if _is_scalar(y):
         return as_dtype(x, name), np.dtype(name).type(y).item()
-    if not array_api_compat.is_array_api_obj(y):
-        raise TypeError(f"expected an array or a number, got {y!r} of type {type(y).__name__}")
     return as_dtype(x, name), as_dtype(y, name)
