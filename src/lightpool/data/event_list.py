@@ -1,7 +1,5 @@
 """Event lists."""
 
-# ruff: noqa: A002 - `format` is what Gammapy calls the argument
-
 import copy
 import html
 import logging

@@ -3,8 +3,6 @@
 https://gamma-astro-data-formats.readthedocs.io
 """
 
-# ruff: noqa: A002 - `format` is what Gammapy calls the argument
-
 import logging
 import warnings
 from collections.abc import Callable, Mapping

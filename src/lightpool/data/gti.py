@@ -1,7 +1,5 @@
 """Good time intervals."""
 
-# ruff: noqa: A002 - `format` is what Gammapy calls the argument
-
 import html
 from collections.abc import Sequence
 from os import PathLike

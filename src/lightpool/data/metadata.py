@@ -3,8 +3,6 @@
 The values stay in the header until they are asked for: making coordinates and times for 10^5 observations takes long.
 """
 
-# ruff: noqa: A002 - `format` is what Gammapy calls the argument
-
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any

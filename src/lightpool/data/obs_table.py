@@ -122,7 +122,7 @@ class ObservationTable(Table):  # type: ignore[misc]
             name = self.meta.get("OBSERVATORY_NAME", self.meta.get("OBSERVER", "N/A"))
         return f"Observation table:\nObservatory name: {name!r}\nNumber of observations: {len(self)}\n"
 
-    def _masked(self, mask: Any, inverted: bool) -> "ObservationTable":
+    def _keep(self, mask: Any, inverted: bool) -> "ObservationTable":
         mask = np.asarray(mask)
         table: ObservationTable = self[~mask if inverted else mask]
         return table
@@ -141,7 +141,7 @@ class ObservationTable(Table):  # type: ignore[misc]
         mask = (limits[0] <= value) & (value < limits[1])
         if np.allclose(limits[0].value, limits[1].value):
             mask = limits[0] == value
-        return self._masked(mask, inverted)
+        return self._keep(mask, inverted)
 
     def select_time_range(
         self, time_range: Any, partial_overlap: bool = False, inverted: bool = False
@@ -157,7 +157,7 @@ class ObservationTable(Table):  # type: ignore[misc]
         start, stop = self.time_start, self.time_stop
         if partial_overlap:
             start, stop = stop, start
-        return self._masked((time_range[0] <= start) & (time_range[1] >= stop), inverted)
+        return self._keep((time_range[0] <= start) & (time_range[1] >= stop), inverted)
 
     def select_sky_circle(self, center: SkyCoord, radius: Any, inverted: bool = False) -> "ObservationTable":
         """Rows of observations that point less than ``radius`` from a position.
@@ -168,7 +168,7 @@ class ObservationTable(Table):  # type: ignore[misc]
         radius : Angle or Quantity
         inverted : bool, keep the other rows
         """
-        return self._masked(center.separation(self.pointing_radec) < Angle(radius), inverted)
+        return self._keep(center.separation(self.pointing_radec) < Angle(radius), inverted)
 
     def select_expression(self, expression: str, inverted: bool = False) -> "ObservationTable":
         """Rows for which a condition on the columns holds, such as ``"ZEN_PNT < 30 and N_TELS == 4"``.
@@ -182,7 +182,7 @@ class ObservationTable(Table):  # type: ignore[misc]
         inverted : bool, keep the other rows
         """
         columns = {name: np.asarray(self[name]) for name in self.colnames if self[name].ndim == 1}
-        return self._masked(evaluate_condition(expression, columns, len(self)), inverted)
+        return self._keep(evaluate_condition(expression, columns, len(self)), inverted)
 
     def select_observations(self, selections: Any = None) -> "ObservationTable":
         """Rows that pass all of several selections.

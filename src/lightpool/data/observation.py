@@ -1,9 +1,8 @@
 """One observation: events, good time intervals, response and pointing, each loaded when asked for."""
 
-# ruff: noqa: A002 - `format` is what Gammapy calls the argument
-
 import copy
 import html
+import logging
 from collections.abc import Mapping
 from os import PathLike
 from typing import Any
@@ -25,6 +24,8 @@ from lightpool.fits import HDUList, PrimaryHDU, make_path, write_fits
 from lightpool.irf import RadMax2D
 
 __all__ = ["Observation"]
+
+log = logging.getLogger(__name__)
 
 _HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
 _KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or asked for often: the observation keeps them once loaded
@@ -98,7 +99,17 @@ class Observation:
             raise type(error)(f"observation {self.obs_id}, {name}: {error}") from error
         if name in _KEPT:
             self._loaded[name] = value
+        if name == "meta":
+            self._check_obs_id(part)
         return value
+
+    def _check_obs_id(self, location: HDULocation) -> None:
+        """Warn if the index names the file of another observation."""
+        found = location.header().get("OBS_ID")
+        if found is not None and str(found).strip() != str(self.obs_id):
+            log.warning(
+                f"observation {self.obs_id}: the header of {location.path()} says OBS_ID {found}; check the index"
+            )
 
     def _events_header(self) -> Mapping[str, Any] | None:
         events = self._parts["events"]

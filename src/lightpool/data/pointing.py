@@ -1,7 +1,5 @@
 """Where the telescopes pointed: a fixed direction on the sky, or a fixed direction above the ground."""
 
-# ruff: noqa: A002 - `format` is what Gammapy calls the argument
-
 import html
 import math
 from collections.abc import Mapping

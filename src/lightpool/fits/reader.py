@@ -130,7 +130,7 @@ class FitsFile:
         info = self._find(hdu)
         if info is None:
             end = self._hdus[-1].data_start + self._hdus[-1].data_size
-            cut = f"The file is cut off at byte {self.size}, inside the last of these." if end > self.size else ""
+            cut = f"The file is cut off at byte {self.size}, inside the last of these. " if end > self.size else ""
             raise MissingDataError(
                 f"{self.source}: no HDU {hdu!r}; it has {', '.join(self.names)}. {cut}"
                 "Name one of these, or mend the index that names this file"
