@@ -31,7 +31,7 @@ def test_a_mask_is_added_up_in_whole_numbers(backend):
 
 
 def test_an_unknown_reduction_names_those_that_are_there():
-    with pytest.raises(ValueError, match="'median'.*'add'"):
+    with pytest.raises(ValueError, match=r"'median'.*'add'"):
         operation_name(np.median)
 
 

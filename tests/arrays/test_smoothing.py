@@ -29,5 +29,5 @@ def test_a_running_mean_is_that_of_scipy(backend, mode, size):
 
 
 def test_an_unknown_rule_at_the_edges_is_refused():
-    with pytest.raises(ValueError, match="'round'.*reflect"):
+    with pytest.raises(ValueError, match=r"'round'.*reflect"):
         filter_matrix(3, gauss_weights(1.0), "round")

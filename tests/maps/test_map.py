@@ -43,7 +43,7 @@ def test_an_empty_map_is_made_on_the_default_device_in_double_precision(backend)
 
 def test_create_makes_region_maps_and_refuses_other_kinds():
     assert isinstance(Map.create(map_type="region", region="icrs;circle(83.63, 22.01, 0.5)"), RegionNDMap)
-    with pytest.raises(ValueError, match="hpx.*'region', 'wcs'"):
+    with pytest.raises(ValueError, match=r"hpx.*'region', 'wcs'"):
         Map.create(map_type="hpx")
     with pytest.raises(TypeError, match="str"):
         Map.from_geom("geom")
