@@ -109,16 +109,20 @@ def test_a_wcs_that_is_not_longitude_then_latitude_is_refused():
 
 
 def test_text_is_that_of_gammapy(cube):
-    assert str(cube) == repr(cube) == (
-        "WcsGeom\n\n"
-        "\taxes       : ['lon', 'lat', 'energy']\n"
-        "\tshape      : (30, 20, 3)\n"
-        "\tndim       : 3\n"
-        "\tframe      : icrs\n"
-        "\tprojection : CAR\n"
-        "\tcenter     : 83.6 deg, 22.0 deg\n"
-        "\twidth      : 6.0 deg x 2.0 deg\n"
-        "\twcs ref    : 83.6 deg, 22.0 deg\n"
+    assert (
+        str(cube)
+        == repr(cube)
+        == (
+            "WcsGeom\n\n"
+            "\taxes       : ['lon', 'lat', 'energy']\n"
+            "\tshape      : (30, 20, 3)\n"
+            "\tndim       : 3\n"
+            "\tframe      : icrs\n"
+            "\tprojection : CAR\n"
+            "\tcenter     : 83.6 deg, 22.0 deg\n"
+            "\twidth      : 6.0 deg x 2.0 deg\n"
+            "\twcs ref    : 83.6 deg, 22.0 deg\n"
+        )
     )
     assert cube._repr_html_().startswith("<pre>WcsGeom")
     assert "&#x27;lon&#x27;" in cube._repr_html_()
@@ -229,7 +233,9 @@ def test_positions_outside_have_index_minus_one_or_that_of_the_border(cube):
     assert_array_equal(cube.contains(coords), [True, False])
     assert_array_equal(cube.contains_pix((np.array([-0.4, -0.6]), 3.2, 1)), [True, False])
     assert cube.to_image().contains(CRAB.galactic).tolist() == [True]
-    assert [i.size for i in cube.coord_to_idx({"skycoord": SkyCoord([], [], unit="deg"), "energy": [] * u.TeV})] == [0] * 3
+    assert [i.size for i in cube.coord_to_idx({"skycoord": SkyCoord([], [], unit="deg"), "energy": [] * u.TeV})] == [
+        0
+    ] * 3
 
 
 def test_separation_wants_one_position(cube):

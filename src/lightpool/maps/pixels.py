@@ -7,7 +7,7 @@ map. All maps that are cut out of one, padded or cropped, lie on its grid and sh
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -187,9 +187,7 @@ class PixelGrid:
         """Give the unit vectors of the pixel centres of a box in the frame of the grid, shape (3, ny, nx)."""
         if self.projection is None:
             return unit_vectors(*_positions(self, box, device))
-        x_ref, y_ref = self.projection.crpix
-        moved = replace(self.projection, crpix=(x_ref - box.x0, y_ref - box.y0))
-        return pixel_directions(moved, (box.ny, box.nx), device)
+        return pixel_directions(self.projection, (box.ny, box.nx), device, first=(box.y0, box.x0))
 
     def upsampled(self, factor: int) -> "PixelGrid":
         """Grid of pixels that are ``factor`` times as small."""

@@ -2,14 +2,19 @@
 
 from typing import TYPE_CHECKING
 
-from astropy.table import Table
+from astropy.table import QTable, Table
 from astropy.wcs import WCS
 from regions import Region, Regions
 
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, Header
 from lightpool.maps.axes import MapAxes
-from lightpool.maps.sky_regions import compound_region_to_regions, region_to_pixel, regions_to_compound_region
+from lightpool.maps.sky_regions import (
+    compound_region_to_regions,
+    region_to_pixel,
+    region_to_sky,
+    regions_to_compound_region,
+)
 from lightpool.maps.wcs_header import header_npix
 
 if TYPE_CHECKING:
@@ -18,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["make_region_hdus", "read_region_hdus"]
 
 
-def make_region_hdus(geom: "RegionGeom", format: str, hdu_bands: str | None, hdu_region: str | None) -> HDUList:  # noqa: A002
+def make_region_hdus(geom: "RegionGeom", format: str, hdu_bands: str | None, hdu_region: str | None) -> HDUList:
     """HDUs of axes and region.
 
     Parameters
@@ -46,7 +51,7 @@ def _region_hdu(geom: "RegionGeom", name: str) -> BinTableHDU:
     return hdu
 
 
-def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> tuple[Region | None, WCS | None, MapAxes]:  # noqa: A002
+def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> tuple[Region | None, WCS | None, MapAxes]:
     """Region (None if there is none), its WCS, and axes.
 
     Parameters
@@ -78,12 +83,15 @@ def _read_region(hdu: BinTableHDU) -> tuple[Region, WCS]:
     regions = []
     for pixel_region in Regions.parse(data=_table_of(hdu), format="fits"):
         pixel_region.meta["include"] = True  # the parser leaves it out
-        regions.append(pixel_region.to_sky(wcs))
+        regions.append(region_to_sky(pixel_region, wcs))
     return regions_to_compound_region(regions), wcs
 
 
 def _table_of(hdu: BinTableHDU) -> Table:
-    return Table.read(hdu)
+    try:
+        return QTable.read(hdu)  # the parser wants angles with units
+    except TypeError:  # columns of numbers and columns of text mixed
+        return Table.read(hdu)
 
 
 def _wcs_of(header: Header) -> WCS:

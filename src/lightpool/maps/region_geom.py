@@ -10,13 +10,17 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
-from regions import CompoundSkyRegion, PixCoord, Region
+from regions import CompoundSkyRegion, Region
 
+from lightpool.arrays.devices import Device, to_device
+from lightpool.arrays.sphere import angular_separation, fov_matrix, frame_matrix, rotate, unit_vectors
+from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
 from lightpool.maps import region_format
 from lightpool.maps.axes import MapAxes
 from lightpool.maps.coord import MapCoord
 from lightpool.maps.geom import Geom, HostArray, pix_to_idx
+from lightpool.maps.pixel_regions import contains_pixel
 from lightpool.maps.sky_regions import (
     compound_region_to_regions,
     is_point,
@@ -89,14 +93,14 @@ class RegionGeom(Geom):
         return cls(region=regions_to_compound_region(parsed) if parsed else None, **kwargs)
 
     @classmethod
-    def from_hdulist(cls, hdulist: Any, format: str = "ogip", hdu: str | None = None) -> Self:  # noqa: A002
+    def from_hdulist(cls, hdulist: Any, format: str = "ogip", hdu: str | None = None) -> Self:
         """Make a geometry from the HDUs of a file, see `lightpool.maps.region_format`."""
         region, wcs, axes = region_format.read_region_hdus(hdulist, format, hdu)
         return cls(region=region, wcs=wcs, axes=axes)
 
     def to_hdulist(
         self,
-        format: str = "ogip",  # noqa: A002
+        format: str = "ogip",
         hdu_bands: str | None = None,
         hdu_region: str | None = None,
     ) -> Any:
@@ -211,6 +215,33 @@ class RegionGeom(Geom):
         volume = self.solid_angle() * np.ones(self.data_shape)
         return volume if self.is_image else volume * self.axes.bin_volume()
 
+    # The centre as a map of one pixel, on a device
+
+    @cached_property
+    def _center_vector(self) -> HostArray:
+        """Give the unit vector of the centre in the frame of the geometry, shape (3, 1, 1)."""
+        centre = self.center_skydir.transform_to(self.frame).data
+        return np.asarray(unit_vectors(np.full((1, 1), centre.lon.rad), np.full((1, 1), centre.lat.rad)))
+
+    def directions(self, device: str | Device | None = None) -> Array:
+        """Give the unit vector of the centre in the frame of the geometry, shape (3, 1, 1)."""
+        return to_device(self._center_vector, device)
+
+    def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
+        """Angle between the centre and a position (rad, in the frame of the geometry) in rad, shape (1, 1)."""
+        centre = self.center_skydir.transform_to(self.frame).data
+        separation = angular_separation(np.full((1, 1), centre.lon.rad), np.full((1, 1), centre.lat.rad), lon, lat)
+        return to_device(separation, device)
+
+    def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
+        """Give the unit vector of the centre in the field of view of a pointing, shape (3, 1, 1); see `WcsGeom`."""
+        matrix = fov_matrix(pointing.icrs.ra.rad, pointing.icrs.dec.rad) @ frame_matrix(self.frame, "icrs")
+        return to_device(rotate(matrix, self._center_vector), device)
+
+    def solid_angle_array(self, device: str | Device | None = None) -> Array:
+        """Solid angle of the region in sr, shape (1, 1), on a device."""
+        return to_device(np.full((1, 1), self.solid_angle().to_value("sr")), device)
+
     # Coordinates
 
     def contains(self, coords: Any) -> HostArray:
@@ -219,15 +250,14 @@ class RegionGeom(Geom):
         position = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names).skycoord
         if self.is_all_point_sky_regions:
             return np.ones(position.shape, dtype=bool)
-        x, y = self._wcs.world_to_pixel(position)
-        return np.asarray(region_to_pixel(region, self._wcs).contains(PixCoord(x, y)))
+        return contains_pixel(region, self._wcs, *self._wcs.world_to_pixel(position))
 
     def contains_wcs_pix(self, pix: Sequence[Any]) -> HostArray:
         """Whether pixel coordinates on `wcs` lie in the region; a point contains every position."""
         region = self._known_region()
         if self.is_all_point_sky_regions:
             return np.ones(np.shape(pix[0]), dtype=bool)
-        return np.asarray(region_to_pixel(region, self._wcs).contains(PixCoord(pix[0], pix[1])))
+        return contains_pixel(region, self._wcs, pix[0], pix[1])
 
     def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
         """Pixel coordinates of map coordinates: 0 in the region, NaN outside, then those on the axes.
@@ -316,10 +346,11 @@ class RegionGeom(Geom):
         width_min : float, str, Quantity, or tuple of them
             Least width (lon, lat); numbers are in deg.
         """
-        width = self.width.value
+        width, mode = self.width.value, "trim"
         if width_min is not None:
-            width = np.maximum(width, width_deg(width_min))
-        return WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist())).to_cube(self.axes)
+            width, mode = np.maximum(width, width_deg(width_min)), "partial"  # it may be wider than `wcs`
+        geom = WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode=mode)
+        return geom.to_cube(self.axes)
 
     def to_binsz_wcs(self, binsz: Any) -> Self:
         """Geometry of the same region drawn on pixels of another size (numbers in deg)."""
@@ -351,6 +382,7 @@ class RegionGeom(Geom):
         if other.region is not None:
             self._region = other.region if self._region is None else self._region.union(other.region)
             self.__dict__.pop("_bounding_rectangle", None)
+            self.__dict__.pop("_center_vector", None)
 
     def is_allclose(self, other: "RegionGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6) -> bool:
         """Whether another geometry has equal axes within tolerances; regions are not compared, as in Gammapy."""

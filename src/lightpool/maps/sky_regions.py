@@ -41,6 +41,7 @@ __all__ = [
     "parse_regions",
     "region_center",
     "region_to_pixel",
+    "region_to_sky",
     "regions_to_compound_region",
     "scale_and_north",
     "without_points",
@@ -62,6 +63,8 @@ _LENGTHS = {
     EllipseAnnulusSkyRegion: ("inner_width", "outer_width", "inner_height", "outer_height"),
     RectangleAnnulusSkyRegion: ("inner_width", "outer_width", "inner_height", "outer_height"),
 }
+
+_SKY_KINDS = {pixel_kind: sky_kind for sky_kind, pixel_kind in (_ROUND | _TURNED).items()}
 
 
 def parse_regions(regions: Any) -> list[Region]:
@@ -90,6 +93,19 @@ def is_point(region: Region) -> bool:
     if isinstance(region, CompoundSkyRegion):
         return is_point(region.region1) and is_point(region.region2)
     return isinstance(region, PointSkyRegion)
+
+
+def region_to_sky(region: PixelRegion, wcs: WCS) -> Region:
+    """Sky region of a pixel region, the inverse of `region_to_pixel`."""
+    kind = _SKY_KINDS.get(type(region))
+    if kind is None:
+        return region.to_sky(wcs)
+    center = wcs.pixel_to_world(region.center.x, region.center.y)
+    _, scale, north = scale_and_north(center, wcs)
+    lengths = [getattr(region, name) / scale * u.arcsec for name in _LENGTHS[kind]]
+    if kind in _ROUND:
+        return kind(center, *lengths, meta=region.meta.copy())
+    return kind(center, *lengths, angle=(region.angle - north + 90 * u.deg).to("deg"), meta=region.meta.copy())
 
 
 def without_points(region: Region) -> Region | None:

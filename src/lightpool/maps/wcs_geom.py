@@ -122,7 +122,7 @@ class WcsGeom(SkyPixelGeom):
         return cls._from_window(geom._window.moved(x0, y0, npix[0], npix[1]), geom._cdelt, geom.axes)
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any], hdu_bands: Any = None, format: str = "gadf") -> Self:  # noqa: A002
+    def from_header(cls, header: Mapping[str, Any], hdu_bands: Any = None, format: str = "gadf") -> Self:
         """Make a geometry from the header of an image HDU.
 
         Parameters
@@ -150,7 +150,7 @@ class WcsGeom(SkyPixelGeom):
         header["WCSSHAPE"] = "(" + ",".join(str(_) for _ in self.data_shape[::-1]) + ")"
         return header
 
-    def to_bands_hdu(self, hdu_bands: str | None = None, format: str = "gadf") -> Any:  # noqa: A002
+    def to_bands_hdu(self, hdu_bands: str | None = None, format: str = "gadf") -> Any:
         """Table HDU of the non-spatial axes, see `MapAxes.to_table_hdu`."""
         return self.axes.to_table_hdu(format=format, hdu_bands=hdu_bands)
 
@@ -333,7 +333,9 @@ class WcsGeom(SkyPixelGeom):
 
         fine = self.to_image().upsample(oversampling_factor)
         image = masks.region_mask_image(regions, fine.wcs, fine._npix_image, fine._window.lonlat()[0])
-        return Map.from_geom(self, data=full_data(self, masks.block_mean(image, oversampling_factor), device), unit="", device=device)
+        return Map.from_geom(
+            self, data=full_data(self, masks.block_mean(image, oversampling_factor), device), unit="", device=device
+        )
 
     def boundary_mask(self, width: Any, device: str | Device | None = None) -> "Map":
         """Mask of the pixels that are at least a width (number of pixels, or angle; or a pair) away from the border."""

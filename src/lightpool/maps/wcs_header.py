@@ -209,12 +209,12 @@ def same_wcs(wcs: WCS, other: WCS, tolerance: float, *, any_origin: bool = False
         same_origin = np.allclose(shift, np.rint(shift), rtol=0, atol=tolerance)
     else:
         same_origin = np.allclose(wcs.wcs.crpix, other.wcs.crpix, rtol=tolerance, atol=tolerance)
-    poles = [(_.wcs.lonpole, _.wcs.latpole) for _ in (wcs, other)]
+    pole, other_pole = [(_.wcs.lonpole, _.wcs.latpole) for _ in (wcs, other)]
     return bool(
         same_origin
         and np.allclose(wcs.pixel_scale_matrix, other.pixel_scale_matrix, rtol=tolerance, atol=tolerance * scale)
         and np.allclose(wcs.wcs.crval, other.wcs.crval, rtol=tolerance, atol=tolerance * scale)
-        and np.allclose(*poles, rtol=tolerance, atol=tolerance)
+        and np.allclose(pole, other_pole, rtol=tolerance, atol=tolerance)
     )
 
 
