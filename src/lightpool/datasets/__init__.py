@@ -8,6 +8,7 @@ from lightpool.datasets.models import DatasetModels, FoVBackgroundModel, Models
 from lightpool.datasets.parameters import Parameter, Parameters
 from lightpool.datasets.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
 from lightpool.datasets.spectrum_dataset import SpectrumDataset
+from lightpool.datasets.spectrum_on_off import SpectrumDatasetOnOff
 
 __all__ = [
     "Dataset",
@@ -22,5 +23,6 @@ __all__ = [
     "PiecewiseNormSpectralModel",
     "PowerLawNormSpectralModel",
     "SpectrumDataset",
+    "SpectrumDatasetOnOff",
     "create_map_dataset_geoms",
 ]

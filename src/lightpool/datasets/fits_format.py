@@ -1,6 +1,6 @@
 """FITS files of map datasets, in the layout of Gammapy (``gadf``): one image HDU and one table of bins per map."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -18,7 +18,18 @@ if TYPE_CHECKING:
 
 __all__ = ["from_hdulist", "read", "to_hdulist", "write"]
 
-_HDU_ORDER = ("counts", "exposure", "background", "edisp", "psf", "mask_safe", "mask_fit")
+_HDU_ORDER = (
+    "counts",
+    "exposure",
+    "background",
+    "edisp",
+    "psf",
+    "mask_safe",
+    "mask_fit",
+    "counts_off",
+    "acceptance",
+    "acceptance_off",
+)
 
 
 def to_hdulist(dataset: "MapDataset") -> HDUList:
@@ -53,10 +64,15 @@ def write(dataset: "MapDataset", filename: str | Path, overwrite: bool = False, 
     write_fits(to_hdulist(dataset), path, overwrite=overwrite, checksum=checksum)
 
 
-def from_hdulist(hdulist: HDUList, name: str | None = None, format: str = "gadf") -> dict[str, Any]:  # noqa: A002
-    """Arguments for `MapDataset`, from HDUs."""
+def from_hdulist(
+    hdulist: HDUList,
+    name: str | None = None,
+    format: str = "gadf",
+    map_names: Sequence[str] = _HDU_ORDER,
+) -> dict[str, Any]:
+    """Arguments for a dataset, from HDUs; ``map_names`` are the maps that it takes."""
     _check_format(format)
-    maps = {key: _READERS[key](hdulist) for key in _HDU_ORDER if key.upper() in hdulist}
+    maps = {key: _READERS[key](hdulist) for key in map_names if key.upper() in hdulist}
     return maps | _small_parts(hdulist, name)
 
 
@@ -65,10 +81,11 @@ def read(
     name: str | None = None,
     lazy: bool = False,
     cache: bool = True,
-    format: str = "gadf",  # noqa: A002
+    format: str = "gadf",
     checksum: bool = False,
+    map_names: Sequence[str] = _HDU_ORDER,
 ) -> dict[str, Any]:
-    """Arguments for `MapDataset`, from a file; see `MapDataset.read`."""
+    """Arguments for a dataset, from a file; see `MapDataset.read`. ``map_names`` are the maps that it takes."""
     _check_format(format)
     hdulist = read_fits(filename).hdulist
     if checksum:
@@ -76,12 +93,12 @@ def read(
             hdu.verify_datasum()
             hdu.verify_checksum()
     if not lazy:
-        return from_hdulist(hdulist, name, format)
-    maps = {key: Deferred(_loader(filename, key), cache) for key in _HDU_ORDER if key.upper() in hdulist}
+        return from_hdulist(hdulist, name, format, map_names)
+    maps = {key: Deferred(_loader(filename, key), cache) for key in map_names if key.upper() in hdulist}
     return maps | _small_parts(hdulist, name)
 
 
-def _check_format(format: str) -> None:  # noqa: A002
+def _check_format(format: str) -> None:
     if format != "gadf":
         raise FormatError(f"map datasets are read in format 'gadf', got {format!r}")
 
@@ -125,9 +142,16 @@ def _read_exposure(hdulist: HDUList) -> Any:
     return exposure
 
 
+def _read_map(hdulist: HDUList, name: str) -> Any:
+    return Map.from_hdulist(hdulist, hdu=name, format="gadf")
+
+
 _READERS: dict[str, Callable[[HDUList], Any]] = {
-    "counts": lambda hdulist: Map.from_hdulist(hdulist, hdu="counts", format="gadf"),
-    "background": lambda hdulist: Map.from_hdulist(hdulist, hdu="background", format="gadf"),
+    "counts": lambda hdulist: _read_map(hdulist, "counts"),
+    "background": lambda hdulist: _read_map(hdulist, "background"),
+    "counts_off": lambda hdulist: _read_map(hdulist, "counts_off"),
+    "acceptance": lambda hdulist: _read_map(hdulist, "acceptance"),
+    "acceptance_off": lambda hdulist: _read_map(hdulist, "acceptance_off"),
     "exposure": _read_exposure,
     "edisp": lambda hdulist: EDispMap.from_hdulist(hdulist, hdu="edisp", exposure_hdu="edisp_exposure"),
     "psf": lambda hdulist: PSFMap.from_hdulist(hdulist, hdu="psf", exposure_hdu="psf_exposure"),

@@ -7,12 +7,11 @@ import numpy as np
 
 from lightpool.arrays import array_namespace, to_host
 from lightpool.arrays.typing import Array
-from lightpool.stats import CashCountsStatistic, cash_sum
 
 if TYPE_CHECKING:
     from lightpool.datasets.map_dataset import MapDataset
 
-__all__ = ["info_dict", "read_scalars"]
+__all__ = ["info_dict", "masked_sum", "read_scalars"]
 
 
 def read_scalars(scalars: dict[str, Array]) -> dict[str, float]:
@@ -39,7 +38,7 @@ def info_dict(dataset: "MapDataset", in_safe_data_range: bool = True) -> dict[st
     counts = int(numbers.get("counts", 0))
     background = numbers.get("background", np.nan)
     npred_background = numbers.get("npred_background", np.nan)
-    statistic = CashCountsStatistic(float(counts), npred_background)
+    statistic = dataset._statistic_of_sums(numbers)
     unit = u.Unit("cm s") if dataset.exposure is None else dataset.exposure.unit
     livetime = _livetime(dataset)
     info: dict[str, Any] = {
@@ -62,7 +61,7 @@ def info_dict(dataset: "MapDataset", in_safe_data_range: bool = True) -> dict[st
     info["n_fit_bins"] = int(numbers.get("n_fit_bins", 0))
     info["stat_type"] = dataset.stat_type
     info["stat_sum"] = numbers.get("stat_sum", np.nan)
-    return info
+    return info | dataset._further_info(numbers)
 
 
 def _livetime(dataset: "MapDataset") -> u.Quantity:
@@ -76,17 +75,17 @@ def _scalars(dataset: "MapDataset", in_safe_data_range: bool) -> dict[str, Array
     mask = mask_safe if in_safe_data_range else None
     scalars: dict[str, Array] = {}
     if dataset.counts is not None:
-        scalars["counts"] = _sum(dataset.counts.data, mask)
+        scalars["counts"] = masked_sum(dataset.counts.data, mask)
     if dataset.background is not None:
         npred_background = dataset.npred_background().data  # type: ignore[union-attr]  # there is a background
         xp = array_namespace(npred_background)
         npred = xp.where(npred_background < 0.0, xp.zeros_like(npred_background), npred_background)
-        scalars["background"] = _sum(dataset.background.data, mask)
-        scalars["npred_background"] = _sum(npred_background, mask)
-        scalars["npred"] = _sum(npred, mask)
-        if dataset.counts is not None and dataset.models is not None:
-            fit_mask = None if dataset.mask is None else dataset.mask.data
-            scalars["stat_sum"] = cash_sum(dataset.counts.data, npred, fit_mask)
+        scalars["background"] = masked_sum(dataset.background.data, mask)
+        scalars["npred_background"] = masked_sum(npred_background, mask)
+        scalars["npred"] = masked_sum(npred, mask)
+        if dataset.counts is not None and dataset._has_statistic:
+            scalars["stat_sum"] = dataset._stat_sum_array()
+    scalars |= dataset._further_scalars(mask)
     if dataset.exposure is not None:
         scalars |= _exposure_range(dataset.exposure.data, mask_safe)
     if dataset.mask is not None:
@@ -96,7 +95,8 @@ def _scalars(dataset: "MapDataset", in_safe_data_range: bool) -> dict[str, Array
     return scalars
 
 
-def _sum(data: Array, mask: Array | None) -> Array:
+def masked_sum(data: Array, mask: Array | None = None) -> Array:
+    """Sum of an array where a mask of the same shape is True, everywhere if there is none."""
     xp = array_namespace(data)
     return xp.sum(data if mask is None else xp.where(mask, data, xp.zeros_like(data)))
 

@@ -1,7 +1,7 @@
 """Counts, background, responses and masks of one observation or a stack of many."""
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import astropy.units as u
 from astropy.table import Table
@@ -27,8 +27,6 @@ if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
 
 __all__ = ["MapDataset"]
-
-MAP_NAMES = ("counts", "exposure", "background", "psf", "edisp", "mask_safe", "mask_fit")
 
 
 class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
@@ -56,7 +54,17 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
     """
 
     tag = "MapDataset"
-    stat_types = ("cash",)
+    stat_types: ClassVar[tuple[str, ...]] = ("cash",)
+    map_names: ClassVar[tuple[str, ...]] = (
+        "counts",
+        "exposure",
+        "background",
+        "psf",
+        "edisp",
+        "mask_safe",
+        "mask_fit",
+    )
+    _map_names_from_geom: ClassVar[tuple[str, ...]] = ("counts", "background")
 
     counts = DeferredAttribute()
     exposure = DeferredAttribute()
@@ -89,7 +97,8 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         self.name = make_name(name)
         self.counts = counts
         self.exposure = exposure
-        self.background = background
+        if background is not None:
+            self.background = background
         self.psf = psf
         self.edisp = edisp
         self.mask_safe = mask_safe
@@ -184,8 +193,8 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         name : str
         **kwargs : further arguments of the class
         """
-        kwargs["counts"] = Map.from_geom(geom, unit="")
-        kwargs["background"] = Map.from_geom(geom, unit="")
+        for map_name in cls._map_names_from_geom:
+            kwargs[map_name] = Map.from_geom(geom, unit="")
         kwargs["mask_safe"] = Map.from_geom(geom, unit="", dtype=bool)
         if geom_exposure is not None:
             kwargs["exposure"] = Map.from_geom(geom_exposure, unit="m2 s")
@@ -204,13 +213,13 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
     @property
     def maps(self) -> dict[str, Any]:
         """Maps and responses that the dataset has, by name."""
-        found = {name: getattr(self, name) for name in MAP_NAMES}
+        found = {name: getattr(self, name) for name in self.map_names}
         return {name: data for name, data in found.items() if data is not None}
 
     @property
     def device(self) -> Device:
         """Where the maps live."""
-        for name in MAP_NAMES:
+        for name in self.map_names:
             if getattr(self, name) is not None:
                 device: Device = getattr(self, name).device
                 return device
@@ -247,10 +256,11 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
     @property
     def _geom(self) -> Any:
         """Geometry of counts, background and masks."""
-        for name in ("counts", "background", "mask_safe", "mask_fit"):
+        names = (*self._map_names_from_geom, "mask_safe", "mask_fit")
+        for name in names:
             if getattr(self, name) is not None:
                 return getattr(self, name).geom
-        raise ValueError(f"dataset {self.name!r} has no counts, background or mask, so it has no geometry")
+        raise ValueError(f"dataset {self.name!r} has none of {', '.join(names)}, so it has no geometry")
 
     @property
     def geoms(self) -> dict[str, Any]:
@@ -427,9 +437,9 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         return fits_format.to_hdulist(self)
 
     @classmethod
-    def from_hdulist(cls, hdulist: Any, name: str | None = None, format: str = "gadf") -> Self:  # noqa: A002
+    def from_hdulist(cls, hdulist: Any, name: str | None = None, format: str = "gadf") -> Self:
         """Read HDUs in Gammapy's layout."""
-        return cls(**fits_format.from_hdulist(hdulist, name, format))
+        return cls(**fits_format.from_hdulist(hdulist, name, format, cls.map_names))
 
     def write(self, filename: str | Path, overwrite: bool = False, checksum: bool = False) -> None:
         """Write a FITS file that Gammapy reads too; a name that ends in ``.gz`` is compressed.
@@ -449,7 +459,7 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         name: str | None = None,
         lazy: bool = False,
         cache: bool = True,
-        format: str = "gadf",  # noqa: A002
+        format: str = "gadf",
         checksum: bool = False,
     ) -> Self:
         """Read a FITS file of lightpool or Gammapy.
@@ -463,7 +473,7 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         format : {"gadf"}
         checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
         """
-        return cls(**fits_format.read(filename, name, lazy, cache, format, checksum))
+        return cls(**fits_format.read(filename, name, lazy, cache, format, checksum, cls.map_names))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], lazy: bool = False, cache: bool = True) -> Self:

@@ -8,7 +8,7 @@ from lightpool.arrays import array_namespace, to_device, to_host
 from lightpool.arrays.typing import Array
 from lightpool.datasets.models import DatasetModels, FoVBackgroundModel
 from lightpool.maps import Map
-from lightpool.stats import cash, cash_sum
+from lightpool.stats import CashCountsStatistic, CountsStatistic, cash, cash_sum
 
 __all__ = ["DatasetPredictions"]
 
@@ -33,10 +33,10 @@ class DatasetPredictions:
         return model
 
     @property
-    def excess(self) -> Map:
-        """Counts minus background, before the background model."""
-        excess: Map = self.counts - self.background
-        return excess
+    def excess(self) -> Any:
+        """Counts minus background, before the background model; None without a background."""
+        background = self.background
+        return None if background is None else self.counts - background
 
     def npred_background(self) -> Map | None:
         """Predict the counts of the background: the background times its model."""
@@ -63,14 +63,41 @@ class DatasetPredictions:
         npred: Map = Map.from_geom(background.geom, data=data, unit=background.unit)
         return npred
 
+    @property
+    def _counts_statistic(self) -> CountsStatistic:
+        """Excess and significance of each bin."""
+        background = self.npred_background()
+        return CashCountsStatistic(self.counts, np.nan if background is None else background)
+
     def stat_array(self) -> Array:
-        """Cash statistic per bin, an array on the device of the dataset."""
+        """Statistic per bin, an array on the device of the dataset."""
         return cash(self.counts.data, self.npred().data)
 
     def stat_sum(self) -> float:
-        """Cash statistic inside the mask."""
+        """Statistic inside the mask."""
+        return float(to_host(self._stat_sum_array()))
+
+    def _stat_sum_array(self) -> Array:
+        """Statistic inside the mask, an array without dimensions on the device of the dataset."""
         mask = self.mask
-        return float(to_host(cash_sum(self.counts.data, self.npred().data, None if mask is None else mask.data)))
+        return cash_sum(self.counts.data, self.npred().data, None if mask is None else mask.data)
+
+    @property
+    def _has_statistic(self) -> bool:
+        """Whether the statistic means anything: without models, a background is not meant to be compared."""
+        return self.models is not None
+
+    def _statistic_of_sums(self, sums: dict[str, float]) -> CountsStatistic:
+        """Excess and significance of the bins together, from the figures of the dataset."""
+        return CashCountsStatistic(sums.get("counts", 0.0), sums.get("npred_background", np.nan))
+
+    def _further_scalars(self, mask: Array | None) -> dict[str, Array]:
+        """Sums inside a mask that only this kind of dataset has, on the device."""
+        return {}
+
+    def _further_info(self, sums: dict[str, float]) -> dict[str, Any]:
+        """Figures that only this kind of dataset has."""
+        return {}
 
     def residuals(self, method: str = "diff") -> Map:
         """Subtract the prediction from the counts; NaN outside the mask.

@@ -1,17 +1,15 @@
-"""A dataset whose maps have no pixels but one region on the sky."""
+"""Datasets whose maps have no pixels but one region on the sky."""
 
 from typing import Any, Self
 
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.maps import MapAxis, RegionGeom
 
-__all__ = ["SpectrumDataset"]
+__all__ = ["SpectrumBase", "SpectrumDataset"]
 
 
-class SpectrumDataset(MapDataset):
-    """Counts, background, exposure and energy dispersion of a region; arguments as for `MapDataset`."""
-
-    tag = "SpectrumDataset"
+class SpectrumBase(MapDataset):
+    """What datasets of a region have in common: no PSF, no pixels, pictures along the energy."""
 
     @classmethod
     def create(  # type: ignore[override]  # no PSF, so fewer arguments, as in Gammapy
@@ -43,7 +41,7 @@ class SpectrumDataset(MapDataset):
         **kwargs : further arguments of the class
         """
         if not geom.is_region:
-            raise TypeError(f"a SpectrumDataset needs a RegionGeom, got {type(geom).__name__}; a MapDataset has pixels")
+            raise TypeError(f"a {cls.__name__} needs a RegionGeom, got {type(geom).__name__}; a MapDataset has pixels")
         dataset = super().create(
             geom,
             energy_axis_true=energy_axis_true,
@@ -60,8 +58,85 @@ class SpectrumDataset(MapDataset):
         """Refuse: a region has no pixels to cut out."""
         raise TypeError(f"dataset {self.name!r} has one region and no pixels, so nothing can be cut out")
 
+    def plot_counts(
+        self,
+        ax: Any = None,
+        kwargs_counts: dict[str, Any] | None = None,
+        kwargs_background: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Draw counts and background as histograms.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+        kwargs_counts, kwargs_background : dict
+            Passed to ``hist`` of matplotlib for one of the two.
+        **kwargs : dict
+            Passed to it for both.
+
+        Returns
+        -------
+        ax : matplotlib axes
+        """
+        from lightpool.plot.spectra import plot_counts
+
+        return plot_counts(self, ax, kwargs_counts, kwargs_background, **kwargs)
+
+    def plot_masks(
+        self, ax: Any = None, kwargs_fit: dict[str, Any] | None = None, kwargs_safe: dict[str, Any] | None = None
+    ) -> Any:
+        """Shade the energies of the safe mask and of the fit mask.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+        kwargs_fit, kwargs_safe : dict
+            Passed to `RegionNDMap.plot_mask` for one of the two.
+
+        Returns
+        -------
+        ax : matplotlib axes
+        """
+        from lightpool.plot.spectra import plot_masks
+
+        return plot_masks(self, ax, kwargs_fit, kwargs_safe)
+
+    def plot_excess(
+        self,
+        ax: Any = None,
+        kwargs_excess: dict[str, Any] | None = None,
+        kwargs_npred_signal: dict[str, Any] | None = None,
+        **kwargs: Any,
+    ) -> Any:
+        """Draw the excess with its errors, and the predicted signal.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+        kwargs_excess : dict
+            Passed to ``errorbar`` of matplotlib for the excess.
+        kwargs_npred_signal : dict
+            Passed to ``hist`` of matplotlib for the signal.
+        **kwargs : dict
+            Passed to both.
+
+        Returns
+        -------
+        ax : matplotlib axes
+        """
+        from lightpool.plot.spectra import plot_excess
+
+        return plot_excess(self, ax, kwargs_excess, kwargs_npred_signal, **kwargs)
+
     def peek(self, figsize: tuple[float, float] = (16, 4)) -> Any:
         """Picture of counts, exposure and energy dispersion; the figure of Matplotlib."""
-        from lightpool.plot.datasets import peek_spectrum_dataset
+        from lightpool.plot.spectra import peek
 
-        return peek_spectrum_dataset(self, figsize)
+        return peek(self, figsize)
+
+
+class SpectrumDataset(SpectrumBase):
+    """Counts, background, exposure and energy dispersion of a region; arguments as for `MapDataset`."""
+
+    tag = "SpectrumDataset"

@@ -1,13 +1,9 @@
 """The Cash statistic: counts with a known expectation."""
 
-from dataclasses import dataclass
-
-import numpy as np
-
-from lightpool.arrays import array_namespace, to_host
+from lightpool.arrays import array_namespace
 from lightpool.arrays.typing import Array, Namespace
 
-__all__ = ["TRUNCATION_VALUE", "CashCountsStatistic", "cash", "cash_sum"]
+__all__ = ["TRUNCATION_VALUE", "cash", "cash_sum"]
 
 TRUNCATION_VALUE = 1e-25
 """Smallest expectation whose logarithm is taken; the value is Sherpa's and Gammapy's."""
@@ -60,71 +56,3 @@ def cash_sum(n_on: Array, mu_on: Array, mask: Array | None = None, *, xp: Namesp
     if mask is not None:
         stat = xp.where(mask, stat, xp.zeros_like(stat))
     return xp.sum(stat)
-
-
-@dataclass(frozen=True, eq=False)
-class CashCountsStatistic:
-    """Excess and significance of counts over a known background, bin by bin.
-
-    Attributes
-    ----------
-    n_on : array of float, observed counts
-    mu_bkg : array of float, same shape, expected background
-    """
-
-    n_on: Array
-    mu_bkg: Array
-
-    def __post_init__(self) -> None:
-        for name in ("n_on", "mu_bkg"):
-            if isinstance(getattr(self, name), int | float):
-                object.__setattr__(self, name, np.asarray(getattr(self, name), dtype=np.float64))
-
-    @property
-    def n_bkg(self) -> Array:
-        """Expected background."""
-        return self.mu_bkg
-
-    @property
-    def n_sig(self) -> Array:
-        """Excess."""
-        return self.n_on - self.mu_bkg
-
-    @property
-    def error(self) -> Array:
-        """Error of the excess, the square root of the counts."""
-        return array_namespace(self.n_on).sqrt(self.n_on)
-
-    @property
-    def stat_null(self) -> Array:
-        """Statistic without a signal."""
-        return cash(self.n_on, self.mu_bkg)
-
-    @property
-    def stat_max(self) -> Array:
-        """Statistic with the signal that fits best."""
-        return cash(self.n_on, self.n_on)
-
-    @property
-    def ts(self) -> Array:
-        """Test statistic of the excess, never negative."""
-        difference = self.stat_null - self.stat_max
-        return array_namespace(difference).clip(difference, min=0.0)
-
-    @property
-    def sqrt_ts(self) -> Array:
-        """Significance in standard deviations, with the sign of the excess."""
-        xp = array_namespace(self.n_on)
-        return xp.sign(self.n_sig) * xp.sqrt(self.ts)
-
-    @property
-    def p_value(self) -> Array:
-        """One-sided probability of a larger excess by chance; on the host."""
-        from scipy.stats import chi2
-
-        return 0.5 * chi2.sf(to_host(self.ts), 1)
-
-    def sum(self) -> "CashCountsStatistic":
-        """Statistic of all bins together."""
-        xp = array_namespace(self.n_on)
-        return CashCountsStatistic(xp.sum(self.n_on), xp.sum(self.mu_bkg))

@@ -1,0 +1,323 @@
+"""Excess, significance, errors and limits of counts, bin by bin or summed."""
+
+import html
+from abc import ABC, abstractmethod
+from typing import Any, Self
+
+import array_api_compat
+import numpy as np
+
+from lightpool.arrays import array_namespace, device_of, to_device, to_host
+from lightpool.arrays.promotion import as_dtype
+from lightpool.arrays.typing import Array
+from lightpool.stats.cash import cash
+from lightpool.stats.poisson import excess_of_significance, likelihood_interval
+from lightpool.stats.roots import find_root
+from lightpool.stats.wstat import wstat
+
+__all__ = ["CashCountsStatistic", "CountsStatistic", "WStatCountsStatistic"]
+
+Axis = int | tuple[int, ...] | None
+
+
+def _as_arrays(*values: Any) -> tuple[Array, ...]:
+    """Arrays of float of one shape, where the first array is; maps, sequences and numbers are taken too."""
+    bare = [value.data if hasattr(value, "geom") else value for value in values]
+    known = [value for value in bare if array_api_compat.is_array_api_obj(value)]
+    device = device_of(known[0]) if known else "cpu"
+    arrays = [value if array_api_compat.is_array_api_obj(value) else to_device(value, device) for value in bare]
+    arrays = [as_dtype(array, "float64") for array in arrays]
+    return tuple(array_namespace(*arrays).broadcast_arrays(*arrays))
+
+
+class CountsStatistic(ABC):
+    """What the two statistics have in common; the arrays live on any device and have one shape.
+
+    Errors and limits are where the statistic is ``n_sigma**2`` above its minimum; they are found in a fixed number of
+    steps for all bins at once.
+    """
+
+    n_on: Array
+
+    @property
+    @abstractmethod
+    def n_bkg(self) -> Array:
+        """Background in the ON region."""
+
+    @property
+    @abstractmethod
+    def n_sig(self) -> Array:
+        """Excess."""
+
+    @property
+    @abstractmethod
+    def error(self) -> Array:
+        """Error of the excess from the covariance matrix."""
+
+    @property
+    @abstractmethod
+    def stat_null(self) -> Array:
+        """Statistic without an excess."""
+
+    @property
+    @abstractmethod
+    def stat_max(self) -> Array:
+        """Statistic with the excess that fits best."""
+
+    @property
+    def ts(self) -> Array:
+        """Test statistic of the excess, never negative."""
+        difference = self.stat_null - self.stat_max
+        return array_namespace(difference).clip(difference, min=0.0)
+
+    @property
+    def sqrt_ts(self) -> Array:
+        """Significance in standard deviations, with the sign of the excess."""
+        xp = array_namespace(self.n_on)
+        return xp.sign(self.n_sig) * xp.sqrt(self.ts)
+
+    @property
+    def p_value(self) -> Any:
+        """One-sided probability of a larger excess by chance; read from the device."""
+        from scipy.stats import chi2
+
+        return 0.5 * chi2.sf(to_host(self.ts), 1)  # host: scipy
+
+    @abstractmethod
+    def compute_errn(self, n_sigma: float = 1.0) -> Array:
+        """Distance from the excess down to the lower end of its interval."""
+
+    @abstractmethod
+    def compute_errp(self, n_sigma: float = 1.0) -> Array:
+        """Distance from the excess up to the upper end of its interval."""
+
+    @abstractmethod
+    def compute_upper_limit(self, n_sigma: float = 3) -> Array:
+        """Upper limit on the excess."""
+
+    @abstractmethod
+    def n_sig_matching_significance(self, significance: float) -> Array:
+        """Excess that would have a significance, NaN where there is none."""
+
+    @abstractmethod
+    def sum(self, axis: Axis = None) -> Self:
+        """Statistic of the bins together, along some dimensions or all."""
+
+    @abstractmethod
+    def __getitem__(self, key: Any) -> Self: ...
+
+    def info_dict(self) -> dict[str, Any]:
+        """Counts, background, excess, significance and probability."""
+        return {
+            "n_on": self.n_on,
+            "background": self.n_bkg,
+            "excess": self.n_sig,
+            "significance": self.sqrt_ts,
+            "p_value": self.p_value,
+        }
+
+    def _lines(self) -> dict[str, str]:
+        info = {name: _text(value) for name, value in self.info_dict().items() if name != "p_value"}
+        return {
+            "Total counts": f"{info['n_on']} ",
+            "Total background counts": info["background"],
+            "Total excess counts": info["excess"],
+            "Total significance": info["significance"],
+            "p - value": _text(self.p_value, 3),
+            "Total number of bins": f"{int(np.prod(self.n_on.shape))}",
+        }
+
+    def __str__(self) -> str:
+        lines = [type(self).__name__, *(f"  {label:32}: {text}" for label, text in self._lines().items())]
+        return "\n".join(lines) + "\n"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def _text(value: Any, n_digit: int = 2) -> str:
+    """Digits of a number, or of an array as NumPy prints it; read from the device."""
+    array = to_host(value)
+    return f"{array.item():.{n_digit}f}" if array.ndim == 0 else np.array2string(array, precision=n_digit)
+
+
+class CashCountsStatistic(CountsStatistic):
+    """Counts over a known background.
+
+    Parameters
+    ----------
+    n_on : array, observed counts
+    mu_bkg : array, expected background
+
+    Notes
+    -----
+    Source: Cash 1979, ApJ 228, 939. An interval ends where ``y - log(1 + y) = n_sigma**2 / (2 n_on)``, with the
+    relative distance ``y`` from the counts, see `lightpool.stats.poisson`.
+    """
+
+    def __init__(self, n_on: Any, mu_bkg: Any) -> None:
+        self.n_on, self.mu_bkg = _as_arrays(n_on, mu_bkg)
+
+    @property
+    def n_bkg(self) -> Array:
+        """Expected background."""
+        return self.mu_bkg
+
+    @property
+    def n_sig(self) -> Array:
+        """Excess, counts minus background."""
+        return self.n_on - self.mu_bkg
+
+    @property
+    def error(self) -> Array:
+        """Error of the excess, the square root of the counts."""
+        return array_namespace(self.n_on).sqrt(self.n_on)
+
+    @property
+    def stat_null(self) -> Array:
+        """Statistic without a signal."""
+        return cash(self.n_on, self.mu_bkg)
+
+    @property
+    def stat_max(self) -> Array:
+        """Statistic with the signal that fits best."""
+        return cash(self.n_on, self.n_on)
+
+    def compute_errn(self, n_sigma: float = 1.0) -> Array:
+        """Distance from the excess down to the lower end of its interval; zero without counts."""
+        return likelihood_interval(self.n_on, n_sigma)[0]
+
+    def compute_errp(self, n_sigma: float = 1.0) -> Array:
+        """Distance from the excess up to the upper end of its interval."""
+        return likelihood_interval(self.n_on, n_sigma)[1]
+
+    def compute_upper_limit(self, n_sigma: float = 3) -> Array:
+        """Upper limit on the excess; without counts that on a signal above zero, ``n_sigma**2 / 2``."""
+        xp = array_namespace(self.n_on)
+        errp = self.compute_errp(n_sigma)
+        return errp + xp.where(self.n_on > 0.0, self.n_sig, xp.zeros_like(errp))
+
+    def n_sig_matching_significance(self, significance: float) -> Array:
+        """Excess that would have a significance; NaN without background, or if no deficit is that significant."""
+        return excess_of_significance(self.mu_bkg, significance)
+
+    def sum(self, axis: Axis = None) -> Self:
+        """Statistic of the bins together, along some dimensions or all."""
+        xp = array_namespace(self.n_on)
+        return type(self)(xp.sum(self.n_on, axis=axis), xp.sum(self.mu_bkg, axis=axis))
+
+    def __getitem__(self, key: Any) -> Self:
+        return type(self)(self.n_on[key], self.mu_bkg[key])
+
+    def info_dict(self) -> dict[str, Any]:
+        """Counts, background, excess, significance, probability and expected background."""
+        return super().info_dict() | {"mu_bkg": self.mu_bkg}
+
+    def _lines(self) -> dict[str, str]:
+        return super()._lines() | {"Predicted background counts": f"{_text(self.mu_bkg)} "}
+
+
+class WStatCountsStatistic(CountsStatistic):
+    """Counts in an ON region, over a background that an OFF region measures.
+
+    Parameters
+    ----------
+    n_on, n_off : arrays, observed counts in the ON and in the OFF region
+    alpha : array, acceptance of the ON region over that of the OFF region
+    mu_sig : array, expected signal in the ON region, zero by default
+
+    Notes
+    -----
+    The significance is that of Li & Ma 1983, ApJ 272, 317, formula 17. Errors and limits are profile likelihood
+    intervals, see Rolke, Lopez & Conrad 2005, NIM A 551, 493.
+    """
+
+    def __init__(self, n_on: Any, n_off: Any, alpha: Any, mu_sig: Any = None) -> None:
+        signal = 0.0 if mu_sig is None else mu_sig
+        self.n_on, self.n_off, self.alpha, self.mu_sig = _as_arrays(n_on, n_off, alpha, signal)
+
+    @property
+    def n_bkg(self) -> Array:
+        """Background in the ON region, ``alpha * n_off``."""
+        return self.alpha * self.n_off
+
+    @property
+    def n_sig(self) -> Array:
+        """Excess, counts minus background minus expected signal."""
+        return self.n_on - self.n_bkg - self.mu_sig
+
+    @property
+    def error(self) -> Array:
+        """Error of the excess, from the variances of both counts."""
+        return array_namespace(self.n_on).sqrt(self.n_on + self.alpha**2 * self.n_off)
+
+    @property
+    def stat_null(self) -> Array:
+        """Statistic with the expected signal only."""
+        return wstat(self.n_on, self.n_off, self.alpha, self.mu_sig)
+
+    @property
+    def stat_max(self) -> Array:
+        """Statistic with the signal that fits best."""
+        return self._stat(self.n_sig)
+
+    def _stat(self, n_sig: Array) -> Array:
+        """Statistic with an excess over the expected signal."""
+        return wstat(self.n_on, self.n_off, self.alpha, n_sig + self.mu_sig)
+
+    def compute_errn(self, n_sigma: float = 1.0) -> Array:
+        """Distance from the excess down to the lower end of its interval; ``n_on`` where it has none."""
+        xp = array_namespace(self.n_on)
+        level = self.stat_max + n_sigma**2
+        lower = self.n_sig - 2.0 * n_sigma * (self.error + 1.0)
+        errn = self.n_sig - find_root(lambda n_sig: self._stat(n_sig) - level, lower, self.n_sig)
+        return xp.where(xp.isnan(errn), self.n_on, errn)
+
+    def compute_errp(self, n_sigma: float = 1.0) -> Array:
+        """Distance from the excess up to the upper end of its interval."""
+        level = self.stat_max + n_sigma**2
+        # Without counts the statistic rises by 2 per count, so that the square is needed for many sigma.
+        upper = self.n_sig + 2.0 * n_sigma * (self.error + 1.0) + n_sigma**2
+        return find_root(lambda n_sig: self._stat(n_sig) - level, self.n_sig, upper) - self.n_sig
+
+    def compute_upper_limit(self, n_sigma: float = 3) -> Array:
+        """Upper limit on the excess: the upper end of its interval."""
+        return self.n_sig + self.compute_errp(n_sigma)
+
+    def n_sig_matching_significance(self, significance: float) -> Array:
+        """Excess that would have a significance; NaN if no deficit is that significant."""
+        xp = array_namespace(self.n_on)
+        zero = xp.zeros_like(self.n_bkg)
+
+        def excess_of(n_sig: Array) -> Array:
+            null = wstat(n_sig + self.n_bkg, self.n_off, self.alpha, zero)
+            best = wstat(n_sig + self.n_bkg, self.n_off, self.alpha, n_sig)
+            return xp.sign(n_sig) * xp.sqrt(xp.clip(null - best, min=0.0)) - significance
+
+        if significance < 0:
+            return find_root(excess_of, -self.n_bkg, zero)
+        # Bound for a background that is known well, times what an uncertain one (a large alpha) adds at most.
+        spread = significance**2 + significance * xp.sqrt(self.n_bkg)
+        return find_root(excess_of, zero, 4.0 * (1.0 + self.alpha) * spread)
+
+    def sum(self, axis: Axis = None) -> Self:
+        """Statistic of the bins together; alpha is that of the summed background, or the mean without OFF counts."""
+        xp = array_namespace(self.n_on)
+        n_on, n_off, n_bkg, mu_sig = (xp.sum(x, axis=axis) for x in (self.n_on, self.n_off, self.n_bkg, self.mu_sig))
+        has_off = n_off > 0.0
+        ratio = n_bkg / xp.where(has_off, n_off, xp.ones_like(n_off))
+        return type(self)(n_on, n_off, xp.where(has_off, ratio, xp.mean(self.alpha, axis=axis)), mu_sig)
+
+    def __getitem__(self, key: Any) -> Self:
+        return type(self)(self.n_on[key], self.n_off[key], self.alpha[key], self.mu_sig[key])
+
+    def info_dict(self) -> dict[str, Any]:
+        """Counts, background, excess, significance, probability, OFF counts, alpha and expected signal."""
+        return super().info_dict() | {"n_off": self.n_off, "alpha": self.alpha, "mu_sig": self.mu_sig}
+
+    def _lines(self) -> dict[str, str]:
+        return super()._lines() | {
+            "Off counts": f"{_text(self.n_off)} ",
+            "alpha ": f"{_text(self.alpha)} ",
+            "Predicted signal counts": f"{_text(self.mu_sig)} ",
+        }

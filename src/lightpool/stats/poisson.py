@@ -1,0 +1,88 @@
+"""Likelihood intervals of counts, and the excess over a known background that has a significance."""
+
+import numpy as np
+
+from lightpool.arrays import array_namespace
+from lightpool.arrays.typing import Array, Namespace
+from lightpool.stats.roots import find_root
+
+__all__ = ["excess_of_significance", "likelihood_interval"]
+
+N_NEWTON = 12
+"""Newton steps; from the starting values below, seven are enough for all counts from 1e-9 to 1e15."""
+
+
+def likelihood_interval(n_on: Array, n_sigma: float, *, xp: Namespace | None = None) -> tuple[Array, Array]:
+    """Distances from observed counts down and up to the ends of the likelihood interval of their expectation.
+
+    Parameters
+    ----------
+    n_on : array of float
+        Observed counts.
+    n_sigma : float
+        The Cash statistic at the ends is ``n_sigma**2`` above its minimum.
+
+    Returns
+    -------
+    lower, upper : arrays of float, the shape of ``n_on``
+        Without counts zero and ``n_sigma**2 / 2``.
+
+    Notes
+    -----
+    With the expectation ``n_on * exp(v)`` the condition is ``exp(v) - 1 - v = n_sigma**2 / (2 n_on)``: convex, with
+    one root on each side of zero. Newton's method from beyond a root comes down to it monotonically.
+    """
+    xp = array_namespace(n_on) if xp is None else xp
+    level = 0.5 * n_sigma**2
+    has_counts = n_on > 0.0
+    counts = xp.where(has_counts, n_on, xp.ones_like(n_on))
+    rise = level / counts
+    root = xp.sqrt(2.0 * rise)
+    down, up = -(rise + root), xp.log1p(rise + root)
+    for _ in range(N_NEWTON):
+        down, up = _newton(down, rise, xp), _newton(up, rise, xp)
+    lower = xp.where(has_counts, -counts * xp.expm1(down), xp.zeros_like(n_on))
+    upper = xp.where(has_counts, counts * xp.expm1(up), xp.full_like(n_on, level))
+    return lower, upper
+
+
+def _newton(v: Array, rise: Array, xp: Namespace) -> Array:
+    slope = xp.expm1(v)
+    is_steep = slope != 0.0
+    step = (slope - v - rise) / xp.where(is_steep, slope, xp.ones_like(slope))
+    return xp.where(is_steep, v - step, v)
+
+
+def excess_of_significance(mu_bkg: Array, significance: float, *, xp: Namespace | None = None) -> Array:
+    """Excess over a known background that has a significance.
+
+    Parameters
+    ----------
+    mu_bkg : array of float
+        Expected background.
+    significance : float
+        In standard deviations; below zero it asks for a deficit.
+
+    Returns
+    -------
+    excess : array of float
+        NaN where there is no background, or where even no counts at all are less significant.
+
+    Notes
+    -----
+    With counts ``mu_bkg * exp(z)`` the condition is ``1 + (z - 1) exp(z) = significance**2 / (2 mu_bkg)``.
+    """
+    xp = array_namespace(mu_bkg) if xp is None else xp
+    has_background = mu_bkg > 0.0
+    background = xp.where(has_background, mu_bkg, xp.ones_like(mu_bkg))
+    level = 0.5 * significance**2 / background
+    zero = xp.zeros_like(background)
+    if significance < 0:
+        # At z = -745, exp(z) is zero.
+        z = find_root(lambda z: 1.0 + (z - 1.0) * xp.exp(z) - level, xp.full_like(background, -745.0), zero)
+    else:
+        # (z - 1) exp(z) + 1 is at least z**2 / 2, and it is at least exp(z) from z = 2 on.
+        upper = xp.minimum(xp.sqrt(2.0 * level), 2.0 + xp.log1p(level)) + np.finfo(np.float64).eps
+        z = find_root(lambda z: 1.0 + (z - 1.0) * xp.exp(z) - level, zero, upper)
+    excess = background * xp.expm1(z)
+    return xp.where(has_background, excess, xp.full_like(excess, float("nan")))
