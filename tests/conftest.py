@@ -10,6 +10,7 @@ import pytest
 
 from lightpool.arrays.devices import Device, find_device, to_device, use_device
 from lightpool.errors import DeviceError
+from lightpool.simulate import PointSource, simulate_store
 
 ON_CI = bool(os.environ.get("CI"))
 
@@ -50,3 +51,15 @@ def shared() -> Path:
             pytest.fail(f"on CI the reference data must be there, looked in {folder}; set LIGHTPOOL_SHARED")
         pytest.skip(f"no reference data in {folder}; set LIGHTPOOL_SHARED")
     return folder
+
+
+@pytest.fixture(scope="session")
+def crab_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Six simulated runs on the Crab nebula that have each kind of PSF and of background table."""
+    return simulate_store(tmp_path_factory.mktemp("crab"), 6, seed=1)
+
+
+@pytest.fixture(scope="session")
+def empty_store(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Four simulated runs on a field without a source."""
+    return simulate_store(tmp_path_factory.mktemp("empty"), 4, source=PointSource(norm=0.0), seed=2)

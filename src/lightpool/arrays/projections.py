@@ -258,7 +258,12 @@ def sky_to_pixel(projection: Projection, lon: Array, lat: Array, *, xp: Namespac
     return _plane_to_pixel(projection, *angles_to_plane(projection.code, phi, theta, xp=xp))
 
 
-def pixel_directions(projection: Projection, shape: tuple[int, int], device: str | Device | None = None) -> Array:
+def pixel_directions(
+    projection: Projection,
+    shape: tuple[int, int],
+    device: str | Device | None = None,
+    first: tuple[int, int] = (0, 0),
+) -> Array:
     """Make the unit vectors of the pixel centres of an image.
 
     Parameters
@@ -266,6 +271,8 @@ def pixel_directions(projection: Projection, shape: tuple[int, int], device: str
     projection : Projection
     shape : pair of int, (ny, nx)
     device : str, Device or None (the default device)
+    first : pair of int, (y, x) of the first pixel
+        A part of an image has the same bits as in the whole.
 
     Returns
     -------
@@ -273,7 +280,7 @@ def pixel_directions(projection: Projection, shape: tuple[int, int], device: str
     """
     place = find_device(device)
     xp = place.xp
-    n_y, n_x = shape
-    x = xp.astype(xp.arange(n_x, device=place.handle), xp.float64)[None, :]
-    y = xp.astype(xp.arange(n_y, device=place.handle), xp.float64)[:, None]
+    (n_y, n_x), (y_0, x_0) = shape, first
+    x = xp.astype(xp.arange(x_0, x_0 + n_x, device=place.handle), xp.float64)[None, :]
+    y = xp.astype(xp.arange(y_0, y_0 + n_y, device=place.handle), xp.float64)[:, None]
     return _directions(projection, x, y, xp=xp)

@@ -159,7 +159,10 @@ class IRFMap:
         min_npix : int, the window has at least this many pixels each way, so that it can be interpolated
         """
         keywords = {"position": position, "width": width, "mode": mode, "min_npix": min_npix}
-        return self._with(self._irf_map.cutout(**keywords), lambda exposure: exposure.cutout(**keywords))
+        exposure = None if self._exposure is None else self._exposure.cutout(**keywords)
+        new = type(self)(self._mean.cutout(**keywords), exposure)
+        new._sum = None if self._sum is None else self._sum.cutout(**keywords)  # a stack goes on growing from its sums
+        return new
 
     def downsample(self, factor: int, axis_name: str | None = None, weights: Map | None = None) -> Self:
         """Join pixels (their mean), or bins of one axis (their sum).

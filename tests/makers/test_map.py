@@ -1,0 +1,185 @@
+"""Maps of one observation: laws, and the table evaluated pixel by pixel as the slow twin."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lightpool.arrays import to_host
+from lightpool.data import FixedPointingInfo
+from lightpool.datasets import MapDataset
+from lightpool.makers import MapDatasetMaker
+from lightpool.makers.altaz import rotation_times
+from lightpool.makers.utils import make_map_background_irf
+from lightpool.maps import MapAxis
+
+
+def test_every_map_is_made_where_the_dataset_lives(backend, empty, observations):
+    dataset = MapDatasetMaker().run(empty(), observations[0])
+    maps = [dataset.counts, dataset.background, dataset.exposure, dataset.mask_safe]
+    maps += [dataset.psf.psf_map, dataset.psf.exposure_map, dataset.edisp.edisp_map, dataset.edisp.exposure_map]
+    assert {item.device for item in maps} == {backend.device}
+
+
+def test_counts_are_the_events_inside_the_map(empty, geom, observations):
+    counts = MapDatasetMaker(selection=["counts"]).run(empty(), observations[0]).counts
+    events = observations[0].events
+    inside = geom.contains({"skycoord": events.radec, "energy": events.energy})
+    assert counts.data.sum() == inside.sum()
+    assert inside.sum() > 100
+
+
+@pytest.mark.parametrize("run", [0, 1, 2])
+def test_responses_are_those_of_the_tables_at_each_pixel(empty, observations, run):
+    observation = observations[run]
+    dataset = MapDatasetMaker().run(empty(), observation)
+    pointing = observation.get_pointing_icrs(observation.tmid)
+
+    def place(geom):
+        offset = geom.to_image().get_coord().skycoord.separation(pointing)
+        return {"offset": offset[np.newaxis], "energy_true": geom.axes["energy_true"].center[:, None, None]}
+
+    area = observation.aeff.evaluate(**place(dataset.exposure.geom))
+    expected = (area * observation.observation_live_time_duration).to_value("m2 s")
+    assert_allclose(to_host(dataset.exposure.data), expected, rtol=1e-9, atol=1e-3)
+
+    psf = dataset.psf.psf_map
+    rad = psf.geom.axes["rad"]
+    coords = {name: value[:, None] for name, value in place(psf.geom).items()}
+    values = observation.psf.evaluate(rad=rad.center[None, :, None, None], **coords).to_value(psf.unit)
+    ring = (2 * np.pi * rad.center * rad.bin_width).value[None, :, None, None]
+    norm = (values * ring).sum(axis=1, keepdims=True)
+    expected = np.divide(values, norm, out=np.zeros_like(values), where=norm > 0)
+    assert_allclose(psf.data, expected, rtol=1e-8, atol=1e-8 * expected.max())
+
+
+def test_kernels_add_up_to_one_where_all_energies_are_seen(observations, geom):
+    energy = MapAxis.from_energy_bounds("0.01 TeV", "500 TeV", nbin=60)
+    energy_true = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=6, name="energy_true")
+    wide = geom.to_image().to_cube([energy])
+    dataset = MapDatasetMaker(selection=["edisp"]).run(
+        MapDataset.create(wide, energy_axis_true=energy_true), observations[0]
+    )
+    inside = to_host(dataset.edisp.exposure_map.data)[:, 0] > 0
+    assert_allclose(to_host(dataset.edisp.edisp_map.data).sum(axis=1)[inside], 1, atol=1e-6)
+
+
+def test_background_is_rate_times_solid_angle_and_time(empty, observations):
+    observation = observations[1]  # in offset, so that the twin is one line
+    dataset = MapDatasetMaker(background_oversampling=40).run(empty(), observation)
+    geom = dataset.background.geom
+    offset = geom.to_image().get_coord().skycoord.separation(observation.pointing_radec)
+    fine = geom.axes["energy"].upsample(200)
+    table = observation.bkg.pad(1, mode="edge", axis_name="offset")
+    rate = table.evaluate(energy=fine.center[:, None, None], offset=offset[None]) * fine.bin_width[:, None, None]
+    rate = rate.reshape((geom.axes["energy"].nbin, 200, *offset.shape)).sum(axis=1)
+    expected = (rate * geom.solid_angle() * observation.observation_time_duration).to_value("")
+    assert_allclose(to_host(dataset.background.data), expected, rtol=2e-4)
+
+
+def test_what_is_not_selected_is_not_made(reduced):
+    dataset = reduced(selection=["exposure"])
+    assert dataset.background is None
+    assert dataset.psf is None
+    assert dataset.edisp is None
+    assert dataset.counts.data.sum() == 0
+    assert dataset.exposure.data.max() > 0
+
+
+@pytest.mark.parametrize("selection", [["count"], "counts"])
+def test_an_unknown_selection_says_what_there_is(selection):
+    with pytest.raises(ValueError, match="background"):
+        MapDatasetMaker(selection=selection)
+
+
+def test_the_table_of_an_observation_is_never_changed(reduced, observations):
+    before = observations[0].bkg.data.copy()
+    reduced()
+    assert_array_equal(observations[0].bkg.data, before)
+
+
+def test_meta_table_names_the_observation(reduced, observations):
+    table = reduced().meta_table
+    assert table["OBS_ID"][0] == observations[0].obs_id
+    assert table["TELESCOP"][0] == "LIGHTPOOL"
+    assert_allclose(table["RA_PNT"].quantity.to_value("deg"), observations[0].pointing_radec.ra.deg)
+
+
+def test_printed_maker_shows_its_settings():
+    text = str(MapDatasetMaker(background_oversampling=3))
+    assert text.startswith("MapDatasetMaker\n---------------\n")
+    assert "background_oversampling" in text
+    assert ": 3" in text
+
+
+class TestHorizon:
+    """Background tables that are aligned with the horizon."""
+
+    @pytest.fixture
+    def observation(self, observations):
+        return observations[0]
+
+    @pytest.fixture
+    def tilted(self, observation):
+        """A table that is not the same in all directions, aligned with the horizon."""
+        table = observation.bkg
+        lon = table.axes["fov_lon"].center.to_value("deg")[:, None]
+        lat = table.axes["fov_lat"].center.to_value("deg")[None, :]
+        data = table.data * np.exp(0.4 * lon - 0.2 * lat)
+        return type(table)(axes=table.axes, data=data, unit=table.unit, fov_alignment="ALTAZ")
+
+    def make(self, observation, table, geom, step=1 * u.deg, pointing=None):
+        return make_map_background_irf(
+            pointing or FixedPointingInfo(fixed_icrs=observation.pointing_radec),
+            observation.observation_time_duration,
+            table,
+            geom,
+            time_start=observation.tstart,
+            fov_rotation_step=step,
+            location=observation.observatory_earth_location,
+        )
+
+    def test_agrees_with_astropy_pixel_by_pixel(self, backend, observation, tilted, geom):
+        pointing = FixedPointingInfo(fixed_icrs=observation.pointing_radec)
+        location, start = observation.observatory_earth_location, observation.tstart
+        ontime = observation.observation_time_duration
+        found = to_host(self.make(observation, tilted, geom).data)
+
+        seconds = rotation_times(pointing, start, ontime, 1 * u.deg, location)
+        sky = geom.to_image().get_coord().skycoord
+        edges = geom.axes["energy"].edges
+        rates = []
+        for second in seconds:
+            origin = pointing.get_altaz(start + second * u.s, location)
+            fov = sky.transform_to(origin.frame.replicate_without_data()).transform_to(origin.skyoffset_frame())
+            x, y = -fov.lon.wrap_at("180d"), fov.lat
+            at_edges = tilted.evaluate(energy=edges[:, None, None], fov_lon=x[None], fov_lat=y[None]).value
+            low, high = at_edges[:-1], at_edges[1:]
+            ratio = (edges[1:] / edges[:-1]).value[:, None, None]
+            with np.errstate(divide="ignore", invalid="ignore"):
+                index = np.log(high / low) / np.log(ratio) + 1
+                integral = low * edges[:-1].to_value("MeV")[:, None, None] * (ratio**index - 1) / index
+            rates.append(np.where((low > 0) & (high > 0), integral, 0))
+        mean = np.trapezoid(rates, seconds, axis=0) / seconds[-1]
+        expected = mean * geom.solid_angle().to_value("sr") * ontime.to_value("s")
+        assert expected.max() > 0
+        # the aberration of a field, and pixels at the very edge of the table
+        assert (np.abs(found - expected) > 1e-5 * expected + 1e-9).mean() < 0.002
+
+    def test_smaller_steps_change_little(self, observation, tilted, geom):
+        coarse, fine = (self.make(observation, tilted, geom, step).data for step in (2 * u.deg, 0.2 * u.deg))
+        assert_allclose(coarse.sum(), fine.sum(), rtol=1e-3)
+
+    def test_steps_start_at_zero_and_end_with_the_observation(self, observation):
+        pointing = FixedPointingInfo(fixed_icrs=observation.pointing_radec)
+        location = observation.observatory_earth_location
+        seconds = rotation_times(pointing, observation.tstart, 1680 * u.s, 1 * u.deg, location)
+        assert (seconds[0], seconds[-1]) == (0, 1680)
+        assert (np.diff(seconds) > 0).all()
+        fine = rotation_times(pointing, observation.tstart, 1680 * u.s, 0.1 * u.deg, location)
+        assert fine.size > 5 * seconds.size
+
+    def test_needs_to_know_how_the_telescope_followed(self, observation, tilted, geom):
+        with pytest.raises(TypeError, match="FOVALIGN=ALTAZ"):
+            self.make(observation, tilted, geom, pointing=SkyCoord(83.63, 22.51, unit="deg"))

@@ -1,0 +1,115 @@
+"""A chain of makers over observations: one by one, in processes, stacked."""
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lightpool.arrays import to_host
+from lightpool.datasets import MapDataset
+from lightpool.errors import ReductionError
+from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
+from lightpool.makers.core import Maker
+from lightpool.maps import WcsGeom
+
+
+@pytest.fixture
+def chain():
+    return [MapDatasetMaker(), SafeMaskMaker(["offset-max"], offset_max="1.5 deg"), FoVBackgroundMaker()]
+
+
+class FailingMaker(Maker):
+    """Fails on one run."""
+
+    tag = "FailingMaker"
+
+    def run(self, dataset, observation=None):
+        if observation.obs_id == 2:
+            raise ValueError("the clouds came in")
+        return dataset
+
+
+def maps_of(dataset):
+    maps = {name: getattr(dataset, name) for name in ("counts", "background", "exposure", "mask_safe")}
+    maps |= {"psf": dataset.psf.psf_map, "edisp": dataset.edisp.edisp_map}
+    return {name: to_host(value.data) for name, value in maps.items()}
+
+
+def test_stack_is_the_sum_of_its_observations(backend, empty, observations, chain):
+    stacked = DatasetsMaker(chain, cutout_width="3.6 deg").run(empty(), observations)[0]
+    single = DatasetsMaker(chain, stack_datasets=False, cutout_width="3.6 deg").run(empty(), observations)
+    counts, background = np.zeros((2, *stacked.counts.data.shape))
+    for dataset in single:
+        window = (slice(None), *dataset.counts.geom.cutout_slices(stacked.counts.geom)["parent-slices"])
+        mask = to_host(dataset.mask_safe.data)
+        counts[window] += np.where(mask, to_host(dataset.counts.data), 0)
+        background[window] += np.where(mask, to_host(dataset.npred_background().data), 0)
+    assert_array_equal(to_host(stacked.counts.data), counts)
+    assert_allclose(to_host(stacked.background.data), background, rtol=1e-12, atol=1e-15)
+    assert stacked.device == backend.device
+    assert_allclose(stacked.gti.time_sum.to_value("s"), 1680 * len(observations))
+
+
+def test_datasets_come_in_the_order_of_the_observations(empty, observations, chain):
+    chosen = [observations[i] for i in (3, 0, 4)]
+    datasets = DatasetsMaker(chain, stack_datasets=False).run(empty(), chosen)
+    assert [d.meta_table["OBS_ID"][0] for d in datasets] == [4, 1, 5]
+    assert len(set(datasets.names)) == 3
+
+
+def test_processes_give_the_same_bits(empty, observations, chain):
+    serial, parallel = empty(), empty()
+    DatasetsMaker(chain, n_jobs=1).run(serial, observations[:3])
+    DatasetsMaker(chain, n_jobs=2).run(parallel, observations[:3])
+    for name, expected in maps_of(serial).items():
+        assert_array_equal(maps_of(parallel)[name], expected, err_msg=name)
+
+
+def test_cutout_is_twice_the_largest_offset_unless_given(chain):
+    assert DatasetsMaker(chain).cutout_width.deg == 3
+    assert DatasetsMaker(chain, cutout_width="2 deg").cutout_width.deg == 2
+    assert DatasetsMaker(chain[:1]).cutout_width is None
+
+
+def test_cutouts_change_no_number_inside(empty, observations, chain):
+    small = DatasetsMaker(chain[:2], cutout_width="3.6 deg").run(empty(), observations[:2])[0]
+    whole = DatasetsMaker(chain[:2], cutout_width="30 deg").run(empty(), observations[:2])[0]
+    for name in ("counts", "background", "mask_safe"):
+        assert_allclose(maps_of(small)[name], maps_of(whole)[name], rtol=1e-12, err_msg=name)
+
+
+def test_an_observation_outside_the_map_is_left_out_with_a_warning(observations, geom, chain, caplog):
+    far = WcsGeom.create(skydir=(250, -40), width=3, binsz=0.2, axes=geom.axes)
+    stacked = DatasetsMaker(chain).run(MapDataset.create(far), observations[:1])[0]
+    assert stacked.counts.data.sum() == 0
+    assert "observation 1 left out" in caplog.text
+    assert len(DatasetsMaker(chain, stack_datasets=False).run(MapDataset.create(far), observations[:1])) == 0
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_failure_names_the_observation_and_the_step(empty, observations, n_jobs):
+    maker = DatasetsMaker([MapDatasetMaker(selection=["counts"]), FailingMaker()], n_jobs=n_jobs)
+    with pytest.raises(ReductionError, match="observation 2: FailingMaker failed with ValueError: the clouds came in"):
+        maker.run(empty(), observations[:3])
+
+
+def test_what_was_stacked_before_a_failure_is_kept(empty, observations):
+    stacked = empty()
+    maker = DatasetsMaker([MapDatasetMaker(selection=["counts"]), FailingMaker()])
+    with pytest.raises(ReductionError):
+        maker.run(stacked, observations[:3])
+    assert stacked.counts.data.sum() > 0
+
+
+def test_one_reference_for_each_observation(empty, observations, chain):
+    references = [empty(name=f"night-{i}") for i in range(2)]
+    datasets = DatasetsMaker(chain, stack_datasets=False).run(empty(), observations[:2], datasets=references)
+    assert [dataset.counts.data.shape for dataset in datasets] == [(4, 20, 20)] * 2, "used whole, not cut out"
+    with pytest.raises(ValueError, match="2 datasets for 3 observations"):
+        DatasetsMaker(chain).run(empty(), observations[:3], datasets=references)
+
+
+def test_wrong_arguments_say_what_is_right(empty, observations, chain):
+    with pytest.raises(ValueError, match="n_jobs"):
+        DatasetsMaker(chain, n_jobs=0)
+    with pytest.raises(TypeError, match="MapDataset"):
+        DatasetsMaker(chain).run(empty().counts, observations)

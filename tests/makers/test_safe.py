@@ -1,0 +1,124 @@
+"""The safe mask: each method by its definition, and their combination."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lightpool.arrays import to_host
+from lightpool.makers import SafeMaskMaker
+from lightpool.makers.threshold import first_crossing
+from lightpool.maps import Map
+
+
+def bins_kept(dataset):
+    return to_host(dataset.mask_safe.data).any(axis=(1, 2))
+
+
+def test_offset_max_keeps_pixels_near_the_pointing(backend, reduced, observations, geom):
+    dataset = SafeMaskMaker(["offset-max"], offset_max="1.2 deg").run(reduced(), observations[0])
+    near = geom.to_image().separation(observations[0].pointing_radec) < 1.2 * u.deg
+    background = to_host(dataset.background.data) > 0
+    assert_array_equal(to_host(dataset.mask_safe.data), near & background)
+    assert dataset.mask_safe.device == backend.device
+
+
+def test_aeff_default_takes_the_thresholds_of_the_file(backend, reduced, observations):
+    observation = observations[0].copy(in_memory=True)
+    observation.aeff.meta.update({"LO_THRES": 1.0, "HI_THRES": 10.0})
+    dataset = SafeMaskMaker(["aeff-default"]).run(reduced(), observation)
+    axis = dataset.counts.geom.axes["energy"]
+    expected = (axis.edges[:-1] >= 1 * u.TeV) & (axis.edges[1:] <= 10 * u.TeV)
+    assert_array_equal(bins_kept(dataset), expected)
+    assert 0 < expected.sum() < axis.nbin
+
+
+def test_a_missing_threshold_warns_and_does_not_cut(reduced, observations, caplog):
+    observation = observations[0].copy(in_memory=True)
+    for keyword in ("LO_THRES", "HI_THRES"):
+        observation.aeff.meta.pop(keyword)
+    dataset = SafeMaskMaker(["aeff-default"]).run(reduced(), observation)
+    assert bins_kept(dataset).all()
+    assert "LO_THRES" in caplog.text
+    assert "HI_THRES" in caplog.text
+
+
+@pytest.mark.parametrize("irfs", ["DL3", "DL4"])
+@pytest.mark.parametrize("method", ["aeff-max", "edisp-bias", "bkg-peak"])
+def test_thresholds_in_energy_keep_the_upper_bins(backend, reduced, observations, method, irfs):
+    percent = {"DL3": 30, "DL4": 60}[irfs]  # the table goes to higher energies than the map
+    maker = SafeMaskMaker([method], irfs=irfs, aeff_percent=percent, bias_percent=1)
+    kept = bins_kept(maker.run(reduced(), observations[0])).astype(int)
+    assert kept[-1]
+    assert (np.diff(kept) >= 0).all()
+
+
+def test_methods_are_combined_with_each_other_and_with_the_mask_that_is_there(reduced, observations):
+    alone = []
+    for method in ("offset-max", "aeff-max"):
+        maker = SafeMaskMaker([method], offset_max="1 deg", aeff_percent=60)
+        alone.append(maker.run(reduced(), observations[0]).mask_safe.data)
+    before = reduced()
+    before.mask_safe.data[:, :, :10] = False
+    both = SafeMaskMaker(["offset-max", "aeff-max"], offset_max="1 deg", aeff_percent=60).run(before, observations[0])
+    expected = alone[0] & alone[1]
+    expected[:, :, :10] = False
+    assert_array_equal(both.mask_safe.data, expected)
+
+
+def test_bins_without_background_are_not_safe(backend, reduced, observations):
+    dataset = reduced()
+    background = to_host(dataset.background.data).copy()
+    background[1, 3, 4], background[2, 5, 6], background[3, 7, 8] = 0, np.nan, np.inf
+    dataset.background = Map.from_geom(dataset.background.geom, data=background)
+    mask = to_host(SafeMaskMaker(["offset-max"], offset_max="9 deg").run(dataset, observations[0]).mask_safe.data)
+    assert not mask[[1, 2, 3], [3, 5, 7], [4, 6, 8]].any()
+    assert mask[1, 3, 5]
+
+
+def test_no_exposure_at_the_position_masks_all_with_a_warning(reduced, observations, caplog):
+    dataset = reduced()
+    dataset.exposure.data[...] = 0
+    dataset = SafeMaskMaker(["aeff-max"]).run(dataset, observations[0])
+    assert not bins_kept(dataset).any()
+    assert "no exposure" in caplog.text
+
+
+@pytest.mark.parametrize(
+    ("arguments", "words"),
+    [
+        ({"methods": ["aeff"]}, "aeff-default"),
+        ({"irfs": "DL5"}, "DL3"),
+        ({"position": object(), "fixed_offset": 1 * u.deg}, "exclude each other"),
+    ],
+)
+def test_wrong_settings_say_what_is_right(arguments, words):
+    with pytest.raises(ValueError, match=words):
+        SafeMaskMaker(**arguments)
+
+
+def test_a_method_given_as_a_string_says_how_to_write_it():
+    with pytest.raises(TypeError, match=r"\['offset-max'\]"):
+        SafeMaskMaker("offset-max")
+
+
+def test_a_method_that_needs_the_observation_says_so(reduced):
+    with pytest.raises(ValueError, match="observation"):
+        SafeMaskMaker(["offset-max"]).run(reduced())
+
+
+class TestFirstCrossing:
+    """Where a spectrum reaches a level."""
+
+    energy = np.geomspace(0.1, 100, 31)
+
+    def test_of_a_power_law_is_exact(self):
+        assert_allclose(first_crossing(self.energy, self.energy**2, 9.0), 3, rtol=1e-12)
+
+    def test_takes_the_lowest_of_several(self):
+        values = np.exp(-(np.log(self.energy / 3) ** 2))
+        assert_allclose(np.log(first_crossing(self.energy, values, np.exp(-1)) / 3), -1, atol=0.02)
+
+    def test_without_one_is_the_first_energy_with_a_value(self):
+        values = np.where(self.energy < 1, 0, 5.0)
+        assert_allclose(first_crossing(self.energy, values, 50.0), self.energy[values > 0][0])
