@@ -90,7 +90,7 @@ def test_a_file_is_opened_once_for_all_its_parts(three, monkeypatch):
     for name in ("events", "gti", "aeff", "edisp", "psf", "bkg", "meta", "pointing"):
         assert getattr(observation, name) is not None
     assert len(opened) == 1
-    assert observation.aeff is observation.aeff
+    assert np.shares_memory(observation.aeff.data, observation.aeff.data)
 
 
 def test_a_file_that_has_changed_is_read_again(three):

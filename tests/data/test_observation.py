@@ -142,6 +142,21 @@ def test_changed_events_do_not_reach_other_users_of_the_file(observation):
     assert observation.events.energy.to_value("TeV")[0] == 1
 
 
+def test_a_changed_response_does_not_reach_other_users_of_the_file(observation):
+    aeff = observation.aeff
+    assert aeff.derived("key", lambda: [1]) is observation.aeff.derived("key", lambda: [2])
+    with pytest.raises(ValueError, match="read-only"):
+        aeff.data[0] = 2
+    aeff.data = aeff.data * 2
+    aeff.meta["LO_THRES"] = 3
+    assert observation.aeff.data.max() == 1
+    assert "LO_THRES" not in observation.aeff.meta
+    observation.aeff = aeff
+    assert observation.aeff.data.max() == 2
+    copied = observation.copy(in_memory=True).psf
+    copied.data[0] = 2
+
+
 def test_parts_can_be_replaced(observation):
     observation.aeff = None
     assert observation.available_irfs == ["edisp", "psf", "bkg"]

@@ -28,11 +28,11 @@ class CachedFile:
     _made: dict[Any, Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def get(self, key: Any, make: Callable[[FitsFile], Any]) -> Any:
+    def get(self, key: Any, make: Callable[[], Any]) -> Any:
         """Return what was made under a key, making it first if need be."""
         with self._lock:
             if key not in self._made:
-                self._made[key] = make(self.file)
+                self._made[key] = make()
             return self._made[key]
 
 

@@ -1,8 +1,10 @@
 """Where the HDUs of an observation lie, and how they are loaded."""
 
 import sys
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping
+from copy import copy
+from dataclasses import astuple, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import IO, Any
 
@@ -12,9 +14,9 @@ from lightpool.data.gadf import read_events
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import EventListMetaData, ObservationMetaData
 from lightpool.data.pointing import FixedPointingInfo
-from lightpool.errors import FormatError
-from lightpool.fits import FitsFile, make_path
-from lightpool.irf import IRF_CLASSES
+from lightpool.errors import FormatError, MissingDataError
+from lightpool.fits import TableData, make_path, missing_file_hint
+from lightpool.irf import IRF, IRF_CLASSES
 from lightpool.maps import Map
 
 __all__ = ["HDULocation"]
@@ -51,6 +53,16 @@ class HDULocation:
         for name in ("hdu_class", "base_dir", "file_dir", "file_name", "hdu_name"):
             stream.write(f"{name.upper()} = {getattr(self, name)}\n")
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), astuple(self)  # without the path that was found: another machine may have another one
+
+    @cached_property
+    def _found(self) -> Path:
+        path = self.path()
+        if not path.exists():
+            raise MissingDataError(f"no file {path}: {missing_file_hint(path)}")
+        return path
+
     def path(self, abs_path: bool = True) -> Path:
         """Path of the file: below ``base_dir`` if it is there, else as ``file_dir`` says."""
         below_base = make_path(self.base_dir) / make_path(self.file_dir) / self.file_name
@@ -61,17 +73,18 @@ class HDULocation:
 
     def get_hdu(self) -> Any:
         """HDU as astropy object."""
-        file = FILE_CACHE.open(self.path()).file
+        file = FILE_CACHE.open(self._found).file
         return file.hdulist[file.names.index(file.hdu(self.hdu_name).name)]
 
     def header(self) -> Mapping[str, Any]:
         """Header of the HDU as a plain dictionary."""
-        return FILE_CACHE.open(self.path()).file.values(self.hdu_name)
+        return FILE_CACHE.open(self._found).file.values(self.hdu_name)
 
     def load(self, *, header: Mapping[str, Any] | None = None) -> Any:
         """Load the HDU as the class of its data.
 
-        Response tables and the columns of event lists are shared between all who load the same HDU.
+        Each call gives an object of its own. The arrays of response tables are shared between all who load the same
+        HDU, with all that is derived from them; they cannot be written to.
 
         Parameters
         ----------
@@ -85,41 +98,38 @@ class HDULocation:
         FormatError
             If its content is not what the class needs.
         """
-        file = FILE_CACHE.open(self.path())
-        kind = self.hdu_class.lower()
-        mirrored = kind.startswith("bkg") and header is not None and _is_old_hess(header)
+        cached = FILE_CACHE.open(self._found)
+        file, kind = cached.file, self.hdu_class.lower()
+        where = f"{file.source}, HDU {self.hdu_name!r}"
         if kind == "events":
-            columns, meta = file.get((self.hdu_name, kind), self._events)
-            return EventList.from_columns(columns, meta)
+            columns = cached.get((self.hdu_name, kind), lambda: read_events(file.table(self.hdu_name)))
+            return EventList.from_columns(columns, EventListMetaData.from_header(file.values(self.hdu_name)))
         if kind == "gti":
-            return GTI.from_table_data(file.file.table(self.hdu_name))
-        return file.get((self.hdu_name, kind, self.format, mirrored), self._loader(kind, mirrored))
-
-    def _events(self, file: FitsFile) -> Any:
-        table = file.table(self.hdu_name)
-        return read_events(table), EventListMetaData.from_header(table.header)
-
-    def _loader(self, kind: str, mirrored: bool) -> Callable[[FitsFile], Any]:
-        def load(file: FitsFile) -> Any:
-            where = f"{file.source}, HDU {self.hdu_name!r}"
-            if kind == "pointing":
-                return FixedPointingInfo.from_fits_header(file.values(self.hdu_name), where=where)
-            if kind == "observation_metadata":
-                return ObservationMetaData.from_header(file.values(self.hdu_name), where=where)
-            if kind == "map":
-                return Map.from_hdulist(file.hdulist, hdu=self.hdu_name, format=self.format)
-            table = file.table(self.hdu_name)
-            if mirrored:
-                table.meta["FOVALIGN"] = "REVERSE_LON_RADEC"
-            return _irf_class(kind, where).from_table(table)
-
-        return load
+            return GTI.from_table_data(file.table(self.hdu_name))
+        if kind == "pointing":
+            return FixedPointingInfo.from_fits_header(file.values(self.hdu_name), where=where)
+        if kind == "observation_metadata":
+            return ObservationMetaData.from_header(file.values(self.hdu_name), where=where)
+        if kind == "map":
+            return Map.from_hdulist(file.hdulist, hdu=self.hdu_name, format=self.format)
+        mirrored = kind.startswith("bkg") and header is not None and _is_old_hess(header)
+        made = cached.get((self.hdu_name, kind, mirrored), lambda: _read_irf(file.table(self.hdu_name), kind, mirrored))
+        irf = copy(made)
+        irf.meta, irf.interp_kwargs = dict(made.meta), dict(made.interp_kwargs)
+        return irf
 
 
-def _irf_class(kind: str, where: str) -> Any:
+def _read_irf(table: TableData, kind: str, mirrored: bool) -> IRF:
+    """Response table that copies can be made of without copying its values."""
     if kind not in IRF_CLASSES:
-        raise FormatError(f"{where}: HDU_CLASS is {kind!r}, expected one of {', '.join(sorted(IRF_CLASSES))}")
-    return IRF_CLASSES[kind]
+        known = ", ".join(sorted(IRF_CLASSES))
+        raise FormatError(f"{table.source}, HDU {table.name!r}: HDU_CLASS is {kind!r}, expected one of {known}")
+    if mirrored:
+        table.meta["FOVALIGN"] = "REVERSE_LON_RADEC"
+    irf = IRF_CLASSES[kind].from_table(table)
+    irf.data.flags.writeable = False
+    irf.derived("loaded", lambda: None)  # opens the store of derived values, which the copies then share
+    return irf
 
 
 def _is_old_hess(header: Mapping[str, Any]) -> bool:

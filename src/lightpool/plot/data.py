@@ -193,7 +193,7 @@ def peek_observation(observation: "Observation", figsize: tuple[float, float] = 
     names = sorted(set(_TITLES) & set(observation.available_hdus))
     n_row, n_column = (1, max(len(names), 1)) if len(names) < 4 else (2, -(-len(names) // 2))
     figure = plt.figure(figsize=figsize)
-    grid = figure.add_gridspec(n_row, n_column, wspace=0.3, hspace=0.3)
+    grid = figure.add_gridspec(n_row, n_column, wspace=0.55, hspace=0.3)
     for place, name in zip(grid, names, strict=False):
         if name == "events" and len(observation.events):
             image = event_image(observation.events)
