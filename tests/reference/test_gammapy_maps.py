@@ -1,6 +1,7 @@
 """Maps of real observations agree with Gammapy 2.1's, plane by plane and bin by bin."""
 
 import astropy.units as u
+import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose
@@ -120,6 +121,17 @@ def test_fit_of_norm_and_tilt(device, hess, figures, energy, run):
     assert_allclose(fitted.norm.error, expected["norm_error"], rtol=2e-3)
     assert_allclose(fitted.tilt.error, expected["tilt_error"], rtol=2e-3)
     assert fitted.reference.value == expected["reference_TeV"]
+    ours = stat_of(dataset)
+    fitted.norm.value, fitted.tilt.value = expected["norm"], expected["tilt"]
+    assert ours <= stat_of(dataset), "the likelihood of Gammapy's parameters is not the better one"
+
+
+def stat_of(dataset):
+    """Cash statistic outside the exclusion, but for a constant."""
+    exclusion = fov_maker(dataset.counts.geom).make_exclusion_mask(dataset)
+    keep = to_host(dataset.mask_safe.data) & to_host(exclusion.data)
+    counts, predicted = (to_host(m.data)[keep] for m in (dataset.counts, dataset.npred_background()))
+    return 2 * (predicted - counts * np.log(predicted)).sum()
 
 
 def test_cta_run_with_gaussian_psf(device, shared, figures):
