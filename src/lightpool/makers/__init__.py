@@ -3,7 +3,29 @@
 from lightpool.makers.core import Maker
 from lightpool.makers.fov import FoVBackgroundMaker
 from lightpool.makers.map import MapDatasetMaker
+from lightpool.makers.phase import PhaseBackgroundMaker
+from lightpool.makers.rad_max import make_counts_off_rad_max, make_counts_rad_max
 from lightpool.makers.reduce import DatasetsMaker
+from lightpool.makers.reflected import ReflectedRegionsBackgroundMaker
+from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder, WobbleRegionsFinder
 from lightpool.makers.safe import SafeMaskMaker
+from lightpool.makers.spectrum import SpectrumDatasetMaker
+from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
 
-__all__ = ["DatasetsMaker", "FoVBackgroundMaker", "Maker", "MapDatasetMaker", "SafeMaskMaker"]
+__all__ = [
+    "DatasetsMaker",
+    "FoVBackgroundMaker",
+    "Maker",
+    "MapDatasetMaker",
+    "PhaseBackgroundMaker",
+    "ReflectedRegionsBackgroundMaker",
+    "ReflectedRegionsFinder",
+    "RegionsFinder",
+    "SafeMaskMaker",
+    "SpectrumDatasetMaker",
+    "ThetaSquaredTable",
+    "WobbleRegionsFinder",
+    "make_counts_off_rad_max",
+    "make_counts_rad_max",
+    "make_theta_squared_table",
+]

@@ -1,16 +1,18 @@
 """From an observation to a binned dataset."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, ClassVar
 
 import astropy.units as u
 from astropy.table import Table
 
 from lightpool.arrays import Device, find_device
 from lightpool.datasets import MapDataset
+from lightpool.errors import MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
 from lightpool.makers.core import Maker
 from lightpool.makers.field_of_view import FieldOfView
+from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.utils import (
     make_edisp_kernel_map,
     make_edisp_map,
@@ -18,7 +20,7 @@ from lightpool.makers.utils import (
     make_map_exposure_true_energy,
     make_psf_map,
 )
-from lightpool.maps import Geom, Map
+from lightpool.maps import Geom, Map, RegionGeom
 
 __all__ = ["MapDatasetMaker"]
 
@@ -41,7 +43,8 @@ class MapDatasetMaker(Maker):
     """
 
     tag = "MapDatasetMaker"
-    available_selection = ("counts", "exposure", "background", "psf", "edisp")
+    available_selection: ClassVar[tuple[str, ...]] = ("counts", "exposure", "background", "psf", "edisp")
+    use_region_center = True
 
     def __init__(
         self,
@@ -105,7 +108,9 @@ class MapDatasetMaker(Maker):
 
     @staticmethod
     def make_counts(geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
-        """Counts map of the events of an observation."""
+        """Counts map of the events of an observation; in a point region, those inside the cut ``RAD_MAX_2D``."""
+        if isinstance(geom, RegionGeom) and geom.is_all_point_sky_regions:
+            return make_counts_rad_max(geom, observation.rad_max, observation.events, device=device)
         counts = Map.from_geom(geom, device=find_device(device))
         counts.fill_events(observation.events)
         return counts
@@ -116,11 +121,11 @@ class MapDatasetMaker(Maker):
 
     def make_exposure_irf(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
         """Exposure on the geometry of a response, by which the response is weighted in a stack."""
-        return self._exposure(geom, observation, _view(observation, device))
+        return self._exposure_irf(geom, observation, _view(observation, device))
 
     def make_background(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
         """Background counts map."""
-        bkg = observation.bkg
+        bkg = _part(observation, "bkg")
         if self.background_interp_missing_data:
             bkg = bkg.interp_missing_data(axis_name="energy")
         if self.background_pad_offset and bkg.has_offset_axis:
@@ -133,6 +138,7 @@ class MapDatasetMaker(Maker):
             time_start=observation.tstart,
             fov_rotation_step=self.fov_rotation_step,
             oversampling=self.background_oversampling,
+            use_region_center=self.use_region_center,
             location=observation.observatory_earth_location,
             device=device,
         )
@@ -149,21 +155,31 @@ class MapDatasetMaker(Maker):
         """Map of energy dispersion kernels on a geometry with the axes ``energy`` and ``energy_true``."""
         return self._edisp_kernel(geom, observation, _view(observation, device))
 
+    def _exposure(self, geom: Geom, observation: Any, view: FieldOfView) -> Map:
+        return self._exposure_irf(geom, observation, view, use_region_center=self.use_region_center)
+
     @staticmethod
-    def _exposure(geom: Geom, observation: Any, view: FieldOfView) -> Map:
-        return make_map_exposure_true_energy(view, observation.observation_live_time_duration, observation.aeff, geom)
+    def _exposure_irf(geom: Geom, observation: Any, view: FieldOfView, *, use_region_center: bool = True) -> Map:
+        livetime, aeff = observation.observation_live_time_duration, _part(observation, "aeff")
+        if aeff.is_pointlike and not geom.is_region:
+            raise ValueError(
+                f"observation {observation.obs_id} has point-like responses: its effective area holds inside a "
+                "directional cut and not all over a sky map; use SpectrumDatasetMaker on a RegionGeom of a PointSkyRegion, "
+                "or of a CircleSkyRegion of the radius RAD_MAX"
+            )
+        return make_map_exposure_true_energy(view, livetime, aeff, geom, use_region_center)
 
     def _psf(self, geom: Geom, observation: Any, view: FieldOfView) -> PSFMap:
-        exposure = self._exposure(geom.squash(axis_name="rad"), observation, view)
-        return make_psf_map(observation.psf, view, geom, exposure)
+        exposure = self._exposure_irf(geom.squash(axis_name="rad"), observation, view)
+        return make_psf_map(_part(observation, "psf"), view, geom, exposure)
 
     def _edisp(self, geom: Geom, observation: Any, view: FieldOfView) -> EDispMap:
-        exposure = self._exposure(geom.squash(axis_name="migra"), observation, view)
-        return make_edisp_map(observation.edisp, view, geom, exposure)
+        exposure = self._exposure_irf(geom.squash(axis_name="migra"), observation, view)
+        return make_edisp_map(_part(observation, "edisp"), view, geom, exposure)
 
     def _edisp_kernel(self, geom: Geom, observation: Any, view: FieldOfView) -> EDispKernelMap:
-        exposure = self._exposure(geom.squash(axis_name="energy"), observation, view)
-        return make_edisp_kernel_map(observation.edisp, view, geom, exposure)
+        exposure = self._exposure_irf(geom.squash(axis_name="energy"), observation, view)
+        return make_edisp_kernel_map(_part(observation, "edisp"), view, geom, exposure)
 
     @staticmethod
     def make_meta_table(observation: Any) -> Table:
@@ -178,3 +194,21 @@ class MapDatasetMaker(Maker):
 
 def _view(observation: Any, device: Device | str | None) -> FieldOfView:
     return FieldOfView(observation.get_pointing_icrs(observation.tmid), find_device(device))
+
+
+def _part(observation: Any, name: str) -> Any:
+    """Response table of an observation.
+
+    Raises
+    ------
+    MissingDataError
+        If there is none.
+    """
+    part = getattr(observation, name)
+    if part is None:
+        kinds = {"psf": "psf", "edisp": "edisp", "bkg": "background", "aeff": "exposure"}
+        raise MissingDataError(
+            f"observation {observation.obs_id} has no {name!r}, it has {observation.available_irfs}; leave "
+            f"{kinds[name]!r} out of the selection of the maker"
+        )
+    return part

@@ -22,6 +22,7 @@ from lightpool.irf.project import (
 )
 from lightpool.makers.altaz import background_in_altaz
 from lightpool.makers.field_of_view import FieldOfView
+from lightpool.makers.place import Place
 from lightpool.maps import Geom, Map
 
 __all__ = [
@@ -38,6 +39,7 @@ def make_map_exposure_true_energy(
     livetime: u.Quantity,
     aeff: Any,
     geom: Geom,
+    use_region_center: bool = True,
     *,
     device: Device | str | None = None,
 ) -> Map:
@@ -48,7 +50,9 @@ def make_map_exposure_true_energy(
     pointing : SkyCoord or FixedPointingInfo; makers hand their `FieldOfView` to share pixel coordinates
     livetime : Quantity, time
     aeff : EffectiveAreaTable2D
-    geom : WcsGeom with an axis ``energy_true``; further axes must have one bin
+    geom : WcsGeom or RegionGeom with an axis ``energy_true``; further axes must have one bin
+    use_region_center : bool
+        On a region, take the value at its centre, or the mean over it.
     device : where the map is made, the default device if not given
 
     Returns
@@ -56,7 +60,8 @@ def make_map_exposure_true_energy(
     exposure : Map, shape of ``geom``, unit m2 s
     """
     view = _field_of_view(pointing, device)
-    values = project_aeff(aeff, geom.axes["energy_true"], view.offset(geom))
+    place = Place.of(geom, use_region_center, view.device)
+    values = place.mean(project_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom)))
     values = values * (aeff.unit * livetime.unit).to("m2 s", float(livetime.value))
     meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
     return Map.from_geom(geom, data=view.device.xp.reshape(values, geom.data_shape), unit="m2 s", meta=meta)
@@ -143,6 +148,7 @@ def make_map_background_irf(
     time_start: Time | None = None,
     fov_rotation_step: u.Quantity = 1.0 * u.deg,
     oversampling: int | None = None,
+    use_region_center: bool = True,
     location: EarthLocation | None = None,
     *,
     device: Device | str | None = None,
@@ -158,12 +164,14 @@ def make_map_background_irf(
         For a table in (fov_lon, fov_lat) aligned with the horizon it must be a FixedPointingInfo.
     ontime : Quantity, time
     bkg : Background2D or Background3D
-    geom : WcsGeom with an axis ``energy``
+    geom : WcsGeom or RegionGeom with an axis ``energy``
     time_start : Time, needed for tables aligned with the horizon
     fov_rotation_step : Quantity, angle
         Such a table is evaluated each time the field has turned by this angle.
     oversampling : int, optional
         Split each energy bin into this many for the integral.
+    use_region_center : bool
+        On a region, take the rate at its centre times its solid angle, or add up the rate over it.
     location : EarthLocation, needed for tables aligned with the horizon
     device : as for `make_map_exposure_true_energy`
 
@@ -173,24 +181,25 @@ def make_map_background_irf(
     """
     fine = geom if oversampling is None else geom.upsample(factor=oversampling, axis_name="energy")
     energy = fine.axes["energy"]
-    if not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ:
-        if not isinstance(pointing, FixedPointingInfo) or time_start is None or location is None:
-            raise TypeError(
-                "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start "
-                f"and location, got pointing of type {type(pointing).__name__}, {time_start=}, {location=}"
-            )
-        target = find_device(device)
-        rate = background_in_altaz(bkg, pointing, fine, time_start, ontime, fov_rotation_step, location, target)
+    in_altaz = not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ
+    if in_altaz and (not isinstance(pointing, FixedPointingInfo) or time_start is None or location is None):
+        raise TypeError(
+            "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start and "
+            f"location, got pointing of type {type(pointing).__name__}, {time_start=}, {location=}"
+        )
+    view = None if in_altaz else _field_of_view(pointing, device)
+    target = find_device(device) if view is None else view.device
+    place = Place.of(fine, use_region_center, target)
+    if view is None:
+        pixels = place.geom.to_image().to_cube([energy])
+        rate = background_in_altaz(bkg, pointing, pixels, time_start, ontime, fov_rotation_step, location, target)
+    elif bkg.has_offset_axis:
+        rate = project_background(bkg, energy, offset=view.offset(place.geom))
     else:
-        view = _field_of_view(pointing, device)
-        target = view.device
-        if bkg.has_offset_axis:
-            rate = project_background(bkg, energy, offset=view.offset(fine))
-        else:
-            lon, lat = view.lonlat(fine)
-            lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
-            rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
-    data = rate * (fine.solid_angle_array(target) * float(ontime.to_value("s")))
+        lon, lat = view.lonlat(place.geom)
+        lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
+        rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
+    data = place.total(rate * (place.geom.solid_angle_array(target) * float(ontime.to_value("s"))))
     background = Map.from_geom(fine, data=data, unit="")
     if oversampling is not None:
         background = background.downsample(factor=oversampling, axis_name="energy")

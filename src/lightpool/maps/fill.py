@@ -77,7 +77,7 @@ def _pixel_index(pix: Array, length: int) -> Array:
     xp = array_namespace(pix)
     nearest = xp.floor(pix + 0.5)
     inside = (nearest >= 0) & (nearest < length)  # False for NaN too
-    return as_dtype(xp.where(inside, nearest, xp.full_like(nearest, -1.0)), "int64")
+    return as_dtype(xp.where(inside, nearest, -1.0), "int64")
 
 
 def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> HostArray:
@@ -100,7 +100,8 @@ def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> Hos
 
 def _index_on_host(events: Any, arrays: Mapping[str, HostArray], geom: Any, device: Device) -> list[Array]:
     """For regions, which decide on the host what they contain."""
-    coords: dict[str, Any] = {"lon": np.rad2deg(arrays["lon"]), "lat": np.rad2deg(arrays["lat"])}
+    lon, lat = _positions(events, arrays, geom.frame)
+    coords: dict[str, Any] = {"lon": np.rad2deg(lon), "lat": np.rad2deg(lat)}
     for axis in geom.axes:
         coords[axis.name] = u.Quantity(_axis_values(events, arrays, axis), axis.unit)
     index = geom.coord_to_idx(MapCoord.create(coords, frame="icrs"))

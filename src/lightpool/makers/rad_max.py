@@ -1,0 +1,103 @@
+"""Counts of point-like data, whose directional cut (``RAD_MAX``) depends on energy and offset."""
+
+from itertools import combinations
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+
+from lightpool.arrays import Device
+from lightpool.irf import RadMax2D
+from lightpool.maps import Map, RegionGeom
+from lightpool.maps.sky_regions import compound_region_to_regions
+
+__all__ = [
+    "are_regions_overlapping_rad_max",
+    "is_rad_max_compatible_region_geom",
+    "make_counts_off_rad_max",
+    "make_counts_rad_max",
+]
+
+
+def make_counts_rad_max(
+    geom: RegionGeom, rad_max: RadMax2D | None, events: Any, *, device: Device | str | None = None
+) -> Map:
+    """Count the events inside the cut around a point.
+
+    Parameters
+    ----------
+    geom : RegionGeom of a point, or of several that are counted one by one
+    rad_max : RadMax2D
+        Taken at the bin of each event's energy and of the offset of the point; beyond its axes at the nearest bin.
+    events : EventList
+    device : Device or str, optional
+
+    Returns
+    -------
+    counts : RegionNDMap
+    """
+    if not geom.is_all_point_sky_regions:
+        raise ValueError(
+            f"a cut that depends on energy needs point regions, got {geom.region!r}; use PointSkyRegion, or leave "
+            "`rad_max` out of the observation for a region of one size"
+        )
+    if rad_max is None:
+        raise ValueError(
+            "a point region takes its size from the table RAD_MAX_2D, or the keyword RAD_MAX, of point-like responses, "
+            "and this observation has neither; use a CircleSkyRegion"
+        )
+    counts = Map.from_geom(geom, device=device)
+    for point in compound_region_to_regions(geom.region):
+        counts.fill_events(events.select_rad_max(rad_max=rad_max, position=point.center))
+    return counts
+
+
+def make_counts_off_rad_max(
+    geom_off: RegionGeom, rad_max: RadMax2D | None, events: Any, *, device: Device | str | None = None
+) -> Map:
+    """Count the events inside the cut around each of several points; see `make_counts_rad_max`.
+
+    An event in the cut of two points is counted twice; `are_regions_overlapping_rad_max` tells whether that can be.
+    """
+    return make_counts_rad_max(geom_off, rad_max, events, device=device)
+
+
+def are_regions_overlapping_rad_max(
+    regions: list[Any], rad_max: RadMax2D, offset: u.Quantity, e_min: u.Quantity, e_max: u.Quantity
+) -> bool:
+    """Whether two points are nearer to each other than twice the cut at any energy in a range.
+
+    Parameters
+    ----------
+    regions : list of PointSkyRegion
+    rad_max : RadMax2D
+    offset : Quantity, offset of the points from the pointing
+    e_min, e_max : Quantity, range of reconstructed energies
+    """
+    separations = [one.center.separation(other.center).deg for one, other in combinations(regions, 2)]
+    axis = rad_max.axes["energy"]
+    in_range = (axis.edges[1:] >= e_min) & (axis.edges[:-1] <= e_max)  # also the bins that are in it in part
+    radii = rad_max.evaluate(offset=offset).to_value("deg").ravel()[in_range]
+    return bool(radii.size and separations and min(separations) < 2 * radii.max())
+
+
+def is_rad_max_compatible_region_geom(rad_max: RadMax2D, geom: RegionGeom, rtol: float = 1e-3) -> bool:
+    """Whether a region goes with the cut of point-like data: a point does, a circle of the radius of a fixed cut too.
+
+    Raises
+    ------
+    ValueError
+        If it is a circle of another radius.
+    """
+    if geom.is_all_point_sky_regions:
+        return True
+    radius = getattr(geom.region, "radius", None)
+    if radius is None or not rad_max.is_fixed_rad_max:
+        return False
+    cut = u.Quantity(np.ravel(rad_max.quantity)[0])
+    if not u.isclose(radius, cut, rtol=rtol):
+        raise ValueError(
+            f"a circle for these point-like responses must have the radius of their directional cut, RAD_MAX = {cut:.4g}, "
+            f"got {radius.to('deg'):.4g}; use that radius, or a PointSkyRegion"
+        )
+    return True

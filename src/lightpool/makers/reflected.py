@@ -1,0 +1,158 @@
+"""The background of a region, counted in its mirror images about the pointing."""
+
+import logging
+from typing import Any
+
+from lightpool.datasets import SpectrumDatasetOnOff
+from lightpool.makers.core import Maker
+from lightpool.makers.rad_max import (
+    are_regions_overlapping_rad_max,
+    is_rad_max_compatible_region_geom,
+    make_counts_off_rad_max,
+)
+from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder
+from lightpool.maps import Map, RegionGeom, RegionNDMap, WcsNDMap
+
+__all__ = ["ReflectedRegionsBackgroundMaker"]
+
+log = logging.getLogger(__name__)
+
+
+class ReflectedRegionsBackgroundMaker(Maker):
+    """Add OFF counts to a spectrum dataset, from regions at the same offset in the same run.
+
+    Parameters
+    ----------
+    region_finder : RegionsFinder, optional
+        A `ReflectedRegionsFinder` by default.
+    exclusion_mask : WcsNDMap of bool, optional
+        False where gamma rays are expected; in any frame and projection, with at most axes of one bin.
+    min_region_number : int
+        With fewer regions the dataset is masked.
+    **kwargs : dict
+        For the `ReflectedRegionsFinder`, if no ``region_finder`` is given.
+    """
+
+    tag = "ReflectedRegionsBackgroundMaker"
+
+    def __init__(
+        self,
+        region_finder: RegionsFinder | None = None,
+        exclusion_mask: WcsNDMap | None = None,
+        min_region_number: int = 1,
+        **kwargs: Any,
+    ) -> None:
+        if region_finder is not None and kwargs:
+            raise ValueError(f"a region_finder is given, so its options cannot be given too: {sorted(kwargs)}")
+        self.exclusion_mask = None if exclusion_mask is None else _exclusion_image(exclusion_mask)
+        self.region_finder = ReflectedRegionsFinder(**kwargs) if region_finder is None else region_finder
+        if min_region_number < 1:
+            raise ValueError(f"min_region_number must be 1 or more, got {min_region_number}")
+        self.min_region_number = min_region_number
+
+    def make_counts_off(self, dataset: Any, observation: Any) -> tuple[RegionNDMap | None, RegionNDMap]:
+        """Counts in the OFF regions, and their number as the acceptance.
+
+        Parameters
+        ----------
+        dataset : SpectrumDataset
+        observation : Observation
+
+        Returns
+        -------
+        counts_off : RegionNDMap on the union of the OFF regions; None, with a warning, without enough of them
+        acceptance_off : RegionNDMap of the number of regions; 0 if there are not enough
+        """
+        geom, device = dataset.counts.geom, dataset.device
+        _check_region(geom, observation)
+        regions, wcs = self.region_finder.run(
+            region=geom.region,
+            center=observation.get_pointing_icrs(observation.tmid),
+            exclusion_mask=self.exclusion_mask,
+        )
+        if geom.is_all_point_sky_regions:
+            regions = _without_overlap(regions, geom, observation)
+        if len(regions) < self.min_region_number:
+            log.warning(
+                "dataset %s: %d OFF regions outside the exclusion mask, needed are %d: no OFF counts",
+                dataset.name,
+                len(regions),
+                self.min_region_number,
+            )
+            return None, RegionNDMap.from_geom(geom, data=0.0, device=device)
+        geom_off = RegionGeom.from_regions(regions, axes=[geom.axes["energy"]], wcs=wcs)
+        if geom.is_all_point_sky_regions:
+            counts_off = make_counts_off_rad_max(geom_off, observation.rad_max, observation.events, device=device)
+        else:
+            counts_off = Map.from_geom(geom_off, device=device)
+            counts_off.fill_events(observation.events)
+        return counts_off, RegionNDMap.from_geom(geom_off, data=float(len(regions)), device=device)
+
+    def run(self, dataset: Any, observation: Any = None) -> SpectrumDatasetOnOff:
+        """Give a dataset with ON and OFF counts.
+
+        Parameters
+        ----------
+        dataset : SpectrumDataset
+        observation : Observation
+
+        Returns
+        -------
+        dataset : SpectrumDatasetOnOff of the same name. Without enough OFF regions it has no ``counts_off``, its
+            ``acceptance_off`` is 0 and its ``mask_safe`` False everywhere, with a warning: a stack leaves it out.
+        """
+        counts_off, acceptance_off = self.make_counts_off(dataset, observation)
+        found = SpectrumDatasetOnOff.from_spectrum_dataset(
+            dataset=dataset,
+            acceptance=RegionNDMap.from_geom(dataset.counts.geom, data=1.0, device=dataset.device),
+            acceptance_off=acceptance_off,
+            counts_off=counts_off,
+            name=dataset.name,
+        )
+        if counts_off is None:
+            found.counts_off = None  # not the one that a background model would predict
+            found.mask_safe = RegionNDMap.from_geom(dataset.counts.geom, data=False, device=dataset.device)
+            log.warning("dataset %s: without OFF counts its mask_safe is False everywhere", dataset.name)
+        return found
+
+
+def _exclusion_image(mask: WcsNDMap) -> WcsNDMap:
+    """Exclusion mask without axes, on the host, where regions are."""
+    if not mask.is_mask:
+        raise ValueError(
+            f"exclusion_mask must be a map of bool, got one of {mask.data.dtype}; "
+            "geom.region_mask(regions, inside=False) makes one"
+        )
+    if not mask.geom.is_flat:
+        raise ValueError(
+            f"exclusion_mask must be an image, got one with axes of more than one bin: {mask.geom.axes.names}; "
+            "mask.reduce_over_axes(np.logical_and, keepdims=False) makes one"
+        )
+    mask = mask.to("cpu")
+    return Map.from_geom(mask.geom.to_image(), data=mask.data.reshape(mask.data.shape[-2:]), device="cpu")
+
+
+def _check_region(geom: RegionGeom, observation: Any) -> None:
+    rad_max = observation.rad_max
+    if rad_max is not None and not is_rad_max_compatible_region_geom(rad_max, geom):
+        raise ValueError(
+            f"observation {observation.obs_id} has point-like responses with a directional cut of their own: expected a "
+            f"PointSkyRegion, or for a fixed cut a CircleSkyRegion of its radius, got {type(geom.region).__name__}"
+        )
+
+
+def _without_overlap(regions: list[Any], geom: RegionGeom, observation: Any) -> list[Any]:
+    """Leave points out, all of them, if their cuts overlap at any energy of the dataset."""
+    if not regions or observation.rad_max is None:
+        return regions
+    offset = geom.region.center.separation(observation.events.pointing_radec)
+    e_min, e_max = geom.axes["energy"].bounds
+    if not are_regions_overlapping_rad_max([geom.region, *regions], observation.rad_max, offset, e_min, e_max):
+        return regions
+    log.warning(
+        "observation %s: the cuts RAD_MAX of the ON and the %d OFF regions overlap, so there are no OFF regions; choose "
+        "fewer",
+        observation.obs_id,
+        len(regions),
+    )
+    return []

@@ -1,0 +1,174 @@
+"""Counts over the squared angle from a source and from its mirror images."""
+
+import logging
+from collections.abc import Iterable
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+
+from lightpool.arrays import angular_separation
+from lightpool.makers.core import Described
+from lightpool.makers.region_finders import WobbleRegionsFinder
+from lightpool.maps import MapAxis
+from lightpool.maps.pixel_regions import circle_region
+from lightpool.stats import WStatCountsStatistic
+
+__all__ = ["ThetaSquaredTable", "make_theta_squared_table"]
+
+log = logging.getLogger(__name__)
+
+HostArray = np.ndarray[Any, Any]
+
+
+class ThetaSquaredTable(Described):
+    """Counts of observations over the squared angle (theta squared) from a position, and from OFF positions.
+
+    Parameters
+    ----------
+    observations : Observations
+    theta_squared_axis : MapAxis
+        Bins of squared angle, in deg2 or a unit like it.
+    position : SkyCoord
+        Position of the source.
+    position_off : SkyCoord, optional
+        The one OFF position; by default the mirror image of ``position`` about the pointing of each observation.
+    energy_edges : Quantity of two energies, optional
+        Take the events in ``[energy_edges[0], energy_edges[1])``; all by default.
+    off_regions_number : int
+        Number of OFF positions, at equal angles about the pointing. An observation where they would overlap has one.
+    """
+
+    def __init__(
+        self,
+        observations: Iterable[Any],
+        theta_squared_axis: MapAxis,
+        position: SkyCoord,
+        position_off: SkyCoord | None = None,
+        energy_edges: Any = None,
+        off_regions_number: int = 1,
+    ) -> None:
+        self.observations = observations
+        self.theta_squared_axis = theta_squared_axis
+        self.position = position
+        self.position_off = position_off
+        self.energy_edges = energy_edges
+        self.off_regions_number = off_regions_number
+
+    def run(self) -> Table:
+        """Make the table.
+
+        Returns
+        -------
+        table : Table
+            Columns ``theta2_min, theta2_max, counts, counts_off, acceptance, acceptance_off, alpha, excess, sqrt_ts,
+            excess_errn, excess_errp``. Acceptances are sums over the observations of 1 and of the number of OFF
+            positions; ``alpha`` is the mean of their ratios, weighted with the livetimes.
+
+        Raises
+        ------
+        ValueError
+            If the axis is not one of squared angles, or the largest angle reaches the pointing or the OFF position.
+        """
+        self._check_settings()
+        n_bin = self.theta_squared_axis.nbin
+        counts, counts_off = np.zeros(n_bin, dtype=int), np.zeros(n_bin)
+        n_observation, n_off, weighted_alpha, livetime = 0, 0, 0.0, 0.0
+        for observation in self.observations:
+            on, off, number = self._count(observation)
+            counts, counts_off = counts + on, counts_off + off
+            seconds = float(observation.observation_live_time_duration.to_value("s"))
+            n_observation, n_off = n_observation + 1, n_off + number
+            weighted_alpha, livetime = weighted_alpha + seconds / number, livetime + seconds
+        if not livetime > 0:
+            raise ValueError(f"no livetime in {n_observation} observations, so there is no alpha; give observations")
+        columns = {
+            "theta2_min": self.theta_squared_axis.edges[:-1],
+            "theta2_max": self.theta_squared_axis.edges[1:],
+            "counts": counts,
+            "counts_off": counts_off,
+            "acceptance": np.full(n_bin, float(n_observation)),
+            "acceptance_off": np.full(n_bin, float(n_off)),
+            "alpha": np.full(n_bin, weighted_alpha / livetime),
+        }
+        statistic = WStatCountsStatistic(counts.astype(float), counts_off, columns["alpha"])
+        columns |= {"excess": statistic.n_sig, "sqrt_ts": statistic.sqrt_ts}
+        columns |= {"excess_errn": statistic.compute_errn(), "excess_errp": statistic.compute_errp()}
+        return Table(columns, meta=self._meta())
+
+    def _meta(self) -> dict[str, Any]:
+        meta = {"ON_RA": self.position.icrs.ra, "ON_DEC": self.position.icrs.dec}
+        return meta if self.energy_edges is None else {"Energy_filter": self.energy_edges} | meta
+
+    @property
+    def _radius(self) -> u.Quantity:
+        return np.sqrt(self.theta_squared_axis.edges[-1]).to("deg")
+
+    def _check_settings(self) -> None:
+        axis = self.theta_squared_axis
+        if not axis.unit.is_equivalent("deg2"):
+            raise ValueError(f"the theta squared axis must be in deg2 or a unit like it, got {str(axis.unit)!r}")
+        if self.energy_edges is not None and len(self.energy_edges) != 2:
+            raise ValueError(f"energy_edges must be two energies, one interval, got {len(self.energy_edges)}")
+        if self.off_regions_number < 1:
+            raise ValueError(f"off_regions_number must be 1 or more, got {self.off_regions_number}")
+        if self.position_off is None:
+            return
+        if self.off_regions_number > 1:
+            raise ValueError(
+                f"a position_off is one OFF region, but off_regions_number is {self.off_regions_number}; leave one out"
+            )
+        separation = self.position.separation(self.position_off)
+        if separation < 2 * self._radius:
+            raise ValueError(
+                f"OFF and ON region overlap: their centres are {separation.deg:.3g} deg apart, and the axis goes up to "
+                f"{self._radius:.3g}; choose another position_off or a shorter axis"
+            )
+
+    def _count(self, observation: Any) -> tuple[HostArray, HostArray, int]:
+        """Counts about the source and about the OFF positions, and the number of these."""
+        pointing = observation.get_pointing_icrs(observation.tmid)
+        separation = pointing.separation(self.position)
+        if self._radius > separation:
+            raise ValueError(
+                f"observation {observation.obs_id}: the axis goes up to {self._radius:.3g}, but the source is only "
+                f"{separation.deg:.3g} deg from the pointing, so ON and OFF region overlap; choose a shorter axis"
+            )
+        events = observation.events
+        if self.energy_edges is not None:
+            events = events.select_energy(self.energy_edges)
+        positions = self._off_positions(observation, pointing)
+        off = [self._histogram(events, position) for position in positions]
+        return self._histogram(events, self.position), np.sum(off, axis=0), len(positions)
+
+    def _off_positions(self, observation: Any, pointing: SkyCoord) -> list[SkyCoord]:
+        if self.position_off is not None:
+            return [self.position_off]
+        region = circle_region(self.position, self._radius)
+        regions, _ = WobbleRegionsFinder(self.off_regions_number).run(region, pointing)
+        if not regions:
+            log.warning("observation %s: one OFF region, %d overlap", observation.obs_id, self.off_regions_number)
+            regions, _ = WobbleRegionsFinder(1).run(region, pointing)
+        return [region.center for region in regions]
+
+    def _histogram(self, events: Any, position: SkyCoord) -> HostArray:
+        """Counts over squared angle; as in `numpy.histogram` the last edge belongs to the last bin."""
+        lon, lat = events.arrays["lon"], events.arrays["lat"]
+        separation = np.degrees(angular_separation(position.icrs.ra.rad, position.icrs.dec.rad, lon, lat))
+        return np.histogram(separation**2, self.theta_squared_axis.edges.to_value("deg2"))[0]
+
+
+def make_theta_squared_table(
+    observations: Iterable[Any],
+    theta_squared_axis: MapAxis,
+    position: SkyCoord,
+    position_off: SkyCoord | None = None,
+    energy_edges: Any = None,
+    off_regions_number: int = 1,
+) -> Table:
+    """Table of counts over squared angle; see `ThetaSquaredTable` for the arguments and `ThetaSquaredTable.run`."""
+    return ThetaSquaredTable(
+        observations, theta_squared_axis, position, position_off, energy_edges, off_regions_number
+    ).run()
