@@ -50,6 +50,11 @@ def reduce(package, store, projection, migra=False, stack=True):
     return datasets[0] if stack else datasets
 
 
+def printed(dataset):
+    """Lines of the summary; Gammapy leaves blanks at the end of some."""
+    return [line.rstrip() for line in str(dataset).rstrip().splitlines()]
+
+
 def assert_same(found, expected, rtol):
     for name in MAPS:
         one, other = getattr(found, name), getattr(expected, name)
@@ -88,8 +93,7 @@ def test_gammapy_reads_our_dataset(crab_store, projection, migra, tmp_path):
     ours.write(tmp_path / "ours.fits.gz")
     theirs = PACKAGES["gammapy"].MapDataset.read(tmp_path / "ours.fits.gz", name="all")
     assert_same(theirs, ours, rtol=0 if not migra else 1e-15)
-    theirs_text, ours_text = str(theirs), str(ours)
-    assert theirs_text == ours_text
+    assert printed(ours) == printed(theirs)
 
 
 @pytest.mark.parametrize("migra", [False, True], ids=["kernels", "migra"])
