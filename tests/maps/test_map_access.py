@@ -120,6 +120,16 @@ def test_outside_a_mask_the_fill_value_decides(backend):
     assert to_host(mask.interp_to_geom(wide, fill_value=True).data).sum() == 30 - 12
 
 
+@pytest.mark.parametrize("fill_value", [False, True])
+def test_a_mask_on_a_window_of_its_pixels_is_the_one_found_by_coordinates(backend, fill_value):
+    mask = Map.from_geom(GEOM, data=VALUES % 3 == 0)
+    corner = GEOM.cutout(SkyCoord(83.8, 22.15, unit="deg"), "0.3 deg", mode="partial")
+    away = WcsGeom.from_aligned(GEOM, SkyCoord(85, 22, unit="deg"), "0.2 deg")
+    for geom in (GEOM, corner, away, GEOM.pad(2), GEOM.crop(1)):
+        by_coordinates = to_host(mask.get_by_coord(geom.get_coord(), fill_value=fill_value))
+        assert_array_equal(to_host(mask.interp_to_geom(geom, fill_value=fill_value).data), by_coordinates)
+
+
 def test_resampling_and_coadding_keep_the_sum(counts):
     coarse = WcsGeom.create(npix=(3, 3), binsz=0.2, skydir=CENTRE, axes=[ENERGY])
     assert to_host(counts.resample(coarse).data).sum() == pytest.approx(VALUES.sum())

@@ -117,7 +117,7 @@ def test_truth_of_a_map_does_not_read_its_data(counts):
 def test_units_multiply_and_sums_are_converted(backend):
     area = Map.from_geom(GEOM, data=VALUES, unit="m2")
     assert (area * u.Quantity("2 s")).unit == "m2 s"
-    assert (area / area).unit == ""
+    assert (area / (area + 1 * u.m**2)).unit == ""
     assert_allclose(to_host((area + 10000 * u.cm**2).data), VALUES + 1)
     assert_allclose(to_host((area - area.to_unit("cm2")).data), 0, atol=1e-9)
     with pytest.raises(u.UnitConversionError):

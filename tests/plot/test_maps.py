@@ -9,12 +9,10 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.maps import LabelMapAxis, Map, MapAxis, RegionNDMap, WcsGeom
 
-pytest.importorskip("matplotlib").use("agg")
-
-import matplotlib.pyplot as plt
-from matplotlib.figure import Figure
-
-from lightpool.plot.maps import energy_text
+matplotlib = pytest.importorskip("matplotlib")
+matplotlib.use("agg")
+plt = pytest.importorskip("matplotlib.pyplot")
+energy_text = pytest.importorskip("lightpool.plot.maps").energy_text
 
 ENERGY = MapAxis.from_energy_edges([1, 2, 4, 8, 16] * u.TeV)
 GEOM = WcsGeom.create(npix=(6, 4), binsz=0.1, skydir=SkyCoord(83.63, 22.01, unit="deg"), axes=[ENERGY])
@@ -46,7 +44,7 @@ def test_an_image_goes_on_the_axes_and_the_figure_that_were_given(counts):
     image = counts.slice_by_idx({"energy": 0})
     ax = plt.subplot(projection=GEOM.wcs)
     assert image.plot(ax=ax, cmap="viridis") is ax
-    fig = Figure()
+    fig = matplotlib.figure.Figure()
     drawn = image.plot(fig=fig, add_cbar=True, kwargs_colorbar={"label": "counts"}, axes_loc={"size": "3%"})
     assert drawn.figure is fig
     assert fig.axes[1].get_ylabel() == "counts"

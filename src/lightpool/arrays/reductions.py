@@ -65,13 +65,13 @@ def reduce_over(x: Array, name: str, axis: int | tuple[int, ...], *, keepdims: b
     if name in _LOGIC:
         truth = as_dtype(x, "bool")
         if is_floating(x):
-            truth = xp.where(xp.isnan(x), xp.full_like(truth, name == "logical_and"), truth)
+            truth = truth | xp.isnan(x) if name == "logical_and" else truth & ~xp.isnan(x)
         return getattr(xp, _LOGIC[name])(truth, axis=axis, keepdims=keepdims)
     function, neutral = _NUMBERS[name]
     if is_bool(x):
         x = as_dtype(x, "int64")
     elif is_floating(x):
-        x = xp.where(xp.isnan(x), xp.full_like(x, neutral), x)
+        x = xp.where(xp.isnan(x), neutral, x)
     return getattr(xp, function)(x, axis=axis, keepdims=keepdims)
 
 
@@ -111,18 +111,16 @@ def block_sum(x: Array, factors: Sequence[int]) -> Array:
     result : array of shape ``x.shape[i] // factors[i]``
     """
     xp = array_namespace(x)
-    sizes = [length // factor for length, factor in zip(x.shape, factors, strict=True)]
-    x = x[tuple(slice(0, size * factor) for size, factor in zip(sizes, factors, strict=True))]
-    shape: list[int] = []
-    blocks: list[int] = []
-    for size, factor in zip(sizes, factors, strict=True):
-        shape.append(size)
+    if is_bool(x):
+        x = as_dtype(x, "int64")
+    elif is_floating(x):
+        x = xp.where(xp.isnan(x), 0.0, x)
+    for axis, factor in reversed(list(enumerate(factors))):  # one after the other: sums over neighbours are fast
         if factor > 1:
-            blocks.append(len(shape))
-            shape.append(factor)
-    if not blocks:
-        return reduce_over(xp.reshape(x, (1, *x.shape)), "add", 0)
-    return reduce_over(xp.reshape(x, tuple(shape)), "add", tuple(blocks))
+            before, length, after = x.shape[:axis], x.shape[axis] // factor, x.shape[axis + 1 :]
+            x = x[(*(slice(None),) * axis, slice(0, length * factor), ...)]
+            x = xp.sum(xp.reshape(x, (*before, length, factor, *after)), axis=axis + 1)
+    return x
 
 
 def pad(x: Array, widths: Sequence[tuple[int, int]], *, mode: str = "constant", cval: float = 0) -> Array:

@@ -165,19 +165,22 @@ class MapAccess(MapData):
             Value outside this map; None extrapolates.
         **kwargs : dict, passed to `interp_by_coord`
         """
+        if self.is_mask and fill_value is not None:
+            return self._from_geom(geom, data=self._mask_on(geom, bool(fill_value)), unit=self._unit)
         coords = geom.get_coord(sparse=True)
         data = self._data
         if preserve_counts:
             self._check_first_axis(geom)
             data = apply_operator("divide", data, solid_angle_of(self._geom, self.device))
-        if self.is_mask and fill_value is not None:
-            values = as_dtype(self.get_by_coord(coords, fill_value=bool(fill_value)), "bool")
-        else:
-            values = type(self)(self._geom, data=data).interp_by_coord(coords, fill_value=fill_value, **kwargs)
-            values = as_dtype(values, "bool") if self.is_mask else values
+        values = type(self)(self._geom, data=data).interp_by_coord(coords, fill_value=fill_value, **kwargs)
+        values = as_dtype(values, "bool") if self.is_mask else values
         if preserve_counts:
             values = apply_operator("multiply", values, solid_angle_of(geom, self.device))
         return self._from_geom(geom, data=values, unit=self._unit)
+
+    def _mask_on(self, geom: Any, fill_value: bool) -> Array:
+        """Value of the mask at the pixel centres of another geometry."""
+        return as_dtype(self.get_by_coord(geom.get_coord(sparse=True), fill_value=fill_value), "bool")
 
     def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":
         raise TypeError(f"{type(self).__name__} cannot make maps of other geometries")
@@ -211,14 +214,14 @@ class MapAccess(MapData):
         total = count_pixels(index, shape, as_dtype(values, "float64"))
         if not preserve_counts or smooth:
             spread = count_pixels(index, shape, self._xp.ones_like(values, dtype=self._xp.float64))
-            mean = apply_operator("divide", total, self._xp.where(spread > 0, spread, self._xp.ones_like(spread)))
+            mean = apply_operator("divide", total, self._xp.where(spread > 0, spread, 1.0))
             total = mean * self._share(total, mean) if preserve_counts else mean
         return self._init_copy(geom=geom, data=as_dtype(total, dtype_name(self._data)))
 
     def _share(self, total: Array, mean: Array) -> Array:
         xp = self._xp
         share = xp.sum(total) / xp.sum(mean)
-        return xp.where(xp.isfinite(share), share, xp.zeros_like(share))
+        return xp.where(xp.isfinite(share), share, 0.0)
 
     def _weights_on_device(self, weights: Any) -> Any:
         """Weights given as a map, an array or a number, on the device of this map."""

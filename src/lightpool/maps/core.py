@@ -92,7 +92,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         hdu: str | int | None = None,
         hdu_bands: str | int | None = None,
         map_type: str = "auto",
-        format: str | None = None,  # noqa: A002
+        format: str | None = None,
         checksum: bool = False,
         device: str | Device | None = None,
     ) -> "Map":
@@ -123,7 +123,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         hdu: str | int | None = None,
         hdu_bands: str | int | None = None,
         map_type: str = "auto",
-        format: str | None = None,  # noqa: A002
+        format: str | None = None,
         device: str | Device | None = None,
     ) -> "Map":
         """Make a map from HDUs; arguments as in `read`."""
@@ -137,7 +137,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         """Map in an HDU."""
 
     @abc.abstractmethod
-    def to_hdulist(self, *, hdu: str | None = None, hdu_bands: str | None = None, format: str = "gadf") -> HDUList:  # noqa: A002
+    def to_hdulist(self, *, hdu: str | None = None, hdu_bands: str | None = None, format: str = "gadf") -> HDUList:
         """HDUs of the map."""
 
     def write(self, filename: str | Path, overwrite: bool = False, checksum: bool = False, **kwargs: Any) -> None:
@@ -160,7 +160,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         if factor != 1:
             values = apply_operator("multiply", values, factor)
         if nan_to_num and is_floating(values):
-            values = xp.where(xp.isfinite(values), values, xp.zeros_like(values))
+            values = xp.where(xp.isfinite(values), values, 0.0)
         if weights is not None:
             values = apply_operator("multiply", values, weights)
         return as_dtype(values, dtype_name(self._data))

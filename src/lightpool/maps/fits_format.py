@@ -152,7 +152,7 @@ def wcs_map_arguments(
     hdulist: HDUList,
     hdu: str | int | None = None,
     hdu_bands: str | int | None = None,
-    format: str | None = None,  # noqa: A002
+    format: str | None = None,
     device: Any = None,
 ) -> dict[str, Any]:
     """Arguments of `WcsNDMap` for the map in an HDU; arguments as in `Map.read`."""
@@ -161,7 +161,7 @@ def wcs_map_arguments(
     bands = None if bands_name is None else find_hdu(hdulist, bands_name)
     if format is None:
         names = {"ENERGIES": "fgst-template", "EBOUNDS": "fgst-ccube"}
-        format = "gadf" if bands is None else names.get(bands.name, "gadf")  # noqa: A001
+        format = "gadf" if bands is None else names.get(bands.name, "gadf")
     geom = WcsGeom.from_header(data_hdu.header, bands, format=format)
     is_table = isinstance(data_hdu, BinTableHDU)
     data = _from_sparse(data_hdu, geom) if is_table else native(data_hdu.data)
@@ -189,7 +189,7 @@ def wcs_map_hdulist(
     hdu: str | None = None,
     hdu_bands: str | None = None,
     sparse: bool = False,
-    format: str = "gadf",  # noqa: A002
+    format: str = "gadf",
 ) -> HDUList:
     """HDUs of a `WcsNDMap`; arguments as in its ``to_hdulist``.
 

@@ -75,7 +75,7 @@ def put_pixels(data: Array, index: Sequence[HostArray], values: Any) -> Array:
     new = as_dtype(to_device(values, place), str(data.dtype).rpartition(".")[2])
     new = xp.reshape(xp.broadcast_to(new, inside.shape), (-1,))
     chosen = to_device(source, place)
-    taken = xp.take(new, xp.where(chosen < 0, xp.zeros_like(chosen), chosen), axis=0)
+    taken = xp.take(new, xp.where(chosen < 0, 0, chosen), axis=0)
     return xp.reshape(xp.where(chosen < 0, xp.reshape(data, (-1,)), taken), data.shape)
 
 
@@ -134,7 +134,7 @@ def interpolate_pixels(
     if fill_value is None:
         return values
     valid = to_device(is_inside(nearest_index(host), data.shape), place) if n_dim else xp.isfinite(values)
-    return xp.where(valid & xp.isfinite(values), values, xp.full_like(values, float(fill_value)))
+    return xp.where(valid & xp.isfinite(values), values, float(fill_value))
 
 
 def _finite(data: Array) -> Array:
@@ -143,4 +143,4 @@ def _finite(data: Array) -> Array:
         return data
     xp = array_namespace(data)
     finite = xp.isfinite(data)
-    return xp.where(finite | ~xp.any(finite), data, xp.zeros_like(data))
+    return xp.where(finite | ~xp.any(finite), data, 0.0)

@@ -179,7 +179,7 @@ class RegionNDMap(Map):
 
     def to_hdulist(
         self,
-        format: str = "gadf",  # noqa: A002
+        format: str = "gadf",
         hdu: str | None = None,
         hdu_bands: str | None = None,
         hdu_region: str | None = None,

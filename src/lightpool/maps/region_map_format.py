@@ -14,7 +14,7 @@ from lightpool.maps.region_geom import RegionGeom
 __all__ = ["region_map_arguments", "region_map_hdulist"]
 
 
-def _check_format(format: str | None) -> None:  # noqa: A002
+def _check_format(format: str | None) -> None:
     if format not in (None, "gadf"):
         raise FormatError(f"region maps are read and written in format 'gadf', got {format!r}")
 
@@ -23,7 +23,7 @@ def region_map_arguments(
     hdulist: HDUList,
     hdu: str | int | None = None,
     hdu_bands: str | int | None = None,
-    format: str | None = "gadf",  # noqa: A002
+    format: str | None = "gadf",
     device: Any = None,
 ) -> dict[str, Any]:
     """Arguments of `RegionNDMap` for the map in an HDU, ``SKYMAP`` by default."""
@@ -43,7 +43,7 @@ def region_map_hdulist(
     hdu: str | None = None,
     hdu_bands: str | None = None,
     hdu_region: str | None = None,
-    format: str = "gadf",  # noqa: A002
+    format: str = "gadf",
 ) -> HDUList:
     """HDUs of a `RegionNDMap`; arguments as in its ``to_hdulist``."""
     from astropy.table import Table

@@ -6,15 +6,14 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from lightpool.arrays.devices import device_of
-from lightpool.arrays.promotion import as_dtype, is_bool, is_floating
-from lightpool.arrays.reductions import operation_name, reduce_over
+from lightpool.arrays.promotion import as_dtype, is_floating
+from lightpool.arrays.reductions import operation_name
 from lightpool.arrays.typing import Array
 from lightpool.errors import DeviceError
 
 __all__ = ["reduce_in_mask"]
 
-_NEUTRAL = {"add": 0.0, "multiply": 1.0, "maximum": -np.inf, "minimum": np.inf}
-_KEEPS_NAN = ("sum", "add", "mean", "prod", "multiply", "max", "amax", "maximum", "min", "amin", "minimum")
+_NUMBERS = {"add": ("sum", 0.0), "multiply": ("prod", 1.0), "maximum": ("max", -np.inf), "minimum": ("min", np.inf)}
 
 
 def reduce_in_mask(values: Array, inside: Array, func: Any) -> Array:
@@ -34,30 +33,28 @@ def reduce_in_mask(values: Array, inside: Array, func: Any) -> Array:
     """
     name = getattr(func, "__name__", "")
     xp = array_namespace(values)
-    inside = xp.broadcast_to(inside, values.shape)
     if name in ("mean", "nanmean"):
         return _mean(as_dtype(values, "float64"), inside, skip_nan=name == "nanmean")
     try:
         operation = operation_name(name.removeprefix("nan"))
     except ValueError:
-        return _each_plane(values, inside, func)
+        return _each_plane(values, xp.broadcast_to(inside, values.shape), func)
     if operation == "logical_and":
         return xp.all(as_dtype(values, "bool") | ~inside, axis=(-2, -1))
     if operation == "logical_or":
         return xp.any(as_dtype(values, "bool") & inside, axis=(-2, -1))
-    if is_bool(values) or not is_floating(values):
+    if not is_floating(values):
         values = as_dtype(values, "float64")
-    reduced = reduce_over(xp.where(inside, values, xp.full_like(values, _NEUTRAL[operation])), operation, (-2, -1))
-    if name not in _KEEPS_NAN:
-        return reduced
-    spoilt = xp.any(xp.isnan(values) & inside, axis=(-2, -1))
-    return xp.where(spoilt, xp.full_like(reduced, float("nan")), reduced)
+    function, neutral = _NUMBERS[operation]
+    if name.startswith("nan"):
+        inside = inside & ~xp.isnan(values)
+    return getattr(xp, function)(xp.where(inside, values, neutral), axis=(-2, -1))
 
 
 def _mean(values: Array, inside: Array, *, skip_nan: bool) -> Array:
     xp = array_namespace(values)
     counted = inside & ~xp.isnan(values) if skip_nan else inside
-    total = xp.sum(xp.where(counted, values, xp.zeros_like(values)), axis=(-2, -1))
+    total = xp.sum(xp.where(counted, values, 0.0), axis=(-2, -1))
     return total / xp.sum(as_dtype(counted, "float64"), axis=(-2, -1))
 
 

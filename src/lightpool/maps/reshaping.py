@@ -282,8 +282,8 @@ class MapReshaping(MapAccess):
         total = self.cumsum(axis_name)
         xp = self._xp
         norm = xp.max(total.data, axis=self._geom.axes.index_data(axis_name), keepdims=True)
-        normed = self._data / xp.where(norm == 0, xp.full_like(norm, float("nan")), norm)
-        self._data = xp.where(xp.isfinite(normed), normed, xp.zeros_like(normed))
+        normed = self._data / xp.where(norm == 0, float("nan"), norm)
+        self._data = xp.where(xp.isfinite(normed), normed, 0.0)
         self._unit = self._unit / total.unit
 
     def get_spectrum(self, region: Any = None, func: Any = np.nansum, weights: Any = None) -> Any:

@@ -10,7 +10,7 @@ from lightpool.arrays.devices import Device, to_device, to_host
 from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool, is_floating
 from lightpool.arrays.reductions import block_sum, pad
 from lightpool.arrays.typing import Array
-from lightpool.errors import GeometryError
+from lightpool.errors import GeometryError, NoOverlapError
 from lightpool.fits import HDUList
 from lightpool.maps.core import Map
 from lightpool.maps.filters import convolved, dilated, eroded, smoothed
@@ -50,7 +50,7 @@ class WcsNDMap(Map):
             return data
         on_sky = np.isfinite(np.asarray(self._geom.to_image().get_coord().lon))
         xp = target.xp
-        return xp.where(to_device(on_sky, target), data, xp.full_like(data, float("nan")))
+        return xp.where(to_device(on_sky, target), data, float("nan"))
 
     def cutout(self, position: Any, width: Any, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1) -> Self:
         """Copy of a rectangle of the map.
@@ -117,6 +117,25 @@ class WcsNDMap(Map):
         else:
             self._data[parent] += values
 
+    def _mask_on(self, geom: Any, fill_value: bool) -> Array:
+        image = self._geom.to_image()
+        same_axes = self._geom.is_image or self._geom.axes == geom.axes
+        if (
+            geom.is_region
+            or geom.is_allsky
+            or image.is_allsky
+            or not same_axes
+            or not image.is_aligned(geom.to_image())
+        ):
+            return super()._mask_on(geom, fill_value)
+        out = self._xp.full(tuple(geom.data_shape), fill_value, dtype=self._data.dtype, device=array_device(self._data))
+        try:
+            slices = geom.cutout_slices(self._geom)  # pixels that are the same need no coordinates
+        except NoOverlapError:
+            return out
+        out[(..., *slices["cutout-slices"])] = self._data[(..., *slices["parent-slices"])]
+        return out
+
     def crop(self, crop_width: Any) -> Self:
         """Map without some pixels at its borders.
 
@@ -174,8 +193,8 @@ class WcsNDMap(Map):
             ones = xp.ones_like(self._data, dtype=xp.float64)
             norm = block_sum(ones if weights is None else apply_operator("multiply", ones, weights), blocks)
             empty = norm == 0
-            mean = apply_operator("divide", summed, xp.where(empty, xp.ones_like(norm), norm))
-            summed = xp.where(empty, xp.zeros_like(mean), mean)
+            mean = apply_operator("divide", summed, xp.where(empty, 1.0, as_dtype(norm, "float64")))
+            summed = xp.where(empty, 0.0, mean)
         return self._init_copy(geom=geom, data=as_dtype(summed, dtype_name(self._data)))
 
     def _blocks(self, factor: int, axis_name: str | None) -> list[int]:
@@ -342,7 +361,7 @@ class WcsNDMap(Map):
         if geom.is_all_point_sky_regions:
             data = self._values_at_points(geom, weights, method)
         else:
-            window = {"position": geom.center_skydir, "width": geom.width}
+            window = {} if whole else {"position": geom.center_skydir, "width": geom.width}
             cutout = self if whole else self.cutout(**window)
             values = cutout.data
             inside = self._inside(cutout.geom, None if whole else region)
@@ -376,7 +395,7 @@ class WcsNDMap(Map):
         hdu: str | None = None,
         hdu_bands: str | None = None,
         sparse: bool = False,
-        format: str = "gadf",  # noqa: A002
+        format: str = "gadf",
     ) -> HDUList:
         """HDUs of the map in Gammapy's layout: data and, with axes, a table of their bins; reads the data.
 
