@@ -164,8 +164,8 @@ class MapDatasetMaker(Maker):
         if aeff.is_pointlike and not geom.is_region:
             raise ValueError(
                 f"observation {observation.obs_id} has point-like responses: its effective area holds inside a "
-                "directional cut and not all over a sky map; use SpectrumDatasetMaker on a RegionGeom of a PointSkyRegion, "
-                "or of a CircleSkyRegion of the radius RAD_MAX"
+                "directional cut and not all over a sky map; use SpectrumDatasetMaker on a RegionGeom of a "
+                "PointSkyRegion, or of a CircleSkyRegion of the radius RAD_MAX"
             )
         return make_map_exposure_true_energy(view, livetime, aeff, geom, use_region_center)
 

@@ -97,7 +97,7 @@ def is_rad_max_compatible_region_geom(rad_max: RadMax2D, geom: RegionGeom, rtol:
     cut = u.Quantity(np.ravel(rad_max.quantity)[0])
     if not u.isclose(radius, cut, rtol=rtol):
         raise ValueError(
-            f"a circle for these point-like responses must have the radius of their directional cut, RAD_MAX = {cut:.4g}, "
-            f"got {radius.to('deg'):.4g}; use that radius, or a PointSkyRegion"
+            "a circle for these point-like responses must have the radius of their directional cut, "
+            f"RAD_MAX = {cut:.4g}, got {radius.to('deg'):.4g}; use that radius, or a PointSkyRegion"
         )
     return True

@@ -50,7 +50,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
             raise ValueError(f"min_region_number must be 1 or more, got {min_region_number}")
         self.min_region_number = min_region_number
 
-    def make_counts_off(self, dataset: Any, observation: Any) -> tuple[RegionNDMap | None, RegionNDMap]:
+    def make_counts_off(self, dataset: Any, observation: Any) -> tuple[Map | None, Map]:
         """Counts in the OFF regions, and their number as the acceptance.
 
         Parameters
@@ -129,15 +129,15 @@ def _exclusion_image(mask: WcsNDMap) -> WcsNDMap:
             "mask.reduce_over_axes(np.logical_and, keepdims=False) makes one"
         )
     mask = mask.to("cpu")
-    return Map.from_geom(mask.geom.to_image(), data=mask.data.reshape(mask.data.shape[-2:]), device="cpu")
+    return WcsNDMap(mask.geom.to_image(), data=mask.data.reshape(mask.data.shape[-2:]), device="cpu")
 
 
 def _check_region(geom: RegionGeom, observation: Any) -> None:
     rad_max = observation.rad_max
     if rad_max is not None and not is_rad_max_compatible_region_geom(rad_max, geom):
         raise ValueError(
-            f"observation {observation.obs_id} has point-like responses with a directional cut of their own: expected a "
-            f"PointSkyRegion, or for a fixed cut a CircleSkyRegion of its radius, got {type(geom.region).__name__}"
+            f"observation {observation.obs_id} has point-like responses with a directional cut of their own: expected "
+            f"a PointSkyRegion, or for a fixed cut a CircleSkyRegion of its radius, got {type(geom.region).__name__}"
         )
 
 
@@ -145,13 +145,13 @@ def _without_overlap(regions: list[Any], geom: RegionGeom, observation: Any) -> 
     """Leave points out, all of them, if their cuts overlap at any energy of the dataset."""
     if not regions or observation.rad_max is None:
         return regions
-    offset = geom.region.center.separation(observation.events.pointing_radec)
+    offset = geom.center_skydir.separation(observation.events.pointing_radec)
     e_min, e_max = geom.axes["energy"].bounds
     if not are_regions_overlapping_rad_max([geom.region, *regions], observation.rad_max, offset, e_min, e_max):
         return regions
     log.warning(
-        "observation %s: the cuts RAD_MAX of the ON and the %d OFF regions overlap, so there are no OFF regions; choose "
-        "fewer",
+        "observation %s: the cuts RAD_MAX of the ON and the %d OFF regions overlap, so there are no OFF regions; "
+        "choose fewer",
         observation.obs_id,
         len(regions),
     )

@@ -92,8 +92,8 @@ class SpectrumDatasetMaker(MapDatasetMaker):
             return exposure
         if is_pointlike:
             raise ValueError(
-                f"observation {observation.obs_id} has point-like responses, which contain the effect of the directional "
-                "cut already; leave containment_correction=False"
+                f"observation {observation.obs_id} has point-like responses, which contain the effect of the "
+                "directional cut already; leave containment_correction=False"
             )
         containment = _containment(geom, observation, view)
         return exposure.copy(data=exposure.data * to_device(containment, view.device))
@@ -120,8 +120,8 @@ def _why_not_seen(dataset: MapDataset, observation: Any, selection: set[str]) ->
     offset = dataset.counts.geom.separation(observation.get_pointing_icrs(observation.tmid))
     if "offset" in axes.names and offset > axes["offset"].edges[-1]:
         return (
-            f"the region is {offset.to('deg'):.2f} from the pointing of observation {observation.obs_id}, whose effective "
-            f"area ends at {axes['offset'].edges[-1].to('deg'):.2f}"
+            f"the region is {offset.to('deg'):.2f} from the pointing of observation {observation.obs_id}, whose "
+            f"effective area ends at {axes['offset'].edges[-1].to('deg'):.2f}"
         )
     table = axes["energy_true"].edges
     true = dataset.exposure.geom.axes["energy_true"]
@@ -137,7 +137,7 @@ def _why_not_seen(dataset: MapDataset, observation: Any, selection: set[str]) ->
     energy = dataset.counts.geom.axes["energy"].edges
     if energy[0] >= high or energy[-1] <= low:
         return (
-            f"no true energy from {true.edges[0]:.3g} to {true.edges[-1]:.3g} is ever reconstructed in the range of the "
-            f"dataset, {energy[0]:.3g} to {energy[-1]:.3g}"
+            f"no true energy from {true.edges[0]:.3g} to {true.edges[-1]:.3g} is ever reconstructed in the range of "
+            f"the dataset, {energy[0]:.3g} to {energy[-1]:.3g}"
         )
     return None

@@ -181,24 +181,26 @@ def make_map_background_irf(
     """
     fine = geom if oversampling is None else geom.upsample(factor=oversampling, axis_name="energy")
     energy = fine.axes["energy"]
-    in_altaz = not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ
-    if in_altaz and (not isinstance(pointing, FixedPointingInfo) or time_start is None or location is None):
-        raise TypeError(
-            "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start and "
-            f"location, got pointing of type {type(pointing).__name__}, {time_start=}, {location=}"
-        )
-    view = None if in_altaz else _field_of_view(pointing, device)
-    target = find_device(device) if view is None else view.device
-    place = Place.of(fine, use_region_center, target)
-    if view is None:
+    if not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ:
+        if not isinstance(pointing, FixedPointingInfo) or time_start is None or location is None:
+            raise TypeError(
+                "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start "
+                f"and location, got pointing of type {type(pointing).__name__}, {time_start=}, {location=}"
+            )
+        target = find_device(device)
+        place = Place.of(fine, use_region_center, target)
         pixels = place.geom.to_image().to_cube([energy])
         rate = background_in_altaz(bkg, pointing, pixels, time_start, ontime, fov_rotation_step, location, target)
-    elif bkg.has_offset_axis:
-        rate = project_background(bkg, energy, offset=view.offset(place.geom))
     else:
-        lon, lat = view.lonlat(place.geom)
-        lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
-        rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
+        view = _field_of_view(pointing, device)
+        target = view.device
+        place = Place.of(fine, use_region_center, target)
+        if bkg.has_offset_axis:
+            rate = project_background(bkg, energy, offset=view.offset(place.geom))
+        else:
+            lon, lat = view.lonlat(place.geom)
+            lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
+            rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
     data = place.total(rate * (place.geom.solid_angle_array(target) * float(ontime.to_value("s"))))
     background = Map.from_geom(fine, data=data, unit="")
     if oversampling is not None:

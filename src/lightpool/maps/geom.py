@@ -7,8 +7,10 @@ from typing import TYPE_CHECKING, Any, Self
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import SkyCoord
 
 from lightpool.arrays.devices import Device, find_device, to_device
+from lightpool.arrays.typing import Array
 from lightpool.maps.axes import MapAxes
 
 if TYPE_CHECKING:
@@ -78,6 +80,28 @@ class Geom(abc.ABC):
     @abc.abstractmethod
     def solid_angle(self) -> u.Quantity:
         """Solid angle in sr."""
+
+    @abc.abstractmethod
+    def upsample(self, factor: int, axis_name: str) -> Self:
+        """Geometry with bins of an axis ``factor`` times as small."""
+
+    # What responses are evaluated at: the sky pixels, or the centre of a region as one pixel, on a device
+
+    @abc.abstractmethod
+    def directions(self, device: str | Device | None = None) -> Array:
+        """Give the unit vectors of the pixels in the frame of the geometry, shape (3, ny, nx)."""
+
+    @abc.abstractmethod
+    def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
+        """Angle to a position (rad, in the frame of the geometry) in rad, shape (ny, nx); not to be changed."""
+
+    @abc.abstractmethod
+    def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
+        """Give the unit vectors of the pixels in the field of view of a pointing, shape (3, ny, nx)."""
+
+    @abc.abstractmethod
+    def solid_angle_array(self, device: str | Device | None = None) -> Array:
+        """Solid angle of the pixels in sr as a plain array, shape (ny, nx); not to be changed."""
 
     @property
     def axes(self) -> MapAxes:

@@ -21,8 +21,7 @@ def circle_region(center: SkyCoord, radius: u.Quantity) -> CircleSkyRegion:
 
 
 def circles_to_sky(x: HostArray, y: HostArray, radius: float, wcs: WCS, meta: Any, visual: Any) -> list[Region]:
-    """Sky regions of circles of one radius around many pixel positions, all at once; see
-    `lightpool.maps.sky_regions.region_to_sky`."""
+    """Sky regions of circles of one radius (pixels) around many pixel positions, all at once."""
     centers = wcs.pixel_to_world(x, y)
     _, scales = _centers_and_scales(centers, wcs)
     radii = Angle(radius / scales, "arcsec")

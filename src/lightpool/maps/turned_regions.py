@@ -151,7 +151,7 @@ class TurnedRegion:
 
 
 class TurnedCircle(TurnedRegion):
-    """A circle, turned about a position: what is inside it is told by distances, for all angles from one set of them."""
+    """A circle, turned about a position: what is inside it is told by distances."""
 
     def _pixels_inside(self) -> tuple[HostArray, HostArray]:
         circle: CirclePixelRegion = self._pixel_region
@@ -206,7 +206,7 @@ def _values_at(mask: WcsNDMap, lon: HostArray, lat: HostArray, frame: str) -> Ho
         nearest = np.floor(np.where(np.isfinite(values), values, -1.0) + 0.5).astype(np.int64)
         inside &= (nearest >= 0) & (nearest < n)
         index.append(np.clip(nearest, 0, n - 1))
-    return ~inside | np.asarray(mask.data)[index[1], index[0]]
+    return np.asarray(~inside | mask.data[index[1], index[0]])
 
 
 def _in_frame(lon: HostArray, lat: HostArray, frame: str, other: str) -> tuple[HostArray, HostArray]:
@@ -215,4 +215,4 @@ def _in_frame(lon: HostArray, lat: HostArray, frame: str, other: str) -> tuple[H
         turned = lonlat(rotate(frame_matrix(frame, other), unit_vectors(lon, lat)))
         return np.asarray(turned[0]), np.asarray(turned[1])
     position = SkyCoord(lon, lat, unit="rad", frame=frame).transform_to(other)
-    return position.data.lon.rad, position.data.lat.rad
+    return np.asarray(position.data.lon.rad), np.asarray(position.data.lat.rad)
