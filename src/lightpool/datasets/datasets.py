@@ -12,6 +12,7 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from lightpool.datasets.models import DatasetModels, Models
+from lightpool.datasets.ogip import find_pha_files
 from lightpool.datasets.yaml_format import read_yaml, to_yaml, write_yaml
 from lightpool.errors import FormatError
 from lightpool.fits import make_path
@@ -312,6 +313,38 @@ class Datasets(MutableSequence[Dataset]):
             self.models.write(
                 filename_models, overwrite=overwrite, write_covariance=write_covariance, checksum=checksum
             )
+
+    def to_ogip_files(
+        self, folder: str | Path, overwrite: bool = False, format: str = "ogip", checksum: bool = False
+    ) -> list[Path]:
+        """Write the OGIP files of all spectra into a folder, four per dataset.
+
+        Parameters
+        ----------
+        folder : str or Path, made if it is not there
+        overwrite : bool
+        format : {"ogip", "ogip-sherpa"}, the latter with the units keV and cm2
+        checksum : bool, whether to put checksums into the headers
+
+        Returns
+        -------
+        paths : list of Path, of the PHA files, ``pha_obs{name}.fits``
+        """
+        return [
+            dataset.to_ogip_files(folder, overwrite=overwrite, format=format, checksum=checksum) for dataset in self
+        ]
+
+    @classmethod
+    def from_ogip_files(cls, filenames: str | Path | list[str | Path]) -> "Datasets":
+        """Read spectra from PHA files and the files that they name.
+
+        Parameters
+        ----------
+        filenames : str or Path of a folder, whose PHA files are read in the order of their names; or a list of PHA
+            files
+        """
+        files = filenames if isinstance(filenames, list) else find_pha_files(filenames)
+        return cls([find_dataset_class("SpectrumDatasetOnOff").from_ogip_files(path) for path in files])  # type: ignore[attr-defined]
 
     def __str__(self) -> str:
         lines = ["Datasets", "--------", ""]

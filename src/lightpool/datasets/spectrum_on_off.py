@@ -1,10 +1,14 @@
 """Counts of a region and of OFF regions in bins of energy."""
 
+from pathlib import Path
 from typing import Any, Self
 
+from lightpool.datasets import fits_format, ogip
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.spectrum_dataset import SpectrumBase, SpectrumDataset
+from lightpool.errors import FormatError
+from lightpool.fits import make_path, read_fits
 
 __all__ = ["SpectrumDatasetOnOff"]
 
@@ -43,3 +47,74 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         parts = self._parts_with_background()
         parts.pop("psf")
         return SpectrumDataset(name=name, **parts)
+
+    # --- files
+
+    def write(  # type: ignore[override]  # the order of arguments is Gammapy's
+        self, filename: str | Path, overwrite: bool = False, format: str = "gadf", checksum: bool = False
+    ) -> None:
+        """Write one FITS file (``gadf``), or a PHA file and beside it an ARF, a BKG and a RMF file (``ogip``).
+
+        Parameters
+        ----------
+        filename : str or Path
+            In the OGIP formats that of the PHA file; the others are called ``..._arf.fits`` and so on.
+        overwrite : bool
+        format : {"gadf", "ogip", "ogip-sherpa"}
+            ``ogip-sherpa`` has the units keV and cm2.
+        checksum : bool, whether to put checksums into the headers
+        """
+        if format == "gadf":
+            fits_format.write(self, filename, overwrite, checksum)
+        else:
+            ogip.write_ogip(self, filename, format, overwrite, checksum)
+
+    @classmethod
+    def read(  # type: ignore[override]  # the order of arguments is Gammapy's
+        cls,
+        filename: str | Path,
+        format: str | None = None,
+        checksum: bool = False,
+        name: str | None = None,
+        lazy: bool = False,
+        cache: bool = True,
+    ) -> Self:
+        """Read a FITS file of the layout ``gadf``, or a PHA file and the files that it names.
+
+        Parameters
+        ----------
+        filename : str or Path
+        format : {"gadf", "ogip"}, by default told by the HDUs
+        checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
+        name : str, by default the one in the file
+        lazy : bool, whether the maps of a ``gadf`` file are read when they are first asked for
+        cache : bool, whether they are kept then
+        """
+        if format is None:
+            hdulist = read_fits(filename).hdulist
+            if not ogip.is_ogip(hdulist) and "COUNTS_BANDS" not in hdulist:
+                names = [hdu.name for hdu in hdulist]
+                raise FormatError(f"{filename} holds neither HDU SPECTRUM (OGIP) nor COUNTS (gadf), it has {names}")
+            format = "ogip" if ogip.is_ogip(hdulist) else "gadf"
+        if format == "gadf":
+            return super().read(filename, name=name, lazy=lazy, cache=cache, checksum=checksum)
+        if format not in ogip.FORMATS:
+            raise FormatError(f"spectra are read in the formats 'gadf' and 'ogip', got {format!r}")
+        return cls(**ogip.read_ogip(filename, name=name, checksum=checksum))
+
+    def to_ogip_files(
+        self, folder: str | Path, overwrite: bool = False, format: str = "ogip", checksum: bool = False
+    ) -> Path:
+        """Write the four OGIP files into a folder, named after the dataset; the path of the PHA file."""
+        path: Path = make_path(folder) / str(self.to_dict()["filename"])
+        self.write(path, overwrite=overwrite, format=format, checksum=checksum)
+        return path
+
+    @classmethod
+    def from_ogip_files(cls, filename: str | Path, name: str | None = None) -> Self:
+        """Read a PHA file and the files that it names."""
+        return cls.read(filename, format="ogip", name=name)
+
+    def to_dict(self) -> dict[str, Any]:
+        """Name, type and file name, as in a file of datasets."""
+        return {"name": self.name, "type": self.tag, "filename": f"pha_obs{self.name.replace(' ', '_')}.fits"}
