@@ -330,9 +330,11 @@ class Datasets(MutableSequence[Dataset]):
         -------
         paths : list of Path, of the PHA files, ``pha_obs{name}.fits``
         """
-        return [
-            dataset.to_ogip_files(folder, overwrite=overwrite, format=format, checksum=checksum) for dataset in self
-        ]
+        others = [dataset.name for dataset in self if dataset.tag != "SpectrumDatasetOnOff"]
+        if others:
+            raise TypeError(f"OGIP files are those of a SpectrumDatasetOnOff, but the datasets {others} are others")
+        spectra: list[Any] = list(self)
+        return [spectrum.to_ogip_files(folder, overwrite, format, checksum) for spectrum in spectra]
 
     @classmethod
     def from_ogip_files(cls, filenames: str | Path | list[str | Path]) -> "Datasets":
@@ -344,7 +346,8 @@ class Datasets(MutableSequence[Dataset]):
             files
         """
         files = filenames if isinstance(filenames, list) else find_pha_files(filenames)
-        return cls([find_dataset_class("SpectrumDatasetOnOff").from_ogip_files(path) for path in files])  # type: ignore[attr-defined]
+        spectrum_class: Any = find_dataset_class("SpectrumDatasetOnOff")
+        return cls([spectrum_class.from_ogip_files(path) for path in files])
 
     def __str__(self) -> str:
         lines = ["Datasets", "--------", ""]
