@@ -56,6 +56,11 @@ def test_datasets_come_in_the_order_of_the_observations(empty, observations, cha
     assert len(set(datasets.names)) == 3
 
 
+def test_the_stack_is_found_by_its_name(empty, observations, chain):
+    assert DatasetsMaker(chain).run(empty(), observations[:1])["stacked"].counts.data.sum() > 0
+    assert DatasetsMaker(chain).run(empty(name="crab"), observations[:1]).names == ["crab"]
+
+
 def test_processes_give_the_same_bits(empty, observations, chain):
     serial, parallel = empty(), empty()
     DatasetsMaker(chain, n_jobs=1).run(serial, observations[:3])

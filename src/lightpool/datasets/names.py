@@ -4,7 +4,13 @@ import uuid
 from base64 import urlsafe_b64encode
 from typing import Any
 
-__all__ = ["make_name"]
+__all__ = ["GeneratedName", "make_name"]
+
+
+class GeneratedName(str):
+    """A random name, which nobody chose and nobody will miss."""
+
+    __slots__ = ()
 
 
 def make_name(name: Any = None) -> str:
@@ -13,6 +19,7 @@ def make_name(name: Any = None) -> str:
         name = urlsafe_b64encode(uuid.uuid4().bytes).decode()[:8]
         while name.startswith(("_", "-")):
             name = urlsafe_b64encode(uuid.uuid4().bytes).decode()[:8]
+        return GeneratedName(name)
     if not isinstance(name, str):
         raise ValueError(f"a name must be a string, got {name!r} of type {type(name).__name__}")
     return name

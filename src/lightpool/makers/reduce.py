@@ -10,6 +10,7 @@ from typing import Any
 from astropy.coordinates import Angle
 
 from lightpool.datasets import Datasets, MapDataset
+from lightpool.datasets.names import GeneratedName
 from lightpool.errors import NoOverlapError, ReductionError
 from lightpool.makers.core import Described, Maker
 from lightpool.makers.safe import SafeMaskMaker
@@ -98,7 +99,8 @@ class DatasetsMaker(Described):
         Returns
         -------
         datasets : Datasets
-            The one stacked dataset, or one per observation, in the order of the observations.
+            The one stacked dataset, which is named ``stacked`` if it had no name of its own, or one per observation, in
+            the order of the observations.
         """
         if not isinstance(dataset, MapDataset):
             raise TypeError(f"the reference must be a MapDataset, got {type(dataset).__name__}")
@@ -113,6 +115,8 @@ class DatasetsMaker(Described):
         for result in results:
             if result is not None:
                 dataset.stack(result)
+        if isinstance(dataset.name, GeneratedName):
+            dataset.name = "stacked"
         return Datasets([dataset])
 
     def _reduce(
