@@ -99,9 +99,9 @@ def computed(monkeypatch):
     boxes = []
     compute = pixels.PixelGrid.directions
 
-    def counting(grid, box, device):
+    def counting(grid, box, device, **kwargs):
         boxes.append(box)
-        return compute(grid, box, device)
+        return compute(grid, box, device, **kwargs)
 
     monkeypatch.setattr(pixels.PixelGrid, "directions", counting)
     return boxes

@@ -7,7 +7,7 @@ map. All maps that are cut out of one, padded or cropped, lie on its grid and sh
 import threading
 from collections import OrderedDict
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
 
@@ -20,7 +20,14 @@ from lightpool.arrays.projections import Projection, pixel_directions, pixel_to_
 from lightpool.arrays.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import GeometryError
-from lightpool.maps.wcs_header import check_wcs, frame_of_wcs, resampled_wcs, shifted_wcs, sky_projection
+from lightpool.maps.wcs_header import (
+    check_wcs,
+    frame_of_wcs,
+    pixel_scales_deg,
+    resampled_wcs,
+    shifted_wcs,
+    sky_projection,
+)
 
 __all__ = ["Box", "PixelGrid", "PixelStore", "SkyWindow", "pixel_solid_angle"]
 
@@ -31,13 +38,13 @@ MAX_FILLED_PIXELS = 2**22
 """A larger map is not filled as a whole for the sake of its cutouts."""
 
 
-def pixel_solid_angle(lon: Array, lat: Array, *, xp: Namespace | None = None) -> Array:
-    """Solid angle of pixels from the sky positions of their corners, two plane triangles each.
+def pixel_solid_angle(corners: Array, *, xp: Namespace | None = None) -> Array:
+    """Solid angle of pixels from the directions of their corners, two plane triangles each.
 
     Parameters
     ----------
-    lon, lat : array, shape (ny + 1, nx + 1), unit rad
-        Corners; NaN where they do not project.
+    corners : array, shape (3, ny + 1, nx + 1)
+        Unit vectors; NaN where a corner does not project.
 
     Returns
     -------
@@ -47,29 +54,27 @@ def pixel_solid_angle(lon: Array, lat: Array, *, xp: Namespace | None = None) ->
     Notes
     -----
     As in Gammapy: sides are arcs, angles are differences of position angles, of which one pair is taken at
-    neighbouring corners. With pixels of a degree near the pole of the frame that costs a few per cent.
+    neighbouring corners. It is exact to the square of the turn of north across a pixel: that is 1e-8 for pixels of
+    0.02 deg at a declination of 22 deg, but a factor of two for the pixels around a pole.
     """
-    xp = array_namespace(lon, lat) if xp is None else xp
-    vectors = unit_vectors(lon, lat)
-    along_x = separation_of_vectors(vectors[:, :, 1:], vectors[:, :, :-1])
-    along_y = separation_of_vectors(vectors[:, 1:, :], vectors[:, :-1, :])
-    sin_lat, cos_lat = xp.sin(lat), xp.cos(lat)
-
-    def bearing(delta_lon: Array, start: tuple[Any, Any], stop: tuple[Any, Any]) -> tuple[Array, Array]:
-        """Sine and cosine of the position angle of a step, not normalised."""
-        east = xp.sin(delta_lon) * cos_lat[stop]
-        north = cos_lat[start] * sin_lat[stop] - sin_lat[start] * cos_lat[stop] * xp.cos(delta_lon)
-        return east, north
-
-    every, lower, upper = slice(None), slice(None, -1), slice(1, None)
-    right = bearing(lon[:, 1:] - lon[:, :-1], (every, lower), (every, upper))
-    step_y = lon[1:, :] - lon[:-1, :]
-    up = bearing(step_y, (lower, every), (upper, every))
-    down = bearing(-step_y, (upper, every), (lower, every))
-    at_lower_right = _sine_between([_[:-1, :] for _ in right], [_[:, 1:] for _ in up], xp)
-    at_upper_left = _sine_between([_[:, :-1] for _ in down], [_[1:, :] for _ in right], xp)
+    xp = array_namespace(corners) if xp is None else xp
+    along_x = separation_of_vectors(corners[:, :, 1:], corners[:, :, :-1])
+    along_y = separation_of_vectors(corners[:, 1:, :], corners[:, :-1, :])
+    right = _bearing(corners[:, :, :-1], corners[:, :, 1:])
+    up = _bearing(corners[:, :-1, 1:], corners[:, 1:, 1:])
+    down = _bearing(corners[:, 1:, :-1], corners[:, :-1, :-1])
+    at_lower_right = _sine_between([_[:-1, :] for _ in right], up, xp)
+    at_upper_left = _sine_between(down, [_[1:, :] for _ in right], xp)
     area = along_y[:, :-1] * along_x[1:, :] * at_upper_left + along_y[:, 1:] * along_x[:-1, :] * at_lower_right
     return 0.5 * xp.abs(area)
+
+
+def _bearing(start: Array, stop: Array) -> list[Array]:
+    """Sine and cosine of the position angle of steps between unit vectors, not normalised."""
+    x, y, z = (start[i, ...] for i in range(3))
+    x_stop, y_stop, z_stop = (stop[i, ...] for i in range(3))
+    north = (x * x + y * y) * z_stop - z * (x * x_stop + y * y_stop)
+    return [x * y_stop - y * x_stop, north]
 
 
 def _sine_between(start: list[Array], stop: list[Array], xp: Namespace) -> Array:
@@ -169,6 +174,11 @@ class PixelGrid:
         """The projection as array code; None when it is not one of ours: then wcslib works on the host."""
         return sky_projection(self.wcs)
 
+    @cached_property
+    def scales_deg(self) -> np.ndarray[Any, Any]:
+        """Pixel sizes in x and y at the reference pixel."""
+        return pixel_scales_deg(self.wcs)
+
     def pixel_to_sky(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Sky position, rad in the frame of the grid, of pixel coordinates (arrays on any device)."""
         if self.projection is not None:
@@ -183,11 +193,19 @@ class PixelGrid:
         x, y = self.wcs.wcs_world2pix(np.rad2deg(to_host(lon)), np.rad2deg(to_host(lat)), 0)  # host: wcslib
         return to_device(np.asarray(x), device_of(lon)), to_device(np.asarray(y), device_of(lon))
 
-    def directions(self, box: Box, device: Device) -> Array:
-        """Give the unit vectors of the pixel centres of a box in the frame of the grid, shape (3, ny, nx)."""
+    def directions(self, box: Box, device: Device, *, corners: bool = False) -> Array:
+        """Give the unit vectors of the pixel centres of a box in the frame of the grid, shape (3, ny, nx).
+
+        Or of the corners, shape (3, ny + 1, nx + 1).
+        """
+        half, more = (0.5, 1) if corners else (0.0, 0)
         if self.projection is None:
-            return unit_vectors(*_positions(self, box, device))
-        return pixel_directions(self.projection, (box.ny, box.nx), device, first=(box.y0, box.x0))
+            y, x = np.mgrid[: box.ny + more, : box.nx + more].astype(float)
+            x, y = x + (box.x0 - half), y + (box.y0 - half)
+            return unit_vectors(*self.pixel_to_sky(to_device(x, device), to_device(y, device)))
+        x_ref, y_ref = self.projection.crpix
+        moved = replace(self.projection, crpix=(x_ref + half, y_ref + half))
+        return pixel_directions(moved, (box.ny + more, box.nx + more), device, first=(box.y0, box.x0))
 
     def upsampled(self, factor: int) -> "PixelGrid":
         """Grid of pixels that are ``factor`` times as small."""
@@ -277,7 +295,7 @@ class SkyWindow:
         place = find_device(device)
 
         def compute(box: Box) -> Array:
-            return pixel_solid_angle(*_positions(self.grid, box, place, corners=True))
+            return pixel_solid_angle(self.grid.directions(box, place, corners=True))
 
         return self.grid.shared(("solid_angle", place.name), self.box, compute)
 
@@ -321,12 +339,3 @@ class SkyWindow:
         """Pixel coordinates on the window of sky positions, rad in the frame of the grid."""
         x, y = self.grid.sky_to_pixel(lon, lat)
         return x - float(self.box.x0), y - float(self.box.y0)
-
-
-def _positions(grid: PixelGrid, box: Box, device: Device, *, corners: bool = False) -> tuple[Array, Array]:
-    """Longitude and latitude, rad, of the pixel centres of a box, or of the corners."""
-    shift, more = (-0.5, 1) if corners else (0.0, 0)
-    x = np.arange(box.nx + more, dtype=float) + (box.x0 + shift)
-    y = np.arange(box.ny + more, dtype=float) + (box.y0 + shift)
-    x, y = np.meshgrid(x, y)
-    return grid.pixel_to_sky(to_device(x, device), to_device(y, device))

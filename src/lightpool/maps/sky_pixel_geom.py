@@ -19,7 +19,7 @@ from lightpool.maps.axes import MapAxes
 from lightpool.maps.coord import MapCoord
 from lightpool.maps.geom import INVALID, Geom, HostArray, pix_to_idx
 from lightpool.maps.pixels import SkyWindow
-from lightpool.maps.wcs_header import binsz_deg, lonlat_deg, npix_pair, pixel_scales_deg
+from lightpool.maps.wcs_header import binsz_deg, lonlat_deg, npix_pair
 
 __all__ = ["SkyPixelGeom"]
 
@@ -42,7 +42,7 @@ class SkyPixelGeom(Geom):
 
     def _set(self, window: SkyWindow, cdelt: tuple[float, float] | None, axes: Any) -> None:
         self._window = window
-        self._cdelt = cdelt or binsz_deg(tuple(pixel_scales_deg(window.grid.wcs).tolist()))
+        self._cdelt = cdelt or binsz_deg(tuple(window.grid.scales_deg.tolist()))
         self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
         self._cutout_info: dict[str, Any] | None = None
 
@@ -101,7 +101,7 @@ class SkyPixelGeom(Geom):
 
     @property
     def _scales(self) -> HostArray:
-        return pixel_scales_deg(self._window.grid.wcs)
+        return self._window.grid.scales_deg
 
     @property
     def pixel_scales(self) -> Angle:

@@ -58,11 +58,17 @@ def all_sky_npix(size: tuple[float, float]) -> tuple[int, int]:
 
 
 def _positive(value: Any, name: str) -> tuple[float, float]:
-    degrees = tuple(Angle(_, "deg").deg for _ in value) if isinstance(value, tuple) else value
-    lon, lat = _pair(degrees if isinstance(value, (tuple, list)) else Angle(value, "deg").deg, name)
+    if isinstance(value, tuple):
+        lon, lat = _pair(tuple(_degrees(_) for _ in value), name)
+    else:
+        lon, lat = _pair(_degrees(value), name)
     if not (lon > 0 and lat > 0 and np.isfinite(lon + lat)):
         raise GeometryError(f"{name} must be positive and finite, got {value!r}")
     return lon, lat
+
+
+def _degrees(value: Any) -> Any:
+    return value if isinstance(value, (float, int)) else Angle(value, "deg").deg
 
 
 def _pair(value: Any, name: str) -> tuple[float, float]:
@@ -82,10 +88,10 @@ def lonlat_deg(skydir: Any, frame: Any) -> tuple[float, float]:
     if skydir is None:
         return 0.0, 0.0
     if isinstance(skydir, SkyCoord):
-        position = skydir.transform_to(frame).squeeze()
-        if not position.isscalar:
-            raise GeometryError(f"skydir must be one position, got {position.size}")
-        return float(position.data.lon.deg), float(position.data.lat.deg)
+        if skydir.size != 1:
+            raise GeometryError(f"expected one position, got {skydir.size}")
+        lon, lat = _lonlat_in_frame(skydir, frame)
+        return float(np.ravel(lon)[0]), float(np.ravel(lat)[0])
     if isinstance(skydir, (tuple, list)) and len(skydir) == 2:
         return float(Angle(skydir[0], "deg").deg), float(Angle(skydir[1], "deg").deg)
     raise ValueError(f"skydir must be a SkyCoord or a (lon, lat) pair in deg, got {skydir!r}")
@@ -225,9 +231,15 @@ def pixel_scales_deg(wcs: WCS) -> np.ndarray[Any, Any]:
 
 def world_to_pixel(wcs: WCS, skycoord: SkyCoord, frame: str) -> tuple[Any, Any]:
     """Pixel coordinates, counted from 0, of sky positions in any frame."""
-    position = skycoord.transform_to(frame)
-    x, y = wcs.wcs_world2pix(position.data.lon.deg, position.data.lat.deg, 0)
+    x, y = wcs.wcs_world2pix(*_lonlat_in_frame(skycoord, frame), 0)
     return x, y
+
+
+def _lonlat_in_frame(skycoord: SkyCoord, frame: Any) -> tuple[Any, Any]:
+    """Longitude and latitude in deg; a transformation costs half a millisecond, also one to the same frame."""
+    if not (isinstance(frame, str) and frame in ("icrs", "galactic") and skycoord.frame.name == frame):
+        skycoord = skycoord.transform_to(frame)
+    return skycoord.data.lon.deg, skycoord.data.lat.deg
 
 
 def header_npix(header: Mapping[str, Any]) -> tuple[int, int]:
