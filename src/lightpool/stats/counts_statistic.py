@@ -268,6 +268,7 @@ class WStatCountsStatistic(CountsStatistic):
     def compute_errn(self, n_sigma: float = 1.0) -> Array:
         """Distance from the excess down to the lower end of its interval; ``n_on`` where it has none."""
         xp = array_namespace(self.n_on)
+        n_sigma = float(n_sigma)
         level = self.stat_max + n_sigma**2
         lower = self.n_sig - 2.0 * n_sigma * (self.error + 1.0)
         errn = self.n_sig - find_root(lambda n_sig: self._stat(n_sig) - level, lower, self.n_sig)
@@ -275,6 +276,7 @@ class WStatCountsStatistic(CountsStatistic):
 
     def compute_errp(self, n_sigma: float = 1.0) -> Array:
         """Distance from the excess up to the upper end of its interval."""
+        n_sigma = float(n_sigma)
         level = self.stat_max + n_sigma**2
         # Without counts the statistic rises by 2 per count, so that the square is needed for many sigma.
         upper = self.n_sig + 2.0 * n_sigma * (self.error + 1.0) + n_sigma**2
@@ -287,6 +289,7 @@ class WStatCountsStatistic(CountsStatistic):
     def n_sig_matching_significance(self, significance: float) -> Array:
         """Excess that would have a significance; NaN if no deficit is that significant."""
         xp = array_namespace(self.n_on)
+        significance = float(significance)
         zero = xp.zeros_like(self.n_bkg)
 
         def excess_of(n_sig: Array) -> Array:

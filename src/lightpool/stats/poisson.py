@@ -1,5 +1,7 @@
 """Likelihood intervals of counts, and the excess over a known background that has a significance."""
 
+import math
+
 import numpy as np
 
 from lightpool.arrays import array_namespace
@@ -8,8 +10,9 @@ from lightpool.stats.roots import find_root
 
 __all__ = ["excess_of_significance", "likelihood_interval"]
 
-N_NEWTON = 12
-"""Newton steps; from the starting values below, seven are enough for all counts from 1e-9 to 1e15."""
+EPSILON = float(np.finfo(np.float64).eps)
+N_NEWTON = 6
+"""Newton steps; four reach rounding for 1e-9 to 1e15 counts and 0.001 to 30 sigma."""
 
 
 def likelihood_interval(n_on: Array, n_sigma: float, *, xp: Namespace | None = None) -> tuple[Array, Array]:
@@ -33,7 +36,7 @@ def likelihood_interval(n_on: Array, n_sigma: float, *, xp: Namespace | None = N
     one root on each side of zero. Newton's method from beyond a root comes down to it monotonically.
     """
     xp = array_namespace(n_on) if xp is None else xp
-    level = 0.5 * n_sigma**2
+    level = 0.5 * float(n_sigma) ** 2
     has_counts = n_on > 0.0
     counts = xp.where(has_counts, n_on, xp.ones_like(n_on))
     rise = level / counts
@@ -49,8 +52,16 @@ def likelihood_interval(n_on: Array, n_sigma: float, *, xp: Namespace | None = N
 def _newton(v: Array, rise: Array, xp: Namespace) -> Array:
     slope = xp.expm1(v)
     is_steep = slope != 0.0
-    step = (slope - v - rise) / xp.where(is_steep, slope, xp.ones_like(slope))
+    step = (_expm1_minus(v, xp) - rise) / xp.where(is_steep, slope, xp.ones_like(slope))
     return xp.where(is_steep, v - step, v)
+
+
+def _expm1_minus(v: Array, xp: Namespace) -> Array:
+    """``exp(v) - 1 - v``; for small v as a series, since the difference cancels."""
+    series = xp.zeros_like(v)
+    for k in range(12, 1, -1):
+        series = (series + 1.0 / math.factorial(k)) * v
+    return xp.where(xp.abs(v) < 0.1, series * v, xp.expm1(v) - v)
 
 
 def excess_of_significance(mu_bkg: Array, significance: float, *, xp: Namespace | None = None) -> Array:
@@ -75,14 +86,14 @@ def excess_of_significance(mu_bkg: Array, significance: float, *, xp: Namespace 
     xp = array_namespace(mu_bkg) if xp is None else xp
     has_background = mu_bkg > 0.0
     background = xp.where(has_background, mu_bkg, xp.ones_like(mu_bkg))
-    level = 0.5 * significance**2 / background
+    level = 0.5 * float(significance) ** 2 / background
     zero = xp.zeros_like(background)
     if significance < 0:
         # At z = -745, exp(z) is zero.
         z = find_root(lambda z: 1.0 + (z - 1.0) * xp.exp(z) - level, xp.full_like(background, -745.0), zero)
     else:
         # (z - 1) exp(z) + 1 is at least z**2 / 2, and it is at least exp(z) from z = 2 on.
-        upper = xp.minimum(xp.sqrt(2.0 * level), 2.0 + xp.log1p(level)) + np.finfo(np.float64).eps
+        upper = xp.minimum(xp.sqrt(2.0 * level), 2.0 + xp.log1p(level)) + EPSILON
         z = find_root(lambda z: 1.0 + (z - 1.0) * xp.exp(z) - level, zero, upper)
     excess = background * xp.expm1(z)
     return xp.where(has_background, excess, xp.full_like(excess, float("nan")))
