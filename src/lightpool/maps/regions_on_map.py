@@ -3,17 +3,17 @@
 from typing import Any
 
 import numpy as np
-from regions import PixCoord, PointPixelRegion, SkyRegion
+from regions import PixCoord, PointPixelRegion
 
 from lightpool.maps.region_geom import RegionGeom
+from lightpool.maps.sky_regions import region_to_pixel
 
 __all__ = ["contains_pixels", "region_geom_of"]
 
 
 def contains_pixels(region: Any, geom: Any) -> np.ndarray[Any, Any]:
     """Whether each pixel centre of an image geometry lies in a region, shape (ny, nx); a point takes its pixel."""
-    if isinstance(region, SkyRegion):
-        region = region.to_pixel(geom.wcs)
+    region = region_to_pixel(region, geom.wcs)
     n_y, n_x = geom.data_shape[-2:]
     if isinstance(region, PointPixelRegion):
         y, x = (int(np.floor(v + 0.5)) for v in (region.center.y, region.center.x))
