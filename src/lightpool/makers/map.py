@@ -86,7 +86,7 @@ class MapDatasetMaker(Maker):
         else:
             made["counts"] = Map.from_geom(counts_geom, device=device)
         if self.selection - {"counts"}:
-            view = FieldOfView(observation.get_pointing_icrs(observation.tmid), device)
+            view = FieldOfView(observation.pointing_radec, device)
             made |= self._make_responses(dataset, observation, view)
         return type(dataset)(
             name=dataset.name, gti=observation.gti, meta_table=self.make_meta_table(observation), **made
@@ -193,7 +193,7 @@ class MapDatasetMaker(Maker):
 
 
 def _view(observation: Any, device: Device | str | None) -> FieldOfView:
-    return FieldOfView(observation.get_pointing_icrs(observation.tmid), find_device(device))
+    return FieldOfView(observation.pointing_radec, find_device(device))
 
 
 def _part(observation: Any, name: str) -> Any:

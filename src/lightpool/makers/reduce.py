@@ -148,7 +148,7 @@ class DatasetsMaker(Described):
 
     def _make_dataset(self, dataset: MapDataset, observation: Any, *, apply_cutout: bool) -> MapDataset | None:
         if apply_cutout:
-            pointing = observation.get_pointing_icrs(observation.tmid)
+            pointing = observation.pointing_radec
             try:
                 result = dataset.cutout(position=pointing, width=self.cutout_width, mode=self.cutout_mode)
             except NoOverlapError:

@@ -67,7 +67,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         _check_region(geom, observation)
         regions, wcs = self.region_finder.run(
             region=geom.region,
-            center=observation.get_pointing_icrs(observation.tmid),
+            center=observation.pointing_radec,
             exclusion_mask=self.exclusion_mask,
         )
         if geom.is_all_point_sky_regions:

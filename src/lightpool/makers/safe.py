@@ -132,7 +132,7 @@ class SafeMaskMaker(Maker):
 
     def make_mask_offset_max(self, dataset: Any, observation: Any) -> Array:
         """Pixels nearer to the pointing than ``offset_max``; array of bool, the shape of the image."""
-        view = FieldOfView(observation.get_pointing_icrs(observation.tmid), dataset.device)
+        view = FieldOfView(observation.pointing_radec, dataset.device)
         return view.offset(dataset._geom) < float(self.offset_max.rad)
 
     @staticmethod
@@ -198,14 +198,14 @@ class SafeMaskMaker(Maker):
         if self.fixed_offset is not None:
             return self.fixed_offset
         if self.position is not None:
-            return observation.get_pointing_icrs(observation.tmid).separation(self.position)
+            return observation.pointing_radec.separation(self.position)
         return 0 * u.deg
 
     def _position(self, observation: Any, geom: WcsGeom) -> SkyCoord:
         if self.fixed_offset is not None:
             if observation is None:
                 raise ValueError("`fixed_offset` needs the observation; use run(dataset, observation)")
-            pointing = observation.get_pointing_icrs(observation.tmid)
+            pointing = observation.pointing_radec
             return pointing.directional_offset_by(position_angle=0 * u.deg, separation=self.fixed_offset)
         return geom.center_skydir if self.position is None else self.position
 

@@ -117,7 +117,7 @@ def _why_not_seen(dataset: MapDataset, observation: Any, selection: set[str]) ->
     if "exposure" not in selection:
         return None
     axes = observation.aeff.axes
-    offset = dataset.counts.geom.separation(observation.get_pointing_icrs(observation.tmid))
+    offset = dataset.counts.geom.separation(observation.pointing_radec)
     if "offset" in axes.names and offset > axes["offset"].edges[-1]:
         return (
             f"the region is {offset.to('deg'):.2f} from the pointing of observation {observation.obs_id}, whose "

@@ -129,7 +129,7 @@ class ThetaSquaredTable(Described):
 
     def _count(self, observation: Any) -> tuple[HostArray, HostArray, int]:
         """Counts about the source and about the OFF positions, and the number of these."""
-        pointing = observation.get_pointing_icrs(observation.tmid)
+        pointing = observation.pointing_radec
         separation = pointing.separation(self.position)
         if self._radius > separation:
             raise ValueError(

@@ -11,7 +11,6 @@ from lightpool.arrays.devices import Device, to_device
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.sphere import frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.arrays.typing import Array
-from lightpool.maps.coord import MapCoord
 
 __all__ = ["event_index"]
 
@@ -33,7 +32,7 @@ def event_index(events: Any, geom: Any, device: Device) -> list[Array]:
     """
     arrays = _plain_arrays(events)
     if geom.is_region:
-        return _index_on_host(events, arrays, geom, device)
+        return _index_in_region(events, arrays, geom, device)
     lon, lat = (to_device(values, device) for values in _positions(events, arrays, geom.frame))
     if geom.frame != "icrs":
         lon, lat = lonlat(rotate(to_device(frame_matrix("icrs", geom.frame), device), unit_vectors(lon, lat)))
@@ -98,11 +97,9 @@ def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> Hos
     return np.asarray(column.to_value(axis.unit), dtype=float)
 
 
-def _index_on_host(events: Any, arrays: Mapping[str, HostArray], geom: Any, device: Device) -> list[Array]:
-    """For regions, which decide on the host what they contain."""
-    lon, lat = _positions(events, arrays, geom.frame)
-    coords: dict[str, Any] = {"lon": np.rad2deg(lon), "lat": np.rad2deg(lat)}
-    for axis in geom.axes:
-        coords[axis.name] = u.Quantity(_axis_values(events, arrays, axis), axis.unit)
-    index = geom.coord_to_idx(MapCoord.create(coords, frame="icrs"))
-    return [to_device(np.ascontiguousarray(i, dtype=np.int64), device) for i in index]
+def _index_in_region(events: Any, arrays: Mapping[str, HostArray], geom: Any, device: Device) -> list[Array]:
+    """Index for a region, which tells on the host what it contains."""
+    inside = geom.contains_icrs(*_positions(events, arrays, geom.frame))
+    image = to_device(np.where(inside, 0, -1), device)
+    values = [to_device(_axis_values(events, arrays, axis), device) for axis in geom.axes]
+    return [image, image, *(axis.coord_to_idx_array(x) for axis, x in zip(geom.axes, values, strict=True))]

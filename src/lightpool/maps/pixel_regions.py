@@ -8,11 +8,14 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
 from regions import CircleSkyRegion, CompoundSkyRegion, PixCoord, Region
 
-from lightpool.maps.sky_regions import region_to_pixel
+from lightpool.arrays.sphere import frame_matrix, lonlat, rotate, unit_vectors
+from lightpool.maps.sky_regions import region_to_pixel, steps_to_north
+from lightpool.maps.wcs_header import frame_of_wcs
 
-__all__ = ["circle_region", "circles_to_sky", "contains_pixel"]
+__all__ = ["circle_region", "circles_to_sky", "contains_pixel", "in_frame"]
 
 HostArray = np.ndarray[Any, Any]
+_FRAMES = ("icrs", "galactic")
 
 
 def circle_region(center: SkyCoord, radius: u.Quantity) -> CircleSkyRegion:
@@ -22,9 +25,10 @@ def circle_region(center: SkyCoord, radius: u.Quantity) -> CircleSkyRegion:
 
 def circles_to_sky(x: HostArray, y: HostArray, radius: float, wcs: WCS, meta: Any, visual: Any) -> list[Region]:
     """Sky regions of circles of one radius (pixels) around many pixel positions, all at once."""
-    centers = wcs.pixel_to_world(x, y)
-    _, scales = _centers_and_scales(centers, wcs)
-    radii = Angle(radius / scales, "arcsec")
+    lon, lat = wcs.wcs_pix2world(x, y, 0)
+    centers = SkyCoord(lon, lat, unit="deg", frame=frame_of_wcs(wcs))
+    _, _, dx, dy = steps_to_north(centers, wcs)
+    radii = Angle(radius / np.hypot(dx, dy), "arcsec")
     return [
         CircleSkyRegion(center, size, meta=meta.copy(), visual=visual.copy())
         for center, size in zip(centers, radii, strict=True)
@@ -34,16 +38,16 @@ def circles_to_sky(x: HostArray, y: HostArray, radius: float, wcs: WCS, meta: An
 def contains_pixel(region: Region, wcs: WCS, x: HostArray, y: HostArray) -> HostArray:
     """Whether pixel coordinates on a WCS lie in a sky or pixel region; a union of circles is met all at once."""
     circles = _circles_of(region)
-    if len(circles) < 2:
+    if not circles:
         return np.asarray(region_to_pixel(region, wcs).contains(PixCoord(x, y)))
-    frame = circles[0].center.frame.name
     lon, lat = np.array([(_.center.data.lon.deg, _.center.data.lat.deg) for _ in circles]).T
-    (x0, y0), scales = _centers_and_scales(SkyCoord(lon, lat, unit="deg", frame=frame), wcs)
-    radii = np.array([_.radius.to_value("arcsec") for _ in circles]) * scales
+    centers = SkyCoord(lon, lat, unit="deg", frame=circles[0].center.frame.name)
+    x0, y0, dx, dy = steps_to_north(centers, wcs)
+    radii = np.array([_.radius.to_value("arcsec") for _ in circles]) * np.hypot(dx, dy)
     x, y = np.broadcast_arrays(x, y)
     inside = np.zeros(x.shape, dtype=bool)
     for center_x, center_y, radius in zip(x0, y0, radii, strict=True):
-        inside |= np.hypot(x - center_x, y - center_y) < radius
+        inside |= (x - center_x) ** 2 + (y - center_y) ** 2 < radius**2
     return inside
 
 
@@ -59,12 +63,17 @@ def _circles_of(region: Region) -> list[CircleSkyRegion]:
             circles.append(part)
         else:
             return []
-    plain = all(_.meta.get("include", True) and _.center.frame.name == circles[0].center.frame.name for _ in circles)
+    frame = circles[0].center.frame.name
+    plain = frame in _FRAMES and all(_.meta.get("include", True) and _.center.frame.name == frame for _ in circles)
     return circles if plain else []
 
 
-def _centers_and_scales(centers: SkyCoord, wcs: WCS) -> tuple[tuple[HostArray, HostArray], HostArray]:
-    """Pixels (x, y) of positions, and pixels per arcsec towards north there."""
-    x, y = wcs.world_to_pixel(centers)
-    x_north, y_north = wcs.world_to_pixel(centers.directional_offset_by(0.0, 1 * u.arcsec))
-    return (x, y), np.hypot(x_north - x, y_north - y)
+def in_frame(lon: HostArray, lat: HostArray, frame: str, other: str) -> tuple[HostArray, HostArray]:
+    """Positions (arrays in rad) of one frame in another."""
+    if frame == other:
+        return lon, lat
+    if frame in _FRAMES and other in _FRAMES:
+        turned = lonlat(rotate(frame_matrix(frame, other), unit_vectors(lon, lat)))
+        return np.asarray(turned[0]), np.asarray(turned[1])
+    position = SkyCoord(lon, lat, unit="rad", frame=frame).transform_to(other)
+    return np.asarray(position.data.lon.rad), np.asarray(position.data.lat.rad)

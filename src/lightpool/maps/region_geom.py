@@ -20,7 +20,7 @@ from lightpool.maps import region_format
 from lightpool.maps.axes import MapAxes
 from lightpool.maps.coord import MapCoord
 from lightpool.maps.geom import Geom, HostArray, pix_to_idx
-from lightpool.maps.pixel_regions import contains_pixel
+from lightpool.maps.pixel_regions import contains_pixel, in_frame
 from lightpool.maps.sky_regions import (
     compound_region_to_regions,
     is_point,
@@ -32,7 +32,7 @@ from lightpool.maps.sky_regions import (
     without_points,
 )
 from lightpool.maps.wcs_geom import WcsGeom
-from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg
+from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg, world_to_pixel
 
 __all__ = ["RegionGeom"]
 
@@ -250,7 +250,14 @@ class RegionGeom(Geom):
         position = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names).skycoord
         if self.is_all_point_sky_regions:
             return np.ones(position.shape, dtype=bool)
-        return contains_pixel(region, self._wcs, *self._wcs.world_to_pixel(position))
+        return contains_pixel(region, self._wcs, *world_to_pixel(self._wcs, position, frame_of_wcs(self._wcs)))
+
+    def contains_icrs(self, lon: HostArray, lat: HostArray) -> HostArray:
+        """Whether positions, arrays in rad, ICRS, lie in the region; faster than `contains`."""
+        if self._region is None or self.is_all_point_sky_regions:
+            return np.ones(np.shape(lon), dtype=bool)
+        lon, lat = (np.rad2deg(_) for _ in in_frame(lon, lat, "icrs", frame_of_wcs(self._wcs)))
+        return contains_pixel(self._region, self._wcs, *self._wcs.wcs_world2pix(lon, lat, 0))
 
     def contains_wcs_pix(self, pix: Sequence[Any]) -> HostArray:
         """Whether pixel coordinates on `wcs` lie in the region; a point contains every position."""

@@ -35,6 +35,8 @@ from regions import (
     Regions,
 )
 
+from lightpool.maps.wcs_header import frame_of_wcs
+
 __all__ = [
     "compound_region_to_regions",
     "is_point",
@@ -44,6 +46,7 @@ __all__ = [
     "region_to_sky",
     "regions_to_compound_region",
     "scale_and_north",
+    "steps_to_north",
     "without_points",
 ]
 
@@ -118,11 +121,22 @@ def without_points(region: Region) -> Region | None:
     return regions_to_compound_region(parts)
 
 
+def steps_to_north(positions: SkyCoord, wcs: WCS) -> tuple[Any, Any, Any, Any]:
+    """Pixels (x, y) of positions, and the steps (dx, dy) on the pixels by one arcsec towards north."""
+    frame, lat = positions.frame.name, positions.data.lat.deg
+    if frame in ("icrs", "galactic") and frame == frame_of_wcs(wcs) and np.all(np.abs(lat) < 89.9):
+        lon = positions.data.lon.deg  # a SkyCoord in between takes thirty times as long
+        x, y = wcs.wcs_world2pix(lon, lat, 0)
+        x_north, y_north = wcs.wcs_world2pix(lon, lat + _OFFSET.to_value("deg"), 0)
+    else:
+        x, y = wcs.world_to_pixel(positions)
+        x_north, y_north = wcs.world_to_pixel(positions.directional_offset_by(0.0, _OFFSET))
+    return x, y, x_north - x, y_north - y
+
+
 def scale_and_north(position: SkyCoord, wcs: WCS) -> tuple[PixCoord, float, u.Quantity]:
     """Pixel of a position, pixels per arcsec towards north, and the angle of north from the x axis."""
-    x, y = wcs.world_to_pixel(position)
-    x_north, y_north = wcs.world_to_pixel(position.directional_offset_by(0.0, _OFFSET))
-    dx, dy = x_north - x, y_north - y
+    x, y, dx, dy = (float(_) for _ in steps_to_north(position, wcs))
     return PixCoord(x, y), float(np.hypot(dx, dy)) / _OFFSET.value, np.arctan2(dy, dx) * u.rad
 
 

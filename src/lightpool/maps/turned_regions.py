@@ -10,16 +10,17 @@ import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from regions import CirclePixelRegion, CircleSkyRegion, PixCoord, PointSkyRegion, Region
 
-from lightpool.arrays.sphere import frame_matrix, lonlat, rotate, unit_vectors
-from lightpool.maps.pixel_regions import circles_to_sky
+from lightpool.maps.pixel_regions import circles_to_sky, in_frame
 from lightpool.maps.sky_regions import region_center, region_to_pixel, region_to_sky
 from lightpool.maps.wcs_geom import WcsGeom
+from lightpool.maps.wcs_header import lonlat_deg
 from lightpool.maps.wcs_map import WcsNDMap
 
 __all__ = ["TurnedCircle", "TurnedRegion", "turned_region"]
 
 HostArray = np.ndarray[Any, Any]
-_MATRIX_FRAMES = ("icrs", "galactic", "fk5")
+_BORDER = 1e-6
+"""Pixel coordinates nearer than this to the border of two pixels are looked at once more."""
 
 
 def turned_region(
@@ -57,15 +58,12 @@ class TurnedRegion:
         self.region = region
         position = region_center(region)
         frame = position.frame.name
+        lon, lat = lonlat_deg(center, frame)
+        separation = Angle(position.separation(center)).deg
         self.geom: WcsGeom = WcsGeom.create(
-            skydir=center,
-            binsz=binsz,
-            width=4 * position.separation(center) + Angle("0.3 deg"),
-            frame=frame,
-            proj="TAN",
+            skydir=(lon, lat), binsz=binsz, width=4 * separation + 0.3, frame=frame, proj="TAN"
         )
-        x, y = self.geom.wcs.world_to_pixel(center)
-        self._center = PixCoord(float(x), float(y))
+        self._center = PixCoord(*self.geom.center_pix)
         self._exclusion_mask = exclusion_mask
 
     @cached_property
@@ -118,11 +116,11 @@ class TurnedRegion:
         if mask is None:
             return np.zeros(0), np.zeros(0)
         low, high = self._reach()
-        y, x = np.mgrid[: self.geom.data_shape[0], : self.geom.data_shape[1]].reshape(2, -1).astype(float)
+        y, x = np.mgrid[_excluded_box(mask, self.geom)].reshape(2, -1).astype(float)
         distance = np.hypot(x - self._center.x, y - self._center.y)
         near = (distance >= low) & (distance <= high)
         x, y = x[near], y[near]
-        excluded = ~_values_at(mask, *self.geom._window.grid.pixel_to_sky(x, y), self.geom.frame)
+        excluded = ~_not_excluded(mask, self.geom, x, y)
         return x[excluded], y[excluded]
 
     def is_free(self, angle: float) -> bool:
@@ -193,14 +191,19 @@ class TurnedCircle(TurnedRegion):
         return circles_to_sky(x, y, self._pixel_region.radius, self.geom.wcs, self.region.meta, self.region.visual)
 
 
-def _values_at(mask: WcsNDMap, lon: HostArray, lat: HostArray, frame: str) -> HostArray:
-    """Values of a mask at positions (rad), True outside of it."""
-    geom = mask.geom
-    if geom.frame != frame:
-        lon, lat = _in_frame(lon, lat, frame, geom.frame)
-    pix = geom.sky_to_pix_array(lon, lat)
-    n_y, n_x = geom.data_shape
-    inside = np.ones(lon.shape, dtype=bool)
+def _not_excluded(mask: WcsNDMap, geom: WcsGeom, x: HostArray, y: HostArray) -> HostArray:
+    """Values of a mask at pixels of another geometry, True outside the mask."""
+    lon, lat = geom._window.grid.pixel_to_sky(x, y)
+    pix = [np.asarray(_) for _ in mask.geom.sky_to_pix_array(*in_frame(lon, lat, geom.frame, mask.geom.frame))]
+    if geom.frame == mask.geom.frame:
+        # On aligned pixels centres may meet borders: wcslib rounds like Gammapy, whatever that rounding is worth.
+        on_border = np.any([np.abs(_ - np.floor(_) - 0.5) < _BORDER for _ in pix], axis=0)
+        if np.any(on_border):
+            lon, lat = geom.wcs.wcs_pix2world(x[on_border], y[on_border], 0)
+            for values, exact in zip(pix, mask.geom.wcs.wcs_world2pix(lon, lat, 0), strict=True):
+                values[on_border] = exact
+    n_y, n_x = mask.geom.data_shape
+    inside = np.ones(x.shape, dtype=bool)
     index = []
     for values, n in zip(pix, (n_x, n_y), strict=True):
         nearest = np.floor(np.where(np.isfinite(values), values, -1.0) + 0.5).astype(np.int64)
@@ -209,10 +212,26 @@ def _values_at(mask: WcsNDMap, lon: HostArray, lat: HostArray, frame: str) -> Ho
     return np.asarray(~inside | mask.data[index[1], index[0]])
 
 
-def _in_frame(lon: HostArray, lat: HostArray, frame: str, other: str) -> tuple[HostArray, HostArray]:
-    """Positions (rad) of one frame in another."""
-    if frame in _MATRIX_FRAMES and other in _MATRIX_FRAMES:
-        turned = lonlat(rotate(frame_matrix(frame, other), unit_vectors(lon, lat)))
-        return np.asarray(turned[0]), np.asarray(turned[1])
-    position = SkyCoord(lon, lat, unit="rad", frame=frame).transform_to(other)
-    return np.asarray(position.data.lon.rad), np.asarray(position.data.lat.rad)
+def _excluded_box(mask: WcsNDMap, geom: WcsGeom) -> tuple[slice, slice]:
+    """Slices (y, x) of a geometry outside of which a mask excludes nothing, from the corners of its False pixels."""
+    n_y, n_x = geom.data_shape
+    excluded = ~mask.data
+    corners = np.zeros((excluded.shape[0] + 1, excluded.shape[1] + 1), dtype=bool)
+    corners[:-1, :-1] |= excluded
+    corners[:-1, 1:] |= excluded
+    corners[1:, :-1] |= excluded
+    corners[1:, 1:] |= excluded
+    y, x = np.nonzero(corners)
+    if not x.size:
+        return slice(0, 0), slice(0, 0)
+    window = mask.geom._window
+    lon, lat = window.grid.pixel_to_sky(x + (window.box.x0 - 0.5), y + (window.box.y0 - 0.5))
+    pix = geom.sky_to_pix_array(*in_frame(lon, lat, mask.geom.frame, geom.frame))
+    if not np.all(np.isfinite(pix)):  # beyond the horizon of the plane, or off the sky
+        return slice(0, n_y), slice(0, n_x)
+    margin = 2 + 0.25 * float(np.max(mask.geom.pixel_scales.deg) / np.min(geom.pixel_scales.deg))
+    low, high = (np.floor(np.min(pix, axis=1) - margin), np.ceil(np.max(pix, axis=1) + margin))
+    (x_low, x_high), (y_low, y_high) = (
+        np.clip([a, b], 0, n).astype(int) for a, b, n in zip(low, high, (n_x, n_y), strict=True)
+    )
+    return slice(y_low, y_high), slice(x_low, x_high)
