@@ -13,6 +13,7 @@ from typing import Any, NamedTuple, Self
 
 import array_api_compat
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
 from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device, to_host
@@ -334,6 +335,25 @@ class SkyWindow:
             return centres
 
         return np.asarray(self.grid.shared("lonlat", self.box, compute))
+
+    def numbers_on(self, other: "SkyWindow", device: str | Device | None = None) -> Array:
+        """Which pixel of another window contains each pixel centre, int64 of shape (ny, nx).
+
+        Pixels are counted along the rows of the other window; what lies outside gets the number after the last one.
+        """
+        place = find_device(device)
+        n_x, n_y = other.box.nx, other.box.ny
+
+        def compute(box: Box) -> Array:
+            lon, lat = SkyWindow(self.grid, box).lonlat()
+            if other.grid.frame != self.grid.frame:
+                centres = SkyCoord(lon, lat, unit="deg", frame=self.grid.frame).transform_to(other.grid.frame).data
+                lon, lat = centres.lon.deg, centres.lat.deg
+            x, y = (np.floor(_ + 0.5) for _ in other.wcs.wcs_world2pix(lon, lat, 0))
+            inside = (x >= 0) & (x < n_x) & (y >= 0) & (y < n_y)  # False for NaN too
+            return to_device(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), place)
+
+        return self.grid.shared(("numbers on", other, place.name), self.box, compute)
 
     def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """Pixel coordinates on the window of sky positions, rad in the frame of the grid."""

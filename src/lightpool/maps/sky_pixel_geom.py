@@ -275,6 +275,13 @@ class SkyPixelGeom(Geom):
         """
         return self._window.field_of_view(*lonlat_deg(pointing, "icrs"), device)
 
+    def pixel_numbers_on(self, geom: "SkyPixelGeom", device: str | Device | None = None) -> Array:
+        """Which pixel of the image of another geometry contains each pixel centre, int64 of shape (ny, nx).
+
+        Pixels are counted along the rows; what lies outside gets the number after the last one. Not to be changed.
+        """
+        return self._window.numbers_on(geom._window, device)
+
     def sky_to_pix_array(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """Pixel coordinates of positions (rad, in the frame of the map) on any device; NaN off the projection."""
         return self._window.sky_to_pixel(lon, lat)

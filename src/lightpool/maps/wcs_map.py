@@ -118,19 +118,23 @@ class WcsNDMap(Map):
             self._data[parent] += values
 
     def _mask_on(self, geom: Any, fill_value: bool) -> Array:
-        image = self._geom.to_image()
         same_axes = self._geom.is_image or self._geom.axes == geom.axes
-        if (
-            geom.is_region
-            or geom.is_allsky
-            or image.is_allsky
-            or not same_axes
-            or not image.is_aligned(geom.to_image())
-        ):
+        if geom.is_region or not same_axes:
             return super()._mask_on(geom, fill_value)
+        image, new_image = self._geom.to_image(), geom.to_image()
+        if not (geom.is_allsky or image.is_allsky) and image.is_aligned(new_image):
+            return self._mask_on_same_pixels(geom, fill_value)
+        xp, shape = self._xp, tuple(self._data.shape[:-2])
+        numbers = new_image.pixel_numbers_on(image, self.device)
+        outside = xp.full((*shape, 1), fill_value, dtype=self._data.dtype, device=array_device(self._data))
+        planes = xp.concat([xp.reshape(self._data, (*shape, -1)), outside], axis=-1)
+        values = xp.take(planes, xp.reshape(numbers, (-1,)), axis=-1)
+        return xp.reshape(values, (*shape, *numbers.shape))
+
+    def _mask_on_same_pixels(self, geom: Any, fill_value: bool) -> Array:
         out = self._xp.full(tuple(geom.data_shape), fill_value, dtype=self._data.dtype, device=array_device(self._data))
         try:
-            slices = geom.cutout_slices(self._geom)  # pixels that are the same need no coordinates
+            slices = geom.cutout_slices(self._geom)
         except NoOverlapError:
             return out
         out[(..., *slices["cutout-slices"])] = self._data[(..., *slices["parent-slices"])]
