@@ -83,8 +83,8 @@ def _scalars(dataset: "MapDataset", in_safe_data_range: bool) -> dict[str, Array
         scalars["background"] = masked_sum(dataset.background.data, mask)
         scalars["npred_background"] = masked_sum(npred_background, mask)
         scalars["npred"] = masked_sum(npred, mask)
-        if dataset.counts is not None and dataset._has_statistic:
-            scalars["stat_sum"] = dataset._stat_sum_array()
+    if dataset.counts is not None and dataset._has_statistic:
+        scalars["stat_sum"] = dataset._stat_sum_array()
     scalars |= dataset._further_scalars(mask)
     if dataset.exposure is not None:
         scalars |= _exposure_range(dataset.exposure.data, mask_safe)

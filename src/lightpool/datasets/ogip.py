@@ -317,5 +317,7 @@ def _read_rmf(file: FitsFile, exposure: Map) -> EDispKernelMap:
     data = exposure.data
     xp = array_namespace(data)
     shape = tuple(edisp.exposure_map.data.shape)
-    edisp.exposure_map = Map.from_geom(edisp.exposure_map.geom, data=xp.reshape(data, shape), unit=exposure.unit)
+    edisp.exposure_map = Map.from_geom(
+        edisp.exposure_map.geom, data=xp.reshape(data, shape), unit=exposure.unit, device=exposure.device
+    )
     return edisp

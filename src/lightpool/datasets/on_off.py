@@ -198,7 +198,8 @@ class OnOffDataset(MapDataset):
         alpha = self.alpha.data
         data = alpha * get_wstat_mu_bkg(self.counts.data, self.counts_off.data, alpha, self.npred_signal().data)
         xp = array_namespace(data)
-        return Map.from_geom(self._geom, data=xp.where(xp.isfinite(data), data, xp.zeros_like(data)))
+        finite = xp.where(xp.isfinite(data), data, xp.zeros_like(data))
+        return Map.from_geom(self._geom, data=finite, device=self.device)
 
     def npred_off(self) -> Any:
         """Predict the counts in the OFF region, NaN where alpha is zero; None without OFF counts."""
@@ -264,7 +265,7 @@ class OnOffDataset(MapDataset):
         }
         for label, data in labels.items():
             total = np.nan if data is None else to_host(masked_sum(data.data, mask)).item()  # host: text
-            lines.append(f"  {label:32}: {total:.0f} \n")
+            lines.append(f"  {label:32}: {total:.0f}\n")
         return "".join(lines)
 
     # --- stacking

@@ -16,7 +16,7 @@ def acceptance_ratio(geom: Any, acceptance: Map, acceptance_off: Map) -> Map:
     xp = array_namespace(on, off)
     is_measured = off > 0.0
     ratio = xp.where(is_measured, on / xp.where(is_measured, off, xp.ones_like(off)), xp.zeros_like(on))
-    new: Map = Map.from_geom(geom, data=ratio)
+    new: Map = Map.from_geom(geom, data=ratio, device=acceptance.device)
     return new
 
 
@@ -72,5 +72,5 @@ class OnOffSums:
         data = acceptance_off_of_sums(
             self.acceptance.data, self.counts_off.data, self.background.data, self.acceptance_off.data
         )
-        acceptance_off = Map.from_geom(self.acceptance.geom, data=data)
+        acceptance_off = Map.from_geom(self.acceptance.geom, data=data, device=self.acceptance.device)
         return self.counts_off, self.acceptance, acceptance_off

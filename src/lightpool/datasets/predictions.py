@@ -45,7 +45,8 @@ class DatasetPredictions:
         if model is None or background is None:
             return background
         factors = to_device(model.evaluate_geom(background.geom).value, background.device)
-        npred: Map = Map.from_geom(background.geom, data=background.data * factors, unit=background.unit)
+        data = background.data * factors
+        npred: Map = Map.from_geom(background.geom, data=data, unit=background.unit, device=background.device)
         return npred
 
     def npred_signal(self) -> Map:
@@ -60,7 +61,7 @@ class DatasetPredictions:
             return self.npred_signal()
         xp = array_namespace(background.data)
         data = xp.where(background.data < 0.0, xp.zeros_like(background.data), background.data)
-        npred: Map = Map.from_geom(background.geom, data=data, unit=background.unit)
+        npred: Map = Map.from_geom(background.geom, data=data, unit=background.unit, device=background.device)
         return npred
 
     @property
@@ -115,5 +116,5 @@ class DatasetPredictions:
             data = (counts - npred) / divisors[method]
         if self.mask is not None:
             data = xp.where(self.mask.data, data, xp.full_like(data, np.nan))
-        residuals: Map = Map.from_geom(self._geom, data=data)
+        residuals: Map = Map.from_geom(self._geom, data=data, device=self.device)
         return residuals
