@@ -133,8 +133,11 @@ def _exclusion_image(mask: WcsNDMap) -> WcsNDMap:
 
 
 def _check_region(geom: RegionGeom, observation: Any) -> None:
-    rad_max = observation.rad_max
-    if rad_max is not None and not is_rad_max_compatible_region_geom(rad_max, geom):
+    """Refuse regions of another size than the cut of point-like responses; others may have any region."""
+    rad_max, aeff = observation.rad_max, observation.aeff
+    if rad_max is None or (aeff is not None and not aeff.is_pointlike):
+        return
+    if not is_rad_max_compatible_region_geom(rad_max, geom):
         raise ValueError(
             f"observation {observation.obs_id} has point-like responses with a directional cut of their own: expected "
             f"a PointSkyRegion, or for a fixed cut a CircleSkyRegion of its radius, got {type(geom.region).__name__}"

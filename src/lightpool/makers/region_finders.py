@@ -114,7 +114,7 @@ class ReflectedRegionsFinder(RegionsFinder):
     >>> region = RegionGeom.create("icrs;circle(80.2, 23.5, 0.4)").region
     >>> regions, wcs = ReflectedRegionsFinder().run(region, center=SkyCoord(83.2, 22.7, unit="deg"))
     >>> len(regions)
-    15
+    20
     """
 
     def __init__(

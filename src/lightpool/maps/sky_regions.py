@@ -100,12 +100,15 @@ def is_point(region: Region) -> bool:
 
 def region_to_sky(region: PixelRegion, wcs: WCS) -> Region:
     """Sky region of a pixel region, the inverse of `region_to_pixel`."""
+    if isinstance(region, CompoundPixelRegion):
+        parts = [region_to_sky(_, wcs) for _ in (region.region1, region.region2)]
+        return CompoundSkyRegion(*parts, operator=region.operator, meta=region.meta.copy())
     kind = _SKY_KINDS.get(type(region))
     if kind is None:
         return region.to_sky(wcs)
     center = wcs.pixel_to_world(region.center.x, region.center.y)
     _, scale, north = scale_and_north(center, wcs)
-    lengths = [getattr(region, name) / scale * u.arcsec for name in _LENGTHS[kind]]
+    lengths = [Angle(getattr(region, name) / scale, "arcsec") for name in _LENGTHS[kind]]
     if kind in _ROUND:
         return kind(center, *lengths, meta=region.meta.copy())
     return kind(center, *lengths, angle=(region.angle - north + 90 * u.deg).to("deg"), meta=region.meta.copy())
