@@ -129,7 +129,7 @@ def test_cutouts_copies_and_other_axes_share_what_was_computed_once(backend, com
     assert len(computed) == 1
 
 
-def test_a_window_beyond_the_border_is_computed_by_itself(backend, computed):
+def test_windows_beyond_the_border_cost_strips(backend, computed):
     geom = WcsGeom.create(npix=20, binsz=0.1, skydir=CRAB)
     partial = geom.cutout(SkyCoord(84.6, 22.01, unit="deg"), "1 deg", mode="partial")
     padded = geom.pad(3)
@@ -139,7 +139,7 @@ def test_a_window_beyond_the_border_is_computed_by_itself(backend, computed):
     part = to_host(partial.directions(backend.device))[:, *shared["cutout-slices"]]
     assert_allclose(part, whole[:, *shared["parent-slices"]], atol=1e-15)
     assert_allclose(to_host(padded.directions(backend.device))[:, 3:-3, 3:-3], whole, atol=1e-15)
-    assert len(computed) == 3
+    assert sum(box.n_pixel for box in computed) <= 27 * 26  # no pixel twice
 
 
 def test_a_large_map_is_filled_when_its_cutouts_add_up_to_it(computed):

@@ -108,6 +108,22 @@ class Box(NamedTuple):
             and other.y0 + other.ny <= self.y0 + self.ny
         )
 
+    def around(self, other: "Box") -> "Box":
+        """Smallest box that holds this one and another."""
+        x0, y0 = min(self.x0, other.x0), min(self.y0, other.y0)
+        x1, y1 = max(self.x0 + self.nx, other.x0 + other.nx), max(self.y0 + self.ny, other.y0 + other.ny)
+        return Box(x0, y0, x1 - x0, y1 - y0)
+
+    def grown(self, values: Array, outer: "Box", compute: Callable[["Box"], Array]) -> Array:
+        """Array on an outer box, from the one on this box and what is computed for up to four strips around it."""
+        xp = array_namespace(values)
+        left, below = self.x0 - outer.x0, self.y0 - outer.y0
+        right, above = outer.nx - self.nx - left, outer.ny - self.ny - below
+        columns = [Box(outer.x0, self.y0, left, self.ny), self, Box(self.x0 + self.nx, self.y0, right, self.ny)]
+        middle = xp.concat([values if box is self else compute(box) for box in columns if box.n_pixel], axis=-1)
+        rows = [Box(outer.x0, outer.y0, outer.nx, below), self, Box(outer.x0, self.y0 + self.ny, outer.nx, above)]
+        return xp.concat([middle if box is self else compute(box) for box in rows if box.n_pixel], axis=-2)
+
     def cut(self, values: Array, inner: "Box") -> Array:
         """Part of an array on this box, shape (..., ny, nx), that lies on an inner box."""
         if self == inner:
@@ -133,9 +149,16 @@ class PixelStore:
                     return key[1].cut(self._arrays[key], box)
         return None
 
-    def put(self, kind: Hashable, box: Box, values: Array) -> None:
-        """Keep an array, and forget the longest unused ones beyond the limit."""
+    def latest(self, kind: Hashable) -> tuple[Box, Array] | None:
+        """Box and array of a kind that was used last."""
         with self._lock:
+            return next(((key[1], values) for key, values in reversed(self._arrays.items()) if key[0] == kind), None)
+
+    def put(self, kind: Hashable, box: Box, values: Array) -> None:
+        """Keep an array in place of those on boxes inside, and forget the longest unused ones beyond the limit."""
+        with self._lock:
+            for key in [key for key in self._arrays if key[0] == kind and box.holds(key[1])]:
+                del self._arrays[key]
             self._arrays[kind, box] = values
             self._arrays.move_to_end((kind, box))
             while sum(_n_bytes(_) for _ in self._arrays.values()) > self._max_bytes:
@@ -218,21 +241,34 @@ class PixelGrid:
         return self._upsampled[factor]
 
     def shared(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> Array:
-        """Array on a box, computed once; when that pays, on all of the extent, for its other boxes to be cut from.
+        """Array on a box, computed once; when that pays, on more than the box, for other boxes to be cut from.
 
-        It pays when the boxes that were asked for add up to the extent, or one is a quarter of it.
+        The extent is filled when the boxes in it that were asked for add up to it, or one is a quarter of it. A box that
+        reaches over the border is joined to the last one when the strips around that are no more than the box.
         """
         found = self._store.get(kind, box)
         if found is not None:
             return found
-        target = box
-        if self.extent.holds(box) and self.extent.n_pixel <= MAX_FILLED_PIXELS:
-            self._n_asked[kind] = self._n_asked.get(kind, 0) + box.n_pixel
-            if max(self._n_asked[kind], 4 * box.n_pixel) >= self.extent.n_pixel:
-                target = self.extent
-        values = compute(target)
+        if not self.extent.holds(box):
+            target, values = self._joined(kind, box, compute)
+        else:
+            target = box
+            if self.extent.n_pixel <= MAX_FILLED_PIXELS:
+                self._n_asked[kind] = self._n_asked.get(kind, 0) + box.n_pixel
+                if max(self._n_asked[kind], 4 * box.n_pixel) >= self.extent.n_pixel:
+                    target = self.extent
+            values = compute(target)
         self._store.put(kind, target, values)
         return target.cut(values, box)
+
+    def _joined(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> tuple[Box, Array]:
+        latest = self._store.latest(kind)
+        if latest is not None:
+            old, values = latest
+            outer = box.around(old)
+            if outer.n_pixel - old.n_pixel <= box.n_pixel:
+                return outer, old.grown(values, outer, compute)
+        return box, compute(box)
 
     def single(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> Array:
         """Array on a box, computed once, which boxes outside it have no use for."""
