@@ -29,41 +29,56 @@ for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "
     os.environ.setdefault(variable, "1")
 
 import astropy.units as u
+import numpy as np
 from astropy.coordinates import SkyCoord
 from regions import CircleSkyRegion
 
 RUNS = [23523, 23592, 23526, 23559]
+CENTER = (83.63, 22.01)  # deg
 PACKAGES = ["lightpool", "gammapy"]
-STAGES = {
-    "cutout": ("datasets", "MapDataset", "cutout"),
-    "counts": ("makers", "MapDatasetMaker", "make_counts"),
-    "exposure": ("makers", "MapDatasetMaker", "make_exposure"),
-    "background": ("makers", "MapDatasetMaker", "make_background"),
-    "psf": ("makers", "MapDatasetMaker", "make_psf"),
-    "edisp": ("makers", "MapDatasetMaker", "make_edisp_kernel"),
-    "safe mask": ("makers", "SafeMaskMaker", "run"),
-    "FoV background": ("makers", "FoVBackgroundMaker", "run"),
-    "stack": ("datasets", "MapDataset", "stack"),
-    "write": ("datasets", "MapDataset", "write"),
-}
-READING = {
-    "lightpool": [("fits.reader", "FitsFile", "__init__"), ("fits.reader", "FitsFile", "table")],
-    "gammapy": [("data.hdu_index_table", "HDULocation", "load")],
+STAGES = {  # module and name below the package; lightpool's own where it differs
+    "reading": {"gammapy": ["data.hdu_index_table:HDULocation.load"], "lightpool": ["data.location:HDULocation.load"]},
+    "cutout": "datasets:MapDataset.cutout",
+    "counts": "makers:MapDatasetMaker.make_counts",
+    "exposure": {
+        "gammapy": ["makers:MapDatasetMaker.make_exposure"],
+        "lightpool": ["makers:MapDatasetMaker._exposure"],
+    },
+    "background": "makers:MapDatasetMaker.make_background",
+    "psf": {"gammapy": ["makers:MapDatasetMaker.make_psf"], "lightpool": ["makers:MapDatasetMaker._psf"]},
+    "edisp": {
+        "gammapy": ["makers:MapDatasetMaker.make_edisp_kernel"],
+        "lightpool": ["makers:MapDatasetMaker._edisp_kernel"],
+    },
+    "spectrum": "makers:SpectrumDatasetMaker.run",
+    "reflected regions": "makers:ReflectedRegionsBackgroundMaker.run",
+    "safe mask": "makers:SafeMaskMaker.run",
+    "FoV background": "makers:FoVBackgroundMaker.run",
+    "stack": "datasets:MapDataset.stack",
+    "write": "datasets:MapDataset.write",
 }
 
 
 @contextmanager
 def timed_stages(package: str) -> Iterator[dict[str, float]]:
-    """Seconds in each stage, by wrapping the methods of the package for the time being."""
+    """Seconds in each stage, by wrapping the functions of the package for the time being."""
     seconds: dict[str, float] = defaultdict(float)
-    places = list(STAGES.items())
-    places += [("reading", place) for place in READING[package]]
     with ExitStack() as stack:
-        for name, (module, owner, method) in places:
-            cls = getattr(importlib.import_module(f"{package}.{module}"), owner)
-            plain = cls.__dict__[method]
-            stack.enter_context(patch.object(cls, method, _timed(plain, name, seconds)))
+        for name, places in STAGES.items():
+            for place in [places] if isinstance(places, str) else places[package]:
+                module, _, path = place.partition(":")
+                *owners, attribute = path.split(".")
+                owner: Any = importlib.import_module(f"{package}.{module}")
+                for part in owners:
+                    owner = getattr(owner, part)
+                stack.enter_context(patch.object(owner, attribute, _timed(vars(owner)[attribute], name, seconds)))
         yield seconds
+
+
+def forget_files(package: str) -> None:
+    """Drop the files that lightpool keeps open, so that each repetition reads them anew."""
+    if package == "lightpool":
+        importlib.import_module("lightpool.data.file_cache").FILE_CACHE.clear()
 
 
 def _timed(plain: Any, name: str, seconds: dict[str, float]) -> Any:
@@ -81,36 +96,48 @@ def _timed(plain: Any, name: str, seconds: dict[str, float]) -> Any:
 
 
 class Job:
-    """One of the two loops, for one package."""
+    """A job, for one package: what it needs is made anew each time, but for the imports."""
 
-    def __init__(self, package: str, data: Path, *, true_energies: bool) -> None:
-        self.package, self.data, self.true_energies = package, data, true_energies
+    title: str
+
+    def __init__(self, package: str, data: Path) -> None:
+        self.data = data
+        self.names: dict[str, Any] = {}
+        for module in ("data", "datasets", "makers", "maps"):
+            self.names |= vars(importlib.import_module(f"{package}.{module}"))
+
+    def observations(self) -> Any:
+        return self.names["DataStore"].from_dir(self.data).get_observations(RUNS)
+
+    def energy(self) -> Any:
+        return self.names["MapAxis"].from_energy_bounds("1 TeV", "10 TeV", nbin=11)
+
+    def energy_true(self) -> Any:
+        return self.names["MapAxis"].from_energy_bounds("0.3 TeV", "10 TeV", nbin=31, name="energy_true")
+
+    def geom(self, binsz: float) -> Any:
+        return self.names["WcsGeom"].create(skydir=CENTER, width=5, binsz=binsz, axes=[self.energy()])
+
+    def exclusion(self) -> Any:
+        circle = CircleSkyRegion(SkyCoord(*CENTER, unit="deg"), 0.2 * u.deg)
+        return self.geom(0.05).region_mask([circle], inside=False)
+
+    def map_makers(self) -> list[Any]:
+        return [
+            self.names["MapDatasetMaker"](),
+            self.names["SafeMaskMaker"](methods=["aeff-default", "offset-max"], offset_max="3 deg"),
+            self.names["FoVBackgroundMaker"](method="scale", exclusion_mask=self.exclusion()),
+        ]
+
+
+class CrabLoop(Job):
+    """The loop of the user's notebook."""
+
+    title = "Crab loop, 250 x 250 x 11, stacked"
 
     def __call__(self) -> Any:
-        names = {}
-        for module in ("data", "datasets", "makers", "maps"):
-            names |= vars(importlib.import_module(f"{self.package}.{module}"))
-        axis = names["MapAxis"]
-        energy = axis.from_energy_bounds("1 TeV", "10 TeV", nbin=11)
-        energy_true = axis.from_energy_bounds("0.3 TeV", "10 TeV", nbin=31, name="energy_true")
-        observations = names["DataStore"].from_dir(self.data).get_observations(RUNS)
-        geom = names["WcsGeom"].create(skydir=(83.63, 22.01), width=5, binsz=0.02, axes=[energy])
-        mask_geom = names["WcsGeom"].create(skydir=(83.63, 22.01), width=5, binsz=0.05, axes=[energy])
-        circle = CircleSkyRegion(SkyCoord(83.63, 22.01, unit="deg"), 0.2 * u.deg)
-        exclusion = mask_geom.region_mask([circle], inside=False)
-        makers = [
-            names["MapDatasetMaker"](),
-            names["SafeMaskMaker"](methods=["aeff-default", "offset-max"], offset_max="3 deg"),
-            names["FoVBackgroundMaker"](method="scale", exclusion_mask=exclusion),
-        ]
-        if not self.true_energies:
-            return self._loop(names["MapDataset"].create(geom), observations, makers)
-        dataset = names["MapDataset"].create(geom, energy_axis_true=energy_true)
-        maker = names["DatasetsMaker"](makers, cutout_mode="partial", cutout_width="6 deg", n_jobs=1)
-        return maker.run(dataset, observations)[0]
-
-    def _loop(self, stacked: Any, observations: Any, makers: list[Any]) -> Any:
-        for observation in observations:
+        stacked, makers = self.names["MapDataset"].create(self.geom(0.02)), self.map_makers()
+        for observation in self.observations():
             local = stacked.cutout(observation.get_pointing_icrs(observation.tmid), width="6 deg")
             for maker in makers:
                 local = maker.run(local, observation)
@@ -118,32 +145,69 @@ class Job:
         return stacked
 
 
-def compare(title: str, data: Path, repeat: int, *, true_energies: bool) -> dict[str, Any]:
+class CrabTrueEnergies(Job):
+    """The same with finer true energies, by the maker of many datasets."""
+
+    title = "DatasetsMaker, 31 true energies, stacked"
+
+    def __call__(self) -> Any:
+        dataset = self.names["MapDataset"].create(self.geom(0.02), energy_axis_true=self.energy_true())
+        maker = self.names["DatasetsMaker"](self.map_makers(), cutout_mode="partial", cutout_width="6 deg", n_jobs=1)
+        return maker.run(dataset, self.observations())[0]
+
+
+class CrabSpectra(Job):
+    """Spectra with reflected regions, stacked."""
+
+    title = "Reflected-region spectra, stacked"
+
+    def __call__(self) -> Any:
+        circle = CircleSkyRegion(SkyCoord(*CENTER, unit="deg"), 0.2 * u.deg)
+        geom = self.names["RegionGeom"].create(region=circle, axes=[self.energy()])
+        empty = self.names["SpectrumDataset"].create(geom=geom, energy_axis_true=self.energy_true())
+        exclusion = self.exclusion().reduce_over_axes(np.logical_or, keepdims=False)
+        make = self.names["SpectrumDatasetMaker"](selection=["counts", "exposure", "edisp"])
+        reflect = self.names["ReflectedRegionsBackgroundMaker"](exclusion_mask=exclusion)
+        safe = self.names["SafeMaskMaker"](methods=["aeff-max"], aeff_percent=10)
+        datasets = self.names["Datasets"]()
+        for observation in self.observations():
+            dataset = make.run(empty.copy(name=str(observation.obs_id)), observation)
+            datasets.append(safe.run(reflect.run(dataset, observation), observation))
+        return datasets.stack_reduce()
+
+
+def compare(kind: type[Job], data: Path, repeat: int) -> dict[str, Any]:
     """Run both packages in turn, warm up once, and print a table."""
-    jobs = {package: Job(package, data, true_energies=true_energies) for package in PACKAGES}
+    jobs = {package: kind(package, data) for package in PACKAGES}
     counts = {package: float(job().info_dict()["counts"]) for package, job in jobs.items()}
     assert counts["lightpool"] == counts["gammapy"], counts
     times: dict[str, list[float]] = {package: [] for package in PACKAGES}
     stages: dict[str, list[dict[str, float]]] = {package: [] for package in PACKAGES}
     for _ in range(repeat):
         for package, job in jobs.items():
+            forget_files(package)
             start = time.perf_counter()
             job()
             times[package].append((time.perf_counter() - start) / len(RUNS))
+        for package, job in jobs.items():
+            forget_files(package)
             with timed_stages(package) as seconds, tempfile.TemporaryDirectory() as folder:
-                job().write(Path(folder) / "stacked.fits", overwrite=True)
+                result = job()
+                if isinstance(job, (CrabLoop, CrabTrueEnergies)):
+                    result.write(Path(folder) / "stacked.fits", overwrite=True)
             stages[package].append({name: value / len(RUNS) for name, value in seconds.items()})
     ratios = [slow / fast for fast, slow in zip(times["lightpool"], times["gammapy"], strict=True)]
-    print(f"\n{title}: counts {counts['lightpool']:.0f}, medians of {repeat}, milliseconds a run")
+    print(f"\n{kind.title}: counts {counts['lightpool']:.0f}, medians of {repeat}, milliseconds a run")
     rows = {"whole job": {package: statistics.median(values) for package, values in times.items()}}
-    for name in ["reading", *STAGES]:
+    for name in STAGES:
         rows[name] = {p: statistics.median(s.get(name, 0.0) for s in stages[p]) for p in PACKAGES}
-    print(f"  {'':16s}{'lightpool':>12s}{'Gammapy':>12s}{'ratio':>9s}")
+    print(f"  {'':18s}{'lightpool':>12s}{'Gammapy':>12s}{'ratio':>9s}")
     for name, row in rows.items():
-        ratio = row["gammapy"] / row["lightpool"] if row["lightpool"] else float("nan")
-        print(f"  {name:16s}{1e3 * row['lightpool']:12.2f}{1e3 * row['gammapy']:12.2f}{ratio:9.1f}")
+        if row["lightpool"]:
+            milliseconds = f"{1e3 * row['lightpool']:12.2f}{1e3 * row['gammapy']:12.2f}"
+            print(f"  {name:18s}{milliseconds}{row['gammapy'] / row['lightpool']:9.1f}")
     print(f"  ratio pair by pair: median {statistics.median(ratios):.1f}, {min(ratios):.1f} to {max(ratios):.1f}")
-    return {"title": title, "seconds_a_run": times, "ratios": ratios, "stages": rows}
+    return {"title": kind.title, "seconds_a_run": times, "ratios": ratios, "stages": rows}
 
 
 def main() -> int:
@@ -157,10 +221,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     versions = {name: importlib.import_module(name).__version__ for name in (*PACKAGES, "numpy", "astropy")}
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {versions}, one core")
-    results = [
-        compare("Crab loop, 250 x 250 x 11, stacked", args.data, args.repeat, true_energies=False),
-        compare("DatasetsMaker, 31 true energies, stacked", args.data, args.repeat, true_energies=True),
-    ]
+    results = [compare(kind, args.data, args.repeat) for kind in (CrabLoop, CrabTrueEnergies, CrabSpectra)]
     if args.json:
         args.json.write_text(json.dumps({"versions": versions, "jobs": results}, indent=2) + "\n")
     return 0
