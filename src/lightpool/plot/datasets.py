@@ -12,7 +12,7 @@ if TYPE_CHECKING:
     from lightpool.datasets import MapDataset
     from lightpool.maps import Map
 
-__all__ = ["peek_map_dataset", "peek_spectrum_dataset"]
+__all__ = ["peek_map_dataset"]
 
 
 def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 7)) -> Any:
@@ -32,26 +32,6 @@ def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 
     _draw_exposure_profile(figure.add_subplot(2, 3, 4), dataset)
     _draw_psf(figure.add_subplot(2, 3, 5), dataset)
     _draw_edisp(figure.add_subplot(2, 3, 6), dataset)
-    figure.tight_layout()
-    return figure
-
-
-def peek_spectrum_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (16, 4)) -> Any:
-    """Three panels: counts and prediction, exposure, and energy dispersion of a region.
-
-    Returns
-    -------
-    figure : Figure of Matplotlib
-    """
-    figure, (ax_counts, ax_exposure, ax_edisp) = plt.subplots(1, 3, figsize=figsize)
-    axis = dataset._geom.axes["energy"]
-    for label, data in {"Counts": dataset.counts, "Predicted counts": dataset.npred()}.items():
-        if data is not None:
-            ax_counts.stairs(_spectrum(data, "energy"), axis.edges_value, label=label)
-    ax_counts.set(title="Counts", xlabel=f"Energy [{axis.unit}]", ylabel="Counts", xscale="log")
-    ax_counts.legend()
-    _draw_exposure_profile(ax_exposure, dataset)
-    _draw_edisp(ax_edisp, dataset)
     figure.tight_layout()
     return figure
 
