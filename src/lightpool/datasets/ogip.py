@@ -174,7 +174,7 @@ def _spectrum_hdulist(
     columns = [
         Column("CHANNEL", "I", array=np.arange(n_channel, dtype=np.int16)),
         _counts_column(values),
-        # The memo asks for an integer, which XSPEC reads; a logical value, as Gammapy writes, it cannot.
+        # The memo asks for an integer; Gammapy writes a logical value.
         Column("QUALITY", "I", array=(~mask).astype(np.int16)),
         Column("BACKSCAL", "D", array=backscal),
     ]
