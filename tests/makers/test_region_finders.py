@@ -224,3 +224,19 @@ def test_wobble_regions_that_overlap_are_none(caplog):
 def test_a_finder_prints_its_settings():
     assert "n_off_regions" in str(WobbleRegionsFinder(3))
     assert "0.01 deg" in str(ReflectedRegionsFinder())
+
+
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_full_turn_gives_the_region_back(shape):
+    region = SHAPES[shape]
+    (found,) = turned_region(region, POINTING, Angle("0.01 deg")).at([2 * np.pi])
+    pairs = (
+        [(region, found)] if shape != "union" else [(region.region1, found.region1), (region.region2, found.region2)]
+    )
+    for before, after in pairs:
+        for name in before._params:
+            one, other = getattr(before, name), getattr(after, name)
+            if isinstance(one, SkyCoord):
+                assert np.max(one.separation(other).arcsec) < 1e-6
+            else:
+                assert_allclose(other.to_value("deg") % 360, one.to_value("deg"), rtol=1e-8)

@@ -184,7 +184,9 @@ class MapDatasetMaker(Maker):
     @staticmethod
     def make_meta_table(observation: Any) -> Table:
         """One row that says which telescope, observation and pointing the dataset is of."""
-        row = {"TELESCOP": observation.aeff.meta.get("TELESCOP", "Unknown"), "OBS_ID": observation.obs_id}
+        aeff = observation.aeff
+        telescope = "Unknown" if aeff is None else aeff.meta.get("TELESCOP", "Unknown")
+        row = {"TELESCOP": telescope, "OBS_ID": observation.obs_id}
         table = Table([row | dict(observation.pointing.to_fits_header())])
         for name in ("ALT_PNT", "AZ_PNT", "RA_PNT", "DEC_PNT"):
             if name in table.colnames:

@@ -28,7 +28,8 @@ def make_counts_rad_max(
     ----------
     geom : RegionGeom of a point, or of several that are counted one by one
     rad_max : RadMax2D
-        Taken at the bin of each event's energy and of the offset of the point; beyond its axes at the nearest bin.
+        Taken at the nodes nearest to each event's energy and to the offset of the point. Events beyond its axes do not
+        count.
     events : EventList
     device : Device or str, optional
 
@@ -77,7 +78,7 @@ def are_regions_overlapping_rad_max(
     separations = [one.center.separation(other.center).deg for one, other in combinations(regions, 2)]
     axis = rad_max.axes["energy"]
     in_range = (axis.edges[1:] >= e_min) & (axis.edges[:-1] <= e_max)  # also the bins that are in it in part
-    radii = rad_max.evaluate(offset=offset).to_value("deg").ravel()[in_range]
+    radii = rad_max.evaluate(method="nearest", offset=offset).to_value("deg").ravel()[in_range]  # as events are cut
     return bool(radii.size and separations and min(separations) < 2 * radii.max())
 
 

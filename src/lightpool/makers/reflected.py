@@ -106,11 +106,12 @@ class ReflectedRegionsBackgroundMaker(Maker):
             dataset=dataset,
             acceptance=RegionNDMap.from_geom(dataset.counts.geom, data=1.0, device=dataset.device),
             acceptance_off=acceptance_off,
-            counts_off=counts_off,
+            # without OFF counts: zeros, not what a background of the dataset would predict
+            counts_off=acceptance_off if counts_off is None else counts_off,
             name=dataset.name,
         )
         if counts_off is None:
-            found.counts_off = None  # not the one that a background model would predict
+            found.counts_off = None
             found.mask_safe = RegionNDMap.from_geom(dataset.counts.geom, data=False, device=dataset.device)
             log.warning("dataset %s: without OFF counts its mask_safe is False everywhere", dataset.name)
         return found

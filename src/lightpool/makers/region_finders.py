@@ -103,8 +103,9 @@ class ReflectedRegionsFinder(RegionsFinder):
 
     Notes
     -----
-    A region that contains the pointing, or spans 180 deg or more as seen from there, has no reflected regions. The
-    angle that a region spans is that of the pixels in it, as in Gammapy, so it depends a little on ``binsz``.
+    A region that contains the pointing, or spans nearly 180 deg or more as seen from there, has no reflected regions;
+    one that touches the pointing may have the one on the other side. The angle that a region spans is that of the
+    pixels in it, as in Gammapy, so it depends a little on ``binsz``.
 
     Examples
     --------
