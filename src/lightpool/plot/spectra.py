@@ -42,7 +42,9 @@ def plot_masks(
         dataset.mask_fit.plot_mask(ax=ax, **({"label": "Mask fit", "color": "tab:green"} | (kwargs_fit or {})))
     if dataset.mask_safe is not None:
         dataset.mask_safe.plot_mask(ax=ax, **({"label": "Mask safe", "color": "black"} | (kwargs_safe or {})))
-    ax.legend()
+    handles, labels = ax.get_legend_handles_labels()
+    once = dict(zip(labels, handles, strict=True))  # a mask with gaps is drawn in several pieces
+    ax.legend(once.values(), once.keys())
     return ax
 
 
