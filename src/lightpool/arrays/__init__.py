@@ -1,5 +1,6 @@
 """Namespaces and devices, and the numerical kernels on bare arrays."""
 
+from lightpool.arrays.accumulation import add_product, add_product_plain
 from lightpool.arrays.binning import bin_index, coord_to_pix, pix_to_coord
 from lightpool.arrays.convolution import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
 from lightpool.arrays.devices import (
@@ -55,6 +56,8 @@ __all__ = [
     "PROJECTION_CODES",
     "Device",
     "Projection",
+    "add_product",
+    "add_product_plain",
     "angular_separation",
     "apply_basis",
     "array_namespace",

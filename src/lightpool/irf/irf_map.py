@@ -117,18 +117,13 @@ class IRFMap:
                 f"{type(self).__name__}.stack got no exposure map in {missing}, expected one in both, because the "
                 "response is weighted by it; pass exposure_map= when the response is made"
             )
-        factor = other._mean.unit.to(self._mean.unit) * other._exposure.unit.to(self._exposure.unit)
-        product = other._sums()
-        part = Map.from_geom(other.geom, data=product * factor if factor != 1 else product, unit=self._mean.unit)
         if self._sum is None:
-            self._sum = Map.from_geom(self.geom, data=self._sums(), unit=self._mean.unit)
+            unit = self._mean.unit * self._exposure.unit
+            self._sum = Map.from_geom(self.geom, data=self._mean.data * self._exposure.data, unit=unit)
             self._exposure = self._exposure.copy()  # another response may hold the same one
-        self._sum.stack(part, weights=weights, nan_to_num=nan_to_num)
+        parts = [other._mean, other._exposure] if other._sum is None else [other._sum]
+        self._sum.stack_product(parts, weights=weights, nan_to_num=nan_to_num)
         self._exposure.stack(other._exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
-
-    def _sums(self) -> Array:
-        """Exposure times response: a new array, or the one of a growing stack, which must not be changed."""
-        return self._mean.data * self._exposure_data() if self._sum is None else self._sum.data
 
     def _exposure_data(self) -> Array:
         assert self._exposure is not None

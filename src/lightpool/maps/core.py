@@ -1,12 +1,13 @@
 """The map: data on a geometry, with a unit."""
 
 import abc
+import math
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
+from lightpool.arrays.accumulation import add_product
 from lightpool.arrays.devices import Device
-from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_floating
-from lightpool.arrays.typing import Array
 from lightpool.fits import HDUList, read_fits, write_fits
 from lightpool.maps.fits_format import find_map_type, verify_checksums
 from lightpool.maps.map_data import unit_factor
@@ -153,21 +154,41 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         """
         write_fits(self.to_hdulist(**kwargs), filename, overwrite=overwrite, checksum=checksum)
 
-    def _values_to_stack(self, other: Any, values: Array, weights: Array | None, nan_to_num: bool) -> Array:
-        """Values of another map in the unit and type of this one, zero where not finite, times weights."""
-        xp = self._xp
-        factor = unit_factor(other.unit, self._unit)
-        if factor != 1:
-            values = apply_operator("multiply", values, factor)
-        if nan_to_num and is_floating(values):
-            values = xp.where(xp.isfinite(values), values, 0.0)
-        if weights is not None:
-            values = apply_operator("multiply", values, weights)
-        return as_dtype(values, dtype_name(self._data))
+    def stack(self, other: Any, weights: Any = None, nan_to_num: bool = True) -> None:
+        """Add another map in place; masks are united.
+
+        Parameters
+        ----------
+        other : Map, of the same pixels or of a cutout of them; of regions, one with the same axes
+        weights : Map, optional
+            Factors, such as a mask, on the pixels of the other map; axes of one bin spread.
+        nan_to_num : bool
+            Whether to add zero where the other map is not finite.
+
+        Raises
+        ------
+        GeometryError
+            If the pixels are not the same.
+        """
+        self.stack_product([other], weights, nan_to_num)
+
+    def stack_product(self, maps: Sequence[Any], weights: Any = None, nan_to_num: bool = True) -> None:
+        """Add the product of some maps in place, without making it as a whole.
+
+        Parameters
+        ----------
+        maps : sequence of Map, of which the first has all axes of this one; the others may have one bin in place
+        weights, nan_to_num : see `stack`
+        """
+        geom, weights_geom = maps[0].geom, None if weights is None else weights.geom
+        parent, window = self._window_of(geom, weights_geom)
+        factors = [values.data[window] for values in (*maps, *([] if weights is None else [weights]))]
+        factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
+        add_product(self._data, factors if factor == 1 else [*factors, factor], parent, nan_to_num=nan_to_num)
 
     @abc.abstractmethod
-    def stack(self, other: Any, weights: Any = None, nan_to_num: bool = True) -> None:
-        """Add another map in place."""
+    def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        """Indices, on this map and on another geometry, of the pixels that they share."""
 
     @abc.abstractmethod
     def cutout(self, position: Any, width: Any, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1) -> Self:

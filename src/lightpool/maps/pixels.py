@@ -243,8 +243,8 @@ class PixelGrid:
     def shared(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> Array:
         """Array on a box, computed once; when that pays, on more than the box, for other boxes to be cut from.
 
-        The extent is filled when the boxes in it that were asked for add up to it, or one is a quarter of it. A box that
-        reaches over the border is joined to the last one when the strips around that are no more than the box.
+        The extent is filled when the boxes in it that were asked for add up to it, or one is a quarter of it. A box
+        that reaches over the border is joined to the last one when the strips around that are no more than the box.
         """
         found = self._store.get(kind, box)
         if found is not None:

@@ -4,7 +4,7 @@ from typing import Any, Self
 
 import numpy as np
 
-from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool
+from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name
 from lightpool.arrays.reductions import block_sum
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
@@ -142,24 +142,12 @@ class RegionNDMap(Map):
             data = apply_operator("divide", data, factor)
         return self._init_copy(geom=self._geom.upsample(factor=factor, axis_name=name), data=data)
 
-    def stack(self, other: Any, weights: Any = None, nan_to_num: bool = True) -> None:
-        """Add another region map in place; masks are united.
-
-        Parameters
-        ----------
-        other : RegionNDMap, with the same axes
-        weights : RegionNDMap, optional
-            Factors, such as a mask.
-        nan_to_num : bool
-            Whether to add zero where the other map is not finite.
-        """
-        if tuple(other.data.shape) != tuple(self._data.shape):
+    def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        if tuple(geom.data_shape) != tuple(self._data.shape):
             raise GeometryError(
-                f"Can only stack region maps of one shape, got {tuple(other.data.shape)} on {tuple(self._data.shape)}"
+                f"Can only stack region maps of one shape, got {tuple(geom.data_shape)} on {tuple(self._data.shape)}"
             )
-        factors = None if weights is None else weights.data
-        values = self._values_to_stack(other, other.data, factors, nan_to_num)
-        self._data = self._data | values if is_bool(self._data) else self._data + values
+        return (...,), (...,)
 
     def get_spectrum(self, *args: Any, **kwargs: Any) -> Self:
         """Return the map itself: it is a spectrum."""

@@ -82,40 +82,18 @@ class WcsNDMap(Map):
         out.data[(..., *slices["cutout-slices"])] = part
         return out
 
-    def stack(self, other: Any, weights: Any = None, nan_to_num: bool = True) -> None:
-        """Add another map of the same pixels, or of a cutout of them, in place; masks are united.
-
-        Parameters
-        ----------
-        other : WcsNDMap
-        weights : WcsNDMap, optional
-            Factors, such as a mask, on the pixels of the other map; axes of one bin spread.
-        nan_to_num : bool
-            Whether to add zero where the other map is not finite.
-
-        Raises
-        ------
-        GeometryError
-            If the pixels are not the same.
-        """
-        parent: tuple[Any, ...] = (...,)
-        window: tuple[Any, ...] = (...,)
-        if self._geom != other.geom:
-            if not self._geom.is_aligned(other.geom):
-                raise GeometryError(
-                    "Can only stack equivalent maps or cutout of the same map; got\n"
-                    f"{other.geom}\nto stack on\n{self._geom}\n`interp_to_geom` brings one to the other"
-                )
-            slices = other.geom.cutout_slices(self._geom)
-            parent, window = (..., *slices["parent-slices"]), (..., *slices["cutout-slices"])
-        if weights is not None and other.geom.to_image() != weights.geom.to_image():
+    def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+        if weights_geom is not None and geom.to_image() != weights_geom.to_image():
             raise GeometryError("Incompatible spatial geoms between map and weights")
-        factors = None if weights is None else weights.data[window]
-        values = self._values_to_stack(other, other.data[window], factors, nan_to_num)
-        if is_bool(self._data):
-            self._data[parent] = self._data[parent] | values
-        else:
-            self._data[parent] += values
+        if self._geom == geom:
+            return (...,), (...,)
+        if not self._geom.is_aligned(geom):
+            raise GeometryError(
+                "Can only stack equivalent maps or cutout of the same map; got\n"
+                f"{geom}\nto stack on\n{self._geom}\n`interp_to_geom` brings one to the other"
+            )
+        slices = geom.cutout_slices(self._geom)
+        return (..., *slices["parent-slices"]), (..., *slices["cutout-slices"])
 
     def _mask_on(self, geom: Any, fill_value: bool) -> Array:
         same_axes = self._geom.is_image or self._geom.axes == geom.axes

@@ -1,0 +1,78 @@
+"""Adding products of arrays to a part of another array."""
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from lightpool.arrays.blocks import pieces
+from lightpool.arrays.devices import array_namespace
+from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool, is_floating
+from lightpool.arrays.typing import Array
+
+__all__ = ["add_product", "add_product_plain"]
+
+Index = tuple[Any, ...]
+
+
+def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *, nan_to_num: bool = True) -> None:
+    """Add the product of some arrays to a window of an array, in place; masks are united.
+
+    Parameters
+    ----------
+    total : array of any type
+    factors : arrays that broadcast to the shape of the window, at least one; and Python numbers
+        Masks count as 0 and 1.
+    window : index of slices
+    nan_to_num : bool
+        Whether to add zero where the product is not finite.
+    """
+    if _is_simple(total, factors):
+        _add_product_numpy(total[window], factors, nan_to_num)
+    else:
+        add_product_plain(total, factors, window, nan_to_num=nan_to_num)
+
+
+def add_product_plain(total: Array, factors: Sequence[Any], window: Index = (...,), *, nan_to_num: bool = True) -> None:
+    """Plain twin of `add_product`, in the array API standard alone."""
+    product = _product(factors)
+    if nan_to_num and is_floating(product):
+        xp = array_namespace(product)
+        product = xp.where(xp.isfinite(product), product, 0.0)
+    product = as_dtype(product, dtype_name(total))
+    if is_bool(total):
+        total[window] = total[window] | product
+    else:
+        total[window] += product
+
+
+def _size(factor: Any) -> int:
+    return math.prod(getattr(factor, "shape", ()))
+
+
+def _product(factors: Sequence[Any]) -> Any:
+    """Product; small arrays are multiplied before they meet large ones."""
+    return reduce(lambda x, y: apply_operator("multiply", y, x), sorted(factors, key=_size))
+
+
+def _is_simple(total: Array, factors: Sequence[Any]) -> bool:
+    """Whether NumPy adds up float64, and all factors are float64 or bool."""
+    arrays = [factor for factor in factors if not isinstance(factor, int | float)]
+    return dtype_name(total) == "float64" and all(
+        array_api_compat.is_numpy_array(x) and x.dtype in (np.float64, np.bool_) for x in (total, *arrays)
+    )
+
+
+def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:
+    small = [factor for factor in factors if _size(factor) < part.size]
+    large = [factor for factor in factors if _size(factor) == part.size] + ([_product(small)] if small else [])
+    large = [np.broadcast_to(factor, part.shape) for factor in large]
+    for piece in pieces(part.shape):
+        with np.errstate(invalid="ignore", over="ignore"):
+            product = reduce(np.multiply, (factor[piece] for factor in large))
+            if nan_to_num and not np.isfinite(np.sum(product)):  # one pass, and none more when all is well
+                product = np.where(np.isfinite(product), product, 0.0)
+        part[piece] += product
