@@ -1,7 +1,8 @@
 """Reading tables and writing HDUs; the only door to astropy.io.fits."""
 
-from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU, table_to_hdu
+from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 
+from lightpool.fits.hdus import table_to_hdu
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
 from lightpool.fits.table import LazyColumns, TableData, parse_unit

@@ -139,9 +139,8 @@ def _response_hdus(instrument: Instrument) -> tuple[BinTableHDU, ...]:
         for column in table.colnames:  # float32 as observatories write it
             table[column] = table[column].astype(np.float32)
             table[column].unit = hdu.columns[column].unit
-        single = table_to_hdu(table)
+        single = table_to_hdu(table, name)
         single.header.extend(hdu.header, unique=True)
-        single.name = name
         hdus.append(single)
     return tuple(hdus)
 
@@ -162,8 +161,7 @@ def _events_hdu(run: SimulatedRun, events: Events) -> BinTableHDU:
             "MC_ID": events.mc_id.astype(np.int32),
         }
     )
-    hdu = table_to_hdu(table)
-    hdu.name = "EVENTS"
+    hdu = table_to_hdu(table, "EVENTS")
     hdu.header.update(_TIME_KEYS | _run_keys(run) | _LOCATION)
     hdu.header["HDUCLASS"], hdu.header["HDUDOC"], hdu.header["HDUVERS"] = "GADF", _DOCUMENT, "0.3"
     hdu.header["HDUCLAS1"] = "EVENTS"
@@ -198,8 +196,7 @@ def _run_keys(run: SimulatedRun) -> dict[str, Any]:
 
 def _gti_hdu(run: SimulatedRun) -> BinTableHDU:
     start = _seconds(run.start)
-    hdu = table_to_hdu(Table({"START": [start] * u.s, "STOP": [start + run.ontime] * u.s}))
-    hdu.name = "GTI"
+    hdu = table_to_hdu(Table({"START": [start] * u.s, "STOP": [start + run.ontime] * u.s}), "GTI")
     hdu.header.update(_TIME_KEYS)
     hdu.header["HDUCLASS"], hdu.header["HDUDOC"], hdu.header["HDUVERS"] = "GADF", _DOCUMENT, "0.3"
     hdu.header["HDUCLAS1"] = "GTI"
@@ -217,8 +214,7 @@ def _hdu_index_rows(run: SimulatedRun, name: str, instrument: Instrument) -> Ite
 
 def _hdu_index(rows: list[tuple[Any, ...]]) -> BinTableHDU:
     names = ["OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME"]
-    hdu = table_to_hdu(Table(rows=rows, names=names))
-    hdu.name = "HDU_INDEX"
+    hdu = table_to_hdu(Table(rows=rows, names=names), "HDU_INDEX")
     _set_index_class(hdu.header, "HDU")
     return hdu
 
@@ -230,8 +226,7 @@ def _obs_index(runs: list[SimulatedRun]) -> BinTableHDU:
     table = Table(rows=rows)
     for name, unit in units.items():
         table[name].unit = unit
-    hdu = table_to_hdu(table)
-    hdu.name = "OBS_INDEX"
+    hdu = table_to_hdu(table, "OBS_INDEX")
     hdu.header.update(_TIME_KEYS)
     _set_index_class(hdu.header, "OBS")
     return hdu
