@@ -53,7 +53,7 @@ def count_one_by_one(events, table, positions, energy):
 
 def test_each_event_is_cut_at_its_own_energy(backend, observations, table):
     energy = MapAxis.from_energy_bounds("0.05 TeV", "20 TeV", nbin=4)
-    events = observations[0].events.select_row_subset(slice(0, 11000, 12))
+    events = observations[0].events.select_row_subset(slice(0, 11000, 30))
     far = observations[0].pointing_radec.directional_offset_by(30 * u.deg, 1.1 * u.deg)
     geom = RegionGeom.create(PointSkyRegion(SOURCE), axes=[energy])
     geom_off = RegionGeom.from_regions([PointSkyRegion(SOURCE), PointSkyRegion(far)], axes=[energy])
@@ -63,7 +63,7 @@ def test_each_event_is_cut_at_its_own_energy(backend, observations, table):
     if backend.device.is_host:  # the twin takes a second
         assert on.data[:, 0, 0].tolist() == count_one_by_one(events, table, [SOURCE], energy).tolist()
         assert off.data[:, 0, 0].tolist() == count_one_by_one(events, table, [SOURCE, far], energy).tolist()
-    assert to_host(off.data).sum() > to_host(on.data).sum() > 20
+    assert to_host(off.data).sum() > to_host(on.data).sum() > 10
 
 
 def test_a_fixed_cut_is_a_circle(observations, energy):

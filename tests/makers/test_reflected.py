@@ -11,6 +11,7 @@ from lightpool.arrays import to_host
 from lightpool.datasets import Datasets, SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.irf import EffectiveAreaTable2D
 from lightpool.makers import (
+    DatasetsMaker,
     ReflectedRegionsBackgroundMaker,
     ReflectedRegionsFinder,
     SafeMaskMaker,
@@ -241,3 +242,20 @@ def test_a_region_in_another_frame_gives_the_same_counts(reduce, observations):
         counts.append((found.counts.data.sum(), found.counts_off.data.sum()))
     assert_allclose(counts[0], counts[1], atol=2)  # an event at a border
     assert isinstance(SOURCE, SkyCoord)
+
+
+@pytest.mark.parametrize("n_jobs", [1, 2])
+def test_a_chain_of_makers_gives_one_spectrum_for_each_run(energy, observations, n_jobs):
+    geom = RegionGeom.create(CIRCLE, axes=[energy])
+    mask = WcsGeom.create(skydir=SOURCE, width=4, binsz=0.05).region_mask([CIRCLE], inside=False)
+    makers = [
+        SpectrumDatasetMaker(["counts", "exposure", "edisp"]),
+        ReflectedRegionsBackgroundMaker(exclusion_mask=mask),
+        SafeMaskMaker(["aeff-max"]),
+    ]
+    chain = DatasetsMaker(makers, stack_datasets=False, n_jobs=n_jobs)
+    datasets = chain.run(SpectrumDataset.create(geom, name="empty"), observations[:2])
+    assert [type(dataset) for dataset in datasets] == [SpectrumDatasetOnOff] * 2
+    info = datasets.stack_reduce().info_dict()
+    assert info["sqrt_ts"] > 10
+    assert info["counts_off"] > 20

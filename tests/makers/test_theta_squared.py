@@ -70,6 +70,15 @@ def test_positions_that_would_overlap_become_one(observations, axis, caplog):
     assert_allclose(table["alpha"], 1)
 
 
+def test_the_axis_may_reach_the_pointing(observations):
+    """ON and OFF circle touch there."""
+    separation = observations[0].pointing_radec.separation(SOURCE).deg
+    for factor in (1 - 1e-4, 1 - 1e-9):
+        axis = MapAxis.from_edges(np.linspace(0, (factor * separation) ** 2, 4), unit="deg2", name="theta_squared")
+        table = make_theta_squared_table(observations[:1], axis, SOURCE)
+        assert_allclose(table["acceptance_off"], 1)
+
+
 def test_alpha_is_weighted_with_the_livetime(observations, axis, monkeypatch):
     monkeypatch.setattr(ThetaSquaredTable, "_count", lambda self, one: (np.ones(10, int), np.ones(10), one.obs_id))
     table = ThetaSquaredTable(observations[:2], axis, SOURCE).run()

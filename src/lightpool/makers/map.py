@@ -116,7 +116,7 @@ class MapDatasetMaker(Maker):
         return counts
 
     def make_exposure(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
-        """Exposure map in true energy, unit m2 s."""
+        """Exposure in true energy, unit m2 s; on a region at its centre, or its mean, as the maker is set."""
         return self._exposure(geom, observation, _view(observation, device))
 
     def make_exposure_irf(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:

@@ -14,6 +14,7 @@ from lightpool.makers.core import Described
 from lightpool.makers.region_finders import WobbleRegionsFinder
 from lightpool.maps import MapAxis
 from lightpool.maps.pixel_regions import circle_region
+from lightpool.maps.sky_regions import parse_regions
 from lightpool.stats import WStatCountsStatistic
 
 __all__ = ["ThetaSquaredTable", "make_theta_squared_table"]
@@ -146,12 +147,14 @@ class ThetaSquaredTable(Described):
     def _off_positions(self, observation: Any, pointing: SkyCoord) -> list[SkyCoord]:
         if self.position_off is not None:
             return [self.position_off]
-        region = circle_region(self.position, self._radius)
-        regions, _ = WobbleRegionsFinder(self.off_regions_number).run(region, pointing)
-        if not regions:
+        if self.off_regions_number > 1:
+            circle = circle_region(self.position, self._radius)
+            regions, _ = WobbleRegionsFinder(self.off_regions_number).run(circle, pointing)
+            if regions:
+                return [region.center for region in regions]
             log.warning("observation %s: one OFF region, %d overlap", observation.obs_id, self.off_regions_number)
-            regions, _ = WobbleRegionsFinder(1).run(region, pointing)
-        return [region.center for region in regions]
+        (opposite,), _ = WobbleRegionsFinder(1).run(parse_regions(self.position)[0], pointing)
+        return [opposite.center]
 
     def _histogram(self, events: Any, position: SkyCoord) -> HostArray:
         """Counts over squared angle; as in `numpy.histogram` the last edge belongs to the last bin."""
