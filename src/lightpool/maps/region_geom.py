@@ -391,6 +391,28 @@ class RegionGeom(Geom):
             self.__dict__.pop("_bounding_rectangle", None)
             self.__dict__.pop("_center_vector", None)
 
+    def plot_region(
+        self, ax: Any = None, kwargs_point: dict[str, Any] | None = None, path_effect: Any = None, **kwargs: Any
+    ) -> Any:
+        """Draw the outlines of the region.
+
+        Parameters
+        ----------
+        ax : WCSAxes, optional
+            By default the current axes if they show the sky, else new ones of the size of the region.
+        kwargs_point : dict, optional
+            For ``Line2D`` of matplotlib, with which points are drawn.
+        path_effect : path effect of matplotlib, optional
+        **kwargs : dict, passed to ``as_artist`` of the pixel region, such as ``edgecolor``
+
+        Returns
+        -------
+        ax : WCSAxes
+        """
+        from lightpool.plot.regions import plot_region  # matplotlib is heavy and optional
+
+        return plot_region(self, ax=ax, kwargs_point=kwargs_point, path_effect=path_effect, **kwargs)
+
     def is_allclose(self, other: "RegionGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6) -> bool:
         """Whether another geometry has equal axes within tolerances; regions are not compared, as in Gammapy."""
         if not isinstance(other, RegionGeom):

@@ -198,6 +198,10 @@ class RegionNDMap(Map):
 
         return plot_region_map(self, ax=ax, axis_name=axis_name, **kwargs)
 
+    def plot_region(self, ax: Any = None, **kwargs: Any) -> Any:
+        """Draw the outlines of the region on the sky, see `RegionGeom.plot_region`."""
+        return self._geom.plot_region(ax, **kwargs)
+
     def plot_hist(self, ax: Any = None, **kwargs: Any) -> Any:
         """Draw the values of a map with one axis as a histogram; reads the data.
 

@@ -1,0 +1,72 @@
+"""Outlines of regions on the sky."""
+
+import astropy.units as u
+import pytest
+from astropy.coordinates import SkyCoord
+from matplotlib import pyplot as plt
+from numpy.testing import assert_allclose
+from regions import CircleSkyRegion, PointSkyRegion, RectangleSkyRegion
+
+from lightpool.datasets import SpectrumDataset, SpectrumDatasetOnOff
+from lightpool.errors import GeometryError
+from lightpool.maps import Map, MapAxis, RegionGeom, RegionNDMap, WcsGeom
+from lightpool.plot.regions import plot_off_regions
+
+CENTER = SkyCoord(83.63, 22.01, unit="deg")
+CIRCLE = CircleSkyRegion(CENTER, 0.2 * u.deg)
+
+
+@pytest.fixture(autouse=True)
+def figure():
+    plt.switch_backend("agg")
+    yield plt.figure()
+    plt.close("all")
+
+
+def test_a_region_is_drawn_where_it_is(figure):
+    geom = WcsGeom.create(skydir=CENTER, npix=(101, 101), binsz=0.02)
+    ax = Map.from_geom(geom).plot()
+    found = RegionGeom.create(CIRCLE).plot_region(ax, color="crimson")
+    assert found is ax
+    (circle,) = ax.patches
+    assert_allclose(circle.center, (50, 50), atol=1e-6)
+    assert_allclose(circle.radius, 10, rtol=1e-3)
+    assert circle.get_edgecolor()[0] > 0.8
+    assert circle.get_facecolor()[3] == 0
+
+
+def test_each_part_of_a_union_is_drawn_and_points_are_markers(figure):
+    parts = [CIRCLE, RectangleSkyRegion(CENTER, 0.2 * u.deg, 0.3 * u.deg), PointSkyRegion(CENTER)]
+    ax = RegionNDMap.create(parts).plot_region(edgecolor="green", linewidth=2)
+    assert hasattr(ax, "wcs")
+    assert len(ax.patches) == 2
+    (line,) = ax.lines
+    assert line.get_marker() == "*"
+    assert line.get_markeredgecolor() == "green"
+
+
+def test_the_current_axes_are_taken_if_they_show_the_sky(figure):
+    ax = Map.from_geom(WcsGeom.create(skydir=CENTER, width=2)).plot()
+    assert RegionGeom.create(CIRCLE).plot_region() is ax
+
+
+def test_an_unknown_region_cannot_be_drawn(figure):
+    with pytest.raises(GeometryError, match="no region"):
+        RegionGeom.create(None).plot_region()
+
+
+def test_off_regions_of_many_runs_have_a_legend(figure):
+    axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
+    datasets = []
+    for name in ("one", "two", "lost"):
+        dataset = SpectrumDataset.create(RegionGeom.create(CIRCLE, axes=[axis]), name=name)
+        off = RegionNDMap.create([CIRCLE, CIRCLE], axes=[axis])
+        kwargs = {"acceptance": 1, "acceptance_off": 2, "counts_off": off, "name": name}
+        datasets.append(SpectrumDatasetOnOff.from_spectrum_dataset(dataset, **kwargs))
+    datasets[2].counts_off = None
+    with pytest.raises(TypeError, match="sky"):
+        plot_off_regions(datasets)
+    ax = Map.from_geom(WcsGeom.create(skydir=CENTER, width=2)).plot()
+    plot_off_regions(datasets, ax)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
+    assert len(ax.patches) == 4
