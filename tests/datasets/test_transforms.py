@@ -28,6 +28,20 @@ def test_a_cutout_holds_the_same_pixels(make_dataset):
     assert host(dataset.counts)[:, 3:7, 3:9].any()
 
 
+@pytest.mark.parametrize("window", [{}, {"position": SkyCoord(83.63, 22.01, unit="deg"), "width": "1.2 deg"}])
+def test_an_outline_has_the_geometries_and_no_values(make_dataset, window):
+    dataset = make_dataset(1)
+    dataset.stack(make_dataset(2))
+    outline, expected = dataset.outline(**window), dataset.cutout(**window) if window else dataset
+    assert outline.device == dataset.device
+    assert outline.geoms == expected.geoms
+    assert outline.psf.exposure_map.geom == expected.psf.exposure_map.geom
+    for name in MAPS:
+        assert outline.maps[name].unit == expected.maps[name].unit
+        assert not np.nan_to_num(host(outline.maps[name])).any()
+    assert outline.mask_safe.is_mask
+
+
 def test_a_cutout_beside_the_map_is_refused(make_dataset):
     with pytest.raises(NoOverlapError):
         make_dataset(1).cutout(SkyCoord(100, 22, unit="deg"), "1 deg")

@@ -55,10 +55,21 @@ class Accumulated:
         self._parts = [value]
         self._merge = merge
 
+    @classmethod
+    def of(cls, value: Any, merge: Callable[[list[Any]], Any]) -> "Accumulated":
+        """Make one of a value, unless it is one already."""
+        return value if isinstance(value, cls) else cls(value, merge)
+
     @property
     def first(self) -> Any:
         """The value without the additions that are not merged yet."""
         return self._parts[0]
+
+    def fork(self) -> "Accumulated":
+        """Copy that is added to on its own; nothing is merged for it."""
+        new = Accumulated(None, self._merge)
+        new._parts = list(self._parts)
+        return new
 
     def add(self, value: Any) -> None:
         """Remember an addition."""

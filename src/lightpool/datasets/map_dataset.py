@@ -232,8 +232,8 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         return value
 
     @gti.setter
-    def gti(self, gti: GTI | None) -> None:
-        self._gti = Accumulated(gti, merge_gtis)
+    def gti(self, gti: GTI | Accumulated | None) -> None:
+        self._gti = Accumulated.of(gti, merge_gtis)
 
     @property
     def meta_table(self) -> Table | None:
@@ -241,8 +241,8 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         return self._meta_table.value
 
     @meta_table.setter
-    def meta_table(self, meta_table: Table | None) -> None:
-        self._meta_table = Accumulated(meta_table, merge_meta_tables)
+    def meta_table(self, meta_table: Table | Accumulated | None) -> None:
+        self._meta_table = Accumulated.of(meta_table, merge_meta_tables)
 
     @property
     def models(self) -> DatasetModels | None:
@@ -362,6 +362,18 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         """
         return self._derived(name, transforms.cutout(self, position, width, mode))
 
+    def outline(self, position: "SkyCoord | None" = None, width: Any = None, mode: str = "trim") -> Self:
+        """Dataset of maps that have geometries, but no values and no memory, see `Map.outline`.
+
+        A step that makes all maps anew, as MapDatasetMaker does, needs no more.
+
+        Parameters
+        ----------
+        position, width, mode : as for `cutout`; without them the outline is that of the whole dataset
+        """
+        window = {} if position is None else {"position": position, "width": width, "mode": mode}
+        return self._derived(None, transforms.outline(self, window))
+
     def pad(self, pad_width: Any, mode: str = "constant", name: str | None = None) -> Self:
         """Widen counts, background, exposure and masks by pixels; the responses stay as they are.
 
@@ -420,8 +432,7 @@ class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
         return self.resample_energy_axis(self._geom.axes["energy"].squash(), name=name)
 
     def _derived(self, name: str | None, maps: dict[str, Any], **kwargs: Any) -> Self:
-        kwargs.setdefault("gti", self.gti)
-        kwargs.setdefault("meta_table", self.meta_table)
+        kwargs = {"gti": self._gti.fork(), "meta_table": self._meta_table.fork()} | kwargs
         return type(self)(name=name, stat_type=self.stat_type, **maps, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (13, 7)) -> Any:

@@ -14,7 +14,7 @@ from lightpool.maps import MapAxis
 if TYPE_CHECKING:
     from lightpool.datasets.map_dataset import MapDataset
 
-__all__ = ["cutout", "downsample", "energy_slice", "pad", "resample_energy_axis", "slice_by_idx"]
+__all__ = ["cutout", "downsample", "energy_slice", "outline", "pad", "resample_energy_axis", "slice_by_idx"]
 
 _IRF_NAMES = ("psf", "edisp")
 
@@ -22,6 +22,17 @@ _IRF_NAMES = ("psf", "edisp")
 def cutout(dataset: "MapDataset", position: Any, width: Any, mode: str) -> dict[str, Any]:
     """Window of every map; at least 3 pixels of the IRF maps, so that they can be interpolated."""
     return {name: data.cutout(position=position, width=width, mode=mode) for name, data in _maps(dataset).items()}
+
+
+def outline(dataset: "MapDataset", window: dict[str, Any]) -> dict[str, Any]:
+    """Maps without values, of every map or of its window: arguments of `cutout`, or none."""
+    maps = _maps(dataset)
+    return {
+        name: data.outline(**window)
+        if name in _IRF_NAMES
+        else data.outline(data.geom.cutout(**window) if window else None)
+        for name, data in maps.items()
+    }
 
 
 def pad(dataset: "MapDataset", pad_width: Any, mode: str) -> dict[str, Any]:

@@ -155,9 +155,22 @@ class IRFMap:
         """
         keywords = {"position": position, "width": width, "mode": mode, "min_npix": min_npix}
         exposure = None if self._exposure is None else self._exposure.cutout(**keywords)
-        new = type(self)(self._mean.cutout(**keywords), exposure)
-        new._sum = None if self._sum is None else self._sum.cutout(**keywords)  # a stack goes on growing from its sums
+        if self._sum is None:
+            return type(self)(self._mean.cutout(**keywords), exposure)
+        total = self._sum.cutout(**keywords)  # a stack goes on growing from its sums
+        new = type(self)(self._mean.outline(total.geom), exposure)
+        new._sum = total
         return new
+
+    def outline(self, position: Any = None, width: Any = None, mode: str = "trim", min_npix: int = 3) -> Self:
+        """Response without values, see `~lightpool.maps.Map.outline`; with ``position`` that of a window."""
+
+        def outline(full: Any) -> Any:
+            if position is None:
+                return full.outline()
+            return full.outline(full.geom.cutout(position, width, mode, min_npix=min_npix))
+
+        return type(self)(outline(self._mean), None if self._exposure is None else outline(self._exposure))
 
     def downsample(self, factor: int, axis_name: str | None = None, weights: Map | None = None) -> Self:
         """Join pixels (their mean), or bins of one axis (their sum).

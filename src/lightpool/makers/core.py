@@ -31,6 +31,8 @@ class Maker(Described, ABC):
     """
 
     tag: ClassVar[str]
+    reads_maps: ClassVar[bool] = True
+    """Whether the step uses the values of the dataset that it gets, and not its geometries alone."""
 
     @abstractmethod
     def run(self, dataset: Any, observation: Any = None) -> Any:

@@ -16,7 +16,7 @@ class FieldOfView:
     """
 
     def __init__(self, pointing: SkyCoord, device: Device) -> None:
-        self.pointing = pointing.icrs
+        self.pointing = pointing if pointing.frame.name == "icrs" else pointing.icrs
         self.device = device
         self._lonlat = {"icrs": (float(self.pointing.ra.rad), float(self.pointing.dec.rad))}
 

@@ -44,6 +44,7 @@ class MapDatasetMaker(Maker):
 
     tag = "MapDatasetMaker"
     available_selection: ClassVar[tuple[str, ...]] = ("counts", "exposure", "background", "psf", "edisp")
+    reads_maps = False
     use_region_center = True
 
     def __init__(
@@ -99,9 +100,9 @@ class MapDatasetMaker(Maker):
         if "background" in self.selection:
             made["background"] = self.make_background(dataset.counts.geom, observation, device=view.device)
         if "psf" in self.selection:
-            made["psf"] = self._psf(dataset.psf.psf_map.geom, observation, view)
+            made["psf"] = self._psf(dataset.psf.geom, observation, view)
         if "edisp" in self.selection:
-            geom = dataset.edisp.edisp_map.geom
+            geom = dataset.edisp.geom
             make = self._edisp if "migra" in geom.axes.names else self._edisp_kernel
             made["edisp"] = make(geom, observation, view)
         return made

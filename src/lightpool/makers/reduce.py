@@ -147,15 +147,16 @@ class DatasetsMaker(Described):
         return self.cutout_width is not None and not isinstance(dataset._geom, RegionGeom)
 
     def _make_dataset(self, dataset: MapDataset, observation: Any, *, apply_cutout: bool) -> MapDataset | None:
+        reads_maps = not self.makers or self.makers[0].reads_maps
         if apply_cutout:
-            pointing = observation.pointing_radec
+            cutout, pointing = dataset.cutout if reads_maps else dataset.outline, observation.pointing_radec
             try:
-                result = dataset.cutout(position=pointing, width=self.cutout_width, mode=self.cutout_mode)
+                result = cutout(position=pointing, width=self.cutout_width, mode=self.cutout_mode)
             except NoOverlapError:
                 log.warning("observation %s left out: its pointing is outside the map", observation.obs_id)
                 return None
         else:
-            result = dataset.copy()
+            result = dataset.copy() if reads_maps else dataset.outline()
         if dataset.models is not None:
             result.models = dataset.models.copy().reassign(dataset.name, result.name)
         for maker in self.makers:

@@ -10,7 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from lightpool.arrays.devices import Device, device_of, find_device, to_device
-from lightpool.arrays.promotion import dtype_name, is_bool
+from lightpool.arrays.promotion import dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import DeviceError, GeometryError
 
@@ -195,6 +195,21 @@ class MapData:
                 f"Current shape {self._geom.data_shape}, requested shape {geom.data_shape}"
             )
         return self._init_copy(**kwargs)
+
+    def outline(self, geom: Any = None) -> Self:
+        """Map on the same device that has a geometry and a unit, but no values of its own.
+
+        All are one NaN (0 or False where the type knows no NaN), which takes no memory and cannot be written to.
+
+        Parameters
+        ----------
+        geom : Geom, optional
+            That of the map by default.
+        """
+        geom = self._geom if geom is None else geom
+        value = self._xp.zeros((), dtype=self._data.dtype, device=self.device.handle)
+        value = value + float("nan") if is_floating(value) else value
+        return type(self)(geom, data=self._xp.broadcast_to(value, tuple(geom.data_shape)), unit=self._unit)
 
     def __copy__(self) -> Self:
         return self.copy()
