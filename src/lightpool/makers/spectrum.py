@@ -6,8 +6,9 @@ from typing import Any, ClassVar
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import Angle
 
-from lightpool.arrays import to_device
+from lightpool.arrays import find_device, to_device
 from lightpool.datasets import MapDataset
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
@@ -117,10 +118,11 @@ def _why_not_seen(dataset: MapDataset, observation: Any, selection: set[str]) ->
     if "exposure" not in selection:
         return None
     axes = observation.aeff.axes
-    offset = dataset.counts.geom.separation(observation.pointing_radec)
+    view = FieldOfView(observation.pointing_radec, find_device("cpu"))
+    offset = Angle(view.offset(dataset.counts.geom)[0, 0], "rad")
     if "offset" in axes.names and offset > axes["offset"].edges[-1]:
         return (
-            f"the region is {offset.to('deg'):.2f} from the pointing of observation {observation.obs_id}, whose "
+            f"the region is {offset.deg:.2f} deg from the pointing of observation {observation.obs_id}, whose "
             f"effective area ends at {axes['offset'].edges[-1].to('deg'):.2f}"
         )
     table = axes["energy_true"].edges

@@ -109,8 +109,8 @@ class RegionGeom(Geom):
 
     def _with_axes(self, axes: Any) -> Self:
         geom = type(self)(self._region, axes=axes, wcs=self._wcs, binsz_wcs=self._binsz_wcs)
-        if "_bounding_rectangle" in self.__dict__:
-            geom.__dict__["_bounding_rectangle"] = self._bounding_rectangle
+        known = ("_bounding_rectangle", "_center_lonlat")
+        geom.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
         return geom
 
     def copy(self, **kwargs: Any) -> Self:
@@ -218,25 +218,25 @@ class RegionGeom(Geom):
     # The centre as a map of one pixel, on a device
 
     @cached_property
-    def _center_vector(self) -> HostArray:
-        """Give the unit vector of the centre in the frame of the geometry, shape (3, 1, 1)."""
-        centre = self.center_skydir.transform_to(self.frame).data
-        return np.asarray(unit_vectors(np.full((1, 1), centre.lon.rad), np.full((1, 1), centre.lat.rad)))
+    def _center_lonlat(self) -> tuple[HostArray, HostArray]:
+        """Longitude and latitude of the centre in the frame of the geometry, shape (1, 1), rad."""
+        centre = self.center_skydir
+        if centre.frame.name != self.frame:  # to transform costs milliseconds, also to the same frame
+            centre = centre.transform_to(self.frame)
+        return np.full((1, 1), centre.data.lon.rad), np.full((1, 1), centre.data.lat.rad)
 
     def directions(self, device: str | Device | None = None) -> Array:
         """Give the unit vector of the centre in the frame of the geometry, shape (3, 1, 1)."""
-        return to_device(self._center_vector, device)
+        return to_device(unit_vectors(*self._center_lonlat), device)
 
     def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
         """Angle between the centre and a position (rad, in the frame of the geometry) in rad, shape (1, 1)."""
-        centre = self.center_skydir.transform_to(self.frame).data
-        separation = angular_separation(np.full((1, 1), centre.lon.rad), np.full((1, 1), centre.lat.rad), lon, lat)
-        return to_device(separation, device)
+        return to_device(angular_separation(*self._center_lonlat, lon, lat), device)
 
     def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
         """Give the unit vector of the centre in the field of view of a pointing, shape (3, 1, 1); see `WcsGeom`."""
         matrix = fov_matrix(pointing.icrs.ra.rad, pointing.icrs.dec.rad) @ frame_matrix(self.frame, "icrs")
-        return to_device(rotate(matrix, self._center_vector), device)
+        return to_device(rotate(matrix, unit_vectors(*self._center_lonlat)), device)
 
     def solid_angle_array(self, device: str | Device | None = None) -> Array:
         """Solid angle of the region in sr, shape (1, 1), on a device."""
@@ -389,7 +389,7 @@ class RegionGeom(Geom):
         if other.region is not None:
             self._region = other.region if self._region is None else self._region.union(other.region)
             self.__dict__.pop("_bounding_rectangle", None)
-            self.__dict__.pop("_center_vector", None)
+            self.__dict__.pop("_center_lonlat", None)
 
     def plot_region(
         self, ax: Any = None, kwargs_point: dict[str, Any] | None = None, path_effect: Any = None, **kwargs: Any
