@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
-from lightpool.arrays.convolution import _fft_size
+from lightpool.arrays.convolution import fft_size
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -59,7 +59,7 @@ def test_mode_that_is_unknown_or_leaves_nothing_is_refused():
 
 def test_size_of_transforms_is_the_one_scipy_finds():
     sizes = range(1, 2000)
-    assert [_fft_size(n) for n in sizes] == [scipy.fft.next_fast_len(n, real=True) for n in sizes]
+    assert [fft_size(n) for n in sizes] == [scipy.fft.next_fast_len(n, real=True) for n in sizes]
 
 
 @pytest.mark.parametrize("radius", [0.4, 1, 2, 2.5, 3.2, 7.9, 10])

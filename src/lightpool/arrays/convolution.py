@@ -9,7 +9,7 @@ import numpy as np
 from lightpool.arrays.devices import array_namespace, device_of, to_device
 from lightpool.arrays.typing import Array, Namespace
 
-__all__ = ["convolve_fft", "disk_kernel", "gaussian_kernel", "ring_kernel"]
+__all__ = ["convolve_fft", "disk_kernel", "fft_size", "gaussian_kernel", "ring_kernel"]
 
 HostArray = np.ndarray[Any, np.dtype[np.float64]]
 
@@ -41,7 +41,7 @@ def convolve_fft(image: Array, kernel: Array, mode: str = "same", *, xp: Namespa
     n_image, n_kernel = image.shape[-2:], kernel.shape[-2:]
     rows = _window(n_image[0], n_kernel[0], mode)
     columns = _window(n_image[1], n_kernel[1], mode)
-    size = (_fft_size(n_image[0] + n_kernel[0] - 1), _fft_size(n_image[1] + n_kernel[1] - 1))
+    size = (fft_size(n_image[0] + n_kernel[0] - 1), fft_size(n_image[1] + n_kernel[1] - 1))
     spectrum = xp.fft.rfftn(image, s=size, axes=(-2, -1)) * xp.fft.rfftn(kernel, s=size, axes=(-2, -1))
     return xp.fft.irfftn(spectrum, s=size, axes=(-2, -1))[..., rows, columns]
 
@@ -63,7 +63,7 @@ def _window(n_image: int, n_kernel: int, mode: str) -> slice:
 
 
 @lru_cache(maxsize=256)
-def _fft_size(n: int) -> int:
+def fft_size(n: int) -> int:
     """Return the smallest number with no prime factor but 2, 3 and 5 that is at least ``n``."""
     best = 1 << (n - 1).bit_length()
     five = 1
@@ -130,8 +130,10 @@ def ring_kernel(radius_in: float, width: float) -> HostArray:
     kernel : NumPy array of float64, shape (n, n) with n odd; divide by its sum for a mean
     """
     _check_positive("width", width)
-    distance = _distance(radius_in + width)
-    return np.where((distance >= radius_in) & (distance <= radius_in + width), 1.0, 0.0)
+    half = math.ceil(2 * (radius_in + width)) // 2
+    squares = np.arange(-half, half + 1, dtype=np.float64) ** 2
+    squared = squares[:, None] + squares[None, :]  # squares are exact, so a radius of whole pixels is met exactly
+    return np.where((squared >= radius_in**2) & (squared <= (radius_in + width) ** 2), 1.0, 0.0)
 
 
 def _check_positive(name: str, value: float) -> None:

@@ -1,0 +1,277 @@
+"""Sums in rings around each pixel of images, by Fourier transforms; an image is transformed once for all rings."""
+
+import math
+import sys
+from collections import OrderedDict
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from lightpool.arrays.convolution import fft_size, ring_kernel
+from lightpool.arrays.devices import Device, array_namespace, device_of, to_device, to_host
+from lightpool.arrays.typing import Array, Namespace
+
+__all__ = ["Ring", "adaptive_ring_sums", "ring_sums", "ring_sums_plain"]
+
+HostArray = np.ndarray[Any, np.dtype[np.float64]]
+
+_CACHE_BYTES = 2**28  # of transformed rings, on all devices together
+_BATCH_BYTES = 2**29  # of transformed images on a device other than the host
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Ring around a pixel: pixels whose centres are from ``radius_in`` to ``radius_in + width`` away.
+
+    Attributes
+    ----------
+    radius_in : float, unit pixel
+    width : float, unit pixel
+    """
+
+    radius_in: float
+    width: float
+
+    @property
+    def reach(self) -> int:
+        """Distance of the farthest row or column, in pixels."""
+        return math.ceil(2 * (self.radius_in + self.width)) // 2
+
+    def kernel(self, reach: tuple[int, int] | None = None) -> HostArray:
+        """Image of the ring, 1 or 0, on the host; cut to so many rows and columns on each side of the centre."""
+        kernel = ring_kernel(self.radius_in, self.width)
+        if reach is None:
+            return kernel
+        y, x = (slice(max(self.reach - n, 0), self.reach + n + 1) for n in reach)
+        return kernel[y, x]
+
+
+class _TransformCache:
+    """Transformed rings, the last used ones up to a number of bytes."""
+
+    def __init__(self, n_byte: int) -> None:
+        self.n_byte = n_byte
+        self._found: OrderedDict[tuple[Any, ...], tuple[Array, float]] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def get(self, ring: Ring, reach: tuple[int, int], size: tuple[int, int], device: Device) -> tuple[Array, float]:
+        """Transformed ring and the root of its number of pixels."""
+        key = (ring, reach, size, device)
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+                return self._found[key]
+        found = _transformed_ring(ring, reach, size, device)
+        with self._lock:
+            self._found[key] = found
+            while (
+                len(self._found) > 1
+                and sum(8 * math.prod(values.shape) for values, _ in self._found.values()) > self.n_byte
+            ):
+                self._found.popitem(last=False)
+        return found
+
+
+_CACHE = _TransformCache(_CACHE_BYTES)
+
+
+def _transformed_ring(ring: Ring, reach: tuple[int, int], size: tuple[int, int], device: Device) -> tuple[Array, float]:
+    kernel = ring.kernel(reach)
+    image = np.zeros(size)
+    y, x = (np.arange(n) - n // 2 for n in kernel.shape)  # the centre is pixel (0, 0), the rest wraps around
+    image[np.ix_(y % size[0], x % size[1])] = kernel
+    spectrum = _forward(to_device(image, device), size, device)
+    return device.xp.real(spectrum), math.sqrt(kernel.sum())  # real, as a ring is symmetric
+
+
+def _fft(device: Device) -> Any:
+    """Transforms on a device; for NumPy those of SciPy, which take half the time."""
+    if device.is_host:
+        import scipy.fft
+
+        return scipy.fft
+    return device.xp.fft
+
+
+def _forward(images: Array, size: tuple[int, int], device: Device) -> Array:
+    fft = _fft(device)
+    return fft.fft(fft.rfft(images, n=size[1], axis=-1), n=size[0], axis=-2)
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """Images, transformed, on a torus that is wide enough for sums around the pixels of the images."""
+
+    spectrum: Array  # (..., size_y, size_x // 2 + 1)
+    shape: tuple[int, int]
+    size: tuple[int, int]
+    reach: tuple[int, int]
+    noise: Array  # (..., 1, 1), rounding of the sum over a single pixel
+    device: Device
+
+    @classmethod
+    def transform(cls, images: Array, rings: Sequence[Ring]) -> "_Images":
+        xp, device = array_namespace(images), device_of(images)
+        shape = (images.shape[-2], images.shape[-1])
+        reach = _common_reach(shape, rings)
+        size = _torus(shape, reach)
+        norm = xp.sqrt(xp.sum(images * images, axis=(-2, -1), keepdims=True))
+        noise = norm * (4.0 * sys.float_info.epsilon * math.log2(size[0] * size[1] + 1))
+        return cls(_forward(images, size, device), shape, size, reach, noise, device)
+
+    def sums(self, ring: Ring) -> Array:
+        """Sums in a ring around each pixel."""
+        spectrum, norm = _CACHE.get(ring, self.reach, self.size, self.device)
+        xp = array_namespace(self.spectrum)
+        fft = _fft(self.device)
+        rows = fft.ifft(self.spectrum * spectrum, axis=-2)[..., : self.shape[0], :]
+        sums = fft.irfft(rows, n=self.size[1], axis=-1)[..., : self.shape[1]]
+        # Transforms leave noise: counts are whole again, and where a ring is empty its sum is zero.
+        whole = xp.round(sums)
+        return xp.where(xp.abs(sums - whole) <= self.noise * norm, whole, sums)
+
+
+def _common_reach(shape: tuple[int, int], rings: Sequence[Ring]) -> tuple[int, int]:
+    widest = max(ring.reach for ring in rings)
+    return min(widest, shape[0] - 1), min(widest, shape[1] - 1)
+
+
+def _torus(shape: tuple[int, int], reach: tuple[int, int]) -> tuple[int, int]:
+    """Size that transforms fast and keeps what wraps around off the images: only one margin is needed."""
+    return fft_size(shape[0] + reach[0]), fft_size(shape[1] + reach[1])
+
+
+def _batches(planes: Array, rings: Sequence[Ring]) -> Iterator[slice]:
+    """Planes to transform at a time: one on the host, where it stays in the cache, many elsewhere."""
+    n_plane, *shape = planes.shape
+    size = _torus((shape[0], shape[1]), _common_reach((shape[0], shape[1]), rings))
+    n_at_once = 1 if device_of(planes).is_host else max(_BATCH_BYTES // (8 * size[0] * size[1]), 1)
+    return (slice(start, min(start + n_at_once, n_plane)) for start in range(0, n_plane, n_at_once))
+
+
+def _planes(images: Array, xp: Namespace) -> Array:
+    return xp.reshape(xp.astype(images, xp.float64, copy=False), (-1, *images.shape[-2:]))
+
+
+def ring_sums(images: Array, ring: Ring) -> Array:
+    """Sum of images in a ring around each pixel; outside, the images are 0.
+
+    Parameters
+    ----------
+    images : array of float64, shape (..., ny, nx)
+        Finite: a NaN spreads over its whole plane.
+    ring : Ring
+
+    Returns
+    -------
+    sums : array of float64, shape of ``images``
+        Sums that differ from a whole number by no more than the rounding of the transforms are that number, so those
+        of counts are whole and those over nothing are 0.
+    """
+    xp = array_namespace(images)
+    planes = _planes(images, xp)
+    parts = [_Images.transform(planes[batch, ...], [ring]).sums(ring) for batch in _batches(planes, [ring])]
+    return xp.reshape(xp.concat(parts, axis=0), images.shape)
+
+
+def ring_sums_plain(images: Array, ring: Ring) -> Array:
+    """Sum of images in a ring around each pixel, pixel of the ring by pixel; see `ring_sums`."""
+    xp = array_namespace(images)
+    n_y, n_x = images.shape[-2:]
+    sums = xp.zeros_like(images)
+    for y, x in np.argwhere(ring.kernel() > 0) - ring.reach:
+        if abs(y) < n_y and abs(x) < n_x:
+            to_y, to_x = slice(max(-y, 0), n_y - max(y, 0)), slice(max(-x, 0), n_x - max(x, 0))
+            from_y, from_x = slice(max(y, 0), n_y - max(-y, 0)), slice(max(x, 0), n_x - max(-x, 0))
+            sums[..., to_y, to_x] += images[..., from_y, from_x]
+    return sums
+
+
+def adaptive_ring_sums(
+    counts: Array, background: Array, acceptance: Array, rings: Sequence[Ring], threshold: float
+) -> tuple[Array, Array, Array]:
+    """Sum of images in the first ring whose background is large enough, pixel by pixel.
+
+    Parameters
+    ----------
+    counts, background : array of float64, shape (..., ny, nx)
+        Finite; zero where nothing is to be taken.
+    acceptance : array of float64, shape (..., ny, nx)
+    rings : sequence of Ring, in the order in which they are tried
+    threshold : float
+        A ring is large enough where ``acceptance`` over the sum of ``background`` in it is not above this.
+
+    Returns
+    -------
+    number : array of int64, shape (..., ny, nx)
+        Number of the ring, -1 where none is large enough.
+    counts_sum, background_sum : array of float64, shape (..., ny, nx)
+        Sums in this ring, zero where there is none.
+
+    Notes
+    -----
+    Images are transformed once. After each ring two bools are read, whether a pixel has taken it and whether one is
+    still without, so that what no pixel needs is not worked out.
+    """
+    xp = array_namespace(counts, background, acceptance)
+    shape = counts.shape
+    counts, background, acceptance = (_planes(images, xp) for images in (counts, background, acceptance))
+    parts = [
+        _adaptive_batch(counts[batch, ...], background[batch, ...], acceptance[batch, ...], rings, threshold)
+        for batch in _batches(counts, rings)
+    ]
+    number, counts_sum, background_sum = (
+        xp.reshape(xp.concat(list(images), axis=0), shape) for images in zip(*parts, strict=True)
+    )
+    return number, counts_sum, background_sum
+
+
+def _adaptive_batch(
+    counts: Array, background: Array, acceptance: Array, rings: Sequence[Ring], threshold: float
+) -> tuple[Array, Array, Array]:
+    xp = array_namespace(counts)
+    transformed = _Images.transform(background, rings)
+    transformed_counts: _Images | None = None
+    counts_sum, background_sum = xp.zeros_like(background), xp.zeros_like(background)
+    number = xp.full_like(background, -1, dtype=xp.int64)
+    missing = xp.ones_like(background, dtype=xp.bool)
+    for i, ring in enumerate(rings):
+        sums = transformed.sums(ring)
+        taken = missing & _is_enough(acceptance, sums, threshold)
+        missing = missing & ~taken
+        if i == 0 and len(rings) > 2:
+            missing = missing & _may_be_enough(transformed, background, acceptance, rings, threshold)
+        any_taken, any_missing = to_host(xp.stack([xp.any(taken), xp.any(missing)]))  # host: what is to be done next
+        if any_taken:
+            if transformed_counts is None:
+                transformed_counts = _Images.transform(counts, rings)
+            number = xp.where(taken, i, number)
+            counts_sum = xp.where(taken, transformed_counts.sums(ring), counts_sum)
+            background_sum = xp.where(taken, sums, background_sum)
+        if not any_missing:
+            break
+    return number, counts_sum, background_sum
+
+
+def _is_enough(acceptance: Array, sums: Array, threshold: float) -> Array:
+    xp = array_namespace(sums)
+    is_positive = sums > 0.0
+    return is_positive & (acceptance / xp.where(is_positive, sums, xp.ones_like(sums)) <= threshold)
+
+
+def _may_be_enough(
+    transformed: _Images, background: Array, acceptance: Array, rings: Sequence[Ring], threshold: float
+) -> Array:
+    """Where all rings together are large enough; everywhere in planes that have negative values."""
+    xp = array_namespace(background)
+    inner = min(ring.radius_in for ring in rings)
+    outer = max(ring.radius_in + ring.width for ring in rings)
+    sums = transformed.sums(Ring(inner, outer - inner)) * (1.0 + 1e-9)
+    has_negative = xp.any(background < 0.0, axis=(-2, -1), keepdims=True)
+    return has_negative | _is_enough(acceptance, sums, threshold)

@@ -1,0 +1,80 @@
+"""Sums in rings beside sums pixel by pixel, and the choice of a ring for each pixel."""
+
+import numpy as np
+import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lightpool.arrays.rings import Ring, _TransformCache, adaptive_ring_sums, ring_sums, ring_sums_plain
+
+FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+
+
+@FEW
+@given(
+    shape=st.tuples(st.integers(1, 3), st.integers(1, 14), st.integers(1, 14)),
+    ring=st.builds(Ring, st.sampled_from([0.0, 1.0, 2.0, 5.0, 7.3]), st.sampled_from([1.0, 2.5, 4.0])),
+)
+def test_ring_sums_agree_with_sums_pixel_by_pixel(backend, read, shape, ring):
+    rng = np.random.default_rng(20)
+    counts = rng.poisson(0.5, shape).astype(float)
+    background = rng.uniform(0.0, 2.0, shape)
+    background[:, : shape[1] // 2] = 0.0
+    assert_array_equal(read(ring_sums(backend.array(counts), ring)), ring_sums_plain(counts, ring))
+    expected = read(ring_sums_plain(backend.array(background), ring))
+    found = read(ring_sums(backend.array(background), ring))
+    assert_allclose(found, expected, rtol=1e-13, atol=1e-12)
+    assert_array_equal(found == 0, expected == 0)
+
+
+def test_a_ring_of_whole_pixels_holds_the_pixels_on_its_rims():
+    image = np.zeros((21, 21))
+    image[10, 10] = 1.0
+    sums = ring_sums_plain(image, Ring(5.0, 5.0))
+    assert sums[10, 15] == sums[7, 6] == sums[10, 20] == sums[2, 4] == 1.0  # 3-4-5 and 6-8-10 triangles
+    assert sums[10, 14] == sums[10, 10] == 0.0
+
+
+def obvious_choice(counts, background, acceptance, rings, threshold):
+    """All rings, pixel by pixel."""
+    number = np.full(counts.shape, -1)
+    sums = np.zeros((2, *counts.shape))
+    for i, ring in reversed(list(enumerate(rings))):
+        off = ring_sums_plain(background, ring)
+        with np.errstate(divide="ignore", invalid="ignore"):
+            taken = (off > 0) & (acceptance / off <= threshold)
+        number[taken] = i
+        sums[0][taken], sums[1][taken] = ring_sums_plain(counts, ring)[taken], off[taken]
+    return number, *sums
+
+
+@pytest.mark.parametrize("negative", [False, True])
+@pytest.mark.parametrize("threshold", [0.015, 0.03, 0.06, 10.0, 1e-6])
+def test_each_pixel_takes_the_first_ring_that_is_large_enough(backend, read, threshold, negative):
+    rng = np.random.default_rng(21)
+    counts = rng.poisson(1.0, (2, 30, 24)).astype(float)
+    acceptance = rng.uniform(0.5, 1.5, counts.shape)
+    background = np.where(rng.uniform(size=counts.shape) > 0.6, acceptance, 0.0)
+    background[:, 8:20, 6:18] = 0.0
+    if negative:
+        background[0, 0, 0] = -5.0
+    rings = [Ring(2.0 + i, 3.0) for i in range(5)]
+    expected = obvious_choice(counts, background, acceptance, rings, threshold)
+    arrays = [backend.array(values) for values in (counts, background, acceptance)]
+    found = adaptive_ring_sums(*arrays, rings, threshold)
+    for ours, obvious in zip(found, expected, strict=True):
+        assert_allclose(read(ours), obvious, rtol=1e-12)
+    if threshold == 0.03:
+        assert len(np.unique(expected[0])) > 4, "the threshold should divide the pixels"
+
+
+def test_transformed_rings_are_kept_up_to_a_number_of_bytes(backend):
+    cache = _TransformCache(3 * 8 * 16 * 9)
+    args = (5, 5), (16, 16), backend.device
+    first, _ = cache.get(Ring(1.0, 1.0), *args)
+    assert cache.get(Ring(1.0, 1.0), *args)[0] is first
+    for i in range(5):
+        cache.get(Ring(1.0, 2.0 + i), *args)
+    assert len(cache) == 3
+    assert cache.get(Ring(1.0, 1.0), *args)[0] is not first
