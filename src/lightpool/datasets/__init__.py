@@ -3,6 +3,7 @@
 from lightpool.datasets.datasets import Dataset, Datasets
 from lightpool.datasets.geometries import create_map_dataset_geoms
 from lightpool.datasets.map_dataset import MapDataset
+from lightpool.datasets.map_dataset_on_off import MapDatasetOnOff
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models import DatasetModels, FoVBackgroundModel, Models
 from lightpool.datasets.parameters import Parameter, Parameters
@@ -17,6 +18,7 @@ __all__ = [
     "FoVBackgroundModel",
     "MapDataset",
     "MapDatasetMetaData",
+    "MapDatasetOnOff",
     "Models",
     "Parameter",
     "Parameters",

@@ -8,11 +8,13 @@ from lightpool.makers.rad_max import make_counts_off_rad_max, make_counts_rad_ma
 from lightpool.makers.reduce import DatasetsMaker
 from lightpool.makers.reflected import ReflectedRegionsBackgroundMaker
 from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder, WobbleRegionsFinder
+from lightpool.makers.ring import AdaptiveRingBackgroundMaker, RingBackgroundMaker
 from lightpool.makers.safe import SafeMaskMaker
 from lightpool.makers.spectrum import SpectrumDatasetMaker
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
 
 __all__ = [
+    "AdaptiveRingBackgroundMaker",
     "DatasetsMaker",
     "FoVBackgroundMaker",
     "Maker",
@@ -21,6 +23,7 @@ __all__ = [
     "ReflectedRegionsBackgroundMaker",
     "ReflectedRegionsFinder",
     "RegionsFinder",
+    "RingBackgroundMaker",
     "SafeMaskMaker",
     "SpectrumDatasetMaker",
     "ThetaSquaredTable",
