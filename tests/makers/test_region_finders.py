@@ -19,7 +19,7 @@ from regions import (
 )
 
 from lightpool.makers import ReflectedRegionsFinder, WobbleRegionsFinder
-from lightpool.maps import RegionGeom, WcsGeom
+from lightpool.maps import MapAxis, RegionGeom, WcsGeom
 from lightpool.maps.sky_regions import region_center
 from lightpool.maps.turned_regions import TurnedCircle, TurnedRegion, turned_region
 
@@ -189,6 +189,11 @@ def test_a_small_step_finds_room_that_a_large_one_misses():
 
 
 def test_bad_settings_of_the_reflected_finder():
+    axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
+    with pytest.raises(ValueError, match="more than one bin"):
+        ReflectedRegionsFinder().run(CIRCLE, POINTING, mask_of([CIRCLE], axes=[axis]))
+    with pytest.raises(ValueError, match="map of bool"):
+        ReflectedRegionsFinder().run(CIRCLE, POINTING, mask_of([CIRCLE]) * 1.0)
     with pytest.raises(ValueError, match="angle_increment"):
         ReflectedRegionsFinder(angle_increment="0 deg")
     with pytest.raises(TypeError, match="WobbleRegionsFinder"):

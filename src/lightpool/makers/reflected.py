@@ -10,7 +10,7 @@ from lightpool.makers.rad_max import (
     is_rad_max_compatible_region_geom,
     make_counts_off_rad_max,
 )
-from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder
+from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder, exclusion_image
 from lightpool.maps import Map, RegionGeom, RegionNDMap, WcsNDMap
 
 __all__ = ["ReflectedRegionsBackgroundMaker"]
@@ -44,7 +44,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
     ) -> None:
         if region_finder is not None and kwargs:
             raise ValueError(f"a region_finder is given, so its options cannot be given too: {sorted(kwargs)}")
-        self.exclusion_mask = None if exclusion_mask is None else _exclusion_image(exclusion_mask)
+        self.exclusion_mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
         self.region_finder = ReflectedRegionsFinder(**kwargs) if region_finder is None else region_finder
         if min_region_number < 1:
             raise ValueError(f"min_region_number must be 1 or more, got {min_region_number}")
@@ -115,22 +115,6 @@ class ReflectedRegionsBackgroundMaker(Maker):
             found.mask_safe = RegionNDMap.from_geom(dataset.counts.geom, data=False, device=dataset.device)
             log.warning("dataset %s: without OFF counts its mask_safe is False everywhere", dataset.name)
         return found
-
-
-def _exclusion_image(mask: WcsNDMap) -> WcsNDMap:
-    """Exclusion mask without axes, on the host, where regions are."""
-    if not mask.is_mask:
-        raise ValueError(
-            f"exclusion_mask must be a map of bool, got one of {mask.data.dtype}; "
-            "geom.region_mask(regions, inside=False) makes one"
-        )
-    if not mask.geom.is_flat:
-        raise ValueError(
-            f"exclusion_mask must be an image, got one with axes of more than one bin: {mask.geom.axes.names}; "
-            "mask.reduce_over_axes(np.logical_and, keepdims=False) makes one"
-        )
-    mask = mask.to("cpu")
-    return WcsNDMap(mask.geom.to_image(), data=mask.data.reshape(mask.data.shape[-2:]), device="cpu")
 
 
 def _check_region(geom: RegionGeom, observation: Any) -> None:

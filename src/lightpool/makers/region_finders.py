@@ -12,7 +12,7 @@ from lightpool.maps import WcsNDMap
 from lightpool.maps.sky_regions import is_point
 from lightpool.maps.turned_regions import TurnedRegion, turned_region
 
-__all__ = ["ReflectedRegionsFinder", "RegionsFinder", "WobbleRegionsFinder"]
+__all__ = ["ReflectedRegionsFinder", "RegionsFinder", "WobbleRegionsFinder", "exclusion_image"]
 
 log = logging.getLogger(__name__)
 
@@ -48,14 +48,35 @@ class RegionsFinder(Described, ABC):
         wcs : WCS
             Tangential projection at ``center`` on which they were found.
         """
-        if exclusion_mask is not None:
-            exclusion_mask = exclusion_mask.to("cpu")  # host: regions are
-        turned = turned_region(region, center, self.binsz, exclusion_mask)
+        mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
+        turned = turned_region(region, center, self.binsz, mask)
         return turned.at(self._angles(turned)), turned.geom.wcs
 
     @abstractmethod
     def _angles(self, turned: TurnedRegion) -> list[float]:
         """Angles by which the region is turned, rad."""
+
+
+def exclusion_image(mask: WcsNDMap) -> WcsNDMap:
+    """Exclusion mask without axes, on the host, where regions are.
+
+    Raises
+    ------
+    ValueError
+        If it does not hold bool, or has an axis of more than one bin.
+    """
+    if not mask.is_mask:
+        raise ValueError(
+            f"exclusion_mask must be a map of bool, got one of {mask.data.dtype}; "
+            "geom.region_mask(regions, inside=False) makes one"
+        )
+    if not mask.geom.is_flat:
+        raise ValueError(
+            f"exclusion_mask must be an image, got one with axes of more than one bin: {mask.geom.axes.names}; "
+            "mask.reduce_over_axes(np.logical_and, keepdims=False) makes one"
+        )
+    mask = mask.to("cpu")
+    return WcsNDMap(mask.geom.to_image(), data=mask.data.reshape(mask.data.shape[-2:]), device="cpu")
 
 
 class WobbleRegionsFinder(RegionsFinder):
