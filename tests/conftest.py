@@ -7,11 +7,13 @@ from typing import Any
 
 import numpy as np
 import pytest
+from astropy.utils import iers
 
 from lightpool.arrays.devices import Device, find_device, to_device, use_device
 from lightpool.errors import DeviceError
 from lightpool.simulate import PointSource, simulate_store
 
+iers.conf.auto_download = False  # no test waits for the network
 ON_CI = bool(os.environ.get("CI"))
 
 
