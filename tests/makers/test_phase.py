@@ -8,9 +8,9 @@ from regions import CircleSkyRegion, PointSkyRegion
 
 from lightpool.arrays import to_host
 from lightpool.data import EventList
-from lightpool.datasets import SpectrumDataset, SpectrumDatasetOnOff
+from lightpool.datasets import MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.errors import FormatError
-from lightpool.makers import PhaseBackgroundMaker, SpectrumDatasetMaker
+from lightpool.makers import MapDatasetMaker, PhaseBackgroundMaker, SpectrumDatasetMaker
 from lightpool.maps import MapAxis, RegionGeom
 from lightpool.simulate import PointSource
 from lightpool.stats import WStatCountsStatistic
@@ -113,6 +113,11 @@ def test_events_without_phases_say_which_columns_they_have(reduce, observations)
         maker.run(reduce(CircleSkyRegion(SOURCE, 0.3 * u.deg)), observations[0])
 
 
-def test_a_sky_map_is_refused(empty, observation):
-    with pytest.raises(TypeError, match="SpectrumDataset"):
-        PhaseBackgroundMaker(on_phase=(0, 0.5), off_phase=(0.5, 1)).run(empty(), observation)
+def test_a_sky_map_has_phases_too(backend, empty, observation):
+    dataset = MapDatasetMaker(["counts", "exposure"]).run(empty(name="pulsar"), observation)
+    found = PhaseBackgroundMaker(on_phase=(0, 0.25), off_phase=(0.25, 1)).run(dataset, observation)
+    assert isinstance(found, MapDatasetOnOff)
+    assert found.name == "pulsar"
+    assert_allclose(to_host((found.counts + found.counts_off).data), to_host(dataset.counts.data))
+    assert_allclose(to_host(found.alpha.data), 1 / 3)
+    assert found.counts_off.device == backend.device

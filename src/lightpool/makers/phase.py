@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lightpool.datasets import SpectrumDataset, SpectrumDatasetOnOff
+from lightpool.datasets import MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.makers.core import Maker
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.maps import Map
@@ -57,27 +57,26 @@ class PhaseBackgroundMaker(Maker):
                 counts.fill_events(events)
         return counts
 
-    def run(self, dataset: Any, observation: Any = None) -> SpectrumDatasetOnOff:
+    def run(self, dataset: Any, observation: Any = None) -> MapDatasetOnOff | SpectrumDatasetOnOff:
         """Give a dataset with ON and OFF counts, and the lengths of the phases as acceptances.
 
         Parameters
         ----------
-        dataset : SpectrumDataset; its counts are replaced
+        dataset : SpectrumDataset or MapDataset; its counts are replaced
         observation : Observation with a column of phases
 
         Returns
         -------
-        dataset : SpectrumDatasetOnOff of the same name
+        dataset : SpectrumDatasetOnOff or MapDatasetOnOff of the same name
         """
-        if not isinstance(dataset, SpectrumDataset):
-            raise TypeError(f"PhaseBackgroundMaker needs a SpectrumDataset, got a {type(dataset).__name__}")
         geom, device = dataset.counts.geom, dataset.device
         acceptance, acceptance_off = (
             Map.from_geom(geom, data=sum(stop - start for start, stop in phases), device=device)
             for phases in (self.on_phase, self.off_phase)
         )
-        found = SpectrumDatasetOnOff.from_spectrum_dataset(
-            dataset=dataset,
+        kind = SpectrumDatasetOnOff if isinstance(dataset, SpectrumDataset) else MapDatasetOnOff
+        found = kind.from_map_dataset(
+            dataset,
             acceptance=acceptance,
             acceptance_off=acceptance_off,
             counts_off=self.make_counts_off(dataset, observation),
