@@ -16,7 +16,12 @@ from lightpool.arrays.devices import (
     use_device,
 )
 from lightpool.arrays.histogram import histogram, histogram_plain, sum_by_bin, sum_by_bin_plain
-from lightpool.arrays.integrals import trapezoid_loglog, trapezoid_loglog_plain
+from lightpool.arrays.integrals import (
+    integrate_exponential,
+    integrate_exponential_plain,
+    trapezoid_loglog,
+    trapezoid_loglog_plain,
+)
 from lightpool.arrays.interpolation import (
     apply_basis,
     gather_bilinear,
@@ -80,6 +85,8 @@ __all__ = [
     "hat_basis_plain",
     "histogram",
     "histogram_plain",
+    "integrate_exponential",
+    "integrate_exponential_plain",
     "interpolate_grid",
     "interpolate_grid_nearest",
     "interpolation_weights",

@@ -189,13 +189,12 @@ def _corners(ix: Array, fx: Array, iy: Array, fy: Array, n_x: int, n_y: int) -> 
 
 
 def _gather_numpy(table: Array, corners: list[tuple[Array, Array]], values: Array) -> None:
-    buffer = np.empty(values.shape[1])
-    for plane, out in zip(table, values, strict=True):
-        for number, (index, weight) in enumerate(corners):
-            np.take(plane, index, out=buffer, mode="clip")
-            np.multiply(buffer, weight, out=buffer if number else out)
-            if number:
-                np.add(out, buffer, out=out)
+    buffer = np.empty(values.shape)
+    for number, (index, weight) in enumerate(corners):
+        np.take(table, index, axis=1, out=buffer, mode="clip")
+        np.multiply(buffer, weight, out=buffer if number else values)
+        if number:
+            np.add(values, buffer, out=values)
 
 
 def _gather_plain(table: Array, corners: list[tuple[Array, Array]], *, xp: Namespace) -> Array:

@@ -125,14 +125,16 @@ class BackgroundNodes(Movable):
 
     Attributes
     ----------
-    table : NodeTable, values of shape (n_edge, ...), the scaled rate, such that its integral is in s-1 sr-1
-    energy : ndarray, shape (n_edge,)
-    log_zero : float, a logarithm of the rate up to this one means zero
+    table : NodeTable, values of shape (n_edge, ...)
+        Scaled rate, such that its integral is in s-1 sr-1; on a logarithmic scale, energy times rate.
+    energy, log_energy : ndarray, shape (n_edge,)
+    floor : ndarray, shape (n_edge,), a logarithm of energy times rate up to this one means zero
     """
 
     table: NodeTable
     energy: Floats
-    log_zero: float
+    log_energy: Floats
+    floor: Floats
 
 
 def aeff_nodes(aeff: IRF, energy_true: u.Quantity) -> NodeTable:
@@ -193,10 +195,12 @@ def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     values, outside = _at(bkg, {"energy": energy})
     table = _node_table(bkg, values)
     factor = (energy.unit * bkg.unit).to("s-1 sr-1")
-    scaled = {"log": table.values + np.log(factor), "sqrt": table.values * np.sqrt(factor)}
+    log_energy = np.log(energy.value)
+    logs = log_energy + np.log(factor)
+    scaled = {"log": table.values + _column(logs, table.values.ndim), "sqrt": table.values * np.sqrt(factor)}
     table = _like(table, scaled.get(table.values_scale, table.values * factor))
     table.values[outside["energy"]] = _NEVER if table.values_scale == "log" else 0
-    return BackgroundNodes(table, energy.value, LOG_ZERO + float(np.log(factor)))
+    return BackgroundNodes(table, energy.value, log_energy, LOG_ZERO + logs)
 
 
 def parameter_nodes(psf: IRF, energy_true: u.Quantity) -> dict[str, NodeTable]:

@@ -37,7 +37,7 @@ class Weights(Protocol):
     def outer_pixels(self) -> NDArray[np.int64]:
         """Numbers of the pixels inside the axes where a weight is negative; only on the host."""
 
-    def select(self, pixels: NDArray[np.int64]) -> Self:
+    def select(self, pixels: NDArray[np.int64] | slice) -> Self:
         """Weights of some of the pixels; only on the host."""
 
     def apply(self, values: Array) -> Array:
@@ -104,7 +104,7 @@ class OffsetWeights:
             return np.zeros(0, dtype=np.int64)
         return np.flatnonzero(((self.x < self.nodes[0]) | (self.x > self.nodes[-1])) & self.inside)
 
-    def select(self, pixels: NDArray[np.int64]) -> "OffsetWeights":
+    def select(self, pixels: NDArray[np.int64] | slice) -> "OffsetWeights":
         """Weights of some of the pixels; only on the host."""
         return OffsetWeights(self.x[pixels], self.nodes, self.bounds)
 
@@ -161,7 +161,7 @@ class PlaneWeights:
                 beyond |= (x < nodes[0]) | (x > nodes[-1])
         return np.flatnonzero(beyond & self.inside)
 
-    def select(self, pixels: NDArray[np.int64]) -> "PlaneWeights":
+    def select(self, pixels: NDArray[np.int64] | slice) -> "PlaneWeights":
         """Weights of some of the pixels; only on the host."""
         return PlaneWeights(self.lon[pixels], self.lat[pixels], self.nodes, self.bounds)
 

@@ -201,8 +201,8 @@ def make_map_background_irf(
             lon, lat = view.lonlat(place.geom)
             lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
             rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
-    data = place.total(rate * (place.geom.solid_angle_array(target) * float(ontime.to_value("s"))))
-    background = Map.from_geom(fine, data=data, unit="")
+    rate *= place.geom.solid_angle_array(target) * float(ontime.to_value("s"))
+    background = Map.from_geom(fine, data=place.total(rate), unit="")
     if oversampling is not None:
         background = background.downsample(factor=oversampling, axis_name="energy")
     return background
