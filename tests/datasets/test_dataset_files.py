@@ -127,6 +127,15 @@ def test_datasets_and_models_come_back_from_their_files(make_dataset, tmp_path):
     datasets.write(tmp_path / "datasets.yaml", overwrite=True)
 
 
+def test_datasets_that_nobody_named_come_back_from_their_files(tmp_path, geom):
+    datasets = Datasets([MapDataset.create(geom), MapDataset.create(geom)])
+    datasets.models = [FoVBackgroundModel(name) for name in datasets.names]
+    datasets.write(tmp_path / "datasets.yaml", tmp_path / "models.yaml")
+    back = Datasets.read(tmp_path / "datasets.yaml", tmp_path / "models.yaml")
+    assert back.names == datasets.names
+    assert [dataset.background_model.name for dataset in back] == [f"{name}-bkg" for name in datasets.names]
+
+
 def test_the_creator_of_a_file_is_kept_when_it_is_read():
     header = {"CREATOR": "Gammapy 2.1", "CREATED": "2026-11-22 10:47:39.801", "EVT_TYPE": "3"}
     meta = MapDatasetMetaData.from_header(header)

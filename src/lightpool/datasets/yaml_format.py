@@ -32,7 +32,12 @@ def to_yaml(data: dict[str, Any]) -> str:
 
     date = datetime.now(UTC).replace(tzinfo=None).isoformat()
     metadata = {"creator": f"lightpool {__version__}", "date": date, "origin": None}
-    return f"{yaml.safe_dump(data, **_LAYOUT)}{yaml.safe_dump({'metadata': metadata}, **_LAYOUT)}"
+
+    class Dumper(yaml.SafeDumper):
+        """Writes names of any kind of text, such as `GeneratedName`, as text."""
+
+    Dumper.add_multi_representer(str, lambda dumper, name: dumper.represent_str(str(name)))
+    return "".join(yaml.dump(part, Dumper=Dumper, **_LAYOUT) for part in (data, {"metadata": metadata}))
 
 
 def from_yaml(text: str, checksum: bool = False, source: str = "<text>") -> dict[str, Any]:
