@@ -1,6 +1,8 @@
 """The reduction steps: each takes a dataset and an observation and gives a dataset."""
 
 from lightpool.makers.core import Maker
+from lightpool.makers.excess import ExcessMapEstimator
+from lightpool.makers.exclusion import ExclusionMaskFinder, FoundExclusion
 from lightpool.makers.fov import FoVBackgroundMaker
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.makers.phase import PhaseBackgroundMaker
@@ -16,7 +18,10 @@ from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared
 __all__ = [
     "AdaptiveRingBackgroundMaker",
     "DatasetsMaker",
+    "ExcessMapEstimator",
+    "ExclusionMaskFinder",
     "FoVBackgroundMaker",
+    "FoundExclusion",
     "Maker",
     "MapDatasetMaker",
     "PhaseBackgroundMaker",

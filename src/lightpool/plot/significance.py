@@ -1,0 +1,140 @@
+"""Pictures of significances: the map with contours, and their distribution against that of an empty sky."""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import matplotlib.pyplot as plt
+import numpy as np
+
+from lightpool.arrays.devices import to_host
+from lightpool.errors import GeometryError
+from lightpool.plot.maps import add_colorbar, plot_map
+
+if TYPE_CHECKING:
+    from lightpool.maps import WcsNDMap
+
+__all__ = ["plot_significance", "plot_significance_distribution", "plot_significance_map"]
+
+HostArray = np.ndarray[Any, Any]
+
+LEVELS = (5.0, 10.0, 20.0, 40.0)
+_BIN_WIDTH = 0.2
+_COLOR_RANGE = (-5.0, 15.0)
+
+
+def plot_significance(
+    sqrt_ts: "WcsNDMap", exclusion_mask: "WcsNDMap | None" = None, levels: Sequence[float] = LEVELS, figure: Any = None
+) -> Any:
+    """Draw the map and the distribution of a significance beside each other.
+
+    Parameters
+    ----------
+    sqrt_ts : WcsNDMap, one image of significances, NaN where there is none; read from its device
+    exclusion_mask : WcsNDMap of bool, optional
+        On the same pixels; False where gamma rays are expected.
+    levels : sequence of float
+        Significances of the contours.
+    figure : matplotlib Figure, optional
+        A new one by default.
+
+    Returns
+    -------
+    axes : pair of matplotlib Axes, map and distribution
+    """
+    figure = plt.figure(figsize=(12.5, 5)) if figure is None else figure
+    left = figure.add_subplot(1, 2, 1, projection=sqrt_ts.geom.wcs)
+    right = figure.add_subplot(1, 2, 2)
+    plot_significance_map(sqrt_ts, exclusion_mask, levels, ax=left)
+    plot_significance_distribution(sqrt_ts, exclusion_mask, ax=right)
+    figure.subplots_adjust(wspace=0.3)
+    return left, right
+
+
+def plot_significance_map(
+    sqrt_ts: "WcsNDMap",
+    exclusion_mask: "WcsNDMap | None" = None,
+    levels: Sequence[float] = LEVELS,
+    ax: Any = None,
+    **kwargs: Any,
+) -> Any:
+    """Draw an image of significances with contours, and the border of an exclusion as a dashed line.
+
+    Parameters
+    ----------
+    sqrt_ts, exclusion_mask, levels : as for `plot_significance`
+    ax : matplotlib WCSAxes, optional
+    **kwargs : further arguments of ``imshow``
+
+    Returns
+    -------
+    ax : matplotlib WCSAxes
+    """
+    low, high = _COLOR_RANGE
+    style: dict[str, Any] = {"cmap": "magma", "vmin": low, "vmax": high} | kwargs
+    ax = plot_map(sqrt_ts, ax=ax, **style)
+    data = to_host(sqrt_ts.data).reshape(sqrt_ts.geom.data_shape[-2:])  # host: matplotlib draws NumPy arrays
+    add_colorbar(ax.images[-1], ax, label="Significance", extend="both")
+    top = np.max(data, where=np.isfinite(data), initial=-np.inf)
+    shown = sorted(level for level in levels if level < top)
+    if shown:
+        lines = ax.contour(data, levels=shown, colors="white", linewidths=0.8)
+        ax.clabel(lines, fmt="%g", fontsize=7)
+    if exclusion_mask is not None:
+        mask = _mask_on(sqrt_ts, exclusion_mask)[0]
+        if not mask.all():
+            ax.contour(mask.astype(float), levels=[0.5], colors="cyan", linewidths=1.2, linestyles="dashed")
+    return ax
+
+
+def plot_significance_distribution(
+    sqrt_ts: "WcsNDMap", exclusion_mask: "WcsNDMap | None" = None, ax: Any = None
+) -> Any:
+    """Draw the distribution of significances, of all pixels and outside an exclusion, and the Gaussian of an empty sky.
+
+    Significances above 15 are beyond its right end.
+
+    Parameters
+    ----------
+    sqrt_ts : WcsNDMap, any number of images
+    exclusion_mask : as for `plot_significance`
+    ax : matplotlib Axes, optional
+
+    Returns
+    -------
+    ax : matplotlib Axes; its legend has mean and width outside the exclusion
+    """
+    planes = to_host(sqrt_ts.data)  # host: matplotlib draws NumPy arrays
+    known = np.isfinite(planes)
+    outside = known if exclusion_mask is None else known & _mask_on(sqrt_ts, exclusion_mask)
+    if not outside.any():
+        raise ValueError("no pixel outside the exclusion has a significance, so there is no distribution to draw")
+    ax = plt.gca() if ax is None else ax
+    every, kept = planes[known], planes[outside]
+    edges = _bin_edges(every)
+    if exclusion_mask is not None:
+        ax.hist(every, bins=edges, histtype="step", color="gray", label="All pixels")
+    text = f"Outside the exclusion: mean {kept.mean():.2f}, width {kept.std():.2f}"
+    ax.hist(kept, bins=edges, color="cornflowerblue", alpha=0.7, label=text)
+    x = np.linspace(-5, 5, 201)
+    gauss = kept.size * _BIN_WIDTH * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
+    ax.plot(x, gauss, color="black", lw=1.2, label="Gaussian of mean 0, width 1")
+    ax.set(yscale="log", xlabel="Significance", ylabel="Pixels", ylim=(0.5, None))
+    ax.set_xlim(edges[0], edges[-1])
+    ax.legend(loc="upper right", fontsize=8)
+    return ax
+
+
+def _bin_edges(values: HostArray) -> HostArray:
+    """Edges of bins around zero, up to the ends of the values, but at least -5 to 5 and at most 15."""
+    first = np.floor(min(values.min(), -5.0) / _BIN_WIDTH)
+    last = np.ceil(np.clip(values.max(), 5.0, _COLOR_RANGE[1]) / _BIN_WIDTH)
+    return np.asarray(_BIN_WIDTH * (np.arange(first, last + 2) - 0.5))
+
+
+def _mask_on(sqrt_ts: "WcsNDMap", mask: "WcsNDMap") -> HostArray:
+    """Mask on the host, with the axes of the significances."""
+    if not mask.is_mask or mask.geom.to_image() != sqrt_ts.geom.to_image():
+        raise GeometryError(
+            "exclusion_mask must be a map of bool on the pixels of the significances; `interp_to_geom` brings it there"
+        )
+    return np.broadcast_to(to_host(mask.data), sqrt_ts.data.shape)  # host: matplotlib draws NumPy arrays
