@@ -41,6 +41,11 @@ def test_an_empty_map_is_made_on_the_default_device_in_double_precision(backend)
     assert to_host(m.data).dtype == np.float64
 
 
+def test_pixels_of_a_new_map_are_a_tenth_of_a_degree_wide():
+    assert_allclose(Map.create(npix=(3, 4)).geom.pixel_scales.to_value("deg"), 0.1)
+    assert_allclose(WcsNDMap.create(npix=3, binsz=0.3).geom.pixel_scales.to_value("deg"), 0.3)
+
+
 def test_create_makes_region_maps_and_refuses_other_kinds():
     assert isinstance(Map.create(map_type="region", region="icrs;circle(83.63, 22.01, 0.5)"), RegionNDMap)
     with pytest.raises(ValueError, match=r"hpx.*'region', 'wcs'"):

@@ -42,12 +42,15 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         meta : dict
         device : str or Device, default the default device
         **kwargs : dict
-            For ``wcs`` the arguments of `WcsGeom.create`: ``npix, binsz, width, proj, frame, refpix, axes, skydir``.
+            For ``wcs`` the arguments of `WcsGeom.create`: ``npix, binsz, width, proj, frame, refpix, axes, skydir``;
+            pixels are 0.1 deg wide by default.
             For ``region`` those of `RegionGeom.create`: ``region, axes, wcs, binsz_wcs``, and ``data``.
         """
         map_type = kwargs.pop("map_type", "wcs")
         kind = Map._kind(map_type)
         values = {name: kwargs.pop(name) for name in ("dtype", "meta", "unit", "device", "data") if name in kwargs}
+        if not kind.geom_class.is_region:
+            kwargs.setdefault("binsz", 0.1)  # as in Gammapy, whose geometries have another default than its maps
         return kind(kind.geom_class.create(**kwargs), **values)
 
     @staticmethod
