@@ -252,3 +252,14 @@ def test_pixel_regions_go_to_the_sky_and_back():
 def test_an_intersection_cannot_be_taken_apart():
     with pytest.raises(ValueError, match="only unions"):
         compound_region_to_regions(CIRCLE & OTHER)
+
+
+def test_a_region_in_pixels_is_one_on_the_sky_of_the_given_wcs():
+    image = WcsGeom.create(skydir=CRAB, width=4, binsz=0.05, frame="galactic")
+    sky = CircleSkyRegion(CRAB, 0.3 * u.deg)
+    pixels = sky.to_pixel(image.wcs)
+    for geom in (RegionGeom(pixels, wcs=image.wcs), RegionGeom.create([pixels, PointSkyRegion(CRAB)], wcs=image.wcs)):
+        assert geom.center_skydir.separation(CRAB).deg < 0.06
+    assert_allclose(RegionGeom(pixels, wcs=image.wcs).region.radius.deg, 0.3, rtol=1e-6)
+    with pytest.raises(GeometryError, match="is in pixels, but no wcs"):
+        RegionGeom.create(pixels)

@@ -200,3 +200,11 @@ def test_the_value_at_a_position_is_that_of_its_pixel(counts):
     spectrum = counts.to_region_nd_map(position)
     assert_array_equal(to_host(spectrum.data)[:, 0, 0], VALUES[:, 3, 5])
     assert spectrum.device == counts.device
+
+
+def test_a_spectrum_in_a_pixel_region_counts_the_pixels_of_the_whole_map(counts):
+    pixels = CirclePixelRegion(PixCoord(8.2, 5.1), 2.1)
+    inside = np.hypot(*(np.mgrid[:8, :12] - np.reshape([5.1, 8.2], (2, 1, 1)))) < 2.1
+    assert_allclose(to_host(counts.to_region_nd_map(pixels).data)[:, 0, 0], VALUES[:, inside].sum(axis=1))
+    window, part = counts.cutout_and_mask_region(pixels)
+    assert_allclose(to_host(window.data)[:, to_host(part.data)].sum(), VALUES[:, inside].sum())

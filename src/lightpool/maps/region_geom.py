@@ -10,7 +10,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
-from regions import CompoundSkyRegion, Region
+from regions import CompoundSkyRegion, PixelRegion, Region
 
 from lightpool.arrays.devices import Device, to_device
 from lightpool.arrays.sphere import angular_separation, fov_matrix, frame_matrix, rotate, unit_vectors
@@ -24,6 +24,7 @@ from lightpool.maps.pixel_regions import contains_pixel, in_frame
 from lightpool.maps.sky_regions import (
     compound_region_to_regions,
     is_point,
+    on_sky,
     parse_regions,
     region_center,
     region_to_pixel,
@@ -44,8 +45,9 @@ class RegionGeom(Geom):
 
     Parameters
     ----------
-    region : SkyRegion or None
-        The region; several regions are one as a union, see `from_regions`. None is a region that is not known.
+    region : SkyRegion, PixelRegion or None
+        The region; several regions are one as a union, see `from_regions`. One in pixels is brought to the sky by
+        ``wcs``. None is a region that is not known.
     axes : list of MapAxis
         Non-spatial axes.
     wcs : WCS
@@ -61,7 +63,7 @@ class RegionGeom(Geom):
     def __init__(
         self, region: Region | None, axes: Any = None, wcs: WCS | None = None, binsz_wcs: Any = "0.1 deg"
     ) -> None:
-        self._region = region
+        self._region = on_sky([region], wcs)[0] if isinstance(region, PixelRegion) else region
         self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
         self._binsz_wcs = Angle(binsz_wcs, "deg")
         self._wcs: Any = wcs if wcs is not None or region is None else self._default_wcs()
@@ -84,12 +86,12 @@ class RegionGeom(Geom):
 
         Parameters
         ----------
-        regions : str, SkyRegion, SkyCoord, or list of them
-            A string is in DS9 format, a position makes a point.
+        regions : str, SkyRegion, PixelRegion, SkyCoord, or list of them
+            A string is in DS9 format, a position makes a point. Regions in pixels need a ``wcs``.
         **kwargs : dict
             For the constructor. Give a ``wcs`` for regions that are far apart: the default one is tangential.
         """
-        parsed = parse_regions(regions)
+        parsed = on_sky(parse_regions(regions), kwargs.get("wcs"))
         return cls(region=regions_to_compound_region(parsed) if parsed else None, **kwargs)
 
     @classmethod

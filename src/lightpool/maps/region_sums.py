@@ -55,7 +55,9 @@ def _mean(values: Array, inside: Array, *, skip_nan: bool) -> Array:
     xp = array_namespace(values)
     counted = inside & ~xp.isnan(values) if skip_nan else inside
     total = xp.sum(xp.where(counted, values, 0.0), axis=(-2, -1))
-    return total / xp.sum(as_dtype(counted, "float64"), axis=(-2, -1))
+    n_pixel = xp.sum(as_dtype(counted, "float64"), axis=(-2, -1))
+    is_known = n_pixel > 0.0
+    return xp.where(is_known, total / xp.where(is_known, n_pixel, 1.0), np.nan)
 
 
 def _each_plane(values: Array, inside: Array, func: Any) -> Array:

@@ -35,11 +35,13 @@ from regions import (
     Regions,
 )
 
+from lightpool.errors import GeometryError
 from lightpool.maps.wcs_header import frame_of_wcs
 
 __all__ = [
     "compound_region_to_regions",
     "is_point",
+    "on_sky",
     "parse_regions",
     "region_center",
     "region_to_pixel",
@@ -89,6 +91,20 @@ def parse_regions(regions: Any) -> list[Region]:
     if isinstance(regions, (list, tuple, Regions)):
         return [region for item in regions for region in parse_regions(item)]
     raise TypeError(f"expected a region, a DS9 string, a SkyCoord, or a list of them, got {type(regions).__name__}")
+
+
+def on_sky(regions: Sequence[Region], wcs: WCS | None) -> list[Region]:
+    """Sky regions; those in pixels are brought to the sky by a WCS.
+
+    Raises
+    ------
+    GeometryError
+        If there is a pixel region but no WCS.
+    """
+    pixel_regions = [region for region in regions if isinstance(region, PixelRegion)]
+    if wcs is None and pixel_regions:
+        raise GeometryError(f"{pixel_regions[0]} is in pixels, but no wcs says of which map; pass wcs=geom.wcs")
+    return [region_to_sky(region, wcs) if isinstance(region, PixelRegion) else region for region in regions]
 
 
 def is_point(region: Region) -> bool:

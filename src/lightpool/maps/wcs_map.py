@@ -320,7 +320,7 @@ class WcsNDMap(Map):
             region = self._geom.footprint_rectangle_sky_region
         geom = region_geom_of(region, self._geom.to_image())
         cutout = self.cutout(position=geom.center_skydir, width=geom.width)
-        return cutout, cutout.geom.to_image().region_mask([region], device=self.device)
+        return cutout, cutout.geom.to_image().region_mask([geom.region], device=self.device)
 
     def to_region_nd_map(
         self, region: Any = None, func: Any = np.nansum, weights: Any = None, method: str = "nearest"
@@ -346,7 +346,8 @@ class WcsNDMap(Map):
             window = {} if whole else {"position": geom.center_skydir, "width": geom.width}
             cutout = self if whole else self.cutout(**window)
             values = cutout.data
-            inside = self._inside(cutout.geom, None if whole else region)
+            # geom.region, not region: one in pixels counts those of the map, not of the cutout
+            inside = self._inside(cutout.geom, None if whole else geom.region)
             if weights is not None:
                 factors = weights.data if whole else weights.cutout(**window).data
                 inside = inside & factors if is_bool(factors) else inside
