@@ -349,6 +349,16 @@ class Datasets(MutableSequence[Dataset]):
         spectrum_class: Any = find_dataset_class("SpectrumDatasetOnOff")
         return cls([spectrum_class.from_ogip_files(path) for path in files])
 
+    def to_spectrum_datasets(self, region: Any) -> "Datasets":
+        """Spectra of a region, one per dataset of sky maps, under their names; see `MapDataset.to_spectrum_dataset`.
+
+        Parameters
+        ----------
+        region : SkyRegion, PixelRegion, str in DS9 format, SkyCoord, or a list of them
+        """
+        maps: list[Any] = list(self)
+        return Datasets([dataset.to_spectrum_dataset(on_region=region, name=dataset.name) for dataset in maps])
+
     def __str__(self) -> str:
         lines = ["Datasets", "--------", ""]
         for i, dataset in enumerate(self):

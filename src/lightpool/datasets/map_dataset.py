@@ -18,6 +18,7 @@ from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models import DatasetModels
 from lightpool.datasets.names import make_name
 from lightpool.datasets.predictions import DatasetPredictions
+from lightpool.datasets.regions import DatasetRegions
 from lightpool.datasets.stacking import merge_gtis, merge_meta_tables, stack_map_dataset
 from lightpool.datasets.summary import summary_text
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
@@ -29,7 +30,7 @@ if TYPE_CHECKING:
 __all__ = ["MapDataset"]
 
 
-class MapDataset(DatasetMasks, DatasetPredictions, Dataset):
+class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
     """Counts, background, exposure, PSF, energy dispersion and masks on a common piece of sky.
 
     Parameters

@@ -42,7 +42,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         """
         return cls.from_map_dataset(dataset, acceptance, acceptance_off, counts_off=counts_off, name=name)
 
-    def to_spectrum_dataset(self, name: str | None = None) -> SpectrumDataset:
+    def to_spectrum_dataset(self, name: str | None = None) -> SpectrumDataset:  # type: ignore[override]  # as in Gammapy
         """Dataset with the Cash statistic, whose known background is ``alpha * counts_off``."""
         parts = self._parts_with_background()
         parts.pop("psf")
