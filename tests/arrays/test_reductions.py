@@ -4,7 +4,15 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightpool.arrays.devices import to_host
-from lightpool.arrays.reductions import block_sum, operation_name, pad, reduce_groups, reduce_over
+from lightpool.arrays.reductions import (
+    block_sum,
+    operation_name,
+    pad,
+    reduce_groups,
+    reduce_over,
+    sums_in_masks,
+    sums_in_masks_plain,
+)
 
 CUBE = np.arange(24.0).reshape(2, 3, 4)
 UFUNCS = [np.add, np.multiply, np.maximum, np.minimum, np.logical_and, np.logical_or]
@@ -72,3 +80,11 @@ def test_another_padding_mode_is_refused():
 def test_blocks_keep_the_number_of_counts(n, factor_y, factor_x):
     counts = np.random.default_rng(n).poisson(3.0, size=(n * factor_y, n * factor_x)).astype(float)
     assert block_sum(counts, [factor_y, factor_x]).sum() == counts.sum()
+
+
+@pytest.mark.parametrize("function", [sums_in_masks, sums_in_masks_plain])
+def test_planes_are_summed_where_all_masks_keep_and_nothing_is_missing(backend, function):
+    other = np.where(CUBE == 3, np.nan, np.where(CUBE == 9, np.inf, CUBE**2))
+    masks = [CUBE % 2 > 0, (CUBE < 7) | (CUBE == 9) | (CUBE > 20)]
+    found = to_host(function([backend.array(CUBE), backend.array(other)], [backend.array(mask) for mask in masks]))
+    np.testing.assert_allclose(found, [[1 + 5 + 9, 21 + 23], [np.inf, 21**2 + 23**2]])

@@ -1,14 +1,17 @@
 """Reducing, grouping and padding along chosen dimensions, with missing values left out."""
 
+import operator
 from collections.abc import Sequence
+from functools import reduce
 from typing import Any
 
-from array_api_compat import array_namespace, device
+import numpy as np
+from array_api_compat import array_namespace, device, is_numpy_array
 
 from lightpool.arrays.promotion import as_dtype, is_bool, is_floating
 from lightpool.arrays.typing import Array
 
-__all__ = ["block_sum", "operation_name", "pad", "reduce_groups", "reduce_over"]
+__all__ = ["block_sum", "operation_name", "pad", "reduce_groups", "reduce_over", "sums_in_masks", "sums_in_masks_plain"]
 
 _NUMBERS = {
     "add": ("sum", 0.0),
@@ -157,3 +160,36 @@ def _scalar_like(x: Array, value: float) -> bool | int | float:
     if is_bool(x):
         return bool(value)
     return float(value) if is_floating(x) else int(value)
+
+
+def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
+    """Sum some maps over the pixels of each plane that all masks keep and where no map is NaN.
+
+    Parameters
+    ----------
+    values : arrays of float64, all of one shape (..., ny, nx)
+    masks : arrays of bool of this shape
+
+    Returns
+    -------
+    sums : array of float64, shape (number of maps, ...)
+    """
+    if not all(is_numpy_array(x) for x in (*values, *masks)):
+        return sums_in_masks_plain(values, masks)
+    planes = values[0].shape[:-2]
+    sums = np.empty((len(values), *planes))
+    for plane in np.ndindex(planes):
+        maps, kept = [value[plane] for value in values], reduce(np.logical_and, [mask[plane] for mask in masks])
+        factor = kept.astype(np.float64)
+        sums[:, *plane] = [np.sum(value * factor) for value in maps]
+        if not np.isfinite(sums[:, *plane]).all():
+            sums[:, *plane] = sums_in_masks_plain(maps, [kept])
+    return sums
+
+
+def sums_in_masks_plain(values: Sequence[Array], masks: Sequence[Array]) -> Array:
+    """Plain twin of `sums_in_masks`, in the array API standard alone."""
+    xp = array_namespace(values[0])
+    kept = reduce(operator.and_, [*masks, *(~xp.isnan(value) for value in values)])
+    both = xp.where(kept, xp.stack(list(values)), xp.zeros_like(values[0]))
+    return xp.sum(both, axis=(-2, -1))

@@ -6,7 +6,8 @@ from typing import Any
 
 import numpy as np
 
-from lightpool.arrays import array_namespace, to_host
+from lightpool.arrays import to_host
+from lightpool.arrays.reductions import sums_in_masks
 from lightpool.datasets.models import FoVBackgroundModel, Models
 from lightpool.datasets.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.core import Maker
@@ -133,14 +134,9 @@ class _Sums:
 
 
 def _sums_per_energy(dataset: Any, exclusion: Map) -> _Sums:
-    mask = exclusion.data
-    for other in (dataset.mask_safe, dataset.mask_fit):
-        mask = mask if other is None else mask & other.data
-    counts, template = dataset.counts.data, dataset.background.data
-    xp = array_namespace(counts)
-    mask = mask & ~xp.isnan(template)
-    both = xp.where(mask, xp.stack([counts, template]), xp.zeros_like(counts))
-    counts_sum, template_sum = to_host(xp.sum(both, axis=(-2, -1)))  # host: two short vectors
+    masks = [mask.data for mask in (exclusion, dataset.mask_safe, dataset.mask_fit) if mask is not None]
+    sums = sums_in_masks([dataset.counts.data, dataset.background.data], masks)
+    counts_sum, template_sum = to_host(sums)  # host: two short vectors
     norm = dataset.background_model.evaluate(dataset.counts.geom.axes["energy"].center)
     return _Sums(counts_sum, template_sum, template_sum * norm)
 
