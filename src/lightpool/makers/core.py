@@ -16,11 +16,21 @@ class Described:
         width = max((len(name) for name in names), default=0) + 1
         title = type(self).__name__
         settings = {name: getattr(self, name, None) for name in names}
-        lines = [f"  {name:{width}s}: {value}" for name, value in settings.items() if value is not None]
+        lines = [f"  {name:{width}s}: {_in_a_line(value)}" for name, value in settings.items() if value is not None]
         return "\n".join([title, "-" * len(title), "", *lines, ""])
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def _in_a_line(value: Any) -> str:
+    """Text of a setting; of what needs several lines, such as maps, models and other makers, the kind only."""
+    if isinstance(value, list | tuple):
+        return f"[{', '.join(_in_a_line(item) for item in value)}]"
+    if isinstance(value, set | frozenset):
+        return f"{{{', '.join(sorted(map(repr, value)))}}}"
+    text = str(value)
+    return type(value).__name__ if "\n" in text or text.startswith("<") else text
 
 
 class Maker(Described, ABC):
