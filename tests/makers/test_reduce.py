@@ -118,3 +118,9 @@ def test_wrong_arguments_say_what_is_right(empty, observations, chain):
         DatasetsMaker(chain, n_jobs=0)
     with pytest.raises(TypeError, match="MapDataset"):
         DatasetsMaker(chain).run(empty().counts, observations)
+
+
+def test_processes_are_started_in_one_way(chain):
+    assert DatasetsMaker(chain, parallel_backend="multiprocessing").parallel_backend == "multiprocessing"
+    with pytest.raises(ValueError, match="parallel_backend must be 'multiprocessing' or None, got 'ray'"):
+        DatasetsMaker(chain, parallel_backend="ray")

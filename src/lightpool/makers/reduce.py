@@ -36,6 +36,8 @@ class DatasetsMaker(Described):
     cutout_width : str, Quantity or Angle, optional
         Each observation is reduced on a cutout of this width around its pointing. By default twice the ``offset_max``
         of the SafeMaskMaker if there is one, else the whole map.
+    parallel_backend : {"multiprocessing"}, optional
+        How the processes are started; there is one way.
     """
 
     tag = "DatasetsMaker"
@@ -47,12 +49,16 @@ class DatasetsMaker(Described):
         n_jobs: int | None = None,
         cutout_mode: str = "trim",
         cutout_width: Any = None,
+        parallel_backend: str | None = None,
     ) -> None:
+        if parallel_backend not in (None, "multiprocessing"):
+            raise ValueError(f"parallel_backend must be 'multiprocessing' or None, got {parallel_backend!r}")
         if n_jobs is not None and n_jobs < 1:
             raise ValueError(f"n_jobs must be a positive number of processes or None, got {n_jobs}")
         self.makers = list(makers)
         self.stack_datasets = stack_datasets
         self.n_jobs = n_jobs or 1
+        self.parallel_backend = parallel_backend
         self.cutout_mode = cutout_mode
         if cutout_width is None and self.offset_max is not None:
             cutout_width = 2 * self.offset_max
