@@ -3,6 +3,7 @@ import json
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.io import fits
 
 from lightpool.arrays import to_host
 from lightpool.datasets import Datasets, SpectrumDatasetOnOff
@@ -263,3 +264,28 @@ def test_gammapys_files_give_gammapys_figures(shared):
             per_plane = expected[f"{name}.sum_per_plane"]
             data = getattr(dataset, name)
             np.testing.assert_allclose(values(data), per_plane, rtol=1e-6, err_msg=name)
+
+
+# --- grouped channels
+
+
+def test_grouped_channels_are_joined_if_asked_for(one, written, caplog):
+    columns = fits.getdata(written, "SPECTRUM").columns
+    with fits.open(written, mode="update") as hdulist:
+        header = hdulist["SPECTRUM"].header
+        grouping = fits.Column("GROUPING", "I", array=np.array([1, -1, 1, -1]))
+        hdulist["SPECTRUM"] = fits.BinTableHDU.from_columns([*columns, grouping], header=header, name="SPECTRUM")
+    plain = SpectrumDatasetOnOff.read(written)
+    np.testing.assert_array_equal(values(plain.counts), [7, 5, 2, 0])
+    assert "groups channels; they are read one by one, grouped=True joins them" in caplog.text
+    joined = SpectrumDatasetOnOff.read(written, grouped=True)
+    assert joined.name == "one"
+    np.testing.assert_allclose(joined.counts.geom.axes["energy"].edges_value, one._geom.axes["energy"].edges_value[::2])
+    np.testing.assert_array_equal(values(joined.counts), [12, 2])
+    np.testing.assert_array_equal(values(joined.counts_off), [16, 0])  # the last channel is of bad quality
+    np.testing.assert_allclose(values(joined.background)[0], values(one.background)[:2].sum())
+
+
+def test_files_without_groups_are_the_same_either_way(one, written, caplog):
+    assert str(SpectrumDatasetOnOff.read(written, grouped=True)) == str(SpectrumDatasetOnOff.read(written))
+    assert not caplog.text

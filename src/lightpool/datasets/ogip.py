@@ -3,7 +3,6 @@
 Sources: Arnaud, George & Tennant 2009, OGIP memo OGIP/92-007; George et al. 2007, OGIP memo CAL/GEN/92-002.
 """
 
-import logging
 from collections.abc import Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -17,14 +16,21 @@ from lightpool.data import GTI
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import BinTableHDU, Column, FitsFile, HDUList, PrimaryHDU, make_path, read_fits, write_fits
 from lightpool.irf import EDispKernel, EDispKernelMap
-from lightpool.maps import Map, RegionGeom
+from lightpool.maps import Map, MapAxis, RegionGeom
 
 if TYPE_CHECKING:
     from lightpool.datasets.on_off import OnOffDataset
 
-__all__ = ["FORMATS", "find_pha_files", "is_ogip", "ogip_filenames", "read_ogip", "to_ogip_hdulists", "write_ogip"]
-
-log = logging.getLogger(__name__)
+__all__ = [
+    "FORMATS",
+    "find_pha_files",
+    "is_ogip",
+    "ogip_filenames",
+    "read_grouped_axis",
+    "read_ogip",
+    "to_ogip_hdulists",
+    "write_ogip",
+]
 
 FORMATS = {"ogip": (None, None), "ogip-sherpa": (u.keV, u.cm**2)}
 """Units of energy and area in each format; None keeps those of the dataset."""
@@ -235,7 +241,7 @@ def read_ogip(filename: str | Path, name: str | None = None, checksum: bool = Fa
     -----
     Files are looked for beside the PHA file first, then as they are named. Without a BKG file there are no OFF
     counts, and without a RMF file no energy dispersion. Channels with a ``QUALITY`` other than 0 are not safe. The
-    channels are kept as they are: a column ``GROUPING`` is not applied.
+    channels are kept as they are; for a column ``GROUPING`` see `read_grouped_axis`.
     """
     path = make_path(filename)
     file = _open(path, checksum)
@@ -258,6 +264,21 @@ def read_ogip(filename: str | Path, name: str | None = None, checksum: bool = Fa
     if response_path is not None:
         arguments["edisp"] = _read_rmf(_open(response_path, checksum), arguments["exposure"])
     return arguments
+
+
+def read_grouped_axis(filename: str | Path) -> MapAxis | None:
+    """Axis of energy with one bin for each group of channels of a PHA file; None if no channels are grouped.
+
+    A group is a channel with a ``GROUPING`` of 1 or 0 and those with -1 after it.
+    """
+    file = read_fits(make_path(filename))
+    table = file.table("SPECTRUM")
+    if "GROUPING" not in table or not np.any(table.column("GROUPING")[1:] < 0):
+        return None
+    axis = RegionGeom.from_hdulist(file.hdulist, format="ogip").axes["energy"]
+    is_start = table.column("GROUPING") >= 0
+    is_start[0] = True
+    return MapAxis.from_energy_edges(axis.edges[np.append(is_start, True)], name="energy")
 
 
 def _open(path: Path, checksum: bool) -> FitsFile:
@@ -289,8 +310,6 @@ def _read_spectrum(file: FitsFile) -> tuple[Map, Map, Map]:
     counts = table.column("COUNTS").astype(np.float64)
     if counts.size != shape[0]:
         raise FormatError(f"{table.source}: {counts.size} channels, but {shape[0]} bins of energy in HDU 'EBOUNDS'")
-    if "GROUPING" in table and np.any(table.column("GROUPING") < 0):
-        log.warning("%s has grouped channels; they are read one by one", table.source)
 
     def values(key: str, default: float) -> NDArray[Any]:
         given = table.column(key) if key in table else float(table.header.get(key, default))

@@ -1,5 +1,6 @@
 """Counts of a region and of OFF regions in bins of energy."""
 
+import logging
 from pathlib import Path
 from typing import Any, Self
 
@@ -11,6 +12,8 @@ from lightpool.errors import FormatError
 from lightpool.fits import make_path, read_fits
 
 __all__ = ["SpectrumDatasetOnOff"]
+
+log = logging.getLogger(__name__)
 
 
 class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
@@ -78,6 +81,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         name: str | None = None,
         lazy: bool = False,
         cache: bool = True,
+        grouped: bool = False,
     ) -> Self:
         """Read a FITS file of the layout ``gadf``, or a PHA file and the files that it names.
 
@@ -89,6 +93,9 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         name : str, by default the one in the file
         lazy : bool, whether the maps of a ``gadf`` file are read when they are first asked for
         cache : bool, whether they are kept then
+        grouped : bool
+            Whether channels that a PHA file groups (column ``GROUPING``) are joined, those of good quality. By default
+            they are kept one by one, with a warning.
         """
         if format is None:
             hdulist = read_fits(filename).hdulist
@@ -100,7 +107,14 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
             return super().read(filename, name=name, lazy=lazy, cache=cache, checksum=checksum)
         if format not in ogip.FORMATS:
             raise FormatError(f"spectra are read in the formats 'gadf' and 'ogip', got {format!r}")
-        return cls(**ogip.read_ogip(filename, name=name, checksum=checksum))
+        dataset = cls(**ogip.read_ogip(filename, name=name, checksum=checksum))
+        axis = ogip.read_grouped_axis(filename)
+        if axis is None:
+            return dataset
+        if grouped:
+            return dataset.resample_energy_axis(axis, name=dataset.name)
+        log.warning("%s groups channels; they are read one by one, grouped=True joins them", filename)
+        return dataset
 
     def to_ogip_files(
         self, folder: str | Path, overwrite: bool = False, format: str = "ogip", checksum: bool = False
