@@ -67,12 +67,19 @@ def _is_simple(total: Array, factors: Sequence[Any]) -> bool:
 
 
 def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:
-    small = [factor for factor in factors if _size(factor) < part.size]
-    large = [factor for factor in factors if _size(factor) == part.size] + ([_product(small)] if small else [])
-    large = [np.broadcast_to(factor, part.shape) for factor in large]
+    masks = [np.broadcast_to(x, part.shape) for x in factors if _is_mask(x)] if nan_to_num else []
+    factors = [x for x in factors if not (masks and _is_mask(x))] or [1.0]
+    small = [x for x in factors if _size(x) < part.size]
+    large = [x for x in factors if _size(x) == part.size] + ([_product(small)] if small else [])
+    large = [np.broadcast_to(x, part.shape) for x in large]
     for piece in pieces(part.shape):
         with np.errstate(invalid="ignore", over="ignore"):
-            product = reduce(np.multiply, (factor[piece] for factor in large))
+            product = reduce(np.multiply, (x[piece] for x in large))
             if nan_to_num and not np.isfinite(np.sum(product)):  # one pass, and none more when all is well
                 product = np.where(np.isfinite(product), product, 0.0)
-        part[piece] += product
+        kept = reduce(np.logical_and, (mask[piece] for mask in masks)) if masks else True
+        np.add(part[piece], product, out=part[piece], where=kept)
+
+
+def _is_mask(factor: Any) -> bool:
+    return not isinstance(factor, int | float) and is_bool(factor)

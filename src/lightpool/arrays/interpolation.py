@@ -212,7 +212,7 @@ def interpolate_grid(
 
     Parameters
     ----------
-    values : array of float64, shape (n_1, ..., n_d); a NumPy array is copied to the device of the points
+    values : array of float64 or bool, shape (n_1, ..., n_d); a NumPy array is copied to the device of the points
     nodes : sequence of d arrays of float64, shapes (n_1,), ..., (n_d,), ascending; an axis of length 1 is ignored
     coords : sequence of d arrays of float64 that broadcast together
 
@@ -234,7 +234,7 @@ def interpolate_grid(
 
 def _flat_table(values: Array, like: Array, *, xp: Namespace) -> tuple[Array, list[int]]:
     strides = [_size(values.shape[axis + 1 :]) for axis in range(values.ndim)]
-    return xp.reshape(_beside(values, like), (-1,)), strides
+    return xp.reshape(to_device(values, device_of(like)), (-1,)), strides
 
 
 def _base_index(index: list[Array], strides: list[int]) -> Array:
@@ -247,11 +247,16 @@ def _base_index(index: list[Array], strides: list[int]) -> Array:
 def _interpolate_corner(flat: Array, offset: Array, steps: list[tuple[int, Array]], *, xp: Namespace) -> Array:
     """Halve the corners one coordinate after the other: the last pair is read from the table."""
     if not steps:
-        return xp.reshape(xp.take(flat, xp.reshape(offset, (-1,))), offset.shape)
+        return _taken(flat, offset, xp=xp)
     (stride, fraction), rest = steps[0], steps[1:]
     low = _interpolate_corner(flat, offset, rest, xp=xp)
     high = _interpolate_corner(flat, offset + stride, rest, xp=xp)
     return low * (1.0 - fraction) + high * fraction
+
+
+def _taken(flat: Array, offset: Array, *, xp: Namespace) -> Array:
+    values = xp.take(flat, xp.reshape(offset, (-1,)))
+    return xp.reshape(xp.astype(values, xp.float64, copy=False), offset.shape)
 
 
 def interpolate_grid_nearest(
@@ -266,7 +271,7 @@ def interpolate_grid_nearest(
     flat, strides = _flat_table(values, coords[0], xp=xp)
     index = [i + xp.astype(fraction > 0.5, xp.int64) for i, fraction in weights]
     offset = _base_index(index, strides)
-    result = xp.reshape(xp.take(flat, xp.reshape(offset, (-1,))), offset.shape)
+    result = _taken(flat, offset, xp=xp)
     for _, fraction in weights:
         result = xp.where(xp.isnan(fraction), xp.asarray(xp.nan, dtype=xp.float64, device=device(fraction)), result)
     return result

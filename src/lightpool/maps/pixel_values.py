@@ -13,7 +13,7 @@ from array_api_compat import array_namespace, device
 from lightpool.arrays.devices import device_of, to_device
 from lightpool.arrays.histogram import histogram
 from lightpool.arrays.interpolation import interpolate_grid, interpolate_grid_nearest, scale_table, unscale_table
-from lightpool.arrays.promotion import as_dtype, is_floating
+from lightpool.arrays.promotion import as_dtype, is_bool, is_floating
 from lightpool.arrays.typing import Array
 
 __all__ = ["count_pixels", "interpolate_pixels", "is_inside", "nearest_index", "put_pixels", "take_pixels"]
@@ -120,15 +120,15 @@ def interpolate_pixels(
         raise ValueError(f"interpolation method {method!r} is not known; it must be 'linear' or 'nearest'")
     xp = array_namespace(data)
     place = device_of(data)
-    data = _finite(as_dtype(data, "float64"))
+    if not (is_bool(data) and values_scale == "lin"):  # a mask becomes numbers where it is looked at only
+        data = scale_table(_finite(as_dtype(data, "float64")), values_scale)
     host = [np.asarray(values, dtype=float) for values in pix]
     n_dim = max(values.ndim for values in host)
     host = [values.reshape((1,) * (n_dim - values.ndim) + values.shape) for values in host]
     coords = [to_device(values, place) for values in reversed(host)]
     nodes = [xp.arange(length, dtype=xp.float64, device=device(data)) for length in data.shape]
-    table = scale_table(data, values_scale)
     interpolate = interpolate_grid if method == "linear" else interpolate_grid_nearest
-    values = unscale_table(interpolate(table, nodes, coords), values_scale)
+    values = unscale_table(interpolate(data, nodes, coords), values_scale)
     shape = np.broadcast_shapes(*(v.shape for v in host))
     values = xp.broadcast_to(values, shape)  # dimensions of one bin do not take part in the interpolation
     if fill_value is None:

@@ -96,26 +96,28 @@ class WcsNDMap(Map):
         return (..., *slices["parent-slices"]), (..., *slices["cutout-slices"])
 
     def _mask_on(self, geom: Any, fill_value: bool) -> Array:
-        same_axes = self._geom.is_image or self._geom.axes == geom.axes
-        if geom.is_region or not same_axes:
+        shared = [axis for axis in geom.axes if axis.name in self._geom.axes.names]
+        if geom.is_region or shared != list(self._geom.axes):
             return super()._mask_on(geom, fill_value)
+        leading = [axis.nbin if axis in shared else 1 for axis in geom.axes][::-1]
+        planes = self._xp.reshape(self._data, (*leading, *self._data.shape[-2:]))
         image, new_image = self._geom.to_image(), geom.to_image()
         if not (geom.is_allsky or image.is_allsky) and image.is_aligned(new_image):
-            return self._mask_on_same_pixels(geom, fill_value)
-        xp, shape = self._xp, tuple(self._data.shape[:-2])
-        numbers = new_image.pixel_numbers_on(image, self.device)
-        outside = xp.full((*shape, 1), fill_value, dtype=self._data.dtype, device=array_device(self._data))
-        planes = xp.concat([xp.reshape(self._data, (*shape, -1)), outside], axis=-1)
-        values = xp.take(planes, xp.reshape(numbers, (-1,)), axis=-1)
-        return xp.reshape(values, (*shape, *numbers.shape))
+            return self._planes_on_same_pixels(planes, geom, fill_value)
+        xp, numbers = self._xp, new_image.pixel_numbers_on(image, self.device)
+        outside = xp.full((*leading, 1), fill_value, dtype=planes.dtype, device=array_device(planes))
+        values = xp.concat([xp.reshape(planes, (*leading, -1)), outside], axis=-1)
+        values = xp.take(values, xp.reshape(numbers, (-1,)), axis=-1)
+        return xp.reshape(values, (*leading, *numbers.shape))
 
-    def _mask_on_same_pixels(self, geom: Any, fill_value: bool) -> Array:
-        out = self._xp.full(tuple(geom.data_shape), fill_value, dtype=self._data.dtype, device=array_device(self._data))
+    def _planes_on_same_pixels(self, planes: Array, geom: Any, fill_value: bool) -> Array:
+        shape = (*planes.shape[:-2], *geom.data_shape[-2:])
+        out = self._xp.full(shape, fill_value, dtype=planes.dtype, device=array_device(planes))
         try:
-            slices = geom.cutout_slices(self._geom)
+            slices = geom.to_image().cutout_slices(self._geom.to_image())
         except NoOverlapError:
             return out
-        out[(..., *slices["cutout-slices"])] = self._data[(..., *slices["parent-slices"])]
+        out[(..., *slices["cutout-slices"])] = planes[(..., *slices["parent-slices"])]
         return out
 
     def crop(self, crop_width: Any) -> Self:
