@@ -208,3 +208,30 @@ def test_a_spectrum_in_a_pixel_region_counts_the_pixels_of_the_whole_map(counts)
     assert_allclose(to_host(counts.to_region_nd_map(pixels).data)[:, 0, 0], VALUES[:, inside].sum(axis=1))
     window, part = counts.cutout_and_mask_region(pixels)
     assert_allclose(to_host(window.data)[:, to_host(part.data)].sum(), VALUES[:, inside].sum())
+
+
+@pytest.mark.parametrize(("kernel", "width"), [("gauss", 0.5), ("disk", 1), ("box", 3)])
+def test_a_hole_in_an_image_is_smoothed_no_further_than_the_kernel_reaches(backend, kernel, width):
+    values = np.random.default_rng(1).random((7, 9))
+    whole = Map.from_geom(WcsGeom.create(npix=(9, 7), binsz=0.1), data=values)
+    values[2, 3] = np.nan
+    values[6, 8] = np.inf
+    smooth = to_host(whole.copy(data=values).smooth(width, kernel=kernel).data)
+    reach = {"gauss": 2, "disk": 1, "box": 1}[kernel]
+    y, x = np.mgrid[:7, :9]
+    hit = np.zeros((7, 9), dtype=bool)
+    for row, column in ((2, 3), (6, 8)):
+        distance = (
+            np.abs(x - column) + np.abs(y - row) if kernel == "disk" else np.maximum(abs(x - column), abs(y - row))
+        )
+        hit |= distance <= reach
+    assert_array_equal(np.isnan(smooth), hit)
+    assert_allclose(smooth[~hit], to_host(whole.smooth(width, kernel=kernel).data)[~hit], rtol=1e-12)
+
+
+def test_a_hole_in_an_image_is_convolved_no_further_than_the_kernel_reaches(backend):
+    values = np.random.default_rng(1).random((7, 9))
+    values[2, 3] = np.nan
+    image = Map.from_geom(WcsGeom.create(npix=(9, 7), binsz=0.1), data=values)
+    convolved = to_host(image.convolve(np.asarray([[0.0, 1.0, 0.0], [1.0, 2.0, 1.0], [0.0, 1.0, 0.0]])).data)
+    assert sorted(zip(*np.nonzero(np.isnan(convolved)), strict=True)) == [(1, 3), (2, 2), (2, 3), (2, 4), (3, 3)]

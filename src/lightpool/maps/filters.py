@@ -1,4 +1,8 @@
-"""Smoothing, convolution and morphology of images on their device."""
+"""Smoothing, convolution and morphology of images on their device.
+
+A value that is not finite makes NaN of the pixels that the kernel takes it to, and of no others: images of ratios have
+holes. So the holes go through the filter as a second image.
+"""
 
 from typing import Any
 
@@ -25,12 +29,26 @@ def smoothed(images: Array, width: float, kernel: str, *, mode: str = "reflect",
     n_y, n_x = images.shape[-2:]
     device = device_of(images)
     if kernel == "disk":
-        return _smoothed_by_disk(images, width, mode)
+        return _with_holes(_smoothed_by_disk(_values_and_holes(images), width, mode), noise=1e-9)
     if kernel not in ("gauss", "box"):
         raise ValueError(f"Invalid kernel: {kernel!r}; it must be 'gauss', 'disk' or 'box'")
     weights = gauss_weights(width, truncate) if kernel == "gauss" else box_weights(int(width))
     along_y, along_x = (to_device(filter_matrix(n, weights, mode), device) for n in (n_y, n_x))
-    return smooth_rows_and_columns(images, along_y, along_x)
+    return _with_holes(smooth_rows_and_columns(_values_and_holes(images), along_y, along_x))
+
+
+def _values_and_holes(images: Array) -> Array:
+    """Images with zeros for holes, and images with ones in the holes, stacked."""
+    xp = array_namespace(images)
+    finite = xp.isfinite(images)
+    zeros = xp.zeros_like(images)
+    return xp.stack([xp.where(finite, images, zeros), xp.where(finite, zeros, zeros + 1.0)])
+
+
+def _with_holes(filtered: Array, *, noise: float = 0.0) -> Array:
+    """First of two stacked images, NaN where the other one is more than noise."""
+    xp = array_namespace(filtered)
+    return xp.where(filtered[1, ...] > noise, float("nan"), filtered[0, ...])
 
 
 def _smoothed_by_disk(images: Array, radius: float, mode: str) -> Array:
@@ -51,9 +69,11 @@ def _smoothed_by_disk(images: Array, radius: float, mode: str) -> Array:
 
 def convolved(images: Array, kernel: Array, mode: str) -> Array:
     """Images of shape (..., ny, nx) convolved with a kernel of shape (ky, kx) or (..., ky, kx)."""
-    if mode == "same":
-        return convolve_fft(images, kernel)
-    return convolve_fft(images, kernel, mode="full")
+    xp = array_namespace(images)
+    values = _values_and_holes(images)
+    convolved_values = convolve_fft(values[0, ...], kernel, mode)
+    convolved_holes = convolve_fft(values[1, ...], kernel != 0, mode)
+    return _with_holes(xp.stack([convolved_values, convolved_holes]), noise=0.5)
 
 
 def eroded(mask: Array, structure: np.ndarray[Any, Any]) -> Array:
