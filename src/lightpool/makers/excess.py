@@ -87,7 +87,8 @@ class ExcessMapEstimator(Described):
         radius = Angle(correlation_radius)
         if not (radius.isscalar and radius.deg > 0):
             raise ValueError(f"correlation_radius must be one positive angle, got {correlation_radius!r}")
-        for name, value in (("n_sigma", n_sigma), ("n_sigma_ul", n_sigma_ul)):
+        sigmas = {"n_sigma": n_sigma, "n_sigma_ul": n_sigma_ul, "n_sigma_sensitivity": n_sigma_sensitivity}
+        for name, value in sigmas.items():
             if not value > 0:
                 raise ValueError(f"{name} must be positive, got {value}")
         self.correlation_radius = radius
@@ -119,7 +120,9 @@ class ExcessMapEstimator(Described):
         Raises
         ------
         GeometryError
-            If the circle is wider than the map, or no energy bin lies between the edges.
+            If the circle is wider than the map.
+        ValueError
+            If something is missing in the dataset, or no energy bin lies between the edges.
         """
         is_on_off = self._check(dataset)
         geom = dataset.counts.geom
@@ -179,13 +182,7 @@ class ExcessMapEstimator(Described):
             if self.sum_over_energy_groups:
                 return [(0, axis.nbin)], axis.squash()
             return [(i, i + 1) for i in range(axis.nbin)], axis
-        table = axis.group_table(self.energy_edges)
-        rows = [row for row in table if row["bin_type"].strip() == "normal"]
-        if not rows:
-            raise GeometryError(
-                f"no energy bin of the dataset ({axis.edges[0]:.3g} to {axis.edges[-1]:.3g}) lies between the "
-                f"energy_edges {self.energy_edges}"
-            )
+        rows = [row for row in axis.group_table(self.energy_edges) if row["bin_type"].strip() == "normal"]
         groups = [(int(row["idx_min"]), int(row["idx_max"]) + 1) for row in rows]
         edges = axis.edges[[groups[0][0], *(stop for _, stop in groups)]]
         return groups, MapAxis.from_energy_edges(edges)

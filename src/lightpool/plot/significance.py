@@ -77,8 +77,10 @@ def plot_significance_map(
     top = np.max(data, where=np.isfinite(data), initial=-np.inf)
     shown = sorted(level for level in levels if level < top)
     if shown:
-        lines = ax.contour(data, levels=shown, colors="white", linewidths=0.8)
-        ax.clabel(lines, fmt="%g", fontsize=7)
+        ax.contour(data, levels=shown, colors="white", linewidths=0.8)
+        text = f"contours: {', '.join(f'{level:g}' for level in shown)}"
+        box = {"facecolor": "black", "edgecolor": "none", "alpha": 0.6}
+        ax.text(0.03, 0.03, text, color="white", fontsize=8, transform=ax.transAxes, bbox=box)
     if exclusion_mask is not None:
         mask = _mask_on(sqrt_ts, exclusion_mask)[0]
         if not mask.all():
@@ -118,8 +120,8 @@ def plot_significance_distribution(
     x = np.linspace(-5, 5, 201)
     gauss = kept.size * _BIN_WIDTH * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
     ax.plot(x, gauss, color="black", lw=1.2, label="Gaussian of mean 0, width 1")
-    ax.set(yscale="log", xlabel="Significance", ylabel="Pixels", ylim=(0.5, None))
-    ax.set_xlim(edges[0], edges[-1])
+    ax.set(yscale="log", xlabel="Significance", ylabel="Pixels", xlim=(edges[0], edges[-1]))
+    ax.set_ylim(0.5, 8 * gauss.max())  # with room for the legend
     ax.legend(loc="upper right", fontsize=8)
     return ax
 
