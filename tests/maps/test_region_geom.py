@@ -16,6 +16,7 @@ from regions import (
     PixCoord,
     PointSkyRegion,
     PolygonSkyRegion,
+    RectangleAnnulusSkyRegion,
     RectangleSkyRegion,
 )
 
@@ -263,3 +264,37 @@ def test_a_region_in_pixels_is_one_on_the_sky_of_the_given_wcs():
     assert_allclose(RegionGeom(pixels, wcs=image.wcs).region.radius.deg, 0.3, rtol=1e-6)
     with pytest.raises(GeometryError, match="is in pixels, but no wcs"):
         RegionGeom.create(pixels)
+
+
+def test_compound_regions_of_any_kind_have_a_centre_an_area_and_pixels(energy):
+    areas = {}
+    for name, region in {"either": CIRCLE | OTHER, "both": CIRCLE & OTHER, "one": CIRCLE ^ OTHER}.items():
+        geom = RegionGeom.create(region, axes=[energy], binsz_wcs="0.02 deg")
+        _, weights = geom.get_wcs_coord_and_weights()
+        areas[name] = geom.solid_angle().to_value("deg2")
+        assert_allclose(weights.sum() * 0.02**2, areas[name], rtol=0.01)  # the pixels are all of the region
+        assert geom.center_skydir.separation(CRAB) < 0.5 * u.deg
+    assert_allclose(areas["either"] + areas["both"], np.pi * (0.5**2 + 0.3**2), rtol=1e-3)
+    assert_allclose(areas["either"] - areas["both"], areas["one"], rtol=1e-3)
+
+
+def test_a_region_that_fits_does_not_know_is_not_written_as_none(energy):
+    frame = RectangleAnnulusSkyRegion(CRAB, 0.3 * u.deg, 0.5 * u.deg, 0.4 * u.deg, 0.8 * u.deg)
+    for region, message in ((frame, "a RectangleAnnulusPixelRegion"), (CIRCLE & OTHER, "only unions")):
+        with pytest.raises(FormatError, match=message):
+            RegionGeom.create([region], axes=[energy]).to_hdulist()
+
+
+def test_a_file_without_the_shape_of_its_region_is_read(geom, caplog):
+    hdulist = geom.to_hdulist(format="ogip", hdu_bands="EBOUNDS")
+    hdulist["REGION"].data = hdulist["REGION"].data[:0]  # as Gammapy writes a rectangular annulus
+    again = RegionGeom.from_hdulist(hdulist)
+    assert again.region is None
+    assert again.axes == geom.axes
+    assert "'REGION' holds no region of a known shape" in caplog.text
+
+
+@pytest.mark.filterwarnings("ignore:A coordinate frame was not found")
+def test_text_without_a_region_is_refused():
+    with pytest.raises(ValueError, match="no region in 'circle 3', expected one in DS9 format"):
+        RegionGeom.create("circle 3")

@@ -45,6 +45,11 @@ def test_each_part_of_a_union_is_drawn_and_points_are_markers(figure):
     assert line.get_markeredgecolor() == "green"
 
 
+def test_each_part_of_an_intersection_is_drawn(figure):
+    other = CircleSkyRegion(SkyCoord(83.8, 22.01, unit="deg"), 0.2 * u.deg)
+    assert len(RegionGeom.create(CIRCLE & other).plot_region().patches) == 2
+
+
 def test_the_current_axes_are_taken_if_they_show_the_sky(figure):
     ax = Map.from_geom(WcsGeom.create(skydir=CENTER, width=2)).plot()
     assert RegionGeom.create(CIRCLE).plot_region() is ax

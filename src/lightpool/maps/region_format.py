@@ -1,10 +1,21 @@
 """Files of region geometries: a table of the axes, and a table of the region on the pixels of its WCS."""
 
+import logging
 from typing import TYPE_CHECKING
 
 from astropy.table import QTable, Table
 from astropy.wcs import WCS
-from regions import Region, Regions
+from regions import (
+    CircleAnnulusPixelRegion,
+    CirclePixelRegion,
+    EllipseAnnulusPixelRegion,
+    EllipsePixelRegion,
+    PointPixelRegion,
+    PolygonPixelRegion,
+    RectanglePixelRegion,
+    Region,
+    Regions,
+)
 
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, Header
@@ -21,6 +32,18 @@ if TYPE_CHECKING:
     from lightpool.maps.region_geom import RegionGeom
 
 __all__ = ["make_region_hdus", "read_region_hdus"]
+
+log = logging.getLogger(__name__)
+
+_WRITABLE = (
+    CirclePixelRegion,
+    CircleAnnulusPixelRegion,
+    EllipsePixelRegion,
+    EllipseAnnulusPixelRegion,
+    PointPixelRegion,
+    PolygonPixelRegion,
+    RectanglePixelRegion,
+)
 
 
 def make_region_hdus(geom: "RegionGeom", format: str, hdu_bands: str | None, hdu_region: str | None) -> HDUList:
@@ -41,8 +64,17 @@ def make_region_hdus(geom: "RegionGeom", format: str, hdu_bands: str | None, hdu
 
 
 def _region_hdu(geom: "RegionGeom", name: str) -> BinTableHDU:
-    pixel_regions = [region_to_pixel(_, geom.wcs) for _ in compound_region_to_regions(geom.region)]
-    table = Regions(pixel_regions).serialize(format="fits")
+    try:
+        parts = [region_to_pixel(_, geom.wcs) for _ in compound_region_to_regions(geom.region)]
+    except ValueError as error:
+        raise FormatError(f"the region cannot be written to FITS: {error}") from error
+    for part in parts:
+        if not isinstance(part, _WRITABLE):  # the serializer would leave it out
+            raise FormatError(
+                f"a {type(part).__name__} cannot be written to FITS, which knows circles, ellipses, rectangles, annuli "
+                "of circles and ellipses, points and polygons; a polygon may stand for it"
+            )
+    table = Regions(parts).serialize(format="fits")
     hdu = BinTableHDU(table, name=name)
     hdu.header.update(geom.wcs.to_header())
     shape = geom.wcs.array_shape
@@ -78,12 +110,15 @@ def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> tuple[Re
     return region, wcs, axes
 
 
-def _read_region(hdu: BinTableHDU) -> tuple[Region, WCS]:
+def _read_region(hdu: BinTableHDU) -> tuple[Region | None, WCS | None]:
     wcs = _wcs_of(hdu.header)
     regions = []
     for pixel_region in Regions.parse(data=_table_of(hdu), format="fits"):
         pixel_region.meta["include"] = True  # the parser leaves it out
         regions.append(region_to_sky(pixel_region, wcs))
+    if not regions:
+        log.warning("HDU %r holds no region of a known shape, so the region is not known", hdu.name)
+        return None, None
     return regions_to_compound_region(regions), wcs
 
 

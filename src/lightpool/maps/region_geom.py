@@ -22,7 +22,7 @@ from lightpool.maps.coord import MapCoord
 from lightpool.maps.geom import Geom, HostArray, pix_to_idx
 from lightpool.maps.pixel_regions import contains_pixel, in_frame
 from lightpool.maps.sky_regions import (
-    compound_region_to_regions,
+    all_parts,
     is_point,
     on_sky,
     parse_regions,
@@ -161,7 +161,7 @@ class RegionGeom(Geom):
     @cached_property
     def _bounding_rectangle(self) -> tuple[SkyCoord, HostArray]:
         """Centre, and width and height in deg, of the pixels that the region touches."""
-        boxes = [region_to_pixel(_, self._wcs).bounding_box for _ in compound_region_to_regions(self._known_region())]
+        boxes = [region_to_pixel(_, self._wcs).bounding_box for _ in all_parts(self._known_region())]
         box = boxes[0]
         for other in boxes[1:]:
             box = box.union(other)
@@ -355,10 +355,11 @@ class RegionGeom(Geom):
         width_min : float, str, Quantity, or tuple of them
             Least width (lon, lat); numbers are in deg.
         """
-        width, mode = self.width.value, "trim"
+        width = self.width.value
         if width_min is not None:
-            width, mode = np.maximum(width, width_deg(width_min)), "partial"  # it may be wider than `wcs`
-        geom = WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode=mode)
+            width = np.maximum(width, width_deg(width_min))
+        # partial: the pixels may reach beyond those of `wcs`, for a union too, whose centre is not that of its pixels
+        geom = WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode="partial")
         return geom.to_cube(self.axes)
 
     def to_binsz_wcs(self, binsz: Any) -> Self:

@@ -39,6 +39,7 @@ from lightpool.errors import GeometryError
 from lightpool.maps.wcs_header import frame_of_wcs
 
 __all__ = [
+    "all_parts",
     "compound_region_to_regions",
     "is_point",
     "on_sky",
@@ -79,11 +80,18 @@ def parse_regions(regions: Any) -> list[Region]:
     ------
     TypeError
         If there is something else.
+    ValueError
+        If there is no region in a string.
     """
     if regions is None:
         return []
     if isinstance(regions, str):
-        return list(Regions.parse(data=regions, format="ds9"))
+        found = list(Regions.parse(data=regions, format="ds9"))
+        if not found:
+            raise ValueError(
+                f"no region in {regions!r}, expected one in DS9 format, as 'icrs;circle(83.63, 22.01, 0.5)'"
+            )
+        return found
     if isinstance(regions, Region):
         return [regions]
     if isinstance(regions, SkyCoord):
@@ -201,13 +209,21 @@ def compound_region_to_regions(region: Region | None) -> Regions:
     return Regions([*parts[0], *parts[1]])
 
 
+def all_parts(region: Region) -> list[Region]:
+    """Single regions of any compound region, however they are combined."""
+    if isinstance(region, CompoundSkyRegion):
+        return [*all_parts(region.region1), *all_parts(region.region2)]
+    return [region]
+
+
 def region_center(region: Region) -> SkyCoord:
     """Centre of a region.
 
-    That of a polygon is the mean direction of its vertices, that of a union the geometric median of the centres.
+    That of a polygon is the mean direction of its vertices, that of a compound region the geometric median of the
+    centres of its parts.
     """
     if isinstance(region, CompoundSkyRegion):
-        return _geometric_median([region_center(_) for _ in compound_region_to_regions(region)])
+        return _geometric_median([region_center(_) for _ in all_parts(region)])
     if hasattr(region, "center"):
         return region.center
     if hasattr(region, "vertices"):

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 
 from lightpool.maps.core import Map
-from lightpool.maps.sky_regions import compound_region_to_regions, is_point, region_to_pixel
+from lightpool.maps.sky_regions import all_parts, is_point, region_to_pixel
 
 if TYPE_CHECKING:
     from lightpool.maps.region_geom import RegionGeom
@@ -32,7 +32,7 @@ def plot_region(
     style = {"facecolor": "none", "edgecolor": color or "C0"} | kwargs
     point = {"marker": "*", "color": style["edgecolor"]} | (kwargs_point or {})
     point.setdefault("markeredgecolor", point["color"])
-    for part in compound_region_to_regions(region):
+    for part in all_parts(region):
         artist = region_to_pixel(part, ax.wcs).as_artist(**(point if is_point(part) else style))
         if path_effect is not None:
             artist.set_path_effects([path_effect])
