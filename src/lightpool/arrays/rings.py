@@ -87,21 +87,35 @@ def _transformed_ring(ring: Ring, reach: tuple[int, int], size: tuple[int, int],
     y, x = (np.arange(n) - n // 2 for n in kernel.shape)  # the centre is pixel (0, 0), the rest wraps around
     image[np.ix_(y % size[0], x % size[1])] = kernel
     spectrum = _forward(to_device(image, device), size, device)
-    return device.xp.real(spectrum), math.sqrt(kernel.sum())  # real, as a ring is symmetric
-
-
-def _fft(device: Device) -> Any:
-    """Transforms on a device; for NumPy those of SciPy, which take half the time."""
-    if device.is_host:
-        import scipy.fft
-
-        return scipy.fft
-    return device.xp.fft
+    real = device.xp.asarray(device.xp.real(spectrum), copy=True)  # real, as a ring is symmetric
+    return real, math.sqrt(kernel.sum())
 
 
 def _forward(images: Array, size: tuple[int, int], device: Device) -> Array:
-    fft = _fft(device)
-    return fft.fft(fft.rfft(images, n=size[1], axis=-1), n=size[0], axis=-2)
+    if not device.is_host:
+        fft = device.xp.fft
+        return fft.fft(fft.rfft(images, n=size[1], axis=-1), n=size[0], axis=-2)
+    import scipy.fft  # takes half the time of that of NumPy
+
+    return scipy.fft.fft(scipy.fft.rfft(images, n=size[1], axis=-1), n=size[0], axis=-2, overwrite_x=True)
+
+
+def _product_backward(spectrum: Array, factor: Array, n_y: int, n_x: int, device: Device, work: list[Array]) -> Array:
+    """Transform the product of two spectra back, rows up to ``n_y`` only; ``n_x`` is the size of the torus.
+
+    On the host the product is made in the one array of ``work``: memory that is new each time costs as much as the
+    transform does.
+    """
+    if not device.is_host:
+        fft = device.xp.fft
+        return fft.irfft(fft.ifft(spectrum * factor, axis=-2)[..., :n_y, :], n=n_x, axis=-1)
+    import scipy.fft
+
+    if not work:
+        work.append(np.empty_like(spectrum))
+    np.multiply(spectrum, factor, out=work[0])
+    rows = scipy.fft.ifft(work[0], axis=-2, overwrite_x=True)
+    return scipy.fft.irfft(rows[..., :n_y, :], n=n_x, axis=-1)
 
 
 @dataclass(frozen=True, eq=False)
@@ -114,6 +128,7 @@ class _Images:
     reach: tuple[int, int]
     noise: Array  # (..., 1, 1), rounding of the sum over a single pixel
     device: Device
+    work: list[Array]
 
     @classmethod
     def transform(cls, images: Array, rings: Sequence[Ring]) -> "_Images":
@@ -123,18 +138,20 @@ class _Images:
         size = _torus(shape, reach)
         norm = xp.sqrt(xp.sum(images * images, axis=(-2, -1), keepdims=True))
         noise = norm * (4.0 * sys.float_info.epsilon * math.log2(size[0] * size[1] + 1))
-        return cls(_forward(images, size, device), shape, size, reach, noise, device)
+        return cls(_forward(images, size, device), shape, size, reach, noise, device, [])
 
-    def sums(self, ring: Ring) -> Array:
-        """Sums in a ring around each pixel."""
-        spectrum, norm = _CACHE.get(ring, self.reach, self.size, self.device)
-        xp = array_namespace(self.spectrum)
-        fft = _fft(self.device)
-        rows = fft.ifft(self.spectrum * spectrum, axis=-2)[..., : self.shape[0], :]
-        sums = fft.irfft(rows, n=self.size[1], axis=-1)[..., : self.shape[1]]
-        # Transforms leave noise: counts are whole again, and where a ring is empty its sum is zero.
-        whole = xp.round(sums)
-        return xp.where(xp.abs(sums - whole) <= self.noise * norm, whole, sums)
+    def sums(self, ring: Ring) -> tuple[Array, Array]:
+        """Sums in a ring around each pixel, and the noise that the transforms leave on them."""
+        factor, norm = _CACHE.get(ring, self.reach, self.size, self.device)
+        sums = _product_backward(self.spectrum, factor, self.shape[0], self.size[1], self.device, self.work)
+        return sums[..., : self.shape[1]], self.noise * norm
+
+
+def _without_noise(sums: Array, noise: Array) -> Array:
+    """Sums without noise where they are whole: counts are whole again, and a sum over nothing is zero."""
+    xp = array_namespace(sums)
+    whole = xp.round(sums)
+    return xp.where(xp.abs(sums - whole) <= noise, whole, sums)
 
 
 def _common_reach(shape: tuple[int, int], rings: Sequence[Ring]) -> tuple[int, int]:
@@ -176,7 +193,9 @@ def ring_sums(images: Array, ring: Ring) -> Array:
     """
     xp = array_namespace(images)
     planes = _planes(images, xp)
-    parts = [_Images.transform(planes[batch, ...], [ring]).sums(ring) for batch in _batches(planes, [ring])]
+    parts = [
+        _without_noise(*_Images.transform(planes[batch, ...], [ring]).sums(ring)) for batch in _batches(planes, [ring])
+    ]
     return xp.reshape(xp.concat(parts, axis=0), images.shape)
 
 
@@ -239,11 +258,12 @@ def _adaptive_batch(
     transformed = _Images.transform(background, rings)
     transformed_counts: _Images | None = None
     counts_sum, background_sum = xp.zeros_like(background), xp.zeros_like(background)
+    counts_noise, background_noise = (xp.zeros_like(transformed.noise) for _ in range(2))
     number = xp.full_like(background, -1, dtype=xp.int64)
     missing = xp.ones_like(background, dtype=xp.bool)
     for i, ring in enumerate(rings):
-        sums = transformed.sums(ring)
-        taken = missing & _is_enough(acceptance, sums, threshold)
+        sums, noise = transformed.sums(ring)
+        taken = missing & _is_enough(acceptance, sums, noise, threshold)
         missing = missing & ~taken
         if i == 0 and len(rings) > 2:
             missing = missing & _may_be_enough(transformed, background, acceptance, rings, threshold)
@@ -251,18 +271,25 @@ def _adaptive_batch(
         if any_taken:
             if transformed_counts is None:
                 transformed_counts = _Images.transform(counts, rings)
-            number = xp.where(taken, i, number)
-            counts_sum = xp.where(taken, transformed_counts.sums(ring), counts_sum)
-            background_sum = xp.where(taken, sums, background_sum)
+            number = _put(number, taken, xp.full_like(number[:1, :1, :1], i))
+            background_sum, background_noise = _put(background_sum, taken, sums), xp.maximum(background_noise, noise)
+            sums, noise = transformed_counts.sums(ring)
+            counts_sum, counts_noise = _put(counts_sum, taken, sums), xp.maximum(counts_noise, noise)
         if not any_missing:
             break
-    return number, counts_sum, background_sum
+    return number, _without_noise(counts_sum, counts_noise), _without_noise(background_sum, background_noise)
 
 
-def _is_enough(acceptance: Array, sums: Array, threshold: float) -> Array:
-    xp = array_namespace(sums)
-    is_positive = sums > 0.0
-    return is_positive & (acceptance / xp.where(is_positive, sums, xp.ones_like(sums)) <= threshold)
+def _put(target: Array, where: Array, values: Array) -> Array:
+    """Array with values where a mask is True; on the host that is done in place."""
+    if device_of(target).is_host:
+        np.copyto(target, values, where=where)
+        return target
+    return array_namespace(target).where(where, values, target)
+
+
+def _is_enough(acceptance: Array, sums: Array, noise: Array, threshold: float) -> Array:
+    return (sums > noise) & (acceptance <= threshold * sums)
 
 
 def _may_be_enough(
@@ -272,6 +299,6 @@ def _may_be_enough(
     xp = array_namespace(background)
     inner = min(ring.radius_in for ring in rings)
     outer = max(ring.radius_in + ring.width for ring in rings)
-    sums = transformed.sums(Ring(inner, outer - inner)) * (1.0 + 1e-9)
+    sums, noise = transformed.sums(Ring(inner, outer - inner))
     has_negative = xp.any(background < 0.0, axis=(-2, -1), keepdims=True)
-    return has_negative | _is_enough(acceptance, sums, threshold)
+    return has_negative | _is_enough(acceptance, sums + noise, xp.zeros_like(noise), threshold)

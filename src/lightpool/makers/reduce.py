@@ -9,7 +9,7 @@ from typing import Any
 
 from astropy.coordinates import Angle
 
-from lightpool.datasets import Datasets, MapDataset
+from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff
 from lightpool.datasets.names import GeneratedName
 from lightpool.errors import NoOverlapError, ReductionError
 from lightpool.makers.core import Described, Maker
@@ -28,7 +28,8 @@ class DatasetsMaker(Described):
     ----------
     makers : list of Maker, run in this order
     stack_datasets : bool
-        Add all to the reference dataset, in place, or give one dataset per observation.
+        Add all to the reference dataset, in place, or give one dataset per observation. Where a maker measures the
+        background, as RingBackgroundMaker does, a MapDataset as reference takes it as its known background.
     n_jobs : int, optional
         Number of processes; 1 by default. Results are in the order of the observations whatever it is.
     cutout_mode : {"trim", "partial", "strict"}
@@ -120,7 +121,7 @@ class DatasetsMaker(Described):
             return Datasets([result for result in results if result is not None])
         for result in results:
             if result is not None:
-                dataset.stack(result)
+                dataset.stack(_stackable_on(dataset, result))
         if isinstance(dataset.name, GeneratedName):
             dataset.name = "stacked"
         return Datasets([dataset])
@@ -174,6 +175,13 @@ class DatasetsMaker(Described):
                     f"observation {observation.obs_id}: {maker.tag} failed with {type(error).__name__}: {error}"
                 ) from error
         return result
+
+
+def _stackable_on(dataset: MapDataset, result: MapDataset) -> MapDataset:
+    """Give a result with a measured background as one with a known background, if that is what is stacked."""
+    if isinstance(result, MapDatasetOnOff) and not isinstance(dataset, MapDatasetOnOff):
+        return result.to_map_dataset(name=result.name)
+    return result
 
 
 def _reduce_in_worker(
