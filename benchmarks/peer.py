@@ -1,7 +1,7 @@
 """lightpool against Gammapy 2.1: the same jobs on the same files, in turn, in one process on one core.
 
     pip install '.[peer]'
-    OMP_NUM_THREADS=1 python benchmarks/peer.py --data DIR [--repeat 5] [--json FILE]
+    OMP_NUM_THREADS=1 python benchmarks/peer.py --data DIR [--repeat 5] [--jobs Ring ...] [--json FILE]
 
 DIR is a DL3 folder with the H.E.S.S. public test data release 1 (runs 23523, 23592, 23526, 23559). Each repetition
 opens the store anew, so files are read each time. The whole job ends with the stacked dataset; writing it, without
@@ -99,8 +99,10 @@ class Job:
     """A job, for one package: what it needs is made anew each time, but for the imports."""
 
     title: str
+    n_run = len(RUNS)
 
     def __init__(self, package: str, data: Path) -> None:
+        self.package = package
         self.data = data
         self.names: dict[str, Any] = {}
         for module in ("data", "datasets", "makers", "maps"):
@@ -128,6 +130,10 @@ class Job:
             self.names["SafeMaskMaker"](methods=["aeff-default", "offset-max"], offset_max="3 deg"),
             self.names["FoVBackgroundMaker"](method="scale", exclusion_mask=self.exclusion()),
         ]
+
+    def counts(self, result: Any) -> float:
+        """Counts of a result, which must be the same for both packages."""
+        return float(result.info_dict()["counts"])
 
 
 class CrabLoop(Job):
@@ -176,10 +182,58 @@ class CrabSpectra(Job):
         return datasets.stack_reduce()
 
 
+class Ring(Job):
+    """Ring background of a large stacked dataset, which is made before; only the ring is timed."""
+
+    title = "Ring background, 500 x 500 x 11"
+    n_run = 1
+
+    def __init__(self, package: str, data: Path) -> None:
+        super().__init__(package, data)
+        self.dataset = self.names["MapDataset"].create(self.geom(0.01))
+        make = self.names["MapDatasetMaker"](selection=["counts", "exposure", "background"])
+        safe = self.map_makers()[1]
+        for observation in self.observations():
+            local = self.dataset.cutout(observation.get_pointing_icrs(observation.tmid), width="6 deg")
+            self.dataset.stack(safe.run(make.run(local, observation), observation))
+        self.prepare()
+
+    def prepare(self) -> None:
+        self.maker = self.names["RingBackgroundMaker"](r_in="0.5 deg", width="0.3 deg", exclusion_mask=self.exclusion())
+
+    def __call__(self) -> Any:
+        return self.maker.run(self.dataset)
+
+
+class AdaptiveRing(Ring):
+    """The same with rings that grow where they hold too little; Gammapy's maker takes one plane of energy at a time."""
+
+    title = "Adaptive ring background, 500 x 500 x 11, up to 20 rings"
+
+    def prepare(self) -> None:
+        # pixels of 0.01 deg have an alpha of about 1e-4: half of them are content with the first ring
+        self.maker = self.names["AdaptiveRingBackgroundMaker"](
+            r_in="0.5 deg",
+            width="0.3 deg",
+            r_out_max="1.2 deg",
+            threshold_alpha=8.5e-5,
+            exclusion_mask=self.exclusion(),
+        )
+        self.planes = [self.dataset]
+        if self.package == "gammapy":
+            self.planes = [self.dataset.slice_by_idx({"energy": slice(i, i + 1)}) for i in range(11)]
+
+    def __call__(self) -> Any:
+        return [self.maker.run(plane) for plane in self.planes]
+
+    def counts(self, result: Any) -> float:
+        return sum(float(plane.counts.data.sum()) for plane in result)  # info_dict fails on Gammapy's NaN
+
+
 def compare(kind: type[Job], data: Path, repeat: int) -> dict[str, Any]:
     """Run both packages in turn, warm up once, and print a table."""
     jobs = {package: kind(package, data) for package in PACKAGES}
-    counts = {package: float(job().info_dict()["counts"]) for package, job in jobs.items()}
+    counts = {package: job.counts(job()) for package, job in jobs.items()}
     assert counts["lightpool"] == counts["gammapy"], counts
     times: dict[str, list[float]] = {package: [] for package in PACKAGES}
     stages: dict[str, list[dict[str, float]]] = {package: [] for package in PACKAGES}
@@ -188,14 +242,14 @@ def compare(kind: type[Job], data: Path, repeat: int) -> dict[str, Any]:
             forget_files(package)
             start = time.perf_counter()
             job()
-            times[package].append((time.perf_counter() - start) / len(RUNS))
+            times[package].append((time.perf_counter() - start) / kind.n_run)
         for package, job in jobs.items():
             forget_files(package)
             with timed_stages(package) as seconds, tempfile.TemporaryDirectory() as folder:
                 result = job()
                 if isinstance(job, (CrabLoop, CrabTrueEnergies)):
                     result.write(Path(folder) / "stacked.fits", overwrite=True)
-            stages[package].append({name: value / len(RUNS) for name, value in seconds.items()})
+            stages[package].append({name: value / kind.n_run for name, value in seconds.items()})
     ratios = [slow / fast for fast, slow in zip(times["lightpool"], times["gammapy"], strict=True)]
     print(f"\n{kind.title}: counts {counts['lightpool']:.0f}, medians of {repeat}, milliseconds a run")
     rows = {"whole job": {package: statistics.median(values) for package, values in times.items()}}
@@ -210,10 +264,14 @@ def compare(kind: type[Job], data: Path, repeat: int) -> dict[str, Any]:
     return {"title": kind.title, "seconds_a_run": times, "ratios": ratios, "stages": rows}
 
 
+JOBS = {kind.__name__: kind for kind in (CrabLoop, CrabTrueEnergies, CrabSpectra, Ring, AdaptiveRing)}
+
+
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of hess-dl3-dr1")
     parser.add_argument("--repeat", type=int, default=5)
+    parser.add_argument("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS))
     parser.add_argument("--json", type=Path, help="write the figures to this file too")
     args = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
@@ -221,7 +279,7 @@ def main() -> int:
     warnings.simplefilter("ignore")
     versions = {name: importlib.import_module(name).__version__ for name in (*PACKAGES, "numpy", "astropy")}
     print(f"{platform.processor() or platform.machine()}, Python {platform.python_version()}, {versions}, one core")
-    results = [compare(kind, args.data, args.repeat) for kind in (CrabLoop, CrabTrueEnergies, CrabSpectra)]
+    results = [compare(kind, args.data, args.repeat) for kind in JOBS.values() if kind.__name__ in args.jobs]
     if args.json:
         args.json.write_text(json.dumps({"versions": versions, "jobs": results}, indent=2) + "\n")
     return 0
