@@ -168,7 +168,10 @@ def _bare(datasets: list[Any]) -> list[MapDataset]:
     bare = []
     for dataset in datasets:
         if type(dataset) is not MapDataset or dataset.background is None or dataset.counts is None:
-            raise TypeError(f"an exclusion is found in MapDatasets with counts and background, got {dataset!r}")
+            raise TypeError(
+                f"an exclusion is found in MapDatasets with counts and background, got a {type(dataset).__name__}; "
+                "a maker, such as RingBackgroundMaker, measures their background here"
+            )
         parts = {name: getattr(dataset, name) for name in ("counts", "mask_safe", "mask_fit")}
         bare.append(MapDataset(name=dataset.name, background=dataset.npred_background(), **parts))
     return bare
