@@ -307,6 +307,8 @@ def test_pictures_are_drawn(events, tmp_path):
 
     events.peek()
     events.peek(allsky=True)
+    sky = plt.gcf().axes[-1].images[0].get_array()
+    assert 0 < sky.sum() <= len(events)  # some light falls off the edge of the sky
     events.plot_image()
     read(tmp_path, {name: x[:0] for name, x in event_columns().items()}).peek()
     plt.close("all")

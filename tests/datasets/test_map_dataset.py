@@ -256,6 +256,19 @@ def test_peek_draws_six_panels(make_dataset):
     matplotlib.pyplot.close(figure)
 
 
+def test_peek_says_what_is_missing(make_dataset):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    dataset = make_dataset(1)
+    for name in ("exposure", "background", "psf", "edisp"):
+        setattr(dataset, name, None)
+    figure = dataset.peek()
+    texts = [ax.texts[0].get_text() if ax.texts else "" for ax in figure.axes if ax.get_title()]
+    assert [bool(text) for text in texts] == [True, False, True, True, True, True]
+    assert set(texts) == {"", "not in this dataset"}
+    matplotlib.pyplot.close(figure)
+
+
 def test_cutouts_of_a_galactic_map_keep_the_frame(backend):
     axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
     geom = WcsGeom.create(skydir=(0, 0), npix=20, binsz=0.1, axes=[axis], frame="galactic", proj="TAN")

@@ -40,3 +40,31 @@ def test_the_other_pictures():
     rad_max().plot_rad_max_vs_energy(ax=plt.figure().gca())
     assert bkg_3d().plot_at_energy([1, 2, 5, 9] * u.TeV).shape == (2, 3)
     assert bkg_2d().plot_at_energy(1 * u.TeV).shape == (1, 1)
+
+
+def test_energies_are_written_in_the_unit_that_suits_them():
+    ax = bkg_2d().plot_offset_dependence(energy=[0.02, 5] * u.TeV)
+    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["energy = 20.0 GeV", "energy = 5.00 TeV"]
+
+
+def test_a_response_at_one_offset_is_one_curve_and_one_point():
+    point = aeff(is_pointlike=True).slice_by_idx({"offset": slice(0, 1)})
+    assert len(point.plot_energy_dependence().lines) == 1
+    lines = point.plot_offset_dependence(ax=plt.figure().gca(), energy=[5] * u.TeV).lines
+    assert [line.get_marker() for line in lines] == ["o"]
+
+
+def test_a_rate_that_falls_to_zero_does_not_take_all_of_the_height():
+    bkg = bkg_2d()
+    bkg = bkg.__class__(axes=bkg.axes, data=bkg.data.copy(), unit=bkg.unit)
+    bkg.data[:, 1:] = 0
+    low, high = bkg.plot_energy_dependence(offset=bkg.axes["offset"].center).get_ylim()
+    assert bkg.data.max() < high < 10 * bkg.data.max()
+    assert low > 1e-16 * high
+
+
+def test_angles_and_ratios_are_labelled_once():
+    assert edisp().plot_migration().get_xlabel() == "Energy / True Energy"
+    ax = rad_max().plot_rad_max_vs_energy(ax=plt.figure().gca())
+    plt.gcf().canvas.draw()
+    assert not any("°" in text.get_text() for text in ax.get_yticklabels())

@@ -38,7 +38,7 @@ def axis_label(axis: AxisBase, unit: Any = None) -> str:
         return f"{quantity} [{axis.time_format}]"
     if isinstance(axis, MapAxis):
         text = (axis.unit if unit is None else unit).to_string("latex_inline")
-        return f"{quantity} [{text}]"
+        return f"{quantity} [{text}]" if axis.unit != "" else quantity
     return quantity
 
 

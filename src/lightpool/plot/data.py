@@ -131,7 +131,8 @@ def plot_event_energy_offset(events: "EventList", ax: Any = None, center: Any = 
         return _no_events(ax)
     offset = _center(events, center).separation(events.radec).deg
     good = np.isfinite(offset)
-    offset_axis = MapAxis.from_bounds(0, float(offset[good].max()), nbin=30, unit="deg", name="offset")
+    limit = min(offset[good].max(), 2 * np.percentile(offset[good], _HELD))
+    offset_axis = MapAxis.from_bounds(0, float(limit), nbin=30, unit="deg", name="offset")
     edges = axis.edges.value, offset_axis.edges.value
     counts = np.histogram2d(events.energy.value[good], offset[good], bins=edges)[0]
     ax.pcolormesh(*edges, counts.T, **({"norm": LogNorm()} | kwargs))

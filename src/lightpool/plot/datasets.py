@@ -6,6 +6,7 @@ import matplotlib.pyplot as plt
 import numpy as np
 
 from lightpool.arrays import to_host
+from lightpool.plot.axes import axis_label
 from lightpool.plot.irf_maps import plot_containment_radius_vs_energy, plot_matrix
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["peek_map_dataset"]
 def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 7)) -> Any:
     """Six panels: exposure, counts and prediction on the sky; exposure, PSF and energy dispersion at the centre.
 
-    A panel whose map is missing stays empty. Pixels outside the safe mask are hatched.
+    A panel whose map is missing says so. Pixels outside the safe mask are hatched.
 
     Returns
     -------
@@ -26,21 +27,28 @@ def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 
     """
     figure = plt.figure(figsize=figsize)
     _draw_exposure(figure, dataset)
-    projection = {"projection": dataset._geom.wcs}
-    _draw_counts(figure.add_subplot(2, 3, 2, **projection), dataset, dataset.counts, "Counts")
-    _draw_counts(figure.add_subplot(2, 3, 3, **projection), dataset, dataset.npred(), "Predicted counts")
+    _draw_counts(figure, 2, dataset, dataset.counts, "Counts")
+    _draw_counts(figure, 3, dataset, None if dataset.background is None else dataset.npred(), "Predicted counts")
     _draw_exposure_profile(figure.add_subplot(2, 3, 4), dataset)
     _draw_psf(figure.add_subplot(2, 3, 5), dataset)
     _draw_edisp(figure.add_subplot(2, 3, 6), dataset)
-    figure.tight_layout()
+    figure.tight_layout(w_pad=2)
     return figure
 
 
-def _draw_counts(ax: Any, dataset: "MapDataset", data: "Map | None", title: str) -> None:
+def _missing(ax: Any) -> None:
+    ax.set_axis_off()
+    ax.text(0.5, 0.5, "not in this dataset", ha="center", va="center", transform=ax.transAxes)
+
+
+def _draw_counts(figure: Any, place: int, dataset: "MapDataset", data: "Map | None", title: str) -> None:
+    ax = figure.add_subplot(2, 3, place, **({} if data is None else {"projection": data.geom.wcs}))
     ax.set_title(title)
-    if data is not None:
-        data.reduce_over_axes().plot(ax=ax, add_cbar=True, stretch="sqrt", kwargs_colorbar={"label": ""})
-        _hatch(ax, dataset)
+    if data is None:
+        _missing(ax)
+        return
+    data.reduce_over_axes().plot(ax=ax, add_cbar=True, stretch="sqrt", kwargs_colorbar={"label": ""})
+    _hatch(ax, dataset)
 
 
 def _hatch(ax: Any, dataset: "MapDataset") -> None:
@@ -51,6 +59,9 @@ def _hatch(ax: Any, dataset: "MapDataset") -> None:
 
 def _draw_exposure(figure: Any, dataset: "MapDataset") -> None:
     if dataset.exposure is None:
+        ax = figure.add_subplot(2, 3, 1)
+        ax.set_title("Exposure")
+        _missing(ax)
         return
     axis = dataset.exposure.geom.axes["energy_true"]
     i_energy = axis.nbin // 2
@@ -65,6 +76,7 @@ def _draw_exposure(figure: Any, dataset: "MapDataset") -> None:
 def _draw_exposure_profile(ax: Any, dataset: "MapDataset") -> None:
     ax.set_title("Exposure at the centre")
     if dataset.exposure is None:
+        _missing(ax)
         return
     axis = dataset.exposure.geom.axes["energy_true"]
     n_lat, n_lon = dataset.exposure.geom.data_shape[-2:]
@@ -73,7 +85,7 @@ def _draw_exposure_profile(ax: Any, dataset: "MapDataset") -> None:
     ax.set_xscale("log")
     if np.any(profile > 0):
         ax.set_yscale("log")
-    ax.set_xlabel(f"True energy [{axis.unit}]")
+    ax.set_xlabel(axis_label(axis))
     ax.set_ylabel(f"Exposure [{dataset.exposure.unit.to_string('unicode')}]")
 
 
@@ -86,13 +98,16 @@ def _spectrum(data: "Map", axis_name: str, i_lat: int = 0, i_lon: int = 0) -> np
 
 def _draw_psf(ax: Any, dataset: "MapDataset") -> None:
     ax.set_title("PSF at the centre")
-    if dataset.psf is not None:
+    if dataset.psf is None:
+        _missing(ax)
+    else:
         plot_containment_radius_vs_energy(dataset.psf, ax=ax)
 
 
 def _draw_edisp(ax: Any, dataset: "MapDataset") -> None:
     ax.set_title("Energy dispersion at the centre")
     if dataset.edisp is None:
+        _missing(ax)
         return
     with_kernels = "energy" in dataset.edisp.geom.axes.names
     kernel = dataset.edisp.get_edisp_kernel(energy_axis=None if with_kernels else dataset._geom.axes["energy"])

@@ -7,9 +7,10 @@ import matplotlib.pyplot as plt
 import numpy as np
 from astropy.visualization import quantity_support
 from matplotlib.colors import LogNorm, PowerNorm
+from matplotlib.ticker import ScalarFormatter
 
 from lightpool.plot.axes import format_xaxis, format_yaxis
-from lightpool.plot.maps import add_colorbar
+from lightpool.plot.maps import add_colorbar, energy_text
 
 if TYPE_CHECKING:
     from lightpool.irf import Background2D, Background3D, EffectiveAreaTable2D, EnergyDispersion2D, RadMax2D
@@ -38,17 +39,29 @@ __all__ = [
 ]
 
 
+_DECADES = 15  # of a logarithmic axis: interpolated logarithms of zero would take all of its height
+
+
 def _unit(unit: u.UnitBase) -> str:
     return f"[{unit.to_string('latex_inline')}]"
 
 
-def _curves(ax: Any, axis: "MapAxis", curves: list[tuple[str, u.Quantity]], ylabel: str, **kwargs: Any) -> Any:
-    """Draw values at the bin centres of an axis, one curve for each label."""
+def _curves(
+    ax: Any, axis: "MapAxis", curves: list[tuple[str, u.Quantity]], ylabel: str, log: bool = False, **kwargs: Any
+) -> Any:
+    """Draw values at the bin centres of an axis, one curve for each label; a single bin is a point."""
     ax = plt.gca() if ax is None else ax
+    style = {"marker": "o"} if axis.nbin == 1 else {}
     with quantity_support():
         for label, values in curves:
-            ax.plot(axis.center, values.ravel(), **({"label": label} | kwargs))
+            ax.plot(axis.center, values.ravel(), **({"label": label} | style | kwargs))
     format_xaxis(axis, ax)
+    ax.yaxis.set_major_formatter(ScalarFormatter())  # that of angles writes the unit at each tick
+    if log:
+        ax.set_yscale("log")
+        highest = max(np.nanmax(line.get_ydata(orig=False)) for line in ax.lines)
+        if 0 < ax.get_ylim()[0] < highest / 10.0**_DECADES:
+            ax.set_ylim(highest / 10.0**_DECADES, 3 * highest)
     ax.set_ylabel(ylabel)
     ax.legend(loc="best")
     return ax
@@ -93,8 +106,9 @@ def plot_aeff(aeff: "EffectiveAreaTable2D", ax: Any = None, add_cbar: bool = Tru
 def plot_aeff_energy_dependence(aeff: "EffectiveAreaTable2D", ax: Any = None, offset: Any = None, **kwargs: Any) -> Any:
     """Effective area against energy, one curve for each offset."""
     if offset is None:
-        low, high = aeff.axes["offset"].bounds
-        offset = np.linspace(low, high, 4)
+        axis = aeff.axes["offset"]
+        low, high = axis.bounds
+        offset = axis.center if axis.nbin == 1 else np.linspace(low, high, 4)
     curves = [(f"offset = {value:.1f}", aeff.evaluate(offset=value)) for value in np.atleast_1d(u.Quantity(offset))]
     return _curves(ax, aeff.axes["energy_true"], curves, f"Effective Area {_unit(aeff.unit)}", **kwargs)
 
@@ -106,7 +120,7 @@ def plot_aeff_offset_dependence(aeff: "EffectiveAreaTable2D", ax: Any = None, en
     for value in energy:
         area = aeff.evaluate(energy_true=value)
         if area.max() > 0:
-            curves.append((f"energy = {value:.1f}", area / area.max()))
+            curves.append((f"energy = {energy_text(value)}", area / area.max()))
     ax = _curves(ax, aeff.axes["offset"], curves, "Relative Effective Area", **kwargs)
     ax.set_ylim(0, 1.1)
     return ax
@@ -142,7 +156,7 @@ def plot_edisp_migration(
     energy_true = [0.1, 1, 10] * u.TeV if energy_true is None else np.atleast_1d(u.Quantity(energy_true))
     migra = edisp.axes["migra"]
     curves = [
-        (f"offset = {o:.1f}\nenergy = {e:.1f}", edisp.evaluate(offset=o, energy_true=e, migra=migra.center))
+        (f"offset = {o:.1f}\nenergy = {energy_text(e)}", edisp.evaluate(offset=o, energy_true=e, migra=migra.center))
         for e in energy_true
         for o in offset
     ]
@@ -181,13 +195,11 @@ def plot_psf_vs_rad(psf: "PSF", ax: Any, offset: Any, energy_true: Any, **kwargs
     """Profile against the distance from the centre, one curve for each offset and energy."""
     rad = psf._rad_axis()
     curves = [
-        (f"Offset: {o:.1f}, Energy: {e:.1f}", psf.evaluate(rad=rad.center, energy_true=e, offset=o))
+        (f"Offset: {o:.1f}, Energy: {energy_text(e)}", psf.evaluate(rad=rad.center, energy_true=e, offset=o))
         for o in np.atleast_1d(u.Quantity(offset))
         for e in np.atleast_1d(u.Quantity(energy_true))
     ]
-    ax = _curves(ax, rad, curves, f"PSF {_unit(curves[0][1].unit)}", **kwargs)
-    ax.set_yscale("log")
-    return ax
+    return _curves(ax, rad, curves, f"PSF {_unit(curves[0][1].unit)}", log=True, **kwargs)
 
 
 def peek_psf(psf: "PSF", figsize: tuple[float, float] = (15, 5)) -> None:
@@ -229,7 +241,7 @@ def plot_bkg_at_energy(
     for ax, value in zip(axes.flat, energy, strict=False):
         rate = bkg.evaluate(energy=value).value[0]
         _image(ax, lon, lat, rate, label, add_cbar, axes_loc, kwargs_colorbar, **kwargs)
-        ax.set_title(str(value))
+        ax.set_title(energy_text(value))
         ax.set_aspect("equal", "box")
     for ax in axes.flat[len(energy) :]:
         ax.remove()
@@ -239,19 +251,15 @@ def plot_bkg_at_energy(
 def plot_bkg_offset_dependence(bkg: "Background2D", ax: Any = None, energy: Any = None, **kwargs: Any) -> Any:
     """Rate against offset, one curve for each energy."""
     energy = _between(bkg.axes["energy"]) if energy is None else np.atleast_1d(u.Quantity(energy))
-    curves = [(f"energy = {value:.1f}", bkg.evaluate(energy=value)) for value in energy]
-    ax = _curves(ax, bkg.axes["offset"], curves, f"Background rate {_unit(bkg.unit)}", **kwargs)
-    ax.set_yscale("log")
-    return ax
+    curves = [(f"energy = {energy_text(value)}", bkg.evaluate(energy=value)) for value in energy]
+    return _curves(ax, bkg.axes["offset"], curves, f"Background rate {_unit(bkg.unit)}", log=True, **kwargs)
 
 
 def plot_bkg_energy_dependence(bkg: "Background2D", ax: Any = None, offset: Any = None, **kwargs: Any) -> Any:
     """Rate against energy, one curve for each offset."""
     offset = _between(bkg.axes["offset"]) if offset is None else np.atleast_1d(u.Quantity(offset))
     curves = [(f"offset = {value:.2f}", bkg.evaluate(offset=value)) for value in offset]
-    ax = _curves(ax, bkg.axes["energy"], curves, f"Background rate {_unit(bkg.unit)}", **kwargs)
-    ax.set_yscale("log")
-    return ax
+    return _curves(ax, bkg.axes["energy"], curves, f"Background rate {_unit(bkg.unit)}", log=True, **kwargs)
 
 
 def plot_bkg_spectrum(bkg: "Background2D", ax: Any = None, **kwargs: Any) -> Any:
@@ -259,9 +267,7 @@ def plot_bkg_spectrum(bkg: "Background2D", ax: Any = None, **kwargs: Any) -> Any
     energy = bkg.axes["energy"]
     unit = u.Unit("s-1") / energy.unit
     rate = bkg.integral(axis_name="offset", offset=bkg.axes["offset"].bounds[1]).to(unit)
-    ax = _curves(ax, energy, [("integrated spectrum", rate)], f"Background rate {_unit(unit)}", **kwargs)
-    ax.set_yscale("log")
-    return ax
+    return _curves(ax, energy, [("integrated spectrum", rate)], f"Background rate {_unit(unit)}", log=True, **kwargs)
 
 
 def peek_bkg(bkg: "Background2D", figsize: tuple[float, float] = (10, 8)) -> None:

@@ -7,6 +7,9 @@ import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.colors import PowerNorm
 
+from lightpool.plot.axes import axis_label
+from lightpool.plot.maps import add_colorbar, energy_text
+
 if TYPE_CHECKING:
     from lightpool.irf.edisp_kernel import EDispKernel
     from lightpool.irf.psf_kernel import PSFKernel
@@ -24,12 +27,6 @@ __all__ = [
     "plot_psf_vs_rad",
 ]
 
-_AXIS_NAMES = {"energy": "Energy", "energy_true": "True energy", "rad": "Distance from the source"}
-
-
-def _label(axis: "MapAxis") -> str:
-    return f"{_AXIS_NAMES.get(axis.name, axis.name)} [{axis.unit.to_string()}]"
-
 
 def _scale(axis: "MapAxis") -> str:
     return "log" if axis.interp == "log" else "linear"
@@ -45,8 +42,8 @@ def plot_containment_radius_vs_energy(
         radius = psf.containment_radius(share, energy_axis.center)
         ax.plot(energy_axis.center_value, radius.value, label=f"{100 * share:.1f} % containment", **kwargs)
     ax.set_xscale(_scale(energy_axis))
-    ax.set_xlabel(_label(energy_axis))
-    ax.set_ylabel(f"Containment radius [{unit}]")
+    ax.set_xlabel(axis_label(energy_axis))
+    ax.set_ylabel(f"Containment radius [{unit.to_string('latex_inline')}]")
     ax.legend(loc="best")
     return ax
 
@@ -56,10 +53,10 @@ def plot_psf_vs_rad(psf: "PSFMap", ax: Any = None, energy: Any = (0.1, 1, 10) * 
     ax = plt.gca() if ax is None else ax
     rad_axis = psf.geom.axes["rad"]
     for value in np.atleast_1d(u.Quantity(energy)):
-        ax.plot(rad_axis.center_value, psf.profile(value).value, label=f"{value:.3g}", **kwargs)
+        ax.plot(rad_axis.center_value, psf.profile(value).value, label=energy_text(value), **kwargs)
     ax.set_yscale("log")
-    ax.set_xlabel(_label(rad_axis))
-    ax.set_ylabel(f"PSF [{psf.psf_map.unit}]")
+    ax.set_xlabel(axis_label(rad_axis))
+    ax.set_ylabel(f"PSF [{psf.psf_map.unit.to_string('latex_inline')}]")
     ax.legend(loc="best")
     return ax
 
@@ -84,6 +81,7 @@ def peek_psf_map(psf: "PSFMap", figsize: tuple[float, float] = (12, 10)) -> None
     ax = figure.add_subplot(2, 2, 4, **projection)
     ax.set_title("68 % containment radius at 1 TeV")
     psf.containment_radius_map(1 * u.TeV).plot(ax=ax, add_cbar=True)
+    figure.tight_layout()
 
 
 def plot_kernel(kernel: "PSFKernel", ax: Any = None, energy: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
@@ -109,9 +107,17 @@ def peek_psf_kernel(kernel: "PSFKernel", figsize: tuple[float, float] = (15, 5))
     ax = figure.add_subplot(1, 2, 2, **projection)
     ax.set_title("PSF kernel at 1 TeV")
     plot_kernel(kernel, ax=ax, energy=1 * u.TeV, add_cbar=True)
+    figure.tight_layout()
 
 
-def plot_matrix(kernel: "EDispKernel", ax: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
+def plot_matrix(
+    kernel: "EDispKernel",
+    ax: Any = None,
+    add_cbar: bool = False,
+    axes_loc: dict[str, Any] | None = None,
+    kwargs_colorbar: dict[str, Any] | None = None,
+    **kwargs: Any,
+) -> Any:
     """Matrix as an image over true (abscissa) and reconstructed energy."""
     ax = plt.gca() if ax is None else ax
     true, reco = kernel.axes["energy_true"], kernel.axes["energy"]
@@ -119,11 +125,11 @@ def plot_matrix(kernel: "EDispKernel", ax: Any = None, add_cbar: bool = False, *
     kwargs.setdefault("norm", PowerNorm(gamma=0.5, vmin=0, vmax=1))
     image = ax.pcolormesh(true.edges_value, reco.edges_value, kernel.data.T, **kwargs)
     if add_cbar:
-        ax.figure.colorbar(image, ax=ax, label="Probability")
+        add_colorbar(image, ax, axes_loc=axes_loc, **({"label": "Probability"} | (kwargs_colorbar or {})))
     ax.set_xscale(_scale(true))
     ax.set_yscale(_scale(reco))
-    ax.set_xlabel(_label(true))
-    ax.set_ylabel(_label(reco))
+    ax.set_xlabel(axis_label(true))
+    ax.set_ylabel(axis_label(reco))
     return ax
 
 
@@ -133,7 +139,7 @@ def plot_bias(kernel: "EDispKernel", ax: Any = None, **kwargs: Any) -> Any:
     axis = kernel.axes["energy_true"]
     ax.plot(axis.center_value, kernel.get_bias(axis.center).value, **kwargs)
     ax.set_xscale("log")
-    ax.set_xlabel(_label(axis))
+    ax.set_xlabel(axis_label(axis))
     ax.set_ylabel("(Energy - true energy) / true energy")
     return ax
 

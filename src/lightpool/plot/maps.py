@@ -90,10 +90,10 @@ def _sky_axes(geom: Any, fig: Any) -> Any:
 
 
 def _finished(ax: Any, geom: Any) -> Any:
+    if not geom.is_allsky or geom.projection != "AIT":  # there is no room beside an ellipse
+        _label_sky_axes(ax, geom.frame)
     if geom.is_allsky:
         _format_all_sky(ax, geom)
-    else:
-        _label_sky_axes(ax, geom.frame)
     ax.autoscale(enable=False)  # otherwise a later scatter changes the limits
     return ax
 
@@ -113,7 +113,7 @@ def _format_all_sky(ax: Any, geom: Any) -> None:
     bottom, top = (float(image.coord_to_pix({"lon": 0.0, "lat": lat})[1][0]) for lat in (-90.0, 90.0))
     ax.set_xlim(left, right)
     ax.set_ylim(bottom, top)
-    ax.text(0, top, f"{geom.frame} coords")
+    ax.text(0, top, f"{geom.frame} coords", va="bottom")
     lon, lat = ax.coords
     lon.set_ticks(spacing=45 * u.deg, color="w", alpha=0.8)
     lat.set_ticks(spacing=15 * u.deg)
