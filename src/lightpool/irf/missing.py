@@ -26,16 +26,14 @@ def fill_missing(data: NDArray[Any], axis: int, values_scale: str = "lin") -> ND
     table = np.moveaxis(np.asarray(data), axis, 0)
     n_bin = table.shape[0]
     valid = np.isfinite(table) & (table != 0)
-    if valid.all():
-        return np.array(data)
-    number = np.arange(n_bin).reshape(-1, *(1,) * (table.ndim - 1))
-    before = np.maximum.accumulate(np.where(valid, number, -1), axis=0)
-    after = np.minimum.accumulate(np.where(valid, number, n_bin)[::-1], axis=0)[::-1]
-    fill = ~valid & (before >= 0) & (after < n_bin)
+    begun = np.logical_or.accumulate(valid, axis=0)
+    goes_on = np.logical_or.accumulate(valid[::-1], axis=0)[::-1]
+    place = np.nonzero(~valid & begun & goes_on)
     filled = table.copy()
-    if fill.any():
-        place = np.nonzero(fill)
-        low, high = before[place], after[place]
+    if place[0].size:
+        number = np.arange(n_bin).reshape(-1, *(1,) * (table.ndim - 1))
+        low = np.maximum.accumulate(np.where(valid, number, -1), axis=0)[place]
+        high = np.minimum.accumulate(np.where(valid, number, n_bin)[::-1], axis=0)[::-1][place]
         scaled_low = scale_table(table[(low, *place[1:])], values_scale)
         scaled_high = scale_table(table[(high, *place[1:])], values_scale)
         slope = (scaled_high - scaled_low) / (high - low)

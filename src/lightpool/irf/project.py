@@ -38,6 +38,7 @@ from lightpool.maps import MapAxis
 
 __all__ = ["project_aeff", "project_background", "project_edisp", "project_edisp_kernel", "project_psf"]
 
+_PER_SR = u.sr**-1
 _MAX_DIRECT = 2**24
 """Values in memory at once where migra bins and pixels meet (128 MiB)."""
 
@@ -49,6 +50,7 @@ def project_aeff(
     *,
     fov_lon: Array | None = None,
     fov_lat: Array | None = None,
+    factor: float = 1.0,
 ) -> Array:
     """Effective area at pixels.
 
@@ -57,15 +59,16 @@ def project_aeff(
     aeff : EffectiveAreaTable2D
     energy_true : MapAxis, or Quantity of n_energy_true centres
     offset, fov_lon, fov_lat : see the module
+    factor : float, such as a time; it costs nothing here
 
     Returns
     -------
-    area : array, shape (n_energy_true, *pixels), in the unit of the table; zero outside its axes
+    area : array, shape (n_energy_true, *pixels), in the unit of the table, times the factor; zero outside its axes
     """
     centers = _centers(energy_true)
     nodes = aeff.derived(("aeff", _key(centers)), lambda: aeff_nodes(aeff, centers))
     weights = pixel_weights(nodes, offset, fov_lon, fov_lat)
-    return _shaped(_positive(nodes, weights), offset, fov_lon)
+    return _shaped(_positive(nodes, weights, factor), offset, fov_lon)
 
 
 def project_psf(
@@ -76,6 +79,7 @@ def project_psf(
     *,
     fov_lon: Array | None = None,
     fov_lat: Array | None = None,
+    unit: str | u.UnitBase = "sr-1",
 ) -> Array:
     """Point spread function at pixels, normalised over ``rad``.
 
@@ -85,19 +89,22 @@ def project_psf(
     energy_true : MapAxis, or Quantity of n_energy_true centres
     rad : MapAxis of n_rad bins
     offset, fov_lon, fov_lat : see the module
+    unit : str or Unit, of the result
 
     Returns
     -------
-    psf : array, shape (n_energy_true, n_rad, *pixels), unit sr-1
+    psf : array, shape (n_energy_true, n_rad, *pixels)
         The sum of value times ring area is 1, or all values are zero: outside the axes of a table. Parameters are
         extrapolated without limit, as Gammapy does it.
     """
-    centers, axis = _centers(energy_true), _axis(rad, "rad")
+    centers, axis, factor = _centers(energy_true), _axis(rad, "rad"), float(_PER_SR.to(unit))
     if isinstance(psf, ParametricPSF):
-        return _shaped(project_parametric(psf, centers, axis, offset, fov_lon, fov_lat), offset, fov_lon)
+        values = project_parametric(psf, centers, axis, offset, fov_lon, fov_lat)
+        values *= factor
+        return _shaped(values, offset, fov_lon)
     nodes = psf.derived(("psf", _key(centers), _key(axis)), lambda: psf_nodes(psf, centers, axis))
     weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat)
-    return _shaped(_normalised(nodes, weights), offset, fov_lon)
+    return _shaped(_normalised(nodes, weights, factor), offset, fov_lon)
 
 
 def project_edisp(
@@ -187,10 +194,10 @@ def project_background(
     return _shaped(_integrated(nodes, weights), offset, fov_lon)
 
 
-def _positive(table: NodeTable, weights: Weights) -> Array:
-    """Values at the pixels, at least zero; zero where the table holds no number."""
+def _positive(table: NodeTable, weights: Weights, factor: float) -> Array:
+    """Values at the pixels times a factor, at least zero; zero where the table holds no number."""
     device = weights.device
-    values = weights.apply(table.on(device, "values"))
+    values = weights.apply(table.on(device, "values") * factor)
     xp = array_namespace(values)
     if table.holes is not None:
         values = xp.where(weights.touched(table.on(device, "holes")), xp.zeros_like(values), values)
@@ -222,20 +229,20 @@ def _density(table: NodeTable, weights: Weights, rows: NDArray[np.int64] | slice
     return _clip(values, xp)
 
 
-def _normalised(nodes: DensityNodes, weights: Weights) -> Array:
-    """Density at the pixels with an integral of 1."""
+def _normalised(nodes: DensityNodes, weights: Weights, integral: float = 1.0) -> Array:
+    """Density at the pixels with some integral."""
     device = weights.device
     widths = nodes.on(device, "widths")
 
     def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
         values = _density(nodes.table, weights, rows)
         xp = array_namespace(values)
-        return values * _inverse(xp.matmul(widths, values), xp)[:, None, :]
+        return values * (integral * _inverse(xp.matmul(widths, values), xp))[:, None, :]
 
     if not device.is_host:
         return direct(weights, slice(None))
     norm = weights.apply(nodes.norm.on(device, "values"))
-    values = weights.apply_scaled(nodes.table.on(device, "values"), _inverse(norm, device.xp))
+    values = weights.apply_scaled(nodes.table.on(device, "values"), integral * _inverse(norm, device.xp))
     return _with_direct(values, direct, nodes.table, weights)
 
 

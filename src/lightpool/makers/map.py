@@ -9,7 +9,7 @@ from astropy.table import Table
 from lightpool.arrays import Device, find_device
 from lightpool.datasets import MapDataset
 from lightpool.errors import MissingDataError
-from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
+from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
 from lightpool.makers.core import Maker
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.rad_max import make_counts_rad_max
@@ -131,16 +131,17 @@ class MapDatasetMaker(Maker):
             bkg = bkg.interp_missing_data(axis_name="energy")
         if self.background_pad_offset and bkg.has_offset_axis:
             bkg = bkg.pad(1, mode="edge", axis_name="offset")
+        turns = not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ
         return make_map_background_irf(
             pointing=observation.pointing,
             ontime=observation.observation_time_duration,
             bkg=bkg,
             geom=geom,
-            time_start=observation.tstart,
+            time_start=observation.tstart if turns else None,
             fov_rotation_step=self.fov_rotation_step,
             oversampling=self.background_oversampling,
             use_region_center=self.use_region_center,
-            location=observation.observatory_earth_location,
+            location=observation.observatory_earth_location if turns else None,
             device=device,
         )
 

@@ -61,8 +61,8 @@ def make_map_exposure_true_energy(
     """
     view = _field_of_view(pointing, device)
     place = Place.of(geom, use_region_center, view.device)
-    values = place.mean(project_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom)))
-    values = values * (aeff.unit * livetime.unit).to("m2 s", float(livetime.value))
+    factor = (aeff.unit * livetime.unit).to("m2 s", float(livetime.value))
+    values = place.mean(project_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom), factor=factor))
     meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
     return Map.from_geom(geom, data=view.device.xp.reshape(values, geom.data_shape), unit="m2 s", meta=meta)
 
@@ -86,9 +86,9 @@ def make_psf_map(
     """
     view = _field_of_view(pointing, device)
     rad = geom.axes["rad"]
-    values = project_psf(psf, geom.axes["energy_true"], rad, view.offset(geom))
     unit = rad.unit**-2
-    return PSFMap(Map.from_geom(geom, data=values * u.Unit("sr-1").to(unit), unit=unit), exposure_map)
+    values = project_psf(psf, geom.axes["energy_true"], rad, view.offset(geom), unit=unit)
+    return PSFMap(Map.from_geom(geom, data=values, unit=unit), exposure_map)
 
 
 def make_edisp_map(
