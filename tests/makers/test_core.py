@@ -20,7 +20,8 @@ def test_each_setting_of_a_maker_is_printed_in_one_line():
 
 def test_a_chain_of_makers_names_them():
     chain = DatasetsMaker([MapDatasetMaker(), SafeMaskMaker()])
-    assert "  makers         : [MapDatasetMaker, SafeMaskMaker]\n" in str(chain)
+    assert "  makers           : [MapDatasetMaker, SafeMaskMaker]\n" in str(chain)
+    assert "  cutout_width     : 6 deg\n" in str(chain)
     assert chain._repr_html_() == f"<pre>{html.escape(str(chain))}</pre>"
 
 

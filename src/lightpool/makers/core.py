@@ -5,6 +5,8 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+from astropy.coordinates import Angle
+
 __all__ = ["Described", "Maker"]
 
 
@@ -29,6 +31,8 @@ def _in_a_line(value: Any) -> str:
         return f"[{', '.join(_in_a_line(item) for item in value)}]"
     if isinstance(value, set | frozenset):
         return f"{{{', '.join(sorted(map(repr, value)))}}}"
+    if isinstance(value, Angle):
+        return f"{value.value:g} {value.unit}"
     text = str(value)
     return type(value).__name__ if "\n" in text or text.startswith("<") else text
 
