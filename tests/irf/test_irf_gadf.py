@@ -41,6 +41,12 @@ def test_a_table_comes_back_from_a_file_as_it_was(name, suffix, tmp_path):
         table.write(tmp_path / f"irf.{suffix}")
 
 
+def test_a_table_is_written_with_checksums_if_they_are_asked_for(tmp_path):
+    ALL["aeff"]().write(tmp_path / "aeff.fits", checksum=True)
+    with fits.open(tmp_path / "aeff.fits", checksum=True) as hdus:
+        assert all("DATASUM" in hdu.header for hdu in hdus)
+
+
 @pytest.mark.parametrize("name", ALL)
 def test_a_table_comes_back_from_an_astropy_table_and_from_hdus(name):
     table = ALL[name]()

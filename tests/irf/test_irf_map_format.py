@@ -2,6 +2,7 @@
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
@@ -35,6 +36,19 @@ def test_round_trip(backend, number, tmp_path):
     assert_array_equal(to_host(again._irf_map.data), to_host(irf._irf_map.data))
     assert_array_equal(to_host(again.exposure_map.data), to_host(irf.exposure_map.data))
     assert again.exposure_map.unit == irf.exposure_map.unit
+
+
+def test_a_damaged_file_is_told_by_its_checksums(tmp_path):
+    path = tmp_path / "psf.fits"
+    responses()[0].write(path, checksum=True)
+    PSFMap.read(path, checksum=True)
+    damaged = bytearray(path.read_bytes())
+    with fits.open(path) as hdus:
+        damaged[hdus["PSF"].fileinfo()["datLoc"] + 7] ^= 1
+    path.write_bytes(damaged)
+    PSFMap.read(path)
+    with pytest.raises(FormatError, match="checksum"):
+        PSFMap.read(path, checksum=True)
 
 
 def test_names_of_the_hdus():

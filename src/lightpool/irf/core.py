@@ -385,9 +385,9 @@ class IRF:
         """`~astropy.io.fits.HDUList` of an empty primary HDU and the table."""
         return gadf.irf_to_hdulist(self, format)
 
-    def write(self, filename: Any, overwrite: bool = False, format: str = "gadf-dl3") -> None:
-        """Write to a FITS file, compressed if its name ends with ``.gz``."""
-        gadf.write_irf(self, filename, overwrite, format)
+    def write(self, filename: Any, overwrite: bool = False, format: str = "gadf-dl3", checksum: bool = False) -> None:
+        """Write to a FITS file, compressed if its name ends with ``.gz``, with checksums if asked for."""
+        gadf.write_irf(self, filename, overwrite, format, checksum)
 
 
 def _is_outside(point: Any, axis: MapAxis) -> Any:

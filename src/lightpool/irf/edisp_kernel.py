@@ -164,17 +164,17 @@ class EDispKernel(IRF):
         axes, data = read_rmf(filename, hdu1, hdu2)
         return cls(axes=axes, data=data)
 
-    def to_table(self, format: str = "ogip") -> Any:  # noqa: A002
+    def to_table(self, format: str = "ogip") -> Any:
         """Table of the matrix as an OGIP response file has it, without the zeros."""
         return rmf_to_table(self, format)
 
-    def to_hdulist(self, format: str = "ogip") -> Any:  # noqa: A002
+    def to_hdulist(self, format: str = "ogip") -> Any:
         """HDUs of an OGIP response file; format "ogip", or "ogip-sherpa" with energies in keV."""
         return rmf_to_hdulist(self, format)
 
-    def write(self, filename: Any, overwrite: bool = False, format: str = "ogip") -> None:  # noqa: A002
-        """Write an OGIP response file (RMF)."""
-        write_rmf(self, filename, overwrite, format)
+    def write(self, filename: Any, overwrite: bool = False, format: str = "ogip", checksum: bool = False) -> None:
+        """Write an OGIP response file (RMF), with checksums if asked for."""
+        write_rmf(self, filename, overwrite, format, checksum)
 
     # --- pictures
 

@@ -273,6 +273,6 @@ def irf_to_hdulist(irf: "IRF", format: str = FORMAT) -> HDUList:
     return HDUList([PrimaryHDU(), irf_to_hdu(irf, format)])
 
 
-def write_irf(irf: "IRF", filename: Any, overwrite: bool = False, format: str = FORMAT) -> None:
+def write_irf(irf: "IRF", filename: Any, overwrite: bool = False, format: str = FORMAT, checksum: bool = False) -> None:
     """Write a table to a file of its own."""
-    write_fits(irf_to_hdulist(irf, format), filename, overwrite=overwrite)
+    write_fits(irf_to_hdulist(irf, format), filename, overwrite=overwrite, checksum=checksum)

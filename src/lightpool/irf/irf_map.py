@@ -235,23 +235,35 @@ class IRFMap:
         hdu_bands: str | None = None,
         exposure_hdu: str | int | None = None,
         exposure_hdu_bands: str | None = None,
-        format: str = "gadf",  # noqa: A002
+        format: str = "gadf",
     ) -> "IRFMap":
         """Take the response from HDUs, see `~lightpool.irf.irf_map_format.irf_map_from_hdulist`."""
         return irf_map_from_hdulist(cls, hdulist, hdu, hdu_bands, exposure_hdu, exposure_hdu_bands, format)
 
     @classmethod
-    def read(cls, filename: Any, format: str = "gadf", hdu: str | int | None = None) -> "IRFMap":  # noqa: A002
-        """Read a response from a FITS file."""
-        return read_irf_map(cls, filename, hdu, format)
+    def read(
+        cls,
+        filename: Any,
+        format: str = "gadf",
+        hdu: str | int | None = None,
+        checksum: bool = False,
+    ) -> "IRFMap":
+        """Read a response from a FITS file, whose checksums are verified if asked for."""
+        return read_irf_map(cls, filename, hdu, format, checksum)
 
-    def to_hdulist(self, format: str = "gadf") -> Any:  # noqa: A002
+    def to_hdulist(self, format: str = "gadf") -> Any:
         """HDUs of the response and its exposure, after an empty primary one."""
         return irf_map_to_hdulist(self, format)
 
-    def write(self, filename: Any, overwrite: bool = False, format: str = "gadf") -> None:  # noqa: A002
-        """Write the response to a FITS file."""
-        write_irf_map(self, filename, overwrite, format)
+    def write(
+        self,
+        filename: Any,
+        overwrite: bool = False,
+        format: str = "gadf",
+        checksum: bool = False,
+    ) -> None:
+        """Write the response to a FITS file, with checksums if asked for."""
+        write_irf_map(self, filename, overwrite, format, checksum)
 
 
 def spectral_weights(energy_axis: Any, spectral_model: Any = None) -> NDArray[np.float64]:

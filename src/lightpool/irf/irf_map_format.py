@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import HDUList, read_fits, write_fits
 from lightpool.maps import Map
+from lightpool.maps.fits_format import verify_checksums
 
 if TYPE_CHECKING:
     from lightpool.irf.irf_map import IRFMap
@@ -26,7 +27,7 @@ def irf_map_from_hdulist(
     hdu_bands: str | None = None,
     exposure_hdu: str | int | None = None,
     exposure_hdu_bands: str | None = None,
-    format: str = "gadf",  # noqa: A002
+    format: str = "gadf",
 ) -> "IRFMap":
     """Response from HDUs.
 
@@ -62,13 +63,17 @@ def read_irf_map(
     kind: "type[IRFMap]",
     filename: Any,
     hdu: str | int | None = None,
-    format: str = "gadf",  # noqa: A002
+    format: str = "gadf",
+    checksum: bool = False,
 ) -> "IRFMap":
-    """Response from a FITS file, see `irf_map_from_hdulist`."""
-    return irf_map_from_hdulist(kind, read_fits(filename).hdulist, hdu=hdu, format=format)
+    """Response from a FITS file, whose checksums are verified if asked for, see `irf_map_from_hdulist`."""
+    hdulist = read_fits(filename).hdulist
+    if checksum:
+        verify_checksums(hdulist, filename)
+    return irf_map_from_hdulist(kind, hdulist, hdu=hdu, format=format)
 
 
-def irf_map_to_hdulist(irf: "IRFMap", format: str = "gadf") -> HDUList:  # noqa: A002
+def irf_map_to_hdulist(irf: "IRFMap", format: str = "gadf") -> HDUList:
     """HDUs of a response and its exposure, after an empty primary one."""
     _check_format(format)
     hdu = HDU_NAMES[irf.tag]
@@ -78,12 +83,18 @@ def irf_map_to_hdulist(irf: "IRFMap", format: str = "gadf") -> HDUList:  # noqa:
     return hdulist
 
 
-def write_irf_map(irf: "IRFMap", filename: Any, overwrite: bool = False, format: str = "gadf") -> None:  # noqa: A002
-    """Write a response and its exposure to a FITS file."""
-    write_fits(irf_map_to_hdulist(irf, format=format), filename, overwrite=overwrite)
+def write_irf_map(
+    irf: "IRFMap",
+    filename: Any,
+    overwrite: bool = False,
+    format: str = "gadf",
+    checksum: bool = False,
+) -> None:
+    """Write a response and its exposure to a FITS file, with checksums if asked for."""
+    write_fits(irf_map_to_hdulist(irf, format=format), filename, overwrite=overwrite, checksum=checksum)
 
 
-def _check_format(format: str) -> None:  # noqa: A002
+def _check_format(format: str) -> None:
     if format != "gadf":
         raise FormatError(f"response maps got format {format!r}, expected 'gadf'; other formats are not supported")
 

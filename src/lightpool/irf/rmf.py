@@ -68,7 +68,7 @@ def read_rmf(
     return rmf_from_hdulist(read_fits(filename).hdulist, hdu1, hdu2)
 
 
-def rmf_to_hdulist(kernel: "EDispKernel", format: str = "ogip") -> HDUList:  # noqa: A002
+def rmf_to_hdulist(kernel: "EDispKernel", format: str = "ogip") -> HDUList:
     """HDUs of a response file.
 
     Parameters
@@ -94,7 +94,7 @@ def rmf_to_hdulist(kernel: "EDispKernel", format: str = "ogip") -> HDUList:  # n
     return HDUList([PrimaryHDU(), matrix, ebounds])
 
 
-def rmf_to_table(kernel: "EDispKernel", format: str = "ogip") -> Any:  # noqa: A002
+def rmf_to_table(kernel: "EDispKernel", format: str = "ogip") -> Any:
     """Table of the matrix HDU of a response file, see `rmf_to_hdulist`."""
     from astropy.table import Table
 
@@ -113,12 +113,14 @@ def rmf_to_table(kernel: "EDispKernel", format: str = "ogip") -> Any:  # noqa: A
     return Table(columns, meta=meta)
 
 
-def write_rmf(kernel: "EDispKernel", filename: Any, overwrite: bool = False, format: str = "ogip") -> None:  # noqa: A002
-    """Write a response file."""
-    write_fits(rmf_to_hdulist(kernel, format), filename, overwrite=overwrite)
+def write_rmf(
+    kernel: "EDispKernel", filename: Any, overwrite: bool = False, format: str = "ogip", checksum: bool = False
+) -> None:
+    """Write a response file, with checksums if asked for."""
+    write_fits(rmf_to_hdulist(kernel, format), filename, overwrite=overwrite, checksum=checksum)
 
 
-def _unit_of(kernel: "EDispKernel", format: str) -> u.UnitBase:  # noqa: A002
+def _unit_of(kernel: "EDispKernel", format: str) -> u.UnitBase:
     if format not in UNITS:
         raise FormatError(f"energy dispersion matrix got format {format!r}, expected one of {', '.join(UNITS)}")
     return UNITS[format] or kernel.axes["energy_true"].unit
