@@ -167,6 +167,22 @@ def test_residuals_are_nan_outside_the_mask(make_dataset):
         dataset.residuals("ratio")
 
 
+def test_residuals_are_smoothed_inside_the_mask(make_dataset):
+    ndimage = pytest.importorskip("scipy.ndimage")
+    dataset = make_dataset(1)
+    mask = host(dataset.mask_safe)
+
+    def smooth(values):
+        return np.stack([ndimage.gaussian_filter(plane.astype(float), 1.5, mode="constant") for plane in values])
+
+    counts, background = (smooth(host(data) * mask) / smooth(mask) for data in (dataset.counts, dataset.background))
+    expected = np.where(mask, (counts - background) / np.sqrt(background), np.nan)
+    found = dataset.residuals("diff/sqrt(model)", width=0.3 * u.deg)
+    np.testing.assert_allclose(host(found), expected, rtol=1e-10)
+    dataset.mask_safe = None
+    assert np.isfinite(host(dataset.residuals(kernel="box", width=3))).all()
+
+
 def test_the_mask_is_that_of_both_masks(make_dataset, geom):
     dataset = make_dataset(1)
     dataset.mask_fit = geom.energy_mask(energy_min=2 * u.TeV)

@@ -100,14 +100,17 @@ class DatasetPredictions:
         """Figures that only this kind of dataset has."""
         return {}
 
-    def residuals(self, method: str = "diff") -> Map:
+    def residuals(self, method: str = "diff", **kwargs: Any) -> Map:
         """Subtract the prediction from the counts; NaN outside the mask.
 
         Parameters
         ----------
         method : {"diff", "diff/model", "diff/sqrt(model)"}, what the difference is divided by
+        **kwargs : arguments of `WcsNDMap.smooth`
+            With any of them, counts and prediction inside the mask are smoothed before, by default with a ``width`` of
+            0.1 deg and nothing beyond the border (``mode="constant"``).
         """
-        counts, npred = self.counts.data, self.npred().data
+        counts, npred = (self._smoothed_inside(data, kwargs).data for data in (self.counts, self.npred()))
         xp = array_namespace(counts)
         divisors = {"diff": xp.ones_like(npred), "diff/model": npred, "diff/sqrt(model)": xp.sqrt(npred)}
         if method not in divisors:
@@ -118,3 +121,13 @@ class DatasetPredictions:
             data = xp.where(self.mask.data, data, xp.full_like(data, np.nan))
         residuals: Map = Map.from_geom(self._geom, data=data, device=self.device)
         return residuals
+
+    def _smoothed_inside(self, data: Any, options: dict[str, Any]) -> Any:
+        """Map smoothed inside the mask, where there are options to do so."""
+        if not options:
+            return data
+        options = {"width": "0.1 deg", "kernel": "gauss", "mode": "constant"} | options
+        if self.mask is None:
+            return data.smooth(**options)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            return (data * self.mask).smooth(**options) / self.mask.smooth(**options)
