@@ -5,6 +5,7 @@ from lightpool.makers.excess import ExcessMapEstimator
 from lightpool.makers.exclusion import ExclusionMaskFinder, FoundExclusion
 from lightpool.makers.fov import FoVBackgroundMaker
 from lightpool.makers.map import MapDatasetMaker
+from lightpool.makers.off_runs import OffRunsBackgroundMaker
 from lightpool.makers.phase import PhaseBackgroundMaker
 from lightpool.makers.rad_max import make_counts_off_rad_max, make_counts_rad_max
 from lightpool.makers.reduce import DatasetsMaker
@@ -24,6 +25,7 @@ __all__ = [
     "FoundExclusion",
     "Maker",
     "MapDatasetMaker",
+    "OffRunsBackgroundMaker",
     "PhaseBackgroundMaker",
     "ReflectedRegionsBackgroundMaker",
     "ReflectedRegionsFinder",
