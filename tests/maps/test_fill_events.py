@@ -8,7 +8,7 @@ from astropy.table import Table
 from numpy.testing import assert_array_equal
 
 from lightpool.arrays.devices import to_host
-from lightpool.maps import Map, MapAxis, RegionNDMap, WcsGeom
+from lightpool.maps import Map, MapAxis, RegionGeom, RegionNDMap, WcsGeom
 
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
 CENTRE = SkyCoord(83.63, 22.01, unit="deg")
@@ -71,6 +71,20 @@ def test_events_with_positions_and_energies_are_enough(backend):
     m = Map.create(npix=10, binsz=1, skydir=CENTRE, axes=[ENERGY])
     m.fill_events(plain)
     assert to_host(m.data).sum() == np.count_nonzero((plain.energy >= 1 * u.TeV) & (plain.energy < 10 * u.TeV))
+
+
+def test_a_map_of_events_is_an_empty_one_that_was_filled(backend):
+    events = made_events(300)
+    for geom in (
+        WcsGeom.create(npix=10, binsz=0.2, skydir=CENTRE, axes=[ENERGY]),
+        WcsGeom.create(binsz=10, proj="AIT", axes=[ENERGY]),
+        RegionGeom.create("icrs;circle(83.63, 22.01, 0.5)", axes=[ENERGY]),
+    ):
+        m = Map.from_geom(geom)
+        m.fill_events(events)
+        made = Map.from_events(geom, events)
+        assert made.device == backend.device
+        assert_array_equal(to_host(made.data), to_host(m.data))
 
 
 def test_a_region_counts_the_events_inside(backend):
