@@ -112,9 +112,7 @@ class MapDatasetMaker(Maker):
         """Counts map of the events of an observation; in a point region, those inside the cut ``RAD_MAX_2D``."""
         if isinstance(geom, RegionGeom) and geom.is_all_point_sky_regions:
             return make_counts_rad_max(geom, observation.rad_max, observation.events, device=device)
-        counts = Map.from_geom(geom, device=find_device(device))
-        counts.fill_events(observation.events)
-        return counts
+        return Map.from_events(geom, observation.events, device)
 
     def make_exposure(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
         """Exposure in true energy, unit m2 s; on a region at its centre, or its mean, as the maker is set."""

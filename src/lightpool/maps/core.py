@@ -7,11 +7,13 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from lightpool.arrays.accumulation import add_product
-from lightpool.arrays.devices import Device
+from lightpool.arrays.devices import Device, find_device
 from lightpool.fits import HDUList, read_fits, write_fits
+from lightpool.maps.fill import event_index
 from lightpool.maps.fits_format import find_map_type, verify_checksums
 from lightpool.maps.map_data import unit_factor
 from lightpool.maps.operators import MapOperators
+from lightpool.maps.pixel_values import count_pixels
 from lightpool.maps.reshaping import MapReshaping
 
 __all__ = ["Map"]
@@ -86,6 +88,23 @@ class Map(MapOperators, MapReshaping, abc.ABC):
             if isinstance(geom, kind.geom_class):
                 return kind(geom, data=data, dtype=dtype, meta=meta, unit=unit, device=device)
         raise TypeError(f"expected a geometry of maps, got {type(geom).__name__}")
+
+    @staticmethod
+    def from_events(geom: Any, events: Any, device: str | Device | None = None) -> "Map":
+        """Make a counts map of events.
+
+        Parameters
+        ----------
+        geom : Geom
+        events : EventList
+        device : str or Device, default the default device
+        """
+        if geom.is_allsky:  # its pixels off the sky are NaN, not zero
+            counts = Map.from_geom(geom, device=device)
+            counts.fill_events(events)
+            return counts
+        index = event_index(events, geom, find_device(device))
+        return Map.from_geom(geom, data=count_pixels(index, geom.data_shape))
 
     def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":
         return Map.from_geom(geom, **kwargs)

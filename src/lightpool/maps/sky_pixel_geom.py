@@ -1,6 +1,7 @@
 """Geometry with sky pixels: what is known of its pixels."""
 
 import copy
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import Any, Self
@@ -116,7 +117,8 @@ class SkyPixelGeom(Geom):
     @property
     def is_allsky(self) -> bool:
         """Whether the map is 360 deg wide and 180 deg high."""
-        return bool(np.allclose(self.width.value.ravel(), [360.0, 180.0]))
+        sizes = [n * size for n, size in zip(self._npix_image, self._cdelt, strict=True)]
+        return all(math.isclose(*_, rel_tol=1e-5) for _ in zip(sizes, (360.0, 180.0), strict=True))
 
     @cached_property
     def center_skydir(self) -> SkyCoord:
