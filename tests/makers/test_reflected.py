@@ -259,3 +259,15 @@ def test_a_chain_of_makers_gives_one_spectrum_for_each_run(energy, observations,
     info = datasets.stack_reduce().info_dict()
     assert info["sqrt_ts"] > 10
     assert info["counts_off"] > 20
+
+
+@pytest.mark.parametrize(
+    ("option", "message"),
+    [
+        ({"region_finder": "ring"}, "region_finder must be a RegionsFinder, got a str"),
+        ({"exclusion_mask": 3}, "exclusion_mask must be a WcsNDMap of bool, got a int"),
+    ],
+)
+def test_settings_of_the_wrong_kind_are_refused(option, message):
+    with pytest.raises(TypeError, match=message):
+        ReflectedRegionsBackgroundMaker(**option)

@@ -245,3 +245,10 @@ def test_a_full_turn_gives_the_region_back(shape):
                 assert np.max(one.separation(other).arcsec) < 1e-6
             else:
                 assert_allclose(other.to_value("deg") % 360, one.to_value("deg"), rtol=1e-8)
+
+
+@pytest.mark.parametrize("finder", [ReflectedRegionsFinder(), WobbleRegionsFinder(3)])
+def test_a_region_on_the_other_side_of_the_sky_has_no_off_regions(finder, caplog):
+    far = CircleSkyRegion(SkyCoord(263, -22, unit="deg"), 0.1 * u.deg)
+    assert finder.run(far, POINTING) == ([], None)
+    assert "deg from the pointing, outside any field of view" in caplog.text

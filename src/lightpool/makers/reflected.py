@@ -44,6 +44,8 @@ class ReflectedRegionsBackgroundMaker(Maker):
     ) -> None:
         if region_finder is not None and kwargs:
             raise ValueError(f"a region_finder is given, so its options cannot be given too: {sorted(kwargs)}")
+        if not isinstance(region_finder, RegionsFinder | None):
+            raise TypeError(f"region_finder must be a RegionsFinder, got a {type(region_finder).__name__}")
         self.exclusion_mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
         self.region_finder = ReflectedRegionsFinder(**kwargs) if region_finder is None else region_finder
         if min_region_number < 1:

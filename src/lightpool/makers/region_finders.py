@@ -7,9 +7,10 @@ from typing import Any
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
+from lightpool.arrays.promotion import dtype_name
 from lightpool.makers.core import Described
 from lightpool.maps import WcsNDMap
-from lightpool.maps.sky_regions import is_point
+from lightpool.maps.sky_regions import is_point, region_center
 from lightpool.maps.turned_regions import TurnedRegion, turned_region
 
 __all__ = ["ReflectedRegionsFinder", "RegionsFinder", "WobbleRegionsFinder", "exclusion_image"]
@@ -17,6 +18,8 @@ __all__ = ["ReflectedRegionsFinder", "RegionsFinder", "WobbleRegionsFinder", "ex
 log = logging.getLogger(__name__)
 
 _FULL_CIRCLE = 2 * np.pi
+_WIDEST_FIELD = Angle("30 deg")
+"""Regions farther from the pointing are not looked for: the plane around them would be huge, or not exist."""
 
 
 class RegionsFinder(Described, ABC):
@@ -46,8 +49,16 @@ class RegionsFinder(Described, ABC):
         -------
         regions : list of SkyRegion
         wcs : WCS
-            Tangential projection at ``center`` on which they were found.
+            Tangential projection at ``center`` on which they were found; None if the region is so far from the
+            pointing, more than 30 deg, that no field of view holds it: then there are no regions, with a warning.
         """
+        separation = region_center(region).separation(center)
+        if separation > _WIDEST_FIELD:
+            log.warning(
+                "the region is %.0f deg from the pointing, outside any field of view, so it has no OFF regions",
+                separation.deg,
+            )
+            return [], None
         mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
         turned = turned_region(region, center, self.binsz, mask)
         return turned.at(self._angles(turned)), turned.geom.wcs
@@ -62,12 +73,16 @@ def exclusion_image(mask: WcsNDMap) -> WcsNDMap:
 
     Raises
     ------
+    TypeError
+        If it is not a map of pixels.
     ValueError
         If it does not hold bool, or has an axis of more than one bin.
     """
+    if not isinstance(mask, WcsNDMap):
+        raise TypeError(f"exclusion_mask must be a WcsNDMap of bool, got a {type(mask).__name__}")
     if not mask.is_mask:
         raise ValueError(
-            f"exclusion_mask must be a map of bool, got one of {mask.data.dtype}; "
+            f"exclusion_mask must be a map of bool, got one of {dtype_name(mask.data)}; "
             "geom.region_mask(regions, inside=False) makes one"
         )
     if not mask.geom.is_flat:

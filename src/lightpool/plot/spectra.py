@@ -29,6 +29,7 @@ def plot_counts(
     background = dataset.background
     if background is not None:
         background.plot_hist(ax=ax, **({"label": "Background"} | kwargs | (kwargs_background or {})))
+    ax.set_ylabel("Counts")
     ax.legend(numpoints=1)
     return ax
 
@@ -64,6 +65,7 @@ def plot_excess(
     signal = {"label": "Predicted signal counts"} | kwargs | (kwargs_npred_signal or {})
     predicted: Any = dataset.npred_signal()
     predicted.plot_hist(ax=ax, **signal)
+    ax.set_ylabel("Counts")
     ax.legend(numpoints=1)
     return ax
 
