@@ -159,7 +159,9 @@ def reduced(store, device="cpu", binsz=0.05):
     runs = []
     for observation in DataStore.from_dir(store).get_observations():
         dataset = MapDataset.create(geom, name=f"run-{observation.obs_id}").to(device)
-        dataset = MapDatasetMaker(selection=["counts", "background"], background_oversampling=5).run(dataset, observation)
+        dataset = MapDatasetMaker(selection=["counts", "background"], background_oversampling=5).run(
+            dataset, observation
+        )
         runs.append(SafeMaskMaker(methods=["offset-max"], offset_max="2 deg").run(dataset, observation))
     return runs
 
