@@ -227,7 +227,7 @@ def test_the_makers_print_their_settings(ring):
     assert str(ring()).startswith("RingBackgroundMaker\n")
     assert "r_in" in str(ring())
     text = str(AdaptiveRingBackgroundMaker(**ADAPTIVE))
-    for setting in ("r_out_max", "1d36m", "threshold_alpha", "0.1", "fixed_width", "0d13m12s"):
+    for setting in ("r_out_max", "1.6 deg", "threshold_alpha", "0.1", "fixed_width", "0.22 deg"):
         assert setting in text
 
 
