@@ -87,6 +87,13 @@ def test_what_is_not_selected_is_not_made(reduced):
     assert dataset.exposure.data.max() > 0
 
 
+def test_a_response_without_a_geometry_says_what_to_leave_out(empty, observations):
+    dataset = empty(name="run")
+    dataset.psf = None
+    with pytest.raises(ValueError, match="leave 'psf' out"):
+        MapDatasetMaker().run(dataset, observations[0])
+
+
 @pytest.mark.parametrize("selection", [["count"], "counts"])
 def test_an_unknown_selection_says_what_there_is(selection):
     with pytest.raises(ValueError, match="background"):

@@ -96,13 +96,13 @@ class MapDatasetMaker(Maker):
     def _make_responses(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> dict[str, Any]:
         made: dict[str, Any] = {}
         if "exposure" in self.selection:
-            made["exposure"] = self._exposure(dataset.exposure.geom, observation, view)
+            made["exposure"] = self._exposure(_geom(dataset, "exposure"), observation, view)
         if "background" in self.selection:
             made["background"] = self.make_background(dataset.counts.geom, observation, device=view.device)
         if "psf" in self.selection:
-            made["psf"] = self._psf(dataset.psf.geom, observation, view)
+            made["psf"] = self._psf(_geom(dataset, "psf"), observation, view)
         if "edisp" in self.selection:
-            geom = dataset.edisp.geom
+            geom = _geom(dataset, "edisp")
             make = self._edisp if "migra" in geom.axes.names else self._edisp_kernel
             made["edisp"] = make(geom, observation, view)
         return made
@@ -196,6 +196,18 @@ class MapDatasetMaker(Maker):
 
 def _view(observation: Any, device: Device | str | None) -> FieldOfView:
     return FieldOfView(observation.pointing_radec, find_device(device))
+
+
+def _geom(dataset: MapDataset, name: str) -> Geom:
+    """Geometry on which a dataset asks for a response."""
+    response = getattr(dataset, name)
+    if response is None:
+        raise ValueError(
+            f"{type(dataset).__name__} {dataset.name!r} has no {name}, so it is not known on which axes to make it; "
+            f"leave {name!r} out of the selection of the maker, or make the dataset by {type(dataset).__name__}.create"
+        )
+    geom: Geom = response.geom
+    return geom
 
 
 def _part(observation: Any, name: str) -> Any:
