@@ -247,25 +247,25 @@ class MapAxes(Sequence[AnyAxis]):
 
     # --- tables and text
 
-    def to_header(self, format: str = "gadf") -> Header:  # noqa: A002
+    def to_header(self, format: str = "gadf") -> Header:
         """FITS keywords of all axes."""
         return axes_format.axes_header(self, format)
 
-    def to_table(self, format: str = "gadf") -> Any:  # noqa: A002
+    def to_table(self, format: str = "gadf") -> Any:
         """Table of the bins; formats "gadf", "gadf-dl3", "ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube"..."""
         return axes_format.axes_table(self, format)
 
-    def to_table_hdu(self, format: str | None = "gadf", hdu_bands: str | None = None) -> BinTableHDU:  # noqa: A002
+    def to_table_hdu(self, format: str | None = "gadf", hdu_bands: str | None = None) -> BinTableHDU:
         """FITS table of the bins with its keywords, named ``hdu_bands`` (by default "BANDS") in the format "gadf"."""
         return axes_format.axes_table_hdu(self, format or "gadf", hdu_bands)
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf") -> Self:  # noqa: A002
+    def from_table(cls, table: Any, format: str = "gadf") -> Self:
         """Axes from a table (astropy's, or `lightpool.fits.TableData`); formats as in `to_table`."""
         return cls(axes_format.axes_from_table(table, format))
 
     @classmethod
-    def from_table_hdu(cls, hdu: BinTableHDU | None, format: str = "gadf") -> Self:  # noqa: A002
+    def from_table_hdu(cls, hdu: BinTableHDU | None, format: str = "gadf") -> Self:
         """Axes from a FITS table; None gives no axes."""
         return cls([]) if hdu is None else cls.from_table(read_table(hdu), format=format)
 

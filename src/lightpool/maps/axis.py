@@ -276,20 +276,20 @@ class MapAxis(NodeAxis):
 
     # --- tables and text
 
-    def to_header(self, format: str = "ogip", idx: int = 0) -> Header:  # noqa: A002
+    def to_header(self, format: str = "ogip", idx: int = 0) -> Header:
         """FITS keywords of the axis; formats "ogip", "ogip-sherpa", "gadf" (with the number ``idx`` of the axis)."""
         return axis_format.axis_header(self, format, idx)
 
-    def to_table(self, format: str = "ogip") -> Any:  # noqa: A002
+    def to_table(self, format: str = "ogip") -> Any:
         """Table of the bins; formats "ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa", "gadf-dl3", "gadf-sed"."""
         return axis_format.axis_table(self, format)
 
-    def to_table_hdu(self, format: str = "ogip") -> BinTableHDU:  # noqa: A002
+    def to_table_hdu(self, format: str = "ogip") -> BinTableHDU:
         """FITS table of the bins, with its keywords in the formats "ogip" and "ogip-sherpa"."""
         return axis_format.axis_table_hdu(self, format)
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "ogip", idx: int = 0, column_prefix: str = "") -> Self:  # noqa: A002
+    def from_table(cls, table: Any, format: str = "ogip", idx: int = 0, column_prefix: str = "") -> Self:
         """Axis from a table.
 
         Parameters
@@ -302,7 +302,7 @@ class MapAxis(NodeAxis):
         return cls(**axis_format.axis_arguments(table, format, idx, column_prefix))
 
     @classmethod
-    def from_table_hdu(cls, hdu: BinTableHDU, format: str = "ogip", idx: int = 0) -> Self:  # noqa: A002
+    def from_table_hdu(cls, hdu: BinTableHDU, format: str = "ogip", idx: int = 0) -> Self:
         """Axis from a FITS table, see `from_table`."""
         return cls.from_table(axis_format.read_table(hdu), format=format, idx=idx)
 

@@ -165,13 +165,13 @@ class LabelMapAxis(AxisBase):
     def __hash__(self) -> int:
         return hash((self.name.upper(), *self._labels.tolist()))
 
-    def to_header(self, format: str = "gadf", idx: int = 0) -> Header:  # noqa: A002
+    def to_header(self, format: str = "gadf", idx: int = 0) -> Header:
         """FITS keywords of axis number ``idx``; format "gadf" only."""
         _check_format(format)
         return Header({f"AXCOLS{idx}": self.name.upper()})
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:  # noqa: A002
+    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:
         """Axis number ``idx`` (from 0) from a table of bins; format "gadf" only."""
         _check_format(format)
         columns = axis_columns(table, idx) or [""]

@@ -302,7 +302,7 @@ class TimeMapAxis(AxisBase):
 
     # --- tables and text
 
-    def to_header(self, format: str = "gadf", idx: int = 0) -> Header:  # noqa: A002
+    def to_header(self, format: str = "gadf", idx: int = 0) -> Header:
         """FITS keywords of axis number ``idx``; format "gadf" only."""
         _check_format(format)
         name = self.name.upper()
@@ -316,7 +316,7 @@ class TimeMapAxis(AxisBase):
         return Table({"START": Time(self.time_min, format="mjd"), "STOP": Time(self.time_max, format="mjd")})
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:  # noqa: A002
+    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:
         """Axis number ``idx`` (from 0) from a table of bins; format "gadf" only."""
         _check_format(format)
         columns = axis_columns(table, idx)
