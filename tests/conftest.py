@@ -34,14 +34,26 @@ class Backend:
 @pytest.fixture(params=["cpu", "torch", "strict", pytest.param("cuda", marks=pytest.mark.gpu)])
 def backend(request: pytest.FixtureRequest) -> Any:
     """An array library; ``strict`` stands in for a GPU: its arrays refuse NumPy and refuse host arrays."""
-    try:
-        device = find_device(request.param)
-    except DeviceError as error:
-        if ON_CI and request.param != "cuda":
-            pytest.fail(f"on CI every library but CuPy must be there: {error}")
-        pytest.skip(str(error))
+    device = device_or_skip(request.param)
     with use_device(device):
         yield Backend(device)
+
+
+def device_or_skip(name: str) -> Device:
+    """Device of a name; a test without its library is skipped, but on CI every library but CuPy must be there."""
+    try:
+        return find_device(name)
+    except DeviceError as error:
+        if ON_CI and name != "cuda":
+            pytest.fail(f"on CI every library but CuPy must be there: {error}")
+        pytest.skip(str(error))
+
+
+@pytest.fixture(params=["cpu", "torch", "strict"])
+def device(request: pytest.FixtureRequest) -> Any:
+    """Name of a device on which a test does its whole job."""
+    with use_device(device_or_skip(request.param)):
+        yield request.param
 
 
 @pytest.fixture(scope="session")

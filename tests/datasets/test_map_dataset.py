@@ -183,6 +183,23 @@ def test_residuals_are_smoothed_inside_the_mask(make_dataset):
     assert np.isfinite(host(dataset.residuals(kernel="box", width=3))).all()
 
 
+def test_residuals_on_the_sky_are_drawn_inside_the_mask(make_dataset):
+    ndimage = pytest.importorskip("scipy.ndimage")
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    dataset = make_dataset(1)
+    mask = host(dataset.mask_safe)
+    images = [
+        ndimage.gaussian_filter((host(data) * mask).sum(axis=0), 1) for data in (dataset.counts, dataset.background)
+    ]
+    expected = np.where(mask.any(axis=0), (images[0] - images[1]) / np.sqrt(images[1]), np.nan)
+    ax = dataset.plot_residuals_spatial(method="diff/sqrt(model)", smooth_radius="0.2 deg")
+    drawn = ax.images[0].get_array()
+    np.testing.assert_allclose(np.ma.filled(drawn, np.nan), expected, rtol=1e-10)
+    assert ax.images[0].get_clim() == (-5, 5)
+    matplotlib.pyplot.close("all")
+
+
 def test_the_mask_is_that_of_both_masks(make_dataset, geom):
     dataset = make_dataset(1)
     dataset.mask_fit = geom.energy_mask(energy_min=2 * u.TeV)

@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose
 from regions import CircleSkyRegion
 
-from lightpool.arrays import to_host, use_device
+from lightpool.arrays import to_host
 from lightpool.data import DataStore
 from lightpool.datasets import MapDataset
 from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
@@ -19,12 +19,6 @@ pytestmark = pytest.mark.reference
 
 CRAB_RUNS = [23523, 23592, 23526, 23559]
 CENTER = (83.63, 22.01)
-
-
-@pytest.fixture(params=["cpu", "torch", "strict"])
-def device(request):
-    with use_device(request.param):
-        yield request.param
 
 
 def crab_geom(energy, width, binsz):

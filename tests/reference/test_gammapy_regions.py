@@ -28,7 +28,6 @@ REGIONS = {
 }
 
 
-@pytest.mark.parametrize("device", ["cpu", "torch", "strict"])
 def test_spectra_of_a_map(device, shared):
     with use_device(device):
         dataset = MapDataset.read(shared / "reference" / "map-23592.fits.gz")

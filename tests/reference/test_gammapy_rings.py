@@ -8,7 +8,7 @@ from astropy.io import fits
 from numpy.testing import assert_allclose, assert_array_equal
 from regions import CircleSkyRegion
 
-from lightpool.arrays import to_host, use_device
+from lightpool.arrays import to_host
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.makers import AdaptiveRingBackgroundMaker, RingBackgroundMaker
 
@@ -18,12 +18,6 @@ pytestmark = pytest.mark.reference
 
 OFF_MAPS = {name.upper(): name for name in ("counts_off", "acceptance", "acceptance_off")}
 SAME_MAPS = {"COUNTS", "EXPOSURE", "MASK_SAFE", "PSF", "PSF_EXPOSURE", "EDISP", "EDISP_EXPOSURE"}
-
-
-@pytest.fixture(params=["cpu", "torch", "strict"])
-def device(request):
-    with use_device(request.param):
-        yield request.param
 
 
 @pytest.fixture

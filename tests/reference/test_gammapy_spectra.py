@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose
 from regions import CircleSkyRegion, PointSkyRegion, RectangleSkyRegion
 
-from lightpool.arrays import to_host, use_device
+from lightpool.arrays import to_host
 from lightpool.data import DataStore, EventList
 from lightpool.datasets import Datasets, SpectrumDataset
 from lightpool.makers import (
@@ -26,12 +26,6 @@ pytestmark = pytest.mark.reference
 
 CRAB_RUNS = [23523, 23592, 23526, 23559]
 CENTER = SkyCoord(83.63, 22.01, unit="deg")
-
-
-@pytest.fixture(params=["cpu", "torch", "strict"])
-def device(request):
-    with use_device(request.param):
-        yield request.param
 
 
 @pytest.fixture(scope="session")
