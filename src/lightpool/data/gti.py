@@ -156,6 +156,16 @@ class GTI:
         """Reference time as `astropy.time.Time`."""
         return self._reference.time
 
+    def instant(self, share: float) -> Any:
+        """Time between the first start (share 0) and the last stop (share 1), as `astropy.time.Time`."""
+        if self._met is None:
+            start, stop = self.time_start.min(), self.time_stop.max()
+            return start if share == 0 else stop if share == 1 else start + share * (stop - start)
+        first, last = float(self._met[0].min()), float(self._met[1].max())
+        time = self._reference.to_time(last if share == 1 else first)
+        # Mission times are good to 1e-8 s in float64, so the middle is not one of them.
+        return time if share in (0, 1) else time + u.Quantity(share * (last - first), "s")
+
     @property
     def met_start(self) -> u.Quantity:
         """Start times since the reference time, in s."""

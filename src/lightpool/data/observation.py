@@ -304,18 +304,17 @@ class Observation:
     @property
     def tstart(self) -> Time:
         """Start of the first good time interval."""
-        return self._intervals().time_start.min()
+        return self._intervals().instant(0)
 
     @property
     def tstop(self) -> Time:
         """End of the last good time interval."""
-        return self._intervals().time_stop.max()
+        return self._intervals().instant(1)
 
     @property
     def tmid(self) -> Time:
         """Middle between `tstart` and `tstop`."""
-        start = self.tstart
-        return start + 0.5 * (self.tstop - start)
+        return self._intervals().instant(0.5)
 
     def _intervals(self) -> GTI:
         gti = self.gti

@@ -18,6 +18,7 @@ from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
 from lightpool.irf.values import LOG_ZERO, scale_table
 from lightpool.maps import MapAxis
+from lightpool.maps.map_data import unit_factor
 
 __all__ = [
     "BackgroundNodes",
@@ -194,7 +195,7 @@ def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     """
     values, outside = _at(bkg, {"energy": energy})
     table = _node_table(bkg, values)
-    factor = (energy.unit * bkg.unit).to("s-1 sr-1")
+    factor = unit_factor(energy.unit * bkg.unit, "s-1 sr-1")
     log_energy = np.log(energy.value)
     logs = log_energy + np.log(factor)
     scaled = {"log": table.values + _column(logs, table.values.ndim), "sqrt": table.values * np.sqrt(factor)}
@@ -256,7 +257,7 @@ def _node_table(irf: IRF, values: Floats) -> NodeTable:
     axes = [cast(MapAxis, axis) for axis in irf.axes if axis.name in _PLACES]
     nodes, bounds = [], []
     for axis in axes:
-        factor = axis.unit.to("rad")
+        factor = unit_factor(axis.unit, "rad")
         nodes.append(scale_values(axis.center_value * factor, axis.interp))
         lower, upper = scale_values(axis.edges_value[[0, -1]] * factor, axis.interp)
         bounds.append((float(lower), float(upper)))

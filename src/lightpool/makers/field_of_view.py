@@ -18,7 +18,8 @@ class FieldOfView:
     def __init__(self, pointing: SkyCoord, device: Device) -> None:
         self.pointing = pointing if pointing.frame.name == "icrs" else pointing.icrs
         self.device = device
-        self._lonlat = {"icrs": (float(self.pointing.ra.rad), float(self.pointing.dec.rad))}
+        position = self.pointing.spherical
+        self._lonlat = {"icrs": (float(position.lon.rad), float(position.lat.rad))}
 
     def offset(self, geom: Geom) -> Array:
         """Angle between the pixel centres and the pointing; float64, shape of the image, unit rad."""

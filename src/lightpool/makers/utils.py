@@ -24,6 +24,7 @@ from lightpool.makers.altaz import background_in_altaz
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.place import Place
 from lightpool.maps import Geom, Map
+from lightpool.maps.map_data import unit_factor
 
 __all__ = [
     "make_edisp_kernel_map",
@@ -61,7 +62,7 @@ def make_map_exposure_true_energy(
     """
     view = _field_of_view(pointing, device)
     place = Place.of(geom, use_region_center, view.device)
-    factor = (aeff.unit * livetime.unit).to("m2 s", float(livetime.value))
+    factor = unit_factor(aeff.unit, "m2") * float(livetime.to_value("s"))
     values = place.mean(project_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom), factor=factor))
     meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
     return Map.from_geom(geom, data=view.device.xp.reshape(values, geom.data_shape), unit="m2 s", meta=meta)

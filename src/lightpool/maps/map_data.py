@@ -2,6 +2,7 @@
 
 import copy as copying
 import html
+from functools import lru_cache
 from typing import Any, ClassVar, Self
 
 import array_api_compat
@@ -19,6 +20,12 @@ __all__ = ["MapData", "as_quantity", "unit_factor"]
 _KEEP: Any = object()
 
 
+@lru_cache(maxsize=256)
+def _parsed_unit(text: str) -> u.UnitBase:
+    return u.Unit(text)  # astropy parses a text anew each time
+
+
+@lru_cache(maxsize=256)
 def unit_factor(unit: Any, other: Any) -> float:
     """Find the number that turns values in one unit into values in another.
 
@@ -79,7 +86,7 @@ class MapData:
         device: str | Device | None = None,
     ) -> None:
         self._geom = geom
-        self._unit = u.Unit(unit)
+        self._unit = _parsed_unit(unit) if isinstance(unit, str) else u.Unit(unit)
         self.meta = {} if meta is None else meta
         target = find_device(device)
         if data is None:

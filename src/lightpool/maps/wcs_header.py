@@ -2,6 +2,7 @@
 
 import ast
 from collections.abc import Mapping, Sequence
+from functools import lru_cache
 from typing import Any
 
 import astropy.units as u
@@ -68,7 +69,16 @@ def _positive(value: Any, name: str) -> tuple[float, float]:
 
 
 def _degrees(value: Any) -> Any:
-    return value if isinstance(value, (float, int)) else Angle(value, "deg").deg
+    if isinstance(value, (float, int)):
+        return value
+    if isinstance(value, u.Quantity):
+        return value.to_value("deg")
+    return _parsed_degrees(value) if isinstance(value, str) else Angle(value, "deg").deg
+
+
+@lru_cache(maxsize=64)
+def _parsed_degrees(text: str) -> float:
+    return float(Angle(text, "deg").deg)
 
 
 def _pair(value: Any, name: str) -> tuple[float, float]:
