@@ -110,17 +110,8 @@ class DatasetPredictions:
             With any of them, counts and prediction inside the mask are smoothed before, by default with a ``width`` of
             0.1 deg and nothing beyond the border (``mode="constant"``).
         """
-        counts, npred = (self._smoothed_inside(data, kwargs).data for data in (self.counts, self.npred()))
-        xp = array_namespace(counts)
-        divisors = {"diff": xp.ones_like(npred), "diff/model": npred, "diff/sqrt(model)": xp.sqrt(npred)}
-        if method not in divisors:
-            raise ValueError(f"method must be one of {list(divisors)}, got {method!r}")
-        with np.errstate(invalid="ignore", divide="ignore"):
-            data = (counts - npred) / divisors[method]
-        if self.mask is not None:
-            data = xp.where(self.mask.data, data, xp.full_like(data, np.nan))
-        residuals: Map = Map.from_geom(self._geom, data=data, device=self.device)
-        return residuals
+        counts, npred = (self._smoothed_inside(data, kwargs) for data in (self.counts, self.npred()))
+        return _difference(counts, npred, method, self.mask)
 
     def _smoothed_inside(self, data: Any, options: dict[str, Any]) -> Any:
         """Map smoothed inside the mask, where there are options to do so."""
@@ -131,3 +122,47 @@ class DatasetPredictions:
             return data.smooth(**options)
         with np.errstate(invalid="ignore", divide="ignore"):
             return (data * self.mask).smooth(**options) / self.mask.smooth(**options)
+
+    def plot_residuals_spatial(
+        self,
+        ax: Any = None,
+        method: str = "diff",
+        smooth_kernel: str = "gauss",
+        smooth_radius: Any = "0.1 deg",
+        **kwargs: Any,
+    ) -> Any:
+        """Draw the residuals inside the mask, summed over energy and smoothed, on the sky; reads them.
+
+        Parameters
+        ----------
+        ax : WCSAxes, optional
+        method : {"diff", "diff/model", "diff/sqrt(model)"}, see `residuals`
+        smooth_kernel : {"gauss", "disk", "box"}
+        smooth_radius : Quantity, str or float (in pixels)
+        **kwargs : dict, passed to `WcsNDMap.plot`
+        """
+        from lightpool.plot.datasets import plot_residuals_spatial  # matplotlib is heavy and optional
+
+        if self._geom.is_region:
+            raise ValueError(f"dataset {self.name!r} is of a region, its residuals have no place on the sky")
+
+        def image(data: Any) -> Any:
+            inside = data if self.mask is None else data * self.mask
+            return inside.sum_over_axes(keepdims=False).smooth(smooth_radius, kernel=smooth_kernel)
+
+        mask = None if self.mask is None else self.mask.reduce_over_axes(np.logical_or, keepdims=False)
+        return plot_residuals_spatial(_difference(image(self.counts), image(self.npred()), method, mask), ax, **kwargs)
+
+
+def _difference(counts: Any, npred: Any, method: str, mask: Any) -> Map:
+    """Counts minus prediction over what the method says, NaN outside the mask."""
+    model, xp = npred.data, array_namespace(npred.data)
+    divisors = {"diff": xp.ones_like(model), "diff/model": model, "diff/sqrt(model)": xp.sqrt(model)}
+    if method not in divisors:
+        raise ValueError(f"method must be one of {list(divisors)}, got {method!r}")
+    with np.errstate(invalid="ignore", divide="ignore"):
+        data = (counts.data - model) / divisors[method]
+    if mask is not None:
+        data = xp.where(mask.data, data, xp.full_like(data, np.nan))
+    difference: Map = Map.from_geom(counts.geom, data=data, device=counts.device)
+    return difference

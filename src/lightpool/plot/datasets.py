@@ -13,7 +13,7 @@ if TYPE_CHECKING:
     from lightpool.datasets import MapDataset
     from lightpool.maps import Map
 
-__all__ = ["peek_map_dataset"]
+__all__ = ["peek_map_dataset", "plot_residuals_spatial"]
 
 
 def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 7)) -> Any:
@@ -112,3 +112,8 @@ def _draw_edisp(ax: Any, dataset: "MapDataset") -> None:
     with_kernels = "energy" in dataset.edisp.geom.axes.names
     kernel = dataset.edisp.get_edisp_kernel(energy_axis=None if with_kernels else dataset._geom.axes["energy"])
     plot_matrix(kernel, ax=ax)
+
+
+def plot_residuals_spatial(residuals: "Map", ax: Any = None, **kwargs: Any) -> Any:
+    """Draw residuals in two colours, from -5 to 5 unless told otherwise, see `MapDataset.plot_residuals_spatial`."""
+    return residuals.plot(ax=ax, **({"add_cbar": True, "cmap": "coolwarm", "vmin": -5, "vmax": 5} | kwargs))
