@@ -1,6 +1,7 @@
 """Response tables in GADF files: https://gamma-astro-data-formats.readthedocs.io, sections "irfs"."""
 
 import logging
+from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -55,6 +56,8 @@ _STEMS = {
     "fov_lon": ("DETX",),
     "fov_lat": ("DETY",),
 }
+_MAX_AXES = 256
+_KNOWN_AXES: dict[Hashable, MapAxis] = {}
 _KEYWORDS = {
     "HDUCLASS": "GADF",
     "HDUDOC": "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats",
@@ -165,13 +168,30 @@ def _read_axis(name: str, table: Any) -> MapAxis:
     for stem in _STEMS[name]:
         if f"{stem}_LO" in columns and f"{stem}_HI" in columns:
             try:
-                return MapAxis.from_table(table, format=FORMAT, column_prefix=stem).copy(name=name)
+                return _known_axis(name, stem, table)
             except ValueError as error:
                 raise FormatError(
                     f"{where(table)}: axis {name!r} in the columns {stem}_LO, {stem}_HI: {error}"
                 ) from error
     wanted = " or ".join(f"{stem}_LO and {stem}_HI" for stem in _STEMS[name])
     raise FormatError(f"{where(table)}: no columns {wanted} for the axis {name!r}; it has {', '.join(columns)}")
+
+
+def _known_axis(name: str, stem: str, table: Any) -> MapAxis:
+    """Axis of a table. The last ones are kept: runs of one telescope share most of them, and all they work out."""
+    if not isinstance(table, TableData):
+        return _axis(name, stem, table)
+    columns = (f"{stem}_LO", f"{stem}_HI")
+    key = (name, stem, *((table.units[_], table.columns[_].dtype.str, table.columns[_].tobytes()) for _ in columns))
+    if key not in _KNOWN_AXES:
+        while len(_KNOWN_AXES) >= _MAX_AXES:
+            _KNOWN_AXES.pop(next(iter(_KNOWN_AXES)), None)
+        _KNOWN_AXES[key] = _axis(name, stem, table)
+    return _KNOWN_AXES[key]
+
+
+def _axis(name: str, stem: str, table: Any) -> MapAxis:
+    return MapAxis.from_table(table, format=FORMAT, column_prefix=stem).copy(name=name)
 
 
 def read_values(
