@@ -104,12 +104,16 @@ class FixedPointingInfo:
             raise ValueError(f"Unsupported version {version} for format {format}")
         if self.mode is PointingMode.DRIFT and version == "0.2":
             raise ValueError("mode=DRIFT is only supported by GADF 0.3")
-        keys = ("RA_PNT", "DEC_PNT") if self.mode is PointingMode.POINTING else ("AZ_PNT", "ALT_PNT")
         header = Header()
-        header["OBS_MODE"] = self.mode.name
-        for key, value in zip(keys, self._degrees, strict=True):
-            header[key] = value, "deg"
+        for key, value in self.keywords.items():
+            header[key] = (value, "deg") if key.endswith("_PNT") else value
         return header
+
+    @property
+    def keywords(self) -> dict[str, str | float]:
+        """OBS_MODE, and RA_PNT and DEC_PNT or AZ_PNT and ALT_PNT in deg."""
+        keys = ("RA_PNT", "DEC_PNT") if self.mode is PointingMode.POINTING else ("AZ_PNT", "ALT_PNT")
+        return {"OBS_MODE": self.mode.name, **dict(zip(keys, self._degrees, strict=True))}
 
     @property
     def mode(self) -> PointingMode:

@@ -47,7 +47,7 @@ class Accumulated:
 
     Parameters
     ----------
-    value : any, the value so far
+    value : any, the value so far; a `Deferred` is loaded when the value is asked for
     merge : function from the list of the value and its additions to one value
     """
 
@@ -72,12 +72,15 @@ class Accumulated:
         return new
 
     def add(self, value: Any) -> None:
-        """Remember an addition."""
-        self._parts.append(value)
+        """Remember an addition: a value, or all that another one holds."""
+        self._parts += value._parts if isinstance(value, Accumulated) else [value]
 
     @property
     def value(self) -> Any:
         """The value with all additions."""
-        if len(self._parts) > 1:
-            self._parts = [self._merge(self._parts)]
+        parts = [part.load() if isinstance(part, Deferred) else part for part in self._parts]
+        self._parts = parts if len(parts) == 1 else [self._merge(parts)]
         return self._parts[0]
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return Accumulated, (self.value, self._merge)

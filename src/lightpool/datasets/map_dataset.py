@@ -233,7 +233,7 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
         return value
 
     @gti.setter
-    def gti(self, gti: GTI | Accumulated | None) -> None:
+    def gti(self, gti: GTI | Deferred | Accumulated | None) -> None:
         self._gti = Accumulated.of(gti, merge_gtis)
 
     @property
@@ -242,7 +242,7 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
         return self._meta_table.value
 
     @meta_table.setter
-    def meta_table(self, meta_table: Table | Accumulated | None) -> None:
+    def meta_table(self, meta_table: Table | Deferred | Accumulated | None) -> None:
         self._meta_table = Accumulated.of(meta_table, merge_meta_tables)
 
     @property
@@ -314,13 +314,13 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
         nan_to_num : bool, whether values that are not finite count as zero
         """
         stack_map_dataset(self, other, nan_to_num)
-        if self._gti.first is not None and other.gti is not None:
-            self._gti.add(other.gti)
-        if other.meta_table is not None:
-            if self._meta_table.first is None:
-                self.meta_table = other.meta_table.copy()
-            else:
-                self._meta_table.add(other.meta_table)
+        if self._gti.first is not None and other._gti.first is not None:
+            self._gti.add(other._gti)
+        table = other._meta_table.fork()
+        if self._meta_table.first is None and table.first is not None:
+            self.meta_table = Deferred(lambda: table.value.copy())
+        elif table.first is not None:
+            self._meta_table.add(table)
 
     def _apply_background_model(self) -> None:
         """Multiply the background by its model, and forget the model."""

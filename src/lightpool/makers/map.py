@@ -1,6 +1,7 @@
 """From an observation to a binned dataset."""
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Any, ClassVar
 
 import astropy.units as u
@@ -8,6 +9,7 @@ from astropy.table import Table
 
 from lightpool.arrays import Device, find_device
 from lightpool.datasets import MapDataset
+from lightpool.datasets.lazy import Deferred
 from lightpool.errors import MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
 from lightpool.makers.core import Maker
@@ -89,9 +91,8 @@ class MapDatasetMaker(Maker):
         if self.selection - {"counts"}:
             view = FieldOfView(observation.pointing_radec, device)
             made |= self._make_responses(dataset, observation, view)
-        return type(dataset)(
-            name=dataset.name, gti=observation.gti, meta_table=self.make_meta_table(observation), **made
-        )
+        meta_table = Deferred(partial(_meta_table, _meta_row(observation)))
+        return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=meta_table, **made)
 
     def _make_responses(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> dict[str, Any]:
         made: dict[str, Any] = {}
@@ -184,14 +185,7 @@ class MapDatasetMaker(Maker):
     @staticmethod
     def make_meta_table(observation: Any) -> Table:
         """One row that says which telescope, observation and pointing the dataset is of."""
-        aeff = observation.aeff
-        telescope = "Unknown" if aeff is None else aeff.meta.get("TELESCOP", "Unknown")
-        row = {"TELESCOP": telescope, "OBS_ID": observation.obs_id}
-        table = Table([row | dict(observation.pointing.to_fits_header())])
-        for name in ("ALT_PNT", "AZ_PNT", "RA_PNT", "DEC_PNT"):
-            if name in table.colnames:
-                table[name].unit = u.deg
-        return table
+        return _meta_table(_meta_row(observation))
 
 
 def _view(observation: Any, device: Device | str | None) -> FieldOfView:
@@ -208,6 +202,20 @@ def _geom(dataset: MapDataset, name: str) -> Geom:
         )
     geom: Geom = response.geom
     return geom
+
+
+def _meta_row(observation: Any) -> dict[str, Any]:
+    aeff = observation.aeff
+    telescope = "Unknown" if aeff is None else aeff.meta.get("TELESCOP", "Unknown")
+    return {"TELESCOP": telescope, "OBS_ID": observation.obs_id, **observation.pointing.keywords}
+
+
+def _meta_table(row: dict[str, Any]) -> Table:
+    table = Table([row])
+    for name in table.colnames:
+        if name.endswith("_PNT"):
+            table[name].unit = u.deg
+    return table
 
 
 def _part(observation: Any, name: str) -> Any:
