@@ -22,6 +22,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from scipy.interpolate import RegularGridInterpolator
 
 from lightpool.irf import (
+    Background2D,
     Background3D,
     EffectiveAreaTable2D,
     EnergyDependentMultiGaussPSF,
@@ -132,6 +133,22 @@ def test_integral_of_a_density_over_its_axis():
     table.normalize()
     upper = MIGRA.edges[-1]
     assert_allclose(table.integral("migra", migra=upper, offset=OFFSET.center, energy_true=1 * u.TeV).value, 1)
+
+
+@pytest.mark.parametrize("as_grid", [False, True])
+def test_the_integral_of_a_power_law_between_energies_is_exact(as_grid):
+    axes = bkg_2d().axes
+    rate = axes["energy"].center_value[:, np.newaxis] ** -2.5 * [4.0, 3, 2, 1]
+    bkg = Background2D(axes=axes, data=rate, unit="s-1 TeV-1 sr-1")
+    energy = [1, 2, 7] * u.TeV
+    offset = axes["offset"].center
+    expected = np.diff(energy.value**-1.5)[:, np.newaxis] / -1.5 * [4.0, 3, 2, 1]
+    if as_grid:
+        found = bkg.integrate_log_log("energy", energy=energy[:, np.newaxis], offset=offset)
+    else:
+        found = [bkg.integrate_log_log("energy", energy=energy, offset=value) for value in offset]
+        expected = expected.T
+    assert_allclose(u.Quantity(found).to_value("s-1 sr-1"), expected, rtol=1e-10)
 
 
 def test_containment_of_a_table_and_of_a_formula_agree():

@@ -251,9 +251,11 @@ class IRF:
         axis_name : str, the axis to integrate along
         method : {"linear", "nearest"}
         **kwargs : Quantity by name of axis; that of ``axis_name`` has one value more than there are results
+            It is a row, or, as those of a grid, wide in the dimension of its axis.
         """
         values, x = self.evaluate(method=method, **kwargs), u.Quantity(kwargs[axis_name])
-        axis = self.axes.index(axis_name) - len(self.axes)
+        wide = [place - x.ndim for place, length in enumerate(x.shape) if length > 1]
+        axis = wide[0] if len(wide) == 1 else self.axes.index(axis_name) - len(self.axes)
         integral = trapezoid_loglog(values.value, np.broadcast_to(x.value, values.shape), axis)
         return u.Quantity(integral, values.unit * x.unit)
 
