@@ -81,10 +81,24 @@ class NodeTable(Movable):
 
         In all other rows nothing has to be clipped as long as no weight is negative.
         """
-        marked = self.values < 0 if self.values_scale == "lin" else np.zeros(self.values.shape, bool)
+        marked = (self.values < 0) & (self.values_scale == "lin")
         if self.holes is not None:
             marked = marked | (self.holes > 0)
-        return np.flatnonzero(marked.reshape(len(marked), -1).any(axis=1))
+        return _rows_with(marked)
+
+    @cached_property
+    def dipping(self) -> NDArray[np.int64]:
+        """Numbers of the rows that are not awkward, but fall below zero somewhere beyond the outer nodes.
+
+        The table is linear there in each coordinate, so it is lowest at an edge or a corner.
+        """
+        values = self.values
+        for axis, (nodes, bounds) in enumerate(
+            zip(self.nodes, self.bounds, strict=True), values.ndim - len(self.nodes)
+        ):
+            values = _with_edges(values, axis, nodes, bounds)
+        marked = (values < 0) & (self.values_scale == "lin")
+        return np.setdiff1d(_rows_with(marked), self.awkward)
 
 
 @dataclass(frozen=True, eq=False)
@@ -247,6 +261,20 @@ def _interpolated(values: NDArray[Any], dim: int, axis: MapAxis, x: Floats) -> F
     above = _column(above, values.ndim - dim)
     with np.errstate(invalid="ignore"):  # not a number and infinities stay what they are: holes
         return low * (1 - above) + high * above
+
+
+def _rows_with(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
+    return np.flatnonzero(marked.reshape(len(marked), -1).any(axis=1))
+
+
+def _with_edges(values: Floats, axis: int, nodes: Floats, bounds: tuple[float, float]) -> Floats:
+    """Values extrapolated to the two edges of an axis, before and behind those at its nodes."""
+    if len(nodes) == 1:
+        return values
+    first, second, last_but_one, last = (np.take(values, [i], axis=axis) for i in (0, 1, -2, -1))
+    low = first + (second - first) * ((bounds[0] - nodes[0]) / (nodes[1] - nodes[0]))
+    high = last + (last - last_but_one) * ((bounds[1] - nodes[-1]) / (nodes[-1] - nodes[-2]))
+    return np.concatenate([low, values, high], axis=axis)
 
 
 def _column(x: Floats, ndim: int) -> Floats:

@@ -164,8 +164,12 @@ def project_edisp_kernel(
     nodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, edges, centers))
     weights = pixel_weights(nodes.kernel, offset, fov_lon, fov_lat)
     kernel = _kernel(nodes, weights)
-    xp = array_namespace(kernel)
-    return _shaped(xp.where(kernel < threshold, xp.zeros_like(kernel), kernel), offset, fov_lon)
+    if weights.device.is_host:
+        np.copyto(kernel, 0.0, where=kernel < threshold)
+    else:
+        xp = array_namespace(kernel)
+        kernel = xp.where(kernel < threshold, xp.zeros_like(kernel), kernel)
+    return _shaped(kernel, offset, fov_lon)
 
 
 def project_background(
@@ -203,9 +207,8 @@ def _positive(table: NodeTable, weights: Weights, factor: float) -> Array:
         values = xp.where(weights.touched(table.on(device, "holes")), xp.zeros_like(values), values)
     if not device.is_host:
         return _clip(values, xp)
-    outer, rows = weights.outer_pixels(), table.awkward
-    values[:, outer] = np.maximum(values[:, outer], 0)
-    values[rows] = np.maximum(values[rows], 0)
+    for row in (*table.awkward, *table.dipping):
+        np.maximum(values[row], 0, out=values[row])
     return values
 
 
@@ -250,11 +253,12 @@ def _with_direct(
     values: Array, direct: Callable[[Weights, Any], Array], table: NodeTable, weights: Weights
 ) -> NDArray[np.float64]:
     """Values with those pixels and rows put right where something may have to be clipped; on the host."""
-    outer, rows = weights.outer_pixels(), table.awkward
+    outer = weights.outer_pixels() if table.dipping.size else table.dipping
     if outer.size:
-        values[..., outer] = direct(weights.select(outer), slice(None))
-    if rows.size:
-        values[rows] = direct(weights, rows)
+        for row, value in zip(table.dipping, direct(weights.select(outer), table.dipping), strict=True):
+            values[row][..., outer] = value
+    if table.awkward.size:
+        values[table.awkward] = direct(weights, table.awkward)
     return np.asarray(values)
 
 
