@@ -67,14 +67,13 @@ def _is_simple(total: Array, factors: Sequence[Any]) -> bool:
 
 
 def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:
-    masks = [np.broadcast_to(x, part.shape) for x in factors if _is_mask(x)] if nan_to_num else []
-    factors = [x for x in factors if not (masks and _is_mask(x))] or [1.0]
     small = [x for x in factors if _size(x) < part.size]
     large = [x for x in factors if _size(x) == part.size] + ([_product(small)] if small else [])
-    large = [np.broadcast_to(x, part.shape) for x in large]
+    masks = [np.broadcast_to(x, part.shape) for x in large if _is_mask(x)] if nan_to_num else []
+    numbers = [np.broadcast_to(x, part.shape) for x in large if not (masks and _is_mask(x))]
     for piece in pieces(part.shape):
         with np.errstate(invalid="ignore", over="ignore"):
-            product = reduce(np.multiply, (x[piece] for x in large))
+            product = reduce(np.multiply, (x[piece] for x in numbers), *(() if numbers else (1.0,)))
             if nan_to_num and not np.isfinite(np.sum(product)):  # one pass, and none more when all is well
                 product = np.where(np.isfinite(product), product, 0.0)
         kept = reduce(np.logical_and, (mask[piece] for mask in masks)) if masks else True
