@@ -13,6 +13,7 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_numpy_array
 
 from lightpool.arrays.devices import Device, array_namespace, find_device
 from lightpool.arrays.native_coordinates import (
@@ -227,7 +228,7 @@ def _directions(projection: Projection, x: Array, y: Array, *, xp: Namespace) ->
             vectors = rotate(projection.matrix, unit_vectors(phi, theta, xp=xp), xp=xp)
         else:
             vectors = unit_vectors(phi + projection.lon_shift, theta, xp=xp)
-    if bad is None:
+    if bad is None or (is_numpy_array(bad) and not bad.any()):
         return vectors
     return xp.where(bad[None, ...], xp.full_like(vectors, math.nan), vectors)
 

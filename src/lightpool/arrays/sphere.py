@@ -3,6 +3,7 @@
 import math
 from typing import Any, cast
 
+import array_api_compat
 import numpy as np
 
 from lightpool.arrays.devices import array_namespace, device_of, to_device
@@ -77,8 +78,14 @@ def unit_vectors(lon: Array, lat: Array, *, xp: Namespace | None = None) -> Arra
     vectors : array of float64, shape (3, ...) with the broadcast shape behind
     """
     xp = array_namespace(lon, lat) if xp is None else xp
-    cos_lat = xp.cos(lat)
-    return xp.stack(xp.broadcast_arrays(cos_lat * xp.cos(lon), cos_lat * xp.sin(lon), xp.sin(lat)), axis=0)
+    cos_lat, sin_lat, cos_lon, sin_lon = xp.cos(lat), xp.sin(lat), xp.cos(lon), xp.sin(lon)
+    if array_api_compat.is_numpy_namespace(xp):
+        vectors = np.empty((3, *np.broadcast_shapes(lon.shape, lat.shape)))
+        np.multiply(cos_lat, cos_lon, out=vectors[0, ...])
+        np.multiply(cos_lat, sin_lon, out=vectors[1, ...])
+        vectors[2, ...] = sin_lat
+        return vectors
+    return xp.stack(xp.broadcast_arrays(cos_lat * cos_lon, cos_lat * sin_lon, sin_lat), axis=0)
 
 
 def lonlat(vectors: Array, *, xp: Namespace | None = None) -> tuple[Array, Array]:

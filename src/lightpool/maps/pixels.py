@@ -80,10 +80,10 @@ def _bearing(start: Array, stop: Array) -> list[Array]:
 
 def _sine_between(start: list[Array], stop: list[Array], xp: Namespace) -> Array:
     """Sine of the angle from one bearing to another; a step of no length points to the north."""
-    norm = xp.hypot(*start) * xp.hypot(*stop)
-    empty = norm == 0
-    sine = (stop[0] * start[1] - stop[1] * start[0]) / xp.where(empty, 1.0, norm)
-    return xp.where(empty, 0.0, sine)
+    east, north = start
+    east_stop, north_stop = stop
+    norm = xp.sqrt((east * east + north * north) * (east_stop * east_stop + north_stop * north_stop))
+    return (east_stop * north - north_stop * east) / (norm + xp.astype(norm == 0, xp.float64))
 
 
 class Box(NamedTuple):
