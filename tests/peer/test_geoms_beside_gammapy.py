@@ -159,12 +159,17 @@ def test_regions(theirs, place, frame, options):
         assert mine.center_skydir.separation(its.center_skydir) < 1e-9 * u.deg
         assert_allclose(mine.solid_angle().value, its.solid_angle().value, rtol=1e-9)
         assert_allclose(mine.bin_volume().value, its.bin_volume().value, rtol=1e-9)
-        assert text(mine.to_wcs_geom()) == text(its.to_wcs_geom())
         rng = np.random.default_rng(0)
         points = position.directional_offset_by(rng.uniform(0, 360, 500) * u.deg, rng.uniform(0, 2, 500) * u.deg)
         assert_array_equal(mine.contains(points), its.contains(points))
-        if not isinstance(region, PointSkyRegion):  # one pixel, which Gammapy cannot do
-            my_coord, my_weights = mine.get_wcs_coord_and_weights()
-            its_coord, its_weights = its.get_wcs_coord_and_weights()
+        if isinstance(region, PointSkyRegion):  # one pixel, which Gammapy cannot do
+            assert text(mine.to_wcs_geom()) == text(its.to_wcs_geom())
+            continue
+        my_coord, my_weights = mine.get_wcs_coord_and_weights()
+        its_coord, its_weights = its.get_wcs_coord_and_weights()
+        if isinstance(region, list):  # Gammapy cuts off one end of a union: docs/differences.md
+            assert my_weights.sum() >= its_weights.sum() - 1e-9
+        else:
+            assert text(mine.to_wcs_geom()) == text(its.to_wcs_geom())
             assert_allclose(my_weights, its_weights, atol=1e-14)
             assert_same_coord(my_coord, its_coord)
