@@ -223,6 +223,8 @@ def to_device(x: Any, device: "str | Device | None" = None, *, dtype: Any = None
     dtype : name of a data type of the standard, such as ``float64``; that of ``x`` by default
     """
     target = find_device(device)
+    if target.is_host and type(x) is np.ndarray and x.dtype.isnative and dtype in (None, x.dtype):
+        return x
     if not (array_api_compat.is_array_api_obj(x) and device_of(x) == target):
         x = _from_host(_native(to_host(x)), target)
     elif target.is_host:

@@ -1,6 +1,6 @@
 """Where the pixels of a map lie in the field of view of a pointing."""
 
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
 
 from lightpool.arrays import Device, fov_lonlat
 from lightpool.arrays.typing import Array
@@ -18,7 +18,7 @@ class FieldOfView:
     def __init__(self, pointing: SkyCoord, device: Device) -> None:
         self.pointing = pointing if pointing.frame.name == "icrs" else pointing.icrs
         self.device = device
-        position = self.pointing.spherical
+        position = self.pointing.data.represent_as(UnitSphericalRepresentation)
         self._lonlat = {"icrs": (float(position.lon.rad), float(position.lat.rad))}
 
     def offset(self, geom: Geom) -> Array:

@@ -1,6 +1,7 @@
 """The axis of numbers: bins of energy, offset, migra or any other quantity."""
 
 from collections.abc import Sequence
+from functools import cached_property
 from typing import Any, Self
 
 import astropy.units as u
@@ -176,6 +177,10 @@ class MapAxis(NodeAxis):
 
     def squash(self) -> "MapAxis":
         """Axis with one bin that reaches over all bins of this one."""
+        return self._squashed
+
+    @cached_property
+    def _squashed(self) -> "MapAxis":
         lower, upper = self.edges_value[0], self.edges_value[-1]
         return type(self).from_bounds(lower, upper, nbin=1, interp=self.interp, name=self.name, unit=self.unit)
 

@@ -10,6 +10,7 @@ from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
 from typing import Any, NamedTuple, Self
+from weakref import WeakKeyDictionary
 
 import array_api_compat
 import numpy as np
@@ -26,6 +27,7 @@ from lightpool.maps.wcs_header import (
     frame_of_wcs,
     pixel_scales_deg,
     resampled_wcs,
+    same_wcs,
     shifted_wcs,
     sky_projection,
 )
@@ -192,6 +194,7 @@ class PixelGrid:
         self._store = PixelStore()
         self._n_asked: dict[Hashable, int] = {}
         self._upsampled: dict[int, PixelGrid] = {}
+        self._aligned: WeakKeyDictionary[PixelGrid, dict[float, bool]] = WeakKeyDictionary()
 
     @cached_property
     def projection(self) -> Projection | None:
@@ -230,6 +233,15 @@ class PixelGrid:
         x_ref, y_ref = self.projection.crpix
         moved = replace(self.projection, crpix=(x_ref + half, y_ref + half))
         return pixel_directions(moved, (box.ny + more, box.nx + more), device, first=(box.y0, box.x0))
+
+    def is_aligned(self, other: "PixelGrid", tolerance: float) -> bool:
+        """Whether the pixels are those of another grid, counted from another one."""
+        if self is other:
+            return True
+        known = self._aligned.setdefault(other, {})
+        if tolerance not in known:
+            known[tolerance] = self.frame == other.frame and same_wcs(self.wcs, other.wcs, tolerance, any_origin=True)
+        return known[tolerance]
 
     def upsampled(self, factor: int) -> "PixelGrid":
         """Grid of pixels that are ``factor`` times as small."""

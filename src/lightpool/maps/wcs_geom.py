@@ -363,9 +363,7 @@ class WcsGeom(SkyPixelGeom):
         """Whether the axes are equal, and the pixels fall on those of another geometry."""
         if any(axis != other_axis for axis, other_axis in zip(self.axes, other.axes, strict=False)):
             return False
-        if self._window.grid is other._window.grid:
-            return True
-        return self.frame == other.frame and same_wcs(self.wcs, other.wcs, tolerance, any_origin=True)
+        return self._window.grid.is_aligned(other._window.grid, tolerance)
 
     def is_allclose(
         self, other: "WcsGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6, rtol_wcs: float = 1e-6
