@@ -100,20 +100,26 @@ def hat_basis_plain(x: Array, nodes: Array, lower: float, upper: float, *, xp: N
 
 
 def _hat_basis_numpy(x: Array, nodes: Array, lower: float, upper: float) -> Array:
+    """Each hat is the difference of two ramps: from 0 to 1 up to its node, and from 0 to 1 behind it."""
     n_node = nodes.shape[0]
     flat = x.reshape(-1)
-    if n_node == 1:
-        return ((x >= lower) & (x <= upper)).astype(np.float64)[None, ...]
-    basis = np.zeros((n_node, flat.size))
-    weights = basis.reshape(-1)
+    basis = np.empty((n_node, flat.size))
     for block in blocks(flat.size):
-        points = np.clip(flat[block], lower, upper)  # so that no weight overflows outside, where it is not kept
-        index, fraction = interpolation_weights(points, nodes, xp=np)
-        inside = (flat[block] == points).astype(np.float64)
-        fraction = np.where(inside, fraction, 0.0)
-        place = index * flat.size + np.arange(block.start, block.stop)
-        weights[place] = inside - fraction
-        weights[place + flat.size] = fraction
+        part = basis[:, block]
+        inside = (flat[block] >= lower) & (flat[block] <= upper)
+        points = flat[block] if inside.all() else np.where(inside, flat[block], nodes[0])
+        ramp = np.ones(points.shape)
+        for k in range(n_node - 1):
+            following = (points - nodes[k]) / (nodes[k + 1] - nodes[k])
+            if k > 0:
+                np.maximum(following, 0.0, out=following)
+            if k < n_node - 2:
+                np.minimum(following, 1.0, out=following)
+            np.subtract(ramp, following, out=part[k])
+            ramp = following
+        part[n_node - 1] = ramp
+        if not inside.all():
+            part *= inside
     return basis.reshape(n_node, *x.shape)
 
 
