@@ -35,7 +35,7 @@ __all__ = [
     "use_device",
 ]
 
-_EXTRAS = {"cuda": "lightpool[cuda12] or lightpool[cuda13]", "torch": "lightpool[torch]", "strict": "lightpool[test]"}
+_EXTRAS = {"cuda": "'lightpool[cuda12]' (or [cuda13])", "torch": "'lightpool[torch]'", "strict": "'lightpool[test]'"}
 _MODULES = {"cuda": "cupy", "torch": "torch", "strict": "array_api_strict"}
 
 
@@ -141,7 +141,7 @@ def _import_library(name: str, kind: str) -> Any:
     except ImportError as error:
         raise DeviceError(
             f"device {name!r} needs the package {_MODULES[kind]!r}, which is not installed; "
-            f"pip install '{_EXTRAS[kind]}'. {_what_is_there()}"
+            f"pip install {_EXTRAS[kind]}. {_what_is_there()}"
         ) from error
 
 
