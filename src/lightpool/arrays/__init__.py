@@ -54,6 +54,7 @@ from lightpool.arrays.sphere import (
     separation_of_vectors,
     unit_vectors,
 )
+from lightpool.arrays.transfers import TransferCount, Transfers, count_transfers
 
 __all__ = [
     "ICRS_TO_FK5",
@@ -61,6 +62,8 @@ __all__ = [
     "PROJECTION_CODES",
     "Device",
     "Projection",
+    "TransferCount",
+    "Transfers",
     "add_product",
     "add_product_plain",
     "angular_separation",
@@ -72,6 +75,7 @@ __all__ = [
     "binary_erosion",
     "convolve_fft",
     "coord_to_pix",
+    "count_transfers",
     "device_of",
     "disk_kernel",
     "find_device",

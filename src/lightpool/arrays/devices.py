@@ -1,7 +1,8 @@
 """Devices by name, and the two doors between the host and a device.
 
 A device is named ``cpu`` (NumPy), ``cuda`` or ``cuda:1`` (CuPy), ``torch`` or ``torch:cuda`` (PyTorch), or ``strict``
-(array-api-strict, for tests). `to_device` and `to_host` are the only places where arrays cross.
+(array-api-strict, for tests). `to_device` and `to_host` are the only places where arrays cross; what does is counted
+by `lightpool.arrays.transfers`.
 """
 
 import os
@@ -19,6 +20,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from lightpool.arrays import strict
+from lightpool.arrays.transfers import report_to_device, report_to_host
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import DeviceError
 
@@ -242,6 +244,7 @@ def _native(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
 def _from_host(x: np.ndarray[Any, Any], target: Device) -> Array:
     if target.is_host:
         return x
+    report_to_device(x.nbytes)
     if target.name == "strict":
         return target.xp.asarray(x).to_device(target.handle)
     if target.name.startswith("cuda"):
@@ -254,6 +257,12 @@ def to_host(x: Any) -> np.ndarray[Any, Any]:
     """Read an array back as a NumPy array: the one door from a device to the host."""
     if not array_api_compat.is_array_api_obj(x) or array_api_compat.is_numpy_array(x):
         return np.asarray(x)
+    values = _read_back(x)
+    report_to_host(values.nbytes)
+    return values
+
+
+def _read_back(x: Array) -> np.ndarray[Any, Any]:
     if array_api_compat.is_cupy_array(x):
         return np.asarray(x.get())
     if array_api_compat.is_torch_array(x):
