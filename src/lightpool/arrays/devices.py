@@ -64,6 +64,9 @@ class Device:
     def __str__(self) -> str:
         return self.name
 
+    def __reduce__(self) -> tuple[Any, ...]:
+        return find_device, (self.name,)  # its namespace is a module, which no pickle holds
+
 
 _default: Device | None = None
 _scoped: ContextVar[Device | None] = ContextVar("lightpool_device", default=None)
@@ -208,7 +211,10 @@ def device_of(x: Array) -> Device:
         return find_device(_torch_name(x.device))
     if _is_strict_array(x):
         return find_device("strict")
-    raise TypeError(f"expected an array of NumPy, CuPy, PyTorch or array-api-strict, got {type(x).__name__}")
+    raise TypeError(
+        f"expected an array of NumPy, CuPy, PyTorch or array-api-strict, got {type(x).__name__}; "
+        "an array of another library is taken over by numpy.from_dlpack, cupy.from_dlpack or torch.from_dlpack"
+    )
 
 
 def _is_strict_array(x: Any) -> bool:

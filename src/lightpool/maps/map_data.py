@@ -10,7 +10,7 @@ import astropy.units as u
 import numpy as np
 from array_api_compat import array_namespace
 
-from lightpool.arrays.devices import Device, device_of, find_device, to_device
+from lightpool.arrays.devices import Device, device_of, find_device, to_device, to_host
 from lightpool.arrays.promotion import dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import DeviceError, GeometryError
@@ -53,6 +53,13 @@ def as_quantity(values: Array, unit: Any) -> u.Quantity:
     return u.Quantity(values, unit, copy=None)
 
 
+def _forward(values: Array) -> Array:
+    """Copy a NumPy view that runs backwards: handed over by DLPack it ends the process inside PyTorch."""
+    if array_api_compat.is_numpy_array(values) and min(values.strides, default=0) < 0:
+        return values.copy()
+    return values
+
+
 class MapData:
     """Geometry, data, unit and metadata of a map; base of `lightpool.maps.Map`.
 
@@ -60,7 +67,8 @@ class MapData:
     ----------
     geom : Geom
     data : array, Quantity or number, optional
-        Values, of a shape that broadcasts to ``geom.data_shape``. An array on a device stays there.
+        Values, of a shape that broadcasts to ``geom.data_shape``. An array on a device stays there, and one of the
+        whole shape is not copied.
     dtype : str
         Data type of an empty map.
     meta : dict, optional
@@ -110,7 +118,7 @@ class MapData:
         if np.isscalar(value):
             array = to_device(np.full(shape, value), target)
         else:
-            array = self._reshaped(to_device(value, target), shape)
+            array = self._reshaped(_forward(to_device(value, target)), shape)
         if tuple(array.shape) == shape:
             return array
         xp = array_namespace(array)
@@ -133,7 +141,10 @@ class MapData:
 
     @property
     def data(self) -> Array:
-        """Values, an array of shape ``geom.data_shape`` on the device of the map."""
+        """Values, an array of shape ``geom.data_shape`` on the device of the map.
+
+        Other libraries take it without a copy by their ``from_dlpack``, see ``docs/interchange.md``.
+        """
         return self._data
 
     @data.setter
@@ -240,8 +251,21 @@ class MapData:
         )
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        values = as_quantity(self._data, "").value
-        return np.array(values, dtype=dtype, copy=copy)
+        if not array_api_compat.is_numpy_array(self._data):
+            raise DeviceError(
+                f"NumPy reads from the host, but this map is on device '{self.device}'; "
+                'copy it there first with .to("cpu")'
+            )
+        return np.array(self._data, dtype=dtype, copy=copy)
+
+    def __getstate__(self) -> dict[str, Any]:
+        # host: a pickle holds the values as NumPy keeps them, and the name of the device that they go back to
+        return self.__dict__ | {"_data": to_host(self._data), "_device": self.device.name}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        state = dict(state)
+        state["_data"] = to_device(state["_data"], state.pop("_device"))
+        self.__dict__.update(state)
 
     def __str__(self) -> str:
         return (
