@@ -7,6 +7,7 @@ __all__ = [
     "LightpoolError",
     "MissingDataError",
     "NoOverlapError",
+    "OutOfMemoryError",
     "ReductionError",
 ]
 
@@ -33,6 +34,10 @@ class GeometryError(LightpoolError, ValueError):
 
 class NoOverlapError(GeometryError):
     """A cutout lies wholly outside the map that it is cut from."""
+
+
+class OutOfMemoryError(LightpoolError, MemoryError):
+    """Something larger was asked for than a device has free; says how much of each, and what to change."""
 
 
 class ReductionError(LightpoolError, RuntimeError):

@@ -33,6 +33,7 @@ from lightpool.arrays.interpolation import (
     scale_table,
     unscale_table,
 )
+from lightpool.arrays.memory import free_memory, memory_errors, release_memory, require_memory
 from lightpool.arrays.morphology import binary_dilation, binary_erosion
 from lightpool.arrays.projections import (
     PROJECTION_CODES,
@@ -82,6 +83,7 @@ __all__ = [
     "fov_lonlat",
     "fov_matrix",
     "frame_matrix",
+    "free_memory",
     "gather_bilinear",
     "gaussian_kernel",
     "get_default_device",
@@ -95,9 +97,12 @@ __all__ = [
     "interpolate_grid_nearest",
     "interpolation_weights",
     "lonlat",
+    "memory_errors",
     "pix_to_coord",
     "pixel_directions",
     "pixel_to_sky",
+    "release_memory",
+    "require_memory",
     "ring_kernel",
     "rotate",
     "scale_table",

@@ -11,6 +11,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from lightpool.arrays.devices import Device, device_of, find_device, to_device, to_host
+from lightpool.arrays.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.promotion import dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import DeviceError, GeometryError
@@ -18,6 +19,7 @@ from lightpool.errors import DeviceError, GeometryError
 __all__ = ["MapData", "as_quantity", "unit_factor"]
 
 _KEEP: Any = object()
+_LESS = "take larger pixels (a larger binsz), a smaller width or fewer bins on the axes; or take another device"
 
 
 @lru_cache(maxsize=256)
@@ -110,7 +112,18 @@ class MapData:
 
     def _empty_data(self, dtype: str, target: Device) -> Array:
         xp = target.xp
+        self._require_memory(target, dtype=dtype)
         return xp.zeros(self._geom.data_shape, dtype=getattr(xp, dtype), device=target.handle)
+
+    def _require_memory(self, target: Device, geom: Any = None, dtype: str | None = None) -> None:
+        """Refuse a map that does not fit on a device; geometry and data type are those of this one by default."""
+        geom = self._geom if geom is None else geom
+        shape = tuple(geom.data_shape)
+        if n_bytes_of(shape) <= UNCHECKED_BYTES:  # else the text would take longer than the map
+            return
+        n_bytes = n_bytes_of(shape, dtype_name(self._data) if dtype is None else dtype)
+        what = f"a map with axes {geom.axes_names} and data of shape {shape}"
+        require_memory(n_bytes, target, what=what, advice=_LESS)
 
     def _fitted(self, value: Any, target: Device) -> Array:
         """Make of the value an array of the shape of the geometry on a device."""
@@ -195,6 +208,7 @@ class MapData:
         target = find_device(device)
         if target == self.device:
             return self
+        self._require_memory(target)
         data, meta = to_device(self._data, target), copying.deepcopy(self.meta)
         return type(self)(self._geom, data=data, unit=self._unit, meta=meta, device=target)
 
@@ -240,6 +254,7 @@ class MapData:
     ) -> Self:
         """Make a map on the same device; what is not given is copied, and ``data=None`` makes an empty map."""
         if data is _KEEP:
+            self._require_memory(self.device)
             data = self._xp.asarray(self._data, copy=True)
         on_device = array_api_compat.is_array_api_obj(data) and not array_api_compat.is_numpy_array(data)
         return type(self)(

@@ -72,6 +72,7 @@ class WcsNDMap(Map):
             If the cutout lies outside the map.
         """
         geom = self._geom.cutout(position=position, width=width, mode=mode, odd_npix=odd_npix, min_npix=min_npix)
+        self._require_memory(self.device, geom)
         slices = geom.cutout_slices(self._geom, mode=mode)
         part = self._data[(..., *slices["parent-slices"])]
         if tuple(part.shape) == tuple(geom.data_shape):

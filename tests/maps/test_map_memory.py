@@ -1,0 +1,46 @@
+"""A map that does not fit is refused before it is made."""
+
+import pytest
+
+from lightpool.arrays import memory
+from lightpool.errors import OutOfMemoryError
+from lightpool.maps import Map, MapAxis, WcsGeom
+
+
+@pytest.fixture
+def geom():
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=30)
+    return WcsGeom.create(skydir=(83.63, 22.01), npix=(600, 500), binsz=0.02, axes=[energy])
+
+
+def with_free_memory(monkeypatch, n_bytes):
+    monkeypatch.setattr(memory, "free_memory", lambda device: n_bytes)
+
+
+def test_an_empty_map_that_does_not_fit_says_how_large_it_would_be(device, geom, monkeypatch):
+    with_free_memory(monkeypatch, 50_000_000)
+    message = (
+        r"a map with axes \['lon', 'lat', 'energy'\] and data of shape \(30, 500, 600\) would take 72 MB on device "
+        rf"'{device}', where 50 MB are free. To need less, take larger pixels"
+    )
+    with pytest.raises(OutOfMemoryError, match=message):
+        Map.from_geom(geom)
+    with pytest.raises(OutOfMemoryError):
+        Map.create(skydir=(83.63, 22.01), npix=(5000, 5000), binsz=0.02)
+
+
+def test_masks_take_an_eighth(geom, monkeypatch):
+    with_free_memory(monkeypatch, 10_000_000)
+    assert Map.from_geom(geom, dtype=bool).is_mask
+
+
+def test_copies_cutouts_and_moves_are_checked_too(geom, monkeypatch):
+    counts = Map.from_geom(geom, device="cpu")
+    with_free_memory(monkeypatch, 50_000_000)
+    with pytest.raises(OutOfMemoryError, match="on device 'cpu'"):
+        counts.copy()
+    with pytest.raises(OutOfMemoryError):
+        counts.cutout(geom.center_skydir, "20 deg")
+    with pytest.raises(OutOfMemoryError, match="on device 'strict'"):
+        counts.to("strict")
+    assert counts.cutout(geom.center_skydir, "2 deg").data.shape == (30, 100, 100)
