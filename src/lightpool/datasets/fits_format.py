@@ -132,7 +132,7 @@ def _small_parts(hdulist: HDUList, name: str | None) -> dict[str, Any]:
 def _read_mask(hdulist: HDUList, name: str) -> Any:
     mask = Map.from_hdulist(hdulist, hdu=name, format="gadf")
     xp = array_namespace(mask.data)
-    return Map.from_geom(mask.geom, data=xp.astype(mask.data, xp.bool), meta=mask.meta)
+    return mask.copy(data=xp.astype(mask.data, xp.bool), unit="")
 
 
 def _read_exposure(hdulist: HDUList) -> Any:

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import astropy.units as u
 from astropy.table import Table
 
-from lightpool.arrays.devices import Device, find_device, get_default_device
+from lightpool.arrays.devices import Device, find_device, get_default_device, use_device
 from lightpool.data import GTI
 from lightpool.datasets import fits_format, transforms
 from lightpool.datasets.datasets import Dataset
@@ -330,7 +330,8 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
 
     def to_masked(self, name: str | None = None, nan_to_num: bool = True) -> Self:
         """Dataset of what lies inside the safe mask, with the background model applied."""
-        dataset = type(self).from_geoms(**self.geoms, name=name).to(self.device)
+        with use_device(self.device):
+            dataset = type(self).from_geoms(**self.geoms, name=name)
         dataset.stack(self, nan_to_num=nan_to_num)
         return dataset
 

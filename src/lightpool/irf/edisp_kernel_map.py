@@ -129,7 +129,8 @@ class EDispKernelMap(IRFMap):
         if weights is not None:
             data = data * xp.astype(weights.data, data.dtype)
         total = xp.sum(data, axis=self.geom.axes.index_data("energy"), keepdims=True)
-        return type(self)(Map.from_geom(self.geom.squash(axis_name="energy"), data=total), self.exposure_map)
+        image = Map.from_geom(self.geom.squash(axis_name="energy"), data=total, device=self.device)
+        return type(self)(image, self.exposure_map)
 
     def resample_energy_axis(self, energy_axis: MapAxis, weights: Map | None = None) -> Self:
         """Join bins of reconstructed energy.

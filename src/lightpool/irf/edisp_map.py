@@ -109,10 +109,10 @@ class EDispMap(IRFMap):
         xp = array_namespace(data)
         values = self._kernels(xp.reshape(data, (*data.shape[:-2], -1)), energy_axis, threshold)
         geom = self.geom.to_image().to_cube([energy_axis, self.geom.axes["energy_true"]])
-        kernel = Map.from_geom(geom, data=xp.reshape(values, geom.data_shape), unit="")
+        kernel = Map.from_geom(geom, data=xp.reshape(values, geom.data_shape), unit="", device=self.device)
         exposure = self.exposure_map
         if exposure is not None:
-            exposure = Map.from_geom(geom.squash(energy_axis.name), data=exposure.data, unit=exposure.unit).copy()
+            exposure = exposure.copy(geom=geom.squash(energy_axis.name), meta={})
         return EDispKernelMap(kernel, exposure)
 
     def _kernels(self, density: Array, energy_axis: MapAxis, threshold: float = 1e-8) -> Array:

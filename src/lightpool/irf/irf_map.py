@@ -93,7 +93,8 @@ class IRFMap:
         """Pixels in which the response is above zero anywhere, a map of bool."""
         data = self._irf_map.data
         xp = array_namespace(data)
-        return Map.from_geom(self.geom.to_image(), data=xp.any(data > 0, axis=tuple(range(data.ndim - 2))))
+        found = xp.any(data > 0, axis=tuple(range(data.ndim - 2)))
+        return Map.from_geom(self.geom.to_image(), data=found, device=self.device)
 
     def __str__(self) -> str:
         return str(self._irf_map)
@@ -119,7 +120,8 @@ class IRFMap:
             )
         if self._sum is None:
             unit = self._mean.unit * self._exposure.unit
-            self._sum = Map.from_geom(self.geom, data=self._mean.data * self._exposure.data, unit=unit)
+            product = self._mean.data * self._exposure.data
+            self._sum = Map.from_geom(self.geom, data=product, unit=unit, device=self.device)
             self._exposure = self._exposure.copy()  # another response may hold the same one
         parts = [other._mean, other._exposure] if other._sum is None else [other._sum]
         self._sum.stack_product(parts, weights=weights, nan_to_num=nan_to_num)
@@ -299,7 +301,7 @@ def _without_energy(weights: Map | None) -> Any:
     xp = array_namespace(data)
     axis = weights.geom.axes.index_data("energy")
     is_used = xp.any(xp.astype(data, xp.bool), axis=axis, keepdims=True)
-    return Map.from_geom(weights.geom.squash(axis_name="energy"), data=is_used)
+    return Map.from_geom(weights.geom.squash(axis_name="energy"), data=is_used, device=weights.device)
 
 
 def _is_valid(mask: Mask, x: float, y: float) -> bool:

@@ -68,7 +68,7 @@ class PSFKernel:
         content = density * fine.solid_angle_array(device_of(separation))
         summed = _join(content, factor)
         data = xp.zeros(geom.data_shape, dtype=xp.float64, device=array_device(separation)) + summed
-        return cls(Map.from_geom(geom, data=data))
+        return cls(Map.from_geom(geom, data=data, device=device_of(data)))
 
     def to_image(self, spectral_model: Any = None, exposure: Any = None, keepdims: bool = True) -> Self:
         """Sum over energy, weighted with the exposure and a spectrum.
@@ -91,7 +91,7 @@ class PSFKernel:
             weights = weights * exposure / np.sum(weights * exposure)
         xp = array_namespace(kernel.data)
         share = xp.reshape(to_device(weights, kernel.device), (-1, 1, 1))
-        weighted = Map.from_geom(kernel.geom, data=kernel.data * share, unit=kernel.unit)
+        weighted = Map.from_geom(kernel.geom, data=kernel.data * share, unit=kernel.unit, device=kernel.device)
         return type(self)(weighted.sum_over_axes(keepdims=keepdims))
 
     def slice_by_idx(self, slices: dict[str, Any]) -> Self:
@@ -158,7 +158,7 @@ def kernel_from_profiles(
         image = xp.zeros((n_pix, n_pix), dtype=xp.float64, device=array_device(profiles))
         image[start : start + filled.shape[-2], start : start + filled.shape[-1]] = filled
         images.append(image)
-    return PSFKernel(Map.from_geom(target, data=xp.stack(images)))
+    return PSFKernel(Map.from_geom(target, data=xp.stack(images), device=device_of(profiles)))
 
 
 def _separation(geom: Any, center: Any, place: Device | None = None) -> Array:

@@ -110,8 +110,10 @@ class PSFMap(IRFMap):
         safe = xp.where(total != 0, total, xp.ones_like(total))
         mean = xp.sum(finite_or_zero(weighted * psf.data), axis=axis, keepdims=True) / safe
         names = [self.energy_name]
-        new = Map.from_geom(psf.geom.squash(self.energy_name), data=mean, unit="sr-1")
-        new_exposure = Map.from_geom(exposure.geom.squash(self.energy_name), data=total, unit=exposure.unit)
+        new = Map.from_geom(psf.geom.squash(self.energy_name), data=mean, unit="sr-1", device=self.device)
+        new_exposure = Map.from_geom(
+            exposure.geom.squash(self.energy_name), data=total, unit=exposure.unit, device=self.device
+        )
         if not keepdims:
             new, new_exposure = (item.sum_over_axes(axes_names=names, keepdims=False) for item in (new, new_exposure))
         return type(self)(new, new_exposure)
@@ -181,7 +183,7 @@ class PSFMap(IRFMap):
         radius = self._radius_of(contained, xp.full_like(contained[0, ...], fraction))
         image = self.geom.to_image()
         data = xp.reshape(radius, image.data_shape)
-        new: Map = Map.from_geom(image, data=data, unit=self.geom.axes["rad"].unit)
+        new: Map = Map.from_geom(image, data=data, unit=self.geom.axes["rad"].unit, device=self.device)
         return new
 
     def profile(self, energy_true: u.Quantity, position: Any = None) -> u.Quantity:

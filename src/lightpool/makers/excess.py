@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from astropy.coordinates import Angle
 
-from lightpool.arrays import array_namespace, convolve_fft, disk_kernel, to_device
+from lightpool.arrays import array_namespace, convolve_fft, device_of, disk_kernel, to_device
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.datasets import MapDataset
@@ -290,8 +290,8 @@ def _ratio(value: Array, divisor: Array, otherwise: Array | float) -> Array:
 
 
 def _as_maps(quantities: dict[str, Array], mask: Array, geom: Any) -> Maps:
-    xp = array_namespace(mask)
+    xp, device = array_namespace(mask), device_of(mask)
     found = {}
     for name, data in quantities.items():
-        found[name] = Map.from_geom(geom, data=xp.where(mask, data, xp.full_like(data, float("nan"))))
+        found[name] = Map.from_geom(geom, data=xp.where(mask, data, xp.full_like(data, float("nan"))), device=device)
     return Maps(**found)

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.coordinates import Angle
 
-from lightpool.arrays import array_namespace, binary_dilation, disk_kernel, to_host
+from lightpool.arrays import array_namespace, binary_dilation, disk_kernel, to_host, use_device
 from lightpool.arrays.connected import select_connected
 from lightpool.arrays.typing import Array
 from lightpool.datasets import MapDataset
@@ -181,7 +181,8 @@ def _first_mask(maker: Any, image: Any, device: Any) -> Map:
     """Mask of the maker as an image, or one that keeps all."""
     given = getattr(maker, "exclusion_mask", None)
     if given is None:
-        return Map.from_geom(image, data=device.xp.ones(image.data_shape, dtype=device.xp.bool, device=device.handle))
+        everywhere = device.xp.ones(image.data_shape, dtype=device.xp.bool, device=device.handle)
+        return Map.from_geom(image, data=everywhere, device=device)
     given = given.to(device)
     if not given.geom.is_image:
         given = given.reduce_over_axes(func=np.logical_and, keepdims=False)
@@ -197,7 +198,8 @@ def _measured(runs: list[MapDataset], maker: Any, mask: Map, geom: Any) -> MapDa
     made = [run if maker is None else maker.run(_bare([run])[0]) for run in runs]
     if len(made) == 1 and made[0].counts.geom == geom:
         return made[0]
-    stacked = type(made[0]).from_geoms(geom=geom, name="stacked").to(made[0].device)
+    with use_device(made[0].device):
+        stacked = type(made[0]).from_geoms(geom=geom, name="stacked")
     for dataset in made:
         stacked.stack(dataset)
     return stacked

@@ -69,7 +69,7 @@ class FoVBackgroundMaker(Maker):
         geom, device = dataset._geom, dataset.device
         if self.exclusion_mask is None:
             ones = device.xp.ones(geom.data_shape, dtype=device.xp.bool, device=device.handle)
-            return Map.from_geom(geom, data=ones)
+            return Map.from_geom(geom, data=ones, device=device)
         return self.exclusion_mask.to(device).interp_to_geom(geom)
 
     def run(self, dataset: Any, observation: Any = None) -> Any:
@@ -105,11 +105,8 @@ class FoVBackgroundMaker(Maker):
         elif reason is None:
             _scale_norm(dataset.background_model.spectral_model, sums)
         if reason is not None:
-            xp, handle = dataset.device.xp, dataset.device.handle
             log.warning("dataset %s: background not normalised, mask_safe set to False: %s", dataset.name, reason)
-            dataset.mask_safe = Map.from_geom(
-                dataset._geom, data=xp.zeros(dataset._geom.data_shape, dtype=xp.bool, device=handle)
-            )
+            dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=dataset.device)
         return dataset
 
     def _too_little(self, sums: "_Sums") -> str | None:

@@ -83,7 +83,7 @@ class MapDatasetMaker(Maker):
         device = dataset.device
         counts_geom = dataset.counts.geom
         everywhere = device.xp.ones(counts_geom.data_shape, dtype=device.xp.bool, device=device.handle)
-        made: dict[str, Any] = {"mask_safe": Map.from_geom(counts_geom, data=everywhere)}
+        made: dict[str, Any] = {"mask_safe": Map.from_geom(counts_geom, data=everywhere, device=device)}
         if "counts" in self.selection:
             made["counts"] = self.make_counts(counts_geom, observation, device=device)
         else:

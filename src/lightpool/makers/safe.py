@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
-from lightpool.arrays import array_namespace, device_of, to_device, to_host
+from lightpool.arrays import array_namespace, device_of, to_host
 from lightpool.arrays.typing import Array
 from lightpool.irf import EDispKernelMap
 from lightpool.makers.core import Maker
@@ -106,7 +106,7 @@ class SafeMaskMaker(Maker):
         for name, threshold in self._energy_thresholds.items():
             if name in self.methods:
                 mask = mask & threshold(dataset, observation).data
-        dataset.mask_safe = Map.from_geom(dataset._geom, data=mask)
+        dataset.mask_safe = Map.from_geom(dataset._geom, data=mask, device=device)
         return dataset
 
     @property
@@ -159,9 +159,7 @@ class SafeMaskMaker(Maker):
             log.warning(
                 "dataset %s: no exposure at %s, mask_safe is False everywhere", dataset.name, position.to_string()
             )
-            return Map.from_geom(
-                dataset._geom, data=to_device(np.zeros(dataset._geom.data_shape, bool), dataset.device)
-            )
+            return Map.from_geom(dataset._geom, dtype=bool, device=dataset.device)
         axis = exposure.geom.axes["energy_true"]
         threshold = self.aeff_percent / 100 * spectrum.max()
         crossing = first_crossing(axis.center.to_value("TeV"), spectrum, threshold)

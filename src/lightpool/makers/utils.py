@@ -65,7 +65,8 @@ def make_map_exposure_true_energy(
     factor = unit_factor(aeff.unit, "m2") * float(livetime.to_value("s"))
     values = place.mean(project_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom), factor=factor))
     meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
-    return Map.from_geom(geom, data=view.device.xp.reshape(values, geom.data_shape), unit="m2 s", meta=meta)
+    values = view.device.xp.reshape(values, geom.data_shape)
+    return Map.from_geom(geom, data=values, unit="m2 s", meta=meta, device=view.device)
 
 
 def make_psf_map(
@@ -89,7 +90,7 @@ def make_psf_map(
     rad = geom.axes["rad"]
     unit = rad.unit**-2
     values = project_psf(psf, geom.axes["energy_true"], rad, view.offset(geom), unit=unit)
-    return PSFMap(Map.from_geom(geom, data=values, unit=unit), exposure_map)
+    return PSFMap(Map.from_geom(geom, data=values, unit=unit, device=view.device), exposure_map)
 
 
 def make_edisp_map(
@@ -112,7 +113,7 @@ def make_edisp_map(
     view = _field_of_view(pointing, device)
     axes = geom.axes
     values = project_edisp(edisp, axes["energy_true"], axes["migra"], view.offset(geom))
-    return EDispMap(Map.from_geom(geom, data=values, unit=""), exposure_map)
+    return EDispMap(Map.from_geom(geom, data=values, unit="", device=view.device), exposure_map)
 
 
 def make_edisp_kernel_map(
@@ -138,7 +139,7 @@ def make_edisp_kernel_map(
     view = _field_of_view(pointing, device)
     axes = geom.axes
     values = project_edisp_kernel(edisp, axes["energy"], axes["energy_true"], view.offset(geom), threshold=threshold)
-    return EDispKernelMap(Map.from_geom(geom, data=values, unit=""), exposure_map)
+    return EDispKernelMap(Map.from_geom(geom, data=values, unit="", device=view.device), exposure_map)
 
 
 def make_map_background_irf(
@@ -203,7 +204,7 @@ def make_map_background_irf(
             lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
             rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
     rate *= place.geom.solid_angle_array(target) * float(ontime.to_value("s"))
-    background = Map.from_geom(fine, data=place.total(rate), unit="")
+    background = Map.from_geom(fine, data=place.total(rate), unit="", device=target)
     if oversampling is not None:
         background = background.downsample(factor=oversampling, axis_name="energy")
     return background

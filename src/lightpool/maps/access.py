@@ -166,17 +166,20 @@ class MapAccess(MapData):
         **kwargs : dict, passed to `interp_by_coord`
         """
         if self.is_mask and fill_value is not None:
-            return self._from_geom(geom, data=self._mask_on(geom, bool(fill_value)), unit=self._unit)
+            return self._from_geom(
+                geom, data=self._mask_on(geom, bool(fill_value)), unit=self._unit, device=self.device
+            )
         coords = geom.get_coord(sparse=True)
         data = self._data
         if preserve_counts:
             self._check_first_axis(geom)
             data = apply_operator("divide", data, solid_angle_of(self._geom, self.device))
-        values = type(self)(self._geom, data=data).interp_by_coord(coords, fill_value=fill_value, **kwargs)
+        source = type(self)(self._geom, data=data, device=self.device)
+        values = source.interp_by_coord(coords, fill_value=fill_value, **kwargs)
         values = as_dtype(values, "bool") if self.is_mask else values
         if preserve_counts:
             values = apply_operator("multiply", values, solid_angle_of(geom, self.device))
-        return self._from_geom(geom, data=values, unit=self._unit)
+        return self._from_geom(geom, data=values, unit=self._unit, device=self.device)
 
     def _mask_on(self, geom: Any, fill_value: bool) -> Array:
         """Value of the mask at the pixel centres of another geometry."""

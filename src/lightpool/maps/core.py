@@ -103,8 +103,9 @@ class Map(MapOperators, MapReshaping, abc.ABC):
             counts = Map.from_geom(geom, device=device)
             counts.fill_events(events)
             return counts
-        index = event_index(events, geom, find_device(device))
-        return Map.from_geom(geom, data=count_pixels(index, geom.data_shape))
+        target = find_device(device)
+        index = event_index(events, geom, target)
+        return Map.from_geom(geom, data=count_pixels(index, geom.data_shape), device=target)
 
     def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":
         return Map.from_geom(geom, **kwargs)

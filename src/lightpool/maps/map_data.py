@@ -241,7 +241,8 @@ class MapData:
         geom = self._geom if geom is None else geom
         value = self._xp.zeros((), dtype=self._data.dtype, device=self.device.handle)
         value = value + float("nan") if is_floating(value) else value
-        return type(self)(geom, data=self._xp.broadcast_to(value, tuple(geom.data_shape)), unit=self._unit)
+        data = self._xp.broadcast_to(value, tuple(geom.data_shape))
+        return type(self)(geom, data=data, unit=self._unit, device=self.device)
 
     def __copy__(self) -> Self:
         return self.copy()
