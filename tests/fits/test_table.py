@@ -2,6 +2,8 @@
 
 import io
 import pickle
+import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -11,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightpool.errors import FormatError
-from lightpool.fits import FitsFile, parse_unit
+from lightpool.fits import FitsFile, LazyColumns, parse_unit
 
 N = 5
 RNG = np.random.default_rng(7)
@@ -181,3 +183,17 @@ def test_any_mix_of_columns_reads_as_with_astropy(forms, n_row):
     expected = fits.HDUList.fromstring(bytes(content))[1].data
     for name in table.columns:
         np.testing.assert_array_equal(table.columns[name], np.asarray(expected[name]))
+
+
+def test_threads_that_ask_for_a_column_at_the_same_time_get_one_array():
+    both_are_in = threading.Barrier(2, timeout=10)
+
+    def convert():
+        both_are_in.wait()
+        return np.arange(N)
+
+    columns = LazyColumns({"X": convert})
+    with ThreadPoolExecutor(2) as pool:
+        first, second = pool.map(lambda _: columns["X"], range(2))
+    assert first is second
+    assert columns["X"] is first

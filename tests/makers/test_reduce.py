@@ -1,5 +1,7 @@
 """A chain of makers over observations: one by one, in processes, stacked."""
 
+import threading
+
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
@@ -103,6 +105,17 @@ def test_what_was_stacked_before_a_failure_is_kept(empty, observations):
     with pytest.raises(ReductionError):
         maker.run(stacked, observations[:3])
     assert stacked.counts.data.sum() > 0
+
+
+def test_a_failure_leaves_no_thread_behind(empty, observations):
+    before = set(threading.enumerate())
+    failure = None
+    try:
+        DatasetsMaker([MapDatasetMaker(selection=["counts"]), FailingMaker()]).run(empty(), observations)
+    except ReductionError as error:
+        failure = error  # its traceback keeps what was being iterated over
+    assert failure is not None
+    assert set(threading.enumerate()) == before
 
 
 def test_one_reference_for_each_observation(empty, observations, chain):

@@ -4,6 +4,7 @@ import copy
 import html
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from os import PathLike
 from typing import Any
 
@@ -93,15 +94,37 @@ class Observation:
             return part
         if name in self._loaded:
             return self._loaded[name]
-        try:
-            value = part.load(header=self._events_header()) if name == "bkg" else part.load()
-        except (MissingDataError, FormatError) as error:
-            raise type(error)(f"observation {self.obs_id}, {name}: {error}") from error
+        value = self._load(name, part)
         if name in _KEPT:
             self._loaded[name] = value
-        if name == "meta":
-            self._check_obs_id(part)
         return value
+
+    def _load(self, name: str, location: HDULocation) -> Any:
+        try:
+            value = location.load(header=self._events_header()) if name == "bkg" else location.load()
+        except (MissingDataError, FormatError) as error:
+            raise type(error)(f"observation {self.obs_id}, {name}: {error}") from error
+        if name == "meta":
+            self._check_obs_id(location)
+        return value
+
+    def loaded(self) -> "Observation":
+        """Observation that shares its parts with this one and keeps all that it loads in memory.
+
+        A part that cannot be loaded now raises its error when it is asked for.
+        """
+        observation = self._view()
+        for name, part in self._parts.items():
+            if isinstance(part, HDULocation) and name not in self._loaded:
+                with suppress(Exception):
+                    observation._loaded[name] = self._load(name, part)
+        return observation
+
+    def _view(self) -> "Observation":
+        """Observation with the same parts, to which others can be set."""
+        observation = copy.copy(self)
+        observation._parts, observation._loaded = dict(self._parts), dict(self._loaded)
+        return observation
 
     def _check_obs_id(self, location: HDULocation) -> None:
         """Warn if the index names the file of another observation."""
@@ -349,8 +372,7 @@ class Observation:
         time_interval : `astropy.time.Time` of length 2; the stop is excluded
         inverted : bool, keep what lies outside
         """
-        observation = copy.copy(self)
-        observation._parts, observation._loaded = dict(self._parts), dict(self._loaded)
+        observation = self._view()
         observation.obs_filter = self.obs_filter.copy()
         observation.obs_filter.time_filter = time_interval
         observation.obs_filter.inverted_time = inverted

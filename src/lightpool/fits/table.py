@@ -21,6 +21,10 @@ _NUMPY = {"L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", 
 _TURNED = {("B", -128): "i1", ("I", 2**15): "u2", ("J", 2**31): "u4", ("K", 2**63): "u8"}
 
 
+def _forget() -> NDArray[Any]:
+    raise AssertionError("a column is converted only once")
+
+
 class LazyColumns(Mapping[str, NDArray[Any]]):
     """Columns by name, converted when first asked for."""
 
@@ -29,14 +33,11 @@ class LazyColumns(Mapping[str, NDArray[Any]]):
         self._ready: dict[str, NDArray[Any]] = {}
 
     def __getitem__(self, name: str) -> NDArray[Any]:
-        if name not in self._ready:
-            self._ready[name] = self._makers[name]()
-            self._makers[name] = self._forget  # lets go of the file's bytes once nothing needs them
+        maker = self._makers[name]
+        if maker is not _forget:  # of two threads that ask at the same time, the first to finish counts
+            self._ready.setdefault(name, maker())
+            self._makers[name] = _forget  # lets go of the file's bytes once nothing needs them
         return self._ready[name]
-
-    @staticmethod
-    def _forget() -> NDArray[Any]:
-        raise AssertionError("a column is converted only once")
 
     def __iter__(self) -> Iterator[str]:
         return iter(self._makers)

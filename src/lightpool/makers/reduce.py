@@ -1,14 +1,16 @@
 """A chain of makers over many observations."""
 
 import logging
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
+from contextlib import closing
 from itertools import repeat
 from multiprocessing import get_context
 from typing import Any
 
 from astropy.coordinates import Angle
 
+from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff
 from lightpool.datasets.names import GeneratedName
 from lightpool.errors import NoOverlapError, ReductionError
@@ -116,25 +118,26 @@ class DatasetsMaker(Described):
             raise ValueError(
                 f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each"
             )
-        results = self._reduce(dataset, observations, datasets)
-        if not self.stack_datasets:
-            return Datasets([result for result in results if result is not None])
-        for result in results:
-            if result is not None:
-                dataset.stack(_stackable_on(dataset, result))
+        with closing(self._reduce(dataset, observations, datasets)) as results:
+            if not self.stack_datasets:
+                return Datasets([result for result in results if result is not None])
+            for result in results:
+                if result is not None:
+                    dataset.stack(_stackable_on(dataset, result))
         if isinstance(dataset.name, GeneratedName):
             dataset.name = "stacked"
         return Datasets([dataset])
 
     def _reduce(
         self, dataset: MapDataset, observations: list[Any], datasets: Sequence[MapDataset] | None
-    ) -> Iterator[MapDataset | None]:
+    ) -> Generator[MapDataset | None, None, None]:
         references = repeat(dataset) if datasets is None else datasets
         apply_cutout = datasets is None and self._cuts_out(dataset)
         n_jobs = min(self.n_jobs, len(observations))
         if n_jobs <= 1:
-            for reference, observation in zip(references, observations, strict=False):
-                yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
+            with closing(read_ahead(observations)) as ahead:
+                for reference, observation in zip(references, ahead, strict=False):
+                    yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
             return
         with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
             jobs = [
