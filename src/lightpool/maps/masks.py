@@ -1,14 +1,17 @@
 """Masks of an image on the host: regions, borders, footprints. Array code turns them into maps on a device."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from regions import PixCoord, PixelRegion, RectangleSkyRegion, Region
 
+from lightpool.maps import shapes
 from lightpool.maps.sky_regions import is_point, parse_regions, region_to_pixel
+
+if TYPE_CHECKING:
+    from regions import PixelRegion, RectangleSkyRegion, Region
 
 __all__ = [
     "binary_structure",
@@ -33,9 +36,9 @@ def round_up_to_even(value: Any) -> Any:
     return (np.ceil(value + 1) // 2 * 2).astype(int)
 
 
-def rectangle_region(center: SkyCoord, width: u.Quantity, height: u.Quantity) -> RectangleSkyRegion:
+def rectangle_region(center: SkyCoord, width: u.Quantity, height: u.Quantity) -> "RectangleSkyRegion":
     """Rectangle on the sky."""
-    return RectangleSkyRegion(center=center, width=width, height=height)
+    return shapes.RectangleSkyRegion(center=center, width=width, height=height)
 
 
 def region_mask_image(regions: Any, wcs: WCS, npix: tuple[int, int], lon: HostArray) -> HostArray:
@@ -67,13 +70,13 @@ def region_mask_image(regions: Any, wcs: WCS, npix: tuple[int, int], lon: HostAr
     return mask
 
 
-def _add_region(mask: HostArray, region: PixelRegion, x: HostArray, y: HostArray, *, whole: bool) -> None:
+def _add_region(mask: HostArray, region: "PixelRegion", x: HostArray, y: HostArray, *, whole: bool) -> None:
     """Set the pixels in a region, looking only into its bounding box where it has one."""
     window = (slice(None), slice(None)) if whole else _bounding_window(region)
-    mask[window] |= region.contains(PixCoord(x[window], y[window]))
+    mask[window] |= region.contains(shapes.PixCoord(x[window], y[window]))
 
 
-def _bounding_window(region: PixelRegion) -> tuple[slice, slice]:
+def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
     simple = type(region).__name__.startswith(("Circle", "Ellipse", "Rectangle", "Polygon"))
     if not simple or not region.meta.get("include", True):  # an excluded region contains all that is outside it
         return slice(None), slice(None)
@@ -81,7 +84,7 @@ def _bounding_window(region: PixelRegion) -> tuple[slice, slice]:
     return slice(max(0, box.iymin - 1), max(0, box.iymax + 1)), slice(max(0, box.ixmin - 1), max(0, box.ixmax + 1))
 
 
-def _next_to_points(region: Region, wcs: WCS, x: HostArray, y: HostArray) -> HostArray:
+def _next_to_points(region: "Region", wcs: WCS, x: HostArray, y: HostArray) -> HostArray:
     if not hasattr(region, "center"):
         return _next_to_points(region.region1, wcs, x, y) | _next_to_points(region.region2, wcs, x, y)
     x0, y0 = wcs.world_to_pixel(region.center)

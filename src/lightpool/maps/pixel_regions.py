@@ -1,16 +1,19 @@
 """Many circles at once between sky and pixels, and what lies in regions; see `lightpool.maps.sky_regions`."""
 
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
-from regions import CircleSkyRegion, CompoundSkyRegion, PixCoord, Region
 
 from lightpool.arrays.sphere import frame_matrix, lonlat, rotate, unit_vectors
+from lightpool.maps import shapes
 from lightpool.maps.sky_regions import region_to_pixel, steps_to_north
 from lightpool.maps.wcs_header import frame_of_wcs
+
+if TYPE_CHECKING:
+    from regions import CircleSkyRegion, Region
 
 __all__ = ["circle_region", "circles_to_sky", "contains_pixel", "in_frame"]
 
@@ -18,28 +21,28 @@ HostArray = np.ndarray[Any, Any]
 _FRAMES = ("icrs", "galactic")
 
 
-def circle_region(center: SkyCoord, radius: u.Quantity) -> CircleSkyRegion:
+def circle_region(center: SkyCoord, radius: u.Quantity) -> "CircleSkyRegion":
     """Circle on the sky."""
-    return CircleSkyRegion(center=center, radius=radius)
+    return shapes.CircleSkyRegion(center=center, radius=radius)
 
 
-def circles_to_sky(x: HostArray, y: HostArray, radius: float, wcs: WCS, meta: Any, visual: Any) -> list[Region]:
+def circles_to_sky(x: HostArray, y: HostArray, radius: float, wcs: WCS, meta: Any, visual: Any) -> "list[Region]":
     """Sky regions of circles of one radius (pixels) around many pixel positions, all at once."""
     lon, lat = wcs.wcs_pix2world(x, y, 0)
     centers = SkyCoord(lon, lat, unit="deg", frame=frame_of_wcs(wcs))
     _, _, dx, dy = steps_to_north(centers, wcs)
     radii = Angle(radius / np.hypot(dx, dy), "arcsec")
     return [
-        CircleSkyRegion(center, size, meta=meta.copy(), visual=visual.copy())
+        shapes.CircleSkyRegion(center, size, meta=meta.copy(), visual=visual.copy())
         for center, size in zip(centers, radii, strict=True)
     ]
 
 
-def contains_pixel(region: Region, wcs: WCS, x: HostArray, y: HostArray) -> HostArray:
+def contains_pixel(region: "Region", wcs: WCS, x: HostArray, y: HostArray) -> HostArray:
     """Whether pixel coordinates on a WCS lie in a sky or pixel region; a union of circles is met all at once."""
     circles = _circles_of(region)
     if not circles:
-        return np.asarray(region_to_pixel(region, wcs).contains(PixCoord(x, y)))
+        return np.asarray(region_to_pixel(region, wcs).contains(shapes.PixCoord(x, y)))
     lon, lat = np.array([(_.center.data.lon.deg, _.center.data.lat.deg) for _ in circles]).T
     centers = SkyCoord(lon, lat, unit="deg", frame=circles[0].center.frame.name)
     x0, y0, dx, dy = steps_to_north(centers, wcs)
@@ -51,15 +54,15 @@ def contains_pixel(region: Region, wcs: WCS, x: HostArray, y: HostArray) -> Host
     return inside
 
 
-def _circles_of(region: Region) -> list[CircleSkyRegion]:
+def _circles_of(region: "Region") -> "list[CircleSkyRegion]":
     """Circles of a union, in one frame; empty if there is anything else in it."""
     circles = []
     waiting = [region]
     while waiting:
         part = waiting.pop()
-        if isinstance(part, CompoundSkyRegion) and part.operator.__name__ == "or_":
+        if isinstance(part, shapes.CompoundSkyRegion) and part.operator.__name__ == "or_":
             waiting += [part.region1, part.region2]
-        elif isinstance(part, CircleSkyRegion):
+        elif isinstance(part, shapes.CircleSkyRegion):
             circles.append(part)
         else:
             return []

@@ -5,20 +5,10 @@ from typing import TYPE_CHECKING
 
 from astropy.table import QTable, Table
 from astropy.wcs import WCS
-from regions import (
-    CircleAnnulusPixelRegion,
-    CirclePixelRegion,
-    EllipseAnnulusPixelRegion,
-    EllipsePixelRegion,
-    PointPixelRegion,
-    PolygonPixelRegion,
-    RectanglePixelRegion,
-    Region,
-    Regions,
-)
 
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, Header
+from lightpool.maps import shapes
 from lightpool.maps.axes import MapAxes
 from lightpool.maps.sky_regions import (
     compound_region_to_regions,
@@ -29,21 +19,16 @@ from lightpool.maps.sky_regions import (
 from lightpool.maps.wcs_header import header_npix
 
 if TYPE_CHECKING:
+    from regions import Region
+
     from lightpool.maps.region_geom import RegionGeom
 
 __all__ = ["make_region_hdus", "read_region_hdus"]
 
 log = logging.getLogger(__name__)
 
-_WRITABLE = (
-    CirclePixelRegion,
-    CircleAnnulusPixelRegion,
-    EllipsePixelRegion,
-    EllipseAnnulusPixelRegion,
-    PointPixelRegion,
-    PolygonPixelRegion,
-    RectanglePixelRegion,
-)
+_WRITABLE = ("Circle", "CircleAnnulus", "Ellipse", "EllipseAnnulus", "Point", "Polygon", "Rectangle")
+"""Kinds of regions that FITS knows, by the first part of the names of their classes."""
 
 
 def make_region_hdus(geom: "RegionGeom", format: str, hdu_bands: str | None, hdu_region: str | None) -> HDUList:
@@ -68,13 +53,14 @@ def _region_hdu(geom: "RegionGeom", name: str) -> BinTableHDU:
         parts = [region_to_pixel(_, geom.wcs) for _ in compound_region_to_regions(geom.region)]
     except ValueError as error:
         raise FormatError(f"the region cannot be written to FITS: {error}") from error
+    writable = tuple(getattr(shapes, f"{kind}PixelRegion") for kind in _WRITABLE)
     for part in parts:
-        if not isinstance(part, _WRITABLE):  # the serializer would leave it out
+        if not isinstance(part, writable):  # the serializer would leave it out
             raise FormatError(
                 f"a {type(part).__name__} cannot be written to FITS, which knows circles, ellipses, rectangles, annuli "
                 "of circles and ellipses, points and polygons; a polygon may stand for it"
             )
-    table = Regions(parts).serialize(format="fits")
+    table = shapes.Regions(parts).serialize(format="fits")
     hdu = BinTableHDU(table, name=name)
     hdu.header.update(geom.wcs.to_header())
     shape = geom.wcs.array_shape
@@ -83,7 +69,7 @@ def _region_hdu(geom: "RegionGeom", name: str) -> BinTableHDU:
     return hdu
 
 
-def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> tuple[Region | None, WCS | None, MapAxes]:
+def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> "tuple[Region | None, WCS | None, MapAxes]":
     """Region (None if there is none), its WCS, and axes.
 
     Parameters
@@ -110,10 +96,10 @@ def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> tuple[Re
     return region, wcs, axes
 
 
-def _read_region(hdu: BinTableHDU) -> tuple[Region | None, WCS | None]:
+def _read_region(hdu: BinTableHDU) -> "tuple[Region | None, WCS | None]":
     wcs = _wcs_of(hdu.header)
     regions = []
-    for pixel_region in Regions.parse(data=_table_of(hdu), format="fits"):
+    for pixel_region in shapes.Regions.parse(data=_table_of(hdu), format="fits"):
         pixel_region.meta["include"] = True  # the parser leaves it out
         regions.append(region_to_sky(pixel_region, wcs))
     if not regions:

@@ -4,19 +4,18 @@ import copy
 import logging
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
-from regions import CompoundSkyRegion, PixelRegion, Region
 
 from lightpool.arrays.devices import Device, to_device
 from lightpool.arrays.sphere import angular_separation, fov_matrix, frame_matrix, rotate, unit_vectors
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
-from lightpool.maps import region_format
+from lightpool.maps import region_format, shapes
 from lightpool.maps.axes import MapAxes
 from lightpool.maps.coord import MapCoord
 from lightpool.maps.geom import Geom, HostArray, pix_to_idx
@@ -34,6 +33,9 @@ from lightpool.maps.sky_regions import (
 )
 from lightpool.maps.wcs_geom import WcsGeom
 from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg, world_to_pixel
+
+if TYPE_CHECKING:
+    from regions import Region
 
 __all__ = ["RegionGeom"]
 
@@ -61,9 +63,9 @@ class RegionGeom(Geom):
     projection = "TAN"
 
     def __init__(
-        self, region: Region | None, axes: Any = None, wcs: WCS | None = None, binsz_wcs: Any = "0.1 deg"
+        self, region: "Region | None", axes: Any = None, wcs: WCS | None = None, binsz_wcs: Any = "0.1 deg"
     ) -> None:
-        self._region = on_sky([region], wcs)[0] if isinstance(region, PixelRegion) else region
+        self._region = on_sky([region], wcs)[0] if isinstance(region, shapes.PixelRegion) else region
         self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
         self._binsz_wcs = Angle(binsz_wcs, "deg")
         self._wcs: Any = wcs if wcs is not None or region is None else self._default_wcs()
@@ -126,11 +128,11 @@ class RegionGeom(Geom):
     # The region
 
     @property
-    def region(self) -> Region | None:
+    def region(self) -> "Region | None":
         """The region on the sky."""
         return self._region
 
-    def _known_region(self) -> Region:
+    def _known_region(self) -> "Region":
         if self._region is None:
             raise GeometryError("this geometry has no region, so it has no place on the sky")
         return self._region
@@ -199,7 +201,7 @@ class RegionGeom(Geom):
     def solid_angle(self) -> u.Quantity:
         """Solid angle of the region in sr; that of a union is estimated on pixels of a tenth of the size."""
         region = self._known_region()
-        if isinstance(region, CompoundSkyRegion):
+        if isinstance(region, shapes.CompoundSkyRegion):
             return self._solid_angle_of_union()
         area = region_to_pixel(region, self._wcs).area
         return (area * abs(np.linalg.det(self._wcs.pixel_scale_matrix)) * u.deg**2).to("sr")

@@ -6,37 +6,21 @@ regions 0.12 takes a mean scale instead, which moves the border of masks.
 
 import operator
 from collections.abc import Sequence
-from functools import reduce
-from typing import Any
+from dataclasses import dataclass
+from functools import cache, reduce
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord, angular_separation
 from astropy.wcs import WCS
-from regions import (
-    CircleAnnulusPixelRegion,
-    CircleAnnulusSkyRegion,
-    CirclePixelRegion,
-    CircleSkyRegion,
-    CompoundPixelRegion,
-    CompoundSkyRegion,
-    EllipseAnnulusPixelRegion,
-    EllipseAnnulusSkyRegion,
-    EllipsePixelRegion,
-    EllipseSkyRegion,
-    PixCoord,
-    PixelRegion,
-    PointSkyRegion,
-    RectangleAnnulusPixelRegion,
-    RectangleAnnulusSkyRegion,
-    RectanglePixelRegion,
-    RectangleSkyRegion,
-    Region,
-    Regions,
-)
 
 from lightpool.errors import GeometryError
+from lightpool.maps import shapes
 from lightpool.maps.wcs_header import frame_of_wcs
+
+if TYPE_CHECKING:
+    from regions import PixCoord, PixelRegion, Region, Regions
 
 __all__ = [
     "all_parts",
@@ -54,26 +38,38 @@ __all__ = [
 ]
 
 _OFFSET = 1 * u.arcsec
-_ROUND = {CircleSkyRegion: CirclePixelRegion, CircleAnnulusSkyRegion: CircleAnnulusPixelRegion}
-_TURNED = {
-    EllipseSkyRegion: EllipsePixelRegion,
-    RectangleSkyRegion: RectanglePixelRegion,
-    EllipseAnnulusSkyRegion: EllipseAnnulusPixelRegion,
-    RectangleAnnulusSkyRegion: RectangleAnnulusPixelRegion,
-}
 _LENGTHS = {
-    CircleSkyRegion: ("radius",),
-    CircleAnnulusSkyRegion: ("inner_radius", "outer_radius"),
-    EllipseSkyRegion: ("width", "height"),
-    RectangleSkyRegion: ("width", "height"),
-    EllipseAnnulusSkyRegion: ("inner_width", "outer_width", "inner_height", "outer_height"),
-    RectangleAnnulusSkyRegion: ("inner_width", "outer_width", "inner_height", "outer_height"),
+    "Circle": ("radius",),
+    "CircleAnnulus": ("inner_radius", "outer_radius"),
+    "Ellipse": ("width", "height"),
+    "Rectangle": ("width", "height"),
+    "EllipseAnnulus": ("inner_width", "outer_width", "inner_height", "outer_height"),
+    "RectangleAnnulus": ("inner_width", "outer_width", "inner_height", "outer_height"),
 }
+"""Attributes that are lengths, by the first part of the names of the sky and the pixel region."""
 
-_SKY_KINDS = {pixel_kind: sky_kind for sky_kind, pixel_kind in (_ROUND | _TURNED).items()}
+
+@dataclass(frozen=True)
+class _Kind:
+    """A kind of region with a centre, lengths and perhaps an angle."""
+
+    sky: Any
+    pixel: Any
+    lengths: tuple[str, ...]
+    is_round: bool
 
 
-def parse_regions(regions: Any) -> list[Region]:
+@cache
+def _kinds() -> dict[Any, _Kind]:
+    """Kinds of regions by their sky and by their pixel class."""
+    kinds: dict[Any, _Kind] = {}
+    for stem, lengths in _LENGTHS.items():
+        sky, pixel = getattr(shapes, f"{stem}SkyRegion"), getattr(shapes, f"{stem}PixelRegion")
+        kinds[sky] = kinds[pixel] = _Kind(sky, pixel, lengths, is_round=stem.startswith("Circle"))
+    return kinds
+
+
+def parse_regions(regions: Any) -> "list[Region]":
     """List of regions from a DS9 string, a region, a position (a point region), or a sequence of them; None is empty.
 
     Raises
@@ -86,22 +82,22 @@ def parse_regions(regions: Any) -> list[Region]:
     if regions is None:
         return []
     if isinstance(regions, str):
-        found = list(Regions.parse(data=regions, format="ds9"))
+        found = list(shapes.Regions.parse(data=regions, format="ds9"))
         if not found:
             raise ValueError(
                 f"no region in {regions!r}, expected one in DS9 format, as 'icrs;circle(83.63, 22.01, 0.5)'"
             )
         return found
-    if isinstance(regions, Region):
+    if isinstance(regions, shapes.Region):
         return [regions]
     if isinstance(regions, SkyCoord):
-        return [PointSkyRegion(center=_) for _ in regions.reshape(-1)]
-    if isinstance(regions, (list, tuple, Regions)):
+        return [shapes.PointSkyRegion(center=_) for _ in regions.reshape(-1)]
+    if isinstance(regions, (list, tuple, shapes.Regions)):
         return [region for item in regions for region in parse_regions(item)]
     raise TypeError(f"expected a region, a DS9 string, a SkyCoord, or a list of them, got {type(regions).__name__}")
 
 
-def on_sky(regions: Sequence[Region], wcs: WCS | None) -> list[Region]:
+def on_sky(regions: "Sequence[Region]", wcs: WCS | None) -> "list[Region]":
     """Sky regions; those in pixels are brought to the sky by a WCS.
 
     Raises
@@ -109,40 +105,40 @@ def on_sky(regions: Sequence[Region], wcs: WCS | None) -> list[Region]:
     GeometryError
         If there is a pixel region but no WCS.
     """
-    pixel_regions = [region for region in regions if isinstance(region, PixelRegion)]
+    pixel_regions = [region for region in regions if isinstance(region, shapes.PixelRegion)]
     if wcs is None and pixel_regions:
         raise GeometryError(f"{pixel_regions[0]} is in pixels, but no wcs says of which map; pass wcs=geom.wcs")
-    return [region_to_sky(region, wcs) if isinstance(region, PixelRegion) else region for region in regions]
+    return [region_to_sky(region, wcs) if isinstance(region, shapes.PixelRegion) else region for region in regions]
 
 
-def is_point(region: Region) -> bool:
+def is_point(region: "Region") -> bool:
     """Whether a sky region is a point, or a union of points."""
-    if isinstance(region, CompoundSkyRegion):
+    if isinstance(region, shapes.CompoundSkyRegion):
         return is_point(region.region1) and is_point(region.region2)
-    return isinstance(region, PointSkyRegion)
+    return isinstance(region, shapes.PointSkyRegion)
 
 
-def region_to_sky(region: PixelRegion, wcs: WCS) -> Region:
+def region_to_sky(region: "PixelRegion", wcs: WCS) -> "Region":
     """Sky region of a pixel region, the inverse of `region_to_pixel`."""
-    if isinstance(region, CompoundPixelRegion):
+    if isinstance(region, shapes.CompoundPixelRegion):
         parts = [region_to_sky(_, wcs) for _ in (region.region1, region.region2)]
-        return CompoundSkyRegion(*parts, operator=region.operator, meta=region.meta.copy())
-    kind = _SKY_KINDS.get(type(region))
+        return shapes.CompoundSkyRegion(*parts, operator=region.operator, meta=region.meta.copy())
+    kind = _kinds().get(type(region))
     if kind is None:
         return region.to_sky(wcs)
     center = wcs.pixel_to_world(region.center.x, region.center.y)
     _, scale, north = scale_and_north(center, wcs)
-    lengths = [Angle(getattr(region, name) / scale, "arcsec") for name in _LENGTHS[kind]]
-    if kind in _ROUND:
-        return kind(center, *lengths, meta=region.meta.copy())
-    return kind(center, *lengths, angle=(region.angle - north + 90 * u.deg).to("deg"), meta=region.meta.copy())
+    lengths = [Angle(getattr(region, name) / scale, "arcsec") for name in kind.lengths]
+    if kind.is_round:
+        return kind.sky(center, *lengths, meta=region.meta.copy())
+    return kind.sky(center, *lengths, angle=(region.angle - north + 90 * u.deg).to("deg"), meta=region.meta.copy())
 
 
-def without_points(region: Region) -> Region | None:
+def without_points(region: "Region") -> "Region | None":
     """Take the points out of a union; None if there was nothing else."""
     if is_point(region):
         return None
-    if not isinstance(region, CompoundSkyRegion) or region.operator is not operator.or_:
+    if not isinstance(region, shapes.CompoundSkyRegion) or region.operator is not operator.or_:
         return region
     parts = [_ for _ in compound_region_to_regions(region) if not is_point(_)]
     return regions_to_compound_region(parts)
@@ -161,37 +157,37 @@ def steps_to_north(positions: SkyCoord, wcs: WCS) -> tuple[Any, Any, Any, Any]:
     return x, y, x_north - x, y_north - y
 
 
-def scale_and_north(position: SkyCoord, wcs: WCS) -> tuple[PixCoord, float, u.Quantity]:
+def scale_and_north(position: SkyCoord, wcs: WCS) -> "tuple[PixCoord, float, u.Quantity]":
     """Pixel of a position, pixels per arcsec towards north, and the angle of north from the x axis."""
     x, y, dx, dy = (float(_) for _ in steps_to_north(position, wcs))
-    return PixCoord(x, y), float(np.hypot(dx, dy)) / _OFFSET.value, np.arctan2(dy, dx) * u.rad
+    return shapes.PixCoord(x, y), float(np.hypot(dx, dy)) / _OFFSET.value, np.arctan2(dy, dx) * u.rad
 
 
-def region_to_pixel(region: Region, wcs: WCS) -> PixelRegion:
+def region_to_pixel(region: "Region", wcs: WCS) -> "PixelRegion":
     """Pixel region of a sky region; a pixel region stays as it is."""
-    if isinstance(region, PixelRegion):
+    if isinstance(region, shapes.PixelRegion):
         return region
-    if isinstance(region, CompoundSkyRegion):
+    if isinstance(region, shapes.CompoundSkyRegion):
         parts = [region_to_pixel(_, wcs) for _ in (region.region1, region.region2)]
-        return CompoundPixelRegion(*parts, operator=region.operator, meta=region.meta.copy())
-    kind = type(region)
-    if kind not in _LENGTHS:
+        return shapes.CompoundPixelRegion(*parts, operator=region.operator, meta=region.meta.copy())
+    kind = _kinds().get(type(region))
+    if kind is None:
         return region.to_pixel(wcs)
     center, scale, north = scale_and_north(region.center, wcs)
-    lengths = [getattr(region, name).to_value("arcsec") * scale for name in _LENGTHS[kind]]
-    if kind in _ROUND:
-        return _ROUND[kind](center, *lengths, meta=region.meta.copy())
+    lengths = [getattr(region, name).to_value("arcsec") * scale for name in kind.lengths]
+    if kind.is_round:
+        return kind.pixel(center, *lengths, meta=region.meta.copy())
     # the angle of a sky region counts from the axis of longitude, that of a pixel region from the x axis
     angle = (region.angle + north - 90 * u.deg).to("deg")
-    return _TURNED[kind](center, *lengths, angle=angle, meta=region.meta.copy())
+    return kind.pixel(center, *lengths, angle=angle, meta=region.meta.copy())
 
 
-def regions_to_compound_region(regions: Sequence[Region]) -> Region:
+def regions_to_compound_region(regions: "Sequence[Region]") -> "Region":
     """Union of regions."""
     return reduce(lambda one, other: one.union(other), regions)
 
 
-def compound_region_to_regions(region: Region | None) -> Regions:
+def compound_region_to_regions(region: "Region | None") -> "Regions":
     """Single regions of a union.
 
     Raises
@@ -200,29 +196,29 @@ def compound_region_to_regions(region: Region | None) -> Regions:
         If there is an intersection or a difference.
     """
     if region is None:
-        return Regions([])
-    if not isinstance(region, CompoundSkyRegion):
-        return Regions([region])
+        return shapes.Regions([])
+    if not isinstance(region, shapes.CompoundSkyRegion):
+        return shapes.Regions([region])
     if region.operator is not operator.or_:
         raise ValueError(f"only unions can be taken apart, got a compound region with {region.operator.__name__!r}")
     parts = [compound_region_to_regions(_) for _ in (region.region1, region.region2)]
-    return Regions([*parts[0], *parts[1]])
+    return shapes.Regions([*parts[0], *parts[1]])
 
 
-def all_parts(region: Region) -> list[Region]:
+def all_parts(region: "Region") -> "list[Region]":
     """Single regions of any compound region, however they are combined."""
-    if isinstance(region, CompoundSkyRegion):
+    if isinstance(region, shapes.CompoundSkyRegion):
         return [*all_parts(region.region1), *all_parts(region.region2)]
     return [region]
 
 
-def region_center(region: Region) -> SkyCoord:
+def region_center(region: "Region") -> SkyCoord:
     """Centre of a region.
 
     That of a polygon is the mean direction of its vertices, that of a compound region the geometric median of the
     centres of its parts.
     """
-    if isinstance(region, CompoundSkyRegion):
+    if isinstance(region, shapes.CompoundSkyRegion):
         return _geometric_median([region_center(_) for _ in all_parts(region)])
     if hasattr(region, "center"):
         return region.center

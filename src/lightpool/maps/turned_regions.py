@@ -3,18 +3,21 @@
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
-from regions import CirclePixelRegion, CircleSkyRegion, PixCoord, PointSkyRegion, Region
 
+from lightpool.maps import shapes
 from lightpool.maps.pixel_regions import circles_to_sky, in_frame
 from lightpool.maps.sky_regions import region_center, region_to_pixel, region_to_sky
 from lightpool.maps.wcs_geom import WcsGeom
 from lightpool.maps.wcs_header import lonlat_deg
 from lightpool.maps.wcs_map import WcsNDMap
+
+if TYPE_CHECKING:
+    from regions import CirclePixelRegion, Region
 
 __all__ = ["TurnedCircle", "TurnedRegion", "turned_region"]
 
@@ -24,7 +27,7 @@ _BORDER = 1e-6
 
 
 def turned_region(
-    region: Region, center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
+    region: "Region", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
 ) -> "TurnedRegion":
     """Region that can be turned about a position; circles go by distances, other shapes by their pixels.
 
@@ -38,7 +41,7 @@ def turned_region(
         False where a region must not be; outside the mask every place is good.
     """
     include = region.meta.get("include", True)
-    kind = TurnedCircle if isinstance(region, CircleSkyRegion) and include else TurnedRegion
+    kind = TurnedCircle if isinstance(region, shapes.CircleSkyRegion) and include else TurnedRegion
     return kind(region, center, binsz, exclusion_mask)
 
 
@@ -54,7 +57,9 @@ class TurnedRegion:
         twice as far from the position as its centre.
     """
 
-    def __init__(self, region: Region, center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None) -> None:
+    def __init__(
+        self, region: "Region", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
+    ) -> None:
         self.region = region
         position = region_center(region)
         frame = position.frame.name
@@ -63,7 +68,7 @@ class TurnedRegion:
         self.geom: WcsGeom = WcsGeom.create(
             skydir=(lon, lat), binsz=binsz, width=4 * separation + 0.3, frame=frame, proj="TAN"
         )
-        self._center = PixCoord(*self.geom.center_pix)
+        self._center = shapes.PixCoord(*self.geom.center_pix)
         self._exclusion_mask = exclusion_mask
 
     @cached_property
@@ -129,9 +134,9 @@ class TurnedRegion:
         if not x.size:
             return True
         turned = self._turned(angle)
-        if isinstance(self.region, PointSkyRegion):
+        if isinstance(self.region, shapes.PointSkyRegion):
             return not np.any(np.hypot(x - turned.center.x, y - turned.center.y) < 1)
-        return not np.any(turned.contains(PixCoord(x, y)))
+        return not np.any(turned.contains(shapes.PixCoord(x, y)))
 
     def overlap(self, angles: Sequence[float]) -> bool:
         """Whether any two of the turned regions have a pixel in common."""
@@ -143,7 +148,7 @@ class TurnedRegion:
                 masks.append(image > 0)
         return any(bool(np.any(one & other)) for one, other in combinations(masks, 2))
 
-    def at(self, angles: Sequence[float]) -> list[Region]:
+    def at(self, angles: Sequence[float]) -> "list[Region]":
         """Sky regions of the region turned by each angle."""
         return [region_to_sky(self._turned(angle), self.geom.wcs) for angle in angles]
 
@@ -183,7 +188,7 @@ class TurnedCircle(TurnedRegion):
         distance = np.hypot(x[:, None] - x, y[:, None] - y)[np.triu_indices(len(x), 1)]
         return bool(np.any(distance < 2 * self._pixel_region.radius)) and super().overlap(angles)
 
-    def at(self, angles: Sequence[float]) -> list[Region]:
+    def at(self, angles: Sequence[float]) -> "list[Region]":
         """Sky regions of the circle turned by each angle."""
         if not len(angles):
             return []
