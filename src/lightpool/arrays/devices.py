@@ -12,7 +12,6 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import Any
 
 import array_api_compat
@@ -20,6 +19,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from lightpool.arrays import strict
+from lightpool.arrays.libraries import available_devices, cuda_count, load_library
 from lightpool.arrays.transfers import report_to_device, report_to_host
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import DeviceError
@@ -36,9 +36,6 @@ __all__ = [
     "to_host",
     "use_device",
 ]
-
-_EXTRAS = {"cuda": "'lightpool[cuda12]' (or [cuda13])", "torch": "'lightpool[torch]'", "strict": "'lightpool[test]'"}
-_MODULES = {"cuda": "cupy", "torch": "torch", "strict": "array_api_strict"}
 
 
 @dataclass(frozen=True)
@@ -99,7 +96,7 @@ def _find_device(name: str) -> Device:
     if library == "torch":
         return _torch_device(name, place or "cpu")
     if library == "strict" and not place:
-        xp = _import_library(name, "strict")
+        xp = _loaded(name, "strict")
         strict.close_holes(xp)
         return Device("strict", xp, xp.Device(strict.DEVICE_NAME))
     raise DeviceError(
@@ -109,20 +106,18 @@ def _find_device(name: str) -> Device:
 
 
 def _cuda_device(name: str, number: int) -> Device:
-    cupy = _import_library(name, "cuda")
+    cupy = _loaded(name, "cuda")
     try:
-        n_device = cupy.cuda.runtime.getDeviceCount()
-    except cupy.cuda.runtime.CUDARuntimeError as error:
-        raise DeviceError(
-            f"device {name!r} asked for, but CUDA does not answer ({error}). {_what_is_there()}"
-        ) from error
+        n_device = cuda_count(cupy)
+    except DeviceError as error:
+        raise DeviceError(f"device {name!r}: {error}. {_what_is_there()}") from error
     if number >= n_device:
         raise DeviceError(f"device {name!r} asked for, but CUDA counts {n_device} device(s). {_what_is_there()}")
     return Device(f"cuda:{number}", _compat("cupy"), cupy.cuda.Device(number))
 
 
 def _torch_device(name: str, place: str) -> Device:
-    torch = _import_library(name, "torch")
+    torch = _loaded(name, "torch")
     try:
         torch.empty(0, device=place)
     except (RuntimeError, AssertionError) as error:
@@ -140,39 +135,15 @@ def _compat(library: str) -> Namespace:
     return import_module(f"array_api_compat.{library}")
 
 
-def _import_library(name: str, kind: str) -> Any:
+def _loaded(name: str, kind: str) -> Any:
     try:
-        return import_module(_MODULES[kind])
-    except ImportError as error:
-        raise DeviceError(
-            f"device {name!r} needs the package {_MODULES[kind]!r}, which is not installed; "
-            f"pip install {_EXTRAS[kind]}. {_what_is_there()}"
-        ) from error
+        return load_library(kind)
+    except DeviceError as error:
+        raise DeviceError(f"device {name!r}: {error}. {_what_is_there()}") from error
 
 
 def _what_is_there() -> str:
     return f"Here there is: {', '.join(available_devices())}."
-
-
-def available_devices() -> list[str]:
-    """Names of the devices that can be used on this machine, ``cpu`` first."""
-    names = ["cpu"]
-    if find_spec("cupy") is not None:
-        names += _cuda_names()
-    if find_spec("torch") is not None:
-        torch = import_module("torch")
-        names += ["torch", *(f"torch:cuda:{i}" for i in range(torch.cuda.device_count()))]
-    if find_spec("array_api_strict") is not None:
-        names.append("strict")
-    return names
-
-
-def _cuda_names() -> list[str]:
-    cupy = import_module("cupy")
-    try:
-        return [f"cuda:{i}" for i in range(cupy.cuda.runtime.getDeviceCount())]
-    except cupy.cuda.runtime.CUDARuntimeError:
-        return []
 
 
 def get_default_device() -> Device:

@@ -1,0 +1,69 @@
+"""What the NVIDIA driver says about itself, without CuPy or PyTorch."""
+
+import ctypes
+import sys
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+__all__ = ["CudaDriver", "cuda_driver"]
+
+_LIBRARY = "nvcuda.dll" if sys.platform == "win32" else "libcuda.so.1"
+_KERNEL_MODULE = Path("/proc/driver/nvidia/version")
+
+
+@dataclass(frozen=True)
+class CudaDriver:
+    """A driver that is loaded.
+
+    Attributes
+    ----------
+    release : str, such as ``580.65.06``; empty where the system does not tell
+    cuda : pair of int, the newest CUDA that it knows
+    gpus : tuple of str, names of the GPUs that this process sees
+    """
+
+    release: str
+    cuda: tuple[int, int]
+    gpus: tuple[str, ...]
+
+    @property
+    def cuda_version(self) -> str:
+        """The newest CUDA as text."""
+        return ".".join(map(str, self.cuda))
+
+
+@lru_cache(maxsize=1)
+def cuda_driver() -> CudaDriver | None:
+    """Driver of NVIDIA GPUs; None where there is none."""
+    try:
+        library = ctypes.CDLL(_LIBRARY)
+    except OSError:
+        return None
+    version = ctypes.c_int(0)
+    if library.cuDriverGetVersion(ctypes.byref(version)) != 0 or version.value <= 0:
+        return None
+    major, rest = divmod(version.value, 1000)
+    return CudaDriver(_release(), (major, rest // 10), _names_of_gpus(library))
+
+
+def _release() -> str:
+    try:
+        words = _KERNEL_MODULE.read_text().splitlines()[0].split()
+    except (OSError, IndexError):
+        return ""
+    return next((word for word in words if word[0].isdigit() and "." in word), "")
+
+
+def _names_of_gpus(library: Any) -> tuple[str, ...]:
+    count = ctypes.c_int(0)
+    if library.cuInit(0) != 0 or library.cuDeviceGetCount(ctypes.byref(count)) != 0:
+        return ()
+    names = []
+    for number in range(count.value):
+        handle, name = ctypes.c_int(0), ctypes.create_string_buffer(256)
+        library.cuDeviceGet(ctypes.byref(handle), number)
+        library.cuDeviceGetName(name, len(name), handle)
+        names.append(name.value.decode(errors="replace"))
+    return tuple(names)
