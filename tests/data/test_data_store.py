@@ -114,6 +114,19 @@ def test_the_cache_stays_below_its_limit(three):
     assert small.open(paths[0]) is small.open(paths[0])
 
 
+def test_what_was_made_of_a_file_counts_too(three):
+    first, second, third = sorted((three.folder / "data").iterdir())
+    cache = FileCache()
+    entry = cache.open(first)
+    assert entry.n_bytes == entry.file.size
+    table = np.zeros(10_000)
+    entry.get("table", lambda: {"values": table, "again": [table[:5], (table,)], "text": "kept", "number": 1})
+    assert entry.n_bytes == entry.file.size + 80_000
+    cache.max_bytes = cache.open(second).file.size + entry.n_bytes
+    cache.open(third)
+    assert cache.open(first) is not entry
+
+
 # -- which observations
 
 

@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from os import PathLike
 from typing import Any
 
+import numpy as np
+
 from lightpool.errors import MissingDataError
 from lightpool.fits import FitsFile, make_path, missing_file_hint, read_fits
 
@@ -35,18 +37,41 @@ class CachedFile:
                 self._made[key] = make()
             return self._made[key]
 
+    @property
+    def n_bytes(self) -> int:
+        """Bytes of the file, of the arrays made of it, and of what was derived from them on the host."""
+        return self.file.size + _n_array_bytes(self._made, set())
+
+
+def _n_array_bytes(thing: Any, seen: set[int]) -> int:
+    """Bytes of the arrays that can be reached from an object, each counted once; views of other memory are left out."""
+    if id(thing) in seen:
+        return 0
+    seen.add(id(thing))
+    if isinstance(thing, np.ndarray):
+        if isinstance(thing.base, np.ndarray):
+            return _n_array_bytes(thing.base, seen)
+        return thing.nbytes if thing.base is None else 0
+    if type(thing).__module__.startswith("lightpool."):
+        thing = getattr(thing, "__dict__", ())
+    if isinstance(thing, dict):
+        thing = list(thing.values())  # another thread may add to it meanwhile
+    return sum(_n_array_bytes(part, seen) for part in thing) if isinstance(thing, list | tuple) else 0
+
 
 class FileCache:
     """Keeps the files used last, up to a number of bytes, so that the memory of a long batch stays flat.
 
     Parameters
     ----------
-    max_bytes : int, of the files' decompressed content; the file used last is kept however large it is
+    max_bytes : int, of the files' decompressed content and the arrays made of it; the file used last is kept however
+        large it is
     """
 
-    def __init__(self, max_bytes: int = 128 * 2**20) -> None:
+    def __init__(self, max_bytes: int = 256 * 2**20) -> None:
         self.max_bytes = max_bytes
         self._files: OrderedDict[str, CachedFile] = OrderedDict()
+        self._sizes: dict[str, int] = {}
         self._lock = threading.Lock()
 
     def open(self, path: str | PathLike[str]) -> CachedFile:
@@ -70,21 +95,29 @@ class FileCache:
                 return found
         entry = CachedFile(read_fits(filename), stamp)
         with self._lock:
-            self._files[name] = entry
+            self._weigh_last()
+            self._files[name], self._sizes[name] = entry, entry.file.size
             self._files.move_to_end(name)
             self._shrink()
         return entry
 
+    def _weigh_last(self) -> None:
+        """Weigh the file used last, now that another one follows: most that will be made of it is made."""
+        if self._files:
+            name, entry = next(reversed(self._files.items()))
+            self._sizes[name] = entry.n_bytes
+
     def _shrink(self) -> None:
-        total = sum(entry.file.size for entry in self._files.values())
+        total = sum(self._sizes.values())
         while total > self.max_bytes and len(self._files) > 1:
-            _, oldest = self._files.popitem(last=False)
-            total -= oldest.file.size
+            oldest, _ = self._files.popitem(last=False)
+            total -= self._sizes.pop(oldest)
 
     def clear(self) -> None:
         """Let go of all files."""
         with self._lock:
             self._files.clear()
+            self._sizes.clear()
 
     def __len__(self) -> int:
         return len(self._files)
