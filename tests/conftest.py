@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.utils import iers
 
+from lightpool.arrays import blocks
 from lightpool.arrays.devices import Device, find_device, to_device, use_device
 from lightpool.errors import DeviceError
 from lightpool.simulate import PointSource, simulate_store
@@ -54,6 +55,17 @@ def device(request: pytest.FixtureRequest) -> Any:
     """Name of a device on which a test does its whole job."""
     with use_device(device_or_skip(request.param)):
         yield request.param
+
+
+@pytest.fixture
+def tiny_blocks(monkeypatch: pytest.MonkeyPatch) -> Any:
+    """Call it to have work arrays made in the smallest blocks from then on, as if next to no memory were free."""
+
+    def make_blocks_tiny() -> None:
+        monkeypatch.setattr(blocks, "UNCHECKED_BYTES", 0)
+        monkeypatch.setattr(blocks, "MOST_BYTES", 1)
+
+    return make_blocks_tiny
 
 
 @pytest.fixture(scope="session")

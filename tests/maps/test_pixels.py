@@ -188,3 +188,54 @@ def test_pickled_geometries_keep_every_bit_and_their_common_pixels():
         assert_array_equal(getattr(again.wcs.wcs, name), getattr(geom.wcs.wcs, name))
     assert_array_equal(cutout_again.directions("cpu"), cutout.directions("cpu"))
     assert cutout_again.cutout_slices(again) == cutout.cutout_slices(geom)
+
+
+@pytest.mark.parametrize("proj", ["TAN", "AIT", "ZEA"])
+def test_what_is_made_a_row_at_a_time_is_what_is_made_at_once(backend, proj, tiny_blocks):
+    other = WcsGeom.create(npix=(30, 20), binsz=0.2, skydir=(184, -5), frame="galactic")
+
+    def made():
+        geom = WcsGeom.create(npix=(37, 23), binsz=0.1 if proj != "AIT" else 12.0, skydir=CRAB, proj=proj)
+        cut = geom.cutout(SkyCoord(84.6, 22.6, unit="deg"), "1 deg", mode="partial") if proj == "TAN" else geom
+        return [
+            values
+            for one in (geom, cut)
+            for values in (
+                to_host(one.directions(backend.device)),
+                to_host(one.solid_angle_array(backend.device)),
+                to_host(one.separation_array(1.4, 0.3, backend.device)),
+                to_host(one.offset_vectors(SkyCoord(83, 22, unit="deg"), backend.device)),
+                to_host(one.pixel_numbers_on(other, backend.device)),
+                one._window.lonlat(),
+            )
+        ]
+
+    at_once = made()
+    tiny_blocks()
+    for values, expected in zip(made(), at_once, strict=True):
+        assert values.shape == expected.shape
+        if backend.device.is_host:
+            assert_array_equal(values, expected)
+        else:  # PyTorch rounds by the place of a number in a vector of the processor
+            assert_allclose(values, expected, rtol=1e-14, atol=1e-15)
+    assert not made()[-1].flags.writeable
+
+
+def test_a_map_too_large_to_keep_its_directions_has_the_same_angles(backend, monkeypatch, tiny_blocks):
+    expected = to_host(WcsGeom.create(npix=(37, 23), binsz=0.1, skydir=CRAB).separation_array(1.4, 0.3, backend.device))
+    geom = WcsGeom.create(npix=(37, 23), binsz=0.1, skydir=CRAB)
+    geom._window.grid._store = pixels.PixelStore(max_bytes=8 * 37 * 23)
+    tiny_blocks()
+    assert_allclose(to_host(geom.separation_array(1.4, 0.3, backend.device)), expected, rtol=1e-14, atol=1e-15)
+    other = WcsGeom.create(npix=(30, 20), binsz=0.2, skydir=CRAB)
+    numbers = to_host(geom.pixel_numbers_on(other, backend.device))
+    assert_array_equal(numbers, to_host(geom.copy().pixel_numbers_on(other, backend.device)))
+    assert numbers.shape == (23, 37)
+
+
+def test_a_grid_forgets_how_much_was_asked_of_what_is_long_gone():
+    geom = WcsGeom.create(npix=(37, 23), binsz=0.1, skydir=CRAB)
+    cutout = geom.cutout(geom.center_skydir, "0.5 deg")
+    for lon in range(200):
+        cutout.pixel_numbers_on(WcsGeom.create(npix=3, binsz=1, skydir=(lon, 0)))
+    assert len(geom._window.grid._n_asked) == pixels.MAX_KINDS

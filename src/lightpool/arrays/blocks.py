@@ -1,16 +1,26 @@
-"""Working through NumPy arrays in pieces.
+"""Working through arrays in pieces, for the sake of the processor's cache or of memory.
 
 NumPy makes a new array for every step of a formula. For a map, such an array comes fresh from the operating system,
-which costs many times what the arithmetic does; pieces of a few thousand points stay in the processor's cache.
+which costs many times what the arithmetic does; pieces of a few thousand points stay in the processor's cache. Blocks
+of some hundred MB serve another end, on all devices: that the arrays on the way to a result fit beside it.
 """
 
 import math
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 
-__all__ = ["BLOCK", "blocks", "pieces"]
+from lightpool.arrays.devices import Device, array_namespace, device_of
+from lightpool.arrays.memory import UNCHECKED_BYTES, free_memory
+from lightpool.arrays.typing import Array
+
+__all__ = ["BLOCK", "MOST_BYTES", "blocks", "blocks_that_fit", "in_blocks", "pieces"]
 
 BLOCK = 8192
 """Number of float64 in a piece: 64 KiB."""
+
+MOST_BYTES = 2**28
+"""What the arrays on the way to a result take at most, 256 MiB: larger blocks are no faster, on a GPU either."""
+
+_SHARE = 4  # such arrays take no more than one part in so many of what a device has free
 
 
 def blocks(n: int, size: int = BLOCK) -> Iterator[slice]:
@@ -28,3 +38,45 @@ def pieces(shape: Sequence[int], size: int = 8 * BLOCK) -> Iterator[tuple[slice,
     for block in blocks(shape[0], size // inner):
         for rest in pieces(shape[1:], size):
             yield (block, *rest)
+
+
+def blocks_that_fit(n: int, n_bytes: int, device: Device) -> list[slice]:
+    """Slices that cover range(n), such that the work on each fits in a share of the memory of a device.
+
+    Parameters
+    ----------
+    n : int
+    n_bytes : int
+        What the arrays on the way to a result take for each of the ``n``.
+    device : Device
+        On the host the blocks depend on the sizes alone, so that the bits of a result never depend on free memory.
+    """
+    if n * n_bytes <= UNCHECKED_BYTES:
+        return [slice(0, n)]
+    free = None if device.is_host else free_memory(device)
+    most = MOST_BYTES if free is None else min(MOST_BYTES, free // _SHARE)
+    return list(blocks(n, most // n_bytes))
+
+
+def in_blocks(make: Callable[[slice], Array], n: int, n_bytes: int, device: Device, axis: int = 0) -> Array:
+    """Array that is made block by block along an axis of length ``n``; see `blocks_that_fit`.
+
+    Parameters
+    ----------
+    make : function of a slice of range(n), gives the part of the array
+    n, n_bytes, device : see `blocks_that_fit`
+    axis : int, not negative or counted from the end
+    """
+    slices = blocks_that_fit(n, n_bytes, device)
+    first = make(slices[0])
+    if len(slices) == 1:
+        return first
+    axis = axis % first.ndim
+    before = (slice(None),) * axis
+    xp, shape = array_namespace(first), (*first.shape[:axis], n, *first.shape[axis + 1 :])
+    whole = xp.empty(shape, dtype=first.dtype, device=device_of(first).handle)
+    whole[(*before, slices[0], ...)] = first
+    del first
+    for block in slices[1:]:
+        whole[(*before, block, ...)] = make(block)
+    return whole

@@ -17,6 +17,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
+from lightpool.arrays.blocks import in_blocks
 from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device, to_host
 from lightpool.arrays.projections import Projection, pixel_directions, pixel_to_sky, sky_to_pixel
 from lightpool.arrays.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
@@ -39,6 +40,12 @@ MAX_STORED_BYTES = 2**28
 
 MAX_FILLED_PIXELS = 2**22
 """A larger map is not filled as a whole for the sake of its cutouts."""
+
+MAX_KINDS = 64
+"""Of so many kinds of arrays a grid remembers how much of it was asked for."""
+
+_WORK_BYTES = 128
+"""What the arrays on the way to one of these take for each pixel, at most."""
 
 
 def pixel_solid_angle(corners: Array, *, xp: Namespace | None = None) -> Array:
@@ -134,6 +141,15 @@ class Box(NamedTuple):
         return values[..., y : y + inner.ny, x : x + inner.nx]
 
 
+def _by_rows(make: Callable[[Box], Array], box: Box, device: Device) -> Array:
+    """Array on a box, made a few rows at a time where all at once would take too much memory on the way."""
+
+    def part(rows: slice) -> Array:
+        return make(Box(box.x0, box.y0 + rows.start, box.nx, rows.stop - rows.start))
+
+    return in_blocks(part, box.ny, _WORK_BYTES * box.nx, device, axis=-2)
+
+
 class PixelStore:
     """Arrays on boxes, the latest used ones up to a number of bytes; a box is cut from one that holds it."""
 
@@ -150,6 +166,10 @@ class PixelStore:
                     self._arrays.move_to_end(key)
                     return key[1].cut(self._arrays[key], box)
         return None
+
+    def has_room(self, n_bytes: int) -> bool:
+        """Whether an array of this size can be kept at all."""
+        return n_bytes <= self._max_bytes
 
     def latest(self, kind: Hashable) -> tuple[Box, Array] | None:
         """Box and array of a kind that was used last."""
@@ -234,6 +254,15 @@ class PixelGrid:
         moved = replace(self.projection, crpix=(x_ref + half, y_ref + half))
         return pixel_directions(moved, (box.ny + more, box.nx + more), device, first=(box.y0, box.x0))
 
+    def lonlat(self, box: Box) -> np.ndarray[Any, Any]:
+        """Sky position of the pixel centres of a box on the host, by wcslib, shape (2, ny, nx), unit deg."""
+        y, x = np.mgrid[box.y0 : box.y0 + box.ny, box.x0 : box.x0 + box.nx].astype(float)
+        return np.stack(self.wcs.wcs_pix2world(x, y, 0))
+
+    def has_room(self, n_number: int, box: Box) -> bool:
+        """Whether an array of so many numbers for each pixel of a box can be kept."""
+        return self._store.has_room(8 * n_number * box.n_pixel)
+
     def is_aligned(self, other: "PixelGrid", tolerance: float) -> bool:
         """Whether the pixels are those of another grid, counted from another one."""
         if self is other:
@@ -266,7 +295,9 @@ class PixelGrid:
         else:
             target = box
             if self.extent.n_pixel <= MAX_FILLED_PIXELS:
-                self._n_asked[kind] = self._n_asked.get(kind, 0) + box.n_pixel
+                self._n_asked[kind] = self._n_asked.pop(kind, 0) + box.n_pixel  # the latest at the end
+                while len(self._n_asked) > MAX_KINDS:
+                    self._n_asked.pop(next(iter(self._n_asked)))
                 if max(self._n_asked[kind], 4 * box.n_pixel) >= self.extent.n_pixel:
                     target = self.extent
             values = compute(target)
@@ -335,18 +366,25 @@ class SkyWindow:
         place = find_device(device)
 
         def compute(box: Box) -> Array:
-            return self.grid.directions(box, place)
+            return _by_rows(lambda rows: self.grid.directions(rows, place), box, place)
 
         return self.grid.shared(("directions", place.name), self.box, compute)
+
+    def _part_of_directions(self, place: Device) -> Callable[[Box], Array]:
+        """Give the directions of boxes in this window: cut from those of all pixels, unless these cannot be kept."""
+        if not self.grid.has_room(3, self.box):
+            return lambda rows: self.grid.directions(rows, place)
+        whole = self.directions(place)
+        return lambda rows: self.box.cut(whole, rows)
 
     def solid_angle(self, device: str | Device | None = None) -> Array:
         """Solid angle of the pixels, shape (ny, nx), unit sr; NaN where a corner is off the sky."""
         place = find_device(device)
 
-        def compute(box: Box) -> Array:
-            return pixel_solid_angle(self.grid.directions(box, place, corners=True))
+        def part(rows: Box) -> Array:
+            return pixel_solid_angle(self.grid.directions(rows, place, corners=True))
 
-        return self.grid.shared(("solid_angle", place.name), self.box, compute)
+        return self.grid.shared(("solid_angle", place.name), self.box, lambda box: _by_rows(part, box, place))
 
     def separation(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
         """Angle between the pixel centres and a position in the frame of the grid, shape (ny, nx), all in rad."""
@@ -354,7 +392,8 @@ class SkyWindow:
 
         def compute(box: Box) -> Array:
             centre = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-            return separation_of_vectors(self.directions(place), centre)
+            vectors = self._part_of_directions(place)
+            return _by_rows(lambda rows: separation_of_vectors(vectors(rows), centre), box, place)
 
         return self.grid.single(("separation", place.name, lon, lat), self.box, compute)
 
@@ -364,7 +403,8 @@ class SkyWindow:
 
         def compute(box: Box) -> Array:
             matrix = fov_matrix(np.deg2rad(lon), np.deg2rad(lat)) @ frame_matrix(self.grid.frame, "icrs")
-            return rotate(matrix, self.directions(place))
+            vectors = self._part_of_directions(place)
+            return _by_rows(lambda rows: rotate(matrix, vectors(rows)), box, place)
 
         return self.grid.single(("field of view", place.name, lon, lat), self.box, compute)
 
@@ -377,8 +417,7 @@ class SkyWindow:
         """Sky position of the pixel centres on the host, by wcslib, shape (2, ny, nx), unit deg; NaN off the sky."""
 
         def compute(box: Box) -> np.ndarray[Any, Any]:
-            y, x = np.mgrid[box.y0 : box.y0 + box.ny, box.x0 : box.x0 + box.nx].astype(float)
-            centres = np.stack(self.grid.wcs.wcs_pix2world(x, y, 0))
+            centres: np.ndarray[Any, Any] = _by_rows(self.grid.lonlat, box, find_device("cpu"))
             centres.flags.writeable = False  # geometries share it
             return centres
 
@@ -392,14 +431,19 @@ class SkyWindow:
         place = find_device(device)
         n_x, n_y = other.box.nx, other.box.ny
 
-        def compute(box: Box) -> Array:
-            lon, lat = SkyWindow(self.grid, box).lonlat()
+        def numbers(lon: Array, lat: Array) -> Array:
             if other.grid.frame != self.grid.frame:
                 centres = SkyCoord(lon, lat, unit="deg", frame=self.grid.frame).transform_to(other.grid.frame).data
                 lon, lat = centres.lon.deg, centres.lat.deg
             x, y = (np.floor(_ + 0.5) for _ in other.wcs.wcs_world2pix(lon, lat, 0))
             inside = (x >= 0) & (x < n_x) & (y >= 0) & (y < n_y)  # False for NaN too
             return to_device(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), place)
+
+        def compute(box: Box) -> Array:
+            if not self.grid.has_room(2, box):
+                return _by_rows(lambda rows: numbers(*self.grid.lonlat(rows)), box, place)
+            whole = SkyWindow(self.grid, box).lonlat()
+            return _by_rows(lambda rows: numbers(*box.cut(whole, rows)), box, place)
 
         return self.grid.shared(("numbers on", other, place.name), self.box, compute)
 
