@@ -4,11 +4,20 @@ from importlib import import_module
 from typing import Any
 
 __version__ = "0.1.0.dev0"
-__all__ = ["__version__", "get_default_device", "set_default_device", "use_device"]
+__all__ = [
+    "__version__",
+    "get_default_device",
+    "get_default_precision",
+    "set_default_device",
+    "set_default_precision",
+    "use_device",
+    "use_precision",
+]
 
 
 def __getattr__(name: str) -> Any:
-    """Reach the device functions without paying for NumPy at ``import lightpool``."""
-    if name in ("get_default_device", "set_default_device", "use_device"):
-        return getattr(import_module("lightpool.arrays.devices"), name)
+    """Reach the switches of device and precision without paying for NumPy at ``import lightpool``."""
+    if name in __all__:
+        kind = "devices" if name.endswith("device") else "precision"
+        return getattr(import_module(f"lightpool.arrays.{kind}"), name)
     raise AttributeError(f"module 'lightpool' has no attribute {name!r}; its names are {__all__}")

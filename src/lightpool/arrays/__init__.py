@@ -35,6 +35,13 @@ from lightpool.arrays.interpolation import (
 )
 from lightpool.arrays.memory import free_memory, memory_errors, release_memory, require_memory
 from lightpool.arrays.morphology import binary_dilation, binary_erosion
+from lightpool.arrays.precision import (
+    find_precision,
+    get_default_precision,
+    precision_of,
+    set_default_precision,
+    use_precision,
+)
 from lightpool.arrays.projections import (
     PROJECTION_CODES,
     Projection,
@@ -80,6 +87,7 @@ __all__ = [
     "device_of",
     "disk_kernel",
     "find_device",
+    "find_precision",
     "fov_lonlat",
     "fov_matrix",
     "frame_matrix",
@@ -87,6 +95,7 @@ __all__ = [
     "gather_bilinear",
     "gaussian_kernel",
     "get_default_device",
+    "get_default_precision",
     "hat_basis",
     "hat_basis_plain",
     "histogram",
@@ -101,6 +110,7 @@ __all__ = [
     "pix_to_coord",
     "pixel_directions",
     "pixel_to_sky",
+    "precision_of",
     "release_memory",
     "require_memory",
     "ring_kernel",
@@ -109,6 +119,7 @@ __all__ = [
     "scale_values",
     "separation_of_vectors",
     "set_default_device",
+    "set_default_precision",
     "sky_to_pixel",
     "sum_by_bin",
     "sum_by_bin_plain",
@@ -120,4 +131,5 @@ __all__ = [
     "unscale_table",
     "unscale_values",
     "use_device",
+    "use_precision",
 ]

@@ -6,15 +6,22 @@ import array_api_compat
 import numpy as np
 
 from lightpool.arrays.devices import array_namespace, device_of, to_device
+from lightpool.arrays.promotion import as_dtype, dtype_name
 from lightpool.arrays.typing import Array, Namespace
 
 __all__ = ["integrate_exponential", "integrate_exponential_plain", "trapezoid_loglog", "trapezoid_loglog_plain"]
 
-_NEVER = -1e300
-"""An exponent that stands for zero."""
+_NEVER = -1e30
+"""An exponent that stands for zero, also in float32."""
 
-_NEAR = 1e-3
+_NEAR = {"float64": 1e-3, "float32": 0.1}
 """Below this difference of two exponents, the difference of the two exponentials loses digits."""
+
+_LEAST = 1e-30
+"""Smallest integral in float32 that is not zero: what is positive in float64 must not underflow."""
+
+_NEARLY_ZERO = 1e-30
+"""A difference of exponents at which (exp(t) - 1) / t is 1."""
 
 
 def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: Namespace | None = None) -> Array:
@@ -25,14 +32,15 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: N
 
     Parameters
     ----------
-    exponent : array of float64, shape (n, ...), finite
+    exponent : array of float64 or float32, shape (n, ...), finite
     points : array of float64, shape (n,) or one that broadcasts with ``exponent``, ascending
     floor : array of float64, likewise
         An exponent up to this one means that the function is zero; the integrals beside it are zero then.
 
     Returns
     -------
-    integrals : array of float64, shape (n - 1, ...)
+    integrals : array of the type of ``exponent``, shape (n - 1, ...)
+        In float32 at least 1e-30 where they are not zero, so that they are zero where those in float64 are.
 
     Notes
     -----
@@ -41,18 +49,21 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: N
     xp = array_namespace(exponent) if xp is None else xp
     if not array_api_compat.is_numpy_namespace(xp):
         return integrate_exponential_plain(exponent, points, floor, xp=xp)
-    points, floor = _column(points, exponent, xp), _column(floor, exponent, xp)
+    steps, floor = _steps(points, exponent, xp), _floor(floor, exponent, xp)
     values = np.exp(exponent)
     t = np.diff(exponent, axis=0)
     integral = np.diff(values, axis=0)
     size = np.abs(t)
-    if integral.size and size.min() < _NEAR:
-        near = size < _NEAR
-        t_near = np.where(t[near] == 0, 1e-300, t[near])
+    limit = _NEAR[dtype_name(exponent)]
+    if integral.size and size.min() < limit:
+        near = size < limit
+        t_near = np.where(t[near] == 0, t.dtype.type(_NEARLY_ZERO), t[near])
         integral[near] = values[:-1][near] * np.expm1(t_near)
         t[near] = t_near
     integral /= t
-    integral *= np.diff(points, axis=0)
+    integral *= steps
+    if integral.dtype == np.float32:
+        np.maximum(integral, np.float32(_LEAST), out=integral)
     zero = exponent <= floor
     if zero.any():
         integral[zero[1:] | zero[:-1]] = 0.0
@@ -62,15 +73,27 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: N
 def integrate_exponential_plain(exponent: Array, points: Array, floor: Array, *, xp: Namespace | None = None) -> Array:
     """Plain twin of `integrate_exponential`, in the array API standard alone."""
     xp = array_namespace(exponent) if xp is None else xp
-    points, floor = (_column(v, exponent, xp) for v in (points, floor))
-    (u1, u2), (s1, s2) = _neighbours(exponent, 0), _neighbours(points, 0)
+    steps, floor = _steps(points, exponent, xp), _floor(floor, exponent, xp)
+    u1, u2 = _neighbours(exponent, 0)
     t = u2 - u1
-    near = xp.abs(t) < _NEAR
-    t_near = xp.where(near & (t != 0), t, xp.full_like(t, 1e-300))  # at 0 the limit, 1
+    near = xp.abs(t) < _NEAR[dtype_name(exponent)]
+    t_near = xp.where(near & (t != 0), t, xp.full_like(t, _NEARLY_ZERO))  # at 0 the limit, 1
     growth = xp.exp(u1) * xp.expm1(t_near) / t_near
-    integral = (s2 - s1) * xp.where(near, growth, (xp.exp(u2) - xp.exp(u1)) / xp.where(near, xp.ones_like(t), t))
+    integral = steps * xp.where(near, growth, (xp.exp(u2) - xp.exp(u1)) / xp.where(near, xp.ones_like(t), t))
+    if dtype_name(exponent) == "float32":
+        integral = xp.maximum(integral, xp.full_like(integral, _LEAST))
     low, high = _neighbours(exponent > floor, 0)
     return xp.where(low & high, integral, xp.zeros_like(integral))
+
+
+def _steps(points: Array, exponent: Array, xp: Namespace) -> Array:
+    """Distances between points, taken in float64 and then in the type of the exponents."""
+    low, high = _neighbours(_column(points, exponent, xp), 0)
+    return as_dtype(high - low, dtype_name(exponent))
+
+
+def _floor(floor: Array, exponent: Array, xp: Namespace) -> Array:
+    return as_dtype(_column(floor, exponent, xp), dtype_name(exponent))
 
 
 def _column(points: Array, values: Array, xp: Namespace) -> Array:
@@ -84,7 +107,7 @@ def trapezoid_loglog(y: Array, x: Array, axis: int = -1, *, xp: Namespace | None
 
     Parameters
     ----------
-    y : array of float64, any shape
+    y : array of float64 or float32, any shape
         Values, not negative. An interval where one of the two values is 0 has the integral 0.
     x : array of float64, shape (n,) with n the length of ``y`` along ``axis``, or a shape that broadcasts with ``y``
         Positive, ascending along ``axis``. A NumPy array is copied to the device of ``y``.
@@ -92,7 +115,7 @@ def trapezoid_loglog(y: Array, x: Array, axis: int = -1, *, xp: Namespace | None
 
     Returns
     -------
-    integrals : array of float64, shape of ``y`` with n - 1 in place of n
+    integrals : array of the type of ``y``, shape of ``y`` with n - 1 in place of n
         One for each interval: add them up for the whole.
 
     Notes
@@ -113,7 +136,8 @@ def _loglog(integrate: Callable[..., Array], y: Array, x: Array, axis: int, xp: 
     x = to_device(x, device_of(y), dtype="float64")
     x = xp.moveaxis(x, axis, 0) if x.ndim > 1 else _column(x, y, xp)
     y = xp.moveaxis(y, axis, 0)
-    exponent = xp.where(y != 0, xp.log(x * xp.where(y != 0, y, xp.ones_like(y))), _NEVER)
+    factor = as_dtype(x, dtype_name(y))
+    exponent = xp.where(y != 0, xp.log(factor * xp.where(y != 0, y, xp.ones_like(y))), _NEVER)
     return xp.moveaxis(integrate(exponent, xp.log(x), xp.full_like(x, _NEVER), xp=xp), 0, axis)
 
 

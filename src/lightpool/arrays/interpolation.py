@@ -8,6 +8,7 @@ from array_api_compat import device
 
 from lightpool.arrays.blocks import blocks
 from lightpool.arrays.devices import array_namespace, device_of, to_device
+from lightpool.arrays.promotion import as_dtype, dtype_name
 from lightpool.arrays.scales import scale_values, unscale_values
 from lightpool.arrays.typing import Array, Namespace
 
@@ -56,11 +57,13 @@ def interpolation_weights(x: Array, nodes: Array, *, xp: Namespace | None = None
     return xp.reshape(index, x.shape), xp.reshape(fraction, x.shape)
 
 
-def _beside(values: Array, x: Array) -> Array:
-    return to_device(values, device_of(x), dtype="float64")
+def _beside(values: Array, x: Array, dtype: str = "float64") -> Array:
+    return to_device(values, device_of(x), dtype=dtype)
 
 
-def hat_basis(x: Array, nodes: Array, lower: float, upper: float, *, xp: Namespace | None = None) -> Array:
+def hat_basis(
+    x: Array, nodes: Array, lower: float, upper: float, dtype: str = "float64", *, xp: Namespace | None = None
+) -> Array:
     """Weight of each node at each point, so that a table interpolated there is a matrix product.
 
     Parameters
@@ -70,40 +73,44 @@ def hat_basis(x: Array, nodes: Array, lower: float, upper: float, *, xp: Namespa
     lower, upper : float
         Edges of the axis. Between an outer node and the edge the weights extrapolate; outside [lower, upper], and
         where ``x`` is not a number, all of them are 0. Both edges are inside, as when Gammapy evaluates a table.
+    dtype : data type of the weights; they are worked out in float64, being differences of coordinates
 
     Returns
     -------
-    basis : array of float64, shape (n_node, *x.shape); one node has weight 1 inside
+    basis : array of ``dtype``, shape (n_node, *x.shape); one node has weight 1 inside
     """
     xp = array_namespace(x) if xp is None else xp
     nodes = _beside(nodes, x)
     if array_api_compat.is_numpy_namespace(xp):
-        return _hat_basis_numpy(x, nodes, lower, upper)
-    return hat_basis_plain(x, nodes, lower, upper, xp=xp)
+        return _hat_basis_numpy(x, nodes, lower, upper, dtype)
+    return hat_basis_plain(x, nodes, lower, upper, dtype, xp=xp)
 
 
-def hat_basis_plain(x: Array, nodes: Array, lower: float, upper: float, *, xp: Namespace | None = None) -> Array:
+def hat_basis_plain(
+    x: Array, nodes: Array, lower: float, upper: float, dtype: str = "float64", *, xp: Namespace | None = None
+) -> Array:
     """Plain twin of `hat_basis`, in the array API standard alone."""
     xp = array_namespace(x) if xp is None else xp
     nodes = _beside(nodes, x)
     n_node = nodes.shape[0]
     inside = (x >= lower) & (x <= upper)
     if n_node == 1:
-        return xp.astype(inside, xp.float64)[None, ...]
+        return as_dtype(inside, dtype)[None, ...]
     index, fraction = interpolation_weights(x, nodes, xp=xp)
     zero = xp.zeros_like(fraction)
-    below = xp.where(inside, 1.0 - fraction, zero)
-    above = xp.where(inside, fraction, zero)
+    below = as_dtype(xp.where(inside, 1.0 - fraction, zero), dtype)
+    above = as_dtype(xp.where(inside, fraction, zero), dtype)
+    zero = xp.zeros_like(below)
     return xp.stack(
         [xp.where(index == k, below, zero) + xp.where(index == k - 1, above, zero) for k in range(n_node)], axis=0
     )
 
 
-def _hat_basis_numpy(x: Array, nodes: Array, lower: float, upper: float) -> Array:
+def _hat_basis_numpy(x: Array, nodes: Array, lower: float, upper: float, dtype: str) -> Array:
     """Each hat is the difference of two ramps: from 0 to 1 up to its node, and from 0 to 1 behind it."""
     n_node = nodes.shape[0]
     flat = x.reshape(-1)
-    basis = np.empty((n_node, flat.size))
+    basis = np.empty((n_node, flat.size), dtype)
     for block in blocks(flat.size):
         part = basis[:, block]
         inside = (flat[block] >= lower) & (flat[block] <= upper)
@@ -128,16 +135,16 @@ def apply_basis(table: Array, basis: Array, *, xp: Namespace | None = None) -> A
 
     Parameters
     ----------
-    table : array of float64, shape (..., n_node)
+    table : array of float, shape (..., n_node)
         Finite, because a weight of 0 does not hide a NaN. A NumPy array is copied to the device of ``basis``.
-    basis : array of float64, shape (n_node, *spatial)
+    basis : array of float32 or float64, shape (n_node, *spatial)
 
     Returns
     -------
-    values : array of float64, shape (..., *spatial)
+    values : array of the type of ``basis``, shape (..., *spatial)
     """
     xp = array_namespace(basis) if xp is None else xp
-    table = _beside(table, basis)
+    table = _beside(table, basis, dtype_name(basis))
     n_node = basis.shape[0]
     if table.shape[-1] != n_node:
         raise ValueError(f"table has {table.shape[-1]} nodes in its last axis, the basis has {n_node} in its first")
@@ -150,29 +157,32 @@ def _size(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape, dtype=np.int64))
 
 
-def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array, *, xp: Namespace | None = None) -> Array:
+def gather_bilinear(
+    table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dtype: str = "float64", *, xp: Namespace | None = None
+) -> Array:
     """Table in two coordinates at every point, by the weights of its four neighbours.
 
     Parameters
     ----------
-    table : array of float64, shape (..., nx, ny); a NumPy array is copied to the device of the points
+    table : array of float, shape (..., nx, ny); a NumPy array is copied to the device of the points
     ix, iy : arrays of int64, any shape
         Nodes below, of `interpolation_weights`.
     fx, fy : arrays of float64, shape of ``ix``
         Weights of the nodes above, of `interpolation_weights`.
+    dtype : data type of the values; the weights of the four neighbours are made in float64 before
 
     Returns
     -------
-    values : array of float64, shape (..., *ix.shape)
+    values : array of ``dtype``, shape (..., *ix.shape)
     """
     xp = array_namespace(ix, fx, iy, fy) if xp is None else xp
-    table = _beside(table, fx)
+    table = _beside(table, fx, dtype)
     n_x, n_y = table.shape[-2:]
     leading, shape = table.shape[:-2], ix.shape
     flat = xp.reshape(table, (_size(leading), n_x * n_y))
     ix, fx, iy, fy = (xp.reshape(v, (-1,)) for v in (ix, fx, iy, fy))
     if array_api_compat.is_numpy_namespace(xp):
-        values = np.empty((flat.shape[0], ix.size))
+        values = np.empty((flat.shape[0], ix.size), dtype)
         for block in blocks(ix.size):
             corners = _corners(ix[block], fx[block], iy[block], fy[block], n_x, n_y)
             _gather_numpy(flat, corners, values[:, block])
@@ -195,16 +205,17 @@ def _corners(ix: Array, fx: Array, iy: Array, fy: Array, n_x: int, n_y: int) -> 
 
 
 def _gather_numpy(table: Array, corners: list[tuple[Array, Array]], values: Array) -> None:
-    buffer = np.empty(values.shape)
+    buffer = np.empty(values.shape, values.dtype)
     for number, (index, weight) in enumerate(corners):
         np.take(table, index, axis=1, out=buffer, mode="clip")
-        np.multiply(buffer, weight, out=buffer if number else values)
+        np.multiply(buffer, weight.astype(values.dtype, copy=False), out=buffer if number else values)
         if number:
             np.add(values, buffer, out=values)
 
 
 def _gather_plain(table: Array, corners: list[tuple[Array, Array]], *, xp: Namespace) -> Array:
-    terms = [xp.take(table, index, axis=1) * weight[None, :] for index, weight in corners]
+    dtype = dtype_name(table)
+    terms = [xp.take(table, index, axis=1) * as_dtype(weight, dtype)[None, :] for index, weight in corners]
     values = terms[0]
     for term in terms[1:]:
         values = values + term

@@ -60,8 +60,8 @@ class Dataset(ABC):
         """Deep copy without models."""
 
     @abstractmethod
-    def to(self, device: Any) -> Self:
-        """Dataset on a device."""
+    def to(self, device: Any = None, precision: str | None = None) -> Self:
+        """Dataset on a device and in a precision."""
 
     @abstractmethod
     def slice_by_energy(self, energy_min: Any = None, energy_max: Any = None, name: str | None = None) -> Self:
@@ -242,9 +242,9 @@ class Datasets(MutableSequence[Dataset]):
                 log.info("dataset %s is left out: %s", dataset.name, error)
         return Datasets(sliced)
 
-    def to(self, device: Any) -> "Datasets":
-        """Datasets on a device."""
-        return Datasets([dataset.to(device) for dataset in self])
+    def to(self, device: Any = None, precision: str | None = None) -> "Datasets":
+        """Datasets on a device and in a precision, see `MapDataset.to`."""
+        return Datasets([dataset.to(device, precision) for dataset in self])
 
     def copy(self) -> "Datasets":
         """Deep copy, with names and models."""

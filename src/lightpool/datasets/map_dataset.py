@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, Self
 import astropy.units as u
 from astropy.table import Table
 
-from lightpool.arrays.devices import Device, find_device, get_default_device, use_device
+from lightpool.arrays import find_precision, use_device
 from lightpool.data import GTI
 from lightpool.datasets import fits_format, transforms
 from lightpool.datasets.datasets import Dataset
@@ -17,6 +17,7 @@ from lightpool.datasets.masks import DatasetMasks
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models import DatasetModels
 from lightpool.datasets.names import make_name
+from lightpool.datasets.place import DatasetPlace
 from lightpool.datasets.predictions import DatasetPredictions
 from lightpool.datasets.regions import DatasetRegions
 from lightpool.datasets.stacking import merge_gtis, merge_meta_tables, stack_map_dataset
@@ -30,7 +31,7 @@ if TYPE_CHECKING:
 __all__ = ["MapDataset"]
 
 
-class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
+class MapDataset(DatasetPlace, DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
     """Counts, background, exposure, PSF, energy dispersion and masks on a common piece of sky.
 
     Parameters
@@ -51,7 +52,8 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
 
     Notes
     -----
-    The maps may live on any device; `to` moves them. What is small (axes, times, tables, models) stays on the host.
+    The maps may live on any device, in float64 or float32; `to` moves and converts them. What is small (axes, times,
+    tables, models) stays on the host.
     """
 
     tag = "MapDataset"
@@ -122,6 +124,7 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
         name: str | None = None,
         meta_table: Table | None = None,
         reco_psf: bool = False,
+        precision: str | None = None,
         **kwargs: Any,
     ) -> Self:
         """Make a dataset of maps of zeros.
@@ -146,6 +149,9 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
             Table of the observations that the dataset was made of.
         reco_psf : bool
             Whether the PSF depends on ``energy`` instead of ``energy_true``.
+        precision : {"double", "single"}, optional
+            Data type of the maps, float64 or float32, and of all that is made on their pixels. By default double, or
+            what `lightpool.set_default_precision` says.
         **kwargs : further arguments of the class
 
         Returns
@@ -169,7 +175,8 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
             binsz_irf=binsz_irf,
             reco_psf=reco_psf,
         )
-        return cls.from_geoms(**geoms, reference_time=reference_time, name=name, meta_table=meta_table, **kwargs)
+        kwargs |= {"reference_time": reference_time, "meta_table": meta_table, "precision": precision}
+        return cls.from_geoms(**geoms, name=name, **kwargs)
 
     @classmethod
     def from_geoms(
@@ -180,6 +187,7 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
         geom_edisp: Geom | None = None,
         reference_time: Any = "2000-01-01",
         name: str | None = None,
+        precision: str | None = None,
         **kwargs: Any,
     ) -> Self:
         """Make a dataset of maps of zeros, one for each geometry that is given.
@@ -192,39 +200,26 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
         geom_edisp : geometry of the energy dispersion; with an axis ``energy`` it is an EDispKernelMap
         reference_time : Time or str, of the good time intervals
         name : str
+        precision : {"double", "single"}, see `create`
         **kwargs : further arguments of the class
         """
+        dtype = find_precision(precision)
         for map_name in cls._map_names_from_geom:
-            kwargs[map_name] = Map.from_geom(geom, unit="")
+            kwargs[map_name] = Map.from_geom(geom, unit="", dtype=dtype)
         kwargs["mask_safe"] = Map.from_geom(geom, unit="", dtype=bool)
         if geom_exposure is not None:
-            kwargs["exposure"] = Map.from_geom(geom_exposure, unit="m2 s")
+            kwargs["exposure"] = Map.from_geom(geom_exposure, unit="m2 s", dtype=dtype)
         if geom_edisp is not None:
             edisp_class = EDispKernelMap if "energy" in geom_edisp.axes.names else EDispMap
-            kwargs["edisp"] = edisp_class.from_geom(geom_edisp)
+            kwargs["edisp"] = edisp_class.from_geom(geom_edisp, precision=precision)
         if geom_psf is not None:
             psf_class = PSFMap if "energy_true" in geom_psf.axes.names else RecoPSFMap
-            kwargs["psf"] = psf_class.from_geom(geom_psf)
+            kwargs["psf"] = psf_class.from_geom(geom_psf, precision=precision)
         if kwargs.get("gti") is None:
             kwargs["gti"] = GTI.create([] * u.s, [] * u.s, reference_time=reference_time)
         return cls(name=name, **kwargs)
 
     # --- what is in it
-
-    @property
-    def maps(self) -> dict[str, Any]:
-        """Maps and responses that the dataset has, by name."""
-        found = {name: getattr(self, name) for name in self.map_names}
-        return {name: data for name, data in found.items() if data is not None}
-
-    @property
-    def device(self) -> Device:
-        """Where the maps live."""
-        for name in self.map_names:
-            if getattr(self, name) is not None:
-                device: Device = getattr(self, name).device
-                return device
-        return get_default_device()
 
     @property
     def gti(self) -> GTI | None:
@@ -331,7 +326,7 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
     def to_masked(self, name: str | None = None, nan_to_num: bool = True) -> Self:
         """Dataset of what lies inside the safe mask, with the background model applied."""
         with use_device(self.device):
-            dataset = type(self).from_geoms(**self.geoms, name=name)
+            dataset = type(self).from_geoms(**self.geoms, name=name, precision=self.precision)
         dataset.stack(self, nan_to_num=nan_to_num)
         return dataset
 
@@ -343,14 +338,6 @@ class MapDataset(DatasetMasks, DatasetPredictions, DatasetRegions, Dataset):
         gti = None if self.gti is None else self.gti.copy()
         maps = {key: data.copy() for key, data in self.maps.items()}
         return self._derived(name, maps, gti=gti, meta_table=table, meta=self.meta)
-
-    def to(self, device: str | Device) -> Self:
-        """Dataset on a device, such as ``cuda``, with the same name and models; itself if it is there already."""
-        target = find_device(device)
-        if all(data.device == target for data in self.maps.values()):
-            return self
-        maps = {key: data.to(target) for key, data in self.maps.items()}
-        return self._derived(self.name, maps, models=self.models, meta=self.meta)
 
     def cutout(self, position: "SkyCoord", width: Any, mode: str = "trim", name: str | None = None) -> Self:
         """Cut out a window.

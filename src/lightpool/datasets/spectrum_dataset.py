@@ -38,7 +38,7 @@ class SpectrumBase(MapDataset):
             Name of the dataset, a random one by default.
         meta_table : Table
             Table of the observations that the dataset was made of.
-        **kwargs : further arguments of the class
+        **kwargs : ``precision``, see `MapDataset.create`, and further arguments of the class
         """
         if not geom.is_region:
             raise TypeError(f"a {cls.__name__} needs a RegionGeom, got {type(geom).__name__}; a MapDataset has pixels")

@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lightpool.arrays import array_namespace, to_device, to_host
+from lightpool.arrays import array_namespace, find_precision, to_device, to_host
 from lightpool.irf.edisp_kernel import EDispKernel, overlap_fraction
 from lightpool.irf.irf_map import IRFMap
 from lightpool.irf.map_lookup import take_pixel
@@ -38,11 +38,12 @@ class EDispKernelMap(IRFMap):
         self._irf_map = edisp_map
 
     @classmethod
-    def from_geom(cls, geom: Any) -> Self:
-        """Perfect energy resolution and exposure of zeros, to stack to."""
+    def from_geom(cls, geom: Any, precision: str | None = None) -> Self:
+        """Perfect energy resolution and exposure of zeros, to stack to; in the default precision if none is given."""
         geom.axes.assert_names(cls.required_axes, allow_extra=True)
         matrix = overlap_fraction(geom.axes["energy"], geom.axes["energy_true"])
-        return cls(_repeated(matrix, geom), Map.from_geom(geom.squash(axis_name="energy"), unit="m2 s"))
+        dtype, geom_exposure = find_precision(precision), geom.squash(axis_name="energy")
+        return cls(_repeated(matrix, geom, dtype), Map.from_geom(geom_exposure, unit="m2 s", dtype=dtype))
 
     @classmethod
     def from_diagonal_response(cls, energy_axis: MapAxis, energy_axis_true: MapAxis, geom: Any = None) -> Self:
@@ -66,7 +67,7 @@ class EDispKernelMap(IRFMap):
         geom : image geometry, by default the whole sky in two pixels
         """
         new = cls.from_diagonal_response(edisp.axes["energy"], edisp.axes["energy_true"], geom=geom)
-        return cls(_repeated(edisp.pdf_matrix, new.geom), new.exposure_map)
+        return cls(_repeated(edisp.pdf_matrix, new.geom, find_precision()), new.exposure_map)
 
     @classmethod
     def from_gauss(
@@ -147,9 +148,9 @@ class EDispKernelMap(IRFMap):
         self.get_edisp_kernel().peek(figsize)
 
 
-def _repeated(matrix: np.ndarray[Any, Any], geom: Any) -> Map:
+def _repeated(matrix: np.ndarray[Any, Any], geom: Any, dtype: str) -> Map:
     """Map with the same matrix in every pixel."""
-    new: Map = Map.from_geom(geom, unit="")
+    new: Map = Map.from_geom(geom, unit="", dtype=dtype)
     xp = array_namespace(new.data)
-    new.data = new.data * 0.0 + xp.reshape(to_device(matrix, new.device), (*matrix.shape, 1, 1))
+    new.data = new.data * 0.0 + xp.reshape(to_device(matrix, new.device, dtype=dtype), (*matrix.shape, 1, 1))
     return new

@@ -4,7 +4,8 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lightpool.arrays import array_namespace, device_of, to_device, to_host
+from lightpool.arrays import array_namespace, device_of, find_precision, to_device, to_host
+from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.typing import Array
 from lightpool.irf.cumulative import finite_or_zero, kernel_weights
 from lightpool.irf.edisp_kernel import EDispKernel
@@ -47,8 +48,8 @@ class EDispMap(IRFMap):
         self.edisp_map.normalize(axis_name="migra")
 
     @classmethod
-    def from_geom(cls, geom: Any) -> Self:
-        """Perfect energy resolution and exposure of zeros, to stack to.
+    def from_geom(cls, geom: Any, precision: str | None = None) -> Self:
+        """Perfect energy resolution and exposure of zeros, to stack to; in the default precision if none is given.
 
         The response is spread over the two bins nearest to ``migra`` = 1.
         """
@@ -57,10 +58,11 @@ class EDispMap(IRFMap):
         migra_axis = geom.axes["migra"]
         distance = np.abs(np.arange(migra_axis.nbin) - np.asarray(migra_axis.coord_to_pix(1)))
         density = np.where(distance < 1, 1 - distance, 0.0) / np.diff(migra_axis.edges_value)
-        edisp_map = Map.from_geom(geom, unit="")
+        dtype = find_precision(precision)
+        edisp_map = Map.from_geom(geom, unit="", dtype=dtype)
         xp = array_namespace(edisp_map.data)
-        edisp_map.data = edisp_map.data + xp.reshape(to_device(density, edisp_map.device), (-1, 1, 1))
-        return cls(edisp_map, Map.from_geom(geom.squash(axis_name="migra"), unit="m2 s"))
+        edisp_map.data = edisp_map.data + xp.reshape(to_device(density, edisp_map.device, dtype=dtype), (-1, 1, 1))
+        return cls(edisp_map, Map.from_geom(geom.squash(axis_name="migra"), unit="m2 s", dtype=dtype))
 
     @classmethod
     def from_diagonal_response(cls, energy_axis_true: MapAxis, migra_axis: MapAxis | None = None) -> Self:
@@ -125,7 +127,8 @@ class EDispMap(IRFMap):
             migra_axis.interp,
         )
         xp = array_namespace(density)
-        values = xp.matmul(to_device(weights, device_of(density)), finite_or_zero(density))
+        weights = to_device(weights, device_of(density), dtype=dtype_name(density))
+        values = xp.matmul(weights, finite_or_zero(density))
         return xp.where(values >= threshold, values, xp.zeros_like(values))
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:

@@ -11,7 +11,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays import Device, array_namespace, to_host
+from lightpool.arrays import Device, array_namespace, precision_of, to_host
 from lightpool.arrays.typing import Array
 from lightpool.irf.cumulative import finite_or_zero
 from lightpool.irf.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, read_irf_map, write_irf_map
@@ -57,6 +57,11 @@ class IRFMap:
         """Where the maps live."""
         device: Device = self._mean.device
         return device
+
+    @property
+    def precision(self) -> str:
+        """How exact the maps are, ``single`` if both hold float32, else ``double``; a growing stack stays as it is."""
+        return precision_of(*(values.data for values in (self._mean, self._exposure) if values is not None))
 
     @property
     def _irf_map(self) -> Any:
@@ -139,10 +144,14 @@ class IRFMap:
         new._sum = None if self._sum is None else self._sum.copy()
         return new
 
-    def to(self, device: str | Device) -> Self:
-        """Response on a device, by name."""
-        new = type(self)(self._mean.to(device), None if self._exposure is None else self._exposure.to(device))
-        new._sum = None if self._sum is None else self._sum.to(device)
+    def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
+        """Response on a device and in a precision, by name, see `Map.to`; itself if nothing changes."""
+        old = (self._mean, self._exposure, self._sum)
+        maps: list[Any] = [None if data is None else data.to(device, precision) for data in old]
+        if all(data is before for data, before in zip(maps, old, strict=True)):
+            return self
+        new = type(self)(maps[0], maps[1])
+        new._sum = maps[2]
         return new
 
     def cutout(self, position: Any, width: Any, mode: str = "trim", min_npix: int = 3) -> Self:

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, device_of, to_device
+from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 
 __all__ = ["gather_linear", "is_inside", "nearest_index", "pixel_coordinates", "take_pixel"]
@@ -56,7 +57,7 @@ def gather_linear(data: Array, x: Floats, y: Floats) -> Array:
 
     Returns
     -------
-    values : array of float, shape (..., *x.shape), on the device of ``data``
+    values : array of float64, shape (..., *x.shape), on the device of ``data``
     """
     xp = array_namespace(data)
     place = device_of(data)
@@ -68,7 +69,7 @@ def gather_linear(data: Array, x: Floats, y: Floats) -> Array:
         for index_x, weight_x in corners_x:
             index = to_device(index_y * n_x + index_x, place)
             weight = to_device(weight_y * weight_x, place)
-            part = xp.take(flat, index, axis=-1) * weight
+            part = as_dtype(xp.take(flat, index, axis=-1), "float64") * weight
             values = part if values is None else values + part
     return xp.reshape(values, (*lead, *np.shape(x)))
 

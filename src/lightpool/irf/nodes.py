@@ -24,6 +24,7 @@ __all__ = [
     "BackgroundNodes",
     "DensityNodes",
     "KernelNodes",
+    "Movable",
     "NodeTable",
     "aeff_nodes",
     "background_nodes",
@@ -43,13 +44,14 @@ _NEVER = -1e5
 class Movable:
     """Arrays on the host that are moved to each device once."""
 
-    _moved: dict[tuple[str, str], Array] = field(default_factory=dict, repr=False)
+    _moved: dict[tuple[str, str, str], Array] = field(default_factory=dict, repr=False)
 
-    def on(self, device: Device, name: str) -> Array:
-        """Array of a name on a device."""
-        if (name, device.name) not in self._moved:
-            self._moved[name, device.name] = to_device(getattr(self, name), device)
-        return self._moved[name, device.name]
+    def on(self, device: Device, name: str, dtype: str = "float64") -> Array:
+        """Array of a name on a device, in a data type."""
+        key = name, device.name, dtype
+        if key not in self._moved:
+            self._moved[key] = to_device(getattr(self, name).astype(dtype, copy=False), device)
+        return self._moved[key]
 
 
 @dataclass(frozen=True, eq=False)

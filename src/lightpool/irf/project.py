@@ -1,7 +1,8 @@
 """Responses at the pixels of a map, in array code on the device of the pixels.
 
 Every function takes a table (host), the energies (host) and the place of the pixels in the field of view: ``offset``
-for a table that depends on it, else ``fov_lon`` and ``fov_lat``; arrays in rad of any shape, below called ``*pixels``.
+for a table that depends on it, else ``fov_lon`` and ``fov_lat``; arrays of float64 in rad of any shape, below called
+``*pixels``. The weights of the pixels, the tables and the result have the data type ``dtype``, float64 or float32.
 
 Gammapy sets negative interpolated values to zero before it normalises, which the algebra of node tables cannot see. A
 weight is negative only beyond the outer nodes, so on the host those few pixels are evaluated anew, with the clip.
@@ -18,12 +19,14 @@ from numpy.typing import NDArray
 
 from lightpool.arrays import device_of, integrate_exponential, trapezoid_loglog
 from lightpool.arrays.blocks import blocks
+from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.irf.core import IRF
 from lightpool.irf.nodes import (
     BackgroundNodes,
     DensityNodes,
     KernelNodes,
+    Movable,
     NodeTable,
     aeff_nodes,
     background_nodes,
@@ -50,6 +53,7 @@ def project_aeff(
     *,
     fov_lon: Array | None = None,
     fov_lat: Array | None = None,
+    dtype: str = "float64",
     factor: float = 1.0,
 ) -> Array:
     """Effective area at pixels.
@@ -58,7 +62,7 @@ def project_aeff(
     ----------
     aeff : EffectiveAreaTable2D
     energy_true : MapAxis, or Quantity of n_energy_true centres
-    offset, fov_lon, fov_lat : see the module
+    offset, fov_lon, fov_lat, dtype : see the module
     factor : float, such as a time; it costs nothing here
 
     Returns
@@ -67,7 +71,7 @@ def project_aeff(
     """
     centers = _centers(energy_true)
     nodes = aeff.derived(("aeff", _key(centers)), lambda: aeff_nodes(aeff, centers))
-    weights = pixel_weights(nodes, offset, fov_lon, fov_lat)
+    weights = pixel_weights(nodes, offset, fov_lon, fov_lat, dtype)
     return _shaped(_positive(nodes, weights, factor), offset, fov_lon)
 
 
@@ -79,6 +83,7 @@ def project_psf(
     *,
     fov_lon: Array | None = None,
     fov_lat: Array | None = None,
+    dtype: str = "float64",
     unit: str | u.UnitBase = "sr-1",
 ) -> Array:
     """Point spread function at pixels, normalised over ``rad``.
@@ -88,7 +93,7 @@ def project_psf(
     psf : PSF3D, EnergyDependentMultiGaussPSF or PSFKing
     energy_true : MapAxis, or Quantity of n_energy_true centres
     rad : MapAxis of n_rad bins
-    offset, fov_lon, fov_lat : see the module
+    offset, fov_lon, fov_lat, dtype : see the module
     unit : str or Unit, of the result
 
     Returns
@@ -99,11 +104,11 @@ def project_psf(
     """
     centers, axis, factor = _centers(energy_true), _axis(rad, "rad"), float(_PER_SR.to(unit))
     if isinstance(psf, ParametricPSF):
-        values = project_parametric(psf, centers, axis, offset, fov_lon, fov_lat)
+        values = project_parametric(psf, centers, axis, offset, fov_lon, fov_lat, dtype)
         values *= factor
         return _shaped(values, offset, fov_lon)
     nodes = psf.derived(("psf", _key(centers), _key(axis)), lambda: psf_nodes(psf, centers, axis))
-    weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat)
+    weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat, dtype)
     return _shaped(_normalised(nodes, weights, factor), offset, fov_lon)
 
 
@@ -115,6 +120,7 @@ def project_edisp(
     *,
     fov_lon: Array | None = None,
     fov_lat: Array | None = None,
+    dtype: str = "float64",
 ) -> Array:
     """Energy dispersion at pixels, normalised over ``migra``.
 
@@ -123,7 +129,7 @@ def project_edisp(
     edisp : EnergyDispersion2D
     energy_true : MapAxis, or Quantity of n_energy_true centres
     migra : MapAxis of n_migra bins
-    offset, fov_lon, fov_lat : see the module
+    offset, fov_lon, fov_lat, dtype : see the module
 
     Returns
     -------
@@ -131,7 +137,7 @@ def project_edisp(
     """
     centers, axis = _centers(energy_true), _axis(migra, "migra")
     nodes = edisp.derived(("edisp", _key(centers), _key(axis)), lambda: edisp_nodes(edisp, centers, axis))
-    weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat)
+    weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat, dtype)
     return _shaped(_normalised(nodes, weights), offset, fov_lon)
 
 
@@ -143,6 +149,7 @@ def project_edisp_kernel(
     *,
     fov_lon: Array | None = None,
     fov_lat: Array | None = None,
+    dtype: str = "float64",
     threshold: float = 1e-8,
 ) -> Array:
     """Probabilities of the bins of reconstructed energy at pixels.
@@ -152,7 +159,7 @@ def project_edisp_kernel(
     edisp : EnergyDispersion2D
     energy : MapAxis, or Quantity of n_energy + 1 edges
     energy_true : MapAxis, or Quantity of n_energy_true centres
-    offset, fov_lon, fov_lat : see the module
+    offset, fov_lon, fov_lat, dtype : see the module
     threshold : float, smaller probabilities are zero
 
     Returns
@@ -162,7 +169,7 @@ def project_edisp_kernel(
     edges, centers = _edges(energy), _centers(energy_true)
     key = ("edisp kernel", _key(edges), _key(centers))
     nodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, edges, centers))
-    weights = pixel_weights(nodes.kernel, offset, fov_lon, fov_lat)
+    weights = pixel_weights(nodes.kernel, offset, fov_lon, fov_lat, dtype)
     kernel = _kernel(nodes, weights)
     if weights.device.is_host:
         np.copyto(kernel, 0.0, where=kernel < threshold)
@@ -179,6 +186,7 @@ def project_background(
     *,
     fov_lon: Array | None = None,
     fov_lat: Array | None = None,
+    dtype: str = "float64",
 ) -> Array:
     """Background rate at pixels, integrated over energy bins by the trapezoidal rule in the logarithms.
 
@@ -186,7 +194,7 @@ def project_background(
     ----------
     bkg : Background2D or Background3D
     energy : MapAxis, or Quantity of n_energy + 1 edges
-    offset, fov_lon, fov_lat : see the module; for ``FOVALIGN = REVERSE_LON_RADEC`` with the sign of ``fov_lon`` turned
+    offset, fov_lon, fov_lat, dtype : see the module; for ``FOVALIGN = REVERSE_LON_RADEC`` with ``fov_lon`` turned about
 
     Returns
     -------
@@ -194,17 +202,22 @@ def project_background(
     """
     edges = _edges(energy)
     nodes = bkg.derived(("background", _key(edges)), lambda: background_nodes(bkg, edges))
-    weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat)
+    weights = pixel_weights(nodes.table, offset, fov_lon, fov_lat, dtype)
     return _shaped(_integrated(nodes, weights), offset, fov_lon)
+
+
+def _beside(weights: Weights, nodes: Movable, name: str) -> Array:
+    """Array of a table on the device of the pixels, in the data type of their weights."""
+    return nodes.on(weights.device, name, weights.dtype)
 
 
 def _positive(table: NodeTable, weights: Weights, factor: float) -> Array:
     """Values at the pixels times a factor, at least zero; zero where the table holds no number."""
     device = weights.device
-    values = weights.apply(table.on(device, "values") * factor)
+    values = weights.apply(_beside(weights, table, "values") * factor)
     xp = array_namespace(values)
     if table.holes is not None:
-        values = xp.where(weights.touched(table.on(device, "holes")), xp.zeros_like(values), values)
+        values = xp.where(weights.touched(_beside(weights, table, "holes")), xp.zeros_like(values), values)
     if not device.is_host:
         return _clip(values, xp)
     for row in (*table.awkward, *table.dipping):
@@ -225,17 +238,17 @@ def _inverse(norm: Array, xp: Namespace) -> Array:
 
 def _density(table: NodeTable, weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
     """Density at the pixels for some rows of true energy, clipped at zero."""
-    values = weights.apply(table.on(weights.device, "values")[rows, ...])
+    values = weights.apply(_beside(weights, table, "values")[rows, ...])
     xp = array_namespace(values)
     if table.holes is not None:
-        values = xp.where(weights.touched(table.on(weights.device, "holes")[rows, ...]), xp.zeros_like(values), values)
+        values = xp.where(weights.touched(_beside(weights, table, "holes")[rows, ...]), xp.zeros_like(values), values)
     return _clip(values, xp)
 
 
 def _normalised(nodes: DensityNodes, weights: Weights, integral: float = 1.0) -> Array:
     """Density at the pixels with some integral."""
     device = weights.device
-    widths = nodes.on(device, "widths")
+    widths = _beside(weights, nodes, "widths")
 
     def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
         values = _density(nodes.table, weights, rows)
@@ -244,8 +257,8 @@ def _normalised(nodes: DensityNodes, weights: Weights, integral: float = 1.0) ->
 
     if not device.is_host:
         return direct(weights, slice(None))
-    norm = weights.apply(nodes.norm.on(device, "values"))
-    values = weights.apply_scaled(nodes.table.on(device, "values"), integral * _inverse(norm, device.xp))
+    norm = weights.apply(_beside(weights, nodes.norm, "values"))
+    values = weights.apply_scaled(_beside(weights, nodes.table, "values"), integral * _inverse(norm, device.xp))
     return _with_direct(values, direct, nodes.table, weights)
 
 
@@ -266,7 +279,7 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Array:
     """Probabilities at the pixels, shape (n_energy_true, n_energy, P)."""
     device = weights.device
     density = nodes.density
-    widths, shares = density.on(device, "widths"), nodes.on(device, "shares")
+    widths, shares = _beside(weights, density, "widths"), _beside(weights, nodes, "shares")
 
     def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
         numbers = np.arange(len(density.table.values))[rows]
@@ -282,8 +295,8 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Array:
 
     if not device.is_host:
         return direct(weights, slice(None))
-    norm = weights.apply(density.norm.on(device, "values"))
-    values = weights.apply_scaled(nodes.kernel.on(device, "values"), _inverse(norm, device.xp))
+    norm = weights.apply(_beside(weights, density.norm, "values"))
+    values = weights.apply_scaled(_beside(weights, nodes.kernel, "values"), _inverse(norm, device.xp))
     return _with_direct(values, direct, density.table, weights)
 
 
@@ -292,7 +305,7 @@ def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
     if not weights.device.is_host:
         return _integrals(nodes, weights)
     n_pixel = weights.inside.shape[0]
-    integrals = np.empty((nodes.energy.size - 1, n_pixel))
+    integrals = np.empty((nodes.energy.size - 1, n_pixel), weights.dtype)
     for block in blocks(n_pixel):
         integrals[:, block] = _integrals(nodes, weights.select(block))
     return integrals
@@ -301,17 +314,17 @@ def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
 def _integrals(nodes: BackgroundNodes, weights: Weights) -> Array:
     device, table = weights.device, nodes.table
     is_plane = isinstance(weights, PlaneWeights)
-    values = (weights.gather if is_plane else weights.apply)(table.on(device, "values"))  # type: ignore[attr-defined]
+    values = (weights.gather if is_plane else weights.apply)(_beside(weights, table, "values"))  # type: ignore[attr-defined]
     xp = array_namespace(values)
-    hole = None if table.holes is None else weights.touched(table.on(device, "holes"))
+    hole = None if table.holes is None else weights.touched(_beside(weights, table, "holes"))
     if table.values_scale == "log":
-        values = values if hole is None else xp.where(hole, -1e300, values)
+        values = values if hole is None else xp.where(hole, -1e30, values)
         integrals = integrate_exponential(values, nodes.on(device, "log_energy"), nodes.on(device, "floor"))
     else:
         rate = values * values if table.values_scale == "sqrt" else _clip(values, xp)
         rate = rate if hole is None else xp.where(hole, xp.zeros_like(rate), rate)
         integrals = trapezoid_loglog(rate, nodes.on(device, "energy"), 0)
-    integrals *= xp.astype(weights.inside, xp.float64)
+    integrals *= as_dtype(weights.inside, weights.dtype)
     return integrals
 
 

@@ -8,6 +8,7 @@ import numpy as np
 from array_api_compat import device as array_device
 
 from lightpool.arrays import Device, array_namespace, device_of, interpolation_weights, to_device
+from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.typing import Array
 from lightpool.irf.cumulative import finite_or_zero
 from lightpool.irf.irf_map import spectral_weights
@@ -90,7 +91,7 @@ class PSFKernel:
                 )
             weights = weights * exposure / np.sum(weights * exposure)
         xp = array_namespace(kernel.data)
-        share = xp.reshape(to_device(weights, kernel.device), (-1, 1, 1))
+        share = xp.reshape(to_device(weights, kernel.device, dtype=dtype_name(kernel.data)), (-1, 1, 1))
         weighted = Map.from_geom(kernel.geom, data=kernel.data * share, unit=kernel.unit, device=kernel.device)
         return type(self)(weighted.sum_over_axes(keepdims=keepdims))
 

@@ -6,7 +6,16 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays import array_namespace, device_of, hat_basis, scale_values, to_device, to_host
+from lightpool.arrays import (
+    array_namespace,
+    device_of,
+    find_precision,
+    hat_basis,
+    scale_values,
+    to_device,
+    to_host,
+)
+from lightpool.arrays.promotion import as_dtype, dtype_name
 from lightpool.arrays.typing import Array
 from lightpool.irf.cumulative import closest_radius, finite_or_zero, integral_weights, ring_areas
 from lightpool.irf.irf_map import IRFMap, spectral_weights
@@ -61,9 +70,12 @@ class PSFMap(IRFMap):
         self.psf_map.normalize(axis_name="rad")
 
     @classmethod
-    def from_geom(cls, geom: Any) -> Self:
-        """PSF of zeros and exposure of zeros, to stack to."""
-        return cls(Map.from_geom(geom, unit="sr-1"), Map.from_geom(geom.squash(axis_name="rad"), unit="m2 s"))
+    def from_geom(cls, geom: Any, precision: str | None = None) -> Self:
+        """PSF of zeros and exposure of zeros, to stack to; in the default precision if none is given."""
+        dtype, geom_exposure = find_precision(precision), geom.squash(axis_name="rad")
+        return cls(
+            Map.from_geom(geom, unit="sr-1", dtype=dtype), Map.from_geom(geom_exposure, unit="m2 s", dtype=dtype)
+        )
 
     @classmethod
     def from_gauss(
@@ -89,9 +101,9 @@ class PSFMap(IRFMap):
         rad = rad_axis.center.to_value("rad")
         profile = np.exp(-0.5 * (rad / width) ** 2) / (2 * np.pi * width**2)
         data = np.broadcast_to(profile[:, :, np.newaxis, np.newaxis], cube.data_shape)
-        exposure = Map.from_geom(cube.squash(axis_name="rad"), unit="m2 s")
-        exposure.data = exposure.data + 1.0
-        return cls(Map.from_geom(cube, data=np.array(data), unit="sr-1"), exposure)
+        exposure = Map.from_geom(cube.squash(axis_name="rad"), data=1.0, unit="m2 s")
+        psf = Map.from_geom(cube, data=np.array(data, dtype=find_precision()), unit="sr-1")
+        return cls(psf, exposure)
 
     def to_image(self, spectral_model: Any = None, keepdims: bool = True) -> Self:
         """Sum over energy, weighted with the exposure and a spectrum.
@@ -104,7 +116,7 @@ class PSFMap(IRFMap):
         psf, exposure = self.psf_map, self._required_exposure()
         axis = psf.geom.axes.index_data(self.energy_name)
         xp = array_namespace(psf.data)
-        share = to_device(spectral_weights(psf.geom.axes[self.energy_name]), psf.device)
+        share = to_device(spectral_weights(psf.geom.axes[self.energy_name]), psf.device, dtype=dtype_name(psf.data))
         weighted = exposure.data * xp.reshape(share, (-1,) + (1,) * (psf.data.ndim - axis - 1))
         total = xp.sum(weighted, axis=axis, keepdims=True)
         safe = xp.where(total != 0, total, xp.ones_like(total))
@@ -175,7 +187,7 @@ class PSFMap(IRFMap):
         energy_true : Quantity, one energy
         fraction : float, between 0 and 1
         """
-        data = self.psf_map.data
+        data = as_dtype(self.psf_map.data, "float64")
         xp = array_namespace(data)
         energy_axis = self.geom.axes[self.energy_name]
         energy = np.reshape(u.Quantity(energy_true).to_value(energy_axis.unit), (1,))

@@ -26,6 +26,7 @@ def project_parametric(
     offset: Array | None = None,
     fov_lon: Array | None = None,
     fov_lat: Array | None = None,
+    dtype: str = "float64",
 ) -> Array:
     """Profile at pixels, normalised over ``rad``.
 
@@ -37,6 +38,7 @@ def project_parametric(
     energy_true : Quantity, shape (n_energy_true,), centres
     rad : MapAxis of n_rad bins
     offset : array of P pixels, unit rad; or ``fov_lon`` and ``fov_lat``
+    dtype : ``float64`` or ``float32``, of parameters and result
 
     Returns
     -------
@@ -44,9 +46,9 @@ def project_parametric(
     """
     key = ("psf parameters", str(energy_true.unit), energy_true.value.tobytes())
     nodes = psf.derived(key, lambda: parameter_nodes(psf, energy_true))
-    weights = pixel_weights(next(iter(nodes.values())), offset, fov_lon, fov_lat)
-    center = to_device(rad.center.to_value("rad"), weights.device)
-    areas = to_device(2 * np.pi * rad.center.to_value("rad") * rad.bin_width.to_value("rad"), weights.device)
+    weights = pixel_weights(next(iter(nodes.values())), offset, fov_lon, fov_lat, dtype)
+    radius, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
+    center, areas = (to_device(x.astype(dtype), weights.device) for x in (radius, 2 * np.pi * radius * width))
     if isinstance(psf, EnergyDependentMultiGaussPSF):
         parameters, profile = _gauss_parameters(nodes, weights), _gauss_profile
     elif isinstance(psf, PSFKing):
@@ -55,7 +57,7 @@ def project_parametric(
         raise TypeError(f"no projection for a {type(psf).__name__}; psf.to_psf3d() makes a table of it")
     if not weights.device.is_host:
         return _normalised(profile, parameters, center, areas)
-    values = np.empty((len(energy_true), rad.nbin, parameters[0].shape[-1]))
+    values = np.empty((len(energy_true), rad.nbin, parameters[0].shape[-1]), dtype)
     for i in range(len(energy_true)):  # plane by plane, so that the many steps stay in the processor's cache
         values[i] = _normalised(profile, [x[i : i + 1] for x in parameters], center, areas)[0]
     return values
@@ -72,11 +74,11 @@ def _normalised(profile: _Profile, parameters: list[Array], rad: Array, areas: A
 
 def _parameter(table: NodeTable, weights: Weights) -> Array:
     """Parameter at the pixels, at least zero, zero where it is not known; shape (n_energy_true, P)."""
-    values = weights.apply(table.on(weights.device, "values"))
+    values = weights.apply(table.on(weights.device, "values", weights.dtype))
     xp = array_namespace(values)
     valid = values > 0
     if table.holes is not None:
-        valid = valid & ~weights.touched(table.on(weights.device, "holes"))
+        valid = valid & ~weights.touched(table.on(weights.device, "holes", weights.dtype))
     return xp.where(valid, values, xp.zeros_like(values))
 
 

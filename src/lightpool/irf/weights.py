@@ -17,6 +17,7 @@ from lightpool.arrays import (
     interpolation_weights,
     scale_values,
 )
+from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.irf.nodes import NodeTable
 
@@ -24,7 +25,14 @@ __all__ = ["OffsetWeights", "PlaneWeights", "Weights", "pixel_weights"]
 
 
 class Weights(Protocol):
-    """What a projection asks of the pixels; they stand in one row, P of them."""
+    """What a projection asks of the pixels; they stand in one row, P of them.
+
+    Coordinates are float64. The weights, which are differences of coordinates, have the data type of the result.
+    """
+
+    @property
+    def dtype(self) -> str:
+        """Data type of the weights, ``float64`` or ``float32``."""
 
     @property
     def device(self) -> Device:
@@ -51,7 +59,11 @@ class Weights(Protocol):
 
 
 def pixel_weights(
-    table: NodeTable, offset: Array | None = None, fov_lon: Array | None = None, fov_lat: Array | None = None
+    table: NodeTable,
+    offset: Array | None = None,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+    dtype: str = "float64",
 ) -> Weights:
     """Weights of the nodes of a table at pixels.
 
@@ -60,15 +72,16 @@ def pixel_weights(
     table : NodeTable, in offset or in (fov_lon, fov_lat)
     offset : array of float64, any shape, unit rad
     fov_lon, fov_lat : arrays of float64, any shape, unit rad
+    dtype : ``float64`` or ``float32``, of the weights and of what they are applied to
     """
     if len(table.nodes) == 1:
         if offset is None:
             raise ValueError("this response depends on the offset; give `offset`, in rad")
-        return OffsetWeights(scale_values(_row(offset), table.scales[0]), table.nodes[0], table.bounds[0])
+        return OffsetWeights(scale_values(_row(offset), table.scales[0]), table.nodes[0], table.bounds[0], dtype)
     if fov_lon is None or fov_lat is None:
         raise ValueError("this response depends on (fov_lon, fov_lat); give both, in rad")
     lon, lat = (scale_values(_row(x), s) for x, s in zip((fov_lon, fov_lat), table.scales, strict=True))
-    return PlaneWeights(lon, lat, table.nodes, table.bounds)
+    return PlaneWeights(lon, lat, table.nodes, table.bounds, dtype)
 
 
 def _row(x: Array) -> Array:
@@ -82,11 +95,12 @@ class OffsetWeights:
     x: Array
     nodes: NDArray[np.float64]
     bounds: tuple[float, float]
+    dtype: str = "float64"
 
     @cached_property
     def basis(self) -> Array:
         """Weights, shape (n_node, P)."""
-        return hat_basis(self.x, self.nodes, *self.bounds)
+        return hat_basis(self.x, self.nodes, *self.bounds, self.dtype)
 
     @property
     def device(self) -> Device:
@@ -106,7 +120,7 @@ class OffsetWeights:
 
     def select(self, pixels: NDArray[np.int64] | slice) -> "OffsetWeights":
         """Weights of some of the pixels; only on the host."""
-        return OffsetWeights(self.x[pixels], self.nodes, self.bounds)
+        return OffsetWeights(self.x[pixels], self.nodes, self.bounds, self.dtype)
 
     def apply(self, values: Array) -> Array:
         """Sum of values and weights: (..., n_node) to (..., P)."""
@@ -119,8 +133,7 @@ class OffsetWeights:
 
     def touched(self, holes: Array) -> Array:
         """Whether a marked node has a weight: (..., n_node) to bool of (..., P)."""
-        xp = array_namespace(self.basis)
-        return apply_basis(holes, xp.astype(self.basis != 0, xp.float64)) > 0.5
+        return apply_basis(holes, as_dtype(self.basis != 0, self.dtype)) > 0.5
 
 
 @dataclass(frozen=True, eq=False)
@@ -131,6 +144,7 @@ class PlaneWeights:
     lat: Array
     nodes: tuple[NDArray[np.float64], ...]
     bounds: tuple[tuple[float, float], ...]
+    dtype: str = "float64"
 
     @cached_property
     def place(self) -> tuple[Array, Array, Array, Array]:
@@ -163,11 +177,11 @@ class PlaneWeights:
 
     def select(self, pixels: NDArray[np.int64] | slice) -> "PlaneWeights":
         """Weights of some of the pixels; only on the host."""
-        return PlaneWeights(self.lon[pixels], self.lat[pixels], self.nodes, self.bounds)
+        return PlaneWeights(self.lon[pixels], self.lat[pixels], self.nodes, self.bounds, self.dtype)
 
     def gather(self, values: Array) -> Array:
         """Sum of values and weights as in `apply`, but outside the axes some finite number."""
-        return gather_bilinear(values, *self.place)
+        return gather_bilinear(values, *self.place, self.dtype)
 
     def apply(self, values: Array) -> Array:
         """Sum of values and weights: (..., n_lon, n_lat) to (..., P)."""
@@ -185,4 +199,4 @@ class PlaneWeights:
         ix, fx, iy, fy = self.place
         # Half way between the nodes all neighbours that count have a weight; on a node only that one has.
         sides = [xp.where(f == 0, f, xp.where(f == 1, f, xp.full_like(f, 0.5))) for f in (fx, fy)]
-        return gather_bilinear(holes, ix, sides[0], iy, sides[1]) > 0.1
+        return gather_bilinear(holes, ix, sides[0], iy, sides[1], self.dtype) > 0.1

@@ -53,6 +53,7 @@ def background_in_altaz(
     step: u.Quantity,
     location: EarthLocation,
     device: Device,
+    dtype: str = "float64",
 ) -> Array:
     """Mean background rate per solid angle over an observation, by the trapezoidal rule in time.
 
@@ -60,23 +61,24 @@ def background_in_altaz(
     ----------
     bkg : Background3D aligned with the horizon
     step : Quantity, angle, see `rotation_times`
+    dtype : ``float64`` or ``float32``, of the rate
 
     Returns
     -------
-    rate : float64 array on ``device``, shape of ``geom``, unit 1 / (s sr)
+    rate : array of ``dtype`` on ``device``, shape of ``geom``, unit 1 / (s sr)
     """
     seconds = rotation_times(pointing, time_start, ontime, step, location)
     weights = np.convolve(np.diff(seconds), [0.5, 0.5]) / seconds[-1]
     to_icrs = frame_matrix(geom.frame, "icrs")
     directions = rotate(to_device(to_icrs, device), geom.directions(device))
     energy = geom.axes["energy"]
-    rate = device.xp.zeros(geom.data_shape, dtype=device.xp.float64, device=device.handle)
+    rate = device.xp.zeros(geom.data_shape, dtype=getattr(device.xp, dtype), device=device.handle)
     for second, weight in zip(seconds, weights, strict=True):
         time = time_start + second * u.s
         to_fov, velocity = _sky_to_fov(pointing, time, location)
         apparent = directions + to_device(velocity[:, np.newaxis, np.newaxis], device)
         lon, lat = fov_lonlat(rotate(to_device(to_fov, device), apparent))
-        rate = rate + float(weight) * project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
+        rate = rate + float(weight) * project_background(bkg, energy, fov_lon=lon, fov_lat=lat, dtype=dtype)
     return rate
 
 

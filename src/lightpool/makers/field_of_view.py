@@ -2,7 +2,8 @@
 
 from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
 
-from lightpool.arrays import Device, fov_lonlat
+from lightpool.arrays import Device, find_precision, fov_lonlat
+from lightpool.arrays.precision import DTYPES
 from lightpool.arrays.typing import Array
 from lightpool.maps import Geom
 
@@ -13,13 +14,26 @@ class FieldOfView:
     """Pixel coordinates relative to one pointing, on one device.
 
     The geometries keep what they have computed, so the maps of one observation on the same pixels share it.
+
+    Parameters
+    ----------
+    pointing : SkyCoord
+    device : Device
+    precision : str, optional
+        Of the maps that are made at these pixels, the default one if not given; coordinates are float64 in any.
     """
 
-    def __init__(self, pointing: SkyCoord, device: Device) -> None:
+    def __init__(self, pointing: SkyCoord, device: Device, precision: str | None = None) -> None:
         self.pointing = pointing if pointing.frame.name == "icrs" else pointing.icrs
         self.device = device
+        self.precision = find_precision(precision)
         position = self.pointing.data.represent_as(UnitSphericalRepresentation)
         self._lonlat = {"icrs": (float(position.lon.rad), float(position.lat.rad))}
+
+    @property
+    def dtype(self) -> str:
+        """Data type of the maps."""
+        return DTYPES[self.precision]
 
     def offset(self, geom: Geom) -> Array:
         """Angle between the pixel centres and the pointing; float64, shape of the image, unit rad."""

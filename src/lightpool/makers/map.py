@@ -73,23 +73,23 @@ class MapDatasetMaker(Maker):
         Parameters
         ----------
         dataset : MapDataset
-            Gives geometry, name and device; its values are not used.
+            Gives geometry, name, device and precision; its values are not used.
         observation : Observation
 
         Returns
         -------
         dataset : a new MapDataset; its safe mask is True everywhere
         """
-        device = dataset.device
+        device, precision = dataset.device, dataset.precision
         counts_geom = dataset.counts.geom
         everywhere = device.xp.ones(counts_geom.data_shape, dtype=device.xp.bool, device=device.handle)
         made: dict[str, Any] = {"mask_safe": Map.from_geom(counts_geom, data=everywhere, device=device)}
         if "counts" in self.selection:
-            made["counts"] = self.make_counts(counts_geom, observation, device=device)
+            made["counts"] = self.make_counts(counts_geom, observation, device=device, precision=precision)
         else:
-            made["counts"] = Map.from_geom(counts_geom, device=device)
+            made["counts"] = Map.from_geom(counts_geom, dtype=precision, device=device)
         if self.selection - {"counts"}:
-            view = FieldOfView(observation.pointing_radec, device)
+            view = FieldOfView(observation.pointing_radec, device, precision)
             made |= self._make_responses(dataset, observation, view)
         meta_table = Deferred(partial(_meta_table, _meta_row(observation)))
         return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=meta_table, **made)
@@ -99,7 +99,9 @@ class MapDatasetMaker(Maker):
         if "exposure" in self.selection:
             made["exposure"] = self._exposure(_geom(dataset, "exposure"), observation, view)
         if "background" in self.selection:
-            made["background"] = self.make_background(dataset.counts.geom, observation, device=view.device)
+            made["background"] = self.make_background(
+                dataset.counts.geom, observation, device=view.device, precision=view.precision
+            )
         if "psf" in self.selection:
             made["psf"] = self._psf(_geom(dataset, "psf"), observation, view)
         if "edisp" in self.selection:
@@ -109,21 +111,31 @@ class MapDatasetMaker(Maker):
         return made
 
     @staticmethod
-    def make_counts(geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
+    def make_counts(
+        geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+    ) -> Map:
         """Counts map of the events of an observation; in a point region, those inside the cut ``RAD_MAX_2D``."""
         if isinstance(geom, RegionGeom) and geom.is_all_point_sky_regions:
-            return make_counts_rad_max(geom, observation.rad_max, observation.events, device=device)
-        return Map.from_events(geom, observation.events, device)
+            return make_counts_rad_max(
+                geom, observation.rad_max, observation.events, device=device, precision=precision
+            )
+        return Map.from_events(geom, observation.events, device, precision)
 
-    def make_exposure(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
+    def make_exposure(
+        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+    ) -> Map:
         """Exposure in true energy, unit m2 s; on a region at its centre, or its mean, as the maker is set."""
-        return self._exposure(geom, observation, _view(observation, device))
+        return self._exposure(geom, observation, _view(observation, device, precision))
 
-    def make_exposure_irf(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
+    def make_exposure_irf(
+        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+    ) -> Map:
         """Exposure on the geometry of a response, by which the response is weighted in a stack."""
-        return self._exposure_irf(geom, observation, _view(observation, device))
+        return self._exposure_irf(geom, observation, _view(observation, device, precision))
 
-    def make_background(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> Map:
+    def make_background(
+        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+    ) -> Map:
         """Background counts map."""
         bkg = _part(observation, "bkg")
         if self.background_interp_missing_data:
@@ -142,19 +154,26 @@ class MapDatasetMaker(Maker):
             use_region_center=self.use_region_center,
             location=observation.observatory_earth_location if turns else None,
             device=device,
+            precision=precision,
         )
 
-    def make_psf(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> PSFMap:
+    def make_psf(
+        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+    ) -> PSFMap:
         """PSF map on a geometry with the axes ``rad`` and ``energy_true``."""
-        return self._psf(geom, observation, _view(observation, device))
+        return self._psf(geom, observation, _view(observation, device, precision))
 
-    def make_edisp(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> EDispMap:
+    def make_edisp(
+        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+    ) -> EDispMap:
         """Energy dispersion map on a geometry with the axes ``migra`` and ``energy_true``."""
-        return self._edisp(geom, observation, _view(observation, device))
+        return self._edisp(geom, observation, _view(observation, device, precision))
 
-    def make_edisp_kernel(self, geom: Geom, observation: Any, *, device: Device | str | None = None) -> EDispKernelMap:
+    def make_edisp_kernel(
+        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+    ) -> EDispKernelMap:
         """Map of energy dispersion kernels on a geometry with the axes ``energy`` and ``energy_true``."""
-        return self._edisp_kernel(geom, observation, _view(observation, device))
+        return self._edisp_kernel(geom, observation, _view(observation, device, precision))
 
     def _exposure(self, geom: Geom, observation: Any, view: FieldOfView) -> Map:
         return self._exposure_irf(geom, observation, view, use_region_center=self.use_region_center)
@@ -188,8 +207,8 @@ class MapDatasetMaker(Maker):
         return _meta_table(_meta_row(observation))
 
 
-def _view(observation: Any, device: Device | str | None) -> FieldOfView:
-    return FieldOfView(observation.pointing_radec, find_device(device))
+def _view(observation: Any, device: Device | str | None, precision: str | None) -> FieldOfView:
+    return FieldOfView(observation.pointing_radec, find_device(device), precision)
 
 
 def _geom(dataset: MapDataset, name: str) -> Geom:

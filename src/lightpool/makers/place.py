@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Self
 
 from lightpool.arrays import Device, array_namespace, to_device
+from lightpool.arrays.promotion import as_dtype, dtype_name
 from lightpool.arrays.typing import Array
 from lightpool.maps import Geom
 
@@ -19,7 +20,7 @@ class Place:
     geom : Geom
         The geometry of the map itself; or, for all of a region, the image of the pixels that the region touches.
     weights : array of float64, shape (ny, nx), or None
-        Part of each pixel that lies in the region.
+        Part of each pixel that lies in the region. Sums with them are taken in float64.
     """
 
     geom: Geom
@@ -49,10 +50,14 @@ class Place:
         """Mean over the region of values (..., ny, nx), shape (..., 1, 1); without weights the values themselves."""
         if self.weights is None:
             return values
-        return self.total(values) / array_namespace(values).sum(self.weights)
+        return as_dtype(self._sums(values) / array_namespace(values).sum(self.weights), dtype_name(values))
 
     def total(self, values: Array) -> Array:
         """Sum over the region of values (..., ny, nx), shape (..., 1, 1); without weights the values themselves."""
         if self.weights is None:
             return values
+        return as_dtype(self._sums(values), dtype_name(values))
+
+    def _sums(self, values: Array) -> Array:
+        values = as_dtype(values, "float64")
         return array_namespace(values).sum(values * self.weights, axis=(-2, -1), keepdims=True)

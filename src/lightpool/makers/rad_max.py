@@ -20,7 +20,12 @@ __all__ = [
 
 
 def make_counts_rad_max(
-    geom: RegionGeom, rad_max: RadMax2D | None, events: Any, *, device: Device | str | None = None
+    geom: RegionGeom,
+    rad_max: RadMax2D | None,
+    events: Any,
+    *,
+    device: Device | str | None = None,
+    precision: str | None = None,
 ) -> Map:
     """Count the events inside the cut around a point.
 
@@ -31,7 +36,7 @@ def make_counts_rad_max(
         Taken at the nodes nearest to each event's energy and to the offset of the point. Events beyond its axes do not
         count.
     events : EventList
-    device : Device or str, optional
+    device, precision : where the map is made and how exact, the default ones if not given
 
     Returns
     -------
@@ -47,20 +52,25 @@ def make_counts_rad_max(
             "a point region takes its size from the table RAD_MAX_2D, or the keyword RAD_MAX, of point-like responses, "
             "and this observation has neither; use a CircleSkyRegion"
         )
-    counts = Map.from_geom(geom, device=device)
+    counts = Map.from_geom(geom, dtype=precision, device=device)
     for point in compound_region_to_regions(geom.region):
         counts.fill_events(events.select_rad_max(rad_max=rad_max, position=point.center))
     return counts
 
 
 def make_counts_off_rad_max(
-    geom_off: RegionGeom, rad_max: RadMax2D | None, events: Any, *, device: Device | str | None = None
+    geom_off: RegionGeom,
+    rad_max: RadMax2D | None,
+    events: Any,
+    *,
+    device: Device | str | None = None,
+    precision: str | None = None,
 ) -> Map:
     """Count the events inside the cut around each of several points; see `make_counts_rad_max`.
 
     An event in the cut of two points is counted twice; `are_regions_overlapping_rad_max` tells whether that can be.
     """
-    return make_counts_rad_max(geom_off, rad_max, events, device=device)
+    return make_counts_rad_max(geom_off, rad_max, events, device=device, precision=precision)
 
 
 def are_regions_overlapping_rad_max(

@@ -58,7 +58,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         Parameters
         ----------
         dataset : SpectrumDataset
-            Gives region, axes, name and device; its values are not used.
+            Gives region, axes, name, device and precision; its values are not used.
         observation : Observation
 
         Returns
@@ -97,7 +97,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
                 "directional cut already; leave containment_correction=False"
             )
         containment = _containment(geom, observation, view)
-        return exposure.copy(data=exposure.data * to_device(containment, view.device))
+        return exposure.copy(data=exposure.data * to_device(containment, view.device, dtype=view.dtype))
 
 
 def _containment(geom: Any, observation: Any, view: FieldOfView) -> np.ndarray[Any, Any]:

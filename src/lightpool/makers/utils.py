@@ -10,7 +10,9 @@ import astropy.units as u
 from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 
-from lightpool.arrays import Device, find_device
+from lightpool.arrays import Device, find_device, find_precision
+from lightpool.arrays.precision import DTYPES
+from lightpool.arrays.promotion import as_dtype
 from lightpool.data import FixedPointingInfo, PointingMode
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
 from lightpool.irf.project import (
@@ -43,6 +45,7 @@ def make_map_exposure_true_energy(
     use_region_center: bool = True,
     *,
     device: Device | str | None = None,
+    precision: str | None = None,
 ) -> Map:
     """Exposure: effective area times livetime, in true energy.
 
@@ -54,18 +57,18 @@ def make_map_exposure_true_energy(
     geom : WcsGeom or RegionGeom with an axis ``energy_true``; further axes must have one bin
     use_region_center : bool
         On a region, take the value at its centre, or the mean over it.
-    device : where the map is made, the default device if not given
+    device, precision : where the map is made and how exact, the default ones if not given
 
     Returns
     -------
     exposure : Map, shape of ``geom``, unit m2 s
     """
-    view = _field_of_view(pointing, device)
+    view = _field_of_view(pointing, device, precision)
     place = Place.of(geom, use_region_center, view.device)
     factor = unit_factor(aeff.unit, "m2") * float(livetime.to_value("s"))
-    values = place.mean(project_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom), factor=factor))
+    values = project_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom), factor=factor, dtype=view.dtype)
     meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
-    values = view.device.xp.reshape(values, geom.data_shape)
+    values = view.device.xp.reshape(place.mean(values), geom.data_shape)
     return Map.from_geom(geom, data=values, unit="m2 s", meta=meta, device=view.device)
 
 
@@ -76,20 +79,21 @@ def make_psf_map(
     exposure_map: Map | None = None,
     *,
     device: Device | str | None = None,
+    precision: str | None = None,
 ) -> PSFMap:
     """PSF, normalised over ``rad``, on a geometry with the axes ``rad`` and ``energy_true``.
 
     Parameters
     ----------
     psf : PSF3D, EnergyDependentMultiGaussPSF or PSFKing
-    pointing, device : as for `make_map_exposure_true_energy`
+    pointing, device, precision : as for `make_map_exposure_true_energy`
     geom : WcsGeom
     exposure_map : Map, kept with the PSF as the weight for stacking
     """
-    view = _field_of_view(pointing, device)
+    view = _field_of_view(pointing, device, precision)
     rad = geom.axes["rad"]
     unit = rad.unit**-2
-    values = project_psf(psf, geom.axes["energy_true"], rad, view.offset(geom), unit=unit)
+    values = project_psf(psf, geom.axes["energy_true"], rad, view.offset(geom), unit=unit, dtype=view.dtype)
     return PSFMap(Map.from_geom(geom, data=values, unit=unit, device=view.device), exposure_map)
 
 
@@ -100,19 +104,20 @@ def make_edisp_map(
     exposure_map: Map | None = None,
     *,
     device: Device | str | None = None,
+    precision: str | None = None,
 ) -> EDispMap:
     """Energy dispersion, normalised over ``migra``, on a geometry with the axes ``migra`` and ``energy_true``.
 
     Parameters
     ----------
     edisp : EnergyDispersion2D
-    pointing, device : as for `make_map_exposure_true_energy`
+    pointing, device, precision : as for `make_map_exposure_true_energy`
     geom : WcsGeom
     exposure_map : Map, kept with the energy dispersion as the weight for stacking
     """
-    view = _field_of_view(pointing, device)
+    view = _field_of_view(pointing, device, precision)
     axes = geom.axes
-    values = project_edisp(edisp, axes["energy_true"], axes["migra"], view.offset(geom))
+    values = project_edisp(edisp, axes["energy_true"], axes["migra"], view.offset(geom), dtype=view.dtype)
     return EDispMap(Map.from_geom(geom, data=values, unit="", device=view.device), exposure_map)
 
 
@@ -124,21 +129,24 @@ def make_edisp_kernel_map(
     threshold: float = 1e-8,
     *,
     device: Device | str | None = None,
+    precision: str | None = None,
 ) -> EDispKernelMap:
     """Energy dispersion kernels on a geometry with the axes ``energy`` and ``energy_true``.
 
     Parameters
     ----------
     edisp : EnergyDispersion2D
-    pointing, device : as for `make_map_exposure_true_energy`
+    pointing, device, precision : as for `make_map_exposure_true_energy`
     geom : WcsGeom
     exposure_map : Map, kept with the kernels as the weight for stacking
     threshold : float
         Smaller elements are zero.
     """
-    view = _field_of_view(pointing, device)
+    view = _field_of_view(pointing, device, precision)
     axes = geom.axes
-    values = project_edisp_kernel(edisp, axes["energy"], axes["energy_true"], view.offset(geom), threshold=threshold)
+    values = project_edisp_kernel(
+        edisp, axes["energy"], axes["energy_true"], view.offset(geom), threshold=threshold, dtype=view.dtype
+    )
     return EDispKernelMap(Map.from_geom(geom, data=values, unit="", device=view.device), exposure_map)
 
 
@@ -154,6 +162,7 @@ def make_map_background_irf(
     location: EarthLocation | None = None,
     *,
     device: Device | str | None = None,
+    precision: str | None = None,
 ) -> Map:
     """Background counts: the rate integrated over energy bins, times solid angle and observation time.
 
@@ -175,7 +184,7 @@ def make_map_background_irf(
     use_region_center : bool
         On a region, take the rate at its centre times its solid angle, or add up the rate over it.
     location : EarthLocation, needed for tables aligned with the horizon
-    device : as for `make_map_exposure_true_energy`
+    device, precision : as for `make_map_exposure_true_energy`
 
     Returns
     -------
@@ -189,28 +198,32 @@ def make_map_background_irf(
                 "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start "
                 f"and location, got pointing of type {type(pointing).__name__}, {time_start=}, {location=}"
             )
-        target = find_device(device)
+        target, dtype = find_device(device), DTYPES[find_precision(precision)]
         place = Place.of(fine, use_region_center, target)
         pixels = place.geom.to_image().to_cube([energy])
-        rate = background_in_altaz(bkg, pointing, pixels, time_start, ontime, fov_rotation_step, location, target)
+        rate = background_in_altaz(
+            bkg, pointing, pixels, time_start, ontime, fov_rotation_step, location, target, dtype
+        )
     else:
-        view = _field_of_view(pointing, device)
-        target = view.device
+        view = _field_of_view(pointing, device, precision)
+        target, dtype = view.device, view.dtype
         place = Place.of(fine, use_region_center, target)
         if bkg.has_offset_axis:
-            rate = project_background(bkg, energy, offset=view.offset(place.geom))
+            rate = project_background(bkg, energy, offset=view.offset(place.geom), dtype=dtype)
         else:
             lon, lat = view.lonlat(place.geom)
             lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
-            rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat)
-    rate *= place.geom.solid_angle_array(target) * float(ontime.to_value("s"))
+            rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat, dtype=dtype)
+    rate *= as_dtype(place.geom.solid_angle_array(target) * float(ontime.to_value("s")), dtype)
     background = Map.from_geom(fine, data=place.total(rate), unit="", device=target)
     if oversampling is not None:
         background = background.downsample(factor=oversampling, axis_name="energy")
     return background
 
 
-def _field_of_view(pointing: SkyCoord | FixedPointingInfo | FieldOfView, device: Device | str | None) -> FieldOfView:
+def _field_of_view(
+    pointing: SkyCoord | FixedPointingInfo | FieldOfView, device: Device | str | None, precision: str | None
+) -> FieldOfView:
     if isinstance(pointing, FieldOfView):
         return pointing
     if isinstance(pointing, FixedPointingInfo):
@@ -219,4 +232,4 @@ def _field_of_view(pointing: SkyCoord | FixedPointingInfo | FieldOfView, device:
                 f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track"
             )
         pointing = pointing.fixed_icrs
-    return FieldOfView(pointing, find_device(device))
+    return FieldOfView(pointing, find_device(device), precision)

@@ -8,6 +8,8 @@ from typing import Any, ClassVar, Self
 
 from lightpool.arrays.accumulation import add_product
 from lightpool.arrays.devices import Device, find_device
+from lightpool.arrays.precision import DTYPES, find_precision
+from lightpool.arrays.promotion import as_dtype
 from lightpool.fits import HDUList, read_fits, write_fits
 from lightpool.maps.fill import event_index
 from lightpool.maps.fits_format import find_map_type, verify_checksums
@@ -39,7 +41,8 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         Parameters
         ----------
         map_type : ``wcs`` (default) or ``region``
-        dtype : str, default ``float64``
+        dtype : str, optional
+            Data type of an empty map, by default that of the default precision: float64.
         unit : str or Unit
         meta : dict
         device : str or Device, default the default device
@@ -67,7 +70,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         meta: dict[str, Any] | None = None,
         data: Any = None,
         unit: Any = "",
-        dtype: Any = "float64",
+        dtype: Any = None,
         device: str | Device | None = None,
     ) -> "Map":
         """Make a map of a geometry.
@@ -79,8 +82,8 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         data : array, Quantity or number, optional
             An array on a device stays there; host data go to ``device``.
         unit : str or Unit
-        dtype : str
-            Data type of an empty map.
+        dtype : str, optional
+            Data type of an empty map, or of one that is made of a number; by default that of the default precision.
         device : str or Device, optional
             By default the default device.
         """
@@ -90,22 +93,23 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         raise TypeError(f"expected a geometry of maps, got {type(geom).__name__}")
 
     @staticmethod
-    def from_events(geom: Any, events: Any, device: str | Device | None = None) -> "Map":
+    def from_events(geom: Any, events: Any, device: str | Device | None = None, precision: str | None = None) -> "Map":
         """Make a counts map of events.
 
         Parameters
         ----------
         geom : Geom
         events : EventList
-        device : str or Device, default the default device
+        device, precision : where the map is made and how exact, the default ones if not given
         """
+        precision = find_precision(precision)
         if geom.is_allsky:  # its pixels off the sky are NaN, not zero
-            counts = Map.from_geom(geom, device=device)
+            counts = Map.from_geom(geom, dtype=precision, device=device)
             counts.fill_events(events)
             return counts
         target = find_device(device)
-        index = event_index(events, geom, target)
-        return Map.from_geom(geom, data=count_pixels(index, geom.data_shape), device=target)
+        counts = count_pixels(event_index(events, geom, target), geom.data_shape)
+        return Map.from_geom(geom, data=as_dtype(counts, DTYPES[precision]), device=target)
 
     def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":
         return Map.from_geom(geom, **kwargs)

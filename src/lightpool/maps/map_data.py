@@ -12,6 +12,7 @@ from array_api_compat import array_namespace
 
 from lightpool.arrays.devices import Device, device_of, find_device, to_device, to_host
 from lightpool.arrays.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
+from lightpool.arrays.precision import DTYPES, find_precision, get_default_precision, precision_of
 from lightpool.arrays.promotion import dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import DeviceError, GeometryError
@@ -62,6 +63,15 @@ def _forward(values: Array) -> Array:
     return values
 
 
+def _dtype_name(dtype: Any) -> str:
+    return DTYPES[get_default_precision()] if dtype is None else np.dtype(dtype).name
+
+
+def _with_dtype(value: Any, dtype: Any) -> Any:
+    """Number with the data type of a map that is made of it, if it is not whole; other values as they are."""
+    return np.dtype(_dtype_name(dtype)).type(value) if isinstance(value, float) else value
+
+
 class MapData:
     """Geometry, data, unit and metadata of a map; base of `lightpool.maps.Map`.
 
@@ -71,8 +81,8 @@ class MapData:
     data : array, Quantity or number, optional
         Values, of a shape that broadcasts to ``geom.data_shape``. An array on a device stays there, and one of the
         whole shape is not copied.
-    dtype : str
-        Data type of an empty map.
+    dtype : str, optional
+        Data type of an empty map, or of one that is made of a number; by default that of the default precision.
     meta : dict, optional
     unit : str or Unit
         Left out of account where the data are a Quantity.
@@ -90,7 +100,7 @@ class MapData:
         self,
         geom: Any,
         data: Any = None,
-        dtype: Any = "float64",
+        dtype: Any = None,
         meta: dict[str, Any] | None = None,
         unit: Any = "",
         device: str | Device | None = None,
@@ -100,7 +110,7 @@ class MapData:
         self.meta = {} if meta is None else meta
         target = find_device(device)
         if data is None:
-            self._data = self._empty_data(np.dtype(dtype).name, target)
+            self._data = self._empty_data(_dtype_name(dtype), target)
             return
         if isinstance(data, u.Quantity):
             self._unit = data.unit
@@ -108,7 +118,7 @@ class MapData:
         stays = device is None and array_api_compat.is_array_api_obj(data)
         if stays and not array_api_compat.is_numpy_array(data):
             target = device_of(data)
-        self._data = self._fitted(data, target)
+        self._data = self._fitted(_with_dtype(data, dtype), target)
 
     def _empty_data(self, dtype: str, target: Device) -> Array:
         xp = target.xp
@@ -165,6 +175,7 @@ class MapData:
         if isinstance(value, u.Quantity):
             raise TypeError("map data must be an array without unit; assign the Quantity to map.quantity instead")
         on_device = array_api_compat.is_array_api_obj(value) and not array_api_compat.is_numpy_array(value)
+        value = _with_dtype(value, dtype_name(self._data) if is_floating(self._data) else None)
         self._data = self._fitted(value, device_of(value) if on_device else self.device)
 
     @property
@@ -203,13 +214,29 @@ class MapData:
     def _xp(self) -> Namespace:
         return array_namespace(self._data)
 
-    def to(self, device: str | Device) -> Self:
-        """Map with its data on a device; the map itself where it is there already."""
-        target = find_device(device)
-        if target == self.device:
+    @property
+    def precision(self) -> str:
+        """How exact the values are, ``single`` (float32) or ``double``; the default one for masks."""
+        return precision_of(self._data)
+
+    def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
+        """Map with its data on a device and in a precision; the map itself if nothing changes.
+
+        Parameters
+        ----------
+        device : str or Device, optional
+            By default where the map is.
+        precision : ``single`` (float32) or ``double`` (float64), optional
+            By default what the map has; masks and whole numbers stay what they are.
+        """
+        target = self.device if device is None else find_device(device)
+        dtype = dtype_name(self._data)
+        if precision is not None and is_floating(self._data):
+            dtype = DTYPES[find_precision(precision)]
+        if target == self.device and dtype == dtype_name(self._data):
             return self
-        self._require_memory(target)
-        data, meta = to_device(self._data, target), copying.deepcopy(self.meta)
+        self._require_memory(target, dtype=dtype)
+        data, meta = to_device(self._data, target, dtype=dtype), copying.deepcopy(self.meta)
         return type(self)(self._geom, data=data, unit=self._unit, meta=meta, device=target)
 
     def copy(self, **kwargs: Any) -> Self:

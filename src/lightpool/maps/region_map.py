@@ -25,8 +25,8 @@ class RegionNDMap(Map):
     geom : RegionGeom
     data : array, Quantity or number, optional
         The two dimensions of the sky may be left out.
-    dtype : str
-        Data type of an empty map.
+    dtype : str, optional
+        Data type of an empty map, or of one that is made of a number; by default that of the default precision.
     meta : dict, optional
     unit : str or Unit
     device : str or Device, optional
@@ -45,7 +45,7 @@ class RegionNDMap(Map):
         cls,
         region: Any,
         axes: Any = None,
-        dtype: Any = "float64",
+        dtype: Any = None,
         meta: dict[str, Any] | None = None,
         unit: Any = "",
         wcs: Any = None,
@@ -59,7 +59,7 @@ class RegionNDMap(Map):
         ----------
         region : SkyRegion or str, in the words of ds9
         axes : sequence of MapAxis, optional
-        dtype : str
+        dtype : str, optional
         meta : dict, optional
         unit : str or Unit
         wcs : WCS, optional

@@ -34,8 +34,8 @@ class WcsNDMap(Map):
     geom : WcsGeom
     data : array, Quantity or number, optional
         By default zeros, and NaN where a pixel of an all-sky projection is not on the sky.
-    dtype : str
-        Data type of an empty map.
+    dtype : str, optional
+        Data type of an empty map, or of one that is made of a number; by default that of the default precision.
     meta : dict, optional
     unit : str or Unit
     device : str or Device, optional
