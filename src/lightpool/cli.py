@@ -18,6 +18,18 @@ def main() -> None:
 
 
 @main.command()
+@click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
+def info(as_json: bool) -> None:
+    """Show devices, memory and versions, what works here, and what to install for the rest."""
+    import json
+
+    from lightpool.arrays.installation import describe_installation
+
+    installation = describe_installation()
+    click.echo(json.dumps(installation.to_dict(), indent=2) if as_json else str(installation))
+
+
+@main.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("lightpool-demo"), show_default=True)
 @click.option("--device", help=_DEVICE_HELP)
 @click.option("--seed", type=int, default=0, show_default=True)

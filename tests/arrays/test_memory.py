@@ -9,7 +9,14 @@ import pytest
 
 from lightpool.arrays import memory
 from lightpool.arrays.devices import Device, find_device
-from lightpool.arrays.memory import format_bytes, free_memory, memory_errors, release_memory, require_memory
+from lightpool.arrays.memory import (
+    format_bytes,
+    free_memory,
+    memory_errors,
+    release_memory,
+    require_memory,
+    total_memory,
+)
 from lightpool.errors import LightpoolError, OutOfMemoryError
 
 LARGE = 2**62
@@ -103,6 +110,14 @@ def test_unused_blocks_of_the_pool_are_free(cupy_device):
     assert free_memory(cupy_device.device) == 400
     cupy_device.pool.limit = 100
     assert free_memory(cupy_device.device) == 0
+
+
+def test_a_device_has_as_much_memory_as_its_library_tells(cupy_device):
+    assert total_memory(cupy_device.device) == 5000
+
+
+def test_this_machine_has_more_memory_than_is_free(device):
+    assert free_memory(device) <= total_memory(device)
 
 
 def test_release_gives_back_pools_and_work_areas(cupy_device):

@@ -18,7 +18,10 @@ def how_to_install(kind: str) -> str:
         return f"pip install 'lightpool[{ {'torch': 'torch', 'strict': 'test'}[kind] }]'"
     driver = cuda_driver()
     if driver is None:
-        return "pip install 'lightpool[cuda13]' (or [cuda12] for drivers before CUDA 13)"
+        return (
+            "no NVIDIA driver is found here; where there is one, pip install 'lightpool[cuda13]' "
+            "(or [cuda12] for drivers before CUDA 13)"
+        )
     return f"pip install 'lightpool[cuda{13 if driver.cuda >= (13, 0) else 12}]'"
 
 
@@ -45,7 +48,7 @@ def load_library(kind: str) -> Any:
         reason = (str(error).strip().splitlines() or [""])[0]
         raise DeviceError(
             f"the package {module!r} is installed, but does not load ({type(error).__name__}: {reason}); "
-            f"uninstall it and {how_to_install(kind)}"
+            f"uninstall it, then: {how_to_install(kind)}"
         ) from error
 
 

@@ -22,6 +22,7 @@ __all__ = [
     "n_bytes_of",
     "release_memory",
     "require_memory",
+    "total_memory",
 ]
 
 UNCHECKED_BYTES = 2**26
@@ -59,6 +60,24 @@ def free_memory(device: str | Device | None = None) -> int | None:
     return None
 
 
+def total_memory(device: str | Device | None = None) -> int | None:
+    """Bytes of memory that a device has; None where that is not known.
+
+    Parameters
+    ----------
+    device : str, Device or None (the default device)
+    """
+    target = find_device(device)
+    if target.name in ("cpu", "torch", "strict"):
+        return _pages("SC_PHYS_PAGES")
+    if target.name.startswith("cuda"):
+        with target.handle:
+            return int(import_module("cupy").cuda.runtime.memGetInfo()[1])
+    if target.name.startswith("torch:cuda"):
+        return int(import_module("torch").cuda.mem_get_info(target.handle)[1])
+    return None
+
+
 def _free_in_cupy(device: Device) -> int:
     cupy = import_module("cupy")
     with device.handle:
@@ -81,8 +100,12 @@ def _available() -> int | None:
                 return 1024 * int(line.split()[1])
     except OSError:
         pass
+    return _pages("SC_AVPHYS_PAGES")
+
+
+def _pages(name: str) -> int | None:
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
+        return os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):
         return None
 
