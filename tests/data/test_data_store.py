@@ -74,6 +74,30 @@ def test_no_file_is_opened_before_its_data_are_asked_for(three):
     assert observations[0].available_irfs == ["aeff", "edisp", "psf", "bkg"]
 
 
+def test_many_observations_are_chosen_without_a_look_at_their_files(three):
+    one = list(three.hdu_rows)
+    for number in range(4, 300):
+        three.hdu_rows += [row | {"OBS_ID": number, "FILE_NAME": f"not_there_{number}.fits"} for row in one[:6]]
+    data_store = DataStore.from_dir(three.finish())
+    observations = data_store.get_observations([299, 5, 100])
+    assert observations.ids == ["299", "5", "100"]
+    assert observations[0].available_hdus == ["events", "gti", "aeff", "edisp", "psf", "bkg"]
+    assert data_store.get_observations().ids == [str(number) for number in range(1, 300)]
+    assert data_store.obs(77).obs_id == 77
+    with pytest.raises(MissingDataError, match=r"observation 299, events: no file .*not_there_299\.fits"):
+        _ = observations[0].events
+
+
+def test_a_table_of_an_index_that_was_changed_counts(three):
+    data_store = DataStore.from_dir(three.finish())
+    data_store.hdu_table["OBS_ID"][data_store.hdu_table["OBS_ID"] == 3] = 30
+    assert data_store.obs_ids.tolist() == [1, 2, 30]
+    assert data_store.get_observations([30, 1]).ids == ["30", "1"]
+    assert len(data_store.obs(30).events) == 10
+    data_store.obs_table = data_store.obs_table[:1]
+    assert data_store.obs_table["OBS_ID"].tolist() == [1]
+
+
 def test_a_file_is_opened_once_for_all_its_parts(three, monkeypatch):
     three.pack(three.folder / "data" / "run_1.fits")
     observation = DataStore.from_dir(three.finish()).obs(1)

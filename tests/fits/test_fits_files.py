@@ -62,6 +62,14 @@ def test_of_a_repeated_keyword_the_first_one_counts():
     assert FitsFile(content_of(fits.HDUList([hdu]))).values(0)["TWICE"] == 1
 
 
+def test_a_long_text_goes_on_in_the_next_cards():
+    header = fits.Header([("LONG", "x" * 100 + " y'" * 30), ("SHORT", "z")])
+    content = io.BytesIO()
+    fits.HDUList([fits.PrimaryHDU(header=header)]).writeto(content)
+    assert FitsFile(content.getvalue()).values(0)["LONG"] == header["LONG"]
+    assert FitsFile(content.getvalue()).values(0)["SHORT"] == "z"
+
+
 def test_hdus_are_found_by_number_from_both_ends(hdulist):
     file = FitsFile(content_of(hdulist))
     assert file.hdu(1).name == file.hdu(-2).name == "EVENTS"

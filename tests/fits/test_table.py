@@ -119,6 +119,19 @@ def test_a_text_ends_at_its_first_nul():
     assert FitsFile(content).table(1).columns["X"].tolist() == ["a", "cd"]
 
 
+def test_a_text_keeps_what_is_not_ascii_and_blanks_inside_and_before():
+    content = written(fits.Column("X", "6A", array=np.array([b" a b", b"caf\xe9  ", b"", b"      "])))
+    values = FitsFile(content).table(1).columns["X"]
+    assert values.tolist() == [" a b", "caf\u00e9", "", ""]
+
+
+def test_texts_in_several_dimensions_read_as_with_astropy():
+    names = np.array([[["ab", "c"], ["", "defg"], ["h ", "i"]]] * 2)
+    content = written(fits.Column("X", "24A", dim="(4,2,3)", array=names), fits.Column("Y", "J", array=np.arange(2)))
+    values = FitsFile(content).table(1).columns["X"]
+    np.testing.assert_array_equal(values, fits.open(io.BytesIO(content))[1].data["X"])
+
+
 def test_a_column_is_found_in_upper_and_lower_case():
     table = FitsFile(written(fits.Column("Energy", "D", array=np.ones(2)))).table(1)
     assert table.column("ENERGY").tolist() == [1, 1]

@@ -5,7 +5,6 @@ import logging
 import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -13,14 +12,14 @@ from typing import Any
 import numpy as np
 
 from lightpool.data.checks import check_data_store
-from lightpool.data.hdu_index import HDUIndexTable, HDULookup
+from lightpool.data.hdu_index import HDUIndexTable, HDULookup, look_up, read_hdu_index, rows_of
 from lightpool.data.location import HDULocation
-from lightpool.data.obs_table import ObservationTable
+from lightpool.data.obs_table import ObservationTable, read_obs_index
 from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
 from lightpool.data.store_from_events import index_tables
 from lightpool.errors import MissingDataError
-from lightpool.fits import HDUList, PrimaryHDU, make_path, missing_file_hint, table_to_hdu, write_fits
+from lightpool.fits import HDUList, PrimaryHDU, TableData, make_path, missing_file_hint, table_to_hdu, write_fits
 
 __all__ = ["DataStore", "MissingRequiredHDUError"]
 
@@ -55,8 +54,41 @@ class DataStore:
     """Name of the observation index file; without ``.gz`` if that is not there."""
 
     def __init__(self, hdu_table: HDUIndexTable, obs_table: ObservationTable | None = None) -> None:
-        self.hdu_table = hdu_table
-        self.obs_table = None if obs_table is None else obs_table.without_duplicates()
+        self._hdu_index: HDUIndexTable | TableData = hdu_table
+        self._obs_index: ObservationTable | TableData | None = (
+            None if obs_table is None else obs_table.without_duplicates()
+        )
+
+    @classmethod
+    def _from_data(cls, hdu_index: TableData, obs_index: TableData | None) -> "DataStore":
+        """Make from columns; their tables are made when they are asked for, which takes longer than to read them."""
+        store = cls.__new__(cls)
+        store._hdu_index, store._obs_index = hdu_index, obs_index
+        if obs_index is not None and len(np.unique(obs_index.columns["OBS_ID"])) < len(obs_index):
+            store._obs_index = ObservationTable.from_table_data(obs_index).without_duplicates()  # warns now
+        return store
+
+    @property
+    def hdu_table(self) -> HDUIndexTable:
+        """The HDU index; once it was handed out, changes of the table count."""
+        if isinstance(self._hdu_index, TableData):
+            self._hdu_index = HDUIndexTable.from_table_data(self._hdu_index)
+        return self._hdu_index
+
+    @hdu_table.setter
+    def hdu_table(self, table: HDUIndexTable) -> None:
+        self._hdu_index = table
+
+    @property
+    def obs_table(self) -> ObservationTable | None:
+        """The observation index, sorted by OBS_ID; None if there is none."""
+        if isinstance(self._obs_index, TableData):
+            self._obs_index = ObservationTable.from_table_data(self._obs_index).without_duplicates()
+        return self._obs_index
+
+    @obs_table.setter
+    def obs_table(self, table: ObservationTable | None) -> None:
+        self._obs_index = table
 
     def __str__(self) -> str:
         return self._text()
@@ -67,7 +99,7 @@ class DataStore:
     @property
     def obs_ids(self) -> Any:
         """Observation IDs of the HDU index, sorted, each once."""
-        return self.hdu_table.obs_id_unique
+        return np.unique(np.asarray(self._hdu_index.columns["OBS_ID"]))
 
     # -- opening
 
@@ -82,8 +114,8 @@ class DataStore:
         filename : str or path-like
         hdu_hdu, hdu_obs : str or int, HDUs of the indices; ``hdu_obs`` may be None
         """
-        obs_table = ObservationTable.read(filename, hdu=hdu_obs) if hdu_obs else None
-        return cls(HDUIndexTable.read(filename, hdu=hdu_hdu), obs_table)
+        obs_index = read_obs_index(filename, hdu_obs) if hdu_obs else None
+        return cls._from_data(read_hdu_index(filename, hdu_hdu), obs_index)
 
     @classmethod
     def from_dir(
@@ -118,15 +150,15 @@ class DataStore:
                 f"File not found: {hdu_path}; a data store needs its HDU index. Name it with hdu_table_filename=, "
                 "or use DataStore.from_events_files"
             )
-        hdu_table = HDUIndexTable.read(hdu_path)
-        hdu_table.meta["BASE_DIR"] = str(base)
+        hdu_index = read_hdu_index(hdu_path)
+        hdu_index.meta["BASE_DIR"] = str(base)
         obs_path = _index_path(base, obs_table_filename, cls.DEFAULT_OBS_TABLE)
         if not obs_path.is_file() and obs_table_filename is not None:
             raise MissingDataError(f"File not found : {obs_path}: {missing_file_hint(obs_path)}")
         if not obs_path.is_file():
             log.info(f"Cannot find default obs-index table {obs_path}.")
-            return cls(hdu_table)
-        return cls(hdu_table, ObservationTable.read(obs_path))
+            return cls._from_data(hdu_index, None)
+        return cls._from_data(hdu_index, read_obs_index(obs_path))
 
     @classmethod
     def from_events_files(cls, events_paths: Sequence[str | PathLike[str]], irfs_paths: Any = None) -> "DataStore":
@@ -162,7 +194,8 @@ class DataStore:
         MissingRequiredHDUError
             If the HDU index does not list what is required.
         """
-        return self._obs(obs_id, self.hdu_table.lookup(), _required(required_irf, require_events))
+        index = look_up(self._hdu_index, rows_of(self._hdu_index, [obs_id]))
+        return self._obs(obs_id, index, _required(required_irf, require_events))
 
     def _obs(self, obs_id: int, index: HDULookup, required: set[str]) -> Observation:
         if obs_id not in index.rows:
@@ -177,8 +210,8 @@ class DataStore:
         kinds = [kind for kind in ("events", "gti", *ALL_IRFS) if kind in listed]
         parts: dict[str, Any] = {kind: index.choose(obs_id, kind, listed[kind]) for kind in kinds}
         if "events" in parts:
-            parts["pointing"] = _with_class(parts["events"], "pointing")
-            parts["meta"] = _with_class(parts["events"], "observation_metadata")
+            parts["pointing"] = index.location(listed["events"][0], "pointing")
+            parts["meta"] = index.location(listed["events"][0], "observation_metadata")
         return Observation(obs_id=int(obs_id), **parts)
 
     def get_observations(
@@ -206,9 +239,9 @@ class DataStore:
             If an ID is not in the HDU index, or ``required_irf`` is not known.
         """
         required = _required(required_irf, require_events)
-        index = self.hdu_table.lookup()
         allowed = self.obs_ids if selection is None else np.asarray(self.obs_ids)[np.asarray(selection)]
         wanted = [int(number) for number in (allowed if obs_id is None else obs_id)]
+        index = look_up(self._hdu_index, rows_of(self._hdu_index, wanted))
         chosen = self._known(wanted, index.rows, skip_missing)
         if selection is not None:
             keep = set(allowed.tolist())
@@ -227,7 +260,7 @@ class DataStore:
         if missing and not skip_missing:
             raise ValueError(
                 f"Missing obs_id: {missing if len(missing) > 1 else missing[0]!r} not in the HDU index of "
-                f"{self.hdu_table.base_dir}, which lists {len(rows)}; pass skip_missing=True to go on without"
+                f"{self.hdu_table.base_dir}, which lists {len(self.obs_ids)}; pass skip_missing=True to go on without"
             )
         for number in missing:
             log.warning(f"Skipping missing obs_id: {number!r}")
@@ -338,10 +371,6 @@ def _required(required_irf: str | Iterable[str], require_events: bool) -> set[st
     if unknown:
         raise ValueError(f"{unknown} is not a valid hdu key. Choose from: {list(ALL_IRFS)}")
     return required | ({"events", "gti"} if require_events else set())
-
-
-def _with_class(location: HDULocation, hdu_class: str) -> HDULocation:
-    return replace(location, hdu_class=hdu_class)
 
 
 def _index_path(base: Path, filename: str | PathLike[str] | None, default: str) -> Path:

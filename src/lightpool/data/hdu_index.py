@@ -1,6 +1,7 @@
 """The HDU index: which file and HDU holds which data of which observation."""
 
 import logging
+from collections.abc import Iterable
 from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
@@ -8,12 +9,13 @@ from typing import Any
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from lightpool.data.location import HDULocation
 from lightpool.errors import FormatError
-from lightpool.fits import make_path, read_fits
+from lightpool.fits import TableData, make_path, read_fits
 
-__all__ = ["HDUIndexTable", "HDULookup"]
+__all__ = ["HDUIndexTable", "HDULookup", "look_up", "read_hdu_index", "rows_of"]
 
 log = logging.getLogger(__name__)
 
@@ -23,11 +25,11 @@ _ONE_FILE = ("events", "gti")
 
 @dataclass(frozen=True)
 class HDULookup:
-    """An HDU index as plain lists.
+    """Rows of an HDU index as plain lists.
 
     Attributes
     ----------
-    rows : dict of OBS_ID to dict of HDU_TYPE to row numbers
+    rows : dict of OBS_ID to dict of HDU_TYPE to positions in ``names``
     names : list of (HDU_CLASS, FILE_DIR, FILE_NAME, HDU_NAME)
     base_dir : str
     """
@@ -36,14 +38,14 @@ class HDULookup:
     names: list[tuple[str, ...]]
     base_dir: str
 
-    def location(self, row: int) -> HDULocation:
-        """Location that a row names."""
-        hdu_class, file_dir, file_name, hdu_name = self.names[row]
-        return HDULocation(hdu_class, self.base_dir, file_dir, file_name, hdu_name)
+    def location(self, row: int, hdu_class: str | None = None) -> HDULocation:
+        """Location that a row names, of its class or of another one that is read from the same HDU."""
+        known, file_dir, file_name, hdu_name = self.names[row]
+        return HDULocation(hdu_class or known, self.base_dir, file_dir, file_name, hdu_name)
 
     def choose(self, obs_id: int, kind: str, rows: list[int]) -> HDULocation:
         """Location of the first of several rows, see `HDUIndexTable.hdu_location`."""
-        if len({self.names[row] for row in rows}) > 1:
+        if len(rows) > 1 and len({self.names[row] for row in rows}) > 1:
             named = "; ".join("{} in {}/{}[{}]".format(*self.names[row]) for row in rows)
             if kind in _ONE_FILE:
                 raise FormatError(
@@ -54,6 +56,56 @@ class HDULookup:
                 f"Found multiple HDU matching: OBS_ID = {obs_id}, HDU_TYPE = {kind}: {named}. Taking the first."
             )
         return self.location(rows[0])
+
+
+def read_hdu_index(filename: str | PathLike[str], hdu: str | int | None = None) -> TableData:
+    """Columns of an HDU index, see `HDUIndexTable.read`; ``meta["BASE_DIR"]`` is the folder of the file."""
+    file = read_fits(filename)
+    data = file.table(1 if hdu is None else hdu)
+    where = f"{file.source}, HDU {data.name!r}"
+    missing = [name for name in _COLUMNS if name not in data]
+    if missing:
+        raise FormatError(
+            f"{where} is no HDU index: columns {', '.join(missing)} are missing; it has {', '.join(data.columns)}"
+        )
+    empty = np.flatnonzero((data.columns["FILE_NAME"] == "") | (data.columns["HDU_NAME"] == ""))
+    if empty.size:
+        row = int(empty[0])
+        raise FormatError(
+            f"{where}: row {row} names no file or no HDU: "
+            f"{', '.join(f'{name} = {data.columns[name][row]!r}' for name in _COLUMNS)}; "
+            "fill it in, or remove the row"
+        )
+    data.meta["BASE_DIR"] = make_path(filename).parent.as_posix()
+    return data
+
+
+def rows_of(index: "TableData | HDUIndexTable", obs_ids: Iterable[int]) -> NDArray[np.intp]:
+    """Numbers of the rows of some observations."""
+    return np.flatnonzero(np.isin(np.asarray(index.columns["OBS_ID"]), np.fromiter(obs_ids, dtype=np.int64)))
+
+
+def look_up(index: "TableData | HDUIndexTable", rows: Any = slice(None)) -> HDULookup:
+    """Rows of an HDU index by observation, as plain lists; all rows, or a list of row numbers."""
+    numbers = np.asarray(index.columns["OBS_ID"])[rows].tolist()
+    found: dict[int, dict[str, list[int]]] = {}
+    for row, (obs_id, kind) in enumerate(zip(numbers, _text(index, "HDU_TYPE", rows), strict=True)):
+        found.setdefault(obs_id, {}).setdefault(kind, []).append(row)
+    names = list(zip(*(_text(index, name, rows) for name in _COLUMNS[2:]), strict=True))
+    return HDULookup(found, names, base_dir(index).as_posix())
+
+
+def _text(index: "TableData | HDUIndexTable", name: str, rows: Any = slice(None)) -> list[str]:
+    values = index.columns[name][rows]
+    if values.dtype.kind == "U" and not isinstance(values, np.ma.MaskedArray):
+        stripped: list[str] = np.strings.strip(np.asarray(values)).tolist()
+        return stripped
+    return ["" if value is None else str(value).strip() for value in values.tolist()]
+
+
+def base_dir(index: "TableData | HDUIndexTable") -> Path:
+    """Folder that FILE_DIR is relative to."""
+    return make_path(str(index.meta.get("BASE_DIR", "")))
 
 
 class HDUIndexTable(Table):  # type: ignore[misc]
@@ -94,41 +146,22 @@ class HDUIndexTable(Table):  # type: ignore[misc]
         FormatError
             If a column is missing or a row names no file.
         """
-        file = read_fits(filename)
-        data = file.table(1 if hdu is None else hdu)
-        where = f"{file.source}, HDU {data.name!r}"
-        missing = [name for name in _COLUMNS if name not in data]
-        if missing:
-            raise FormatError(
-                f"{where} is no HDU index: columns {', '.join(missing)} are missing; it has {', '.join(data.columns)}"
-            )
-        empty = np.flatnonzero((data.columns["FILE_NAME"] == "") | (data.columns["HDU_NAME"] == ""))
-        if empty.size:
-            row = int(empty[0])
-            raise FormatError(
-                f"{where}: row {row} names no file or no HDU: "
-                f"{', '.join(f'{name} = {data.columns[name][row]!r}' for name in _COLUMNS)}; "
-                "fill it in, or remove the row"
-            )
+        return cls.from_table_data(read_hdu_index(filename, hdu))
+
+    @classmethod
+    def from_table_data(cls, data: TableData) -> "HDUIndexTable":
+        """Make from the columns that `read_hdu_index` gives."""
         table: HDUIndexTable = data.to_table(cls)
-        table.meta["BASE_DIR"] = make_path(filename).parent.as_posix()
         return table
 
     @property
     def base_dir(self) -> Path:
         """Folder that FILE_DIR is relative to."""
-        return make_path(str(self.meta.get("BASE_DIR", "")))
+        return base_dir(self)
 
-    def _text(self, name: str) -> list[str]:
-        return ["" if value is None else str(value).strip() for value in self[name].tolist()]
-
-    def lookup(self) -> "HDULookup":
-        """Rows by observation, as plain lists, for many questions in a row."""
-        rows: dict[int, dict[str, list[int]]] = {}
-        for row, (obs_id, kind) in enumerate(zip(self["OBS_ID"].tolist(), self._text("HDU_TYPE"), strict=True)):
-            rows.setdefault(obs_id, {}).setdefault(kind, []).append(row)
-        columns = [self._text(name) for name in _COLUMNS[2:]]
-        return HDULookup(rows, list(zip(*columns, strict=True)), self.base_dir.as_posix())
+    def lookup(self) -> HDULookup:
+        """All rows by observation, as plain lists, for many questions in a row."""
+        return look_up(self)
 
     def hdu_location(
         self, obs_id: int, hdu_type: str | None = None, hdu_class: str | None = None, warn_missing: bool = True
@@ -150,7 +183,7 @@ class HDUIndexTable(Table):  # type: ignore[misc]
             if warn_missing:
                 log.warning(f"No HDU found matching: OBS_ID = {obs_id}, HDU_TYPE = {hdu_type}, HDU_CLASS = {hdu_class}")
             return None
-        return self.lookup().choose(obs_id, hdu_type or str(hdu_class), rows)
+        return look_up(self, rows).choose(obs_id, hdu_type or str(hdu_class), list(range(len(rows))))
 
     def _check_selection(self, obs_id: int, hdu_type: str | None, hdu_class: str | None) -> None:
         if hdu_type is None and hdu_class is None:
@@ -167,12 +200,12 @@ class HDUIndexTable(Table):  # type: ignore[misc]
         mask = np.asarray(self["OBS_ID"]) == obs_id
         for name, wanted in (("HDU_TYPE", hdu_type), ("HDU_CLASS", hdu_class)):
             if wanted:
-                mask &= np.array([value == wanted for value in self._text(name)], dtype=bool)
+                mask &= np.array([value == wanted for value in _text(self, name)], dtype=bool)
         return [int(row) for row in np.flatnonzero(mask)]
 
     def location_info(self, idx: int) -> HDULocation:
         """Location that a row names."""
-        return self.lookup().location(int(range(len(self))[idx]))
+        return look_up(self, [int(range(len(self))[idx])]).location(0)
 
     @property
     def obs_id_unique(self) -> Any:
@@ -182,12 +215,12 @@ class HDUIndexTable(Table):  # type: ignore[misc]
     @property
     def hdu_type_unique(self) -> list[str]:
         """HDU types, sorted, each once."""
-        return sorted(set(self._text("HDU_TYPE")))
+        return sorted(set(_text(self, "HDU_TYPE")))
 
     @property
     def hdu_class_unique(self) -> list[str]:
         """HDU classes, sorted, each once."""
-        return sorted(set(self._text("HDU_CLASS")))
+        return sorted(set(_text(self, "HDU_CLASS")))
 
     def summary(self) -> str:
         """Summary as text."""

@@ -14,11 +14,23 @@ from numpy.typing import NDArray
 from lightpool.data.expression import evaluate_condition
 from lightpool.data.times import TimeReference
 from lightpool.errors import FormatError
-from lightpool.fits import read_fits
+from lightpool.fits import TableData, read_fits
 
-__all__ = ["ObservationTable"]
+__all__ = ["ObservationTable", "read_obs_index"]
 
 log = logging.getLogger(__name__)
+
+
+def read_obs_index(filename: str | PathLike[str], hdu: str | int | None = None) -> TableData:
+    """Columns of an observation index, see `ObservationTable.read`."""
+    file = read_fits(filename)
+    data = file.table(1 if hdu is None else hdu)
+    if "OBS_ID" not in data:
+        raise FormatError(
+            f"{file.source}, HDU {data.name!r} is no observation index: no column OBS_ID; "
+            f"it has {', '.join(data.columns)}"
+        )
+    return data
 
 
 class ObservationTable(Table):  # type: ignore[misc]
@@ -38,13 +50,11 @@ class ObservationTable(Table):  # type: ignore[misc]
         FormatError
             If there is no column OBS_ID.
         """
-        file = read_fits(filename)
-        data = file.table(1 if hdu is None else hdu)
-        if "OBS_ID" not in data:
-            raise FormatError(
-                f"{file.source}, HDU {data.name!r} is no observation index: no column OBS_ID; "
-                f"it has {', '.join(data.columns)}"
-            )
+        return cls.from_table_data(read_obs_index(filename, hdu))
+
+    @classmethod
+    def from_table_data(cls, data: TableData) -> "ObservationTable":
+        """Make from the columns that `read_obs_index` gives."""
         table: ObservationTable = data.to_table(cls)
         return table
 

@@ -26,8 +26,10 @@ class Observations(MutableSequence[Observation]):
 
     def __init__(self, observations: Iterable[Observation] | None = None) -> None:
         self._observations: list[Observation] = []
+        known: set[int] = set()
         for observation in observations or ():
-            self.append(observation)
+            self._observations.append(self._checked(observation, id(observation) in known))
+            known.add(id(observation))
 
     def __getitem__(self, item: Any) -> Any:
         if isinstance(item, slice):
@@ -44,16 +46,17 @@ class Observations(MutableSequence[Observation]):
         del self._observations[self.index(key)]
 
     def __setitem__(self, key: Any, observation: Any) -> None:
-        self._observations[self.index(key)] = self._checked(observation)
+        self._observations[self.index(key)] = self._checked(observation, observation in self._observations)
 
     def insert(self, idx: int, observation: Observation) -> None:
         """Insert an observation before a position."""
-        self._observations.insert(idx, self._checked(observation))
+        self._observations.insert(idx, self._checked(observation, observation in self._observations))
 
-    def _checked(self, observation: Any) -> Observation:
+    @staticmethod
+    def _checked(observation: Any, is_known: bool) -> Observation:
         if not isinstance(observation, Observation):
             raise TypeError(f"Observations holds Observation objects, got {type(observation).__name__}")
-        if any(known is observation for known in self._observations):
+        if is_known:
             log.warning(f"Observation with obs_id {observation.obs_id} already belongs to Observations.")
         return observation
 

@@ -5,6 +5,7 @@
 
 import re
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from astropy.io.fits import Card
@@ -61,31 +62,44 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
         If the buffer ends before the header does.
     """
     cards = CardDict()
-    position, last = start, ""
+    values, position, last = cards.values, start, ""
     while True:
-        text = buffer[position : position + _CARD].decode("latin-1")
-        if len(text) < _CARD:
+        card = buffer[position : position + _CARD]
+        if len(card) < _CARD:
             raise FormatError(
                 f"{source}: the header that begins at byte {start} has no END card before the file ends at byte "
                 f"{len(buffer)}; the file is cut off, fetch it again"
             )
         position += _CARD
-        key = text[:8].rstrip()
-        if text[8:10] == "= " and key not in _COMMENTARY:
-            cards.values.setdefault(key, _value(text[10:]))
+        kind, key, value = _read_card(card)
+        if kind == "value":
+            values.setdefault(key, value)
             last = key
-        elif key == "END":
+        elif kind == "comment":
+            (cards.history if key == "HISTORY" else cards.comments).append(value)
+        elif kind == "continue":
+            _continue_string(values, last, value)
+        elif kind == "end":
             break
-        elif key == "CONTINUE":
-            _continue_string(cards.values, last, text[8:])
-        elif key == "HIERARCH":
-            card = Card.fromstring(text)
-            cards.values.setdefault(card.keyword, card.value)
-            last = card.keyword
-        elif key in _COMMENTARY:
-            (cards.history if key == "HISTORY" else cards.comments).append(text[8:].rstrip())
     cards.size = -(-(position - start) // BLOCK) * BLOCK
     return cards
+
+
+@lru_cache(maxsize=4096)  # most cards of a file stand in the next one too
+def _read_card(card: bytes) -> tuple[str, str, Any]:
+    """Kind (value, comment, continue, end or other), keyword and value or text of one card."""
+    text = card.decode("latin-1")
+    key = text[:8].rstrip()
+    if text[8:10] == "= " and key not in _COMMENTARY:
+        return "value", key, _value(text[10:])
+    if key in _COMMENTARY:
+        return "comment", key, text[8:].rstrip()
+    if key == "HIERARCH":
+        parsed = Card.fromstring(text)
+        return "value", parsed.keyword, parsed.value
+    if key == "CONTINUE":
+        return "continue", key, _string(text[8:].strip())
+    return "end" if key == "END" else "other", key, None
 
 
 def _value(text: str) -> Any:
@@ -125,7 +139,7 @@ def _string(text: str) -> str:
 def _continue_string(values: dict[str, Any], key: str, text: str) -> None:
     before = values.get(key)
     if isinstance(before, str) and before.endswith("&"):
-        values[key] = before[:-1] + _string(text.strip())
+        values[key] = before[:-1] + text
 
 
 def user_meta(cards: CardDict) -> dict[str, Any]:

@@ -1,5 +1,6 @@
 """Binary tables from raw bytes to NumPy columns in native byte order."""
 
+import math
 import re
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass, field
@@ -169,7 +170,7 @@ class _ColumnForm:
     zero: float
     null: int | None
 
-    @property
+    @cached_property
     def n_byte(self) -> int:
         if self.letter == "X":
             return -(-self.repeat // 8)
@@ -177,7 +178,7 @@ class _ColumnForm:
             return self.repeat
         return self.repeat * np.dtype(_NUMPY[self.letter]).itemsize
 
-    @property
+    @cached_property
     def stored(self) -> tuple[str, tuple[int, ...]]:
         """NumPy type and shape of the column as it lies in a row of the file."""
         if self.letter == "X":
@@ -190,36 +191,34 @@ class _ColumnForm:
 
 def _column_forms(header: Mapping[str, Any], source: str) -> list[_ColumnForm] | None:
     """Forms of all columns, or None if a column needs the heap (variable length)."""
-    forms = []
+    get, forms = header.get, []
     for i in range(1, int(header["TFIELDS"]) + 1):
-        tform = str(header.get(f"TFORM{i}", ""))
-        match = _TFORM.match(tform)
-        name = str(header.get(f"TTYPE{i}", "")).strip() or f"col{i}"
-        if match is None:
+        name = str(get(f"TTYPE{i}", "")).strip() or f"col{i}"
+        tform, tdim = str(get(f"TFORM{i}", "")), str(get(f"TDIM{i}", ""))
+        form = _column_form(name, tform, tdim, get(f"TSCAL{i}", 1), get(f"TZERO{i}", 0), get(f"TNULL{i}"))
+        if form is None:
             raise FormatError(
                 f"{source}: column {name!r} has TFORM{i} = {tform!r}, expected a count and one of LXBIJKAEDCMPQ"
             )
-        repeat, letter = int(match[1] or 1), match[2]
-        if letter in "PQ":
+        if form.letter in "PQ":
             return None
-        forms.append(
-            _ColumnForm(
-                name=name,
-                letter=letter,
-                repeat=repeat,
-                shape=_shape(str(header.get(f"TDIM{i}", "")), repeat, letter),
-                scale=float(header.get(f"TSCAL{i}", 1)),
-                zero=float(header.get(f"TZERO{i}", 0)),
-                null=header.get(f"TNULL{i}"),
-            )
-        )
+        forms.append(form)
     return forms
+
+
+@lru_cache(maxsize=1024)  # files of one kind have the same columns
+def _column_form(name: str, tform: str, tdim: str, scale: Any, zero: Any, null: int | None) -> _ColumnForm | None:
+    match = _TFORM.match(tform)
+    if match is None:
+        return None
+    repeat, letter = int(match[1] or 1), match[2]
+    return _ColumnForm(name, letter, repeat, _shape(tdim, repeat, letter), float(scale), float(zero), null)
 
 
 def _shape(tdim: str, repeat: int, letter: str) -> tuple[int, ...]:
     """Shape of one cell; TDIM counts the fastest dimension first, NumPy last."""
     sizes = tuple(int(n) for n in re.findall(r"\d+", tdim))[::-1]
-    if sizes and int(np.prod(sizes)) == repeat:
+    if sizes and math.prod(sizes) == repeat:
         return sizes
     if letter == "A":
         return (repeat,)
@@ -232,13 +231,13 @@ def read_columns(buffer: bytes, start: int, header: Mapping[str, Any], source: s
     if forms is None:
         return None
     n_row, width = int(header["NAXIS2"]), int(header["NAXIS1"])
-    offsets = np.cumsum([0, *(form.n_byte for form in forms)])
-    if offsets[-1] > width:
-        raise FormatError(f"{source}: the columns need {offsets[-1]} bytes a row, but NAXIS1 is {width}")
+    needed = sum(form.n_byte for form in forms)
+    if needed > width:
+        raise FormatError(f"{source}: the columns need {needed} bytes a row, but NAXIS1 is {width}")
     makers, masks = {}, {}
-    for form, offset in zip(forms, offsets[:-1].tolist(), strict=True):
-        stored, shape = form.stored
-        raw = _raw_column(buffer, start + offset, n_row, width, stored, shape)
+    for form in forms:
+        raw = _raw_column(buffer, start, n_row, width, *form.stored)
+        start += form.n_byte
         makers[form.name] = _maker(form, raw)
         if form.null is not None and form.letter in "BIJK":
             masks[form.name] = _null_maker(form, raw)
@@ -249,8 +248,10 @@ def _raw_column(buffer: bytes, start: int, n_row: int, width: int, stored: str, 
     dtype = np.dtype(stored)
     if n_row == 0 or 0 in shape:
         return np.zeros((n_row, *shape), dtype)
-    steps = np.cumprod((dtype.itemsize, *shape[::-1]), dtype=int)[:-1][::-1] if shape else ()
-    return np.ndarray((n_row, *shape), dtype, buffer, start, (width, *(int(step) for step in steps)))
+    steps = [dtype.itemsize]  # the last dimension runs fastest
+    for n in shape[:0:-1]:
+        steps.insert(0, steps[0] * n)
+    return np.ndarray((n_row, *shape), dtype, buffer, start, (width, *(steps if shape else ())))
 
 
 def _maker(form: _ColumnForm, raw: NDArray[Any]) -> Callable[[], NDArray[Any]]:
@@ -282,12 +283,14 @@ def _physical(form: _ColumnForm, raw: NDArray[Any]) -> NDArray[Any]:
 def _text(raw: NDArray[Any]) -> NDArray[Any]:
     """Text without trailing blanks; a NUL ends it (FITS standard 4.0, 7.3.3.1)."""
     raw = np.ascontiguousarray(raw)
-    if raw.size and (np.strings.find(raw, b"\0") >= 0).any():
-        raw = np.array([cell.partition(b"\0")[0] for cell in raw.ravel()], dtype=raw.dtype).reshape(raw.shape)
-    try:
-        text = np.strings.decode(raw, "ascii")
-    except UnicodeDecodeError:
-        text = np.strings.decode(raw, "latin-1")
+    codes = raw.view(np.uint8).reshape(*raw.shape, raw.dtype.itemsize)
+    nul = codes == 0
+    if (nul[..., :-1] & ~nul[..., 1:]).any():
+        codes = np.where(np.logical_or.accumulate(nul, axis=-1), 0, codes)
+    used = np.flatnonzero(codes.reshape(-1, codes.shape[-1]).any(axis=0))
+    width = int(used[-1]) + 1 if used.size else 1
+    # Code points of the first 256 characters are their Latin-1 bytes, and ASCII is the first half of these.
+    text = codes[..., :width].astype(np.uint32).view(f"U{width}")[..., 0]
     return np.asarray(np.strings.rstrip(text, " "))
 
 
