@@ -2,6 +2,7 @@
 
 from lightpool.arrays.accumulation import add_product, add_product_plain
 from lightpool.arrays.binning import bin_index, coord_to_pix, pix_to_coord
+from lightpool.arrays.constants import announce_constants, constant, forget_constants
 from lightpool.arrays.convolution import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
 from lightpool.arrays.devices import (
     Device,
@@ -75,12 +76,14 @@ __all__ = [
     "add_product",
     "add_product_plain",
     "angular_separation",
+    "announce_constants",
     "apply_basis",
     "array_namespace",
     "available_devices",
     "bin_index",
     "binary_dilation",
     "binary_erosion",
+    "constant",
     "convolve_fft",
     "coord_to_pix",
     "count_transfers",
@@ -88,6 +91,7 @@ __all__ = [
     "disk_kernel",
     "find_device",
     "find_precision",
+    "forget_constants",
     "fov_lonlat",
     "fov_matrix",
     "frame_matrix",

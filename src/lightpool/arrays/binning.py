@@ -1,6 +1,7 @@
 """From the values of coordinates to bins and pixel numbers of an axis."""
 
-from lightpool.arrays.devices import array_namespace, device_of, to_device
+from lightpool.arrays.constants import constant
+from lightpool.arrays.devices import array_namespace, device_of
 from lightpool.arrays.scales import scale_values, unscale_values
 from lightpool.arrays.typing import Array, Namespace
 
@@ -25,7 +26,7 @@ def bin_index(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | Non
         -1 outside, on the last edge, and where ``x`` is not finite.
     """
     xp = array_namespace(x) if xp is None else xp
-    edges = to_device(edges, device_of(x), dtype="float64")
+    edges = constant(edges, device_of(x), dtype="float64")
     # Searching in the inner edges alone does the clipping to [0, n_bin - 1].
     index = xp.astype(xp.searchsorted(edges[1:-1], x, side="right"), xp.int64, copy=False)
     valid = xp.isfinite(x) if clip else (x >= edges[0]) & (x < edges[-1])
@@ -49,7 +50,7 @@ def coord_to_pix(
     pix : array of float64, shape of ``x``; all points lie on the pixel of the node if there is one node only
     """
     xp = array_namespace(x) if xp is None else xp
-    nodes = scale_values(to_device(nodes, device_of(x), dtype="float64"), scale, xp=xp)
+    nodes = scale_values(constant(nodes, device_of(x), dtype="float64"), scale, xp=xp)
     flat = xp.reshape(scale_values(x, scale, xp=xp), (-1,))
     if nodes.shape[0] == 1:
         pix = xp.where(xp.isnan(flat), flat, xp.zeros_like(flat))
@@ -68,7 +69,7 @@ def pix_to_coord(
 ) -> Array:
     """Value at each pixel number, not rounded; the inverse of `coord_to_pix`, with the same parameters."""
     xp = array_namespace(pix) if xp is None else xp
-    nodes = scale_values(to_device(nodes, device_of(pix), dtype="float64"), scale, xp=xp)
+    nodes = scale_values(constant(nodes, device_of(pix), dtype="float64"), scale, xp=xp)
     n_node = nodes.shape[0]
     flat = xp.reshape(pix - _FIRST_NODE[node_type], (-1,))
     if n_node == 1:

@@ -5,7 +5,8 @@ from collections.abc import Callable
 import array_api_compat
 import numpy as np
 
-from lightpool.arrays.devices import array_namespace, device_of, to_device
+from lightpool.arrays.constants import constant
+from lightpool.arrays.devices import array_namespace, device_of
 from lightpool.arrays.promotion import as_dtype, dtype_name
 from lightpool.arrays.typing import Array, Namespace
 
@@ -98,7 +99,7 @@ def _floor(floor: Array, exponent: Array, xp: Namespace) -> Array:
 
 def _column(points: Array, values: Array, xp: Namespace) -> Array:
     """Points beside the values; a row of them becomes a column."""
-    points = to_device(points, device_of(values), dtype="float64")
+    points = constant(points, device_of(values), dtype="float64")
     return xp.reshape(points, (-1,) + (1,) * (values.ndim - 1)) if points.ndim == 1 else points
 
 
@@ -133,7 +134,7 @@ def trapezoid_loglog_plain(y: Array, x: Array, axis: int = -1, *, xp: Namespace 
 
 def _loglog(integrate: Callable[..., Array], y: Array, x: Array, axis: int, xp: Namespace | None) -> Array:
     xp = array_namespace(y) if xp is None else xp
-    x = to_device(x, device_of(y), dtype="float64")
+    x = constant(x, device_of(y), dtype="float64")
     x = xp.moveaxis(x, axis, 0) if x.ndim > 1 else _column(x, y, xp)
     y = xp.moveaxis(y, axis, 0)
     factor = as_dtype(x, dtype_name(y))

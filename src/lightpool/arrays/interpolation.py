@@ -7,6 +7,7 @@ import numpy as np
 from array_api_compat import device
 
 from lightpool.arrays.blocks import blocks
+from lightpool.arrays.constants import constant
 from lightpool.arrays.devices import array_namespace, device_of, to_device
 from lightpool.arrays.promotion import as_dtype, dtype_name
 from lightpool.arrays.scales import scale_values, unscale_values
@@ -58,7 +59,7 @@ def interpolation_weights(x: Array, nodes: Array, *, xp: Namespace | None = None
 
 
 def _beside(values: Array, x: Array, dtype: str = "float64") -> Array:
-    return to_device(values, device_of(x), dtype=dtype)
+    return constant(values, device_of(x), dtype=dtype)
 
 
 def hat_basis(

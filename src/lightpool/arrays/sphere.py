@@ -6,6 +6,7 @@ from typing import Any, cast
 import array_api_compat
 import numpy as np
 
+from lightpool.arrays.constants import constant
 from lightpool.arrays.devices import array_namespace, device_of, to_device
 from lightpool.arrays.typing import Array, Namespace
 
@@ -143,22 +144,25 @@ def separation_of_vectors(v: Array, w: Array, *, xp: Namespace | None = None) ->
     Parameters
     ----------
     v : array of float64, shape (3, ...)
-    w : array of float64, shape (3,) for one direction, or (3, ...) that broadcasts with ``v``; a NumPy array is copied
-        to the device of ``v``
+    w : array of float64, shape (3,) for one direction, or (3, ...) that broadcasts with ``v``
+        A NumPy array is copied to the device of ``v``; one direction goes as three numbers, without a transfer.
 
     Returns
     -------
     separation : array of float64, shape (...), unit rad, in [0, pi]
     """
     xp = array_namespace(v) if xp is None else xp
-    w = to_device(w, device_of(v), dtype="float64")
-    if w.ndim == 1:
-        w = xp.reshape(w, (3,) + (1,) * (v.ndim - 1))
-    return 2 * xp.atan2(_length(v - w, xp), _length(v + w, xp))
+    if isinstance(w, np.ndarray) and w.ndim == 1:
+        w = [float(component) for component in w]
+    else:
+        there = to_device(w, device_of(v), dtype="float64")
+        w = [there[i, ...] for i in range(3)]
+    pairs = list(zip((v[i, ...] for i in range(3)), w, strict=True))
+    return 2 * xp.atan2(_length([a - b for a, b in pairs], xp), _length([a + b for a, b in pairs], xp))
 
 
-def _length(v: Array, xp: Namespace) -> Array:
-    x, y, z = v[0, ...], v[1, ...], v[2, ...]
+def _length(components: list[Array], xp: Namespace) -> Array:
+    x, y, z = components
     return xp.sqrt(x * x + y * y + z * z)
 
 
@@ -175,7 +179,7 @@ def rotate(matrix: Array, vectors: Array, *, xp: Namespace | None = None) -> Arr
     rotated : array of float64, shape of ``vectors``
     """
     xp = array_namespace(vectors) if xp is None else xp
-    matrix = to_device(matrix, device_of(vectors), dtype="float64")
+    matrix = constant(matrix, device_of(vectors), dtype="float64")
     flat = xp.reshape(vectors, (3, math.prod(vectors.shape[1:])))
     return xp.reshape(xp.matmul(matrix, flat), vectors.shape)
 

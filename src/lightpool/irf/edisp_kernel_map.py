@@ -4,7 +4,7 @@ from typing import Any, ClassVar, Self
 
 import numpy as np
 
-from lightpool.arrays import array_namespace, find_precision, to_device, to_host
+from lightpool.arrays import array_namespace, constant, find_precision, to_host
 from lightpool.irf.edisp_kernel import EDispKernel, overlap_fraction
 from lightpool.irf.irf_map import IRFMap
 from lightpool.irf.map_lookup import take_pixel
@@ -152,5 +152,5 @@ def _repeated(matrix: np.ndarray[Any, Any], geom: Any, dtype: str) -> Map:
     """Map with the same matrix in every pixel."""
     new: Map = Map.from_geom(geom, unit="", dtype=dtype)
     xp = array_namespace(new.data)
-    new.data = new.data * 0.0 + xp.reshape(to_device(matrix, new.device, dtype=dtype), (*matrix.shape, 1, 1))
+    new.data = new.data * 0.0 + xp.reshape(constant(matrix, new.device, dtype=dtype), (*matrix.shape, 1, 1))
     return new

@@ -13,7 +13,8 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays import Device, interpolation_weights, scale_values, to_device
+from lightpool.arrays import Device, constant, interpolation_weights, scale_values
+from lightpool.arrays.constants import Content, content_of
 from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
 from lightpool.irf.values import LOG_ZERO, scale_table
@@ -42,16 +43,21 @@ _NEVER = -1e5
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class Movable:
-    """Arrays on the host that are moved to each device once."""
+    """Arrays on the host that are kept on each device, by their content."""
 
-    _moved: dict[tuple[str, str, str], Array] = field(default_factory=dict, repr=False)
+    _cast: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict, repr=False)
+    _contents: dict[tuple[str, str], Content] = field(default_factory=dict, repr=False)
 
     def on(self, device: Device, name: str, dtype: str = "float64") -> Array:
         """Array of a name on a device, in a data type."""
-        key = name, device.name, dtype
-        if key not in self._moved:
-            self._moved[key] = to_device(getattr(self, name).astype(dtype, copy=False), device)
-        return self._moved[key]
+        key = name, dtype
+        if key not in self._cast:
+            self._cast[key] = getattr(self, name).astype(dtype, copy=False)
+        if device.is_host:
+            return self._cast[key]
+        if key not in self._contents:
+            self._contents[key] = content_of(self._cast[key])
+        return constant(self._cast[key], device, content=self._contents[key])
 
 
 @dataclass(frozen=True, eq=False)

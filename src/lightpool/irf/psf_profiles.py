@@ -7,7 +7,7 @@ import astropy.units as u
 import numpy as np
 from array_api_compat import array_namespace
 
-from lightpool.arrays import to_device
+from lightpool.arrays import constant
 from lightpool.arrays.typing import Array
 from lightpool.irf.nodes import NodeTable, parameter_nodes
 from lightpool.irf.psf_parametric import EnergyDependentMultiGaussPSF, ParametricPSF, PSFKing
@@ -48,7 +48,7 @@ def project_parametric(
     nodes = psf.derived(key, lambda: parameter_nodes(psf, energy_true))
     weights = pixel_weights(next(iter(nodes.values())), offset, fov_lon, fov_lat, dtype)
     radius, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
-    center, areas = (to_device(x.astype(dtype), weights.device) for x in (radius, 2 * np.pi * radius * width))
+    center, areas = (constant(x.astype(dtype), weights.device) for x in (radius, 2 * np.pi * radius * width))
     if isinstance(psf, EnergyDependentMultiGaussPSF):
         parameters, profile = _gauss_parameters(nodes, weights), _gauss_profile
     elif isinstance(psf, PSFKing):

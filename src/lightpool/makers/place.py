@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from lightpool.arrays import Device, array_namespace, to_device
+from lightpool.arrays import Device, array_namespace, constant
 from lightpool.arrays.promotion import as_dtype, dtype_name
 from lightpool.arrays.typing import Array
 from lightpool.maps import Geom
@@ -44,7 +44,7 @@ class Place:
                 f"no pixel of {image.pixel_scales[0] / 10:.3g} has its centre in the region, so there is no mean over "
                 "it; use use_region_center=True, or a smaller `binsz_wcs` for the RegionGeom"
             )
-        return cls(image, to_device(weights, device))
+        return cls(image, constant(weights, device))
 
     def mean(self, values: Array) -> Array:
         """Mean over the region of values (..., ny, nx), shape (..., 1, 1); without weights the values themselves."""

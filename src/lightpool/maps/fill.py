@@ -33,16 +33,22 @@ def event_index(events: Any, geom: Any, device: Device) -> list[Array]:
     arrays = _plain_arrays(events)
     if geom.is_region:
         return _index_in_region(events, arrays, geom, device)
-    lon, lat = (to_device(values, device) for values in _positions(events, arrays, geom.frame))
+    values = [*_positions(events, arrays, geom.frame), *(_axis_values(events, arrays, axis) for axis in geom.axes)]
+    lon, lat, *others = _on_device(values, device)
     if geom.frame != "icrs":
         lon, lat = lonlat(rotate(to_device(frame_matrix("icrs", geom.frame), device), unit_vectors(lon, lat)))
     n_y, n_x = geom.data_shape[-2:]
     x, y = geom.sky_to_pix_array(lon, lat)
     index = [_pixel_index(x, n_x), _pixel_index(y, n_y)]
-    for axis in geom.axes:
-        values = to_device(_axis_values(events, arrays, axis), device)
-        index.append(axis.coord_to_idx_array(values))
-    return index
+    return index + [axis.coord_to_idx_array(values) for axis, values in zip(geom.axes, others, strict=True)]
+
+
+def _on_device(columns: list[HostArray], device: Device) -> list[Array]:
+    """Columns of float64 on a device, sent as one array."""
+    if device.is_host:
+        return columns
+    together = to_device(np.stack(columns), device)
+    return [together[i, :] for i in range(len(columns))]
 
 
 def _plain_arrays(events: Any) -> Mapping[str, HostArray]:
@@ -100,6 +106,7 @@ def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> Hos
 def _index_in_region(events: Any, arrays: Mapping[str, HostArray], geom: Any, device: Device) -> list[Array]:
     """Index for a region, which tells on the host what it contains."""
     inside = geom.contains_icrs(*_positions(events, arrays, geom.frame))
-    image = to_device(np.where(inside, 0, -1), device)
-    values = [to_device(_axis_values(events, arrays, axis), device) for axis in geom.axes]
+    columns = [np.where(inside, 0.0, -1.0), *(_axis_values(events, arrays, axis) for axis in geom.axes)]
+    first, *values = _on_device(columns, device)
+    image = as_dtype(first, "int64")
     return [image, image, *(axis.coord_to_idx_array(x) for axis, x in zip(geom.axes, values, strict=True))]

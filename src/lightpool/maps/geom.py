@@ -9,7 +9,8 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 
-from lightpool.arrays.devices import Device, find_device, to_device
+from lightpool.arrays.constants import constant
+from lightpool.arrays.devices import Device, find_device
 from lightpool.arrays.typing import Array
 from lightpool.maps.axes import MapAxes
 
@@ -291,5 +292,5 @@ class Geom(abc.ABC):
 def full_data(geom: Geom, values: HostArray, device: str | Device | None) -> Any:
     """Make data of a geometry, writable and on a device, from host values that broadcast to its shape."""
     place = find_device(device)
-    on_device = to_device(np.ascontiguousarray(values), place)
+    on_device = constant(np.ascontiguousarray(values), place)
     return place.xp.asarray(place.xp.broadcast_to(on_device, geom.data_shape), copy=True)

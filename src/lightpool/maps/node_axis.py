@@ -9,7 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.arrays import binning
-from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device
+from lightpool.arrays.constants import constant
+from lightpool.arrays.devices import Device, array_namespace, device_of, find_device
 from lightpool.arrays.typing import Array
 from lightpool.maps.axis_base import AxisBase, check_name
 from lightpool.maps.axis_nodes import (
@@ -151,7 +152,7 @@ class NodeAxis(AxisBase):
         place = find_device(device)
         key = (which, place)
         if key not in self._on_device:
-            self._on_device[key] = to_device(getattr(self, which), place)
+            self._on_device[key] = constant(getattr(self, which), place)
         return self._on_device[key]
 
     # --- coordinates

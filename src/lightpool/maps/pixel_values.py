@@ -10,6 +10,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import array_namespace, device
 
+from lightpool.arrays.constants import announce_constants, constant
 from lightpool.arrays.devices import device_of, to_device
 from lightpool.arrays.histogram import histogram
 from lightpool.arrays.interpolation import interpolate_grid, interpolate_grid_nearest, scale_table, unscale_table
@@ -125,7 +126,8 @@ def interpolate_pixels(
     host = [np.asarray(values, dtype=float) for values in pix]
     n_dim = max(values.ndim for values in host)
     host = [values.reshape((1,) * (n_dim - values.ndim) + values.shape) for values in host]
-    coords = [to_device(values, place) for values in reversed(host)]
+    announce_constants(host, place)
+    coords = [constant(values, place) for values in reversed(host)]
     nodes = [xp.arange(length, dtype=xp.float64, device=device(data)) for length in data.shape]
     interpolate = interpolate_grid if method == "linear" else interpolate_grid_nearest
     values = unscale_table(interpolate(data, nodes, coords), values_scale)
@@ -133,8 +135,11 @@ def interpolate_pixels(
     values = xp.broadcast_to(values, shape)  # dimensions of one bin do not take part in the interpolation
     if fill_value is None:
         return values
-    valid = to_device(is_inside(nearest_index(host), data.shape), place) if n_dim else xp.isfinite(values)
-    return xp.where(valid & xp.isfinite(values), values, float(fill_value))
+    valid = xp.isfinite(values)
+    for coord, length in zip(coords, data.shape, strict=True):
+        nearest = xp.floor(coord + 0.5)
+        valid = valid & (nearest >= 0) & (nearest < length)  # False for NaN too
+    return xp.where(valid, values, float(fill_value))
 
 
 def _finite(data: Array) -> Array:

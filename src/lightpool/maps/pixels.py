@@ -18,6 +18,7 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
 from lightpool.arrays.blocks import in_blocks
+from lightpool.arrays.constants import constant
 from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device, to_host
 from lightpool.arrays.projections import Projection, pixel_directions, pixel_to_sky, sky_to_pixel
 from lightpool.arrays.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
@@ -437,7 +438,7 @@ class SkyWindow:
                 lon, lat = centres.lon.deg, centres.lat.deg
             x, y = (np.floor(_ + 0.5) for _ in other.wcs.wcs_world2pix(lon, lat, 0))
             inside = (x >= 0) & (x < n_x) & (y >= 0) & (y < n_y)  # False for NaN too
-            return to_device(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), place)
+            return constant(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), place)
 
         def compute(box: Box) -> Array:
             if not self.grid.has_room(2, box):
