@@ -7,7 +7,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
+from lightpool.arrays import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel, to_host
 from lightpool.arrays.convolution import fft_size
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -76,3 +76,17 @@ def test_kernel_without_extent_is_refused():
     for make in (gaussian_kernel, disk_kernel, lambda width: ring_kernel(3.0, width)):
         with pytest.raises(ValueError, match=r"is 0\.0 pixels, expected a positive number"):
             make(0.0)
+
+
+@pytest.mark.parametrize("mode", ["same", "full", "valid"])
+@pytest.mark.parametrize("lead", [(), (3,), (2, 3)])
+def test_planes_convolved_one_by_one_are_those_convolved_at_once(backend, mode, lead, tiny_blocks):
+    rng = np.random.default_rng(5)
+    image = backend.array(rng.normal(size=(*lead, 11, 8)))
+    kernels = [backend.array(rng.normal(size=(*some, 3, 4))) for some in {(), lead, (1,) * len(lead)}]
+    at_once = [to_host(convolve_fft(image, kernel, mode)) for kernel in kernels]
+    tiny_blocks()
+    for kernel, expected in zip(kernels, at_once, strict=True):
+        convolved = to_host(convolve_fft(image, kernel, mode))
+        assert convolved.shape == expected.shape
+        assert_allclose(convolved, expected, rtol=0, atol=1e-14)

@@ -6,6 +6,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
+from lightpool.arrays.devices import to_host
 from lightpool.arrays.rings import Ring, _TransformCache, adaptive_ring_sums, ring_sums, ring_sums_plain
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -78,3 +79,20 @@ def test_transformed_rings_are_kept_up_to_a_number_of_bytes(backend):
         cache.get(Ring(1.0, 2.0 + i), *args)
     assert len(cache) == 3
     assert cache.get(Ring(1.0, 1.0), *args)[0] is not first
+
+
+def test_planes_summed_one_by_one_are_those_summed_at_once(backend, tiny_blocks):
+    rng = np.random.default_rng(5)
+    counts = backend.array(rng.poisson(0.3, size=(2, 3, 14, 11)).astype(float))
+    background = backend.array(rng.uniform(0.1, 0.5, size=(2, 3, 14, 11)))
+    chosen = [Ring(1.5 + i, 1.0) for i in range(4)]
+
+    def sums():
+        adaptive = adaptive_ring_sums(counts, background, background, chosen, 0.1)
+        return [to_host(values) for values in (ring_sums(counts, chosen[0]), *adaptive)]
+
+    at_once = sums()
+    tiny_blocks()
+    for values, expected in zip(sums(), at_once, strict=True):
+        assert values.dtype == expected.dtype
+        assert_allclose(values, expected, rtol=1e-13)

@@ -139,3 +139,26 @@ def test_resampling_and_coadding_keep_the_sum(counts):
     total = Map.from_geom(coarse, unit="km")
     total.coadd(counts.copy(unit="m"), weights=counts > 3)
     assert to_host(total.data).sum() == pytest.approx(VALUES[VALUES > 3].sum() / 1000)
+
+
+@pytest.mark.parametrize("fill_value", [None, 0.0, -1.0])
+@pytest.mark.parametrize("method", ["linear", "nearest"])
+def test_values_looked_up_a_plane_at_a_time_are_those_of_all_at_once(counts, method, fill_value, tiny_blocks):
+    mask = counts > 10
+    finer = WcsGeom.create(npix=(9, 7), binsz=0.06, skydir=(83.7, 22), axes=[ENERGY.upsample(2)])
+    image = WcsGeom.create(npix=(9, 7), binsz=0.06, skydir=(83.7, 22))
+    places = [finer.get_coord(sparse=True), finer.get_coord(), (83.6, 22.0, 2 * u.TeV), ([83.6, 83.7], 22.0, 2 * u.TeV)]
+
+    def looked_up():
+        values = [counts.interp_by_coord(coords, method=method, fill_value=fill_value) for coords in places]
+        values += [counts.get_by_coord(coords) for coords in places]
+        values += [part.interp_to_geom(finer, fill_value=fill_value).data for part in (counts, mask)]
+        values.append(mask.sum_over_axes(keepdims=False).interp_to_geom(image, method=method).data)
+        return [to_host(part) for part in values]
+
+    at_once = looked_up()
+    tiny_blocks()
+    for values, expected in zip(looked_up(), at_once, strict=True):
+        assert values.shape == expected.shape
+        assert values.dtype == expected.dtype
+        assert_array_equal(values, expected)

@@ -12,7 +12,7 @@ from lightpool.arrays.devices import Device, array_namespace, device_of
 from lightpool.arrays.memory import UNCHECKED_BYTES, free_memory
 from lightpool.arrays.typing import Array
 
-__all__ = ["BLOCK", "MOST_BYTES", "blocks", "blocks_that_fit", "in_blocks", "pieces"]
+__all__ = ["BLOCK", "MOST_BYTES", "blocks", "blocks_that_fit", "in_blocks", "joined", "pieces"]
 
 BLOCK = 8192
 """Number of float64 in a piece: 64 KiB."""
@@ -67,13 +67,17 @@ def in_blocks(make: Callable[[slice], Array], n: int, n_bytes: int, device: Devi
     n, n_bytes, device : see `blocks_that_fit`
     axis : int, not negative or counted from the end
     """
-    slices = blocks_that_fit(n, n_bytes, device)
+    return joined(make, blocks_that_fit(n, n_bytes, device), axis)
+
+
+def joined(make: Callable[[slice], Array], slices: Sequence[slice], axis: int = 0) -> Array:
+    """Array that is made part by part along an axis, of slices that cover it; no two parts are there at a time."""
     first = make(slices[0])
     if len(slices) == 1:
         return first
     axis = axis % first.ndim
     before = (slice(None),) * axis
-    xp, shape = array_namespace(first), (*first.shape[:axis], n, *first.shape[axis + 1 :])
+    xp, shape = array_namespace(first), (*first.shape[:axis], slices[-1].stop, *first.shape[axis + 1 :])
     whole = xp.empty(shape, dtype=first.dtype, device=device_of(first).handle)
     whole[(*before, slices[0], ...)] = first
     del first

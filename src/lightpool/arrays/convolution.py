@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lightpool.arrays.blocks import in_blocks
 from lightpool.arrays.devices import array_namespace, device_of, to_device
 from lightpool.arrays.typing import Array, Namespace
 
@@ -37,13 +38,26 @@ def convolve_fft(image: Array, kernel: Array, mode: str = "same", *, xp: Namespa
     """
     xp = array_namespace(image) if xp is None else xp
     image = xp.astype(image, xp.float64, copy=False)
-    kernel = to_device(kernel, device_of(image), dtype="float64")
+    place = device_of(image)
+    kernel = to_device(kernel, place, dtype="float64")
     n_image, n_kernel = image.shape[-2:], kernel.shape[-2:]
     rows = _window(n_image[0], n_kernel[0], mode)
     columns = _window(n_image[1], n_kernel[1], mode)
     size = (fft_size(n_image[0] + n_kernel[0] - 1), fft_size(n_image[1] + n_kernel[1] - 1))
-    spectrum = xp.fft.rfftn(image, s=size, axes=(-2, -1)) * xp.fft.rfftn(kernel, s=size, axes=(-2, -1))
-    return xp.fft.irfftn(spectrum, s=size, axes=(-2, -1))[..., rows, columns]
+
+    def part(images: Array, kernels: Array) -> Array:
+        spectrum = xp.fft.rfftn(images, s=size, axes=(-2, -1)) * xp.fft.rfftn(kernels, s=size, axes=(-2, -1))
+        return xp.fft.irfftn(spectrum, s=size, axes=(-2, -1))[..., rows, columns]
+
+    lead, n_bytes = image.shape[:-2], 8 * 8 * size[0] * size[1]  # of each plane, measured
+    if kernel.ndim == 2:
+        planes = xp.reshape(image, (-1, *n_image))
+        convolved = in_blocks(lambda block: part(planes[block, ...], kernel), planes.shape[0], n_bytes, place)
+        return xp.reshape(convolved, (*lead, *convolved.shape[-2:]))
+    if lead and kernel.ndim == image.ndim and kernel.shape[0] == lead[0]:
+        n_bytes *= math.prod(lead[1:])
+        return in_blocks(lambda block: part(image[block, ...], kernel[block, ...]), lead[0], n_bytes, place)
+    return part(image, kernel)
 
 
 def _window(n_image: int, n_kernel: int, mode: str) -> slice:

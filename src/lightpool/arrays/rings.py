@@ -3,13 +3,14 @@
 import math
 import sys
 from collections import OrderedDict
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import Any
 
 import numpy as np
 
+from lightpool.arrays.blocks import blocks, blocks_that_fit, joined
 from lightpool.arrays.convolution import fft_size, ring_kernel
 from lightpool.arrays.devices import Device, array_namespace, device_of, to_device, to_host
 from lightpool.arrays.typing import Array, Namespace
@@ -19,7 +20,7 @@ __all__ = ["Ring", "adaptive_ring_sums", "ring_sums", "ring_sums_plain"]
 HostArray = np.ndarray[Any, np.dtype[np.float64]]
 
 _CACHE_BYTES = 2**28  # of transformed rings, on all devices together
-_BATCH_BYTES = 2**29  # of transformed images on a device other than the host
+_N_WORK = 16  # arrays of the size of the transformed images that are in memory at a time, at most
 
 
 @dataclass(frozen=True)
@@ -164,12 +165,14 @@ def _torus(shape: tuple[int, int], reach: tuple[int, int]) -> tuple[int, int]:
     return fft_size(shape[0] + reach[0]), fft_size(shape[1] + reach[1])
 
 
-def _batches(planes: Array, rings: Sequence[Ring]) -> Iterator[slice]:
+def _batches(planes: Array, rings: Sequence[Ring]) -> list[slice]:
     """Planes to transform at a time: one on the host, where it stays in the cache, many elsewhere."""
     n_plane, *shape = planes.shape
     size = _torus((shape[0], shape[1]), _common_reach((shape[0], shape[1]), rings))
-    n_at_once = 1 if device_of(planes).is_host else max(_BATCH_BYTES // (8 * size[0] * size[1]), 1)
-    return (slice(start, min(start + n_at_once, n_plane)) for start in range(0, n_plane, n_at_once))
+    device = device_of(planes)
+    if device.is_host:
+        return list(blocks(n_plane, 1))
+    return blocks_that_fit(n_plane, 8 * _N_WORK * size[0] * size[1], device)
 
 
 def _planes(images: Array, xp: Namespace) -> Array:
@@ -193,10 +196,11 @@ def ring_sums(images: Array, ring: Ring) -> Array:
     """
     xp = array_namespace(images)
     planes = _planes(images, xp)
-    parts = [
-        _without_noise(*_Images.transform(planes[batch, ...], [ring]).sums(ring)) for batch in _batches(planes, [ring])
-    ]
-    return xp.reshape(xp.concat(parts, axis=0), images.shape)
+
+    def part(batch: slice) -> Array:
+        return _without_noise(*_Images.transform(planes[batch, ...], [ring]).sums(ring))
+
+    return xp.reshape(joined(part, _batches(planes, [ring])), images.shape)
 
 
 def ring_sums_plain(images: Array, ring: Ring) -> Array:
@@ -241,14 +245,13 @@ def adaptive_ring_sums(
     xp = array_namespace(counts, background, acceptance)
     shape = counts.shape
     counts, background, acceptance = (_planes(images, xp) for images in (counts, background, acceptance))
-    parts = [
-        _adaptive_batch(counts[batch, ...], background[batch, ...], acceptance[batch, ...], rings, threshold)
-        for batch in _batches(counts, rings)
-    ]
-    number, counts_sum, background_sum = (
-        xp.reshape(xp.concat(list(images), axis=0), shape) for images in zip(*parts, strict=True)
-    )
-    return number, counts_sum, background_sum
+    number = xp.zeros_like(counts, dtype=xp.int64)
+    counts_sum, background_sum = xp.zeros_like(counts), xp.zeros_like(counts)
+    for batch in _batches(counts, rings):
+        number[batch, ...], counts_sum[batch, ...], background_sum[batch, ...] = _adaptive_batch(
+            counts[batch, ...], background[batch, ...], acceptance[batch, ...], rings, threshold
+        )
+    return xp.reshape(number, shape), xp.reshape(counts_sum, shape), xp.reshape(background_sum, shape)
 
 
 def _adaptive_batch(

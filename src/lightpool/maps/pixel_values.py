@@ -4,14 +4,16 @@ Pixel coordinates come in the order of `Geom.coord_to_pix`, (x, y, axis 0, axis 
 against each other; data have the reverse order of dimensions and may live on any device.
 """
 
-from collections.abc import Sequence
+import math
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
 from array_api_compat import array_namespace, device
 
+from lightpool.arrays.blocks import in_blocks
 from lightpool.arrays.constants import announce_constants, constant
-from lightpool.arrays.devices import device_of, to_device
+from lightpool.arrays.devices import Device, device_of, to_device
 from lightpool.arrays.histogram import histogram
 from lightpool.arrays.interpolation import interpolate_grid, interpolate_grid_nearest, scale_table, unscale_table
 from lightpool.arrays.promotion import as_dtype, is_bool, is_floating
@@ -51,11 +53,32 @@ def _flat_index(index: Sequence[HostArray], shape: Sequence[int]) -> HostArray:
 
 
 def take_pixels(data: Array, index: Sequence[HostArray]) -> Array:
-    """Values of pixels, of the broadcast shape of the indices."""
-    xp = array_namespace(data)
-    flat = _flat_index(index, data.shape)
-    place = to_device(flat.reshape(-1).astype(np.int64), device_of(data))
-    return xp.reshape(xp.take(xp.reshape(data, (-1,)), place, axis=0), flat.shape)
+    """Values of pixels, of the broadcast shape of the indices, which has a dimension at least."""
+    xp, place = array_namespace(data), device_of(data)
+    table = xp.reshape(data, (-1,))
+
+    def part(*index: HostArray) -> Array:
+        flat = _flat_index(index, data.shape)
+        taken = xp.take(table, to_device(flat.reshape(-1).astype(np.int64), place), axis=0)
+        return xp.reshape(taken, flat.shape)
+
+    return _in_blocks(part, np.broadcast_arrays(*index), 4, place)
+
+
+def _in_blocks(make: Callable[..., Array], pix: Sequence[Array], n_array: int, place: Device) -> Array:
+    """Values at coordinates that broadcast together, a few planes or rows at a time where memory asks for it.
+
+    ``make`` is a function of the coordinates, which have the same number of dimensions, at least one. It has
+    ``n_array`` arrays of 8 bytes in memory for each value.
+    """
+    shape = np.broadcast_shapes(*(values.shape for values in pix))
+    axis = next((i for i, length in enumerate(shape) if length > 1), 0)
+
+    def part(block: slice) -> Array:
+        index = (*(slice(None),) * axis, block, ...)
+        return make(*(values[index] if values.shape[axis] > 1 else values for values in pix))
+
+    return in_blocks(part, shape[axis], 8 * n_array * math.prod(shape[axis + 1 :]), place, axis)
 
 
 def put_pixels(data: Array, index: Sequence[HostArray], values: Any) -> Array:
@@ -119,19 +142,29 @@ def interpolate_pixels(
     """
     if method not in ("linear", "nearest"):
         raise ValueError(f"interpolation method {method!r} is not known; it must be 'linear' or 'nearest'")
-    xp = array_namespace(data)
-    place = device_of(data)
     if not (is_bool(data) and values_scale == "lin"):  # a mask becomes numbers where it is looked at only
         data = scale_table(_finite(as_dtype(data, "float64")), values_scale)
     host = [np.asarray(values, dtype=float) for values in pix]
-    n_dim = max(values.ndim for values in host)
+    n_dim, place = max(values.ndim for values in host), device_of(data)
     host = [values.reshape((1,) * (n_dim - values.ndim) + values.shape) for values in host]
     announce_constants(host, place)
     coords = [constant(values, place) for values in reversed(host)]
+
+    def part(*coords: Array) -> Array:
+        return _interpolated(data, coords, method, fill_value, values_scale)
+
+    return _in_blocks(part, coords, 4 * data.ndim, place) if n_dim else part(*coords)
+
+
+def _interpolated(
+    data: Array, coords: Sequence[Array], method: str, fill_value: float | None, values_scale: str
+) -> Array:
+    """Values between the pixel centres of scaled data, without the scale; coordinates in the order of the data."""
+    xp = array_namespace(data)
     nodes = [xp.arange(length, dtype=xp.float64, device=device(data)) for length in data.shape]
     interpolate = interpolate_grid if method == "linear" else interpolate_grid_nearest
     values = unscale_table(interpolate(data, nodes, coords), values_scale)
-    shape = np.broadcast_shapes(*(v.shape for v in host))
+    shape = np.broadcast_shapes(*(v.shape for v in coords))
     values = xp.broadcast_to(values, shape)  # dimensions of one bin do not take part in the interpolation
     if fill_value is None:
         return values
