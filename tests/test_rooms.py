@@ -10,8 +10,8 @@ import pytest
 import lightpool
 
 SOURCE = Path(lightpool.__file__).parent
-ROOMS = ["errors", "arrays", "fits", "maps", "irf", "data", "stats", "datasets", "makers", "simulate", "batch"]
-ROOMS += ["report", "config", "cli"]
+ROOMS = ["errors", "arrays", "fits", "maps", "irf", "data", "stats", "datasets", "makers", "simulate", "config"]
+ROOMS += ["batch", "report", "cli"]
 DOORS = {
     "cupy": "arrays",
     "cupyx": "arrays",
@@ -21,6 +21,7 @@ DOORS = {
     "astropy.wcs": "maps",
     "regions": "maps",
     "dask": "batch",
+    "pydantic": "config",
     "distributed": "batch",
     "matplotlib": "plot",
 }

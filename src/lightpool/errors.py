@@ -1,6 +1,7 @@
 """The exception classes of the package; every one is also the built-in that describes it best."""
 
 __all__ = [
+    "ConfigError",
     "DeviceError",
     "FormatError",
     "GeometryError",
@@ -14,6 +15,10 @@ __all__ = [
 
 class LightpoolError(Exception):
     """Base of all errors that the package raises on purpose."""
+
+
+class ConfigError(LightpoolError, ValueError):
+    """A settings file asks for what is not known or does not fit; names its lines and keys."""
 
 
 class DeviceError(LightpoolError, RuntimeError):

@@ -1,0 +1,170 @@
+"""The objects that settings ask for: empty datasets, exclusion masks, makers."""
+
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+from astropy.coordinates import SkyCoord
+
+from lightpool.config.makers import (
+    AdaptiveRingBackgroundSettings,
+    FoVBackgroundSettings,
+    MapDatasetSettings,
+    PhaseBackgroundSettings,
+    ReflectedRegionsSettings,
+    RingBackgroundSettings,
+    SafeMaskSettings,
+    SpectrumDatasetSettings,
+)
+from lightpool.config.section import Section
+from lightpool.config.targets import Circle, EnergyBins, MapTarget, Position, SpectrumTarget
+from lightpool.datasets import MapDataset, SpectrumDataset
+from lightpool.errors import ConfigError
+from lightpool.makers import (
+    AdaptiveRingBackgroundMaker,
+    FoVBackgroundMaker,
+    Maker,
+    MapDatasetMaker,
+    PhaseBackgroundMaker,
+    ReflectedRegionsBackgroundMaker,
+    ReflectedRegionsFinder,
+    RegionsFinder,
+    RingBackgroundMaker,
+    SafeMaskMaker,
+    SpectrumDatasetMaker,
+    WobbleRegionsFinder,
+)
+from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
+
+__all__ = ["build_dataset", "build_makers", "build_position"]
+
+_SPECTRUM_EXCLUSION = {"width": 10 * u.deg, "binsz": 0.01}
+"""Map, in deg, around the region of a spectrum that its exclusion regions are drawn on."""
+
+_PLAIN_MAKERS: dict[type[Section], type[Maker]] = {
+    MapDatasetSettings: MapDatasetMaker,
+    SpectrumDatasetSettings: SpectrumDatasetMaker,
+    SafeMaskSettings: SafeMaskMaker,
+    FoVBackgroundSettings: FoVBackgroundMaker,
+    RingBackgroundSettings: RingBackgroundMaker,
+    AdaptiveRingBackgroundSettings: AdaptiveRingBackgroundMaker,
+    PhaseBackgroundSettings: PhaseBackgroundMaker,
+}
+_EXCLUDING = (FoVBackgroundMaker, RingBackgroundMaker, AdaptiveRingBackgroundMaker, ReflectedRegionsBackgroundMaker)
+
+
+def build_dataset(target: MapTarget | SpectrumTarget, name: str | None = None) -> MapDataset:
+    """Empty dataset of a target, on the default device and in the default precision.
+
+    Parameters
+    ----------
+    target : MapTarget or SpectrumTarget
+    name : str, of the dataset; that of the target by default
+    """
+    axes: dict[str, Any] = {}
+    if target.energy_true is not None:
+        axes["energy_axis_true"] = _energy_axis(target.energy_true, "energy_true")
+    if target.migra is not None:
+        axes["migra_axis"] = MapAxis.from_bounds(
+            target.migra.min, target.migra.max, nbin=target.migra.nbin, node_type="edges", name="migra"
+        )
+    name = target.name if name is None else name
+    if isinstance(target, SpectrumTarget):
+        return SpectrumDataset.create(_region_geom(target), name=name, **axes)
+    if target.rad is not None:
+        stop = u.Quantity(target.rad.max).to_value("deg")
+        axes["rad_axis"] = MapAxis.from_bounds(0, stop, nbin=target.rad.nbin, unit="deg", node_type="edges", name="rad")
+    return MapDataset.create(_map_geom(target), name=name, binsz_irf=u.Quantity(target.binsz_irf), **axes)
+
+
+def build_makers(target: MapTarget | SpectrumTarget) -> list[Maker]:
+    """Makers of a target in their order, with its exclusion mask."""
+    kinds = [_PLAIN_MAKERS.get(type(step), ReflectedRegionsBackgroundMaker) for step in target.makers]
+    mask = _exclusion_mask(target) if any(issubclass(kind, _EXCLUDING) for kind in kinds) else None
+    return [_build_maker(step, mask) for step in target.makers]
+
+
+def _build_maker(step: Section, mask: Any) -> Maker:
+    options = {key: getattr(step, key) for key in type(step).model_fields if key != "type"}
+    if isinstance(step, ReflectedRegionsSettings):
+        return ReflectedRegionsBackgroundMaker(
+            region_finder=_region_finder(step), exclusion_mask=mask, min_region_number=step.min_region_number
+        )
+    if isinstance(step, SafeMaskSettings) and step.fixed_offset is not None:
+        options["fixed_offset"] = u.Quantity(step.fixed_offset)
+    kind = _PLAIN_MAKERS[type(step)]
+    return kind(**options, exclusion_mask=mask) if issubclass(kind, _EXCLUDING) else kind(**options)
+
+
+def _region_finder(step: ReflectedRegionsSettings) -> RegionsFinder:
+    if step.finder == "wobble":
+        return WobbleRegionsFinder(n_off_regions=step.n_off_regions, binsz=step.binsz)
+    return ReflectedRegionsFinder(
+        angle_increment=step.angle_increment,
+        min_distance=step.min_distance,
+        min_distance_input=step.min_distance_input,
+        max_region_number=step.max_region_number,
+        binsz=step.binsz,
+    )
+
+
+def build_position(position: Position) -> SkyCoord:
+    """Sky position."""
+    return SkyCoord(u.Quantity(position.lon), u.Quantity(position.lat), frame=position.frame)
+
+
+def _energy_axis(bins: EnergyBins, name: str = "energy") -> MapAxis:
+    if bins.edges is not None:
+        return MapAxis.from_energy_edges(u.Quantity([u.Quantity(edge) for edge in bins.edges]), name=name)
+    assert bins.nbin is not None  # the settings have seen to that
+    return MapAxis.from_energy_bounds(bins.min, bins.max, nbin=bins.nbin, per_decade=bins.per_decade, name=name)
+
+
+def _map_geom(target: MapTarget) -> WcsGeom:
+    width = target.width if isinstance(target.width, tuple) else (target.width, target.width)
+    return WcsGeom.create(
+        skydir=build_position(target.center),
+        width=tuple(u.Quantity(each).to_value("deg") for each in width),
+        binsz=u.Quantity(target.binsz).to_value("deg"),
+        proj=target.proj,
+        frame=target.center.frame,
+        axes=[_energy_axis(target.energy)],
+    )
+
+
+def _region_geom(target: SpectrumTarget) -> RegionGeom:
+    axes = [_energy_axis(target.energy)]
+    try:
+        return RegionGeom.create(_region_text(target.region), axes=axes)
+    except (TypeError, ValueError) as error:
+        raise ConfigError(f"target {target.name!r}: region {target.region!r} cannot be read: {error}") from error
+
+
+def _region_text(region: Circle | str) -> str:
+    """Text of a region in the format of DS9."""
+    if isinstance(region, str):
+        return region
+    numbers = (u.Quantity(value).to_value("deg") for value in (region.lon, region.lat, region.radius))
+    return f"{region.frame}; circle({', '.join(f'{number:.17g}' for number in numbers)})"
+
+
+def _exclusion_mask(target: MapTarget | SpectrumTarget) -> Map | None:
+    regions = [_region_text(region) for region in target.exclusion]
+    path = None if target.exclusion_file is None else Path(target.exclusion_file)
+    if path is not None and path.name.endswith((".fits", ".fits.gz", ".fit", ".fit.gz")):
+        if regions:
+            raise ConfigError(f"target {target.name!r}: got exclusion as well as a mask in {path}; leave one out")
+        mask = Map.read(path)
+        return Map.from_geom(mask.geom, data=mask.data != 0)  # files hold masks as numbers
+    try:
+        if path is not None:
+            regions.append(path.read_text(encoding="utf-8"))
+        return _exclusion_geom(target).region_mask(regions, inside=False) if regions else None
+    except (OSError, TypeError, ValueError) as error:
+        raise ConfigError(f"target {target.name!r}: its exclusion regions cannot be read: {error}") from error
+
+
+def _exclusion_geom(target: MapTarget | SpectrumTarget) -> WcsGeom:
+    if isinstance(target, MapTarget):
+        return _map_geom(target).to_image()
+    return WcsGeom.create(skydir=_region_geom(target).center_skydir, proj="TAN", **_SPECTRUM_EXCLUSION)

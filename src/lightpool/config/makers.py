@@ -1,0 +1,150 @@
+"""Settings of the reduction steps, under the names of their classes and of their arguments."""
+
+from typing import Annotated, Literal
+
+from pydantic import Field, PositiveFloat, PositiveInt
+
+from lightpool.config.quantities import AngleText, PositiveAngleText
+from lightpool.config.section import Section
+
+__all__ = ["MapStep", "SpectrumStep"]
+
+Fraction = Annotated[float, Field(ge=0, le=1)]
+
+
+class MapDatasetSettings(Section):
+    """Bin the events and project the responses on a map."""
+
+    type: Literal["MapDatasetMaker"] = "MapDatasetMaker"
+    selection: list[Literal["counts", "exposure", "background", "psf", "edisp"]] | None = None
+    """What to make; all by default."""
+    background_oversampling: PositiveInt | None = None
+    """Split each energy bin into this many for the integral of the background."""
+    background_interp_missing_data: bool = True
+    """Fill zeros of the background table by interpolation in energy."""
+    background_pad_offset: bool = True
+    """Let the background go on to the edge of its table."""
+
+
+class SpectrumDatasetSettings(Section):
+    """Count the events in a region and take the responses there."""
+
+    type: Literal["SpectrumDatasetMaker"] = "SpectrumDatasetMaker"
+    selection: list[Literal["counts", "exposure", "background", "edisp"]] | None = None
+    """What to make; all by default."""
+    containment_correction: bool = False
+    """Multiply the exposure by the part of the PSF inside a circle."""
+    background_oversampling: PositiveInt | None = None
+    """Split each energy bin into this many for the integral of the background."""
+    use_region_center: bool = True
+    """Take the responses at the centre of the region, or their mean over it."""
+
+
+class SafeMaskSettings(Section):
+    """Keep the energies and offsets where the responses can be trusted."""
+
+    type: Literal["SafeMaskMaker"] = "SafeMaskMaker"
+    methods: list[Literal["aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak"]] = Field(
+        default=["aeff-default"]
+    )
+    """Conditions that must hold together."""
+    aeff_percent: PositiveFloat = 10
+    """For aeff-max: percentage of the largest effective area."""
+    bias_percent: PositiveFloat = 10
+    """For edisp-bias: percentage of the energy."""
+    offset_max: PositiveAngleText = "3 deg"
+    """For offset-max: largest offset from the pointing."""
+    fixed_offset: AngleText | None = None
+    """Offset at which the thresholds are found; the centre of the map by default."""
+    irfs: Literal["DL3", "DL4"] = "DL4"
+    """Whether the thresholds are found in the tables or in the reduced responses."""
+
+
+class FoVBackgroundSettings(Section):
+    """Normalise the background on the counts outside the excluded regions of the target."""
+
+    type: Literal["FoVBackgroundMaker"] = "FoVBackgroundMaker"
+    method: Literal["scale", "fit"] = "scale"
+    """Counts over background, or a fit of the norm."""
+    min_counts: Annotated[float, Field(ge=0)] = 0
+    """With as many counts or fewer the observation is masked."""
+    min_npred_background: Annotated[float, Field(ge=0)] = 0
+    """The same for the background."""
+
+
+class RingBackgroundSettings(Section):
+    """Estimate the background in a ring around each pixel."""
+
+    type: Literal["RingBackgroundMaker"] = "RingBackgroundMaker"
+    r_in: AngleText
+    """Inner radius."""
+    width: PositiveAngleText
+    """Width of the ring."""
+
+
+class AdaptiveRingBackgroundSettings(Section):
+    """Estimate the background in rings that grow where too much is excluded."""
+
+    type: Literal["AdaptiveRingBackgroundMaker"] = "AdaptiveRingBackgroundMaker"
+    r_in: AngleText
+    """Inner radius."""
+    r_out_max: PositiveAngleText
+    """Largest outer radius."""
+    width: PositiveAngleText
+    """Width of the ring."""
+    stepsize: PositiveAngleText = "0.02 deg"
+    """Step of the growth."""
+    threshold_alpha: PositiveFloat = 0.1
+    """Rings grow until the ratio of the acceptances is below this."""
+    theta: PositiveAngleText = "0.22 deg"
+    """Radius of the circle that the acceptance is counted in."""
+    method: Literal["fixed_width", "fixed_r_in"] = "fixed_width"
+    """What stays while the ring grows."""
+
+
+class ReflectedRegionsSettings(Section):
+    """Count the background in regions at the offset of the source region."""
+
+    type: Literal["ReflectedRegionsBackgroundMaker"] = "ReflectedRegionsBackgroundMaker"
+    finder: Literal["reflected", "wobble"] = "reflected"
+    """As many regions as fit, or a number of them at equal angles."""
+    n_off_regions: PositiveInt = 3
+    """For wobble: number of regions."""
+    angle_increment: AngleText = "0.1 rad"
+    """For reflected: step of the search."""
+    min_distance: AngleText = "0 rad"
+    """For reflected: distance between the regions."""
+    min_distance_input: AngleText = "0.1 rad"
+    """For reflected: distance from the source region."""
+    max_region_number: PositiveInt = 10000
+    """For reflected: largest number of regions."""
+    binsz: PositiveAngleText = "0.01 deg"
+    """Pixel size of the map that the regions are compared on."""
+    min_region_number: PositiveInt = 1
+    """With fewer regions the observation is masked."""
+
+
+class PhaseBackgroundSettings(Section):
+    """Take signal and background from phases of a pulsar."""
+
+    type: Literal["PhaseBackgroundMaker"] = "PhaseBackgroundMaker"
+    on_phase: list[tuple[Fraction, Fraction]]
+    """Intervals of phase with the signal."""
+    off_phase: list[tuple[Fraction, Fraction]]
+    """Intervals of phase without it."""
+    phase_column_name: str = "PHASE"
+    """Column of the event list."""
+
+
+MapStep = Annotated[
+    MapDatasetSettings
+    | SafeMaskSettings
+    | FoVBackgroundSettings
+    | RingBackgroundSettings
+    | AdaptiveRingBackgroundSettings,
+    Field(discriminator="type"),
+]
+SpectrumStep = Annotated[
+    SpectrumDatasetSettings | SafeMaskSettings | ReflectedRegionsSettings | PhaseBackgroundSettings,
+    Field(discriminator="type"),
+]

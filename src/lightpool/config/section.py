@@ -1,0 +1,49 @@
+"""What all sections of the settings have in common, and which keys each of them knows."""
+
+from collections.abc import Iterator
+from difflib import get_close_matches
+from typing import Any, get_args
+
+from pydantic import BaseModel, ConfigDict
+
+__all__ = ["Section", "nearest_key"]
+
+
+class Section(BaseModel):
+    """A part of the settings. Its values cannot be changed; a key that it does not know is refused."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+
+def nearest_key(section: type[Section], place: tuple[Any, ...]) -> str:
+    """Advice about an unknown key: the known key that is most like it, or all of them.
+
+    Parameters
+    ----------
+    section : class of the whole
+    place : keys, numbers of items, and kinds of sections, that lead to the unknown key, its name last
+    """
+    *path, key = place
+    sections = [section]
+    for part in path:
+        fields = [each.model_fields[part].annotation for each in sections if part in each.model_fields]
+        if fields:
+            sections = [inner for annotation in fields for inner in _sections_in(annotation)]
+        elif not isinstance(part, int):
+            sections = [each for each in sections if part in _kinds_of(each)]
+    known = list(dict.fromkeys(name for each in sections for name in each.model_fields))
+    near = get_close_matches(str(key), known, n=1, cutoff=0.5)
+    return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
+def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+    if isinstance(annotation, type) and issubclass(annotation, Section):
+        yield annotation
+    for part in get_args(annotation):
+        yield from _sections_in(part)
+
+
+def _kinds_of(section: type[Section]) -> list[str]:
+    """Name of the class, and what its field ``type`` or ``kind`` allows."""
+    fields = (section.model_fields[name].annotation for name in ("type", "kind") if name in section.model_fields)
+    return [section.__name__, *(value for annotation in fields for value in get_args(annotation))]

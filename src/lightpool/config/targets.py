@@ -1,0 +1,153 @@
+"""Settings of what is made: maps of a piece of sky, or spectra of a region."""
+
+from itertools import pairwise
+from typing import Annotated, Any, Literal
+
+import astropy.units as u
+from pydantic import Field, PositiveInt, model_validator
+
+from lightpool.config.makers import MapStep, SpectrumStep
+from lightpool.config.quantities import AngleText, EnergyText, PositiveAngleText
+from lightpool.config.section import Section
+
+__all__ = ["AngleBins", "Circle", "EnergyBins", "MapTarget", "MigraBins", "Position", "SpectrumTarget", "Target"]
+
+Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
+Frame = Literal["icrs", "galactic"]
+
+
+class EnergyBins(Section):
+    """Bins of equal width in the logarithm from ``min`` to ``max``, or ``edges``."""
+
+    min: EnergyText | None = None
+    """Lower end."""
+    max: EnergyText | None = None
+    """Upper end."""
+    nbin: PositiveInt | None = None
+    """Number of bins."""
+    per_decade: bool = False
+    """Whether ``nbin`` is the number of bins per decade."""
+    edges: list[EnergyText] | None = Field(default=None, min_length=2)
+    """Edges, ascending, instead of the above."""
+
+    @model_validator(mode="after")
+    def _one_way(self) -> "EnergyBins":
+        bounds = (self.min, self.max, self.nbin)
+        if self.edges is not None:
+            if any(value is not None for value in bounds):
+                raise ValueError("got edges as well as min, max or nbin; leave one out")
+            values = [u.Quantity(edge).to_value("TeV") for edge in self.edges]
+            if any(low >= high for low, high in pairwise(values)):
+                raise ValueError(f"edges must ascend, got {', '.join(self.edges)}")
+        elif any(value is None for value in bounds):
+            raise ValueError("expected min, max and nbin, or edges")
+        elif u.Quantity(self.min) >= u.Quantity(self.max):
+            raise ValueError(f"min must be below max, got {self.min} and {self.max}")
+        return self
+
+
+class AngleBins(Section):
+    """Bins of equal width of the distance from the PSF centre, from zero."""
+
+    max: PositiveAngleText
+    """Upper end."""
+    nbin: PositiveInt
+    """Number of bins."""
+
+
+class MigraBins(Section):
+    """Bins of equal width of reconstructed over true energy."""
+
+    min: Annotated[float, Field(ge=0)] = 0.2
+    """Lower end."""
+    max: Annotated[float, Field(gt=0)] = 5.0
+    """Upper end."""
+    nbin: PositiveInt = 160
+    """Number of bins."""
+
+    @model_validator(mode="after")
+    def _ascending(self) -> "MigraBins":
+        if self.min >= self.max:
+            raise ValueError(f"min must be below max, got {self.min} and {self.max}")
+        return self
+
+
+class Position(Section):
+    """A position on the sky."""
+
+    lon: AngleText
+    """Longitude: right ascension, or galactic."""
+    lat: AngleText
+    """Latitude: declination, or galactic."""
+    frame: Frame = "icrs"
+    """Frame of the coordinates."""
+
+
+class Circle(Position):
+    """A circle on the sky."""
+
+    radius: PositiveAngleText
+    """Angular radius."""
+
+
+Region = Annotated[Circle | str, Field(union_mode="left_to_right")]
+"""A circle, or a text in the format of DS9."""
+
+
+class _Target(Section):
+    name: Name
+    """Name of the dataset and of its files."""
+    energy: EnergyBins
+    """Bins of reconstructed energy."""
+    energy_true: EnergyBins | None = None
+    """Bins of true energy; those of ``energy`` by default."""
+    migra: MigraBins | None = None
+    """Keep the energy dispersion as a map of migra with these bins; kernels by default."""
+    exclusion: list[Region] = Field(default=[])
+    """Regions with gamma rays: the background makers leave them out."""
+    exclusion_file: str | None = None
+    """File of such regions (DS9) or of a mask (FITS, false where gamma rays are)."""
+
+    @model_validator(mode="after")
+    def _first_maker(self) -> Any:
+        steps = [step.type for step in self.makers]  # type: ignore[attr-defined]
+        if not steps[0].endswith("DatasetMaker") or sum(step.endswith("DatasetMaker") for step in steps) > 1:
+            raise ValueError(f"makers must begin with the one maker that bins the events, got {', '.join(steps)}")
+        return self
+
+
+class MapTarget(_Target):
+    """Maps of a piece of sky."""
+
+    kind: Literal["map"] = "map"
+    center: Position
+    """Centre of the map, whose frame is that of the map."""
+    width: PositiveAngleText | tuple[PositiveAngleText, PositiveAngleText]
+    """Width, or width and height."""
+    binsz: PositiveAngleText = "0.02 deg"
+    """Pixel size."""
+    proj: str = "CAR"
+    """Projection, by its three letters."""
+    binsz_irf: PositiveAngleText = "0.2 deg"
+    """Pixel size of PSF and energy dispersion."""
+    rad: AngleBins | None = None
+    """Bins of the PSF; 66 up to 0.66 deg by default."""
+    cutout_width: PositiveAngleText | None = None
+    """Width of what is reduced around each pointing; twice offset_max of the SafeMaskMaker by default, else all."""
+    cutout_mode: Literal["trim", "partial", "strict"] = "trim"
+    """What to do with a cutout that reaches over the border of the map."""
+    makers: list[MapStep] = Field(min_length=1)
+    """Steps for each observation, in their order."""
+
+
+class SpectrumTarget(_Target):
+    """Spectrum of a region."""
+
+    kind: Literal["spectrum"]
+    region: Region
+    """The region."""
+    makers: list[SpectrumStep] = Field(min_length=1)
+    """Steps for each observation, in their order."""
+
+
+Target = Annotated[MapTarget | SpectrumTarget, Field(discriminator="kind")]
