@@ -132,6 +132,26 @@ class IRFMap:
         self._sum.stack_product(parts, weights=weights, nan_to_num=nan_to_num)
         self._exposure.stack(other._exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
 
+    @property
+    def sums(self) -> tuple[Array, Array]:
+        """What a stack adds up: exposure times response, and exposure; arrays that are not to be changed.
+
+        Raises
+        ------
+        ValueError
+            If the response has no exposure.
+        """
+        if self._exposure is None:
+            raise ValueError(f"this {type(self).__name__} has no exposure map, so it is no stack and has no sums")
+        total = self._mean.data * self._exposure.data if self._sum is None else self._sum.data
+        return total, self._exposure.data
+
+    @sums.setter
+    def sums(self, sums: tuple[Array, Array]) -> None:
+        total, exposure = sums
+        self._exposure = self._exposure.copy(data=exposure)
+        self._sum = Map.from_geom(self.geom, data=total, unit=self._mean.unit * self._exposure.unit)
+
     def _exposure_data(self) -> Array:
         assert self._exposure is not None
         return self._exposure.data
