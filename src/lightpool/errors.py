@@ -46,4 +46,20 @@ class OutOfMemoryError(LightpoolError, MemoryError):
 
 
 class ReductionError(LightpoolError, RuntimeError):
-    """A step failed on an observation; says which step and which observation, the cause is its ``__cause__``."""
+    """A step failed on an observation; the error of the step is the ``__cause__``.
+
+    Parameters
+    ----------
+    obs_id : number of the observation
+    step : str, name of the step
+    error : Exception, what the step raised
+    """
+
+    def __init__(self, obs_id: object, step: str, error: BaseException) -> None:
+        super().__init__(obs_id, step, error)
+        self.obs_id = obs_id
+        self.step = step
+
+    def __str__(self) -> str:
+        obs_id, step, error = self.args
+        return f"observation {obs_id}: {step} failed with {type(error).__name__}: {error}"

@@ -108,7 +108,7 @@ def test_the_hash_sees_what_changes_results_and_nothing_else():
         ("run:\n  device: cpu\n  chunksize: 3", 3, "run.chunksize: unknown key; did you mean 'chunk_size'?"),
         ("run: {on_error: ignore}", 1, "run.on_error: got 'ignore': input should be 'raise', 'skip' or 'retry'"),
         ("run: {chunk_size: 0}", 1, "run.chunk_size: got 0: input should be greater than 0"),
-        ("groups:\n  - name: a\n    by: time", 2, "groups.0: groups by 'time' need time_width"),
+        ("groups:\n  - name: a\n    by: time", 2, "groups.0: groups by 'time' need time_start and time_width"),
         ("groups: [{name: a, by: night, edges: [1, 2]}]", 1, "have no use for edges"),
     ],
 )

@@ -19,7 +19,7 @@ IRFName = Literal["aeff", "edisp", "psf", "bkg", "rad_max"]
 
 
 _GROUP_KEYS = {
-    "time": (("time_width",), ("time_start",)),
+    "time": (("time_start", "time_width"), ()),
     "gti": (("file",), ()),
     "events": (("expression",), ("edges",)),
     "observations": (("expression",), ("edges",)),
@@ -58,7 +58,7 @@ class Groups(Section):
     by: Literal["all", "night", "time", "gti", "events", "observations"] = "all"
     """All in one; nights; bins of time; intervals of a file; events by a condition; observations by a column."""
     time_start: str | None = None
-    """For time: where the first bin begins, such as "2004-03-26T00:00:00"; by default at the first observation."""
+    """For time: where the bins begin, such as "2004-03-26T00:00:00"."""
     time_width: DurationText | None = None
     """For time: width of a bin."""
     file: str | None = None
@@ -158,6 +158,10 @@ class Settings(Section):
     def to_dict(self) -> dict[str, Any]:
         """Plain lists, dictionaries, texts and numbers, as JSON has them."""
         return self.model_dump(mode="json", exclude_none=True)
+
+    def to_json(self) -> str:
+        """Text of the settings in one line."""
+        return json.dumps(self.to_dict())
 
     def to_yaml(self) -> str:
         """Text of a settings file."""

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["evaluate_condition"]
+__all__ = ["evaluate_condition", "evaluate_expression"]
 
 _BINARY: dict[type, Callable[[Any, Any], Any]] = {
     ast.Add: operator.add,
@@ -63,6 +63,16 @@ def evaluate_condition(expression: str, columns: Mapping[str, NDArray[Any]], n_r
     ValueError
         If the expression cannot be understood, names no column, or is no condition.
     """
+    result = evaluate_expression(expression, columns, n_row)
+    if result.dtype != bool:
+        raise ValueError(
+            f"selection {expression!r} gives {result.dtype} values, expected a condition such as 'ZEN_PNT < 30'"
+        )
+    return result
+
+
+def evaluate_expression(expression: str, columns: Mapping[str, NDArray[Any]], n_row: int) -> NDArray[Any]:
+    """Values of an expression in each row, shape (n_row,); arguments and errors as for `evaluate_condition`."""
     try:
         tree = ast.parse(expression.strip(), mode="eval")
     except SyntaxError as error:
@@ -73,10 +83,6 @@ def evaluate_condition(expression: str, columns: Mapping[str, NDArray[Any]], n_r
         result = np.asarray(_Evaluator(columns).visit(tree.body))
     except (TypeError, np.exceptions.DTypePromotionError) as error:
         raise ValueError(f"selection {expression!r} mixes types that do not fit: {error}") from error
-    if result.dtype != bool:
-        raise ValueError(
-            f"selection {expression!r} gives {result.dtype} values, expected a condition such as 'ZEN_PNT < 30'"
-        )
     return np.broadcast_to(result, (n_row,)).copy()
 
 

@@ -174,9 +174,7 @@ class DatasetsMaker(Described):
             try:
                 result = maker.run(result, observation)
             except Exception as error:
-                raise ReductionError(
-                    f"observation {observation.obs_id}: {maker.tag} failed with {type(error).__name__}: {error}"
-                ) from error
+                raise ReductionError(observation.obs_id, maker.tag, error) from error
         return result
 
 

@@ -1,0 +1,223 @@
+"""The work on a chunk: some observations, reduced and added up. A worker needs the settings and their numbers."""
+
+import json
+import logging
+import time
+import traceback
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, replace
+from functools import cached_property, lru_cache
+from typing import Any
+
+from astropy.coordinates import SkyCoord
+
+from lightpool.arrays import find_device, use_device
+from lightpool.arrays.devices import Device
+from lightpool.arrays.memory import release_memory
+from lightpool.batch.figures import figures_of
+from lightpool.batch.groups import Division
+from lightpool.batch.outcomes import Outcome
+from lightpool.batch.partial import PartialStack, StackKey
+from lightpool.config.build import build_dataset, build_makers
+from lightpool.config.settings import Settings
+from lightpool.config.targets import MapTarget, SpectrumTarget
+from lightpool.data import DataStore, Observation
+from lightpool.data.read_ahead import read_ahead
+from lightpool.datasets import MapDataset
+from lightpool.errors import OutOfMemoryError, ReductionError
+from lightpool.makers import DatasetsMaker
+
+__all__ = ["Reducer", "reduce_observations"]
+
+log = logging.getLogger(__name__)
+
+Keep = Callable[[int, StackKey, MapDataset], None]
+"""What is done with each dataset, besides adding it up; it is told observation, first stack and dataset."""
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A target with its empty dataset and its makers."""
+
+    name: str
+    center: SkyCoord
+    reference: MapDataset
+    maker: DatasetsMaker
+
+    @classmethod
+    def of(cls, target: MapTarget | SpectrumTarget, device: Device) -> "_Job":
+        options: dict[str, Any] = {}
+        if isinstance(target, MapTarget):
+            options = {"cutout_width": target.cutout_width, "cutout_mode": target.cutout_mode}
+        maker = DatasetsMaker(build_makers(target), stack_datasets=False, **options)
+        reference = build_dataset(target)
+        return cls(target.name, reference.counts.geom.center_skydir, reference.to(device).outline(), maker)
+
+
+class Reducer:
+    """All that the settings ask for, ready for observations.
+
+    Parameters
+    ----------
+    settings : Settings
+    device : str or Device, that of the settings by default
+    """
+
+    def __init__(self, settings: Settings, device: str | Device | None = None) -> None:
+        self.settings = settings
+        self.device = find_device(settings.run.device if device is None else device)
+        self._store = DataStore.from_dir(settings.observations.datastore)
+        self._divisions = [Division(groups) for groups in settings.groups]
+        with use_device(self.device):
+            self._jobs = [_Job.of(target, self.device) for target in settings.targets]
+
+    @cached_property
+    def _row_of(self) -> dict[int, int]:
+        table = self._store.obs_table
+        return {} if table is None else {int(obs_id): row for row, obs_id in enumerate(table["OBS_ID"])}
+
+    def _row(self, obs_id: Any) -> dict[str, Any]:
+        """What the observation index says of an observation, column by column."""
+        if obs_id not in self._row_of:
+            return {}
+        table: Any = self._store.obs_table
+        return {name: table[name][self._row_of[obs_id]] for name in table.colnames if table[name].ndim == 1}
+
+    def reduce(self, obs_ids: Sequence[int], keep: Keep | None = None) -> tuple[PartialStack, list[Outcome]]:
+        """Reduce observations one after the other and add them up.
+
+        An observation is added to all targets and groups, or to none.
+
+        Parameters
+        ----------
+        obs_ids : sequence of int
+        keep : function of observation number, target and dataset, optional
+
+        Raises
+        ------
+        ReductionError
+            If an observation fails and the settings say ``on_error: raise``.
+        OutOfMemoryError
+            If the memory of the device is not enough.
+        """
+        partial, outcomes = PartialStack(self.settings, self.device), []
+        with use_device(self.device), closing(self._observations(obs_ids)) as observations:
+            for obs_id, observation in zip(obs_ids, observations, strict=True):
+                outcomes.append(self._reduce_one(partial, obs_id, observation, keep))
+        return partial, outcomes
+
+    def _observations(self, obs_ids: Sequence[int]) -> Any:
+        found = (self._found(obs_id) for obs_id in obs_ids)
+        depth = self.settings.run.read_ahead
+        return read_ahead(found, depth=depth) if depth else found
+
+    def _found(self, obs_id: int) -> Any:
+        """Observation, or the error that there is none."""
+        try:
+            return self._store.obs(obs_id, required_irf=self.settings.observations.required_irf)
+        except (LookupError, ValueError, OSError) as error:
+            return error
+
+    def _reduce_one(self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None) -> Outcome:
+        run = self.settings.run
+        n_try = 1 + run.retries if run.on_error == "retry" else 1
+        for number in range(1, n_try + 1):
+            start = time.perf_counter()
+            outcome = self._try(partial, obs_id, observation, keep)
+            seconds = time.perf_counter() - start
+            outcome = replace(outcome, n_try=number, seconds=seconds, device=str(self.device))
+            if outcome.status != "failed":
+                break
+            log.warning("try %d of %d: %s", number, n_try, outcome.error)
+        return outcome
+
+    def _try(self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None) -> Outcome:
+        try:
+            if isinstance(observation, Exception):
+                raise observation
+            made = list(self._datasets(observation))
+            row = self._row(obs_id)
+            figures = [keys[0]._asdict() | figures_of(dataset, observation, row) for keys, dataset in made]
+        except Exception as error:
+            failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
+            cause = failure.args[2]
+            if isinstance(cause, OutOfMemoryError):
+                raise cause from error
+            if self.settings.run.on_error == "raise":
+                raise failure from cause
+            return _failed(failure)
+        for keys, dataset in made:
+            if keep is not None:
+                keep(obs_id, keys[0], dataset)
+            for key in keys:
+                partial.add(key, dataset)
+        return Outcome(obs_id=obs_id, status="done" if made else "empty", figures=figures)
+
+    def _datasets(self, observation: Observation) -> Iterator[tuple[list[StackKey], MapDataset]]:
+        """Stacks and dataset of each part of an observation that is reduced on its own."""
+        row = self._row(observation.obs_id)
+        for job in self._jobs:
+            groups: dict[int, tuple[Any, list[StackKey]]] = {}  # a part that several divisions share is reduced once
+            offset = observation.pointing_radec.separation(job.center).deg
+            for division in self._divisions:
+                for part in division.parts(observation, {**row, "OFFSET": offset}):
+                    _, keys = groups.setdefault(id(part.observation), (part.observation, []))
+                    keys.append(StackKey(job.name, division.name, part.group))
+            for part_observation, keys in groups.values():
+                dataset = job.maker.make_dataset(job.reference, part_observation)
+                if dataset is not None:
+                    yield keys, dataset
+
+
+def _failed(failure: ReductionError) -> Outcome:
+    obs_id, step, error = failure.args
+    text = "".join(traceback.format_exception(error))
+    return Outcome(obs_id=obs_id, status="failed", step=step, error=f"{type(error).__name__}: {error}", traceback=text)
+
+
+def reduce_observations(
+    settings: Settings, obs_ids: Sequence[int], keep: Keep | None = None
+) -> tuple[PartialStack, list[Outcome]]:
+    """Reduce observations as the settings say, and give their stacks on the host.
+
+    When the memory of the device is not enough, what is unused is freed and each half of the observations is reduced on
+    its own; what still does not fit is reduced on the CPU if the settings allow it, and has failed otherwise.
+
+    Parameters
+    ----------
+    settings : Settings
+    obs_ids : sequence of int
+    keep : see `Reducer.reduce`
+    """
+    try:
+        partial, outcomes = _reducer(settings.to_json(), settings.run.device).reduce(obs_ids, keep)
+    except OutOfMemoryError as error:
+        log.warning("observations %s to %s: %s; trying again with halves", obs_ids[0], obs_ids[-1], error)
+        middle = max(1, len(obs_ids) // 2)
+        partial, outcomes = PartialStack(settings), []
+        for half in (obs_ids[:middle], obs_ids[middle:]):
+            part, some = _reduce_half(settings, half, keep)
+            partial.merge(part)
+            outcomes += some
+    return partial.to("cpu"), outcomes
+
+
+def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) -> tuple[PartialStack, list[Outcome]]:
+    release_memory(settings.run.device)
+    try:
+        return _reducer(settings.to_json(), settings.run.device).reduce(obs_ids, keep)
+    except OutOfMemoryError as error:
+        release_memory(settings.run.device)
+        if settings.run.cpu_fallback and settings.run.device != "cpu":
+            log.warning("observations %s to %s go to the CPU: %s", obs_ids[0], obs_ids[-1], error)
+            return _reducer(settings.to_json(), "cpu").reduce(obs_ids, keep)
+        if settings.run.on_error == "raise":
+            raise
+        return PartialStack(settings), [_failed(ReductionError(obs_id, "reducing", error)) for obs_id in obs_ids]
+
+
+@lru_cache(maxsize=2)
+def _reducer(settings: str, device: str) -> Reducer:
+    """One for all chunks that a worker gets: it holds geometries and masks that they share."""
+    return Reducer(Settings.from_dict(json.loads(settings)), device)
