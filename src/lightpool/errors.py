@@ -10,6 +10,7 @@ __all__ = [
     "NoOverlapError",
     "OutOfMemoryError",
     "ReductionError",
+    "ResumeError",
 ]
 
 
@@ -63,3 +64,7 @@ class ReductionError(LightpoolError, RuntimeError):
     def __str__(self) -> str:
         obs_id, step, error = self.args
         return f"observation {obs_id}: {step} failed with {type(error).__name__}: {error}"
+
+
+class ResumeError(LightpoolError, RuntimeError):
+    """A reduction cannot go on from what is in its folder; says what differs and what to do."""

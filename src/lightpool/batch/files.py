@@ -1,13 +1,14 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there as a whole or not at all, and files that are known again."""
 
 import hashlib
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO, Self
 
-__all__ = ["sha256_of", "write_aside"]
+__all__ = ["InputFile", "sha256_of", "write_aside"]
 
 
 @contextmanager
@@ -32,3 +33,43 @@ def sha256_of(path: Path) -> str:
     """SHA-256 of the bytes of a file, as text."""
     with path.open("rb") as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+@dataclass(frozen=True)
+class InputFile:
+    """A file that was read.
+
+    Attributes
+    ----------
+    path : str
+    size : int, bytes
+    mtime_ns : int, time of its last change
+    sha256 : str, of its bytes
+    """
+
+    path: str
+    size: int
+    mtime_ns: int
+    sha256: str
+
+    @classmethod
+    def of(cls, path: Path) -> Self:
+        """What a file is now."""
+        found = path.stat()
+        return cls(str(path), found.st_size, found.st_mtime_ns, sha256_of(path))
+
+    @property
+    def is_unchanged(self) -> bool:
+        """Whether the file is still the same; its bytes are looked at only where its times differ."""
+        path = Path(self.path)
+        try:
+            found = path.stat()
+            if (found.st_size, found.st_mtime_ns) == (self.size, self.mtime_ns):
+                return True
+            return found.st_size == self.size and sha256_of(path) == self.sha256
+        except OSError:
+            return False
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain values, as JSON has them."""
+        return asdict(self)

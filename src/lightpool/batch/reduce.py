@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
 from functools import cached_property, lru_cache
+from pathlib import Path
 from typing import Any
 
 from astropy.coordinates import SkyCoord
@@ -16,6 +17,7 @@ from lightpool.arrays import find_device, use_device
 from lightpool.arrays.devices import Device
 from lightpool.arrays.memory import release_memory
 from lightpool.batch.figures import figures_of
+from lightpool.batch.files import InputFile
 from lightpool.batch.groups import Division
 from lightpool.batch.outcomes import Outcome
 from lightpool.batch.partial import PartialStack, StackKey
@@ -28,7 +30,7 @@ from lightpool.datasets import MapDataset
 from lightpool.errors import OutOfMemoryError, ReductionError
 from lightpool.makers import DatasetsMaker
 
-__all__ = ["Reducer", "reduce_observations"]
+__all__ = ["Reducer", "input_files", "reduce_observations"]
 
 log = logging.getLogger(__name__)
 
@@ -111,6 +113,11 @@ class Reducer:
         found = (self._found(obs_id) for obs_id in obs_ids)
         depth = self.settings.run.read_ahead
         return read_ahead(found, depth=depth) if depth else found
+
+    def files(self, obs_ids: Sequence[int]) -> list[Path]:
+        """Files that observations are read from."""
+        found = [self._found(obs_id) for obs_id in obs_ids]
+        return sorted({path for each in found if not isinstance(each, Exception) for path in each.files})
 
     def _found(self, obs_id: int) -> Any:
         """Observation, or the error that there is none."""
@@ -215,6 +222,12 @@ def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) 
         if settings.run.on_error == "raise":
             raise
         return PartialStack(settings), [_failed(ReductionError(obs_id, "reducing", error)) for obs_id in obs_ids]
+
+
+def input_files(settings: Settings, obs_ids: Sequence[int]) -> list[InputFile]:
+    """Files that the observations are read from, as they are now; without those that are not there."""
+    reducer = _reducer(settings.to_json(), settings.run.device)
+    return [InputFile.of(path) for path in reducer.files(obs_ids) if path.is_file()]
 
 
 @lru_cache(maxsize=2)

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from os import PathLike
+from pathlib import Path
 from typing import Any
 
 import astropy.units as u
@@ -107,6 +108,11 @@ class Observation:
         if name == "meta":
             self._check_obs_id(location)
         return value
+
+    @property
+    def files(self) -> list[Path]:
+        """Files that hold its parts, sorted; none of them is opened."""
+        return sorted({part.path() for part in self._parts.values() if isinstance(part, HDULocation)})
 
     def loaded(self) -> "Observation":
         """Observation that shares its parts with this one and keeps all that it loads in memory.

@@ -1,0 +1,6 @@
+"""Many observations: planned, reduced in chunks by any number of workers, resumed, and added up without loss."""
+
+from lightpool.batch.engine import BatchResult, plan_to_resume, run_batch
+from lightpool.batch.plan import Plan, make_plan
+
+__all__ = ["BatchResult", "Plan", "make_plan", "plan_to_resume", "run_batch"]

@@ -1,0 +1,44 @@
+"""A chunk as a task: what travels to a worker, and what comes back."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightpool.batch.folder import BatchFolder, ChunkRecord
+from lightpool.batch.partial import StackKey
+from lightpool.batch.reduce import input_files, reduce_observations
+from lightpool.batch.results import write_dataset
+from lightpool.config.settings import Settings
+from lightpool.datasets import MapDataset
+
+__all__ = ["ChunkTask", "run_chunk"]
+
+
+@dataclass(frozen=True)
+class ChunkTask:
+    """What a worker is told: settings and numbers, never observations.
+
+    Attributes
+    ----------
+    number : int, place in the plan
+    key : str, name of the chunk in the folder
+    obs_ids : tuple of int
+    settings : dict, of `Settings.to_dict`
+    """
+
+    number: int
+    key: str
+    obs_ids: tuple[int, ...]
+    settings: dict[str, Any]
+
+
+def run_chunk(task: ChunkTask) -> ChunkRecord:
+    """Reduce the observations of a chunk and save their sums in the folder of the results."""
+    settings = Settings.from_dict(task.settings)
+    folder = BatchFolder(Path(settings.output.folder))
+
+    def keep(obs_id: int, key: StackKey, dataset: MapDataset) -> None:
+        write_dataset(dataset, folder.path / "observations", f"{obs_id}-{key.name}", compress=settings.output.compress)
+
+    partial, outcomes = reduce_observations(settings, task.obs_ids, keep if settings.output.observations else None)
+    return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, input_files(settings, task.obs_ids))

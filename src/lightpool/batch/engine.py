@@ -1,0 +1,169 @@
+"""A reduction from its plan to the files of results; it can be stopped at any moment and goes on from what is done."""
+
+import io
+import logging
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import lightpool
+from lightpool.batch.chunk import ChunkTask
+from lightpool.batch.executors import Executor, SerialExecutor
+from lightpool.batch.files import write_aside
+from lightpool.batch.folder import BatchFolder, ChunkRecord
+from lightpool.batch.merge import merge_tree
+from lightpool.batch.outcomes import Outcome, outcome_table
+from lightpool.batch.plan import Plan, make_plan
+from lightpool.batch.results import write_dataset
+from lightpool.config.settings import Settings
+from lightpool.errors import ResumeError
+
+__all__ = ["BatchResult", "plan_to_resume", "run_batch"]
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class BatchResult:
+    """What a reduction gave.
+
+    Attributes
+    ----------
+    folder : Path
+    files : list of Path, of the stacks
+    outcomes : list of Outcome, in the order of the plan
+    n_reused : int, chunks that were done before
+    """
+
+    folder: Path
+    files: list[Path]
+    outcomes: list[Outcome]
+    n_reused: int
+
+    @property
+    def n_failed(self) -> int:
+        """Number of observations that are in no result because they failed."""
+        return sum(outcome.status == "failed" for outcome in self.outcomes)
+
+
+def plan_to_resume(settings: Settings) -> Plan:
+    """Plan of a reduction that goes on in its folder, with the observations of now.
+
+    Raises
+    ------
+    ResumeError
+        If the settings ask for other numbers than those that the reduction began with.
+    """
+    folder = BatchFolder(Path(settings.output.folder))
+    if not folder.is_begun:
+        return make_plan(settings)
+    before, chunks, _ = folder.read_plan()
+    if before.hash() != settings.hash():
+        raise ResumeError(
+            f"{folder.path} was begun with other settings: {'; '.join(_differences(before, settings))}. "
+            "Take the old settings, another output folder, or --restart"
+        )
+    return make_plan(settings, previous=chunks)
+
+
+def run_batch(
+    plan: Plan,
+    executor: Executor | None = None,
+    *,
+    resume: bool = False,
+    restart: bool = False,
+    progress: Callable[[ChunkRecord], None] | None = None,
+) -> BatchResult:
+    """Do what a plan says and write the results.
+
+    Parameters
+    ----------
+    plan : Plan
+    executor : Executor; by default the chunks are done in this process
+    resume : bool, go on from the chunks that are done in the folder
+    restart : bool, forget them
+    progress : function, called with the record of each chunk when it is there
+
+    Raises
+    ------
+    ResumeError
+        If a reduction has begun in the folder, and neither ``resume`` nor ``restart`` is set.
+    ReductionError
+        If an observation fails and the settings say ``on_error: raise``; finished chunks are kept.
+    """
+    settings, folder = plan.settings, BatchFolder(Path(plan.settings.output.folder))
+    if restart:
+        folder.clear()
+    elif folder.is_begun and not resume:
+        raise ResumeError(f"a reduction has begun in {folder.path}: --resume goes on with it, --restart forgets it")
+    version = lightpool.__version__
+    folder.write_plan(settings, plan.chunks, version)
+    folder.remove_leftovers()
+    tasks = [
+        ChunkTask(number, folder.key(settings, obs_ids, version), obs_ids, settings.to_dict())
+        for number, obs_ids in enumerate(plan.chunks)
+    ]
+    records = {task.key: record for task in tasks if (record := _done_before(folder, task)) is not None}
+    n_reused = len(records)
+    tell = progress or (lambda record: None)
+    for record in records.values():
+        tell(record)
+    with closing(_run(executor or SerialExecutor(), [task for task in tasks if task.key not in records])) as finished:
+        for record in finished:
+            records[record.key] = record
+            tell(record)
+    ordered = [records[task.key] for task in tasks]
+    stacks = merge_tree(folder.load_chunk(record, settings) for record in ordered)
+    outcomes = [outcome for record in ordered for outcome in record.outcomes]
+    return BatchResult(folder.path, _write_results(folder, settings, stacks, outcomes), outcomes, n_reused)
+
+
+def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
+    if tasks:
+        yield from executor.run(tasks)
+
+
+def _done_before(folder: BatchFolder, task: ChunkTask) -> ChunkRecord | None:
+    """Record of a chunk that need not be done again: all is there, nothing failed, and its input is what it was."""
+    record = folder.record(task.key)
+    if record is None:
+        return None
+    changed = [file.path for file in record.inputs if not file.is_unchanged]
+    reason = ""
+    if changed:
+        reason = f"changed since it was reduced: {', '.join(changed)}"
+    elif failed := [outcome.obs_id for outcome in record.outcomes if outcome.status == "failed"]:
+        reason = f"failed before: {', '.join(map(str, failed))}"
+    elif not folder.holds(record):
+        reason = "its sums are missing or damaged"
+    if not reason:
+        return record
+    log.warning("observations %s to %s are reduced again: %s", task.obs_ids[0], task.obs_ids[-1], reason)
+    return None
+
+
+def _write_results(folder: BatchFolder, settings: Settings, stacks: Any, outcomes: Sequence[Outcome]) -> list[Path]:
+    compress = settings.output.compress
+    files = [write_dataset(stacks[key], folder.path, key.name, compress=compress) for key in stacks or ()]
+    text = io.StringIO()
+    outcome_table(outcomes).write(text, format="ascii.ecsv")
+    with write_aside(folder.path / "outcomes.ecsv") as file:
+        file.write(text.getvalue().encode())
+    return files
+
+
+def _differences(before: Settings, now: Settings) -> list[str]:
+    """Keys whose values differ between two settings, with both values."""
+    old, new = (dict(_flat(settings.to_dict())) for settings in (before, now))
+    keys = [key for key in {**old, **new} if not key.startswith(("output.", "observations."))]
+    return [f"{key} was {old.get(key)!r} and is {new.get(key)!r}" for key in keys if old.get(key) != new.get(key)]
+
+
+def _flat(data: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    if isinstance(data, dict | list):
+        for key, value in data.items() if isinstance(data, dict) else enumerate(data):
+            yield from _flat(value, f"{path}.{key}" if path else str(key))
+    else:
+        yield path, data

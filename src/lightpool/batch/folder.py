@@ -1,0 +1,171 @@
+"""The folder of a reduction: settings, finished chunks, results. What is in it is whole, whenever the power fails.
+
+::
+
+    FOLDER/*.fits.gz                 results, one file per stack (spectra: one set of OGIP files)
+    FOLDER/outcomes.ecsv             what became of each observation
+    FOLDER/observations/             datasets of single observations, if asked for
+    FOLDER/state/plan.json           settings, version, observations of each chunk
+    FOLDER/state/chunks/KEY.zip      sums of a finished chunk
+    FOLDER/state/chunks/KEY.json     its observations, outcomes, input files, checksum; written last
+"""
+
+import hashlib
+import json
+import shutil
+import zipfile
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from lightpool.batch.files import InputFile, sha256_of, write_aside
+from lightpool.batch.outcomes import Outcome
+from lightpool.batch.partial import PartialStack
+from lightpool.config.settings import Settings
+from lightpool.errors import ResumeError
+
+__all__ = ["BatchFolder", "ChunkRecord"]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkRecord:
+    """What is known of a finished chunk.
+
+    Attributes
+    ----------
+    key : str, see `BatchFolder.key`
+    obs_ids : tuple of int
+    outcomes : tuple of Outcome
+    inputs : tuple of InputFile, the files that were read
+    sha256 : str, of the file with the sums
+    """
+
+    key: str
+    obs_ids: tuple[int, ...]
+    outcomes: tuple[Outcome, ...]
+    inputs: tuple[InputFile, ...]
+    sha256: str
+
+    def to_json(self) -> str:
+        """Text of the record."""
+        data = {
+            "key": self.key,
+            "obs_ids": self.obs_ids,
+            "outcomes": [outcome.to_dict() for outcome in self.outcomes],
+            "inputs": [file.to_dict() for file in self.inputs],
+            "sha256": self.sha256,
+        }
+        return json.dumps(data, indent=1)
+
+    @classmethod
+    def from_json(cls, text: str) -> "ChunkRecord":
+        """Record of what `to_json` gives."""
+        data = json.loads(text)
+        return cls(
+            key=data["key"],
+            obs_ids=tuple(data["obs_ids"]),
+            outcomes=tuple(Outcome.from_dict(each) for each in data["outcomes"]),
+            inputs=tuple(InputFile(**each) for each in data["inputs"]),
+            sha256=data["sha256"],
+        )
+
+
+class BatchFolder:
+    """Folder of a reduction.
+
+    Parameters
+    ----------
+    path : Path
+    """
+
+    def __init__(self, path: Path) -> None:
+        self.path = path
+        self.state = path / "state"
+        self.chunks = self.state / "chunks"
+
+    # --- the plan
+
+    @property
+    def is_begun(self) -> bool:
+        """Whether a reduction has begun here."""
+        return (self.state / "plan.json").exists()
+
+    def write_plan(self, settings: Settings, chunks: Sequence[Sequence[int]], version: str) -> None:
+        """Write down what is going to be done."""
+        data = {"version": version, "settings": settings.to_dict(), "chunks": [list(chunk) for chunk in chunks]}
+        with write_aside(self.state / "plan.json") as file:
+            file.write(json.dumps(data, indent=1).encode())
+
+    def read_plan(self) -> tuple[Settings, list[list[int]], str]:
+        """Settings, observations of each chunk, and version of the program, of the reduction that has begun here."""
+        path = self.state / "plan.json"
+        try:
+            data = json.loads(path.read_bytes())
+            return Settings.from_dict(data["settings"]), data["chunks"], data["version"]
+        except (OSError, ValueError, KeyError) as error:
+            raise ResumeError(
+                f"{path} cannot be read ({error}); reduce into another folder, or with --restart"
+            ) from error
+
+    def clear(self) -> None:
+        """Remove the state, not the results."""
+        shutil.rmtree(self.state, ignore_errors=True)
+
+    def remove_leftovers(self) -> None:
+        """Remove files that a killed worker began to write."""
+        for part in [*self.path.glob(".*.part"), *self.chunks.glob(".*.part")]:
+            part.unlink(missing_ok=True)
+
+    # --- chunks
+
+    @staticmethod
+    def key(settings: Settings, obs_ids: Sequence[int], version: str) -> str:
+        """Name of a chunk: the same for the same settings, version and observations."""
+        text = json.dumps([settings.hash(), version, list(obs_ids)])
+        return hashlib.sha256(text.encode()).hexdigest()[:24]
+
+    def save_chunk(
+        self,
+        key: str,
+        obs_ids: Sequence[int],
+        partial: PartialStack,
+        outcomes: Sequence[Outcome],
+        inputs: Sequence[InputFile],
+    ) -> ChunkRecord:
+        """Write the sums of a chunk, then its record: a chunk with a record is whole."""
+        path = self.chunks / f"{key}.zip"
+        partial.save(path)
+        record = ChunkRecord(
+            key=key, obs_ids=tuple(obs_ids), outcomes=tuple(outcomes), inputs=tuple(inputs), sha256=sha256_of(path)
+        )
+        with write_aside(self.chunks / f"{key}.json") as file:
+            file.write(record.to_json().encode())
+        return record
+
+    def record(self, key: str) -> ChunkRecord | None:
+        """Record of a finished chunk, None if there is none that can be read."""
+        try:
+            return ChunkRecord.from_json((self.chunks / f"{key}.json").read_text())
+        except (OSError, ValueError, KeyError, TypeError):
+            return None
+
+    def holds(self, record: ChunkRecord) -> bool:
+        """Whether the sums of a finished chunk are there as they were written."""
+        path = self.chunks / f"{record.key}.zip"
+        return path.is_file() and sha256_of(path) == record.sha256
+
+    def load_chunk(self, record: ChunkRecord, settings: Settings) -> PartialStack:
+        """Sums of a finished chunk.
+
+        Raises
+        ------
+        ResumeError
+            If the file is missing or is not the one that was written.
+        """
+        path = self.chunks / f"{record.key}.zip"
+        try:
+            if sha256_of(path) != record.sha256:
+                raise ResumeError(f"{path} is not the file that was written: its checksum differs")
+            return PartialStack.load(path, settings)
+        except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+            raise ResumeError(f"{path} cannot be read: {error}") from error

@@ -1,0 +1,139 @@
+"""What a reduction is going to do, before anything runs: observations, chunks, targets, memory."""
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+
+from lightpool.batch.groups import Division
+from lightpool.config.build import build_dataset, build_position
+from lightpool.config.settings import Settings
+from lightpool.data import DataStore, ObservationTable
+from lightpool.errors import ConfigError
+
+__all__ = ["Plan", "make_plan"]
+
+
+@dataclass(frozen=True)
+class Plan:
+    """What a reduction is going to do. ``str(plan)`` says it in words.
+
+    Attributes
+    ----------
+    settings : Settings
+    chunks : tuple of tuple of int, observations that are reduced and saved together
+    livetime : float or None, s, of all observations, as far as the index tells
+    """
+
+    settings: Settings
+    chunks: tuple[tuple[int, ...], ...]
+    livetime: float | None
+
+    @property
+    def obs_ids(self) -> tuple[int, ...]:
+        """Observations in the order in which they are reduced."""
+        return tuple(chain.from_iterable(self.chunks))
+
+    def __str__(self) -> str:
+        run = self.settings.run
+        time = "" if self.livetime is None else f", {self.livetime / 3600:.1f} h of livetime"
+        lines = [f"{len(self.obs_ids)} observations of {self.settings.observations.datastore}{time}"]
+        lines += [f"{len(self.chunks)} chunks of up to {run.chunk_size} observations", "", "Targets"]
+        for target in self.settings.targets:
+            outline = build_dataset(target).outline()
+            size = " x ".join(str(n) for n in outline.data_shape[::-1])
+            lines += [f"  {target.name}: {target.kind} of {size} bins"]
+            lines += [f"    {', '.join(step.type for step in target.makers)}"]
+        lines += ["", "Groups", *(f"  {groups.name}: by {groups.by}" for groups in self.settings.groups)]
+        lines += ["", f"Device {run.device}, {run.precision} precision, on error: {run.on_error}"]
+        return "\n".join([*lines, f"Results in {self.settings.output.folder}"])
+
+
+def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Plan:
+    """Find the observations and share them out to chunks. Of the data, index files alone are opened.
+
+    Parameters
+    ----------
+    settings : Settings
+    previous : sequence of sequences of int
+        Chunks of a reduction that goes on: they are kept, new observations are added behind them.
+
+    Raises
+    ------
+    ConfigError
+        If the settings ask for an observation or a column that the store does not have, or for nothing.
+    """
+    for groups in settings.groups:
+        Division(groups)  # its files and bins are checked before anything runs
+    store = _open(settings.observations.datastore)
+    wanted = _selected(settings, store)
+    kept = [[obs_id for obs_id in chunk if obs_id in set(wanted)] for chunk in previous]
+    known = set(chain.from_iterable(kept))
+    new = [obs_id for obs_id in wanted if obs_id not in known]
+    chunks = [chunk for chunk in kept if chunk]
+    size = settings.run.chunk_size
+    if chunks and len(chunks[-1]) < size:  # as if all had been there from the start
+        n_free = size - len(chunks[-1])
+        chunks[-1], new = chunks[-1] + new[:n_free], new[n_free:]
+    chunks += [new[first : first + size] for first in range(0, len(new), size)]
+    return Plan(settings, tuple(tuple(chunk) for chunk in chunks), _livetime(store.obs_table, wanted))
+
+
+def _open(datastore: str) -> DataStore:
+    try:
+        return DataStore.from_dir(datastore)
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"observations.datastore: {datastore} cannot be opened: {error}") from error
+
+
+def _selected(settings: Settings, store: DataStore) -> list[int]:
+    """Observation numbers in the order of the settings, each once."""
+    asked = settings.observations
+    listed = [int(obs_id) for obs_id in store.obs_ids]
+    wanted = listed if asked.obs_ids is None else list(asked.obs_ids)
+    if asked.obs_ids_file is not None:
+        wanted = _numbers_in(Path(asked.obs_ids_file))
+    wanted = list(dict.fromkeys(wanted))
+    if unknown := sorted(set(wanted) - set(listed)):
+        raise ConfigError(
+            f"observations: the store {asked.datastore} does not list {', '.join(map(str, unknown[:20]))}"
+            f"{' ...' if len(unknown) > 20 else ''}; it has {len(listed)} observations"
+        )
+    if asked.select is not None or asked.cone is not None:
+        allowed = set(_by_index(settings, store.obs_table))
+        wanted = [obs_id for obs_id in wanted if obs_id in allowed]
+    if not wanted:
+        raise ConfigError(f"observations: none of the {len(listed)} in {asked.datastore} is selected")
+    return wanted
+
+
+def _numbers_in(path: Path) -> list[int]:
+    try:
+        return [int(word) for word in path.read_text().split()]
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"observations.obs_ids_file: {path} cannot be read: {error}") from error
+
+
+def _by_index(settings: Settings, table: ObservationTable | None) -> list[int]:
+    asked = settings.observations
+    if table is None:
+        raise ConfigError(f"observations: {asked.datastore} has no observation index, so nothing can be selected by it")
+    try:
+        if asked.select is not None:
+            table = table.select_expression(asked.select)
+        if asked.cone is not None:
+            table = table.select_sky_circle(build_position(asked.cone), u.Quantity(asked.cone.radius))
+    except (KeyError, ValueError) as error:
+        raise ConfigError(f"observations.select: {error}") from error
+    return [int(obs_id) for obs_id in table["OBS_ID"]]
+
+
+def _livetime(table: Any, obs_ids: Sequence[int]) -> float | None:
+    if table is None or "LIVETIME" not in table.colnames:
+        return None
+    rows = np.isin(np.asarray(table["OBS_ID"]), list(obs_ids))
+    return float(np.nansum(np.asarray(table["LIVETIME"], dtype=float)[rows]))
