@@ -2,7 +2,6 @@
 
 import sys
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -14,9 +13,9 @@ from lightpool.data.gadf import read_events
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import EventListMetaData, ObservationMetaData
 from lightpool.data.pointing import FixedPointingInfo
-from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import TableData, make_path, missing_file_hint
-from lightpool.irf import IRF, IRF_CLASSES
+from lightpool.data.response_tables import copy_response, read_response
+from lightpool.errors import MissingDataError
+from lightpool.fits import make_path, missing_file_hint
 from lightpool.maps import Map
 
 __all__ = ["HDULocation"]
@@ -113,23 +112,8 @@ class HDULocation:
         if kind == "map":
             return Map.from_hdulist(file.hdulist, hdu=self.hdu_name, format=self.format)
         mirrored = kind.startswith("bkg") and header is not None and _is_old_hess(header)
-        made = cached.get((self.hdu_name, kind, mirrored), lambda: _read_irf(file.table(self.hdu_name), kind, mirrored))
-        irf = copy(made)
-        irf.meta, irf.interp_kwargs = dict(made.meta), dict(made.interp_kwargs)
-        return irf
-
-
-def _read_irf(table: TableData, kind: str, mirrored: bool) -> IRF:
-    """Response table that copies can be made of without copying its values."""
-    if kind not in IRF_CLASSES:
-        known = ", ".join(sorted(IRF_CLASSES))
-        raise FormatError(f"{table.source}, HDU {table.name!r}: HDU_CLASS is {kind!r}, expected one of {known}")
-    if mirrored:
-        table.meta["FOVALIGN"] = "REVERSE_LON_RADEC"
-    irf = IRF_CLASSES[kind].from_table(table)
-    irf.data.flags.writeable = False
-    irf.derived("loaded", lambda: None)  # opens the store of derived values, which the copies then share
-    return irf
+        key = (self.hdu_name, kind, mirrored)
+        return copy_response(cached.get(key, lambda: read_response(file, self.hdu_name, kind, mirrored=mirrored)))
 
 
 def _is_old_hess(header: Mapping[str, Any]) -> bool:

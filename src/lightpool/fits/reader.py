@@ -168,6 +168,11 @@ class FitsFile:
         units = {name: str(header.get(f"TUNIT{names[name]}", "")).strip() if name in names else "" for name in columns}
         return TableData(columns, units, header, masks, info.name, self.source, int(header["NAXIS2"]), info.cards)
 
+    def data_hash(self, hdu: str | int) -> int:
+        """Hash of the bytes of an HDU's data, 64 bits, the same for the same bytes in this process."""
+        info = self.hdu(hdu)
+        return hash(self._buffer[info.data_start : info.data_start + info.data_size])
+
     def _check_complete(self, info: HduInfo) -> None:
         there = max(self.size - info.data_start, 0)
         if there < info.data_size:

@@ -131,7 +131,7 @@ class IRF:
             )
         self._data = value
         self._kept: dict[Hashable, Any] = {}
-        self._kept_of = 0
+        self._kept_of: Any = None
 
     @property
     def unit(self) -> Any:
@@ -150,11 +150,12 @@ class IRF:
         self._unit = value.unit
 
     def derived(self, key: Hashable, make: Callable[[], Any]) -> Any:
-        """Return what ``make`` derives from the table, and remember it until the values change.
+        """Return what ``make`` derives from the table, and remember it until values or ``interp_kwargs`` change.
 
-        The values are compared by a checksum, so that writing into ``data`` is noticed.
+        The values are compared by a checksum, so that writing into ``data`` is noticed; values that cannot be written
+        to need none.
         """
-        mark = _checksum(self._data)
+        mark = (0 if _is_fixed(self._data) else _checksum(self._data), dict(self.interp_kwargs))
         if mark != self._kept_of:
             self._kept, self._kept_of = {}, mark
         if key not in self._kept:
@@ -396,6 +397,15 @@ def _is_outside(point: Any, axis: MapAxis) -> Any:
     """Where a coordinate lies outside the edges, which belong to the axis both, or is no number."""
     edges = axis.edges_value
     return ~((point >= edges[0]) & (point <= edges[-1]))
+
+
+def _is_fixed(data: Any) -> bool:
+    """Whether neither an array nor what it is a view of can be written to."""
+    while isinstance(data, np.ndarray):
+        if data.flags.writeable:
+            return False
+        data = data.base
+    return data is None or isinstance(data, bytes)
 
 
 def _checksum(data: NDArray[Any]) -> int:
