@@ -11,6 +11,7 @@ __all__ = [
     "OutOfMemoryError",
     "ReductionError",
     "ResumeError",
+    "WorkerDiedError",
 ]
 
 
@@ -68,3 +69,7 @@ class ReductionError(LightpoolError, RuntimeError):
 
 class ResumeError(LightpoolError, RuntimeError):
     """A reduction cannot go on from what is in its folder; says what differs and what to do."""
+
+
+class WorkerDiedError(LightpoolError, RuntimeError):
+    """A process that reduced observations ended before it was done; says which observations and how it ended."""

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 from lightpool.batch.folder import BatchFolder, ChunkRecord
-from lightpool.batch.partial import StackKey
+from lightpool.batch.outcomes import failed_outcome
+from lightpool.batch.partial import PartialStack, StackKey
 from lightpool.batch.reduce import input_files, reduce_observations
 from lightpool.batch.results import write_dataset
 from lightpool.config.settings import Settings
 from lightpool.datasets import MapDataset
+from lightpool.errors import ReductionError
 
-__all__ = ["ChunkTask", "run_chunk"]
+__all__ = ["ChunkTask", "fail_chunk", "run_chunk"]
 
 
 @dataclass(frozen=True)
@@ -42,3 +44,19 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
 
     partial, outcomes = reduce_observations(settings, task.obs_ids, keep if settings.output.observations else None)
     return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, input_files(settings, task.obs_ids))
+
+
+def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:
+    """Record of a chunk that no worker could do.
+
+    Raises
+    ------
+    Exception
+        The error itself, if the settings say ``on_error: raise``.
+    """
+    settings = Settings.from_dict(task.settings)
+    if settings.run.on_error == "raise":
+        raise error
+    outcomes = [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in task.obs_ids]
+    folder = BatchFolder(Path(settings.output.folder))
+    return folder.save_chunk(task.key, task.obs_ids, PartialStack(settings), outcomes, [])

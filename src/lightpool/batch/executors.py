@@ -1,25 +1,176 @@
-"""Who does the chunks."""
+"""Who does the chunks: this process, or some processes of this machine."""
 
-from collections.abc import Iterator, Sequence
-from typing import Protocol
+import logging
+import os
+import signal
+from collections import deque
+from collections.abc import Generator, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from multiprocessing import get_context
+from multiprocessing.connection import Connection, wait
+from typing import Any, Protocol
 
-from lightpool.batch.chunk import ChunkTask, run_chunk
+from lightpool.batch.chunk import ChunkTask, fail_chunk, run_chunk
 from lightpool.batch.folder import ChunkRecord
+from lightpool.errors import WorkerDiedError
 
-__all__ = ["Executor", "SerialExecutor"]
+__all__ = ["Executor", "ProcessExecutor", "SerialExecutor", "one_thread_each"]
+
+log = logging.getLogger(__name__)
+
+MAX_DEATHS = 2
+"""A chunk whose worker died so often is not tried again."""
+
+_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class Executor(Protocol):
     """Does tasks, in any order."""
 
-    def run(self, tasks: Sequence[ChunkTask]) -> Iterator[ChunkRecord]:
-        """Give the record of each chunk as soon as it is finished; closing the iterator drops what has not begun."""
+    def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
+        """Give the record of each chunk as soon as it is finished; closing the generator ends the work."""
         ...
 
 
 class SerialExecutor:
     """Does one chunk after the other in this process."""
 
-    def run(self, tasks: Sequence[ChunkTask]) -> Iterator[ChunkRecord]:
+    def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
         """Give the record of each chunk as soon as it is finished."""
         yield from map(run_chunk, tasks)
+
+
+@dataclass(eq=False)
+class _Worker:
+    """A process and what it is doing."""
+
+    process: Any
+    connection: Connection
+    device: str | None
+    task: ChunkTask | None = None
+
+
+@dataclass
+class ProcessExecutor:
+    """Does chunks in processes of their own, which are started anew and not forked.
+
+    A process that is killed is noticed: its chunk is done again by a new one, and fails when that dies too.
+
+    Parameters
+    ----------
+    n_worker : int
+    devices : sequence of str, that the workers use in turn; by default that of the settings
+    """
+
+    n_worker: int
+    devices: Sequence[str] = ()
+    _deaths: dict[str, int] = field(default_factory=dict, init=False)
+
+    def __post_init__(self) -> None:
+        if self.n_worker < 1:
+            raise ValueError(f"n_worker must be a positive number of processes, got {self.n_worker}")
+
+    def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
+        """Give the record of each chunk as soon as it is finished; closing the generator ends the processes."""
+        waiting = deque(tasks)
+        workers: list[_Worker] = []
+        try:
+            for number in range(min(self.n_worker, len(tasks))):
+                workers.append(self._start(self.devices[number % len(self.devices)] if self.devices else None))
+                _give(workers[-1], waiting)
+            while any(worker.task is not None for worker in workers):
+                for ready in wait([worker.connection for worker in workers if worker.task is not None]):
+                    worker = next(worker for worker in workers if worker.connection is ready)
+                    try:
+                        answer = worker.connection.recv()
+                    except (EOFError, OSError):
+                        workers[workers.index(worker)], record = self._replaced(worker, waiting)
+                        if record is not None:
+                            yield record
+                        continue
+                    _give(worker, waiting)
+                    if isinstance(answer, BaseException):
+                        raise answer
+                    yield answer
+        finally:
+            for worker in workers:
+                worker.process.terminate()
+                worker.connection.close()
+            for worker in workers:
+                worker.process.join()
+
+    def _start(self, device: str | None) -> _Worker:
+        context = get_context("spawn")
+        mine, its = context.Pipe()
+        process = context.Process(target=_work, args=(its,), daemon=True)
+        with one_thread_each():
+            process.start()
+        its.close()
+        return _Worker(process, mine, device)
+
+    def _replaced(self, worker: _Worker, waiting: deque[ChunkTask]) -> tuple[_Worker, ChunkRecord | None]:
+        """Give a new worker in place of one that died, and the record of its chunk if that is given up."""
+        task = worker.task
+        assert task is not None  # only workers with a task are listened to
+        worker.connection.close()
+        worker.process.join()
+        first, last, how = task.obs_ids[0], task.obs_ids[-1], _how_it_ended(worker.process.exitcode)
+        self._deaths[task.key] = self._deaths.get(task.key, 0) + 1
+        record = None
+        if self._deaths[task.key] < MAX_DEATHS:
+            log.warning("the worker of observations %s to %s %s; trying again with a new one", first, last, how)
+            waiting.appendleft(task)
+        else:
+            text = f"the worker of observations {first} to {last} {how}, {MAX_DEATHS} times; is there enough memory?"
+            record = fail_chunk(task, WorkerDiedError(text))
+        new = self._start(worker.device)
+        _give(new, waiting)
+        return new, record
+
+
+def _give(worker: _Worker, waiting: deque[ChunkTask]) -> None:
+    """Give a worker the next task, if there is one."""
+    worker.task = waiting.popleft() if waiting else None
+    if worker.task is not None:
+        task = worker.task
+        if worker.device is not None:
+            settings = {**task.settings, "run": {**task.settings["run"], "device": worker.device}}
+            task = replace(task, settings=settings)
+        worker.connection.send(task)
+
+
+def _work(connection: Connection) -> None:
+    """What a worker does: chunks, until nobody listens any more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it decides what Ctrl-C means
+    while True:
+        try:
+            task = connection.recv()
+        except (EOFError, OSError):
+            return
+        try:
+            answer: Any = run_chunk(task)
+        except Exception as error:
+            answer = error
+        connection.send(answer)
+
+
+def _how_it_ended(code: int | None) -> str:
+    if code is not None and code < 0:
+        return f"was killed by {signal.Signals(-code).name}"
+    return f"ended with exit code {code}"
+
+
+@contextmanager
+def one_thread_each() -> Iterator[None]:
+    """Let processes that are started inside use one thread for linear algebra: there is one process per core."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    os.environ.update(dict.fromkeys(_THREADS, "1"))
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value

@@ -1,5 +1,6 @@
 """What became of each observation."""
 
+import traceback
 from collections.abc import Iterable, Sequence
 from dataclasses import asdict, dataclass, field, fields
 from typing import Any, Literal, Self
@@ -7,7 +8,9 @@ from typing import Any, Literal, Self
 import numpy as np
 from astropy.table import Table
 
-__all__ = ["Outcome", "outcome_table"]
+from lightpool.errors import ReductionError
+
+__all__ = ["Outcome", "failed_outcome", "outcome_table"]
 
 Status = Literal["done", "failed", "empty"]
 
@@ -63,3 +66,10 @@ def outcome_table(outcomes: Iterable[Outcome]) -> Table:
         table[column.name.upper()] = np.array(values, dtype=kind)
     table["SECONDS"].unit = "s"
     return table
+
+
+def failed_outcome(failure: ReductionError) -> Outcome:
+    """Outcome of an observation that failed."""
+    obs_id, step, error = failure.args
+    text = "".join(traceback.format_exception(error))
+    return Outcome(obs_id=obs_id, status="failed", step=step, error=f"{type(error).__name__}: {error}", traceback=text)

@@ -3,7 +3,6 @@
 import json
 import logging
 import time
-import traceback
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
@@ -19,7 +18,7 @@ from lightpool.arrays.memory import release_memory
 from lightpool.batch.figures import figures_of
 from lightpool.batch.files import InputFile
 from lightpool.batch.groups import Division
-from lightpool.batch.outcomes import Outcome
+from lightpool.batch.outcomes import Outcome, failed_outcome
 from lightpool.batch.partial import PartialStack, StackKey
 from lightpool.config.build import build_dataset, build_makers
 from lightpool.config.settings import Settings
@@ -153,7 +152,7 @@ class Reducer:
                 raise cause from error
             if self.settings.run.on_error == "raise":
                 raise failure from cause
-            return _failed(failure)
+            return failed_outcome(failure)
         for keys, dataset in made:
             if keep is not None:
                 keep(obs_id, keys[0], dataset)
@@ -175,12 +174,6 @@ class Reducer:
                 dataset = job.maker.make_dataset(job.reference, part_observation)
                 if dataset is not None:
                     yield keys, dataset
-
-
-def _failed(failure: ReductionError) -> Outcome:
-    obs_id, step, error = failure.args
-    text = "".join(traceback.format_exception(error))
-    return Outcome(obs_id=obs_id, status="failed", step=step, error=f"{type(error).__name__}: {error}", traceback=text)
 
 
 def reduce_observations(
@@ -221,7 +214,7 @@ def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) 
             return _reducer(settings.to_json(), "cpu").reduce(obs_ids, keep)
         if settings.run.on_error == "raise":
             raise
-        return PartialStack(settings), [_failed(ReductionError(obs_id, "reducing", error)) for obs_id in obs_ids]
+        return PartialStack(settings), [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in obs_ids]
 
 
 def input_files(settings: Settings, obs_ids: Sequence[int]) -> list[InputFile]:
