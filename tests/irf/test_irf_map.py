@@ -1,6 +1,7 @@
 """A stack of responses is a set of sums: whatever the order, the grouping and the moment of asking."""
 
 import itertools
+import tracemalloc
 
 import astropy.units as u
 import numpy as np
@@ -247,3 +248,37 @@ def test_the_safe_image_shows_where_there_is_a_response(backend):
     assert mask.dtype == bool
     assert not mask[2, 3]
     assert mask.sum() == mask.size - 1
+
+
+def test_the_mean_made_an_energy_at_a_time_has_the_same_bits(backend, kind, tiny_blocks):
+    parts = windows(kind)
+    expected = mean_of(stacked(kind, parts))
+    tiny_blocks()
+    assert_array_equal(mean_of(stacked(kind, parts)), expected)
+
+
+def test_a_growing_stack_takes_the_memory_of_its_sums_alone():
+    geom = WcsGeom.create(skydir=CENTER, npix=(100, 100), binsz=0.05).to_cube([RAD, ENERGY_TRUE])
+    n_bytes = 8 * 100 * 100 * (4 * 2 + 2)  # sums, and exposure
+    part = made(PSFMap, 1, geom)
+    tracemalloc.start()
+    try:
+        total = PSFMap.from_geom(geom)
+        total.stack(part)
+        for more in (total, total.copy()):
+            more.stack(part)
+        assert n_bytes <= tracemalloc.get_traced_memory()[0] <= 2.1 * n_bytes
+        del more
+        assert tracemalloc.get_traced_memory()[0] <= 1.1 * n_bytes
+        assert total.geom == geom
+    finally:
+        tracemalloc.stop()
+
+
+def test_a_growing_stack_keeps_what_its_mean_says_of_itself(backend):
+    total = stacked(PSFMap, windows(PSFMap)[:2])
+    for same in (total.copy(), total.to("cpu"), total.cutout(CENTER, 2 * u.deg)):
+        assert same.psf_map.unit == u.Unit("sr-1")
+        assert same.geom.axes.names == ["rad", "energy_true"]
+    assert total.to(backend.device) is total
+    assert total.precision == "double"

@@ -11,7 +11,10 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays import Device, array_namespace, precision_of, to_host
+from lightpool.arrays import Device, array_namespace, device_of, precision_of, to_host
+from lightpool.arrays.blocks import in_blocks
+from lightpool.arrays.memory import n_bytes_of
+from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.typing import Array
 from lightpool.irf.cumulative import finite_or_zero
 from lightpool.irf.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, read_irf_map, write_irf_map
@@ -22,6 +25,7 @@ __all__ = ["IRFMap", "spectral_weights"]
 
 log = logging.getLogger(__name__)
 
+_N_WORK = 4  # arrays of the size of the response that are in memory while sums are divided
 Mask = NDArray[np.bool_]
 
 
@@ -127,6 +131,7 @@ class IRFMap:
             unit = self._mean.unit * self._exposure.unit
             product = self._mean.data * self._exposure.data
             self._sum = Map.from_geom(self.geom, data=product, unit=unit, device=self.device)
+            self._mean = self._without_values(self._sum)  # a stack holds its sums, and nothing as large beside them
             self._exposure = self._exposure.copy()  # another response may hold the same one
         parts = [other._mean, other._exposure] if other._sum is None else [other._sum]
         self._sum.stack_product(parts, weights=weights, nan_to_num=nan_to_num)
@@ -156,23 +161,34 @@ class IRFMap:
         assert self._exposure is not None
         return self._exposure.data
 
+    def _without_values(self, total: Map) -> Map:
+        """Stand-in for the mean response while sums grow: it has their pixels, their device and no memory."""
+        data = total.outline().data
+        return type(total)(total.geom, data=data, unit=self._mean.unit, meta=self._mean.meta, device=total.device)
+
     # --- making others of it
+
+    def _growing(self, total: Map, exposure: Any) -> Self:
+        """Response that is a growing stack."""
+        new = type(self)(self._without_values(total), exposure)
+        new._sum = total
+        return new
 
     def copy(self) -> Self:
         """Copy with maps of its own."""
-        new = type(self)(self._mean.copy(), None if self._exposure is None else self._exposure.copy())
-        new._sum = None if self._sum is None else self._sum.copy()
-        return new
+        exposure = None if self._exposure is None else self._exposure.copy()
+        if self._sum is not None:
+            return self._growing(self._sum.copy(), exposure)
+        return type(self)(self._mean.copy(), exposure)
 
     def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
         """Response on a device and in a precision, by name, see `Map.to`; itself if nothing changes."""
-        old = (self._mean, self._exposure, self._sum)
-        maps: list[Any] = [None if data is None else data.to(device, precision) for data in old]
-        if all(data is before for data, before in zip(maps, old, strict=True)):
+        values = self._mean if self._sum is None else self._sum
+        new_values = values.to(device, precision)
+        new_exposure = None if self._exposure is None else self._exposure.to(device, precision)
+        if new_values is values and new_exposure is self._exposure:
             return self
-        new = type(self)(maps[0], maps[1])
-        new._sum = maps[2]
-        return new
+        return type(self)(new_values, new_exposure) if self._sum is None else self._growing(new_values, new_exposure)
 
     def cutout(self, position: Any, width: Any, mode: str = "trim", min_npix: int = 3) -> Self:
         """Cut out a window.
@@ -188,10 +204,7 @@ class IRFMap:
         exposure = None if self._exposure is None else self._exposure.cutout(**keywords)
         if self._sum is None:
             return type(self)(self._mean.cutout(**keywords), exposure)
-        total = self._sum.cutout(**keywords)  # a stack goes on growing from its sums
-        new = type(self)(self._mean.outline(total.geom), exposure)
-        new._sum = total
-        return new
+        return self._growing(self._sum.cutout(**keywords), exposure)  # a stack goes on growing from its sums
 
     def outline(self, position: Any = None, width: Any = None, mode: str = "trim", min_npix: int = 3) -> Self:
         """Response without values, see `~lightpool.maps.Map.outline`; with ``position`` that of a window."""
@@ -317,9 +330,15 @@ def spectral_weights(energy_axis: Any, spectral_model: Any = None) -> NDArray[np
 def _mean_of_sums(sums: Array, exposure: Array) -> Array:
     """Quotient: sums divided by exposure; zero where there is no exposure, and where the quotient is not finite."""
     xp = array_namespace(sums)
-    is_exposed = exposure != 0
-    mean = sums / xp.where(is_exposed, exposure, xp.ones_like(exposure))
-    return finite_or_zero(xp.where(is_exposed, mean, xp.zeros_like(mean)))
+
+    def part(block: slice) -> Array:
+        weight = exposure[block, ...] if exposure.shape[0] > 1 else exposure
+        is_exposed = weight != 0
+        mean = sums[block, ...] / xp.where(is_exposed, weight, xp.ones_like(weight))
+        return finite_or_zero(xp.where(is_exposed, mean, xp.zeros_like(mean)))
+
+    n_bytes = _N_WORK * n_bytes_of(sums.shape[1:], dtype_name(sums))
+    return in_blocks(part, sums.shape[0], n_bytes, device_of(sums))
 
 
 def _without_energy(weights: Map | None) -> Any:
