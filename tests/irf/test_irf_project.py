@@ -102,7 +102,7 @@ def test_energy_dispersion_kernel(backend, interp):
 def test_kernels_in_small_portions_are_the_same(backend, monkeypatch):
     offset = backend.array(OFFSETS)
     whole = to_host(project_edisp_kernel(edisp(), RECO, TRUE, offset))
-    monkeypatch.setattr("lightpool.irf.project._MAX_DIRECT", 2 * MIGRA.nbin * OFFSETS.size)
+    monkeypatch.setattr("lightpool.irf.lazy._MAX_DIRECT", 2 * MIGRA.nbin * OFFSETS.size)
     assert_allclose(to_host(project_edisp_kernel(edisp(), RECO, TRUE, offset)), whole, rtol=1e-12, atol=1e-15)
 
 

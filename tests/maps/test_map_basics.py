@@ -1,4 +1,5 @@
 import copy
+import pickle
 
 import astropy.units as u
 import numpy as np
@@ -6,7 +7,8 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays.devices import device_of, to_host, use_device
+from lightpool.arrays import LazyArray
+from lightpool.arrays.devices import device_of, find_device, to_device, to_host, use_device
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps import Map, MapAxis, RegionNDMap, WcsGeom, WcsNDMap
 
@@ -198,3 +200,25 @@ def test_pixels_off_an_all_sky_projection_are_nan(backend):
     assert off[0, 0]
     assert not off[3, 6]
     assert not np.isnan(to_host(Map.create(binsz=30, proj="AIT", dtype=int).data)).any()
+
+
+def test_values_of_a_map_are_worked_out_when_they_are_asked_for(device):
+    geom = WcsGeom.create(npix=(4, 3), axes=[MapAxis.from_edges([1, 2, 3], name="energy", unit="TeV")])
+    asked = []
+
+    def compute(rows):
+        asked.append(rows)
+        yield slice(None), to_device(np.arange(24.0).reshape(2, 3, 4)[:, rows], device)
+
+    place = find_device(device)
+    lazy = LazyArray(geom.data_shape, place, 3, compute, place.xp.float64)
+    values = Map.from_geom(geom, data=lazy, unit="s")
+    outline = values.outline()
+    total = Map.from_geom(geom, unit="s")
+    total.stack(values)
+    assert (values.unit, values.device.name, values.is_mask, len(asked)) == ("s", device, False, 1)
+    assert outline.device == values.device
+    again = pickle.loads(pickle.dumps(values.to("cpu")))
+    for found in (total, values, again):
+        np.testing.assert_array_equal(to_host(found.data), np.arange(24.0).reshape(2, 3, 4))
+    assert len(asked) == 2

@@ -34,6 +34,7 @@ from lightpool.arrays.interpolation import (
     scale_table,
     unscale_table,
 )
+from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.memory import free_memory, memory_errors, release_memory, require_memory
 from lightpool.arrays.morphology import binary_dilation, binary_erosion
 from lightpool.arrays.precision import (
@@ -70,6 +71,7 @@ __all__ = [
     "ICRS_TO_GALACTIC",
     "PROJECTION_CODES",
     "Device",
+    "LazyArray",
     "Projection",
     "TransferCount",
     "Transfers",

@@ -10,6 +10,7 @@ import numpy as np
 
 from lightpool.arrays.blocks import pieces
 from lightpool.arrays.devices import array_namespace
+from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array
 
@@ -25,12 +26,19 @@ def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *,
     ----------
     total : array of any type
     factors : arrays that broadcast to the shape of the window, at least one; and Python numbers
-        Masks count as 0 and 1.
+        Masks count as 0 and 1. A `LazyArray` has the shape of the window; it is worked out and added part by part.
     window : index of slices
     nan_to_num : bool
         Whether to add zero where the product is not finite.
     """
-    if _is_simple(total, factors):
+    lazy = next((factor for factor in factors if isinstance(factor, LazyArray)), None)
+    if lazy is not None and lazy.device.is_host:
+        others = [_values(factor) for factor in factors if factor is not lazy]
+        whole = total[window]
+        for index, part in lazy.parts():
+            rest = [_part(factor, index, whole.ndim) for factor in others]
+            add_product(whole, [part, *rest], index, nan_to_num=nan_to_num)
+    elif _is_simple(total, factors):
         _add_product_numpy(total[window], factors, nan_to_num)
     else:
         add_product_plain(total, factors, window, nan_to_num=nan_to_num)
@@ -38,7 +46,7 @@ def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *,
 
 def add_product_plain(total: Array, factors: Sequence[Any], window: Index = (...,), *, nan_to_num: bool = True) -> None:
     """Plain twin of `add_product`, in the array API standard alone."""
-    product = _product(factors)
+    product = _product([_values(factor) for factor in factors])
     if nan_to_num and is_floating(product):
         xp = array_namespace(product)
         product = xp.where(xp.isfinite(product), product, 0.0)
@@ -49,8 +57,21 @@ def add_product_plain(total: Array, factors: Sequence[Any], window: Index = (...
         total[window] += product
 
 
+def _values(factor: Any) -> Any:
+    return factor.values() if isinstance(factor, LazyArray) else factor
+
+
+def _part(factor: Any, index: Index, n_dim: int) -> Any:
+    """Part of a factor that spreads to an array of more dimensions, at an index (lead, ..., rows, columns) of that."""
+    if isinstance(factor, int | float):
+        return factor
+    lead, _, rows, columns = index
+    slices = [lead, *(n_dim - 3) * [slice(None)], rows, columns][n_dim - factor.ndim :]
+    return factor[tuple(slice(None) if n == 1 else s for s, n in zip(slices, factor.shape, strict=True))]
+
+
 def _size(factor: Any) -> int:
-    return math.prod(getattr(factor, "shape", ()))
+    return -1 if isinstance(factor, int | float) else math.prod(factor.shape)
 
 
 def _product(factors: Sequence[Any]) -> Any:
@@ -69,16 +90,12 @@ def _is_simple(total: Array, factors: Sequence[Any]) -> bool:
 def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:
     small = [x for x in factors if _size(x) < part.size]
     large = [x for x in factors if _size(x) == part.size] + ([_product(small)] if small else [])
-    masks = [np.broadcast_to(x, part.shape) for x in large if _is_mask(x)] if nan_to_num else []
-    numbers = [np.broadcast_to(x, part.shape) for x in large if not (masks and _is_mask(x))]
+    if not isinstance(large[0], int | float) and is_bool(large[0]):
+        large = [1.0, *large]
+    views = [x if isinstance(x, int | float) else np.broadcast_to(x, part.shape) for x in large]
     for piece in pieces(part.shape):
         with np.errstate(invalid="ignore", over="ignore"):
-            product = reduce(np.multiply, (x[piece] for x in numbers), *(() if numbers else (1.0,)))
+            product = reduce(np.multiply, (x if isinstance(x, int | float) else x[piece] for x in views))
             if nan_to_num and not np.isfinite(np.sum(product)):  # one pass, and none more when all is well
                 product = np.where(np.isfinite(product), product, 0.0)
-        kept = reduce(np.logical_and, (mask[piece] for mask in masks)) if masks else True
-        np.add(part[piece], product, out=part[piece], where=kept)
-
-
-def _is_mask(factor: Any) -> bool:
-    return not isinstance(factor, int | float) and is_bool(factor)
+        np.add(part[piece], product, out=part[piece])

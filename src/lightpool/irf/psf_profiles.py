@@ -1,6 +1,6 @@
 """Parametric point spread functions at the pixels of a map, in array code."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import astropy.units as u
@@ -11,56 +11,60 @@ from lightpool.arrays import constant
 from lightpool.arrays.typing import Array
 from lightpool.irf.nodes import NodeTable, parameter_nodes
 from lightpool.irf.psf_parametric import EnergyDependentMultiGaussPSF, ParametricPSF, PSFKing
-from lightpool.irf.weights import Weights, pixel_weights
+from lightpool.irf.weights import Weights
 from lightpool.maps import MapAxis
 
-__all__ = ["project_parametric"]
+__all__ = ["parametric_parts", "parametric_tables"]
 
 _Profile: TypeAlias = Callable[[list[Array], Array], Array]
 
 
-def project_parametric(
-    psf: ParametricPSF,
-    energy_true: u.Quantity,
-    rad: MapAxis,
-    offset: Array | None = None,
-    fov_lon: Array | None = None,
-    fov_lat: Array | None = None,
-    dtype: str = "float64",
-) -> Array:
-    """Profile at pixels, normalised over ``rad``.
+def parametric_tables(psf: ParametricPSF, energy_true: u.Quantity) -> dict[str, NodeTable]:
+    """Parameters of a point spread function at true energies, by their names.
+
+    Parameters
+    ----------
+    psf : EnergyDependentMultiGaussPSF or PSFKing
+    energy_true : Quantity, shape (n_energy_true,), centres
+    """
+    key = ("psf parameters", str(energy_true.unit), energy_true.value.tobytes())
+    tables: dict[str, NodeTable] = psf.derived(key, lambda: parameter_nodes(psf, energy_true))
+    return tables
+
+
+def parametric_parts(
+    psf: ParametricPSF, tables: dict[str, NodeTable], rad: MapAxis, weights: Weights
+) -> Iterator[tuple[slice, Array]]:
+    """Profile at pixels, normalised over ``rad``, rows by rows.
 
     The parameters are interpolated at each pixel; the profile is not linear in them.
 
     Parameters
     ----------
     psf : EnergyDependentMultiGaussPSF or PSFKing
-    energy_true : Quantity, shape (n_energy_true,), centres
+    tables : its `parametric_tables`
     rad : MapAxis of n_rad bins
-    offset : array of P pixels, unit rad; or ``fov_lon`` and ``fov_lat``
-    dtype : ``float64`` or ``float32``, of parameters and result
+    weights : of P pixels, for the nodes of the tables; they have the data type of parameters and result
 
-    Returns
-    -------
-    psf : array, shape (n_energy_true, n_rad, P), unit sr-1; zero where the parameters are those of no profile
+    Yields
+    ------
+    rows : slice of true energies
+    values : array, shape (rows, n_rad, P), unit sr-1; zero where the parameters are those of no profile
     """
-    key = ("psf parameters", str(energy_true.unit), energy_true.value.tobytes())
-    nodes = psf.derived(key, lambda: parameter_nodes(psf, energy_true))
-    weights = pixel_weights(next(iter(nodes.values())), offset, fov_lon, fov_lat, dtype)
     radius, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
-    center, areas = (constant(x.astype(dtype), weights.device) for x in (radius, 2 * np.pi * radius * width))
+    center, areas = (constant(x.astype(weights.dtype), weights.device) for x in (radius, 2 * np.pi * radius * width))
     if isinstance(psf, EnergyDependentMultiGaussPSF):
-        parameters, profile = _gauss_parameters(nodes, weights), _gauss_profile
+        parameters, profile = _gauss_parameters(tables, weights), _gauss_profile
     elif isinstance(psf, PSFKing):
-        parameters, profile = _king_parameters(nodes, weights), _king_profile
+        parameters, profile = _king_parameters(tables, weights), _king_profile
     else:
         raise TypeError(f"no projection for a {type(psf).__name__}; psf.to_psf3d() makes a table of it")
     if not weights.device.is_host:
-        return _normalised(profile, parameters, center, areas)
-    values = np.empty((len(energy_true), rad.nbin, parameters[0].shape[-1]), dtype)
-    for i in range(len(energy_true)):  # plane by plane, so that the many steps stay in the processor's cache
-        values[i] = _normalised(profile, [x[i : i + 1] for x in parameters], center, areas)[0]
-    return values
+        yield slice(None), _normalised(profile, parameters, center, areas)
+        return
+    for i in range(parameters[0].shape[0]):  # plane by plane, so that the many steps stay in the processor's cache
+        row = slice(i, i + 1)
+        yield row, _normalised(profile, [x[row] for x in parameters], center, areas)
 
 
 def _normalised(profile: _Profile, parameters: list[Array], rad: Array, areas: Array) -> Array:

@@ -19,9 +19,9 @@ from lightpool.arrays import (
 )
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
-from lightpool.irf.nodes import NodeTable
+from lightpool.irf.nodes import Movable, NodeTable
 
-__all__ = ["OffsetWeights", "PlaneWeights", "Weights", "pixel_weights"]
+__all__ = ["OffsetWeights", "PlaneWeights", "Weights", "beside", "pixel_weights", "place_of"]
 
 
 class Weights(Protocol):
@@ -58,30 +58,43 @@ class Weights(Protocol):
         """Whether a node that is marked with 1 has a weight: (..., nodes) to bool of (..., P)."""
 
 
-def pixel_weights(
-    table: NodeTable,
-    offset: Array | None = None,
-    fov_lon: Array | None = None,
-    fov_lat: Array | None = None,
-    dtype: str = "float64",
-) -> Weights:
+def place_of(
+    table: NodeTable, offset: Array | None = None, fov_lon: Array | None = None, fov_lat: Array | None = None
+) -> tuple[Array, ...]:
+    """Give those coordinates of pixels that a table depends on.
+
+    Raises
+    ------
+    ValueError
+        If they are missing.
+    """
+    if len(table.nodes) == 1:
+        if offset is None:
+            raise ValueError("this response depends on the offset; give `offset`, in rad")
+        return (offset,)
+    if fov_lon is None or fov_lat is None:
+        raise ValueError("this response depends on (fov_lon, fov_lat); give both, in rad")
+    return fov_lon, fov_lat
+
+
+def pixel_weights(table: NodeTable, *place: Array, dtype: str = "float64") -> Weights:
     """Weights of the nodes of a table at pixels.
 
     Parameters
     ----------
     table : NodeTable, in offset or in (fov_lon, fov_lat)
-    offset : array of float64, any shape, unit rad
-    fov_lon, fov_lat : arrays of float64, any shape, unit rad
+    place : array of float64, any shape, unit rad, for each coordinate of the table
     dtype : ``float64`` or ``float32``, of the weights and of what they are applied to
     """
-    if len(table.nodes) == 1:
-        if offset is None:
-            raise ValueError("this response depends on the offset; give `offset`, in rad")
-        return OffsetWeights(scale_values(_row(offset), table.scales[0]), table.nodes[0], table.bounds[0], dtype)
-    if fov_lon is None or fov_lat is None:
-        raise ValueError("this response depends on (fov_lon, fov_lat); give both, in rad")
-    lon, lat = (scale_values(_row(x), s) for x, s in zip((fov_lon, fov_lat), table.scales, strict=True))
-    return PlaneWeights(lon, lat, table.nodes, table.bounds, dtype)
+    scaled = [scale_values(_row(x), scale) for x, scale in zip(place, table.scales, strict=True)]
+    if len(scaled) == 1:
+        return OffsetWeights(scaled[0], table.nodes[0], table.bounds[0], dtype)
+    return PlaneWeights(scaled[0], scaled[1], table.nodes, table.bounds, dtype)
+
+
+def beside(weights: Weights, nodes: Movable, name: str) -> Array:
+    """Array of a table on the device of the pixels, in the data type of their weights."""
+    return nodes.on(weights.device, name, weights.dtype)
 
 
 def _row(x: Array) -> Array:

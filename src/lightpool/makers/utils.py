@@ -15,13 +15,8 @@ from lightpool.arrays.precision import DTYPES
 from lightpool.arrays.promotion import as_dtype
 from lightpool.data import FixedPointingInfo, PointingMode
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
-from lightpool.irf.project import (
-    project_aeff,
-    project_background,
-    project_edisp,
-    project_edisp_kernel,
-    project_psf,
-)
+from lightpool.irf.lazy import lazy_aeff, lazy_edisp, lazy_edisp_kernel, lazy_psf
+from lightpool.irf.project import project_background
 from lightpool.makers.altaz import background_in_altaz
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.place import Place
@@ -66,10 +61,11 @@ def make_map_exposure_true_energy(
     view = _field_of_view(pointing, device, precision)
     place = Place.of(geom, use_region_center, view.device)
     factor = unit_factor(aeff.unit, "m2") * float(livetime.to_value("s"))
-    values = project_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom), factor=factor, dtype=view.dtype)
+    data: Any = lazy_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom), factor=factor, dtype=view.dtype)
+    if geom.is_region or data.shape != geom.data_shape:
+        data = view.device.xp.reshape(place.mean(data.values()), geom.data_shape)
     meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
-    values = view.device.xp.reshape(place.mean(values), geom.data_shape)
-    return Map.from_geom(geom, data=values, unit="m2 s", meta=meta, device=view.device)
+    return Map.from_geom(geom, data=data, unit="m2 s", meta=meta, device=view.device)
 
 
 def make_psf_map(
@@ -93,7 +89,7 @@ def make_psf_map(
     view = _field_of_view(pointing, device, precision)
     rad = geom.axes["rad"]
     unit = rad.unit**-2
-    values = project_psf(psf, geom.axes["energy_true"], rad, view.offset(geom), unit=unit, dtype=view.dtype)
+    values = lazy_psf(psf, geom.axes["energy_true"], rad, view.offset(geom), unit=unit, dtype=view.dtype)
     return PSFMap(Map.from_geom(geom, data=values, unit=unit, device=view.device), exposure_map)
 
 
@@ -117,7 +113,7 @@ def make_edisp_map(
     """
     view = _field_of_view(pointing, device, precision)
     axes = geom.axes
-    values = project_edisp(edisp, axes["energy_true"], axes["migra"], view.offset(geom), dtype=view.dtype)
+    values = lazy_edisp(edisp, axes["energy_true"], axes["migra"], view.offset(geom), dtype=view.dtype)
     return EDispMap(Map.from_geom(geom, data=values, unit="", device=view.device), exposure_map)
 
 
@@ -144,7 +140,7 @@ def make_edisp_kernel_map(
     """
     view = _field_of_view(pointing, device, precision)
     axes = geom.axes
-    values = project_edisp_kernel(
+    values = lazy_edisp_kernel(
         edisp, axes["energy"], axes["energy_true"], view.offset(geom), threshold=threshold, dtype=view.dtype
     )
     return EDispKernelMap(Map.from_geom(geom, data=values, unit="", device=view.device), exposure_map)

@@ -209,7 +209,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         """
         geom, weights_geom = maps[0].geom, None if weights is None else weights.geom
         parent, window = self._window_of(geom, weights_geom)
-        factors = [values.data[window] for values in (*maps, *([] if weights is None else [weights]))]
+        factors = [values._held[window] for values in (*maps, *([] if weights is None else [weights]))]
         factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
         add_product(self._data, factors if factor == 1 else [*factors, factor], parent, nan_to_num=nan_to_num)
 

@@ -11,6 +11,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from lightpool.arrays.devices import Device, device_of, find_device, to_device, to_host
+from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.precision import DTYPES, find_precision, get_default_precision, precision_of
 from lightpool.arrays.promotion import dtype_name, is_bool, is_floating
@@ -80,7 +81,7 @@ class MapData:
     geom : Geom
     data : array, Quantity or number, optional
         Values, of a shape that broadcasts to ``geom.data_shape``. An array on a device stays there, and one of the
-        whole shape is not copied.
+        whole shape is not copied. A `LazyArray` of that shape is worked out when the values are asked for.
     dtype : str, optional
         Data type of an empty map, or of one that is made of a number; by default that of the default precision.
     meta : dict, optional
@@ -92,7 +93,7 @@ class MapData:
 
     geom_class: ClassVar[Any] = None
     _geom: Any
-    _data: Array
+    _held: Array | LazyArray
     _unit: u.UnitBase
     meta: dict[str, Any]
 
@@ -108,6 +109,9 @@ class MapData:
         self._geom = geom
         self._unit = _parsed_unit(unit) if isinstance(unit, str) else u.Unit(unit)
         self.meta = {} if meta is None else meta
+        if isinstance(data, LazyArray) and data.shape == tuple(geom.data_shape):
+            self._held = data
+            return
         target = find_device(device)
         if data is None:
             self._data = self._empty_data(_dtype_name(dtype), target)
@@ -131,7 +135,7 @@ class MapData:
         shape = tuple(geom.data_shape)
         if n_bytes_of(shape) <= UNCHECKED_BYTES:  # else the text would take longer than the map
             return
-        n_bytes = n_bytes_of(shape, dtype_name(self._data) if dtype is None else dtype)
+        n_bytes = n_bytes_of(shape, dtype_name(self._held) if dtype is None else dtype)
         what = f"a map with axes {geom.axes_names} and data of shape {shape}"
         require_memory(n_bytes, target, what=what, advice=_LESS)
 
@@ -161,6 +165,16 @@ class MapData:
     def geom(self) -> Any:
         """Geometry of the map."""
         return self._geom
+
+    @property
+    def _data(self) -> Array:
+        if isinstance(self._held, LazyArray):
+            self._held = self._held.values()
+        return self._held
+
+    @_data.setter
+    def _data(self, values: Array) -> None:
+        self._held = values
 
     @property
     def data(self) -> Array:
@@ -203,12 +217,12 @@ class MapData:
     @property
     def is_mask(self) -> bool:
         """Whether the map holds True and False."""
-        return is_bool(self._data)
+        return is_bool(self._held)
 
     @property
     def device(self) -> Device:
         """Device that the data live on."""
-        return device_of(self._data)
+        return self._held.device if isinstance(self._held, LazyArray) else device_of(self._held)
 
     @property
     def _xp(self) -> Namespace:
@@ -217,7 +231,7 @@ class MapData:
     @property
     def precision(self) -> str:
         """How exact the values are, ``single`` (float32) or ``double``; the default one for masks."""
-        return precision_of(self._data)
+        return precision_of(self._held)
 
     def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
         """Map with its data on a device and in a precision; the map itself if nothing changes.
@@ -230,10 +244,10 @@ class MapData:
             By default what the map has; masks and whole numbers stay what they are.
         """
         target = self.device if device is None else find_device(device)
-        dtype = dtype_name(self._data)
-        if precision is not None and is_floating(self._data):
+        dtype = dtype_name(self._held)
+        if precision is not None and is_floating(self._held):
             dtype = DTYPES[find_precision(precision)]
-        if target == self.device and dtype == dtype_name(self._data):
+        if target == self.device and dtype == dtype_name(self._held):
             return self
         self._require_memory(target, dtype=dtype)
         data, meta = to_device(self._data, target, dtype=dtype), copying.deepcopy(self.meta)
@@ -266,9 +280,10 @@ class MapData:
             That of the map by default.
         """
         geom = self._geom if geom is None else geom
-        value = self._xp.zeros((), dtype=self._data.dtype, device=self.device.handle)
+        xp = self.device.xp
+        value = xp.zeros((), dtype=self._held.dtype, device=self.device.handle)
         value = value + float("nan") if is_floating(value) else value
-        data = self._xp.broadcast_to(value, tuple(geom.data_shape))
+        data = xp.broadcast_to(value, tuple(geom.data_shape))
         return type(self)(geom, data=data, unit=self._unit, device=self.device)
 
     def __copy__(self) -> Self:
@@ -303,11 +318,11 @@ class MapData:
 
     def __getstate__(self) -> dict[str, Any]:
         # host: a pickle holds the values as NumPy keeps them, and the name of the device that they go back to
-        return self.__dict__ | {"_data": to_host(self._data), "_device": self.device.name}
+        return self.__dict__ | {"_held": to_host(self._data), "_device": self.device.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        state["_data"] = to_device(state["_data"], state.pop("_device"))
+        state["_held"] = to_device(state["_held"], state.pop("_device"))
         self.__dict__.update(state)
 
     def __str__(self) -> str:
@@ -318,7 +333,7 @@ class MapData:
             f"\tshape : {tuple(self._geom.data_shape[::-1])}\n"
             f"\tndim  : {self._geom.ndim}\n"
             f"\tunit  : {self._unit}\n"
-            f"\tdtype : {dtype_name(self._data)}\n"
+            f"\tdtype : {dtype_name(self._held)}\n"
         )
 
     def __repr__(self) -> str:

@@ -1,0 +1,77 @@
+"""Arrays that are worked out when they are asked for."""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from typing import Any
+
+from lightpool.arrays.blocks import blocks
+from lightpool.arrays.devices import Device
+from lightpool.arrays.typing import Array
+
+__all__ = ["LazyArray"]
+
+Index = tuple[Any, ...]
+
+
+@dataclass(frozen=True, eq=False)
+class LazyArray:
+    """A cube of images, not worked out yet.
+
+    What is only added to something else need never stand in memory as a whole: `parts` gives it piece by piece. Pieces
+    are the same whatever the window, so that each bit is the same too: BLAS rounds by the shapes of its matrices.
+
+    Attributes
+    ----------
+    shape : tuple of int, (..., ny, nx), of all images
+    device : Device
+    height : int, how many rows of pixels are worked out at once
+    compute : function of a slice of rows of pixels
+        Gives pairs of a slice along the first axis and the values there, an array (..., rows, nx) that is not used
+        again. Together the slices cover the axis.
+    dtype : data type in the library of the device
+    window : slices of rows and columns, the part of the images that is wanted
+    """
+
+    shape: tuple[int, ...]
+    device: Device
+    height: int
+    compute: Callable[[slice], Iterator[tuple[slice, Array]]]
+    dtype: Any
+    window: tuple[slice, slice] = (slice(None), slice(None))
+
+    def __getitem__(self, index: Any) -> "LazyArray":
+        """Window of the images; the index is (...,) or (..., rows, columns)."""
+        if index == (...,):
+            return self
+        if (
+            not isinstance(index, tuple)
+            or len(index) != 3
+            or index[0] is not ...
+            or self.window != (slice(None), slice(None))
+        ):
+            raise IndexError(f"expected an index of rows and columns of the whole, (..., rows, columns), got {index!r}")
+        return replace(self, window=(index[1], index[2]))
+
+    def parts(self) -> Iterator[tuple[Index, Array]]:
+        """Give pairs of an index in the window and the values there; together they cover it."""
+        (top, bottom, _), columns = self.window[0].indices(self.shape[-2]), self.window[1]
+        for block in blocks(self.shape[-2], self.height):
+            first, stop = max(block.start, top), min(block.stop, bottom)
+            if first < stop:
+                inside = slice(first - block.start, stop - block.start)
+                for lead, values in self.compute(block):
+                    yield (lead, ..., slice(first - top, stop - top), slice(None)), values[..., inside, columns]
+
+    def values(self) -> Array:
+        """All of the window, an array."""
+        xp, handle = self.device.xp, self.device.handle
+        lengths = (len(range(*s.indices(n))) for s, n in zip(self.window, self.shape[-2:], strict=True))
+        shape = (*self.shape[:-2], *lengths)
+        values = None
+        for index, part in self.parts():
+            if tuple(part.shape) == shape:
+                return part
+            if values is None:
+                values = xp.empty(shape, dtype=self.dtype, device=handle)
+            values[index] = part
+        return xp.zeros(shape, dtype=self.dtype, device=handle) if values is None else values

@@ -1,0 +1,283 @@
+"""Responses at the pixels of a map that are worked out when they are asked for.
+
+What is added to a stack right away is added in pieces that fit into the processor's cache. Arguments are those of the
+functions of `lightpool.irf.project`, of the same names but for the first word; the places of the pixels are images,
+(ny, nx), or rows, which count as images of one row.
+
+Gammapy sets negative interpolated values to zero before it normalises, which the algebra of node tables cannot see. A
+weight is negative only beyond the outer nodes, so on the host those few pixels are evaluated anew, with the clip.
+Elsewhere, finding them would mean to read the offsets back: all pixels go the direct way.
+"""
+
+from collections.abc import Callable, Hashable, Iterator
+from typing import Any, TypeAlias
+
+import astropy.units as u
+import numpy as np
+from array_api_compat import array_namespace
+from numpy.typing import NDArray
+
+from lightpool.arrays import LazyArray, device_of
+from lightpool.arrays.blocks import blocks
+from lightpool.arrays.typing import Array, Namespace
+from lightpool.irf.core import IRF
+from lightpool.irf.nodes import (
+    DensityNodes,
+    KernelNodes,
+    NodeTable,
+    aeff_nodes,
+    edisp_kernel_nodes,
+    edisp_nodes,
+    psf_nodes,
+)
+from lightpool.irf.psf_parametric import ParametricPSF
+from lightpool.irf.psf_profiles import parametric_parts, parametric_tables
+from lightpool.irf.weights import Weights, beside, pixel_weights, place_of
+from lightpool.maps import MapAxis
+
+__all__ = [
+    "axis_key",
+    "bin_centers",
+    "bin_edges",
+    "clip_at_zero",
+    "lazy_aeff",
+    "lazy_edisp",
+    "lazy_edisp_kernel",
+    "lazy_psf",
+]
+
+_PER_SR = u.sr**-1
+_PART = 2**16
+"""Values that are worked out at once on the host (512 KiB)."""
+
+_MAX_DIRECT = 2**24
+"""Values in memory at once where migra bins and pixels meet (128 MiB)."""
+
+_Parts: TypeAlias = Callable[[Weights], Iterator[tuple[slice, Array]]]
+
+
+def lazy_aeff(
+    aeff: IRF,
+    energy_true: MapAxis | u.Quantity,
+    offset: Array | None = None,
+    *,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+    dtype: str = "float64",
+    factor: float = 1.0,
+) -> LazyArray:
+    """Effective area, shape (n_energy_true, ny, nx)."""
+    centers = bin_centers(energy_true)
+    nodes = aeff.derived(("aeff", axis_key(centers)), lambda: aeff_nodes(aeff, centers))
+
+    def parts(weights: Weights) -> Iterator[tuple[slice, Array]]:
+        yield slice(None), _positive(nodes, weights, factor)
+
+    return _lazy(nodes, (len(centers),), parts, (offset, fov_lon, fov_lat), dtype)
+
+
+def lazy_psf(
+    psf: IRF,
+    energy_true: MapAxis | u.Quantity,
+    rad: MapAxis,
+    offset: Array | None = None,
+    *,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+    dtype: str = "float64",
+    unit: str | u.UnitBase = "sr-1",
+) -> LazyArray:
+    """Point spread function, shape (n_energy_true, n_rad, ny, nx)."""
+    centers, axis, factor = bin_centers(energy_true), _axis(rad, "rad"), float(_PER_SR.to(unit))
+    leading, place = (len(centers), axis.nbin), (offset, fov_lon, fov_lat)
+    if isinstance(psf, ParametricPSF):
+        tables = parametric_tables(psf, centers)
+
+        def profiles(weights: Weights) -> Iterator[tuple[slice, Array]]:
+            for rows, values in parametric_parts(psf, tables, axis, weights):
+                values *= factor
+                yield rows, values
+
+        return _lazy(next(iter(tables.values())), leading, profiles, place, dtype)
+    nodes = psf.derived(("psf", axis_key(centers), axis_key(axis)), lambda: psf_nodes(psf, centers, axis))
+    return _lazy(nodes.table, leading, lambda weights: _normalised(nodes, weights, factor), place, dtype)
+
+
+def lazy_edisp(
+    edisp: IRF,
+    energy_true: MapAxis | u.Quantity,
+    migra: MapAxis,
+    offset: Array | None = None,
+    *,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+    dtype: str = "float64",
+) -> LazyArray:
+    """Energy dispersion, shape (n_energy_true, n_migra, ny, nx)."""
+    centers, axis = bin_centers(energy_true), _axis(migra, "migra")
+    nodes = edisp.derived(("edisp", axis_key(centers), axis_key(axis)), lambda: edisp_nodes(edisp, centers, axis))
+    leading, place = (len(centers), axis.nbin), (offset, fov_lon, fov_lat)
+    return _lazy(nodes.table, leading, lambda weights: _normalised(nodes, weights), place, dtype)
+
+
+def lazy_edisp_kernel(
+    edisp: IRF,
+    energy: MapAxis | u.Quantity,
+    energy_true: MapAxis | u.Quantity,
+    offset: Array | None = None,
+    *,
+    fov_lon: Array | None = None,
+    fov_lat: Array | None = None,
+    dtype: str = "float64",
+    threshold: float = 1e-8,
+) -> LazyArray:
+    """Probabilities of the bins of reconstructed energy, shape (n_energy_true, n_energy, ny, nx)."""
+    edges, centers = bin_edges(energy), bin_centers(energy_true)
+    key = ("edisp kernel", axis_key(edges), axis_key(centers))
+    nodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, edges, centers))
+
+    def parts(weights: Weights) -> Iterator[tuple[slice, Array]]:
+        for rows, kernel in _kernel(nodes, weights):
+            if weights.device.is_host:
+                np.copyto(kernel, 0.0, where=kernel < threshold)
+                yield rows, kernel
+            else:
+                xp = array_namespace(kernel)
+                yield rows, xp.where(kernel < threshold, xp.zeros_like(kernel), kernel)
+
+    return _lazy(nodes.kernel, (len(centers), len(edges) - 1), parts, (offset, fov_lon, fov_lat), dtype)
+
+
+def _lazy(
+    table: NodeTable, leading: tuple[int, ...], parts: _Parts, place: tuple[Array | None, ...], dtype: str
+) -> LazyArray:
+    """Array of shape (*leading, ny, nx); ``parts`` gives pairs of rows and the values there, shape (..., P)."""
+    images = [x if x.ndim == 2 else array_namespace(x).reshape(x, (1, -1)) for x in place_of(table, *place)]
+    (n_y, n_x), device = images[0].shape, device_of(images[0])
+
+    def compute(rows: slice) -> Iterator[tuple[slice, Array]]:
+        weights = pixel_weights(table, *(image[rows, :] for image in images), dtype=dtype)
+        for lead, values in parts(weights):
+            yield lead, array_namespace(values).reshape(values, (*values.shape[:-1], rows.stop - rows.start, n_x))
+
+    height = max(1, _PART // max(1, leading[-1] * n_x)) if device.is_host else n_y
+    return LazyArray((*leading, n_y, n_x), device, height, compute, getattr(device.xp, dtype))
+
+
+def _positive(table: NodeTable, weights: Weights, factor: float) -> Array:
+    """Values at the pixels times a factor, at least zero; zero where the table holds no number."""
+    device = weights.device
+    values = weights.apply(beside(weights, table, "values") * factor)
+    xp = array_namespace(values)
+    if table.holes is not None:
+        values = xp.where(weights.touched(beside(weights, table, "holes")), xp.zeros_like(values), values)
+    if not device.is_host:
+        return clip_at_zero(values, xp)
+    for row in (*table.awkward, *table.dipping):
+        np.maximum(values[row], 0, out=values[row])
+    return values
+
+
+def clip_at_zero(values: Array, xp: Namespace) -> Array:
+    """Values, at least zero."""
+    return xp.maximum(values, xp.zeros(1, dtype=values.dtype, device=device_of(values).handle))
+
+
+def _inverse(norm: Array, xp: Namespace) -> Array:
+    """One over the norm, zero where that is not positive."""
+    valid = norm > 0
+    return xp.where(valid, 1 / xp.where(valid, norm, xp.ones_like(norm)), xp.zeros_like(norm))
+
+
+def _density(table: NodeTable, weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
+    """Density at the pixels for some rows of true energy, clipped at zero."""
+    values = weights.apply(beside(weights, table, "values")[rows, ...])
+    xp = array_namespace(values)
+    if table.holes is not None:
+        values = xp.where(weights.touched(beside(weights, table, "holes")[rows, ...]), xp.zeros_like(values), values)
+    return clip_at_zero(values, xp)
+
+
+def _normalised(nodes: DensityNodes, weights: Weights, integral: float = 1.0) -> Iterator[tuple[slice, Array]]:
+    """Density at the pixels with some integral, rows by rows."""
+    widths = beside(weights, nodes, "widths")
+
+    def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
+        values = _density(nodes.table, weights, rows)
+        xp = array_namespace(values)
+        return values * (integral * _inverse(xp.matmul(widths, values), xp))[:, None, :]
+
+    if not weights.device.is_host:
+        yield slice(None), direct(weights, slice(None))
+        return
+    norm = weights.apply(beside(weights, nodes.norm, "values"))
+    factor = integral * _inverse(norm, weights.device.xp)
+    yield from _scaled(beside(weights, nodes.table, "values"), factor, direct, nodes.table, weights)
+
+
+def _scaled(
+    values: Array, factor: Array, direct: Callable[[Weights, Any], Array], table: NodeTable, weights: Weights
+) -> Iterator[tuple[slice, Array]]:
+    """Node values at the pixels times a factor, rows by rows; those where something may be clipped are put right."""
+    outer = weights.outer_pixels() if table.dipping.size else table.dipping
+    clipped = dict(zip(table.dipping, direct(weights.select(outer), table.dipping), strict=True)) if outer.size else {}
+    awkward = set(table.awkward)
+    for rows in blocks(len(values), _PART // max(1, values.shape[1] * factor.shape[-1])):
+        part = weights.apply_scaled(values[rows], factor[rows])
+        for number, row in enumerate(range(rows.start, rows.stop)):
+            if row in clipped:
+                part[number][..., outer] = clipped[row]
+            elif row in awkward:
+                part[number] = direct(weights, slice(row, row + 1))[0]
+        yield rows, part
+
+
+def _kernel(nodes: KernelNodes, weights: Weights) -> Iterator[tuple[slice, Array]]:
+    """Probabilities at the pixels, rows by rows of shape (n_energy_true, n_energy, P)."""
+    device = weights.device
+    density = nodes.density
+    widths, shares = beside(weights, density, "widths"), beside(weights, nodes, "shares")
+
+    def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
+        numbers = np.arange(len(density.table.values))[rows]
+        n_row = max(1, _MAX_DIRECT // max(1, density.widths.size * weights.inside.shape[0]))
+        parts = []
+        for first in range(0, numbers.size, n_row):
+            some = numbers[first : first + n_row] if device.is_host else slice(first, min(first + n_row, numbers.size))
+            values = _density(density.table, weights, some)
+            xp = array_namespace(values)
+            norm = _inverse(xp.matmul(widths, values), xp)
+            parts.append(xp.matmul(shares[some, ...], values) * norm[:, None, :])
+        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+
+    if not device.is_host:
+        yield slice(None), direct(weights, slice(None))
+        return
+    norm = weights.apply(beside(weights, density.norm, "values"))
+    factor = _inverse(norm, device.xp)
+    yield from _scaled(beside(weights, nodes.kernel, "values"), factor, direct, density.table, weights)
+
+
+def bin_centers(axis: MapAxis | u.Quantity) -> u.Quantity:
+    """Centres of the bins of an axis, or the centres that were given."""
+    return axis.center if isinstance(axis, MapAxis) else u.Quantity(axis)
+
+
+def bin_edges(axis: MapAxis | u.Quantity) -> u.Quantity:
+    """Edges of the bins of an axis, or the edges that were given."""
+    return axis.edges if isinstance(axis, MapAxis) else u.Quantity(axis)
+
+
+def _axis(axis: MapAxis, name: str) -> MapAxis:
+    if not isinstance(axis, MapAxis):
+        raise TypeError(
+            f"{name} must be a MapAxis, got {type(axis).__name__}; its bins have widths that are needed here"
+        )
+    return axis
+
+
+def axis_key(axis: MapAxis | u.Quantity) -> Hashable:
+    """Name for what is derived from a table at some coordinates."""
+    if isinstance(axis, MapAxis):
+        return axis.interp, axis.node_type, str(axis.unit), axis.edges_value.tobytes()
+    return str(axis.unit), axis.value.tobytes()

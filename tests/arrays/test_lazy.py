@@ -1,0 +1,60 @@
+import numpy as np
+import pytest
+
+from lightpool.arrays import LazyArray, add_product, to_host
+
+VALUES = np.arange(2 * 3 * 7 * 5.0).reshape(2, 3, 7, 5)
+WINDOWS = [
+    (slice(None), slice(None)),
+    (slice(2, 6), slice(1, 4)),
+    (slice(6, 7), slice(0, 5)),
+    (slice(3, 3), slice(0, 2)),
+]
+
+
+def lazy_values(backend, height, values=VALUES):
+    """The values row by row of the first axis, and a list of the rows that were worked out."""
+    asked = []
+
+    def compute(rows):
+        asked.append((rows.start, rows.stop))
+        for lead in range(len(values)):
+            yield slice(lead, lead + 1), backend.array(values[lead : lead + 1, ..., rows, :])
+
+    return LazyArray(values.shape, backend.device, height, compute, backend.xp.float64), asked
+
+
+@pytest.mark.parametrize("height", [1, 3, 7, 100])
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_window_of_a_lazy_array_is_that_of_its_values(backend, height, window):
+    lazy, _ = lazy_values(backend, height)
+    np.testing.assert_array_equal(to_host(lazy[..., *window].values()), VALUES[..., *window])
+
+
+def test_nothing_is_worked_out_before_it_is_asked_for_and_no_rows_but_those_of_the_window(backend):
+    lazy, asked = lazy_values(backend, 3)
+    part = lazy[..., 4:5, 1:3]
+    assert asked == []
+    part.values()
+    assert asked == [(3, 6)]
+
+
+@pytest.mark.parametrize("height", [2, 7])
+@pytest.mark.parametrize("window", WINDOWS)
+def test_a_lazy_factor_adds_up_to_the_same_as_its_values(backend, height, window):
+    values = np.where(VALUES == 40, np.nan, VALUES)
+    lazy, _ = lazy_values(backend, height, values)
+    mask = backend.array(VALUES[0, 0] % 4 > 0)
+    others = [backend.array(VALUES[:, :1] + 1.0)[..., *window], mask[window], 0.5]
+    totals = [backend.array(np.ones(VALUES.shape)) for _ in range(2)]
+    add_product(totals[0], [lazy[..., *window], *others], (..., *window))
+    add_product(totals[1], [backend.array(values)[..., *window], *others], (..., *window))
+    np.testing.assert_array_equal(to_host(totals[0]), to_host(totals[1]))
+
+
+def test_other_windows_are_refused(backend):
+    lazy, _ = lazy_values(backend, 3)
+    with pytest.raises(IndexError, match="rows and columns"):
+        lazy[0]
+    with pytest.raises(IndexError, match="rows and columns"):
+        lazy[..., 1:3, 1:3][..., :1, :1]
