@@ -187,6 +187,25 @@ def test_a_part_that_is_not_there_harms_only_those_who_ask_for_it(three):
             len(observation.psf.axes)
 
 
+def test_each_observation_is_prepared_in_a_thread_before_it_is_given():
+    prepared = []
+
+    def prepare(observation):
+        assert threading.current_thread() in reading_threads()
+        prepared.append(observation.obs_id)
+
+    for observation in read_ahead([Slow(i) for i in range(5)], prepare=prepare):
+        assert observation.obs_id in prepared
+    assert prepared == [0, 1, 2, 3, 4]
+
+
+def test_a_failed_preparation_harms_nobody():
+    def prepare(observation):
+        raise MemoryError
+
+    assert [x.obs_id for x in read_ahead([Slow(i) for i in range(5)], prepare=prepare)] == [0, 1, 2, 3, 4]
+
+
 @pytest.mark.parametrize("wrong", [{"depth": 0}, {"n_thread": 0}])
 def test_reading_ahead_by_nothing_is_refused(wrong):
     with pytest.raises(ValueError, match="at least 1"):

@@ -2,16 +2,18 @@
 
 import threading
 
+import astropy.units as u
 import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
+from lightpool.arrays.staging import Uploads
 from lightpool.datasets import MapDataset
 from lightpool.errors import ReductionError
 from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
 from lightpool.makers.core import Maker
-from lightpool.maps import WcsGeom
+from lightpool.maps import WcsGeom, fill
 
 
 @pytest.fixture
@@ -105,6 +107,39 @@ def test_what_was_stacked_before_a_failure_is_kept(empty, observations):
     with pytest.raises(ReductionError):
         maker.run(stacked, observations[:3])
     assert stacked.counts.data.sum() > 0
+
+
+def test_events_are_sent_ahead_by_the_thread_that_reads(backend, empty, observations, monkeypatch):
+    threads = {}
+
+    def send(uploads, x):
+        threads.setdefault("sent in", set()).add(threading.current_thread().name)
+        return plain_send(uploads, x)
+
+    def pack(events, arrays, geom):
+        threads.setdefault("packed in", set()).add(threading.current_thread().name)
+        return plain_pack(events, arrays, geom)
+
+    plain_send, plain_pack = Uploads.send, fill._host_columns
+    expected = DatasetsMaker([MapDatasetMaker(["counts"])]).run(empty(), observations)[0].counts
+    monkeypatch.setattr(Uploads, "send", send)
+    monkeypatch.setattr(fill, "_host_columns", pack)
+    counts = DatasetsMaker([MapDatasetMaker(["counts"])]).run(empty(), observations)[0].counts
+    assert_array_equal(to_host(counts.data), to_host(expected.data))
+    if backend.device.is_host:
+        assert threads == {"packed in": {"MainThread"}}
+    else:
+        assert threads == {"sent in": {"lightpool-read-ahead_0"}, "packed in": {"lightpool-read-ahead_0"}}
+
+
+def test_events_that_a_filter_leaves_out_are_not_counted_for_having_been_sent(backend, empty, observations):
+    observations = observations.select_time(observations[0].gti.time_ref + [0, 1e3] * u.h)
+    observations[0].obs_filter.event_filters = [
+        {"type": "custom", "opts": {"parameter": "ENERGY", "band": [1, 2] * u.TeV}}
+    ]
+    counts = DatasetsMaker([MapDatasetMaker(["counts"])]).run(empty(), observations[:1])[0].counts
+    expected = MapDatasetMaker(["counts"]).run(empty(), observations[0]).counts
+    assert_array_equal(to_host(counts.data), to_host(expected.data))
 
 
 def test_a_failure_leaves_no_thread_behind(empty, observations):

@@ -1,3 +1,4 @@
+import pickle
 from types import SimpleNamespace
 
 import astropy.units as u
@@ -5,10 +6,15 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
+from astropy.time import Time
 from numpy.testing import assert_array_equal
 
+from lightpool.arrays import count_transfers
 from lightpool.arrays.devices import to_host
+from lightpool.arrays.staging import Uploads
+from lightpool.data import EventList
 from lightpool.maps import Map, MapAxis, RegionGeom, RegionNDMap, WcsGeom
+from lightpool.maps.fill import send_events
 
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
 CENTRE = SkyCoord(83.63, 22.01, unit="deg")
@@ -23,6 +29,12 @@ def made_events(n_event=3000, dtype=np.float64):
     plain = {"lon": np.deg2rad(ra, dtype=float), "lat": np.deg2rad(dec, dtype=float), "energy": energy}
     columns = SimpleNamespace(columns={"RA": ra, "DEC": dec}, units={"RA": "deg", "DEC": "deg"})
     return SimpleNamespace(arrays=plain, table=table, columns=columns, radec=SkyCoord(ra, dec, unit="deg"))
+
+
+def made_table():
+    table = made_events().table
+    table["TIME"] = Time("2020-01-01") + np.arange(len(table)) * u.s
+    return table
 
 
 def plain_counts(events, geom):
@@ -85,6 +97,67 @@ def test_a_map_of_events_is_an_empty_one_that_was_filled(backend):
         made = Map.from_events(geom, events)
         assert made.device == backend.device
         assert_array_equal(to_host(made.data), to_host(m.data))
+
+
+def sky_geom(frame="icrs", unit="TeV", skydir=CENTRE):
+    edges = ENERGY.edges.to(unit)
+    return WcsGeom.create(npix=20, binsz=0.1, frame=frame, skydir=skydir, axes=[MapAxis.from_energy_edges(edges)])
+
+
+@pytest.mark.parametrize("frame", ["icrs", "galactic"])
+@pytest.mark.parametrize("unit", ["TeV", "GeV"])
+def test_events_that_were_sent_ahead_are_counted_as_others_are(backend, frame, unit):
+    events = EventList(made_table())
+    geom = sky_geom(frame, unit, CENTRE.transform_to(frame))
+    expected = Map.from_events(geom, events)
+    events = EventList.from_columns(events.columns)
+    send_events(events, geom, Uploads())
+    with count_transfers() as transfers:
+        counts = Map.from_events(geom.cutout(CENTRE, 1.2 * u.deg), events)
+        again = Map.from_events(geom, events)
+    once = 0 if backend.device.is_host else 3 * 8 * 3000
+    assert once <= transfers.to_device.bytes <= (once and once + 1000)  # the events, and edges and frames
+    assert_array_equal(to_host(counts.data), to_host(expected.cutout(CENTRE, 1.2 * u.deg).data))
+    assert_array_equal(to_host(again.data), to_host(expected.data))
+
+
+def test_events_sent_for_another_map_are_not_taken_for_its_own(backend):
+    table = made_table()
+    for geom in (sky_geom(unit="GeV"), sky_geom("galactic", skydir=CENTRE.galactic)):
+        events = EventList.from_columns(EventList(table).columns)
+        send_events(events, sky_geom(), Uploads())
+        assert_array_equal(
+            to_host(Map.from_events(geom, events).data), to_host(Map.from_events(geom, EventList(table)).data)
+        )
+
+
+def test_a_table_that_was_changed_after_it_was_sent_counts(backend):
+    events = EventList.from_columns(EventList(made_table()).columns)
+    send_events(events, sky_geom(), Uploads())
+    events.table.remove_rows(slice(0, None, 2))
+    assert_array_equal(
+        to_host(Map.from_events(sky_geom(), events).data),
+        to_host(Map.from_events(sky_geom(), EventList(events.table)).data),
+    )
+
+
+def test_a_copy_of_events_that_were_sent_is_one_of_the_events_alone(backend):
+    events = EventList.from_columns(EventList(made_table()).columns)
+    send_events(events, sky_geom(), Uploads())
+    for other in (events.copy(), pickle.loads(pickle.dumps(events))):
+        assert other.sent is None
+        assert_array_equal(other.arrays["energy"], events.arrays["energy"])
+
+
+def test_nothing_is_sent_for_regions_and_other_axes(backend):
+    events = EventList.from_columns(EventList(made_table()).columns)
+    phase = MapAxis.from_bounds(0, 1, 4, name="phase")
+    for geom in (
+        RegionGeom.create("icrs;circle(83.63, 22.01, 0.5)", axes=[ENERGY]),
+        WcsGeom.create(npix=10, skydir=CENTRE, axes=[ENERGY, phase]),
+    ):
+        send_events(events, geom, Uploads())
+        assert events.sent is None
 
 
 def test_a_region_counts_the_events_inside(backend):

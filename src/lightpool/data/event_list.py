@@ -38,6 +38,11 @@ class EventList:
         Columns RA and DEC (angles, ICRS), ENERGY (an energy) and TIME (`astropy.time.Time`), and any others.
     meta : `EventListMetaData`, optional
 
+    Attributes
+    ----------
+    sent : `lightpool.maps.fill.SentEvents` or None
+        What was sent to a device ahead of its use; no copy and no pickle has it.
+
     Raises
     ------
     TypeError
@@ -50,6 +55,7 @@ class EventList:
         self._columns: EventColumns | None = None if table is not None else EventColumns.empty()
         self._table: Any = table
         self.meta = meta or EventListMetaData()
+        self.sent: Any = None
         if table is not None:
             columns_of_table(table)  # raises an error if it is no event list
 
@@ -59,7 +65,11 @@ class EventList:
         events = cls.__new__(cls)
         events._columns, events._table = columns, None
         events.meta = meta or EventListMetaData()
+        events.sent = None
         return events
+
+    def __getstate__(self) -> dict[str, Any]:
+        return self.__dict__ | {"sent": None}
 
     @classmethod
     def from_table_data(cls, table: TableData) -> "EventList":

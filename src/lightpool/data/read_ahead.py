@@ -3,6 +3,7 @@
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import suppress
 from itertools import islice
 from typing import Any
 
@@ -11,7 +12,13 @@ from lightpool.data.observation import Observation
 __all__ = ["read_ahead"]
 
 
-def read_ahead(observations: Iterable[Any], *, depth: int = 2, n_thread: int = 1) -> Generator[Any, None, None]:
+def read_ahead(
+    observations: Iterable[Any],
+    *,
+    depth: int = 2,
+    n_thread: int = 1,
+    prepare: Callable[[Observation], None] | None = None,
+) -> Generator[Any, None, None]:
     """Give observations in their order, with their tables in memory.
 
     Files are opened, decompressed and made into tables by threads, at most ``depth`` observations ahead of the one that
@@ -26,6 +33,9 @@ def read_ahead(observations: Iterable[Any], *, depth: int = 2, n_thread: int = 1
     observations : iterable of Observation; others are given as they are
     depth : int, at least 1
     n_thread : int, at least 1
+    prepare : function, optional
+        Called in the thread with each observation that was read. An error of it is not reported: it prepares what is
+        done without it, too.
 
     Raises
     ------
@@ -34,12 +44,14 @@ def read_ahead(observations: Iterable[Any], *, depth: int = 2, n_thread: int = 1
     """
     if depth < 1 or n_thread < 1:
         raise ValueError(f"depth and n_thread must be at least 1, got {depth} and {n_thread}")
-    return _read_ahead(observations, depth, n_thread)
+    return _read_ahead(observations, depth, n_thread, prepare)
 
 
-def _read_ahead(observations: Iterable[Any], depth: int, n_thread: int) -> Generator[Any, None, None]:
+def _read_ahead(
+    observations: Iterable[Any], depth: int, n_thread: int, prepare: Callable[[Observation], None] | None
+) -> Generator[Any, None, None]:
     with ThreadPoolExecutor(n_thread, thread_name_prefix="lightpool-read-ahead") as pool:
-        jobs = _jobs(observations, pool.submit)
+        jobs = _jobs(observations, lambda observation: pool.submit(_loaded, observation, prepare))
         waiting = deque(islice(jobs, depth))
         try:
             while waiting:
@@ -52,16 +64,22 @@ def _read_ahead(observations: Iterable[Any], depth: int, n_thread: int) -> Gener
                 job.cancel()
 
 
-def _jobs(observations: Iterable[Any], submit: Callable[..., "Future[Any]"]) -> Iterator["Future[Any]"]:
+def _jobs(observations: Iterable[Any], submit: Callable[[Any], "Future[Any]"]) -> Iterator["Future[Any]"]:
     """Jobs that load the observations; where an error ends the iterable, a last job that raises it."""
     try:
         for observation in observations:
-            yield submit(_loaded, observation)
+            yield submit(observation)
     except Exception as error:
         failed: Future[Any] = Future()
         failed.set_exception(error)
         yield failed
 
 
-def _loaded(observation: Any) -> Any:
-    return observation.loaded() if isinstance(observation, Observation) else observation
+def _loaded(observation: Any, prepare: Callable[[Observation], None] | None) -> Any:
+    if not isinstance(observation, Observation):
+        return observation
+    loaded = observation.loaded()
+    if prepare is not None:
+        with suppress(Exception):
+            prepare(loaded)
+    return loaded

@@ -7,6 +7,8 @@ from typing import Any, ClassVar
 
 from astropy.coordinates import Angle
 
+from lightpool.arrays.staging import Uploads
+
 __all__ = ["Described", "Maker"]
 
 
@@ -51,3 +53,13 @@ class Maker(Described, ABC):
     @abstractmethod
     def run(self, dataset: Any, observation: Any = None) -> Any:
         """Run the step; see the makers for what each takes from the observation."""
+
+    def send_ahead(self, dataset: Any, observation: Any, uploads: Uploads) -> None:
+        """Send what `run` will need of an observation to the device; called ahead of it, from a thread that reads.
+
+        Parameters
+        ----------
+        dataset : reference dataset, whose geometries have the frame and the axes of that which `run` will get
+        observation : the observation that `run` will get
+        uploads : Uploads to the device of the dataset
+        """

@@ -8,6 +8,7 @@ import astropy.units as u
 from astropy.table import Table
 
 from lightpool.arrays import Device, find_device
+from lightpool.arrays.staging import Uploads
 from lightpool.datasets import MapDataset
 from lightpool.datasets.lazy import Deferred
 from lightpool.errors import MissingDataError
@@ -23,6 +24,7 @@ from lightpool.makers.utils import (
     make_psf_map,
 )
 from lightpool.maps import Geom, Map, RegionGeom
+from lightpool.maps.fill import send_events
 
 __all__ = ["MapDatasetMaker"]
 
@@ -93,6 +95,12 @@ class MapDatasetMaker(Maker):
             made |= self._make_responses(dataset, observation, view)
         meta_table = Deferred(partial(_meta_table, _meta_row(observation)))
         return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=meta_table, **made)
+
+    def send_ahead(self, dataset: MapDataset, observation: Any, uploads: Uploads) -> None:
+        """Send the events that will be counted."""
+        events = observation.events
+        if "counts" in self.selection and events is observation.events:  # a filter makes another list each time
+            send_events(events, dataset.counts.geom, uploads)
 
     def _make_responses(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> dict[str, Any]:
         made: dict[str, Any] = {}

@@ -4,12 +4,14 @@ import logging
 from collections.abc import Generator, Iterable, Sequence
 from concurrent.futures import ProcessPoolExecutor
 from contextlib import closing
+from functools import partial
 from itertools import repeat
 from multiprocessing import get_context
 from typing import Any
 
 from astropy.coordinates import Angle
 
+from lightpool.arrays.staging import Uploads
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff
 from lightpool.datasets.names import GeneratedName
@@ -135,7 +137,8 @@ class DatasetsMaker(Described):
         apply_cutout = datasets is None and self._cuts_out(dataset)
         n_jobs = min(self.n_jobs, len(observations))
         if n_jobs <= 1:
-            with closing(read_ahead(observations)) as ahead:
+            prepare = partial(self._send_ahead, dataset, Uploads(dataset.device)) if datasets is None else None
+            with closing(read_ahead(observations, prepare=prepare)) as ahead:
                 for reference, observation in zip(references, ahead, strict=False):
                     yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
             return
@@ -152,6 +155,10 @@ class DatasetsMaker(Described):
                     yield None if result is None else result.to(dataset.device)
             finally:
                 pool.shutdown(cancel_futures=True)
+
+    def _send_ahead(self, dataset: MapDataset, uploads: Uploads, observation: Any) -> None:
+        for maker in self.makers:
+            maker.send_ahead(dataset, observation, uploads)
 
     def _cuts_out(self, dataset: MapDataset) -> bool:
         return self.cutout_width is not None and not isinstance(dataset._geom, RegionGeom)

@@ -1,6 +1,7 @@
 """Pixel and bin of each event, worked out on the device of the map."""
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 from typing import Any
 
 import astropy.units as u
@@ -10,11 +11,28 @@ from array_api_compat import array_namespace
 from lightpool.arrays.devices import Device, to_device
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.sphere import frame_matrix, lonlat, rotate, unit_vectors
+from lightpool.arrays.staging import Sent, Uploads
 from lightpool.arrays.typing import Array
 
-__all__ = ["event_index"]
+__all__ = ["event_index", "send_events"]
 
 HostArray = np.ndarray[Any, Any]
+
+
+@dataclass(frozen=True, eq=False)
+class SentEvents:
+    """Columns of an event list that were sent to a device.
+
+    Attributes
+    ----------
+    columns : EventColumns that they were made of
+    content : all else that they depend on
+    array : Sent, float64, a row for each column
+    """
+
+    columns: Any
+    content: tuple[Any, ...]
+    array: Sent
 
 
 def event_index(events: Any, geom: Any, device: Device) -> list[Array]:
@@ -33,8 +51,7 @@ def event_index(events: Any, geom: Any, device: Device) -> list[Array]:
     arrays = _plain_arrays(events)
     if geom.is_region:
         return _index_in_region(events, arrays, geom, device)
-    values = [*_positions(events, arrays, geom.frame), *(_axis_values(events, arrays, axis) for axis in geom.axes)]
-    lon, lat, *others = _on_device(values, device)
+    lon, lat, *others = _sky_columns(events, arrays, geom, device)
     if geom.frame != "icrs":
         lon, lat = lonlat(rotate(to_device(frame_matrix("icrs", geom.frame), device), unit_vectors(lon, lat)))
     n_y, n_x = geom.data_shape[-2:]
@@ -43,12 +60,48 @@ def event_index(events: Any, geom: Any, device: Device) -> list[Array]:
     return index + [axis.coord_to_idx_array(values) for axis, values in zip(geom.axes, others, strict=True)]
 
 
+def send_events(events: Any, geom: Any, uploads: Uploads) -> None:
+    """Send what counting these events into a map will ask for to the device of the map, ahead of it, from any thread.
+
+    For regions, which tell on the host what they contain, and for axes other than energy nothing is sent.
+
+    Parameters
+    ----------
+    events : EventList
+        It keeps what was sent, in the device's memory, as long as it lives.
+    geom : Geom, or another one of the same frame and axes
+    uploads : Uploads to the device of the map
+    """
+    if not (uploads.device.is_host or geom.is_region) and all(axis.name == "energy" for axis in geom.axes):
+        packed = np.stack(_host_columns(events, _plain_arrays(events), geom))
+        events.sent = SentEvents(events.columns, _content(geom, uploads.device), uploads.send(packed))
+
+
+def _sky_columns(events: Any, arrays: Mapping[str, HostArray], geom: Any, device: Device) -> list[Array]:
+    """Longitude and latitude in rad, and the values along each axis, on a device."""
+    sent = getattr(events, "sent", None)
+    # a table that was handed out may have changed; its columns are others
+    if sent is not None and sent.columns is events.columns and sent.content == _content(geom, device):
+        return _rows(sent.array.receive())
+    return _on_device(_host_columns(events, arrays, geom), device)
+
+
+def _host_columns(events: Any, arrays: Mapping[str, HostArray], geom: Any) -> list[HostArray]:
+    return [*_positions(events, arrays, geom.frame), *(_axis_values(events, arrays, axis) for axis in geom.axes)]
+
+
+def _content(geom: Any, device: Device) -> tuple[Any, ...]:
+    """All that the columns depend on but the events."""
+    return device.name, geom.frame, *((axis.name, axis.unit) for axis in geom.axes)
+
+
 def _on_device(columns: list[HostArray], device: Device) -> list[Array]:
     """Columns of float64 on a device, sent as one array."""
-    if device.is_host:
-        return columns
-    together = to_device(np.stack(columns), device)
-    return [together[i, :] for i in range(len(columns))]
+    return columns if device.is_host else _rows(to_device(np.stack(columns), device))
+
+
+def _rows(together: Array) -> list[Array]:
+    return [together[i, :] for i in range(together.shape[0])]
 
 
 def _plain_arrays(events: Any) -> Mapping[str, HostArray]:
