@@ -390,3 +390,22 @@ def test_observations_are_grouped_by_label(observations):
 
 def test_observations_are_loaded_one_after_the_other(observations):
     assert [len(x.events) for x in observations.in_memory_generator()] == [10, 10, 10]
+
+
+def test_times_and_places_of_one_observation_are_not_changed_through_another(three):
+    one, other = DataStore.from_dir(three.finish()).get_observations([1, 2])
+    expected = other.tmid.copy()
+    one.gti.time_ref.format = "jd"
+    one.tmid.format = "jd"
+    one.pointing.fixed_icrs.data.lon[...] = 0
+    assert other.tmid.format == "mjd"
+    assert (other.tmid.jd1, other.tmid.jd2) == (expected.jd1, expected.jd2)
+    assert other.pointing_radec.ra.deg == 85
+    assert other.observatory_earth_location == one.observatory_earth_location
+
+
+def test_a_fixed_pointing_prints_as_a_sky_position(three):
+    pointing = DataStore.from_dir(three.finish()).obs(1).pointing
+    expected = SkyCoord(84, 22.51, unit="deg")
+    assert repr(pointing.fixed_icrs) == repr(expected)
+    assert pointing.fixed_icrs.separation(expected).deg == 0

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from lightpool.data.times import DEFAULT_REFERENCE, TIME_KEYWORDS, TimeReference
 from lightpool.errors import FormatError
-from lightpool.fits import LazyColumns, parse_unit
+from lightpool.fits import LazyColumns, conversion_factor, parse_unit
 
 __all__ = [
     "EVENT_UNITS",
@@ -129,13 +129,13 @@ def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str],
         )
     makers = {}
     for plain, (name, unit) in _PLAIN.items():
-        found = parse_unit(units[name], f"{where}, column {name!r}")
-        if not found.is_equivalent(unit):
+        factor = conversion_factor(units[name], unit, f"{where}, column {name!r}")
+        if factor is None:
             raise FormatError(
                 f"{where}: column {name!r} has unit {units[name]!r}, expected {EVENT_UNITS[name]!r} or one that "
                 "converts to it; write the right unit (TUNIT) into the file"
             )
-        makers[plain] = _converter(columns, name, float(found.to(unit)))
+        makers[plain] = _converter(columns, name, factor)
     return LazyColumns(makers)
 
 

@@ -23,10 +23,10 @@ def merge(start: Seconds, stop: Seconds, *, touching: bool = True) -> tuple[Seco
 
 def overlap(start: Seconds, stop: Seconds) -> float:
     """How many seconds are counted more than once."""
-    merged_start, merged_stop = merge(start, stop)
-    twice = float(np.sum(stop - start) - np.sum(merged_stop - merged_start))
     if start.size < 2:
         return 0.0
+    merged_start, merged_stop = merge(start, stop)
+    twice = float(np.sum(stop - start) - np.sum(merged_stop - merged_start))
     order = np.argsort(start, kind="stable")
     latest = np.maximum.accumulate(stop[order])
     return max(twice, 0.0) if bool(np.any(start[order][1:] < latest[:-1])) else 0.0

@@ -5,6 +5,7 @@ The values stay in the header until they are asked for: making coordinates and t
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 import astropy.units as u
@@ -183,8 +184,12 @@ def earth_location_from_header(header: Mapping[str, Any]) -> Any:
             "the header does not say where the observatory is: it needs GEOLON and GEOLAT (deg) and ALTITUDE (m); "
             "pass location= to the Observation, or add them to the file"
         )
-    lon, lat = float(header["GEOLON"]) * u.deg, float(header["GEOLAT"]) * u.deg
-    return EarthLocation(lon=lon, lat=lat, height=float(height) * u.m)
+    return _earth_location(float(header["GEOLON"]), float(header["GEOLAT"]), float(height))
+
+
+@lru_cache(maxsize=64)  # the runs of an observatory share its place
+def _earth_location(lon: float, lat: float, height: float) -> Any:
+    return EarthLocation(lon=lon * u.deg, lat=lat * u.deg, height=height * u.m)
 
 
 def earth_location_to_header(location: Any) -> dict[str, float]:

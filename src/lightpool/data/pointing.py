@@ -8,7 +8,15 @@ from os import PathLike
 from typing import Any
 
 import astropy.units as u
-from astropy.coordinates import AltAz, BaseCoordinateFrame, SkyCoord
+from astropy.coordinates import (
+    ICRS,
+    AltAz,
+    BaseCoordinateFrame,
+    Latitude,
+    Longitude,
+    SkyCoord,
+    UnitSphericalRepresentation,
+)
 
 from lightpool.errors import FormatError
 from lightpool.fits import Header, read_fits
@@ -127,8 +135,12 @@ class FixedPointingInfo:
 
     def _coordinates(self) -> Any:
         if self._coordinate is None:
-            lon, lat = (value * u.deg for value in self._degrees)
-            self._coordinate = AltAz(lon, lat) if self._mode is PointingMode.DRIFT else SkyCoord(lon, lat, frame="icrs")
+            lon, lat = self._degrees
+            if self._mode is PointingMode.DRIFT:
+                self._coordinate = AltAz(lon * u.deg, lat * u.deg)
+            else:  # from its parts, which takes a third of the time
+                data = UnitSphericalRepresentation(Longitude(lon, u.deg), Latitude(lat, u.deg), copy=False)
+                self._coordinate = SkyCoord(ICRS(data, copy=False), copy=False)
         return self._coordinate
 
     @property

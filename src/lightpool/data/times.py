@@ -6,7 +6,7 @@ of a run.
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import Any
 
 import astropy.units as u
@@ -15,7 +15,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.errors import FormatError
-from lightpool.fits import parse_unit
+from lightpool.fits import conversion_factor
 
 __all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeReference", "seconds_per_unit", "snap"]
 
@@ -96,7 +96,7 @@ class TimeReference:
 
     def to_time(self, seconds: Any) -> Any:
         """`astropy.time.Time` of times in seconds since the reference."""
-        return self.time + u.Quantity(seconds, "s")
+        return _instant(self.day, self.fraction, self.scale) + u.Quantity(seconds, "s")
 
     def seconds(self, time: Any) -> Any:
         """Seconds since the reference of `astropy.time.Time` values, or of durations (Quantity), as float64."""
@@ -108,16 +108,23 @@ class TimeReference:
         return (later.jd1 - earlier.jd1) * _DAY + (later.jd2 - earlier.jd2) * _DAY
 
 
+@lru_cache(maxsize=64)  # runs of a telescope share the reference; these objects are added to, and never handed out
+def _instant(day: float, fraction: float, scale: str) -> Any:
+    return Time(day, fraction, format="mjd", scale=scale)
+
+
 DEFAULT_REFERENCE = TimeReference(51544.0, 0.0, "tt")
 """2000-01-01T00:00:00 TT, Gammapy's default."""
 
 
 def seconds_per_unit(unit: str, where: str) -> float:
     """How many seconds a unit of time has; "" is seconds. FormatError if it is no unit of time."""
-    parsed = parse_unit(unit, where) if unit.strip() else u.s
-    if not parsed.is_equivalent(u.s):
+    if not unit.strip():
+        return 1.0
+    factor = conversion_factor(unit, u.s, where)
+    if factor is None:
         raise FormatError(f"{where}: unit {unit!r} is no time, expected 's' or its like")
-    return float(parsed.to(u.s))
+    return factor
 
 
 def snap(limit: float, seconds: NDArray[np.float64]) -> float:

@@ -5,7 +5,7 @@ from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, Prim
 from lightpool.fits.hdus import table_to_hdu
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
-from lightpool.fits.table import LazyColumns, TableData, parse_unit
+from lightpool.fits.table import LazyColumns, TableData, conversion_factor, parse_unit
 from lightpool.fits.writer import write_fits
 
 __all__ = [
@@ -18,6 +18,7 @@ __all__ = [
     "LazyColumns",
     "PrimaryHDU",
     "TableData",
+    "conversion_factor",
     "make_path",
     "missing_file_hint",
     "parse_unit",

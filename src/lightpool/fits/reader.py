@@ -1,5 +1,6 @@
 """A FITS file, opened once and decompressed once."""
 
+import math
 import zlib
 from dataclasses import dataclass
 from functools import cached_property
@@ -217,7 +218,7 @@ def _hdu_info(cards: CardDict, start: int, source: str) -> HduInfo:
     values = cards.values
     try:
         shape = [int(values[f"NAXIS{i}"]) for i in range(1, int(values["NAXIS"]) + 1)]
-        n_value = int(np.prod(shape, dtype=object)) if shape else 0
+        n_value = math.prod(shape) if shape else 0
         size = abs(int(values["BITPIX"])) // 8 * int(values.get("GCOUNT", 1)) * (int(values.get("PCOUNT", 0)) + n_value)
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(

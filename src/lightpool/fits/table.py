@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lightpool.errors import FormatError
 from lightpool.fits.header import CardDict, user_meta
 
-__all__ = ["LazyColumns", "TableData", "parse_unit", "read_columns"]
+__all__ = ["LazyColumns", "TableData", "conversion_factor", "parse_unit", "read_columns"]
 
 _TFORM = re.compile(r"\s*(\d*)([LXBIJKAEDCMPQ])")
 _NUMPY = {"L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16"}
@@ -156,6 +156,16 @@ def parse_unit(text: str, where: str) -> u.UnitBase:
             f"{where}: unit {text!r} is not known; write it as FITS does, such as 'TeV', 'deg' or 'm2 s-1'"
         )
     return unit
+
+
+def conversion_factor(text: str, unit: u.UnitBase, where: str) -> float | None:
+    """Factor from the unit of a TUNIT text to another one; None if they are of different kinds."""
+    return _factor(parse_unit(text, where), unit)
+
+
+@lru_cache(maxsize=512)
+def _factor(unit: u.UnitBase, other: u.UnitBase) -> float | None:
+    return float(unit.to(other)) if unit.is_equivalent(other) else None
 
 
 @dataclass(frozen=True)
