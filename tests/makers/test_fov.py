@@ -6,7 +6,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays import to_host
+from lightpool.arrays import count_transfers, to_host
 from lightpool.datasets import MapDataset, PiecewiseNormSpectralModel, PowerLawNormSpectralModel
 from lightpool.makers import FoVBackgroundMaker
 from lightpool.maps import Map, RegionGeom, WcsGeom
@@ -136,6 +136,32 @@ def test_too_little_to_go_by_masks_the_dataset_and_says_why(backend, reduced, ca
     assert dataset.background_model.spectral_model.norm.value == 1
     assert reason in caplog.text
     assert "run" in caplog.text
+
+
+def test_a_norm_stays_on_its_device_until_it_is_asked_for(backend, reduced, exclusion, caplog):
+    mask, is_host = exclusion(), backend.device.is_host
+    maker, strict_maker = FoVBackgroundMaker(exclusion_mask=mask), FoVBackgroundMaker(min_counts=1e9)
+    with count_transfers() as transfers:
+        once, twice, poor = maker.run(reduced()), maker.run(maker.run(reduced())), maker.run(reduced())
+        poor = strict_maker.run(poor)
+        predicted = once.npred_background()
+        assert transfers.to_host.number == 0
+        assert bool(caplog.text) == is_host
+        norms = [dataset.background_model.spectral_model.norm for dataset in (once, twice, poor)]
+        assert_allclose([norm.value for norm in norms], norms[0].value, rtol=1e-12)
+        assert_allclose([norm.error for norm in norms], norms[0].error, rtol=1e-12)
+    assert transfers.to_host.number == (0 if is_host else 1)
+    assert caplog.text.count("counts outside the exclusion are") == 1
+    assert_allclose(total(predicted, mask), total(once.counts, mask), rtol=1e-12)
+    assert not to_host(poor.mask_safe.data).any()
+    assert str(once.models.copy()) == str(once.models)
+
+
+def test_a_dataset_without_a_safe_mask_gets_none_where_all_is_well(backend, reduced, exclusion):
+    dataset = reduced()
+    dataset.mask_safe = None
+    assert FoVBackgroundMaker(exclusion_mask=exclusion()).run(dataset).mask_safe is None
+    assert not to_host(FoVBackgroundMaker(min_counts=1e9).run(dataset).mask_safe.data).any()
 
 
 def test_an_exclusion_that_covers_all_masks_the_dataset(reduced, geom, caplog):

@@ -4,6 +4,7 @@ from lightpool.arrays.accumulation import add_product, add_product_plain
 from lightpool.arrays.binning import bin_index, coord_to_pix, pix_to_coord
 from lightpool.arrays.constants import announce_constants, constant, forget_constants
 from lightpool.arrays.convolution import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
+from lightpool.arrays.deferred import DeferredNumber, DeferredNumbers, read_deferred
 from lightpool.arrays.devices import (
     Device,
     array_namespace,
@@ -70,6 +71,8 @@ __all__ = [
     "ICRS_TO_FK5",
     "ICRS_TO_GALACTIC",
     "PROJECTION_CODES",
+    "DeferredNumber",
+    "DeferredNumbers",
     "Device",
     "LazyArray",
     "Projection",
@@ -117,6 +120,7 @@ __all__ = [
     "pixel_directions",
     "pixel_to_sky",
     "precision_of",
+    "read_deferred",
     "release_memory",
     "require_memory",
     "ring_kernel",

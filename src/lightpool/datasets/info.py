@@ -5,7 +5,7 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays import array_namespace, to_host
+from lightpool.arrays import DeferredNumbers, array_namespace
 from lightpool.arrays.typing import Array
 
 if TYPE_CHECKING:
@@ -15,7 +15,7 @@ __all__ = ["info_dict", "masked_sum", "read_scalars"]
 
 
 def read_scalars(scalars: dict[str, Array]) -> dict[str, float]:
-    """Read numbers back from a device, all in one transfer.
+    """Read numbers back from a device, all in one transfer, together with those that wait there.
 
     Parameters
     ----------
@@ -29,7 +29,7 @@ def read_scalars(scalars: dict[str, Array]) -> dict[str, float]:
         return {}
     xp = array_namespace(*scalars.values())
     values = xp.stack([xp.astype(value, xp.float64) for value in scalars.values()])
-    return dict(zip(scalars, to_host(values).tolist(), strict=True))
+    return dict(zip(scalars, DeferredNumbers(values).numbers, strict=True))
 
 
 def info_dict(dataset: "MapDataset", in_safe_data_range: bool = True) -> dict[str, Any]:

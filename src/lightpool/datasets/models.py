@@ -9,6 +9,8 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
+from lightpool.arrays import Device
+from lightpool.arrays.typing import Array
 from lightpool.datasets.names import make_name
 from lightpool.datasets.parameters import Parameter, Parameters
 from lightpool.datasets.spectral_norms import NormSpectralModel, PowerLawNormSpectralModel, find_norm_model
@@ -114,10 +116,13 @@ class FoVBackgroundModel:
 
     def evaluate_geom(self, geom: "Geom") -> u.Quantity:
         """Factor at the energy centres of a geometry, in a shape that broadcasts with its data; on the host."""
+        return self.evaluate(geom.axes["energy"].center).reshape(_spread_over(geom))
+
+    def factors_on(self, geom: "Geom", device: Device) -> Array:
+        """Plain factors as of `evaluate_geom` on a device, of which nothing is read that waits there."""
         axis = geom.axes["energy"]
-        shape = [1] * len(geom.data_shape)
-        shape[geom.axes.index_data("energy")] = axis.nbin
-        return self.evaluate(axis.center).reshape(shape)
+        factors = self.spectral_model.evaluate_on(axis.center, device)
+        return device.xp.reshape(factors, _spread_over(geom))
 
     def copy(self, name: str | None = None, **kwargs: Any) -> "FoVBackgroundModel":
         """Deep copy; keyword arguments are those of the class and replace what the model has.
@@ -169,6 +174,13 @@ class FoVBackgroundModel:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def _spread_over(geom: "Geom") -> tuple[int, ...]:
+    """Shape of one value per energy that broadcasts with the data of a geometry."""
+    shape = [1] * len(geom.data_shape)
+    shape[geom.axes.index_data("energy")] = geom.axes["energy"].nbin
+    return tuple(shape)
 
 
 def _parameter_line(parameter: Parameter) -> str:

@@ -9,6 +9,8 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
+from lightpool.arrays import DeferredNumber, Device
+
 __all__ = ["Parameter", "Parameters"]
 
 
@@ -18,9 +20,9 @@ class Parameter:
     Parameters
     ----------
     name : str
-    value : float, Quantity or str such as ``1 TeV``
+    value : float, Quantity or str such as ``1 TeV``; or a DeferredNumber, which is read when the value is asked for
     unit : str or Unit; that of ``value`` if it has one
-    error : float, in ``unit``
+    error : float or DeferredNumber, in ``unit``
     min, max : float, in ``unit``; NaN is no bound
     frozen : bool, whether fits leave it alone
     interp : {"lin", "log", "sqrt"}, kept for files
@@ -54,20 +56,28 @@ class Parameter:
     @property
     def value(self) -> float:
         """Number in ``unit``."""
-        return self._value
+        return float(self._value)
 
     @value.setter
     def value(self, value: Any) -> None:
-        self._value = float(value)
+        self._value = value if isinstance(value, DeferredNumber) else float(value)
 
     @property
     def error(self) -> float:
         """Standard error in ``unit``."""
-        return self._error
+        return float(self._error)
 
     @error.setter
     def error(self, value: Any) -> None:
-        self._error = self._number(value)
+        self._error = value if isinstance(value, DeferredNumber) else self._number(value)
+
+    def value_on(self, device: Device) -> Any:
+        """Value without reading it where it was found on this device: an array without dimensions; else a float."""
+        return _number_on(self._value, device)
+
+    def error_on(self, device: Device) -> Any:
+        """Error without reading it, see `value_on`."""
+        return _number_on(self._error, device)
 
     @property
     def min(self) -> float:
@@ -145,6 +155,12 @@ class Parameter:
             f"{type(self).__name__}(name={self.name!r}, value={self.value!r}, unit={self.unit!r}, "
             f"error={self.error!r}, min={self.min!r}, max={self.max!r}, frozen={self.frozen!r})"
         )
+
+
+def _number_on(number: float | DeferredNumber, device: Device) -> Any:
+    if isinstance(number, DeferredNumber) and number.device == device and not device.is_host:
+        return number.array
+    return float(number)
 
 
 class Parameters(Sequence[Parameter]):

@@ -4,7 +4,7 @@ from typing import Any
 
 import numpy as np
 
-from lightpool.arrays import array_namespace, to_device, to_host
+from lightpool.arrays import array_namespace, to_host
 from lightpool.arrays.typing import Array
 from lightpool.datasets.models import DatasetModels, FoVBackgroundModel
 from lightpool.maps import Map
@@ -44,8 +44,7 @@ class DatasetPredictions:
         model = self.background_model
         if model is None or background is None:
             return background
-        factors = to_device(model.evaluate_geom(background.geom).value, background.device)
-        data = background.data * factors
+        data = background.data * model.factors_on(background.geom, background.device)
         npred: Map = Map.from_geom(background.geom, data=data, unit=background.unit, device=background.device)
         return npred
 

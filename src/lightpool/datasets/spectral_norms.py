@@ -8,6 +8,8 @@ from typing import Any, ClassVar
 import astropy.units as u
 import numpy as np
 
+from lightpool.arrays import Device, constant
+from lightpool.arrays.typing import Array
 from lightpool.datasets.parameters import Parameter, Parameters
 from lightpool.errors import FormatError
 
@@ -37,6 +39,10 @@ class NormSpectralModel(ABC):
     @abstractmethod
     def evaluate(self, energy: u.Quantity) -> np.ndarray[Any, Any]:
         """Plain factors at energies, shape of ``energy``."""
+
+    def evaluate_on(self, energy: u.Quantity, device: Device) -> Array:
+        """Plain factors at energies on a device, of which nothing is read that waits there."""
+        return constant(self.evaluate(energy), device)
 
     @property
     @abstractmethod
@@ -150,8 +156,16 @@ class PowerLawNormSpectralModel(NormSpectralModel):
 
     def evaluate(self, energy: u.Quantity) -> np.ndarray[Any, Any]:
         """Plain factors at energies, shape of ``energy``."""
+        return np.asarray(self.norm.value * self._shape(energy))
+
+    def evaluate_on(self, energy: u.Quantity, device: Device) -> Array:
+        """Plain factors at energies on a device, of which nothing is read that waits there."""
+        return constant(self._shape(energy), device) * self.norm.value_on(device)
+
+    def _shape(self, energy: u.Quantity) -> np.ndarray[Any, Any]:
+        """Factors of a norm of one."""
         ratio = np.asarray((energy / self.reference.quantity).to_value(""))
-        return np.asarray(self.norm.value * ratio**-self.tilt.value)
+        return np.asarray(ratio**-self.tilt.value)
 
     @classmethod
     def _from_spectral_dict(cls, data: dict[str, Any]) -> "PowerLawNormSpectralModel":

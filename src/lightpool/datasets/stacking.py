@@ -5,8 +5,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
-from lightpool.arrays import array_namespace, to_host
 from lightpool.maps import Map
+from lightpool.maps.deferred_quantity import DeferredQuantity
 
 if TYPE_CHECKING:
     from lightpool.data import GTI
@@ -39,17 +39,16 @@ def stack_map_dataset(dataset: "MapDataset", other: "MapDataset", nan_to_num: bo
 
 
 def _add_livetime(exposure: Map, other: "MapDataset") -> None:
-    livetime = other.exposure.meta.get("livetime")
-    if livetime is None or not _keeps_any_bin(other.mask_safe):
+    """Add the livetime of a dataset that has a safe bin; on a device nobody waits for that."""
+    livetime, before = (each.unread_meta.get("livetime") for each in (other.exposure, exposure))
+    if livetime is None:
         return
-    before = exposure.meta.get("livetime")
-    exposure.meta = {**exposure.meta, "livetime": livetime.copy() if before is None else before + livetime}
-
-
-def _keeps_any_bin(mask: Map | None) -> bool:
-    if mask is None:
-        return True
-    return bool(to_host(array_namespace(mask.data).any(mask.data)))  # host: the livetime is a number there
+    mask = other.mask_safe
+    device = exposure.device if mask is None else mask.device
+    keeps_any = device.xp.ones((), dtype=device.xp.bool, device=device.handle)
+    if mask is not None:
+        keeps_any = device.xp.any(mask.data)
+    exposure.meta = exposure.unread_meta | {"livetime": DeferredQuantity.total(before, livetime, keeps_any)}
 
 
 def merge_gtis(gtis: "list[GTI]") -> "GTI":

@@ -2,12 +2,14 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from lightpool.arrays import to_host
+from lightpool.arrays import DeferredNumbers, array_namespace, to_host
 from lightpool.arrays.reductions import sums_in_masks
+from lightpool.arrays.typing import Array
 from lightpool.datasets.models import FoVBackgroundModel, Models
 from lightpool.datasets.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.core import Maker
@@ -23,7 +25,8 @@ class FoVBackgroundMaker(Maker):
     """Normalise the background of a dataset on its counts outside an exclusion mask.
 
     The counts and the background summed over the pixels of each energy bin are all that a norm which depends on energy
-    only needs: two short vectors leave the device, the rest is done on the host.
+    only needs. For a fit these short vectors leave the device. A scale is worked out on the device, and read when its
+    value is asked for.
 
     Parameters
     ----------
@@ -98,49 +101,98 @@ class FoVBackgroundMaker(Maker):
             model = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=self.spectral_model.copy())
             dataset.models = Models([*(dataset.models or []), model])
         sums = _sums_per_energy(dataset, self.make_exclusion_mask(dataset))
-        reason = self._too_little(sums)
-        if reason is None and self.method == "fit":
-            axis = dataset.counts.geom.axes["energy"]
-            reason = fit_norm(dataset.background_model.spectral_model, axis.center, sums.counts, sums.template)
-        elif reason is None:
-            _scale_norm(dataset.background_model.spectral_model, sums)
-        if reason is not None:
-            log.warning("dataset %s: background not normalised, mask_safe set to False: %s", dataset.name, reason)
-            dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=dataset.device)
+        if self.method == "fit":
+            self._fit(dataset, sums)
+        else:
+            self._scale(dataset, sums)
         return dataset
 
-    def _too_little(self, sums: "_Sums") -> str | None:
-        counts, background = float(sums.counts.sum()), float(sums.background.sum())
+    def _fit(self, dataset: Any, sums: "_Sums") -> None:
+        device, axis = dataset.device, dataset.counts.geom.axes["energy"]
+        # host: a fit needs the counts and the background per energy
+        counts, template, background = to_host(device.xp.stack([sums.counts, sums.template, sums.background]))
+        reason = self._limits.broken_by(float(counts.sum()), float(background.sum()))
+        if reason is None:
+            reason = fit_norm(dataset.background_model.spectral_model, axis.center, counts, template)
+        if reason is not None:
+            _warn(dataset.name, reason)
+            dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=device)
+
+    def _scale(self, dataset: Any, sums: "_Sums") -> None:
+        """Work the norm out where the dataset lives; on a device it is read when somebody asks for it."""
+        model, device = dataset.background_model.spectral_model, dataset.device
+        if not hasattr(model, "norm"):
+            raise TypeError(f"method 'scale' needs a model with one norm, got {type(model).__name__}; use method='fit'")
+        xp, limits = device.xp, self._limits
+        counts, background = xp.sum(sums.counts), xp.sum(sums.background)
+        enough = limits.kept_by(counts, background)
+        n_on, n_background = (xp.where(enough, number, 1.0) for number in (counts, background))
+        before = model.norm.value_on(device)
+        norm = xp.where(enough, before * n_on / n_background, before)
+        error = xp.where(enough, before * xp.sqrt(n_on) / n_background, model.norm.error_on(device))
+        numbers = DeferredNumbers(
+            xp.stack([norm, error, counts, background]), partial(_warn_of_numbers, dataset.name, limits)
+        )
+        model.norm.value, model.norm.error = numbers[0], numbers[1]
+        if dataset.mask_safe is not None and not numbers.is_read:
+            dataset.mask_safe = dataset.mask_safe.copy(data=dataset.mask_safe.data & enough)
+        elif limits.broken_by(*numbers.numbers[2:]) is not None:
+            dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=device)
+
+    @property
+    def _limits(self) -> "_Limits":
+        return _Limits(self.min_counts, self.min_npred_background)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What counts and background must exceed."""
+
+    counts: float
+    background: float
+
+    def kept_by(self, counts: Array, background: Array) -> Array:
+        """Whether numbers, arrays without dimensions, are finite and above the limits."""
+        xp = array_namespace(counts, background)
+        is_finite = xp.isfinite(counts) & xp.isfinite(background)
+        return is_finite & (background > self.background) & (counts > self.counts)
+
+    def broken_by(self, counts: float, background: float) -> str | None:
+        """Why numbers do not keep to them, None if they do."""
         if not (np.isfinite(counts) and np.isfinite(background)):
             return f"counts ({counts}) or background ({background}) outside the exclusion is not finite"
-        if background <= self.min_npred_background:
-            least = self.min_npred_background
-            return f"background outside the exclusion is {background:.6g}, needed are more than {least}"
-        if counts <= self.min_counts:
-            return f"counts outside the exclusion are {counts:.6g}, needed are more than {self.min_counts}"
+        if background <= self.background:
+            return f"background outside the exclusion is {background:.6g}, needed are more than {self.background}"
+        if counts <= self.counts:
+            return f"counts outside the exclusion are {counts:.6g}, needed are more than {self.counts}"
         return None
+
+
+def _warn(name: str, reason: str) -> None:
+    log.warning("dataset %s: background not normalised, mask_safe set to False: %s", name, reason)
+
+
+def _warn_of_numbers(name: str, limits: _Limits, numbers: tuple[float, ...]) -> None:
+    """Warn if counts and background, which stand behind norm and error, are too small."""
+    reason = limits.broken_by(*numbers[2:])
+    if reason is not None:
+        _warn(name, reason)
 
 
 @dataclass(frozen=True)
 class _Sums:
-    """Sums over the kept pixels of each energy bin, float arrays of shape (n_energy,)."""
+    """Sums over the kept pixels of each energy bin, arrays of float64 of shape (n_energy,) on the device."""
 
-    counts: np.ndarray[Any, Any]
-    template: np.ndarray[Any, Any]  # background before its model
-    background: np.ndarray[Any, Any]  # background with its model as it is
+    counts: Array
+    template: Array  # background before its model
+    background: Array  # background with its model as it is
 
 
 def _sums_per_energy(dataset: Any, exclusion: Map) -> _Sums:
     masks = [mask.data for mask in (exclusion, dataset.mask_safe, dataset.mask_fit) if mask is not None]
     sums = sums_in_masks([dataset.counts.data, dataset.background.data], masks)
-    counts_sum, template_sum = to_host(sums)  # host: two short vectors
-    norm = dataset.background_model.evaluate(dataset.counts.geom.axes["energy"].center)
-    return _Sums(counts_sum, template_sum, template_sum * norm)
-
-
-def _scale_norm(model: Any, sums: _Sums) -> None:
-    if not hasattr(model, "norm"):
-        raise TypeError(f"method 'scale' needs a model with one norm, got {type(model).__name__}; use method='fit'")
-    before = model.norm.value
-    model.norm.value = before * sums.counts.sum() / sums.background.sum()
-    model.norm.error = before * np.sqrt(sums.counts.sum()) / sums.background.sum()
+    counts, template = sums[0, ...], sums[1, ...]
+    energy = dataset.counts.geom.axes["energy"].center
+    return _Sums(
+        counts, template, template * dataset.background_model.spectral_model.evaluate_on(energy, dataset.device)
+    )

@@ -11,6 +11,7 @@ from typing import Any
 
 from astropy.coordinates import Angle
 
+from lightpool.arrays import read_deferred
 from lightpool.arrays.staging import Uploads
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff
@@ -121,11 +122,15 @@ class DatasetsMaker(Described):
                 f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each"
             )
         with closing(self._reduce(dataset, observations, datasets)) as results:
-            if not self.stack_datasets:
-                return Datasets([result for result in results if result is not None])
+            made = []
             for result in results:
-                if result is not None:
+                if result is not None and self.stack_datasets:
                     dataset.stack(_stackable_on(dataset, result))
+                elif result is not None:
+                    made.append(result)
+        read_deferred(dataset.device)  # host: norms and what there is to warn about, in one transfer
+        if not self.stack_datasets:
+            return Datasets(made)
         if isinstance(dataset.name, GeneratedName):
             dataset.name = "stacked"
         return Datasets([dataset])

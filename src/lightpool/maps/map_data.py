@@ -17,6 +17,7 @@ from lightpool.arrays.precision import DTYPES, find_precision, get_default_preci
 from lightpool.arrays.promotion import dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import DeviceError, GeometryError
+from lightpool.maps.deferred_quantity import read_meta
 
 __all__ = ["MapData", "as_quantity", "unit_factor"]
 
@@ -95,7 +96,6 @@ class MapData:
     _geom: Any
     _held: Array | LazyArray
     _unit: u.UnitBase
-    meta: dict[str, Any]
 
     def __init__(
         self,
@@ -215,6 +215,21 @@ class MapData:
         self._unit = value.unit
 
     @property
+    def meta(self) -> dict[str, Any]:
+        """Metadata; what waits on the device, such as the livetime of a stack, is read."""
+        read_meta(self._meta)
+        return self._meta
+
+    @meta.setter
+    def meta(self, meta: dict[str, Any]) -> None:
+        self._meta = meta
+
+    @property
+    def unread_meta(self) -> dict[str, Any]:
+        """Metadata as they are: what waits on the device is a `DeferredQuantity`."""
+        return self._meta
+
+    @property
     def is_mask(self) -> bool:
         """Whether the map holds True and False."""
         return is_bool(self._held)
@@ -304,7 +319,7 @@ class MapData:
             self._geom if geom is None else geom,
             data=data,
             unit=self._unit if unit is None else unit,
-            meta=copying.deepcopy(self.meta) if meta is None else meta,
+            meta=copying.deepcopy(self._meta) if meta is None else meta,
             device=None if on_device else self.device,
         )
 
@@ -318,6 +333,7 @@ class MapData:
 
     def __getstate__(self) -> dict[str, Any]:
         # host: a pickle holds the values as NumPy keeps them, and the name of the device that they go back to
+        read_meta(self._meta)
         return self.__dict__ | {"_held": to_host(self._data), "_device": self.device.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:

@@ -35,7 +35,7 @@ class MapReshaping(MapAccess):
         geom = self._geom.slice_by_idx(slices)
         index = tuple(slices.get(axis.name, slice(None)) for axis in self._geom.axes)
         return self._init_copy(
-            geom=geom, data=self._data[(*index[::-1], ..., slice(None), slice(None))], meta=self.meta
+            geom=geom, data=self._data[(*index[::-1], ..., slice(None), slice(None))], meta=self.unread_meta
         )
 
     def slice_by_energy(self, energy_min: Any = None, energy_max: Any = None) -> Self:
@@ -67,7 +67,7 @@ class MapReshaping(MapAccess):
                 f"{self._geom.axes.names}"
             )
         index = tuple(int(np.asarray(i).item()) for i in idx)
-        return self._init_copy(geom=self._geom.to_image(), data=self._data[(*index[::-1], ...)], meta=self.meta)
+        return self._init_copy(geom=self._geom.to_image(), data=self._data[(*index[::-1], ...)], meta=self.unread_meta)
 
     def iter_by_axis(self, axis_name: str, keepdims: bool = False) -> Iterator[Self]:
         """Map at each bin of an axis."""

@@ -357,7 +357,9 @@ class WcsNDMap(Map):
                 values = values if is_bool(factors) else apply_operator("multiply", values, factors)
             data = reduce_in_mask(values, inside, func)
         dtype = dtype_name(self._data)
-        return RegionNDMap(geom, data=as_dtype(data, dtype), unit=self._unit, meta=dict(self.meta), device=self.device)
+        return RegionNDMap(
+            geom, data=as_dtype(data, dtype), unit=self._unit, meta=dict(self.unread_meta), device=self.device
+        )
 
     def _inside(self, geom: Any, region: Any) -> Array:
         image = geom.to_image()
