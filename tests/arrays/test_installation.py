@@ -39,6 +39,7 @@ def test_the_same_as_json_is_plain_numbers_and_texts(info):
         assert 0 < device["memory_free"] <= device["memory_total"]
         assert device["problem"] == ""
     assert found["default_device"] == lightpool.get_default_device().name
+    assert found["default_precision"] == "double"
     assert found["version"] == lightpool.__version__
     assert set(found["missing"]).isdisjoint(name.partition(":")[0] for name in available_devices())
 
@@ -89,6 +90,8 @@ def test_a_default_device_that_is_not_there_is_told(info, monkeypatch):
     done = info()
     assert done.exit_code == 0, done.output
     assert "default device: none: device 'gpu' is not known" in done.output
+    monkeypatch.setenv("LIGHTPOOL_PRECISION", "half")
+    assert "default precision: none: precision must be" in info().output
 
 
 def test_a_device_that_is_counted_but_does_not_answer_is_told(info, monkeypatch):

@@ -17,6 +17,7 @@ from lightpool.arrays.devices import Device, available_devices, find_device, get
 from lightpool.arrays.histogram import sum_by_bin
 from lightpool.arrays.libraries import cuda_count, load_library
 from lightpool.arrays.memory import format_bytes, free_memory, total_memory
+from lightpool.arrays.precision import get_default_precision
 from lightpool.errors import DeviceError
 
 __all__ = ["DeviceReport", "Installation", "describe_installation", "device_problem"]
@@ -61,6 +62,7 @@ class Installation:
     version : str, of lightpool
     python, system : str
     default_device : str, its name, or why there is none
+    default_precision : str, ``double`` or ``single``, or why it is neither
     devices : tuple of DeviceReport
     driver : CudaDriver or None
     missing : dict of str, what to do for the kinds of devices, and for the plots, that are not there
@@ -71,6 +73,7 @@ class Installation:
     python: str
     system: str
     default_device: str
+    default_precision: str
     devices: tuple[DeviceReport, ...]
     driver: CudaDriver | None
     missing: dict[str, str]
@@ -88,6 +91,7 @@ class Installation:
         lines = [
             f"lightpool {self.version}, Python {self.python}, {self.system}",
             f"default device: {self.default_device}",
+            f"default precision: {self.default_precision}",
             f"NVIDIA driver: {driver}",
             "",
             "Devices",
@@ -105,12 +109,17 @@ def describe_installation() -> Installation:
         default = get_default_device().name
     except DeviceError as error:
         default = f"none: {error}"
+    try:
+        precision = get_default_precision()
+    except ValueError as error:
+        precision = f"none: {error}"
     names = available_devices()
     return Installation(
         version=lightpool.__version__,
         python=platform.python_version(),
         system=platform.platform(),
         default_device=default,
+        default_precision=precision,
         devices=tuple(map(_report, names)),
         driver=cuda_driver(),
         missing=_missing(names),
