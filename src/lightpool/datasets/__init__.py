@@ -4,6 +4,7 @@ from lightpool.datasets.datasets import Dataset, Datasets
 from lightpool.datasets.geometries import create_map_dataset_geoms
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.map_dataset_on_off import MapDatasetOnOff
+from lightpool.datasets.memory import MemoryEstimate, estimate_memory
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models import DatasetModels, FoVBackgroundModel, Models
 from lightpool.datasets.parameters import Parameter, Parameters
@@ -19,6 +20,7 @@ __all__ = [
     "MapDataset",
     "MapDatasetMetaData",
     "MapDatasetOnOff",
+    "MemoryEstimate",
     "Models",
     "Parameter",
     "Parameters",
@@ -27,4 +29,5 @@ __all__ = [
     "SpectrumDataset",
     "SpectrumDatasetOnOff",
     "create_map_dataset_geoms",
+    "estimate_memory",
 ]

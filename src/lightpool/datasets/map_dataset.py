@@ -14,6 +14,7 @@ from lightpool.datasets.geometries import BINSZ_IRF_DEFAULT, create_map_dataset_
 from lightpool.datasets.info import info_dict
 from lightpool.datasets.lazy import Accumulated, Deferred, DeferredAttribute
 from lightpool.datasets.masks import DatasetMasks
+from lightpool.datasets.memory import are_large, estimate_memory
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models import DatasetModels
 from lightpool.datasets.names import make_name
@@ -203,7 +204,9 @@ class MapDataset(DatasetPlace, DatasetMasks, DatasetPredictions, DatasetRegions,
         precision : {"double", "single"}, see `create`
         **kwargs : further arguments of the class
         """
-        dtype = find_precision(precision)
+        dtype, geoms = find_precision(precision), (geom, geom_exposure, geom_psf, geom_edisp)
+        estimate = estimate_memory(*geoms, map_names=cls._map_names_from_geom, precision=dtype)
+        estimate.require(None, f"a {cls.tag}")
         for map_name in cls._map_names_from_geom:
             kwargs[map_name] = Map.from_geom(geom, unit="", dtype=dtype)
         kwargs["mask_safe"] = Map.from_geom(geom, unit="", dtype=bool)
@@ -349,6 +352,8 @@ class MapDataset(DatasetPlace, DatasetMasks, DatasetPredictions, DatasetRegions,
         mode : {"trim", "partial", "strict"}, for windows that reach over the border
         name : str, of the new dataset
         """
+        if are_large(self.maps):
+            self.outline(position, width, mode)._require_memory(self.device, f"a cutout of a {self.tag}")
         return self._derived(name, transforms.cutout(self, position, width, mode))
 
     def outline(self, position: "SkyCoord | None" = None, width: Any = None, mode: str = "trim") -> Self:
