@@ -1,6 +1,7 @@
 """Every array test runs on NumPy, PyTorch, array-api-strict's ``device1`` and, with ``-m gpu``, on CuPy."""
 
 import os
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -8,6 +9,8 @@ from typing import Any
 import numpy as np
 import pytest
 from astropy.utils import iers
+from cuda_on_host import cupy_stand_in
+from cuda_on_host.raw_module import COMPILER
 
 from lightpool.arrays import blocks
 from lightpool.arrays.devices import Device, find_device, to_device, use_device
@@ -32,12 +35,22 @@ class Backend:
         return to_device(np.asarray(values, dtype=dtype), self.device)
 
 
-@pytest.fixture(params=["cpu", "torch", "strict", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.fixture(params=["cpu", "torch", "strict", "cuda on host", pytest.param("cuda", marks=pytest.mark.gpu)])
 def backend(request: pytest.FixtureRequest) -> Any:
     """An array library; ``strict`` stands in for a GPU: its arrays refuse NumPy and refuse host arrays."""
-    device = device_or_skip(request.param)
-    with use_device(device):
-        yield Backend(device)
+    with on_host_or_nothing(request.param):
+        device = device_or_skip(request.param.removesuffix(" on host"))
+        with use_device(device):
+            yield Backend(device)
+
+
+def on_host_or_nothing(name: str) -> AbstractContextManager[Any]:
+    """The stand-in for CuPy, whose kernels run on the host, if it is asked for; skipped without a compiler."""
+    if name != "cuda on host":
+        return nullcontext()
+    if COMPILER is None:
+        pytest.skip("no C++ compiler (g++ or clang++) runs CUDA kernels on the host")
+    return cupy_stand_in.installed()
 
 
 def device_or_skip(name: str) -> Device:

@@ -9,6 +9,7 @@ import array_api_compat
 import numpy as np
 
 from lightpool.arrays.blocks import pieces
+from lightpool.arrays.cuda import accumulation as cuda_accumulation
 from lightpool.arrays.devices import array_namespace
 from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool, is_floating
@@ -40,7 +41,7 @@ def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *,
             add_product(whole, [part, *rest], index, nan_to_num=nan_to_num)
     elif _is_simple(total, factors):
         _add_product_numpy(total[window], factors, nan_to_num)
-    else:
+    elif not (array_api_compat.is_cupy_array(total) and _add_product_cuda(total[window], factors, nan_to_num)):
         add_product_plain(total, factors, window, nan_to_num=nan_to_num)
 
 
@@ -85,6 +86,13 @@ def _is_simple(total: Array, factors: Sequence[Any]) -> bool:
     return dtype_name(total) == "float64" and all(
         array_api_compat.is_numpy_array(x) and x.dtype in (np.float64, np.bool_) for x in (total, *arrays)
     )
+
+
+def _add_product_cuda(part: Array, factors: Sequence[Any], nan_to_num: bool) -> bool:
+    """Whether there was a kernel to do it."""
+    number = math.prod(x for x in factors if isinstance(x, int | float))
+    arrays = sorted((_values(x) for x in factors if not isinstance(x, int | float)), key=_size)
+    return cuda_accumulation.add_product(part, arrays, number, nan_to_num)
 
 
 def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:

@@ -1,11 +1,14 @@
 """From the values of coordinates to bins and pixel numbers of an axis."""
 
+import array_api_compat
+
 from lightpool.arrays.constants import constant
+from lightpool.arrays.cuda import binning as cuda_binning
 from lightpool.arrays.devices import array_namespace, device_of
 from lightpool.arrays.scales import scale_values, unscale_values
 from lightpool.arrays.typing import Array, Namespace
 
-__all__ = ["bin_index", "coord_to_pix", "pix_to_coord", "scale_values", "unscale_values"]
+__all__ = ["bin_index", "bin_index_plain", "coord_to_pix", "pix_to_coord", "scale_values", "unscale_values"]
 
 _FIRST_NODE = {"center": 0.0, "edges": -0.5}
 
@@ -27,6 +30,14 @@ def bin_index(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | Non
     """
     xp = array_namespace(x) if xp is None else xp
     edges = constant(edges, device_of(x), dtype="float64")
+    if array_api_compat.is_cupy_namespace(xp):
+        return cuda_binning.bin_index(x, edges, clip)
+    return bin_index_plain(x, edges, clip=clip, xp=xp)
+
+
+def bin_index_plain(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | None = None) -> Array:
+    """Plain twin of `bin_index`, in the array API standard alone; ``x`` and ``edges`` are on one device."""
+    xp = array_namespace(x) if xp is None else xp
     # Searching in the inner edges alone does the clipping to [0, n_bin - 1].
     index = xp.astype(xp.searchsorted(edges[1:-1], x, side="right"), xp.int64, copy=False)
     valid = xp.isfinite(x) if clip else (x >= edges[0]) & (x < edges[-1])

@@ -1,10 +1,13 @@
 """Pixels that hang together."""
 
+from array_api_compat import is_cupy_namespace
+
+from lightpool.arrays.cuda import connected as cuda_connected
 from lightpool.arrays.devices import array_namespace, device_of, to_device, to_host
 from lightpool.arrays.histogram import sum_by_bin
 from lightpool.arrays.typing import Array, Namespace
 
-__all__ = ["connected_labels", "select_connected"]
+__all__ = ["connected_labels", "connected_labels_plain", "select_connected"]
 
 _N_STEP = 8  # between two looks at whether anything changed
 
@@ -21,9 +24,16 @@ def connected_labels(mask: Array, *, xp: Namespace | None = None) -> Array:
     labels : array of int64, shape (ny, nx)
         All pixels of a group have the largest of their indices in the flattened image, plus one; 0 where the mask is
         not set.
+    """
+    xp = array_namespace(mask) if xp is None else xp
+    if is_cupy_namespace(xp):
+        return cuda_connected.connected_labels(mask)
+    return connected_labels_plain(mask, xp=xp)
 
-    Notes
-    -----
+
+def connected_labels_plain(mask: Array, *, xp: Namespace | None = None) -> Array:
+    """Plain twin of `connected_labels`, in the array API standard alone.
+
     Labels spread to all neighbours at once; then each pixel takes the label of the pixel that its label names, so that
     the number of steps grows with the logarithm of the size of a group. After every few steps one number, of labels
     that changed, is read from the device.

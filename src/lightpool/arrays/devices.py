@@ -58,6 +58,11 @@ class Device:
         """Whether the arrays are NumPy's."""
         return self.name == "cpu"
 
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the arrays are CuPy's."""
+        return self.name.startswith("cuda")
+
     def __str__(self) -> str:
         return self.name
 

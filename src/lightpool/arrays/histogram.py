@@ -7,6 +7,7 @@ import array_api_compat
 import numpy as np
 from array_api_compat import device
 
+from lightpool.arrays.cuda import binning as cuda_binning
 from lightpool.arrays.devices import array_namespace
 from lightpool.arrays.typing import Array, Namespace
 
@@ -30,6 +31,9 @@ def histogram(
         An event with any index outside its axis is dropped, with its weight.
     """
     xp = array_namespace(*index, weights) if xp is None else xp
+    _check_axes(index, shape)
+    if array_api_compat.is_cupy_namespace(xp) and len(shape) <= cuda_binning.MAX_AXES:
+        return cuda_binning.histogram(index, shape, weights)
     flat, weights = _flat_index(index, shape, weights, xp=xp)
     return xp.reshape(sum_by_bin(flat, weights, math.prod(shape), xp=xp), shape)
 
@@ -39,16 +43,20 @@ def histogram_plain(
 ) -> Array:
     """Plain twin of `histogram`, in the array API standard alone."""
     xp = array_namespace(*index, weights) if xp is None else xp
+    _check_axes(index, shape)
     flat, weights = _flat_index(index, shape, weights, xp=xp)
     return xp.reshape(sum_by_bin_plain(flat, weights, math.prod(shape), xp=xp), shape)
+
+
+def _check_axes(index: Sequence[Array], shape: tuple[int, ...]) -> None:
+    if len(index) != len(shape):
+        raise ValueError(f"got {len(index)} index arrays for a map of {len(shape)} axes, shape {shape}")
 
 
 def _flat_index(
     index: Sequence[Array], shape: tuple[int, ...], weights: Array | None, *, xp: Namespace
 ) -> tuple[Array, Array | None]:
     """One index into the raveled map, -1 outside, and the weights, both of shape (n,)."""
-    if len(index) != len(shape):
-        raise ValueError(f"got {len(index)} index arrays for a map of {len(shape)} axes, shape {shape}")
     flat, inside = xp.zeros_like(index[0]), None
     for i, n in zip(index, shape, strict=True):
         flat = flat * n + i
@@ -77,6 +85,8 @@ def sum_by_bin(index: Array, weights: Array | None, n_bin: int, *, xp: Namespace
     xp = array_namespace(index, weights) if xp is None else xp
     if array_api_compat.is_numpy_namespace(xp):
         return _sum_by_bin_numpy(index, weights, n_bin)
+    if array_api_compat.is_cupy_namespace(xp):
+        return cuda_binning.histogram([index], (n_bin,), weights)
     return sum_by_bin_plain(index, weights, n_bin, xp=xp)
 
 

@@ -8,6 +8,7 @@ from array_api_compat import device
 
 from lightpool.arrays.blocks import blocks
 from lightpool.arrays.constants import constant
+from lightpool.arrays.cuda import interpolation as cuda_interpolation
 from lightpool.arrays.devices import array_namespace, device_of, to_device
 from lightpool.arrays.promotion import as_dtype, dtype_name
 from lightpool.arrays.scales import scale_values, unscale_values
@@ -20,7 +21,9 @@ __all__ = [
     "hat_basis_plain",
     "interpolate_grid",
     "interpolate_grid_nearest",
+    "interpolate_grid_plain",
     "interpolation_weights",
+    "interpolation_weights_plain",
     "scale_table",
     "unscale_table",
 ]
@@ -45,6 +48,15 @@ def interpolation_weights(x: Array, nodes: Array, *, xp: Namespace | None = None
     fraction : array of float64, shape of ``x``
         Weight of the node above; beyond the outer nodes it leaves [0, 1], which extrapolates. 0 when there is one node.
     """
+    xp = array_namespace(x) if xp is None else xp
+    nodes = _beside(nodes, x)
+    if array_api_compat.is_cupy_namespace(xp):
+        return cuda_interpolation.interpolation_weights(x, nodes)
+    return interpolation_weights_plain(x, nodes, xp=xp)
+
+
+def interpolation_weights_plain(x: Array, nodes: Array, *, xp: Namespace | None = None) -> tuple[Array, Array]:
+    """Plain twin of `interpolation_weights`, in the array API standard alone."""
     xp = array_namespace(x) if xp is None else xp
     nodes = _beside(nodes, x)
     n_node = nodes.shape[0]
@@ -84,6 +96,8 @@ def hat_basis(
     nodes = _beside(nodes, x)
     if array_api_compat.is_numpy_namespace(xp):
         return _hat_basis_numpy(x, nodes, lower, upper, dtype)
+    if array_api_compat.is_cupy_namespace(xp):
+        return cuda_interpolation.hat_basis(x, nodes, lower, upper, dtype)
     return hat_basis_plain(x, nodes, lower, upper, dtype, xp=xp)
 
 
@@ -97,7 +111,7 @@ def hat_basis_plain(
     inside = (x >= lower) & (x <= upper)
     if n_node == 1:
         return as_dtype(inside, dtype)[None, ...]
-    index, fraction = interpolation_weights(x, nodes, xp=xp)
+    index, fraction = interpolation_weights_plain(x, nodes, xp=xp)
     zero = xp.zeros_like(fraction)
     below = as_dtype(xp.where(inside, 1.0 - fraction, zero), dtype)
     above = as_dtype(xp.where(inside, fraction, zero), dtype)
@@ -187,6 +201,8 @@ def gather_bilinear(
         for block in blocks(ix.size):
             corners = _corners(ix[block], fx[block], iy[block], fy[block], n_x, n_y)
             _gather_numpy(flat, corners, values[:, block])
+    elif array_api_compat.is_cupy_namespace(xp):
+        values = cuda_interpolation.gather_bilinear(xp.reshape(flat, (-1, n_x, n_y)), ix, fx, iy, fy)
     else:
         values = _gather_plain(flat, _corners(ix, fx, iy, fy, n_x, n_y), xp=xp)
     return xp.reshape(values, (*leading, *shape))
@@ -239,7 +255,19 @@ def interpolate_grid(
     interpolated : array of float64, the broadcast shape of ``coords``; NaN where a coordinate is NaN
     """
     xp = array_namespace(*coords) if xp is None else xp
-    weights = [interpolation_weights(x, n, xp=xp) for x, n in zip(coords, nodes, strict=True)]
+    if array_api_compat.is_cupy_namespace(xp):
+        table, shape = to_device(values, device_of(coords[0])), np.broadcast_shapes(*(x.shape for x in coords))
+        if cuda_interpolation.can_interpolate(table, shape):
+            return cuda_interpolation.interpolate_grid(table, [_beside(n, coords[0]) for n in nodes], coords, shape)
+    return interpolate_grid_plain(values, nodes, coords, xp=xp)
+
+
+def interpolate_grid_plain(
+    values: Array, nodes: Sequence[Array], coords: Sequence[Array], *, xp: Namespace | None = None
+) -> Array:
+    """Plain twin of `interpolate_grid`, in the array API standard alone."""
+    xp = array_namespace(*coords) if xp is None else xp
+    weights = [interpolation_weights_plain(x, n, xp=xp) for x, n in zip(coords, nodes, strict=True)]
     flat, strides = _flat_table(values, coords[0], xp=xp)
     offset = _base_index([index for index, _ in weights], strides)
     steps = [(s, fraction) for s, (_, fraction), n in zip(strides, weights, values.shape, strict=True) if n > 1]

@@ -13,8 +13,9 @@ from functools import cached_property
 from typing import Any
 
 import numpy as np
-from array_api_compat import is_numpy_array
+from array_api_compat import is_cupy_namespace, is_numpy_array
 
+from lightpool.arrays.cuda import directions as cuda_directions
 from lightpool.arrays.devices import Device, array_namespace, find_device
 from lightpool.arrays.native_coordinates import (
     CYLINDRICAL,
@@ -27,7 +28,14 @@ from lightpool.arrays.native_coordinates import (
 from lightpool.arrays.sphere import lonlat, rotate, unit_vectors
 from lightpool.arrays.typing import Array, Namespace
 
-__all__ = ["PROJECTION_CODES", "Projection", "pixel_directions", "pixel_to_sky", "sky_to_pixel"]
+__all__ = [
+    "PROJECTION_CODES",
+    "Projection",
+    "pixel_directions",
+    "pixel_directions_plain",
+    "pixel_to_sky",
+    "sky_to_pixel",
+]
 
 HostArray = np.ndarray[Any, np.dtype[np.float64]]
 Pair = tuple[float, float]
@@ -280,6 +288,15 @@ def pixel_directions(
     vectors : array of float64, shape (3, ny, nx); NaN where the pixel lies outside the projected sky
     """
     place = find_device(device)
+    if is_cupy_namespace(place.xp):
+        return cuda_directions.pixel_directions(projection, shape, place, first)
+    return pixel_directions_plain(projection, shape, place, first)
+
+
+def pixel_directions_plain(
+    projection: Projection, shape: tuple[int, int], place: Device, first: tuple[int, int] = (0, 0)
+) -> Array:
+    """Plain twin of `pixel_directions`, in the array API standard alone."""
     xp = place.xp
     (n_y, n_x), (y_0, x_0) = shape, first
     x = xp.astype(xp.arange(x_0, x_0 + n_x, device=place.handle), xp.float64)[None, :]

@@ -6,8 +6,9 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_numpy_array
+from array_api_compat import array_namespace, device, is_cupy_array, is_numpy_array
 
+from lightpool.arrays.cuda import reductions as cuda_reductions
 from lightpool.arrays.promotion import as_dtype, is_bool, is_floating
 from lightpool.arrays.typing import Array
 
@@ -174,6 +175,8 @@ def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
     -------
     sums : array of float64, shape (number of maps, ...)
     """
+    if all(is_cupy_array(x) for x in (*values, *masks)) and cuda_reductions.can_sum(values, masks):
+        return cuda_reductions.sums_in_masks(values, masks)
     if not all(is_numpy_array(x) for x in (*values, *masks)):
         return sums_in_masks_plain(values, masks)
     planes = values[0].shape[:-2]

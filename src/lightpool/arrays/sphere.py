@@ -7,6 +7,7 @@ import array_api_compat
 import numpy as np
 
 from lightpool.arrays.constants import constant
+from lightpool.arrays.cuda import directions as cuda_directions
 from lightpool.arrays.devices import array_namespace, device_of, to_device
 from lightpool.arrays.typing import Array, Namespace
 
@@ -152,6 +153,8 @@ def separation_of_vectors(v: Array, w: Array, *, xp: Namespace | None = None) ->
     separation : array of float64, shape (...), unit rad, in [0, pi]
     """
     xp = array_namespace(v) if xp is None else xp
+    if array_api_compat.is_cupy_namespace(xp) and isinstance(w, np.ndarray) and w.ndim == 1:
+        return cuda_directions.separation(v, w)
     if isinstance(w, np.ndarray) and w.ndim == 1:
         w = [float(component) for component in w]
     else:
@@ -179,6 +182,8 @@ def rotate(matrix: Array, vectors: Array, *, xp: Namespace | None = None) -> Arr
     rotated : array of float64, shape of ``vectors``
     """
     xp = array_namespace(vectors) if xp is None else xp
+    if array_api_compat.is_cupy_namespace(xp) and isinstance(matrix, np.ndarray):
+        return cuda_directions.rotate(matrix, vectors)
     matrix = constant(matrix, device_of(vectors), dtype="float64")
     flat = xp.reshape(vectors, (3, math.prod(vectors.shape[1:])))
     return xp.reshape(xp.matmul(matrix, flat), vectors.shape)
@@ -222,5 +227,7 @@ def fov_lonlat(vectors: Array, *, xp: Namespace | None = None) -> tuple[Array, A
     fov_lon, fov_lat : arrays of float64, shape (...), fov_lon in [-pi, pi]
     """
     xp = array_namespace(vectors) if xp is None else xp
+    if array_api_compat.is_cupy_namespace(xp):
+        return cuda_directions.fov_lonlat(vectors)
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
     return xp.atan2(-y, x), xp.atan2(z, xp.hypot(x, y))

@@ -21,8 +21,9 @@ from lightpool.arrays.blocks import in_blocks
 from lightpool.arrays.constants import constant
 from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device, to_host
 from lightpool.arrays.projections import Projection, pixel_directions, pixel_to_sky, sky_to_pixel
+from lightpool.arrays.solid_angles import solid_angles
 from lightpool.arrays.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
-from lightpool.arrays.typing import Array, Namespace
+from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
 from lightpool.maps.wcs_header import (
     check_wcs,
@@ -34,7 +35,7 @@ from lightpool.maps.wcs_header import (
     sky_projection,
 )
 
-__all__ = ["Box", "PixelGrid", "PixelStore", "SkyWindow", "pixel_solid_angle"]
+__all__ = ["Box", "PixelGrid", "PixelStore", "SkyWindow"]
 
 MAX_STORED_BYTES = 2**28
 """What one grid keeps at most, all its arrays together."""
@@ -47,53 +48,6 @@ MAX_KINDS = 64
 
 _WORK_BYTES = 128
 """What the arrays on the way to one of these take for each pixel, at most."""
-
-
-def pixel_solid_angle(corners: Array, *, xp: Namespace | None = None) -> Array:
-    """Solid angle of pixels from the directions of their corners, two plane triangles each.
-
-    Parameters
-    ----------
-    corners : array, shape (3, ny + 1, nx + 1)
-        Unit vectors; NaN where a corner does not project.
-
-    Returns
-    -------
-    solid_angle : array, shape (ny, nx), unit sr
-        NaN where a corner does not project.
-
-    Notes
-    -----
-    As in Gammapy: sides are arcs, angles are differences of position angles, of which one pair is taken at
-    neighbouring corners. It is exact to the square of the turn of north across a pixel: that is 1e-8 for pixels of
-    0.02 deg at a declination of 22 deg, but a factor of two for the pixels around a pole.
-    """
-    xp = array_namespace(corners) if xp is None else xp
-    along_x = separation_of_vectors(corners[:, :, 1:], corners[:, :, :-1])
-    along_y = separation_of_vectors(corners[:, 1:, :], corners[:, :-1, :])
-    right = _bearing(corners[:, :, :-1], corners[:, :, 1:])
-    up = _bearing(corners[:, :-1, 1:], corners[:, 1:, 1:])
-    down = _bearing(corners[:, 1:, :-1], corners[:, :-1, :-1])
-    at_lower_right = _sine_between([_[:-1, :] for _ in right], up, xp)
-    at_upper_left = _sine_between(down, [_[1:, :] for _ in right], xp)
-    area = along_y[:, :-1] * along_x[1:, :] * at_upper_left + along_y[:, 1:] * along_x[:-1, :] * at_lower_right
-    return 0.5 * xp.abs(area)
-
-
-def _bearing(start: Array, stop: Array) -> list[Array]:
-    """Sine and cosine of the position angle of steps between unit vectors, not normalised."""
-    x, y, z = (start[i, ...] for i in range(3))
-    x_stop, y_stop, z_stop = (stop[i, ...] for i in range(3))
-    north = (x * x + y * y) * z_stop - z * (x * x_stop + y * y_stop)
-    return [x * y_stop - y * x_stop, north]
-
-
-def _sine_between(start: list[Array], stop: list[Array], xp: Namespace) -> Array:
-    """Sine of the angle from one bearing to another; a step of no length points to the north."""
-    east, north = start
-    east_stop, north_stop = stop
-    norm = xp.sqrt((east * east + north * north) * (east_stop * east_stop + north_stop * north_stop))
-    return (east_stop * north - north_stop * east) / (norm + xp.astype(norm == 0, xp.float64))
 
 
 class Box(NamedTuple):
@@ -383,7 +337,7 @@ class SkyWindow:
         place = find_device(device)
 
         def part(rows: Box) -> Array:
-            return pixel_solid_angle(self.grid.directions(rows, place, corners=True))
+            return solid_angles(self.grid.directions(rows, place, corners=True))
 
         return self.grid.shared(("solid_angle", place.name), self.box, lambda box: _by_rows(part, box, place))
 

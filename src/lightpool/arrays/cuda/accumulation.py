@@ -1,0 +1,70 @@
+"""The product of some arrays added to a window of another one, in one launch."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+from lightpool.arrays.cuda.loader import dtype_in_c, grid_for, launch
+from lightpool.arrays.cuda.structs import struct
+from lightpool.arrays.typing import Array
+
+__all__ = ["MAX_DIMENSIONS", "MAX_FACTORS", "add_product"]
+
+MAX_DIMENSIONS = 6
+MAX_FACTORS = 4
+_TYPES = {"double": 0, "float": 1, "bool": 2}
+_WINDOW = [
+    ("n_factor", "i8"),
+    ("skips_not_finite", "i8"),
+    ("n_row", "i8"),
+    ("n_x", "i8"),
+    ("length", "i8", MAX_DIMENSIONS - 1),
+    ("stride", "i8", MAX_DIMENSIONS),
+    ("type", "i8", MAX_FACTORS),
+    ("factor_stride", "i8", (MAX_FACTORS, MAX_DIMENSIONS)),
+    ("number", "f8"),
+]
+
+
+def add_product(part: Array, factors: Sequence[Array], number: float, nan_to_num: bool) -> bool:
+    """Add a number times the product of some arrays, in this order, to an array or a part of one, in place.
+
+    Returns
+    -------
+    done : bool
+        False, with nothing done, if there are no kernels for so many arrays, dimensions, or their types.
+    """
+    kinds = [dtype_in_c(x) for x in factors]
+    if len(factors) > MAX_FACTORS or part.ndim > MAX_DIMENSIONS or None in (dtype_in_c(part), *kinds):
+        return False
+    missing = MAX_DIMENSIONS - part.ndim
+    lengths = [1] * missing + list(part.shape)
+    window = struct(
+        _WINDOW,
+        n_factor=len(factors),
+        skips_not_finite=nan_to_num,
+        n_row=math.prod(lengths[:-1]),
+        n_x=lengths[-1],
+        length=lengths[:-1],
+        stride=_strides(part, lengths),
+        number=number,
+    )
+    for k, factor in enumerate(factors):
+        window["type"][k] = _TYPES[str(kinds[k])]
+        window["factor_stride"][k] = _strides(factor, lengths)
+    arguments: list[Any] = [part, *factors, *[None] * (MAX_FACTORS - len(factors)), window]
+    grid = grid_for(lengths[-1], math.prod(lengths[:-1]))
+    launch("accumulation", f"add_product<{dtype_in_c(part)}>", grid, arguments, part)
+    return True
+
+
+def _strides(x: Array, lengths: Sequence[int]) -> list[int]:
+    """Elements from one place to the next in each dimension of a window; 0 where one place stands for all."""
+    missing = len(lengths) - x.ndim
+    if missing < 0 or any(n not in (1, length) for n, length in zip(x.shape, lengths[missing:], strict=True)):
+        raise ValueError(f"an array of shape {x.shape} does not spread over a window of shape {tuple(lengths)}")
+    own = [
+        0 if n == 1 and length > 1 else stride // x.itemsize
+        for n, stride, length in zip(x.shape, x.strides, lengths[missing:], strict=True)
+    ]
+    return [0] * missing + own

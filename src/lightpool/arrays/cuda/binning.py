@@ -1,0 +1,46 @@
+"""Values to bins, and bins to sums."""
+
+import math
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lightpool.arrays.cuda.loader import contiguous, empty, grid_for, launch, zeros
+from lightpool.arrays.cuda.structs import struct
+from lightpool.arrays.devices import array_namespace
+from lightpool.arrays.typing import Array
+
+__all__ = ["MAX_AXES", "bin_index", "histogram"]
+
+MAX_AXES = 6
+_BINNED_MAP = [("n_entry", "i8"), ("n_axis", "i8"), ("length", "i8", MAX_AXES)]
+
+
+def bin_index(x: Array, edges: Array, clip: bool) -> Array:
+    """Bins of values, as `lightpool.arrays.bin_index`; ``x`` and ``edges`` are float64 on one device."""
+    x = contiguous(x)
+    index = empty(x.shape, "int64", x)
+    args = [x, contiguous(edges), np.int64(x.size), np.int64(edges.size - 1), np.bool_(clip), index]
+    launch("binning", "bin_index", grid_for(x.size), args, x)
+    return index
+
+
+def histogram(index: Sequence[Array], shape: tuple[int, ...], weights: Array | None) -> Array:
+    """Sums in the bins of a map, as `lightpool.arrays.histogram`; of at most `MAX_AXES` axes.
+
+    Weights are added up by atomic operations, in no fixed order: sums of numbers that are not whole may differ in the
+    last digit from one run to the next.
+    """
+    together = array_namespace(*index).broadcast_arrays(*index, *(() if weights is None else (weights,)))
+    columns: list[Any] = [contiguous(i, "int64") for i in together[: len(index)]]
+    kind = "double"
+    if weights is not None:
+        kind = "bool" if weights.dtype == bool else "double"
+        weights = contiguous(together[-1], None if kind == "bool" else "float64")
+    sums = zeros(shape, "float64", columns[0])
+    n_entry = columns[0].size if math.prod(shape) else 0
+    binned_map = struct(_BINNED_MAP, n_entry=n_entry, n_axis=len(shape), length=shape)
+    columns += [None] * (MAX_AXES - len(columns))
+    launch("binning", f"histogram<{kind}>", grid_for(n_entry), [*columns, weights, binned_map, sums], sums)
+    return sums

@@ -1,0 +1,20 @@
+"""Groups of pixels that touch."""
+
+import numpy as np
+
+from lightpool.arrays.cuda.loader import contiguous, empty, grid_for, launch
+from lightpool.arrays.typing import Array
+
+__all__ = ["connected_labels"]
+
+
+def connected_labels(mask: Array) -> Array:
+    """As `lightpool.arrays.connected.connected_labels`, but nothing is read from the device."""
+    mask = contiguous(mask)
+    n_y, n_x = map(np.int64, mask.shape)
+    parent, labels = (empty(mask.shape, "int64", mask) for _ in range(2))
+    grid = grid_for(mask.size)
+    launch("connected", "plant", grid, [mask, np.int64(mask.size), parent], mask)
+    launch("connected", "join", grid, [n_y, n_x, parent], mask)
+    launch("connected", "label", grid, [parent, np.int64(mask.size), labels], mask)
+    return labels

@@ -1,0 +1,124 @@
+"""The sources of the kernels, compiled by NVRTC when one is first launched, and their launch."""
+
+import re
+from collections.abc import Sequence
+from functools import lru_cache
+from importlib import import_module, resources
+from typing import Any
+
+from lightpool.arrays.typing import Array
+
+__all__ = [
+    "BLOCK",
+    "KERNELS",
+    "OPTIONS",
+    "contiguous",
+    "dtype_in_c",
+    "empty",
+    "grid_for",
+    "launch",
+    "source_text",
+    "zeros",
+]
+
+_TABLES = ("double", "float")
+KERNELS: dict[str, tuple[str, ...]] = {
+    "accumulation": tuple(f"add_product<{kind}>" for kind in ("double", "float", "bool")),
+    "binning": ("bin_index", *(f"histogram<{kind}>" for kind in ("double", "bool"))),
+    "connected": ("plant", "join", "label"),
+    "directions": ("pixel_directions", "rotate", "fov_lonlat", "separation", "solid_angles"),
+    "events": ("count_events",),
+    "interpolation": (
+        "interpolation_weights",
+        *(f"{name}<{kind}>" for name in ("hat_basis", "gather_bilinear") for kind in _TABLES),
+        *(f"interpolate_grid<{kind}>" for kind in (*_TABLES, "bool")),
+    ),
+    "profiles": tuple(f"project_{name}<{kind}>" for name in ("gauss", "king") for kind in _TABLES),
+    "reductions": tuple(f"sums_in_masks<{kind}>" for kind in _TABLES),
+    "responses": tuple(
+        f"project_{name}<{kind}>" for name in ("values", "density", "kernel", "integrals") for kind in _TABLES
+    ),
+}
+"""Kernels of each source, as NVRTC is asked for them."""
+
+OPTIONS = ("-std=c++17", "--fmad=false")
+"""Products and sums are rounded one by one, as the plain code rounds them: events on an edge fall to the same side."""
+
+BLOCK = 256
+"""Threads of a block."""
+
+_MAX_BLOCKS = (2**31 - 1, 65535)
+_INCLUDE = re.compile(r'^#include "([a-z_]+\.cuh)"\n', re.MULTILINE)
+_IN_C = {"float64": "double", "float32": "float", "bool": "bool"}
+
+
+@lru_cache
+def source_text(name: str) -> str:
+    """Source of some kernels with the headers of this folder put in.
+
+    NVRTC gets one text: CuPy keeps compiled kernels by their text, and would not see that a header has changed.
+    """
+    folder = resources.files(__package__)
+
+    def inserted(match: re.Match[str]) -> str:
+        return folder.joinpath(match[1]).read_text(encoding="utf-8")
+
+    return _INCLUDE.sub(inserted, folder.joinpath(f"{name}.cu").read_text(encoding="utf-8"))
+
+
+@lru_cache
+def _module(name: str) -> Any:
+    cupy = import_module("cupy")
+    return cupy.RawModule(code=source_text(name), options=OPTIONS, name_expressions=KERNELS[name])
+
+
+@lru_cache
+def _kernel(source: str, name: str) -> Any:
+    return _module(source).get_function(name)
+
+
+def grid_for(n_thread: int, n_row: int = 1) -> tuple[int, int]:
+    """Blocks along the items and along the rows; threads take several where there are more than CUDA starts."""
+    return min(-(-n_thread // BLOCK), _MAX_BLOCKS[0]), min(n_row, _MAX_BLOCKS[1])
+
+
+def launch(source: str, name: str, grid: tuple[int, int], args: Sequence[Any], like: Array) -> None:
+    """Launch a kernel on the device of an array and its current stream; nothing is waited for.
+
+    Parameters
+    ----------
+    source, name : str, see `KERNELS`
+    grid : number of blocks along the items and along the rows, see `grid_for`; none is launched if one of them is 0
+    args : arrays on the device, C-contiguous unless the kernel asks for strides; None for an array that is left out;
+        NumPy scalars of the types of the kernel; structured NumPy arrays of size 1, which are passed by value
+    like : array on the device
+    """
+    if 0 in grid:
+        return
+    with like.device:
+        _kernel(source, name)(grid, (BLOCK,), tuple(args))
+
+
+def contiguous(x: Array, dtype: Any = None) -> Array:
+    """Array itself, or a copy that is C-contiguous and of some type."""
+    if x.flags.c_contiguous and dtype in (None, x.dtype):
+        return x
+    with x.device:
+        return import_module("cupy").ascontiguousarray(x, dtype=dtype)
+
+
+def empty(shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
+    """Array that a kernel is to fill, on the device of another one."""
+    with like.device:
+        return import_module("cupy").empty(shape, dtype=dtype)
+
+
+def zeros(shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
+    """Array of zeros on the device of another one."""
+    with like.device:
+        return import_module("cupy").zeros(shape, dtype=dtype)
+
+
+def dtype_in_c(x: Array) -> str | None:
+    """Name of the type of a map in C++; None if there are no kernels for it."""
+    return _IN_C.get(x.dtype.name)

@@ -1,0 +1,43 @@
+// Sums over the pixels of each plane.
+
+#include "common.cuh"
+
+constexpr int N_THREAD = 256;
+
+struct Planes {
+    i64 n_map, n_mask;
+    i64 n_plane, n_pixel;
+};
+
+// Sums over the pixels that all masks keep and where no map is NaN, one for each map, plane and block of the grid: its
+// x counts blocks, its y planes. They are added up in a fixed order. Sums of shape (n_map, n_plane, gridDim.x).
+template <class T>
+__global__ void sums_in_masks(
+    const T* map_0, const T* map_1, const T* map_2, const T* map_3, const bool* mask_0, const bool* mask_1,
+    const bool* mask_2, const bool* mask_3, Planes planes, double* sums
+) {
+    __shared__ double partial[4][N_THREAD];
+    const T* maps[4] = {map_0, map_1, map_2, map_3};
+    const bool* masks[4] = {mask_0, mask_1, mask_2, mask_3};
+    EACH_ROW(plane, planes.n_plane) {
+        double sum[4] = {0.0, 0.0, 0.0, 0.0};
+        EACH(pixel, planes.n_pixel) {
+            const i64 place = plane * planes.n_pixel + pixel;
+            bool is_kept = true;
+            EACH_OF_FEW(k, planes.n_mask, 4) is_kept = is_kept && masks[k][place];
+            EACH_OF_FEW(k, planes.n_map, 4) is_kept = is_kept && !isnan(maps[k][place]);
+            if (is_kept)
+                EACH_OF_FEW(k, planes.n_map, 4) sum[k] += maps[k][place];
+        }
+        EACH_OF_FEW(k, planes.n_map, 4) partial[k][threadIdx.x] = sum[k];
+        for (unsigned n = blockDim.x / 2; n > 0; n /= 2) {  // blockDim.x is a power of two, at most N_THREAD
+            __syncthreads();
+            if (threadIdx.x < n)
+                EACH_OF_FEW(k, planes.n_map, 4) partial[k][threadIdx.x] += partial[k][threadIdx.x + n];
+        }
+        if (threadIdx.x == 0)
+            EACH_OF_FEW(k, planes.n_map, 4)
+                sums[(k * planes.n_plane + plane) * gridDim.x + blockIdx.x] = partial[k][0];
+        __syncthreads();
+    }
+}

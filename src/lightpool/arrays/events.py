@@ -1,0 +1,85 @@
+"""Events counted into the bins of a sky map."""
+
+from collections.abc import Sequence
+
+import numpy as np
+from array_api_compat import is_cupy_namespace
+from numpy.typing import NDArray
+
+from lightpool.arrays.binning import bin_index
+from lightpool.arrays.cuda import events as cuda_events
+from lightpool.arrays.devices import array_namespace
+from lightpool.arrays.histogram import histogram
+from lightpool.arrays.projections import Projection, sky_to_pixel
+from lightpool.arrays.promotion import as_dtype
+from lightpool.arrays.sphere import lonlat, rotate, unit_vectors
+from lightpool.arrays.typing import Array
+
+__all__ = ["count_events", "count_events_plain", "pixel_number"]
+
+
+def count_events(
+    lon: Array,
+    lat: Array,
+    values: Sequence[Array],
+    edges: Sequence[Array],
+    projection: Projection,
+    shape: tuple[int, int],
+    *,
+    first: tuple[int, int] = (0, 0),
+    turn: NDArray[np.float64] | None = None,
+    weights: Array | None = None,
+) -> Array:
+    """Count events, or add up their weights, in the pixels of an image and the bins of further axes.
+
+    Parameters
+    ----------
+    lon, lat : arrays of float64, shape (n_event,), unit rad
+    values : for each axis an array of float64, shape (n_event,)
+    edges : for each axis an array of float64, shape (n_bin + 1,), ascending
+        A NumPy array is copied to the device of the events.
+    projection : Projection
+    shape : pair of int, (ny, nx)
+    first : pair of int, (y, x) of the first pixel
+    turn : NumPy array of float64, shape (3, 3), optional
+        Rotation from the frame of the positions to that of the projection.
+    weights : array of float64, shape (n_event,), optional
+
+    Returns
+    -------
+    counts : array of float64, shape (n_bin of the last axis, ..., n_bin of the first axis, ny, nx)
+        Events outside, or where the direction does not project, are left out. Pixels are half-open as bins are.
+    """
+    if is_cupy_namespace(array_namespace(lon)) and len(values) <= cuda_events.MAX_AXES:
+        return cuda_events.count_events(lon, lat, values, edges, projection, shape, first, turn, weights)
+    return count_events_plain(lon, lat, values, edges, projection, shape, first=first, turn=turn, weights=weights)
+
+
+def count_events_plain(
+    lon: Array,
+    lat: Array,
+    values: Sequence[Array],
+    edges: Sequence[Array],
+    projection: Projection,
+    shape: tuple[int, int],
+    *,
+    first: tuple[int, int] = (0, 0),
+    turn: NDArray[np.float64] | None = None,
+    weights: Array | None = None,
+) -> Array:
+    """Plain twin of `count_events`, in many steps; counts are added up by `histogram`."""
+    if turn is not None:
+        lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
+    x, y = sky_to_pixel(projection, lon, lat)
+    image = [pixel_number(y - float(first[0]), shape[0]), pixel_number(x - float(first[1]), shape[1])]
+    bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
+    n_bin = tuple(borders.shape[0] - 1 for borders in edges)
+    return histogram([*bins[::-1], *image], (*n_bin[::-1], *shape), weights)
+
+
+def pixel_number(pix: Array, length: int) -> Array:
+    """Pixel that each pixel coordinate falls into, int64; -1 outside and for NaN. Halves belong to the upper one."""
+    xp = array_namespace(pix)
+    nearest = xp.floor(pix + 0.5)
+    inside = (nearest >= 0) & (nearest < length)  # False for NaN too
+    return as_dtype(xp.where(inside, nearest, -1.0), "int64")

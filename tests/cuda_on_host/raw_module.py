@@ -1,0 +1,84 @@
+"""`cupy.RawModule` by a C++ compiler of the host."""
+
+import ctypes
+import hashlib
+import shutil
+import subprocess
+import tempfile
+from functools import cache
+from pathlib import Path
+
+import numpy as np
+
+COMPILER = shutil.which("g++") or shutil.which("clang++")
+GUARD = 64  # bytes around arrays that kernels are to leave alone
+_SHIM = Path(__file__).with_name("shim.h")
+
+
+@cache
+def _folder():
+    return Path(tempfile.mkdtemp(prefix="cuda-on-host-"))
+
+
+@cache
+def _library(code, names):
+    entries = "\n".join(
+        f'extern "C" void launch_{i}(void** args, const unsigned* grid, unsigned block, bool in_turns)'
+        f" {{ launch(&{name}, args, grid, block, in_turns); }}\n"
+        f'extern "C" const char* types_{i}() {{ return types_of(&{name}); }}'
+        for i, name in enumerate(names)
+    )
+    stem = _folder() / hashlib.sha256((code + entries).encode()).hexdigest()[:16]
+    stem.with_suffix(".cpp").write_text(f'#include "{_SHIM}"\n{code}\n{entries}\n')
+    command = [COMPILER, "-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", "-o"]
+    subprocess.run([*command, stem.with_suffix(".so"), stem.with_suffix(".cpp")], check=True)
+    return ctypes.CDLL(str(stem.with_suffix(".so")))
+
+
+class RawModule:
+    """Kernels of a source; each of the arguments of a launch must have the type that the source says."""
+
+    launched: list = []  # noqa: RUF012  names of all kernels, in the order of their launches
+
+    def __init__(self, *, code, options=(), name_expressions=()):
+        assert "--fmad=false" in options
+        self.code, self.names = code, tuple(name_expressions)
+
+    def get_function(self, name):
+        number, library = self.names.index(name), _library(self.code, self.names)
+        types = library[f"types_{number}"]
+        types.restype = ctypes.c_char_p
+        in_turns = "__syncthreads" in self.code
+
+        def kernel(grid, block, args):
+            kinds = types().decode().split()
+            assert len(kinds) == len(args), f"{name} takes {kinds}, got {len(args)} arguments"
+            assert len(grid) == 2
+            assert min(grid) > 0
+            assert grid[0] < 2**31
+            assert grid[1] < 2**16
+            kept = [_cell(args[i], kind, f"argument {i} of {name}") for i, kind in enumerate(kinds)]
+            pointers = (ctypes.c_void_p * len(args))(*[cell.ctypes.data for cell in kept])
+            shape = (ctypes.c_uint * 2)(*grid)
+            library[f"launch_{number}"](pointers, shape, ctypes.c_uint(block[0]), ctypes.c_bool(in_turns))
+            for i, arg in enumerate(args):
+                if hasattr(arg, "check_guard"):
+                    arg.check_guard(f"{name} has written beyond argument {i}")
+            self.launched.append(name)
+
+        return kernel
+
+
+def _cell(arg, kind, what):
+    """Memory that holds an argument: a number or a structure itself, of an array its address."""
+    if kind.startswith("*"):
+        if arg is None:
+            return np.zeros(1, dtype=np.uintp)
+        assert hasattr(arg, "get"), f"{what} must be an array on the device, got {type(arg)}"
+        assert kind in ("*any", f"*{arg.dtype.name}"), f"{what} must be {kind}, got {arg.dtype}"
+        return np.array([arg.data.ptr], dtype=np.uintp)
+    assert isinstance(arg, np.ndarray | np.generic), f"{what} must be a NumPy scalar, got {type(arg)}"
+    assert arg.size == 1, f"{what} must be of size 1"
+    found = arg.dtype.name if arg.dtype.names is None else f"struct:{arg.dtype.itemsize}"
+    assert found == kind, f"{what} must be {kind}, got {found}"
+    return np.ascontiguousarray(arg)
