@@ -181,7 +181,7 @@ NUMBERS: dict[str, tuple[tuple[int, ...], float, float]] = {
 
 
 def fingerprint(result: Any) -> tuple[tuple[int, ...], float, float]:
-    data = np.asarray(to_host(getattr(result, "data", result)), dtype=float)
+    data = np.asarray(to_host(result.data if isinstance(result, Map) else result), dtype=float)
     weights = np.cos(np.arange(data.size) * 0.7).reshape(data.shape)
     return tuple(int(n) for n in data.shape), float(data.sum()), float((data * weights).sum())
 

@@ -111,8 +111,8 @@ def test_events_that_were_sent_ahead_are_counted_as_others_are(backend, frame, u
     geom = sky_geom(frame, unit, CENTRE.transform_to(frame))
     expected = Map.from_events(geom, events)
     events = EventList.from_columns(events.columns)
-    send_events(events, geom, Uploads())
     with count_transfers() as transfers:
+        send_events(events, geom, Uploads())
         counts = Map.from_events(geom.cutout(CENTRE, 1.2 * u.deg), events)
         again = Map.from_events(geom, events)
     once = 0 if backend.device.is_host else 3 * 8 * 3000

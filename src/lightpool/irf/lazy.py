@@ -21,6 +21,7 @@ from lightpool.arrays import LazyArray, device_of
 from lightpool.arrays.blocks import blocks
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.irf.core import IRF
+from lightpool.irf.fused import can_fuse, fused_density, fused_kernel, fused_values
 from lightpool.irf.nodes import (
     DensityNodes,
     KernelNodes,
@@ -137,6 +138,9 @@ def lazy_edisp_kernel(
     nodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, edges, centers))
 
     def parts(weights: Weights) -> Iterator[tuple[slice, Array]]:
+        if can_fuse(weights, nodes.density.table):
+            yield slice(None), fused_kernel(nodes, weights, threshold)
+            return
         for rows, kernel in _kernel(nodes, weights):
             if weights.device.is_host:
                 np.copyto(kernel, 0.0, where=kernel < threshold)
@@ -166,6 +170,8 @@ def _lazy(
 
 def _positive(table: NodeTable, weights: Weights, factor: float) -> Array:
     """Values at the pixels times a factor, at least zero; zero where the table holds no number."""
+    if can_fuse(weights, table):
+        return fused_values(table, weights, factor)
     device = weights.device
     values = weights.apply(beside(weights, table, "values") * factor)
     xp = array_namespace(values)
@@ -200,6 +206,9 @@ def _density(table: NodeTable, weights: Weights, rows: NDArray[np.int64] | slice
 
 def _normalised(nodes: DensityNodes, weights: Weights, integral: float = 1.0) -> Iterator[tuple[slice, Array]]:
     """Density at the pixels with some integral, rows by rows."""
+    if can_fuse(weights, nodes.table):
+        yield slice(None), fused_density(nodes, weights, integral)
+        return
     widths = beside(weights, nodes, "widths")
 
     def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:

@@ -84,6 +84,11 @@ class NodeTable(Movable):
     holes: Floats | None = None
 
     @cached_property
+    def all_nodes(self) -> Floats:
+        """Nodes of all axes, one behind the other."""
+        return np.concatenate(self.nodes)
+
+    @cached_property
     def awkward(self) -> NDArray[np.int64]:
         """Numbers of the rows (along the first axis) that have holes or negative values.
 
@@ -140,6 +145,13 @@ class KernelNodes(Movable):
     density: DensityNodes
     shares: Floats
     kernel: NodeTable
+
+    @cached_property
+    def reach(self) -> NDArray[np.int64]:
+        """Migra bins with a share, from the first to before the second; shape (n_energy_true, n_energy, 2)."""
+        filled = self.shares != 0
+        first, last = filled.argmax(axis=-1), filled.shape[-1] - filled[..., ::-1].argmax(axis=-1)
+        return np.stack([first, np.where(filled.any(axis=-1), last, first)], axis=-1)
 
 
 @dataclass(frozen=True, eq=False)

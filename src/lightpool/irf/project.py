@@ -14,6 +14,7 @@ from lightpool.arrays.blocks import blocks
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
+from lightpool.irf.fused import can_fuse, fused_integrals
 from lightpool.irf.lazy import (
     axis_key,
     bin_edges,
@@ -187,6 +188,8 @@ def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
 
 def _integrals(nodes: BackgroundNodes, weights: Weights) -> Array:
     device, table = weights.device, nodes.table
+    if can_fuse(weights, table) and table.values_scale == "log":
+        return fused_integrals(nodes, weights)
     is_plane = isinstance(weights, PlaneWeights)
     values = (weights.gather if is_plane else weights.apply)(beside(weights, table, "values"))  # type: ignore[attr-defined]
     xp = array_namespace(values)

@@ -9,6 +9,7 @@ from array_api_compat import array_namespace
 
 from lightpool.arrays import constant
 from lightpool.arrays.typing import Array
+from lightpool.irf.fused import can_fuse, fused_profile
 from lightpool.irf.nodes import NodeTable, parameter_nodes
 from lightpool.irf.psf_parametric import EnergyDependentMultiGaussPSF, ParametricPSF, PSFKing
 from lightpool.irf.weights import Weights
@@ -52,19 +53,36 @@ def parametric_parts(
     values : array, shape (rows, n_rad, P), unit sr-1; zero where the parameters are those of no profile
     """
     radius, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
-    center, areas = (constant(x.astype(weights.dtype), weights.device) for x in (radius, 2 * np.pi * radius * width))
-    if isinstance(psf, EnergyDependentMultiGaussPSF):
+    area = 2 * np.pi * radius * width
+    kind, used = _kind_and_tables(psf, tables)
+    if can_fuse(weights, *(table for table in used if table is not None)):
+        rows = [constant(x, weights.device) for x in (radius, area)]
+        yield slice(None), fused_profile(kind, used, rows[0], rows[1], weights)
+        return
+    center, areas = (constant(x.astype(weights.dtype), weights.device) for x in (radius, area))
+    if kind == "gauss":
         parameters, profile = _gauss_parameters(tables, weights), _gauss_profile
-    elif isinstance(psf, PSFKing):
-        parameters, profile = _king_parameters(tables, weights), _king_profile
     else:
-        raise TypeError(f"no projection for a {type(psf).__name__}; psf.to_psf3d() makes a table of it")
+        parameters, profile = _king_parameters(tables, weights), _king_profile
     if not weights.device.is_host:
         yield slice(None), _normalised(profile, parameters, center, areas)
         return
     for i in range(parameters[0].shape[0]):  # plane by plane, so that the many steps stay in the processor's cache
         row = slice(i, i + 1)
         yield row, _normalised(profile, [x[row] for x in parameters], center, areas)
+
+
+def _kind_and_tables(psf: ParametricPSF, tables: dict[str, NodeTable]) -> tuple[str, list[NodeTable | None]]:
+    """Kind of profile, and the tables of its parameters as a fused kernel takes them; None for what is not used."""
+    if isinstance(psf, PSFKing):
+        return "king", [tables["gamma"], tables["sigma"]]
+    if not isinstance(psf, EnergyDependentMultiGaussPSF):
+        raise TypeError(f"no projection for a {type(psf).__name__}; psf.to_psf3d() makes a table of it")
+    used: list[NodeTable | None] = [tables["scale"], tables["sigma_1"]]
+    for i in (2, 3):
+        is_used = _is_used(tables[f"ampl_{i}"])
+        used += [tables[f"{name}_{i}"] if is_used else None for name in ("sigma", "ampl")]
+    return "gauss", used
 
 
 def _normalised(profile: _Profile, parameters: list[Array], rad: Array, areas: Array) -> Array:

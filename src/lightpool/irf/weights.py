@@ -39,6 +39,10 @@ class Weights(Protocol):
         """Device of the pixels."""
 
     @property
+    def coords(self) -> tuple[Array, ...]:
+        """Coordinates of the pixels, one array of shape (P,) for each axis of the table, on the scales of its nodes."""
+
+    @property
     def inside(self) -> Array:
         """Pixels inside the axes of the table, bool of shape (P,)."""
 
@@ -121,6 +125,11 @@ class OffsetWeights:
         return device_of(self.x)
 
     @property
+    def coords(self) -> tuple[Array, ...]:
+        """Offset of the pixels, on the scale of the nodes."""
+        return (self.x,)
+
+    @property
     def inside(self) -> Array:
         """Pixels inside the axis, bool of shape (P,)."""
         return (self.x >= self.bounds[0]) & (self.x <= self.bounds[1])
@@ -173,6 +182,11 @@ class PlaneWeights:
     def device(self) -> Device:
         """Device of the pixels."""
         return device_of(self.lon)
+
+    @property
+    def coords(self) -> tuple[Array, ...]:
+        """Longitude and latitude of the pixels, on the scales of the nodes."""
+        return self.lon, self.lat
 
     @cached_property
     def inside(self) -> Array:

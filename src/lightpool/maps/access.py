@@ -10,7 +10,7 @@ from lightpool.arrays.devices import to_device
 from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_floating
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
-from lightpool.maps.fill import event_index
+from lightpool.maps.fill import event_counts
 from lightpool.maps.map_data import MapData
 from lightpool.maps.pixel_values import (
     count_pixels,
@@ -100,7 +100,7 @@ class MapAccess(MapData):
     def fill_by_idx(self, idx: Any, weights: Any = None) -> None:
         """Add 1, or the weight, to each pixel; a pixel may be named more than once."""
         index = [to_device(np.ascontiguousarray(i), self.device) for i in nearest_index(idx)]
-        self._add_counts(index, self._plain(weights))
+        self._add_counts(count_pixels(index, self._data.shape, self._weights_of_entries(weights)))
 
     def fill_events(self, events: Any, weights: Any = None) -> None:
         """Count events in the pixels and bins they fall into, on the device of the map.
@@ -110,12 +110,12 @@ class MapAccess(MapData):
         events : EventList
         weights : array of shape (n_event,), optional
         """
-        self._add_counts(event_index(events, self._geom, self.device), self._plain(weights))
+        self._add_counts(event_counts(events, self._geom, self.device, self._weights_of_entries(weights)))
 
-    def _add_counts(self, index: list[Array], weights: Any) -> None:
-        if weights is not None:
-            weights = to_device(weights, self.device)
-        counts = count_pixels(index, self._data.shape, weights)
+    def _weights_of_entries(self, weights: Any) -> Any:
+        return None if weights is None else to_device(self._plain(weights), self.device)
+
+    def _add_counts(self, counts: Array) -> None:
         self._data = apply_operator("add", self._data, as_dtype(counts, dtype_name(self._data)))
 
     def _plain(self, values: Any) -> Any:

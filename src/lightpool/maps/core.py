@@ -11,11 +11,10 @@ from lightpool.arrays.devices import Device, find_device
 from lightpool.arrays.precision import DTYPES, find_precision
 from lightpool.arrays.promotion import as_dtype
 from lightpool.fits import HDUList, read_fits, write_fits
-from lightpool.maps.fill import event_index
+from lightpool.maps.fill import event_counts
 from lightpool.maps.fits_format import find_map_type, verify_checksums
 from lightpool.maps.map_data import unit_factor
 from lightpool.maps.operators import MapOperators
-from lightpool.maps.pixel_values import count_pixels
 from lightpool.maps.reshaping import MapReshaping
 
 __all__ = ["Map"]
@@ -108,7 +107,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
             counts.fill_events(events)
             return counts
         target = find_device(device)
-        counts = count_pixels(event_index(events, geom, target), geom.data_shape)
+        counts = event_counts(events, geom, target)
         return Map.from_geom(geom, data=as_dtype(counts, DTYPES[precision]), device=target)
 
     def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":

@@ -1,4 +1,4 @@
-"""Pixel and bin of each event, worked out on the device of the map."""
+"""Events in the pixels and bins of a map, worked out on the device of the map."""
 
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -6,15 +6,16 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from array_api_compat import array_namespace
 
 from lightpool.arrays.devices import Device, to_device
+from lightpool.arrays.events import count_events, pixel_number
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.sphere import frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.arrays.staging import Sent, Uploads
 from lightpool.arrays.typing import Array
+from lightpool.maps.pixel_values import count_pixels
 
-__all__ = ["event_index", "send_events"]
+__all__ = ["event_counts", "send_events"]
 
 HostArray = np.ndarray[Any, Any]
 
@@ -35,29 +36,36 @@ class SentEvents:
     array: Sent
 
 
-def event_index(events: Any, geom: Any, device: Device) -> list[Array]:
-    """Index of the pixel and of the bin of each axis that each event falls into; -1 outside.
+def event_counts(events: Any, geom: Any, device: Device, weights: Array | None = None) -> Array:
+    """Count events, or add up their weights, in the pixels and bins that they fall into.
 
     Parameters
     ----------
     events : EventList, or anything with ``arrays``, or with ``radec``, ``energy`` and ``table``
     geom : Geom
     device : Device
+    weights : array on the device, shape (n_event,), optional
 
     Returns
     -------
-    index : list of int64 arrays of shape (n_event,), in the order (lon, lat, axis 0, ...)
+    counts : array of float64, shape ``geom.data_shape``; events outside are left out
     """
     arrays = _plain_arrays(events)
     if geom.is_region:
-        return _index_in_region(events, arrays, geom, device)
-    lon, lat, *others = _sky_columns(events, arrays, geom, device)
-    if geom.frame != "icrs":
-        lon, lat = lonlat(rotate(to_device(frame_matrix("icrs", geom.frame), device), unit_vectors(lon, lat)))
-    n_y, n_x = geom.data_shape[-2:]
+        return count_pixels(_index_in_region(events, arrays, geom, device), geom.data_shape, weights)
+    lon, lat, *values = _sky_columns(events, arrays, geom, device)
+    turn = None if geom.frame == "icrs" else frame_matrix("icrs", geom.frame)
+    edges = [axis.plain_edges(device) for axis in geom.axes]
+    shape = geom.data_shape[-2:]
+    if geom.sky_projection is not None and all(borders is not None for borders in edges):
+        weights = None if weights is None else as_dtype(weights, "float64")
+        place = {"projection": geom.sky_projection, "shape": shape, "first": geom.first_pixel, "turn": turn}
+        return count_events(lon, lat, values, edges, **place, weights=weights)
+    if turn is not None:
+        lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
     x, y = geom.sky_to_pix_array(lon, lat)
-    index = [_pixel_index(x, n_x), _pixel_index(y, n_y)]
-    return index + [axis.coord_to_idx_array(values) for axis, values in zip(geom.axes, others, strict=True)]
+    bins = [axis.coord_to_idx_array(column) for axis, column in zip(geom.axes, values, strict=True)]
+    return count_pixels([pixel_number(x, shape[1]), pixel_number(y, shape[0]), *bins], geom.data_shape, weights)
 
 
 def send_events(events: Any, geom: Any, uploads: Uploads) -> None:
@@ -129,13 +137,6 @@ def _positions(events: Any, arrays: Mapping[str, HostArray], frame: str) -> tupl
     if frame == "icrs":
         return np.deg2rad(lon.astype(np.float64)), np.deg2rad(lat.astype(np.float64))
     return np.deg2rad(lon).astype(np.float64), np.deg2rad(lat).astype(np.float64)
-
-
-def _pixel_index(pix: Array, length: int) -> Array:
-    xp = array_namespace(pix)
-    nearest = xp.floor(pix + 0.5)
-    inside = (nearest >= 0) & (nearest < length)  # False for NaN too
-    return as_dtype(xp.where(inside, nearest, -1.0), "int64")
 
 
 def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> HostArray:

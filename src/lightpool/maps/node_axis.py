@@ -210,6 +210,12 @@ class NodeAxis(AxisBase):
             index = xp.where(coord == float(self._nodes[0]), xp.zeros_like(index), index)
         return xp.where(index < 0, index, self.nbin - 1 - index) if self._is_descending else index
 
+    def plain_edges(self, device: str | Device | None = None) -> Array | None:
+        """Edges on a device, by which `lightpool.arrays.bin_index` finds the same bins; None if that is not all."""
+        if self._is_descending or self._boundary_type == "periodic" or len(self._nodes) == 1:
+            return None
+        return self._values_on("_ascending_edges", device)
+
     @property
     def _is_descending(self) -> bool:
         return bool(self._nodes[0] > self._nodes[-1])

@@ -284,6 +284,11 @@ class SkyPixelGeom(Geom):
         """
         return self._window.numbers_on(geom._window, device)
 
+    @property
+    def first_pixel(self) -> tuple[int, int]:
+        """Number (y, x) of the first pixel in the plane of `sky_projection`."""
+        return self._window.box.y0, self._window.box.x0
+
     def sky_to_pix_array(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """Pixel coordinates of positions (rad, in the frame of the map) on any device; NaN off the projection."""
         return self._window.sky_to_pixel(lon, lat)
