@@ -1,10 +1,13 @@
 """Files of results, which Gammapy reads."""
 
+from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
+from lightpool.errors import FormatError
 
-__all__ = ["write_dataset"]
+__all__ = ["read_dataset", "stack_files", "write_dataset"]
 
 
 def write_dataset(dataset: MapDataset, folder: Path, name: str, *, compress: bool = True) -> Path:
@@ -30,3 +33,42 @@ def write_dataset(dataset: MapDataset, folder: Path, name: str, *, compress: boo
         path = folder / f"{name}{ending}"
         dataset.write(path, overwrite=True)
     return path
+
+
+def read_dataset(path: Path) -> MapDataset:
+    """Read a file that `write_dataset` wrote: of a set, the one called ``pha_...``."""
+    if path.name.startswith("pha_"):
+        return SpectrumDatasetOnOff.read(path)
+    return MapDataset.read(path)
+
+
+def stack_files(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> MapDataset:
+    """Add up datasets of files and write the sum.
+
+    Parameters
+    ----------
+    paths : sequence of Path, of datasets of the same kind and geometry
+    output : Path
+    overwrite : bool
+
+    Returns
+    -------
+    stack : MapDataset or SpectrumDatasetOnOff
+
+    Raises
+    ------
+    FormatError
+        If two files do not fit together.
+    """
+    first = read_dataset(paths[0])
+    name = output.name.partition(".")[0]
+    stack: MapDataset = type(first).from_geoms(**first.geoms, name=name).to(first.device)
+    for path in paths:
+        dataset = first if path == paths[0] else read_dataset(path)
+        try:
+            stack.stack(dataset)
+        except (TypeError, ValueError) as error:
+            raise FormatError(f"{path} cannot be added to {paths[0]}: {error}") from error
+    options: dict[str, Any] = {"format": "ogip"} if isinstance(stack, SpectrumDatasetOnOff) else {}
+    stack.write(output, overwrite=overwrite, **options)
+    return stack

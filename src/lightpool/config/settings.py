@@ -175,6 +175,16 @@ class Settings(Section):
                 section[key] = str((folder / Path(section[key]).expanduser()).absolute())
         return type(self).model_validate(data)
 
+    def with_options(
+        self, *, device: str | None = None, on_error: str | None = None, folder: Path | None = None
+    ) -> Self:
+        """Settings with what a command line says instead; None leaves what is there."""
+        data = self.to_dict()
+        data["run"] |= {key: each for key, each in (("device", device), ("on_error", on_error)) if each is not None}
+        if folder is not None:
+            data["output"]["folder"] = str(folder.absolute())
+        return type(self).from_dict(data)
+
     def hash(self) -> str:
         """Text that two settings share if and only if they ask for the same numbers."""
         data = self.to_dict()

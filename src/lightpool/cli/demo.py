@@ -1,4 +1,4 @@
-"""The command line."""
+"""Commands for a first look: what is installed, a demonstration, simulated runs."""
 
 from pathlib import Path
 
@@ -6,18 +6,12 @@ import click
 
 import lightpool
 
-__all__ = ["main"]
+__all__ = ["demo", "info", "simulate"]
 
 _DEVICE_HELP = "Where the maps are made: cpu, cuda, cuda:1, torch, torch:cuda. [default: LIGHTPOOL_DEVICE or cpu]"
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
-@click.version_option(lightpool.__version__, package_name="lightpool")
-def main() -> None:
-    """Reduce gamma-ray observations (DL3) to binned datasets (DL4)."""
-
-
-@main.command()
+@click.command()
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def info(as_json: bool) -> None:
     """Show devices, memory and versions, what works here, and what to install for the rest."""
@@ -29,7 +23,7 @@ def info(as_json: bool) -> None:
     click.echo(json.dumps(installation.to_dict(), indent=2) if as_json else str(installation))
 
 
-@main.command()
+@click.command()
 @click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("lightpool-demo"), show_default=True)
 @click.option("--device", help=_DEVICE_HELP)
 @click.option("--seed", type=int, default=0, show_default=True)
@@ -59,7 +53,7 @@ def demo(output: Path, device: str | None, seed: int) -> None:
     )
 
 
-@main.command()
+@click.command()
 @click.argument("folder", type=click.Path(path_type=Path))
 @click.option("-n", "--n-obs", type=click.IntRange(min=1), default=4, show_default=True, help="Number of runs.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same runs.")
@@ -88,7 +82,3 @@ def simulate(
     except OSError as error:
         raise click.ClickException(str(error)) from error
     click.echo(f"{n_obs} runs in {folder}; lightpool.data.DataStore.from_dir('{folder}') opens them")
-
-
-if __name__ == "__main__":
-    main()

@@ -1,0 +1,5 @@
+"""``python -m lightpool.cli`` is ``lightpool``."""
+
+from lightpool.cli import main
+
+main()

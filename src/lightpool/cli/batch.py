@@ -1,0 +1,119 @@
+"""Commands for many observations: settings, plan, reduction, stack."""
+
+import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+__all__ = ["config", "plan", "reduce", "stack"]
+
+_FILE = click.Path(path_type=Path, dir_okay=False)
+_SETTINGS = click.argument("settings_file", metavar="CONFIG", type=_FILE)
+
+
+@click.command()
+@click.option("-o", "--output", type=_FILE, help="Write to this file; to the terminal by default.")
+@click.option("--schema", is_flag=True, help="The JSON schema of settings files instead, for editors.")
+def config(output: Path | None, schema: bool) -> None:
+    """Write a template of a settings file, with all keys and their defaults."""
+    import json
+    from importlib import resources
+
+    from lightpool.cli.console import ended_by_errors
+    from lightpool.config import Settings
+
+    if schema:
+        text = json.dumps(Settings.model_json_schema(), indent=2) + "\n"
+    else:
+        text = resources.files("lightpool.config").joinpath("template.yaml").read_text(encoding="utf-8")
+    with ended_by_errors():
+        if output is None:
+            click.echo(text, nl=False)
+        elif output.exists():
+            raise FileExistsError(f"{output} is there already; choose another name")
+        else:
+            output.write_text(text, encoding="utf-8")
+            click.echo(f"{output} is written; edit it, then: lightpool plan {output}")
+
+
+@click.command()
+@_SETTINGS
+def plan(settings_file: Path) -> None:
+    """Show what `reduce` would do; no data file is opened."""
+    from lightpool.cli.console import ended_by_errors
+
+    with ended_by_errors():
+        from lightpool.batch import make_plan
+        from lightpool.config import Settings
+
+        click.echo(make_plan(Settings.read(settings_file)))
+
+
+@click.command()
+@_SETTINGS
+@click.option("--resume", is_flag=True, help="Go on from what is done; new observations are added.")
+@click.option("--restart", is_flag=True, help="Forget what is done and begin anew.")
+@click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
+@click.option("--cluster", help="Dask: tcp://HOST:PORT, local:N, slurm:N or cuda.")
+@click.option("--device", help="Instead of that of the settings: cpu, cuda, cuda:1, torch.")
+@click.option("--on-error", type=click.Choice(["raise", "skip", "retry"]), help="Instead of that of the settings.")
+@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder of the results.")
+@click.option("--log-file", type=_FILE, help="Write all messages to this file too.")
+@click.option("-v", "--verbose", is_flag=True, help="Show every step.")
+def reduce(
+    settings_file: Path, resume: bool, restart: bool, log_file: Path | None, verbose: bool, **options: Any
+) -> None:
+    """Reduce the observations of a settings file.
+
+    Exit codes: 0 all is done; 1 an error ended it; 2 the settings are wrong; 3 done, but some observations failed and
+    are left out; 130 interrupted. After 1 and 130, --resume goes on.
+    """
+    from rich.console import Console
+
+    from lightpool.cli.console import ExitCode, Progress, ended_by_errors, logging_to
+
+    console = Console(stderr=True)
+    with ended_by_errors(), logging_to(console, log_file, verbose=verbose):
+        from lightpool.batch import make_plan, plan_to_resume, run_batch
+        from lightpool.config import Settings
+
+        settings = Settings.read(settings_file).with_options(
+            device=options["device"], on_error=options["on_error"], folder=options["output"]
+        )
+        batch = plan_to_resume(settings) if resume else make_plan(settings)
+        workers = _executor(options["cluster"], options["workers"])
+        with workers as executor, Progress(len(batch.obs_ids), console) as progress:
+            result = run_batch(batch, executor, resume=resume, restart=restart, progress=progress)
+        for file in result.files:
+            click.echo(file)
+    sys.exit(ExitCode.SOME_FAILED if result.n_failed else ExitCode.WELL)
+
+
+@contextmanager
+def _executor(cluster: str | None, n_worker: int) -> Iterator[Any]:
+    from lightpool.batch.executors import ProcessExecutor, SerialExecutor
+
+    if cluster is not None:
+        from lightpool.batch.dask_cluster import dask_cluster
+
+        with dask_cluster(cluster) as executor:
+            yield executor
+    else:
+        yield ProcessExecutor(n_worker) if n_worker > 1 else SerialExecutor()
+
+
+@click.command()
+@click.argument("files", nargs=-1, required=True, type=_FILE)
+@click.option("-o", "--output", required=True, type=_FILE, help="File of the stack.")
+@click.option("--overwrite", is_flag=True, help="Write over it.")
+def stack(files: tuple[Path, ...], output: Path, overwrite: bool) -> None:
+    """Add up datasets of the same geometry, such as those of some nights."""
+    from lightpool.cli.console import ended_by_errors
+
+    with ended_by_errors():
+        from lightpool.batch.results import stack_files
+
+        click.echo(stack_files(files, output, overwrite=overwrite))
