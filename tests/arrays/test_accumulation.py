@@ -35,6 +35,25 @@ def test_products_are_added_to_a_window(backend, function, name):
     np.testing.assert_allclose(to_host(total), expected)
 
 
+@pytest.mark.parametrize("name", FACTORS)
+@pytest.mark.parametrize("function", [add_product, add_product_plain])
+def test_products_added_a_plane_at_a_time_are_those_added_at_once(backend, function, name, tiny_blocks):
+    factors = [factor if isinstance(factor, float) else backend.array(factor) for factor in FACTORS[name]]
+
+    def added():
+        totals = [backend.array(np.ones((2, 5, 6))), backend.array(np.zeros((2, 5, 6), dtype=bool))]
+        for total in totals:
+            function(total, factors, (..., slice(1, 4), slice(0, 4)))
+        image = backend.array(np.ones((3, 4)))
+        function(image, [backend.array(VALUES[0]), 2.0])
+        return [to_host(total) for total in (*totals, image)]
+
+    expected = added()
+    tiny_blocks()
+    for total, same in zip(added(), expected, strict=True):
+        np.testing.assert_array_equal(total, same)
+
+
 @pytest.mark.parametrize("function", [add_product, add_product_plain])
 def test_what_is_not_finite_is_kept_if_asked_for(backend, function):
     total = backend.array(np.ones(3))

@@ -99,11 +99,33 @@ def test_energy_dispersion_kernel(backend, interp):
     assert_allclose(result, pixel_by_pixel(lambda o: twin_kernel(table, o)), rtol=1e-10, atol=1e-13)
 
 
-def test_kernels_in_small_portions_are_the_same(backend, monkeypatch):
-    offset = backend.array(OFFSETS)
-    whole = to_host(project_edisp_kernel(edisp(), RECO, TRUE, offset))
-    monkeypatch.setattr("lightpool.irf.lazy._MAX_DIRECT", 2 * MIGRA.nbin * OFFSETS.size)
-    assert_allclose(to_host(project_edisp_kernel(edisp(), RECO, TRUE, offset)), whole, rtol=1e-12, atol=1e-15)
+def with_holes():
+    table = edisp()
+    table.data[3, 5:7, 1] = -0.3
+    table.data[2, 6, 2] = np.nan
+    return table
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_what_is_projected_a_few_pixels_at_a_time_is_what_is_projected_at_once(backend, dtype, tiny_blocks):
+    offset = backend.array(np.concatenate([OFFSETS, OFFSETS[::-1]]))
+    place = {"offset": offset, "dtype": dtype}
+    jobs = [
+        *(lambda psf=psf: project_psf(psf, TRUE, RAD, **place) for psf in (psf(), gauss_psf(), king_psf())),
+        *(lambda edisp=edisp: project_edisp(edisp, TRUE, MIGRA_MAP, **place) for edisp in (edisp(), with_holes())),
+        *(lambda edisp=edisp: project_edisp_kernel(edisp, RECO, TRUE, **place) for edisp in (edisp(), with_holes())),
+        lambda: project_aeff(aeff(), TRUE, **place),
+        lambda: project_background(bkg_2d(), RECO, **place),
+        lambda: project_background(bkg_3d(), RECO, fov_lon=offset, fov_lat=-offset, dtype=dtype),
+    ]
+    at_once = [to_host(job()) for job in jobs]
+    tiny_blocks()
+    for job, expected in zip(jobs, at_once, strict=True):
+        values = to_host(job())
+        assert values.dtype == np.dtype(dtype)
+        assert values.shape == expected.shape
+        tiny = np.finfo(dtype).eps
+        assert_allclose(values, expected, rtol=20 * tiny, atol=20 * tiny * np.abs(expected).max())
 
 
 def test_negative_values_and_holes_in_a_table_become_zero_before_it_is_normalised(backend):

@@ -8,9 +8,9 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from lightpool.arrays.blocks import pieces
+from lightpool.arrays.blocks import blocks_that_fit, pieces
 from lightpool.arrays.cuda import accumulation as cuda_accumulation
-from lightpool.arrays.devices import array_namespace
+from lightpool.arrays.devices import array_namespace, device_of
 from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array
@@ -18,6 +18,8 @@ from lightpool.arrays.typing import Array
 __all__ = ["add_product", "add_product_plain"]
 
 Index = tuple[Any, ...]
+
+_N_WORK = 4  # arrays of the size of a product that are in memory while it is made and added
 
 
 def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *, nan_to_num: bool = True) -> None:
@@ -33,7 +35,7 @@ def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *,
         Whether to add zero where the product is not finite.
     """
     lazy = next((factor for factor in factors if isinstance(factor, LazyArray)), None)
-    if lazy is not None and lazy.device.is_host:
+    if lazy is not None and (lazy.device.is_host or lazy.height < lazy.shape[-2]):
         others = [_values(factor) for factor in factors if factor is not lazy]
         whole = total[window]
         for index, part in lazy.parts():
@@ -47,7 +49,20 @@ def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *,
 
 def add_product_plain(total: Array, factors: Sequence[Any], window: Index = (...,), *, nan_to_num: bool = True) -> None:
     """Plain twin of `add_product`, in the array API standard alone."""
-    product = _product([_values(factor) for factor in factors])
+    factors = [_values(factor) for factor in factors]
+    whole = total[window]
+    n_dim, n_bytes = len(whole.shape), 8 * _N_WORK * math.prod(whole.shape[1:])
+    planes = blocks_that_fit(whole.shape[0], n_bytes, device_of(total)) if n_dim > 2 else []
+    if len(planes) < 2:
+        _add_product(total, factors, window, nan_to_num)
+        return
+    for block in planes:
+        index = (block, ..., slice(None), slice(None))
+        _add_product(whole, [_part(factor, index, n_dim) for factor in factors], index, nan_to_num)
+
+
+def _add_product(total: Array, factors: Sequence[Any], window: Index, nan_to_num: bool) -> None:
+    product = _product(factors)
     if nan_to_num and is_floating(product):
         xp = array_namespace(product)
         product = xp.where(xp.isfinite(product), product, 0.0)

@@ -9,6 +9,7 @@ weight is negative only beyond the outer nodes, so on the host those few pixels 
 Elsewhere, finding them would mean to read the offsets back: all pixels go the direct way.
 """
 
+import math
 from collections.abc import Callable, Hashable, Iterator
 from typing import Any, TypeAlias
 
@@ -18,7 +19,7 @@ from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from lightpool.arrays import LazyArray, device_of
-from lightpool.arrays.blocks import blocks
+from lightpool.arrays.blocks import blocks, blocks_that_fit, in_blocks
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.irf.core import IRF
 from lightpool.irf.fused import can_fuse, fused_density, fused_kernel, fused_values
@@ -51,8 +52,8 @@ _PER_SR = u.sr**-1
 _PART = 2**16
 """Values that are worked out at once on the host (512 KiB)."""
 
-_MAX_DIRECT = 2**24
-"""Values in memory at once where migra bins and pixels meet (128 MiB)."""
+_N_WORK = 4
+"""Arrays of the size of a result that are in memory while it is made on other devices in many launches, measured."""
 
 _Parts: TypeAlias = Callable[[Weights], Iterator[tuple[slice, Array]]]
 
@@ -164,7 +165,11 @@ def _lazy(
         for lead, values in parts(weights):
             yield lead, array_namespace(values).reshape(values, (*values.shape[:-1], rows.stop - rows.start, n_x))
 
-    height = max(1, _PART // max(1, leading[-1] * n_x)) if device.is_host else n_y
+    if device.is_host:
+        height = max(1, _PART // max(1, leading[-1] * n_x))
+    else:
+        n_work = 1 if device.is_cuda and table.holes is None else _N_WORK
+        height = blocks_that_fit(n_y, 8 * n_work * math.prod(leading) * n_x, device)[0].stop
     return LazyArray((*leading, n_y, n_x), device, height, compute, getattr(device.xp, dtype))
 
 
@@ -249,15 +254,16 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Iterator[tuple[slice, Array
 
     def direct(weights: Weights, rows: NDArray[np.int64] | slice) -> Array:
         numbers = np.arange(len(density.table.values))[rows]
-        n_row = max(1, _MAX_DIRECT // max(1, density.widths.size * weights.inside.shape[0]))
-        parts = []
-        for first in range(0, numbers.size, n_row):
-            some = numbers[first : first + n_row] if device.is_host else slice(first, min(first + n_row, numbers.size))
+
+        def part(block: slice) -> Array:
+            some = numbers[block] if device.is_host else block
             values = _density(density.table, weights, some)
             xp = array_namespace(values)
             norm = _inverse(xp.matmul(widths, values), xp)
-            parts.append(xp.matmul(shares[some, ...], values) * norm[:, None, :])
-        return parts[0] if len(parts) == 1 else xp.concat(parts, axis=0)
+            return xp.matmul(shares[some, ...], values) * norm[:, None, :]
+
+        n_bytes = 8 * _N_WORK * density.widths.size * weights.inside.shape[0]  # migra bins and pixels meet
+        return in_blocks(part, numbers.size, n_bytes, device)
 
     if not device.is_host:
         yield slice(None), direct(weights, slice(None))

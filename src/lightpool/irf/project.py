@@ -10,7 +10,7 @@ import numpy as np
 from array_api_compat import array_namespace
 
 from lightpool.arrays import LazyArray, integrate_exponential, trapezoid_loglog
-from lightpool.arrays.blocks import blocks
+from lightpool.arrays.blocks import blocks, in_blocks
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
@@ -29,6 +29,9 @@ from lightpool.irf.weights import PlaneWeights, Weights, beside, pixel_weights, 
 from lightpool.maps import MapAxis
 
 __all__ = ["project_aeff", "project_background", "project_edisp", "project_edisp_kernel", "project_psf"]
+
+_N_WORK = 12
+"""Arrays of the size of a background that are in memory while it is integrated elsewhere, measured."""
 
 
 def project_aeff(
@@ -177,10 +180,11 @@ def project_background(
 
 def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
     """Integrals over the energy bins, shape (n_energy, P)."""
+    n_pixel, n_energy = weights.inside.shape[0], nodes.energy.size - 1
     if not weights.device.is_host:
-        return _integrals(nodes, weights)
-    n_pixel = weights.inside.shape[0]
-    integrals = np.empty((nodes.energy.size - 1, n_pixel), weights.dtype)
+        n_bytes = 8 * _N_WORK * n_energy
+        return in_blocks(lambda block: _integrals(nodes, weights.select(block)), n_pixel, n_bytes, weights.device, -1)
+    integrals = np.empty((n_energy, n_pixel), weights.dtype)
     for block in blocks(n_pixel):
         integrals[:, block] = _integrals(nodes, weights.select(block))
     return integrals

@@ -50,7 +50,7 @@ class Weights(Protocol):
         """Numbers of the pixels inside the axes where a weight is negative; only on the host."""
 
     def select(self, pixels: NDArray[np.int64] | slice) -> Self:
-        """Weights of some of the pixels; only on the host."""
+        """Weights of some of the pixels; by numbers only on the host."""
 
     def apply(self, values: Array) -> Array:
         """Sum of values and weights: (..., nodes) to (..., P); zero outside the axes."""
@@ -141,7 +141,7 @@ class OffsetWeights:
         return np.flatnonzero(((self.x < self.nodes[0]) | (self.x > self.nodes[-1])) & self.inside)
 
     def select(self, pixels: NDArray[np.int64] | slice) -> "OffsetWeights":
-        """Weights of some of the pixels; only on the host."""
+        """Weights of some of the pixels; by numbers only on the host."""
         return OffsetWeights(self.x[pixels], self.nodes, self.bounds, self.dtype)
 
     def apply(self, values: Array) -> Array:
@@ -203,7 +203,7 @@ class PlaneWeights:
         return np.flatnonzero(beyond & self.inside)
 
     def select(self, pixels: NDArray[np.int64] | slice) -> "PlaneWeights":
-        """Weights of some of the pixels; only on the host."""
+        """Weights of some of the pixels; by numbers only on the host."""
         return PlaneWeights(self.lon[pixels], self.lat[pixels], self.nodes, self.bounds, self.dtype)
 
     def gather(self, values: Array) -> Array:
