@@ -1,10 +1,12 @@
 """A reduction from its plan to the files of results; it can be stopped at any moment and goes on from what is done."""
 
 import io
+import json
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +18,7 @@ from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.merge import merge_tree
 from lightpool.batch.outcomes import Outcome, outcome_table
 from lightpool.batch.plan import Plan, make_plan
+from lightpool.batch.provenance import Provenance, prov_document
 from lightpool.batch.results import write_dataset
 from lightpool.config.settings import Settings
 from lightpool.errors import ResumeError
@@ -98,7 +101,7 @@ def run_batch(
         folder.clear()
     elif folder.is_begun and not resume:
         raise ResumeError(f"a reduction has begun in {folder.path}: --resume goes on with it, --restart forgets it")
-    version = lightpool.__version__
+    version, begun = lightpool.__version__, datetime.now(UTC)
     folder.write_plan(settings, plan.chunks, version)
     folder.remove_leftovers()
     tasks = [
@@ -117,7 +120,9 @@ def run_batch(
     ordered = [records[task.key] for task in tasks]
     stacks = merge_tree(folder.load_chunk(record, settings) for record in ordered)
     outcomes = [outcome for record in ordered for outcome in record.outcomes]
-    return BatchResult(folder.path, _write_results(folder, settings, stacks, outcomes), outcomes, n_reused)
+    inputs = [file for record in ordered for file in record.inputs]
+    provenance = Provenance.now(settings, outcomes, inputs, begun)
+    return BatchResult(folder.path, _write_results(folder, provenance, stacks), outcomes, n_reused)
 
 
 def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
@@ -144,13 +149,15 @@ def _done_before(folder: BatchFolder, task: ChunkTask) -> ChunkRecord | None:
     return None
 
 
-def _write_results(folder: BatchFolder, settings: Settings, stacks: Any, outcomes: Sequence[Outcome]) -> list[Path]:
-    compress = settings.output.compress
-    files = [write_dataset(stacks[key], folder.path, key.name, compress=compress) for key in stacks or ()]
-    text = io.StringIO()
-    outcome_table(outcomes).write(text, format="ascii.ecsv")
-    with write_aside(folder.path / "outcomes.ecsv") as file:
-        file.write(text.getvalue().encode())
+def _write_results(folder: BatchFolder, provenance: Provenance, stacks: Any) -> list[Path]:
+    compress, more = provenance.settings.output.compress, provenance.to_hdus()
+    files = [write_dataset(stacks[key], folder.path, key.name, compress=compress, more=more) for key in stacks or ()]
+    table = io.StringIO()
+    outcome_table(provenance.outcomes).write(table, format="ascii.ecsv")
+    document = json.dumps(prov_document(provenance, files), indent=1)
+    for name, text in (("outcomes.ecsv", table.getvalue()), ("provenance.json", document)):
+        with write_aside(folder.path / name) as file:
+            file.write(text.encode())
     return files
 
 

@@ -4,6 +4,7 @@
 
     FOLDER/*.fits.gz                 results, one file per stack (spectra: one set of OGIP files)
     FOLDER/outcomes.ecsv             what became of each observation
+    FOLDER/provenance.json           where the results come from, as PROV-JSON; they tell it too
     FOLDER/observations/             datasets of single observations, if asked for
     FOLDER/state/plan.json           settings, version, observations of each chunk
     FOLDER/state/chunks/KEY.zip      sums of a finished chunk

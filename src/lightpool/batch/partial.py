@@ -12,7 +12,7 @@ import numpy as np
 from astropy.table import Table
 
 from lightpool import datasets
-from lightpool.arrays import to_device, to_host
+from lightpool.arrays import to_device, to_host, use_device, use_precision
 from lightpool.arrays.devices import Device, find_device
 from lightpool.batch.files import write_aside
 from lightpool.config.build import build_dataset
@@ -88,11 +88,11 @@ class PartialStack:
         return moved
 
     def _empty(self, key: StackKey, kind: str) -> MapDataset:
-        outline = build_dataset(self._targets[key.target]).outline()
-        empty: MapDataset = getattr(datasets, kind).from_geoms(
-            **outline.geoms, name=key.name, reference_time=_REFERENCE
-        )
-        return empty.to(self.device)
+        with use_device(self.device), use_precision(self._settings.run.precision):
+            outline = build_dataset(self._targets[key.target]).outline()
+            options = {"name": key.name, "reference_time": _REFERENCE}
+            empty: MapDataset = getattr(datasets, kind).from_geoms(**outline.geoms, **options)
+            return empty
 
     def save(self, path: Path) -> None:
         """Write the sums to a file, aside first, then under its name."""

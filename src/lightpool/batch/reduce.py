@@ -12,7 +12,7 @@ from typing import Any
 
 from astropy.coordinates import SkyCoord
 
-from lightpool.arrays import find_device, use_device
+from lightpool.arrays import find_device, use_device, use_precision
 from lightpool.arrays.devices import Device
 from lightpool.arrays.memory import release_memory
 from lightpool.batch.figures import figures_of
@@ -70,7 +70,7 @@ class Reducer:
         self.device = find_device(settings.run.device if device is None else device)
         self._store = DataStore.from_dir(settings.observations.datastore)
         self._divisions = [Division(groups) for groups in settings.groups]
-        with use_device(self.device):
+        with use_device(self.device), use_precision(settings.run.precision):
             self._jobs = [_Job.of(target, self.device) for target in settings.targets]
 
     @cached_property
@@ -103,7 +103,8 @@ class Reducer:
             If the memory of the device is not enough.
         """
         partial, outcomes = PartialStack(self.settings, self.device), []
-        with use_device(self.device), closing(self._observations(obs_ids)) as observations:
+        precision = use_precision(self.settings.run.precision)
+        with use_device(self.device), precision, closing(self._observations(obs_ids)) as observations:
             for obs_id, observation in zip(obs_ids, observations, strict=True):
                 outcomes.append(self._reduce_one(partial, obs_id, observation, keep))
         return partial, outcomes

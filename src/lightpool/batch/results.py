@@ -5,12 +5,16 @@ from pathlib import Path
 from typing import Any
 
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
+from lightpool.datasets.ogip import to_ogip_hdulists
 from lightpool.errors import FormatError
+from lightpool.fits import BinTableHDU, write_fits
 
 __all__ = ["read_dataset", "stack_files", "write_dataset"]
 
 
-def write_dataset(dataset: MapDataset, folder: Path, name: str, *, compress: bool = True) -> Path:
+def write_dataset(
+    dataset: MapDataset, folder: Path, name: str, *, compress: bool = True, more: Sequence[BinTableHDU] = ()
+) -> Path:
     """Write a dataset: maps to one file, a spectrum with OFF counts to a set of OGIP files.
 
     Parameters
@@ -19,19 +23,23 @@ def write_dataset(dataset: MapDataset, folder: Path, name: str, *, compress: boo
     folder : Path, made if it is not there
     name : str, of the file, without its ending
     compress : bool
+    more : sequence of BinTableHDU, put behind those of the dataset
 
     Returns
     -------
     path : Path of the file; of a set, the one that names the others
     """
-    folder.mkdir(parents=True, exist_ok=True)
     ending = ".fits.gz" if compress else ".fits"
     if isinstance(dataset, SpectrumDatasetOnOff):
         path = folder / f"pha_{name}{ending}"
-        dataset.write(path, overwrite=True, format="ogip")
+        files = {folder / part: hdus for part, hdus in to_ogip_hdulists(dataset, path).items()}
     else:
         path = folder / f"{name}{ending}"
-        dataset.write(path, overwrite=True)
+        files = {path: dataset.to_hdulist()}
+    files[path] += [hdu.copy() for hdu in more]
+    folder.mkdir(parents=True, exist_ok=True)
+    for part, hdus in reversed(files.items()):  # the one that names the others comes last
+        write_fits(hdus, part, overwrite=True)
     return path
 
 

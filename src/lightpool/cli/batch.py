@@ -53,7 +53,8 @@ def plan(settings_file: Path) -> None:
 
 
 @click.command()
-@_SETTINGS
+@click.argument("settings_file", metavar="[CONFIG]", type=_FILE, required=False)
+@click.option("--from", "result_file", type=_FILE, help="Repeat what made this file of results, instead of CONFIG.")
 @click.option("--resume", is_flag=True, help="Go on from what is done; new observations are added.")
 @click.option("--restart", is_flag=True, help="Forget what is done and begin anew.")
 @click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
@@ -64,7 +65,13 @@ def plan(settings_file: Path) -> None:
 @click.option("--log-file", type=_FILE, help="Write all messages to this file too.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step.")
 def reduce(
-    settings_file: Path, resume: bool, restart: bool, log_file: Path | None, verbose: bool, **options: Any
+    settings_file: Path | None,
+    result_file: Path | None,
+    resume: bool,
+    restart: bool,
+    log_file: Path | None,
+    verbose: bool,
+    **options: Any,
 ) -> None:
     """Reduce the observations of a settings file.
 
@@ -78,9 +85,17 @@ def reduce(
     console = Console(stderr=True)
     with ended_by_errors(), logging_to(console, log_file, verbose=verbose):
         from lightpool.batch import make_plan, plan_to_resume, run_batch
+        from lightpool.batch.provenance import read_provenance
         from lightpool.config import Settings
+        from lightpool.errors import ConfigError
 
-        settings = Settings.read(settings_file).with_options(
+        if settings_file is not None and result_file is None:
+            settings = Settings.read(settings_file)
+        elif result_file is not None and settings_file is None:
+            settings = read_provenance(result_file).settings
+        else:
+            raise ConfigError("give either a settings file or --from FILE")
+        settings = settings.with_options(
             device=options["device"], on_error=options["on_error"], folder=options["output"]
         )
         batch = plan_to_resume(settings) if resume else make_plan(settings)

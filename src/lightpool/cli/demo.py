@@ -12,11 +12,24 @@ _DEVICE_HELP = "Where the maps are made: cpu, cuda, cuda:1, torch, torch:cuda. [
 
 
 @click.command()
+@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
-def info(as_json: bool) -> None:
-    """Show devices, memory and versions, what works here, and what to install for the rest."""
+def info(file: Path | None, as_json: bool) -> None:
+    """Show devices, memory and versions, what works here, and what to install for the rest.
+
+    With a FILE of results: how it was made, and of what.
+    """
     import json
 
+    from lightpool.cli.console import ended_by_errors
+
+    if file is not None:
+        with ended_by_errors():
+            from lightpool.batch.provenance import prov_document, read_provenance
+
+            provenance = read_provenance(file)
+            click.echo(json.dumps(prov_document(provenance, [file]), indent=1) if as_json else str(provenance))
+        return
     from lightpool.arrays.installation import describe_installation
 
     installation = describe_installation()

@@ -1,0 +1,165 @@
+"""Where a result comes from: in its file, and as a document of the W3C (PROV-JSON) beside it.
+
+Source of the document's form: https://www.w3.org/submissions/prov-json/
+"""
+
+import json
+import platform
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from importlib import metadata
+from pathlib import Path
+from typing import Any
+
+from astropy.table import Table
+
+import lightpool
+from lightpool.batch.files import InputFile, sha256_of
+from lightpool.batch.outcomes import Outcome, outcome_table
+from lightpool.config.settings import Settings
+from lightpool.errors import FormatError
+from lightpool.fits import BinTableHDU, read_fits, table_to_hdu
+
+__all__ = ["Provenance", "prov_document", "read_provenance"]
+
+_PACKAGES = ("numpy", "astropy", "regions", "scipy", "array-api-compat", "cupy-cuda12x", "cupy-cuda13x")
+_HDUS = {"settings": "PROVENANCE", "outcomes": "OUTCOMES", "inputs": "INPUTS"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a result comes from.
+
+    Attributes
+    ----------
+    settings : Settings
+    outcomes : tuple of Outcome, of all observations
+    inputs : tuple of InputFile
+    versions : dict of str, of the program and what it stands on
+    begun, ended : str, UTC
+    """
+
+    settings: Settings
+    outcomes: tuple[Outcome, ...]
+    inputs: tuple[InputFile, ...]
+    versions: dict[str, str]
+    begun: str
+    ended: str
+
+    @classmethod
+    def now(
+        cls, settings: Settings, outcomes: Iterable[Outcome], inputs: Iterable[InputFile], begun: datetime
+    ) -> "Provenance":
+        """Provenance of what is written now by this program."""
+        return cls(
+            settings=settings,
+            outcomes=tuple(outcomes),
+            inputs=tuple(sorted(set(inputs), key=lambda file: file.path)),
+            versions=_versions(),
+            begun=begun.isoformat(timespec="seconds"),
+            ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def to_hdus(self) -> list[BinTableHDU]:
+        """Table HDUs that tell it: ``PROVENANCE`` (keys and values), ``OUTCOMES`` and ``INPUTS``."""
+        facts = {"settings": self.settings.to_json(), "begun": self.begun, "ended": self.ended}
+        facts |= {f"version {name}": version for name, version in self.versions.items()}
+        inputs = Table(rows=[file.to_dict() for file in self.inputs], names=list(InputFile.__dataclass_fields__))
+        return [
+            table_to_hdu(Table({"KEY": list(facts), "VALUE": list(facts.values())}), name=_HDUS["settings"]),
+            table_to_hdu(_as_ascii(outcome_table(self.outcomes)), name=_HDUS["outcomes"]),
+            table_to_hdu(_as_ascii(inputs), name=_HDUS["inputs"]),
+        ]
+
+    def __str__(self) -> str:
+        failed = [outcome for outcome in self.outcomes if outcome.status == "failed"]
+        lines = [f"Made by lightpool {self.versions.get('lightpool', '')} from {self.begun} to {self.ended}"]
+        lines += [f"  {name} {version}" for name, version in self.versions.items() if name != "lightpool"]
+        lines += ["", f"{len(self.outcomes)} observations, {len(failed)} of them failed"]
+        lines += [f"  {each.obs_id}: {each.step} failed with {each.error}" for each in failed]
+        lines += ["", f"{len(self.inputs)} input files"]
+        lines += [f"  {file.sha256[:12]}  {file.path}" for file in self.inputs]
+        return "\n".join([*lines, "", "Settings", "", self.settings.to_yaml()])
+
+
+def read_provenance(path: Path) -> Provenance:
+    """Provenance that a file of results tells.
+
+    Raises
+    ------
+    FormatError
+        If the file does not tell it.
+    """
+    file = read_fits(path)
+    if missing := [name for name in _HDUS.values() if name not in file.names]:
+        raise FormatError(
+            f"{path} has no HDU {missing[0]}: no result of `lightpool reduce`, or another program wrote it anew"
+        )
+    tables = {kind: file.table(name).columns for kind, name in _HDUS.items()}
+    facts = dict(zip(_texts(tables["settings"]["KEY"]), _texts(tables["settings"]["VALUE"]), strict=True))
+    names = list(tables["outcomes"])
+    rows = zip(*(_texts(tables["outcomes"][name]) for name in names), strict=True)
+    return Provenance(
+        settings=Settings.from_dict(json.loads(facts["settings"])),
+        outcomes=tuple(Outcome(**dict(zip(map(str.lower, names), row, strict=True))) for row in rows),
+        inputs=tuple(InputFile(*row) for row in zip(*(map(_texts, tables["inputs"].values())), strict=True)),
+        versions={key.removeprefix("version "): value for key, value in facts.items() if key.startswith("version ")},
+        begun=facts["begun"],
+        ended=facts["ended"],
+    )
+
+
+def prov_document(provenance: Provenance, files: Sequence[Path]) -> dict[str, Any]:
+    """PROV-JSON document of a reduction.
+
+    Parameters
+    ----------
+    provenance : Provenance
+    files : sequence of Path, the results
+    """
+    inputs = {
+        f"lp:input-{file.sha256[:16]}": {"prov:label": file.path, "lp:sha256": file.sha256}
+        for file in provenance.inputs
+    }
+    results = {f"lp:result-{file.name}": {"prov:label": str(file), "lp:sha256": sha256_of(file)} for file in files}
+    settings = {"lp:settings": {"prov:type": "prov:Plan", "prov:value": provenance.settings.to_json()}}
+    versions = {f"lp:{name}": version for name, version in provenance.versions.items()}
+    activity = {"prov:startTime": provenance.begun, "prov:endTime": provenance.ended}
+    activity["lp:device"] = provenance.settings.run.device
+    return {
+        "prefix": {"lp": "urn:lightpool:", "prov": "http://www.w3.org/ns/prov#"},
+        "entity": inputs | results | settings,
+        "activity": {"lp:reduction": activity},
+        "agent": {"lp:lightpool": {"prov:type": "prov:SoftwareAgent", **versions}},
+        "used": {f"_:used{i}": {"prov:activity": "lp:reduction", "prov:entity": key} for i, key in enumerate(inputs)},
+        "wasGeneratedBy": {
+            f"_:made{i}": {"prov:entity": key, "prov:activity": "lp:reduction"} for i, key in enumerate(results)
+        },
+        "wasAssociatedWith": {
+            "_:by0": {"prov:activity": "lp:reduction", "prov:agent": "lp:lightpool", "prov:plan": "lp:settings"}
+        },
+    }
+
+
+def _versions() -> dict[str, str]:
+    found = {"lightpool": lightpool.__version__, "python": platform.python_version(), "system": platform.platform()}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found
+
+
+def _texts(values: Any) -> list[Any]:
+    """Plain values of a column; FITS pads texts with blanks."""
+    return [value.strip() if isinstance(value, str) else value for value in values.tolist()]
+
+
+def _as_ascii(table: Table) -> Table:
+    """Table as FITS can hold it: other letters become escapes, and no text column is without letters."""
+    for name in table.colnames:
+        if table[name].dtype.kind == "U":
+            table[name] = [value.encode("ascii", "backslashreplace").decode() or " " for value in table[name]]
+    return table
