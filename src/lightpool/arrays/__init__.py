@@ -2,7 +2,7 @@
 
 from lightpool.arrays.accumulation import add_product, add_product_plain
 from lightpool.arrays.binning import bin_index, coord_to_pix, pix_to_coord
-from lightpool.arrays.constants import announce_constants, constant, forget_constants
+from lightpool.arrays.constants import Constant, announce_constants, constant, forget_constants
 from lightpool.arrays.convolution import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
 from lightpool.arrays.deferred import DeferredNumber, DeferredNumbers, read_deferred
 from lightpool.arrays.devices import (
@@ -71,6 +71,7 @@ __all__ = [
     "ICRS_TO_FK5",
     "ICRS_TO_GALACTIC",
     "PROJECTION_CODES",
+    "Constant",
     "DeferredNumber",
     "DeferredNumbers",
     "Device",

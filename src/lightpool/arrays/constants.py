@@ -8,6 +8,8 @@ import hashlib
 import threading
 from collections import OrderedDict
 from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import array_api_compat
@@ -16,7 +18,7 @@ import numpy as np
 from lightpool.arrays.devices import Device, find_device, to_device
 from lightpool.arrays.typing import Array
 
-__all__ = ["MAX_CONSTANT_BYTES", "MAX_KEPT_BYTES", "announce_constants", "constant", "content_of", "forget_constants"]
+__all__ = ["MAX_CONSTANT_BYTES", "MAX_KEPT_BYTES", "Constant", "announce_constants", "constant", "forget_constants"]
 
 MAX_CONSTANT_BYTES = 2**22
 """A larger array is no small table: it travels by itself each time."""
@@ -32,15 +34,37 @@ Content = tuple[str, tuple[int, ...], bytes]
 """Data type, shape and bytes or their checksum."""
 
 
-def content_of(x: HostArray) -> Content:
-    """By what a constant is known."""
-    data = x.tobytes()
-    return x.dtype.str, x.shape, data if len(data) <= _LONG else hashlib.blake2b(data, digest_size=16).digest()
+@dataclass(frozen=True, eq=False)
+class Constant:
+    """A small table, an array on the host that is not changed any more.
+
+    Attributes
+    ----------
+    values : ndarray
+    """
+
+    values: HostArray
+
+    @cached_property
+    def content(self) -> Content:
+        """By what devices know it."""
+        data = self.values.tobytes()
+        short = data if len(data) <= _LONG else hashlib.blake2b(data, digest_size=16).digest()
+        return self.values.dtype.str, self.values.shape, short
+
+    def on(self, device: Device) -> Array:
+        """Array on a device that nobody writes to; it crosses only if none of this content is there."""
+        if device.is_host or not self.is_small:
+            return to_device(self.values, device)
+        return _shelf_on(device).find(self)
+
+    @property
+    def is_small(self) -> bool:
+        """Whether devices keep it."""
+        return 0 < self.values.nbytes <= MAX_CONSTANT_BYTES
 
 
-def constant(
-    x: Any, device: str | Device | None = None, *, dtype: str | None = None, content: Content | None = None
-) -> Array:
+def constant(x: Any, device: str | Device | None = None, *, dtype: str | None = None) -> Array:
     """Array on a device that nobody writes to; it crosses only if no array of this content is there.
 
     Parameters
@@ -48,27 +72,25 @@ def constant(
     x : array on the host, or one that is on the device already and comes back itself
     device : str, Device or None (the default device)
     dtype : name of the data type that is wanted, that of ``x`` by default
-    content : the `content_of` the array, if it is known already
 
     Returns
     -------
     values : array of the shape of ``x``; on the host ``x`` itself
     """
     target = find_device(device)
-    if target.is_host or not array_api_compat.is_numpy_array(x) or not 0 < x.nbytes <= MAX_CONSTANT_BYTES:
-        return to_device(x, target, dtype=dtype)
-    values = _shelf_on(target).find(x, content_of(x) if content is None else content)
-    return to_device(values, target, dtype=dtype)
+    if not target.is_host and array_api_compat.is_numpy_array(x):
+        x = Constant(x).on(target)
+    return to_device(x, target, dtype=dtype)
 
 
-def announce_constants(arrays: Iterable[HostArray], device: str | Device | None = None) -> None:
-    """Say which arrays will be asked for as a `constant`, in their type: they travel with the next one that does.
+def announce_constants(constants: Iterable[Constant], device: str | Device | None = None) -> None:
+    """Say which constants will be asked for: they travel with the next one that has to.
 
     Nothing depends on it but the number of transfers. What is there already, and what is large, is left out.
     """
     target = find_device(device)
     if not target.is_host:
-        _shelf_on(target).announce([x for x in arrays if 0 < x.nbytes <= MAX_CONSTANT_BYTES])
+        _shelf_on(target).announce([each for each in constants if each.is_small])
 
 
 def forget_constants(device: str | Device | None = None) -> None:
@@ -88,25 +110,23 @@ class _Shelf:
         self._announced: dict[Content, HostArray] = {}
         self._lock = threading.Lock()
 
-    def find(self, x: HostArray, content: Content) -> Array:
+    def find(self, wanted: Constant) -> Array:
         """Constant of this content, sent together with what is announced if it is not there."""
+        content = wanted.content
         with self._lock:
             if content not in self._pack_of:
-                self._announced[content] = x
+                self._announced[content] = wanted.values
                 self._send()
             name = self._pack_of[content]
             self._packs.move_to_end(name)
             return self._packs[name][content]
 
-    def announce(self, arrays: list[HostArray]) -> None:
-        """Remember arrays that are to be sent."""
+    def announce(self, constants: list[Constant]) -> None:
+        """Remember what is to be sent."""
         with self._lock:
-            for x in arrays:
-                content = content_of(x)
-                if content not in self._pack_of:
-                    self._announced[content] = x.copy()  # it may change before it is sent
+            self._announced |= {each.content: each.values for each in constants if each.content not in self._pack_of}
             if sum(x.nbytes for x in self._announced.values()) > MAX_CONSTANT_BYTES:
-                self._send()  # they are not held on the host without end
+                self._send()  # it is not held on the host without end
 
     def _send(self) -> None:
         announced, self._announced = self._announced, {}

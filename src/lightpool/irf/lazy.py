@@ -10,7 +10,7 @@ Elsewhere, finding them would mean to read the offsets back: all pixels go the d
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import astropy.units as u
@@ -23,30 +23,14 @@ from lightpool.arrays.blocks import blocks, blocks_that_fit, in_blocks
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.irf.core import IRF
 from lightpool.irf.fused import can_fuse, fused_density, fused_kernel, fused_values
-from lightpool.irf.nodes import (
-    DensityNodes,
-    KernelNodes,
-    NodeTable,
-    aeff_nodes,
-    edisp_kernel_nodes,
-    edisp_nodes,
-    psf_nodes,
-)
+from lightpool.irf.nodes import DensityNodes, KernelNodes, NodeTable
 from lightpool.irf.psf_parametric import ParametricPSF
-from lightpool.irf.psf_profiles import parametric_parts, parametric_tables
+from lightpool.irf.psf_profiles import parametric_parts
+from lightpool.irf.tables import aeff_table, edisp_kernel_table, edisp_table, parametric_tables, psf_table
 from lightpool.irf.weights import Weights, beside, pixel_weights, place_of
 from lightpool.maps import MapAxis
 
-__all__ = [
-    "axis_key",
-    "bin_centers",
-    "bin_edges",
-    "clip_at_zero",
-    "lazy_aeff",
-    "lazy_edisp",
-    "lazy_edisp_kernel",
-    "lazy_psf",
-]
+__all__ = ["clip_at_zero", "lazy_aeff", "lazy_edisp", "lazy_edisp_kernel", "lazy_psf"]
 
 _PER_SR = u.sr**-1
 _PART = 2**16
@@ -69,13 +53,12 @@ def lazy_aeff(
     factor: float = 1.0,
 ) -> LazyArray:
     """Effective area, shape (n_energy_true, ny, nx)."""
-    centers = bin_centers(energy_true)
-    nodes = aeff.derived(("aeff", axis_key(centers)), lambda: aeff_nodes(aeff, centers))
+    nodes = aeff_table(aeff, energy_true)
 
     def parts(weights: Weights) -> Iterator[tuple[slice, Array]]:
         yield slice(None), _positive(nodes, weights, factor)
 
-    return _lazy(nodes, (len(centers),), parts, (offset, fov_lon, fov_lat), dtype)
+    return _lazy(nodes, nodes.values.shape[:1], parts, (offset, fov_lon, fov_lat), dtype)
 
 
 def lazy_psf(
@@ -90,19 +73,21 @@ def lazy_psf(
     unit: str | u.UnitBase = "sr-1",
 ) -> LazyArray:
     """Point spread function, shape (n_energy_true, n_rad, ny, nx)."""
-    centers, axis, factor = bin_centers(energy_true), _axis(rad, "rad"), float(_PER_SR.to(unit))
-    leading, place = (len(centers), axis.nbin), (offset, fov_lon, fov_lat)
+    factor, place = float(_PER_SR.to(unit)), (offset, fov_lon, fov_lat)
     if isinstance(psf, ParametricPSF):
-        tables = parametric_tables(psf, centers)
+        tables = parametric_tables(psf, energy_true)
+        leading = len(next(iter(tables.values())).values), rad.nbin
 
         def profiles(weights: Weights) -> Iterator[tuple[slice, Array]]:
-            for rows, values in parametric_parts(psf, tables, axis, weights):
+            for rows, values in parametric_parts(psf, tables, rad, weights):
                 values *= factor
                 yield rows, values
 
         return _lazy(next(iter(tables.values())), leading, profiles, place, dtype)
-    nodes = psf.derived(("psf", axis_key(centers), axis_key(axis)), lambda: psf_nodes(psf, centers, axis))
-    return _lazy(nodes.table, leading, lambda weights: _normalised(nodes, weights, factor), place, dtype)
+    nodes = psf_table(psf, energy_true, rad)
+    return _lazy(
+        nodes.table, nodes.table.values.shape[:2], lambda weights: _normalised(nodes, weights, factor), place, dtype
+    )
 
 
 def lazy_edisp(
@@ -116,9 +101,8 @@ def lazy_edisp(
     dtype: str = "float64",
 ) -> LazyArray:
     """Energy dispersion, shape (n_energy_true, n_migra, ny, nx)."""
-    centers, axis = bin_centers(energy_true), _axis(migra, "migra")
-    nodes = edisp.derived(("edisp", axis_key(centers), axis_key(axis)), lambda: edisp_nodes(edisp, centers, axis))
-    leading, place = (len(centers), axis.nbin), (offset, fov_lon, fov_lat)
+    nodes, place = edisp_table(edisp, energy_true, migra), (offset, fov_lon, fov_lat)
+    leading = nodes.table.values.shape[:2]
     return _lazy(nodes.table, leading, lambda weights: _normalised(nodes, weights), place, dtype)
 
 
@@ -134,9 +118,7 @@ def lazy_edisp_kernel(
     threshold: float = 1e-8,
 ) -> LazyArray:
     """Probabilities of the bins of reconstructed energy, shape (n_energy_true, n_energy, ny, nx)."""
-    edges, centers = bin_edges(energy), bin_centers(energy_true)
-    key = ("edisp kernel", axis_key(edges), axis_key(centers))
-    nodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, edges, centers))
+    nodes = edisp_kernel_table(edisp, energy, energy_true)
 
     def parts(weights: Weights) -> Iterator[tuple[slice, Array]]:
         if can_fuse(weights, nodes.density.table):
@@ -150,7 +132,7 @@ def lazy_edisp_kernel(
                 xp = array_namespace(kernel)
                 yield rows, xp.where(kernel < threshold, xp.zeros_like(kernel), kernel)
 
-    return _lazy(nodes.kernel, (len(centers), len(edges) - 1), parts, (offset, fov_lon, fov_lat), dtype)
+    return _lazy(nodes.kernel, nodes.kernel.values.shape[:2], parts, (offset, fov_lon, fov_lat), dtype)
 
 
 def _lazy(
@@ -271,28 +253,3 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Iterator[tuple[slice, Array
     norm = weights.apply(beside(weights, density.norm, "values"))
     factor = _inverse(norm, device.xp)
     yield from _scaled(beside(weights, nodes.kernel, "values"), factor, direct, density.table, weights)
-
-
-def bin_centers(axis: MapAxis | u.Quantity) -> u.Quantity:
-    """Centres of the bins of an axis, or the centres that were given."""
-    return axis.center if isinstance(axis, MapAxis) else u.Quantity(axis)
-
-
-def bin_edges(axis: MapAxis | u.Quantity) -> u.Quantity:
-    """Edges of the bins of an axis, or the edges that were given."""
-    return axis.edges if isinstance(axis, MapAxis) else u.Quantity(axis)
-
-
-def _axis(axis: MapAxis, name: str) -> MapAxis:
-    if not isinstance(axis, MapAxis):
-        raise TypeError(
-            f"{name} must be a MapAxis, got {type(axis).__name__}; its bins have widths that are needed here"
-        )
-    return axis
-
-
-def axis_key(axis: MapAxis | u.Quantity) -> Hashable:
-    """Name for what is derived from a table at some coordinates."""
-    if isinstance(axis, MapAxis):
-        return axis.interp, axis.node_type, str(axis.unit), axis.edges_value.tobytes()
-    return str(axis.unit), axis.value.tobytes()

@@ -5,6 +5,7 @@ it is interpolated in all other coordinates first, on the host, which leaves a t
 normalised over another axis is linear too and is done here as well. `lightpool.irf.project` multiplies with the pixels.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import Any, cast
@@ -13,8 +14,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays import Device, constant, interpolation_weights, scale_values
-from lightpool.arrays.constants import Content, content_of
+from lightpool.arrays import Constant, Device, announce_constants, interpolation_weights, scale_values
 from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
 from lightpool.irf.values import LOG_ZERO, scale_table
@@ -45,19 +45,26 @@ _NEVER = -1e5
 class Movable:
     """Arrays on the host that are kept on each device, by their content."""
 
-    _cast: dict[tuple[str, str], NDArray[Any]] = field(default_factory=dict, repr=False)
-    _contents: dict[tuple[str, str], Content] = field(default_factory=dict, repr=False)
+    _constants: dict[tuple[str, str], Constant] = field(default_factory=dict, repr=False)
 
     def on(self, device: Device, name: str, dtype: str = "float64") -> Array:
         """Array of a name on a device, in a data type."""
+        return self._constant(name, dtype).on(device)
+
+    def announce(self, device: Device, dtype: str) -> None:
+        """Say that a projection on a device will ask for these arrays."""
+        if not device.is_host:
+            announce_constants(self.needed(device, dtype), device)
+
+    def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
+        """Arrays that a projection asks for on a device, not the host, in the data type of its result."""
+        raise NotImplementedError
+
+    def _constant(self, name: str, dtype: str) -> Constant:
         key = name, dtype
-        if key not in self._cast:
-            self._cast[key] = getattr(self, name).astype(dtype, copy=False)
-        if device.is_host:
-            return self._cast[key]
-        if key not in self._contents:
-            self._contents[key] = content_of(self._cast[key])
-        return constant(self._cast[key], device, content=self._contents[key])
+        if key not in self._constants:
+            self._constants[key] = Constant(getattr(self, name).astype(dtype, copy=False))
+        return self._constants[key]
 
 
 @dataclass(frozen=True, eq=False)
@@ -82,6 +89,16 @@ class NodeTable(Movable):
     unit: u.UnitBase = u.dimensionless_unscaled
     values_scale: str = "lin"
     holes: Floats | None = None
+
+    def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
+        """Arrays that a projection asks for."""
+        yield self._constant("values", dtype)
+        if self.holes is not None:
+            yield self._constant("holes", dtype)
+        if device.is_cuda:  # see lightpool.irf.fused
+            yield self._constant("all_nodes", "float64")
+        else:
+            yield from map(Constant, self.nodes)
 
     @cached_property
     def all_nodes(self) -> Floats:
@@ -129,6 +146,11 @@ class DensityNodes(Movable):
     widths: Floats
     norm: NodeTable
 
+    def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
+        """Arrays that a projection asks for."""
+        yield self._constant("widths", dtype)
+        yield from self.table.needed(device, dtype)
+
 
 @dataclass(frozen=True, eq=False)
 class KernelNodes(Movable):
@@ -145,6 +167,13 @@ class KernelNodes(Movable):
     density: DensityNodes
     shares: Floats
     kernel: NodeTable
+
+    def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
+        """Arrays that a projection asks for."""
+        yield self._constant("shares", dtype)
+        if device.is_cuda:
+            yield self._constant("reach", "int64")
+        yield from self.density.needed(device, dtype)
 
     @cached_property
     def reach(self) -> NDArray[np.int64]:
@@ -170,6 +199,12 @@ class BackgroundNodes(Movable):
     energy: Floats
     log_energy: Floats
     floor: Floats
+
+    def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
+        """Arrays that a projection asks for."""
+        for name in ("log_energy", "floor") if self.table.values_scale == "log" else ("energy",):
+            yield self._constant(name, "float64")
+        yield from self.table.needed(device, dtype)
 
 
 def aeff_nodes(aeff: IRF, energy_true: u.Quantity) -> NodeTable:

@@ -15,16 +15,9 @@ from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
 from lightpool.irf.fused import can_fuse, fused_integrals
-from lightpool.irf.lazy import (
-    axis_key,
-    bin_edges,
-    clip_at_zero,
-    lazy_aeff,
-    lazy_edisp,
-    lazy_edisp_kernel,
-    lazy_psf,
-)
-from lightpool.irf.nodes import BackgroundNodes, background_nodes
+from lightpool.irf.lazy import clip_at_zero, lazy_aeff, lazy_edisp, lazy_edisp_kernel, lazy_psf
+from lightpool.irf.nodes import BackgroundNodes
+from lightpool.irf.tables import background_table
 from lightpool.irf.weights import PlaneWeights, Weights, beside, pixel_weights, place_of
 from lightpool.maps import MapAxis
 
@@ -171,11 +164,10 @@ def project_background(
     -------
     rate : array, shape (n_energy, *pixels), unit s-1 sr-1; zero where an edge or the pixel is outside the axes
     """
-    edges = bin_edges(energy)
-    nodes = bkg.derived(("background", axis_key(edges)), lambda: background_nodes(bkg, edges))
+    nodes = background_table(bkg, energy)
     place = place_of(nodes.table, offset, fov_lon, fov_lat)
     integrals = _integrated(nodes, pixel_weights(nodes.table, *place, dtype=dtype))
-    return array_namespace(integrals).reshape(integrals, (len(edges) - 1, *place[0].shape))
+    return array_namespace(integrals).reshape(integrals, (nodes.energy.size - 1, *place[0].shape))
 
 
 def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:

@@ -3,34 +3,20 @@
 from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
-import astropy.units as u
 import numpy as np
 from array_api_compat import array_namespace
 
 from lightpool.arrays import constant
 from lightpool.arrays.typing import Array
 from lightpool.irf.fused import can_fuse, fused_profile
-from lightpool.irf.nodes import NodeTable, parameter_nodes
+from lightpool.irf.nodes import NodeTable
 from lightpool.irf.psf_parametric import EnergyDependentMultiGaussPSF, ParametricPSF, PSFKing
 from lightpool.irf.weights import Weights
 from lightpool.maps import MapAxis
 
-__all__ = ["parametric_parts", "parametric_tables"]
+__all__ = ["parametric_parts"]
 
 _Profile: TypeAlias = Callable[[list[Array], Array], Array]
-
-
-def parametric_tables(psf: ParametricPSF, energy_true: u.Quantity) -> dict[str, NodeTable]:
-    """Parameters of a point spread function at true energies, by their names.
-
-    Parameters
-    ----------
-    psf : EnergyDependentMultiGaussPSF or PSFKing
-    energy_true : Quantity, shape (n_energy_true,), centres
-    """
-    key = ("psf parameters", str(energy_true.unit), energy_true.value.tobytes())
-    tables: dict[str, NodeTable] = psf.derived(key, lambda: parameter_nodes(psf, energy_true))
-    return tables
 
 
 def parametric_parts(
@@ -43,7 +29,7 @@ def parametric_parts(
     Parameters
     ----------
     psf : EnergyDependentMultiGaussPSF or PSFKing
-    tables : its `parametric_tables`
+    tables : its `~lightpool.irf.tables.parametric_tables`
     rad : MapAxis of n_rad bins
     weights : of P pixels, for the nodes of the tables; they have the data type of parameters and result
 

@@ -13,6 +13,7 @@ from lightpool.datasets import MapDataset
 from lightpool.datasets.lazy import Deferred
 from lightpool.errors import MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
+from lightpool.irf.tables import aeff_table, background_table, edisp_kernel_table, edisp_table, psf_tables
 from lightpool.makers.core import Maker
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.rad_max import make_counts_rad_max
@@ -103,6 +104,7 @@ class MapDatasetMaker(Maker):
             send_events(events, dataset.counts.geom, uploads)
 
     def _make_responses(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> dict[str, Any]:
+        self._announce_tables(dataset, observation, view)
         made: dict[str, Any] = {}
         if "exposure" in self.selection:
             made["exposure"] = self._exposure(_geom(dataset, "exposure"), observation, view)
@@ -145,11 +147,7 @@ class MapDatasetMaker(Maker):
         self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
     ) -> Map:
         """Background counts map."""
-        bkg = _part(observation, "bkg")
-        if self.background_interp_missing_data:
-            bkg = bkg.interp_missing_data(axis_name="energy")
-        if self.background_pad_offset and bkg.has_offset_axis:
-            bkg = bkg.pad(1, mode="edge", axis_name="offset")
+        bkg = self._background_of(observation)
         turns = not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ
         return make_map_background_irf(
             pointing=observation.pointing,
@@ -164,6 +162,39 @@ class MapDatasetMaker(Maker):
             device=device,
             precision=precision,
         )
+
+    def _background_of(self, observation: Any) -> Any:
+        """Background table as it is projected; the table of the observation remembers it."""
+        bkg = _part(observation, "bkg")
+        pads = self.background_pad_offset and bkg.has_offset_axis
+
+        def make() -> Any:
+            filled = bkg.interp_missing_data(axis_name="energy") if self.background_interp_missing_data else bkg
+            return filled.pad(1, mode="edge", axis_name="offset") if pads else filled
+
+        return bkg.derived(("filled", self.background_interp_missing_data, pads), make)
+
+    def _announce_tables(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> None:
+        """Say which tables the device will be asked for: those of an observation travel together."""
+        if view.device.is_host:
+            return
+        tables: list[Any] = []
+        for name in sorted(self.selection & {"exposure", "psf", "edisp"}):
+            axes = _geom(dataset, name).axes
+            tables.append(aeff_table(_part(observation, "aeff"), axes["energy_true"]))
+            if name == "psf":
+                tables += psf_tables(_part(observation, "psf"), axes["energy_true"], axes["rad"])
+            elif name == "edisp" and "migra" in axes.names:
+                tables.append(edisp_table(_part(observation, "edisp"), axes["energy_true"], axes["migra"]))
+            elif name == "edisp":
+                tables.append(edisp_kernel_table(_part(observation, "edisp"), axes["energy"], axes["energy_true"]))
+        if "background" in self.selection:
+            energy, factor = dataset.counts.geom.axes["energy"], self.background_oversampling
+            tables.append(
+                background_table(self._background_of(observation), energy.upsample(factor) if factor else energy)
+            )
+        for table in tables:
+            table.announce(view.device, view.dtype)
 
     def make_psf(
         self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None

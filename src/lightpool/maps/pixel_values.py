@@ -12,7 +12,7 @@ import numpy as np
 from array_api_compat import array_namespace, device
 
 from lightpool.arrays.blocks import in_blocks
-from lightpool.arrays.constants import announce_constants, constant
+from lightpool.arrays.constants import Constant, announce_constants
 from lightpool.arrays.devices import Device, device_of, to_device
 from lightpool.arrays.histogram import histogram
 from lightpool.arrays.interpolation import interpolate_grid, interpolate_grid_nearest, scale_table, unscale_table
@@ -147,8 +147,9 @@ def interpolate_pixels(
     host = [np.asarray(values, dtype=float) for values in pix]
     n_dim, place = max(values.ndim for values in host), device_of(data)
     host = [values.reshape((1,) * (n_dim - values.ndim) + values.shape) for values in host]
-    announce_constants(host, place)
-    coords = [constant(values, place) for values in reversed(host)]
+    constants = [Constant(values) for values in reversed(host)]
+    announce_constants(constants, place)
+    coords = [each.on(place) for each in constants]
 
     def part(*coords: Array) -> Array:
         return _interpolated(data, coords, method, fill_value, values_scale)
