@@ -71,14 +71,18 @@ def test_quantities_in_the_metadata_come_back(tmp_path):
         made_map([], meta={"thing": object()}).to_hdulist()
 
 
-def test_values_of_single_precision_and_foreign_byte_order_are_read_in_double(backend, tmp_path):
-    m = made_map([])
-    hdus = m.to("cpu").to_hdulist()
-    hdus[0].data = hdus[0].data.astype(">f4")
-    hdus.writeto(tmp_path / "map.fits")
-    data = to_host(Map.read(tmp_path / "map.fits").data)
-    assert data.dtype == np.float64
-    assert data.dtype.isnative
+@pytest.mark.parametrize("options", [{}, {"hdu": "counts"}, {"sparse": True}])
+@pytest.mark.parametrize("precision", ["single", "double"])
+def test_values_keep_their_precision_in_a_file_to_the_last_bit(backend, tmp_path, precision, options):
+    written = made_map([ENERGY]).to(precision=precision)
+    written.write(tmp_path / "map.fits", **options)
+    read = Map.read(tmp_path / "map.fits", hdu=options.get("hdu"))
+    assert_same(read, written)
+    assert read.precision == precision
+    assert to_host(read.data).dtype.isnative
+    stored = fits.getdata(tmp_path / "map.fits", 1 if options else 0)
+    stored = stored["VALUE"] if options.get("sparse") else stored
+    assert stored.dtype == (">f4" if precision == "single" else ">f8")
 
 
 @pytest.mark.parametrize(

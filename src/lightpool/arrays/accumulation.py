@@ -96,10 +96,10 @@ def _product(factors: Sequence[Any]) -> Any:
 
 
 def _is_simple(total: Array, factors: Sequence[Any]) -> bool:
-    """Whether NumPy adds up float64, and all factors are float64 or bool."""
+    """Whether NumPy adds up float64 or float32, and all factors have this type or are bool."""
     arrays = [factor for factor in factors if not isinstance(factor, int | float)]
-    return dtype_name(total) == "float64" and all(
-        array_api_compat.is_numpy_array(x) and x.dtype in (np.float64, np.bool_) for x in (total, *arrays)
+    return is_floating(total) and all(
+        array_api_compat.is_numpy_array(x) and x.dtype in (total.dtype, np.bool_) for x in (total, *arrays)
     )
 
 

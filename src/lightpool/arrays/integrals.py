@@ -15,7 +15,7 @@ __all__ = ["integrate_exponential", "integrate_exponential_plain", "trapezoid_lo
 _NEVER = -1e30
 """An exponent that stands for zero, also in float32."""
 
-_NEAR = {"float64": 1e-3, "float32": 0.1}
+_NEAR = {"float64": 1e-3, "float32": 0.3}
 """Below this difference of two exponents, the difference of the two exponentials loses digits."""
 
 _LEAST = 1e-30

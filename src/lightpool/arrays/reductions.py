@@ -9,10 +9,19 @@ import numpy as np
 from array_api_compat import array_namespace, device, is_cupy_array, is_numpy_array
 
 from lightpool.arrays.cuda import reductions as cuda_reductions
-from lightpool.arrays.promotion import as_dtype, is_bool, is_floating
+from lightpool.arrays.promotion import as_dtype, dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array
 
-__all__ = ["block_sum", "operation_name", "pad", "reduce_groups", "reduce_over", "sums_in_masks", "sums_in_masks_plain"]
+__all__ = [
+    "block_sum",
+    "operation_name",
+    "pad",
+    "reduce_groups",
+    "reduce_over",
+    "sum_over",
+    "sums_in_masks",
+    "sums_in_masks_plain",
+]
 
 _NUMBERS = {
     "add": ("sum", 0.0),
@@ -56,7 +65,7 @@ def reduce_over(x: Array, name: str, axis: int | tuple[int, ...], *, keepdims: b
 
     Parameters
     ----------
-    x : array of any shape and type; a mask is added up as 0 and 1
+    x : array of any shape and type; a mask is added up as 0 and 1, float32 in float64
     name : str, one of ``add, multiply, maximum, minimum, logical_and, logical_or``
     axis : int or tuple of int
     keepdims : bool
@@ -76,7 +85,17 @@ def reduce_over(x: Array, name: str, axis: int | tuple[int, ...], *, keepdims: b
         x = as_dtype(x, "int64")
     elif is_floating(x):
         x = xp.where(xp.isnan(x), neutral, x)
+    if name == "add":
+        return sum_over(x, axis, keepdims=keepdims)
     return getattr(xp, function)(x, axis=axis, keepdims=keepdims)
+
+
+def sum_over(x: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Array:
+    """Sum along dimensions, in the type of the array; that of float32 is taken in float64 and rounded once."""
+    xp = array_namespace(x)
+    if dtype_name(x) != "float32":
+        return xp.sum(x, axis=axis, keepdims=keepdims)
+    return xp.astype(xp.sum(x, axis=axis, keepdims=keepdims, dtype=xp.float64), x.dtype)
 
 
 def reduce_groups(x: Array, name: str, start: Sequence[int], stop: Sequence[int], axis: int) -> Array:
@@ -123,7 +142,7 @@ def block_sum(x: Array, factors: Sequence[int]) -> Array:
         if factor > 1:
             before, length, after = x.shape[:axis], x.shape[axis] // factor, x.shape[axis + 1 :]
             x = x[(*(slice(None),) * axis, slice(0, length * factor), ...)]
-            x = xp.sum(xp.reshape(x, (*before, length, factor, *after)), axis=axis + 1)
+            x = sum_over(xp.reshape(x, (*before, length, factor, *after)), axis + 1)
     return x
 
 
@@ -168,7 +187,7 @@ def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
 
     Parameters
     ----------
-    values : arrays of float64, all of one shape (..., ny, nx)
+    values : arrays of float64 or float32, all of one shape (..., ny, nx)
     masks : arrays of bool of this shape
 
     Returns
@@ -194,5 +213,7 @@ def sums_in_masks_plain(values: Sequence[Array], masks: Sequence[Array]) -> Arra
     """Plain twin of `sums_in_masks`, in the array API standard alone."""
     xp = array_namespace(values[0])
     kept = reduce(operator.and_, [*masks, *(~xp.isnan(value) for value in values)])
+    if len({dtype_name(value) for value in values}) > 1:
+        values = [as_dtype(value, "float64") for value in values]
     both = xp.where(kept, xp.stack(list(values)), xp.zeros_like(values[0]))
-    return xp.sum(both, axis=(-2, -1))
+    return xp.sum(both, axis=(-2, -1), dtype=xp.float64)

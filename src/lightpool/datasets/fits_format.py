@@ -12,6 +12,7 @@ from lightpool.errors import FormatError
 from lightpool.fits import HDUList, PrimaryHDU, make_path, read_fits, table_to_hdu, write_fits
 from lightpool.irf import EDispMap, PSFMap
 from lightpool.maps import Map
+from lightpool.maps.fits_format import precision_in_file
 
 if TYPE_CHECKING:
     from lightpool.datasets.map_dataset import MapDataset
@@ -72,7 +73,7 @@ def from_hdulist(
 ) -> dict[str, Any]:
     """Arguments for a dataset, from HDUs; ``map_names`` are the maps that it takes."""
     _check_format(format)
-    maps = {key: _READERS[key](hdulist) for key in map_names if key.upper() in hdulist}
+    maps = {key: _read(hdulist, key) for key in map_names if key.upper() in hdulist}
     return maps | _small_parts(hdulist, name)
 
 
@@ -104,7 +105,15 @@ def _check_format(format: str) -> None:
 
 
 def _loader(filename: str | Path, key: str) -> Callable[[], Any]:
-    return lambda: _READERS[key](read_fits(filename).hdulist)
+    return lambda: _read(read_fits(filename).hdulist, key)
+
+
+def _read(hdulist: HDUList, key: str) -> Any:
+    """Map of a name, in the precision of the file; if the maps in it differ, as some of Gammapy do, all are double."""
+    names = [f"{name}{end}".upper() for name in _HDU_ORDER for end in ("", "_exposure") if not name.startswith("mask")]
+    found = {precision_in_file(hdulist[name]) for name in names if name in hdulist} - {None}
+    data = _READERS[key](hdulist)
+    return data.to(precision="double") if len(found) > 1 else data
 
 
 def _small_parts(hdulist: HDUList, name: str | None) -> dict[str, Any]:

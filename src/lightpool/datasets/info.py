@@ -96,9 +96,9 @@ def _scalars(dataset: "MapDataset", in_safe_data_range: bool) -> dict[str, Array
 
 
 def masked_sum(data: Array, mask: Array | None = None) -> Array:
-    """Sum of an array where a mask of the same shape is True, everywhere if there is none."""
+    """Sum of an array where a mask of the same shape is True, everywhere if there is none; in float64."""
     xp = array_namespace(data)
-    return xp.sum(data if mask is None else xp.where(mask, data, xp.zeros_like(data)))
+    return xp.sum(data if mask is None else xp.where(mask, data, xp.zeros_like(data)), dtype=xp.float64)
 
 
 def _exposure_range(exposure: Array, mask_safe: Array | None) -> dict[str, Array]:

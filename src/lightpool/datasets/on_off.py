@@ -6,6 +6,7 @@ import numpy as np
 from astropy.table import Table
 
 from lightpool.arrays import array_namespace, to_host
+from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.data import GTI
 from lightpool.datasets import transforms
@@ -113,8 +114,9 @@ class OnOffDataset(MapDataset):
             By default what the background of the dataset, if it has one, would give: background / alpha.
         name : str
         """
+        where: dict[str, Any] = {"device": dataset.device, "dtype": dataset.precision}
         acceptance, acceptance_off = (
-            value if isinstance(value, Map) else Map.from_geom(dataset._geom, data=value * 1.0, device=dataset.device)
+            value if isinstance(value, Map) else Map.from_geom(dataset._geom, data=value * 1.0, **where)
             for value in (acceptance, acceptance_off)
         )
         background = dataset.npred_background() if dataset.background is not None else None
@@ -181,7 +183,7 @@ class OnOffDataset(MapDataset):
     def alpha(self) -> Any:
         """Acceptance of the ON region over that of the OFF region; zero where there is no OFF region."""
         if self.acceptance is None or self.acceptance_off is None:
-            return Map.from_geom(self._geom, device=self.device)
+            return Map.from_geom(self._geom, dtype=self.precision, device=self.device)
         return acceptance_ratio(self._geom, self.acceptance, self.acceptance_off)
 
     @property
@@ -212,10 +214,13 @@ class OnOffDataset(MapDataset):
         return WStatCountsStatistic(self.counts, n_off, self.alpha)
 
     def _statistic_inputs(self) -> tuple[Array, Array, Array, Array]:
+        """Arrays of float64: the statistic is a small difference of large terms."""
         counts = self.counts.data
         xp = array_namespace(counts)
         n_off = xp.full_like(counts, np.nan) if self.counts_off is None else self.counts_off.data
-        return counts, n_off, self.alpha.data, self.npred_signal().data
+        inputs = counts, n_off, self.alpha.data, self.npred_signal().data
+        counts, n_off, alpha, signal = (as_dtype(values, "float64") for values in inputs)
+        return counts, n_off, alpha, signal
 
     def stat_array(self) -> Array:
         """W statistic per bin, an array on the device of the dataset; zero where there is no OFF region."""
@@ -313,7 +318,8 @@ class OnOffDataset(MapDataset):
                 )
         if self._sums is None:
             names = ("counts_off", "acceptance", "background", "acceptance_off")
-            sums = OnOffSums(**{name: Map.from_geom(self._geom, device=self.device) for name in names})
+            where: dict[str, Any] = {"device": self.device, "dtype": self.precision}
+            sums = OnOffSums(**{name: Map.from_geom(self._geom, **where) for name in names})
             sums.add(self._off_parts(), None, nan_to_num)
             self._sums = sums
         self._sums.add(other._off_parts(), other.mask_safe, nan_to_num)

@@ -4,6 +4,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightpool.arrays import array_namespace
+from lightpool.arrays.reductions import sum_over
 from lightpool.arrays.typing import Array
 from lightpool.maps import Map
 
@@ -38,7 +39,7 @@ def acceptance_off_of_sums(acceptance: Array, counts_off: Array, background: Arr
     one = xp.ones_like(background)
     is_measured = (counts_off > 0.0) & (background > 0.0)
     from_bin = acceptance * counts_off / xp.where(is_measured, background, one)
-    total, total_off = xp.sum(background), xp.sum(counts_off)
+    total, total_off = sum_over(background, None), sum_over(counts_off, None)
     is_mean_known = (total > 0.0) & (total_off > 0.0)
     from_mean = acceptance * total_off / xp.where(is_mean_known, total, xp.ones_like(total))
     return xp.where(is_measured, from_bin, xp.where(is_mean_known, from_mean, acceptance_off))

@@ -5,6 +5,7 @@ from typing import Any
 import numpy as np
 
 from lightpool.arrays import array_namespace, to_host
+from lightpool.arrays.promotion import as_dtype, dtype_name
 from lightpool.arrays.typing import Array
 from lightpool.datasets.models import DatasetModels, FoVBackgroundModel
 from lightpool.maps import Map
@@ -22,6 +23,7 @@ class DatasetPredictions:
     models: DatasetModels | None
     mask: Any
     device: Any
+    precision: Any
     _geom: Any
 
     @property
@@ -44,13 +46,14 @@ class DatasetPredictions:
         model = self.background_model
         if model is None or background is None:
             return background
-        data = background.data * model.factors_on(background.geom, background.device)
+        factors = as_dtype(model.factors_on(background.geom, background.device), dtype_name(background.data))
+        data = background.data * factors
         npred: Map = Map.from_geom(background.geom, data=data, unit=background.unit, device=background.device)
         return npred
 
     def npred_signal(self) -> Map:
         """Predict the counts of sources: zero, since a reduction has no source models."""
-        npred: Map = Map.from_geom(self._geom, device=self.device)
+        npred: Map = Map.from_geom(self._geom, dtype=self.precision, device=self.device)
         return npred
 
     def npred(self) -> Map:
@@ -71,7 +74,7 @@ class DatasetPredictions:
 
     def stat_array(self) -> Array:
         """Statistic per bin, an array on the device of the dataset."""
-        return cash(self.counts.data, self.npred().data)
+        return cash(*self._counts_and_npred())
 
     def stat_sum(self) -> float:
         """Statistic inside the mask."""
@@ -80,7 +83,11 @@ class DatasetPredictions:
     def _stat_sum_array(self) -> Array:
         """Statistic inside the mask, an array without dimensions on the device of the dataset."""
         mask = self.mask
-        return cash_sum(self.counts.data, self.npred().data, None if mask is None else mask.data)
+        return cash_sum(*self._counts_and_npred(), None if mask is None else mask.data)
+
+    def _counts_and_npred(self) -> tuple[Array, Array]:
+        """Arrays of float64: what is compared are small differences of the statistic."""
+        return as_dtype(self.counts.data, "float64"), as_dtype(self.npred().data, "float64")
 
     @property
     def _has_statistic(self) -> bool:
@@ -110,7 +117,7 @@ class DatasetPredictions:
             0.1 deg and nothing beyond the border (``mode="constant"``).
         """
         counts, npred = (self._smoothed_inside(data, kwargs) for data in (self.counts, self.npred()))
-        return _difference(counts, npred, method, self.mask)
+        return _difference(counts, npred, method, self.mask).to(precision=self.precision)
 
     def _smoothed_inside(self, data: Any, options: dict[str, Any]) -> Any:
         """Map smoothed inside the mask, where there are options to do so."""

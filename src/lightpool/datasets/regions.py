@@ -6,6 +6,7 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays import array_namespace, to_device, to_host
+from lightpool.arrays.promotion import dtype_name
 from lightpool.datasets.datasets import find_dataset_class
 from lightpool.datasets.on_off_sums import OnOffSums
 from lightpool.errors import GeometryError
@@ -70,7 +71,9 @@ class DatasetRegions:
         if containment_correction:
             exposure = maps["exposure"]
             contained = np.reshape(self._containment(region, exposure), exposure.geom.data_shape)
-            maps["exposure"] = exposure.copy(data=exposure.data * to_device(contained, exposure.device))
+            maps["exposure"] = exposure.copy(
+                data=exposure.data * to_device(contained, exposure.device, dtype=dtype_name(exposure.data))
+            )
         maps.pop("psf", None)
         spectrum_class: Any = find_dataset_class(
             "SpectrumDataset" if self.stat_type == "cash" else "SpectrumDatasetOnOff"

@@ -115,8 +115,8 @@ class EDispKernelMap(IRFMap):
             matrix = take_pixel(self.edisp_map.data, x, y)
         else:
             matrix = self.to_region_nd_map(position).edisp_map.data[..., 0, 0]
-        # host: one matrix, which is a table of the host
-        return EDispKernel(axes=MapAxes([axes["energy_true"], axes["energy"]]), data=to_host(matrix))
+        matrix = to_host(matrix).astype(np.float64)  # host: one matrix, which is a table of the host
+        return EDispKernel(axes=MapAxes([axes["energy_true"], axes["energy"]]), data=matrix)
 
     def to_image(self, weights: Map | None = None) -> Self:
         """Sum over reconstructed energy.

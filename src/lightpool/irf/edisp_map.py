@@ -94,8 +94,8 @@ class EDispMap(IRFMap):
             density = take_pixel(self.edisp_map.data, x.item(), y.item())
         else:
             density = self.to_region_nd_map(position).edisp_map.data[..., 0, 0]
-        # host: one matrix, which is a table of the host
-        values = self._kernels(to_host(density)[..., np.newaxis], energy_axis)
+        density = to_host(density).astype(np.float64)  # host: one matrix, which is a table of the host
+        values = self._kernels(density[..., np.newaxis], energy_axis)
         axes = MapAxes([self.geom.axes["energy_true"], energy_axis])
         return EDispKernel(axes=axes, data=values[..., 0])
 

@@ -152,7 +152,8 @@ def _lazy(
     else:
         n_work = 1 if device.is_cuda and table.holes is None else _N_WORK
         height = blocks_that_fit(n_y, 8 * n_work * math.prod(leading) * n_x, device)[0].stop
-    return LazyArray((*leading, n_y, n_x), device, height, compute, getattr(device.xp, dtype))
+    kind = getattr(device.xp, dtype)  # NumPy and CuPy have a class there, their arrays a data type
+    return LazyArray((*leading, n_y, n_x), device, height, compute, np.dtype(kind) if isinstance(kind, type) else kind)
 
 
 def _positive(table: NodeTable, weights: Weights, factor: float) -> Array:

@@ -106,14 +106,14 @@ class OffRunsBackgroundMaker(Maker):
             are all, and a warning says so.
         """
         self._check(dataset, observation)
-        geom, device = dataset.counts.geom, dataset.device
-        counts_off = Map.from_geom(geom, device=device)
-        acceptance_off = Map.from_geom(geom, device=device)
+        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
+        counts_off = Map.from_geom(geom, dtype=precision, device=device)
+        acceptance_off = Map.from_geom(geom, dtype=precision, device=device)
         runs = self.matching(observation)
         for off in runs:
             counts, acceptance = (
-                self._counts(off, observation, geom, device),
-                self._acceptance(off, observation, geom, device),
+                self._counts(off, observation, dataset),
+                self._acceptance(off, observation, dataset),
             )
             if self.exclusion_mask is not None:
                 kept = _kept_pixels(
@@ -146,20 +146,21 @@ class OffRunsBackgroundMaker(Maker):
                 "its selection first, or choose acceptance='livetime'"
             )
 
-    def _counts(self, off: Any, observation: Any, geom: Any, device: Any) -> Map:
+    def _counts(self, off: Any, observation: Any, dataset: MapDataset) -> Map:
         """Events of an OFF run, moved to the field of view of the ON run."""
         arrays = off.events.arrays
         turn = _matrix(observation.pointing_radec).T @ _matrix(off.pointing_radec)
         lon, lat = lonlat(rotate(turn, unit_vectors(arrays["lon"], arrays["lat"])))
-        counts = Map.from_geom(geom, device=device)
+        counts: Map = Map.from_geom(dataset.counts.geom, dtype=dataset.precision, device=dataset.device)
         place = {"skycoord": SkyCoord(lon, lat, unit="rad", frame="icrs"), "energy": arrays["energy"] * u.TeV}
         counts.fill_by_coord(place)
         return counts
 
-    def _acceptance(self, off: Any, observation: Any, geom: Any, device: Any) -> Map:
+    def _acceptance(self, off: Any, observation: Any, dataset: MapDataset) -> Map:
+        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
         if self.acceptance == "livetime":
             livetime = off.observation_live_time_duration.to_value("s")
-            return Map.from_geom(geom, data=np.full(geom.data_shape, livetime), device=device)
+            return Map.from_geom(geom, data=float(livetime), dtype=precision, device=device)
         if not off.bkg.has_offset_axis and off.bkg.fov_alignment == FoVAlignment.ALTAZ:
             raise ValueError(
                 f"the background table of observation {off.obs_id} is aligned with the horizon and cannot be laid on "
@@ -174,7 +175,7 @@ class OffRunsBackgroundMaker(Maker):
             off.observatory_earth_location,
             off.available_irfs,
         )
-        return self.map_maker.make_background(geom, moved, device=device)
+        return self.map_maker.make_background(geom, moved, device=device, precision=precision)
 
 
 @dataclass(frozen=True, eq=False)

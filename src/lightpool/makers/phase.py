@@ -48,11 +48,12 @@ class PhaseBackgroundMaker(Maker):
     def _counts(self, dataset: Any, observation: Any, phases: list[Interval]) -> Map:
         geom = dataset.counts.geom
         by_rad_max = geom.is_region and geom.is_all_point_sky_regions
-        counts = Map.from_geom(geom, device=dataset.device)
+        where = {"device": dataset.device, "precision": dataset.precision}
+        counts = Map.from_geom(geom, dtype=dataset.precision, device=dataset.device)
         for phase in phases:
             events = observation.events.select_parameter(self.phase_column_name, phase)
             if by_rad_max:
-                counts.stack(make_counts_rad_max(geom, observation.rad_max, events, device=dataset.device))
+                counts.stack(make_counts_rad_max(geom, observation.rad_max, events, **where))
             else:
                 counts.fill_events(events)
         return counts
@@ -69,10 +70,8 @@ class PhaseBackgroundMaker(Maker):
         -------
         dataset : SpectrumDatasetOnOff or MapDatasetOnOff of the same name
         """
-        geom, device = dataset.counts.geom, dataset.device
         acceptance, acceptance_off = (
-            Map.from_geom(geom, data=sum(stop - start for start, stop in phases), device=device)
-            for phases in (self.on_phase, self.off_phase)
+            sum(stop - start for start, stop in phases) for phases in (self.on_phase, self.off_phase)
         )
         kind = SpectrumDatasetOnOff if isinstance(dataset, SpectrumDataset) else MapDatasetOnOff
         found = kind.from_map_dataset(

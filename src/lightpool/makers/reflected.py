@@ -65,7 +65,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         counts_off : RegionNDMap on the union of the OFF regions; None, with a warning, without enough of them
         acceptance_off : RegionNDMap of the number of regions; 0 if there are not enough
         """
-        geom, device = dataset.counts.geom, dataset.device
+        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
         _check_region(geom, observation)
         regions, wcs = self.region_finder.run(
             region=geom.region,
@@ -81,14 +81,17 @@ class ReflectedRegionsBackgroundMaker(Maker):
                 len(regions),
                 self.min_region_number,
             )
-            return None, RegionNDMap.from_geom(geom, data=0.0, device=device)
+            return None, RegionNDMap.from_geom(geom, data=0.0, dtype=precision, device=device)
         geom_off = RegionGeom.from_regions(regions, axes=[geom.axes["energy"]], wcs=wcs)
         if geom.is_all_point_sky_regions:
-            counts_off = make_counts_off_rad_max(geom_off, observation.rad_max, observation.events, device=device)
+            counts_off = make_counts_off_rad_max(
+                geom_off, observation.rad_max, observation.events, device=device, precision=precision
+            )
         else:
-            counts_off = Map.from_geom(geom_off, device=device)
+            counts_off = Map.from_geom(geom_off, dtype=precision, device=device)
             counts_off.fill_events(observation.events)
-        return counts_off, RegionNDMap.from_geom(geom_off, data=float(len(regions)), device=device)
+        n_region = float(len(regions))
+        return counts_off, RegionNDMap.from_geom(geom_off, data=n_region, dtype=precision, device=device)
 
     def run(self, dataset: Any, observation: Any = None) -> SpectrumDatasetOnOff:
         """Give a dataset with ON and OFF counts.
@@ -106,7 +109,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         counts_off, acceptance_off = self.make_counts_off(dataset, observation)
         found = SpectrumDatasetOnOff.from_spectrum_dataset(
             dataset=dataset,
-            acceptance=RegionNDMap.from_geom(dataset.counts.geom, data=1.0, device=dataset.device),
+            acceptance=1.0,
             acceptance_off=acceptance_off,
             # without OFF counts: zeros, not what a background of the dataset would predict
             counts_off=acceptance_off if counts_off is None else counts_off,

@@ -7,6 +7,8 @@ import numpy as np
 from astropy.coordinates import Angle
 
 from lightpool.arrays import array_namespace, to_device, to_host
+from lightpool.arrays.precision import DTYPES
+from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.rings import Ring, adaptive_ring_sums, ring_sums
 from lightpool.arrays.typing import Array
 from lightpool.datasets import MapDataset, MapDatasetOnOff
@@ -113,7 +115,7 @@ class RingBackgroundMaker(_RingMaker):
         _check_ring(ring, geom)
         counts, background, _ = self._off_images(dataset)
         data = {"counts_off": ring_sums(counts, ring), "acceptance_off": ring_sums(background, ring)}
-        return {name: Map.from_geom(geom, data=values, device=dataset.device) for name, values in data.items()}
+        return _maps_like(dataset, data)
 
 
 class AdaptiveRingBackgroundMaker(_RingMaker):
@@ -204,8 +206,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         """
         _, counts_off, acceptance_off = self._adapt(dataset)
         data = {"counts_off": counts_off, "acceptance_off": acceptance_off}
-        geom = dataset.counts.geom
-        return {name: Map.from_geom(geom, data=values, device=dataset.device) for name, values in data.items()}
+        return _maps_like(dataset, data)
 
     def make_ring_maps(self, dataset: MapDataset) -> dict[str, Map]:
         """Radii of the ring that each pixel takes.
@@ -243,6 +244,14 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
             finite = xp.where(xp.isfinite(acceptance), acceptance, xp.zeros_like(acceptance))
             acceptance = ring_sums(finite, Ring(0.0, (self.theta / geom.pixel_scales[0]).to_value("")))
         return adaptive_ring_sums(counts, background, acceptance, rings, self.threshold_alpha)
+
+
+def _maps_like(dataset: MapDataset, data: dict[str, Array]) -> dict[str, Map]:
+    """Maps on the geometry of the counts, in the precision of the dataset; Fourier transforms are float64."""
+    geom, dtype = dataset.counts.geom, DTYPES[dataset.precision]
+    return {
+        name: Map.from_geom(geom, data=as_dtype(values, dtype), device=dataset.device) for name, values in data.items()
+    }
 
 
 def _angle(name: str, value: Any, or_zero: bool = False) -> Angle:

@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
-from lightpool.arrays import array_namespace, device_of, to_host
+from lightpool.arrays import array_namespace, to_host
 from lightpool.arrays.typing import Array
 from lightpool.irf import EDispKernelMap
 from lightpool.makers.core import Maker
@@ -215,5 +215,5 @@ def _energy_mask(dataset: Any, energy_min: u.Quantity | None = None, energy_max:
 
 def _sum_per_energy(data: Array) -> np.ndarray[Any, Any]:
     xp = array_namespace(data)
-    finite = xp.where(xp.isnan(data), xp.asarray(0.0, device=device_of(data).handle), data)
-    return to_host(xp.sum(finite, axis=(-2, -1)))
+    finite = xp.where(xp.isnan(data), xp.zeros_like(data), data)
+    return to_host(xp.sum(finite, axis=(-2, -1), dtype=xp.float64))

@@ -179,7 +179,7 @@ class MapAccess(MapData):
         values = as_dtype(values, "bool") if self.is_mask else values
         if preserve_counts:
             values = apply_operator("multiply", values, solid_angle_of(geom, self.device))
-        return self._from_geom(geom, data=values, unit=self._unit, device=self.device)
+        return self._from_geom(geom, data=self._in_own_type(values), unit=self._unit, device=self.device)
 
     def _mask_on(self, geom: Any, fill_value: bool) -> Array:
         """Value of the mask at the pixel centres of another geometry."""

@@ -20,6 +20,7 @@ __all__ = [
     "meta_from_header",
     "meta_to_text",
     "native",
+    "precision_in_file",
     "unit_from_header",
     "verify_checksums",
     "wcs_map_arguments",
@@ -81,10 +82,17 @@ def unit_from_header(header: Header) -> u.UnitBase:
 
 
 def native(values: Any) -> HostArray:
-    """Values in the byte order of this machine; floating-point numbers as float64."""
+    """Values in the byte order of this machine, a copy."""
     array = np.asarray(values)
-    dtype = np.dtype("float64") if array.dtype.kind == "f" else array.dtype.newbyteorder("=")
-    return array.astype(dtype)
+    return array.astype(array.dtype.newbyteorder("="))
+
+
+def precision_in_file(hdu: Any) -> str | None:
+    """Precision of the map in an HDU, ``single`` or ``double``, without reading it; None for whole numbers."""
+    if hdu.is_image:
+        return {-32: "single", -64: "double"}.get(hdu.header["BITPIX"])
+    column = next((name for name in ("DATA", "VALUE") if name in hdu.columns.names), None)
+    return None if column is None else {"E": "single", "D": "double"}.get(str(hdu.columns[column].format)[-1])
 
 
 def verify_checksums(hdulist: HDUList, filename: str | Path) -> None:
@@ -228,5 +236,7 @@ def _sparse_hdu(data: HostArray, name: str, header: Header) -> BinTableHDU:
     columns = [Column("PIX", "J", array=pix)]
     if data.ndim > 2:
         columns.append(Column("CHANNEL", "I" if len(planes) < 2**15 else "J", array=channel))
-    columns.append(Column("VALUE", "D", array=planes[channel, pix].astype(float)))
+    values = planes[channel, pix]
+    is_single = values.dtype == np.float32
+    columns.append(Column("VALUE", "E" if is_single else "D", array=values if is_single else values.astype(float)))
     return BinTableHDU.from_columns(columns, header=header, name=name)

@@ -14,7 +14,7 @@ from lightpool.arrays.devices import Device, device_of, find_device, to_device, 
 from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.precision import DTYPES, find_precision, get_default_precision, precision_of
-from lightpool.arrays.promotion import dtype_name, is_bool, is_floating
+from lightpool.arrays.promotion import as_dtype, dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta
@@ -247,6 +247,10 @@ class MapData:
     def precision(self) -> str:
         """How exact the values are, ``single`` (float32) or ``double``; the default one for masks."""
         return precision_of(self._held)
+
+    def _in_own_type(self, values: Array) -> Array:
+        """Floating-point values that were made of this map, as float32 if the map is; else as they are."""
+        return as_dtype(values, "float32") if dtype_name(self._data) == "float32" and is_floating(values) else values
 
     def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
         """Map with its data on a device and in a precision; the map itself if nothing changes.

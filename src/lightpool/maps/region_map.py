@@ -140,7 +140,7 @@ class RegionNDMap(Map):
         data = repeated(self._data, blocks) if order == 0 else upsampled(self._data, blocks)
         if preserve_counts and not self.is_mask:
             data = apply_operator("divide", data, factor)
-        return self._init_copy(geom=self._geom.upsample(factor=factor, axis_name=name), data=data)
+        return self._init_copy(geom=self._geom.upsample(factor=factor, axis_name=name), data=self._in_own_type(data))
 
     def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         if tuple(geom.data_shape) != tuple(self._data.shape):

@@ -7,7 +7,7 @@ from array_api_compat import array_namespace
 
 from lightpool.arrays.devices import device_of
 from lightpool.arrays.promotion import as_dtype, is_floating
-from lightpool.arrays.reductions import operation_name
+from lightpool.arrays.reductions import operation_name, sum_over
 from lightpool.arrays.typing import Array
 from lightpool.errors import DeviceError
 
@@ -48,7 +48,8 @@ def reduce_in_mask(values: Array, inside: Array, func: Any) -> Array:
     function, neutral = _NUMBERS[operation]
     if name.startswith("nan"):
         inside = inside & ~xp.isnan(values)
-    return getattr(xp, function)(xp.where(inside, values, neutral), axis=(-2, -1))
+    values = xp.where(inside, values, neutral)
+    return sum_over(values, (-2, -1)) if function == "sum" else getattr(xp, function)(values, axis=(-2, -1))
 
 
 def _mean(values: Array, inside: Array, *, skip_nan: bool) -> Array:

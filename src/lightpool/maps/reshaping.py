@@ -252,7 +252,7 @@ class MapReshaping(MapAccess):
         Along ``rad`` it is the integral over rings, with 2 pi rad.
         """
         axis = self._geom.axes[axis_name]
-        values = self._data * along_axis(axis.bin_width.value, self._geom, axis_name, self.device)
+        values = as_dtype(self._data, "float64") * along_axis(axis.bin_width.value, self._geom, axis_name, self.device)
         unit = self._unit * axis.unit
         if axis_name == "rad":
             values = values * along_axis(2 * np.pi * axis.center.value, self._geom, axis_name, self.device)
@@ -261,7 +261,7 @@ class MapReshaping(MapAccess):
         data = self._xp.cumulative_sum(values, axis=place, include_initial=True)
         nodes = MapAxis.from_nodes(axis.edges, name=axis.name, interp=axis.interp)
         geom = self._geom.to_image().to_cube(self._geom.axes.replace(nodes))
-        return self._init_copy(geom=geom, data=data, unit=unit, meta={})
+        return self._init_copy(geom=geom, data=self._in_own_type(data), unit=unit, meta={})
 
     def integral(self, axis_name: str, coords: Any, **kwargs: Any) -> u.Quantity:
         """Integral along an axis up to coordinates, interpolated in the cumulative sum; only on the host.

@@ -233,7 +233,7 @@ class WcsNDMap(Map):
         if isinstance(width, u.Quantity | str):
             width = (u.Quantity(width) / self._geom.pixel_scales.mean()).to_value("")
         data = smoothed(as_dtype(self._data, "float64"), float(width), kernel, **kwargs)
-        return self._init_copy(data=data)
+        return self._init_copy(data=self._in_own_type(data))
 
     def convolve(self, kernel: Any, method: str = "fft", mode: str = "same") -> Self:
         """Map with its images convolved.
@@ -268,7 +268,7 @@ class WcsNDMap(Map):
         if mode == "full":
             geom = geom._pad_spatial(tuple((n - 1) // 2 for n in tuple(kernel.shape[-2:])[::-1]))
         data = convolved(as_dtype(self._data, "float64"), kernel, mode)
-        return self._init_copy(geom=geom, data=data)
+        return self._init_copy(geom=geom, data=self._in_own_type(data))
 
     def binary_erode(self, width: Any, kernel: str = "disk", use_fft: bool = True) -> Self:
         """Mask without a margin.
