@@ -1,4 +1,7 @@
-"""Every array test runs on NumPy, PyTorch, array-api-strict's ``device1`` and, with ``-m gpu``, on CuPy."""
+"""Every array test runs on NumPy, PyTorch, array-api-strict's ``device1`` and, with ``-m gpu``, on CuPy.
+
+Without a GPU the last one is replaced by ``cuda on host``: a stand-in for CuPy, whose kernels a C++ compiler makes.
+"""
 
 import os
 from contextlib import AbstractContextManager, nullcontext
@@ -23,9 +26,10 @@ ON_CI = bool(os.environ.get("CI"))
 
 @dataclass(frozen=True)
 class Backend:
-    """One array library on one device."""
+    """One array library on one device; a stand-in for CuPy if there is no GPU."""
 
     device: Device
+    is_stand_in: bool = False
 
     @property
     def xp(self) -> Any:
@@ -41,7 +45,7 @@ def backend(request: pytest.FixtureRequest) -> Any:
     with on_host_or_nothing(request.param):
         device = device_or_skip(request.param.removesuffix(" on host"))
         with use_device(device):
-            yield Backend(device)
+            yield Backend(device, is_stand_in=request.param.endswith(" on host"))
 
 
 def on_host_or_nothing(name: str) -> AbstractContextManager[Any]:
@@ -63,11 +67,13 @@ def device_or_skip(name: str) -> Device:
         pytest.skip(str(error))
 
 
-@pytest.fixture(params=["cpu", "torch", "strict"])
+@pytest.fixture(params=["cpu", "torch", "strict", "cuda on host"])
 def device(request: pytest.FixtureRequest) -> Any:
     """Name of a device on which a test does its whole job."""
-    with use_device(device_or_skip(request.param)):
-        yield request.param
+    with on_host_or_nothing(request.param):
+        device = device_or_skip(request.param.removesuffix(" on host"))
+        with use_device(device):
+            yield device.name
 
 
 @pytest.fixture

@@ -129,6 +129,7 @@ def test_release_on_the_host_does_nothing(device):
     release_memory(device)
 
 
+@pytest.mark.parametrize("device", ["cpu", "torch", "strict"], indirect=True)
 def test_an_error_says_what_is_asked_what_is_free_and_what_to_change(device, machine):
     with pytest.raises(OutOfMemoryError) as caught:
         require_memory(2**27, device, what="counts of shape (4, 2048, 2048)", advice="take larger pixels")

@@ -1,4 +1,5 @@
 from itertools import product
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -53,3 +54,9 @@ def test_an_operand_that_is_no_number_is_refused(backend):
 def test_a_change_of_type_and_back_keeps_whole_numbers(values):
     x = np.round(np.array(values))
     np.testing.assert_array_equal(as_dtype(as_dtype(x, "int64"), "float64"), x)
+
+
+@pytest.mark.parametrize("name", VALUES)
+def test_a_type_has_one_name_whether_it_is_a_class_or_not(name):
+    assert dtype_name(SimpleNamespace(dtype=getattr(np, name))) == name
+    assert dtype_name(SimpleNamespace(dtype=np.dtype(name))) == name

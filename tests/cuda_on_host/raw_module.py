@@ -1,6 +1,7 @@
 """`cupy.RawModule` by a C++ compiler of the host."""
 
 import ctypes
+import getpass
 import hashlib
 import shutil
 import subprocess
@@ -15,24 +16,32 @@ GUARD = 64  # bytes around arrays that kernels are to leave alone
 _SHIM = Path(__file__).with_name("shim.h")
 
 
-@cache
 def _folder():
-    return Path(tempfile.mkdtemp(prefix="cuda-on-host-"))
+    """Where compiled sources are kept, for this user and later tests."""
+    folder = Path(tempfile.gettempdir()) / f"cuda-on-host-{getpass.getuser()}"
+    folder.mkdir(mode=0o700, exist_ok=True)
+    return folder
 
 
 @cache
 def _library(code, names):
+    """Kernels of a source, compiled unless they were before."""
     entries = "\n".join(
         f'extern "C" void launch_{i}(void** args, const unsigned* grid, unsigned block, bool in_turns)'
         f" {{ launch(&{name}, args, grid, block, in_turns); }}\n"
         f'extern "C" const char* types_{i}() {{ return types_of(&{name}); }}'
         for i, name in enumerate(names)
     )
-    stem = _folder() / hashlib.sha256((code + entries).encode()).hexdigest()[:16]
-    stem.with_suffix(".cpp").write_text(f'#include "{_SHIM}"\n{code}\n{entries}\n')
-    command = [COMPILER, "-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC", "-o"]
-    subprocess.run([*command, stem.with_suffix(".so"), stem.with_suffix(".cpp")], check=True)
-    return ctypes.CDLL(str(stem.with_suffix(".so")))
+    text = f"{_SHIM.read_text()}\n{code}\n{entries}\n"
+    made = _folder() / f"{hashlib.sha256(text.encode()).hexdigest()[:24]}.so"
+    if not made.exists():
+        with tempfile.TemporaryDirectory(dir=_folder()) as own:
+            source, library = Path(own, "kernels.cpp"), Path(own, "kernels.so")
+            source.write_text(text)
+            command = [COMPILER, "-std=c++17", "-O1", "-ffp-contract=off", "-w", "-shared", "-fPIC"]
+            subprocess.run([*command, "-o", library, source], check=True)
+            library.replace(made)
+    return ctypes.CDLL(str(made))
 
 
 class RawModule:

@@ -36,7 +36,7 @@ _ON_MASKS = {"add": operator.or_, "multiply": operator.and_}
 
 def dtype_name(x: Array) -> str:
     """Name of the data type, such as ``float64``, the same in all libraries."""
-    return str(x.dtype).rpartition(".")[2]
+    return str(getattr(x.dtype, "__name__", x.dtype)).rpartition(".")[2]  # NumPy has classes beside its data types
 
 
 def is_bool(x: Array) -> bool:
