@@ -4,12 +4,13 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+from lightpool.config.settings import Settings
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.datasets.ogip import to_ogip_hdulists
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, write_fits
 
-__all__ = ["read_dataset", "stack_files", "write_dataset"]
+__all__ = ["read_dataset", "result_files", "stack_files", "write_dataset"]
 
 
 def write_dataset(
@@ -41,6 +42,17 @@ def write_dataset(
     for part, hdus in reversed(files.items()):  # the one that names the others comes last
         write_fits(hdus, part, overwrite=True)
     return path
+
+
+def result_files(settings: Settings) -> list[Path]:
+    """Files of the stacks that are in the folder of results, sorted; of a set, the one that names the others."""
+    folder = Path(settings.output.folder)
+    names = [f"{start}{target.name}{end}" for target in settings.targets for start in ("", "pha_") for end in ".-"]
+    others = tuple(f"{part}.fits{zipped}" for part in ("_arf", "_bkg", "_rmf") for zipped in ("", ".gz"))
+    found = [path for path in folder.glob("*.fits*") if path.name.startswith(tuple(names))]
+    return sorted(
+        (path for path in found if not path.name.endswith(others)), key=lambda path: path.name.partition(".")[0]
+    )
 
 
 def read_dataset(path: Path) -> MapDataset:

@@ -8,7 +8,7 @@ from typing import Any
 
 import click
 
-__all__ = ["config", "plan", "reduce", "stack"]
+__all__ = ["config", "plan", "reduce", "report", "stack"]
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _SETTINGS = click.argument("settings_file", metavar="CONFIG", type=_FILE)
@@ -132,3 +132,16 @@ def stack(files: tuple[Path, ...], output: Path, overwrite: bool) -> None:
         from lightpool.batch.results import stack_files
 
         click.echo(stack_files(files, output, overwrite=overwrite))
+
+
+@click.command()
+@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.option("-o", "--output", type=_FILE, help="File of the page. [default: FOLDER/report.html]")
+def report(folder: Path, output: Path | None) -> None:
+    """Write a page about the reduction in FOLDER: what was run, what came out, what failed."""
+    from lightpool.cli.console import ended_by_errors
+
+    with ended_by_errors():
+        from lightpool.report import write_report
+
+        click.echo(write_report(folder, output))
