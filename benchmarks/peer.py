@@ -19,7 +19,7 @@ import tempfile
 import time
 import warnings
 from collections import defaultdict
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
@@ -61,18 +61,31 @@ STAGES = {  # module and name below the package; lightpool's own where it differ
 
 @contextmanager
 def timed_stages(package: str) -> Iterator[dict[str, float]]:
-    """Seconds in each stage, by wrapping the functions of the package for the time being."""
+    """Seconds in each stage."""
     seconds: dict[str, float] = defaultdict(float)
+    with wrapped_stages(package, STAGES, lambda name, function: _timed(name, function, seconds)):
+        yield seconds
+
+
+@contextmanager
+def wrapped_stages(
+    package: str, stages: Iterable[str], wrap: Callable[[str, Callable[..., Any]], Callable[..., Any]]
+) -> Iterator[None]:
+    """Put wrapped functions in the place of those of the package for the time being."""
     with ExitStack() as stack:
-        for name, places in STAGES.items():
+        for name in stages:
+            places = STAGES[name]
             for place in [places] if isinstance(places, str) else places[package]:
                 module, _, path = place.partition(":")
                 *owners, attribute = path.split(".")
                 owner: Any = importlib.import_module(f"{package}.{module}")
                 for part in owners:
                     owner = getattr(owner, part)
-                stack.enter_context(patch.object(owner, attribute, _timed(vars(owner)[attribute], name, seconds)))
-        yield seconds
+                plain = vars(owner)[attribute]
+                kind = type(plain) if isinstance(plain, (staticmethod, classmethod)) else None
+                wrapped = wrap(name, plain.__func__ if kind else plain)
+                stack.enter_context(patch.object(owner, attribute, kind(wrapped) if kind else wrapped))
+        yield
 
 
 def forget_files(package: str) -> None:
@@ -81,10 +94,7 @@ def forget_files(package: str) -> None:
         importlib.import_module("lightpool.data.file_cache").FILE_CACHE.clear()
 
 
-def _timed(plain: Any, name: str, seconds: dict[str, float]) -> Any:
-    kind = type(plain) if isinstance(plain, (staticmethod, classmethod)) else None
-    function: Callable[..., Any] = plain.__func__ if kind else plain
-
+def _timed(name: str, function: Callable[..., Any], seconds: dict[str, float]) -> Callable[..., Any]:
     def run(*args: Any, **kwargs: Any) -> Any:
         start = time.perf_counter()
         try:
@@ -92,7 +102,7 @@ def _timed(plain: Any, name: str, seconds: dict[str, float]) -> Any:
         finally:
             seconds[name] += time.perf_counter() - start
 
-    return kind(run) if kind else run
+    return run
 
 
 class Job:
