@@ -2,6 +2,7 @@
 
 import operator
 from collections.abc import Callable
+from functools import lru_cache
 from typing import Any
 
 import array_api_compat
@@ -36,7 +37,14 @@ _ON_MASKS = {"add": operator.or_, "multiply": operator.and_}
 
 def dtype_name(x: Array) -> str:
     """Name of the data type, such as ``float64``, the same in all libraries."""
-    return str(getattr(x.dtype, "__name__", x.dtype)).rpartition(".")[2]  # NumPy has classes beside its data types
+    return _dtype_name(x.dtype)
+
+
+# NumPy composes the text anew each time, and this is asked for hundreds of times a run.
+# By type: data types of different libraries must not be compared.
+@lru_cache(maxsize=64, typed=True)
+def _dtype_name(dtype: Any) -> str:
+    return str(getattr(dtype, "__name__", dtype)).rpartition(".")[2]  # NumPy has classes beside its data types
 
 
 def is_bool(x: Array) -> bool:

@@ -1,5 +1,6 @@
 """Where the HDUs of an observation lie, and how they are loaded."""
 
+import os
 import sys
 from collections.abc import Mapping
 from dataclasses import astuple, dataclass
@@ -15,7 +16,7 @@ from lightpool.data.metadata import EventListMetaData, ObservationMetaData
 from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.response_tables import copy_response, read_response
 from lightpool.errors import MissingDataError
-from lightpool.fits import make_path, missing_file_hint
+from lightpool.fits import missing_file_hint
 from lightpool.maps import Map
 
 __all__ = ["HDULocation"]
@@ -64,11 +65,12 @@ class HDULocation:
 
     def path(self, abs_path: bool = True) -> Path:
         """Path of the file: below ``base_dir`` if it is there, else as ``file_dir`` says."""
-        below_base = make_path(self.base_dir) / make_path(self.file_dir) / self.file_name
-        beside = make_path(self.file_dir) / self.file_name
-        if abs_path and (below_base.exists() or not beside.exists()):
-            return below_base
-        return beside
+        base_dir, file_dir = (os.path.expanduser(os.path.expandvars(_)) for _ in (self.base_dir, self.file_dir))
+        below_base = os.path.join(base_dir, file_dir, self.file_name)  # paths of pathlib take three times as long
+        beside = os.path.join(file_dir, self.file_name)
+        if abs_path and (os.path.exists(below_base) or not os.path.exists(beside)):
+            return Path(below_base)
+        return Path(beside)
 
     def get_hdu(self) -> Any:
         """HDU as astropy object."""
