@@ -409,3 +409,22 @@ def test_a_fixed_pointing_prints_as_a_sky_position(three):
     expected = SkyCoord(84, 22.51, unit="deg")
     assert repr(pointing.fixed_icrs) == repr(expected)
     assert pointing.fixed_icrs.separation(expected).deg == 0
+
+
+@pytest.mark.parametrize("place", [None, EarthLocation(lon=16.5 * u.deg, lat=-23.27 * u.deg, height=1835 * u.m)])
+def test_a_pointing_at_a_time_is_the_position_with_time_and_place(place):
+    pointing, time = FixedPointingInfo.from_degrees(83.63, 22.01), Time(55000.25, format="mjd")
+    position, expected = (
+        pointing.get_icrs(time, place),
+        SkyCoord(pointing.fixed_icrs.data, location=place, obstime=time),
+    )
+    assert repr(position) == repr(expected)
+    assert position.obstime == time
+    assert (position.location is None) if place is None else (position.location == place)
+    if place is not None:
+        assert position.altaz.separation(expected.altaz).deg == 0
+
+
+def test_a_pointing_given_with_its_distance_keeps_it():
+    pointing = FixedPointingInfo(SkyCoord(1, 2, 3, unit=("deg", "deg", "kpc")))
+    assert pointing.get_icrs().distance.to_value("kpc") == pytest.approx(3)

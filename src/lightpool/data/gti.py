@@ -162,9 +162,10 @@ class GTI:
             start, stop = self.time_start.min(), self.time_stop.max()
             return start if share == 0 else stop if share == 1 else start + share * (stop - start)
         first, last = float(self._met[0].min()), float(self._met[1].max())
-        time = self._reference.to_time(last if share == 1 else first)
+        if share in (0, 1):
+            return self._reference.to_time(last if share else first)
         # Mission times are good to 1e-8 s in float64, so the middle is not one of them.
-        return time if share in (0, 1) else time + u.Quantity(share * (last - first), "s")
+        return self._reference.to_time(first, share * (last - first))
 
     @property
     def met_start(self) -> u.Quantity:

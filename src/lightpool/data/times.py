@@ -11,7 +11,7 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.time import Time
+from astropy.time import Time, TimeDelta
 from numpy.typing import NDArray
 
 from lightpool.errors import FormatError
@@ -94,9 +94,9 @@ class TimeReference:
         """`astropy.time.Time` of the reference, in format ``mjd``."""
         return Time(self.day, self.fraction, format="mjd", scale=self.scale)
 
-    def to_time(self, seconds: Any) -> Any:
-        """`astropy.time.Time` of times in seconds since the reference."""
-        return _instant(self.day, self.fraction, self.scale) + u.Quantity(seconds, "s")
+    def to_time(self, seconds: Any, more: Any = 0.0) -> Any:
+        """`astropy.time.Time` of times in seconds since the reference; ``more`` seconds go on where float64 ends."""
+        return _instant(self.day, self.fraction, self.scale) + TimeDelta(seconds, more, format="sec")
 
     def seconds(self, time: Any) -> Any:
         """Seconds since the reference of `astropy.time.Time` values, or of durations (Quantity), as float64."""
