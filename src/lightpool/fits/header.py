@@ -144,9 +144,14 @@ def _continue_string(values: dict[str, Any], key: str, text: str) -> None:
 
 def user_meta(cards: CardDict) -> dict[str, Any]:
     """Keywords that describe the content, as `astropy.table.Table.read` puts them in ``meta``."""
-    meta = {k: v for k, v in cards.values.items() if k not in _STRUCTURE and not _COLUMN_KEY.fullmatch(k)}
+    meta = {key: value for key, value in cards.values.items() if not _describes_layout(key)}
     if cards.comments:
         meta["comments"] = list(cards.comments)
     if cards.history:
         meta["HISTORY"] = list(cards.history)
     return meta
+
+
+@lru_cache(maxsize=1024)
+def _describes_layout(key: str) -> bool:
+    return key in _STRUCTURE or _COLUMN_KEY.fullmatch(key) is not None

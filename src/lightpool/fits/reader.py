@@ -165,8 +165,11 @@ class FitsFile:
         where = f"{self.source}, HDU {info.name!r}"
         read = read_columns(self._buffer, info.data_start, header, where) if info.kind == "BINTABLE" else None
         columns, masks = read if read is not None else self._astropy_columns(info)
-        names = {str(header.get(f"TTYPE{i}", f"col{i}")).strip(): i for i in range(1, int(header["TFIELDS"]) + 1)}
-        units = {name: str(header.get(f"TUNIT{names[name]}", "")).strip() if name in names else "" for name in columns}
+        units = dict.fromkeys(columns, "")
+        for i in range(1, int(header["TFIELDS"]) + 1):
+            name = str(header.get(f"TTYPE{i}", f"col{i}")).strip()
+            if name in units:
+                units[name] = str(header.get(f"TUNIT{i}", "")).strip()
         return TableData(columns, units, header, masks, info.name, self.source, int(header["NAXIS2"]), info.cards)
 
     def data_hash(self, hdu: str | int) -> int:
