@@ -115,14 +115,15 @@ def test_the_datasets_and_the_maker_stay_as_they_are(crab_store):
         assert_array_equal(run.mask_safe.data, safe)
 
 
-def test_a_mask_with_energies_starts_with_the_pixels_excluded_in_any(empty_store):
+def test_a_mask_with_energies_starts_with_the_pixels_excluded_in_any(backend, empty_store):
     runs = reduced(empty_store)
     geom = runs[0].counts.geom
     data = np.ones(geom.data_shape, dtype=bool)
     data[1, 20:24, 30:35] = False
     found = finder().run(runs, ring(exclusion_mask=Map.from_geom(geom, data=data)))
     assert found.n_excluded == (20,)
-    assert_array_equal(found.mask.data, data[1])
+    assert found.mask.device == backend.device
+    assert_array_equal(to_host(found.mask.data), data[1])
 
 
 # --- which pixels are significant

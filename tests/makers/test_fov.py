@@ -113,7 +113,7 @@ def test_the_model_shows_in_the_models_of_the_dataset(reduced):
     assert "run-bkg" in str(dataset.models)
 
 
-def test_an_exclusion_on_another_geometry_is_projected(reduced, exclusion):
+def test_an_exclusion_on_another_geometry_is_projected(backend, reduced, exclusion):
     position = PointSource().position
     fine = WcsGeom.create(skydir=position, width=6, binsz=0.01, frame="galactic", proj="TAN")
     mask = fine.region_mask(f"icrs;circle({position.ra.deg}, {position.dec.deg}, 0.4)", inside=False)

@@ -31,7 +31,7 @@ def test_counts_are_the_events_inside_the_map(empty, geom, observations):
 
 
 @pytest.mark.parametrize("run", [0, 1, 2])
-def test_responses_are_those_of_the_tables_at_each_pixel(empty, observations, run):
+def test_responses_are_those_of_the_tables_at_each_pixel(backend, empty, observations, run):
     observation = observations[run]
     dataset = MapDatasetMaker().run(empty(), observation)
     pointing = observation.get_pointing_icrs(observation.tmid)
@@ -51,7 +51,7 @@ def test_responses_are_those_of_the_tables_at_each_pixel(empty, observations, ru
     ring = (2 * np.pi * rad.center * rad.bin_width).value[None, :, None, None]
     norm = (values * ring).sum(axis=1, keepdims=True)
     expected = np.divide(values, norm, out=np.zeros_like(values), where=norm > 0)
-    assert_allclose(psf.data, expected, rtol=1e-8, atol=1e-8 * expected.max())
+    assert_allclose(to_host(psf.data), expected, rtol=1e-8, atol=1e-8 * expected.max())
 
 
 def test_kernels_add_up_to_one_where_all_energies_are_seen(observations, geom):
@@ -76,6 +76,21 @@ def test_background_is_rate_times_solid_angle_and_time(empty, observations):
     rate = rate.reshape((geom.axes["energy"].nbin, 200, *offset.shape)).sum(axis=1)
     expected = (rate * geom.solid_angle() * observation.observation_time_duration).to_value("")
     assert_allclose(to_host(dataset.background.data), expected, rtol=2e-4)
+
+
+def test_each_map_can_be_made_by_itself(backend, reduced, observations):
+    maker, dataset = MapDatasetMaker(), reduced()
+    geoms = dataset.geoms
+    made = {
+        "counts": (maker.make_counts(geoms["geom"], observations[0]), dataset.counts),
+        "background": (maker.make_background(geoms["geom"], observations[0]), dataset.background),
+        "exposure": (maker.make_exposure(geoms["geom_exposure"], observations[0]), dataset.exposure),
+        "psf": (maker.make_psf(geoms["geom_psf"], observations[0]).psf_map, dataset.psf.psf_map),
+        "edisp": (maker.make_edisp_kernel(geoms["geom_edisp"], observations[0]).edisp_map, dataset.edisp.edisp_map),
+    }
+    for name, (found, expected) in made.items():
+        assert found.device == backend.device, name
+        assert_array_equal(to_host(found.data), to_host(expected.data), err_msg=name)
 
 
 def test_what_is_not_selected_is_not_made(reduced):

@@ -65,7 +65,7 @@ def test_the_stack_is_found_by_its_name(empty, observations, chain):
     assert DatasetsMaker(chain).run(empty(name="crab"), observations[:1]).names == ["crab"]
 
 
-def test_processes_give_the_same_bits(empty, observations, chain):
+def test_processes_give_the_same_bits(device, empty, observations, chain):
     serial, parallel = empty(), empty()
     DatasetsMaker(chain, n_jobs=1).run(serial, observations[:3])
     DatasetsMaker(chain, n_jobs=2).run(parallel, observations[:3])

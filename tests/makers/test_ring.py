@@ -143,7 +143,7 @@ def test_a_smaller_threshold_asks_for_larger_rings(reduced):
     assert np.isnan(wider[np.isnan(wide)]).all()
 
 
-def test_alpha_can_be_that_of_the_on_region(reduced):
+def test_alpha_can_be_that_of_the_on_region(backend, reduced):
     maker = {"threshold_alpha": 0.2, "theta": "0.3 deg", **ADAPTIVE}
     plain = AdaptiveRingBackgroundMaker(**maker).make_ring_maps(reduced())["r_out"]
     summed = AdaptiveRingBackgroundMaker(**maker, integrate_alpha=True)

@@ -76,7 +76,7 @@ def test_bins_without_background_are_not_safe(backend, reduced, observations):
     assert mask[1, 3, 5]
 
 
-def test_no_exposure_at_the_position_masks_all_with_a_warning(reduced, observations, caplog):
+def test_no_exposure_at_the_position_masks_all_with_a_warning(backend, reduced, observations, caplog):
     dataset = reduced()
     dataset.exposure.data[...] = 0
     dataset = SafeMaskMaker(["aeff-max"]).run(dataset, observations[0])

@@ -457,9 +457,11 @@ def test_a_region_over_the_border_of_the_sky_takes_no_pixels_off_the_sky():
     assert not mask[np.isnan(geom.get_coord().lon.value)].any()
 
 
-def test_region_weights_are_parts_of_pixels():
+def test_region_weights_are_parts_of_pixels(backend):
     geom = WcsGeom.create(skydir=CRAB, width=2, binsz=0.2, proj="TAN")
-    weights = to_host(geom.region_weights([CircleSkyRegion(CRAB, 0.55 * u.deg)]).data)
+    weights = geom.region_weights([CircleSkyRegion(CRAB, 0.55 * u.deg)])
+    assert weights.device == backend.device
+    weights = to_host(weights.data)
     assert_allclose(weights.sum() * 0.04, np.pi * 0.55**2, rtol=0.02)
     assert weights.max() == 1
     assert 0 < weights[5, 2] < 1
@@ -480,8 +482,10 @@ def test_energy_mask_takes_bins_that_are_wholly_inside(backend):
     assert_array_equal(to_host(other.data)[:, 0, 0, 0], [False, True])
 
 
-def test_boundary_mask_leaves_the_border_out(cube):
-    data = to_host(cube.boundary_mask((0.4 * u.deg, 0.2 * u.deg)).data)
+def test_boundary_mask_leaves_the_border_out(backend, cube):
+    mask = cube.boundary_mask((0.4 * u.deg, 0.2 * u.deg))
+    assert mask.device == backend.device
+    data = to_host(mask.data)
     expected = np.zeros(cube.data_shape, dtype=bool)
     expected[:, 2:-2, 2:-2] = True
     assert_array_equal(data, expected)

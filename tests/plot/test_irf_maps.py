@@ -13,7 +13,8 @@ ENERGY_TRUE = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=4, name="ener
 
 
 @pytest.fixture(autouse=True)
-def _closed_figures():
+def _closed_figures(backend):
+    """Each picture is drawn of maps on each device."""
     plt.switch_backend("agg")
     yield
     plt.close("all")
