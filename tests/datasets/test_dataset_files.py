@@ -5,7 +5,13 @@ import pytest
 from astropy.io import fits
 
 from lightpool.arrays import to_host, use_device
-from lightpool.datasets import Datasets, FoVBackgroundModel, MapDataset, MapDatasetMetaData
+from lightpool.datasets import (
+    Datasets,
+    FoVBackgroundModel,
+    MapDataset,
+    MapDatasetMetaData,
+    SpectrumDatasetOnOff,
+)
 from lightpool.datasets.lazy import Deferred
 from lightpool.datasets.metadata import CreatorMetaData
 from lightpool.errors import FormatError, MissingDataError
@@ -167,3 +173,32 @@ def test_files_of_gammapy_give_the_figures_of_gammapy(device, shared, name, tmp_
         for hdu in old:
             if hdu.is_image and hdu.data is not None:
                 np.testing.assert_array_equal(new[hdu.name].data, hdu.data, err_msg=hdu.name)
+
+
+def damage(path, hdu):
+    """Change one bit of the data of an HDU."""
+    content = bytearray(path.read_bytes())
+    with fits.open(path) as hdus:
+        content[hdus[hdu].fileinfo()["datLoc"] + 7] ^= 1
+    path.write_bytes(content)
+
+
+def test_a_damaged_dataset_is_told_by_its_checksums(make_dataset, tmp_path):
+    path = tmp_path / "run.fits"
+    make_dataset(1).write(path, checksum=True)
+    assert MapDataset.read(path, checksum=True).counts is not None
+    damage(path, "COUNTS")
+    assert MapDataset.read(path).counts is not None
+    with pytest.raises(FormatError, match=r"checksum of HDU 'COUNTS' of .*run.fits"):
+        MapDataset.read(path, checksum=True)
+
+
+@pytest.mark.parametrize(("name", "hdu"), [("pha_obs.fits", "SPECTRUM"), ("pha_obs_arf.fits", "SPECRESP")])
+def test_damaged_files_of_a_spectrum_are_told_by_their_checksums(make_spectrum, tmp_path, name, hdu):
+    spectrum = make_spectrum([3, 2, 1, 0], [5, 4, 3, 2], 0.5, name="obs")
+    spectrum.write(tmp_path / "pha_obs.fits", format="ogip", checksum=True)
+    assert SpectrumDatasetOnOff.read(tmp_path / "pha_obs.fits", checksum=True).counts is not None
+    damage(tmp_path / name, hdu)
+    assert SpectrumDatasetOnOff.read(tmp_path / "pha_obs.fits").counts is not None
+    with pytest.raises(FormatError, match=f"checksum of HDU '{hdu}' of .*{name}"):
+        SpectrumDatasetOnOff.read(tmp_path / "pha_obs.fits", checksum=True)

@@ -7,6 +7,7 @@ from lightpool.arrays import to_host
 from lightpool.datasets import Datasets, FoVBackgroundModel, MapDataset, create_map_dataset_geoms
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from lightpool.maps import Map, MapAxis, WcsGeom
+from lightpool.stats import cash
 
 EMPTY = """MapDataset
 ----------
@@ -309,3 +310,20 @@ def test_cutouts_of_a_galactic_map_keep_the_frame(backend):
     cutout = dataset.cutout(SkyCoord(0.2, 0.1, unit="deg", frame="galactic"), "0.6 deg")
     assert cutout.counts.geom.frame == "galactic"
     assert cutout.data_shape == (2, 6, 6)
+
+
+def test_a_dataset_without_background_predicts_nothing(make_dataset, backend):
+    dataset = make_dataset(1)
+    dataset.background = None
+    assert dataset.npred().device == backend.device
+    assert not to_host(dataset.npred().data).any()
+    counts = to_host(dataset.counts.data)
+    np.testing.assert_allclose(to_host(dataset.stat_array()), cash(counts, np.zeros_like(counts)), rtol=1e-12)
+
+
+def test_hdus_in_memory_give_the_dataset_back(make_dataset, backend):
+    dataset = make_dataset(1, name="run")
+    other = MapDataset.from_hdulist(dataset.to_hdulist(), name="run")
+    assert other.device == backend.device
+    for name in ("counts", "background", "exposure", "mask_safe"):
+        np.testing.assert_array_equal(to_host(getattr(other, name).data), to_host(getattr(dataset, name).data))

@@ -191,3 +191,10 @@ def test_a_growing_stack_moves_and_is_copied_with_its_off_maps(make_on_off, back
     stack.stack(make_on_off(3))
     assert values(stack.counts_off).sum() > values(copied.counts_off).sum()
     assert stack.device == backend.device
+
+
+def test_alpha_without_acceptances_is_zero(backend, geom):
+    dataset = MapDatasetOnOff.create(geom)
+    dataset.acceptance = None
+    assert dataset.alpha.device == backend.device
+    assert not to_host(dataset.alpha.data).any()

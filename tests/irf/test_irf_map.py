@@ -282,3 +282,14 @@ def test_a_growing_stack_keeps_what_its_mean_says_of_itself(backend):
         assert same.geom.axes.names == ["rad", "energy_true"]
     assert total.to(backend.device) is total
     assert total.precision == "double"
+
+
+def test_the_map_of_a_dispersion_can_be_replaced(backend):
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
+    energy_true = energy.copy(name="energy_true")
+    kernels = EDispKernelMap.from_diagonal_response(energy, energy_true)
+    for edisp in (EDispMap.from_diagonal_response(energy_true), kernels):
+        doubled = edisp.edisp_map * 2.0
+        edisp.edisp_map = doubled
+        assert edisp.edisp_map is doubled
+        assert edisp.device == backend.device

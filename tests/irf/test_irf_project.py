@@ -347,3 +347,17 @@ def test_offsets_are_those_of_the_table(backend):
     energy = aeff().axes["energy_true"].center
     assert_allclose(to_host(project_aeff(aeff(), energy, nodes)), aeff().data, rtol=1e-12)
     assert isinstance(aeff(), EffectiveAreaTable2D)
+
+
+@pytest.mark.parametrize(("make", "name"), [(gauss_psf, "sigma_1"), (gauss_psf, "ampl_2"), (king_psf, "gamma")])
+def test_a_parameter_that_is_missing_leaves_the_pixels_that_touch_it_without_psf(backend, make, name):
+    whole = make()
+    data = {key: np.array(values) for key, values in whole.quantity.items()}
+    units = {key: values.unit for key, values in whole.quantity.items()}
+    data[name][:, 3] = np.nan  # the outermost offset
+    table = type(whole)(axes=whole.axes, data=data, unit=units)
+    result = to_host(project_psf(table, TRUE, RAD, backend.array(OFFSETS)))
+    expected = to_host(project_psf(whole, TRUE, RAD, backend.array(OFFSETS)))
+    known = np.nan_to_num(np.rad2deg(OFFSETS), nan=9.0) <= 1.5  # centre of the bin before
+    assert_allclose(result[..., known], expected[..., known], rtol=1e-12)
+    assert expected[..., ~known].max() > 0

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose
 from lightpool.arrays import to_host
 from lightpool.irf import PSFMap, RecoPSFMap
 from lightpool.irf.psf_map import RAD_AXIS_DEFAULT
-from lightpool.maps import Map, MapAxis, WcsGeom
+from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 ENERGY_TRUE = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=4, name="energy_true")
 SIGMA = [0.15, 0.1, 0.07, 0.05] * u.deg
@@ -155,3 +155,47 @@ def test_an_empty_psf_from_a_geometry(backend):
     assert psf.exposure_map.unit == "m2 s"
     assert psf.exposure_map.geom.data_shape == (4, 1, 2, 2)
     assert not psf.has_single_spatial_bin
+
+
+def test_profiles_are_those_of_the_gaussians(psf):
+    rad = psf.geom.axes["rad"].center
+    for energy, sigma in zip(ENERGY_TRUE.center, SIGMA, strict=True):
+        expected = (np.exp(-0.5 * (rad / sigma).to_value("") ** 2) / (2 * np.pi * sigma**2)).to_value("sr-1")
+        assert_allclose(psf.profile(energy).to_value("sr-1"), expected, rtol=1e-9, atol=1e-9)
+
+
+def test_a_kernel_for_a_region_is_that_of_its_pixels(psf):
+    region = RegionGeom.create("icrs;circle(10, 20, 0.3)", axes=[ENERGY_TRUE], binsz_wcs="0.1 deg")
+    kernel = psf.get_psf_kernel(region, max_radius="0.3 deg")
+    expected = psf.get_psf_kernel(region.to_wcs_geom(), max_radius="0.3 deg")
+    assert kernel.psf_kernel_map.device == psf.device
+    assert_allclose(to_host(kernel.data), to_host(expected.data), rtol=1e-12)
+
+
+def test_an_image_may_have_no_axis_of_energy(psf):
+    image, cube = psf.to_image(keepdims=False), psf.to_image()
+    assert image.psf_map.geom.axes.names == image.exposure_map.geom.axes.names == ["rad"]
+    assert image.device == psf.device
+    assert_allclose(to_host(image.psf_map.data), to_host(cube.psf_map.data)[0], rtol=1e-12)
+
+
+def test_a_psf_in_reconstructed_energy_holds_as_much(backend):
+    axis = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=4)
+    psf = RecoPSFMap.from_gauss(axis, sigma=SIGMA)
+    assert_allclose(psf.containment(SIGMA, axis.center), 1 - np.exp(-0.5), rtol=0.01)
+
+
+def test_an_image_is_weighted_by_exposure_and_spectrum(psf):
+    class PowerLaw:
+        """Index 3, integrated."""
+
+        def integral(self, energy_min, energy_max):
+            return (energy_min.to_value("TeV") ** -2 - energy_max.to_value("TeV") ** -2) * u.Unit("cm-2 s-1")
+
+    exposure = psf.exposure_map
+    factors = np.arange(1.0, 5.0).reshape(4, 1, 1, 1)
+    psf.exposure_map = Map.from_geom(exposure.geom, data=to_host(exposure.data) * factors, unit=exposure.unit)
+    image = psf.to_image(PowerLaw())
+    expected = [3.05244063e04, 2.05245055e04, 8.46719997e03, 5.52169181e00]
+    assert_allclose(to_host(image.psf_map.data)[0, [0, 10, 20, 60], 0, 0], expected, rtol=1e-8)
+    assert_allclose(to_host(image.exposure_map.data), 1.1107110711071106)

@@ -6,9 +6,10 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
-from lightpool.makers import SafeMaskMaker
+from lightpool.datasets import MapDataset
+from lightpool.makers import MapDatasetMaker, SafeMaskMaker
 from lightpool.makers.threshold import first_crossing
-from lightpool.maps import Map
+from lightpool.maps import Map, MapAxis
 
 
 def bins_kept(dataset):
@@ -122,3 +123,41 @@ class TestFirstCrossing:
     def test_without_one_is_the_first_energy_with_a_value(self):
         values = np.where(self.energy < 1, 0, 5.0)
         assert_allclose(first_crossing(self.energy, values, 50.0), self.energy[values > 0][0])
+
+
+@pytest.mark.parametrize("irfs", ["DL3", "DL4"])
+def test_a_fixed_offset_is_a_place_in_the_field_of_view(backend, reduced, observations, irfs):
+    pointing = observations[0].pointing_radec
+    place = pointing.directional_offset_by(0 * u.deg, 0.7 * u.deg)
+    methods = ["aeff-max", "edisp-bias"]
+    fixed = SafeMaskMaker(methods, irfs=irfs, fixed_offset=0.7 * u.deg).run(reduced(), observations[0])
+    same = SafeMaskMaker(methods, irfs=irfs, position=place).run(reduced(), observations[0])
+    assert fixed.mask_safe.device == backend.device
+    assert_array_equal(to_host(fixed.mask_safe.data), to_host(same.mask_safe.data))
+    assert to_host(fixed.mask_safe.data).sum() > 0
+    if irfs == "DL4":
+        with pytest.raises(ValueError, match="needs the observation"):
+            SafeMaskMaker(["aeff-max"], irfs="DL4", fixed_offset=0.7 * u.deg).make_mask_energy_aeff_max(reduced())
+
+
+def test_a_dataset_without_a_safe_mask_gets_one(backend, reduced, observations):
+    dataset, other = reduced(), reduced()
+    other.mask_safe = None
+    maker = SafeMaskMaker(["offset-max", "edisp-bias"], offset_max="1 deg", irfs="DL4")
+    masks = [maker.run(item, observations[0]).mask_safe for item in (dataset, other)]
+    assert_array_equal(*(to_host(mask.data) for mask in masks))
+
+
+def test_the_bias_is_also_that_of_a_map_of_migration(backend, geom, observations):
+    energy = MapAxis.from_energy_bounds("0.2 TeV", "20 TeV", nbin=10)
+    energy_true = MapAxis.from_energy_bounds("0.1 TeV", "50 TeV", nbin=30, name="energy_true")
+    migra = MapAxis.from_edges(np.linspace(0.2, 5, 97), name="migra")
+    masks = []
+    for axes in ({"migra_axis": migra}, {}):
+        empty = MapDataset.create(geom.to_image().to_cube([energy]), energy_axis_true=energy_true, **axes)
+        dataset = MapDatasetMaker(["edisp", "counts"]).run(empty, observations[0])
+        masks.append(SafeMaskMaker(["edisp-bias"], irfs="DL4", bias_percent=5).run(dataset, observations[0]).mask_safe)
+    assert masks[0].device == backend.device
+    found, expected = (to_host(mask.data).any(axis=(1, 2)) for mask in masks)
+    assert_array_equal(found, expected)
+    assert 0 < expected.sum() < expected.size

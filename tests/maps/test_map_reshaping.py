@@ -140,3 +140,18 @@ def test_a_normalised_map_integrates_to_one_and_empty_bins_stay_zero(backend):
 def test_a_spectrum_needs_an_energy_axis(counts):
     with pytest.raises(ValueError, match="Energy axis required"):
         counts.sum_over_axes(keepdims=False).get_spectrum()
+
+
+def test_maps_are_stacked_along_their_last_axis_unless_another_is_named(backend):
+    whole = Map.from_geom(GEOM, data=VALUES)
+    joined = Map.from_stack([whole.slice_by_idx({"energy": slice(*part)}) for part in ((0, 1), (1, 4))])
+    assert joined.device == backend.device
+    assert joined.geom == GEOM
+    assert_array_equal(to_host(joined.data), VALUES)
+
+
+def test_a_mask_on_fewer_bins_is_counted(backend):
+    mask = Map.from_geom(GEOM, data=np.asarray([True, True, False, False]).reshape(4, 1, 1))
+    fewer = MapAxis.from_energy_edges([1, 4, 16] * u.TeV)
+    assert_array_equal(to_host(mask.resample_axis(fewer).data)[:, 0, 0], [2, 0])
+    assert_array_equal(to_host(mask.resample_axis(fewer, ufunc=np.logical_or).data)[:, 0, 0], [True, False])

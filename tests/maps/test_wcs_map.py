@@ -8,6 +8,7 @@ from scipy import ndimage, signal
 
 from lightpool.arrays.devices import to_host
 from lightpool.errors import DeviceError, GeometryError, NoOverlapError
+from lightpool.irf import PSFKernel
 from lightpool.maps import Map, MapAxis, WcsGeom
 
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
@@ -235,3 +236,19 @@ def test_a_hole_in_an_image_is_convolved_no_further_than_the_kernel_reaches(back
     image = Map.from_geom(WcsGeom.create(npix=(9, 7), binsz=0.1), data=values)
     convolved = to_host(image.convolve(np.asarray([[0.0, 1.0, 0.0], [1.0, 2.0, 1.0], [0.0, 1.0, 0.0]])).data)
     assert sorted(zip(*np.nonzero(np.isnan(convolved)), strict=True)) == [(1, 3), (2, 2), (2, 3), (2, 4), (3, 3)]
+
+
+def test_an_image_convolved_with_a_psf_becomes_a_cube(backend):
+    axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2, name="energy_true")
+    geom = WcsGeom.create(npix=11, binsz=0.1, axes=[axis])
+    kernel = PSFKernel.from_gauss(geom, "0.1 deg", max_radius="0.3 deg")
+    image = Map.from_geom(geom.to_image())
+    image.data[5, 5] = 3.0
+    cube = image.convolve(kernel)
+    assert cube.device == backend.device
+    assert cube.geom == geom
+    assert_allclose(to_host(cube.data)[:, 2:9, 2:9], 3 * to_host(kernel.data), atol=1e-12)
+    with pytest.raises(GeometryError, match=r"Pixel size.*0\.2.*"):
+        Map.create(npix=11, binsz=0.2).convolve(kernel)
+    with pytest.raises(ValueError, match="'fft', 'direct' or 'auto', got 'fast'"):
+        image.convolve(kernel, method="fast")

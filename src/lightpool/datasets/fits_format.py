@@ -12,7 +12,7 @@ from lightpool.errors import FormatError
 from lightpool.fits import HDUList, PrimaryHDU, make_path, read_fits, table_to_hdu, write_fits
 from lightpool.irf import EDispMap, PSFMap
 from lightpool.maps import Map
-from lightpool.maps.fits_format import precision_in_file
+from lightpool.maps.fits_format import precision_in_file, verify_checksums
 
 if TYPE_CHECKING:
     from lightpool.datasets.map_dataset import MapDataset
@@ -90,9 +90,7 @@ def read(
     _check_format(format)
     hdulist = read_fits(filename).hdulist
     if checksum:
-        for hdu in hdulist:
-            hdu.verify_datasum()
-            hdu.verify_checksum()
+        verify_checksums(hdulist, filename)
     if not lazy:
         return from_hdulist(hdulist, name, format, map_names)
     maps = {key: Deferred(_loader(filename, key), cache) for key in map_names if key.upper() in hdulist}

@@ -17,6 +17,7 @@ from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import BinTableHDU, Column, FitsFile, HDUList, PrimaryHDU, make_path, read_fits, write_fits
 from lightpool.irf import EDispKernel, EDispKernelMap
 from lightpool.maps import Map, MapAxis, RegionGeom
+from lightpool.maps.fits_format import verify_checksums
 
 if TYPE_CHECKING:
     from lightpool.datasets.on_off import OnOffDataset
@@ -284,9 +285,7 @@ def read_grouped_axis(filename: str | Path) -> MapAxis | None:
 def _open(path: Path, checksum: bool) -> FitsFile:
     file = read_fits(path)
     if checksum:
-        for hdu in file.hdulist:
-            hdu.verify_datasum()
-            hdu.verify_checksum()
+        verify_checksums(file.hdulist, path)
     return file
 
 

@@ -116,19 +116,22 @@ class PSFMap(IRFMap):
         psf, exposure = self.psf_map, self._required_exposure()
         axis = psf.geom.axes.index_data(self.energy_name)
         xp = array_namespace(psf.data)
-        share = to_device(spectral_weights(psf.geom.axes[self.energy_name]), psf.device, dtype=dtype_name(psf.data))
+        shares = spectral_weights(psf.geom.axes[self.energy_name], spectral_model)
+        share = to_device(shares, psf.device, dtype=dtype_name(psf.data))
         weighted = exposure.data * xp.reshape(share, (-1,) + (1,) * (psf.data.ndim - axis - 1))
         total = xp.sum(weighted, axis=axis, keepdims=True)
         safe = xp.where(total != 0, total, xp.ones_like(total))
         mean = xp.sum(finite_or_zero(weighted * psf.data), axis=axis, keepdims=True) / safe
-        names = [self.energy_name]
         new = Map.from_geom(psf.geom.squash(self.energy_name), data=mean, unit="sr-1", device=self.device)
         new_exposure = Map.from_geom(
             exposure.geom.squash(self.energy_name), data=total, unit=exposure.unit, device=self.device
         )
-        if not keepdims:
-            new, new_exposure = (item.sum_over_axes(axes_names=names, keepdims=False) for item in (new, new_exposure))
-        return type(self)(new, new_exposure)
+        image = type(self)(new, new_exposure)
+        if not keepdims:  # no longer a response of these axes, but what is left of it has the same kind, as in Gammapy
+            image._mean, image._exposure = (
+                item.sum_over_axes(axes_names=[self.energy_name], keepdims=False) for item in (new, new_exposure)
+            )
+        return image
 
     def _required_exposure(self) -> Any:
         if self.exposure_map is None:
