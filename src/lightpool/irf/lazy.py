@@ -245,7 +245,7 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Iterator[tuple[slice, Array
             norm = _inverse(xp.matmul(widths, values), xp)
             return xp.matmul(shares[some, ...], values) * norm[:, None, :]
 
-        n_bytes = 8 * _N_WORK * density.widths.size * weights.inside.shape[0]  # migra bins and pixels meet
+        n_bytes = 8 * _N_WORK * density.widths.size * weights.coords[0].shape[0]  # migra bins and pixels meet
         return in_blocks(part, numbers.size, n_bytes, device)
 
     if not device.is_host:

@@ -172,7 +172,9 @@ def project_background(
 
 def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
     """Integrals over the energy bins, shape (n_energy, P)."""
-    n_pixel, n_energy = weights.inside.shape[0], nodes.energy.size - 1
+    if can_fuse(weights, nodes.table) and nodes.table.values_scale == "log":
+        return fused_integrals(nodes, weights)
+    n_pixel, n_energy = weights.coords[0].shape[0], nodes.energy.size - 1
     if not weights.device.is_host:
         n_bytes = 8 * _N_WORK * n_energy
         return in_blocks(lambda block: _integrals(nodes, weights.select(block)), n_pixel, n_bytes, weights.device, -1)
@@ -184,8 +186,6 @@ def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
 
 def _integrals(nodes: BackgroundNodes, weights: Weights) -> Array:
     device, table = weights.device, nodes.table
-    if can_fuse(weights, table) and table.values_scale == "log":
-        return fused_integrals(nodes, weights)
     is_plane = isinstance(weights, PlaneWeights)
     values = (weights.gather if is_plane else weights.apply)(beside(weights, table, "values"))  # type: ignore[attr-defined]
     xp = array_namespace(values)
