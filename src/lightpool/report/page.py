@@ -25,6 +25,9 @@ __all__ = ["write_report"]
 _RADIUS = Angle("0.1 deg")
 """Circles in which significances are taken, unless pixels are too large for that."""
 
+_MAX_PICTURES = 20
+"""Stacks beyond these are in the table only."""
+
 
 def write_report(folder: Path, output: Path | None = None) -> Path:
     """Write the report of a reduction.
@@ -66,7 +69,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         failed=[outcome for outcome in outcomes if outcome.status == "failed"],
         rows=list(_rows(outcomes)),
         runs_picture=_runs_picture(outcomes),
-        stacks=[_stack(path) for path in result_files(settings)],
+        stacks=[_stack(path, number < _MAX_PICTURES) for number, path in enumerate(result_files(settings))],
         timing=_timing(outcomes, [record for record in records if record is not None]),
     )
     output = folder / "report.html" if output is None else output
@@ -79,9 +82,8 @@ def _package(name: str) -> Any:
     try:
         return import_module(name)
     except ImportError as error:
-        raise ConfigError(
-            f"a report needs the package {name!r}, which is missing; pip install 'lightpool[report]'"
-        ) from error
+        text = f"a report needs the package {name!r}, which is missing; pip install 'lightpool[report]'"
+        raise ConfigError(text) from error
 
 
 def _rows(outcomes: list[Outcome]) -> Iterator[dict[str, Any]]:
@@ -102,7 +104,7 @@ def _runs_picture(outcomes: list[Outcome]) -> str | None:
     return _embedded(plot_observations(rows)) if rows else None
 
 
-def _stack(path: Path) -> dict[str, Any]:
+def _stack(path: Path, has_picture: bool) -> dict[str, Any]:
     """What the page shows of a stack."""
     dataset = read_dataset(path)
     info = dataset.info_dict()
@@ -114,7 +116,8 @@ def _stack(path: Path) -> dict[str, Any]:
         "livetime": f"{info['livetime'].to('h'):.2f}",
         "observations": "" if dataset.meta_table is None else str(np.size(dataset.meta_table["OBS_ID"])),
     }
-    return {"name": dataset.name, "file": path.name, "numbers": numbers, "picture": _embedded(_picture(dataset))}
+    picture = _embedded(_picture(dataset)) if has_picture else None
+    return {"name": dataset.name, "file": path.name, "numbers": numbers, "picture": picture}
 
 
 def _picture(dataset: MapDataset) -> Any:
@@ -124,7 +127,7 @@ def _picture(dataset: MapDataset) -> Any:
         return plot_spectrum(dataset)
     radius = max(_RADIUS, 1.01 * Angle(dataset.counts.geom.pixel_scales.max()))
     estimator = ExcessMapEstimator(radius, selection_optional=None)
-    sqrt_ts = estimator.run(dataset.to_image())["sqrt_ts"].reduce_over_axes()
+    sqrt_ts = estimator.run(dataset)["sqrt_ts"].reduce_over_axes()
     return plot_stack(dataset, sqrt_ts, radius)
 
 
