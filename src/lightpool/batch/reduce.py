@@ -15,6 +15,7 @@ from astropy.coordinates import SkyCoord
 from lightpool.arrays import find_device, use_device, use_precision
 from lightpool.arrays.devices import Device
 from lightpool.arrays.memory import release_memory
+from lightpool.arrays.staging import Uploads
 from lightpool.batch.figures import figures_of
 from lightpool.batch.files import InputFile
 from lightpool.batch.groups import Division
@@ -112,7 +113,14 @@ class Reducer:
     def _observations(self, obs_ids: Sequence[int]) -> Any:
         found = (self._found(obs_id) for obs_id in obs_ids)
         depth = self.settings.run.read_ahead
-        return read_ahead(found, depth=depth) if depth else found
+        if not depth:
+            return found
+        uploads = Uploads(self.device)
+        return read_ahead(found, depth=depth, prepare=lambda observation: self._send_ahead(observation, uploads))
+
+    def _send_ahead(self, observation: Observation, uploads: Uploads) -> None:
+        for job in self._jobs:
+            job.maker.send_ahead(job.reference, observation, uploads)
 
     def files(self, obs_ids: Sequence[int]) -> list[Path]:
         """Files that observations are read from."""

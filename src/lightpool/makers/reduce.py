@@ -142,7 +142,8 @@ class DatasetsMaker(Described):
         apply_cutout = datasets is None and self._cuts_out(dataset)
         n_jobs = min(self.n_jobs, len(observations))
         if n_jobs <= 1:
-            prepare = partial(self._send_ahead, dataset, Uploads(dataset.device)) if datasets is None else None
+            uploads = Uploads(dataset.device)
+            prepare = partial(self.send_ahead, dataset, uploads=uploads) if datasets is None else None
             with closing(read_ahead(observations, prepare=prepare)) as ahead:
                 for reference, observation in zip(references, ahead, strict=False):
                     yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
@@ -161,7 +162,8 @@ class DatasetsMaker(Described):
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _send_ahead(self, dataset: MapDataset, uploads: Uploads, observation: Any) -> None:
+    def send_ahead(self, dataset: MapDataset, observation: Any, uploads: Uploads) -> None:
+        """Send what the makers will need of an observation to the device, see `Maker.send_ahead`."""
         for maker in self.makers:
             maker.send_ahead(dataset, observation, uploads)
 
