@@ -3,8 +3,10 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lightpool.arrays import (
+    count_transfers,
     device_of,
     find_device,
+    full_on,
     get_default_device,
     set_default_device,
     to_device,
@@ -82,3 +84,15 @@ def test_strict_device_refuses_every_silent_way_back(read):
     with pytest.raises((DeviceError, RuntimeError, TypeError)):
         read(x)
     assert to_host(x) == 1
+
+
+@pytest.mark.parametrize(
+    ("value", "dtype"), [(2.5, "float64"), (np.float32(2.5), "float32"), (3, "int64"), (True, "bool")]
+)
+def test_an_array_of_one_number_is_made_on_its_device(backend, value, dtype):
+    with count_transfers() as transfers:
+        there = full_on((2, 3), value, backend.device)
+        assert transfers.to_device.number == 0
+    assert device_of(there) == backend.device
+    assert to_host(there).dtype == dtype
+    assert_array_equal(to_host(there), np.full((2, 3), value))

@@ -169,6 +169,24 @@ def test_a_region_counts_the_events_inside(backend):
 
 
 @pytest.mark.reference
+def test_only_events_inside_a_region_are_sent_and_weights_go_with_them(backend):
+    geom = RegionGeom.create("icrs;circle(83.63, 22.01, 0.3)", axes=[ENERGY])
+    events, inside = made_events(), CENTRE.separation(made_events().radec).deg < 0.3
+    weights = np.arange(len(inside), dtype=float)
+    with count_transfers() as transfers:
+        counts = Map.from_events(geom, events)
+    edges = 0 if backend.device.is_host else 8 * (ENERGY.nbin + 1)
+    assert transfers.to_device.bytes in (8 * inside.sum(), 8 * inside.sum() + edges) or backend.device.is_host
+    counts.fill_events(events, weights)
+    expected = np.histogram(events.arrays["energy"][inside], ENERGY.edges.value, weights=1 + weights[inside])[0]
+    assert_array_equal(to_host(counts.data)[:, 0, 0], expected)
+
+
+def test_a_region_without_events_counts_none(backend):
+    geom = RegionGeom.create("icrs;circle(120, 22.01, 0.3)", axes=[ENERGY])
+    assert_array_equal(to_host(Map.from_events(geom, made_events()).data), 0)
+
+
 @pytest.mark.parametrize("name", ["map-23592", "map-cta-110380"])
 def test_counts_of_real_events_are_those_of_gammapy(shared, backend, name):
     from lightpool.fits import read_fits

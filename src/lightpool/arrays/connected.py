@@ -3,7 +3,7 @@
 from array_api_compat import is_cupy_namespace
 
 from lightpool.arrays.cuda import connected as cuda_connected
-from lightpool.arrays.devices import array_namespace, device_of, to_device, to_host
+from lightpool.arrays.devices import array_namespace, device_of, to_host
 from lightpool.arrays.histogram import sum_by_bin
 from lightpool.arrays.typing import Array, Namespace
 
@@ -90,6 +90,6 @@ def select_connected(candidates: Array, seeds: Array, min_size: int = 1, *, xp: 
     n_bin = labels.shape[0] + 1
     size = sum_by_bin(labels, None, n_bin, xp=xp)
     n_seed = sum_by_bin(labels, xp.reshape(seeds, (-1,)), n_bin, xp=xp)
-    is_good = (n_seed > 0.0) & (size > to_device(min_size - 0.5, device_of(candidates)))
+    is_good = (n_seed > 0.0) & (size > min_size - 0.5)
     selected = xp.take(is_good, labels)
     return xp.reshape(selected, candidates.shape) & candidates

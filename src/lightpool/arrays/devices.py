@@ -30,6 +30,7 @@ __all__ = [
     "available_devices",
     "device_of",
     "find_device",
+    "full_on",
     "get_default_device",
     "set_default_device",
     "to_device",
@@ -216,6 +217,13 @@ def to_device(x: Any, device: "str | Device | None" = None, *, dtype: Any = None
     if dtype is None:
         return x
     return target.xp.astype(x, getattr(target.xp, np.dtype(dtype).name), copy=False)
+
+
+def full_on(shape: tuple[int, ...], value: Any, device: "str | Device | None" = None) -> Array:
+    """Array of one number on a device, in the type that NumPy gives it; made there, so that nothing crosses."""
+    target, number = find_device(device), np.asarray(value)
+    dtype = getattr(target.xp, number.dtype.name)
+    return target.xp.full(shape, number.item(), dtype=dtype, device=target.handle)
 
 
 def _native(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:

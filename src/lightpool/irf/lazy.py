@@ -26,7 +26,14 @@ from lightpool.irf.fused import can_fuse, fused_density, fused_kernel, fused_val
 from lightpool.irf.nodes import DensityNodes, KernelNodes, NodeTable
 from lightpool.irf.psf_parametric import ParametricPSF
 from lightpool.irf.psf_profiles import parametric_parts
-from lightpool.irf.tables import aeff_table, edisp_kernel_table, edisp_table, parametric_tables, psf_table
+from lightpool.irf.tables import (
+    aeff_table,
+    checked_axis,
+    edisp_kernel_table,
+    edisp_table,
+    parametric_tables,
+    psf_table,
+)
 from lightpool.irf.weights import Weights, beside, pixel_weights, place_of
 from lightpool.maps import MapAxis
 
@@ -73,7 +80,7 @@ def lazy_psf(
     unit: str | u.UnitBase = "sr-1",
 ) -> LazyArray:
     """Point spread function, shape (n_energy_true, n_rad, ny, nx)."""
-    factor, place = float(_PER_SR.to(unit)), (offset, fov_lon, fov_lat)
+    factor, rad, place = float(_PER_SR.to(unit)), checked_axis(rad, "rad"), (offset, fov_lon, fov_lat)
     if isinstance(psf, ParametricPSF):
         tables = parametric_tables(psf, energy_true)
         leading = len(next(iter(tables.values())).values), rad.nbin

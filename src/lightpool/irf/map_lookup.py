@@ -63,14 +63,14 @@ def gather_linear(data: Array, x: Floats, y: Floats) -> Array:
     place = device_of(data)
     *lead, n_y, n_x = data.shape
     flat = xp.reshape(data, (*lead, n_y * n_x))
-    corners_x, corners_y = _corners(np.ravel(x), n_x), _corners(np.ravel(y), n_y)
+    along_x, along_y = _corners(np.ravel(x), n_x), _corners(np.ravel(y), n_y)
+    corners = [(in_y, in_x) for in_y in along_y for in_x in along_x]
+    index = to_device(np.stack([index_y * n_x + index_x for (index_y, _), (index_x, _) in corners]), place)
+    weight = to_device(np.stack([weight_y * weight_x for (_, weight_y), (_, weight_x) in corners]), place)
     values = None
-    for index_y, weight_y in corners_y:
-        for index_x, weight_x in corners_x:
-            index = to_device(index_y * n_x + index_x, place)
-            weight = to_device(weight_y * weight_x, place)
-            part = as_dtype(xp.take(flat, index, axis=-1), "float64") * weight
-            values = part if values is None else values + part
+    for i in range(len(corners)):
+        part = as_dtype(xp.take(flat, index[i, :], axis=-1), "float64") * weight[i, :]
+        values = part if values is None else values + part
     return xp.reshape(values, (*lead, *np.shape(x)))
 
 

@@ -26,6 +26,7 @@ __all__ = [
     "background_table",
     "bin_centers",
     "bin_edges",
+    "checked_axis",
     "edisp_kernel_table",
     "edisp_table",
     "parametric_tables",
@@ -43,7 +44,7 @@ def aeff_table(aeff: IRF, energy_true: MapAxis | u.Quantity) -> NodeTable:
 
 def psf_table(psf: IRF, energy_true: MapAxis | u.Quantity, rad: MapAxis) -> DensityNodes:
     """Point spread function, of a table in ``rad``."""
-    centers, axis = bin_centers(energy_true), _axis(rad, "rad")
+    centers, axis = bin_centers(energy_true), checked_axis(rad, "rad")
     table: DensityNodes = psf.derived(("psf", _key(centers), _key(axis)), lambda: psf_nodes(psf, centers, axis))
     return table
 
@@ -65,7 +66,7 @@ def psf_tables(psf: IRF, energy_true: MapAxis | u.Quantity, rad: MapAxis) -> lis
 
 def edisp_table(edisp: IRF, energy_true: MapAxis | u.Quantity, migra: MapAxis) -> DensityNodes:
     """Energy dispersion in bins of ``migra``."""
-    centers, axis = bin_centers(energy_true), _axis(migra, "migra")
+    centers, axis = bin_centers(energy_true), checked_axis(migra, "migra")
     key = ("edisp", _key(centers), _key(axis))
     table: DensityNodes = edisp.derived(key, lambda: edisp_nodes(edisp, centers, axis))
     return table
@@ -96,7 +97,14 @@ def bin_edges(axis: MapAxis | u.Quantity) -> u.Quantity:
     return axis.edges if isinstance(axis, MapAxis) else u.Quantity(axis)
 
 
-def _axis(axis: MapAxis, name: str) -> MapAxis:
+def checked_axis(axis: MapAxis, name: str) -> MapAxis:
+    """Axis whose bins have widths.
+
+    Raises
+    ------
+    TypeError
+        If it is something else, such as centres of bins.
+    """
     if not isinstance(axis, MapAxis):
         raise TypeError(
             f"{name} must be a MapAxis, got {type(axis).__name__}; its bins have widths that are needed here"

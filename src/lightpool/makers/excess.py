@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from astropy.coordinates import Angle
 
-from lightpool.arrays import array_namespace, convolve_fft, device_of, disk_kernel, to_device
+from lightpool.arrays import array_namespace, constant, convolve_fft, device_of, disk_kernel
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.datasets import MapDataset
@@ -127,7 +127,7 @@ class ExcessMapEstimator(Described):
         is_on_off = self._check(dataset)
         geom = dataset.counts.geom
         groups, axis = self._energy_groups(geom.axes["energy"])
-        kernel = to_device(self.kernel(geom), dataset.device)
+        kernel = constant(self.kernel(geom), dataset.device)
         mask = _usable(dataset)
         planes = _BandSums(mask, groups, kernel)
         if is_on_off:

@@ -6,7 +6,7 @@ from typing import Any, ClassVar
 import numpy as np
 from astropy.coordinates import Angle
 
-from lightpool.arrays import array_namespace, to_device, to_host
+from lightpool.arrays import array_namespace, constant, to_device, to_host
 from lightpool.arrays.precision import DTYPES
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.rings import Ring, adaptive_ring_sums, ring_sums
@@ -333,7 +333,7 @@ def _exclusion_on(mask: Map, geom: Any) -> Array:
     if np.all(index == index[0]):
         plane = Map.from_geom(image, data=mask.data[int(index[0]), ...], device=mask.device)
         return plane.interp_to_geom(geom.to_image()).data
-    planes = xp.take(mask.data, to_device(index, mask.device), axis=0)
+    planes = xp.take(mask.data, constant(index, mask.device), axis=0)
     return Map.from_geom(image.to_cube(geom.axes), data=planes, device=mask.device).interp_to_geom(geom).data
 
 

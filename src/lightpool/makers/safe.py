@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
-from lightpool.arrays import array_namespace, to_host
+from lightpool.arrays import array_namespace, device_of, to_host
 from lightpool.arrays.typing import Array
 from lightpool.irf import EDispKernelMap
 from lightpool.makers.core import Maker
@@ -185,12 +185,9 @@ class SafeMaskMaker(Maker):
         if self.irfs == "DL3":
             table = observation.bkg.to_2d()
             spectrum = np.ravel(table.integral(axis_name="offset", offset=table.axes["offset"].bounds[1]).value)
-            axis = table.axes["energy"]
-        else:
-            background = dataset.npred_background()
-            spectrum = _sum_per_energy(background.data)
-            axis = dataset._geom.axes["energy"]
-        return _energy_mask(dataset, axis.edges[int(np.argmax(spectrum))])
+            return _energy_mask(dataset, table.axes["energy"].edges[int(np.argmax(spectrum))])
+        mask = _from_highest_on(dataset.npred_background().data, dataset._geom.axes.index_data("energy"))
+        return Map.from_geom(dataset._geom, data=mask, device=dataset.device)
 
     def _offset(self, observation: Any) -> u.Quantity:
         if self.fixed_offset is not None:
@@ -213,7 +210,11 @@ def _energy_mask(dataset: Any, energy_min: u.Quantity | None = None, energy_max:
     return mask
 
 
-def _sum_per_energy(data: Array) -> np.ndarray[Any, Any]:
+def _from_highest_on(data: Array, axis: int) -> Array:
+    """Bins along an axis from that with the highest sum on, bool, of the dimensions of ``data``; no NaN is summed."""
     xp = array_namespace(data)
+    others = tuple(i for i in range(data.ndim) if i != axis)
     finite = xp.where(xp.isnan(data), xp.zeros_like(data), data)
-    return to_host(xp.sum(finite, axis=(-2, -1), dtype=xp.float64))
+    total = xp.sum(finite, axis=others, dtype=xp.float64, keepdims=True)
+    number = xp.reshape(xp.arange(total.shape[axis], dtype=xp.int64, device=device_of(data).handle), total.shape)
+    return number >= xp.argmax(total, axis=axis, keepdims=True)

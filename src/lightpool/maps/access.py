@@ -1,12 +1,13 @@
 """Reading, setting, filling and interpolating maps at coordinates, pixel coordinates and pixel indices."""
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, Self
 
 import array_api_compat
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.devices import to_device
+from lightpool.arrays.devices import Device, to_device
 from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_floating
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
@@ -99,7 +100,7 @@ class MapAccess(MapData):
 
     def fill_by_idx(self, idx: Any, weights: Any = None) -> None:
         """Add 1, or the weight, to each pixel; a pixel may be named more than once."""
-        index = [to_device(np.ascontiguousarray(i), self.device) for i in nearest_index(idx)]
+        index = _sent_together(nearest_index(idx), self.device)
         self._add_counts(count_pixels(index, self._data.shape, self._weights_of_entries(weights)))
 
     def fill_events(self, events: Any, weights: Any = None) -> None:
@@ -245,3 +246,11 @@ class MapAccess(MapData):
         other = map_in if weights is None else map_in * weights
         index = self._geom.coord_to_idx(other.geom.get_coord(sparse=True))
         self.fill_by_idx(index, weights=other.to_unit(self._unit).data)
+
+
+def _sent_together(index: Sequence[Any], device: Device) -> list[Array]:
+    """Indices on a device; those of one shape and type cross as one array."""
+    if device.is_host or len({(i.shape, i.dtype) for i in index}) > 1:
+        return [to_device(np.ascontiguousarray(i), device) for i in index]
+    together = to_device(np.stack(index), device)
+    return [together[number, ...] for number in range(len(index))]

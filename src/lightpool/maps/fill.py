@@ -52,7 +52,7 @@ def event_counts(events: Any, geom: Any, device: Device, weights: Array | None =
     """
     arrays = _plain_arrays(events)
     if geom.is_region:
-        return count_pixels(_index_in_region(events, arrays, geom, device), geom.data_shape, weights)
+        return _counts_in_region(events, arrays, geom, device, weights)
     lon, lat, *values = _sky_columns(events, arrays, geom, device)
     turn = None if geom.frame == "icrs" else frame_matrix("icrs", geom.frame)
     edges = [axis.plain_edges(device) for axis in geom.axes]
@@ -157,10 +157,16 @@ def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> Hos
     return np.asarray(column.to_value(axis.unit), dtype=float)
 
 
-def _index_in_region(events: Any, arrays: Mapping[str, HostArray], geom: Any, device: Device) -> list[Array]:
-    """Index for a region, which tells on the host what it contains."""
-    inside = geom.contains_icrs(*_positions(events, arrays, geom.frame))
-    columns = [np.where(inside, 0.0, -1.0), *(_axis_values(events, arrays, axis) for axis in geom.axes)]
-    first, *values = _on_device(columns, device)
-    image = as_dtype(first, "int64")
-    return [image, image, *(axis.coord_to_idx_array(x) for axis, x in zip(geom.axes, values, strict=True))]
+def _counts_in_region(
+    events: Any, arrays: Mapping[str, HostArray], geom: Any, device: Device, weights: Array | None
+) -> Array:
+    """Counts in a region, which tells on the host what it contains; no other events are sent."""
+    rows = np.flatnonzero(geom.contains_icrs(*_positions(events, arrays, geom.frame)))
+    xp = device.xp
+    image = xp.zeros(rows.size, dtype=xp.int64, device=device.handle)
+    if weights is not None:
+        weights = xp.take(weights, to_device(rows.astype(np.int64), device))
+    columns = [_axis_values(events, arrays, axis)[rows] for axis in geom.axes]
+    values = _on_device(columns, device) if columns else []
+    bins = [axis.coord_to_idx_array(column) for axis, column in zip(geom.axes, values, strict=True)]
+    return count_pixels([image, image, *bins], geom.data_shape, weights)

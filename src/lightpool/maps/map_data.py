@@ -10,7 +10,7 @@ import astropy.units as u
 import numpy as np
 from array_api_compat import array_namespace
 
-from lightpool.arrays.devices import Device, device_of, find_device, to_device, to_host
+from lightpool.arrays.devices import Device, device_of, find_device, full_on, to_device, to_host
 from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.precision import DTYPES, find_precision, get_default_precision, precision_of
@@ -143,7 +143,7 @@ class MapData:
         """Make of the value an array of the shape of the geometry on a device."""
         shape = tuple(self._geom.data_shape)
         if np.isscalar(value):
-            array = to_device(np.full(shape, value), target)
+            array = full_on(shape, value, target)
         else:
             array = self._reshaped(_forward(to_device(value, target)), shape)
         if tuple(array.shape) == shape:

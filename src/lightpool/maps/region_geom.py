@@ -11,7 +11,8 @@ import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
 
-from lightpool.arrays.devices import Device, to_device
+from lightpool.arrays.constants import constant
+from lightpool.arrays.devices import Device, full_on
 from lightpool.arrays.sphere import angular_separation, fov_matrix, frame_matrix, rotate, unit_vectors
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
@@ -231,20 +232,21 @@ class RegionGeom(Geom):
 
     def directions(self, device: str | Device | None = None) -> Array:
         """Give the unit vector of the centre in the frame of the geometry, shape (3, 1, 1)."""
-        return to_device(unit_vectors(*self._center_lonlat), device)
+        return constant(unit_vectors(*self._center_lonlat), device)
 
     def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
         """Angle between the centre and a position (rad, in the frame of the geometry) in rad, shape (1, 1)."""
-        return to_device(angular_separation(*self._center_lonlat, lon, lat), device)
+        separation = angular_separation(*self._center_lonlat, lon, lat)
+        return full_on((1, 1), separation[0, 0], device)
 
     def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
         """Give the unit vector of the centre in the field of view of a pointing, shape (3, 1, 1); see `WcsGeom`."""
         matrix = fov_matrix(pointing.icrs.ra.rad, pointing.icrs.dec.rad) @ frame_matrix(self.frame, "icrs")
-        return to_device(rotate(matrix, unit_vectors(*self._center_lonlat)), device)
+        return constant(rotate(matrix, unit_vectors(*self._center_lonlat)), device)
 
     def solid_angle_array(self, device: str | Device | None = None) -> Array:
         """Solid angle of the region in sr, shape (1, 1), on a device."""
-        return to_device(np.full((1, 1), self.solid_angle().to_value("sr")), device)
+        return full_on((1, 1), self.solid_angle().to_value("sr"), device)
 
     # Coordinates
 

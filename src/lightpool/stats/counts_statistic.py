@@ -7,7 +7,7 @@ from typing import Any, Self
 import array_api_compat
 import numpy as np
 
-from lightpool.arrays import array_namespace, device_of, to_device, to_host
+from lightpool.arrays import array_namespace, device_of, full_on, to_device, to_host
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.stats.cash import cash
@@ -25,9 +25,14 @@ def _as_arrays(*values: Any) -> tuple[Array, ...]:
     bare = [value.data if hasattr(value, "geom") else value for value in values]
     known = [value for value in bare if array_api_compat.is_array_api_obj(value)]
     device = device_of(known[0]) if known else "cpu"
-    arrays = [value if array_api_compat.is_array_api_obj(value) else to_device(value, device) for value in bare]
-    arrays = [as_dtype(array, "float64") for array in arrays]
+    arrays = [as_dtype(_array_on(value, device), "float64") for value in bare]
     return tuple(array_namespace(*arrays).broadcast_arrays(*arrays))
+
+
+def _array_on(value: Any, device: Any) -> Array:
+    if array_api_compat.is_array_api_obj(value):
+        return value
+    return full_on((), value, device) if np.isscalar(value) else to_device(value, device)
 
 
 class CountsStatistic(ABC):
