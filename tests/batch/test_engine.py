@@ -1,0 +1,343 @@
+"""A reduction from its plan to its files: the same whoever does it, and however often it is stopped."""
+
+import json
+import multiprocessing
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+from small_reductions import MAP, SPECTRUM, bits_of
+
+from lightpool.batch import make_plan, plan_to_resume, run_batch
+from lightpool.batch import reduce as reduce_module
+from lightpool.batch.chunk import run_chunk
+from lightpool.batch.executors import ProcessExecutor
+from lightpool.batch.folder import BatchFolder
+from lightpool.data import DataStore
+from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
+from lightpool.errors import ConfigError, OutOfMemoryError, ReductionError, ResumeError
+from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
+from lightpool.simulate import simulate_store
+
+
+@pytest.fixture
+def reference(settings_of):
+    """Bits of the results of a reduction that nothing disturbed."""
+    settings = settings_of("reference", targets=[MAP, SPECTRUM])
+    run_batch(make_plan(settings))
+    return bits_of(Path(settings.output.folder))
+
+
+def test_the_result_is_that_of_the_makers(settings_of, crab_store):
+    result = run_batch(make_plan(settings_of()))
+    assert [outcome.status for outcome in result.outcomes] == ["done"] * 6
+    stack = MapDataset.read(result.files[0])
+    observations = DataStore.from_dir(crab_store).get_observations()
+    makers = [MapDatasetMaker(), SafeMaskMaker(["offset-max"], offset_max="1.5 deg"), FoVBackgroundMaker()]
+    empty = MapDataset.from_geoms(**stack.geoms)
+    expected = DatasetsMaker(makers).run(empty, observations)[0]
+    for name in ("counts", "background", "exposure", "mask_safe"):
+        np.testing.assert_allclose(getattr(stack, name).data, getattr(expected, name).data, rtol=1e-12, err_msg=name)
+    np.testing.assert_allclose(stack.psf.psf_map.data, expected.psf.psf_map.data, rtol=1e-9)
+    np.testing.assert_allclose(stack.edisp.edisp_map.data, expected.edisp.edisp_map.data, rtol=1e-9, atol=1e-15)
+    assert stack.gti.time_sum == expected.gti.time_sum
+
+
+def test_maps_and_spectra_come_out_of_one_pass(settings_of):
+    result = run_batch(make_plan(settings_of(targets=[MAP, SPECTRUM])))
+    assert [file.name for file in result.files] == ["crab.fits", "pha_spectrum.fits"]
+    spectrum = SpectrumDatasetOnOff.read(result.files[1])
+    assert spectrum.counts.data.sum() > 0
+    assert spectrum.counts_off.data.sum() > 0
+
+
+def test_processes_give_the_same_bits(settings_of, reference):
+    settings = settings_of("processes", targets=[MAP, SPECTRUM])
+    run_batch(make_plan(settings), ProcessExecutor(2))
+    assert bits_of(Path(settings.output.folder)) == reference
+
+
+def test_dask_workers_give_the_same_bits(settings_of, reference):
+    from lightpool.batch.dask_cluster import dask_cluster
+
+    settings = settings_of("dask", targets=[MAP, SPECTRUM])
+    with dask_cluster("local:1") as executor:
+        run_batch(make_plan(settings), executor)
+    assert bits_of(Path(settings.output.folder)) == reference
+
+
+@pytest.mark.parametrize("name", ["here", "local:", "local:many", "slurm", "http://x"])
+def test_an_unknown_cluster_is_refused(name):
+    from lightpool.batch.dask_cluster import dask_cluster
+
+    with pytest.raises(ConfigError, match="clusters are tcp://HOST:PORT, local:N, slurm:N and cuda"):
+        dask_cluster(name).__enter__()
+
+
+def test_finished_chunks_are_not_done_again(settings_of, monkeypatch, reference):
+    settings = settings_of(targets=[MAP, SPECTRUM])
+    folder = BatchFolder(Path(settings.output.folder))
+    done = []
+
+    class Stopped:
+        def run(self, tasks):
+            for task in tasks[:2]:
+                done.append(task.key)
+                yield run_chunk(task)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(make_plan(settings), Stopped())
+    assert not list(folder.path.glob("*.fits"))
+    result = run_batch(plan_to_resume(settings), resume=True)
+    assert result.n_reused == 2
+    assert bits_of(folder.path) == reference
+
+
+def test_a_begun_reduction_is_not_written_over(settings_of):
+    settings = settings_of()
+    run_batch(make_plan(settings))
+    with pytest.raises(ResumeError, match="--resume goes on with it, --restart forgets it"):
+        run_batch(make_plan(settings))
+    assert run_batch(make_plan(settings), restart=True).n_reused == 0
+
+
+def test_a_changed_setting_is_named(settings_of):
+    run_batch(make_plan(settings_of()))
+    with pytest.raises(ResumeError, match=r"targets\.0\.width was '2 deg' and is '3 deg'"):
+        plan_to_resume(settings_of(targets=[MAP | {"width": "3 deg"}]))
+
+
+def test_settings_that_change_no_number_may_change(settings_of):
+    run_batch(make_plan(settings_of()))
+    settings = settings_of(run={"on_error": "retry", "read_ahead": 0})
+    assert run_batch(plan_to_resume(settings), resume=True).n_reused == 3
+
+
+def test_a_changed_input_is_noticed_and_named(settings_of, tmp_path, caplog):
+    store = simulate_store(tmp_path / "store", 4, seed=3)
+    settings = settings_of(observations={"datastore": str(store)})
+    run_batch(make_plan(settings))
+    other = simulate_store(tmp_path / "other", 4, seed=4)
+    name = "data/run_000003.fits.gz"
+    (store / name).write_bytes((other / name).read_bytes())
+    result = run_batch(plan_to_resume(settings), resume=True)
+    assert result.n_reused == 1
+    assert "observations 3 to 4 are reduced again: changed since it was reduced" in caplog.text
+    assert "run_000003.fits.gz" in caplog.text
+    (store / name).touch()  # a new time with the same bytes is no change
+    assert run_batch(plan_to_resume(settings), resume=True).n_reused == 2
+
+
+def test_damaged_sums_are_made_again(settings_of, reference, caplog):
+    settings = settings_of(targets=[MAP, SPECTRUM])
+    folder = BatchFolder(Path(settings.output.folder))
+    run_batch(make_plan(settings))
+    first, second, _ = sorted(folder.chunks.glob("*.zip"))
+    first.write_bytes(first.read_bytes()[:-100])
+    second.unlink()
+    result = run_batch(plan_to_resume(settings), resume=True)
+    assert result.n_reused == 1
+    assert "its sums are missing or damaged" in caplog.text
+    assert bits_of(folder.path) == reference
+
+
+def test_new_nights_are_a_resume_with_more_runs(settings_of):
+    settings = settings_of(observations={"obs_ids": [1, 2, 3]})
+    run_batch(make_plan(settings))
+    more = settings_of(observations={"obs_ids": [6, 1, 2, 3, 5]})
+    plan = plan_to_resume(more)
+    assert plan.chunks == ((1, 2), (3, 6), (5,))
+    assert run_batch(plan, resume=True).n_reused == 1
+    fresh = settings_of("fresh", observations={"obs_ids": [1, 2, 3, 6, 5]})
+    run_batch(make_plan(fresh))
+    assert bits_of(Path(more.output.folder)) == bits_of(Path(fresh.output.folder))
+
+
+def test_observations_that_are_no_longer_asked_for_are_left_out(settings_of):
+    run_batch(make_plan(settings_of()))
+    fewer = settings_of(observations={"obs_ids": [1, 2, 4, 5, 6]})
+    result = run_batch(plan_to_resume(fewer), resume=True)
+    assert result.n_reused == 2
+    assert [outcome.obs_id for outcome in result.outcomes] == [1, 2, 4, 5, 6]
+
+
+def failing(monkeypatch, obs_id, error, n_time=-1, on_region=None):
+    """Let one observation fail some times, on all targets or on those with or without a region alone."""
+    plain, n_call = DatasetsMaker.make_dataset, [0]
+
+    def make_dataset(self, dataset, observation):
+        if observation.obs_id != obs_id or n_call[0] == n_time or on_region not in (None, dataset._geom.is_region):
+            return plain(self, dataset, observation)
+        n_call[0] += 1
+        try:
+            raise error
+        except type(error) as cause:
+            raise ReductionError(obs_id, "MapDatasetMaker", cause) from cause
+
+    monkeypatch.setattr(DatasetsMaker, "make_dataset", make_dataset)
+
+
+def test_an_observation_that_fails_is_named_and_the_others_are_there(settings_of, monkeypatch):
+    failing(monkeypatch, 3, ValueError("no such column"))
+    result = run_batch(make_plan(settings_of()))
+    statuses = {outcome.obs_id: outcome.status for outcome in result.outcomes}
+    assert statuses == {1: "done", 2: "done", 3: "failed", 4: "done", 5: "done", 6: "done"}
+    outcome = result.outcomes[2]
+    assert (outcome.step, outcome.error) == ("MapDatasetMaker", "ValueError: no such column")
+    assert "make_dataset" in outcome.traceback
+    assert MapDataset.read(result.files[0]).meta_table["OBS_ID"][0].tolist() == [1, 2, 4, 5, 6]
+
+
+def test_an_observation_that_fails_on_one_target_is_in_none(settings_of, monkeypatch):
+    failing(monkeypatch, 3, ValueError("bad"), on_region=True)
+    result = run_batch(make_plan(settings_of(targets=[MAP, SPECTRUM])))
+    assert [outcome.obs_id for outcome in result.outcomes if outcome.status == "failed"] == [3]
+    assert MapDataset.read(result.files[0]).meta_table["OBS_ID"][0].tolist() == [1, 2, 4, 5, 6]
+
+
+def test_on_error_raise_names_the_observation_and_keeps_finished_chunks(settings_of, monkeypatch):
+    failing(monkeypatch, 3, ValueError("bad"))
+    settings = settings_of(run={"on_error": "raise"})
+    with pytest.raises(ReductionError, match="observation 3: MapDatasetMaker failed with ValueError: bad"):
+        run_batch(make_plan(settings))
+    monkeypatch.undo()
+    assert run_batch(plan_to_resume(settings), resume=True).n_reused == 1
+
+
+def test_retry_tries_again(settings_of, monkeypatch):
+    failing(monkeypatch, 3, OSError("the disk is away"), n_time=2)
+    result = run_batch(make_plan(settings_of(run={"on_error": "retry", "retries": 2})))
+    assert [outcome.n_try for outcome in result.outcomes] == [1, 1, 3, 1, 1, 1]
+    assert result.n_failed == 0
+
+
+def test_what_failed_is_tried_again_at_a_resume(settings_of, monkeypatch, reference):
+    settings = settings_of(targets=[MAP, SPECTRUM])
+    with monkeypatch.context() as patch:
+        failing(patch, 3, OSError("away"))
+        assert run_batch(make_plan(settings)).n_failed == 1
+    result = run_batch(plan_to_resume(settings), resume=True)
+    assert (result.n_failed, result.n_reused) == (0, 2)
+    assert bits_of(Path(settings.output.folder)) == reference
+
+
+def test_without_memory_halves_are_tried_and_then_the_cpu(settings_of, monkeypatch):
+    asked = []
+    plain = reduce_module.Reducer.reduce
+
+    def reduce(self, obs_ids, keep=None):
+        asked.append((str(self.device), tuple(obs_ids)))
+        if self.device.name == "strict" and (len(obs_ids) > 1 or obs_ids[0] == 2):
+            raise OutOfMemoryError("no memory")
+        return plain(self, obs_ids, keep)
+
+    monkeypatch.setattr(reduce_module.Reducer, "reduce", reduce)
+    settings = settings_of(observations={"obs_ids": [1, 2]}, run={"device": "strict", "cpu_fallback": True})
+    result = run_batch(make_plan(settings))
+    assert asked == [("strict", (1, 2)), ("strict", (1,)), ("strict", (2,)), ("cpu", (2,))]
+    assert [(outcome.status, outcome.device) for outcome in result.outcomes] == [("done", "strict"), ("done", "cpu")]
+    settings = settings_of("no fallback", observations={"obs_ids": [1, 2]}, run={"device": "strict"})
+    result = run_batch(make_plan(settings))
+    assert [outcome.status for outcome in result.outcomes] == ["done", "failed"]
+    assert result.outcomes[1].error == "OutOfMemoryError: no memory"
+
+
+def test_what_lies_outside_is_empty_and_not_failed(settings_of):
+    far = MAP | {"center": {"lon": "10 deg", "lat": "-50 deg"}}
+    result = run_batch(make_plan(settings_of(targets=[far])))
+    assert {outcome.status for outcome in result.outcomes} == {"empty"}
+    assert result.files == []
+
+
+def test_datasets_of_observations_are_written_if_asked_for(settings_of):
+    settings = settings_of(observations={"obs_ids": [1, 2]}, output={"observations": True})
+    result = run_batch(make_plan(settings))
+    paths = sorted((result.folder / "observations").iterdir())
+    assert [path.name for path in paths] == ["1-crab.fits", "2-crab.fits"]
+    counts = sum(MapDataset.read(path).to_masked().counts.data for path in paths)
+    np.testing.assert_array_equal(counts, MapDataset.read(result.files[0]).counts.data)
+
+
+def test_outcomes_are_a_table_beside_the_results(settings_of):
+    from astropy.table import Table
+
+    result = run_batch(make_plan(settings_of()))
+    table = Table.read(result.folder / "outcomes.ecsv")
+    assert table["OBS_ID"].tolist() == [1, 2, 3, 4, 5, 6]
+    assert set(table["STATUS"]) == {"done"}
+    figures = result.outcomes[0].figures[0]
+    assert figures["counts"] > 0
+    assert 0.5 < figures["norm"] < 2
+    assert json.loads((result.folder / "provenance.json").read_text())["agent"]
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_killed_at_any_moment_and_resumed_it_gives_the_same_bits(settings_of, reference, tmp_path, seed):
+    """Twenty kills in all: each of four reductions is killed five times, itself or one of its workers."""
+    rng = random.Random(seed)
+    settings = settings_of(f"killed{seed}", targets=[MAP, SPECTRUM], run={"chunk_size": 2})
+    config = tmp_path / f"killed{seed}.yaml"
+    config.write_text(settings.to_yaml())
+    command = [sys.executable, "-W", "ignore", "-m", "lightpool.cli", "reduce", str(config), "--resume", "-n", "2"]
+    n_kill = 0
+    for _ in range(40):
+        process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        if n_kill < 5:
+            time.sleep(rng.uniform(0.2, 6.0))
+            victims = [process.pid, *_children(process.pid)]
+            victim = rng.choice(victims)
+            n_kill += _kill(victim)
+        if process.wait(timeout=120) == 0 and n_kill >= 1:
+            break
+    assert bits_of(Path(settings.output.folder)) == reference
+
+
+def _children(pid: int) -> list[int]:
+    tasks = Path(f"/proc/{pid}/task/{pid}/children")
+    return [int(child) for child in tasks.read_text().split()] if tasks.exists() else []
+
+
+def _kill(pid: int) -> bool:
+    try:
+        os.kill(pid, signal.SIGKILL)
+    except ProcessLookupError:
+        return False
+    return True
+
+
+def test_a_worker_that_dies_twice_fails_its_observations_by_name(settings_of, monkeypatch):
+    settings = settings_of(observations={"obs_ids": [1, 2, 3]})
+    executor = ProcessExecutor(1)
+    started = []
+    plain = ProcessExecutor._start
+
+    def start(self, device):
+        worker = plain(self, device)
+        if len(started) < 2:
+            worker.process.kill()
+        started.append(worker)
+        return worker
+
+    monkeypatch.setattr(ProcessExecutor, "_start", start)
+    result = run_batch(make_plan(settings), executor)
+    assert [outcome.status for outcome in result.outcomes] == ["failed", "failed", "done"]
+    assert "was killed by SIGKILL, 2 times; is there enough memory?" in result.outcomes[0].error
+
+
+def test_no_process_is_left_when_the_work_is_given_up(settings_of):
+    settings = settings_of(run={"chunk_size": 1})
+
+    def stop(record):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(make_plan(settings), ProcessExecutor(2), progress=stop)
+    assert multiprocessing.active_children() == []
+    assert run_batch(plan_to_resume(settings), resume=True).n_reused >= 1
