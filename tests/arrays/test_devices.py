@@ -1,8 +1,10 @@
+import array_api_compat
 import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
 from lightpool.arrays import (
+    array_namespace,
     count_transfers,
     device_of,
     find_device,
@@ -96,3 +98,16 @@ def test_an_array_of_one_number_is_made_on_its_device(backend, value, dtype):
     assert device_of(there) == backend.device
     assert to_host(there).dtype == dtype
     assert_array_equal(to_host(there), np.full((2, 3), value))
+
+
+def test_the_namespace_of_arrays_is_that_of_array_api_compat(backend):
+    x = backend.array([1.0, 2.0])
+    assert array_namespace(x) is array_namespace(x, None, 2.0) is backend.xp
+    assert backend.xp is array_api_compat.array_namespace(x)
+
+
+def test_without_an_array_there_is_no_namespace():
+    with pytest.raises(TypeError):
+        array_namespace()
+    with pytest.raises(TypeError):
+        array_namespace(None)

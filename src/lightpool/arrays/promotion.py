@@ -7,8 +7,8 @@ from typing import Any
 
 import array_api_compat
 import numpy as np
-from array_api_compat import array_namespace
 
+from lightpool.arrays.devices import array_namespace
 from lightpool.arrays.typing import Array
 
 __all__ = ["ARITHMETIC", "COMPARISONS", "LOGIC", "apply_operator", "as_dtype", "dtype_name", "is_bool", "is_floating"]

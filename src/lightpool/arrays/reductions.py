@@ -6,9 +6,10 @@ from functools import reduce
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device, is_cupy_array, is_numpy_array
+from array_api_compat import device, is_cupy_array, is_numpy_array
 
 from lightpool.arrays.cuda import reductions as cuda_reductions
+from lightpool.arrays.devices import array_namespace
 from lightpool.arrays.promotion import as_dtype, dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array
 

@@ -4,8 +4,8 @@ import math
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 
+from lightpool.arrays.devices import array_namespace
 from lightpool.arrays.typing import Array
 
 __all__ = ["box_weights", "edge_index", "filter_matrix", "gauss_weights", "smooth_rows_and_columns"]

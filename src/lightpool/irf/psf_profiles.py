@@ -4,9 +4,8 @@ from collections.abc import Callable, Iterator
 from typing import Any, TypeAlias
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from lightpool.arrays import constant
+from lightpool.arrays import array_namespace, constant
 from lightpool.arrays.typing import Array
 from lightpool.irf.fused import can_fuse, fused_profile
 from lightpool.irf.nodes import NodeTable

@@ -7,10 +7,9 @@ holes. So the holes go through the filter as a second image.
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 
 from lightpool.arrays.convolution import convolve_fft, disk_kernel
-from lightpool.arrays.devices import device_of, to_device
+from lightpool.arrays.devices import array_namespace, device_of, to_device
 from lightpool.arrays.morphology import binary_dilation, binary_erosion
 from lightpool.arrays.smoothing import box_weights, edge_index, filter_matrix, gauss_weights, smooth_rows_and_columns
 from lightpool.arrays.typing import Array

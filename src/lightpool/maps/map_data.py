@@ -8,9 +8,8 @@ from typing import Any, ClassVar, Self
 import array_api_compat
 import astropy.units as u
 import numpy as np
-from array_api_compat import array_namespace
 
-from lightpool.arrays.devices import Device, device_of, find_device, full_on, to_device, to_host
+from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, full_on, to_device, to_host
 from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.precision import DTYPES, find_precision, get_default_precision, precision_of

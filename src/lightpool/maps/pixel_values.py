@@ -9,11 +9,11 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace, device
+from array_api_compat import device
 
 from lightpool.arrays.blocks import in_blocks
 from lightpool.arrays.constants import Constant, announce_constants
-from lightpool.arrays.devices import Device, device_of, to_device
+from lightpool.arrays.devices import Device, array_namespace, device_of, to_device
 from lightpool.arrays.histogram import histogram
 from lightpool.arrays.interpolation import interpolate_grid, interpolate_grid_nearest, scale_table, unscale_table
 from lightpool.arrays.promotion import as_dtype, is_bool, is_floating

@@ -3,9 +3,8 @@
 from typing import Any
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from lightpool.arrays.devices import device_of
+from lightpool.arrays.devices import array_namespace, device_of
 from lightpool.arrays.promotion import as_dtype, is_floating
 from lightpool.arrays.reductions import operation_name, sum_over
 from lightpool.arrays.typing import Array

@@ -3,9 +3,8 @@
 from collections.abc import Sequence
 
 import numpy as np
-from array_api_compat import array_namespace
 
-from lightpool.arrays.devices import device_of, to_device
+from lightpool.arrays.devices import array_namespace, device_of, to_device
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 
