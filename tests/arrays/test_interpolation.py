@@ -52,6 +52,28 @@ def test_weights_of_a_point_between_two_nodes(backend, read):
     assert_allclose(fraction, [0, 1 / 3, 0, 1, 2, -1 / 3])
 
 
+@FEW
+@given(
+    steps=st.lists(st.floats(0.1, 1.0), min_size=1, max_size=6)
+    | st.lists(st.floats(0.999, 1.001), min_size=2, max_size=40),
+    places=st.lists(st.floats(-0.5, 1.5), min_size=60, max_size=60),
+)
+def test_weights_of_many_points_are_those_of_a_search_one_by_one(backend, read, steps, places):
+    nodes = 3.0 + np.cumsum([0.0, *steps])
+    x = np.concatenate([nodes, nodes[0] + np.array(places) * (nodes[-1] - nodes[0])])
+    index, fraction = read(interpolation_weights(backend.array(x), nodes))
+    expected = np.clip([np.sum(nodes <= value) - 1 for value in x], 0, len(nodes) - 2)
+    assert_array_equal(index, expected)
+    assert_allclose(fraction, (x - nodes[expected]) / np.diff(nodes)[expected], rtol=1e-12, atol=1e-12)
+
+
+def test_a_point_that_is_no_number_among_many_has_no_weight(backend, read):
+    index, fraction = read(interpolation_weights(backend.array([0.5, *[np.nan] * 9]), OFFSETS))
+    assert_array_equal(np.isnan(fraction), [False, *[True] * 9])
+    assert index.min() >= 0
+    assert index.max() <= 2
+
+
 def test_one_node_alone_takes_all_the_weight(backend, read):
     index, fraction = read(interpolation_weights(backend.array([[0.0, 9.0, np.nan]]), np.array([1.0])))
     assert_array_equal(index, [[0, 0, 0]])

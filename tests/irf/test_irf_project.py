@@ -180,6 +180,18 @@ def test_background_in_the_plane(backend):
         assert_allclose(result[:, *place], expected, rtol=1e-11)
 
 
+@pytest.mark.parametrize("center", [0.0, 1.5, 9.0])
+def test_a_factor_of_each_pixel_multiplies_the_background(backend, center):
+    lon, lat = np.deg2rad(center + np.linspace(-4, 4, 30)), np.deg2rad(np.linspace(-4, 4, 40)[:, np.newaxis])
+    lon, lat = (backend.array(x) for x in np.broadcast_arrays(lon, lat))
+    factor = np.random.default_rng(5).uniform(0.5, 2, (40, 30))
+    factor[0, 0] = np.nan
+    plain = to_host(project_background(bkg_3d(), RECO, fov_lon=lon, fov_lat=lat))
+    scaled = to_host(project_background(bkg_3d(), RECO, fov_lon=lon, fov_lat=lat, factor=backend.array(factor)))
+    assert_allclose(scaled, plain * factor, rtol=1e-12)
+    assert (plain > 0).any() == (center < 9)
+
+
 @pytest.mark.parametrize(("scale", "dtype"), [("log", np.float64), ("log", np.float32), ("lin", np.float64)])
 def test_a_bin_with_an_empty_edge_has_no_background(backend, scale, dtype):
     data = bkg_2d().data.astype(dtype)

@@ -52,12 +52,12 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: N
         return integrate_exponential_plain(exponent, points, floor, xp=xp)
     steps, floor = _steps(points, exponent, xp), _floor(floor, exponent, xp)
     values = np.exp(exponent)
-    t = np.diff(exponent, axis=0)
-    integral = np.diff(values, axis=0)
-    size = np.abs(t)
+    t = exponent[1:] - exponent[:-1]
+    integral = values[1:] - values[:-1]
     limit = _NEAR[dtype_name(exponent)]
-    if integral.size and size.min() < limit:
-        near = size < limit
+    size = np.abs(t)
+    if size.size and size.min() < limit:
+        near = np.nonzero(size < limit)
         t_near = np.where(t[near] == 0, t.dtype.type(_NEARLY_ZERO), t[near])
         integral[near] = values[:-1][near] * np.expm1(t_near)
         t[near] = t_near
@@ -65,8 +65,8 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: N
     integral *= steps
     if integral.dtype == np.float32:
         np.maximum(integral, np.float32(_LEAST), out=integral)
-    zero = exponent <= floor
-    if zero.any():
+    if exponent.size and exponent.min() <= floor.max():
+        zero = exponent <= floor
         integral[zero[1:] | zero[:-1]] = 0.0
     return integral
 

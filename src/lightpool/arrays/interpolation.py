@@ -63,11 +63,29 @@ def interpolation_weights_plain(x: Array, nodes: Array, *, xp: Namespace | None 
     if n_node == 1:
         return xp.zeros_like(x, dtype=xp.int64), xp.where(xp.isnan(x), x, xp.zeros_like(x))
     flat = xp.reshape(x, (-1,))
-    # Searching in the inner nodes alone does the clipping to [0, n_node - 2].
-    index = xp.astype(xp.searchsorted(nodes[1:-1], flat, side="right"), xp.int64, copy=False)
-    start = xp.take(nodes, index)
-    fraction = (flat - start) / xp.take(xp.diff(nodes), index)
+    if array_api_compat.is_numpy_namespace(xp) and flat.size > n_node:
+        index, fraction = _weights_numpy(flat, nodes)
+    else:
+        # Searching in the inner nodes alone does the clipping to [0, n_node - 2].
+        index = xp.astype(xp.searchsorted(nodes[1:-1], flat, side="right"), xp.int64, copy=False)
+        fraction = (flat - xp.take(nodes, index)) / xp.take(xp.diff(nodes), index)
     return xp.reshape(index, x.shape), xp.reshape(fraction, x.shape)
+
+
+def _weights_numpy(x: Array, nodes: Array) -> tuple[Array, Array]:
+    """Weights for many points: where the nodes are about equally far apart, the node below is guessed, then checked."""
+    last, widths = len(nodes) - 2, np.diff(nodes)
+    step = (nodes[-1] - nodes[0]) / (last + 1)
+    if np.abs(nodes - nodes[0] - step * np.arange(last + 2)).max() < 0.5 * step:
+        index = np.fmax(np.fmin((x - nodes[0]) * (1 / step), last), 0).astype(np.int64)
+    else:
+        index = np.searchsorted(nodes[1:-1], x, side="right")
+    fraction = (x - nodes.take(index)) / widths.take(index)
+    wrong = np.flatnonzero(((fraction < 0) & (index > 0)) | ((fraction >= 1) & (index < last)))
+    if wrong.size:
+        index[wrong] = np.searchsorted(nodes[1:-1], x[wrong], side="right")
+        fraction[wrong] = (x[wrong] - nodes.take(index[wrong])) / widths.take(index[wrong])
+    return index, fraction
 
 
 def _beside(values: Array, x: Array, dtype: str = "float64") -> Array:
@@ -180,6 +198,7 @@ def gather_bilinear(
     Parameters
     ----------
     table : array of float, shape (..., nx, ny); a NumPy array is copied to the device of the points
+        On the host it is read fastest where the values of a node stand together in memory.
     ix, iy : arrays of int64, any shape
         Nodes below, of `interpolation_weights`.
     fx, fy : arrays of float64, shape of ``ix``
@@ -222,12 +241,17 @@ def _corners(ix: Array, fx: Array, iy: Array, fy: Array, n_x: int, n_y: int) -> 
 
 
 def _gather_numpy(table: Array, corners: list[tuple[Array, Array]], values: Array) -> None:
-    buffer = np.empty(values.shape, values.dtype)
+    """One row of a sparse matrix for each point: its product reads all of a node at once."""
+    from scipy.sparse import csr_array  # loading it takes longer than most uses of this room
+
+    shape = corners[0][0].size, len(corners)
+    columns, weights = np.empty(shape, np.int32), np.empty(shape, values.dtype)
     for number, (index, weight) in enumerate(corners):
-        np.take(table, index, axis=1, out=buffer, mode="clip")
-        np.multiply(buffer, weight.astype(values.dtype, copy=False), out=buffer if number else values)
-        if number:
-            np.add(values, buffer, out=values)
+        columns[:, number] = index
+        weights[:, number] = weight
+    starts = np.arange(0, columns.size + 1, shape[1], dtype=np.int32)
+    matrix = csr_array((weights.reshape(-1), columns.reshape(-1), starts), shape=(shape[0], table.shape[1]))
+    values[...] = (matrix @ np.ascontiguousarray(table.T)).T
 
 
 def _gather_plain(table: Array, corners: list[tuple[Array, Array]], *, xp: Namespace) -> Array:

@@ -15,10 +15,9 @@ from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
-from lightpool.arrays import LazyArray, device_of
+from lightpool.arrays import LazyArray, array_namespace, device_of
 from lightpool.arrays.blocks import blocks, blocks_that_fit, in_blocks
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.irf.core import IRF
@@ -37,7 +36,7 @@ from lightpool.irf.tables import (
 from lightpool.irf.weights import Weights, beside, pixel_weights, place_of
 from lightpool.maps import MapAxis
 
-__all__ = ["clip_at_zero", "lazy_aeff", "lazy_edisp", "lazy_edisp_kernel", "lazy_psf"]
+__all__ = ["as_images", "clip_at_zero", "lazy_aeff", "lazy_edisp", "lazy_edisp_kernel", "lazy_psf"]
 
 _PER_SR = u.sr**-1
 _PART = 2**16
@@ -146,7 +145,7 @@ def _lazy(
     table: NodeTable, leading: tuple[int, ...], parts: _Parts, place: tuple[Array | None, ...], dtype: str
 ) -> LazyArray:
     """Array of shape (*leading, ny, nx); ``parts`` gives pairs of rows and the values there, shape (..., P)."""
-    images = [x if x.ndim == 2 else array_namespace(x).reshape(x, (1, -1)) for x in place_of(table, *place)]
+    images = as_images(*place_of(table, *place))
     (n_y, n_x), device = images[0].shape, device_of(images[0])
 
     def compute(rows: slice) -> Iterator[tuple[slice, Array]]:
@@ -161,6 +160,11 @@ def _lazy(
         height = blocks_that_fit(n_y, 8 * n_work * math.prod(leading) * n_x, device)[0].stop
     kind = getattr(device.xp, dtype)  # NumPy and CuPy have a class there, their arrays a data type
     return LazyArray((*leading, n_y, n_x), device, height, compute, np.dtype(kind) if isinstance(kind, type) else kind)
+
+
+def as_images(*arrays: Array) -> list[Array]:
+    """Arrays of two dimensions; of what has another number of them, one row is made."""
+    return [x if x.ndim == 2 else array_namespace(x).reshape(x, (1, -1)) for x in arrays]
 
 
 def _positive(table: NodeTable, weights: Weights, factor: float) -> Array:

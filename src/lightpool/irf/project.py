@@ -5,21 +5,25 @@ for a table that depends on it, else ``fov_lon`` and ``fov_lat``; arrays of floa
 ``*pixels``. The weights of the pixels, the tables and the result have the data type ``dtype``, float64 or float32.
 """
 
+from collections.abc import Sequence
+from typing import TypeAlias
+
 import astropy.units as u
 import numpy as np
-from array_api_compat import array_namespace
 
-from lightpool.arrays import LazyArray, integrate_exponential, trapezoid_loglog
-from lightpool.arrays.blocks import blocks, in_blocks
+from lightpool.arrays import LazyArray, array_namespace, device_of, integrate_exponential, trapezoid_loglog
+from lightpool.arrays.blocks import BLOCK, blocks, in_blocks
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
 from lightpool.irf.fused import can_fuse, fused_integrals
-from lightpool.irf.lazy import clip_at_zero, lazy_aeff, lazy_edisp, lazy_edisp_kernel, lazy_psf
+from lightpool.irf.lazy import as_images, clip_at_zero, lazy_aeff, lazy_edisp, lazy_edisp_kernel, lazy_psf
 from lightpool.irf.nodes import BackgroundNodes
 from lightpool.irf.tables import background_table
 from lightpool.irf.weights import PlaneWeights, Weights, beside, pixel_weights, place_of
 from lightpool.maps import MapAxis
+
+Images: TypeAlias = Sequence[Array]
 
 __all__ = ["project_aeff", "project_background", "project_edisp", "project_edisp_kernel", "project_psf"]
 
@@ -151,6 +155,7 @@ def project_background(
     fov_lon: Array | None = None,
     fov_lat: Array | None = None,
     dtype: str = "float64",
+    factor: Array | None = None,
 ) -> Array:
     """Background rate at pixels, integrated over energy bins by the trapezoidal rule in the logarithms.
 
@@ -159,46 +164,73 @@ def project_background(
     bkg : Background2D or Background3D
     energy : MapAxis, or Quantity of n_energy + 1 edges
     offset, fov_lon, fov_lat, dtype : see the module; for ``FOVALIGN = REVERSE_LON_RADEC`` with ``fov_lon`` turned about
+    factor : array of float64, shape of the pixels, such as their solid angle; it costs little here
 
     Returns
     -------
-    rate : array, shape (n_energy, *pixels), unit s-1 sr-1; zero where an edge or the pixel is outside the axes
+    rate : array, shape (n_energy, *pixels), unit s-1 sr-1, times the factor
+        Zero where an edge or the pixel is outside the axes.
     """
     nodes = background_table(bkg, energy)
     place = place_of(nodes.table, offset, fov_lon, fov_lat)
-    integrals = _integrated(nodes, pixel_weights(nodes.table, *place, dtype=dtype))
+    images, factors = as_images(*place), () if factor is None else as_images(factor)
+    integrals = (_integrals_on_host if device_of(place[0]).is_host else _integrals)(nodes, images, factors, dtype)
     return array_namespace(integrals).reshape(integrals, (nodes.energy.size - 1, *place[0].shape))
 
 
-def _integrated(nodes: BackgroundNodes, weights: Weights) -> Array:
-    """Integrals over the energy bins, shape (n_energy, P)."""
-    if can_fuse(weights, nodes.table) and nodes.table.values_scale == "log":
-        return fused_integrals(nodes, weights)
-    n_pixel, n_energy = weights.coords[0].shape[0], nodes.energy.size - 1
-    if not weights.device.is_host:
-        n_bytes = 8 * _N_WORK * n_energy
-        return in_blocks(lambda block: _integrals(nodes, weights.select(block)), n_pixel, n_bytes, weights.device, -1)
-    integrals = np.empty((n_energy, n_pixel), weights.dtype)
-    for block in blocks(n_pixel):
-        integrals[:, block] = _integrals(nodes, weights.select(block))
+def _integrals_on_host(nodes: BackgroundNodes, place: Images, factors: Images, dtype: str) -> Array:
+    """Integrals over the energy bins, made in pieces, and only in the window where they are not zero."""
+    table = nodes.table
+    wanted = pixel_weights(table, *place).inside.reshape(place[0].shape)
+    for factor in factors:
+        wanted = wanted | ~np.isfinite(factor)
+    integrals = np.zeros((nodes.energy.size - 1, *wanted.shape), dtype)
+    # The energies of a node stand together in memory, where a gather reads them at once.
+    values = np.moveaxis(np.ascontiguousarray(np.moveaxis(table.values.astype(dtype, copy=False), 0, -1)), -1, 0)
+    rows, columns = (np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0))
+    if rows.size:
+        window, width = slice(columns[0], columns[-1] + 1), columns[-1] + 1 - columns[0]
+        for block in blocks(rows[-1] + 1 - rows[0], BLOCK // width):
+            part = slice(rows[0] + block.start, rows[0] + block.stop), window
+            weights = pixel_weights(table, *(x[part] for x in place), dtype=dtype)
+            scale = weights.inside.reshape(wanted[part].shape)
+            for factor in factors:
+                scale = scale * factor[part].astype(dtype, copy=False)
+            found = _integrated(nodes, weights, values).reshape(-1, *scale.shape)
+            np.multiply(found, scale, out=integrals[:, *part])
     return integrals
 
 
-def _integrals(nodes: BackgroundNodes, weights: Weights) -> Array:
+def _integrals(nodes: BackgroundNodes, place: Images, factors: Images, dtype: str) -> Array:
+    """Integrals over the energy bins, shape (n_energy, ny, nx)."""
+    weights, table = pixel_weights(nodes.table, *place, dtype=dtype), nodes.table
+    if can_fuse(weights, table) and table.values_scale == "log":
+        integrals = fused_integrals(nodes, weights)
+    else:
+        n_pixel, n_bytes = weights.coords[0].shape[0], 8 * _N_WORK * (nodes.energy.size - 1)
+        integrals = in_blocks(lambda block: _masked(nodes, weights.select(block)), n_pixel, n_bytes, weights.device, -1)
+    integrals = array_namespace(integrals).reshape(integrals, (-1, *place[0].shape))
+    for factor in factors:
+        integrals *= as_dtype(factor, dtype)
+    return integrals
+
+
+def _masked(nodes: BackgroundNodes, weights: Weights) -> Array:
+    return _integrated(nodes, weights, beside(weights, nodes.table, "values")) * as_dtype(weights.inside, weights.dtype)
+
+
+def _integrated(nodes: BackgroundNodes, weights: Weights, values: Array) -> Array:
+    """Integrals over the energy bins, shape (n_energy, P), without meaning outside the axes of the table."""
     device, table = weights.device, nodes.table
-    is_plane = isinstance(weights, PlaneWeights)
-    values = (weights.gather if is_plane else weights.apply)(beside(weights, table, "values"))  # type: ignore[attr-defined]
+    values = (weights.gather if isinstance(weights, PlaneWeights) else weights.apply)(values)
     xp = array_namespace(values)
     hole = None if table.holes is None else weights.touched(beside(weights, table, "holes"))
     if table.values_scale == "log":
         values = values if hole is None else xp.where(hole, -1e30, values)
-        integrals = integrate_exponential(values, nodes.on(device, "log_energy"), nodes.on(device, "floor"))
-    else:
-        rate = values * values if table.values_scale == "sqrt" else clip_at_zero(values, xp)
-        rate = rate if hole is None else xp.where(hole, xp.zeros_like(rate), rate)
-        integrals = trapezoid_loglog(rate, nodes.on(device, "energy"), 0)
-    integrals *= as_dtype(weights.inside, weights.dtype)
-    return integrals
+        return integrate_exponential(values, nodes.on(device, "log_energy"), nodes.on(device, "floor"))
+    rate = values * values if table.values_scale == "sqrt" else clip_at_zero(values, xp)
+    rate = rate if hole is None else xp.where(hole, xp.zeros_like(rate), rate)
+    return trapezoid_loglog(rate, nodes.on(device, "energy"), 0)
 
 
 def _shaped(lazy: LazyArray, offset: Array | None, fov_lon: Array | None) -> Array:

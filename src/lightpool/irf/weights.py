@@ -5,7 +5,6 @@ from functools import cached_property
 from typing import Protocol, Self
 
 import numpy as np
-from array_api_compat import array_namespace
 from numpy.typing import NDArray
 
 from lightpool.arrays import (
@@ -17,6 +16,7 @@ from lightpool.arrays import (
     interpolation_weights,
     scale_values,
 )
+from lightpool.arrays.devices import array_namespace
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.irf.nodes import Movable, NodeTable
@@ -172,10 +172,12 @@ class PlaneWeights:
     def place(self) -> tuple[Array, Array, Array, Array]:
         """Lower node and fraction in both coordinates; those of the first node outside the axes."""
         xp = array_namespace(self.lon)
-        lon, lat = (
-            xp.where(self.inside, x, xp.full_like(x, float(nodes[0])))
-            for x, nodes in zip((self.lon, self.lat), self.nodes, strict=True)
-        )
+        lon, lat = self.lon, self.lat
+        if not (self.device.is_host and self.inside.all()):
+            lon, lat = (
+                xp.where(self.inside, x, xp.full_like(x, float(nodes[0])))
+                for x, nodes in zip((lon, lat), self.nodes, strict=True)
+            )
         return (*interpolation_weights(lon, self.nodes[0]), *interpolation_weights(lat, self.nodes[1]))
 
     @property

@@ -200,17 +200,18 @@ def make_map_background_irf(
         rate = background_in_altaz(
             bkg, pointing, pixels, time_start, ontime, fov_rotation_step, location, target, dtype
         )
+        rate *= as_dtype(place.geom.solid_angle_array(target) * float(ontime.to_value("s")), dtype)
     else:
         view = _field_of_view(pointing, device, precision)
         target, dtype = view.device, view.dtype
         place = Place.of(fine, use_region_center, target)
+        factor = place.geom.solid_angle_array(target) * float(ontime.to_value("s"))
         if bkg.has_offset_axis:
-            rate = project_background(bkg, energy, offset=view.offset(place.geom), dtype=dtype)
+            rate = project_background(bkg, energy, offset=view.offset(place.geom), dtype=dtype, factor=factor)
         else:
             lon, lat = view.lonlat(place.geom)
             lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
-            rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat, dtype=dtype)
-    rate *= as_dtype(place.geom.solid_angle_array(target) * float(ontime.to_value("s")), dtype)
+            rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat, dtype=dtype, factor=factor)
     background = Map.from_geom(fine, data=place.total(rate), unit="", device=target)
     if oversampling is not None:
         background = background.downsample(factor=oversampling, axis_name="energy")
