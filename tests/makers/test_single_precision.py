@@ -1,10 +1,12 @@
 """The whole reduction in single precision: every map is of float32, and near to that in double precision."""
 
+from pathlib import Path
+
 import astropy.units as u
 import numpy as np
 import pytest
 from float_mixing import refuse_mixing
-from precision_bounds import EXACT, assert_double, assert_single, deviation, maps_of
+from precision_bounds import BOUNDS, EXACT, assert_double, assert_single, deviation, maps_of
 from regions import CircleSkyRegion
 
 from lightpool.arrays import to_host, use_device, use_precision
@@ -311,3 +313,14 @@ def test_sums_of_many_runs_in_single_precision(n_run):
         single.stack(run)
         double.stack(run)
     np.testing.assert_allclose(single.data, double.data, rtol=1e-5 * max(1, n_run / 1000))
+
+
+def test_bounds_are_those_of_the_documentation():
+    page = (Path(__file__).parents[2] / "docs" / "precision.md").read_text()
+    rows = [[cell.strip() for cell in line.strip("|").split("|")] for line in page.splitlines() if line.startswith("|")]
+    stated = {row[0]: row[3] for row in rows if len(row) == 4}
+    assert stated[", ".join(EXACT)] == "equal"
+    assert {name: float(stated[name]) for name in BOUNDS} == BOUNDS
+    for name, bound in BOUNDS.items():
+        measured = next(row[1:3] for row in rows if row[0] == name)
+        assert max(map(float, measured)) < bound
