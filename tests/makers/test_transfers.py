@@ -10,6 +10,8 @@ from regions import CircleSkyRegion
 
 from lightpool.arrays import Transfers, count_transfers, forget_constants, read_deferred
 from lightpool.arrays.promotion import dtype_name
+from lightpool.batch.reduce import Reducer
+from lightpool.config import Settings
 from lightpool.data import DataStore
 from lightpool.datasets import SpectrumDataset
 from lightpool.irf.tables import aeff_table, background_table, edisp_kernel_table, psf_tables
@@ -248,3 +250,29 @@ def test_rings_that_adapt_read_two_flags_for_each_batch_of_rings(place, reduced,
         maker.run(reduced())
     assert transfers.to_host.number <= 1 + n_ring
     assert transfers.to_host.bytes == 2 * transfers.to_host.number
+
+
+def test_a_batch_reads_the_figures_of_all_its_runs_at_once(place, crab_store, tmp_path):
+    target = {
+        "name": "crab",
+        "kind": "map",
+        "center": {"lon": "83.633 deg", "lat": "22.0145 deg"},
+        "width": "2 deg",
+        "binsz": "0.2 deg",
+        "energy": {"min": "1 TeV", "max": "10 TeV", "nbin": 3},
+        "makers": [{"type": "MapDatasetMaker"}, {"type": "FoVBackgroundMaker"}],
+    }
+    settings = Settings.from_dict(
+        {
+            "observations": {"datastore": str(crab_store)},
+            "targets": [target],
+            "output": {"folder": str(tmp_path)},
+            "run": {"device": place.name},
+        }
+    )
+    with count_transfers() as transfers:
+        _, outcomes = Reducer(settings).reduce([1, 2, 3])
+    # of each run its norm, error, counts and background; counts and background inside the mask, and 3 flags
+    assert transfers.to_host.number == 1
+    assert transfers.to_host.bytes <= 8 * (3 * (4 + 5) + 2)
+    assert all(outcome.figures[0]["norm"] > 0 for outcome in outcomes)

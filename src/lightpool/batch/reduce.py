@@ -16,7 +16,7 @@ from lightpool.arrays import find_device, use_device, use_precision
 from lightpool.arrays.devices import Device
 from lightpool.arrays.memory import release_memory
 from lightpool.arrays.staging import Uploads
-from lightpool.batch.figures import figures_of
+from lightpool.batch.figures import Figures
 from lightpool.batch.files import InputFile
 from lightpool.batch.groups import Division
 from lightpool.batch.outcomes import Outcome, failed_outcome
@@ -36,6 +36,8 @@ log = logging.getLogger(__name__)
 
 Keep = Callable[[int, StackKey, MapDataset], None]
 """What is done with each dataset, besides adding it up; it is told observation, first stack and dataset."""
+
+_FiguresOfStacks = list[tuple[StackKey, Figures]]
 
 
 @dataclass(frozen=True)
@@ -103,11 +105,16 @@ class Reducer:
         OutOfMemoryError
             If the memory of the device is not enough.
         """
-        partial, outcomes = PartialStack(self.settings, self.device), []
+        partial, done = PartialStack(self.settings, self.device), []
         precision = use_precision(self.settings.run.precision)
         with use_device(self.device), precision, closing(self._observations(obs_ids)) as observations:
             for obs_id, observation in zip(obs_ids, observations, strict=True):
-                outcomes.append(self._reduce_one(partial, obs_id, observation, keep))
+                done.append(self._reduce_one(partial, obs_id, observation, keep))
+        # host: the figures of all observations, in one transfer
+        outcomes = [
+            replace(outcome, figures=[key._asdict() | each.to_dict() for key, each in figures])
+            for outcome, figures in done
+        ]
         return partial, outcomes
 
     def _observations(self, obs_ids: Sequence[int]) -> Any:
@@ -134,26 +141,30 @@ class Reducer:
         except (LookupError, ValueError, OSError) as error:
             return error
 
-    def _reduce_one(self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None) -> Outcome:
+    def _reduce_one(
+        self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None
+    ) -> tuple[Outcome, _FiguresOfStacks]:
         run = self.settings.run
         n_try = 1 + run.retries if run.on_error == "retry" else 1
         for number in range(1, n_try + 1):
             start = time.perf_counter()
-            outcome = self._try(partial, obs_id, observation, keep)
+            outcome, figures = self._try(partial, obs_id, observation, keep)
             seconds = time.perf_counter() - start
             outcome = replace(outcome, n_try=number, seconds=seconds, device=str(self.device))
             if outcome.status != "failed":
                 break
             log.warning("try %d of %d: %s", number, n_try, outcome.error)
-        return outcome
+        return outcome, figures
 
-    def _try(self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None) -> Outcome:
+    def _try(
+        self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None
+    ) -> tuple[Outcome, _FiguresOfStacks]:
         try:
             if isinstance(observation, Exception):
                 raise observation
             made = list(self._datasets(observation))
             row = self._row(obs_id)
-            figures = [keys[0]._asdict() | figures_of(dataset, observation, row) for keys, dataset in made]
+            figures = [(keys[0], Figures.of(dataset, observation, row)) for keys, dataset in made]
         except Exception as error:
             failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
             cause = failure.args[2]
@@ -161,13 +172,13 @@ class Reducer:
                 raise cause from error
             if self.settings.run.on_error == "raise":
                 raise failure from cause
-            return failed_outcome(failure)
+            return failed_outcome(failure), []
         for keys, dataset in made:
             if keep is not None:
                 keep(obs_id, keys[0], dataset)
             for key in keys:
                 partial.add(key, dataset)
-        return Outcome(obs_id=obs_id, status="done" if made else "empty", figures=figures)
+        return Outcome(obs_id=obs_id, status="done" if made else "empty"), figures
 
     def _datasets(self, observation: Observation) -> Iterator[tuple[list[StackKey], MapDataset]]:
         """Stacks and dataset of each part of an observation that is reduced on its own."""

@@ -89,7 +89,8 @@ class DatasetMasks:
     def energy_range_total(self) -> tuple[u.Quantity, u.Quantity]:
         """Lowest and highest energy of all pixels, read from the device."""
         low, high = self.energy_range
-        return np.nanmin(to_host(low.data)) * low.unit, np.nanmax(to_host(high.data)) * high.unit
+        both = to_host(array_namespace(low.data).stack([low.data, high.data]))  # host: two quantities
+        return np.nanmin(both[0]) * low.unit, np.nanmax(both[1]) * high.unit
 
 
 def energy_range(geom: Any, mask: Map | None, device: Any) -> tuple[Map, Map]:

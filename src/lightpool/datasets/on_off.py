@@ -10,7 +10,7 @@ from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.data import GTI
 from lightpool.datasets import transforms
-from lightpool.datasets.info import masked_sum
+from lightpool.datasets.info import masked_sum, read_scalars
 from lightpool.datasets.lazy import DeferredAttribute
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.metadata import MapDatasetMetaData
@@ -268,9 +268,8 @@ class OnOffDataset(MapDataset):
             "Acceptance": self.acceptance,
             "Acceptance off": self.acceptance_off,
         }
-        for label, data in labels.items():
-            total = np.nan if data is None else to_host(masked_sum(data.data, mask)).item()  # host: text
-            lines.append(f"  {label:32}: {total:.0f}\n")
+        totals = read_scalars({k: masked_sum(data.data, mask) for k, data in labels.items() if data is not None})
+        lines += [f"  {label:32}: {totals.get(label, np.nan):.0f}\n" for label in labels]
         return "".join(lines)
 
     # --- stacking
