@@ -198,3 +198,33 @@ def test_a_pickle_for_a_device_that_is_not_there_says_which():
     with pytest.raises(DeviceError, match="'cuda:77'"):
         Map.from_geom(GEOM).__setstate__(state)
     assert find_device("cpu").is_host
+
+
+@pytest.mark.parametrize(
+    "meet",
+    [
+        lambda one, other: one + other,
+        lambda one, other: one > other,
+        lambda one, other: (one > 1) & (other > 1),
+        lambda one, other: one.stack(other),
+        lambda one, other: one.stack(one.copy(), weights=other > 3),
+    ],
+    ids=["sum", "comparison", "logic", "stack", "weights"],
+)
+@pytest.mark.parametrize("where", [("torch", "cpu"), ("cpu", "strict"), ("strict", "torch")])
+def test_maps_on_two_devices_do_not_meet_in_silence(where, meet):
+    if "torch" in where:
+        pytest.importorskip("torch")
+    one, other = (Map.from_geom(GEOM, data=VALUES, device=name) for name in where)
+    with pytest.raises(DeviceError, match=rf"'{where[0]}' meets what lives on '{where[1]}'; .*\.to\(\"{where[0]}\"\)"):
+        meet(one, other)
+
+
+def test_arrays_of_the_host_are_sent_to_a_map_and_those_of_other_devices_are_not(backend):
+    pytest.importorskip("torch")
+    m = Map.from_geom(GEOM, data=VALUES)
+    assert_array_equal(to_host((m * VALUES).data), VALUES**2)
+    for name in {"strict", "torch"} - {backend.device.name}:
+        other = Map.from_geom(GEOM, data=VALUES, device=name).data
+        with pytest.raises(DeviceError, match=rf"'{backend.device}' meets what lives on '{name}'"):
+            m * other

@@ -31,6 +31,7 @@ __all__ = [
     "find_device",
     "full_on",
     "get_default_device",
+    "require_device",
     "set_default_device",
     "to_device",
     "to_host",
@@ -206,6 +207,21 @@ def device_of(x: Array) -> Device:
         f"expected an array of NumPy, CuPy, PyTorch or array-api-strict, got {type(x).__name__}; "
         "an array of another library is taken over by numpy.from_dlpack, cupy.from_dlpack or torch.from_dlpack"
     )
+
+
+def require_device(device: Device, other: Device) -> None:
+    """Check that what meets in a calculation lives on one device.
+
+    Raises
+    ------
+    DeviceError
+        If it does not; nothing is copied in silence.
+    """
+    if other != device:
+        raise DeviceError(
+            f"what lives on device '{device}' meets what lives on '{other}'; copy one of them first, with "
+            f'.to("{device}") or .to("{other}")'
+        )
 
 
 def _is_strict_array(x: Any) -> bool:

@@ -7,7 +7,7 @@ import array_api_compat
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.devices import Device, to_device
+from lightpool.arrays.devices import Device, device_of, require_device, to_device
 from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_floating
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
@@ -233,7 +233,10 @@ class MapAccess(MapData):
         if isinstance(weights, bool | int | float):
             return weights
         on_device = array_api_compat.is_array_api_obj(weights) and not array_api_compat.is_numpy_array(weights)
-        return weights if on_device else to_device(weights, self.device)
+        if on_device:
+            require_device(self.device, device_of(weights))
+            return weights
+        return to_device(weights, self.device)
 
     def coadd(self, map_in: Any, weights: Any = None) -> None:
         """Add the values of another map to the pixels of this one that contain its pixel centres.

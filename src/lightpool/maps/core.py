@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, ClassVar, Self
 
 from lightpool.arrays.accumulation import add_product
-from lightpool.arrays.devices import Device, find_device
+from lightpool.arrays.devices import Device, find_device, require_device
 from lightpool.arrays.precision import DTYPES, find_precision
 from lightpool.arrays.promotion import as_dtype
 from lightpool.fits import HDUList, read_fits, write_fits
@@ -195,6 +195,8 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         ------
         GeometryError
             If the pixels are not the same.
+        DeviceError
+            If the maps do not live on one device.
         """
         self.stack_product([other], weights, nan_to_num)
 
@@ -208,7 +210,10 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         """
         geom, weights_geom = maps[0].geom, None if weights is None else weights.geom
         parent, window = self._window_of(geom, weights_geom)
-        factors = [values._held[window] for values in (*maps, *([] if weights is None else [weights]))]
+        parts = [*maps, *([] if weights is None else [weights])]
+        for part in parts:
+            require_device(self.device, part.device)
+        factors = [part._held[window] for part in parts]
         factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
         add_product(self._data, factors if factor == 1 else [*factors, factor], parent, nan_to_num=nan_to_num)
 

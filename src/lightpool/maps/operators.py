@@ -6,7 +6,7 @@ import array_api_compat
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.devices import to_device, to_host
+from lightpool.arrays.devices import device_of, require_device, to_device, to_host
 from lightpool.arrays.promotion import apply_operator, as_dtype, is_bool
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
@@ -30,8 +30,10 @@ class MapOperators(MapData):
                     "Map Arithmetic: Inconsistent geometries. Left and right are\n"
                     f"{self._geom}\n{other._geom}\n`interp_to_geom` or `cutout` bring one to the other"
                 )
+            require_device(self.device, other.device)
             return other._data, other._unit
         if array_api_compat.is_array_api_obj(other) and not isinstance(other, np.ndarray):
+            require_device(self.device, device_of(other))
             return other, u.dimensionless_unscaled
         quantity = u.Quantity(other, copy=None)
         if quantity.isscalar:
