@@ -10,6 +10,7 @@ from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from astropy.coordinates import SkyCoord
 
 from lightpool.arrays import find_device, use_device, use_precision
@@ -46,17 +47,32 @@ class _Job:
 
     name: str
     center: SkyCoord
+    radius: float  # deg, of a circle around the target
+    half_cutout: float | None  # deg, half the diagonal of a cutout
     reference: MapDataset
     maker: DatasetsMaker
 
     @classmethod
-    def of(cls, target: MapTarget | SpectrumTarget, device: Device) -> "_Job":
+    def of(cls, target: MapTarget | SpectrumTarget) -> "_Job":
         options: dict[str, Any] = {}
         if isinstance(target, MapTarget):
             options = {"cutout_width": target.cutout_width, "cutout_mode": target.cutout_mode}
         maker = DatasetsMaker(build_makers(target), stack_datasets=False, **options)
-        reference = build_dataset(target)
-        return cls(target.name, reference.counts.geom.center_skydir, reference.to(device).outline(), maker)
+        reference = build_dataset(target).outline()
+        geom = reference.counts.geom
+        radius = float(np.hypot(*np.ravel(geom.width.to_value("deg")))) / 2
+        width = maker.cutout_width
+        half_cutout = None if width is None or geom.is_region else float(np.hypot(*np.broadcast_to(width.deg, 2))) / 2
+        return cls(target.name, geom.center_skydir, radius, half_cutout, reference, maker)
+
+    def is_reached(self, observation: Observation, offset: float) -> bool:
+        """Whether the target lies in the field of view, as far as circles can tell."""
+        reach = self.half_cutout
+        if reach is None:
+            table = observation.aeff
+            has_edge = table is not None and "offset" in table.axes.names
+            reach = table.axes["offset"].edges.to_value("deg").max() if has_edge else np.inf
+        return bool(offset <= self.radius + reach)
 
 
 class Reducer:
@@ -74,7 +90,7 @@ class Reducer:
         self._store = DataStore.from_dir(settings.observations.datastore)
         self._divisions = [Division(groups) for groups in settings.groups]
         with use_device(self.device), use_precision(settings.run.precision):
-            self._jobs = [_Job.of(target, self.device) for target in settings.targets]
+            self._jobs = [_Job.of(target) for target in settings.targets]
 
     @cached_property
     def _row_of(self) -> dict[int, int]:
@@ -186,6 +202,8 @@ class Reducer:
         for job in self._jobs:
             groups: dict[int, tuple[Any, list[StackKey]]] = {}  # a part that several divisions share is reduced once
             offset = observation.pointing_radec.separation(job.center).deg
+            if not job.is_reached(observation, offset):
+                continue
             for division in self._divisions:
                 for part in division.parts(observation, {**row, "OFFSET": offset}):
                     _, keys = groups.setdefault(id(part.observation), (part.observation, []))

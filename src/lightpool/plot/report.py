@@ -98,7 +98,7 @@ def plot_observations(rows: Sequence[dict[str, Any]]) -> Figure:
         values = np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=float)
         ax.plot(when, values, "o", ms=4)
         ax.set_ylabel(label)
-        locator = mdates.AutoDateLocator(maxticks=6)
+        locator = mdates.AutoDateLocator(minticks=2, maxticks=6, interval_multiples=False)
         ax.xaxis.set_major_locator(locator)
         ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
         ax.grid(alpha=0.3)
