@@ -8,7 +8,10 @@ from pathlib import Path
 
 import pytest
 
+import lightpool
+
 DOCS = Path(__file__).parents[1] / "docs"
+SOURCE = Path(lightpool.__file__).parent
 
 
 def program_of(page):
@@ -29,3 +32,15 @@ def test_snippets_of_a_page_run_one_after_the_other(page):
     pytest.importorskip("torch")
     done = subprocess.run([sys.executable, "-c", program_of(DOCS / page)], capture_output=True, text=True, check=False)
     assert done.returncode == 0, done.stderr
+
+
+def test_every_module_that_reads_an_array_back_is_named_in_the_page_about_devices():
+    page = (DOCS / "devices.md").read_text()
+    reading = {
+        str(path.relative_to(SOURCE))
+        for path in SOURCE.rglob("*.py")
+        if "to_host(" in path.read_text() and path.relative_to(SOURCE).parts[0] != "plot"
+    }
+    doors = {"devices.py", "transfers.py", "deferred.py", "installation.py"}  # and what looks at the installation
+    missing = {name for name in reading if name not in page} - {f"arrays/{name}" for name in doors}
+    assert not missing

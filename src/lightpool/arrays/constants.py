@@ -16,6 +16,7 @@ import array_api_compat
 import numpy as np
 
 from lightpool.arrays.devices import Device, find_device, to_device
+from lightpool.arrays.staging import Uploads
 from lightpool.arrays.typing import Array
 
 __all__ = ["MAX_CONSTANT_BYTES", "MAX_KEPT_BYTES", "Constant", "announce_constants", "constant", "forget_constants"]
@@ -134,7 +135,7 @@ class _Shelf:
             some = {content: x for content, x in announced.items() if content[0] == dtype}
             values = list(some.values())
             whole = values[0].reshape(-1) if len(values) == 1 else np.concatenate([x.reshape(-1) for x in values])
-            self._keep(some, to_device(whole, self._device))
+            self._keep(some, Uploads(self._device).send(whole).receive())  # the host does not wait for it
         while sum(self._bytes.values()) > MAX_KEPT_BYTES and len(self._packs) > 1:
             name, pack = self._packs.popitem(last=False)
             del self._bytes[name]
