@@ -7,11 +7,13 @@ import numpy as np
 import pytest
 from float_mixing import refuse_mixing
 from precision_bounds import BOUNDS, EXACT, assert_double, assert_single, deviation, maps_of
-from regions import CircleSkyRegion
+from regions import CircleSkyRegion, PointSkyRegion
 
 from lightpool.arrays import to_host, use_device, use_precision
 from lightpool.arrays.promotion import dtype_name
+from lightpool.data import EventList
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, SpectrumDataset
+from lightpool.irf import Background3D, FoVAlignment, RadMax2D
 from lightpool.makers import (
     AdaptiveRingBackgroundMaker,
     DatasetsMaker,
@@ -19,10 +21,12 @@ from lightpool.makers import (
     FoVBackgroundMaker,
     MapDatasetMaker,
     OffRunsBackgroundMaker,
+    PhaseBackgroundMaker,
     ReflectedRegionsBackgroundMaker,
     RingBackgroundMaker,
     SafeMaskMaker,
     SpectrumDatasetMaker,
+    make_counts_rad_max,
 )
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 from lightpool.simulate import PointSource
@@ -98,7 +102,38 @@ def spectrum_with_template(observations, **kwargs):
     return DatasetsMaker([SpectrumDatasetMaker()]).run(empty, observations[:2])[0]
 
 
-JOBS = [sky_maps, migra_maps, rings, adaptive_rings, off_runs, spectrum, spectrum_at_center, spectrum_with_template]
+def phases(observations, **kwargs):
+    """ON and OFF counts by the phases of a pulsar."""
+    observation = observations[0].copy()
+    table = observation.events.table
+    table["PHASE"] = np.linspace(0, 0.999, len(table))
+    observation.events = EventList(table)
+    empty = SpectrumDataset.create(RegionGeom(CIRCLE, axes=[ENERGY]), energy_axis_true=TRUE, **kwargs)
+    return PhaseBackgroundMaker((0.0, 0.2), (0.4, 0.8)).run(
+        SpectrumDatasetMaker(["counts", "exposure", "edisp"]).run(empty, observation), observation
+    )
+
+
+def turning_background(observations, **kwargs):
+    """A template that is aligned with the horizon."""
+    observation = next(run for run in observations if isinstance(run.bkg, Background3D)).copy()
+    bkg = observation.bkg
+    observation.bkg = Background3D(bkg.axes, data=bkg.data, unit=bkg.unit, fov_alignment=FoVAlignment.ALTAZ)
+    return MapDatasetMaker().run(MapDataset.create(GEOM, energy_axis_true=TRUE, **kwargs), observation)
+
+
+JOBS = [
+    sky_maps,
+    migra_maps,
+    rings,
+    adaptive_rings,
+    off_runs,
+    spectrum,
+    spectrum_at_center,
+    spectrum_with_template,
+    phases,
+    turning_background,
+]
 
 
 @pytest.fixture(scope="module")
@@ -128,6 +163,18 @@ def test_every_map_is_single_and_within_the_bounds(backend, job, observations, i
 @pytest.mark.parametrize("job", JOBS)
 def test_no_map_of_a_double_job_is_single_where_single_is_the_default(job, in_double):
     assert_double(in_double(job))
+
+
+def test_counts_inside_a_cut_that_depends_on_energy(backend, observations):
+    offset = MapAxis.from_edges([0, 2] * u.deg, name="offset")
+    table = RadMax2D(axes=[ENERGY, offset], data=[[0.4], [0.3], [0.2], [0.1]], unit="deg", is_pointlike=True)
+    geom = RegionGeom(PointSkyRegion(SOURCE), axes=[ENERGY])
+    single, double = (
+        make_counts_rad_max(geom, table, observations[0].events, precision=precision)
+        for precision in ("single", "double")
+    )
+    assert (single.precision, double.precision) == ("single", "double")
+    np.testing.assert_array_equal(to_host(single.data), to_host(double.data))
 
 
 # --- with what a dataset in single precision is
