@@ -36,7 +36,7 @@ from lightpool.makers import (
 )
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
-__all__ = ["build_dataset", "build_makers", "build_position"]
+__all__ = ["build_dataset", "build_exclusion", "build_makers", "build_position"]
 
 _SPECTRUM_EXCLUSION = {"width": 10 * u.deg, "binsz": 0.01}
 """Map, in deg, around the region of a spectrum that its exclusion regions are drawn on."""
@@ -80,7 +80,7 @@ def build_dataset(target: MapTarget | SpectrumTarget, name: str | None = None) -
 def build_makers(target: MapTarget | SpectrumTarget) -> list[Maker]:
     """Makers of a target in their order, with its exclusion mask."""
     kinds = [_PLAIN_MAKERS.get(type(step), ReflectedRegionsBackgroundMaker) for step in target.makers]
-    mask = _exclusion_mask(target) if any(issubclass(kind, _EXCLUDING) for kind in kinds) else None
+    mask = build_exclusion(target) if any(issubclass(kind, _EXCLUDING) for kind in kinds) else None
     return [_build_maker(step, mask) for step in target.makers]
 
 
@@ -148,7 +148,8 @@ def _region_text(region: Circle | str) -> str:
     return f"{region.frame}; circle({', '.join(f'{number:.17g}' for number in numbers)})"
 
 
-def _exclusion_mask(target: MapTarget | SpectrumTarget) -> Map | None:
+def build_exclusion(target: MapTarget | SpectrumTarget) -> Map | None:
+    """Mask that is False where the target expects gamma rays; None if it expects them nowhere."""
     regions = [_region_text(region) for region in target.exclusion]
     path = None if target.exclusion_file is None else Path(target.exclusion_file)
     if path is not None and path.name.endswith((".fits", ".fits.gz", ".fit", ".fit.gz")):

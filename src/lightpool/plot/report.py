@@ -20,7 +20,7 @@ _PANELS = (
 )
 
 
-def plot_stack(dataset: Any, sqrt_ts: Any, radius: Any) -> Figure:
+def plot_stack(dataset: Any, sqrt_ts: Any, radius: Any, exclusion: Any = None) -> Figure:
     """Draw counts, exposure, excess and significance of a stack of maps.
 
     Parameters
@@ -28,6 +28,7 @@ def plot_stack(dataset: Any, sqrt_ts: Any, radius: Any) -> Figure:
     dataset : MapDataset, on the host
     sqrt_ts : WcsNDMap, image of significances, NaN where there is none
     radius : Angle, of the circle in which the significances are taken
+    exclusion : WcsNDMap of bool, on the same pixels; False where gamma rays are expected
 
     Returns
     -------
@@ -45,9 +46,9 @@ def plot_stack(dataset: Any, sqrt_ts: Any, radius: Any) -> Figure:
             image.plot(ax=ax, add_cbar=True, stretch=stretch)
             ax.set_title(title)
     ax = figure.add_subplot(2, 3, 4, projection=sqrt_ts.geom.wcs)
-    plot_significance_map(sqrt_ts, ax=ax)
+    plot_significance_map(sqrt_ts, exclusion, ax=ax)
     ax.set_title(f"Significance, circles of {radius:.2f}")
-    plot_significance_distribution(sqrt_ts, ax=figure.add_subplot(2, 3, 5))
+    plot_significance_distribution(sqrt_ts, exclusion, ax=figure.add_subplot(2, 3, 5))
     figure.tight_layout(w_pad=2)
     return figure
 

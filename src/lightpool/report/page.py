@@ -16,6 +16,8 @@ from lightpool.batch.files import write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.outcomes import Outcome
 from lightpool.batch.results import read_dataset, result_files
+from lightpool.config import Settings
+from lightpool.config.build import build_exclusion
 from lightpool.datasets import MapDataset
 from lightpool.errors import ConfigError, ResumeError
 from lightpool.makers import ExcessMapEstimator
@@ -69,7 +71,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         failed=[outcome for outcome in outcomes if outcome.status == "failed"],
         rows=list(_rows(outcomes)),
         runs_picture=_runs_picture(outcomes),
-        stacks=[_stack(path, number < _MAX_PICTURES) for number, path in enumerate(result_files(settings))],
+        stacks=[_stack(path, settings, number < _MAX_PICTURES) for number, path in enumerate(result_files(settings))],
         timing=_timing(outcomes, [record for record in records if record is not None]),
     )
     output = folder / "report.html" if output is None else output
@@ -104,7 +106,7 @@ def _runs_picture(outcomes: list[Outcome]) -> str | None:
     return _embedded(plot_observations(rows)) if rows else None
 
 
-def _stack(path: Path, has_picture: bool) -> dict[str, Any]:
+def _stack(path: Path, settings: Settings, has_picture: bool) -> dict[str, Any]:
     """What the page shows of a stack."""
     dataset = read_dataset(path)
     info = dataset.info_dict()
@@ -116,11 +118,11 @@ def _stack(path: Path, has_picture: bool) -> dict[str, Any]:
         "livetime": f"{info['livetime'].to('h'):.2f}",
         "observations": "" if dataset.meta_table is None else str(np.size(dataset.meta_table["OBS_ID"])),
     }
-    picture = _embedded(_picture(dataset)) if has_picture else None
+    picture = _embedded(_picture(dataset, settings)) if has_picture else None
     return {"name": dataset.name, "file": path.name, "numbers": numbers, "picture": picture}
 
 
-def _picture(dataset: MapDataset) -> Any:
+def _picture(dataset: MapDataset, settings: Settings) -> Any:
     from lightpool.plot.report import plot_spectrum, plot_stack
 
     if dataset.counts.geom.is_region:
@@ -128,7 +130,12 @@ def _picture(dataset: MapDataset) -> Any:
     radius = max(_RADIUS, 1.01 * Angle(dataset.counts.geom.pixel_scales.max()))
     estimator = ExcessMapEstimator(radius, selection_optional=None)
     sqrt_ts = estimator.run(dataset)["sqrt_ts"].reduce_over_axes()
-    return plot_stack(dataset, sqrt_ts, radius)
+    target = max(
+        (each for each in settings.targets if dataset.name.startswith(each.name)), key=lambda each: len(each.name)
+    )
+    exclusion = build_exclusion(target)
+    on_pixels = None if exclusion is None else exclusion.interp_to_geom(sqrt_ts.geom)
+    return plot_stack(dataset, sqrt_ts, radius, on_pixels)
 
 
 def _timing(outcomes: list[Outcome], records: list[ChunkRecord]) -> dict[str, str]:
