@@ -67,7 +67,7 @@ def device_or_skip(name: str) -> Device:
         pytest.skip(str(error))
 
 
-@pytest.fixture(params=["cpu", "torch", "strict", "cuda on host"])
+@pytest.fixture(params=["cpu", "torch", "strict", "cuda on host", pytest.param("cuda", marks=pytest.mark.gpu)])
 def device(request: pytest.FixtureRequest) -> Any:
     """Name of a device on which a test does its whole job."""
     with on_host_or_nothing(request.param):

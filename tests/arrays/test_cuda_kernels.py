@@ -249,6 +249,18 @@ def test_what_overflows_the_type_of_the_total_is_not_finite(on_cuda):
     assert_array_equal(on_cuda(added, total, np.array([1e300, -1e300, 1.0])), [1, 1, 2])
 
 
+@pytest.mark.parametrize("skip", [True, False])
+def test_what_is_not_a_number_marks_a_mask_only_if_it_is_kept(on_cuda, skip):
+    def added(function, total, factor):
+        function(total, [factor], nan_to_num=skip)
+        return total
+
+    total, factor = np.array([False, False, False, True]), np.array([np.nan, 2.0, 0.0, 0.0])
+    result = on_cuda(added, add_product, total, factor)
+    assert_array_equal(result, [not skip, True, False, True])
+    assert_array_equal(result, added(add_product_plain, total.copy(), factor))
+
+
 def test_a_factor_that_does_not_fit_is_refused(backend):
     total = backend.array(np.ones((2, 3)))
     with pytest.raises(ValueError, match=r"shape \(2,\) does not spread over a window of shape"):

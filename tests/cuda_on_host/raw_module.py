@@ -27,8 +27,8 @@ def _folder():
 def _library(code, names):
     """Kernels of a source, compiled unless they were before."""
     entries = "\n".join(
-        f'extern "C" void launch_{i}(void** args, const unsigned* grid, unsigned block, bool in_turns)'
-        f" {{ launch(&{name}, args, grid, block, in_turns); }}\n"
+        f'extern "C" void launch_{i}(void** args, const unsigned* grid, const unsigned* block, int turns)'
+        f" {{ launch(&{name}, args, grid, block, turns); }}\n"
         f'extern "C" const char* types_{i}() {{ return types_of(&{name}); }}'
         for i, name in enumerate(names)
     )
@@ -57,19 +57,20 @@ class RawModule:
         number, library = self.names.index(name), _library(self.code, self.names)
         types = library[f"types_{number}"]
         types.restype = ctypes.c_char_p
-        in_turns = "__syncthreads" in self.code
+        turns = 1 if "__syncthreads" in self.code else 2 if "atomicMax" in self.code else 0
 
         def kernel(grid, block, args):
             kinds = types().decode().split()
             assert len(kinds) == len(args), f"{name} takes {kinds}, got {len(args)} arguments"
-            assert len(grid) == 2
+            assert len(grid) == len(block) == 2
             assert min(grid) > 0
+            assert 0 < block[0] * block[1] <= 1024
             assert grid[0] < 2**31
             assert grid[1] < 2**16
             kept = [_cell(args[i], kind, f"argument {i} of {name}") for i, kind in enumerate(kinds)]
             pointers = (ctypes.c_void_p * len(args))(*[cell.ctypes.data for cell in kept])
-            shape = (ctypes.c_uint * 2)(*grid)
-            library[f"launch_{number}"](pointers, shape, ctypes.c_uint(block[0]), ctypes.c_bool(in_turns))
+            shapes = [(ctypes.c_uint * 2)(*shape) for shape in (grid, block)]
+            library[f"launch_{number}"](pointers, *shapes, ctypes.c_int(turns))
             for i, arg in enumerate(args):
                 if hasattr(arg, "check_guard"):
                     arg.check_guard(f"{name} has written beyond argument {i}")

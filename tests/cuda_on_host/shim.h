@@ -1,5 +1,6 @@
 // Lets a CUDA source be compiled as plain C++: a grid is a loop over its blocks and threads, one after the other.
-// Threads of a block that meet in __syncthreads are coroutines, which take turns.
+// Threads of a block that meet in __syncthreads are coroutines, which take turns; so are those that change memory by
+// atomicMax, which stop there, each time another number of them.
 
 #include <ucontext.h>
 
@@ -23,12 +24,6 @@ static Index blockIdx, threadIdx, blockDim, gridDim;
 
 static void atomicAdd(double* sum, double value) { *sum += value; }
 
-static long long atomicMax(long long* most, long long value) {
-    const long long before = *most;
-    if (value > before) *most = value;
-    return before;
-}
-
 // --- threads that wait for each other
 
 struct Fiber {
@@ -41,7 +36,19 @@ static ucontext_t scheduler;
 static Fiber* running = nullptr;
 static const std::function<void()>* body = nullptr;
 
-static void __syncthreads() { swapcontext(&running->context, &scheduler); }
+static void let_others_go() {
+    if (running) swapcontext(&running->context, &scheduler);
+}
+
+static void __syncthreads() { let_others_go(); }
+
+static long long atomicMax(long long* most, long long value) {
+    let_others_go();
+    const long long before = *most;
+    if (value > before) *most = value;
+    let_others_go();
+    return before;
+}
 
 static void run_fiber() {
     (*body)();
@@ -49,10 +56,16 @@ static void run_fiber() {
     swapcontext(&running->context, &scheduler);
 }
 
-static void run_block_in_turns(const std::function<void()>& thread) {
+static bool is_skipped(bool by_chance) {  // chance that is the same each time
+    static unsigned state = 1;
+    state = state * 1664525u + 1013904223u;
+    return by_chance && state >> 31;
+}
+
+static void run_block_in_turns(const std::function<void()>& thread, bool by_chance) {
     body = &thread;
     std::vector<std::unique_ptr<Fiber>> fibers;
-    for (unsigned i = 0; i < blockDim.x; ++i) {
+    for (unsigned i = 0; i < blockDim.x * blockDim.y; ++i) {
         fibers.push_back(std::make_unique<Fiber>());
         Fiber& fiber = *fibers.back();
         fiber.thread = i;
@@ -66,41 +79,44 @@ static void run_block_in_turns(const std::function<void()>& thread) {
         for (auto& fiber : fibers) {
             if (fiber->done) continue;
             any = true;
+            if (is_skipped(by_chance)) continue;
             running = fiber.get();
-            threadIdx = {fiber->thread, 0, 0};
+            threadIdx = {fiber->thread % blockDim.x, fiber->thread / blockDim.x, 0};
             swapcontext(&scheduler, &fiber->context);
         }
     }
+    running = nullptr;
 }
 
 // --- launches
 
-static void run_grid(const unsigned* grid, unsigned block, bool in_turns, const std::function<void()>& thread) {
+static void run_grid(const unsigned* grid, const unsigned* block, int turns, const std::function<void()>& thread) {
     gridDim = {grid[0], grid[1], 1};
-    blockDim = {block, 1, 1};
+    blockDim = {block[0], block[1], 1};
     for (unsigned y = 0; y < grid[1]; ++y)
         for (unsigned x = 0; x < grid[0]; ++x) {
             blockIdx = {x, y, 0};
-            if (in_turns) {
-                run_block_in_turns(thread);
+            if (turns) {
+                run_block_in_turns(thread, turns == 2);
                 continue;
             }
-            for (unsigned i = 0; i < block; ++i) {
-                threadIdx = {i, 0, 0};
-                thread();
-            }
+            for (unsigned j = 0; j < block[1]; ++j)
+                for (unsigned i = 0; i < block[0]; ++i) {
+                    threadIdx = {i, j, 0};
+                    thread();
+                }
         }
 }
 
 template <class... A, std::size_t... I>
-static void call(void (*kernel)(A...), void** args, const unsigned* grid, unsigned block, bool in_turns,
+static void call(void (*kernel)(A...), void** args, const unsigned* grid, const unsigned* block, int turns,
                  std::index_sequence<I...>) {
-    run_grid(grid, block, in_turns, [&] { kernel(*static_cast<A*>(args[I])...); });
+    run_grid(grid, block, turns, [&] { kernel(*static_cast<A*>(args[I])...); });
 }
 
 template <class... A>
-static void launch(void (*kernel)(A...), void** args, const unsigned* grid, unsigned block, bool in_turns) {
-    call(kernel, args, grid, block, in_turns, std::index_sequence_for<A...>{});
+static void launch(void (*kernel)(A...), void** args, const unsigned* grid, const unsigned* block, int turns) {
+    call(kernel, args, grid, block, turns, std::index_sequence_for<A...>{});
 }
 
 // --- types of the arguments of a kernel, such as "*float64 int64 struct:24"

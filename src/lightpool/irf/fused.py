@@ -54,11 +54,11 @@ def fused_kernel(nodes: KernelNodes, weights: Weights, threshold: float) -> Arra
     return responses.project_kernel(table, widths, shares, reach, _place(density.table, weights), threshold)
 
 
-def fused_integrals(nodes: BackgroundNodes, weights: Weights) -> Array:
-    """Integrals over the energy bins of a rate whose logarithm is tabulated."""
+def fused_integrals(nodes: BackgroundNodes, weights: Weights, factor: Array | None = None) -> Array:
+    """Integrals over the energy bins of a rate whose logarithm is tabulated, times a factor for each pixel."""
     points, floor = (nodes.on(weights.device, name) for name in ("log_energy", "floor"))
     place = _place(nodes.table, weights)
-    return responses.project_integrals(_beside(nodes.table, "values", weights), points, floor, place)
+    return responses.project_integrals(_beside(nodes.table, "values", weights), points, floor, place, factor)
 
 
 def fused_profile(

@@ -205,11 +205,11 @@ def _integrals(nodes: BackgroundNodes, place: Images, factors: Images, dtype: st
     """Integrals over the energy bins, shape (n_energy, ny, nx)."""
     weights, table = pixel_weights(nodes.table, *place, dtype=dtype), nodes.table
     if can_fuse(weights, table) and table.values_scale == "log":
-        integrals = fused_integrals(nodes, weights)
+        integrals, factors = fused_integrals(nodes, weights, *factors[:1]), factors[1:]
     else:
         n_pixel, n_bytes = weights.coords[0].shape[0], 8 * _N_WORK * (nodes.energy.size - 1)
         integrals = in_blocks(lambda block: _masked(nodes, weights.select(block)), n_pixel, n_bytes, weights.device, -1)
-    integrals = array_namespace(integrals).reshape(integrals, (-1, *place[0].shape))
+    integrals = array_namespace(integrals).reshape(integrals, (nodes.energy.size - 1, *place[0].shape))
     for factor in factors:
         integrals *= as_dtype(factor, dtype)
     return integrals

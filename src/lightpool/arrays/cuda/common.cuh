@@ -6,11 +6,12 @@ typedef long long i64;
 #define EACH(i, n) \
     for (i64 i = i64(blockIdx.x) * blockDim.x + threadIdx.x; i < (n); i += i64(gridDim.x) * blockDim.x)
 
+// The same for rows, along the second dimension of the grid.
+#define EACH_ROW(row, n) \
+    for (i64 row = i64(blockIdx.y) * blockDim.y + threadIdx.y; row < (n); row += i64(gridDim.y) * blockDim.y)
+
 // The first n of at most `most` items. The loop has a fixed end, so small arrays stay in registers.
 #define EACH_OF_FEW(k, n, most) _Pragma("unroll") for (int k = 0; k < (most); ++k) if (k < (n))
-
-// Rows of a grid of two dimensions.
-#define EACH_ROW(row, n) for (i64 row = blockIdx.y; row < (n); row += gridDim.y)
 
 __device__ inline double not_a_number() { return nan(""); }
 

@@ -45,7 +45,10 @@ OPTIONS = ("-std=c++17", "--fmad=false")
 """Products and sums are rounded one by one, as the plain code rounds them: events on an edge fall to the same side."""
 
 BLOCK = 256
-"""Threads of a block."""
+"""Threads of a block, at most."""
+
+Grid = tuple[tuple[int, int], tuple[int, int]]
+"""Numbers of blocks, and of threads in a block, along the items and along the rows."""
 
 _MAX_BLOCKS = (2**31 - 1, 65535)
 _INCLUDE = re.compile(r'^#include "([a-z_]+\.cuh)"\n', re.MULTILINE)
@@ -77,26 +80,35 @@ def _kernel(source: str, name: str) -> Any:
     return _module(source).get_function(name)
 
 
-def grid_for(n_thread: int, n_row: int = 1) -> tuple[int, int]:
-    """Blocks along the items and along the rows; threads take several where there are more than CUDA starts."""
-    return min(-(-n_thread // BLOCK), _MAX_BLOCKS[0]), min(n_row, _MAX_BLOCKS[1])
+def grid_for(n_item: int, n_row: int = 1) -> Grid:
+    """Grid for rows of items: a block takes several short rows, and threads several items where there are very many."""
+    width = min(_power_of_two(n_item), BLOCK)
+    height = min(_power_of_two(n_row), BLOCK // width)
+    blocks = min(-(-n_item // width), _MAX_BLOCKS[0]), min(-(-n_row // height), _MAX_BLOCKS[1])
+    return blocks, (width, height)
 
 
-def launch(source: str, name: str, grid: tuple[int, int], args: Sequence[Any], like: Array) -> None:
+def _power_of_two(n: int) -> int:
+    """Smallest one that is not below n."""
+    return 1 << (max(n, 1) - 1).bit_length()
+
+
+def launch(source: str, name: str, grid: Grid, args: Sequence[Any], like: Array) -> None:
     """Launch a kernel on the device of an array and its current stream; nothing is waited for.
 
     Parameters
     ----------
     source, name : str, see `KERNELS`
-    grid : number of blocks along the items and along the rows, see `grid_for`; none is launched if one of them is 0
+    grid : see `grid_for`; none is launched if there are no blocks
     args : arrays on the device, C-contiguous unless the kernel asks for strides; None for an array that is left out;
         NumPy scalars of the types of the kernel; structured NumPy arrays of size 1, which are passed by value
     like : array on the device
     """
-    if 0 in grid:
+    blocks, threads = grid
+    if 0 in blocks:
         return
     with like.device:
-        _kernel(source, name)(grid, (BLOCK,), tuple(args))
+        _kernel(source, name)(blocks, threads, tuple(args))
 
 
 def contiguous(x: Array, dtype: Any = None) -> Array:

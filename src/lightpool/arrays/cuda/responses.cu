@@ -66,17 +66,18 @@ __device__ inline double integral_between(double u, double u_next, double step, 
     const double t = u_next - u;
     if (is_zero) return 0.0;
     if (fabs(t) < 1e-3) {
-        const double t_near = t != 0 ? t : 1e-300;  // at 0 the limit, 1
+        const double t_near = t != 0 ? t : 1e-30;  // at 0 the limit, 1
         return step * (exp(u) * expm1(t_near) / t_near);
     }
     return step * ((exp(u_next) - exp(u)) / t);
 }
 
-// Integrals between n_edge points of what the table holds the logarithm of: (n_edge, n_cell) to (n_edge - 1, n_pixel).
+// Integrals between n_edge points of what the table holds the logarithm of: (n_edge, n_cell) to (n_edge - 1, n_pixel);
+// times a factor for each pixel, if there is one.
 template <class T>
 __global__ void project_integrals(
-    const T* table, const double* points, const double* floor, const double* nodes, const double* x, const double* y,
-    Field field, i64 n_edge, i64 n_cell, T* integrals
+    const T* table, const double* points, const double* floor, const double* factor, const double* nodes,
+    const double* x, const double* y, Field field, i64 n_edge, i64 n_cell, T* integrals
 ) {
     EACH(p, field.n_pixel) {
         const Corners at = corners_at(x, y, nodes, field, p);
@@ -87,7 +88,7 @@ __global__ void project_integrals(
             const double integral = integral_between(u, u_next, points[bin + 1] - points[bin], is_zero);
             // In float, what is positive in double must not become zero: masks are made of it.
             const bool vanishes = sizeof(T) == 4 && !is_zero && integral < 1e-30;
-            integrals[bin * field.n_pixel + p] = vanishes ? 1e-30 : integral;
+            integrals[bin * field.n_pixel + p] = (vanishes ? 1e-30 : integral) * (factor ? factor[p] : 1.0);
             u = u_next;
         }
     }

@@ -89,19 +89,23 @@ def project_kernel(
     return _projected("kernel", [table, widths, shares, reach], place, numbers, (n_row, n_energy, place.n_pixel))
 
 
-def project_integrals(table: Array, points: Array, floor: Array, place: FieldPlace) -> Array:
+def project_integrals(
+    table: Array, points: Array, floor: Array, place: FieldPlace, factor: Array | None = None
+) -> Array:
     """Integrals of the exponential of a table, as by `integrate_exponential`: (n_edge, *nodes) to (n_edge - 1, P).
 
     Parameters
     ----------
     table : array, shape (n_edge, *nodes)
     points, floor : arrays of float64, shape (n_edge,)
+    factor : array of float64, P values in any shape, optional
     """
     n_edge, n_cell = table.shape[0], math.prod(table.shape[1:])
     kind = _kind(table)
     values = empty((n_edge - 1, place.n_pixel), table.dtype, table)
     numbers = [np.int64(n_edge), np.int64(n_cell)]
-    args = [contiguous(table), contiguous(points), contiguous(floor), *place.arguments(), *numbers, values]
+    factor = None if factor is None else contiguous(factor, "float64")
+    args = [contiguous(table), contiguous(points), contiguous(floor), factor, *place.arguments(), *numbers, values]
     launch("responses", f"project_integrals<{kind}>", grid_for(place.n_pixel, min(1, n_edge - 1)), args, values)
     return values
 
