@@ -166,7 +166,7 @@ OtherOutOfMemoryError.__name__ = "OutOfMemoryError"
 def test_errors_of_libraries_become_one(error):
     with (
         pytest.raises(OutOfMemoryError, match="PSF of observation 3 needs more memory than device 'cpu' has") as caught,
-        memory_errors("cpu", what="PSF of observation 3", advice="take less"),
+        memory_errors("cpu", what=lambda: "PSF of observation 3", advice="take less"),
     ):
         raise error
     assert caught.value.__cause__ is error

@@ -3,7 +3,7 @@
 import math
 import os
 import warnings
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
@@ -196,13 +196,13 @@ def require_memory(n_bytes: int, device: str | Device | None = None, *, what: st
 
 
 @contextmanager
-def memory_errors(device: str | Device | None = None, *, what: str, advice: str) -> Iterator[None]:
+def memory_errors(device: str | Device | None = None, *, what: str | Callable[[], str], advice: str) -> Iterator[None]:
     """Say it in one way when a library runs out of memory inside a ``with`` block.
 
     Parameters
     ----------
     device : str, Device or None (the default device), where the work is done
-    what : str, what is being done
+    what : str, what is being done; or a function that says it, for texts that take time to make
     advice : str, what to change, as for `require_memory`
 
     Raises
@@ -220,8 +220,9 @@ def memory_errors(device: str | Device | None = None, *, what: str, advice: str)
         target = find_device(device)
         free = free_memory(target)
         left = "an unknown amount is" if free is None else f"{format_bytes(free)} are"
+        job = what if isinstance(what, str) else what()
         raise OutOfMemoryError(
-            f"{what} needs more memory than device '{target}' has, where {left} free: {error}. To need less, {advice}."
+            f"{job} needs more memory than device '{target}' has, where {left} free: {error}. To need less, {advice}."
         ) from error
 
 

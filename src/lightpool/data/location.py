@@ -57,11 +57,11 @@ class HDULocation:
         return type(self), astuple(self)  # without the path that was found: another machine may have another one
 
     @cached_property
-    def _found(self) -> Path:
+    def _found(self) -> str:
         path = self.path()
         if not path.exists():
             raise MissingDataError(f"no file {path}: {missing_file_hint(path)}")
-        return path
+        return sys.intern(str(path))  # one text for all HDUs of a file, where a Path for each takes half a kB
 
     def path(self, abs_path: bool = True) -> Path:
         """Path of the file: below ``base_dir`` if it is there, else as ``file_dir`` says."""

@@ -9,7 +9,7 @@ from lightpool.arrays.memory import UNCHECKED_BYTES, format_bytes, n_bytes_of, r
 from lightpool.irf.irf_map import IRFMap
 from lightpool.maps import Geom
 
-__all__ = ["MemoryEstimate", "are_large", "estimate_memory", "memory_of_maps"]
+__all__ = ["LESS", "MemoryEstimate", "are_large", "estimate_memory", "memory_of_maps"]
 
 LESS = (
     "take larger pixels (a larger binsz) or a smaller width, fewer bins of energy_true or rad, larger pixels of the "

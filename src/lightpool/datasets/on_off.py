@@ -133,9 +133,9 @@ class OnOffDataset(MapDataset):
             mask_fit=dataset.mask_fit,
             acceptance=acceptance,
             acceptance_off=acceptance_off,
-            gti=dataset.gti,
+            gti=dataset._gti.fork(),
             name=name,
-            meta_table=dataset.meta_table,
+            meta_table=dataset._meta_table.fork(),
         )
 
     # --- the OFF region; a growing stack holds sums, see `stack`
@@ -331,8 +331,9 @@ class OnOffDataset(MapDataset):
         return MapDataset(name=name, **self._parts_with_background())
 
     def _parts_with_background(self) -> dict[str, Any]:
-        names = ("counts", "exposure", "background", "psf", "edisp", "mask_safe", "mask_fit", "gti", "meta_table")
-        return {part: getattr(self, part) for part in names}
+        names = ("counts", "exposure", "background", "psf", "edisp", "mask_safe", "mask_fit")
+        parts = {part: getattr(self, part) for part in names}
+        return parts | {"gti": self._gti.fork(), "meta_table": self._meta_table.fork()}
 
     def downsample(self, factor: int, axis_name: str | None = None, name: str | None = None) -> Self:
         """Join pixels, or bins of an axis; the acceptance of the OFF region then keeps the background.

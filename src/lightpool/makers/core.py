@@ -49,6 +49,8 @@ class Maker(Described, ABC):
     tag: ClassVar[str]
     reads_maps: ClassVar[bool] = True
     """Whether the step uses the values of the dataset that it gets, and not its geometries alone."""
+    n_work_maps: ClassVar[int] = 2
+    """Arrays of the size of the counts that the step has in memory at a time, beside the maps of its dataset."""
 
     @abstractmethod
     def run(self, dataset: Any, observation: Any = None) -> Any:

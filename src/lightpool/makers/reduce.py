@@ -1,23 +1,26 @@
 """A chain of makers over many observations."""
 
 import logging
-from collections.abc import Generator, Iterable, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from collections import deque
+from collections.abc import Callable, Generator, Iterable, Sequence
+from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from functools import partial
-from itertools import repeat
+from itertools import islice, repeat
 from multiprocessing import get_context
 from typing import Any
 
 from astropy.coordinates import Angle
 
-from lightpool.arrays import read_deferred
+from lightpool.arrays import memory_errors, read_deferred
 from lightpool.arrays.staging import Uploads
 from lightpool.data.read_ahead import read_ahead
-from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff
+from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
+from lightpool.datasets.memory import LESS
 from lightpool.datasets.names import GeneratedName
 from lightpool.errors import NoOverlapError, ReductionError
 from lightpool.makers.core import Described, Maker
+from lightpool.makers.memory import reduction_memory
 from lightpool.makers.safe import SafeMaskMaker
 from lightpool.maps import RegionGeom
 
@@ -95,6 +98,33 @@ class DatasetsMaker(Described):
         """
         return self._make_dataset(dataset, observation, apply_cutout=self._cuts_out(dataset))
 
+    def estimate_memory(self, dataset: MapDataset, n_observations: int = 1) -> MemoryEstimate:
+        """Memory that `run` takes at most, known before anything runs.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+            Reference; an outline of it will do.
+        n_observations : int
+            How many datasets are kept, if they are not stacked.
+
+        Returns
+        -------
+        estimate : MemoryEstimate
+            On the device of the dataset, of all processes together. Parts are the stack (or the datasets), the maps of
+            one observation, what geometries keep for their pixels, and arrays on the way. What is measured is between
+            half of it and a fifth more; files and libraries take some hundred MB of the host besides.
+        """
+        window = dataset.outline()
+        if self._cuts_out(dataset):
+            window = dataset.outline(dataset._geom.center_skydir, self.cutout_width, self.cutout_mode)
+        n_kept = 0 if self.stack_datasets else n_observations
+        estimate = reduction_memory(dataset, window, self.makers, n_kept=n_kept)
+        if self.n_jobs == 1:
+            return estimate
+        one = reduction_memory(dataset, window, self.makers, n_kept=0)  # each process has a reference of its own
+        return MemoryEstimate({**estimate.parts, "processes": self.n_jobs * one.n_bytes})
+
     def run(
         self, dataset: MapDataset, observations: Iterable[Any], datasets: Sequence[MapDataset] | None = None
     ) -> Datasets:
@@ -125,7 +155,8 @@ class DatasetsMaker(Described):
             made = []
             for result in results:
                 if result is not None and self.stack_datasets:
-                    dataset.stack(_stackable_on(dataset, result))
+                    with memory_errors(dataset.device, what=_on_maps("stacking", dataset), advice=LESS):
+                        dataset.stack(_stackable_on(dataset, result))
                 elif result is not None:
                     made.append(result)
         read_deferred(dataset.device)  # host: norms and what there is to warn about, in one transfer
@@ -149,15 +180,18 @@ class DatasetsMaker(Described):
                     yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
             return
         with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
-            jobs = [
-                pool.submit(
+
+            def submit(reference: MapDataset, observation: Any) -> Future[MapDataset | None]:
+                return pool.submit(
                     _reduce_in_worker, self, reference.to("cpu"), observation, apply_cutout, dataset.device.name
                 )
-                for reference, observation in zip(references, observations, strict=False)
-            ]
+
+            jobs = (submit(*pair) for pair in zip(references, observations, strict=False))
+            waiting = deque(islice(jobs, 2 * n_jobs))  # the results of more would only fill the memory
             try:
-                for job in jobs:
-                    result = job.result()
+                while waiting:
+                    result = waiting.popleft().result()
+                    waiting.extend(islice(jobs, 1))
                     yield None if result is None else result.to(dataset.device)
             finally:
                 pool.shutdown(cancel_futures=True)
@@ -186,10 +220,16 @@ class DatasetsMaker(Described):
         for maker in self.makers:
             log.info("observation %s: %s", observation.obs_id, maker.tag)
             try:
-                result = maker.run(result, observation)
+                with memory_errors(dataset.device, what=_on_maps(maker.tag, result), advice=LESS):
+                    result = maker.run(result, observation)
             except Exception as error:
                 raise ReductionError(observation.obs_id, maker.tag, error) from error
         return result
+
+
+def _on_maps(step: str, dataset: MapDataset) -> Callable[[], str]:
+    """What is done, in words."""
+    return lambda: f"{step} on a {dataset.tag} ({dataset.memory.in_a_line()})"
 
 
 def _stackable_on(dataset: MapDataset, result: MapDataset) -> MapDataset:

@@ -24,6 +24,7 @@ HostArray = np.ndarray[Any, Any]
 class _RingMaker(Maker):
     """What both makers have in common: what may be OFF, and the dataset that they make."""
 
+    n_work_maps: ClassVar[int] = 12
     exclusion_mask: Map | None
 
     @abstractmethod
@@ -147,6 +148,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
     """
 
     tag: ClassVar[str] = "AdaptiveRingBackgroundMaker"
+    n_work_maps: ClassVar[int] = 24
     available_methods: ClassVar[tuple[str, ...]] = ("fixed_width", "fixed_r_in")
 
     def __init__(

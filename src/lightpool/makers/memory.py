@@ -1,0 +1,77 @@
+"""How much memory a reduction takes at most, from geometries alone."""
+
+from collections.abc import Sequence
+from typing import Any
+
+from lightpool.arrays.blocks import MOST_BYTES
+from lightpool.datasets import MapDataset, MemoryEstimate
+from lightpool.makers.core import Maker
+from lightpool.maps.pixels import MAX_FILLED_PIXELS, MAX_STORED_BYTES
+
+__all__ = ["reduction_memory"]
+
+_KEPT_PER_PIXEL = 64
+"""Bytes that a geometry keeps for each pixel: directions, solid angle, offsets, places in the field of view."""
+
+_WORK_PER_PIXEL = 128
+"""Bytes on the way to these."""
+
+_BACKGROUND_WORK = 12  # arrays of its size while a background is made elsewhere than on the host
+_RESPONSE_WORK = 4  # the same for a response, and for a product that is added to a stack
+_RESPONSES = ("exposure", "psf", "psf exposure", "edisp", "edisp exposure")
+
+
+def reduction_memory(
+    dataset: MapDataset, window: MapDataset, makers: Sequence[Maker], *, n_kept: int
+) -> MemoryEstimate:
+    """Memory of a reduction in one process, part by part.
+
+    Parameters
+    ----------
+    dataset : MapDataset, the reference, which becomes the stack
+    window : MapDataset, outline of the part of it in which an observation is reduced
+    makers : sequence of Maker
+    n_kept : int
+        How many datasets are kept, if they are not stacked; else 0.
+
+    Returns
+    -------
+    estimate : MemoryEstimate
+    """
+    is_host, one, whole = dataset.device.is_host, window.memory.parts, dataset.memory.parts
+    bins = {name: n_bytes for name, n_bytes in one.items() if name not in _RESPONSES}
+    responses = {name: n_bytes for name, n_bytes in one.items() if name in _RESPONSES}
+    pixels = [_pixels(dataset, window, name) for name in ("counts", "psf") if getattr(dataset, name) is not None]
+    counts, response = max(bins.values(), default=0), max(responses.values(), default=0)
+    # Responses that are only stacked never stand in the memory of the host as a whole, elsewhere they do up to a size.
+    made = sum(bins.values()) + (0 if is_host else sum(min(n_bytes, MOST_BYTES) for n_bytes in responses.values()))
+    # With the first observation a response gives way to its sums, while a product is added to them.
+    sums = 0 if n_kept else max((whole.get(name, 0) for name in ("psf", "edisp")), default=0)
+    work = [
+        _in_blocks(_WORK_PER_PIXEL * max(pixels, default=0)),
+        max((maker.n_work_maps for maker in makers), default=0) * counts,
+        sums + (0 if is_host else _in_blocks(_RESPONSE_WORK * response)),
+        0 if is_host else _in_blocks(_BACKGROUND_WORK * counts),
+    ]
+    parts = {"reference" if n_kept else "stack": dataset.memory.n_bytes}
+    if n_kept:
+        parts["datasets"] = n_kept * window.memory.n_bytes
+    parts["observation"] = made
+    parts["pixels"] = sum(min(_KEPT_PER_PIXEL * n_pixel, MAX_STORED_BYTES) for n_pixel in pixels)
+    parts["work"] = max(work)
+    return MemoryEstimate(parts)
+
+
+def _in_blocks(n_bytes: int) -> int:
+    return min(n_bytes, MOST_BYTES)
+
+
+def _pixels(dataset: MapDataset, window: MapDataset, name: str) -> int:
+    """Pixels for which angles are worked out at a time: of small maps all, even if only a window is asked for."""
+    whole, part = (_n_pixel(getattr(each, name)) for each in (dataset, window))
+    return whole if whole <= MAX_FILLED_PIXELS else part
+
+
+def _n_pixel(data: Any) -> int:
+    n_y, n_x = data.geom.data_shape[-2:]
+    return int(n_y * n_x)

@@ -1,0 +1,214 @@
+"""What a reduction takes is estimated before it runs, stays flat over many observations, and is named when it fails."""
+
+import gc
+import tracemalloc
+from concurrent.futures import Future
+
+import numpy as np
+import pytest
+from astropy.coordinates import SkyCoord
+
+from lightpool.arrays import memory, use_device
+from lightpool.data import FILE_CACHE, DataStore, Observations
+from lightpool.datasets import MapDataset
+from lightpool.errors import OutOfMemoryError, ReductionError
+from lightpool.makers import (
+    AdaptiveRingBackgroundMaker,
+    DatasetsMaker,
+    FoVBackgroundMaker,
+    MapDatasetMaker,
+    RingBackgroundMaker,
+    SafeMaskMaker,
+    reduce,
+)
+from lightpool.makers.core import Maker
+from lightpool.maps import MapAxis, WcsGeom
+from lightpool.simulate import simulate_store
+
+CRAB = SkyCoord(83.63, 22.01, unit="deg")
+MB = 1_000_000
+
+
+def reference(npix=60, binsz=0.1, n_energy=3, n_true=5, n_rad=15, binsz_irf=0.5):
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=n_energy)
+    true = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=n_true, name="energy_true")
+    rad = MapAxis.from_bounds(0, 0.6, nbin=n_rad, unit="deg", name="rad")
+    geom = WcsGeom.create(skydir=CRAB, npix=npix, binsz=binsz, axes=[energy])
+    return MapDataset.create(geom, energy_axis_true=true, rad_axis=rad, binsz_irf=binsz_irf)
+
+
+def safe():
+    return SafeMaskMaker(methods=["offset-max"], offset_max="2 deg")
+
+
+CHAINS = {
+    "maps": [MapDatasetMaker()],
+    "field of view": [MapDatasetMaker(), safe(), FoVBackgroundMaker()],
+    "rings": [MapDatasetMaker(), safe(), RingBackgroundMaker(r_in="0.5 deg", width="0.3 deg")],
+    "adaptive rings": [
+        MapDatasetMaker(),
+        safe(),
+        AdaptiveRingBackgroundMaker(r_in="0.5 deg", width="0.3 deg", r_out_max="1 deg", stepsize="0.1 deg"),
+    ],
+}
+SIZES = {
+    "fine pixels": {"npix": 300, "binsz": 0.02, "n_energy": 5},
+    "fine responses": {"npix": 120, "binsz": 0.05, "binsz_irf": 0.1, "n_rad": 40, "n_true": 12},
+}
+
+
+CASES = [(name, chain, "fine pixels") for name in ("cpu", "strict") for chain in CHAINS]
+CASES += [(name, "field of view", "fine responses") for name in ("cpu", "strict")]
+
+
+@pytest.mark.parametrize(("name", "chain", "size"), CASES)  # PyTorch takes its memory unseen
+def test_a_reduction_takes_what_was_estimated(name, crab_store, chain, size):
+    maker, options = DatasetsMaker(CHAINS[chain]), SIZES[size]
+    observations = DataStore.from_dir(crab_store).get_observations()[:3]
+    maker.run(reference().to(name), observations)  # files and all that is not the larger for larger maps
+    gc.collect()
+    tracemalloc.start()
+    try:
+        with use_device(name):
+            dataset = reference(**options)
+        estimate = maker.estimate_memory(dataset)
+        maker.run(dataset, observations)
+        peak = tracemalloc.get_traced_memory()[1]
+    finally:
+        tracemalloc.stop()
+    assert 0.5 < peak / estimate.n_bytes < 1.2
+    assert estimate.parts["stack"] == dataset.memory.n_bytes
+    assert estimate.parts == maker.estimate_memory(dataset.outline()).parts
+
+
+def test_datasets_that_are_not_stacked_are_counted_one_by_one():
+    dataset = reference()
+    one, many = (DatasetsMaker([MapDatasetMaker()], stack_datasets=False).estimate_memory(dataset, n) for n in (1, 10))
+    assert many.parts["datasets"] == 10 * one.parts["datasets"] == 10 * dataset.memory.n_bytes
+    assert "datasets" not in DatasetsMaker([MapDatasetMaker()]).estimate_memory(dataset, 10).parts
+
+
+def test_each_process_takes_as_much_as_a_reduction_of_its_own():
+    dataset = reference()
+    alone, three = (DatasetsMaker([MapDatasetMaker()], n_jobs=n).estimate_memory(dataset) for n in (1, 3))
+    assert three.n_bytes == 4 * alone.n_bytes
+    assert "processes" in str(three)
+
+
+@pytest.fixture(scope="module")
+def many(tmp_path_factory):
+    """Thirty short simulated runs."""
+    kinds = {"psf_kinds": ("psf_3gauss",), "background_kinds": ("bkg_2d",)}
+    store = simulate_store(tmp_path_factory.mktemp("many"), 30, ontime=20.0, seed=3, **kinds)
+    return DataStore.from_dir(store).get_observations()
+
+
+@pytest.mark.parametrize(
+    ("name", "chain"), [("cpu", "field of view"), ("cpu", "rings"), ("torch", "rings"), ("strict", "field of view")]
+)
+def test_memory_is_flat_over_many_observations(name, many, chain, monkeypatch):
+    monkeypatch.setattr(FILE_CACHE, "max_bytes", MB)  # it fills up before what is measured begins
+    dataset, maker = reference(npix=30, binsz=0.2, n_true=3, n_rad=5).to(name), DatasetsMaker(CHAINS[chain])
+    maker.run(dataset, many[:10])
+    taken = []
+    tracemalloc.start()
+    try:
+        for first in (10, 20):
+            maker.run(dataset, many[first : first + 10])
+            gc.collect()
+            taken.append(tracemalloc.get_traced_memory()[0])
+    finally:
+        tracemalloc.stop()
+    per_observation = (taken[1] - taken[0]) / 10
+    assert per_observation < 8000, f"{per_observation:.0f} bytes; times, names and a row of the table take 2000"
+
+
+def test_a_reduction_leaves_nothing_loaded_in_the_observations_of_the_user(many):
+    DatasetsMaker(CHAINS["field of view"]).run(reference(), many[:3])
+    assert all(not observation._loaded for observation in many[:3])
+
+
+def test_parts_that_the_user_set_by_hand_or_holds_are_kept(many):
+    observation = many[0].copy()
+    aeff, gti = observation.aeff, observation.gti
+    observation.aeff = aeff
+    DatasetsMaker(CHAINS["field of view"]).run(reference(), Observations([observation]))
+    assert observation.aeff is aeff
+    assert observation.gti is gti
+
+
+class OneByOne:
+    """Stands in for a pool of processes: does what is submitted at once."""
+
+    n_submitted = 0
+
+    def __init__(self, n_jobs, mp_context):
+        pass
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *args):
+        pass
+
+    def shutdown(self, cancel_futures):
+        pass
+
+    def submit(self, function, *args):
+        OneByOne.n_submitted += 1
+        future = Future()
+        future.set_result(function(*args))
+        return future
+
+
+def test_results_of_processes_do_not_pile_up(many, monkeypatch):
+    monkeypatch.setattr(reduce, "ProcessPoolExecutor", OneByOne)
+    waiting = []
+    stack = MapDataset.stack
+
+    def counting(self, other, **kwargs):
+        waiting.append(OneByOne.n_submitted - len(waiting))
+        stack(self, other, **kwargs)
+
+    monkeypatch.setattr(MapDataset, "stack", counting)
+    DatasetsMaker([MapDatasetMaker(selection=["counts"])], n_jobs=2).run(reference(npix=5), many)
+    assert len(waiting) == 30
+    assert max(waiting) <= 5
+
+
+class Hungry(Maker):
+    """Asks for more memory than there is."""
+
+    tag = "Hungry"
+
+    def run(self, dataset, observation=None):
+        xp = dataset.device.xp
+        return xp.ones(2**50, dtype=xp.float64, device=dataset.device.handle)
+
+
+def test_a_step_that_runs_out_of_memory_is_named_with_its_maps(device, many):
+    with pytest.raises(ReductionError, match="observation 1: Hungry failed with OutOfMemoryError") as caught:
+        DatasetsMaker([MapDatasetMaker(), Hungry()]).run(reference(), many[:2])
+    cause = caught.value.__cause__
+    assert isinstance(cause, OutOfMemoryError)
+    assert "Hungry on a MapDataset (counts 3 x 60 x 60 86.4 kB, exposure" in str(cause)
+    assert f"than device '{device}' has" in str(cause)
+    assert "To need less, take larger pixels" in str(cause)
+
+
+def test_a_stack_that_runs_out_of_memory_says_so(device, many, monkeypatch):
+    def fail(*args, **kwargs):
+        raise MemoryError("no room")
+
+    monkeypatch.setattr(MapDataset, "stack", fail)
+    with pytest.raises(OutOfMemoryError, match=r"stacking on a MapDataset \(counts .*\) needs more memory .*no room"):
+        DatasetsMaker([MapDatasetMaker()]).run(reference(), many[:2])
+
+
+def test_cutouts_that_a_maker_needs_are_refused_before_they_are_made(many, monkeypatch):
+    dataset = reference(npix=1000, binsz=0.004, n_energy=9)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 50 * MB)
+    maker = DatasetsMaker([safe(), MapDatasetMaker()])
+    with pytest.raises(OutOfMemoryError, match="a cutout of a MapDataset"):
+        maker.run(dataset, many[:1])
+    assert np.all(np.asarray(dataset.counts.data) == 0)
