@@ -93,3 +93,14 @@ def test_the_tree_keeps_the_order_and_is_flat(n_part):
     assert merged.replace("(", "").replace(")", "") == "".join(f"{i:03d}" for i in range(n_part))
     depth = max(merged[:i].count("(") - merged[:i].count(")") for i in range(len(merged)))
     assert depth <= 2 * np.ceil(np.log2(n_part + 1))
+
+
+def test_sums_are_double_where_the_observations_are_single(settings_of):
+    single = Reducer(settings_of(run={"precision": "single"}))
+    double = Reducer(settings_of())
+    key = StackKey("crab", "all", "all")
+    left, right = (reducer.reduce([1, 2])[0][key] for reducer in (single, double))
+    assert left.precision == "double"
+    for name in ("counts", "exposure", "background"):
+        assert_allclose(getattr(left, name).data, getattr(right, name).data, rtol=1e-5, err_msg=name)
+    assert not np.array_equal(left.exposure.data, right.exposure.data), "the observations were reduced in single"

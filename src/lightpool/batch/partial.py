@@ -42,7 +42,7 @@ class StackKey(NamedTuple):
 
 
 class PartialStack:
-    """Stacks of some observations, each an accumulator of sums.
+    """Stacks of some observations, each an accumulator of sums, in double precision whatever the observations have.
 
     Parameters
     ----------
@@ -88,7 +88,7 @@ class PartialStack:
         return moved
 
     def _empty(self, key: StackKey, kind: str) -> MapDataset:
-        with use_device(self.device), use_precision(self._settings.run.precision):
+        with use_device(self.device), use_precision("double"):
             outline = build_dataset(self._targets[key.target]).outline()
             options = {"name": key.name, "reference_time": _REFERENCE}
             empty: MapDataset = getattr(datasets, kind).from_geoms(**outline.geoms, **options)
