@@ -113,3 +113,8 @@ stacked = DatasetsMaker(makers).run(MapDataset.create(geom), observations)[0]
 assert stacked.counts.data.sum() > 0
 """
     assert loaded_by(code) & {"regions", "matplotlib", "torch"} == set()
+
+
+def test_files_of_tests_have_names_of_their_own():
+    names = [path.name for path in Path(__file__).parent.rglob("test_*.py")]
+    assert len(names) == len(set(names)), "pytest collects two files of one name only in packages"
