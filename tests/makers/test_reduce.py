@@ -65,6 +65,10 @@ def test_the_stack_is_found_by_its_name(empty, observations, chain):
     assert DatasetsMaker(chain).run(empty(name="crab"), observations[:1]).names == ["crab"]
 
 
+# Other processes know nothing of the stand-in for CuPy.
+@pytest.mark.parametrize(
+    "device", ["cpu", "torch", "strict", pytest.param("cuda", marks=pytest.mark.gpu)], indirect=True
+)
 def test_processes_give_the_same_bits(device, empty, observations, chain):
     serial, parallel = empty(), empty()
     DatasetsMaker(chain, n_jobs=1).run(serial, observations[:3])
