@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightpool.arrays import add_product, add_product_plain, to_host
-from lightpool.arrays.blocks import pieces
+from lightpool.arrays.blocks import pieces, quiet_on_windows
 
 VALUES = np.arange(24.0).reshape(2, 3, 4)
 MASK = VALUES % 3 > 0
@@ -81,3 +81,11 @@ def test_pieces_cover_each_element_once(shape, size):
         assert touched[piece].size <= size
         touched[piece] += 1
     assert (touched == 1).all()
+
+
+def test_settings_of_numpy_are_as_before_after_work_on_windows():
+    before = np.getbufsize(), np.geterr()
+    with quiet_on_windows():
+        assert np.getbufsize() < before[0]
+        np.add([np.inf], [-np.inf])
+    assert (np.getbufsize(), np.geterr()) == before

@@ -8,7 +8,7 @@ from typing import Any
 import array_api_compat
 import numpy as np
 
-from lightpool.arrays.blocks import blocks_that_fit, pieces
+from lightpool.arrays.blocks import blocks_that_fit, pieces, quiet_on_windows
 from lightpool.arrays.cuda import accumulation as cuda_accumulation
 from lightpool.arrays.devices import array_namespace, device_of
 from lightpool.arrays.lazy import LazyArray
@@ -38,6 +38,9 @@ def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *,
     if lazy is not None and (lazy.device.is_host or lazy.height < lazy.shape[-2]):
         others = [_values(factor) for factor in factors if factor is not lazy]
         whole = total[window]
+        if lazy.device.is_host and _is_simple(total, others) and lazy.dtype == total.dtype:
+            _add_parts_numpy(whole, lazy, others, nan_to_num)
+            return
         for index, part in lazy.parts():
             rest = [_part(factor, index, whole.ndim) for factor in others]
             add_product(whole, [part, *rest], index, nan_to_num=nan_to_num)
@@ -110,15 +113,29 @@ def _add_product_cuda(part: Array, factors: Sequence[Any], nan_to_num: bool) -> 
     return cuda_accumulation.add_product(part, arrays, number, nan_to_num)
 
 
+def _add_parts_numpy(whole: Array, lazy: LazyArray, factors: Sequence[Any], nan_to_num: bool) -> None:
+    factor = _product(factors) if factors else None
+    if factor is not None and not isinstance(factor, int | float):
+        factor = as_dtype(factor, dtype_name(whole))
+    with quiet_on_windows():
+        for index, part in lazy.parts():
+            if factor is not None:
+                part *= _part(factor, index, whole.ndim)
+            if nan_to_num and not np.isfinite(part.sum()):  # one pass, and none more when all is well
+                part = np.where(np.isfinite(part), part, 0.0)
+            target = whole[index]
+            np.add(target, part, out=target)
+
+
 def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:
     small = [x for x in factors if _size(x) < part.size]
     large = [x for x in factors if _size(x) == part.size] + ([_product(small)] if small else [])
     if not isinstance(large[0], int | float) and is_bool(large[0]):
         large = [1.0, *large]
     views = [x if isinstance(x, int | float) else np.broadcast_to(x, part.shape) for x in large]
-    for piece in pieces(part.shape):
-        with np.errstate(invalid="ignore", over="ignore"):
+    with quiet_on_windows():
+        for piece in pieces(part.shape):
             product = reduce(np.multiply, (x if isinstance(x, int | float) else x[piece] for x in views))
             if nan_to_num and not np.isfinite(np.sum(product)):  # one pass, and none more when all is well
                 product = np.where(np.isfinite(product), product, 0.0)
-        np.add(part[piece], product, out=part[piece])
+            np.add(part[piece], product, out=part[piece])

@@ -111,11 +111,10 @@ def hat_basis(
     basis : array of ``dtype``, shape (n_node, *x.shape); one node has weight 1 inside
     """
     xp = array_namespace(x) if xp is None else xp
-    nodes = _beside(nodes, x)
     if array_api_compat.is_numpy_namespace(xp):
-        return _hat_basis_numpy(x, nodes, lower, upper, dtype)
+        return _hat_basis_numpy(x, np.asarray(nodes, dtype=np.float64), lower, upper, dtype)
     if array_api_compat.is_cupy_namespace(xp):
-        return cuda_interpolation.hat_basis(x, nodes, lower, upper, dtype)
+        return cuda_interpolation.hat_basis(x, _beside(nodes, x), lower, upper, dtype)
     return hat_basis_plain(x, nodes, lower, upper, dtype, xp=xp)
 
 
@@ -181,6 +180,8 @@ def apply_basis(table: Array, basis: Array, *, xp: Namespace | None = None) -> A
     n_node = basis.shape[0]
     if table.shape[-1] != n_node:
         raise ValueError(f"table has {table.shape[-1]} nodes in its last axis, the basis has {n_node} in its first")
+    if table.ndim == basis.ndim == 2:
+        return xp.matmul(table, basis)
     n_row, n_point = _size(table.shape[:-1]), _size(basis.shape[1:])
     product = xp.matmul(xp.reshape(table, (n_row, n_node)), xp.reshape(basis, (n_node, n_point)))
     return xp.reshape(product, (*table.shape[:-1], *basis.shape[1:]))

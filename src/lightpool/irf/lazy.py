@@ -39,8 +39,8 @@ from lightpool.maps import MapAxis
 __all__ = ["as_images", "clip_at_zero", "lazy_aeff", "lazy_edisp", "lazy_edisp_kernel", "lazy_psf"]
 
 _PER_SR = u.sr**-1
-_PART = 2**16
-"""Values that are worked out at once on the host (512 KiB)."""
+_PART = 2**17
+"""Values that are worked out at once on the host (1 MiB)."""
 
 _N_WORK = 4
 """Arrays of the size of a result that are in memory while it is made on other devices in many launches, measured."""

@@ -12,7 +12,7 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays import LazyArray, array_namespace, device_of, integrate_exponential, trapezoid_loglog
-from lightpool.arrays.blocks import BLOCK, blocks, in_blocks
+from lightpool.arrays.blocks import BLOCK, blocks, in_blocks, quiet_on_windows
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
@@ -197,7 +197,8 @@ def _integrals_on_host(nodes: BackgroundNodes, place: Images, factors: Images, d
             for factor in factors:
                 scale = scale * factor[part].astype(dtype, copy=False)
             found = _integrated(nodes, weights, values).reshape(-1, *scale.shape)
-            np.multiply(found, scale, out=integrals[:, *part])
+            with quiet_on_windows():
+                np.multiply(found, scale, out=integrals[:, *part])
     return integrals
 
 
