@@ -1,5 +1,8 @@
 """A chain of makers over observations: one by one, in processes, stacked."""
 
+import multiprocessing
+import os
+import pickle
 import threading
 
 import astropy.units as u
@@ -10,8 +13,8 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lightpool.arrays import to_host
 from lightpool.arrays.staging import Uploads
 from lightpool.datasets import MapDataset
-from lightpool.errors import ReductionError
-from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
+from lightpool.errors import ReductionError, WorkerDiedError
+from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, RingBackgroundMaker, SafeMaskMaker
 from lightpool.makers.core import Maker
 from lightpool.maps import WcsGeom, fill
 
@@ -30,6 +33,15 @@ class FailingMaker(Maker):
         if observation.obs_id == 2:
             raise ValueError("the clouds came in")
         return dataset
+
+
+class DyingMaker(Maker):
+    """Ends its process, as the system does when memory runs out."""
+
+    tag = "DyingMaker"
+
+    def run(self, dataset, observation=None):
+        os._exit(1)
 
 
 def maps_of(dataset):
@@ -65,16 +77,81 @@ def test_the_stack_is_found_by_its_name(empty, observations, chain):
     assert DatasetsMaker(chain).run(empty(name="crab"), observations[:1]).names == ["crab"]
 
 
+def assert_same_stack(found, expected):
+    """The same counts and safe bins to the last bit, and the rest to rounding."""
+    for name, values in maps_of(expected).items():
+        rtol = 0 if name in ("counts", "mask_safe") else 1e-12
+        assert_allclose(maps_of(found)[name], values, rtol=rtol, atol=1e-15 * values.max(), err_msg=name)
+    assert_allclose(found.exposure.meta["livetime"].to_value("s"), expected.exposure.meta["livetime"].to_value("s"))
+    assert found.meta_table["OBS_ID"].tolist() == expected.meta_table["OBS_ID"].tolist()
+    assert_array_equal(found.gti.met_start, expected.gti.met_start)
+    assert_array_equal(found.gti.met_stop, expected.gti.met_stop)
+
+
+SMALL = {"cutout_width": "1.3 deg", "cutout_mode": "partial"}
+
+
 # Other processes know nothing of the stand-in for CuPy.
 @pytest.mark.parametrize(
-    "device", ["cpu", "torch", "strict", pytest.param("cuda", marks=pytest.mark.gpu)], indirect=True
+    ("device", "options"),
+    [("cpu", {}), ("cpu", SMALL), ("torch", SMALL), ("strict", {}), pytest.param("cuda", SMALL, marks=pytest.mark.gpu)],
+    indirect=["device"],
 )
-def test_processes_give_the_same_bits(device, empty, observations, chain):
-    serial, parallel = empty(), empty()
-    DatasetsMaker(chain, n_jobs=1).run(serial, observations[:3])
-    DatasetsMaker(chain, n_jobs=2).run(parallel, observations[:3])
-    for name, expected in maps_of(serial).items():
-        assert_array_equal(maps_of(parallel)[name], expected, err_msg=name)
+def test_sums_of_processes_are_those_of_one(device, empty, observations, chain, options):
+    serial = DatasetsMaker(chain, n_jobs=1, **options).run(empty(), observations[:3])[0]
+    parallel = DatasetsMaker(chain, n_jobs=2, **options).run(empty(), observations[:3])[0]
+    assert parallel.device == serial.device
+    assert parallel.name == "stacked"
+    assert_same_stack(parallel, serial)
+
+
+def test_processes_add_to_what_is_there(empty, observations, chain):
+    serial, parallel = empty(name="crab"), empty(name="crab")
+    DatasetsMaker(chain).run(serial, observations[:4])
+    DatasetsMaker(chain).run(parallel, observations[:1])
+    DatasetsMaker(chain, n_jobs=2).run(parallel, observations[1:4])
+    assert_same_stack(parallel, serial)
+
+
+def test_processes_stack_measured_backgrounds_as_one_does(empty, observations):
+    ring = [
+        MapDatasetMaker(["counts", "exposure", "psf", "edisp", "background"]),
+        RingBackgroundMaker("0.4 deg", "0.4 deg"),
+    ]
+    serial = DatasetsMaker(ring).run(empty(), observations[:3])[0]
+    parallel = DatasetsMaker(ring, n_jobs=2).run(empty(), observations[:3])[0]
+    assert serial.background.data.sum() > 0
+    assert_same_stack(parallel, serial)
+
+
+def test_processes_that_find_nothing_on_the_map_change_nothing(observations, geom, chain):
+    far = WcsGeom.create(skydir=(250, -40), width=3, binsz=0.2, axes=geom.axes)
+    stacked = DatasetsMaker(chain, n_jobs=2).run(MapDataset.create(far), observations[:2])[0]
+    assert stacked.counts.data.sum() == 0
+    assert stacked.meta_table is None
+
+
+def test_a_failure_ends_the_other_processes_and_adds_nothing(empty, observations):
+    stacked, first, second = empty(), observations[0], observations[1]
+    maker = DatasetsMaker([MapDatasetMaker(selection=["counts"]), FailingMaker()], n_jobs=2)
+    with pytest.raises(ReductionError, match="observation 2"):
+        maker.run(stacked, [*[first] * 3000, second, *[first] * 2999])  # the first half alone would take a minute
+    assert stacked.counts.data.sum() == 0
+    assert multiprocessing.active_children() == []
+
+
+def test_a_process_that_dies_is_told(empty, observations):
+    with pytest.raises(WorkerDiedError, match="one of 2 processes ended before its work was done"):
+        DatasetsMaker([DyingMaker()], n_jobs=2).run(empty(), observations[:2])
+
+
+def test_an_outline_travels_without_its_values(empty):
+    outline = empty().outline()
+    assert len(pickle.dumps(outline.psf)) < 20_000
+    again = pickle.loads(pickle.dumps(outline))
+    assert again.geoms == outline.geoms
+    assert_array_equal(to_host(again.counts.data), to_host(outline.counts.data))
+    assert again.device == outline.device
 
 
 def test_cutout_is_twice_the_largest_offset_unless_given(chain):

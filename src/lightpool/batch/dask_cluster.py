@@ -5,8 +5,8 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import Any
 
+from lightpool.arrays.threads import one_thread_each
 from lightpool.batch.chunk import ChunkTask, fail_chunk, run_chunk
-from lightpool.batch.executors import one_thread_each
 from lightpool.batch.folder import ChunkRecord
 from lightpool.errors import ConfigError, WorkerDiedError
 

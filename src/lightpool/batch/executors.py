@@ -1,28 +1,25 @@
 """Who does the chunks: this process, or some processes of this machine."""
 
 import logging
-import os
 import signal
 from collections import deque
-from collections.abc import Generator, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Generator, Sequence
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
+from lightpool.arrays.threads import one_thread_each
 from lightpool.batch.chunk import ChunkTask, fail_chunk, run_chunk
 from lightpool.batch.folder import ChunkRecord
 from lightpool.errors import WorkerDiedError
 
-__all__ = ["Executor", "ProcessExecutor", "SerialExecutor", "one_thread_each"]
+__all__ = ["Executor", "ProcessExecutor", "SerialExecutor"]
 
 log = logging.getLogger(__name__)
 
 MAX_DEATHS = 2
 """A chunk whose worker died so often is not tried again."""
-
-_THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 
 class Executor(Protocol):
@@ -159,18 +156,3 @@ def _how_it_ended(code: int | None) -> str:
     if code is not None and code < 0:
         return f"was killed by {signal.Signals(-code).name}"
     return f"ended with exit code {code}"
-
-
-@contextmanager
-def one_thread_each() -> Iterator[None]:
-    """Let processes that are started inside use one thread for linear algebra: there is one process per core."""
-    before = {name: os.environ.get(name) for name in _THREADS}
-    os.environ.update(dict.fromkeys(_THREADS, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value

@@ -2,12 +2,13 @@
 
 from typing import Any
 
+from lightpool.arrays import use_device
 from lightpool.arrays.typing import Array
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.on_off_sums import OnOffSums
 from lightpool.maps import Map
 
-__all__ = ["set_sums", "sums_of"]
+__all__ = ["add_stack", "empty_stack", "set_sums", "sums_of"]
 
 _RESPONSES = ("psf", "edisp")
 _OFF = ("counts_off", "acceptance", "background", "acceptance_off")
@@ -54,3 +55,32 @@ def set_sums(dataset: MapDataset, sums: dict[str, Array]) -> None:
     if "off_background" in sums:
         maps: dict[str, Any] = {name: Map.from_geom(dataset._geom, data=sums[f"off_{name}"]) for name in _OFF}
         dataset._sums = OnOffSums(**maps)  # type: ignore[attr-defined]  # only a dataset with OFF counts has them
+
+
+def empty_stack(dataset: MapDataset) -> MapDataset:
+    """Stack of nothing, of the kind, geometries, device and precision of a dataset, which may be an outline."""
+    options: dict[str, Any] = {"name": dataset.name, "precision": dataset.precision}
+    if dataset.gti is not None:
+        options["reference_time"] = dataset.gti.time_ref
+    with use_device(dataset.device):
+        empty: MapDataset = type(dataset).from_geoms(**dataset.geoms, **options)
+    if dataset.gti is None:
+        empty.gti = None
+    return empty
+
+
+def add_stack(dataset: MapDataset, part: MapDataset) -> None:
+    """Add a stack of some observations to a stack, in place.
+
+    Other than `MapDataset.stack` it adds all that is in the part: the safe masks of the observations were applied
+    when they were stacked, each in its own window, and their union would cut more, or less, at the borders of these.
+
+    Parameters
+    ----------
+    dataset : MapDataset or another kind
+    part : of the same kind and geometries; its maps are not to be used afterwards
+    """
+    mask_safe, part.mask_safe = part.mask_safe, None
+    dataset.stack(part)
+    if dataset.mask_safe is not None and mask_safe is not None:
+        dataset.mask_safe.stack(mask_safe)

@@ -1,13 +1,10 @@
 """A chain of makers over many observations."""
 
 import logging
-from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
-from concurrent.futures import Future, ProcessPoolExecutor
 from contextlib import closing
 from functools import partial
-from itertools import islice, repeat
-from multiprocessing import get_context
+from itertools import repeat
 from typing import Any
 
 from astropy.coordinates import Angle
@@ -18,9 +15,11 @@ from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
 from lightpool.datasets.memory import LESS
 from lightpool.datasets.names import GeneratedName
+from lightpool.datasets.sums import add_stack, empty_stack
 from lightpool.errors import NoOverlapError, ReductionError
 from lightpool.makers.core import Described, Maker
 from lightpool.makers.memory import reduction_memory
+from lightpool.makers.processes import in_processes, is_given_up
 from lightpool.makers.safe import SafeMaskMaker
 from lightpool.maps import RegionGeom
 
@@ -39,7 +38,10 @@ class DatasetsMaker(Described):
         Add all to the reference dataset, in place, or give one dataset per observation. Where a maker measures the
         background, as RingBackgroundMaker does, a MapDataset as reference takes it as its known background.
     n_jobs : int, optional
-        Number of processes; 1 by default. Results are in the order of the observations whatever it is.
+        Number of processes; 1 by default. Results are in the order of the observations whatever it is. For a stack each
+        process adds up a share of neighbouring observations, and these sums are added in their order: counts and masks
+        are the same as with one process, other maps agree to rounding. If an observation fails, the others are given
+        up, and its share is not added.
     cutout_mode : {"trim", "partial", "strict"}
         What to do with a cutout that reaches over the edge of the map, see `WcsGeom.cutout`.
     cutout_width : str, Quantity or Angle, optional
@@ -151,14 +153,13 @@ class DatasetsMaker(Described):
             raise ValueError(
                 f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each"
             )
-        with closing(self._reduce(dataset, observations, datasets)) as results:
-            made = []
-            for result in results:
-                if result is not None and self.stack_datasets:
-                    with memory_errors(dataset.device, what=_on_maps("stacking", dataset), advice=LESS):
-                        dataset.stack(_stackable_on(dataset, result))
-                elif result is not None:
-                    made.append(result)
+        n_jobs, made = min(self.n_jobs, len(observations)), []
+        if n_jobs > 1 and self.stack_datasets:
+            self._stack_in_processes(n_jobs, dataset, observations, datasets)
+        else:
+            reduce = self._one_by_one if n_jobs <= 1 else partial(self._in_processes, n_jobs)
+            with closing(reduce(dataset, observations, datasets)) as results:
+                made = self._stack_or_list(dataset, results)
         read_deferred(dataset.device)  # host: norms and what there is to warn about, in one transfer
         if not self.stack_datasets:
             return Datasets(made)
@@ -166,35 +167,69 @@ class DatasetsMaker(Described):
             dataset.name = "stacked"
         return Datasets([dataset])
 
-    def _reduce(
-        self, dataset: MapDataset, observations: list[Any], datasets: Sequence[MapDataset] | None
+    def _stack_or_list(self, dataset: MapDataset, results: Iterable[MapDataset | None]) -> list[MapDataset]:
+        made = []
+        for result in results:
+            if result is not None and self.stack_datasets:
+                self._stack(dataset, result)
+            elif result is not None:
+                made.append(result)
+        return made
+
+    def _stack(self, dataset: MapDataset, result: MapDataset) -> None:
+        with memory_errors(dataset.device, what=_on_maps("stacking", dataset), advice=LESS):
+            dataset.stack(_stackable_on(dataset, result))
+
+    def _one_by_one(
+        self, dataset: MapDataset, observations: Sequence[Any], references: Sequence[MapDataset] | None
     ) -> Generator[MapDataset | None, None, None]:
-        references = repeat(dataset) if datasets is None else datasets
-        apply_cutout = datasets is None and self._cuts_out(dataset)
-        n_jobs = min(self.n_jobs, len(observations))
-        if n_jobs <= 1:
-            uploads = Uploads(dataset.device)
-            prepare = partial(self.send_ahead, dataset, uploads=uploads) if datasets is None else None
-            with closing(read_ahead(observations, prepare=prepare)) as ahead:
-                for reference, observation in zip(references, ahead, strict=False):
-                    yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
-            return
-        with ProcessPoolExecutor(n_jobs, mp_context=get_context("spawn")) as pool:
+        """Reduce observations in this process; the next ones are read meanwhile."""
+        apply_cutout = references is None and self._cuts_out(dataset)
+        uploads = Uploads(dataset.device)
+        prepare = partial(self.send_ahead, dataset, uploads=uploads) if references is None else None
+        with closing(read_ahead(observations, prepare=prepare)) as ahead:
+            for reference, observation in zip(references or repeat(dataset), ahead, strict=False):
+                yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
 
-            def submit(reference: MapDataset, observation: Any) -> Future[MapDataset | None]:
-                return pool.submit(
-                    _reduce_in_worker, self, reference.to("cpu"), observation, apply_cutout, dataset.device.name
-                )
+    def _in_processes(
+        self, n_jobs: int, dataset: MapDataset, observations: Sequence[Any], references: Sequence[MapDataset] | None
+    ) -> Generator[MapDataset | None, None, None]:
+        """Give the dataset of each observation, in their order; a process takes one after the other."""
+        apply_cutout, device = references is None and self._cuts_out(dataset), dataset.device.name
+        own = repeat(self._to_travel(dataset)) if references is None else map(self._to_travel, references)
+        tasks = (
+            (self, reference, observation, apply_cutout, device)
+            for reference, observation in zip(own, observations, strict=False)
+        )
+        with closing(in_processes(n_jobs, _reduce_in_worker, tasks)) as results:
+            for result in results:
+                yield None if result is None else result.to(dataset.device)
 
-            jobs = (submit(*pair) for pair in zip(references, observations, strict=False))
-            waiting = deque(islice(jobs, 2 * n_jobs))  # the results of more would only fill the memory
-            try:
-                while waiting:
-                    result = waiting.popleft().result()
-                    waiting.extend(islice(jobs, 1))
-                    yield None if result is None else result.to(dataset.device)
-            finally:
-                pool.shutdown(cancel_futures=True)
+    def _stack_in_processes(
+        self, n_jobs: int, dataset: MapDataset, observations: Sequence[Any], references: Sequence[MapDataset] | None
+    ) -> None:
+        """Stack shares of neighbouring observations, each in a process, and add these stacks in their order."""
+        travelling, tasks = self._to_travel(dataset), []
+        for number in range(n_jobs):
+            share = slice(len(observations) * number // n_jobs, len(observations) * (number + 1) // n_jobs)
+            own = None if references is None else [self._to_travel(reference) for reference in references[share]]
+            tasks.append((self, travelling, observations[share], own))
+        with closing(in_processes(n_jobs, _stack_in_worker, tasks)) as parts:
+            for part in parts:
+                if part is not None:
+                    add_stack(dataset, part)
+
+    def _to_travel(self, reference: MapDataset) -> MapDataset:
+        """Reference for another process: its outline, unless the makers read its maps."""
+        if self._reads_maps:
+            return reference
+        outline = reference.outline()
+        outline.name, outline.models = reference.name, reference.models
+        return outline
+
+    @property
+    def _reads_maps(self) -> bool:
+        return not self.makers or self.makers[0].reads_maps
 
     def send_ahead(self, dataset: MapDataset, observation: Any, uploads: Uploads) -> None:
         """Send what the makers will need of an observation to the device, see `Maker.send_ahead`."""
@@ -205,16 +240,15 @@ class DatasetsMaker(Described):
         return self.cutout_width is not None and not isinstance(dataset._geom, RegionGeom)
 
     def _make_dataset(self, dataset: MapDataset, observation: Any, *, apply_cutout: bool) -> MapDataset | None:
-        reads_maps = not self.makers or self.makers[0].reads_maps
         if apply_cutout:
-            cutout, pointing = dataset.cutout if reads_maps else dataset.outline, observation.pointing_radec
+            cutout, pointing = dataset.cutout if self._reads_maps else dataset.outline, observation.pointing_radec
             try:
                 result = cutout(position=pointing, width=self.cutout_width, mode=self.cutout_mode)
             except NoOverlapError:
                 log.warning("observation %s left out: its pointing is outside the map", observation.obs_id)
                 return None
         else:
-            result = dataset.copy() if reads_maps else dataset.outline()
+            result = dataset.copy() if self._reads_maps else dataset.outline()
         if dataset.models is not None:
             result.models = dataset.models.copy().reassign(dataset.name, result.name)
         for maker in self.makers:
@@ -245,3 +279,19 @@ def _reduce_in_worker(
     """Arrays travel between processes on the host; the work is done on the device of the reference."""
     result = maker._make_dataset(dataset.to(device), observation, apply_cutout=apply_cutout)
     return None if result is None else result.to("cpu")
+
+
+def _stack_in_worker(
+    maker: DatasetsMaker, dataset: MapDataset, observations: list[Any], references: Sequence[MapDataset] | None
+) -> MapDataset | None:
+    """Stack of a share of the observations; None if none of them is on the map, or the work is given up."""
+    stack = None
+    with closing(maker._one_by_one(dataset, observations, references)) as results:
+        for result in results:
+            if is_given_up():
+                return None
+            if result is not None:
+                stack = empty_stack(dataset) if stack is None else stack
+                maker._stack(stack, result)
+    read_deferred(dataset.device)  # host: norms and what there is to warn about
+    return stack

@@ -2,6 +2,7 @@
 
 import copy as copying
 import html
+import math
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -337,12 +338,17 @@ class MapData:
     def __getstate__(self) -> dict[str, Any]:
         # host: a pickle holds the values as NumPy keeps them, and the name of the device that they go back to
         read_meta(self._meta)
-        return self.__dict__ | {"_held": to_host(self._data), "_device": self.device.name}
+        # Of an outline one value is sent, which takes no memory here and there.
+        held = self._data[(0,) * self._data.ndim] if _is_outline(self._data) else self._data
+        return self.__dict__ | {"_held": np.asarray(to_host(held)), "_device": self.device.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
         state["_held"] = to_device(state["_held"], state.pop("_device"))
         self.__dict__.update(state)
+        shape = tuple(self._geom.data_shape)
+        if tuple(self._held.shape) != shape:
+            self._held = self._xp.broadcast_to(self._data, shape)
 
     def __str__(self) -> str:
         return (
@@ -360,3 +366,9 @@ class MapData:
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def _is_outline(data: Array) -> bool:
+    """Whether all elements are one in memory, see `outline`; not every library tells."""
+    strides = data.stride() if hasattr(data, "stride") else getattr(data, "strides", (1,))
+    return math.prod(data.shape) > 1 and not any(strides)
