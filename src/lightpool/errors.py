@@ -2,16 +2,19 @@
 
 __all__ = [
     "ConfigError",
+    "DamagedFileError",
     "DeviceError",
     "FormatError",
     "GeometryError",
     "LightpoolError",
+    "MissingColumnError",
     "MissingDataError",
     "NoOverlapError",
     "OutOfMemoryError",
     "ReductionError",
     "ResumeError",
     "WorkerDiedError",
+    "WrongUnitError",
 ]
 
 
@@ -29,6 +32,18 @@ class DeviceError(LightpoolError, RuntimeError):
 
 class FormatError(LightpoolError, ValueError):
     """A file is there but does not hold what its format asks for: a column, a unit, an axis, a keyword."""
+
+
+class DamagedFileError(FormatError):
+    """A file is cut off, or its bytes are not those that were written: it is to be fetched again."""
+
+
+class MissingColumnError(FormatError):
+    """A table lacks a column that its format asks for."""
+
+
+class WrongUnitError(FormatError):
+    """A column has no unit, an unknown one, or one of another kind."""
 
 
 class MissingDataError(LightpoolError, FileNotFoundError):

@@ -4,6 +4,7 @@ import click
 
 import lightpool
 from lightpool.cli.batch import config, plan, reduce, report, stack
+from lightpool.cli.check import check
 from lightpool.cli.demo import demo, info, simulate
 
 __all__ = ["main"]
@@ -15,5 +16,5 @@ def main() -> None:
     """Reduce gamma-ray observations (DL3) to binned datasets (DL4)."""
 
 
-for _command in (config, plan, reduce, report, stack, info, demo, simulate):
+for _command in (config, plan, check, reduce, report, stack, info, demo, simulate):
     main.add_command(_command)

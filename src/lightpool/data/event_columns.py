@@ -11,7 +11,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.data.times import DEFAULT_REFERENCE, TIME_KEYWORDS, TimeReference
-from lightpool.errors import FormatError
+from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits import LazyColumns, conversion_factor, parse_unit
 
 __all__ = [
@@ -123,7 +123,7 @@ def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str],
     """
     missing = [name for name in EVENT_UNITS if name not in columns]
     if missing:
-        raise FormatError(
+        raise MissingColumnError(
             f"{where}: an event list needs the columns RA, DEC, ENERGY and TIME, missing: {', '.join(missing)}; "
             f"there are {', '.join(columns)}"
         )
@@ -131,7 +131,7 @@ def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str],
     for plain, (name, unit) in _PLAIN.items():
         factor = conversion_factor(units[name], unit, f"{where}, column {name!r}")
         if factor is None:
-            raise FormatError(
+            raise WrongUnitError(
                 f"{where}: column {name!r} has unit {units[name]!r}, expected {EVENT_UNITS[name]!r} or one that "
                 "converts to it; write the right unit (TUNIT) into the file"
             )

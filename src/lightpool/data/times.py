@@ -14,7 +14,7 @@ import numpy as np
 from astropy.time import Time, TimeDelta
 from numpy.typing import NDArray
 
-from lightpool.errors import FormatError
+from lightpool.errors import FormatError, WrongUnitError
 from lightpool.fits import conversion_factor
 
 __all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeReference", "seconds_per_unit", "snap"]
@@ -123,7 +123,7 @@ def seconds_per_unit(unit: str, where: str) -> float:
         return 1.0
     factor = conversion_factor(unit, u.s, where)
     if factor is None:
-        raise FormatError(f"{where}: unit {unit!r} is no time, expected 's' or its like")
+        raise WrongUnitError(f"{where}: unit {unit!r} is no time, expected 's' or its like")
     return factor
 
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from astropy.io.fits import Card
 
-from lightpool.errors import FormatError
+from lightpool.errors import DamagedFileError
 
 __all__ = ["BLOCK", "CardDict", "read_cards", "user_meta"]
 
@@ -66,7 +66,7 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
     while True:
         card = buffer[position : position + _CARD]
         if len(card) < _CARD:
-            raise FormatError(
+            raise DamagedFileError(
                 f"{source}: the header that begins at byte {start} has no END card before the file ends at byte "
                 f"{len(buffer)}; the file is cut off, fetch it again"
             )

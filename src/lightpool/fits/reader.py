@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from astropy.io import fits
 
-from lightpool.errors import FormatError, MissingDataError
+from lightpool.errors import DamagedFileError, FormatError, MissingDataError
+from lightpool.fits.checksum import ones_complement_sum
 from lightpool.fits.header import BLOCK, CardDict, read_cards
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.table import TableData, read_columns
@@ -69,9 +70,9 @@ def decompress_gzip(buffer: bytes, source: str) -> bytes:
         try:
             parts.append(member.decompress(rest))
         except zlib.error as error:
-            raise FormatError(f"{source}: the gzip data are damaged ({error}); fetch the file again") from error
+            raise DamagedFileError(f"{source}: the gzip data are damaged ({error}); fetch the file again") from error
         if not member.eof:
-            raise FormatError(
+            raise DamagedFileError(
                 f"{source}: the gzip data are cut off: {len(buffer)} bytes read gave {sum(map(len, parts))} bytes, "
                 "and the end mark is missing; fetch the file again"
             )
@@ -177,10 +178,22 @@ class FitsFile:
         info = self.hdu(hdu)
         return hash(self._buffer[info.data_start : info.data_start + info.data_size])
 
+    def checksum_fault(self, hdu: str | int) -> str:
+        """What the keywords DATASUM and CHECKSUM of an HDU show to be changed: ``data``, ``header``, or nothing."""
+        info = self.hdu(hdu)
+        values, stop = info.cards.values, info.data_start + -(-info.data_size // BLOCK) * BLOCK
+        if "DATASUM" not in values and "CHECKSUM" not in values:
+            return ""
+        of_data = ones_complement_sum(self._buffer, info.data_start, min(stop, self.size))
+        if "DATASUM" in values and str(values["DATASUM"]).strip() != str(of_data):
+            return "data"
+        of_all = ones_complement_sum(self._buffer, info.start, min(stop, self.size))
+        return "header" if str(values.get("CHECKSUM", "")).strip() and of_all not in (0, 0xFFFFFFFF) else ""
+
     def _check_complete(self, info: HduInfo) -> None:
         there = max(self.size - info.data_start, 0)
         if there < info.data_size:
-            raise FormatError(
+            raise DamagedFileError(
                 f"{self.source}: HDU {info.name!r} is cut off: its header promises {info.data_size} bytes of data, "
                 f"{there} are there; fetch the file again"
             )

@@ -11,7 +11,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.errors import FormatError
+from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits.header import CardDict, user_meta
 
 __all__ = ["LazyColumns", "TableData", "conversion_factor", "parse_unit", "read_columns"]
@@ -108,7 +108,7 @@ class TableData:
         for known in self.columns:
             if known.upper() == name.upper():
                 return known
-        raise FormatError(
+        raise MissingColumnError(
             f"{self.source}, HDU {self.name!r}: no column {name!r}; it has {', '.join(self.columns) or 'no columns'}. "
             "Choose another HDU, or add the column to the file"
         )
@@ -152,7 +152,7 @@ def parse_unit(text: str, where: str) -> u.UnitBase:
     """Physical unit of a TUNIT text, in FITS or astropy spelling; ``where`` begins the message of an error."""
     unit = _parse_unit(text.strip())
     if unit is None:
-        raise FormatError(
+        raise WrongUnitError(
             f"{where}: unit {text!r} is not known; write it as FITS does, such as 'TeV', 'deg' or 'm2 s-1'"
         )
     return unit

@@ -9,7 +9,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.errors import FormatError
+from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits import (
     BinTableHDU,
     FitsFile,
@@ -174,7 +174,7 @@ def _read_axis(name: str, table: Any) -> MapAxis:
                     f"{where(table)}: axis {name!r} in the columns {stem}_LO, {stem}_HI: {error}"
                 ) from error
     wanted = " or ".join(f"{stem}_LO and {stem}_HI" for stem in _STEMS[name])
-    raise FormatError(f"{where(table)}: no columns {wanted} for the axis {name!r}; it has {', '.join(columns)}")
+    raise MissingColumnError(f"{where(table)}: no columns {wanted} for the axis {name!r}; it has {', '.join(columns)}")
 
 
 def _known_axis(name: str, stem: str, table: Any) -> MapAxis:
@@ -210,7 +210,9 @@ def read_values(
     columns = {column.upper(): column for column in table.columns}
     name = next((columns[spelling] for spelling in spellings if spelling in columns), None)
     if name is None:
-        raise FormatError(f"{where(table)}: no column {' or '.join(spellings)}; it has {', '.join(table.columns)}")
+        raise MissingColumnError(
+            f"{where(table)}: no column {' or '.join(spellings)}; it has {', '.join(table.columns)}"
+        )
     label = f"{where(table)}, column {name!r}"
     values = np.asarray(table.column(name) if isinstance(table, TableData) else table[name])
     if len(values) != 1:
@@ -244,7 +246,7 @@ def _unit(table: Any, name: str, layout: Layout, default: u.UnitBase | None, lab
     text = table.units[table.find_name(name)] if isinstance(table, TableData) else str(table[name].unit or "")
     if not text.strip():
         if layout.assumed_unit is None:
-            raise FormatError(f"{label} has no unit (TUNIT); expected one such as '{default}'")
+            raise WrongUnitError(f"{label} has no unit (TUNIT); expected one such as '{default}'")
         if layout.assumed_unit and default is not None:
             log.warning("%s has no unit, taken as %s", label, layout.assumed_unit)
         return u.Unit(layout.assumed_unit if default is not None else "")
@@ -256,7 +258,7 @@ def _unit(table: Any, name: str, layout: Layout, default: u.UnitBase | None, lab
         log.warning("%s: unit %r is not known, taken as %s", label, text, layout.assumed_unit)
         return u.Unit(layout.assumed_unit)
     if default is not None and not unit.is_equivalent(default):
-        raise FormatError(f"{label} has the unit {text!r}, expected one that converts to '{default}'")
+        raise WrongUnitError(f"{label} has the unit {text!r}, expected one that converts to '{default}'")
     return unit
 
 

@@ -1,0 +1,89 @@
+"""The command that looks for faults in a data store."""
+
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import click
+
+if TYPE_CHECKING:
+    from lightpool.data import DataStore
+
+__all__ = ["check"]
+
+
+@click.command()
+@click.argument("store", type=click.Path(path_type=Path, file_okay=False))
+@click.option("--runs", help="Numbers of observations, 1,2,5, or a file with them; all by default.")
+@click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
+@click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads.")
+def check(store: Path, runs: str | None, as_json: bool, workers: int) -> None:
+    """Look for faults in the index files and observations of STORE, a folder.
+
+    An error is what keeps an observation from being reduced, or would make it wrong; the rest are warnings.
+
+    Exit codes: 0 no errors; 1 the store cannot be opened; 2 wrong arguments; 4 errors were found.
+    """
+    import json
+
+    from lightpool.cli.console import ExitCode, ended_by_errors
+
+    with ended_by_errors(), _quiet():
+        from lightpool.data import DataStore
+        from lightpool.data.checks import check_data_store
+
+        opened = DataStore.from_dir(store)
+        obs_ids = _numbers(opened, runs)
+        findings = list(check_data_store(opened, obs_ids=obs_ids, n_worker=workers))
+    n_error = sum(found["level"] == "error" for found in findings)
+    if as_json:
+        click.echo(json.dumps(findings, indent=1))
+    else:
+        for found in findings:
+            click.echo(_line(found, store))
+        click.echo(f"{len(obs_ids)} runs checked, {n_error} errors, {len(findings) - n_error} warnings")
+    sys.exit(ExitCode.DAMAGED if n_error else ExitCode.WELL)
+
+
+def _line(found: dict[str, Any], store: Path) -> str:
+    """One finding: observation, level, code, place, message."""
+    place = ""
+    if "file" in found:
+        path = Path(found["file"])
+        place = str(path.relative_to(store)) if path.is_relative_to(store) else str(path)
+    if "hdu" in found:
+        place += f"[{found['hdu']}]"
+    return f"{found.get('obs_id', 'index'):>8}  {found['level']:<7}  {found['code']:<15}  {place}: {found['msg']}"
+
+
+def _numbers(store: "DataStore", runs: str | None) -> Sequence[int]:
+    """Numbers of the observations that were asked for; ConfigError if the store does not list one."""
+    from lightpool.errors import ConfigError
+
+    listed: list[int] = store.obs_ids.tolist()
+    if runs is None:
+        return listed
+    try:
+        text = Path(runs).read_text() if Path(runs).is_file() else runs
+        wanted = [int(word) for word in text.replace(",", " ").split()]
+    except ValueError as error:
+        raise ConfigError(f"--runs {runs} is no file, and no list of numbers such as 1,2,5") from error
+    if unknown := sorted(set(wanted) - set(listed)):
+        raise ConfigError(f"--runs: the store does not list {', '.join(map(str, unknown))}")
+    return list(dict.fromkeys(wanted))
+
+
+@contextmanager
+def _quiet() -> Iterator[None]:
+    """Leave out what is logged while files are read: the findings say it."""
+    import logging
+
+    log = logging.getLogger("lightpool")
+    level = log.level
+    log.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        log.setLevel(level)

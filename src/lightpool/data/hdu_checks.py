@@ -1,0 +1,197 @@
+"""Faults of one HDU of an observation: its checksum, columns, units, times and ranges."""
+
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
+from typing import Any
+
+import numpy as np
+
+from lightpool.data.event_columns import EVENT_UNITS, valid_events
+from lightpool.data.gadf import read_events
+from lightpool.data.gti import GTI
+from lightpool.data.gti_intervals import overlap
+from lightpool.data.metadata import deadtime_fraction
+from lightpool.data.pointing import FixedPointingInfo
+from lightpool.data.response_tables import read_response
+from lightpool.data.times import TimeReference
+from lightpool.errors import DamagedFileError, FormatError, MissingColumnError, WrongUnitError
+from lightpool.fits import FitsFile
+from lightpool.irf import IRF
+
+__all__ = ["Finding", "check_hdu", "finding"]
+
+Finding = dict[str, Any]
+
+_EVENT_KEYWORDS = [
+    "HDUCLASS",
+    "HDUDOC",
+    "HDUVERS",
+    "HDUCLAS1",
+    "OBS_ID",
+    "TSTART",
+    "TSTOP",
+    "ONTIME",
+    "LIVETIME",
+    "DEADC",
+    "RA_PNT",
+    "DEC_PNT",
+    "ORIGIN",
+    "TELESCOP",
+    "INSTRUME",
+    "CREATOR",
+    "MJDREFI",
+    "MJDREFF",
+    "TIMEUNIT",
+    "TIMESYS",
+    "TIMEREF",
+    "GEOLON",
+    "GEOLAT",
+    "ALTITUDE",
+]
+_CODES = ((DamagedFileError, "file-damaged"), (MissingColumnError, "column-missing"), (WrongUnitError, "unit"))
+_NEVER_NEGATIVE = ("aeff", "edisp", "bkg", "rad_max")
+_SLACK = 1.0
+"""Seconds by which times may leave the time of an observation: headers are rounded."""
+
+
+def finding(code: str, message: str, level: str = "error") -> Finding:
+    """Record of a fault: ``error`` if an observation cannot be reduced or would be wrong, else ``warning``."""
+    return {"level": level, "code": code, "msg": message}
+
+
+def check_hdu(file: FitsFile, hdu: str, hdu_class: str) -> list[Finding]:
+    """Give a finding for each fault of an HDU.
+
+    Parameters
+    ----------
+    file : FitsFile
+    hdu : str, an HDU of the file
+    hdu_class : str, HDU_CLASS of GADF in small letters
+    """
+    found = list(_check_sum(file, hdu))
+    check = {"events": _check_events, "gti": _check_gti}.get(hdu_class)
+    if check is not None:
+        return found + list(check(file, hdu))
+    with _codes(found, "irf-range"):
+        irf = read_response(file, hdu, hdu_class)
+        found += irf.derived("findings", lambda: list(_check_response(irf, hdu_class.split("_")[0])))
+        found += _check_thresholds(irf)
+    return found
+
+
+@contextmanager
+def _codes(found: list[Finding], otherwise: str) -> Iterator[None]:
+    """Turn the error of a reader into a finding."""
+    try:
+        yield
+    except FormatError as error:
+        code = next((code for kind, code in _CODES if isinstance(error, kind)), otherwise)
+        found.append(finding(code, str(error)))
+
+
+def _check_sum(file: FitsFile, hdu: str) -> Iterator[Finding]:
+    changed = file.checksum_fault(hdu)
+    if changed == "data":
+        yield finding("checksum", "the data are not those that DATASUM was made of: fetch the file again")
+    elif changed:
+        yield finding("checksum", "the header was changed after CHECKSUM was made", "warning")
+
+
+def _check_events(file: FitsFile, hdu: str) -> list[Finding]:
+    header, found = file.values(hdu), []
+    where = f"{file.source}, HDU {hdu!r}"
+    missing = [key for key in _EVENT_KEYWORDS if key not in header]
+    if missing:
+        found.append(finding("keyword-missing", f"keywords {', '.join(missing)} are missing", "warning"))
+    with _codes(found, "pointing"):
+        FixedPointingInfo.from_fits_header(header, where=where)
+    with _codes(found, "deadtime"):
+        deadtime_fraction(header, where)
+    with _codes(found, "time-reference"):
+        TimeReference.from_header(header, where)
+        with _codes(found, "events-format"):
+            found += _check_event_values(file, hdu, header)
+    return found
+
+
+def _check_event_values(file: FitsFile, hdu: str, header: Mapping[str, Any]) -> Iterator[Finding]:
+    events = read_events(file.table(hdu))
+    for name, unit in EVENT_UNITS.items():
+        if events.units[name] != unit:
+            yield finding("unit", f"column {name!r} is in {events.units[name]!r}, GADF asks for {unit!r}", "warning")
+    if "EVENT_ID" not in events.columns:
+        yield finding("column-missing", "there is no column 'EVENT_ID'", "warning")
+    if events.n_event == 0:
+        yield finding("events-empty", "there are no events", "warning")
+        return
+    if n_invalid := int(np.count_nonzero(~valid_events(events.plain))):
+        text = f"{n_invalid} of {events.n_event} events have no finite direction, time or positive energy"
+        yield finding("events-invalid", text, "error" if n_invalid == events.n_event else "warning")
+    time = events.plain["time"]
+    outside = _outside(time, time, header)
+    if outside == events.n_event:
+        yield finding("events-time", "all events are before TSTART or after TSTOP")
+    elif outside:
+        text = f"{outside} of {events.n_event} events are before TSTART or after TSTOP"
+        yield finding("events-time", text, "warning")
+    if np.any(np.diff(time) < 0):
+        yield finding("events-order", "the events are not in the order of time", "warning")
+
+
+def _outside(start: Any, stop: Any, header: Mapping[str, Any]) -> int:
+    """How many intervals leave TSTART to TSTOP; none where the header does not tell them."""
+    try:
+        first, last = float(header["TSTART"]), float(header["TSTOP"])
+    except (KeyError, TypeError, ValueError):
+        return 0
+    return int(np.count_nonzero((start < first - _SLACK) | (stop > last + _SLACK)))
+
+
+def _check_gti(file: FitsFile, hdu: str) -> list[Finding]:
+    found: list[Finding] = []
+    where = f"{file.source}, HDU {hdu!r}"
+    with _codes(found, "time-reference"):
+        TimeReference.from_header(file.values(hdu), where)
+        with _codes(found, "gti-order"):
+            gti = GTI.from_table_data(file.table(hdu))
+            start, stop = gti.met_start.to_value("s"), gti.met_stop.to_value("s")
+            if len(gti) == 0:
+                found.append(finding("gti-empty", "there is no good time interval"))
+            if (extra := overlap(start, stop)) > 0:
+                found.append(finding("gti-overlap", f"the intervals overlap: {extra:.6g} s count twice"))
+            if n_outside := _outside(start, stop, file.values(hdu)):
+                found.append(finding("gti-range", f"{n_outside} intervals leave TSTART to TSTOP", "warning"))
+    return found
+
+
+def _check_response(irf: IRF, kind: str) -> Iterator[Finding]:
+    """Give the faults of the values; tables of equal content are looked at once."""
+    needed = kind in ("aeff", "edisp")
+    names = irf.data.dtype.names or ("",)
+    for name in names:
+        values = irf.data[name] if name else irf.data
+        text = f"of the values {name}".rstrip()
+        if n_bad := int(np.count_nonzero(~np.isfinite(values))):
+            level = "error" if needed or n_bad == values.size else "warning"
+            yield finding("irf-range", f"{n_bad} of {values.size} {text} are not finite", level)
+        if kind in _NEVER_NEGATIVE and (n_bad := int(np.count_nonzero(values < 0))):
+            yield finding("irf-range", f"{n_bad} of {values.size} {text} are negative", "warning")
+        if name == names[0] and not np.any(values > 0):
+            yield finding("irf-empty", f"none {text} is positive")
+
+
+def _check_thresholds(irf: IRF) -> Iterator[Finding]:
+    """Give a finding if LO_THRES and HI_THRES (TeV) leave nothing, or lie beside the energies of the table."""
+    if "LO_THRES" not in irf.meta or "energy_true" not in irf.axes.names:
+        return
+    edges = irf.axes["energy_true"].edges.to_value("TeV")
+    texts = f"LO_THRES = {irf.meta['LO_THRES']!r}, HI_THRES = {irf.meta.get('HI_THRES')!r}"
+    try:
+        low, high = float(irf.meta["LO_THRES"]), float(irf.meta.get("HI_THRES", edges[-1]))
+    except (TypeError, ValueError):
+        low = high = np.nan
+    if low in (0.0, -1.0):  # how files say that there is none
+        return
+    if not (low < high and low < edges[-1] and high > edges[0]):
+        text = f"{texts} keep nothing of the energies from {edges[0]:.4g} to {edges[-1]:.4g} TeV"
+        yield finding("irf-threshold", text, "warning")

@@ -1,0 +1,25 @@
+"""Checksums of HDUs (FITS standard 4.0, 4.4.2.7 and appendix J)."""
+
+import numpy as np
+
+__all__ = ["ones_complement_sum"]
+
+_CARRY = np.uint64(32)
+_LOW = np.uint64(0xFFFFFFFF)
+
+
+def ones_complement_sum(buffer: bytes, start: int, stop: int) -> int:
+    """Sum of the 32-bit words of some bytes, whose carries are added again at the lower end.
+
+    Parameters
+    ----------
+    buffer : bytes
+    start, stop : int, first byte and the one after the last; bytes that are missing to a whole word count as zero
+    """
+    n_word = (stop - start) // 4
+    total = np.sum(np.frombuffer(buffer, ">u4", n_word, start), dtype=np.uint64)
+    rest = buffer[start + 4 * n_word : stop]
+    total += np.uint64(int.from_bytes(rest.ljust(4, b"\0")))
+    while total > _LOW:
+        total = (total & _LOW) + (total >> _CARRY)
+    return int(total)
