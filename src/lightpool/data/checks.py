@@ -153,7 +153,7 @@ def _check_location(
     if not with_content:
         return []
     # Files that observations share are looked at once.
-    found = list(cached.get(("findings", hdu, hdu_class), lambda: check_hdu(file, hdu, hdu_class)))
+    found = list(cached.get(("findings", hdu, hdu_class), lambda: check_hdu(cached, hdu, hdu_class)))
     if kind == "events":
         number = file.values(hdu).get("OBS_ID")
         if number is not None and str(number).strip() != str(obs_id):

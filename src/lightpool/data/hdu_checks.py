@@ -7,7 +7,8 @@ from typing import Any
 import numpy as np
 
 from lightpool.data.event_columns import EVENT_UNITS, valid_events
-from lightpool.data.gadf import read_events
+from lightpool.data.file_cache import CachedFile
+from lightpool.data.gadf import read_events, read_gti
 from lightpool.data.gti import GTI
 from lightpool.data.gti_intervals import overlap
 from lightpool.data.metadata import deadtime_fraction
@@ -59,21 +60,23 @@ def finding(code: str, message: str, level: str = "error") -> Finding:
     return {"level": level, "code": code, "msg": message}
 
 
-def check_hdu(file: FitsFile, hdu: str, hdu_class: str) -> list[Finding]:
+def check_hdu(cached: CachedFile, hdu: str, hdu_class: str) -> list[Finding]:
     """Give a finding for each fault of an HDU.
 
     Parameters
     ----------
-    file : FitsFile
+    cached : CachedFile
     hdu : str, an HDU of the file
     hdu_class : str, HDU_CLASS of GADF in small letters
     """
+    file = cached.file
     found = list(_check_sum(file, hdu))
     check = {"events": _check_events, "gti": _check_gti}.get(hdu_class)
     if check is not None:
         return found + list(check(file, hdu))
     with _codes(found, "irf-range"):
-        irf = read_response(file, hdu, hdu_class)
+        # Kept as long as the file, so that tables of equal content are found again.
+        irf = cached.get((hdu, hdu_class, False), lambda: read_response(file, hdu, hdu_class))
         found += irf.derived("findings", lambda: list(_check_response(irf, hdu_class.split("_")[0])))
         found += _check_thresholds(irf)
     return found
@@ -153,9 +156,9 @@ def _check_gti(file: FitsFile, hdu: str) -> list[Finding]:
     with _codes(found, "time-reference"):
         TimeReference.from_header(file.values(hdu), where)
         with _codes(found, "gti-order"):
-            gti = GTI.from_table_data(file.table(hdu))
-            start, stop = gti.met_start.to_value("s"), gti.met_stop.to_value("s")
-            if len(gti) == 0:
+            start, stop, reference = read_gti(file.table(hdu))
+            GTI.from_seconds(start, stop, reference, where=where)
+            if start.size == 0:
                 found.append(finding("gti-empty", "there is no good time interval"))
             if (extra := overlap(start, stop)) > 0:
                 found.append(finding("gti-overlap", f"the intervals overlap: {extra:.6g} s count twice"))
