@@ -19,7 +19,7 @@ def lazy_values(backend, height, values=VALUES):
     def compute(rows):
         asked.append((rows.start, rows.stop))
         for lead in range(len(values)):
-            yield slice(lead, lead + 1), backend.array(values[lead : lead + 1, ..., rows, :])
+            yield slice(lead, lead + 1), backend.array(values[lead : lead + 1, ..., rows, :].copy())
 
     return LazyArray(values.shape, backend.device, height, compute, backend.xp.float64), asked
 

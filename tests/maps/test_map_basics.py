@@ -208,7 +208,7 @@ def test_values_of_a_map_are_worked_out_when_they_are_asked_for(device):
 
     def compute(rows):
         asked.append(rows)
-        yield slice(None), to_device(np.arange(24.0).reshape(2, 3, 4)[:, rows], device)
+        yield slice(None), to_device(np.arange(24.0).reshape(2, 3, 4)[:, rows].copy(), device)
 
     place = find_device(device)
     lazy = LazyArray(geom.data_shape, place, 3, compute, place.xp.float64)

@@ -26,8 +26,8 @@ class LazyArray:
     device : Device
     height : int, how many rows of pixels are worked out at once
     compute : function of a slice of rows of pixels
-        Gives pairs of a slice along the first axis and the values there, an array (..., rows, nx) that is not used
-        again. Together the slices cover the axis.
+        Gives pairs of a slice along the first axis and the values there, a new array (..., rows, nx), which may be
+        written to. Together the slices cover the axis.
     dtype : data type in the library of the device
     window : slices of rows and columns, the part of the images that is wanted
     """
