@@ -61,6 +61,16 @@ def test_merged_parts_are_the_whole(reducer):
     assert merged[key].meta_table["OBS_ID"][0].tolist() == [1, 2, 3, 4]
 
 
+def test_merged_parts_are_the_whole_at_the_borders_of_cutouts(settings_of):
+    """Pixels of the responses, larger than those of the counts, lie half outside of the cutout of an observation."""
+    target = MAP | {"width": "5 deg", "binsz": "0.05 deg", "binsz_irf": "0.13 deg", "makers": MAP["makers"][:2]}
+    reducer = Reducer(settings_of(targets=[target]))
+    whole, _ = reducer.reduce([1, 2, 3, 4])
+    merged = merge_tree(reducer.reduce(obs_ids)[0] for obs_ids in ([1, 2], [3, 4]))
+    for name, values in sums(whole).items():
+        assert_allclose(sums(merged)[name], values, rtol=1e-12, atol=1e-15 * values.max(), err_msg=str(name))
+
+
 def test_groups_of_events_add_up_to_the_whole(reducer):
     partial, _ = reducer.reduce([1])
     names = ("1-2", "2-100")

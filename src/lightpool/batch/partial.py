@@ -19,7 +19,7 @@ from lightpool.config.build import build_dataset
 from lightpool.config.settings import Settings
 from lightpool.data import GTI
 from lightpool.datasets import MapDataset
-from lightpool.datasets.sums import set_sums, sums_of
+from lightpool.datasets.sums import add_stack, set_sums, sums_of
 
 __all__ = ["PartialStack", "StackKey"]
 
@@ -73,7 +73,7 @@ class PartialStack:
         moved = other.to(self.device)
         for key in moved:
             if key in self._stacks:
-                self._stacks[key].stack(moved[key])
+                add_stack(self._stacks[key], moved[key])
             else:
                 self._stacks[key] = moved[key]
 
