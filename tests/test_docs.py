@@ -27,7 +27,7 @@ def program_of(page):
     return re.sub(r"^```python\n(?P<code>.*?)^```\n|^[^\n]*\n", blank, page.read_text(), flags=re.M | re.S)
 
 
-@pytest.mark.parametrize("page", ["devices.md", "interchange.md", "precision.md"])
+@pytest.mark.parametrize("page", ["devices.md", "interchange.md", "memory.md", "precision.md"])
 def test_snippets_of_a_page_run_one_after_the_other(page):
     pytest.importorskip("torch")
     done = subprocess.run([sys.executable, "-c", program_of(DOCS / page)], capture_output=True, text=True, check=False)

@@ -19,7 +19,7 @@ from lightpool.makers import (
     MapDatasetMaker,
     RingBackgroundMaker,
     SafeMaskMaker,
-    reduce,
+    processes,
 )
 from lightpool.makers.core import Maker
 from lightpool.maps import MapAxis, WcsGeom
@@ -140,40 +140,26 @@ def test_parts_that_the_user_set_by_hand_or_holds_are_kept(many):
 class OneByOne:
     """Stands in for a pool of processes: does what is submitted at once."""
 
-    n_submitted = 0
-
-    def __init__(self, n_jobs, mp_context):
-        pass
-
-    def __enter__(self):
-        return self
-
-    def __exit__(self, *args):
-        pass
-
-    def shutdown(self, cancel_futures):
+    def __init__(self, n_process, **kwargs):
         pass
 
     def submit(self, function, *args):
-        OneByOne.n_submitted += 1
         future = Future()
         future.set_result(function(*args))
         return future
 
+    def shutdown(self, cancel_futures):
+        pass
 
-def test_results_of_processes_do_not_pile_up(many, monkeypatch):
-    monkeypatch.setattr(reduce, "ProcessPoolExecutor", OneByOne)
-    waiting = []
-    stack = MapDataset.stack
 
-    def counting(self, other, **kwargs):
-        waiting.append(OneByOne.n_submitted - len(waiting))
-        stack(self, other, **kwargs)
-
-    monkeypatch.setattr(MapDataset, "stack", counting)
-    DatasetsMaker([MapDatasetMaker(selection=["counts"])], n_jobs=2).run(reference(npix=5), many)
-    assert len(waiting) == 30
-    assert max(waiting) <= 5
+def test_results_of_processes_do_not_pile_up(monkeypatch):
+    monkeypatch.setattr(processes, "ProcessPoolExecutor", OneByOne)
+    begun = []
+    tasks = ((begun.append(number) or number,) for number in range(30))
+    for n_done, result in enumerate(processes.in_processes(2, abs, tasks)):
+        assert result == n_done
+        assert len(begun) - n_done <= 5
+    assert n_done == 29
 
 
 class Hungry(Maker):
@@ -196,13 +182,25 @@ def test_a_step_that_runs_out_of_memory_is_named_with_its_maps(device, many):
     assert "To need less, take larger pixels" in str(cause)
 
 
-def test_a_stack_that_runs_out_of_memory_says_so(device, many, monkeypatch):
-    def fail(*args, **kwargs):
-        raise MemoryError("no room")
+def no_room(*args, **kwargs):
+    raise MemoryError("no room")
 
-    monkeypatch.setattr(MapDataset, "stack", fail)
-    with pytest.raises(OutOfMemoryError, match=r"stacking on a MapDataset \(counts .*\) needs more memory .*no room"):
-        DatasetsMaker([MapDatasetMaker()]).run(reference(), many[:2])
+
+@pytest.mark.parametrize("chain", ["maps", "rings"])
+def test_a_stack_that_runs_out_of_memory_says_so(device, many, chain, monkeypatch):
+    first, second = DatasetsMaker(CHAINS[chain], stack_datasets=False, cutout_width="9 deg").run(reference(), many[:2])
+    monkeypatch.setattr("lightpool.maps.core.add_product", no_room)
+    message = rf"stacking on a {first.tag} \(counts .*\) needs more memory than device '{first.device}' has.*no room"
+    with pytest.raises(OutOfMemoryError, match=message):
+        first.stack(second)
+
+
+def test_maps_of_an_observation_that_do_not_fit_are_refused_before_they_are_made(device, many, monkeypatch):
+    dataset = reference(npix=1000, binsz=0.004, n_energy=4)
+    monkeypatch.setattr(memory, "free_memory", lambda device: 50 * MB)
+    message = r"what MapDatasetMaker makes of observation 1 \(counts 4 x 1000 x 1000 32 MB, .*\) would take 68 MB"
+    with pytest.raises(OutOfMemoryError, match=message):
+        MapDatasetMaker().run(dataset, many[0])
 
 
 def test_cutouts_that_a_maker_needs_are_refused_before_they_are_made(many, monkeypatch):

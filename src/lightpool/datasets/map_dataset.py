@@ -311,7 +311,8 @@ class MapDataset(DatasetPlace, DatasetMasks, DatasetPredictions, DatasetRegions,
         other : MapDataset, on the same geometry or a cutout of it
         nan_to_num : bool, whether values that are not finite count as zero
         """
-        stack_map_dataset(self, other, nan_to_num)
+        with self._memory_errors("stacking"):
+            stack_map_dataset(self, other, nan_to_num)
         if self._gti.first is not None and other._gti.first is not None:
             self._gti.add(other._gti)
         table = other._meta_table.fork()

@@ -315,13 +315,14 @@ class OnOffDataset(MapDataset):
                     f"dataset {dataset.name!r} has safe bins but lacks counts_off, acceptance or acceptance_off, so it "
                     "cannot be stacked; give it these maps, or set its mask_safe to False"
                 )
-        if self._sums is None:
-            names = ("counts_off", "acceptance", "background", "acceptance_off")
-            where: dict[str, Any] = {"device": self.device, "dtype": self.precision}
-            sums = OnOffSums(**{name: Map.from_geom(self._geom, **where) for name in names})
-            sums.add(self._off_parts(), None, nan_to_num)
-            self._sums = sums
-        self._sums.add(other._off_parts(), other.mask_safe, nan_to_num)
+        with self._memory_errors("stacking"):
+            if self._sums is None:
+                names = ("counts_off", "acceptance", "background", "acceptance_off")
+                where: dict[str, Any] = {"device": self.device, "dtype": self.precision}
+                sums = OnOffSums(**{name: Map.from_geom(self._geom, **where) for name in names})
+                sums.add(self._off_parts(), None, nan_to_num)
+                self._sums = sums
+            self._sums.add(other._off_parts(), other.mask_safe, nan_to_num)
         super().stack(other, nan_to_num=nan_to_num)
 
     # --- making others of it

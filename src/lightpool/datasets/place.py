@@ -1,10 +1,11 @@
 """The maps of a dataset: which there are, where they live, how exact they are, and what memory they take."""
 
+from contextlib import AbstractContextManager
 from typing import Any, ClassVar, Self
 
-from lightpool.arrays import Device, find_device, find_precision, get_default_device
+from lightpool.arrays import Device, find_device, find_precision, get_default_device, memory_errors
 from lightpool.datasets.geometries import BINSZ_IRF_DEFAULT, create_map_dataset_geoms
-from lightpool.datasets.memory import MemoryEstimate, are_large, estimate_memory, memory_of_maps
+from lightpool.datasets.memory import LESS, MemoryEstimate, are_large, estimate_memory, memory_of_maps
 from lightpool.maps import Geom, MapAxis
 
 __all__ = ["DatasetPlace"]
@@ -108,3 +109,9 @@ class DatasetPlace:
         """Check that maps like these fit on a device, beside what is there."""
         if are_large(self.maps):
             self.memory.require(device, what)
+
+    def _memory_errors(self, step: str) -> AbstractContextManager[None]:
+        """Say it in one way, with the maps, when a step on this dataset runs out of memory inside a ``with`` block."""
+        return memory_errors(
+            self.device, what=lambda: f"{step} on a {self.tag} ({self.memory.in_a_line()})", advice=LESS
+        )

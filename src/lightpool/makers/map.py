@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from lightpool.arrays import Device, find_device
 from lightpool.arrays.staging import Uploads
-from lightpool.datasets import MapDataset
+from lightpool.datasets import MapDataset, estimate_memory
 from lightpool.datasets.lazy import Deferred
 from lightpool.errors import MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
@@ -85,6 +85,9 @@ class MapDatasetMaker(Maker):
         """
         device, precision = dataset.device, dataset.precision
         counts_geom = dataset.counts.geom
+        # Not the responses: they may be stacked without ever standing in memory as a whole.
+        estimate = estimate_memory(counts_geom, precision=precision)
+        estimate.require(device, f"what {self.tag} makes of observation {observation.obs_id}")
         everywhere = device.xp.ones(counts_geom.data_shape, dtype=device.xp.bool, device=device.handle)
         made: dict[str, Any] = {"mask_safe": Map.from_geom(counts_geom, data=everywhere, device=device)}
         if "counts" in self.selection:

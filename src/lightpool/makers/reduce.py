@@ -1,7 +1,7 @@
 """A chain of makers over many observations."""
 
 import logging
-from collections.abc import Callable, Generator, Iterable, Sequence
+from collections.abc import Generator, Iterable, Sequence
 from contextlib import closing
 from functools import partial
 from itertools import repeat
@@ -9,11 +9,10 @@ from typing import Any
 
 from astropy.coordinates import Angle
 
-from lightpool.arrays import memory_errors, read_deferred
+from lightpool.arrays import read_deferred
 from lightpool.arrays.staging import Uploads
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
-from lightpool.datasets.memory import LESS
 from lightpool.datasets.names import GeneratedName
 from lightpool.datasets.sums import add_stack, empty_stack
 from lightpool.errors import NoOverlapError, ReductionError
@@ -171,14 +170,10 @@ class DatasetsMaker(Described):
         made = []
         for result in results:
             if result is not None and self.stack_datasets:
-                self._stack(dataset, result)
+                dataset.stack(_stackable_on(dataset, result))
             elif result is not None:
                 made.append(result)
         return made
-
-    def _stack(self, dataset: MapDataset, result: MapDataset) -> None:
-        with memory_errors(dataset.device, what=_on_maps("stacking", dataset), advice=LESS):
-            dataset.stack(_stackable_on(dataset, result))
 
     def _one_by_one(
         self, dataset: MapDataset, observations: Sequence[Any], references: Sequence[MapDataset] | None
@@ -254,16 +249,11 @@ class DatasetsMaker(Described):
         for maker in self.makers:
             log.info("observation %s: %s", observation.obs_id, maker.tag)
             try:
-                with memory_errors(dataset.device, what=_on_maps(maker.tag, result), advice=LESS):
+                with result._memory_errors(maker.tag):
                     result = maker.run(result, observation)
             except Exception as error:
                 raise ReductionError(observation.obs_id, maker.tag, error) from error
         return result
-
-
-def _on_maps(step: str, dataset: MapDataset) -> Callable[[], str]:
-    """What is done, in words."""
-    return lambda: f"{step} on a {dataset.tag} ({dataset.memory.in_a_line()})"
 
 
 def _stackable_on(dataset: MapDataset, result: MapDataset) -> MapDataset:
@@ -292,6 +282,6 @@ def _stack_in_worker(
                 return None
             if result is not None:
                 stack = empty_stack(dataset) if stack is None else stack
-                maker._stack(stack, result)
+                stack.stack(_stackable_on(stack, result))
     read_deferred(dataset.device)  # host: norms and what there is to warn about
     return stack

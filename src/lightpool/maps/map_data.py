@@ -169,6 +169,7 @@ class MapData:
     @property
     def _data(self) -> Array:
         if isinstance(self._held, LazyArray):
+            self._require_memory(self._held.device)
             self._held = self._held.values()
         return self._held
 
