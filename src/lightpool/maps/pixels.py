@@ -132,7 +132,12 @@ class PixelStore:
             return next(((key[1], values) for key, values in reversed(self._arrays.items()) if key[0] == kind), None)
 
     def put(self, kind: Hashable, box: Box, values: Array) -> None:
-        """Keep an array in place of those on boxes inside, and forget the longest unused ones beyond the limit."""
+        """Keep an array in place of those on boxes inside, and forget the longest unused ones beyond the limit.
+
+        An array beyond the limit by itself is not kept, and nothing is forgotten for it.
+        """
+        if not self.has_room(_n_bytes(values)):
+            return
         with self._lock:
             for key in [key for key in self._arrays if key[0] == kind and box.holds(key[1])]:
                 del self._arrays[key]
