@@ -1,5 +1,6 @@
 """What a reduction is going to do, before anything runs: observations, chunks, targets, memory."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
@@ -9,13 +10,47 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
+from lightpool.arrays import use_precision
+from lightpool.arrays.memory import format_bytes
 from lightpool.batch.groups import Division
-from lightpool.config.build import build_dataset, build_position
+from lightpool.config.build import build_position, build_reduction
 from lightpool.config.settings import Settings
+from lightpool.config.targets import Target
 from lightpool.data import DataStore, ObservationTable
 from lightpool.errors import ConfigError
 
-__all__ = ["Plan", "make_plan"]
+__all__ = ["Cost", "Plan", "make_plan"]
+
+
+_SECONDS_A_RUN, _SECONDS_A_BIN = 0.02, 6e-8
+"""What benchmarks/growth.py measures; a rough guess for another machine."""
+
+
+@dataclass(frozen=True)
+class Cost:
+    """What a target costs, as far as that is known before anything runs.
+
+    Attributes
+    ----------
+    shape : tuple of int, of the counts
+    n_bytes : int, memory of a worker: one stack, the maps of an observation, and what it takes to make them
+    stack_bytes : int, memory of one more stack
+    seconds : float, for one observation
+    """
+
+    shape: tuple[int, ...]
+    n_bytes: int
+    stack_bytes: int
+    seconds: float
+
+    @classmethod
+    def of(cls, target: Target) -> "Cost":
+        """Cost of a target."""
+        outline, maker = build_reduction(target)
+        n_bytes = maker.estimate_memory(outline).n_bytes
+        n_bin = min(math.prod(outline.data_shape), n_bytes // 8)
+        seconds = _SECONDS_A_RUN + _SECONDS_A_BIN * n_bin
+        return cls(outline.data_shape, n_bytes, outline.memory.n_bytes, seconds)
 
 
 @dataclass(frozen=True)
@@ -27,11 +62,13 @@ class Plan:
     settings : Settings
     chunks : tuple of tuple of int, observations that are reduced and saved together
     livetime : float or None, s, of all observations, as far as the index tells
+    costs : tuple of Cost, of the targets
     """
 
     settings: Settings
     chunks: tuple[tuple[int, ...], ...]
     livetime: float | None
+    costs: tuple[Cost, ...]
 
     @property
     def obs_ids(self) -> tuple[int, ...]:
@@ -43,13 +80,17 @@ class Plan:
         time = "" if self.livetime is None else f", {self.livetime / 3600:.1f} h of livetime"
         lines = [f"{len(self.obs_ids)} observations of {self.settings.observations.datastore}{time}"]
         lines += [f"{len(self.chunks)} chunks of up to {run.chunk_size} observations", "", "Targets"]
-        for target in self.settings.targets:
-            outline = build_dataset(target).outline()
-            size = " x ".join(str(n) for n in outline.data_shape[::-1])
+        for target, cost in zip(self.settings.targets, self.costs, strict=True):
+            size = " x ".join(str(n) for n in cost.shape[::-1])
             lines += [f"  {target.name}: {target.kind} of {size} bins"]
             lines += [f"    {', '.join(step.type for step in target.makers)}"]
+            lines += [
+                f"    {format_bytes(cost.n_bytes)} in each worker, {format_bytes(cost.stack_bytes)} a further group"
+            ]
         lines += ["", "Groups", *(f"  {groups.name}: by {groups.by}" for groups in self.settings.groups)]
-        lines += ["", f"Device {run.device}, {run.precision} precision, on error: {run.on_error}"]
+        seconds = len(self.obs_ids) * sum(cost.seconds for cost in self.costs)
+        lines += ["", f"About {seconds:.0f} s of work for one core of a small machine"]
+        lines += [f"Device {run.device}, {run.precision} precision, on error: {run.on_error}"]
         return "\n".join([*lines, f"Results in {self.settings.output.folder}"])
 
 
@@ -80,7 +121,9 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
         n_free = size - len(chunks[-1])
         chunks[-1], new = chunks[-1] + new[:n_free], new[n_free:]
     chunks += [new[first : first + size] for first in range(0, len(new), size)]
-    return Plan(settings, tuple(tuple(chunk) for chunk in chunks), _livetime(store.obs_table, wanted))
+    with use_precision(settings.run.precision):
+        costs = tuple(Cost.of(target) for target in settings.targets)
+    return Plan(settings, tuple(tuple(chunk) for chunk in chunks), _livetime(store.obs_table, wanted), costs)
 
 
 def _open(datastore: str) -> DataStore:

@@ -22,9 +22,9 @@ from lightpool.batch.files import InputFile
 from lightpool.batch.groups import Division
 from lightpool.batch.outcomes import Outcome, failed_outcome
 from lightpool.batch.partial import PartialStack, StackKey
-from lightpool.config.build import build_dataset, build_makers
+from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
-from lightpool.config.targets import MapTarget, SpectrumTarget
+from lightpool.config.targets import Target
 from lightpool.data import DataStore, Observation
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import MapDataset
@@ -53,12 +53,8 @@ class _Job:
     maker: DatasetsMaker
 
     @classmethod
-    def of(cls, target: MapTarget | SpectrumTarget) -> "_Job":
-        options: dict[str, Any] = {}
-        if isinstance(target, MapTarget):
-            options = {"cutout_width": target.cutout_width, "cutout_mode": target.cutout_mode}
-        maker = DatasetsMaker(build_makers(target), stack_datasets=False, **options)
-        reference = build_dataset(target).outline()
+    def of(cls, target: Target) -> "_Job":
+        reference, maker = build_reduction(target)
         geom = reference.counts.geom
         radius = float(np.hypot(*np.ravel(geom.width.to_value("deg")))) / 2
         width = maker.cutout_width
@@ -238,7 +234,9 @@ def reduce_observations(
             part, some = _reduce_half(settings, half, keep)
             partial.merge(part)
             outcomes += some
-    return partial.to("cpu"), outcomes
+    on_host = partial.to("cpu")
+    release_memory(settings.run.device)  # what the chunk left in the pools of the device
+    return on_host, outcomes
 
 
 def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) -> tuple[PartialStack, list[Outcome]]:

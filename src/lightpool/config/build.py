@@ -22,6 +22,7 @@ from lightpool.datasets import MapDataset, SpectrumDataset
 from lightpool.errors import ConfigError
 from lightpool.makers import (
     AdaptiveRingBackgroundMaker,
+    DatasetsMaker,
     FoVBackgroundMaker,
     Maker,
     MapDatasetMaker,
@@ -36,7 +37,7 @@ from lightpool.makers import (
 )
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
-__all__ = ["build_dataset", "build_exclusion", "build_makers", "build_position"]
+__all__ = ["build_dataset", "build_exclusion", "build_makers", "build_position", "build_reduction"]
 
 _SPECTRUM_EXCLUSION = {"width": 10 * u.deg, "binsz": 0.01}
 """Map, in deg, around the region of a spectrum that its exclusion regions are drawn on."""
@@ -82,6 +83,14 @@ def build_makers(target: MapTarget | SpectrumTarget) -> list[Maker]:
     kinds = [_PLAIN_MAKERS.get(type(step), ReflectedRegionsBackgroundMaker) for step in target.makers]
     mask = build_exclusion(target) if any(issubclass(kind, _EXCLUDING) for kind in kinds) else None
     return [_build_maker(step, mask) for step in target.makers]
+
+
+def build_reduction(target: MapTarget | SpectrumTarget) -> tuple[MapDataset, DatasetsMaker]:
+    """Outline of the empty dataset of a target, and its makers in one, which cuts out what is asked for."""
+    options: dict[str, Any] = {}
+    if isinstance(target, MapTarget):
+        options = {"cutout_width": target.cutout_width, "cutout_mode": target.cutout_mode}
+    return build_dataset(target).outline(), DatasetsMaker(build_makers(target), **options)
 
 
 def _build_maker(step: Section, mask: Any) -> Maker:
