@@ -144,7 +144,9 @@ def test_integrals_of_steep_flat_and_vanishing_rates(backend, seed, shape, n_pix
     assert found.dtype == dtype
     usual = expected < 1e30  # a logarithm that falls off to zero grows beyond all numbers on the other side
     assert_array_equal(found[usual] > 0, expected[usual] > 0)
-    assert_allclose(found[usual], expected[usual], rtol=1e-11 if dtype == "float64" else 2e-2)
+    # beside a floor, as the plain code puts it under rates in float32, only what is far above it can agree
+    rtol, atol = (1e-11, 0.0) if dtype == "float64" else (2e-2, 1e-20)
+    assert_allclose(found[usual], expected[usual], rtol=rtol, atol=atol)
 
 
 def test_a_table_with_holes_goes_the_plain_way(backend):
