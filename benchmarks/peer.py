@@ -4,11 +4,11 @@
     OMP_NUM_THREADS=1 python benchmarks/peer.py --data DIR [--cta DIR] [--repeat 5] [--jobs Ring ...] [--json FILE]
 
 DIR is a DL3 folder with the H.E.S.S. public test data release 1 (runs 23523, 23592, 23526, 23559). With --cta, the
-folder of the index files of the first CTA data challenge, its run 110380 is reduced too. Each repetition opens the store
-anew, so files are read each time. The floor of a job is the time to decompress its files at the rate of zlib here, and to
-write each map of a run once, read it, and add it to the stack, at the rate at which this machine copies memory.
-The whole job ends with the stacked dataset; writing it, without
-compression, is a stage of its own. Stages nest: reading is also part of the stages that ask for what is read.
+folder of the index files of the first CTA data challenge, its run 110380 is reduced too. Each repetition opens the
+store anew, so files are read each time. The floor of a job is the time to decompress its files at the rate of zlib
+here, and to write each map of a run once, read it, and add it to the stack, at the rate at which this machine copies
+memory. The whole job ends with the stacked dataset; writing it, without compression, is a stage of its own. Stages
+nest: reading is also part of the stages that ask for what is read.
 """
 
 import argparse
