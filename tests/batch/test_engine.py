@@ -312,7 +312,8 @@ def _kill(pid: int) -> bool:
     return True
 
 
-def test_a_worker_that_dies_twice_fails_its_observations_by_name(settings_of, monkeypatch):
+@pytest.mark.parametrize("before_its_task", [True, False])
+def test_a_worker_that_dies_twice_fails_its_observations_by_name(settings_of, monkeypatch, before_its_task):
     settings = settings_of(observations={"obs_ids": [1, 2, 3]})
     executor = ProcessExecutor(1)
     started = []
@@ -322,6 +323,8 @@ def test_a_worker_that_dies_twice_fails_its_observations_by_name(settings_of, mo
         worker = plain(self, device)
         if len(started) < 2:
             worker.process.kill()
+            if before_its_task:
+                worker.process.join()
         started.append(worker)
         return worker
 

@@ -4,6 +4,7 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Generator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field, replace
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
@@ -134,7 +135,8 @@ def _give(worker: _Worker, waiting: deque[ChunkTask]) -> None:
         if worker.device is not None:
             settings = {**task.settings, "run": {**task.settings["run"], "device": worker.device}}
             task = replace(task, settings=settings)
-        worker.connection.send(task)
+        with suppress(OSError):  # it died while it had nothing to do: listening to it will tell
+            worker.connection.send(task)
 
 
 def _work(connection: Connection) -> None:
