@@ -1,6 +1,9 @@
 """Free memory, and the errors when there is not enough. What CUDA tells is told here by stand-ins of its libraries."""
 
 import contextlib
+import os
+import subprocess
+import sys
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -191,6 +194,36 @@ def test_other_errors_and_our_own_pass(device):
 def test_bytes_are_written_with_three_digits():
     sizes = [0, 999, 1000, 999_600, 1_234_567, 48e9, 3e12]
     assert [format_bytes(n) for n in sizes] == ["0 B", "999 B", "1 kB", "1 MB", "1.23 MB", "48 GB", "3 TB"]
+
+
+FAULTS = """
+import resource
+import numpy as np
+from lightpool.arrays.memory import keep_freed_memory
+is_kept = {keep}
+for number in range(20):
+    before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt
+    a = np.ones(2**20)
+    del a
+print(is_kept, resource.getrusage(resource.RUSAGE_SELF).ru_minflt - before)
+"""
+
+
+@pytest.mark.skipif(not sys.platform.startswith("linux"), reason="a matter of glibc")
+def test_freed_memory_is_used_again_even_where_the_environment_asks_to_give_it_back():
+    def faults(keep):
+        """Pages that the system handed out for an array of 8 MiB."""
+        code, environment = FAULTS.format(keep=keep), os.environ | {"MALLOC_TRIM_THRESHOLD_": "65536"}
+        found = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, check=True).stdout
+        is_kept, number = found.split()
+        return is_kept == b"True", int(number)
+
+    is_kept, n_kept = faults("keep_freed_memory()")
+    if not is_kept:
+        pytest.skip("no glibc")
+    _, n_given_back = faults("None")
+    assert n_given_back > 0
+    assert n_kept == 0
 
 
 @pytest.mark.gpu

@@ -6,7 +6,7 @@ from hypothesis import given, settings, strategies
 from numpy.testing import assert_allclose
 from small_reductions import MAP, SPECTRUM
 
-from lightpool.batch.merge import merge_tree
+from lightpool.batch.merge import MergeTree
 from lightpool.batch.partial import PartialStack, StackKey
 from lightpool.batch.reduce import Reducer
 from lightpool.datasets.sums import sums_of
@@ -47,6 +47,13 @@ def test_what_is_loaded_is_what_was_saved_and_grows_on_as_it_would_have(reducer,
 def test_a_partial_stack_survives_another_device(reducer):
     partial, _ = reducer.reduce([1, 2])
     assert_same_bits(partial.to("strict").to("cpu"), partial)
+
+
+def merge_tree(parts):
+    tree = MergeTree()
+    for part in parts:
+        tree.add(part)
+    return tree.result()
 
 
 def test_merged_parts_are_the_whole(reducer):

@@ -1,5 +1,6 @@
 """How much memory a device has free, whether something fits in it, and giving back what libraries hold unused."""
 
+import ctypes
 import math
 import os
 import warnings
@@ -18,6 +19,7 @@ __all__ = [
     "UNCHECKED_BYTES",
     "format_bytes",
     "free_memory",
+    "keep_freed_memory",
     "memory_errors",
     "n_bytes_of",
     "release_memory",
@@ -27,6 +29,9 @@ __all__ = [
 
 UNCHECKED_BYTES = 2**26
 """What is smaller than 64 MiB is asked for without a look at what is free."""
+
+_KEPT_BYTES = {-3: 2**25, -1: 2**28}
+"""Of mallopt(3) in glibc: M_MMAP_THRESHOLD, at most 32 MiB; M_TRIM_THRESHOLD."""
 
 _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
@@ -143,6 +148,24 @@ def _left_by_cgroup(folder: Path, limit: str, used: str, cache: str) -> int | No
         return max(int(most) - in_use, 0)
     except (OSError, ValueError):
         return None
+
+
+@lru_cache(maxsize=1)
+def keep_freed_memory() -> bool:
+    """Let this process keep up to 256 MiB of what it frees on the host, for the arrays that come next.
+
+    glibc gives back large arrays at once, and the system clears each page that is asked for anew: one observation after
+    the other, that takes a tenth of the time, and a third where the environment asks for it as Dask's workers do.
+
+    Returns
+    -------
+    is_kept : bool, False on systems without glibc, where nothing is changed
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return all(mallopt(parameter, n_bytes) == 1 for parameter, n_bytes in _KEPT_BYTES.items())
 
 
 def release_memory(device: str | Device | None = None) -> None:

@@ -91,7 +91,11 @@ def _package(name: str) -> Any:
 
 def _local(n_worker: int) -> Any:
     return _package("distributed").LocalCluster(
-        n_workers=n_worker, threads_per_worker=1, processes=True, dashboard_address=None
+        n_workers=n_worker,
+        threads_per_worker=1,
+        processes=True,
+        dashboard_address=None,
+        preload=[run_chunk.__module__],  # a worker is ready when it has imported what it needs
     )
 
 

@@ -3,6 +3,7 @@
 import io
 import json
 import logging
+from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
@@ -15,8 +16,9 @@ from lightpool.batch.chunk import ChunkTask
 from lightpool.batch.executors import Executor, SerialExecutor
 from lightpool.batch.files import write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
-from lightpool.batch.merge import merge_tree
+from lightpool.batch.merge import MergeTree
 from lightpool.batch.outcomes import Outcome, outcome_table
+from lightpool.batch.partial import PartialStack
 from lightpool.batch.plan import Plan, make_plan
 from lightpool.batch.provenance import Provenance, prov_document
 from lightpool.batch.results import write_dataset
@@ -113,16 +115,23 @@ def run_batch(
     tell = progress or (lambda record: None)
     for record in records.values():
         tell(record)
+    tree, merged = MergeTree(), deque(tasks)
+
+    def merge_what_is_next() -> None:
+        while merged and merged[0].key in records:
+            tree.add(folder.load_chunk(records[merged.popleft().key], settings))
+
     with closing(_run(executor or SerialExecutor(), [task for task in tasks if task.key not in records])) as finished:
         for record in finished:
             records[record.key] = record
             tell(record)
+            merge_what_is_next()
+    merge_what_is_next()
     ordered = [records[task.key] for task in tasks]
-    stacks = merge_tree(folder.load_chunk(record, settings) for record in ordered)
     outcomes = [outcome for record in ordered for outcome in record.outcomes]
     inputs = [file for record in ordered for file in record.inputs]
     provenance = Provenance.now(settings, outcomes, inputs, begun)
-    return BatchResult(folder.path, _write_results(folder, provenance, stacks), outcomes, n_reused)
+    return BatchResult(folder.path, _write_results(folder, provenance, tree.result()), outcomes, n_reused)
 
 
 def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
@@ -149,9 +158,10 @@ def _done_before(folder: BatchFolder, task: ChunkTask) -> ChunkRecord | None:
     return None
 
 
-def _write_results(folder: BatchFolder, provenance: Provenance, stacks: Any) -> list[Path]:
+def _write_results(folder: BatchFolder, provenance: Provenance, stacks: PartialStack | None) -> list[Path]:
     compress, more = provenance.settings.output.compress, provenance.to_hdus()
-    files = [write_dataset(stacks[key], folder.path, key.name, compress=compress, more=more) for key in stacks or ()]
+    done = {} if stacks is None else {key: stacks[key] for key in stacks}
+    files = [write_dataset(each, folder.path, key.name, compress=compress, more=more) for key, each in done.items()]
     table = io.StringIO()
     outcome_table(provenance.outcomes).write(table, format="ascii.ecsv")
     document = json.dumps(prov_document(provenance, files), indent=1)

@@ -23,7 +23,6 @@ from lightpool.datasets.sums import add_stack, set_sums, sums_of
 
 __all__ = ["PartialStack", "StackKey"]
 
-_COMPRESSION = {"compression": zipfile.ZIP_DEFLATED, "compresslevel": 1}
 _LIVETIME = "livetime"
 _REFERENCE = "2000-01-01"
 
@@ -97,12 +96,15 @@ class PartialStack:
     def save(self, path: Path) -> None:
         """Write the sums to a file, aside first, then under its name."""
         parts = []
-        with write_aside(path) as file, zipfile.ZipFile(file, "w", **_COMPRESSION) as archive:  # type: ignore[call-overload]
+        with write_aside(path) as file, zipfile.ZipFile(file, "w") as archive:
             for number, key in enumerate(self):
                 description, arrays = _parts_of(self._stacks[key])
                 parts.append({"key": list(key), **description, "arrays": sorted(arrays)})
                 for name, values in arrays.items():
-                    with archive.open(f"{number}/{name}.npy", "w", force_zip64=True) as member:
+                    entry = zipfile.ZipInfo(f"{number}/{name}.npy")
+                    if 2 * np.count_nonzero(values) < values.size:  # other sums take long to compress, for little
+                        entry.compress_type = zipfile.ZIP_DEFLATED
+                    with archive.open(entry, "w", force_zip64=True) as member:
                         np.lib.format.write_array(member, values, allow_pickle=False)
             archive.writestr("stacks.json", json.dumps(parts))
 

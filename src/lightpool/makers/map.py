@@ -8,6 +8,7 @@ import astropy.units as u
 from astropy.table import Table
 
 from lightpool.arrays import Device, find_device
+from lightpool.arrays.memory import keep_freed_memory
 from lightpool.arrays.staging import Uploads
 from lightpool.datasets import MapDataset, estimate_memory
 from lightpool.datasets.lazy import Deferred
@@ -83,6 +84,7 @@ class MapDatasetMaker(Maker):
         -------
         dataset : a new MapDataset; its safe mask is True everywhere
         """
+        keep_freed_memory()
         device, precision = dataset.device, dataset.precision
         counts_geom = dataset.counts.geom
         # Not the responses: they may be stacked without ever standing in memory as a whole.
