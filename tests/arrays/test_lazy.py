@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from lightpool.arrays import LazyArray, add_product, to_host
+from lightpool.arrays import LazyArray, add_product, find_device, to_host
 
 VALUES = np.arange(2 * 3 * 7 * 5.0).reshape(2, 3, 7, 5)
 WINDOWS = [
@@ -16,10 +16,11 @@ def lazy_values(backend, height, values=VALUES):
     """The values row by row of the first axis, and a list of the rows that were worked out."""
     asked = []
 
-    def compute(rows):
+    def compute(rows, mask=None):
         asked.append((rows.start, rows.stop))
         for lead in range(len(values)):
-            yield slice(lead, lead + 1), backend.array(values[lead : lead + 1, ..., rows, :].copy())
+            part = values[lead : lead + 1, ..., rows, :].copy()
+            yield slice(lead, lead + 1), backend.array(part if mask is None else np.where(mask, part, 0))
 
     return LazyArray(values.shape, backend.device, height, compute, backend.xp.float64), asked
 
@@ -50,6 +51,24 @@ def test_a_lazy_factor_adds_up_to_the_same_as_its_values(backend, height, window
     add_product(totals[0], [lazy[..., *window], *others], (..., *window))
     add_product(totals[1], [backend.array(values)[..., *window], *others], (..., *window))
     np.testing.assert_array_equal(to_host(totals[0]), to_host(totals[1]))
+
+
+def test_a_mask_of_an_image_goes_where_the_values_are_worked_out():
+    asked = []
+
+    def compute(rows, mask=None):
+        asked.append(mask)
+        yield slice(None), VALUES[..., rows, :] * mask
+
+    lazy = LazyArray(VALUES.shape, find_device("cpu"), 4, compute, np.dtype(float), is_finite=True)
+    rows, columns = slice(2, 6), slice(1, 4)
+    mask, total = VALUES[0, 0, rows, columns] % 3 > 0, np.ones(VALUES.shape)
+    add_product(total, [lazy[..., rows, columns], mask[np.newaxis]], (..., rows, columns))
+    expected = np.ones(VALUES.shape)
+    expected[..., rows, columns] += VALUES[..., rows, columns] * mask
+    np.testing.assert_array_equal(total, expected)
+    np.testing.assert_array_equal(np.concatenate(asked)[rows, columns], mask)
+    assert sum(each.sum() for each in asked) == mask.sum()
 
 
 def test_other_windows_are_refused(backend):

@@ -206,7 +206,7 @@ def test_values_of_a_map_are_worked_out_when_they_are_asked_for(device):
     geom = WcsGeom.create(npix=(4, 3), axes=[MapAxis.from_edges([1, 2, 3], name="energy", unit="TeV")])
     asked = []
 
-    def compute(rows):
+    def compute(rows, mask=None):
         asked.append(rows)
         yield slice(None), to_device(np.arange(24.0).reshape(2, 3, 4)[:, rows].copy(), device)
 

@@ -114,17 +114,25 @@ def _add_product_cuda(part: Array, factors: Sequence[Any], nan_to_num: bool) -> 
 
 
 def _add_parts_numpy(whole: Array, lazy: LazyArray, factors: Sequence[Any], nan_to_num: bool) -> None:
-    factor = _product(factors) if factors else None
-    if factor is not None and not isinstance(factor, int | float):
+    image = whole.shape[-2:]
+    masks = [x.reshape(image) for x in factors if nan_to_num and _is_image_mask(x, image)]
+    others = [x for x in factors if not (nan_to_num and _is_image_mask(x, image))]
+    factor = _product(others) if others else 1.0
+    if not isinstance(factor, int | float):
         factor = as_dtype(factor, dtype_name(whole))
+    is_finite = not nan_to_num or (lazy.is_finite and bool(np.all(np.isfinite(factor))))
     with quiet_on_windows():
-        for index, part in lazy.parts():
-            if factor is not None:
+        for index, part in lazy.parts(reduce(np.logical_and, masks) if masks else None):
+            if others:
                 part *= _part(factor, index, whole.ndim)
-            if nan_to_num and not np.isfinite(part.sum()):  # one pass, and none more when all is well
+            if not is_finite and not np.isfinite(part.sum()):  # one pass, and none more when all is well
                 part = np.where(np.isfinite(part), part, 0.0)
             target = whole[index]
             np.add(target, part, out=target)
+
+
+def _is_image_mask(x: Any, image: tuple[int, ...]) -> bool:
+    return not isinstance(x, int | float) and is_bool(x) and x.shape == (1,) * (x.ndim - 2) + tuple(image)
 
 
 def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:

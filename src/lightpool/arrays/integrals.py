@@ -51,16 +51,17 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: N
     if not array_api_compat.is_numpy_namespace(xp):
         return integrate_exponential_plain(exponent, points, floor, xp=xp)
     steps, floor = _steps(points, exponent, xp), _floor(floor, exponent, xp)
-    values = np.exp(exponent)
-    t = exponent[1:] - exponent[:-1]
+    values = np.exp(exponent, order="C")
+    t = np.subtract(exponent[1:], exponent[:-1], order="C")
     integral = values[1:] - values[:-1]
     limit = _NEAR[dtype_name(exponent)]
     size = np.abs(t)
     if size.size and size.min() < limit:
-        near = np.nonzero(size < limit)
-        t_near = np.where(t[near] == 0, t.dtype.type(_NEARLY_ZERO), t[near])
-        integral[near] = values[:-1][near] * np.expm1(t_near)
-        t[near] = t_near
+        near = np.flatnonzero(size < limit)
+        t_near = t.reshape(-1)[near]
+        t_near = np.where(t_near == 0, t.dtype.type(_NEARLY_ZERO), t_near)
+        integral.reshape(-1)[near] = values[:-1].reshape(-1)[near] * np.expm1(t_near)
+        t.reshape(-1)[near] = t_near
     integral /= t
     integral *= steps
     if integral.dtype == np.float32:

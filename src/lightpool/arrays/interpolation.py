@@ -140,26 +140,22 @@ def hat_basis_plain(
 
 def _hat_basis_numpy(x: Array, nodes: Array, lower: float, upper: float, dtype: str) -> Array:
     """Each hat is the difference of two ramps: from 0 to 1 up to its node, and from 0 to 1 behind it."""
-    n_node = nodes.shape[0]
-    flat = x.reshape(-1)
-    basis = np.empty((n_node, flat.size), dtype)
+    flat, first, widths = x.reshape(-1), nodes[:-1, None], np.diff(nodes)[:, None]
+    basis = np.empty((len(nodes), flat.size), dtype)
     for block in blocks(flat.size):
-        part = basis[:, block]
-        inside = (flat[block] >= lower) & (flat[block] <= upper)
-        points = flat[block] if inside.all() else np.where(inside, flat[block], nodes[0])
-        ramp = np.ones(points.shape)
-        for k in range(n_node - 1):
-            following = (points - nodes[k]) / (nodes[k + 1] - nodes[k])
-            if k > 0:
-                np.maximum(following, 0.0, out=following)
-            if k < n_node - 2:
-                np.minimum(following, 1.0, out=following)
-            np.subtract(ramp, following, out=part[k])
-            ramp = following
-        part[n_node - 1] = ramp
-        if not inside.all():
+        points, part = flat[block], basis[:, block]
+        inside = (points >= lower) & (points <= upper)
+        is_whole = inside.all()
+        ramps = (points if is_whole else np.where(inside, points, nodes[0])) - first
+        ramps /= widths
+        np.maximum(ramps[1:], 0.0, out=ramps[1:])  # the first ramp and the last extrapolate
+        np.minimum(ramps[:-1], 1.0, out=ramps[:-1])
+        part[0] = 1.0
+        part[1:] = ramps
+        part[:-1] -= ramps
+        if not is_whole:
             part *= inside
-    return basis.reshape(n_node, *x.shape)
+    return basis.reshape(len(nodes), *x.shape)
 
 
 def apply_basis(table: Array, basis: Array, *, xp: Namespace | None = None) -> Array:

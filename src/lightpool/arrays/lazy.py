@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
+
 from lightpool.arrays.blocks import blocks
 from lightpool.arrays.devices import Device
 from lightpool.arrays.typing import Array
@@ -25,18 +27,20 @@ class LazyArray:
     shape : tuple of int, (..., ny, nx), of all images
     device : Device
     height : int, how many rows of pixels are worked out at once
-    compute : function of a slice of rows of pixels
+    compute : function of a slice of rows of pixels, and a mask of bool (rows, nx) or None
         Gives pairs of a slice along the first axis and the values there, a new array (..., rows, nx), which may be
-        written to. Together the slices cover the axis.
+        written to. Together the slices cover the axis. Where the mask is False, the values are zero.
     dtype : data type in the library of the device
+    is_finite : bool, whether it is known that all values are finite
     window : slices of rows and columns, the part of the images that is wanted
     """
 
     shape: tuple[int, ...]
     device: Device
     height: int
-    compute: Callable[[slice], Iterator[tuple[slice, Array]]]
+    compute: Callable[[slice, Array | None], Iterator[tuple[slice, Array]]]
     dtype: Any
+    is_finite: bool = False
     window: tuple[slice, slice] = (slice(None), slice(None))
 
     def __getitem__(self, index: Any) -> "LazyArray":
@@ -52,15 +56,28 @@ class LazyArray:
             raise IndexError(f"expected an index of rows and columns of the whole, (..., rows, columns), got {index!r}")
         return replace(self, window=(index[1], index[2]))
 
-    def parts(self) -> Iterator[tuple[Index, Array]]:
-        """Give pairs of an index in the window and the values there; together they cover it."""
+    def parts(self, mask: Array | None = None) -> Iterator[tuple[Index, Array]]:
+        """Give pairs of an index in the window and the values there; together they cover it.
+
+        Parameters
+        ----------
+        mask : NumPy array of bool, shape of the window, optional
+            Where it is False, zero is given; that can take less time than multiplying. Only on the host.
+        """
         (top, bottom, _), columns = self.window[0].indices(self.shape[-2]), self.window[1]
         for block in blocks(self.shape[-2], self.height):
             first, stop = max(block.start, top), min(block.stop, bottom)
-            if first < stop:
-                inside = slice(first - block.start, stop - block.start)
-                for lead, values in self.compute(block):
-                    yield (lead, ..., slice(first - top, stop - top), slice(None)), values[..., inside, columns]
+            if first >= stop:
+                continue
+            inside = slice(first - block.start, stop - block.start)
+            if mask is not None:
+                kept = np.zeros((block.stop - block.start, self.shape[-1]), dtype=bool)
+                kept[inside, columns] = mask[first - top : stop - top]
+            for lead, values in self.compute(block, None if mask is None else kept):
+                part = values[..., inside, columns]
+                if self.device.is_host:
+                    part = np.ascontiguousarray(part)  # NumPy is slow on the short rows of a window
+                yield (lead, ..., slice(first - top, stop - top), slice(None)), part
 
     def values(self) -> Array:
         """All of the window, an array."""

@@ -230,4 +230,4 @@ def fov_lonlat(vectors: Array, *, xp: Namespace | None = None) -> tuple[Array, A
     if array_api_compat.is_cupy_namespace(xp):
         return cuda_directions.fov_lonlat(vectors)
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
-    return xp.atan2(-y, x), xp.atan2(z, xp.hypot(x, y))
+    return xp.atan2(-y, x), xp.atan2(z, xp.sqrt(x * x + y * y))

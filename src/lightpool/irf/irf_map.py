@@ -129,13 +129,20 @@ class IRFMap:
             )
         if self._sum is None:
             unit = self._mean.unit * self._exposure.unit
-            product = self._mean.data * self._exposure.data
+            product = self._weighted()
             self._sum = Map.from_geom(self.geom, data=product, unit=unit, device=self.device)
             self._mean = self._without_values(self._sum)  # a stack holds its sums, and nothing as large beside them
             self._exposure = self._exposure.copy()  # another response may hold the same one
         parts = [other._mean, other._exposure] if other._sum is None else [other._sum]
         self._sum.stack_product(parts, weights=weights, nan_to_num=nan_to_num)
         self._exposure.stack(other._exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
+
+    def _weighted(self) -> Array:
+        """Exposure times response."""
+        mean, exposure = self._mean, self._exposure_data()
+        if self.device.is_host and not exposure.any():
+            return np.zeros(mean.geom.data_shape, exposure.dtype)  # memory that nobody has touched
+        return mean.data * exposure
 
     @property
     def sums(self) -> tuple[Array, Array]:
@@ -148,7 +155,7 @@ class IRFMap:
         """
         if self._exposure is None:
             raise ValueError(f"this {type(self).__name__} has no exposure map, so it is no stack and has no sums")
-        total = self._mean.data * self._exposure.data if self._sum is None else self._sum.data
+        total = self._weighted() if self._sum is None else self._sum.data
         return total, self._exposure.data
 
     @sums.setter

@@ -89,7 +89,7 @@ def lazy_psf(
                 values *= factor
                 yield rows, values
 
-        return _lazy(next(iter(tables.values())), leading, profiles, place, dtype)
+        return _lazy(next(iter(tables.values())), leading, profiles, place, dtype, is_finite=False)
     nodes = psf_table(psf, energy_true, rad)
     return _lazy(
         nodes.table, nodes.table.values.shape[:2], lambda weights: _normalised(nodes, weights, factor), place, dtype
@@ -142,14 +142,22 @@ def lazy_edisp_kernel(
 
 
 def _lazy(
-    table: NodeTable, leading: tuple[int, ...], parts: _Parts, place: tuple[Array | None, ...], dtype: str
+    table: NodeTable,
+    leading: tuple[int, ...],
+    parts: _Parts,
+    place: tuple[Array | None, ...],
+    dtype: str,
+    *,
+    is_finite: bool = True,
 ) -> LazyArray:
     """Array of shape (*leading, ny, nx); ``parts`` gives pairs of rows and the values there, shape (..., P)."""
     images = as_images(*place_of(table, *place))
     (n_y, n_x), device = images[0].shape, device_of(images[0])
 
-    def compute(rows: slice) -> Iterator[tuple[slice, Array]]:
-        weights = pixel_weights(table, *(image[rows, :] for image in images), dtype=dtype)
+    def compute(rows: slice, mask: Array | None = None) -> Iterator[tuple[slice, Array]]:
+        # What is no place in the field of view has no weights.
+        window = [image[rows, :] if mask is None else np.where(mask, image[rows, :], np.nan) for image in images]
+        weights = pixel_weights(table, *window, dtype=dtype)
         for lead, values in parts(weights):
             yield lead, array_namespace(values).reshape(values, (*values.shape[:-1], rows.stop - rows.start, n_x))
 
@@ -159,7 +167,8 @@ def _lazy(
         n_work = 1 if device.is_cuda and table.holes is None else _N_WORK
         height = blocks_that_fit(n_y, 8 * n_work * math.prod(leading) * n_x, device)[0].stop
     kind = getattr(device.xp, dtype)  # NumPy and CuPy have a class there, their arrays a data type
-    return LazyArray((*leading, n_y, n_x), device, height, compute, np.dtype(kind) if isinstance(kind, type) else kind)
+    kind = np.dtype(kind) if isinstance(kind, type) else kind
+    return LazyArray((*leading, n_y, n_x), device, height, compute, kind, is_finite)
 
 
 def as_images(*arrays: Array) -> list[Array]:
@@ -178,7 +187,7 @@ def _positive(table: NodeTable, weights: Weights, factor: float) -> Array:
         values = xp.where(weights.touched(beside(weights, table, "holes")), xp.zeros_like(values), values)
     if not device.is_host:
         return clip_at_zero(values, xp)
-    for row in (*table.awkward, *table.dipping):
+    for row in (*table.awkward, *(table.dipping if weights.extrapolates else ())):
         np.maximum(values[row], 0, out=values[row])
     return values
 
@@ -189,8 +198,8 @@ def clip_at_zero(values: Array, xp: Namespace) -> Array:
 
 
 def _inverse(norm: Array, xp: Namespace) -> Array:
-    """One over the norm, zero where that is not positive."""
-    valid = norm > 0
+    """One over the norm, zero where that is not positive, or so small that its inverse is infinite."""
+    valid = norm >= xp.finfo(norm.dtype).smallest_normal
     return xp.where(valid, 1 / xp.where(valid, norm, xp.ones_like(norm)), xp.zeros_like(norm))
 
 
@@ -227,7 +236,7 @@ def _scaled(
     values: Array, factor: Array, direct: Callable[[Weights, Any], Array], table: NodeTable, weights: Weights
 ) -> Iterator[tuple[slice, Array]]:
     """Node values at the pixels times a factor, rows by rows; those where something may be clipped are put right."""
-    outer = weights.outer_pixels() if table.dipping.size else table.dipping
+    outer = weights.outer_pixels() if table.dipping.size and weights.extrapolates else table.dipping[:0]
     clipped = dict(zip(table.dipping, direct(weights.select(outer), table.dipping), strict=True)) if outer.size else {}
     awkward = set(table.awkward)
     for rows in blocks(len(values), _PART // max(1, values.shape[1] * factor.shape[-1])):

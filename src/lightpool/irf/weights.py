@@ -46,6 +46,10 @@ class Weights(Protocol):
     def inside(self) -> Array:
         """Pixels inside the axes of the table, bool of shape (P,)."""
 
+    @property
+    def extrapolates(self) -> bool:
+        """Whether some weight is negative; only on the host."""
+
     def outer_pixels(self) -> NDArray[np.int64]:
         """Numbers of the pixels inside the axes where a weight is negative; only on the host."""
 
@@ -134,6 +138,11 @@ class OffsetWeights:
         """Pixels inside the axis, bool of shape (P,)."""
         return (self.x >= self.bounds[0]) & (self.x <= self.bounds[1])
 
+    @property
+    def extrapolates(self) -> bool:
+        """Whether some weight is negative; only on the host."""
+        return bool(self.basis.size) and bool(self.basis.min() < 0)
+
     def outer_pixels(self) -> NDArray[np.int64]:
         """Numbers of the pixels inside the axis but beyond its outer nodes; only on the host."""
         if len(self.nodes) == 1:
@@ -195,6 +204,11 @@ class PlaneWeights:
         """Pixels inside the axes, bool of shape (P,)."""
         (west, east), (south, north) = self.bounds
         return (self.lon >= west) & (self.lon <= east) & (self.lat >= south) & (self.lat <= north)
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether some weight is negative; only on the host."""
+        return bool(self.outer_pixels().size)
 
     def outer_pixels(self) -> NDArray[np.int64]:
         """Numbers of the pixels inside the axes but beyond the outer nodes of one; only on the host."""
