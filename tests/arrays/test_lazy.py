@@ -13,13 +13,13 @@ WINDOWS = [
 
 
 def lazy_values(backend, height, values=VALUES):
-    """The values row by row of the first axis, and a list of the rows that were worked out."""
+    """The values row by row of the first axis, and a list of the pixels that were worked out."""
     asked = []
 
-    def compute(rows, mask=None):
-        asked.append((rows.start, rows.stop))
+    def compute(rows, columns, mask):
+        asked.append((rows.start, rows.stop, columns.start, columns.stop))
         for lead in range(len(values)):
-            part = values[lead : lead + 1, ..., rows, :].copy()
+            part = values[lead : lead + 1, ..., rows, columns].copy()
             yield slice(lead, lead + 1), backend.array(part if mask is None else np.where(mask, part, 0))
 
     return LazyArray(values.shape, backend.device, height, compute, backend.xp.float64), asked
@@ -32,12 +32,12 @@ def test_a_window_of_a_lazy_array_is_that_of_its_values(backend, height, window)
     np.testing.assert_array_equal(to_host(lazy[..., *window].values()), VALUES[..., *window])
 
 
-def test_nothing_is_worked_out_before_it_is_asked_for_and_no_rows_but_those_of_the_window(backend):
+def test_nothing_is_worked_out_before_it_is_asked_for_and_no_pixels_but_those_of_the_window(backend):
     lazy, asked = lazy_values(backend, 3)
-    part = lazy[..., 4:5, 1:3]
+    part = lazy[..., 2:6, 1:3]
     assert asked == []
     part.values()
-    assert asked == [(3, 6)]
+    assert asked == [(2, 5, 1, 3), (5, 6, 1, 3)]
 
 
 @pytest.mark.parametrize("height", [2, 7])
@@ -56,9 +56,9 @@ def test_a_lazy_factor_adds_up_to_the_same_as_its_values(backend, height, window
 def test_a_mask_of_an_image_goes_where_the_values_are_worked_out():
     asked = []
 
-    def compute(rows, mask=None):
+    def compute(rows, columns, mask):
         asked.append(mask)
-        yield slice(None), VALUES[..., rows, :] * mask
+        yield slice(None), VALUES[..., rows, columns] * mask
 
     lazy = LazyArray(VALUES.shape, find_device("cpu"), 4, compute, np.dtype(float), is_finite=True)
     rows, columns = slice(2, 6), slice(1, 4)
@@ -67,8 +67,7 @@ def test_a_mask_of_an_image_goes_where_the_values_are_worked_out():
     expected = np.ones(VALUES.shape)
     expected[..., rows, columns] += VALUES[..., rows, columns] * mask
     np.testing.assert_array_equal(total, expected)
-    np.testing.assert_array_equal(np.concatenate(asked)[rows, columns], mask)
-    assert sum(each.sum() for each in asked) == mask.sum()
+    np.testing.assert_array_equal(np.concatenate(asked), mask)
 
 
 def test_other_windows_are_refused(backend):

@@ -206,9 +206,9 @@ def test_values_of_a_map_are_worked_out_when_they_are_asked_for(device):
     geom = WcsGeom.create(npix=(4, 3), axes=[MapAxis.from_edges([1, 2, 3], name="energy", unit="TeV")])
     asked = []
 
-    def compute(rows, mask=None):
+    def compute(rows, columns, mask):
         asked.append(rows)
-        yield slice(None), to_device(np.arange(24.0).reshape(2, 3, 4)[:, rows].copy(), device)
+        yield slice(None), to_device(np.arange(24.0).reshape(2, 3, 4)[:, rows, columns].copy(), device)
 
     place = find_device(device)
     lazy = LazyArray(geom.data_shape, place, 3, compute, place.xp.float64)

@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
-
 from lightpool.arrays.blocks import blocks
 from lightpool.arrays.devices import Device
 from lightpool.arrays.typing import Array
@@ -19,16 +17,17 @@ Index = tuple[Any, ...]
 class LazyArray:
     """A cube of images, not worked out yet.
 
-    What is only added to something else need never stand in memory as a whole: `parts` gives it piece by piece. Pieces
-    are the same whatever the window, so that each bit is the same too: BLAS rounds by the shapes of its matrices.
+    What is only added to something else need never stand in memory as a whole: `parts` gives it piece by piece. What
+    lies outside of the window is not worked out; its pixels may have other last bits than in the whole, because BLAS
+    rounds by the shapes of its matrices.
 
     Attributes
     ----------
     shape : tuple of int, (..., ny, nx), of all images
     device : Device
     height : int, how many rows of pixels are worked out at once
-    compute : function of a slice of rows of pixels, and a mask of bool (rows, nx) or None
-        Gives pairs of a slice along the first axis and the values there, a new array (..., rows, nx), which may be
+    compute : function of slices of rows and columns of pixels, and a mask of bool (rows, columns) or None
+        Gives pairs of a slice along the first axis and the values there, a new array (..., rows, columns), which may be
         written to. Together the slices cover the axis. Where the mask is False, the values are zero.
     dtype : data type in the library of the device
     is_finite : bool, whether it is known that all values are finite
@@ -38,7 +37,7 @@ class LazyArray:
     shape: tuple[int, ...]
     device: Device
     height: int
-    compute: Callable[[slice, Array | None], Iterator[tuple[slice, Array]]]
+    compute: Callable[[slice, slice, Array | None], Iterator[tuple[slice, Array]]]
     dtype: Any
     is_finite: bool = False
     window: tuple[slice, slice] = (slice(None), slice(None))
@@ -64,20 +63,12 @@ class LazyArray:
         mask : NumPy array of bool, shape of the window, optional
             Where it is False, zero is given; that can take less time than multiplying. Only on the host.
         """
-        (top, bottom, _), columns = self.window[0].indices(self.shape[-2]), self.window[1]
-        for block in blocks(self.shape[-2], self.height):
-            first, stop = max(block.start, top), min(block.stop, bottom)
-            if first >= stop:
-                continue
-            inside = slice(first - block.start, stop - block.start)
-            if mask is not None:
-                kept = np.zeros((block.stop - block.start, self.shape[-1]), dtype=bool)
-                kept[inside, columns] = mask[first - top : stop - top]
-            for lead, values in self.compute(block, None if mask is None else kept):
-                part = values[..., inside, columns]
-                if self.device.is_host:
-                    part = np.ascontiguousarray(part)  # NumPy is slow on the short rows of a window
-                yield (lead, ..., slice(first - top, stop - top), slice(None)), part
+        (top, bottom, _), (left, right, _) = (x.indices(n) for x, n in zip(self.window, self.shape[-2:], strict=True))
+        columns = slice(left, right)
+        for rows in blocks(bottom - top, self.height):
+            kept = None if mask is None else mask[rows]
+            for lead, values in self.compute(slice(top + rows.start, top + rows.stop), columns, kept):
+                yield (lead, ..., rows, slice(None)), values
 
     def values(self) -> Array:
         """All of the window, an array."""

@@ -154,12 +154,13 @@ def _lazy(
     images = as_images(*place_of(table, *place))
     (n_y, n_x), device = images[0].shape, device_of(images[0])
 
-    def compute(rows: slice, mask: Array | None = None) -> Iterator[tuple[slice, Array]]:
-        # What is no place in the field of view has no weights.
-        window = [image[rows, :] if mask is None else np.where(mask, image[rows, :], np.nan) for image in images]
-        weights = pixel_weights(table, *window, dtype=dtype)
+    def compute(rows: slice, columns: slice, mask: Array | None) -> Iterator[tuple[slice, Array]]:
+        places = [image[rows, columns] for image in images]
+        if mask is not None:
+            places = [np.where(mask, place, np.nan) for place in places]  # what is no place has no weights
+        weights = pixel_weights(table, *places, dtype=dtype)
         for lead, values in parts(weights):
-            yield lead, array_namespace(values).reshape(values, (*values.shape[:-1], rows.stop - rows.start, n_x))
+            yield lead, array_namespace(values).reshape(values, (*values.shape[:-1], *places[0].shape))
 
     if device.is_host:
         height = max(1, _PART // max(1, leading[-1] * n_x))
