@@ -15,6 +15,7 @@ from lightpool.fits import HDUList
 from lightpool.maps.core import Map
 from lightpool.maps.filters import convolved, dilated, eroded, smoothed
 from lightpool.maps.fits_format import wcs_map_arguments, wcs_map_hdulist
+from lightpool.maps.mask_lookup import MaskLookup
 from lightpool.maps.pixel_values import interpolate_pixels
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_sums import reduce_in_mask
@@ -105,6 +106,10 @@ class WcsNDMap(Map):
         image, new_image = self._geom.to_image(), geom.to_image()
         if not (geom.is_allsky or image.is_allsky) and image.is_aligned(new_image):
             return self._planes_on_same_pixels(planes, geom, fill_value)
+        if self.device.is_host:
+            lookup = MaskLookup.between(new_image._window, image._window)
+            if lookup is not None:
+                return lookup.values(planes, fill_value)
         xp, numbers = self._xp, new_image.pixel_numbers_on(image, self.device)
         outside = xp.full((*leading, 1), fill_value, dtype=planes.dtype, device=array_device(planes))
         values = xp.concat([xp.reshape(planes, (*leading, -1)), outside], axis=-1)

@@ -1,0 +1,139 @@
+"""Masks looked up at the pixel centres of an image of another pixel size, on the host.
+
+Which pixel of a mask holds a pixel centre is what wcslib says, since Gammapy asks it. But where both images share one
+plane of projection, the position on the mask is a linear function of the column, and another one of the row. It
+differs from that of wcslib by its rounding alone, which decides where a centre lies on the edge between two pixels of
+the mask; and there it matters only where their values differ.
+"""
+
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from lightpool.arrays.projections import Projection
+
+if TYPE_CHECKING:
+    from lightpool.maps.pixels import SkyWindow
+
+__all__ = ["MaskLookup"]
+
+HostArray = np.ndarray[Any, Any]
+
+_ROUNDING_DEG = 1e-10
+"""More than a position can be wrong after wcslib went from a plane to the sky and back: a thousand times its errors."""
+
+_ROUNDING_PIXEL = 1e-6
+"""What is nearer to an edge is left to wcslib however large the pixels are."""
+
+_FURTHEST = 0.7
+"""Distance from the reference point, rad in the plane, within which no projection of ours magnifies that rounding."""
+
+
+@dataclass(frozen=True)
+class _Positions:
+    """Pixels along one axis of a mask, from -1, before the first one, to the number of pixels, behind the last one.
+
+    Attributes
+    ----------
+    below, above : arrays of int64, shape (n,)
+        Pixel that holds each position; two neighbours where rounding decides between them.
+    """
+
+    below: HostArray
+    above: HostArray
+
+    @classmethod
+    def near(cls, position: HostArray, n_pixel: int, rounding: float) -> Self:
+        """Pixels within the rounding of some positions."""
+        low, high = (np.floor(position + 0.5 + step).clip(-1, n_pixel) for step in (-rounding, rounding))
+        return cls(low.astype(np.int64), high.astype(np.int64))
+
+    @property
+    def open(self) -> HostArray:
+        """Numbers of the positions for which two pixels are left."""
+        return np.flatnonzero(self.below != self.above)
+
+
+@dataclass(frozen=True)
+class MaskLookup:
+    """Where the columns and rows of a window lie on that of a mask."""
+
+    window: "SkyWindow"
+    mask_window: "SkyWindow"
+    columns: _Positions
+    rows: _Positions
+
+    @classmethod
+    def between(cls, window: "SkyWindow", mask_window: "SkyWindow") -> Self | None:
+        """Lookup for a window; None if the windows do not share a plane, their rows and columns, or lie far out."""
+        one, other = window.grid.projection, mask_window.grid.projection
+        if one is None or other is None or window.grid.frame != mask_window.grid.frame or not _same_plane(one, other):
+            return None
+        places, positions, furthest = [], [], 0.0
+        for axis in (0, 1):
+            first, n_pixel = window.box[axis], window.box[axis + 2]
+            plane = (np.arange(first, first + n_pixel) - (one.crpix[axis] - 1)) * one.cd_rad[axis, axis]
+            scale = float(other.cd_rad[axis, axis])
+            places.append(plane / scale + (other.crpix[axis] - 1 - mask_window.box[axis]))
+            positions.append(max(_ROUNDING_PIXEL, np.deg2rad(_ROUNDING_DEG) / abs(scale)))
+            furthest = np.hypot(furthest, np.abs(plane).max(initial=0.0))
+        if furthest > _FURTHEST or max(positions) > 0.1:
+            return None
+        columns, rows = (
+            _Positions.near(place, n, rounding)
+            for place, n, rounding in zip(places, mask_window.box[2:], positions, strict=True)
+        )
+        return cls(window, mask_window, columns, rows)
+
+    def values(self, planes: HostArray, fill_value: bool) -> HostArray:
+        """Values at the pixel centres of the window.
+
+        Parameters
+        ----------
+        planes : array of bool, shape (..., ny, nx) of the mask
+        fill_value : value outside the mask
+
+        Returns
+        -------
+        values : array of bool, shape (..., ny, nx) of the window
+        """
+        n_y, n_x = planes.shape[-2:]
+        framed = np.full((*planes.shape[:-2], n_y + 2, n_x + 2), fill_value)  # pixel -1 is the first one
+        framed[..., 1:-1, 1:-1] = planes
+        values = framed.take(self.columns.below + 1, axis=-1).take(self.rows.below + 1, axis=-2)
+        y, x = np.divmod(np.flatnonzero(self._depends_on_rounding(framed)), values.shape[-1])  # faster than `nonzero`
+        if x.size:
+            values[..., y, x] = framed[..., *self._by_wcslib(x, y)]
+        return values
+
+    def _depends_on_rounding(self, framed: HostArray) -> HostArray:
+        """Whether the pixels that may hold a centre differ in any plane, shape (ny, nx) of the window."""
+        columns, rows = self.columns, self.rows
+        found = np.zeros((rows.below.size, columns.below.size), dtype=bool)
+        every = tuple(range(framed.ndim - 2))
+        to_right = (framed[..., 1:] != framed[..., :-1]).any(axis=every)  # whether a pixel differs from the next one
+        upwards = (framed[..., 1:, :] != framed[..., :-1, :]).any(axis=every)
+        between = to_right[:, columns.below[columns.open] + 1]
+        found[:, columns.open] = between[rows.below + 1] | between[rows.above + 1]
+        between = upwards[rows.below[rows.open] + 1]
+        found[rows.open] |= between[:, columns.below + 1] | between[:, columns.above + 1]
+        return found
+
+    def _by_wcslib(self, x: HostArray, y: HostArray) -> tuple[HostArray, HostArray]:
+        """Row and column in the framed mask of some pixels of the window."""
+        grid, box = self.window.grid, self.window.box
+        sky = grid.wcs.wcs_pix2world(x + float(box.x0), y + float(box.y0), 0)
+        places = self.mask_window.wcs.wcs_world2pix(*sky, 0)
+        column, row = (
+            np.floor(place + 0.5).clip(-1, n).astype(np.int64) + 1
+            for place, n in zip(places, self.mask_window.box[2:], strict=True)
+        )
+        return row, column
+
+
+def _same_plane(one: Projection, other: Projection) -> bool:
+    """Whether two projections have one plane, in which the rows and columns of both are parallel to its axes."""
+    return all(getattr(one, name) == getattr(other, name) for name in ("code", "crval", "lonpole", "latpole")) and all(
+        np.count_nonzero(each.cd_rad) == 2 and each.cd_rad[0, 0] != 0 for each in (one, other)
+    )
