@@ -7,6 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lightpool.arrays import (
     apply_basis,
     gather_bilinear,
+    gather_bilinear_in_parts,
     hat_basis,
     hat_basis_plain,
     interpolate_grid,
@@ -171,6 +172,19 @@ def test_four_neighbours_give_what_the_grid_gives(backend, read, shape):
     assert values.shape == (3, 2, 90, 110)
     for e in range(3):
         assert_allclose(values[e, 1], read(interpolate_grid(table[e, 1], nodes, coords)), rtol=1e-9, atol=1e-9)
+
+
+@pytest.mark.parametrize("size", [1, 7, 40, 1000])
+def test_parts_of_the_points_have_the_bits_of_all_of_them(size):
+    rng = np.random.default_rng(4)
+    table, n_point = rng.random((3, 4, 5)), 100
+    points = rng.integers(0, 3, n_point), rng.random(n_point), rng.integers(0, 4, n_point), rng.random(n_point)
+    expected, n_seen = gather_bilinear(table, *points), 0
+    for part, values in gather_bilinear_in_parts(table, *points, size=size):
+        assert part.start == n_seen
+        assert_array_equal(values, expected[:, part])
+        n_seen = part.stop
+    assert n_seen == n_point
 
 
 def test_three_coordinates_agree_with_scipy(backend, read):

@@ -180,6 +180,20 @@ def test_background_in_the_plane(backend):
         assert_allclose(result[:, *place], expected, rtol=1e-11)
 
 
+@pytest.mark.parametrize("with_hole", [False, True])
+def test_bits_of_a_background_do_not_depend_on_the_size_of_its_pieces(monkeypatch, with_hole):
+    table = bkg_3d()
+    if with_hole:
+        table.data[1, 2, 2] = np.nan
+    lon, lat = np.meshgrid(np.deg2rad(np.linspace(-3.3, 3, 41)), np.deg2rad(np.linspace(-2, 3.9, 37)))
+    at_once = project_background(table, RECO, fov_lon=lon, fov_lat=lat)
+    assert (at_once > 0).any()
+    for n_weighted, n_integrated in [(1, 1), (200, 60), (500, 10_000)]:
+        monkeypatch.setattr("lightpool.irf.project._N_WEIGHTED", n_weighted)
+        monkeypatch.setattr("lightpool.irf.project._N_INTEGRATED", n_integrated)
+        assert_array_equal(project_background(table, RECO, fov_lon=lon, fov_lat=lat), at_once)
+
+
 @pytest.mark.parametrize("center", [0.0, 1.5, 9.0])
 def test_a_factor_of_each_pixel_multiplies_the_background(backend, center):
     lon, lat = np.deg2rad(center + np.linspace(-4, 4, 30)), np.deg2rad(np.linspace(-4, 4, 40)[:, np.newaxis])

@@ -1,6 +1,7 @@
 """Namespaces and devices, and the numerical kernels on bare arrays."""
 
 from lightpool.arrays.accumulation import add_product, add_product_plain
+from lightpool.arrays.bilinear import gather_bilinear, gather_bilinear_in_parts
 from lightpool.arrays.binning import bin_index, coord_to_pix, pix_to_coord
 from lightpool.arrays.constants import Constant, announce_constants, constant, forget_constants
 from lightpool.arrays.convolution import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
@@ -27,7 +28,6 @@ from lightpool.arrays.integrals import (
 )
 from lightpool.arrays.interpolation import (
     apply_basis,
-    gather_bilinear,
     hat_basis,
     hat_basis_plain,
     interpolate_grid,
@@ -105,6 +105,7 @@ __all__ = [
     "free_memory",
     "full_on",
     "gather_bilinear",
+    "gather_bilinear_in_parts",
     "gaussian_kernel",
     "get_default_device",
     "get_default_precision",

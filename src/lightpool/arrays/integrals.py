@@ -53,11 +53,10 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: N
     steps, floor = _steps(points, exponent, xp), _floor(floor, exponent, xp)
     values = np.exp(exponent, order="C")
     t = np.subtract(exponent[1:], exponent[:-1], order="C")
-    integral = values[1:] - values[:-1]
-    limit = _NEAR[dtype_name(exponent)]
-    size = np.abs(t)
-    if size.size and size.min() < limit:
-        near = np.flatnonzero(size < limit)
+    integral = np.abs(t)  # one array for both: fresh memory costs more than the arithmetic
+    near = np.flatnonzero(integral < _NEAR[dtype_name(exponent)])
+    np.subtract(values[1:], values[:-1], out=integral)
+    if near.size:
         t_near = t.reshape(-1)[near]
         t_near = np.where(t_near == 0, t.dtype.type(_NEARLY_ZERO), t_near)
         integral.reshape(-1)[near] = values[:-1].reshape(-1)[near] * np.expm1(t_near)

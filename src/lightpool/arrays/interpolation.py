@@ -16,7 +16,6 @@ from lightpool.arrays.typing import Array, Namespace
 
 __all__ = [
     "apply_basis",
-    "gather_bilinear",
     "hat_basis",
     "hat_basis_plain",
     "interpolate_grid",
@@ -73,19 +72,34 @@ def interpolation_weights_plain(x: Array, nodes: Array, *, xp: Namespace | None 
 
 
 def _weights_numpy(x: Array, nodes: Array) -> tuple[Array, Array]:
-    """Weights for many points: where the nodes are about equally far apart, the node below is guessed, then checked."""
-    last, widths = len(nodes) - 2, np.diff(nodes)
-    step = (nodes[-1] - nodes[0]) / (last + 1)
-    if np.abs(nodes - nodes[0] - step * np.arange(last + 2)).max() < 0.5 * step:
-        index = np.fmax(np.fmin((x - nodes[0]) * (1 / step), last), 0).astype(np.int64)
+    """Weights for many points, a block at a time."""
+    index, fraction, widths = np.empty(x.size, np.int64), np.empty(x.size), np.diff(nodes)
+    step = (nodes[-1] - nodes[0]) / len(widths)
+    is_even = np.abs(nodes - nodes[0] - step * np.arange(len(nodes))).max() < 0.5 * step
+    for block in blocks(x.size):
+        _weights_of_block(x[block], nodes, widths, step if is_even else None, index[block], fraction[block])
+    return index, fraction
+
+
+def _weights_of_block(x: Array, nodes: Array, widths: Array, step: float | None, index: Array, fraction: Array) -> None:
+    """Fill in the weights: where the nodes are about a step apart, the node below is guessed, then checked."""
+    last = len(widths) - 1
+    if step is None:
+        index[:] = np.searchsorted(nodes[1:-1], x, side="right")
     else:
-        index = np.searchsorted(nodes[1:-1], x, side="right")
-    fraction = (x - nodes.take(index)) / widths.take(index)
+        np.subtract(x, nodes[0], out=fraction)
+        fraction *= 1 / step
+        np.fmin(fraction, last, out=fraction)
+        np.fmax(fraction, 0, out=fraction)
+        index[:] = fraction
+    np.subtract(x, nodes.take(index), out=fraction)
+    fraction /= widths.take(index)
+    if fraction.min() >= 0 and fraction.max() < 1:
+        return
     wrong = np.flatnonzero(((fraction < 0) & (index > 0)) | ((fraction >= 1) & (index < last)))
     if wrong.size:
         index[wrong] = np.searchsorted(nodes[1:-1], x[wrong], side="right")
         fraction[wrong] = (x[wrong] - nodes.take(index[wrong])) / widths.take(index[wrong])
-    return index, fraction
 
 
 def _beside(values: Array, x: Array, dtype: str = "float64") -> Array:
@@ -185,79 +199,6 @@ def apply_basis(table: Array, basis: Array, *, xp: Namespace | None = None) -> A
 
 def _size(shape: tuple[int, ...]) -> int:
     return int(np.prod(shape, dtype=np.int64))
-
-
-def gather_bilinear(
-    table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dtype: str = "float64", *, xp: Namespace | None = None
-) -> Array:
-    """Table in two coordinates at every point, by the weights of its four neighbours.
-
-    Parameters
-    ----------
-    table : array of float, shape (..., nx, ny); a NumPy array is copied to the device of the points
-        On the host it is read fastest where the values of a node stand together in memory.
-    ix, iy : arrays of int64, any shape
-        Nodes below, of `interpolation_weights`.
-    fx, fy : arrays of float64, shape of ``ix``
-        Weights of the nodes above, of `interpolation_weights`.
-    dtype : data type of the values; the weights of the four neighbours are made in float64 before
-
-    Returns
-    -------
-    values : array of ``dtype``, shape (..., *ix.shape)
-    """
-    xp = array_namespace(ix, fx, iy, fy) if xp is None else xp
-    table = _beside(table, fx, dtype)
-    n_x, n_y = table.shape[-2:]
-    leading, shape = table.shape[:-2], ix.shape
-    flat = xp.reshape(table, (_size(leading), n_x * n_y))
-    ix, fx, iy, fy = (xp.reshape(v, (-1,)) for v in (ix, fx, iy, fy))
-    if array_api_compat.is_numpy_namespace(xp):
-        values = np.empty((flat.shape[0], ix.size), dtype)
-        for block in blocks(ix.size):
-            corners = _corners(ix[block], fx[block], iy[block], fy[block], n_x, n_y)
-            _gather_numpy(flat, corners, values[:, block])
-    elif array_api_compat.is_cupy_namespace(xp):
-        values = cuda_interpolation.gather_bilinear(xp.reshape(flat, (-1, n_x, n_y)), ix, fx, iy, fy)
-    else:
-        values = _gather_plain(flat, _corners(ix, fx, iy, fy, n_x, n_y), xp=xp)
-    return xp.reshape(values, (*leading, *shape))
-
-
-def _corners(ix: Array, fx: Array, iy: Array, fy: Array, n_x: int, n_y: int) -> list[tuple[Array, Array]]:
-    """Index in the flat table and weight of each neighbour that is there."""
-    low = ix * n_y + iy
-    if n_x == 1 and n_y == 1:
-        return [(low, 1.0 - fx)]
-    if n_x == 1:
-        return [(low, 1.0 - fy), (low + 1, fy)]
-    if n_y == 1:
-        return [(low, 1.0 - fx), (low + n_y, fx)]
-    both = fx * fy
-    return [(low, 1.0 - fx - fy + both), (low + 1, fy - both), (low + n_y, fx - both), (low + n_y + 1, both)]
-
-
-def _gather_numpy(table: Array, corners: list[tuple[Array, Array]], values: Array) -> None:
-    """One row of a sparse matrix for each point: its product reads all of a node at once."""
-    from scipy.sparse import csr_array  # loading it takes longer than most uses of this room
-
-    shape = corners[0][0].size, len(corners)
-    columns, weights = np.empty(shape, np.int32), np.empty(shape, values.dtype)
-    for number, (index, weight) in enumerate(corners):
-        columns[:, number] = index
-        weights[:, number] = weight
-    starts = np.arange(0, columns.size + 1, shape[1], dtype=np.int32)
-    matrix = csr_array((weights.reshape(-1), columns.reshape(-1), starts), shape=(shape[0], table.shape[1]))
-    values[...] = (matrix @ np.ascontiguousarray(table.T)).T
-
-
-def _gather_plain(table: Array, corners: list[tuple[Array, Array]], *, xp: Namespace) -> Array:
-    dtype = dtype_name(table)
-    terms = [xp.take(table, index, axis=1) * as_dtype(weight, dtype)[None, :] for index, weight in corners]
-    values = terms[0]
-    for term in terms[1:]:
-        values = values + term
-    return values
 
 
 def interpolate_grid(

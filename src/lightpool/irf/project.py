@@ -20,7 +20,7 @@ from lightpool.irf.fused import can_fuse, fused_integrals
 from lightpool.irf.lazy import as_images, clip_at_zero, lazy_aeff, lazy_edisp, lazy_edisp_kernel, lazy_psf
 from lightpool.irf.nodes import BackgroundNodes
 from lightpool.irf.tables import background_table
-from lightpool.irf.weights import PlaneWeights, Weights, beside, pixel_weights, place_of
+from lightpool.irf.weights import Weights, beside, pixel_weights, place_of
 from lightpool.maps import MapAxis
 
 Images: TypeAlias = Sequence[Array]
@@ -29,6 +29,12 @@ __all__ = ["project_aeff", "project_background", "project_edisp", "project_edisp
 
 _N_WORK = 12
 """Arrays of the size of a background that are in memory while it is integrated elsewhere, measured."""
+
+_N_WEIGHTED = 8 * BLOCK
+"""Pixels whose weights are made at once on the host."""
+
+_N_INTEGRATED = BLOCK
+"""Pixels that are integrated at once: with a dozen energies each, the arrays on the way are in the cache."""
 
 
 def project_aeff(
@@ -183,23 +189,42 @@ def _integrals_on_host(nodes: BackgroundNodes, place: Images, factors: Images, d
     table = nodes.table
     wanted = pixel_weights(table, *place).inside.reshape(place[0].shape)
     for factor in factors:
-        wanted = wanted | ~np.isfinite(factor)
-    integrals = np.zeros((nodes.energy.size - 1, *wanted.shape), dtype)
-    # The energies of a node stand together in memory, where a gather reads them at once.
-    values = np.moveaxis(np.ascontiguousarray(np.moveaxis(table.values.astype(dtype, copy=False), 0, -1)), -1, 0)
-    rows, columns = (np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0))
-    if rows.size:
-        window, width = slice(columns[0], columns[-1] + 1), columns[-1] + 1 - columns[0]
-        for block in blocks(rows[-1] + 1 - rows[0], BLOCK // width):
-            part = slice(rows[0] + block.start, rows[0] + block.stop), window
-            weights = pixel_weights(table, *(x[part] for x in place), dtype=dtype)
-            scale = weights.inside.reshape(wanted[part].shape)
-            for factor in factors:
-                scale = scale * factor[part].astype(dtype, copy=False)
-            found = _integrated(nodes, weights, values).reshape(-1, *scale.shape)
-            with quiet_on_windows():
-                np.multiply(found, scale, out=integrals[:, *part])
+        finite = np.isfinite(factor)
+        wanted = wanted if finite.all() else wanted | ~finite
+    integrals = np.empty((nodes.energy.size - 1, *wanted.shape), dtype)
+    rows, columns = _zero_around(integrals, wanted)
+    width = columns.stop - columns.start
+    for block in blocks(rows.stop - rows.start, _N_WEIGHTED // width):
+        part = slice(rows.start + block.start, rows.start + block.stop), columns
+        weights = pixel_weights(table, *(x[part] for x in place), dtype=dtype)
+        scale = weights.inside.reshape(-1, width)
+        for factor in factors:
+            scale = scale * factor[part].astype(dtype, copy=False)
+        _integrate_rows(nodes, weights, scale, integrals[:, *part])
     return integrals
+
+
+def _zero_around(integrals: Array, wanted: Array) -> tuple[slice, slice]:
+    """Rows and columns of the pixels that are wanted; the pixels around them are set to zero."""
+    rows, columns = (np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0))
+    if not rows.size:
+        integrals[...] = 0
+        return slice(0, 0), slice(0, 1)
+    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
+    integrals[:, : rows[0]], integrals[:, rows[-1] + 1 :] = 0, 0
+    integrals[:, window[0], : columns[0]], integrals[:, window[0], columns[-1] + 1 :] = 0, 0
+    return window
+
+
+def _integrate_rows(nodes: BackgroundNodes, weights: Weights, scale: Array, integrals: Array) -> None:
+    """Integrals over the energy bins times a scale of shape (ny, nx), a few rows at a time."""
+    table, width = nodes.table, scale.shape[1]
+    hole = None if table.holes is None else weights.touched(beside(weights, table, "holes"))
+    for part, sums in weights.parts(beside(weights, table, "values"), width * max(_N_INTEGRATED // width, 1)):
+        found = _integrated(nodes, np.ascontiguousarray(sums), None if hole is None else hole[:, part])
+        rows = slice(part.start // width, part.stop // width)
+        with quiet_on_windows():
+            np.multiply(found.reshape(len(found), -1, width), scale[rows], out=integrals[:, rows])
 
 
 def _integrals(nodes: BackgroundNodes, place: Images, factors: Images, dtype: str) -> Array:
@@ -217,15 +242,15 @@ def _integrals(nodes: BackgroundNodes, place: Images, factors: Images, dtype: st
 
 
 def _masked(nodes: BackgroundNodes, weights: Weights) -> Array:
-    return _integrated(nodes, weights, beside(weights, nodes.table, "values")) * as_dtype(weights.inside, weights.dtype)
-
-
-def _integrated(nodes: BackgroundNodes, weights: Weights, values: Array) -> Array:
-    """Integrals over the energy bins, shape (n_energy, P), without meaning outside the axes of the table."""
-    device, table = weights.device, nodes.table
-    values = (weights.gather if isinstance(weights, PlaneWeights) else weights.apply)(values)
-    xp = array_namespace(values)
+    table = nodes.table
+    sums = weights.apply(beside(weights, table, "values"))
     hole = None if table.holes is None else weights.touched(beside(weights, table, "holes"))
+    return _integrated(nodes, sums, hole) * as_dtype(weights.inside, weights.dtype)
+
+
+def _integrated(nodes: BackgroundNodes, values: Array, hole: Array | None) -> Array:
+    """Integrals over the energy bins of interpolated values, shape (n_edge, P), without meaning outside the axes."""
+    device, table, xp = device_of(values), nodes.table, array_namespace(values)
     if table.values_scale == "log":
         values = values if hole is None else xp.where(hole, -1e30, values)
         return integrate_exponential(values, nodes.on(device, "log_energy"), nodes.on(device, "floor"))

@@ -1,5 +1,6 @@
 """Weights of the nodes of a table at pixels in the field of view."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Protocol, Self
@@ -12,10 +13,12 @@ from lightpool.arrays import (
     apply_basis,
     device_of,
     gather_bilinear,
+    gather_bilinear_in_parts,
     hat_basis,
     interpolation_weights,
     scale_values,
 )
+from lightpool.arrays.blocks import blocks
 from lightpool.arrays.devices import array_namespace
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
@@ -58,6 +61,12 @@ class Weights(Protocol):
 
     def apply(self, values: Array) -> Array:
         """Sum of values and weights: (..., nodes) to (..., P); zero outside the axes."""
+
+    def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
+        """Sums as in `apply`, for so many pixels at a time: their slice, and (rows, pixels); only on the host.
+
+        Outside the axes they are some finite number.
+        """
 
     def apply_scaled(self, values: Array, factor: Array) -> Array:
         """Sum as in `apply`, times a factor: (E, N, nodes) and (E, P) to (E, N, P)."""
@@ -157,6 +166,10 @@ class OffsetWeights:
         """Sum of values and weights: (..., n_node) to (..., P)."""
         return apply_basis(values, self.basis)
 
+    def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
+        """Sums for so many pixels at a time; only on the host."""
+        return ((part, apply_basis(values, self.basis[:, part])) for part in blocks(len(self.x), size))
+
     def apply_scaled(self, values: Array, factor: Array) -> Array:
         """Sum times a factor: (E, N, n_node) and (E, P) to (E, N, P)."""
         # The weights are few, so the factor goes there and not into the large product.
@@ -222,15 +235,15 @@ class PlaneWeights:
         """Weights of some of the pixels; by numbers only on the host."""
         return PlaneWeights(self.lon[pixels], self.lat[pixels], self.nodes, self.bounds, self.dtype)
 
-    def gather(self, values: Array) -> Array:
-        """Sum of values and weights as in `apply`, but outside the axes some finite number."""
-        return gather_bilinear(values, *self.place, self.dtype)
-
     def apply(self, values: Array) -> Array:
         """Sum of values and weights: (..., n_lon, n_lat) to (..., P)."""
-        result = self.gather(values)
+        result = gather_bilinear(values, *self.place, self.dtype)
         xp = array_namespace(result)
         return xp.where(self.inside, result, xp.zeros_like(result))
+
+    def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
+        """Sums for so many pixels at a time; only on the host."""
+        return gather_bilinear_in_parts(values, *self.place, self.dtype, size)
 
     def apply_scaled(self, values: Array, factor: Array) -> Array:
         """Sum times a factor: (E, N, n_lon, n_lat) and (E, P) to (E, N, P)."""
