@@ -16,13 +16,13 @@ from astropy.time import Time
 from lightpool.data.event_list import EventList
 from lightpool.data.file_cache import FILE_CACHE
 from lightpool.data.filters import ObservationFilter
-from lightpool.data.gadf import classify_hdus
 from lightpool.data.gti import GTI
 from lightpool.data.location import HDULocation
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
+from lightpool.data.observation_files import irf_locations, observation_hdus
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import HDUList, PrimaryHDU, make_path, write_fits
+from lightpool.fits import make_path, write_fits
 from lightpool.irf import RadMax2D
 
 __all__ = ["Observation"]
@@ -320,7 +320,7 @@ class Observation:
         header = FILE_CACHE.open(path).file.values("EVENTS")
         meta = ObservationMetaData.from_header(header, where=where)
         pointing = FixedPointingInfo.from_fits_header(header, where=where)
-        locations = _irf_locations(path if irf_file is None else make_path(irf_file))
+        locations = irf_locations(path if irf_file is None else make_path(irf_file))
         observation = cls(
             obs_id=int(header.get("OBS_ID", 0)), meta=meta, gti=gti, events=events, pointing=pointing, **locations
         )
@@ -479,28 +479,4 @@ class Observation:
         """
         if format != "gadf":
             raise ValueError(f'Only the "gadf" format is supported, got {format}')
-        hdus = [PrimaryHDU()]
-        hdus[0].header.update((self.meta.creation or CreatorMetaData()).to_header(format))
-        events = self.events
-        if events is not None:
-            if self.pointing is None:
-                raise ValueError("Cannot write Observation in gadf format: Missing pointing.")
-            hdu = events.to_table_hdu(format)
-            hdu.header.update(self.pointing.to_fits_header())
-            hdus.append(hdu)
-        if self.gti is not None:
-            hdus.append(self.gti.to_table_hdu(format))
-        for name in self.available_irfs if include_irfs else ():
-            irf = getattr(self, name)
-            if irf is not None:
-                hdus.append(irf.to_table_hdu(format="gadf-dl3"))
-        write_fits(HDUList(hdus), path, overwrite=overwrite, checksum=checksum)
-
-
-def _irf_locations(path: Any) -> dict[str, Any]:
-    """Locations of the response tables of a file; of several of one type the first."""
-    locations: dict[str, Any] = {}
-    for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
-        if kind in ("aeff", "edisp", "psf", "bkg", "rad_max") and kind not in locations:
-            locations[kind] = HDULocation(hdu_class, str(path.parent), "", path.name, name)
-    return locations
+        write_fits(observation_hdus(self, format, include_irfs), path, overwrite=overwrite, checksum=checksum)

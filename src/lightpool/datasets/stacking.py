@@ -5,11 +5,11 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from astropy.table import Table
 
+from lightpool.data import GTI
 from lightpool.maps import Map
 from lightpool.maps.deferred_quantity import DeferredQuantity
 
 if TYPE_CHECKING:
-    from lightpool.data import GTI
     from lightpool.datasets.map_dataset import MapDataset
 
 __all__ = ["merge_gtis", "merge_meta_tables", "stack_map_dataset"]
@@ -51,12 +51,9 @@ def _add_livetime(exposure: Map, other: "MapDataset") -> None:
     exposure.meta = exposure.unread_meta | {"livetime": DeferredQuantity.total(before, livetime, keeps_any)}
 
 
-def merge_gtis(gtis: "list[GTI]") -> "GTI":
+def merge_gtis(gtis: list[GTI]) -> GTI:
     """Union of good time intervals."""
-    union = gtis[0].copy()
-    for gti in gtis[1:]:
-        union.stack(gti)
-    return union.union()
+    return GTI.from_stack(gtis).union()
 
 
 def merge_meta_tables(tables: list[Table]) -> Table:

@@ -1,0 +1,52 @@
+"""An observation as the HDUs of one FITS file in GADF layout, and where its responses lie in one."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightpool.data.file_cache import FILE_CACHE
+from lightpool.data.gadf import classify_hdus
+from lightpool.data.location import HDULocation
+from lightpool.data.metadata import CreatorMetaData
+from lightpool.fits import HDUList, PrimaryHDU
+
+if TYPE_CHECKING:
+    from lightpool.data.observation import Observation
+
+__all__ = ["irf_locations", "observation_hdus"]
+
+_IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
+
+
+def observation_hdus(observation: "Observation", format: str, include_irfs: bool) -> HDUList:
+    """HDUs of events, GTI and response, as far as they are there.
+
+    Raises
+    ------
+    ValueError
+        If there are events and no pointing, which their header must tell.
+    """
+    hdus = [PrimaryHDU()]
+    hdus[0].header.update((observation.meta.creation or CreatorMetaData()).to_header(format))
+    events = observation.events
+    if events is not None:
+        if observation.pointing is None:
+            raise ValueError("Cannot write Observation in gadf format: Missing pointing.")
+        hdu = events.to_table_hdu(format)
+        hdu.header.update(observation.pointing.to_fits_header())
+        hdus.append(hdu)
+    if observation.gti is not None:
+        hdus.append(observation.gti.to_table_hdu(format))
+    for name in observation.available_irfs if include_irfs else ():
+        irf = getattr(observation, name)
+        if irf is not None:
+            hdus.append(irf.to_table_hdu(format="gadf-dl3"))
+    return HDUList(hdus)
+
+
+def irf_locations(path: Path) -> dict[str, Any]:
+    """Locations of the response tables of a file; of several of one type the first."""
+    locations: dict[str, Any] = {}
+    for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
+        if kind in _IRFS and kind not in locations:
+            locations[kind] = HDULocation(hdu_class, str(path.parent), "", path.name, name)
+    return locations
