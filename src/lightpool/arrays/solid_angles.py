@@ -1,13 +1,16 @@
 """Solid angles of pixels."""
 
-from array_api_compat import is_cupy_namespace
+from array_api_compat import is_cupy_namespace, is_numpy_namespace
 
+from lightpool.arrays.blocks import BLOCK, blocks, joined
 from lightpool.arrays.cuda import directions as cuda_directions
 from lightpool.arrays.devices import array_namespace
-from lightpool.arrays.sphere import separation_of_vectors
 from lightpool.arrays.typing import Array, Namespace
 
 __all__ = ["solid_angles", "solid_angles_plain"]
+
+_NO_LENGTH = 1e-300
+"""Added to a length it changes nothing, but zero: what is divided by that is zero too."""
 
 
 def solid_angles(corners: Array, *, xp: Namespace | None = None) -> Array:
@@ -32,34 +35,55 @@ def solid_angles(corners: Array, *, xp: Namespace | None = None) -> Array:
     xp = array_namespace(corners) if xp is None else xp
     if is_cupy_namespace(xp):
         return cuda_directions.solid_angles(corners)
-    return solid_angles_plain(corners, xp=xp)
+    n_y, n_x = (n - 1 for n in corners.shape[1:])
+    if not is_numpy_namespace(xp) or n_y * n_x <= BLOCK:
+        return solid_angles_plain(corners, xp=xp)
+    rows = list(blocks(n_y, BLOCK // n_x))
+    return joined(lambda part: solid_angles_plain(corners[:, part.start : part.stop + 1, :], xp=xp), rows)
 
 
 def solid_angles_plain(corners: Array, *, xp: Namespace | None = None) -> Array:
     """Plain twin of `solid_angles`, in the array API standard alone."""
     xp = array_namespace(corners) if xp is None else xp
-    along_x = separation_of_vectors(corners[:, :, 1:], corners[:, :, :-1])
-    along_y = separation_of_vectors(corners[:, 1:, :], corners[:, :-1, :])
-    right = _bearing(corners[:, :, :-1], corners[:, :, 1:])
-    up = _bearing(corners[:, :-1, 1:], corners[:, 1:, 1:])
-    down = _bearing(corners[:, 1:, :-1], corners[:, :-1, :-1])
-    at_lower_right = _sine_between([_[:-1, :] for _ in right], up, xp)
-    at_upper_left = _sine_between(down, [_[1:, :] for _ in right], xp)
-    area = along_y[:, :-1] * along_x[1:, :] * at_upper_left + along_y[:, 1:] * along_x[:-1, :] * at_lower_right
-    return 0.5 * xp.abs(area)
+    n_y, width = corners.shape[1] - 1, corners.shape[2]
+    # All corners in one row, which is faster than windows of an image: corner i has i + 1 on its right and i + width
+    # above it. Behind the last pixel of each row stands one without meaning, between two rows.
+    x, y, z = (xp.reshape(corners[i, ...], (-1,)) for i in range(3))
+    radius = x * x + y * y  # squared
+    along_x, east_x, inner_x = _steps(x, y, z, 1, xp)
+    along_y, east_y, inner_y = _steps(x, y, z, width, xp)
+    north_right = radius[:-1] * z[1:] - z[:-1] * inner_x
+    north_up = radius[1:-width] * z[width + 1 :] - z[1:-width] * inner_y[1:]
+    north_down = radius[width:-1] * z[: -width - 1] - z[width:-1] * inner_y[:-1]
+    right = _bearing(east_x, north_right)
+    at_lower_right = _sine_between([_[:-width] for _ in right], _bearing(east_y[1:], north_up), xp)
+    at_upper_left = _sine_between(_bearing(-east_y[:-1], north_down), [_[width:] for _ in right], xp)
+    area = along_y[:-1] * along_x[width:] * at_upper_left + along_y[1:] * along_x[:-width] * at_lower_right
+    area = 0.5 * xp.abs(area)
+    return xp.reshape(xp.concat([area, area[:1]]), (n_y, width))[:, :-1]
 
 
-def _bearing(start: Array, stop: Array) -> list[Array]:
-    """Sine and cosine of the position angle of steps between unit vectors, not normalised."""
-    x, y, z = (start[i, ...] for i in range(3))
-    x_stop, y_stop, z_stop = (stop[i, ...] for i in range(3))
-    north = (x * x + y * y) * z_stop - z * (x * x_stop + y * y_stop)
-    return [x * y_stop - y * x_stop, north]
+def _steps(x: Array, y: Array, z: Array, stride: int, xp: Namespace) -> tuple[Array, Array, Array]:
+    """Angles between unit vectors and those some places on; vector and inner products across the axis of the sphere.
+
+    With these, the position angle of a step has the sine x y' - y x' and the cosine r^2 z' - z (x x' + y y'), not
+    normalised.
+    """
+    (x, x_stop), (y, y_stop), (z, z_stop) = ((_[:-stride], _[stride:]) for _ in (x, y, z))
+    dx, dy, dz = x_stop - x, y_stop - y, z_stop - z
+    half_chord = 0.5 * xp.sqrt(dx * dx + dy * dy + dz * dz)
+    # Between opposite directions rounding may give more than the radius.
+    angle = 2 * xp.asin(xp.minimum(half_chord, xp.ones_like(half_chord)))
+    return angle, x * y_stop - y * x_stop, x * x_stop + y * y_stop
+
+
+def _bearing(east: Array, north: Array) -> list[Array]:
+    """Sine and cosine of the position angle of a step, not normalised, and the sum of their squares."""
+    return [east, north, east * east + north * north]
 
 
 def _sine_between(start: list[Array], stop: list[Array], xp: Namespace) -> Array:
-    """Sine of the angle from one bearing to another; a step of no length points to the north."""
-    east, north = start
-    east_stop, north_stop = stop
-    norm = xp.sqrt((east * east + north * north) * (east_stop * east_stop + north_stop * north_stop))
-    return (east_stop * north - north_stop * east) / (norm + xp.astype(norm == 0, xp.float64))
+    """Sine of the angle from one bearing to another; 0 where one is that of a step of no length."""
+    east, north, square = start
+    east_stop, north_stop, square_stop = stop
+    return (east_stop * north - north_stop * east) / (xp.sqrt(square * square_stop) + _NO_LENGTH)

@@ -1,0 +1,55 @@
+import math
+
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lightpool.arrays import angular_separation, unit_vectors
+from lightpool.arrays.solid_angles import solid_angles
+
+
+def twin(lon, lat):
+    """Two triangles of each pixel, from sides and position angles, one pixel after the other."""
+
+    def side(a, b):
+        return angular_separation(lon[a], lat[a], lon[b], lat[b])
+
+    def bearing(a, b):
+        east = math.cos(lat[b]) * math.sin(lon[b] - lon[a])
+        north = math.cos(lat[a]) * math.sin(lat[b]) - math.sin(lat[a]) * math.cos(lat[b]) * math.cos(lon[b] - lon[a])
+        return math.atan2(east, north)
+
+    area = np.zeros((lon.shape[0] - 1, lon.shape[1] - 1))
+    for y, x in np.ndindex(*area.shape):
+        here, right, up, both = (y, x), (y, x + 1), (y + 1, x), (y + 1, x + 1)
+        first = side(here, up) * side(up, both) * math.sin(bearing(up, both) - bearing(up, here))
+        second = side(right, both) * side(here, right) * math.sin(bearing(right, both) - bearing(here, right))
+        area[y, x] = 0.5 * abs(first + second)
+    return area
+
+
+@pytest.mark.parametrize("n_y", [1, 7])
+def test_solid_angles_are_those_of_two_triangles(backend, read, n_y):
+    lon, lat = np.meshgrid(np.linspace(0.2, 1.9, 9), np.linspace(-1.2, 1.3, n_y + 1))
+    lon, lat = lon + 0.1 * np.sin(7 * lat), lat + 0.05 * np.cos(5 * lon)
+    area = read(solid_angles(unit_vectors(backend.array(lon), backend.array(lat))))
+    assert_allclose(area, twin(lon, lat), rtol=1e-12)
+
+
+def test_pixels_at_a_pole_and_at_the_border_of_the_sky(backend, read):
+    lon, lat = np.meshgrid(np.deg2rad(np.arange(0, 70, 10.0)), np.deg2rad([70.0, 80.0, 90.0]))
+    corners = unit_vectors(lon, lat)
+    corners[:, 2] = [[0], [0], [1]]  # a step of no length from one corner there to the next
+    corners[:, 0, 0] = np.nan
+    area = read(solid_angles(backend.array(corners)))
+    assert_array_equal(np.isnan(area), np.arange(12).reshape(2, 6) == 0)
+    assert_allclose(area[0, 1:], area[0, 1], rtol=1e-12)
+    assert (area[1] >= 0).all()
+    assert (area[1] <= area[0, 1]).all()
+
+
+def test_bits_of_a_solid_angle_do_not_depend_on_the_pixels_beside_it():
+    lon, lat = np.meshgrid(np.linspace(0.2, 0.9, 301), np.linspace(-0.3, 0.3, 101))
+    corners = unit_vectors(lon, lat)
+    whole = solid_angles(corners)
+    assert_array_equal(solid_angles(corners[:, 30:61, 20:52]), whole[30:60, 20:51])
