@@ -88,3 +88,19 @@ def test_planes_are_summed_where_all_masks_keep_and_nothing_is_missing(backend, 
     masks = [CUBE % 2 > 0, (CUBE < 7) | (CUBE == 9) | (CUBE > 20)]
     found = to_host(function([backend.array(CUBE), backend.array(other)], [backend.array(mask) for mask in masks]))
     np.testing.assert_allclose(found, [[1 + 5 + 9, 21 + 23], [np.inf, 21**2 + 23**2]])
+
+
+@pytest.mark.parametrize("dtype", ["float64", "float32"])
+def test_large_planes_are_summed_as_by_the_plain_twin(backend, dtype):
+    rng = np.random.default_rng(7)
+    shape = 4, 130, 150  # more pixels than in a block
+    counts, values = rng.poisson(0.3, shape).astype(dtype), rng.lognormal(0.0, 3.0, shape).astype(dtype)
+    values[2, 5, 6], values[3, 5, 7] = np.nan, -np.inf
+    image = rng.random(shape[1:]) < 0.7
+    image[5, 6:8] = True
+    masks = [np.broadcast_to(image, shape), np.arange(4)[:, None, None] != np.ones(shape)]
+    arrays = [[backend.array(x) for x in group] for group in ([counts, values], masks)]
+    found = to_host(sums_in_masks(*arrays))
+    np.testing.assert_allclose(found, to_host(sums_in_masks_plain(*arrays)), rtol=1e-12)
+    np.testing.assert_array_equal(found[0, :2], [counts[0][image].sum(dtype=float), 0.0])
+    assert np.isneginf(found[1, 3])

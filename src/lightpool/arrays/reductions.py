@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import device, is_cupy_array, is_numpy_array
 
+from lightpool.arrays.blocks import BLOCK
 from lightpool.arrays.cuda import reductions as cuda_reductions
 from lightpool.arrays.devices import array_namespace
 from lightpool.arrays.promotion import as_dtype, dtype_name, is_bool, is_floating
@@ -199,15 +200,31 @@ def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
         return cuda_reductions.sums_in_masks(values, masks)
     if not all(is_numpy_array(x) for x in (*values, *masks)):
         return sums_in_masks_plain(values, masks)
+    return _sums_in_masks_numpy(values, masks)
+
+
+def _sums_in_masks_numpy(values: Sequence[Array], masks: Sequence[Array]) -> Array:
+    """Scalar products with the masks; a mask becomes numbers once for neighbouring planes where it is the same."""
     planes = values[0].shape[:-2]
-    sums = np.empty((len(values), *planes))
+    sums = np.zeros((len(values), *planes))
+    kept: Array | None = None
     for plane in np.ndindex(planes):
-        maps, kept = [value[plane] for value in values], reduce(np.logical_and, [mask[plane] for mask in masks])
-        factor = kept.astype(np.float64)
-        sums[:, *plane] = [np.sum(value * factor) for value in maps]
-        if not np.isfinite(sums[:, *plane]).all():
-            sums[:, *plane] = sums_in_masks_plain(maps, [kept])
+        mask = reduce(np.logical_and, [mask[plane] for mask in masks])
+        if kept is None or not np.array_equal(mask, kept):
+            kept, factor = mask, mask.reshape(-1).astype(np.float64)
+        if kept.any():
+            maps = [value[plane] for value in values]
+            sums[:, *plane] = [_dot(value.reshape(-1), factor) for value in maps]
+            if not np.isfinite(sums[:, *plane]).all():
+                sums[:, *plane] = sums_in_masks_plain(maps, [kept])
     return sums
+
+
+def _dot(x: Array, y: Array) -> float:
+    """Scalar product in blocks, too short for BLAS to share them among threads, on whose number bits would depend."""
+    n = x.size - x.size % BLOCK
+    blocks = np.vecdot(x[:n].reshape(-1, BLOCK), y[:n].reshape(-1, BLOCK))
+    return float(np.sum(blocks) + np.dot(x[n:], y[n:]))
 
 
 def sums_in_masks_plain(values: Sequence[Array], masks: Sequence[Array]) -> Array:
