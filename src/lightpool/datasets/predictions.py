@@ -43,13 +43,20 @@ class DatasetPredictions:
     def npred_background(self) -> Map | None:
         """Predict the counts of the background: the background times its model."""
         background: Map | None = self.background
-        model = self.background_model
-        if model is None or background is None:
+        factors = self._background_factors
+        if background is None or factors is None:
             return background
-        factors = as_dtype(model.factors_on(background.geom, background.device), dtype_name(background.data))
         data = background.data * factors
         npred: Map = Map.from_geom(background.geom, data=data, unit=background.unit, device=background.device)
         return npred
+
+    @property
+    def _background_factors(self) -> Array | None:
+        """What the model of the background multiplies it by, one number for each energy; None without a model."""
+        background, model = self.background, self.background_model
+        if model is None or background is None:
+            return None
+        return as_dtype(model.factors_on(background.geom, background.device), dtype_name(background.data))
 
     def npred_signal(self) -> Map:
         """Predict the counts of sources: zero, since a reduction has no source models."""

@@ -25,7 +25,7 @@ def stack_map_dataset(dataset: "MapDataset", other: "MapDataset", nan_to_num: bo
         _add_livetime(dataset.exposure, other)
     if dataset.stat_type == "cash" and dataset.background is not None and other.background is not None:
         dataset._apply_background_model()
-        dataset.background.stack(other.npred_background(), weights=mask_safe, nan_to_num=nan_to_num)
+        _add_background(dataset.background, other, nan_to_num)
     if dataset.psf is not None and other.psf is not None:
         dataset.psf.stack(other.psf, weights=other.mask_safe_psf)
     if dataset.edisp is not None and other.edisp is not None:
@@ -36,6 +36,15 @@ def stack_map_dataset(dataset: "MapDataset", other: "MapDataset", nan_to_num: bo
         if dataset.mask_fit is None:
             dataset.mask_fit = Map.from_geom(dataset._geom, dtype=bool, device=dataset.device)
         dataset.mask_fit.stack(other.mask_fit)
+
+
+def _add_background(background: Map, other: "MapDataset", nan_to_num: bool) -> None:
+    """Add the background that a dataset predicts; where that is a map times factors, it is not made as a whole."""
+    if other.stat_type != "cash":
+        background.stack(other.npred_background(), other.mask_safe, nan_to_num)
+        return
+    factors = other._background_factors
+    background.stack_product([other.background], other.mask_safe, nan_to_num, [] if factors is None else [factors])
 
 
 def _add_livetime(exposure: Map, other: "MapDataset") -> None:

@@ -10,6 +10,7 @@ from lightpool.arrays.accumulation import add_product
 from lightpool.arrays.devices import Device, find_device, require_device
 from lightpool.arrays.precision import DTYPES, find_precision
 from lightpool.arrays.promotion import as_dtype
+from lightpool.arrays.typing import Array
 from lightpool.fits import HDUList, read_fits, write_fits
 from lightpool.maps.fill import event_counts
 from lightpool.maps.fits_format import find_map_type, verify_checksums
@@ -200,22 +201,26 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         """
         self.stack_product([other], weights, nan_to_num)
 
-    def stack_product(self, maps: Sequence[Any], weights: Any = None, nan_to_num: bool = True) -> None:
+    def stack_product(
+        self, maps: Sequence[Any], weights: Any = None, nan_to_num: bool = True, factors: Sequence[Array] = ()
+    ) -> None:
         """Add the product of some maps in place, without making it as a whole.
 
         Parameters
         ----------
         maps : sequence of Map, of which the first has all axes of this one; the others may have one bin in place
         weights, nan_to_num : see `stack`
+        factors : further arrays, one number for all pixels of an image plane: they have one bin in place of its rows
+            and columns
         """
         geom, weights_geom = maps[0].geom, None if weights is None else weights.geom
         parent, window = self._window_of(geom, weights_geom)
         parts = [*maps, *([] if weights is None else [weights])]
         for part in parts:
             require_device(self.device, part.device)
-        factors = [part._held[window] for part in parts]
+        product = [*(part._held[window] for part in parts), *factors]
         factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
-        add_product(self._data, factors if factor == 1 else [*factors, factor], parent, nan_to_num=nan_to_num)
+        add_product(self._data, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
 
     @abc.abstractmethod
     def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
