@@ -162,3 +162,20 @@ def test_values_looked_up_a_plane_at_a_time_are_those_of_all_at_once(counts, met
         assert values.shape == expected.shape
         assert values.dtype == expected.dtype
         assert_array_equal(values, expected)
+
+
+def test_pixel_coordinates_of_other_centres_are_those_of_their_coordinates():
+    rad = MapAxis.from_edges([0, 0.1, 0.3, 0.7], unit="deg", name="rad")
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=7)
+    geom = WcsGeom.create(npix=(4, 3), binsz=0.1, skydir=CENTRE, axes=[rad, energy])
+    places = {"npix": (9, 7), "binsz": 0.04, "skydir": (83.7, 22)}
+    others = [
+        WcsGeom.create(**places, axes=[rad, energy]),
+        WcsGeom.create(**places, axes=[rad.copy(name="rad"), energy]),
+        WcsGeom.create(npix=(9, 7), binsz=60, proj="AIT", axes=[rad, energy]),  # off the sky too
+        WcsGeom.create(npix=(9, 7), binsz=0.1, skydir=(184.56, -5.78), frame="galactic", axes=[rad, energy]),
+    ]
+    for other in others:
+        found, expected = geom.pix_of_centers(other), geom.coord_to_pix(other.get_coord(sparse=True))
+        for part, expected_part in zip(found, expected, strict=True):
+            assert_array_equal(*(np.broadcast_to(x, other.data_shape) for x in (part, expected_part)))

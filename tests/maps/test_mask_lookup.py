@@ -46,13 +46,15 @@ def lookup(geom, mask):
     binsz=st.sampled_from([(0.02, 0.05), (0.05, 0.02), (0.1, 0.1), (0.02, 0.06), (1e-5, 4e-5), (0.3, 0.7), (3.0, 5.0)]),
     npix=st.tuples(st.integers(1, 40), st.integers(1, 40), st.integers(1, 20), st.integers(1, 20)),
     shift=st.sampled_from([(0, 0), (-3, 2), (1.5, 0.25), (0.1, 40), (1 / 3, 1e-7)]),
+    nudge=st.sampled_from([0.0, 1e-14, -7e-14, 1e-12, 1e-9]),
 )
-def test_masks_of_one_plane_are_those_of_wcslib(proj, frame, skydir, binsz, npix, shift):
+def test_masks_of_one_plane_are_those_of_wcslib(proj, frame, skydir, binsz, npix, shift, nudge):
     options = {"proj": proj, "frame": frame, "skydir": skydir}
     geom = WcsGeom.create(npix=npix[:2], binsz=binsz[0], **options)
     other = WcsGeom.create(npix=npix[2:], binsz=binsz[1], **options)
     wcs = other.wcs.deepcopy()
     wcs.wcs.crpix += shift
+    wcs.wcs.crval += np.array([nudge, -nudge * np.sign(wcs.wcs.crval[1])])  # deg
     check(chessboard(WcsGeom(wcs, npix[2:])), geom)
 
 
@@ -71,6 +73,14 @@ def test_a_cutout_that_reaches_over_the_border_has_the_fill_value_there(backend)
         check(mask, geom.cutout(SkyCoord(lon, lat, unit="deg"), "0.8 deg", mode="partial"))
     away = WcsGeom.from_aligned(geom, SkyCoord(86, 22, unit="deg"), "0.2 deg")
     assert to_host(mask.interp_to_geom(away).data).sum() == 0
+
+
+def test_the_pixels_of_responses_share_the_plane_of_the_map():
+    geom = WcsGeom.create(npix=(50, 40), binsz=0.02, skydir=CRAB)
+    coarse = geom.to_image().to_binsz(0.2)
+    assert lookup(coarse, chessboard(geom)) is not None  # also where its position is rounded
+    check(chessboard(geom), coarse)
+    check(chessboard(coarse), geom)
 
 
 def rotated(geom, angle):

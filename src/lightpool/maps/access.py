@@ -164,19 +164,18 @@ class MapAccess(MapData):
             Whether the values are per pixel, like counts, and are to be scaled by the solid angles.
         fill_value : number, optional
             Value outside this map; None extrapolates.
-        **kwargs : dict, passed to `interp_by_coord`
+        **kwargs : dict, passed to `interp_by_pix`
         """
         if self.is_mask and fill_value is not None:
             return self._from_geom(
                 geom, data=self._mask_on(geom, bool(fill_value)), unit=self._unit, device=self.device
             )
-        coords = geom.get_coord(sparse=True)
         data = self._data
         if preserve_counts:
             self._check_first_axis(geom)
             data = apply_operator("divide", data, solid_angle_of(self._geom, self.device))
         source = type(self)(self._geom, data=data, device=self.device)
-        values = source.interp_by_coord(coords, fill_value=fill_value, **kwargs)
+        values = source.interp_by_pix(self._geom.pix_of_centers(geom), fill_value=fill_value, **kwargs)
         values = as_dtype(values, "bool") if self.is_mask else values
         if preserve_counts:
             values = apply_operator("multiply", values, solid_angle_of(geom, self.device))
@@ -184,7 +183,7 @@ class MapAccess(MapData):
 
     def _mask_on(self, geom: Any, fill_value: bool) -> Array:
         """Value of the mask at the pixel centres of another geometry."""
-        return as_dtype(self.get_by_coord(geom.get_coord(sparse=True), fill_value=fill_value), "bool")
+        return as_dtype(self.get_by_pix(self._geom.pix_of_centers(geom), fill_value=fill_value), "bool")
 
     def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":
         raise TypeError(f"{type(self).__name__} cannot make maps of other geometries")

@@ -189,6 +189,15 @@ class Geom(abc.ABC):
         """
         return self.pix_to_idx(self.coord_to_pix(coords), clip=clip)
 
+    def pix_of_centers(self, geom: Any) -> tuple[HostArray, ...]:
+        """Pixel coordinates of the bin centres of another geometry.
+
+        Returns
+        -------
+        pix : tuple of arrays (lon, lat, axes...) that broadcast to the shape of the other geometry
+        """
+        return self.coord_to_pix(geom.get_coord(sparse=True))
+
     def contains_pix(self, pix: Sequence[Any]) -> HostArray:
         """Whether pixel coordinates lie in the geometry."""
         inside = [_ != INVALID for _ in self.pix_to_idx(pix)]

@@ -26,6 +26,9 @@ _ROUNDING_DEG = 1e-10
 _ROUNDING_PIXEL = 1e-6
 """What is nearer to an edge is left to wcslib however large the pixels are."""
 
+_SAME_MATRIX = 1e-13
+"""Projections whose rotations to the sky differ by less share a plane: 1e-11 deg are within the rounding."""
+
 _FURTHEST = 0.7
 """Distance from the reference point, rad in the plane, within which no projection of ours magnifies that rounding."""
 
@@ -133,7 +136,12 @@ class MaskLookup:
 
 
 def _same_plane(one: Projection, other: Projection) -> bool:
-    """Whether two projections have one plane, in which the rows and columns of both are parallel to its axes."""
-    return all(getattr(one, name) == getattr(other, name) for name in ("code", "crval", "lonpole", "latpole")) and all(
-        np.count_nonzero(each.cd_rad) == 2 and each.cd_rad[0, 0] != 0 for each in (one, other)
+    """Whether two projections have one plane, in which the rows and columns of both are parallel to its axes.
+
+    The position of a geometry that was made of another one is rounded: it comes from wcslib.
+    """
+    return (
+        one.code == other.code
+        and bool(np.abs(one.matrix - other.matrix).max() < _SAME_MATRIX)
+        and all(np.count_nonzero(each.cd_rad) == 2 and each.cd_rad[0, 0] != 0 for each in (one, other))
     )

@@ -107,6 +107,11 @@ class NodeAxis(AxisBase):
         """Bin centres, shape (nbin,)."""
         return u.Quantity(self.center_value, self.unit, copy=None)
 
+    @cached_property
+    def center_pix(self) -> NDArray[np.float64]:
+        """Pixel coordinates of the bin centres, whole numbers up to rounding, shape (nbin,)."""
+        return _frozen(self.coord_to_pix(self.center_value))
+
     @property
     def edges_min(self) -> u.Quantity:
         """Lower bin edges, shape (nbin,)."""

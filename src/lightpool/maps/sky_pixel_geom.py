@@ -19,6 +19,7 @@ from lightpool.maps import masks
 from lightpool.maps.axes import MapAxes
 from lightpool.maps.coord import MapCoord
 from lightpool.maps.geom import INVALID, Geom, HostArray, pix_to_idx
+from lightpool.maps.node_axis import NodeAxis
 from lightpool.maps.pixels import SkyWindow
 from lightpool.maps.wcs_header import binsz_deg, lonlat_deg, npix_pair
 
@@ -145,6 +146,17 @@ class SkyPixelGeom(Geom):
             return tuple(np.array([]) for _ in range(coords.ndim))
         lon, lat = (u.Quantity(_, "deg").value for _ in (coords.lon, coords.lat))
         return (*self.wcs.wcs_world2pix(lon, lat, 0), *self.axes.coord_to_pix(coords))
+
+    def pix_of_centers(self, geom: Any) -> tuple[HostArray, ...]:
+        """Pixel coordinates of the bin centres of another geometry; see `Geom.pix_of_centers`."""
+        axes = [axis for axis in self.axes if isinstance(axis, NodeAxis)]
+        shares_axes = len(axes) == len(self.axes) == len(geom.axes)
+        shares_axes = shares_axes and all(a is b for a, b in zip(axes, geom.axes, strict=True))
+        if not (shares_axes and isinstance(geom, SkyPixelGeom) and geom.frame == self.frame):
+            return super().pix_of_centers(geom)
+        image = self.wcs.wcs_world2pix(*geom._window.lonlat(), 0)
+        shapes = [(-1,) + (1,) * (number + 2) for number in range(len(axes))]
+        return (*image, *(axis.center_pix.reshape(shape) for axis, shape in zip(axes, shapes, strict=True)))
 
     def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
         """Map coordinates (lon and lat in deg, axes...) of pixel coordinates; NaN off the sky."""
