@@ -196,3 +196,16 @@ def test_three_coordinates_agree_with_scipy(backend, read):
     for method, function in {"linear": interpolate_grid, "nearest": interpolate_grid_nearest}.items():
         expected = RegularGridInterpolator(nodes, table, method=method, bounds_error=False, fill_value=None)(points)
         assert_allclose(read(function(table, nodes, [backend.array(p) for p in points.T])), expected, atol=1e-9)
+
+
+@pytest.mark.parametrize("n_energy", [1, 3, 9])
+def test_a_coordinate_with_a_dimension_of_its_own_gives_what_it_gives_at_every_point(backend, read, n_energy):
+    rng = np.random.default_rng(5)
+    nodes = [np.sort(rng.random(n)) for n in (4, 5, 6)]
+    energy = np.concatenate([rng.uniform(-0.2, 1.2, n_energy - 1), [np.nan]])[:, None, None]
+    places = [rng.uniform(-0.2, 1.2, (3, 7)), rng.uniform(-0.2, 1.2, (1, 3, 7))]
+    places[0][1, 2] = np.nan
+    for table in (rng.random((4, 5, 6)), rng.random((4, 5, 6)) > 0.5):
+        apart = read(interpolate_grid(table, nodes, [backend.array(x) for x in (energy, *places)]))
+        together = [backend.array(x) for x in np.broadcast_arrays(energy, *places)]
+        assert_allclose(apart, read(interpolate_grid(table, nodes, together)), rtol=1e-14, atol=1e-15)

@@ -1,5 +1,6 @@
 """Linear interpolation in tables: weights of the nodes, and sums with them."""
 
+import math
 from collections.abc import Sequence
 
 import array_api_compat
@@ -231,13 +232,31 @@ def interpolate_grid_plain(
     xp = array_namespace(*coords) if xp is None else xp
     weights = [interpolation_weights_plain(x, n, xp=xp) for x, n in zip(coords, nodes, strict=True)]
     flat, strides = _flat_table(values, coords[0], xp=xp)
-    offset = _base_index([index for index, _ in weights], strides)
     steps = [(s, fraction) for s, (_, fraction), n in zip(strides, weights, values.shape, strict=True) if n > 1]
-    result = _interpolate_corner(flat, offset, steps, xp=xp)
+    index = [i for i, _ in weights]
+    if _is_apart(coords, values.shape[0]):
+        nodes_of_first = xp.reshape(
+            xp.arange(values.shape[0], dtype=index[0].dtype, device=device(flat)), (-1, *coords[0].shape[1:])
+        )
+        planes = _interpolate_corner(flat, _base_index([nodes_of_first, *index[1:]], strides), steps[1:], xp=xp)
+        below, fraction = xp.reshape(index[0], (-1,)), weights[0][1]
+        result = xp.take(planes, below, axis=0) * (1.0 - fraction) + xp.take(planes, below + 1, axis=0) * fraction
+    else:
+        result = _interpolate_corner(flat, _base_index(index, strides), steps, xp=xp)
     for (_, fraction), n in zip(weights, values.shape, strict=True):
         if n == 1:
             result = result + fraction  # 0, or NaN where the coordinate is
     return result
+
+
+def _is_apart(coords: Sequence[Array], n_node: int) -> bool:
+    """Whether the first coordinate has a dimension of its own, and at least every other of its nodes is needed there.
+
+    Then the values at its nodes are interpolated once in the other coordinates, and not below and above each point.
+    """
+    n_dim, first = max(x.ndim for x in coords), coords[0].shape
+    is_alone = len(first) == n_dim > 1 and math.prod(first[1:]) == 1
+    return is_alone and 1 < n_node < 2 * first[0] and all(x.ndim < n_dim or x.shape[0] == 1 for x in coords[1:])
 
 
 def _flat_table(values: Array, like: Array, *, xp: Namespace) -> tuple[Array, list[int]]:

@@ -100,12 +100,12 @@ class SafeMaskMaker(Maker):
         else:
             mask = xp.ones(dataset._geom.data_shape, dtype=xp.bool, device=device.handle)
         if dataset.background is not None:
-            mask = mask & self.make_mask_bkg_invalid(dataset)
+            mask &= self.make_mask_bkg_invalid(dataset)
         if "offset-max" in self.methods:
-            mask = mask & self.make_mask_offset_max(dataset, observation)
+            mask &= self.make_mask_offset_max(dataset, observation)
         for name, threshold in self._energy_thresholds.items():
             if name in self.methods:
-                mask = mask & threshold(dataset, observation).data
+                mask &= threshold(dataset, observation).data
         dataset.mask_safe = Map.from_geom(dataset._geom, data=mask, device=device)
         return dataset
 

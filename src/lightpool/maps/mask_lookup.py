@@ -7,6 +7,7 @@ the mask; and there it matters only where their values differ.
 """
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -52,7 +53,7 @@ class _Positions:
         low, high = (np.floor(position + 0.5 + step).clip(-1, n_pixel) for step in (-rounding, rounding))
         return cls(low.astype(np.int64), high.astype(np.int64))
 
-    @property
+    @cached_property
     def open(self) -> HostArray:
         """Numbers of the positions for which two pixels are left."""
         return np.flatnonzero(self.below != self.above)
@@ -101,6 +102,12 @@ class MaskLookup:
         -------
         values : array of bool, shape (..., ny, nx) of the window
         """
+        shape = (*planes.shape[:-2], self.rows.below.size, self.columns.below.size)
+        several = planes.reshape(-1, *planes.shape[-2:])
+        if len(several) > 1 and np.array_equal(several[1:], np.broadcast_to(several[0], several[1:].shape)):
+            values = np.empty(shape, dtype=bool)  # most masks are the same at all energies
+            values[...] = self.values(several[0], fill_value)
+            return values
         n_y, n_x = planes.shape[-2:]
         framed = np.full((*planes.shape[:-2], n_y + 2, n_x + 2), fill_value)  # pixel -1 is the first one
         framed[..., 1:-1, 1:-1] = planes
@@ -114,13 +121,13 @@ class MaskLookup:
         """Whether the pixels that may hold a centre differ in any plane, shape (ny, nx) of the window."""
         columns, rows = self.columns, self.rows
         found = np.zeros((rows.below.size, columns.below.size), dtype=bool)
-        every = tuple(range(framed.ndim - 2))
-        to_right = (framed[..., 1:] != framed[..., :-1]).any(axis=every)  # whether a pixel differs from the next one
-        upwards = (framed[..., 1:, :] != framed[..., :-1, :]).any(axis=every)
-        between = to_right[:, columns.below[columns.open] + 1]
-        found[:, columns.open] = between[rows.below + 1] | between[rows.above + 1]
-        between = upwards[rows.below[rows.open] + 1]
-        found[rows.open] |= between[:, columns.below + 1] | between[:, columns.above + 1]
+        planes = tuple(range(framed.ndim - 2))
+        below, above = (framed.take(side[columns.open] + 1, axis=-1) for side in (columns.below, columns.above))
+        differs = (below != above).any(axis=planes)
+        found[:, columns.open] = differs.take(rows.below + 1, axis=0) | differs.take(rows.above + 1, axis=0)
+        below, above = (framed.take(side[rows.open] + 1, axis=-2) for side in (rows.below, rows.above))
+        differs = (below != above).any(axis=planes)
+        found[rows.open] |= differs.take(columns.below + 1, axis=1) | differs.take(columns.above + 1, axis=1)
         return found
 
     def _by_wcslib(self, x: HostArray, y: HostArray) -> tuple[HostArray, HostArray]:
