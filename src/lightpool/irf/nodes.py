@@ -267,8 +267,10 @@ def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     factor = unit_factor(energy.unit * bkg.unit, "s-1 sr-1")
     log_energy = np.log(energy.value)
     logs = log_energy + np.log(factor)
-    scaled = {"log": table.values + _column(logs, table.values.ndim), "sqrt": table.values * np.sqrt(factor)}
-    table = _like(table, scaled.get(table.values_scale, table.values * factor))
+    if table.values_scale == "log":
+        table = _like(table, table.values + _column(logs, table.values.ndim))
+    else:
+        table = _like(table, table.values * (np.sqrt(factor) if table.values_scale == "sqrt" else factor))
     table.values[outside["energy"]] = _NEVER if table.values_scale == "log" else 0
     return BackgroundNodes(table, energy.value, log_energy, LOG_ZERO + logs)
 
@@ -303,19 +305,22 @@ def _at(
         values = _interpolated(values, irf.axes.index(name), axis, x)
     order = [*coords, *(name for name in irf.axes.names if name in _PLACES)]
     values = np.transpose(values, [irf.axes.index(name) for name in order])
-    return np.array(values, dtype=np.float64, order="C"), outside
+    return np.ascontiguousarray(values, dtype=np.float64), outside
 
 
 def _interpolated(values: NDArray[Any], dim: int, axis: MapAxis, x: Floats) -> Floats:
     index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
     before = (slice(None),) * dim
-    low = np.asarray(values[(*before, index)], dtype=np.float64)
+    low = np.asarray(values[(*before, index)], dtype=np.float64)  # new: the index is an array
     if axis.nbin == 1:
         return low
     high = np.asarray(values[(*before, index + 1)], dtype=np.float64)
     above = _column(above, values.ndim - dim)
     with np.errstate(invalid="ignore"):  # not a number and infinities stay what they are: holes
-        return low * (1 - above) + high * above
+        low *= 1 - above
+        high *= above
+        low += high
+    return low
 
 
 def _rows_with(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
@@ -344,15 +349,16 @@ def _node_table(irf: IRF, values: Floats) -> NodeTable:
         nodes.append(scale_values(axis.center_value * factor, axis.interp))
         lower, upper = scale_values(axis.edges_value[[0, -1]] * factor, axis.interp)
         bounds.append((float(lower), float(upper)))
-    hole = ~np.isfinite(values)
+    finite = np.isfinite(values)
+    is_whole = bool(finite.all())
     return NodeTable(
-        values=np.where(hole, 0.0, values),
+        values=values if is_whole else np.where(finite, values, 0.0),
         nodes=tuple(nodes),
         bounds=tuple(bounds),
         scales=tuple(axis.interp for axis in axes),
         unit=irf.unit if isinstance(irf.unit, u.UnitBase) else u.dimensionless_unscaled,
         values_scale=irf.interp_kwargs.get("values_scale", "lin"),
-        holes=hole.astype(np.float64) if hole.any() else None,
+        holes=None if is_whole else (~finite).astype(np.float64),
     )
 
 

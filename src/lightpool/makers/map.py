@@ -175,7 +175,10 @@ class MapDatasetMaker(Maker):
 
         def make() -> Any:
             filled = bkg.interp_missing_data(axis_name="energy") if self.background_interp_missing_data else bkg
-            return filled.pad(1, mode="edge", axis_name="offset") if pads else filled
+            table = filled.pad(1, mode="edge", axis_name="offset") if pads else filled
+            if table is not bkg:
+                table.data.flags.writeable = False  # what cannot change needs no checksum to see that it has not
+            return table
 
         return bkg.derived(("filled", self.background_interp_missing_data, pads), make)
 
