@@ -125,7 +125,7 @@ def _add_parts_numpy(whole: Array, lazy: LazyArray, factors: Sequence[Any], nan_
         for index, part in lazy.parts(reduce(np.logical_and, masks) if masks else None):
             if others:
                 part *= _part(factor, index, whole.ndim)
-            if not is_finite and not np.isfinite(part.sum()):  # one pass, and none more when all is well
+            if not is_finite and not _is_all_finite(part):
                 part = np.where(np.isfinite(part), part, 0.0)
             target = whole[index]
             np.add(target, part, out=target)
@@ -133,6 +133,12 @@ def _add_parts_numpy(whole: Array, lazy: LazyArray, factors: Sequence[Any], nan_
 
 def _is_image_mask(x: Any, image: tuple[int, ...]) -> bool:
     return not isinstance(x, int | float) and is_bool(x) and x.shape == (1,) * (x.ndim - 2) + tuple(image)
+
+
+def _is_all_finite(values: Any) -> bool:
+    """Whether all values are finite, in one pass; False too where the sum of their squares is not."""
+    row = values.reshape(-1) if values.flags.c_contiguous else None
+    return bool(np.isfinite(values.sum() if row is None else np.dot(row, row)))  # BLAS is twice as fast as a sum
 
 
 def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:
@@ -144,6 +150,6 @@ def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) ->
     with quiet_on_windows():
         for piece in pieces(part.shape):
             product = reduce(np.multiply, (x if isinstance(x, int | float) else x[piece] for x in views))
-            if nan_to_num and not np.isfinite(np.sum(product)):  # one pass, and none more when all is well
+            if nan_to_num and not _is_all_finite(product):
                 product = np.where(np.isfinite(product), product, 0.0)
             np.add(part[piece], product, out=part[piece])
