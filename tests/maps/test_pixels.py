@@ -11,7 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lightpool.arrays import fov_lonlat
 from lightpool.arrays.devices import device_of, to_host
 from lightpool.errors import GeometryError
-from lightpool.maps import MapAxis, WcsGeom, pixels
+from lightpool.maps import MapAxis, WcsGeom, pixels, wcs_geom
 
 CRAB = (83.63, 22.01)
 
@@ -240,3 +240,28 @@ def test_a_grid_forgets_how_much_was_asked_of_what_is_long_gone():
     for lon in range(200):
         cutout.pixel_numbers_on(WcsGeom.create(npix=3, binsz=1, skydir=(lon, 0)))
     assert len(geom._window.grid._n_asked) == pixels.MAX_KINDS
+
+
+def test_maps_that_are_cut_around_one_position_ask_once_where_it_lies(monkeypatch):
+    n_asked, plain = [], wcs_geom.world_to_pixel
+    monkeypatch.setattr(wcs_geom, "world_to_pixel", lambda *args: n_asked.append(args) or plain(*args))
+    geom = WcsGeom.create(npix=(50, 40), binsz=0.1, skydir=CRAB)
+    one, other = SkyCoord(83.0, 22.5, unit="deg"), SkyCoord(84.9, 23.7, unit="deg")
+    cube = geom.to_cube([MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)])
+    first = geom.cutout(one, "1 deg")
+    assert cube.cutout(one, "1 deg")._window == first._window
+    assert cube.cutout(one, "1 deg").cutout_info == first.cutout_info
+    assert len(n_asked) == 1
+    for position, width, mode, part in (
+        (other, "1 deg", "trim", geom),
+        (other, "1 deg", "partial", geom),
+        (one, "1 deg", "partial", geom),
+        (one, "2 deg", "partial", geom),
+        (one, "2 deg", "partial", first),
+    ):
+        again = part.cutout(position, width, mode=mode)
+        fresh = WcsGeom(part.wcs, part.data_shape[::-1]).cutout(position, width, mode=mode)
+        assert again == fresh
+        assert again.cutout_info == fresh.cutout_info
+    assert len(n_asked) == 1 + 2 * 5
+    assert first == geom.cutout(one.copy(), "1 deg")

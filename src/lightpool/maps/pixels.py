@@ -9,7 +9,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from dataclasses import dataclass, replace
 from functools import cached_property
-from typing import Any, NamedTuple, Self
+from typing import Any, NamedTuple, Self, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import array_api_compat
@@ -45,6 +45,8 @@ MAX_FILLED_PIXELS = 2**22
 
 MAX_KINDS = 64
 """Of so many kinds of arrays a grid remembers how much of it was asked for."""
+
+_Found = TypeVar("_Found")
 
 _WORK_BYTES = 128
 """What the arrays on the way to one of these take for each pixel, at most."""
@@ -175,6 +177,7 @@ class PixelGrid:
         self._n_asked: dict[Hashable, int] = {}
         self._upsampled: dict[int, PixelGrid] = {}
         self._aligned: WeakKeyDictionary[PixelGrid, dict[float, bool]] = WeakKeyDictionary()
+        self._latest: tuple[object, tuple[Any, ...], Any] = (None, (), None)
 
     @cached_property
     def projection(self) -> Projection | None:
@@ -231,6 +234,17 @@ class PixelGrid:
         if tolerance not in known:
             known[tolerance] = self.frame == other.frame and same_wcs(self.wcs, other.wcs, tolerance, any_origin=True)
         return known[tolerance]
+
+    def latest(self, place: object, kind: tuple[Any, ...], make: Callable[[], _Found]) -> _Found:
+        """What was made last, if that was for the same object and of the same kind; else it is made now.
+
+        The maps of a dataset are cut around one position, one after the other.
+        """
+        known_place, known_kind, found = self._latest
+        if known_place is not place or known_kind != kind:
+            found = make()
+            self._latest = place, kind, found
+        return cast(_Found, found)
 
     def upsampled(self, factor: int) -> "PixelGrid":
         """Grid of pixels that are ``factor`` times as small."""

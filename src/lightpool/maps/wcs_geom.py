@@ -189,10 +189,14 @@ class WcsGeom(SkyPixelGeom):
         size = np.clip(np.array(width_deg(width)) / self._scales, min_npix, None)
         if odd_npix:
             size = masks.round_up_to_odd(size)
-        npix = [int(np.round(_)) for _ in size]
-        x, y = world_to_pixel(self.wcs, position, self.frame)
-        origin = cutout_origin((float(x), float(y)), npix)
-        (x0, y0), (n_lon, n_lat) = trim_window(origin, npix, self._npix_image, mode)
+        npix = tuple(int(np.round(_)) for _ in size)
+
+        def first_and_number() -> tuple[tuple[int, int], tuple[int, int]]:
+            x, y = world_to_pixel(self.wcs, position, self.frame)
+            return trim_window(cutout_origin((float(x), float(y)), npix), npix, self._npix_image, mode)
+
+        kind = "cutout", self._window.box, npix, mode
+        (x0, y0), (n_lon, n_lat) = self._window.grid.latest(position, kind, first_and_number)
         geom = self._from_window(self._window.moved(x0, y0, n_lon, n_lat), self._cdelt, self._axes)
         geom._cutout_info = overlap_slices((x0, y0), (n_lon, n_lat), self._npix_image)
         return geom
