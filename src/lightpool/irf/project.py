@@ -30,8 +30,8 @@ __all__ = ["project_aeff", "project_background", "project_edisp", "project_edisp
 _N_WORK = 12
 """Arrays of the size of a background that are in memory while it is integrated elsewhere, measured."""
 
-_N_WEIGHTED = 8 * BLOCK
-"""Pixels whose weights are made at once on the host."""
+_N_WEIGHTED = 2 * BLOCK
+"""Pixels whose weights are made at once on the host: more of them are no faster, but take memory."""
 
 _N_INTEGRATED = BLOCK
 """Pixels that are integrated at once: with a dozen energies each, the arrays on the way are in the cache."""
