@@ -188,8 +188,8 @@ def test_bits_of_a_background_do_not_depend_on_the_size_of_its_pieces(monkeypatc
     lon, lat = np.meshgrid(np.deg2rad(np.linspace(-3.3, 3, 41)), np.deg2rad(np.linspace(-2, 3.9, 37)))
     at_once = project_background(table, RECO, fov_lon=lon, fov_lat=lat)
     assert (at_once > 0).any()
-    for n_weighted, n_integrated in [(1, 1), (200, 60), (500, 10_000)]:
-        monkeypatch.setattr("lightpool.irf.project._N_WEIGHTED", n_weighted)
+    for n_parts, n_integrated in [(1, 1), (3, 60), (2, 10_000)]:
+        monkeypatch.setattr("lightpool.irf.project._N_PARTS", n_parts)
         monkeypatch.setattr("lightpool.irf.project._N_INTEGRATED", n_integrated)
         assert_array_equal(project_background(table, RECO, fov_lon=lon, fov_lat=lat), at_once)
 

@@ -74,14 +74,15 @@ def gather_bilinear_in_parts(
     by_node = np.ascontiguousarray(table.reshape(math.prod(table.shape[:-2]), n_x * n_y).T, dtype)
     first, n_corner = (ix * n_y + iy).astype(np.int32), (1 + (n_x > 1)) * (1 + (n_y > 1))
     # Building a sparse matrix costs as much as its product with a part: it is built once and filled anew.
-    matrix = _rows_of(min(size, ix.size), n_corner, len(by_node), dtype)
-    columns, weights = (x.reshape(-1, n_corner) for x in (matrix.indices, matrix.data))
+    matrix: Any = None
     for part in blocks(ix.size, size):
-        n_point = part.stop - part.start
+        if matrix is None or matrix.shape[0] != part.stop - part.start:  # the last part may be smaller
+            matrix = _rows_of(part.stop - part.start, n_corner, len(by_node), dtype)
+            columns, weights = (x.reshape(-1, n_corner) for x in (matrix.indices, matrix.data))
         for number, (step, weight) in enumerate(_corners(fx[part], fy[part], n_x, n_y)):
-            np.add(first[part], step, out=columns[:n_point, number])
-            weights[:n_point, number] = weight
-        yield part, (matrix @ by_node)[:n_point].T
+            np.add(first[part], step, out=columns[:, number])
+            weights[:, number] = weight
+        yield part, (matrix @ by_node).T
 
 
 def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> Any:

@@ -30,11 +30,11 @@ __all__ = ["project_aeff", "project_background", "project_edisp", "project_edisp
 _N_WORK = 12
 """Arrays of the size of a background that are in memory while it is integrated elsewhere, measured."""
 
-_N_WEIGHTED = 2 * BLOCK
-"""Pixels whose weights are made at once on the host: more of them are no faster, but take memory."""
-
 _N_INTEGRATED = BLOCK
 """Pixels that are integrated at once: with a dozen energies each, the arrays on the way are in the cache."""
+
+_N_PARTS = 2
+"""The weights of so many times as many pixels are in memory at once."""
 
 
 def project_aeff(
@@ -194,7 +194,8 @@ def _integrals_on_host(nodes: BackgroundNodes, place: Images, factors: Images, d
     integrals = np.empty((nodes.energy.size - 1, *wanted.shape), dtype)
     rows, columns = _zero_around(integrals, wanted)
     width = columns.stop - columns.start
-    for block in blocks(rows.stop - rows.start, _N_WEIGHTED // width):
+    # Whole parts: one that is not full costs nearly as much as one that is.
+    for block in blocks(rows.stop - rows.start, _N_PARTS * max(_N_INTEGRATED // width, 1)):
         part = slice(rows.start + block.start, rows.start + block.stop), columns
         weights = pixel_weights(table, *(x[part] for x in place), dtype=dtype)
         scale = weights.inside.reshape(-1, width)
