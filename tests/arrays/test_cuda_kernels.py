@@ -396,7 +396,7 @@ def test_angles_between_directions(on_cuda):
     vectors, centre = unit_vectors_of((7, 300)), np.array([0.6, 0.0, 0.8])
     vectors[:, 0, 0], vectors[:, 0, 1], vectors[:, 1, 1] = centre, -centre, np.nan
     result = on_cuda(lambda v: separation_of_vectors(v, centre), vectors)
-    assert_allclose(result, separation_of_vectors(vectors, centre), rtol=1e-12)
+    assert_allclose(result, separation_of_vectors(vectors, centre), rtol=1e-12, atol=1e-15)
     others = unit_vectors_of((7, 300), 9)
     assert_allclose(on_cuda(separation_of_vectors, vectors, others), separation_of_vectors(vectors, others), rtol=1e-12)
 
