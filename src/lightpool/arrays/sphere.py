@@ -6,6 +6,7 @@ from typing import Any, cast
 import array_api_compat
 import numpy as np
 
+from lightpool.arrays.blocks import BLOCK, blocks
 from lightpool.arrays.constants import constant
 from lightpool.arrays.cuda import directions as cuda_directions
 from lightpool.arrays.devices import array_namespace, device_of, to_device
@@ -170,12 +171,17 @@ def _separation_numpy(v: Array, w: Array) -> Array:
     """Angle to one direction, from its axis: BLAS rotates faster than NumPy subtracts and adds."""
     x, y, z = (float(component) for component in w)
     matrix = fov_matrix(math.atan2(y, x), math.atan2(z, math.hypot(x, y)))
-    along, across, up = matrix @ v.reshape(3, -1)
-    across *= across
-    up *= up
-    across += up
-    np.sqrt(across, out=across)
-    return np.arctan2(across, along, out=across).reshape(v.shape[1:])
+    lines = v.reshape(3, 1) if v.ndim == 1 else v
+    angle = np.empty(lines.shape[1:])
+    for block in blocks(lines.shape[1], BLOCK // max(1, math.prod(lines.shape[2:])) + 1):
+        part = lines[:, block]
+        along, across, up = matrix @ part.reshape(3, -1)
+        across *= across
+        up *= up
+        across += up
+        np.sqrt(across, out=across)
+        angle[block] = np.arctan2(across, along, out=across).reshape(part.shape[1:])
+    return angle.reshape(v.shape[1:])
 
 
 def _length(components: list[Array], xp: Namespace) -> Array:
