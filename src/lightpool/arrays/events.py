@@ -1,9 +1,10 @@
 """Events counted into the bins of a sky map."""
 
 from collections.abc import Sequence
+from functools import reduce
 
 import numpy as np
-from array_api_compat import is_cupy_namespace
+from array_api_compat import is_cupy_namespace, is_numpy_namespace
 from numpy.typing import NDArray
 
 from lightpool.arrays.binning import bin_index
@@ -50,8 +51,16 @@ def count_events(
     counts : array of float64, shape (n_bin of the last axis, ..., n_bin of the first axis, ny, nx)
         Events outside, or where the direction does not project, are left out. Pixels are half-open as bins are.
     """
-    if is_cupy_namespace(array_namespace(lon)) and len(values) <= cuda_events.MAX_AXES:
+    xp = array_namespace(lon)
+    if is_cupy_namespace(xp) and len(values) <= cuda_events.MAX_AXES:
         return cuda_events.count_events(lon, lat, values, edges, projection, shape, first, turn, weights)
+    if is_numpy_namespace(xp) and values:
+        bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
+        inside = np.flatnonzero(reduce(np.logical_and, (index >= 0 for index in bins)))
+        # Most events lie below the energies of the map: what does not count need not be projected.
+        lon, lat, *bins = (column[inside] for column in (lon, lat, *bins))
+        weights = None if weights is None else weights[inside]
+        return _count_in_bins(lon, lat, bins, edges, projection, shape, first, turn, weights)
     return count_events_plain(lon, lat, values, edges, projection, shape, first=first, turn=turn, weights=weights)
 
 
@@ -68,11 +77,25 @@ def count_events_plain(
     weights: Array | None = None,
 ) -> Array:
     """Plain twin of `count_events`, in many steps; counts are added up by `histogram`."""
+    bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
+    return _count_in_bins(lon, lat, bins, edges, projection, shape, first, turn, weights)
+
+
+def _count_in_bins(
+    lon: Array,
+    lat: Array,
+    bins: Sequence[Array],
+    edges: Sequence[Array],
+    projection: Projection,
+    shape: tuple[int, int],
+    first: tuple[int, int],
+    turn: NDArray[np.float64] | None,
+    weights: Array | None,
+) -> Array:
     if turn is not None:
         lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
     x, y = sky_to_pixel(projection, lon, lat)
     image = [pixel_number(y - float(first[0]), shape[0]), pixel_number(x - float(first[1]), shape[1])]
-    bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
     n_bin = tuple(borders.shape[0] - 1 for borders in edges)
     return histogram([*bins[::-1], *image], (*n_bin[::-1], *shape), weights)
 
