@@ -258,9 +258,10 @@ def test_a_chain_of_makers_gives_one_spectrum_for_each_run(energy, observations,
     stacked = DatasetsMaker(makers, n_jobs=n_jobs).run(SpectrumDataset.create(geom), observations[:2])[0]
     assert type(stacked) is SpectrumDataset
     counts = [np.where(each.mask_safe.data, each.counts.data, 0) for each in datasets]
-    backgrounds = [np.where(each.mask_safe.data, each.npred_background().data, 0) for each in datasets]
+    backgrounds = [np.where(each.mask_safe.data, (each.alpha * each.counts_off).data, 0) for each in datasets]
     assert_allclose(stacked.counts.data, sum(counts), rtol=0)
     assert_allclose(stacked.background.data, sum(backgrounds), rtol=1e-12)
+    assert stacked.background.data.sum() < 0.5 * sum(each.npred_background().data.sum() for each in datasets)
     assert [type(dataset) for dataset in datasets] == [SpectrumDatasetOnOff] * 2
     info = datasets.stack_reduce().info_dict()
     assert info["sqrt_ts"] > 10

@@ -39,11 +39,12 @@ def stack_map_dataset(dataset: "MapDataset", other: "MapDataset", nan_to_num: bo
 
 
 def _add_background(background: Map, other: "MapDataset", nan_to_num: bool) -> None:
-    """Add the background that a dataset predicts; where that is a map times factors, it is not made as a whole."""
-    if other.stat_type != "cash":
-        background.stack(other.npred_background(), other.mask_safe, nan_to_num)
-        return
-    factors = other._background_factors
+    """Add the background of a dataset with its model, whose factors are not multiplied into a map of their own.
+
+    That of a dataset with OFF counts is the measured one. What it predicts by itself fits ON and OFF counts without a
+    source, and so takes a part of a source for background.
+    """
+    factors = other._background_factors if other.stat_type == "cash" else None
     background.stack_product([other.background], other.mask_safe, nan_to_num, [] if factors is None else [factors])
 
 
