@@ -23,7 +23,7 @@ def events(seed, n):
     return lon, lat, energy, rng.choice([-1.5, -1.0, 0.5, 2.0, np.nan], n), rng.normal(0, 1, n)
 
 
-@settings(max_examples=30, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(seed=st.integers(0, 999), n=st.integers(0, 300), n_axis=st.integers(0, 2))
 def test_events_outside_of_the_axes_are_left_out_wherever_that_is_found(backend, seed, n, n_axis):
     lon, lat, energy, phase, weights = events(seed, n)
