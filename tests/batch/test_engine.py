@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
+from astropy.io import fits
 from small_reductions import MAP, SPECTRUM, bits_of
 
 from lightpool.batch import make_plan, plan_to_resume, run_batch
@@ -133,6 +134,52 @@ def test_a_changed_input_is_noticed_and_named(settings_of, tmp_path, caplog):
     assert "run_000003.fits.gz" in caplog.text
     (store / name).touch()  # a new time with the same bytes is no change
     assert run_batch(plan_to_resume(settings), resume=True).n_reused == 2
+
+
+def test_another_store_is_noticed_and_a_moved_one_is_not(settings_of, tmp_path, caplog):
+    store = simulate_store(tmp_path / "store", 2, seed=3)
+    run_batch(make_plan(settings_of(observations={"datastore": str(store)})))
+    moved = settings_of(observations={"datastore": str(store.rename(tmp_path / "moved"))})
+    assert run_batch(plan_to_resume(moved), resume=True).n_reused == 1
+    other = settings_of(observations={"datastore": str(simulate_store(tmp_path / "other", 2, seed=4))})
+    result = run_batch(plan_to_resume(other), resume=True)
+    assert result.n_reused == 0
+    assert f"changed since it was reduced: {tmp_path}/other/data/run_000001.fits.gz" in caplog.text
+    fresh = run_batch(make_plan(settings_of("fresh", observations=other.observations.model_dump(exclude_none=True))))
+    assert bits_of(result.folder) == bits_of(fresh.folder)
+
+
+def test_an_index_that_names_other_responses_is_noticed(settings_of, tmp_path, caplog):
+    store = simulate_store(tmp_path / "store", 4, seed=3)
+    settings = settings_of(observations={"datastore": str(store)})
+    run_batch(make_plan(settings))
+    with fits.open(store / "hdu-index.fits.gz", mode="update") as hdus:
+        rows = hdus[1].data
+        rows["FILE_NAME"][(rows["OBS_ID"] == 3) & (rows["HDU_TYPE"] == "aeff")] = "run_000004.fits.gz"
+    assert run_batch(plan_to_resume(settings), resume=True).n_reused == 1
+    assert "observations 3 to 4 are reduced again: the index of the store says something else" in caplog.text
+
+
+def test_a_changed_exclusion_file_is_noticed(settings_of, tmp_path, caplog):
+    regions = tmp_path / "exclusion.reg"
+    regions.write_text("icrs; circle(83.633, 22.0145, 0.2)")
+    settings = settings_of(targets=[MAP | {"exclusion_file": str(regions)}])
+    run_batch(make_plan(settings))
+    regions.write_text("icrs; circle(83.633, 22.0145, 0.5)")
+    result = run_batch(plan_to_resume(settings), resume=True)
+    assert result.n_reused == 0
+    assert f"changed since it was reduced: {regions}" in caplog.text
+    fresh = settings_of("fresh", targets=[MAP | {"exclusion_file": str(regions)}])
+    assert bits_of(result.folder) == bits_of(run_batch(make_plan(fresh)).folder)
+
+
+def test_a_process_that_lives_on_sees_new_observations(settings_of, tmp_path):
+    store = simulate_store(tmp_path / "store", 2, seed=3)
+    settings = settings_of(observations={"datastore": str(store)})
+    assert run_batch(make_plan(settings)).n_failed == 0
+    simulate_store(store, 4, seed=3, overwrite=True)
+    result = run_batch(plan_to_resume(settings), resume=True)
+    assert [outcome.status for outcome in result.outcomes] == ["done"] * 4
 
 
 def test_damaged_sums_are_made_again(settings_of, reference, caplog):

@@ -7,7 +7,7 @@ from typing import Any
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.outcomes import failed_outcome
 from lightpool.batch.partial import PartialStack, StackKey
-from lightpool.batch.reduce import input_files, reduce_observations
+from lightpool.batch.reduce import reduce_observations, sources_of
 from lightpool.batch.results import write_dataset
 from lightpool.config.settings import Settings
 from lightpool.datasets import MapDataset
@@ -43,7 +43,9 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
         write_dataset(dataset, folder.path / "observations", f"{obs_id}-{key.name}", compress=settings.output.compress)
 
     partial, outcomes = reduce_observations(settings, task.obs_ids, keep if settings.output.observations else None)
-    return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, input_files(settings, task.obs_ids))
+    sources = sources_of(settings)
+    inputs, index = sources.input_files(task.obs_ids), sources.index_hash(task.obs_ids)
+    return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, inputs, index)
 
 
 def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:
@@ -59,4 +61,4 @@ def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:
         raise error
     outcomes = [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in task.obs_ids]
     folder = BatchFolder(Path(settings.output.folder))
-    return folder.save_chunk(task.key, task.obs_ids, PartialStack(settings), outcomes, [])
+    return folder.save_chunk(task.key, task.obs_ids, PartialStack(settings), outcomes, [], "")

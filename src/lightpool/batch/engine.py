@@ -22,6 +22,7 @@ from lightpool.batch.partial import PartialStack
 from lightpool.batch.plan import Plan, make_plan
 from lightpool.batch.provenance import Provenance, prov_document
 from lightpool.batch.results import write_dataset
+from lightpool.batch.sources import Sources
 from lightpool.config.settings import Settings
 from lightpool.errors import ResumeError
 
@@ -110,7 +111,8 @@ def run_batch(
         ChunkTask(number, folder.key(settings, obs_ids, version), obs_ids, settings.to_dict())
         for number, obs_ids in enumerate(plan.chunks)
     ]
-    records = {task.key: record for task in tasks if (record := _done_before(folder, task)) is not None}
+    sources = Sources(settings)
+    records = {task.key: record for task in tasks if (record := _done_before(folder, task, sources)) is not None}
     n_reused = len(records)
     tell = progress or (lambda record: None)
     for record in records.values():
@@ -139,17 +141,18 @@ def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecor
         yield from executor.run(tasks)
 
 
-def _done_before(folder: BatchFolder, task: ChunkTask) -> ChunkRecord | None:
+def _done_before(folder: BatchFolder, task: ChunkTask, sources: Sources) -> ChunkRecord | None:
     """Record of a chunk that need not be done again: all is there, nothing failed, and its input is what it was."""
     record = folder.record(task.key)
     if record is None:
         return None
-    changed = [file.path for file in record.inputs if not file.is_unchanged]
     reason = ""
-    if changed:
+    if changed := sources.changed(task.obs_ids, record.inputs):
         reason = f"changed since it was reduced: {', '.join(changed)}"
     elif failed := [outcome.obs_id for outcome in record.outcomes if outcome.status == "failed"]:
         reason = f"failed before: {', '.join(map(str, failed))}"
+    elif sources.index_hash(task.obs_ids) != record.index:
+        reason = "the index of the store says something else of them"
     elif not folder.holds(record):
         reason = "its sums are missing or damaged"
     if not reason:

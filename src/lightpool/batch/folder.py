@@ -38,6 +38,7 @@ class ChunkRecord:
     obs_ids : tuple of int
     outcomes : tuple of Outcome
     inputs : tuple of InputFile, the files that were read
+    index : str, see `Sources.index_hash`
     sha256 : str, of the file with the sums
     """
 
@@ -45,6 +46,7 @@ class ChunkRecord:
     obs_ids: tuple[int, ...]
     outcomes: tuple[Outcome, ...]
     inputs: tuple[InputFile, ...]
+    index: str
     sha256: str
 
     def to_json(self) -> str:
@@ -54,6 +56,7 @@ class ChunkRecord:
             "obs_ids": self.obs_ids,
             "outcomes": [outcome.to_dict() for outcome in self.outcomes],
             "inputs": [file.to_dict() for file in self.inputs],
+            "index": self.index,
             "sha256": self.sha256,
         }
         return json.dumps(data, indent=1)
@@ -67,6 +70,7 @@ class ChunkRecord:
             obs_ids=tuple(data["obs_ids"]),
             outcomes=tuple(Outcome.from_dict(each) for each in data["outcomes"]),
             inputs=tuple(InputFile(**each) for each in data["inputs"]),
+            index=data["index"],
             sha256=data["sha256"],
         )
 
@@ -132,12 +136,18 @@ class BatchFolder:
         partial: PartialStack,
         outcomes: Sequence[Outcome],
         inputs: Sequence[InputFile],
+        index: str,
     ) -> ChunkRecord:
         """Write the sums of a chunk, then its record: a chunk with a record is whole."""
         path = self.chunks / f"{key}.zip"
         partial.save(path)
         record = ChunkRecord(
-            key=key, obs_ids=tuple(obs_ids), outcomes=tuple(outcomes), inputs=tuple(inputs), sha256=sha256_of(path)
+            key=key,
+            obs_ids=tuple(obs_ids),
+            outcomes=tuple(outcomes),
+            inputs=tuple(inputs),
+            index=index,
+            sha256=sha256_of(path),
         )
         with write_aside(self.chunks / f"{key}.json") as file:
             file.write(record.to_json().encode())

@@ -6,8 +6,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import closing
 from dataclasses import dataclass, replace
-from functools import cached_property, lru_cache
-from pathlib import Path
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -18,20 +17,20 @@ from lightpool.arrays.devices import Device
 from lightpool.arrays.memory import release_memory
 from lightpool.arrays.staging import Uploads
 from lightpool.batch.figures import Figures
-from lightpool.batch.files import InputFile
 from lightpool.batch.groups import Division
 from lightpool.batch.outcomes import Outcome, failed_outcome
 from lightpool.batch.partial import PartialStack, StackKey
+from lightpool.batch.sources import Sources, stamp_of
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
 from lightpool.config.targets import Target
-from lightpool.data import DataStore, Observation
+from lightpool.data import Observation
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import MapDataset
 from lightpool.errors import OutOfMemoryError, ReductionError
 from lightpool.makers import DatasetsMaker
 
-__all__ = ["Reducer", "input_files", "reduce_observations"]
+__all__ = ["Reducer", "reduce_observations", "sources_of"]
 
 log = logging.getLogger(__name__)
 
@@ -83,22 +82,10 @@ class Reducer:
     def __init__(self, settings: Settings, device: str | Device | None = None) -> None:
         self.settings = settings
         self.device = find_device(settings.run.device if device is None else device)
-        self._store = DataStore.from_dir(settings.observations.datastore)
+        self.sources = Sources(settings)
         self._divisions = [Division(groups) for groups in settings.groups]
         with use_device(self.device), use_precision(settings.run.precision):
             self._jobs = [_Job.of(target) for target in settings.targets]
-
-    @cached_property
-    def _row_of(self) -> dict[int, int]:
-        table = self._store.obs_table
-        return {} if table is None else {int(obs_id): row for row, obs_id in enumerate(table["OBS_ID"])}
-
-    def _row(self, obs_id: Any) -> dict[str, Any]:
-        """What the observation index says of an observation, column by column."""
-        if obs_id not in self._row_of:
-            return {}
-        table: Any = self._store.obs_table
-        return {name: table[name][self._row_of[obs_id]] for name in table.colnames if table[name].ndim == 1}
 
     def reduce(self, obs_ids: Sequence[int], keep: Keep | None = None) -> tuple[PartialStack, list[Outcome]]:
         """Reduce observations one after the other and add them up.
@@ -130,7 +117,7 @@ class Reducer:
         return partial, outcomes
 
     def _observations(self, obs_ids: Sequence[int]) -> Any:
-        found = (self._found(obs_id) for obs_id in obs_ids)
+        found = map(self.sources.find, obs_ids)
         depth = self.settings.run.read_ahead
         if not depth:
             return found
@@ -140,18 +127,6 @@ class Reducer:
     def _send_ahead(self, observation: Observation, uploads: Uploads) -> None:
         for job in self._jobs:
             job.maker.send_ahead(job.reference, observation, uploads)
-
-    def files(self, obs_ids: Sequence[int]) -> list[Path]:
-        """Files that observations are read from."""
-        found = [self._found(obs_id) for obs_id in obs_ids]
-        return sorted({path for each in found if not isinstance(each, Exception) for path in each.files})
-
-    def _found(self, obs_id: int) -> Any:
-        """Observation, or the error that there is none."""
-        try:
-            return self._store.obs(obs_id, required_irf=self.settings.observations.required_irf)
-        except (LookupError, ValueError, OSError) as error:
-            return error
 
     def _reduce_one(
         self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None
@@ -175,7 +150,7 @@ class Reducer:
             if isinstance(observation, Exception):
                 raise observation
             made = list(self._datasets(observation))
-            row = self._row(obs_id)
+            row = self.sources.row(obs_id)
             figures = [(keys[0], Figures.of(dataset, observation, row)) for keys, dataset in made]
         except Exception as error:
             failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
@@ -194,7 +169,7 @@ class Reducer:
 
     def _datasets(self, observation: Observation) -> Iterator[tuple[list[StackKey], MapDataset]]:
         """Stacks and dataset of each part of an observation that is reduced on its own."""
-        row = self._row(observation.obs_id)
+        row = self.sources.row(observation.obs_id)
         for job in self._jobs:
             groups: dict[int, tuple[Any, list[StackKey]]] = {}  # a part that several divisions share is reduced once
             offset = observation.pointing_radec.separation(job.center).deg
@@ -225,7 +200,7 @@ def reduce_observations(
     keep : see `Reducer.reduce`
     """
     try:
-        partial, outcomes = _reducer(settings.to_json(), settings.run.device).reduce(obs_ids, keep)
+        partial, outcomes = _reducer(settings, settings.run.device).reduce(obs_ids, keep)
     except OutOfMemoryError as error:
         log.warning("observations %s to %s: %s; trying again with halves", obs_ids[0], obs_ids[-1], error)
         middle = max(1, len(obs_ids) // 2)
@@ -242,24 +217,27 @@ def reduce_observations(
 def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) -> tuple[PartialStack, list[Outcome]]:
     release_memory(settings.run.device)
     try:
-        return _reducer(settings.to_json(), settings.run.device).reduce(obs_ids, keep)
+        return _reducer(settings, settings.run.device).reduce(obs_ids, keep)
     except OutOfMemoryError as error:
         release_memory(settings.run.device)
         if settings.run.cpu_fallback and settings.run.device != "cpu":
             log.warning("observations %s to %s go to the CPU: %s", obs_ids[0], obs_ids[-1], error)
-            return _reducer(settings.to_json(), "cpu").reduce(obs_ids, keep)
+            return _reducer(settings, "cpu").reduce(obs_ids, keep)
         if settings.run.on_error == "raise":
             raise
         return PartialStack(settings), [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in obs_ids]
 
 
-def input_files(settings: Settings, obs_ids: Sequence[int]) -> list[InputFile]:
-    """Files that the observations are read from, as they are now; without those that are not there."""
-    reducer = _reducer(settings.to_json(), settings.run.device)
-    return [InputFile.of(path) for path in reducer.files(obs_ids) if path.is_file()]
+def sources_of(settings: Settings) -> Sources:
+    """What the observations of some settings are read from."""
+    return _reducer(settings, settings.run.device).sources
+
+
+def _reducer(settings: Settings, device: str) -> Reducer:
+    """One for all chunks that a worker gets, as long as index and masks stay: it holds what they share."""
+    return _reducer_of(settings.to_json(), device, stamp_of(settings))
 
 
 @lru_cache(maxsize=2)
-def _reducer(settings: str, device: str) -> Reducer:
-    """One for all chunks that a worker gets: it holds geometries and masks that they share."""
+def _reducer_of(settings: str, device: str, stamp: tuple[tuple[str, int, int], ...]) -> Reducer:
     return Reducer(Settings.from_dict(json.loads(settings)), device)

@@ -185,6 +185,12 @@ class Settings(Section):
             data["output"]["folder"] = str(folder.absolute())
         return type(self).from_dict(data)
 
+    @property
+    def files(self) -> list[Path]:
+        """Files, besides those of the store, that results depend on."""
+        names = [target.exclusion_file for target in self.targets] + [groups.file for groups in self.groups]
+        return [Path(name) for name in names if name is not None]
+
     def hash(self) -> str:
         """Text that two settings share if and only if they ask for the same numbers."""
         data = self.to_dict()

@@ -112,7 +112,12 @@ class Observation:
     @property
     def files(self) -> list[Path]:
         """Files that hold its parts, sorted; none of them is opened."""
-        return sorted({part.path() for part in self._parts.values() if isinstance(part, HDULocation)})
+        return sorted({location.path() for location in self.locations.values()})
+
+    @property
+    def locations(self) -> dict[str, HDULocation]:
+        """Where its parts lie, those of them that files hold."""
+        return {name: part for name, part in self._parts.items() if isinstance(part, HDULocation)}
 
     def loaded(self) -> "Observation":
         """Observation that shares its parts with this one and keeps all that it loads in memory.
