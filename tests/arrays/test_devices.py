@@ -1,6 +1,7 @@
 import array_api_compat
 import numpy as np
 import pytest
+from cuda_on_host import cupy_stand_in
 from numpy.testing import assert_array_equal
 
 from lightpool.arrays import (
@@ -71,6 +72,14 @@ def test_default_is_the_nearest_of_block_call_and_environment(no_default, monkey
 def test_unknown_device_is_answered_with_those_there_are(name):
     with pytest.raises(DeviceError, match=r"is not known; devices are 'cpu', 'cuda'.*Here there is: cpu"):
         find_device(name)
+
+
+def test_a_gpu_on_which_cupy_does_not_compute_is_refused(monkeypatch):
+    with cupy_stand_in.installed() as cupy:
+        monkeypatch.setattr(cupy.cuda.runtime, "getDeviceCount", lambda: 2)
+        with pytest.raises(DeviceError, match=r"'cuda:1' .* computes on GPU 0 .*CUDA_VISIBLE_DEVICES=1 .*use\(\)"):
+            find_device("cuda:1")
+        assert find_device("cuda") == find_device("cuda:0")
 
 
 def test_device_is_a_name_and_nothing_else():

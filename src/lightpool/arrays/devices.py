@@ -18,7 +18,7 @@ import array_api_compat
 import numpy as np
 
 from lightpool.arrays import strict
-from lightpool.arrays.libraries import available_devices, cuda_count, load_library
+from lightpool.arrays.libraries import available_devices, cuda_count, load_library, require_current_gpu
 from lightpool.arrays.transfers import report_to_device, report_to_host
 from lightpool.arrays.typing import Array, Namespace
 from lightpool.errors import DeviceError
@@ -81,7 +81,7 @@ def find_device(name: "str | Device | None" = None) -> Device:
     Raises
     ------
     DeviceError
-        If the name is not known, its library is not installed, or there is no such GPU.
+        If the name is not known, its library is not installed, there is no such GPU, or CuPy computes on another one.
     """
     if name is None:
         return get_default_device()
@@ -119,6 +119,7 @@ def _cuda_device(name: str, number: int) -> Device:
         raise DeviceError(f"device {name!r}: {error}. {_what_is_there()}") from error
     if number >= n_device:
         raise DeviceError(f"device {name!r} asked for, but CUDA counts {n_device} device(s). {_what_is_there()}")
+    require_current_gpu(cupy, number)
     return Device(f"cuda:{number}", _compat("cupy"), cupy.cuda.Device(number))
 
 

@@ -7,7 +7,7 @@ from typing import Any
 from lightpool.arrays.cuda_driver import cuda_driver
 from lightpool.errors import DeviceError
 
-__all__ = ["available_devices", "cuda_count", "how_to_install", "is_installed", "load_library"]
+__all__ = ["available_devices", "cuda_count", "how_to_install", "is_installed", "load_library", "require_current_gpu"]
 
 _MODULES = {"cuda": "cupy", "torch": "torch", "strict": "array_api_strict"}
 
@@ -64,6 +64,23 @@ def cuda_count(cupy: Any) -> int:
         return int(cupy.cuda.runtime.getDeviceCount())
     except RuntimeError as error:
         raise DeviceError(f"CUDA does not answer ({error}); {_what_is_wrong(cupy)}") from error
+
+
+def require_current_gpu(cupy: Any, number: int) -> None:
+    """Check that a GPU is the one on which CuPy computes; on the arrays of another one it would do so across GPUs.
+
+    Raises
+    ------
+    DeviceError
+        If it is not, with the ways to choose it.
+    """
+    current = int(cupy.cuda.Device().id)
+    if number != current:
+        raise DeviceError(
+            f"device 'cuda:{number}' asked for, but CuPy computes on GPU {current} and makes its arrays there: start "
+            f"with CUDA_VISIBLE_DEVICES={number} in the environment, where that GPU is 'cuda', or call "
+            f"cupy.cuda.Device({number}).use() first"
+        )
 
 
 def _what_is_wrong(cupy: Any) -> str:

@@ -59,7 +59,7 @@ def plan(settings_file: Path) -> None:
 @click.option("--restart", is_flag=True, help="Forget what is done and begin anew.")
 @click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
 @click.option("--cluster", help="Dask: tcp://HOST:PORT, local:N, slurm:N or cuda.")
-@click.option("--device", help="Instead of that of the settings: cpu, cuda, cuda:1, torch.")
+@click.option("--device", help="Instead of that of the settings: cpu, cuda, torch.")
 @click.option("--on-error", type=click.Choice(["raise", "skip", "retry"]), help="Instead of that of the settings.")
 @click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder of the results.")
 @click.option("--log-file", type=_FILE, help="Write all messages to this file too.")

@@ -8,7 +8,7 @@ import lightpool
 
 __all__ = ["demo", "info", "simulate"]
 
-_DEVICE_HELP = "Where the maps are made: cpu, cuda, cuda:1, torch, torch:cuda. [default: LIGHTPOOL_DEVICE or cpu]"
+_DEVICE_HELP = "Where the maps are made: cpu, cuda, torch, torch:cuda. [default: LIGHTPOOL_DEVICE or cpu]"
 
 
 @click.command()

@@ -83,7 +83,7 @@ class Run(Section):
     """How the work is done. Nothing here but the precision and the chunk size changes a result."""
 
     device: str = "cpu"
-    """Where the maps live: cpu, cuda, cuda:1, torch."""
+    """Where the maps live: cpu, cuda, torch."""
     precision: Literal["double", "single"] = "double"
     """Numbers of the maps."""
     chunk_size: PositiveInt = 10
