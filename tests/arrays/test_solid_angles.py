@@ -28,9 +28,10 @@ def twin(lon, lat):
     return area
 
 
+@pytest.mark.parametrize("size", [1, 0.1, 0.001])
 @pytest.mark.parametrize("n_y", [1, 7])
-def test_solid_angles_are_those_of_two_triangles(backend, read, n_y):
-    lon, lat = np.meshgrid(np.linspace(0.2, 1.9, 9), np.linspace(-1.2, 1.3, n_y + 1))
+def test_solid_angles_are_those_of_two_triangles(backend, read, n_y, size):
+    lon, lat = np.meshgrid(size * np.linspace(0.2, 1.9, 9), size * np.linspace(-1.2, 1.3, n_y + 1))
     lon, lat = lon + 0.1 * np.sin(7 * lat), lat + 0.05 * np.cos(5 * lon)
     area = read(solid_angles(unit_vectors(backend.array(lon), backend.array(lat))))
     assert_allclose(area, twin(lon, lat), rtol=1e-12)
@@ -49,7 +50,13 @@ def test_pixels_at_a_pole_and_at_the_border_of_the_sky(backend, read):
 
 
 def test_bits_of_a_solid_angle_do_not_depend_on_the_pixels_beside_it():
-    lon, lat = np.meshgrid(np.linspace(0.2, 0.9, 301), np.linspace(-0.3, 0.3, 101))
+    lon, lat = np.meshgrid(0.2 + 5 * np.linspace(0, 1, 301) ** 4, np.linspace(-0.3, 0.3, 101))
     corners = unit_vectors(lon, lat)
     whole = solid_angles(corners)
     assert_array_equal(solid_angles(corners[:, 30:61, 20:52]), whole[30:60, 20:51])
+
+
+@pytest.mark.parametrize("shape", [(0, 4), (4, 0), (0, 0)])
+def test_no_pixels_have_no_solid_angles(backend, read, shape):
+    corners = np.ones((3, shape[0] + 1, shape[1] + 1)) / math.sqrt(3)
+    assert read(solid_angles(backend.array(corners))).shape == shape

@@ -1,5 +1,8 @@
 """Solid angles of pixels."""
 
+from collections.abc import Callable
+
+import numpy as np
 from array_api_compat import is_cupy_namespace, is_numpy_namespace
 
 from lightpool.arrays.blocks import BLOCK, blocks, joined
@@ -11,6 +14,9 @@ __all__ = ["solid_angles", "solid_angles_plain"]
 
 _NO_LENGTH = 1e-300
 """Added to a length it changes nothing, but zero: what is divided by that is zero too."""
+
+_SHORT = 0.02
+"""Chord up to which four terms of the arcsine are exact to the last bit: the next one is 35/294912 c^8, 3e-18."""
 
 
 def solid_angles(corners: Array, *, xp: Namespace | None = None) -> Array:
@@ -35,23 +41,27 @@ def solid_angles(corners: Array, *, xp: Namespace | None = None) -> Array:
     xp = array_namespace(corners) if xp is None else xp
     if is_cupy_namespace(xp):
         return cuda_directions.solid_angles(corners)
-    n_y, n_x = (n - 1 for n in corners.shape[1:])
-    if not is_numpy_namespace(xp) or n_y * n_x <= BLOCK:
+    if not is_numpy_namespace(xp):
         return solid_angles_plain(corners, xp=xp)
-    rows = list(blocks(n_y, BLOCK // n_x))
-    return joined(lambda part: solid_angles_plain(corners[:, part.start : part.stop + 1, :], xp=xp), rows)
+    n_y, n_x = (n - 1 for n in corners.shape[1:])
+    rows = list(blocks(n_y, max(BLOCK // max(n_x, 1), 1))) or [slice(0, 0)]
+    return joined(lambda part: _solid_angles(corners[:, part.start : part.stop + 1, :], _arcs_numpy, xp), rows)
 
 
 def solid_angles_plain(corners: Array, *, xp: Namespace | None = None) -> Array:
     """Plain twin of `solid_angles`, in the array API standard alone."""
     xp = array_namespace(corners) if xp is None else xp
+    return _solid_angles(corners, lambda chord: _arcs(chord, xp), xp)
+
+
+def _solid_angles(corners: Array, arcs: Callable[[Array], Array], xp: Namespace) -> Array:
     n_y, width = corners.shape[1] - 1, corners.shape[2]
     # All corners in one row, which is faster than windows of an image: corner i has i + 1 on its right and i + width
     # above it. Behind the last pixel of each row stands one without meaning, between two rows.
     x, y, z = (xp.reshape(corners[i, ...], (-1,)) for i in range(3))
     radius = x * x + y * y  # squared
-    along_x, east_x, inner_x = _steps(x, y, z, 1, xp)
-    along_y, east_y, inner_y = _steps(x, y, z, width, xp)
+    along_x, east_x, inner_x = _steps(x, y, z, 1, arcs, xp)
+    along_y, east_y, inner_y = _steps(x, y, z, width, arcs, xp)
     north_right = radius[:-1] * z[1:] - z[:-1] * inner_x
     north_up = radius[1:-width] * z[width + 1 :] - z[1:-width] * inner_y[1:]
     north_down = radius[width:-1] * z[: -width - 1] - z[width:-1] * inner_y[:-1]
@@ -63,7 +73,9 @@ def solid_angles_plain(corners: Array, *, xp: Namespace | None = None) -> Array:
     return xp.reshape(xp.concat([area, area[:1]]), (n_y, width))[:, :-1]
 
 
-def _steps(x: Array, y: Array, z: Array, stride: int, xp: Namespace) -> tuple[Array, Array, Array]:
+def _steps(
+    x: Array, y: Array, z: Array, stride: int, arcs: Callable[[Array], Array], xp: Namespace
+) -> tuple[Array, Array, Array]:
     """Angles between unit vectors and those some places on; vector and inner products across the axis of the sphere.
 
     With these, the position angle of a step has the sine x y' - y x' and the cosine r^2 z' - z (x x' + y y'), not
@@ -71,10 +83,23 @@ def _steps(x: Array, y: Array, z: Array, stride: int, xp: Namespace) -> tuple[Ar
     """
     (x, x_stop), (y, y_stop), (z, z_stop) = ((_[:-stride], _[stride:]) for _ in (x, y, z))
     dx, dy, dz = x_stop - x, y_stop - y, z_stop - z
-    half_chord = 0.5 * xp.sqrt(dx * dx + dy * dy + dz * dz)
+    chord = xp.sqrt(dx * dx + dy * dy + dz * dz)
+    return arcs(chord), x * y_stop - y * x_stop, x * x_stop + y * y_stop
+
+
+def _arcs(chord: Array, xp: Namespace) -> Array:
+    """Angles between the ends of chords of the unit sphere."""
     # Between opposite directions rounding may give more than the radius.
-    angle = 2 * xp.asin(xp.minimum(half_chord, xp.ones_like(half_chord)))
-    return angle, x * y_stop - y * x_stop, x * x_stop + y * y_stop
+    return 2 * xp.asin(xp.minimum(0.5 * chord, xp.ones_like(chord)))
+
+
+def _arcs_numpy(chord: Array) -> Array:
+    """Twin of `_arcs`, three times as fast where chords are short; each by itself, whatever stands beside it."""
+    square = chord * chord
+    arc = chord * (1 + square * (1 / 24 + square * (3 / 640 + square * (5 / 7168))))
+    long = np.flatnonzero(chord > _SHORT)
+    arc[long] = _arcs(chord[long], np)
+    return arc
 
 
 def _bearing(east: Array, north: Array) -> list[Array]:
