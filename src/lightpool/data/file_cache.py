@@ -43,6 +43,9 @@ class CachedFile:
         return self.file.size + _n_array_bytes(self._made, set())
 
 
+_LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
+
+
 def _n_array_bytes(thing: Any, seen: set[int]) -> int:
     """Bytes of the arrays that can be reached from an object, each counted once; views of other memory are left out."""
     if id(thing) in seen:
@@ -56,7 +59,9 @@ def _n_array_bytes(thing: Any, seen: set[int]) -> int:
         thing = getattr(thing, "__dict__", ())
     if isinstance(thing, dict):
         thing = list(thing.values())  # another thread may add to it meanwhile
-    return sum(_n_array_bytes(part, seen) for part in thing) if isinstance(thing, list | tuple) else 0
+    if not isinstance(thing, list | tuple):
+        return 0
+    return sum(_n_array_bytes(part, seen) for part in thing if type(part) not in _LEAVES)
 
 
 class FileCache:
