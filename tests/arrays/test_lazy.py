@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 
 from lightpool.arrays import LazyArray, add_product, find_device, to_host
+from lightpool.arrays.lazy import lazy_zeros
 
 VALUES = np.arange(2 * 3 * 7 * 5.0).reshape(2, 3, 7, 5)
 WINDOWS = [
@@ -76,3 +77,21 @@ def test_other_windows_are_refused(backend):
         lazy[0]
     with pytest.raises(IndexError, match="rows and columns"):
         lazy[..., 1:3, 1:3][..., :1, :1]
+
+
+@pytest.mark.parametrize("dtype", ["bool", "float32", "float64", "int64"])
+@pytest.mark.parametrize("window", WINDOWS)
+def test_zeros_that_nobody_made_are_zeros_of_their_type_in_each_window(backend, dtype, window):
+    lazy = lazy_zeros(VALUES.shape, dtype, backend.device)
+    for found, expected in ((lazy, VALUES), (lazy[..., *window], VALUES[..., *window])):
+        values = to_host(found.values())
+        assert values.dtype == dtype
+        np.testing.assert_array_equal(values, np.zeros(expected.shape))
+
+
+@pytest.mark.parametrize("dtype", ["bool", "float64"])
+def test_zeros_that_nobody_made_add_nothing(backend, dtype):
+    total = backend.array((VALUES % 3 > 0).astype(dtype))
+    mask = backend.array(VALUES[0, 0] % 4 > 0)
+    add_product(total, [lazy_zeros(VALUES.shape, dtype, backend.device), mask])
+    np.testing.assert_array_equal(to_host(total), VALUES % 3 > 0)

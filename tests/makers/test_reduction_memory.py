@@ -205,8 +205,9 @@ def test_maps_of_an_observation_that_do_not_fit_are_refused_before_they_are_made
 
 def test_cutouts_that_a_maker_needs_are_refused_before_they_are_made(many, monkeypatch):
     dataset = reference(npix=1000, binsz=0.004, n_energy=9)
+    counts = np.asarray(dataset.counts.data)
     monkeypatch.setattr(memory, "free_memory", lambda device: 50 * MB)
     maker = DatasetsMaker([safe(), MapDatasetMaker()])
     with pytest.raises(OutOfMemoryError, match="a cutout of a MapDataset"):
         maker.run(dataset, many[:1])
-    assert np.all(np.asarray(dataset.counts.data) == 0)
+    assert np.all(counts == 0)

@@ -48,6 +48,16 @@ def test_a_cutout_over_the_border_is_trimmed_filled_or_refused(counts):
         counts.cutout(SkyCoord(90, 22, unit="deg"), "0.5 deg")
 
 
+@pytest.mark.parametrize("mode", ["trim", "partial"])
+def test_a_cutout_of_an_empty_map_is_an_empty_map_of_its_own(backend, mode):
+    empty = Map.from_geom(GEOM, device=backend.device)
+    corner = GEOM.to_image().pix_to_coord((0.0, 0.0))
+    part = empty.cutout(SkyCoord(*corner), "0.5 deg", mode=mode)
+    assert_array_equal(to_host(part.data), np.zeros(part.geom.data_shape))
+    part.data[...] = 1.0
+    assert_array_equal(to_host(empty.data), np.zeros(GEOM.data_shape))
+
+
 def test_images_are_cropped_and_padded(counts):
     assert_array_equal(to_host(counts.crop((2, 1)).data), VALUES[:, 1:-1, 2:-2])
     assert_array_equal(to_host(counts.crop("0.2 deg").data), VALUES[:, 2:-2, 2:-2])

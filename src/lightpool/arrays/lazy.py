@@ -8,7 +8,7 @@ from lightpool.arrays.blocks import blocks
 from lightpool.arrays.devices import Device
 from lightpool.arrays.typing import Array
 
-__all__ = ["LazyArray"]
+__all__ = ["LazyArray", "lazy_zeros"]
 
 Index = tuple[Any, ...]
 
@@ -83,3 +83,22 @@ class LazyArray:
                 values = xp.empty(shape, dtype=self.dtype, device=handle)
             values[index] = part
         return xp.zeros(shape, dtype=self.dtype, device=handle) if values is None else values
+
+
+def lazy_zeros(shape: tuple[int, ...], dtype: str, device: Device) -> LazyArray:
+    """Zeros that take neither memory nor time before somebody asks for them: most empty maps are filled as a whole.
+
+    Parameters
+    ----------
+    shape : tuple of int, (..., ny, nx)
+    dtype : str, name of the data type
+    device : Device
+    """
+    xp, (n_y, n_x) = device.xp, shape[-2:]
+    kind = getattr(xp, dtype)
+
+    def compute(rows: slice, columns: slice, _: Array | None) -> Iterator[tuple[slice, Array]]:
+        part = (len(range(*rows.indices(n_y))), len(range(*columns.indices(n_x))))
+        yield slice(None), xp.zeros((*shape[:-2], *part), dtype=kind, device=device.handle)
+
+    return LazyArray(tuple(shape), device, max(n_y, 1), compute, kind, is_finite=True)

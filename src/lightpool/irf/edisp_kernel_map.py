@@ -152,5 +152,5 @@ def _repeated(matrix: np.ndarray[Any, Any], geom: Any, dtype: str) -> Map:
     """Map with the same matrix in every pixel."""
     new: Map = Map.from_geom(geom, unit="", dtype=dtype)
     xp = array_namespace(new.data)
-    new.data = new.data * 0.0 + xp.reshape(constant(matrix, new.device, dtype=dtype), (*matrix.shape, 1, 1))
+    new.data = new.data + xp.reshape(constant(matrix, new.device, dtype=dtype), (*matrix.shape, 1, 1))
     return new

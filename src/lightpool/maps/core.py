@@ -8,6 +8,7 @@ from typing import Any, ClassVar, Self
 
 from lightpool.arrays.accumulation import add_product
 from lightpool.arrays.devices import Device, find_device, require_device
+from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.precision import DTYPES, find_precision
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
@@ -218,7 +219,8 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         parts = [*maps, *([] if weights is None else [weights])]
         for part in parts:
             require_device(self.device, part.device)
-        product = [*(part._held[window] for part in parts), *factors]
+        first, *rest = (part._held[window] for part in parts)
+        product = [first, *(x.values() if isinstance(x, LazyArray) else x for x in rest), *factors]
         factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
         add_product(self._data, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
 

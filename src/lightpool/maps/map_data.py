@@ -114,7 +114,7 @@ class MapData:
             return
         target = find_device(device)
         if data is None:
-            self._data = self._empty_data(_dtype_name(dtype), target)
+            self._held = self._empty_data(_dtype_name(dtype), target)
             return
         if isinstance(data, u.Quantity):
             self._unit = data.unit
@@ -124,7 +124,7 @@ class MapData:
             target = device_of(data)
         self._data = self._fitted(_with_dtype(data, dtype), target)
 
-    def _empty_data(self, dtype: str, target: Device) -> Array:
+    def _empty_data(self, dtype: str, target: Device) -> Array | LazyArray:
         xp = target.xp
         self._require_memory(target, dtype=dtype)
         return xp.zeros(self._geom.data_shape, dtype=getattr(xp, dtype), device=target.handle)

@@ -7,7 +7,8 @@ import numpy as np
 from array_api_compat import device as array_device
 
 from lightpool.arrays.devices import Device, to_device, to_host
-from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool, is_floating
+from lightpool.arrays.lazy import LazyArray, lazy_zeros
+from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool
 from lightpool.arrays.reductions import block_sum, pad
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError, NoOverlapError
@@ -45,10 +46,11 @@ class WcsNDMap(Map):
 
     geom_class = WcsGeom
 
-    def _empty_data(self, dtype: str, target: Device) -> Array:
+    def _empty_data(self, dtype: str, target: Device) -> Array | LazyArray:
+        if not (self._geom.is_allsky and dtype.startswith("float")):
+            self._require_memory(target, dtype=dtype)
+            return lazy_zeros(self._geom.data_shape, dtype, target)
         data = super()._empty_data(dtype, target)
-        if not (self._geom.is_allsky and is_floating(data)):
-            return data
         on_sky = np.isfinite(np.asarray(self._geom.to_image().get_coord().lon))
         xp = target.xp
         return xp.where(to_device(on_sky, target), data, float("nan"))
@@ -75,14 +77,14 @@ class WcsNDMap(Map):
         geom = self._geom.cutout(position=position, width=width, mode=mode, odd_npix=odd_npix, min_npix=min_npix)
         self._require_memory(self.device, geom)
         slices = geom.cutout_slices(self._geom, mode=mode)
-        part = self._data[(..., *slices["parent-slices"])]
+        part, xp = self._held[(..., *slices["parent-slices"])], self.device.xp
+        is_view = not isinstance(part, LazyArray)
+        part = part if is_view else part.values()
         if tuple(part.shape) == tuple(geom.data_shape):
-            return self._init_copy(geom=geom, data=self._xp.asarray(part, copy=True))
-        out = self._init_copy(
-            geom=geom, data=self._xp.zeros(geom.data_shape, dtype=part.dtype, device=array_device(part))
-        )
-        out.data[(..., *slices["cutout-slices"])] = part
-        return out
+            return self._init_copy(geom=geom, data=xp.asarray(part, copy=True) if is_view else part)
+        data = xp.zeros(geom.data_shape, dtype=part.dtype, device=array_device(part))
+        data[(..., *slices["cutout-slices"])] = part
+        return self._init_copy(geom=geom, data=data)
 
     def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         if weights_geom is not None and geom.to_image() != weights_geom.to_image():
