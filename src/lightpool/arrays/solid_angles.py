@@ -56,6 +56,8 @@ def solid_angles_plain(corners: Array, *, xp: Namespace | None = None) -> Array:
 
 def _solid_angles(corners: Array, arcs: Callable[[Array], Array], xp: Namespace) -> Array:
     n_y, width = corners.shape[1] - 1, corners.shape[2]
+    if n_y == 0:
+        return corners[0, :0, 1:]
     # All corners in one row, which is faster than windows of an image: corner i has i + 1 on its right and i + width
     # above it. Behind the last pixel of each row stands one without meaning, between two rows.
     x, y, z = (xp.reshape(corners[i, ...], (-1,)) for i in range(3))
