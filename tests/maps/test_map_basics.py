@@ -7,7 +7,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays import LazyArray
+from lightpool.arrays import LazyArray, count_transfers
 from lightpool.arrays.devices import device_of, find_device, to_device, to_host, use_device
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps import Map, MapAxis, RegionNDMap, WcsGeom, WcsNDMap
@@ -94,6 +94,17 @@ def test_a_quantity_is_read_on_the_host_only(counts):
         with pytest.raises(DeviceError, match=r"\.to\(\"cpu\"\)"):
             read()
     assert_allclose(counts.to("cpu").quantity.value, VALUES)
+
+
+@pytest.mark.parametrize("precision", [None, "single"])
+def test_zeros_are_made_where_an_empty_map_is_moved(backend, precision):
+    with count_transfers() as transfers:
+        moved = Map.from_geom(GEOM, device="cpu", unit="s", meta={"livetime": 3}).to(backend.device, precision)
+    assert transfers.to_device.number == transfers.to_host.number == 0
+    assert (moved.device, moved.unit, moved.meta) == (find_device(backend.device), "s", {"livetime": 3})
+    values = to_host(moved.data)
+    assert values.dtype == ("float32" if precision == "single" else "float64")
+    assert_array_equal(values, np.zeros(GEOM.data_shape))
 
 
 def test_a_map_moves_and_what_is_made_of_it_stays_beside_it(backend):

@@ -31,6 +31,7 @@ class LazyArray:
         written to. Together the slices cover the axis. Where the mask is False, the values are zero.
     dtype : data type in the library of the device
     is_finite : bool, whether it is known that all values are finite
+    is_zero : bool, whether it is known that all values are zero
     window : slices of rows and columns, the part of the images that is wanted
     """
 
@@ -40,6 +41,7 @@ class LazyArray:
     compute: Callable[[slice, slice, Array | None], Iterator[tuple[slice, Array]]]
     dtype: Any
     is_finite: bool = False
+    is_zero: bool = False
     window: tuple[slice, slice] = (slice(None), slice(None))
 
     def __getitem__(self, index: Any) -> "LazyArray":
@@ -101,4 +103,4 @@ def lazy_zeros(shape: tuple[int, ...], dtype: str, device: Device) -> LazyArray:
         part = (len(range(*rows.indices(n_y))), len(range(*columns.indices(n_x))))
         yield slice(None), xp.zeros((*shape[:-2], *part), dtype=kind, device=device.handle)
 
-    return LazyArray(tuple(shape), device, max(n_y, 1), compute, kind, is_finite=True)
+    return LazyArray(tuple(shape), device, max(n_y, 1), compute, kind, is_finite=True, is_zero=True)

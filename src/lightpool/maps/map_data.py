@@ -11,7 +11,7 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, full_on, to_device, to_host
-from lightpool.arrays.lazy import LazyArray
+from lightpool.arrays.lazy import LazyArray, lazy_zeros
 from lightpool.arrays.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.precision import DTYPES, find_precision, get_default_precision, precision_of
 from lightpool.arrays.promotion import as_dtype, dtype_name, is_bool, is_floating
@@ -270,7 +270,11 @@ class MapData:
         if target == self.device and dtype == dtype_name(self._held):
             return self
         self._require_memory(target, dtype=dtype)
-        data, meta = to_device(self._data, target, dtype=dtype), copying.deepcopy(self.meta)
+        meta = copying.deepcopy(self.meta)
+        if isinstance(self._held, LazyArray) and self._held.is_zero:  # made there
+            data: Any = lazy_zeros(self._held.shape, dtype, target)
+        else:
+            data = to_device(self._data, target, dtype=dtype)
         return type(self)(self._geom, data=data, unit=self._unit, meta=meta, device=target)
 
     def copy(self, **kwargs: Any) -> Self:
