@@ -44,3 +44,20 @@ def test_copies_cutouts_and_moves_are_checked_too(geom, monkeypatch):
     with pytest.raises(OutOfMemoryError, match="on device 'strict'"):
         counts.to("strict")
     assert counts.cutout(geom.center_skydir, "2 deg").data.shape == (30, 100, 100)
+
+
+@pytest.mark.parametrize(
+    "enlarge",
+    [
+        lambda counts, geom: counts.upsample(3),
+        lambda counts, geom: counts.upsample(8, axis_name="energy"),
+        lambda counts, geom: counts.pad(250),
+        lambda counts, geom: counts.pad(250, axis_name="energy"),
+        lambda counts, geom: counts.interp_to_geom(geom),
+    ],
+)
+def test_a_larger_map_made_of_a_map_is_checked_before(device, geom, monkeypatch, enlarge):
+    counts = Map.from_geom(WcsGeom.create(skydir=(83.63, 22.01), npix=200, binsz=0.06, axes=geom.axes))
+    with_free_memory(monkeypatch, 50_000_000)
+    with pytest.raises(OutOfMemoryError, match=f"on device '{device}', where 50 MB are free"):
+        enlarge(counts, geom)

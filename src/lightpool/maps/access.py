@@ -166,6 +166,7 @@ class MapAccess(MapData):
             Value outside this map; None extrapolates.
         **kwargs : dict, passed to `interp_by_pix`
         """
+        self._require_memory(self.device, geom)
         if self.is_mask and fill_value is not None:
             return self._from_geom(
                 geom, data=self._mask_on(geom, bool(fill_value)), unit=self._unit, device=self.device

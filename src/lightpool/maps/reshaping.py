@@ -241,6 +241,7 @@ class MapReshaping(MapAccess):
         widths = [(0, 0)] * self._data.ndim
         widths[self._geom.axes.index_data(axis_name)] = (int(pad_width[0]), int(pad_width[1]))
         geom = self._geom.pad(pad_width=pad_width, axis_name=axis_name)
+        self._require_memory(self.device, geom)
         return self._init_copy(geom=geom, data=pad(self._data, widths, mode=mode, cval=cval))
 
     def _pad_spatial(self, pad_width: Any, mode: str, cval: float, method: str) -> Self:

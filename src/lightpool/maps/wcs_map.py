@@ -147,6 +147,7 @@ class WcsNDMap(Map):
     def _pad_spatial(self, pad_width: Any, mode: str, cval: float, method: str) -> Self:
         width_x, width_y = (int(width) for width in np.broadcast_to(np.asarray(pad_width), (2,)))
         geom = self._geom._pad_spatial((width_x, width_y))
+        self._require_memory(self.device, geom)
         if mode != "interp":
             widths = [(0, 0)] * (self._data.ndim - 2) + [(width_y, width_y), (width_x, width_x)]
             return self._init_copy(geom=geom, data=pad(self._data, widths, mode=mode, cval=cval))
@@ -216,6 +217,7 @@ class WcsNDMap(Map):
         if order not in (0, 1):
             raise ValueError(f"order of the interpolation must be 0 or 1, got {order}")
         geom = self._geom.upsample(factor, axis_name=axis_name)
+        self._require_memory(self.device, geom)
         data = self._data
         if preserve_counts:
             data = apply_operator("divide", data, bin_volume_of(self._geom, self.device))
