@@ -228,3 +228,14 @@ def test_arrays_of_the_host_are_sent_to_a_map_and_those_of_other_devices_are_not
         other = Map.from_geom(GEOM, data=VALUES, device=name).data
         with pytest.raises(DeviceError, match=rf"'{backend.device}' meets what lives on '{name}'"):
             m * other
+
+
+@pytest.mark.parametrize("number", [np.float64(2.5), np.float32(2.5), np.int64(2), np.bool_(True)])
+@pytest.mark.parametrize("dtype", ["float64", "float32", "int64", "bool"])
+def test_numbers_of_numpy_meet_a_map_as_on_the_host(backend, number, dtype):
+    on_host = Map.from_geom(GEOM, data=VALUES.astype(dtype), device="cpu")
+    m = Map.from_geom(GEOM, data=backend.array(VALUES, dtype))
+    for name in ("__mul__", "__add__", "__truediv__", "__gt__", "__and__"):
+        result, expected = getattr(m, name)(number), getattr(on_host, name)(number)
+        assert result.device == backend.device
+        assert_array_equal(to_host(result.data), expected.data, strict=True)

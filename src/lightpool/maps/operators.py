@@ -6,7 +6,7 @@ import array_api_compat
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.devices import device_of, require_device, to_device, to_host
+from lightpool.arrays.devices import device_of, full_on, require_device, to_device, to_host
 from lightpool.arrays.promotion import apply_operator, as_dtype, is_bool
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
@@ -32,6 +32,8 @@ class MapOperators(MapData):
                 )
             require_device(self.device, other.device)
             return other._data, other._unit
+        if isinstance(other, np.number | np.bool_) and not self.device.is_host:
+            other = full_on((), other, self.device)  # a number has no device of its own, but it has a type
         if array_api_compat.is_array_api_obj(other) and not isinstance(other, np.ndarray):
             require_device(self.device, device_of(other))
             return other, u.dimensionless_unscaled
