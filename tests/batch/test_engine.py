@@ -109,6 +109,31 @@ def test_a_begun_reduction_is_not_written_over(settings_of):
     assert run_batch(make_plan(settings), restart=True).n_reused == 0
 
 
+@pytest.mark.parametrize(
+    ("sections", "message"),
+    [
+        ({"targets": [MAP | {"center": {"lon": "83 deg", "lat": "100 deg"}}]}, "target 'crab': Latitude"),
+        ({"targets": [MAP | {"proj": "XYZ"}]}, "target 'crab': no WCS with projection 'XYZ'"),
+        ({"targets": [MAP | {"exclusion_file": "none.fits"}]}, "target 'crab': no file none.fits"),
+        ({"groups": [{"name": "a", "by": "observations", "expression": "ZENITH"}]}, "no column 'ZENITH'"),
+        ({"groups": [{"name": "a", "by": "observations", "expression": "ZEN_PNT <"}]}, "cannot be read"),
+        (
+            {"groups": [{"name": "a", "by": "observations", "expression": "OBJECT", "edges": [0, 1]}]},
+            "no use for edges",
+        ),
+    ],
+)
+def test_what_cannot_be_done_is_refused_by_the_plan(settings_of, sections, message):
+    with pytest.raises(ConfigError, match=message):
+        make_plan(settings_of(**sections))
+
+
+def test_a_plan_takes_conditions_on_texts_and_offsets(settings_of):
+    texts = ("OBJECT", "OBJECT == 'Crab' and OFFSET < 1", "OFFSET + ZEN_PNT")
+    groups = [{"name": f"a{i}", "by": "observations", "expression": text} for i, text in enumerate(texts)]
+    assert len(make_plan(settings_of(groups=groups)).obs_ids) == 6
+
+
 def test_a_changed_setting_is_named(settings_of):
     run_batch(make_plan(settings_of()))
     with pytest.raises(ResumeError, match=r"targets\.0\.width was '2 deg' and is '3 deg'"):

@@ -1,5 +1,7 @@
 """Which stack an observation, or a part of it, belongs to."""
 
+from itertools import pairwise
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -8,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from lightpool.batch.groups import Division, night_of
 from lightpool.config.settings import Groups
-from lightpool.data import GTI, DataStore
+from lightpool.data import GTI, DataStore, Observation
 from lightpool.errors import ConfigError
 
 
@@ -81,6 +83,23 @@ def test_events_by_the_values_of_a_column(observation):
 def test_observations_in_bins_of_a_column(observation, zenith, group):
     found = parts(observation, {"ZEN_PNT": zenith}, by="observations", expression="ZEN_PNT", edges=[0, 20, 40])
     assert list(found) == ([] if group is None else [group])
+
+
+def test_bins_that_differ_little_are_groups_of_their_own(observation):
+    edges = (observation.events.time_ref.mjd + np.array([0.875, 0.8751, 0.8752])).tolist()
+    found = parts(observation, by="events", expression=f"TIME / 86400 + {observation.events.time_ref.mjd}", edges=edges)
+    assert list(found) == [f"{low!r}-{high!r}" for low, high in pairwise(edges)]
+
+
+def test_time_bins_are_found_whatever_the_order_of_the_intervals(observation):
+    start = observation.tstart
+    ordered = GTI.create([0, 900] * u.s, [500, 1500] * u.s, reference_time=start)
+    reversed_ = GTI.create([900, 0] * u.s, [1500, 500] * u.s, reference_time=start)
+    seconds = []
+    for gti in (ordered, reversed_):
+        found = parts(Observation(obs_id=1, gti=gti), by="time", time_start=start.isot, time_width="600 s")
+        seconds.append({name: each.gti.time_sum.to_value("s") for name, each in found.items()})
+    assert seconds[1] == pytest.approx(seconds[0])
 
 
 def test_edges_may_be_angles(observation):

@@ -110,6 +110,9 @@ def test_the_hash_sees_what_changes_results_and_nothing_else():
         ("run: {chunk_size: 0}", 1, "run.chunk_size: got 0: input should be greater than 0"),
         ("groups:\n  - name: a\n    by: time", 2, "groups.0: groups by 'time' need time_start and time_width"),
         ("groups: [{name: a, by: night, edges: [1, 2]}]", 1, "have no use for edges"),
+        ("run: {}\nTargets: []", 2, "Targets: unknown key; did you mean 'targets'?"),
+        ("map: 1", 1, "map: unknown key; known are"),
+        ("groups: [{name: a, by: time, time_width: 1 d, time_start: today}]", 1, "got 'today', expected a time"),
     ],
 )
 def test_an_error_names_file_line_and_key(tmp_path, text, line, message):

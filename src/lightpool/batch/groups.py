@@ -6,6 +6,7 @@ responses of their observation.
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any
 
 import astropy.units as u
@@ -14,7 +15,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.config.settings import Groups
-from lightpool.data import GTI, Observation
+from lightpool.data import GTI, Observation, ObservationTable
 from lightpool.data.expression import evaluate_expression
 from lightpool.errors import ConfigError
 
@@ -63,6 +64,22 @@ class Division:
         if self._edges is not None and not np.all(np.diff(self._edges) > 0):
             raise ConfigError(f"groups {self.name!r}: edges must ascend, got {settings.edges}")
 
+    def check(self, table: ObservationTable | None) -> None:
+        """Refuse an expression about observations that the observation index has no values for."""
+        if self._settings.by != "observations":
+            return
+        columns: dict[str, NDArray[Any]] = {}
+        if table is not None:
+            columns = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
+        n_row = 1 if table is None else len(table)
+        values = _values(self._settings, {**columns, "OFFSET": np.zeros(n_row)}, n_row)
+        try:
+            self._labels(values)
+        except ValueError as error:
+            raise ConfigError(
+                f"groups {self.name!r}: {self._settings.expression} has no use for edges: {error}"
+            ) from error
+
     def parts(self, observation: Observation, row: Mapping[str, Any]) -> Iterator[Part]:
         """Parts of an observation with their groups; none if it belongs to no group.
 
@@ -84,7 +101,7 @@ class Division:
         start, width = Time(self._settings.time_start), u.Quantity(self._settings.time_width)
         gti = observation.gti
         first, last = (
-            int(np.floor(((time - start) / width).to_value(""))) for time in (gti.time_start[0], gti.time_stop[-1])
+            int(np.floor(((time - start) / width).to_value(""))) for time in (gti.time_start.min(), gti.time_stop.max())
         )
         for number in range(first, last + 1):
             interval = Time([start + number * width, start + (number + 1) * width])
@@ -116,7 +133,7 @@ class Division:
         """Name of the group of each value."""
         if self._edges is None:
             return np.array([_text(value) for value in values.tolist()], dtype=object)
-        names = [f"{low:g}-{high:g}" for low, high in zip(self._edges, self._edges[1:], strict=False)]
+        names = ["-".join(map(_edge_text, edges)) for edges in pairwise(self._edges.tolist())]
         index = np.searchsorted(self._edges, values.astype(float), side="right") - 1
         inside = (index >= 0) & (index < len(names))
         return np.where(inside, np.array([*names, _OUTSIDE], dtype=object)[np.where(inside, index, -1)], _OUTSIDE)
@@ -153,6 +170,11 @@ def _values(settings: Groups, columns: Mapping[str, NDArray[Any]], n_row: int) -
 
 def _number(edge: float | str) -> float:
     return u.Quantity(edge).to_value("deg") if isinstance(edge, str) else float(edge)
+
+
+def _edge_text(edge: float) -> str:
+    """Edge as short as it can be without becoming another number."""
+    return f"{edge:g}" if float(f"{edge:g}") == edge else f"{edge!r}"
 
 
 def _text(value: Any) -> str:

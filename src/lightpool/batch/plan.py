@@ -108,10 +108,13 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
     ConfigError
         If the settings ask for an observation or a column that the store does not have, or for nothing.
     """
-    for groups in settings.groups:
-        Division(groups)  # its files and bins are checked before anything runs
+    divisions = [
+        Division(groups) for groups in settings.groups
+    ]  # their files and bins are checked before anything runs
     store = _open(settings.observations.datastore)
     wanted = _selected(settings, store)
+    for division in divisions:
+        division.check(store.obs_table)
     kept = [[obs_id for obs_id in chunk if obs_id in set(wanted)] for chunk in previous]
     known = set(chain.from_iterable(kept))
     new = [obs_id for obs_id in wanted if obs_id not in known]
@@ -122,8 +125,17 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
         chunks[-1], new = chunks[-1] + new[:n_free], new[n_free:]
     chunks += [new[first : first + size] for first in range(0, len(new), size)]
     with use_precision(settings.run.precision):
-        costs = tuple(Cost.of(target) for target in settings.targets)
+        costs = tuple(map(_cost, settings.targets))
     return Plan(settings, tuple(tuple(chunk) for chunk in chunks), _livetime(store.obs_table, wanted), costs)
+
+
+def _cost(target: Target) -> Cost:
+    try:
+        return Cost.of(target)
+    except ConfigError:
+        raise
+    except (OSError, ValueError) as error:
+        raise ConfigError(f"target {target.name!r}: {error}") from error
 
 
 def _open(datastore: str) -> DataStore:

@@ -4,9 +4,10 @@ import re
 from typing import Annotated, Any
 
 import astropy.units as u
+from astropy.time import Time
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-__all__ = ["AngleText", "DurationText", "EnergyText", "PositiveAngleText"]
+__all__ = ["AngleText", "DurationText", "EnergyText", "PositiveAngleText", "TimeText"]
 
 
 def _quantity_text(kind: str, unit: str, example: str) -> tuple[Any, ...]:
@@ -39,7 +40,17 @@ def _positive(value: str) -> str:
     return value
 
 
+def _time(value: str) -> str:
+    """Refuse a text that is no time."""
+    try:
+        Time(value)
+    except ValueError as error:
+        raise ValueError(f"got {value!r}, expected a time, such as '2004-03-26T00:00:00'") from error
+    return value
+
+
 AngleText = Annotated[str, *_quantity_text("an angle", "deg", "0.5 deg")]
 EnergyText = Annotated[str, *_quantity_text("an energy", "TeV", "1 TeV"), AfterValidator(_positive)]
 DurationText = Annotated[str, *_quantity_text("a time", "s", "30 min"), AfterValidator(_positive)]
+TimeText = Annotated[str, AfterValidator(_time)]
 PositiveAngleText = Annotated[AngleText, AfterValidator(_positive)]

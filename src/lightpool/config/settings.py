@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
-from lightpool.config.quantities import AngleText, DurationText
+from lightpool.config.quantities import AngleText, DurationText, TimeText
 from lightpool.config.section import Section
 from lightpool.config.targets import Circle, Name, Target
 from lightpool.config.yaml_file import dump_yaml, explain, load_yaml
@@ -57,7 +57,7 @@ class Groups(Section):
     """Name of the division."""
     by: Literal["all", "night", "time", "gti", "events", "observations"] = "all"
     """All in one; nights; bins of time; intervals of a file; events by a condition; observations by a column."""
-    time_start: str | None = None
+    time_start: TimeText | None = None
     """For time: where the bins begin, such as "2004-03-26T00:00:00"."""
     time_width: DurationText | None = None
     """For time: width of a bin."""

@@ -70,7 +70,8 @@ def explain(error: ValidationError, origin: str, lines: dict[Place, int], sectio
     """Error of the package that names origin, line and key of all that is wrong in a section."""
     found = []
     for problem in error.errors(include_url=False):
-        place = _as_in_the_file(problem["loc"])
+        n_known = len(problem["loc"]) - (problem["type"] == "extra_forbidden")  # an unknown key may look like a kind
+        place = _as_in_the_file(problem["loc"][:n_known]) + problem["loc"][n_known:]
         line = next((lines[place[:n]] for n in range(len(place), 0, -1) if place[:n] in lines), None)
         where = origin if line is None else f"{origin}, line {line}"
         name = ".".join(map(str, place)) or "settings"
