@@ -43,5 +43,29 @@ def test_an_unknown_device_is_one_line_that_says_what_is_there(run, tmp_path):
     assert "Traceback" not in done.output
 
 
+@pytest.mark.parametrize("command", ["reduce", "check", "simulate", "report"])
+def test_an_interrupt_ends_each_command_with_the_exit_code_of_shells(run, monkeypatch, command):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(main.commands[command], "invoke", interrupt)
+    done = run(command, "x")
+    assert done.exit_code == 130
+    assert "Interrupted." in done.output
+
+
+def test_an_interrupted_reduction_says_how_it_goes_on(run, monkeypatch, crab_store, tmp_path):
+    def interrupt(*args, **kwargs):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("lightpool.batch.run_batch", interrupt)
+    assert run("config", "-o", tmp_path / "crab.yaml").exit_code == 0
+    text = (tmp_path / "crab.yaml").read_text().replace("datastore: hess-dl3-dr1", f"datastore: {crab_store}")
+    (tmp_path / "crab.yaml").write_text(text)
+    done = run("reduce", tmp_path / "crab.yaml")
+    assert done.exit_code == 130
+    assert "--resume goes on" in done.output
+
+
 def test_version(run):
     assert lightpool.__version__ in run("--version").output

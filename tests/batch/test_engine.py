@@ -73,7 +73,7 @@ def test_dask_workers_give_the_same_bits(settings_of, reference):
     assert bits_of(Path(settings.output.folder)) == reference
 
 
-@pytest.mark.parametrize("name", ["here", "local:", "local:many", "slurm", "http://x"])
+@pytest.mark.parametrize("name", ["here", "local:", "local:many", "local:0", "slurm", "http://x"])
 def test_an_unknown_cluster_is_refused(name):
     from lightpool.batch.dask_cluster import dask_cluster
 

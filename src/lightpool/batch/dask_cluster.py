@@ -63,7 +63,8 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
     """
     kind, _, number = name.partition(":")
     is_address = kind in ("tcp", "tls")
-    if (not is_address and kind not in _STARTERS) or (kind in ("local", "slurm") and not number.isdigit()):
+    has_number = number.isdecimal() and int(number) > 0
+    if (not is_address and kind not in _STARTERS) or (kind in ("local", "slurm") and not has_number):
         raise ConfigError(f"cluster {name!r} is not known; {_HELP}")
     distributed = _package("distributed")
     with one_thread_each():

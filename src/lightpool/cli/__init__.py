@@ -1,5 +1,8 @@
 """The command line."""
 
+import sys
+from typing import Any
+
 import click
 
 import lightpool
@@ -10,7 +13,18 @@ from lightpool.cli.demo import demo, info, simulate
 __all__ = ["main"]
 
 
-@click.group(context_settings={"help_option_names": ["-h", "--help"]})
+class _Commands(click.Group):
+    """The commands; Ctrl-C ends each of them with the same exit code, at any moment."""
+
+    def invoke(self, ctx: click.Context) -> Any:
+        try:
+            return super().invoke(ctx)
+        except KeyboardInterrupt:
+            click.echo("Interrupted.", err=True)
+            sys.exit(130)  # as the shell has it for SIGINT
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})
 @click.version_option(lightpool.__version__, package_name="lightpool")
 def main() -> None:
     """Reduce gamma-ray observations (DL3) to binned datasets (DL4)."""

@@ -100,11 +100,20 @@ def reduce(
         )
         batch = plan_to_resume(settings) if resume else make_plan(settings)
         workers = _executor(options["cluster"], options["workers"])
-        with workers as executor, Progress(len(batch.obs_ids), console) as progress:
+        with _told_how_to_go_on(), workers as executor, Progress(len(batch.obs_ids), console) as progress:
             result = run_batch(batch, executor, resume=resume, restart=restart, progress=progress)
         for file in result.files:
             click.echo(file)
     sys.exit(ExitCode.SOME_FAILED if result.n_failed else ExitCode.WELL)
+
+
+@contextmanager
+def _told_how_to_go_on() -> Iterator[None]:
+    try:
+        yield
+    except KeyboardInterrupt:
+        click.echo("What is done is kept; --resume goes on with it.", err=True)
+        raise
 
 
 @contextmanager

@@ -33,8 +33,6 @@ class ExitCode(IntEnum):
     """The results are there, but some observations are not in them."""
     DAMAGED = 4
     """A check found errors in the data."""
-    INTERRUPTED = 130
-    """Ctrl-C; what was done is kept."""
 
 
 @contextmanager
@@ -42,9 +40,6 @@ def ended_by_errors() -> Iterator[None]:
     """End the command with a line and an exit code for each kind of error."""
     try:
         yield
-    except KeyboardInterrupt:
-        click.echo("Interrupted. What is done is kept; --resume goes on with it.", err=True)
-        sys.exit(ExitCode.INTERRUPTED)
     except ConfigError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(ExitCode.WRONG_USE)
