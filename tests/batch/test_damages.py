@@ -1,4 +1,4 @@
-"""A store with twelve kinds of damage: good runs are reduced, each bad one is named with its cause."""
+"""A store with thirteen kinds of damage: good runs are reduced, each bad one is named with its cause."""
 
 import gzip
 import json
@@ -29,6 +29,7 @@ CAUSES = {  # what is in the error of the reduction, the code of the check, and 
     12: ("no column EFFAREA", "column-missing", "EDISP"),
     13: ("RA_PNT", "pointing", "EVENTS"),
     14: ("DEADC = 1.7", "deadtime", "EVENTS"),
+    16: ("one row, this one has none", "irf-range", "PSF"),
 }
 
 
@@ -56,6 +57,8 @@ def _damage(obs_id, hdus):
         del hdus["EVENTS"].header["RA_PNT"]
     elif obs_id == 14:
         hdus["EVENTS"].header["DEADC"] = 1.7
+    elif obs_id == 16:
+        hdus["PSF"].data = hdus["PSF"].data[:0]
 
 
 def _damage_index(path):
@@ -70,7 +73,7 @@ def _damage_index(path):
 
 @pytest.fixture(scope="module")
 def damaged_store(tmp_path_factory):
-    folder = simulate_store(tmp_path_factory.mktemp("damaged"), 15, seed=4, ontime=300)
+    folder = simulate_store(tmp_path_factory.mktemp("damaged"), 16, seed=4, ontime=300)
     for obs_id in CAUSES:
         path = folder / "data" / f"run_{obs_id:06d}.fits.gz"
         if obs_id == 2:

@@ -146,6 +146,11 @@ def test_settings_that_change_no_number_may_change(settings_of):
     assert run_batch(plan_to_resume(settings), resume=True).n_reused == 3
 
 
+def test_nothing_that_is_read_ahead_changes_a_bit(settings_of, reference):
+    settings = settings_of("plain", targets=[MAP, SPECTRUM], run={"read_ahead": 0})
+    assert bits_of(run_batch(make_plan(settings)).folder) == reference
+
+
 def test_a_changed_input_is_noticed_and_named(settings_of, tmp_path, caplog):
     store = simulate_store(tmp_path / "store", 4, seed=3)
     settings = settings_of(observations={"datastore": str(store)})

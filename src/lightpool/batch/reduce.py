@@ -117,7 +117,7 @@ class Reducer:
         return partial, outcomes
 
     def _observations(self, obs_ids: Sequence[int]) -> Any:
-        found = map(self.sources.find, obs_ids)
+        found = (self.sources.find(obs_id) for obs_id in obs_ids)
         depth = self.settings.run.read_ahead
         if not depth:
             return found

@@ -160,6 +160,8 @@ def _alignment(table: Any) -> FoVAlignment:
 
 def read_axes(names: list[str], table: Any) -> MapAxes:
     """Axes of a table, in the order of the names."""
+    if len(table) == 0:
+        raise FormatError(f"{where(table)}: a response table has one row, this one has none")
     return MapAxes([_read_axis(name, table) for name in names])
 
 
