@@ -22,7 +22,7 @@ from lightpool.makers import (
     processes,
 )
 from lightpool.makers.core import Maker
-from lightpool.maps import MapAxis, WcsGeom
+from lightpool.maps import Map, MapAxis, WcsGeom
 from lightpool.simulate import simulate_store
 
 CRAB = SkyCoord(83.63, 22.01, unit="deg")
@@ -55,6 +55,30 @@ SIZES = {
     "fine pixels": {"npix": 300, "binsz": 0.02, "n_energy": 5},
     "fine responses": {"npix": 120, "binsz": 0.05, "binsz_irf": 0.1, "n_rad": 40, "n_true": 12},
 }
+
+
+def n_map():
+    """How many maps there are."""
+    return sum(isinstance(thing, Map) for thing in gc.get_objects())
+
+
+@pytest.mark.parametrize("chain", CHAINS)
+def test_what_is_let_go_is_free_at_once_without_a_collection_of_garbage(device, crab_store, chain):
+    observations = DataStore.from_dir(crab_store).get_observations()[:3]
+
+    def reduce():
+        DatasetsMaker(CHAINS[chain]).run(reference().to(device), observations)
+        DatasetsMaker(CHAINS[chain], stack_datasets=False).run(reference().to(device), observations)
+
+    reduce()  # what caches keep
+    gc.collect()
+    gc.disable()  # it does not know how much of a device is left
+    try:
+        before = n_map()
+        reduce()
+        assert n_map() == before
+    finally:
+        gc.enable()
 
 
 CASES = [(name, chain, "fine pixels") for name in ("cpu", "strict") for chain in CHAINS]

@@ -2,6 +2,7 @@
 
 import html
 from collections.abc import Sequence
+from functools import lru_cache
 from os import PathLike
 from typing import Any
 
@@ -333,7 +334,16 @@ def _reference(time: Any) -> TimeReference:
         return DEFAULT_REFERENCE
     if isinstance(time, TimeReference):
         return time
-    return TimeReference.from_time(Time(time))
+    return _reference_of_text(time) if isinstance(time, str) else TimeReference.from_time(Time(time))
+
+
+@lru_cache(maxsize=64)
+def _reference_of_text(text: str) -> TimeReference:
+    """Parse a text once: while astropy looks for its format, its errors take hold of all that the callers have.
+
+    That is free only after the next collection of garbage, and a collector does not know how much a device has left.
+    """
+    return TimeReference.from_time(Time(text))
 
 
 def _valid_table(table: Any) -> Any:
