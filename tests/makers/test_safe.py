@@ -3,6 +3,7 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
@@ -106,6 +107,21 @@ def test_a_method_given_as_a_string_says_how_to_write_it():
 def test_a_method_that_needs_the_observation_says_so(reduced):
     with pytest.raises(ValueError, match="observation"):
         SafeMaskMaker(["offset-max"]).run(reduced())
+
+
+@pytest.mark.parametrize(
+    ("method", "part"), [("aeff-max", "exposure"), ("edisp-bias", "edisp"), ("bkg-peak", "background")]
+)
+def test_a_dataset_without_what_a_method_judges_by_says_so(reduced, observations, method, part):
+    counts = MapDataset(counts=reduced(selection=["counts"]).counts, name="run")
+    with pytest.raises(ValueError, match=f"'run' has no {part} to set a safe range by"):
+        SafeMaskMaker([method]).run(counts, observations[0])
+
+
+def test_a_position_without_effective_area_is_safe_nowhere(reduced, observations, caplog):
+    maker = SafeMaskMaker(["aeff-max"], irfs="DL3", position=SkyCoord(10, 10, unit="deg"))
+    assert not bins_kept(maker.run(reduced(), observations[0])).any()
+    assert f"observation {observations[0].obs_id}: no effective area at an offset of" in caplog.text
 
 
 class TestFirstCrossing:

@@ -151,15 +151,23 @@ class SafeMaskMaker(Maker):
         if self.irfs == "DL3":
             edges = observation.aeff.axes["energy_true"].edges
             aeff = observation.aeff.evaluate(offset=self._offset(observation), energy_true=edges)
-            return _energy_mask(dataset, np.min(edges[aeff > self.aeff_percent / 100 * np.max(aeff)]))
-        exposure = dataset.exposure
+            above = edges[aeff > self.aeff_percent / 100 * np.max(aeff)]
+            if not above.size:
+                log.warning(
+                    "observation %s: no effective area at an offset of %.2f deg, mask_safe is False everywhere",
+                    observation.obs_id,
+                    self._offset(observation).to_value("deg"),
+                )
+                return _nowhere(dataset)
+            return _energy_mask(dataset, np.min(above))
+        exposure = _part(dataset, "exposure")
         position = self._position(observation, dataset._geom)
         spectrum = to_host(exposure.get_spectrum(position).data)[:, 0, 0]
         if not np.any(spectrum > 0):
             log.warning(
                 "dataset %s: no exposure at %s, mask_safe is False everywhere", dataset.name, position.to_string()
             )
-            return Map.from_geom(dataset._geom, dtype=bool, device=dataset.device)
+            return _nowhere(dataset)
         axis = exposure.geom.axes["energy_true"]
         threshold = self.aeff_percent / 100 * spectrum.max()
         crossing = first_crossing(axis.center.to_value("TeV"), spectrum, threshold)
@@ -169,7 +177,7 @@ class SafeMaskMaker(Maker):
         """Energies above the one where the bias falls to ``bias_percent``."""
         if self.irfs == "DL3":
             kernel = observation.edisp.to_edisp_kernel(self._offset(observation))
-        elif isinstance(dataset.edisp, EDispKernelMap):
+        elif isinstance(_part(dataset, "edisp"), EDispKernelMap):
             kernel = dataset.edisp.get_edisp_kernel(position=self._position(observation, dataset._geom))
         else:
             kernel = dataset.edisp.get_edisp_kernel(
@@ -186,6 +194,7 @@ class SafeMaskMaker(Maker):
             table = observation.bkg.to_2d()
             spectrum = np.ravel(table.integral(axis_name="offset", offset=table.axes["offset"].bounds[1]).value)
             return _energy_mask(dataset, table.axes["energy"].edges[int(np.argmax(spectrum))])
+        _part(dataset, "background")
         mask = _from_highest_on(dataset.npred_background().data, dataset._geom.axes.index_data("energy"))
         return Map.from_geom(dataset._geom, data=mask, device=dataset.device)
 
@@ -208,6 +217,21 @@ class SafeMaskMaker(Maker):
 def _energy_mask(dataset: Any, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None) -> Map:
     mask: Map = dataset._geom.energy_mask(energy_min=energy_min, energy_max=energy_max, device=dataset.device)
     return mask
+
+
+def _nowhere(dataset: Any) -> Map:
+    return Map.from_geom(dataset._geom, dtype=bool, device=dataset.device)
+
+
+def _part(dataset: Any, name: str) -> Any:
+    """What a method judges by."""
+    part = getattr(dataset, name)
+    if part is None:
+        raise ValueError(
+            f"dataset {dataset.name!r} has no {name} to set a safe range by; run a maker with {name!r} in its "
+            "selection first, or take irfs='DL3'"
+        )
+    return part
 
 
 def _from_highest_on(data: Array, axis: int) -> Array:
