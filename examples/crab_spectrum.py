@@ -52,7 +52,7 @@ stacked = datasets.stack_reduce(name="crab")
 print(stacked)
 
 stacked.write(folder / "pha_crab.fits", format="ogip")
-print("Files for XSPEC, Sherpa and Gammapy:", *sorted(path.name for path in folder.glob("*.fits")))
+print(f"Files for XSPEC, Sherpa and Gammapy in {folder}:", *sorted(path.name for path in folder.glob("*.fits")))
 
 theta2 = MapAxis.from_bounds(0, 0.1, nbin=20, interp="lin", unit="deg2")
 table = ThetaSquaredTable(observations, theta2, source.position, energy_edges=[0.5, 30] * u.TeV).run()
