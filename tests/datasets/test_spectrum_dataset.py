@@ -50,6 +50,8 @@ def test_a_migra_axis_makes_a_map_in_migra(region_geom):
 def test_a_geometry_with_pixels_is_refused(kind, geom):
     with pytest.raises(TypeError, match="needs a RegionGeom, got WcsGeom"):
         kind.create(geom)
+    with pytest.raises(TypeError, match=r"needs a RegionGeom, got str; RegionGeom.create\(region"):
+        kind.create("icrs;circle(83.63, 22.01, 0.5)")
 
 
 def test_there_is_nothing_to_cut_out_of_a_region(spectrum, one):

@@ -176,6 +176,17 @@ def test_no_background_says_what_to_run_first(reduced):
         FoVBackgroundMaker().run(reduced(selection=["counts"]))
 
 
+def test_a_dataset_without_counts_says_so(reduced):
+    with pytest.raises(ValueError, match="'run' has no counts to normalise the background on"):
+        FoVBackgroundMaker().run(MapDataset(background=reduced().background, name="run"))
+
+
+def test_an_exclusion_that_is_no_mask_is_refused(geom):
+    for exclusion, kind in [("icrs;circle(83.6, 22, 1)", "a str"), (Map.from_geom(geom), "one of float64")]:
+        with pytest.raises(TypeError, match=f"exclusion_mask must be a map of bool, got {kind}; geom.region_mask"):
+            FoVBackgroundMaker(exclusion_mask=exclusion)
+
+
 def test_a_dataset_on_a_region_is_refused(geom):
     region = RegionGeom.create(SkyCoord(83.63, 22.01, unit="deg"), axes=[geom.axes["energy"]])
     with pytest.raises(TypeError, match="ReflectedRegionsBackgroundMaker"):

@@ -182,6 +182,19 @@ def test_a_failure_names_the_observation_and_the_step(empty, observations, n_job
         maker.run(empty(), observations[:3])
 
 
+def test_a_cutout_that_does_not_fit_names_the_observation(empty, observations):
+    maker = DatasetsMaker([MapDatasetMaker(selection=["counts"])], cutout_mode="strict", cutout_width="5 deg")
+    with pytest.raises(ReductionError, match="observation 1: the cutout around its pointing failed with GeometryError"):
+        maker.run(empty(), observations[:1])
+
+
+def test_settings_of_the_wrong_kind_are_refused():
+    with pytest.raises(ValueError, match=r"cutout_mode must be one of .*, got 'cut'"):
+        DatasetsMaker([MapDatasetMaker()], cutout_mode="cut")
+    with pytest.raises(TypeError, match=r"got the class MapDatasetMaker; write MapDatasetMaker\(\)"):
+        DatasetsMaker([MapDatasetMaker])
+
+
 def test_what_was_stacked_before_a_failure_is_kept(empty, observations):
     stacked = empty()
     maker = DatasetsMaker([MapDatasetMaker(selection=["counts"]), FailingMaker()])

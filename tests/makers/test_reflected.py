@@ -278,3 +278,8 @@ def test_a_chain_of_makers_gives_one_spectrum_for_each_run(energy, observations,
 def test_settings_of_the_wrong_kind_are_refused(option, message):
     with pytest.raises(TypeError, match=message):
         ReflectedRegionsBackgroundMaker(**option)
+
+
+def test_a_dataset_of_pixels_is_refused(reduced, observations):
+    with pytest.raises(TypeError, match="needs a dataset on a RegionGeom, got one on a WcsGeom; for sky maps use"):
+        ReflectedRegionsBackgroundMaker().run(reduced(), observations[0])

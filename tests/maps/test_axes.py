@@ -62,6 +62,8 @@ def test_plain_edges_become_numbered_axes(energy):
     assert axes.names == ["energy", "axis1", "axis2"]
     assert unnamed.name == ""
     assert len(MapAxes.from_default(None)) == 0
+    with pytest.raises(TypeError, match=r"list of axes, got the axis 'energy'; write axes=\[axis\]"):
+        MapAxes.from_default(energy)
 
 
 def test_names_and_their_order_can_be_required(axes):

@@ -57,6 +57,8 @@ def test_maps_that_do_not_fit_are_refused(backend):
     shifted = WcsGeom.create(npix=(10, 8), binsz=0.1, skydir=SkyCoord(83.66, 22.01, unit="deg"), axes=[ENERGY])
     with pytest.raises(GeometryError, match="interp_to_geom"):
         m.stack(Map.from_geom(shifted))
+    with pytest.raises(GeometryError, match="interp_to_geom"):
+        m.stack(RegionNDMap.create("icrs;circle(83.63, 22.01, 0.5)", axes=[ENERGY]))
     with pytest.raises(GeometryError, match="weights"):
         m.stack(Map.from_geom(GEOM), weights=Map.from_geom(GEOM.pad(1)))
     with pytest.raises(NoOverlapError):

@@ -40,8 +40,11 @@ class SpectrumBase(MapDataset):
             Table of the observations that the dataset was made of.
         **kwargs : ``precision``, see `MapDataset.create`, and further arguments of the class
         """
-        if not geom.is_region:
-            raise TypeError(f"a {cls.__name__} needs a RegionGeom, got {type(geom).__name__}; a MapDataset has pixels")
+        if not isinstance(geom, RegionGeom):
+            raise TypeError(
+                f"a {cls.__name__} needs a RegionGeom, got {type(geom).__name__}; "
+                "RegionGeom.create(region, axes=[...]) makes one, a MapDataset has pixels"
+            )
         dataset = super().create(
             geom,
             energy_axis_true=energy_axis_true,

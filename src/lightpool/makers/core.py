@@ -7,9 +7,11 @@ from typing import Any, ClassVar
 
 from astropy.coordinates import Angle
 
+from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.staging import Uploads
+from lightpool.maps import Map
 
-__all__ = ["Described", "Maker"]
+__all__ = ["Described", "Maker", "checked_mask"]
 
 
 class Described:
@@ -37,6 +39,22 @@ def _in_a_line(value: Any) -> str:
         return f"{value.value:g} {value.unit}"
     text = str(value)
     return type(value).__name__ if "\n" in text or text.startswith("<") else text
+
+
+def checked_mask(mask: Map | None) -> Map | None:
+    """The exclusion mask of a maker.
+
+    Raises
+    ------
+    TypeError
+        If it is not a map, or not one of bool.
+    """
+    if mask is None or (isinstance(mask, Map) and mask.is_mask):
+        return mask
+    kind = f"one of {dtype_name(mask.data)}" if isinstance(mask, Map) else f"a {type(mask).__name__}"
+    raise TypeError(
+        f"exclusion_mask must be a map of bool, got {kind}; geom.region_mask(regions, inside=False) makes one"
+    )
 
 
 class Maker(Described, ABC):

@@ -12,7 +12,7 @@ from lightpool.arrays.reductions import sums_in_masks
 from lightpool.arrays.typing import Array
 from lightpool.datasets.models import FoVBackgroundModel, Models
 from lightpool.datasets.spectral_norms import NormSpectralModel, find_norm_model
-from lightpool.makers.core import Maker
+from lightpool.makers.core import Maker, checked_mask
 from lightpool.makers.norm_fit import fit_norm
 from lightpool.maps import Map, RegionGeom
 
@@ -56,13 +56,8 @@ class FoVBackgroundMaker(Maker):
     ) -> None:
         if method not in self.available_methods:
             raise ValueError(f"method must be one of {self.available_methods}, got {method!r}")
-        if exclusion_mask is not None and not exclusion_mask.is_mask:
-            raise TypeError(
-                f"exclusion_mask must be a map of bool, got one of {exclusion_mask.data.dtype}; "
-                "geom.region_mask(regions, inside=False) makes one"
-            )
         self.method = method
-        self.exclusion_mask = exclusion_mask
+        self.exclusion_mask = checked_mask(exclusion_mask)
         self.spectral_model = find_norm_model(spectral_model)() if isinstance(spectral_model, str) else spectral_model
         self.min_counts = min_counts
         self.min_npred_background = min_npred_background
@@ -87,16 +82,17 @@ class FoVBackgroundMaker(Maker):
         -------
         dataset : the same dataset; ``mask_safe`` is False everywhere where no norm can be found, with a warning
         """
-        if isinstance(dataset.counts.geom, RegionGeom):
+        if isinstance(dataset._geom, RegionGeom):
             raise TypeError(
                 "FoVBackgroundMaker needs a dataset on a sky map, got one on a region; "
                 "for regions use ReflectedRegionsBackgroundMaker"
             )
-        if dataset.background is None:
-            raise ValueError(
-                f"dataset {dataset.name!r} has no background to normalise; "
-                "run MapDatasetMaker with 'background' in its selection first"
-            )
+        for name, what in (("background", "to normalise"), ("counts", "to normalise the background on")):
+            if getattr(dataset, name) is None:
+                raise ValueError(
+                    f"dataset {dataset.name!r} has no {name} {what}; "
+                    f"run MapDatasetMaker with {name!r} in its selection first"
+                )
         if dataset.background_model is None:
             model = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=self.spectral_model.copy())
             dataset.models = Models([*(dataset.models or []), model])

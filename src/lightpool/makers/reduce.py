@@ -15,12 +15,13 @@ from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
 from lightpool.datasets.names import GeneratedName
 from lightpool.datasets.sums import add_stack, empty_stack
-from lightpool.errors import NoOverlapError, ReductionError
+from lightpool.errors import GeometryError, NoOverlapError, ReductionError
 from lightpool.makers.core import Described, Maker
 from lightpool.makers.memory import reduction_memory
 from lightpool.makers.processes import in_processes, is_given_up
 from lightpool.makers.safe import SafeMaskMaker
 from lightpool.maps import RegionGeom
+from lightpool.maps.cutouts import CUTOUT_MODES
 
 __all__ = ["DatasetsMaker"]
 
@@ -65,7 +66,12 @@ class DatasetsMaker(Described):
             raise ValueError(f"parallel_backend must be 'multiprocessing' or None, got {parallel_backend!r}")
         if n_jobs is not None and n_jobs < 1:
             raise ValueError(f"n_jobs must be a positive number of processes or None, got {n_jobs}")
+        if cutout_mode not in CUTOUT_MODES:
+            raise ValueError(f"cutout_mode must be one of {CUTOUT_MODES}, got {cutout_mode!r}")
         self.makers = list(makers)
+        for maker in self.makers:
+            if isinstance(maker, type):
+                raise TypeError(f"makers are objects, got the class {maker.__name__}; write {maker.__name__}()")
         self.stack_datasets = stack_datasets
         self.n_jobs = n_jobs or 1
         self.parallel_backend = parallel_backend
@@ -242,6 +248,8 @@ class DatasetsMaker(Described):
             except NoOverlapError:
                 log.warning("observation %s left out: its pointing is outside the map", observation.obs_id)
                 return None
+            except GeometryError as error:
+                raise ReductionError(observation.obs_id, "the cutout around its pointing", error) from error
         else:
             result = dataset.copy() if self._reads_maps else dataset.outline()
         if dataset.models is not None:

@@ -66,6 +66,11 @@ class ReflectedRegionsBackgroundMaker(Maker):
         acceptance_off : RegionNDMap of the number of regions; 0 if there are not enough
         """
         geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
+        if not geom.is_region:
+            raise TypeError(
+                f"ReflectedRegionsBackgroundMaker needs a dataset on a RegionGeom, got one on a {type(geom).__name__}; "
+                "for sky maps use FoVBackgroundMaker or RingBackgroundMaker"
+            )
         _check_region(geom, observation)
         regions, wcs = self.region_finder.run(
             region=geom.region,

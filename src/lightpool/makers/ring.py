@@ -13,7 +13,7 @@ from lightpool.arrays.rings import Ring, adaptive_ring_sums, ring_sums
 from lightpool.arrays.typing import Array
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.errors import GeometryError
-from lightpool.makers.core import Maker
+from lightpool.makers.core import Maker, checked_mask
 from lightpool.maps import Map
 
 __all__ = ["AdaptiveRingBackgroundMaker", "RingBackgroundMaker"]
@@ -90,7 +90,7 @@ class RingBackgroundMaker(_RingMaker):
     def __init__(self, r_in: Any, width: Any, exclusion_mask: Map | None = None) -> None:
         self.r_in = _angle("r_in", r_in, or_zero=True)
         self.width = _angle("width", width)
-        self.exclusion_mask = _checked_mask(exclusion_mask)
+        self.exclusion_mask = checked_mask(exclusion_mask)
 
     def kernel(self, image: Map) -> HostArray:
         """Ring on the pixels of a map, 1 or 0, on the host."""
@@ -174,7 +174,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         self.threshold_alpha = threshold_alpha
         self.theta = _angle("theta", theta)
         self.method = method
-        self.exclusion_mask = _checked_mask(exclusion_mask)
+        self.exclusion_mask = checked_mask(exclusion_mask)
         self.integrate_alpha = integrate_alpha
         if not self.r_out_max > self.r_in + self.width:
             raise ValueError(
@@ -261,15 +261,6 @@ def _angle(name: str, value: Any, or_zero: bool = False) -> Angle:
     if not (angle.isscalar and np.isfinite(angle) and (angle > 0 or (or_zero and angle == 0))):
         raise ValueError(f"{name} must be one angle {'not below' if or_zero else 'above'} zero, got {angle}")
     return angle
-
-
-def _checked_mask(mask: Map | None) -> Map | None:
-    if mask is not None and not mask.is_mask:
-        raise TypeError(
-            f"exclusion_mask must be a map of bool, got one of {mask.data.dtype}; "
-            "geom.region_mask(regions, inside=False) makes one"
-        )
-    return mask
 
 
 def _geom_of(dataset: MapDataset) -> Any:

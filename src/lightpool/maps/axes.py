@@ -43,6 +43,8 @@ class MapAxes(Sequence[AnyAxis]):
     @classmethod
     def from_default(cls, axes: Any, n_spatial_axes: int | None = None) -> Self:
         """Axes from a list that may hold plain arrays of edges or be None; axes without a name are numbered."""
+        if isinstance(axes, AnyAxis):
+            raise TypeError(f"axes must be a list of axes, got the axis {axes.name!r}; write axes=[axis]")
         given = [ax if isinstance(ax, AnyAxis) else MapAxis(ax) for ax in (axes if axes is not None else [])]
         named = [ax if ax.name else ax.rename(f"axis{number}") for number, ax in enumerate(given)]
         return cls(named, n_spatial_axes=n_spatial_axes)

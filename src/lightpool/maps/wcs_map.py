@@ -91,7 +91,7 @@ class WcsNDMap(Map):
             raise GeometryError("Incompatible spatial geoms between map and weights")
         if self._geom == geom:
             return (...,), (...,)
-        if not self._geom.is_aligned(geom):
+        if geom.is_region or not self._geom.is_aligned(geom):
             raise GeometryError(
                 "Can only stack equivalent maps or cutout of the same map; got\n"
                 f"{geom}\nto stack on\n{self._geom}\n`interp_to_geom` brings one to the other"
