@@ -43,6 +43,27 @@ def test_an_unknown_device_is_one_line_that_says_what_is_there(run, tmp_path):
     assert "Traceback" not in done.output
 
 
+def test_a_result_is_repeated_with_its_own_observations_and_changed_inputs_are_named(run, tmp_path):
+    store, other = tmp_path / "store", tmp_path / "other"
+    assert run("simulate", store, "--n-obs", 2, "--ontime", 60).exit_code == 0
+    assert run("config", "-o", tmp_path / "crab.yaml").exit_code == 0
+    text = (tmp_path / "crab.yaml").read_text().replace("hess-dl3-dr1", str(store)).replace("0.02 deg", "0.2 deg")
+    (tmp_path / "crab.yaml").write_text(text.replace("  cone:", "  # cone:"))
+    assert run("reduce", tmp_path / "crab.yaml").exit_code == 0
+    assert run("simulate", store, "--n-obs", 3, "--ontime", 60, "--overwrite").exit_code == 0
+    result = tmp_path / "crab" / "crab.fits.gz"
+    done = run("reduce", "--from", result, "-o", tmp_path / "again")
+    assert done.exit_code == 0, done.output
+    assert MapDataset.read(tmp_path / "again" / "crab.fits.gz").meta_table["OBS_ID"][0].tolist() == [1, 2]
+    before, after = (MapDataset.read(path) for path in (result, tmp_path / "again" / "crab.fits.gz"))
+    assert (before.counts.data == after.counts.data).all()
+    assert run("simulate", other, "--n-obs", 1, "--ontime", 60, "--seed", 5).exit_code == 0
+    (other / "data" / "run_000001.fits.gz").replace(store / "data" / "run_000001.fits.gz")
+    done = run("reduce", "--from", result, "-o", tmp_path / "changed", "--log-file", tmp_path / "log")
+    assert done.exit_code == 0, done.output
+    assert "run_000001.fits.gz" in (tmp_path / "log").read_text()
+
+
 @pytest.mark.parametrize("command", ["reduce", "check", "simulate", "report"])
 def test_an_interrupt_ends_each_command_with_the_exit_code_of_shells(run, monkeypatch, command):
     def interrupt(*args, **kwargs):

@@ -352,7 +352,10 @@ def test_outcomes_are_a_table_beside_the_results(settings_of):
     figures = result.outcomes[0].figures[0]
     assert figures["counts"] > 0
     assert 0.5 < figures["norm"] < 2
-    assert json.loads((result.folder / "provenance.json").read_text())["agent"]
+    document = json.loads((result.folder / "provenance.json").read_text())
+    assert document["agent"]
+    assert document["entity"]["lp:observation-1"]["lp:status"] == "done"
+    assert document["entity"]["lp:settings"]["prov:type"]["$"] == "prov:Plan"
 
 
 @pytest.mark.parametrize("seed", range(4))

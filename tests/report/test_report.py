@@ -90,10 +90,17 @@ def test_a_reduction_that_has_not_ended_has_a_report(result, tmp_path):
     folder = BatchFolder(tmp_path)
     settings, chunks, version = folder.read_plan()
     (folder.chunks / f"{folder.key(settings, chunks[0], version)}.json").unlink()
-    folder.write_plan(settings.with_options(folder=tmp_path), chunks, version)
     text = write_report(tmp_path).read_text()
     assert "<b>2</b>not done yet" in text
     assert "No results are written yet." in text
+
+
+def test_a_folder_that_has_moved_has_a_report_of_its_own_results(result, tmp_path):
+    shutil.copytree(result.folder, tmp_path / "moved")
+    (tmp_path / "moved" / "pha_spectrum.fits.gz").unlink()
+    text = write_report(tmp_path / "moved").read_text()
+    assert "<h3>crab</h3>" in text
+    assert "<h3>spectrum</h3>" not in text
 
 
 def test_without_a_reduction_there_is_no_report(tmp_path):

@@ -61,6 +61,13 @@ class Provenance:
             ended=datetime.now(UTC).isoformat(timespec="seconds"),
         )
 
+    def to_repeat(self) -> Settings:
+        """Settings that ask for the same observations, whatever has been added to the store since."""
+        data = self.settings.to_dict()
+        asked = {key: data["observations"][key] for key in ("datastore", "required_irf")}
+        data["observations"] = asked | {"obs_ids": [int(outcome.obs_id) for outcome in self.outcomes]}
+        return Settings.from_dict(data)
+
     def to_hdus(self) -> list[BinTableHDU]:
         """Table HDUs that tell it: ``PROVENANCE`` (keys and values), ``OUTCOMES`` and ``INPUTS``."""
         facts = {"settings": self.settings.to_json(), "begun": self.begun, "ended": self.ended}
@@ -123,23 +130,37 @@ def prov_document(provenance: Provenance, files: Sequence[Path]) -> dict[str, An
         for file in provenance.inputs
     }
     results = {f"lp:result-{file.name}": {"prov:label": str(file), "lp:sha256": sha256_of(file)} for file in files}
-    settings = {"lp:settings": {"prov:type": "prov:Plan", "prov:value": provenance.settings.to_json()}}
+    outcomes = {
+        f"lp:observation-{each.obs_id}": {
+            f"lp:{key}": value
+            for key, value in each.to_dict().items()
+            if key not in ("figures", "traceback") and value != ""
+        }
+        for each in provenance.outcomes
+    }
+    settings = {"lp:settings": {"prov:type": _name("prov:Plan"), "prov:value": provenance.settings.to_json()}}
     versions = {f"lp:{name}": version for name, version in provenance.versions.items()}
     activity = {"prov:startTime": provenance.begun, "prov:endTime": provenance.ended}
     activity["lp:device"] = provenance.settings.run.device
     return {
         "prefix": {"lp": "urn:lightpool:", "prov": "http://www.w3.org/ns/prov#"},
-        "entity": inputs | results | settings,
+        "entity": inputs | results | outcomes | settings,
         "activity": {"lp:reduction": activity},
-        "agent": {"lp:lightpool": {"prov:type": "prov:SoftwareAgent", **versions}},
+        "agent": {"lp:lightpool": {"prov:type": _name("prov:SoftwareAgent"), **versions}},
         "used": {f"_:used{i}": {"prov:activity": "lp:reduction", "prov:entity": key} for i, key in enumerate(inputs)},
         "wasGeneratedBy": {
-            f"_:made{i}": {"prov:entity": key, "prov:activity": "lp:reduction"} for i, key in enumerate(results)
+            f"_:made{i}": {"prov:entity": key, "prov:activity": "lp:reduction"}
+            for i, key in enumerate([*results, *outcomes])
         },
         "wasAssociatedWith": {
             "_:by0": {"prov:activity": "lp:reduction", "prov:agent": "lp:lightpool", "prov:plan": "lp:settings"}
         },
     }
+
+
+def _name(text: str) -> dict[str, str]:
+    """Name with a prefix, where a value stands: a plain text would be no name."""
+    return {"$": text, "type": "prov:QUALIFIED_NAME"}
 
 
 def _versions() -> dict[str, str]:

@@ -1,5 +1,6 @@
 """Commands for many observations: settings, plan, reduction, stack."""
 
+import logging
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -9,6 +10,8 @@ from typing import Any
 import click
 
 __all__ = ["config", "plan", "reduce", "report", "stack"]
+
+log = logging.getLogger("lightpool")
 
 _FILE = click.Path(path_type=Path, dir_okay=False)
 _SETTINGS = click.argument("settings_file", metavar="CONFIG", type=_FILE)
@@ -92,7 +95,10 @@ def reduce(
         if settings_file is not None and result_file is None:
             settings = Settings.read(settings_file)
         elif result_file is not None and settings_file is None:
-            settings = read_provenance(result_file).settings
+            provenance = read_provenance(result_file)
+            settings = provenance.to_repeat()
+            if changed := [file.path for file in provenance.inputs if not file.is_unchanged]:
+                log.warning("not as they were when %s was made: %s", result_file, ", ".join(changed))
         else:
             raise ConfigError("give either a settings file or --from FILE")
         settings = settings.with_options(

@@ -56,6 +56,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     jinja2 = _package("jinja2")
     _package("matplotlib")
     settings, chunks, version = batch.read_plan()
+    settings = settings.with_options(folder=folder)  # it may have moved
     records = [batch.record(batch.key(settings, chunk, version)) for chunk in chunks]
     outcomes = [outcome for record in records if record is not None for outcome in record.outcomes]
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
