@@ -9,7 +9,8 @@
 # What the eight jobs ask for stands in jobqueue.yaml beside this file; a copy in ~/.config/dask does the same.
 export DASK_CONFIG="$PWD"
 
-lightpool reduce crab.yaml --cluster slurm:8 --resume --log-file crab/reduce.log
+# srun: Slurm sends the signal above to the steps of a job, not to what its script starts by itself.
+srun lightpool reduce crab.yaml --cluster slurm:8 --resume --log-file crab/reduce.log
 code=$?
 lightpool report crab
 
