@@ -8,6 +8,7 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
 
 import numpy as np
@@ -62,6 +63,20 @@ def test_processes_give_the_same_bits(settings_of, reference):
     settings = settings_of("processes", targets=[MAP, SPECTRUM])
     run_batch(make_plan(settings), ProcessExecutor(2))
     assert bits_of(Path(settings.output.folder)) == reference
+
+
+@pytest.mark.parametrize("cluster", [None, "local:1"])
+def test_what_workers_log_comes_out_where_they_were_started(settings_of, tmp_path, caplog, capfd, cluster):
+    from lightpool.batch.dask_cluster import dask_cluster
+
+    store = simulate_store(tmp_path / "store", 2, seed=3, ontime=60)
+    (store / "data" / "run_000002.fits.gz").write_bytes(b"junk")
+    settings = settings_of(observations={"datastore": str(store)}, run={"on_error": "retry", "retries": 1})
+    with nullcontext(ProcessExecutor(2)) if cluster is None else dask_cluster(cluster) as executor:
+        run_batch(make_plan(settings), executor)
+    for number in (1, 2):
+        assert f"observation 2, try {number} of 2: FormatError" in caplog.text
+    assert "FormatError" not in capfd.readouterr().err
 
 
 def test_dask_workers_give_the_same_bits(settings_of, reference):

@@ -1,5 +1,6 @@
 """Chunks on a cluster of Dask workers. What travels is settings and observation numbers; sums go through the folder."""
 
+import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib import import_module
@@ -75,6 +76,8 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
         except OSError as error:
             raise ConfigError(f"cluster {name!r} does not answer: {error}") from error
         with closing(client):
+            log = logging.getLogger("lightpool")
+            client.forward_logging(log.name, level=log.getEffectiveLevel())
             yield DaskExecutor(client)
     finally:
         if not isinstance(cluster, str):

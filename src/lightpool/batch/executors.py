@@ -4,8 +4,9 @@ import logging
 import signal
 from collections import deque
 from collections.abc import Generator, Sequence
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field, replace
+from logging.handlers import QueueHandler
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
@@ -18,6 +19,7 @@ from lightpool.errors import WorkerDiedError
 __all__ = ["Executor", "ProcessExecutor", "SerialExecutor"]
 
 log = logging.getLogger(__name__)
+_package_log = logging.getLogger("lightpool")
 
 MAX_DEATHS = 2
 """A chunk whose worker died so often is not tried again."""
@@ -87,6 +89,9 @@ class ProcessExecutor:
                         if record is not None:
                             yield record
                         continue
+                    if isinstance(answer, logging.LogRecord):
+                        logging.getLogger(answer.name).handle(answer)
+                        continue
                     _give(worker, waiting)
                     if isinstance(answer, BaseException):
                         raise answer
@@ -101,7 +106,7 @@ class ProcessExecutor:
     def _start(self, device: str | None) -> _Worker:
         context = get_context("spawn")
         mine, its = context.Pipe()
-        process = context.Process(target=_work, args=(its,), daemon=True)
+        process = context.Process(target=_work, args=(its, _package_log.getEffectiveLevel()), daemon=True)
         with one_thread_each():
             process.start()
         its.close()
@@ -139,9 +144,26 @@ def _give(worker: _Worker, waiting: deque[ChunkTask]) -> None:
             worker.connection.send(task)
 
 
-def _work(connection: Connection) -> None:
+class _ToParent(QueueHandler):
+    """Sends what is logged in a worker to the process that started it, which knows where it is to be shown."""
+
+    def __init__(self, connection: Any) -> None:
+        super().__init__(connection)
+        self._connection = connection
+
+    def enqueue(self, record: logging.LogRecord) -> None:
+        with suppress(OSError):  # nobody listens any more
+            self._connection.send(record)
+
+
+def _work(connection: Connection, level: int) -> None:
     """What a worker does: chunks, until nobody listens any more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it decides what Ctrl-C means
+    sender = _ToParent(connection)
+    _package_log.setLevel(level)
+    for logger in (_package_log, logging.getLogger("py.warnings")):
+        logger.addHandler(sender)
+    logging.captureWarnings(True)
     while True:
         try:
             task = connection.recv()
@@ -151,7 +173,8 @@ def _work(connection: Connection) -> None:
             answer: Any = run_chunk(task)
         except Exception as error:
             answer = error
-        connection.send(answer)
+        with sender.lock or nullcontext():  # threads that read ahead may log meanwhile
+            connection.send(answer)
 
 
 def _how_it_ended(code: int | None) -> str:

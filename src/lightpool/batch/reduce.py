@@ -140,7 +140,8 @@ class Reducer:
             outcome = replace(outcome, n_try=number, seconds=seconds, device=str(self.device))
             if outcome.status != "failed":
                 break
-            log.warning("try %d of %d: %s", number, n_try, outcome.error)
+            if n_try > 1:
+                log.warning("observation %s, try %d of %d: %s", obs_id, number, n_try, outcome.error)
         return outcome, figures
 
     def _try(
