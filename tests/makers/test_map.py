@@ -12,7 +12,7 @@ from lightpool.datasets import MapDataset
 from lightpool.makers import MapDatasetMaker
 from lightpool.makers.altaz import rotation_times
 from lightpool.makers.utils import make_map_background_irf
-from lightpool.maps import MapAxis
+from lightpool.maps import MapAxis, WcsGeom
 
 
 def test_every_map_is_made_where_the_dataset_lives(backend, empty, observations):
@@ -63,6 +63,19 @@ def test_kernels_add_up_to_one_where_all_energies_are_seen(observations, geom):
     )
     inside = to_host(dataset.edisp.exposure_map.data)[:, 0] > 0
     assert_allclose(to_host(dataset.edisp.edisp_map.data).sum(axis=1)[inside], 1, atol=1e-6)
+
+
+def test_pixels_outside_of_the_sky_have_no_responses(backend, observations):
+    energy = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=2)
+    geom = WcsGeom.create(binsz=10, proj="AIT", axes=[energy])
+    dataset = MapDatasetMaker().run(MapDataset.create(geom, binsz_irf=10), observations[0])
+    outside = np.isnan(geom.to_image().get_coord().lon.value)
+    assert outside[0, 0]
+    responses = [dataset.exposure, dataset.psf.psf_map, dataset.edisp.edisp_map]
+    for values in (to_host(response.data) for response in responses):
+        assert np.isfinite(values).all()
+        assert not values[..., outside].any()
+    assert dataset.info_dict()["counts"] == np.nansum(to_host(dataset.counts.data)) > 100
 
 
 def test_background_is_rate_times_solid_angle_and_time(empty, observations):

@@ -6,6 +6,7 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays import DeferredNumbers, array_namespace
+from lightpool.arrays.promotion import is_floating
 from lightpool.arrays.typing import Array
 
 if TYPE_CHECKING:
@@ -75,7 +76,7 @@ def _scalars(dataset: "MapDataset", in_safe_data_range: bool) -> dict[str, Array
     mask = mask_safe if in_safe_data_range else None
     scalars: dict[str, Array] = {}
     if dataset.counts is not None:
-        scalars["counts"] = masked_sum(dataset.counts.data, mask)
+        scalars["counts"] = masked_sum(_without_nan(dataset.counts.data), mask)
     if dataset.background is not None:
         npred_background = dataset.npred_background().data  # type: ignore[union-attr]  # there is a background
         xp = array_namespace(npred_background)
@@ -93,6 +94,14 @@ def _scalars(dataset: "MapDataset", in_safe_data_range: bool) -> dict[str, Array
         xp = array_namespace(fit_mask)
         scalars["n_fit_bins"] = xp.sum(xp.astype(fit_mask, xp.int64))
     return scalars
+
+
+def _without_nan(counts: Array) -> Array:
+    """Counts with 0 in the corners of an all-sky map, which are not on the sky."""
+    if not is_floating(counts):
+        return counts
+    xp = array_namespace(counts)
+    return xp.where(xp.isnan(counts), xp.zeros_like(counts), counts)
 
 
 def masked_sum(data: Array, mask: Array | None = None) -> Array:
