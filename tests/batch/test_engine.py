@@ -23,7 +23,7 @@ from lightpool.batch.executors import ProcessExecutor
 from lightpool.batch.folder import BatchFolder
 from lightpool.data import DataStore
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
-from lightpool.errors import ConfigError, OutOfMemoryError, ReductionError, ResumeError
+from lightpool.errors import ConfigError, OutOfMemoryError, ReductionError, ResumeError, WorkerDiedError
 from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
 from lightpool.simulate import simulate_store
 
@@ -94,6 +94,34 @@ def test_an_unknown_cluster_is_refused(name):
 
     with pytest.raises(ConfigError, match="clusters are tcp://HOST:PORT, local:N, slurm:N and cuda"):
         dask_cluster(name).__enter__()
+
+
+def test_a_scheduler_that_ends_is_one_line(settings_of, monkeypatch):
+    distributed = pytest.importorskip("distributed")
+    from lightpool.batch.dask_cluster import DaskExecutor
+
+    class Lost:
+        def result(self):
+            raise distributed.client.FutureCancelledError("key", "scheduler-connection-lost")
+
+    class Client:
+        def submit(self, *args, **kwargs):
+            return Lost()
+
+        def cancel(self, futures):
+            pass
+
+    monkeypatch.setattr(distributed, "as_completed", iter)
+    with pytest.raises(WorkerDiedError, match="ended before its work was done: key cancelled for reason: scheduler"):
+        run_batch(make_plan(settings_of()), DaskExecutor(Client()))
+
+
+def test_a_cluster_that_is_not_configured_says_what_it_needs():
+    pytest.importorskip("dask_jobqueue")
+    from lightpool.batch.dask_cluster import dask_cluster
+
+    with pytest.raises(ConfigError, match="'slurm:2' cannot be started: You must specify how much cores"):
+        dask_cluster("slurm:2").__enter__()
 
 
 def test_finished_chunks_are_not_done_again(settings_of, monkeypatch, reference):

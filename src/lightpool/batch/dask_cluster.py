@@ -42,6 +42,8 @@ class DaskExecutor:
                     task = futures[future]
                     text = f"the workers of observations {task.obs_ids[0]} to {task.obs_ids[-1]} died: {error}"
                     record = fail_chunk(task, WorkerDiedError(text))
+                except distributed.client.FutureCancelledError as error:
+                    raise WorkerDiedError(f"the Dask cluster ended before its work was done: {error}") from error
                 yield record
         finally:
             self._client.cancel(list(futures))
@@ -69,7 +71,10 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
         raise ConfigError(f"cluster {name!r} is not known; {_HELP}")
     distributed = _package("distributed")
     with one_thread_each():
-        cluster = name if is_address else _STARTERS[kind](int(number or 1))
+        try:
+            cluster = name if is_address else _STARTERS[kind](int(number or 1))
+        except ValueError as error:
+            raise ConfigError(f"cluster {name!r} cannot be started: {error}") from error
     try:
         try:
             client = distributed.Client(cluster, timeout=_LATEST_WAIT)
