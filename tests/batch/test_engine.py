@@ -442,8 +442,8 @@ def test_a_worker_that_dies_twice_fails_its_observations_by_name(settings_of, mo
     started = []
     plain = ProcessExecutor._start
 
-    def start(self, device):
-        worker = plain(self, device)
+    def start(self, gpu):
+        worker = plain(self, gpu)
         if len(started) < 2:
             worker.process.kill()
             if before_its_task:

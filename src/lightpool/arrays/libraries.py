@@ -7,7 +7,16 @@ from typing import Any
 from lightpool.arrays.cuda_driver import cuda_driver
 from lightpool.errors import DeviceError
 
-__all__ = ["available_devices", "cuda_count", "how_to_install", "is_installed", "load_library", "require_current_gpu"]
+__all__ = [
+    "available_devices",
+    "cuda_count",
+    "cuda_devices",
+    "how_to_install",
+    "is_installed",
+    "load_library",
+    "require_current_gpu",
+    "torch_devices",
+]
 
 _MODULES = {"cuda": "cupy", "torch": "torch", "strict": "array_api_strict"}
 
@@ -97,17 +106,19 @@ def _what_is_wrong(cupy: Any) -> str:
 
 def available_devices() -> list[str]:
     """Names of the devices that can be used on this machine, ``cpu`` first."""
-    return ["cpu", *_cuda_devices(), *_torch_devices(), *_strict_devices()]
+    return ["cpu", *cuda_devices(), *torch_devices(), *_strict_devices()]
 
 
-def _cuda_devices() -> list[str]:
+def cuda_devices() -> list[str]:
+    """Names of the GPUs that CuPy counts."""
     try:
         return [f"cuda:{i}" for i in range(cuda_count(load_library("cuda")))]
     except DeviceError:
         return []
 
 
-def _torch_devices() -> list[str]:
+def torch_devices() -> list[str]:
+    """Names of the devices of PyTorch: ``torch``, then its GPUs."""
     try:
         torch = load_library("torch")
     except DeviceError:

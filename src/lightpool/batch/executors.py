@@ -5,12 +5,13 @@ import signal
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import nullcontext, suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from logging.handlers import QueueHandler
 from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
 from typing import Any, Protocol
 
+from lightpool.arrays.gpus import see_gpu
 from lightpool.arrays.threads import one_thread_each
 from lightpool.batch.chunk import ChunkTask, fail_chunk, run_chunk
 from lightpool.batch.folder import ChunkRecord
@@ -47,7 +48,7 @@ class _Worker:
 
     process: Any
     connection: Connection
-    device: str | None
+    gpu: str | None
     task: ChunkTask | None = None
 
 
@@ -60,11 +61,12 @@ class ProcessExecutor:
     Parameters
     ----------
     n_worker : int
-    devices : sequence of str, that the workers use in turn; by default that of the settings
+    gpus : sequence of str, of `lightpool.arrays.visible_gpus`
+        GPUs that the workers take in turn: each sees one alone. Without them all see what this process sees.
     """
 
     n_worker: int
-    devices: Sequence[str] = ()
+    gpus: Sequence[str] = ()
     _deaths: dict[str, int] = field(default_factory=dict, init=False)
 
     def __post_init__(self) -> None:
@@ -77,7 +79,7 @@ class ProcessExecutor:
         workers: list[_Worker] = []
         try:
             for number in range(min(self.n_worker, len(tasks))):
-                workers.append(self._start(self.devices[number % len(self.devices)] if self.devices else None))
+                workers.append(self._start(self.gpus[number % len(self.gpus)] if self.gpus else None))
                 _give(workers[-1], waiting)
             while any(worker.task is not None for worker in workers):
                 for ready in wait([worker.connection for worker in workers if worker.task is not None]):
@@ -103,14 +105,14 @@ class ProcessExecutor:
             for worker in workers:
                 worker.process.join()
 
-    def _start(self, device: str | None) -> _Worker:
+    def _start(self, gpu: str | None) -> _Worker:
         context = get_context("spawn")
         mine, its = context.Pipe()
-        process = context.Process(target=_work, args=(its, _package_log.getEffectiveLevel()), daemon=True)
+        process = context.Process(target=_work, args=(its, gpu, _package_log.getEffectiveLevel()), daemon=True)
         with one_thread_each():
             process.start()
         its.close()
-        return _Worker(process, mine, device)
+        return _Worker(process, mine, gpu)
 
     def _replaced(self, worker: _Worker, waiting: deque[ChunkTask]) -> tuple[_Worker, ChunkRecord | None]:
         """Give a new worker in place of one that died, and the record of its chunk if that is given up."""
@@ -127,7 +129,7 @@ class ProcessExecutor:
         else:
             text = f"the worker of observations {first} to {last} {how}, {MAX_DEATHS} times; is there enough memory?"
             record = fail_chunk(task, WorkerDiedError(text))
-        new = self._start(worker.device)
+        new = self._start(worker.gpu)
         _give(new, waiting)
         return new, record
 
@@ -136,12 +138,8 @@ def _give(worker: _Worker, waiting: deque[ChunkTask]) -> None:
     """Give a worker the next task, if there is one."""
     worker.task = waiting.popleft() if waiting else None
     if worker.task is not None:
-        task = worker.task
-        if worker.device is not None:
-            settings = {**task.settings, "run": {**task.settings["run"], "device": worker.device}}
-            task = replace(task, settings=settings)
         with suppress(OSError):  # it died while it had nothing to do: listening to it will tell
-            worker.connection.send(task)
+            worker.connection.send(worker.task)
 
 
 class _ToParent(QueueHandler):
@@ -156,8 +154,10 @@ class _ToParent(QueueHandler):
             self._connection.send(record)
 
 
-def _work(connection: Connection, level: int) -> None:
+def _work(connection: Connection, gpu: str | None, level: int) -> None:
     """What a worker does: chunks, until nobody listens any more."""
+    if gpu is not None:
+        see_gpu(gpu)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it decides what Ctrl-C means
     sender = _ToParent(connection)
     _package_log.setLevel(level)

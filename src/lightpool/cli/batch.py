@@ -60,7 +60,7 @@ def plan(settings_file: Path) -> None:
 @click.option("--from", "result_file", type=_FILE, help="Repeat what made this file of results, instead of CONFIG.")
 @click.option("--resume", is_flag=True, help="Go on from what is done; new observations are added.")
 @click.option("--restart", is_flag=True, help="Forget what is done and begin anew.")
-@click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of processes.")
+@click.option("-n", "--workers", type=click.IntRange(min=1), help="Processes. [default: 1, or one for each GPU]")
 @click.option("--cluster", help="Dask: tcp://HOST:PORT, local:N, slurm:N or cuda.")
 @click.option("--device", help="Instead of that of the settings: cpu, cuda, torch.")
 @click.option("--on-error", type=click.Choice(["raise", "skip", "retry"]), help="Instead of that of the settings.")
@@ -105,7 +105,7 @@ def reduce(
             device=options["device"], on_error=options["on_error"], folder=options["output"]
         )
         batch = plan_to_resume(settings) if resume else make_plan(settings)
-        workers = _executor(options["cluster"], options["workers"])
+        workers = _executor(options["cluster"], options["workers"], settings.run.device)
         with _told_how_to_go_on(), workers as executor, Progress(len(batch.obs_ids), console) as progress:
             result = run_batch(batch, executor, resume=resume, restart=restart, progress=progress)
         for file in result.files:
@@ -123,7 +123,8 @@ def _told_how_to_go_on() -> Iterator[None]:
 
 
 @contextmanager
-def _executor(cluster: str | None, n_worker: int) -> Iterator[Any]:
+def _executor(cluster: str | None, n_worker: int | None, device: str) -> Iterator[Any]:
+    from lightpool.arrays.gpus import visible_gpus
     from lightpool.batch.executors import ProcessExecutor, SerialExecutor
 
     if cluster is not None:
@@ -132,7 +133,9 @@ def _executor(cluster: str | None, n_worker: int) -> Iterator[Any]:
         with dask_cluster(cluster) as executor:
             yield executor
     else:
-        yield ProcessExecutor(n_worker) if n_worker > 1 else SerialExecutor()
+        gpus = visible_gpus(device)
+        n_worker = n_worker or max(len(gpus), 1)
+        yield ProcessExecutor(n_worker, gpus) if n_worker > 1 else SerialExecutor()
 
 
 @click.command()

@@ -2,13 +2,14 @@
 
 import signal
 from collections import deque
-from collections.abc import Callable, Generator, Iterable
+from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
 from concurrent.futures.process import BrokenProcessPool
 from itertools import islice
 from multiprocessing import get_context
 from typing import Any
 
+from lightpool.arrays.gpus import see_gpu
 from lightpool.arrays.threads import one_thread_each
 from lightpool.errors import WorkerDiedError
 
@@ -24,7 +25,7 @@ def is_given_up() -> bool:
 
 
 def in_processes(
-    n_process: int, do: Callable[..., Any], tasks: Iterable[tuple[Any, ...]]
+    n_process: int, do: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], gpus: Sequence[str] = ()
 ) -> Generator[Any, None, None]:
     """Do tasks in processes, started anew and not forked, and give the results in the order of the tasks.
 
@@ -36,6 +37,8 @@ def in_processes(
     n_process : int
     do : function of a module
     tasks : iterable of tuple, arguments of the function; it is asked for a few more than there are processes
+    gpus : sequence of str, of `lightpool.arrays.visible_gpus`
+        GPUs that the processes take in turn: each sees one alone. Without them all see what this process sees.
 
     Raises
     ------
@@ -43,8 +46,9 @@ def in_processes(
         If a process ends before its task is done.
     """
     context = get_context("spawn")
-    given_up = context.Event()
-    pool = ProcessPoolExecutor(n_process, mp_context=context, initializer=_begin, initargs=(given_up,))
+    given_up, number = context.Event(), context.Value("i", 0)
+    initargs = given_up, number, tuple(gpus)
+    pool = ProcessPoolExecutor(n_process, mp_context=context, initializer=_begin, initargs=initargs)
     jobs = (pool.submit(do, *task) for task in tasks)
     try:
         with one_thread_each():
@@ -72,6 +76,10 @@ def _first_result(jobs: deque[Future[Any]]) -> Any:
     return jobs.popleft().result()
 
 
-def _begin(given_up: Any) -> None:
+def _begin(given_up: Any, number: Any, gpus: tuple[str, ...]) -> None:
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it decides what Ctrl-C means
     _state["given up"] = given_up
+    if gpus:
+        with number.get_lock():
+            see_gpu(gpus[number.value % len(gpus)])
+            number.value += 1

@@ -10,6 +10,7 @@ from typing import Any
 from astropy.coordinates import Angle
 
 from lightpool.arrays import read_deferred
+from lightpool.arrays.gpus import visible_gpus
 from lightpool.arrays.staging import Uploads
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
@@ -38,10 +39,10 @@ class DatasetsMaker(Described):
         Add all to the reference dataset, in place, or give one dataset per observation. Where a maker measures the
         background, as RingBackgroundMaker does, a MapDataset as reference takes it as its known background.
     n_jobs : int, optional
-        Number of processes; 1 by default. Results are in the order of the observations whatever it is. For a stack each
-        process adds up a share of neighbouring observations, and these sums are added in their order: counts and masks
-        are the same as with one process, other maps agree to rounding. If an observation fails, the others are given
-        up, and its share is not added.
+        Number of processes; 1 by default. They take the GPUs of the machine in turn. Results are in the order of the
+        observations whatever it is. For a stack each process adds up a share of neighbouring observations, and these
+        sums are added in their order: counts and masks are the same as with one process, other maps agree to rounding.
+        If an observation fails, the others are given up, and its share is not added.
     cutout_mode : {"trim", "partial", "strict"}
         What to do with a cutout that reaches over the edge of the map, see `WcsGeom.cutout`.
     cutout_width : str, Quantity or Angle, optional
@@ -202,7 +203,7 @@ class DatasetsMaker(Described):
             (self, reference, observation, apply_cutout, device)
             for reference, observation in zip(own, observations, strict=False)
         )
-        with closing(in_processes(n_jobs, _reduce_in_worker, tasks)) as results:
+        with closing(in_processes(n_jobs, _reduce_in_worker, tasks, visible_gpus(device))) as results:
             for result in results:
                 yield None if result is None else result.to(dataset.device)
 
@@ -215,7 +216,7 @@ class DatasetsMaker(Described):
             share = slice(len(observations) * number // n_jobs, len(observations) * (number + 1) // n_jobs)
             own = None if references is None else [self._to_travel(reference) for reference in references[share]]
             tasks.append((self, travelling, observations[share], own))
-        with closing(in_processes(n_jobs, _stack_in_worker, tasks)) as parts:
+        with closing(in_processes(n_jobs, _stack_in_worker, tasks, visible_gpus(dataset.device.name))) as parts:
             for part in parts:
                 if part is not None:
                     add_stack(dataset, part)
