@@ -70,6 +70,11 @@ def test_a_slice_in_energy_leaves_maps_without_that_axis(make_dataset):
     np.testing.assert_array_equal(host(part.counts), host(dataset.counts)[1:3])
     assert part.exposure.geom.data_shape == dataset.exposure.geom.data_shape
     assert part.edisp.geom.axes["energy"].nbin == 2
+    true = dataset.slice_by_idx({"energy": slice(1, 3), "energy_true": slice(0, 2)})
+    assert true.counts.geom == part.counts.geom
+    assert true.exposure.geom.axes["energy_true"].nbin == true.edisp.exposure_map.geom.axes["energy_true"].nbin == 2
+    with pytest.raises(ValueError, match=r"has an axis 'enrgy'; their axes are \['energy', 'energy_true'"):
+        dataset.slice_by_idx({"enrgy": slice(1, 3)})
 
 
 def test_energies_are_moved_to_the_nearest_edges(make_dataset):

@@ -211,6 +211,8 @@ def test_slices_keep_all_axes():
     assert_allclose(part.axes["energy_true"].edges.value, ENERGY_TRUE.edges.value[2:5])
     with pytest.raises(ValueError, match="slice"):
         psf().slice_by_idx({"energy_true": 2})
+    with pytest.raises(ValueError, match="there is no axis 'energy'"):
+        psf().slice_by_idx({"energy": slice(2, 4)})
 
 
 @pytest.mark.parametrize("name", ALL)

@@ -118,9 +118,11 @@ def test_one_axis_of_several_is_changed(axes, energy):
             change("rad")
 
 
-def test_slices_keep_numbers_drop_and_other_names_do_nothing(axes):
-    assert axes.slice_by_idx({"energy": slice(1, 3), "rad": slice(0, 1)}).shape == (2, 3)
+def test_slices_keep_and_numbers_drop_an_axis(axes):
+    assert axes.slice_by_idx({"energy": slice(1, 3)}).shape == (2, 3)
     assert axes.slice_by_idx({"energy": 2}).names == ["offset"]
+    with pytest.raises(ValueError, match=r"there is no axis 'enrgy'; the axes are \['energy', 'offset'\]"):
+        axes.slice_by_idx({"offset": slice(0, 1), "enrgy": slice(1, 3)})
 
 
 def test_equality(axes, energy, offset):

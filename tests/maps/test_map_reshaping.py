@@ -46,6 +46,9 @@ def test_a_slice_keeps_the_bins_that_were_asked_for(counts):
     assert_array_equal(to_host(counts.slice_by_energy(energy_min="4 TeV").data), VALUES[2:])
     with pytest.raises(GeometryError, match="20"):
         counts.slice_by_energy("20 TeV", "30 TeV")
+    for whole in (counts, counts.geom):
+        with pytest.raises(ValueError, match="there is no axis 'enrgy'"):
+            whole.slice_by_idx({"enrgy": slice(1, 3)})
 
 
 def test_images_are_found_by_index_coordinate_and_in_turn(counts):

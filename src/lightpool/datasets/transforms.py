@@ -44,8 +44,23 @@ def pad(dataset: "MapDataset", pad_width: Any, mode: str) -> dict[str, Any]:
 
 
 def slice_by_idx(dataset: "MapDataset", slices: dict[str, Any]) -> dict[str, Any]:
-    """Bins of axes; maps without an axis keep all their bins."""
-    return {name: data.slice_by_idx(slices=slices) for name, data in _maps(dataset).items()}
+    """Bins of axes; maps without an axis keep all their bins.
+
+    Raises
+    ------
+    ValueError
+        If no map has an axis of such a name.
+    """
+    maps = _maps(dataset)
+    axes = {name: data.geom.axes.names for name, data in maps.items()}
+    known = list(dict.fromkeys(axis for names in axes.values() for axis in names))
+    unknown = [axis for axis in slices if axis not in known]
+    if unknown:
+        raise ValueError(f"no map of dataset {dataset.name!r} has an axis {unknown[0]!r}; their axes are {known}")
+    return {
+        name: data.slice_by_idx({axis: part for axis, part in slices.items() if axis in axes[name]})
+        for name, data in maps.items()
+    }
 
 
 def energy_slice(axis: MapAxis, energy_min: Any, energy_max: Any) -> slice:

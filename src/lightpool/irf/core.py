@@ -319,7 +319,7 @@ class IRF:
         slices : dict of axis name to slice; axes that are not named stay whole
         """
         axes = self.axes.slice_by_idx(slices)
-        dropped = {name: s for name, s in slices.items() if name in self.axes.names and name not in axes.names}
+        dropped = {name: s for name, s in slices.items() if name not in axes.names}
         if dropped:
             raise ValueError(
                 f"a response table keeps all its axes, got whole numbers in {dropped}; give slices such as slice(2, 3)"

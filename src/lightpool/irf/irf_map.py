@@ -245,7 +245,8 @@ class IRFMap:
         irf_map = self._irf_map.slice_by_idx(slices=slices)
         if "energy_true" not in slices:
             return self._with(irf_map, lambda exposure: exposure)
-        return self._with(irf_map, lambda exposure: exposure.slice_by_idx(slices=slices))
+        part = {"energy_true": slices["energy_true"]}  # the exposure has one bin, or none, on the other axes
+        return self._with(irf_map, lambda exposure: exposure.slice_by_idx(part))
 
     def to_region_nd_map(self, region: Any) -> Self:
         """Response in a region (the mean of its pixels) or at a position (the nearest pixel).

@@ -211,8 +211,10 @@ class MapAxes(Sequence[AnyAxis]):
 
         Parameters
         ----------
-        slices : dict of axis name to slice or int; axes that are not named stay, names of other axes are ignored
+        slices : dict of axis name to slice or int; axes that are not named stay
         """
+        for name in slices:
+            self.index(name)
         chosen = ((ax, slices.get(ax.name, slice(None))) for ax in self._axes)
         return type(self)(
             ax if part == slice(None) else ax.slice(part) for ax, part in chosen if isinstance(part, slice)
