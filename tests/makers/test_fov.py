@@ -107,6 +107,24 @@ def test_a_fit_makes_the_likelihood_better_and_keeps_its_errors(reduced, exclusi
     assert model.parameters[0].error == 0, "the model of the maker itself stays as it was"
 
 
+def test_a_node_at_energies_that_are_all_masked_masks_the_run_and_leaves_the_norms(backend, reduced, caplog):
+    dataset = reduced()
+    kept = np.ones(dataset.data_shape, dtype=bool)
+    kept[dataset.counts.geom.axes["energy"].center > 2 * u.TeV] = False
+    dataset.mask_safe = Map.from_geom(dataset.counts.geom, data=kept)
+    model = PiecewiseNormSpectralModel(energy=[0.5, 2, 20] * u.TeV, norms=[1.0, 1.0, 1.0])
+    dataset = FoVBackgroundMaker("fit", spectral_model=model).run(dataset)
+    assert not to_host(dataset.mask_safe.data).any()
+    assert [parameter.value for parameter in dataset.background_model.parameters] == [1, 1, 1]
+    assert "no background is kept at the energies of the parameters ['norm_2']" in caplog.text
+    model.parameters[2].frozen = True
+    dataset.mask_safe = Map.from_geom(dataset.counts.geom, data=kept)
+    dataset.models = None
+    dataset = FoVBackgroundMaker("fit", spectral_model=model).run(dataset)
+    assert_array_equal(to_host(dataset.mask_safe.data), kept)
+    assert dataset.background_model.parameters[0].value != 1
+
+
 def test_the_model_shows_in_the_models_of_the_dataset(reduced):
     dataset = FoVBackgroundMaker().run(reduced())
     assert dataset.models.names == ["run-bkg"]

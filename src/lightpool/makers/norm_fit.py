@@ -120,6 +120,9 @@ def fit_norm(model: NormSpectralModel, energy: u.Quantity, counts: Vector, templ
     if all(term.parameter.frozen for term in terms):
         return "all parameters of the background model are frozen"
     free = [term for term in terms if not term.parameter.frozen]
+    idle = [term.parameter.name for term in free if not np.any(term.column)]
+    if idle:
+        return f"no background is kept at the energies of the parameters {idle}; freeze them or leave the nodes out"
     fixed = np.exp(sum(term.column * term.theta for term in terms if term.parameter.frozen))
     design = np.stack([term.column for term in free], axis=1)
     start = np.array([term.theta if np.isfinite(term.theta) else 0.0 for term in free])
