@@ -6,7 +6,7 @@ normalised over another axis is linear too and is done here as well. `lightpool.
 """
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import cached_property
 from typing import Any, cast
 
@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import Constant, Device, announce_constants, interpolation_weights, scale_values
 from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
+from lightpool.irf.empty_bins import cap_in_energy, rises_from_empty_bins, with_capped_edges
 from lightpool.irf.values import LOG_ZERO, scale_table
 from lightpool.maps import MapAxis
 from lightpool.maps.map_data import unit_factor
@@ -261,9 +262,16 @@ def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     ----------
     bkg : Background2D or Background3D
     energy : Quantity, shape (n_edge,)
+
+    Notes
+    -----
+    Beyond the outer nodes of a table of logarithms the rate does not rise where it would because a bin further in is
+    empty, see `lightpool.irf.empty_bins`.
     """
     values, outside = _at(bkg, {"energy": energy})
     table = _node_table(bkg, values)
+    if table.values_scale == "log":
+        table = _without_rise(table, bkg, energy)
     factor = unit_factor(energy.unit * bkg.unit, "s-1 sr-1")
     log_energy = np.log(energy.value)
     logs = log_energy + np.log(factor)
@@ -273,6 +281,30 @@ def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
         table = _like(table, table.values * (np.sqrt(factor) if table.values_scale == "sqrt" else factor))
     table.values[outside["energy"]] = _NEVER if table.values_scale == "log" else 0
     return BackgroundNodes(table, energy.value, log_energy, LOG_ZERO + logs)
+
+
+def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> NodeTable:
+    """Node table whose logarithms do not rise beyond the outer nodes because of empty bins."""
+    empty = bkg.data <= 0
+    if not empty.any():
+        return table
+    axis, dim = cast(MapAxis, bkg.axes["energy"]), bkg.axes.index("energy")
+    logs, empty = np.moveaxis(scale_table(bkg.data, "log"), dim, 0), np.moveaxis(empty, dim, 0)
+    x = energy.to_value(axis.unit).astype(np.float64)
+    place = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
+    touched = cap_in_energy(table.values, logs, empty, *place)
+    if not rises_from_empty_bins(table.values, touched, len(table.nodes)):
+        return table
+    values, holes, nodes = table.values, table.holes, []
+    for number, (inner, bounds) in enumerate(zip(table.nodes, table.bounds, strict=True), 1):
+        if holes is not None and len(inner) > 1:
+            low, high = (
+                np.take(holes, pair, axis=number).max(axis=number, keepdims=True) for pair in ([0, 1], [-2, -1])
+            )
+            holes = np.concatenate([low, holes, high], axis=number)
+        values, touched, outer = with_capped_edges(values, touched, number, inner, bounds)
+        nodes.append(outer)
+    return replace(table, values=values, nodes=tuple(nodes), holes=holes, _constants={})
 
 
 def parameter_nodes(psf: IRF, energy_true: u.Quantity) -> dict[str, NodeTable]:

@@ -1,0 +1,87 @@
+"""Tables of logarithms with empty bins: beyond their outer nodes, nothing may rise because a bin further in is empty.
+
+The logarithm of an empty bin is that of the smallest number, -87 for float32. Continued from such a bin over the last
+one that is not empty, a background of 1e-9 becomes 1e9 within half a bin.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+__all__ = ["cap_in_energy", "rises_from_empty_bins", "with_capped_edges"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+def cap_in_energy(values: Floats, table: Floats, empty: Bools, index: NDArray[np.int64], above: Floats) -> Bools:
+    """Cap values that were interpolated in energy, in place, at that of the outer bin where the next one is empty.
+
+    Parameters
+    ----------
+    values : ndarray, shape (n, ...), table at n energies
+    table, empty : ndarray, shape (n_bin, ...), logarithms, and whether the bin is empty
+    index, above : ndarray, shape (n,), lower bin and weight of the upper one
+
+    Returns
+    -------
+    touched : ndarray, shape of ``values``, where the value comes from an empty bin
+    """
+    upper = np.minimum(index + 1, len(table) - 1)
+    weight = above.reshape(-1, *(1,) * (values.ndim - 1))
+    touched: Bools = (empty[index] & (weight != 1)) | (empty[upper] & (weight != 0))
+    for is_beyond, border, inner in ((weight < 0, index, upper), (weight > 1, upper, index)):
+        capped = is_beyond & empty[inner] & (values > table[border])
+        if capped.any():
+            np.copyto(values, table[border], where=capped)
+            touched &= ~capped
+    return touched
+
+
+def rises_from_empty_bins(values: Floats, touched: Bools, n_axis: int) -> bool:
+    """Whether an outer node stands above a neighbour that comes from an empty bin, on one of the last axes."""
+    for axis in range(values.ndim - n_axis, values.ndim):
+        if values.shape[axis] > 1:
+            for border, inner in ((0, 1), (-1, -2)):
+                above = _plane(values, border, axis) > _plane(values, inner, axis)
+                if (above & _plane(touched, inner, axis)).any():
+                    return True
+    return False
+
+
+def with_capped_edges(
+    values: Floats, touched: Bools, axis: int, nodes: Floats, bounds: tuple[float, float]
+) -> tuple[Floats, Bools, Floats]:
+    """Table with the two edges of an axis as further nodes: extrapolated, but for what rises from empty bins.
+
+    Parameters
+    ----------
+    values, touched : ndarray
+    axis : int
+    nodes : ndarray, shape (n_node,)
+    bounds : lower and upper edge of the axis
+
+    Returns
+    -------
+    values, touched, nodes : with two more nodes, or as they are where there is one node
+    """
+    if len(nodes) == 1:
+        return values, touched, nodes
+    ends, marks = [], []
+    for edge, border, inner in ((bounds[0], 0, 1), (bounds[1], -1, -2)):
+        last, before = _plane(values, border, axis), _plane(values, inner, axis)
+        share = (edge - nodes[border]) / (nodes[border] - nodes[inner])
+        found, from_empty = last + (last - before) * share, _plane(touched, inner, axis)
+        capped = from_empty & (found > last)
+        ends.append(np.where(capped, last, found))
+        marks.append(np.where(capped, False, from_empty) | _plane(touched, border, axis))
+    return (
+        np.concatenate([ends[0], values, ends[1]], axis=axis),
+        np.concatenate([marks[0], touched, marks[1]], axis=axis),
+        np.concatenate([bounds[:1], nodes, bounds[1:]]),
+    )
+
+
+def _plane(values: NDArray[Any], number: int, axis: int) -> NDArray[Any]:
+    return np.take(values, [number], axis=axis)
