@@ -1,12 +1,15 @@
 """A chunk as a task: what travels to a worker, and what comes back."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
+from lightpool.batch.files import sha256_of
 from lightpool.batch.folder import BatchFolder, ChunkRecord
-from lightpool.batch.outcomes import failed_outcome
+from lightpool.batch.outcomes import Outcome, failed_outcome
 from lightpool.batch.partial import PartialStack, StackKey
+from lightpool.batch.provenance import Provenance
 from lightpool.batch.reduce import reduce_observations, sources_of
 from lightpool.batch.results import write_dataset
 from lightpool.config.settings import Settings
@@ -36,16 +39,20 @@ class ChunkTask:
 
 def run_chunk(task: ChunkTask) -> ChunkRecord:
     """Reduce the observations of a chunk and save their sums in the folder of the results."""
-    settings = Settings.from_dict(task.settings)
-    folder = BatchFolder(Path(settings.output.folder))
+    settings, begun = Settings.from_dict(task.settings), datetime.now(UTC)
+    folder, files = BatchFolder(Path(settings.output.folder)), {}
 
-    def keep(obs_id: int, key: StackKey, dataset: MapDataset) -> None:
-        write_dataset(dataset, folder.path / "observations", f"{obs_id}-{key.name}", compress=settings.output.compress)
+    def keep(outcome: Outcome, key: StackKey, dataset: MapDataset) -> None:
+        inputs = sources_of(settings).input_files([outcome.obs_id])
+        more = Provenance.now(settings, [outcome], inputs, begun).to_hdus()
+        name, compress = f"{outcome.obs_id}-{key.name}", settings.output.compress
+        for file in write_dataset(dataset, folder.observations, name, compress=compress, more=more):
+            files[folder.name(file)] = sha256_of(file)
 
     partial, outcomes = reduce_observations(settings, task.obs_ids, keep if settings.output.observations else None)
     sources = sources_of(settings)
     inputs, index = sources.input_files(task.obs_ids), sources.index_hash(task.obs_ids)
-    return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, inputs, index)
+    return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, inputs, index, files)
 
 
 def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:
@@ -61,4 +68,4 @@ def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:
         raise error
     outcomes = [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in task.obs_ids]
     folder = BatchFolder(Path(settings.output.folder))
-    return folder.save_chunk(task.key, task.obs_ids, PartialStack(settings), outcomes, [], "")
+    return folder.save_chunk(task.key, task.obs_ids, PartialStack(settings), outcomes, [], "", {})

@@ -4,7 +4,7 @@ import io
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ from typing import Any
 import lightpool
 from lightpool.batch.chunk import ChunkTask
 from lightpool.batch.executors import Executor, SerialExecutor
-from lightpool.batch.files import write_aside
+from lightpool.batch.files import sha256_of, write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.merge import MergeTree
 from lightpool.batch.outcomes import Outcome, outcome_table
@@ -133,7 +133,9 @@ def run_batch(
     outcomes = [outcome for record in ordered for outcome in record.outcomes]
     inputs = [file for record in ordered for file in record.inputs]
     provenance = Provenance.now(settings, outcomes, inputs, begun)
-    return BatchResult(folder.path, _write_results(folder, provenance, tree.result()), outcomes, n_reused)
+    single = {name: sha256 for record in ordered for name, sha256 in record.files.items()}
+    files = _write_results(folder, settings.output.compress, provenance, tree.result(), single)
+    return BatchResult(folder.path, files, outcomes, n_reused)
 
 
 def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
@@ -161,17 +163,21 @@ def _done_before(folder: BatchFolder, task: ChunkTask, sources: Sources) -> Chun
     return None
 
 
-def _write_results(folder: BatchFolder, provenance: Provenance, stacks: PartialStack | None) -> list[Path]:
-    compress, more = provenance.settings.output.compress, provenance.to_hdus()
+def _write_results(
+    folder: BatchFolder, compress: bool, provenance: Provenance, stacks: PartialStack | None, single: Mapping[str, str]
+) -> list[Path]:
+    """Write the stacks, and beside them what tells where they, and the datasets of single observations, come from."""
+    more = provenance.to_hdus()
     done = {} if stacks is None else {key: stacks[key] for key in stacks}
-    files = [write_dataset(each, folder.path, key.name, compress=compress, more=more) for key, each in done.items()]
+    sets = [write_dataset(each, folder.path, key.name, compress=compress, more=more) for key, each in done.items()]
     table = io.StringIO()
     outcome_table(provenance.outcomes).write(table, format="ascii.ecsv")
-    document = json.dumps(prov_document(provenance, files), indent=1)
+    sums = {folder.name(file): sha256_of(file) for files in sets for file in files}
+    document = json.dumps(prov_document(provenance, sums | dict(single)), indent=1)
     for name, text in (("outcomes.ecsv", table.getvalue()), ("provenance.json", document)):
         with write_aside(folder.path / name) as file:
             file.write(text.encode())
-    return files
+    return [files[0] for files in sets]
 
 
 def _differences(before: Settings, now: Settings) -> list[str]:

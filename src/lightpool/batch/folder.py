@@ -15,7 +15,7 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,6 +40,8 @@ class ChunkRecord:
     inputs : tuple of InputFile, the files that were read
     index : str, see `Sources.index_hash`
     sha256 : str, of the file with the sums
+    files : dict of str to str
+        Datasets of single observations that were written: names, see `BatchFolder.name`, and SHA-256.
     """
 
     key: str
@@ -48,6 +50,7 @@ class ChunkRecord:
     inputs: tuple[InputFile, ...]
     index: str
     sha256: str
+    files: dict[str, str]
 
     def to_json(self) -> str:
         """Text of the record."""
@@ -58,6 +61,7 @@ class ChunkRecord:
             "inputs": [file.to_dict() for file in self.inputs],
             "index": self.index,
             "sha256": self.sha256,
+            "files": self.files,
         }
         return json.dumps(data, indent=1)
 
@@ -72,6 +76,7 @@ class ChunkRecord:
             inputs=tuple(InputFile(**each) for each in data["inputs"]),
             index=data["index"],
             sha256=data["sha256"],
+            files=data["files"],
         )
 
 
@@ -87,6 +92,11 @@ class BatchFolder:
         self.path = path
         self.state = path / "state"
         self.chunks = self.state / "chunks"
+        self.observations = path / "observations"
+
+    def name(self, file: Path) -> str:
+        """Name of a file in this folder, the same wherever the folder is."""
+        return file.relative_to(self.path).as_posix()
 
     # --- the plan
 
@@ -137,6 +147,7 @@ class BatchFolder:
         outcomes: Sequence[Outcome],
         inputs: Sequence[InputFile],
         index: str,
+        files: Mapping[str, str],
     ) -> ChunkRecord:
         """Write the sums of a chunk, then its record: a chunk with a record is whole."""
         path = self.chunks / f"{key}.zip"
@@ -148,6 +159,7 @@ class BatchFolder:
             inputs=tuple(inputs),
             index=index,
             sha256=sha256_of(path),
+            files=dict(files),
         )
         with write_aside(self.chunks / f"{key}.json") as file:
             file.write(record.to_json().encode())

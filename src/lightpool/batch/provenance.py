@@ -5,9 +5,11 @@ Source of the document's form: https://www.w3.org/submissions/prov-json/
 
 import json
 import platform
-from collections.abc import Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from functools import lru_cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -15,10 +17,10 @@ from typing import Any
 from astropy.table import Table
 
 import lightpool
-from lightpool.batch.files import InputFile, sha256_of
+from lightpool.batch.files import InputFile
 from lightpool.batch.outcomes import Outcome, outcome_table
 from lightpool.config.settings import Settings
-from lightpool.errors import FormatError
+from lightpool.errors import ConfigError, FormatError
 from lightpool.fits import BinTableHDU, read_fits, table_to_hdu
 
 __all__ = ["Provenance", "prov_document", "read_provenance"]
@@ -33,14 +35,14 @@ class Provenance:
 
     Attributes
     ----------
-    settings : Settings
+    settings : Settings, None where files were added up
     outcomes : tuple of Outcome, of all observations
     inputs : tuple of InputFile
     versions : dict of str, of the program and what it stands on
     begun, ended : str, UTC
     """
 
-    settings: Settings
+    settings: Settings | None
     outcomes: tuple[Outcome, ...]
     inputs: tuple[InputFile, ...]
     versions: dict[str, str]
@@ -49,7 +51,7 @@ class Provenance:
 
     @classmethod
     def now(
-        cls, settings: Settings, outcomes: Iterable[Outcome], inputs: Iterable[InputFile], begun: datetime
+        cls, settings: Settings | None, outcomes: Iterable[Outcome], inputs: Iterable[InputFile], begun: datetime
     ) -> "Provenance":
         """Provenance of what is written now by this program."""
         return cls(
@@ -62,7 +64,18 @@ class Provenance:
         )
 
     def to_repeat(self) -> Settings:
-        """Settings that ask for the same observations, whatever has been added to the store since."""
+        """Settings that ask for the same observations, whatever has been added to the store since.
+
+        Raises
+        ------
+        ConfigError
+            If files were added up, which no settings tell.
+        """
+        if self.settings is None:
+            names = ", ".join(file.path for file in self.inputs)
+            raise ConfigError(
+                f"a sum of files has no settings to repeat; repeat what made them, or stack again: {names}"
+            )
         data = self.settings.to_dict()
         asked = {key: data["observations"][key] for key in ("datastore", "required_irf")}
         data["observations"] = asked | {"obs_ids": [int(outcome.obs_id) for outcome in self.outcomes]}
@@ -70,7 +83,8 @@ class Provenance:
 
     def to_hdus(self) -> list[BinTableHDU]:
         """Table HDUs that tell it: ``PROVENANCE`` (keys and values), ``OUTCOMES`` and ``INPUTS``."""
-        facts = {"settings": self.settings.to_json(), "begun": self.begun, "ended": self.ended}
+        facts = {} if self.settings is None else {"settings": self.settings.to_json()}
+        facts |= {"begun": self.begun, "ended": self.ended}
         facts |= {f"version {name}": version for name, version in self.versions.items()}
         inputs = Table(rows=[file.to_dict() for file in self.inputs], names=list(InputFile.__dataclass_fields__))
         return [
@@ -87,7 +101,8 @@ class Provenance:
         lines += [f"  {each.obs_id}: {each.step} failed with {each.error}" for each in failed]
         lines += ["", f"{len(self.inputs)} input files"]
         lines += [f"  {file.sha256[:12]}  {file.path}" for file in self.inputs]
-        return "\n".join([*lines, "", "Settings", "", self.settings.to_yaml()])
+        lines += ["", *(["Files added up"] if self.settings is None else ["Settings", "", self.settings.to_yaml()])]
+        return "\n".join(lines)
 
 
 def read_provenance(path: Path) -> Provenance:
@@ -100,15 +115,13 @@ def read_provenance(path: Path) -> Provenance:
     """
     file = read_fits(path)
     if missing := [name for name in _HDUS.values() if name not in file.names]:
-        raise FormatError(
-            f"{path} has no HDU {missing[0]}: no result of `lightpool reduce`, or another program wrote it anew"
-        )
+        raise FormatError(f"{path} has no HDU {missing[0]}: not made by `lightpool reduce` or `stack`, or written anew")
     tables = {kind: file.table(name).columns for kind, name in _HDUS.items()}
     facts = dict(zip(_texts(tables["settings"]["KEY"]), _texts(tables["settings"]["VALUE"]), strict=True))
     names = list(tables["outcomes"])
     rows = zip(*(_texts(tables["outcomes"][name]) for name in names), strict=True)
     return Provenance(
-        settings=Settings.from_dict(json.loads(facts["settings"])),
+        settings=Settings.from_dict(json.loads(facts["settings"])) if "settings" in facts else None,
         outcomes=tuple(Outcome(**dict(zip(map(str.lower, names), row, strict=True))) for row in rows),
         inputs=tuple(InputFile(*row) for row in zip(*(map(_texts, tables["inputs"].values())), strict=True)),
         versions={key.removeprefix("version "): value for key, value in facts.items() if key.startswith("version ")},
@@ -117,45 +130,49 @@ def read_provenance(path: Path) -> Provenance:
     )
 
 
-def prov_document(provenance: Provenance, files: Sequence[Path]) -> dict[str, Any]:
-    """PROV-JSON document of a reduction.
+def prov_document(provenance: Provenance, files: Mapping[str, str]) -> dict[str, Any]:
+    """PROV-JSON document of a reduction, or of files that were added up.
 
     Parameters
     ----------
     provenance : Provenance
-    files : sequence of Path, the results
+    files : mapping of str to str, names of the results and their SHA-256
     """
+    settings = provenance.settings
+    activity = "lp:stack" if settings is None else "lp:reduction"
     inputs = {
         f"lp:input-{file.sha256[:16]}": {"prov:label": file.path, "lp:sha256": file.sha256}
         for file in provenance.inputs
     }
-    results = {f"lp:result-{file.name}": {"prov:label": str(file), "lp:sha256": sha256_of(file)} for file in files}
-    outcomes = {
-        f"lp:observation-{each.obs_id}": {
-            f"lp:{key}": value
-            for key, value in each.to_dict().items()
-            if key not in ("figures", "traceback") and value != ""
-        }
-        for each in provenance.outcomes
-    }
-    settings = {"lp:settings": {"prov:type": _name("prov:Plan"), "prov:value": provenance.settings.to_json()}}
+    results = {f"lp:result-{name}": {"prov:label": name, "lp:sha256": sha256} for name, sha256 in files.items()}
+    outcomes = dict(_outcome_entities(provenance.outcomes))
+    about = {"prov:startTime": provenance.begun, "prov:endTime": provenance.ended}
+    plan, by = {}, {"prov:activity": activity, "prov:agent": "lp:lightpool"}
+    if settings is not None:
+        about["lp:device"] = settings.run.device
+        plan = {"lp:settings": {"prov:type": _name("prov:Plan"), "prov:value": settings.to_json()}}
+        by["prov:plan"] = "lp:settings"
     versions = {f"lp:{name}": version for name, version in provenance.versions.items()}
-    activity = {"prov:startTime": provenance.begun, "prov:endTime": provenance.ended}
-    activity["lp:device"] = provenance.settings.run.device
+    made = [*results, *outcomes] if plan else list(results)  # a sum hands on the outcomes that its files tell
     return {
         "prefix": {"lp": "urn:lightpool:", "prov": "http://www.w3.org/ns/prov#"},
-        "entity": inputs | results | outcomes | settings,
-        "activity": {"lp:reduction": activity},
+        "entity": inputs | results | outcomes | plan,
+        "activity": {activity: about},
         "agent": {"lp:lightpool": {"prov:type": _name("prov:SoftwareAgent"), **versions}},
-        "used": {f"_:used{i}": {"prov:activity": "lp:reduction", "prov:entity": key} for i, key in enumerate(inputs)},
-        "wasGeneratedBy": {
-            f"_:made{i}": {"prov:entity": key, "prov:activity": "lp:reduction"}
-            for i, key in enumerate([*results, *outcomes])
-        },
-        "wasAssociatedWith": {
-            "_:by0": {"prov:activity": "lp:reduction", "prov:agent": "lp:lightpool", "prov:plan": "lp:settings"}
-        },
+        "used": {f"_:used{i}": {"prov:activity": activity, "prov:entity": key} for i, key in enumerate(inputs)},
+        "wasGeneratedBy": {f"_:made{i}": {"prov:entity": key, "prov:activity": activity} for i, key in enumerate(made)},
+        "wasAssociatedWith": {"_:by0": by},
     }
+
+
+def _outcome_entities(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Entity of each outcome with its name; an observation that several reductions tell of is numbered."""
+    n_seen: Counter[int] = Counter()
+    for outcome in outcomes:
+        n_seen[outcome.obs_id] += 1
+        again = "" if n_seen[outcome.obs_id] == 1 else f"-{n_seen[outcome.obs_id]}"
+        data = {key: value for key, value in outcome.to_dict().items() if key not in ("figures", "traceback")}
+        yield f"lp:observation-{outcome.obs_id}{again}", {f"lp:{key}": each for key, each in data.items() if each != ""}
 
 
 def _name(text: str) -> dict[str, str]:
@@ -163,6 +180,7 @@ def _name(text: str) -> dict[str, str]:
     return {"$": text, "type": "prov:QUALIFIED_NAME"}
 
 
+@lru_cache(maxsize=1)
 def _versions() -> dict[str, str]:
     found = {"lightpool": lightpool.__version__, "python": platform.python_version(), "system": platform.platform()}
     for name in _PACKAGES:

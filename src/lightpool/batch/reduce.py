@@ -34,10 +34,11 @@ __all__ = ["Reducer", "reduce_observations", "sources_of"]
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[int, StackKey, MapDataset], None]
-"""What is done with each dataset, besides adding it up; it is told observation, first stack and dataset."""
+Keep = Callable[[Outcome, StackKey, MapDataset], None]
+"""What is done with each dataset, besides adding it up; it is told outcome, first stack and dataset."""
 
 _FiguresOfStacks = list[tuple[StackKey, Figures]]
+_Made = list[tuple[list[StackKey], MapDataset]]
 
 
 @dataclass(frozen=True)
@@ -95,7 +96,7 @@ class Reducer:
         Parameters
         ----------
         obs_ids : sequence of int
-        keep : function of observation number, target and dataset, optional
+        keep : function of outcome, first stack and dataset, optional
 
         Raises
         ------
@@ -135,18 +136,19 @@ class Reducer:
         n_try = 1 + run.retries if run.on_error == "retry" else 1
         for number in range(1, n_try + 1):
             start = time.perf_counter()
-            outcome, figures = self._try(partial, obs_id, observation, keep)
+            outcome, figures, made = self._try(partial, obs_id, observation)
             seconds = time.perf_counter() - start
             outcome = replace(outcome, n_try=number, seconds=seconds, device=str(self.device))
             if outcome.status != "failed":
                 break
             if n_try > 1:
                 log.warning("observation %s, try %d of %d: %s", obs_id, number, n_try, outcome.error)
+        if keep is not None:
+            for keys, dataset in made:
+                keep(outcome, keys[0], dataset)
         return outcome, figures
 
-    def _try(
-        self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None
-    ) -> tuple[Outcome, _FiguresOfStacks]:
+    def _try(self, partial: PartialStack, obs_id: int, observation: Any) -> tuple[Outcome, _FiguresOfStacks, _Made]:
         try:
             if isinstance(observation, Exception):
                 raise observation
@@ -160,13 +162,11 @@ class Reducer:
                 raise cause from error
             if self.settings.run.on_error == "raise":
                 raise failure from cause
-            return failed_outcome(failure), []
+            return failed_outcome(failure), [], []
         for keys, dataset in made:
-            if keep is not None:
-                keep(obs_id, keys[0], dataset)
             for key in keys:
                 partial.add(key, dataset)
-        return Outcome(obs_id=obs_id, status="done" if made else "empty"), figures
+        return Outcome(obs_id=obs_id, status="done" if made else "empty"), figures, made
 
     def _datasets(self, observation: Observation) -> Iterator[tuple[list[StackKey], MapDataset]]:
         """Stacks and dataset of each part of an observation that is reduced on its own."""

@@ -1,12 +1,16 @@
 """Files of results, which Gammapy reads."""
 
-from collections.abc import Sequence
+import json
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
 
+from lightpool.batch.files import InputFile, sha256_of, write_aside
+from lightpool.batch.outcomes import Outcome
+from lightpool.batch.provenance import Provenance, prov_document, read_provenance
 from lightpool.config.settings import Settings
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
-from lightpool.datasets.ogip import to_ogip_hdulists
+from lightpool.datasets.ogip import ogip_filenames, to_ogip_hdulists
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, write_fits
 
@@ -15,7 +19,7 @@ __all__ = ["read_dataset", "result_files", "stack_files", "write_dataset"]
 
 def write_dataset(
     dataset: MapDataset, folder: Path, name: str, *, compress: bool = True, more: Sequence[BinTableHDU] = ()
-) -> Path:
+) -> list[Path]:
     """Write a dataset: maps to one file, a spectrum with OFF counts to a set of OGIP files.
 
     Parameters
@@ -28,20 +32,30 @@ def write_dataset(
 
     Returns
     -------
-    path : Path of the file; of a set, the one that names the others
+    files : list of Path; of a set, the one that names the others comes first
     """
-    ending = ".fits.gz" if compress else ".fits"
+    start = "pha_" if isinstance(dataset, SpectrumDatasetOnOff) else ""
+    return _write(dataset, folder / f"{start}{name}{'.fits.gz' if compress else '.fits'}", more, overwrite=True)
+
+
+def _write(dataset: MapDataset, path: Path, more: Sequence[BinTableHDU], *, overwrite: bool) -> list[Path]:
     if isinstance(dataset, SpectrumDatasetOnOff):
-        path = folder / f"pha_{name}{ending}"
-        files = {folder / part: hdus for part, hdus in to_ogip_hdulists(dataset, path).items()}
+        files = {path.parent / part: hdus for part, hdus in to_ogip_hdulists(dataset, path).items()}
     else:
-        path = folder / f"{name}{ending}"
         files = {path: dataset.to_hdulist()}
+    if not overwrite and (there := [part for part in files if part.exists()]):
+        raise FileExistsError(f"{there[0]} is there already; --overwrite replaces it")
     files[path] += [hdu.copy() for hdu in more]
-    folder.mkdir(parents=True, exist_ok=True)
+    path.parent.mkdir(parents=True, exist_ok=True)
     for part, hdus in reversed(files.items()):  # the one that names the others comes last
         write_fits(hdus, part, overwrite=True)
-    return path
+    return list(files)
+
+
+def _files_of(path: Path) -> list[Path]:
+    """Files of a dataset by the one that `read_dataset` is given."""
+    others = ogip_filenames(path).values() if path.name.startswith("pha_") else ()
+    return [path, *(part for name in others if (part := path.with_name(name)).is_file())]
 
 
 def result_files(settings: Settings) -> list[Path]:
@@ -63,7 +77,7 @@ def read_dataset(path: Path) -> MapDataset:
 
 
 def stack_files(paths: Sequence[Path], output: Path, *, overwrite: bool = False) -> MapDataset:
-    """Add up datasets of files and write the sum.
+    """Add up datasets of files and write the sum, which tells its files, and a PROV-JSON document beside it.
 
     Parameters
     ----------
@@ -79,7 +93,10 @@ def stack_files(paths: Sequence[Path], output: Path, *, overwrite: bool = False)
     ------
     FormatError
         If two files do not fit together.
+    FileExistsError
+        If a file of the sum is there already, and ``overwrite`` is not set.
     """
+    begun = datetime.now(UTC)
     first = read_dataset(paths[0])
     name = output.name.partition(".")[0]
     stack: MapDataset = type(first).from_geoms(**first.geoms, name=name).to(first.device)
@@ -89,6 +106,26 @@ def stack_files(paths: Sequence[Path], output: Path, *, overwrite: bool = False)
             stack.stack(dataset)
         except (TypeError, ValueError) as error:
             raise FormatError(f"{path} cannot be added to {paths[0]}: {error}") from error
-    options: dict[str, Any] = {"format": "ogip"} if isinstance(stack, SpectrumDatasetOnOff) else {}
-    stack.write(output, overwrite=overwrite, **options)
+    inputs = [InputFile.of(part.absolute()) for path in paths for part in _files_of(path)]
+    provenance = Provenance.now(None, _outcomes_of(paths), inputs, begun)
+    files = _write(stack, output, provenance.to_hdus(), overwrite=overwrite)
+    document = prov_document(provenance, {file.name: sha256_of(file) for file in files})
+    beside = output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.fits')}.provenance.json")
+    with write_aside(beside) as file:
+        file.write(json.dumps(document, indent=1).encode())
     return stack
+
+
+def _outcomes_of(paths: Sequence[Path]) -> Iterator[Outcome]:
+    """Outcomes that files tell, each once: files of one reduction share theirs."""
+    seen = set()
+    for path in paths:
+        try:
+            outcomes = read_provenance(path).outcomes
+        except FormatError:  # a file of another program
+            continue
+        for outcome in outcomes:
+            text = str(outcome)
+            if text not in seen:
+                seen.add(text)
+                yield outcome

@@ -25,10 +25,12 @@ def info(file: Path | None, as_json: bool) -> None:
 
     if file is not None:
         with ended_by_errors():
+            from lightpool.batch.files import sha256_of
             from lightpool.batch.provenance import prov_document, read_provenance
 
             provenance = read_provenance(file)
-            click.echo(json.dumps(prov_document(provenance, [file]), indent=1) if as_json else str(provenance))
+            document = prov_document(provenance, {file.name: sha256_of(file)})
+            click.echo(json.dumps(document, indent=1) if as_json else str(provenance))
         return
     from lightpool.arrays.installation import describe_installation
 
