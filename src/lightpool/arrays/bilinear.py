@@ -1,6 +1,7 @@
 """Sums over the four neighbours of points in a table of two coordinates."""
 
 import math
+import threading
 from collections.abc import Iterator
 from typing import Any
 
@@ -18,6 +19,18 @@ __all__ = ["gather_bilinear", "gather_bilinear_in_parts"]
 
 _PART = BLOCK // 4
 """Points in a part: a dozen numbers for each of them, and what is made of these, stay in the processor's cache."""
+
+_N_KEPT = 8
+
+
+class _Kept(threading.local):
+    """Matrices of a thread, of some 100 kB each."""
+
+    def __init__(self) -> None:
+        self.matrices: dict[tuple[int, int, int, str], Any] = {}
+
+
+_KEPT = _Kept()
 
 
 def gather_bilinear(
@@ -73,12 +86,9 @@ def gather_bilinear_in_parts(
     n_x, n_y = table.shape[-2:]
     by_node = np.ascontiguousarray(table.reshape(math.prod(table.shape[:-2]), n_x * n_y).T, dtype)
     first, n_corner = (ix * n_y + iy).astype(np.int32), (1 + (n_x > 1)) * (1 + (n_y > 1))
-    # Building a sparse matrix costs as much as its product with a part: it is built once and filled anew.
-    matrix: Any = None
     for part in blocks(ix.size, size):
-        if matrix is None or matrix.shape[0] != part.stop - part.start:  # the last part may be smaller
-            matrix = _rows_of(part.stop - part.start, n_corner, len(by_node), dtype)
-            columns, weights = (x.reshape(-1, n_corner) for x in (matrix.indices, matrix.data))
+        matrix = _rows_of(part.stop - part.start, n_corner, len(by_node), dtype)
+        columns, weights = (x.reshape(-1, n_corner) for x in (matrix.indices, matrix.data))
         for number, (step, weight) in enumerate(_corners(fx[part], fy[part], n_x, n_y)):
             np.add(first[part], step, out=columns[:, number])
             weights[:, number] = weight
@@ -86,7 +96,19 @@ def gather_bilinear_in_parts(
 
 
 def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> Any:
-    """Sparse matrix with a row for each point, to be filled: its product reads all of a node at once."""
+    """Sparse matrix with a row for each point, to be filled: its product reads all of a node at once.
+
+    Building one costs as much as its product, so the last ones of a thread are kept, and filled anew.
+    """
+    key, kept = (n_point, n_corner, n_node, dtype), _KEPT.matrices
+    if key not in kept:
+        if len(kept) == _N_KEPT:
+            kept.clear()
+        kept[key] = _new_rows(*key)
+    return kept[key]
+
+
+def _new_rows(n_point: int, n_corner: int, n_node: int, dtype: str) -> Any:
     from scipy.sparse import csr_array  # loading it takes longer than most uses of this room
 
     starts = np.arange(0, n_point * n_corner + 1, n_corner, dtype=np.int32)
