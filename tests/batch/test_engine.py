@@ -16,11 +16,15 @@ import pytest
 from astropy.io import fits
 from small_reductions import MAP, SPECTRUM, bits_of
 
+import lightpool
+from lightpool.batch import engine as engine_module
 from lightpool.batch import make_plan, plan_to_resume, run_batch
 from lightpool.batch import reduce as reduce_module
 from lightpool.batch.chunk import run_chunk
+from lightpool.batch.code_version import code_version
 from lightpool.batch.executors import ProcessExecutor
 from lightpool.batch.folder import BatchFolder
+from lightpool.batch.provenance import read_provenance
 from lightpool.data import DataStore
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.errors import ConfigError, OutOfMemoryError, ReductionError, ResumeError, WorkerDiedError
@@ -244,6 +248,36 @@ def test_a_changed_exclusion_file_is_noticed(settings_of, tmp_path, caplog):
     assert f"changed since it was reduced: {regions}" in caplog.text
     fresh = settings_of("fresh", targets=[MAP | {"exclusion_file": str(regions)}])
     assert bits_of(result.folder) == bits_of(run_batch(make_plan(fresh)).folder)
+
+
+def test_other_code_is_noticed_and_told(settings_of, monkeypatch, caplog):
+    settings = settings_of()
+    run_batch(make_plan(settings))
+    assert run_batch(plan_to_resume(settings), resume=True).n_reused == 3
+    assert "reduced again" not in caplog.text
+    before = engine_module.code_version()
+    monkeypatch.setattr(engine_module, "code_version", lambda: "0.1.0+source.other")
+    result = run_batch(plan_to_resume(settings), resume=True)
+    assert result.n_reused == 0
+    assert "all observations are reduced again" in caplog.text
+    assert f"was begun by lightpool {before}, this is 0.1.0+source.other" in caplog.text
+    assert read_provenance(result.files[0]).versions["lightpool"] == "0.1.0+source.other"
+
+
+def test_the_code_version_changes_with_a_source_file(monkeypatch, tmp_path):
+    package = tmp_path / "lightpool"
+    (package / "batch").mkdir(parents=True)
+    for name in ("__init__.py", "batch/engine.py", "kernels.cu"):
+        (package / name).write_text("x = 1\n")
+    monkeypatch.setattr(lightpool, "__file__", str(package / "__init__.py"))
+    found = {code_version.__wrapped__()}
+    (package / "batch" / "engine.pyc").write_text("what Python made of it")
+    assert {code_version.__wrapped__()} == found
+    for name in ("batch/engine.py", "kernels.cu"):
+        (package / name).write_text("x = 2\n")
+        found.add(code_version.__wrapped__())
+    assert len(found) == 3
+    assert all(version.startswith(f"{lightpool.__version__}+source.") for version in found)
 
 
 def test_a_process_that_lives_on_sees_new_observations(settings_of, tmp_path):

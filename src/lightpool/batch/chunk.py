@@ -29,12 +29,14 @@ class ChunkTask:
     key : str, name of the chunk in the folder
     obs_ids : tuple of int
     settings : dict, of `Settings.to_dict`
+    version : str, see `code_version`
     """
 
     number: int
     key: str
     obs_ids: tuple[int, ...]
     settings: dict[str, Any]
+    version: str
 
 
 def run_chunk(task: ChunkTask) -> ChunkRecord:
@@ -44,7 +46,7 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
 
     def keep(outcome: Outcome, key: StackKey, dataset: MapDataset) -> None:
         inputs = sources_of(settings).input_files([outcome.obs_id])
-        more = Provenance.now(settings, [outcome], inputs, begun).to_hdus()
+        more = Provenance.now(settings, [outcome], inputs, begun, task.version).to_hdus()
         name, compress = f"{outcome.obs_id}-{key.name}", settings.output.compress
         for file in write_dataset(dataset, folder.observations, name, compress=compress, more=more):
             files[folder.name(file)] = sha256_of(file)

@@ -11,8 +11,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-import lightpool
 from lightpool.batch.chunk import ChunkTask
+from lightpool.batch.code_version import code_version
 from lightpool.batch.executors import Executor, SerialExecutor
 from lightpool.batch.files import sha256_of, write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
@@ -104,11 +104,13 @@ def run_batch(
         folder.clear()
     elif folder.is_begun and not resume:
         raise ResumeError(f"a reduction has begun in {folder.path}: --resume goes on with it, --restart forgets it")
-    version, begun = lightpool.__version__, datetime.now(UTC)
+    version, begun = code_version(), datetime.now(UTC)
+    if folder.is_begun:
+        _tell_of_another_version(folder, version)
     folder.write_plan(settings, plan.chunks, version)
     folder.remove_leftovers()
     tasks = [
-        ChunkTask(number, folder.key(settings, obs_ids, version), obs_ids, settings.to_dict())
+        ChunkTask(number, folder.key(settings, obs_ids, version), obs_ids, settings.to_dict(), version)
         for number, obs_ids in enumerate(plan.chunks)
     ]
     sources = Sources(settings)
@@ -132,10 +134,18 @@ def run_batch(
     ordered = [records[task.key] for task in tasks]
     outcomes = [outcome for record in ordered for outcome in record.outcomes]
     inputs = [file for record in ordered for file in record.inputs]
-    provenance = Provenance.now(settings, outcomes, inputs, begun)
+    provenance = Provenance.now(settings, outcomes, inputs, begun, version)
     single = {name: sha256 for record in ordered for name, sha256 in record.files.items()}
     files = _write_results(folder, settings.output.compress, provenance, tree.result(), single)
     return BatchResult(folder.path, files, outcomes, n_reused)
+
+
+def _tell_of_another_version(folder: BatchFolder, version: str) -> None:
+    _, _, before = folder.read_plan()
+    if before != version:
+        log.warning(
+            "all observations are reduced again: %s was begun by lightpool %s, this is %s", folder.path, before, version
+        )
 
 
 def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:

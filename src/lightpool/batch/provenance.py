@@ -16,7 +16,6 @@ from typing import Any
 
 from astropy.table import Table
 
-import lightpool
 from lightpool.batch.files import InputFile
 from lightpool.batch.outcomes import Outcome, outcome_table
 from lightpool.config.settings import Settings
@@ -51,14 +50,19 @@ class Provenance:
 
     @classmethod
     def now(
-        cls, settings: Settings | None, outcomes: Iterable[Outcome], inputs: Iterable[InputFile], begun: datetime
+        cls,
+        settings: Settings | None,
+        outcomes: Iterable[Outcome],
+        inputs: Iterable[InputFile],
+        begun: datetime,
+        version: str,
     ) -> "Provenance":
-        """Provenance of what is written now by this program."""
+        """Provenance of what is written now by this program, whose `code_version` is ``version``."""
         return cls(
             settings=settings,
             outcomes=tuple(outcomes),
             inputs=tuple(sorted(set(inputs), key=lambda file: file.path)),
-            versions=_versions(),
+            versions={"lightpool": version, **_other_versions()},
             begun=begun.isoformat(timespec="seconds"),
             ended=datetime.now(UTC).isoformat(timespec="seconds"),
         )
@@ -181,8 +185,8 @@ def _name(text: str) -> dict[str, str]:
 
 
 @lru_cache(maxsize=1)
-def _versions() -> dict[str, str]:
-    found = {"lightpool": lightpool.__version__, "python": platform.python_version(), "system": platform.platform()}
+def _other_versions() -> dict[str, str]:
+    found = {"python": platform.python_version(), "system": platform.platform()}
     for name in _PACKAGES:
         try:
             found[name] = metadata.version(name)

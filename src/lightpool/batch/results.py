@@ -5,6 +5,7 @@ from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from lightpool.batch.code_version import code_version
 from lightpool.batch.files import InputFile, sha256_of, write_aside
 from lightpool.batch.outcomes import Outcome
 from lightpool.batch.provenance import Provenance, prov_document, read_provenance
@@ -107,7 +108,7 @@ def stack_files(paths: Sequence[Path], output: Path, *, overwrite: bool = False)
         except (TypeError, ValueError) as error:
             raise FormatError(f"{path} cannot be added to {paths[0]}: {error}") from error
     inputs = [InputFile.of(part.absolute()) for path in paths for part in _files_of(path)]
-    provenance = Provenance.now(None, _outcomes_of(paths), inputs, begun)
+    provenance = Provenance.now(None, _outcomes_of(paths), inputs, begun, code_version())
     files = _write(stack, output, provenance.to_hdus(), overwrite=overwrite)
     document = prov_document(provenance, {file.name: sha256_of(file) for file in files})
     beside = output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.fits')}.provenance.json")

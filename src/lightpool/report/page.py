@@ -11,7 +11,7 @@ from typing import Any
 import numpy as np
 from astropy.coordinates import Angle
 
-import lightpool
+from lightpool.batch.code_version import code_version
 from lightpool.batch.files import write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.outcomes import Outcome
@@ -64,7 +64,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     text = template.render(
         title=folder.absolute().name,
         version=version,
-        now_version=lightpool.__version__,
+        now_version=code_version(),
         settings=settings,
         yaml=settings.to_yaml(),
         n_planned=sum(map(len, chunks)),
