@@ -4,6 +4,7 @@ __all__ = [
     "ConfigError",
     "DamagedFileError",
     "DeviceError",
+    "FolderInUseError",
     "FormatError",
     "GeometryError",
     "LightpoolError",
@@ -28,6 +29,10 @@ class ConfigError(LightpoolError, ValueError):
 
 class DeviceError(LightpoolError, RuntimeError):
     """A device was asked for that is not there, or an array was met on another device than expected."""
+
+
+class FolderInUseError(LightpoolError, RuntimeError):
+    """Another process writes to the same folder of results; says which one."""
 
 
 class FormatError(LightpoolError, ValueError):

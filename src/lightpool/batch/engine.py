@@ -16,6 +16,7 @@ from lightpool.batch.code_version import code_version
 from lightpool.batch.executors import Executor, SerialExecutor
 from lightpool.batch.files import sha256_of, write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
+from lightpool.batch.lock import locked
 from lightpool.batch.merge import MergeTree
 from lightpool.batch.outcomes import Outcome, outcome_table
 from lightpool.batch.partial import PartialStack
@@ -96,19 +97,30 @@ def run_batch(
     ------
     ResumeError
         If a reduction has begun in the folder, and neither ``resume`` nor ``restart`` is set.
+    FolderInUseError
+        If another reduction works in the folder.
     ReductionError
         If an observation fails and the settings say ``on_error: raise``; finished chunks are kept.
     """
-    settings, folder = plan.settings, BatchFolder(Path(plan.settings.output.folder))
+    folder = BatchFolder(Path(plan.settings.output.folder))
+    with locked(folder.state / "lock"):
+        _prepare(folder, resume=resume, restart=restart)
+        return _reduce(plan, folder, executor or SerialExecutor(), progress or (lambda record: None))
+
+
+def _prepare(folder: BatchFolder, *, resume: bool, restart: bool) -> None:
     if restart:
         folder.clear()
     elif folder.is_begun and not resume:
         raise ResumeError(f"a reduction has begun in {folder.path}: --resume goes on with it, --restart forgets it")
-    version, begun = code_version(), datetime.now(UTC)
     if folder.is_begun:
-        _tell_of_another_version(folder, version)
-    folder.write_plan(settings, plan.chunks, version)
+        _tell_of_another_version(folder, code_version())
     folder.remove_leftovers()
+
+
+def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, tell: Callable[[ChunkRecord], None]) -> BatchResult:
+    settings, version, begun = plan.settings, code_version(), datetime.now(UTC)
+    folder.write_plan(settings, plan.chunks, version)
     tasks = [
         ChunkTask(number, folder.key(settings, obs_ids, version), obs_ids, settings.to_dict(), version)
         for number, obs_ids in enumerate(plan.chunks)
@@ -116,7 +128,6 @@ def run_batch(
     sources = Sources(settings)
     records = {task.key: record for task in tasks if (record := _done_before(folder, task, sources)) is not None}
     n_reused = len(records)
-    tell = progress or (lambda record: None)
     for record in records.values():
         tell(record)
     tree, merged = MergeTree(), deque(tasks)
@@ -125,7 +136,7 @@ def run_batch(
         while merged and merged[0].key in records:
             tree.add(folder.load_chunk(records[merged.popleft().key], settings))
 
-    with closing(_run(executor or SerialExecutor(), [task for task in tasks if task.key not in records])) as finished:
+    with closing(_run(executor, [task for task in tasks if task.key not in records])) as finished:
         for record in finished:
             records[record.key] = record
             tell(record)

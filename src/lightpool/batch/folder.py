@@ -6,6 +6,7 @@
     FOLDER/outcomes.ecsv             what became of each observation
     FOLDER/provenance.json           where the results come from, as PROV-JSON; they tell it too
     FOLDER/observations/             datasets of single observations, if asked for
+    FOLDER/state/lock                held while a reduction works here
     FOLDER/state/plan.json           settings, version, observations of each chunk
     FOLDER/state/chunks/KEY.zip      sums of a finished chunk
     FOLDER/state/chunks/KEY.json     its observations, outcomes, input files, checksum; written last
@@ -123,8 +124,9 @@ class BatchFolder:
             ) from error
 
     def clear(self) -> None:
-        """Remove the state, not the results."""
-        shutil.rmtree(self.state, ignore_errors=True)
+        """Forget what is done, not the results."""
+        shutil.rmtree(self.chunks, ignore_errors=True)
+        (self.state / "plan.json").unlink(missing_ok=True)
 
     def remove_leftovers(self) -> None:
         """Remove files that a killed worker began to write."""

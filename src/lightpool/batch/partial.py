@@ -106,7 +106,7 @@ class PartialStack:
                         entry.compress_type = zipfile.ZIP_DEFLATED
                     with archive.open(entry, "w", force_zip64=True) as member:
                         np.lib.format.write_array(member, values, allow_pickle=False)
-            archive.writestr("stacks.json", json.dumps(parts))
+            archive.writestr(zipfile.ZipInfo("stacks.json"), json.dumps(parts))  # without a time: same sums, same bytes
 
     @classmethod
     def load(cls, path: Path, settings: Settings, device: Device | str = "cpu") -> "PartialStack":

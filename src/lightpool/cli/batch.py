@@ -79,7 +79,7 @@ def reduce(
     """Reduce the observations of a settings file.
 
     Exit codes: 0 all is done; 1 an error ended it; 2 the settings are wrong; 3 done, but some observations failed and
-    are left out; 130 interrupted. After 1 and 130, --resume goes on.
+    are left out; 5 another reduction works in the folder; 130 interrupted. After 1 and 130, --resume goes on.
     """
     from rich.console import Console
 

@@ -12,7 +12,7 @@ from typing import Any, Self
 import click
 
 from lightpool.batch.folder import ChunkRecord
-from lightpool.errors import ConfigError, LightpoolError
+from lightpool.errors import ConfigError, FolderInUseError, LightpoolError
 
 __all__ = ["ExitCode", "Progress", "ended_by_errors", "logging_to"]
 
@@ -33,6 +33,8 @@ class ExitCode(IntEnum):
     """The results are there, but some observations are not in them."""
     DAMAGED = 4
     """A check found errors in the data."""
+    IN_USE = 5
+    """Another reduction works in the folder; nothing was done."""
 
 
 @contextmanager
@@ -43,6 +45,9 @@ def ended_by_errors() -> Iterator[None]:
     except ConfigError as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(ExitCode.WRONG_USE)
+    except FolderInUseError as error:
+        click.echo(f"Error: {error}", err=True)
+        sys.exit(ExitCode.IN_USE)
     except (LightpoolError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(ExitCode.FAILED)
