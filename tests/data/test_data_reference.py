@@ -8,6 +8,7 @@ from astropy.time import Time
 from numpy.testing import assert_allclose
 
 from lightpool.data import DataStore, Observation
+from lightpool.irf import Background3D
 
 pytestmark = pytest.mark.reference
 
@@ -96,6 +97,18 @@ def test_observations_are_selected_as_by_gammapy(shared):
 
 def test_old_hess_backgrounds_are_known_to_be_mirrored(shared):
     assert load(shared, (HESS, 23523)).bkg.fov_alignment.name == "REVERSE_LON_RADEC"
+
+
+def test_a_background_that_is_set_on_an_old_hess_run_keeps_its_alignment(shared):
+    observation = load(shared, (HESS, 23523))
+    table = observation.bkg
+    new = Background3D(axes=table.axes, data=table.data, unit=table.unit, fov_alignment="RADEC")
+    observation.bkg = new
+    assert observation.bkg is new
+    assert observation.select_time(observation.gti.time_intervals[0]).bkg is new
+    assert new.fov_alignment.name == "RADEC"
+    observation.bkg = table
+    assert observation.bkg.fov_alignment.name == "REVERSE_LON_RADEC"
 
 
 def test_point_like_responses_have_their_cut(shared):
