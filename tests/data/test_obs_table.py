@@ -48,6 +48,8 @@ def test_a_time_box_selects_whole_or_part_observations(table):
     span = table.time_ref + [86400 * 2 + 60, 86400 * 5 + 60] * u.s
     assert ids(table.select_time_range(span)) == [3, 4]
     assert ids(table.select_time_range(span, partial_overlap=True)) == [2, 3, 4, 5]
+    with pytest.raises(TypeError, match="must be a Time of length 2"):
+        table.select_time_range(5)
     assert ids(table.select_observations({"type": "time_box", "time_range": span, "inverted": True})) == [
         0,
         1,

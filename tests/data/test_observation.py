@@ -381,6 +381,14 @@ def test_observations_are_chosen_by_time(observations):
     assert len(observations.select_time(Time(["2000-01-01", "2000-01-02"]), inverted=True)) == 3
 
 
+@pytest.mark.parametrize("interval", [5, "2004-12-04", Time("2000-01-01"), ["2000-01-01", "2000-01-02"], None])
+def test_what_is_no_time_interval_is_refused(observations, interval):
+    observation = observations[0]
+    for selects in (observation, observation.events, observation.gti, observations):
+        with pytest.raises(TypeError, match=r"must be a Time of length 2, as Time\(\[start, stop\]\), got"):
+            selects.select_time(interval)
+
+
 def test_observations_are_grouped_by_label(observations):
     groups = observations.group_by_label(["a", "b", "a"])
     assert {key: value.ids for key, value in groups.items()} == {"group_a": ["1", "3"], "group_b": ["2"]}

@@ -16,7 +16,7 @@ from lightpool.arrays.devices import to_host
 from lightpool.data.event_columns import EventColumns, columns_of_table, stack_columns, table_of_columns, valid_events
 from lightpool.data.gadf import check_format, events_hdu, open_table, read_events
 from lightpool.data.metadata import EventListMetaData, earth_location_from_header
-from lightpool.data.times import TimeReference, snap
+from lightpool.data.times import TimeReference, ends_of_interval, snap
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, TableData, write_fits
 from lightpool.maps import MapCoord, RegionGeom
@@ -295,7 +295,7 @@ class EventList:
         inverted : bool
         """
         time, reference = self.arrays["time"], self.time_reference
-        start, stop = (snap(float(reference.seconds(time_interval[i])), time) for i in (0, 1))
+        start, stop = (snap(float(reference.seconds(end)), time) for end in ends_of_interval(time_interval))
         mask = (start <= time) & (time < stop)
         return self.select_row_subset(~mask if inverted else mask)
 

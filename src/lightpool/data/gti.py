@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from lightpool.data.gadf import check_format, gti_hdu, open_table, read_gti, table_of_hdu
 from lightpool.data.gti_intervals import complement_within, intersection, merge, overlap
-from lightpool.data.times import DEFAULT_REFERENCE, TimeReference, snap
+from lightpool.data.times import DEFAULT_REFERENCE, TimeReference, ends_of_interval, snap
 from lightpool.errors import FormatError
 from lightpool.fits import HDUList, PrimaryHDU, TableData, write_fits
 
@@ -235,7 +235,7 @@ class GTI:
 
     def _limits(self, time_interval: Any) -> tuple[float, float]:
         edges = np.concatenate(self._seconds())
-        first, last = (float(self._reference.seconds(time_interval[i])) for i in (0, 1))
+        first, last = (float(self._reference.seconds(end)) for end in ends_of_interval(time_interval))
         return snap(first, edges), snap(last, edges)
 
     def select_time(self, time_interval: Any, inverted: bool = False) -> "GTI":

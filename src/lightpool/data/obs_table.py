@@ -12,7 +12,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from lightpool.data.expression import evaluate_condition
-from lightpool.data.times import TimeReference
+from lightpool.data.times import TimeReference, ends_of_interval
 from lightpool.errors import FormatError
 from lightpool.fits import TableData, read_fits
 
@@ -167,7 +167,8 @@ class ObservationTable(Table):  # type: ignore[misc]
         start, stop = self.time_start, self.time_stop
         if partial_overlap:
             start, stop = stop, start
-        return self._keep((time_range[0] <= start) & (time_range[1] >= stop), inverted)
+        first, last = ends_of_interval(time_range)
+        return self._keep((first <= start) & (last >= stop), inverted)
 
     def select_sky_circle(self, center: SkyCoord, radius: Any, inverted: bool = False) -> "ObservationTable":
         """Rows of observations that point less than ``radius`` from a position.

@@ -21,6 +21,7 @@ from lightpool.data.location import HDULocation
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
 from lightpool.data.observation_files import irf_locations, observation_hdus
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
+from lightpool.data.times import ends_of_interval
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import make_path, write_fits
 from lightpool.irf import RadMax2D
@@ -383,6 +384,7 @@ class Observation:
         time_interval : `astropy.time.Time` of length 2; the stop is excluded
         inverted : bool, keep what lies outside
         """
+        ends_of_interval(time_interval)
         observation = self._view()
         observation.obs_filter = self.obs_filter.copy()
         observation.obs_filter.time_filter = time_interval

@@ -10,6 +10,7 @@ import numpy as np
 from astropy.time import Time
 
 from lightpool.data.observation import Observation
+from lightpool.data.times import ends_of_interval
 
 __all__ = ["Observations"]
 
@@ -101,15 +102,13 @@ class Observations(MutableSequence[Observation]):
         time_intervals : `astropy.time.Time` of length 2, or list of them
         inverted : bool, the observations that lie outside the interval
         """
-        intervals = [time_intervals] if isinstance(time_intervals, Time) else time_intervals
+        is_one = isinstance(time_intervals, Time) or not isinstance(time_intervals, Iterable)
+        intervals = [time_intervals] if is_one else time_intervals
         chosen = []
         for interval, observation in itertools.product(intervals, self._observations):
             start, stop = observation.tstart, observation.tstop
-            if inverted:
-                wanted = (start > interval[1]) or (stop < interval[0])
-            else:
-                wanted = (start <= interval[1]) and (stop > interval[0])
-            if wanted:
+            first, last = ends_of_interval(interval)
+            if (start > last or stop < first) if inverted else (start <= last and stop > first):
                 chosen.append(observation.select_time(interval, inverted))
         return self.__class__(chosen)
 

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lightpool.errors import FormatError, WrongUnitError
 from lightpool.fits import conversion_factor
 
-__all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeReference", "seconds_per_unit", "snap"]
+__all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeReference", "ends_of_interval", "seconds_per_unit", "snap"]
 
 TIME_KEYWORDS = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF")
 _DAY = 86400.0
@@ -115,6 +115,24 @@ def _instant(day: float, fraction: float, scale: str) -> Any:
 
 DEFAULT_REFERENCE = TimeReference(51544.0, 0.0, "tt")
 """2000-01-01T00:00:00 TT, Gammapy's default."""
+
+
+def ends_of_interval(interval: Any) -> tuple[Any, Any]:
+    """Start and stop of a time interval: two times, or two durations since a reference.
+
+    Raises
+    ------
+    TypeError
+        If it is anything else.
+    """
+    times = (Time, u.Quantity)
+    if isinstance(interval, times):
+        is_pair = interval.shape == (2,)
+    else:
+        is_pair = isinstance(interval, list | tuple) and [isinstance(end, times) for end in interval] == [True, True]
+    if not is_pair:
+        raise TypeError(f"a time interval must be a Time of length 2, as Time([start, stop]), got {interval!r}")
+    return interval[0], interval[1]
 
 
 def seconds_per_unit(unit: str, where: str) -> float:
