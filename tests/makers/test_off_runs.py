@@ -184,8 +184,11 @@ def test_wrong_arguments_are_refused(arguments, error, text):
 def test_wrong_masks_datasets_and_tables_are_refused(empty_store):
     runs = runs_of(empty_store)
     dataset = reduced(runs[0], binsz=0.2)
-    with pytest.raises(TypeError, match="exclusion_mask must be an image of bool"):
-        maker(runs, exclusion_mask=dataset.counts)
+    for mask, kind in ((dataset.counts, "one of float64"), ("mask.fits", "a str")):
+        with pytest.raises(TypeError, match=f"exclusion_mask must be a map of bool, got {kind}"):
+            maker(runs, exclusion_mask=mask)
+    with pytest.raises(ValueError, match=r"exclusion_mask must be an image, got a map with the axes \['energy'\]"):
+        maker(runs, exclusion_mask=dataset.counts > 0)
     made = maker(runs).run(dataset, runs[0])
     with pytest.raises(TypeError, match="needs a MapDataset with counts, got a MapDatasetOnOff"):
         maker(runs).run(made, runs[0])

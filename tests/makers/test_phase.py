@@ -94,9 +94,9 @@ def test_intervals_are_brought_between_0_and_1(given, expected):
     assert_allclose(maker.off_phase, expected, atol=1e-12)
 
 
-@pytest.mark.parametrize("given", [(0.2, 0.2), (0.2, 1.5), (0.1, 0.2, 0.3), [], [0.1, 0.3], [(0.1,)]])
+@pytest.mark.parametrize("given", [(0.2, 0.2), (0.2, 1.5), (0.1, 0.2, 0.3), [], [0.1, 0.3], [(0.1,)], 0.3, None, "0.3"])
 def test_intervals_that_are_none(given):
-    with pytest.raises(ValueError, match="on_phase"):
+    with pytest.raises(ValueError, match=r"on_phase.* got"):
         PhaseBackgroundMaker(on_phase=given, off_phase=(0.5, 0.6))
 
 

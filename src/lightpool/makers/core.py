@@ -5,13 +5,16 @@ import inspect
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
+import astropy.units as u
 from astropy.coordinates import Angle
 
 from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.staging import Uploads
+from lightpool.data import Observation
+from lightpool.datasets import MapDataset
 from lightpool.maps import Map
 
-__all__ = ["Described", "Maker", "checked_mask"]
+__all__ = ["Described", "Maker", "check_run", "checked_angle", "checked_mask"]
 
 
 class Described:
@@ -55,6 +58,42 @@ def checked_mask(mask: Map | None) -> Map | None:
     raise TypeError(
         f"exclusion_mask must be a map of bool, got {kind}; geom.region_mask(regions, inside=False) makes one"
     )
+
+
+def checked_angle(name: str, value: Any) -> Angle:
+    """The angle, or the angles, that an argument gives.
+
+    Raises
+    ------
+    ValueError
+        If it has no unit, or one that is none of angle.
+    """
+    try:
+        return Angle(value)
+    except (TypeError, ValueError, u.UnitsError) as error:
+        raise ValueError(f"{name} must be an angle with its unit, as '2 deg' or 2 * u.deg, got {value!r}") from error
+
+
+def check_run(tag: str, dataset: Any, observation: Any, *, needs_observation: bool = True) -> None:
+    """Refuse what is no dataset or no observation.
+
+    Raises
+    ------
+    TypeError
+        It names the maker by its tag.
+    """
+    if isinstance(dataset, Observation) and isinstance(observation, MapDataset):
+        raise TypeError(f"{tag}.run got an observation and a dataset, expected run(dataset, observation); swap them")
+    if not isinstance(dataset, MapDataset):
+        raise TypeError(
+            f"{tag}.run(dataset, observation) got a dataset of type {type(dataset).__name__}, expected a MapDataset or "
+            "SpectrumDataset; their `create` makes an empty one of a geometry"
+        )
+    if not isinstance(observation, Observation | None) or (needs_observation and observation is None):
+        raise TypeError(
+            f"{tag}.run(dataset, observation) got an observation of type {type(observation).__name__}, expected an "
+            "Observation; DataStore.obs(obs_id) gives one"
+        )
 
 
 class Maker(Described, ABC):

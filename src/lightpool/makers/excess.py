@@ -4,7 +4,6 @@ from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import numpy as np
-from astropy.coordinates import Angle
 
 from lightpool.arrays import array_namespace, constant, convolve_fft, device_of, disk_kernel
 from lightpool.arrays.promotion import as_dtype
@@ -13,7 +12,7 @@ from lightpool.datasets import MapDataset
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.on_off_sums import acceptance_off_of_sums
 from lightpool.errors import GeometryError
-from lightpool.makers.core import Described
+from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import Map, MapAxis, Maps
 from lightpool.stats import CashCountsStatistic, CountsStatistic, WStatCountsStatistic
 
@@ -84,7 +83,7 @@ class ExcessMapEstimator(Described):
         n_sigma_sensitivity: float = 5,
         sum_over_energy_groups: bool = True,
     ) -> None:
-        radius = Angle(correlation_radius)
+        radius = checked_angle("correlation_radius", correlation_radius)
         if not (radius.isscalar and radius.deg > 0):
             raise ValueError(f"correlation_radius must be one positive angle, got {correlation_radius!r}")
         sigmas = {"n_sigma": n_sigma, "n_sigma_ul": n_sigma_ul, "n_sigma_sensitivity": n_sigma_sensitivity}

@@ -7,13 +7,12 @@ from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
-from astropy.coordinates import Angle
 
 from lightpool.arrays import array_namespace, binary_dilation, disk_kernel, to_host, use_device
 from lightpool.arrays.connected import select_connected
 from lightpool.arrays.typing import Array
 from lightpool.datasets import MapDataset
-from lightpool.makers.core import Described
+from lightpool.makers.core import Described, checked_angle
 from lightpool.makers.excess import ExcessMapEstimator
 from lightpool.maps import Map, Maps
 
@@ -95,7 +94,7 @@ class ExclusionMaskFinder(Described):
         for name, value in (("min_size", min_size), ("max_rounds", max_rounds)):
             if value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}")
-        self.margin = Angle(margin)
+        self.margin = checked_angle("margin", margin)
         if not (self.margin.isscalar and self.margin.deg >= 0):
             raise ValueError(f"margin must be an angle that is not negative, got {margin!r}")
         self.estimator = ExcessMapEstimator() if estimator is None else estimator

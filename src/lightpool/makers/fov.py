@@ -12,7 +12,7 @@ from lightpool.arrays.reductions import sums_in_masks
 from lightpool.arrays.typing import Array
 from lightpool.datasets.models import FoVBackgroundModel, Models
 from lightpool.datasets.spectral_norms import NormSpectralModel, find_norm_model
-from lightpool.makers.core import Maker, checked_mask
+from lightpool.makers.core import Maker, check_run, checked_mask
 from lightpool.makers.norm_fit import fit_norm
 from lightpool.maps import Map, RegionGeom
 
@@ -82,6 +82,7 @@ class FoVBackgroundMaker(Maker):
         -------
         dataset : the same dataset; ``mask_safe`` is False everywhere where no norm can be found, with a warning
         """
+        check_run(self.tag, dataset, observation, needs_observation=False)
         if isinstance(dataset._geom, RegionGeom):
             raise TypeError(
                 "FoVBackgroundMaker needs a dataset on a sky map, got one on a region; "

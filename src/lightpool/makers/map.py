@@ -15,7 +15,7 @@ from lightpool.datasets.lazy import Deferred
 from lightpool.errors import MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
 from lightpool.irf.tables import aeff_table, background_table, edisp_kernel_table, edisp_table, psf_tables
-from lightpool.makers.core import Maker
+from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.utils import (
@@ -69,7 +69,7 @@ class MapDatasetMaker(Maker):
         self.background_oversampling = background_oversampling
         self.background_interp_missing_data = background_interp_missing_data
         self.background_pad_offset = background_pad_offset
-        self.fov_rotation_step = fov_rotation_step
+        self.fov_rotation_step = checked_angle("fov_rotation_step", fov_rotation_step)
 
     def run(self, dataset: MapDataset, observation: Any = None) -> MapDataset:
         """Reduce one observation on the geometry of a dataset.
@@ -84,6 +84,7 @@ class MapDatasetMaker(Maker):
         -------
         dataset : a new MapDataset; its safe mask is True everywhere
         """
+        check_run(self.tag, dataset, observation)
         keep_freed_memory()
         device, precision = dataset.device, dataset.precision
         counts_geom = dataset.counts.geom

@@ -7,14 +7,14 @@ from typing import Any, ClassVar
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import Angle, SkyCoord
+from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
 from lightpool.arrays import array_namespace, fov_matrix, frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.arrays.typing import Array
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.irf import FoVAlignment
-from lightpool.makers.core import Maker
+from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.maps import Map
 
@@ -63,12 +63,14 @@ class OffRunsBackgroundMaker(Maker):
     ) -> None:
         if acceptance not in self.available_acceptances:
             raise ValueError(f"acceptance must be one of {self.available_acceptances}, got {acceptance!r}")
-        if exclusion_mask is not None and not (exclusion_mask.is_mask and exclusion_mask.geom.is_image):
-            raise TypeError(
-                "exclusion_mask must be an image of bool; geom.to_image().region_mask(regions, inside=False) makes one"
+        checked_mask(exclusion_mask)
+        if exclusion_mask is not None and not exclusion_mask.geom.is_image:
+            raise ValueError(
+                f"exclusion_mask must be an image, got a map with the axes {exclusion_mask.geom.axes.names}; "
+                "geom.to_image().region_mask(regions, inside=False) makes one"
             )
         self.off_observations = list(off_observations)
-        self.max_zenith_difference = Angle(max_zenith_difference)
+        self.max_zenith_difference = checked_angle("max_zenith_difference", max_zenith_difference)
         self.max_time_difference = None if max_time_difference is None else u.Quantity(max_time_difference).to("d")
         if not self.max_zenith_difference > 0 * u.deg:
             raise ValueError(f"max_zenith_difference must be a positive angle, got {max_zenith_difference!r}")
@@ -136,6 +138,7 @@ class OffRunsBackgroundMaker(Maker):
         return on_off
 
     def _check(self, dataset: Any, observation: Any) -> None:
+        check_run(self.tag, dataset, observation, needs_observation=False)
         if type(dataset) is not MapDataset or dataset.counts is None or dataset.counts.geom.is_region:
             raise TypeError(f"OffRunsBackgroundMaker needs a MapDataset with counts, got a {type(dataset).__name__}")
         if observation is None:

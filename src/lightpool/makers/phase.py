@@ -1,10 +1,10 @@
 """The background of a pulsar, counted in phases without its pulse."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 from lightpool.datasets import MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
-from lightpool.makers.core import Maker
+from lightpool.makers.core import Maker, check_run
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.maps import Map
 
@@ -70,6 +70,7 @@ class PhaseBackgroundMaker(Maker):
         -------
         dataset : SpectrumDatasetOnOff or MapDatasetOnOff of the same name
         """
+        check_run(self.tag, dataset, observation)
         acceptance, acceptance_off = (
             sum(stop - start for start, stop in phases) for phases in (self.on_phase, self.off_phase)
         )
@@ -87,7 +88,7 @@ class PhaseBackgroundMaker(Maker):
 
 def _intervals(phases: Interval | Sequence[Interval], name: str) -> list[Interval]:
     """Intervals inside 0 to 1."""
-    pairs = [phases] if isinstance(phases, tuple) else list(phases)
+    pairs = list(phases) if isinstance(phases, Iterable) and not isinstance(phases, tuple) else [phases]
     if not pairs or any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs):
         raise ValueError(f"{name} must be a tuple (start, stop) or a list of them, got {phases!r}")
     found: list[Interval] = []

@@ -17,7 +17,7 @@ from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEsti
 from lightpool.datasets.names import GeneratedName
 from lightpool.datasets.sums import add_stack, empty_stack
 from lightpool.errors import GeometryError, NoOverlapError, ReductionError
-from lightpool.makers.core import Described, Maker
+from lightpool.makers.core import Described, Maker, checked_angle
 from lightpool.makers.memory import reduction_memory
 from lightpool.makers.processes import in_processes, is_given_up
 from lightpool.makers.safe import SafeMaskMaker
@@ -79,7 +79,7 @@ class DatasetsMaker(Described):
         self.cutout_mode = cutout_mode
         if cutout_width is None and self.offset_max is not None:
             cutout_width = 2 * self.offset_max
-        self.cutout_width = None if cutout_width is None else Angle(cutout_width)
+        self.cutout_width = None if cutout_width is None else checked_angle("cutout_width", cutout_width)
 
     @property
     def safe_mask_maker(self) -> SafeMaskMaker | None:
@@ -154,6 +154,8 @@ class DatasetsMaker(Described):
         """
         if not isinstance(dataset, MapDataset):
             raise TypeError(f"the reference must be a MapDataset, got {type(dataset).__name__}")
+        if not isinstance(observations, Iterable):
+            raise TypeError(f"observations must be a list of them, got one {type(observations).__name__}; write [it]")
         observations = list(observations)
         if datasets is not None and len(datasets) != len(observations):
             raise ValueError(

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from lightpool.datasets import SpectrumDatasetOnOff
-from lightpool.makers.core import Maker
+from lightpool.makers.core import Maker, check_run
 from lightpool.makers.rad_max import (
     are_regions_overlapping_rad_max,
     is_rad_max_compatible_region_geom,
@@ -111,6 +111,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         dataset : SpectrumDatasetOnOff of the same name. Without enough OFF regions it has no ``counts_off``, its
             ``acceptance_off`` is 0 and its ``mask_safe`` False everywhere, with a warning: a stack leaves it out.
         """
+        check_run(self.tag, dataset, observation)
         counts_off, acceptance_off = self.make_counts_off(dataset, observation)
         found = SpectrumDatasetOnOff.from_spectrum_dataset(
             dataset=dataset,

@@ -8,7 +8,7 @@ import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
 from lightpool.arrays.promotion import dtype_name
-from lightpool.makers.core import Described
+from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import WcsNDMap
 from lightpool.maps.sky_regions import is_point, region_center
 from lightpool.maps.turned_regions import TurnedRegion, turned_region
@@ -32,7 +32,7 @@ class RegionsFinder(Described, ABC):
     """
 
     def __init__(self, binsz: Any = "0.01 deg") -> None:
-        self.binsz = Angle(binsz)
+        self.binsz = checked_angle("binsz", binsz)
 
     def run(self, region: Any, center: SkyCoord, exclusion_mask: WcsNDMap | None = None) -> tuple[list[Any], Any]:
         """Find regions.
@@ -79,7 +79,10 @@ def exclusion_image(mask: WcsNDMap) -> WcsNDMap:
         If it does not hold bool, or has an axis of more than one bin.
     """
     if not isinstance(mask, WcsNDMap):
-        raise TypeError(f"exclusion_mask must be a WcsNDMap of bool, got a {type(mask).__name__}")
+        raise TypeError(
+            f"exclusion_mask must be a WcsNDMap of bool, got a {type(mask).__name__}; "
+            "geom.region_mask(regions, inside=False) makes one"
+        )
     if not mask.is_mask:
         raise ValueError(
             f"exclusion_mask must be a map of bool, got one of {dtype_name(mask.data)}; "
@@ -163,11 +166,11 @@ class ReflectedRegionsFinder(RegionsFinder):
         binsz: Any = "0.01 deg",
     ) -> None:
         super().__init__(binsz=binsz)
-        self.angle_increment = Angle(angle_increment)
+        self.angle_increment = checked_angle("angle_increment", angle_increment)
         if self.angle_increment.rad <= 0:
             raise ValueError(f"angle_increment must be larger than zero, got {self.angle_increment}")
-        self.min_distance = Angle(min_distance)
-        self.min_distance_input = Angle(min_distance_input)
+        self.min_distance = checked_angle("min_distance", min_distance)
+        self.min_distance_input = checked_angle("min_distance_input", min_distance_input)
         self.max_region_number = max_region_number
 
     def _angles(self, turned: TurnedRegion) -> list[float]:

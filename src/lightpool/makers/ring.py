@@ -13,7 +13,7 @@ from lightpool.arrays.rings import Ring, adaptive_ring_sums, ring_sums
 from lightpool.arrays.typing import Array
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.errors import GeometryError
-from lightpool.makers.core import Maker, checked_mask
+from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask
 from lightpool.maps import Map
 
 __all__ = ["AdaptiveRingBackgroundMaker", "RingBackgroundMaker"]
@@ -52,6 +52,7 @@ class _RingMaker(Maker):
         GeometryError
             If the ring is larger than the map, or maps or mask have energy axes that do not go together.
         """
+        check_run(self.tag, dataset, observation, needs_observation=False)
         maps = self.make_maps_off(dataset)
         acceptance, acceptance_off = dataset.npred_background(), maps["acceptance_off"]
         _check_any_off(dataset, acceptance, acceptance_off)
@@ -257,7 +258,7 @@ def _maps_like(dataset: MapDataset, data: dict[str, Array]) -> dict[str, Map]:
 
 
 def _angle(name: str, value: Any, or_zero: bool = False) -> Angle:
-    angle = Angle(value)
+    angle = checked_angle(name, value)
     if not (angle.isscalar and np.isfinite(angle) and (angle > 0 or (or_zero and angle == 0))):
         raise ValueError(f"{name} must be one angle {'not below' if or_zero else 'above'} zero, got {angle}")
     return angle

@@ -6,12 +6,12 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import Angle, SkyCoord
+from astropy.coordinates import SkyCoord
 
 from lightpool.arrays import array_namespace, device_of, to_host
 from lightpool.arrays.typing import Array
 from lightpool.irf import EDispKernelMap
-from lightpool.makers.core import Maker
+from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.threshold import first_crossing
 from lightpool.maps import Map, WcsGeom
@@ -71,8 +71,8 @@ class SafeMaskMaker(Maker):
         self.aeff_percent = aeff_percent
         self.bias_percent = bias_percent
         self.position = position
-        self.fixed_offset = fixed_offset
-        self.offset_max = Angle(offset_max)
+        self.fixed_offset = None if fixed_offset is None else checked_angle("fixed_offset", fixed_offset)
+        self.offset_max = checked_angle("offset_max", offset_max)
         self.irfs = irfs
 
     def run(self, dataset: Any, observation: Any = None) -> Any:
@@ -88,6 +88,7 @@ class SafeMaskMaker(Maker):
         -------
         dataset : the same dataset
         """
+        check_run(self.tag, dataset, observation, needs_observation=False)
         if observation is None and self._needs_observation:
             raise ValueError(
                 f"methods {sorted(self.methods)} with irfs={self.irfs!r} need the observation; "

@@ -10,6 +10,7 @@ from astropy.coordinates import Angle
 
 from lightpool.arrays import find_device, to_device
 from lightpool.datasets import MapDataset
+from lightpool.makers.core import check_run
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.maps import Geom, Map, RegionGeom
@@ -67,6 +68,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
             Its safe mask is True everywhere; or False everywhere, with a warning, if the observation cannot see the
             region: outside its field of view, or at none of the energies of the dataset.
         """
+        check_run(self.tag, dataset, observation)
         geom = dataset.counts.geom
         if not isinstance(geom, RegionGeom):
             raise TypeError(
