@@ -109,10 +109,12 @@ def run_batch(
 
 
 def _prepare(folder: BatchFolder, *, resume: bool, restart: bool) -> None:
+    if folder.is_begun and not (resume or restart):
+        raise ResumeError(f"a reduction has begun in {folder.path}: --resume goes on with it, --restart forgets it")
+    results = [] if restart else [folder.name(path) for path in folder.results()]
+    folder.write_files(results, folder.files_so_far())  # before records of chunks go, or are written anew
     if restart:
         folder.clear()
-    elif folder.is_begun and not resume:
-        raise ResumeError(f"a reduction has begun in {folder.path}: --resume goes on with it, --restart forgets it")
     if folder.is_begun:
         _tell_of_another_version(folder, code_version())
     folder.remove_leftovers()
@@ -147,8 +149,11 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, tell: Callable[
     inputs = [file for record in ordered for file in record.inputs]
     provenance = Provenance.now(settings, outcomes, inputs, begun, version)
     single = {name: sha256 for record in ordered for name, sha256 in record.files.items()}
-    files = _write_results(folder, settings.output.compress, provenance, tree.result(), single)
-    return BatchResult(folder.path, files, outcomes, n_reused)
+    sets = _write_results(folder, settings.output.compress, provenance, tree.result(), single)
+    results = [files[0] for files in sets]
+    ours = {folder.name(file) for files in sets for file in files}.union(single)
+    folder.keep_only(map(folder.name, results), ours, records)
+    return BatchResult(folder.path, results, outcomes, n_reused)
 
 
 def _tell_of_another_version(folder: BatchFolder, version: str) -> None:
@@ -186,8 +191,11 @@ def _done_before(folder: BatchFolder, task: ChunkTask, sources: Sources) -> Chun
 
 def _write_results(
     folder: BatchFolder, compress: bool, provenance: Provenance, stacks: PartialStack | None, single: Mapping[str, str]
-) -> list[Path]:
-    """Write the stacks, and beside them what tells where they, and the datasets of single observations, come from."""
+) -> list[list[Path]]:
+    """Write the files of each stack, and beside them what tells where all files come from.
+
+    Those of single observations, ``single`` by name with SHA-256, are there already.
+    """
     more = provenance.to_hdus()
     done = {} if stacks is None else {key: stacks[key] for key in stacks}
     sets = [write_dataset(each, folder.path, key.name, compress=compress, more=more) for key, each in done.items()]
@@ -198,7 +206,7 @@ def _write_results(
     for name, text in (("outcomes.ecsv", table.getvalue()), ("provenance.json", document)):
         with write_aside(folder.path / name) as file:
             file.write(text.encode())
-    return [files[0] for files in sets]
+    return sets
 
 
 def _differences(before: Settings, now: Settings) -> list[str]:

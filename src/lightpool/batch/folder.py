@@ -7,6 +7,7 @@
     FOLDER/provenance.json           where the results come from, as PROV-JSON; they tell it too
     FOLDER/observations/             datasets of single observations, if asked for
     FOLDER/state/lock                held while a reduction works here
+    FOLDER/state/files.json          results, and all files that reductions wrote here
     FOLDER/state/plan.json           settings, version, observations of each chunk
     FOLDER/state/chunks/KEY.zip      sums of a finished chunk
     FOLDER/state/chunks/KEY.json     its observations, outcomes, input files, checksum; written last
@@ -16,7 +17,8 @@ import hashlib
 import json
 import shutil
 import zipfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -132,6 +134,44 @@ class BatchFolder:
         """Remove files that a killed worker began to write."""
         for part in [*self.path.glob(".*.part"), *self.chunks.glob(".*.part")]:
             part.unlink(missing_ok=True)
+
+    # --- results
+
+    def write_files(self, results: Iterable[str], files: Iterable[str]) -> None:
+        """Write down the names of the results, and of all files that are ours."""
+        data = {"results": list(results), "files": sorted(set(files))}
+        with write_aside(self.state / "files.json") as file:
+            file.write(json.dumps(data, indent=1).encode())
+
+    def _files(self) -> dict[str, list[str]]:
+        try:
+            found: dict[str, list[str]] = json.loads((self.state / "files.json").read_bytes())
+        except (OSError, ValueError):
+            return {"results": [], "files": []}
+        return found
+
+    def results(self) -> list[Path]:
+        """Files of the stacks that are there, in the order of the stacks; of a set, the one that names the others."""
+        return [path for name in self._files()["results"] if (path := self.path / name).is_file()]
+
+    def files_so_far(self) -> set[str]:
+        """Names of the files that reductions wrote here, with those of finished chunks."""
+        records = [self.record(path.stem) for path in self.chunks.glob("*.json")]
+        return set(self._files()["files"]).union(*(record.files for record in records if record is not None))
+
+    def keep_only(self, results: Iterable[str], files: Iterable[str], keys: Iterable[str]) -> None:
+        """Remove files that former reductions wrote and this one did not, and chunks that are not in its plan."""
+        results, ours, wanted = list(results), set(files), set(keys)
+        former = set(self._files()["files"])
+        self.write_files(results, former | ours)
+        for name in former - ours:
+            (self.path / name).unlink(missing_ok=True)
+        with suppress(OSError):  # not there, or not empty
+            self.observations.rmdir()
+        for path in [*self.chunks.glob("*.json"), *self.chunks.glob("*.zip")]:  # a record goes before its sums
+            if path.stem not in wanted:
+                path.unlink(missing_ok=True)
+        self.write_files(results, ours)
 
     # --- chunks
 

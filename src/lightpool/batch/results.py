@@ -9,13 +9,12 @@ from lightpool.batch.code_version import code_version
 from lightpool.batch.files import InputFile, sha256_of, write_aside
 from lightpool.batch.outcomes import Outcome
 from lightpool.batch.provenance import Provenance, prov_document, read_provenance
-from lightpool.config.settings import Settings
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.datasets.ogip import ogip_filenames, to_ogip_hdulists
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, write_fits
 
-__all__ = ["read_dataset", "result_files", "stack_files", "write_dataset"]
+__all__ = ["read_dataset", "stack_files", "write_dataset"]
 
 
 def write_dataset(
@@ -57,17 +56,6 @@ def _files_of(path: Path) -> list[Path]:
     """Files of a dataset by the one that `read_dataset` is given."""
     others = ogip_filenames(path).values() if path.name.startswith("pha_") else ()
     return [path, *(part for name in others if (part := path.with_name(name)).is_file())]
-
-
-def result_files(settings: Settings) -> list[Path]:
-    """Files of the stacks that are in the folder of results, sorted; of a set, the one that names the others."""
-    folder = Path(settings.output.folder)
-    names = [f"{start}{target.name}{end}" for target in settings.targets for start in ("", "pha_") for end in ".-"]
-    others = tuple(f"{part}.fits{zipped}" for part in ("_arf", "_bkg", "_rmf") for zipped in ("", ".gz"))
-    found = [path for path in folder.glob("*.fits*") if path.name.startswith(tuple(names))]
-    return sorted(
-        (path for path in found if not path.name.endswith(others)), key=lambda path: path.name.partition(".")[0]
-    )
 
 
 def read_dataset(path: Path) -> MapDataset:

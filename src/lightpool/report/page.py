@@ -15,7 +15,7 @@ from lightpool.batch.code_version import code_version
 from lightpool.batch.files import write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.outcomes import Outcome
-from lightpool.batch.results import read_dataset, result_files
+from lightpool.batch.results import read_dataset
 from lightpool.config import Settings
 from lightpool.config.build import build_exclusion
 from lightpool.datasets import MapDataset
@@ -56,7 +56,6 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     jinja2 = _package("jinja2")
     _package("matplotlib")
     settings, chunks, version = batch.read_plan()
-    settings = settings.with_options(folder=folder)  # it may have moved
     records = [batch.record(batch.key(settings, chunk, version)) for chunk in chunks]
     outcomes = [outcome for record in records if record is not None for outcome in record.outcomes]
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
@@ -72,7 +71,7 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         failed=[outcome for outcome in outcomes if outcome.status == "failed"],
         rows=list(_rows(outcomes)),
         runs_picture=_runs_picture(outcomes),
-        stacks=[_stack(path, settings, number < _MAX_PICTURES) for number, path in enumerate(result_files(settings))],
+        stacks=[_stack(path, settings, number < _MAX_PICTURES) for number, path in enumerate(batch.results())],
         timing=_timing(outcomes, [record for record in records if record is not None]),
     )
     output = folder / "report.html" if output is None else output
