@@ -78,3 +78,21 @@ def test_results_stay_until_there_are_new_ones_and_a_report_does_not_take_them_f
     run_batch(plan_to_resume(settings), resume=True)
     assert files_in(begun) == ["crab-zenith-mine.fits", "crab.fits", "pha_mine.fits"]
     assert "<h3>crab</h3>" in write_report(begun).read_text()
+
+
+def test_datasets_of_observations_that_are_asked_for_later_are_written(settings_of, caplog):
+    first = run_batch(make_plan(settings_of()))
+    bits = bits_of(first.folder)
+    for compress, ending in ((False, ".fits"), (True, ".fits.gz")):
+        settings = settings_of(output={"observations": True, "compress": compress})
+        caplog.clear()
+        result = run_batch(plan_to_resume(settings), resume=True)
+        assert result.n_reused == 0
+        assert "datasets of single observations are asked for, and are missing" in caplog.text
+        names = sorted(path.name for path in (result.folder / "observations").iterdir())
+        assert names == [f"{number}-crab{ending}" for number in range(1, 7)]
+        assert run_batch(plan_to_resume(settings), resume=True).n_reused == 3
+        if not compress:
+            assert bits_of(result.folder) == bits
+    (result.folder / "observations" / "3-crab.fits.gz").unlink()
+    assert run_batch(plan_to_resume(settings), resume=True).n_reused == 2

@@ -24,7 +24,7 @@ from lightpool.batch.plan import Plan, make_plan
 from lightpool.batch.provenance import Provenance, prov_document
 from lightpool.batch.results import write_dataset
 from lightpool.batch.sources import Sources
-from lightpool.config.settings import Settings
+from lightpool.config.settings import Output, Settings
 from lightpool.errors import ResumeError
 
 __all__ = ["BatchResult", "plan_to_resume", "run_batch"]
@@ -128,7 +128,11 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, tell: Callable[
         for number, obs_ids in enumerate(plan.chunks)
     ]
     sources = Sources(settings)
-    records = {task.key: record for task in tasks if (record := _done_before(folder, task, sources)) is not None}
+    records = {
+        task.key: record
+        for task in tasks
+        if (record := _done_before(folder, settings.output, task, sources)) is not None
+    }
     n_reused = len(records)
     for record in records.values():
         tell(record)
@@ -169,7 +173,7 @@ def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecor
         yield from executor.run(tasks)
 
 
-def _done_before(folder: BatchFolder, task: ChunkTask, sources: Sources) -> ChunkRecord | None:
+def _done_before(folder: BatchFolder, output: Output, task: ChunkTask, sources: Sources) -> ChunkRecord | None:
     """Record of a chunk that need not be done again: all is there, nothing failed, and its input is what it was."""
     record = folder.record(task.key)
     if record is None:
@@ -183,6 +187,8 @@ def _done_before(folder: BatchFolder, task: ChunkTask, sources: Sources) -> Chun
         reason = "the index of the store says something else of them"
     elif not folder.holds(record):
         reason = "its sums are missing or damaged"
+    elif output.observations and not folder.holds_observations(record, compress=output.compress):
+        reason = "datasets of single observations are asked for, and are missing"
     if not reason:
         return record
     log.warning("observations %s to %s are reduced again: %s", task.obs_ids[0], task.obs_ids[-1], reason)

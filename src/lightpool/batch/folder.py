@@ -219,6 +219,12 @@ class BatchFolder:
         path = self.chunks / f"{record.key}.zip"
         return path.is_file() and sha256_of(path) == record.sha256
 
+    def holds_observations(self, record: ChunkRecord, *, compress: bool) -> bool:
+        """Whether the datasets of the observations of a finished chunk are there."""
+        if not record.files:
+            return all(outcome.status != "done" for outcome in record.outcomes)
+        return all(name.endswith(".gz") == compress and (self.path / name).is_file() for name in record.files)
+
     def load_chunk(self, record: ChunkRecord, settings: Settings) -> PartialStack:
         """Sums of a finished chunk.
 
