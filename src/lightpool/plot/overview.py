@@ -33,7 +33,7 @@ def plot_overview(dataset: Any, position: SkyCoord | None = None) -> Any:
         f"Counts, smoothed by {_SMOOTHING}": counts.sum_over_axes(keepdims=False).smooth(_SMOOTHING),
         "Background": background.sum_over_axes(keepdims=False),
         f"Excess, smoothed by {_SMOOTHING}": (counts - background).sum_over_axes(keepdims=False).smooth(_SMOOTHING),
-        "Exposure, mean over energy [m2 s]": exposure,
+        "Exposure, mean over energy": exposure,
     }
     figure = plt.figure(figsize=(11, 9.5))
     for number, (title, image) in enumerate(images.items(), start=1):
