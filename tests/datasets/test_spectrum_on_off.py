@@ -114,6 +114,15 @@ def test_predictions_and_statistic_per_bin_are_those_of_gammapy(one):
     assert one.stat_sum() == pytest.approx(stat[0] + stat[2], rel=1e-12)
 
 
+def test_the_background_of_a_spectrum_lies_on_its_on_region(one):
+    off = RegionGeom.create("icrs;circle(83.63, 21.01, 0.2)", axes=one.counts.geom.axes)
+    for name in ("counts_off", "acceptance_off"):
+        setattr(one, name, Map.from_geom(off, data=getattr(one, name).data, device=one.device))
+    background = one.to_spectrum_dataset().background
+    assert background.geom.region == one.counts.geom.region != off.region
+    np.testing.assert_allclose(values(background), [2.4, 0.8, 0.0, 0.6])
+
+
 def test_the_significance_per_bin_is_formula_17_of_li_and_ma(one):
     n_on, n_off, alpha = 7.0, 12.0, 0.2
     on = n_on * np.log((1 + alpha) / alpha * n_on / (n_on + n_off))
