@@ -55,6 +55,24 @@ def with_other_value(responses):
     responses["AEFF"].data["EFFAREA"][0, 0, 0] = 2
 
 
+@pytest.mark.parametrize("value", [np.inf, -np.inf, np.nan])
+def test_values_that_are_not_finite_count_as_zero_and_a_warning_tells_where_they_are(two, caplog, value):
+    def change(responses):
+        responses["AEFF"].data["EFFAREA"][0, 0, :2] = value
+
+    one, other = two(change)
+    assert one.aeff.evaluate().value.all()
+    assert not caplog.messages
+    aeff = other.aeff
+    (message,) = caplog.messages
+    assert f"run_2.fits, HDU 'AEFF': 2 of {aeff.data.size} values are not finite" in message
+    bad = ~np.isfinite(aeff.data)
+    assert np.count_nonzero(bad) == 2
+    found = aeff.evaluate().value
+    assert np.isfinite(found).all()
+    np.testing.assert_array_equal(found[bad], 0)
+
+
 def with_other_axis(responses):
     responses["AEFF"].data["THETA_HI"][0, -1] = 3
 

@@ -3,15 +3,20 @@
 Simulated runs, and runs of productions with few responses, come with the same tables in each file.
 """
 
+import logging
 from collections.abc import Hashable
 from copy import copy
 from weakref import WeakValueDictionary
+
+import numpy as np
 
 from lightpool.errors import FormatError
 from lightpool.fits import FitsFile, TableData
 from lightpool.irf import IRF, IRF_CLASSES
 
 __all__ = ["copy_response", "read_response"]
+
+log = logging.getLogger(__name__)
 
 # Tables live as long as a file from which they were read is kept open: the cache of files bounds their memory.
 _KNOWN: "WeakValueDictionary[Hashable, IRF]" = WeakValueDictionary()
@@ -20,6 +25,8 @@ _MEANING = ("HDUCLAS2", "HDUCLAS3", "FOVALIGN")
 
 def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False) -> IRF:
     """Response table of an HDU, which `copy_response` makes copies of that share its values.
+
+    Values that are not finite stay in the table, with a warning.
 
     Parameters
     ----------
@@ -45,6 +52,11 @@ def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False
     same = _KNOWN.get(key)
     irf = _read(table, kind) if same is None else copy_response(same)
     irf.meta = dict(table.meta)
+    if n_bad := irf.derived("not finite", lambda: _n_not_finite(irf)):
+        log.warning(
+            f"{table.source}, HDU {table.name!r}: {n_bad} of {irf.data.size} values are not finite; the response is "
+            "zero as far as they are interpolated, a background is filled in between its neighbours in energy"
+        )
     _KNOWN[key] = irf
     return irf
 
@@ -63,6 +75,12 @@ def _read(table: TableData, kind: str) -> IRF:
             array.flags.writeable = False
     irf.derived("loaded", lambda: None)  # opens the store of derived values, which the copies then share
     return irf
+
+
+def _n_not_finite(irf: IRF) -> int:
+    """Bins in which a value is not finite; parametric tables have several values in a bin."""
+    columns = [irf.data[name] for name in irf.data.dtype.names or [...]]
+    return int(np.count_nonzero(~np.logical_and.reduce([np.isfinite(column) for column in columns])))
 
 
 def _layout(table: TableData) -> Hashable:
