@@ -6,6 +6,7 @@ by `lightpool.arrays.transfers`.
 """
 
 import os
+import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
@@ -32,6 +33,7 @@ __all__ = [
     "full_on",
     "get_default_device",
     "require_device",
+    "require_known_name",
     "set_default_device",
     "to_device",
     "to_host",
@@ -72,6 +74,7 @@ class Device:
 
 
 _default: Device | None = None
+_NAMES = re.compile(r"cpu|cuda(:[0-9]+)?|torch(:.+)?|strict")
 _scoped: ContextVar[Device | None] = ContextVar("lightpool_device", default=None)
 
 
@@ -92,23 +95,28 @@ def find_device(name: "str | Device | None" = None) -> Device:
     return _find_device(name.strip().lower())
 
 
+def require_known_name(name: str) -> None:
+    """Refuse what is no name of a device anywhere, with a DeviceError."""
+    if not _NAMES.fullmatch(name.strip().lower()):
+        raise DeviceError(
+            f"device {name!r} is not known; devices are 'cpu', 'cuda', 'cuda:N', 'torch', 'torch:cuda', 'torch:cuda:N' "
+            f"and 'strict'. {_what_is_there()}"
+        )
+
+
 @lru_cache(maxsize=64)
 def _find_device(name: str) -> Device:
+    require_known_name(name)
     library, _, place = name.partition(":")
-    if library == "cpu" and not place:
+    if library == "cpu":
         return Device("cpu", _compat("numpy"), "cpu")
-    if library == "cuda" and (not place or place.isdigit()):
+    if library == "cuda":
         return _cuda_device(name, int(place or 0))
     if library == "torch":
         return _torch_device(name, place or "cpu")
-    if library == "strict" and not place:
-        xp = _loaded(name, "strict")
-        strict.close_holes(xp)
-        return Device("strict", xp, xp.Device(strict.DEVICE_NAME))
-    raise DeviceError(
-        f"device {name!r} is not known; devices are 'cpu', 'cuda', 'cuda:N', 'torch', 'torch:cuda', 'torch:cuda:N' "
-        f"and 'strict'. {_what_is_there()}"
-    )
+    xp = _loaded(name, "strict")
+    strict.close_holes(xp)
+    return Device("strict", xp, xp.Device(strict.DEVICE_NAME))
 
 
 def _cuda_device(name: str, number: int) -> Device:

@@ -1,7 +1,10 @@
 """Who does the chunks: this process, or some processes of this machine."""
 
 import logging
+import multiprocessing
+import os
 import signal
+import threading
 from collections import deque
 from collections.abc import Generator, Sequence
 from contextlib import nullcontext, suppress
@@ -154,8 +157,17 @@ class _ToParent(QueueHandler):
             self._connection.send(record)
 
 
+def _end_with_parent() -> None:
+    """End this process as soon as the one that started it has ended, however that came about."""
+    parent = multiprocessing.parent_process()
+    assert parent is not None  # a worker has been started by someone
+    parent.join()
+    os._exit(1)
+
+
 def _work(connection: Connection, gpu: str | None, level: int) -> None:
     """What a worker does: chunks, until nobody listens any more."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     if gpu is not None:
         see_gpu(gpu)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it decides what Ctrl-C means
@@ -173,8 +185,8 @@ def _work(connection: Connection, gpu: str | None, level: int) -> None:
             answer: Any = run_chunk(task)
         except Exception as error:
             answer = error
-        with sender.lock or nullcontext():  # threads that read ahead may log meanwhile
-            connection.send(answer)
+        with suppress(OSError), sender.lock or nullcontext():  # threads that read ahead may log meanwhile
+            connection.send(answer)  # if nobody listens any more, the next task does not come
 
 
 def _how_it_ended(code: int | None) -> str:

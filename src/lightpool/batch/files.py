@@ -8,6 +8,8 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from lightpool.fits.paths import errors_named
+
 __all__ = ["InputFile", "sha256_of", "write_aside"]
 
 
@@ -20,7 +22,7 @@ def write_aside(path: Path) -> Iterator[BinaryIO]:
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     try:
-        with aside.open("wb") as file:
+        with errors_named(path), aside.open("wb") as file:
             yield file
             file.flush()
             os.fsync(file.fileno())

@@ -26,7 +26,7 @@ from lightpool.batch.files import InputFile, sha256_of, write_aside
 from lightpool.batch.outcomes import Outcome
 from lightpool.batch.partial import PartialStack
 from lightpool.config.settings import Settings
-from lightpool.errors import ResumeError
+from lightpool.errors import DamagedFileError, ResumeError
 
 __all__ = ["BatchFolder", "ChunkRecord"]
 
@@ -230,13 +230,15 @@ class BatchFolder:
 
         Raises
         ------
-        ResumeError
+        DamagedFileError
             If the file is missing or is not the one that was written.
         """
         path = self.chunks / f"{record.key}.zip"
         try:
             if sha256_of(path) != record.sha256:
-                raise ResumeError(f"{path} is not the file that was written: its checksum differs")
+                raise DamagedFileError(f"{path} is not the file that was written: its checksum differs")
             return PartialStack.load(path, settings)
+        except DamagedFileError:
+            raise
         except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
-            raise ResumeError(f"{path} cannot be read: {error}") from error
+            raise DamagedFileError(f"{path} cannot be read: {error}") from error

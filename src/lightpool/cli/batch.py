@@ -78,7 +78,8 @@ def reduce(
 ) -> None:
     """Reduce the observations of a settings file.
 
-    Exit codes: 0 all is done; 1 an error ended it; 2 the settings are wrong; 3 done, but some observations failed and
+    Exit codes: 0 all is done; 1 an error ended it; 2 wrong settings, or the folder holds another
+    reduction; 3 done, but some observations failed and
     are left out; 5 another reduction works in the folder; 130 interrupted. After 1 and 130, --resume goes on.
     """
     from rich.console import Console
@@ -134,8 +135,21 @@ def _executor(cluster: str | None, n_worker: int | None, device: str) -> Iterato
             yield executor
     else:
         gpus = visible_gpus(device)
+        if not gpus:
+            _require(device)
         n_worker = n_worker or max(len(gpus), 1)
         yield ProcessExecutor(n_worker, gpus) if n_worker > 1 else SerialExecutor()
+
+
+def _require(device: str) -> None:
+    """Refuse a device that is not there before anything is done."""
+    from lightpool.arrays import find_device
+    from lightpool.errors import ConfigError, DeviceError
+
+    try:
+        find_device(device)
+    except DeviceError as error:
+        raise ConfigError(f"run.device: {error}") from error
 
 
 @click.command()

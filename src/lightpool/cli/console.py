@@ -12,7 +12,7 @@ from typing import Any, Self
 import click
 
 from lightpool.batch.folder import ChunkRecord
-from lightpool.errors import ConfigError, FolderInUseError, LightpoolError
+from lightpool.errors import ConfigError, FolderInUseError, LightpoolError, ResumeError
 
 __all__ = ["ExitCode", "Progress", "ended_by_errors", "logging_to"]
 
@@ -28,7 +28,7 @@ class ExitCode(IntEnum):
     WELL = 0
     FAILED = 1
     WRONG_USE = 2
-    """Wrong arguments or settings; nothing was done."""
+    """Wrong arguments or settings, or a folder that holds another reduction; nothing was done."""
     SOME_FAILED = 3
     """The results are there, but some observations are not in them."""
     DAMAGED = 4
@@ -42,7 +42,7 @@ def ended_by_errors() -> Iterator[None]:
     """End the command with a line and an exit code for each kind of error."""
     try:
         yield
-    except ConfigError as error:
+    except (ConfigError, ResumeError) as error:
         click.echo(f"Error: {error}", err=True)
         sys.exit(ExitCode.WRONG_USE)
     except FolderInUseError as error:
@@ -50,6 +50,9 @@ def ended_by_errors() -> Iterator[None]:
         sys.exit(ExitCode.IN_USE)
     except (LightpoolError, OSError) as error:
         click.echo(f"Error: {error}", err=True)
+        sys.exit(ExitCode.FAILED)
+    except MemoryError as error:
+        click.echo(f"Error: the memory is not enough: {error}", err=True)
         sys.exit(ExitCode.FAILED)
 
 

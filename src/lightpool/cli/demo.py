@@ -44,12 +44,14 @@ def info(file: Path | None, as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 def demo(output: Path, device: str | None, seed: int) -> None:
     """Simulate four runs of a Crab-like source, reduce them, and draw the maps."""
-    from lightpool.errors import LightpoolError
+    from lightpool.errors import DeviceError, LightpoolError
     from lightpool.simulate.demo import run_demo
 
     try:
         lightpool.set_default_device(device)
         result = run_demo(output, seed=seed)
+    except DeviceError as error:
+        raise click.BadParameter(str(error), param_hint="--device") from error
     except (LightpoolError, OSError) as error:
         raise click.ClickException(str(error)) from error
     click.echo(result.dataset)

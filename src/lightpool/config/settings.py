@@ -8,10 +8,12 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
+from lightpool.arrays.devices import require_known_name
 from lightpool.config.quantities import AngleText, DurationText, TimeText
 from lightpool.config.section import Section
 from lightpool.config.targets import Circle, Name, Target
 from lightpool.config.yaml_file import dump_yaml, explain, load_yaml
+from lightpool.errors import DeviceError
 
 __all__ = ["Groups", "Observations", "Output", "Run", "Settings"]
 
@@ -96,6 +98,15 @@ class Run(Section):
     """For retry: how often."""
     cpu_fallback: bool = False
     """Whether a chunk that does not fit into the memory of the device is reduced on the CPU."""
+
+    @field_validator("device")
+    @classmethod
+    def _known_device(cls, name: str) -> str:
+        try:
+            require_known_name(name)  # whether it is there, the machine that does the work has to say
+        except DeviceError as error:
+            raise ValueError(str(error)) from error
+        return name
 
 
 class Output(Section):

@@ -4,7 +4,7 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import astropy.units as u
-from pydantic import Field, PositiveInt, model_validator
+from pydantic import Field, model_validator
 
 from lightpool.config.makers import MapStep, SpectrumStep
 from lightpool.config.quantities import AngleText, EnergyText, PositiveAngleText
@@ -16,6 +16,10 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 Frame = Literal["icrs", "galactic"]
 
 
+BinNumber = Annotated[int, Field(ge=1, le=100_000)]
+"""More bins of an axis are a slip of the pen."""
+
+
 class EnergyBins(Section):
     """Bins of equal width in the logarithm from ``min`` to ``max``, or ``edges``."""
 
@@ -23,7 +27,7 @@ class EnergyBins(Section):
     """Lower end."""
     max: EnergyText | None = None
     """Upper end."""
-    nbin: PositiveInt | None = None
+    nbin: BinNumber | None = None
     """Number of bins."""
     per_decade: bool = False
     """Whether ``nbin`` is the number of bins per decade."""
@@ -51,7 +55,7 @@ class AngleBins(Section):
 
     max: PositiveAngleText
     """Upper end."""
-    nbin: PositiveInt
+    nbin: BinNumber
     """Number of bins."""
 
 
@@ -62,7 +66,7 @@ class MigraBins(Section):
     """Lower end."""
     max: Annotated[float, Field(gt=0)] = 5.0
     """Upper end."""
-    nbin: PositiveInt = 160
+    nbin: BinNumber = 160
     """Number of bins."""
 
     @model_validator(mode="after")

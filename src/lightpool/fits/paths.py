@@ -2,11 +2,13 @@
 
 import os
 import re
+from collections.abc import Iterator
+from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import overload
 
-__all__ = ["make_path", "missing_file_hint"]
+__all__ = ["errors_named", "make_path", "missing_file_hint"]
 
 
 @overload
@@ -34,3 +36,18 @@ def missing_file_hint(path: str | PathLike[str]) -> str:
     if not parent.is_dir():
         return f"the folder {parent} is not there either; check the path and its environment variables"
     return f"the folder {parent} is there; check the file name, or fetch the file again"
+
+
+@contextmanager
+def errors_named(path: Path) -> Iterator[None]:
+    """Let errors of writing, such as a full disk, name the file: the system names none after it is open."""
+    try:
+        yield
+    except OSError as error:
+        if error.filename is not None:
+            raise
+        if error.errno is None:
+            raise OSError(
+                f"{path} cannot be written ({error}); is the disk full?"
+            ) from error  # NumPy counts bytes only
+        raise OSError(error.errno, error.strerror, str(path)) from error

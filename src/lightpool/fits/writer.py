@@ -10,7 +10,7 @@ from typing import IO, Any
 from astropy.io import fits
 
 from lightpool.errors import MissingDataError
-from lightpool.fits.paths import make_path, missing_file_hint
+from lightpool.fits.paths import errors_named, make_path, missing_file_hint
 
 __all__ = ["write_fits"]
 
@@ -49,7 +49,7 @@ def write_fits(
         raise MissingDataError(f"cannot write {target}: {missing_file_hint(target)}")
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
-        with open(part, "wb") as stream:
+        with errors_named(target), open(part, "wb") as stream:
             _write(hdulist, stream, target.suffix == ".gz", checksum)
             stream.flush()
             os.fsync(stream.fileno())
