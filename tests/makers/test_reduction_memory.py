@@ -110,6 +110,8 @@ def test_datasets_that_are_not_stacked_are_counted_one_by_one():
     one, many = (DatasetsMaker([MapDatasetMaker()], stack_datasets=False).estimate_memory(dataset, n) for n in (1, 10))
     assert many.parts["datasets"] == 10 * one.parts["datasets"] == 10 * dataset.memory.n_bytes
     assert "datasets" not in DatasetsMaker([MapDatasetMaker()]).estimate_memory(dataset, 10).parts
+    with pytest.raises(ValueError, match="n_observations must be 0 or more, got -1"):
+        DatasetsMaker([MapDatasetMaker()]).estimate_memory(dataset, -1)
 
 
 def test_each_process_takes_as_much_as_a_reduction_of_its_own():

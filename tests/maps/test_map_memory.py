@@ -4,7 +4,7 @@ import pytest
 
 from lightpool.arrays import memory
 from lightpool.errors import OutOfMemoryError
-from lightpool.maps import Map, MapAxis, WcsGeom
+from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 
 @pytest.fixture
@@ -61,3 +61,23 @@ def test_a_larger_map_made_of_a_map_is_checked_before(device, geom, monkeypatch,
     with_free_memory(monkeypatch, 50_000_000)
     with pytest.raises(OutOfMemoryError, match=f"on device '{device}', where 50 MB are free"):
         enlarge(counts, geom)
+
+
+def test_a_spectrum_with_finer_bins_is_checked_before(device, geom, monkeypatch):
+    wide = MapAxis.from_bounds(0, 1, nbin=300, name="rad", unit="deg")
+    spectrum = Map.from_geom(RegionGeom.create("icrs;circle(83.63, 22.01, 1)", axes=[*geom.axes, wide]))
+    with_free_memory(monkeypatch, 50_000_000)
+    with pytest.raises(OutOfMemoryError, match=f"on device '{device}', where 50 MB are free"):
+        spectrum.upsample(1_000, axis_name="energy")
+
+
+def test_arrays_for_the_pixels_are_checked_before(geom, monkeypatch):
+    large = WcsGeom.create(skydir=(83.63, 22.01), npix=(6000, 5000), binsz=0.002)
+    with_free_memory(monkeypatch, 200_000_000)
+    for make, n_number in ((large.solid_angle, 1), (large.get_coord, 2), (large.directions, 3)):
+        message = f"{n_number} x 5000 x 6000 numbers .* {24 * n_number}0 MB .*larger pixels"
+        with pytest.raises(OutOfMemoryError, match=message):
+            make()
+    with pytest.raises(OutOfMemoryError, match="1 x 5000 x 6000"):
+        large.separation(large.center_skydir)
+    assert geom.solid_angle().shape == (1, 500, 600)

@@ -123,6 +123,8 @@ class DatasetsMaker(Described):
             one observation, what geometries keep for their pixels, and arrays on the way. What is measured is between
             half of it and a fifth more; files and libraries take some hundred MB of the host besides.
         """
+        if n_observations < 0:
+            raise ValueError(f"n_observations must be 0 or more, got {n_observations}")
         window = dataset.outline()
         if self._cuts_out(dataset):
             window = dataset.outline(dataset._geom.center_skydir, self.cutout_width, self.cutout_mode)

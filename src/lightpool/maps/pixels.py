@@ -20,6 +20,7 @@ from astropy.wcs import WCS
 from lightpool.arrays.blocks import in_blocks
 from lightpool.arrays.constants import constant
 from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device, to_host
+from lightpool.arrays.memory import require_memory
 from lightpool.arrays.projections import Projection, pixel_directions, pixel_to_sky, sky_to_pixel
 from lightpool.arrays.solid_angles import solid_angles
 from lightpool.arrays.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
@@ -98,8 +99,20 @@ class Box(NamedTuple):
         return values[..., y : y + inner.ny, x : x + inner.nx]
 
 
-def _by_rows(make: Callable[[Box], Array], box: Box, device: Device) -> Array:
-    """Array on a box, made a few rows at a time where all at once would take too much memory on the way."""
+def _by_rows(make: Callable[[Box], Array], box: Box, device: Device, n_number: int = 1) -> Array:
+    """Array on a box, made a few rows at a time where all at once would take too much memory on the way.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If so many numbers for each pixel do not fit on the device.
+    """
+    require_memory(
+        8 * n_number * box.n_pixel,
+        device,
+        what=f"an array of {n_number} x {box.ny} x {box.nx} numbers for the pixels of a map",
+        advice="take larger pixels (a larger binsz) or a smaller width; or take another device",
+    )
 
     def part(rows: slice) -> Array:
         return make(Box(box.x0, box.y0 + rows.start, box.nx, rows.stop - rows.start))
@@ -340,7 +353,7 @@ class SkyWindow:
         place = find_device(device)
 
         def compute(box: Box) -> Array:
-            return _by_rows(lambda rows: self.grid.directions(rows, place), box, place)
+            return _by_rows(lambda rows: self.grid.directions(rows, place), box, place, n_number=3)
 
         return self.grid.shared(("directions", place.name), self.box, compute)
 
@@ -378,7 +391,7 @@ class SkyWindow:
         def compute(box: Box) -> Array:
             matrix = fov_matrix(np.deg2rad(lon), np.deg2rad(lat)) @ frame_matrix(self.grid.frame, "icrs")
             vectors = self._part_of_directions(place)
-            return _by_rows(lambda rows: rotate(matrix, vectors(rows)), box, place)
+            return _by_rows(lambda rows: rotate(matrix, vectors(rows)), box, place, n_number=3)
 
         return self.grid.single(("field of view", place.name, lon, lat), self.box, compute)
 
@@ -391,7 +404,7 @@ class SkyWindow:
         """Sky position of the pixel centres on the host, by wcslib, shape (2, ny, nx), unit deg; NaN off the sky."""
 
         def compute(box: Box) -> np.ndarray[Any, Any]:
-            centres: np.ndarray[Any, Any] = _by_rows(self.grid.lonlat, box, find_device("cpu"))
+            centres: np.ndarray[Any, Any] = _by_rows(self.grid.lonlat, box, find_device("cpu"), n_number=2)
             centres.flags.writeable = False  # geometries share it
             return centres
 

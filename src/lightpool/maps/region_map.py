@@ -136,11 +136,13 @@ class RegionNDMap(Map):
         if order not in (0, 1):
             raise ValueError(f"order of the interpolation must be 0 or 1, got {order}")
         name = axis_name or self._geom.axes.names[0]
+        geom = self._geom.upsample(factor=factor, axis_name=name)
+        self._require_memory(self.device, geom)
         blocks = self._blocks(factor, name)
         data = repeated(self._data, blocks) if order == 0 else upsampled(self._data, blocks)
         if preserve_counts and not self.is_mask:
             data = apply_operator("divide", data, factor)
-        return self._init_copy(geom=self._geom.upsample(factor=factor, axis_name=name), data=self._in_own_type(data))
+        return self._init_copy(geom=geom, data=self._in_own_type(data))
 
     def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
         if tuple(geom.data_shape) != tuple(self._data.shape):
