@@ -410,6 +410,14 @@ def test_what_lies_outside_is_empty_and_not_failed(settings_of):
     assert result.files == []
 
 
+def test_a_spectrum_to_which_no_observation_contributes_is_told_and_the_others_are_written(settings_of, caplog):
+    alone = {"type": "ReflectedRegionsBackgroundMaker", "min_region_number": 1000}
+    spectrum = SPECTRUM | {"makers": [SPECTRUM["makers"][0], alone]}
+    result = run_batch(make_plan(settings_of(targets=[MAP, spectrum], observations={"obs_ids": [1]})))
+    assert [file.name for file in result.files] == ["crab.fits"]
+    assert "spectrum is not written: it has no exposure with a livetime" in caplog.text
+
+
 def test_datasets_of_observations_are_written_if_asked_for(settings_of):
     settings = settings_of(observations={"obs_ids": [1, 2]}, output={"observations": True})
     result = run_batch(make_plan(settings))

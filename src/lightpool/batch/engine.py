@@ -19,12 +19,13 @@ from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.lock import locked
 from lightpool.batch.merge import MergeTree
 from lightpool.batch.outcomes import Outcome, outcome_table
-from lightpool.batch.partial import PartialStack
+from lightpool.batch.partial import PartialStack, StackKey
 from lightpool.batch.plan import Plan, make_plan
 from lightpool.batch.provenance import Provenance, prov_document
 from lightpool.batch.results import write_dataset
 from lightpool.batch.sources import Sources
 from lightpool.config.settings import Output, Settings
+from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.errors import ResumeError
 
 __all__ = ["BatchResult", "plan_to_resume", "run_batch"]
@@ -203,7 +204,7 @@ def _write_results(
     Those of single observations, ``single`` by name with SHA-256, are there already.
     """
     more = provenance.to_hdus()
-    done = {} if stacks is None else {key: stacks[key] for key in stacks}
+    done = {} if stacks is None else {key: stacks[key] for key in stacks if _has_contents(key, stacks[key])}
     sets = [write_dataset(each, folder.path, key.name, compress=compress, more=more) for key, each in done.items()]
     table = io.StringIO()
     outcome_table(provenance.outcomes).write(table, format="ascii.ecsv")
@@ -213,6 +214,17 @@ def _write_results(
         with write_aside(folder.path / name) as file:
             file.write(text.encode())
     return sets
+
+
+def _has_contents(key: StackKey, stack: MapDataset) -> bool:
+    """Whether any observation is in a stack; a spectrum without one has no livetime, which its files need."""
+    livetime = None if stack.exposure is None else stack.exposure.meta.get("livetime")
+    if livetime is None and isinstance(stack, SpectrumDatasetOnOff):
+        log.warning(
+            "%s is not written: it has no exposure with a livetime, as no observation contributes to it", key.name
+        )
+        return False
+    return True
 
 
 def _differences(before: Settings, now: Settings) -> list[str]:
