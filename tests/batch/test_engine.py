@@ -9,6 +9,7 @@ import subprocess
 import sys
 import time
 from contextlib import nullcontext
+from itertools import product
 from pathlib import Path
 
 import numpy as np
@@ -326,9 +327,9 @@ def failing(monkeypatch, obs_id, error, n_time=-1, on_region=None):
     """Let one observation fail some times, on all targets or on those with or without a region alone."""
     plain, n_call = DatasetsMaker.make_dataset, [0]
 
-    def make_dataset(self, dataset, observation):
+    def make_dataset(self, dataset, observation, name):
         if observation.obs_id != obs_id or n_call[0] == n_time or on_region not in (None, dataset._geom.is_region):
-            return plain(self, dataset, observation)
+            return plain(self, dataset, observation, name)
         n_call[0] += 1
         try:
             raise error
@@ -347,6 +348,20 @@ def test_an_observation_that_fails_is_named_and_the_others_are_there(settings_of
     assert (outcome.step, outcome.error) == ("MapDatasetMaker", "ValueError: no such column")
     assert "make_dataset" in outcome.traceback
     assert MapDataset.read(result.files[0]).meta_table["OBS_ID"][0].tolist() == [1, 2, 4, 5, 6]
+
+
+def test_what_makers_warn_of_names_the_observation_and_the_stack(settings_of, caplog):
+    makers = [*MAP["makers"][:2], {"type": "FoVBackgroundMaker", "min_counts": 1_000_000}]
+    reflected = {"type": "ReflectedRegionsBackgroundMaker", "min_region_number": 1000}
+    spectrum = SPECTRUM | {"makers": [SPECTRUM["makers"][0], reflected]}
+    groups = [{"name": "energy", "by": "events", "expression": "ENERGY", "edges": [1, 2, 100]}]
+    options = {"targets": [MAP | {"makers": makers}, spectrum], "observations": {"obs_ids": [2, 5]}}
+    result = run_batch(make_plan(settings_of(output={"observations": True}, groups=groups, **options)))
+    for obs_id, group in product((2, 5), ("1-2", "2-100")):
+        assert f"dataset {obs_id}-crab-energy-{group}: background not normalised" in caplog.text
+        name = f"{obs_id}-spectrum-energy-{group}"
+        assert f"dataset {name}: without OFF counts" in caplog.text
+        assert SpectrumDatasetOnOff.read(result.folder / "observations" / f"pha_{name}.fits").name == name
 
 
 def test_an_observation_that_fails_on_one_target_is_in_none(settings_of, monkeypatch):

@@ -8,7 +8,7 @@ from typing import Any
 from lightpool.batch.files import sha256_of
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.outcomes import Outcome, failed_outcome
-from lightpool.batch.partial import PartialStack, StackKey
+from lightpool.batch.partial import PartialStack, StackKey, dataset_name
 from lightpool.batch.provenance import Provenance
 from lightpool.batch.reduce import reduce_observations, sources_of
 from lightpool.batch.results import write_dataset
@@ -47,7 +47,7 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
     def keep(outcome: Outcome, key: StackKey, dataset: MapDataset) -> None:
         inputs = sources_of(settings).input_files([outcome.obs_id])
         more = Provenance.now(settings, [outcome], inputs, begun, task.version).to_hdus()
-        name, compress = f"{outcome.obs_id}-{key.name}", settings.output.compress
+        name, compress = dataset_name(outcome.obs_id, key), settings.output.compress
         for file in write_dataset(dataset, folder.observations, name, compress=compress, more=more):
             files[folder.name(file)] = sha256_of(file)
 

@@ -21,7 +21,7 @@ from lightpool.data import GTI
 from lightpool.datasets import MapDataset
 from lightpool.datasets.sums import add_stack, set_sums, sums_of
 
-__all__ = ["PartialStack", "StackKey"]
+__all__ = ["PartialStack", "StackKey", "dataset_name"]
 
 _LIVETIME = "livetime"
 _REFERENCE = "2000-01-01"
@@ -38,6 +38,11 @@ class StackKey(NamedTuple):
     def name(self) -> str:
         """Name of the dataset and of its file."""
         return self.target if self.group == "all" else f"{self.target}-{self.division}-{self.group}"
+
+
+def dataset_name(obs_id: int | None, key: StackKey) -> str:
+    """Name of the dataset that an observation adds to a stack, and of its file; warnings tell it."""
+    return f"{obs_id}-{key.name}"
 
 
 class PartialStack:

@@ -19,7 +19,7 @@ from lightpool.arrays.staging import Uploads
 from lightpool.batch.figures import Figures
 from lightpool.batch.groups import Division
 from lightpool.batch.outcomes import Outcome, failed_outcome
-from lightpool.batch.partial import PartialStack, StackKey
+from lightpool.batch.partial import PartialStack, StackKey, dataset_name
 from lightpool.batch.sources import Sources, stamp_of
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
@@ -181,7 +181,8 @@ class Reducer:
                     _, keys = groups.setdefault(id(part.observation), (part.observation, []))
                     keys.append(StackKey(job.name, division.name, part.group))
             for part_observation, keys in groups.values():
-                dataset = job.maker.make_dataset(job.reference, part_observation)
+                name = dataset_name(observation.obs_id, keys[0])
+                dataset = job.maker.make_dataset(job.reference, part_observation, name=name)
                 if dataset is not None:
                     yield keys, dataset
 

@@ -92,8 +92,14 @@ class DatasetsMaker(Described):
         maker = self.safe_mask_maker
         return None if maker is None else maker.offset_max
 
-    def make_dataset(self, dataset: MapDataset, observation: Any) -> MapDataset | None:
+    def make_dataset(self, dataset: MapDataset, observation: Any, name: str | None = None) -> MapDataset | None:
         """Reduce one observation on its cutout of the reference dataset.
+
+        Parameters
+        ----------
+        dataset : MapDataset, the reference
+        observation : Observation
+        name : str, of the dataset that is made, which warnings tell; a random one by default
 
         Returns
         -------
@@ -104,7 +110,7 @@ class DatasetsMaker(Described):
         ReductionError
             If a maker fails; it names the observation and the maker.
         """
-        return self._make_dataset(dataset, observation, apply_cutout=self._cuts_out(dataset))
+        return self._make_dataset(dataset, observation, apply_cutout=self._cuts_out(dataset), name=name)
 
     def estimate_memory(self, dataset: MapDataset, n_observations: int = 1) -> MemoryEstimate:
         """Memory that `run` takes at most, known before anything runs.
@@ -245,7 +251,9 @@ class DatasetsMaker(Described):
     def _cuts_out(self, dataset: MapDataset) -> bool:
         return self.cutout_width is not None and not isinstance(dataset._geom, RegionGeom)
 
-    def _make_dataset(self, dataset: MapDataset, observation: Any, *, apply_cutout: bool) -> MapDataset | None:
+    def _make_dataset(
+        self, dataset: MapDataset, observation: Any, *, apply_cutout: bool, name: str | None = None
+    ) -> MapDataset | None:
         if apply_cutout:
             cutout, pointing = dataset.cutout if self._reads_maps else dataset.outline, observation.pointing_radec
             try:
@@ -257,6 +265,8 @@ class DatasetsMaker(Described):
                 raise ReductionError(observation.obs_id, "the cutout around its pointing", error) from error
         else:
             result = dataset.copy() if self._reads_maps else dataset.outline()
+        if name is not None:
+            result.name = name
         if dataset.models is not None:
             result.models = dataset.models.copy().reassign(dataset.name, result.name)
         for maker in self.makers:
