@@ -81,6 +81,14 @@ def test_energies_are_selected_with_the_lower_limit(events):
     assert energies(events.select_energy([2000, 4000] * u.GeV)) == [2, 3]
 
 
+def test_limits_without_their_unit_are_refused_by_name(events):
+    for limits in ([1, 2], 1 * u.TeV, [1, 2] * u.s):
+        with pytest.raises(ValueError, match=r"energy_range must be two values with their unit, as \[1, 2\] \* u.TeV"):
+            events.select_energy(limits)
+        with pytest.raises(ValueError, match=r"offset_band must be two values with their unit, as \[1, 2\] \* u.deg"):
+            events.select_offset(limits)
+
+
 def test_times_are_selected_with_the_start_and_without_the_stop(events):
     # The limits are times of events, which lose their last bit on the way.
     chosen = events.select_time(events.time[[2, 5]])

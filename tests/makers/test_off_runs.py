@@ -173,7 +173,8 @@ def test_without_a_match_everything_is_masked_and_a_warning_says_so(backend, emp
         ({"acceptance": "exposure"}, ValueError, "acceptance must be one of .*'livetime'.*, got 'exposure'"),
         ({"max_zenith_difference": "0 deg"}, ValueError, "max_zenith_difference must be a positive angle"),
         ({"max_time_difference": "-1 d"}, ValueError, "max_time_difference must be a positive time"),
-        ({"max_time_difference": "1 deg"}, u.UnitConversionError, "not convertible"),
+        ({"max_time_difference": "1 deg"}, ValueError, "max_time_difference must be a positive time with its unit"),
+        ({"max_time_difference": 3}, ValueError, "max_time_difference must be a positive time with its unit.* got 3"),
     ],
 )
 def test_wrong_arguments_are_refused(arguments, error, text):

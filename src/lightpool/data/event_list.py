@@ -283,7 +283,7 @@ class EventList:
 
     def select_energy(self, energy_range: Any) -> "EventList":
         """Keep energies in ``[energy_min, energy_max)``, a Quantity of length 2."""
-        energy, limits = self.energy, u.Quantity(energy_range)
+        energy, limits = self.energy, _limits("energy_range", energy_range, "TeV")
         return self.select_row_subset((limits[0] <= energy) & (energy < limits[1]))
 
     def select_time(self, time_interval: Any, inverted: bool = False) -> "EventList":
@@ -301,7 +301,7 @@ class EventList:
 
     def select_offset(self, offset_band: Any) -> "EventList":
         """Keep offsets from the pointing in ``[offset_min, offset_max)``, an Angle or Quantity of length 2."""
-        offset, limits = self.offset, u.Quantity(offset_band)
+        offset, limits = self.offset, _limits("offset_band", offset_band, "deg")
         return self.select_row_subset((limits[0] <= offset) & (offset < limits[1]))
 
     def select_region(self, regions: Any, wcs: Any = None) -> "EventList":
@@ -471,3 +471,11 @@ class EventList:
         from lightpool.plot.data import plot_event_image
 
         return plot_event_image(self, ax=ax, allsky=allsky)
+
+
+def _limits(name: str, value: Any, unit: str) -> u.Quantity:
+    """Two limits in a unit that converts to ``unit``."""
+    limits = u.Quantity(value)
+    if limits.shape != (2,) or not limits.unit.is_equivalent(unit):
+        raise ValueError(f"{name} must be two values with their unit, as [1, 2] * u.{unit}, got {value!r}")
+    return limits

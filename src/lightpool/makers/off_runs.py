@@ -71,11 +71,15 @@ class OffRunsBackgroundMaker(Maker):
             )
         self.off_observations = list(off_observations)
         self.max_zenith_difference = checked_angle("max_zenith_difference", max_zenith_difference)
-        self.max_time_difference = None if max_time_difference is None else u.Quantity(max_time_difference).to("d")
+        self.max_time_difference = None if max_time_difference is None else u.Quantity(max_time_difference)
         if not self.max_zenith_difference > 0 * u.deg:
             raise ValueError(f"max_zenith_difference must be a positive angle, got {max_zenith_difference!r}")
-        if self.max_time_difference is not None and not self.max_time_difference > 0 * u.d:
-            raise ValueError(f"max_time_difference must be a positive time, got {max_time_difference!r}")
+        if self.max_time_difference is not None:
+            if not (self.max_time_difference.unit.is_equivalent("d") and self.max_time_difference > 0 * u.d):
+                raise ValueError(
+                    f"max_time_difference must be a positive time with its unit, as '3 d', got {max_time_difference!r}"
+                )
+            self.max_time_difference = self.max_time_difference.to("d")
         self.acceptance = acceptance
         self.exclusion_mask = exclusion_mask
         self.map_maker = MapDatasetMaker() if map_maker is None else map_maker
