@@ -75,7 +75,7 @@ def test_a_worker_sees_its_own_before_it_begins(monkeypatch, gpu, expected):
 
 @pytest.mark.parametrize(
     ("n_worker", "gpus", "expected"),
-    [(None, [], 1), (None, ["0"], 1), (None, ["0", "1"], 2), (1, ["0", "1"], 1), (3, [], 3)],
+    [(None, ["0"], 1), (None, ["0", "1"], 2), (1, ["0", "1"], 1), (3, ["0"], 3)],
 )
 def test_without_a_number_there_is_one_worker_for_each(monkeypatch, n_worker, gpus, expected):
     monkeypatch.setattr("lightpool.arrays.gpus.visible_gpus", lambda device: gpus if device == "cuda" else [])
