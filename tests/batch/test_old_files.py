@@ -96,3 +96,14 @@ def test_datasets_of_observations_that_are_asked_for_later_are_written(settings_
             assert bits_of(result.folder) == bits
     (result.folder / "observations" / "3-crab.fits.gz").unlink()
     assert run_batch(plan_to_resume(settings), resume=True).n_reused == 2
+
+
+def test_what_a_killed_worker_began_to_write_is_removed_everywhere(settings_of):
+    folder = Path(settings_of().output.folder)
+    parts = [folder / name / ".1-crab.fits.0a1b.part" for name in ("", "observations", "state", "state/chunks")]
+    for part in parts:
+        part.parent.mkdir(parents=True, exist_ok=True)
+        part.write_text("half of it")
+    run_batch(make_plan(settings_of(observations={"obs_ids": [1]})))
+    assert [part for part in parts if part.exists()] == []
+    assert not (folder / "observations").exists()

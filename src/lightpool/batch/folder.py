@@ -132,8 +132,9 @@ class BatchFolder:
 
     def remove_leftovers(self) -> None:
         """Remove files that a killed worker began to write."""
-        for part in [*self.path.glob(".*.part"), *self.chunks.glob(".*.part")]:
-            part.unlink(missing_ok=True)
+        for folder in (self.path, self.observations, self.state, self.chunks):
+            for part in folder.glob(".*.part"):
+                part.unlink(missing_ok=True)
 
     # --- results
 
