@@ -80,6 +80,9 @@ def _read(table: TableData, kind: str) -> IRF:
 def _n_not_finite(irf: IRF) -> int:
     """Bins in which a value is not finite; parametric tables have several values in a bin."""
     columns = [irf.data[name] for name in irf.data.dtype.names or [...]]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if all(np.isfinite(column.sum()) for column in columns):  # far faster than a look at each
+            return 0
     return int(np.count_nonzero(~np.logical_and.reduce([np.isfinite(column) for column in columns])))
 
 

@@ -9,10 +9,27 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["cap_in_energy", "rises_from_empty_bins", "with_capped_edges"]
+__all__ = ["cap_in_energy", "rises_from_empty_bins", "touches_empty_bins", "with_capped_edges"]
 
 Floats = NDArray[np.float64]
 Bools = NDArray[np.bool_]
+
+
+def touches_empty_bins(empty: Bools, index: NDArray[np.int64], above: Floats) -> Bools:
+    """Whether an empty bin has a weight in a value that is interpolated along the first axis.
+
+    Parameters
+    ----------
+    empty : ndarray, shape (n_bin, ...)
+    index, above : ndarray, shape (n,), lower bin and weight of the upper one
+
+    Returns
+    -------
+    touched : ndarray, shape (n, ...)
+    """
+    upper, weight = np.minimum(index + 1, len(empty) - 1), above.reshape(-1, *(1,) * (empty.ndim - 1))
+    touched: Bools = (empty[index] & (weight != 1)) | (empty[upper] & (weight != 0))
+    return touched
 
 
 def cap_in_energy(values: Floats, table: Floats, empty: Bools, index: NDArray[np.int64], above: Floats) -> Bools:
@@ -26,17 +43,15 @@ def cap_in_energy(values: Floats, table: Floats, empty: Bools, index: NDArray[np
 
     Returns
     -------
-    touched : ndarray, shape of ``values``, where the value comes from an empty bin
+    capped : ndarray, shape of ``values``
     """
-    upper = np.minimum(index + 1, len(table) - 1)
-    weight = above.reshape(-1, *(1,) * (values.ndim - 1))
-    touched: Bools = (empty[index] & (weight != 1)) | (empty[upper] & (weight != 0))
+    upper, weight = np.minimum(index + 1, len(table) - 1), above.reshape(-1, *(1,) * (values.ndim - 1))
+    capped = np.zeros(values.shape, dtype=bool)
     for is_beyond, border, inner in ((weight < 0, index, upper), (weight > 1, upper, index)):
-        capped = is_beyond & empty[inner] & (values > table[border])
-        if capped.any():
-            np.copyto(values, table[border], where=capped)
-            touched &= ~capped
-    return touched
+        rises = is_beyond & empty[inner] & (values > table[border])
+        np.copyto(values, table[border], where=rises)
+        capped |= rises
+    return capped
 
 
 def rises_from_empty_bins(values: Floats, touched: Bools, n_axis: int) -> bool:

@@ -17,7 +17,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import Constant, Device, announce_constants, interpolation_weights, scale_values
 from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
-from lightpool.irf.empty_bins import cap_in_energy, rises_from_empty_bins, with_capped_edges
+from lightpool.irf.empty_bins import cap_in_energy, rises_from_empty_bins, touches_empty_bins, with_capped_edges
 from lightpool.irf.values import LOG_ZERO, scale_table
 from lightpool.maps import MapAxis
 from lightpool.maps.map_data import unit_factor
@@ -289,10 +289,12 @@ def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> NodeTable:
     if not empty.any():
         return table
     axis, dim = cast(MapAxis, bkg.axes["energy"]), bkg.axes.index("energy")
-    logs, empty = np.moveaxis(scale_table(bkg.data, "log"), dim, 0), np.moveaxis(empty, dim, 0)
-    x = energy.to_value(axis.unit).astype(np.float64)
-    place = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
-    touched = cap_in_energy(table.values, logs, empty, *place)
+    empty, x = np.moveaxis(empty, dim, 0), energy.to_value(axis.unit).astype(np.float64)
+    index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
+    touched = touches_empty_bins(empty, index, above)
+    if above.min() < 0 or above.max() > 1:
+        logs = np.moveaxis(scale_table(bkg.data, "log"), dim, 0)
+        touched &= ~cap_in_energy(table.values, logs, empty, index, above)
     if not rises_from_empty_bins(table.values, touched, len(table.nodes)):
         return table
     values, holes, nodes = table.values, table.holes, []
