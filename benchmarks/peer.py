@@ -1,4 +1,4 @@
-"""lightpool against Gammapy 2.1: the same jobs on the same files, in turn, in one process on one core.
+"""lightpool against Gammapy 2.1: the same jobs on the same files, in turn, each in its own process, on one core.
 
     pip install '.[peer]'
     OMP_NUM_THREADS=1 python benchmarks/peer.py --data DIR [--cta DIR] [--repeat 5] [--jobs Ring ...] [--json FILE]
@@ -25,9 +25,11 @@ import warnings
 import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import ProcessPoolExecutor
 from contextlib import ExitStack, contextmanager
+from multiprocessing import get_context
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 from unittest.mock import patch
 
 for variable in ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "NUMEXPR_NUM_THREADS"):
@@ -301,26 +303,68 @@ def _arrays(result: Any) -> list[Any]:
     return [each for each in found if each is not None]
 
 
+class Runner:
+    """A process in which a package does a job, so that neither package meets what the other leaves in memory."""
+
+    job: ClassVar[Job]
+
+    def __init__(self, package: str, kind: type[Job], data: Path) -> None:
+        about = package, kind.__name__, data, RUNS
+        self._pool = ProcessPoolExecutor(1, get_context("spawn"), initializer=self._begin, initargs=about)
+
+    def __call__(self, function: Callable[[], Any]) -> Any:
+        """Do one of the functions below there."""
+        return self._pool.submit(function).result()
+
+    def end(self) -> None:
+        self._pool.shutdown()
+
+    @classmethod
+    def _begin(cls, package: str, kind: str, data: Path, runs: list[int]) -> None:
+        warnings.simplefilter("ignore")
+        RUNS[:] = runs
+        cls.job = JOBS[kind](package, data)
+
+    @classmethod
+    def counts(cls) -> float:
+        return cls.job.counts(cls.job())
+
+    @classmethod
+    def seconds(cls) -> float:
+        """Seconds a run."""
+        forget_files(cls.job.package)
+        return _seconds(cls.job) / cls.job.n_run
+
+    @classmethod
+    def stages(cls) -> dict[str, float]:
+        """Seconds a run in each stage."""
+        forget_files(cls.job.package)
+        with timed_stages(cls.job.package) as seconds, tempfile.TemporaryDirectory() as folder:
+            result = cls.job()
+            if isinstance(cls.job, (CrabLoop, CrabTrueEnergies)):
+                result.write(Path(folder) / "stacked.fits", overwrite=True)
+        return {name: value / cls.job.n_run for name, value in seconds.items()}
+
+    @classmethod
+    def floor(cls) -> dict[str, float]:
+        return floor(cls.job, cls.job())
+
+
 def compare(kind: type[Job], data: Path, repeat: int) -> dict[str, Any]:
     """Run both packages in turn, warm up once, and print a table."""
-    jobs = {package: kind(package, data) for package in PACKAGES}
-    counts = {package: job.counts(job()) for package, job in jobs.items()}
+    runners = {package: Runner(package, kind, data) for package in PACKAGES}
+    counts = {package: run(Runner.counts) for package, run in runners.items()}
     assert counts["lightpool"] == counts["gammapy"], counts
     times: dict[str, list[float]] = {package: [] for package in PACKAGES}
     stages: dict[str, list[dict[str, float]]] = {package: [] for package in PACKAGES}
     for _ in range(repeat):
-        for package, job in jobs.items():
-            forget_files(package)
-            start = time.perf_counter()
-            job()
-            times[package].append((time.perf_counter() - start) / kind.n_run)
-        for package, job in jobs.items():
-            forget_files(package)
-            with timed_stages(package) as seconds, tempfile.TemporaryDirectory() as folder:
-                result = job()
-                if isinstance(job, (CrabLoop, CrabTrueEnergies)):
-                    result.write(Path(folder) / "stacked.fits", overwrite=True)
-            stages[package].append({name: value / kind.n_run for name, value in seconds.items()})
+        for package, run in runners.items():
+            times[package].append(run(Runner.seconds))
+        for package, run in runners.items():
+            stages[package].append(run(Runner.stages))
+    least = runners["lightpool"](Runner.floor) if kind in (CrabLoop, CrabTrueEnergies, Cta) else None
+    for run in runners.values():
+        run.end()
     ratios = [slow / fast for fast, slow in zip(times["lightpool"], times["gammapy"], strict=True)]
     print(f"\n{kind.title}: counts {counts['lightpool']:.0f}, medians of {repeat}, milliseconds a run")
     rows = {"whole job": {package: statistics.median(values) for package, values in times.items()}}
@@ -331,7 +375,6 @@ def compare(kind: type[Job], data: Path, repeat: int) -> dict[str, Any]:
         if row["lightpool"]:
             milliseconds = f"{1e3 * row['lightpool']:12.2f}{1e3 * row['gammapy']:12.2f}"
             print(f"  {name:18s}{milliseconds}{row['gammapy'] / row['lightpool']:9.1f}")
-    least = floor(jobs["lightpool"], jobs["lightpool"]()) if kind in (CrabLoop, CrabTrueEnergies, Cta) else None
     if least is not None:
         print(
             f"  floor: {1e3 * least['inflate']:.2f} ms to decompress, {1e3 * least['move']:.2f} ms to move maps "
