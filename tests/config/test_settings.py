@@ -52,6 +52,14 @@ def sections():
     return kinds[1:]
 
 
+def test_a_spectrum_without_exposure_is_refused_before_anything_is_done():
+    for selection in (None, ["exposure", "counts"]):
+        settings_of(spectrum_target(makers=[{"type": "SpectrumDatasetMaker", "selection": selection}]))
+    with pytest.raises(ConfigError, match=r"must hold exposure, .* got \['counts', 'edisp'\]"):
+        settings_of(spectrum_target(makers=[{"type": "SpectrumDatasetMaker", "selection": ["counts", "edisp"]}]))
+    settings_of(map_target(makers=[{"type": "MapDatasetMaker", "selection": ["counts"]}]))
+
+
 def test_the_template_is_a_settings_file(tmp_path):
     path = tmp_path / "crab.yaml"
     path.write_text(TEMPLATE)

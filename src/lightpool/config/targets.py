@@ -153,5 +153,14 @@ class SpectrumTarget(_Target):
     makers: list[SpectrumStep] = Field(min_length=1)
     """Steps for each observation, in their order."""
 
+    @model_validator(mode="after")
+    def _with_exposure(self) -> "SpectrumTarget":
+        selection = getattr(self.makers[0], "selection", None)
+        if selection is not None and "exposure" not in selection:
+            raise ValueError(
+                f"the selection of a spectrum must hold exposure, whose livetime its files need, got {selection}"
+            )
+        return self
+
 
 Target = Annotated[MapTarget | SpectrumTarget, Field(discriminator="kind")]
