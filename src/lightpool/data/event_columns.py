@@ -11,8 +11,8 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.data.times import DEFAULT_REFERENCE, TIME_KEYWORDS, TimeReference
-from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
-from lightpool.fits import LazyColumns, conversion_factor, parse_unit
+from lightpool.errors import MissingColumnError, WrongUnitError
+from lightpool.fits import LazyColumns, conversion_factor, match_name, parse_unit
 
 __all__ = [
     "EVENT_UNITS",
@@ -82,11 +82,14 @@ class EventColumns:
         return EventColumns(columns, self.units, self.meta, self.reference, n_event, plain)
 
     def find_name(self, name: str) -> str:
-        """Name of a column, upper or lower case; FormatError if there is none."""
-        for known in self.columns:
-            if known == name or known.upper() == name.upper():
-                return known
-        raise FormatError(f"Column not found in event list: {name!r}; it has {', '.join(self.columns)}")
+        """Name of a column; FormatError if there is none.
+
+        The exact name takes precedence over one that differs in case; several of those are an error.
+        """
+        known = match_name(name, self.columns, "event list")
+        if known is None:
+            raise MissingColumnError(f"Column not found in event list: {name!r}; it has {', '.join(self.columns)}")
+        return known
 
     def quantity(self, name: str) -> u.Quantity:
         """Copy of a column with its unit."""

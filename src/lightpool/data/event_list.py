@@ -372,11 +372,11 @@ class EventList:
         Raises
         ------
         FormatError
-            If an axis has no column of its name.
+            If an axis has no column of its name. The name in capitals, as GADF writes its columns, takes precedence.
         """
         coord = {"skycoord": self.radec}
         for axis in geom.axes:
-            coord[axis.name] = u.Quantity(self.columns.quantity_or_values(axis.name)).to(axis.unit)
+            coord[axis.name] = u.Quantity(self.columns.quantity_or_values(axis.name.upper())).to(axis.unit)
         return MapCoord.create(coord)
 
     # -- joining and copying

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.data.event_columns import EventColumns, valid_events
+from lightpool.data.event_columns import EVENT_UNITS, EventColumns, valid_events
 from lightpool.data.gti_intervals import overlap
 from lightpool.data.times import TimeReference, seconds_per_unit
 from lightpool.fits import BinTableHDU, Column, FitsFile, HDUList, LazyColumns, PrimaryHDU, TableData, read_fits
@@ -112,6 +112,7 @@ def read_events(table: TableData) -> EventColumns:
     """
     where = f"{table.source}, HDU {table.name!r}"
     reference = TimeReference.from_header(table.header, where)
+    table = table.spelled_as(EVENT_UNITS)
     names = [name for name in table.columns if name not in _NOT_KEPT]
     units = {name: table.units[name] for name in names}
     if "TIME" in units:

@@ -61,7 +61,7 @@ class HDULookup:
 def read_hdu_index(filename: str | PathLike[str], hdu: str | int | None = None) -> TableData:
     """Columns of an HDU index, see `HDUIndexTable.read`; ``meta["BASE_DIR"]`` is the folder of the file."""
     file = read_fits(filename)
-    data = file.table(1 if hdu is None else hdu)
+    data = file.table(1 if hdu is None else hdu).spelled_as(_COLUMNS)
     where = f"{file.source}, HDU {data.name!r}"
     missing = [name for name in _COLUMNS if name not in data]
     if missing:

@@ -24,7 +24,7 @@ log = logging.getLogger(__name__)
 def read_obs_index(filename: str | PathLike[str], hdu: str | int | None = None) -> TableData:
     """Columns of an observation index, see `ObservationTable.read`."""
     file = read_fits(filename)
-    data = file.table(1 if hdu is None else hdu)
+    data = file.table(1 if hdu is None else hdu).spelled_as(("OBS_ID",))
     if "OBS_ID" not in data:
         raise FormatError(
             f"{file.source}, HDU {data.name!r} is no observation index: no column OBS_ID; "

@@ -3,6 +3,7 @@
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 
 from lightpool.fits.hdus import table_to_hdu
+from lightpool.fits.names import match_name
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
 from lightpool.fits.table import LazyColumns, TableData, conversion_factor, parse_unit
@@ -20,6 +21,7 @@ __all__ = [
     "TableData",
     "conversion_factor",
     "make_path",
+    "match_name",
     "missing_file_hint",
     "parse_unit",
     "read_fits",

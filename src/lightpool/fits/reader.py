@@ -1,5 +1,6 @@
 """A FITS file, opened once and decompressed once."""
 
+import logging
 import math
 import zlib
 from dataclasses import dataclass
@@ -14,10 +15,13 @@ from astropy.io import fits
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
 from lightpool.fits.checksum import ones_complement_sum
 from lightpool.fits.header import BLOCK, CardDict, read_cards
+from lightpool.fits.names import match_name
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.table import TableData, read_columns
 
 __all__ = ["FitsFile", "HduInfo", "decompress_gzip", "read_fits"]
+
+log = logging.getLogger(__name__)
 
 _GZIP = b"\x1f\x8b"
 
@@ -97,6 +101,7 @@ class FitsFile:
             )
         self.source = source
         self._buffer = buffer
+        self._told: set[str] = set()  # names of HDUs for which a warning was given
         self._hdus = _scan(buffer, source)
 
     def __repr__(self) -> str:
@@ -118,8 +123,8 @@ class FitsFile:
     def _find(self, hdu: str | int) -> HduInfo | None:
         if isinstance(hdu, int | np.integer):
             return self._hdus[hdu] if -len(self._hdus) <= hdu < len(self._hdus) else None
-        wanted = hdu.strip().upper()
-        return next((info for info in self._hdus if info.name.upper() == wanted), None)
+        name = match_name(hdu.strip(), self.names, self.source)
+        return next((info for info in self._hdus if info.name == name), None)
 
     def hdu(self, hdu: str | int) -> HduInfo:
         """HDU by name (upper and lower case are the same) or number.
@@ -136,6 +141,11 @@ class FitsFile:
             raise MissingDataError(
                 f"{self.source}: no HDU {hdu!r}; it has {', '.join(self.names)}. {cut}"
                 "Name one of these, or mend the index that names this file"
+            )
+        if isinstance(hdu, str) and info.name not in self._told and self.names.count(info.name) > 1:
+            self._told.add(info.name)
+            log.warning(
+                f"{self.source}: {self.names.count(info.name)} HDUs are called {info.name!r}; the first is read"
             )
         return info
 

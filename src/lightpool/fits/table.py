@@ -2,9 +2,9 @@
 
 import math
 import re
-from collections.abc import Callable, Iterator, Mapping
-from dataclasses import dataclass, field
-from functools import cached_property, lru_cache
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field, replace
+from functools import cached_property, lru_cache, partial
 from typing import Any
 
 import astropy.units as u
@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 
 from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits.header import CardDict, user_meta
+from lightpool.fits.names import match_name
 
 __all__ = ["LazyColumns", "TableData", "conversion_factor", "parse_unit", "read_columns"]
 
@@ -102,16 +103,33 @@ class TableData:
         return self.columns[self.find_name(name)]
 
     def find_name(self, name: str) -> str:
-        """Name of a column as the file spells it; FormatError if there is none."""
-        if name in self.columns:
-            return name
-        for known in self.columns:
-            if known.upper() == name.upper():
-                return known
+        """Name of a column as the file spells it; FormatError if there is none, or if several differ only in case."""
+        where = f"{self.source}, HDU {self.name!r}"
+        known = name if name in self.columns else match_name(name, self.columns, where)
+        if known is not None:
+            return known
         raise MissingColumnError(
-            f"{self.source}, HDU {self.name!r}: no column {name!r}; it has {', '.join(self.columns) or 'no columns'}. "
+            f"{where}: no column {name!r}; it has {', '.join(self.columns) or 'no columns'}. "
             "Choose another HDU, or add the column to the file"
         )
+
+    def spelled_as(self, names: Iterable[str]) -> "TableData":
+        """Table in which columns that differ from one of ``names`` only in case have that name.
+
+        Raises
+        ------
+        FormatError
+            If several columns differ from a name only in case, and none is exact.
+        """
+        missing = {name for name in names if name not in self.columns}
+        found = {match_name(name, self.columns, f"{self.source}, HDU {self.name!r}"): name for name in missing}
+        found.pop(None, None)
+        if not found:
+            return self
+        columns = LazyColumns({found.get(name, name): partial(self.columns.__getitem__, name) for name in self.columns})
+        units = {found.get(name, name): unit for name, unit in self.units.items()}
+        masks = {found.get(name, name): mask for name, mask in self.masks.items()}
+        return replace(self, columns=columns, units=units, masks=masks)
 
     def unit(self, name: str) -> u.UnitBase:
         """Physical unit of a column; dimensionless where the file gives none."""
@@ -248,7 +266,7 @@ def read_columns(buffer: bytes, start: int, header: Mapping[str, Any], source: s
     for form in forms:
         raw = _raw_column(buffer, start, n_row, width, *form.stored)
         start += form.n_byte
-        makers[form.name] = _maker(form, raw)
+        makers[form.name] = _twice(form.name, source) if form.name in makers else _maker(form, raw)
         if form.null is not None and form.letter in "BIJK":
             masks[form.name] = _null_maker(form, raw)
     return LazyColumns(makers), _Masks(masks)
@@ -266,6 +284,13 @@ def _raw_column(buffer: bytes, start: int, n_row: int, width: int, stored: str, 
 
 def _maker(form: _ColumnForm, raw: NDArray[Any]) -> Callable[[], NDArray[Any]]:
     return lambda: _physical(form, raw)
+
+
+def _twice(name: str, source: str) -> Callable[[], NDArray[Any]]:
+    def refuse() -> NDArray[Any]:
+        raise FormatError(f"{source}: two columns are called {name!r}; rename one of them (TTYPE) in the file")
+
+    return refuse
 
 
 def _null_maker(form: _ColumnForm, raw: NDArray[Any]) -> Callable[[], NDArray[np.bool_]]:

@@ -16,6 +16,7 @@ from lightpool.fits import (
     HDUList,
     PrimaryHDU,
     TableData,
+    match_name,
     parse_unit,
     read_fits,
     table_to_hdu,
@@ -209,8 +210,8 @@ def read_values(
     layout : Layout
     default : Unit, one that the column's must be convertible to; None takes any
     """
-    columns = {column.upper(): column for column in table.columns}
-    name = next((columns[spelling] for spelling in spellings if spelling in columns), None)
+    matches = (match_name(spelling, table.columns, where(table)) for spelling in spellings)
+    name = next((match for match in matches if match is not None), None)
     if name is None:
         raise MissingColumnError(
             f"{where(table)}: no column {' or '.join(spellings)}; it has {', '.join(table.columns)}"

@@ -13,6 +13,7 @@ from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.sphere import frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.arrays.staging import Sent, Uploads
 from lightpool.arrays.typing import Array
+from lightpool.fits import match_name
 from lightpool.maps.pixel_values import count_pixels
 
 __all__ = ["event_counts", "send_events"]
@@ -150,10 +151,10 @@ def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> Hos
     if axis.name == "energy" and "energy" in arrays:
         factor = u.TeV.to(axis.unit)
         return arrays["energy"] if factor == 1 else arrays["energy"] * factor
-    columns = {name.upper(): name for name in events.table.colnames}
-    if axis.name.upper() not in columns:
+    name = match_name(axis.name.upper(), events.table.colnames, "event list")  # the formats write columns in capitals
+    if name is None:
         raise KeyError(f"Column not found in event list: {axis.name!r}; its columns are {events.table.colnames}")
-    column = u.Quantity(events.table[columns[axis.name.upper()]])
+    column = u.Quantity(events.table[name])
     return np.asarray(column.to_value(axis.unit), dtype=float)
 
 
