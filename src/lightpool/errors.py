@@ -14,6 +14,7 @@ __all__ = [
     "OutOfMemoryError",
     "ReductionError",
     "ResumeError",
+    "UnreadableFileError",
     "WorkerDiedError",
     "WrongUnitError",
 ]
@@ -53,6 +54,10 @@ class WrongUnitError(FormatError):
 
 class MissingDataError(LightpoolError, FileNotFoundError):
     """A file, an HDU or a table row that an index promises is not there."""
+
+
+class UnreadableFileError(LightpoolError, OSError):
+    """A file is there, but the system does not let it be read: permissions, or a fault of the disk."""
 
 
 class GeometryError(LightpoolError, ValueError):

@@ -8,6 +8,7 @@ from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, Self
 
+from lightpool.fits import open_file
 from lightpool.fits.paths import errors_named
 
 __all__ = ["InputFile", "sha256_of", "write_aside"]
@@ -33,7 +34,7 @@ def write_aside(path: Path) -> Iterator[BinaryIO]:
 
 def sha256_of(path: Path) -> str:
     """SHA-256 of the bytes of a file, as text."""
-    with path.open("rb") as file:
+    with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 

@@ -20,6 +20,7 @@ from lightpool.config.settings import Settings
 from lightpool.data import GTI
 from lightpool.datasets import MapDataset
 from lightpool.datasets.sums import add_stack, set_sums, sums_of
+from lightpool.fits import open_file
 
 __all__ = ["PartialStack", "StackKey", "dataset_name"]
 
@@ -117,7 +118,7 @@ class PartialStack:
     def load(cls, path: Path, settings: Settings, device: Device | str = "cpu") -> "PartialStack":
         """Read a file that `save` wrote with the same settings."""
         partial = cls(settings, device)
-        with zipfile.ZipFile(path) as archive:
+        with open_file(path) as file, zipfile.ZipFile(file) as archive:
             for number, part in enumerate(json.loads(archive.read("stacks.json"))):
                 arrays = {name: _array(archive.read(f"{number}/{name}.npy")) for name in part["arrays"]}
                 partial._restore(StackKey(*part["key"]), part, arrays)

@@ -18,6 +18,7 @@ from lightpool.config.settings import Settings
 from lightpool.config.targets import Target
 from lightpool.data import DataStore, ObservationTable
 from lightpool.errors import ConfigError
+from lightpool.fits import read_text
 
 __all__ = ["Cost", "Plan", "make_plan"]
 
@@ -168,7 +169,7 @@ def _selected(settings: Settings, store: DataStore) -> list[int]:
 
 def _numbers_in(path: Path) -> list[int]:
     try:
-        return [int(word) for word in path.read_text().split()]
+        return [int(word) for word in read_text(path).split()]
     except (OSError, ValueError) as error:
         raise ConfigError(f"observations.obs_ids_file: {path} cannot be read: {error}") from error
 

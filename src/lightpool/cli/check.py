@@ -1,5 +1,6 @@
 """The command that looks for faults in a data store."""
 
+import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -61,12 +62,13 @@ def _line(found: dict[str, Any], store: Path) -> str:
 def _numbers(store: "DataStore", runs: str | None) -> Sequence[int]:
     """Numbers of the observations that were asked for; ConfigError if the store does not list one."""
     from lightpool.errors import ConfigError
+    from lightpool.fits import read_text
 
     listed: list[int] = store.obs_ids.tolist()
     if runs is None:
         return listed
+    text = read_text(runs) if os.path.exists(runs) else runs
     try:
-        text = Path(runs).read_text() if Path(runs).is_file() else runs
         wanted = [int(word) for word in text.replace(",", " ").split()]
     except ValueError as error:
         raise ConfigError(f"--runs {runs} is no file, and no list of numbers such as 1,2,5") from error

@@ -20,6 +20,7 @@ from lightpool.config.section import Section
 from lightpool.config.targets import Circle, EnergyBins, MapTarget, Position, SpectrumTarget
 from lightpool.datasets import MapDataset, SpectrumDataset
 from lightpool.errors import ConfigError
+from lightpool.fits import read_text
 from lightpool.makers import (
     AdaptiveRingBackgroundMaker,
     DatasetsMaker,
@@ -168,7 +169,7 @@ def build_exclusion(target: MapTarget | SpectrumTarget) -> Map | None:
         return Map.from_geom(mask.geom, data=mask.data != 0)  # files hold masks as numbers
     try:
         if path is not None:
-            regions.append(path.read_text(encoding="utf-8"))
+            regions.append(read_text(path))
         return _exclusion_geom(target).region_mask(regions, inside=False) if regions else None
     except (OSError, TypeError, ValueError) as error:
         raise ConfigError(f"target {target.name!r}: its exclusion regions cannot be read: {error}") from error

@@ -9,8 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from lightpool.errors import MissingDataError
-from lightpool.fits import FitsFile, make_path, missing_file_hint, read_fits
+from lightpool.fits import FitsFile, file_status, make_path, read_fits
 
 __all__ = ["FILE_CACHE", "CachedFile", "FileCache"]
 
@@ -88,10 +87,7 @@ class FileCache:
             If there is no such file.
         """
         filename = make_path(path)
-        try:
-            status = filename.stat()
-        except (FileNotFoundError, NotADirectoryError) as error:
-            raise MissingDataError(f"no file {filename}: {missing_file_hint(filename)}") from error
+        status = file_status(filename)
         name, stamp = str(filename), (status.st_size, status.st_mtime_ns)
         with self._lock:
             found = self._files.get(name)

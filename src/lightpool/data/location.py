@@ -59,7 +59,7 @@ class HDULocation:
     @cached_property
     def _found(self) -> str:
         path = self.path()
-        if not path.exists():
+        if not os.path.exists(path):
             raise MissingDataError(f"no file {path}: {missing_file_hint(path)}")
         return sys.intern(str(path))  # one text for all HDUs of a file, where a Path for each takes half a kB
 

@@ -14,8 +14,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from lightpool import __version__
-from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import make_path, missing_file_hint
+from lightpool.errors import FormatError
+from lightpool.fits import make_path, read_text
 
 if TYPE_CHECKING:
     from lightpool.datasets.models import DatasetModels
@@ -78,9 +78,7 @@ def write_yaml(text: str, path: str | Path, overwrite: bool = False, checksum: b
 def read_yaml(path: str | Path, checksum: bool = False) -> dict[str, Any]:
     """Read a file, see `from_yaml`."""
     source = make_path(path)
-    if not source.is_file():
-        raise MissingDataError(f"no file {source}: {missing_file_hint(path)}")
-    return from_yaml(source.read_text(), checksum, str(source))
+    return from_yaml(read_text(source), checksum, str(source))
 
 
 def write_models(
@@ -133,9 +131,12 @@ def _write_covariance(models: "DatasetModels", path: Path) -> None:
 
 
 def _read_covariance(path: Path) -> np.ndarray[Any, Any]:
+    from astropy.io.ascii import InconsistentTableError
     from astropy.table import Table
 
-    if not path.is_file():
-        raise MissingDataError(f"no file {path}: {missing_file_hint(path)}")
-    table = Table.read(path, format=_COVARIANCE_LAYOUT)
-    return np.array([table[name] for name in table.colnames[1:]], dtype=np.float64)
+    lines = read_text(path).splitlines()
+    try:
+        table = Table.read(lines, format=_COVARIANCE_LAYOUT)
+        return np.array([table[name] for name in table.colnames[1:]], dtype=np.float64)
+    except (InconsistentTableError, ValueError) as error:
+        raise FormatError(f"{path} holds no covariance of models: {error}; write the models again") from error

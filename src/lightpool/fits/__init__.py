@@ -2,6 +2,7 @@
 
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 
+from lightpool.fits.files import file_status, open_file, read_bytes, read_text
 from lightpool.fits.hdus import table_to_hdu
 from lightpool.fits.names import match_name
 from lightpool.fits.paths import make_path, missing_file_hint
@@ -20,11 +21,15 @@ __all__ = [
     "PrimaryHDU",
     "TableData",
     "conversion_factor",
+    "file_status",
     "make_path",
     "match_name",
     "missing_file_hint",
+    "open_file",
     "parse_unit",
+    "read_bytes",
     "read_fits",
+    "read_text",
     "table_to_hdu",
     "write_fits",
 ]

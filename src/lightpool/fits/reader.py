@@ -14,9 +14,10 @@ from astropy.io import fits
 
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
 from lightpool.fits.checksum import ones_complement_sum
+from lightpool.fits.files import read_bytes
 from lightpool.fits.header import BLOCK, CardDict, read_cards
 from lightpool.fits.names import match_name
-from lightpool.fits.paths import make_path, missing_file_hint
+from lightpool.fits.paths import make_path
 from lightpool.fits.table import TableData, read_columns
 
 __all__ = ["FitsFile", "HduInfo", "decompress_gzip", "read_fits"]
@@ -54,12 +55,7 @@ def read_fits(path: str | PathLike[str]) -> "FitsFile":
         If it is cut off, damaged or no FITS file.
     """
     filename = make_path(path)
-    try:
-        buffer = filename.read_bytes()
-    except (FileNotFoundError, NotADirectoryError) as error:
-        raise MissingDataError(f"no file {filename}: {missing_file_hint(filename)}") from error
-    except IsADirectoryError as error:
-        raise FormatError(f"{filename} is a folder, expected a FITS file") from error
+    buffer = read_bytes(filename, most=2**32, advice="reading it needs that much memory")
     if buffer[:2] == _GZIP:
         buffer = decompress_gzip(buffer, str(filename))
     return FitsFile(buffer, str(filename))

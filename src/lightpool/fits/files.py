@@ -1,0 +1,148 @@
+"""Opening files for reading: regular files only, and no more of them than was agreed.
+
+A named pipe makes a program wait for ever, a device such as ``/dev/zero`` never ends. Every file that a user names is
+opened through `open_file`, so that a path that leads to one of these is refused before anything is read.
+"""
+
+import errno
+import os
+import stat
+from io import BufferedReader, BytesIO, TextIOWrapper
+from os import PathLike
+from pathlib import Path
+
+from lightpool.arrays.memory import format_bytes
+from lightpool.errors import FormatError, MissingDataError, UnreadableFileError
+from lightpool.fits.paths import make_path, missing_file_hint
+
+__all__ = ["MAX_TEXT_BYTES", "file_status", "open_file", "read_bytes", "read_text"]
+
+MAX_TEXT_BYTES = 2**26
+"""Of settings, regions, models and lists of observations: 64 MiB."""
+
+_PIECE = 2**20
+_ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
+_KINDS = {
+    stat.S_IFDIR: "a folder",
+    stat.S_IFIFO: "a named pipe (FIFO)",
+    stat.S_IFCHR: "a device",
+    stat.S_IFBLK: "a device",
+    stat.S_IFSOCK: "a socket",
+}
+# A pipe that takes the place of a file between the look and the opening must not block either.
+_NO_WAITING = getattr(os, "O_NONBLOCK", 0)
+
+
+def open_file(path: str | PathLike[str]) -> BufferedReader:
+    """Open a regular file for reading bytes.
+
+    Parameters
+    ----------
+    path : str or path-like, may hold ``~`` and environment variables
+
+    Returns
+    -------
+    stream : binary file, to be used in a ``with`` statement
+
+    Raises
+    ------
+    MissingDataError
+        If there is no such file.
+    FormatError
+        If it is a folder, a named pipe, a device or a socket.
+    UnreadableFileError
+        If the system does not let it be read.
+    """
+    filename = make_path(path)
+    file_status(filename)
+    try:
+        stream = open(filename, "rb", opener=_open_without_waiting)  # noqa: SIM115 (the caller closes it)
+    except OSError as error:
+        raise _named(error, filename) from error
+    try:
+        _require_regular(os.fstat(stream.fileno()).st_mode, filename)
+    except FormatError:
+        stream.close()
+        raise
+    return stream
+
+
+def file_status(path: str | PathLike[str]) -> os.stat_result:
+    """Size and times of a regular file, without opening it; arguments and errors as for `open_file`."""
+    filename = make_path(path)
+    try:
+        status = os.stat(filename)
+    except OSError as error:
+        raise _named(error, filename) from error
+    except ValueError as error:
+        raise MissingDataError(f"no file {str(filename)!r}: no file can have this name ({error})") from error
+    _require_regular(status.st_mode, filename)
+    return status
+
+
+def _open_without_waiting(path: str, flags: int) -> int:
+    return os.open(path, flags | _NO_WAITING)
+
+
+def _require_regular(mode: int, filename: Path) -> None:
+    if not stat.S_ISREG(mode):
+        kind = _KINDS.get(stat.S_IFMT(mode), "no file")
+        raise FormatError(f"{filename} is {kind}, expected a regular file; check the path")
+
+
+def _named(error: OSError, filename: Path) -> MissingDataError | UnreadableFileError:
+    if error.errno in _ABSENT:
+        return MissingDataError(f"no file {filename}: {missing_file_hint(filename)}")
+    return UnreadableFileError(f"{filename} cannot be read: {error.strerror or error}; check its permissions")
+
+
+def read_bytes(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES, advice: str = "check the path") -> bytes:
+    """Read the bytes of a regular file.
+
+    Parameters
+    ----------
+    path : str or path-like, may hold ``~`` and environment variables
+    most : int, bytes; a larger file is refused
+    advice : str, what to do about a file that is too large
+
+    Raises
+    ------
+    MissingDataError, UnreadableFileError
+        See `open_file`.
+    FormatError
+        If it is no regular file, or has more bytes than ``most``.
+    """
+    with open_file(path) as stream:
+        size = os.fstat(stream.fileno()).st_size
+        try:
+            content = stream.read(size + 1) if size <= most else b""
+            # What grows, or does not know its size, as the files below /proc, is read on in pieces.
+            while size < len(content) <= most and (piece := stream.read(_PIECE)):
+                content += piece
+        except OSError as error:
+            raise _named(error, make_path(path)) from error
+    if max(size, len(content)) > most:
+        raise FormatError(f"{make_path(path)} has more than {format_bytes(most)}, which is the limit; {advice}")
+    return content
+
+
+def read_text(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES) -> str:
+    """Read a regular file as UTF-8 text.
+
+    Parameters
+    ----------
+    path : str or path-like, may hold ``~`` and environment variables
+    most : int, bytes; a larger file is refused
+
+    Raises
+    ------
+    MissingDataError, UnreadableFileError
+        See `open_file`.
+    FormatError
+        If it is no regular file, has more bytes than ``most``, or is no text.
+    """
+    content = read_bytes(path, most=most)
+    try:
+        return TextIOWrapper(BytesIO(content), encoding="utf-8").read()
+    except UnicodeDecodeError as error:
+        raise FormatError(f"{make_path(path)} is no text in UTF-8 ({error}); check the path") from error
