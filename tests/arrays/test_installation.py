@@ -12,6 +12,7 @@ from lightpool.arrays import installation
 from lightpool.arrays.cuda_driver import CudaDriver
 from lightpool.arrays.devices import available_devices
 from lightpool.arrays.installation import describe_installation, device_problem
+from lightpool.arrays.optional_packages import install_command
 from lightpool.cli import main
 
 
@@ -69,9 +70,9 @@ def test_what_is_not_there_comes_with_the_command_that_installs_it(info, monkeyp
     monkeypatch.setattr(installation, "find_spec", lambda name: None)
     output = info().output
     assert "NVIDIA driver: 550.1, up to CUDA 12.4; NVIDIA A100" in output
-    assert "'cupy' is not installed; pip install 'lightpool[cuda12]'" in output
+    assert f"'cupy' is not installed; {install_command('cuda12')}" in output
     for extra in ("torch", "test", "plot"):
-        assert f"pip install 'lightpool[{extra}]'" in output
+        assert install_command(extra) in output
     assert describe_installation().devices[1:] == ()
 
 

@@ -17,6 +17,7 @@ from lightpool.arrays.devices import Device, available_devices, find_device, get
 from lightpool.arrays.histogram import sum_by_bin
 from lightpool.arrays.libraries import cuda_count, load_library
 from lightpool.arrays.memory import format_bytes, free_memory, total_memory
+from lightpool.arrays.optional_packages import install_command
 from lightpool.arrays.precision import get_default_precision
 from lightpool.errors import DeviceError
 
@@ -207,7 +208,7 @@ def _missing(names: list[str]) -> dict[str, str]:
             "this PyTorch sees no GPU; https://pytorch.org/get-started/locally lists those with CUDA"
         )
     if find_spec("matplotlib") is None:
-        missing["plots"] = "pip install 'lightpool[plot]'"
+        missing["plots"] = install_command("plot")
     return missing
 
 

@@ -5,6 +5,7 @@ from importlib.util import find_spec
 from typing import Any
 
 from lightpool.arrays.cuda_driver import cuda_driver
+from lightpool.arrays.optional_packages import install_command
 from lightpool.errors import DeviceError
 
 __all__ = [
@@ -24,14 +25,14 @@ _MODULES = {"cuda": "cupy", "torch": "torch", "strict": "array_api_strict"}
 def how_to_install(kind: str) -> str:
     """Command that installs the library of ``cuda``, ``torch`` or ``strict``; for CUDA the one that fits the driver."""
     if kind != "cuda":
-        return f"pip install 'lightpool[{ {'torch': 'torch', 'strict': 'test'}[kind] }]'"
+        return install_command({"torch": "torch", "strict": "test"}[kind])
     driver = cuda_driver()
     if driver is None:
         return (
-            "no NVIDIA driver is found here; where there is one, pip install 'lightpool[cuda13]' "
+            f"no NVIDIA driver is found here; where there is one: {install_command('cuda13')} "
             "(or [cuda12] for drivers before CUDA 13)"
         )
-    return f"pip install 'lightpool[cuda{13 if driver.cuda >= (13, 0) else 12}]'"
+    return install_command("cuda13" if driver.cuda >= (13, 0) else "cuda12")
 
 
 def is_installed(kind: str) -> bool:

@@ -6,6 +6,7 @@ from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import Any
 
+from lightpool.arrays.optional_packages import require_package
 from lightpool.arrays.threads import one_thread_each
 from lightpool.batch.chunk import ChunkTask, fail_chunk, run_chunk
 from lightpool.batch.folder import ChunkRecord
@@ -69,7 +70,7 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
     has_number = number.isdecimal() and int(number) > 0
     if (not is_address and kind not in _STARTERS) or (kind in ("local", "slurm") and not has_number):
         raise ConfigError(f"cluster {name!r} is not known; {_HELP}")
-    distributed = _package("distributed")
+    distributed = require_package("distributed", extra="batch", purpose="a cluster")
     with one_thread_each():
         try:
             cluster = name if is_address else _STARTERS[kind](int(number or 1))
@@ -89,17 +90,8 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
             cluster.close()
 
 
-def _package(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        raise ConfigError(
-            f"a cluster needs the package {name.replace('_', '-')!r}, which is missing; pip install 'lightpool[batch]'"
-        ) from error
-
-
 def _local(n_worker: int) -> Any:
-    return _package("distributed").LocalCluster(
+    return require_package("distributed", extra="batch", purpose="a cluster").LocalCluster(
         n_workers=n_worker,
         threads_per_worker=1,
         processes=True,
@@ -109,13 +101,13 @@ def _local(n_worker: int) -> Any:
 
 
 def _slurm(n_job: int) -> Any:
-    cluster = _package("dask_jobqueue").SLURMCluster()
+    cluster = require_package("dask_jobqueue", extra="batch", purpose="a cluster").SLURMCluster()
     cluster.scale(jobs=n_job)
     return cluster
 
 
 def _cuda(_: int) -> Any:
-    return _package("dask_cuda").LocalCUDACluster()
+    return require_package("dask_cuda", extra="batch", purpose="a cluster").LocalCUDACluster()
 
 
 _STARTERS: dict[str, Callable[[int], Any]] = {"local": _local, "slurm": _slurm, "cuda": _cuda}

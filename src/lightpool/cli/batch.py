@@ -25,6 +25,7 @@ def config(output: Path | None, schema: bool) -> None:
     import json
     from importlib import resources
 
+    from lightpool.arrays.optional_packages import command_line
     from lightpool.cli.console import ended_by_errors
     from lightpool.config import Settings
 
@@ -39,7 +40,7 @@ def config(output: Path | None, schema: bool) -> None:
             raise FileExistsError(f"{output} is there already; choose another name")
         else:
             output.write_text(text, encoding="utf-8")
-            click.echo(f"{output} is written; edit it, then: lightpool plan {output}")
+            click.echo(f"{output} is written; edit it, then: {command_line()} plan {output}")
 
 
 @click.command()

@@ -44,6 +44,7 @@ def info(file: Path | None, as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 def demo(output: Path, device: str | None, seed: int) -> None:
     """Simulate four runs of a Crab-like source, reduce them, and draw the maps."""
+    from lightpool.arrays.optional_packages import command_line, install_command
     from lightpool.errors import DeviceError, LightpoolError
     from lightpool.simulate.demo import run_demo
 
@@ -58,7 +59,7 @@ def demo(output: Path, device: str | None, seed: int) -> None:
     click.echo(f"Simulated runs (GADF) : {result.store}")
     click.echo(f"Stacked dataset       : {result.file}")
     if result.picture is None:
-        click.echo("No picture: matplotlib is missing. pip install 'lightpool[plot]' and run the demo again.")
+        click.echo(f"No plot: matplotlib is not installed. Run {install_command('plot')}, then the demo again.")
     else:
         click.echo(f"Picture               : {result.picture}")
     click.echo(
@@ -66,7 +67,7 @@ def demo(output: Path, device: str | None, seed: int) -> None:
         f"  from lightpool.data import DataStore; print(DataStore.from_dir('{result.store}').obs_table)\n"
         f"  from lightpool.datasets import MapDataset; MapDataset.read('{result.file}').peek()\n"
         f"  from gammapy.datasets import MapDataset   # Gammapy 2.1 reads the same file\n"
-        "  lightpool simulate FOLDER --n-obs 100       # as many runs as you like"
+        f"  {command_line()} simulate FOLDER --n-obs 100       # as many runs as you like"
     )
 
 

@@ -2,7 +2,10 @@
 
 from importlib.util import find_spec
 
+from lightpool.arrays.optional_packages import install_command
+
 if find_spec("matplotlib") is None:
     raise ImportError(
-        "pictures need the package matplotlib, which is not installed; pip install 'lightpool[plot]'", name="matplotlib"
+        f"plots need the package matplotlib, which is not installed; install it with: {install_command('plot')}",
+        name="matplotlib",
     )

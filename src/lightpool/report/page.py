@@ -3,7 +3,6 @@
 import base64
 import io
 from collections.abc import Iterator
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -11,6 +10,7 @@ from typing import Any
 import numpy as np
 from astropy.coordinates import Angle
 
+from lightpool.arrays.optional_packages import require_package
 from lightpool.batch.code_version import code_version
 from lightpool.batch.files import write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
@@ -19,7 +19,7 @@ from lightpool.batch.results import read_dataset
 from lightpool.config import Settings
 from lightpool.config.build import build_exclusion
 from lightpool.datasets import MapDataset
-from lightpool.errors import ConfigError, ResumeError
+from lightpool.errors import ResumeError
 from lightpool.makers import ExcessMapEstimator
 
 __all__ = ["write_report"]
@@ -53,8 +53,8 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     batch = BatchFolder(folder)
     if not batch.is_begun:
         raise ResumeError(f"no reduction has begun in {folder}; `lightpool reduce CONFIG` makes one")
-    jinja2 = _package("jinja2")
-    _package("matplotlib")
+    jinja2 = require_package("jinja2", extra="report", purpose="a report")
+    require_package("matplotlib", extra="report", purpose="a report")
     settings, chunks, version = batch.read_plan()
     records = [batch.record(batch.key(settings, chunk, version)) for chunk in chunks]
     outcomes = [outcome for record in records if record is not None for outcome in record.outcomes]
@@ -78,14 +78,6 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     with write_aside(output) as file:
         file.write(text.encode())
     return output
-
-
-def _package(name: str) -> Any:
-    try:
-        return import_module(name)
-    except ImportError as error:
-        text = f"a report needs the package {name!r}, which is missing; pip install 'lightpool[report]'"
-        raise ConfigError(text) from error
 
 
 def _rows(outcomes: list[Outcome]) -> Iterator[dict[str, Any]]:
