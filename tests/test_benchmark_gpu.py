@@ -47,6 +47,7 @@ def results_of(gpu, folder, devices):
 
 
 def test_all_sections_are_measured_on_each_device(gpu, tmp_path):
+    pytest.importorskip("torch")
     devices = ["cpu", "torch"]
     results, page = results_of(gpu, tmp_path, devices)
     assert results["errors"] == {}
