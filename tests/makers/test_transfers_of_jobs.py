@@ -274,5 +274,5 @@ def test_a_batch_reads_the_figures_of_all_its_runs_at_once(place, crab_store, tm
         _, outcomes = Reducer(settings).reduce([1, 2, 3])
     # of each run its norm, error, counts and background; counts and background inside the mask, and 3 flags
     assert transfers.to_host.number == 1
-    assert transfers.to_host.bytes <= 8 * (3 * (4 + 5) + 2)
+    assert transfers.to_host.bytes <= 8 * (3 * (4 + 10) + 2)
     assert all(outcome.figures[0]["norm"] > 0 for outcome in outcomes)

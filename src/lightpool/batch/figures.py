@@ -6,7 +6,9 @@ from typing import Any, Self
 
 import numpy as np
 
-from lightpool.arrays import DeferredNumbers, array_namespace
+from lightpool.arrays import DeferredNumbers, array_namespace, full_on
+from lightpool.batch.groups import night_of
+from lightpool.batch.source import SUMS, Source, background_of, theta_squared_counts
 from lightpool.datasets import MapDataset
 from lightpool.datasets.parameters import Parameter
 
@@ -20,7 +22,8 @@ class Figures:
     Attributes
     ----------
     known : dict of what is known on the host
-    numbers : DeferredNumbers, counts, the background if there is one, and whether any pixel of each energy is safe
+    numbers : DeferredNumbers
+        Counts and background, those at the source if it is on the map, and whether any pixel of each energy is safe.
     edges : array of float, shape (n_energy + 1,), unit TeV
     norm : Parameter of the background model, None without one
     """
@@ -31,7 +34,7 @@ class Figures:
     norm: Parameter | None
 
     @classmethod
-    def of(cls, dataset: MapDataset, observation: Any, row: Mapping[str, Any]) -> Self:
+    def of(cls, dataset: MapDataset, observation: Any, row: Mapping[str, Any], source: Source) -> Self:
         """Numbers of a dataset.
 
         Parameters
@@ -39,21 +42,24 @@ class Figures:
         dataset : MapDataset or SpectrumDataset
         observation : Observation, or the part of it that the dataset was made of
         row : mapping, what the observation index says of it
+        source : Source, of its target
         """
         model, zenith = dataset.background_model, row.get("ZEN_PNT")
         livetime = None if dataset.exposure is None else dataset.exposure.meta.get("livetime")
-        pointing = observation.pointing_radec.icrs
+        pointing, edges = observation.pointing_radec.icrs, dataset.counts.geom.axes["energy"].edges.to_value("TeV")
         known = {
             "start": observation.tstart.utc.isot,
+            "night": night_of(observation),
             "livetime": None if livetime is None else float(livetime.to_value("s")),
             "zenith": None if zenith is None else float(zenith),
             "lon": float(pointing.ra.deg),
             "lat": float(pointing.dec.deg),
+            "theta2": theta_squared_counts(source, observation, edges[[0, -1]]),
         }
         return cls(
             known=known,
-            numbers=_sums(dataset),
-            edges=dataset.counts.geom.axes["energy"].edges.to_value("TeV"),
+            numbers=_sums(dataset, source),
+            edges=edges,
             norm=None if model is None else getattr(model.spectral_model, "norm", None),
         )
 
@@ -63,25 +69,38 @@ class Figures:
         Returns
         -------
         figures : dict
-            ``start`` (UTC), ``livetime`` (s), ``zenith, lon, lat`` (deg, ICRS), inside the safe mask ``counts``,
-            ``background`` and ``energy_min`` (TeV), and ``norm`` of the background; None where there is none.
+            ``start`` (UTC), ``night``, ``livetime`` (s), ``zenith, lon, lat`` (deg, ICRS), inside the safe mask
+            ``counts``, ``background`` and ``energy_min`` (TeV), and ``norm`` of the background; ``source`` with the
+            sums of `SUMS` there; ``theta2``, see `theta_squared_counts`. None where there is none.
         """
         n_energy = self.edges.size - 1
-        counts, *background = self.numbers.numbers[:-n_energy]
+        counts, background, *at_source = map(_number, self.numbers.numbers[:-n_energy])
         is_safe = np.asarray(self.numbers.numbers[-n_energy:]) > 0
         return self.known | {
             "counts": counts,
-            "background": background[0] if background else None,
+            "background": background,
+            "source": dict(zip(SUMS, at_source, strict=True)) if at_source else None,
             "energy_min": float(self.edges[np.argmax(is_safe)]) if is_safe.any() else None,
-            "norm": None if self.norm is None else float(self.norm.value),
+            "norm": None if self.norm is None else _number(float(self.norm.value)),
         }
 
 
-def _sums(dataset: MapDataset) -> DeferredNumbers:
-    """Counts and background inside the safe mask, and whether any pixel of each energy bin is safe."""
-    mask = dataset.mask_safe.data
+def _number(value: float) -> float | None:
+    """Number as JSON has it: None for what is not known."""
+    return value if np.isfinite(value) else None
+
+
+def _sums(dataset: MapDataset, source: Source) -> DeferredNumbers:
+    """Counts and background inside the safe mask, those at the source, and whether any pixel of each energy is safe."""
+    mask, background = dataset.mask_safe.data, background_of(dataset)
     xp = array_namespace(mask)
-    known = [dataset.counts, *([] if dataset.background is None else [dataset.npred_background()])]
-    parts = [xp.reshape(xp.sum(xp.where(mask, each.data, xp.zeros_like(each.data))), (1,)) for each in known]
-    parts.append(xp.any(mask, axis=(-2, -1)))
-    return DeferredNumbers(xp.concat([xp.astype(part, xp.float64) for part in parts]))
+    whole = [dataset.counts.data, None if background is None else background.data]
+    parts = [full_on((1,), np.nan, dataset.device) if each is None else _total(each, mask) for each in whole]
+    at_source = source.sums(dataset, background)
+    parts += [] if at_source is None else [at_source]
+    return DeferredNumbers(xp.concat([*parts, xp.astype(xp.any(mask, axis=(-2, -1)), xp.float64)]))
+
+
+def _total(values: Any, mask: Any) -> Any:
+    xp = array_namespace(mask)
+    return xp.reshape(xp.sum(xp.where(mask, values, xp.zeros_like(values)), dtype=xp.float64), (1,))

@@ -20,6 +20,7 @@ from lightpool.batch.figures import Figures
 from lightpool.batch.groups import Division
 from lightpool.batch.outcomes import Outcome, failed_outcome
 from lightpool.batch.partial import PartialStack, StackKey, dataset_name
+from lightpool.batch.source import Source
 from lightpool.batch.sources import Sources, stamp_of
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
@@ -37,7 +38,7 @@ log = logging.getLogger(__name__)
 Keep = Callable[[Outcome, StackKey, MapDataset], None]
 """What is done with each dataset, besides adding it up; it is told outcome, first stack and dataset."""
 
-_FiguresOfStacks = list[tuple[StackKey, Figures]]
+_FiguresOfStacks = list[tuple[list[StackKey], Figures]]
 _Made = list[tuple[list[StackKey], MapDataset]]
 
 
@@ -51,6 +52,7 @@ class _Job:
     half_cutout: float | None  # deg, half the diagonal of a cutout
     reference: MapDataset
     maker: DatasetsMaker
+    source: Source
 
     @classmethod
     def of(cls, target: Target) -> "_Job":
@@ -59,7 +61,8 @@ class _Job:
         radius = float(np.hypot(*np.ravel(geom.width.to_value("deg")))) / 2
         width = maker.cutout_width
         half_cutout = None if width is None or geom.is_region else float(np.hypot(*np.broadcast_to(width.deg, 2))) / 2
-        return cls(target.name, geom.center_skydir, radius, half_cutout, reference, maker)
+        source = Source.of(target, geom)
+        return cls(target.name, geom.center_skydir, radius, half_cutout, reference, maker, source)
 
     def is_reached(self, observation: Observation, offset: float) -> bool:
         """Whether the target lies in the field of view, as far as circles can tell."""
@@ -112,7 +115,7 @@ class Reducer:
                 done.append(self._reduce_one(partial, obs_id, observation, keep))
         # host: the figures of all observations, in one transfer
         outcomes = [
-            replace(outcome, figures=[key._asdict() | each.to_dict() for key, each in figures])
+            replace(outcome, figures=[_figures_as_dict(keys, each) for keys, each in figures])
             for outcome, figures in done
         ]
         return partial, outcomes
@@ -152,9 +155,12 @@ class Reducer:
         try:
             if isinstance(observation, Exception):
                 raise observation
-            made = list(self._datasets(observation))
-            row = self.sources.row(obs_id)
-            figures = [(keys[0], Figures.of(dataset, observation, row)) for keys, dataset in made]
+            row, made, figures = self.sources.row(obs_id), [], []
+            for job, part, keys in self._parts(observation):
+                dataset = job.maker.make_dataset(job.reference, part, name=dataset_name(observation.obs_id, keys[0]))
+                if dataset is not None:
+                    made.append((keys, dataset))
+                    figures.append((keys, Figures.of(dataset, part, row, job.source)))
         except Exception as error:
             failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
             cause = failure.args[2]
@@ -168,8 +174,8 @@ class Reducer:
                 partial.add(key, dataset)
         return Outcome(obs_id=obs_id, status="done" if made else "empty"), figures, made
 
-    def _datasets(self, observation: Observation) -> Iterator[tuple[list[StackKey], MapDataset]]:
-        """Stacks and dataset of each part of an observation that is reduced on its own."""
+    def _parts(self, observation: Observation) -> Iterator[tuple[_Job, Any, list[StackKey]]]:
+        """Parts of an observation that are reduced on their own, each with its target and its stacks."""
         row = self.sources.row(observation.obs_id)
         for job in self._jobs:
             groups: dict[int, tuple[Any, list[StackKey]]] = {}  # a part that several divisions share is reduced once
@@ -181,10 +187,12 @@ class Reducer:
                     _, keys = groups.setdefault(id(part.observation), (part.observation, []))
                     keys.append(StackKey(job.name, division.name, part.group))
             for part_observation, keys in groups.values():
-                name = dataset_name(observation.obs_id, keys[0])
-                dataset = job.maker.make_dataset(job.reference, part_observation, name=name)
-                if dataset is not None:
-                    yield keys, dataset
+                yield job, part_observation, keys
+
+
+def _figures_as_dict(keys: Sequence[StackKey], figures: Figures) -> dict[str, Any]:
+    """Figures of a dataset with its first stack, and the names of all."""
+    return {**keys[0]._asdict(), "stacks": [key.name for key in keys], **figures.to_dict()}
 
 
 def reduce_observations(

@@ -130,6 +130,8 @@ class MapTarget(_Target):
     """Width, or width and height."""
     binsz: PositiveAngleText = "0.02 deg"
     """Pixel size."""
+    source: Circle | None = None
+    """Where the report looks for an excess; a circle of 0.1 deg around the centre by default."""
     proj: str = "CAR"
     """Projection, by its three letters."""
     binsz_irf: PositiveAngleText = "0.2 deg"
