@@ -376,7 +376,8 @@ class EventList:
         """
         coord = {"skycoord": self.radec}
         for axis in geom.axes:
-            coord[axis.name] = u.Quantity(self.columns.quantity_or_values(axis.name.upper())).to(axis.unit)
+            name = axis.name.upper() if axis.name.upper() in self.columns.columns else axis.name
+            coord[axis.name] = u.Quantity(self.columns.quantity_or_values(name)).to(axis.unit)
         return MapCoord.create(coord)
 
     # -- joining and copying
