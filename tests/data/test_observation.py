@@ -436,3 +436,20 @@ def test_a_pointing_at_a_time_is_the_position_with_time_and_place(place):
 def test_a_pointing_given_with_its_distance_keeps_it():
     pointing = FixedPointingInfo(SkyCoord(1, 2, 3, unit=("deg", "deg", "kpc")))
     assert pointing.get_icrs().distance.to_value("kpc") == pytest.approx(3)
+
+
+@pytest.mark.parametrize("shape", [(), (0,), (1,), (3,), (2, 2)])
+@pytest.mark.parametrize(
+    "header", [{"RA_PNT": 83.63, "DEC_PNT": 22.51}, {"OBS_MODE": "DRIFT", "AZ_PNT": 9.0, "ALT_PNT": 60.0}]
+)
+def test_a_pointing_has_the_shape_of_the_times(three, shape, header):
+    observation = Observation.read(three.folder / "data/run_1.fits")
+    observation = observation.copy(in_memory=True, pointing=FixedPointingInfo.from_fits_header(header))
+    hours = np.arange(np.prod(shape, dtype=int), dtype=float).reshape(shape)
+    times = observation.tstart + hours * u.h
+    for pointing_at in (observation.get_pointing_icrs, observation.get_pointing_altaz):
+        pointings = pointing_at(times)
+        assert pointings.shape == shape
+        for index in np.ndindex(shape):
+            assert pointings[index].separation(pointing_at(times[index])).deg < 1e-9
+    assert observation.get_pointing_icrs(times).obstime.shape == shape

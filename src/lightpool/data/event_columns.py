@@ -12,7 +12,14 @@ from numpy.typing import NDArray
 
 from lightpool.data.times import DEFAULT_REFERENCE, TIME_KEYWORDS, TimeReference
 from lightpool.errors import MissingColumnError, WrongUnitError
-from lightpool.fits import LazyColumns, conversion_factor, match_name, parse_unit
+from lightpool.fits import (
+    LazyColumns,
+    conversion_factor,
+    has_time_reference,
+    match_name,
+    parse_unit,
+    seconds_since_reference,
+)
 
 __all__ = [
     "EVENT_UNITS",
@@ -166,8 +173,8 @@ def columns_of_table(table: Any) -> EventColumns:
     where = "event table"
     if "TIME" in table.colnames and not isinstance(table["TIME"], Time):
         raise TypeError(f"column TIME of an event table holds {type(table['TIME']).__name__}, expected astropy Time")
-    has_reference = "MJDREFI" in table.meta and "MJDREFF" in table.meta
-    reference = TimeReference.from_header(table.meta, where) if has_reference else DEFAULT_REFERENCE
+    meta = seconds_since_reference(table.meta, where)
+    reference = TimeReference.from_header(meta, where) if has_time_reference(meta) else DEFAULT_REFERENCE
     columns, units = {}, {}
     for name in table.colnames:
         column = table[name]
@@ -176,7 +183,7 @@ def columns_of_table(table: Any) -> EventColumns:
         else:
             columns[name] = np.asarray(getattr(column, "value", column))
             units[name] = "" if column.unit is None else column.unit.to_string()
-    return EventColumns.make(columns, units, dict(table.meta), reference, len(table), where)
+    return EventColumns.make(columns, units, dict(meta), reference, len(table), where)
 
 
 def table_of_columns(events: EventColumns) -> Any:

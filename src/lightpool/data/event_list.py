@@ -18,7 +18,7 @@ from lightpool.data.gadf import check_format, events_hdu, open_table, read_event
 from lightpool.data.metadata import EventListMetaData, earth_location_from_header
 from lightpool.data.times import TimeReference, ends_of_interval, snap
 from lightpool.errors import FormatError
-from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, TableData, write_fits
+from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, TableData, seconds_since_reference, write_fits
 from lightpool.maps import MapCoord, RegionGeom
 
 __all__ = ["EventList"]
@@ -142,7 +142,9 @@ class EventList:
 
     @property
     def _meta(self) -> dict[str, Any]:
-        return self._columns.meta if self._columns is not None else dict(self._table.meta)
+        if self._columns is not None:
+            return self._columns.meta
+        return dict(seconds_since_reference(self._table.meta, "event table"))
 
     def _keyword(self, name: str) -> Any:
         try:

@@ -15,8 +15,20 @@ from numpy.typing import NDArray
 
 from lightpool.data.event_columns import EVENT_UNITS, EventColumns, valid_events
 from lightpool.data.gti_intervals import overlap
-from lightpool.data.times import TimeReference, seconds_per_unit
-from lightpool.fits import BinTableHDU, Column, FitsFile, HDUList, LazyColumns, PrimaryHDU, TableData, read_fits
+from lightpool.data.times import TimeReference
+from lightpool.fits import (
+    BinTableHDU,
+    Column,
+    FitsFile,
+    HDUList,
+    LazyColumns,
+    PrimaryHDU,
+    TableData,
+    read_fits,
+    seconds_per_time_unit,
+    seconds_since_reference,
+    time_position,
+)
 
 __all__ = [
     "check_format",
@@ -111,15 +123,21 @@ def read_events(table: TableData) -> EventColumns:
         If RA, DEC, ENERGY or TIME is missing or has a unit of another kind, or the reference time is missing.
     """
     where = f"{table.source}, HDU {table.name!r}"
-    reference = TimeReference.from_header(table.header, where)
+    meta = dict(seconds_since_reference(table.meta, where))
+    reference = TimeReference.from_header(meta, where)
     table = table.spelled_as(EVENT_UNITS)
     names = [name for name in table.columns if name not in _NOT_KEPT]
     units = {name: table.units[name] for name in names}
     if "TIME" in units:
         units["TIME"] = units["TIME"] or str(table.header.get("TIMEUNIT", "s"))
-        seconds_per_unit(units["TIME"], f"{where}, column 'TIME'")
+        seconds_per_time_unit(units["TIME"], f"{where}, column 'TIME'")
+    if place := time_position(table.header, "TIME", where):
+        log.warning(
+            f"{where}: the times are those at {place!r} (TREFPOS, TIMEREF), not at the telescope; they are used as "
+            "they are, so altitudes and azimuths belong to another moment"
+        )
     columns = LazyColumns({name: _getter(table, name) for name in names})
-    events = EventColumns.make(columns, units, table.meta, reference, table.n_row, where)
+    events = EventColumns.make(columns, units, meta, reference, table.n_row, where)
     n_invalid = int(np.count_nonzero(~valid_events(events.plain)))
     if n_invalid:
         log.warning(
@@ -178,7 +196,7 @@ def read_gti(table: TableData) -> tuple[Seconds, Seconds, TimeReference]:
     seconds = []
     for name in ("START", "STOP"):
         known = table.find_name(name)
-        scale = seconds_per_unit(table.units[known] or default, f"{where}, column {name!r}")
+        scale = seconds_per_time_unit(table.units[known] or default, f"{where}, column {name!r}")
         seconds.append(np.atleast_1d(table.columns[known].astype(np.float64) * scale))
     extra = overlap(*seconds)
     if extra > 0:

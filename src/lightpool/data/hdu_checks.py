@@ -16,7 +16,7 @@ from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.response_tables import read_response
 from lightpool.data.times import TimeReference
 from lightpool.errors import DamagedFileError, FormatError, MissingColumnError, WrongUnitError
-from lightpool.fits import FitsFile
+from lightpool.fits import FitsFile, seconds_since_reference
 from lightpool.irf import IRF
 
 __all__ = ["Finding", "check_hdu", "finding"]
@@ -143,6 +143,7 @@ def _check_event_values(file: FitsFile, hdu: str, header: Mapping[str, Any]) -> 
 
 def _outside(start: Any, stop: Any, header: Mapping[str, Any]) -> int:
     """How many intervals leave TSTART to TSTOP; none where the header does not tell them."""
+    header = seconds_since_reference(header)
     try:
         first, last = float(header["TSTART"]), float(header["TSTOP"])
     except (KeyError, TypeError, ValueError):

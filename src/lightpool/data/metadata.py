@@ -15,6 +15,7 @@ from astropy.time import Time
 from lightpool import __version__
 from lightpool.data.times import TimeReference
 from lightpool.errors import FormatError
+from lightpool.fits import has_time_reference, seconds_since_reference
 
 __all__ = [
     "CreatorMetaData",
@@ -157,9 +158,10 @@ class TimeInfoMetaData:
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "TimeInfoMetaData":
-        """Read MJDREFI, MJDREFF, TIMESYS, TSTART and TSTOP; all None where there is no reference."""
-        if "MJDREFI" not in header or "MJDREFF" not in header:
+        """Read the reference time, TSTART and TSTOP; all None where there is no reference."""
+        if not has_time_reference(header):
             return cls()
+        header = seconds_since_reference(header)
         reference = TimeReference.from_header(header)
         times = [reference.to_time(float(header[key])) if key in header else None for key in ("TSTART", "TSTOP")]
         return cls(times[0], times[1], reference.time)

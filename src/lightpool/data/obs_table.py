@@ -107,7 +107,9 @@ class ObservationTable(Table):  # type: ignore[misc]
 
     def _seconds(self, name: str) -> NDArray[np.float64]:
         column = self[name]
-        return np.asarray(u.Quantity(np.asarray(column, dtype=float), column.unit or "s").to_value("s"))
+        return np.asarray(
+            u.Quantity(np.asarray(column, dtype=float), column.unit or self.meta.get("TIMEUNIT", "s")).to_value("s")
+        )
 
     def select_obs_id(self, obs_id: int | Sequence[int]) -> "ObservationTable":
         """Rows of the given observation IDs, in the order given.

@@ -8,6 +8,7 @@ from os import PathLike
 from typing import Any
 
 import astropy.units as u
+import numpy as np
 from astropy.coordinates import (
     ICRS,
     AltAz,
@@ -161,6 +162,10 @@ class FixedPointingInfo:
         ----------
         obstime : `astropy.time.Time`; needed in mode DRIFT
         location : `astropy.coordinates.EarthLocation`; needed in mode DRIFT
+
+        Returns
+        -------
+        position : SkyCoord, shape of ``obstime``
         """
         if self._mode is PointingMode.POINTING:
             return _at(self.fixed_icrs.data, location, obstime)
@@ -175,6 +180,10 @@ class FixedPointingInfo:
         ----------
         obstime : `astropy.time.Time`
         location : `astropy.coordinates.EarthLocation`
+
+        Returns
+        -------
+        position : SkyCoord, shape of ``obstime``
         """
         if obstime is None or location is None:
             raise ValueError("the pointing in altitude and azimuth depends on obstime and location: give both")
@@ -192,7 +201,10 @@ class FixedPointingInfo:
 
 
 def _at(data: Any, location: Any, obstime: Any) -> Any:
-    """Position in ICRS of `SkyCoord` data, with place and time as attributes."""
+    """Position in ICRS of `SkyCoord` data, once for each time, with place and time as attributes."""
+    shape = () if obstime is None else np.shape(obstime)
+    if shape != ():
+        data = data._apply(np.broadcast_to, shape, subok=True) if data.shape == () else data
     if not isinstance(data, UnitSphericalRepresentation) or data.differentials:
         return SkyCoord(data, location=location, obstime=obstime)
     # The same by its parts, in a third of the time; a position made of data alone has a distance of 1.

@@ -16,7 +16,7 @@ from lightpool.data.obs_table import ObservationTable
 from lightpool.data.pointing import PointingMode
 from lightpool.data.times import TIME_KEYWORDS
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import make_path
+from lightpool.fits import make_path, seconds_since_reference
 
 __all__ = ["index_tables"]
 
@@ -59,7 +59,9 @@ def index_tables(
     obs_table = ObservationTable(
         rows=[[info.get(name, _missing(name)) for name in names] for info in infos], names=names
     )
-    obs_table.meta.update({name: infos[0][name] for name in TIME_KEYWORDS} | _GADF | {"HDUCLAS2": "OBS"})
+    obs_table.meta.update(
+        {name: infos[0][name] for name in TIME_KEYWORDS if infos[0][name] is not None} | _GADF | {"HDUCLAS2": "OBS"}
+    )
     return hdu_table, obs_table
 
 
@@ -71,7 +73,7 @@ def _missing(name: str) -> Any:
 def _info(path: Path, irf: Path | None) -> dict[str, Any]:
     """Row of the observation table."""
     file = FILE_CACHE.open(path).file
-    header = file.values("EVENTS")
+    header = seconds_since_reference(file.values("EVENTS"), f"{file.source}, HDU 'EVENTS'")
     try:
         info: dict[str, Any] = {"OBS_ID": int(header["OBS_ID"])}
         for name, unit in _NUMBERS.items():

@@ -14,14 +14,12 @@ import numpy as np
 from astropy.time import Time, TimeDelta
 from numpy.typing import NDArray
 
-from lightpool.errors import FormatError, WrongUnitError
-from lightpool.fits import conversion_factor
+from lightpool.fits import read_time_reference
 
-__all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeReference", "ends_of_interval", "seconds_per_unit", "snap"]
+__all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeReference", "ends_of_interval", "snap"]
 
 TIME_KEYWORDS = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF")
 _DAY = 86400.0
-_SCALES = ("tt", "utc", "tai", "tdb", "tcb", "tcg", "ut1")
 _MJD_ZERO = 2400000.5
 _SAME_TIME = 1e-7  # s; a mission time of 1e9 s has a resolution of 1.2e-7 s in float64
 
@@ -43,27 +41,8 @@ class TimeReference:
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], where: str = "header", scale: str = "tt") -> "TimeReference":
-        """Read MJDREFI, MJDREFF (also written as text) and TIMESYS; ``scale`` is used where TIMESYS is missing.
-
-        Raises
-        ------
-        FormatError
-            If a keyword is missing or is no number, or the time scale is not known.
-        """
-        try:
-            day, fraction = float(header["MJDREFI"]), float(header["MJDREFF"])
-        except KeyError as error:
-            raise FormatError(
-                f"{where}: keyword {error} is missing; without MJDREFI and MJDREFF (days) its times mean nothing"
-            ) from error
-        except (TypeError, ValueError) as error:
-            raise FormatError(
-                f"{where}: MJDREFI = {header['MJDREFI']!r} and MJDREFF = {header['MJDREFF']!r}, expected numbers (days)"
-            ) from error
-        name = str(header.get("TIMESYS", scale)).strip().lower() or scale
-        if name not in _SCALES:
-            raise FormatError(f"{where}: TIMESYS = {header['TIMESYS']!r}, expected one of {', '.join(_SCALES)}")
-        return cls(day, fraction, name)
+        """Read the keywords of the reference time, see `lightpool.fits.read_time_reference`."""
+        return cls(*read_time_reference(header, where, scale))
 
     @classmethod
     def from_time(cls, time: Any) -> "TimeReference":
@@ -133,16 +112,6 @@ def ends_of_interval(interval: Any) -> tuple[Any, Any]:
     if not is_pair:
         raise TypeError(f"a time interval must be a Time of length 2, as Time([start, stop]), got {interval!r}")
     return interval[0], interval[1]
-
-
-def seconds_per_unit(unit: str, where: str) -> float:
-    """How many seconds a unit of time has; "" is seconds. FormatError if it is no unit of time."""
-    if not unit.strip():
-        return 1.0
-    factor = conversion_factor(unit, u.s, where)
-    if factor is None:
-        raise WrongUnitError(f"{where}: unit {unit!r} is no time, expected 's' or its like")
-    return factor
 
 
 def snap(limit: float, seconds: NDArray[np.float64]) -> float:

@@ -8,6 +8,13 @@ from lightpool.fits.names import match_name
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
 from lightpool.fits.table import LazyColumns, TableData, conversion_factor, parse_unit
+from lightpool.fits.time_keywords import (
+    has_time_reference,
+    read_time_reference,
+    seconds_per_time_unit,
+    seconds_since_reference,
+    time_position,
+)
 from lightpool.fits.writer import write_fits
 
 __all__ = [
@@ -22,6 +29,7 @@ __all__ = [
     "TableData",
     "conversion_factor",
     "file_status",
+    "has_time_reference",
     "make_path",
     "match_name",
     "missing_file_hint",
@@ -30,6 +38,10 @@ __all__ = [
     "read_bytes",
     "read_fits",
     "read_text",
+    "read_time_reference",
+    "seconds_per_time_unit",
+    "seconds_since_reference",
     "table_to_hdu",
+    "time_position",
     "write_fits",
 ]

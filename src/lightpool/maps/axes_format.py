@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from lightpool.errors import FormatError
-from lightpool.fits import BinTableHDU, Header
+from lightpool.fits import BinTableHDU, Header, has_time_reference
 from lightpool.maps.axis import MapAxis
 from lightpool.maps.axis_format import DL3_AXES, axis_columns, gadf_columns
 from lightpool.maps.label_axis import LabelMapAxis
@@ -98,4 +98,4 @@ def _gadf_class(table: Any, columns: list[str]) -> type[AnyAxis]:
     if column_text(table, columns[0]) is not None:
         return LabelMapAxis
     is_time = len(columns) == 2 and is_unit_of_kind(column_values(table, columns[0])[1], "s")
-    return TimeMapAxis if is_time and "MJDREFI" in table_meta(table) else MapAxis
+    return TimeMapAxis if is_time and has_time_reference(table_meta(table)) else MapAxis
