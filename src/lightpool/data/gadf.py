@@ -29,6 +29,7 @@ from lightpool.fits import (
     seconds_since_reference,
     time_position,
 )
+from lightpool.irf.hdu_classes import find_class, is_response
 
 __all__ = [
     "check_format",
@@ -62,15 +63,6 @@ _LETTERS: dict[str, tuple[str, int | None]] = {
     "complex64": ("C", None),
     "complex128": ("M", None),
 }
-_KIND_OF_HDUCLAS2 = {
-    "EFF_AREA": "aeff",
-    "EDISP": "edisp",
-    "PSF": "psf",
-    "RPSF": "psf",
-    "BKG": "bkg",
-    "RAD_MAX": "rad_max",
-}
-_CLASSES = ("aeff_2d", "edisp_2d", "psf_table", "psf_3gauss", "psf_king", "bkg_2d", "bkg_3d", "rad_max_2d")
 
 
 def check_format(format: str | None) -> None:
@@ -103,12 +95,10 @@ def classify_hdus(file: FitsFile) -> list[tuple[str, str, str]]:
         if keys[0].upper() in ("EVENTS", "GTI") or name.upper() in ("EVENTS", "GTI"):
             kind = keys[0].lower() or name.lower()
             found.append((name, kind, kind))
-        elif keys[0].upper() == "RESPONSE":
-            kind, hdu_class = _KIND_OF_HDUCLAS2.get(keys[1].upper(), ""), keys[3].lower()
-            if hdu_class not in _CLASSES:  # CTA's first data challenge writes "2D" for "AEFF_2D"
-                hdu_class = f"{kind}_{hdu_class}"
-            if hdu_class in _CLASSES:
-                found.append((name, kind, hdu_class))
+        elif is_response(header):
+            known = find_class(header)
+            if known is not None:
+                found.append((name, *known))
             else:
                 log.warning(f"{file.source}, HDU {name!r}: unknown class HDUCLAS2={keys[1]!r}, HDUCLAS4={keys[3]!r}")
     return found

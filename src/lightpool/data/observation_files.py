@@ -1,5 +1,6 @@
 """An observation as the HDUs of one FITS file in GADF layout, and where its responses lie in one."""
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from lightpool.data.observation import Observation
 
 __all__ = ["irf_locations", "observation_hdus"]
+
+log = logging.getLogger(__name__)
 
 _IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
 
@@ -44,9 +47,13 @@ def observation_hdus(observation: "Observation", format: str, include_irfs: bool
 
 
 def irf_locations(path: Path) -> dict[str, Any]:
-    """Locations of the response tables of a file; of several of one type the first."""
+    """Locations of the response tables of a file; of several of one type the first, with a warning."""
     locations: dict[str, Any] = {}
     for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
-        if kind in _IRFS and kind not in locations:
+        if kind in locations:
+            log.warning(
+                "%s: more than one HDU of type %s; %r is taken, %r is not", path, kind, locations[kind].hdu_name, name
+            )
+        elif kind in _IRFS:
             locations[kind] = HDULocation(hdu_class, str(path.parent), "", path.name, name)
     return locations

@@ -8,11 +8,11 @@ from collections.abc import Hashable
 from copy import copy
 from weakref import WeakValueDictionary
 
-import numpy as np
-
 from lightpool.errors import FormatError
 from lightpool.fits import FitsFile, TableData
 from lightpool.irf import IRF, IRF_CLASSES
+from lightpool.irf.hdu_classes import find_class
+from lightpool.irf.table_rules import n_not_finite, warn_of_holes
 
 __all__ = ["copy_response", "read_response"]
 
@@ -43,20 +43,15 @@ def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False
         If its content is not what the class needs.
     """
     table = file.table(hdu)
-    if kind not in IRF_CLASSES:
-        known = ", ".join(sorted(IRF_CLASSES))
-        raise FormatError(f"{table.source}, HDU {table.name!r}: HDU_CLASS is {kind!r}, expected one of {known}")
     if mirrored:
         table.meta["FOVALIGN"] = "REVERSE_LON_RADEC"
     key = (kind, _layout(table), file.data_hash(hdu))
     same = _KNOWN.get(key)
     irf = _read(table, kind) if same is None else copy_response(same)
     irf.meta = dict(table.meta)
-    if n_bad := irf.derived("not finite", lambda: _n_not_finite(irf)):
-        log.warning(
-            f"{table.source}, HDU {table.name!r}: {n_bad} of {irf.data.size} values are not finite; the response is "
-            "zero as far as they are interpolated, a background is filled in between its neighbours in energy"
-        )
+    if same is not None:  # a table that is read says so itself
+        n_bad = irf.derived("not finite", lambda: n_not_finite(irf.data))
+        warn_of_holes(n_bad, irf.axes.shape, f"{table.source}, HDU {table.name!r}")
     _KNOWN[key] = irf
     return irf
 
@@ -69,7 +64,7 @@ def copy_response(irf: IRF) -> IRF:
 
 
 def _read(table: TableData, kind: str) -> IRF:
-    irf = IRF_CLASSES[kind].from_table(table)
+    irf = IRF_CLASSES[_class_of(table, kind)].from_table(table)
     for array in (irf.data, irf.data.base):  # base: the column of the file
         if array is not None:
             array.flags.writeable = False
@@ -77,13 +72,21 @@ def _read(table: TableData, kind: str) -> IRF:
     return irf
 
 
-def _n_not_finite(irf: IRF) -> int:
-    """Bins in which a value is not finite; parametric tables have several values in a bin."""
-    columns = [irf.data[name] for name in irf.data.dtype.names or [...]]
-    with np.errstate(over="ignore", invalid="ignore"):
-        if all(np.isfinite(column.sum()) for column in columns):  # far faster than a look at each
-            return 0
-    return int(np.count_nonzero(~np.logical_and.reduce([np.isfinite(column) for column in columns])))
+def _class_of(table: TableData, named: str) -> str:
+    """Class that a table is read as: that of its content, whose kind must be the one that the index names."""
+    where, found = f"{table.source}, HDU {table.name!r}", find_class(table.header)
+    if named not in IRF_CLASSES:
+        known = ", ".join(sorted(IRF_CLASSES))
+        raise FormatError(f"{where}: HDU_CLASS is {named!r}, expected one of {known}")
+    if found is None or found[1] == named:
+        return named
+    if named.split("_")[0] != found[0].split("_")[0]:
+        raise FormatError(
+            f"{where} is listed with the class {named!r}, but it holds a table of the class {found[1]!r}; correct "
+            "HDU_CLASS or HDU_NAME in the index"
+        )
+    log.warning("%s is listed with the class %r, but it holds a table of the class %r", where, named, found[1])
+    return found[1]
 
 
 def _layout(table: TableData) -> Hashable:

@@ -13,6 +13,7 @@ from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_v
 from lightpool.irf import gadf
 from lightpool.irf.fov import FoVAlignment
 from lightpool.irf.missing import fill_missing
+from lightpool.irf.table_rules import check_axes, check_unit
 from lightpool.irf.values import scale_table, unscale_table
 from lightpool.maps import MapAxes, MapAxis
 
@@ -54,6 +55,7 @@ class IRF:
     ) -> None:
         axes = MapAxes(axes)
         axes.assert_names(self.required_axes)
+        check_axes(axes, type(self).__name__)
         self._axes = axes
         self._fov_alignment = FoVAlignment(fov_alignment)
         self._is_pointlike = bool(is_pointlike)
@@ -69,14 +71,17 @@ class IRF:
                     "convert the data, or choose the class that fits them"
                 )
             data, unit = data.value, data.unit
+        unit = u.Unit(unit)
+        if unit != u.dimensionless_unscaled:  # what is given without a unit may get one later
+            check_unit(unit, str(self.default_unit), type(self).__name__)
         self.data = data
-        self._unit = u.Unit(unit)
+        self._unit = unit
 
     @classmethod
     def _values_from_file(cls, table: Any, axes: MapAxes) -> dict[str, Any]:
         """Arguments ``data`` and ``unit`` of the class, from a table in a file."""
         layout = gadf.LAYOUTS[cls.tag]
-        data, unit = gadf.read_values(table, layout.columns["data"], axes, layout, cls.default_unit)
+        data, unit = gadf.read_values(table, "data", axes, layout)
         return {"data": data, "unit": unit}
 
     def _values_for_file(self) -> dict[str, Any]:
@@ -273,7 +278,9 @@ class IRF:
             values = 2 * np.pi * axis.center.reshape(shape) * values
         data = values.cumsum(axis=index)
         upper = MapAxis.from_nodes(axis.edges[1:], name=axis.name, interp=axis.interp)
-        return type(self)(axes=self.axes.replace(upper), data=data.value, unit=data.unit)
+        table = type(self)(axes=self.axes.replace(upper), data=data.value)
+        table._unit = data.unit  # that of an integral, which the class itself does not have
+        return table
 
     def integral(self, axis_name: str, **kwargs: Any) -> u.Quantity:
         """Integral from the beginning of an axis to the given coordinate, from the interpolated `cumsum`."""

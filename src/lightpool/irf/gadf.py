@@ -1,6 +1,5 @@
 """Response tables in GADF files: https://gamma-astro-data-formats.readthedocs.io, sections "irfs"."""
 
-import logging
 from collections.abc import Hashable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -9,7 +8,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
+from lightpool.errors import FormatError, MissingColumnError
 from lightpool.fits import (
     BinTableHDU,
     FitsFile,
@@ -17,13 +16,21 @@ from lightpool.fits import (
     PrimaryHDU,
     TableData,
     match_name,
-    parse_unit,
     read_fits,
     table_to_hdu,
     write_fits,
 )
 from lightpool.irf.fov import FoVAlignment
+from lightpool.irf.table_rules import (
+    ColumnRule,
+    axis_of_bins,
+    column_unit,
+    n_not_finite,
+    values_in_order,
+    warn_of_holes,
+)
 from lightpool.maps import MapAxes, MapAxis
+from lightpool.maps.table_columns import read_intervals
 
 if TYPE_CHECKING:
     from lightpool.irf.core import IRF
@@ -33,6 +40,7 @@ if TYPE_CHECKING:
 __all__ = [
     "LAYOUTS",
     "Layout",
+    "has_directional_cut",
     "irf_from_hdulist",
     "irf_from_table",
     "irf_to_hdu",
@@ -43,8 +51,6 @@ __all__ = [
     "read_values",
     "write_irf",
 ]
-
-log = logging.getLogger(__name__)
 
 FORMAT = "gadf-dl3"
 # Names of the columns that hold an axis; where there are two, the first is written.
@@ -57,6 +63,7 @@ _STEMS = {
     "fov_lon": ("DETX",),
     "fov_lat": ("DETY",),
 }
+_RATE = "s-1 MeV-1 sr-1"
 _MAX_AXES = 256
 _KNOWN_AXES: dict[Hashable, MapAxis] = {}
 _KEYWORDS = {
@@ -74,31 +81,37 @@ class Layout:
     Attributes
     ----------
     hdu : str, name of the HDU
-    columns : dict of our name to the spellings of the column; the first one is written
+    columns : dict of our name to the rule of the column
     kind : str, keyword HDUCLAS2
     hdu_class : str, keyword HDUCLAS4
-    assumed_unit : str, of a column that has none; None where a missing unit is an error
-    any_order : bool, whether files are around whose dimensions run the other way
+    any_order : bool, whether files exist whose dimensions run the other way
     """
 
     hdu: str
-    columns: dict[str, tuple[str, ...]]
+    columns: dict[str, ColumnRule]
     kind: str
     hdu_class: str
-    assumed_unit: str | None = None
     any_order: bool = False
 
 
-_GAUSS = ("sigma_1", "sigma_2", "sigma_3", "scale", "ampl_2", "ampl_3")
+def _parameters(**units: str) -> dict[str, ColumnRule]:
+    """Rules of the parameters of a profile: only what has no unit, or a unit that cancels, may lack it in a file."""
+    return {name: ColumnRule((name.upper(),), unit, None if unit == "deg" else unit) for name, unit in units.items()}
+
+
+_BKG = {"data": ColumnRule(("BKG", "BGD"), _RATE, _RATE, warns=True, replaces_unknown=True)}
+_GAUSS = _parameters(sigma_1="deg", sigma_2="deg", sigma_3="deg", scale="sr-1", ampl_2="", ampl_3="")
 LAYOUTS = {
-    "aeff_2d": Layout("EFFECTIVE AREA", {"data": ("EFFAREA",)}, "EFF_AREA", "AEFF_2D"),
-    "edisp_2d": Layout("ENERGY DISPERSION", {"data": ("MATRIX",)}, "EDISP", "EDISP_2D", ""),
-    "psf_table": Layout("PSF_2D_TABLE", {"data": ("RPSF",)}, "RPSF", "PSF_TABLE", "sr-1"),
-    "psf_3gauss": Layout("PSF_2D_GAUSS", {name: (name.upper(),) for name in _GAUSS}, "RPSF", "PSF_3GAUSS", ""),
-    "psf_king": Layout("PSF_2D_KING", {"gamma": ("GAMMA",), "sigma": ("SIGMA",)}, "RPSF", "PSF_KING", ""),
-    "bkg_2d": Layout("BACKGROUND", {"data": ("BKG", "BGD")}, "BKG", "BKG_2D", "s-1 MeV-1 sr-1", True),
-    "bkg_3d": Layout("BACKGROUND", {"data": ("BKG", "BGD")}, "BKG", "BKG_3D", "s-1 MeV-1 sr-1", True),
-    "rad_max_2d": Layout("RAD_MAX", {"data": ("RAD_MAX",)}, "RAD_MAX", "RAD_MAX_2D"),
+    "aeff_2d": Layout("EFFECTIVE AREA", {"data": ColumnRule(("EFFAREA",), "m2")}, "EFF_AREA", "AEFF_2D"),
+    "edisp_2d": Layout("ENERGY DISPERSION", {"data": ColumnRule(("MATRIX",), "", "")}, "EDISP", "EDISP_2D"),
+    "psf_table": Layout(
+        "PSF_2D_TABLE", {"data": ColumnRule(("RPSF",), "sr-1", "sr-1", warns=True)}, "RPSF", "PSF_TABLE"
+    ),
+    "psf_3gauss": Layout("PSF_2D_GAUSS", _GAUSS, "RPSF", "PSF_3GAUSS"),
+    "psf_king": Layout("PSF_2D_KING", _parameters(gamma="", sigma="deg"), "RPSF", "PSF_KING"),
+    "bkg_2d": Layout("BACKGROUND", _BKG, "BKG", "BKG_2D", any_order=True),
+    "bkg_3d": Layout("BACKGROUND", _BKG, "BKG", "BKG_3D", any_order=True),
+    "rad_max_2d": Layout("RAD_MAX", {"data": ColumnRule(("RAD_MAX",), "deg")}, "RAD_MAX", "RAD_MAX_2D"),
 }
 
 
@@ -134,13 +147,20 @@ def irf_from_table(cls: "type[T]", table: Any, format: str = FORMAT) -> "T":
     _check_format(format)
     axes = read_axes(cls.required_axes, table)
     arguments = cls._values_from_file(table, axes)
-    return cls(
+    irf = cls(
         axes=axes,
         meta=dict(table.meta),
-        is_pointlike=table.meta.get("HDUCLAS3") == "POINT-LIKE",
+        is_pointlike=has_directional_cut(table.meta),
         fov_alignment=_alignment(table),
         **arguments,
     )
+    warn_of_holes(n_not_finite(irf.data), axes.shape, where(table))
+    return irf
+
+
+def has_directional_cut(keywords: Any) -> bool:
+    """Whether the keywords of a table say that a directional cut was applied."""
+    return str(keywords.get("HDUCLAS3", "")).strip().upper() == "POINT-LIKE"
 
 
 def where(table: Any) -> str:
@@ -167,102 +187,73 @@ def read_axes(names: list[str], table: Any) -> MapAxes:
 
 
 def _read_axis(name: str, table: Any) -> MapAxis:
-    columns = list(table.columns)
+    columns = {column.upper() for column in table.columns}
     for stem in _STEMS[name]:
-        if f"{stem}_LO" in columns and f"{stem}_HI" in columns:
+        if {f"{stem}_LO", f"{stem}_HI"} <= columns:
+            found = tuple(_find_column(table, (f"{stem}_{end}",)) for end in ("LO", "HI"))
+            label = f"{where(table)}: axis {name!r} in the columns {', '.join(found)}"
             try:
-                return _known_axis(name, stem, table)
+                return _known_axis(name, found, table, label)
+            except FormatError as error:
+                text = str(error)
+                raise type(error)(text if text.startswith(label) else f"{label}: {text}") from error
             except ValueError as error:
-                raise FormatError(
-                    f"{where(table)}: axis {name!r} in the columns {stem}_LO, {stem}_HI: {error}"
-                ) from error
+                raise FormatError(f"{label}: {error}") from error
     wanted = " or ".join(f"{stem}_LO and {stem}_HI" for stem in _STEMS[name])
-    raise MissingColumnError(f"{where(table)}: no columns {wanted} for the axis {name!r}; it has {', '.join(columns)}")
+    raise MissingColumnError(
+        f"{where(table)}: no columns {wanted} for the axis {name!r}; it has {', '.join(table.columns)}"
+    )
 
 
-def _known_axis(name: str, stem: str, table: Any) -> MapAxis:
+def _known_axis(name: str, columns: tuple[str, ...], table: Any, label: str) -> MapAxis:
     """Axis of a table. The last ones are kept: runs of one telescope share most of them, and all they work out."""
     if not isinstance(table, TableData):
-        return _axis(name, stem, table)
-    columns = (f"{stem}_LO", f"{stem}_HI")
-    key = (name, stem, *((table.units[_], table.columns[_].dtype.str, table.columns[_].tobytes()) for _ in columns))
+        return _axis(name, columns, table, label)
+    key = (name, *((table.units[_], table.columns[_].dtype.str, table.columns[_].tobytes()) for _ in columns))
     if key not in _KNOWN_AXES:
         while len(_KNOWN_AXES) >= _MAX_AXES:
             _KNOWN_AXES.pop(next(iter(_KNOWN_AXES)), None)
-        _KNOWN_AXES[key] = _axis(name, stem, table)
+        _KNOWN_AXES[key] = _axis(name, columns, table, label)
     return _KNOWN_AXES[key]
 
 
-def _axis(name: str, stem: str, table: Any) -> MapAxis:
-    return MapAxis.from_table(table, format=FORMAT, column_prefix=stem).copy(name=name)
+def _axis(name: str, columns: tuple[str, ...], table: Any, label: str) -> MapAxis:
+    low, high, unit = read_intervals(table, *columns)
+    return axis_of_bins(np.atleast_1d(low[0]), np.atleast_1d(high[0]), unit, name, label)
 
 
-def read_values(
-    table: Any, spellings: tuple[str, ...], axes: MapAxes, layout: Layout, default: u.UnitBase | None
-) -> tuple[NDArray[Any], u.UnitBase]:
+def read_values(table: Any, name: str, axes: MapAxes, layout: Layout) -> tuple[NDArray[Any], u.UnitBase]:
     """Values of a column, in the order of the axes and in native bytes, and their unit.
 
     Parameters
     ----------
     table : astropy table or TableData
-    spellings : tuple of str, the names that the column may have
+    name : str, ours, of a column of the layout
     axes : MapAxes
     layout : Layout
-    default : Unit, one that the column's must be convertible to; None takes any
     """
+    rule = layout.columns[name]
+    column = _find_column(table, rule.spellings)
+    label = f"{where(table)}, column {column!r}"
+    values = np.asarray(table.column(column) if isinstance(table, TableData) else table[column])
+    if len(values) != 1:
+        raise FormatError(f"{label}: a response table has one row, this one has {len(values)}")
+    if values.dtype.kind not in "fiu":
+        raise FormatError(f"{label}: expected numbers, got the type {values.dtype}")
+    values = values_in_order(values[0], tuple(axes.shape), axes.names, label, any_order=layout.any_order)
+    text = table.units[column] if isinstance(table, TableData) else str(table[column].unit or "")
+    return values.astype(values.dtype.newbyteorder("="), copy=False), column_unit(text, rule, label)
+
+
+def _find_column(table: Any, spellings: tuple[str, ...]) -> str:
+    """Name of a column as the table spells it."""
     matches = (match_name(spelling, table.columns, where(table)) for spelling in spellings)
     name = next((match for match in matches if match is not None), None)
     if name is None:
         raise MissingColumnError(
             f"{where(table)}: no column {' or '.join(spellings)}; it has {', '.join(table.columns)}"
         )
-    label = f"{where(table)}, column {name!r}"
-    values = np.asarray(table.column(name) if isinstance(table, TableData) else table[name])
-    if len(values) != 1:
-        raise FormatError(f"{label}: a response table has one row, this one has {len(values)}")
-    if values.dtype.kind not in "fiu":
-        raise FormatError(f"{label}: expected numbers, got the type {values.dtype}")
-    values = _in_order(values[0], tuple(axes.shape), axes.names, layout.any_order, label)
-    return values.astype(values.dtype.newbyteorder("="), copy=False), _unit(table, name, layout, default, label)
-
-
-def _in_order(
-    values: NDArray[Any], shape: tuple[int, ...], names: list[str], any_order: bool, label: str
-) -> NDArray[Any]:
-    """Values with the dimensions of the axes; the format writes the last axis first."""
-    if values.ndim != len(shape) and values.size == np.prod(shape):
-        values = values.reshape(shape[::-1])  # TDIM may be missing where an axis has one bin
-    if values.shape == shape[::-1]:
-        if any_order and shape == shape[::-1] and max(shape) > 1:
-            log.warning(
-                "%s: the shape %s does not tell the order of its axes; taken as the format writes it", label, shape
-            )
-        return values.T
-    if any_order and values.shape == shape:
-        return values
-    raise FormatError(
-        f"{label}: its shape is {values.shape[::-1]}, but the axes {names} of the table have {shape} bins"
-    )
-
-
-def _unit(table: Any, name: str, layout: Layout, default: u.UnitBase | None, label: str) -> u.UnitBase:
-    text = table.units[table.find_name(name)] if isinstance(table, TableData) else str(table[name].unit or "")
-    if not text.strip():
-        if layout.assumed_unit is None:
-            raise WrongUnitError(f"{label} has no unit (TUNIT); expected one such as '{default}'")
-        if layout.assumed_unit and default is not None:
-            log.warning("%s has no unit, taken as %s", label, layout.assumed_unit)
-        return u.Unit(layout.assumed_unit if default is not None else "")
-    try:
-        unit = parse_unit(text, label)
-    except FormatError:
-        if not layout.any_order:
-            raise
-        log.warning("%s: unit %r is not known, taken as %s", label, text, layout.assumed_unit)
-        return u.Unit(layout.assumed_unit)
-    if default is not None and not unit.is_equivalent(default):
-        raise WrongUnitError(f"{label} has the unit {text!r}, expected one that converts to '{default}'")
-    return unit
+    return name
 
 
 def irf_to_table(irf: "IRF", format: str = FORMAT) -> Any:
@@ -277,7 +268,7 @@ def irf_to_table(irf: "IRF", format: str = FORMAT) -> Any:
         for column in part.colnames:
             table[column] = part[column]
     for name, values in irf._values_for_file().items():
-        table[layout.columns[name][0]] = values.T[np.newaxis]
+        table[layout.columns[name].spellings[0]] = values.T[np.newaxis]
     table.meta = {key: value for key, value in irf.meta.items() if key != "EXTNAME"}
     table.meta.update(_KEYWORDS)
     table.meta["HDUCLAS2"] = layout.kind

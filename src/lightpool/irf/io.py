@@ -9,6 +9,8 @@ from lightpool.irf.background import Background2D, Background3D
 from lightpool.irf.core import IRF
 from lightpool.irf.edisp_table import EnergyDispersion2D
 from lightpool.irf.effective_area import EffectiveAreaTable2D
+from lightpool.irf.gadf import has_directional_cut
+from lightpool.irf.hdu_classes import find_class, is_response
 from lightpool.irf.psf_parametric import EnergyDependentMultiGaussPSF, PSFKing
 from lightpool.irf.psf_table import PSF3D
 from lightpool.irf.rad_max import RadMax2D
@@ -32,18 +34,11 @@ IRF_CLASSES: dict[str, type[IRF]] = {
 }
 """Classes of response tables by their name in GADF, in small letters (``HDU_CLASS`` of an index)."""
 
-_KINDS = {"eff_area": "aeff", "rpsf": "psf", "edisp": "edisp", "bkg": "bkg", "rad_max": "rad_max"}
-
 
 def irf_class(header: Mapping[str, Any]) -> tuple[str, type[IRF]] | None:
-    """Kind ("aeff", "edisp", "psf", "bkg", "rad_max") and class of a table, from its header; None if not known.
-
-    Files of the first CTA data challenge write "2D" where the format has "AEFF_2D".
-    """
-    kind = _KINDS.get(str(header.get("HDUCLAS2", "")).strip().lower())
-    name = str(header.get("HDUCLAS4", "")).strip().lower()
-    cls = IRF_CLASSES.get(name) or IRF_CLASSES.get(f"{kind}_{name}")
-    return None if kind is None or cls is None else (kind, cls)
+    """Kind ("aeff", "edisp", "psf", "bkg", "rad_max") and class of a table, from its header; None if not known."""
+    found = find_class(header)
+    return None if found is None else (found[0], IRF_CLASSES[found[1]])
 
 
 def load_irf_dict_from_file(filename: Any) -> dict[str, Any]:
@@ -61,9 +56,9 @@ def load_irf_dict_from_file(filename: Any) -> dict[str, Any]:
     is_pointlike = False
     for number, name in enumerate(file.names):
         header = file.values(number)
-        if str(header.get("HDUCLAS1", "")).strip().lower() != "response":
+        if not is_response(header):
             continue
-        is_pointlike |= header.get("HDUCLAS3") == "POINT-LIKE"
+        is_pointlike |= has_directional_cut(header)
         known = irf_class(header)
         if known is None:
             log.warning(

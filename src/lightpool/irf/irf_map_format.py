@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import HDUList, read_fits, write_fits
+from lightpool.irf.table_rules import check_axes, check_unit
 from lightpool.maps import Map
 from lightpool.maps.fits_format import verify_checksums
 
@@ -18,6 +19,9 @@ __all__ = ["HDU_NAMES", "irf_map_from_hdulist", "irf_map_to_hdulist", "read_irf_
 
 HDU_NAMES = {"psf_map": "psf", "psf_map_reco": "psf", "edisp_map": "edisp", "edisp_kernel_map": "edisp"}
 """Name of the HDU of each kind of response; the exposure is in the same name with ``_exposure``."""
+
+_UNITS = {"psf_map": "sr-1", "psf_map_reco": "sr-1", "edisp_map": "", "edisp_kernel_map": ""}
+"""Unit that the map of each kind of response must convert to."""
 
 
 def irf_map_from_hdulist(
@@ -44,7 +48,8 @@ def irf_map_from_hdulist(
     MissingDataError
         If the response HDU is not there.
     FormatError
-        If the format is not "gadf", or the axes of the map are not those of the response.
+        If the format is not "gadf", the axes of the map are not those of the response, an axis does not ascend, or an
+        axis, the response or the exposure has a unit of another kind.
     """
     _check_format(format)
     name: str | int = HDU_NAMES[kind.tag] if hdu is None else hdu
@@ -56,7 +61,15 @@ def irf_map_from_hdulist(
     exposure = None
     if exposure_name in hdulist:
         exposure = Map.from_hdulist(hdulist, hdu=exposure_name, hdu_bands=exposure_hdu_bands, format=format)
-    return _kind_of(kind, irf_map)(irf_map, exposure)
+    made = _kind_of(kind, irf_map)
+    label = f"{made.__name__} in the HDU {name!r}"
+    check_axes(irf_map.geom.axes, label)
+    check_unit(irf_map.unit, _UNITS[made.tag], f"{label}, the map")
+    if exposure is not None:
+        check_axes(exposure.geom.axes, f"exposure in the HDU {exposure_name!r}")
+        if str(exposure.unit):  # as a weight it needs none
+            check_unit(exposure.unit, "m2 s", f"exposure in the HDU {exposure_name!r}")
+    return made(irf_map, exposure)
 
 
 def read_irf_map(
@@ -70,7 +83,10 @@ def read_irf_map(
     hdulist = read_fits(filename).hdulist
     if checksum:
         verify_checksums(hdulist, filename)
-    return irf_map_from_hdulist(kind, hdulist, hdu=hdu, format=format)
+    try:
+        return irf_map_from_hdulist(kind, hdulist, hdu=hdu, format=format)
+    except FormatError as error:
+        raise type(error)(f"{filename}: {error}") from error
 
 
 def irf_map_to_hdulist(irf: "IRFMap", format: str = "gadf") -> HDUList:

@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import interpolate_grid, scale_values
 from lightpool.irf import gadf
 from lightpool.irf.psf_table import PSF, PSF3D
+from lightpool.irf.table_rules import check_unit
 from lightpool.maps import MapAxes, MapAxis
 
 __all__ = ["EnergyDependentMultiGaussPSF", "PSFKing", "ParametricPSF"]
@@ -51,6 +52,10 @@ class ParametricPSF(PSF):
         self.data = data
         unit = unit if isinstance(unit, Mapping) else {}
         self._unit = {name: u.Unit(unit.get(name, "")) for name in self.required_parameters}
+        rules = gadf.LAYOUTS[self.tag].columns if self.tag else {}
+        for name, rule in rules.items():
+            if self._unit[name] != u.dimensionless_unscaled or rule.assumed is None:
+                check_unit(self._unit[name], rule.unit, f"{type(self).__name__}, parameter {name!r}")
 
     def _structured(self, values: Mapping[str, Any]) -> NDArray[Any]:
         types = [(name, np.asarray(values[name]).dtype) for name in self.required_parameters]
@@ -64,7 +69,7 @@ class ParametricPSF(PSF):
         layout = gadf.LAYOUTS[cls.tag]
         data, unit = {}, {}
         for name in cls.required_parameters:
-            values, unit[name] = gadf.read_values(table, layout.columns[name], axes, layout, None)
+            values, unit[name] = gadf.read_values(table, name, axes, layout)
             if "sigma" in name:
                 values = np.where(values == 0, values.dtype.type(1), values)  # empty bins, as files write them
             data[name] = values

@@ -3,6 +3,7 @@
 from typing import Any, ClassVar, Self
 
 import astropy.units as u
+import numpy as np
 
 from lightpool.irf.core import IRF
 
@@ -27,12 +28,12 @@ class RadMax2D(IRF):
         if "RAD_MAX" not in irf.meta:
             raise ValueError(f"this {type(irf).__name__} has no keyword RAD_MAX")
         radius = irf.meta["RAD_MAX"]
-        if not isinstance(radius, float):
-            raise ValueError(f"keyword RAD_MAX should be a float in deg, got {radius!r}")
+        if isinstance(radius, bool) or not isinstance(radius, float | int) or not 0 < radius < np.inf:
+            raise ValueError(f"keyword RAD_MAX should be a positive number in deg, got {radius!r}")
         energy = irf.axes["energy_true"].copy(name="energy").squash()
         offset = irf.axes["offset"].squash()
         return cls(
-            data=radius,
+            data=float(radius),
             axes=[energy, offset],
             unit="deg",
             is_pointlike=True,

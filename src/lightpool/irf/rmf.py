@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import BinTableHDU, Column, HDUList, Header, PrimaryHDU, read_fits, write_fits
+from lightpool.irf.table_rules import check_axes, n_not_finite
 from lightpool.maps import MapAxes, MapAxis
 
 if TYPE_CHECKING:
@@ -42,7 +43,7 @@ def rmf_from_hdulist(
     MissingDataError
         If an HDU is not there.
     FormatError
-        If a run of channels leaves the matrix.
+        If a run of channels leaves the matrix, an axis does not ascend or has no energies, or a value is not finite.
     """
     for name in (hdu1, hdu2):
         if name not in hdulist:
@@ -58,14 +59,21 @@ def rmf_from_hdulist(
     values = np.zeros((len(matrix.data), n_channel))
     for row, record in zip(values, matrix.data, strict=True):
         _fill_row(row, record, first)
-    return MapAxes([energy_true, energy]), values
+    axes = MapAxes([energy_true, energy])
+    check_axes(axes, f"response file, HDUs {matrix.name!r} and {ebounds.name!r}")
+    if n_bad := n_not_finite(values):
+        raise FormatError(f"response file, HDU {matrix.name!r}: {n_bad} of {values.size} probabilities are not finite")
+    return axes, values
 
 
 def read_rmf(
     filename: Any, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS"
 ) -> tuple[MapAxes, NDArray[np.float64]]:
     """Axes and matrix of a response file, see `rmf_from_hdulist`."""
-    return rmf_from_hdulist(read_fits(filename).hdulist, hdu1, hdu2)
+    try:
+        return rmf_from_hdulist(read_fits(filename).hdulist, hdu1, hdu2)
+    except FormatError as error:
+        raise type(error)(f"{filename}: {error}") from error
 
 
 def rmf_to_hdulist(kernel: "EDispKernel", format: str = "ogip") -> HDUList:

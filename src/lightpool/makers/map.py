@@ -12,8 +12,8 @@ from lightpool.arrays.memory import keep_freed_memory
 from lightpool.arrays.staging import Uploads
 from lightpool.datasets import MapDataset, estimate_memory
 from lightpool.datasets.lazy import Deferred
-from lightpool.errors import MissingDataError
-from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
+from lightpool.errors import FormatError, MissingDataError
+from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, IRFMap, PSFMap
 from lightpool.irf.tables import aeff_table, background_table, edisp_kernel_table, edisp_table, psf_tables
 from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.field_of_view import FieldOfView
@@ -292,6 +292,8 @@ def _part(observation: Any, name: str) -> Any:
     ------
     MissingDataError
         If there is none.
+    FormatError
+        If it is given as a map.
     """
     part = getattr(observation, name)
     if part is None:
@@ -299,5 +301,11 @@ def _part(observation: Any, name: str) -> Any:
         raise MissingDataError(
             f"observation {observation.obs_id} has no {name!r}, it has {observation.available_irfs}; leave "
             f"{kinds[name]!r} out of the selection of the maker"
+        )
+    if isinstance(part, Map | IRFMap):
+        raise FormatError(
+            f"observation {observation.obs_id}: its {name!r} is a map on the sky ({type(part).__name__} with the axes "
+            f"{part.geom.axes.names}), as HAWC publishes its responses; makers project response tables, which depend "
+            "on the place in the field of view, and cannot use it yet"
         )
     return part

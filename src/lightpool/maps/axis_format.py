@@ -229,7 +229,7 @@ def _dl3_arguments(table: Any, column_prefix: str) -> dict[str, Any]:
     _check_unit(unit_read, columns[0], unit)
     low, high = np.atleast_1d(low[0]), np.atleast_1d(high[0])
     arguments = {"unit": unit_read, "interp": interp, "name": name}
-    if np.allclose(high, low):
+    if np.allclose(high, low, atol=0):  # relative: in a large unit all edges are small
         return arguments | {"nodes": high, "node_type": "center"}
     return arguments | {"nodes": edges_from_lo_hi(low, high, f"columns {', '.join(columns)}")}
 
