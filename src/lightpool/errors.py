@@ -15,6 +15,7 @@ __all__ = [
     "ReductionError",
     "ResumeError",
     "UnreadableFileError",
+    "TransferError",
     "WorkerDiedError",
     "WrongUnitError",
 ]
@@ -94,6 +95,10 @@ class ReductionError(LightpoolError, RuntimeError):
 
 class ResumeError(LightpoolError, RuntimeError):
     """A reduction cannot go on from what is in its folder; says what differs and what to do."""
+
+
+class TransferError(LightpoolError, TypeError):
+    """An object cannot be sent to another process, such as a maker that holds a lock or an open file."""
 
 
 class WorkerDiedError(LightpoolError, RuntimeError):

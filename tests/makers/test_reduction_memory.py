@@ -165,8 +165,23 @@ def test_parts_that_the_user_set_by_hand_or_holds_are_kept(many):
     assert observation.gti is gti
 
 
+class NoProcesses:
+    """Stands in for the processes: does each task here."""
+
+    def __init__(self, n_process, gpus):
+        pass
+
+    def do(self, function, task):
+        return function(*task)
+
+    def give_up(self):
+        pass
+
+    end = give_up
+
+
 class OneByOne:
-    """Stands in for a pool of processes: does what is submitted at once."""
+    """Stands in for a pool of threads: does what is submitted at once."""
 
     def __init__(self, n_process, **kwargs):
         pass
@@ -181,7 +196,8 @@ class OneByOne:
 
 
 def test_results_of_processes_do_not_pile_up(monkeypatch):
-    monkeypatch.setattr(processes, "ProcessPoolExecutor", OneByOne)
+    monkeypatch.setattr(processes, "ThreadPoolExecutor", OneByOne)
+    monkeypatch.setattr(processes, "_Team", NoProcesses)
     begun = []
     tasks = ((begun.append(number) or number,) for number in range(30))
     for n_done, result in enumerate(processes.in_processes(2, abs, tasks)):

@@ -1,8 +1,8 @@
 """A chain of makers over many observations."""
 
 import logging
-from collections.abc import Generator, Iterable, Sequence
-from contextlib import closing
+from collections.abc import Generator, Iterable, Iterator, Sequence
+from contextlib import closing, contextmanager
 from functools import partial
 from itertools import repeat
 from typing import Any
@@ -16,11 +16,12 @@ from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
 from lightpool.datasets.names import GeneratedName
 from lightpool.datasets.sums import add_stack, empty_stack
-from lightpool.errors import GeometryError, NoOverlapError, ReductionError
+from lightpool.errors import GeometryError, NoOverlapError, ReductionError, TransferError
 from lightpool.makers.core import Described, Maker, checked_angle
 from lightpool.makers.memory import reduction_memory
 from lightpool.makers.processes import in_processes, is_given_up
 from lightpool.makers.safe import SafeMaskMaker
+from lightpool.makers.workers import packed
 from lightpool.maps import RegionGeom
 from lightpool.maps.cutouts import CUTOUT_MODES
 
@@ -213,7 +214,8 @@ class DatasetsMaker(Described):
             (self, reference, observation, apply_cutout, device)
             for reference, observation in zip(own, observations, strict=False)
         )
-        with closing(in_processes(n_jobs, _reduce_in_worker, tasks, visible_gpus(device))) as results:
+        work = closing(in_processes(n_jobs, _reduce_in_worker, tasks, visible_gpus(device)))
+        with self._named_if_it_cannot_travel(), work as results:
             for result in results:
                 yield None if result is None else result.to(dataset.device)
 
@@ -226,10 +228,27 @@ class DatasetsMaker(Described):
             share = slice(len(observations) * number // n_jobs, len(observations) * (number + 1) // n_jobs)
             own = None if references is None else [self._to_travel(reference) for reference in references[share]]
             tasks.append((self, travelling, observations[share], own))
-        with closing(in_processes(n_jobs, _stack_in_worker, tasks, visible_gpus(dataset.device.name))) as parts:
+        work = closing(in_processes(n_jobs, _stack_in_worker, tasks, visible_gpus(dataset.device.name)))
+        with self._named_if_it_cannot_travel(), work as parts:
             for part in parts:
                 if part is not None:
                     add_stack(dataset, part)
+
+    @contextmanager
+    def _named_if_it_cannot_travel(self) -> Iterator[None]:
+        """Name the maker that cannot be sent to another process."""
+        try:
+            yield
+        except TransferError as error:
+            for maker in self.makers:
+                try:
+                    packed(maker)
+                except TransferError as reason:
+                    raise TransferError(
+                        f"{type(maker).__name__} cannot be sent to another process: {reason}; create such things in "
+                        "its `run`, or use n_jobs=1"
+                    ) from error
+            raise
 
     def _to_travel(self, reference: MapDataset) -> MapDataset:
         """Reference for another process: its outline, unless the makers read its maps."""
