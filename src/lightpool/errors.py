@@ -14,8 +14,8 @@ __all__ = [
     "OutOfMemoryError",
     "ReductionError",
     "ResumeError",
-    "UnreadableFileError",
     "TransferError",
+    "UnreadableFileError",
     "WorkerDiedError",
     "WrongUnitError",
 ]

@@ -163,7 +163,7 @@ def test_names_of_targets_are_unique():
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "holds nothing"), ("- 1", "holds a list"), ("a: [", "is not YAML"), ("a: 1\na: 2", "twice")],
+    [("", "holds nothing"), ("- 1", "holds a list"), ("a: [", "no YAML"), ("a: 1\na: 2", "twice")],
 )
 def test_what_is_no_settings_file_is_refused(tmp_path, text, message):
     path = tmp_path / "bad.yaml"

@@ -1,6 +1,5 @@
 """Reading and writing YAML, with the lines of the keys, and errors that point at them."""
 
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -8,57 +7,28 @@ import yaml
 from pydantic import ValidationError
 
 from lightpool.config.section import Section, nearest_key
-from lightpool.errors import ConfigError
+from lightpool.errors import ConfigError, FormatError, MissingDataError
+from lightpool.fits import read_text
+from lightpool.fits.plain_yaml import Place, parse_yaml
 
 __all__ = ["dump_yaml", "explain", "load_yaml"]
 
-Place = tuple[Any, ...]
+_MAX_BYTES = 2**23
+"""Of a settings file: 8 MiB."""
 
 
 def load_yaml(path: Path) -> tuple[Any, dict[Place, int]]:
     """Data of a YAML file, and the line, counted from 1, where each key or item begins."""
     try:
-        text = path.read_text(encoding="utf-8")
-    except FileNotFoundError as error:
+        data, lines = parse_yaml(read_text(path, most=_MAX_BYTES), str(path))
+    except MissingDataError as error:
         raise ConfigError(f"no settings file {path}; `lightpool config -o {path}` writes a template") from error
-    except (OSError, UnicodeDecodeError) as error:
-        raise ConfigError(f"the settings file {path} cannot be read: {error}") from error
-    try:
-        data = yaml.load(text, Loader=_Loader)
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
-    except yaml.YAMLError as error:
-        raise ConfigError(f"{path} is not YAML: {error}") from error
+    except (FormatError, OSError) as error:
+        raise ConfigError(f"the settings cannot be read: {error}") from error
     if not isinstance(data, dict):
         found = "nothing" if data is None else f"a {type(data).__name__}"
         raise ConfigError(f"{path} holds {found}, expected keys such as 'observations:' and 'targets:'")
-    return data, dict(_lines(node, ()))
-
-
-class _Loader(yaml.SafeLoader):
-    """The safe loader, which refuses a key that stands twice, and leaves dates as texts."""
-
-    def construct_mapping(self, node: Any, deep: bool = False) -> Any:
-        keys = [key.value for key, _ in node.value]
-        if twice := sorted({key for key in keys if keys.count(key) > 1}):
-            raise yaml.constructor.ConstructorError(None, None, f"the key {twice[0]!r} stands twice", node.start_mark)
-        return super().construct_mapping(node, deep)
-
-
-_Loader.yaml_implicit_resolvers = {
-    first: [(tag, pattern) for tag, pattern in resolvers if tag != "tag:yaml.org,2002:timestamp"]
-    for first, resolvers in yaml.SafeLoader.yaml_implicit_resolvers.items()
-}
-
-
-def _lines(node: Any, place: Place) -> Iterator[tuple[Place, int]]:
-    yield place, node.start_mark.line + 1
-    if isinstance(node, yaml.MappingNode):
-        for key, value in node.value:
-            yield from _lines(value, (*place, key.value))
-            yield (*place, key.value), key.start_mark.line + 1  # the line of the key, not of its value
-    elif isinstance(node, yaml.SequenceNode):
-        for i, value in enumerate(node.value):
-            yield from _lines(value, (*place, i))
+    return data, lines
 
 
 def dump_yaml(data: dict[str, Any]) -> str:

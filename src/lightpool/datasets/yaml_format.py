@@ -44,10 +44,9 @@ def from_yaml(text: str, checksum: bool = False, source: str = "<text>") -> dict
     """Read a text; with ``checksum`` a warning is given if it was changed since it was written."""
     import yaml
 
-    try:
-        data = yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        raise FormatError(f"{source}: no YAML file: {error}") from error
+    from lightpool.fits.plain_yaml import parse_yaml
+
+    data, _ = parse_yaml(text, source)
     if not isinstance(data, dict):
         raise FormatError(f"{source}: expected sections with names, got {type(data).__name__}")
     written = data.pop("checksum", None)
