@@ -95,7 +95,7 @@ def test_a_gzip_file_that_is_cut_off_is_refused(tmp_path, hdulist, keep):
     packed = gzip.compress(content_of(hdulist))
     path = tmp_path / "run.fits.gz"
     path.write_bytes(packed[: int(len(packed) * keep)])
-    with pytest.raises(FormatError, match=r"run\.fits\.gz: the gzip data are cut off.*fetch the file again"):
+    with pytest.raises(FormatError, match=r"run\.fits\.gz: the gzip data are cut off.*download the file again"):
         read_fits(path)
 
 

@@ -145,7 +145,7 @@ def test_a_missing_column_names_the_file_and_those_there_are():
 
 def test_columns_that_do_not_fit_into_a_row_are_refused():
     content = written(fits.Column("RA", "D", array=np.ones(2))).replace(b"TFORM1  = 'D ", b"TFORM1  = '9D")
-    with pytest.raises(FormatError, match="72 bytes a row, but NAXIS1 is 8"):
+    with pytest.raises(FormatError, match=r"72 bytes a row .*but NAXIS1 = 8"):
         FitsFile(content).table(1)
 
 

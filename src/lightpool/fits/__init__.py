@@ -2,12 +2,15 @@
 
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 
+from lightpool.fits.failures import parsing
 from lightpool.fits.files import file_status, open_file, read_bytes, read_text
 from lightpool.fits.hdus import table_to_hdu
+from lightpool.fits.keywords import header_integer, header_number, header_text
+from lightpool.fits.lazy_columns import LazyColumns
 from lightpool.fits.names import match_name
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
-from lightpool.fits.table import LazyColumns, TableData, conversion_factor, parse_unit
+from lightpool.fits.table import TableData, conversion_factor, parse_unit
 from lightpool.fits.time_keywords import (
     has_time_reference,
     read_time_reference,
@@ -30,11 +33,15 @@ __all__ = [
     "conversion_factor",
     "file_status",
     "has_time_reference",
+    "header_integer",
+    "header_number",
+    "header_text",
     "make_path",
     "match_name",
     "missing_file_hint",
     "open_file",
     "parse_unit",
+    "parsing",
     "read_bytes",
     "read_fits",
     "read_text",

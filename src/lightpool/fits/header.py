@@ -8,14 +8,22 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 from typing import Any
 
-from astropy.io.fits import Card
+from astropy.io.fits import Card, VerifyError
 
-from lightpool.errors import DamagedFileError
+from lightpool.errors import DamagedFileError, FormatError
 
-__all__ = ["BLOCK", "CardDict", "read_cards", "user_meta"]
+__all__ = ["BLOCK", "INTEGER", "NUMBER", "CardDict", "read_cards", "to_float", "user_meta"]
 
 BLOCK = 2880
+MAX_HEADER_BYTES = 2**24
+"""16 MiB: 209 715 cards. The longest headers of real files, full of HISTORY, have some thousands."""
+
 _CARD = 80
+_KEYWORD = re.compile(r"[A-Z0-9_-]+")
+_NUMBER = r"[+-]? ?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EDed][+-]?[0-9]+)?"
+INTEGER = re.compile(r"[+-]?[0-9]+")
+NUMBER = re.compile(_NUMBER)
+_COMPLEX = re.compile(rf"\( *({_NUMBER}) *, *({_NUMBER}) *\)")
 _COMMENTARY = ("COMMENT", "HISTORY", "")
 # Keywords that describe the layout of a table, not its content: as in astropy.table, they are no meta data.
 _STRUCTURE = {
@@ -42,15 +50,28 @@ class CardDict:
 
     Attributes
     ----------
-    values : dict, keyword to value (bool, int, float, complex, str or None); of a repeated keyword the first one counts
+    values : dict, keyword to value (bool, int, float, complex, str or None); of a repeated keyword the first one
+        counts. A value that is none of FITS stays a text.
     comments, history : list of str, the texts of COMMENT and HISTORY cards
     size : int, bytes up to the end of the header's last block
+    repeated : list of str, keywords that occur with different values
+    invalid : list of str, keywords whose values are not written as FITS does
+    damaged : list of str, cards with characters that FITS does not allow, or without the sign of a value
     """
 
     values: dict[str, Any] = field(default_factory=dict)
     comments: list[str] = field(default_factory=list)
     history: list[str] = field(default_factory=list)
     size: int = 0
+    repeated: list[str] = field(default_factory=list)
+    invalid: list[str] = field(default_factory=list)
+    damaged: list[str] = field(default_factory=list)
+
+    def add(self, key: str, value: Any) -> None:
+        """Take a value, unless the keyword has one."""
+        first = self.values.setdefault(key, value)
+        if first is not value and first != value and key not in self.repeated:
+            self.repeated.append(key)
 
 
 def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
@@ -59,87 +80,113 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
     Raises
     ------
     FormatError
-        If the buffer ends before the header does.
+        If the buffer ends before the header does, or the header is too long.
     """
     cards = CardDict()
-    values, position, last = cards.values, start, ""
+    values, position, stop = cards.values, start, start + MAX_HEADER_BYTES
+    long_key, long_text = "", list[str]()  # a text that may go on in the next card
     while True:
         card = buffer[position : position + _CARD]
-        if len(card) < _CARD:
-            raise DamagedFileError(
-                f"{source}: the header that begins at byte {start} has no END card before the file ends at byte "
-                f"{len(buffer)}; the file is cut off, fetch it again"
-            )
+        if len(card) < _CARD or position >= stop:
+            raise _endless(start, len(buffer), source, is_cut=position < stop)
         position += _CARD
-        kind, key, value = _read_card(card)
-        if kind == "value":
-            values.setdefault(key, value)
-            last = key
+        kind, key, value, is_legal = _read_card(card)
+        if kind == "value" and is_legal and not long_text and key not in values:  # nearly all cards
+            values[key] = value
+            continue
+        if not is_legal:
+            cards.damaged.append(card.decode("latin-1"))
+        if kind == "continue" and long_text and long_text[-1].endswith("&"):
+            long_text[-1] = long_text[-1][:-1]
+            long_text.append(value)
+            continue
+        if long_text:
+            cards.add(long_key, "".join(long_text))
+            long_text = []
+        if kind == "long":
+            long_key, long_text = key, [value]
         elif kind == "comment":
             (cards.history if key == "HISTORY" else cards.comments).append(value)
-        elif kind == "continue":
-            _continue_string(values, last, value)
+        elif kind in ("value", "invalid"):
+            cards.add(key, value)
+            if kind == "invalid":
+                cards.invalid.append(key)
         elif kind == "end":
             break
     cards.size = -(-(position - start) // BLOCK) * BLOCK
     return cards
 
 
+def _endless(start: int, size: int, source: str, *, is_cut: bool) -> FormatError:
+    where = f"{source}: the header that begins at byte {start} has no END card"
+    if is_cut:
+        return DamagedFileError(f"{where} before the file ends at byte {size}; the file is cut off, download it again")
+    return FormatError(
+        f"{where} in its first {MAX_HEADER_BYTES // _CARD} cards, which is the limit; the file is damaged, or its "
+        "header holds what belongs in a table"
+    )
+
+
 @lru_cache(maxsize=4096)  # most cards of a file stand in the next one too
-def _read_card(card: bytes) -> tuple[str, str, Any]:
-    """Kind (value, comment, continue, end or other), keyword and value or text of one card."""
+def _read_card(card: bytes) -> tuple[str, str, Any, bool]:
+    """Kind (value, long, invalid, comment, continue, end, other), keyword, value, and whether FITS allows the card."""
     text = card.decode("latin-1")
-    key = text[:8].rstrip()
+    key, is_legal = text[:8].rstrip(), card.isascii() and text.isprintable()
     if text[8:10] == "= " and key not in _COMMENTARY:
-        return "value", key, _value(text[10:])
+        value, is_valid = _value(text[10:])
+        is_long = isinstance(value, str) and value.endswith("&")
+        kind = ("long" if is_long else "value") if is_valid else "invalid"
+        return kind, key, value, is_legal and _KEYWORD.fullmatch(key) is not None
     if key in _COMMENTARY:
-        return "comment", key, text[8:].rstrip()
+        return "comment", key, text[8:].rstrip(), is_legal
     if key == "HIERARCH":
-        parsed = Card.fromstring(text)
-        return "value", parsed.keyword, parsed.value
+        return _hierarch(text, is_legal)
     if key == "CONTINUE":
-        return "continue", key, _string(text[8:].strip())
-    return "end" if key == "END" else "other", key, None
+        more = text[8:].strip()
+        return ("continue" if more[:1] == "'" else "other"), key, _string(more)[0], is_legal
+    return "end" if key == "END" else "other", key, None, is_legal and key == "END"
 
 
-def _value(text: str) -> Any:
+def _hierarch(text: str, is_legal: bool) -> tuple[str, str, Any, bool]:
+    """A card of ESO's convention for long keywords."""
+    try:
+        card = Card.fromstring(text)
+        value = card.value
+        return "long" if isinstance(value, str) and value.endswith("&") else "value", card.keyword, value, is_legal
+    except (VerifyError, ValueError):
+        key, _, value = text[8:].partition("=")
+        return "invalid", key.strip(), value.strip(), is_legal
+
+
+def _value(text: str) -> tuple[Any, bool]:
+    """Value of a card, and whether it is written as FITS does; what is not stays a text."""
     text = text.strip()
     if text[:1] == "'":
         return _string(text)
     text = text.partition("/")[0].rstrip()
     if text in ("T", "F"):
-        return text == "T"
-    for kind in (int, float):
-        try:
-            return kind(text)
-        except ValueError:
-            continue
-    return _unusual_value(text)
+        return text == "T", True
+    if INTEGER.fullmatch(text):
+        return int(text), True
+    if NUMBER.fullmatch(text):
+        return to_float(text), True
+    if match := _COMPLEX.fullmatch(text):
+        return complex(to_float(match[1]), to_float(match[2])), True
+    if text.lower().lstrip("+-") in ("nan", "inf", "infinity"):
+        return float(text), False  # FITS has no such values; some programs write them all the same
+    return (text, False) if text else (None, True)
 
 
-def _unusual_value(text: str) -> Any:
-    if not text:
-        return None
-    if text[0] == "(" and text[-1] == ")":
-        real, _, imaginary = text[1:-1].partition(",")
-        return complex(float(real), float(imaginary))
-    try:
-        return float(text.upper().replace("D", "E"))
-    except ValueError:
-        return text
+def to_float(text: str) -> float:
+    """Number that `NUMBER` matches, whose exponent may begin with a D."""
+    return float(text.upper().replace("D", "E").replace(" ", ""))
 
 
-def _string(text: str) -> str:
+def _string(text: str) -> tuple[str, bool]:
     end = text.find("'", 1)
     while end >= 0 and text[end + 1 : end + 2] == "'":
         end = text.find("'", end + 2)
-    return text[1 : end if end >= 0 else None].replace("''", "'").rstrip()
-
-
-def _continue_string(values: dict[str, Any], key: str, text: str) -> None:
-    before = values.get(key)
-    if isinstance(before, str) and before.endswith("&"):
-        values[key] = before[:-1] + text
+    return text[1 : end if end >= 0 else None].replace("''", "'").rstrip(), end >= 0
 
 
 def user_meta(cards: CardDict) -> dict[str, Any]:

@@ -1,0 +1,55 @@
+"""Errors while a file is parsed name the file."""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from os import PathLike
+
+from lightpool.errors import (
+    DeviceError,
+    FormatError,
+    LightpoolError,
+    MissingDataError,
+    OutOfMemoryError,
+    UnreadableFileError,
+)
+
+__all__ = ["parsing"]
+
+_KEPT = (FormatError, MissingDataError, UnreadableFileError, OutOfMemoryError, DeviceError)
+
+
+@contextmanager
+def parsing(source: str | PathLike[str]) -> Iterator[None]:
+    """Let whatever goes wrong inside a ``with`` block, where a file is parsed, be an error that names the file.
+
+    Header cards and tables hold what their author put there. The libraries that make coordinates, regions, units and
+    times of it raise errors of many kinds, none of which says where the text came from.
+
+    Parameters
+    ----------
+    source : str or path-like, the file, with the HDU if it is known
+
+    Raises
+    ------
+    FormatError
+        In place of an error of another kind, which is its ``__cause__``. Errors of the package that name the file
+        already are passed on; to others that say what is missing, or that memory is short, the name is added.
+    """
+    try:
+        yield
+    except _KEPT as error:
+        if _names(error, source):
+            raise
+        raise type(error)(f"{source}: {error}") from error
+    except MemoryError as error:
+        raise OutOfMemoryError(f"{source}: there is not enough memory to read it ({error})") from error
+    except LightpoolError as error:
+        raise FormatError(str(error) if _names(error, source) else f"{source}: {error}") from error
+    except Exception as error:
+        raise FormatError(f"{source} cannot be read: {type(error).__name__}: {error}") from error
+
+
+def _names(error: Exception, source: str | PathLike[str]) -> bool:
+    file = os.fspath(source).partition(", HDU ")[0]
+    return os.path.basename(file) in str(error)
