@@ -38,6 +38,11 @@ def filled(geom, rng, device):
     return maps, mask
 
 
+def theta_squared(source, observation):
+    pointing = observation.pointing_radec.icrs
+    return theta_squared_counts(source, observation.events, (pointing.ra.rad, pointing.dec.rad), np.array([1.0, 10.0]))
+
+
 @pytest.mark.parametrize("shift", [0.0, 0.3, 0.85])
 def test_sums_at_the_source_are_those_of_a_slow_search_for_its_pixels(device, shift):
     circle = {"lon": f"{83.633 + shift} deg", "lat": "22.4 deg", "radius": "0.25 deg"}
@@ -86,7 +91,7 @@ def test_theta_squared_counts_are_those_of_the_table(crab_store):
     axis = MapAxis.from_bounds(0, 0.1, nbin=20, unit="deg2", name="theta2", node_type="edges")
     observations = DataStore.from_dir(crab_store).get_observations()[:3]
     table = make_theta_squared_table(observations, axis, source.position, energy_edges=[1, 10] * u.TeV)
-    found = [theta_squared_counts(source, observation, np.array([1.0, 10.0])) for observation in observations]
+    found = [theta_squared(source, observation) for observation in observations]
     assert np.sum([each["counts"] for each in found], axis=0).tolist() == table["counts"].tolist()
     assert np.sum([each["counts_off"] for each in found], axis=0).tolist() == table["counts_off"].tolist()
     assert sum(found[0]["counts"]) > sum(found[0]["counts_off"]) > 0
@@ -103,7 +108,7 @@ def test_theta_squared_counts_are_those_of_the_table(crab_store):
 def test_no_theta_squared_where_the_mirror_position_tells_no_background(crab_store, data, changes):
     source, _ = source_of(data, **changes)
     observation = DataStore.from_dir(crab_store).get_observations()[0]
-    assert theta_squared_counts(source, observation, np.array([1.0, 10.0])) is None
+    assert theta_squared(source, observation) is None
 
 
 def test_each_observation_of_a_batch_tells_its_stacks_and_the_sums_of_them(settings_of):

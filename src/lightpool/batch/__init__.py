@@ -2,5 +2,8 @@
 
 from lightpool.batch.engine import BatchResult, plan_to_resume, run_batch
 from lightpool.batch.plan import Plan, make_plan
+from lightpool.names import show_public
 
 __all__ = ["BatchResult", "Plan", "make_plan", "plan_to_resume", "run_batch"]
+
+show_public(__name__)

@@ -7,7 +7,6 @@ from typing import Any, Self
 import numpy as np
 
 from lightpool.arrays import DeferredNumbers, array_namespace, full_on
-from lightpool.batch.groups import night_of
 from lightpool.batch.source import SUMS, Source, background_of, theta_squared_counts
 from lightpool.datasets import MapDataset
 from lightpool.datasets.parameters import Parameter
@@ -47,14 +46,17 @@ class Figures:
         model, zenith = dataset.background_model, row.get("ZEN_PNT")
         livetime = None if dataset.exposure is None else dataset.exposure.meta.get("livetime")
         pointing, edges = observation.pointing_radec.icrs, dataset.counts.geom.axes["energy"].edges.to_value("TeV")
+        site = observation.observatory_earth_location
         known = {
             "start": observation.tstart.utc.isot,
-            "night": night_of(observation),
+            "site_lon": None if site is None else float(site.lon.deg),
             "livetime": None if livetime is None else float(livetime.to_value("s")),
             "zenith": None if zenith is None else float(zenith),
             "lon": float(pointing.ra.deg),
             "lat": float(pointing.dec.deg),
-            "theta2": theta_squared_counts(source, observation, edges[[0, -1]]),
+            "theta2": theta_squared_counts(
+                source, observation.events, (pointing.ra.rad, pointing.dec.rad), edges[[0, -1]]
+            ),
         }
         return cls(
             known=known,
@@ -69,9 +71,9 @@ class Figures:
         Returns
         -------
         figures : dict
-            ``start`` (UTC), ``night``, ``livetime`` (s), ``zenith, lon, lat`` (deg, ICRS), inside the safe mask
-            ``counts``, ``background`` and ``energy_min`` (TeV), and ``norm`` of the background; ``source`` with the
-            sums of `SUMS` there; ``theta2``, see `theta_squared_counts`. None where there is none.
+            ``start`` (UTC), ``site_lon`` (deg), ``livetime`` (s), ``zenith, lon, lat`` (deg, ICRS), inside the safe
+            mask ``counts``, ``background`` and ``energy_min`` (TeV), and ``norm`` of the background; ``source`` with
+            the sums of `SUMS` there; ``theta2``, see `theta_squared_counts`. None where there is none.
         """
         n_energy = self.edges.size - 1
         counts, background, *at_source = map(_number, self.numbers.numbers[:-n_energy])

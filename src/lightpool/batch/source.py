@@ -1,6 +1,7 @@
 """The numbers at the source: sums in a circle of a map, or in the region of a spectrum, and theta-squared counts."""
 
 from dataclasses import dataclass
+from functools import cached_property
 from typing import Any, Self
 
 import astropy.units as u
@@ -83,6 +84,12 @@ class Source:
         window = part.cutout_info["parent-slices"]
         return cls(position, radius, window=window, inside=np.asarray(inside), center=center, **options)
 
+    @cached_property
+    def lonlat(self) -> tuple[float, float]:
+        """Position, ICRS, unit rad."""
+        position = self.position.icrs
+        return float(position.ra.rad), float(position.dec.rad)
+
     @property
     def theta2_max(self) -> float:
         """Upper end of theta-squared counts, deg2: a tenth, or twice the squared radius."""
@@ -164,13 +171,16 @@ def _sums(dataset: MapDataset, background: Any, window: Any, circle: Array | Non
     return xp.concat([*parts, total(on_acceptance, window, circle), total(off_acceptance, center)])
 
 
-def theta_squared_counts(source: Source, observation: Any, energies: HostArray) -> dict[str, Any] | None:
+def theta_squared_counts(
+    source: Source, events: Any, pointing: tuple[float, float], energies: HostArray
+) -> dict[str, Any] | None:
     """Count events over the squared angle from the source, and from its mirror image about the pointing.
 
     Parameters
     ----------
     source : Source
-    observation : Observation
+    events : EventList
+    pointing : (lon, lat), ICRS, unit rad
     energies : array of float, shape (2,), unit TeV
         Events in ``[energies[0], energies[1])`` are taken.
 
@@ -179,18 +189,25 @@ def theta_squared_counts(source: Source, observation: Any, energies: HostArray) 
     counts : dict of ``max`` (deg2, where the last bin ends), ``counts`` and ``counts_off`` (lists of int); None where
         the two positions are too close for that
     """
-    pointing, position = observation.pointing_radec.icrs, source.position.icrs
-    radius = np.sqrt(source.theta2_max)
-    if not source.has_theta_squared or pointing.separation(position).deg <= radius:
+    radius, (lon, lat) = float(np.sqrt(source.theta2_max)), source.lonlat
+    if (
+        not source.has_theta_squared
+        or np.degrees(angular_separation(*map(np.float64, (lon, lat, *pointing)))) <= radius
+    ):
         return None
-    mirror = position.directional_offset_by(position.position_angle(pointing), 2 * position.separation(pointing))
-    arrays, found = observation.events.arrays, {}
+    at, axis = _vector(lon, lat), _vector(*pointing)
+    x, y, z = 2 * (at @ axis) * axis - at  # half a turn about the pointing
+    mirror = np.arctan2(y, x), np.arcsin(np.clip(z, -1, 1))
+    arrays, found = events.arrays, {}
     edges = np.linspace(0, source.theta2_max, THETA2_BINS + 1)
-    for name, center in (("counts", position), ("counts_off", mirror)):
-        lon, lat = center.ra.rad, center.dec.rad
-        near = np.flatnonzero(np.abs(arrays["lat"] - lat) <= np.radians(radius) * 1.001)  # few are left to work on
+    for name, (center_lon, center_lat) in (("counts", (lon, lat)), ("counts_off", mirror)):
+        near = np.flatnonzero(np.abs(arrays["lat"] - center_lat) <= np.radians(radius) * 1.001)  # a fraction of all
         energy = arrays["energy"][near]
         near = near[(energy >= energies[0]) & (energy < energies[1])]
-        theta = np.degrees(angular_separation(lon, lat, arrays["lon"][near], arrays["lat"][near]))
+        theta = np.degrees(angular_separation(center_lon, center_lat, arrays["lon"][near], arrays["lat"][near]))
         found[name] = np.histogram(theta**2, edges)[0].tolist()
     return {"max": source.theta2_max, **found}
+
+
+def _vector(lon: float, lat: float) -> HostArray:
+    return np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
