@@ -3,6 +3,8 @@
 from importlib import import_module
 from typing import Any
 
+from lightpool.names import explain, install
+
 __version__ = "0.1.0.dev0"
 __all__ = [
     "__version__",
@@ -20,4 +22,11 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         kind = "devices" if name.endswith("device") else "precision"
         return getattr(import_module(f"lightpool.arrays.{kind}"), name)
-    raise AttributeError(f"module 'lightpool' has no attribute {name!r}; its names are {__all__}")
+    raise AttributeError(f"{explain('lightpool', name)}; its names are {__all__}")
+
+
+def __dir__() -> list[str]:
+    return sorted(__all__)
+
+
+install()

@@ -67,6 +67,7 @@ from lightpool.arrays.sphere import (
     unit_vectors,
 )
 from lightpool.arrays.transfers import TransferCount, Transfers, count_transfers
+from lightpool.names import show_public
 
 __all__ = [
     "ICRS_TO_FK5",
@@ -147,3 +148,5 @@ __all__ = [
     "use_device",
     "use_precision",
 ]
+
+show_public(__name__)

@@ -9,6 +9,7 @@ import lightpool
 from lightpool.cli.batch import config, plan, reduce, report, stack
 from lightpool.cli.check import check
 from lightpool.cli.demo import demo, info, simulate
+from lightpool.names import show_public
 
 __all__ = ["main"]
 
@@ -32,3 +33,5 @@ def main() -> None:
 
 for _command in (config, plan, check, reduce, report, stack, info, demo, simulate):
     main.add_command(_command)
+
+show_public(__name__)

@@ -13,6 +13,7 @@ from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
 from lightpool.data.observatories import observatory_locations
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
+from lightpool.names import show_public
 
 __all__ = [
     "FILE_CACHE",
@@ -34,3 +35,5 @@ __all__ = [
     "PointingMode",
     "observatory_locations",
 ]
+
+show_public(__name__)

@@ -11,6 +11,7 @@ from lightpool.datasets.parameters import Parameter, Parameters
 from lightpool.datasets.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
 from lightpool.datasets.spectrum_dataset import SpectrumDataset
 from lightpool.datasets.spectrum_on_off import SpectrumDatasetOnOff
+from lightpool.names import show_public
 
 __all__ = [
     "Dataset",
@@ -31,3 +32,5 @@ __all__ = [
     "create_map_dataset_geoms",
     "estimate_memory",
 ]
+
+show_public(__name__)

@@ -19,6 +19,7 @@ from lightpool.fits.time_keywords import (
     time_position,
 )
 from lightpool.fits.writer import write_fits
+from lightpool.names import show_public
 
 __all__ = [
     "BinTableHDU",
@@ -52,3 +53,5 @@ __all__ = [
     "time_position",
     "write_fits",
 ]
+
+show_public(__name__)

@@ -15,6 +15,7 @@ from lightpool.irf.psf_map import PSFMap, RecoPSFMap
 from lightpool.irf.psf_parametric import EnergyDependentMultiGaussPSF, ParametricPSF, PSFKing
 from lightpool.irf.psf_table import PSF3D
 from lightpool.irf.rad_max import RadMax2D
+from lightpool.names import show_public
 
 __all__ = [
     "IRF",
@@ -39,3 +40,5 @@ __all__ = [
     "RecoPSFMap",
     "load_irf_dict_from_file",
 ]
+
+show_public(__name__)

@@ -15,6 +15,7 @@ from lightpool.makers.ring import AdaptiveRingBackgroundMaker, RingBackgroundMak
 from lightpool.makers.safe import SafeMaskMaker
 from lightpool.makers.spectrum import SpectrumDatasetMaker
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
+from lightpool.names import show_public
 
 __all__ = [
     "AdaptiveRingBackgroundMaker",
@@ -39,3 +40,5 @@ __all__ = [
     "make_counts_rad_max",
     "make_theta_squared_table",
 ]
+
+show_public(__name__)

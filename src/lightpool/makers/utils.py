@@ -20,15 +20,21 @@ from lightpool.irf.project import project_background
 from lightpool.makers.altaz import background_in_altaz
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.place import Place
+from lightpool.makers.rad_max import make_counts_off_rad_max, make_counts_rad_max
+from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
 from lightpool.maps import Geom, Map
 from lightpool.maps.map_data import unit_factor
 
 __all__ = [
+    "ThetaSquaredTable",
+    "make_counts_off_rad_max",
+    "make_counts_rad_max",
     "make_edisp_kernel_map",
     "make_edisp_map",
     "make_map_background_irf",
     "make_map_exposure_true_energy",
     "make_psf_map",
+    "make_theta_squared_table",
 ]
 
 

@@ -12,6 +12,7 @@ from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.time_axis import TimeMapAxis
 from lightpool.maps.wcs_geom import WcsGeom
 from lightpool.maps.wcs_map import WcsNDMap
+from lightpool.names import show_public
 
 __all__ = [
     "Geom",
@@ -27,3 +28,5 @@ __all__ = [
     "WcsGeom",
     "WcsNDMap",
 ]
+
+show_public(__name__)

@@ -14,7 +14,10 @@ from lightpool.maps.axes_format import AnyAxis
 from lightpool.maps.axis import MapAxis
 from lightpool.maps.table_columns import read_table
 
-__all__ = ["MapAxes"]
+__all__ = ["UNIT_STRING_FORMAT", "MapAxes"]
+
+UNIT_STRING_FORMAT = "latex_inline"
+"""Format of units in the labels of plots, for `astropy.units.Unit.to_string`."""
 
 
 class MapAxes(Sequence[AnyAxis]):

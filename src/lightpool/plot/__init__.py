@@ -3,9 +3,27 @@
 from importlib.util import find_spec
 
 from lightpool.arrays.optional_packages import install_command
+from lightpool.names import show_public
 
 if find_spec("matplotlib") is None:
     raise ImportError(
         f"plots need the package matplotlib, which is not installed; install it with: {install_command('plot')}",
         name="matplotlib",
     )
+
+__all__ = [
+    "axes",
+    "data",
+    "datasets",
+    "irf",
+    "irf_maps",
+    "maps",
+    "overview",
+    "regions",
+    "report",
+    "significance",
+    "spectra",
+    "theta_squared",
+]
+
+show_public(__name__)

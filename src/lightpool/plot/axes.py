@@ -4,6 +4,7 @@ from typing import Any
 
 from matplotlib.dates import DateFormatter
 
+from lightpool.maps.axes import UNIT_STRING_FORMAT
 from lightpool.maps.axis import MapAxis
 from lightpool.maps.axis_base import AxisBase
 from lightpool.maps.label_axis import LabelMapAxis
@@ -37,7 +38,7 @@ def axis_label(axis: AxisBase, unit: Any = None) -> str:
     if isinstance(axis, TimeMapAxis):
         return f"{quantity} [{axis.time_format}]"
     if isinstance(axis, MapAxis):
-        text = (axis.unit if unit is None else unit).to_string("latex_inline")
+        text = (axis.unit if unit is None else unit).to_string(UNIT_STRING_FORMAT)
         return f"{quantity} [{text}]" if axis.unit != "" else quantity
     return quantity
 

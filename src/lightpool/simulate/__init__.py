@@ -1,5 +1,6 @@
 """Observations made up from analytic responses: the demo, the tests and the load generator."""
 
+from lightpool.names import show_public
 from lightpool.simulate.events import PointSource, SimulatedRun, expected_source_counts
 from lightpool.simulate.instrument import Instrument
 from lightpool.simulate.store import simulate_store, wobble_runs
@@ -12,3 +13,5 @@ __all__ = [
     "simulate_store",
     "wobble_runs",
 ]
+
+show_public(__name__)

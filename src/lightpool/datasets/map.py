@@ -1,0 +1,7 @@
+"""Where Gammapy has the datasets of maps."""
+
+from lightpool.datasets.geometries import create_map_dataset_geoms
+from lightpool.datasets.map_dataset import MapDataset
+from lightpool.datasets.map_dataset_on_off import MapDatasetOnOff
+
+__all__ = ["MapDataset", "MapDatasetOnOff", "create_map_dataset_geoms"]

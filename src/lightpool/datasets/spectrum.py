@@ -1,0 +1,6 @@
+"""Where Gammapy has the datasets of spectra."""
+
+from lightpool.datasets.spectrum_dataset import SpectrumDataset
+from lightpool.datasets.spectrum_on_off import SpectrumDatasetOnOff
+
+__all__ = ["SpectrumDataset", "SpectrumDatasetOnOff"]

@@ -1,0 +1,9 @@
+"""Where Gammapy has images of the sky."""
+
+from lightpool.maps.wcs_geom import WcsGeom
+from lightpool.maps.wcs_map import WcsNDMap
+from lightpool.names import show_public
+
+__all__ = ["WcsGeom", "WcsNDMap"]
+
+show_public(__name__)

@@ -1,0 +1,112 @@
+"""The names that packages show, and what is said about names that only Gammapy has."""
+
+import importlib
+import pkgutil
+
+import pytest
+
+import lightpool
+from lightpool.names import NAMES, PACKAGES
+
+SHOWN = ["lightpool"] + [
+    module.name
+    for module in pkgutil.walk_packages(lightpool.__path__, "lightpool.")
+    if module.ispkg and module.name not in ("lightpool.gammapy",)
+]
+AT_ANOTHER_PLACE = [
+    ("estimators.ExcessMapEstimator", "makers.ExcessMapEstimator"),
+    ("modeling.Parameter", "datasets.Parameter"),
+    ("modeling.Parameters", "datasets.Parameters"),
+    ("modeling.models.FoVBackgroundModel", "datasets.FoVBackgroundModel"),
+    ("modeling.models.PowerLawNormSpectralModel", "datasets.PowerLawNormSpectralModel"),
+    ("modeling.models.PiecewiseNormSpectralModel", "datasets.PiecewiseNormSpectralModel"),
+    ("modeling.models.Models", "datasets.Models"),
+    ("modeling.models.DatasetModels", "datasets.DatasetModels"),
+    ("makers.utils.ThetaSquaredTable", "makers.ThetaSquaredTable"),
+    ("makers.utils.make_theta_squared_table", "makers.make_theta_squared_table"),
+    ("makers.utils.make_counts_rad_max", "makers.make_counts_rad_max"),
+    ("makers.utils.make_counts_off_rad_max", "makers.make_counts_off_rad_max"),
+    ("makers.background.RingBackgroundMaker", "makers.RingBackgroundMaker"),
+    ("makers.background.AdaptiveRingBackgroundMaker", "makers.AdaptiveRingBackgroundMaker"),
+    ("makers.background.FoVBackgroundMaker", "makers.FoVBackgroundMaker"),
+    ("makers.background.ReflectedRegionsFinder", "makers.ReflectedRegionsFinder"),
+    ("datasets.map.MapDataset", "datasets.MapDataset"),
+    ("datasets.map.MapDatasetOnOff", "datasets.MapDatasetOnOff"),
+    ("datasets.spectrum.SpectrumDatasetOnOff", "datasets.SpectrumDatasetOnOff"),
+    ("maps.wcs.WcsGeom", "maps.WcsGeom"),
+    ("maps.wcs.geom.WcsGeom", "maps.WcsGeom"),
+    ("maps.wcs.ndmap.WcsNDMap", "maps.WcsNDMap"),
+    ("maps.region.ndmap.RegionNDMap", "maps.RegionNDMap"),
+    ("maps.region.geom.RegionGeom", "maps.RegionGeom"),
+    ("irf.background.BackgroundIRF", "irf.BackgroundIRF"),
+    ("stats.CashCountsStatistic", "stats.counts_statistic.CashCountsStatistic"),
+    ("stats.WStatCountsStatistic", "stats.counts_statistic.WStatCountsStatistic"),
+]
+
+
+def named(path):
+    module, _, name = path.rpartition(".")
+    return getattr(importlib.import_module(f"lightpool.{module}"), name)
+
+
+@pytest.mark.parametrize("name", SHOWN)
+def test_a_package_shows_its_public_names_alone(name):
+    if name.startswith("lightpool.plot"):
+        pytest.importorskip("matplotlib")
+    package = importlib.import_module(name)
+    assert dir(package) == sorted(package.__all__)
+    if name not in ("lightpool.plot", "lightpool.arrays.cuda"):  # which list their modules
+        assert all(hasattr(package, each) for each in package.__all__)
+
+
+def test_modules_of_a_package_stay_attributes():
+    import lightpool.data
+    import lightpool.data.gti
+
+    assert lightpool.data.gti.GTI is lightpool.data.GTI
+    assert "gti" not in dir(lightpool.data)
+
+
+@pytest.mark.parametrize(("place", "other"), AT_ANOTHER_PLACE, ids=[place for place, _ in AT_ANOTHER_PLACE])
+def test_what_gammapy_has_at_another_place_is_there_too(place, other):
+    assert named(place) is named(other)
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *(
+            f"import lightpool.{name}"
+            for name in PACKAGES
+            if name not in ("modeling", "modeling.models", "estimators") and name != "utils"
+        ),
+        "from lightpool import catalog",
+        "from lightpool.catalog import SourceCatalogGammaCat",
+        "from lightpool.modeling import Fit",
+        "from lightpool.modeling.models import SkyModel",
+        "from lightpool.estimators import FluxPointsEstimator",
+        *(f"from lightpool.{package} import {name}" for package, names in NAMES.items() for name in names.split()),
+        "from lightpool.datasets import Datasets, FluxPointsDataset",
+    ],
+)
+def test_the_import_of_what_only_gammapy_has_says_where_it_is(line):
+    with pytest.raises(ImportError, match=r"use Gammapy for .*`(from|import) gammapy.*dataset\.write"):
+        exec(line, {})
+
+
+@pytest.mark.parametrize("path", ["datasets.FluxPointsDataset", "modeling.Fit", "estimators.FluxPoints"])
+def test_an_attribute_that_only_gammapy_has_is_explained_and_is_no_attribute(path):
+    package, _, name = path.rpartition(".")
+    module = importlib.import_module(f"lightpool.{package}")
+    assert not hasattr(module, name)
+    with pytest.raises(AttributeError, match=f"from gammapy.{package} import {name}"):
+        getattr(module, name)
+
+
+def test_a_name_that_nobody_has_is_refused_as_python_does():
+    with pytest.raises(ImportError, match="cannot import name 'Nonsense'"):
+        exec("from lightpool.datasets import Nonsense", {})
+    with pytest.raises(ModuleNotFoundError, match=r"No module named 'lightpool\.nonsense'"):
+        exec("import lightpool.nonsense", {})
+    with pytest.raises(AttributeError, match="its names are"):
+        lightpool.Any_  # noqa: B018
