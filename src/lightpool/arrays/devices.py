@@ -134,10 +134,10 @@ def _cuda_device(name: str, number: int) -> Device:
 def _torch_device(name: str, place: str) -> Device:
     torch = _loaded(name, "torch")
     try:
-        torch.empty(0, device=place)
+        handle = torch.empty(0, device=place).device  # with the number that ``torch:cuda`` leaves open
     except (RuntimeError, AssertionError) as error:
         raise DeviceError(f"device {name!r} asked for, but PyTorch answers: {error}. {_what_is_there()}") from error
-    return Device(_torch_name(torch.device(place)), _compat("torch"), torch.device(place))
+    return Device(_torch_name(handle), _compat("torch"), handle)
 
 
 def _torch_name(handle: Any) -> str:

@@ -22,6 +22,7 @@ def visible_gpus(device: str) -> list[str]:
     gpus : list of str, as the variable CUDA_VISIBLE_DEVICES has them
         Empty for other devices, also for a GPU that was chosen by its number.
     """
+    device = device.strip().lower()  # as `find_device` takes it
     if device in ("cuda", "cuda:0"):
         n_gpu = len(cuda_devices())
     elif device in ("torch:cuda", "torch:cuda:0"):
