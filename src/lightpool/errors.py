@@ -7,6 +7,7 @@ __all__ = [
     "FolderInUseError",
     "FormatError",
     "GeometryError",
+    "InputChangedError",
     "LightpoolError",
     "MissingColumnError",
     "MissingDataError",
@@ -14,8 +15,10 @@ __all__ = [
     "OutOfMemoryError",
     "ReductionError",
     "ResumeError",
+    "TimeLimitError",
     "TransferError",
     "UnreadableFileError",
+    "VersionMismatchError",
     "WorkerDiedError",
     "WrongUnitError",
 ]
@@ -65,6 +68,10 @@ class GeometryError(LightpoolError, ValueError):
     """Two geometries or sets of axes were combined that do not fit."""
 
 
+class InputChangedError(LightpoolError, RuntimeError):
+    """A file that a reduction reads was changed while it ran; names the file. What is done is kept."""
+
+
 class NoOverlapError(GeometryError):
     """A cutout lies wholly outside the map that it is cut from."""
 
@@ -99,6 +106,12 @@ class ResumeError(LightpoolError, RuntimeError):
 
 class TransferError(LightpoolError, TypeError):
     """An object cannot be sent to another process, such as a maker that holds a lock or an open file."""
+class TimeLimitError(LightpoolError, TimeoutError):
+    """An observation took longer than the time limit of the settings allows."""
+
+
+class VersionMismatchError(LightpoolError, RuntimeError):
+    """A worker runs other code than the process that gave it its work; names both versions."""
 
 
 class WorkerDiedError(LightpoolError, RuntimeError):

@@ -18,7 +18,9 @@ from astropy.io import fits
 from small_reductions import MAP, SPECTRUM, bits_of
 
 import lightpool
+from lightpool.batch import chunk as chunk_module
 from lightpool.batch import engine as engine_module
+from lightpool.batch import folder as folder_module
 from lightpool.batch import make_plan, plan_to_resume, run_batch
 from lightpool.batch import reduce as reduce_module
 from lightpool.batch.chunk import run_chunk
@@ -256,8 +258,9 @@ def test_other_code_is_noticed_and_told(settings_of, monkeypatch, caplog):
     run_batch(make_plan(settings))
     assert run_batch(plan_to_resume(settings), resume=True).n_reused == 3
     assert "reduced again" not in caplog.text
-    before = engine_module.code_version()
-    monkeypatch.setattr(engine_module, "code_version", lambda: "0.1.0+source.other")
+    before = code_version()
+    for module in (engine_module, chunk_module, folder_module):
+        monkeypatch.setattr(module, "code_version", lambda: "0.1.0+source.other")
     result = run_batch(plan_to_resume(settings), resume=True)
     assert result.n_reused == 0
     assert "all observations are reduced again" in caplog.text

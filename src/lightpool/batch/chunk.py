@@ -1,22 +1,25 @@
 """A chunk as a task: what travels to a worker, and what comes back."""
 
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lightpool.batch.files import sha256_of
+from lightpool.batch.code_version import code_version, package_versions
+from lightpool.batch.files import InputFile, require_unchanged, sha256_of
 from lightpool.batch.folder import BatchFolder, ChunkRecord
+from lightpool.batch.names import StackKey, StackNames
 from lightpool.batch.outcomes import Outcome, failed_outcome
-from lightpool.batch.partial import PartialStack, StackKey, dataset_name
+from lightpool.batch.partial import PartialStack
 from lightpool.batch.provenance import Provenance
 from lightpool.batch.reduce import reduce_observations, sources_of
 from lightpool.batch.results import write_dataset
 from lightpool.config.settings import Settings
 from lightpool.datasets import MapDataset
-from lightpool.errors import ReductionError
+from lightpool.errors import InputChangedError, ReductionError, VersionMismatchError
 
-__all__ = ["ChunkTask", "fail_chunk", "run_chunk"]
+__all__ = ["ChunkTask", "fail_chunk", "run_chunk", "try_chunk"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +33,10 @@ class ChunkTask:
     obs_ids : tuple of int
     settings : dict, of `Settings.to_dict`
     version : str, see `code_version`
+    packages : dict of str to str, see `package_versions`
+    files : tuple of InputFile, what the files that the settings name were before anything was read
+    index : str, see `Sources.index_hash`
+    given_up : dict of int to Exception, observations that have failed already, such as those that end their worker
     """
 
     number: int
@@ -37,24 +44,84 @@ class ChunkTask:
     obs_ids: tuple[int, ...]
     settings: dict[str, Any]
     version: str
+    packages: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[InputFile, ...] = ()
+    index: str = ""
+    given_up: Mapping[int, Exception] = field(default_factory=dict)
 
 
 def run_chunk(task: ChunkTask) -> ChunkRecord:
-    """Reduce the observations of a chunk and save their sums in the folder of the results."""
+    """Reduce the observations of a chunk and save their sums in the folder of the results.
+
+    Raises
+    ------
+    VersionMismatchError
+        If this process runs other code than the one that made the task.
+    InputChangedError
+        If a file that was read is not what it was before; nothing is saved.
+    """
+    _require_same_code(task)
     settings, begun = Settings.from_dict(task.settings), datetime.now(UTC)
-    folder, files = BatchFolder(Path(settings.output.folder)), {}
+    folder, names = BatchFolder(Path(settings.output.folder)), StackNames(settings)
+    files: dict[str, str] = {}
+    require_unchanged(task.files)  # before they are read
+    sources = sources_of(settings)
+    sources.forget_pins()
+    sources.pin_settings(task.files)
 
     def keep(outcome: Outcome, key: StackKey, dataset: MapDataset) -> None:
-        inputs = sources_of(settings).input_files([outcome.obs_id])
+        inputs = sources.input_files([outcome.obs_id])
         more = Provenance.now(settings, [outcome], inputs, begun, task.version).to_hdus()
-        name, compress = dataset_name(outcome.obs_id, key), settings.output.compress
-        for file in write_dataset(dataset, folder.observations, name, compress=compress, more=more):
+        name, compress = names.of_observation(outcome.obs_id, key), settings.output.compress
+        for file in write_dataset(dataset, folder.place("observations"), name, compress=compress, more=more):
             files[folder.name(file)] = sha256_of(file)
 
-    partial, outcomes = reduce_observations(settings, task.obs_ids, keep if settings.output.observations else None)
-    sources = sources_of(settings)
+    partial, outcomes = _reduced(settings, task, keep if settings.output.observations else None)
     inputs, index = sources.input_files(task.obs_ids), sources.index_hash(task.obs_ids)
+    if task.index and index != task.index:
+        raise InputChangedError(
+            f"the index of {settings.observations.datastore} was changed while it was in use: observations "
+            f"{task.obs_ids[0]} to {task.obs_ids[-1]} are not listed as when the reduction began. "
+            "--resume goes on with the index as it is now"
+        )
     return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, inputs, index, files)
+
+
+def try_chunk(task: ChunkTask) -> None:
+    """Reduce the observations of a chunk and forget them, to find out whether this process survives it."""
+    _require_same_code(task)
+    _reduced(Settings.from_dict(task.settings), task, None)
+
+
+def _reduced(settings: Settings, task: ChunkTask, keep: Any) -> tuple[PartialStack, list[Outcome]]:
+    """Stacks of the observations that are not given up, and the outcomes of all."""
+    wanted = [obs_id for obs_id in task.obs_ids if obs_id not in task.given_up]
+    if not task.given_up:
+        return reduce_observations(settings, task.obs_ids, keep)
+    done: Sequence[Outcome] = []
+    partial = PartialStack(settings)
+    if wanted:
+        partial, done = reduce_observations(settings, wanted, keep)
+    outcomes = {outcome.obs_id: outcome for outcome in done}
+    for obs_id, error in task.given_up.items():
+        outcomes[obs_id] = failed_outcome(ReductionError(obs_id, "reducing", error))
+    return partial, [outcomes[obs_id] for obs_id in task.obs_ids]
+
+
+def _require_same_code(task: ChunkTask) -> None:
+    here = package_versions()
+    differ = [
+        f"{name} {version}, here {here.get(name)}"
+        for name, version in task.packages.items()
+        if here.get(name) != version
+    ]
+    if task.version != code_version():
+        differ.insert(0, f"lightpool {task.version}, here {code_version()}")
+    if differ:
+        raise VersionMismatchError(
+            f"a worker has other versions than the process that began the reduction: {'; '.join(differ)}. "
+            "Results of two versions are not mixed: install the same in both places, then --resume"
+        )
 
 
 def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:

@@ -2,11 +2,15 @@
 
 import hashlib
 from functools import lru_cache
+from importlib import metadata
 from pathlib import Path
 
 import lightpool
 
-__all__ = ["code_version"]
+__all__ = ["code_version", "package_versions"]
+
+_PACKAGES = ("numpy", "astropy", "regions", "scipy", "array-api-compat", "cupy-cuda12x", "cupy-cuda13x")
+"""Those whose versions may change a number."""
 
 _SUFFIXES = (".py", ".cu", ".cuh")
 
@@ -21,3 +25,15 @@ def code_version() -> str:
         one = hashlib.sha256(path.read_bytes()).hexdigest()
         total.update(f"{'/'.join(path.relative_to(root).parts)} {one}\n".encode())
     return f"{lightpool.__version__}+source.{total.hexdigest()[:12]}"
+
+
+@lru_cache(maxsize=1)
+def package_versions() -> dict[str, str]:
+    """Versions of the packages that results depend on, those that are installed."""
+    found = {}
+    for name in _PACKAGES:
+        try:
+            found[name] = metadata.version(name)
+        except metadata.PackageNotFoundError:
+            continue
+    return found

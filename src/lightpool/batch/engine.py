@@ -12,21 +12,22 @@ from pathlib import Path
 from typing import Any
 
 from lightpool.batch.chunk import ChunkTask
-from lightpool.batch.code_version import code_version
+from lightpool.batch.code_version import code_version, package_versions
 from lightpool.batch.executors import Executor, SerialExecutor
-from lightpool.batch.files import sha256_of, write_aside
+from lightpool.batch.files import InputFile, Inputs, require_unchanged, sha256_of
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.lock import locked
 from lightpool.batch.merge import MergeTree
+from lightpool.batch.names import StackNames
 from lightpool.batch.outcomes import Outcome, outcome_table
-from lightpool.batch.partial import PartialStack, StackKey
+from lightpool.batch.partial import PartialStack
 from lightpool.batch.plan import Plan, make_plan
 from lightpool.batch.provenance import Provenance, prov_document
 from lightpool.batch.results import write_dataset
 from lightpool.batch.sources import Sources
 from lightpool.config.settings import Output, Settings
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
-from lightpool.errors import ResumeError
+from lightpool.errors import ResumeError, VersionMismatchError
 
 __all__ = ["BatchResult", "plan_to_resume", "run_batch"]
 
@@ -100,11 +101,13 @@ def run_batch(
         If a reduction has begun in the folder, and neither ``resume`` nor ``restart`` is set.
     FolderInUseError
         If another reduction works in the folder.
+    InputChangedError
+        If a file that is read changes meanwhile; finished chunks are kept.
     ReductionError
         If an observation fails and the settings say ``on_error: raise``; finished chunks are kept.
     """
     folder = BatchFolder(Path(plan.settings.output.folder))
-    with locked(folder.state / "lock"):
+    with locked(folder.place("state/lock")):
         _prepare(folder, resume=resume, restart=restart)
         return _reduce(plan, folder, executor or SerialExecutor(), progress or (lambda record: None))
 
@@ -123,16 +126,26 @@ def _prepare(folder: BatchFolder, *, resume: bool, restart: bool) -> None:
 
 def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, tell: Callable[[ChunkRecord], None]) -> BatchResult:
     settings, version, begun = plan.settings, code_version(), datetime.now(UTC)
+    shared = tuple(InputFile.of(path) for path in dict.fromkeys(settings.files))  # before they are read
+    inputs, sources = Inputs(shared), Sources(settings)
     folder.write_plan(settings, plan.chunks, version)
     tasks = [
-        ChunkTask(number, folder.key(settings, obs_ids, version), obs_ids, settings.to_dict(), version)
+        ChunkTask(
+            number=number,
+            key=folder.key(settings, obs_ids, version),
+            obs_ids=obs_ids,
+            settings=settings.to_dict(),
+            version=version,
+            packages=package_versions(),
+            files=shared,
+            index=sources.index_hash(obs_ids),
+        )
         for number, obs_ids in enumerate(plan.chunks)
     ]
-    sources = Sources(settings)
     records = {
         task.key: record
         for task in tasks
-        if (record := _done_before(folder, settings.output, task, sources)) is not None
+        if (record := _done_before(folder, settings.output, task, sources, inputs)) is not None
     }
     n_reused = len(records)
     for record in records.values():
@@ -145,19 +158,43 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, tell: Callable[
 
     with closing(_run(executor, [task for task in tasks if task.key not in records])) as finished:
         for record in finished:
+            _take_in(record, version, inputs)
             records[record.key] = record
             tell(record)
             merge_what_is_next()
     merge_what_is_next()
+    require_unchanged(inputs)
     ordered = [records[task.key] for task in tasks]
-    outcomes = [outcome for record in ordered for outcome in record.outcomes]
-    inputs = [file for record in ordered for file in record.inputs]
-    provenance = Provenance.now(settings, outcomes, inputs, begun, version)
-    single = {name: sha256 for record in ordered for name, sha256 in record.files.items()}
-    sets = _write_results(folder, settings.output.compress, provenance, tree.result(), single)
+    return _finish(plan, folder, ordered, tree.result(), begun, n_reused)
+
+
+def _take_in(record: ChunkRecord, version: str, inputs: Inputs) -> None:
+    """Check that a chunk was made by this version, of the files that the others were made of."""
+    if (theirs := getattr(record, "version", "an older version")) != version:  # code that does not look itself
+        raise VersionMismatchError(
+            f"a worker runs lightpool {theirs}, this is {version}: install the same in both places, then --resume"
+        )
+    inputs.add(record.inputs)
+
+
+def _finish(
+    plan: Plan,
+    folder: BatchFolder,
+    records: Sequence[ChunkRecord],
+    stacks: PartialStack | None,
+    begun: datetime,
+    n_reused: int,
+) -> BatchResult:
+    """Write the results of all chunks, and remove what former reductions left."""
+    settings = plan.settings
+    outcomes = [outcome for record in records for outcome in record.outcomes]
+    inputs = [file for record in records for file in record.inputs]
+    provenance = Provenance.now(settings, outcomes, inputs, begun, code_version())
+    single = {name: sha256 for record in records for name, sha256 in record.files.items()}
+    sets = _write_results(folder, settings, provenance, stacks, single)
     results = [files[0] for files in sets]
     ours = {folder.name(file) for files in sets for file in files}.union(single)
-    folder.keep_only(map(folder.name, results), ours, records)
+    folder.keep_only(map(folder.name, results), ours, [record.key for record in records])
     return BatchResult(folder.path, results, outcomes, n_reused)
 
 
@@ -174,55 +211,64 @@ def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecor
         yield from executor.run(tasks)
 
 
-def _done_before(folder: BatchFolder, output: Output, task: ChunkTask, sources: Sources) -> ChunkRecord | None:
+def _done_before(
+    folder: BatchFolder, output: Output, task: ChunkTask, sources: Sources, inputs: Inputs
+) -> ChunkRecord | None:
     """Record of a chunk that need not be done again: all is there, nothing failed, and its input is what it was."""
     record = folder.record(task.key)
     if record is None:
         return None
     reason = ""
-    if changed := sources.changed(task.obs_ids, record.inputs):
+    files, changed = sources.compare(task.obs_ids, record.inputs)
+    if changed:
         reason = f"changed since it was reduced: {', '.join(changed)}"
     elif failed := [outcome.obs_id for outcome in record.outcomes if outcome.status == "failed"]:
         reason = f"failed before: {', '.join(map(str, failed))}"
-    elif sources.index_hash(task.obs_ids) != record.index:
+    elif task.index != record.index:
         reason = "the index of the store says something else of them"
     elif not folder.holds(record):
         reason = "its sums are missing or damaged"
     elif output.observations and not folder.holds_observations(record, compress=output.compress):
         reason = "datasets of single observations are asked for, and are missing"
     if not reason:
+        inputs.add(files)
         return record
     log.warning("observations %s to %s are reduced again: %s", task.obs_ids[0], task.obs_ids[-1], reason)
     return None
 
 
 def _write_results(
-    folder: BatchFolder, compress: bool, provenance: Provenance, stacks: PartialStack | None, single: Mapping[str, str]
+    folder: BatchFolder,
+    settings: Settings,
+    provenance: Provenance,
+    stacks: PartialStack | None,
+    single: Mapping[str, str],
 ) -> list[list[Path]]:
     """Write the files of each stack, and beside them what tells where all files come from.
 
     Those of single observations, ``single`` by name with SHA-256, are there already.
     """
-    more = provenance.to_hdus()
-    done = {} if stacks is None else {key: stacks[key] for key in stacks if _has_contents(key, stacks[key])}
-    sets = [write_dataset(each, folder.path, key.name, compress=compress, more=more) for key, each in done.items()]
+    more, names, compress = provenance.to_hdus(), StackNames(settings), settings.output.compress
+    done = {} if stacks is None else {names.of(key): stacks[key] for key in stacks}
+    sets = [
+        write_dataset(stack, folder.path, name, compress=compress, more=more)
+        for name, stack in done.items()
+        if _has_contents(name, stack)
+    ]
     table = io.StringIO()
     outcome_table(provenance.outcomes).write(table, format="ascii.ecsv")
     sums = {folder.name(file): sha256_of(file) for files in sets for file in files}
     document = json.dumps(prov_document(provenance, sums | dict(single)), indent=1)
     for name, text in (("outcomes.ecsv", table.getvalue()), ("provenance.json", document)):
-        with write_aside(folder.path / name) as file:
-            file.write(text.encode())
+        folder.write(name, text)
     return sets
 
 
-def _has_contents(key: StackKey, stack: MapDataset) -> bool:
+def _has_contents(name: str, stack: MapDataset) -> bool:
     """Whether any observation is in a stack; a spectrum without one has no livetime, which its files need."""
     livetime = None if stack.exposure is None else stack.exposure.meta.get("livetime")
     if livetime is None and isinstance(stack, SpectrumDatasetOnOff):
-        log.warning(
-            "%s is not written: it has no exposure with a livetime, as no observation contributes to it", key.name
-        )
+        log.warning("%s is not written: it has no exposure with a livetime, as no observation contributes to it", name)
         return False
     return True
 

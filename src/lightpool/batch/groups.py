@@ -4,6 +4,7 @@ A division is one way to group; each gives an observation to one group, or parts
 responses of their observation.
 """
 
+import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
@@ -14,6 +15,7 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
+from lightpool.batch.names import label_of, labels_of
 from lightpool.config.settings import Groups
 from lightpool.data import GTI, Observation, ObservationTable
 from lightpool.data.expression import evaluate_expression
@@ -21,7 +23,8 @@ from lightpool.errors import ConfigError
 
 __all__ = ["Division", "Part", "night_of"]
 
-_OUTSIDE = "outside"
+_OUTSIDE = ""
+"""Name of no group."""
 
 
 @dataclass(frozen=True)
@@ -46,9 +49,16 @@ class Division:
     Parameters
     ----------
     settings : Groups
+    table : ObservationTable, optional
+        The observation index. It tells the names of groups of observations: which texts there are to be told apart.
+
+    Attributes
+    ----------
+    name : str
+    labels : dict of str to str, name of the group of each text in the index; empty for other ways to group
     """
 
-    def __init__(self, settings: Groups) -> None:
+    def __init__(self, settings: Groups, table: ObservationTable | None = None) -> None:
         self.name = settings.name
         self._settings = settings
         self._parts = {
@@ -63,22 +73,42 @@ class Division:
         self._edges = None if settings.edges is None else np.array([_number(edge) for edge in settings.edges])
         if self._edges is not None and not np.all(np.diff(self._edges) > 0):
             raise ConfigError(f"groups {self.name!r}: edges must ascend, got {settings.edges}")
+        self.labels: dict[str, str] = {}
+        by_text = (
+            settings.by == "observations"
+            and self._edges is None
+            and not re.search(r"\bOFFSET\b", settings.expression or "")
+        )
+        if table is not None and by_text:
+            self.labels = labels_of(self.texts_in(table))
 
     def check(self, table: ObservationTable | None) -> None:
         """Refuse an expression about observations that the observation index has no values for."""
         if self._settings.by != "observations":
             return
-        columns: dict[str, NDArray[Any]] = {}
-        if table is not None:
-            columns = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
-        n_row = 1 if table is None else len(table)
-        values = _values(self._settings, {**columns, "OFFSET": np.zeros(n_row)}, n_row)
         try:
-            self._labels(values)
+            self._labels(self._values_in(table))
         except ValueError as error:
             raise ConfigError(
                 f"groups {self.name!r}: {self._settings.expression} has no use for edges: {error}"
             ) from error
+
+    def texts_in(self, table: ObservationTable) -> list[str]:
+        """Value of the expression for each observation of the index, as text."""
+        return [_text(value) for value in self._values_in(table).tolist()]
+
+    def label(self, row: Mapping[str, Any]) -> str:
+        """Name of the group of an observation, of what the observation index says of it; empty if in none."""
+        columns = {name: np.asarray([value]) for name, value in row.items()}
+        return str(self._labels(_values(self._settings, columns, 1))[0])
+
+    def _values_in(self, table: ObservationTable | None) -> NDArray[Any]:
+        """Values of the expression in the observation index."""
+        columns: dict[str, NDArray[Any]] = {}
+        if table is not None:
+            columns = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
+        n_row = 1 if table is None else len(table)
+        return _values(self._settings, {**columns, "OFFSET": np.zeros(n_row)}, n_row)
 
     def parts(self, observation: Observation, row: Mapping[str, Any]) -> Iterator[Part]:
         """Parts of an observation with their groups; none if it belongs to no group.
@@ -107,7 +137,7 @@ class Division:
             interval = Time([start + number * width, start + (number + 1) * width])
             part = _selected(observation, interval)
             if part is not None:
-                yield interval[0].utc.isot.partition(".")[0].replace(":", ""), part
+                yield _time_label(interval[0]), part
 
     def _intervals_of_file(self, observation: Any, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
         for number, interval in enumerate(self._intervals, start=1):
@@ -124,15 +154,14 @@ class Division:
             yield label, part
 
     def _observations(self, observation: Any, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
-        columns = {name: np.asarray([value]) for name, value in row.items()}
-        label = str(self._labels(_values(self._settings, columns, 1))[0])
-        if label != _OUTSIDE:
+        if label := self.label(row):
             yield label, observation
 
     def _labels(self, values: NDArray[Any]) -> NDArray[Any]:
         """Name of the group of each value."""
         if self._edges is None:
-            return np.array([_text(value) for value in values.tolist()], dtype=object)
+            texts = [_text(value) for value in values.tolist()]
+            return np.array([self.labels.get(text) or label_of(text) for text in texts], dtype=object)
         names = ["-".join(map(_edge_text, edges)) for edges in pairwise(self._edges.tolist())]
         index = np.searchsorted(self._edges, values.astype(float), side="right") - 1
         inside = (index >= 0) & (index < len(names))
@@ -145,6 +174,16 @@ def night_of(observation: Any) -> str:
     longitude = 0.0 if location is None else location.lon.wrap_at("180d").deg
     local_noon = observation.tmid.utc.mjd + longitude / 360 - 0.5
     return str(Time(np.floor(local_noon), format="mjd").isot.partition("T")[0])
+
+
+def _time_label(time: Time) -> str:
+    """Time as a name, such as ``2004-03-26T001500``; with its fraction of a second where it has one."""
+    seconds, _, fraction = str(Time(time.utc, precision=9).isot).partition(".")
+    return (
+        f"{seconds}.{fraction}".rstrip("0").rstrip(".").replace(":", "")
+        if fraction.strip("0")
+        else seconds.replace(":", "")
+    )
 
 
 def _selected(observation: Any, interval: Time) -> Any:
@@ -178,6 +217,7 @@ def _edge_text(edge: float) -> str:
 
 
 def _text(value: Any) -> str:
-    """Value as the name of a group, which is part of file names."""
-    text = {True: "yes", False: "no"}[value] if isinstance(value, bool) else f"{value}".strip()
-    return "".join(letter if letter.isalnum() or letter in "-+._" else "_" for letter in text) or "none"
+    """Value as text; FITS pads texts with blanks."""
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    return f"{value + 0.0}" if isinstance(value, float) else f"{value}".rstrip()  # -0 is 0

@@ -3,11 +3,13 @@
 import logging
 import os
 import platform
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import TextIO
 
-from lightpool.errors import FolderInUseError
+from lightpool.errors import FolderInUseError, ResumeError
 
 try:
     import fcntl
@@ -30,9 +32,11 @@ def locked(path: Path) -> Iterator[None]:
     ------
     FolderInUseError
         If another process holds it.
+    ResumeError
+        If it is no regular file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
-    with path.open("a+") as file:
+    with _opened(path) as file:
         if fcntl is not None:
             try:
                 fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -50,3 +54,18 @@ def locked(path: Path) -> Iterator[None]:
         file.write(f"process {os.getpid()} on {platform.node()}\n")
         file.flush()
         yield
+
+
+def _opened(path: Path) -> TextIO:
+    """The file, made if it is not there; not what a link leads to, and no pipe, which would be waited for."""
+    flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    try:
+        number = os.open(path, flags, 0o666)
+    except OSError as error:
+        if not path.is_symlink() and not path.is_dir():
+            raise
+        raise ResumeError(f"{path} is a link or a folder, expected a regular file; remove it") from error
+    if not stat.S_ISREG(os.fstat(number).st_mode):
+        os.close(number)
+        raise ResumeError(f"{path} is no regular file; remove it")
+    return os.fdopen(number, "a+")

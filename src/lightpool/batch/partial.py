@@ -5,7 +5,7 @@ import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -15,6 +15,7 @@ from lightpool import datasets
 from lightpool.arrays import to_device, to_host, use_device, use_precision
 from lightpool.arrays.devices import Device, find_device
 from lightpool.batch.files import write_aside
+from lightpool.batch.names import StackKey, StackNames
 from lightpool.config.build import build_dataset
 from lightpool.config.settings import Settings
 from lightpool.data import GTI
@@ -22,28 +23,10 @@ from lightpool.datasets import MapDataset
 from lightpool.datasets.sums import add_stack, set_sums, sums_of
 from lightpool.fits import open_file
 
-__all__ = ["PartialStack", "StackKey", "dataset_name"]
+__all__ = ["PartialStack", "StackKey"]
 
 _LIVETIME = "livetime"
 _REFERENCE = "2000-01-01"
-
-
-class StackKey(NamedTuple):
-    """Which stack: a target, a division and a group of it."""
-
-    target: str
-    division: str
-    group: str
-
-    @property
-    def name(self) -> str:
-        """Name of the dataset and of its file."""
-        return self.target if self.group == "all" else f"{self.target}-{self.division}-{self.group}"
-
-
-def dataset_name(obs_id: int | None, key: StackKey) -> str:
-    """Name of the dataset that an observation adds to a stack, and of its file; warnings tell it."""
-    return f"{obs_id}-{key.name}"
 
 
 class PartialStack:
@@ -58,6 +41,7 @@ class PartialStack:
     def __init__(self, settings: Settings, device: Device | str = "cpu") -> None:
         self.device = find_device(device)
         self._settings = settings
+        self._names = StackNames(settings)
         self._targets = {target.name: target for target in settings.targets}
         self._stacks: dict[StackKey, MapDataset] = {}
 
@@ -95,7 +79,7 @@ class PartialStack:
     def _empty(self, key: StackKey, kind: str) -> MapDataset:
         with use_device(self.device), use_precision("double"):
             outline = build_dataset(self._targets[key.target]).outline()
-            options = {"name": key.name, "reference_time": _REFERENCE}
+            options = {"name": self._names.of(key), "reference_time": _REFERENCE}
             empty: MapDataset = getattr(datasets, kind).from_geoms(**outline.geoms, **options)
             return empty
 

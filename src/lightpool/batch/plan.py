@@ -1,8 +1,8 @@
 """What a reduction is going to do, before anything runs: observations, chunks, targets, memory."""
 
 import math
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -13,6 +13,7 @@ import numpy as np
 from lightpool.arrays import use_precision
 from lightpool.arrays.memory import format_bytes
 from lightpool.batch.groups import Division
+from lightpool.batch.names import StackKey, StackNames
 from lightpool.config.build import build_position, build_reduction
 from lightpool.config.settings import Settings
 from lightpool.config.targets import Target
@@ -25,6 +26,10 @@ __all__ = ["Cost", "Plan", "make_plan"]
 
 _SECONDS_A_RUN, _SECONDS_A_BIN = 0.02, 6e-8
 """What benchmarks/growth.py measures; a rough guess for another machine."""
+
+
+_MAX_NAMES = 20
+"""Names of groups that a plan lists."""
 
 
 @dataclass(frozen=True)
@@ -64,12 +69,15 @@ class Plan:
     chunks : tuple of tuple of int, observations that are reduced and saved together
     livetime : float or None, s, of all observations, as far as the index tells
     costs : tuple of Cost, of the targets
+    renamed : dict of str to dict of str to str
+        Of each division, the groups that do not have the name of their value, with these values.
     """
 
     settings: Settings
     chunks: tuple[tuple[int, ...], ...]
     livetime: float | None
     costs: tuple[Cost, ...]
+    renamed: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
 
     @property
     def obs_ids(self) -> tuple[int, ...]:
@@ -88,11 +96,41 @@ class Plan:
             lines += [
                 f"    {format_bytes(cost.n_bytes)} in each worker, {format_bytes(cost.stack_bytes)} a further group"
             ]
-        lines += ["", "Groups", *(f"  {groups.name}: by {groups.by}" for groups in self.settings.groups)]
+        lines += ["", "Groups"]
+        for groups in self.settings.groups:
+            lines += [f"  {groups.name}: by {groups.by}", *self._names_in(groups.name)]
         seconds = len(self.obs_ids) * sum(cost.seconds for cost in self.costs)
         lines += ["", f"About {seconds:.0f} s of work for one core of a small machine"]
         lines += [f"Device {run.device}, {run.precision} precision, on error: {run.on_error}"]
         return "\n".join([*lines, f"Results in {self.settings.output.folder}"])
+
+    def _names_in(self, division: str) -> Iterator[str]:
+        """Lines about the files of a division whose names are not those of what they hold."""
+        names = StackNames(self.settings)
+        for target in self.settings.targets:
+            name, plain = names.of(StackKey(target.name, division, "...")), f"{target.name}-{division}-..."
+            if name not in (plain, target.name):
+                yield f"    {name}: {target.name}, as its files could be taken for others"
+        renamed = self.renamed.get(division, {})
+        for label, text in list(renamed.items())[:_MAX_NAMES]:
+            yield f"    {label}: {text!r}"
+        if len(renamed) > _MAX_NAMES:
+            yield f"    and {len(renamed) - _MAX_NAMES} others"
+
+
+def _renamed(
+    divisions: Sequence[Division], table: ObservationTable | None, wanted: Collection[int]
+) -> dict[str, dict[str, str]]:
+    """Names of the groups of the observations that are wanted, where they are not those of their values."""
+    renamed: dict[str, dict[str, str]] = {}
+    for division in divisions:
+        if table is None or not division.labels:
+            continue
+        texts = [
+            text for text, obs_id in zip(division.texts_in(table), table["OBS_ID"], strict=True) if obs_id in wanted
+        ]
+        renamed[division.name] = {division.labels[text]: text for text in texts if division.labels[text] != text}
+    return renamed
 
 
 def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Plan:
@@ -109,14 +147,14 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
     ConfigError
         If the settings ask for an observation or a column that the store does not have, or for nothing.
     """
-    divisions = [
-        Division(groups) for groups in settings.groups
-    ]  # their files and bins are checked before anything runs
     store = _open(settings.observations.datastore)
+    # Their files and bins are checked before anything runs.
+    divisions = [Division(groups, store.obs_table) for groups in settings.groups]
     wanted = _selected(settings, store)
     for division in divisions:
         division.check(store.obs_table)
-    kept = [[obs_id for obs_id in chunk if obs_id in set(wanted)] for chunk in previous]
+    is_wanted = set(wanted)
+    kept = [[obs_id for obs_id in chunk if obs_id in is_wanted] for chunk in previous]
     known = set(chain.from_iterable(kept))
     new = [obs_id for obs_id in wanted if obs_id not in known]
     chunks = [chunk for chunk in kept if chunk]
@@ -127,7 +165,8 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
     chunks += [new[first : first + size] for first in range(0, len(new), size)]
     with use_precision(settings.run.precision):
         costs = tuple(map(_cost, settings.targets))
-    return Plan(settings, tuple(tuple(chunk) for chunk in chunks), _livetime(store.obs_table, wanted), costs)
+    livetime = _livetime(store.obs_table, wanted)
+    return Plan(settings, tuple(map(tuple, chunks)), livetime, costs, _renamed(divisions, store.obs_table, is_wanted))
 
 
 def _cost(target: Target) -> Cost:

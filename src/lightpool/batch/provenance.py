@@ -9,13 +9,13 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from functools import lru_cache
-from importlib import metadata
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 from astropy.table import Table
 
+from lightpool.batch.code_version import package_versions
 from lightpool.batch.files import InputFile
 from lightpool.batch.outcomes import Outcome, outcome_table
 from lightpool.config.settings import Settings
@@ -24,7 +24,7 @@ from lightpool.fits import BinTableHDU, read_fits, table_to_hdu
 
 __all__ = ["Provenance", "prov_document", "read_provenance"]
 
-_PACKAGES = ("numpy", "astropy", "regions", "scipy", "array-api-compat", "cupy-cuda12x", "cupy-cuda13x")
+_INPUT_COLUMNS = ["path", "size", "mtime_ns", "sha256"]
 _HDUS = {"settings": "PROVENANCE", "outcomes": "OUTCOMES", "inputs": "INPUTS"}
 
 
@@ -61,7 +61,9 @@ class Provenance:
         return cls(
             settings=settings,
             outcomes=tuple(outcomes),
-            inputs=tuple(sorted(set(inputs), key=lambda file: file.path)),
+            inputs=tuple(
+                sorted({(file.path, file.sha256): file for file in inputs}.values(), key=lambda file: file.path)
+            ),
             versions={"lightpool": version, **_other_versions()},
             begun=begun.isoformat(timespec="seconds"),
             ended=datetime.now(UTC).isoformat(timespec="seconds"),
@@ -90,7 +92,8 @@ class Provenance:
         facts = {} if self.settings is None else {"settings": self.settings.to_json()}
         facts |= {"begun": self.begun, "ended": self.ended}
         facts |= {f"version {name}": version for name, version in self.versions.items()}
-        inputs = Table(rows=[file.to_dict() for file in self.inputs], names=list(InputFile.__dataclass_fields__))
+        rows = [[getattr(file, name) for name in _INPUT_COLUMNS] for file in self.inputs]
+        inputs = Table(rows=rows or None, names=_INPUT_COLUMNS, dtype=[str, np.int64, np.int64, str])
         return [
             table_to_hdu(Table({"KEY": list(facts), "VALUE": list(facts.values())}), name=_HDUS["settings"]),
             table_to_hdu(_as_ascii(outcome_table(self.outcomes)), name=_HDUS["outcomes"]),
@@ -127,7 +130,9 @@ def read_provenance(path: Path) -> Provenance:
     return Provenance(
         settings=Settings.from_dict(json.loads(facts["settings"])) if "settings" in facts else None,
         outcomes=tuple(Outcome(**dict(zip(map(str.lower, names), row, strict=True))) for row in rows),
-        inputs=tuple(InputFile(*row) for row in zip(*(map(_texts, tables["inputs"].values())), strict=True)),
+        inputs=tuple(
+            InputFile(*row) for row in zip(*(_texts(tables["inputs"][name]) for name in _INPUT_COLUMNS), strict=True)
+        ),
         versions={key.removeprefix("version "): value for key, value in facts.items() if key.startswith("version ")},
         begun=facts["begun"],
         ended=facts["ended"],
@@ -184,15 +189,8 @@ def _name(text: str) -> dict[str, str]:
     return {"$": text, "type": "prov:QUALIFIED_NAME"}
 
 
-@lru_cache(maxsize=1)
 def _other_versions() -> dict[str, str]:
-    found = {"python": platform.python_version(), "system": platform.platform()}
-    for name in _PACKAGES:
-        try:
-            found[name] = metadata.version(name)
-        except metadata.PackageNotFoundError:
-            continue
-    return found
+    return {"python": platform.python_version(), "system": platform.platform(), **package_versions()}
 
 
 def _texts(values: Any) -> list[Any]:

@@ -1,10 +1,11 @@
 """The work on a chunk: some observations, reduced and added up. A worker needs the settings and their numbers."""
 
+import gc
 import json
 import logging
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
+from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
 from typing import Any
@@ -17,11 +18,12 @@ from lightpool.arrays.devices import Device
 from lightpool.arrays.memory import release_memory
 from lightpool.arrays.staging import Uploads
 from lightpool.batch.figures import Figures
-from lightpool.batch.groups import Division
+from lightpool.batch.names import StackKey, StackNames
 from lightpool.batch.outcomes import Outcome, failed_outcome
-from lightpool.batch.partial import PartialStack, StackKey, dataset_name
+from lightpool.batch.partial import PartialStack
 from lightpool.batch.source import Source
 from lightpool.batch.sources import Sources, stamp_of
+from lightpool.batch.watch import started
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
 from lightpool.config.targets import Target
@@ -87,7 +89,7 @@ class Reducer:
         self.settings = settings
         self.device = find_device(settings.run.device if device is None else device)
         self.sources = Sources(settings)
-        self._divisions = [Division(groups) for groups in settings.groups]
+        self._names = StackNames(settings)
         with use_device(self.device), use_precision(settings.run.precision):
             self._jobs = [_Job.of(target) for target in settings.targets]
 
@@ -111,22 +113,39 @@ class Reducer:
         partial, done = PartialStack(self.settings, self.device), []
         precision = use_precision(self.settings.run.precision)
         with use_device(self.device), precision, closing(self._observations(obs_ids)) as observations:
-            for obs_id, observation in zip(obs_ids, observations, strict=True):
-                done.append(self._reduce_one(partial, obs_id, observation, keep))
+            for obs_id in obs_ids:
+                started(obs_id)  # before it is waited for: it may be the reading that hangs
+                done.append(self._reduce_one(partial, obs_id, next(observations), keep))
+        started(None)
         # host: the figures of all observations, in one transfer
         outcomes = [
-            replace(outcome, figures=[_figures_as_dict(keys, each) for keys, each in figures])
+            replace(outcome, figures=[self._figures_as_dict(keys, each) for keys, each in figures])
             for outcome, figures in done
         ]
         return partial, outcomes
+
+    def _figures_as_dict(self, keys: Sequence[StackKey], figures: Figures) -> dict[str, Any]:
+        """Figures of a dataset with its first stack, and the names of all."""
+        return {**keys[0]._asdict(), "stacks": [self._names.of(key) for key in keys], **figures.to_dict()}
 
     def _observations(self, obs_ids: Sequence[int]) -> Any:
         found = (self.sources.find(obs_id) for obs_id in obs_ids)
         depth = self.settings.run.read_ahead
         if not depth:
-            return found
+            return (self._pinned(observation) for observation in found)
         uploads = Uploads(self.device)
-        return read_ahead(found, depth=depth, prepare=lambda observation: self._send_ahead(observation, uploads))
+        return read_ahead(
+            found,
+            depth=depth,
+            before=self.sources.pin,
+            prepare=lambda observation: self._send_ahead(observation, uploads),
+        )
+
+    def _pinned(self, observation: Any) -> Any:
+        if isinstance(observation, Observation):
+            with suppress(OSError, ValueError):  # reading will tell
+                self.sources.pin(observation)
+        return observation
 
     def _send_ahead(self, observation: Observation, uploads: Uploads) -> None:
         for job in self._jobs:
@@ -139,6 +158,8 @@ class Reducer:
         n_try = 1 + run.retries if run.on_error == "retry" else 1
         for number in range(1, n_try + 1):
             start = time.perf_counter()
+            if number > 1:
+                observation = self.sources.find_again(obs_id)
             outcome, figures, made = self._try(partial, obs_id, observation)
             seconds = time.perf_counter() - start
             outcome = replace(outcome, n_try=number, seconds=seconds, device=str(self.device))
@@ -157,22 +178,30 @@ class Reducer:
                 raise observation
             row, made, figures = self.sources.row(obs_id), [], []
             for job, part, keys in self._parts(observation):
-                dataset = job.maker.make_dataset(job.reference, part, name=dataset_name(observation.obs_id, keys[0]))
+                name = self._names.of_observation(observation.obs_id, keys[0])
+                dataset = job.maker.make_dataset(job.reference, part, name=name)
                 if dataset is not None:
                     made.append((keys, dataset))
                     figures.append((keys, Figures.of(dataset, part, row, job.source)))
-        except Exception as error:
-            failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
-            cause = failure.args[2]
-            if isinstance(cause, OutOfMemoryError):
-                raise cause from error
-            if self.settings.run.on_error == "raise":
-                raise failure from cause
-            return failed_outcome(failure), [], []
+        except (Exception, SystemExit) as error:
+            return self._failed(obs_id, error), [], []
         for keys, dataset in made:
             for key in keys:
                 partial.add(key, dataset)
         return Outcome(obs_id=obs_id, status="done" if made else "empty"), figures, made
+
+    def _failed(self, obs_id: int, error: BaseException) -> Outcome:
+        """Outcome of an observation that failed; raises what is not for the observation to decide."""
+        failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
+        cause = failure.args[2]
+        try:
+            if isinstance(cause, OutOfMemoryError):
+                raise cause from error
+            if self.settings.run.on_error == "raise":
+                raise failure from cause
+            return failed_outcome(failure)
+        finally:  # the traceback refers to this frame: together they would keep the arrays of the attempt in memory
+            del failure, cause, error
 
     def _parts(self, observation: Observation) -> Iterator[tuple[_Job, Any, list[StackKey]]]:
         """Parts of an observation that are reduced on their own, each with its target and its stacks."""
@@ -182,17 +211,12 @@ class Reducer:
             offset = observation.pointing_radec.separation(job.center).deg
             if not job.is_reached(observation, offset):
                 continue
-            for division in self._divisions:
+            for division in self.sources.divisions:
                 for part in division.parts(observation, {**row, "OFFSET": offset}):
                     _, keys = groups.setdefault(id(part.observation), (part.observation, []))
                     keys.append(StackKey(job.name, division.name, part.group))
             for part_observation, keys in groups.values():
                 yield job, part_observation, keys
-
-
-def _figures_as_dict(keys: Sequence[StackKey], figures: Figures) -> dict[str, Any]:
-    """Figures of a dataset with its first stack, and the names of all."""
-    return {**keys[0]._asdict(), "stacks": [key.name for key in keys], **figures.to_dict()}
 
 
 def reduce_observations(
@@ -209,33 +233,50 @@ def reduce_observations(
     obs_ids : sequence of int
     keep : see `Reducer.reduce`
     """
-    try:
-        partial, outcomes = _reducer(settings, settings.run.device).reduce(obs_ids, keep)
-    except OutOfMemoryError as error:
-        log.warning("observations %s to %s: %s; trying again with halves", obs_ids[0], obs_ids[-1], error)
+    done = _reduce_if_it_fits(settings, settings.run.device, obs_ids, keep)
+    if isinstance(done, str):
+        log.warning("observations %s to %s: %s; trying again with halves", obs_ids[0], obs_ids[-1], done)
         middle = max(1, len(obs_ids) // 2)
         partial, outcomes = PartialStack(settings), []
         for half in (obs_ids[:middle], obs_ids[middle:]):
             part, some = _reduce_half(settings, half, keep)
             partial.merge(part)
             outcomes += some
+    else:
+        partial, outcomes = done
     on_host = partial.to("cpu")
     release_memory(settings.run.device)  # what the chunk left in the pools of the device
     return on_host, outcomes
 
 
-def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) -> tuple[PartialStack, list[Outcome]]:
-    release_memory(settings.run.device)
+def _reduce_if_it_fits(
+    settings: Settings, device: str, obs_ids: Sequence[int], keep: Keep | None
+) -> tuple[PartialStack, list[Outcome]] | str:
+    """Reduce observations, or say why the memory is not enough.
+
+    The error itself ends here: its traceback refers to all that the attempt had made, which would stay in memory for as
+    long as the error is handled.
+    """
     try:
-        return _reducer(settings, settings.run.device).reduce(obs_ids, keep)
+        return _reducer(settings, device).reduce(obs_ids, keep)
     except OutOfMemoryError as error:
-        release_memory(settings.run.device)
-        if settings.run.cpu_fallback and settings.run.device != "cpu":
-            log.warning("observations %s to %s go to the CPU: %s", obs_ids[0], obs_ids[-1], error)
-            return _reducer(settings, "cpu").reduce(obs_ids, keep)
-        if settings.run.on_error == "raise":
-            raise
-        return PartialStack(settings), [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in obs_ids]
+        reason = str(error)
+    gc.collect()
+    release_memory(device)
+    return reason
+
+
+def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) -> tuple[PartialStack, list[Outcome]]:
+    done = _reduce_if_it_fits(settings, settings.run.device, obs_ids, keep) if obs_ids else (PartialStack(settings), [])
+    if not isinstance(done, str):
+        return done
+    if settings.run.cpu_fallback and not find_device(settings.run.device).is_host:
+        log.warning("observations %s to %s go to the CPU: %s", obs_ids[0], obs_ids[-1], done)
+        return _reducer(settings, "cpu").reduce(obs_ids, keep)
+    error = OutOfMemoryError(done)
+    if settings.run.on_error == "raise":
+        raise error
+    return PartialStack(settings), [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in obs_ids]
 
 
 def sources_of(settings: Settings) -> Sources:
@@ -249,5 +290,5 @@ def _reducer(settings: Settings, device: str) -> Reducer:
 
 
 @lru_cache(maxsize=2)
-def _reducer_of(settings: str, device: str, stamp: tuple[tuple[str, int, int], ...]) -> Reducer:
+def _reducer_of(settings: str, device: str, stamp: tuple[tuple[str | int, ...], ...]) -> Reducer:
     return Reducer(Settings.from_dict(json.loads(settings)), device)

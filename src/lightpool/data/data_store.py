@@ -177,7 +177,12 @@ class DataStore:
     # -- observations
 
     def obs(
-        self, obs_id: int, required_irf: str | Iterable[str] = "full-enclosure", require_events: bool = True
+        self,
+        obs_id: int,
+        required_irf: str | Iterable[str] = "full-enclosure",
+        require_events: bool = True,
+        *,
+        index: HDULookup | None = None,
     ) -> Observation:
         """One observation; no file is opened.
 
@@ -186,6 +191,8 @@ class DataStore:
         obs_id : int
         required_irf : "full-enclosure", "point-like", "all-optional", or list of aeff, edisp, psf, bkg, rad_max
         require_events : bool, whether events and GTI must be listed, too
+        index : HDULookup, optional
+            The HDU index as `look_up` gives it, for those who ask for many observations one by one.
 
         Raises
         ------
@@ -194,7 +201,8 @@ class DataStore:
         MissingRequiredHDUError
             If the HDU index does not list what is required.
         """
-        index = look_up(self._hdu_index, rows_of(self._hdu_index, [obs_id]))
+        if index is None:
+            index = look_up(self._hdu_index, rows_of(self._hdu_index, [obs_id]))
         return self._obs(obs_id, index, _required(required_irf, require_events))
 
     def _obs(self, obs_id: int, index: HDULookup, required: set[str]) -> Observation:

@@ -21,11 +21,11 @@ class CachedFile:
     Attributes
     ----------
     file : `lightpool.fits.FitsFile`
-    stamp : tuple, size and time of change of the file on disk
+    stamp : tuple, size, times of change and number of the file on disk
     """
 
     file: FitsFile
-    stamp: tuple[int, int]
+    stamp: tuple[int, ...]
     _made: dict[Any, Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
@@ -88,7 +88,8 @@ class FileCache:
         """
         filename = make_path(path)
         status = file_status(filename)
-        name, stamp = str(filename), (status.st_size, status.st_mtime_ns)
+        name = str(filename)
+        stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         with self._lock:
             found = self._files.get(name)
             if found is not None and found.stamp == stamp:
@@ -113,6 +114,13 @@ class FileCache:
         while total > self.max_bytes and len(self._files) > 1:
             oldest, _ = self._files.popitem(last=False)
             total -= self._sizes.pop(oldest)
+
+    def forget(self, path: str | PathLike[str]) -> None:
+        """Let go of one file: whoever opens it again reads it again."""
+        name = str(make_path(path))
+        with self._lock:
+            self._files.pop(name, None)
+            self._sizes.pop(name, None)
 
     def clear(self) -> None:
         """Let go of all files."""

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from functools import partial
 from itertools import islice
 from typing import Any
 
@@ -17,6 +18,7 @@ def read_ahead(
     *,
     depth: int = 2,
     n_thread: int = 1,
+    before: Callable[[Observation], None] | None = None,
     prepare: Callable[[Observation], None] | None = None,
 ) -> Generator[Any, None, None]:
     """Give observations in their order, with their tables in memory.
@@ -33,6 +35,8 @@ def read_ahead(
     observations : iterable of Observation; others are given as they are
     depth : int, at least 1
     n_thread : int, at least 1
+    before : function, optional
+        Called in the thread with each observation before it is read. An error of it is not reported: reading will tell.
     prepare : function, optional
         Called in the thread with each observation that was read. An error of it is not reported: it prepares what is
         done without it, too.
@@ -44,14 +48,14 @@ def read_ahead(
     """
     if depth < 1 or n_thread < 1:
         raise ValueError(f"depth and n_thread must be at least 1, got {depth} and {n_thread}")
-    return _read_ahead(observations, depth, n_thread, prepare)
+    return _read_ahead(observations, depth, n_thread, partial(_loaded, before=before, prepare=prepare))
 
 
 def _read_ahead(
-    observations: Iterable[Any], depth: int, n_thread: int, prepare: Callable[[Observation], None] | None
+    observations: Iterable[Any], depth: int, n_thread: int, load: Callable[[Any], Any]
 ) -> Generator[Any, None, None]:
     with ThreadPoolExecutor(n_thread, thread_name_prefix="lightpool-read-ahead") as pool:
-        jobs = _jobs(observations, lambda observation: pool.submit(_loaded, observation, prepare))
+        jobs = _jobs(observations, lambda observation: pool.submit(load, observation))
         waiting = deque(islice(jobs, depth))
         try:
             while waiting:
@@ -75,9 +79,14 @@ def _jobs(observations: Iterable[Any], submit: Callable[[Any], "Future[Any]"]) -
         yield failed
 
 
-def _loaded(observation: Any, prepare: Callable[[Observation], None] | None) -> Any:
+def _loaded(
+    observation: Any, before: Callable[[Observation], None] | None, prepare: Callable[[Observation], None] | None
+) -> Any:
     if not isinstance(observation, Observation):
         return observation
+    if before is not None:
+        with suppress(Exception):
+            before(observation)
     loaded = observation.loaded()
     if prepare is not None:
         with suppress(Exception):
