@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from lightpool.batch.groups import Division, night_of
 from lightpool.config.settings import Groups
-from lightpool.data import GTI, DataStore, Observation
+from lightpool.data import GTI, DataStore, Observation, ObservationTable
 from lightpool.errors import ConfigError
 
 
@@ -108,8 +108,27 @@ def test_edges_may_be_angles(observation):
 
 
 def test_texts_become_names_of_files(observation):
-    found = parts(observation, {"OBJECT": "Crab/Nebula 1 "}, by="observations", expression="OBJECT")
-    assert list(found) == ["Crab_Nebula_1"]
+    by_object = Groups(name="objects", by="observations", expression="OBJECT")
+    texts = ["Crab Nebula", "Vela X 1", "Vela X/1", "outside", "all", ""]
+    division = Division(by_object, ObservationTable({"OBS_ID": np.arange(6), "OBJECT": texts}))
+    found = [next(division.parts(observation, {"OBJECT": text})).group for text in texts]
+    assert found[0] == "Crab_Nebula"
+    assert found[1].startswith("Vela_X_1-")
+    assert found[2].startswith("Vela_X_1-")
+    assert found[3] == "outside"
+    assert found[4].startswith("all-")  # `all` alone is the group of everything
+    assert found[5] == "none"
+    assert len(set(found)) == 6
+
+
+def test_bins_of_time_that_begin_within_a_second_are_groups_of_their_own(observation):
+    start = observation.tstart
+    gti = GTI.create([0] * u.s, [1] * u.s, reference_time=start)
+    one = Observation(obs_id=1, gti=gti)
+    found = parts(one, by="time", time_start=start.isot, time_width="0.25 s")
+    seconds = [part.gti.time_sum.to_value("s") for part in found.values()]
+    assert len(seconds) >= 4
+    assert sum(seconds) == pytest.approx(1)
 
 
 def test_an_unknown_column_is_named(observation):
