@@ -106,6 +106,8 @@ class ResumeError(LightpoolError, RuntimeError):
 
 class TransferError(LightpoolError, TypeError):
     """An object cannot be sent to another process, such as a maker that holds a lock or an open file."""
+
+
 class TimeLimitError(LightpoolError, TimeoutError):
     """An observation took longer than the time limit of the settings allows."""
 
