@@ -18,7 +18,7 @@ from lightpool.data.gadf import check_format, events_hdu, open_table, read_event
 from lightpool.data.metadata import EventListMetaData, earth_location_from_header
 from lightpool.data.times import TimeReference, ends_of_interval, snap
 from lightpool.errors import FormatError
-from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, TableData, seconds_since_reference, write_fits
+from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, TableData, parsing, seconds_since_reference, write_fits
 from lightpool.maps import MapCoord, RegionGeom
 
 __all__ = ["EventList"]
@@ -91,7 +91,8 @@ class EventList:
         format : {"gadf", "ogip", None}
         """
         check_format(format)
-        return cls.from_table_data(open_table(filename, hdu, checksum=checksum))
+        with parsing(filename):
+            return cls.from_table_data(open_table(filename, hdu, checksum=checksum))
 
     def to_table_hdu(self, format: str = "gadf") -> BinTableHDU:
         """Table HDU in GADF layout."""

@@ -74,7 +74,7 @@ def check_format(format: str | None) -> None:
 def open_table(path: str | PathLike[str], hdu: str | int, *, checksum: bool = False) -> TableData:
     """Table of one HDU of a file; with ``checksum``, a warning if the HDU's checksum is wrong or missing."""
     file = read_fits(path)
-    if checksum and file.hdulist[file.hdu(hdu).name].verify_checksum() != 1:
+    if checksum and file.hdulist[file.number(hdu)].verify_checksum() != 1:
         warnings.warn(f"Checksum verification failed for HDU {hdu} of {file.source}.", UserWarning, stacklevel=3)
     return file.table(hdu)
 

@@ -16,7 +16,7 @@ from lightpool.data.gadf import check_format, gti_hdu, open_table, read_gti, tab
 from lightpool.data.gti_intervals import complement_within, intersection, merge, overlap
 from lightpool.data.times import DEFAULT_REFERENCE, TimeReference, ends_of_interval, snap
 from lightpool.errors import FormatError
-from lightpool.fits import HDUList, PrimaryHDU, TableData, write_fits
+from lightpool.fits import HDUList, PrimaryHDU, TableData, parsing, write_fits
 
 __all__ = ["GTI"]
 
@@ -88,7 +88,8 @@ class GTI:
     ) -> "GTI":
         """Read from a FITS file in GADF layout, see `lightpool.data.gadf.read_gti`."""
         check_format(format)
-        return cls.from_table_data(open_table(filename, hdu, checksum=checksum))
+        with parsing(filename):
+            return cls.from_table_data(open_table(filename, hdu, checksum=checksum))
 
     @classmethod
     def from_table_data(cls, table: TableData) -> "GTI":

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lightpool.data.location import HDULocation
 from lightpool.errors import FormatError
-from lightpool.fits import TableData, make_path, read_fits
+from lightpool.fits import TableData, make_path, parsing, read_fits
 
 __all__ = ["HDUIndexTable", "HDULookup", "look_up", "read_hdu_index", "rows_of"]
 
@@ -146,7 +146,8 @@ class HDUIndexTable(Table):  # type: ignore[misc]
         FormatError
             If a column is missing or a row names no file.
         """
-        return cls.from_table_data(read_hdu_index(filename, hdu))
+        with parsing(filename):
+            return cls.from_table_data(read_hdu_index(filename, hdu))
 
     @classmethod
     def from_table_data(cls, data: TableData) -> "HDUIndexTable":

@@ -9,14 +9,14 @@ from pathlib import Path
 from typing import IO, Any
 
 from lightpool.data.event_list import EventList
-from lightpool.data.file_cache import FILE_CACHE
+from lightpool.data.file_cache import FILE_CACHE, CachedFile
 from lightpool.data.gadf import read_events
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import EventListMetaData, ObservationMetaData
 from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.response_tables import copy_response, read_response
 from lightpool.errors import MissingDataError
-from lightpool.fits import missing_file_hint
+from lightpool.fits import missing_file_hint, parsing
 from lightpool.maps import Map
 
 __all__ = ["HDULocation"]
@@ -75,7 +75,7 @@ class HDULocation:
     def get_hdu(self) -> Any:
         """HDU as astropy object."""
         file = FILE_CACHE.open(self._found).file
-        return file.hdulist[file.names.index(file.hdu(self.hdu_name).name)]
+        return file.hdulist[file.number(self.hdu_name)]
 
     def header(self) -> Mapping[str, Any]:
         """Header of the HDU as a plain dictionary."""
@@ -100,8 +100,12 @@ class HDULocation:
             If its content is not what the class needs.
         """
         cached = FILE_CACHE.open(self._found)
-        file, kind = cached.file, self.hdu_class.lower()
-        where = f"{file.source}, HDU {self.hdu_name!r}"
+        where = f"{cached.file.source}, HDU {self.hdu_name!r}"
+        with parsing(where):
+            return self._read(cached, self.hdu_class.lower(), where, header)
+
+    def _read(self, cached: CachedFile, kind: str, where: str, header: Mapping[str, Any] | None) -> Any:
+        file = cached.file
         if kind == "events":
             columns = cached.get((self.hdu_name, kind), lambda: read_events(file.table(self.hdu_name)))
             return EventList.from_columns(columns, EventListMetaData.from_header(file.values(self.hdu_name)))

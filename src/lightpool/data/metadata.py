@@ -15,7 +15,7 @@ from astropy.time import Time
 from lightpool import __version__
 from lightpool.data.times import TimeReference
 from lightpool.errors import FormatError
-from lightpool.fits import has_time_reference, seconds_since_reference
+from lightpool.fits import has_time_reference, header_number, parsing, seconds_since_reference
 
 __all__ = [
     "CreatorMetaData",
@@ -163,7 +163,10 @@ class TimeInfoMetaData:
             return cls()
         header = seconds_since_reference(header)
         reference = TimeReference.from_header(header)
-        times = [reference.to_time(float(header[key])) if key in header else None for key in ("TSTART", "TSTOP")]
+        times = [
+            reference.to_time(header_number(header, key, "header")) if key in header else None
+            for key in ("TSTART", "TSTOP")
+        ]
         return cls(times[0], times[1], reference.time)
 
     def to_header(self, format: str = "gadf") -> dict[str, Any]:
@@ -178,7 +181,7 @@ class TimeInfoMetaData:
         return values
 
 
-def earth_location_from_header(header: Mapping[str, Any]) -> Any:
+def earth_location_from_header(header: Mapping[str, Any], where: str = "header") -> Any:
     """`astropy.coordinates.EarthLocation` of GEOLON, GEOLAT (deg) and ALTITUDE or GEOALT (m)."""
     height = header.get("GEOALT", header.get("ALTITUDE"))
     if height is None or "GEOLON" not in header or "GEOLAT" not in header:
@@ -186,7 +189,12 @@ def earth_location_from_header(header: Mapping[str, Any]) -> Any:
             "the header does not say where the observatory is: it needs GEOLON and GEOLAT (deg) and ALTITUDE (m); "
             "pass location= to the Observation, or add them to the file"
         )
-    return _earth_location(float(header["GEOLON"]), float(header["GEOLAT"]), float(height))
+    key = "GEOALT" if "GEOALT" in header else "ALTITUDE"
+    return _earth_location(
+        header_number(header, "GEOLON", where, low=-360, high=360, unit="deg"),
+        header_number(header, "GEOLAT", where, low=-90, high=90, unit="deg"),
+        header_number(header, key, where, unit="m"),
+    )
 
 
 @lru_cache(maxsize=64)  # the runs of an observatory share its place
@@ -212,8 +220,8 @@ def deadtime_fraction(header: Mapping[str, Any], where: str = "header") -> float
         If DEADC is missing, or is no number from 0 to 1.
     """
     try:
-        live = float(header["DEADC"])
-    except (KeyError, TypeError, ValueError) as error:
+        live = header_number(header, "DEADC", where)
+    except FormatError as error:
         raise FormatError(
             f"{where}: DEADC = {header.get('DEADC')!r}, expected the live fraction of the time, 0 to 1; without it "
             "there is no exposure. It is LIVETIME / ONTIME: add it to the header"
@@ -283,7 +291,7 @@ class ObservationMetaData:
             If DEADC is missing or wrong: it decides the exposure.
         """
         meta = cls.__new__(cls)
-        meta.__dict__["_header"] = dict(header)
+        meta.__dict__["_header"], meta.__dict__["_where"] = dict(header), where
         meta.__dict__["deadtime_fraction"] = deadtime_fraction(header, where)
         return meta
 
@@ -293,7 +301,8 @@ class ObservationMetaData:
             raise AttributeError(
                 f"{type(self).__name__} has no attribute {name!r}; it has {', '.join(self._FROM_HEADER)}"
             )
-        value = self.__dict__[name] = self._make(name, header)
+        with parsing(self.__dict__["_where"]):
+            value = self.__dict__[name] = self._make(name, header)
         return value
 
     @staticmethod

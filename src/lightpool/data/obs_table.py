@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lightpool.data.expression import evaluate_condition
 from lightpool.data.times import TimeReference, ends_of_interval
 from lightpool.errors import FormatError
-from lightpool.fits import TableData, read_fits
+from lightpool.fits import TableData, parsing, read_fits
 
 __all__ = ["ObservationTable", "read_obs_index"]
 
@@ -50,7 +50,8 @@ class ObservationTable(Table):  # type: ignore[misc]
         FormatError
             If there is no column OBS_ID.
         """
-        return cls.from_table_data(read_obs_index(filename, hdu))
+        with parsing(filename):
+            return cls.from_table_data(read_obs_index(filename, hdu))
 
     @classmethod
     def from_table_data(cls, data: TableData) -> "ObservationTable":

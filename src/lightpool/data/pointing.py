@@ -21,7 +21,7 @@ from astropy.coordinates import (
 )
 
 from lightpool.errors import FormatError
-from lightpool.fits import Header, read_fits
+from lightpool.fits import Header, header_number, read_fits
 
 __all__ = ["FixedPointingInfo", "PointingMode"]
 
@@ -88,8 +88,8 @@ class FixedPointingInfo:
         mode = PointingMode.from_gadf_string(str(header.get("OBS_MODE", "POINTING")))
         keys = ("RA_PNT", "DEC_PNT") if mode is PointingMode.POINTING else ("AZ_PNT", "ALT_PNT")
         try:
-            return cls.from_degrees(float(header[keys[0]]), float(header[keys[1]]), mode)
-        except (KeyError, TypeError, ValueError) as error:
+            return cls.from_degrees(header_number(header, keys[0], where), header_number(header, keys[1], where), mode)
+        except ValueError as error:
             found = ", ".join(f"{key} = {header.get(key)!r}" for key in keys)
             wanted = f"Keywords {' / '.join(keys)} are required for pointing-mode {mode.name}"
             raise FormatError(f"{where}: {wanted}, in deg; found {found}") from error

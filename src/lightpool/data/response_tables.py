@@ -11,6 +11,7 @@ from weakref import WeakValueDictionary
 from lightpool.errors import FormatError
 from lightpool.fits import FitsFile, TableData
 from lightpool.irf import IRF, IRF_CLASSES
+from lightpool.irf.gadf import keywords_of
 from lightpool.irf.hdu_classes import find_class
 from lightpool.irf.table_rules import n_not_finite, warn_of_holes
 
@@ -48,7 +49,7 @@ def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False
     key = (kind, _layout(table), file.data_hash(hdu))
     same = _KNOWN.get(key)
     irf = _read(table, kind) if same is None else copy_response(same)
-    irf.meta = dict(table.meta)
+    irf.meta = keywords_of(table)
     if same is not None:  # a table that is read says so itself
         n_bad = irf.derived("not finite", lambda: n_not_finite(irf.data))
         warn_of_holes(n_bad, irf.axes.shape, f"{table.source}, HDU {table.name!r}")

@@ -16,7 +16,7 @@ from lightpool.data.obs_table import ObservationTable
 from lightpool.data.pointing import PointingMode
 from lightpool.data.times import TIME_KEYWORDS
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import make_path, seconds_since_reference
+from lightpool.fits import FitsFile, make_path, parsing, seconds_since_reference
 
 __all__ = ["index_tables"]
 
@@ -72,7 +72,11 @@ def _missing(name: str) -> Any:
 
 def _info(path: Path, irf: Path | None) -> dict[str, Any]:
     """Row of the observation table."""
-    file = FILE_CACHE.open(path).file
+    with parsing(path):
+        return _info_of(FILE_CACHE.open(path).file, path, irf)
+
+
+def _info_of(file: FitsFile, path: Path, irf: Path | None) -> dict[str, Any]:
     header = seconds_since_reference(file.values("EVENTS"), f"{file.source}, HDU 'EVENTS'")
     try:
         info: dict[str, Any] = {"OBS_ID": int(header["OBS_ID"])}

@@ -9,7 +9,7 @@ from lightpool.data import GTI
 from lightpool.datasets.lazy import Deferred
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.errors import FormatError
-from lightpool.fits import HDUList, PrimaryHDU, make_path, read_fits, table_to_hdu, write_fits
+from lightpool.fits import HDUList, PrimaryHDU, make_path, parsing, read_fits, table_to_hdu, write_fits
 from lightpool.irf import EDispMap, PSFMap
 from lightpool.maps import Map
 from lightpool.maps.fits_format import precision_in_file, verify_checksums
@@ -88,13 +88,14 @@ def read(
 ) -> dict[str, Any]:
     """Arguments for a dataset, from a file; see `MapDataset.read`. ``map_names`` are the maps that it takes."""
     _check_format(format)
-    hdulist = read_fits(filename).hdulist
-    if checksum:
-        verify_checksums(hdulist, filename)
-    if not lazy:
-        return from_hdulist(hdulist, name, format, map_names)
-    maps = {key: Deferred(_loader(filename, key), cache) for key in map_names if key.upper() in hdulist}
-    return maps | _small_parts(hdulist, name)
+    with parsing(filename):
+        hdulist = read_fits(filename).hdulist
+        if checksum:
+            verify_checksums(hdulist, filename)
+        if not lazy:
+            return from_hdulist(hdulist, name, format, map_names)
+        maps = {key: Deferred(_loader(filename, key), cache) for key in map_names if key.upper() in hdulist}
+        return maps | _small_parts(hdulist, name)
 
 
 def _check_format(format: str) -> None:
@@ -103,7 +104,11 @@ def _check_format(format: str) -> None:
 
 
 def _loader(filename: str | Path, key: str) -> Callable[[], Any]:
-    return lambda: _read(read_fits(filename).hdulist, key)
+    def load() -> Any:
+        with parsing(filename):
+            return _read(read_fits(filename).hdulist, key)
+
+    return load
 
 
 def _read(hdulist: HDUList, key: str) -> Any:

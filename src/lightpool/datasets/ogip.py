@@ -14,7 +14,18 @@ from numpy.typing import NDArray
 from lightpool.arrays import array_namespace, to_host
 from lightpool.data import GTI
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import BinTableHDU, Column, FitsFile, HDUList, PrimaryHDU, make_path, read_fits, write_fits
+from lightpool.fits import (
+    BinTableHDU,
+    Column,
+    FitsFile,
+    HDUList,
+    PrimaryHDU,
+    header_number,
+    make_path,
+    parsing,
+    read_fits,
+    write_fits,
+)
 from lightpool.irf import EDispKernel, EDispKernelMap
 from lightpool.maps import Map, MapAxis, RegionGeom
 from lightpool.maps.fits_format import verify_checksums
@@ -246,24 +257,26 @@ def read_ogip(filename: str | Path, name: str | None = None, checksum: bool = Fa
     """
     path = make_path(filename)
     file = _open(path, checksum)
-    header = file.header("SPECTRUM")
-    if "EXPOSURE" not in header:
-        raise FormatError(f"{path}, HDU 'SPECTRUM': no keyword EXPOSURE, expected the livetime in s")
-    livetime = float(header["EXPOSURE"]) * u.s
+    header = file.values("SPECTRUM")
+    livetime = header_number(header, "EXPOSURE", f"{path}, HDU 'SPECTRUM'", low=0, unit="the livetime in s") * u.s
     arguments: dict[str, Any] = {"name": str(header.get("OBS_ID", path.stem)) if name is None else name}
-    arguments["counts"], arguments["acceptance"], arguments["mask_safe"] = _read_spectrum(file)
-    if "GTI" in file.names:
-        arguments["gti"] = GTI.from_table_hdu(file.hdulist["GTI"])
+    with parsing(path):
+        arguments["counts"], arguments["acceptance"], arguments["mask_safe"] = _read_spectrum(file)
+        if "GTI" in file.names:
+            arguments["gti"] = GTI.from_table_data(file.table("GTI"))
     area_path = _beside(path, header, "ANCRFILE")
     if area_path is None:
         raise FormatError(f"{path}, HDU 'SPECTRUM': the keyword ANCRFILE names no file, expected an effective area")
-    arguments["exposure"] = _read_arf(_open(area_path, checksum), livetime)
+    with parsing(area_path):
+        arguments["exposure"] = _read_arf(_open(area_path, checksum), livetime)
     off_path = _beside(path, header, "BACKFILE")
     if off_path is not None:
-        arguments["counts_off"], arguments["acceptance_off"], _ = _read_spectrum(_open(off_path, checksum))
+        with parsing(off_path):
+            arguments["counts_off"], arguments["acceptance_off"], _ = _read_spectrum(_open(off_path, checksum))
     response_path = _beside(path, header, "RESPFILE")
     if response_path is not None:
-        arguments["edisp"] = _read_rmf(_open(response_path, checksum), arguments["exposure"])
+        with parsing(response_path):
+            arguments["edisp"] = _read_rmf(_open(response_path, checksum), arguments["exposure"])
     return arguments
 
 
@@ -306,12 +319,13 @@ def _read_spectrum(file: FitsFile) -> tuple[Map, Map, Map]:
     table = file.table("SPECTRUM")
     geom = RegionGeom.from_hdulist(file.hdulist, format="ogip")
     shape = geom.data_shape
+    where = f"{table.source}, HDU {table.name!r}"
     counts = table.column("COUNTS").astype(np.float64)
     if counts.size != shape[0]:
         raise FormatError(f"{table.source}: {counts.size} channels, but {shape[0]} bins of energy in HDU 'EBOUNDS'")
 
     def values(key: str, default: float) -> NDArray[Any]:
-        given = table.column(key) if key in table else float(table.header.get(key, default))
+        given = table.column(key) if key in table else header_number(table.header, key, where, default=default)
         return np.reshape(np.broadcast_to(given, counts.shape).astype(np.float64), shape)
 
     return (

@@ -121,6 +121,10 @@ class FitsFile:
             )
         return info
 
+    def number(self, hdu: str | int) -> int:
+        """Number of an HDU, counted from 0; arguments and errors as for `hdu`."""
+        return self._hdus.index(self.hdu(hdu))
+
     def values(self, hdu: str | int) -> dict[str, Any]:
         """Header as a plain dictionary of keyword to value; fast, without comments."""
         return self.hdu(hdu).cards.values

@@ -15,7 +15,9 @@ from lightpool.fits import (
     HDUList,
     PrimaryHDU,
     TableData,
+    header_number,
     match_name,
+    parsing,
     read_fits,
     table_to_hdu,
     write_fits,
@@ -123,7 +125,8 @@ def _check_format(name: str) -> None:
 def read_irf(cls: "type[T]", filename: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":
     """Read a table of a class from a file, see `IRF.read`."""
     file = filename if isinstance(filename, FitsFile) else read_fits(filename)
-    return irf_from_table(cls, file.table(LAYOUTS[cls.tag].hdu if hdu is None else hdu), format)
+    with parsing(file.source):
+        return irf_from_table(cls, file.table(LAYOUTS[cls.tag].hdu if hdu is None else hdu), format)
 
 
 def irf_from_hdulist(cls: "type[T]", hdulist: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":
@@ -149,13 +152,28 @@ def irf_from_table(cls: "type[T]", table: Any, format: str = FORMAT) -> "T":
     arguments = cls._values_from_file(table, axes)
     irf = cls(
         axes=axes,
-        meta=dict(table.meta),
+        meta=keywords_of(table),
         is_pointlike=has_directional_cut(table.meta),
         fov_alignment=_alignment(table),
         **arguments,
     )
     warn_of_holes(n_not_finite(irf.data), axes.shape, where(table))
     return irf
+
+
+def keywords_of(table: Any) -> dict[str, Any]:
+    """Keywords of a table, whose thresholds are checked: they are used long after the file is forgotten.
+
+    Raises
+    ------
+    FormatError
+        If LO_THRES or HI_THRES is there and is no finite number.
+    """
+    meta = dict(table.meta)
+    for key in ("LO_THRES", "HI_THRES"):
+        if meta.get(key) is not None:
+            meta[key] = header_number(meta, key, where(table), unit="energy in TeV")
+    return meta
 
 
 def has_directional_cut(keywords: Any) -> bool:

@@ -7,7 +7,7 @@ with the bins of its axes (``PSF_BANDS``, ``PSF_EXPOSURE_BANDS``).
 from typing import TYPE_CHECKING, Any
 
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import HDUList, read_fits, write_fits
+from lightpool.fits import HDUList, parsing, read_fits, write_fits
 from lightpool.irf.table_rules import check_axes, check_unit
 from lightpool.maps import Map
 from lightpool.maps.fits_format import verify_checksums
@@ -80,13 +80,11 @@ def read_irf_map(
     checksum: bool = False,
 ) -> "IRFMap":
     """Response from a FITS file, whose checksums are verified if asked for, see `irf_map_from_hdulist`."""
-    hdulist = read_fits(filename).hdulist
-    if checksum:
-        verify_checksums(hdulist, filename)
-    try:
+    with parsing(filename):
+        hdulist = read_fits(filename).hdulist
+        if checksum:
+            verify_checksums(hdulist, filename)
         return irf_map_from_hdulist(kind, hdulist, hdu=hdu, format=format)
-    except FormatError as error:
-        raise type(error)(f"{filename}: {error}") from error
 
 
 def irf_map_to_hdulist(irf: "IRFMap", format: str = "gadf") -> HDUList:

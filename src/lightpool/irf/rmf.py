@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import BinTableHDU, Column, HDUList, Header, PrimaryHDU, read_fits, write_fits
+from lightpool.fits import BinTableHDU, Column, HDUList, Header, PrimaryHDU, parsing, read_fits, write_fits
 from lightpool.irf.table_rules import check_axes, n_not_finite
 from lightpool.maps import MapAxes, MapAxis
 
@@ -70,10 +70,8 @@ def read_rmf(
     filename: Any, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS"
 ) -> tuple[MapAxes, NDArray[np.float64]]:
     """Axes and matrix of a response file, see `rmf_from_hdulist`."""
-    try:
+    with parsing(filename):
         return rmf_from_hdulist(read_fits(filename).hdulist, hdu1, hdu2)
-    except FormatError as error:
-        raise type(error)(f"{filename}: {error}") from error
 
 
 def rmf_to_hdulist(kernel: "EDispKernel", format: str = "ogip") -> HDUList:

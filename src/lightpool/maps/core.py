@@ -12,7 +12,7 @@ from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.precision import DTYPES, find_precision
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
-from lightpool.fits import HDUList, read_fits, write_fits
+from lightpool.fits import HDUList, parsing, read_fits, write_fits
 from lightpool.maps.fill import event_counts
 from lightpool.maps.fits_format import find_map_type, verify_checksums
 from lightpool.maps.map_data import unit_factor
@@ -141,10 +141,11 @@ class Map(MapOperators, MapReshaping, abc.ABC):
             Whether to check the checksums in the file.
         device : str or Device, optional
         """
-        hdulist = read_fits(filename).hdulist
-        if checksum:
-            verify_checksums(hdulist, filename)
-        return Map.from_hdulist(hdulist, hdu, hdu_bands, map_type, format=format, device=device)
+        with parsing(filename):
+            hdulist = read_fits(filename).hdulist
+            if checksum:
+                verify_checksums(hdulist, filename)
+            return Map.from_hdulist(hdulist, hdu, hdu_bands, map_type, format=format, device=device)
 
     @staticmethod
     def from_hdulist(

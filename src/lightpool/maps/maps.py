@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lightpool.arrays.promotion import dtype_name
-from lightpool.fits import HDUList, PrimaryHDU, read_fits, write_fits
+from lightpool.fits import HDUList, PrimaryHDU, parsing, read_fits, write_fits
 from lightpool.maps.core import Map
 from lightpool.maps.fits_format import verify_checksums
 
@@ -112,10 +112,11 @@ class Maps(MutableMapping[str, Any]):
     @classmethod
     def read(cls, filename: str | Path, checksum: bool = False) -> Self:
         """Read maps from a FITS file; their names become lower-case."""
-        hdulist = read_fits(filename).hdulist
-        if checksum:
-            verify_checksums(hdulist, filename)
-        return cls.from_hdulist(hdulist)
+        with parsing(filename):
+            hdulist = read_fits(filename).hdulist
+            if checksum:
+                verify_checksums(hdulist, filename)
+            return cls.from_hdulist(hdulist)
 
     def write(self, filename: str | Path, overwrite: bool = False, checksum: bool = False) -> None:
         """Write maps to a FITS file."""
