@@ -40,11 +40,10 @@ def test_gaps_have_no_edges(axis):
     assert_allclose(closed.edges.to_value("h"), [0, 1, 2, 4, 5, 6])
 
 
-def test_an_interval_holds_its_end_but_not_its_start(axis):
-    # Gammapy 2.1 gives the same numbers.
+def test_an_interval_holds_its_start_but_not_its_end(axis):
     times = START + [-1, 0, 0.5, 1, 1.5, 2, 3, 4, 6, 7] * u.h
-    assert axis.coord_to_idx(times).tolist() == [-1, -1, 0, 0, -1, -1, 1, 1, 2, -1]
-    pix = [np.nan, np.nan, 0, 0.5, np.nan, np.nan, 1, 1.5, 2.5, np.nan]
+    assert axis.coord_to_idx(times).tolist() == [-1, 0, 0, -1, -1, 1, 1, -1, -1, -1]
+    pix = [np.nan, -0.5, 0, np.nan, np.nan, 0.5, 1, np.nan, np.nan, np.nan]
     assert_allclose(axis.coord_to_pix(times), pix, atol=1e-14)
     assert axis.coord_to_idx(3 * u.h) == 1
     assert axis.coord_to_idx(times[2]) == 0

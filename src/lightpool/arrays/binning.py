@@ -1,6 +1,10 @@
 """From the values of coordinates to bins and pixel numbers of an axis."""
 
+import math
+
 import array_api_compat
+import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays.constants import constant
 from lightpool.arrays.cuda import binning as cuda_binning
@@ -8,9 +12,23 @@ from lightpool.arrays.devices import array_namespace, device_of
 from lightpool.arrays.scales import scale_values, unscale_values
 from lightpool.arrays.typing import Array, Namespace
 
-__all__ = ["bin_index", "bin_index_plain", "coord_to_pix", "pix_to_coord", "scale_values", "unscale_values"]
+__all__ = [
+    "bin_index",
+    "bin_index_plain",
+    "coord_to_pix",
+    "pix_in_bins",
+    "pix_to_coord",
+    "scale_values",
+    "snap_to_edges",
+    "unscale_values",
+]
 
 _FIRST_NODE = {"center": 0.0, "edges": -0.5}
+
+_EPS = float(np.finfo(np.float64).eps)
+
+_ROUNDING_OF_UNITS = 4 * _EPS
+"""Relative error of a value whose unit was changed: of the factor, of the product, and of the value in its file."""
 
 
 def bin_index(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | None = None) -> Array:
@@ -42,6 +60,58 @@ def bin_index_plain(x: Array, edges: Array, *, clip: bool = False, xp: Namespace
     index = xp.astype(xp.searchsorted(edges[1:-1], x, side="right"), xp.int64, copy=False)
     valid = xp.isfinite(x) if clip else (x >= edges[0]) & (x < edges[-1])
     return xp.where(valid, index, xp.full_like(index, -1))
+
+
+def snap_to_edges(x: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values on the host, with those that are an edge up to the rounding of a change of unit moved onto it.
+
+    Parameters
+    ----------
+    x : NumPy array of float64, any shape
+    edges : NumPy array of float64, shape (n_bin + 1,), ascending
+
+    Returns
+    -------
+    snapped : NumPy array of float64, shape of ``x``
+    """
+    with np.errstate(invalid="ignore"):  # infinity minus infinity, where both are
+        for side in (-1, 0):
+            number = np.clip(np.searchsorted(edges, x) + side, 0, len(edges) - 1)
+            nearest = edges[number]
+            x = np.where(np.abs(x - nearest) <= _ROUNDING_OF_UNITS * np.abs(nearest), nearest, x)
+    return x
+
+
+def pix_in_bins(
+    pix: Array, x: Array, edges: Array, *, is_descending: bool = False, xp: Namespace | None = None
+) -> Array:
+    """Pixel coordinates moved by their rounding, so that the nearest whole number is the bin of the value.
+
+    Parameters
+    ----------
+    pix : array of float64, shape of ``x``, from `coord_to_pix`
+    x : array of float64, any shape
+    edges : array of float64, shape (n_bin + 1,), ascending; a NumPy array is copied to the device
+    is_descending : bool
+        Whether bins are counted from the last edge.
+
+    Returns
+    -------
+    pix : array of float64, for which floor(pix + 0.5) is the bin that `bin_index` finds, and outside no bin
+    """
+    xp = array_namespace(x) if xp is None else xp
+    edges = constant(edges, device_of(x), dtype="float64")
+    n_bin = int(edges.shape[0]) - 1
+    bins = xp.astype(xp.searchsorted(edges, xp.reshape(x, (-1,)), side="right"), xp.float64) - 1.0
+    bins = xp.reshape(bins, x.shape)
+    if is_descending:
+        bins = (n_bin - 1.0) - bins
+    low = xp.where(bins < 0, xp.full_like(bins, -math.inf), bins - 0.5)
+    high = bins + 0.5
+    high = xp.where(bins >= n_bin, xp.full_like(bins, math.inf), high - 4 * _EPS * xp.abs(high))
+    # not `clip`: a NaN stays one
+    pix = xp.where(pix < low, low, pix)
+    return xp.where(pix > high, high, pix)
 
 
 def coord_to_pix(

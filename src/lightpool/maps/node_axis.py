@@ -178,17 +178,30 @@ class NodeAxis(AxisBase):
         return pix
 
     def coord_to_pix_array(self, coord: Array) -> Array:
-        """Pixel coordinates of plain values (unit `unit`) on any device."""
-        nodes = self._values_on("_ascending_nodes", device_of(coord))
-        pix = binning.coord_to_pix(self._wrapped(coord), nodes, self.interp, node_type=self.node_type)
-        return (self.nbin - 1.0) - pix if self._is_descending else pix
+        """Pixel coordinates of plain values (unit `unit`) on any device; rounding takes none out of its bin."""
+        place, coord = device_of(coord), self._wrapped(coord)
+        pix = binning.coord_to_pix(
+            coord, self._values_on("_ascending_nodes", place), self.interp, node_type=self.node_type
+        )
+        if self._is_descending:
+            pix = (self.nbin - 1.0) - pix
+        if len(self._nodes) == 1:
+            return pix
+        return binning.pix_in_bins(
+            pix, coord, self._values_on("_ascending_edges", place), is_descending=self._is_descending
+        )
 
     def pix_to_coord(self, pix: Any) -> u.Quantity:
         """Values at pixel coordinates, outside the nodes extrapolated."""
         return u.Quantity(self._pix_to_value(np.asarray(pix, dtype=np.float64)), self.unit, copy=None)
 
     def _pix_to_value(self, pix: NDArray[Any]) -> Any:
-        return binning.pix_to_coord(pix, self._nodes, self.interp, node_type=self.node_type)
+        """Values at pixel coordinates; at a node it is the node, which a logarithm and back would round."""
+        values = binning.pix_to_coord(pix, self._nodes, self.interp, node_type=self.node_type)
+        number = np.asarray(pix) + (0.5 if self.node_type == "edges" else 0.0)
+        is_node = (number == np.floor(number)) & (number >= 0) & (number < len(self._nodes))
+        index = np.where(is_node, number, 0.0).astype(np.int64)
+        return np.where(is_node, self._nodes[index], values)
 
     def coord_to_idx(self, coord: Any, clip: bool = False) -> NDArray[np.int64]:
         """Bins of values: lower edges belong to their bin, upper edges to the next one.
@@ -253,7 +266,21 @@ class NodeAxis(AxisBase):
 
     def _values(self, coord: Any) -> Any:
         """Plain float64 in the unit of the axis; numbers without a unit are taken to be in it."""
-        return u.Quantity(coord, self.unit, dtype=np.float64, copy=None).value
+        unit = getattr(coord, "unit", None)
+        if unit is None or unit == self.unit or isinstance(coord, list | tuple):
+            return u.Quantity(coord, self.unit, dtype=np.float64, copy=None).value
+        return self.values_from_unit(u.Quantity(coord, dtype=np.float64, copy=None).value, unit)
+
+    def values_from_unit(self, values: Any, unit: Any) -> Any:
+        """Plain values in the unit of the axis from plain float64 values in another unit, on the host.
+
+        A value that is an edge up to the rounding of the conversion becomes the edge: 0.29 TeV lie on an edge at
+        290 GeV, whichever way the product is rounded.
+        """
+        if unit == self.unit:
+            return values
+        converted = unit.to(self.unit, values)
+        return binning.snap_to_edges(np.asarray(converted, dtype=np.float64), self._ascending_edges)
 
     def _wrapped(self, coord: Array) -> Array:
         return self._wrap(coord) if self._boundary_type == "periodic" else coord

@@ -226,7 +226,7 @@ class TimeMapAxis(AxisBase):
     # --- coordinates
 
     def coord_to_idx(self, coord: Any, **kwargs: Any) -> NDArray[np.int64]:
-        """Intervals of times.
+        """Intervals of times: a start belongs to its interval, an end to the next one.
 
         Parameters
         ----------
@@ -237,7 +237,7 @@ class TimeMapAxis(AxisBase):
         index : array of int64, shape of ``coord``; -1 outside of the intervals
         """
         time = self._times(coord)[..., np.newaxis]
-        is_inside = ((time - self.time_min).jd > 0) & ((time - self.time_max).jd <= 0)
+        is_inside = ((time - self.time_min).jd >= 0) & ((time - self.time_max).jd < 0)
         return np.asarray(np.where(np.any(is_inside, axis=-1), np.argmax(is_inside, axis=-1), -1))
 
     def coord_to_pix(self, coord: Any, **kwargs: Any) -> NDArray[np.float64]:
