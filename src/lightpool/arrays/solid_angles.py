@@ -10,7 +10,7 @@ from lightpool.arrays.cuda import directions as cuda_directions
 from lightpool.arrays.devices import array_namespace
 from lightpool.arrays.typing import Array, Namespace
 
-__all__ = ["solid_angles", "solid_angles_plain"]
+__all__ = ["solid_angles", "solid_angles_plain", "triangle_areas"]
 
 _NO_LENGTH = 1e-300
 """Added to a length it changes nothing, but zero: what is divided by that is zero too."""
@@ -18,9 +18,16 @@ _NO_LENGTH = 1e-300
 _SHORT = 0.02
 """Chord up to which four terms of the arcsine are exact to the last bit: the next one is 35/294912 c^8, 3e-18."""
 
+_TURN = 1e-5
+"""Square of the size of a pixel over its distance from the axis of the sphere, up to which two plane triangles do.
+
+Their area is wrong by a tenth of it: 1e-6. All pixels of 0.1 deg up to a declination of 38 deg, and of 0.02 deg up to
+one of 81 deg, have the areas of Gammapy.
+"""
+
 
 def solid_angles(corners: Array, *, xp: Namespace | None = None) -> Array:
-    """Solid angle of pixels from the directions of their corners, two plane triangles each.
+    """Solid angle of pixels from the directions of their corners, true to a relative 2e-6 anywhere on the sphere.
 
     Parameters
     ----------
@@ -34,9 +41,10 @@ def solid_angles(corners: Array, *, xp: Namespace | None = None) -> Array:
 
     Notes
     -----
-    As in Gammapy: sides are arcs, angles are differences of position angles, of which one pair is taken at
-    neighbouring corners. It is exact to the square of the turn of north across a pixel: that is 1e-8 for pixels of
-    0.02 deg at a declination of 22 deg, but a factor of two for the pixels around a pole.
+    Where that is accurate, as in Gammapy: two plane triangles, whose sides are arcs, and whose angles are differences
+    of position angles, of which one pair is taken at neighbouring corners. It is exact to the square of the turn of
+    north across a pixel: 3e-8 for pixels of 0.02 deg at a declination of 22 deg, but a factor of two for the pixels
+    around a pole. Pixels that are large, or near a pole, are two spherical triangles, whose sides are great circles.
     """
     xp = array_namespace(corners) if xp is None else xp
     if is_cupy_namespace(xp):
@@ -45,16 +53,19 @@ def solid_angles(corners: Array, *, xp: Namespace | None = None) -> Array:
         return solid_angles_plain(corners, xp=xp)
     n_y, n_x = (n - 1 for n in corners.shape[1:])
     rows = list(blocks(n_y, max(BLOCK // max(n_x, 1), 1))) or [slice(0, 0)]
-    return joined(lambda part: _solid_angles(corners[:, part.start : part.stop + 1, :], _arcs_numpy, xp), rows)
+    return joined(lambda part: _solid_angles(corners[:, part.start : part.stop + 1, :], _arcs_numpy, _some, xp), rows)
 
 
 def solid_angles_plain(corners: Array, *, xp: Namespace | None = None) -> Array:
     """Plain twin of `solid_angles`, in the array API standard alone."""
     xp = array_namespace(corners) if xp is None else xp
-    return _solid_angles(corners, lambda chord: _arcs(chord, xp), xp)
+    return _solid_angles(corners, lambda chord: _arcs(chord, xp), _all, xp)
 
 
-def _solid_angles(corners: Array, arcs: Callable[[Array], Array], xp: Namespace) -> Array:
+Replace = Callable[[Array, Array, Array, int], Array]
+
+
+def _solid_angles(corners: Array, arcs: Callable[[Array], Array], replace: Replace, xp: Namespace) -> Array:
     n_y, width = corners.shape[1] - 1, corners.shape[2]
     if n_y == 0:
         return corners[0, :0, 1:]
@@ -72,6 +83,8 @@ def _solid_angles(corners: Array, arcs: Callable[[Array], Array], xp: Namespace)
     at_upper_left = _sine_between(_bearing(-east_y[:-1], north_down), [_[width:] for _ in right], xp)
     area = along_y[:-1] * along_x[width:] * at_upper_left + along_y[1:] * along_x[:-width] * at_lower_right
     area = 0.5 * xp.abs(area)
+    size = along_x[:-width] * along_x[:-width] + along_y[:-1] * along_y[:-1]  # squared
+    area = replace(area, size > _TURN * radius[: -width - 1], xp.reshape(corners, (3, -1)), width)
     return xp.reshape(xp.concat([area, area[:1]]), (n_y, width))[:, :-1]
 
 
@@ -87,6 +100,41 @@ def _steps(
     dx, dy, dz = x_stop - x, y_stop - y, z_stop - z
     chord = xp.sqrt(dx * dx + dy * dy + dz * dz)
     return arcs(chord), x * y_stop - y * x_stop, x * x_stop + y * y_stop
+
+
+def _some(area: Array, where: Array, corners: Array, width: int) -> Array:
+    """Areas with those of spherical triangles in place of some; on the host."""
+    number = np.flatnonzero(where)
+    if number.size:
+        first, right, up, far = (corners[:, number + step] for step in (0, 1, width, width + 1))
+        area[number] = np.abs(triangle_areas(first, right, far, np) + triangle_areas(first, far, up, np))
+    return area
+
+
+def _all(area: Array, where: Array, corners: Array, width: int) -> Array:
+    """Twin of `_some` for any device, which works all of them out."""
+    xp = array_namespace(area)
+    first, right, up, far = (
+        corners[:, : -width - 1],
+        corners[:, 1:-width],
+        corners[:, width:-1],
+        corners[:, width + 1 :],
+    )
+    true = xp.abs(triangle_areas(first, right, far, xp) + triangle_areas(first, far, up, xp))
+    return xp.where(where, true, area)
+
+
+def triangle_areas(a: Array, b: Array, c: Array, xp: Namespace) -> Array:
+    """Areas of spherical triangles, shape (n,), unit sr, from the unit vectors of their corners, shape (3, n).
+
+    Positive where the corners run against the clock as seen from outside. Source: van Oosterom & Strackee 1983, IEEE
+    Trans. Biomed. Eng. 30, 125.
+    """
+    (ax, ay, az), (bx, by, bz), (cx, cy, cz) = ([v[i, ...] for i in range(3)] for v in (a, b, c))
+    ux, uy, uz, vx, vy, vz = bx - ax, by - ay, bz - az, cx - ax, cy - ay, cz - az
+    volume = ax * (uy * vz - uz * vy) + ay * (uz * vx - ux * vz) + az * (ux * vy - uy * vx)
+    inner = (ax * bx + ay * by + az * bz) + (bx * cx + by * cy + bz * cz) + (cx * ax + cy * ay + cz * az)
+    return 2 * xp.atan2(volume, 1.0 + inner)
 
 
 def _arcs(chord: Array, xp: Namespace) -> Array:

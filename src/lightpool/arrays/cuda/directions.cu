@@ -59,8 +59,18 @@ __device__ inline double sine_between(Bearing a, Bearing b) {
     return (b.east * a.north - b.north * a.east) / (norm + (norm == 0 ? 1.0 : 0.0));
 }
 
-// Solid angle of pixels from the directions of their corners, two plane triangles each.
+__device__ inline double inner(Vector v, Vector w) { return v.x * w.x + v.y * w.y + v.z * w.z; }
+
+// Area of a spherical triangle, positive against the clock as seen from the centre.
+__device__ inline double triangle(Vector a, Vector b, Vector c) {
+    const Vector u = {b.x - a.x, b.y - a.y, b.z - a.z}, v = {c.x - a.x, c.y - a.y, c.z - a.z};
+    const Vector across = {u.y * v.z - u.z * v.y, u.z * v.x - u.x * v.z, u.x * v.y - u.y * v.x};
+    return 2 * atan2(inner(a, across), 1 + inner(a, b) + inner(b, c) + inner(c, a));
+}
+
+// Solid angle of pixels from the directions of their corners: two plane triangles each, or two spherical ones.
 __global__ void solid_angles(const double* corners, i64 n_y, i64 n_x, double* area) {
+    const double TURN = 1e-5;  // as in lightpool.arrays.solid_angles
     const i64 n = (n_y + 1) * (n_x + 1);
     EACH(i, n_y * n_x) {
         const i64 low = i / n_x * (n_x + 1) + i % n_x, high = low + n_x + 1;
@@ -68,7 +78,12 @@ __global__ void solid_angles(const double* corners, i64 n_y, i64 n_x, double* ar
         const Vector c = vector_at(corners, n, high), d = vector_at(corners, n, high + 1);
         const double at_upper_left = sine_between(bearing(c, a), bearing(c, d));
         const double at_lower_right = sine_between(bearing(a, b), bearing(b, d));
-        area[i] = 0.5 * fabs(angle_between(a, c) * angle_between(c, d) * at_upper_left
-                             + angle_between(b, d) * angle_between(a, b) * at_lower_right);
+        const double along_x = angle_between(a, b), along_y = angle_between(a, c);
+        if (along_x * along_x + along_y * along_y > TURN * (a.x * a.x + a.y * a.y)) {
+            area[i] = fabs(triangle(a, b, d) + triangle(a, d, c));
+            continue;
+        }
+        area[i] = 0.5 * fabs(along_y * angle_between(c, d) * at_upper_left
+                             + angle_between(b, d) * along_x * at_lower_right);
     }
 }
