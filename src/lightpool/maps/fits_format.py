@@ -31,6 +31,12 @@ log = logging.getLogger(__name__)
 
 HostArray = np.ndarray[Any, Any]
 
+_EXPOSURE_OF_FERMI, _DIFFUSE_OF_FERMI = u.Unit("cm2 s"), u.Unit("cm-2 s-1 MeV-1 sr-1")
+"""Units of cubes of gtexpcube2, which have a table GTI, and of templates of diffuse emission, which have none."""
+
+_NAMES_WITH_UNIT = ("exposure", "psf", "flux", "dnde")
+"""An HDU with one of these in its name holds values that mean nothing without a unit."""
+
 MASK_NAMES = ("mask", "is_ul", "success")
 """An HDU with one of these in its name holds True and False, written as 1 and 0."""
 
@@ -79,6 +85,20 @@ def unit_from_header(header: Header) -> u.UnitBase:
         return unit
     kept = [base**power for base, power in zip(unit.bases, unit.powers, strict=True) if base not in counted]
     return u.Unit(np.prod(kept)) if kept else u.dimensionless_unscaled
+
+
+def _unit_of_map(hdulist: HDUList, hdu: Any, format: str) -> u.UnitBase:
+    """Unit of the values in an HDU; the cubes of the Fermi tools with ENERGIES have one that they do not say."""
+    unit = unit_from_header(hdu.header)
+    if format == "fgst-template" and unit.is_equivalent(""):
+        return _EXPOSURE_OF_FERMI if "GTI" in hdulist else _DIFFUSE_OF_FERMI
+    if "BUNIT" not in hdu.header and any(name in hdu.name.lower() for name in _NAMES_WITH_UNIT):
+        log.warning(
+            "HDU %r has no keyword BUNIT, so its unit is not known and its values are taken as plain numbers; write "
+            "BUNIT into the file, such as 'm2 s' for an exposure, or multiply the map by its unit",
+            hdu.name,
+        )
+    return unit
 
 
 def native(values: Any) -> HostArray:
@@ -175,10 +195,13 @@ def wcs_map_arguments(
     data = _from_sparse(data_hdu, geom) if is_table else native(data_hdu.data)
     if any(name in data_hdu.name.lower() for name in MASK_NAMES):
         data = data.astype(bool)
-    header = data_hdu.header
     return {
-        "geom": geom, "data": data, "meta": meta_from_header(header), "unit": unit_from_header(header), "device": device
-    }  # fmt: skip
+        "geom": geom,
+        "data": data,
+        "meta": meta_from_header(data_hdu.header),
+        "unit": _unit_of_map(hdulist, data_hdu, format),
+        "device": device,
+    }
 
 
 def _from_sparse(hdu: Any, geom: WcsGeom) -> HostArray:
