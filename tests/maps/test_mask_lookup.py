@@ -19,8 +19,10 @@ PROJECTIONS = ["CAR", "TAN", "SIN", "ARC", "ZEA", "STG", "AIT", "MOL", "SFL", "M
 
 
 def by_wcslib(mask, geom, fill_value=False):
-    """The slow twin: every pixel centre goes through wcslib to the sky and back."""
-    return to_host(mask.get_by_coord(geom.get_coord(sparse=True), fill_value=fill_value))
+    """The slow twin: every pixel centre goes through wcslib to the sky and back, whose rounding is taken as it is."""
+    pix = mask.geom.coord_to_pix(geom.get_coord(sparse=True))
+    index = tuple(np.where(np.isfinite(_), np.floor(_ + 0.5), -1).astype(int) for _ in pix)
+    return to_host(mask.get_by_pix(index, fill_value=fill_value))
 
 
 def check(mask, geom):

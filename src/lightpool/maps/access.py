@@ -46,7 +46,11 @@ class MapAccess(MapData):
 
         Where all places are inside, the values have the data type of the map, else that of the fill value.
         """
-        index = np.broadcast_arrays(*nearest_index(pix))
+        return self._values_of(nearest_index(pix), fill_value)
+
+    def _values_of(self, index: Sequence[Any], fill_value: float) -> Array:
+        """Values of pixels; ``fill_value`` outside the map."""
+        index = np.broadcast_arrays(*index)
         values = take_pixels(self._data, index)
         inside = is_inside(index, self._data.shape)
         if inside.all():
@@ -183,8 +187,13 @@ class MapAccess(MapData):
         return self._from_geom(geom, data=self._in_own_type(values), unit=self._unit, device=self.device)
 
     def _mask_on(self, geom: Any, fill_value: bool) -> Array:
-        """Value of the mask at the pixel centres of another geometry."""
-        return as_dtype(self.get_by_pix(self._geom.pix_of_centers(geom), fill_value=fill_value), "bool")
+        """Value of the mask at the pixel centres of another geometry.
+
+        Centres on the edge between two pixels are common. wcslib's rounding decides about them, as in Gammapy: masks
+        are the same as there, and so are norms of a background outside an exclusion.
+        """
+        index = nearest_index(self._geom.pix_of_centers(geom), edge=0.0)
+        return as_dtype(self._values_of(index, fill_value), "bool")
 
     def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":
         raise TypeError(f"{type(self).__name__} cannot make maps of other geometries")

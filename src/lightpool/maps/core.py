@@ -216,18 +216,19 @@ class Map(MapOperators, MapReshaping, abc.ABC):
             and columns
         """
         geom, weights_geom = maps[0].geom, None if weights is None else weights.geom
-        parent, window = self._window_of(geom, weights_geom)
+        windows = self._windows_of(geom, weights_geom)
         parts = [*maps, *([] if weights is None else [weights])]
         for part in parts:
             require_device(self.device, part.device)
-        first, *rest = (part._held[window] for part in parts)
-        product = [first, *(x.values() if isinstance(x, LazyArray) else x for x in rest), *factors]
         factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
-        add_product(self._data, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
+        for parent, window in windows:
+            first, *rest = (part._held[window] for part in parts)
+            product = [first, *(x.values() if isinstance(x, LazyArray) else x for x in rest), *factors]
+            add_product(self._data, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
 
     @abc.abstractmethod
-    def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
-        """Indices, on this map and on another geometry, of the pixels that they share."""
+    def _windows_of(self, geom: Any, weights_geom: Any) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
+        """Indices, on this map and on another geometry, of the pixels that they share; a pair for each end."""
 
     @abc.abstractmethod
     def cutout(self, position: Any, width: Any, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1) -> Self:

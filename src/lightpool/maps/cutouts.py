@@ -5,7 +5,7 @@ from collections.abc import Sequence
 
 from lightpool.errors import GeometryError, NoOverlapError
 
-__all__ = ["CUTOUT_MODES", "cutout_origin", "overlap_slices", "trim_window"]
+__all__ = ["CUTOUT_MODES", "cutout_origin", "overlap_parts", "overlap_slices", "trim_window"]
 
 CUTOUT_MODES = ("trim", "partial", "strict")
 
@@ -25,7 +25,7 @@ def cutout_origin(position: Sequence[float], npix: Sequence[int]) -> tuple[int, 
 
 
 def trim_window(
-    origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int], mode: str
+    origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int], mode: str, *, is_closed: bool = False
 ) -> tuple[tuple[int, int], tuple[int, int]]:
     """First pixel and number of pixels of a cutout after the rule of its mode.
 
@@ -35,6 +35,7 @@ def trim_window(
     parent_npix : number of pixels (x, y) of the parent
     mode : ``trim`` keeps the part on the parent, ``partial`` keeps all of the window, ``strict`` refuses a window
         that is not wholly on the parent
+    is_closed : whether the parent goes once around the sky along x, so that it has no border there
 
     Raises
     ------
@@ -45,6 +46,10 @@ def trim_window(
     """
     if mode not in CUTOUT_MODES:
         raise ValueError(f"mode must be one of {CUTOUT_MODES}, got {mode!r}")
+    if is_closed:
+        n_x = min(npix[0], parent_npix[0])
+        (_, y0), (_, n_y) = trim_window((0, origin[1]), (1, npix[1]), parent_npix, mode)
+        return (origin[0] + (npix[0] - n_x + 1) // 2, y0), (n_x, n_y)
     stop = [x0 + n for x0, n in zip(origin, npix, strict=True)]
     if any(end <= 0 or x0 >= n for x0, end, n in zip(origin, stop, parent_npix, strict=True)):
         raise NoOverlapError(
@@ -82,3 +87,30 @@ def overlap_slices(origin: Sequence[int], npix: Sequence[int], parent_npix: Sequ
         parent.append(slice(first, stop))
         cutout.append(slice(first - x0, stop - x0))
     return {"parent-slices": (parent[1], parent[0]), "cutout-slices": (cutout[1], cutout[0])}
+
+
+def overlap_parts(
+    origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int], period: int | None
+) -> list[dict[str, Slices]]:
+    """Slices as of `overlap_slices` of all the pixels that parent and cutout share, also whole turns further along x.
+
+    Parameters
+    ----------
+    origin, npix, parent_npix : as for `overlap_slices`
+    period : number of columns after which the sky repeats itself, if that is a whole one
+
+    Raises
+    ------
+    NoOverlapError
+        If they share none.
+    """
+    if period is None:
+        return [overlap_slices(origin, npix, parent_npix)]
+    parts = []
+    lowest = -((origin[0] + npix[0] - 1) // period)  # all turns that bring a column of the cutout onto the parent
+    for turn in range(lowest, (parent_npix[0] - 1 - origin[0]) // period + 1):
+        try:
+            parts.append(overlap_slices((origin[0] + turn * period, origin[1]), npix, parent_npix))
+        except NoOverlapError:
+            continue
+    return parts or [overlap_slices(origin, npix, parent_npix)]

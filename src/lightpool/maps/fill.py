@@ -61,7 +61,7 @@ def event_counts(events: Any, geom: Any, device: Device, weights: Array | None =
     if geom.sky_projection is not None and all(borders is not None for borders in edges):
         weights = None if weights is None else as_dtype(weights, "float64")
         place = {"projection": geom.sky_projection, "shape": shape, "first": geom.first_pixel, "turn": turn}
-        return count_events(lon, lat, values, edges, **place, weights=weights)
+        return count_events(lon, lat, values, edges, **place, columns=geom.turn_of_columns, weights=weights)
     if turn is not None:
         lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
     x, y = geom.sky_to_pix_array(lon, lat)
@@ -101,7 +101,7 @@ def _host_columns(events: Any, arrays: Mapping[str, HostArray], geom: Any) -> li
 
 def _content(geom: Any, device: Device) -> tuple[Any, ...]:
     """All that the columns depend on but the events."""
-    return device.name, geom.frame, *((axis.name, axis.unit) for axis in geom.axes)
+    return device.name, geom.frame, *((axis.name, axis.unit, axis.edges_value.tobytes()) for axis in geom.axes)
 
 
 def _on_device(columns: list[HostArray], device: Device) -> list[Array]:
@@ -149,13 +149,21 @@ def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> Hos
         If the events have no such column.
     """
     if axis.name == "energy" and "energy" in arrays:
-        factor = u.TeV.to(axis.unit)
-        return arrays["energy"] if factor == 1 else arrays["energy"] * factor
+        return np.asarray(axis.values_from_unit(*_energies(events, arrays)))
     name = match_name(axis.name.upper(), events.table.colnames, "event list")  # the formats write columns in capitals
     if name is None:
         raise KeyError(f"Column not found in event list: {axis.name!r}; its columns are {events.table.colnames}")
-    column = u.Quantity(events.table[name])
-    return np.asarray(column.to_value(axis.unit), dtype=float)
+    column = u.Quantity(events.table[name], dtype=np.float64)
+    return np.asarray(axis.values_from_unit(column.value, column.unit))
+
+
+def _energies(events: Any, arrays: Mapping[str, HostArray]) -> tuple[HostArray, Any]:
+    """Energies and their unit, as the file has them: a change of unit and back may move one over an edge."""
+    columns = getattr(events, "columns", None)
+    unit = "TeV" if columns is None else columns.units.get("ENERGY", "TeV")
+    if columns is None or unit == "TeV":
+        return arrays["energy"], u.TeV
+    return np.asarray(columns.columns["ENERGY"], dtype=np.float64), u.Unit(unit)
 
 
 def _counts_in_region(

@@ -25,13 +25,16 @@ INVALID = -1
 HostArray = np.ndarray[Any, Any]
 
 
-def pix_to_idx(pix: Any) -> HostArray:
-    """Nearest whole number of pixel coordinates, -1 for NaN and infinity; whole numbers stay as they are."""
+def pix_to_idx(pix: Any, edge: float = 0.0) -> HostArray:
+    """Nearest whole number of coordinates, -1 for NaN and infinity; whole numbers stay as they are.
+
+    Within ``edge`` of the middle between two numbers it is the upper one: see `lightpool.arrays.events.EDGE`.
+    """
     values = np.atleast_1d(np.asarray(pix))
     if np.issubdtype(values.dtype, np.integer):
         return values
     finite = np.isfinite(values)
-    return np.where(finite, np.floor(np.where(finite, values, 0.0) + 0.5), INVALID).astype(np.int64)
+    return np.where(finite, np.floor(np.where(finite, values, 0.0) + (0.5 + edge)), INVALID).astype(np.int64)
 
 
 class Geom(abc.ABC):

@@ -5,13 +5,14 @@ from typing import TYPE_CHECKING, Any
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.wcs import WCS
 
 from lightpool.maps import shapes
-from lightpool.maps.sky_regions import is_point, parse_regions, region_to_pixel
+from lightpool.maps.plane import Plane
+from lightpool.maps.region_contents import PixelCentres
+from lightpool.maps.sky_regions import parse_regions
 
 if TYPE_CHECKING:
-    from regions import PixelRegion, RectangleSkyRegion, Region
+    from regions import RectangleSkyRegion
 
 __all__ = [
     "binary_structure",
@@ -41,54 +42,22 @@ def rectangle_region(center: SkyCoord, width: u.Quantity, height: u.Quantity) ->
     return shapes.RectangleSkyRegion(center=center, width=width, height=height)
 
 
-def region_mask_image(regions: Any, wcs: WCS, npix: tuple[int, int], lon: HostArray) -> HostArray:
+def region_mask_image(regions: Any, plane: Plane, npix: tuple[int, int], lonlat: HostArray) -> HostArray:
     """Mask of the pixels in any of some regions.
 
     Parameters
     ----------
     regions : see `parse_regions`
-    wcs : WCS of the image
+    plane : Plane of the image
     npix : number of pixels (x, y)
-    lon : array, shape (ny, nx)
-        Longitude of the pixels; pixels with NaN are off the sky and count as pixel (-1, -1), as in Gammapy.
+    lonlat : array, shape (2, ny, nx)
+        Position of the pixel centres in deg; those with NaN are off the sky and in no region.
 
     Returns
     -------
     mask : array of bool, shape (ny, nx)
     """
-    y, x = np.mgrid[: npix[1], : npix[0]]
-    off_sky = np.isnan(lon)
-    if np.any(off_sky):
-        x, y = np.where(off_sky, -1, x), np.where(off_sky, -1, y)
-    mask = np.zeros(npix[::-1], dtype=bool)
-    for region in parse_regions(regions):
-        pixel_region = region_to_pixel(region, wcs)
-        if is_point(region):
-            mask |= _next_to_points(region, wcs, x, y) & ~off_sky
-        else:
-            _add_region(mask, pixel_region, x, y, whole=bool(np.any(off_sky)))
-    return mask
-
-
-def _add_region(mask: HostArray, region: "PixelRegion", x: HostArray, y: HostArray, *, whole: bool) -> None:
-    """Set the pixels in a region, looking only into its bounding box where it has one."""
-    window = (slice(None), slice(None)) if whole else _bounding_window(region)
-    mask[window] |= region.contains(shapes.PixCoord(x[window], y[window]))
-
-
-def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
-    simple = type(region).__name__.startswith(("Circle", "Ellipse", "Rectangle", "Polygon"))
-    if not simple or not region.meta.get("include", True):  # an excluded region contains all that is outside it
-        return slice(None), slice(None)
-    box = region.bounding_box
-    return slice(max(0, box.iymin - 1), max(0, box.iymax + 1)), slice(max(0, box.ixmin - 1), max(0, box.ixmax + 1))
-
-
-def _next_to_points(region: "Region", wcs: WCS, x: HostArray, y: HostArray) -> HostArray:
-    if not hasattr(region, "center"):
-        return _next_to_points(region.region1, wcs, x, y) | _next_to_points(region.region2, wcs, x, y)
-    x0, y0 = wcs.world_to_pixel(region.center)
-    return np.asarray((np.abs(x - x0) < 1) & (np.abs(y - y0) < 1))
+    return PixelCentres(plane, npix, lonlat).in_any(parse_regions(regions))
 
 
 def block_mean(image: HostArray, factor: int) -> HostArray:

@@ -14,6 +14,7 @@ from array_api_compat import device
 from lightpool.arrays.blocks import in_blocks
 from lightpool.arrays.constants import Constant, announce_constants
 from lightpool.arrays.devices import Device, array_namespace, device_of, to_device
+from lightpool.arrays.events import EDGE
 from lightpool.arrays.histogram import histogram
 from lightpool.arrays.interpolation import interpolate_grid, interpolate_grid_nearest, scale_table, unscale_table
 from lightpool.arrays.promotion import as_dtype, is_bool, is_floating
@@ -24,13 +25,16 @@ __all__ = ["count_pixels", "interpolate_pixels", "is_inside", "nearest_index", "
 HostArray = np.ndarray[Any, Any]
 
 
-def nearest_index(pix: Sequence[Any]) -> tuple[HostArray, ...]:
-    """Pixel that each pixel coordinate falls into, at least 1-d; -1 where it is NaN. Halves belong to the upper one."""
+def nearest_index(pix: Sequence[Any], edge: float = EDGE) -> tuple[HostArray, ...]:
+    """Pixel that each pixel coordinate falls into, at least 1-d; -1 where it is NaN. Halves belong to the upper one.
+
+    The first two are those on the sky: for these, what is within ``edge`` of a half is one.
+    """
     index = []
-    for values in pix:
+    for number, values in enumerate(pix):
         array = np.atleast_1d(np.asarray(values))
         if not np.issubdtype(array.dtype, np.integer):
-            rounded = np.floor(array + 0.5)
+            rounded = np.floor(array + (0.5 + edge if number < 2 else 0.5))
             array = np.where(np.isfinite(rounded), rounded, -1.0).astype(np.int64)
         index.append(array)
     return tuple(index)
@@ -170,8 +174,8 @@ def _interpolated(
     if fill_value is None:
         return values
     valid = xp.isfinite(values)
-    for coord, length in zip(coords, data.shape, strict=True):
-        nearest = xp.floor(coord + 0.5)
+    for number, (coord, length) in enumerate(zip(coords, data.shape, strict=True)):
+        nearest = xp.floor(coord + (0.5 + EDGE if number >= data.ndim - 2 else 0.5))
         valid = valid & (nearest >= 0) & (nearest < length)  # False for NaN too
     return xp.where(valid, values, float(fill_value))
 

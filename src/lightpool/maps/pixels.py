@@ -20,12 +20,14 @@ from astropy.wcs import WCS
 from lightpool.arrays.blocks import in_blocks
 from lightpool.arrays.constants import constant
 from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, to_device, to_host
+from lightpool.arrays.events import on_turn
 from lightpool.arrays.memory import require_memory
 from lightpool.arrays.projections import Projection, pixel_directions, pixel_to_sky, sky_to_pixel
 from lightpool.arrays.solid_angles import solid_angles
 from lightpool.arrays.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
+from lightpool.maps.plane import Plane
 from lightpool.maps.wcs_header import (
     check_wcs,
     frame_of_wcs,
@@ -202,11 +204,18 @@ class PixelGrid:
         """Pixel sizes in x and y at the reference pixel."""
         return pixel_scales_deg(self.wcs)
 
+    @cached_property
+    def plane(self) -> Plane:
+        """Its pixels without an end."""
+        return Plane(self.wcs)
+
     def pixel_to_sky(self, x: Array, y: Array) -> tuple[Array, Array]:
         """Sky position, rad in the frame of the grid, of pixel coordinates (arrays on any device)."""
         if self.projection is not None:
+            if self.plane.period is not None:
+                x = x - self.plane.period * array_namespace(x).round((x - self.plane.zero) / self.plane.period)
             return pixel_to_sky(self.projection, x, y)
-        lon, lat = self.wcs.wcs_pix2world(*np.broadcast_arrays(to_host(x), to_host(y)), 0)  # host: wcslib
+        lon, lat = self.plane.to_sky(*np.broadcast_arrays(to_host(x), to_host(y)))  # host: wcslib
         return to_device(np.deg2rad(lon), device_of(x)), to_device(np.deg2rad(lat), device_of(x))
 
     def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
@@ -227,13 +236,22 @@ class PixelGrid:
             x, y = x + (box.x0 - half), y + (box.y0 - half)
             return unit_vectors(*self.pixel_to_sky(to_device(x, device), to_device(y, device)))
         x_ref, y_ref = self.projection.crpix
-        moved = replace(self.projection, crpix=(x_ref + half, y_ref + half))
-        return pixel_directions(moved, (box.ny + more, box.nx + more), device, first=(box.y0, box.x0))
+        parts, n_column = [], box.nx + more
+        turns = np.zeros(n_column)
+        if self.plane.period is not None:
+            turns = np.round((np.arange(box.x0, box.x0 + n_column) - half - self.plane.zero) / self.plane.period)
+        for turn in np.unique(turns).tolist():
+            columns = np.flatnonzero(turns == turn)
+            shift = half + (self.plane.period or 0.0) * turn
+            moved = replace(self.projection, crpix=(x_ref + shift, y_ref + half))
+            first = box.y0, box.x0 + int(columns[0])
+            parts.append(pixel_directions(moved, (box.ny + more, columns.size), device, first=first))
+        return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=-1)
 
     def lonlat(self, box: Box) -> np.ndarray[Any, Any]:
         """Sky position of the pixel centres of a box on the host, by wcslib, shape (2, ny, nx), unit deg."""
         y, x = np.mgrid[box.y0 : box.y0 + box.ny, box.x0 : box.x0 + box.nx].astype(float)
-        return np.stack(self.wcs.wcs_pix2world(x, y, 0))
+        return np.stack(self.plane.to_sky(x, y))
 
     def has_room(self, n_number: int, box: Box) -> bool:
         """Whether an array of so many numbers for each pixel of a box can be kept."""
@@ -348,6 +366,21 @@ class SkyWindow:
             return self.grid.wcs
         return shifted_wcs(self.grid.wcs, self.box.x0, self.box.y0, (self.box.nx, self.box.ny))
 
+    @cached_property
+    def plane(self) -> Plane:
+        """Its pixels, counted from the first one of the window."""
+        return Plane(self.wcs, self.box.nx)
+
+    def _once(self, values: Array) -> Array:
+        """Values of a window that is wider than the sky, NaN where it repeats itself: beyond the turn of wcslib."""
+        period = self.plane.period
+        if period is None or not self.plane.has_repeats:
+            return values
+        xp = array_namespace(values)
+        away = np.abs(np.arange(self.box.nx) - self.plane.zero)
+        is_first = constant(away <= period / 2 + 1e-6, device_of(values))
+        return xp.where(is_first, values, xp.full_like(values, np.nan))
+
     def directions(self, device: str | Device | None = None) -> Array:
         """Give the unit vectors of the pixel centres in the frame of the grid, shape (3, ny, nx); NaN off the sky."""
         place = find_device(device)
@@ -355,7 +388,7 @@ class SkyWindow:
         def compute(box: Box) -> Array:
             return _by_rows(lambda rows: self.grid.directions(rows, place), box, place, n_number=3)
 
-        return self.grid.shared(("directions", place.name), self.box, compute)
+        return self._once(self.grid.shared(("directions", place.name), self.box, compute))
 
     def _part_of_directions(self, place: Device) -> Callable[[Box], Array]:
         """Give the directions of boxes in this window: cut from those of all pixels, unless these cannot be kept."""
@@ -371,7 +404,9 @@ class SkyWindow:
         def part(rows: Box) -> Array:
             return solid_angles(self.grid.directions(rows, place, corners=True))
 
-        return self.grid.shared(("solid_angle", place.name), self.box, lambda box: _by_rows(part, box, place))
+        return self._once(
+            self.grid.shared(("solid_angle", place.name), self.box, lambda box: _by_rows(part, box, place))
+        )
 
     def separation(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
         """Angle between the pixel centres and a position in the frame of the grid, shape (ny, nx), all in rad."""
@@ -382,7 +417,7 @@ class SkyWindow:
             vectors = self._part_of_directions(place)
             return _by_rows(lambda rows: separation_of_vectors(vectors(rows), centre), box, place)
 
-        return self.grid.single(("separation", place.name, lon, lat), self.box, compute)
+        return self._once(self.grid.single(("separation", place.name, lon, lat), self.box, compute))
 
     def field_of_view(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
         """Give the unit vectors of the pixel centres in the field of view of a pointing (ICRS, deg)."""
@@ -393,7 +428,7 @@ class SkyWindow:
             vectors = self._part_of_directions(place)
             return _by_rows(lambda rows: rotate(matrix, vectors(rows)), box, place, n_number=3)
 
-        return self.grid.single(("field of view", place.name, lon, lat), self.box, compute)
+        return self._once(self.grid.single(("field of view", place.name, lon, lat), self.box, compute))
 
     def upsampled(self, factor: int) -> "SkyWindow":
         """Window of pixels that are ``factor`` times as small; calls on one grid share the grid of small pixels."""
@@ -408,7 +443,7 @@ class SkyWindow:
             centres.flags.writeable = False  # geometries share it
             return centres
 
-        return np.asarray(self.grid.shared("lonlat", self.box, compute))
+        return np.asarray(self._once(self.grid.shared("lonlat", self.box, compute)))
 
     def numbers_on(self, other: "SkyWindow", device: str | Device | None = None) -> Array:
         """Which pixel of another window contains each pixel centre, int64 of shape (ny, nx).
@@ -422,7 +457,7 @@ class SkyWindow:
             if other.grid.frame != self.grid.frame:
                 centres = SkyCoord(lon, lat, unit="deg", frame=self.grid.frame).transform_to(other.grid.frame).data
                 lon, lat = centres.lon.deg, centres.lat.deg
-            x, y = (np.floor(_ + 0.5) for _ in other.wcs.wcs_world2pix(lon, lat, 0))
+            x, y = (np.floor(_ + 0.5) for _ in other.plane.from_sky(lon, lat))
             inside = (x >= 0) & (x < n_x) & (y >= 0) & (y < n_y)  # False for NaN too
             return constant(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), place)
 
@@ -437,4 +472,13 @@ class SkyWindow:
     def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """Pixel coordinates on the window of sky positions, rad in the frame of the grid."""
         x, y = self.grid.sky_to_pixel(lon, lat)
-        return x - float(self.box.x0), y - float(self.box.y0)
+        x, y = x - float(self.box.x0), y - float(self.box.y0)
+        return (on_turn(x, *self.turn) if self.turn is not None else x), y
+
+    @cached_property
+    def turn(self) -> tuple[float, float] | None:
+        """Middle of the window and columns of a whole turn, if it reaches over the end of the turn of wcslib."""
+        if not self.plane.reaches_over_seam:
+            return None
+        assert self.plane.period is not None
+        return (self.box.nx - 1) / 2, self.plane.period

@@ -20,9 +20,18 @@ from lightpool.maps import region_format, shapes
 from lightpool.maps.axes import MapAxes
 from lightpool.maps.coord import MapCoord
 from lightpool.maps.geom import Geom, HostArray, pix_to_idx
-from lightpool.maps.pixel_regions import contains_pixel, in_frame
+from lightpool.maps.pixel_regions import in_frame
+from lightpool.maps.plane import Plane
+from lightpool.maps.region_contents import Places
+from lightpool.maps.region_extent import (
+    angles_from,
+    bounding_box,
+    connected_groups,
+    drawn_parts,
+    solid_angle_by_counting,
+)
+from lightpool.maps.region_shapes import solid_angle_on_sphere
 from lightpool.maps.sky_regions import (
-    all_parts,
     is_point,
     on_sky,
     parse_regions,
@@ -33,7 +42,7 @@ from lightpool.maps.sky_regions import (
     without_points,
 )
 from lightpool.maps.wcs_geom import WcsGeom
-from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg, world_to_pixel
+from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg
 
 if TYPE_CHECKING:
     from regions import Region
@@ -41,6 +50,15 @@ if TYPE_CHECKING:
 __all__ = ["RegionGeom"]
 
 log = logging.getLogger(__name__)
+
+_WIDEST_TAN = 60.0
+"""Angle from its centre in deg up to which a region is drawn on a tangential projection."""
+
+_PLANE = 1.5
+"""Angle in deg up to which areas are those of the plane, as in Gammapy: that of a circle is wrong by 6e-5 then."""
+
+_MANY_PIXELS = 4096
+"""Rows or columns of small pixels by which parts of pixels are counted, at most."""
 
 
 class RegionGeom(Geom):
@@ -72,9 +90,12 @@ class RegionGeom(Geom):
         self._wcs: Any = wcs if wcs is not None or region is None else self._default_wcs()
 
     def _default_wcs(self) -> WCS:
-        center = region_center(self._region)
+        center, projection = region_center(self._region), self.projection
+        if angles_from(center, self._known_region()) > _WIDEST_TAN:
+            center, _ = bounding_box(self._known_region(), center.frame.name)
+            projection = "ZEA"  # which shows all the sky
         size = tuple(np.broadcast_to(self._binsz_wcs.deg, 2).tolist())
-        kwargs = {"binsz": size, "skydir": center, "proj": self.projection, "frame": center.frame.name}
+        kwargs = {"binsz": size, "skydir": center, "proj": projection, "frame": center.frame.name}
         self._wcs = WcsGeom.create(**kwargs).wcs  # of all the sky: width and centre are found on it, once
         return WcsGeom.create(width=tuple(self.width), **kwargs).wcs
 
@@ -92,7 +113,7 @@ class RegionGeom(Geom):
         regions : str, SkyRegion, PixelRegion, SkyCoord, or list of them
             A string is in DS9 format, a position makes a point. Regions in pixels need a ``wcs``.
         **kwargs : dict
-            For the constructor. Give a ``wcs`` for regions that are far apart: the default one is tangential.
+            For the constructor.
         """
         parsed = on_sky(parse_regions(regions), kwargs.get("wcs"))
         return cls(region=regions_to_compound_region(parsed) if parsed else None, **kwargs)
@@ -163,8 +184,14 @@ class RegionGeom(Geom):
 
     @cached_property
     def _bounding_rectangle(self) -> tuple[SkyCoord, HostArray]:
-        """Centre, and width and height in deg, of the pixels that the region touches."""
-        boxes = [region_to_pixel(_, self._wcs).bounding_box for _ in all_parts(self._known_region())]
+        """Centre, and width and height in deg, of the pixels that the region touches.
+
+        Of a region that the pixels cannot show, those of a box around it on the sphere.
+        """
+        parts = drawn_parts(self._known_region(), Plane(self._wcs))
+        if parts is None:
+            return bounding_box(self._known_region(), frame_of_wcs(self._wcs))
+        boxes = [part.bounding_box for part in parts]
         box = boxes[0]
         for other in boxes[1:]:
             box = box.union(other)
@@ -200,14 +227,37 @@ class RegionGeom(Geom):
         return self.center_skydir.separation(position)
 
     def solid_angle(self) -> u.Quantity:
-        """Solid angle of the region in sr; that of a union is estimated on pixels of a tenth of the size."""
-        region = self._known_region()
-        if isinstance(region, shapes.CompoundSkyRegion):
-            return self._solid_angle_of_union()
-        area = region_to_pixel(region, self._wcs).area
-        return (area * abs(np.linalg.det(self._wcs.pixel_scale_matrix)) * u.deg**2).to("sr")
+        """Solid angle of the region in sr.
 
-    def _solid_angle_of_union(self) -> u.Quantity:
+        That of parts that may overlap is counted on small pixels; that of others is a sum.
+        """
+        region = self._known_region()
+        is_compound = isinstance(region, shapes.CompoundSkyRegion)
+        if self._is_small:
+            if is_compound:
+                return self._solid_angle_on_pixels()
+            area = region_to_pixel(region, self._wcs).area
+            return (area * abs(np.linalg.det(self._wcs.pixel_scale_matrix)) * u.deg**2).to("sr")
+        if not is_compound:
+            return solid_angle_on_sphere(region) * u.sr
+        groups = connected_groups(region)
+        if groups is None or (len(groups) == 1 and len(groups[0]) > 1):
+            return solid_angle_by_counting(region, self.frame) * u.sr
+        return sum((self._part(group).solid_angle() for group in groups), start=0 * u.sr)
+
+    @cached_property
+    def _is_small(self) -> bool:
+        """Whether the region is drawn in its shape, and the plane is as good as the sphere."""
+        region = self._known_region()
+        if drawn_parts(region, Plane(self._wcs)) is None:
+            return False
+        return angles_from(bounding_box(region, self.frame)[0], region) <= _PLANE
+
+    def _part(self, regions: "Sequence[Region]") -> "RegionGeom":
+        """Geometry of some parts of the region, with pixels of the same size around them."""
+        return RegionGeom(regions_to_compound_region(regions), axes=self._axes, binsz_wcs=self.binsz_wcs)
+
+    def _solid_angle_on_pixels(self) -> u.Quantity:
         extended = without_points(self._known_region())
         if extended is None:
             return 0 * u.sr
@@ -252,25 +302,33 @@ class RegionGeom(Geom):
 
     def contains(self, coords: Any) -> HostArray:
         """Whether positions lie in the region; a point contains every position, as in Gammapy."""
-        region = self._known_region()
         position = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names).skycoord
         if self.is_all_point_sky_regions:
             return np.ones(position.shape, dtype=bool)
-        return contains_pixel(region, self._wcs, *world_to_pixel(self._wcs, position, frame_of_wcs(self._wcs)))
+        frame = frame_of_wcs(self._wcs)
+        if position.frame.name != frame:
+            position = position.transform_to(frame)
+        return self._contains_lonlat(position.data.lon.deg, position.data.lat.deg)
+
+    def _contains_lonlat(self, lon: HostArray, lat: HostArray) -> HostArray:
+        """Whether positions in deg, in the frame of `wcs`, lie in the region."""
+        x, y = self._wcs.wcs_world2pix(lon, lat, 0)
+        return Places(Plane(self._wcs), x, y, lambda: (lon, lat)).inside(self._known_region())
 
     def contains_icrs(self, lon: HostArray, lat: HostArray) -> HostArray:
         """Whether positions, arrays in rad, ICRS, lie in the region; faster than `contains`."""
         if self._region is None or self.is_all_point_sky_regions:
             return np.ones(np.shape(lon), dtype=bool)
         lon, lat = (np.rad2deg(_) for _ in in_frame(lon, lat, "icrs", frame_of_wcs(self._wcs)))
-        return contains_pixel(self._region, self._wcs, *self._wcs.wcs_world2pix(lon, lat, 0))
+        return self._contains_lonlat(lon, lat)
 
     def contains_wcs_pix(self, pix: Sequence[Any]) -> HostArray:
         """Whether pixel coordinates on `wcs` lie in the region; a point contains every position."""
         region = self._known_region()
         if self.is_all_point_sky_regions:
             return np.ones(np.shape(pix[0]), dtype=bool)
-        return contains_pixel(region, self._wcs, pix[0], pix[1])
+        x, y = np.broadcast_arrays(*pix[:2])
+        return Places(Plane(self._wcs), x, y, lambda: self._wcs.wcs_pix2world(x, y, 0)).inside(region)
 
     def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
         """Pixel coordinates of map coordinates: 0 in the region, NaN outside, then those on the axes.
@@ -341,13 +399,27 @@ class RegionGeom(Geom):
             Longitude and latitude of shape (n_pixel,), coordinates of axes of shape (..., 1).
         weights : array, shape (n_pixel,)
         """
+        groups = None if self._is_small else connected_groups(self._known_region())
+        if groups is not None and len(groups) > 1:
+            return self._coord_and_weights_of_parts(groups, factor)
         geom = self.to_wcs_geom()
+        factor = max(1, min(factor, _MANY_PIXELS // max(geom.data_shape[-2:])))
         weights = geom.to_image().region_weights([self._known_region()], oversampling_factor=factor, device="cpu").data
         inside = weights > 0
         lon, lat, *others = geom.get_coord(sparse=True)
         image = [np.reshape(_, inside.shape)[inside] for _ in (lon, lat)]
         on_axes = {name: np.squeeze(_, axis=-1) for name, _ in zip(self.axes.names, others, strict=True)}
         return MapCoord({"lon": image[0], "lat": image[1], **on_axes}, frame=geom.frame), weights[inside]
+
+    def _coord_and_weights_of_parts(
+        self, groups: "Sequence[Sequence[Region]]", factor: int
+    ) -> tuple[MapCoord, HostArray]:
+        found = [self._part(group).get_wcs_coord_and_weights(factor) for group in groups]
+        frame = self.frame
+        coords = [coord.to_frame(frame) for coord, _ in found]
+        image = {name: u.Quantity(np.concatenate([_[name] for _ in coords]), "deg") for name in ("lon", "lat")}
+        on_axes = {name: coords[0][name] for name in self.axes.names}
+        return MapCoord(image | on_axes, frame=frame), np.concatenate([weights for _, weights in found])
 
     # Other geometries
 

@@ -144,12 +144,12 @@ class RegionNDMap(Map):
             data = apply_operator("divide", data, factor)
         return self._init_copy(geom=geom, data=self._in_own_type(data))
 
-    def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    def _windows_of(self, geom: Any, weights_geom: Any) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         if tuple(geom.data_shape) != tuple(self._data.shape):
             raise GeometryError(
                 f"Can only stack region maps of one shape, got {tuple(geom.data_shape)} on {tuple(self._data.shape)}"
             )
-        return (...,), (...,)
+        return [((...,), (...,))]
 
     def get_spectrum(self, *args: Any, **kwargs: Any) -> Self:
         """Return the map itself: it is a spectrum."""

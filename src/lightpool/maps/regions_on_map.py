@@ -6,23 +6,22 @@ import numpy as np
 
 from lightpool.maps import shapes
 from lightpool.maps.region_geom import RegionGeom
-from lightpool.maps.sky_regions import region_to_pixel
 
 __all__ = ["contains_pixels", "region_geom_of"]
 
 
 def contains_pixels(region: Any, geom: Any) -> np.ndarray[Any, Any]:
     """Whether each pixel centre of an image geometry lies in a region, shape (ny, nx); a point takes its pixel."""
-    region = region_to_pixel(region, geom.wcs)
-    n_y, n_x = geom.data_shape[-2:]
-    if isinstance(region, shapes.PointPixelRegion):
-        y, x = (int(np.floor(v + 0.5)) for v in (region.center.y, region.center.x))
-        inside = np.zeros((n_y, n_x), dtype=bool)
-        if 0 <= y < n_y and 0 <= x < n_x:
+    image = geom.to_image()
+    if isinstance(region, shapes.PointSkyRegion | shapes.PointPixelRegion):
+        in_pixels = isinstance(region, shapes.PointPixelRegion)
+        index = image.pix_to_idx(region.center.xy) if in_pixels else image.coord_to_idx(region.center)
+        x, y = (int(_[0]) for _ in index)
+        inside = np.zeros(image.data_shape, dtype=bool)
+        if x >= 0 and y >= 0:
             inside[y, x] = True
         return inside
-    y, x = np.mgrid[:n_y, :n_x]
-    return np.asarray(region.contains(shapes.PixCoord(x, y)), dtype=bool)
+    return np.asarray(image.region_mask([region], device="cpu").data)
 
 
 def region_geom_of(region: Any, geom: Any) -> RegionGeom:

@@ -12,6 +12,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
 
 from lightpool.arrays.devices import Device
+from lightpool.arrays.events import EDGE
 from lightpool.arrays.projections import Projection
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError
@@ -124,13 +125,15 @@ class SkyPixelGeom(Geom):
     @cached_property
     def center_skydir(self) -> SkyCoord:
         """Sky position of the centre."""
-        lon, lat = self.wcs.wcs_pix2world(*self.center_pix[:2], 0)
+        lon, lat = self._window.plane.to_sky(*self.center_pix[:2])
         return SkyCoord(float(lon), float(lat), unit="deg", frame=self.frame)
 
     @property
     def footprint(self) -> SkyCoord:
         """Sky positions of the four corner pixels."""
-        return SkyCoord(self.wcs.calc_footprint(), frame=self.frame, unit="deg")
+        n_x, n_y = self._npix_image
+        lon, lat = self._window.plane.to_sky([0, 0, n_x - 1, n_x - 1], [0, n_y - 1, n_y - 1, 0])
+        return SkyCoord(lon, lat, frame=self.frame, unit="deg")
 
     @property
     def footprint_rectangle_sky_region(self) -> Any:
@@ -145,7 +148,7 @@ class SkyPixelGeom(Geom):
         if coords.size == 0:
             return tuple(np.array([]) for _ in range(coords.ndim))
         lon, lat = (u.Quantity(_, "deg").value for _ in (coords.lon, coords.lat))
-        return (*self.wcs.wcs_world2pix(lon, lat, 0), *self.axes.coord_to_pix(coords))
+        return (*self._window.plane.from_sky(lon, lat), *self.axes.coord_to_pix(coords))
 
     def pix_of_centers(self, geom: Any) -> tuple[HostArray, ...]:
         """Pixel coordinates of the bin centres of another geometry; see `Geom.pix_of_centers`."""
@@ -154,18 +157,18 @@ class SkyPixelGeom(Geom):
         shares_axes = shares_axes and all(a is b for a, b in zip(axes, geom.axes, strict=True))
         if not (shares_axes and isinstance(geom, SkyPixelGeom) and geom.frame == self.frame):
             return super().pix_of_centers(geom)
-        image = self.wcs.wcs_world2pix(*geom._window.lonlat(), 0)
+        image = self._window.plane.from_sky(*geom._window.lonlat())
         shapes = [(-1,) + (1,) * (number + 2) for number in range(len(axes))]
         return (*image, *(axis.center_pix.reshape(shape) for axis, shape in zip(axes, shapes, strict=True)))
 
     def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
         """Map coordinates (lon and lat in deg, axes...) of pixel coordinates; NaN off the sky."""
-        lon, lat = self.wcs.wcs_pix2world(pix[0], pix[1], 0)
+        lon, lat = self._window.plane.to_sky(pix[0], pix[1])
         return (u.Quantity(lon, "deg"), u.Quantity(lat, "deg"), *self.axes.pix_to_coord(tuple(pix[2:])))
 
     def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[HostArray, ...]:
         """Pixel indices of pixel coordinates, -1 outside the geometry unless clipped."""
-        idx = [pix_to_idx(_) for _ in pix]
+        idx = [*(pix_to_idx(_, EDGE) for _ in pix[:2]), *(pix_to_idx(_) for _ in pix[2:])]
         for i, n in enumerate(self._npix_image):
             idx[i] = np.clip(idx[i], 0, n - 1) if clip else np.where((idx[i] < 0) | (idx[i] >= n), INVALID, idx[i])
         return (*idx[:2], *self.axes.pix_to_idx(tuple(idx[2:]), clip=clip))
@@ -247,7 +250,7 @@ class SkyPixelGeom(Geom):
         if mode == "center" or not {"lon", "lat"} & set(axis_name):
             return self._window.lonlat()
         x, y = np.broadcast_arrays(*self.to_image()._pix_sparse(None, mode, axis_name))
-        return np.stack(self.wcs.wcs_pix2world(x, y, 0))
+        return np.stack(self._window.plane.to_sky(x, y))
 
     # Sky areas and angles
 
@@ -300,6 +303,11 @@ class SkyPixelGeom(Geom):
     def first_pixel(self) -> tuple[int, int]:
         """Number (y, x) of the first pixel in the plane of `sky_projection`."""
         return self._window.box.y0, self._window.box.x0
+
+    @property
+    def turn_of_columns(self) -> tuple[float, float] | None:
+        """Middle of the map along x and columns of a whole turn; None unless it reaches over the native longitudes."""
+        return self._window.turn
 
     def sky_to_pix_array(self, lon: Array, lat: Array) -> tuple[Array, Array]:
         """Pixel coordinates of positions (rad, in the frame of the map) on any device; NaN off the projection."""

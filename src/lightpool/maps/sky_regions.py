@@ -26,6 +26,8 @@ __all__ = [
     "all_parts",
     "compound_region_to_regions",
     "is_point",
+    "kind_of",
+    "mean_direction",
     "on_sky",
     "parse_regions",
     "region_center",
@@ -67,6 +69,11 @@ def _kinds() -> dict[Any, _Kind]:
         sky, pixel = getattr(shapes, f"{stem}SkyRegion"), getattr(shapes, f"{stem}PixelRegion")
         kinds[sky] = kinds[pixel] = _Kind(sky, pixel, lengths, is_round=stem.startswith("Circle"))
     return kinds
+
+
+def kind_of(region: Any) -> _Kind | None:
+    """Kind of a region with a centre and lengths; None for points, polygons and the like."""
+    return _kinds().get(type(region))
 
 
 def parse_regions(regions: Any) -> "list[Region]":
@@ -223,11 +230,12 @@ def region_center(region: "Region") -> SkyCoord:
     if hasattr(region, "center"):
         return region.center
     if hasattr(region, "vertices"):
-        return _mean_direction(region.vertices)
+        return mean_direction(region.vertices)
     raise TypeError(f"a region of type {type(region).__name__} has no centre")
 
 
-def _mean_direction(positions: SkyCoord) -> SkyCoord:
+def mean_direction(positions: SkyCoord) -> SkyCoord:
+    """Direction of the sum of the unit vectors of some positions."""
     lon, lat = positions.data.lon.rad, positions.data.lat.rad
     x, y, z = (np.mean(_) for _ in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)))
     return SkyCoord(np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)), unit="rad", frame=positions.frame.name)

@@ -13,7 +13,7 @@ from lightpool.arrays.devices import Device
 from lightpool.errors import GeometryError
 from lightpool.maps import masks
 from lightpool.maps.axes import MapAxes
-from lightpool.maps.cutouts import cutout_origin, overlap_slices, trim_window
+from lightpool.maps.cutouts import Slices, cutout_origin, overlap_parts, trim_window
 from lightpool.maps.geom import HostArray, full_data
 from lightpool.maps.sky_pixel_geom import SkyPixelGeom
 from lightpool.maps.wcs_header import (
@@ -193,17 +193,23 @@ class WcsGeom(SkyPixelGeom):
 
         def first_and_number() -> tuple[tuple[int, int], tuple[int, int]]:
             x, y = world_to_pixel(self.wcs, position, self.frame)
-            return trim_window(cutout_origin((float(x), float(y)), npix), npix, self._npix_image, mode)
+            x = self._window.plane.wrapped(x)
+            origin, is_closed = cutout_origin((float(x), float(y)), npix), self._window.plane.is_closed
+            return trim_window(origin, npix, self._npix_image, mode, is_closed=is_closed)
 
         kind = "cutout", self._window.box, npix, mode
         (x0, y0), (n_lon, n_lat) = self._window.grid.latest(position, kind, first_and_number)
         geom = self._from_window(self._window.moved(x0, y0, n_lon, n_lat), self._cdelt, self._axes)
-        geom._cutout_info = overlap_slices((x0, y0), (n_lon, n_lat), self._npix_image)
+        parts = overlap_parts((x0, y0), (n_lon, n_lat), self._npix_image, self._window.plane.whole_period)
+        geom._cutout_info = parts[0] if len(parts) == 1 else None
         return geom
 
     @property
     def cutout_info(self) -> dict[str, tuple[slice, slice]] | None:
-        """Slices (y, x) ``parent-slices`` and ``cutout-slices`` on the map that this one was cut from, or None."""
+        """Slices (y, x) ``parent-slices`` and ``cutout-slices`` on the map that this one was cut from.
+
+        None for a geometry that was not cut out, or is on both ends of the other one, see `cutout_parts`.
+        """
         return self._cutout_info
 
     def cutout_slices(self, geom: "WcsGeom", mode: str = "partial") -> dict[str, tuple[slice, slice]]:
@@ -224,13 +230,30 @@ class WcsGeom(SkyPixelGeom):
         ------
         NoOverlapError
             If they share no pixel.
+        GeometryError
+            If they share pixels at both ends of the parent, across the seam of an all-sky map, see `cutout_parts`.
         """
-        origin = self._origin_on(geom)
-        trim_window(origin, self._npix_image, geom._npix_image, mode)
-        slices = overlap_slices(origin, self._npix_image, geom._npix_image)
+        plane = geom._window.plane
+        trim_window(self._origin_on(geom), self._npix_image, geom._npix_image, mode, is_closed=plane.is_closed)
+        parts = self.cutout_parts(geom)
+        if len(parts) > 1:
+            raise GeometryError(
+                "the cutout lies on both ends of the map, so it has no single slices; `cutout_parts` gives those of "
+                "each end"
+            )
+        slices = dict(parts[0])
         if mode == "trim":
             slices["cutout-slices"] = tuple(slice(0, _.stop - _.start) for _ in slices["parent-slices"])  # type: ignore[assignment]
         return slices
+
+    def cutout_parts(self, geom: "WcsGeom") -> list[dict[str, Slices]]:
+        """Slices as of `cutout_slices`, one entry for each part of the larger geometry.
+
+        There is one part, unless the larger geometry has a seam, where the sky repeats itself, inside this one.
+        """
+        plane = geom._window.plane
+        period = None if plane.has_repeats or self._window.plane.has_repeats else plane.whole_period
+        return overlap_parts(self._origin_on(geom), self._npix_image, geom._npix_image, period)
 
     def _origin_on(self, geom: "WcsGeom") -> tuple[int, int]:
         if self._window.grid is geom._window.grid:
@@ -240,6 +263,7 @@ class WcsGeom(SkyPixelGeom):
             x0, y0 = np.rint(geom.wcs.wcs.crpix - self.wcs.wcs.crpix).astype(int).tolist()
             return x0, y0
         x, y = world_to_pixel(geom.wcs, self.center_skydir, geom.frame)
+        x = geom._window.plane.wrapped(x)
         return cutout_origin((float(x), float(y)), self._npix_image)
 
     def _pad_spatial(self, pad_width: Any) -> Self:
@@ -328,7 +352,7 @@ class WcsGeom(SkyPixelGeom):
         """
         from lightpool.maps.core import Map  # a map has a geometry, so the module of maps imports this one
 
-        image = masks.region_mask_image(regions, self.wcs, self._npix_image, self._window.lonlat()[0])
+        image = masks.region_mask_image(regions, self._window.plane, self._npix_image, self._window.lonlat())
         return Map.from_geom(self, data=full_data(self, image == inside, device), unit="", device=device)
 
     def region_weights(self, regions: Any, oversampling_factor: int = 10, device: str | Device | None = None) -> "Map":
@@ -336,7 +360,7 @@ class WcsGeom(SkyPixelGeom):
         from lightpool.maps.core import Map  # see region_mask
 
         fine = self.to_image().upsample(oversampling_factor)
-        image = masks.region_mask_image(regions, fine.wcs, fine._npix_image, fine._window.lonlat()[0])
+        image = masks.region_mask_image(regions, fine._window.plane, fine._npix_image, fine._window.lonlat())
         return Map.from_geom(
             self, data=full_data(self, masks.block_mean(image, oversampling_factor), device), unit="", device=device
         )

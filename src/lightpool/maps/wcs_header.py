@@ -18,6 +18,7 @@ __all__ = [
     "all_sky_npix",
     "binsz_deg",
     "check_wcs",
+    "column_period",
     "create_wcs",
     "frame_of_wcs",
     "header_npix",
@@ -179,6 +180,21 @@ def sky_projection(wcs: WCS) -> Projection | None:
         lonpole=float(wcs.wcs.lonpole),
         latpole=float(wcs.wcs.latpole),
     )
+
+
+_PERIODIC = ("CAR", "MER", "CEA")
+"""Projections in which the sky repeats itself along the native longitude."""
+
+
+def column_period(wcs: WCS) -> float | None:
+    """Number of columns after which the sky repeats itself, which need not be whole; None where it does not.
+
+    It does on cylindrical projections whose rows follow the native longitude.
+    """
+    (xx, xy), (yx, _) = wcs.pixel_scale_matrix.tolist()
+    if str(wcs.wcs.ctype[0])[5:] not in _PERIODIC or xy != 0 or yx != 0:
+        return None
+    return float(abs(360.0 / xx))
 
 
 def shifted_wcs(wcs: WCS, x0: float, y0: float, npix: Sequence[int]) -> WCS:

@@ -76,28 +76,32 @@ class WcsNDMap(Map):
         """
         geom = self._geom.cutout(position=position, width=width, mode=mode, odd_npix=odd_npix, min_npix=min_npix)
         self._require_memory(self.device, geom)
-        slices = geom.cutout_slices(self._geom, mode=mode)
-        part, xp = self._held[(..., *slices["parent-slices"])], self.device.xp
-        is_view = not isinstance(part, LazyArray)
-        part = part if is_view else part.values()
-        if tuple(part.shape) == tuple(geom.data_shape):
-            return self._init_copy(geom=geom, data=xp.asarray(part, copy=True) if is_view else part)
-        data = xp.zeros(geom.data_shape, dtype=part.dtype, device=array_device(part))
-        data[(..., *slices["cutout-slices"])] = part
+        xp, data = self.device.xp, None
+        for slices in geom.cutout_parts(self._geom):
+            part = self._held[(..., *slices["parent-slices"])]
+            is_view = not isinstance(part, LazyArray)
+            part = part if is_view else part.values()
+            if tuple(part.shape) == tuple(geom.data_shape):
+                return self._init_copy(geom=geom, data=xp.asarray(part, copy=True) if is_view else part)
+            if data is None:
+                data = xp.zeros(geom.data_shape, dtype=part.dtype, device=array_device(part))
+            data[(..., *slices["cutout-slices"])] = part
         return self._init_copy(geom=geom, data=data)
 
-    def _window_of(self, geom: Any, weights_geom: Any) -> tuple[tuple[Any, ...], tuple[Any, ...]]:
+    def _windows_of(self, geom: Any, weights_geom: Any) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
         if weights_geom is not None and geom.to_image() != weights_geom.to_image():
             raise GeometryError("Incompatible spatial geoms between map and weights")
         if self._geom == geom:
-            return (...,), (...,)
+            return [((...,), (...,))]
         if geom.is_region or not self._geom.is_aligned(geom):
             raise GeometryError(
                 "Can only stack equivalent maps or cutout of the same map; got\n"
                 f"{geom}\nto stack on\n{self._geom}\n`interp_to_geom` brings one to the other"
             )
-        slices = geom.cutout_slices(self._geom)
-        return (..., *slices["parent-slices"]), (..., *slices["cutout-slices"])
+        return [
+            ((..., *slices["parent-slices"]), (..., *slices["cutout-slices"]))
+            for slices in geom.cutout_parts(self._geom)
+        ]
 
     def _mask_on(self, geom: Any, fill_value: bool) -> Array:
         shared = [axis for axis in geom.axes if axis.name in self._geom.axes.names]
@@ -122,11 +126,26 @@ class WcsNDMap(Map):
         shape = (*planes.shape[:-2], *geom.data_shape[-2:])
         out = self._xp.full(shape, fill_value, dtype=planes.dtype, device=array_device(planes))
         try:
-            slices = geom.to_image().cutout_slices(self._geom.to_image())
+            parts = geom.to_image().cutout_parts(self._geom.to_image())
         except NoOverlapError:
             return out
-        out[(..., *slices["cutout-slices"])] = planes[(..., *slices["parent-slices"])]
+        for slices in parts:
+            out[(..., *slices["cutout-slices"])] = planes[(..., *slices["parent-slices"])]
         return out
+
+    def interp_by_pix(
+        self, pix: Any, method: str = "linear", fill_value: float | None = None, values_scale: str = "lin"
+    ) -> Array:
+        """Values interpolated at pixel coordinates; arguments as in `interp_by_coord`.
+
+        A map that goes once around the sky is interpolated between its last and its first column.
+        """
+        plane = self._geom._window.plane
+        if not plane.is_closed:
+            return super().interp_by_pix(pix, method, fill_value, values_scale)
+        data = self._xp.concat([self._data[..., -1:], self._data, self._data[..., :1]], axis=-1)
+        pix = [plane.wrapped(np.asarray(pix[0], dtype=float)) + 1.0, *pix[1:]]
+        return interpolate_pixels(data, pix, method=method, fill_value=fill_value, values_scale=values_scale)
 
     def crop(self, crop_width: Any) -> Self:
         """Map without some pixels at its borders.
@@ -218,13 +237,15 @@ class WcsNDMap(Map):
             raise ValueError(f"order of the interpolation must be 0 or 1, got {order}")
         geom = self._geom.upsample(factor, axis_name=axis_name)
         self._require_memory(self.device, geom)
-        data = self._data
-        if preserve_counts:
-            data = apply_operator("divide", data, bin_volume_of(self._geom, self.device))
+        data, volumes = self._data, None
         blocks = self._blocks(factor, axis_name)
-        data = repeated(data, blocks) if order == 0 else upsampled(data, blocks)
         if preserve_counts:
-            data = apply_operator("multiply", data, bin_volume_of(geom, self.device))
+            # Not the volume of the large bins: a large pixel is not quite as large as all its parts.
+            volumes = self._xp.broadcast_to(bin_volume_of(geom, self.device), tuple(geom.data_shape))
+            data = apply_operator("divide", data, block_sum(volumes, blocks))
+        data = repeated(data, blocks) if order == 0 else upsampled(data, blocks)
+        if volumes is not None:
+            data = apply_operator("multiply", data, volumes)
         return self._init_copy(geom=geom, data=as_dtype(data, dtype_name(self._data)))
 
     def smooth(self, width: Any, kernel: str = "gauss", **kwargs: Any) -> Self:

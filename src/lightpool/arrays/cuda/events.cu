@@ -10,11 +10,14 @@ struct EventMap {
     i64 n_bin[3];
     i64 turns;             // whether the positions are in another frame than the map
     double turn[9];        // rotation from the one to the other
+    double middle, period; // of the columns, where the map reaches over the end of the native longitudes; else 0
 };
 
-// Pixel that a coordinate falls into, -1 outside; halves belong to the upper one.
+constexpr double EDGE = 1e-8;  // as in lightpool.arrays.events
+
+// Pixel that a coordinate falls into, -1 outside; what is within EDGE of an edge belongs to the upper one.
 __device__ inline i64 pixel_number(double pix, i64 n) {
-    const double nearest = floor(pix + 0.5);
+    const double nearest = floor(pix + (0.5 + EDGE));
     return nearest >= 0 && nearest < n ? i64(nearest) : -1;
 }
 
@@ -33,7 +36,8 @@ __global__ void count_events(
             l = positive_longitude(v);
             b = latitude(v);
         }
-        const Point pixel = sky_to_pixel(projection, l, b);
+        Point pixel = sky_to_pixel(projection, l, b);
+        if (map.period > 0) pixel.u -= map.period * floor((pixel.u - (map.middle - EDGE)) / map.period + 0.5);
         const i64 x = pixel_number(pixel.u, map.n_x), y = pixel_number(pixel.v, map.n_y);
         i64 bin = 0;
         bool inside = x >= 0 && y >= 0;

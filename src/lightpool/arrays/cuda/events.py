@@ -29,6 +29,8 @@ _EVENT_MAP = [
     ("n_bin", "i8", MAX_AXES),
     ("turns", "i8"),
     ("turn", "f8", 9),
+    ("middle", "f8"),
+    ("period", "f8"),
 ]
 
 
@@ -41,6 +43,7 @@ def count_events(
     shape: tuple[int, int],
     first: tuple[int, int],
     turn: NDArray[np.float64] | None,
+    turn_of_columns: tuple[float, float] | None,
     weights: Array | None,
 ) -> Array:
     """Counts of events; parameters and result as of `lightpool.arrays.events.count_events`."""
@@ -55,6 +58,8 @@ def count_events(
         n_bin=n_bin,
         turns=turn is not None,
         turn=np.zeros(9) if turn is None else turn.ravel(),
+        middle=0.0 if turn_of_columns is None else turn_of_columns[0],
+        period=0.0 if turn_of_columns is None else turn_of_columns[1],
     )
     columns: list[Any] = []
     for column, borders in zip(values, edges, strict=True):

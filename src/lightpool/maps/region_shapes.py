@@ -1,0 +1,301 @@
+"""Shapes of sky regions: drawn on pixels where that is accurate, else in the plane of their own that fits the sphere.
+
+Gammapy draws a region on pixels by the scale and the direction of north at its centre. Near the reference position of
+a projection that is right to some thousandths. It is wrong where the projection distorts or tears the sky (towards its
+horizon, near a pole, across its seam), and where it does not show it at all. There, a region with a centre has its
+shape in the plane of distances and position angles from that centre (the projection ARC), which covers the whole sky; a
+polygon has great circles as sides.
+"""
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from astropy.wcs import WCS
+
+from lightpool.arrays.solid_angles import triangle_areas
+from lightpool.arrays.sphere import fov_matrix, frame_matrix, lonlat, rotate, unit_vectors
+from lightpool.errors import GeometryError
+from lightpool.maps import shapes
+from lightpool.maps.plane import Plane
+from lightpool.maps.sky_regions import kind_of, mean_direction, region_center, region_to_pixel, steps_to_north
+from lightpool.maps.wcs_header import frame_of_wcs
+
+if TYPE_CHECKING:
+    from regions import PixelRegion, Region
+
+__all__ = [
+    "are_drawn_well",
+    "border_vectors",
+    "directions_in",
+    "drawn",
+    "have_their_shape",
+    "on_pixels",
+    "reach_deg",
+    "solid_angle_on_sphere",
+    "sphere_contains",
+    "steps_to_north_of",
+]
+
+HostArray = np.ndarray[Any, Any]
+
+_DISTORTION = 0.02
+"""Part of its size by which the border of a region may be off where its shape counts: so it is 8 deg from the centre
+of a TAN."""
+
+_TORN = 3.0
+"""Factor by which the border of a region may be nearer or farther than drawn, on maps; beyond it is torn.
+
+Up to there masks are those of Gammapy, as on a CAR map 60 deg from its equator, on which circles are half as wide as
+they should be.
+"""
+
+_LARGE = 20.0
+"""Reach in deg beyond which masks, too, have the shape of the region."""
+
+_N_BORDER = 8
+"""Points on the border of a region that are looked at."""
+
+_HORIZON = 0.02
+"""Cosine of the largest distance of a vertex of a polygon from the middle of all: 88.9 deg."""
+
+
+# --- Directions
+
+
+def directions_in(frame: str, lon: Any, lat: Any, other: str) -> HostArray:
+    """Unit vectors, shape (3, ...), in another frame of positions in deg; NaN stays NaN."""
+    vectors = unit_vectors(np.deg2rad(np.asarray(lon, dtype=float)), np.deg2rad(np.asarray(lat, dtype=float)))
+    return np.asarray(vectors if frame == other else rotate(_frame_matrix(frame, other), vectors))
+
+
+def _frame_matrix(frame: str, other: str) -> HostArray:
+    try:
+        return frame_matrix(frame, other)
+    except ValueError:
+        from astropy.coordinates import SkyCoord  # a frame that has no matrix of ours, such as FK4
+
+        axes = SkyCoord(x=[1, 0, 0], y=[0, 1, 0], z=[0, 0, 1], frame=frame, representation_type="cartesian")
+        return np.asarray(axes.transform_to(other).cartesian.xyz.value)
+
+
+def reach_deg(region: "Region") -> float:
+    """Largest distance of the border of a region with a centre from this centre."""
+    kind = kind_of(region)
+    assert kind is not None
+    lengths = [getattr(region, name).to_value("deg") for name in kind.lengths]
+    if kind.is_round:
+        return float(max(lengths))
+    half = len(lengths) // 2  # the widths come before the heights
+    return float(np.hypot(max(lengths[:half]), max(lengths[half:])) / 2)
+
+
+def border_vectors(region: "Region", frame: str) -> HostArray:
+    """Unit vectors, shape (3, n), in a frame, of points on a circle around a single region, or of its vertices."""
+    if hasattr(region, "vertices"):
+        corners = region.vertices
+        return directions_in(corners.frame.name, corners.data.lon.deg, corners.data.lat.deg, frame)
+    center = region.center if hasattr(region, "center") else region_center(region)
+    reach = 0.0 if kind_of(region) is None else reach_deg(region)
+    around = _around(center.data.lon.deg, center.data.lat.deg, min(reach, 180.0), 2 * _N_BORDER)[:, 0]
+    own = center.frame.name
+    return np.asarray(around if own == frame else rotate(_frame_matrix(own, frame), around))
+
+
+def _around(lon: Any, lat: Any, distance: Any, n_point: int) -> HostArray:
+    """Unit vectors, shape (3, n, n_point), of points on circles around positions; all in deg."""
+    lon, lat, distance = (np.deg2rad(np.atleast_1d(np.asarray(_, dtype=float))) for _ in (lon, lat, distance))
+    angle = np.linspace(0, 2 * np.pi, n_point, endpoint=False)
+    along, across = np.cos(distance)[:, None], np.sin(distance)[:, None]
+    local = np.stack(
+        [np.broadcast_to(along, (lon.size, n_point)), across * np.sin(angle), across * np.cos(angle)], axis=1
+    )
+    matrices = np.stack([fov_matrix(a, b).T for a, b in zip(lon.tolist(), lat.tolist(), strict=True)])
+    return np.asarray(np.moveaxis(matrices @ local, 1, 0))
+
+
+# --- On pixels
+
+
+def are_drawn_well(
+    lon: HostArray, lat: HostArray, reach: HostArray, plane: Plane, *, torn_only: bool = False
+) -> HostArray:
+    """Whether circles around positions are circles on the pixels.
+
+    Parameters
+    ----------
+    lon, lat, reach : arrays, shape (n,), positions and radii in deg, in the frame of the plane
+    plane : Plane
+    torn_only : whether all that is not torn will do
+
+    Returns
+    -------
+    good : array of bool, shape (n,)
+    """
+    x, y, dx, dy = steps_to_north_of(lon, lat, plane.wcs)
+    lon_border, lat_border = lonlat(_around(lon, lat, np.minimum(reach, 180.0), _N_BORDER))
+    x_border, y_border = plane.from_sky(np.rad2deg(lon_border).ravel(), np.rad2deg(lat_border).ravel())
+    x, y = plane.wrapped(x)[:, None], y[:, None]
+    radius = (np.hypot(dx, dy) * 3600 * reach)[:, None]
+    distance = np.hypot(x_border.reshape(-1, _N_BORDER) - x, y_border.reshape(-1, _N_BORDER) - y)
+    with np.errstate(invalid="ignore"):
+        good = np.abs(distance - radius) <= _DISTORTION * radius + 1e-6
+        if torn_only:
+            whole = (distance <= _TORN * radius + 1e-6) & (distance >= radius / _TORN - 1e-6)
+            good = np.where((reach > _LARGE)[:, None], good, whole)
+        return np.asarray(good.all(axis=1) & (reach < 90))
+
+
+def steps_to_north_of(lon: HostArray, lat: HostArray, wcs: WCS) -> tuple[Any, Any, Any, Any]:
+    """`steps_to_north` of positions in deg in the frame of the WCS."""
+    from astropy.coordinates import SkyCoord
+
+    return steps_to_north(SkyCoord(lon, lat, unit="deg", frame=frame_of_wcs(wcs)), wcs)
+
+
+def drawn(region: "Region", plane: Plane, *, torn_only: bool = False) -> "PixelRegion | None":
+    """Pixel region of a single sky region; None where that would not be its shape, or with ``torn_only`` is torn."""
+    if kind_of(region) is None:
+        if hasattr(region, "vertices"):
+            return _drawn_polygon(region, plane)
+        pixel_region = region_to_pixel(region, plane.wcs)  # without an area: points, lines, text
+        center = getattr(pixel_region, "center", None)
+        return None if center is not None and not np.all(np.isfinite(center.xy)) else pixel_region
+    return on_pixels(region, plane) if have_their_shape([region], plane, torn_only=torn_only)[0] else None
+
+
+def have_their_shape(regions: "Sequence[Region]", plane: Plane, *, torn_only: bool = False) -> HostArray:
+    """Whether regions with a centre have their shape on the pixels, see `are_drawn_well`."""
+    lon, lat = np.array([_lonlat_deg(region.center, frame_of_wcs(plane.wcs)) for region in regions]).T
+    return are_drawn_well(lon, lat, np.array([reach_deg(region) for region in regions]), plane, torn_only=torn_only)
+
+
+def on_pixels(region: "Region", plane: Plane) -> "PixelRegion":
+    """Pixel region of a sky region with a centre, on the turn of the sky that the map is on."""
+    pixel_region = region_to_pixel(region, plane.wcs)
+    x = float(plane.wrapped(pixel_region.center.x))
+    if x != pixel_region.center.x:
+        pixel_region.center = shapes.PixCoord(x, pixel_region.center.y)
+    return pixel_region
+
+
+def _lonlat_deg(position: Any, frame: str) -> tuple[float, float]:
+    if position.frame.name != frame:
+        position = position.transform_to(frame)
+    return float(position.data.lon.deg), float(position.data.lat.deg)
+
+
+def _drawn_polygon(region: "Region", plane: Plane) -> "PixelRegion | None":
+    frame = frame_of_wcs(plane.wcs)
+    vertices = region.vertices if region.vertices.frame.name == frame else region.vertices.transform_to(frame)
+    x, y = plane.from_sky(vertices.data.lon.deg, vertices.data.lat.deg)
+    if not np.all(np.isfinite([x, y])):
+        return None
+    # The middle of a side lies between its ends, unless the side runs across the seam of the projection.
+    x_next, y_next = np.roll(x, -1), np.roll(y, -1)
+    lon, lat = plane.to_sky((x + x_next) / 2, (y + y_next) / 2)
+    middle = directions_in(frame, lon, lat, frame)
+    start = directions_in(frame, vertices.data.lon.deg, vertices.data.lat.deg, frame)
+    stop = np.roll(start, -1, axis=1)
+    way = _chord(start, middle) + _chord(middle, stop)
+    with np.errstate(invalid="ignore"):
+        if not np.all(way <= 1.5 * _chord(start, stop) + 1e-6):
+            return None
+    return shapes.PolygonPixelRegion(shapes.PixCoord(x, y), meta=region.meta.copy(), visual=region.visual.copy())
+
+
+def _chord(v: HostArray, w: HostArray) -> HostArray:
+    return np.asarray(np.sqrt(((v - w) ** 2).sum(axis=0)))
+
+
+# --- On the sphere
+
+
+def sphere_contains(region: "Region", vectors: HostArray, frame: str) -> HostArray:
+    """Whether directions lie in a single sky region, by its shape on the sphere.
+
+    Parameters
+    ----------
+    region : SkyRegion; a point, a line and a text hold nothing
+    vectors : array, shape (3, ...), unit vectors; where they are NaN nothing lies
+    frame : frame of the vectors
+
+    Raises
+    ------
+    GeometryError
+        If a polygon is as wide as a hemisphere, so that it is not known which side is its inside.
+    """
+    if kind_of(region) is not None:
+        x, y, shape = _on_own_plane(region, vectors, frame)
+    elif hasattr(region, "vertices"):
+        x, y, shape = _on_plane_of_polygon(region, vectors, frame)
+    else:
+        return np.zeros(vectors.shape[1:], dtype=bool)
+    with np.errstate(invalid="ignore"):
+        inside = np.asarray(shape.contains(shapes.PixCoord(x, y)), dtype=bool)
+    inside = inside & np.isfinite(x) if region.meta.get("include", True) else inside | ~np.isfinite(x)
+    return np.asarray(inside & np.isfinite(vectors[0]))
+
+
+def _on_own_plane(region: "Region", vectors: HostArray, frame: str) -> tuple[HostArray, HostArray, "PixelRegion"]:
+    """Distances in deg from the centre, x to the west and y to the north, and the shape in this plane."""
+    kind = kind_of(region)
+    assert kind is not None
+    along, east, north = _about(region.center, vectors, frame)
+    sine = np.hypot(east, north)
+    scale = np.rad2deg(np.arctan2(sine, along)) / np.where(sine > 0, sine, 1.0)
+    lengths = [getattr(region, name).to_value("deg") for name in kind.lengths]
+    center, meta = shapes.PixCoord(0.0, 0.0), region.meta.copy()
+    if kind.is_round:
+        return -scale * east, scale * north, kind.pixel(center, *lengths, meta=meta)
+    return -scale * east, scale * north, kind.pixel(center, *lengths, angle=region.angle, meta=meta)
+
+
+def _about(position: Any, vectors: HostArray, frame: str) -> HostArray:
+    """Components along a position, to its east and to its north, in the frame of the position."""
+    own = position.frame.name
+    matrix = fov_matrix(float(position.data.lon.rad), float(position.data.lat.rad))
+    return np.asarray(rotate(matrix if own == frame else matrix @ _frame_matrix(frame, own), vectors))
+
+
+def _on_plane_of_polygon(
+    region: "Region", vectors: HostArray, frame: str
+) -> tuple[HostArray, HostArray, "PixelRegion"]:
+    """Gnomonic coordinates about the middle of the vertices, NaN beyond the horizon, and the polygon there."""
+    middle, corners = mean_direction(region.vertices), region.vertices
+    own = corners.frame.name
+    along, east, north = _about(middle, directions_in(own, corners.data.lon.deg, corners.data.lat.deg, own), own)
+    if not np.all(along > _HORIZON):
+        raise GeometryError(
+            f"{region!r} is as wide as a hemisphere, so its inside is not known; take a union of smaller polygons"
+        )
+    shape = shapes.PolygonPixelRegion(shapes.PixCoord(-east / along, north / along), meta=region.meta.copy())
+    along, east, north = _about(middle, vectors, frame)
+    with np.errstate(invalid="ignore", divide="ignore"):
+        seen = along > 0
+        along = np.where(seen, along, 1.0)
+        return np.where(seen, -east / along, np.nan), np.where(seen, north / along, np.nan), shape
+
+
+def solid_angle_on_sphere(region: "Region") -> float:
+    """Solid angle of a single sky region in sr, by its shape on the sphere."""
+    if hasattr(region, "vertices"):
+        own = region.vertices.frame.name
+        corners = directions_in(own, region.vertices.data.lon.deg, region.vertices.data.lat.deg, own)
+        first = np.broadcast_to(corners[:, :1], corners[:, 1:-1].shape)
+        return float(abs(triangle_areas(first, corners[:, 1:-1], corners[:, 2:], np).sum()))
+    kind = kind_of(region)
+    if kind is None:
+        return 0.0
+    lengths = [getattr(region, name).to_value("rad") for name in kind.lengths]
+    if kind.is_round:
+        caps = [2 * np.pi * (1 - np.cos(min(length, np.pi))) for length in lengths]
+        return float(caps[0] if len(caps) == 1 else caps[1] - caps[0])
+    shape = kind.pixel(shapes.PixCoord(0.0, 0.0), *lengths, angle=0 * u.deg)
+    half = len(lengths) // 2
+    x, y = (size / 2 * (np.arange(-399.5, 400) / 400) for size in (max(lengths[:half]), max(lengths[half:])))
+    x, y = (_.ravel() for _ in np.meshgrid(x, y))
+    inside = np.asarray(shape.contains(shapes.PixCoord(x, y))) & (np.hypot(x, y) < np.pi)
+    # the plane of distances and position angles stretches a ring by distance over sine
+    return float(shape.area * np.sinc(np.hypot(x, y)[inside] / np.pi).mean())
