@@ -14,6 +14,7 @@ __all__ = [
     "NoOverlapError",
     "OutOfMemoryError",
     "ReductionError",
+    "RemoteFileError",
     "ResumeError",
     "TimeLimitError",
     "TransferError",
@@ -98,6 +99,10 @@ class ReductionError(LightpoolError, RuntimeError):
     def __str__(self) -> str:
         obs_id, step, error = self.args
         return f"observation {obs_id}: {step} failed with {type(error).__name__}: {error}"
+
+
+class RemoteFileError(LightpoolError, ValueError):
+    """A file or folder is named by an address on the network, and such files cannot be read."""
 
 
 class ResumeError(LightpoolError, RuntimeError):

@@ -251,5 +251,5 @@ def test_exclusion_comes_from_files_too(tmp_path):
     target = settings_of(map_target(makers=makers, exclusion_file=str(tmp_path / "mask.fits"))).targets[0]
     by_mask = build_makers(target)[1]
     np.testing.assert_array_equal(by_mask.exclusion_mask.data, direct.exclusion_mask.data)
-    with pytest.raises(ConfigError, match="its exclusion regions cannot be read"):
+    with pytest.raises(ConfigError, match=r"targets\.0\.exclusion\.0: got 'nonsense', which cannot be read"):
         build_makers(settings_of(map_target(makers=makers, exclusion=["nonsense"])).targets[0])

@@ -1,5 +1,7 @@
 """The objects that settings ask for: empty datasets, exclusion masks, makers."""
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,8 +18,11 @@ from lightpool.config.makers import (
     SafeMaskSettings,
     SpectrumDatasetSettings,
 )
+from lightpool.config.positions import Circle, Point, Position
+from lightpool.config.quantities import is_quantity
+from lightpool.config.regions import checked_regions
 from lightpool.config.section import Section
-from lightpool.config.targets import Circle, EnergyBins, MapTarget, Position, SpectrumTarget
+from lightpool.config.targets import EnergyBins, MapTarget, SpectrumTarget
 from lightpool.datasets import MapDataset, SpectrumDataset
 from lightpool.errors import ConfigError
 from lightpool.fits import read_text
@@ -90,37 +95,40 @@ def build_reduction(target: MapTarget | SpectrumTarget) -> tuple[MapDataset, Dat
     """Outline of the empty dataset of a target, and its makers in one, which cuts out what is asked for."""
     options: dict[str, Any] = {}
     if isinstance(target, MapTarget):
-        options = {"cutout_width": target.cutout_width, "cutout_mode": target.cutout_mode}
+        options = {"cutout_width": _argument(target.cutout_width), "cutout_mode": target.cutout_mode}
     return build_dataset(target).outline(), DatasetsMaker(build_makers(target), **options)
 
 
 def _build_maker(step: Section, mask: Any) -> Maker:
-    options = {key: getattr(step, key) for key in type(step).model_fields if key != "type"}
+    options = {key: _argument(getattr(step, key)) for key in type(step).model_fields if key != "type"}
     if isinstance(step, ReflectedRegionsSettings):
         return ReflectedRegionsBackgroundMaker(
             region_finder=_region_finder(step), exclusion_mask=mask, min_region_number=step.min_region_number
         )
-    if isinstance(step, SafeMaskSettings) and step.fixed_offset is not None:
-        options["fixed_offset"] = u.Quantity(step.fixed_offset)
     kind = _PLAIN_MAKERS[type(step)]
     return kind(**options, exclusion_mask=mask) if issubclass(kind, _EXCLUDING) else kind(**options)
 
 
+def _argument(value: Any) -> Any:
+    """Quantity of a text with a unit; any other value as it is."""
+    return u.Quantity(value) if is_quantity(value) else value
+
+
 def _region_finder(step: ReflectedRegionsSettings) -> RegionsFinder:
     if step.finder == "wobble":
-        return WobbleRegionsFinder(n_off_regions=step.n_off_regions, binsz=step.binsz)
+        return WobbleRegionsFinder(n_off_regions=step.n_off_regions, binsz=u.Quantity(step.binsz))
     return ReflectedRegionsFinder(
-        angle_increment=step.angle_increment,
-        min_distance=step.min_distance,
-        min_distance_input=step.min_distance_input,
+        angle_increment=u.Quantity(step.angle_increment),
+        min_distance=u.Quantity(step.min_distance),
+        min_distance_input=u.Quantity(step.min_distance_input),
         max_region_number=step.max_region_number,
-        binsz=step.binsz,
+        binsz=u.Quantity(step.binsz),
     )
 
 
 def build_position(position: Position) -> SkyCoord:
-    """Sky position."""
-    return SkyCoord(u.Quantity(position.lon), u.Quantity(position.lat), frame=position.frame)
+    """Sky position; ICRS, unless its frame is galactic."""
+    return position.skycoord
 
 
 def _energy_axis(bins: EnergyBins, name: str = "energy") -> MapAxis:
@@ -137,42 +145,74 @@ def _map_geom(target: MapTarget) -> WcsGeom:
         width=tuple(u.Quantity(each).to_value("deg") for each in width),
         binsz=u.Quantity(target.binsz).to_value("deg"),
         proj=target.proj,
-        frame=target.center.frame,
+        frame="galactic" if target.center.frame == "galactic" else "icrs",
         axes=[_energy_axis(target.energy)],
     )
 
 
 def _region_geom(target: SpectrumTarget) -> RegionGeom:
     axes = [_energy_axis(target.energy)]
-    try:
+    with _named(target, "region"):
         return RegionGeom.create(_region_text(target.region), axes=axes)
-    except (TypeError, ValueError) as error:
-        raise ConfigError(f"target {target.name!r}: region {target.region!r} cannot be read: {error}") from error
 
 
-def _region_text(region: Circle | str) -> str:
+@contextmanager
+def _named(target: MapTarget | SpectrumTarget, key: str) -> Iterator[None]:
+    """Let errors name the target and the key that they come from."""
+    try:
+        yield
+    except ConfigError:
+        raise
+    except (OSError, TypeError, ValueError) as error:
+        raise ConfigError(f"target {target.name!r}: {key} cannot be used: {error}") from error
+
+
+def _region_text(region: Circle | Point | str) -> str:
     """Text of a region in the format of DS9."""
     if isinstance(region, str):
         return region
-    numbers = (u.Quantity(value).to_value("deg") for value in (region.lon, region.lat, region.radius))
-    return f"{region.frame}; circle({', '.join(f'{number:.17g}' for number in numbers)})"
+    if region.frame in ("icrs", "galactic"):  # the numbers as they stand
+        frame, place = region.frame, [u.Quantity(value).to_value("deg") for value in (region.lon, region.lat)]
+    else:
+        frame, place = "icrs", [region.skycoord.ra.deg, region.skycoord.dec.deg]
+    if isinstance(region, Circle):
+        return f"{frame}; circle({_listed([*place, u.Quantity(region.radius).to_value('deg')])})"
+    return f"{frame}; point({_listed(place)})"
+
+
+def _listed(numbers: list[float]) -> str:
+    return ", ".join(f"{number:.17g}" for number in numbers)
 
 
 def build_exclusion(target: MapTarget | SpectrumTarget) -> Map | None:
-    """Mask that is False where the target expects gamma rays; None if it expects them nowhere."""
-    regions = [_region_text(region) for region in target.exclusion]
+    """Mask that is False where the target expects gamma rays; None if it expects them nowhere.
+
+    Raises
+    ------
+    ConfigError
+        If a region or the file cannot be used; it names the target and the key.
+    """
     path = None if target.exclusion_file is None else Path(target.exclusion_file)
     if path is not None and path.name.endswith((".fits", ".fits.gz", ".fit", ".fit.gz")):
-        if regions:
+        if target.exclusion:
             raise ConfigError(f"target {target.name!r}: got exclusion as well as a mask in {path}; leave one out")
-        mask = Map.read(path)
-        return Map.from_geom(mask.geom, data=mask.data != 0)  # files hold masks as numbers
+        with _named(target, "exclusion_file"):
+            mask = Map.read(path)
+            return Map.from_geom(mask.geom, data=mask.data != 0)  # files hold masks as numbers
+    texts = {f"exclusion.{i}": _region_text(region) for i, region in enumerate(target.exclusion)}
+    if path is not None:
+        with _named(target, f"exclusion_file {path}"):
+            texts["exclusion_file"] = checked_regions(read_text(path))
+    if not texts:
+        return None
+    geom = _exclusion_geom(target)
     try:
-        if path is not None:
-            regions.append(read_text(path))
-        return _exclusion_geom(target).region_mask(regions, inside=False) if regions else None
-    except (OSError, TypeError, ValueError) as error:
-        raise ConfigError(f"target {target.name!r}: its exclusion regions cannot be read: {error}") from error
+        return geom.region_mask(list(texts.values()), inside=False)
+    except (TypeError, ValueError) as error:
+        for key, text in texts.items():  # which of them it is
+            with _named(target, key):
+                geom.region_mask([text], inside=False)
+        raise ConfigError(f"target {target.name!r}: its exclusion regions cannot be used: {error}") from error
 
 
 def _exclusion_geom(target: MapTarget | SpectrumTarget) -> WcsGeom:

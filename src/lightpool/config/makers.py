@@ -4,7 +4,7 @@ from typing import Annotated, Literal
 
 from pydantic import Field, PositiveFloat, PositiveInt
 
-from lightpool.config.quantities import AngleText, PositiveAngleText
+from lightpool.config.quantities import NonNegativeAngleText, PositiveAngleText
 from lightpool.config.section import Section
 
 __all__ = ["MapStep", "SpectrumStep"]
@@ -54,7 +54,7 @@ class SafeMaskSettings(Section):
     """For edisp-bias: percentage of the energy."""
     offset_max: PositiveAngleText = "3 deg"
     """For offset-max: largest offset from the pointing."""
-    fixed_offset: AngleText | None = None
+    fixed_offset: NonNegativeAngleText | None = None
     """Offset at which the thresholds are found; the centre of the map by default."""
     irfs: Literal["DL3", "DL4"] = "DL4"
     """Whether the thresholds are found in the tables or in the reduced responses."""
@@ -76,7 +76,7 @@ class RingBackgroundSettings(Section):
     """Estimate the background in a ring around each pixel."""
 
     type: Literal["RingBackgroundMaker"] = "RingBackgroundMaker"
-    r_in: AngleText
+    r_in: NonNegativeAngleText
     """Inner radius."""
     width: PositiveAngleText
     """Width of the ring."""
@@ -86,7 +86,7 @@ class AdaptiveRingBackgroundSettings(Section):
     """Estimate the background in rings that grow where too much is excluded."""
 
     type: Literal["AdaptiveRingBackgroundMaker"] = "AdaptiveRingBackgroundMaker"
-    r_in: AngleText
+    r_in: NonNegativeAngleText
     """Inner radius."""
     r_out_max: PositiveAngleText
     """Largest outer radius."""
@@ -110,11 +110,11 @@ class ReflectedRegionsSettings(Section):
     """As many regions as fit, or a number of them at equal angles."""
     n_off_regions: PositiveInt = 3
     """For wobble: number of regions."""
-    angle_increment: AngleText = "0.1 rad"
+    angle_increment: PositiveAngleText = "0.1 rad"
     """For reflected: step of the search."""
-    min_distance: AngleText = "0 rad"
+    min_distance: NonNegativeAngleText = "0 rad"
     """For reflected: distance between the regions."""
-    min_distance_input: AngleText = "0.1 rad"
+    min_distance_input: NonNegativeAngleText = "0.1 rad"
     """For reflected: distance from the source region."""
     max_region_number: PositiveInt = 10000
     """For reflected: largest number of regions."""

@@ -1,36 +1,133 @@
 """Values with units in a settings file: texts such as ``5 deg`` that are checked for the kind of their unit."""
 
+import math
 import re
+import warnings
 from typing import Annotated, Any
 
 import astropy.units as u
+from astropy.coordinates import Angle
 from astropy.time import Time
 from pydantic import AfterValidator, BeforeValidator, WithJsonSchema
 
-__all__ = ["AngleText", "DurationText", "EnergyText", "PositiveAngleText", "TimeText"]
+__all__ = [
+    "AngleText",
+    "DurationText",
+    "EnergyText",
+    "NonNegativeAngleText",
+    "PositiveAngleText",
+    "TimeText",
+    "angle_text",
+    "is_quantity",
+]
+
+_NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+_QUANTITY = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]+|[°'\"])\s*")
+_SIGNS = {"°": "deg", "'": "arcmin", '"': "arcsec"}
+_SEXAGESIMAL = re.compile(r"\s*[-+]?\d+\s*([hd°])\s*(?:\d+(?:\.\d+)?\s*['m]\s*(?:\d+(?:\.\d*)?\s*[\"s]\s*)?)?")
 
 
 def _quantity_text(kind: str, unit: str, example: str) -> tuple[Any, ...]:
     def check(value: Any) -> str:
-        wanted = f"expected {kind} with its unit, such as {example!r}"
-        if isinstance(value, u.Quantity):
-            value = f"{value.value:.17g} {value.unit}"
-        if not isinstance(value, str):
-            raise ValueError(f"got {value!r} without a unit, {wanted}")
-        try:
-            quantity = u.Quantity(_with_space(value))
-        except (TypeError, ValueError) as error:
-            raise ValueError(f"got {value!r}, {wanted}") from error
-        if not quantity.isscalar or not quantity.unit.is_equivalent(unit):
-            raise ValueError(f"got {value!r}, {wanted}")
-        return " ".join(_with_space(value).split())
+        return _checked(value, unit, f"expected {kind} with its unit, such as {example!r}")
 
     return BeforeValidator(check), WithJsonSchema({"type": "string", "examples": [example]})
 
 
-def _with_space(text: str) -> str:
-    """``5deg`` as ``5 deg``: one spelling for one value."""
-    return re.sub(r"^(\s*[-+]?[\d.]+(?:[eE][-+]?\d+)?)(?=[^\s\d.])", r"\1 ", text)
+def _checked(value: Any, unit: str, wanted: str) -> str:
+    """One spelling, ``1.5 TeV``, of a number with a unit."""
+    if isinstance(value, u.Quantity):
+        value = f"{value.value:.17g} {value.unit}"
+    if not isinstance(value, str):
+        raise ValueError(f"got {value!r} without a unit, {wanted}")
+    if unit == "deg" and (found := _sexagesimal(value)) is not None:
+        return found
+    match = _QUANTITY.fullmatch(value.replace("µ", "u").replace("μ", "u"))
+    if match is None:
+        raise ValueError(f"got {_brief(value)}{_why_no_quantity(value)}, {wanted}")
+    number, name = match[1], _SIGNS.get(match[2], match[2])
+    try:
+        found_unit = u.Unit(name)
+    except (TypeError, ValueError, OverflowError) as error:
+        raise ValueError(f"got {_brief(value)}, whose unit is not known, {wanted}") from error
+    if not found_unit.is_equivalent(unit):
+        raise ValueError(f"got {_brief(value)}, {wanted}")
+    if not math.isfinite(float(number)) or not math.isfinite(float(number) * found_unit.to(unit)):
+        raise ValueError(f"got {_brief(value)}, which is too large, {wanted}")
+    return f"{number} {name}"
+
+
+def _why_no_quantity(value: str) -> str:
+    """What a text lacks to be a number with a unit."""
+    if re.fullmatch(rf"\s*{_NUMBER}\s*", value):
+        return " without a unit"
+    if re.match(r"\s*[-+]?(nan|inf)", value, re.IGNORECASE):
+        return ", which is no finite number"
+    if re.match(r"\s*[-+]?\d+,\d", value):
+        return " with a comma; the decimal sign is a point"
+    if re.match(rf"\s*{_NUMBER}\s+[-+.\d]", value):
+        return " with two numbers"
+    if re.match(r"\s*[-+]?\d+:\d", value):
+        return "; write hours or degrees into it, such as 05h34m31.9s or 83d37m58.8s"
+    return ""
+
+
+def _brief(value: str) -> str:
+    shown = repr(value)
+    return shown if len(shown) < 60 else f"{shown[:56]}...'"
+
+
+def _sexagesimal(value: str) -> str | None:
+    """``05h34m31.9s`` or ``22d00m52s`` in degrees; None for another text."""
+    match = _SEXAGESIMAL.fullmatch(value)
+    if match is None or not re.search(r"[m']", value):
+        return None
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error")  # 61 minutes are a warning only
+            angle = Angle(re.sub(r"\s", "", value).replace("°", "d"))
+    except (ValueError, Warning) as error:
+        raise ValueError(f"got {value!r}, which is no angle: {error}") from error
+    return f"{_rounded(angle.deg)} deg"
+
+
+def _rounded(degrees: float) -> str:
+    """Number with as many digits as say the angle to 1e-12 deg: 83.6333, not 83.633300000000006."""
+    return f"{round(float(degrees), 12):.15g}"
+
+
+def angle_text(value: Any, *, in_hours: bool | None) -> Any:
+    """An angle of a position: ``05:34:31.9`` in degrees, anything else as it is.
+
+    Parameters
+    ----------
+    value : anything
+    in_hours : bool or None
+        Whether numbers with colons are hours; None if nobody can know.
+    """
+    if not isinstance(value, str):
+        return value
+    match = re.fullmatch(r"\s*([-+]?\d+:\d+(?::\d+(?:\.\d*)?)?)\s*(\S*)\s*", value)
+    if match is None:
+        return value
+    text, unit = match.groups()
+    if unit:
+        known = {"h": True, "hour": True, "hourangle": True, "d": False, "deg": False, "degree": False, "°": False}
+        if unit not in known:
+            raise ValueError(f"got {value!r}, expected hourangle or deg behind it, or 05h34m31.9s or 83d37m58.8s")
+        in_hours = known[unit]
+    if in_hours is None:
+        raise ValueError(f"got {value!r}, hours or degrees? write 05h34m31.9s or 83d37m58.8s")
+    if in_hours and abs(int(text.split(":")[0])) >= 24:
+        raise ValueError(f"got {value!r}, which is taken for hours, and there are 24; for degrees write 83d37m58.8s")
+    hours, minutes, *seconds = text.split(":")
+    letters = "hms" if in_hours else "dms"
+    return "".join(part + letter for part, letter in zip((hours, minutes, *seconds), letters, strict=False))
+
+
+def is_quantity(value: Any) -> bool:
+    """Whether a value of the settings is a text of a number with a unit."""
+    return isinstance(value, str) and re.fullmatch(rf"{_NUMBER} \S+", value) is not None
 
 
 def _positive(value: str) -> str:
@@ -40,12 +137,19 @@ def _positive(value: str) -> str:
     return value
 
 
+def _not_negative(value: str) -> str:
+    """Refuse a quantity below zero."""
+    if u.Quantity(value).value < 0:
+        raise ValueError(f"got {value!r}, expected zero or more")
+    return value
+
+
 def _time(value: str) -> str:
     """Refuse a text that is no time."""
     try:
         Time(value)
-    except ValueError as error:
-        raise ValueError(f"got {value!r}, expected a time, such as '2004-03-26T00:00:00'") from error
+    except (ValueError, OverflowError) as error:
+        raise ValueError(f"got {_brief(value)}, expected a time, such as '2004-03-26T00:00:00'") from error
     return value
 
 
@@ -54,3 +158,4 @@ EnergyText = Annotated[str, *_quantity_text("an energy", "TeV", "1 TeV"), AfterV
 DurationText = Annotated[str, *_quantity_text("a time", "s", "30 min"), AfterValidator(_positive)]
 TimeText = Annotated[str, AfterValidator(_time)]
 PositiveAngleText = Annotated[AngleText, AfterValidator(_positive)]
+NonNegativeAngleText = Annotated[AngleText, AfterValidator(_not_negative)]

@@ -9,9 +9,11 @@ from typing import Any, Literal, Self
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
 from lightpool.arrays.devices import require_known_name
+from lightpool.config.paths import PathText
+from lightpool.config.positions import Circle
 from lightpool.config.quantities import AngleText, DurationText, TimeText
 from lightpool.config.section import Section
-from lightpool.config.targets import Circle, Name, Target
+from lightpool.config.targets import Name, Target
 from lightpool.config.yaml_file import dump_yaml, explain, load_yaml
 from lightpool.errors import DeviceError
 
@@ -32,11 +34,11 @@ _GROUP_KEYS = {
 class Observations(Section):
     """Which observations are reduced."""
 
-    datastore: str
+    datastore: PathText
     """Folder of the index files. A relative path starts at the folder of the settings file."""
     obs_ids: list[int] | None = None
     """Observation numbers, reduced in this order; all of the store by default."""
-    obs_ids_file: str | None = None
+    obs_ids_file: PathText | None = None
     """File with an observation number in each line, instead of a list."""
     select: str | None = None
     """Condition on columns of the observation index, such as "ZEN_PNT < 50"."""
@@ -63,7 +65,7 @@ class Groups(Section):
     """For time: where the bins begin, such as "2004-03-26T00:00:00"."""
     time_width: DurationText | None = None
     """For time: width of a bin."""
-    file: str | None = None
+    file: PathText | None = None
     """For gti: file with an HDU GTI; each interval is a group."""
     expression: str | None = None
     """For events and observations: a column, such as EVENT_TYPE or ZEN_PNT, or a condition on columns."""
@@ -112,7 +114,7 @@ class Run(Section):
 class Output(Section):
     """Where the results go."""
 
-    folder: str = "lightpool-output"
+    folder: PathText = "lightpool-output"
     """Folder of all results. A relative path starts at the folder of the settings file."""
     observations: bool = False
     """Whether the dataset of each observation is written too."""
@@ -183,7 +185,7 @@ class Settings(Section):
         data = self.to_dict()
         for section, key in _path_places(data):
             if section.get(key) is not None:
-                section[key] = str((folder / Path(section[key]).expanduser()).absolute())
+                section[key] = str((folder / section[key]).absolute())
         return type(self).model_validate(data)
 
     def with_options(

@@ -4,18 +4,31 @@ from itertools import pairwise
 from typing import Annotated, Any, Literal
 
 import astropy.units as u
-from pydantic import Field, model_validator
+from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from lightpool.config.makers import MapStep, SpectrumStep
-from lightpool.config.quantities import AngleText, EnergyText, PositiveAngleText
+from lightpool.config.paths import PathText
+from lightpool.config.positions import Circle, Point, Position
+from lightpool.config.quantities import EnergyText, PositiveAngleText
+from lightpool.config.regions import RegionText
 from lightpool.config.section import Section
 
-__all__ = ["AngleBins", "Circle", "EnergyBins", "MapTarget", "MigraBins", "Position", "SpectrumTarget", "Target"]
+__all__ = ["AngleBins", "EnergyBins", "MapTarget", "MigraBins", "SpectrumTarget", "Target"]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
-Frame = Literal["icrs", "galactic"]
+_PROJECTIONS = frozenset(
+    "AIR AIT ARC AZP CAR CEA CSC CYP GLS HPX MER MOL NCP PAR PCO QSC SFL SIN STG SZP TAN TSC XPH ZEA".split()  # noqa: SIM905
+)
+"""Those of the FITS standard that need no parameters; TPV, for instance, is a distortion with parameters."""
 
 
+def _known_projection(name: str) -> str:
+    if name.upper() not in _PROJECTIONS:
+        raise ValueError(f"got {name!r}, expected a projection without parameters: {', '.join(sorted(_PROJECTIONS))}")
+    return name.upper()
+
+
+Projection = Annotated[str, AfterValidator(_known_projection)]
 BinNumber = Annotated[int, Field(ge=1, le=100_000)]
 """More bins of an axis are a slip of the pen."""
 
@@ -76,26 +89,26 @@ class MigraBins(Section):
         return self
 
 
-class Position(Section):
-    """A position on the sky."""
-
-    lon: AngleText
-    """Longitude: right ascension, or galactic."""
-    lat: AngleText
-    """Latitude: declination, or galactic."""
-    frame: Frame = "icrs"
-    """Frame of the coordinates."""
+def _kind_of_circle(value: Any) -> str:
+    return "str" if isinstance(value, str) else "Circle"
 
 
-class Circle(Position):
-    """A circle on the sky."""
+def _kind_of_region(value: Any) -> str:
+    if isinstance(value, str):
+        return "str"
+    keys = set(value) if isinstance(value, dict) else set()
+    return "Point" if isinstance(value, Point) or (keys and keys <= {"lon", "lat", "frame", "name"}) else "Circle"
 
-    radius: PositiveAngleText
-    """Angular radius."""
 
-
-Region = Annotated[Circle | str, Field(union_mode="left_to_right")]
+Excluded = Annotated[
+    Annotated[Circle, Tag("Circle")] | Annotated[RegionText, Tag("str")], Discriminator(_kind_of_circle)
+]
 """A circle, or a text in the format of DS9."""
+Region = Annotated[
+    Annotated[Circle, Tag("Circle")] | Annotated[Point, Tag("Point")] | Annotated[RegionText, Tag("str")],
+    Discriminator(_kind_of_region),
+]
+"""A circle, a point, or a text in the format of DS9."""
 
 
 class _Target(Section):
@@ -107,9 +120,9 @@ class _Target(Section):
     """Bins of true energy; those of ``energy`` by default."""
     migra: MigraBins | None = None
     """Keep the energy dispersion as a map of migra with these bins; kernels by default."""
-    exclusion: list[Region] = Field(default=[])
+    exclusion: list[Excluded] = Field(default=[])
     """Regions with gamma rays: the background makers leave them out."""
-    exclusion_file: str | None = None
+    exclusion_file: PathText | None = None
     """File of such regions (DS9) or of a mask (FITS, false where gamma rays are)."""
 
     @model_validator(mode="after")
@@ -120,19 +133,23 @@ class _Target(Section):
         return self
 
 
+def _or_a_name(schema: dict[str, Any]) -> None:
+    schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "string"}]
+
+
 class MapTarget(_Target):
     """Maps of a piece of sky."""
 
     kind: Literal["map"] = "map"
-    center: Position
-    """Centre of the map, whose frame is that of the map."""
+    center: Position = Field(json_schema_extra=_or_a_name)
+    """Centre of the map, also the name of a source; the map is galactic if its frame is, else in ICRS."""
     width: PositiveAngleText | tuple[PositiveAngleText, PositiveAngleText]
     """Width, or width and height."""
     binsz: PositiveAngleText = "0.02 deg"
     """Pixel size."""
     source: Circle | None = None
     """Where the report looks for an excess; a circle of 0.1 deg around the centre by default."""
-    proj: str = "CAR"
+    proj: Projection = "CAR"
     """Projection, by its three letters."""
     binsz_irf: PositiveAngleText = "0.2 deg"
     """Pixel size of PSF and energy dispersion."""
@@ -151,7 +168,7 @@ class SpectrumTarget(_Target):
 
     kind: Literal["spectrum"]
     region: Region
-    """The region."""
+    """A circle; a point, for point-like responses, whose size is that of their directional cut; or a text of DS9."""
     makers: list[SpectrumStep] = Field(min_length=1)
     """Steps for each observation, in their order."""
 

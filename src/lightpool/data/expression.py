@@ -36,11 +36,15 @@ _UNARY: dict[type, Callable[[Any], Any]] = {
     ast.Not: np.logical_not,
     ast.Invert: np.logical_not,
 }
-_FUNCTIONS: dict[str, Callable[..., Any]] = {
-    "abs": np.abs,
-    "isfinite": np.isfinite,
-    "startswith": np.strings.startswith,
+_FUNCTIONS: dict[str, tuple[int, Callable[..., Any]]] = {
+    "abs": (1, np.abs),
+    "isfinite": (1, np.isfinite),
+    "startswith": (2, np.strings.startswith),
 }
+"""Functions with the number of their arguments: a second one of `numpy.abs` would be written to."""
+
+_DIVISIONS = (ast.Div, ast.FloorDiv, ast.Mod)
+_MAX_INTEGER = 2**63
 
 
 def evaluate_condition(expression: str, columns: Mapping[str, NDArray[Any]], n_row: int) -> NDArray[np.bool_]:
@@ -75,15 +79,24 @@ def evaluate_expression(expression: str, columns: Mapping[str, NDArray[Any]], n_
     """Values of an expression in each row, shape (n_row,); arguments and errors as for `evaluate_condition`."""
     try:
         tree = ast.parse(expression.strip(), mode="eval")
+        with np.errstate(all="ignore"):  # what is not finite in a row is compared as it is
+            result = np.asarray(_Evaluator(columns).visit(tree.body))
+        return np.broadcast_to(result, (n_row,)).copy()
     except SyntaxError as error:
         raise ValueError(
-            f"selection {expression!r} cannot be read: {error.msg}; an example is 'ZEN_PNT < 30'"
+            f"selection {_brief(expression)} cannot be read: {error.msg}; an example is 'ZEN_PNT < 30'"
         ) from error
-    try:
-        result = np.asarray(_Evaluator(columns).visit(tree.body))
+    except (RecursionError, MemoryError) as error:
+        raise ValueError(f"selection {_brief(expression)} is nested too deep, or too long") from error
     except (TypeError, np.exceptions.DTypePromotionError) as error:
-        raise ValueError(f"selection {expression!r} mixes types that do not fit: {error}") from error
-    return np.broadcast_to(result, (n_row,)).copy()
+        raise ValueError(f"selection {_brief(expression)} mixes types that do not fit: {error}") from error
+    except (ValueError, ArithmeticError) as error:
+        raise ValueError(f"selection {_brief(expression)}: {error}") from error
+
+
+def _brief(expression: str) -> str:
+    shown = repr(expression)
+    return shown if len(shown) < 200 else f"{shown[:196]}...'"
 
 
 class _Evaluator(ast.NodeVisitor):
@@ -101,11 +114,16 @@ class _Evaluator(ast.NodeVisitor):
     def visit_Name(self, node: ast.Name) -> Any:
         if node.id not in self._columns:
             raise ValueError(f"no column {node.id!r} to select by; there are {', '.join(self._columns)}")
-        return self._columns[node.id]
+        column = self._columns[node.id]
+        if np.ndim(column) > 1:
+            raise ValueError(f"column {node.id!r} has several values in a row, so that nothing can be selected by it")
+        return column
 
     def visit_Constant(self, node: ast.Constant) -> Any:
         if not isinstance(node.value, bool | int | float | str):
             return self.generic_visit(node)
+        if isinstance(node.value, int | float) and not abs(node.value) < _MAX_INTEGER:
+            raise ValueError(f"the number {_brief(ast.unparse(node))[1:-1]} is too large")
         return node.value
 
     def visit_Tuple(self, node: ast.Tuple) -> Any:
@@ -115,12 +133,26 @@ class _Evaluator(ast.NodeVisitor):
         return [self.visit(element) for element in node.elts]
 
     def visit_UnaryOp(self, node: ast.UnaryOp) -> Any:
-        return _UNARY[type(node.op)](self.visit(node.operand))
+        value = self.visit(node.operand)
+        if isinstance(node.op, ast.USub | ast.UAdd):
+            value = _number(value, node)
+        return _UNARY[type(node.op)](value)
 
     def visit_BinOp(self, node: ast.BinOp) -> Any:
         if type(node.op) not in _BINARY:
             return self.generic_visit(node.op)
-        return _BINARY[type(node.op)](self.visit(node.left), self.visit(node.right))
+        left, right = self.visit(node.left), self.visit(node.right)
+        if isinstance(node.op, ast.BitAnd | ast.BitOr):
+            return _BINARY[type(node.op)](left, right)
+        left, right = _number(left, node), _number(right, node)
+        if isinstance(node.op, _DIVISIONS) and np.ndim(right) == 0 and right == 0:
+            raise ValueError(f"{ast.unparse(node)!r} divides by zero")
+        result = _BINARY[type(node.op)](left, right)
+        if np.asarray(result).dtype.kind == "i":
+            exact = _BINARY[type(node.op)](np.asarray(left, dtype=float), np.asarray(right, dtype=float))
+            if np.any(np.abs(exact) >= _MAX_INTEGER):
+                raise ValueError(f"{ast.unparse(node)!r} gives numbers that are too large for 64 bits")
+        return result
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
         join = np.logical_and if isinstance(node.op, ast.And) else np.logical_or
@@ -141,6 +173,8 @@ class _Evaluator(ast.NodeVisitor):
             if type(kind) not in _COMPARE:
                 return self.generic_visit(kind)
             right = self.visit(other)
+            if isinstance(kind, ast.In | ast.NotIn) and not isinstance(right, list):
+                raise ValueError(f"{ast.unparse(node)!r}: a list stands behind in, such as [1, 2] or ['Crab Nebula']")
             _check_comparable(left, right, node)
             result = np.logical_and(result, _COMPARE[type(kind)](left, right))
             left = right
@@ -151,7 +185,26 @@ class _Evaluator(ast.NodeVisitor):
             raise ValueError(
                 f"{ast.unparse(node.func)!r} is no function of a selection; there are {', '.join(_FUNCTIONS)}"
             )
-        return _FUNCTIONS[node.func.id](*(self.visit(argument) for argument in node.args))
+        n_argument, function = _FUNCTIONS[node.func.id]
+        if len(node.args) != n_argument:
+            raise ValueError(f"{node.func.id} takes {n_argument} values, got {len(node.args)}")
+        return function(*(self.visit(argument) for argument in node.args))
+
+
+def _number(value: Any, node: ast.expr) -> Any:
+    """Number of an operation; integers have 64 bits, as small ones of a column would begin again at zero.
+
+    Raises
+    ------
+    ValueError
+        If it is text or a list, which Python would repeat.
+    """
+    array = np.asarray(value)
+    if isinstance(value, list) or array.dtype.kind not in "buif":
+        raise ValueError(f"{ast.unparse(node)!r} mixes types: it calculates with what is no number")
+    if array.dtype.kind == "u" and np.any(array >= np.uint64(_MAX_INTEGER)):
+        return array.astype(np.float64)
+    return value if array.dtype.kind == "f" else array.astype(np.int64)
 
 
 def _check_comparable(left: Any, right: Any, node: ast.Compare) -> None:

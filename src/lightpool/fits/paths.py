@@ -7,8 +7,11 @@ from contextlib import contextmanager
 from os import PathLike
 from pathlib import Path
 from typing import overload
+from urllib.parse import unquote
 
-__all__ = ["errors_named", "make_path", "missing_file_hint"]
+from lightpool.errors import RemoteFileError
+
+__all__ = ["errors_named", "expanded_path", "make_path", "missing_file_hint"]
 
 
 @overload
@@ -21,10 +24,52 @@ def make_path(path: str | PathLike[str] | None) -> Path | None:
     """Path with ``~`` and environment variables expanded; None stays None.
 
     A variable that is not set stays in the path as it is; `missing_file_hint` names it when the file is then not found.
+    ``file://`` is taken off.
+
+    Raises
+    ------
+    RemoteFileError
+        If it is an address such as ``https://...`` or ``s3://...``.
     """
     if path is None:
         return None
-    return Path(os.path.expandvars(path)).expanduser()
+    return Path(os.path.expanduser(os.path.expandvars(_local(os.fspath(path)))))
+
+
+def _local(path: str) -> str:
+    """Path of a file on this machine."""
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)", path)  # pathlib makes one slash of two
+    if match is None:
+        return path
+    if match[1].lower() == "file":
+        host, slash, rest = path[match.end() :].partition("/") if match[2] else ("", "/", path[match.end() :])
+        if slash and host in ("", "localhost"):
+            return "/" + unquote(rest).lstrip("/")
+    raise RemoteFileError(
+        f"{path} is on another machine: files are read from folders of this machine only; download it, or mount the "
+        "storage as a folder (with rclone or s3fs, for instance), and give that path"
+    )
+
+
+def expanded_path(path: str | PathLike[str]) -> Path:
+    """Path with ``~`` and environment variables expanded, as `make_path` does, where nothing may be left of them.
+
+    Raises
+    ------
+    ValueError
+        If a variable is not set or empty, a user is not known, or no file can have the name.
+    """
+    text = os.fspath(path)
+    for name in re.findall(r"\$\{?(\w+)\}?", text):
+        if not os.environ.get(name):
+            state = "is empty" if name in os.environ else "is not set"
+            raise ValueError(f"got {text!r}, but the environment variable {name} {state}; set it, or write the folder")
+    if not text.strip() or "\0" in text:
+        raise ValueError(f"got {text!r}, expected the path of a file or folder")
+    found = make_path(text)
+    if str(found).startswith("~"):
+        raise ValueError(f"got {text!r}, but the home folder of this user is not known; write the folder")
+    return found
 
 
 def missing_file_hint(path: str | PathLike[str]) -> str:
