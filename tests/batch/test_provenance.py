@@ -10,7 +10,7 @@ from small_reductions import MAP, SPECTRUM
 from lightpool.batch import make_plan, run_batch
 from lightpool.batch.files import sha256_of
 from lightpool.batch.provenance import read_provenance
-from lightpool.batch.results import stack_files
+from lightpool.batch.stack import stack_files
 from lightpool.cli import main
 from lightpool.datasets import MapDataset
 from lightpool.errors import ConfigError
@@ -68,8 +68,8 @@ def test_a_sum_of_files_tells_its_files_and_their_outcomes(two_halves, tmp_path)
 def test_a_sum_of_sums_has_each_outcome_once_and_files_without_are_taken(two_halves, tmp_path):
     maps = [files[0] for files in two_halves]
     MapDataset.read(maps[0]).write(tmp_path / "plain.fits")
-    stack_files([tmp_path / "plain.fits", maps[0]], tmp_path / "one.fits")
-    stack_files([tmp_path / "one.fits", *maps], tmp_path / "all.fits")
+    stack_files([tmp_path / "plain.fits", maps[0]], tmp_path / "one.fits", allow_duplicates=True)
+    stack_files([tmp_path / "one.fits", *maps], tmp_path / "all.fits", allow_duplicates=True)
     assert [outcome.obs_id for outcome in read_provenance(tmp_path / "all.fits").outcomes] == [1, 2, 3]
     stack_files([tmp_path / "plain.fits"], tmp_path / "none.fits")
     assert read_provenance(tmp_path / "none.fits").outcomes == ()

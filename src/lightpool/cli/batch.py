@@ -157,14 +157,20 @@ def _require(device: str) -> None:
 @click.argument("files", nargs=-1, required=True, type=_FILE)
 @click.option("-o", "--output", required=True, type=_FILE, help="File of the stack.")
 @click.option("--overwrite", is_flag=True, help="Write over it.")
-def stack(files: tuple[Path, ...], output: Path, overwrite: bool) -> None:
-    """Add up datasets of the same geometry, such as those of some nights."""
+@click.option("--allow-duplicates", is_flag=True, help="Add an observation that is in two files twice.")
+def stack(files: tuple[Path, ...], output: Path, overwrite: bool, allow_duplicates: bool) -> None:
+    """Add up datasets of the same geometry, such as those of some nights.
+
+    Maps, ring results and spectra are told apart by their contents, and the sum is written in the layout of the first
+    file. Of a spectrum give the PHA file; its other files may be among FILES. An observation that is in two files is
+    refused, because its data would count twice.
+    """
     from lightpool.cli.console import ended_by_errors
 
     with ended_by_errors():
-        from lightpool.batch.results import stack_files
+        from lightpool.batch.stack import stack_files
 
-        click.echo(stack_files(files, output, overwrite=overwrite))
+        click.echo(stack_files(files, output, overwrite=overwrite, allow_duplicates=allow_duplicates))
 
 
 @click.command()

@@ -19,12 +19,14 @@ from lightpool.data.times import TimeReference
 from lightpool.fits import (
     BinTableHDU,
     Column,
+    FileKind,
     FitsFile,
     HDUList,
     LazyColumns,
     PrimaryHDU,
     TableData,
     read_fits,
+    require_kind,
     seconds_per_time_unit,
     seconds_since_reference,
     time_position,
@@ -46,6 +48,7 @@ log = logging.getLogger(__name__)
 
 Seconds = NDArray[np.float64]
 
+_KINDS_BY_HDU = {"EVENTS": ("EventList.read", FileKind.EVENTS), "GTI": ("GTI.read", FileKind.GTI)}
 _NOT_KEPT = ("GLON", "GLAT")  # they follow from RA and DEC; a file may hold others
 # NumPy type to TFORM letter and TZERO.
 _LETTERS: dict[str, tuple[str, int | None]] = {
@@ -74,6 +77,9 @@ def check_format(format: str | None) -> None:
 def open_table(path: str | PathLike[str], hdu: str | int, *, checksum: bool = False) -> TableData:
     """Table of one HDU of a file; with ``checksum``, a warning if the HDU's checksum is wrong or missing."""
     file = read_fits(path)
+    if hdu in _KINDS_BY_HDU and hdu not in file:
+        reader, kind = _KINDS_BY_HDU[hdu]
+        require_kind(file, reader, kind)
     if checksum and file.hdulist[file.number(hdu)].verify_checksum() != 1:
         warnings.warn(f"Checksum verification failed for HDU {hdu} of {file.source}.", UserWarning, stacklevel=3)
     return file.table(hdu)

@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lightpool.data.location import HDULocation
 from lightpool.errors import FormatError
-from lightpool.fits import TableData, make_path, parsing, read_fits
+from lightpool.fits import FileKind, TableData, make_path, parsing, read_fits, require_kind
 
 __all__ = ["HDUIndexTable", "HDULookup", "look_up", "read_hdu_index", "rows_of"]
 
@@ -61,6 +61,8 @@ class HDULookup:
 def read_hdu_index(filename: str | PathLike[str], hdu: str | int | None = None) -> TableData:
     """Columns of an HDU index, see `HDUIndexTable.read`; ``meta["BASE_DIR"]`` is the folder of the file."""
     file = read_fits(filename)
+    if hdu is None:
+        require_kind(file, "HDUIndexTable.read", FileKind.HDU_INDEX, FileKind.OBS_INDEX, takes_unknown=True)
     data = file.table(1 if hdu is None else hdu).spelled_as(_COLUMNS)
     where = f"{file.source}, HDU {data.name!r}"
     missing = [name for name in _COLUMNS if name not in data]

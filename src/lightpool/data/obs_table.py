@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 from lightpool.data.expression import evaluate_condition
 from lightpool.data.times import TimeReference, ends_of_interval
 from lightpool.errors import FormatError
-from lightpool.fits import TableData, parsing, read_fits
+from lightpool.fits import FileKind, TableData, parsing, read_fits, require_kind
 
 __all__ = ["ObservationTable", "read_obs_index"]
 
@@ -24,6 +24,8 @@ log = logging.getLogger(__name__)
 def read_obs_index(filename: str | PathLike[str], hdu: str | int | None = None) -> TableData:
     """Columns of an observation index, see `ObservationTable.read`."""
     file = read_fits(filename)
+    if hdu is None:
+        require_kind(file, "ObservationTable.read", FileKind.OBS_INDEX, FileKind.HDU_INDEX, takes_unknown=True)
     data = file.table(1 if hdu is None else hdu).spelled_as(("OBS_ID",))
     if "OBS_ID" not in data:
         raise FormatError(

@@ -21,7 +21,7 @@ from astropy.coordinates import (
 )
 
 from lightpool.errors import FormatError
-from lightpool.fits import Header, header_number, read_fits
+from lightpool.fits import FileKind, Header, header_number, read_fits, require_kind
 
 __all__ = ["FixedPointingInfo", "PointingMode"]
 
@@ -98,6 +98,8 @@ class FixedPointingInfo:
     def read(cls, filename: str | PathLike[str], hdu: str | int = "EVENTS") -> "FixedPointingInfo":
         """Read from the header of an HDU."""
         file = read_fits(filename)
+        if hdu == "EVENTS":
+            require_kind(file, f"{cls.__name__}.read", FileKind.EVENTS)
         return cls.from_fits_header(file.values(hdu), where=f"{file.source}, HDU {hdu!r}")
 
     def to_fits_header(self, format: str = "gadf", version: str = "0.3", time_ref: Any = None) -> Header:

@@ -16,7 +16,7 @@ from lightpool.data.obs_table import ObservationTable
 from lightpool.data.pointing import PointingMode
 from lightpool.data.times import TIME_KEYWORDS
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import FitsFile, make_path, parsing, seconds_since_reference
+from lightpool.fits import FileKind, FitsFile, make_path, parsing, require_kind, seconds_since_reference
 
 __all__ = ["index_tables"]
 
@@ -77,6 +77,7 @@ def _info(path: Path, irf: Path | None) -> dict[str, Any]:
 
 
 def _info_of(file: FitsFile, path: Path, irf: Path | None) -> dict[str, Any]:
+    require_kind(file, "DataStore.from_events_files", FileKind.EVENTS)
     header = seconds_since_reference(file.values("EVENTS"), f"{file.source}, HDU 'EVENTS'")
     try:
         info: dict[str, Any] = {"OBS_ID": int(header["OBS_ID"])}

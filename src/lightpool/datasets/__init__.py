@@ -8,6 +8,7 @@ from lightpool.datasets.memory import MemoryEstimate, estimate_memory
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models import DatasetModels, FoVBackgroundModel, Models
 from lightpool.datasets.parameters import Parameter, Parameters
+from lightpool.datasets.reading import read_dataset
 from lightpool.datasets.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
 from lightpool.datasets.spectrum_dataset import SpectrumDataset
 from lightpool.datasets.spectrum_on_off import SpectrumDatasetOnOff
@@ -31,6 +32,7 @@ __all__ = [
     "SpectrumDatasetOnOff",
     "create_map_dataset_geoms",
     "estimate_memory",
+    "read_dataset",
 ]
 
 show_public(__name__)

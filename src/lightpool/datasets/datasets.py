@@ -12,10 +12,12 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from lightpool.datasets.models import DatasetModels, Models
+from lightpool.datasets.observations import SeenDatasets
 from lightpool.datasets.ogip import find_pha_files
 from lightpool.datasets.yaml_format import read_yaml, to_yaml, write_yaml
 from lightpool.errors import FormatError
-from lightpool.fits import make_path
+from lightpool.fits import file_kinds, make_path, read_fits
+from lightpool.fits.contents import description, is_fits
 
 if TYPE_CHECKING:
     from lightpool.data import GTI
@@ -206,13 +208,21 @@ class Datasets(MutableSequence[Dataset]):
 
         Notes
         -----
-        All datasets must be of one type and lie inside the geometry of the first one, aligned with it.
+        All datasets must be of one type and lie inside the geometry of the first one, aligned with it. A warning names
+        the datasets that hold the same observation with the same good times: its data count twice.
         """
         self._check_same_type("a stack")
+        self._warn_of_duplicates()
         stacked = self[0].to_masked(name=name, nan_to_num=nan_to_num)
         for dataset in self[1:]:
             stacked.stack(dataset, nan_to_num=nan_to_num)
         return stacked
+
+    def _warn_of_duplicates(self) -> None:
+        seen = SeenDatasets()
+        for dataset in self:
+            if (reason := seen.add_listed(dataset.name, dataset)) is not None:
+                log.warning("dataset %r holds %s: its data count twice in the stack", dataset.name, reason)
 
     def _check_same_type(self, what: str) -> None:
         if not self.is_all_same_type:
@@ -276,7 +286,7 @@ class Datasets(MutableSequence[Dataset]):
         """
         path = make_path(filename)
         datasets = cls()
-        for entry in read_yaml(path, checksum=checksum)["datasets"]:
+        for entry in _entries(path, checksum):
             beside = path.parent / entry["filename"]
             entry = entry | {"filename": str(beside) if beside.exists() else entry["filename"]}
             datasets.append(find_dataset_class(entry["type"]).from_dict(entry, lazy=lazy, cache=cache))
@@ -420,6 +430,19 @@ class Datasets(MutableSequence[Dataset]):
         if not isinstance(other, list | tuple | Datasets):
             other = [other]
         return Datasets([*self, *other])
+
+
+def _entries(path: Path, checksum: bool) -> list[dict[str, str]]:
+    """Entries of a YAML file of datasets; FormatError if it is no such file."""
+    if path.is_file() and is_fits(path):
+        file = read_fits(path)
+        what = description(file, file_kinds(file))
+        raise FormatError(f"{path} holds {what}; Datasets.read expects a YAML file that names such files")
+    entries = read_yaml(path, checksum=checksum).get("datasets")
+    keys = {"name", "type", "filename"}
+    if not isinstance(entries, list) or any(not isinstance(entry, dict) or keys - entry.keys() for entry in entries):
+        raise FormatError(f"{path}: expected a section 'datasets', a list of entries with {', '.join(sorted(keys))}")
+    return entries
 
 
 def _masked_row(table: Table) -> Table:

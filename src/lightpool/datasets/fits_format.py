@@ -7,9 +7,20 @@ from typing import TYPE_CHECKING, Any
 from lightpool.arrays import array_namespace
 from lightpool.data import GTI
 from lightpool.datasets.lazy import Deferred
-from lightpool.datasets.metadata import MapDatasetMetaData
+from lightpool.datasets.metadata import MapDatasetMetaData, read_meta_table
 from lightpool.errors import FormatError
-from lightpool.fits import HDUList, PrimaryHDU, make_path, parsing, read_fits, table_to_hdu, write_fits
+from lightpool.fits import (
+    DATASET_KINDS,
+    FitsFile,
+    HDUList,
+    PrimaryHDU,
+    make_path,
+    parsing,
+    read_fits,
+    require_kind,
+    table_to_hdu,
+    write_fits,
+)
 from lightpool.irf import EDispMap, PSFMap
 from lightpool.maps import Map
 from lightpool.maps.fits_format import precision_in_file, verify_checksums
@@ -38,6 +49,7 @@ def to_hdulist(dataset: "MapDataset") -> HDUList:
     primary = PrimaryHDU()
     meta = dataset.meta.renewed()
     primary.header["NAME"] = dataset.name
+    primary.header["DATASET"] = dataset.tag
     primary.header.update(meta.to_header())
     hdulist = HDUList([primary])
     maps = dataset.maps
@@ -73,34 +85,49 @@ def from_hdulist(
 ) -> dict[str, Any]:
     """Arguments for a dataset, from HDUs; ``map_names`` are the maps that it takes."""
     _check_format(format)
+    _check_maps(hdulist, map_names)
     maps = {key: _read(hdulist, key) for key in map_names if key.upper() in hdulist}
     return maps | _small_parts(hdulist, name)
 
 
 def read(
-    filename: str | Path,
+    cls: "type[MapDataset]",
+    filename: str | Path | FitsFile,
     name: str | None = None,
     lazy: bool = False,
     cache: bool = True,
     format: str = "gadf",
     checksum: bool = False,
-    map_names: Sequence[str] = _HDU_ORDER,
 ) -> dict[str, Any]:
-    """Arguments for a dataset, from a file; see `MapDataset.read`. ``map_names`` are the maps that it takes."""
+    """Arguments for a dataset of a class, from a file; see `MapDataset.read`."""
     _check_format(format)
-    with parsing(filename):
-        hdulist = read_fits(filename).hdulist
+    file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    require_kind(file, f"{cls.__name__}.read", DATASET_KINDS[cls.tag])
+    with parsing(file.source):
+        hdulist = file.hdulist
         if checksum:
-            verify_checksums(hdulist, filename)
+            verify_checksums(hdulist, file.source)
         if not lazy:
-            return from_hdulist(hdulist, name, format, map_names)
-        maps = {key: Deferred(_loader(filename, key), cache) for key in map_names if key.upper() in hdulist}
+            return from_hdulist(hdulist, name, format, cls.map_names)
+        maps = {key: Deferred(_loader(file.source, key), cache) for key in cls.map_names if key.upper() in hdulist}
         return maps | _small_parts(hdulist, name)
 
 
 def _check_format(format: str) -> None:
     if format != "gadf":
         raise FormatError(f"map datasets are read in format 'gadf', got {format!r}")
+
+
+def _check_maps(hdulist: HDUList, map_names: Sequence[str]) -> None:
+    """FormatError if there are maps that a dataset would leave out, or nothing of a dataset at all."""
+    found = [name for name in _HDU_ORDER if name.upper() in hdulist]
+    if others := [name for name in found if name not in map_names]:
+        raise FormatError(
+            f"the HDUs hold the maps {', '.join(others)}, which this kind of dataset does not have; "
+            f"it has {', '.join(map_names)}. Datasets with counts_off are those of the classes ...OnOff"
+        )
+    if not found and "NAME" not in hdulist[0].header:
+        raise FormatError(f"the HDUs hold no dataset, they are {[hdu.name for hdu in hdulist]}")
 
 
 def _loader(filename: str | Path, key: str) -> Callable[[], Any]:
@@ -129,15 +156,7 @@ def _small_parts(hdulist: HDUList, name: str | None) -> dict[str, Any]:
     if "GTI" in hdulist:
         parts["gti"] = GTI.from_table_hdu(hdulist["GTI"])
     if "META_TABLE" in hdulist:
-        from astropy.table import Table
-
-        table = Table.read(hdulist["META_TABLE"])
-        table.convert_bytestring_to_unicode()
-        table.meta.clear()
-        for column in table.itercols():
-            if not column.dtype.isnative:
-                table[column.name] = column.astype(column.dtype.newbyteorder("="))
-        parts["meta_table"] = table
+        parts["meta_table"] = read_meta_table(hdulist["META_TABLE"])
     return parts
 
 

@@ -23,6 +23,7 @@ from lightpool.datasets.predictions import DatasetPredictions
 from lightpool.datasets.regions import DatasetRegions
 from lightpool.datasets.stacking import merge_gtis, merge_meta_tables, stack_map_dataset
 from lightpool.datasets.summary import summary_text
+from lightpool.fits import FitsFile
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom, WcsGeom
 
@@ -461,7 +462,7 @@ class MapDataset(DatasetPlace, DatasetMasks, DatasetPredictions, DatasetRegions,
     @classmethod
     def read(
         cls,
-        filename: str | Path,
+        filename: str | Path | FitsFile,
         name: str | None = None,
         lazy: bool = False,
         cache: bool = True,
@@ -472,14 +473,19 @@ class MapDataset(DatasetPlace, DatasetMasks, DatasetPredictions, DatasetRegions,
 
         Parameters
         ----------
-        filename : str or Path
+        filename : str, Path or FitsFile
         name : str, by default the one in the file
         lazy : bool, whether each map is read when it is first asked for
         cache : bool, whether it is kept then
         format : {"gadf"}
         checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
+
+        Raises
+        ------
+        FormatError
+            If the file holds a dataset of another kind, or none; `read_dataset` reads any kind.
         """
-        return cls(**fits_format.read(filename, name, lazy, cache, format, checksum, cls.map_names))
+        return cls(**fits_format.read(cls, filename, name, lazy, cache, format, checksum))
 
     @classmethod
     def from_dict(cls, data: dict[str, Any], lazy: bool = False, cache: bool = True) -> Self:

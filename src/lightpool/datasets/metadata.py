@@ -4,9 +4,11 @@ from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any
 
+from astropy.table import Table
+
 from lightpool import __version__
 
-__all__ = ["CreatorMetaData", "MapDatasetMetaData"]
+__all__ = ["CreatorMetaData", "MapDatasetMetaData", "read_meta_table"]
 
 
 @dataclass(frozen=True)
@@ -69,3 +71,14 @@ class MapDatasetMetaData:
     def from_header(cls, header: Any) -> "MapDatasetMetaData":
         """Read the keywords of `to_header`."""
         return cls(creation=CreatorMetaData.from_header(header), event_type=header.get("EVT_TYPE"))
+
+
+def read_meta_table(hdu: Any) -> Table:
+    """Table of the observations of a dataset from its HDU, ``META_TABLE``."""
+    table = Table.read(hdu)
+    table.convert_bytestring_to_unicode()
+    table.meta.clear()
+    for column in table.itercols():
+        if not column.dtype.isnative:
+            table[column.name] = column.astype(column.dtype.newbyteorder("="))
+    return table

@@ -24,6 +24,7 @@ from lightpool.fits import (
     make_path,
     parsing,
     read_fits,
+    table_to_hdu,
     write_fits,
 )
 from lightpool.irf import EDispKernel, EDispKernelMap
@@ -35,8 +36,9 @@ if TYPE_CHECKING:
 
 __all__ = [
     "FORMATS",
+    "companion_files",
+    "find_ogip_format",
     "find_pha_files",
-    "is_ogip",
     "ogip_filenames",
     "read_grouped_axis",
     "read_ogip",
@@ -44,7 +46,7 @@ __all__ = [
     "write_ogip",
 ]
 
-FORMATS = {"ogip": (None, None), "ogip-sherpa": (u.keV, u.cm**2)}
+FORMATS = {"ogip": (None, None), "xspec": (u.keV, u.cm**2), "ogip-sherpa": (u.keV, u.cm**2)}
 """Units of energy and area in each format; None keeps those of the dataset."""
 
 _PARTS = {"ANCRFILE": "_arf", "BACKFILE": "_bkg", "RESPFILE": "_rmf"}
@@ -84,6 +86,18 @@ def ogip_filenames(filename: str | Path) -> dict[str, str]:
     return {key: f"{stem}{part}{suffix}" for key, part in _PARTS.items()}
 
 
+def companion_files(file: FitsFile) -> dict[str, Path]:
+    """Paths of the files that a PHA file names, by keyword; MissingDataError if one is not there."""
+    found = ((key, _beside(Path(file.source), file.values("SPECTRUM"), key)) for key in _PARTS)
+    return {key: path for key, path in found if path is not None}
+
+
+def find_ogip_format(file: FitsFile) -> str:
+    """Format in which a PHA file was written, by the unit of its energies: "xspec" for keV."""
+    unit = file.table("EBOUNDS").units.get("E_MIN", "") if "EBOUNDS" in file else "keV"
+    return "xspec" if unit == "keV" else "ogip"
+
+
 def find_pha_files(folder: str | Path) -> list[Path]:
     """PHA files in a folder, in the order of their names; the other files of a set are left out."""
     path = make_path(folder)
@@ -93,11 +107,6 @@ def find_pha_files(folder: str | Path) -> list[Path]:
     if not files:
         raise MissingDataError(f"no PHA file pha*.fits, pha*.fits.gz or *.pha in {path}")
     return files
-
-
-def is_ogip(hdulist: HDUList) -> bool:
-    """Whether HDUs are those of a PHA file."""
-    return "SPECTRUM" in hdulist and "OGIP" in str(hdulist["SPECTRUM"].header.get("HDUCLASS", ""))
 
 
 # --- writing
@@ -142,6 +151,7 @@ def to_ogip_hdulists(dataset: "OnOffDataset", filename: str | Path, format: str 
     """
     if format not in FORMATS:
         raise FormatError(f"spectra are written in the formats {list(FORMATS)} or 'gadf', got {format!r}")
+    format = "ogip-sherpa" if format == "xspec" else format
     livetime = _livetime(dataset)
     names = ogip_filenames(filename)
     if dataset.counts_off is None:
@@ -152,6 +162,8 @@ def to_ogip_hdulists(dataset: "OnOffDataset", filename: str | Path, format: str 
     pha = _spectrum_hdulist(dataset, dataset.counts, dataset.acceptance, format, meta | {"HDUCLAS2": "TOTAL"})
     if dataset.gti is not None:
         pha.append(dataset.gti.to_table_hdu())
+    if dataset.meta_table is not None:
+        pha.append(table_to_hdu(dataset.meta_table, name="META_TABLE"))
     hdulists = {Path(filename).name: pha, names["ANCRFILE"]: _arf_hdulist(dataset, livetime, format)}
     if "BACKFILE" in names:
         hdulists[names["BACKFILE"]] = _spectrum_hdulist(
@@ -240,12 +252,12 @@ def _rmf_hdulist(dataset: "OnOffDataset", format: str) -> HDUList:
 # --- reading
 
 
-def read_ogip(filename: str | Path, name: str | None = None, checksum: bool = False) -> dict[str, Any]:
+def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum: bool = False) -> dict[str, Any]:
     """Arguments for `SpectrumDatasetOnOff`, from a PHA file and the files that it names.
 
     Parameters
     ----------
-    filename : str or Path
+    filename : str, Path or FitsFile
     name : str, by default the ``OBS_ID`` of the file, or its name
     checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
 
@@ -255,8 +267,10 @@ def read_ogip(filename: str | Path, name: str | None = None, checksum: bool = Fa
     counts, and without a RMF file no energy dispersion. Channels with a ``QUALITY`` other than 0 are not safe. The
     channels are kept as they are; for a column ``GROUPING`` see `read_grouped_axis`.
     """
-    path = make_path(filename)
-    file = _open(path, checksum)
+    file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    if checksum:
+        verify_checksums(file.hdulist, file.source)
+    path = Path(file.source)
     header = file.values("SPECTRUM")
     livetime = header_number(header, "EXPOSURE", f"{path}, HDU 'SPECTRUM'", low=0, unit="the livetime in s") * u.s
     arguments: dict[str, Any] = {"name": str(header.get("OBS_ID", path.stem)) if name is None else name}
@@ -280,12 +294,11 @@ def read_ogip(filename: str | Path, name: str | None = None, checksum: bool = Fa
     return arguments
 
 
-def read_grouped_axis(filename: str | Path) -> MapAxis | None:
+def read_grouped_axis(file: FitsFile) -> MapAxis | None:
     """Axis of energy with one bin for each group of channels of a PHA file; None if no channels are grouped.
 
     A group is a channel with a ``GROUPING`` of 1 or 0 and those with -1 after it.
     """
-    file = read_fits(make_path(filename))
     table = file.table("SPECTRUM")
     if "GROUPING" not in table or not np.any(table.column("GROUPING")[1:] < 0):
         return None

@@ -9,7 +9,7 @@ from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.spectrum_dataset import SpectrumBase, SpectrumDataset
 from lightpool.errors import FormatError
-from lightpool.fits import make_path, read_fits
+from lightpool.fits import FileKind, FitsFile, file_kinds, make_path, read_fits, require_kind
 
 __all__ = ["SpectrumDatasetOnOff"]
 
@@ -75,7 +75,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
     @classmethod
     def read(  # type: ignore[override]  # the order of arguments is Gammapy's
         cls,
-        filename: str | Path,
+        filename: str | Path | FitsFile,
         format: str | None = None,
         checksum: bool = False,
         name: str | None = None,
@@ -97,23 +97,21 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
             Whether channels that a PHA file groups (column ``GROUPING``) are joined, those of good quality. By default
             they are kept one by one, with a warning.
         """
-        if format is None:
-            hdulist = read_fits(filename).hdulist
-            if not ogip.is_ogip(hdulist) and "COUNTS_BANDS" not in hdulist:
-                names = [hdu.name for hdu in hdulist]
-                raise FormatError(f"{filename} holds neither HDU SPECTRUM (OGIP) nor COUNTS (gadf), it has {names}")
-            format = "ogip" if ogip.is_ogip(hdulist) else "gadf"
-        if format == "gadf":
-            return super().read(filename, name=name, lazy=lazy, cache=cache, checksum=checksum)
-        if format not in ogip.FORMATS:
+        file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+        if format not in (None, "gadf", *ogip.FORMATS):
             raise FormatError(f"spectra are read in the formats 'gadf' and 'ogip', got {format!r}")
-        dataset = cls(**ogip.read_ogip(filename, name=name, checksum=checksum))
-        axis = ogip.read_grouped_axis(filename)
+        kinds = {"gadf": FileKind.SPECTRUM_DATASET_ON_OFF, "ogip": FileKind.PHA}
+        wanted = [kinds["gadf" if format == "gadf" else "ogip"]] if format else list(kinds.values())
+        require_kind(file, f"{cls.__name__}.read", *wanted)
+        if FileKind.PHA not in file_kinds(file):
+            return super().read(file, name=name, lazy=lazy, cache=cache, checksum=checksum)
+        dataset = cls(**ogip.read_ogip(file, name=name, checksum=checksum))
+        axis = ogip.read_grouped_axis(file)
         if axis is None:
             return dataset
         if grouped:
             return dataset.resample_energy_axis(axis, name=dataset.name)
-        log.warning("%s groups channels; they are read one by one, grouped=True joins them", filename)
+        log.warning("%s groups channels; they are read one by one, grouped=True joins them", file.source)
         return dataset
 
     def to_ogip_files(

@@ -2,6 +2,7 @@
 
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 
+from lightpool.fits.contents import DATASET_KINDS, FileKind, file_kinds, require_kind, require_map
 from lightpool.fits.failures import parsing
 from lightpool.fits.files import file_status, open_file, read_bytes, read_text
 from lightpool.fits.hdus import table_to_hdu
@@ -22,8 +23,10 @@ from lightpool.fits.writer import write_fits
 from lightpool.names import show_public
 
 __all__ = [
+    "DATASET_KINDS",
     "BinTableHDU",
     "Column",
+    "FileKind",
     "FitsFile",
     "HDUList",
     "Header",
@@ -32,6 +35,7 @@ __all__ = [
     "PrimaryHDU",
     "TableData",
     "conversion_factor",
+    "file_kinds",
     "file_status",
     "has_time_reference",
     "header_integer",
@@ -47,6 +51,8 @@ __all__ = [
     "read_fits",
     "read_text",
     "read_time_reference",
+    "require_kind",
+    "require_map",
     "seconds_per_time_unit",
     "seconds_since_reference",
     "table_to_hdu",

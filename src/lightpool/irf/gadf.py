@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lightpool.errors import FormatError, MissingColumnError
 from lightpool.fits import (
     BinTableHDU,
+    FileKind,
     FitsFile,
     HDUList,
     PrimaryHDU,
@@ -19,6 +20,7 @@ from lightpool.fits import (
     match_name,
     parsing,
     read_fits,
+    require_kind,
     table_to_hdu,
     write_fits,
 )
@@ -126,7 +128,17 @@ def read_irf(cls: "type[T]", filename: Any, hdu: str | int | None = None, format
     """Read a table of a class from a file, see `IRF.read`."""
     file = filename if isinstance(filename, FitsFile) else read_fits(filename)
     with parsing(file.source):
-        return irf_from_table(cls, file.table(LAYOUTS[cls.tag].hdu if hdu is None else hdu), format)
+        return irf_from_table(cls, file.table(_find_table(cls, file) if hdu is None else hdu), format)
+
+
+def _find_table(cls: "type[IRF]", file: FitsFile) -> str | int:
+    """HDU of the table of a class: the one that is called as `IRF.write` does, or the first that says so."""
+    name = LAYOUTS[cls.tag].hdu
+    if name in file:
+        return name
+    require_kind(file, f"{cls.__name__}.read", FileKind.IRF, takes_unknown=True)
+    classes = [str(file.values(number).get("HDUCLAS4", "")).strip().lower() for number in range(len(file.names))]
+    return classes.index(cls.tag) if cls.tag in classes else name
 
 
 def irf_from_hdulist(cls: "type[T]", hdulist: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":

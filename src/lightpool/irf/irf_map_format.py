@@ -7,7 +7,7 @@ with the bins of its axes (``PSF_BANDS``, ``PSF_EXPOSURE_BANDS``).
 from typing import TYPE_CHECKING, Any
 
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import HDUList, parsing, read_fits, write_fits
+from lightpool.fits import FileKind, HDUList, parsing, read_fits, require_map, write_fits
 from lightpool.irf.table_rules import check_axes, check_unit
 from lightpool.maps import Map
 from lightpool.maps.fits_format import verify_checksums
@@ -80,8 +80,12 @@ def read_irf_map(
     checksum: bool = False,
 ) -> "IRFMap":
     """Response from a FITS file, whose checksums are verified if asked for, see `irf_map_from_hdulist`."""
+    file = read_fits(filename)
+    if hdu is None:
+        name = HDU_NAMES[kind.tag]
+        require_map(file, name, f"{kind.__name__}.read", FileKind.PSF_MAP if name == "psf" else FileKind.EDISP_MAP)
     with parsing(filename):
-        hdulist = read_fits(filename).hdulist
+        hdulist = file.hdulist
         if checksum:
             verify_checksums(hdulist, filename)
         return irf_map_from_hdulist(kind, hdulist, hdu=hdu, format=format)

@@ -10,7 +10,19 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import BinTableHDU, Column, HDUList, Header, PrimaryHDU, parsing, read_fits, write_fits
+from lightpool.fits import (
+    BinTableHDU,
+    Column,
+    FileKind,
+    FitsFile,
+    HDUList,
+    Header,
+    PrimaryHDU,
+    parsing,
+    read_fits,
+    require_kind,
+    write_fits,
+)
 from lightpool.irf.table_rules import check_axes, n_not_finite
 from lightpool.maps import MapAxes, MapAxis
 
@@ -70,8 +82,11 @@ def read_rmf(
     filename: Any, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS"
 ) -> tuple[MapAxes, NDArray[np.float64]]:
     """Axes and matrix of a response file, see `rmf_from_hdulist`."""
-    with parsing(filename):
-        return rmf_from_hdulist(read_fits(filename).hdulist, hdu1, hdu2)
+    file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    if hdu1 == "MATRIX":
+        require_kind(file, "EDispKernel.read", FileKind.RMF)
+    with parsing(file.source):
+        return rmf_from_hdulist(file.hdulist, hdu1, hdu2)
 
 
 def rmf_to_hdulist(kernel: "EDispKernel", format: str = "ogip") -> HDUList:

@@ -12,9 +12,9 @@ from lightpool.arrays.lazy import LazyArray
 from lightpool.arrays.precision import DTYPES, find_precision
 from lightpool.arrays.promotion import as_dtype
 from lightpool.arrays.typing import Array
-from lightpool.fits import HDUList, parsing, read_fits, write_fits
+from lightpool.fits import HDUList, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.fill import event_counts
-from lightpool.maps.fits_format import find_map_type, verify_checksums
+from lightpool.maps.fits_format import MAP_KINDS, find_map_type, verify_checksums
 from lightpool.maps.map_data import unit_factor
 from lightpool.maps.operators import MapOperators
 from lightpool.maps.reshaping import MapReshaping
@@ -141,8 +141,11 @@ class Map(MapOperators, MapReshaping, abc.ABC):
             Whether to check the checksums in the file.
         device : str or Device, optional
         """
+        file = read_fits(filename)
+        if hdu is None:
+            require_kind(file, "Map.read", *MAP_KINDS, takes_unknown=True)
         with parsing(filename):
-            hdulist = read_fits(filename).hdulist
+            hdulist = file.hdulist
             if checksum:
                 verify_checksums(hdulist, filename)
             return Map.from_hdulist(hdulist, hdu, hdu_bands, map_type, format=format, device=device)

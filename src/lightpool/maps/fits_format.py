@@ -10,10 +10,11 @@ import numpy as np
 
 from lightpool.arrays.devices import to_host
 from lightpool.errors import FormatError
-from lightpool.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
+from lightpool.fits import BinTableHDU, Column, FileKind, HDUList, Header, ImageHDU, PrimaryHDU
 from lightpool.maps.wcs_geom import WcsGeom
 
 __all__ = [
+    "MAP_KINDS",
     "find_bands_hdu",
     "find_hdu",
     "find_map_type",
@@ -36,6 +37,9 @@ _EXPOSURE_OF_FERMI, _DIFFUSE_OF_FERMI = u.Unit("cm2 s"), u.Unit("cm-2 s-1 MeV-1 
 
 _NAMES_WITH_UNIT = ("exposure", "psf", "flux", "dnde")
 """An HDU with one of these in its name holds values that mean nothing without a unit."""
+
+MAP_KINDS = (FileKind.MAP, FileKind.PSF_MAP, FileKind.EDISP_MAP, FileKind.HEALPIX)
+"""Kinds of files whose maps `Map.read` reads, or refuses with a reason of its own."""
 
 MASK_NAMES = ("mask", "is_ul", "success")
 """An HDU with one of these in its name holds True and False, written as 1 and 0."""

@@ -6,9 +6,9 @@ from pathlib import Path
 from typing import Any, Self
 
 from lightpool.arrays.promotion import dtype_name
-from lightpool.fits import HDUList, PrimaryHDU, parsing, read_fits, write_fits
+from lightpool.fits import HDUList, PrimaryHDU, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.core import Map
-from lightpool.maps.fits_format import verify_checksums
+from lightpool.maps.fits_format import MAP_KINDS, verify_checksums
 
 __all__ = ["Maps"]
 
@@ -112,8 +112,10 @@ class Maps(MutableMapping[str, Any]):
     @classmethod
     def read(cls, filename: str | Path, checksum: bool = False) -> Self:
         """Read maps from a FITS file; their names become lower-case."""
+        file = read_fits(filename)
+        require_kind(file, "Maps.read", *MAP_KINDS, takes_unknown=True)
         with parsing(filename):
-            hdulist = read_fits(filename).hdulist
+            hdulist = file.hdulist
             if checksum:
                 verify_checksums(hdulist, filename)
             return cls.from_hdulist(hdulist)

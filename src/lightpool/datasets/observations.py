@@ -1,0 +1,110 @@
+"""Which observations a dataset was made of, and whether two datasets hold the same data."""
+
+import hashlib
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lightpool.arrays import to_host
+
+if TYPE_CHECKING:
+    from lightpool.data import GTI
+    from lightpool.datasets.map_dataset import MapDataset
+
+__all__ = ["SeenDatasets", "obs_ids_of"]
+
+_TOUCHING = 1.0
+"""Good times that two datasets share count as the same from this many seconds on; shorter ones are rounding."""
+
+
+def obs_ids_of(dataset: "MapDataset") -> list[str]:
+    """Numbers of the observations in the table of a dataset, in its order; empty if it lists none."""
+    table = dataset.meta_table
+    if table is None or "OBS_ID" not in table.colnames:
+        return []
+    return [str(value).strip() for value in np.ravel(np.asarray(table["OBS_ID"]))]
+
+
+def _observations(dataset: "MapDataset") -> set[tuple[str, str]]:
+    """Telescope and number of each observation; a spectrum that lists none has its name, which OGIP calls OBS_ID."""
+    numbers = obs_ids_of(dataset)
+    table = dataset.meta_table
+    if not numbers and dataset.tag == "SpectrumDatasetOnOff" and dataset.gti is not None:
+        return {("", str(dataset.name))}
+    telescopes = [""] * len(numbers)
+    if table is not None and "TELESCOP" in table.colnames:
+        given = [str(value).strip() for value in np.ravel(np.asarray(table["TELESCOP"]))]
+        telescopes = given if len(given) == len(numbers) else telescopes
+    return set(zip(telescopes, numbers, strict=True))
+
+
+@dataclass(frozen=True)
+class _Seen:
+    label: str
+    counts: bytes
+    gti: "GTI | None"
+
+    def shares_time(self, gti: "GTI | None") -> bool:
+        """Whether the good times overlap; True if one of them is not known."""
+        if self.gti is None or gti is None or not len(self.gti) or not len(gti):
+            return True
+        both = type(gti).from_stack([self.gti.union(), gti.union()])
+        return both.duration_s - both.union().duration_s > _TOUCHING
+
+
+@dataclass
+class SeenDatasets:
+    """Datasets that were added up so far, so that none is added twice.
+
+    The parts of an observation that was divided in time share its number but no good time, and are different.
+    """
+
+    _by_observation: dict[tuple[str, str], list[_Seen]] = field(default_factory=dict)
+    _by_counts: dict[bytes, list[_Seen]] = field(default_factory=dict)
+
+    def add(self, label: str, dataset: "MapDataset") -> str | None:
+        """Remember a dataset; how it repeats an earlier one, as the end of a sentence, or None.
+
+        Parameters
+        ----------
+        label : str, the name of the dataset or of its file
+        dataset : MapDataset
+        """
+        return self._add(_Seen(label, _fingerprint(dataset), dataset.gti), dataset)
+
+    def add_listed(self, label: str, dataset: Any) -> str | None:
+        """Remember the observations that a dataset lists, as `add` does; its maps are not looked at."""
+        return self._add(_Seen(label, b"", dataset.gti), dataset) if obs_ids_of(dataset) else None
+
+    def _add(self, seen: _Seen, dataset: "MapDataset") -> str | None:
+        observations = sorted(_observations(dataset))
+        reason = self._repeated(seen, observations)
+        for key in observations:
+            self._by_observation.setdefault(key, []).append(seen)
+        if seen.counts:
+            self._by_counts.setdefault(seen.counts, []).append(seen)
+        return reason
+
+    def _repeated(self, seen: _Seen, observations: list[tuple[str, str]]) -> str | None:
+        shared: dict[str, list[str]] = {}
+        for key in observations:
+            for earlier in self._by_observation.get(key, []):
+                if earlier.shares_time(seen.gti):
+                    shared.setdefault(earlier.label, []).append(key[1])
+        if shared:
+            label, numbers = next(iter(shared.items()))
+            some = ", ".join(numbers[:5]) + (f" and {len(numbers) - 5} more" if len(numbers) > 5 else "")
+            return f"observation {some} of {label} again, with the same good times"
+        for earlier in self._by_counts.get(seen.counts, []):
+            if earlier.gti is not None and seen.gti is not None and earlier.shares_time(seen.gti):
+                return f"the same counts and good times as {earlier.label}"
+        return None
+
+
+def _fingerprint(dataset: "MapDataset") -> bytes:
+    """Hash of the counts; empty if there are none."""
+    if dataset.counts is None:
+        return b""
+    counts = np.nan_to_num(np.asarray(to_host(dataset.counts.data), dtype=np.float64))  # host: once per file
+    return hashlib.sha256(counts.tobytes()).digest() if np.any(counts) else b""
