@@ -101,14 +101,30 @@ def test_threads_end_with_an_error(error):
 
 
 def test_ctrl_c_while_a_file_is_waited_for_ends_cleanly():
-    main = threading.main_thread().ident
-    started = []
-    observations = [Slow(0, started, seconds=0.5), *(Slow(i, started) for i in range(1, 9))]
-    interrupt = threading.Timer(0.1, lambda: signal.pthread_kill(main, signal.SIGINT))
-    interrupt.start()
-    with pytest.raises(KeyboardInterrupt), closing(read_ahead(observations)) as ahead:
-        next(ahead)
-    assert started == [0]
+    started, arrived = [], threading.Event()
+
+    def interrupt(number, frame):
+        arrived.set()
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGINT, interrupt)
+
+    class Interrupting(Slow):
+        """The user presses Ctrl-C while this one is read, and it goes on until that has arrived."""
+
+        def loaded(self):
+            observation = super().loaded()
+            signal.pthread_kill(threading.main_thread().ident, signal.SIGINT)
+            assert arrived.wait(60)
+            return observation
+
+    observations = [Interrupting(0, started), *(Slow(i, started) for i in range(1, 9))]
+    try:
+        with pytest.raises(KeyboardInterrupt), closing(read_ahead(observations, depth=2)) as ahead:
+            next(ahead)
+    finally:
+        signal.signal(signal.SIGINT, before)
+    assert started in ([0], [0, 1], [0, 1, 2])
     assert reading_threads() == []
 
 

@@ -7,6 +7,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
+from lightpool.arrays.optional_packages import install_command
 from lightpool.maps import LabelMapAxis, Map, MapAxis, RegionNDMap, WcsGeom
 
 matplotlib = pytest.importorskip("matplotlib")
@@ -140,4 +141,4 @@ def test_without_matplotlib_the_extra_is_named():
         "except ImportError as error: print(error)\n"
     )
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
-    assert "lightpool[plot]" in result.stdout
+    assert install_command("plot") in result.stdout
