@@ -176,11 +176,12 @@ def stack(files: tuple[Path, ...], output: Path, overwrite: bool, allow_duplicat
 @click.command()
 @click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
 @click.option("-o", "--output", type=_FILE, help="File of the page. [default: FOLDER/report.html]")
-def report(folder: Path, output: Path | None) -> None:
+@click.option("--max-pictures", type=click.IntRange(min=0), default=40, show_default=True, help="Stacks with pictures.")
+def report(folder: Path, output: Path | None, max_pictures: int) -> None:
     """Write a page about the reduction in FOLDER: what was run, what came out, what failed."""
     from lightpool.cli.console import ended_by_errors
 
     with ended_by_errors():
         from lightpool.report import write_report
 
-        click.echo(write_report(folder, output))
+        click.echo(write_report(folder, output, max_pictures=max_pictures))

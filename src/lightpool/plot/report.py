@@ -1,4 +1,4 @@
-"""Pictures of the report of a reduction: a stack, and the observations over time."""
+"""Pictures of the report of a reduction, each small enough for a telephone."""
 
 from collections.abc import Sequence
 from typing import Any
@@ -10,100 +10,172 @@ from matplotlib.figure import Figure
 
 from lightpool.plot.significance import plot_significance_distribution, plot_significance_map
 
-__all__ = ["plot_observations", "plot_spectrum", "plot_stack"]
+__all__ = [
+    "plot_image",
+    "plot_night_rates",
+    "plot_over_time",
+    "plot_significance_growth",
+    "plot_significances",
+    "plot_spectrum",
+    "plot_theta_squared",
+]
 
-_PANELS = (
-    ("norm", "background norm"),
-    ("energy_min", "lowest safe energy [TeV]"),
-    ("counts_rate", "counts per second"),
-    ("seconds", "time to reduce [s]"),
-)
+_SIZE = (5.4, 4.0)
+"""Inches; at 390 pixels of width the letters are still readable."""
 
 
-def plot_stack(dataset: Any, sqrt_ts: Any, radius: Any, exclusion: Any = None) -> Figure:
-    """Draw counts, exposure, excess and significance of a stack of maps.
+def _figure() -> tuple[Figure, Any]:
+    figure = Figure(figsize=_SIZE)
+    return figure, figure.add_subplot()
+
+
+def _legend(ax: Any, n_column: int = 2) -> None:
+    """Put the legend above the axes, where it covers nothing."""
+    ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=n_column, frameon=False, fontsize=9)
+
+
+def plot_image(image: Any, stretch: str = "linear") -> Figure:
+    """Draw an image with its colour bar.
 
     Parameters
     ----------
-    dataset : MapDataset, on the host
-    sqrt_ts : WcsNDMap, image of significances, NaN where there is none
-    radius : Angle, of the circle in which the significances are taken
-    exclusion : WcsNDMap of bool, on the same pixels; False where gamma rays are expected
-
-    Returns
-    -------
-    figure : Figure
+    image : WcsNDMap without other axes, on the host
+    stretch : str, of the colours
     """
-    figure = Figure(figsize=(13, 8.5))
-    images = {
-        "Counts": (dataset.counts.reduce_over_axes(), "sqrt"),
-        "Exposure, mean over energy": (_mean_exposure(dataset), "linear"),
-        "Excess": (dataset.excess.reduce_over_axes(), "linear"),
-    }
-    for number, (title, (image, stretch)) in enumerate(images.items(), start=1):
-        if image is not None:
-            ax = figure.add_subplot(2, 3, number, projection=image.geom.wcs)
-            image.plot(ax=ax, add_cbar=True, stretch=stretch)
-            ax.set_title(title)
-    ax = figure.add_subplot(2, 3, 4, projection=sqrt_ts.geom.wcs)
-    plot_significance_map(sqrt_ts, exclusion, ax=ax)
-    ax.set_title(f"Significance, circles of {radius:.2f}")
-    plot_significance_distribution(sqrt_ts, exclusion, ax=figure.add_subplot(2, 3, 5))
-    figure.tight_layout(w_pad=2)
+    figure = Figure(figsize=_SIZE)
+    image.plot(ax=figure.add_subplot(projection=image.geom.wcs), add_cbar=True, stretch=stretch)
     return figure
 
 
-def plot_spectrum(dataset: Any) -> Figure:
-    """Draw the counts of a spectrum and what is expected of the background.
+def plot_significances(sqrt_ts: Any, exclusion: Any = None) -> list[Figure]:
+    """Draw the map of significances and, where any is outside the exclusion, their distribution.
+
+    Parameters
+    ----------
+    sqrt_ts : WcsNDMap, image of significances, NaN where there is none
+    exclusion : WcsNDMap of bool, on the same pixels; False where gamma rays are expected
+    """
+    sky = Figure(figsize=_SIZE)
+    plot_significance_map(sqrt_ts, exclusion, ax=sky.add_subplot(projection=sqrt_ts.geom.wcs))
+    known = np.isfinite(sqrt_ts.data)
+    if not (known if exclusion is None else known & exclusion.data).any():
+        return [sky]
+    figure, ax = _figure()
+    plot_significance_distribution(sqrt_ts, exclusion, ax=ax)
+    _legend(ax, 1)
+    return [sky, figure]
+
+
+def plot_spectrum(dataset: Any, background: Any) -> Figure:
+    """Draw the counts of a spectrum and its background, in the safe energies.
 
     Parameters
     ----------
     dataset : SpectrumDataset or SpectrumDatasetOnOff, on the host
+    background : RegionNDMap or None
     """
-    figure = Figure(figsize=(7.5, 4))
-    ax = figure.add_subplot()
+    figure, ax = _figure()
     edges = dataset.counts.geom.axes["energy"].edges.to_value("TeV")
-    counts = dataset.counts.data[:, 0, 0]
-    ax.stairs(counts, edges, label="counts", lw=1.5)
-    if dataset.background is not None:
-        ax.stairs(dataset.background.data[:, 0, 0], edges, label="background", lw=1.5)
-    ax.set(xscale="log", yscale="log" if counts.max() > 0 else "linear", xlabel="energy [TeV]", ylabel="counts")
-    ax.legend()
-    figure.tight_layout()
+    safe = np.ones(edges.size - 1, bool) if dataset.mask_safe is None else dataset.mask_safe.data[:, 0, 0]
+    counts = np.where(safe, dataset.counts.data[:, 0, 0], 0.0)
+    center = np.sqrt(edges[1:] * edges[:-1])
+    ax.stairs(counts, edges, label="counts", lw=1.5, color="crimson")
+    ax.errorbar(center, counts, np.sqrt(counts), fmt="none", color="crimson", lw=1)
+    if background is not None:
+        ax.stairs(np.where(safe, background.data[:, 0, 0], 0.0), edges, label="background", fill=True, alpha=0.5)
+    is_log = counts.max() > 0
+    ax.set(xscale="log", yscale="log" if is_log else "linear", xlabel="energy [TeV]", ylabel="counts in a bin")
+    if is_log:
+        ax.set_ylim(0.05, 3 * counts.max())
+    _legend(ax)
     return figure
 
 
-def _mean_exposure(dataset: Any) -> Any:
-    if dataset.exposure is None:
-        return None
-    exposure = dataset.exposure
-    return exposure.reduce_over_axes() * (1 / exposure.geom.axes["energy_true"].nbin)
-
-
-def plot_observations(rows: Sequence[dict[str, Any]]) -> Figure:
-    """Draw background norms, thresholds, rates and durations of observations over time.
+def plot_theta_squared(counts: Any, counts_off: Any, maximum: float, radius: float | None) -> Figure:
+    """Draw counts over the squared angle from a source, and those from the mirror position.
 
     Parameters
     ----------
-    rows : sequence of dict
-        One per observation: ``start`` (UTC), and as far as they are known ``norm, energy_min, counts_rate, seconds``.
-
-    Returns
-    -------
-    figure : Figure
+    counts, counts_off : arrays of int, shape (n_bin,)
+    maximum : float, deg2, where the last bin ends
+    radius : float or None, deg, of the circle at the source, which is marked
     """
-    figure = Figure(figsize=(13, 6.5))
-    when = Time([row["start"] for row in rows]).to_datetime()
-    for number, (name, label) in enumerate(_PANELS, start=1):
-        ax = figure.add_subplot(2, 2, number)
-        values = np.array([np.nan if row.get(name) is None else row[name] for row in rows], dtype=float)
-        ax.plot(when, values, "o", ms=4)
-        ax.set_ylabel(label)
-        locator = mdates.AutoDateLocator(minticks=2, maxticks=6, interval_multiples=False)
-        ax.xaxis.set_major_locator(locator)
-        ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
-        ax.grid(alpha=0.3)
-        if not np.isfinite(values).any():
-            ax.text(0.5, 0.5, "not known", ha="center", va="center", transform=ax.transAxes)
-    figure.tight_layout()
+    figure, ax = _figure()
+    edges = np.linspace(0, maximum, len(counts) + 1)
+    center, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
+    ax.stairs(counts_off, edges, fill=True, color="lightsteelblue", label="OFF, mirror position")
+    ax.errorbar(center, counts_off, np.sqrt(counts_off), fmt="none", color="slategray", lw=1)
+    ax.errorbar(center, counts, np.sqrt(counts), half, fmt="o", ms=3, color="crimson", label="ON")
+    if radius is not None and radius**2 < maximum:
+        ax.axvline(radius**2, color="black", ls="--", lw=1, label=f"{radius:.3g} deg")
+    ax.set(xlabel=r"$\theta^2$ [deg$^2$]", ylabel="counts in a bin", xlim=(0, maximum))
+    ax.set_ylim(bottom=0)
+    _legend(ax, 3)
     return figure
+
+
+def plot_night_rates(nights: Sequence[str], rates: Any, errors: Any, mean: float | None) -> Figure:
+    """Draw the excess per minute of each night, with errors, and their mean.
+
+    Parameters
+    ----------
+    nights : sequence of str, dates
+    rates, errors : sequence of float, per minute
+    mean : float or None, excess of all nights per minute
+    """
+    figure, ax = _figure()
+    ax.errorbar(Time(list(nights)).to_datetime(), rates, errors, fmt="o", ms=4, color="crimson", capsize=2)
+    if mean is not None:
+        ax.axhline(mean, color="slategray", lw=1, label=f"all: {mean:.3g} per minute")
+        _legend(ax)
+    ax.axhline(0, color="black", lw=0.6)
+    ax.set(ylabel="excess per minute", xlabel="night")
+    _dates(ax, len(nights))
+    return figure
+
+
+def plot_significance_growth(livetimes: Any, significances: Any) -> Figure:
+    """Draw the significance of the first observation, the first two, and so on.
+
+    Parameters
+    ----------
+    livetimes : sequence of float, h
+    significances : sequence of float
+    """
+    figure, ax = _figure()
+    root = np.sqrt(np.asarray(livetimes, dtype=float))
+    ax.plot(root, significances, "o-", ms=4, color="crimson", label="observations in their order")
+    if root[-1] > 0:
+        steady = [0, root[-1]], [0, significances[-1]]
+        ax.plot(*steady, "--", color="slategray", lw=1, label="steady source and background")
+    ax.set(xlabel=r"square root of the livetime [h$^{1/2}$]", ylabel="significance of all so far", xlim=(0, None))
+    _legend(ax, 1)
+    return figure
+
+
+def plot_over_time(starts: Sequence[str], values: Sequence[float | None], label: str) -> Figure:
+    """Draw a number of each observation over time.
+
+    Parameters
+    ----------
+    starts : sequence of str, UTC
+    values : sequence of float or None, which is left out
+    label : str, of the numbers
+    """
+    figure, ax = _figure()
+    known = [(start, value) for start, value in zip(starts, values, strict=True) if value is not None]
+    ax.plot(Time([start for start, _ in known]).to_datetime(), [value for _, value in known], "o", ms=4)
+    ax.set(ylabel=label, xlabel="start (UTC)")
+    _dates(ax, len(known))
+    return figure
+
+
+def _dates(ax: Any, n_date: int) -> None:
+    locator = mdates.AutoDateLocator(minticks=2, maxticks=6, interval_multiples=False)
+    ax.xaxis.set_major_locator(locator)
+    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    ax.margins(x=0.08)
+    if n_date == 1:  # else the axis spans years around it
+        date = float(ax.convert_xunits(ax.lines[0].get_xdata())[0])
+        ax.set_xlim(date - 1, date + 1)
+    ax.grid(alpha=0.3)

@@ -1,43 +1,41 @@
-"""The report of a reduction as one HTML page that needs nothing beside it."""
+"""The report of a reduction as one HTML page; its pictures are in it, and it links to the files of the results."""
 
-import base64
-import io
-from collections.abc import Iterator
+import os
+from collections.abc import Container, Iterator, Mapping, Sequence
+from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import numpy as np
-from astropy.coordinates import Angle
 
-from lightpool.arrays.optional_packages import require_package
 from lightpool.batch.code_version import code_version
 from lightpool.batch.files import write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.outcomes import Outcome
-from lightpool.batch.results import read_dataset
-from lightpool.config import Settings
-from lightpool.config.build import build_exclusion
-from lightpool.datasets import MapDataset
-from lightpool.errors import ResumeError
-from lightpool.makers import ExcessMapEstimator
+from lightpool.errors import ConfigError, ResumeError
+from lightpool.report.numbers import AtSource
+from lightpool.report.stacks import stack_view
+from lightpool.report.targets import target_view
+from lightpool.utils.pbar import progress_bar
+from lightpool.utils.text import printable
 
 __all__ = ["write_report"]
 
-_RADIUS = Angle("0.1 deg")
-"""Circles in which significances are taken, unless pixels are too large for that."""
-
-_MAX_PICTURES = 20
-"""Stacks beyond these are in the table only."""
+_MAX_ROWS = 5000
+"""Rows about observations beyond these would make the page too heavy for a browser."""
 
 
-def write_report(folder: Path, output: Path | None = None) -> Path:
+def write_report(folder: Path, output: Path | None = None, *, max_pictures: int = 40) -> Path:
     """Write the report of a reduction.
 
     Parameters
     ----------
-    folder : Path, of the results
+    folder : Path, of the results; it may have been moved
     output : Path, of the page; ``report.html`` in the folder by default
+    max_pictures : int
+        Stacks beyond these are in the table, without pictures.
 
     Returns
     -------
@@ -53,12 +51,24 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
     batch = BatchFolder(folder)
     if not batch.is_begun:
         raise ResumeError(f"no reduction has begun in {folder}; `lightpool reduce CONFIG` makes one")
-    jinja2 = require_package("jinja2", extra="report", purpose="a report")
-    require_package("matplotlib", extra="report", purpose="a report")
+    jinja2 = _package("jinja2")
+    _package("matplotlib")
+    output = folder / "report.html" if output is None else output
     settings, chunks, version = batch.read_plan()
-    records = [batch.record(batch.key(settings, chunk, version)) for chunk in chunks]
-    outcomes = [outcome for record in records if record is not None for outcome in record.outcomes]
-    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True)
+    found = [batch.record(batch.key(settings, chunk, version)) for chunk in chunks]
+    records = [record for record in found if record is not None]
+    outcomes = [outcome for record in records for outcome in record.outcomes]
+    rows = list(_rows(outcomes, {target.name for target in settings.targets if target.kind == "map"}))
+    results = batch.results()
+    steps = progress_bar([*settings.targets, *enumerate(results)], "targets and stacks")
+    views = [
+        stack_view(step[1], settings, rows, has_pictures=step[0] < max_pictures)
+        if isinstance(step, tuple)
+        else target_view(step, settings, rows)
+        for step in steps
+    ]
+    targets, stacks = views[: len(settings.targets)], views[len(settings.targets) :]
+    environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     template = environment.from_string(files("lightpool.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
     text = template.render(
         title=folder.absolute().name,
@@ -69,68 +79,67 @@ def write_report(folder: Path, output: Path | None = None) -> Path:
         n_planned=sum(map(len, chunks)),
         counts_by_status={kind: sum(each.status == kind for each in outcomes) for kind in ("done", "empty", "failed")},
         failed=[outcome for outcome in outcomes if outcome.status == "failed"],
-        rows=list(_rows(outcomes)),
-        runs_picture=_runs_picture(outcomes),
-        stacks=[_stack(path, settings, number < _MAX_PICTURES) for number, path in enumerate(batch.results())],
-        timing=_timing(outcomes, [record for record in records if record is not None]),
+        targets=[view for view in targets if view is not None],
+        stacks=stacks,
+        n_pictured=min(max_pictures, len(stacks)),
+        rows=rows[:_MAX_ROWS],
+        n_row=len(rows),
+        links=[(path.name, _link(path, output)) for path in _further_files(folder)],
+        link=lambda path: _link(path, output),
+        timing=_timing(outcomes, records),
     )
-    output = folder / "report.html" if output is None else output
     with write_aside(output) as file:
         file.write(text.encode())
     return output
 
 
-def _rows(outcomes: list[Outcome]) -> Iterator[dict[str, Any]]:
-    """One row per observation and dataset, with its numbers."""
+def _package(name: str) -> Any:
+    from lightpool.arrays.optional_packages import install_command
+
+    try:
+        return import_module(name)
+    except ImportError as error:
+        text = f"a report needs the package {name!r}, which is missing; install it with: {install_command('report')}"
+        raise ConfigError(text) from error
+
+
+def _shown(value: Any) -> Any:
+    """What a page says of a value: a dash for nothing, control characters as escapes."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):  # what a macro gives is made of values shown before
+        return printable(value)
+    return "\N{EN DASH}" if value is None else value
+
+
+def _rows(outcomes: Sequence[Outcome], maps: Container[str]) -> Iterator[dict[str, Any]]:
+    """One row per observation and dataset, with its numbers; those of a whole field are of maps alone."""
     for outcome in outcomes:
         for figures in outcome.figures or [{}]:
-            row = {"obs_id": outcome.obs_id, "status": outcome.status, "seconds": outcome.seconds, **figures}
-            if row.get("livetime"):
-                row["counts_rate"] = row["counts"] / row["livetime"]
+            row: dict[str, Any] = {"obs_id": outcome.obs_id, "status": outcome.status, "seconds": outcome.seconds}
+            row |= figures
+            row["at_source"] = _at_source(row.get("source"))
+            if row.get("target") not in maps:
+                row["counts"] = row["background"] = None
             yield row
 
 
-def _runs_picture(outcomes: list[Outcome]) -> str | None:
-    """Picture of the observations over time, by their first dataset."""
-    from lightpool.plot.report import plot_observations
-
-    rows = list({row["obs_id"]: row for row in reversed(list(_rows(outcomes))) if row.get("start")}.values())
-    return _embedded(plot_observations(rows)) if rows else None
+def _at_source(sums: Mapping[str, float | None] | None) -> AtSource | None:
+    return None if sums is None else AtSource.total([sums])
 
 
-def _stack(path: Path, settings: Settings, has_picture: bool) -> dict[str, Any]:
-    """What the page shows of a stack."""
-    dataset = read_dataset(path)
-    info = dataset.info_dict()
-    numbers = {
-        "counts": f"{info['counts']:.0f}",
-        "background": f"{info['background']:.1f}",
-        "excess": f"{info['excess']:.1f}",
-        "significance": f"{info['sqrt_ts']:.1f}",
-        "livetime": f"{info['livetime'].to('h'):.2f}",
-        "observations": "" if dataset.meta_table is None else str(np.size(dataset.meta_table["OBS_ID"])),
-    }
-    picture = _embedded(_picture(dataset, settings)) if has_picture else None
-    return {"name": dataset.name, "file": path.name, "numbers": numbers, "picture": picture}
+def _further_files(folder: Path) -> list[Path]:
+    names = ("outcomes.ecsv", "provenance.json", "observations")
+    return [path for name in names if (path := folder / name).exists()]
 
 
-def _picture(dataset: MapDataset, settings: Settings) -> Any:
-    from lightpool.plot.report import plot_spectrum, plot_stack
-
-    if dataset.counts.geom.is_region:
-        return plot_spectrum(dataset)
-    radius = max(_RADIUS, 1.01 * Angle(dataset.counts.geom.pixel_scales.max()))
-    estimator = ExcessMapEstimator(radius, selection_optional=None)
-    sqrt_ts = estimator.run(dataset)["sqrt_ts"].reduce_over_axes()
-    target = max(
-        (each for each in settings.targets if dataset.name.startswith(each.name)), key=lambda each: len(each.name)
-    )
-    exclusion = build_exclusion(target)
-    on_pixels = None if exclusion is None else exclusion.interp_to_geom(sqrt_ts.geom)
-    return plot_stack(dataset, sqrt_ts, radius, on_pixels)
+def _link(path: Path, page: Path) -> str:
+    """Address of a file: relative where it lies beside or below the page, so that both can move together."""
+    target, start = os.path.abspath(path), os.path.dirname(os.path.abspath(page))
+    if os.path.commonpath([target, start]) == start:
+        return quote(os.path.relpath(target, start).encode(errors="surrogateescape"))
+    return Path(target).as_uri()
 
 
-def _timing(outcomes: list[Outcome], records: list[ChunkRecord]) -> dict[str, str]:
+def _timing(outcomes: Sequence[Outcome], records: Sequence[ChunkRecord]) -> dict[str, str]:
     seconds = np.array([outcome.seconds for outcome in outcomes])
     if seconds.size == 0:
         return {}
@@ -144,10 +153,3 @@ def _timing(outcomes: list[Outcome], records: list[ChunkRecord]) -> dict[str, st
         "files read": f"{n_byte / 1e6:.1f} MB",
         "devices": ", ".join(sorted({outcome.device for outcome in outcomes})),
     }
-
-
-def _embedded(figure: Any) -> str:
-    """Figure as an address that holds the picture itself."""
-    buffer = io.BytesIO()
-    figure.savefig(buffer, format="png", dpi=90)
-    return "data:image/png;base64," + base64.b64encode(buffer.getvalue()).decode()

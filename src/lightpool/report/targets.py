@@ -1,0 +1,124 @@
+"""What a report says of a target: what is seen at its source, over all observations."""
+
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from lightpool.batch.source import Source
+from lightpool.config import Settings
+from lightpool.config.build import build_dataset
+from lightpool.config.targets import Target
+from lightpool.report.numbers import AtSource, Run, by_night, cumulated, runs_of, theta_squared_of
+from lightpool.report.pictures import Picture
+
+__all__ = ["TargetView", "scope_of", "source_of", "target_view"]
+
+_OVER_TIME = (("norm", "norm of the background"), ("energy_min", "lowest safe energy [TeV]"))
+
+Row = Mapping[str, Any]
+
+
+@dataclass(frozen=True)
+class TargetView:
+    """What a page shows of a target.
+
+    Attributes
+    ----------
+    name : str
+    scope : str, where the numbers at the source are taken
+    part : str, which observations are in them
+    at_source : AtSource or None, if no observation sees the source
+    livetime : float, h, of the observations that see it
+    n_run : int, their number
+    pictures : list of Picture
+    """
+
+    name: str
+    scope: str
+    part: str
+    at_source: AtSource | None
+    livetime: float
+    n_run: int
+    pictures: list[Picture]
+
+    @property
+    def rate(self) -> tuple[float, float] | None:
+        """Excess per minute and its error."""
+        found = self.at_source
+        if found is None or found.excess is None or found.error is None or not self.livetime:
+            return None
+        return found.excess / (60 * self.livetime), found.error / (60 * self.livetime)
+
+
+def source_of(target: Target) -> Source:
+    """Where the numbers of a target at its source are taken."""
+    return Source.of(target, build_dataset(target).outline().counts.geom)
+
+
+def scope_of(source: Source) -> str:
+    """Text that says where the numbers at a source are taken."""
+    position = source.position.icrs
+    where = f"RA {position.ra.deg:.3f}, Dec {position.dec.deg:+.3f} deg"
+    if source.geom is not None:
+        return f"circle of {source.radius:.3g} at {where}, safe energies"
+    size = "region" if source.radius is None else f"region of radius {source.radius:.3g}"
+    return f"{size} at {where}, safe energies"
+
+
+def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> TargetView | None:
+    """What a page shows of a target; None if no observation of it is done.
+
+    Parameters
+    ----------
+    target : MapTarget or SpectrumTarget
+    settings : Settings
+    rows : sequence of mapping, what observations record
+    """
+    ours = [row for row in rows if row.get("target") == target.name]
+    divisions = [groups for groups in settings.groups if any(row["division"] == groups.name for row in ours)]
+    if not divisions:
+        return None
+    chosen = next((groups for groups in divisions if groups.by != "events"), divisions[0])
+    ours = [row for row in ours if row["division"] == chosen.name]
+    runs = runs_of(ours, are_disjoint=chosen.by != "events")
+    seen = [run for run in runs if run.sums is not None]
+    source = source_of(target)
+    return TargetView(
+        name=target.name,
+        scope=scope_of(source),
+        part="all observations" if chosen.by == "all" else f"all groups of the division {chosen.name!r} together",
+        at_source=AtSource.total(run.sums for run in seen),
+        livetime=sum(run.livetime for run in seen) / 3600,
+        n_run=len({run.obs_id for run in seen}),
+        pictures=list(_pictures(source, target, runs, ours)),
+    )
+
+
+def _pictures(source: Source, target: Target, runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[Picture]:
+    from lightpool.plot import report as plots
+
+    if (theta := theta_squared_of(rows)) is not None:
+        radius = None if source.radius is None else float(source.radius.deg)
+        energies = build_dataset(target).outline().counts.geom.axes["energy"].edges
+        note = (
+            f"{theta['n_run']} of {len(rows)} observations; {energies[0]:.3g} to {energies[-1]:.3g}, without safe mask"
+        )
+        figure = plots.plot_theta_squared(theta["counts"], theta["counts_off"], theta["max"], radius)
+        yield Picture.of("Theta squared", figure, note)
+    growth = [(livetime, each.significance) for livetime, each in cumulated(runs) if each.significance is not None]
+    if growth:
+        figure = plots.plot_significance_growth([livetime / 3600 for livetime, _ in growth], [s for _, s in growth])
+        yield Picture.of("Cumulative significance", figure, "at the source")
+    nights = [each for each in by_night(runs) if each[2].excess is not None and each[1] > 0]
+    if nights:
+        minutes = [livetime / 60 for _, livetime, _ in nights]
+        rates = [(each.excess or 0.0) / time for (_, _, each), time in zip(nights, minutes, strict=True)]
+        errors = [(each.error or 0.0) / time for (_, _, each), time in zip(nights, minutes, strict=True)]
+        mean = sum(each.excess or 0.0 for _, _, each in nights) / sum(minutes)
+        figure = plots.plot_night_rates([night for night, _, _ in nights], rates, errors, mean)
+        yield Picture.of("Excess rate per night", figure, f"at the source; nights: {len(nights)}")
+    for name, label in _OVER_TIME:
+        values = [run.row.get(name) for run in runs]
+        if any(value is not None for value in values):
+            figure = plots.plot_over_time([run.start for run in runs], values, label)
+            yield Picture.of(label.partition(" [")[0].capitalize(), figure, "each observation")
