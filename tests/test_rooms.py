@@ -10,8 +10,8 @@ import pytest
 import lightpool
 
 SOURCE = Path(lightpool.__file__).parent
-ROOMS = ["names", "errors", "utils", "arrays", "fits", "maps", "irf", "data", "stats", "datasets", "modeling", "makers"]
-ROOMS += ["estimators", "simulate", "config"]
+ROOMS = ["names", "errors", "attributes", "utils", "arrays", "fits", "maps", "irf", "data", "stats", "datasets"]
+ROOMS += ["modeling", "makers", "estimators", "simulate", "config"]
 ROOMS += ["batch", "report", "cli"]
 DOORS = {
     "cupy": "arrays",

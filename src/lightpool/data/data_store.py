@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 
+from lightpool.attributes import KnownAttributes
 from lightpool.data.checks import check_data_store
 from lightpool.data.hdu_index import HDUIndexTable, HDULookup, look_up, read_hdu_index, rows_of
 from lightpool.data.location import HDULocation
@@ -37,7 +38,7 @@ class MissingRequiredHDUError(MissingDataError):
     """The HDU index lists no HDU of a kind that was asked for."""
 
 
-class DataStore:
+class DataStore(KnownAttributes):
     """A store of observations.
 
     Parameters

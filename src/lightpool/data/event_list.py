@@ -3,7 +3,8 @@
 import copy
 import html
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from os import PathLike
 from typing import Any
 
@@ -13,6 +14,7 @@ from astropy.coordinates import AltAz, Angle, SkyCoord, angular_separation
 from numpy.typing import NDArray
 
 from lightpool.arrays.devices import to_host
+from lightpool.attributes import KnownAttributes
 from lightpool.data.event_columns import EventColumns, columns_of_table, stack_columns, table_of_columns, valid_events
 from lightpool.data.gadf import check_format, events_hdu, open_table, read_events
 from lightpool.data.metadata import EventListMetaData, earth_location_from_header
@@ -26,7 +28,7 @@ __all__ = ["EventList"]
 log = logging.getLogger(__name__)
 
 
-class EventList:
+class EventList(KnownAttributes):
     """A list of events.
 
     The events of a file stay plain arrays (`arrays`) until the `table` is asked for. A table that was handed out may be
@@ -42,6 +44,8 @@ class EventList:
     ----------
     sent : `lightpool.maps.fill.SentEvents` or None
         What was sent to a device ahead of its use; no copy and no pickle has it.
+    on_change : callable or None
+        Called with the list when its table is handed out or it is changed; no copy and no pickle has it.
 
     Raises
     ------
@@ -51,11 +55,14 @@ class EventList:
         If a column is missing or has a unit of another kind.
     """
 
+    sent: Any
+    on_change: "Callable[[EventList], None] | None"
+
     def __init__(self, table: Any, meta: EventListMetaData | None = None) -> None:
         self._columns: EventColumns | None = None if table is not None else EventColumns.empty()
         self._table: Any = table
         self.meta = meta or EventListMetaData()
-        self.sent: Any = None
+        self.sent = self.on_change = None
         if table is not None:
             columns_of_table(table)  # raises an error if it is no event list
 
@@ -65,11 +72,15 @@ class EventList:
         events = cls.__new__(cls)
         events._columns, events._table = columns, None
         events.meta = meta or EventListMetaData()
-        events.sent = None
+        events.sent = events.on_change = None
         return events
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"sent": None}
+        return self.__dict__ | {"sent": None, "on_change": None}
+
+    def _tell(self) -> None:
+        if self.on_change is not None:
+            self.on_change(self)
 
     @classmethod
     def from_table_data(cls, table: TableData) -> "EventList":
@@ -134,18 +145,33 @@ class EventList:
         if self._table is None:
             self._table = table_of_columns(self.columns)
             self._columns = None
+        self._tell()
         return self._table
 
     @table.setter
     def table(self, table: Any) -> None:
         columns_of_table(table)
         self._table, self._columns = table, None
+        self._tell()
 
     @property
     def _meta(self) -> dict[str, Any]:
         if self._columns is not None:
             return self._columns.meta
         return dict(seconds_since_reference(self._table.meta, "event table"))
+
+    def with_keywords(self, keywords: Mapping[str, Any]) -> "EventList":
+        """Events with other values of keywords that their header has; this very list if it has these already."""
+        meta = self._meta
+        changed = {key: value for key, value in keywords.items() if key in meta and meta[key] != value}
+        changed.pop("OBS_MODE", None)  # says more in some files than how the telescopes pointed
+        if not changed:
+            return self
+        if self._columns is not None:
+            return self.from_columns(replace(self._columns, meta=meta | changed), self.meta)
+        table = self._table.copy(copy_data=False)
+        table.meta.update(changed)
+        return self.__class__(table, self.meta)
 
     def _keyword(self, name: str) -> Any:
         try:
@@ -391,6 +417,7 @@ class EventList:
         Header keywords in which the two lists differ are dropped, but for the reference time: that of this list stays.
         """
         self._columns, self._table = stack_columns([self.columns, other.columns]), None
+        self._tell()
 
     @classmethod
     def from_stack(cls, event_lists: Sequence["EventList"], **kwargs: Any) -> "EventList":

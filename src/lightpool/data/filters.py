@@ -4,10 +4,12 @@ import copy
 from collections.abc import Sequence
 from typing import Any
 
+from lightpool.attributes import KnownAttributes
+
 __all__ = ["ObservationFilter"]
 
 
-class ObservationFilter:
+class ObservationFilter(KnownAttributes):
     """A time interval and selections of events.
 
     Parameters
@@ -64,6 +66,23 @@ class ObservationFilter:
 
     def _filter_by_time(self, data: Any) -> Any:
         return data if self.time_filter is None else data.select_time(self.time_filter, self.inverted_time)
+
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing is filtered."""
+        return self.time_filter is None and not self.event_filters
+
+    def snapshot(self) -> "ObservationFilter":
+        """Return filters that hold the same objects, and keep them when these are changed."""
+        other = copy.copy(self)
+        other.event_filters = list(self.event_filters)
+        return other
+
+    def is_same(self, other: "ObservationFilter") -> bool:
+        """Whether both hold the very same objects."""
+        own, others = ([x.time_filter, *x.event_filters] for x in (self, other))
+        same = len(own) == len(others) and all(a is b for a, b in zip(own, others, strict=True))
+        return same and (self.time_filter is None or self.inverted_time == other.inverted_time)
 
     def copy(self) -> "ObservationFilter":
         """Return an independent copy."""

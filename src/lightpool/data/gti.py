@@ -1,7 +1,7 @@
 """Good time intervals."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import lru_cache
 from os import PathLike
 from typing import Any
@@ -12,6 +12,7 @@ from astropy.table import Table
 from astropy.time import Time
 from numpy.typing import NDArray
 
+from lightpool.attributes import KnownAttributes
 from lightpool.data.gadf import check_format, gti_hdu, open_table, read_gti, table_of_hdu
 from lightpool.data.gti_intervals import complement_within, intersection, merge, overlap
 from lightpool.data.times import DEFAULT_REFERENCE, TimeReference, ends_of_interval, snap
@@ -23,7 +24,7 @@ __all__ = ["GTI"]
 Seconds = NDArray[np.float64]
 
 
-class GTI:
+class GTI(KnownAttributes):
     """Good time intervals (GTI).
 
     Inside, the intervals are plain numbers (seconds since the reference time); `table` and the times are made when
@@ -42,6 +43,9 @@ class GTI:
     FormatError
         If a column is missing, or an interval stops before it starts.
     """
+
+    on_change: "Callable[[GTI], None] | None" = None
+    """Called with the GTI when its table is handed out or it is changed; no copy and no pickle has it."""
 
     def __init__(self, table: Any, reference_time: Any = None) -> None:
         self._reference = _reference(reference_time)
@@ -134,11 +138,20 @@ class GTI:
         if self._table is None:
             self._table = Table({"START": self.time_start, "STOP": self.time_stop})
             self._met = None
+        self._tell()
         return self._table
 
     @table.setter
     def table(self, table: Any) -> None:
         self._table, self._met = _valid_table(table), None
+        self._tell()
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "on_change"}
+
+    def _tell(self) -> None:
+        if self.on_change is not None:
+            self.on_change(self)
 
     def __len__(self) -> int:
         return len(self._met[0]) if self._met is not None else len(self._table)
@@ -296,6 +309,7 @@ class GTI:
         other_start, other_stop = other._seconds_since(self._reference)
         self._met = (np.concatenate([start, other_start]), np.concatenate([stop, other_stop]))
         self._table = None
+        self._tell()
 
     @classmethod
     def from_stack(cls, gtis: Sequence["GTI"], **kwargs: Any) -> "GTI":

@@ -13,6 +13,7 @@ from astropy.coordinates import AltAz, EarthLocation, SkyCoord
 from astropy.time import Time
 
 from lightpool import __version__
+from lightpool.attributes import KnownAttributes
 from lightpool.data.times import TimeReference
 from lightpool.errors import FormatError
 from lightpool.fits import has_time_reference, header_number, parsing, seconds_since_reference
@@ -234,7 +235,7 @@ def deadtime_fraction(header: Mapping[str, Any], where: str = "header") -> float
     return 1 - live
 
 
-class ObservationMetaData:
+class ObservationMetaData(KnownAttributes):
     """What the header of an event list says about the observation.
 
     Parameters
@@ -294,6 +295,15 @@ class ObservationMetaData:
         meta.__dict__["_header"], meta.__dict__["_where"] = dict(header), where
         meta.__dict__["deadtime_fraction"] = deadtime_fraction(header, where)
         return meta
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        super().__setattr__(name, value)
+        self.__dict__["_is_changed"] = True
+
+    @property
+    def is_changed(self) -> bool:
+        """Whether an attribute was set, so that it is no longer what the header says."""
+        return bool(self.__dict__.get("_is_changed", False))
 
     def __getattr__(self, name: str) -> Any:
         header = self.__dict__.get("_header")

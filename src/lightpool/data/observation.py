@@ -13,6 +13,7 @@ import astropy.units as u
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
+from lightpool.attributes import KnownAttributes, is_own_class, unknown_attribute
 from lightpool.data.event_list import EventList
 from lightpool.data.file_cache import FILE_CACHE
 from lightpool.data.filters import ObservationFilter
@@ -21,20 +22,23 @@ from lightpool.data.location import HDULocation
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
 from lightpool.data.observation_files import irf_locations, observation_hdus
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
+from lightpool.data.tables_in_use import TablesInUse
 from lightpool.data.times import ends_of_interval
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import make_path, write_fits
-from lightpool.irf import RadMax2D
+from lightpool.irf import IRF, RadMax2D
 
 __all__ = ["Observation"]
 
 log = logging.getLogger(__name__)
 
 _HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
+_PARTS = (*_HDUS, "pointing", "meta")
+_STATE = ("_location", "_parts", "_loaded", "_in_use")
 _KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or asked for often: the observation keeps them once loaded
 
 
-class Observation:
+class Observation(KnownAttributes):
     """One observation.
 
     Each part is either an object in memory or an `HDULocation`, which is loaded when the part is asked for. Parts of
@@ -84,9 +88,25 @@ class Observation:
         }
         self._parts |= {"rad_max": rad_max, "pointing": pointing, "meta": meta or ObservationMetaData()}
         self._loaded: dict[str, Any] = {}
+        self._in_use = TablesInUse()
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"_loaded": {}}
+        meta = self._loaded.get("meta")
+        return self.__dict__ | {"_loaded": {"meta": meta} if meta is not None and meta.is_changed else {}}
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        # Scripts set the private attributes of Gammapy's observations, such as _gti and _events: the same parts.
+        if name[1:] in _PARTS and name[0] == "_":
+            setattr(self, name[1:], value)
+        elif name[0] == "_" and name not in _STATE and is_own_class(type(self)):
+            raise AttributeError(unknown_attribute(type(self), name))
+        else:
+            super().__setattr__(name, value)
+
+    def __getattr__(self, name: str) -> Any:
+        if name[:1] == "_" and name[1:] in _PARTS:
+            return self._get(name[1:])
+        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
 
     # -- parts
 
@@ -136,6 +156,7 @@ class Observation:
         """Observation with the same parts, to which others can be set."""
         observation = copy.copy(self)
         observation._parts, observation._loaded = dict(self._parts), dict(self._loaded)
+        observation._in_use = self._in_use.copy()
         return observation
 
     def _check_obs_id(self, location: HDULocation) -> None:
@@ -151,8 +172,12 @@ class Observation:
         return events.header() if isinstance(events, HDULocation) else None
 
     def _set(self, name: str, value: Any) -> None:
+        if isinstance(value, IRF) and not value.tag.startswith(name):
+            raise TypeError(f"{name} of an observation cannot be a {type(value).__name__}, a table of kind {value.tag}")
         self._parts[name] = value
-        self._loaded.pop(name, None)
+        self._in_use.forget(name)
+        for known in (name, "rad_max"):  # a fixed cut is in the keywords of aeff and edisp
+            self._loaded.pop(known, None)
 
     @property
     def aeff(self) -> Any:
@@ -213,9 +238,8 @@ class Observation:
 
     @property
     def events(self) -> Any:
-        """Event list after the filters, or None."""
-        events = self._get("events")
-        return None if events is None else self.obs_filter.filter_events(events)
+        """Event list after the filters, or None; changes of its table count as long as the filters stay."""
+        return self._filtered("events")
 
     @events.setter
     def events(self, value: EventList) -> None:
@@ -225,16 +249,11 @@ class Observation:
 
     @property
     def gti(self) -> Any:
-        """Good time intervals after the time filter, or None."""
-        gti = self._get("gti")
-        return None if gti is None else self.obs_filter.filter_gti(gti)
+        """Good time intervals after the time filter, or None; they may be replaced, or their table be changed."""
+        return self._filtered("gti")
 
     @gti.setter
     def gti(self, value: GTI) -> None:
-        if self._parts["gti"] is not None and self._parts["events"] is not None:
-            raise ValueError(
-                "the GTI cannot be replaced while there are events: they were recorded in it; use select_time"
-            )
         if not isinstance(value, GTI):
             raise TypeError(f"gti must be a GTI, got {type(value).__name__}")
         self._set("gti", value)
@@ -244,10 +263,47 @@ class Observation:
         """What the header says, as `ObservationMetaData`."""
         return self._get("meta")
 
+    @meta.setter
+    def meta(self, value: ObservationMetaData) -> None:
+        if not isinstance(value, ObservationMetaData):
+            raise TypeError(f"meta must be an ObservationMetaData, got {type(value).__name__}")
+        self._set("meta", value)
+
     @property
     def pointing(self) -> Any:
-        """Pointing as `FixedPointingInfo`."""
+        """Pointing as `FixedPointingInfo`; a `SkyCoord` may be set."""
         return self._get("pointing")
+
+    @pointing.setter
+    def pointing(self, value: Any) -> None:
+        if isinstance(value, SkyCoord):
+            value = FixedPointingInfo(fixed_icrs=value.icrs)
+        if not isinstance(value, FixedPointingInfo | None):
+            raise TypeError(f"pointing must be a FixedPointingInfo or a SkyCoord, got {type(value).__name__}")
+        self._set("pointing", value)
+
+    def _as_pointed(self, events: EventList) -> EventList:
+        """Events whose keywords say the pointing of the observation, where that was set."""
+        pointing = self._parts["pointing"]
+        if isinstance(pointing, FixedPointingInfo) and pointing.mode is PointingMode.POINTING:
+            return events.with_keywords(pointing.keywords)
+        return events
+
+    def _filtered(self, name: str) -> Any:
+        """Events or good times after the filters; the object whose table was handed out last, if it is the same."""
+        kept = self._in_use.get(name, self.obs_filter)
+        if kept is not None:
+            return kept
+        part = self._in_use.get(name, ObservationFilter())
+        part = self._get(name) if part is None else part
+        if part is None:
+            return None
+        if name == "events":
+            part = self._as_pointed(part)
+        chosen = self.obs_filter.filter_events(part) if name == "events" else self.obs_filter.filter_gti(part)
+        if chosen is not self._parts[name]:
+            self._in_use.watch(name, chosen, self.obs_filter)
+        return chosen
 
     @property
     def available_hdus(self) -> list[str]:

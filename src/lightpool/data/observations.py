@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 from astropy.time import Time
 
+from lightpool.attributes import KnownAttributes
 from lightpool.data.observation import Observation
 from lightpool.data.times import ends_of_interval
 
@@ -17,7 +18,7 @@ __all__ = ["Observations"]
 log = logging.getLogger(__name__)
 
 
-class Observations(MutableSequence[Observation]):
+class Observations(KnownAttributes, MutableSequence[Observation]):
     """A list of observations, by position or by ID as text.
 
     Parameters

@@ -20,6 +20,7 @@ from astropy.coordinates import (
     UnitSphericalRepresentation,
 )
 
+from lightpool.attributes import KnownAttributes
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, Header, header_number, read_fits, require_kind
 
@@ -43,7 +44,7 @@ class PointingMode(Enum):
         return PointingMode.DRIFT if val.strip().upper() == "DRIFT" else PointingMode.POINTING
 
 
-class FixedPointingInfo:
+class FixedPointingInfo(KnownAttributes):
     """A pointing that does not change during an observation.
 
     Parameters

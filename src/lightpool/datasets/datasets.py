@@ -11,6 +11,7 @@ import astropy.units as u
 import numpy as np
 from astropy.table import Table, vstack
 
+from lightpool.attributes import KnownAttributes
 from lightpool.datasets.models import DatasetModels, Models
 from lightpool.datasets.observations import SeenDatasets
 from lightpool.datasets.ogip import find_pha_files
@@ -36,7 +37,7 @@ def find_dataset_class(tag: str) -> "type[Dataset]":
     return _classes[tag]
 
 
-class Dataset(ABC):
+class Dataset(KnownAttributes, ABC):
     """What all kinds of datasets have in common: a name, a mask, models, a place in a list."""
 
     tag: ClassVar[str]

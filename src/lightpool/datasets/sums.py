@@ -54,7 +54,7 @@ def set_sums(dataset: MapDataset, sums: dict[str, Array]) -> None:
             getattr(dataset, name).sums = sums[name], sums[f"{name}_exposure"]
     if "off_background" in sums:
         maps: dict[str, Any] = {name: Map.from_geom(dataset._geom, data=sums[f"off_{name}"]) for name in _OFF}
-        dataset._sums = OnOffSums(**maps)  # type: ignore[attr-defined]  # only a dataset with OFF counts has them
+        dataset._sums = OnOffSums(**maps)
 
 
 def empty_stack(dataset: MapDataset) -> MapDataset:

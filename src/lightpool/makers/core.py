@@ -10,6 +10,7 @@ from astropy.coordinates import Angle
 
 from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.staging import Uploads
+from lightpool.attributes import KnownAttributes
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.maps import Map
@@ -17,8 +18,8 @@ from lightpool.maps import Map
 __all__ = ["Described", "Maker", "check_run", "checked_angle", "checked_mask"]
 
 
-class Described:
-    """Prints its settings."""
+class Described(KnownAttributes):
+    """Prints its settings, and refuses to set any that it does not have."""
 
     def __str__(self) -> str:
         names = list(inspect.signature(type(self).__init__).parameters)[1:]

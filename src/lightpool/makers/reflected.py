@@ -144,7 +144,7 @@ def _without_overlap(regions: list[Any], geom: RegionGeom, observation: Any) -> 
     """Leave points out, all of them, if their cuts overlap at any energy of the dataset."""
     if not regions or observation.rad_max is None:
         return regions
-    offset = geom.center_skydir.separation(observation.events.pointing_radec)
+    offset = geom.center_skydir.separation(observation.pointing_radec)
     e_min, e_max = geom.axes["energy"].bounds
     if not are_regions_overlapping_rad_max([geom.region, *regions], observation.rad_max, offset, e_min, e_max):
         return regions

@@ -150,10 +150,13 @@ def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> Hos
     """
     if axis.name == "energy" and "energy" in arrays:
         return np.asarray(axis.values_from_unit(*_energies(events, arrays)))
-    name = match_name(axis.name.upper(), events.table.colnames, "event list")  # the formats write columns in capitals
+    columns = getattr(events, "columns", None)
+    read = getattr(columns, "quantity_or_values", None)  # of an EventList, whose table would have to be made
+    names = events.table.colnames if columns is None or read is None else list(columns.columns)
+    name = match_name(axis.name.upper(), names, "event list")  # the formats write columns in capitals
     if name is None:
-        raise KeyError(f"Column not found in event list: {axis.name!r}; its columns are {events.table.colnames}")
-    column = u.Quantity(events.table[name], dtype=np.float64)
+        raise KeyError(f"Column not found in event list: {axis.name!r}; its columns are {names}")
+    column = u.Quantity(events.table[name] if read is None else read(name), dtype=np.float64)
     return np.asarray(axis.values_from_unit(column.value, column.unit))
 
 

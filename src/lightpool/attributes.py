@@ -1,0 +1,60 @@
+"""Objects that refuse to be given an attribute that they would never look at."""
+
+import inspect
+from difflib import get_close_matches
+from functools import lru_cache
+from typing import Any
+
+__all__ = ["KnownAttributes", "is_own_class", "unknown_attribute"]
+
+
+class KnownAttributes:
+    """Refuses a public attribute that the class does not know, such as a setting whose name is misspelled.
+
+    Known are the parameters of ``__init__`` and what the class declares or defines: annotations, class attributes and
+    properties. Classes outside of the package that are derived from one of it may add whatever they like.
+    """
+
+    def __setattr__(self, name: str, value: Any) -> None:
+        kind: type = type(self)
+        if not (name.startswith("_") or name in self.__dict__ or name in _known(kind)):
+            raise AttributeError(unknown_attribute(kind, name))
+        object.__setattr__(self, name, value)
+
+
+def unknown_attribute(kind: type, name: str) -> str:
+    """Text of the error for an attribute that is not there, with those that can be set."""
+    settable = sorted(other for other in _known(kind) if not other.startswith("_") and _is_settable(kind, other))
+    close = get_close_matches(name, settable, n=1)
+    hint = f"; did you mean {close[0]!r}?" if close else "."
+    return f"{kind.__name__} has no attribute {name!r} that can be set{hint} It has {', '.join(settable)}"
+
+
+def _is_settable(kind: type, name: str) -> bool:
+    found = inspect.getattr_static(kind, name, None)
+    if isinstance(found, property):
+        return found.fset is not None
+    return not (callable(found) or isinstance(found, classmethod | staticmethod))
+
+
+def is_own_class(kind: type) -> bool:
+    """Whether a class is one of the package, not derived from it by a user."""
+    return kind.__module__.startswith("lightpool.")
+
+
+class _Anything(frozenset[str]):
+    def __contains__(self, name: object) -> bool:
+        return True
+
+
+@lru_cache(maxsize=256)
+def _known(kind: type) -> frozenset[str]:
+    """Names that may be set on the objects of a class."""
+    if not is_own_class(kind):
+        return _Anything()
+    names: set[str] = set()
+    for base in kind.__mro__[:-1]:
+        names |= set(vars(base)) | set(vars(base).get("__annotations__", ()))
+        if "__init__" in vars(base):
+            names |= set(list(inspect.signature(base.__init__).parameters)[1:])  # type: ignore[misc]
+    return frozenset(names - {"args", "kwargs"})
