@@ -151,3 +151,92 @@ def test_the_summary_names_the_observatory(table):
     assert table.summary() == "Observation table:\nObservatory name: 'N/A'\nNumber of observations: 8\n"
     table.meta["OBSERVER"] = "pool"
     assert "Observatory name: 'pool'" in table.summary()
+
+
+LACKING = {
+    "a cone": ("RA_PNT", lambda table: table.select_sky_circle(SkyCoord(83, 0, unit="deg"), 1 * u.deg)),
+    "a cone by name": (
+        "DEC_PNT",
+        lambda table: table.select_observations(
+            {"type": "sky_circle", "frame": "icrs", "lon": "83 deg", "lat": "0 deg", "radius": "1 deg"}
+        ),
+    ),
+    "starts": ("TSTART", lambda table: table.select_time_range(Time(["2004-01-01", "2006-01-01"]))),
+    "stops": ("TSTOP", lambda table: table.select_time_range(Time(["2004-01-01", "2006-01-01"]))),
+    "a time box": (
+        "TSTART",
+        lambda table: table.select_observations(
+            {"type": "time_box", "time_range": Time(["2004-01-01", "2006-01-01"]), "partial_overlap": True}
+        ),
+    ),
+    "a range": ("ZEN_PNT", lambda table: table.select_range("ZEN_PNT", [0, 10] * u.deg)),
+    "a range by name": (
+        "ZENITH",
+        lambda table: table.select_observations(
+            {"type": "par_box", "variable": "ZENITH", "value_range": [0, 1] * u.deg}
+        ),
+    ),
+    "a condition": ("ZEN_PNT", lambda table: table.select_expression("ZEN_PNT < 30")),
+    "a text": ("N_TELS", lambda table: table.select_observations("N_TELS == 4")),
+    "directions": ("RA_PNT", lambda table: table.pointing_radec),
+    "galactic directions": ("RA_PNT", lambda table: table.pointing_galactic),
+    "times": ("TSTOP", lambda table: table.time_stop),
+}
+
+
+@pytest.mark.parametrize(("name", "select"), LACKING.values(), ids=LACKING)
+def test_a_selection_by_a_column_that_the_index_lacks_names_the_column_and_the_file(table, tmp_path, name, select):
+    if name in table.colnames:
+        table.remove_column(name)
+    table.write(tmp_path / "obs-index.fits")
+    read = ObservationTable.read(tmp_path / "obs-index.fits")
+    with pytest.raises(ValueError, match=rf"obs-index\.fits.*'{name}'.*OBS_ID"):
+        select(read)
+    with pytest.raises(ValueError, match=f"'{name}'"):
+        select(table)
+
+
+def test_what_needs_no_such_column_works_without_it(table, tmp_path):
+    table.remove_columns(["RA_PNT", "DEC_PNT", "TSTART", "TSTOP", "ZEN_PNT"])
+    table.write(tmp_path / "obs-index.fits")
+    read = ObservationTable.read(tmp_path / "obs-index.fits")
+    assert "Number of observations: 8" in read.summary()
+    assert ids(read.select_expression("N_TELS == 3")) == [0, 2, 4, 6]
+    assert ids(read.select_observations({"type": "par_box", "variable": "n_tels", "value_range": [4, 5]})) == [
+        1,
+        3,
+        5,
+        7,
+    ]
+    assert ids(read.select_obs_id([101, 103])) == [1, 3]
+
+
+def test_galactic_pointings_follow_from_ra_and_dec(table):
+    expected = table.pointing_radec.galactic
+    assert max(table.pointing_galactic.separation(expected).deg) < 1e-10
+
+
+def test_the_file_of_an_index_is_not_written_into_a_copy(table, tmp_path):
+    table.write(tmp_path / "one.fits")
+    read = ObservationTable.read(tmp_path / "one.fits")
+    read.write(tmp_path / "two.fits")
+    read[:2].write(tmp_path / "three.ecsv", format="ascii.ecsv")
+    for name in ("two.fits", "three.ecsv"):
+        assert b"one.fits" not in (tmp_path / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("selection", "message"),
+    [
+        ({"type": "sky_circle", "lon": "1 deg"}, "needs frame, lon, lat, radius; missing: frame, lat, radius"),
+        ({"type": "time_box"}, "missing: time_range"),
+        ({"type": "par_box", "variable": "ZEN_PNT"}, "missing: value_range"),
+        ({"type": "par_box", "variable": "OBJECT", "value_range": [0, 1]}, "'OBJECT' holds no numbers"),
+        ({"type": "par_box", "variable": "ZEN_PNT", "value_range": [0, 1]}, "'ZEN_PNT' has the unit 'deg'"),
+        ({"type": "par_box", "variable": "ZEN_PNT", "value_range": [0, 1] * u.s}, "'ZEN_PNT' has the unit 'deg'"),
+        ({"type": "par_box", "variable": "ZEN_PMT", "value_range": [0, 1]}, "did you mean 'ZEN_PNT'"),
+    ],
+)
+def test_selections_that_lack_something_say_what(table, selection, message):
+    with pytest.raises(ValueError, match=message):
+        table.select_observations(selection)

@@ -217,13 +217,15 @@ def _by_index(settings: Settings, table: ObservationTable | None) -> list[int]:
     asked = settings.observations
     if table is None:
         raise ConfigError(f"observations: {asked.datastore} has no observation index, so nothing can be selected by it")
+    key = "select"
     try:
         if asked.select is not None:
             table = table.select_expression(asked.select)
         if asked.cone is not None:
+            key = "cone"
             table = table.select_sky_circle(build_position(asked.cone), u.Quantity(asked.cone.radius))
     except (KeyError, ValueError) as error:
-        raise ConfigError(f"observations.select: {error}") from error
+        raise ConfigError(f"observations.{key}: {error}") from error
     return [int(obs_id) for obs_id in table["OBS_ID"]]
 
 

@@ -10,6 +10,7 @@ from lightpool.data.file_cache import FILE_CACHE, CachedFile
 from lightpool.data.hdu_checks import Finding, check_hdu, finding
 from lightpool.data.hdu_index import HDULookup, look_up
 from lightpool.data.location import HDULocation
+from lightpool.data.obs_ids import is_obs_id
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
 
 if TYPE_CHECKING:
@@ -156,6 +157,6 @@ def _check_location(
     found = list(cached.get(("findings", hdu, hdu_class), lambda: check_hdu(cached, hdu, hdu_class)))
     if kind == "events":
         number = file.values(hdu).get("OBS_ID")
-        if number is not None and str(number).strip() != str(obs_id):
+        if number is not None and not is_obs_id(number, obs_id):
             found.append(finding("obs-id", f"the header says OBS_ID {number}, the index says {obs_id}", "warning"))
     return [each | where for each in found]

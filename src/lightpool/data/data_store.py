@@ -13,8 +13,9 @@ import numpy as np
 
 from lightpool.attributes import KnownAttributes
 from lightpool.data.checks import check_data_store
-from lightpool.data.hdu_index import HDUIndexTable, HDULookup, look_up, read_hdu_index, rows_of
+from lightpool.data.hdu_index import HDUIndexTable, HDULookup, look_up, obs_ids_of, read_hdu_index, rows_of
 from lightpool.data.location import HDULocation
+from lightpool.data.obs_ids import obs_id_of
 from lightpool.data.obs_table import ObservationTable, read_obs_index
 from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
@@ -100,7 +101,7 @@ class DataStore(KnownAttributes):
     @property
     def obs_ids(self) -> Any:
         """Observation IDs of the HDU index, sorted, each once."""
-        return np.unique(np.asarray(self._hdu_index.columns["OBS_ID"]))
+        return obs_ids_of(self._hdu_index)
 
     # -- opening
 
@@ -202,6 +203,7 @@ class DataStore(KnownAttributes):
         MissingRequiredHDUError
             If the HDU index does not list what is required.
         """
+        obs_id = obs_id_of(obs_id, "DataStore.obs")
         if index is None:
             index = look_up(self._hdu_index, rows_of(self._hdu_index, [obs_id]))
         return self._obs(obs_id, index, _required(required_irf, require_events))
@@ -249,7 +251,7 @@ class DataStore(KnownAttributes):
         """
         required = _required(required_irf, require_events)
         allowed = self.obs_ids if selection is None else np.asarray(self.obs_ids)[np.asarray(selection)]
-        wanted = [int(number) for number in (allowed if obs_id is None else obs_id)]
+        wanted = [obs_id_of(number, "get_observations") for number in (allowed if obs_id is None else obs_id)]
         index = look_up(self._hdu_index, rows_of(self._hdu_index, wanted))
         chosen = self._known(wanted, index.rows, skip_missing)
         if selection is not None:
@@ -303,9 +305,9 @@ class DataStore(KnownAttributes):
             raise ValueError("obs_table attribute must not be None to select groups of observations")
         table = self.obs_table if selection is None else self.obs_table[np.asarray(selection)]
         if obs_id is not None:
-            wanted = set(obs_id)
+            wanted = {obs_id_of(number, "get_observation_groups") for number in obs_id}
             table = table[[number in wanted for number in table["OBS_ID"].tolist()]]
-        values = np.asarray(table[key])
+        values = np.asarray(table.column_for(key, "group observations by it"))
         numbers = np.asarray(table["OBS_ID"])
         return {
             f"{key}_{value}": self.get_observations(
@@ -352,8 +354,10 @@ class DataStore(KnownAttributes):
         target = make_path(outdir)
         if not target.is_dir():
             raise MissingDataError(f"Not a directory: outdir={target}; make it first")
-        numbers = obs_id["OBS_ID"].tolist() if isinstance(obs_id, ObservationTable) else list(obs_id)
-        mask = np.isin(np.asarray(self.hdu_table["OBS_ID"]), numbers)
+        wanted = obs_id["OBS_ID"].tolist() if isinstance(obs_id, ObservationTable) else list(obs_id)
+        numbers = [obs_id_of(number, "copy_obs") for number in wanted]
+        mask = np.zeros(len(self.hdu_table), dtype=bool)
+        mask[rows_of(self.hdu_table, numbers)] = True
         if hdu_class is not None:
             mask &= np.isin([str(name).strip() for name in self.hdu_table["HDU_CLASS"].tolist()], list(hdu_class))
         index = self.hdu_table[mask]

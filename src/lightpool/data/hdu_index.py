@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -12,10 +12,11 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from lightpool.data.location import HDULocation
+from lightpool.data.obs_ids import obs_id_numbers
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, TableData, make_path, parsing, read_fits, require_kind
 
-__all__ = ["HDUIndexTable", "HDULookup", "look_up", "read_hdu_index", "rows_of"]
+__all__ = ["HDUIndexTable", "HDULookup", "look_up", "obs_ids_of", "read_hdu_index", "rows_of"]
 
 log = logging.getLogger(__name__)
 
@@ -78,18 +79,30 @@ def read_hdu_index(filename: str | PathLike[str], hdu: str | int | None = None) 
             f"{', '.join(f'{name} = {data.columns[name][row]!r}' for name in _COLUMNS)}; "
             "fill it in, or remove the row"
         )
+    if data.columns["OBS_ID"].dtype.kind not in "iu":
+        data = replace(data, columns={**data.columns, "OBS_ID": obs_id_numbers(data.columns["OBS_ID"], where)})
     data.meta["BASE_DIR"] = make_path(filename).parent.as_posix()
     return data
 
 
 def rows_of(index: "TableData | HDUIndexTable", obs_ids: Iterable[int]) -> NDArray[np.intp]:
     """Numbers of the rows of some observations."""
-    return np.flatnonzero(np.isin(np.asarray(index.columns["OBS_ID"]), np.fromiter(obs_ids, dtype=np.int64)))
+    return np.flatnonzero(np.isin(_numbers(index), np.fromiter(obs_ids, dtype=np.int64)))
+
+
+def obs_ids_of(index: "TableData | HDUIndexTable") -> NDArray[Any]:
+    """Observation IDs, sorted, each once."""
+    return np.unique(_numbers(index))
+
+
+def _numbers(index: "TableData | HDUIndexTable") -> NDArray[Any]:
+    """Observation IDs of all rows."""
+    return obs_id_numbers(index.columns["OBS_ID"], f"HDU index of {base_dir(index)}")
 
 
 def look_up(index: "TableData | HDUIndexTable", rows: Any = slice(None)) -> HDULookup:
     """Rows of an HDU index by observation, as plain lists; all rows, or a list of row numbers."""
-    numbers = np.asarray(index.columns["OBS_ID"])[rows].tolist()
+    numbers = _numbers(index)[rows].tolist()
     found: dict[int, dict[str, list[int]]] = {}
     for row, (obs_id, kind) in enumerate(zip(numbers, _text(index, "HDU_TYPE", rows), strict=True)):
         found.setdefault(obs_id, {}).setdefault(kind, []).append(row)
@@ -195,12 +208,12 @@ class HDUIndexTable(Table):  # type: ignore[misc]
             raise ValueError(f"Invalid hdu_type: {hdu_type}. Valid values are: {self.VALID_HDU_TYPE}")
         if hdu_class and hdu_class not in self.VALID_HDU_CLASS:
             raise ValueError(f"Invalid hdu_class: {hdu_class}. Valid values are: {self.VALID_HDU_CLASS}")
-        if obs_id not in self["OBS_ID"]:
+        if obs_id not in _numbers(self):
             raise IndexError(f"No entry available with OBS_ID = {obs_id}")
 
     def row_idx(self, obs_id: int, hdu_type: str | None = None, hdu_class: str | None = None) -> list[int]:
         """Numbers of the rows that match."""
-        mask = np.asarray(self["OBS_ID"]) == obs_id
+        mask = _numbers(self) == obs_id
         for name, wanted in (("HDU_TYPE", hdu_type), ("HDU_CLASS", hdu_class)):
             if wanted:
                 mask &= np.array([value == wanted for value in _text(self, name)], dtype=bool)
@@ -213,7 +226,7 @@ class HDUIndexTable(Table):  # type: ignore[misc]
     @property
     def obs_id_unique(self) -> Any:
         """Observation IDs, sorted, each once."""
-        return np.unique(np.asarray(self["OBS_ID"]))
+        return obs_ids_of(self)
 
     @property
     def hdu_type_unique(self) -> list[str]:

@@ -14,6 +14,7 @@ from astropy.time import Time
 
 from lightpool import __version__
 from lightpool.attributes import KnownAttributes
+from lightpool.data.obs_ids import obs_id_of
 from lightpool.data.times import TimeReference
 from lightpool.errors import FormatError
 from lightpool.fits import has_time_reference, header_number, parsing, seconds_since_reference
@@ -112,7 +113,7 @@ class ObsInfoMetaData:
     @classmethod
     def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "ObsInfoMetaData":
         """Read OBS_ID, TELESCOP, INSTRUME and OBS_MODE."""
-        obs_id = int(header.get("OBS_ID", 0))
+        obs_id = obs_id_of(header.get("OBS_ID", 0), "header")
         return cls(obs_id, header.get("TELESCOP"), header.get("INSTRUME"), None, header.get("OBS_MODE"))
 
 

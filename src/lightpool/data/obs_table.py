@@ -2,6 +2,8 @@
 
 import logging
 from collections.abc import Sequence
+from dataclasses import replace
+from difflib import get_close_matches
 from os import PathLike
 from typing import Any
 
@@ -12,11 +14,14 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from lightpool.data.expression import evaluate_condition
+from lightpool.data.obs_ids import obs_id_numbers
 from lightpool.data.times import TimeReference, ends_of_interval
-from lightpool.errors import FormatError
-from lightpool.fits import FileKind, TableData, parsing, read_fits, require_kind
+from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
+from lightpool.fits import FileKind, TableData, match_name, parsing, read_fits, require_kind
 
 __all__ = ["ObservationTable", "read_obs_index"]
+
+_SOURCE = "FILENAME"  # of meta; it is not written
 
 log = logging.getLogger(__name__)
 
@@ -32,6 +37,10 @@ def read_obs_index(filename: str | PathLike[str], hdu: str | int | None = None) 
             f"{file.source}, HDU {data.name!r} is no observation index: no column OBS_ID; "
             f"it has {', '.join(data.columns)}"
         )
+    where = f"{file.source}, HDU {data.name!r}"
+    if data.columns["OBS_ID"].dtype.kind not in "iu":
+        data = replace(data, columns={**data.columns, "OBS_ID": obs_id_numbers(data.columns["OBS_ID"], where)})
+    data.meta[_SOURCE] = file.source
     return data
 
 
@@ -63,11 +72,11 @@ class ObservationTable(Table):  # type: ignore[misc]
 
     def without_duplicates(self) -> "ObservationTable":
         """Sort by OBS_ID and keep the first row of each; a warning names the IDs whose rows differ."""
-        obs_id, first, inverse = np.unique(np.asarray(self["OBS_ID"]), return_index=True, return_inverse=True)
+        obs_id, first, inverse = np.unique(self._numbers(), return_index=True, return_inverse=True)
         if len(obs_id) < len(self):
             twice = [row for row in range(len(self)) if first[inverse[row]] != row]
             differ = sorted(
-                {int(self["OBS_ID"][row]) for row in twice if not self._same_rows(row, int(first[inverse[row]]))}
+                {int(obs_id[inverse[row]]) for row in twice if not self._same_rows(row, int(first[inverse[row]]))}
             )
             if differ:
                 log.warning(
@@ -79,15 +88,59 @@ class ObservationTable(Table):  # type: ignore[misc]
     def _same_rows(self, row: int, other: int) -> bool:
         return all(_same(self[name][row], self[name][other]) for name in self.colnames)
 
+    def write(self, *args: Any, **kwargs: Any) -> None:
+        """Write to a file; arguments as for `astropy.table.Table.write`."""
+        table = Table(self, copy=False)
+        table.meta = {key: value for key, value in self.meta.items() if key != _SOURCE}
+        table.write(*args, **kwargs)
+
+    @property
+    def _where(self) -> str:
+        """Name of the table in an error message."""
+        return f"observation index {self.meta[_SOURCE]}" if _SOURCE in self.meta else "observation index"
+
+    def _numbers(self) -> NDArray[Any]:
+        """Observation IDs of all rows."""
+        return obs_id_numbers(self["OBS_ID"], self._where)
+
+    def column_for(self, name: str, purpose: str) -> Any:
+        """Column, by its exact name or in another case.
+
+        Parameters
+        ----------
+        name : str
+        purpose : str, what it is needed for, in an error message
+
+        Raises
+        ------
+        MissingColumnError
+            If there is none.
+        """
+        known = match_name(name, self.colnames, self._where)
+        if known is not None:
+            return self[known]
+        close = get_close_matches(name, self.colnames, n=1)
+        hint = f"; did you mean {close[0]!r}?" if close else ""
+        raise MissingColumnError(
+            f"{self._where}: there is no column {name!r} to {purpose}{hint}. It has {', '.join(self.colnames)}. Add "
+            "the column to the index, or choose the observations by their OBS_ID or by a condition on these columns"
+        )
+
+    def _pointing(self, purpose: str) -> SkyCoord:
+        lon, lat = (self.column_for(name, purpose) for name in ("RA_PNT", "DEC_PNT"))
+        return SkyCoord(lon, lat, unit="deg", frame="icrs")
+
     @property
     def pointing_radec(self) -> SkyCoord:
         """Pointings in ICRS."""
-        return SkyCoord(self["RA_PNT"], self["DEC_PNT"], unit="deg", frame="icrs")
+        return self._pointing("know the pointings")
 
     @property
     def pointing_galactic(self) -> SkyCoord:
-        """Pointings in Galactic coordinates."""
-        return SkyCoord(self["GLON_PNT"], self["GLAT_PNT"], unit="deg", frame="galactic")
+        """Pointings in Galactic coordinates; those of RA_PNT and DEC_PNT where there is no GLON_PNT or GLAT_PNT."""
+        if "GLON_PNT" in self.colnames and "GLAT_PNT" in self.colnames:
+            return SkyCoord(self["GLON_PNT"], self["GLAT_PNT"], unit="deg", frame="galactic")
+        return self._pointing("know the pointings").galactic
 
     @property
     def time_ref(self) -> Any:
@@ -96,7 +149,7 @@ class ObservationTable(Table):  # type: ignore[misc]
 
     @property
     def _reference(self) -> TimeReference:
-        return TimeReference.from_header(self.meta, "observation index")
+        return TimeReference.from_header(self.meta, self._where)
 
     @property
     def time_start(self) -> Any:
@@ -109,7 +162,7 @@ class ObservationTable(Table):  # type: ignore[misc]
         return self._reference.to_time(self._seconds("TSTOP"))
 
     def _seconds(self, name: str) -> NDArray[np.float64]:
-        column = self[name]
+        column = self.column_for(name, "know the times of observations, as a time range needs them")
         return np.asarray(
             u.Quantity(np.asarray(column, dtype=float), column.unit or self.meta.get("TIMEUNIT", "s")).to_value("s")
         )
@@ -122,8 +175,8 @@ class ObservationTable(Table):  # type: ignore[misc]
         KeyError
             If an ID is not in the table.
         """
-        rows = {known: row for row, known in reversed(list(enumerate(self["OBS_ID"].tolist())))}
-        wanted = np.atleast_1d(np.asarray(obs_id)).tolist()
+        rows = {known: row for row, known in reversed(list(enumerate(self._numbers().tolist())))}
+        wanted = obs_id_numbers(np.atleast_1d(np.asarray(obs_id)), "select_obs_id").tolist()
         missing = [number for number in wanted if number not in rows]
         if missing:
             raise KeyError(f"OBS_ID {missing} not in the observation table of {len(self)} rows")
@@ -152,7 +205,18 @@ class ObservationTable(Table):  # type: ignore[misc]
         inverted : bool, keep the other rows
         """
         limits = u.Quantity(value_range)
-        value = u.Quantity(self[selection_variable])
+        column = self.column_for(selection_variable, "select a range of it")
+        if column.dtype.kind not in "fiub":
+            raise FormatError(
+                f"{self._where}: column {selection_variable!r} holds no numbers, so it has no range; select by a "
+                f"condition, such as \"{selection_variable} == '{column[0] if len(column) else ''}'\""
+            )
+        value = u.Quantity(column)
+        if not limits.unit.is_equivalent(value.unit):
+            raise WrongUnitError(
+                f"{self._where}: column {selection_variable!r} has the unit {str(value.unit)!r}, the range "
+                f"{value_range!r} has {str(limits.unit)!r}; expected one that converts to it"
+            )
         mask = (limits[0] <= value) & (value < limits[1])
         if np.allclose(limits[0].value, limits[1].value):
             mask = limits[0] == value
@@ -184,7 +248,8 @@ class ObservationTable(Table):  # type: ignore[misc]
         radius : Angle or Quantity
         inverted : bool, keep the other rows
         """
-        return self._keep(center.separation(self.pointing_radec) < Angle(radius), inverted)
+        pointing = self._pointing("select by a cone (sky_circle)")
+        return self._keep(center.separation(pointing) < Angle(radius), inverted)
 
     def select_expression(self, expression: str, inverted: bool = False) -> "ObservationTable":
         """Rows for which a condition on the columns holds, such as ``"ZEN_PNT < 30 and N_TELS == 4"``.
@@ -198,7 +263,10 @@ class ObservationTable(Table):  # type: ignore[misc]
         inverted : bool, keep the other rows
         """
         columns = {name: np.asarray(self[name]) for name in self.colnames if self[name].ndim == 1}
-        return self._keep(evaluate_condition(expression, columns, len(self)), inverted)
+        try:
+            return self._keep(evaluate_condition(expression, columns, len(self)), inverted)
+        except ValueError as error:
+            raise type(error)(f"{self._where}: {error}") from error
 
     def select_observations(self, selections: Any = None) -> "ObservationTable":
         """Rows that pass all of several selections.
@@ -226,6 +294,10 @@ class ObservationTable(Table):  # type: ignore[misc]
     def _select_one(self, selection: dict[str, Any]) -> "ObservationTable":
         options = dict(selection)
         kind = options.pop("type", None)
+        if missing := [name for name in _NEEDED.get(kind, ()) if name not in options]:
+            raise ValueError(
+                f"a selection of type {kind!r} needs {', '.join(_NEEDED[kind])}; missing: {', '.join(missing)}"
+            )
         if kind == "sky_circle":
             lon, lat = Angle(options.pop("lon"), "deg"), Angle(options.pop("lat"), "deg")
             radius = Angle(options.pop("radius"), "deg") + Angle(options.pop("border", 0), "deg")
@@ -240,6 +312,14 @@ class ObservationTable(Table):  # type: ignore[misc]
             f"Invalid selection type: {kind!r}; expected 'sky_circle', 'time_box', 'par_box' or 'expression', "
             "or a text such as 'ZEN_PNT < 30'"
         )
+
+
+_NEEDED = {
+    "sky_circle": ("frame", "lon", "lat", "radius"),
+    "time_box": ("time_range",),
+    "par_box": ("variable", "value_range"),
+    "expression": ("expression",),
+}
 
 
 def _same(a: Any, b: Any) -> bool:

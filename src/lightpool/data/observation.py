@@ -20,6 +20,7 @@ from lightpool.data.filters import ObservationFilter
 from lightpool.data.gti import GTI
 from lightpool.data.location import HDULocation
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
+from lightpool.data.obs_ids import is_obs_id, obs_id_of
 from lightpool.data.observation_files import irf_locations, observation_hdus
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
 from lightpool.data.tables_in_use import TablesInUse
@@ -162,7 +163,7 @@ class Observation(KnownAttributes):
     def _check_obs_id(self, location: HDULocation) -> None:
         """Warn if the index names the file of another observation."""
         found = location.header().get("OBS_ID")
-        if found is not None and str(found).strip() != str(self.obs_id):
+        if found is not None and not is_obs_id(found, self.obs_id):
             log.warning(
                 f"observation {self.obs_id}: the header of {location.path()} says OBS_ID {found}; check the index"
             )
@@ -384,7 +385,12 @@ class Observation(KnownAttributes):
         pointing = FixedPointingInfo.from_fits_header(header, where=where)
         locations = irf_locations(path if irf_file is None else make_path(irf_file))
         observation = cls(
-            obs_id=int(header.get("OBS_ID", 0)), meta=meta, gti=gti, events=events, pointing=pointing, **locations
+            obs_id=obs_id_of(header.get("OBS_ID", 0), where),
+            meta=meta,
+            gti=gti,
+            events=events,
+            pointing=pointing,
+            **locations,
         )
         if "bkg" in locations:
             observation.bkg = locations["bkg"].load(header=header)

@@ -12,6 +12,7 @@ from astropy.coordinates import SkyCoord
 from lightpool.data.file_cache import FILE_CACHE
 from lightpool.data.gadf import classify_hdus
 from lightpool.data.hdu_index import HDUIndexTable
+from lightpool.data.obs_ids import obs_id_of
 from lightpool.data.obs_table import ObservationTable
 from lightpool.data.pointing import PointingMode
 from lightpool.data.times import TIME_KEYWORDS
@@ -80,11 +81,13 @@ def _info_of(file: FitsFile, path: Path, irf: Path | None) -> dict[str, Any]:
     require_kind(file, "DataStore.from_events_files", FileKind.EVENTS)
     header = seconds_since_reference(file.values("EVENTS"), f"{file.source}, HDU 'EVENTS'")
     try:
-        info: dict[str, Any] = {"OBS_ID": int(header["OBS_ID"])}
+        info: dict[str, Any] = {"OBS_ID": obs_id_of(header["OBS_ID"], f"{file.source}, HDU 'EVENTS'")}
         for name, unit in _NUMBERS.items():
             info[name] = float(header[name]) * unit if unit is not None else float(header[name])
         info["TELESCOP"] = header.get("TELESCOP", _NOT_THERE)
         info |= _pointing(header)
+    except FormatError:
+        raise
     except (KeyError, TypeError, ValueError) as error:
         raise FormatError(f"{file.source}, HDU 'EVENTS': a keyword is missing or no number: {error}") from error
     dashed = all(name in header for name, _ in _DATES)
