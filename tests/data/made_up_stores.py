@@ -146,7 +146,8 @@ class Store:
 
     def add(self, obs_id: int, *hdus: Any, name: str | None = None, **changes: Any) -> Path:
         """Write the file of an observation; without ``hdus`` a whole one."""
-        changes = {"OBS_ID": obs_id, "RA_PNT": 83.0 + obs_id, "TSTART": 1.0e8 + 1000 * obs_id} | changes
+        start = changes.get("TSTART", 1.0e8 + 1000 * obs_id)  # in the index; the events are alike in all runs
+        changes = {"OBS_ID": obs_id, "RA_PNT": 83.0 + obs_id} | changes
         file_name = name or f"run_{obs_id}.fits"
         path = write(self.folder / "data" / file_name, *(hdus or [events_hdu(header=header_with(**changes))]))
         if not hdus:
@@ -164,9 +165,7 @@ class Store:
             "ZEN_PNT": zenith,
             "OBJECT": "Crab Nebula",
         }
-        self.obs_rows.append(
-            row | {"N_TELS": 4 - obs_id % 2, "TSTART": changes["TSTART"], "TSTOP": changes["TSTART"] + 100}
-        )
+        self.obs_rows.append(row | {"N_TELS": 4 - obs_id % 2, "TSTART": start, "TSTOP": start + 100})
         return path
 
     def pack(self, path: Path) -> Path:

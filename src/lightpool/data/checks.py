@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from lightpool.data.file_cache import FILE_CACHE, CachedFile
-from lightpool.data.hdu_checks import Finding, check_hdu, finding
+from lightpool.data.hdu_checks import Finding, check_hdu, check_times, finding
 from lightpool.data.hdu_index import HDULookup, look_up
 from lightpool.data.location import HDULocation
 from lightpool.data.obs_ids import is_obs_id
@@ -111,16 +111,23 @@ def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) ->
     by_file: dict[Path, list[str]] = {}
     for kind, location in locations.items():
         by_file.setdefault(location.path(), []).append(kind)
-    is_pointlike = False
+    is_pointlike, opened = False, {}
     for path, kinds in by_file.items():
         cached = _opened(path, found)
         if cached is None:
             continue
         for kind in kinds:
             location = locations[kind]
+            if location.hdu_name in cached.file:
+                opened[kind] = cached
             found += _check_location(cached, location, kind, obs_id, with_content=with_content)
             if kind == "aeff" and location.hdu_name in cached.file:
                 is_pointlike = str(cached.file.values(location.hdu_name).get("HDUCLAS3")).strip() == "POINT-LIKE"
+    if with_content and {"events", "gti"} <= set(opened):
+        where = {"file": opened["gti"].file.source, "hdu": locations["gti"].hdu_name}
+        known = {each["code"] for each in found}  # the header of the good times may have told the same
+        times = check_times(opened["events"], locations["events"].hdu_name, opened["gti"], locations["gti"].hdu_name)
+        found += [each | where for each in times if each["code"] not in known]
     for kind in _NEEDED if is_pointlike else (*_NEEDED, *_NEEDED_UNLESS_POINTLIKE):
         if kind not in locations:
             found.append(finding("hdu-not-listed", f"the index lists no {kind} of this observation"))

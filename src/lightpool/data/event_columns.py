@@ -10,6 +10,7 @@ from astropy.table import Column, Table
 from astropy.time import Time
 from numpy.typing import NDArray
 
+from lightpool.data.faults import off_the_sphere
 from lightpool.data.times import DEFAULT_REFERENCE, TIME_KEYWORDS, TimeReference
 from lightpool.errors import MissingColumnError, WrongUnitError
 from lightpool.fits import (
@@ -28,7 +29,6 @@ __all__ = [
     "plain_columns",
     "stack_columns",
     "table_of_columns",
-    "valid_events",
 ]
 
 Floats = NDArray[np.float64]
@@ -74,8 +74,13 @@ class EventColumns:
         n_event: int,
         where: str,
     ) -> "EventColumns":
-        """Check the units and prepare the plain arrays."""
-        return cls(columns, units, meta, reference, n_event, plain_columns(columns, units, where))
+        """Check the units and prepare the plain arrays; RA and DEC that are no direction become NaN."""
+        plain = plain_columns(columns, units, where)
+        off = off_the_sphere(plain)
+        if off.any():
+            columns = {**columns, "RA": _without(columns["RA"], off), "DEC": _without(columns["DEC"], off)}
+            plain = plain_columns(columns, units, where)
+        return cls(columns, units, meta, reference, n_event, plain)
 
     def select(self, rows: Any) -> "EventColumns":
         """Keep some rows: a boolean mask, indices or a slice."""
@@ -114,6 +119,12 @@ class EventColumns:
     def time(self) -> Any:
         """Event times as `astropy.time.Time`."""
         return self.reference.to_time(self.plain["time"])
+
+
+def _without(values: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
+    changed = values.astype(values.dtype if values.dtype.kind == "f" else np.float64)
+    changed[rows] = np.nan
+    return changed
 
 
 def _rows(columns: Mapping[str, NDArray[Any]], rows: Any) -> LazyColumns:
@@ -156,14 +167,6 @@ def _converter(columns: Mapping[str, NDArray[Any]], name: str, factor: float) ->
         return values
 
     return convert
-
-
-def valid_events(plain: Mapping[str, Floats]) -> NDArray[np.bool_]:
-    """Events that can be binned: direction, time and energy are finite, and the energy is positive."""
-    good = np.isfinite(plain["energy"]) & (plain["energy"] > 0)
-    for name in ("lon", "lat", "time"):
-        good &= np.isfinite(plain[name])
-    return np.asarray(good)
 
 
 def columns_of_table(table: Any) -> EventColumns:

@@ -15,7 +15,8 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.devices import to_host
 from lightpool.attributes import KnownAttributes
-from lightpool.data.event_columns import EventColumns, columns_of_table, stack_columns, table_of_columns, valid_events
+from lightpool.data.event_columns import EventColumns, columns_of_table, stack_columns, table_of_columns
+from lightpool.data.faults import valid_events
 from lightpool.data.gadf import check_format, events_hdu, open_table, read_events
 from lightpool.data.metadata import EventListMetaData, earth_location_from_header
 from lightpool.data.times import TimeReference, ends_of_interval, snap

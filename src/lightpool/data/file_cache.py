@@ -36,6 +36,13 @@ class CachedFile:
                 self._made[key] = make()
             return self._made[key]
 
+    def is_first(self, key: Any) -> bool:
+        """Whether this is the first time that this is asked for a key, for warnings that are given once."""
+        with self._lock:
+            known = ("asked", key) in self._made
+            self._made[("asked", key)] = None
+            return not known
+
     @property
     def n_bytes(self) -> int:
         """Bytes of the file, of the arrays made of it, and of what was derived from them on the host."""

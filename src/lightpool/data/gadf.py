@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.data.event_columns import EVENT_UNITS, EventColumns, valid_events
-from lightpool.data.gti_intervals import overlap
+from lightpool.data.event_columns import EVENT_UNITS, EventColumns, plain_columns
+from lightpool.data.faults import Fault, report, value_faults
 from lightpool.data.times import TimeReference
 from lightpool.fits import (
     BinTableHDU,
@@ -38,9 +38,11 @@ __all__ = [
     "classify_hdus",
     "events_hdu",
     "gti_hdu",
+    "load_events",
     "open_table",
     "read_events",
     "read_gti",
+    "run_of",
     "table_of_hdu",
 ]
 
@@ -111,7 +113,21 @@ def classify_hdus(file: FitsFile) -> list[tuple[str, str, str]]:
 
 
 def read_events(table: TableData) -> EventColumns:
-    """Columns of an EVENTS table.
+    """Columns of an EVENTS table, with a warning for each fault of their values; errors as for `load_events`."""
+    events, faults = load_events(table)
+    report(faults, run_of(table))
+    return events
+
+
+def run_of(table: TableData, header: Mapping[str, Any] | None = None) -> str:
+    """Name of run, file and HDU in a warning; the run is that of the header of the table, or of another one."""
+    where = f"{table.source}, HDU {table.name!r}"
+    obs_id = (table.header if header is None else header).get("OBS_ID", table.header.get("OBS_ID"))
+    return where if obs_id is None else f"observation {str(obs_id).strip()}: {where}"
+
+
+def load_events(table: TableData) -> tuple[EventColumns, list[Fault]]:
+    """Columns of an EVENTS table, and the faults of their values.
 
     Raises
     ------
@@ -133,14 +149,8 @@ def read_events(table: TableData) -> EventColumns:
             "they are, so altitudes and azimuths belong to another moment"
         )
     columns = LazyColumns({name: _getter(table, name) for name in names})
-    events = EventColumns.make(columns, units, meta, reference, table.n_row, where)
-    n_invalid = int(np.count_nonzero(~valid_events(events.plain)))
-    if n_invalid:
-        log.warning(
-            f"{where}: {n_invalid} of {events.n_event} events have no finite direction, time or positive energy; "
-            "they stay in the list and fall into no bin"
-        )
-    return events
+    faults = list(value_faults(plain_columns(columns, units, where), meta))
+    return EventColumns.make(columns, units, meta, reference, table.n_row, where), faults
 
 
 def _getter(table: TableData, name: str) -> Callable[[], NDArray[Any]]:
@@ -194,9 +204,6 @@ def read_gti(table: TableData) -> tuple[Seconds, Seconds, TimeReference]:
         known = table.find_name(name)
         scale = seconds_per_time_unit(table.units[known] or default, f"{where}, column {name!r}")
         seconds.append(np.atleast_1d(table.columns[known].astype(np.float64) * scale))
-    extra = overlap(*seconds)
-    if extra > 0:
-        log.warning(f"{where}: the intervals overlap, {extra:.6g} s count more than once; see GTI.union")
     return seconds[0], seconds[1], TimeReference.from_header(table.header, where)
 
 

@@ -1,7 +1,7 @@
 """Good time intervals."""
 
 import html
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
 from os import PathLike
 from typing import Any
@@ -13,7 +13,8 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.attributes import KnownAttributes
-from lightpool.data.gadf import check_format, gti_hdu, open_table, read_gti, table_of_hdu
+from lightpool.data.faults import Fault, report, time_faults
+from lightpool.data.gadf import check_format, gti_hdu, open_table, read_gti, run_of, table_of_hdu
 from lightpool.data.gti_intervals import complement_within, intersection, merge, overlap
 from lightpool.data.times import DEFAULT_REFERENCE, TimeReference, ends_of_interval, snap
 from lightpool.errors import FormatError
@@ -96,10 +97,24 @@ class GTI(KnownAttributes):
             return cls.from_table_data(open_table(filename, hdu, checksum=checksum))
 
     @classmethod
-    def from_table_data(cls, table: TableData) -> "GTI":
-        """Make from a table as `lightpool.fits.read_fits` gives it."""
+    def from_table_data(
+        cls, table: TableData, header: Mapping[str, Any] | None = None, *, is_reported: bool = True
+    ) -> "GTI":
+        """Make from a table as `lightpool.fits.read_fits` gives it.
+
+        Parameters
+        ----------
+        table : TableData
+        header : mapping, optional
+            That of the events, which says how long the observation took; that of the table by default.
+        is_reported : bool
+            Whether to give a warning for times that overlap or contradict the header.
+        """
         start, stop, reference = read_gti(table)
-        return cls.from_seconds(start, stop, reference, where=f"{table.source}, HDU {table.name!r}")
+        gti = cls.from_seconds(start, stop, reference, where=f"{table.source}, HDU {table.name!r}")
+        if is_reported:
+            report(gti.faults(table.header if header is None else header), run_of(table, header))
+        return gti
 
     @classmethod
     def from_table_hdu(cls, table_hdu: Any, format: str = "gadf") -> "GTI":
@@ -126,6 +141,10 @@ class GTI(KnownAttributes):
             return np.zeros(0), np.zeros(0)
         seconds = self._reference.seconds
         return np.atleast_1d(seconds(self._table["START"])), np.atleast_1d(seconds(self._table["STOP"]))
+
+    def faults(self, header: Mapping[str, Any]) -> list[Fault]:
+        """Contradictions between the intervals, and between them and a header, that of the events or their own."""
+        return list(time_faults(*self._seconds(), self._reference, header))
 
     @property
     def reference(self) -> TimeReference:

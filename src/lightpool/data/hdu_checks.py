@@ -1,25 +1,25 @@
 """Faults of one HDU of an observation: its checksum, columns, units, times and ranges."""
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from lightpool.data.event_columns import EVENT_UNITS, valid_events
+from lightpool.data.event_columns import EVENT_UNITS
+from lightpool.data.faults import Fault, live_time_faults, time_faults
 from lightpool.data.file_cache import CachedFile
-from lightpool.data.gadf import read_events, read_gti
+from lightpool.data.gadf import load_events, read_gti
 from lightpool.data.gti import GTI
-from lightpool.data.gti_intervals import overlap
 from lightpool.data.metadata import deadtime_fraction
 from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.response_tables import read_response
 from lightpool.data.times import TimeReference
 from lightpool.errors import DamagedFileError, FormatError, MissingColumnError, WrongUnitError
-from lightpool.fits import FitsFile, seconds_since_reference
+from lightpool.fits import FitsFile
 from lightpool.irf import IRF
 
-__all__ = ["Finding", "check_hdu", "finding"]
+__all__ = ["Finding", "check_hdu", "check_times", "finding"]
 
 Finding = dict[str, Any]
 
@@ -51,8 +51,6 @@ _EVENT_KEYWORDS = [
 ]
 _CODES = ((DamagedFileError, "file-damaged"), (MissingColumnError, "column-missing"), (WrongUnitError, "unit"))
 _NEVER_NEGATIVE = ("aeff", "edisp", "bkg", "rad_max")
-_SLACK = 1.0
-"""Seconds by which times may leave the time of an observation: headers are rounded."""
 
 
 def finding(code: str, message: str, level: str = "error") -> Finding:
@@ -110,15 +108,16 @@ def _check_events(file: FitsFile, hdu: str) -> list[Finding]:
         FixedPointingInfo.from_fits_header(header, where=where)
     with _codes(found, "deadtime"):
         deadtime_fraction(header, where)
+        found += _as_findings(live_time_faults(header))
     with _codes(found, "time-reference"):
         TimeReference.from_header(header, where)
         with _codes(found, "events-format"):
-            found += _check_event_values(file, hdu, header)
+            found += _check_event_values(file, hdu)
     return found
 
 
-def _check_event_values(file: FitsFile, hdu: str, header: Mapping[str, Any]) -> Iterator[Finding]:
-    events = read_events(file.table(hdu))
+def _check_event_values(file: FitsFile, hdu: str) -> Iterator[Finding]:
+    events, faults = load_events(file.table(hdu))
     for name, unit in EVENT_UNITS.items():
         if events.units[name] != unit:
             yield finding("unit", f"column {name!r} is in {events.units[name]!r}, GADF asks for {unit!r}", "warning")
@@ -127,28 +126,14 @@ def _check_event_values(file: FitsFile, hdu: str, header: Mapping[str, Any]) -> 
     if events.n_event == 0:
         yield finding("events-empty", "there are no events", "warning")
         return
-    if n_invalid := int(np.count_nonzero(~valid_events(events.plain))):
-        text = f"{n_invalid} of {events.n_event} events have no finite direction, time or positive energy"
-        yield finding("events-invalid", text, "error" if n_invalid == events.n_event else "warning")
-    time = events.plain["time"]
-    outside = _outside(time, time, header)
-    if outside == events.n_event:
-        yield finding("events-time", "all events are before TSTART or after TSTOP")
-    elif outside:
-        text = f"{outside} of {events.n_event} events are before TSTART or after TSTOP"
-        yield finding("events-time", text, "warning")
-    if np.any(np.diff(time) < 0):
+    yield from _as_findings(faults)
+    if np.any(np.diff(events.plain["time"]) < 0):
         yield finding("events-order", "the events are not in the order of time", "warning")
 
 
-def _outside(start: Any, stop: Any, header: Mapping[str, Any]) -> int:
-    """How many intervals leave TSTART to TSTOP; none where the header does not tell them."""
-    header = seconds_since_reference(header)
-    try:
-        first, last = float(header["TSTART"]), float(header["TSTOP"])
-    except (KeyError, TypeError, ValueError):
-        return 0
-    return int(np.count_nonzero((start < first - _SLACK) | (stop > last + _SLACK)))
+def _as_findings(faults: Iterable[Fault]) -> list[Finding]:
+    """Findings of faults that a reduction reports, too."""
+    return [finding(fault.code, fault.text, fault.level) for fault in faults]
 
 
 def _check_gti(file: FitsFile, hdu: str) -> list[Finding]:
@@ -161,11 +146,17 @@ def _check_gti(file: FitsFile, hdu: str) -> list[Finding]:
             GTI.from_seconds(start, stop, reference, where=where)
             if start.size == 0:
                 found.append(finding("gti-empty", "there is no good time interval"))
-            if (extra := overlap(start, stop)) > 0:
-                found.append(finding("gti-overlap", f"the intervals overlap: {extra:.6g} s count twice"))
-            if n_outside := _outside(start, stop, file.values(hdu)):
-                found.append(finding("gti-range", f"{n_outside} intervals leave TSTART to TSTOP", "warning"))
+            found += _as_findings(time_faults(start, stop, reference, file.values(hdu), where))
     return found
+
+
+def check_times(cached: CachedFile, events: str, gti_file: CachedFile, gti: str) -> list[Finding]:
+    """Give the contradictions between the header of the events and the good times, which other HDUs may hold."""
+    try:
+        header, table = cached.file.values(events), gti_file.file.table(gti)
+        return _as_findings(time_faults(*read_gti(table), header, f"{cached.file.source}, HDU {events!r}"))
+    except FormatError:  # a finding of its HDU
+        return []
 
 
 def _check_response(irf: IRF, kind: str) -> Iterator[Finding]:

@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import IO, Any
 
 from lightpool.data.event_list import EventList
+from lightpool.data.faults import live_time_faults, report
 from lightpool.data.file_cache import FILE_CACHE, CachedFile
-from lightpool.data.gadf import read_events
+from lightpool.data.gadf import read_events, run_of
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import EventListMetaData, ObservationMetaData
 from lightpool.data.pointing import FixedPointingInfo
@@ -90,7 +91,8 @@ class HDULocation:
         Parameters
         ----------
         header : mapping, optional
-            That of the EVENTS HDU: it tells old H.E.S.S. backgrounds, whose field of view is mirrored.
+            That of the EVENTS HDU: it tells old H.E.S.S. backgrounds, whose field of view is mirrored, and how long the
+            good times should be.
 
         Raises
         ------
@@ -110,10 +112,13 @@ class HDULocation:
             columns = cached.get((self.hdu_name, kind), lambda: read_events(file.table(self.hdu_name)))
             return EventList.from_columns(columns, EventListMetaData.from_header(file.values(self.hdu_name)))
         if kind == "gti":
-            return GTI.from_table_data(file.table(self.hdu_name))
+            is_first = cached.is_first(("times", self.hdu_name))
+            return GTI.from_table_data(file.table(self.hdu_name), header, is_reported=is_first)
         if kind == "pointing":
             return FixedPointingInfo.from_fits_header(file.values(self.hdu_name), where=where)
         if kind == "observation_metadata":
+            if cached.is_first(("live time", self.hdu_name)):
+                report(live_time_faults(file.values(self.hdu_name)), run_of(file.table(self.hdu_name)))
             return ObservationMetaData.from_header(file.values(self.hdu_name), where=where)
         if kind == "map":
             return Map.from_hdulist(file.hdulist, hdu=self.hdu_name, format=self.format)

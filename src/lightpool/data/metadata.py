@@ -119,7 +119,15 @@ class ObsInfoMetaData:
 
 def _radec(header: Mapping[str, Any], suffix: str) -> Any:
     lon, lat = header.get(f"RA_{suffix}"), header.get(f"DEC_{suffix}")
-    return None if lon is None or lat is None else SkyCoord(float(lon), float(lat), unit="deg", frame="icrs")
+    if lon is None or lat is None:
+        return None
+    try:
+        return SkyCoord(float(lon), float(lat), unit="deg", frame="icrs")
+    except (TypeError, ValueError) as error:
+        raise FormatError(
+            f"header: RA_{suffix} = {lon!r}, DEC_{suffix} = {lat!r}, expected a direction on the sky in deg; "
+            "correct or remove them"
+        ) from error
 
 
 @dataclass

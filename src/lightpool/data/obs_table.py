@@ -128,7 +128,13 @@ class ObservationTable(Table):  # type: ignore[misc]
 
     def _pointing(self, purpose: str) -> SkyCoord:
         lon, lat = (self.column_for(name, purpose) for name in ("RA_PNT", "DEC_PNT"))
-        return SkyCoord(lon, lat, unit="deg", frame="icrs")
+        try:
+            return SkyCoord(lon, lat, unit="deg", frame="icrs")
+        except (TypeError, ValueError) as error:
+            raise FormatError(
+                f"{self._where}: RA_PNT and DEC_PNT must be directions on the sky in deg, with DEC_PNT from -90 to 90: "
+                f"{error}"
+            ) from error
 
     @property
     def pointing_radec(self) -> SkyCoord:

@@ -15,8 +15,10 @@ from astropy.time import Time
 
 from lightpool.attributes import KnownAttributes, is_own_class, unknown_attribute
 from lightpool.data.event_list import EventList
+from lightpool.data.faults import live_time_faults, report
 from lightpool.data.file_cache import FILE_CACHE
 from lightpool.data.filters import ObservationFilter
+from lightpool.data.gadf import open_table
 from lightpool.data.gti import GTI
 from lightpool.data.location import HDULocation
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
@@ -124,7 +126,7 @@ class Observation(KnownAttributes):
 
     def _load(self, name: str, location: HDULocation) -> Any:
         try:
-            value = location.load(header=self._events_header()) if name == "bkg" else location.load()
+            value = location.load(header=self._events_header()) if name in ("bkg", "gti") else location.load()
         except (MissingDataError, FormatError) as error:
             raise type(error)(f"observation {self.obs_id}, {name}: {error}") from error
         if name == "meta":
@@ -378,14 +380,17 @@ class Observation(KnownAttributes):
         checksum : bool, warn if the checksum of EVENTS or GTI is wrong or missing
         """
         path = make_path(event_file)
-        events, gti = EventList.read(path, checksum=checksum), GTI.read(path, checksum=checksum)
         where = f"{path}, HDU 'EVENTS'"
         header = FILE_CACHE.open(path).file.values("EVENTS")
+        events = EventList.read(path, checksum=checksum)
+        gti = GTI.from_table_data(open_table(path, "GTI", checksum=checksum), header)
+        obs_id = obs_id_of(header.get("OBS_ID", 0), where)
+        report(live_time_faults(header), f"observation {obs_id}: {where}")
         meta = ObservationMetaData.from_header(header, where=where)
         pointing = FixedPointingInfo.from_fits_header(header, where=where)
         locations = irf_locations(path if irf_file is None else make_path(irf_file))
         observation = cls(
-            obs_id=obs_id_of(header.get("OBS_ID", 0), where),
+            obs_id=obs_id,
             meta=meta,
             gti=gti,
             events=events,

@@ -71,8 +71,10 @@ class FixedPointingInfo(KnownAttributes):
     @classmethod
     def from_degrees(cls, lon: float, lat: float, mode: PointingMode = PointingMode.POINTING) -> "FixedPointingInfo":
         """Make from right ascension and declination, or azimuth and altitude, in deg; no coordinate object is made."""
-        if not (math.isfinite(lon) and -90 <= lat <= 90):
-            raise ValueError(f"a pointing needs finite angles and a latitude from -90 to 90 deg, got {lon}, {lat}")
+        if not (-360 <= lon <= 360 and -90 <= lat <= 90):
+            raise ValueError(
+                f"a pointing needs a longitude from -360 to 360 deg and a latitude from -90 to 90 deg, got {lon}, {lat}"
+            )
         pointing = cls.__new__(cls)
         pointing._mode, pointing._degrees, pointing._coordinate = mode, (float(lon), float(lat)), None
         return pointing
@@ -93,7 +95,7 @@ class FixedPointingInfo(KnownAttributes):
         except ValueError as error:
             found = ", ".join(f"{key} = {header.get(key)!r}" for key in keys)
             wanted = f"Keywords {' / '.join(keys)} are required for pointing-mode {mode.name}"
-            raise FormatError(f"{where}: {wanted}, in deg; found {found}") from error
+            raise FormatError(f"{where}: {wanted}, in deg, on the sphere; found {found}") from error
 
     @classmethod
     def read(cls, filename: str | PathLike[str], hdu: str | int = "EVENTS") -> "FixedPointingInfo":
