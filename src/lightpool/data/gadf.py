@@ -115,14 +115,13 @@ def classify_hdus(file: FitsFile) -> list[tuple[str, str, str]]:
 def read_events(table: TableData) -> EventColumns:
     """Columns of an EVENTS table, with a warning for each fault of their values; errors as for `load_events`."""
     events, faults = load_events(table)
-    report(faults, run_of(table))
+    report(faults, run_of(f"{table.source}, HDU {table.name!r}", table.header))
     return events
 
 
-def run_of(table: TableData, header: Mapping[str, Any] | None = None) -> str:
-    """Name of run, file and HDU in a warning; the run is that of the header of the table, or of another one."""
-    where = f"{table.source}, HDU {table.name!r}"
-    obs_id = (table.header if header is None else header).get("OBS_ID", table.header.get("OBS_ID"))
+def run_of(where: str, *headers: Mapping[str, Any] | None) -> str:
+    """Name of run, file and HDU in a warning; the run is that of the first header that names one."""
+    obs_id = next((header["OBS_ID"] for header in headers if header is not None and "OBS_ID" in header), None)
     return where if obs_id is None else f"observation {str(obs_id).strip()}: {where}"
 
 

@@ -111,9 +111,10 @@ class GTI(KnownAttributes):
             Whether to give a warning for times that overlap or contradict the header.
         """
         start, stop, reference = read_gti(table)
-        gti = cls.from_seconds(start, stop, reference, where=f"{table.source}, HDU {table.name!r}")
+        where = f"{table.source}, HDU {table.name!r}"
+        gti = cls.from_seconds(start, stop, reference, where=where)
         if is_reported:
-            report(gti.faults(table.header if header is None else header), run_of(table, header))
+            report(gti.faults(table.header if header is None else header), run_of(where, header, table.header))
         return gti
 
     @classmethod

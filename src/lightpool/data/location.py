@@ -117,9 +117,10 @@ class HDULocation:
         if kind == "pointing":
             return FixedPointingInfo.from_fits_header(file.values(self.hdu_name), where=where)
         if kind == "observation_metadata":
+            known = file.values(self.hdu_name)
             if cached.is_first(("live time", self.hdu_name)):
-                report(live_time_faults(file.values(self.hdu_name)), run_of(file.table(self.hdu_name)))
-            return ObservationMetaData.from_header(file.values(self.hdu_name), where=where)
+                report(live_time_faults(known), run_of(where, known))
+            return ObservationMetaData.from_header(known, where=where)
         if kind == "map":
             return Map.from_hdulist(file.hdulist, hdu=self.hdu_name, format=self.format)
         mirrored = kind.startswith("bkg") and header is not None and _is_old_hess(header)
