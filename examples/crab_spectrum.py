@@ -51,7 +51,7 @@ print(datasets.info_table()["name", "counts", "counts_off", "alpha", "excess", "
 stacked = datasets.stack_reduce(name="crab")
 print(stacked)
 
-stacked.write(folder / "pha_crab.fits", format="ogip")
+stacked.write(folder / "pha_crab.fits", format="xspec")  # keV and cm2, which XSPEC and Sherpa take for granted
 print(f"Files for XSPEC, Sherpa and Gammapy in {folder}:", *sorted(path.name for path in folder.glob("*.fits")))
 
 theta2 = MapAxis.from_bounds(0, 0.1, nbin=20, interp="lin", unit="deg2")

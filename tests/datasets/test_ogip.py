@@ -64,7 +64,7 @@ def test_the_keywords_are_those_of_the_standard(written):
         "HDUCLAS1": "SPECTRUM",
         "HDUCLAS2": "TOTAL",
         "HDUCLAS3": "COUNT",
-        "HDUCLAS4": "TYPE:1",
+        "HDUCLAS4": "TYPE:I",
         "HDUVERS": "1.2.1",
         "CHANTYPE": "PHA",
         "DETCHANS": 4,
@@ -74,13 +74,21 @@ def test_the_keywords_are_those_of_the_standard(written):
         "AREASCAL": 1,
         "OBS_ID": "one",
         "ANCRFILE": "pha_one_arf.fits",
-        "BACKFILE": "pha_one_bkg.fits",
         "RESPFILE": "pha_one_rmf.fits",
-        "TELESCOP": "unknown",
+        "BACKFILE": "pha_one_bkg.fits",
+        "CORRFILE": "none",
+        "CORRSCAL": 1.0,
+        "SYS_ERR": 0,
+        "TELESCOP": "HESS",
+        "INSTRUME": "unknown",
+        "FILTER": "None",
+        "DATE-OBS": "2010-01-01T00:16:40.000",
+        "TLMIN1": 0,
+        "TLMAX1": 3,
     }
     assert {key: header[key] for key in expected} == expected
     off = read_fits(written.with_name("pha_one_bkg.fits")).header("SPECTRUM")
-    assert off["HDUCLAS2"] == "BKG"
+    assert (off["HDUCLAS2"], off["BACKFILE"]) == ("BKG", "none"), "a background has no background"
 
 
 def test_bins_outside_the_safe_mask_have_a_bad_quality_and_set_the_thresholds(written):
@@ -99,8 +107,9 @@ def test_backscal_is_the_acceptance(written):
     assert off.column("COUNTS").dtype == np.int32
 
 
-def test_sherpa_gets_kev_and_cm2(one, tmp_path):
-    one.write(tmp_path / "pha.fits", format="ogip-sherpa")
+@pytest.mark.parametrize("format_", ["xspec", "ogip-sherpa"])
+def test_xspec_and_sherpa_get_kev_and_cm2(one, tmp_path, format_):
+    one.write(tmp_path / "pha.fits", format=format_)
     area = read_fits(tmp_path / "pha_arf.fits").table("SPECRESP")
     assert (area.units["ENERG_LO"], area.units["SPECRESP"]) == ("keV", "cm2")
     np.testing.assert_allclose(area.column("SPECRESP"), values(one.exposure) / 1000 * 1e4)
@@ -122,6 +131,8 @@ def test_without_off_counts_and_dispersion_there_are_two_files(one, tmp_path):
     one.counts_off, one.edisp = None, None
     one.write(tmp_path / "pha.fits", format="ogip")
     assert sorted(path.name for path in tmp_path.iterdir()) == ["pha.fits", "pha_arf.fits"]
+    header = read_fits(tmp_path / "pha.fits").header("SPECTRUM")
+    assert (header["BACKFILE"], header["RESPFILE"], header["CORRFILE"]) == ("none", "none", "none")
     again = SpectrumDatasetOnOff.read(tmp_path / "pha.fits", name="other")
     assert (again.name, again.counts_off, again.edisp) == ("other", None, None)
 

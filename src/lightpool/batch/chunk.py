@@ -72,8 +72,8 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
     def keep(outcome: Outcome, key: StackKey, dataset: MapDataset) -> None:
         inputs = sources.input_files([outcome.obs_id])
         more = Provenance.now(settings, [outcome], inputs, begun, task.version).to_hdus()
-        name, compress = names.of_observation(outcome.obs_id, key), settings.output.compress
-        for file in write_dataset(dataset, folder.place("observations"), name, compress=compress, more=more):
+        name, options = names.of_observation(outcome.obs_id, key), settings.output.file_options
+        for file in write_dataset(dataset, folder.place("observations"), name, more=more, **options):
             files[folder.name(file)] = sha256_of(file)
 
     partial, outcomes = _reduced(settings, task, keep if settings.output.observations else None)

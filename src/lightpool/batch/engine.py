@@ -248,10 +248,10 @@ def _write_results(
 
     Those of single observations, ``single`` by name with SHA-256, are there already.
     """
-    more, names, compress = provenance.to_hdus(), StackNames(settings), settings.output.compress
+    more, names, options = provenance.to_hdus(), StackNames(settings), settings.output.file_options
     done = {} if stacks is None else {names.of(key): stacks[key] for key in stacks}
     sets = [
-        write_dataset(stack, folder.path, name, compress=compress, more=more)
+        write_dataset(stack, folder.path, name, more=more, **options)
         for name, stack in done.items()
         if _has_contents(name, stack)
     ]

@@ -4,7 +4,8 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff, read_dataset
-from lightpool.datasets.ogip import companion_files, find_ogip_format, to_ogip_hdulists
+from lightpool.datasets.ogip import companion_files, find_ogip_format
+from lightpool.datasets.ogip_write import to_ogip_hdulists
 from lightpool.fits import BinTableHDU, FileKind, FitsFile, file_kinds, write_fits
 
 __all__ = ["files_of", "find_format", "read_dataset", "write_dataset", "write_files"]

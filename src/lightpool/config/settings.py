@@ -120,6 +120,13 @@ class Output(Section):
     """Whether the dataset of each observation is written too."""
     compress: bool = True
     """Whether files are compressed (.fits.gz)."""
+    spectrum_format: Literal["ogip", "xspec"] = "ogip"
+    """Units in the files of spectra: ogip keeps those of the settings, xspec has keV and cm2 for XSPEC and Sherpa."""
+
+    @property
+    def file_options(self) -> dict[str, Any]:
+        """How files of results are written, as `lightpool.batch.results.write_dataset` takes it."""
+        return {"compress": self.compress, "spectrum_format": self.spectrum_format}
 
 
 class Settings(Section):

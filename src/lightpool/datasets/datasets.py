@@ -334,7 +334,8 @@ class Datasets(MutableSequence[Dataset]):
         ----------
         folder : str or Path, made if it is not there
         overwrite : bool
-        format : {"ogip", "ogip-sherpa"}, the latter with the units keV and cm2
+        format : {"ogip", "xspec"}
+            ``xspec`` has the units keV and cm2, which XSPEC and Sherpa take for granted.
         checksum : bool, whether to put checksums into the headers
 
         Returns

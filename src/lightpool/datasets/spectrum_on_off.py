@@ -6,6 +6,8 @@ from typing import Any, Self
 
 from lightpool.datasets import fits_format, ogip
 from lightpool.datasets.map_dataset import MapDataset
+from lightpool.datasets.ogip_read import read_grouped_axis, read_ogip
+from lightpool.datasets.ogip_write import write_ogip
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.spectrum_dataset import SpectrumBase, SpectrumDataset
 from lightpool.errors import FormatError
@@ -56,21 +58,23 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
     def write(  # type: ignore[override]  # the order of arguments is Gammapy's
         self, filename: str | Path, overwrite: bool = False, format: str = "gadf", checksum: bool = False
     ) -> None:
-        """Write one FITS file (``gadf``), or a PHA file and beside it an ARF, a BKG and a RMF file (``ogip``).
+        """Write one FITS file (``gadf``), or a PHA file and beside it an ARF, a BKG and a RMF file (the others).
 
         Parameters
         ----------
         filename : str or Path
             In the OGIP formats that of the PHA file; the others are called ``..._arf.fits`` and so on.
         overwrite : bool
-        format : {"gadf", "ogip", "ogip-sherpa"}
-            ``ogip-sherpa`` has the units keV and cm2.
+        format : {"gadf", "ogip", "xspec"}
+            ``xspec`` is for XSPEC and Sherpa, which take all energies for keV and all areas for cm2, whatever the
+            units in the file are. ``ogip`` keeps the units of the dataset. ``ogip-sherpa`` is another name of
+            ``xspec``.
         checksum : bool, whether to put checksums into the headers
         """
         if format == "gadf":
             fits_format.write(self, filename, overwrite, checksum)
         else:
-            ogip.write_ogip(self, filename, format, overwrite, checksum)
+            write_ogip(self, filename, format, overwrite, checksum)
 
     @classmethod
     def read(  # type: ignore[override]  # the order of arguments is Gammapy's
@@ -105,8 +109,8 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         require_kind(file, f"{cls.__name__}.read", *wanted)
         if FileKind.PHA not in file_kinds(file):
             return super().read(file, name=name, lazy=lazy, cache=cache, checksum=checksum)
-        dataset = cls(**ogip.read_ogip(file, name=name, checksum=checksum))
-        axis = ogip.read_grouped_axis(file)
+        dataset = cls(**read_ogip(file, name=name, checksum=checksum))
+        axis = read_grouped_axis(file)
         if axis is None:
             return dataset
         if grouped:

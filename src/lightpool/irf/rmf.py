@@ -23,15 +23,17 @@ from lightpool.fits import (
     require_kind,
     write_fits,
 )
+from lightpool.fits.contents import find_matrix
 from lightpool.irf.table_rules import check_axes, n_not_finite
 from lightpool.maps import MapAxes, MapAxis
+from lightpool.maps.axis_format import integer_type
 
 if TYPE_CHECKING:
     from lightpool.irf.edisp_kernel import EDispKernel
 
 __all__ = ["read_rmf", "rmf_from_hdulist", "rmf_to_hdulist", "rmf_to_table", "write_rmf"]
 
-UNITS = {"ogip": None, "ogip-sherpa": u.keV}
+UNITS = {"ogip": None, "xspec": u.keV, "ogip-sherpa": u.keV}
 """Unit of the energies in each format; None keeps that of the axes."""
 
 
@@ -57,6 +59,8 @@ def rmf_from_hdulist(
     FormatError
         If a run of channels leaves the matrix, an axis does not ascend or has no energies, or a value is not finite.
     """
+    if hdu1 == "MATRIX":  # or SPECRESP MATRIX, as the standard has it where the effective area may be in it
+        hdu1 = find_matrix(hdu.name for hdu in hdulist) or hdu1
     for name in (hdu1, hdu2):
         if name not in hdulist:
             names = ", ".join(item.name for item in hdulist)
@@ -95,23 +99,24 @@ def rmf_to_hdulist(kernel: "EDispKernel", format: str = "ogip") -> HDUList:
     Parameters
     ----------
     kernel : EDispKernel
-    format : "ogip", or "ogip-sherpa" with energies in keV
+    format : "ogip", or "xspec" (also called "ogip-sherpa") with energies in keV
     """
     unit = _unit_of(kernel, format)
     edges = kernel.axes["energy_true"].edges.to_value(unit)
+    letter = "I" if integer_type(kernel.axes["energy"].nbin) is np.int16 else "J"
     runs = [_runs(row) for row in kernel.data]
     columns = [
         Column("ENERG_LO", "E", unit=unit.to_string(), array=edges[:-1]),
         Column("ENERG_HI", "E", unit=unit.to_string(), array=edges[1:]),
         Column("N_GRP", "I", array=np.array([len(start) for start, _ in runs], dtype=np.int16)),
-        Column("F_CHAN", "PI()", array=_objects([start for start, _ in runs])),
-        Column("N_CHAN", "PI()", array=_objects([length for _, length in runs])),
+        Column("F_CHAN", f"P{letter}()", array=_objects([start for start, _ in runs])),
+        Column("N_CHAN", f"P{letter}()", array=_objects([length for _, length in runs])),
         Column("MATRIX", "PE()", array=_objects([row[row != 0] for row in kernel.data])),
     ]
     header = Header()
     header.update(_keywords(kernel))
     matrix = BinTableHDU.from_columns(columns, header=header, name="MATRIX")
-    ebounds = kernel.axes["energy"].to_table_hdu(format=format)
+    ebounds = kernel.axes["energy"].to_table_hdu(format="ogip-sherpa" if format == "xspec" else format)
     return HDUList([PrimaryHDU(), matrix, ebounds])
 
 
@@ -150,24 +155,32 @@ def _unit_of(kernel: "EDispKernel", format: str) -> u.UnitBase:
 def _keywords(kernel: "EDispKernel") -> dict[str, Any]:
     runs = [_runs(row) for row in kernel.data]
     return {
+        "TELESCOP": "unknown",
+        "INSTRUME": "unknown",
+        "FILTER": "None",
         "CHANTYPE": "PHA",
         "HDUCLASS": "OGIP",
         "HDUCLAS1": "RESPONSE",
         "HDUCLAS2": "RSP_MATRIX",
+        "HDUCLAS3": "REDIST",
+        "HDUVERS": "1.3.0",
+        "LO_THRES": 0.0,
         "DETCHANS": kernel.axes["energy"].nbin,
         "NUMGRP": sum(len(start) for start, _ in runs),
         "NUMELT": int(np.count_nonzero(kernel.data)),
         "TLMIN4": 0,
+        "TLMAX4": kernel.axes["energy"].nbin - 1,
     }
 
 
-def _runs(row: NDArray[Any]) -> tuple[NDArray[np.int16], NDArray[np.int16]]:
+def _runs(row: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     """First channels and lengths of the runs of values that are not zero; one run of length zero if there is none."""
+    kind = integer_type(len(row))
     is_used = np.concatenate([[False], row != 0, [False]])
     borders = np.nonzero(is_used[1:] != is_used[:-1])[0]
     if borders.size == 0:
-        return np.zeros(1, dtype=np.int16), np.zeros(1, dtype=np.int16)
-    return borders[::2].astype(np.int16), (borders[1::2] - borders[::2]).astype(np.int16)
+        return np.zeros(1, dtype=kind), np.zeros(1, dtype=kind)
+    return borders[::2].astype(kind), (borders[1::2] - borders[::2]).astype(kind)
 
 
 def _objects(arrays: list[Any]) -> NDArray[np.object_]:

@@ -23,7 +23,7 @@ from lightpool.maps.table_columns import (
 if TYPE_CHECKING:
     from lightpool.maps.axis import MapAxis
 
-__all__ = ["DL3_AXES", "axis_arguments", "axis_header", "axis_table", "axis_table_hdu", "read_table"]
+__all__ = ["DL3_AXES", "axis_arguments", "axis_header", "axis_table", "axis_table_hdu", "integer_type", "read_table"]
 
 DL3_AXES = {
     "THETA": ("offset", "lin", "deg"),
@@ -40,8 +40,8 @@ _IN_RECO_ENERGY = {"BKG", "RAD_MAX"}
 
 _EBOUNDS_CARDS = {
     "EXTNAME": ("EBOUNDS", "Name of this binary table extension"),
-    "TELESCOP": ("DUMMY", "Mission/satellite name"),
-    "INSTRUME": ("DUMMY", "Instrument/detector"),
+    "TELESCOP": ("unknown", "Mission/satellite name"),
+    "INSTRUME": ("unknown", "Instrument/detector"),
     "FILTER": ("None", "Filter information"),
     "CHANTYPE": ("PHA", "Type of channels (PHA, PI etc)"),
     "HDUCLASS": ("OGIP", "Organisation devising file format"),
@@ -54,6 +54,11 @@ _EBOUNDS_CARDS = {
 # --- writing
 
 
+def integer_type(largest: int) -> type[np.int16] | type[np.int32]:
+    """Type of a column of channel numbers: the standards allow 2 and 4 bytes (CAL/GEN/92-002, OGIP/92-007a)."""
+    return np.int16 if largest <= np.iinfo(np.int16).max else np.int32
+
+
 def axis_header(axis: "MapAxis", layout: str, idx: int) -> Header:
     """Keywords of an axis, see `MapAxis.to_header`."""
     header = Header()
@@ -62,6 +67,8 @@ def axis_header(axis: "MapAxis", layout: str, idx: int) -> Header:
             header[key] = card
             if key == "CHANTYPE":
                 header["DETCHANS"] = axis.nbin, "Total number of detector PHA channels"
+        header["TLMIN1"] = 0, "First channel"
+        header["TLMAX1"] = axis.nbin - 1, "Last channel"
     elif layout in ("gadf", "fgst-ccube", "fgst-template"):
         center, lower, upper = gadf_columns(axis.name)
         header[f"AXCOLS{idx}"] = center if axis.node_type == "center" else f"{lower},{upper}"
@@ -97,7 +104,8 @@ def axis_table_hdu(axis: "MapAxis", layout: str) -> BinTableHDU:
 def _ebounds(axis: "MapAxis", unit: Any = None) -> dict[str, Any]:
     axis.assert_name("energy")
     edges = axis.edges if unit is None else axis.edges.to(unit)
-    return {"CHANNEL": np.arange(axis.nbin, dtype=np.int16), "E_MIN": edges[:-1], "E_MAX": edges[1:]}
+    channels = np.arange(axis.nbin, dtype=integer_type(axis.nbin))
+    return {"CHANNEL": channels, "E_MIN": edges[:-1], "E_MAX": edges[1:]}
 
 
 def _energ(axis: "MapAxis", unit: Any = None) -> dict[str, Any]:
