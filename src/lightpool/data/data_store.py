@@ -2,7 +2,6 @@
 
 import html
 import logging
-import shutil
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from os import PathLike
@@ -14,14 +13,14 @@ import numpy as np
 from lightpool.attributes import KnownAttributes
 from lightpool.data.checks import check_data_store
 from lightpool.data.hdu_index import HDUIndexTable, HDULookup, look_up, obs_ids_of, read_hdu_index, rows_of
-from lightpool.data.location import HDULocation
 from lightpool.data.obs_ids import obs_id_of
 from lightpool.data.obs_table import ObservationTable, read_obs_index
 from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
+from lightpool.data.store_copy import copy_files, require_another_folder, write_index
 from lightpool.data.store_from_events import index_tables
 from lightpool.errors import MissingDataError
-from lightpool.fits import HDUList, PrimaryHDU, TableData, make_path, missing_file_hint, table_to_hdu, write_fits
+from lightpool.fits import TableData, make_path, missing_file_hint
 
 __all__ = ["DataStore", "MissingRequiredHDUError"]
 
@@ -341,7 +340,9 @@ class DataStore(KnownAttributes):
         verbose: bool = False,
         overwrite: bool = False,
     ) -> None:
-        """Copy the files of some observations into another folder, with index files.
+        """Copy the files of some observations into another folder, with index files that name the copies.
+
+        Nothing is written outside of that folder, see `lightpool.data.store_copy.copy_files`.
 
         Parameters
         ----------
@@ -356,19 +357,24 @@ class DataStore(KnownAttributes):
             raise MissingDataError(f"Not a directory: outdir={target}; make it first")
         wanted = obs_id["OBS_ID"].tolist() if isinstance(obs_id, ObservationTable) else list(obs_id)
         numbers = [obs_id_of(number, "copy_obs") for number in wanted]
+        if unknown := sorted(set(numbers) - set(self.obs_ids.tolist())):
+            raise ValueError(f"OBS_ID {unknown} not in the HDU index of {self.hdu_table.base_dir}; nothing is copied")
         mask = np.zeros(len(self.hdu_table), dtype=bool)
         mask[rows_of(self.hdu_table, numbers)] = True
         if hdu_class is not None:
             mask &= np.isin([str(name).strip() for name in self.hdu_table["HDU_CLASS"].tolist()], list(hdu_class))
         index = self.hdu_table[mask]
-        for location in {
-            index.location_info(row).path(): index.location_info(row) for row in range(len(index))
-        }.values():
-            _copy_file(location, target, verbose, overwrite)
-        _write_index(index, target / self.DEFAULT_HDU_TABLE, "HDU_INDEX", overwrite)
+        names = (self.DEFAULT_HDU_TABLE, *((self.DEFAULT_OBS_TABLE,) if self.obs_table is not None else ()))
+        own_folder = index.base_dir if "BASE_DIR" in index.meta else None
+        require_another_folder(own_folder, target, names, overwrite)
+        locations = [index.location_info(row) for row in range(len(index))]
+        places = copy_files(locations, target, overwrite, verbose)
+        for column, name in enumerate(("FILE_DIR", "FILE_NAME")):
+            index[name] = [place[column] for place in places] or index[name]
+        write_index(index, target / self.DEFAULT_HDU_TABLE, "HDU_INDEX")
         if self.obs_table is not None:
             table = self.obs_table.select_obs_id(numbers)
-            _write_index(table, target / self.DEFAULT_OBS_TABLE, "OBS_INDEX", overwrite)
+            write_index(table, target / self.DEFAULT_OBS_TABLE, "OBS_INDEX")
 
 
 def _required(required_irf: str | Iterable[str], require_events: bool) -> set[str]:
@@ -393,21 +399,3 @@ def _index_path(base: Path, filename: str | PathLike[str] | None, default: str) 
         return plain if plain.is_file() and not packed.is_file() else packed
     path = make_path(filename)
     return base / path if (base / path).exists() else path
-
-
-def _copy_file(location: HDULocation, target: Path, verbose: bool, overwrite: bool) -> None:
-    folder = target / location.file_dir
-    folder.mkdir(exist_ok=True, parents=True)
-    copy = folder / location.file_name
-    if copy.exists() and not overwrite:
-        return
-    if verbose:
-        log.info(f"{location.path()} -> {copy}")
-    shutil.copy2(location.path(), copy)
-
-
-def _write_index(table: Any, path: Path, name: str, overwrite: bool) -> None:
-    plain = table.copy()
-    plain.meta.pop("BASE_DIR", None)
-    plain.meta.pop("EXTNAME", None)
-    write_fits(HDUList([PrimaryHDU(), table_to_hdu(plain, name=name)]), path, overwrite=overwrite)
