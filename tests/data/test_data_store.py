@@ -453,3 +453,53 @@ def test_faulty_event_files_are_refused(store):
 
 def test_the_cache_is_shared_by_all_stores():
     assert isinstance(FILE_CACHE, FileCache)
+
+
+def _without(store, *kinds, of=(1, 2, 3)):
+    store.hdu_rows = [row for row in store.hdu_rows if row["OBS_ID"] not in of or row["HDU_TYPE"] not in kinds]
+    return DataStore.from_dir(store.finish())
+
+
+@pytest.mark.parametrize(
+    ("absent", "required", "advice"),
+    [
+        (("psf", "bkg"), "full-enclosure", "required_irf='point-like'"),
+        (("bkg",), "full-enclosure", "required_irf='point-like'"),
+        (("bkg",), ["bkg"], "required_irf='point-like'"),
+        ((), ["aeff", "rad_max"], "required_irf='full-enclosure'"),
+        (("aeff",), "point-like", "required_irf='all-optional'"),
+        (("aeff", "edisp", "psf", "bkg"), "full-enclosure", "required_irf='all-optional'"),
+        (("events",), "full-enclosure", "require_events=False"),
+        (("gti",), "all-optional", "require_events=False"),
+        (("events", "gti", "bkg"), "full-enclosure", "required_irf='point-like' and require_events=False"),
+    ],
+)
+def test_a_store_in_which_every_run_lacks_something_says_what_to_pass(three, caplog, absent, required, advice):
+    store = _without(three, *absent)
+    assert len(store.get_observations(required_irf=required)) == 0
+    summary = caplog.records[-1].getMessage()
+    assert f"none of the 3 in {three.folder} has all of " in summary
+    assert summary.endswith(f"; pass {advice}")
+    with pytest.raises(MissingRequiredHDUError, match=rf"If what is missing is not needed, pass {advice}$"):
+        store.obs(1, required_irf=required)
+    options = eval(f"dict({advice.replace(' and ', ', ')})")  # the advice is what helps
+    assert store.get_observations(**({"required_irf": required} | options)).ids == ["1", "2", "3"]
+
+
+def test_a_store_whose_runs_lack_different_things_says_what_fits_all(three, caplog):
+    _without(three, "psf", of=(1,))
+    store = _without(three, "aeff", of=(2, 3))
+    assert len(store.get_observations()) == 0
+    assert caplog.records[-1].getMessage().endswith("pass required_irf='all-optional'")
+
+
+def test_no_summary_where_an_observation_is_left(three, caplog):
+    store = _without(three, "psf", of=(1, 2))
+    assert store.get_observations().ids == ["3"]
+    assert "No observation is left" not in caplog.text
+
+
+def test_required_responses_must_be_a_name_or_a_list(three):
+    store = DataStore.from_dir(three.finish())
+    with pytest.raises(ValueError, match=r"required_irf = None, expected one of \['full-enclosure'"):
+        store.get_observations(required_irf=None)

@@ -214,8 +214,8 @@ class DataStore(KnownAttributes):
         missing = sorted(required - set(listed))
         if missing:
             raise MissingRequiredHDUError(
-                f"Required HDUs {missing} not found in observation {obs_id}: its index lists "
-                f"{', '.join(sorted(listed))}. If they are not needed, pass required_irf="
+                f"Required HDUs {missing} not found in observation {obs_id}: the index lists "
+                f"{', '.join(sorted(listed))}. If what is missing is not needed, pass {_enough(required, set(listed))}"
             )
         kinds = [kind for kind in ("events", "gti", *ALL_IRFS) if kind in listed]
         parts: dict[str, Any] = {kind: index.choose(obs_id, kind, listed[kind]) for kind in kinds}
@@ -262,6 +262,12 @@ class DataStore(KnownAttributes):
                 found.append(self._obs(number, index, required))
             except MissingRequiredHDUError as error:
                 log.warning(f"Skipping run with missing HDUs; {error}")
+        if chosen and not found:
+            listed = set.intersection(*(set(index.rows[number]) for number in chosen))
+            log.warning(
+                f"No observation is left: none of the {len(chosen)} in {self.hdu_table.base_dir} has all of "
+                f"{', '.join(sorted(required))}; pass {_enough(required, listed)}"
+            )
         log.info(f"Observations selected: {len(found)} out of {len(wanted)}.")
         return Observations(found)
 
@@ -377,6 +383,17 @@ class DataStore(KnownAttributes):
             write_index(table, target / self.DEFAULT_OBS_TABLE, "OBS_INDEX")
 
 
+def _enough(required: set[str], listed: set[str]) -> str:
+    """Arguments that ask for no more of what is required than an observation has."""
+    arguments = []
+    if not required & set(ALL_IRFS) <= listed:
+        fitting = [name for name, needed in REQUIRED_IRFS.items() if needed and needed <= listed]
+        arguments.append(f"required_irf={fitting[0] if fitting else 'all-optional'!r}")
+    if not required & {"events", "gti"} <= listed:
+        arguments.append("require_events=False")
+    return " and ".join(arguments)
+
+
 def _required(required_irf: str | Iterable[str], require_events: bool) -> set[str]:
     if isinstance(required_irf, str):
         if required_irf not in REQUIRED_IRFS:
@@ -384,8 +401,12 @@ def _required(required_irf: str | Iterable[str], require_events: bool) -> set[st
                 f"required_irf = {required_irf!r}, expected one of {list(REQUIRED_IRFS)} or a list of {ALL_IRFS}"
             )
         required = set(REQUIRED_IRFS[required_irf])
-    else:
+    elif isinstance(required_irf, Iterable):
         required = set(required_irf)
+    else:
+        raise ValueError(
+            f"required_irf = {required_irf!r}, expected one of {list(REQUIRED_IRFS)} or a list of {ALL_IRFS}"
+        )
     unknown = sorted(required - {*ALL_IRFS, "events", "gti"})
     if unknown:
         raise ValueError(f"{unknown} is not a valid hdu key. Choose from: {list(ALL_IRFS)}")
