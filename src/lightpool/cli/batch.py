@@ -9,6 +9,8 @@ from typing import Any
 
 import click
 
+from lightpool.cli.output import say
+
 __all__ = ["config", "plan", "reduce", "report", "stack"]
 
 log = logging.getLogger("lightpool")
@@ -35,12 +37,12 @@ def config(output: Path | None, schema: bool) -> None:
         text = resources.files("lightpool.config").joinpath("template.yaml").read_text(encoding="utf-8")
     with ended_by_errors():
         if output is None:
-            click.echo(text, nl=False)
+            say(text, nl=False)
         elif output.exists():
             raise FileExistsError(f"{output} is there already; choose another name")
         else:
             output.write_text(text, encoding="utf-8")
-            click.echo(f"{output} is written; edit it, then: {command_line()} plan {output}")
+            say(f"{output} is written; edit it, then: {command_line()} plan {output}")
 
 
 @click.command()
@@ -52,8 +54,11 @@ def plan(settings_file: Path) -> None:
     with ended_by_errors():
         from lightpool.batch import make_plan
         from lightpool.config import Settings
+        from lightpool.utils import pbar
 
-        click.echo(make_plan(Settings.read(settings_file)))
+        with pbar.busy("reading the index"):
+            found = make_plan(Settings.read(settings_file))
+        say(found)
 
 
 @click.command()
@@ -83,12 +88,9 @@ def reduce(
     reduction; 3 done, but some observations failed and
     are left out; 5 another reduction works in the folder; 130 interrupted. After 1 and 130, --resume goes on.
     """
-    from rich.console import Console
+    from lightpool.cli.console import ExitCode, Progress, ended_by_errors
 
-    from lightpool.cli.console import ExitCode, Progress, ended_by_errors, logging_to
-
-    console = Console(stderr=True)
-    with ended_by_errors(), logging_to(console, log_file, verbose=verbose):
+    with ended_by_errors(log_file, verbose=verbose):
         from lightpool.batch import make_plan, plan_to_resume, run_batch
         from lightpool.batch.provenance import read_provenance
         from lightpool.config import Settings
@@ -108,10 +110,10 @@ def reduce(
         )
         batch = plan_to_resume(settings) if resume else make_plan(settings)
         workers = _executor(options["cluster"], options["workers"], settings.run.device)
-        with _told_how_to_go_on(), workers as executor, Progress(len(batch.obs_ids), console) as progress:
+        with _told_how_to_go_on(), workers as executor, Progress(len(batch.obs_ids)) as progress:
             result = run_batch(batch, executor, resume=resume, restart=restart, progress=progress)
         for file in result.files:
-            click.echo(file)
+            say(file)
     sys.exit(ExitCode.SOME_FAILED if result.n_failed else ExitCode.WELL)
 
 
@@ -120,7 +122,7 @@ def _told_how_to_go_on() -> Iterator[None]:
     try:
         yield
     except KeyboardInterrupt:
-        click.echo("What is done is kept; --resume goes on with it.", err=True)
+        say("What is done is kept; --resume goes on with it.", err=True)
         raise
 
 
@@ -170,7 +172,7 @@ def stack(files: tuple[Path, ...], output: Path, overwrite: bool, allow_duplicat
     with ended_by_errors():
         from lightpool.batch.stack import stack_files
 
-        click.echo(stack_files(files, output, overwrite=overwrite, allow_duplicates=allow_duplicates))
+        say(stack_files(files, output, overwrite=overwrite, allow_duplicates=allow_duplicates))
 
 
 @click.command()
@@ -184,4 +186,4 @@ def report(folder: Path, output: Path | None, max_pictures: int) -> None:
     with ended_by_errors():
         from lightpool.report import write_report
 
-        click.echo(write_report(folder, output, max_pictures=max_pictures))
+        say(write_report(folder, output, max_pictures=max_pictures))

@@ -9,6 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lightpool.cli.output import say
+
 if TYPE_CHECKING:
     from lightpool.data import DataStore
 
@@ -40,11 +42,11 @@ def check(store: Path, runs: str | None, as_json: bool, workers: int) -> None:
         findings = list(check_data_store(opened, obs_ids=obs_ids, n_worker=workers))
     n_error = sum(found["level"] == "error" for found in findings)
     if as_json:
-        click.echo(json.dumps(findings, indent=1))
+        say(json.dumps(findings, indent=1))
     else:
         for found in findings:
-            click.echo(_line(found, store))
-        click.echo(f"{len(obs_ids)} runs checked, {n_error} errors, {len(findings) - n_error} warnings")
+            say(_line(found, store))
+        say(f"{len(obs_ids)} runs checked, {n_error} errors, {len(findings) - n_error} warnings")
     sys.exit(ExitCode.DAMAGED if n_error else ExitCode.WELL)
 
 

@@ -4,17 +4,19 @@ import logging
 import sys
 import time
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import Any, Self
+from typing import TYPE_CHECKING, Any, Self
 
-import click
-
-from lightpool.batch.folder import ChunkRecord
+from lightpool.cli.output import logged, say
 from lightpool.errors import ConfigError, FolderInUseError, LightpoolError, ResumeError
+from lightpool.utils import pbar
 
-__all__ = ["ExitCode", "Progress", "ended_by_errors", "logging_to"]
+if TYPE_CHECKING:
+    from lightpool.batch.folder import ChunkRecord
+
+__all__ = ["ExitCode", "Progress", "ended_by_errors"]
 
 log = logging.getLogger("lightpool")
 
@@ -38,52 +40,23 @@ class ExitCode(IntEnum):
 
 
 @contextmanager
-def ended_by_errors() -> Iterator[None]:
-    """End the command with a line and an exit code for each kind of error."""
+def ended_by_errors(log_file: Path | None = None, *, verbose: bool = False) -> Iterator[None]:
+    """Show what a command logs and how far it is, and end it with a line and an exit code for each kind of error."""
     try:
-        yield
+        with logged(log_file, verbose=verbose), pbar.shown():
+            yield
     except (ConfigError, ResumeError) as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         sys.exit(ExitCode.WRONG_USE)
     except FolderInUseError as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         sys.exit(ExitCode.IN_USE)
     except (LightpoolError, OSError) as error:
-        click.echo(f"Error: {error}", err=True)
+        say(f"Error: {error}", err=True)
         sys.exit(ExitCode.FAILED)
     except MemoryError as error:
-        click.echo(f"Error: the memory is not enough: {error}", err=True)
+        say(f"Error: the memory is not enough: {error}", err=True)
         sys.exit(ExitCode.FAILED)
-
-
-@contextmanager
-def logging_to(console: Any, log_file: Path | None, *, verbose: bool = False) -> Iterator[None]:
-    """Show what is logged, and warnings, on a console and in a file."""
-    from rich.logging import RichHandler
-
-    handlers: list[logging.Handler] = [RichHandler(console=console, show_path=False, rich_tracebacks=False)]
-    handlers[0].setLevel(logging.INFO if verbose else logging.WARNING)
-    if log_file is not None:
-        log_file.parent.mkdir(parents=True, exist_ok=True)
-        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
-        handlers[1].setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(name)s: %(message)s"))
-    loggers = [log, logging.getLogger("py.warnings")]
-    level = log.level
-    log.setLevel(logging.INFO)
-    logging.captureWarnings(True)
-    for logger in loggers:
-        for handler in handlers:
-            logger.addHandler(handler)
-    try:
-        yield
-    finally:
-        logging.captureWarnings(False)
-        log.setLevel(level)
-        for logger in loggers:
-            for handler in handlers:
-                logger.removeHandler(handler)
-        for handler in handlers:
-            handler.close()
 
 
 class Progress:
@@ -92,34 +65,29 @@ class Progress:
     Parameters
     ----------
     n_obs : int, observations of the plan
-    console : rich.console.Console
     """
 
-    def __init__(self, n_obs: int, console: Any) -> None:
+    def __init__(self, n_obs: int) -> None:
         self.n_obs, self.n_done, self.n_failed = n_obs, 0, 0
-        self._console = console
         self._start = self._last = time.monotonic()
         self._bar: Any = None
         self._task: Any = None
+        self._drawing = ExitStack()
 
     def __enter__(self) -> Self:
-        if self._console.is_terminal:
-            from rich import progress
-
-            columns = [progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn()]
-            columns += [progress.TimeElapsedColumn(), progress.TimeRemainingColumn()]
-            self._bar = progress.Progress(*columns, console=self._console)
+        console = pbar.terminal()
+        if console.is_terminal:
+            self._bar = pbar.bar_on(console)
             self._task = self._bar.add_task("observations", total=self.n_obs)
-            self._bar.start()
+            self._drawing.enter_context(pbar.live(self._bar, console))
         return self
 
     def __exit__(self, *_: object) -> None:
-        if self._bar is not None:
-            self._bar.stop()
+        self._drawing.close()
         if self.n_done:
             self._say()
 
-    def __call__(self, record: ChunkRecord) -> None:
+    def __call__(self, record: "ChunkRecord") -> None:
         """Take notice of a finished chunk."""
         failed = [outcome for outcome in record.outcomes if outcome.status == "failed"]
         self.n_done += len(record.outcomes)
@@ -135,4 +103,4 @@ class Progress:
     def _say(self) -> None:
         failed = f", {self.n_failed} failed" if self.n_failed else ""
         seconds = time.monotonic() - self._start
-        self._console.print(f"{self.n_done} of {self.n_obs} observations{failed}, {seconds:.0f} s", highlight=False)
+        pbar.print_line(f"{self.n_done} of {self.n_obs} observations{failed}, {seconds:.0f} s")

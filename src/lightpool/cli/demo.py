@@ -5,6 +5,7 @@ from pathlib import Path
 import click
 
 import lightpool
+from lightpool.cli.output import say
 
 __all__ = ["demo", "info", "simulate"]
 
@@ -30,12 +31,12 @@ def info(file: Path | None, as_json: bool) -> None:
 
             provenance = read_provenance(file)
             document = prov_document(provenance, {file.name: sha256_of(file)})
-            click.echo(json.dumps(document, indent=1) if as_json else str(provenance))
+            say(json.dumps(document, indent=1) if as_json else str(provenance))
         return
     from lightpool.arrays.installation import describe_installation
 
     installation = describe_installation()
-    click.echo(json.dumps(installation.to_dict(), indent=2) if as_json else str(installation))
+    say(json.dumps(installation.to_dict(), indent=2) if as_json else str(installation))
 
 
 @click.command()
@@ -45,24 +46,24 @@ def info(file: Path | None, as_json: bool) -> None:
 def demo(output: Path, device: str | None, seed: int) -> None:
     """Simulate four runs of a Crab-like source, reduce them, and draw the maps."""
     from lightpool.arrays.optional_packages import command_line, install_command
-    from lightpool.errors import DeviceError, LightpoolError
+    from lightpool.cli.console import ended_by_errors
+    from lightpool.errors import DeviceError
     from lightpool.simulate.demo import run_demo
 
-    try:
-        lightpool.set_default_device(device)
-        result = run_demo(output, seed=seed)
-    except DeviceError as error:
-        raise click.BadParameter(str(error), param_hint="--device") from error
-    except (LightpoolError, OSError) as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(result.dataset)
-    click.echo(f"Simulated runs (GADF) : {result.store}")
-    click.echo(f"Stacked dataset       : {result.file}")
+    with ended_by_errors():
+        try:
+            lightpool.set_default_device(device)
+            result = run_demo(output, seed=seed)
+        except DeviceError as error:
+            raise click.BadParameter(str(error), param_hint="--device") from error
+    say(result.dataset)
+    say(f"Simulated runs (GADF) : {result.store}")
+    say(f"Stacked dataset       : {result.file}")
     if result.picture is None:
-        click.echo(f"No plot: matplotlib is not installed. Run {install_command('plot')}, then the demo again.")
+        say(f"No plot: matplotlib is not installed. Run {install_command('plot')}, then the demo again.")
     else:
-        click.echo(f"Picture               : {result.picture}")
-    click.echo(
+        say(f"Picture               : {result.picture}")
+    say(
         "\nNext:\n"
         f"  from lightpool.data import DataStore; print(DataStore.from_dir('{result.store}').obs_table)\n"
         f"  from lightpool.datasets import MapDataset; MapDataset.read('{result.file}').peek()\n"
@@ -89,14 +90,13 @@ def simulate(
     """Write a GADF data store of simulated wobble runs to FOLDER."""
     from dataclasses import replace
 
+    from lightpool.cli.console import ended_by_errors
     from lightpool.simulate import PointSource, simulate_store
 
     source = PointSource()
     source = replace(source, norm=flux * source.norm)
-    try:
+    with ended_by_errors():
         simulate_store(
             folder, n_obs, source=source, seed=seed, ontime=ontime, wobble_offset=wobble_offset, overwrite=overwrite
         )
-    except OSError as error:
-        raise click.ClickException(str(error)) from error
-    click.echo(f"{n_obs} runs in {folder}; lightpool.data.DataStore.from_dir('{folder}') opens them")
+    say(f"{n_obs} runs in {folder}; lightpool.data.DataStore.from_dir('{folder}') opens them")

@@ -12,6 +12,7 @@ from lightpool.data.hdu_index import HDULookup, look_up
 from lightpool.data.location import HDULocation
 from lightpool.data.obs_ids import is_obs_id
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
+from lightpool.utils.pbar import progress_bar
 
 if TYPE_CHECKING:
     from lightpool.data.data_store import DataStore
@@ -61,7 +62,8 @@ def check_data_store(
         numbers = sorted(lookup.rows) if obs_ids is None else list(obs_ids)
         check = partial(_check_observation, lookup, with_content="observations" in wanted)
         with ThreadPoolExecutor(n_worker) as pool:
-            for found in pool.map(check, numbers) if n_worker > 1 else map(check, numbers):
+            each = pool.map(check, numbers) if n_worker > 1 else map(check, numbers)
+            for found in progress_bar(each, "observations", len(numbers)):
                 yield from found
 
 

@@ -24,6 +24,7 @@ from lightpool.makers.safe import SafeMaskMaker
 from lightpool.makers.workers import packed
 from lightpool.maps import RegionGeom
 from lightpool.maps.cutouts import CUTOUT_MODES
+from lightpool.utils.pbar import progress_bar
 
 __all__ = ["DatasetsMaker"]
 
@@ -32,6 +33,8 @@ log = logging.getLogger(__name__)
 
 class DatasetsMaker(Described):
     """Run makers on each observation and stack or list the results.
+
+    Progress is shown on a terminal or in a notebook if that is asked for, see `lightpool.utils.pbar`.
 
     Parameters
     ----------
@@ -176,7 +179,7 @@ class DatasetsMaker(Described):
         else:
             reduce = self._one_by_one if n_jobs <= 1 else partial(self._in_processes, n_jobs)
             with closing(reduce(dataset, observations, datasets)) as results:
-                made = self._stack_or_list(dataset, results)
+                made = self._stack_or_list(dataset, progress_bar(results, "observations", len(observations)))
         read_deferred(dataset.device)  # host: norms and what there is to warn about, in one transfer
         if not self.stack_datasets:
             return Datasets(made)
@@ -230,7 +233,7 @@ class DatasetsMaker(Described):
             tasks.append((self, travelling, observations[share], own))
         work = closing(in_processes(n_jobs, _stack_in_worker, tasks, visible_gpus(dataset.device.name)))
         with self._named_if_it_cannot_travel(), work as parts:
-            for part in parts:
+            for part in progress_bar(parts, "shares of the observations", n_jobs):
                 if part is not None:
                     add_stack(dataset, part)
 

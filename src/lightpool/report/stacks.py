@@ -7,15 +7,15 @@ from typing import Any
 
 import numpy as np
 
-from lightpool.batch.results import read_dataset
+from lightpool.batch.results import files_of
 from lightpool.batch.source import SUMS, Source, background_of
 from lightpool.config import Settings
 from lightpool.config.build import build_exclusion
 from lightpool.config.targets import Target
-from lightpool.datasets import MapDataset
-from lightpool.datasets.ogip import ogip_filenames
+from lightpool.datasets import MapDataset, read_dataset
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.errors import LightpoolError
+from lightpool.fits import read_fits
 from lightpool.makers import ExcessMapEstimator
 from lightpool.report.numbers import AtSource
 from lightpool.report.pictures import Picture
@@ -80,7 +80,8 @@ def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_pictu
     has_pictures : bool
     """
     try:
-        dataset = read_dataset(path)
+        file = read_fits(path)
+        dataset, its_files = read_dataset(file), files_of(file)
     except (LightpoolError, OSError, ValueError, KeyError) as error:
         return StackView(path.name, [path], error=f"{type(error).__name__}: {error}")
     name = str(dataset.name)
@@ -98,7 +99,7 @@ def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_pictu
     known = [row for row in rows if name in row.get("stacks", ())]
     return StackView(
         name=name,
-        files=_files_of(path),
+        files=its_files,
         n_run=len({row["obs_id"] for row in known}) if known else _n_in_table(dataset),
         livetime=None if livetime is None else float(livetime.to_value("h")),
         energy_min=float(edges[np.argmax(is_safe)]) if is_safe.any() else None,
@@ -121,11 +122,6 @@ def _as_dict(sums: Any) -> dict[str, float | None]:
 def _n_in_table(dataset: MapDataset) -> int | None:
     table = dataset.meta_table
     return None if table is None or "OBS_ID" not in table.colnames else int(np.size(table["OBS_ID"]))
-
-
-def _files_of(path: Path) -> list[Path]:
-    others = ogip_filenames(path).values() if path.name.startswith("pha_") else ()
-    return [path, *(part for name in others if (part := path.with_name(name)).is_file())]
 
 
 def _pictures(dataset: MapDataset, background: Any, target: Target | None, source: Source | None) -> Iterator[Picture]:

@@ -14,6 +14,7 @@ from astropy.time import Time, TimeDelta
 from lightpool.fits import BinTableHDU, HDUList, Header, PrimaryHDU, make_path, table_to_hdu, write_fits
 from lightpool.simulate.events import Events, PointSource, SimulatedRun, draw_events
 from lightpool.simulate.instrument import BACKGROUND_KINDS, PSF_KINDS, Instrument
+from lightpool.utils.pbar import progress_bar
 
 __all__ = ["simulate_store", "wobble_runs"]
 
@@ -105,7 +106,7 @@ def simulate_store(
     )
     (folder / "data").mkdir(parents=True, exist_ok=True)
     rows = []
-    for i, run in enumerate(runs):
+    for i, run in enumerate(progress_bar(runs, "simulated runs")):
         instrument = _instrument(psf_kinds[i % len(psf_kinds)], background_kinds[i % len(background_kinds)])
         rng = np.random.default_rng([seed, run.obs_id])
         events = draw_events(instrument, run, source, rng)

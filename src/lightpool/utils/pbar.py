@@ -11,10 +11,10 @@ import sys
 import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sized
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from typing import Any, TypeVar
 
-__all__ = ["SHOW_PROGRESS_BAR", "busy", "progress_bar", "shown", "terminal"]
+__all__ = ["SHOW_PROGRESS_BAR", "bar_on", "busy", "live", "print_line", "progress_bar", "shown", "terminal"]
 
 SHOW_PROGRESS_BAR = False
 """Whether loops over observations and files show how far they are."""
@@ -24,7 +24,33 @@ _PATIENCE = 1.0
 
 T = TypeVar("T")
 
+_consoles: list[Any] = []
+"""The console of what is drawn now, if anything is."""
+
 _in_use = threading.Lock()  # a bar inside another would garble it
+
+
+def print_line(text: str) -> None:
+    """Print a line on standard error as it is, however long; above what is drawn there."""
+    if _consoles:
+        from rich.text import Text
+
+        _consoles[-1].print(Text(text), soft_wrap=True)
+    else:
+        sys.stderr.write(f"{text}\n")
+        sys.stderr.flush()
+
+
+@contextmanager
+def live(drawing: Any, console: Any) -> Iterator[None]:
+    """Draw a bar or a status of rich inside a ``with`` block."""
+    drawing.start()
+    _consoles.append(console)
+    try:
+        yield
+    finally:
+        _consoles.remove(console)
+        drawing.stop()
 
 
 def terminal() -> Any:
@@ -87,15 +113,14 @@ def _with_bar(iterable: Iterable[T], desc: str, total: int | None, console: Any)
     bar, begun = bar_on(console), time.monotonic()
     task, is_started = bar.add_task(desc, total=total), False
     try:
-        for item in iterable:
-            if not is_started and time.monotonic() - begun > _PATIENCE:
-                bar.start()
-                is_started = True
-            yield item
-            bar.advance(task)
+        with ExitStack() as stack:
+            for item in iterable:
+                if not is_started and time.monotonic() - begun > _PATIENCE:
+                    stack.enter_context(live(bar, console))
+                    is_started = True
+                yield item
+                bar.advance(task)
     finally:
-        if is_started:
-            bar.stop()
         _in_use.release()
 
 
@@ -119,9 +144,11 @@ def busy(text: str) -> Iterator[None]:
     timer = threading.Timer(_PATIENCE, status.start)
     timer.daemon = True
     timer.start()
+    _consoles.append(console)
     try:
         yield
     finally:
+        _consoles.remove(console)
         timer.cancel()
         timer.join()
         status.stop()

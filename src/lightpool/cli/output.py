@@ -1,0 +1,90 @@
+"""Everything that a command says goes through here: lines are whole, and no terminal obeys what a file says."""
+
+import logging
+import sys
+import traceback
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import click
+
+from lightpool.utils import pbar
+from lightpool.utils.text import printable
+
+__all__ = ["install_traceback", "logged", "printable_errors", "say", "show_traceback"]
+
+log = logging.getLogger("lightpool")
+
+
+def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
+    """Print a text with control characters as escapes."""
+    click.echo(printable(text), err=err, nl=nl)
+
+
+def show_traceback(kind: Any, error: Any, trace: Any) -> None:
+    """Print an error that nobody expected; for ``sys.excepthook``."""
+    say("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
+
+
+@contextmanager
+def printable_errors() -> Iterator[None]:
+    """Escape what click says of wrong arguments."""
+    try:
+        yield
+    except click.ClickException as error:
+        error.message = printable(error.message)  # type: ignore[misc]  # click gives no other way
+        raise
+
+
+class _Lines(logging.Formatter):
+    """Records without control characters; the further lines of one are indented, so that none passes for a record."""
+
+    def format(self, record: logging.LogRecord) -> str:
+        return printable(super().format(record)).replace("\n", "\n    ")
+
+
+class _TerminalHandler(logging.Handler):
+    """Print each record as one line on standard error, however long, and above a progress bar."""
+
+    def emit(self, record: logging.LogRecord) -> None:
+        try:
+            pbar.print_line(self.format(record))
+        except Exception:
+            self.handleError(record)
+
+
+@contextmanager
+def logged(log_file: Path | None = None, *, verbose: bool = False) -> Iterator[None]:
+    """Show what is logged, and warnings, on standard error and in a file."""
+    terminal = _TerminalHandler(logging.INFO if verbose else logging.WARNING)
+    terminal.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
+    handlers: list[logging.Handler] = [terminal]
+    if log_file is not None:
+        log_file.parent.mkdir(parents=True, exist_ok=True)
+        handlers.append(logging.FileHandler(log_file, encoding="utf-8"))
+        handlers[1].setFormatter(_Lines("%(asctime)s %(levelname)s %(name)s: %(message)s"))
+    loggers = [log, logging.getLogger("py.warnings")]
+    level = log.level
+    log.setLevel(logging.INFO)
+    logging.captureWarnings(True)
+    for logger in loggers:
+        for handler in handlers:
+            logger.addHandler(handler)
+    try:
+        yield
+    finally:
+        logging.captureWarnings(False)
+        log.setLevel(level)
+        for logger in loggers:
+            for handler in handlers:
+                logger.removeHandler(handler)
+        for handler in handlers:
+            handler.close()
+
+
+def install_traceback() -> None:
+    """Have errors that nobody expected printed by `show_traceback`, unless somebody else prints them."""
+    if sys.excepthook is sys.__excepthook__:
+        sys.excepthook = show_traceback
