@@ -14,7 +14,9 @@ from lightpool.arrays.sphere import frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.arrays.staging import Sent, Uploads
 from lightpool.arrays.typing import Array
 from lightpool.fits import match_name
+from lightpool.maps.node_axis import NodeAxis
 from lightpool.maps.pixel_values import count_pixels
+from lightpool.maps.time_axis import TimeMapAxis
 
 __all__ = ["event_counts", "send_events"]
 
@@ -56,7 +58,7 @@ def event_counts(events: Any, geom: Any, device: Device, weights: Array | None =
         return _counts_in_region(events, arrays, geom, device, weights)
     lon, lat, *values = _sky_columns(events, arrays, geom, device)
     turn = None if geom.frame == "icrs" else frame_matrix("icrs", geom.frame)
-    edges = [axis.plain_edges(device) for axis in geom.axes]
+    edges = [axis.plain_edges(device) if isinstance(axis, NodeAxis) else None for axis in geom.axes]
     shape = geom.data_shape[-2:]
     if geom.sky_projection is not None and all(borders is not None for borders in edges):
         weights = None if weights is None else as_dtype(weights, "float64")
@@ -65,7 +67,7 @@ def event_counts(events: Any, geom: Any, device: Device, weights: Array | None =
     if turn is not None:
         lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
     x, y = geom.sky_to_pix_array(lon, lat)
-    bins = [axis.coord_to_idx_array(column) for axis, column in zip(geom.axes, values, strict=True)]
+    bins = [_bins(axis, column) for axis, column in zip(geom.axes, values, strict=True)]
     return count_pixels([pixel_number(x, shape[1]), pixel_number(y, shape[0]), *bins], geom.data_shape, weights)
 
 
@@ -101,7 +103,8 @@ def _host_columns(events: Any, arrays: Mapping[str, HostArray], geom: Any) -> li
 
 def _content(geom: Any, device: Device) -> tuple[Any, ...]:
     """All that the columns depend on but the events."""
-    return device.name, geom.frame, *((axis.name, axis.unit, axis.edges_value.tobytes()) for axis in geom.axes)
+    axes = ((axis.name, axis.edges_value.tobytes() if isinstance(axis, NodeAxis) else axis) for axis in geom.axes)
+    return device.name, geom.frame, tuple(axis.unit for axis in geom.axes), *axes
 
 
 def _on_device(columns: list[HostArray], device: Device) -> list[Array]:
@@ -141,7 +144,7 @@ def _positions(events: Any, arrays: Mapping[str, HostArray], frame: str) -> tupl
 
 
 def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> HostArray:
-    """Values of the events along an axis, in the unit of the axis.
+    """Values of the events along an axis, in the unit of the axis; for an axis of times or labels the bins.
 
     Raises
     ------
@@ -150,14 +153,23 @@ def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> Hos
     """
     if axis.name == "energy" and "energy" in arrays:
         return np.asarray(axis.values_from_unit(*_energies(events, arrays)))
+    if isinstance(axis, TimeMapAxis) and axis.name.upper() == "TIME":
+        return np.asarray(axis.coord_to_idx(events.time), dtype=np.float64)
     columns = getattr(events, "columns", None)
     read = getattr(columns, "quantity_or_values", None)  # of an EventList, whose table would have to be made
     names = events.table.colnames if columns is None or read is None else list(columns.columns)
     name = match_name(axis.name.upper(), names, "event list")  # the formats write columns in capitals
     if name is None:
         raise KeyError(f"Column not found in event list: {axis.name!r}; its columns are {names}")
-    column = u.Quantity(events.table[name] if read is None else read(name), dtype=np.float64)
+    values = events.table[name] if read is None else read(name)
+    if not isinstance(axis, NodeAxis):
+        return np.asarray(axis.coord_to_idx(values), dtype=np.float64)
+    column = u.Quantity(values, dtype=np.float64)
     return np.asarray(axis.values_from_unit(column.value, column.unit))
+
+
+def _bins(axis: Any, column: Array) -> Array:
+    return axis.coord_to_idx_array(column) if isinstance(axis, NodeAxis) else as_dtype(column, "int64")
 
 
 def _energies(events: Any, arrays: Mapping[str, HostArray]) -> tuple[HostArray, Any]:
@@ -180,5 +192,5 @@ def _counts_in_region(
         weights = xp.take(weights, to_device(rows.astype(np.int64), device))
     columns = [_axis_values(events, arrays, axis)[rows] for axis in geom.axes]
     values = _on_device(columns, device) if columns else []
-    bins = [axis.coord_to_idx_array(column) for axis, column in zip(geom.axes, values, strict=True)]
+    bins = [_bins(axis, column) for axis, column in zip(geom.axes, values, strict=True)]
     return count_pixels([image, image, *bins], geom.data_shape, weights)

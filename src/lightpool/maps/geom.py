@@ -13,6 +13,7 @@ from lightpool.arrays.constants import constant
 from lightpool.arrays.devices import Device, find_device
 from lightpool.arrays.typing import Array
 from lightpool.maps.axes import MapAxes
+from lightpool.maps.node_axis import NodeAxis
 
 if TYPE_CHECKING:
     from lightpool.maps.core import Map
@@ -291,14 +292,18 @@ class Geom(abc.ABC):
 
         axis = self.axes[axis_name]
         edges = axis.edges
-        low = edges[0] if edge_min is None else u.Quantity(edge_min)
-        high = edges[-1] if edge_max is None else u.Quantity(edge_max)
+        low = edges[0] if edge_min is None else _in_unit_of(axis, edge_min)
+        high = edges[-1] if edge_max is None else _in_unit_of(axis, edge_max)
         if round_to_edge:
             low, high = axis.round(u.Quantity([low, high]))
         inside = np.asarray((edges[:-1] >= low) & (edges[1:] <= high))
         shape = [1] * self.ndim
         shape[self.axes.index_data(axis_name)] = -1
         return Map.from_geom(self, data=full_data(self, inside.reshape(shape), device), unit="", device=device)
+
+
+def _in_unit_of(axis: Any, edge: Any) -> u.Quantity:
+    return axis.to_axis_unit(edge) if isinstance(axis, NodeAxis) else u.Quantity(edge)
 
 
 def full_data(geom: Geom, values: HostArray, device: str | Device | None) -> Any:

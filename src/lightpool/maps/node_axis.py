@@ -271,6 +271,10 @@ class NodeAxis(AxisBase):
             return u.Quantity(coord, self.unit, dtype=np.float64, copy=None).value
         return self.values_from_unit(u.Quantity(coord, dtype=np.float64, copy=None).value, unit)
 
+    def to_axis_unit(self, coord: Any) -> u.Quantity:
+        """Values in the unit of the axis; those that are an edge up to rounding are the edge."""
+        return u.Quantity(self._values(u.Quantity(coord)), self.unit, copy=None)
+
     def values_from_unit(self, values: Any, unit: Any) -> Any:
         """Plain values in the unit of the axis from plain float64 values in another unit, on the host.
 

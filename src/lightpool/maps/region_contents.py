@@ -16,7 +16,7 @@ from lightpool.maps.region_shapes import (
     sphere_contains,
     steps_to_north_of,
 )
-from lightpool.maps.sky_regions import is_point
+from lightpool.maps.sky_regions import honours_include, is_point
 from lightpool.maps.wcs_header import frame_of_wcs
 
 if TYPE_CHECKING:
@@ -63,7 +63,7 @@ class Places:
             if circles:
                 return self._in_circles(circles)
             inside = np.asarray(region.operator(self.inside(region.region1), self.inside(region.region2)))
-            return np.asarray(inside if region.meta.get("include", True) else ~inside)
+            return inside if region.meta.get("include", True) or not honours_include() else ~inside
         if is_point(region):
             return self._at_point(region)
         shape = drawn(region, self.plane, torn_only=self._torn_only)

@@ -12,13 +12,14 @@ from lightpool.maps import shapes
 from lightpool.maps.plane import Plane
 from lightpool.maps.region_shapes import (
     border_vectors,
+    center_vector,
     directions_in,
     drawn,
     have_their_shape,
     on_pixels,
     sphere_contains,
 )
-from lightpool.maps.sky_regions import all_parts, is_point, kind_of
+from lightpool.maps.sky_regions import all_parts, honours_include, is_point, kind_of
 
 if TYPE_CHECKING:
     from regions import PixelRegion, Region
@@ -65,7 +66,7 @@ def bounding_box(region: "Region", frame: str) -> tuple[SkyCoord, HostArray]:
     The box lies in the plane of distances and position angles about the mean direction of the parts.
     """
     borders = _borders(region, frame)
-    middles = np.stack([border.mean(axis=1) for border in borders])
+    middles = np.stack([center_vector(part, frame) for part in all_parts(region)])
     mean = middles.mean(axis=0)
     if np.sqrt((mean**2).sum()) < 1e-3:  # opposite to each other
         mean = middles[0]
@@ -94,7 +95,7 @@ def connected_groups(region: "Region") -> "list[list[Region]] | None":
     if not parts:
         return []
     borders = [border_vectors(part, "icrs") for part in parts]
-    middles = np.stack([border.sum(axis=1) / np.sqrt((border.sum(axis=1) ** 2).sum()) for border in borders], axis=1)
+    middles = np.stack([center_vector(part, "icrs") for part in parts], axis=1)
     reach = np.array([_angle(middles[:, [i]], border).max() for i, border in enumerate(borders)])
     label = np.arange(len(parts))
     for i in range(len(parts)):
@@ -129,4 +130,4 @@ def _inside(region: "Region", vectors: HostArray, frame: str) -> HostArray:
         return sphere_contains(region, vectors, frame)
     parts = [_inside(part, vectors, frame) for part in (region.region1, region.region2)]
     inside = np.asarray(region.operator(*parts))
-    return inside if region.meta.get("include", True) else ~inside & np.isfinite(vectors[0])
+    return inside if region.meta.get("include", True) or not honours_include() else ~inside & np.isfinite(vectors[0])

@@ -245,11 +245,16 @@ class RegionGeom(Geom):
             return solid_angle_by_counting(region, self.frame) * u.sr
         return sum((self._part(group).solid_angle() for group in groups), start=0 * u.sr)
 
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the region has its shape on `wcs`; else its pixels are not those around its centre."""
+        return drawn_parts(self._known_region(), Plane(self._wcs)) is not None
+
     @cached_property
     def _is_small(self) -> bool:
         """Whether the region is drawn in its shape, and the plane is as good as the sphere."""
         region = self._known_region()
-        if drawn_parts(region, Plane(self._wcs)) is None:
+        if not self.is_drawn:
             return False
         return angles_from(bounding_box(region, self.frame)[0], region) <= _PLANE
 

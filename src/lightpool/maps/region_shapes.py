@@ -20,7 +20,7 @@ from lightpool.errors import GeometryError
 from lightpool.maps import shapes
 from lightpool.maps.plane import Plane
 from lightpool.maps.sky_regions import kind_of, mean_direction, region_center, region_to_pixel, steps_to_north
-from lightpool.maps.wcs_header import frame_of_wcs
+from lightpool.maps.wcs_header import frame_of_wcs, sky_projection
 
 if TYPE_CHECKING:
     from regions import PixelRegion, Region
@@ -28,6 +28,7 @@ if TYPE_CHECKING:
 __all__ = [
     "are_drawn_well",
     "border_vectors",
+    "center_vector",
     "directions_in",
     "drawn",
     "have_their_shape",
@@ -53,6 +54,9 @@ they should be.
 
 _LARGE = 20.0
 """Reach in deg beyond which masks, too, have the shape of the region."""
+
+_WITH_SEAM = ("CAR", "MER", "CEA", "AIT", "MOL", "SFL")
+"""Projections on which a native pole is a line, or a tip between two seams."""
 
 _N_BORDER = 8
 """Points on the border of a region that are looked at."""
@@ -89,6 +93,12 @@ def reach_deg(region: "Region") -> float:
         return float(max(lengths))
     half = len(lengths) // 2  # the widths come before the heights
     return float(np.hypot(max(lengths[:half]), max(lengths[half:])) / 2)
+
+
+def center_vector(region: "Region", frame: str) -> HostArray:
+    """Unit vector, shape (3,), in a frame, of the centre of a single region."""
+    center = region_center(region)
+    return directions_in(center.frame.name, [center.data.lon.deg], [center.data.lat.deg], frame)[:, 0]
 
 
 def border_vectors(region: "Region", frame: str) -> HostArray:
@@ -143,7 +153,8 @@ def are_drawn_well(
         good = np.abs(distance - radius) <= _DISTORTION * radius + 1e-6
         if torn_only:
             whole = (distance <= _TORN * radius + 1e-6) & (distance >= radius / _TORN - 1e-6)
-            good = np.where((reach > _LARGE)[:, None], good, whole)
+            strict = (reach > _LARGE) | (np.abs(lat) + reach > 90)  # a pole has no north
+            good = np.where(strict[:, None], good, whole)
         return np.asarray(good.all(axis=1) & (reach < 90))
 
 
@@ -192,17 +203,31 @@ def _drawn_polygon(region: "Region", plane: Plane) -> "PixelRegion | None":
     x, y = plane.from_sky(vertices.data.lon.deg, vertices.data.lat.deg)
     if not np.all(np.isfinite([x, y])):
         return None
-    # The middle of a side lies between its ends, unless the side runs across the seam of the projection.
+    # The middle of a side lies near that of a great circle, unless the side runs across a seam or along a pole.
     x_next, y_next = np.roll(x, -1), np.roll(y, -1)
     lon, lat = plane.to_sky((x + x_next) / 2, (y + y_next) / 2)
     middle = directions_in(frame, lon, lat, frame)
     start = directions_in(frame, vertices.data.lon.deg, vertices.data.lat.deg, frame)
     stop = np.roll(start, -1, axis=1)
-    way = _chord(start, middle) + _chord(middle, stop)
+    between = (start + stop) / np.maximum(_chord(start, -stop), 1e-9)
     with np.errstate(invalid="ignore"):
-        if not np.all(way <= 1.5 * _chord(start, stop) + 1e-6):
+        if not np.all(_chord(middle, between) <= 0.4 * _chord(start, stop) + 1e-6) or _holds_native_pole(region, plane):
             return None
     return shapes.PolygonPixelRegion(shapes.PixCoord(x, y), meta=region.meta.copy(), visual=region.visual.copy())
+
+
+def _holds_native_pole(region: "Region", plane: Plane) -> bool:
+    """Whether a polygon has a pole inside that is no point on the map, so that it has no inside there."""
+    if str(plane.wcs.wcs.ctype[0])[5:] not in _WITH_SEAM:
+        return False
+    projection = sky_projection(plane.wcs)
+    lon, lat = (0.0, 90.0) if projection is None else projection.pole
+    frame = frame_of_wcs(plane.wcs)
+    pole = directions_in(frame, [lon], [lat], frame)
+    try:
+        return bool(sphere_contains(region, np.concatenate([pole, -pole], axis=1), frame).any())
+    except GeometryError:
+        return False
 
 
 def _chord(v: HostArray, w: HostArray) -> HostArray:
@@ -234,8 +259,8 @@ def sphere_contains(region: "Region", vectors: HostArray, frame: str) -> HostArr
         return np.zeros(vectors.shape[1:], dtype=bool)
     with np.errstate(invalid="ignore"):
         inside = np.asarray(shape.contains(shapes.PixCoord(x, y)), dtype=bool)
-    inside = inside & np.isfinite(x) if region.meta.get("include", True) else inside | ~np.isfinite(x)
-    return np.asarray(inside & np.isfinite(vectors[0]))
+    beyond = bool(shape.contains(shapes.PixCoord(1e9, 1e9)))  # True for excluded regions with old versions of regions
+    return np.asarray(np.where(np.isfinite(x), inside, beyond) & np.isfinite(vectors[0]))
 
 
 def _on_own_plane(region: "Region", vectors: HostArray, frame: str) -> tuple[HostArray, HostArray, "PixelRegion"]:

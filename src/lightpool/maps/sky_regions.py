@@ -25,6 +25,7 @@ if TYPE_CHECKING:
 __all__ = [
     "all_parts",
     "compound_region_to_regions",
+    "honours_include",
     "is_point",
     "kind_of",
     "mean_direction",
@@ -74,6 +75,13 @@ def _kinds() -> dict[Any, _Kind]:
 def kind_of(region: Any) -> _Kind | None:
     """Kind of a region with a centre and lengths; None for points, polygons and the like."""
     return _kinds().get(type(region))
+
+
+@cache
+def honours_include() -> bool:
+    """Whether this version of ``regions`` takes a region with ``include`` False for all outside of it."""
+    excluded = shapes.CirclePixelRegion(shapes.PixCoord(0.0, 0.0), 1.0, meta={"include": False})
+    return bool(excluded.contains(shapes.PixCoord(9.0, 9.0)))
 
 
 def parse_regions(regions: Any) -> "list[Region]":

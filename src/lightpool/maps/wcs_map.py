@@ -352,6 +352,8 @@ class WcsNDMap(Map):
         if region is None:
             region = self._geom.footprint_rectangle_sky_region
         geom = region_geom_of(region, self._geom.to_image())
+        if not geom.is_drawn:
+            return self.copy(), self._mask_of_torn(geom)
         cutout = self.cutout(position=geom.center_skydir, width=geom.width)
         return cutout, cutout.geom.to_image().region_mask([geom.region], device=self.device)
 
@@ -376,13 +378,16 @@ class WcsNDMap(Map):
         if geom.is_all_point_sky_regions:
             data = self._values_at_points(geom, weights, method)
         else:
-            window = {} if whole else {"position": geom.center_skydir, "width": geom.width}
-            cutout = self if whole else self.cutout(**window)
+            torn = not (whole or geom.is_drawn)
+            window = {} if whole or torn else {"position": geom.center_skydir, "width": geom.width}
+            cutout = self.cutout(**window) if window else self
             values = cutout.data
             # geom.region, not region: one in pixels counts those of the map, not of the cutout
-            inside = self._inside(cutout.geom, None if whole else geom.region)
+            inside = (
+                self._mask_of_torn(geom).data if torn else self._inside(cutout.geom, None if whole else geom.region)
+            )
             if weights is not None:
-                factors = weights.data if whole else weights.cutout(**window).data
+                factors = weights.cutout(**window).data if window else weights.data
                 inside = inside & factors if is_bool(factors) else inside
                 values = values if is_bool(factors) else apply_operator("multiply", values, factors)
             data = reduce_in_mask(values, inside, func)
@@ -390,6 +395,14 @@ class WcsNDMap(Map):
         return RegionNDMap(
             geom, data=as_dtype(data, dtype), unit=self._unit, meta=dict(self.unread_meta), device=self.device
         )
+
+    def _mask_of_torn(self, geom: Any) -> Any:
+        """Mask of a region on the whole image, for one whose pixels may lie anywhere on it: over a pole or a seam."""
+        image = self._geom.to_image()
+        mask = image.region_mask([geom.region], device="cpu")
+        if not (mask.data.any() or image.contains(geom.center_skydir).any()):
+            raise NoOverlapError(f"no pixel of the map has its centre in {geom.region!r}")
+        return mask.to(self.device)
 
     def _inside(self, geom: Any, region: Any) -> Array:
         image = geom.to_image()
