@@ -346,6 +346,9 @@ class OnOffDataset(MapDataset):
         name : str, of the new dataset
         """
         maps = transforms.downsample(self, factor, axis_name)
+        if axis_name is not None and axis_name not in self.counts.geom.axes.names:  # the OFF maps do not have it either
+            off = {part: getattr(self, part) for part in ("counts_off", "acceptance", "acceptance_off")}
+            return self._derived(name, maps | {part: data.copy() for part, data in off.items() if data is not None})
         counted = {"factor": factor, "preserve_counts": True, "axis_name": axis_name, "weights": self.mask_safe}
         mean = {"factor": factor, "preserve_counts": False, "axis_name": axis_name}
         return self._derived(name, maps | self._joined("downsample", counted, mean))

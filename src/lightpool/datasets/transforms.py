@@ -85,27 +85,33 @@ def energy_slice(axis: MapAxis, energy_min: Any, energy_max: Any) -> slice:
 def downsample(dataset: "MapDataset", factor: int, axis_name: str | None) -> dict[str, Any]:
     """Larger pixels, or larger bins of an axis; counts and background are summed inside the safe mask.
 
-    The IRF maps keep their pixels and follow only along an axis, the exposure only in space.
+    The IRF maps keep their pixels and follow only along an axis. Along the true energy the exposure is averaged, and
+    the IRF maps are averaged with the weight of their exposure. Maps without the axis keep all their bins.
+
+    Raises
+    ------
+    ValueError
+        If no map has an axis of such a name.
     """
     maps = _maps(dataset)
+    axes = {name: data.geom.axes.names for name, data in maps.items()}
+    known = list(dict.fromkeys(axis for names in axes.values() for axis in names))
+    if axis_name is not None and axis_name not in known:
+        raise ValueError(f"no map of dataset {dataset.name!r} has an axis {axis_name!r}; their axes are {known}")
     new: dict[str, Any] = {}
-    for name in ("counts", "background"):
-        if name in maps:
-            new[name] = maps[name].downsample(
+    for name, data in maps.items():
+        follows = name not in _IRF_NAMES if axis_name is None else axis_name in axes[name]
+        if not follows:
+            new[name] = data.copy()
+        elif name in _IRF_NAMES:
+            weights = dataset.mask_safe_edisp if name == "edisp" and axis_name == "energy" else None
+            new[name] = data.downsample(factor, axis_name, weights=weights)
+        elif name in ("counts", "background"):
+            new[name] = data.downsample(
                 factor=factor, preserve_counts=True, axis_name=axis_name, weights=dataset.mask_safe
             )
-    for name in ("mask_safe", "mask_fit"):
-        if name in maps:
-            new[name] = maps[name].downsample(factor=factor, preserve_counts=False, axis_name=axis_name)
-    if "exposure" in maps:
-        exposure = maps["exposure"]
-        new["exposure"] = exposure.downsample(factor, preserve_counts=False) if axis_name is None else exposure.copy()
-    if "edisp" in maps:
-        edisp = maps["edisp"]
-        weights = dataset.mask_safe_edisp
-        new["edisp"] = edisp.copy() if axis_name is None else edisp.downsample(factor, axis_name, weights=weights)
-    if "psf" in maps:
-        new["psf"] = maps["psf"].copy()
+        else:
+            new[name] = data.downsample(factor=factor, preserve_counts=False, axis_name=axis_name)
     return new
 
 

@@ -24,6 +24,7 @@ class EDispKernelMap(IRFMap):
 
     tag = "edisp_kernel_map"
     required_axes: ClassVar[list[str]] = ["energy", "energy_true"]
+    summed_axes: ClassVar[tuple[str, ...]] = ("energy",)
 
     def __init__(self, edisp_kernel_map: Map, exposure_map: Map | None = None) -> None:
         super().__init__(edisp_kernel_map, exposure_map)

@@ -18,6 +18,7 @@ from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.typing import Array
 from lightpool.irf.cumulative import finite_or_zero
 from lightpool.irf.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, read_irf_map, write_irf_map
+from lightpool.irf.joined_bins import joined_exposure, joined_response
 from lightpool.irf.map_lookup import nearest_index, pixel_coordinates
 from lightpool.maps import Map
 
@@ -40,6 +41,9 @@ class IRFMap:
 
     tag: ClassVar[str] = ""
     required_axes: ClassVar[list[str]] = []
+    summed_axes: ClassVar[tuple[str, ...]] = ()
+    """Axes over whose bins the response is a probability: joined bins add up."""
+
     kinds: ClassVar[dict[str, "type[IRFMap]"]] = {}
 
     def __init_subclass__(cls) -> None:
@@ -224,21 +228,21 @@ class IRFMap:
         return type(self)(outline(self._mean), None if self._exposure is None else outline(self._exposure))
 
     def downsample(self, factor: int, axis_name: str | None = None, weights: Map | None = None) -> Self:
-        """Join pixels (their mean), or bins of one axis (their sum).
+        """Join pixels (their mean), or bins of one axis, see `lightpool.irf.joined_bins.joined_response`.
 
         Parameters
         ----------
         factor : int, how many are joined
-        axis_name : str or None (the pixels); not recommended for ``rad``
+        axis_name : str or None (the pixels)
+            Along the true energy a response is the mean weighted by the exposure, and the exposure the plain mean.
         weights : Map that multiplies the response before, optional
         """
-        in_axis = axis_name is not None
-        irf_map = self._irf_map.downsample(factor=factor, axis_name=axis_name, preserve_counts=in_axis, weights=weights)
-        if axis_name not in (None, "energy_true"):
-            return self._with(irf_map, lambda exposure: exposure.copy())
-        return self._with(
-            irf_map, lambda exposure: exposure.downsample(factor=factor, axis_name=axis_name, preserve_counts=in_axis)
-        )
+        if axis_name is not None:
+            return type(self)(
+                joined_response(self, factor, axis_name, weights), joined_exposure(self, factor, axis_name)
+            )
+        irf_map = self._irf_map.downsample(factor=factor, preserve_counts=False, weights=weights)
+        return self._with(irf_map, lambda exposure: exposure.downsample(factor=factor, preserve_counts=False))
 
     def slice_by_idx(self, slices: dict[str, Any]) -> Self:
         """Slice along axes by name; an integer drops the axis, axes not named are kept."""
