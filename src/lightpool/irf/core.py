@@ -13,8 +13,8 @@ from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_v
 from lightpool.irf import gadf
 from lightpool.irf.fov import FoVAlignment
 from lightpool.irf.missing import fill_missing
-from lightpool.irf.table_rules import check_axes, check_unit
-from lightpool.irf.values import scale_table, unscale_table
+from lightpool.irf.table_rules import check_axes, check_unit, with_width
+from lightpool.irf.values import scale_table, tiny_of, unscale_table
 from lightpool.maps import MapAxes, MapAxis
 
 __all__ = ["IRF"]
@@ -56,6 +56,8 @@ class IRF:
         axes = MapAxes(axes)
         axes.assert_names(self.required_axes)
         check_axes(axes, type(self).__name__)
+        if 1 in axes.shape:
+            axes = MapAxes([with_width(axis) for axis in axes])
         self._axes = axes
         self._fov_alignment = FoVAlignment(fov_alignment)
         self._is_pointlike = bool(is_pointlike)
@@ -263,7 +265,30 @@ class IRF:
         wide = [place - x.ndim for place, length in enumerate(x.shape) if length > 1]
         axis = wide[0] if len(wide) == 1 else self.axes.index(axis_name) - len(self.axes)
         integral = trapezoid_loglog(values.value, np.broadcast_to(x.value, values.shape), axis)
+        lost = np.moveaxis(values.value <= self._no_value, axis, 0)
+        lost = np.moveaxis(lost[:-1] | lost[1:], 0, axis)
+        if (
+            lost.any() and max(x.shape) == x.size
+        ):  # what is inside an interval counts, though there is nothing at an end
+            points, starts = self._points_within(axis_name, x.ravel())
+            fine = points.reshape([-1 if length > 1 else 1 for length in x.shape])
+            values = self.evaluate(method=method, **{**kwargs, axis_name: fine})
+            parts = trapezoid_loglog(values.value, np.broadcast_to(fine.to_value(x.unit), values.shape), axis)
+            integral = np.where(lost, np.add.reduceat(parts, starts, axis=axis), integral)
         return u.Quantity(integral, values.unit * x.unit)
+
+    @property
+    def _no_value(self) -> float:
+        """Value up to which there is none: the logarithm of an empty bin is that of the smallest number."""
+        return 2 * tiny_of(self.data) if self.interp_kwargs.get("values_scale") == "log" else 0.0
+
+    def _points_within(self, axis_name: str, x: u.Quantity) -> tuple[u.Quantity, NDArray[np.int64]]:
+        """Coordinates with the nodes and edges of an axis that lie between them, and the places of all but the last."""
+        axis = cast(MapAxis, self.axes[axis_name])
+        given = x.to_value(axis.unit)
+        known = np.concatenate([axis.center_value, axis.edges_value])
+        points = np.union1d(given, known[(known > given[0]) & (known < given[-1])])
+        return points * axis.unit, np.searchsorted(points, given[:-1])
 
     def cumsum(self, axis_name: str) -> Self:
         """Table of the integral from the beginning of an axis to the upper edge of each bin.

@@ -19,6 +19,7 @@ from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
 from lightpool.irf.empty_bins import cap_in_energy, rises_from_empty_bins, touches_empty_bins, with_capped_edges
 from lightpool.irf.values import LOG_ZERO, scale_table
+from lightpool.irf.wide_bins import split_bins
 from lightpool.maps import MapAxis
 from lightpool.maps.map_data import unit_factor
 
@@ -28,6 +29,7 @@ __all__ = [
     "KernelNodes",
     "Movable",
     "NodeTable",
+    "SplitRates",
     "aeff_nodes",
     "background_nodes",
     "edisp_kernel_nodes",
@@ -194,18 +196,41 @@ class BackgroundNodes(Movable):
         Scaled rate, such that its integral is in s-1 sr-1; on a logarithmic scale, energy times rate.
     energy, log_energy : ndarray, shape (n_edge,)
     floor : ndarray, shape (n_edge,), a logarithm of energy times rate up to this one means zero
+    split : SplitRates or None, the bins that are integrated in parts
     """
 
     table: NodeTable
     energy: Floats
     log_energy: Floats
     floor: Floats
+    split: "SplitRates | None" = None
 
     def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
         """Arrays that a projection asks for."""
         for name in ("log_energy", "floor") if self.table.values_scale == "log" else ("energy",):
             yield self._constant(name, "float64")
         yield from self.table.needed(device, dtype)
+        if self.split is not None:
+            yield from self.split.marks.needed(device, dtype)
+            yield from self.split.nodes.needed(device, dtype)
+
+
+@dataclass(frozen=True, eq=False)
+class SplitRates:
+    """Bins that are integrated in parts, see `lightpool.irf.wide_bins`.
+
+    Attributes
+    ----------
+    numbers : tuple of int, of the bins
+    marks : NodeTable, values of shape (n_bin, ...), 1 where a bin has to be split
+    nodes : BackgroundNodes at the edges of the parts
+    parts : tuple of slice, for each bin those of the parts that it is made of
+    """
+
+    numbers: tuple[int, ...]
+    marks: NodeTable
+    nodes: BackgroundNodes
+    parts: tuple[slice, ...]
 
 
 def aeff_nodes(aeff: IRF, energy_true: u.Quantity) -> NodeTable:
@@ -268,6 +293,14 @@ def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     Beyond the outer nodes of a table of logarithms the rate does not rise where it would because a bin further in is
     empty, see `lightpool.irf.empty_bins`.
     """
+    nodes, split = _rates(bkg, energy), split_bins(bkg, energy)
+    if split is None:
+        return nodes
+    rates = SplitRates(split.numbers, _node_table(bkg, split.marks), _rates(bkg, split.energy), split.parts)
+    return replace(nodes, split=rates, _constants={})
+
+
+def _rates(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     values, outside = _at(bkg, {"energy": energy})
     table = _node_table(bkg, values)
     if table.values_scale == "log":

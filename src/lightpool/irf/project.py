@@ -18,7 +18,7 @@ from lightpool.arrays.typing import Array
 from lightpool.irf.core import IRF
 from lightpool.irf.fused import can_fuse, fused_integrals
 from lightpool.irf.lazy import as_images, clip_at_zero, lazy_aeff, lazy_edisp, lazy_edisp_kernel, lazy_psf
-from lightpool.irf.nodes import BackgroundNodes
+from lightpool.irf.nodes import BackgroundNodes, SplitRates
 from lightpool.irf.tables import background_table
 from lightpool.irf.weights import Weights, beside, pixel_weights, place_of
 from lightpool.maps import MapAxis
@@ -175,13 +175,27 @@ def project_background(
     Returns
     -------
     rate : array, shape (n_energy, *pixels), unit s-1 sr-1, times the factor
-        Zero where an edge or the pixel is outside the axes.
+        Zero where the pixel, or all of a bin, is outside the axes. Bins that reach beyond the energies of the table, or
+        into an empty part of it, are integrated between its nodes, see `lightpool.irf.wide_bins`.
     """
     nodes = background_table(bkg, energy)
     place = place_of(nodes.table, offset, fov_lon, fov_lat)
     images, factors = as_images(*place), () if factor is None else as_images(factor)
-    integrals = (_integrals_on_host if device_of(place[0]).is_host else _integrals)(nodes, images, factors, dtype)
+    integrate = _integrals_on_host if device_of(place[0]).is_host else _integrals
+    integrals = integrate(nodes, images, factors, dtype)
+    if nodes.split is not None:
+        _replace_split_bins(integrals, nodes.split, integrate(nodes.split.nodes, images, factors, dtype), images)
     return array_namespace(integrals).reshape(integrals, (nodes.energy.size - 1, *place[0].shape))
+
+
+def _replace_split_bins(integrals: Array, split: SplitRates, parts: Array, place: Images) -> None:
+    """Put sums of parts in place of integrals, in the pixels where a bin has to be split."""
+    xp = array_namespace(integrals)
+    weights = pixel_weights(split.marks, *place)
+    marked = xp.reshape(weights.touched(beside(weights, split.marks, "values")), (-1, *place[0].shape))
+    for row, (number, part) in enumerate(zip(split.numbers, split.parts, strict=True)):
+        total = xp.sum(parts[part, ...], axis=0)
+        integrals[number, ...] = xp.where(marked[row, ...], total, integrals[number, ...])
 
 
 def _integrals_on_host(nodes: BackgroundNodes, place: Images, factors: Images, dtype: str) -> Array:

@@ -26,13 +26,15 @@ class PSF(IRF):
         return RAD_AXIS_DEFAULT
 
     def containment(self, rad: Any, **kwargs: Any) -> u.Quantity:
-        """Share of the gammas within a radius.
+        """Share of the gammas within a radius; beyond the table it is that within the table.
 
         Parameters
         ----------
         rad : Quantity
         **kwargs : Quantity by name of axis, broadcast with ``rad``
         """
+        axis = self._rad_axis()
+        rad = u.Quantity(np.minimum(u.Quantity(rad).to_value(axis.unit), axis.edges_value[-1]), axis.unit)
         return self.integral(axis_name="rad", rad=rad, **kwargs).to("")
 
     def containment_radius(self, fraction: Any, factor: int = 20, **kwargs: Any) -> u.Quantity:

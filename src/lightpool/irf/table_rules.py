@@ -16,6 +16,7 @@ from lightpool.maps import MapAxis
 from lightpool.maps.table_columns import edges_from_lo_hi, is_unit_of_kind
 
 __all__ = [
+    "POINT_TOLERANCE",
     "ColumnRule",
     "axis_of_bins",
     "check_axes",
@@ -24,9 +25,13 @@ __all__ = [
     "n_not_finite",
     "values_in_order",
     "warn_of_holes",
+    "with_width",
 ]
 
 log = logging.getLogger(__name__)
+
+POINT_TOLERANCE = 0.1 * u.deg
+"""A table that is given at one place in the field of view, without a width, holds within this distance of it."""
 
 
 @dataclass(frozen=True)
@@ -98,6 +103,19 @@ def check_axes(axes: Iterable[Any], label: str) -> None:
         _check_nodes(axis.center_value if axis.node_type == "center" else axis.edges_value, what)
 
 
+def with_width(axis: Any) -> Any:
+    """Axis of the place in the field of view whose one point has become a bin of the width of `POINT_TOLERANCE`.
+
+    Point-like responses are made for one offset, from which the pointing of a run differs a little. Any other axis is
+    given back as it is.
+    """
+    if axis.name not in ("offset", "fov_lon", "fov_lat") or axis.nbin > 1 or axis.edges_value[0] < axis.edges_value[1]:
+        return axis
+    tolerance, place = POINT_TOLERANCE.to_value(axis.unit), axis.center_value[0]
+    lower = max(place - tolerance, 0.0) if axis.name == "offset" else place - tolerance
+    return MapAxis([lower, place + tolerance], interp=axis.interp, name=axis.name, unit=axis.unit)
+
+
 def check_unit(unit: Any, expected: str, what: str) -> None:
     """Raise a WrongUnitError that begins with ``what`` if a unit does not convert to the one that is expected."""
     if not is_unit_of_kind(unit, expected):
@@ -138,6 +156,8 @@ def axis_of_bins(low: NDArray[Any], high: NDArray[Any], unit: Any, name: str, la
             "below its upper edge; check whether the two columns are swapped"
         )
     are_points = bool(np.allclose(high, low, atol=0))
+    if are_points and low.size == 1 and name in ("energy_true", "rad", "migra"):
+        raise FormatError(f"{label}: the only bin begins and ends at {low[0]:g}, expected a bin that has a width")
     nodes = high if are_points else edges_from_lo_hi(low, high, label)
     node_type, interp = "center" if are_points else "edges", "log" if rule.is_log else "lin"
     return MapAxis(nodes, interp=interp, name=name, node_type=node_type, unit=unit)

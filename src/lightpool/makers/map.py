@@ -16,6 +16,7 @@ from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, IRFMap, PSFMap
 from lightpool.irf.tables import aeff_table, background_table, edisp_kernel_table, edisp_table, psf_tables
 from lightpool.makers.core import Maker, check_run, checked_angle
+from lightpool.makers.coverage import warn_of_energies, warn_of_missing_rates
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.utils import (
@@ -111,6 +112,7 @@ class MapDatasetMaker(Maker):
 
     def _make_responses(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> dict[str, Any]:
         self._announce_tables(dataset, observation, view)
+        self._warn_of_gaps(dataset, observation)
         made: dict[str, Any] = {}
         if "exposure" in self.selection:
             made["exposure"] = self._exposure(_geom(dataset, "exposure"), observation, view)
@@ -182,6 +184,16 @@ class MapDatasetMaker(Maker):
             return table
 
         return bkg.derived(("filled", self.background_interp_missing_data, pads), make)
+
+    def _warn_of_gaps(self, dataset: MapDataset, observation: Any) -> None:
+        """Warn of bins in which the responses are zero, because the tables of the observation do not cover them."""
+        for name, part in (("exposure", "aeff"), ("psf", "psf")):
+            if name in self.selection:
+                axis = _geom(dataset, name).axes["energy_true"]
+                warn_of_energies(observation.obs_id, part, _part(observation, part), axis)
+        if "background" in self.selection:
+            energy = dataset.counts.geom.axes["energy"]
+            warn_of_missing_rates(observation.obs_id, self._background_of(observation), energy)
 
     def _announce_tables(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> None:
         """Say which tables the device will be asked for: those of an observation travel together."""

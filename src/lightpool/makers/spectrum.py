@@ -10,7 +10,9 @@ from astropy.coordinates import Angle
 
 from lightpool.arrays import find_device, to_device
 from lightpool.datasets import MapDataset
+from lightpool.irf import IRF
 from lightpool.makers.core import check_run
+from lightpool.makers.coverage import warn_of_energies, warn_of_offset
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.maps import Geom, Map, RegionGeom
@@ -82,6 +84,20 @@ class SpectrumDatasetMaker(MapDatasetMaker):
             made.mask_safe = Map.from_geom(geom, data=False, device=dataset.device)
         return made
 
+    def _warn_of_gaps(self, dataset: MapDataset, observation: Any) -> None:
+        super()._warn_of_gaps(dataset, observation)
+        tables = {"edisp": "edisp" in self.selection, "bkg": "background" in self.selection}
+        tables["psf"] = "exposure" in self.selection and self.containment_correction
+        geom = dataset.counts.geom
+        offset = geom.separation(observation.pointing_radec) if any(tables.values()) else None
+        for name in (name for name, is_used in tables.items() if is_used):
+            table = getattr(observation, name)
+            if isinstance(table, IRF):  # what is not there is reported where it is used
+                warn_of_offset(observation.obs_id, name, table, offset)
+        if tables["psf"] and isinstance(observation.psf, IRF):
+            axis = dataset.exposure.geom.axes["energy_true"]
+            warn_of_energies(observation.obs_id, "psf", observation.psf, axis)
+
     def _exposure(self, geom: Geom, observation: Any, view: FieldOfView) -> Map:
         exposure = super()._exposure(geom, observation, view)
         is_pointlike = observation.aeff.is_pointlike
@@ -122,10 +138,12 @@ def _why_not_seen(dataset: MapDataset, observation: Any, selection: set[str]) ->
     axes = observation.aeff.axes
     view = FieldOfView(observation.pointing_radec, find_device("cpu"))
     offset = Angle(view.offset(dataset.counts.geom)[0, 0], "rad")
-    if "offset" in axes.names and offset > axes["offset"].edges[-1]:
+    if "offset" in axes.names and not axes["offset"].edges[0] <= offset <= axes["offset"].edges[-1]:
+        low, high = axes["offset"].edges[[0, -1]].to_value("deg")
+        limits = f"ends at {high:.2f} deg" if offset.deg > high else f"begins at {low:.2f} deg"
         return (
             f"the region is {offset.deg:.2f} deg from the pointing of observation {observation.obs_id}, whose "
-            f"effective area ends at {axes['offset'].edges[-1].to('deg'):.2f}"
+            f"effective area {limits}"
         )
     table = axes["energy_true"].edges
     true = dataset.exposure.geom.axes["energy_true"]
