@@ -186,7 +186,8 @@ def _string(text: str) -> tuple[str, bool]:
     end = text.find("'", 1)
     while end >= 0 and text[end + 1 : end + 2] == "'":
         end = text.find("'", end + 2)
-    return text[1 : end if end >= 0 else None].replace("''", "'").rstrip(), end >= 0
+    is_valid = end >= 0 and text[end + 1 :].lstrip()[:1] in ("", "/")
+    return text[1 : end if end >= 0 else None].replace("''", "'").rstrip(), is_valid
 
 
 def user_meta(cards: CardDict) -> dict[str, Any]:

@@ -27,6 +27,9 @@ __all__ = ["FitsFile", "HduInfo", "read_fits"]
 
 log = logging.getLogger(__name__)
 
+_PRINTABLE = bytes(range(32, 127))
+_TO_PRINTABLE = bytes(byte if byte in _PRINTABLE else ord("?") for byte in range(256))
+
 
 def read_fits(path: str | PathLike[str]) -> "FitsFile":
     """Open a FITS file, plain or gzip, and keep its bytes in memory.
@@ -133,7 +136,7 @@ class FitsFile:
         """Header as `astropy.io.fits.Header`."""
         info = self.hdu(hdu)
         with parsing(info.where):
-            header = fits.Header.fromstring(self._buffer[info.start : info.data_start])
+            header = fits.Header.fromstring(_printable(self._buffer[info.start : info.data_start]))
             _mend(header, info.cards)
         return header
 
@@ -189,6 +192,15 @@ class FitsFile:
                 f"data, {there} are there; download the file again"
             )
 
+    def _with_printable_headers(self) -> bytes:
+        if not any(info.cards.damaged for info in self._hdus):
+            return self._buffer
+        parts = (
+            (self._buffer[info.start : info.data_start], self._buffer[info.data_start : info.end])
+            for info in self._hdus
+        )
+        return b"".join(part for header, data in parts for part in (_printable(header), data))
+
     @cached_property
     def hdulist(self) -> fits.HDUList:
         """`astropy.io.fits.HDUList` on the same bytes, for images and maps.
@@ -203,12 +215,17 @@ class FitsFile:
             if info.layout.is_table:
                 self.table(number)
         with parsing(self.source):
-            hdulist = fits.open(BytesIO(self._buffer), memmap=False)
+            hdulist = fits.open(BytesIO(self._with_printable_headers()), memmap=False)
             if len(hdulist) != len(self._hdus):
                 raise FormatError(f"{self.source}: astropy finds {len(hdulist)} HDUs in it, expected {self.names}")
             for hdu, info in zip(hdulist, self._hdus, strict=True):
                 _mend(hdu.header, info.cards)
         return hdulist
+
+
+def _printable(header: bytes) -> bytes:
+    """Header with a question mark for each byte that FITS does not allow, which astropy would not read."""
+    return header if header.isascii() and not header.translate(None, _PRINTABLE) else header.translate(_TO_PRINTABLE)
 
 
 def _mend(header: fits.Header, cards: CardDict) -> None:
