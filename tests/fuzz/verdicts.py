@@ -181,7 +181,7 @@ def _without_folder(texts: list[str], folder: Path, store: Path) -> list[str]:
 
 
 def _error_of_reading(path: Path, *, with_astropy: bool) -> Exception | None:
-    """Error of reading all of a file; one of the package that names the file is none, as the reduction may do without."""
+    """Error of reading all of a file, unless it is of the package and names the file: a reduction may do without."""
     try:
         file = read_fits(path)
         for number in range(len(file.names)):

@@ -19,6 +19,7 @@ from lightpool.fits import (
     has_time_reference,
     match_name,
     parse_unit,
+    require_numbers,
     seconds_since_reference,
 )
 
@@ -156,13 +157,13 @@ def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str],
                 f"{where}: column {name!r} has unit {units[name]!r}, expected {EVENT_UNITS[name]!r} or one that "
                 "converts to it; write the right unit (TUNIT) into the file"
             )
-        makers[plain] = _converter(columns, name, factor)
+        makers[plain] = _converter(columns, name, factor, f"{where}, column {name!r}")
     return LazyColumns(makers)
 
 
-def _converter(columns: Mapping[str, NDArray[Any]], name: str, factor: float) -> Callable[[], Floats]:
+def _converter(columns: Mapping[str, NDArray[Any]], name: str, factor: float, where: str) -> Callable[[], Floats]:
     def convert() -> Floats:
-        values: Floats = np.multiply(columns[name], factor, dtype=np.float64)
+        values: Floats = np.multiply(require_numbers(columns[name], where), factor, dtype=np.float64)
         values.flags.writeable = False
         return values
 

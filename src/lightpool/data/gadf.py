@@ -27,6 +27,7 @@ from lightpool.fits import (
     TableData,
     read_fits,
     require_kind,
+    require_numbers,
     seconds_per_time_unit,
     seconds_since_reference,
     time_position,
@@ -201,8 +202,9 @@ def read_gti(table: TableData) -> tuple[Seconds, Seconds, TimeReference]:
     seconds = []
     for name in ("START", "STOP"):
         known = table.find_name(name)
-        scale = seconds_per_time_unit(table.units[known] or default, f"{where}, column {name!r}")
-        seconds.append(np.atleast_1d(table.columns[known].astype(np.float64) * scale))
+        column = f"{where}, column {name!r}"
+        scale = seconds_per_time_unit(table.units[known] or default, column)
+        seconds.append(require_numbers(table.columns[known], column).astype(np.float64) * scale)
     return seconds[0], seconds[1], TimeReference.from_header(table.header, where)
 
 

@@ -11,7 +11,7 @@ from lightpool.fits.lazy_columns import LazyColumns
 from lightpool.fits.names import match_name
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
-from lightpool.fits.table import TableData, conversion_factor, parse_unit
+from lightpool.fits.table import TableData, conversion_factor, parse_unit, require_numbers
 from lightpool.fits.time_keywords import (
     has_time_reference,
     read_time_reference,
@@ -53,6 +53,7 @@ __all__ = [
     "read_time_reference",
     "require_kind",
     "require_map",
+    "require_numbers",
     "seconds_per_time_unit",
     "seconds_since_reference",
     "table_to_hdu",

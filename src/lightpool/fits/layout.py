@@ -71,8 +71,9 @@ def read_layout(cards: CardDict, where: str, *, is_first: bool) -> Layout:
     shape = tuple([structure_integer(values, f"NAXIS{i}", where) for i in range(1, n_axis + 1)])
     if f"NAXIS{n_axis + 1}" in values:
         raise FormatError(f"{where}: NAXIS = {n_axis}, but the header has NAXIS{n_axis + 1} as well")
-    pcount = structure_integer(values, "PCOUNT", where, default=0)
-    gcount = structure_integer(values, "GCOUNT", where, default=1)
+    # Extensions must have them (FITS standard 4.0, 4.4.1.2).
+    pcount = structure_integer(values, "PCOUNT", where, default=0 if is_first else None)
+    gcount = structure_integer(values, "GCOUNT", where, default=1 if is_first else None)
     if kind in ("TABLE", "BINTABLE") and (bitpix, n_axis, gcount) != (8, 2, 1):
         raise FormatError(
             f"{where}: BITPIX, NAXIS, GCOUNT = {bitpix}, {n_axis}, {gcount}, expected 8, 2, 1 for a table"

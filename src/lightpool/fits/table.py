@@ -17,7 +17,7 @@ from lightpool.fits.layout import Layout
 from lightpool.fits.lazy_columns import ColumnMasks, LazyColumns
 from lightpool.fits.names import match_name
 
-__all__ = ["TableData", "conversion_factor", "parse_unit", "read_columns"]
+__all__ = ["TableData", "conversion_factor", "parse_unit", "read_columns", "require_numbers"]
 
 
 @dataclass
@@ -117,6 +117,26 @@ class TableData:
             else:
                 columns.append(Column(values.copy(), unit=unit, name=name, copy=False))
         return (Table if kind is None else kind)(columns, meta=dict(self.meta), copy=False)
+
+
+def require_numbers(values: NDArray[Any], where: str) -> NDArray[Any]:
+    """Column of one real number a row, as it is.
+
+    Parameters
+    ----------
+    values : ndarray, a column
+    where : str, the file, HDU and column, which begin the message of an error
+
+    Raises
+    ------
+    FormatError
+        If it holds text, logical or complex values, or several values in a row.
+    """
+    if values.dtype.kind not in "iuf":
+        raise FormatError(f"{where} holds {values.dtype}, expected numbers; check TFORM")
+    if values.ndim != 1:
+        raise FormatError(f"{where} has {values.shape[1:]} values in each row, expected one number; check TFORM")
+    return values
 
 
 @lru_cache(maxsize=512)

@@ -164,6 +164,7 @@ class SafeMaskMaker(Maker):
         exposure = _part(dataset, "exposure")
         position = self._position(observation, dataset._geom)
         spectrum = to_host(exposure.get_spectrum(position).data)[:, 0, 0]
+        spectrum = np.where(np.isfinite(spectrum), spectrum, 0.0)  # holes of a table, of which there was a warning
         if not np.any(spectrum > 0):
             log.warning(
                 "dataset %s: no exposure at %s, mask_safe is False everywhere", dataset.name, position.to_string()

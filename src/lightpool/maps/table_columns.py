@@ -61,10 +61,10 @@ def column_values(table: Any, name: str) -> tuple[NDArray[np.float64], Any]:
 
 
 def _floats(column: Any, name: str) -> NDArray[np.float64]:
-    try:
-        return np.asarray(column, dtype=np.float64)
-    except (TypeError, ValueError) as error:
-        raise FormatError(f"column {name!r} should hold numbers, but has the type {column.dtype}") from error
+    values = np.asarray(column)
+    if values.dtype.kind not in "iuf":
+        raise FormatError(f"column {name!r} should hold numbers, but has the type {values.dtype}")
+    return values.astype(np.float64)
 
 
 @lru_cache(maxsize=512)
