@@ -21,6 +21,7 @@ __all__ = ["ColumnForm", "column_forms", "name_of_column", "physical", "read_fix
 _TFORM = re.compile(r"\s*([0-9]*)(?:([LXBIJKAEDCM])|([PQ])([LXBIJKAEDCM]))")
 _TDIM = re.compile(r"\(\s*([0-9]+(?:\s*,\s*[0-9]+)*)\s*\)")
 _MOST_DIMENSIONS = 32
+_MOST_EMPTY_ROWS = 10**6  # rows without a byte take memory all the same, which the size of the file does not limit
 _NUMPY = {"L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16"}
 _DESCRIPTORS = {"P": ">i4", "Q": ">i8"}
 # (TFORM letter, TZERO) of integers whose sign convention is turned, FITS standard 4.0, table 19.
@@ -104,11 +105,13 @@ def column_forms(header: Mapping[str, Any], layout: Layout, where: str) -> list[
             raise FormatError(
                 f"{where}: column {name_of_column(header, i, where)!r} has {keyword}{i} = {text}"
             ) from None
-    width = layout.shape[0]
+    width, n_row = layout.shape
+    if width == 0 and n_row > _MOST_EMPTY_ROWS:
+        raise FormatError(f"{where}: NAXIS2 = {n_row} rows without a byte (NAXIS1 = 0)")
     needed = sum(form.n_byte for form in forms)
     if needed != width:
         raise FormatError(
-            f"{where}: the columns take {needed} bytes a row (TFORM1 to {layout.n_field}), but NAXIS1 = {width}"
+            f"{where}: TFIELDS = {layout.n_field} columns take {needed} bytes a row (TFORM), but NAXIS1 = {width}"
         )
     return forms
 

@@ -55,7 +55,7 @@ class CardDict:
     comments, history : list of str, the texts of COMMENT and HISTORY cards
     size : int, bytes up to the end of the header's last block
     repeated : list of str, keywords that occur with different values
-    invalid : list of str, keywords whose values are not written as FITS does
+    invalid : dict of keyword to byte, the cards whose values are not written as FITS does, counted from the first card
     damaged : list of str, cards with characters that FITS does not allow, or without the sign of a value
     """
 
@@ -64,7 +64,7 @@ class CardDict:
     history: list[str] = field(default_factory=list)
     size: int = 0
     repeated: list[str] = field(default_factory=list)
-    invalid: list[str] = field(default_factory=list)
+    invalid: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
 
     def add(self, key: str, value: Any) -> None:
@@ -110,7 +110,7 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
         elif kind in ("value", "invalid"):
             cards.add(key, value)
             if kind == "invalid":
-                cards.invalid.append(key)
+                cards.invalid.setdefault(key, position - _CARD - start)
         elif kind == "end":
             break
     cards.size = -(-(position - start) // BLOCK) * BLOCK
@@ -142,7 +142,7 @@ def _read_card(card: bytes) -> tuple[str, str, Any, bool]:
     if key == "HIERARCH":
         return _hierarch(text, is_legal)
     if key == "CONTINUE":
-        more = text[8:].strip()
+        more = text[8:].strip(" ")
         return ("continue" if more[:1] == "'" else "other"), key, _string(more)[0], is_legal
     return "end" if key == "END" else "other", key, None, is_legal and key == "END"
 
@@ -160,10 +160,10 @@ def _hierarch(text: str, is_legal: bool) -> tuple[str, str, Any, bool]:
 
 def _value(text: str) -> tuple[Any, bool]:
     """Value of a card, and whether it is written as FITS does; what is not stays a text."""
-    text = text.strip()
+    text = text.strip(" ")  # other white space is no blank of FITS
     if text[:1] == "'":
         return _string(text)
-    text = text.partition("/")[0].rstrip()
+    text = text.partition("/")[0].rstrip(" ")
     if text in ("T", "F"):
         return text == "T", True
     if INTEGER.fullmatch(text):
@@ -186,7 +186,7 @@ def _string(text: str) -> tuple[str, bool]:
     end = text.find("'", 1)
     while end >= 0 and text[end + 1 : end + 2] == "'":
         end = text.find("'", end + 2)
-    is_valid = end >= 0 and text[end + 1 :].lstrip()[:1] in ("", "/")
+    is_valid = end >= 0 and text[end + 1 :].lstrip(" ")[:1] in ("", "/")
     return text[1 : end if end >= 0 else None].replace("''", "'").rstrip(), is_valid
 
 

@@ -136,9 +136,7 @@ class FitsFile:
         """Header as `astropy.io.fits.Header`."""
         info = self.hdu(hdu)
         with parsing(info.where):
-            header = fits.Header.fromstring(_printable(self._buffer[info.start : info.data_start]))
-            _mend(header, info.cards)
-        return header
+            return fits.Header.fromstring(_for_astropy(self._buffer[info.start : info.data_start], info.cards))
 
     def table(self, hdu: str | int) -> TableData:
         """Table of an HDU.
@@ -192,14 +190,14 @@ class FitsFile:
                 f"data, {there} are there; download the file again"
             )
 
-    def _with_printable_headers(self) -> bytes:
-        if not any(info.cards.damaged for info in self._hdus):
+    def _content_for_astropy(self) -> bytes:
+        if not any(info.cards.damaged or info.cards.invalid for info in self._hdus):
             return self._buffer
-        parts = (
-            (self._buffer[info.start : info.data_start], self._buffer[info.data_start : info.end])
-            for info in self._hdus
-        )
-        return b"".join(part for header, data in parts for part in (_printable(header), data))
+        parts = []
+        for info in self._hdus:
+            parts.append(_for_astropy(self._buffer[info.start : info.data_start], info.cards))
+            parts.append(self._buffer[info.data_start : info.end])
+        return b"".join(parts)
 
     @cached_property
     def hdulist(self) -> fits.HDUList:
@@ -215,22 +213,22 @@ class FitsFile:
             if info.layout.is_table:
                 self.table(number)
         with parsing(self.source):
-            hdulist = fits.open(BytesIO(self._with_printable_headers()), memmap=False)
+            hdulist = fits.open(BytesIO(self._content_for_astropy()), memmap=False)
             if len(hdulist) != len(self._hdus):
                 raise FormatError(f"{self.source}: astropy finds {len(hdulist)} HDUs in it, expected {self.names}")
-            for hdu, info in zip(hdulist, self._hdus, strict=True):
-                _mend(hdu.header, info.cards)
         return hdulist
 
 
-def _printable(header: bytes) -> bytes:
-    """Header with a question mark for each byte that FITS does not allow, which astropy would not read."""
-    return header if header.isascii() and not header.translate(None, _PRINTABLE) else header.translate(_TO_PRINTABLE)
+def _for_astropy(header: bytes, cards: CardDict) -> bytes:
+    """Header that astropy can read: it fails where a byte or a value is none of FITS, also if nobody needs it.
 
-
-def _mend(header: fits.Header, cards: CardDict) -> None:
-    """Make a text of each value that is not written as FITS does: astropy would fail when it is asked for."""
-    for key in cards.invalid:
-        place = header.index(key)
-        header.remove(key)
-        header.insert(place, (key, str(cards.values[key])))
+    Such a byte becomes a question mark, and such a value a text.
+    """
+    if not cards.damaged and not cards.invalid:
+        return header
+    mended = bytearray(header.translate(_TO_PRINTABLE))
+    for key, place in cards.invalid.items():
+        text = str(cards.values[key]).encode("ascii", "replace").translate(_TO_PRINTABLE).replace(b"'", b"")[:60]
+        name = key.encode("ascii", "replace").ljust(8) if len(key) <= 8 else b"COMMENT "
+        mended[place : place + 80] = (name + b"= '" + text + b"'").ljust(80)
+    return bytes(mended)
