@@ -1,6 +1,7 @@
 """FITS files whose cards are changed as bytes, which astropy would not write."""
 
 import io
+from functools import lru_cache
 from typing import Any
 
 from astropy.io import fits
@@ -15,10 +16,16 @@ def content_of(*hdus: Any) -> bytes:
     return stream.getvalue()
 
 
+@lru_cache(maxsize=8)
+def _headers(content: bytes) -> list[tuple[int, int]]:
+    """First byte of the header and of the data of each HDU."""
+    with fits.open(io.BytesIO(content)) as hdus:
+        return [(hdu.fileinfo()["hdrLoc"], hdu.fileinfo()["datLoc"]) for hdu in hdus]
+
+
 def with_card(content: bytes, hdu: int, key: str, value: str | None) -> bytes:
     """Bytes in which a keyword of an HDU has a value, as it is to stand in the card; None leaves the card out."""
-    with fits.open(io.BytesIO(content)) as hdus:
-        start, stop = hdus[hdu].fileinfo()["hdrLoc"], hdus[hdu].fileinfo()["datLoc"]
+    start, stop = _headers(content)[hdu]
     cards = [content[at : at + CARD] for at in range(start, stop, CARD)]
     name = key.ljust(8).encode()
     end = next(i for i, card in enumerate(cards) if card.strip() == b"END")

@@ -4,7 +4,6 @@ import logging
 import shutil
 import tempfile
 import warnings
-import zlib
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -219,8 +218,3 @@ def _difference(found: Arrays, expected: Arrays) -> str:
         elif not np.allclose(found[name], expected[name], rtol=1e-6, atol=0, equal_nan=True):
             parts.append(name)
     return ", ".join(parts)
-
-
-def digest(verdicts: list[Verdict]) -> int:
-    """Number that tells two lists of outcomes apart."""
-    return zlib.crc32("\n".join(f"{verdict.outcome} {verdict.what}" for verdict in verdicts).encode())

@@ -103,7 +103,8 @@ def _unpack(buffer: bytes, source: str) -> Iterator[bytes]:
                     f"{source}: the gzip data are damaged ({error}); download the file again"
                 ) from error
             # What is left over is copied in each step, so that of large files the steps after the first are small.
-            position, n_in = position + len(piece) - len(member.unconsumed_tail) - len(member.unused_data), _PIECE
+            left = member.unused_data if member.eof else member.unconsumed_tail
+            position, n_in = position + len(piece) - len(left), _PIECE
             n_out += len(part)
             if part:
                 yield part
