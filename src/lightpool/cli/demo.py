@@ -1,6 +1,7 @@
 """Commands for a first look: what is installed, a demonstration, simulated runs."""
 
 from pathlib import Path
+from typing import Any
 
 import click
 
@@ -18,7 +19,9 @@ _DEVICE_HELP = "Where the maps are made: cpu, cuda, torch, torch:cuda. [default:
 def info(file: Path | None, as_json: bool) -> None:
     """Show devices, memory and versions, what works here, and what to install for the rest.
 
-    With a FILE of results: how it was made, and of what.
+    With a FITS FILE: what it holds, whatever its name is. Datasets show their counts, livetime, observations and
+    geometry, and results how they were made and of what; maps, runs, responses, index files and the files of a
+    spectrum are described too.
     """
     import json
 
@@ -26,12 +29,15 @@ def info(file: Path | None, as_json: bool) -> None:
 
     if file is not None:
         with ended_by_errors():
+            from lightpool.batch.describe import describe_file
             from lightpool.batch.files import sha256_of
-            from lightpool.batch.provenance import prov_document, read_provenance
+            from lightpool.batch.provenance import prov_document
 
-            provenance = read_provenance(file)
-            document = prov_document(provenance, {file.name: sha256_of(file)})
-            say(json.dumps(document, indent=1) if as_json else str(provenance))
+            found = describe_file(file)
+            document: dict[str, Any] = {"file": found.to_dict()}
+            if found.provenance is not None:
+                document |= prov_document(found.provenance, {file.name: sha256_of(file)})
+            say(json.dumps(document, indent=1, default=str) if as_json else str(found))
         return
     from lightpool.arrays.installation import describe_installation
 
