@@ -27,7 +27,7 @@ from lightpool.batch.results import write_dataset
 from lightpool.batch.sources import Sources
 from lightpool.config.settings import Output, Settings
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
-from lightpool.errors import ResumeError, VersionMismatchError
+from lightpool.errors import ConfigError, ResumeError, VersionMismatchError
 
 __all__ = ["BatchResult", "plan_to_resume", "run_batch"]
 
@@ -106,6 +106,8 @@ def run_batch(
     ReductionError
         If an observation fails and the settings say ``on_error: raise``; finished chunks are kept.
     """
+    if resume and restart:
+        raise ConfigError("got resume as well as restart: one goes on from what is done, the other forgets it")
     folder = BatchFolder(Path(plan.settings.output.folder))
     with locked(folder.place("state/lock")):
         _prepare(folder, resume=resume, restart=restart)

@@ -9,13 +9,14 @@ from typing import Any
 
 import click
 
+from lightpool.cli.options import LocalPath, refuse_together
 from lightpool.cli.output import say
 
 __all__ = ["config", "plan", "reduce", "report", "stack"]
 
 log = logging.getLogger("lightpool")
 
-_FILE = click.Path(path_type=Path, dir_okay=False)
+_FILE = LocalPath(dir_okay=False)
 _SETTINGS = click.argument("settings_file", metavar="CONFIG", type=_FILE)
 
 
@@ -70,7 +71,7 @@ def plan(settings_file: Path) -> None:
 @click.option("--cluster", help="Dask: tcp://HOST:PORT, local:N, slurm:N or cuda.")
 @click.option("--device", help="Instead of that of the settings: cpu, cuda, torch.")
 @click.option("--on-error", type=click.Choice(["raise", "skip", "retry"]), help="Instead of that of the settings.")
-@click.option("-o", "--output", type=click.Path(path_type=Path, file_okay=False), help="Folder of the results.")
+@click.option("-o", "--output", type=LocalPath(file_okay=False), help="Folder of the results.")
 @click.option("--log-file", type=_FILE, help="Write all messages to this file too.")
 @click.option("-v", "--verbose", is_flag=True, help="Show every step.")
 def reduce(
@@ -90,6 +91,11 @@ def reduce(
     """
     from lightpool.cli.console import ExitCode, Progress, ended_by_errors
 
+    refuse_together("--resume", "--restart", (resume, restart), "one goes on from what is done, the other forgets it")
+    both = options["workers"], options["cluster"]
+    refuse_together("--workers", "--cluster", both, "one starts processes here, the other takes those of Dask")
+    if log_file is not None and log_file.exists() and any(log_file.samefile(each) for each in _there(settings_file)):
+        raise click.UsageError(f"--log-file {log_file} is the settings file, which would be spoilt; name another file.")
     with ended_by_errors(log_file, verbose=verbose):
         from lightpool.batch import make_plan, plan_to_resume, run_batch
         from lightpool.batch.provenance import read_provenance
@@ -115,6 +121,10 @@ def reduce(
         for file in result.files:
             say(file)
     sys.exit(ExitCode.SOME_FAILED if result.n_failed else ExitCode.WELL)
+
+
+def _there(path: Path | None) -> list[Path]:
+    return [] if path is None or not path.exists() else [path]
 
 
 @contextmanager
@@ -176,7 +186,7 @@ def stack(files: tuple[Path, ...], output: Path, overwrite: bool, allow_duplicat
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("folder", type=LocalPath(file_okay=False))
 @click.option("-o", "--output", type=_FILE, help="File of the page. [default: FOLDER/report.html]")
 @click.option("--max-pictures", type=click.IntRange(min=0), default=40, show_default=True, help="Stacks with pictures.")
 def report(folder: Path, output: Path | None, max_pictures: int) -> None:

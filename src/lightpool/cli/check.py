@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
+from lightpool.cli.options import LocalPath
 from lightpool.cli.output import say
 
 if TYPE_CHECKING:
@@ -18,7 +19,7 @@ __all__ = ["check"]
 
 
 @click.command()
-@click.argument("store", type=click.Path(path_type=Path, file_okay=False))
+@click.argument("store", type=LocalPath(file_okay=False))
 @click.option("--runs", help="Numbers of observations, 1,2,5, or a file with them; all by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads.")

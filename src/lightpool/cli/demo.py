@@ -6,6 +6,7 @@ from typing import Any
 import click
 
 import lightpool
+from lightpool.cli.options import LocalPath
 from lightpool.cli.output import say
 
 __all__ = ["demo", "info", "simulate"]
@@ -14,7 +15,7 @@ _DEVICE_HELP = "Where the maps are made: cpu, cuda, torch, torch:cuda. [default:
 
 
 @click.command()
-@click.argument("file", type=click.Path(path_type=Path, dir_okay=False), required=False)
+@click.argument("file", type=LocalPath(dir_okay=False), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def info(file: Path | None, as_json: bool) -> None:
     """Show devices, memory and versions, what works here, and what to install for the rest.
@@ -46,7 +47,7 @@ def info(file: Path | None, as_json: bool) -> None:
 
 
 @click.command()
-@click.option("-o", "--output", type=click.Path(path_type=Path), default=Path("lightpool-demo"), show_default=True)
+@click.option("-o", "--output", type=LocalPath(), default=Path("lightpool-demo"), show_default=True)
 @click.option("--device", help=_DEVICE_HELP)
 @click.option("--seed", type=int, default=0, show_default=True)
 def demo(output: Path, device: str | None, seed: int) -> None:
@@ -79,7 +80,7 @@ def demo(output: Path, device: str | None, seed: int) -> None:
 
 
 @click.command()
-@click.argument("folder", type=click.Path(path_type=Path))
+@click.argument("folder", type=LocalPath())
 @click.option("-n", "--n-obs", type=click.IntRange(min=1), default=4, show_default=True, help="Number of runs.")
 @click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same runs.")
 @click.option(

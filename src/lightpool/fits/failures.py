@@ -11,12 +11,13 @@ from lightpool.errors import (
     LightpoolError,
     MissingDataError,
     OutOfMemoryError,
+    RemoteFileError,
     UnreadableFileError,
 )
 
 __all__ = ["parsing"]
 
-_KEPT = (FormatError, MissingDataError, UnreadableFileError, OutOfMemoryError, DeviceError)
+_KEPT = (FormatError, MissingDataError, UnreadableFileError, OutOfMemoryError, DeviceError, RemoteFileError)
 
 
 @contextmanager

@@ -2,12 +2,14 @@
 
 import html
 import inspect
+import logging
 from abc import ABC, abstractmethod
 from typing import Any, ClassVar
 
 import astropy.units as u
 from astropy.coordinates import Angle
 
+from lightpool.arrays import to_host
 from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.staging import Uploads
 from lightpool.attributes import KnownAttributes
@@ -15,7 +17,12 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.maps import Map
 
-__all__ = ["Described", "Maker", "check_run", "checked_angle", "checked_mask"]
+__all__ = ["Described", "Maker", "check_run", "checked_angle", "checked_mask", "warn_of_odd_mask"]
+
+log = logging.getLogger(__name__)
+
+_LEAST_KEPT, _LEAST_KEPT_OF_ISLANDS = 0.1, 0.5
+"""Parts of the pixels of an exclusion mask; those that keep less are reported."""
 
 
 class Described(KnownAttributes):
@@ -46,19 +53,49 @@ def _in_a_line(value: Any) -> str:
 
 
 def checked_mask(mask: Map | None) -> Map | None:
-    """The exclusion mask of a maker.
+    """The exclusion mask of a maker; with a warning if it looks as if True and False were interchanged.
 
     Raises
     ------
     TypeError
         If it is not a map, or not one of bool.
     """
-    if mask is None or (isinstance(mask, Map) and mask.is_mask):
+    if mask is None:
+        return None
+    if isinstance(mask, Map) and mask.is_mask:
+        warn_of_odd_mask(mask)
         return mask
     kind = f"one of {dtype_name(mask.data)}" if isinstance(mask, Map) else f"a {type(mask).__name__}"
     raise TypeError(
         f"exclusion_mask must be a map of bool, got {kind}; geom.region_mask(regions, inside=False) makes one"
     )
+
+
+def warn_of_odd_mask(mask: Map) -> None:
+    """Warn of an exclusion mask that excludes nearly all.
+
+    The excluded regions of a usual mask are islands in what is kept. A mask that keeps islands, and less than half of
+    its pixels, or less than a tenth in any way, is likely to be True where it should be False: then the background is
+    measured on the source.
+    """
+    xp = mask.device.xp
+    data = mask.data
+    image = xp.any(xp.reshape(data, (-1, *data.shape[-2:])), axis=0) if data.ndim > 2 else data
+    kept = xp.mean(xp.astype(image, xp.float64))
+    edge = xp.any(image)
+    if not (mask.geom.is_region or mask.geom.is_hpx) and image.ndim == 2:
+        edge = xp.any(image[:1, :]) | xp.any(image[-1:, :]) | xp.any(image[:, :1]) | xp.any(image[:, -1:])
+    # host: two numbers of a mask, once for a maker
+    part, reaches_edge = to_host(xp.stack([kept, xp.astype(edge, xp.float64)])).tolist()
+    if part == 0:
+        log.warning("the exclusion mask is False everywhere: it excludes all, and no background can be measured")
+    elif part < _LEAST_KEPT or (part < _LEAST_KEPT_OF_ISLANDS and not reaches_edge):
+        log.warning(
+            "the exclusion mask keeps only %.2g %% of its pixels%s: is it inverted? False is where gamma rays "
+            "are expected, as in geom.region_mask(regions, inside=False); ~mask inverts it",
+            100 * part,
+            "" if reaches_edge else ", all of them islands in what is excluded",
+        )
 
 
 def checked_angle(name: str, value: Any) -> Angle:

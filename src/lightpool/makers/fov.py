@@ -20,6 +20,9 @@ __all__ = ["FoVBackgroundMaker"]
 
 log = logging.getLogger(__name__)
 
+_USUAL_NORM = (0.4, 2.5)
+"""A norm beyond is reported: templates of the right observing conditions need less."""
+
 
 class FoVBackgroundMaker(Maker):
     """Normalise the background of a dataset on its counts outside an exclusion mask.
@@ -171,9 +174,20 @@ def _warn(name: str, reason: str) -> None:
 
 def _warn_of_numbers(name: str, limits: _Limits, numbers: tuple[float, ...]) -> None:
     """Warn if counts and background, which stand behind norm and error, are too small."""
-    reason = limits.broken_by(*numbers[2:])
+    norm, _, counts, background = numbers
+    reason = limits.broken_by(counts, background)
     if reason is not None:
         _warn(name, reason)
+    elif not _USUAL_NORM[0] <= norm <= _USUAL_NORM[1]:
+        log.warning(
+            "dataset %s: the norm of the background is %.3g, from %.6g counts and %.6g of background outside the "
+            "exclusion; usual are %g to %g. Is the exclusion mask inverted, or a source missing in it?",
+            name,
+            norm,
+            counts,
+            background,
+            *_USUAL_NORM,
+        )
 
 
 @dataclass(frozen=True)

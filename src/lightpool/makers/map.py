@@ -19,6 +19,7 @@ from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.coverage import warn_of_energies, warn_of_missing_rates
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.rad_max import make_counts_rad_max
+from lightpool.makers.sight import warn_if_a_map_is_not_seen
 from lightpool.makers.utils import (
     make_edisp_kernel_map,
     make_edisp_map,
@@ -101,6 +102,8 @@ class MapDatasetMaker(Maker):
         if self.selection - {"counts"}:
             view = FieldOfView(observation.pointing_radec, device, precision)
             made |= self._make_responses(dataset, observation, view)
+            if not counts_geom.is_region:
+                warn_if_a_map_is_not_seen(dataset, observation, view, self.selection)
         meta_table = Deferred(partial(_meta_table, _meta_row(observation)))
         return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=meta_table, **made)
 

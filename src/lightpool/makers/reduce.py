@@ -7,7 +7,8 @@ from functools import partial
 from itertools import repeat
 from typing import Any
 
-from astropy.coordinates import Angle
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
 
 from lightpool.arrays import read_deferred
 from lightpool.arrays.gpus import visible_gpus
@@ -73,10 +74,7 @@ class DatasetsMaker(Described):
             raise ValueError(f"n_jobs must be a positive number of processes or None, got {n_jobs}")
         if cutout_mode not in CUTOUT_MODES:
             raise ValueError(f"cutout_mode must be one of {CUTOUT_MODES}, got {cutout_mode!r}")
-        self.makers = list(makers)
-        for maker in self.makers:
-            if isinstance(maker, type):
-                raise TypeError(f"makers are objects, got the class {maker.__name__}; write {maker.__name__}()")
+        self.makers = _checked_makers(makers)
         self.stack_datasets = stack_datasets
         self.n_jobs = n_jobs or 1
         self.parallel_backend = parallel_backend
@@ -173,6 +171,8 @@ class DatasetsMaker(Described):
             raise ValueError(
                 f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each"
             )
+        if not observations:
+            log.warning("there is no observation to reduce, so that nothing is added; was the selection empty?")
         n_jobs, made = min(self.n_jobs, len(observations)), []
         if n_jobs > 1 and self.stack_datasets:
             self._stack_in_processes(n_jobs, dataset, observations, datasets)
@@ -281,7 +281,12 @@ class DatasetsMaker(Described):
             try:
                 result = cutout(position=pointing, width=self.cutout_width, mode=self.cutout_mode)
             except NoOverlapError:
-                log.warning("observation %s left out: its pointing is outside the map", observation.obs_id)
+                log.warning(
+                    "observation %s left out: its pointing (%s) is outside the map, %s",
+                    observation.obs_id,
+                    _place(pointing),
+                    _extent(dataset._geom),
+                )
                 return None
             except GeometryError as error:
                 raise ReductionError(observation.obs_id, "the cutout around its pointing", error) from error
@@ -292,13 +297,65 @@ class DatasetsMaker(Described):
         if dataset.models is not None:
             result.models = dataset.models.copy().reassign(dataset.name, result.name)
         for maker in self.makers:
-            log.info("observation %s: %s", observation.obs_id, maker.tag)
+            step = _name_of(maker)
+            log.info("observation %s: %s", observation.obs_id, step)
             try:
-                with result._memory_errors(maker.tag):
-                    result = maker.run(result, observation)
+                with result._memory_errors(step):
+                    result = _checked_result(step, maker.run(result, observation))
             except Exception as error:
-                raise ReductionError(observation.obs_id, maker.tag, error) from error
+                raise ReductionError(observation.obs_id, step, error) from error
         return result
+
+
+def _checked_makers(makers: Any) -> list[Maker]:
+    """Makers that have what a maker must have.
+
+    Raises
+    ------
+    TypeError
+        If something is no maker, such as a class or a function.
+    """
+    if not isinstance(makers, Iterable):
+        raise TypeError(f"makers must be a list of them, got one {type(makers).__name__}; write [it]")
+    made = list(makers)
+    for maker in made:
+        if isinstance(maker, type):
+            raise TypeError(f"makers are objects, got the class {maker.__name__}; write {maker.__name__}()")
+        if not callable(getattr(maker, "run", None)):
+            raise TypeError(
+                f"makers are objects with a method run(dataset, observation), got {maker!r}; derive a class from Maker"
+            )
+    return made
+
+
+def _name_of(maker: Any) -> str:
+    """Tag of a maker; the name of its class if it has none."""
+    return str(getattr(maker, "tag", type(maker).__name__))
+
+
+def _checked_result(step: str, result: Any) -> MapDataset:
+    """What a maker gave.
+
+    Raises
+    ------
+    TypeError
+        If it is no dataset, as that of a maker without ``return``.
+    """
+    if not isinstance(result, MapDataset):
+        found = "None" if result is None else f"a {type(result).__name__}"
+        raise TypeError(f"{step}.run gave {found}, expected the dataset; end it with `return dataset`")
+    return result
+
+
+def _place(position: SkyCoord) -> str:
+    position = position.icrs
+    return f"RA {position.ra.deg:.2f} deg, Dec {position.dec.deg:.2f} deg"
+
+
+def _extent(geom: Any) -> str:
+    """Words for the part of the sky that a geometry has."""
+    width = " x ".join(f"{each:.3g}" for each in np.ravel(geom.width.to_value("deg")))
+    return f"{width} deg around {_place(geom.center_skydir)}"
 
 
 def _stackable_on(dataset: MapDataset, result: MapDataset) -> MapDataset:

@@ -4,7 +4,7 @@ import logging
 from typing import Any
 
 from lightpool.datasets import SpectrumDatasetOnOff
-from lightpool.makers.core import Maker, check_run
+from lightpool.makers.core import Maker, check_run, warn_of_odd_mask
 from lightpool.makers.rad_max import (
     are_regions_overlapping_rad_max,
     is_rad_max_compatible_region_geom,
@@ -47,6 +47,8 @@ class ReflectedRegionsBackgroundMaker(Maker):
         if not isinstance(region_finder, RegionsFinder | None):
             raise TypeError(f"region_finder must be a RegionsFinder, got a {type(region_finder).__name__}")
         self.exclusion_mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
+        if self.exclusion_mask is not None:
+            warn_of_odd_mask(self.exclusion_mask)
         self.region_finder = ReflectedRegionsFinder(**kwargs) if region_finder is None else region_finder
         if min_region_number < 1:
             raise ValueError(f"min_region_number must be 1 or more, got {min_region_number}")

@@ -8,18 +8,22 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle
 
-from lightpool.arrays import find_device, to_device
+from lightpool.arrays import to_device
 from lightpool.datasets import MapDataset
 from lightpool.irf import IRF
 from lightpool.makers.core import check_run
 from lightpool.makers.coverage import warn_of_energies, warn_of_offset
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
+from lightpool.makers.sight import why_a_region_is_not_seen
 from lightpool.maps import Geom, Map, RegionGeom
 
 __all__ = ["SpectrumDatasetMaker"]
 
 log = logging.getLogger(__name__)
+
+_LEAST_CONTAINMENT = 0.9
+"""With less than this part of a point source in the region, a spectrum without correction gives a warning."""
 
 
 class SpectrumDatasetMaker(MapDatasetMaker):
@@ -53,6 +57,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
     ) -> None:
         super().__init__(selection=selection, background_oversampling=background_oversampling)
         self.containment_correction = containment_correction
+        self._has_warned = False
         self.use_region_center = use_region_center
 
     def run(self, dataset: MapDataset, observation: Any = None) -> MapDataset:
@@ -78,7 +83,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
                 "for sky maps use MapDatasetMaker"
             )
         made = super().run(dataset, observation)
-        reason = _why_not_seen(dataset, observation, self.selection)
+        reason = why_a_region_is_not_seen(dataset, observation, self.selection)
         if reason is not None:
             log.warning("dataset %s: %s; its mask_safe is False everywhere", dataset.name, reason)
             made.mask_safe = Map.from_geom(geom, data=False, device=dataset.device)
@@ -108,6 +113,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
                 observation.obs_id,
             )
         if not self.containment_correction:
+            self._warn_of_a_small_region(geom, observation, view)
             return exposure
         if is_pointlike:
             raise ValueError(
@@ -116,6 +122,25 @@ class SpectrumDatasetMaker(MapDatasetMaker):
             )
         containment = _containment(geom, observation, view)
         return exposure.copy(data=exposure.data * to_device(containment, view.device, dtype=view.dtype))
+
+    def _warn_of_a_small_region(self, geom: Any, observation: Any, view: FieldOfView) -> None:
+        """Warn, once, if a good part of the gamma rays of a point source is reconstructed outside the region."""
+        radius = getattr(geom.region, "radius", None)
+        if self._has_warned or radius is None or observation.aeff.is_pointlike or observation.psf is None:
+            return
+        self._has_warned = True  # before the first look: it reads the PSF of one run only
+        containment = _containment(geom, observation, view).ravel()
+        inside = containment[np.isfinite(containment) & (containment > 0)]  # without energies at which there is no PSF
+        middle = float(np.median(inside)) if inside.size else 1.0
+        if middle < _LEAST_CONTAINMENT:
+            log.warning(
+                "observation %s: the region holds about %.0f %% of the events of a point source at its centre (PSF of "
+                "full-enclosure responses, radius %.3g deg), so that its flux comes out too low by the rest; "
+                "containment_correction=True corrects the exposure. Said once, for the first observation",
+                observation.obs_id,
+                100 * middle,
+                Angle(radius).deg,
+            )
 
 
 def _containment(geom: Any, observation: Any, view: FieldOfView) -> np.ndarray[Any, Any]:
@@ -129,37 +154,3 @@ def _containment(geom: Any, observation: Any, view: FieldOfView) -> np.ndarray[A
         rad=radius, offset=geom.separation(view.pointing), energy_true=geom.axes["energy_true"].center
     )
     return np.reshape(u.Quantity(containment).to_value(""), geom.data_shape)
-
-
-def _why_not_seen(dataset: MapDataset, observation: Any, selection: set[str]) -> str | None:
-    """Why the responses at a region are zero at all energies, or None if they need not be."""
-    if "exposure" not in selection:
-        return None
-    axes = observation.aeff.axes
-    view = FieldOfView(observation.pointing_radec, find_device("cpu"))
-    offset = Angle(view.offset(dataset.counts.geom)[0, 0], "rad")
-    if "offset" in axes.names and not axes["offset"].edges[0] <= offset <= axes["offset"].edges[-1]:
-        low, high = axes["offset"].edges[[0, -1]].to_value("deg")
-        limits = f"ends at {high:.2f} deg" if offset.deg > high else f"begins at {low:.2f} deg"
-        return (
-            f"the region is {offset.deg:.2f} deg from the pointing of observation {observation.obs_id}, whose "
-            f"effective area {limits}"
-        )
-    table = axes["energy_true"].edges
-    true = dataset.exposure.geom.axes["energy_true"]
-    if not np.any((true.center >= table[0]) & (true.center <= table[-1])):
-        return (
-            f"no true energy from {true.edges[0]:.3g} to {true.edges[-1]:.3g} is in the effective area of observation "
-            f"{observation.obs_id}, {table[0]:.3g} to {table[-1]:.3g}"
-        )
-    if "edisp" not in selection or observation.edisp is None:
-        return None
-    migra = observation.edisp.axes["migra"].edges
-    low, high = true.edges[0] * migra[0], true.edges[-1] * migra[-1]
-    energy = dataset.counts.geom.axes["energy"].edges
-    if energy[0] >= high or energy[-1] <= low:
-        return (
-            f"no true energy from {true.edges[0]:.3g} to {true.edges[-1]:.3g} is ever reconstructed in the range of "
-            f"the dataset, {energy[0]:.3g} to {energy[-1]:.3g}"
-        )
-    return None
