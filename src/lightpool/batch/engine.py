@@ -23,6 +23,7 @@ from lightpool.batch.outcomes import Outcome, outcome_table
 from lightpool.batch.partial import PartialStack
 from lightpool.batch.plan import Plan, make_plan
 from lightpool.batch.provenance import Provenance, prov_document
+from lightpool.batch.reach import tell_of_targets_out_of_reach
 from lightpool.batch.results import write_dataset
 from lightpool.batch.sources import Sources
 from lightpool.config.settings import Output, Settings
@@ -194,6 +195,7 @@ def _finish(
     provenance = Provenance.now(settings, outcomes, inputs, begun, code_version())
     single = {name: sha256 for record in records for name, sha256 in record.files.items()}
     sets = _write_results(folder, settings, provenance, stacks, single)
+    tell_of_targets_out_of_reach(settings, stacks or (), outcomes)
     results = [files[0] for files in sets]
     ours = {folder.name(file) for files in sets for file in files}.union(single)
     folder.keep_only(map(folder.name, results), ours, [record.key for record in records])

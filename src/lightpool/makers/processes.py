@@ -221,8 +221,10 @@ class _Sender(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send what is logged, as text."""
-        record.msg, record.args, record.exc_info = self.format(record), None, None
-        self.send("log", record)
+        text = self.format(record)  # what else a record holds may not travel
+        self.send(
+            "log", logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, text, None, None)
+        )
 
     def _warn(
         self, message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: str | None = None

@@ -169,7 +169,8 @@ def from_parent(connection: Connection) -> Any:
 def _started(connection: int, lifeline: int) -> "subprocess.Popen[bytes]":
     """The process, which inherits one end of the connection and of a pipe that closes when this process ends."""
     interpreter = os.fsdecode(multiprocessing.spawn.get_executable())  # `multiprocessing.set_executable` may change it
-    command = [interpreter, "-c", _START, json.dumps(sys.path)]
+    places = [place for place in sys.path if isinstance(place, str)]
+    command = [interpreter, "-P", "-c", _START, json.dumps(places)]  # -P: what lies in the working folder hides nothing
     if sys.platform == "win32":  # handles instead of descriptors
         import msvcrt
 
