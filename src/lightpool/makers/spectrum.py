@@ -126,10 +126,15 @@ class SpectrumDatasetMaker(MapDatasetMaker):
     def _warn_of_a_small_region(self, geom: Any, observation: Any, view: FieldOfView) -> None:
         """Warn, once, if a good part of the gamma rays of a point source is reconstructed outside the region."""
         radius = getattr(geom.region, "radius", None)
-        if self._has_warned or radius is None or observation.aeff.is_pointlike or observation.psf is None:
+        if self._has_warned or radius is None or observation.aeff.is_pointlike:
             return
         self._has_warned = True  # before the first look: it reads the PSF of one run only
-        containment = _containment(geom, observation, view).ravel()
+        try:
+            if observation.psf is None:
+                return
+            containment = _containment(geom, observation, view).ravel()
+        except (OSError, ValueError):  # a PSF that is not used need not be sound
+            return
         inside = containment[np.isfinite(containment) & (containment > 0)]  # without energies at which there is no PSF
         middle = float(np.median(inside)) if inside.size else 1.0
         if middle < _LEAST_CONTAINMENT:
