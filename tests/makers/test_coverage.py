@@ -110,6 +110,14 @@ def test_a_response_at_one_offset_gives_an_exposure_near_it_and_a_reason_elsewhe
         assert f"pointing of observation 42, whose effective area {limits}" in " ".join(texts(caplog))
 
 
+def test_a_map_of_a_response_at_one_offset_is_a_ring_and_says_so(caplog):
+    point = MapAxis.from_nodes([0.5] * u.deg, name="offset")
+    MapDatasetMaker(["exposure"]).run(map_of(), run_with(point))
+    (text,) = texts(caplog)
+    assert "observation 42: its effective area (HDU 'AEFF') is given at offsets from 0.400 to 0.600 deg" in text
+    assert "the exposure is 0 in all other pixels" in text
+
+
 def test_a_large_region_has_its_exposure_with_a_containment_correction(device):
     exposures = [
         to_host(

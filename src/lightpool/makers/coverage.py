@@ -11,7 +11,7 @@ from lightpool.irf import IRF
 from lightpool.irf.psf_parametric import ParametricPSF
 from lightpool.maps import MapAxis
 
-__all__ = ["warn_of_energies", "warn_of_missing_rates", "warn_of_offset"]
+__all__ = ["warn_of_energies", "warn_of_missing_rates", "warn_of_offset", "warn_of_ring"]
 
 log = logging.getLogger(__name__)
 
@@ -79,6 +79,25 @@ def warn_of_offset(obs_id: Any, name: str, irf: IRF, offset: u.Quantity) -> None
             f"observation {obs_id}: the region is {offset.to_value('deg'):.3f} deg from the pointing, and its "
             f"{_WHAT[name]} ({_label(irf)}) is given at offsets from {low:.3f} to {high:.3f} deg; "
             f"{_RESULT[name]} is 0 there"
+        )
+
+
+def warn_of_ring(obs_id: Any, name: str, irf: IRF) -> None:
+    """Warn of a table, used for a map, that does not begin at the pointing: the map has a response in a ring only.
+
+    Parameters
+    ----------
+    obs_id : int
+    name : str, "aeff", "psf", "edisp" or "bkg"
+    irf : IRF
+    """
+    if "offset" not in irf.axes.names or isinstance(irf, ParametricPSF):
+        return
+    low, high = irf.axes["offset"].edges[[0, -1]].to_value("deg")
+    if low > 0:
+        log.warning(
+            f"observation {obs_id}: its {_WHAT[name]} ({_label(irf)}) is given at offsets from {low:.3f} to {high:.3f} "
+            f"deg; {_RESULT[name]} is 0 in all other pixels, also nearer to the pointing"
         )
 
 

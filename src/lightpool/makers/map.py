@@ -16,7 +16,7 @@ from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, IRFMap, PSFMap
 from lightpool.irf.tables import aeff_table, background_table, edisp_kernel_table, edisp_table, psf_tables
 from lightpool.makers.core import Maker, check_run, checked_angle
-from lightpool.makers.coverage import warn_of_energies, warn_of_missing_rates
+from lightpool.makers.coverage import warn_of_energies, warn_of_missing_rates, warn_of_ring
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.sight import warn_if_a_map_is_not_seen
@@ -194,6 +194,10 @@ class MapDatasetMaker(Maker):
             if name in self.selection:
                 axis = _geom(dataset, name).axes["energy_true"]
                 warn_of_energies(observation.obs_id, part, _part(observation, part), axis)
+        if not dataset.counts.geom.is_region:
+            for name, part in (("exposure", "aeff"), ("psf", "psf"), ("edisp", "edisp"), ("background", "bkg")):
+                if name in self.selection:
+                    warn_of_ring(observation.obs_id, part, _part(observation, part))
         if "background" in self.selection:
             energy = dataset.counts.geom.axes["energy"]
             warn_of_missing_rates(observation.obs_id, self._background_of(observation), energy)
