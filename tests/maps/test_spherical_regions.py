@@ -68,7 +68,7 @@ def test_a_region_on_the_other_side_of_the_sky_has_no_pixel(proj, kind):
         assert not Map.from_geom(geom, data=True, device="cpu").mask_contains_region(far)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(
     proj=st.sampled_from(PROJECTIONS),
     lon=st.floats(0, 360),
@@ -76,7 +76,7 @@ def test_a_region_on_the_other_side_of_the_sky_has_no_pixel(proj, kind):
     radius=st.floats(5, 30),
 )
 def test_a_circle_over_a_pole_or_larger_than_20_deg_holds_what_is_near(proj, lon, lat, radius):
-    geom = WcsGeom.create(binsz=4, proj=proj, frame="galactic")
+    geom = WcsGeom.create(binsz=5, proj=proj, frame="galactic")
     center = at(lon, lat, "galactic")
     mask = geom.region_mask(CircleSkyRegion(center, radius * u.deg), device="cpu").data
     separation = geom.separation(center).deg
@@ -87,8 +87,8 @@ def test_a_circle_over_a_pole_or_larger_than_20_deg_holds_what_is_near(proj, lon
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"point", "line"}))
 @pytest.mark.parametrize("center", [(180, 0), (179.3, 3), (30, 90), (40, -87)])
 def test_a_mask_across_a_seam_or_over_a_pole_is_as_large_as_the_region(kind, center):
-    geom = WcsGeom.create(binsz=0.5, proj="CAR", frame="galactic")
-    region = KINDS[kind](at(*center, "galactic"), 8.0)
+    geom = WcsGeom.create(binsz=1, proj="CAR", frame="galactic")
+    region = KINDS[kind](at(*center, "galactic"), 16.0)
     mask = geom.region_mask(region, device="cpu").data
     area = geom.solid_angle()[mask].sum().to_value("deg2")
     assert_allclose(area, RegionGeom.create(region).solid_angle().to_value("deg2"), rtol=0.06)

@@ -153,7 +153,7 @@ def are_drawn_well(
         good = np.abs(distance - radius) <= _DISTORTION * radius + 1e-6
         if torn_only:
             whole = (distance <= _TORN * radius + 1e-6) & (distance >= radius / _TORN - 1e-6)
-            strict = (reach > _LARGE) | (np.abs(lat) + reach > 90)  # a pole has no north
+            strict = (reach > _LARGE) | (np.abs(lat) + reach > 89)  # a pole has no north
             good = np.where(strict[:, None], good, whole)
         return np.asarray(good.all(axis=1) & (reach < 90))
 
