@@ -17,7 +17,7 @@ from matplotlib.image import imread
 from lightpool.batch import make_plan, run_batch
 from lightpool.batch.folder import BatchFolder
 from lightpool.config import Settings
-from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
+from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDatasetOnOff
 from lightpool.errors import ResumeError
 from lightpool.makers import ExcessMapEstimator
 from lightpool.report import write_report
@@ -189,6 +189,27 @@ def test_the_background_of_a_spectrum_is_alpha_times_off_and_its_rows_add_up(res
     assert len(runs) == 5
     assert sum(float(each["at the source: background"]) for each in runs) == pytest.approx(background, abs=0.3)
     assert sum(int(each["at the source: ON"]) for each in runs) == dataset.counts.data[safe].sum()
+
+
+def test_ring_results_have_the_off_counts_of_the_pixel_of_the_source(crab_store, tmp_path):
+    target = SETTINGS["targets"][0]
+    ring = {"type": "RingBackgroundMaker", "r_in": "0.4 deg", "width": "0.2 deg"}
+    target = target | {"makers": [*target["makers"], ring]}
+    data = {"targets": [target], "observations": {"datastore": str(crab_store)}, "output": {"folder": str(tmp_path)}}
+    run_batch(make_plan(Settings.from_dict(data)))
+    dataset = MapDatasetOnOff.read(tmp_path / "crab.fits.gz")
+    image = dataset.counts.geom.to_image()
+    safe = dataset.mask_safe.data & (image.separation(image.center_skydir).deg <= 0.1)
+    on, background = dataset.counts.data[safe].sum(), dataset.background.data[safe].sum()
+    x, y = (int(index[0]) for index in image.coord_to_idx(image.center_skydir))
+    off = dataset.counts_off.data[:, y, x][dataset.mask_safe.data[:, y, x]].sum()
+    row = page_of(tmp_path).stack("crab")
+    assert row["at the source: ON"] == f"{on:.0f}"
+    assert row["at the source: background"] == f"{background:.1f}"
+    statistic = WStatCountsStatistic(on, off, background / off)
+    assert row["at the source: significance"] == f"{float(statistic.sqrt_ts):.1f}"
+    whole = float(row["whole map: background"])
+    assert whole == pytest.approx(float(dataset.background.data[dataset.mask_safe.data].sum()), abs=0.06)
 
 
 def test_without_a_background_there_is_no_significance(crab_store, tmp_path):
