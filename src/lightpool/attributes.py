@@ -3,7 +3,7 @@
 import inspect
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any
+from typing import Any, ClassVar
 
 __all__ = ["KnownAttributes", "is_own_class", "unknown_attribute"]
 
@@ -14,6 +14,9 @@ class KnownAttributes:
     Known are the parameters of ``__init__`` and what the class declares or defines: annotations, class attributes and
     properties. Classes outside of the package that are derived from one of it may add whatever they like.
     """
+
+    _consumed: ClassVar[tuple[str, ...]] = ()
+    """Parameters of ``__init__`` that are not kept under their name."""
 
     def __setattr__(self, name: str, value: Any) -> None:
         kind: type = type(self)
@@ -57,4 +60,4 @@ def _known(kind: type) -> frozenset[str]:
         names |= set(vars(base)) | set(vars(base).get("__annotations__", ()))
         if "__init__" in vars(base):
             names |= set(list(inspect.signature(base.__init__).parameters)[1:])  # type: ignore[misc]
-    return frozenset(names - {"args", "kwargs"})
+    return frozenset(names - {"args", "kwargs", *getattr(kind, "_consumed", ())})

@@ -1,12 +1,13 @@
 """What a user sets or changes counts from then on, and what would not count is refused."""
 
 import copy
+import inspect
 import pickle
 
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 from numpy.testing import assert_array_equal
 
@@ -19,9 +20,11 @@ from lightpool.data import (
     ObservationMetaData,
     Observations,
 )
-from lightpool.datasets import MapDataset, SpectrumDataset
+from lightpool.datasets import Datasets, MapDataset, SpectrumDataset
+from lightpool.errors import MissingDataError
 from lightpool.irf import RadMax2D
 from lightpool.makers import (
+    DatasetsMaker,
     FoVBackgroundMaker,
     MapDatasetMaker,
     ReflectedRegionsBackgroundMaker,
@@ -113,7 +116,7 @@ def test_a_response_of_another_kind_is_refused(observation):
         observation.aeff = observation.edisp
 
 
-@pytest.mark.parametrize("name", ["gtis", "_gtis", "event", "_edsip", "pontig"])
+@pytest.mark.parametrize("name", ["gtis", "_gtis", "event", "_edsip", "pontig", "location"])
 def test_an_attribute_that_an_observation_does_not_have_is_refused(observation, name):
     for made in MADE:
         with pytest.raises(
@@ -144,7 +147,10 @@ MISSPELLED = [
     (lambda: EventList(None), "tables", "table"),
     (lambda: GTI.create([0] * u.s, [1] * u.s), "tabel", "table"),
     (lambda: FixedPointingInfo.from_degrees(0, 0), "fixed", None),
-    (Observations, "observation", None),
+    (Observations, "observations", None),
+    (lambda: GTI.create([0] * u.s, [1] * u.s), "reference_time", None),
+    (lambda: Datasets([_dataset()]), "datasets", None),
+    (lambda: DatasetsMaker([MapDatasetMaker()]), "cutout_widht", "cutout_width"),
     (lambda: ObservationMetaData(deadtime_fraction=0), "deadtime", "deadtime_fraction"),
 ]
 
@@ -249,3 +255,27 @@ def test_changes_survive_a_filter_that_comes_and_goes(observation):
     assert_array_equal(observation.events.energy.to_value("TeV"), [8, 12, 16])
     observation.obs_filter.event_filters.clear()
     assert_array_equal(observation.events.energy.to_value("TeV"), 2 * np.arange(1, 11))
+
+
+def test_every_parameter_that_counts_as_an_attribute_is_one():
+    for thing in (make() for make, _, _ in MISSPELLED):
+        kind = type(thing)
+        for name in list(inspect.signature(kind.__init__).parameters)[1:]:
+            assert name in vars(thing) or hasattr(kind, name) or name in (*kind._consumed, "kwargs"), (kind, name)
+
+
+def test_the_place_of_an_observation_can_be_set(observation):
+    observation.observatory_earth_location = EarthLocation(lon=1 * u.deg, lat=2 * u.deg, height=3 * u.m)
+    assert observation.get_pointing_altaz(observation.tmid).location.lat.deg == pytest.approx(2)
+
+
+def test_an_observation_without_good_times_or_events_says_so(observation):
+    observation.gti  # noqa: B018
+    bare = Observation(obs_id=5, pointing=observation.pointing, aeff=observation.aeff, meta=observation.meta)
+    for ask in ("observation_time_duration", "observation_live_time_duration"):
+        with pytest.raises(MissingDataError, match="observation 5 has no GTI, so its duration is not known"):
+            getattr(bare, ask)
+    bare.gti = observation.gti
+    with pytest.raises(MissingDataError, match="observation 5 has no 'events', it has"):
+        MapDatasetMaker(selection=["counts"]).run(_dataset(), bare)
+    assert MapDatasetMaker(selection=["exposure"]).run(_dataset(), bare).exposure.data.shape[0] > 0

@@ -48,6 +48,8 @@ class GTI(KnownAttributes):
     on_change: "Callable[[GTI], None] | None" = None
     """Called with the GTI when its table is handed out or it is changed; no copy and no pickle has it."""
 
+    _consumed = ("reference_time",)
+
     def __init__(self, table: Any, reference_time: Any = None) -> None:
         self._reference = _reference(reference_time)
         self._table: Any = _valid_table(table)

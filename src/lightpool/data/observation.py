@@ -63,6 +63,8 @@ class Observation(KnownAttributes):
     location : `astropy.coordinates.EarthLocation`; that of the header by default
     """
 
+    _consumed = ("location",)
+
     def __init__(
         self,
         obs_id: int | None = None,
@@ -98,18 +100,10 @@ class Observation(KnownAttributes):
         return self.__dict__ | {"_loaded": {"meta": meta} if meta is not None and meta.is_changed else {}}
 
     def __setattr__(self, name: str, value: Any) -> None:
-        # Scripts set the private attributes of Gammapy's observations, such as _gti and _events: the same parts.
-        if name[1:] in _PARTS and name[0] == "_":
-            setattr(self, name[1:], value)
-        elif name[0] == "_" and name not in _STATE and is_own_class(type(self)):
-            raise AttributeError(unknown_attribute(type(self), name))
-        else:
-            super().__setattr__(name, value)
-
-    def __getattr__(self, name: str) -> Any:
-        if name[:1] == "_" and name[1:] in _PARTS:
-            return self._get(name[1:])
-        raise AttributeError(f"{type(self).__name__!r} object has no attribute {name!r}")
+        kind: type = type(self)
+        if name[:1] == "_" and name not in _STATE and not hasattr(kind, name) and is_own_class(kind):
+            raise AttributeError(unknown_attribute(kind, name))
+        super().__setattr__(name, value)
 
     # -- parts
 
@@ -428,15 +422,24 @@ class Observation(KnownAttributes):
         return gti  # type: ignore[no-any-return]
 
     @property
+    def _good_seconds(self) -> float:
+        if self.gti is None:
+            raise MissingDataError(
+                f"observation {self.obs_id} has no GTI, so its duration is not known; set observation.gti, or ask for "
+                "one that has it (require_events=True)"
+            )
+        return float(self.gti.duration_s)
+
+    @property
     def observation_time_duration(self) -> u.Quantity:
         """Sum of the good time intervals in s, dead time included."""
-        return u.Quantity(self.gti.duration_s, "s")
+        return u.Quantity(self._good_seconds, "s")
 
     @property
     def observation_live_time_duration(self) -> u.Quantity:
         """Sum of the good time intervals without dead time, and without phases that a filter cuts away, in s."""
         live = 1 - self.observation_dead_time_fraction
-        return u.Quantity(self.gti.duration_s * live * self.obs_filter.livetime_fraction, "s")
+        return u.Quantity(self._good_seconds * live * self.obs_filter.livetime_fraction, "s")
 
     @property
     def observation_dead_time_fraction(self) -> float:
@@ -462,8 +465,12 @@ class Observation(KnownAttributes):
 
     @property
     def observatory_earth_location(self) -> Any:
-        """Place of the observatory as `astropy.coordinates.EarthLocation`."""
+        """Place of the observatory as `astropy.coordinates.EarthLocation`; None sets that of the header."""
         return self.meta.location if self._location is None else self._location
+
+    @observatory_earth_location.setter
+    def observatory_earth_location(self, value: Any) -> None:
+        self._location = value
 
     @property
     def pointing_radec(self) -> SkyCoord:
@@ -554,3 +561,14 @@ class Observation(KnownAttributes):
         if format != "gadf":
             raise ValueError(f'Only the "gadf" format is supported, got {format}')
         write_fits(observation_hdus(self, format, include_irfs), path, overwrite=overwrite, checksum=checksum)
+
+
+def _same_part(name: str) -> property:
+    return property(
+        lambda self: self._get(name), lambda self, value: setattr(self, name, value), doc=f"The same as ``{name}``."
+    )
+
+
+for _name in _PARTS:
+    # Scripts set the private attributes of Gammapy's observations, such as _gti and _events.
+    setattr(Observation, f"_{_name}", _same_part(_name))

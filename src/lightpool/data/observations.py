@@ -26,6 +26,8 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
     observations : iterable of `Observation`
     """
 
+    _consumed = ("observations",)
+
     def __init__(self, observations: Iterable[Observation] | None = None) -> None:
         self._observations: list[Observation] = []
         known: set[int] = set()

@@ -94,13 +94,15 @@ class Dataset(KnownAttributes, ABC):
         return Datasets([self]) + other
 
 
-class Datasets(MutableSequence[Dataset]):
+class Datasets(KnownAttributes, MutableSequence[Dataset]):
     """Datasets with names that are unique, found by name or position.
 
     Parameters
     ----------
     datasets : Dataset, list of Dataset or Datasets
     """
+
+    _consumed = ("datasets",)
 
     def __init__(self, datasets: "Dataset | list[Any] | Datasets | None" = None) -> None:
         if isinstance(datasets, Dataset):

@@ -136,11 +136,10 @@ class MapDatasetMaker(Maker):
         geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
     ) -> Map:
         """Counts map of the events of an observation; in a point region, those inside the cut ``RAD_MAX_2D``."""
+        events = _part(observation, "events")
         if isinstance(geom, RegionGeom) and geom.is_all_point_sky_regions:
-            return make_counts_rad_max(
-                geom, observation.rad_max, observation.events, device=device, precision=precision
-            )
-        return Map.from_events(geom, observation.events, device, precision)
+            return make_counts_rad_max(geom, observation.rad_max, events, device=device, precision=precision)
+        return Map.from_events(geom, events, device, precision)
 
     def make_exposure(
         self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
@@ -316,7 +315,7 @@ def _part(observation: Any, name: str) -> Any:
     """
     part = getattr(observation, name)
     if part is None:
-        kinds = {"psf": "psf", "edisp": "edisp", "bkg": "background", "aeff": "exposure"}
+        kinds = {"psf": "psf", "edisp": "edisp", "bkg": "background", "aeff": "exposure", "events": "counts"}
         raise MissingDataError(
             f"observation {observation.obs_id} has no {name!r}, it has {observation.available_irfs}; leave "
             f"{kinds[name]!r} out of the selection of the maker"
