@@ -196,3 +196,10 @@ def test_groups_have_their_own_size():
     data = bytes(4 * 2 * (1 + 40 * 30)).ljust(4 * 2880, b"\0")
     following = content_of(fits.ImageHDU(np.ones(3), name="NEXT"))[2880:]
     assert FitsFile(header + data + following).names == ["PRIMARY", "NEXT"]
+
+
+def test_a_column_without_a_name_is_read_but_not_by_astropy(content):
+    file = FitsFile(with_card(content, 2, "TTYPE1", None), "run.fits")
+    assert list(file.table("EVENTS").columns) == ["col1", "B", "C", "D"]
+    with pytest.raises(FormatError, match=r"run\.fits, HDU 'EVENTS': TTYPE1 is missing: column 1 has no name"):
+        _ = file.hdulist

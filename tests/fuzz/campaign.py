@@ -14,6 +14,7 @@ import threading
 import time
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import asdict
 from pathlib import Path
 
@@ -148,11 +149,12 @@ def main() -> None:
         _be_child(arguments.child, numbers, arguments.seed)
         return
     with tempfile.TemporaryDirectory() as folder:
-        begin, verdicts = time.monotonic(), []
-        for verdict in run_cases(numbers, arguments.seed, make_store(Path(folder) / "store")):
-            verdicts.append(verdict)
-            if verdict.outcome in FAULTS:
-                sys.stdout.write(f"case {numbers[len(verdicts) - 1]}: {_line(verdict)}\n")
-                sys.stdout.flush()
+        begin, verdicts = time.monotonic(), list[Verdict]()
+        with suppress(KeyboardInterrupt):  # Ctrl-C ends it with the summary of what was done
+            for verdict in run_cases(numbers, arguments.seed, make_store(Path(folder) / "store")):
+                verdicts.append(verdict)
+                if verdict.outcome in FAULTS:
+                    sys.stdout.write(f"case {numbers[len(verdicts) - 1]}: {_line(verdict)}\n")
+                    sys.stdout.flush()
     sys.stdout.write(summary(verdicts, arguments.seed, time.monotonic() - begin) + "\n")
     sys.exit(any(verdict.outcome in FAULTS for verdict in verdicts))

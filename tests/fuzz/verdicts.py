@@ -142,7 +142,7 @@ class Bench:
         except Exception as caught:
             error = caught
         if error is not None:
-            return _judge_error(error, folder, name)
+            return _judge_error(error, folder, name, is_valid=damaged.is_valid)
         is_told = any(text not in usual for text in _without_folder(texts, folder, self._store))
         difference = _difference(found, expected)
         if not difference:
@@ -195,9 +195,11 @@ def _error_of_reading(path: Path, *, with_astropy: bool) -> Exception | None:
     return None
 
 
-def _judge_error(error: BaseException, folder: Path, name: str) -> tuple[str, str]:
+def _judge_error(error: BaseException, folder: Path, name: str, *, is_valid: bool) -> tuple[str, str]:
     cause = error.args[2] if isinstance(error, ReductionError) else error
     text = f"{type(cause).__name__}: {error}"
+    if is_valid and isinstance(error, ReductionError) and type(cause) is ValueError:
+        return "refused", text  # the file is one of another kind, such as point-like, which the maker is not made for
     if not isinstance(cause, LightpoolError) and not (name in _INDEX_FILES and isinstance(cause, ValueError)):
         return "foreign error", text
     # What an index says wrong surfaces at the file that it names.

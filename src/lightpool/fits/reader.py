@@ -190,6 +190,15 @@ class FitsFile:
                 f"data, {there} are there; download the file again"
             )
 
+    @staticmethod
+    def _require_names(info: HduInfo) -> None:
+        """Raise a FormatError if a column has no name: astropy cannot read such tables."""
+        for i in range(1, info.layout.n_field + 1):
+            if f"TTYPE{i}" not in info.cards.values:
+                raise FormatError(
+                    f"{info.where}: TTYPE{i} is missing: column {i} has no name; write one into the header"
+                )
+
     def _content_for_astropy(self) -> bytes:
         if not any(info.cards.damaged or info.cards.invalid for info in self._hdus):
             return self._buffer
@@ -212,6 +221,7 @@ class FitsFile:
             self._check_complete(info)
             if info.layout.is_table:
                 self.table(number)
+                self._require_names(info)
         with parsing(self.source):
             hdulist = fits.open(BytesIO(self._content_for_astropy()), memmap=False)
             if len(hdulist) != len(self._hdus):
