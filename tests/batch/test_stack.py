@@ -8,8 +8,10 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from click.testing import CliRunner
+from small_reductions import SPECTRUM
 
 from lightpool.arrays import to_host, use_device
+from lightpool.batch import make_plan, run_batch
 from lightpool.batch.stack import stack_files
 from lightpool.cli import main
 from lightpool.data import GTI
@@ -21,6 +23,7 @@ from lightpool.datasets import (
     SpectrumDatasetOnOff,
     read_dataset,
 )
+from lightpool.datasets.observations import obs_ids_of
 from lightpool.errors import FormatError
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
@@ -233,3 +236,14 @@ def test_stacking_the_same_observation_in_memory_is_warned_of(caplog):
     second.name = "again"
     Datasets([first, second]).stack_reduce()
     assert "'again' holds observation 1 of obs1 again, with the same good times" in caplog.text
+
+
+def test_the_spectra_of_a_reduction_are_in_kev_and_cm2_if_the_settings_ask_for_it(settings_of):
+    output = {"spectrum_format": "xspec", "observations": True}
+    result = run_batch(make_plan(settings_of(targets=[SPECTRUM], observations={"obs_ids": [1]}, output=output)))
+    for path in (result.files[0], result.folder / "observations" / "pha_1-spectrum.fits"):
+        spectrum = read_dataset(path)
+        assert spectrum.counts.geom.axes["energy"].unit == "keV"
+        assert spectrum.exposure.unit == "cm2 s"
+        assert spectrum.info_dict()["counts_off"] > 0
+        assert obs_ids_of(spectrum) == ["1"]

@@ -20,7 +20,7 @@ from lightpool.datasets import (
 )
 from lightpool.errors import DamagedFileError, FormatError
 from lightpool.fits import FileKind, file_kinds, read_fits
-from lightpool.irf import EDispKernel, EDispMap, EffectiveAreaTable2D, PSFMap
+from lightpool.irf import EDispKernel, EDispMap, EffectiveAreaTable2D, PSFMap, load_irf_dict_from_file
 from lightpool.maps import Map, MapAxis, WcsGeom
 
 
@@ -180,6 +180,13 @@ def test_a_run_is_read_from_its_own_kind_of_file(folder):
     assert len(DataStore.from_events_files([folder / "run.fits"]).obs_table) == 1
     with pytest.raises(FormatError, match=r"a\.fits holds a map dataset"):
         DataStore.from_events_files([folder / "a.fits"])
+
+
+def test_responses_are_not_looked_for_in_a_dataset(folder):
+    for name in ("a.fits", "e.fits", "e_rmf.fits", "map.fits"):
+        with pytest.raises(FormatError, match=f"{name} holds .*; load_irf_dict_from_file expects"):
+            load_irf_dict_from_file(folder / name)
+    assert load_irf_dict_from_file(folder / "run.fits").keys() >= {"aeff", "bkg", "edisp", "psf"}
 
 
 def test_a_file_that_is_cut_off_is_called_damaged(folder):

@@ -4,7 +4,7 @@ import logging
 from collections.abc import Mapping
 from typing import Any
 
-from lightpool.fits import FitsFile, read_fits
+from lightpool.fits import FileKind, FitsFile, read_fits, require_kind
 from lightpool.irf.background import Background2D, Background3D
 from lightpool.irf.core import IRF
 from lightpool.irf.edisp_table import EnergyDispersion2D
@@ -52,6 +52,7 @@ def load_irf_dict_from_file(filename: Any) -> dict[str, Any]:
     filename : str, path or `~lightpool.fits.FitsFile`
     """
     file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    require_kind(file, "load_irf_dict_from_file", FileKind.IRF, FileKind.EVENTS, takes_unknown=True)
     found: dict[str, Any] = {}
     is_pointlike = False
     for number, name in enumerate(file.names):
