@@ -180,6 +180,16 @@ os.kill(os.getpid(), signal.SIGKILL)
     assert (done.stdout, done.returncode) == ("ready\n", -signal.SIGKILL)
 
 
+@pytest.mark.slow
+def test_a_script_without_a_guard_may_start_a_local_cluster(tmp_path):
+    pytest.importorskip("distributed")
+    (tmp_path / "cluster.py").write_text(
+        "from lightpool.batch.dask_cluster import dask_cluster\n"
+        "with dask_cluster('local:1') as executor:\n    print(__file__, type(executor).__name__)\n"
+    )
+    assert output_of("cluster.py", folder=tmp_path) == [f"{tmp_path / 'cluster.py'} DaskExecutor"]
+
+
 def test_a_process_says_how_it_ended():
     worker = WorkerProcess(wait_for_ever)
     assert worker.connection.recv() == worker.pid

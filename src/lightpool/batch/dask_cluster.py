@@ -11,6 +11,7 @@ from lightpool.arrays.threads import one_thread_each
 from lightpool.batch.chunk import ChunkTask, fail_chunk, run_chunk
 from lightpool.batch.folder import ChunkRecord
 from lightpool.errors import ConfigError, WorkerDiedError
+from lightpool.makers.workers import script_not_run_again
 
 __all__ = ["DaskExecutor", "dask_cluster"]
 
@@ -71,7 +72,7 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
     if (not is_address and kind not in _STARTERS) or (kind in ("local", "slurm") and not has_number):
         raise ConfigError(f"cluster {name!r} is not known; {_HELP}")
     distributed = require_package("distributed", extra="batch", purpose="a cluster")
-    with one_thread_each():
+    with one_thread_each(), script_not_run_again():
         try:
             cluster = name if is_address else _STARTERS[kind](int(number or 1))
         except ValueError as error:

@@ -10,7 +10,7 @@ import subprocess
 import sys
 import threading
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
@@ -20,7 +20,7 @@ from typing import Any
 from lightpool.arrays.threads import one_thread_each
 from lightpool.errors import TransferError
 
-__all__ = ["WorkerProcess", "from_parent", "packed", "unpacked"]
+__all__ = ["WorkerProcess", "from_parent", "packed", "script_not_run_again", "unpacked"]
 
 _START = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from lightpool.makers import workers; workers._main()"
@@ -115,6 +115,22 @@ class WorkerProcess:
             return f"was killed by {signal.Signals(-code).name}"
         except ValueError:
             return f"was killed by signal {-code}"
+
+
+@contextlib.contextmanager
+def script_not_run_again() -> Iterator[None]:
+    """Let processes that other libraries start by `multiprocessing` inside a ``with`` block not run the script again.
+
+    They run what ``__main__`` says it was loaded from, and a script without a guard would then start them once more.
+    """
+    main = sys.modules["__main__"]
+    hidden: dict[str, Any] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    try:
+        vars(main).pop("__file__", None)
+        main.__spec__ = None
+        yield
+    finally:
+        vars(main).update(hidden)
 
 
 def packed(value: Any) -> bytes:
