@@ -102,7 +102,7 @@ def test_a_response_at_one_offset_gives_an_exposure_near_it_and_a_reason_elsewhe
     maker = SpectrumDatasetMaker(["exposure"])
     near = maker.run(spectrum_at(0.4956 * u.deg).to(device), run_with(point))
     assert to_host(near.exposure.data).min() == pytest.approx(1e5 * 3600)
-    assert texts(caplog) == []
+    assert not any("effective area" in text for text in texts(caplog))
     for distance, limits in ((0.2, "begins at 0.40 deg"), (0.8, "ends at 0.60 deg")):
         caplog.clear()
         far = maker.run(spectrum_at(distance * u.deg).to(device), run_with(point))

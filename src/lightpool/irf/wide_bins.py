@@ -64,17 +64,16 @@ def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
         return None
     low, high = np.maximum(x[:-1], edges[0]), np.minimum(x[1:], edges[-1])
     is_split = np.zeros((len(x) - 1, *data.shape[1:]), dtype=bool)
-    vanishes = _vanishes(bkg, data, empty, axis, x)
-    for number in range(len(x) - 1):
-        if low[number] >= high[number]:
-            continue
+    edge_is_beside = _are_beside_empty_bins(empty, axis, x)
+    for number in np.flatnonzero(low < high):
         pair = slice(number, number + 2)
         inside = (axis.center_value > low[number]) & (axis.center_value < high[number])
         if beyond[pair].any():
             near = inside if inside.any() else _nearest(axis, low[number], high[number])
             is_split[number] = (data[near] > 0).any(axis=0)
-            continue
-        is_split[number] = (data[inside] > 0).any(axis=0) & vanishes[pair].any(axis=0)
+        elif inside.any() and edge_is_beside[pair].any():
+            vanishes = _vanishes(bkg, data, empty, axis, x[pair])
+            is_split[number] = (data[inside] > 0).any(axis=0) & vanishes.any(axis=0)
     numbers = np.flatnonzero(is_split.reshape(len(is_split), -1).any(axis=1))
     if not numbers.size:
         return None
@@ -82,6 +81,13 @@ def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
     borders = edges[1:-1][(empty[1:] != empty[:-1]).any(axis=tuple(range(1, empty.ndim)))]
     points, parts = _parts(np.union1d(axis.center_value, borders), low[numbers], high[numbers])
     return SplitBins(tuple(numbers.tolist()), is_split[numbers].astype(np.float64), points * axis.unit, parts)
+
+
+def _are_beside_empty_bins(empty: Bools, axis: MapAxis, x: Floats) -> Bools:
+    """Whether a bin of the table below or above an edge is empty at some place; shape (n_edge,)."""
+    has_empty = np.any(empty.reshape(len(empty), -1), axis=1, keepdims=True)[:, 0]
+    index, _ = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
+    return np.asarray(has_empty[index] | has_empty[np.minimum(index + 1, len(empty) - 1)])
 
 
 def _vanishes(bkg: IRF, data: Floats, empty: Bools, axis: MapAxis, x: Floats) -> Bools:
