@@ -106,6 +106,10 @@ def pix_in_bins(
     bins = xp.reshape(bins, x.shape)
     if is_descending:
         bins = (n_bin - 1.0) - bins
+    if array_api_compat.is_numpy_namespace(xp):
+        with np.errstate(invalid="ignore"):
+            if np.array_equal(np.minimum(np.maximum(np.floor(pix + 0.5), -1.0), float(n_bin)), bins):
+                return pix  # as nearly always
     low = xp.where(bins < 0, xp.full_like(bins, -math.inf), bins - 0.5)
     high = bins + 0.5
     high = xp.where(bins >= n_bin, xp.full_like(bins, math.inf), high - 4 * _EPS * xp.abs(high))

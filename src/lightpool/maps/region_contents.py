@@ -5,6 +5,7 @@ from functools import cached_property
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 
 from lightpool.arrays.events import EDGE
 from lightpool.maps import shapes
@@ -80,8 +81,6 @@ class Places:
         frame = circles[0].center.frame.name
         lon, lat = np.array([(_.center.data.lon.deg, _.center.data.lat.deg) for _ in circles]).T
         if frame != self.frame:
-            from astropy.coordinates import SkyCoord
-
             centers = SkyCoord(lon, lat, unit="deg", frame=frame).transform_to(self.frame).data
             lon, lat = centers.lon.deg, centers.lat.deg
         reach = np.array([_.radius.to_value("deg") for _ in circles])

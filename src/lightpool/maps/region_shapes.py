@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
 from lightpool.arrays.solid_angles import triangle_areas
@@ -78,8 +79,7 @@ def _frame_matrix(frame: str, other: str) -> HostArray:
     try:
         return frame_matrix(frame, other)
     except ValueError:
-        from astropy.coordinates import SkyCoord  # a frame that has no matrix of ours, such as FK4
-
+        # a frame that has no matrix of ours, such as FK4
         axes = SkyCoord(x=[1, 0, 0], y=[0, 1, 0], z=[0, 0, 1], frame=frame, representation_type="cartesian")
         return np.asarray(axes.transform_to(other).cartesian.xyz.value)
 
@@ -159,9 +159,11 @@ def are_drawn_well(
 
 
 def steps_to_north_of(lon: HostArray, lat: HostArray, wcs: WCS) -> tuple[Any, Any, Any, Any]:
-    """`steps_to_north` of positions in deg in the frame of the WCS."""
-    from astropy.coordinates import SkyCoord
-
+    """`steps_to_north` of positions in deg in the frame of the WCS, for which no SkyCoord is needed but near a pole."""
+    if np.all(np.abs(lat) < 89.9):
+        x, y = wcs.wcs_world2pix(lon, lat, 0)
+        x_north, y_north = wcs.wcs_world2pix(lon, lat + 1 / 3600, 0)
+        return x, y, x_north - x, y_north - y
     return steps_to_north(SkyCoord(lon, lat, unit="deg", frame=frame_of_wcs(wcs)), wcs)
 
 
