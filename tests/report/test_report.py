@@ -21,7 +21,7 @@ from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDatasetOnOff
 from lightpool.errors import ResumeError
 from lightpool.makers import ExcessMapEstimator
 from lightpool.report import write_report
-from lightpool.report.numbers import AtSource, by_night, cumulated, runs_of
+from lightpool.report.numbers import AtSource, by_night, cumulated, runs_of, theta_squared_of
 from lightpool.stats import WStatCountsStatistic
 
 NOTHING = "\N{EN DASH}"
@@ -295,6 +295,22 @@ def test_the_cumulative_significance_ends_at_that_of_all():
     assert [livetime for livetime, _ in grown] == [600, 1200, 1800]
     assert grown[-1][1].significance == AtSource.total(run.sums for run in runs).significance
     assert grown[0][1].significance == pytest.approx(float(WStatCountsStatistic(30.0, 8.0, 0.5).sqrt_ts))
+
+
+def test_theta_squared_counts_add_up_and_parts_of_an_observation_are_one():
+    theta2 = {"max": 0.1, "counts": [3, 1], "counts_off": [1, 0]}
+    rows = [row(1, "2020-01-01T00:00:00", theta2=theta2), row(1, "2020-01-01T00:10:00", theta2=theta2)]
+    found = theta_squared_of([*rows, row(2, "2020-01-01T01:00:00", theta2=None)])
+    assert found["counts"].tolist() == [6, 2]
+    assert found["counts_off"].tolist() == [2, 0]
+    assert found["n_run"] == 1
+    assert theta_squared_of([row(2, "2020-01-01T01:00:00")]) is None
+
+
+def test_the_excess_per_minute_needs_a_livetime():
+    found = AtSource(**SUMS)
+    assert found.per_minute(0.5) == pytest.approx((26 / 30, found.error / 30))
+    assert found.per_minute(0.0) is found.per_minute(None) is None
 
 
 def test_parts_of_an_observation_by_events_share_its_livetime():

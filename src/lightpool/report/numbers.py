@@ -75,6 +75,12 @@ class AtSource:
         """Significance of the excess (Li & Ma with OFF counts, else Cash); None without a background."""
         return None if self._statistic is None else float(self._statistic.sqrt_ts)
 
+    def per_minute(self, livetime: float | None) -> tuple[float, float] | None:
+        """Excess per minute of a livetime in h, and its error; None where one of them is not known."""
+        if self.excess is None or self.error is None or not livetime:
+            return None
+        return self.excess / (60 * livetime), self.error / (60 * livetime)
+
 
 @dataclass(frozen=True)
 class Run:
@@ -161,12 +167,13 @@ def cumulated(runs: Sequence[Run]) -> list[tuple[float, AtSource]]:
 
 def theta_squared_of(rows: Iterable[Row]) -> dict[str, Any] | None:
     """Sum of the theta-squared counts of observations, with their number; None if none has any."""
-    known = [row["theta2"] for row in rows if row.get("theta2")]
+    kept = [row for row in rows if row.get("theta2")]
+    known = [row["theta2"] for row in kept]
     if not known:
         return None
     return {
         "max": known[0]["max"],
         "counts": np.sum([each["counts"] for each in known], axis=0),
         "counts_off": np.sum([each["counts_off"] for each in known], axis=0),
-        "n_run": len(known),
+        "n_run": len({row["obs_id"] for row in kept}),
     }

@@ -63,10 +63,7 @@ class StackView:
     @property
     def rate(self) -> tuple[float, float] | None:
         """Excess at the source per minute and its error."""
-        found = self.at_source
-        if found is None or found.excess is None or found.error is None or not self.livetime:
-            return None
-        return found.excess / (60 * self.livetime), found.error / (60 * self.livetime)
+        return None if self.at_source is None else self.at_source.per_minute(self.livetime)
 
 
 def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_pictures: bool) -> StackView:

@@ -44,10 +44,7 @@ class TargetView:
     @property
     def rate(self) -> tuple[float, float] | None:
         """Excess per minute and its error."""
-        found = self.at_source
-        if found is None or found.excess is None or found.error is None or not self.livetime:
-            return None
-        return found.excess / (60 * self.livetime), found.error / (60 * self.livetime)
+        return None if self.at_source is None else self.at_source.per_minute(self.livetime)
 
 
 def source_of(target: Target) -> Source:
@@ -100,9 +97,8 @@ def _pictures(source: Source, target: Target, runs: Sequence[Run], rows: Sequenc
     if (theta := theta_squared_of(rows)) is not None:
         radius = None if source.radius is None else float(source.radius.deg)
         energies = build_dataset(target).outline().counts.geom.axes["energy"].edges
-        note = (
-            f"{theta['n_run']} of {len(rows)} observations; {energies[0]:.3g} to {energies[-1]:.3g}, without safe mask"
-        )
+        n_run = len({row["obs_id"] for row in rows})
+        note = f"{theta['n_run']} of {n_run} observations; {energies[0]:.3g} to {energies[-1]:.3g}, without safe mask"
         figure = plots.plot_theta_squared(theta["counts"], theta["counts_off"], theta["max"], radius)
         yield Picture.of("Theta squared", figure, note)
     growth = [(livetime, each.significance) for livetime, each in cumulated(runs) if each.significance is not None]
