@@ -1,7 +1,6 @@
 """A reduction from its plan to its files: the same whoever does it, and however often it is stopped."""
 
 import json
-import multiprocessing
 import os
 import random
 import signal
@@ -99,7 +98,7 @@ def test_dask_workers_give_the_same_bits(settings_of, reference):
 def test_an_unknown_cluster_is_refused(name):
     from lightpool.batch.dask_cluster import dask_cluster
 
-    with pytest.raises(ConfigError, match="clusters are tcp://HOST:PORT, local:N, slurm:N and cuda"):
+    with pytest.raises(ConfigError, match="clusters are tcp://HOST:PORT, tls://HOST:PORT, local:N, slurm:N and cuda"):
         dask_cluster(name).__enter__()
 
 
@@ -496,7 +495,7 @@ def _kill(pid: int) -> bool:
 
 
 @pytest.mark.parametrize("before_its_task", [True, False])
-def test_a_worker_that_dies_twice_fails_its_observations_by_name(settings_of, monkeypatch, before_its_task):
+def test_workers_that_are_killed_by_chance_cost_nothing(settings_of, monkeypatch, before_its_task):
     settings = settings_of(observations={"obs_ids": [1, 2, 3]})
     executor = ProcessExecutor(1)
     started = []
@@ -513,17 +512,30 @@ def test_a_worker_that_dies_twice_fails_its_observations_by_name(settings_of, mo
 
     monkeypatch.setattr(ProcessExecutor, "_start", start)
     result = run_batch(make_plan(settings), executor)
-    assert [outcome.status for outcome in result.outcomes] == ["failed", "failed", "done"]
-    assert "was killed by SIGKILL, 2 times; is there enough memory?" in result.outcomes[0].error
+    assert [outcome.status for outcome in result.outcomes] == ["done"] * 3
+    assert len(started) == 3
+
+
+def test_workers_that_never_start_are_an_error(settings_of, monkeypatch):
+    plain = ProcessExecutor._start
+
+    def start(self, gpu):
+        worker = plain(self, gpu)
+        worker.process.kill()
+        return worker
+
+    monkeypatch.setattr(ProcessExecutor, "_start", start)
+    with pytest.raises(WorkerDiedError, match="no worker starts, the last one was killed by SIGKILL"):
+        run_batch(make_plan(settings_of()), ProcessExecutor(1))
 
 
 def test_no_process_is_left_when_the_work_is_given_up(settings_of):
-    settings = settings_of(run={"chunk_size": 1})
+    settings, before = settings_of(run={"chunk_size": 1}), _children(os.getpid())
 
     def stop(record):
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         run_batch(make_plan(settings), ProcessExecutor(2), progress=stop)
-    assert multiprocessing.active_children() == []
+    assert [pid for pid in _children(os.getpid()) if pid not in before] == []
     assert run_batch(plan_to_resume(settings), resume=True).n_reused >= 1

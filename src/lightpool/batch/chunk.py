@@ -77,7 +77,10 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
             files[folder.name(file)] = sha256_of(file)
 
     partial, outcomes = _reduced(settings, task, keep if settings.output.observations else None)
-    inputs, index = sources.input_files(task.obs_ids), sources.index_hash(task.obs_ids)
+    wanted = [
+        obs_id for obs_id in task.obs_ids if obs_id not in task.given_up
+    ]  # the others' files may end this process
+    inputs, index = sources.input_files(wanted), sources.index_hash(task.obs_ids)
     if task.index and index != task.index:
         raise InputChangedError(
             f"the index of {settings.observations.datastore} was changed while it was in use: observations "

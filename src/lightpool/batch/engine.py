@@ -222,20 +222,18 @@ def _done_before(
     record = folder.record(task.key)
     if record is None:
         return None
-    reason = ""
-    files, changed = sources.compare(task.obs_ids, record.inputs)
-    if changed:
-        reason = f"changed since it was reduced: {', '.join(changed)}"
-    elif failed := [outcome.obs_id for outcome in record.outcomes if outcome.status == "failed"]:
+    if failed := [outcome.obs_id for outcome in record.outcomes if outcome.status == "failed"]:
         reason = f"failed before: {', '.join(map(str, failed))}"
+    elif changed := (compared := sources.compare(task.obs_ids, record.inputs))[1]:
+        reason = f"changed since it was reduced: {', '.join(changed)}"
     elif task.index != record.index:
         reason = "the index of the store says something else of them"
     elif not folder.holds(record):
         reason = "its sums are missing or damaged"
     elif output.observations and not folder.holds_observations(record, compress=output.compress):
         reason = "datasets of single observations are asked for, and are missing"
-    if not reason:
-        inputs.add(files)
+    else:
+        inputs.add(compared[0])
         return record
     log.warning("observations %s to %s are reduced again: %s", task.obs_ids[0], task.obs_ids[-1], reason)
     return None

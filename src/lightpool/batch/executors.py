@@ -1,32 +1,39 @@
 """Who does the chunks: this process, or some processes of this machine."""
 
 import logging
-import multiprocessing
 import os
+import pickle
 import signal
-import threading
+import time
 from collections import deque
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from logging.handlers import QueueHandler
-from multiprocessing import get_context
 from multiprocessing.connection import Connection, wait
+from pathlib import Path
 from typing import Any, Protocol
 
-from lightpool.arrays.gpus import see_gpu
-from lightpool.arrays.threads import one_thread_each
-from lightpool.batch.chunk import ChunkTask, fail_chunk, run_chunk
-from lightpool.batch.folder import ChunkRecord
-from lightpool.errors import WorkerDiedError
+import astropy.units as u
 
-__all__ = ["Executor", "ProcessExecutor", "SerialExecutor"]
+from lightpool.arrays.gpus import see_gpu
+from lightpool.batch.chunk import ChunkTask, run_chunk, try_chunk
+from lightpool.batch.culprits import Job, begin, died, hung, survived
+from lightpool.batch.folder import BatchFolder, ChunkRecord
+from lightpool.batch.watch import watch_with
+from lightpool.errors import WorkerDiedError
+from lightpool.makers.workers import WorkerProcess
+
+__all__ = ["Executor", "ProcessExecutor", "SerialExecutor", "time_limit"]
 
 log = logging.getLogger(__name__)
 _package_log = logging.getLogger("lightpool")
 
-MAX_DEATHS = 2
-"""A chunk whose worker died so often is not tried again."""
+_MOST_STILLBORN = 3
+"""Processes that may die at their start, one after the other."""
+
+_LAST_WAIT = 5.0
+"""Seconds that a process is given to end after SIGKILL: what waits for a file system may never end."""
 
 
 class Executor(Protocol):
@@ -38,28 +45,74 @@ class Executor(Protocol):
 
 
 class SerialExecutor:
-    """Does one chunk after the other in this process."""
+    """Does one chunk after the other in this process.
+
+    What needs a process of its own gets one: observations with a limit of time, as nothing else ends what hangs, and a
+    chunk during which this program died or was killed before, as it may be the chunk that kills it.
+    """
 
     def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
         """Give the record of each chunk as soon as it is finished."""
-        yield from map(run_chunk, tasks)
+        if any(time_limit(task.settings) for task in tasks):
+            yield from ProcessExecutor(1).run(tasks)
+            return
+        for task in tasks:
+            folder = BatchFolder(Path(task.settings["output"]["folder"]))
+            if folder.was_begun(task.key):
+                log.warning(
+                    "observations %s to %s are reduced by a process of their own: the program ended during them before",
+                    task.obs_ids[0],
+                    task.obs_ids[-1],
+                )
+                yield from ProcessExecutor(1).run([task])
+                continue
+            folder.begin_chunk(task.key)
+            try:
+                record = run_chunk(task)
+            finally:
+                folder.end_chunk(task.key)
+            yield record
 
 
 @dataclass(eq=False)
 class _Worker:
     """A process and what it is doing."""
 
-    process: Any
-    connection: Connection
+    process: WorkerProcess
     gpu: str | None
-    task: ChunkTask | None = None
+    is_ready: bool = False
+    job: Job | None = None
+    obs_id: int | None = None
+    since: float = 0.0
+
+    @property
+    def connection(self) -> Connection:
+        return self.process.connection
+
+    def give(self, waiting: "deque[Job]") -> None:
+        """Give it the next job, if there is one."""
+        self.job, self.obs_id = waiting.popleft() if waiting else None, None
+        if self.job is not None:
+            with suppress(OSError):  # it died while it had nothing to do: listening to it will tell
+                self.connection.send((self.job.task, self.job.is_trial))
+
+    def end(self) -> None:
+        """End it, whatever it does."""
+        self.process.kill()
+        self.connection.close()
+
+    def how_it_ended(self) -> str:
+        """Words for the end of the process."""
+        self.process.join(_LAST_WAIT)
+        return "does not answer" if self.process.is_alive() else self.process.how_it_ended()
 
 
 @dataclass
 class ProcessExecutor:
     """Does chunks in processes of their own, which are started anew and not forked.
 
-    A process that is killed is noticed: its chunk is done again by a new one, and fails when that dies too.
+    A process that dies is noticed: its chunk is done again by a new one, and taken apart if that dies too, until the
+    observation that is to blame is known. One that takes longer over an observation than the settings allow is ended.
 
     Parameters
     ----------
@@ -70,7 +123,7 @@ class ProcessExecutor:
 
     n_worker: int
     gpus: Sequence[str] = ()
-    _deaths: dict[str, int] = field(default_factory=dict, init=False)
+    _n_stillborn: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         if self.n_worker < 1:
@@ -78,71 +131,103 @@ class ProcessExecutor:
 
     def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
         """Give the record of each chunk as soon as it is finished; closing the generator ends the processes."""
-        waiting = deque(tasks)
+        waiting = deque(map(begin, tasks))
         workers: list[_Worker] = []
         try:
             for number in range(min(self.n_worker, len(tasks))):
                 workers.append(self._start(self.gpus[number % len(self.gpus)] if self.gpus else None))
-                _give(workers[-1], waiting)
-            while any(worker.task is not None for worker in workers):
-                for ready in wait([worker.connection for worker in workers if worker.task is not None]):
-                    worker = next(worker for worker in workers if worker.connection is ready)
-                    try:
-                        answer = worker.connection.recv()
-                    except (EOFError, OSError):
-                        workers[workers.index(worker)], record = self._replaced(worker, waiting)
-                        if record is not None:
-                            yield record
-                        continue
-                    if isinstance(answer, logging.LogRecord):
-                        logging.getLogger(answer.name).handle(answer)
-                        continue
-                    _give(worker, waiting)
-                    if isinstance(answer, BaseException):
-                        raise answer
-                    yield answer
+                workers[-1].give(waiting)
+            while busy := [worker for worker in workers if worker.job is not None]:
+                for worker in _ready(busy):
+                    yield from self._listen(worker, workers, waiting)
+                for worker in busy:
+                    if worker.job is not None and worker.obs_id is not None and _seconds_left(worker) <= 0:
+                        job, obs_id = worker.job, worker.obs_id
+                        self._replace(worker, workers, waiting, hung(job, obs_id, time_limit(job.task.settings) or ""))
         finally:
             for worker in workers:
-                worker.process.terminate()
-                worker.connection.close()
+                worker.end()
             for worker in workers:
-                worker.process.join()
+                worker.process.join(_LAST_WAIT)
 
     def _start(self, gpu: str | None) -> _Worker:
-        context = get_context("spawn")
-        mine, its = context.Pipe()
-        process = context.Process(target=_work, args=(its, gpu, _package_log.getEffectiveLevel()), daemon=True)
-        with one_thread_each():
-            process.start()
-        its.close()
-        return _Worker(process, mine, gpu)
+        return _Worker(WorkerProcess(_work, gpu, _package_log.getEffectiveLevel()), gpu)
 
-    def _replaced(self, worker: _Worker, waiting: deque[ChunkTask]) -> tuple[_Worker, ChunkRecord | None]:
-        """Give a new worker in place of one that died, and the record of its chunk if that is given up."""
-        task = worker.task
-        assert task is not None  # only workers with a task are listened to
-        worker.connection.close()
-        worker.process.join()
-        first, last, how = task.obs_ids[0], task.obs_ids[-1], _how_it_ended(worker.process.exitcode)
-        self._deaths[task.key] = self._deaths.get(task.key, 0) + 1
-        record = None
-        if self._deaths[task.key] < MAX_DEATHS:
-            log.warning("the worker of observations %s to %s %s; trying again with a new one", first, last, how)
-            waiting.appendleft(task)
+    def _listen(
+        self, worker: _Worker, workers: list[_Worker], waiting: "deque[Job]"
+    ) -> Generator[ChunkRecord, None, None]:
+        """Take what a worker says; its records are given on."""
+        job = worker.job
+        assert job is not None  # only workers with a job are listened to
+        try:
+            kind, content = worker.connection.recv()
+        except (EOFError, OSError, pickle.UnpicklingError):
+            how = worker.how_it_ended()
+            self._replace(worker, workers, waiting, died(job, how) if worker.is_ready else self._stillborn(job, how))
+            return
+        if kind == "ready":
+            worker.is_ready, self._n_stillborn = True, 0
+        elif kind == "log":
+            logging.getLogger(content.name).handle(content)
+        elif kind == "started":
+            worker.obs_id, worker.since = content, time.monotonic()
         else:
-            text = f"the worker of observations {first} to {last} {how}, {MAX_DEATHS} times; is there enough memory?"
-            record = fail_chunk(task, WorkerDiedError(text))
-        new = self._start(worker.gpu)
-        _give(new, waiting)
-        return new, record
+            if job.is_trial:
+                waiting.extendleft(survived(job))
+            worker.give(waiting)
+            self._wake(workers, waiting)
+            if kind == "failed" and not job.is_trial:
+                raise content
+            if kind == "done":
+                yield content
+
+    def _stillborn(self, job: Job, how: str) -> list[Job]:
+        """Jobs to do next, after a worker died before it began with any: no observation is to blame."""
+        self._n_stillborn += 1
+        if self._n_stillborn > _MOST_STILLBORN:
+            raise WorkerDiedError(
+                f"no worker starts, the last one {how}: what it said is on the standard error; without --workers this "
+                "process does the work"
+            )
+        return [job]
+
+    def _replace(self, worker: _Worker, workers: list[_Worker], waiting: "deque[Job]", jobs: Sequence[Job]) -> None:
+        """Put a new worker in the place of one that died or has to."""
+        worker.end()
+        worker.process.join(_LAST_WAIT)
+        waiting.extendleft(reversed(jobs))
+        new = workers[workers.index(worker)] = self._start(worker.gpu)
+        worker.job = None
+        new.give(waiting)
+        self._wake(workers, waiting)
+
+    def _wake(self, workers: Sequence[_Worker], waiting: "deque[Job]") -> None:
+        """Give work to those that had none, when a chunk was taken apart."""
+        for worker in workers:
+            if waiting and worker.job is None:
+                worker.give(waiting)
 
 
-def _give(worker: _Worker, waiting: deque[ChunkTask]) -> None:
-    """Give a worker the next task, if there is one."""
-    worker.task = waiting.popleft() if waiting else None
-    if worker.task is not None:
-        with suppress(OSError):  # it died while it had nothing to do: listening to it will tell
-            worker.connection.send(worker.task)
+def time_limit(settings: dict[str, Any]) -> str | None:
+    """Limit of time of an observation, such as ``10 min``; None without one."""
+    limit: str | None = settings["run"].get("observation_timeout")
+    return limit
+
+
+def _seconds_left(worker: _Worker) -> float:
+    """Seconds until the limit of the observation that a worker is doing."""
+    assert worker.job is not None  # otherwise there is no observation
+    limit = time_limit(worker.job.task.settings)
+    if limit is None or worker.obs_id is None:
+        return float("inf")
+    return float(u.Quantity(limit).to_value("s")) - (time.monotonic() - worker.since)
+
+
+def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
+    """Workers that have something to say; waits for that, or for the next limit of time."""
+    left = min(map(_seconds_left, workers))
+    ready = wait([worker.connection for worker in workers], None if left == float("inf") else max(left, 0.0))
+    return [worker for worker in workers if worker.connection in ready]
 
 
 class _ToParent(QueueHandler):
@@ -153,21 +238,16 @@ class _ToParent(QueueHandler):
         self._connection = connection
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        with suppress(OSError):  # nobody listens any more
-            self._connection.send(record)
+        self.tell("log", record)
 
-
-def _end_with_parent() -> None:
-    """End this process as soon as the one that started it has ended, however that came about."""
-    parent = multiprocessing.parent_process()
-    assert parent is not None  # a worker has been started by someone
-    parent.join()
-    os._exit(1)
+    def tell(self, kind: str, content: Any) -> None:
+        """Send a message; threads that read ahead may log meanwhile."""
+        with suppress(OSError), self.lock or nullcontext():  # nobody may listen any more: then no next task comes
+            self._connection.send((kind, content))
 
 
 def _work(connection: Connection, gpu: str | None, level: int) -> None:
     """What a worker does: chunks, until nobody listens any more."""
-    threading.Thread(target=_end_with_parent, daemon=True).start()
     if gpu is not None:
         see_gpu(gpu)
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it decides what Ctrl-C means
@@ -176,20 +256,28 @@ def _work(connection: Connection, gpu: str | None, level: int) -> None:
     for logger in (_package_log, logging.getLogger("py.warnings")):
         logger.addHandler(sender)
     logging.captureWarnings(True)
+    sender.tell("ready", None)
+    watch_with(lambda obs_id: sender.tell("started", obs_id))
+    answer: Any
+    do: Callable[[ChunkTask], Any]
     while True:
         try:
-            task = connection.recv()
+            task, is_trial = connection.recv()
         except (EOFError, OSError):
-            return
+            os._exit(0)  # threads that hang would keep it alive
+        kind, do = ("tried", try_chunk) if is_trial else ("done", run_chunk)
         try:
-            answer: Any = run_chunk(task)
+            answer = do(task)
         except Exception as error:
-            answer = error
-        with suppress(OSError), sender.lock or nullcontext():  # threads that read ahead may log meanwhile
-            connection.send(answer)  # if nobody listens any more, the next task does not come
+            kind, answer = "failed", _sendable(error)
+        sender.tell(kind, answer)
+        del answer  # an error refers to all that failed
 
 
-def _how_it_ended(code: int | None) -> str:
-    if code is not None and code < 0:
-        return f"was killed by {signal.Signals(-code).name}"
-    return f"ended with exit code {code}"
+def _sendable(error: Exception) -> Exception:
+    """Error that another process can take: one whose class cannot be made again becomes its text."""
+    try:
+        pickle.loads(pickle.dumps(error))
+    except Exception:
+        return RuntimeError(f"{type(error).__name__}: {error}")
+    return error

@@ -98,6 +98,8 @@ class Run(Section):
     """What to do with an observation that fails: stop, leave it out, or try again and then leave it out."""
     retries: PositiveInt = 2
     """For retry: how often."""
+    observation_timeout: DurationText | None = None
+    """Longest time for an observation, such as "10 min"; what takes longer has failed. No limit by default."""
     cpu_fallback: bool = False
     """Whether a chunk that does not fit into the memory of the device is reduced on the CPU."""
 
