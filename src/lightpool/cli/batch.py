@@ -87,7 +87,8 @@ def reduce(
 
     Exit codes: 0 all is done; 1 an error ended it; 2 wrong settings, or the folder holds another
     reduction; 3 done, but some observations failed and
-    are left out; 5 another reduction works in the folder; 130 interrupted. After 1 and 130, --resume goes on.
+    are left out; 5 another reduction works in the folder; 6 a file that was read changed meanwhile;
+    130 interrupted. After 1, 6 and 130, --resume goes on.
     """
     from lightpool.cli.console import ExitCode, Progress, ended_by_errors
 

@@ -23,7 +23,8 @@ __all__ = ["check"]
 @click.option("--runs", help="Numbers of observations, 1,2,5, or a file with them; all by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads.")
-def check(store: Path, runs: str | None, as_json: bool, workers: int) -> None:
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for a run. [default: no limit]")
+def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: float | None) -> None:
     """Look for faults in the index files and observations of STORE, a folder.
 
     An error is what keeps an observation from being reduced, or would make it wrong; the rest are warnings.
@@ -37,10 +38,16 @@ def check(store: Path, runs: str | None, as_json: bool, workers: int) -> None:
     with ended_by_errors(), _quiet():
         from lightpool.data import DataStore
         from lightpool.data.checks import check_data_store
+        from lightpool.errors import FormatError, LightpoolError
 
-        opened = DataStore.from_dir(store)
+        try:
+            opened = DataStore.from_dir(store)
+        except (LightpoolError, OSError):
+            raise
+        except Exception as error:  # whatever damaged files lead to
+            raise FormatError(f"the store {store} cannot be opened: {type(error).__name__}: {error}") from error
         obs_ids = _numbers(opened, runs)
-        findings = list(check_data_store(opened, obs_ids=obs_ids, n_worker=workers))
+        findings = list(check_data_store(opened, obs_ids=obs_ids, n_worker=workers, time_limit=timeout))
     n_error = sum(found["level"] == "error" for found in findings)
     if as_json:
         say(json.dumps(findings, indent=1))

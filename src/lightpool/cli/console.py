@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self
 
 from lightpool.cli.output import logged, say
-from lightpool.errors import ConfigError, FolderInUseError, LightpoolError, ResumeError
+from lightpool.errors import ConfigError, FolderInUseError, InputChangedError, LightpoolError, ResumeError
 from lightpool.utils import pbar
 
 if TYPE_CHECKING:
@@ -37,6 +37,8 @@ class ExitCode(IntEnum):
     """A check found errors in the data."""
     IN_USE = 5
     """Another reduction works in the folder; nothing was done."""
+    CHANGED = 6
+    """A file that was read changed meanwhile; what is done is kept."""
 
 
 @contextmanager
@@ -51,6 +53,9 @@ def ended_by_errors(log_file: Path | None = None, *, verbose: bool = False) -> I
     except FolderInUseError as error:
         say(f"Error: {error}", err=True)
         sys.exit(ExitCode.IN_USE)
+    except InputChangedError as error:
+        say(f"Error: {error}", err=True)
+        sys.exit(ExitCode.CHANGED)
     except (LightpoolError, OSError) as error:
         say(f"Error: {error}", err=True)
         sys.exit(ExitCode.FAILED)

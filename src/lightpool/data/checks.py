@@ -4,6 +4,7 @@ from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
+from threading import Thread
 from typing import TYPE_CHECKING, Any
 
 from lightpool.data.file_cache import FILE_CACHE, CachedFile
@@ -20,6 +21,7 @@ if TYPE_CHECKING:
 __all__ = ["check_data_store"]
 
 _OBS_COLUMNS = {"OBS_ID": "", "RA_PNT": "deg", "DEC_PNT": "deg", "TSTART": "s", "TSTOP": "s"}
+_INDICES = {"obs_table": "obs-index", "hdu_table": "hdu-index", "consistency": "hdu-index"}
 _NEEDED = ("events", "gti", "aeff", "edisp")
 _NEEDED_UNLESS_POINTLIKE = ("psf", "bkg")
 
@@ -27,9 +29,14 @@ Findings = Iterator[Finding]
 
 
 def check_data_store(
-    store: "DataStore", checks: Any = "all", *, obs_ids: Sequence[int] | None = None, n_worker: int = 1
+    store: "DataStore",
+    checks: Any = "all",
+    *,
+    obs_ids: Sequence[int] | None = None,
+    n_worker: int = 1,
+    time_limit: float | None = None,
 ) -> Findings:
-    """Give a finding for each fault; each file is opened once.
+    """Give a finding for each fault; each file is opened once. Whatever a file holds, the others are looked at.
 
     Parameters
     ----------
@@ -39,6 +46,9 @@ def check_data_store(
     obs_ids : sequence of int, optional
         Observations whose files are looked at; all by default.
     n_worker : int, number of threads
+    time_limit : float, optional
+        Seconds for each observation; one that takes longer, such as on a file system that does not answer, is a
+        finding, and the others go on.
 
     Returns
     -------
@@ -56,15 +66,52 @@ def check_data_store(
         if name not in known and name != "observations":
             raise ValueError(f"check {name!r} is not known; there are {', '.join([*known, 'observations'])}")
         if name in known:
-            yield from known[name](store)
+            yield from _guarded(known[name](store), {"hdu": _INDICES[name]})
     if "hdu_table" in wanted or "observations" in wanted:
-        lookup = look_up(store.hdu_table)
-        numbers = sorted(lookup.rows) if obs_ids is None else list(obs_ids)
-        check = partial(_check_observation, lookup, with_content="observations" in wanted)
+        try:
+            lookup = look_up(store.hdu_table)
+            numbers = sorted(lookup.rows) if obs_ids is None else list(obs_ids)
+        except Exception as error:
+            yield _failure(error) | {"hdu": "hdu-index"}
+            return
+        check = partial(_check_in_time, time_limit, lookup, with_content="observations" in wanted)
         with ThreadPoolExecutor(n_worker) as pool:
             each = pool.map(check, numbers) if n_worker > 1 else map(check, numbers)
             for found in progress_bar(each, "observations", len(numbers)):
                 yield from found
+
+
+def _failure(error: Exception) -> Finding:
+    """Finding about what no check foresees."""
+    return finding("check-failed", f"cannot be checked: {type(error).__name__}: {error}")
+
+
+def _guarded(findings: Findings, where: Finding) -> Findings:
+    """Findings of a check, the last of which may be that the check failed."""
+    try:
+        yield from findings
+    except Exception as error:  # whatever damaged files lead to
+        yield _failure(error) | where
+
+
+def _check_in_time(limit: float | None, lookup: HDULookup, obs_id: int, *, with_content: bool) -> list[Finding]:
+    """Findings about an observation, of as many files as there was time for."""
+    found: list[Finding] = []
+
+    def work() -> None:
+        findings = _guarded(_check_observation(lookup, obs_id, with_content=with_content), {})
+        found.extend({**each, "obs_id": obs_id} for each in findings)
+
+    if limit is None:
+        work()
+        return found
+    thread = Thread(target=work, daemon=True)  # one that hangs is left behind, and ends with the program
+    thread.start()
+    thread.join(limit)
+    if thread.is_alive():
+        text = f"cannot be checked within {limit:g} s: a file system that does not answer, or a very large file"
+        return [*found, finding("time-limit", text) | {"obs_id": obs_id}]
+    return found
 
 
 def _check_obs_table(store: "DataStore") -> Findings:
@@ -101,43 +148,59 @@ def _check_consistency(store: "DataStore") -> Findings:
         yield finding("index-differs", text)
 
 
-def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) -> list[Finding]:
-    found: list[Finding] = []
+def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) -> Findings:
     locations = {}
     for kind, rows in lookup.rows[obs_id].items():
         names = {lookup.names[row] for row in rows}
         if len(names) > 1:
             level = "error" if kind in ("events", "gti") else "warning"
-            found.append(finding("hdu-ambiguous", f"the index names {len(names)} HDUs of type {kind!r}", level))
+            yield finding("hdu-ambiguous", f"the index names {len(names)} HDUs of type {kind!r}", level)
         locations[kind] = lookup.location(rows[0])
     by_file: dict[Path, list[str]] = {}
     for kind, location in locations.items():
         by_file.setdefault(location.path(), []).append(kind)
-    is_pointlike, opened = False, {}
+    is_pointlike, opened, known = False, dict[str, CachedFile](), set[str]()
     for path, kinds in by_file.items():
-        cached = _opened(path, found)
-        if cached is None:
+        cached = _opened(path)
+        if not isinstance(cached, CachedFile):
+            yield cached
             continue
         for kind in kinds:
             location = locations[kind]
+            where = {"file": cached.file.source, "hdu": location.hdu_name}
+            checked = _check_location(cached, location, kind, obs_id, with_content=with_content)
+            for each in _guarded(checked, where):
+                known.add(each["code"])
+                yield each
             if location.hdu_name in cached.file:
                 opened[kind] = cached
-            found += _check_location(cached, location, kind, obs_id, with_content=with_content)
-            if kind == "aeff" and location.hdu_name in cached.file:
-                is_pointlike = str(cached.file.values(location.hdu_name).get("HDUCLAS3")).strip() == "POINT-LIKE"
+            if kind == "aeff":
+                is_pointlike = _is_pointlike(cached, location.hdu_name)
     if with_content and {"events", "gti"} <= set(opened):
         where = {"file": opened["gti"].file.source, "hdu": locations["gti"].hdu_name}
-        known = {each["code"] for each in found}  # the header of the good times may have told the same
-        times = check_times(opened["events"], locations["events"].hdu_name, opened["gti"], locations["gti"].hdu_name)
-        found += [each | where for each in times if each["code"] not in known]
+        names = locations["events"].hdu_name, locations["gti"].hdu_name
+        # The header of the good times may have told the same.
+        times = _guarded(_check_times(opened["events"], names[0], opened["gti"], names[1]), where)
+        yield from (each | where for each in times if each["code"] not in known)
     for kind in _NEEDED if is_pointlike else (*_NEEDED, *_NEEDED_UNLESS_POINTLIKE):
         if kind not in locations:
-            found.append(finding("hdu-not-listed", f"the index lists no {kind} of this observation"))
-    return [{**each, "obs_id": obs_id} for each in found]
+            yield finding("hdu-not-listed", f"the index lists no {kind} of this observation")
 
 
-def _opened(path: Path, found: list[Finding]) -> CachedFile | None:
-    """File, or None with a finding that says why it cannot be opened."""
+def _check_times(events_file: CachedFile, events: str, gti_file: CachedFile, gti: str) -> Findings:
+    yield from check_times(events_file, events, gti_file, gti)  # begun when it is asked for, so that it can be guarded
+
+
+def _is_pointlike(cached: CachedFile, hdu: str) -> bool:
+    """Whether an effective area is that of a region, which needs neither PSF nor background."""
+    try:
+        return hdu in cached.file and str(cached.file.values(hdu).get("HDUCLAS3")).strip() == "POINT-LIKE"
+    except Exception:  # the finding about the HDU says it
+        return False
+
+
+def _opened(path: Path) -> CachedFile | Finding:
+    """File, or the finding that says why it cannot be opened."""
     try:
         return FILE_CACHE.open(path)
     except MissingDataError as error:
@@ -148,24 +211,26 @@ def _opened(path: Path, found: list[Finding]) -> CachedFile | None:
         code, text = "not-fits", str(error)
     except OSError as error:
         code, text = "file-unreadable", f"{type(error).__name__}: {error}"
-    found.append(finding(code, text) | {"file": str(path)})
-    return None
+    except Exception as error:  # whatever a damaged file leads to
+        return _failure(error) | {"file": str(path)}
+    return finding(code, text) | {"file": str(path)}
 
 
 def _check_location(
     cached: CachedFile, location: HDULocation, kind: str, obs_id: int, *, with_content: bool
-) -> list[Finding]:
+) -> Findings:
     file, hdu, hdu_class = cached.file, location.hdu_name, location.hdu_class.lower()
     where = {"file": file.source, "hdu": hdu}
     if hdu not in file:
         text = f"HDU not found: {hdu!r} of type {kind!r}; the file has {', '.join(file.names)}"
-        return [finding("hdu-missing", text) | where]
+        yield finding("hdu-missing", text) | where
+        return
     if not with_content:
-        return []
+        return
     # Files that observations share are looked at once.
-    found = list(cached.get(("findings", hdu, hdu_class), lambda: check_hdu(cached, hdu, hdu_class)))
+    for each in cached.get(("findings", hdu, hdu_class), lambda: check_hdu(cached, hdu, hdu_class)):
+        yield each | where
     if kind == "events":
         number = file.values(hdu).get("OBS_ID")
         if number is not None and not is_obs_id(number, obs_id):
-            found.append(finding("obs-id", f"the header says OBS_ID {number}, the index says {obs_id}", "warning"))
-    return [each | where for each in found]
+            yield finding("obs-id", f"the header says OBS_ID {number}, the index says {obs_id}", "warning") | where
