@@ -178,9 +178,9 @@ def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) ->
                 is_pointlike = _is_pointlike(cached, location.hdu_name)
     if with_content and {"events", "gti"} <= set(opened):
         where = {"file": opened["gti"].file.source, "hdu": locations["gti"].hdu_name}
-        names = locations["events"].hdu_name, locations["gti"].hdu_name
+        hdus = [locations[kind].hdu_name for kind in ("events", "gti")]
         # The header of the good times may have told the same.
-        times = _guarded(_check_times(opened["events"], names[0], opened["gti"], names[1]), where)
+        times = _guarded(_check_times(opened["events"], hdus[0], opened["gti"], hdus[1]), where)
         yield from (each | where for each in times if each["code"] not in known)
     for kind in _NEEDED if is_pointlike else (*_NEEDED, *_NEEDED_UNLESS_POINTLIKE):
         if kind not in locations:
