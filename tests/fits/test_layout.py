@@ -171,15 +171,22 @@ def test_a_header_has_a_limit(content, monkeypatch):
         FitsFile(content, "run.fits")
 
 
-def test_a_text_of_very_many_cards_is_read(content):
+def with_long_text(content, n_card):
+    """File whose table has a text that goes on for many cards."""
     start = content.index(b"END".ljust(80), content.index(b"'EVENTS"))
-    more = b"LONGTEXT= 'x&'".ljust(80) + (b"CONTINUE  '" + b"y" * 60 + b"&'").ljust(80) * 30000
+    more = b"LONGTEXT= 'x&'".ljust(80) + (b"CONTINUE  '" + b"y" * 60 + b"&'").ljust(80) * n_card
     begin = content.rindex(b"XTENSION", 0, start)
     old_end = begin + -(-(start + 80 - begin) // 2880) * 2880
     longer = content[begin:start] + more + b"END".ljust(80)
-    file = FitsFile(content[:begin] + longer.ljust(-(-len(longer) // 2880) * 2880) + content[old_end:])
-    assert len(file.values("EVENTS")["LONGTEXT"]) == 1 + 60 * 30000 + 1  # the last & stands for nothing
+    return content[:begin] + longer.ljust(-(-len(longer) // 2880) * 2880) + content[old_end:]
+
+
+def test_a_text_of_many_cards_is_read_and_one_of_very_many_refused(content):
+    file = FitsFile(with_long_text(content, 9000))
+    assert len(file.values("EVENTS")["LONGTEXT"]) == 1 + 60 * 9000 + 1  # the last & stands for nothing
     assert file.table("EVENTS").columns["D"].tolist() == [1, -1, 3]
+    with pytest.raises(FormatError, match=r"run\.fits: the text of LONGTEXT goes on for more than 10000 cards"):
+        FitsFile(with_long_text(content, 10001), "run.fits")
 
 
 def test_no_part_of_a_file_that_is_cut_off_is_given_to_astropy(content):

@@ -18,6 +18,9 @@ BLOCK = 2880
 MAX_HEADER_BYTES = 2**24
 """16 MiB: 209 715 cards. The longest headers of real files, full of HISTORY, have some thousands."""
 
+MAX_TEXT_CARDS = 10000
+"""Of one text: astropy, which reads the headers of maps, takes a time that grows with the square."""
+
 _CARD = 80
 _KEYWORD = re.compile(r"[A-Z0-9_-]+")
 _NUMBER = r"[+-]? ?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EDed][+-]?[0-9]+)?"
@@ -80,7 +83,7 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
     Raises
     ------
     FormatError
-        If the buffer ends before the header does, or the header is too long.
+        If the buffer ends before the header does, or the header or a text in it is too long.
     """
     cards = CardDict()
     values, position, stop = cards.values, start, start + MAX_HEADER_BYTES
@@ -99,6 +102,11 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
         if kind == "continue" and long_text and long_text[-1].endswith("&"):
             long_text[-1] = long_text[-1][:-1]
             long_text.append(value)
+            if len(long_text) > MAX_TEXT_CARDS:
+                raise FormatError(
+                    f"{source}: the text of {long_key} goes on for more than {MAX_TEXT_CARDS} cards, the limit; "
+                    "the file is damaged, or its header holds what belongs in a table"
+                )
             continue
         if long_text:
             cards.add(long_key, "".join(long_text))
