@@ -149,6 +149,8 @@ def interpolate_pixels(
     if not (is_bool(data) and values_scale == "lin"):  # a mask becomes numbers where it is looked at only
         data = scale_table(_finite(as_dtype(data, "float64")), values_scale)
     host = [np.asarray(values, dtype=float) for values in pix]
+    if method == "nearest":  # between two pixels the upper one is the nearest, as for `nearest_index`
+        host = [values + EDGE if number < 2 else values for number, values in enumerate(host)]
     n_dim, place = max(values.ndim for values in host), device_of(data)
     host = [values.reshape((1,) * (n_dim - values.ndim) + values.shape) for values in host]
     constants = [Constant(values) for values in reversed(host)]
