@@ -1,47 +1,33 @@
-"""One observation: events, good time intervals, response and pointing, each loaded when asked for."""
+"""One observation: its parts, times and directions, and its files."""
 
 import copy
 import html
-import logging
 from collections.abc import Mapping
-from contextlib import suppress
 from os import PathLike
-from pathlib import Path
 from typing import Any
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
-from lightpool.attributes import KnownAttributes, is_own_class, unknown_attribute
 from lightpool.data.event_list import EventList
 from lightpool.data.faults import live_time_faults, report
 from lightpool.data.file_cache import FILE_CACHE
-from lightpool.data.filters import ObservationFilter
 from lightpool.data.gadf import open_table
 from lightpool.data.gti import GTI
-from lightpool.data.location import HDULocation
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
-from lightpool.data.obs_ids import is_obs_id, obs_id_of
+from lightpool.data.obs_ids import obs_id_of
 from lightpool.data.observation_files import irf_locations, observation_hdus
+from lightpool.data.observation_parts import ObservationParts
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
-from lightpool.data.tables_in_use import TablesInUse
 from lightpool.data.times import ends_of_interval
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import make_path, write_fits
-from lightpool.irf import IRF, RadMax2D
 
 __all__ = ["Observation"]
 
-log = logging.getLogger(__name__)
 
-_HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
-_PARTS = (*_HDUS, "pointing", "meta")
-_STATE = ("_location", "_parts", "_loaded", "_in_use")
-_KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or asked for often: the observation keeps them once loaded
-
-
-class Observation(KnownAttributes):
+class Observation(ObservationParts):
     """One observation.
 
     Each part is either an object in memory or an `HDULocation`, which is loaded when the part is asked for. Parts of
@@ -62,255 +48,6 @@ class Observation(KnownAttributes):
     pointing : `FixedPointingInfo`
     location : `astropy.coordinates.EarthLocation`; that of the header by default
     """
-
-    _consumed = ("location",)
-
-    def __init__(
-        self,
-        obs_id: int | None = None,
-        meta: Any = None,
-        gti: Any = None,
-        aeff: Any = None,
-        edisp: Any = None,
-        psf: Any = None,
-        bkg: Any = None,
-        rad_max: Any = None,
-        events: Any = None,
-        obs_filter: ObservationFilter | None = None,
-        pointing: Any = None,
-        location: Any = None,
-    ) -> None:
-        self.obs_id = obs_id
-        self.obs_filter = obs_filter or ObservationFilter()
-        self._location = location
-        self._parts: dict[str, Any] = {
-            "events": events,
-            "gti": gti,
-            "aeff": aeff,
-            "edisp": edisp,
-            "psf": psf,
-            "bkg": bkg,
-        }
-        self._parts |= {"rad_max": rad_max, "pointing": pointing, "meta": meta or ObservationMetaData()}
-        self._loaded: dict[str, Any] = {}
-        self._in_use = TablesInUse()
-
-    def __getstate__(self) -> dict[str, Any]:
-        meta = self._loaded.get("meta")
-        return self.__dict__ | {"_loaded": {"meta": meta} if meta is not None and meta.is_changed else {}}
-
-    def __setattr__(self, name: str, value: Any) -> None:
-        kind: type = type(self)
-        if name[:1] == "_" and name not in _STATE and not hasattr(kind, name) and is_own_class(kind):
-            raise AttributeError(unknown_attribute(kind, name))
-        super().__setattr__(name, value)
-
-    # -- parts
-
-    def _get(self, name: str) -> Any:
-        part = self._parts[name]
-        if not isinstance(part, HDULocation):
-            return part
-        if name in self._loaded:
-            return self._loaded[name]
-        value = self._load(name, part)
-        if name in _KEPT:
-            self._loaded[name] = value
-        return value
-
-    def _load(self, name: str, location: HDULocation) -> Any:
-        try:
-            value = location.load(header=self._events_header()) if name in ("bkg", "gti") else location.load()
-        except (MissingDataError, FormatError) as error:
-            raise type(error)(f"observation {self.obs_id}, {name}: {error}") from error
-        if name == "meta":
-            self._check_obs_id(location)
-        return value
-
-    @property
-    def files(self) -> list[Path]:
-        """Files that hold its parts, sorted; none of them is opened."""
-        return sorted({location.path() for location in self.locations.values()})
-
-    @property
-    def locations(self) -> dict[str, HDULocation]:
-        """Where its parts lie, those of them that files hold."""
-        return {name: part for name, part in self._parts.items() if isinstance(part, HDULocation)}
-
-    def loaded(self) -> "Observation":
-        """Observation that shares its parts with this one and keeps all that it loads in memory.
-
-        A part that cannot be loaded now raises its error when it is asked for.
-        """
-        observation = self._view()
-        for name, part in self._parts.items():
-            if isinstance(part, HDULocation) and name not in self._loaded:
-                with suppress(Exception):
-                    observation._loaded[name] = self._load(name, part)
-        return observation
-
-    def _view(self) -> "Observation":
-        """Observation with the same parts, to which others can be set."""
-        observation = copy.copy(self)
-        observation._parts, observation._loaded = dict(self._parts), dict(self._loaded)
-        observation._in_use = self._in_use.copy()
-        return observation
-
-    def _check_obs_id(self, location: HDULocation) -> None:
-        """Warn if the index names the file of another observation."""
-        found = location.header().get("OBS_ID")
-        if found is not None and not is_obs_id(found, self.obs_id):
-            log.warning(
-                f"observation {self.obs_id}: the header of {location.path()} says OBS_ID {found}; check the index"
-            )
-
-    def _events_header(self) -> Mapping[str, Any] | None:
-        events = self._parts["events"]
-        return events.header() if isinstance(events, HDULocation) else None
-
-    def _set(self, name: str, value: Any) -> None:
-        if isinstance(value, IRF) and not value.tag.startswith(name):
-            raise TypeError(f"{name} of an observation cannot be a {type(value).__name__}, a table of kind {value.tag}")
-        self._parts[name] = value
-        self._in_use.forget(name)
-        for known in (name, "rad_max"):  # a fixed cut is in the keywords of aeff and edisp
-            self._loaded.pop(known, None)
-
-    @property
-    def aeff(self) -> Any:
-        """Effective area, or None."""
-        return self._get("aeff")
-
-    @aeff.setter
-    def aeff(self, value: Any) -> None:
-        self._set("aeff", value)
-
-    @property
-    def edisp(self) -> Any:
-        """Energy dispersion, or None."""
-        return self._get("edisp")
-
-    @edisp.setter
-    def edisp(self, value: Any) -> None:
-        self._set("edisp", value)
-
-    @property
-    def psf(self) -> Any:
-        """Point spread function, or None."""
-        return self._get("psf")
-
-    @psf.setter
-    def psf(self, value: Any) -> None:
-        self._set("psf", value)
-
-    @property
-    def bkg(self) -> Any:
-        """Background rate, or None.
-
-        Backgrounds of the first H.E.S.S. data release are mirrored in longitude without saying so in the file; they are
-        told by the CREATOR of the event list and get the alignment ``REVERSE_LON_RADEC``, as in Gammapy.
-        """
-        return self._get("bkg")
-
-    @bkg.setter
-    def bkg(self, value: Any) -> None:
-        self._set("bkg", value)
-
-    @property
-    def rad_max(self) -> Any:
-        """Energy-dependent cut of point-like responses, or None.
-
-        A point-like response without this table has a fixed cut, in the header (RAD_MAX) of its effective area.
-        """
-        if self._parts["rad_max"] is not None:
-            return self._get("rad_max")
-        if "rad_max" not in self._loaded:
-            pointlike = [irf for irf in (self.aeff, self.edisp) if irf is not None and irf.is_pointlike]
-            self._loaded["rad_max"] = RadMax2D.from_irf(pointlike[0]) if pointlike else None
-        return self._loaded["rad_max"]
-
-    @rad_max.setter
-    def rad_max(self, value: Any) -> None:
-        self._set("rad_max", value)
-
-    @property
-    def events(self) -> Any:
-        """Event list after the filters, or None; changes of its table count as long as the filters stay."""
-        return self._filtered("events")
-
-    @events.setter
-    def events(self, value: EventList) -> None:
-        if not isinstance(value, EventList):
-            raise TypeError(f"events must be an EventList, got {type(value).__name__}")
-        self._set("events", value)
-
-    @property
-    def gti(self) -> Any:
-        """Good time intervals after the time filter, or None; they may be replaced, or their table be changed."""
-        return self._filtered("gti")
-
-    @gti.setter
-    def gti(self, value: GTI) -> None:
-        if not isinstance(value, GTI):
-            raise TypeError(f"gti must be a GTI, got {type(value).__name__}")
-        self._set("gti", value)
-
-    @property
-    def meta(self) -> Any:
-        """What the header says, as `ObservationMetaData`."""
-        return self._get("meta")
-
-    @meta.setter
-    def meta(self, value: ObservationMetaData) -> None:
-        if not isinstance(value, ObservationMetaData):
-            raise TypeError(f"meta must be an ObservationMetaData, got {type(value).__name__}")
-        self._set("meta", value)
-
-    @property
-    def pointing(self) -> Any:
-        """Pointing as `FixedPointingInfo`; a `SkyCoord` may be set."""
-        return self._get("pointing")
-
-    @pointing.setter
-    def pointing(self, value: Any) -> None:
-        if isinstance(value, SkyCoord):
-            value = FixedPointingInfo(fixed_icrs=value.icrs)
-        if not isinstance(value, FixedPointingInfo | None):
-            raise TypeError(f"pointing must be a FixedPointingInfo or a SkyCoord, got {type(value).__name__}")
-        self._set("pointing", value)
-
-    def _as_pointed(self, events: EventList) -> EventList:
-        """Events whose keywords say the pointing of the observation, where that was set."""
-        pointing = self._parts["pointing"]
-        if isinstance(pointing, FixedPointingInfo) and pointing.mode is PointingMode.POINTING:
-            return events.with_keywords(pointing.keywords)
-        return events
-
-    def _filtered(self, name: str) -> Any:
-        """Events or good times after the filters; the object whose table was handed out last, if it is the same."""
-        kept = self._in_use.get(name, self.obs_filter)
-        if kept is not None:
-            return kept
-        part = self._in_use.get(name, ObservationFilter())
-        part = self._get(name) if part is None else part
-        if part is None:
-            return None
-        if name == "events":
-            part = self._as_pointed(part)
-        chosen = self.obs_filter.filter_events(part) if name == "events" else self.obs_filter.filter_gti(part)
-        if chosen is not self._parts[name]:
-            self._in_use.watch(name, chosen, self.obs_filter)
-        return chosen
-
-    @property
-    def available_hdus(self) -> list[str]:
-        """Names of the parts that are there."""
-        return [name for name in _HDUS if self._parts[name] is not None]
-
-    @property
-    def available_irfs(self) -> list[str]:
-        """Names of the response tables that are there."""
-        return [name for name in self.available_hdus if name not in ("events", "gti")]
 
     # -- making one
 
@@ -561,14 +298,3 @@ class Observation(KnownAttributes):
         if format != "gadf":
             raise ValueError(f'Only the "gadf" format is supported, got {format}')
         write_fits(observation_hdus(self, format, include_irfs), path, overwrite=overwrite, checksum=checksum)
-
-
-def _same_part(name: str) -> property:
-    return property(
-        lambda self: self._get(name), lambda self, value: setattr(self, name, value), doc=f"The same as ``{name}``."
-    )
-
-
-for _name in _PARTS:
-    # Scripts set the private attributes of Gammapy's observations, such as _gti and _events.
-    setattr(Observation, f"_{_name}", _same_part(_name))
