@@ -77,7 +77,7 @@ def test_results_stay_until_there_are_new_ones_and_a_report_does_not_take_them_f
     assert "No results are written yet." in write_report(begun).read_text()
     run_batch(plan_to_resume(settings), resume=True)
     assert files_in(begun) == ["crab-zenith-mine.fits", "crab.fits", "pha_mine.fits"]
-    assert "<h3>crab</h3>" in write_report(begun).read_text()
+    assert ">crab</h3>" in write_report(begun).read_text()
 
 
 def test_datasets_of_observations_that_are_asked_for_later_are_written(settings_of, caplog):
