@@ -15,7 +15,6 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
-from lightpool.arrays.events import EDGE
 from lightpool.arrays.solid_angles import triangle_areas
 from lightpool.arrays.sphere import fov_matrix, frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.errors import GeometryError
@@ -175,12 +174,7 @@ def drawn(region: "Region", plane: Plane, *, torn_only: bool = False) -> "PixelR
             return _drawn_polygon(region, plane)
         pixel_region = region_to_pixel(region, plane.wcs)  # without an area: points, lines, text
         center = getattr(pixel_region, "center", None)
-        if center is None:
-            return pixel_region
-        if not np.all(np.isfinite(center.xy)):
-            return None
-        pixel_region.center = shapes.PixCoord(center.x + EDGE, center.y + EDGE)  # on an edge it is in the upper pixel
-        return pixel_region
+        return None if center is not None and not np.all(np.isfinite(center.xy)) else pixel_region
     return on_pixels(region, plane) if have_their_shape([region], plane, torn_only=torn_only)[0] else None
 
 

@@ -412,6 +412,9 @@ class WcsNDMap(Map):
 
     def _values_at_points(self, geom: Any, weights: Any, method: str) -> Array:
         coords = geom.get_coord(sparse=True)
+        if method == "nearest" and hasattr(geom.region, "center"):
+            # Not the middle of the pixels that it touches, which for a point on an edge may be another pixel.
+            coords = {"skycoord": geom.region.center.reshape((1, 1)), **{a: coords[a] for a in geom.axes.names}}
         values = self.interp_by_coord(coords, method=method)
         if weights is not None:
             values = values * weights.interp_by_coord(coords, method=method)
