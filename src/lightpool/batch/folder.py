@@ -73,7 +73,7 @@ class BatchFolder:
         path = self.path / name
         try:
             inside = path.parent.resolve() / path.name  # of a link the link itself is meant, not what it leads to
-            is_inside = path.name != ".." and self.path.resolve() in inside.parents
+            is_inside = path.name != ".." and "\0" not in name and self.path.resolve() in inside.parents
             if is_inside and not (path.is_symlink() and path.is_dir()):
                 return path
         except (OSError, RuntimeError, ValueError):  # links in a circle, a zero byte
