@@ -5,32 +5,44 @@ from difflib import get_close_matches
 from functools import lru_cache
 from typing import Any, ClassVar
 
-__all__ = ["KnownAttributes", "is_own_class", "unknown_attribute"]
+__all__ = ["KnownAttributes", "is_own_class", "settable_attributes", "unknown_attribute"]
 
 
 class KnownAttributes:
     """Refuses a public attribute that the class does not know, such as a setting whose name is misspelled.
 
     Known are the parameters of ``__init__`` and what the class declares or defines: annotations, class attributes and
-    properties. Classes outside of the package that are derived from one of it may add whatever they like.
+    properties. In place of a method only another function can be set. Classes outside of the package that are derived
+    from one of it may add whatever they like.
     """
 
     _consumed: ClassVar[tuple[str, ...]] = ()
     """Parameters of ``__init__`` that are not kept under their name."""
 
+    def _keep(self, **state: Any) -> None:
+        """Set private attributes at once, in the constructors of what is made by the hundred."""
+        self.__dict__.update(state)
+
     def __setattr__(self, name: str, value: Any) -> None:
         kind: type = type(self)
-        if not (name.startswith("_") or name in self.__dict__ or name in _known(kind)):
+        is_known = name[:1] == "_" or name in self.__dict__ or name in _known(kind)
+        # Tests replace methods.
+        if not is_known and not (callable(value) and callable(getattr(kind, name, None))):
             raise AttributeError(unknown_attribute(kind, name))
         object.__setattr__(self, name, value)
 
 
+def settable_attributes(kind: type) -> list[str]:
+    """Public attributes that can be set on the objects of a class, sorted."""
+    return sorted(name for name in _known(kind) if not name.startswith("_") and _is_settable(kind, name))
+
+
 def unknown_attribute(kind: type, name: str) -> str:
     """Text of the error for an attribute that is not there, with those that can be set."""
-    settable = sorted(other for other in _known(kind) if not other.startswith("_") and _is_settable(kind, other))
+    settable = settable_attributes(kind)
     close = get_close_matches(name, settable, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
-    return f"{kind.__name__} has no attribute {name!r} that can be set{hint} It has {', '.join(settable)}"
+    return f"{kind.__name__} has no attribute {name!r} that can be set{hint} It has {', '.join(settable) or 'none'}"
 
 
 def _is_settable(kind: type, name: str) -> bool:
@@ -60,4 +72,5 @@ def _known(kind: type) -> frozenset[str]:
         names |= set(vars(base)) | set(vars(base).get("__annotations__", ()))
         if "__init__" in vars(base):
             names |= set(list(inspect.signature(base.__init__).parameters)[1:])  # type: ignore[misc]
-    return frozenset(names - {"args", "kwargs", *getattr(kind, "_consumed", ())})
+    methods = {name for name in names if inspect.isroutine(getattr(kind, name, None))}
+    return frozenset(names - methods - {"args", "kwargs", *getattr(kind, "_consumed", ())})

@@ -64,7 +64,7 @@ def _now() -> Any:
 
 
 @dataclass
-class CreatorMetaData:
+class CreatorMetaData(KnownAttributes):
     """Who made something, and when.
 
     Attributes
@@ -95,7 +95,7 @@ class CreatorMetaData:
 
 
 @dataclass
-class ObsInfoMetaData:
+class ObsInfoMetaData(KnownAttributes):
     """Which observation, by which telescope.
 
     Attributes
@@ -131,7 +131,7 @@ def _radec(header: Mapping[str, Any], suffix: str) -> Any:
 
 
 @dataclass
-class PointingInfoMetaData:
+class PointingInfoMetaData(KnownAttributes):
     """Mean pointing of an observation: `SkyCoord` in ICRS, and `AltAz`; None where the header has none."""
 
     radec_mean: Any = None
@@ -146,7 +146,7 @@ class PointingInfoMetaData:
 
 
 @dataclass
-class TargetMetaData:
+class TargetMetaData(KnownAttributes):
     """Name of the target, and its position as `SkyCoord` in ICRS."""
 
     name: str | None = None
@@ -159,7 +159,7 @@ class TargetMetaData:
 
 
 @dataclass
-class TimeInfoMetaData:
+class TimeInfoMetaData(KnownAttributes):
     """Start, stop and reference time as `astropy.time.Time`."""
 
     time_start: Any = None
@@ -342,7 +342,7 @@ class ObservationMetaData(KnownAttributes):
 
 
 @dataclass
-class GTIMetaData:
+class GTIMetaData(KnownAttributes):
     """Reference time and creation of a GTI."""
 
     reference_time: Any = None
@@ -350,7 +350,7 @@ class GTIMetaData:
 
 
 @dataclass
-class EventListMetaData:
+class EventListMetaData(KnownAttributes):
     """Event class, creation and versions of an event list."""
 
     event_class: str | None = None

@@ -11,6 +11,7 @@ from astropy.table import Table
 
 from lightpool.arrays import Device
 from lightpool.arrays.typing import Array
+from lightpool.attributes import KnownAttributes
 from lightpool.datasets.names import make_name
 from lightpool.datasets.parameters import Parameter, Parameters
 from lightpool.datasets.spectral_norms import NormSpectralModel, PowerLawNormSpectralModel, find_norm_model
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 __all__ = ["DatasetModels", "FoVBackgroundModel", "Models"]
 
 
-class FoVBackgroundModel:
+class FoVBackgroundModel(KnownAttributes):
     """The correction of the background of one dataset: a factor that depends on energy.
 
     Parameters
@@ -35,7 +36,9 @@ class FoVBackgroundModel:
         Sets the errors of the parameters too.
     """
 
+    _consumed = ("dataset_name", "covariance_data")
     tag = ("FoVBackgroundModel", "fov-bkg")
+    datasets_names: list[str]
 
     def __init__(
         self,
@@ -194,7 +197,7 @@ def _as_list(names: Any) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
-class DatasetModels(Sequence[FoVBackgroundModel]):
+class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
     """Models with names that are unique, at most one background model per dataset.
 
     Parameters
@@ -202,6 +205,8 @@ class DatasetModels(Sequence[FoVBackgroundModel]):
     models : a model, a list of models, or another list of models
     covariance_data : array of float, shape (n_parameter, n_parameter), optional
     """
+
+    _consumed = ("models", "covariance_data")
 
     def __init__(self, models: Any = None, covariance_data: Any = None) -> None:
         self._models = _model_list(models)

@@ -10,11 +10,12 @@ import numpy as np
 from astropy.table import Table
 
 from lightpool.arrays import DeferredNumber, Device
+from lightpool.attributes import KnownAttributes
 
 __all__ = ["Parameter", "Parameters"]
 
 
-class Parameter:
+class Parameter(KnownAttributes):
     """One number of a model.
 
     Parameters
@@ -46,12 +47,21 @@ class Parameter:
             value = u.Quantity(value)
             value, unit = value.value, value.unit
         self.value = value
-        self.unit = u.Unit(unit)
+        self.unit = unit
         self.error = error
         self.min = min
         self.max = max
         self.frozen = frozen
         self.interp = interp
+
+    @property
+    def unit(self) -> u.UnitBase:
+        """Unit of the value, of the error and of the bounds; to set another one does not convert them."""
+        return self._unit
+
+    @unit.setter
+    def unit(self, value: Any) -> None:
+        self._unit = u.Unit(value)
 
     @property
     def value(self) -> float:
@@ -163,8 +173,10 @@ def _number_on(number: float | DeferredNumber, device: Device) -> Any:
     return float(number)
 
 
-class Parameters(Sequence[Parameter]):
+class Parameters(KnownAttributes, Sequence[Parameter]):
     """Parameters of one or several models, found by name or number."""
+
+    _consumed = ("parameters",)
 
     def __init__(self, parameters: Iterable[Parameter] | None = None) -> None:
         self._parameters = [] if parameters is None else list(parameters)

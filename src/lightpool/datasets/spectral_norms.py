@@ -10,6 +10,7 @@ import numpy as np
 
 from lightpool.arrays import Device, constant
 from lightpool.arrays.typing import Array
+from lightpool.attributes import KnownAttributes
 from lightpool.datasets.parameters import Parameter, Parameters
 from lightpool.errors import FormatError
 
@@ -23,7 +24,7 @@ __all__ = [
 _OMITTED_WHEN_DEFAULT = ("min", "max", "error", "interp", "frozen")
 
 
-class NormSpectralModel(ABC):
+class NormSpectralModel(KnownAttributes, ABC):
     """A factor that depends on energy, with named parameters."""
 
     tag: ClassVar[tuple[str, ...]]

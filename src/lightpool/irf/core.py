@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_values, trapezoid_loglog
+from lightpool.attributes import KnownAttributes
 from lightpool.irf import gadf
 from lightpool.irf.fov import FoVAlignment
 from lightpool.irf.missing import fill_missing
@@ -22,7 +23,7 @@ __all__ = ["IRF"]
 _MAX_KEPT = 32
 
 
-class IRF:
+class IRF(KnownAttributes):
     """A response table with named axes; its values stay on the host.
 
     Parameters

@@ -16,6 +16,7 @@ from lightpool.arrays.blocks import in_blocks
 from lightpool.arrays.memory import n_bytes_of
 from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.typing import Array
+from lightpool.attributes import KnownAttributes
 from lightpool.irf.cumulative import finite_or_zero
 from lightpool.irf.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, read_irf_map, write_irf_map
 from lightpool.irf.joined_bins import joined_exposure, joined_response
@@ -30,7 +31,7 @@ _N_WORK = 4  # arrays of the size of the response that are in memory while sums 
 Mask = NDArray[np.bool_]
 
 
-class IRFMap:
+class IRFMap(KnownAttributes):
     """Base of the reduced responses.
 
     Parameters
@@ -39,6 +40,7 @@ class IRFMap:
     exposure_map : `~lightpool.maps.Map` or None, the exposure in the same pixels; needed for stacking
     """
 
+    _consumed = ("irf_map", "edisp_kernel_map")
     tag: ClassVar[str] = ""
     required_axes: ClassVar[list[str]] = []
     summed_axes: ClassVar[tuple[str, ...]] = ()

@@ -10,6 +10,7 @@ from array_api_compat import device as array_device
 from lightpool.arrays import Device, array_namespace, device_of, interpolation_weights, to_device
 from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.typing import Array
+from lightpool.attributes import KnownAttributes
 from lightpool.irf.cumulative import finite_or_zero
 from lightpool.irf.irf_map import spectral_weights
 from lightpool.maps import Map, MapAxis
@@ -17,7 +18,7 @@ from lightpool.maps import Map, MapAxis
 __all__ = ["PSFKernel", "kernel_from_profiles"]
 
 
-class PSFKernel:
+class PSFKernel(KnownAttributes):
     """Image of the PSF in each energy.
 
     Parameters

@@ -7,6 +7,7 @@ from typing import Any, Self, overload
 
 import numpy as np
 
+from lightpool.attributes import KnownAttributes
 from lightpool.errors import GeometryError
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps import axes_format
@@ -20,7 +21,7 @@ UNIT_STRING_FORMAT = "latex_inline"
 """Format of units in the labels of plots, for `astropy.units.Unit.to_string`."""
 
 
-class MapAxes(Sequence[AnyAxis]):
+class MapAxes(KnownAttributes, Sequence[AnyAxis]):
     """Axes with different names, found by name or number.
 
     The first axis is the last one of the data: data of a map have the shape ``axes.shape[::-1]`` (and the sky).
@@ -32,9 +33,12 @@ class MapAxes(Sequence[AnyAxis]):
         Number of sky axes that follow in the data, for the shapes of `get_coord` and `bin_volume`.
     """
 
+    _consumed = ("axes", "n_spatial_axes")
+    _axes: tuple[AnyAxis, ...]
+    _n_spatial_axes: int | None
+
     def __init__(self, axes: Iterable[AnyAxis], n_spatial_axes: int | None = None) -> None:
-        self._axes = tuple(axes)
-        self._n_spatial_axes = n_spatial_axes
+        self._keep(_axes=tuple(axes), _n_spatial_axes=n_spatial_axes)
         names = self.names
         for axis in self._axes:
             if names.count(axis.name) > 1:

@@ -3,10 +3,12 @@
 import html
 from typing import Any
 
+from lightpool.attributes import KnownAttributes
+
 __all__ = ["AxisBase"]
 
 
-class AxisBase:
+class AxisBase(KnownAttributes):
     """A named axis of a map. Axes are values: to change one, make another."""
 
     _name: str

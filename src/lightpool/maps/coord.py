@@ -10,6 +10,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
+from lightpool.attributes import KnownAttributes
 from lightpool.errors import DeviceError
 
 __all__ = ["MapCoord", "skycoord_to_lonlat"]
@@ -22,7 +23,7 @@ def skycoord_to_lonlat(skycoord: SkyCoord, frame: Any = None) -> tuple[Any, Any,
     return skycoord.data.lon.deg, skycoord.data.lat.deg, skycoord.frame.name
 
 
-class MapCoord:
+class MapCoord(KnownAttributes):
     """Longitude, latitude and any number of other coordinates, whose arrays broadcast with each other. On the host.
 
     Parameters
@@ -34,6 +35,8 @@ class MapCoord:
     match_by_name : bool
         Whether coordinates find their axes by name, or else by their order.
     """
+
+    _consumed = ("data",)
 
     def __init__(self, data: Mapping[str, Any], frame: str | None = None, match_by_name: bool = True) -> None:
         if "lon" not in data or "lat" not in data:

@@ -12,6 +12,7 @@ from astropy.coordinates import SkyCoord
 from lightpool.arrays.constants import constant
 from lightpool.arrays.devices import Device, find_device
 from lightpool.arrays.typing import Array
+from lightpool.attributes import KnownAttributes
 from lightpool.maps.axes import MapAxes
 from lightpool.maps.node_axis import NodeAxis
 
@@ -38,7 +39,7 @@ def pix_to_idx(pix: Any, edge: float = 0.0) -> HostArray:
     return np.where(finite, np.floor(np.where(finite, values, 0.0) + (0.5 + edge)), INVALID).astype(np.int64)
 
 
-class Geom(abc.ABC):
+class Geom(KnownAttributes, abc.ABC):
     """Base class of the geometries: an image part, and any number of non-spatial axes."""
 
     is_region = False

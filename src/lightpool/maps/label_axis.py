@@ -27,6 +27,8 @@ class LabelMapAxis(AxisBase):
 
     node_type = "label"
 
+    _consumed = ("labels",)
+
     def __init__(self, labels: Sequence[str] | NDArray[np.str_], name: str = "") -> None:
         self._name = check_name(name)
         self._labels = np.array(labels)

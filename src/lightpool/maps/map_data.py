@@ -16,6 +16,7 @@ from lightpool.arrays.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.precision import DTYPES, find_precision, get_default_precision, precision_of
 from lightpool.arrays.promotion import as_dtype, dtype_name, is_bool, is_floating
 from lightpool.arrays.typing import Array, Namespace
+from lightpool.attributes import KnownAttributes
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta
 
@@ -74,7 +75,7 @@ def _with_dtype(value: Any, dtype: Any) -> Any:
     return np.dtype(_dtype_name(dtype)).type(value) if isinstance(value, float) else value
 
 
-class MapData:
+class MapData(KnownAttributes):
     """Geometry, data, unit and metadata of a map; base of `lightpool.maps.Map`.
 
     Parameters
@@ -93,9 +94,11 @@ class MapData:
     """
 
     geom_class: ClassVar[Any] = None
+    _consumed = ("dtype",)
     _geom: Any
     _held: Array | LazyArray
     _unit: u.UnitBase
+    _meta: dict[str, Any]
 
     def __init__(
         self,
@@ -106,9 +109,11 @@ class MapData:
         unit: Any = "",
         device: str | Device | None = None,
     ) -> None:
-        self._geom = geom
-        self._unit = _parsed_unit(unit) if isinstance(unit, str) else u.Unit(unit)
-        self.meta = {} if meta is None else meta
+        self._keep(
+            _geom=geom,
+            _unit=_parsed_unit(unit) if isinstance(unit, str) else u.Unit(unit),
+            _meta={} if meta is None else meta,
+        )
         if isinstance(data, LazyArray) and data.shape == tuple(geom.data_shape):
             self._held = data
             return
@@ -122,7 +127,7 @@ class MapData:
         stays = device is None and array_api_compat.is_array_api_obj(data)
         if stays and not array_api_compat.is_numpy_array(data):
             target = device_of(data)
-        self._data = self._fitted(_with_dtype(data, dtype), target)
+        self._held = self._fitted(_with_dtype(data, dtype), target)
 
     def _empty_data(self, dtype: str, target: Device) -> Array | LazyArray:
         xp = target.xp

@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any, Self
 
 from lightpool.arrays.promotion import dtype_name
+from lightpool.attributes import KnownAttributes
 from lightpool.fits import HDUList, PrimaryHDU, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.core import Map
 from lightpool.maps.fits_format import MAP_KINDS, verify_checksums
@@ -13,7 +14,7 @@ from lightpool.maps.fits_format import MAP_KINDS, verify_checksums
 __all__ = ["Maps"]
 
 
-class Maps(MutableMapping[str, Any]):
+class Maps(KnownAttributes, MutableMapping[str, Any]):
     """Dictionary of maps of one geometry.
 
     Parameters

@@ -28,6 +28,8 @@ __all__ = ["NodeAxis"]
 class NodeAxis(AxisBase):
     """Edges, centres and pixel coordinates of an axis of numbers; `MapAxis` adds how to make one from another."""
 
+    _consumed = ("nodes",)
+
     def __init__(
         self,
         nodes: Any,

@@ -35,6 +35,11 @@ class SkyPixelGeom(Geom):
     wcs, npix, cdelt, axes : see `WcsGeom`
     """
 
+    _consumed = ("cdelt",)
+    _window: SkyWindow
+    _cdelt: tuple[float, float]
+    _cutout_info: dict[str, Any] | None
+
     def __init__(self, wcs: WCS, npix: Any = None, cdelt: Any = None, axes: Any = None) -> None:
         if npix is None:
             if wcs.array_shape is None:
@@ -44,10 +49,12 @@ class SkyPixelGeom(Geom):
         self._set(SkyWindow.from_wcs(wcs, npix_pair(npix)), size, axes)
 
     def _set(self, window: SkyWindow, cdelt: tuple[float, float] | None, axes: Any) -> None:
-        self._window = window
-        self._cdelt = cdelt or binsz_deg(tuple(window.grid.scales_deg.tolist()))
-        self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
-        self._cutout_info: dict[str, Any] | None = None
+        self._keep(
+            _window=window,
+            _cdelt=cdelt or binsz_deg(tuple(window.grid.scales_deg.tolist())),
+            _axes=MapAxes.from_default(axes, n_spatial_axes=2),
+            _cutout_info=None,
+        )
 
     @classmethod
     def _from_window(cls, window: SkyWindow, cdelt: tuple[float, float], axes: Any) -> Self:

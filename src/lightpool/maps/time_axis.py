@@ -49,7 +49,8 @@ class TimeMapAxis(AxisBase):
         self._time_format = "iso"
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self._edges_min, self._edges_max, self._reference_time, self._name)
+        made_of = (self._edges_min, self._edges_max, self._reference_time, self._name)
+        return type(self), made_of, {"_time_format": self._time_format}
 
     # --- what it is
 
@@ -192,7 +193,9 @@ class TimeMapAxis(AxisBase):
             "reference_time": self._reference_time,
             "name": self._name,
         }
-        return type(self)(**(arguments | kwargs))
+        axis = type(self)(**(arguments | kwargs))
+        axis._time_format = self._time_format
+        return axis
 
     def rename(self, new_name: str) -> Self:
         """Axis with another name."""
