@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from astropy.table import Table
 from click.testing import CliRunner
-from small_reductions import SPECTRUM
+from numpy.testing import assert_allclose
+from small_reductions import MAP, SPECTRUM
 
 from lightpool.arrays import to_host, use_device
 from lightpool.batch import make_plan, run_batch
@@ -247,3 +248,17 @@ def test_the_spectra_of_a_reduction_are_in_kev_and_cm2_if_the_settings_ask_for_i
         assert spectrum.exposure.unit == "cm2 s"
         assert spectrum.info_dict()["counts_off"] > 0
         assert obs_ids_of(spectrum) == ["1"]
+
+
+@pytest.mark.parametrize("method", ["scale", "fit"])
+def test_the_files_of_observations_add_up_to_the_stack_of_the_batch_with_their_background_norms(settings_of, method):
+    makers = [*MAP["makers"][:2], {"type": "FoVBackgroundMaker", "method": method}]
+    settings = settings_of(
+        targets=[MAP | {"makers": makers}], observations={"obs_ids": [1, 2, 3]}, output={"observations": True}
+    )
+    result = run_batch(make_plan(settings))
+    parts = sorted((result.folder / "observations").glob("*-crab.fits"))
+    again = stack_files(parts, result.folder / "again.fits")
+    norms = [outcome.figures["crab"]["norm"] for outcome in result.outcomes if "crab" in outcome.figures]
+    assert len(parts) == 3 and np.all(np.abs(np.asarray(norms) - 1) > 1e-3)
+    assert_allclose(to_host(again.background.data), to_host(read_dataset(result.files[0]).background.data), rtol=1e-9)

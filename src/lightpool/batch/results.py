@@ -22,6 +22,8 @@ def write_dataset(
 ) -> list[Path]:
     """Write a dataset: maps to one file, a spectrum with OFF counts to a set of OGIP files.
 
+    A model of the background is applied, so that the files add up to what the datasets do.
+
     Parameters
     ----------
     dataset : MapDataset or SpectrumDataset, on any device
@@ -37,7 +39,7 @@ def write_dataset(
     """
     is_pha = isinstance(dataset, SpectrumDatasetOnOff) and spectrum_format != "gadf"
     path = folder / f"{'pha_' if is_pha else ''}{name}{'.fits.gz' if compress else '.fits'}"
-    return write_files(dataset, path, more, overwrite=True, format=spectrum_format)
+    return write_files(dataset.with_predicted_background(), path, more, overwrite=True, format=spectrum_format)
 
 
 def write_files(

@@ -1,6 +1,6 @@
 """What a dataset predicts, and how well the counts agree with it."""
 
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 
@@ -25,6 +25,9 @@ class DatasetPredictions:
     device: Any
     precision: Any
     _geom: Any
+    maps: Any
+    meta: Any
+    _derived: Any
 
     @property
     def background_model(self) -> FoVBackgroundModel | None:
@@ -49,6 +52,15 @@ class DatasetPredictions:
         data = background.data * factors
         npred: Map = Map.from_geom(background.geom, data=data, unit=background.unit, device=background.device)
         return npred
+
+    def with_predicted_background(self) -> Self:
+        """Dataset of the same name and maps, whose background is the predicted one; itself without a model.
+
+        A file of a dataset holds no models: written as it is, the background would lose its norm.
+        """
+        if self.background_model is None:
+            return self
+        return self._derived(self.name, self.maps | {"background": self.npred_background()}, meta=self.meta)
 
     @property
     def _background_factors(self) -> Array | None:
