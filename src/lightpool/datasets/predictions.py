@@ -60,7 +60,8 @@ class DatasetPredictions:
         """
         if self.background_model is None:
             return self
-        return self._derived(self.name, self.maps | {"background": self.npred_background()}, meta=self.meta)
+        applied: Self = self._derived(self.name, self.maps | {"background": self.npred_background()}, meta=self.meta)
+        return applied
 
     @property
     def _background_factors(self) -> Array | None:
