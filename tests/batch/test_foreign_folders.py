@@ -2,15 +2,18 @@
 
 import json
 import os
+import shutil
 from pathlib import Path
 
+import numpy as np
 import pytest
-from small_reductions import bits_of
+from small_reductions import MAP, SPECTRUM, bits_of
 
 from lightpool.batch import make_plan, plan_to_resume, run_batch
 from lightpool.batch.folder import BatchFolder
 from lightpool.batch.lock import locked
 from lightpool.errors import LightpoolError, ResumeError
+from lightpool.maps import Map, WcsGeom
 
 
 @pytest.fixture
@@ -152,3 +155,53 @@ def test_a_record_without_its_checksum_or_with_changed_values_is_not_trusted(don
         assert f"{path} is not used: it has no checksum" in caplog.text
         caplog.clear()
     assert again(done, resume=True).n_reused == 1
+
+
+IN_THE_WAY = [
+    "crab.fits",
+    "crab-nights-2020-01-01.fits",
+    "outcomes.ecsv",
+    "provenance.json",
+    "pha_spectrum_arf.fits",
+    "observations/1-crab.fits",
+    "observations/pha_12-spectrum_rmf.fits",
+]
+BESIDE = ["crab.fits.gz", "crabs.fits", "Crab2.fits", "pha_other.fits", "notes.txt", "observations/x-crab.fits"]
+
+
+@pytest.mark.parametrize("name", [*IN_THE_WAY, *BESIDE])
+def test_a_file_of_somebody_else_is_not_replaced_by_a_result(settings_of, tmp_path, name):
+    groups = [{"name": "all"}, {"name": "nights", "by": "night"}]
+    options = {"observations": {"obs_ids": [1]}, "output": {"observations": True}, "groups": groups}
+    settings = settings_of(targets=[MAP, SPECTRUM], **options)
+    path = tmp_path / "out" / name
+    path.parent.mkdir(parents=True)
+    path.write_text("precious")
+    if name in IN_THE_WAY:
+        with pytest.raises(ResumeError, match=f"{path.name} was there before any reduction"):
+            run_batch(make_plan(settings))
+        assert not (tmp_path / "out" / "state" / "plan.json").exists()
+    else:
+        run_batch(make_plan(settings))
+    assert path.read_text() == "precious"
+    if name == IN_THE_WAY[0]:
+        assert run_batch(make_plan(settings), restart=True).n_failed == 0
+
+
+@pytest.mark.parametrize("how", [{}, {"restart": True}, {"resume": True}])
+def test_the_index_of_the_store_and_other_inputs_are_never_replaced(settings_of, crab_store, tmp_path, how):
+    store = tmp_path / "store"
+    shutil.copytree(crab_store, store)
+    before = {path.name: path.read_bytes() for path in store.glob("*.fits*")}
+    options = {"observations": {"datastore": str(store), "obs_ids": [1]}}
+    settings = settings_of("store", targets=[MAP | {"name": "obs-index"}], output={"compress": True}, **options)
+    with pytest.raises(ResumeError, match=r"obs-index\.fits\.gz is no result of a reduction"):
+        run_batch(make_plan(settings), **how)
+    assert {path.name: path.read_bytes() for path in store.glob("*.fits*")} == before
+    mask = tmp_path / "out" / "crab.fits"
+    mask.parent.mkdir()
+    geom = WcsGeom.create(skydir=(83.63, 22.01), width=3, binsz=0.1)
+    Map.from_geom(geom, data=np.ones(geom.data_shape, dtype=bool)).write(mask)
+    settings = settings_of(targets=[MAP | {"exclusion_file": str(mask)}], **options)
+    with pytest.raises(ResumeError, match=r"crab\.fits is no result of a reduction"):
+        run_batch(make_plan(settings), **how)

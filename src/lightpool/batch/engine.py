@@ -16,6 +16,7 @@ from lightpool.batch.code_version import code_version, package_versions
 from lightpool.batch.executors import Executor, SerialExecutor
 from lightpool.batch.files import InputFile, Inputs, require_unchanged, sha256_of
 from lightpool.batch.folder import BatchFolder, ChunkRecord
+from lightpool.batch.in_the_way import refuse_to_replace
 from lightpool.batch.lock import locked
 from lightpool.batch.merge import MergeTree
 from lightpool.batch.names import StackNames
@@ -99,7 +100,8 @@ def run_batch(
     Raises
     ------
     ResumeError
-        If a reduction has begun in the folder, and neither ``resume`` nor ``restart`` is set.
+        If a reduction has begun in the folder, and neither ``resume`` nor ``restart`` is set, or if a result would
+        replace a file of somebody else.
     FolderInUseError
         If another reduction works in the folder.
     InputChangedError
@@ -111,13 +113,14 @@ def run_batch(
         raise ConfigError("got resume as well as restart: one goes on from what is done, the other forgets it")
     folder = BatchFolder(Path(plan.settings.output.folder))
     with locked(folder.place("state/lock")):
-        _prepare(folder, resume=resume, restart=restart)
+        _prepare(folder, plan.settings, resume=resume, restart=restart)
         return _reduce(plan, folder, executor or SerialExecutor(), progress or (lambda record: None))
 
 
-def _prepare(folder: BatchFolder, *, resume: bool, restart: bool) -> None:
+def _prepare(folder: BatchFolder, settings: Settings, *, resume: bool, restart: bool) -> None:
     if folder.is_begun and not (resume or restart):
         raise ResumeError(f"a reduction has begun in {folder.path}: --resume goes on with it, --restart forgets it")
+    refuse_to_replace(folder, settings, may_be_ours=restart or folder.is_begun)
     results = [] if restart else [folder.name(path) for path in folder.results()]
     folder.write_files(results, folder.files_so_far())  # before records of chunks go, or are written anew
     if restart:

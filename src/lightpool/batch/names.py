@@ -48,6 +48,9 @@ class StackNames:
             for groups in settings.groups
         }
         self._plain = by_all[:1]
+        self._divisions = [
+            (target.name, groups.name, groups.by == "all") for target in settings.targets for groups in settings.groups
+        ]
         self._tagged = {
             one for one, mine in files.items() for other, its in files.items() if one != other and _may_meet(mine, its)
         }
@@ -61,6 +64,17 @@ class StackNames:
     def of_observation(self, obs_id: int | None, key: StackKey) -> str:
         """Name of the dataset that an observation adds to a stack, and of its file; warnings tell it."""
         return f"{obs_id}-{self.of(key)}"
+
+    def may_name(self, stem: str) -> bool:
+        """Whether a file of a stack may have a name, given without its ending."""
+        name = stem.removeprefix("pha_")
+        starts = [name, *(name.removesuffix(part) for part in _SET_PARTS[1:] if name.endswith(part))]
+        for target, division, is_whole in self._divisions:
+            whole = self.of(StackKey(target, division, "all"))
+            start = f"{target}-{division}-".encode()[: _MAX_NAME - 11].decode(errors="ignore")
+            if whole in starts or (not is_whole and name.startswith(start)):
+                return True
+        return False
 
 
 def _files(target: str, division: str, kind: str, is_whole: bool) -> Iterator[tuple[str, bool]]:
