@@ -50,6 +50,32 @@ def test_what_is_no_maker_is_refused_at_once():
         DatasetsMaker(MapDatasetMaker())
 
 
+@pytest.mark.parametrize("what", [[1, 2], "abc", [None], ["23523"], None, 7])
+def test_what_is_no_observation_is_refused_at_once(empty, what):
+    with pytest.raises(TypeError, match="observations must be"):
+        DatasetsMaker([MapDatasetMaker(["counts"])]).run(empty(), what)
+
+
+def test_an_observation_that_is_given_twice_is_reported(empty, observations, caplog):
+    maker = DatasetsMaker([MapDatasetMaker(["counts"])])
+    maker.run(empty(), [observations[0], observations[1]])
+    assert "more than once" not in caplog.text
+    maker.run(empty(), [observations[0], observations[1], observations[0]])
+    assert "its data count as often: 1" in caplog.text
+
+
+@pytest.mark.parametrize("name", ["energy", "energy_true"])
+def test_energies_that_descend_are_refused_where_responses_are_integrated(observations, name):
+    axes = {
+        each: MapAxis.from_edges([1, 3, 10] if each != name else [10, 3, 1], unit="TeV", interp="log", name=each)
+        for each in ("energy", "energy_true")
+    }
+    geom = WcsGeom.create(skydir=(83.63, 22.01), width=1, binsz=0.5, axes=[axes["energy"]])
+    dataset = MapDataset.create(geom, energy_axis_true=axes["energy_true"], name="upside-down")
+    with pytest.raises(ValueError, match=f"'upside-down': its axis '{name}' descends from 10 TeV to 1 TeV"):
+        MapDatasetMaker().run(dataset, observations[0])
+
+
 @pytest.mark.parametrize("stack_datasets", [True, False])
 def test_no_observation_is_reported(empty, observations, caplog, stack_datasets):
     DatasetsMaker([MapDatasetMaker()], stack_datasets=stack_datasets).run(empty(), observations[:0])

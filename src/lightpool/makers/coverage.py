@@ -11,12 +11,33 @@ from lightpool.irf import IRF
 from lightpool.irf.psf_parametric import ParametricPSF
 from lightpool.maps import MapAxis
 
-__all__ = ["warn_of_energies", "warn_of_missing_rates", "warn_of_offset", "warn_of_ring"]
+__all__ = ["require_ascending", "warn_of_energies", "warn_of_missing_rates", "warn_of_offset", "warn_of_ring"]
 
 log = logging.getLogger(__name__)
 
 _WHAT = {"aeff": "effective area", "psf": "PSF", "edisp": "energy dispersion", "bkg": "background"}
 _RESULT = {"aeff": "the exposure", "psf": "the PSF", "edisp": "the energy dispersion", "bkg": "the background"}
+
+
+def require_ascending(name: str, axis: MapAxis) -> None:
+    """Refuse an axis of energy that descends: integrals over its bins would be negative.
+
+    Parameters
+    ----------
+    name : str, of the dataset
+    axis : MapAxis
+
+    Raises
+    ------
+    ValueError
+        It names the dataset and the axis.
+    """
+    edges = axis.edges_value
+    if edges[0] > edges[-1]:
+        raise ValueError(
+            f"dataset {name!r}: its axis {axis.name!r} descends from {axis.edges[0]:.4g} to {axis.edges[-1]:.4g}, "
+            "expected ascending energies; MapAxis.from_energy_edges sorts them"
+        )
 
 
 def warn_of_energies(obs_id: Any, name: str, irf: IRF, energy_true: MapAxis) -> None:

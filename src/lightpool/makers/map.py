@@ -16,7 +16,7 @@ from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, IRFMap, PSFMap
 from lightpool.irf.tables import aeff_table, background_table, edisp_kernel_table, edisp_table, psf_tables
 from lightpool.makers.core import Maker, check_run, checked_angle
-from lightpool.makers.coverage import warn_of_energies, warn_of_missing_rates, warn_of_ring
+from lightpool.makers.coverage import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
 from lightpool.makers.field_of_view import FieldOfView
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.sight import warn_if_a_map_is_not_seen
@@ -31,6 +31,9 @@ from lightpool.maps import Geom, Map, RegionGeom
 from lightpool.maps.fill import send_events
 
 __all__ = ["MapDatasetMaker"]
+
+_RESPONSES = {"exposure", "psf", "edisp"}
+"""What has an axis of true energy."""
 
 
 class MapDatasetMaker(Maker):
@@ -114,6 +117,9 @@ class MapDatasetMaker(Maker):
             send_events(events, dataset.counts.geom, uploads)
 
     def _make_responses(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> dict[str, Any]:
+        axes = dataset.counts.geom.axes, *(_geom(dataset, name).axes for name in sorted(self.selection & _RESPONSES))
+        for axis in (each for group in axes for each in group if each.name in ("energy", "energy_true")):
+            require_ascending(dataset.name, axis)
         self._announce_tables(dataset, observation, view)
         self._warn_of_gaps(dataset, observation)
         made: dict[str, Any] = {}

@@ -1,6 +1,7 @@
 """A chain of makers over many observations."""
 
 import logging
+from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
@@ -164,9 +165,7 @@ class DatasetsMaker(Described):
         """
         if not isinstance(dataset, MapDataset):
             raise TypeError(f"the reference must be a MapDataset, got {type(dataset).__name__}")
-        if not isinstance(observations, Iterable):
-            raise TypeError(f"observations must be a list of them, got one {type(observations).__name__}; write [it]")
-        observations = list(observations)
+        observations = _checked_observations(observations)
         if datasets is not None and len(datasets) != len(observations):
             raise ValueError(
                 f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each"
@@ -305,6 +304,30 @@ class DatasetsMaker(Described):
             except Exception as error:
                 raise ReductionError(observation.obs_id, step, error) from error
         return result
+
+
+def _checked_observations(observations: Any) -> list[Any]:
+    """Observations of a list, with a warning of those that are in it twice.
+
+    Raises
+    ------
+    TypeError
+        If something in it is no observation, such as the number of one.
+    """
+    if isinstance(observations, str) or not isinstance(observations, Iterable):
+        raise TypeError(f"observations must be a list of them, got one {type(observations).__name__}; write [it]")
+    made = list(observations)
+    for observation in made:
+        if not hasattr(observation, "obs_id"):
+            raise TypeError(
+                f"observations must be observations, got {observation!r} of type {type(observation).__name__}; "
+                "DataStore.get_observations([numbers]) gives them"
+            )
+    twice = [obs_id for obs_id, n_use in Counter(id(each) for each in made).items() if n_use > 1]
+    if twice:
+        names = ", ".join(dict.fromkeys(str(each.obs_id) for each in made if id(each) in twice))
+        log.warning("the same observation is in the list more than once, and its data count as often: %s", names)
+    return made
 
 
 def _checked_makers(makers: Any) -> list[Maker]:
