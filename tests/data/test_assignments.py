@@ -9,6 +9,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
+from made_up_stores import events_hdu, gti_hdu, header_with, irf_bytes
 from numpy.testing import assert_array_equal
 
 from lightpool.data import (
@@ -109,6 +110,25 @@ def test_what_is_no_such_part_is_refused(observation, name, value):
     for spelling in (name, f"_{name}"):
         with pytest.raises(TypeError, match=f"{name} must be an? "):
             setattr(observation, spelling, value)
+
+
+@pytest.mark.parametrize("name", [*IRFS, "rad_max"])
+@pytest.mark.parametrize("value", [3, "table.fits", np.ones(3)])
+def test_what_is_no_response_is_refused(observation, name, value):
+    with pytest.raises(TypeError, match=f"{name} of an observation must be a response"):
+        setattr(observation, name, value)
+
+
+def test_events_that_are_set_do_not_turn_the_background_of_the_file(three):
+    # Background and events of the first H.E.S.S. release: that it is mirrored is known from the events of the file.
+    changes = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
+    path = three.add(4, events_hdu(header=header_with(OBS_ID=4, **changes)), gti_hdu())
+    path.write_bytes(path.read_bytes() + irf_bytes())
+    observation = DataStore.from_dir(three.finish()).obs(4)
+    assert observation.bkg.fov_alignment == "REVERSE_LON_RADEC"
+    observation.events = EventList(None)
+    for made in (observation, observation.copy(), pickle.loads(pickle.dumps(observation)), observation.loaded()):
+        assert made.bkg.fov_alignment == "REVERSE_LON_RADEC"
 
 
 def test_a_response_of_another_kind_is_refused(observation):

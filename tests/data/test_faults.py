@@ -94,6 +94,16 @@ def test_right_ascensions_of_other_turns_are_counted_and_those_beyond_one_turn_a
     assert ["10 of 10 events have a right ascension beyond 360 deg" in text for text in warnings] == [True] * warned
 
 
+@pytest.mark.parametrize("value", [1e30, 1e-20])
+def test_energies_that_no_gamma_ray_has_are_reported(store, caplog, value):
+    columns = event_columns()
+    columns["ENERGY"][:3] = value
+    observation, warnings = _loaded(_run(store, columns), caplog)
+    assert len(warnings) == 1
+    assert "3 of 10 events have an energy that no gamma ray has" in warnings[0]
+    assert observation.events.n_invalid == 0
+
+
 def test_degrees_in_a_column_that_says_radians_are_reported(store, caplog):
     _, warnings = _loaded(_run(store, units={"DEC": "rad"}), caplog)
     assert len(warnings) == 1

@@ -254,6 +254,7 @@ def test_a_pointing_is_printed_as_by_gammapy():
         ({}, "give one of fixed_icrs and fixed_altaz"),
         ({"fixed_icrs": SkyCoord(0, 0, unit="deg", frame="galactic")}, "is in frame 'galactic', expected 'icrs'"),
         ({"fixed_icrs": SkyCoord(np.nan, 0, unit="deg")}, "expected finite angles"),
+        ({"fixed_icrs": SkyCoord([1], [2], unit="deg")}, r"positions of shape \(1,\), expected one"),
     ],
 )
 def test_a_wrong_pointing_is_refused(arguments, message):

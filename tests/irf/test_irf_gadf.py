@@ -210,6 +210,16 @@ def test_single_precision_stays(tmp_path):
     assert PSF3D.read(tmp_path / "psf.fits").data.dtype == np.float32
 
 
+@pytest.mark.parametrize("keyword", ["HDUCLAS1", "HDUCLAS2", "HDUCLAS4"])
+@pytest.mark.parametrize("value", ["x", 0, True, None])
+def test_one_wrong_keyword_does_not_hide_a_response(tmp_path, keyword, value):
+    hdus = [table.to_table_hdu() for table in (aeff(), edisp(), psf(), bkg_3d())]
+    for hdu in hdus:
+        hdu.header[keyword] = value
+    HDUList([PrimaryHDU(), *hdus]).writeto(tmp_path / "irfs.fits")
+    assert list(load_irf_dict_from_file(tmp_path / "irfs.fits")) == ["aeff", "edisp", "psf", "bkg"]
+
+
 def test_all_responses_of_a_file_are_found_and_doubles_and_strangers_are_left_out(tmp_path, caplog):
     hdus = [table.to_table_hdu() for table in (aeff(), edisp(), psf(), bkg_3d(), king_psf())]
     hdus[0].header["HDUCLAS4"] = "2D"  # as in the first CTA data challenge

@@ -23,7 +23,15 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
 from lightpool.errors import FormatError
-from lightpool.irf import Background2D, Background3D, EffectiveAreaTable2D, PSFMap, RadMax2D
+from lightpool.irf import (
+    Background2D,
+    Background3D,
+    EffectiveAreaTable2D,
+    EnergyDependentMultiGaussPSF,
+    PSFKing,
+    PSFMap,
+    RadMax2D,
+)
 from lightpool.irf.nodes import background_nodes
 from lightpool.irf.project import project_aeff, project_background, project_edisp_kernel, project_psf
 from lightpool.irf.table_rules import POINT_TOLERANCE
@@ -60,6 +68,38 @@ def test_beyond_its_last_radius_a_table_contains_what_it_contains_up_to_there():
     assert_array_equal(table.containment(rad=[[0.2, 9]] * u.deg, **place).value[:, 1:], expected)
     assert table.containment(rad=9 * u.deg, energy_true=1e4 * u.TeV, offset=1 * u.deg) == 0
     assert table.containment_radius(1, energy_true=1 * u.TeV, offset=1 * u.deg) <= last
+
+
+@pytest.mark.parametrize("make", [gauss_psf, king_psf, psf])
+@pytest.mark.parametrize(("energy", "offset"), [(1e-4, 0.5), (1e4, 0.5), (1, 20)])
+def test_far_from_a_table_there_is_a_share_from_zero_to_one_or_no_psf(make, energy, offset):
+    place = {"energy_true": energy * u.TeV, "offset": offset * u.deg}
+    share = make().containment(rad=[0, 0.1, 1] * u.deg, **place).to_value("")
+    assert np.all((share >= 0) & (share <= 1 + 1e-9))
+    assert np.all(make().evaluate(rad=[0, 0.1, 1] * u.deg, **place).value >= 0)
+
+
+@pytest.mark.parametrize(("gamma", "sigma"), [(0, 0), (1, 0.1), (0.5, 0.1), (2, 0)])
+def test_a_king_profile_that_cannot_be_normalised_is_zero(gamma, sigma):
+    parameters = {"gamma": u.Quantity(gamma), "sigma": sigma * u.deg}
+    assert np.all(PSFKing.evaluate_containment(rad=[0, 0.1] * u.deg, **parameters) == 0)
+    assert np.all(PSFKing.evaluate_direct(rad=[0, 0.1] * u.deg, **parameters).value == 0)
+
+
+def test_a_gaussian_without_a_width_takes_no_part_in_the_sum():
+    first = {"sigma_1": 0.1 * u.deg, "scale": 1 / u.deg**2, "ampl_2": u.Quantity(0), "ampl_3": u.Quantity(0)}
+    both = first | {"sigma_2": 0 * u.deg, "sigma_3": 0 * u.deg}
+    value = EnergyDependentMultiGaussPSF.evaluate_direct(rad=0 * u.deg, **both)
+    assert_allclose(value.to_value("deg-2"), 1 / (2 * np.pi * 0.01))
+    assert_allclose(EnergyDependentMultiGaussPSF.evaluate_containment(rad=0.1 * u.deg, **both), 1 - np.exp(-0.5))
+
+
+def test_a_map_of_the_psf_contains_nothing_beyond_its_energies():
+    axis = MapAxis.from_energy_bounds("0.1 TeV", "10 TeV", nbin=3, name="energy_true")
+    psf_map = PSFMap.from_gauss(axis, sigma=[0.1, 0.2, 0.3] * u.deg)
+    share = psf_map.containment(0.2 * u.deg, [0.01, 0.05, 0.1, 1, 10, 30, 100] * u.TeV).to_value("")
+    assert_array_equal(share == 0, [True, True, False, False, False, True, True])
+    assert np.all(share >= 0)
 
 
 def test_a_map_of_the_psf_contains_all_of_it_beyond_its_last_radius():

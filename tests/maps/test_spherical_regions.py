@@ -54,6 +54,16 @@ KINDS = {
 }
 
 
+@pytest.mark.parametrize("proj", ["TAN", "SIN", "STG", "ARC", "ZEA"])
+@pytest.mark.parametrize("radius", [1.9, 1.99, 2.01, 2.5])
+@pytest.mark.parametrize("angle", [0, 30, 110, 250])
+def test_a_circle_whose_border_is_near_the_antipode_of_a_map_has_no_pixel(proj, radius, angle):
+    # It covers the whole map if it is drawn by the scale at its centre.
+    geom = WcsGeom.create(skydir=(83.6, 22), width=8, binsz=0.2, proj=proj)
+    center = at(263.6, -22).directional_offset_by(angle * u.deg, 2 * u.deg)
+    assert not geom.region_mask([CircleSkyRegion(center, radius * u.deg)]).data.any()
+
+
 @pytest.mark.parametrize("proj", PROJECTIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_region_on_the_other_side_of_the_sky_has_no_pixel(proj, kind):

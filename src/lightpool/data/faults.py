@@ -27,6 +27,7 @@ _ROUNDED = 1 + 1e-6  # 90 deg in rad as float32 is beyond pi / 2
 _NORTH = _ROUNDED * math.pi / 2
 _ONE_TURN = _ROUNDED * 2 * math.pi
 _MANY_TURNS = 10 * _ONE_TURN
+_LEAST_ENERGY, _LARGEST_ENERGY = 1e-9, 1e9  # TeV: an X-ray, and ten times the largest that was ever seen
 
 
 @dataclass(frozen=True)
@@ -94,6 +95,14 @@ def value_faults(plain: Mapping[str, Floats], header: Mapping[str, Any]) -> Iter
             "and fall into no bin"
         )
         yield Fault("events-invalid", text, "error" if n_invalid == n_event else "warning")
+    energy = plain["energy"]
+    extreme = (energy > 0) & np.isfinite(energy) & ((energy < _LEAST_ENERGY) | (energy > _LARGEST_ENERGY))
+    if n_extreme := int(np.count_nonzero(extreme)):
+        text = (
+            f"{n_extreme} of {n_event} events have an energy that no gamma ray has, such as "
+            f"{float(energy[np.argmax(extreme)]):.6g} TeV (is the unit of the column right?); they count as they are"
+        )
+        yield Fault("events-energy", text, "error" if n_extreme == n_event else "warning")
     yield from _event_time_faults(plain["time"], header)
 
 

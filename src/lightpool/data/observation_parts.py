@@ -27,7 +27,8 @@ log = logging.getLogger(__name__)
 
 _HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
 _PARTS = (*_HDUS, "pointing", "meta")
-_STATE = ("_location", "_parts", "_loaded", "_in_use")
+_STATE = ("_location", "_parts", "_loaded", "_in_use", "_listed_events")
+_RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or asked for often: the observation keeps them once loaded
 
 
@@ -69,6 +70,8 @@ class ObservationParts(KnownAttributes):
         self._parts |= {"rad_max": rad_max, "pointing": pointing, "meta": meta or ObservationMetaData()}
         self._loaded: dict[str, Any] = {}
         self._in_use = TablesInUse()
+        # Background and good times of the files go by the header of these, whatever events are set.
+        self._listed_events = events if isinstance(events, HDULocation) else None
 
     def __getstate__(self) -> dict[str, Any]:
         meta = self._loaded.get("meta")
@@ -140,12 +143,14 @@ class ObservationParts(KnownAttributes):
             )
 
     def _events_header(self) -> Mapping[str, Any] | None:
-        events = self._parts["events"]
-        return events.header() if isinstance(events, HDULocation) else None
+        return None if self._listed_events is None else self._listed_events.header()
 
     def _set(self, name: str, value: Any) -> None:
         if isinstance(value, IRF) and not value.tag.startswith(name):
             raise TypeError(f"{name} of an observation cannot be a {type(value).__name__}, a table of kind {value.tag}")
+        if name in _RESPONSES and value is not None and not hasattr(value, "axes") and not hasattr(value, "geom"):
+            wanted = "a response table or map, or None"
+            raise TypeError(f"{name} of an observation must be {wanted}, got {type(value).__name__}")
         self._parts[name] = value
         self._in_use.forget(name)
         for known in (name, "rad_max"):  # a fixed cut is in the keywords of aeff and edisp

@@ -224,6 +224,8 @@ def _degrees(coordinate: Any, name: str, frame: str) -> tuple[float, float]:
     found = coordinate.frame.name if isinstance(coordinate, SkyCoord) else coordinate.name
     if found != frame:
         raise ValueError(f"{name} is in frame {found!r}, expected {frame!r}; convert it with .transform_to")
+    if coordinate.shape != ():
+        raise ValueError(f"{name} holds positions of shape {coordinate.shape}, expected one; take one by its index")
     lon, lat = float(coordinate.spherical.lon.deg), float(coordinate.spherical.lat.deg)
     if not (math.isfinite(lon) and math.isfinite(lat)):
         raise ValueError(f"{name} holds {lon}, {lat} deg, expected finite angles")

@@ -42,9 +42,8 @@ _AXIS_COLUMNS = {
 
 
 def is_response(header: Mapping[str, Any]) -> bool:
-    """Whether the keywords of an HDU, or without keywords its columns, say that it is a response."""
-    name = _keyword(header, 1)
-    return name == "response" or (not name and _class_of_columns(header) is not None)
+    """Whether a keyword of an HDU or its columns say that it is a response: one damaged keyword must not hide it."""
+    return _keyword(header, 1) == "response" or find_class(header) is not None
 
 
 def find_class(header: Mapping[str, Any]) -> tuple[str, str] | None:

@@ -151,6 +151,7 @@ class PSFMap(IRFMap):
         Returns
         -------
         containment : Quantity without unit, on the host; at least of one dimension, as in Gammapy
+            0 beyond the edges of the energy axis, where there is no PSF.
         """
         rad_axis, energy_axis = self.geom.axes["rad"], self.geom.axes[self.energy_name]
         rad = np.asarray(u.Quantity(rad).to_value(rad_axis.unit), dtype=np.float64)
@@ -160,7 +161,10 @@ class PSFMap(IRFMap):
         mixed = _mix(finite_or_zero(profiles), basis)
         content = mixed * self._ring_areas()[:, np.newaxis]
         share = integral_weights(rad.ravel(), rad_axis.edges_value, rad_axis.interp)
-        return u.Quantity(np.sum(content * share.T, axis=0).reshape(rad.shape or (1,)), "")
+        edges, energy_value = energy_axis.edges_value, energy_value.ravel()
+        contained = np.sum(content * share.T, axis=0)
+        contained = np.where((energy_value >= edges[0]) & (energy_value <= edges[-1]), contained, 0.0)
+        return u.Quantity(contained.reshape(rad.shape or (1,)), "")
 
     def containment_radius(self, fraction: Any, energy_true: Any, position: Any = None) -> u.Quantity:
         """Radius within which a share of the PSF lies, to a 20th of a ``rad`` bin.

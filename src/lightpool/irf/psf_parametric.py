@@ -181,7 +181,7 @@ class EnergyDependentMultiGaussPSF(ParametricPSF):
         """Profile at a distance from the centre, from the parameters."""
         with np.errstate(divide="ignore", invalid="ignore"):
             return sum(
-                share / (2 * np.pi * sigma**2) * np.exp((-0.5 * (rad / sigma) ** 2).to_value(""))
+                np.where(sigma > 0, share / (2 * np.pi * sigma**2) * np.exp(-0.5 * (rad / sigma).to_value("") ** 2), 0)
                 for sigma, share in cls._components(**kwargs)
             )
 
@@ -189,7 +189,10 @@ class EnergyDependentMultiGaussPSF(ParametricPSF):
     def evaluate_containment(cls, rad: Any, **kwargs: Any) -> u.Quantity:
         """Share of the gammas within a radius, from the parameters."""
         with np.errstate(divide="ignore", invalid="ignore"):
-            parts = [s * -np.expm1((-0.5 * (rad / sigma) ** 2).to_value("")) for sigma, s in cls._components(**kwargs)]
+            parts = [
+                np.where(sigma > 0, share * -np.expm1(-0.5 * (rad / sigma).to_value("") ** 2), 0)
+                for sigma, share in cls._components(**kwargs)
+            ]
         return u.Quantity(sum(parts), "")
 
 
@@ -205,7 +208,8 @@ class PSFKing(ParametricPSF):
         gamma, sigma = kwargs["gamma"], kwargs["sigma"]
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = (1 + (rad**2 / (2 * gamma * sigma**2)).to_value("")) ** (-u.Quantity(gamma).to_value(""))
-            return (1 - 1 / gamma) / (2 * np.pi * sigma**2) * slope
+            values = (1 - 1 / gamma) / (2 * np.pi * sigma**2) * slope
+        return np.where(cls._is_there(gamma, sigma), values, 0)
 
     @classmethod
     def evaluate_containment(cls, rad: Any, **kwargs: Any) -> u.Quantity:
@@ -213,4 +217,9 @@ class PSFKing(ParametricPSF):
         gamma, sigma = kwargs["gamma"], kwargs["sigma"]
         with np.errstate(divide="ignore", invalid="ignore"):
             outside = (1 + (rad**2 / (2 * gamma * sigma**2)).to_value("")) ** (1 - u.Quantity(gamma).to_value(""))
-        return u.Quantity(1 - outside, "")
+        return u.Quantity(np.where(cls._is_there(gamma, sigma), 1 - outside, 0), "")
+
+    @staticmethod
+    def _is_there(gamma: u.Quantity, sigma: u.Quantity) -> Any:
+        """Whether the profile can be normalised; beyond the axes of a table both parameters are zero."""
+        return (u.Quantity(gamma).to_value("") > 1) & (sigma > 0)

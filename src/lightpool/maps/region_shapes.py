@@ -62,6 +62,9 @@ _WITH_SEAM = ("CAR", "MER", "CEA", "AIT", "MOL", "SFL")
 _N_BORDER = 8
 """Points on the border of a region that are looked at."""
 
+_ZENITHAL = ("TAN", "SIN", "STG", "ARC", "ZEA", "AZP", "SZP", "ZPN", "AIR")
+"""Projections on which the place opposite to the reference position is infinitely far away, a ring, or not there."""
+
 _HORIZON = 0.02
 """Cosine of the largest distance of a vertex of a polygon from the middle of all: 88.9 deg."""
 
@@ -155,7 +158,16 @@ def are_drawn_well(
             whole = (distance <= _TORN * radius + 1e-6) & (distance >= radius / _TORN - 1e-6)
             strict = (reach > _LARGE) | (np.abs(lat) + reach > 89)  # a pole has no north
             good = np.where(strict[:, None], good, whole)
-        return np.asarray(good.all(axis=1) & (reach < 90))
+        return np.asarray(good.all(axis=1) & (reach < 90) & ~_may_hold_antipode(lon, lat, reach, plane.wcs))
+
+
+def _may_hold_antipode(lon: HostArray, lat: HostArray, reach: HostArray, wcs: WCS) -> HostArray:
+    """Whether the place that a zenithal projection tears apart lies in circles, or so near that few points miss it."""
+    if str(wcs.wcs.ctype[0])[5:8] not in _ZENITHAL:
+        return np.zeros(np.shape(reach), dtype=bool)
+    antipode = -unit_vectors(*np.deg2rad(wcs.wcs.crval))
+    centers = unit_vectors(np.deg2rad(lon), np.deg2rad(lat))
+    return np.asarray(np.rad2deg(np.arccos(np.clip(antipode @ centers, -1.0, 1.0))) < 2 * reach)
 
 
 def steps_to_north_of(lon: HostArray, lat: HostArray, wcs: WCS) -> tuple[Any, Any, Any, Any]:
