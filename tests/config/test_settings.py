@@ -79,7 +79,10 @@ def test_the_template_mentions_every_key(section):
 def test_defaults_behind_a_hash_in_the_template_are_those_of_the_settings(tmp_path):
     lines = [line for line in TEMPLATE.splitlines() if line.startswith(("# run:", "#   "))]
     run = yaml.safe_load("\n".join(line.removeprefix("# ") for line in lines))["run"]
-    assert settings_of().run.model_dump() == run
+    assert settings_of(run={"observation_timeout": run.pop("observation_timeout")}).run.observation_timeout is not None
+    defaults = settings_of().run.model_dump()
+    assert defaults.pop("observation_timeout") is None  # no limit; what the template shows is an example
+    assert defaults == run
 
 
 def test_every_key_has_a_description():
@@ -154,6 +157,28 @@ def test_a_wrong_target_is_refused_with_what_was_expected(target, message):
     with pytest.raises(ConfigError) as caught:
         settings_of(target)
     assert message in str(caught.value)
+
+
+@pytest.mark.parametrize(
+    ("section", "key"),
+    [
+        ("run", "chunk_size"),
+        ("run", "retries"),
+        ("observations", "obs_ids"),
+        ("energy", "nbin"),
+        ("makers", "min_counts"),
+    ],
+)
+@pytest.mark.parametrize("truth", [True, False])
+def test_true_and_false_are_no_numbers(section, key, truth):
+    data = settings_of(map_target()).to_dict()
+    place = {"run": data["run"], "observations": data["observations"], "energy": data["targets"][0]["energy"]}
+    maker = {"type": "FoVBackgroundMaker"}
+    data["targets"][0]["makers"] = [{"type": "MapDatasetMaker"}, maker]
+    Settings.from_dict(data)
+    (place | {"makers": maker})[section][key] = [truth] if key == "obs_ids" else truth
+    with pytest.raises(ConfigError, match=f"the value of '{key}' is true or false, expected a number"):
+        Settings.from_dict(data)
 
 
 def test_names_of_targets_are_unique():

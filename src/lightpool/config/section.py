@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from difflib import get_close_matches
 from typing import Any, get_args
 
-from pydantic import BaseModel, ConfigDict
+from pydantic import BaseModel, ConfigDict, model_validator
 
 __all__ = ["Section", "nearest_key"]
 
@@ -13,6 +13,16 @@ class Section(BaseModel):
     """A part of the settings. Its values cannot be changed; a key that it does not know is refused."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _refuse_truth_for_a_number(cls, data: Any) -> Any:
+        """Refuse true and false where a number is expected, which pydantic takes for 1 and 0."""
+        for key, value in data.items() if isinstance(data, dict) else ():
+            field, values = cls.model_fields.get(key), value if isinstance(value, list) else [value]
+            if field and any(isinstance(each, bool) for each in values) and not _takes_bool(field.annotation):
+                raise ValueError(f"the value of {key!r} is true or false, expected a number or a text")
+        return data
 
 
 def nearest_key(section: type[Section], place: tuple[Any, ...]) -> str:
@@ -34,6 +44,10 @@ def nearest_key(section: type[Section], place: tuple[Any, ...]) -> str:
     known = list(dict.fromkeys(name for each in sections for name in each.model_fields))
     near = get_close_matches(str(key), known, n=1, cutoff=0.5)
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
+
+
+def _takes_bool(annotation: Any) -> bool:
+    return annotation in (bool, Any) or any(map(_takes_bool, get_args(annotation)))
 
 
 def _sections_in(annotation: Any) -> Iterator[type[Section]]:
