@@ -5,6 +5,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import bin_index, coord_to_pix, pix_to_coord, scale_values, unscale_values
+from lightpool.arrays.binning import pix_in_bins
 from lightpool.arrays.blocks import blocks
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -132,3 +133,29 @@ def test_blocks_cover_everything_once():
     assert pieces == [slice(0, 4), slice(4, 8), slice(8, 10)]
     assert list(blocks(0)) == []
     assert len(list(blocks(3, 0))) == 3
+
+
+@settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    number=st.lists(st.integers(0, 5), min_size=1, max_size=6),
+    ulps=st.integers(-2, 2),
+    other=st.sampled_from([None, -np.inf, np.inf, np.nan, 0.5, 99.0]),
+    is_descending=st.booleans(),
+)
+def test_rounded_pixel_coordinates_are_moved_into_the_bins_of_their_values(
+    backend, read, number, ulps, other, is_descending
+):
+    edges = np.geomspace(1.0, 10.0, 6)
+    values = edges[number]
+    for _ in range(abs(ulps)):
+        values = np.nextafter(values, np.inf if ulps > 0 else -np.inf)
+    values = np.append(values, [] if other is None else [other])
+    x = backend.array(values)
+    with np.errstate(invalid="ignore"):  # infinity becomes NaN
+        pix = coord_to_pix(x, backend.array(edges), "log", node_type="edges")
+    moved = read(pix_in_bins(4.0 - pix if is_descending else pix, x, backend.array(edges), is_descending=is_descending))
+    index = np.searchsorted(edges, values, side="right") - 1.0
+    index = 4.0 - index if is_descending else index
+    finite = np.isfinite(values)
+    assert_array_equal(np.clip(np.floor(moved[finite] + 0.5), -1, 5), index[finite])
+    assert np.all(np.isnan(moved[np.isnan(values)]))
