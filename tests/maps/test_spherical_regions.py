@@ -222,3 +222,21 @@ def test_regions_far_apart_are_written_and_read(tmp_path):
     again = RegionNDMap.read(tmp_path / "far.fits").geom
     assert_allclose(again.solid_angle().to_value("sr"), 2 * ONE, rtol=1e-4)
     assert again.contains({"skycoord": at([0, 90, 45], [0, 0, 0]), "energy": 2 * u.TeV}).tolist() == [True, True, False]
+
+
+@pytest.mark.parametrize("frame", ["icrs", "galactic", "fk5"])
+@pytest.mark.parametrize(("proj", "lat"), [("TAN", 22.0), ("CAR", 0.0), ("ZEA", 89.5)])
+def test_a_mask_of_many_regions_holds_what_is_in_any_of_them_alone(proj, lat, frame):
+    geom = WcsGeom.create(skydir=(83.0, lat), width=6, binsz=0.1, proj=proj)
+    places = around(geom.center_skydir, (10, 1), (100, 2), (190, 1.5), (280, 0.7), (350, 4)).transform_to(frame)
+    regions = [make(place, 0.8) for make, place in zip(list(KINDS.values()) * 2, places, strict=False)]
+    regions += [
+        PointSkyRegion(places[1]),
+        CircleSkyRegion(at(10, 89.95), 1 * u.deg),
+        CircleSkyRegion(at(263, -lat), 1 * u.deg),
+    ]
+    regions += [regions[0].to_pixel(geom.wcs), CircleSkyRegion(geom.center_skydir, 0.3 * u.deg)]
+    together = geom.region_mask(regions, device="cpu").data
+    alone = [geom.region_mask([region], device="cpu").data for region in regions]
+    assert sum(mask.any() for mask in alone) > 5
+    assert_array_equal(together, np.any(alone, axis=0))

@@ -14,10 +14,11 @@ from lightpool.maps.region_shapes import (
     are_drawn_well,
     directions_in,
     drawn,
+    drawn_together,
     sphere_contains,
     steps_to_north_of,
 )
-from lightpool.maps.sky_regions import honours_include, is_point
+from lightpool.maps.sky_regions import honours_include, is_point, kind_of
 from lightpool.maps.wcs_header import frame_of_wcs
 
 if TYPE_CHECKING:
@@ -67,7 +68,9 @@ class Places:
             return inside if region.meta.get("include", True) or not honours_include() else ~inside
         if is_point(region):
             return self._at_point(region)
-        shape = drawn(region, self.plane, torn_only=self._torn_only)
+        return self._in_drawn(region, drawn(region, self.plane, torn_only=self._torn_only))
+
+    def _in_drawn(self, region: "Region", shape: "PixelRegion | None") -> HostArray:
         return sphere_contains(region, self.vectors, self.frame) if shape is None else self._in_shape(shape)
 
     def _at_point(self, region: "Region") -> HostArray:
@@ -119,8 +122,13 @@ class PixelCentres(Places):
     def in_any(self, regions: "list[Region]") -> HostArray:
         """Whether the pixel centres lie in any of some regions; a point holds the up to four centres next to it."""
         mask = np.zeros(self.x.shape, dtype=bool)
+        with_center = [_ for _ in regions if kind_of(_) is not None and not isinstance(_, shapes.PixelRegion)]
+        together = drawn_together(with_center, self.plane, torn_only=self._torn_only)
+        for region, shape in zip(with_center, together, strict=True):
+            mask |= self._in_drawn(region, shape)
         for region in regions:
-            mask |= self.inside(region)
+            if kind_of(region) is None or isinstance(region, shapes.PixelRegion):
+                mask |= self.inside(region)
         return np.asarray(mask & self._on_sky)
 
     def _at_point(self, region: "Region") -> HostArray:

@@ -38,7 +38,8 @@ def drawn_parts(region: "Region", plane: Plane) -> "list[PixelRegion] | None":
     with_center = [part for part in parts if kind_of(part) is not None]
     if with_center and not have_their_shape(with_center, plane).all():
         return None
-    found = [on_pixels(part, plane) if kind_of(part) is not None else drawn(part, plane) for part in parts]
+    on_plane = iter(on_pixels(with_center, plane))
+    found = [next(on_plane) if kind_of(part) is not None else drawn(part, plane) for part in parts]
     pixel_regions = [part for part in found if part is not None]
     return pixel_regions if len(pixel_regions) == len(parts) else None
 

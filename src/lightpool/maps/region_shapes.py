@@ -20,7 +20,15 @@ from lightpool.arrays.sphere import fov_matrix, frame_matrix, lonlat, rotate, un
 from lightpool.errors import GeometryError
 from lightpool.maps import shapes
 from lightpool.maps.plane import Plane
-from lightpool.maps.sky_regions import kind_of, mean_direction, region_center, region_to_pixel, steps_to_north
+from lightpool.maps.sky_regions import (
+    centers_by_frame,
+    kind_of,
+    mean_direction,
+    region_center,
+    region_to_pixel,
+    regions_to_pixel,
+    steps_to_north,
+)
 from lightpool.maps.wcs_header import frame_of_wcs, sky_projection
 
 if TYPE_CHECKING:
@@ -32,6 +40,7 @@ __all__ = [
     "center_vector",
     "directions_in",
     "drawn",
+    "drawn_together",
     "have_their_shape",
     "on_pixels",
     "reach_deg",
@@ -181,34 +190,47 @@ def steps_to_north_of(lon: HostArray, lat: HostArray, wcs: WCS) -> tuple[Any, An
 
 def drawn(region: "Region", plane: Plane, *, torn_only: bool = False) -> "PixelRegion | None":
     """Pixel region of a single sky region; None where that would not be its shape, or with ``torn_only`` is torn."""
-    if kind_of(region) is None:
-        if hasattr(region, "vertices"):
-            return _drawn_polygon(region, plane)
-        pixel_region = region_to_pixel(region, plane.wcs)  # without an area: points, lines, text
-        center = getattr(pixel_region, "center", None)
-        return None if center is not None and not np.all(np.isfinite(center.xy)) else pixel_region
-    return on_pixels(region, plane) if have_their_shape([region], plane, torn_only=torn_only)[0] else None
+    if kind_of(region) is not None:
+        return drawn_together([region], plane, torn_only=torn_only)[0]
+    if hasattr(region, "vertices"):
+        return _drawn_polygon(region, plane)
+    pixel_region = region_to_pixel(region, plane.wcs)  # without an area: points, lines, text
+    center = getattr(pixel_region, "center", None)
+    return None if center is not None and not np.all(np.isfinite(center.xy)) else pixel_region
+
+
+def drawn_together(regions: "Sequence[Region]", plane: Plane, *, torn_only: bool = False) -> "list[PixelRegion | None]":
+    """Pixel regions as of `drawn` of sky regions with a centre, which are looked at all at once."""
+    if not regions:
+        return []
+    is_good = have_their_shape(regions, plane, torn_only=torn_only).tolist()
+    on_plane = iter(on_pixels([region for region, good in zip(regions, is_good, strict=True) if good], plane))
+    return [next(on_plane) if good else None for good in is_good]
 
 
 def have_their_shape(regions: "Sequence[Region]", plane: Plane, *, torn_only: bool = False) -> HostArray:
     """Whether regions with a centre have their shape on the pixels, see `are_drawn_well`."""
-    lon, lat = np.array([_lonlat_deg(region.center, frame_of_wcs(plane.wcs)) for region in regions]).T
+    lon, lat = _centers_in(frame_of_wcs(plane.wcs), regions)
     return are_drawn_well(lon, lat, np.array([reach_deg(region) for region in regions]), plane, torn_only=torn_only)
 
 
-def on_pixels(region: "Region", plane: Plane) -> "PixelRegion":
-    """Pixel region of a sky region with a centre, on the turn of the sky that the map is on."""
-    pixel_region = region_to_pixel(region, plane.wcs)
-    x = float(plane.wrapped(pixel_region.center.x))
-    if x != pixel_region.center.x:
-        pixel_region.center = shapes.PixCoord(x, pixel_region.center.y)
-    return pixel_region
+def on_pixels(regions: "Sequence[Region]", plane: Plane) -> "list[PixelRegion]":
+    """Pixel regions of sky regions with a centre, on the turn of the sky that the map is on."""
+    pixel_regions = regions_to_pixel(regions, plane.wcs)
+    for pixel_region in pixel_regions:
+        x = float(plane.wrapped(pixel_region.center.x))
+        if x != pixel_region.center.x:
+            pixel_region.center = shapes.PixCoord(x, pixel_region.center.y)
+    return pixel_regions
 
 
-def _lonlat_deg(position: Any, frame: str) -> tuple[float, float]:
-    if position.frame.name != frame:
-        position = position.transform_to(frame)
-    return float(position.data.lon.deg), float(position.data.lat.deg)
+def _centers_in(frame: str, regions: "Sequence[Region]") -> tuple[HostArray, HostArray]:
+    """Longitude and latitude in deg, shape (n,), in a frame, of the centres of regions."""
+    lonlat_deg = np.empty((2, len(regions)))
+    for numbers, centers in centers_by_frame(regions):
+        found = (centers if centers.frame.name == frame else centers.transform_to(frame)).data
+        lonlat_deg[:, numbers] = found.lon.deg, found.lat.deg
+    return lonlat_deg[0], lonlat_deg[1]
 
 
 def _drawn_polygon(region: "Region", plane: Plane) -> "PixelRegion | None":
