@@ -6,7 +6,8 @@ from typing import Any
 from lightpool.arrays.blocks import MOST_BYTES
 from lightpool.datasets import MapDataset, MemoryEstimate
 from lightpool.makers.core import Maker
-from lightpool.maps.pixels import MAX_FILLED_PIXELS, MAX_STORED_BYTES
+from lightpool.maps.pixel_store import MAX_STORED_BYTES
+from lightpool.maps.pixels import MAX_FILLED_PIXELS
 
 __all__ = ["reduction_memory"]
 

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
 
 from lightpool.arrays.projections import Projection, pixel_directions
 from lightpool.arrays.sphere import fov_matrix, lonlat
@@ -19,12 +20,20 @@ from lightpool.maps.region_shapes import (
     on_pixels,
     sphere_contains,
 )
-from lightpool.maps.sky_regions import all_parts, honours_include, is_point, kind_of
+from lightpool.maps.sky_regions import all_parts, honours_include, is_point, kind_of, scale_and_north
+from lightpool.maps.wcs_header import frame_of_wcs
 
 if TYPE_CHECKING:
     from regions import PixelRegion, Region
 
-__all__ = ["angles_from", "bounding_box", "connected_groups", "drawn_parts", "solid_angle_by_counting"]
+__all__ = [
+    "angles_from",
+    "bounding_box",
+    "bounding_rectangle",
+    "connected_groups",
+    "drawn_parts",
+    "solid_angle_by_counting",
+]
 
 HostArray = np.ndarray[Any, Any]
 
@@ -83,6 +92,26 @@ def bounding_box(region: "Region", frame: str) -> tuple[SkyCoord, HostArray]:
     middle = matrix.T @ np.array([np.cos(distance), stretch * x, stretch * y])
     lon, lat = (float(_) for _ in lonlat(middle))
     return SkyCoord(lon, lat, unit="rad", frame=frame), np.rad2deg(np.diff(sides, axis=1)[:, 0])
+
+
+def bounding_rectangle(region: "Region", wcs: WCS) -> tuple[SkyCoord, HostArray]:
+    """Centre, and width and height in deg, of the pixels that a region touches.
+
+    Of a region that the pixels cannot show, those of a box around it on the sphere.
+    """
+    frame = frame_of_wcs(wcs)
+    parts = drawn_parts(region, Plane(wcs))
+    if parts is None:
+        return bounding_box(region, frame)
+    boxes = [part.bounding_box for part in parts]
+    box = boxes[0]
+    for other in boxes[1:]:
+        box = box.union(other)
+    y, x = box.center
+    height, width = box.shape
+    center = SkyCoord(*wcs.wcs_pix2world(x, y, 0), unit="deg", frame=frame)
+    _, scale, _ = scale_and_north(center, wcs)
+    return center, np.array([max(width, 1), max(height, 1)]) / scale / 3600
 
 
 def connected_groups(region: "Region") -> "list[list[Region]] | None":

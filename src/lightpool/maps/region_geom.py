@@ -26,20 +26,16 @@ from lightpool.maps.region_contents import Places
 from lightpool.maps.region_extent import (
     angles_from,
     bounding_box,
-    connected_groups,
+    bounding_rectangle,
     drawn_parts,
-    solid_angle_by_counting,
 )
-from lightpool.maps.region_shapes import solid_angle_on_sphere
+from lightpool.maps.region_pixels import coord_and_weights, solid_angle_of
 from lightpool.maps.sky_regions import (
     is_point,
     on_sky,
     parse_regions,
     region_center,
-    region_to_pixel,
     regions_to_compound_region,
-    scale_and_north,
-    without_points,
 )
 from lightpool.maps.wcs_geom import WcsGeom
 from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg
@@ -56,9 +52,6 @@ _WIDEST_TAN = 60.0
 
 _PLANE = 1.5
 """Angle in deg up to which areas are those of the plane, as in Gammapy: that of a circle is wrong by 6e-5 then."""
-
-_MANY_PIXELS = 4096
-"""Rows or columns of small pixels by which parts of pixels are counted, at most."""
 
 
 class RegionGeom(Geom):
@@ -188,18 +181,7 @@ class RegionGeom(Geom):
 
         Of a region that the pixels cannot show, those of a box around it on the sphere.
         """
-        parts = drawn_parts(self._known_region(), Plane(self._wcs))
-        if parts is None:
-            return bounding_box(self._known_region(), frame_of_wcs(self._wcs))
-        boxes = [part.bounding_box for part in parts]
-        box = boxes[0]
-        for other in boxes[1:]:
-            box = box.union(other)
-        y, x = box.center
-        height, width = box.shape
-        center = SkyCoord(*self._wcs.wcs_pix2world(x, y, 0), unit="deg", frame=frame_of_wcs(self._wcs))
-        _, scale, _ = scale_and_north(center, self._wcs)
-        return center, np.array([max(width, 1), max(height, 1)]) / scale / 3600
+        return bounding_rectangle(self._known_region(), self._wcs)
 
     @property
     def width(self) -> u.Quantity:
@@ -231,19 +213,7 @@ class RegionGeom(Geom):
 
         That of parts that may overlap is counted on small pixels; that of others is a sum.
         """
-        region = self._known_region()
-        is_compound = isinstance(region, shapes.CompoundSkyRegion)
-        if self._is_small:
-            if is_compound:
-                return self._solid_angle_on_pixels()
-            area = region_to_pixel(region, self._wcs).area
-            return (area * abs(np.linalg.det(self._wcs.pixel_scale_matrix)) * u.deg**2).to("sr")
-        if not is_compound:
-            return solid_angle_on_sphere(region) * u.sr
-        groups = connected_groups(region)
-        if groups is None or (len(groups) == 1 and len(groups[0]) > 1):
-            return solid_angle_by_counting(region, self.frame) * u.sr
-        return sum((self._part(group).solid_angle() for group in groups), start=0 * u.sr)
+        return solid_angle_of(self)
 
     @property
     def is_drawn(self) -> bool:
@@ -261,14 +231,6 @@ class RegionGeom(Geom):
     def _part(self, regions: "Sequence[Region]") -> "RegionGeom":
         """Geometry of some parts of the region, with pixels of the same size around them."""
         return RegionGeom(regions_to_compound_region(regions), axes=self._axes, binsz_wcs=self.binsz_wcs)
-
-    def _solid_angle_on_pixels(self) -> u.Quantity:
-        extended = without_points(self._known_region())
-        if extended is None:
-            return 0 * u.sr
-        wcs = self.to_binsz_wcs(self.binsz_wcs / 10).wcs
-        n_pixel = np.count_nonzero(region_to_pixel(extended, wcs).to_mask())
-        return (n_pixel / 100 * abs(np.linalg.det(self._wcs.pixel_scale_matrix)) * u.deg**2).to("sr")
 
     def bin_volume(self) -> u.Quantity:
         """Solid angle times the bin widths of the non-spatial axes, in the shape of the data."""
@@ -404,27 +366,7 @@ class RegionGeom(Geom):
             Longitude and latitude of shape (n_pixel,), coordinates of axes of shape (..., 1).
         weights : array, shape (n_pixel,)
         """
-        groups = None if self._is_small else connected_groups(self._known_region())
-        if groups is not None and len(groups) > 1:
-            return self._coord_and_weights_of_parts(groups, factor)
-        geom = self.to_wcs_geom()
-        factor = max(1, min(factor, _MANY_PIXELS // max(geom.data_shape[-2:])))
-        weights = geom.to_image().region_weights([self._known_region()], oversampling_factor=factor, device="cpu").data
-        inside = weights > 0
-        lon, lat, *others = geom.get_coord(sparse=True)
-        image = [np.reshape(_, inside.shape)[inside] for _ in (lon, lat)]
-        on_axes = {name: np.squeeze(_, axis=-1) for name, _ in zip(self.axes.names, others, strict=True)}
-        return MapCoord({"lon": image[0], "lat": image[1], **on_axes}, frame=geom.frame), weights[inside]
-
-    def _coord_and_weights_of_parts(
-        self, groups: "Sequence[Sequence[Region]]", factor: int
-    ) -> tuple[MapCoord, HostArray]:
-        found = [self._part(group).get_wcs_coord_and_weights(factor) for group in groups]
-        frame = self.frame
-        coords = [coord.to_frame(frame) for coord, _ in found]
-        image = {name: u.Quantity(np.concatenate([_[name] for _ in coords]), "deg") for name in ("lon", "lat")}
-        on_axes = {name: coords[0][name] for name in self.axes.names}
-        return MapCoord(image | on_axes, frame=frame), np.concatenate([weights for _, weights in found])
+        return coord_and_weights(self, factor)
 
     # Other geometries
 

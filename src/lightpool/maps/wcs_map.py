@@ -8,7 +8,7 @@ from array_api_compat import device as array_device
 
 from lightpool.arrays.devices import Device, to_device, to_host
 from lightpool.arrays.lazy import LazyArray, lazy_zeros
-from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool
+from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name
 from lightpool.arrays.reductions import block_sum, pad
 from lightpool.arrays.typing import Array
 from lightpool.errors import GeometryError, NoOverlapError
@@ -19,8 +19,7 @@ from lightpool.maps.fits_format import wcs_map_arguments, wcs_map_hdulist
 from lightpool.maps.mask_lookup import MaskLookup
 from lightpool.maps.pixel_values import interpolate_pixels
 from lightpool.maps.region_map import RegionNDMap
-from lightpool.maps.region_sums import reduce_in_mask
-from lightpool.maps.regions_on_map import contains_pixels, region_geom_of
+from lightpool.maps.regions_on_map import contains_pixels, mask_of_torn, reduced_to_region, region_geom_of
 from lightpool.maps.resolution import repeated, upsampled
 from lightpool.maps.volumes import bin_volume_of
 from lightpool.maps.wcs_geom import WcsGeom
@@ -353,7 +352,7 @@ class WcsNDMap(Map):
             region = self._geom.footprint_rectangle_sky_region
         geom = region_geom_of(region, self._geom.to_image())
         if not geom.is_drawn:
-            return self.copy(), self._mask_of_torn(geom)
+            return self.copy(), mask_of_torn(self, geom)
         cutout = self.cutout(position=geom.center_skydir, width=geom.width)
         return cutout, cutout.geom.to_image().region_mask([geom.region], device=self.device)
 
@@ -371,54 +370,7 @@ class WcsNDMap(Map):
             Factors, or a mask, of the same geometry.
         method : ``nearest`` or ``linear``, how values at a point are found
         """
-        if weights is not None and self._geom != weights.geom:
-            raise GeometryError("Incompatible spatial geoms between map and weights")
-        whole = region is None
-        geom = region_geom_of(self._geom.footprint_rectangle_sky_region if whole else region, self._geom)
-        if geom.is_all_point_sky_regions:
-            data = self._values_at_points(geom, weights, method)
-        else:
-            torn = not (whole or geom.is_drawn)
-            window = {} if whole or torn else {"position": geom.center_skydir, "width": geom.width}
-            cutout = self.cutout(**window) if window else self
-            values = cutout.data
-            # geom.region, not region: one in pixels counts those of the map, not of the cutout
-            inside = (
-                self._mask_of_torn(geom).data if torn else self._inside(cutout.geom, None if whole else geom.region)
-            )
-            if weights is not None:
-                factors = weights.cutout(**window).data if window else weights.data
-                inside = inside & factors if is_bool(factors) else inside
-                values = values if is_bool(factors) else apply_operator("multiply", values, factors)
-            data = reduce_in_mask(values, inside, func)
-        dtype = dtype_name(self._data)
-        return RegionNDMap(
-            geom, data=as_dtype(data, dtype), unit=self._unit, meta=dict(self.unread_meta), device=self.device
-        )
-
-    def _mask_of_torn(self, geom: Any) -> Any:
-        """Mask of a region on the whole image, for one whose pixels may lie anywhere on it: over a pole or a seam."""
-        image = self._geom.to_image()
-        mask = image.region_mask([geom.region], device="cpu")
-        if not (mask.data.any() or image.contains(geom.center_skydir).any()):
-            raise NoOverlapError(f"no pixel of the map has its centre in {geom.region!r}")
-        return mask.to(self.device)
-
-    def _inside(self, geom: Any, region: Any) -> Array:
-        image = geom.to_image()
-        if region is None:
-            return self._xp.ones(image.data_shape, dtype=self._xp.bool, device=array_device(self._data))
-        return image.region_mask([region], device=self.device).data
-
-    def _values_at_points(self, geom: Any, weights: Any, method: str) -> Array:
-        coords = geom.get_coord(sparse=True)
-        if method == "nearest" and hasattr(geom.region, "center"):
-            # Not the middle of the pixels that it touches, which for a point on an edge may be another pixel.
-            coords = {"skycoord": geom.region.center.reshape((1, 1)), **{a: coords[a] for a in geom.axes.names}}
-        values = self.interp_by_coord(coords, method=method)
-        if weights is not None:
-            values = values * weights.interp_by_coord(coords, method=method)
-        return self._xp.reshape(values, tuple(geom.data_shape))
+        return reduced_to_region(self, region, func, weights, method)
 
     @classmethod
     def _from_hdulist(cls, hdulist: HDUList, **kwargs: Any) -> "WcsNDMap":
