@@ -62,7 +62,7 @@ def solid_angles_plain(corners: Array, *, xp: Namespace | None = None) -> Array:
     return _solid_angles(corners, lambda chord: _arcs(chord, xp), _all, xp)
 
 
-Replace = Callable[[Array, Array, Array, int], Array]
+Replace = Callable[[Array, tuple[Array, Array, Array], Array, int], Array]
 
 
 def _solid_angles(corners: Array, arcs: Callable[[Array], Array], replace: Replace, xp: Namespace) -> Array:
@@ -83,8 +83,7 @@ def _solid_angles(corners: Array, arcs: Callable[[Array], Array], replace: Repla
     at_upper_left = _sine_between(_bearing(-east_y[:-1], north_down), [_[width:] for _ in right], xp)
     area = along_y[:-1] * along_x[width:] * at_upper_left + along_y[1:] * along_x[:-width] * at_lower_right
     area = 0.5 * xp.abs(area)
-    size = along_x[:-width] * along_x[:-width] + along_y[:-1] * along_y[:-1]  # squared
-    area = replace(area, size > _TURN * radius[: -width - 1], xp.reshape(corners, (3, -1)), width)
+    area = replace(area, (along_x, along_y, radius), xp.reshape(corners, (3, -1)), width)
     return xp.reshape(xp.concat([area, area[:1]]), (n_y, width))[:, :-1]
 
 
@@ -102,16 +101,28 @@ def _steps(
     return arcs(chord), x * y_stop - y * x_stop, x * x_stop + y * y_stop
 
 
-def _some(area: Array, where: Array, corners: Array, width: int) -> Array:
+def _turn_north(sizes: tuple[Array, Array, Array], width: int) -> Array:
+    """Which pixels are too large, or too near a pole, for plane triangles."""
+    along_x, along_y, radius = sizes
+    size = along_x[:-width] * along_x[:-width] + along_y[:-1] * along_y[:-1]  # squared
+    return size > _TURN * radius[: -width - 1]
+
+
+def _some(area: Array, sizes: tuple[Array, Array, Array], corners: Array, width: int) -> Array:
     """Areas with those of spherical triangles in place of some; on the host."""
-    number = np.flatnonzero(where)
+    along_x, along_y, radius = sizes
+    # Without the steps from the end of one row to the start of the next; NaN compares as False.
+    longest = np.max(np.reshape(along_x[: area.size + 1], (-1, width))[:, :-1], initial=0.0)
+    if longest * longest + np.max(along_y) ** 2 <= _TURN * np.min(radius):
+        return area
+    number = np.flatnonzero(_turn_north(sizes, width))
     if number.size:
         first, right, up, far = (corners[:, number + step] for step in (0, 1, width, width + 1))
         area[number] = np.abs(triangle_areas(first, right, far, np) + triangle_areas(first, far, up, np))
     return area
 
 
-def _all(area: Array, where: Array, corners: Array, width: int) -> Array:
+def _all(area: Array, sizes: tuple[Array, Array, Array], corners: Array, width: int) -> Array:
     """Twin of `_some` for any device, which works all of them out."""
     xp = array_namespace(area)
     first, right, up, far = (
@@ -121,7 +132,7 @@ def _all(area: Array, where: Array, corners: Array, width: int) -> Array:
         corners[:, width + 1 :],
     )
     true = xp.abs(triangle_areas(first, right, far, xp) + triangle_areas(first, far, up, xp))
-    return xp.where(where, true, area)
+    return xp.where(_turn_north(sizes, width), true, area)
 
 
 def triangle_areas(a: Array, b: Array, c: Array, xp: Namespace) -> Array:
