@@ -1,4 +1,4 @@
-"""What is recorded is what was used: files that change while a reduction runs end it, by name."""
+"""What is recorded is what was used: files that change while a reduction runs are named, and versions never mix."""
 
 import os
 import shutil
@@ -57,21 +57,28 @@ def intervals(path, start, crab_store):
 
 @pytest.mark.parametrize("kind", ["regions", "mask", "intervals"])
 @pytest.mark.parametrize("n_chunk", [1, 3])
-def test_a_file_of_the_settings_that_changes_is_named(settings_of, tmp_path, crab_store, kind, n_chunk):
+def test_a_file_of_the_settings_counts_as_it_was_when_the_reduction_began(
+    settings_of, tmp_path, crab_store, kind, n_chunk, caplog
+):
     path = tmp_path / ("exclusion.reg" if kind == "regions" else f"{kind}.fits")
     sections = {"targets": [MAP | {"exclusion_file": str(path)}]}
     if kind == "intervals":
         sections = {"groups": [{"name": "part", "by": "gti", "file": str(path)}]}
     write = {"regions": regions, "mask": mask, "intervals": lambda *args: intervals(*args, crab_store)}[kind]
     write(path, 0.2)
+    before = bits_of(run_batch(make_plan(settings_of("before", **sections))).folder)
     settings = settings_of(**sections)
-    with pytest.raises(InputChangedError, match=path.name):
-        run_batch(make_plan(settings), progress=after(n_chunk, lambda: write(path, 0.5)))
-    assert not list(Path(settings.output.folder).glob("*.fits*")), "nothing is made of two versions"
+    result = run_batch(make_plan(settings), progress=after(n_chunk, lambda: write(path, 0.5)))
+    assert bits_of(result.folder) == before
+    assert f"{path} has changed since the reduction began" in caplog.text
+    used = {file.path: file.sha256 for file in read_provenance(result.files[0]).inputs}
+    assert used[str(path)] != InputFile.of(path).sha256
+    caplog.clear()
     result = run_batch(plan_to_resume(settings), resume=True)
     assert result.n_reused == 0
+    assert "has changed since the reduction began" not in caplog.text
     fresh = settings_of("fresh", **sections)
-    assert bits_of(result.folder) == bits_of(run_batch(make_plan(fresh)).folder)
+    assert bits_of(result.folder) == bits_of(run_batch(make_plan(fresh)).folder) != before
 
 
 def test_a_file_that_is_written_again_as_it_was_is_no_change(settings_of, tmp_path, store):
@@ -145,20 +152,20 @@ def test_an_index_that_says_something_else_ends_the_reduction_and_new_rows_do_no
     assert result.n_failed == 0
 
 
-def test_a_change_has_an_exit_code_of_its_own(settings_of, tmp_path, monkeypatch):
-    path = tmp_path / "exclusion.reg"
-    regions(path, 0.2)
-    (tmp_path / "crab.yaml").write_text(settings_of(targets=[MAP | {"exclusion_file": str(path)}]).to_yaml())
+def test_a_change_has_an_exit_code_of_its_own(settings_of, store, tmp_path, monkeypatch):
+    settings = settings_of(observations={"datastore": str(store), "obs_ids": [1, 2]})
+    (tmp_path / "crab.yaml").write_text(settings.to_yaml())
     plain = reduce_module.Reducer._try
 
     def changed(self, *args):
-        regions(path, 0.5)
-        return plain(self, *args)
+        done = plain(self, *args)
+        shutil.copy(store / "data" / "run_000003.fits.gz", store / "data" / "run_000001.fits.gz")
+        return done
 
     monkeypatch.setattr(reduce_module.Reducer, "_try", changed)
     done = CliRunner().invoke(main, ["reduce", str(tmp_path / "crab.yaml")])
     assert done.exit_code == 6
-    assert "exclusion.reg" in done.output
+    assert "run_000001.fits.gz" in done.output
 
 
 def test_settings_are_read_once_and_recorded_as_they_were_used(settings_of, tmp_path):

@@ -59,7 +59,7 @@ def test_a_file_without_permission_says_so(tmp_path, monkeypatch):
     def refuse(*args, **kwargs):
         raise PermissionError(13, "Permission denied", str(path))
 
-    monkeypatch.setattr("builtins.open", refuse)  # the user root may read everything
+    monkeypatch.setattr("io.open", refuse)  # the user root may read everything
     with pytest.raises(UnreadableFileError, match=r"run\.fits cannot be read: Permission denied"):
         read_fits(path)
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from lightpool.batch.code_version import code_version, package_versions
-from lightpool.batch.files import InputFile, require_unchanged, sha256_of
+from lightpool.batch.files import InputFile, sha256_of
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.names import StackKey, StackNames
 from lightpool.batch.outcomes import Outcome, failed_outcome
@@ -35,6 +35,7 @@ class ChunkTask:
     version : str, see `code_version`
     packages : dict of str to str, see `package_versions`
     files : tuple of InputFile, what the files that the settings name were before anything was read
+    copies : dict of str to str, copies of these files, which are read in their place, see `BatchFolder.keep_inputs`
     index : str, see `Sources.index_hash`
     given_up : dict of int to Exception, observations that have failed already, such as those that end their worker
     """
@@ -46,8 +47,14 @@ class ChunkTask:
     version: str
     packages: Mapping[str, str] = field(default_factory=dict)
     files: tuple[InputFile, ...] = ()
+    copies: Mapping[str, str] = field(default_factory=dict)
     index: str = ""
     given_up: Mapping[int, Exception] = field(default_factory=dict)
+
+    @property
+    def settings_to_read(self) -> Settings:
+        """Settings that name the copies."""
+        return Settings.from_dict(self.settings).with_files(self.copies)
 
 
 def run_chunk(task: ChunkTask) -> ChunkRecord:
@@ -64,23 +71,26 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
     settings, begun = Settings.from_dict(task.settings), datetime.now(UTC)
     folder, names = BatchFolder(Path(settings.output.folder)), StackNames(settings)
     files: dict[str, str] = {}
-    require_unchanged(task.files)  # before they are read
-    sources = sources_of(settings)
+    to_read = task.settings_to_read
+    sources = sources_of(to_read)
     sources.forget_pins()
-    sources.pin_settings(task.files)
+
+    def inputs_of(obs_ids: Sequence[int]) -> list[InputFile]:
+        files = [file for file in sources.input_files(obs_ids) if file.path not in task.copies.values()]
+        return sorted([*files, *task.files], key=lambda file: file.path)
 
     def keep(outcome: Outcome, key: StackKey, dataset: MapDataset) -> None:
-        inputs = sources.input_files([outcome.obs_id])
+        inputs = inputs_of([outcome.obs_id])
         more = Provenance.now(settings, [outcome], inputs, begun, task.version).to_hdus()
         name, options = names.of_observation(outcome.obs_id, key), settings.output.file_options
         for file in write_dataset(dataset, folder.place("observations"), name, more=more, **options):
             files[folder.name(file)] = sha256_of(file)
 
-    partial, outcomes = _reduced(settings, task, keep if settings.output.observations else None)
+    partial, outcomes = _reduced(to_read, task, keep if settings.output.observations else None)
     wanted = [
         obs_id for obs_id in task.obs_ids if obs_id not in task.given_up
     ]  # the others' files may end this process
-    inputs, index = sources.input_files(wanted), sources.index_hash(task.obs_ids)
+    inputs, index = inputs_of(wanted), sources.index_hash(task.obs_ids)
     if task.index and index != task.index:
         raise InputChangedError(
             f"the index of {settings.observations.datastore} was changed while it was in use: observations "
@@ -93,7 +103,7 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
 def try_chunk(task: ChunkTask) -> None:
     """Reduce the observations of a chunk and forget them, to find out whether this process survives it."""
     _require_same_code(task)
-    _reduced(Settings.from_dict(task.settings), task, None)
+    _reduced(task.settings_to_read, task, None)
 
 
 def _reduced(settings: Settings, task: ChunkTask, keep: Any) -> tuple[PartialStack, list[Outcome]]:

@@ -4,7 +4,7 @@ import io
 import json
 import logging
 from collections import deque
-from collections.abc import Callable, Generator, Iterator, Mapping, Sequence
+from collections.abc import Callable, Generator, Iterable, Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -135,6 +135,7 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, tell: Callable[
     shared = tuple(InputFile.of(path) for path in dict.fromkeys(settings.files))  # before they are read
     inputs, sources = Inputs(shared), Sources(settings)
     folder.write_plan(settings, plan.chunks, version)
+    copies = folder.keep_inputs(shared)
     tasks = [
         ChunkTask(
             number=number,
@@ -144,6 +145,7 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, tell: Callable[
             version=version,
             packages=package_versions(),
             files=shared,
+            copies=copies,
             index=sources.index_hash(obs_ids),
         )
         for number, obs_ids in enumerate(plan.chunks)
@@ -169,7 +171,8 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, tell: Callable[
             tell(record)
             merge_what_is_next()
     merge_what_is_next()
-    require_unchanged(inputs)
+    require_unchanged(file for file in inputs if file.path not in copies)
+    _tell_of_changed_settings(shared, copies)
     ordered = [records[task.key] for task in tasks]
     return _finish(plan, folder, ordered, tree.result(), begun, n_reused)
 
@@ -211,6 +214,17 @@ def _tell_of_another_version(folder: BatchFolder, version: str) -> None:
         log.warning(
             "all observations are reduced again: %s was begun by lightpool %s, this is %s", folder.path, before, version
         )
+
+
+def _tell_of_changed_settings(files: Iterable[InputFile], copies: Mapping[str, str]) -> None:
+    for file in files:
+        if not file.is_unchanged:
+            log.warning(
+                "%s has changed since the reduction began: the results are made with what it was then, which is kept "
+                "in %s; --resume reduces again with what it is now",
+                file.path,
+                copies[file.path],
+            )
 
 
 def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:

@@ -12,7 +12,7 @@ from lightpool.errors import InputChangedError
 from lightpool.fits import file_status, open_file
 from lightpool.fits.paths import errors_named
 
-__all__ = ["InputFile", "Inputs", "require_unchanged", "sha256_of", "write_aside"]
+__all__ = ["InputFile", "Inputs", "changed_while_in_use", "require_unchanged", "sha256_of", "write_aside"]
 
 
 @contextmanager
@@ -97,10 +97,11 @@ def require_unchanged(files: Iterable[InputFile]) -> None:
         If one is not; all of them are named.
     """
     if changed := [file.path for file in files if not file.is_unchanged]:
-        raise _changed(changed)
+        raise changed_while_in_use(changed)
 
 
-def _changed(paths: Iterable[str]) -> InputChangedError:
+def changed_while_in_use(paths: Iterable[str]) -> InputChangedError:
+    """Error that names files that changed while a reduction used them."""
     return InputChangedError(
         f"changed while they were in use: {', '.join(sorted(set(paths)))}. Results of two versions are not mixed: "
         "--resume reduces again what was made of the old one"
@@ -127,4 +128,4 @@ class Inputs:
         files = list(files)
         known = [self._files.setdefault(file.path, file) for file in files]
         if other := [file.path for file, first in zip(files, known, strict=True) if file.sha256 != first.sha256]:
-            raise _changed(other)
+            raise changed_while_in_use(other)

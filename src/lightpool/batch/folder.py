@@ -9,6 +9,7 @@
     FOLDER/state/lock                held while a reduction works here
     FOLDER/state/files.json          results, and all files that reductions wrote here
     FOLDER/state/plan.json           settings, version, observations of each chunk
+    FOLDER/state/inputs/             files that the settings name, as they were when the reduction began
     FOLDER/state/chunks/KEY.zip      sums of a finished chunk
     FOLDER/state/chunks/KEY.json     its observations, outcomes, input files, checksums; written last
     FOLDER/state/chunks/KEY.begun    there while a single process does it; stays if that process is killed
@@ -25,16 +26,20 @@ from pathlib import Path
 from typing import Any
 
 from lightpool.batch.code_version import code_version
-from lightpool.batch.files import InputFile, sha256_of, write_aside
+from lightpool.batch.files import InputFile, changed_while_in_use, sha256_of, write_aside
 from lightpool.batch.outcomes import Outcome
 from lightpool.batch.partial import PartialStack
 from lightpool.batch.records import ChunkRecord, read_json
 from lightpool.config.settings import Settings
 from lightpool.errors import DamagedFileError, LightpoolError, ResumeError
+from lightpool.fits import read_bytes
 
 __all__ = ["BatchFolder", "ChunkRecord"]
 
 log = logging.getLogger(__name__)
+
+MAX_INPUT_BYTES = 2**32
+"""Of an exclusion mask or a file of regions or time intervals."""
 
 BEGUN = "begun"
 """Ending of the file that is there while a chunk is done."""
@@ -123,14 +128,42 @@ class BatchFolder:
                 f"{path} cannot be used ({problem}); reduce into another folder, or with --restart"
             ) from error
 
+    def keep_inputs(self, files: Iterable[InputFile]) -> dict[str, str]:
+        """Copy files that the settings name, so that all chunks read the same whatever becomes of them.
+
+        Returns
+        -------
+        copies : dict of path to the path of its copy
+
+        Raises
+        ------
+        InputChangedError
+            If one of them has changed since it was looked at.
+        """
+        copies = {}
+        for file in files:
+            path = Path(file.path)
+            # The end of the name decides how a file is read; the sum keeps files and versions apart.
+            copy = self.place(f"state/inputs/{file.sha256[:16]}-{path.name[-40:]}")
+            with write_aside(copy) as stream:
+                stream.write(read_bytes(path, most=MAX_INPUT_BYTES))
+            if sha256_of(copy) != file.sha256:
+                raise changed_while_in_use([file.path])
+            copies[file.path] = str(copy)
+        for other in self.place("state/inputs").glob("*"):
+            if str(other) not in copies.values():
+                self.remove(f"state/inputs/{other.name}")
+        return copies
+
     def clear(self) -> None:
         """Forget what is done, not the results."""
         shutil.rmtree(self.place("state/chunks"), ignore_errors=True)
+        shutil.rmtree(self.place("state/inputs"), ignore_errors=True)
         self.remove("state/plan.json")
 
     def remove_leftovers(self) -> None:
         """Remove files that a killed worker began to write."""
-        for folder in ("", "observations", "state", "state/chunks"):
+        for folder in ("", "observations", "state", "state/inputs", "state/chunks"):
             for part in (self.path / folder).glob(".*.part"):
                 self.remove(f"{folder}/{part.name}" if folder else part.name)
 

@@ -71,11 +71,6 @@ class Sources:
                 known = self._pinned_before.get(path)  # responses that many observations share
                 self._pinned[path] = known if known is not None and known.is_unchanged else InputFile.of(path)
 
-    def pin_settings(self, files: Sequence[InputFile]) -> None:
-        """Take over what the files are that the settings name; InputChangedError if they are not that any more."""
-        require_unchanged(files)
-        self._pinned.update({Path(file.path): file for file in files})
-
     def forget_pins(self) -> None:
         """Take down anew what files are before they are read the next time."""
         self._pinned_before, self._pinned = self._pinned, {}

@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Literal, Self
 
@@ -212,6 +212,20 @@ class Settings(Section):
         """Files, besides those of the store, that results depend on."""
         names = [target.exclusion_file for target in self.targets] + [groups.file for groups in self.groups]
         return [Path(name) for name in names if name is not None]
+
+    def with_files(self, copies: Mapping[str, str]) -> Self:
+        """Settings that name other files in place of `files`.
+
+        Parameters
+        ----------
+        copies : mapping of path to path; files that are not in it stay
+        """
+        data = self.to_dict()
+        for section, key in ((data["targets"], "exclusion_file"), (data["groups"], "file")):
+            for each in section:
+                if key in each:
+                    each[key] = copies.get(each[key], each[key])
+        return type(self).from_dict(data)
 
     def hash(self) -> str:
         """Text that two settings share if and only if they ask for the same numbers."""

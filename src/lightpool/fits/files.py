@@ -112,17 +112,25 @@ def read_bytes(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES, advice:
     FormatError
         If it is no regular file, or has more bytes than ``most``.
     """
-    with open_file(path) as stream:
-        size = os.fstat(stream.fileno()).st_size
+    filename = make_path(path)
+    size = file_status(filename).st_size
+    content = b""
+    if size <= most:
         try:
-            content = stream.read(size + 1) if size <= most else b""
-            # What grows, or does not know its size, as the files below /proc, is read on in pieces.
-            while size < len(content) <= most and (piece := stream.read(_PIECE)):
-                content += piece
+            content = filename.read_bytes() if size else _read_in_pieces(filename, most)
         except OSError as error:
-            raise _named(error, make_path(path)) from error
+            raise _named(error, filename) from error
     if max(size, len(content)) > most:
-        raise FormatError(f"{make_path(path)} has more than {format_bytes(most)}, which is the limit; {advice}")
+        raise FormatError(f"{filename} has more than {format_bytes(most)}, which is the limit; {advice}")
+    return content
+
+
+def _read_in_pieces(path: Path, most: int) -> bytes:
+    """Read a file that does not know its size, as those below ``/proc``, up to a piece more than ``most``."""
+    content = b""
+    with open_file(path) as stream:
+        while len(content) <= most and (piece := stream.read(_PIECE)):
+            content += piece
     return content
 
 

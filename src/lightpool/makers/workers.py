@@ -20,10 +20,11 @@ from typing import Any
 from lightpool.arrays.threads import one_thread_each
 from lightpool.errors import TransferError
 
-__all__ = ["WorkerProcess", "from_parent", "packed", "script_not_run_again", "unpacked"]
+__all__ = ["WorkerProcess", "from_parent", "packed", "script_not_run_again", "spawn_main", "unpacked"]
 
 _START = (
-    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); from lightpool.makers import workers; workers._main()"
+    "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
+    "from lightpool.makers import workers; workers.spawn_main()"
 )
 """What the interpreter of a worker runs; `multiprocessing` would run the script of its parent again."""
 
@@ -199,7 +200,7 @@ def _started(connection: int, lifeline: int) -> "subprocess.Popen[bytes]":
     return subprocess.Popen([*command, *map(str, numbers)], stdin=subprocess.DEVNULL, pass_fds=numbers)
 
 
-def _main() -> None:
+def spawn_main() -> None:
     """What a worker does: the function that it is given."""
     number, lifeline = map(int, sys.argv[2:4])
     del sys.argv[1:]
