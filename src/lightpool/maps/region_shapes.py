@@ -227,7 +227,8 @@ def on_pixels(regions: "Sequence[Region]", plane: Plane) -> "list[PixelRegion]":
 def _centers_in(frame: str, regions: "Sequence[Region]") -> tuple[HostArray, HostArray]:
     """Longitude and latitude in deg, shape (n,), in a frame, of the centres of regions."""
     lonlat_deg = np.empty((2, len(regions)))
-    for numbers, centers in centers_by_frame(regions):
+    groups = centers_by_frame(regions) if len(regions) > 1 else [(0, _.center) for _ in regions]
+    for numbers, centers in groups:
         found = (centers if centers.frame.name == frame else centers.transform_to(frame)).data
         lonlat_deg[:, numbers] = found.lon.deg, found.lat.deg
     return lonlat_deg[0], lonlat_deg[1]

@@ -210,6 +210,8 @@ def _drawn_at(region: "Region", center: "PixCoord", scale: float, north: u.Quant
 
 def regions_to_pixel(regions: "Sequence[Region]", wcs: WCS) -> "list[PixelRegion]":
     """Pixel regions of sky regions with a centre, as of `region_to_pixel`, but with one call of wcslib for many."""
+    if len(regions) == 1:
+        return [region_to_pixel(regions[0], wcs)]
     steps = np.empty((4, len(regions)))
     for numbers, centers in centers_by_frame(regions):
         near_pole = np.abs(centers.data.lat.deg) >= _NEAR_POLE
