@@ -162,7 +162,7 @@ def test_a_begun_reduction_is_not_written_over(settings_of):
     ("sections", "message"),
     [
         ({"targets": [MAP | {"center": {"lon": "83 deg", "lat": "100 deg"}}]}, "targets.0.center.lat: got '100 deg'"),
-        ({"targets": [MAP | {"proj": "XYZ"}]}, "target 'crab': no WCS with projection 'XYZ'"),
+        ({"targets": [MAP | {"proj": "XYZ"}]}, "targets.0.proj: got 'XYZ'"),
         ({"targets": [MAP | {"exclusion_file": "none.fits"}]}, "exclusion_file cannot be used: no file none.fits"),
         ({"groups": [{"name": "a", "by": "observations", "expression": "ZENITH"}]}, "no column 'ZENITH'"),
         ({"groups": [{"name": "a", "by": "observations", "expression": "ZEN_PNT <"}]}, "cannot be read"),
