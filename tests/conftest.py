@@ -26,7 +26,7 @@ iers.conf.auto_download = False  # no test waits for the network
 ON_CI = bool(os.environ.get("CI"))
 # What CI need not have: hardware, programs that are no Python packages, and combinations that take minutes.
 ACCEPTED_SKIPS = re.compile(
-    "no nvcc|NVRTC does not answer|JAX has no GPU|no glibc|a matter of glibc|this PyTorch sees a GPU"
+    "no nvcc|import .cupy.|NVRTC does not answer|JAX has no GPU|no glibc|a matter of glibc|this PyTorch sees a GPU"
     "|none of the browsers|kernels on the host take minutes"
 )
 

@@ -26,7 +26,7 @@ CAUSES = {  # what is in the error of the reduction, the code of the check, and 
     9: ("before it starts", "gti-order", "GTI"),
     10: ("axis 'offset'", "irf-range", "AEFF"),
     11: ("Required HDUs ['bkg'] not found", "hdu-not-listed", None),
-    12: ("no column EFFAREA", "column-missing", "EDISP"),
+    12: ("holds a table of the class 'edisp_2d'", "irf-range", "EDISP"),
     13: ("RA_PNT", "pointing", "EVENTS"),
     14: ("DEADC = 1.7", "deadtime", "EVENTS"),
     16: ("one row, this one has none", "irf-range", "PSF"),

@@ -130,7 +130,7 @@ def time_faults(
     header : mapping of keyword to value, of the events (or of the good times, where it has TSTART and TSTOP)
     where : str, begins the message of an error
     """
-    if start.size == 0:
+    if start.size == 0 or np.any(stop < start):  # the latter is an error as soon as the times are read
         return
     duration = float(np.sum(stop - start))
     if (extra := overlap(start, stop)) > 0:
