@@ -2,7 +2,6 @@
 
 import os
 from collections.abc import Container, Iterator, Mapping, Sequence
-from importlib import import_module
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
@@ -10,14 +9,16 @@ from urllib.parse import quote
 
 import numpy as np
 
+from lightpool.arrays.optional_packages import require_package
 from lightpool.batch.code_version import code_version
 from lightpool.batch.files import write_aside
 from lightpool.batch.folder import BatchFolder, ChunkRecord
 from lightpool.batch.outcomes import Outcome
-from lightpool.errors import ConfigError, ResumeError
-from lightpool.report.numbers import AtSource
-from lightpool.report.stacks import stack_view
-from lightpool.report.targets import target_view
+from lightpool.config.settings import Settings
+from lightpool.errors import ResumeError
+from lightpool.report.numbers import AtSource, Row
+from lightpool.report.stacks import StackView, stack_view
+from lightpool.report.targets import TargetView, target_view
 from lightpool.utils.pbar import progress_bar
 from lightpool.utils.text import printable
 
@@ -51,23 +52,15 @@ def write_report(folder: Path, output: Path | None = None, *, max_pictures: int 
     batch = BatchFolder(folder)
     if not batch.is_begun:
         raise ResumeError(f"no reduction has begun in {folder}; `lightpool reduce CONFIG` makes one")
-    jinja2 = _package("jinja2")
-    _package("matplotlib")
+    jinja2 = require_package("jinja2", extra="report", purpose="a report")
+    require_package("matplotlib", extra="report", purpose="a report")
     output = folder / "report.html" if output is None else output
     settings, chunks, version = batch.read_plan()
     found = [batch.record(batch.key(settings, chunk, version)) for chunk in chunks]
     records = [record for record in found if record is not None]
     outcomes = [outcome for record in records for outcome in record.outcomes]
     rows = list(_rows(outcomes, {target.name for target in settings.targets if target.kind == "map"}))
-    results = batch.results()
-    steps = progress_bar([*settings.targets, *enumerate(results)], "targets and stacks")
-    views = [
-        stack_view(step[1], settings, rows, has_pictures=step[0] < max_pictures)
-        if isinstance(step, tuple)
-        else target_view(step, settings, rows)
-        for step in steps
-    ]
-    targets, stacks = views[: len(settings.targets)], views[len(settings.targets) :]
+    targets, stacks = _views(settings, batch.results(), rows, max_pictures)
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, lstrip_blocks=True, finalize=_shown)
     template = environment.from_string(files("lightpool.report").joinpath("page.html.j2").read_text(encoding="utf-8"))
     text = template.render(
@@ -79,7 +72,7 @@ def write_report(folder: Path, output: Path | None = None, *, max_pictures: int 
         n_planned=sum(map(len, chunks)),
         counts_by_status={kind: sum(each.status == kind for each in outcomes) for kind in ("done", "empty", "failed")},
         failed=[outcome for outcome in outcomes if outcome.status == "failed"],
-        targets=[view for view in targets if view is not None],
+        targets=targets,
         stacks=stacks,
         n_pictured=min(max_pictures, len(stacks)),
         rows=rows[:_MAX_ROWS],
@@ -93,14 +86,17 @@ def write_report(folder: Path, output: Path | None = None, *, max_pictures: int 
     return output
 
 
-def _package(name: str) -> Any:
-    from lightpool.arrays.optional_packages import install_command
-
-    try:
-        return import_module(name)
-    except ImportError as error:
-        text = f"a report needs the package {name!r}, which is missing; install it with: {install_command('report')}"
-        raise ConfigError(text) from error
+def _views(
+    settings: Settings, results: Sequence[Path], rows: Sequence[Row], max_pictures: int
+) -> tuple[list[TargetView], list[StackView]]:
+    """What the page shows of each target that has observations, and of each stack."""
+    targets, stacks = [], []
+    for step in progress_bar([*settings.targets, *enumerate(results)], "targets and stacks"):
+        if isinstance(step, tuple):
+            stacks.append(stack_view(step[1], settings, rows, has_pictures=step[0] < max_pictures))
+        elif (view := target_view(step, settings, rows)) is not None:
+            targets.append(view)
+    return targets, stacks
 
 
 def _shown(value: Any) -> Any:

@@ -1,6 +1,6 @@
 """What a report says of a stack: its numbers at the source and in the whole field, its files and its pictures."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -17,12 +17,10 @@ from lightpool.datasets.on_off import OnOffDataset
 from lightpool.errors import LightpoolError
 from lightpool.fits import read_fits
 from lightpool.makers import ExcessMapEstimator
-from lightpool.report.numbers import AtSource
+from lightpool.report.numbers import AtSource, Row
 from lightpool.report.pictures import Picture
 
 __all__ = ["StackView", "stack_view"]
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)

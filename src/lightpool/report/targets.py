@@ -1,21 +1,18 @@
 """What a report says of a target: what is seen at its source, over all observations."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
 
 from lightpool.batch.source import Source
 from lightpool.config import Settings
 from lightpool.config.build import build_dataset
 from lightpool.config.targets import Target
-from lightpool.report.numbers import AtSource, Run, by_night, cumulated, runs_of, theta_squared_of
+from lightpool.report.numbers import AtSource, Row, Run, by_night, cumulated, runs_of, theta_squared_of
 from lightpool.report.pictures import Picture
 
 __all__ = ["TargetView", "scope_of", "source_of", "target_view"]
 
 _OVER_TIME = (("norm", "norm of the background"), ("energy_min", "lowest safe energy [TeV]"))
-
-Row = Mapping[str, Any]
 
 
 @dataclass(frozen=True)
