@@ -4,6 +4,7 @@ import logging
 import os
 import time
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from multiprocessing import Pipe
 from pathlib import Path
 
@@ -55,13 +56,18 @@ def answer_of_worker(gpu):
     mine, its = Pipe()
 
     def ask():
-        mine.send("a task")
-        answer = mine.recv()
+        mine.send(("a task", False))
+        while (answer := mine.recv())[0] != "done":
+            pass
         mine.close()
-        return answer
+        return answer[1]
+
+    def end(code):
+        raise SystemExit(code)
 
     executors.run_chunk = lambda task: os.environ[SHOWN]
-    with ThreadPoolExecutor(1) as another:
+    executors.os._exit = end  # a worker ends so when nobody wants more of it; here the answer is to be sent first
+    with ThreadPoolExecutor(1) as another, suppress(SystemExit):
         answer = another.submit(ask)
         executors._work(its, gpu, logging.WARNING)
     return answer.result()
