@@ -145,8 +145,8 @@ def test_a_chain_of_makers_reads_once_at_its_end_and_each_map_once_when_it_is_wr
     with count_transfers() as transfers:
         stacked = maker.run(empty(), runs)[0]
     assert transfers.to_device == Transfers(len(runs), sum(map(n_bytes_of_events, runs)))
-    # norm, error, counts and background of each run; the livetime, and of how many runs it is the sum
-    assert transfers.to_host == Transfers(1, 8 * (4 * len(runs) + 2))
+    # norm, error, counts, background and distance of each run; the livetime, and of how many runs it is the sum
+    assert transfers.to_host == Transfers(1, 8 * (5 * len(runs) + 2))
 
     maps = [stacked.counts, stacked.background, stacked.exposure, stacked.mask_safe]
     maps += [m for response in (stacked.psf, stacked.edisp) for m in (response._irf_map, response.exposure_map)]
@@ -274,5 +274,5 @@ def test_a_batch_reads_the_figures_of_all_its_runs_at_once(place, crab_store, tm
         _, outcomes = Reducer(settings).reduce([1, 2, 3])
     # of each run its norm, error, counts and background; counts and background inside the mask, and 3 flags
     assert transfers.to_host.number == 1
-    assert transfers.to_host.bytes <= 8 * (3 * (4 + 10) + 2)
+    assert transfers.to_host.bytes <= 8 * (3 * (5 + 10) + 2)
     assert all(outcome.figures[0]["norm"] > 0 for outcome in outcomes)

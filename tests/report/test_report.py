@@ -1,6 +1,5 @@
 """The report: what it says, that it needs nothing beside it, and that a browser shows it."""
 
-import json
 import re
 import shutil
 import subprocess
@@ -16,6 +15,7 @@ from matplotlib.image import imread
 
 from lightpool.batch import make_plan, run_batch
 from lightpool.batch.folder import BatchFolder
+from lightpool.batch.records import ChunkRecord
 from lightpool.config import Settings
 from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDatasetOnOff
 from lightpool.errors import ResumeError
@@ -264,10 +264,10 @@ def test_what_a_terminal_or_a_browser_would_obey_is_shown_as_text(result, tmp_pa
     shutil.copytree(result.folder, tmp_path / "moved")
     folder = BatchFolder(tmp_path / "moved")
     for path in folder.chunks.glob("*.json"):
-        record = json.loads(path.read_text())
-        for outcome in record["outcomes"]:
-            outcome["error"] = outcome["error"] and "bad \x1b[31m <b>\u202e"
-        path.write_text(json.dumps(record))
+        record = ChunkRecord.from_json(path)
+        bad = "bad \x1b[31m <b>\u202e"
+        outcomes = tuple(replace(each, error=each.error and bad) for each in record.outcomes)
+        path.write_text(replace(record, outcomes=outcomes).to_json())
     text = write_report(tmp_path / "moved").read_text()
     assert r"bad \x1b[31m &lt;b&gt;\u202e" in text
     assert "\x1b" not in text

@@ -9,7 +9,7 @@ from typing import Any, ClassVar
 import astropy.units as u
 from astropy.coordinates import Angle
 
-from lightpool.arrays import to_host
+from lightpool.arrays import DeferredNumbers
 from lightpool.arrays.promotion import dtype_name
 from lightpool.arrays.staging import Uploads
 from lightpool.attributes import KnownAttributes
@@ -85,8 +85,11 @@ def warn_of_odd_mask(mask: Map) -> None:
     edge = xp.any(image)
     if not (mask.geom.is_region or mask.geom.is_hpx) and image.ndim == 2:
         edge = xp.any(image[:1, :]) | xp.any(image[-1:, :]) | xp.any(image[:, :1]) | xp.any(image[:, -1:])
-    # host: two numbers of a mask, once for a maker
-    part, reaches_edge = to_host(xp.stack([kept, xp.astype(edge, xp.float64)])).tolist()
+    DeferredNumbers(xp.stack([kept, xp.astype(edge, xp.float64)]), _warn_of_kept_part)
+
+
+def _warn_of_kept_part(numbers: tuple[float, ...]) -> None:
+    part, reaches_edge = numbers
     if part == 0:
         log.warning("the exclusion mask is False everywhere: it excludes all, and no background can be measured")
     elif part < _LEAST_KEPT or (part < _LEAST_KEPT_OF_ISLANDS and not reaches_edge):
