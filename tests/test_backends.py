@@ -30,6 +30,7 @@ def expected(script, field):
     return script.results_on("cpu", "double", field)
 
 
+@pytest.mark.slow
 def test_every_library_gives_the_same_maps_in_double_precision(backend, script, field, expected):
     results = script.results_on(backend.device.name, "double", field)
     assert {job: set(maps) for job, maps in results.items()} == {job: set(maps) for job, maps in expected.items()}
@@ -64,6 +65,7 @@ def test_a_deviation_is_relative_to_the_larger_value_or_to_the_floor(script):
     assert script.deviation([np.nan], [1.0]) == script.deviation([np.inf], [1.0]) == np.inf
 
 
+@pytest.mark.slow
 def test_the_page_gets_a_row_for_each_map(script, field, tmp_path, monkeypatch):
     page = tmp_path / "backends.md"
     page.write_text("before\n" + "\nold\n".join(script.MARKS) + "\nafter\n")

@@ -46,6 +46,7 @@ def results_of(gpu, folder, devices):
     return found, next(folder.glob("*-no-gpu.md")).read_text()
 
 
+@pytest.mark.slow
 def test_all_sections_are_measured_on_each_device(gpu, tmp_path):
     pytest.importorskip("torch")
     devices = ["cpu", "torch"]
@@ -64,6 +65,7 @@ def test_all_sections_are_measured_on_each_device(gpu, tmp_path):
         assert f"## {title}" in page
 
 
+@pytest.mark.slow
 def test_a_section_that_fails_is_named_and_the_others_go_on(gpu, tmp_path, monkeypatch):
     def fail(field, device):
         raise RuntimeError("the clocks stopped")

@@ -43,6 +43,7 @@ def test_an_unknown_device_is_one_line_that_says_what_is_there(run, tmp_path):
     assert "Traceback" not in done.output
 
 
+@pytest.mark.slow
 def test_a_result_is_repeated_with_its_own_observations_and_changed_inputs_are_named(run, tmp_path):
     store, other = tmp_path / "store", tmp_path / "other"
     assert run("simulate", store, "--n-obs", 2, "--ontime", 60).exit_code == 0

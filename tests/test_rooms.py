@@ -83,6 +83,7 @@ def loaded_by(code):
     return set(done.stdout.rsplit("\n", 2)[-2].split())
 
 
+@pytest.mark.slow
 def test_import_of_all_rooms_loads_no_heavy_library():
     rooms = ", ".join(f"lightpool.{room}" for room in ("data", "datasets", "irf", "makers", "maps", "simulate"))
     assert loaded_by(f"import {rooms}") & HEAVY == set()
@@ -97,6 +98,7 @@ def test_help_of_the_command_line_loads_no_room():
     assert loaded_by(code) & (HEAVY | {"numpy", "astropy"}) == set()
 
 
+@pytest.mark.slow
 def test_a_map_reduction_without_regions_loads_no_regions(tmp_path):
     code = f"""
 from lightpool.datasets import MapDataset

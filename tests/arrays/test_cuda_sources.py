@@ -24,6 +24,7 @@ def nvrtc_or_skip():
     return nvrtc
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(NVCC is None, reason="no nvcc")
 @pytest.mark.parametrize("name", KERNELS)
 def test_nvcc_compiles_every_source_for_every_architecture(tmp_path, name):

@@ -55,6 +55,7 @@ def intervals(path, start, crab_store):
     GTI.create([start] * u.s, [start + 500] * u.s, reference_time=reference).write(path, overwrite=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", ["regions", "mask", "intervals"])
 @pytest.mark.parametrize("n_chunk", [1, 3])
 def test_a_file_of_the_settings_counts_as_it_was_when_the_reduction_began(
@@ -111,6 +112,7 @@ def test_events_that_are_replaced_after_they_were_read_are_named(settings_of, st
         run_batch(make_plan(settings), progress=after(1, replace))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("read_ahead", [0, 2])
 def test_events_that_are_replaced_between_reading_and_the_end_of_their_chunk_are_named(
     settings_of, store, tmp_path, monkeypatch, read_ahead

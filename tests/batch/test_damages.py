@@ -91,6 +91,7 @@ def damaged_store(tmp_path_factory):
     return folder
 
 
+@pytest.mark.slow
 def test_good_runs_are_reduced_and_each_bad_one_is_named_with_its_cause(settings_of, damaged_store):
     run = {"chunk_size": 20, "on_error": "skip"}
     result = run_batch(make_plan(settings_of(observations={"datastore": str(damaged_store)}, run=run)))

@@ -91,6 +91,7 @@ def test_a_file_that_cannot_be_written_is_named(tmp_path):
     assert list(tmp_path.iterdir()) == []
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("sent", [signal.SIGTERM, signal.SIGKILL])
 def test_workers_end_without_a_trace_when_their_parent_is_ended(settings_of, tmp_path, sent):
     settings = settings_of(targets=[MAP | {"binsz": "0.01 deg"}], run={"chunk_size": 1})

@@ -71,6 +71,7 @@ def test_processes_give_the_same_bits(settings_of, reference):
     assert bits_of(Path(settings.output.folder)) == reference
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("cluster", [None, "local:1"])
 def test_what_workers_log_comes_out_where_they_were_started(settings_of, tmp_path, caplog, capfd, cluster):
     from lightpool.batch.dask_cluster import dask_cluster
@@ -85,6 +86,7 @@ def test_what_workers_log_comes_out_where_they_were_started(settings_of, tmp_pat
     assert "FormatError" not in capfd.readouterr().err
 
 
+@pytest.mark.slow
 def test_dask_workers_give_the_same_bits(settings_of, reference):
     from lightpool.batch.dask_cluster import dask_cluster
 
@@ -130,6 +132,7 @@ def test_a_cluster_that_is_not_configured_says_what_it_needs():
         dask_cluster("slurm:2").__enter__()
 
 
+@pytest.mark.slow
 def test_finished_chunks_are_not_done_again(settings_of, monkeypatch, reference):
     settings = settings_of(targets=[MAP, SPECTRUM])
     folder = BatchFolder(Path(settings.output.folder))
@@ -195,11 +198,13 @@ def test_settings_that_change_no_number_may_change(settings_of):
     assert run_batch(plan_to_resume(settings), resume=True).n_reused == 3
 
 
+@pytest.mark.slow
 def test_nothing_that_is_read_ahead_changes_a_bit(settings_of, reference):
     settings = settings_of("plain", targets=[MAP, SPECTRUM], run={"read_ahead": 0})
     assert bits_of(run_batch(make_plan(settings)).folder) == reference
 
 
+@pytest.mark.slow
 def test_a_changed_input_is_noticed_and_named(settings_of, tmp_path, caplog):
     store = simulate_store(tmp_path / "store", 4, seed=3)
     settings = settings_of(observations={"datastore": str(store)})
@@ -215,6 +220,7 @@ def test_a_changed_input_is_noticed_and_named(settings_of, tmp_path, caplog):
     assert run_batch(plan_to_resume(settings), resume=True).n_reused == 2
 
 
+@pytest.mark.slow
 def test_another_store_is_noticed_and_a_moved_one_is_not(settings_of, tmp_path, caplog):
     store = simulate_store(tmp_path / "store", 2, seed=3)
     run_batch(make_plan(settings_of(observations={"datastore": str(store)})))
@@ -228,6 +234,7 @@ def test_another_store_is_noticed_and_a_moved_one_is_not(settings_of, tmp_path, 
     assert bits_of(result.folder) == bits_of(fresh.folder)
 
 
+@pytest.mark.slow
 def test_an_index_that_names_other_responses_is_noticed(settings_of, tmp_path, caplog):
     store = simulate_store(tmp_path / "store", 4, seed=3)
     settings = settings_of(observations={"datastore": str(store)})
@@ -239,6 +246,7 @@ def test_an_index_that_names_other_responses_is_noticed(settings_of, tmp_path, c
     assert "observations 3 to 4 are reduced again: the index of the store says something else" in caplog.text
 
 
+@pytest.mark.slow
 def test_a_changed_exclusion_file_is_noticed(settings_of, tmp_path, caplog):
     regions = tmp_path / "exclusion.reg"
     regions.write_text("icrs; circle(83.633, 22.0145, 0.2)")
@@ -252,6 +260,7 @@ def test_a_changed_exclusion_file_is_noticed(settings_of, tmp_path, caplog):
     assert bits_of(result.folder) == bits_of(run_batch(make_plan(fresh)).folder)
 
 
+@pytest.mark.slow
 def test_other_code_is_noticed_and_told(settings_of, monkeypatch, caplog):
     settings = settings_of()
     run_batch(make_plan(settings))
@@ -283,6 +292,7 @@ def test_the_code_version_changes_with_a_source_file(monkeypatch, tmp_path):
     assert all(version.startswith(f"{lightpool.__version__}+source.") for version in found)
 
 
+@pytest.mark.slow
 def test_a_process_that_lives_on_sees_new_observations(settings_of, tmp_path):
     store = simulate_store(tmp_path / "store", 2, seed=3)
     settings = settings_of(observations={"datastore": str(store)})
@@ -292,6 +302,7 @@ def test_a_process_that_lives_on_sees_new_observations(settings_of, tmp_path):
     assert [outcome.status for outcome in result.outcomes] == ["done"] * 4
 
 
+@pytest.mark.slow
 def test_damaged_sums_are_made_again(settings_of, reference, caplog):
     settings = settings_of(targets=[MAP, SPECTRUM])
     folder = BatchFolder(Path(settings.output.folder))
@@ -305,6 +316,7 @@ def test_damaged_sums_are_made_again(settings_of, reference, caplog):
     assert bits_of(folder.path) == reference
 
 
+@pytest.mark.slow
 def test_new_nights_are_a_resume_with_more_runs(settings_of):
     settings = settings_of(observations={"obs_ids": [1, 2, 3]})
     run_batch(make_plan(settings))
@@ -352,6 +364,7 @@ def test_an_observation_that_fails_is_named_and_the_others_are_there(settings_of
     assert MapDataset.read(result.files[0]).meta_table["OBS_ID"][0].tolist() == [1, 2, 4, 5, 6]
 
 
+@pytest.mark.slow
 def test_what_makers_warn_of_names_the_observation_and_the_stack(settings_of, caplog):
     makers = [*MAP["makers"][:2], {"type": "FoVBackgroundMaker", "min_counts": 1_000_000}]
     reflected = {"type": "ReflectedRegionsBackgroundMaker", "min_region_number": 1000}
@@ -389,6 +402,7 @@ def test_retry_tries_again(settings_of, monkeypatch):
     assert result.n_failed == 0
 
 
+@pytest.mark.slow
 def test_what_failed_is_tried_again_at_a_resume(settings_of, monkeypatch, reference):
     settings = settings_of(targets=[MAP, SPECTRUM])
     with monkeypatch.context() as patch:
@@ -399,6 +413,7 @@ def test_what_failed_is_tried_again_at_a_resume(settings_of, monkeypatch, refere
     assert bits_of(Path(settings.output.folder)) == reference
 
 
+@pytest.mark.slow
 def test_without_memory_halves_are_tried_and_then_the_cpu(settings_of, monkeypatch):
     asked = []
     plain = reduce_module.Reducer.reduce
@@ -435,6 +450,7 @@ def test_a_spectrum_to_which_no_observation_contributes_is_told_and_the_others_a
     assert "spectrum is not written: it has no exposure with a livetime" in caplog.text
 
 
+@pytest.mark.slow
 def test_datasets_of_observations_are_written_if_asked_for(settings_of):
     settings = settings_of(observations={"obs_ids": [1, 2]}, output={"observations": True})
     result = run_batch(make_plan(settings))
@@ -460,6 +476,7 @@ def test_outcomes_are_a_table_beside_the_results(settings_of):
     assert document["entity"]["lp:settings"]["prov:type"]["$"] == "prov:Plan"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("seed", range(4))
 def test_killed_at_any_moment_and_resumed_it_gives_the_same_bits(settings_of, reference, tmp_path, seed):
     """Twenty kills in all: each of four reductions is killed five times, itself or one of its workers."""
@@ -494,6 +511,7 @@ def _kill(pid: int) -> bool:
     return True
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("before_its_task", [True, False])
 def test_workers_that_are_killed_by_chance_cost_nothing(settings_of, monkeypatch, before_its_task):
     settings = settings_of(observations={"obs_ids": [1, 2, 3]})
@@ -529,6 +547,7 @@ def test_workers_that_never_start_are_an_error(settings_of, monkeypatch):
         run_batch(make_plan(settings_of()), ProcessExecutor(1))
 
 
+@pytest.mark.slow
 def test_no_process_is_left_when_the_work_is_given_up(settings_of):
     settings, before = settings_of(run={"chunk_size": 1}), _children(os.getpid())
 

@@ -36,6 +36,7 @@ def again(settings, **how):
     return run_batch(plan_to_resume(settings) if how.get("resume") else make_plan(settings), **how)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["resume", "restart"])
 def test_names_that_lead_out_of_the_folder_are_left_alone(done, tmp_path, caplog, how):
     folder = BatchFolder(Path(done.output.folder))
@@ -59,6 +60,7 @@ def test_names_that_lead_out_of_the_folder_are_left_alone(done, tmp_path, caplog
     assert "which is left alone: ../victim.txt" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("how", ["resume", "restart"])
 @pytest.mark.parametrize("name", ["state", "state/chunks", "observations"])
 def test_folders_that_are_links_are_refused(done, tmp_path, how, name):
@@ -107,6 +109,7 @@ WRONG = [
 ]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("text", WRONG)
 @pytest.mark.parametrize("name", ["files.json", "chunks"])
 def test_state_files_of_another_shape_are_not_used(done, text, name):
@@ -125,6 +128,7 @@ def changed(data, **values):
     return json.dumps(data | values)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     "make",
     [
@@ -145,6 +149,7 @@ def test_a_plan_of_another_shape_is_an_error_and_a_restart_does_without(done, ma
         plan_to_resume(done)
 
 
+@pytest.mark.slow
 def test_a_record_without_its_checksum_or_with_changed_values_is_not_trusted(done, caplog):
     folder = Path(done.output.folder)
     path = next((folder / "state" / "chunks").glob("*.json"))
@@ -169,6 +174,7 @@ IN_THE_WAY = [
 BESIDE = ["crab.fits.gz", "crabs.fits", "Crab2.fits", "pha_other.fits", "notes.txt", "observations/x-crab.fits"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", [*IN_THE_WAY, *BESIDE])
 def test_a_file_of_somebody_else_is_not_replaced_by_a_result(settings_of, tmp_path, name):
     groups = [{"name": "all"}, {"name": "nights", "by": "night"}]

@@ -27,6 +27,7 @@ def seen(folder, n_process):
     return os.environ.get(SHOWN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gpus", "expected"), [(["5", "GPU-7a"], {"5", "GPU-7a"}), (["3"], {"3"}), ([], {"0,1"})])
 def test_processes_of_a_maker_take_them_in_turn(tmp_path, monkeypatch, gpus, expected):
     monkeypatch.setenv(SHOWN, "0,1")
@@ -34,6 +35,7 @@ def test_processes_of_a_maker_take_them_in_turn(tmp_path, monkeypatch, gpus, exp
     assert os.environ[SHOWN] == "0,1"
 
 
+@pytest.mark.slow
 def test_workers_of_a_batch_take_them_in_turn(settings_of, monkeypatch):
     started, plain = [], ProcessExecutor._start
 
@@ -73,6 +75,7 @@ def answer_of_worker(gpu):
     return answer.result()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("gpu", "expected"), [("7", "7"), (None, "0,1")])
 def test_a_worker_sees_its_own_before_it_begins(monkeypatch, gpu, expected):
     monkeypatch.setenv(SHOWN, "0,1")

@@ -37,6 +37,7 @@ def holder(settings_of):
     process.communicate()
 
 
+@pytest.mark.slow
 def test_a_second_reduction_in_a_folder_is_refused_until_the_first_is_killed(settings_of, holder):
     settings = settings_of(observations={"obs_ids": [1, 2]})
     for options in ({}, {"resume": True}, {"restart": True}):
@@ -51,6 +52,7 @@ def test_a_second_reduction_in_a_folder_is_refused_until_the_first_is_killed(set
     assert bits_of(run_batch(make_plan(settings), restart=True).folder) == bits
 
 
+@pytest.mark.slow
 def test_a_folder_in_use_has_an_exit_code_of_its_own(settings_of, holder, tmp_path):
     (tmp_path / "crab.yaml").write_text(settings_of().to_yaml())
     done = CliRunner().invoke(main, ["reduce", str(tmp_path / "crab.yaml")])

@@ -30,6 +30,7 @@ def begun(settings_of):
     return folder
 
 
+@pytest.mark.slow
 def test_files_that_a_restart_does_not_write_are_removed(settings_of, begun):
     assert "pha_spectrum-zenith-4-7_arf.fits" in files_in(begun)
     result = run_batch(make_plan(settings_of(observations={"obs_ids": [1, 2]})), restart=True)
@@ -47,6 +48,7 @@ def bits_of_ours(result):
     return bits_of(result.folder)
 
 
+@pytest.mark.slow
 def test_files_and_chunks_that_a_resume_with_fewer_runs_does_not_need_are_removed(settings_of, begun):
     options = {"targets": [MAP, SPECTRUM], "groups": [{"name": "all"}, BY_ZENITH], "output": {"observations": True}}
     settings = settings_of(observations={"obs_ids": [1, 2, 3]}, **options)
@@ -64,6 +66,7 @@ def test_files_and_chunks_that_a_resume_with_fewer_runs_does_not_need_are_remove
     assert len(list(chunks.iterdir())) == 4
 
 
+@pytest.mark.slow
 def test_results_stay_until_there_are_new_ones_and_a_report_does_not_take_them_for_those(settings_of, begun):
     class Stopped:
         def run(self, tasks):
@@ -80,6 +83,7 @@ def test_results_stay_until_there_are_new_ones_and_a_report_does_not_take_them_f
     assert ">crab</h3>" in write_report(begun).read_text()
 
 
+@pytest.mark.slow
 def test_datasets_of_observations_that_are_asked_for_later_are_written(settings_of, caplog):
     first = run_batch(make_plan(settings_of()))
     bits = bits_of(first.folder)

@@ -32,6 +32,7 @@ def reducer(settings_of):
     return Reducer(settings_of(targets=[MAP, SPECTRUM], groups=groups))
 
 
+@pytest.mark.slow
 def test_what_is_loaded_is_what_was_saved_and_grows_on_as_it_would_have(reducer, tmp_path):
     partial, _ = reducer.reduce([1, 2])
     more, _ = reducer.reduce([3])
@@ -56,6 +57,7 @@ def merge_tree(parts):
     return tree.result()
 
 
+@pytest.mark.slow
 def test_merged_parts_are_the_whole(reducer):
     whole, _ = reducer.reduce([1, 2, 3, 4])
     parts = [reducer.reduce(obs_ids)[0] for obs_ids in ([1, 2], [3, 4])]

@@ -27,6 +27,7 @@ def two_halves(settings_of):
     return [half.files for half in halves]
 
 
+@pytest.mark.slow
 def test_the_dataset_of_an_observation_tells_its_outcome_and_its_inputs(settings_of):
     settings = settings_of(
         targets=[MAP, SPECTRUM],
@@ -47,6 +48,7 @@ def test_the_dataset_of_an_observation_tells_its_outcome_and_its_inputs(settings
         assert entities[f"lp:result-observations/{path.name}"]["lp:sha256"] == sha256_of(path)
 
 
+@pytest.mark.slow
 def test_a_sum_of_files_tells_its_files_and_their_outcomes(two_halves, tmp_path):
     for number, name in enumerate(("sum.fits.gz", "pha_sum.fits")):
         paths = [files[number] for files in two_halves]
@@ -65,6 +67,7 @@ def test_a_sum_of_files_tells_its_files_and_their_outcomes(two_halves, tmp_path)
             told.to_repeat()
 
 
+@pytest.mark.slow
 def test_a_sum_of_sums_has_each_outcome_once_and_files_without_are_taken(two_halves, tmp_path):
     maps = [files[0] for files in two_halves]
     MapDataset.read(maps[0]).write(tmp_path / "plain.fits")
@@ -75,6 +78,7 @@ def test_a_sum_of_sums_has_each_outcome_once_and_files_without_are_taken(two_hal
     assert read_provenance(tmp_path / "none.fits").outcomes == ()
 
 
+@pytest.mark.slow
 def test_info_shows_where_a_sum_comes_from(two_halves, tmp_path):
     maps = [str(files[0]) for files in two_halves]
     done = CliRunner().invoke(main, ["stack", *maps, "-o", str(tmp_path / "sum.fits")])

@@ -111,6 +111,7 @@ def test_no_theta_squared_where_the_mirror_position_tells_no_background(crab_sto
     assert theta_squared(source, observation) is None
 
 
+@pytest.mark.slow
 def test_each_observation_of_a_batch_tells_its_stacks_and_the_sums_of_them(settings_of):
     groups = [
         {"name": "all"},

@@ -97,6 +97,7 @@ def run(*arguments):
 # --- what the files hold
 
 
+@pytest.mark.slow
 def test_ring_results_keep_their_off_maps_and_show_their_background(rings, tmp_path):
     done = run(*rings, "-o", tmp_path / "sum.fits.gz")
     assert done.exit_code == 0, done.output
@@ -130,6 +131,7 @@ def test_a_part_of_a_spectrum_that_is_not_given_is_refused(spectra, tmp_path, pa
     assert not (tmp_path / "sum.fits").exists()
 
 
+@pytest.mark.slow
 def test_a_sum_has_the_layout_of_its_files(tmp_path):
     with use_device("cpu"):
         for number in (1, 2):
@@ -149,6 +151,7 @@ def test_a_sum_has_the_layout_of_its_files(tmp_path):
         assert stack.exposure.quantity.max().to_value("m2 s") == pytest.approx(2e9)
 
 
+@pytest.mark.slow
 def test_files_of_different_kinds_are_not_added(rings, spectra, tmp_path):
     ring_of(3, 0).to_map_dataset(name="maps").write(tmp_path / "maps.fits")
     for other in (spectra[0], tmp_path / "maps.fits"):
@@ -166,6 +169,7 @@ def test_a_file_that_holds_no_dataset_is_named(rings, crab_store, tmp_path):
 # --- the same observation twice
 
 
+@pytest.mark.slow
 def test_a_file_given_twice_is_refused_by_any_of_its_names(rings, spectra, tmp_path):
     for path in (rings[0], spectra[0]):
         link, copy = path.with_name(f"link-{path.name}"), path.with_name(f"copy-{path.name}")
@@ -180,6 +184,7 @@ def test_a_file_given_twice_is_refused_by_any_of_its_names(rings, spectra, tmp_p
     assert not (tmp_path / "sum.fits").exists()
 
 
+@pytest.mark.slow
 def test_duplicates_are_added_if_asked_for(rings, tmp_path):
     done = run(rings[0], rings[0], "--allow-duplicates", "-o", tmp_path / "sum.fits")
     assert done.exit_code == 0, done.output
@@ -197,12 +202,14 @@ def test_an_observation_in_two_files_is_refused(make, tmp_path):
         stack_files([tmp_path / "a.fits", tmp_path / "b.fits"], tmp_path / "sum.fits")
 
 
+@pytest.mark.slow
 def test_a_sum_and_one_of_its_files_are_refused(rings, tmp_path):
     stack_files(rings, tmp_path / "sum.fits")
     with pytest.raises(FormatError, match=r"observation 2 of .*sum\.fits again"):
         stack_files([tmp_path / "sum.fits", rings[1]], tmp_path / "all.fits")
 
 
+@pytest.mark.slow
 def test_the_parts_of_an_observation_that_was_divided_in_time_are_added(tmp_path):
     for number, start in enumerate((5000, 6000, 7000)):
         ring_of(1, start).write(tmp_path / f"part{number}.fits")
@@ -219,6 +226,7 @@ def test_the_same_number_of_another_telescope_is_another_observation(tmp_path):
     stack_files([tmp_path / "HESS.fits", tmp_path / "MAGIC.fits"], tmp_path / "sum.fits")
 
 
+@pytest.mark.slow
 def test_files_that_list_no_observation_are_compared_by_counts_and_times(tmp_path):
     for name, start in (("a", 5000), ("b", 5000), ("c", 9000)):
         dataset = ring_of(1, start)
@@ -250,6 +258,7 @@ def test_the_spectra_of_a_reduction_are_in_kev_and_cm2_if_the_settings_ask_for_i
         assert obs_ids_of(spectrum) == ["1"]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("method", ["scale", "fit"])
 def test_the_files_of_observations_add_up_to_the_stack_of_the_batch_with_their_background_norms(settings_of, method):
     makers = [*MAP["makers"][:2], {"type": "FoVBackgroundMaker", "method": method}]

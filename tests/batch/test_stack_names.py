@@ -114,6 +114,7 @@ def test_names_that_no_file_can_have_get_others(name):
     assert len(found) <= 150
 
 
+@pytest.mark.slow
 def test_long_and_similar_names_are_reduced_and_shown_by_the_plan(settings_of, crab_store, tmp_path):
     import shutil
 

@@ -173,6 +173,7 @@ def test_a_run_that_kills_the_program_itself_is_found_by_a_resume(settings_of, t
     assert not list(BatchFolder(Path(settings.output.folder)).chunks.glob("*.begun"))
 
 
+@pytest.mark.slow
 def test_a_worker_that_stands_still_is_ended_with_the_work(settings_of):
     """A process that was stopped takes no SIGTERM."""
 

@@ -151,6 +151,7 @@ def test_the_creator_of_a_file_is_kept_when_it_is_read():
     assert meta.renewed().event_type == "3"
 
 
+@pytest.mark.slow
 @pytest.mark.reference
 @pytest.mark.parametrize(
     ("device", "name"),

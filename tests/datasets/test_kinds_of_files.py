@@ -101,6 +101,7 @@ READERS = {
 """Which of the files each class reads."""
 
 
+@pytest.mark.slow
 def test_each_kind_of_file_is_known_by_its_contents(originals):
     assert {name: file_kinds(read_fits(originals / name))[0] for name in KINDS} == KINDS
 

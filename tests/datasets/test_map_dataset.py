@@ -281,6 +281,7 @@ def test_a_dataset_without_background_has_no_excess(geom):
     assert "nan" in str(MapDataset(counts=Map.from_geom(geom)))
 
 
+@pytest.mark.slow
 def test_peek_draws_six_panels(make_dataset):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")

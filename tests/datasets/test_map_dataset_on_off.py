@@ -165,6 +165,7 @@ def test_a_spectrum_has_the_counts_and_the_background_of_its_region(make_on_off)
     assert_allclose(values(spectrum.acceptance).ravel(), values(dataset.acceptance)[:, inside].mean(axis=1))
 
 
+@pytest.mark.slow
 def test_files_give_the_dataset_back(make_on_off, tmp_path):
     dataset = make_on_off(1, name="one")
     dataset.write(tmp_path / "one.fits.gz")

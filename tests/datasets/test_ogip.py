@@ -159,6 +159,7 @@ def test_all_runs_are_written_and_read_in_one_call(one, two, tmp_path):
     assert single.info_dict()["counts"] == 6
 
 
+@pytest.mark.slow
 def test_a_list_of_datasets_names_pha_files_too(one, two, tmp_path):
     datasets = Datasets([one, two])
     datasets.write(tmp_path / "all.yaml")
@@ -169,6 +170,7 @@ def test_a_list_of_datasets_names_pha_files_too(one, two, tmp_path):
     np.testing.assert_array_equal(values(again["two"].counts_off), [5, 0, 0, 1])
 
 
+@pytest.mark.slow
 def test_the_layout_of_gammapy_keeps_all_maps(one, tmp_path):
     one.write(tmp_path / "one.fits")
     for lazy in (False, True):
@@ -243,6 +245,7 @@ def test_keywords_stand_for_columns_that_a_file_lacks(written):
 # --- Gammapy's files
 
 
+@pytest.mark.slow
 @pytest.mark.reference
 def test_the_files_are_those_of_gammapy_value_by_value(shared, tmp_path):
     folder = shared / "reference" / "spectra"

@@ -18,6 +18,7 @@ def assert_same_bits(found, expected):
         assert_array_equal(to_host(data.data), to_host(references[name].data), err_msg=name, strict=True)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("lazy", [False, True])
 @pytest.mark.parametrize("precision", ["single", "double"])
 def test_a_dataset_comes_back_in_its_precision_whatever_the_default(make_dataset, tmp_path, backend, precision, lazy):
@@ -50,6 +51,7 @@ def test_maps_of_both_precisions_in_one_file_become_double(make_dataset, tmp_pat
     assert_double(MapDataset.read(tmp_path / "dataset.fits", lazy=lazy))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("precision", ["single", "double"])
 def test_a_spectrum_comes_back_in_its_precision(one, tmp_path, precision):
     dataset = one.to(precision=precision)

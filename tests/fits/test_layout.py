@@ -107,6 +107,7 @@ VALUES = st.one_of(
 )
 
 
+@pytest.mark.slow
 @settings(max_examples=150, deadline=None)
 @given(data=st.data(), value=VALUES)
 def test_whatever_stands_in_a_card_the_file_is_read_or_refused_by_name(content, data, value):

@@ -126,6 +126,7 @@ def test_rates_in_offset_do_not_rise_either(backend, number):
     assert (found > 0.99 * ONE).any()
 
 
+@pytest.mark.slow
 @settings(max_examples=50, deadline=None)
 @given(
     st.lists(st.booleans(), min_size=100, max_size=100),

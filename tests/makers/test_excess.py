@@ -49,6 +49,7 @@ def in_circle(data, mask, y, x, radius):
     return data[mask & near].sum()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("is_on_off", [False, True])
 def test_counts_and_background_are_summed_in_the_circle_around_each_pixel(backend, is_on_off):
     dataset = random_dataset(is_on_off)
@@ -290,6 +291,7 @@ def test_datasets_without_what_is_needed_are_refused():
         estimator.run(spectrum)
 
 
+@pytest.mark.slow
 def test_all_selects_what_the_dataset_has(backend):
     estimator = ExcessMapEstimator(selection_optional="all")
     assert "alpha" in estimator.run(random_dataset(True))

@@ -175,6 +175,7 @@ class TestHorizon:
             location=observation.observatory_earth_location,
         )
 
+    @pytest.mark.slow
     def test_agrees_with_astropy_pixel_by_pixel(self, backend, observation, tilted, geom):
         pointing = FixedPointingInfo(fixed_icrs=observation.pointing_radec)
         location, start = observation.observatory_earth_location, observation.tstart
@@ -202,6 +203,7 @@ class TestHorizon:
         # the aberration of a field, and pixels at the very edge of the table
         assert (np.abs(found - expected) > 1e-5 * expected + 1e-9).mean() < 0.002
 
+    @pytest.mark.slow
     def test_smaller_steps_change_little(self, observation, tilted, geom):
         coarse, fine = (self.make(observation, tilted, geom, step).data for step in (2 * u.deg, 0.2 * u.deg))
         assert_allclose(coarse.sum(), fine.sum(), rtol=1e-3)

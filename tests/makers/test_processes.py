@@ -87,6 +87,7 @@ def test_makers_may_be_defined_where_there_is_no_file(tmp_path, way):
     assert output_of(*arguments, text=text, folder=tmp_path) == EXPECTED
 
 
+@pytest.mark.slow
 def test_without_cloudpickle_the_cause_is_named(tmp_path):
     hidden = "import sys\nsys.modules['cloudpickle'] = None\n"
     (tmp_path / "sitecustomize.py").write_text(hidden)
@@ -114,6 +115,7 @@ class Locked(Maker):
         return dataset
 
 
+@pytest.mark.slow
 def test_a_maker_that_cannot_travel_is_named(empty, observations):
     with pytest.raises(TransferError, match=r"Locked cannot be sent to another process: TypeError: cannot pickle"):
         DatasetsMaker([Locked()], n_jobs=2).run(empty(), observations[:2])
@@ -133,12 +135,14 @@ def noisy(kind):
     return kind
 
 
+@pytest.mark.slow
 def test_what_a_process_says_arrives(caplog):
     with pytest.warns(UserWarning, match="moonlight"):
         assert list(in_processes(1, noisy, [("log",), ("warning",)])) == ["log", "warning"]
     assert "clouds over Gamsberg" in caplog.text
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("kind", "error", "message"),
     [
@@ -190,6 +194,7 @@ def test_a_script_without_a_guard_may_start_a_local_cluster(tmp_path):
     assert output_of("cluster.py", folder=tmp_path) == [f"{tmp_path / 'cluster.py'} DaskExecutor"]
 
 
+@pytest.mark.slow
 def test_a_process_says_how_it_ended():
     worker = WorkerProcess(wait_for_ever)
     assert worker.connection.recv() == worker.pid

@@ -91,6 +91,7 @@ SMALL = {"cutout_width": "1.3 deg", "cutout_mode": "partial"}
 
 
 # Other processes know nothing of the stand-in for CuPy.
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("device", "options"),
     [("cpu", {}), ("cpu", SMALL), ("torch", SMALL), ("strict", {}), pytest.param("cuda", SMALL, marks=pytest.mark.gpu)],
@@ -104,6 +105,7 @@ def test_sums_of_processes_are_those_of_one(device, empty, observations, chain, 
     assert_same_stack(parallel, serial)
 
 
+@pytest.mark.slow
 def test_processes_add_to_what_is_there(empty, observations, chain):
     serial, parallel = empty(name="crab"), empty(name="crab")
     DatasetsMaker(chain).run(serial, observations[:4])
@@ -112,6 +114,7 @@ def test_processes_add_to_what_is_there(empty, observations, chain):
     assert_same_stack(parallel, serial)
 
 
+@pytest.mark.slow
 def test_processes_stack_measured_backgrounds_as_one_does(empty, observations):
     ring = [
         MapDatasetMaker(["counts", "exposure", "psf", "edisp", "background"]),
@@ -123,6 +126,7 @@ def test_processes_stack_measured_backgrounds_as_one_does(empty, observations):
     assert_same_stack(parallel, serial)
 
 
+@pytest.mark.slow
 def test_processes_that_find_nothing_on_the_map_change_nothing(observations, geom, chain):
     far = WcsGeom.create(skydir=(250, -40), width=3, binsz=0.2, axes=geom.axes)
     stacked = DatasetsMaker(chain, n_jobs=2).run(MapDataset.create(far), observations[:2])[0]
@@ -130,6 +134,7 @@ def test_processes_that_find_nothing_on_the_map_change_nothing(observations, geo
     assert stacked.meta_table is None
 
 
+@pytest.mark.slow
 def test_a_failure_ends_the_other_processes_and_adds_nothing(empty, observations):
     stacked, first, second = empty(), observations[0], observations[1]
     maker = DatasetsMaker([MapDatasetMaker(selection=["counts"]), FailingMaker()], n_jobs=2)
@@ -138,6 +143,7 @@ def test_a_failure_ends_the_other_processes_and_adds_nothing(empty, observations
     assert stacked.counts.data.sum() == 0
 
 
+@pytest.mark.slow
 def test_a_process_that_dies_is_told(empty, observations):
     with pytest.raises(WorkerDiedError, match="one of 2 processes ended before its work was done: it ended with exit"):
         DatasetsMaker([DyingMaker()], n_jobs=2).run(empty(), observations[:2])
@@ -173,6 +179,7 @@ def test_an_observation_outside_the_map_is_left_out_with_a_warning(observations,
     assert len(DatasetsMaker(chain, stack_datasets=False).run(MapDataset.create(far), observations[:1])) == 0
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_failure_names_the_observation_and_the_step(empty, observations, n_jobs):
     maker = DatasetsMaker([MapDatasetMaker(selection=["counts"]), FailingMaker()], n_jobs=n_jobs)

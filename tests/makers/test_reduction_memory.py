@@ -62,6 +62,7 @@ def n_map():
     return sum(isinstance(thing, Map) for thing in gc.get_objects())
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", CHAINS)
 def test_what_is_let_go_is_free_at_once_without_a_collection_of_garbage(device, crab_store, chain):
     observations = DataStore.from_dir(crab_store).get_observations()[:3]
@@ -85,6 +86,7 @@ CASES = [(name, chain, "fine pixels") for name in ("cpu", "strict") for chain in
 CASES += [(name, "field of view", "fine responses") for name in ("cpu", "strict")]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "chain", "size"), CASES)  # PyTorch takes its memory unseen
 def test_a_reduction_takes_what_was_estimated(name, crab_store, chain, size):
     maker, options = DatasetsMaker(CHAINS[chain]), SIZES[size]
@@ -129,6 +131,7 @@ def many(tmp_path_factory):
     return DataStore.from_dir(store).get_observations()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("name", "chain"), [("cpu", "field of view"), ("cpu", "rings"), ("torch", "rings"), ("strict", "field of view")]
 )

@@ -244,6 +244,7 @@ def test_a_region_in_another_frame_gives_the_same_counts(reduce, observations):
     assert isinstance(SOURCE, SkyCoord)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_jobs", [1, 2])
 def test_a_chain_of_makers_gives_one_spectrum_for_each_run(energy, observations, n_jobs):
     geom = RegionGeom.create(CIRCLE, axes=[energy])

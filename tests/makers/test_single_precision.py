@@ -150,6 +150,7 @@ def in_double(observations):
     return make
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("job", JOBS)
 def test_every_map_is_single_and_within_the_bounds(backend, job, observations, in_double, monkeypatch):
     expected = in_double(job).to("cpu")

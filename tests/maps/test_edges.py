@@ -155,6 +155,7 @@ def test_events_are_counted_in_intervals_of_time_and_by_labels():
 # --- Pixels
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proj", ["CAR", "TAN", "ZEA", "STG", "ARC", "SIN", "AIT", "MOL", "MER", "CEA", "SFL"])
 @pytest.mark.parametrize("frame", ["icrs", "galactic"])
 @pytest.mark.parametrize("dtype", [np.float32, np.float64])

@@ -200,6 +200,7 @@ def test_pickled_geometries_keep_every_bit_and_their_common_pixels():
     assert cutout_again.cutout_slices(again) == cutout.cutout_slices(geom)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proj", ["TAN", "AIT", "ZEA"])
 def test_what_is_made_a_row_at_a_time_is_what_is_made_at_once(backend, proj, tiny_blocks):
     other = WcsGeom.create(npix=(30, 20), binsz=0.2, skydir=(184, -5), frame="galactic")

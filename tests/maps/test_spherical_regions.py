@@ -64,6 +64,7 @@ def test_a_circle_whose_border_is_near_the_antipode_of_a_map_has_no_pixel(proj, 
     assert not geom.region_mask([CircleSkyRegion(center, radius * u.deg)]).data.any()
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("proj", PROJECTIONS)
 @pytest.mark.parametrize("kind", KINDS)
 def test_a_region_on_the_other_side_of_the_sky_has_no_pixel(proj, kind):
@@ -94,6 +95,7 @@ def test_a_circle_over_a_pole_or_larger_than_20_deg_holds_what_is_near(proj, lon
         np.abs(separation - radius) > 0.03 * radius])  # fmt: skip
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("kind", sorted(set(KINDS) - {"point", "line"}))
 @pytest.mark.parametrize("center", [(180, 0), (179.3, 3), (30, 90), (40, -87)])
 def test_a_mask_across_a_seam_or_over_a_pole_is_as_large_as_the_region(kind, center):

@@ -34,6 +34,7 @@ def test_psf_curves(psf):
     assert ax.get_xlabel().startswith("Source Offset [")
 
 
+@pytest.mark.slow
 def test_psf_peek(psf):
     psf.peek()
     plt.gcf().canvas.draw()
@@ -46,6 +47,7 @@ def test_kernel_peek(psf):
     plt.gcf().canvas.draw()
 
 
+@pytest.mark.slow
 def test_dispersion_peek():
     kernels = EDispKernelMap.from_gauss(ENERGY, ENERGY_TRUE, sigma=0.2, bias=0)
     kernels.peek()

@@ -131,6 +131,7 @@ def test_the_energies_of_a_mask_are_shaded(counts):
         spectrum.plot_mask()
 
 
+@pytest.mark.slow
 def test_without_matplotlib_the_extra_is_named():
     code = (
         "import importlib.util as i; find = i.find_spec\n"

@@ -36,6 +36,7 @@ def test_theta_squared_plot_says_excess_and_background(table):
     assert_allclose(points.get_xdata(), [0.01, 0.03, 0.05, 0.07, 0.09])
 
 
+@pytest.mark.slow
 def test_overview_has_four_images_on_the_sky(backend, crab_store):
     dataset = reduce_demo(crab_store, PointSource())
     figure = plot_overview(dataset, position=PointSource().position)
@@ -47,6 +48,7 @@ def test_overview_has_four_images_on_the_sky(backend, crab_store):
     assert said == ["m2 s"], "the colour bar says the unit of the exposure, nothing else does"
 
 
+@pytest.mark.slow
 def test_overview_is_written_without_a_display(crab_store, tmp_path):
     save_overview(reduce_demo(crab_store, PointSource()), tmp_path / "maps.png")
     assert (tmp_path / "maps.png").stat().st_size > 10_000

@@ -226,6 +226,7 @@ def test_without_a_background_there_is_no_significance(crab_store, tmp_path):
     assert len(page.images) == 2, "theta squared, threshold; no rate, no significance, no empty norm"
 
 
+@pytest.mark.slow
 def test_the_pictures_are_in_the_page_and_links_reach_files_and_parts(result, tmp_path):
     page = page_of(result.folder)
     assert page.images
@@ -243,6 +244,7 @@ def test_the_pictures_are_in_the_page_and_links_reach_files_and_parts(result, tm
     assert "url(" not in text
 
 
+@pytest.mark.slow
 def test_the_contents_list_each_stack_and_stacks_beyond_the_pictures_are_in_the_table(result):
     page = page_of(result.folder, max_pictures=2)
     names = [row["name"] for row in page.rows("stack-table")]
@@ -260,6 +262,7 @@ def test_a_file_of_a_stack_that_is_damaged_has_a_row_that_says_so(result, tmp_pa
     assert "cannot be read" in row["error"]
 
 
+@pytest.mark.slow
 def test_what_a_terminal_or_a_browser_would_obey_is_shown_as_text(result, tmp_path):
     shutil.copytree(result.folder, tmp_path / "moved")
     folder = BatchFolder(tmp_path / "moved")
@@ -355,6 +358,7 @@ def test_a_reduction_that_has_not_ended_has_a_report(result, tmp_path):
     assert "No results are written yet." in text
 
 
+@pytest.mark.slow
 def test_a_folder_that_has_moved_has_a_report_of_its_own_results(result, tmp_path):
     shutil.copytree(result.folder, tmp_path / "moved")
     (tmp_path / "moved" / "pha_spectrum.fits.gz").unlink()
@@ -368,6 +372,7 @@ def test_without_a_reduction_there_is_no_report(tmp_path):
         write_report(tmp_path)
 
 
+@pytest.mark.slow
 def test_numbers_that_are_missing_stay_empty(result):
     folder = BatchFolder(result.folder)
     settings, chunks, version = folder.read_plan()

@@ -75,6 +75,7 @@ def test_events_are_within_the_good_time_of_their_run(crab_store):
         assert_allclose(observation.observation_live_time_duration.to_value("s"), 1680 * 0.94)
 
 
+@pytest.mark.slow
 def test_a_seed_fixes_every_run_whatever_their_number(tmp_path):
     first = DataStore.from_dir(simulate_store(tmp_path / "one", 1, seed=5)).obs(1).events
     again = DataStore.from_dir(simulate_store(tmp_path / "three", 3, seed=5)).obs(1).events
@@ -113,6 +114,7 @@ def test_an_unknown_kind_says_what_there_is():
         wobble_runs(0, PointSource().position, rng=np.random.default_rng(0))
 
 
+@pytest.mark.slow
 def test_demo_reduction_runs_on_every_library(backend, crab_store):
     dataset = reduce_demo(crab_store, PointSource())
     assert dataset.device == backend.device
@@ -121,6 +123,7 @@ def test_demo_reduction_runs_on_every_library(backend, crab_store):
     assert image.geom.separation(PointSource().position)[peak] < 0.1 * u.deg
 
 
+@pytest.mark.slow
 def test_libraries_agree_map_by_map(device, crab_store):
     def maps_on(name):
         with use_device(name):

@@ -38,6 +38,7 @@ def cash_of(backend, n_on=ON, mu_bkg=BACKGROUND):
     return CashCountsStatistic(backend.array(np.asarray(n_on)), backend.array(np.asarray(mu_bkg)))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("name", "n_sigma"), list(WSTAT))
 def test_errors_and_limits_with_a_measured_background_are_those_of_gammapy(backend, name, n_sigma):
     found = getattr(wstat_of(backend), f"compute_{name}")(n_sigma)
@@ -83,6 +84,7 @@ def test_a_deficit_has_a_significance_below_zero(backend):
     np.testing.assert_allclose(stat.p_value, 0.5 * chi2.sf(to_host(stat.sqrt_ts) ** 2, 1), rtol=1e-12)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n_sigma", [0.5, 1.0, 3.0, 5.0, 8.0])
 def test_an_interval_ends_where_the_statistic_has_risen_by_the_square(backend, n_sigma):
     stat = wstat_of(backend)
@@ -105,6 +107,7 @@ def test_many_sigma_without_counts_have_a_limit_where_gammapy_finds_none(backend
     assert errp[0] == pytest.approx(50.0)  # the statistic rises by 2 per count
 
 
+@pytest.mark.slow
 @given(
     st.lists(st.tuples(st.integers(0, 10**6), st.integers(0, 10**6), st.floats(1e-3, 100)), min_size=1, max_size=5),
     st.sampled_from([0.1, 1.0, 4.0]),
@@ -119,6 +122,7 @@ def test_the_interval_encloses_the_excess_for_all_counts(cases, n_sigma):
     assert np.all(errp > 0)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("significance", [-1.0, -0.1, 0.5, 5.0, 30.0])
 def test_the_excess_that_matches_a_significance_has_it(backend, significance):
     stat = wstat_of(backend)
