@@ -54,6 +54,15 @@ def _refuse_skip(report: Any) -> Any:
     return report
 
 
+DEVICES = [
+    "cpu",
+    "torch",
+    "strict",
+    pytest.param("cuda on host", marks=pytest.mark.slow),  # tests of the kernels themselves are in the default run too
+    pytest.param("cuda", marks=pytest.mark.gpu),
+]
+
+
 @dataclass(frozen=True)
 class Backend:
     """One array library on one device; a stand-in for CuPy if there is no GPU."""
@@ -69,7 +78,7 @@ class Backend:
         return to_device(np.asarray(values, dtype=dtype), self.device)
 
 
-@pytest.fixture(params=["cpu", "torch", "strict", "cuda on host", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.fixture(params=DEVICES)
 def backend(request: pytest.FixtureRequest) -> Any:
     """An array library; ``strict`` stands in for a GPU: its arrays refuse NumPy and refuse host arrays."""
     with on_host_or_nothing(request.param):
@@ -95,7 +104,7 @@ def device_or_skip(name: str) -> Device:
         pytest.skip(str(error))
 
 
-@pytest.fixture(params=["cpu", "torch", "strict", "cuda on host", pytest.param("cuda", marks=pytest.mark.gpu)])
+@pytest.fixture(params=DEVICES)
 def device(request: pytest.FixtureRequest) -> Any:
     """Name of a device on which a test does its whole job."""
     with on_host_or_nothing(request.param):
