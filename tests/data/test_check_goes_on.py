@@ -32,7 +32,12 @@ def test_an_error_in_one_file_is_a_finding_and_the_others_are_looked_at(crab_sto
 
 def test_a_file_that_never_answers_is_a_finding(crab_store, monkeypatch):
     never = threading.Event()
-    monkeypatch.setattr(checks.FILE_CACHE, "open", lambda path: never.wait())
+
+    def wait(path):
+        never.wait()
+        raise OSError("the file system has gone")
+
+    monkeypatch.setattr(checks.FILE_CACHE, "open", wait)
     found = list(checks.check_data_store(DataStore.from_dir(crab_store), ["observations"], obs_ids=[2], time_limit=0.1))
     never.set()
     assert [(each["obs_id"], each["code"], each["level"]) for each in found] == [(2, "time-limit", "error")]

@@ -1,10 +1,13 @@
 """Attributes that are worked out when they are asked for."""
 
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 __all__ = ["Accumulated", "Deferred", "DeferredAttribute"]
+
+_LOADED = threading.Lock()
 
 
 @dataclass(frozen=True)
@@ -34,9 +37,12 @@ class DeferredAttribute:
         if not isinstance(value, Deferred):
             return value
         loaded = value.load()
-        if value.cache:
-            instance.__dict__[self._name] = loaded
-        return loaded
+        if not value.cache:
+            return loaded
+        with _LOADED:  # of two threads that load the same value, the first to finish counts
+            if instance.__dict__.get(self._name) is value:
+                instance.__dict__[self._name] = loaded
+        return self.__get__(instance, owner)
 
     def __set__(self, instance: Any, value: Any) -> None:
         instance.__dict__[self._name] = value
@@ -54,6 +60,7 @@ class Accumulated:
     def __init__(self, value: Any, merge: Callable[[list[Any]], Any]) -> None:
         self._parts = [value]
         self._merge = merge
+        self._lock = threading.RLock()
 
     @classmethod
     def of(cls, value: Any, merge: Callable[[list[Any]], Any]) -> "Accumulated":
@@ -78,9 +85,10 @@ class Accumulated:
     @property
     def value(self) -> Any:
         """The value with all additions."""
-        parts = [part.load() if isinstance(part, Deferred) else part for part in self._parts]
-        self._parts = parts if len(parts) == 1 else [self._merge(parts)]
-        return self._parts[0]
+        with self._lock:  # a merge may change its first part, so it must not be done twice
+            parts = [part.load() if isinstance(part, Deferred) else part for part in self._parts]
+            self._parts = parts if len(parts) == 1 else [self._merge(parts)]
+            return self._parts[0]
 
     def __reduce__(self) -> tuple[Any, ...]:
         return Accumulated, (self.value, self._merge)

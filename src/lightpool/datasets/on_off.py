@@ -1,5 +1,6 @@
 """Datasets whose background is measured: counts in an OFF region beside those in the ON region."""
 
+import threading
 from typing import Any, ClassVar, Self
 
 import numpy as np
@@ -20,6 +21,8 @@ from lightpool.maps import Map, MapAxis
 from lightpool.stats import CountsStatistic, WStatCountsStatistic, get_wstat_mu_bkg, wstat, wstat_sum
 
 __all__ = ["OnOffDataset"]
+
+_SETTLED = threading.RLock()
 
 
 class OnOffDataset(MapDataset):
@@ -143,8 +146,10 @@ class OnOffDataset(MapDataset):
     def _settle(self) -> None:
         """Work out the acceptance of the OFF region from the sums of a stack."""
         if self._sums is not None:
-            self._counts_off, self._acceptance, self._acceptance_off = self._sums.maps()
-            self._sums = None
+            with _SETTLED:
+                if self._sums is not None:
+                    self._counts_off, self._acceptance, self._acceptance_off = self._sums.maps()
+                    self._sums = None
 
     @property
     def counts_off(self) -> Any:
@@ -285,8 +290,9 @@ class OnOffDataset(MapDataset):
 
     def _off_parts(self) -> dict[str, Any]:
         """Maps that are added up in a stack, None where there is none."""
-        if self._sums is not None:
-            return vars(self._sums)
+        sums = self._sums  # read once: another thread may ask for the maps meanwhile
+        if sums is not None:
+            return vars(sums)
         names = ("counts_off", "acceptance", "background", "acceptance_off")
         return {name: getattr(self, name) for name in names}
 

@@ -5,6 +5,7 @@ somebody asks for it, once, whatever the number of observations; so the order of
 """
 
 import logging
+import threading
 from typing import Any, ClassVar, Self
 
 import astropy.units as u
@@ -26,6 +27,8 @@ from lightpool.maps import Map
 __all__ = ["IRFMap", "spectral_weights"]
 
 log = logging.getLogger(__name__)
+
+_SETTLED = threading.RLock()
 
 _N_WORK = 4  # arrays of the size of the response that are in memory while sums are divided
 Mask = NDArray[np.bool_]
@@ -77,8 +80,10 @@ class IRFMap(KnownAttributes):
     def _irf_map(self) -> Any:
         """The mean response: of a growing stack, the sums divided by the exposure."""
         if self._sum is not None:
-            self._mean.data = _mean_of_sums(self._sum.data, self._exposure_data())
-            self._sum = None
+            with _SETTLED:
+                if self._sum is not None:
+                    self._mean.data = _mean_of_sums(self._sum.data, self._exposure_data())
+                    self._sum = None
         return self._mean
 
     @_irf_map.setter
@@ -139,7 +144,8 @@ class IRFMap(KnownAttributes):
             self._sum = Map.from_geom(self.geom, data=product, unit=unit, device=self.device)
             self._mean = self._without_values(self._sum)  # a stack holds its sums, and nothing as large beside them
             self._exposure = self._exposure.copy()  # another response may hold the same one
-        parts = [other._mean, other._exposure] if other._sum is None else [other._sum]
+        theirs = other._sum  # read once: another thread may take the mean of it meanwhile
+        parts = [other._mean, other._exposure] if theirs is None else [theirs]
         self._sum.stack_product(parts, weights=weights, nan_to_num=nan_to_num)
         self._exposure.stack(other._exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
 
@@ -161,8 +167,8 @@ class IRFMap(KnownAttributes):
         """
         if self._exposure is None:
             raise ValueError(f"this {type(self).__name__} has no exposure map, so it is no stack and has no sums")
-        total = self._weighted() if self._sum is None else self._sum.data
-        return total, self._exposure.data
+        total = self._sum
+        return self._weighted() if total is None else total.data, self._exposure.data
 
     @sums.setter
     def sums(self, sums: tuple[Array, Array]) -> None:
@@ -190,18 +196,18 @@ class IRFMap(KnownAttributes):
     def copy(self) -> Self:
         """Copy with maps of its own."""
         exposure = None if self._exposure is None else self._exposure.copy()
-        if self._sum is not None:
-            return self._growing(self._sum.copy(), exposure)
-        return type(self)(self._mean.copy(), exposure)
+        total = self._sum
+        return type(self)(self._mean.copy(), exposure) if total is None else self._growing(total.copy(), exposure)
 
     def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
         """Response on a device and in a precision, by name, see `Map.to`; itself if nothing changes."""
-        values = self._mean if self._sum is None else self._sum
+        total = self._sum
+        values = self._mean if total is None else total
         new_values = values.to(device, precision)
         new_exposure = None if self._exposure is None else self._exposure.to(device, precision)
         if new_values is values and new_exposure is self._exposure:
             return self
-        return type(self)(new_values, new_exposure) if self._sum is None else self._growing(new_values, new_exposure)
+        return type(self)(new_values, new_exposure) if total is None else self._growing(new_values, new_exposure)
 
     def cutout(self, position: Any, width: Any, mode: str = "trim", min_npix: int = 3) -> Self:
         """Cut out a window.
@@ -215,9 +221,10 @@ class IRFMap(KnownAttributes):
         """
         keywords = {"position": position, "width": width, "mode": mode, "min_npix": min_npix}
         exposure = None if self._exposure is None else self._exposure.cutout(**keywords)
-        if self._sum is None:
+        total = self._sum
+        if total is None:
             return type(self)(self._mean.cutout(**keywords), exposure)
-        return self._growing(self._sum.cutout(**keywords), exposure)  # a stack goes on growing from its sums
+        return self._growing(total.cutout(**keywords), exposure)  # a stack goes on growing from its sums
 
     def outline(self, position: Any = None, width: Any = None, mode: str = "trim", min_npix: int = 3) -> Self:
         """Response without values, see `~lightpool.maps.Map.outline`; with ``position`` that of a window."""

@@ -3,6 +3,7 @@
 import copy as copying
 import html
 import math
+import threading
 from functools import lru_cache
 from typing import Any, ClassVar, Self
 
@@ -23,6 +24,7 @@ from lightpool.maps.deferred_quantity import read_meta
 __all__ = ["MapData", "as_quantity", "unit_factor"]
 
 _KEEP: Any = object()
+_COMPUTED = threading.Lock()
 _LESS = "take larger pixels (a larger binsz), a smaller width or fewer bins on the axes; or take another device"
 
 
@@ -173,10 +175,15 @@ class MapData(KnownAttributes):
 
     @property
     def _data(self) -> Array:
-        if isinstance(self._held, LazyArray):
-            self._require_memory(self._held.device)
-            self._held = self._held.values()
-        return self._held
+        held = self._held
+        if not isinstance(held, LazyArray):
+            return held
+        self._require_memory(held.device)
+        values = held.values()
+        with _COMPUTED:  # of two threads that compute the same values, the first to finish counts
+            if self._held is held:
+                self._held = values
+        return self._data
 
     @_data.setter
     def _data(self, values: Array) -> None:
