@@ -37,8 +37,8 @@ from astropy.io import fits
 
 import lightpool
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.dask_cluster import dask_cluster
-from lightpool.batch.executors import SerialExecutor
+from lightpool.batch.execution.dask_cluster import dask_cluster
+from lightpool.batch.execution.executors import SerialExecutor
 from lightpool.config import Settings
 from lightpool.simulate import simulate_store
 

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from lightpool.arrays import Device, find_device, to_device, to_host
-from lightpool.arrays.memory import free_memory, release_memory
-from lightpool.arrays.staging import Uploads
+from lightpool.arrays.devices.memory import free_memory, release_memory
+from lightpool.arrays.devices.staging import Uploads
 
 SPIN_MS = 100.0
 SPIN_SOURCE = """

@@ -19,7 +19,7 @@ from backends import Field, deviation, is_counted, maps_of, stacked_maps, unequa
 from device_clock import clock_of, memory_in_use
 
 from lightpool.arrays import Device, count_transfers, find_device, use_device
-from lightpool.arrays.memory import release_memory
+from lightpool.arrays.devices.memory import release_memory
 from lightpool.data import FILE_CACHE, DataStore, Observations
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import MapDataset

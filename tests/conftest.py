@@ -17,8 +17,8 @@ from astropy.utils import iers
 from cuda_on_host import cupy_stand_in
 from cuda_on_host.raw_module import COMPILER
 
-from lightpool.arrays import blocks
-from lightpool.arrays.devices import Device, find_device, to_device, use_device
+from lightpool.arrays.devices import blocks
+from lightpool.arrays.devices.devices import Device, find_device, to_device, use_device
 from lightpool.errors import DeviceError
 from lightpool.simulate import PointSource, simulate_store
 

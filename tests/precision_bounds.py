@@ -6,7 +6,7 @@ import numpy as np
 from numpy.testing import assert_array_equal
 
 from lightpool.arrays import to_host
-from lightpool.arrays.promotion import dtype_name
+from lightpool.arrays.devices.dtypes import dtype_name
 
 BOUNDS = {
     "exposure": 1e-5,

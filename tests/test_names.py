@@ -11,7 +11,7 @@ from lightpool.names import NAMES, PACKAGES
 SHOWN = ["lightpool"] + [
     module.name
     for module in pkgutil.walk_packages(lightpool.__path__, "lightpool.")
-    if module.ispkg and module.name not in ("lightpool.gammapy",)
+    if module.ispkg and hasattr(importlib.import_module(module.name), "__all__")
 ]
 AT_ANOTHER_PLACE = [
     ("estimators.ExcessMapEstimator", "makers.ExcessMapEstimator"),

@@ -1,4 +1,4 @@
-"""The rooms of the package import one way, and each heavy library has one door (DESIGN: the rooms)."""
+"""The rooms of the package import one way, and each heavy library has one door (docs/architecture.md)."""
 
 import ast
 import subprocess
@@ -13,6 +13,13 @@ SOURCE = Path(lightpool.__file__).parent
 ROOMS = ["names", "errors", "attributes", "utils", "arrays", "fits", "maps", "irf", "data", "stats", "datasets"]
 ROOMS += ["modeling", "makers", "estimators", "simulate", "config"]
 ROOMS += ["batch", "report", "cli"]
+SUB_PACKAGES = {
+    "arrays": ["devices", "cuda", "kernels"],
+    "maps": ["axes", "regions", "geoms"],
+    "irf": ["tables", "projection", "reduced"],
+    "datasets": ["models", "formats"],
+    "batch": ["storage", "execution"],
+}
 DOORS = {
     "cupy": "arrays",
     "cupyx": "arrays",

@@ -21,7 +21,7 @@ def __getattr__(name: str) -> Any:
     """Reach the switches of device and precision without paying for NumPy at ``import lightpool``."""
     if name in __all__:
         kind = "devices" if name.endswith("device") else "precision"
-        return getattr(import_module(f"lightpool.arrays.{kind}"), name)
+        return getattr(import_module(f"lightpool.arrays.devices.{kind}"), name)
     raise AttributeError(f"{explain('lightpool', name)}; its names are {__all__}")
 
 

@@ -4,7 +4,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightpool.arrays import add_product, add_product_plain, to_host
-from lightpool.arrays.blocks import pieces, quiet_on_windows
+from lightpool.arrays.devices.blocks import pieces, quiet_on_windows
 
 VALUES = np.arange(24.0).reshape(2, 3, 4)
 MASK = VALUES % 3 > 0

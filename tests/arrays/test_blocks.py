@@ -4,9 +4,9 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from lightpool.arrays import blocks as module
-from lightpool.arrays.blocks import blocks, blocks_that_fit, in_blocks, pieces
-from lightpool.arrays.devices import find_device, to_host
+from lightpool.arrays.devices import blocks as module
+from lightpool.arrays.devices.blocks import blocks, blocks_that_fit, in_blocks, pieces
+from lightpool.arrays.devices.devices import find_device, to_host
 
 
 def covered(slices):

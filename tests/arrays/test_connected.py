@@ -6,7 +6,7 @@ from numpy.testing import assert_array_equal
 from scipy import ndimage
 
 from lightpool.arrays import to_host
-from lightpool.arrays.connected import connected_labels, select_connected
+from lightpool.arrays.kernels.connected_pixels import connected_labels, select_connected
 
 CORNERS = np.ones((3, 3))
 

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel, to_host
-from lightpool.arrays.convolution import fft_size
+from lightpool.arrays.kernels.convolution import fft_size
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

@@ -33,14 +33,14 @@ from lightpool.arrays import (
     sum_by_bin,
     to_host,
 )
-from lightpool.arrays.binning import bin_index_plain
-from lightpool.arrays.connected import connected_labels, connected_labels_plain
 from lightpool.arrays.cuda.loader import BLOCK
-from lightpool.arrays.events import count_events, count_events_plain
-from lightpool.arrays.interpolation import interpolate_grid_plain, interpolation_weights_plain
-from lightpool.arrays.projections import pixel_directions_plain
-from lightpool.arrays.reductions import sums_in_masks, sums_in_masks_plain
-from lightpool.arrays.solid_angles import solid_angles, solid_angles_plain
+from lightpool.arrays.kernels.binning import bin_index_plain
+from lightpool.arrays.kernels.connected_pixels import connected_labels, connected_labels_plain
+from lightpool.arrays.kernels.events import count_events, count_events_plain
+from lightpool.arrays.kernels.interpolation import interpolate_grid_plain, interpolation_weights_plain
+from lightpool.arrays.kernels.projections import pixel_directions_plain
+from lightpool.arrays.kernels.reductions import sums_in_masks, sums_in_masks_plain
+from lightpool.arrays.kernels.solid_angles import solid_angles, solid_angles_plain
 
 FEW = settings(max_examples=30, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EDGES = np.array([0.3, 1.0, 2.5, 10.0, 31.0])

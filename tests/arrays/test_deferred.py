@@ -8,7 +8,8 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from numpy.testing import assert_array_equal
 
-from lightpool.arrays import DeferredNumbers, Transfers, count_transfers, deferred, read_deferred, to_host
+from lightpool.arrays import DeferredNumbers, Transfers, count_transfers, read_deferred, to_host
+from lightpool.arrays.devices import pending_numbers
 
 
 @pytest.fixture
@@ -64,7 +65,7 @@ def test_numbers_that_nobody_holds_are_read_only_if_something_is_to_be_said(back
 
 
 def test_numbers_do_not_wait_without_end(backend, numbers, monkeypatch):
-    monkeypatch.setattr(deferred, "MAX_WAITING", 5)
+    monkeypatch.setattr(pending_numbers, "MAX_WAITING", 5)
     said = []
     with count_transfers() as transfers:
         for i in range(13):
@@ -85,7 +86,7 @@ def test_a_reading_that_fails_can_be_repeated(backend, numbers, monkeypatch):
         return
     group = numbers([1.0])
     broken = lambda x: 1 / 0  # noqa: E731
-    monkeypatch.setattr(deferred, "to_host", broken)
+    monkeypatch.setattr(pending_numbers, "to_host", broken)
     with pytest.raises(ZeroDivisionError):
         read_deferred(backend.device)
     monkeypatch.undo()

@@ -1,7 +1,7 @@
 import pytest
 
-from lightpool.arrays import gpus
-from lightpool.arrays.gpus import see_gpu, visible_gpus
+from lightpool.arrays.devices import gpus
+from lightpool.arrays.devices.gpus import see_gpu, visible_gpus
 
 
 @pytest.fixture

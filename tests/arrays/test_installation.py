@@ -9,11 +9,11 @@ from click.testing import CliRunner
 
 import lightpool
 from lightpool.arrays import installation
-from lightpool.arrays.cuda_driver import CudaDriver
-from lightpool.arrays.devices import available_devices
+from lightpool.arrays.devices.cuda_driver import CudaDriver
+from lightpool.arrays.devices.devices import available_devices
 from lightpool.arrays.installation import describe_installation, device_problem
-from lightpool.arrays.optional_packages import install_command
 from lightpool.cli import main
+from lightpool.utils.optional_packages import install_command
 
 
 @pytest.fixture
@@ -62,9 +62,9 @@ def test_versions_are_those_of_the_packages_that_lightpool_asks_for(monkeypatch)
 
 
 def test_what_is_not_there_comes_with_the_command_that_installs_it(info, monkeypatch):
-    monkeypatch.setattr("lightpool.arrays.libraries.find_spec", lambda name: None)
+    monkeypatch.setattr("lightpool.arrays.devices.libraries.find_spec", lambda name: None)
     monkeypatch.setattr(
-        "lightpool.arrays.libraries.cuda_driver", lambda: CudaDriver("550.1", (12, 4), ("NVIDIA A100",))
+        "lightpool.arrays.devices.libraries.cuda_driver", lambda: CudaDriver("550.1", (12, 4), ("NVIDIA A100",))
     )
     monkeypatch.setattr(installation, "cuda_driver", lambda: CudaDriver("550.1", (12, 4), ("NVIDIA A100",)))
     monkeypatch.setattr(installation, "find_spec", lambda name: None)

@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 
 from lightpool.arrays import LazyArray, add_product, find_device, to_host
-from lightpool.arrays.lazy import lazy_zeros
+from lightpool.arrays.devices.lazy_array import lazy_zeros
 
 VALUES = np.arange(2 * 3 * 7 * 5.0).reshape(2, 3, 7, 5)
 WINDOWS = [

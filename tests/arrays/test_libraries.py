@@ -8,10 +8,11 @@ import sys
 
 import pytest
 
-from lightpool.arrays import available_devices, devices, find_device, libraries
-from lightpool.arrays.cuda_driver import CudaDriver, cuda_driver
-from lightpool.arrays.optional_packages import install_command
+from lightpool.arrays import available_devices, find_device
+from lightpool.arrays.devices import devices, libraries
+from lightpool.arrays.devices.cuda_driver import CudaDriver, cuda_driver
 from lightpool.errors import DeviceError
+from lightpool.utils.optional_packages import install_command
 
 
 class FakeDriver:
@@ -158,7 +159,7 @@ def test_cupy_without_an_answer_of_cuda_says_what_may_be_wrong(make_package, fre
 def test_the_driver_tells_its_version_and_its_gpus(fresh, tmp_path):
     fresh.setattr(ctypes, "CDLL", lambda name: FakeDriver())
     (tmp_path / "version").write_text("NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  Release Build\n")
-    fresh.setattr(sys.modules["lightpool.arrays.cuda_driver"], "_KERNEL_MODULE", tmp_path / "version")
+    fresh.setattr(sys.modules["lightpool.arrays.devices.cuda_driver"], "_KERNEL_MODULE", tmp_path / "version")
     driver = cuda_driver()
     assert driver == CudaDriver("580.65.06", (13, 0), ("NVIDIA H000", "NVIDIA H100"))
     assert driver.cuda_version == "13.0"
@@ -166,7 +167,7 @@ def test_the_driver_tells_its_version_and_its_gpus(fresh, tmp_path):
 
 def test_a_driver_that_does_not_start_shows_no_gpus(fresh, tmp_path):
     fresh.setattr(ctypes, "CDLL", lambda name: FakeDriver(version=12040, init=100))
-    fresh.setattr(sys.modules["lightpool.arrays.cuda_driver"], "_KERNEL_MODULE", tmp_path / "nothing")
+    fresh.setattr(sys.modules["lightpool.arrays.devices.cuda_driver"], "_KERNEL_MODULE", tmp_path / "nothing")
     assert cuda_driver() == CudaDriver("", (12, 4), ())
 
 

@@ -10,9 +10,9 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 
-from lightpool.arrays import memory
-from lightpool.arrays.devices import Device, find_device
-from lightpool.arrays.memory import (
+from lightpool.arrays.devices import memory
+from lightpool.arrays.devices.devices import Device, find_device
+from lightpool.arrays.devices.memory import (
     format_bytes,
     free_memory,
     memory_errors,
@@ -199,7 +199,7 @@ def test_bytes_are_written_with_three_digits():
 FAULTS = """
 import resource
 import numpy as np
-from lightpool.arrays.memory import keep_freed_memory
+from lightpool.arrays.devices.memory import keep_freed_memory
 is_kept = {keep}
 for number in range(20):
     before = resource.getrusage(resource.RUSAGE_SELF).ru_minflt

@@ -9,9 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from lightpool.arrays import optional_packages
-from lightpool.arrays.optional_packages import command_line, install_command, require_package
 from lightpool.errors import ConfigError
+from lightpool.utils import optional_packages
+from lightpool.utils.optional_packages import command_line, install_command, require_package
 
 
 class Installed:

@@ -22,7 +22,7 @@ from lightpool.arrays import (
     trapezoid_loglog,
     trapezoid_loglog_plain,
 )
-from lightpool.arrays.reductions import block_sum, reduce_over, sum_over, sums_in_masks
+from lightpool.arrays.kernels.reductions import block_sum, reduce_over, sum_over, sums_in_masks
 from lightpool.maps import Map, WcsGeom
 
 GEOM = WcsGeom.create(npix=(4, 3))

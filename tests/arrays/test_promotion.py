@@ -6,8 +6,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightpool.arrays.devices import to_host
-from lightpool.arrays.promotion import ARITHMETIC, COMPARISONS, apply_operator, as_dtype, dtype_name
+from lightpool.arrays.devices.devices import to_host
+from lightpool.arrays.devices.dtypes import ARITHMETIC, COMPARISONS, apply_operator, as_dtype, dtype_name
 
 VALUES = {"bool": [True, False, True], "int64": [1, 2, -3], "float32": [0.5, 2.0, -1.0], "float64": [1.5, 2.0, 3.0]}
 

@@ -3,8 +3,8 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightpool.arrays.devices import to_host
-from lightpool.arrays.reductions import (
+from lightpool.arrays.devices.devices import to_host
+from lightpool.arrays.kernels.reductions import (
     block_sum,
     operation_name,
     pad,

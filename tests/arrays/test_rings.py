@@ -6,8 +6,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays.devices import to_host
-from lightpool.arrays.rings import Ring, _TransformCache, adaptive_ring_sums, ring_sums, ring_sums_plain
+from lightpool.arrays.devices.devices import to_host
+from lightpool.arrays.kernels.rings import Ring, _TransformCache, adaptive_ring_sums, ring_sums, ring_sums_plain
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 

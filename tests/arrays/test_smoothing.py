@@ -2,8 +2,8 @@ import numpy as np
 import pytest
 from scipy import ndimage
 
-from lightpool.arrays.devices import to_host
-from lightpool.arrays.smoothing import box_weights, filter_matrix, gauss_weights, smooth_rows_and_columns
+from lightpool.arrays.devices.devices import to_host
+from lightpool.arrays.kernels.smoothing import box_weights, filter_matrix, gauss_weights, smooth_rows_and_columns
 
 IMAGE = np.random.default_rng(0).uniform(size=(2, 7, 5))
 MODES = ["reflect", "mirror", "nearest", "wrap", "constant"]

@@ -5,7 +5,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import angular_separation, unit_vectors
-from lightpool.arrays.solid_angles import solid_angles
+from lightpool.arrays.kernels.solid_angles import solid_angles
 
 
 def twin(lon, lat):

@@ -10,9 +10,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from lightpool.arrays import count_transfers, find_device, staging, to_device, to_host, use_device
-from lightpool.arrays.staging import Uploads
-from lightpool.arrays.streams import Streams
+from lightpool.arrays import count_transfers, find_device, to_device, to_host, use_device
+from lightpool.arrays.devices import staging
+from lightpool.arrays.devices.staging import Uploads
+from lightpool.arrays.devices.streams import Streams
 from lightpool.errors import DeviceError
 
 

@@ -4,7 +4,7 @@ from types import SimpleNamespace
 
 import pytest
 
-from lightpool.arrays import devices, memory
+from lightpool.arrays.devices import devices, memory
 
 
 @pytest.mark.parametrize(("name", "number"), [("torch:cuda", 0), ("torch:cuda", 1), ("torch:cuda:1", 1)])

@@ -12,11 +12,11 @@ from click.testing import CliRunner
 from small_reductions import MAP, bits_of
 
 from lightpool.batch import make_plan, plan_to_resume, run_batch
-from lightpool.batch import reduce as reduce_module
-from lightpool.batch.chunk import ChunkTask, run_chunk
-from lightpool.batch.code_version import code_version, package_versions
-from lightpool.batch.files import InputFile
-from lightpool.batch.provenance import read_provenance
+from lightpool.batch.execution import reduce_chunk as reduce_module
+from lightpool.batch.execution.chunk import ChunkTask, run_chunk
+from lightpool.batch.storage.code_version import code_version, package_versions
+from lightpool.batch.storage.files import InputFile
+from lightpool.batch.storage.provenance import read_provenance
 from lightpool.cli import main
 from lightpool.data import GTI, DataStore
 from lightpool.errors import InputChangedError, VersionMismatchError

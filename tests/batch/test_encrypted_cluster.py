@@ -8,7 +8,7 @@ import pytest
 from small_reductions import bits_of
 
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.dask_cluster import dask_cluster
+from lightpool.batch.execution.dask_cluster import dask_cluster
 from lightpool.errors import ConfigError
 
 

@@ -16,7 +16,7 @@ from click.testing import CliRunner
 from small_reductions import MAP
 
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.files import write_aside
+from lightpool.batch.storage.files import write_aside
 from lightpool.cli import main
 from lightpool.fits import HDUList, ImageHDU, PrimaryHDU, write_fits
 

@@ -17,16 +17,16 @@ from astropy.io import fits
 from small_reductions import MAP, SPECTRUM, bits_of
 
 import lightpool
-from lightpool.batch import chunk as chunk_module
 from lightpool.batch import engine as engine_module
-from lightpool.batch import folder as folder_module
 from lightpool.batch import make_plan, plan_to_resume, run_batch
-from lightpool.batch import reduce as reduce_module
-from lightpool.batch.chunk import run_chunk
-from lightpool.batch.code_version import code_version
-from lightpool.batch.executors import ProcessExecutor
-from lightpool.batch.folder import BatchFolder
-from lightpool.batch.provenance import read_provenance
+from lightpool.batch.execution import chunk as chunk_module
+from lightpool.batch.execution import reduce_chunk as reduce_module
+from lightpool.batch.execution.chunk import run_chunk
+from lightpool.batch.execution.executors import ProcessExecutor
+from lightpool.batch.storage import folder as folder_module
+from lightpool.batch.storage.code_version import code_version
+from lightpool.batch.storage.folder import BatchFolder
+from lightpool.batch.storage.provenance import read_provenance
 from lightpool.data import DataStore
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.errors import ConfigError, OutOfMemoryError, ReductionError, ResumeError, WorkerDiedError
@@ -74,7 +74,7 @@ def test_processes_give_the_same_bits(settings_of, reference):
 @pytest.mark.slow
 @pytest.mark.parametrize("cluster", [None, "local:1"])
 def test_what_workers_log_comes_out_where_they_were_started(settings_of, tmp_path, caplog, capfd, cluster):
-    from lightpool.batch.dask_cluster import dask_cluster
+    from lightpool.batch.execution.dask_cluster import dask_cluster
 
     store = simulate_store(tmp_path / "store", 2, seed=3, ontime=60)
     (store / "data" / "run_000002.fits.gz").write_bytes(b"junk")
@@ -88,7 +88,7 @@ def test_what_workers_log_comes_out_where_they_were_started(settings_of, tmp_pat
 
 @pytest.mark.slow
 def test_dask_workers_give_the_same_bits(settings_of, reference):
-    from lightpool.batch.dask_cluster import dask_cluster
+    from lightpool.batch.execution.dask_cluster import dask_cluster
 
     settings = settings_of("dask", targets=[MAP, SPECTRUM])
     with dask_cluster("local:1") as executor:
@@ -98,7 +98,7 @@ def test_dask_workers_give_the_same_bits(settings_of, reference):
 
 @pytest.mark.parametrize("name", ["here", "local:", "local:many", "local:0", "slurm", "http://x"])
 def test_an_unknown_cluster_is_refused(name):
-    from lightpool.batch.dask_cluster import dask_cluster
+    from lightpool.batch.execution.dask_cluster import dask_cluster
 
     with pytest.raises(ConfigError, match="clusters are tcp://HOST:PORT, tls://HOST:PORT, local:N, slurm:N and cuda"):
         dask_cluster(name).__enter__()
@@ -106,7 +106,7 @@ def test_an_unknown_cluster_is_refused(name):
 
 def test_a_scheduler_that_ends_is_one_line(settings_of, monkeypatch):
     distributed = pytest.importorskip("distributed")
-    from lightpool.batch.dask_cluster import DaskExecutor
+    from lightpool.batch.execution.dask_cluster import DaskExecutor
 
     class Lost:
         def result(self):
@@ -126,7 +126,7 @@ def test_a_scheduler_that_ends_is_one_line(settings_of, monkeypatch):
 
 def test_a_cluster_that_is_not_configured_says_what_it_needs():
     pytest.importorskip("dask_jobqueue")
-    from lightpool.batch.dask_cluster import dask_cluster
+    from lightpool.batch.execution.dask_cluster import dask_cluster
 
     with pytest.raises(ConfigError, match="'slurm:2' cannot be started: You must specify how much cores"):
         dask_cluster("slurm:2").__enter__()

@@ -10,8 +10,8 @@ import pytest
 from small_reductions import MAP, SPECTRUM, bits_of
 
 from lightpool.batch import make_plan, plan_to_resume, run_batch
-from lightpool.batch.folder import BatchFolder
-from lightpool.batch.lock import locked
+from lightpool.batch.storage.folder import BatchFolder
+from lightpool.batch.storage.lock import locked
 from lightpool.errors import LightpoolError, ResumeError
 from lightpool.maps import Map, WcsGeom
 

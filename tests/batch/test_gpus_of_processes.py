@@ -10,10 +10,11 @@ from pathlib import Path
 
 import pytest
 
-from lightpool.batch import executors, make_plan, run_batch
-from lightpool.batch.executors import ProcessExecutor, SerialExecutor
+from lightpool.batch import make_plan, run_batch
+from lightpool.batch.execution import executors
+from lightpool.batch.execution.executors import ProcessExecutor, SerialExecutor
 from lightpool.cli import batch as cli_batch
-from lightpool.makers.processes import in_processes
+from lightpool.makers.parallel.processes import in_processes
 
 SHOWN = "CUDA_VISIBLE_DEVICES"
 
@@ -87,7 +88,7 @@ def test_a_worker_sees_its_own_before_it_begins(monkeypatch, gpu, expected):
     [(None, ["0"], 1), (None, ["0", "1"], 2), (1, ["0", "1"], 1), (3, ["0"], 3)],
 )
 def test_without_a_number_there_is_one_worker_for_each(monkeypatch, n_worker, gpus, expected):
-    monkeypatch.setattr("lightpool.arrays.gpus.visible_gpus", lambda device: gpus if device == "cuda" else [])
+    monkeypatch.setattr("lightpool.arrays.devices.gpus.visible_gpus", lambda device: gpus if device == "cuda" else [])
     with cli_batch._executor(None, n_worker, "cuda") as executor:
         if expected == 1:
             assert isinstance(executor, SerialExecutor)

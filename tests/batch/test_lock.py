@@ -9,15 +9,15 @@ from click.testing import CliRunner
 from small_reductions import bits_of
 
 from lightpool.batch import make_plan, plan_to_resume, run_batch
-from lightpool.batch.lock import locked
-from lightpool.batch.partial import PartialStack
+from lightpool.batch.storage.lock import locked
+from lightpool.batch.storage.partial_stack import PartialStack
 from lightpool.cli import main
 from lightpool.errors import FolderInUseError
 
 HOLDER = """
 import sys
 from pathlib import Path
-from lightpool.batch.lock import locked
+from lightpool.batch.storage.lock import locked
 with locked(Path(sys.argv[1])):
     print("held", flush=True)
     sys.stdin.read()

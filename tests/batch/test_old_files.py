@@ -7,8 +7,8 @@ import pytest
 from small_reductions import MAP, SPECTRUM, bits_of
 
 from lightpool.batch import make_plan, plan_to_resume, run_batch
-from lightpool.batch.chunk import run_chunk
-from lightpool.batch.folder import BatchFolder
+from lightpool.batch.execution.chunk import run_chunk
+from lightpool.batch.storage.folder import BatchFolder
 from lightpool.report import write_report
 
 BY_ZENITH = {"name": "zenith", "by": "observations", "expression": "OBS_ID", "edges": [1, 4, 7]}

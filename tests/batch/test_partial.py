@@ -6,9 +6,9 @@ from hypothesis import given, settings, strategies
 from numpy.testing import assert_allclose
 from small_reductions import MAP, SPECTRUM
 
-from lightpool.batch.merge import MergeTree
-from lightpool.batch.partial import PartialStack, StackKey
-from lightpool.batch.reduce import Reducer
+from lightpool.batch.execution.merge import MergeTree
+from lightpool.batch.execution.reduce_chunk import Reducer
+from lightpool.batch.storage.partial_stack import PartialStack, StackKey
 from lightpool.datasets.sums import sums_of
 
 

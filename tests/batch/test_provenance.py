@@ -8,9 +8,9 @@ from click.testing import CliRunner
 from small_reductions import MAP, SPECTRUM
 
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.files import sha256_of
-from lightpool.batch.provenance import read_provenance
 from lightpool.batch.stack import stack_files
+from lightpool.batch.storage.files import sha256_of
+from lightpool.batch.storage.provenance import read_provenance
 from lightpool.cli import main
 from lightpool.datasets import MapDataset
 from lightpool.errors import ConfigError

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch import reduce as reduce_module
+from lightpool.batch.execution import reduce_chunk as reduce_module
 from lightpool.data import file_cache
 from lightpool.errors import OutOfMemoryError, ReductionError
 from lightpool.makers import DatasetsMaker

@@ -7,8 +7,8 @@ from small_reductions import MAP, SPECTRUM
 
 from lightpool.arrays import to_host
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.figures import Figures
-from lightpool.batch.source import SUMS, Source, background_of, theta_squared_counts
+from lightpool.batch.execution.observation_summary import Figures
+from lightpool.batch.execution.source_counts import SUMS, Source, background_of, theta_squared_counts
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
 from lightpool.data import DataStore

@@ -8,7 +8,7 @@ from hypothesis import given, settings, strategies
 from small_reductions import MAP, SPECTRUM
 
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.names import StackKey, StackNames, label_of, labels_of
+from lightpool.batch.storage.stack_names import StackKey, StackNames, label_of, labels_of
 from lightpool.cli import main
 from lightpool.config import Settings
 from lightpool.data import DataStore

@@ -11,10 +11,10 @@ import pytest
 from small_reductions import bits_of
 
 from lightpool.batch import make_plan, plan_to_resume, run_batch
-from lightpool.batch.chunk import ChunkTask
-from lightpool.batch.culprits import begin, died, hung, survived
-from lightpool.batch.executors import ProcessExecutor
-from lightpool.batch.folder import BatchFolder
+from lightpool.batch.execution.chunk import ChunkTask
+from lightpool.batch.execution.executors import ProcessExecutor
+from lightpool.batch.execution.failed_chunks import begin, died, hung, survived
+from lightpool.batch.storage.folder import BatchFolder
 from lightpool.errors import ReductionError, TimeLimitError, WorkerDiedError
 
 SITE = """

@@ -378,11 +378,11 @@ def installed():
     """Let lightpool find the stand-in where it looks for CuPy."""
     import array_api_compat
 
-    from lightpool.arrays import devices, staging
     from lightpool.arrays.cuda import loader
+    from lightpool.arrays.devices import device, staging
 
     def forget():
-        devices._find_device.cache_clear()
+        device._find_device.cache_clear()
         staging._lane_to.cache_clear()
         loader._module.cache_clear()
         loader._kernel.cache_clear()

@@ -12,8 +12,8 @@ from lightpool.datasets import (
     MapDatasetMetaData,
     SpectrumDatasetOnOff,
 )
-from lightpool.datasets.lazy import Deferred
 from lightpool.datasets.metadata import CreatorMetaData
+from lightpool.datasets.on_demand import Deferred
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap
 from lightpool.maps import MapAxis

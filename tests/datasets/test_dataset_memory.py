@@ -7,8 +7,8 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_array_equal
 
-from lightpool.arrays import memory
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices import memory
+from lightpool.arrays.devices.devices import to_host
 from lightpool.datasets import MapDataset, MapDatasetOnOff, MemoryEstimate, SpectrumDataset, estimate_memory
 from lightpool.errors import OutOfMemoryError
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom

@@ -11,7 +11,7 @@ from lightpool.datasets import (
     PiecewiseNormSpectralModel,
     PowerLawNormSpectralModel,
 )
-from lightpool.datasets.spectral_norms import find_norm_model
+from lightpool.datasets.models.spectral_norms import find_norm_model
 from lightpool.errors import FormatError, MissingDataError
 
 GAMMAPY_YAML = """components:

@@ -7,7 +7,7 @@ from astropy.io import fits
 
 from lightpool.arrays import to_host
 from lightpool.datasets import Datasets, SpectrumDatasetOnOff
-from lightpool.datasets.ogip import find_pha_files, ogip_filenames
+from lightpool.datasets.formats.ogip import find_pha_files, ogip_filenames
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import read_fits
 from lightpool.irf import EDispMap

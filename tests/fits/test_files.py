@@ -6,7 +6,7 @@ import socket
 import pytest
 
 from lightpool.data.file_cache import FileCache
-from lightpool.datasets.yaml_format import read_yaml
+from lightpool.datasets.formats.yaml_format import read_yaml
 from lightpool.errors import FormatError, MissingDataError, UnreadableFileError
 from lightpool.fits import file_status, open_file, read_bytes, read_fits, read_text
 from lightpool.fits.files import MAX_TEXT_BYTES

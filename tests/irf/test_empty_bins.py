@@ -8,10 +8,10 @@ from hypothesis import strategies as st
 from irf_tables import ENERGY, FOV_LAT, FOV_LON, OFFSET
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.irf import Background2D, Background3D
-from lightpool.irf.nodes import background_nodes
-from lightpool.irf.project import project_background
+from lightpool.irf.projection.node_tables import background_nodes
+from lightpool.irf.projection.project import project_background
 
 EDGES = u.Quantity(np.geomspace(0.21, 49, 9), "TeV")
 LON, LAT = (x.ravel() for x in np.deg2rad(np.meshgrid(np.linspace(-2.5, 2.5, 41), np.linspace(-2, 2, 37))))
@@ -69,7 +69,7 @@ def as_it_is(monkeypatch):
 
     def make(*args):
         with monkeypatch.context() as patch:
-            patch.setattr("lightpool.irf.nodes._without_rise", lambda table, bkg, energy: table)
+            patch.setattr("lightpool.irf.projection.node_tables._without_rise", lambda table, bkg, energy: table)
             return rates(*args)
 
     return make

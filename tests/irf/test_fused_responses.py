@@ -7,12 +7,12 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import find_device, to_device, to_host
-from lightpool.irf import fused
-from lightpool.irf.lazy import _kernel, _normalised, _positive
-from lightpool.irf.nodes import BackgroundNodes, DensityNodes, KernelNodes, NodeTable
-from lightpool.irf.project import _masked
-from lightpool.irf.values import LOG_ZERO
-from lightpool.irf.weights import pixel_weights
+from lightpool.irf.projection import cuda_projection
+from lightpool.irf.projection.lazy import _kernel, _normalised, _positive
+from lightpool.irf.projection.node_tables import BackgroundNodes, DensityNodes, KernelNodes, NodeTable
+from lightpool.irf.projection.project import _masked
+from lightpool.irf.projection.weights import pixel_weights
+from lightpool.irf.tables.table_scales import LOG_ZERO
 
 BACKENDS = ["cuda on host", pytest.param("cuda", marks=pytest.mark.gpu)]
 pytestmark = pytest.mark.parametrize("backend", BACKENDS, indirect=True)
@@ -65,7 +65,7 @@ def test_values_are_those_of_many_steps(backend, seed, shape, n_pixel, dtype):
         places(rng, table, n_pixel),
         dtype,
         lambda weights: _positive(table, weights, 2.5),
-        lambda weights: fused.fused_values(table, weights, 2.5),
+        lambda weights: cuda_projection.fused_values(table, weights, 2.5),
     )
     compare(found, expected, dtype, scale=10.0)
 
@@ -92,7 +92,7 @@ def test_densities_are_clipped_and_normalised(backend, seed, shape, n_pixel, dty
         places(rng, nodes.table, n_pixel),
         dtype,
         lambda weights: next(_normalised(nodes, weights, 2.0))[1],
-        lambda weights: fused.fused_density(nodes, weights, 2.0),
+        lambda weights: cuda_projection.fused_density(nodes, weights, 2.0),
     )
     compare(found, expected, dtype)
     assert_array_equal(found[0], 0)
@@ -114,7 +114,7 @@ def test_probabilities_are_filled_from_the_bins_in_reach(backend, seed, shape, n
         coords,
         dtype,
         lambda weights: next(_kernel(nodes, weights))[1],
-        lambda weights: fused.fused_kernel(nodes, weights, threshold),
+        lambda weights: cuda_projection.fused_kernel(nodes, weights, threshold),
     )
     near = np.abs(expected - threshold) < 1e-3
     compare(np.where(near, 0, found), np.where(near | (expected < threshold), 0, expected).astype(dtype), dtype)
@@ -139,7 +139,7 @@ def test_integrals_of_steep_flat_and_vanishing_rates(backend, seed, shape, n_pix
         places(rng, table, n_pixel),
         dtype,
         lambda weights: _masked(nodes, weights) * to_device(factor, "strict", dtype=dtype),
-        lambda weights: fused.fused_integrals(nodes, weights, backend.array(factor)),
+        lambda weights: cuda_projection.fused_integrals(nodes, weights, backend.array(factor)),
     )
     assert found.dtype == dtype
     usual = expected < 1e30  # a logarithm that falls off to zero grows beyond all numbers on the other side
@@ -155,6 +155,6 @@ def test_a_table_with_holes_goes_the_plain_way(backend):
     table = node_table(rng, (2,), (3,))
     holes = NodeTable(table.values, table.nodes, table.bounds, table.scales, holes=np.zeros((2, 3)))
     weights = pixel_weights(table, backend.array(np.ones(4)))
-    assert fused.can_fuse(weights, table)
-    assert not fused.can_fuse(weights, table, holes)
-    assert not fused.can_fuse(pixel_weights(table, np.ones(4)), table)
+    assert cuda_projection.can_fuse(weights, table)
+    assert not cuda_projection.can_fuse(weights, table, holes)
+    assert not cuda_projection.can_fuse(pixel_weights(table, np.ones(4)), table)

@@ -8,8 +8,14 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import device_of, to_host
 from lightpool.irf import IRF, Background2D, EffectiveAreaTable2D, EnergyDispersion2D
-from lightpool.irf.nodes import edisp_kernel_nodes
-from lightpool.irf.project import project_aeff, project_background, project_edisp, project_edisp_kernel, project_psf
+from lightpool.irf.projection.node_tables import edisp_kernel_nodes
+from lightpool.irf.projection.project import (
+    project_aeff,
+    project_background,
+    project_edisp,
+    project_edisp_kernel,
+    project_psf,
+)
 from lightpool.maps import MapAxis
 
 TRUE = MapAxis.from_energy_bounds("0.08 TeV", "120 TeV", nbin=7, name="energy_true")
@@ -189,8 +195,8 @@ def test_bits_of_a_background_do_not_depend_on_the_size_of_its_pieces(monkeypatc
     at_once = project_background(table, RECO, fov_lon=lon, fov_lat=lat)
     assert (at_once > 0).any()
     for n_parts, n_integrated in [(1, 1), (3, 60), (2, 10_000)]:
-        monkeypatch.setattr("lightpool.irf.project._N_PARTS", n_parts)
-        monkeypatch.setattr("lightpool.irf.project._N_INTEGRATED", n_integrated)
+        monkeypatch.setattr("lightpool.irf.projection.project._N_PARTS", n_parts)
+        monkeypatch.setattr("lightpool.irf.projection.project._N_INTEGRATED", n_integrated)
         assert_array_equal(project_background(table, RECO, fov_lon=lon, fov_lat=lat), at_once)
 
 

@@ -32,9 +32,9 @@ from lightpool.irf import (
     PSFMap,
     RadMax2D,
 )
-from lightpool.irf.nodes import background_nodes
-from lightpool.irf.project import project_aeff, project_background, project_edisp_kernel, project_psf
-from lightpool.irf.table_rules import POINT_TOLERANCE
+from lightpool.irf.projection.node_tables import background_nodes
+from lightpool.irf.projection.project import project_aeff, project_background, project_edisp_kernel, project_psf
+from lightpool.irf.tables.table_rules import POINT_TOLERANCE
 from lightpool.maps import MapAxis
 
 RATE = "s-1 MeV-1 sr-1"

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose
 
 from lightpool.arrays import to_host
 from lightpool.irf import PSFMap, RecoPSFMap
-from lightpool.irf.psf_map import RAD_AXIS_DEFAULT
+from lightpool.irf.reduced.psf_map import RAD_AXIS_DEFAULT
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 ENERGY_TRUE = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=4, name="energy_true")

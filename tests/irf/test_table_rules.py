@@ -23,7 +23,7 @@ from lightpool.irf import (
     PSFMap,
     load_irf_dict_from_file,
 )
-from lightpool.irf.gadf import LAYOUTS
+from lightpool.irf.tables.gadf_format import LAYOUTS
 from lightpool.maps import Map, MapAxis, WcsGeom
 
 AXES = [(name, column[:-3]) for name, make in ALL.items() for column in make().to_table().colnames if "_LO" in column]

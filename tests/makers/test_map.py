@@ -10,7 +10,7 @@ from lightpool.arrays import to_host
 from lightpool.data import FixedPointingInfo
 from lightpool.datasets import MapDataset
 from lightpool.makers import MapDatasetMaker
-from lightpool.makers.altaz import rotation_times
+from lightpool.makers.fov_rotation import rotation_times
 from lightpool.makers.utils import make_map_background_irf
 from lightpool.maps import MapAxis, WcsGeom
 

@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose
 from scipy.optimize import minimize
 
 from lightpool.datasets import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
-from lightpool.makers.norm_fit import fit_norm, poisson_regression
+from lightpool.makers.background.norm_fit import fit_norm, poisson_regression
 
 ENERGY = np.geomspace(0.5, 20, 9) * u.TeV
 TEMPLATE = 400 * ENERGY.to_value("TeV") ** -1.7

@@ -15,15 +15,15 @@ import lightpool
 from lightpool.errors import TransferError, WorkerDiedError
 from lightpool.makers import DatasetsMaker
 from lightpool.makers.core import Maker
-from lightpool.makers.processes import in_processes
-from lightpool.makers.workers import WorkerProcess
+from lightpool.makers.parallel.processes import in_processes
+from lightpool.makers.parallel.worker_processes import WorkerProcess
 
 SCRIPT = """
 from functools import partial
 from lightpool.errors import LightpoolError
 from lightpool.makers import DatasetsMaker
 from lightpool.makers.core import Maker
-from lightpool.makers.processes import in_processes
+from lightpool.makers.parallel.processes import in_processes
 
 print("begun", flush=True)
 table = {"gain": 3}
@@ -92,7 +92,7 @@ def test_without_cloudpickle_the_cause_is_named(tmp_path):
     hidden = "import sys\nsys.modules['cloudpickle'] = None\n"
     (tmp_path / "sitecustomize.py").write_text(hidden)
     (tmp_path / "night.py").write_text(
-        "from lightpool.makers.processes import in_processes\ndef twice(x):\n    return 2 * x\n"
+        "from lightpool.makers.parallel.processes import in_processes\ndef twice(x):\n    return 2 * x\n"
         "try:\n    list(in_processes(1, twice, [(1,)]))\nexcept TypeError as error:\n    print(error)\n"
     )
     code = f"import sys; sys.path.insert(0, {str(tmp_path)!r}); import sitecustomize, runpy; " + (
@@ -165,7 +165,7 @@ def test_a_process_ends_when_the_one_that_started_it_is_killed():
     pytest.importorskip("cloudpickle")
     code = """
 import os, signal
-from lightpool.makers.workers import WorkerProcess
+from lightpool.makers.parallel.worker_processes import WorkerProcess
 def wait(connection):
     import threading
     connection.send("ready")
@@ -188,7 +188,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 def test_a_script_without_a_guard_may_start_a_local_cluster(tmp_path):
     pytest.importorskip("distributed")
     (tmp_path / "cluster.py").write_text(
-        "from lightpool.batch.dask_cluster import dask_cluster\n"
+        "from lightpool.batch.execution.dask_cluster import dask_cluster\n"
         "with dask_cluster('local:1') as executor:\n    print(__file__, type(executor).__name__)\n"
     )
     assert output_of("cluster.py", folder=tmp_path) == [f"{tmp_path / 'cluster.py'} DaskExecutor"]

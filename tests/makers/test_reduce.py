@@ -10,12 +10,12 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
-from lightpool.arrays.staging import Uploads
+from lightpool.arrays.devices.staging import Uploads
 from lightpool.datasets import MapDataset
 from lightpool.errors import ReductionError, WorkerDiedError
 from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, RingBackgroundMaker, SafeMaskMaker
 from lightpool.makers.core import Maker
-from lightpool.maps import WcsGeom, fill
+from lightpool.maps import WcsGeom, event_counts
 
 
 @pytest.fixture
@@ -219,10 +219,10 @@ def test_events_are_sent_ahead_by_the_thread_that_reads(backend, empty, observat
         threads.setdefault("packed in", set()).add(threading.current_thread().name)
         return plain_pack(events, arrays, geom)
 
-    plain_send, plain_pack = Uploads.send, fill._host_columns
+    plain_send, plain_pack = Uploads.send, event_counts._host_columns
     expected = DatasetsMaker([MapDatasetMaker(["counts"])]).run(empty(), observations)[0].counts
     monkeypatch.setattr(Uploads, "send", send)
-    monkeypatch.setattr(fill, "_host_columns", pack)
+    monkeypatch.setattr(event_counts, "_host_columns", pack)
     counts = DatasetsMaker([MapDatasetMaker(["counts"])]).run(empty(), observations)[0].counts
     assert_array_equal(to_host(counts.data), to_host(expected.data))
     if backend.device.is_host:

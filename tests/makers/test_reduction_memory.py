@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 
-from lightpool.arrays import memory, use_device
+from lightpool.arrays import use_device
+from lightpool.arrays.devices import memory
 from lightpool.data import FILE_CACHE, DataStore, Observations
 from lightpool.datasets import MapDataset
 from lightpool.errors import OutOfMemoryError, ReductionError

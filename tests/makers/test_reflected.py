@@ -19,7 +19,7 @@ from lightpool.makers import (
     WobbleRegionsFinder,
 )
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
-from lightpool.maps.sky_regions import compound_region_to_regions
+from lightpool.maps.regions.sky_regions import compound_region_to_regions
 from lightpool.simulate import PointSource
 
 SOURCE = PointSource().position

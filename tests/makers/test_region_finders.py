@@ -20,8 +20,8 @@ from regions import (
 
 from lightpool.makers import ReflectedRegionsFinder, WobbleRegionsFinder
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
-from lightpool.maps.sky_regions import region_center
-from lightpool.maps.turned_regions import TurnedCircle, TurnedRegion, turned_region
+from lightpool.maps.regions.sky_regions import region_center
+from lightpool.maps.rotated_regions import TurnedCircle, TurnedRegion, turned_region
 
 SOURCE = SkyCoord(83.63, 22.01, unit="deg")
 POINTING = SkyCoord(83.2, 22.4, unit="deg")

@@ -6,7 +6,7 @@ import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
-from lightpool.arrays.rings import Ring, ring_sums_plain
+from lightpool.arrays.kernels.rings import Ring, ring_sums_plain
 from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset
 from lightpool.errors import GeometryError, ReductionError
 from lightpool.makers import (

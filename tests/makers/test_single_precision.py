@@ -10,7 +10,7 @@ from precision_bounds import BOUNDS, EXACT, assert_double, assert_single, deviat
 from regions import CircleSkyRegion, PointSkyRegion
 
 from lightpool.arrays import to_host, use_device, use_precision
-from lightpool.arrays.promotion import dtype_name
+from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.data import EventList
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, SpectrumDataset
 from lightpool.irf import Background3D, FoVAlignment, RadMax2D

@@ -11,9 +11,9 @@ import pytest
 from numpy.testing import assert_array_equal
 
 from lightpool.arrays import to_host
-from lightpool.arrays.lazy import lazy_zeros
+from lightpool.arrays.devices.lazy_array import lazy_zeros
 from lightpool.datasets import MapDatasetOnOff
-from lightpool.datasets.lazy import Accumulated, Deferred
+from lightpool.datasets.on_demand import Accumulated, Deferred
 from lightpool.makers import DatasetsMaker, MapDatasetMaker, RingBackgroundMaker, SafeMaskMaker
 from lightpool.maps import Map
 

@@ -9,12 +9,12 @@ import pytest
 from regions import CircleSkyRegion
 
 from lightpool.arrays import Transfers, count_transfers, forget_constants, read_deferred
-from lightpool.arrays.promotion import dtype_name
-from lightpool.batch.reduce import Reducer
+from lightpool.arrays.devices.dtypes import dtype_name
+from lightpool.batch.execution.reduce_chunk import Reducer
 from lightpool.config import Settings
 from lightpool.data import DataStore
 from lightpool.datasets import SpectrumDataset
-from lightpool.irf.tables import aeff_table, background_table, edisp_kernel_table, psf_tables
+from lightpool.irf.projection.node_table_cache import aeff_table, background_table, edisp_kernel_table, psf_tables
 from lightpool.makers import (
     AdaptiveRingBackgroundMaker,
     DatasetsMaker,

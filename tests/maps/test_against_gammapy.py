@@ -13,7 +13,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from regions import CircleSkyRegion, RectangleSkyRegion
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.maps import Map, MapAxis, RegionNDMap, WcsGeom
 
 CENTRE = SkyCoord(83.63, 22.01, unit="deg")

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays.devices import device_of, to_host
+from lightpool.arrays.devices.devices import device_of, to_host
 from lightpool.errors import FormatError
 from lightpool.maps import MapAxes, MapAxis
 

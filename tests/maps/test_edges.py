@@ -10,7 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.data import EventList
 from lightpool.fits import HDUList
 from lightpool.maps import LabelMapAxis, Map, MapAxis, RegionGeom, TimeMapAxis, WcsGeom

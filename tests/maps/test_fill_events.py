@@ -10,11 +10,11 @@ from astropy.time import Time
 from numpy.testing import assert_array_equal
 
 from lightpool.arrays import count_transfers
-from lightpool.arrays.devices import to_host
-from lightpool.arrays.staging import Uploads
+from lightpool.arrays.devices.devices import to_host
+from lightpool.arrays.devices.staging import Uploads
 from lightpool.data import EventList
 from lightpool.maps import Map, MapAxis, RegionGeom, RegionNDMap, WcsGeom
-from lightpool.maps.fill import send_events
+from lightpool.maps.event_counts import send_events
 
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
 CENTRE = SkyCoord(83.63, 22.01, unit="deg")

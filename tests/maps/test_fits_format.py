@@ -7,7 +7,7 @@ from astropy.time import Time
 from numpy.testing import assert_array_equal
 from regions import CircleSkyRegion, EllipseSkyRegion
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import FormatError
 from lightpool.maps import LabelMapAxis, Map, MapAxis, RegionNDMap, TimeMapAxis, WcsGeom
 

@@ -8,7 +8,7 @@ import pytest
 from array_api_compat import array_namespace
 from numpy.testing import assert_array_equal
 
-from lightpool.arrays.devices import find_device, to_host
+from lightpool.arrays.devices.devices import find_device, to_host
 from lightpool.datasets import MapDataset
 from lightpool.errors import DeviceError
 from lightpool.maps import Map, MapAxis, RegionNDMap, WcsGeom

@@ -4,7 +4,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import GeometryError
 from lightpool.maps import Map, MapAxis, WcsGeom
 

@@ -8,7 +8,7 @@ from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import LazyArray, count_transfers
-from lightpool.arrays.devices import device_of, find_device, to_device, to_host, use_device
+from lightpool.arrays.devices.devices import device_of, find_device, to_device, to_host, use_device
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps import Map, MapAxis, RegionNDMap, WcsGeom, WcsNDMap
 

@@ -2,7 +2,7 @@
 
 import pytest
 
-from lightpool.arrays import memory
+from lightpool.arrays.devices import memory
 from lightpool.errors import OutOfMemoryError
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 

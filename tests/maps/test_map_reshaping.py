@@ -3,7 +3,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps import Map, MapAxis, WcsGeom, WcsNDMap
 

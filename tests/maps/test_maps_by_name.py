@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 from numpy.testing import assert_array_equal
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.maps import Map, MapAxis, Maps, WcsGeom
 
 GEOM = WcsGeom.create(npix=(4, 3), binsz=0.1, axes=[MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)])

@@ -9,9 +9,9 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_array_equal
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.maps import Map, MapAxis, WcsGeom
-from lightpool.maps.mask_lookup import MaskLookup
+from lightpool.maps.geoms.mask_lookup import MaskLookup
 
 CRAB = (83.63, 22.01)
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)

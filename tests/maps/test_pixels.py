@@ -9,9 +9,10 @@ from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import fov_lonlat
-from lightpool.arrays.devices import device_of, to_host
+from lightpool.arrays.devices.devices import device_of, to_host
 from lightpool.errors import GeometryError
-from lightpool.maps import MapAxis, WcsGeom, pixels, wcs_geom
+from lightpool.maps import MapAxis, WcsGeom
+from lightpool.maps.geoms import pixel_grid, wcs_geom
 
 CRAB = (83.63, 22.01)
 
@@ -106,13 +107,13 @@ def test_pixel_of_a_position_is_that_of_wcslib(backend):
 def computed(monkeypatch):
     """Boxes whose directions were computed."""
     boxes = []
-    compute = pixels.PixelGrid.directions
+    compute = pixel_grid.PixelGrid.directions
 
     def counting(grid, box, device, **kwargs):
         boxes.append(box)
         return compute(grid, box, device, **kwargs)
 
-    monkeypatch.setattr(pixels.PixelGrid, "directions", counting)
+    monkeypatch.setattr(pixel_grid.PixelGrid, "directions", counting)
     return boxes
 
 
@@ -171,15 +172,15 @@ def test_the_small_pixels_of_oversampling_are_shared_too(computed):
 
 
 def test_the_store_forgets_the_longest_unused_array():
-    box = pixels.Box(0, 0, 10, 10)
-    store = pixels.PixelStore(max_bytes=2000)
+    box = pixel_grid.Box(0, 0, 10, 10)
+    store = pixel_grid.PixelStore(max_bytes=2000)
     for kind in ("first", "second"):
         store.put(kind, box, np.zeros((10, 10)))
     assert store.get("first", box) is not None
     store.put("third", box, np.zeros((10, 10)))
     assert store.get("second", box) is None
-    assert store.get("first", pixels.Box(2, 3, 4, 5)).shape == (5, 4)
-    assert store.get("first", pixels.Box(8, 8, 4, 4)) is None
+    assert store.get("first", pixel_grid.Box(2, 3, 4, 5)).shape == (5, 4)
+    assert store.get("first", pixel_grid.Box(8, 8, 4, 4)) is None
     store.put("too large", box, np.zeros((3, 10, 10)))
     assert store.get("too large", box) is None
     assert store.get("third", box) is not None
@@ -235,7 +236,7 @@ def test_what_is_made_a_row_at_a_time_is_what_is_made_at_once(backend, proj, tin
 def test_a_map_too_large_to_keep_its_directions_has_the_same_angles(backend, monkeypatch, tiny_blocks):
     expected = to_host(WcsGeom.create(npix=(37, 23), binsz=0.1, skydir=CRAB).separation_array(1.4, 0.3, backend.device))
     geom = WcsGeom.create(npix=(37, 23), binsz=0.1, skydir=CRAB)
-    geom._window.grid._store = pixels.PixelStore(max_bytes=8 * 37 * 23)
+    geom._window.grid._store = pixel_grid.PixelStore(max_bytes=8 * 37 * 23)
     tiny_blocks()
     assert_allclose(to_host(geom.separation_array(1.4, 0.3, backend.device)), expected, rtol=1e-14, atol=1e-15)
     other = WcsGeom.create(npix=(30, 20), binsz=0.2, skydir=CRAB)
@@ -249,7 +250,7 @@ def test_a_grid_forgets_how_much_was_asked_of_what_is_long_gone():
     cutout = geom.cutout(geom.center_skydir, "0.5 deg")
     for lon in range(200):
         cutout.pixel_numbers_on(WcsGeom.create(npix=3, binsz=1, skydir=(lon, 0)))
-    assert len(geom._window.grid._n_asked) == pixels.MAX_KINDS
+    assert len(geom._window.grid._n_asked) == pixel_grid.MAX_KINDS
 
 
 def test_maps_that_are_cut_around_one_position_ask_once_where_it_lies(monkeypatch):

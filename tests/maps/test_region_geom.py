@@ -22,7 +22,7 @@ from regions import (
 
 from lightpool.errors import FormatError, GeometryError
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
-from lightpool.maps.sky_regions import (
+from lightpool.maps.regions.sky_regions import (
     compound_region_to_regions,
     region_center,
     region_to_pixel,

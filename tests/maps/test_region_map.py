@@ -5,7 +5,7 @@ from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 from regions import CircleSkyRegion
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.maps import MapAxis, RegionNDMap
 
 CENTRE = SkyCoord(83.63, 22.01, unit="deg")

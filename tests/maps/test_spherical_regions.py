@@ -19,7 +19,7 @@ from regions import (
     RectangleSkyRegion,
 )
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import GeometryError, NoOverlapError
 from lightpool.maps import Map, MapAxis, RegionGeom, RegionNDMap, WcsGeom
 

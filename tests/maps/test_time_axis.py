@@ -10,7 +10,7 @@ from numpy.testing import assert_allclose
 
 from lightpool.errors import FormatError
 from lightpool.maps import MapAxis, TimeMapAxis
-from lightpool.maps.time_reference import time_ref_from_dict, time_ref_to_dict
+from lightpool.maps.axes.time_reference import time_ref_from_dict, time_ref_to_dict
 
 START = Time("2020-03-19T00:00:00")
 

@@ -21,7 +21,7 @@ from regions import (
     RectangleSkyRegion,
 )
 
-from lightpool.arrays.devices import device_of, to_host
+from lightpool.arrays.devices.devices import device_of, to_host
 from lightpool.errors import GeometryError, NoOverlapError
 from lightpool.fits import Header
 from lightpool.maps import MapAxis, WcsGeom

@@ -6,7 +6,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from regions import CirclePixelRegion, CircleSkyRegion, PixCoord, PointSkyRegion
 from scipy import ndimage, signal
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import DeviceError, GeometryError, NoOverlapError
 from lightpool.irf import PSFKernel
 from lightpool.maps import Map, MapAxis, WcsGeom

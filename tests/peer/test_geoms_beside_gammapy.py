@@ -13,7 +13,7 @@ from regions import CircleAnnulusSkyRegion, CircleSkyRegion, EllipseSkyRegion, P
 from scipy.ndimage import binary_dilation
 
 import lightpool.maps as ours
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 
 pytestmark = pytest.mark.peer
 

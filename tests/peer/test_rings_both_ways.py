@@ -9,7 +9,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays.rings import Ring, ring_sums_plain
+from lightpool.arrays.kernels.rings import Ring, ring_sums_plain
 
 pytestmark = pytest.mark.peer
 

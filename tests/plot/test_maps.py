@@ -7,8 +7,8 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays.optional_packages import install_command
 from lightpool.maps import LabelMapAxis, Map, MapAxis, RegionNDMap, WcsGeom
+from lightpool.utils.optional_packages import install_command
 
 matplotlib = pytest.importorskip("matplotlib")
 matplotlib.use("agg")

@@ -14,8 +14,8 @@ from matplotlib.figure import Figure
 from matplotlib.image import imread
 
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.folder import BatchFolder
-from lightpool.batch.records import ChunkRecord
+from lightpool.batch.storage.folder import BatchFolder
+from lightpool.batch.storage.records import ChunkRecord
 from lightpool.config import Settings
 from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDatasetOnOff
 from lightpool.errors import ResumeError

@@ -1,12 +1,7 @@
 """Namespaces and devices, and the numerical kernels on bare arrays."""
 
-from lightpool.arrays.accumulation import add_product, add_product_plain
-from lightpool.arrays.bilinear import gather_bilinear, gather_bilinear_in_parts
-from lightpool.arrays.binning import bin_index, coord_to_pix, pix_to_coord
-from lightpool.arrays.constants import Constant, announce_constants, constant, forget_constants
-from lightpool.arrays.convolution import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
-from lightpool.arrays.deferred import DeferredNumber, DeferredNumbers, read_deferred
-from lightpool.arrays.devices import (
+from lightpool.arrays.devices.device_tables import Constant, announce_constants, constant, forget_constants
+from lightpool.arrays.devices.devices import (
     Device,
     array_namespace,
     available_devices,
@@ -19,14 +14,29 @@ from lightpool.arrays.devices import (
     to_host,
     use_device,
 )
-from lightpool.arrays.histogram import histogram, histogram_plain, sum_by_bin, sum_by_bin_plain
-from lightpool.arrays.integrals import (
+from lightpool.arrays.devices.lazy_array import LazyArray
+from lightpool.arrays.devices.memory import free_memory, memory_errors, release_memory, require_memory
+from lightpool.arrays.devices.pending_numbers import DeferredNumber, DeferredNumbers, read_deferred
+from lightpool.arrays.devices.precision import (
+    find_precision,
+    get_default_precision,
+    precision_of,
+    set_default_precision,
+    use_precision,
+)
+from lightpool.arrays.devices.transfers import TransferCount, Transfers, count_transfers
+from lightpool.arrays.kernels.accumulation import add_product, add_product_plain
+from lightpool.arrays.kernels.bilinear import gather_bilinear, gather_bilinear_in_parts
+from lightpool.arrays.kernels.binning import bin_index, coord_to_pix, pix_to_coord
+from lightpool.arrays.kernels.convolution import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
+from lightpool.arrays.kernels.histogram import histogram, histogram_plain, sum_by_bin, sum_by_bin_plain
+from lightpool.arrays.kernels.integrals import (
     integrate_exponential,
     integrate_exponential_plain,
     trapezoid_loglog,
     trapezoid_loglog_plain,
 )
-from lightpool.arrays.interpolation import (
+from lightpool.arrays.kernels.interpolation import (
     apply_basis,
     hat_basis,
     hat_basis_plain,
@@ -36,25 +46,16 @@ from lightpool.arrays.interpolation import (
     scale_table,
     unscale_table,
 )
-from lightpool.arrays.lazy import LazyArray
-from lightpool.arrays.memory import free_memory, memory_errors, release_memory, require_memory
-from lightpool.arrays.morphology import binary_dilation, binary_erosion
-from lightpool.arrays.precision import (
-    find_precision,
-    get_default_precision,
-    precision_of,
-    set_default_precision,
-    use_precision,
-)
-from lightpool.arrays.projections import (
+from lightpool.arrays.kernels.morphology import binary_dilation, binary_erosion
+from lightpool.arrays.kernels.projections import (
     PROJECTION_CODES,
     Projection,
     pixel_directions,
     pixel_to_sky,
     sky_to_pixel,
 )
-from lightpool.arrays.scales import scale_values, unscale_values
-from lightpool.arrays.sphere import (
+from lightpool.arrays.kernels.scales import scale_values, unscale_values
+from lightpool.arrays.kernels.sphere import (
     ICRS_TO_FK5,
     ICRS_TO_GALACTIC,
     angular_separation,
@@ -66,7 +67,6 @@ from lightpool.arrays.sphere import (
     separation_of_vectors,
     unit_vectors,
 )
-from lightpool.arrays.transfers import TransferCount, Transfers, count_transfers
 from lightpool.names import show_public
 
 __all__ = [

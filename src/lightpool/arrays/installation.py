@@ -11,15 +11,22 @@ from typing import Any
 import numpy as np
 
 import lightpool
-from lightpool.arrays.convolution import convolve_fft
-from lightpool.arrays.cuda_driver import CudaDriver, cuda_driver
-from lightpool.arrays.devices import Device, available_devices, find_device, get_default_device, to_device, to_host
-from lightpool.arrays.histogram import sum_by_bin
-from lightpool.arrays.libraries import cuda_count, load_library
-from lightpool.arrays.memory import format_bytes, free_memory, total_memory
-from lightpool.arrays.optional_packages import install_command
-from lightpool.arrays.precision import get_default_precision
+from lightpool.arrays.devices.cuda_driver import CudaDriver, cuda_driver
+from lightpool.arrays.devices.devices import (
+    Device,
+    available_devices,
+    find_device,
+    get_default_device,
+    to_device,
+    to_host,
+)
+from lightpool.arrays.devices.libraries import cuda_count, load_library
+from lightpool.arrays.devices.memory import format_bytes, free_memory, total_memory
+from lightpool.arrays.devices.precision import get_default_precision
+from lightpool.arrays.kernels.convolution import convolve_fft
+from lightpool.arrays.kernels.histogram import sum_by_bin
 from lightpool.errors import DeviceError
+from lightpool.utils.optional_packages import install_command
 
 __all__ = ["DeviceReport", "Installation", "describe_installation", "device_problem"]
 

@@ -8,7 +8,7 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from lightpool.batch.provenance import Provenance, read_provenance
+from lightpool.batch.storage.provenance import Provenance, read_provenance
 from lightpool.data import GTI, EventList, HDUIndexTable, ObservationTable
 from lightpool.datasets import read_dataset
 from lightpool.datasets.observations import obs_ids_of

@@ -11,22 +11,22 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lightpool.batch.chunk import ChunkTask
-from lightpool.batch.code_version import code_version, package_versions
-from lightpool.batch.executors import Executor, SerialExecutor
-from lightpool.batch.files import InputFile, Inputs, require_unchanged, sha256_of
-from lightpool.batch.folder import BatchFolder, ChunkRecord
-from lightpool.batch.in_the_way import refuse_to_replace
-from lightpool.batch.lock import locked
-from lightpool.batch.merge import MergeTree
-from lightpool.batch.names import StackNames
-from lightpool.batch.outcomes import Outcome, outcome_table
-from lightpool.batch.partial import PartialStack
+from lightpool.batch.execution.chunk import ChunkTask
+from lightpool.batch.execution.executors import Executor, SerialExecutor
+from lightpool.batch.execution.merge import MergeTree
+from lightpool.batch.execution.observation_sources import Sources
 from lightpool.batch.plan import Plan, make_plan
-from lightpool.batch.provenance import Provenance, prov_document
 from lightpool.batch.reach import tell_of_targets_out_of_reach
-from lightpool.batch.results import write_dataset
-from lightpool.batch.sources import Sources
+from lightpool.batch.storage.code_version import code_version, package_versions
+from lightpool.batch.storage.files import InputFile, Inputs, require_unchanged, sha256_of
+from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
+from lightpool.batch.storage.foreign_files import refuse_to_replace
+from lightpool.batch.storage.lock import locked
+from lightpool.batch.storage.outcomes import Outcome, outcome_table
+from lightpool.batch.storage.partial_stack import PartialStack
+from lightpool.batch.storage.provenance import Provenance, prov_document
+from lightpool.batch.storage.results import write_dataset
+from lightpool.batch.storage.stack_names import StackNames
 from lightpool.config.settings import Output, Settings
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.errors import ConfigError, ResumeError, VersionMismatchError

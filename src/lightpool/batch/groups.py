@@ -15,7 +15,7 @@ import numpy as np
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from lightpool.batch.names import label_of, labels_of
+from lightpool.batch.storage.stack_names import label_of, labels_of
 from lightpool.config.settings import Groups
 from lightpool.data import GTI, Observation, ObservationTable
 from lightpool.data.expression import evaluate_expression

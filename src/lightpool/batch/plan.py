@@ -11,9 +11,9 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays import use_precision
-from lightpool.arrays.memory import format_bytes
+from lightpool.arrays.devices.memory import format_bytes
 from lightpool.batch.groups import Division
-from lightpool.batch.names import StackKey, StackNames
+from lightpool.batch.storage.stack_names import StackKey, StackNames
 from lightpool.config.build import build_position, build_reduction
 from lightpool.config.settings import Settings
 from lightpool.config.targets import Target

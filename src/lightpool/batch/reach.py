@@ -7,9 +7,9 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 
-from lightpool.batch.names import StackKey
-from lightpool.batch.outcomes import Outcome
-from lightpool.batch.sources import Sources
+from lightpool.batch.execution.observation_sources import Sources
+from lightpool.batch.storage.outcomes import Outcome
+from lightpool.batch.storage.stack_names import StackKey
 from lightpool.config.build import build_dataset
 from lightpool.config.settings import Settings
 from lightpool.config.targets import Target

@@ -7,11 +7,11 @@ from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 
-from lightpool.batch.code_version import code_version
-from lightpool.batch.files import InputFile, sha256_of, write_aside
-from lightpool.batch.outcomes import Outcome
-from lightpool.batch.provenance import Provenance, prov_document, read_provenance
-from lightpool.batch.results import files_of, find_format, write_files
+from lightpool.batch.storage.code_version import code_version
+from lightpool.batch.storage.files import InputFile, sha256_of, write_aside
+from lightpool.batch.storage.outcomes import Outcome
+from lightpool.batch.storage.provenance import Provenance, prov_document, read_provenance
+from lightpool.batch.storage.results import files_of, find_format, write_files
 from lightpool.datasets import MapDataset, read_dataset
 from lightpool.datasets.observations import SeenDatasets
 from lightpool.errors import FormatError

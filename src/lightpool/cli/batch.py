@@ -28,9 +28,9 @@ def config(output: Path | None, schema: bool) -> None:
     import json
     from importlib import resources
 
-    from lightpool.arrays.optional_packages import command_line
     from lightpool.cli.console import ended_by_errors
     from lightpool.config import Settings
+    from lightpool.utils.optional_packages import command_line
 
     if schema:
         text = json.dumps(Settings.model_json_schema(), indent=2) + "\n"
@@ -99,7 +99,7 @@ def reduce(
         raise click.UsageError(f"--log-file {log_file} is the settings file, which would be spoilt; name another file.")
     with ended_by_errors(log_file, verbose=verbose):
         from lightpool.batch import make_plan, plan_to_resume, run_batch
-        from lightpool.batch.provenance import read_provenance
+        from lightpool.batch.storage.provenance import read_provenance
         from lightpool.config import Settings
         from lightpool.errors import ConfigError
 
@@ -139,11 +139,11 @@ def _told_how_to_go_on() -> Iterator[None]:
 
 @contextmanager
 def _executor(cluster: str | None, n_worker: int | None, device: str) -> Iterator[Any]:
-    from lightpool.arrays.gpus import visible_gpus
-    from lightpool.batch.executors import ProcessExecutor, SerialExecutor
+    from lightpool.arrays.devices.gpus import visible_gpus
+    from lightpool.batch.execution.executors import ProcessExecutor, SerialExecutor
 
     if cluster is not None:
-        from lightpool.batch.dask_cluster import dask_cluster
+        from lightpool.batch.execution.dask_cluster import dask_cluster
 
         with dask_cluster(cluster) as executor:
             yield executor

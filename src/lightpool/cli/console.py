@@ -14,7 +14,7 @@ from lightpool.errors import ConfigError, FolderInUseError, InputChangedError, L
 from lightpool.utils import pbar
 
 if TYPE_CHECKING:
-    from lightpool.batch.folder import ChunkRecord
+    from lightpool.batch.storage.folder import ChunkRecord
 
 __all__ = ["ExitCode", "Progress", "ended_by_errors"]
 

@@ -31,8 +31,8 @@ def info(file: Path | None, as_json: bool) -> None:
     if file is not None:
         with ended_by_errors():
             from lightpool.batch.describe import describe_file
-            from lightpool.batch.files import sha256_of
-            from lightpool.batch.provenance import prov_document
+            from lightpool.batch.storage.files import sha256_of
+            from lightpool.batch.storage.provenance import prov_document
 
             found = describe_file(file)
             document: dict[str, Any] = {"file": found.to_dict()}
@@ -52,10 +52,10 @@ def info(file: Path | None, as_json: bool) -> None:
 @click.option("--seed", type=int, default=0, show_default=True)
 def demo(output: Path, device: str | None, seed: int) -> None:
     """Simulate four runs of a Crab-like source, reduce them, and draw the maps."""
-    from lightpool.arrays.optional_packages import command_line, install_command
     from lightpool.cli.console import ended_by_errors
     from lightpool.errors import DeviceError
     from lightpool.simulate.demo import run_demo
+    from lightpool.utils.optional_packages import command_line, install_command
 
     with ended_by_errors():
         try:

@@ -21,7 +21,7 @@ def checked_regions(text: str) -> str:
     ValueError
         If a line is no region, or a position or a length is no number.
     """
-    from lightpool.maps.sky_regions import all_parts, parse_regions
+    from lightpool.maps.regions.sky_regions import all_parts, parse_regions
 
     wanted = "expected regions in the format of DS9, such as 'icrs; circle(83.63, 22.01, 0.2)'"
     try:

@@ -8,7 +8,7 @@ from typing import Any, Literal, Self
 
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
-from lightpool.arrays.devices import require_known_name
+from lightpool.arrays.devices.devices import require_known_name
 from lightpool.config.paths import PathText
 from lightpool.config.positions import Circle
 from lightpool.config.quantities import AngleText, DurationText, TimeText
@@ -127,7 +127,7 @@ class Output(Section):
 
     @property
     def file_options(self) -> dict[str, Any]:
-        """How files of results are written, as `lightpool.batch.results.write_dataset` takes it."""
+        """How files of results are written, as `lightpool.batch.storage.results.write_dataset` takes it."""
         return {"compress": self.compress, "spectrum_format": self.spectrum_format}
 
 

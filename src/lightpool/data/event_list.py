@@ -8,7 +8,7 @@ import astropy.units as u
 import numpy as np
 from astropy.coordinates import AltAz, Angle, SkyCoord, angular_separation
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.data.event_table import EventTable
 from lightpool.data.gadf import check_format, events_hdu, open_table
 from lightpool.data.times import ends_of_interval, snap
@@ -32,7 +32,7 @@ class EventList(EventTable):
 
     Attributes
     ----------
-    sent : `lightpool.maps.fill.SentEvents` or None
+    sent : `lightpool.maps.event_counts.SentEvents` or None
         What was sent to a device ahead of its use; no copy and no pickle has it.
     on_change : callable or None
         Called with the list when its table is handed out or it is changed; no copy and no pickle has it.

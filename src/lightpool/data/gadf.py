@@ -32,7 +32,7 @@ from lightpool.fits import (
     seconds_since_reference,
     time_position,
 )
-from lightpool.irf.hdu_classes import find_class, is_response
+from lightpool.irf.tables.hdu_classes import find_class, is_response
 
 __all__ = [
     "check_format",

@@ -11,9 +11,9 @@ from weakref import WeakValueDictionary
 from lightpool.errors import FormatError
 from lightpool.fits import FitsFile, TableData
 from lightpool.irf import IRF, IRF_CLASSES
-from lightpool.irf.gadf import keywords_of
-from lightpool.irf.hdu_classes import find_class
-from lightpool.irf.table_rules import n_not_finite, warn_of_holes
+from lightpool.irf.tables.gadf_format import keywords_of
+from lightpool.irf.tables.hdu_classes import find_class
+from lightpool.irf.tables.table_rules import n_not_finite, warn_of_holes
 
 __all__ = ["copy_response", "read_response"]
 

@@ -6,10 +6,10 @@ from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.map_dataset_on_off import MapDatasetOnOff
 from lightpool.datasets.memory import MemoryEstimate, estimate_memory
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.models import DatasetModels, FoVBackgroundModel, Models
-from lightpool.datasets.parameters import Parameter, Parameters
+from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, Models
+from lightpool.datasets.models.parameters import Parameter, Parameters
+from lightpool.datasets.models.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
 from lightpool.datasets.reading import read_dataset
-from lightpool.datasets.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
 from lightpool.datasets.spectrum_dataset import SpectrumDataset
 from lightpool.datasets.spectrum_on_off import SpectrumDatasetOnOff
 from lightpool.names import show_public

@@ -12,10 +12,10 @@ import numpy as np
 from astropy.table import Table, vstack
 
 from lightpool.attributes import KnownAttributes
-from lightpool.datasets.models import DatasetModels, Models
+from lightpool.datasets.formats.ogip import find_pha_files
+from lightpool.datasets.formats.yaml_format import read_yaml, to_yaml, write_yaml
+from lightpool.datasets.models.background_models import DatasetModels, Models
 from lightpool.datasets.observations import SeenDatasets
-from lightpool.datasets.ogip import find_pha_files
-from lightpool.datasets.yaml_format import read_yaml, to_yaml, write_yaml
 from lightpool.errors import FormatError
 from lightpool.fits import file_kinds, make_path, read_fits
 from lightpool.fits.contents import description, is_fits

@@ -4,7 +4,7 @@ from typing import Any
 
 import astropy.units as u
 
-from lightpool.irf.psf_map import RAD_AXIS_DEFAULT
+from lightpool.irf.reduced.psf_map import RAD_AXIS_DEFAULT
 from lightpool.maps import MapAxes, MapAxis, RegionGeom, WcsGeom
 
 __all__ = ["BINSZ_IRF_DEFAULT", "MIGRA_AXIS_DEFAULT", "create_map_dataset_geoms"]

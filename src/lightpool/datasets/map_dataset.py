@@ -8,17 +8,18 @@ from astropy.table import Table
 
 from lightpool.arrays import find_precision, use_device
 from lightpool.data import GTI
-from lightpool.datasets import fits_format, transforms
+from lightpool.datasets import transforms
+from lightpool.datasets.dataset_storage import DatasetPlace
 from lightpool.datasets.datasets import Dataset
+from lightpool.datasets.formats import fits_format
 from lightpool.datasets.geometries import BINSZ_IRF_DEFAULT, create_map_dataset_geoms
-from lightpool.datasets.info import info_dict
-from lightpool.datasets.lazy import Accumulated, Deferred, DeferredAttribute
+from lightpool.datasets.info_dict import info_dict
 from lightpool.datasets.masks import DatasetMasks
 from lightpool.datasets.memory import are_large, estimate_memory
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.models import DatasetModels
+from lightpool.datasets.models.background_models import DatasetModels
 from lightpool.datasets.names import make_name
-from lightpool.datasets.place import DatasetPlace
+from lightpool.datasets.on_demand import Accumulated, Deferred, DeferredAttribute
 from lightpool.datasets.predictions import DatasetPredictions
 from lightpool.datasets.regions import DatasetRegions
 from lightpool.datasets.stacking import merge_gtis, merge_meta_tables, stack_map_dataset

@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays import array_namespace, to_device, to_host
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
 from lightpool.maps import Map
 
 __all__ = ["DatasetMasks", "energy_range"]

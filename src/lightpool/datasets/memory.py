@@ -5,8 +5,8 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from lightpool.arrays import Device, find_precision
-from lightpool.arrays.memory import UNCHECKED_BYTES, format_bytes, n_bytes_of, require_memory
-from lightpool.irf.irf_map import IRFMap
+from lightpool.arrays.devices.memory import UNCHECKED_BYTES, format_bytes, n_bytes_of, require_memory
+from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.maps import Geom
 
 __all__ = ["LESS", "MemoryEstimate", "are_large", "estimate_memory", "memory_of_maps"]

@@ -7,14 +7,14 @@ import numpy as np
 from astropy.table import Table
 
 from lightpool.arrays import array_namespace, to_host
-from lightpool.arrays.promotion import as_dtype
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.data import GTI
 from lightpool.datasets import transforms
-from lightpool.datasets.info import masked_sum, read_scalars
-from lightpool.datasets.lazy import DeferredAttribute
+from lightpool.datasets.info_dict import masked_sum, read_scalars
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.metadata import MapDatasetMetaData
+from lightpool.datasets.on_demand import DeferredAttribute
 from lightpool.datasets.on_off_sums import OnOffSums, acceptance_ratio
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
 from lightpool.maps import Map, MapAxis

@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from lightpool.arrays import array_namespace
-from lightpool.arrays.reductions import sum_over
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.kernels.reductions import sum_over
 from lightpool.maps import Map
 
 __all__ = ["OnOffSums", "acceptance_off_of_sums", "acceptance_ratio"]

@@ -5,9 +5,9 @@ from typing import Any, Self
 import numpy as np
 
 from lightpool.arrays import array_namespace, to_host
-from lightpool.arrays.promotion import as_dtype, dtype_name
-from lightpool.arrays.typing import Array
-from lightpool.datasets.models import DatasetModels, FoVBackgroundModel
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
+from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel
 from lightpool.maps import Map
 from lightpool.stats import CashCountsStatistic, CountsStatistic, cash, cash_sum
 

@@ -6,13 +6,13 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays import array_namespace, to_device, to_host
-from lightpool.arrays.promotion import dtype_name
+from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.datasets.datasets import find_dataset_class
 from lightpool.datasets.on_off_sums import OnOffSums
 from lightpool.errors import GeometryError
 from lightpool.irf import PSFMap
 from lightpool.maps import Map, RegionGeom
-from lightpool.maps.sky_regions import region_center
+from lightpool.maps.regions.sky_regions import region_center
 
 __all__ = ["DatasetRegions", "region_maps"]
 

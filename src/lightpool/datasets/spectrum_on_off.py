@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 from typing import Any, Self
 
-from lightpool.datasets import fits_format, ogip
+from lightpool.datasets.formats import fits_format, ogip
+from lightpool.datasets.formats.ogip_read import read_grouped_axis, read_ogip
+from lightpool.datasets.formats.ogip_write import write_ogip
 from lightpool.datasets.map_dataset import MapDataset
-from lightpool.datasets.ogip_read import read_grouped_axis, read_ogip
-from lightpool.datasets.ogip_write import write_ogip
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.spectrum_dataset import SpectrumBase, SpectrumDataset
 from lightpool.errors import FormatError

@@ -3,7 +3,7 @@
 from typing import Any
 
 from lightpool.arrays import use_device
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.on_off_sums import OnOffSums
 from lightpool.maps import Map

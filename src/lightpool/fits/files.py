@@ -11,7 +11,7 @@ from io import BufferedReader, BytesIO, TextIOWrapper
 from os import PathLike
 from pathlib import Path
 
-from lightpool.arrays.memory import format_bytes
+from lightpool.arrays.devices.memory import format_bytes
 from lightpool.errors import FormatError, MissingDataError, UnreadableFileError
 from lightpool.fits.paths import make_path, missing_file_hint
 

@@ -4,7 +4,7 @@ import os
 import zlib
 from collections.abc import Iterator
 
-from lightpool.arrays.memory import format_bytes, require_memory
+from lightpool.arrays.devices.memory import format_bytes, require_memory
 from lightpool.errors import ConfigError, DamagedFileError, FormatError
 
 __all__ = ["MAX_FILE_VARIABLE", "is_gzip", "max_file_bytes", "too_large", "unpack_gzip"]

@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays.memory import require_memory
+from lightpool.arrays.devices.memory import require_memory
 from lightpool.errors import FormatError
 from lightpool.fits.columns import ColumnForm, physical
 

@@ -1,17 +1,17 @@
 """The reduction steps: each takes a dataset and an observation and gives a dataset."""
 
+from lightpool.makers.background.exclusion_finder import ExclusionMaskFinder, FoundExclusion
+from lightpool.makers.background.fov import FoVBackgroundMaker
+from lightpool.makers.background.off_runs import OffRunsBackgroundMaker
+from lightpool.makers.background.phase import PhaseBackgroundMaker
+from lightpool.makers.background.reflected import ReflectedRegionsBackgroundMaker
+from lightpool.makers.background.ring import AdaptiveRingBackgroundMaker, RingBackgroundMaker
 from lightpool.makers.core import Maker
 from lightpool.makers.excess import ExcessMapEstimator
-from lightpool.makers.exclusion import ExclusionMaskFinder, FoundExclusion
-from lightpool.makers.fov import FoVBackgroundMaker
 from lightpool.makers.map import MapDatasetMaker
-from lightpool.makers.off_runs import OffRunsBackgroundMaker
-from lightpool.makers.phase import PhaseBackgroundMaker
 from lightpool.makers.rad_max import make_counts_off_rad_max, make_counts_rad_max
 from lightpool.makers.reduce import DatasetsMaker
-from lightpool.makers.reflected import ReflectedRegionsBackgroundMaker
 from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder, WobbleRegionsFinder
-from lightpool.makers.ring import AdaptiveRingBackgroundMaker, RingBackgroundMaker
 from lightpool.makers.safe import SafeMaskMaker
 from lightpool.makers.spectrum import SpectrumDatasetMaker
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table

@@ -10,8 +10,8 @@ import astropy.units as u
 from astropy.coordinates import Angle
 
 from lightpool.arrays import DeferredNumbers
-from lightpool.arrays.promotion import dtype_name
-from lightpool.arrays.staging import Uploads
+from lightpool.arrays.devices.dtypes import dtype_name
+from lightpool.arrays.devices.staging import Uploads
 from lightpool.attributes import KnownAttributes
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset

@@ -6,8 +6,8 @@ from typing import Any, ClassVar
 import numpy as np
 
 from lightpool.arrays import array_namespace, constant, convolve_fft, device_of, disk_kernel
-from lightpool.arrays.promotion import as_dtype
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.datasets import MapDataset
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.on_off_sums import acceptance_off_of_sums

@@ -8,18 +8,24 @@ import astropy.units as u
 from astropy.table import Table
 
 from lightpool.arrays import Device, find_device
-from lightpool.arrays.memory import keep_freed_memory
-from lightpool.arrays.staging import Uploads
+from lightpool.arrays.devices.memory import keep_freed_memory
+from lightpool.arrays.devices.staging import Uploads
 from lightpool.datasets import MapDataset, estimate_memory
-from lightpool.datasets.lazy import Deferred
+from lightpool.datasets.on_demand import Deferred
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, IRFMap, PSFMap
-from lightpool.irf.tables import aeff_table, background_table, edisp_kernel_table, edisp_table, psf_tables
+from lightpool.irf.projection.node_table_cache import (
+    aeff_table,
+    background_table,
+    edisp_kernel_table,
+    edisp_table,
+    psf_tables,
+)
 from lightpool.makers.core import Maker, check_run, checked_angle
-from lightpool.makers.coverage import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
-from lightpool.makers.field_of_view import FieldOfView
+from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.overlap import warn_if_a_map_is_not_seen
 from lightpool.makers.rad_max import make_counts_rad_max
-from lightpool.makers.sight import warn_if_a_map_is_not_seen
+from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
 from lightpool.makers.utils import (
     make_edisp_kernel_map,
     make_edisp_map,
@@ -28,7 +34,7 @@ from lightpool.makers.utils import (
     make_psf_map,
 )
 from lightpool.maps import Geom, Map, RegionGeom
-from lightpool.maps.fill import send_events
+from lightpool.maps.event_counts import send_events
 
 __all__ = ["MapDatasetMaker"]
 

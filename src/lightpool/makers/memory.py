@@ -3,11 +3,11 @@
 from collections.abc import Sequence
 from typing import Any
 
-from lightpool.arrays.blocks import MOST_BYTES
+from lightpool.arrays.devices.blocks import MOST_BYTES
 from lightpool.datasets import MapDataset, MemoryEstimate
 from lightpool.makers.core import Maker
-from lightpool.maps.pixel_store import MAX_STORED_BYTES
-from lightpool.maps.pixels import MAX_FILLED_PIXELS
+from lightpool.maps.geoms.pixel_grid import MAX_FILLED_PIXELS
+from lightpool.maps.geoms.pixel_store import MAX_STORED_BYTES
 
 __all__ = ["reduction_memory"]
 

@@ -9,7 +9,7 @@ import numpy as np
 from lightpool.arrays import Device
 from lightpool.irf import RadMax2D
 from lightpool.maps import Map, RegionGeom
-from lightpool.maps.sky_regions import compound_region_to_regions
+from lightpool.maps.regions.sky_regions import compound_region_to_regions
 
 __all__ = [
     "are_regions_overlapping_rad_max",

@@ -12,8 +12,8 @@ import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
 from lightpool.arrays import read_deferred
-from lightpool.arrays.gpus import visible_gpus
-from lightpool.arrays.staging import Uploads
+from lightpool.arrays.devices.gpus import visible_gpus
+from lightpool.arrays.devices.staging import Uploads
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
 from lightpool.datasets.names import GeneratedName
@@ -21,11 +21,11 @@ from lightpool.datasets.sums import add_stack, empty_stack
 from lightpool.errors import GeometryError, NoOverlapError, ReductionError, TransferError
 from lightpool.makers.core import Described, Maker, checked_angle
 from lightpool.makers.memory import reduction_memory
-from lightpool.makers.processes import in_processes, is_given_up
+from lightpool.makers.parallel.processes import in_processes, is_given_up
+from lightpool.makers.parallel.worker_processes import packed
 from lightpool.makers.safe import SafeMaskMaker
-from lightpool.makers.workers import packed
 from lightpool.maps import RegionGeom
-from lightpool.maps.cutouts import CUTOUT_MODES
+from lightpool.maps.geoms.cutouts import CUTOUT_MODES
 from lightpool.utils.pbar import progress_bar
 
 __all__ = ["DatasetsMaker"]

@@ -7,11 +7,11 @@ from typing import Any
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
-from lightpool.arrays.promotion import dtype_name
+from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import WcsNDMap
-from lightpool.maps.sky_regions import is_point, region_center
-from lightpool.maps.turned_regions import TurnedRegion, turned_region
+from lightpool.maps.regions.sky_regions import is_point, region_center
+from lightpool.maps.rotated_regions import TurnedRegion, turned_region
 
 __all__ = ["ReflectedRegionsFinder", "RegionsFinder", "WobbleRegionsFinder", "exclusion_image"]
 

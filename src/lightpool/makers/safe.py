@@ -9,11 +9,11 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from lightpool.arrays import array_namespace, device_of, to_host
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
 from lightpool.irf import EDispKernelMap
 from lightpool.makers.core import Maker, check_run, checked_angle
-from lightpool.makers.field_of_view import FieldOfView
-from lightpool.makers.threshold import first_crossing
+from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.thresholds import first_crossing
 from lightpool.maps import Map, WcsGeom
 
 __all__ = ["SafeMaskMaker"]

@@ -12,10 +12,10 @@ from lightpool.arrays import to_device
 from lightpool.datasets import MapDataset
 from lightpool.irf import IRF
 from lightpool.makers.core import check_run
-from lightpool.makers.coverage import warn_of_energies, warn_of_offset
-from lightpool.makers.field_of_view import FieldOfView
+from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
-from lightpool.makers.sight import why_a_region_is_not_seen
+from lightpool.makers.overlap import why_a_region_is_not_seen
+from lightpool.makers.uncovered_bins import warn_of_energies, warn_of_offset
 from lightpool.maps import Geom, Map, RegionGeom
 
 __all__ = ["SpectrumDatasetMaker"]

@@ -13,8 +13,8 @@ from lightpool.arrays import angular_separation
 from lightpool.makers.core import Described
 from lightpool.makers.region_finders import WobbleRegionsFinder
 from lightpool.maps import MapAxis
-from lightpool.maps.pixel_regions import circle_region
-from lightpool.maps.sky_regions import parse_regions
+from lightpool.maps.regions.pixel_regions import circle_region
+from lightpool.maps.regions.sky_regions import parse_regions
 from lightpool.stats import WStatCountsStatistic
 
 __all__ = ["ThetaSquaredTable", "make_theta_squared_table"]

@@ -1,7 +1,7 @@
 """Responses projected on the geometry of a map, one function for each kind.
 
 Each takes the table of an observation (host), asks for the pixel coordinates in the field of view (device), and leaves
-the sum over the nodes of the table to `lightpool.irf.project`.
+the sum over the nodes of the table to `lightpool.irf.projection.project`.
 """
 
 from typing import Any
@@ -11,16 +11,16 @@ from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 
 from lightpool.arrays import Device, find_device, find_precision
-from lightpool.arrays.precision import DTYPES
-from lightpool.arrays.promotion import as_dtype
+from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.arrays.devices.precision import DTYPES
 from lightpool.data import FixedPointingInfo, PointingMode
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
-from lightpool.irf.lazy import lazy_aeff, lazy_edisp, lazy_edisp_kernel, lazy_psf
-from lightpool.irf.project import project_background
-from lightpool.makers.altaz import background_in_altaz
-from lightpool.makers.field_of_view import FieldOfView
-from lightpool.makers.place import Place
+from lightpool.irf.projection.lazy import lazy_aeff, lazy_edisp, lazy_edisp_kernel, lazy_psf
+from lightpool.irf.projection.project import project_background
+from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.fov_rotation import background_in_altaz
 from lightpool.makers.rad_max import make_counts_off_rad_max, make_counts_rad_max
+from lightpool.makers.response_positions import Place
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
 from lightpool.maps import Geom, Map
 from lightpool.maps.map_data import unit_factor

@@ -7,11 +7,12 @@ import array_api_compat
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.devices import Device, device_of, require_device, to_device
-from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_floating
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import Device, device_of, require_device, to_device
+from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name, is_floating
 from lightpool.errors import GeometryError
-from lightpool.maps.fill import event_counts
+from lightpool.maps.event_counts import event_counts
+from lightpool.maps.geoms.bin_volumes import solid_angle_of
 from lightpool.maps.map_data import MapData
 from lightpool.maps.pixel_values import (
     count_pixels,
@@ -21,7 +22,6 @@ from lightpool.maps.pixel_values import (
     put_pixels,
     take_pixels,
 )
-from lightpool.maps.volumes import solid_angle_of
 
 if TYPE_CHECKING:
     from lightpool.maps.core import Map

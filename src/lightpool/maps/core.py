@@ -6,14 +6,14 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, ClassVar, Self
 
-from lightpool.arrays.accumulation import add_product
-from lightpool.arrays.devices import Device, find_device, require_device
-from lightpool.arrays.lazy import LazyArray
-from lightpool.arrays.precision import DTYPES, find_precision
-from lightpool.arrays.promotion import as_dtype
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import Device, find_device, require_device
+from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.arrays.devices.lazy_array import LazyArray
+from lightpool.arrays.devices.precision import DTYPES, find_precision
+from lightpool.arrays.kernels.accumulation import add_product
 from lightpool.fits import HDUList, parsing, read_fits, require_kind, write_fits
-from lightpool.maps.fill import event_counts
+from lightpool.maps.event_counts import event_counts
 from lightpool.maps.fits_format import MAP_KINDS, find_map_type, verify_checksums
 from lightpool.maps.map_data import unit_factor
 from lightpool.maps.operators import MapOperators

@@ -5,9 +5,9 @@ from typing import Any, Self
 
 import astropy.units as u
 
-from lightpool.arrays.deferred import DeferredNumbers
-from lightpool.arrays.devices import Device, array_namespace, device_of
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import Device, array_namespace, device_of
+from lightpool.arrays.devices.pending_numbers import DeferredNumbers
 
 __all__ = ["DeferredQuantity", "read_meta"]
 

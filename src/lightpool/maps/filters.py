@@ -8,11 +8,17 @@ from typing import Any
 
 import numpy as np
 
-from lightpool.arrays.convolution import convolve_fft, disk_kernel
-from lightpool.arrays.devices import array_namespace, device_of, to_device
-from lightpool.arrays.morphology import binary_dilation, binary_erosion
-from lightpool.arrays.smoothing import box_weights, edge_index, filter_matrix, gauss_weights, smooth_rows_and_columns
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
+from lightpool.arrays.kernels.convolution import convolve_fft, disk_kernel
+from lightpool.arrays.kernels.morphology import binary_dilation, binary_erosion
+from lightpool.arrays.kernels.smoothing import (
+    box_weights,
+    edge_index,
+    filter_matrix,
+    gauss_weights,
+    smooth_rows_and_columns,
+)
 
 __all__ = ["convolved", "dilated", "eroded", "smoothed"]
 

@@ -8,10 +8,10 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, Column, FileKind, HDUList, Header, ImageHDU, PrimaryHDU
-from lightpool.maps.wcs_geom import WcsGeom
+from lightpool.maps.geoms.wcs_geom import WcsGeom
 
 __all__ = [
     "MAP_KINDS",

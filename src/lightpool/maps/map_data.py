@@ -11,12 +11,20 @@ import array_api_compat
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.devices import Device, array_namespace, device_of, find_device, full_on, to_device, to_host
-from lightpool.arrays.lazy import LazyArray, lazy_zeros
-from lightpool.arrays.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
-from lightpool.arrays.precision import DTYPES, find_precision, get_default_precision, precision_of
-from lightpool.arrays.promotion import as_dtype, dtype_name, is_bool, is_floating
-from lightpool.arrays.typing import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.devices import (
+    Device,
+    array_namespace,
+    device_of,
+    find_device,
+    full_on,
+    to_device,
+    to_host,
+)
+from lightpool.arrays.devices.dtypes import as_dtype, dtype_name, is_bool, is_floating
+from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
+from lightpool.arrays.devices.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
+from lightpool.arrays.devices.precision import DTYPES, find_precision, get_default_precision, precision_of
 from lightpool.attributes import KnownAttributes
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta

@@ -5,7 +5,7 @@ from collections.abc import Iterator, MutableMapping, Sequence
 from pathlib import Path
 from typing import Any, Self
 
-from lightpool.arrays.promotion import dtype_name
+from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.attributes import KnownAttributes
 from lightpool.fits import HDUList, PrimaryHDU, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.core import Map

@@ -6,9 +6,9 @@ import array_api_compat
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.devices import device_of, full_on, require_device, to_device, to_host
-from lightpool.arrays.promotion import apply_operator, as_dtype, is_bool
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import device_of, full_on, require_device, to_device, to_host
+from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, is_bool
 from lightpool.errors import GeometryError
 from lightpool.maps.map_data import MapData, unit_factor
 

@@ -11,14 +11,19 @@ from typing import Any
 import numpy as np
 from array_api_compat import device
 
-from lightpool.arrays.blocks import in_blocks
-from lightpool.arrays.constants import Constant, announce_constants
-from lightpool.arrays.devices import Device, array_namespace, device_of, to_device
-from lightpool.arrays.events import EDGE
-from lightpool.arrays.histogram import histogram
-from lightpool.arrays.interpolation import interpolate_grid, interpolate_grid_nearest, scale_table, unscale_table
-from lightpool.arrays.promotion import as_dtype, is_bool, is_floating
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.blocks import in_blocks
+from lightpool.arrays.devices.device_tables import Constant, announce_constants
+from lightpool.arrays.devices.devices import Device, array_namespace, device_of, to_device
+from lightpool.arrays.devices.dtypes import as_dtype, is_bool, is_floating
+from lightpool.arrays.kernels.events import EDGE
+from lightpool.arrays.kernels.histogram import histogram
+from lightpool.arrays.kernels.interpolation import (
+    interpolate_grid,
+    interpolate_grid_nearest,
+    scale_table,
+    unscale_table,
+)
 
 __all__ = ["count_pixels", "interpolate_pixels", "is_inside", "nearest_index", "put_pixels", "take_pixels"]
 

@@ -4,15 +4,15 @@ from typing import Any, Self
 
 import numpy as np
 
-from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name
-from lightpool.arrays.reductions import block_sum
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name
+from lightpool.arrays.kernels.reductions import block_sum
 from lightpool.errors import GeometryError
 from lightpool.fits import HDUList
 from lightpool.maps.core import Map
-from lightpool.maps.region_geom import RegionGeom
+from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.region_map_format import region_map_arguments, region_map_hdulist
-from lightpool.maps.resolution import repeated, upsampled
+from lightpool.maps.upsampling import repeated, upsampled
 
 __all__ = ["RegionNDMap"]
 

@@ -5,11 +5,11 @@ from typing import Any
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU
 from lightpool.maps.fits_format import find_hdu, meta_from_header, meta_to_text, native
-from lightpool.maps.region_geom import RegionGeom
+from lightpool.maps.geoms.region_geom import RegionGeom
 
 __all__ = ["region_map_arguments", "region_map_hdulist"]
 

@@ -4,10 +4,10 @@ from typing import Any
 
 import numpy as np
 
-from lightpool.arrays.devices import array_namespace, device_of
-from lightpool.arrays.promotion import as_dtype, is_floating
-from lightpool.arrays.reductions import operation_name, sum_over
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import array_namespace, device_of
+from lightpool.arrays.devices.dtypes import as_dtype, is_floating
+from lightpool.arrays.kernels.reductions import operation_name, sum_over
 from lightpool.errors import DeviceError
 
 __all__ = ["reduce_in_mask"]

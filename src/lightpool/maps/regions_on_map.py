@@ -5,13 +5,13 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from array_api_compat import device as array_device
 
-from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name, is_bool
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name, is_bool
 from lightpool.errors import GeometryError, NoOverlapError
-from lightpool.maps import shapes
-from lightpool.maps.region_geom import RegionGeom
+from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_sums import reduce_in_mask
+from lightpool.maps.regions import lazy_regions
 
 if TYPE_CHECKING:
     from lightpool.maps.wcs_map import WcsNDMap
@@ -22,8 +22,8 @@ __all__ = ["contains_pixels", "mask_of_torn", "reduced_to_region", "region_geom_
 def contains_pixels(region: Any, geom: Any) -> np.ndarray[Any, Any]:
     """Whether each pixel centre of an image geometry lies in a region, shape (ny, nx); a point takes its pixel."""
     image = geom.to_image()
-    if isinstance(region, shapes.PointSkyRegion | shapes.PointPixelRegion):
-        in_pixels = isinstance(region, shapes.PointPixelRegion)
+    if isinstance(region, lazy_regions.PointSkyRegion | lazy_regions.PointPixelRegion):
+        in_pixels = isinstance(region, lazy_regions.PointPixelRegion)
         index = image.pix_to_idx(region.center.xy) if in_pixels else image.coord_to_idx(region.center)
         x, y = (int(_[0]) for _ in index)
         inside = np.zeros(image.data_shape, dtype=bool)

@@ -6,14 +6,14 @@ from typing import Any, Self
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays.promotion import apply_operator, as_dtype, is_bool
-from lightpool.arrays.reductions import operation_name, pad, reduce_groups, reduce_over
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, is_bool
+from lightpool.arrays.kernels.reductions import operation_name, pad, reduce_groups, reduce_over
 from lightpool.errors import GeometryError
 from lightpool.maps.access import MapAccess
-from lightpool.maps.axis import MapAxis
+from lightpool.maps.axes.axis import MapAxis
+from lightpool.maps.geoms.bin_volumes import along_axis
 from lightpool.maps.map_data import as_quantity, unit_factor
-from lightpool.maps.volumes import along_axis
 
 __all__ = ["MapReshaping"]
 

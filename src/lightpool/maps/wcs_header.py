@@ -11,7 +11,7 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
 from astropy.wcs.utils import celestial_frame_to_wcs, proj_plane_pixel_scales, wcs_to_celestial_frame
 
-from lightpool.arrays.projections import PROJECTION_CODES, Projection
+from lightpool.arrays.kernels.projections import PROJECTION_CODES, Projection
 from lightpool.errors import GeometryError
 
 __all__ = [

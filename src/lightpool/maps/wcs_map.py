@@ -6,23 +6,23 @@ import astropy.units as u
 import numpy as np
 from array_api_compat import device as array_device
 
-from lightpool.arrays.devices import Device, to_device, to_host
-from lightpool.arrays.lazy import LazyArray, lazy_zeros
-from lightpool.arrays.promotion import apply_operator, as_dtype, dtype_name
-from lightpool.arrays.reductions import block_sum, pad
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import Device, to_device, to_host
+from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name
+from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
+from lightpool.arrays.kernels.reductions import block_sum, pad
 from lightpool.errors import GeometryError, NoOverlapError
 from lightpool.fits import HDUList
 from lightpool.maps.core import Map
 from lightpool.maps.filters import convolved, dilated, eroded, smoothed
 from lightpool.maps.fits_format import wcs_map_arguments, wcs_map_hdulist
-from lightpool.maps.mask_lookup import MaskLookup
+from lightpool.maps.geoms.bin_volumes import bin_volume_of
+from lightpool.maps.geoms.mask_lookup import MaskLookup
+from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.pixel_values import interpolate_pixels
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.regions_on_map import contains_pixels, mask_of_torn, reduced_to_region, region_geom_of
-from lightpool.maps.resolution import repeated, upsampled
-from lightpool.maps.volumes import bin_volume_of
-from lightpool.maps.wcs_geom import WcsGeom
+from lightpool.maps.upsampling import repeated, upsampled
 
 __all__ = ["WcsNDMap"]
 

@@ -2,8 +2,8 @@
 
 from importlib.util import find_spec
 
-from lightpool.arrays.optional_packages import install_command
 from lightpool.names import show_public
+from lightpool.utils.optional_packages import install_command
 
 if find_spec("matplotlib") is None:
     raise ImportError(

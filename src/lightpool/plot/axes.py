@@ -4,11 +4,11 @@ from typing import Any
 
 from matplotlib.dates import DateFormatter
 
-from lightpool.maps.axes import UNIT_STRING_FORMAT
-from lightpool.maps.axis import MapAxis
-from lightpool.maps.axis_base import AxisBase
-from lightpool.maps.label_axis import LabelMapAxis
-from lightpool.maps.time_axis import TimeMapAxis
+from lightpool.maps.axes.axes import UNIT_STRING_FORMAT
+from lightpool.maps.axes.axis import MapAxis
+from lightpool.maps.axes.axis_base import AxisBase
+from lightpool.maps.axes.label_axis import LabelMapAxis
+from lightpool.maps.axes.time_axis import TimeMapAxis
 
 __all__ = ["axis_label", "format_xaxis", "format_yaxis"]
 

@@ -14,7 +14,7 @@ from lightpool.plot.maps import add_colorbar, energy_text
 
 if TYPE_CHECKING:
     from lightpool.irf import Background2D, Background3D, EffectiveAreaTable2D, EnergyDispersion2D, RadMax2D
-    from lightpool.irf.psf_table import PSF
+    from lightpool.irf.tables.psf_table import PSF
     from lightpool.maps import MapAxis
 
 __all__ = [

@@ -11,9 +11,9 @@ from lightpool.plot.axes import axis_label
 from lightpool.plot.maps import add_colorbar, energy_text
 
 if TYPE_CHECKING:
-    from lightpool.irf.edisp_kernel import EDispKernel
-    from lightpool.irf.psf_kernel import PSFKernel
-    from lightpool.irf.psf_map import PSFMap
+    from lightpool.irf.reduced.psf_kernel import PSFKernel
+    from lightpool.irf.reduced.psf_map import PSFMap
+    from lightpool.irf.tables.edisp_kernel import EDispKernel
     from lightpool.maps import MapAxis
 
 __all__ = [

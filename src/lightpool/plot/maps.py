@@ -13,7 +13,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import ListedColormap
 from mpl_toolkits.axes_grid1.axes_divider import make_axes_locatable
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 
 if TYPE_CHECKING:
     from lightpool.maps import RegionNDMap, WcsNDMap

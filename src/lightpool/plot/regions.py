@@ -6,10 +6,10 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 
 from lightpool.maps.core import Map
-from lightpool.maps.sky_regions import all_parts, is_point, region_to_pixel
+from lightpool.maps.regions.sky_regions import all_parts, is_point, region_to_pixel
 
 if TYPE_CHECKING:
-    from lightpool.maps.region_geom import RegionGeom
+    from lightpool.maps.geoms.region_geom import RegionGeom
 
 __all__ = ["plot_off_regions", "plot_region"]
 

@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Any
 import matplotlib.pyplot as plt
 import numpy as np
 
-from lightpool.arrays.devices import to_host
+from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import GeometryError
 from lightpool.plot.maps import add_colorbar, plot_map
 

@@ -7,7 +7,7 @@ from typing import Any, Self
 import numpy as np
 from astropy.time import Time
 
-from lightpool.batch.source import SUMS
+from lightpool.batch.execution.source_counts import SUMS
 from lightpool.stats import CashCountsStatistic, CountsStatistic, WStatCountsStatistic
 
 __all__ = ["AtSource", "Run", "by_night", "cumulated", "runs_of", "theta_squared_of"]

@@ -9,16 +9,16 @@ from urllib.parse import quote
 
 import numpy as np
 
-from lightpool.arrays.optional_packages import require_package
-from lightpool.batch.code_version import code_version
-from lightpool.batch.files import write_aside
-from lightpool.batch.folder import BatchFolder, ChunkRecord
-from lightpool.batch.outcomes import Outcome
+from lightpool.batch.storage.code_version import code_version
+from lightpool.batch.storage.files import write_aside
+from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
+from lightpool.batch.storage.outcomes import Outcome
 from lightpool.config.settings import Settings
 from lightpool.errors import ResumeError
 from lightpool.report.numbers import AtSource, Row
 from lightpool.report.stacks import StackView, stack_view
 from lightpool.report.targets import TargetView, target_view
+from lightpool.utils.optional_packages import require_package
 from lightpool.utils.pbar import progress_bar
 from lightpool.utils.text import printable
 

@@ -7,8 +7,8 @@ from typing import Any
 
 import numpy as np
 
-from lightpool.batch.results import files_of
-from lightpool.batch.source import SUMS, Source, background_of
+from lightpool.batch.execution.source_counts import SUMS, Source, background_of
+from lightpool.batch.storage.results import files_of
 from lightpool.config import Settings
 from lightpool.config.build import build_exclusion
 from lightpool.config.targets import Target

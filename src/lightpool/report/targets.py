@@ -3,7 +3,7 @@
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from lightpool.batch.source import Source
+from lightpool.batch.execution.source_counts import Source
 from lightpool.config import Settings
 from lightpool.config.build import build_dataset
 from lightpool.config.targets import Target

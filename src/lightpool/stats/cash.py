@@ -1,7 +1,7 @@
 """The Cash statistic: counts with a known expectation."""
 
 from lightpool.arrays import array_namespace
-from lightpool.arrays.typing import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, Namespace
 
 __all__ = ["TRUNCATION_VALUE", "cash", "cash_sum"]
 

@@ -8,8 +8,8 @@ import array_api_compat
 import numpy as np
 
 from lightpool.arrays import array_namespace, device_of, full_on, to_device, to_host
-from lightpool.arrays.promotion import as_dtype
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.stats.cash import cash
 from lightpool.stats.poisson import excess_of_significance, likelihood_interval
 from lightpool.stats.roots import find_root

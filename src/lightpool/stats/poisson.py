@@ -5,7 +5,7 @@ import math
 import numpy as np
 
 from lightpool.arrays import array_namespace
-from lightpool.arrays.typing import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, Namespace
 from lightpool.stats.roots import find_root
 
 __all__ = ["excess_of_significance", "likelihood_interval"]

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from lightpool.arrays import array_namespace
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
 
 __all__ = ["N_STEP", "find_root"]
 

@@ -1,7 +1,7 @@
 """The W statistic: counts in an ON region, with a background that counts in an OFF region measure."""
 
 from lightpool.arrays import array_namespace
-from lightpool.arrays.typing import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, Namespace
 
 __all__ = ["get_wstat_gof_terms", "get_wstat_mu_bkg", "wstat", "wstat_sum"]
 

@@ -6,7 +6,7 @@ from typing import Any
 
 from lightpool.arrays.cuda.loader import dtype_in_c, grid_for, launch
 from lightpool.arrays.cuda.structs import struct
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
 
 __all__ = ["MAX_DIMENSIONS", "MAX_FACTORS", "add_product"]
 

@@ -8,8 +8,8 @@ import numpy as np
 
 from lightpool.arrays.cuda.loader import contiguous, empty, grid_for, launch, zeros
 from lightpool.arrays.cuda.structs import struct
-from lightpool.arrays.devices import array_namespace
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = ["MAX_AXES", "bin_index", "histogram"]
 
@@ -27,7 +27,7 @@ def bin_index(x: Array, edges: Array, clip: bool) -> Array:
 
 
 def histogram(index: Sequence[Array], shape: tuple[int, ...], weights: Array | None) -> Array:
-    """Sums in the bins of a map, as `lightpool.arrays.histogram`; of at most `MAX_AXES` axes.
+    """Sums in the bins of a map, as `lightpool.arrays.kernels.histogram`; of at most `MAX_AXES` axes.
 
     Weights are added up by atomic operations, in no fixed order: sums of numbers that are not whole may differ in the
     last digit from one run to the next.

@@ -3,13 +3,13 @@
 import numpy as np
 
 from lightpool.arrays.cuda.loader import contiguous, empty, grid_for, launch
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
 
 __all__ = ["connected_labels"]
 
 
 def connected_labels(mask: Array) -> Array:
-    """As `lightpool.arrays.connected.connected_labels`, but nothing is read from the device."""
+    """As `lightpool.arrays.kernels.connected_pixels.connected_labels`, but nothing is read from the device."""
     mask = contiguous(mask)
     n_y, n_x = map(np.int64, mask.shape)
     parent, labels = (empty(mask.shape, "int64", mask) for _ in range(2))

@@ -70,7 +70,7 @@ __device__ inline double triangle(Vector a, Vector b, Vector c) {
 
 // Solid angle of pixels from the directions of their corners: two plane triangles each, or two spherical ones.
 __global__ void solid_angles(const double* corners, i64 n_y, i64 n_x, double* area) {
-    const double TURN = 1e-5;  // as in lightpool.arrays.solid_angles
+    const double TURN = 1e-5;  // as in lightpool.arrays.kernels.solid_angles
     const i64 n = (n_y + 1) * (n_x + 1);
     EACH(i, n_y * n_x) {
         const i64 low = i / n_x * (n_x + 1) + i % n_x, high = low + n_x + 1;

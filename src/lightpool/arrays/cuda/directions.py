@@ -8,11 +8,11 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.cuda.loader import contiguous, empty, grid_for, launch
 from lightpool.arrays.cuda.structs import projection_struct, struct
-from lightpool.arrays.devices import Device
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import Device
 
 if TYPE_CHECKING:
-    from lightpool.arrays.projections import Projection
+    from lightpool.arrays.kernels.projections import Projection
 
 __all__ = ["fov_lonlat", "pixel_directions", "rotate", "separation", "solid_angles"]
 
@@ -53,7 +53,7 @@ def separation(vectors: Array, centre: NDArray[np.float64]) -> Array:
 
 
 def solid_angles(corners: Array) -> Array:
-    """As `lightpool.arrays.solid_angles`."""
+    """As `lightpool.arrays.kernels.solid_angles`."""
     corners = contiguous(corners)
     n_y, n_x = corners.shape[1] - 1, corners.shape[2] - 1
     area = empty((n_y, n_x), "float64", corners)

@@ -13,7 +13,7 @@ struct EventMap {
     double middle, period; // of the columns, where the map reaches over the end of the native longitudes; else 0
 };
 
-constexpr double EDGE = 1e-8;  // as in lightpool.arrays.events
+constexpr double EDGE = 1e-8;  // as in lightpool.arrays.kernels.events
 
 // Pixel that a coordinate falls into, -1 outside; what is within EDGE of an edge belongs to the upper one.
 __device__ inline i64 pixel_number(double pix, i64 n) {

@@ -7,14 +7,14 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays.constants import constant
 from lightpool.arrays.cuda.loader import contiguous, grid_for, launch, zeros
 from lightpool.arrays.cuda.structs import projection_struct, struct
-from lightpool.arrays.devices import device_of
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.device_tables import constant
+from lightpool.arrays.devices.devices import device_of
 
 if TYPE_CHECKING:
-    from lightpool.arrays.projections import Projection
+    from lightpool.arrays.kernels.projections import Projection
 
 __all__ = ["MAX_AXES", "count_events"]
 
@@ -46,7 +46,7 @@ def count_events(
     turn_of_columns: tuple[float, float] | None,
     weights: Array | None,
 ) -> Array:
-    """Counts of events; parameters and result as of `lightpool.arrays.events.count_events`."""
+    """Counts of events; parameters and result as of `lightpool.arrays.kernels.events.count_events`."""
     n_bin = [axis.shape[0] - 1 for axis in edges]
     counts = zeros((*n_bin[::-1], *shape), "float64", lon)
     event_map = struct(

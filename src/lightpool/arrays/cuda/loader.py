@@ -6,7 +6,7 @@ from functools import lru_cache
 from importlib import import_module, resources
 from typing import Any
 
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
 
 __all__ = [
     "BLOCK",

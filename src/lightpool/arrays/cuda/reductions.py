@@ -6,8 +6,8 @@ from typing import Any
 
 from lightpool.arrays.cuda.loader import BLOCK, contiguous, dtype_in_c, empty, launch
 from lightpool.arrays.cuda.structs import struct
-from lightpool.arrays.devices import array_namespace
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = ["can_sum", "sums_in_masks"]
 
@@ -24,7 +24,7 @@ def can_sum(values: Sequence[Array], masks: Sequence[Array]) -> bool:
 
 
 def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
-    """As `lightpool.arrays.reductions.sums_in_masks`, if that can be done here."""
+    """As `lightpool.arrays.kernels.reductions.sums_in_masks`, if that can be done here."""
     xp = array_namespace(values[0])
     planes, pixels = values[0].shape[:-2], values[0].shape[-2:]
     n_pixel, n_plane = math.prod(pixels), math.prod(planes)

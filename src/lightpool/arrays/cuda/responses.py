@@ -8,7 +8,7 @@ import numpy as np
 
 from lightpool.arrays.cuda.loader import contiguous, dtype_in_c, empty, grid_for, launch
 from lightpool.arrays.cuda.structs import struct
-from lightpool.arrays.typing import Array
+from lightpool.arrays.devices.array_types import Array
 
 __all__ = [
     "FieldPlace",

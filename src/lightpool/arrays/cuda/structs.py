@@ -9,10 +9,10 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays.native_coordinates import PROJECTION_CODES
+from lightpool.arrays.kernels.native_coordinates import PROJECTION_CODES
 
 if TYPE_CHECKING:
-    from lightpool.arrays.projections import Projection
+    from lightpool.arrays.kernels.projections import Projection
 
 __all__ = ["projection_struct", "struct"]
 

@@ -1,5 +1,5 @@
 """Where Gammapy has the geometry of a region."""
 
-from lightpool.maps.region_geom import RegionGeom
+from lightpool.maps.geoms.region_geom import RegionGeom
 
 __all__ = ["RegionGeom"]

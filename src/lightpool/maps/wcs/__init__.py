@@ -1,6 +1,6 @@
 """Where Gammapy has images of the sky."""
 
-from lightpool.maps.wcs_geom import WcsGeom
+from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.wcs_map import WcsNDMap
 from lightpool.names import show_public
 

@@ -1,5 +1,5 @@
 """Where Gammapy has the geometry of images."""
 
-from lightpool.maps.wcs_geom import WcsGeom
+from lightpool.maps.geoms.wcs_geom import WcsGeom
 
 __all__ = ["WcsGeom"]

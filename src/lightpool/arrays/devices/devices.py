@@ -1,0 +1,300 @@
+"""Devices by name, and the two doors between the host and a device.
+
+A device is named ``cpu`` (NumPy), ``cuda`` or ``cuda:1`` (CuPy), ``torch`` or ``torch:cuda`` (PyTorch), or ``strict``
+(array-api-strict, for tests). `to_device` and `to_host` are the only places where arrays cross; what does is counted
+by `lightpool.arrays.devices.transfers`.
+"""
+
+import os
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import dataclass, field
+from functools import lru_cache
+from importlib import import_module
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from lightpool.arrays.devices import strict
+from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.libraries import available_devices, cuda_count, load_library, require_current_gpu
+from lightpool.arrays.devices.transfers import report_to_device, report_to_host
+from lightpool.errors import DeviceError
+
+__all__ = [
+    "Device",
+    "array_namespace",
+    "available_devices",
+    "device_of",
+    "find_device",
+    "full_on",
+    "get_default_device",
+    "require_device",
+    "require_known_name",
+    "set_default_device",
+    "to_device",
+    "to_host",
+    "use_device",
+]
+
+
+@dataclass(frozen=True)
+class Device:
+    """A place where arrays live. Two devices are equal when their names are.
+
+    Attributes
+    ----------
+    name : str, as given to `find_device`, completed (``cuda`` is ``cuda:0``)
+    xp : namespace of the array library, with the gaps filled by array-api-compat
+    handle : what the library itself calls the device, for its ``device=`` arguments
+    """
+
+    name: str
+    xp: Namespace = field(compare=False, repr=False)
+    handle: Any = field(compare=False, repr=False)
+
+    @property
+    def is_host(self) -> bool:
+        """Whether the arrays are NumPy's."""
+        return self.name == "cpu"
+
+    @property
+    def is_cuda(self) -> bool:
+        """Whether the arrays are CuPy's."""
+        return self.name.startswith("cuda")
+
+    def __str__(self) -> str:
+        return self.name
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return find_device, (self.name,)  # its namespace is a module, which no pickle holds
+
+
+_default: Device | None = None
+_NAMES = re.compile(r"cpu|cuda(:[0-9]+)?|torch(:.+)?|strict")
+_scoped: ContextVar[Device | None] = ContextVar("lightpool_device", default=None)
+
+
+def find_device(name: "str | Device | None" = None) -> Device:
+    """Device of a name; None is the default device.
+
+    Raises
+    ------
+    DeviceError
+        If the name is not known, its library is not installed, there is no such GPU, or CuPy computes on another one.
+    """
+    if name is None:
+        return get_default_device()
+    if isinstance(name, Device):
+        return name
+    if not isinstance(name, str):
+        raise TypeError(f"device must be a name such as 'cpu' or 'cuda', got {name!r} of type {type(name).__name__}")
+    return _find_device(name.strip().lower())
+
+
+def require_known_name(name: str) -> None:
+    """Refuse what is no name of a device anywhere, with a DeviceError."""
+    if not _NAMES.fullmatch(name.strip().lower()):
+        raise DeviceError(
+            f"device {name!r} is not known; devices are 'cpu', 'cuda', 'cuda:N', 'torch', 'torch:cuda', 'torch:cuda:N' "
+            f"and 'strict'. {_what_is_there()}"
+        )
+
+
+@lru_cache(maxsize=64)
+def _find_device(name: str) -> Device:
+    require_known_name(name)
+    library, _, place = name.partition(":")
+    if library == "cpu":
+        return Device("cpu", _compat("numpy"), "cpu")
+    if library == "cuda":
+        return _cuda_device(name, int(place or 0))
+    if library == "torch":
+        return _torch_device(name, place or "cpu")
+    xp = _loaded(name, "strict")
+    strict.close_holes(xp)
+    return Device("strict", xp, xp.Device(strict.DEVICE_NAME))
+
+
+def _cuda_device(name: str, number: int) -> Device:
+    cupy = _loaded(name, "cuda")
+    try:
+        n_device = cuda_count(cupy)
+    except DeviceError as error:
+        raise DeviceError(f"device {name!r}: {error}. {_what_is_there()}") from error
+    if number >= n_device:
+        raise DeviceError(f"device {name!r} asked for, but CUDA counts {n_device} device(s). {_what_is_there()}")
+    require_current_gpu(cupy, number)
+    return Device(f"cuda:{number}", _compat("cupy"), cupy.cuda.Device(number))
+
+
+def _torch_device(name: str, place: str) -> Device:
+    torch = _loaded(name, "torch")
+    try:
+        handle = torch.empty(0, device=place).device  # with the number that ``torch:cuda`` leaves open
+    except (RuntimeError, AssertionError) as error:
+        raise DeviceError(f"device {name!r} asked for, but PyTorch answers: {error}. {_what_is_there()}") from error
+    return Device(_torch_name(handle), _compat("torch"), handle)
+
+
+def _torch_name(handle: Any) -> str:
+    if handle.type == "cpu":
+        return "torch"
+    return f"torch:{handle.type}:{handle.index or 0}"
+
+
+def _compat(library: str) -> Namespace:
+    return import_module(f"array_api_compat.{library}")
+
+
+def _loaded(name: str, kind: str) -> Any:
+    try:
+        return load_library(kind)
+    except DeviceError as error:
+        raise DeviceError(f"device {name!r}: {error}. {_what_is_there()}") from error
+
+
+def _what_is_there() -> str:
+    return f"Here there is: {', '.join(available_devices())}."
+
+
+def get_default_device() -> Device:
+    """Device where new maps are made: of `use_device`, `set_default_device`, ``LIGHTPOOL_DEVICE``, or ``cpu``."""
+    scoped = _scoped.get()
+    if scoped is not None:
+        return scoped
+    if _default is not None:
+        return _default
+    return find_device(os.environ.get("LIGHTPOOL_DEVICE") or "cpu")
+
+
+def set_default_device(name: str | Device | None) -> None:
+    """Choose where new maps are made from now on; None goes back to ``LIGHTPOOL_DEVICE`` or ``cpu``."""
+    global _default
+    _default = None if name is None else find_device(name)
+
+
+@contextmanager
+def use_device(name: str | Device) -> Iterator[Device]:
+    """Choose where new maps are made inside a ``with`` block, in this thread or task only."""
+    token = _scoped.set(find_device(name))
+    try:
+        yield get_default_device()
+    finally:
+        _scoped.reset(token)
+
+
+def array_namespace(*arrays: Any) -> Namespace:
+    """Namespace of the library that arrays are of, with the gaps filled by array-api-compat; numbers do not count.
+
+    Raises
+    ------
+    TypeError
+        If there is no array, or they are of more than one library.
+    """
+    for x in arrays:
+        if type(x) is not np.ndarray:
+            return array_api_compat.array_namespace(*arrays)
+    # What most calls want, in a fraction of the time.
+    return _find_device("cpu").xp if arrays else array_api_compat.array_namespace()
+
+
+def device_of(x: Array) -> Device:
+    """Device that an array lives on."""
+    if type(x) is np.ndarray or array_api_compat.is_numpy_array(x):
+        return _find_device("cpu")
+    if array_api_compat.is_cupy_array(x):
+        return find_device(f"cuda:{x.device.id}")
+    if array_api_compat.is_torch_array(x):
+        return find_device(_torch_name(x.device))
+    if _is_strict_array(x):
+        return find_device("strict")
+    raise TypeError(
+        f"expected an array of NumPy, CuPy, PyTorch or array-api-strict, got {type(x).__name__}; "
+        "an array of another library is taken over by numpy.from_dlpack, cupy.from_dlpack or torch.from_dlpack"
+    )
+
+
+def require_device(device: Device, other: Device) -> None:
+    """Check that what meets in a calculation lives on one device.
+
+    Raises
+    ------
+    DeviceError
+        If it does not; nothing is copied in silence.
+    """
+    if other != device:
+        raise DeviceError(
+            f"what lives on device '{device}' meets what lives on '{other}'; copy one of them first, with "
+            f'.to("{device}") or .to("{other}")'
+        )
+
+
+def _is_strict_array(x: Any) -> bool:
+    return type(x).__module__.partition(".")[0] == "array_api_strict"
+
+
+def to_device(x: Any, device: "str | Device | None" = None, *, dtype: Any = None) -> Array:
+    """Array on a device, copied only where it is not there already.
+
+    Parameters
+    ----------
+    x : array on any device, or nested sequence of numbers; byte order is made native
+    device : str, Device or None (the default device)
+    dtype : name of a data type of the standard, such as ``float64``; that of ``x`` by default
+    """
+    target = find_device(device)
+    if target.is_host and type(x) is np.ndarray and x.dtype.isnative and dtype in (None, x.dtype):
+        return x
+    if not (array_api_compat.is_array_api_obj(x) and device_of(x) == target):
+        x = _from_host(_native(to_host(x)), target)
+    elif target.is_host:
+        x = _native(x)
+    if dtype is None:
+        return x
+    return target.xp.astype(x, getattr(target.xp, np.dtype(dtype).name), copy=False)
+
+
+def full_on(shape: tuple[int, ...], value: Any, device: "str | Device | None" = None) -> Array:
+    """Array of one number on a device, in the type that NumPy gives it; made there, so that nothing crosses."""
+    target, number = find_device(device), np.asarray(value)
+    dtype = getattr(target.xp, number.dtype.name)
+    return target.xp.full(shape, number.item(), dtype=dtype, device=target.handle)
+
+
+def _native(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """CuPy and PyTorch know no foreign byte order."""
+    return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
+
+
+def _from_host(x: np.ndarray[Any, Any], target: Device) -> Array:
+    if target.is_host:
+        return x
+    report_to_device(x.nbytes)
+    if target.name == "strict":
+        return target.xp.asarray(x).to_device(target.handle)
+    if target.name.startswith("cuda"):
+        with target.handle:
+            return target.xp.asarray(x)
+    return target.xp.asarray(np.array(x), device=target.handle)  # a copy: PyTorch would share read-only memory
+
+
+def to_host(x: Any) -> np.ndarray[Any, Any]:
+    """Read an array back as a NumPy array: the one door from a device to the host."""
+    if not array_api_compat.is_array_api_obj(x) or array_api_compat.is_numpy_array(x):
+        return np.asarray(x)
+    values = _read_back(x)
+    report_to_host(values.nbytes)
+    return values
+
+
+def _read_back(x: Array) -> np.ndarray[Any, Any]:
+    if array_api_compat.is_cupy_array(x):
+        return np.asarray(x.get())
+    if array_api_compat.is_torch_array(x):
+        return np.asarray(x.detach().cpu().numpy())
+    xp = array_namespace(x)
+    return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))

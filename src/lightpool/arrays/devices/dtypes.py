@@ -1,0 +1,112 @@
+"""Element-wise arithmetic with NumPy's rules for mixed data types, which the array API standard leaves out."""
+
+import operator
+from collections.abc import Callable
+from functools import lru_cache
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import array_namespace
+
+__all__ = ["ARITHMETIC", "COMPARISONS", "LOGIC", "apply_operator", "as_dtype", "dtype_name", "is_bool", "is_floating"]
+
+ARITHMETIC: dict[str, Callable[..., Any]] = {
+    "add": operator.add,
+    "subtract": operator.sub,
+    "multiply": operator.mul,
+    "divide": operator.truediv,
+}
+COMPARISONS: dict[str, Callable[..., Any]] = {
+    "less": operator.lt,
+    "less_equal": operator.le,
+    "greater": operator.gt,
+    "greater_equal": operator.ge,
+    "equal": operator.eq,
+    "not_equal": operator.ne,
+}
+LOGIC: dict[str, Callable[..., Any]] = {
+    "logical_and": operator.and_,
+    "logical_or": operator.or_,
+    "logical_xor": operator.xor,
+}
+_ON_MASKS = {"add": operator.or_, "multiply": operator.and_}
+
+
+def dtype_name(x: Array) -> str:
+    """Name of the data type, such as ``float64``, the same in all libraries."""
+    return _dtype_name(x.dtype)
+
+
+# NumPy composes the text anew each time, and this is asked for hundreds of times a run.
+# By type: data types of different libraries must not be compared.
+@lru_cache(maxsize=64, typed=True)
+def _dtype_name(dtype: Any) -> str:
+    return str(getattr(dtype, "__name__", dtype)).rpartition(".")[2]  # NumPy has classes beside its data types
+
+
+def is_bool(x: Array) -> bool:
+    """Whether the array is a mask."""
+    return dtype_name(x) == "bool"
+
+
+def is_floating(x: Array) -> bool:
+    """Whether the array holds real floating-point numbers."""
+    return dtype_name(x).startswith("float")
+
+
+def as_dtype(x: Array, name: str) -> Array:
+    """Change the data type, given by its name; an array that has it already comes back itself."""
+    xp = array_namespace(x)
+    return xp.astype(x, getattr(xp, name), copy=False)
+
+
+def apply_operator(name: str, x: Array, y: Any) -> Array:
+    """Apply an operator to an array and an array or a plain number, in the data type that NumPy would choose.
+
+    Parameters
+    ----------
+    name : str, a key of `ARITHMETIC`, `COMPARISONS` or `LOGIC`
+    x : array of any shape
+    y : array on the device of ``x`` whose shape broadcasts with it, or a Python number
+
+    Returns
+    -------
+    result : array; bool for comparisons and logic. Masks add up to their union and multiply to their intersection.
+
+    Raises
+    ------
+    TypeError
+        If ``y`` is something else, or two masks are subtracted.
+    """
+    if not (_is_scalar(y) or array_api_compat.is_array_api_obj(y)):
+        raise TypeError(f"expected an array or a number, got {y!r} of type {type(y).__name__}")
+    if name in LOGIC:
+        return LOGIC[name](as_dtype(x, "bool"), bool(y) if _is_scalar(y) else as_dtype(y, "bool"))
+    common = _common_dtype(x, y)
+    if common == "bool":
+        if name in _ON_MASKS:
+            return _ON_MASKS[name](*_both_as(x, y, common))
+        if name == "subtract":
+            raise TypeError("masks cannot be subtracted; use ^ for the difference of two masks")
+        common = "uint8" if name in COMPARISONS else "float64"
+    if name == "divide" and not common.startswith("float"):
+        common = "float64"
+    return (ARITHMETIC | COMPARISONS)[name](*_both_as(x, y, common))
+
+
+def _is_scalar(y: Any) -> bool:
+    return isinstance(y, bool | int | float)
+
+
+def _common_dtype(x: Array, y: Any) -> str:
+    other = y if _is_scalar(y) else np.dtype(dtype_name(y))
+    return np.result_type(np.dtype(dtype_name(x)), other).name
+
+
+def _both_as(x: Array, y: Any, name: str) -> tuple[Array, Any]:
+    if _is_scalar(y):
+        return as_dtype(x, name), np.dtype(name).type(y).item()
+    return as_dtype(x, name), as_dtype(y, name)

@@ -1,0 +1,38 @@
+"""The GPUs of a machine shared out to processes: each of them sees one, which is ``cuda`` there."""
+
+import os
+
+from lightpool.arrays.devices.libraries import cuda_devices, torch_devices
+
+__all__ = ["see_gpu", "visible_gpus"]
+
+_SHOWN = "CUDA_VISIBLE_DEVICES"
+
+
+def visible_gpus(device: str) -> list[str]:
+    """Names of the GPUs that processes can share if each works on a device of this name.
+
+    Parameters
+    ----------
+    device : str
+        ``cuda`` or ``torch:cuda``, also with the number 0, which these are completed to.
+
+    Returns
+    -------
+    gpus : list of str, as the variable CUDA_VISIBLE_DEVICES has them
+        Empty for other devices, also for a GPU that was chosen by its number.
+    """
+    device = device.strip().lower()  # as `find_device` takes it
+    if device in ("cuda", "cuda:0"):
+        n_gpu = len(cuda_devices())
+    elif device in ("torch:cuda", "torch:cuda:0"):
+        n_gpu = len(torch_devices()[1:])
+    else:
+        return []
+    shown = os.environ.get(_SHOWN, "")
+    return [name.strip() for name in shown.split(",")][:n_gpu] if shown else [str(number) for number in range(n_gpu)]
+
+
+def see_gpu(gpu: str) -> None:
+    """Let this process see one GPU alone; to be called before CUDA is first used in it."""
+    os.environ[_SHOWN] = gpu

@@ -1,0 +1,275 @@
+"""How much memory a device has free, whether something fits in it, and giving back what libraries hold unused."""
+
+import ctypes
+import math
+import os
+import warnings
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import lru_cache
+from importlib import import_module
+from pathlib import Path
+
+import numpy as np
+
+from lightpool.arrays.devices.devices import Device, find_device
+from lightpool.errors import OutOfMemoryError
+
+__all__ = [
+    "UNCHECKED_BYTES",
+    "format_bytes",
+    "free_memory",
+    "keep_freed_memory",
+    "memory_errors",
+    "n_bytes_of",
+    "release_memory",
+    "require_memory",
+    "total_memory",
+]
+
+UNCHECKED_BYTES = 2**26
+"""What is smaller than 64 MiB is asked for without a look at what is free."""
+
+_KEPT_BYTES = {-3: 2**25, -1: 2**28}
+"""Of mallopt(3) in glibc: M_MMAP_THRESHOLD, at most 32 MiB; M_TRIM_THRESHOLD."""
+
+_PROC = Path("/proc")
+_CGROUPS = Path("/sys/fs/cgroup")
+_SIGNS = ("out of memory", "can't allocate memory", "MemoryAllocation", "ALLOC_FAILED", "ALLOCATION_FAILED")
+"""In the messages of CUDA's libraries and of PyTorch on the host, which raise a plain RuntimeError."""
+
+
+def free_memory(device: str | Device | None = None) -> int | None:
+    """Bytes that new arrays on a device can take; None where that is not known.
+
+    Parameters
+    ----------
+    device : str, Device or None (the default device)
+
+    Returns
+    -------
+    n_bytes : int or None
+        On the host, what the operating system has available, and no more than the limits of the control groups
+        (containers, batch systems) leave. On CUDA, what the device has free and what the memory pool of the library
+        holds unused; with CuPy no more than the limit of that pool leaves.
+    """
+    target = find_device(device)
+    if target.name in ("cpu", "torch", "strict"):
+        return _free_on_host()
+    if target.name.startswith("cuda"):
+        return _free_in_cupy(target)
+    if target.name.startswith("torch:cuda"):
+        torch = import_module("torch").cuda
+        unused = torch.memory_reserved(target.handle) - torch.memory_allocated(target.handle)
+        return int(torch.mem_get_info(target.handle)[0] + unused)
+    return None
+
+
+def total_memory(device: str | Device | None = None) -> int | None:
+    """Bytes of memory that a device has; None where that is not known.
+
+    Parameters
+    ----------
+    device : str, Device or None (the default device)
+    """
+    target = find_device(device)
+    if target.name in ("cpu", "torch", "strict"):
+        return _pages("SC_PHYS_PAGES")
+    if target.name.startswith("cuda"):
+        with target.handle:
+            return int(import_module("cupy").cuda.runtime.memGetInfo()[1])
+    if target.name.startswith("torch:cuda"):
+        return int(import_module("torch").cuda.mem_get_info(target.handle)[1])
+    return None
+
+
+def _free_in_cupy(device: Device) -> int:
+    cupy = import_module("cupy")
+    with device.handle:
+        pool = cupy.get_default_memory_pool()
+        free = int(cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes())
+        limit = int(pool.get_limit())  # 0 stands for none
+        return min(free, max(limit - int(pool.used_bytes()), 0)) if limit else free
+
+
+def _free_on_host() -> int | None:
+    known = [n_bytes for n_bytes in (_available(), *_left_by_cgroups()) if n_bytes is not None]
+    return min(known) if known else None
+
+
+def _available() -> int | None:
+    """Memory of the machine that can be had without swapping; None on systems that do not tell."""
+    try:
+        for line in (_PROC / "meminfo").read_text().splitlines():
+            if line.startswith("MemAvailable:"):
+                return 1024 * int(line.split()[1])
+    except OSError:
+        pass
+    return _pages("SC_AVPHYS_PAGES")
+
+
+def _pages(name: str) -> int | None:
+    try:
+        return os.sysconf(name) * os.sysconf("SC_PAGE_SIZE")
+    except (AttributeError, ValueError, OSError):
+        return None
+
+
+def _left_by_cgroups() -> Iterator[int]:
+    """What each control group of this process leaves, those that hold it included."""
+    try:
+        lines = (_PROC / "self" / "cgroup").read_text().splitlines()
+    except OSError:
+        return
+    for line in lines:
+        _, controllers, path = line.split(":", 2)
+        if controllers == "":
+            root, names = _CGROUPS, ("memory.max", "memory.current", "inactive_file")
+        elif "memory" in controllers.split(","):
+            names = ("memory.limit_in_bytes", "memory.usage_in_bytes", "total_inactive_file")
+            root = _CGROUPS / "memory"
+        else:
+            continue
+        group = root / path.lstrip("/")
+        for folder in [group, *group.parents][: len(group.parts) - len(root.parts) + 1]:
+            left = _left_by_cgroup(folder, *names)
+            if left is not None:
+                yield left
+
+
+def _left_by_cgroup(folder: Path, limit: str, used: str, cache: str) -> int | None:
+    """Limit of a control group less what it uses; files that it holds in memory can make room."""
+    try:
+        most = (folder / limit).read_text().strip()
+        if most == "max":
+            return None
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        in_use = int((folder / used).read_text()) - int(statistics.get(cache, 0))
+        return max(int(most) - in_use, 0)
+    except (OSError, ValueError):
+        return None
+
+
+@lru_cache(maxsize=1)
+def keep_freed_memory() -> bool:
+    """Let this process keep up to 256 MiB of what it frees on the host, for the arrays that come next.
+
+    glibc gives back large arrays at once, and the system clears each page that is asked for anew: one observation after
+    the other, that takes a tenth of the time, and a third where the environment asks for it as Dask's workers do.
+
+    Returns
+    -------
+    is_kept : bool, False on systems without glibc, where nothing is changed
+    """
+    try:
+        mallopt = ctypes.CDLL(None).mallopt
+    except (AttributeError, OSError, TypeError):
+        return False
+    return all(mallopt(parameter, n_bytes) == 1 for parameter, n_bytes in _KEPT_BYTES.items())
+
+
+def release_memory(device: str | Device | None = None) -> None:
+    """Give back to the device what libraries hold unused: blocks of memory pools, work areas of Fourier transforms.
+
+    On the host there is nothing to do. Arrays in use are not touched. What is asked for next takes longer, so this is
+    for the end of a group of observations, and not for each of them.
+
+    Parameters
+    ----------
+    device : str, Device or None (the default device)
+    """
+    target = find_device(device)
+    if target.name.startswith("cuda"):
+        cupy = import_module("cupy")
+        with target.handle, warnings.catch_warnings():
+            warnings.simplefilter("ignore", FutureWarning)  # CuPy may rename it one day
+            cupy.fft.config.clear_plan_cache()
+            cupy.get_default_memory_pool().free_all_blocks()
+        cupy.get_default_pinned_memory_pool().free_all_blocks()
+    elif target.name.startswith("torch:cuda"):
+        torch = import_module("torch")
+        torch.backends.cuda.cufft_plan_cache[target.handle].clear()
+        torch.cuda.empty_cache()
+
+
+def require_memory(n_bytes: int, device: str | Device | None = None, *, what: str, advice: str) -> None:
+    """Check that something fits, before it is made. Up to 64 MiB nothing is looked up.
+
+    Parameters
+    ----------
+    n_bytes : int
+    device : str, Device or None (the default device)
+    what : str, what is asked for: names and shapes
+    advice : str, what to change, after "To need less, "
+
+    Raises
+    ------
+    OutOfMemoryError
+        If less is free.
+    """
+    if n_bytes <= UNCHECKED_BYTES:
+        return
+    target = find_device(device)
+    free = free_memory(target)
+    if free is not None and n_bytes > free:
+        raise OutOfMemoryError(
+            f"{what} would take {format_bytes(n_bytes)} on device '{target}', where {format_bytes(free)} are free. "
+            f"To need less, {advice}."
+        )
+
+
+@contextmanager
+def memory_errors(device: str | Device | None = None, *, what: str | Callable[[], str], advice: str) -> Iterator[None]:
+    """Say it in one way when a library runs out of memory inside a ``with`` block.
+
+    Parameters
+    ----------
+    device : str, Device or None (the default device), where the work is done
+    what : str, what is being done; or a function that says it, for texts that take time to make
+    advice : str, what to change, as for `require_memory`
+
+    Raises
+    ------
+    OutOfMemoryError
+        In place of the error of NumPy, CuPy, PyTorch or a library of CUDA, which is its ``__cause__``.
+    """
+    try:
+        yield
+    except OutOfMemoryError:
+        raise
+    except (MemoryError, RuntimeError) as error:
+        if not _is_about_memory(error):
+            raise
+        target = find_device(device)
+        free = free_memory(target)
+        left = "an unknown amount is" if free is None else f"{format_bytes(free)} are"
+        job = what if isinstance(what, str) else what()
+        raise OutOfMemoryError(
+            f"{job} needs more memory than device '{target}' has, where {left} free: {error}. To need less, {advice}."
+        ) from error
+
+
+def _is_about_memory(error: Exception) -> bool:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
+        return True
+    text = str(error)
+    return any(sign in text for sign in _SIGNS)
+
+
+@lru_cache(maxsize=32)
+def _item_bytes(dtype: str) -> int:
+    return np.dtype(dtype).itemsize
+
+
+def n_bytes_of(shape: Sequence[int], dtype: str = "float64") -> int:
+    """Size of an array of a shape and a data type, given by its name."""
+    return math.prod(shape) * _item_bytes(dtype)
+
+
+def format_bytes(n_bytes: float) -> str:
+    """Text such as ``1.5 GB``, in powers of ten."""
+    for unit in ("B", "kB", "MB", "GB"):
+        if n_bytes < 999.5:
+            return f"{n_bytes:.3g} {unit}"
+        n_bytes /= 1000
+    return f"{n_bytes:.3g} TB"

@@ -1,0 +1,81 @@
+"""How exact maps are: ``double`` (float64, the default) or ``single`` (float32, for GPUs that are slow in float64).
+
+The data say it, as they say on which device the work is done: what is made from maps of float32 is float32. Coordinates
+stay float64 in both. The names are those that NumPy has for the two data types, so a precision is a ``dtype`` as well.
+"""
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import dtype_name
+
+__all__ = [
+    "DTYPES",
+    "find_precision",
+    "get_default_precision",
+    "precision_of",
+    "set_default_precision",
+    "use_precision",
+]
+
+DTYPES = {"double": "float64", "single": "float32"}
+"""Data type of maps in each precision; masks are bool in both."""
+
+_default: str | None = None
+_scoped: ContextVar[str | None] = ContextVar("lightpool_precision", default=None)
+
+
+def find_precision(name: str | None = None) -> str:
+    """Precision of a name, ``double`` or ``single``; None is the default one.
+
+    Raises
+    ------
+    ValueError
+        If there is no such precision.
+    """
+    if name is None:
+        return get_default_precision()
+    found = name.strip().lower() if isinstance(name, str) else name
+    if found not in DTYPES:
+        raise ValueError(f"precision must be 'double' (float64) or 'single' (float32), got {name!r}")
+    return found
+
+
+def get_default_precision() -> str:
+    """Precision of new maps: of `use_precision`, `set_default_precision`, ``LIGHTPOOL_PRECISION``, or ``double``."""
+    scoped = _scoped.get()
+    if scoped is not None:
+        return scoped
+    if _default is not None:
+        return _default
+    return find_precision(os.environ.get("LIGHTPOOL_PRECISION") or "double")
+
+
+def set_default_precision(name: str | None) -> None:
+    """Choose the precision of new maps from now on; None goes back to ``LIGHTPOOL_PRECISION`` or ``double``."""
+    global _default
+    _default = None if name is None else find_precision(name)
+
+
+@contextmanager
+def use_precision(name: str) -> Iterator[str]:
+    """Choose the precision of new maps inside a ``with`` block, in this thread or task only."""
+    token = _scoped.set(find_precision(name))
+    try:
+        yield get_default_precision()
+    finally:
+        _scoped.reset(token)
+
+
+def precision_of(*arrays: Array) -> str:
+    """Precision of arrays together: ``single`` if all floating-point ones are float32, and there is at least one.
+
+    Without a floating-point array it is the default one.
+    """
+    names = {dtype_name(x) for x in arrays} & {"float32", "float64"}
+    if not names:
+        return get_default_precision()
+    return "single" if names == {"float32"} else "double"

@@ -1,0 +1,41 @@
+"""A stand-in for a GPU: array-api-strict's ``device1`` with the last ways to the host closed.
+
+Arrays on ``device1`` already refuse to become NumPy arrays or to meet arrays of another device. ``float(x)``,
+``int(x)``, ``bool(x)``, indexing a list by ``x`` and the exchange by DLPack still work there, while on a GPU each of
+them waits for the device and copies in silence. `close_holes` makes them refuse too.
+"""
+
+from collections.abc import Callable
+from typing import Any
+
+from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.errors import DeviceError
+
+__all__ = ["DEVICE_NAME", "close_holes"]
+
+DEVICE_NAME = "device1"
+_HOLES = ("__bool__", "__int__", "__float__", "__complex__", "__index__", "__dlpack__")
+_closed: set[int] = set()
+
+
+def close_holes(xp: Namespace) -> None:
+    """Make arrays on ``device1`` refuse every silent way to the host; calling it again changes nothing."""
+    if id(xp) in _closed:
+        return
+    _closed.add(id(xp))
+    array_type = type(xp.zeros(1))
+    open_device = xp.Device("CPU_DEVICE")
+    for name in _HOLES:
+        setattr(array_type, name, _refusing(getattr(array_type, name), name, open_device))
+
+
+def _refusing(method: Callable[..., Any], name: str, open_device: Any) -> Callable[..., Any]:
+    def refuse(self: Array, *args: Any, **kwargs: Any) -> Any:
+        if self.device != open_device:
+            raise DeviceError(
+                f"{name} would read an array on {self.device} back to the host in silence; "
+                "use lightpool.arrays.to_host where a transfer is meant"
+            )
+        return method(self, *args, **kwargs)
+
+    return refuse

@@ -1,0 +1,1 @@
+"""The numerics: functions from arrays to arrays, on any device."""

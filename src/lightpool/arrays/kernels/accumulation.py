@@ -1,0 +1,155 @@
+"""Adding products of arrays to a part of another array."""
+
+import math
+from collections.abc import Sequence
+from functools import reduce
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from lightpool.arrays.cuda import accumulation as cuda_accumulation
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.blocks import blocks_that_fit, pieces, quiet_on_windows
+from lightpool.arrays.devices.devices import array_namespace, device_of
+from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name, is_bool, is_floating
+from lightpool.arrays.devices.lazy_array import LazyArray
+
+__all__ = ["add_product", "add_product_plain"]
+
+Index = tuple[Any, ...]
+
+_N_WORK = 4  # arrays of the size of a product that are in memory while it is made and added
+
+
+def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *, nan_to_num: bool = True) -> None:
+    """Add the product of some arrays to a window of an array, in place; masks are united.
+
+    Parameters
+    ----------
+    total : array of any type
+    factors : arrays that broadcast to the shape of the window, at least one; and Python numbers
+        Masks count as 0 and 1. A `LazyArray` has the shape of the window; it is worked out and added part by part.
+    window : index of slices
+    nan_to_num : bool
+        Whether to add zero where the product is not finite.
+    """
+    lazy = next((factor for factor in factors if isinstance(factor, LazyArray)), None)
+    if lazy is not None and (lazy.device.is_host or lazy.height < lazy.shape[-2]):
+        others = [_values(factor) for factor in factors if factor is not lazy]
+        whole = total[window]
+        if lazy.device.is_host and _is_simple(total, others) and lazy.dtype == total.dtype:
+            _add_parts_numpy(whole, lazy, others, nan_to_num)
+            return
+        for index, part in lazy.parts():
+            rest = [_part(factor, index, whole.ndim) for factor in others]
+            add_product(whole, [part, *rest], index, nan_to_num=nan_to_num)
+    elif _is_simple(total, factors):
+        _add_product_numpy(total[window], factors, nan_to_num)
+    elif not (array_api_compat.is_cupy_array(total) and _add_product_cuda(total[window], factors, nan_to_num)):
+        add_product_plain(total, factors, window, nan_to_num=nan_to_num)
+
+
+def add_product_plain(total: Array, factors: Sequence[Any], window: Index = (...,), *, nan_to_num: bool = True) -> None:
+    """Plain twin of `add_product`, in the array API standard alone."""
+    factors = [_values(factor) for factor in factors]
+    whole = total[window]
+    n_dim, n_bytes = len(whole.shape), 8 * _N_WORK * math.prod(whole.shape[1:])
+    planes = blocks_that_fit(whole.shape[0], n_bytes, device_of(total)) if n_dim > 2 else []
+    if len(planes) < 2:
+        _add_product(total, factors, window, nan_to_num)
+        return
+    for block in planes:
+        index = (block, ..., slice(None), slice(None))
+        _add_product(whole, [_part(factor, index, n_dim) for factor in factors], index, nan_to_num)
+
+
+def _add_product(total: Array, factors: Sequence[Any], window: Index, nan_to_num: bool) -> None:
+    product = _product(factors)
+    if nan_to_num and is_floating(product):
+        xp = array_namespace(product)
+        product = xp.where(xp.isfinite(product), product, 0.0)
+    product = as_dtype(product, dtype_name(total))
+    if is_bool(total):
+        total[window] = total[window] | product
+    else:
+        total[window] += product
+
+
+def _values(factor: Any) -> Any:
+    return factor.values() if isinstance(factor, LazyArray) else factor
+
+
+def _part(factor: Any, index: Index, n_dim: int) -> Any:
+    """Part of a factor that spreads to an array of more dimensions, at an index (lead, ..., rows, columns) of that."""
+    if isinstance(factor, int | float):
+        return factor
+    lead, _, rows, columns = index
+    slices = [lead, *(n_dim - 3) * [slice(None)], rows, columns][n_dim - factor.ndim :]
+    return factor[tuple(slice(None) if n == 1 else s for s, n in zip(slices, factor.shape, strict=True))]
+
+
+def _size(factor: Any) -> int:
+    return -1 if isinstance(factor, int | float) else math.prod(factor.shape)
+
+
+def _product(factors: Sequence[Any]) -> Any:
+    """Product; small arrays are multiplied before they meet large ones."""
+    return reduce(lambda x, y: apply_operator("multiply", y, x), sorted(factors, key=_size))
+
+
+def _is_simple(total: Array, factors: Sequence[Any]) -> bool:
+    """Whether NumPy adds up float64 or float32, and all factors have this type or are bool."""
+    arrays = [factor for factor in factors if not isinstance(factor, int | float)]
+    return is_floating(total) and all(
+        array_api_compat.is_numpy_array(x) and x.dtype in (total.dtype, np.bool_) for x in (total, *arrays)
+    )
+
+
+def _add_product_cuda(part: Array, factors: Sequence[Any], nan_to_num: bool) -> bool:
+    """Whether there was a kernel to do it."""
+    number = math.prod(x for x in factors if isinstance(x, int | float))
+    arrays = sorted((_values(x) for x in factors if not isinstance(x, int | float)), key=_size)
+    return cuda_accumulation.add_product(part, arrays, number, nan_to_num)
+
+
+def _add_parts_numpy(whole: Array, lazy: LazyArray, factors: Sequence[Any], nan_to_num: bool) -> None:
+    image = whole.shape[-2:]
+    masks = [x.reshape(image) for x in factors if nan_to_num and _is_image_mask(x, image)]
+    others = [x for x in factors if not (nan_to_num and _is_image_mask(x, image))]
+    factor = _product(others) if others else 1.0
+    if not isinstance(factor, int | float):
+        factor = as_dtype(factor, dtype_name(whole))
+    is_finite = not nan_to_num or (lazy.is_finite and bool(np.all(np.isfinite(factor))))
+    with quiet_on_windows():
+        for index, part in lazy.parts(reduce(np.logical_and, masks) if masks else None):
+            if others:
+                part *= _part(factor, index, whole.ndim)
+            if not is_finite and not _is_all_finite(part):
+                part = np.where(np.isfinite(part), part, 0.0)
+            target = whole[index]
+            np.add(target, part, out=target)
+
+
+def _is_image_mask(x: Any, image: tuple[int, ...]) -> bool:
+    return not isinstance(x, int | float) and is_bool(x) and x.shape == (1,) * (x.ndim - 2) + tuple(image)
+
+
+def _is_all_finite(values: Any) -> bool:
+    """Whether all values are finite, in one pass; False too where the sum of their squares is not."""
+    row = values.reshape(-1) if values.flags.c_contiguous else None
+    return bool(np.isfinite(values.sum() if row is None else np.dot(row, row)))  # BLAS is twice as fast as a sum
+
+
+def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:
+    small = [x for x in factors if _size(x) < part.size]
+    large = [x for x in factors if _size(x) == part.size] + ([_product(small)] if small else [])
+    if not isinstance(large[0], int | float) and is_bool(large[0]):
+        large = [1.0, *large]
+    views = [x if isinstance(x, int | float) else np.broadcast_to(x, part.shape) for x in large]
+    with quiet_on_windows():
+        for piece in pieces(part.shape):
+            product = reduce(np.multiply, (x if isinstance(x, int | float) else x[piece] for x in views))
+            if nan_to_num and not _is_all_finite(product):
+                product = np.where(np.isfinite(product), product, 0.0)
+            np.add(part[piece], product, out=part[piece])

@@ -1,0 +1,139 @@
+"""Sums over the four neighbours of points in a table of two coordinates."""
+
+import math
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import array_api_compat
+import numpy as np
+
+from lightpool.arrays.cuda import interpolation as cuda_interpolation
+from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.blocks import BLOCK, blocks
+from lightpool.arrays.devices.device_tables import constant
+from lightpool.arrays.devices.devices import array_namespace, device_of
+from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
+
+__all__ = ["gather_bilinear", "gather_bilinear_in_parts"]
+
+_PART = BLOCK // 4
+"""Points in a part: a dozen numbers for each of them, and what is made of these, stay in the processor's cache."""
+
+_N_KEPT = 8
+
+
+class _Kept(threading.local):
+    """Matrices of a thread, of some 100 kB each."""
+
+    def __init__(self) -> None:
+        self.matrices: dict[tuple[int, int, int, str], Any] = {}
+
+
+_KEPT = _Kept()
+
+
+def gather_bilinear(
+    table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dtype: str = "float64", *, xp: Namespace | None = None
+) -> Array:
+    """Table in two coordinates at every point, by the weights of its four neighbours.
+
+    Parameters
+    ----------
+    table : array of float, shape (..., nx, ny); a NumPy array is copied to the device of the points
+        On the host it is read fastest where the values of a node stand together in memory.
+    ix, iy : arrays of int64, any shape
+        Nodes below, of `interpolation_weights`.
+    fx, fy : arrays of float64, shape of ``ix``
+        Weights of the nodes above, of `interpolation_weights`.
+    dtype : data type of the values; the weights of the four neighbours are made in float64 before
+
+    Returns
+    -------
+    values : array of ``dtype``, shape (..., *ix.shape)
+    """
+    xp = array_namespace(ix, fx, iy, fy) if xp is None else xp
+    table = constant(table, device_of(fx), dtype=dtype)
+    leading, shape, (n_x, n_y) = table.shape[:-2], ix.shape, table.shape[-2:]
+    ix, fx, iy, fy = (xp.reshape(v, (-1,)) for v in (ix, fx, iy, fy))
+    if array_api_compat.is_numpy_namespace(xp):
+        values = np.empty((math.prod(leading), ix.size), dtype)
+        for part, found in gather_bilinear_in_parts(table, ix, fx, iy, fy, dtype):
+            values[:, part] = found
+    elif array_api_compat.is_cupy_namespace(xp):
+        values = cuda_interpolation.gather_bilinear(xp.reshape(table, (-1, n_x, n_y)), ix, fx, iy, fy)
+    else:
+        values = _gather_plain(xp.reshape(table, (math.prod(leading), n_x * n_y)), ix, fx, iy, fy, n_x, n_y, xp=xp)
+    return xp.reshape(values, (*leading, *shape))
+
+
+def gather_bilinear_in_parts(
+    table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dtype: str = "float64", size: int = _PART
+) -> Iterator[tuple[slice, Array]]:
+    """`gather_bilinear` of NumPy arrays, a part of the points at a time: to use it while it is in the cache.
+
+    Parameters
+    ----------
+    table, ix, fx, iy, fy, dtype : as there; the points stand in a row, P of them
+    size : int, points in a part; bits do not depend on it
+
+    Yields
+    ------
+    part : slice of range(P)
+    values : array of ``dtype``, shape (n_row, points in the part), with the leading axes of the table in one
+        Not contiguous: the values of a point stand together in memory.
+    """
+    n_x, n_y = table.shape[-2:]
+    by_node = np.ascontiguousarray(table.reshape(math.prod(table.shape[:-2]), n_x * n_y).T, dtype)
+    first, n_corner = (ix * n_y + iy).astype(np.int32), (1 + (n_x > 1)) * (1 + (n_y > 1))
+    for part in blocks(ix.size, size):
+        matrix = _rows_of(part.stop - part.start, n_corner, len(by_node), dtype)
+        columns, weights = (x.reshape(-1, n_corner) for x in (matrix.indices, matrix.data))
+        for number, (step, weight) in enumerate(_corners(fx[part], fy[part], n_x, n_y)):
+            np.add(first[part], step, out=columns[:, number])
+            weights[:, number] = weight
+        yield part, (matrix @ by_node).T
+
+
+def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> Any:
+    """Sparse matrix with a row for each point, to be filled: its product reads all of a node at once.
+
+    Building one costs as much as its product, so the last ones of a thread are kept, and filled anew.
+    """
+    key, kept = (n_point, n_corner, n_node, dtype), _KEPT.matrices
+    if key not in kept:
+        if len(kept) == _N_KEPT:
+            kept.clear()
+        kept[key] = _new_rows(*key)
+    return kept[key]
+
+
+def _new_rows(n_point: int, n_corner: int, n_node: int, dtype: str) -> Any:
+    from scipy.sparse import csr_array  # loading it takes longer than most uses of this room
+
+    starts = np.arange(0, n_point * n_corner + 1, n_corner, dtype=np.int32)
+    empty = np.zeros(n_point * n_corner, dtype), np.zeros(n_point * n_corner, np.int32)
+    return csr_array((*empty, starts), shape=(n_point, n_node))
+
+
+def _corners(fx: Array, fy: Array, n_x: int, n_y: int) -> list[tuple[int, Array]]:
+    """Of each neighbour that is there, the step from the first one in the flat table, and the weight."""
+    if n_x == 1 and n_y == 1:
+        return [(0, 1.0 - fx)]
+    if n_x == 1:
+        return [(0, 1.0 - fy), (1, fy)]
+    if n_y == 1:
+        return [(0, 1.0 - fx), (n_y, fx)]
+    both = fx * fy
+    return [(0, 1.0 - fx - fy + both), (1, fy - both), (n_y, fx - both), (n_y + 1, both)]
+
+
+def _gather_plain(
+    table: Array, ix: Array, fx: Array, iy: Array, fy: Array, n_x: int, n_y: int, *, xp: Namespace
+) -> Array:
+    first, dtype, corners = ix * n_y + iy, dtype_name(table), _corners(fx, fy, n_x, n_y)
+    terms = [xp.take(table, first + step, axis=1) * as_dtype(weight, dtype)[None, :] for step, weight in corners]
+    values = terms[0]
+    for term in terms[1:]:
+        values = values + term
+    return values

@@ -1,0 +1,184 @@
+"""From the values of coordinates to bins and pixel numbers of an axis."""
+
+import math
+
+import array_api_compat
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.arrays.cuda import binning as cuda_binning
+from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.device_tables import constant
+from lightpool.arrays.devices.devices import array_namespace, device_of
+from lightpool.arrays.kernels.scales import scale_values, unscale_values
+
+__all__ = [
+    "bin_index",
+    "bin_index_plain",
+    "coord_to_pix",
+    "pix_in_bins",
+    "pix_to_coord",
+    "scale_values",
+    "snap_to_edges",
+    "unscale_values",
+]
+
+_FIRST_NODE = {"center": 0.0, "edges": -0.5}
+
+_EPS = float(np.finfo(np.float64).eps)
+
+_ROUNDING_OF_UNITS = 4 * _EPS
+"""Relative error of a value whose unit was changed: of the factor, of the product, and of the value in its file."""
+
+
+def bin_index(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | None = None) -> Array:
+    """Bin of each value; bins are half-open, [lower, upper).
+
+    Parameters
+    ----------
+    x : array of float64, any shape
+    edges : array of float64, shape (n_bin + 1,), ascending; a NumPy array is copied to the device
+    clip : bool
+        Whether finite values outside belong to the outer bins.
+
+    Returns
+    -------
+    index : array of int64, shape of ``x``
+        -1 outside, on the last edge, and where ``x`` is not finite.
+    """
+    xp = array_namespace(x) if xp is None else xp
+    edges = constant(edges, device_of(x), dtype="float64")
+    if array_api_compat.is_cupy_namespace(xp):
+        return cuda_binning.bin_index(x, edges, clip)
+    return bin_index_plain(x, edges, clip=clip, xp=xp)
+
+
+def bin_index_plain(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | None = None) -> Array:
+    """Plain twin of `bin_index`, in the array API standard alone; ``x`` and ``edges`` are on one device."""
+    xp = array_namespace(x) if xp is None else xp
+    # Searching in the inner edges alone does the clipping to [0, n_bin - 1].
+    index = xp.astype(xp.searchsorted(edges[1:-1], x, side="right"), xp.int64, copy=False)
+    valid = xp.isfinite(x) if clip else (x >= edges[0]) & (x < edges[-1])
+    return xp.where(valid, index, xp.full_like(index, -1))
+
+
+def snap_to_edges(x: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Values on the host, with those that are an edge up to the rounding of a change of unit moved onto it.
+
+    Parameters
+    ----------
+    x : NumPy array of float64, any shape
+    edges : NumPy array of float64, shape (n_bin + 1,), ascending
+
+    Returns
+    -------
+    snapped : NumPy array of float64, shape of ``x``
+    """
+    with np.errstate(invalid="ignore"):  # infinity minus infinity, where both are
+        for side in (-1, 0):
+            number = np.clip(np.searchsorted(edges, x) + side, 0, len(edges) - 1)
+            nearest = edges[number]
+            x = np.where(np.abs(x - nearest) <= _ROUNDING_OF_UNITS * np.abs(nearest), nearest, x)
+    return x
+
+
+def pix_in_bins(
+    pix: Array, x: Array, edges: Array, *, is_descending: bool = False, xp: Namespace | None = None
+) -> Array:
+    """Pixel coordinates moved by their rounding, so that the nearest whole number is the bin of the value.
+
+    Parameters
+    ----------
+    pix : array of float64, shape of ``x``, from `coord_to_pix`
+    x : array of float64, any shape
+    edges : array of float64, shape (n_bin + 1,), ascending; a NumPy array is copied to the device
+    is_descending : bool
+        Whether bins are counted from the last edge.
+
+    Returns
+    -------
+    pix : array of float64, for which floor(pix + 0.5) is the bin that `bin_index` finds, and outside no bin
+    """
+    xp = array_namespace(x) if xp is None else xp
+    edges = constant(edges, device_of(x), dtype="float64")
+    n_bin = int(edges.shape[0]) - 1
+    if array_api_compat.is_numpy_namespace(xp) and _are_in_bins(pix, x, edges, is_descending):
+        return pix  # as nearly always
+    bins = xp.astype(xp.searchsorted(edges, xp.reshape(x, (-1,)), side="right"), xp.float64) - 1.0
+    bins = xp.reshape(bins, x.shape)
+    if is_descending:
+        bins = (n_bin - 1.0) - bins
+    low = xp.where(bins < 0, xp.full_like(bins, -math.inf), bins - 0.5)
+    high = bins + 0.5
+    high = xp.where(bins >= n_bin, xp.full_like(bins, math.inf), high - 4 * _EPS * xp.abs(high))
+    # not `clip`: a NaN stays one
+    pix = xp.where(pix < low, low, pix)
+    return xp.where(pix > high, high, pix)
+
+
+def _are_in_bins(
+    pix: NDArray[np.float64], x: NDArray[np.float64], edges: NDArray[np.float64], is_descending: bool
+) -> bool:
+    """Whether each value lies between the edges of the bin of its pixel coordinate; False if one is not finite.
+
+    A search for the bins of the values takes several times as long.
+    """
+    n_bin = len(edges) - 1
+    # fmin, not minimum: a NaN becomes a number that can be an index
+    number = np.maximum(np.fmin(np.floor(pix + 0.5), float(n_bin)), -1.0).astype(np.intp)
+    if is_descending:
+        number = (n_bin - 1) - number
+    bounds = np.concatenate([[-np.inf], edges, [np.inf]])
+    number += 1
+    if not np.all(np.take(bounds, number) <= x):
+        return False
+    number += 1
+    return bool(np.all(x < np.take(bounds, number)))
+
+
+def coord_to_pix(
+    x: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center", xp: Namespace | None = None
+) -> Array:
+    """Pixel number, not rounded, of each value: linear between nodes on the given scale, extrapolating.
+
+    Parameters
+    ----------
+    x : array of float64, any shape
+    nodes : array of float64, shape (n_node,), ascending, not scaled; a NumPy array is copied to the device
+    scale : ``lin``, ``log`` or ``sqrt``
+    node_type : ``center`` (the first node is pixel 0) or ``edges`` (it is pixel -0.5)
+
+    Returns
+    -------
+    pix : array of float64, shape of ``x``; all points lie on the pixel of the node if there is one node only
+    """
+    xp = array_namespace(x) if xp is None else xp
+    nodes = scale_values(constant(nodes, device_of(x), dtype="float64"), scale, xp=xp)
+    flat = xp.reshape(scale_values(x, scale, xp=xp), (-1,))
+    if nodes.shape[0] == 1:
+        pix = xp.where(xp.isnan(flat), flat, xp.zeros_like(flat))
+    else:
+        # Weighted sums of the two nodes in this order, so that each bit is that of Gammapy's spline of degree 1.
+        below = xp.astype(xp.searchsorted(nodes[1:-1], flat, side="right"), xp.int64, copy=False)
+        lower, upper = xp.take(nodes, below), xp.take(nodes, below + 1)
+        slope = 1.0 / (upper - lower)
+        below = xp.astype(below, xp.float64)
+        pix = below * (slope * (upper - flat)) + (below + 1.0) * (slope * (flat - lower))
+    return xp.reshape(pix + _FIRST_NODE[node_type], x.shape)
+
+
+def pix_to_coord(
+    pix: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center", xp: Namespace | None = None
+) -> Array:
+    """Value at each pixel number, not rounded; the inverse of `coord_to_pix`, with the same parameters."""
+    xp = array_namespace(pix) if xp is None else xp
+    nodes = scale_values(constant(nodes, device_of(pix), dtype="float64"), scale, xp=xp)
+    n_node = nodes.shape[0]
+    flat = xp.reshape(pix - _FIRST_NODE[node_type], (-1,))
+    if n_node == 1:
+        return unscale_values(xp.reshape(xp.where(xp.isnan(flat), flat, nodes[0]), pix.shape), scale, xp=xp)
+    # A NaN has no whole number below it: it takes node 0 and stays NaN by its fraction.
+    below = xp.clip(xp.floor(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat)), 0.0, float(n_node - 2))
+    index = xp.astype(below, xp.int64)
+    scaled = xp.take(nodes, index) * (below + 1.0 - flat) + xp.take(nodes, index + 1) * (flat - below)
+    return unscale_values(xp.reshape(scaled, pix.shape), scale, xp=xp)

@@ -1,0 +1,41 @@
+"""Growing and shrinking of masks."""
+
+from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
+from lightpool.arrays.kernels.convolution import convolve_fft
+
+__all__ = ["binary_dilation", "binary_erosion"]
+
+
+def binary_dilation(mask: Array, structure: Array, *, xp: Namespace | None = None) -> Array:
+    """Set every pixel that a set pixel reaches.
+
+    Parameters
+    ----------
+    mask : array of bool, shape (..., ny, nx)
+    structure : array of bool or number, shape (ky, kx), both odd
+        Not 0 where a set pixel reaches, counted from the centre. A NumPy array is copied to the device of ``mask``.
+
+    Returns
+    -------
+    dilated : array of bool, shape of ``mask``
+    """
+    xp = array_namespace(mask) if xp is None else xp
+    reached = convolve_fft(mask, _checked(structure, mask, xp), xp=xp)
+    return reached > 0.5  # a count, but for rounding
+
+
+def binary_erosion(mask: Array, structure: Array, *, xp: Namespace | None = None) -> Array:
+    """Keep a pixel only if all pixels that the structure covers around it are set; outside the image none is.
+
+    Parameters and result are those of `binary_dilation`.
+    """
+    xp = array_namespace(mask) if xp is None else xp
+    structure = xp.flip(_checked(structure, mask, xp))
+    return convolve_fft(mask, structure, xp=xp) > xp.sum(structure) - 0.5  # counts, but for rounding
+
+
+def _checked(structure: Array, mask: Array, xp: Namespace) -> Array:
+    if structure.ndim != 2 or any(n % 2 == 0 for n in structure.shape):
+        raise ValueError(f"structure has shape {tuple(structure.shape)}, expected two odd numbers, for it has a centre")
+    return xp.astype(xp.astype(to_device(structure, device_of(mask)), xp.bool), xp.float64)

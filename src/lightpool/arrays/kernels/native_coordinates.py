@@ -1,0 +1,197 @@
+"""The nine projections themselves: between the plane and the native sphere, in radians.
+
+Zenithal ones go by unit vectors, which need no trigonometry; the others by native longitude ``phi`` and latitude
+``theta``. Equations are those of Calabretta & Greisen 2002, A&A 395, 1077.
+"""
+
+import math
+from collections.abc import Callable
+
+from lightpool.arrays.devices.array_types import Array, Namespace
+
+__all__ = [
+    "CYLINDRICAL",
+    "PROJECTION_CODES",
+    "angles_to_plane",
+    "plane_to_angles",
+    "plane_to_vector",
+    "vectors_to_plane",
+]
+
+_ROUNDING = 1.0 + 1e-12
+_SQRT2 = math.sqrt(2.0)
+
+
+# --- Zenithal: radius in the plane <-> distance from the native pole -------------------------------------------------
+
+
+def _tan_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
+    z = 1.0 / xp.sqrt(1.0 + r2)
+    return z, z, None
+
+
+def _sin_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
+    return xp.ones_like(r2), xp.sqrt(xp.clip(1.0 - r2, 0.0, None)), r2 > 1
+
+
+def _arc_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
+    r = xp.sqrt(r2)
+    ratio = xp.where(r == 0, xp.ones_like(r), xp.sin(r) / xp.where(r == 0, xp.ones_like(r), r))
+    return ratio, xp.cos(r), r > math.pi * _ROUNDING
+
+
+def _zea_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
+    return xp.sqrt(xp.clip(1.0 - r2 / 4, 0.0, None)), 1.0 - r2 / 2, r2 > 4 * _ROUNDING
+
+
+def _stg_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
+    ratio = 1.0 / (1.0 + r2 / 4)
+    return ratio, 2 * ratio - 1.0, None
+
+
+# Squared radius -> (sine of the distance over the radius, cosine of the distance, where there is no sky).
+_VECTORS: dict[str, Callable[[Array, Namespace], tuple[Array, Array, Array | None]]] = {
+    "TAN": _tan_vector,
+    "SIN": _sin_vector,
+    "ARC": _arc_vector,
+    "ZEA": _zea_vector,
+    "STG": _stg_vector,
+}
+
+# Sine and cosine of the distance -> radius, NaN where the direction does not project.
+_NEAR_ZERO = 1e-15
+_RADII: dict[str, Callable[[Array, Array, Namespace], Array]] = {
+    "TAN": lambda sin, cos, xp: xp.where(cos > _NEAR_ZERO, sin / xp.where(cos > _NEAR_ZERO, cos, sin + 1.0), xp.nan),
+    "SIN": lambda sin, cos, xp: xp.where(cos > -_NEAR_ZERO, sin, xp.nan),
+    "ARC": lambda sin, cos, xp: xp.atan2(sin, cos),
+    "ZEA": lambda sin, cos, xp: 2 * xp.sin(xp.atan2(sin, cos) / 2),
+    "STG": lambda sin, cos, xp: xp.where(1.0 + cos > _NEAR_ZERO, 2 * xp.tan(xp.atan2(sin, cos) / 2), xp.nan),
+}
+
+
+def plane_to_vector(code: str, u: Array, v: Array, *, xp: Namespace) -> tuple[Array, Array | None]:
+    """Native unit vectors, shape (3, ...), of points in the plane of a zenithal projection; where they are invalid."""
+    ratio, z, bad = _VECTORS[code](u * u + v * v, xp)
+    return xp.stack([-v * ratio, u * ratio, z], axis=0), bad
+
+
+def vectors_to_plane(code: str, vectors: Array, *, xp: Namespace) -> tuple[Array, Array]:
+    """Points in the plane of a zenithal projection, NaN where native unit vectors do not project."""
+    x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
+    sin = xp.hypot(x, y)
+    radius = _RADII[code](sin, z, xp)
+    at_pole = sin == 0
+    sin = xp.where(at_pole, xp.ones_like(sin), sin)
+    return radius * (y / sin), radius * xp.where(at_pole, -xp.ones_like(sin), -x / sin)
+
+
+# --- Cylindrical and its kin: native longitude and latitude ----------------------------------------------------------
+
+
+def _car_angles(u: Array, v: Array, xp: Namespace) -> tuple[Array, Array, Array]:
+    return u, v, (xp.abs(u) > math.pi * _ROUNDING) | (xp.abs(v) > math.pi / 2 * _ROUNDING)
+
+
+def _car_plane(phi: Array, theta: Array, xp: Namespace) -> tuple[Array, Array]:
+    return phi, theta
+
+
+def _sfl_angles(u: Array, v: Array, xp: Namespace) -> tuple[Array, Array, Array]:
+    phi = u / xp.cos(v)
+    return phi, v, (xp.abs(phi) > math.pi * _ROUNDING) | (xp.abs(v) > math.pi / 2 * _ROUNDING)
+
+
+def _sfl_plane(phi: Array, theta: Array, xp: Namespace) -> tuple[Array, Array]:
+    return phi * xp.cos(theta), theta
+
+
+def _ait_angles(u: Array, v: Array, xp: Namespace) -> tuple[Array, Array, Array]:
+    z2 = 1.0 - (u / 4) ** 2 - (v / 2) ** 2
+    bad = z2 < 0.5 / _ROUNDING
+    z2 = xp.clip(z2, 0.5, None)
+    z = xp.sqrt(z2)
+    x, y = 2 * z2 - 1.0, z * u / 2
+    return 2 * xp.atan2(y, x), xp.atan2(z * v, xp.hypot(x, y)), bad
+
+
+def _ait_plane(phi: Array, theta: Array, xp: Namespace) -> tuple[Array, Array]:
+    cos = xp.cos(theta)
+    gamma = xp.sqrt(2.0 / (1.0 + cos * xp.cos(phi / 2)))
+    return 2 * gamma * cos * xp.sin(phi / 2), gamma * xp.sin(theta)
+
+
+def _mol_angles(u: Array, v: Array, xp: Namespace) -> tuple[Array, Array, Array]:
+    sin = v / _SQRT2
+    cos2 = 1.0 - sin * sin
+    cos = xp.sqrt(xp.clip(cos2, 0.0, None))
+    at_pole = cos < 1e-12
+    # From the pole, because near it the sine of the latitude has no digits left.
+    distance = _distance_from_versine(_minus_sine(2 * xp.atan2(cos, xp.abs(sin)), xp) / math.pi, xp)
+    theta = xp.sign(v) * (math.pi / 2 - distance)
+    phi = xp.where(at_pole, xp.zeros_like(cos), u / xp.where(at_pole, xp.ones_like(cos), cos)) * (math.pi / 2 / _SQRT2)
+    bad = (xp.abs(sin) > _ROUNDING) | (xp.abs(phi) > math.pi * _ROUNDING) | (at_pole & (xp.abs(u) > 1e-12))
+    return phi, theta, bad
+
+
+def _mol_plane(phi: Array, theta: Array, xp: Namespace) -> tuple[Array, Array]:
+    versine = 2 * xp.sin((math.pi / 2 - xp.abs(theta)) / 2) ** 2
+    half = _solve_minus_sine(math.pi * versine, xp) / 2
+    return 2 * _SQRT2 / math.pi * phi * xp.sin(half), _SQRT2 * xp.sign(theta) * xp.cos(half)
+
+
+def _distance_from_versine(versine: Array, xp: Namespace) -> Array:
+    """Angle whose cosine is 1 - versine."""
+    return 2 * xp.asin(xp.sqrt(xp.clip(versine / 2, 0.0, 1.0)))
+
+
+def _minus_sine(t: Array, xp: Namespace) -> Array:
+    """Difference t - sin(t), by a series where the difference would lose its digits."""
+    t2 = t * t
+    series = t * t2 / 6 * (1.0 - t2 / 20 * (1.0 - t2 / 42 * (1.0 - t2 / 72)))
+    return xp.where(t < 0.1, series, t - xp.sin(t))
+
+
+def _solve_minus_sine(value: Array, xp: Namespace) -> Array:
+    """Solve t - sin(t) = value for t in [0, pi].
+
+    The inverse series is good to all digits for small t; Newton's steps, a fixed number of them, do the rest.
+    """
+    s = xp.pow(6 * value, xp.full_like(value, 1 / 3))
+    s2 = s * s
+    t = s * (1.0 + s2 / 60 * (1.0 + s2 * 3 / 70 * (1.0 + s2 / 18)))
+    far = s > 0.05
+    for _ in range(5):
+        slope = xp.where(far, 1.0 - xp.cos(t), xp.ones_like(t))
+        t = t - xp.where(far, (_minus_sine(t, xp) - value) / slope, xp.zeros_like(t))
+    return t
+
+
+# Plane -> (phi, theta, where there is no sky), and (phi, theta) -> plane.
+_ANGLES: dict[str, Callable[[Array, Array, Namespace], tuple[Array, Array, Array]]] = {
+    "CAR": _car_angles,
+    "AIT": _ait_angles,
+    "MOL": _mol_angles,
+    "SFL": _sfl_angles,
+}
+_PLANES: dict[str, Callable[[Array, Array, Namespace], tuple[Array, Array]]] = {
+    "CAR": _car_plane,
+    "AIT": _ait_plane,
+    "MOL": _mol_plane,
+    "SFL": _sfl_plane,
+}
+
+CYLINDRICAL = frozenset(_ANGLES)
+"""Codes whose reference point is at native (0, 0); that of the others is the native pole."""
+
+PROJECTION_CODES = ("CAR", "TAN", "AIT", "SIN", "ARC", "ZEA", "STG", "MOL", "SFL")
+"""Codes of the projections, as in CTYPE."""
+
+
+def plane_to_angles(code: str, u: Array, v: Array, *, xp: Namespace) -> tuple[Array, Array, Array]:
+    """Native longitude and latitude of points in the plane, and where they are invalid; they broadcast together."""
+    return _ANGLES[code](u, v, xp)
+
+
+def angles_to_plane(code: str, phi: Array, theta: Array, *, xp: Namespace) -> tuple[Array, Array]:
+    """Points in the plane of native longitude in [-pi, pi] and latitude."""
+    return _PLANES[code](phi, theta, xp)

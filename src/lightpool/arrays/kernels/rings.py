@@ -1,0 +1,307 @@
+"""Sums in rings around each pixel of images, by Fourier transforms; an image is transformed once for all rings."""
+
+import math
+import sys
+from collections import OrderedDict
+from collections.abc import Sequence
+from dataclasses import dataclass
+from threading import Lock
+from typing import Any
+
+import numpy as np
+
+from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.blocks import blocks, blocks_that_fit, joined
+from lightpool.arrays.devices.devices import Device, array_namespace, device_of, to_device, to_host
+from lightpool.arrays.kernels.convolution import fft_size, ring_kernel
+
+__all__ = ["Ring", "adaptive_ring_sums", "ring_sums", "ring_sums_plain"]
+
+HostArray = np.ndarray[Any, np.dtype[np.float64]]
+
+_CACHE_BYTES = 2**28  # of transformed rings, on all devices together
+_N_WORK = 16  # arrays of the size of the transformed images that are in memory at a time, at most
+
+
+@dataclass(frozen=True)
+class Ring:
+    """Ring around a pixel: pixels whose centres are from ``radius_in`` to ``radius_in + width`` away.
+
+    Attributes
+    ----------
+    radius_in : float, unit pixel
+    width : float, unit pixel
+    """
+
+    radius_in: float
+    width: float
+
+    @property
+    def reach(self) -> int:
+        """Distance of the farthest row or column, in pixels."""
+        return math.ceil(2 * (self.radius_in + self.width)) // 2
+
+    def kernel(self, reach: tuple[int, int] | None = None) -> HostArray:
+        """Image of the ring, 1 or 0, on the host; cut to so many rows and columns on each side of the centre."""
+        kernel = ring_kernel(self.radius_in, self.width)
+        if reach is None:
+            return kernel
+        y, x = (slice(max(self.reach - n, 0), self.reach + n + 1) for n in reach)
+        return kernel[y, x]
+
+
+class _TransformCache:
+    """Transformed rings, the last used ones up to a number of bytes."""
+
+    def __init__(self, n_byte: int) -> None:
+        self.n_byte = n_byte
+        self._found: OrderedDict[tuple[Any, ...], tuple[Array, float]] = OrderedDict()
+        self._lock = Lock()
+
+    def __len__(self) -> int:
+        return len(self._found)
+
+    def get(self, ring: Ring, reach: tuple[int, int], size: tuple[int, int], device: Device) -> tuple[Array, float]:
+        """Transformed ring and the root of its number of pixels."""
+        key = (ring, reach, size, device)
+        with self._lock:
+            if key in self._found:
+                self._found.move_to_end(key)
+                return self._found[key]
+        found = _transformed_ring(ring, reach, size, device)
+        with self._lock:
+            self._found[key] = found
+            while (
+                len(self._found) > 1
+                and sum(8 * math.prod(values.shape) for values, _ in self._found.values()) > self.n_byte
+            ):
+                self._found.popitem(last=False)
+        return found
+
+
+_CACHE = _TransformCache(_CACHE_BYTES)
+
+
+def _transformed_ring(ring: Ring, reach: tuple[int, int], size: tuple[int, int], device: Device) -> tuple[Array, float]:
+    kernel = ring.kernel(reach)
+    image = np.zeros(size)
+    y, x = (np.arange(n) - n // 2 for n in kernel.shape)  # the centre is pixel (0, 0), the rest wraps around
+    image[np.ix_(y % size[0], x % size[1])] = kernel
+    spectrum = _forward(to_device(image, device), size, device)
+    real = device.xp.asarray(device.xp.real(spectrum), copy=True)  # real, as a ring is symmetric
+    return real, math.sqrt(kernel.sum())
+
+
+def _forward(images: Array, size: tuple[int, int], device: Device) -> Array:
+    if not device.is_host:
+        fft = device.xp.fft
+        return fft.fft(fft.rfft(images, n=size[1], axis=-1), n=size[0], axis=-2)
+    import scipy.fft  # takes half the time of that of NumPy
+
+    return scipy.fft.fft(scipy.fft.rfft(images, n=size[1], axis=-1), n=size[0], axis=-2, overwrite_x=True)
+
+
+def _product_backward(spectrum: Array, factor: Array, n_y: int, n_x: int, device: Device, work: list[Array]) -> Array:
+    """Transform the product of two spectra back, rows up to ``n_y`` only; ``n_x`` is the size of the torus.
+
+    On the host the product is made in the one array of ``work``: memory that is new each time costs as much as the
+    transform does.
+    """
+    if not device.is_host:
+        fft = device.xp.fft
+        return fft.irfft(fft.ifft(spectrum * factor, axis=-2)[..., :n_y, :], n=n_x, axis=-1)
+    import scipy.fft
+
+    if not work:
+        work.append(np.empty_like(spectrum))
+    np.multiply(spectrum, factor, out=work[0])
+    rows = scipy.fft.ifft(work[0], axis=-2, overwrite_x=True)
+    return scipy.fft.irfft(rows[..., :n_y, :], n=n_x, axis=-1)
+
+
+@dataclass(frozen=True, eq=False)
+class _Images:
+    """Images, transformed, on a torus that is wide enough for sums around the pixels of the images."""
+
+    spectrum: Array  # (..., size_y, size_x // 2 + 1)
+    shape: tuple[int, int]
+    size: tuple[int, int]
+    reach: tuple[int, int]
+    noise: Array  # (..., 1, 1), rounding of the sum over a single pixel
+    device: Device
+    work: list[Array]
+
+    @classmethod
+    def transform(cls, images: Array, rings: Sequence[Ring]) -> "_Images":
+        xp, device = array_namespace(images), device_of(images)
+        shape = (images.shape[-2], images.shape[-1])
+        reach = _common_reach(shape, rings)
+        size = _torus(shape, reach)
+        norm = xp.sqrt(xp.sum(images * images, axis=(-2, -1), keepdims=True))
+        noise = norm * (4.0 * sys.float_info.epsilon * math.log2(size[0] * size[1] + 1))
+        return cls(_forward(images, size, device), shape, size, reach, noise, device, [])
+
+    def sums(self, ring: Ring) -> tuple[Array, Array]:
+        """Sums in a ring around each pixel, and the noise that the transforms leave on them."""
+        factor, norm = _CACHE.get(ring, self.reach, self.size, self.device)
+        sums = _product_backward(self.spectrum, factor, self.shape[0], self.size[1], self.device, self.work)
+        return sums[..., : self.shape[1]], self.noise * norm
+
+
+def _without_noise(sums: Array, noise: Array) -> Array:
+    """Sums without noise where they are whole: counts are whole again, and a sum over nothing is zero."""
+    xp = array_namespace(sums)
+    whole = xp.round(sums)
+    return xp.where(xp.abs(sums - whole) <= noise, whole, sums)
+
+
+def _common_reach(shape: tuple[int, int], rings: Sequence[Ring]) -> tuple[int, int]:
+    widest = max(ring.reach for ring in rings)
+    return min(widest, shape[0] - 1), min(widest, shape[1] - 1)
+
+
+def _torus(shape: tuple[int, int], reach: tuple[int, int]) -> tuple[int, int]:
+    """Size that transforms fast and keeps what wraps around off the images: only one margin is needed."""
+    return fft_size(shape[0] + reach[0]), fft_size(shape[1] + reach[1])
+
+
+def _batches(planes: Array, rings: Sequence[Ring]) -> list[slice]:
+    """Planes to transform at a time: one on the host, where it stays in the cache, many elsewhere."""
+    n_plane, *shape = planes.shape
+    size = _torus((shape[0], shape[1]), _common_reach((shape[0], shape[1]), rings))
+    device = device_of(planes)
+    if device.is_host:
+        return list(blocks(n_plane, 1))
+    return blocks_that_fit(n_plane, 8 * _N_WORK * size[0] * size[1], device)
+
+
+def _planes(images: Array, xp: Namespace) -> Array:
+    return xp.reshape(xp.astype(images, xp.float64, copy=False), (-1, *images.shape[-2:]))
+
+
+def ring_sums(images: Array, ring: Ring) -> Array:
+    """Sum of images in a ring around each pixel; outside, the images are 0.
+
+    Parameters
+    ----------
+    images : array of float64, shape (..., ny, nx)
+        Finite: a NaN spreads over its whole plane.
+    ring : Ring
+
+    Returns
+    -------
+    sums : array of float64, shape of ``images``
+        Sums that differ from a whole number by no more than the rounding of the transforms are that number, so those
+        of counts are whole and those over nothing are 0.
+    """
+    xp = array_namespace(images)
+    planes = _planes(images, xp)
+
+    def part(batch: slice) -> Array:
+        return _without_noise(*_Images.transform(planes[batch, ...], [ring]).sums(ring))
+
+    return xp.reshape(joined(part, _batches(planes, [ring])), images.shape)
+
+
+def ring_sums_plain(images: Array, ring: Ring) -> Array:
+    """Sum of images in a ring around each pixel, pixel of the ring by pixel; see `ring_sums`."""
+    xp = array_namespace(images)
+    n_y, n_x = images.shape[-2:]
+    sums = xp.zeros_like(images)
+    for y, x in np.argwhere(ring.kernel() > 0) - ring.reach:
+        if abs(y) < n_y and abs(x) < n_x:
+            to_y, to_x = slice(max(-y, 0), n_y - max(y, 0)), slice(max(-x, 0), n_x - max(x, 0))
+            from_y, from_x = slice(max(y, 0), n_y - max(-y, 0)), slice(max(x, 0), n_x - max(-x, 0))
+            sums[..., to_y, to_x] += images[..., from_y, from_x]
+    return sums
+
+
+def adaptive_ring_sums(
+    counts: Array, background: Array, acceptance: Array, rings: Sequence[Ring], threshold: float
+) -> tuple[Array, Array, Array]:
+    """Sum of images in the first ring whose background is large enough, pixel by pixel.
+
+    Parameters
+    ----------
+    counts, background : array of float64, shape (..., ny, nx)
+        Finite; zero where nothing is to be taken.
+    acceptance : array of float64, shape (..., ny, nx)
+    rings : sequence of Ring, in the order in which they are tried
+    threshold : float
+        A ring is large enough where ``acceptance`` over the sum of ``background`` in it is not above this.
+
+    Returns
+    -------
+    number : array of int64, shape (..., ny, nx)
+        Number of the ring, -1 where none is large enough.
+    counts_sum, background_sum : array of float64, shape (..., ny, nx)
+        Sums in this ring, zero where there is none.
+
+    Notes
+    -----
+    Images are transformed once. After each ring two bools are read, whether a pixel has taken it and whether one is
+    still without, so that what no pixel needs is not worked out.
+    """
+    xp = array_namespace(counts, background, acceptance)
+    shape = counts.shape
+    counts, background, acceptance = (_planes(images, xp) for images in (counts, background, acceptance))
+    number = xp.zeros_like(counts, dtype=xp.int64)
+    counts_sum, background_sum = xp.zeros_like(counts), xp.zeros_like(counts)
+    for batch in _batches(counts, rings):
+        number[batch, ...], counts_sum[batch, ...], background_sum[batch, ...] = _adaptive_batch(
+            counts[batch, ...], background[batch, ...], acceptance[batch, ...], rings, threshold
+        )
+    return xp.reshape(number, shape), xp.reshape(counts_sum, shape), xp.reshape(background_sum, shape)
+
+
+def _adaptive_batch(
+    counts: Array, background: Array, acceptance: Array, rings: Sequence[Ring], threshold: float
+) -> tuple[Array, Array, Array]:
+    xp = array_namespace(counts)
+    transformed = _Images.transform(background, rings)
+    transformed_counts: _Images | None = None
+    counts_sum, background_sum = xp.zeros_like(background), xp.zeros_like(background)
+    counts_noise, background_noise = (xp.zeros_like(transformed.noise) for _ in range(2))
+    number = xp.full_like(background, -1, dtype=xp.int64)
+    missing = xp.ones_like(background, dtype=xp.bool)
+    for i, ring in enumerate(rings):
+        sums, noise = transformed.sums(ring)
+        taken = missing & _is_enough(acceptance, sums, noise, threshold)
+        missing = missing & ~taken
+        if i == 0 and len(rings) > 2:
+            missing = missing & _may_be_enough(transformed, background, acceptance, rings, threshold)
+        any_taken, any_missing = to_host(xp.stack([xp.any(taken), xp.any(missing)]))  # host: what is to be done next
+        if any_taken:
+            if transformed_counts is None:
+                transformed_counts = _Images.transform(counts, rings)
+            number = _put(number, taken, xp.full_like(number[:1, :1, :1], i))
+            background_sum, background_noise = _put(background_sum, taken, sums), xp.maximum(background_noise, noise)
+            sums, noise = transformed_counts.sums(ring)
+            counts_sum, counts_noise = _put(counts_sum, taken, sums), xp.maximum(counts_noise, noise)
+        if not any_missing:
+            break
+    return number, _without_noise(counts_sum, counts_noise), _without_noise(background_sum, background_noise)
+
+
+def _put(target: Array, where: Array, values: Array) -> Array:
+    """Array with values where a mask is True; on the host that is done in place."""
+    if device_of(target).is_host:
+        np.copyto(target, values, where=where)
+        return target
+    return array_namespace(target).where(where, values, target)
+
+
+def _is_enough(acceptance: Array, sums: Array, noise: Array, threshold: float) -> Array:
+    return (sums > noise) & (acceptance <= threshold * sums)
+
+
+def _may_be_enough(
+    transformed: _Images, background: Array, acceptance: Array, rings: Sequence[Ring], threshold: float
+) -> Array:
+    """Where all rings together are large enough; everywhere in planes that have negative values."""
+    xp = array_namespace(background)
+    inner = min(ring.radius_in for ring in rings)
+    outer = max(ring.radius_in + ring.width for ring in rings)
+    sums, noise = transformed.sums(Ring(inner, outer - inner))
+    has_negative = xp.any(background < 0.0, axis=(-2, -1), keepdims=True)
+    return has_negative | _is_enough(acceptance, sums + noise, xp.zeros_like(noise), threshold)

@@ -1,0 +1,61 @@
+"""Scales of axis points and of table values: interpolation is linear after scaling."""
+
+from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.devices import array_namespace
+
+__all__ = ["scale_values", "unscale_values"]
+
+
+def scale_values(x: Array, scale: str, *, xp: Namespace | None = None) -> Array:
+    """Values on the scale on which they are interpolated.
+
+    Parameters
+    ----------
+    x : array of float, any shape
+    scale : ``lin``, ``log`` (natural logarithm; values below the smallest normal number of the data type are raised
+        to it) or ``sqrt`` (odd in ``x``)
+
+    Returns
+    -------
+    scaled : array, shape and data type of ``x``
+
+    Raises
+    ------
+    ValueError
+        If the scale is not one of the three.
+    """
+    xp = array_namespace(x) if xp is None else xp
+    if scale in ("lin", "linear"):
+        return x
+    if scale == "log":
+        tiny = float(xp.finfo(x.dtype).smallest_normal)
+        return xp.log(xp.clip(x, tiny, None))
+    if scale == "sqrt":
+        return xp.sign(x) * xp.sqrt(xp.abs(x))
+    raise ValueError(_unknown(scale))
+
+
+def unscale_values(x: Array, scale: str, *, xp: Namespace | None = None) -> Array:
+    """Inverse of `scale_values`.
+
+    After ``log``, what is within twice the smallest normal number becomes 0; after ``sqrt`` the sign is lost.
+
+    Raises
+    ------
+    ValueError
+        If the scale is not ``lin``, ``log`` or ``sqrt``.
+    """
+    xp = array_namespace(x) if xp is None else xp
+    if scale in ("lin", "linear"):
+        return x
+    if scale == "log":
+        tiny = float(xp.finfo(x.dtype).smallest_normal)
+        values = xp.exp(x)
+        return xp.where(values <= 2 * tiny, xp.zeros_like(values), values)
+    if scale == "sqrt":
+        return x * x
+    raise ValueError(_unknown(scale))
+
+
+def _unknown(scale: str) -> str:
+    return f"scale is {scale!r}, expected one of 'lin', 'log', 'sqrt'"

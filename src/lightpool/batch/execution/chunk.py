@@ -1,0 +1,153 @@
+"""A chunk as a task: what travels to a worker, and what comes back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+from lightpool.batch.execution.reduce_chunk import reduce_observations, sources_of
+from lightpool.batch.storage.code_version import code_version, package_versions
+from lightpool.batch.storage.files import InputFile, sha256_of
+from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
+from lightpool.batch.storage.outcomes import Outcome, failed_outcome
+from lightpool.batch.storage.partial_stack import PartialStack
+from lightpool.batch.storage.provenance import Provenance
+from lightpool.batch.storage.results import write_dataset
+from lightpool.batch.storage.stack_names import StackKey, StackNames
+from lightpool.config.settings import Settings
+from lightpool.datasets import MapDataset
+from lightpool.errors import InputChangedError, ReductionError, VersionMismatchError
+
+__all__ = ["ChunkTask", "fail_chunk", "run_chunk", "try_chunk"]
+
+
+@dataclass(frozen=True)
+class ChunkTask:
+    """What a worker is told: settings and numbers, never observations.
+
+    Attributes
+    ----------
+    number : int, place in the plan
+    key : str, name of the chunk in the folder
+    obs_ids : tuple of int
+    settings : dict, of `Settings.to_dict`
+    version : str, see `code_version`
+    packages : dict of str to str, see `package_versions`
+    files : tuple of InputFile, what the files that the settings name were before anything was read
+    copies : dict of str to str, copies of these files, which are read in their place, see `BatchFolder.keep_inputs`
+    index : str, see `Sources.index_hash`
+    given_up : dict of int to Exception, observations that have failed already, such as those that end their worker
+    """
+
+    number: int
+    key: str
+    obs_ids: tuple[int, ...]
+    settings: dict[str, Any]
+    version: str
+    packages: Mapping[str, str] = field(default_factory=dict)
+    files: tuple[InputFile, ...] = ()
+    copies: Mapping[str, str] = field(default_factory=dict)
+    index: str = ""
+    given_up: Mapping[int, Exception] = field(default_factory=dict)
+
+    @property
+    def settings_to_read(self) -> Settings:
+        """Settings that name the copies."""
+        return Settings.from_dict(self.settings).with_files(self.copies)
+
+
+def run_chunk(task: ChunkTask) -> ChunkRecord:
+    """Reduce the observations of a chunk and save their sums in the folder of the results.
+
+    Raises
+    ------
+    VersionMismatchError
+        If this process runs other code than the one that made the task.
+    InputChangedError
+        If a file that was read is not what it was before; nothing is saved.
+    """
+    _require_same_code(task)
+    settings, begun = Settings.from_dict(task.settings), datetime.now(UTC)
+    folder, names = BatchFolder(Path(settings.output.folder)), StackNames(settings)
+    files: dict[str, str] = {}
+    to_read = task.settings_to_read
+    sources = sources_of(to_read)
+    sources.forget_pins()
+
+    def inputs_of(obs_ids: Sequence[int]) -> list[InputFile]:
+        files = [file for file in sources.input_files(obs_ids) if file.path not in task.copies.values()]
+        return sorted([*files, *task.files], key=lambda file: file.path)
+
+    def keep(outcome: Outcome, key: StackKey, dataset: MapDataset) -> None:
+        inputs = inputs_of([outcome.obs_id])
+        more = Provenance.now(settings, [outcome], inputs, begun, task.version).to_hdus()
+        name, options = names.of_observation(outcome.obs_id, key), settings.output.file_options
+        for file in write_dataset(dataset, folder.place("observations"), name, more=more, **options):
+            files[folder.name(file)] = sha256_of(file)
+
+    partial, outcomes = _reduced(to_read, task, keep if settings.output.observations else None)
+    wanted = [
+        obs_id for obs_id in task.obs_ids if obs_id not in task.given_up
+    ]  # the others' files may end this process
+    inputs, index = inputs_of(wanted), sources.index_hash(task.obs_ids)
+    if task.index and index != task.index:
+        raise InputChangedError(
+            f"the index of {settings.observations.datastore} was changed while it was in use: observations "
+            f"{task.obs_ids[0]} to {task.obs_ids[-1]} are not listed as when the reduction began. "
+            "--resume goes on with the index as it is now"
+        )
+    return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, inputs, index, files)
+
+
+def try_chunk(task: ChunkTask) -> None:
+    """Reduce the observations of a chunk and forget them, to find out whether this process survives it."""
+    _require_same_code(task)
+    _reduced(task.settings_to_read, task, None)
+
+
+def _reduced(settings: Settings, task: ChunkTask, keep: Any) -> tuple[PartialStack, list[Outcome]]:
+    """Stacks of the observations that are not given up, and the outcomes of all."""
+    wanted = [obs_id for obs_id in task.obs_ids if obs_id not in task.given_up]
+    if not task.given_up:
+        return reduce_observations(settings, task.obs_ids, keep)
+    done: Sequence[Outcome] = []
+    partial = PartialStack(settings)
+    if wanted:
+        partial, done = reduce_observations(settings, wanted, keep)
+    outcomes = {outcome.obs_id: outcome for outcome in done}
+    for obs_id, error in task.given_up.items():
+        outcomes[obs_id] = failed_outcome(ReductionError(obs_id, "reducing", error))
+    return partial, [outcomes[obs_id] for obs_id in task.obs_ids]
+
+
+def _require_same_code(task: ChunkTask) -> None:
+    here = package_versions()
+    differ = [
+        f"{name} {version}, here {here.get(name)}"
+        for name, version in task.packages.items()
+        if here.get(name) != version
+    ]
+    if task.version != code_version():
+        differ.insert(0, f"lightpool {task.version}, here {code_version()}")
+    if differ:
+        raise VersionMismatchError(
+            f"a worker has other versions than the process that began the reduction: {'; '.join(differ)}. "
+            "Results of two versions are not mixed: install the same in both places, then --resume"
+        )
+
+
+def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:
+    """Record of a chunk that no worker could do.
+
+    Raises
+    ------
+    Exception
+        The error itself, if the settings say ``on_error: raise``.
+    """
+    settings = Settings.from_dict(task.settings)
+    if settings.run.on_error == "raise":
+        raise error
+    outcomes = [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in task.obs_ids]
+    folder = BatchFolder(Path(settings.output.folder))
+    return folder.save_chunk(task.key, task.obs_ids, PartialStack(settings), outcomes, [], "", {})

@@ -1,0 +1,166 @@
+"""What observations are read from: their files, what the index says of them, and files that the settings name."""
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator, Sequence
+from contextlib import suppress
+from functools import cached_property
+from pathlib import Path
+from typing import Any
+
+from numpy.typing import NDArray
+
+from lightpool.batch.groups import Division
+from lightpool.batch.storage.files import InputFile, require_unchanged
+from lightpool.config.settings import Settings
+from lightpool.data import DataStore, Observation
+from lightpool.data.file_cache import FILE_CACHE
+from lightpool.data.hdu_index import HDULookup, look_up
+
+__all__ = ["Sources", "stamp_of"]
+
+
+class Sources:
+    """Data store of some settings, and the other files that a reduction reads.
+
+    Parameters
+    ----------
+    settings : Settings
+    """
+
+    def __init__(self, settings: Settings) -> None:
+        self._settings = settings
+        self._store = DataStore.from_dir(settings.observations.datastore)
+        self._pinned: dict[Path, InputFile] = {}
+        self._pinned_before: dict[Path, InputFile] = {}
+
+    @cached_property
+    def _lookup(self) -> HDULookup:
+        """Rows of the HDU index by observation: found once, as there may be many observations."""
+        return look_up(self._store.hdu_table)
+
+    def find(self, obs_id: int) -> Any:
+        """Observation, or the error that there is none; no file is opened."""
+        try:
+            return self._store.obs(obs_id, self._settings.observations.required_irf, index=self._lookup)
+        except (LookupError, ValueError, OSError) as error:
+            return error
+
+    def find_again(self, obs_id: int) -> Any:
+        """Observation whose files are opened again, whatever is known of them; see `find`."""
+        observation = self.find(obs_id)
+        if isinstance(observation, Observation):
+            for path in observation.files:
+                FILE_CACHE.forget(path)
+                self._pinned.pop(path, None)
+            with suppress(OSError, ValueError):  # reading will tell
+                self.pin(observation)
+        return observation
+
+    def pin(self, observation: Observation) -> None:
+        """Take down what the files of an observation are, before they are read.
+
+        Raises
+        ------
+        OSError, FormatError
+            If one of them cannot be read.
+        """
+        for path in observation.files:
+            if path not in self._pinned:
+                known = self._pinned_before.get(path)  # responses that many observations share
+                self._pinned[path] = known if known is not None and known.is_unchanged else InputFile.of(path)
+
+    def forget_pins(self) -> None:
+        """Take down anew what files are before they are read the next time."""
+        self._pinned_before, self._pinned = self._pinned, {}
+
+    @cached_property
+    def _row_of(self) -> dict[int, int]:
+        table = self._store.obs_table
+        return {} if table is None else {int(obs_id): row for row, obs_id in enumerate(table["OBS_ID"])}
+
+    @cached_property
+    def _values(self) -> dict[str, NDArray[Any]]:
+        """Columns of the observation index with one value per row, as arrays: tables are slow to take values from."""
+        table: Any = self._store.obs_table
+        return {name: table[name].data for name in table.colnames if table[name].ndim == 1}
+
+    def row(self, obs_id: Any) -> dict[str, Any]:
+        """What the observation index says of an observation, column by column."""
+        number = self._row_of.get(obs_id)
+        return {} if number is None else {name: values[number] for name, values in self._values.items()}
+
+    def _paths(self, obs_ids: Sequence[int]) -> list[Path]:
+        found = [self.find(obs_id) for obs_id in obs_ids]
+        paths = {path for each in found if not isinstance(each, Exception) for path in each.files}
+        return sorted(paths.union(self._settings.files))
+
+    def input_files(self, obs_ids: Sequence[int]) -> list[InputFile]:
+        """Files that observations were reduced with; without those that are not there.
+
+        Raises
+        ------
+        InputChangedError
+            If one of them is not what it was before it was read.
+        """
+        paths = self._paths(obs_ids)
+        files = [
+            self._pinned.get(path) or InputFile.of(path) for path in paths if path in self._pinned or path.is_file()
+        ]
+        require_unchanged(files)
+        return files
+
+    def compare(self, obs_ids: Sequence[int], before: Sequence[InputFile]) -> tuple[list[InputFile], list[str]]:
+        """Files of observations, as they are now, and the paths of those that they were not reduced with.
+
+        A file under another path is the same if its bytes are: a store may move.
+        """
+        known = {file.path: file for file in before}
+        sums = {file.sha256 for file in before}
+        files, changed = [], []
+        for path in self._paths(obs_ids):
+            file = known.get(str(path))
+            if file is None and path.is_file():
+                with suppress(OSError, ValueError):
+                    file = InputFile.of(path)
+            if file is None or file.sha256 not in sums or not file.is_unchanged:
+                changed.append(str(path))
+            else:
+                files.append(file)
+        return files, changed
+
+    def index_hash(self, obs_ids: Sequence[int]) -> str:
+        """Text that changes with what the index says of observations, as far as a reduction goes by it."""
+        text = json.dumps([list(self._index_rows(obs_id)) for obs_id in obs_ids])
+        return hashlib.sha256(text.encode()).hexdigest()
+
+    @cached_property
+    def _columns(self) -> set[str]:
+        """Columns of the observation index that a result depends on."""
+        expressions = [groups.expression for groups in self._settings.groups if groups.by == "observations"]
+        return {"ZEN_PNT"}.union(*(re.findall(r"\w+", expression or "") for expression in expressions))
+
+    @cached_property
+    def divisions(self) -> list[Division]:
+        """Ways to group the observations."""
+        return [Division(groups, self._store.obs_table) for groups in self._settings.groups]
+
+    def _index_rows(self, obs_id: int) -> Iterator[list[str]]:
+        observation = self.find(obs_id)
+        if isinstance(observation, Exception):
+            yield [str(obs_id), str(observation)]
+            return
+        for part, where in sorted(observation.locations.items()):
+            yield [str(obs_id), part, where.hdu_class, where.file_dir, where.file_name, where.hdu_name]
+        row = self.row(obs_id)
+        yield [f"{name} {value!r}" for name, value in row.items() if name in self._columns]
+        yield [division.label(row) for division in self.divisions if division.labels]
+
+
+def stamp_of(settings: Settings) -> tuple[tuple[str | int, ...], ...]:
+    """Sizes and times of the index files, and of the files that the settings name: what is kept of them grows old."""
+    base, index = Path(settings.observations.datastore), (DataStore.DEFAULT_HDU_TABLE, DataStore.DEFAULT_OBS_TABLE)
+    paths = [base / name for each in index for name in (each, each.removesuffix(".gz"))]
+    found = [(path, path.stat()) for path in [*paths, *settings.files] if path.is_file()]
+    return tuple((str(path), each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino) for path, each in found)

@@ -1,0 +1,294 @@
+"""The work on a chunk: some observations, reduced and added up. A worker needs the settings and their numbers."""
+
+import gc
+import json
+import logging
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, replace
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+
+from lightpool.arrays import find_device, use_device, use_precision
+from lightpool.arrays.devices.devices import Device
+from lightpool.arrays.devices.memory import release_memory
+from lightpool.arrays.devices.staging import Uploads
+from lightpool.batch.execution.observation_sources import Sources, stamp_of
+from lightpool.batch.execution.observation_summary import Figures
+from lightpool.batch.execution.source_counts import Source
+from lightpool.batch.execution.watch import started
+from lightpool.batch.storage.outcomes import Outcome, failed_outcome
+from lightpool.batch.storage.partial_stack import PartialStack
+from lightpool.batch.storage.stack_names import StackKey, StackNames
+from lightpool.config.build import build_reduction
+from lightpool.config.settings import Settings
+from lightpool.config.targets import Target
+from lightpool.data import Observation
+from lightpool.data.read_ahead import read_ahead
+from lightpool.datasets import MapDataset
+from lightpool.errors import OutOfMemoryError, ReductionError
+from lightpool.makers import DatasetsMaker
+
+__all__ = ["Reducer", "reduce_observations", "sources_of"]
+
+log = logging.getLogger(__name__)
+
+Keep = Callable[[Outcome, StackKey, MapDataset], None]
+"""What is done with each dataset, besides adding it up; it is told outcome, first stack and dataset."""
+
+_FiguresOfStacks = list[tuple[list[StackKey], Figures]]
+_Made = list[tuple[list[StackKey], MapDataset]]
+
+
+@dataclass(frozen=True)
+class _Job:
+    """A target with its empty dataset and its makers."""
+
+    name: str
+    center: SkyCoord
+    radius: float  # deg, of a circle around the target
+    half_cutout: float | None  # deg, half the diagonal of a cutout
+    reference: MapDataset
+    maker: DatasetsMaker
+    source: Source
+
+    @classmethod
+    def of(cls, target: Target) -> "_Job":
+        reference, maker = build_reduction(target)
+        geom = reference.counts.geom
+        radius = float(np.hypot(*np.ravel(geom.width.to_value("deg")))) / 2
+        width = maker.cutout_width
+        half_cutout = None if width is None or geom.is_region else float(np.hypot(*np.broadcast_to(width.deg, 2))) / 2
+        source = Source.of(target, geom)
+        return cls(target.name, geom.center_skydir, radius, half_cutout, reference, maker, source)
+
+    def is_reached(self, observation: Observation, offset: float) -> bool:
+        """Whether the target lies in the field of view, as far as circles can tell."""
+        reach = self.half_cutout
+        if reach is None:
+            table = observation.aeff
+            has_edge = table is not None and "offset" in table.axes.names
+            reach = table.axes["offset"].edges.to_value("deg").max() if has_edge else np.inf
+        return bool(offset <= self.radius + reach)
+
+
+class Reducer:
+    """All that the settings ask for, ready for observations.
+
+    Parameters
+    ----------
+    settings : Settings
+    device : str or Device, that of the settings by default
+    """
+
+    def __init__(self, settings: Settings, device: str | Device | None = None) -> None:
+        self.settings = settings
+        self.device = find_device(settings.run.device if device is None else device)
+        self.sources = Sources(settings)
+        self._names = StackNames(settings)
+        with use_device(self.device), use_precision(settings.run.precision):
+            self._jobs = [_Job.of(target) for target in settings.targets]
+
+    def reduce(self, obs_ids: Sequence[int], keep: Keep | None = None) -> tuple[PartialStack, list[Outcome]]:
+        """Reduce observations one after the other and add them up.
+
+        An observation is added to all targets and groups, or to none.
+
+        Parameters
+        ----------
+        obs_ids : sequence of int
+        keep : function of outcome, first stack and dataset, optional
+
+        Raises
+        ------
+        ReductionError
+            If an observation fails and the settings say ``on_error: raise``.
+        OutOfMemoryError
+            If the memory of the device is not enough.
+        """
+        partial, done = PartialStack(self.settings, self.device), []
+        precision = use_precision(self.settings.run.precision)
+        with use_device(self.device), precision, closing(self._observations(obs_ids)) as observations:
+            for obs_id in obs_ids:
+                started(obs_id)  # before it is waited for: it may be the reading that hangs
+                done.append(self._reduce_one(partial, obs_id, next(observations), keep))
+        started(None)
+        # host: the figures of all observations, in one transfer
+        outcomes = [
+            replace(outcome, figures=[self._figures_as_dict(keys, each) for keys, each in figures])
+            for outcome, figures in done
+        ]
+        return partial, outcomes
+
+    def _figures_as_dict(self, keys: Sequence[StackKey], figures: Figures) -> dict[str, Any]:
+        """Figures of a dataset with its first stack, and the names of all."""
+        return {**keys[0]._asdict(), "stacks": [self._names.of(key) for key in keys], **figures.to_dict()}
+
+    def _observations(self, obs_ids: Sequence[int]) -> Any:
+        found = (self.sources.find(obs_id) for obs_id in obs_ids)
+        depth = self.settings.run.read_ahead
+        if not depth:
+            return (self._pinned(observation) for observation in found)
+        uploads = Uploads(self.device)
+        return read_ahead(
+            found,
+            depth=depth,
+            before=self.sources.pin,
+            prepare=lambda observation: self._send_ahead(observation, uploads),
+        )
+
+    def _pinned(self, observation: Any) -> Any:
+        if isinstance(observation, Observation):
+            with suppress(OSError, ValueError):  # reading will tell
+                self.sources.pin(observation)
+        return observation
+
+    def _send_ahead(self, observation: Observation, uploads: Uploads) -> None:
+        for job in self._jobs:
+            job.maker.send_ahead(job.reference, observation, uploads)
+
+    def _reduce_one(
+        self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None
+    ) -> tuple[Outcome, _FiguresOfStacks]:
+        run = self.settings.run
+        n_try = 1 + run.retries if run.on_error == "retry" else 1
+        for number in range(1, n_try + 1):
+            start = time.perf_counter()
+            if number > 1:
+                observation = self.sources.find_again(obs_id)
+            outcome, figures, made = self._try(partial, obs_id, observation)
+            seconds = time.perf_counter() - start
+            outcome = replace(outcome, n_try=number, seconds=seconds, device=str(self.device))
+            if outcome.status != "failed":
+                break
+            if n_try > 1:
+                log.warning("observation %s, try %d of %d: %s", obs_id, number, n_try, outcome.error)
+        if keep is not None:
+            for keys, dataset in made:
+                keep(outcome, keys[0], dataset)
+        return outcome, figures
+
+    def _try(self, partial: PartialStack, obs_id: int, observation: Any) -> tuple[Outcome, _FiguresOfStacks, _Made]:
+        try:
+            if isinstance(observation, Exception):
+                raise observation
+            row, made, figures = self.sources.row(obs_id), [], []
+            for job, part, keys in self._parts(observation):
+                name = self._names.of_observation(observation.obs_id, keys[0])
+                dataset = job.maker.make_dataset(job.reference, part, name=name)
+                if dataset is not None:
+                    made.append((keys, dataset))
+                    figures.append((keys, Figures.of(dataset, part, row, job.source)))
+        except (Exception, SystemExit) as error:
+            return self._failed(obs_id, error), [], []
+        for keys, dataset in made:
+            for key in keys:
+                partial.add(key, dataset)
+        return Outcome(obs_id=obs_id, status="done" if made else "empty"), figures, made
+
+    def _failed(self, obs_id: int, error: BaseException) -> Outcome:
+        """Outcome of an observation that failed; raises what is not for the observation to decide."""
+        failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
+        cause = failure.args[2]
+        try:
+            if isinstance(cause, OutOfMemoryError):
+                raise cause from error
+            if self.settings.run.on_error == "raise":
+                raise failure from cause
+            return failed_outcome(failure)
+        finally:  # the traceback refers to this frame: together they would keep the arrays of the attempt in memory
+            del failure, cause, error
+
+    def _parts(self, observation: Observation) -> Iterator[tuple[_Job, Any, list[StackKey]]]:
+        """Parts of an observation that are reduced on their own, each with its target and its stacks."""
+        row = self.sources.row(observation.obs_id)
+        for job in self._jobs:
+            groups: dict[int, tuple[Any, list[StackKey]]] = {}  # a part that several divisions share is reduced once
+            offset = observation.pointing_radec.separation(job.center).deg
+            if not job.is_reached(observation, offset):
+                continue
+            for division in self.sources.divisions:
+                for part in division.parts(observation, {**row, "OFFSET": offset}):
+                    _, keys = groups.setdefault(id(part.observation), (part.observation, []))
+                    keys.append(StackKey(job.name, division.name, part.group))
+            for part_observation, keys in groups.values():
+                yield job, part_observation, keys
+
+
+def reduce_observations(
+    settings: Settings, obs_ids: Sequence[int], keep: Keep | None = None
+) -> tuple[PartialStack, list[Outcome]]:
+    """Reduce observations as the settings say, and give their stacks on the host.
+
+    When the memory of the device is not enough, what is unused is freed and each half of the observations is reduced on
+    its own; what still does not fit is reduced on the CPU if the settings allow it, and has failed otherwise.
+
+    Parameters
+    ----------
+    settings : Settings
+    obs_ids : sequence of int
+    keep : see `Reducer.reduce`
+    """
+    done = _reduce_if_it_fits(settings, settings.run.device, obs_ids, keep)
+    if isinstance(done, str):
+        log.warning("observations %s to %s: %s; trying again with halves", obs_ids[0], obs_ids[-1], done)
+        middle = max(1, len(obs_ids) // 2)
+        partial, outcomes = PartialStack(settings), []
+        for half in (obs_ids[:middle], obs_ids[middle:]):
+            part, some = _reduce_half(settings, half, keep)
+            partial.merge(part)
+            outcomes += some
+    else:
+        partial, outcomes = done
+    on_host = partial.to("cpu")
+    release_memory(settings.run.device)  # what the chunk left in the pools of the device
+    return on_host, outcomes
+
+
+def _reduce_if_it_fits(
+    settings: Settings, device: str, obs_ids: Sequence[int], keep: Keep | None
+) -> tuple[PartialStack, list[Outcome]] | str:
+    """Reduce observations, or say why the memory is not enough.
+
+    The error itself ends here: its traceback refers to all that the attempt had made, which would stay in memory for as
+    long as the error is handled.
+    """
+    try:
+        return _reducer(settings, device).reduce(obs_ids, keep)
+    except OutOfMemoryError as error:
+        reason = str(error)
+    gc.collect()
+    release_memory(device)
+    return reason
+
+
+def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) -> tuple[PartialStack, list[Outcome]]:
+    done = _reduce_if_it_fits(settings, settings.run.device, obs_ids, keep) if obs_ids else (PartialStack(settings), [])
+    if not isinstance(done, str):
+        return done
+    if settings.run.cpu_fallback and not find_device(settings.run.device).is_host:
+        log.warning("observations %s to %s go to the CPU: %s", obs_ids[0], obs_ids[-1], done)
+        return _reducer(settings, "cpu").reduce(obs_ids, keep)
+    error = OutOfMemoryError(done)
+    if settings.run.on_error == "raise":
+        raise error
+    return PartialStack(settings), [failed_outcome(ReductionError(obs_id, "reducing", error)) for obs_id in obs_ids]
+
+
+def sources_of(settings: Settings) -> Sources:
+    """What the observations of some settings are read from."""
+    return _reducer(settings, settings.run.device).sources
+
+
+def _reducer(settings: Settings, device: str) -> Reducer:
+    """One for all chunks that a worker gets, as long as index and masks stay: it holds what they share."""
+    return _reducer_of(settings.to_json(), device, stamp_of(settings))
+
+
+@lru_cache(maxsize=2)
+def _reducer_of(settings: str, device: str, stamp: tuple[tuple[str | int, ...], ...]) -> Reducer:
+    return Reducer(Settings.from_dict(json.loads(settings)), device)

@@ -1,0 +1,1 @@
+"""The files of a batch: its folder, the records of finished chunks, results and their provenance."""

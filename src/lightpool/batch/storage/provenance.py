@@ -1,0 +1,206 @@
+"""Where a result comes from: in its file, and as a document of the W3C (PROV-JSON) beside it.
+
+Source of the document's form: https://www.w3.org/submissions/prov-json/
+"""
+
+import json
+import platform
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from astropy.table import Table
+
+from lightpool.batch.storage.code_version import package_versions
+from lightpool.batch.storage.files import InputFile
+from lightpool.batch.storage.outcomes import Outcome, outcome_table
+from lightpool.config.settings import Settings
+from lightpool.errors import ConfigError, FormatError
+from lightpool.fits import BinTableHDU, read_fits, table_to_hdu
+
+__all__ = ["Provenance", "prov_document", "read_provenance"]
+
+_INPUT_COLUMNS = ["path", "size", "mtime_ns", "sha256"]
+_HDUS = {"settings": "PROVENANCE", "outcomes": "OUTCOMES", "inputs": "INPUTS"}
+
+
+@dataclass(frozen=True, kw_only=True)
+class Provenance:
+    """Where a result comes from.
+
+    Attributes
+    ----------
+    settings : Settings, None where files were added up
+    outcomes : tuple of Outcome, of all observations
+    inputs : tuple of InputFile
+    versions : dict of str, of the program and what it stands on
+    begun, ended : str, UTC
+    """
+
+    settings: Settings | None
+    outcomes: tuple[Outcome, ...]
+    inputs: tuple[InputFile, ...]
+    versions: dict[str, str]
+    begun: str
+    ended: str
+
+    @classmethod
+    def now(
+        cls,
+        settings: Settings | None,
+        outcomes: Iterable[Outcome],
+        inputs: Iterable[InputFile],
+        begun: datetime,
+        version: str,
+    ) -> "Provenance":
+        """Provenance of what is written now by this program, whose `code_version` is ``version``."""
+        return cls(
+            settings=settings,
+            outcomes=tuple(outcomes),
+            inputs=tuple(
+                sorted({(file.path, file.sha256): file for file in inputs}.values(), key=lambda file: file.path)
+            ),
+            versions={"lightpool": version, **_other_versions()},
+            begun=begun.isoformat(timespec="seconds"),
+            ended=datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+
+    def to_repeat(self) -> Settings:
+        """Settings that ask for the same observations, whatever has been added to the store since.
+
+        Raises
+        ------
+        ConfigError
+            If files were added up, which no settings tell.
+        """
+        if self.settings is None:
+            names = ", ".join(file.path for file in self.inputs)
+            raise ConfigError(
+                f"a sum of files has no settings to repeat; repeat what made them, or stack again: {names}"
+            )
+        data = self.settings.to_dict()
+        asked = {key: data["observations"][key] for key in ("datastore", "required_irf")}
+        data["observations"] = asked | {"obs_ids": [int(outcome.obs_id) for outcome in self.outcomes]}
+        return Settings.from_dict(data)
+
+    def to_hdus(self) -> list[BinTableHDU]:
+        """Table HDUs that tell it: ``PROVENANCE`` (keys and values), ``OUTCOMES`` and ``INPUTS``."""
+        facts = {} if self.settings is None else {"settings": self.settings.to_json()}
+        facts |= {"begun": self.begun, "ended": self.ended}
+        facts |= {f"version {name}": version for name, version in self.versions.items()}
+        rows = [[getattr(file, name) for name in _INPUT_COLUMNS] for file in self.inputs]
+        inputs = Table(rows=rows or None, names=_INPUT_COLUMNS, dtype=[str, np.int64, np.int64, str])
+        return [
+            table_to_hdu(Table({"KEY": list(facts), "VALUE": list(facts.values())}), name=_HDUS["settings"]),
+            table_to_hdu(_as_ascii(outcome_table(self.outcomes)), name=_HDUS["outcomes"]),
+            table_to_hdu(_as_ascii(inputs), name=_HDUS["inputs"]),
+        ]
+
+    def __str__(self) -> str:
+        failed = [outcome for outcome in self.outcomes if outcome.status == "failed"]
+        lines = [f"Made by lightpool {self.versions.get('lightpool', '')} from {self.begun} to {self.ended}"]
+        lines += [f"  {name} {version}" for name, version in self.versions.items() if name != "lightpool"]
+        lines += ["", f"{len(self.outcomes)} observations, {len(failed)} of them failed"]
+        lines += [f"  {each.obs_id}: {each.step} failed with {each.error}" for each in failed]
+        lines += ["", f"{len(self.inputs)} input files"]
+        lines += [f"  {file.sha256[:12]}  {file.path}" for file in self.inputs]
+        lines += ["", *(["Files added up"] if self.settings is None else ["Settings", "", self.settings.to_yaml()])]
+        return "\n".join(lines)
+
+
+def read_provenance(path: Path) -> Provenance:
+    """Provenance that a file of results tells.
+
+    Raises
+    ------
+    FormatError
+        If the file does not tell it.
+    """
+    file = read_fits(path)
+    if missing := [name for name in _HDUS.values() if name not in file.names]:
+        raise FormatError(f"{path} has no HDU {missing[0]}: not made by `lightpool reduce` or `stack`, or written anew")
+    tables = {kind: file.table(name).columns for kind, name in _HDUS.items()}
+    facts = dict(zip(_texts(tables["settings"]["KEY"]), _texts(tables["settings"]["VALUE"]), strict=True))
+    names = list(tables["outcomes"])
+    rows = zip(*(_texts(tables["outcomes"][name]) for name in names), strict=True)
+    return Provenance(
+        settings=Settings.from_dict(json.loads(facts["settings"])) if "settings" in facts else None,
+        outcomes=tuple(Outcome(**dict(zip(map(str.lower, names), row, strict=True))) for row in rows),
+        inputs=tuple(
+            InputFile(*row) for row in zip(*(_texts(tables["inputs"][name]) for name in _INPUT_COLUMNS), strict=True)
+        ),
+        versions={key.removeprefix("version "): value for key, value in facts.items() if key.startswith("version ")},
+        begun=facts["begun"],
+        ended=facts["ended"],
+    )
+
+
+def prov_document(provenance: Provenance, files: Mapping[str, str]) -> dict[str, Any]:
+    """PROV-JSON document of a reduction, or of files that were added up.
+
+    Parameters
+    ----------
+    provenance : Provenance
+    files : mapping of str to str, names of the results and their SHA-256
+    """
+    settings = provenance.settings
+    activity = "lp:stack" if settings is None else "lp:reduction"
+    inputs = {
+        f"lp:input-{file.sha256[:16]}": {"prov:label": file.path, "lp:sha256": file.sha256}
+        for file in provenance.inputs
+    }
+    results = {f"lp:result-{name}": {"prov:label": name, "lp:sha256": sha256} for name, sha256 in files.items()}
+    outcomes = dict(_outcome_entities(provenance.outcomes))
+    about = {"prov:startTime": provenance.begun, "prov:endTime": provenance.ended}
+    plan, by = {}, {"prov:activity": activity, "prov:agent": "lp:lightpool"}
+    if settings is not None:
+        about["lp:device"] = settings.run.device
+        plan = {"lp:settings": {"prov:type": _name("prov:Plan"), "prov:value": settings.to_json()}}
+        by["prov:plan"] = "lp:settings"
+    versions = {f"lp:{name}": version for name, version in provenance.versions.items()}
+    made = [*results, *outcomes] if plan else list(results)  # a sum hands on the outcomes that its files tell
+    return {
+        "prefix": {"lp": "urn:lightpool:", "prov": "http://www.w3.org/ns/prov#"},
+        "entity": inputs | results | outcomes | plan,
+        "activity": {activity: about},
+        "agent": {"lp:lightpool": {"prov:type": _name("prov:SoftwareAgent"), **versions}},
+        "used": {f"_:used{i}": {"prov:activity": activity, "prov:entity": key} for i, key in enumerate(inputs)},
+        "wasGeneratedBy": {f"_:made{i}": {"prov:entity": key, "prov:activity": activity} for i, key in enumerate(made)},
+        "wasAssociatedWith": {"_:by0": by},
+    }
+
+
+def _outcome_entities(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """Entity of each outcome with its name; an observation that several reductions tell of is numbered."""
+    n_seen: Counter[int] = Counter()
+    for outcome in outcomes:
+        n_seen[outcome.obs_id] += 1
+        again = "" if n_seen[outcome.obs_id] == 1 else f"-{n_seen[outcome.obs_id]}"
+        data = {key: value for key, value in outcome.to_dict().items() if key not in ("figures", "traceback")}
+        yield f"lp:observation-{outcome.obs_id}{again}", {f"lp:{key}": each for key, each in data.items() if each != ""}
+
+
+def _name(text: str) -> dict[str, str]:
+    """Name with a prefix, where a value stands: a plain text would be no name."""
+    return {"$": text, "type": "prov:QUALIFIED_NAME"}
+
+
+def _other_versions() -> dict[str, str]:
+    return {"python": platform.python_version(), "system": platform.platform(), **package_versions()}
+
+
+def _texts(values: Any) -> list[Any]:
+    """Plain values of a column; FITS pads texts with blanks."""
+    return [value.strip() if isinstance(value, str) else value for value in values.tolist()]
+
+
+def _as_ascii(table: Table) -> Table:
+    """Table as FITS can hold it: other letters become escapes, and no text column is without letters."""
+    for name in table.colnames:
+        if table[name].dtype.kind == "U":
+            table[name] = [value.encode("ascii", "backslashreplace").decode() or " " for value in table[name]]
+    return table

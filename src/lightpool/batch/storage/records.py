@@ -1,0 +1,106 @@
+"""What is written down of a finished chunk, and reading it with distrust: disks fail, and files are edited."""
+
+import hashlib
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from lightpool.batch.storage.files import InputFile
+from lightpool.batch.storage.outcomes import Outcome
+from lightpool.fits import read_bytes
+
+__all__ = ["ChunkRecord", "read_json"]
+
+_MAX_BYTES = 2**30
+
+
+def read_json(path: Path, kind: type) -> Any:
+    """Read a JSON file whose outermost value is of a kind, such as dict.
+
+    Raises
+    ------
+    OSError, FormatError
+        If it cannot be read.
+    ValueError
+        If it is no JSON or holds another kind of value.
+    """
+    try:
+        data = json.loads(read_bytes(path, most=_MAX_BYTES))
+    except RecursionError as error:
+        raise ValueError("its values are nested too deeply") from error
+    if not isinstance(data, kind):
+        raise ValueError(f"it holds a {type(data).__name__}, expected a {kind.__name__}")
+    return data
+
+
+@dataclass(frozen=True, kw_only=True)
+class ChunkRecord:
+    """What is known of a finished chunk.
+
+    Attributes
+    ----------
+    key : str, see `BatchFolder.key`
+    obs_ids : tuple of int
+    outcomes : tuple of Outcome
+    inputs : tuple of InputFile, the files that were read
+    index : str, see `Sources.index_hash`
+    sha256 : str, of the file with the sums
+    files : dict of str to str
+        Datasets of single observations that were written: names, see `BatchFolder.name`, and SHA-256.
+    version : str, see `code_version`, of the process that did it
+    """
+
+    key: str
+    obs_ids: tuple[int, ...]
+    outcomes: tuple[Outcome, ...]
+    inputs: tuple[InputFile, ...]
+    index: str
+    sha256: str
+    files: dict[str, str]
+    version: str
+
+    def to_json(self) -> str:
+        """Text of the record, with a checksum."""
+        data = {
+            "key": self.key,
+            "obs_ids": self.obs_ids,
+            "outcomes": [outcome.to_dict() for outcome in self.outcomes],
+            "inputs": [file.to_dict() for file in self.inputs],
+            "index": self.index,
+            "sha256": self.sha256,
+            "files": self.files,
+            "version": self.version,
+        }
+        return json.dumps(data | {"checksum": _checksum(data)}, indent=1)
+
+    @classmethod
+    def from_json(cls, path: Path) -> "ChunkRecord":
+        """Record of a file that holds what `to_json` gives.
+
+        Raises
+        ------
+        OSError, FormatError
+            If it cannot be read.
+        ValueError
+            If it is not what was written.
+        """
+        data = read_json(path, dict)
+        if data.pop("checksum", None) != _checksum(data):
+            raise ValueError("it has no checksum, or another one than when it was written")
+        try:
+            return cls(
+                key=data["key"],
+                obs_ids=tuple(data["obs_ids"]),
+                outcomes=tuple(Outcome.from_dict(each) for each in data["outcomes"]),
+                inputs=tuple(InputFile(**each) for each in data["inputs"]),
+                **{name: data[name] for name in ("index", "sha256", "files", "version")},
+            )
+        except (KeyError, TypeError) as error:
+            raise ValueError(f"it was written by another version: {error}") from error
+
+
+def _checksum(data: dict[str, Any]) -> str:
+    """SHA-256 of values, whatever the order of their names and the spaces between them."""
+    text = json.dumps(data, sort_keys=True, separators=(",", ":"))
+    return hashlib.sha256(text.encode()).hexdigest()

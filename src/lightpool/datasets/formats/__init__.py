@@ -1,0 +1,1 @@
+"""Files of datasets: FITS, OGIP and YAML."""

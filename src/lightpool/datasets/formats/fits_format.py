@@ -1,0 +1,191 @@
+"""FITS files of map datasets, in the layout of Gammapy (``gadf``): one image HDU and one table of bins per map."""
+
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from lightpool.arrays import array_namespace
+from lightpool.data import GTI
+from lightpool.datasets.metadata import MapDatasetMetaData, read_meta_table
+from lightpool.datasets.on_demand import Deferred
+from lightpool.errors import FormatError
+from lightpool.fits import (
+    DATASET_KINDS,
+    FitsFile,
+    HDUList,
+    PrimaryHDU,
+    make_path,
+    parsing,
+    read_fits,
+    require_kind,
+    table_to_hdu,
+    write_fits,
+)
+from lightpool.irf import EDispMap, PSFMap
+from lightpool.maps import Map
+from lightpool.maps.fits_format import precision_in_file, verify_checksums
+
+if TYPE_CHECKING:
+    from lightpool.datasets.map_dataset import MapDataset
+
+__all__ = ["from_hdulist", "read", "to_hdulist", "write"]
+
+_HDU_ORDER = (
+    "counts",
+    "exposure",
+    "background",
+    "edisp",
+    "psf",
+    "mask_safe",
+    "mask_fit",
+    "counts_off",
+    "acceptance",
+    "acceptance_off",
+)
+
+
+def to_hdulist(dataset: "MapDataset") -> HDUList:
+    """HDUs of a dataset; models are not among them."""
+    primary = PrimaryHDU()
+    meta = dataset.meta.renewed()
+    primary.header["NAME"] = dataset.name
+    primary.header["DATASET"] = dataset.tag
+    primary.header.update(meta.to_header())
+    hdulist = HDUList([primary])
+    maps = dataset.maps
+    for name in _HDU_ORDER:
+        if name in maps:
+            hdulist += maps[name].to_hdulist(**_hdu_keyword(name))[1:]
+    if dataset.gti is not None:
+        hdulist.append(dataset.gti.to_table_hdu())
+    if dataset.meta_table is not None:
+        hdulist.append(table_to_hdu(dataset.meta_table, name="META_TABLE"))
+    for hdu in hdulist:
+        hdu.header.update(meta.creation.to_header())
+    return hdulist
+
+
+def _hdu_keyword(name: str) -> dict[str, str]:
+    """Name the HDU of a map; the responses know theirs."""
+    return {} if name in ("psf", "edisp") else {"hdu": name}
+
+
+def write(dataset: "MapDataset", filename: str | Path, overwrite: bool = False, checksum: bool = False) -> None:
+    """Write a dataset to a file, whole or not at all."""
+    path = make_path(filename)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_fits(to_hdulist(dataset), path, overwrite=overwrite, checksum=checksum)
+
+
+def from_hdulist(
+    hdulist: HDUList,
+    name: str | None = None,
+    format: str = "gadf",
+    map_names: Sequence[str] = _HDU_ORDER,
+) -> dict[str, Any]:
+    """Arguments for a dataset, from HDUs; ``map_names`` are the maps that it takes."""
+    _check_format(format)
+    _check_maps(hdulist, map_names)
+    maps = {key: _read(hdulist, key) for key in map_names if key.upper() in hdulist}
+    return maps | _small_parts(hdulist, name)
+
+
+def read(
+    cls: "type[MapDataset]",
+    filename: str | Path | FitsFile,
+    name: str | None = None,
+    lazy: bool = False,
+    cache: bool = True,
+    format: str = "gadf",
+    checksum: bool = False,
+) -> dict[str, Any]:
+    """Arguments for a dataset of a class, from a file; see `MapDataset.read`."""
+    _check_format(format)
+    file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    require_kind(file, f"{cls.__name__}.read", DATASET_KINDS[cls.tag])
+    with parsing(file.source):
+        hdulist = file.hdulist
+        if checksum:
+            verify_checksums(hdulist, file.source)
+        if not lazy:
+            return from_hdulist(hdulist, name, format, cls.map_names)
+        maps = {key: Deferred(_loader(file.source, key), cache) for key in cls.map_names if key.upper() in hdulist}
+        return maps | _small_parts(hdulist, name)
+
+
+def _check_format(format: str) -> None:
+    if format != "gadf":
+        raise FormatError(f"map datasets are read in format 'gadf', got {format!r}")
+
+
+def _check_maps(hdulist: HDUList, map_names: Sequence[str]) -> None:
+    """FormatError if there are maps that a dataset would leave out, or nothing of a dataset at all."""
+    found = [name for name in _HDU_ORDER if name.upper() in hdulist]
+    if others := [name for name in found if name not in map_names]:
+        raise FormatError(
+            f"the HDUs hold the maps {', '.join(others)}, which this kind of dataset does not have; "
+            f"it has {', '.join(map_names)}. Datasets with counts_off are those of the classes ...OnOff"
+        )
+    if not found and "NAME" not in hdulist[0].header:
+        raise FormatError(f"the HDUs hold no dataset, they are {[hdu.name for hdu in hdulist]}")
+
+
+def _loader(filename: str | Path, key: str) -> Callable[[], Any]:
+    def load() -> Any:
+        with parsing(filename):
+            return _read(read_fits(filename).hdulist, key)
+
+    return load
+
+
+def _read(hdulist: HDUList, key: str) -> Any:
+    """Map of a name, in the precision of the file; if the maps in it differ, as some of Gammapy do, all are double."""
+    names = [f"{name}{end}".upper() for name in _HDU_ORDER for end in ("", "_exposure") if not name.startswith("mask")]
+    found = {precision_in_file(hdulist[name]) for name in names if name in hdulist} - {None}
+    data = _READERS[key](hdulist)
+    return data.to(precision="double") if len(found) > 1 else data
+
+
+def _small_parts(hdulist: HDUList, name: str | None) -> dict[str, Any]:
+    """Read what is not a map: the name, the time intervals, the tables."""
+    header = hdulist[0].header
+    parts: dict[str, Any] = {
+        "name": header.get("NAME") if name is None else name,
+        "meta": MapDatasetMetaData.from_header(header),
+    }
+    if "GTI" in hdulist:
+        parts["gti"] = GTI.from_table_hdu(hdulist["GTI"])
+    if "META_TABLE" in hdulist:
+        parts["meta_table"] = read_meta_table(hdulist["META_TABLE"])
+    return parts
+
+
+def _read_mask(hdulist: HDUList, name: str) -> Any:
+    mask = Map.from_hdulist(hdulist, hdu=name, format="gadf")
+    xp = array_namespace(mask.data)
+    return mask.copy(data=xp.astype(mask.data, xp.bool), unit="")
+
+
+def _read_exposure(hdulist: HDUList) -> Any:
+    exposure = Map.from_hdulist(hdulist, hdu="exposure", format="gadf")
+    if exposure.geom.axes[0].name == "energy":  # files of the first versions of Gammapy
+        exposure = exposure.rename_axes(names=["energy"], new_names=["energy_true"])
+    return exposure
+
+
+def _read_map(hdulist: HDUList, name: str) -> Any:
+    return Map.from_hdulist(hdulist, hdu=name, format="gadf")
+
+
+_READERS: dict[str, Callable[[HDUList], Any]] = {
+    "counts": lambda hdulist: _read_map(hdulist, "counts"),
+    "background": lambda hdulist: _read_map(hdulist, "background"),
+    "counts_off": lambda hdulist: _read_map(hdulist, "counts_off"),
+    "acceptance": lambda hdulist: _read_map(hdulist, "acceptance"),
+    "acceptance_off": lambda hdulist: _read_map(hdulist, "acceptance_off"),
+    "exposure": _read_exposure,
+    "edisp": lambda hdulist: EDispMap.from_hdulist(hdulist, hdu="edisp", exposure_hdu="edisp_exposure"),
+    "psf": lambda hdulist: PSFMap.from_hdulist(hdulist, hdu="psf", exposure_hdu="psf_exposure"),
+    "mask_safe": lambda hdulist: _read_mask(hdulist, "mask_safe"),
+    "mask_fit": lambda hdulist: _read_mask(hdulist, "mask_fit"),
+}

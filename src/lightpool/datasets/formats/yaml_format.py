@@ -1,0 +1,141 @@
+"""The YAML files of datasets and models, in the layout of Gammapy.
+
+A file has a section of data, a section ``metadata`` (who wrote it and when) and, optionally, an MD5 ``checksum`` of the
+text above it.
+"""
+
+import hashlib
+import os
+import warnings
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from lightpool import __version__
+from lightpool.errors import FormatError
+from lightpool.fits import make_path, read_text
+
+if TYPE_CHECKING:
+    from lightpool.datasets.models.background_models import DatasetModels
+
+__all__ = ["from_yaml", "models_from_yaml", "read_models", "read_yaml", "to_yaml", "write_models", "write_yaml"]
+
+_LAYOUT: dict[str, Any] = {"sort_keys": False, "indent": 4, "width": 80, "default_flow_style": False}
+_COVARIANCE_LAYOUT = "ascii.fixed_width"
+
+
+def to_yaml(data: dict[str, Any]) -> str:
+    """Turn a dictionary into text, with a section that says what wrote it."""
+    import yaml
+
+    date = datetime.now(UTC).replace(tzinfo=None).isoformat()
+    metadata = {"creator": f"lightpool {__version__}", "date": date, "origin": None}
+
+    class Dumper(yaml.SafeDumper):
+        """Writes names of any kind of text, such as `GeneratedName`, as text."""
+
+    Dumper.add_multi_representer(str, lambda dumper, name: dumper.represent_str(str(name)))
+    return "".join(yaml.dump(part, Dumper=Dumper, **_LAYOUT) for part in (data, {"metadata": metadata}))
+
+
+def from_yaml(text: str, checksum: bool = False, source: str = "<text>") -> dict[str, Any]:
+    """Read a text; with ``checksum`` a warning is given if it was changed since it was written."""
+    import yaml
+
+    from lightpool.fits.plain_yaml import parse_yaml
+
+    data, _ = parse_yaml(text, source)
+    if not isinstance(data, dict):
+        raise FormatError(f"{source}: expected sections with names, got {type(data).__name__}")
+    written = data.pop("checksum", None)
+    if checksum and written != _checksum(yaml.dump(data, **_LAYOUT)):
+        warnings.warn(
+            f"{source}: Checksum verification failed, the file was changed by hand", UserWarning, stacklevel=2
+        )
+    return data
+
+
+def _checksum(text: str) -> str:
+    return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
+
+
+def write_yaml(text: str, path: str | Path, overwrite: bool = False, checksum: bool = False) -> None:
+    """Write a text of `to_yaml` to a file, whole or not at all."""
+    target = make_path(path)
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"file exists already: {target}; use overwrite=True to replace it")
+    target.parent.mkdir(parents=True, exist_ok=True)
+    if checksum:
+        text += f"checksum: {_checksum(text)}\n"
+    part = target.with_name(f".{target.name}.{os.getpid()}.part")
+    part.write_text(text)
+    part.replace(target)
+
+
+def read_yaml(path: str | Path, checksum: bool = False) -> dict[str, Any]:
+    """Read a file, see `from_yaml`."""
+    source = make_path(path)
+    return from_yaml(read_text(source), checksum, str(source))
+
+
+def write_models(
+    models: "DatasetModels",
+    path: str | Path,
+    overwrite: bool = False,
+    full_output: bool = False,
+    write_covariance: bool = True,
+    checksum: bool = False,
+) -> None:
+    """Write models, and beside them their covariance as ``<name>_covariance.dat``."""
+    target = make_path(path)
+    if target.exists() and not overwrite:
+        raise FileExistsError(f"file exists already: {target}; use overwrite=True to replace it")
+    data = models.to_dict(full_output)
+    if write_covariance and len(models.parameters):
+        data["covariance"] = f"{target.stem}_covariance.dat"
+        target.parent.mkdir(parents=True, exist_ok=True)
+        _write_covariance(models, target.parent / data["covariance"])
+    write_yaml(to_yaml(data), target, overwrite, checksum)
+
+
+def read_models(cls: "type[DatasetModels]", path: str | Path, checksum: bool = False) -> "DatasetModels":
+    """Read models and their covariance."""
+    source = make_path(path)
+    return _models_from_dict(cls, read_yaml(path, checksum), source.parent)
+
+
+def models_from_yaml(
+    cls: "type[DatasetModels]", text: str, path: str | Path = "", checksum: bool = False
+) -> "DatasetModels":
+    """Models of a text; a covariance file that it names is looked for in the folder ``path``."""
+    return _models_from_dict(cls, from_yaml(text, checksum), make_path(path))
+
+
+def _models_from_dict(cls: "type[DatasetModels]", data: dict[str, Any], folder: Path) -> "DatasetModels":
+    models = cls.from_dict(data)
+    if data.get("covariance"):
+        models.covariance = _read_covariance(folder / data["covariance"])
+    return models
+
+
+def _write_covariance(models: "DatasetModels", path: Path) -> None:
+    from astropy.table import Table
+
+    table = Table({"Parameters": models.parameters_unique_names})
+    for i, row in enumerate(models.covariance):
+        table[str(i)] = row
+    table.write(path, format=_COVARIANCE_LAYOUT, delimiter="|", overwrite=True)
+
+
+def _read_covariance(path: Path) -> np.ndarray[Any, Any]:
+    from astropy.io.ascii import InconsistentTableError
+    from astropy.table import Table
+
+    lines = read_text(path).splitlines()
+    try:
+        table = Table.read(lines, format=_COVARIANCE_LAYOUT)
+        return np.array([table[name] for name in table.colnames[1:]], dtype=np.float64)
+    except (InconsistentTableError, ValueError) as error:
+        raise FormatError(f"{path} holds no covariance of models: {error}; write the models again") from error

@@ -1,0 +1,1 @@
+"""Models of the background of a dataset, their parameters, and lists of models."""

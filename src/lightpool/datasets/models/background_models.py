@@ -1,0 +1,436 @@
+"""Models of the background of a dataset, and lists of them."""
+
+import html
+from collections.abc import Iterable, MutableSequence, Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from astropy.table import Table
+
+from lightpool.arrays import Device
+from lightpool.arrays.devices.array_types import Array
+from lightpool.attributes import KnownAttributes
+from lightpool.datasets.formats.yaml_format import models_from_yaml, read_models, to_yaml, write_models
+from lightpool.datasets.models.parameters import Parameter, Parameters
+from lightpool.datasets.models.spectral_norms import NormSpectralModel, PowerLawNormSpectralModel, find_norm_model
+from lightpool.datasets.names import make_name
+from lightpool.errors import FormatError
+
+if TYPE_CHECKING:
+    from lightpool.maps import Geom
+
+__all__ = ["DatasetModels", "FoVBackgroundModel", "Models"]
+
+
+class FoVBackgroundModel(KnownAttributes):
+    """The correction of the background of one dataset: a factor that depends on energy.
+
+    Parameters
+    ----------
+    dataset_name : str
+    spectral_model : NormSpectralModel, a power law of norm 1 by default
+    name : str, ``<dataset name>-bkg`` by default
+    covariance_data : array of float, shape (n_parameter, n_parameter), optional
+        Sets the errors of the parameters too.
+    """
+
+    _consumed = ("dataset_name", "covariance_data")
+    tag = ("FoVBackgroundModel", "fov-bkg")
+    datasets_names: list[str]
+
+    def __init__(
+        self,
+        dataset_name: str,
+        spectral_model: NormSpectralModel | None = None,
+        name: str | None = None,
+        covariance_data: Any = None,
+    ) -> None:
+        spectral_model = PowerLawNormSpectralModel() if spectral_model is None else spectral_model
+        if not getattr(spectral_model, "is_norm_spectral_model", False):
+            got = type(spectral_model).__name__
+            raise ValueError(f"a background needs a norm model such as PowerLawNormSpectralModel, got {got}")
+        self.datasets_names = [dataset_name]
+        self._name = f"{dataset_name}-bkg" if name is None else make_name(name)
+        self._spectral_model = spectral_model
+        self._covariance = np.zeros((len(self.parameters), len(self.parameters)))
+        if covariance_data is not None:
+            self.covariance = covariance_data
+
+    @property
+    def name(self) -> str:
+        """Name of the model."""
+        return self._name
+
+    @property
+    def spectral_model(self) -> NormSpectralModel:
+        """Factor as a function of energy."""
+        return self._spectral_model
+
+    @property
+    def parameters(self) -> Parameters:
+        """Parameters of the spectral model."""
+        return self.spectral_model.parameters
+
+    @property
+    def parameters_unique_names(self) -> list[str]:
+        """Names as in a covariance file, such as ``spectral.norm``."""
+        return [f"{self.spectral_model.type}.{name}" for name in self.parameters.names]
+
+    @property
+    def covariance(self) -> np.ndarray[Any, Any]:
+        """Covariance of the parameters, shape (n_parameter, n_parameter); its diagonal follows their errors."""
+        covariance = self._covariance.copy()
+        np.fill_diagonal(covariance, self.parameters.error**2)
+        return covariance
+
+    @covariance.setter
+    def covariance(self, values: Any) -> None:
+        values = np.array(values, dtype=np.float64)
+        n_parameter = len(self.parameters)
+        if values.shape != (n_parameter, n_parameter):
+            raise ValueError(
+                f"covariance of {n_parameter} parameters must be a square of them, got shape {values.shape}"
+            )
+        self._covariance = values
+        self.parameters.error = np.sqrt(np.diagonal(values))
+
+    @property
+    def frozen(self) -> bool:
+        """Whether all parameters are frozen."""
+        return self.spectral_model.frozen
+
+    def freeze(self) -> None:
+        """Freeze all parameters."""
+        self.spectral_model.freeze()
+
+    def unfreeze(self) -> None:
+        """Give every parameter the frozen state of a new model."""
+        self.spectral_model.unfreeze()
+
+    def reset_to_default(self) -> None:
+        """Give every parameter the value of a new model."""
+        self.parameters.value = self.spectral_model.default_parameters.value
+
+    def evaluate(self, energy: u.Quantity) -> u.Quantity:
+        """Factor at each energy, dimensionless, shape of ``energy``."""
+        return self.spectral_model(energy)
+
+    def evaluate_geom(self, geom: "Geom") -> u.Quantity:
+        """Factor at the energy centres of a geometry, in a shape that broadcasts with its data; on the host."""
+        return self.evaluate(geom.axes["energy"].center).reshape(_spread_over(geom))
+
+    def factors_on(self, geom: "Geom", device: Device) -> Array:
+        """Plain factors as of `evaluate_geom` on a device, of which nothing is read that waits there."""
+        axis = geom.axes["energy"]
+        factors = self.spectral_model.evaluate_on(axis.center, device)
+        return device.xp.reshape(factors, _spread_over(geom))
+
+    def copy(self, name: str | None = None, **kwargs: Any) -> "FoVBackgroundModel":
+        """Deep copy; keyword arguments are those of the class and replace what the model has.
+
+        As in Gammapy, the copy has the default name of its dataset unless a name is given.
+        """
+        kwargs.setdefault("dataset_name", self.datasets_names[0])
+        kwargs.setdefault("spectral_model", self.spectral_model.copy())
+        kwargs.setdefault("covariance_data", self.covariance)
+        return FoVBackgroundModel(name=name, **kwargs)
+
+    def reassign(self, datasets_names: Any, new_datasets_names: Any) -> "FoVBackgroundModel":
+        """Copy of the model that belongs to another dataset; the lists go together one by one."""
+        renamed = dict(zip(_as_list(datasets_names), _as_list(new_datasets_names), strict=True))
+        old_name = self.datasets_names[0]
+        return self.copy(name=self.name, dataset_name=renamed.get(old_name, old_name))
+
+    def to_dict(self, full_output: bool = False) -> dict[str, Any]:
+        """Make a dictionary for YAML, in the layout of Gammapy."""
+        head = {"type": self.tag[0], "datasets_names": list(self.datasets_names)}
+        return head | self.spectral_model.to_dict(full_output=full_output)
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "FoVBackgroundModel":
+        """Read the dictionary of `to_dict`."""
+        datasets_names = data.get("datasets_names")
+        if not datasets_names or len(datasets_names) > 1:
+            raise FormatError(f"a FoVBackgroundModel belongs to one dataset, got datasets_names: {datasets_names}")
+        if data.get("spatial"):
+            raise FormatError(
+                f"the background model of dataset {datasets_names[0]!r} has a spatial model, "
+                "which is for modelling; lightpool corrects backgrounds as a function of energy"
+            )
+        spectral = data.get("spectral")
+        model = find_norm_model(spectral["type"]).from_dict(spectral) if spectral else None
+        return cls(dataset_name=datasets_names[0], spectral_model=model)
+
+    def __str__(self) -> str:
+        lines = [
+            type(self).__name__,
+            "",
+            f"  {'Name':26}: {self.name}",
+            f"  {'Datasets names':26}: {self.datasets_names}",
+            f"  {'Spectral model type':26}: {type(self.spectral_model).__name__}",
+            "  Parameters:",
+            *(f"    {_parameter_line(parameter)}" for parameter in self.parameters),
+        ]
+        return "\n".join(lines) + "\n\n"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+
+def _spread_over(geom: "Geom") -> tuple[int, ...]:
+    """Shape of one value per energy that broadcasts with the data of a geometry."""
+    shape = [1] * len(geom.data_shape)
+    shape[geom.axes.index_data("energy")] = geom.axes["energy"].nbin
+    return tuple(shape)
+
+
+def _parameter_line(parameter: Parameter) -> str:
+    frozen = "(frozen)" if parameter.frozen else ""
+    error = "   " if parameter.frozen else f"+/- {parameter.error:7.2f}"
+    unit = f"{parameter.unit}"
+    return f"{parameter.name:21} {frozen:8}: {parameter.value:10.3f}   {error} {unit:12}"
+
+
+def _as_list(names: Any) -> list[str]:
+    return [names] if isinstance(names, str) else list(names)
+
+
+class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
+    """Models with names that are unique, at most one background model per dataset.
+
+    Parameters
+    ----------
+    models : a model, a list of models, or another list of models
+    covariance_data : array of float, shape (n_parameter, n_parameter), optional
+    """
+
+    _consumed = ("models", "covariance_data")
+
+    def __init__(self, models: Any = None, covariance_data: Any = None) -> None:
+        self._models = _model_list(models)
+        self._check(self._models)
+        if covariance_data is not None:
+            self.covariance = covariance_data
+
+    @staticmethod
+    def _check(models: Sequence[FoVBackgroundModel]) -> None:
+        names = [model.name for model in models]
+        if len(set(names)) < len(names):
+            raise ValueError(f"Model names must be unique, got {names}")
+        datasets_names = [name for model in models for name in model.datasets_names]
+        if len(set(datasets_names)) < len(datasets_names):
+            raise ValueError(f"only one FoVBackgroundModel per dataset is permitted, got them for {datasets_names}")
+
+    @property
+    def names(self) -> list[str]:
+        """Name of each model."""
+        return [model.name for model in self]
+
+    @property
+    def parameters(self) -> Parameters:
+        """Parameters of all models, in order."""
+        return Parameters.from_stack(model.parameters for model in self)
+
+    @property
+    def parameters_unique_names(self) -> list[str]:
+        """Names as in a covariance file, such as ``stacked-bkg.spectral.norm``."""
+        return [f"{model.name}.{name}" for model in self for name in model.parameters_unique_names]
+
+    @property
+    def background_models(self) -> dict[str, str]:
+        """Name of the background model of each dataset."""
+        return {name: model.name for model in self for name in model.datasets_names}
+
+    @property
+    def covariance(self) -> np.ndarray[Any, Any]:
+        """Covariance of all parameters, one block per model, shape (n_parameter, n_parameter)."""
+        covariance = np.zeros((len(self.parameters), len(self.parameters)))
+        for block, model in self._blocks():
+            covariance[block, block] = model.covariance
+        return covariance
+
+    @covariance.setter
+    def covariance(self, values: Any) -> None:
+        values = np.asarray(values, dtype=np.float64)
+        n_parameter = len(self.parameters)
+        if values.shape != (n_parameter, n_parameter):
+            raise ValueError(
+                f"covariance of {n_parameter} parameters must be a square of them, got shape {values.shape}"
+            )
+        for block, model in self._blocks():
+            model.covariance = values[block, block]
+
+    def _blocks(self) -> Iterable[tuple[slice, FoVBackgroundModel]]:
+        start = 0
+        for model in self:
+            stop = start + len(model.parameters)
+            yield slice(start, stop), model
+            start = stop
+
+    @property
+    def frozen(self) -> bool:
+        """Whether all parameters of all models are frozen."""
+        return all(model.frozen for model in self)
+
+    def freeze(self) -> None:
+        """Freeze all parameters of all models."""
+        for model in self:
+            model.freeze()
+
+    def unfreeze(self) -> None:
+        """Give every parameter the frozen state of a new model."""
+        for model in self:
+            model.unfreeze()
+
+    def select(
+        self,
+        name_substring: str | None = None,
+        datasets_names: Any = None,
+        tag: Any = None,
+        model_type: str | None = None,
+        frozen: bool | None = None,
+    ) -> "DatasetModels":
+        """Models that fulfil all conditions that are given.
+
+        Parameters
+        ----------
+        name_substring : str, part of the name
+        datasets_names : str or list of str, datasets that the model belongs to
+        tag : str or list of str, such as ``fov-bkg``, or of the spectral model with ``model_type="spectral"``
+        model_type : {None, "spectral"}
+        frozen : bool, whether all parameters are frozen
+        """
+
+        def fits(model: FoVBackgroundModel) -> bool:
+            tagged: Any = model if model_type is None else getattr(model, f"{model_type}_model", None)
+            return (
+                (not name_substring or name_substring in model.name)
+                and (not datasets_names or bool(set(_as_list(datasets_names)) & set(model.datasets_names)))
+                and (not tag or (tagged is not None and bool(set(_as_list(tag)) & set(tagged.tag))))
+                and (frozen is None or frozen == model.frozen)
+            )
+
+        return type(self)([model for model in self if fits(model)])
+
+    def reassign(self, dataset_name: Any, new_dataset_name: Any) -> "DatasetModels":
+        """Copy the models, so that they belong to other datasets; the lists go together one by one."""
+        return type(self)([model.reassign(dataset_name, new_dataset_name) for model in self])
+
+    def copy(self) -> "DatasetModels":
+        """Deep copy."""
+        return type(self)([model.copy(name=model.name) for model in self])
+
+    def to_parameters_table(self) -> Table:
+        """Table with one row per parameter."""
+        table = self.parameters.to_table()
+        names = [model.name for model in self for _ in model.parameters]
+        table.add_column(np.array(names, dtype=str), name="model", index=0)
+        return table
+
+    def to_dict(self, full_output: bool = False) -> dict[str, Any]:
+        """Make a dictionary for YAML, in the layout of Gammapy."""
+        return {"components": [model.to_dict(full_output) for model in self]}
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> "DatasetModels":
+        """Read the dictionary of `to_dict`."""
+        for component in data["components"]:
+            if component["type"] not in FoVBackgroundModel.tag:
+                raise FormatError(
+                    f"model type {component['type']!r} is for modelling and fitting; "
+                    f"lightpool knows {FoVBackgroundModel.tag[0]!r}, so open this file with Gammapy"
+                )
+        return cls([FoVBackgroundModel.from_dict(component) for component in data["components"]])
+
+    def to_yaml(self, full_output: bool = False) -> str:
+        """Text of a models file."""
+        return to_yaml(self.to_dict(full_output))
+
+    @classmethod
+    def from_yaml(cls, text: str, path: str | Path = "", checksum: bool = False) -> "DatasetModels":
+        """Read the text of a models file; a covariance file that it names is looked for in the folder ``path``."""
+        return models_from_yaml(cls, text, path, checksum)
+
+    def write(
+        self,
+        path: str | Path,
+        overwrite: bool = False,
+        full_output: bool = False,
+        write_covariance: bool = True,
+        checksum: bool = False,
+    ) -> None:
+        """Write a models file, see `lightpool.datasets.formats.yaml_format.write_models`."""
+        write_models(self, path, overwrite, full_output, write_covariance, checksum)
+
+    @classmethod
+    def read(cls, filename: str | Path, checksum: bool = False) -> "DatasetModels":
+        """Read a models file of lightpool or Gammapy that holds background models."""
+        return read_models(cls, filename, checksum)
+
+    def __str__(self) -> str:
+        components = "".join(f"Component {i}: {model}" for i, model in enumerate(self))
+        return f"{type(self).__name__}\n\n{components}"
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def __add__(self, other: Any) -> "Models":
+        return Models([*self, *_model_list(other)])
+
+    def __getitem__(self, key: Any) -> Any:
+        if isinstance(key, slice):
+            return type(self)(self._models[key])
+        return self._models[self.index(key)]
+
+    def index(self, key: Any, *_: Any) -> int:
+        """Position of a model, given itself, its name or its position."""
+        if isinstance(key, int | np.integer):
+            return int(key)
+        if isinstance(key, str):
+            if key not in self.names:
+                raise ValueError(f"no model {key!r}; there are {self.names}")
+            return self.names.index(key)
+        if isinstance(key, FoVBackgroundModel):
+            return self._models.index(key)
+        raise TypeError(f"a model is found by name, number or itself, got {key!r}")
+
+    def __len__(self) -> int:
+        return len(self._models)
+
+
+class Models(DatasetModels, MutableSequence[FoVBackgroundModel]):
+    """Models that can be added, replaced and removed."""
+
+    def __setitem__(self, key: Any, model: Any) -> None:
+        models = list(self._models)
+        models[self.index(key)] = _model(model)
+        self._check(models)
+        self._models = models
+
+    def __delitem__(self, key: Any) -> None:
+        del self._models[key if isinstance(key, slice) else self.index(key)]
+
+    def insert(self, index: int, model: FoVBackgroundModel) -> None:
+        """Insert a model before a position."""
+        models = list(self._models)
+        models.insert(index, _model(model))
+        self._check(models)
+        self._models = models
+
+
+def _model(model: Any) -> FoVBackgroundModel:
+    if not isinstance(model, FoVBackgroundModel):
+        raise TypeError(f"expected a FoVBackgroundModel, got {model!r} of type {type(model).__name__}")
+    return model
+
+
+def _model_list(models: Any) -> list[FoVBackgroundModel]:
+    if models is None:
+        return []
+    if isinstance(models, FoVBackgroundModel):
+        return [models]
+    if isinstance(models, list | tuple | DatasetModels):
+        return [_model(model) for model in models]
+    raise TypeError(f"expected a model or a list of models, got {models!r} of type {type(models).__name__}")

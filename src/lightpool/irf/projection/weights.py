@@ -1,0 +1,258 @@
+"""Weights of the nodes of a table at pixels in the field of view."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Protocol, Self
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.arrays import (
+    Device,
+    apply_basis,
+    device_of,
+    gather_bilinear,
+    gather_bilinear_in_parts,
+    hat_basis,
+    interpolation_weights,
+    scale_values,
+)
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.blocks import blocks
+from lightpool.arrays.devices.devices import array_namespace
+from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.irf.projection.node_tables import Movable, NodeTable
+
+__all__ = ["OffsetWeights", "PlaneWeights", "Weights", "beside", "pixel_weights", "place_of"]
+
+
+class Weights(Protocol):
+    """What a projection asks of the pixels; they stand in one row, P of them.
+
+    Coordinates are float64. The weights, which are differences of coordinates, have the data type of the result.
+    """
+
+    @property
+    def dtype(self) -> str:
+        """Data type of the weights, ``float64`` or ``float32``."""
+
+    @property
+    def device(self) -> Device:
+        """Device of the pixels."""
+
+    @property
+    def coords(self) -> tuple[Array, ...]:
+        """Coordinates of the pixels, one array of shape (P,) for each axis of the table, on the scales of its nodes."""
+
+    @property
+    def inside(self) -> Array:
+        """Pixels inside the axes of the table, bool of shape (P,)."""
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether some weight is negative; only on the host."""
+
+    def outer_pixels(self) -> NDArray[np.int64]:
+        """Numbers of the pixels inside the axes where a weight is negative; only on the host."""
+
+    def select(self, pixels: NDArray[np.int64] | slice) -> Self:
+        """Weights of some of the pixels; by numbers only on the host."""
+
+    def apply(self, values: Array) -> Array:
+        """Sum of values and weights: (..., nodes) to (..., P); zero outside the axes."""
+
+    def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
+        """Sums as in `apply`, for so many pixels at a time: their slice, and (rows, pixels); only on the host.
+
+        Outside the axes they are some finite number.
+        """
+
+    def apply_scaled(self, values: Array, factor: Array) -> Array:
+        """Sum as in `apply`, times a factor: (E, N, nodes) and (E, P) to (E, N, P)."""
+
+    def touched(self, holes: Array) -> Array:
+        """Whether a node that is marked with 1 has a weight: (..., nodes) to bool of (..., P)."""
+
+
+def place_of(
+    table: NodeTable, offset: Array | None = None, fov_lon: Array | None = None, fov_lat: Array | None = None
+) -> tuple[Array, ...]:
+    """Give those coordinates of pixels that a table depends on.
+
+    Raises
+    ------
+    ValueError
+        If they are missing.
+    """
+    if len(table.nodes) == 1:
+        if offset is None:
+            raise ValueError("this response depends on the offset; give `offset`, in rad")
+        return (offset,)
+    if fov_lon is None or fov_lat is None:
+        raise ValueError("this response depends on (fov_lon, fov_lat); give both, in rad")
+    return fov_lon, fov_lat
+
+
+def pixel_weights(table: NodeTable, *place: Array, dtype: str = "float64") -> Weights:
+    """Weights of the nodes of a table at pixels.
+
+    Parameters
+    ----------
+    table : NodeTable, in offset or in (fov_lon, fov_lat)
+    place : array of float64, any shape, unit rad, for each coordinate of the table
+    dtype : ``float64`` or ``float32``, of the weights and of what they are applied to
+    """
+    scaled = [scale_values(_row(x), scale) for x, scale in zip(place, table.scales, strict=True)]
+    if len(scaled) == 1:
+        return OffsetWeights(scaled[0], table.nodes[0], table.bounds[0], dtype)
+    return PlaneWeights(scaled[0], scaled[1], table.nodes, table.bounds, dtype)
+
+
+def beside(weights: Weights, nodes: Movable, name: str) -> Array:
+    """Array of a table on the device of the pixels, in the data type of their weights."""
+    return nodes.on(weights.device, name, weights.dtype)
+
+
+def _row(x: Array) -> Array:
+    return array_namespace(x).reshape(x, (-1,))
+
+
+@dataclass(frozen=True, eq=False)
+class OffsetWeights:
+    """Weights in offset: a matrix (n_node, P), most of it zero, which BLAS multiplies faster than a gather."""
+
+    x: Array
+    nodes: NDArray[np.float64]
+    bounds: tuple[float, float]
+    dtype: str = "float64"
+
+    @cached_property
+    def basis(self) -> Array:
+        """Weights, shape (n_node, P)."""
+        return hat_basis(self.x, self.nodes, *self.bounds, self.dtype)
+
+    @property
+    def device(self) -> Device:
+        """Device of the pixels."""
+        return device_of(self.x)
+
+    @property
+    def coords(self) -> tuple[Array, ...]:
+        """Offset of the pixels, on the scale of the nodes."""
+        return (self.x,)
+
+    @property
+    def inside(self) -> Array:
+        """Pixels inside the axis, bool of shape (P,)."""
+        return (self.x >= self.bounds[0]) & (self.x <= self.bounds[1])
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether some weight is negative; only on the host."""
+        return bool(self.basis.size) and bool(self.basis.min() < 0)
+
+    def outer_pixels(self) -> NDArray[np.int64]:
+        """Numbers of the pixels inside the axis but beyond its outer nodes; only on the host."""
+        if len(self.nodes) == 1:
+            return np.zeros(0, dtype=np.int64)
+        return np.flatnonzero(((self.x < self.nodes[0]) | (self.x > self.nodes[-1])) & self.inside)
+
+    def select(self, pixels: NDArray[np.int64] | slice) -> "OffsetWeights":
+        """Weights of some of the pixels; by numbers only on the host."""
+        return OffsetWeights(self.x[pixels], self.nodes, self.bounds, self.dtype)
+
+    def apply(self, values: Array) -> Array:
+        """Sum of values and weights: (..., n_node) to (..., P)."""
+        return apply_basis(values, self.basis)
+
+    def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
+        """Sums for so many pixels at a time; only on the host."""
+        return ((part, apply_basis(values, self.basis[:, part])) for part in blocks(len(self.x), size))
+
+    def apply_scaled(self, values: Array, factor: Array) -> Array:
+        """Sum times a factor: (E, N, n_node) and (E, P) to (E, N, P)."""
+        # The weights are few, so the factor goes there and not into the large product.
+        return array_namespace(values).matmul(values, self.basis[None, ...] * factor[:, None, :])
+
+    def touched(self, holes: Array) -> Array:
+        """Whether a marked node has a weight: (..., n_node) to bool of (..., P)."""
+        return apply_basis(holes, as_dtype(self.basis != 0, self.dtype)) > 0.5
+
+
+@dataclass(frozen=True, eq=False)
+class PlaneWeights:
+    """Weights in (fov_lon, fov_lat): four neighbours of each pixel."""
+
+    lon: Array
+    lat: Array
+    nodes: tuple[NDArray[np.float64], ...]
+    bounds: tuple[tuple[float, float], ...]
+    dtype: str = "float64"
+
+    @cached_property
+    def place(self) -> tuple[Array, Array, Array, Array]:
+        """Lower node and fraction in both coordinates; those of the first node outside the axes."""
+        xp = array_namespace(self.lon)
+        lon, lat = self.lon, self.lat
+        if not (self.device.is_host and self.inside.all()):
+            lon, lat = (
+                xp.where(self.inside, x, xp.full_like(x, float(nodes[0])))
+                for x, nodes in zip((lon, lat), self.nodes, strict=True)
+            )
+        return (*interpolation_weights(lon, self.nodes[0]), *interpolation_weights(lat, self.nodes[1]))
+
+    @property
+    def device(self) -> Device:
+        """Device of the pixels."""
+        return device_of(self.lon)
+
+    @property
+    def coords(self) -> tuple[Array, ...]:
+        """Longitude and latitude of the pixels, on the scales of the nodes."""
+        return self.lon, self.lat
+
+    @cached_property
+    def inside(self) -> Array:
+        """Pixels inside the axes, bool of shape (P,)."""
+        (west, east), (south, north) = self.bounds
+        return (self.lon >= west) & (self.lon <= east) & (self.lat >= south) & (self.lat <= north)
+
+    @property
+    def extrapolates(self) -> bool:
+        """Whether some weight is negative; only on the host."""
+        return bool(self.outer_pixels().size)
+
+    def outer_pixels(self) -> NDArray[np.int64]:
+        """Numbers of the pixels inside the axes but beyond the outer nodes of one; only on the host."""
+        beyond = np.zeros(self.lon.shape, dtype=bool)
+        for x, nodes in ((self.lon, self.nodes[0]), (self.lat, self.nodes[1])):
+            if len(nodes) > 1:
+                beyond |= (x < nodes[0]) | (x > nodes[-1])
+        return np.flatnonzero(beyond & self.inside)
+
+    def select(self, pixels: NDArray[np.int64] | slice) -> "PlaneWeights":
+        """Weights of some of the pixels; by numbers only on the host."""
+        return PlaneWeights(self.lon[pixels], self.lat[pixels], self.nodes, self.bounds, self.dtype)
+
+    def apply(self, values: Array) -> Array:
+        """Sum of values and weights: (..., n_lon, n_lat) to (..., P)."""
+        result = gather_bilinear(values, *self.place, self.dtype)
+        xp = array_namespace(result)
+        return xp.where(self.inside, result, xp.zeros_like(result))
+
+    def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
+        """Sums for so many pixels at a time; only on the host."""
+        return gather_bilinear_in_parts(values, *self.place, self.dtype, size)
+
+    def apply_scaled(self, values: Array, factor: Array) -> Array:
+        """Sum times a factor: (E, N, n_lon, n_lat) and (E, P) to (E, N, P)."""
+        return self.apply(values) * factor[:, None, :]
+
+    def touched(self, holes: Array) -> Array:
+        """Whether a marked node has a weight: (..., n_lon, n_lat) to bool of (..., P)."""
+        xp = array_namespace(self.lon)
+        ix, fx, iy, fy = self.place
+        # Half way between the nodes all neighbours that count have a weight; on a node only that one has.
+        sides = [xp.where(f == 0, f, xp.where(f == 1, f, xp.full_like(f, 0.5))) for f in (fx, fy)]
+        return gather_bilinear(holes, ix, sides[0], iy, sides[1], self.dtype) > 0.1

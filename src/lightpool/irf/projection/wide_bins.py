@@ -1,0 +1,121 @@
+"""Energy bins over which a background cannot be integrated from their two edges.
+
+The rate is taken as a power law between the edges of a bin, as in Gammapy. If an edge is in an empty part of the table,
+or outside of it, the integral is zero, or nearly so, whatever the rate is inside the bin. Such bins are integrated in
+parts, between the nodes of the table, at the places in the field of view where they have to be.
+"""
+
+from dataclasses import dataclass
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.arrays import interpolation_weights, scale_values
+from lightpool.irf.projection.empty_bins import touches_empty_bins
+from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.table_scales import scale_table
+from lightpool.maps import MapAxis
+
+__all__ = ["SplitBins", "split_bins"]
+
+Floats = NDArray[np.float64]
+Bools = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class SplitBins:
+    """Bins that are integrated in parts.
+
+    Attributes
+    ----------
+    numbers : tuple of int, of the bins
+    marks : ndarray, shape (n_bin, ...), 1 at the places in the field of view where a bin has to be split, else 0
+    energy : Quantity, shape (n_edge,), edges of all the parts
+    parts : tuple of slice, for each bin those of the intervals between the edges that it is made of
+    """
+
+    numbers: tuple[int, ...]
+    marks: Floats
+    energy: u.Quantity
+    parts: tuple[slice, ...]
+
+
+def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
+    """Bins that have to be split, or None.
+
+    A bin is split where some node of the table inside it has a rate (or, if no node is inside it, the nearest one), and
+
+    - it reaches beyond the energies of the table: then what is inside counts; or
+    - the rate at one of its edges is zero, or comes in part from an empty bin of the table.
+
+    Parameters
+    ----------
+    bkg : Background2D or Background3D
+    energy : Quantity, shape (n_bin + 1,), edges
+    """
+    axis, dim = bkg.axes["energy"], bkg.axes.index("energy")
+    assert isinstance(axis, MapAxis)
+    data = np.moveaxis(bkg.data, dim, 0)
+    edges, x = axis.edges_value, energy.to_value(axis.unit).astype(np.float64)
+    beyond = (x < edges[0]) | (x > edges[-1])
+    empty = data <= 0  # what is no number is no empty bin: it stays a hole
+    if not (beyond.any() or empty.any()):
+        return None
+    low, high = np.maximum(x[:-1], edges[0]), np.minimum(x[1:], edges[-1])
+    is_split = np.zeros((len(x) - 1, *data.shape[1:]), dtype=bool)
+    edge_is_beside = _are_beside_empty_bins(empty, axis, x)
+    for number in np.flatnonzero(low < high):
+        pair = slice(number, number + 2)
+        inside = (axis.center_value > low[number]) & (axis.center_value < high[number])
+        if beyond[pair].any():
+            near = inside if inside.any() else _nearest(axis, low[number], high[number])
+            is_split[number] = (data[near] > 0).any(axis=0)
+        elif inside.any() and edge_is_beside[pair].any():
+            vanishes = _vanishes(bkg, data, empty, axis, x[pair])
+            is_split[number] = (data[inside] > 0).any(axis=0) & vanishes.any(axis=0)
+    numbers = np.flatnonzero(is_split.reshape(len(is_split), -1).any(axis=1))
+    if not numbers.size:
+        return None
+    # Between an empty node and one that is not, the rate falls off at once, but in a float64 table to exactly zero.
+    borders = edges[1:-1][(empty[1:] != empty[:-1]).any(axis=tuple(range(1, empty.ndim)))]
+    points, parts = _parts(np.union1d(axis.center_value, borders), low[numbers], high[numbers])
+    return SplitBins(tuple(numbers.tolist()), is_split[numbers].astype(np.float64), points * axis.unit, parts)
+
+
+def _are_beside_empty_bins(empty: Bools, axis: MapAxis, x: Floats) -> Bools:
+    """Whether a bin of the table below or above an edge is empty at some place; shape (n_edge,)."""
+    has_empty = np.any(empty.reshape(len(empty), -1), axis=1, keepdims=True)[:, 0]
+    index, _ = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
+    return np.asarray(has_empty[index] | has_empty[np.minimum(index + 1, len(empty) - 1)])
+
+
+def _vanishes(bkg: IRF, data: Floats, empty: Bools, axis: MapAxis, x: Floats) -> Bools:
+    """Whether the rate at an edge is zero, or comes in part from an empty bin; shape (n_edge, ...)."""
+    scale = bkg.interp_kwargs.get("values_scale", "lin")
+    index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
+    if scale == "log":
+        return touches_empty_bins(empty, index, above)
+    upper, weight = np.minimum(index + 1, len(data) - 1), above.reshape(-1, *(1,) * (data.ndim - 1))
+    values = scale_table(data, scale)
+    with np.errstate(invalid="ignore"):
+        return np.asarray(values[index] * (1 - weight) + values[upper] * weight <= 0)
+
+
+def _nearest(axis: MapAxis, low: float, high: float) -> NDArray[np.int64]:
+    """Bin of the table in which a part of one lies, which holds no node."""
+    number = np.searchsorted(axis.edges_value, 0.5 * (low + high), side="right") - 1
+    return np.clip([number], 0, axis.nbin - 1)
+
+
+def _parts(nodes: Floats, low: Floats, high: Floats) -> tuple[Floats, tuple[slice, ...]]:
+    """Edges of the parts of bins, ascending, and which of the intervals between them each bin is made of."""
+    points: list[float] = []
+    parts = []
+    for lower, upper in zip(low, high, strict=True):
+        if not points or points[-1] < lower:  # else it begins where the last one ended
+            points.append(float(lower))
+        start = len(points) - 1
+        points += [float(node) for node in nodes if lower < node < upper] + [float(upper)]
+        parts.append(slice(start, len(points) - 1))
+    return np.asarray(points), tuple(parts)

@@ -1,0 +1,157 @@
+"""The reduced energy dispersion as a matrix of true and reconstructed energy in each pixel."""
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+
+from lightpool.arrays import array_namespace, constant, find_precision, to_host
+from lightpool.irf.reduced.irf_map import IRFMap
+from lightpool.irf.reduced.pixel_lookup import take_pixel
+from lightpool.irf.tables.edisp_kernel import EDispKernel, overlap_fraction
+from lightpool.maps import Map, MapAxes, MapAxis, WcsGeom
+
+__all__ = ["EDispKernelMap"]
+
+
+class EDispKernelMap(IRFMap):
+    """Energy dispersion matrix in each pixel.
+
+    Parameters
+    ----------
+    edisp_kernel_map : Map with the axes ``energy`` and ``energy_true`` in this order
+    exposure_map : Map or None
+    """
+
+    tag = "edisp_kernel_map"
+    required_axes: ClassVar[list[str]] = ["energy", "energy_true"]
+    summed_axes: ClassVar[tuple[str, ...]] = ("energy",)
+
+    def __init__(self, edisp_kernel_map: Map, exposure_map: Map | None = None) -> None:
+        super().__init__(edisp_kernel_map, exposure_map)
+
+    @property
+    def edisp_map(self) -> Any:
+        """The response itself."""
+        return self._irf_map
+
+    @edisp_map.setter
+    def edisp_map(self, edisp_map: Map) -> None:
+        self._irf_map = edisp_map
+
+    @classmethod
+    def from_geom(cls, geom: Any, precision: str | None = None) -> Self:
+        """Perfect energy resolution and exposure of zeros, to stack to; in the default precision if none is given."""
+        geom.axes.assert_names(cls.required_axes, allow_extra=True)
+        matrix = overlap_fraction(geom.axes["energy"], geom.axes["energy_true"])
+        dtype, geom_exposure = find_precision(precision), geom.squash(axis_name="energy")
+        return cls(_repeated(matrix, geom, dtype), Map.from_geom(geom_exposure, unit="m2 s", dtype=dtype))
+
+    @classmethod
+    def from_diagonal_response(cls, energy_axis: MapAxis, energy_axis_true: MapAxis, geom: Any = None) -> Self:
+        """Perfect energy resolution.
+
+        Parameters
+        ----------
+        energy_axis, energy_axis_true : MapAxis
+        geom : image geometry, by default the whole sky in two pixels
+        """
+        image = WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180) if geom is None else geom.to_image()
+        return cls.from_geom(image.to_cube([energy_axis, energy_axis_true]))
+
+    @classmethod
+    def from_edisp_kernel(cls, edisp: EDispKernel, geom: Any = None) -> Self:
+        """Repeat one matrix in every pixel.
+
+        Parameters
+        ----------
+        edisp : EDispKernel
+        geom : image geometry, by default the whole sky in two pixels
+        """
+        new = cls.from_diagonal_response(edisp.axes["energy"], edisp.axes["energy_true"], geom=geom)
+        return cls(_repeated(edisp.pdf_matrix, new.geom, find_precision()), new.exposure_map)
+
+    @classmethod
+    def from_gauss(
+        cls,
+        energy_axis: MapAxis,
+        energy_axis_true: MapAxis,
+        sigma: Any,
+        bias: Any,
+        pdf_threshold: float = 1e-6,
+        geom: Any = None,
+    ) -> Self:
+        """Gaussian in the ratio of reconstructed to true energy, see `EDispKernel.from_gauss`."""
+        kernel = EDispKernel.from_gauss(
+            energy_axis_true=energy_axis_true,
+            energy_axis=energy_axis,
+            sigma=sigma,
+            bias=bias,
+            pdf_threshold=pdf_threshold,
+        )
+        return cls.from_edisp_kernel(kernel, geom=geom)
+
+    def get_edisp_kernel(self, position: Any = None, energy_axis: MapAxis | None = None) -> EDispKernel:
+        """Energy dispersion matrix at a position (of the nearest pixel that has one), or the mean in a region.
+
+        Parameters
+        ----------
+        position : SkyCoord or SkyRegion, by default the centre of the map
+        energy_axis : MapAxis that the map is expected to have, optional
+
+        Raises
+        ------
+        ValueError
+            If the map has other bins of reconstructed energy than expected.
+        """
+        axes = self.geom.axes
+        if energy_axis is not None and energy_axis != axes["energy"]:
+            raise ValueError(
+                f"EDispKernelMap has the bins {axes['energy']}, but {energy_axis} were asked for; a matrix cannot be "
+                "rebinned, so make the map with these, or use an EDispMap"
+            )
+        if position is None or hasattr(position, "separation"):
+            x, y = (0.0, 0.0)
+            if not self.has_single_spatial_bin:
+                x, y = self._nearest_valid_pixel(self.geom.center_skydir if position is None else position)
+            matrix = take_pixel(self.edisp_map.data, x, y)
+        else:
+            matrix = self.to_region_nd_map(position).edisp_map.data[..., 0, 0]
+        matrix = to_host(matrix).astype(np.float64)  # host: one matrix, which is a table of the host
+        return EDispKernel(axes=MapAxes([axes["energy_true"], axes["energy"]]), data=matrix)
+
+    def to_image(self, weights: Map | None = None) -> Self:
+        """Sum over reconstructed energy.
+
+        Parameters
+        ----------
+        weights : Map that multiplies the response before, optional
+        """
+        data = self.edisp_map.data
+        xp = array_namespace(data)
+        if weights is not None:
+            data = data * xp.astype(weights.data, data.dtype)
+        total = xp.sum(data, axis=self.geom.axes.index_data("energy"), keepdims=True)
+        image = Map.from_geom(self.geom.squash(axis_name="energy"), data=total, device=self.device)
+        return type(self)(image, self.exposure_map)
+
+    def resample_energy_axis(self, energy_axis: MapAxis, weights: Map | None = None) -> Self:
+        """Join bins of reconstructed energy.
+
+        Parameters
+        ----------
+        energy_axis : MapAxis whose edges are among those of the map
+        weights : Map that multiplies the response before, optional
+        """
+        return type(self)(self.edisp_map.resample_axis(axis=energy_axis, weights=weights), self.exposure_map)
+
+    def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
+        """Show bias and matrix at the centre of the map."""
+        self.get_edisp_kernel().peek(figsize)
+
+
+def _repeated(matrix: np.ndarray[Any, Any], geom: Any, dtype: str) -> Map:
+    """Map with the same matrix in every pixel."""
+    new: Map = Map.from_geom(geom, unit="", dtype=dtype)
+    xp = array_namespace(new.data)
+    new.data = new.data + xp.reshape(constant(matrix, new.device, dtype=dtype), (*matrix.shape, 1, 1))
+    return new

@@ -1,0 +1,84 @@
+"""Reading a response map at positions of the sky: the pixels are found on the host, the values are taken on the device.
+
+A response map has few pixels, and most questions to it are about one position; so pixel coordinates are host numbers
+and only the values that were asked for are touched on the device.
+"""
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.arrays import array_namespace, device_of, to_device
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import as_dtype
+
+__all__ = ["gather_linear", "is_inside", "nearest_index", "pixel_coordinates", "take_pixel"]
+
+Floats = NDArray[np.float64]
+
+
+def pixel_coordinates(geom: Any, position: Any) -> tuple[Floats, Floats]:
+    """Pixel coordinates (x, y) of sky positions, host arrays of the shape of the positions.
+
+    The one pixel of a region, or of a map of a single pixel, is meant by every position: both coordinates are zero.
+    """
+    shape = np.shape(position)
+    image = geom.to_image()
+    if tuple(image.data_shape[-2:]) == (1, 1):
+        return np.zeros(shape), np.zeros(shape)
+    x, y = image.coord_to_pix(position)
+    return np.reshape(np.asarray(x, dtype=np.float64), shape), np.reshape(np.asarray(y, dtype=np.float64), shape)
+
+
+def nearest_index(pix: float, n_pix: int) -> int:
+    """Index of the nearest pixel; the border pixel outside of the map, the lower one of two that are equally near."""
+    return int(np.clip(np.ceil(pix - 0.5), 0, n_pix - 1))
+
+
+def is_inside(pix: Floats, n_pix: int) -> NDArray[np.bool_]:
+    """Whether pixel coordinates lie in the map along one direction; both borders belong to it."""
+    return (pix >= -0.5) & (pix <= n_pix - 0.5)
+
+
+def take_pixel(data: Array, x: float, y: float) -> Array:
+    """Values of the nearest pixel, shape ``data.shape[:-2]``."""
+    n_y, n_x = data.shape[-2:]
+    return data[..., nearest_index(y, n_y), nearest_index(x, n_x)]
+
+
+def gather_linear(data: Array, x: Floats, y: Floats) -> Array:
+    """Values interpolated linearly between pixel centres, extrapolated beyond the outer ones.
+
+    Parameters
+    ----------
+    data : array of float, shape (..., n_y, n_x); a direction of one pixel is not interpolated
+    x, y : host arrays of float of one shape, pixel coordinates
+
+    Returns
+    -------
+    values : array of float64, shape (..., *x.shape), on the device of ``data``
+    """
+    xp = array_namespace(data)
+    place = device_of(data)
+    *lead, n_y, n_x = data.shape
+    flat = xp.reshape(data, (*lead, n_y * n_x))
+    along_x, along_y = _corners(np.ravel(x), n_x), _corners(np.ravel(y), n_y)
+    corners = [(in_y, in_x) for in_y in along_y for in_x in along_x]
+    index = to_device(np.stack([index_y * n_x + index_x for (index_y, _), (index_x, _) in corners]), place)
+    weight = to_device(np.stack([weight_y * weight_x for (_, weight_y), (_, weight_x) in corners]), place)
+    values = None
+    for i in range(len(corners)):
+        part = as_dtype(xp.take(flat, index[i, :], axis=-1), "float64") * weight[i, :]
+        values = part if values is None else values + part
+    return xp.reshape(values, (*lead, *np.shape(x)))
+
+
+def _corners(pix: Floats, n_pix: int) -> list[tuple[NDArray[np.int64], Floats]]:
+    """Pixels around: indices and weights of the pixels that a coordinate lies between."""
+    if n_pix == 1:
+        return [(np.zeros(pix.shape, dtype=np.int64), np.ones(pix.shape))]
+    finite = np.where(np.isfinite(pix), pix, 0.0)
+    lower = np.clip(np.floor(finite), 0, n_pix - 2).astype(np.int64)
+    fraction = pix - lower
+    return [(lower, 1.0 - fraction), (lower + 1, fraction)]

@@ -1,0 +1,188 @@
+"""Images of the PSF, one for each energy, to convolve maps with."""
+
+from collections.abc import Sequence
+from typing import Any, Self
+
+import astropy.units as u
+import numpy as np
+from array_api_compat import device as array_device
+
+from lightpool.arrays import Device, array_namespace, device_of, interpolation_weights, to_device
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import dtype_name
+from lightpool.attributes import KnownAttributes
+from lightpool.irf.reduced.cumulative import finite_or_zero
+from lightpool.irf.reduced.irf_map import spectral_weights
+from lightpool.maps import Map, MapAxis
+
+__all__ = ["PSFKernel", "kernel_from_profiles"]
+
+
+class PSFKernel(KnownAttributes):
+    """Image of the PSF in each energy.
+
+    Parameters
+    ----------
+    psf_kernel_map : Map, an image or a cube with one energy axis
+    normalize : bool, whether each image is divided by its sum
+    """
+
+    def __init__(self, psf_kernel_map: Map, normalize: bool = True) -> None:
+        self._psf_kernel_map = psf_kernel_map
+        if normalize:
+            self.normalize()
+
+    @property
+    def psf_kernel_map(self) -> Map:
+        """The images as a map."""
+        return self._psf_kernel_map
+
+    @property
+    def data(self) -> Array:
+        """The images as an array, shape (n_energy, n_y, n_x) or (n_y, n_x)."""
+        return self._psf_kernel_map.data
+
+    def normalize(self) -> None:
+        """Divide each image by its sum, in place; an image of zeros stays one."""
+        data = self._psf_kernel_map.data
+        xp = array_namespace(data)
+        total = xp.sum(data, axis=(-2, -1), keepdims=True)
+        self._psf_kernel_map.data = finite_or_zero(data / xp.where(total != 0, total, xp.ones_like(total)))
+
+    @classmethod
+    def from_gauss(cls, geom: Any, sigma: Any, max_radius: Any = None, factor: int = 4) -> Self:
+        """Gaussian of one width for all energies.
+
+        Parameters
+        ----------
+        geom : WcsGeom whose pixel size and axes the kernel takes
+        sigma : Quantity or str, width
+        max_radius : Quantity or str, half the size of the kernel; by default five times ``sigma``
+        factor : int, oversampling of the pixels
+        """
+        sigma = u.Quantity(sigma)
+        geom = geom.to_odd_npix(max_radius=5 * sigma if max_radius is None else u.Quantity(max_radius))
+        fine = geom.to_image().upsample(factor)
+        separation = _separation(fine, geom)
+        xp = array_namespace(separation)
+        spread = float(1.0 - np.cos(sigma.to_value("rad")))
+        density = xp.exp(-0.5 * (1.0 - xp.cos(separation)) / spread)
+        content = density * fine.solid_angle_array(device_of(separation))
+        summed = _join(content, factor)
+        data = xp.zeros(geom.data_shape, dtype=xp.float64, device=array_device(separation)) + summed
+        return cls(Map.from_geom(geom, data=data, device=device_of(data)))
+
+    def to_image(self, spectral_model: Any = None, exposure: Any = None, keepdims: bool = True) -> Self:
+        """Sum over energy, weighted with the exposure and a spectrum.
+
+        Parameters
+        ----------
+        spectral_model : see `~lightpool.irf.reduced.irf_map.spectral_weights`; by default a power law of index 2
+        exposure : Quantity or array, shape (n_energy,); by default the same in all energies
+        keepdims : bool, whether an energy axis of one bin is kept
+        """
+        kernel = self._psf_kernel_map
+        axis = next(axis for axis in kernel.geom.axes if "energy" in axis.name)
+        weights = spectral_weights(axis, spectral_model)
+        if exposure is not None:
+            exposure = u.Quantity(exposure).value
+            if np.shape(exposure) != (axis.nbin,):
+                raise ValueError(
+                    f"exposure got the shape {np.shape(exposure)}, expected ({axis.nbin},), one per energy"
+                )
+            weights = weights * exposure / np.sum(weights * exposure)
+        xp = array_namespace(kernel.data)
+        share = xp.reshape(to_device(weights, kernel.device, dtype=dtype_name(kernel.data)), (-1, 1, 1))
+        weighted = Map.from_geom(kernel.geom, data=kernel.data * share, unit=kernel.unit, device=kernel.device)
+        return type(self)(weighted.sum_over_axes(keepdims=keepdims))
+
+    def slice_by_idx(self, slices: dict[str, Any]) -> Self:
+        """Slice along axes by name."""
+        return type(self)(self._psf_kernel_map.slice_by_idx(slices=slices))
+
+    def to(self, device: str | Device) -> Self:
+        """Kernel on a device, by name."""
+        return type(self)(self._psf_kernel_map.to(device), normalize=False)
+
+    @classmethod
+    def read(cls, *args: Any, **kwargs: Any) -> Self:
+        """Read a kernel from a FITS file, see `~lightpool.maps.Map.read`."""
+        return cls(Map.read(*args, **kwargs))
+
+    def write(self, *args: Any, **kwargs: Any) -> None:
+        """Write the kernel to a FITS file, see `~lightpool.maps.Map.write`."""
+        self._psf_kernel_map.write(*args, **kwargs)
+
+    def plot_kernel(self, ax: Any = None, energy: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
+        """Plot the image of one energy, or the sum over energy."""
+        from lightpool.plot.irf_maps import plot_kernel
+
+        return plot_kernel(self, ax=ax, energy=energy, add_cbar=add_cbar, **kwargs)
+
+    def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
+        """Show the sum over energy and the image at 1 TeV."""
+        from lightpool.plot.irf_maps import peek_psf_kernel
+
+        peek_psf_kernel(self, figsize=figsize)
+
+
+def kernel_from_profiles(
+    geom: Any,
+    profiles: Array,
+    rad_axis: MapAxis,
+    *,
+    radii: u.Quantity,
+    max_radius: u.Quantity,
+    factors: Sequence[int],
+) -> PSFKernel:
+    """Kernel from a profile of the PSF in each energy.
+
+    Parameters
+    ----------
+    geom : WcsGeom with one energy axis, whose pixel size the kernel takes
+    profiles : array of float, shape (n_rad, n_energy), on the device where the kernel is to live
+    rad_axis : MapAxis of the profiles
+    radii : Quantity, shape (n_energy,), half the size of the image that is filled
+    max_radius : Quantity, half the size of the kernel
+    factors : for each energy, in how many parts a pixel is split each way
+    """
+    xp = array_namespace(profiles)
+    target = geom.to_odd_npix(max_radius=max_radius)
+    center = target.to_image()
+    n_pix = center.data_shape[-1]
+    images = []
+    for k, (radius, factor) in enumerate(zip(radii, factors, strict=True)):
+        part = center.to_odd_npix(max_radius=radius)
+        rad = _separation(part.upsample(factor), center, device_of(profiles)) * float(u.rad.to(rad_axis.unit))
+        values = _profile_at(profiles[:, k], rad_axis.coord_to_pix_array(rad))
+        filled = _join(xp.clip(values, min=0.0), factor)
+        start = (n_pix - filled.shape[-1]) // 2
+        image = xp.zeros((n_pix, n_pix), dtype=xp.float64, device=array_device(profiles))
+        image[start : start + filled.shape[-2], start : start + filled.shape[-1]] = filled
+        images.append(image)
+    return PSFKernel(Map.from_geom(target, data=xp.stack(images), device=device_of(profiles)))
+
+
+def _separation(geom: Any, center: Any, place: Device | None = None) -> Array:
+    """Distance of the pixels of an image from the centre of another, in rad."""
+    direction = center.center_skydir.transform_to(geom.frame)
+    return geom.separation_array(direction.data.lon.rad, direction.data.lat.rad, place)
+
+
+def _profile_at(profile: Array, pix: Array) -> Array:
+    """Profile at pixel coordinates of its axis, linear, extrapolated beyond the outer ones."""
+    xp = array_namespace(profile)
+    index, fraction = interpolation_weights(pix, np.arange(profile.shape[0], dtype=np.float64))
+    flat = xp.reshape(index, (-1,))
+    lower = xp.reshape(xp.take(profile, flat), pix.shape)
+    if profile.shape[0] == 1:
+        return lower
+    upper = xp.reshape(xp.take(profile, flat + 1), pix.shape)
+    return lower * (1.0 - fraction) + upper * fraction
+
+
+def _join(image: Array, factor: int) -> Array:
+    """Sum of the parts that each pixel was split into."""
+    xp = array_namespace(image)
+    n_y, n_x = image.shape
+    return xp.sum(xp.reshape(image, (n_y // factor, factor, n_x // factor, factor)), axis=(1, 3))

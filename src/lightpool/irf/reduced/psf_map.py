@@ -1,0 +1,386 @@
+"""The reduced point spread function: a profile along ``rad`` in each pixel and energy."""
+
+from typing import Any, ClassVar, Self
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.arrays import (
+    array_namespace,
+    device_of,
+    find_precision,
+    hat_basis,
+    scale_values,
+    to_device,
+    to_host,
+)
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
+from lightpool.irf.reduced.cumulative import closest_radius, finite_or_zero, integral_weights, ring_areas
+from lightpool.irf.reduced.irf_map import IRFMap, spectral_weights
+from lightpool.irf.reduced.pixel_lookup import gather_linear, is_inside, pixel_coordinates
+from lightpool.irf.reduced.psf_kernel import PSFKernel, kernel_from_profiles
+from lightpool.maps import Map, MapAxis, WcsGeom
+
+__all__ = ["RAD_AXIS_DEFAULT", "PSFMap", "RecoPSFMap"]
+
+RAD_AXIS_DEFAULT = MapAxis.from_bounds(0, 0.66, nbin=66, node_type="edges", name="rad", unit="deg")
+"""Axis of the distance to the source, where none is given."""
+
+PSF_MAX_OVERSAMPLING = 4
+
+RAD_OVERSAMPLING = 20
+"""A containment radius is one of the centres of bins that are finer than those of the axis by this factor."""
+
+Floats = NDArray[np.float64]
+
+
+class PSFMap(IRFMap):
+    """Point spread function in each pixel and energy.
+
+    Parameters
+    ----------
+    psf_map : Map with the axes ``rad`` and ``energy_true`` in this order, unit 1/sr
+    exposure_map : Map or None
+    """
+
+    tag = "psf_map"
+    required_axes: ClassVar[list[str]] = ["rad", "energy_true"]
+
+    def __init__(self, psf_map: Map, exposure_map: Map | None = None) -> None:
+        super().__init__(psf_map, exposure_map)
+
+    @property
+    def psf_map(self) -> Any:
+        """The response itself."""
+        return self._irf_map
+
+    @psf_map.setter
+    def psf_map(self, psf_map: Map) -> None:
+        self._irf_map = psf_map
+
+    @property
+    def energy_name(self) -> str:
+        """Name of the energy axis."""
+        return self.required_axes[-1]
+
+    def normalize(self) -> None:
+        """Make the integral over the sphere one, in place."""
+        self.psf_map.normalize(axis_name="rad")
+
+    @classmethod
+    def from_geom(cls, geom: Any, precision: str | None = None) -> Self:
+        """PSF of zeros and exposure of zeros, to stack to; in the default precision if none is given."""
+        dtype, geom_exposure = find_precision(precision), geom.squash(axis_name="rad")
+        return cls(
+            Map.from_geom(geom, unit="sr-1", dtype=dtype), Map.from_geom(geom_exposure, unit="m2 s", dtype=dtype)
+        )
+
+    @classmethod
+    def from_gauss(
+        cls,
+        energy_axis_true: MapAxis,
+        rad_axis: MapAxis | None = None,
+        sigma: Any = 0.1 * u.deg,
+        geom: Any = None,
+    ) -> Self:
+        """Gaussian PSF, the same at all positions.
+
+        Parameters
+        ----------
+        energy_axis_true : MapAxis
+        rad_axis : MapAxis, by default `RAD_AXIS_DEFAULT`
+        sigma : Quantity, one width or one for each energy
+        geom : image geometry, by default the whole sky in two pixels
+        """
+        rad_axis = RAD_AXIS_DEFAULT if rad_axis is None else rad_axis
+        image = WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180) if geom is None else geom
+        cube = image.to_cube([rad_axis, energy_axis_true])
+        width = np.reshape(u.Quantity(sigma).to_value("rad"), (-1, 1))
+        rad = rad_axis.center.to_value("rad")
+        profile = np.exp(-0.5 * (rad / width) ** 2) / (2 * np.pi * width**2)
+        data = np.broadcast_to(profile[:, :, np.newaxis, np.newaxis], cube.data_shape)
+        exposure = Map.from_geom(cube.squash(axis_name="rad"), data=1.0, unit="m2 s")
+        psf = Map.from_geom(cube, data=np.array(data, dtype=find_precision()), unit="sr-1")
+        return cls(psf, exposure)
+
+    def to_image(self, spectral_model: Any = None, keepdims: bool = True) -> Self:
+        """Sum over energy, weighted with the exposure and a spectrum.
+
+        Parameters
+        ----------
+        spectral_model : see `~lightpool.irf.reduced.irf_map.spectral_weights`; by default a power law of index 2
+        keepdims : bool, whether an energy axis of one bin is kept
+        """
+        psf, exposure = self.psf_map, self._required_exposure()
+        axis = psf.geom.axes.index_data(self.energy_name)
+        xp = array_namespace(psf.data)
+        shares = spectral_weights(psf.geom.axes[self.energy_name], spectral_model)
+        share = to_device(shares, psf.device, dtype=dtype_name(psf.data))
+        weighted = exposure.data * xp.reshape(share, (-1,) + (1,) * (psf.data.ndim - axis - 1))
+        total = xp.sum(weighted, axis=axis, keepdims=True)
+        safe = xp.where(total != 0, total, xp.ones_like(total))
+        mean = xp.sum(finite_or_zero(weighted * psf.data), axis=axis, keepdims=True) / safe
+        new = Map.from_geom(psf.geom.squash(self.energy_name), data=mean, unit="sr-1", device=self.device)
+        new_exposure = Map.from_geom(
+            exposure.geom.squash(self.energy_name), data=total, unit=exposure.unit, device=self.device
+        )
+        image = type(self)(new, new_exposure)
+        if not keepdims:  # no longer a response of these axes, but what is left of it has the same kind, as in Gammapy
+            image._mean, image._exposure = (
+                item.sum_over_axes(axes_names=[self.energy_name], keepdims=False) for item in (new, new_exposure)
+            )
+        return image
+
+    def _required_exposure(self) -> Any:
+        if self.exposure_map is None:
+            raise ValueError(f"{type(self).__name__} got no exposure map, expected one to weight the energies with")
+        return self.exposure_map
+
+    # --- containment
+
+    def containment(self, rad: Any, energy_true: Any, position: Any = None) -> u.Quantity:
+        """Share of the PSF within a radius.
+
+        Parameters
+        ----------
+        rad, energy_true : Quantity, of shapes that broadcast
+        position : SkyCoord, by default the centre of the map
+
+        Returns
+        -------
+        containment : Quantity without unit, on the host; at least of one dimension, as in Gammapy
+            0 beyond the edges of the energy axis, where there is no PSF.
+        """
+        rad_axis, energy_axis = self.geom.axes["rad"], self.geom.axes[self.energy_name]
+        rad = np.asarray(u.Quantity(rad).to_value(rad_axis.unit), dtype=np.float64)
+        energy = u.Quantity(energy_true)
+        profiles, rad, (energy_value,) = self._profiles_at(position, rad, energy.to_value(energy_axis.unit))
+        basis = _pixel_basis(energy_axis, energy_value.ravel())
+        mixed = _mix(finite_or_zero(profiles), basis)
+        content = mixed * self._ring_areas()[:, np.newaxis]
+        share = integral_weights(rad.ravel(), rad_axis.edges_value, rad_axis.interp)
+        edges, energy_value = energy_axis.edges_value, energy_value.ravel()
+        contained = np.sum(content * share.T, axis=0)
+        contained = np.where((energy_value >= edges[0]) & (energy_value <= edges[-1]), contained, 0.0)
+        return u.Quantity(contained.reshape(rad.shape or (1,)), "")
+
+    def containment_radius(self, fraction: Any, energy_true: Any, position: Any = None) -> u.Quantity:
+        """Radius within which a share of the PSF lies, to a 20th of a ``rad`` bin.
+
+        Parameters
+        ----------
+        fraction : float or array, between 0 and 1
+        energy_true : Quantity
+        position : SkyCoord, by default the centre of the map
+
+        Returns
+        -------
+        radius : Quantity of the shape to which the arguments broadcast, at least of one dimension, on the host
+        """
+        rad_axis, energy_axis = self.geom.axes["rad"], self.geom.axes[self.energy_name]
+        energy = u.Quantity(energy_true).to_value(energy_axis.unit)
+        profiles, fraction, (energy,) = self._profiles_at(position, fraction, energy, zero_outside=True)
+        contained = self._contained(profiles, energy.ravel())
+        radius = self._radius_of(contained, fraction.ravel())
+        return u.Quantity(radius.reshape(fraction.shape or (1,)), rad_axis.unit)
+
+    def containment_radius_map(self, energy_true: Any, fraction: float = 0.68) -> Map:
+        """Containment radius in every pixel, see `containment_radius`.
+
+        Parameters
+        ----------
+        energy_true : Quantity, one energy
+        fraction : float, between 0 and 1
+        """
+        data = as_dtype(self.psf_map.data, "float64")
+        xp = array_namespace(data)
+        energy_axis = self.geom.axes[self.energy_name]
+        energy = np.reshape(u.Quantity(energy_true).to_value(energy_axis.unit), (1,))
+        contained = self._contained(xp.reshape(data, (*data.shape[:2], -1)), energy)
+        radius = self._radius_of(contained, xp.full_like(contained[0, ...], fraction))
+        image = self.geom.to_image()
+        data = xp.reshape(radius, image.data_shape)
+        new: Map = Map.from_geom(image, data=data, unit=self.geom.axes["rad"].unit, device=self.device)
+        return new
+
+    def profile(self, energy_true: u.Quantity, position: Any = None) -> u.Quantity:
+        """PSF against ``rad`` at one energy and position (by default the centre of the map), shape (n_rad,)."""
+        axis = self.geom.axes[self.energy_name]
+        profiles, energy, _ = self._profiles_at(position, u.Quantity(energy_true).to_value(axis.unit))
+        return u.Quantity(_mix(finite_or_zero(profiles), _pixel_basis(axis, energy.ravel()))[:, 0], self._mean.unit)
+
+    def _profiles_at(
+        self, position: Any, first: Any, *others: Any, zero_outside: bool = False
+    ) -> tuple[Floats, Floats, list[Floats]]:
+        """Profiles at positions, shape (n_energy, n_rad, n_point), and arguments, all broadcast to one shape."""
+        x, y = pixel_coordinates(self.geom, self.geom.center_skydir if position is None else position)
+        # host: the answer is a Quantity, and a few profiles are all that it takes
+        profiles = to_host(gather_linear(self.psf_map.data, x, y))
+        if zero_outside:
+            n_y, n_x = self.geom.data_shape[-2:]
+            profiles = np.where(is_inside(x, n_x) & is_inside(y, n_y), profiles, 0.0)
+        shape = np.broadcast_shapes(np.shape(first), np.shape(x), *(np.shape(other) for other in others))
+        wide = profiles.reshape(*profiles.shape[:2], *(1,) * (len(shape) - np.ndim(x)), *np.shape(x))
+        wide = np.broadcast_to(wide, (*profiles.shape[:2], *shape)).reshape(*profiles.shape[:2], -1)
+        arguments = [np.broadcast_to(np.asarray(item, dtype=np.float64), shape) for item in (first, *others)]
+        return wide, arguments[0], arguments[1:]
+
+    def _ring_areas(self) -> Floats:
+        axis = self.geom.axes["rad"]
+        to_plain = (self._mean.unit * axis.unit**2).to("")
+        return np.asarray(ring_areas(axis.edges_value, axis.center_value) * to_plain)
+
+    def _contained(self, profiles: Array, energy: Floats) -> Array:
+        """Integral up to the upper edge of each ``rad`` bin.
+
+        Parameters
+        ----------
+        profiles : array of float, shape (n_energy, n_rad, n_point)
+        energy : host array of float in the unit of the axis, shape (n_point,) or (1,)
+
+        Returns
+        -------
+        contained : array of float, shape (n_rad, n_point)
+        """
+        mixed = _mix(profiles, _energy_basis(self.geom.axes[self.energy_name], energy))
+        xp = array_namespace(mixed)
+        area = to_device(self._ring_areas(), device_of(mixed))
+        return finite_or_zero(xp.cumulative_sum(mixed * area[:, None], axis=0))
+
+    def _radius_of(self, contained: Array, fraction: Array) -> Array:
+        axis = self.geom.axes["rad"]
+        nodes = MapAxis.from_nodes(axis.edges[1:], name="rad", interp=axis.interp)
+        fine = axis.upsample(RAD_OVERSAMPLING).center_value
+        return closest_radius(contained, nodes.center_value, float(nodes.edges_value[0]), fine, fraction)
+
+    def get_psf_kernel(
+        self,
+        geom: Any,
+        position: Any = None,
+        max_radius: Any = None,
+        containment: float = 0.999,
+        precision_factor: int = 12,
+    ) -> PSFKernel:
+        """Image of the PSF in each energy, to convolve maps with.
+
+        Parameters
+        ----------
+        geom : geometry whose pixel size and energy axis the kernel takes
+        position : SkyCoord, by default the centre of the map; the nearest pixel with a PSF if there is none at it
+        max_radius : Quantity or str, half the size of the kernel; by default what ``containment`` asks for
+        containment : float, the share of the PSF that the kernel holds
+        precision_factor : int
+            The 68 % radius is this many times finer sampled than a pixel is wide, up to an oversampling by 4.
+        """
+        if geom.is_region:
+            geom = geom.to_wcs_geom()
+        x, y = self._nearest_valid_pixel(self.geom.center_skydir if position is None else position)
+        energy_axis, rad_axis = self.geom.axes[self.energy_name], self.geom.axes["rad"]
+        energy = geom.axes[self.energy_name].center.to_value(energy_axis.unit)
+        profiles = gather_linear(finite_or_zero(self.psf_map.data), np.asarray([x]), np.asarray([y]))
+        contained = self._contained(np.broadcast_to(to_host(profiles), (*profiles.shape[:2], len(energy))), energy)
+        radii, radii_68 = (
+            u.Quantity(self._radius_of(contained, np.full(len(energy), share)), rad_axis.unit)
+            for share in (containment, 0.68)
+        )
+        if max_radius is not None:
+            radii = np.minimum(radii, u.Quantity(max_radius))
+        oversampling = precision_factor / (2 * radii_68 / geom.pixel_scales.max()).to_value("")
+        mixed = _mix(profiles, _pixel_basis(energy_axis, energy))
+        return kernel_from_profiles(
+            geom,
+            mixed,
+            rad_axis,
+            radii=radii,
+            max_radius=radii.max() if max_radius is None else u.Quantity(max_radius),
+            factors=[min(int(np.ceil(factor)), PSF_MAX_OVERSAMPLING) for factor in oversampling],
+        )
+
+    # --- pictures
+
+    def plot_containment_radius_vs_energy(self, ax: Any = None, fraction: Any = (0.68, 0.95), **kwargs: Any) -> Any:
+        """Plot containment radii at the centre of the map against energy."""
+        from lightpool.plot.irf_maps import plot_containment_radius_vs_energy
+
+        return plot_containment_radius_vs_energy(self, ax=ax, fraction=fraction, **kwargs)
+
+    def plot_psf_vs_rad(self, ax: Any = None, energy_true: Any = (0.1, 1, 10) * u.TeV, **kwargs: Any) -> Any:
+        """Plot profiles at the centre of the map against the distance to the source."""
+        from lightpool.plot.irf_maps import plot_psf_vs_rad
+
+        return plot_psf_vs_rad(self, ax=ax, energy=energy_true, **kwargs)
+
+    def peek(self, figsize: tuple[float, float] = (12, 10)) -> None:
+        """Show containment radii, profiles, the exposure and a map of the containment radius."""
+        from lightpool.plot.irf_maps import peek_psf_map
+
+        peek_psf_map(self, figsize=figsize)
+
+
+class RecoPSFMap(PSFMap):
+    """Point spread function in each pixel and reconstructed energy.
+
+    Parameters
+    ----------
+    psf_map : Map with the axes ``rad`` and ``energy`` in this order
+    exposure_map : Map or None
+    """
+
+    tag = "psf_map_reco"
+    required_axes: ClassVar[list[str]] = ["rad", "energy"]
+
+    @classmethod
+    def from_gauss(
+        cls, energy_axis: MapAxis, rad_axis: MapAxis | None = None, sigma: Any = 0.1 * u.deg, geom: Any = None
+    ) -> Self:
+        """Gaussian PSF, see `PSFMap.from_gauss`."""
+        return super().from_gauss(energy_axis, rad_axis, sigma, geom)
+
+    def containment(self, rad: Any, energy: Any, position: Any = None) -> u.Quantity:
+        """Share of the PSF within a radius, see `PSFMap.containment`."""
+        return super().containment(rad, energy, position)
+
+    def containment_radius(self, fraction: Any, energy: Any, position: Any = None) -> u.Quantity:
+        """Radius that holds a share of the PSF, see `PSFMap.containment_radius`."""
+        return super().containment_radius(fraction, energy, position)
+
+    def containment_radius_map(self, energy: Any, fraction: float = 0.68) -> Map:
+        """Containment radius in every pixel, see `PSFMap.containment_radius_map`."""
+        return super().containment_radius_map(energy, fraction)
+
+    def plot_psf_vs_rad(  # type: ignore[override]  # the energies are reconstructed, and called so
+        self, ax: Any = None, energy: Any = (0.1, 1, 10) * u.TeV, **kwargs: Any
+    ) -> Any:
+        """Plot profiles at the centre of the map, see `PSFMap.plot_psf_vs_rad`."""
+        return super().plot_psf_vs_rad(ax, energy, **kwargs)
+
+    def stack(self, other: IRFMap, weights: Map | None = None, nan_to_num: bool = True) -> None:
+        """Refuse: the exposure of a reconstructed energy is not a sum over observations."""
+        raise TypeError(
+            "RecoPSFMap cannot be stacked, expected a PSFMap in true energy; stack that and convert the sum"
+        )
+
+
+def _mix(profiles: Array, basis: Floats) -> Array:
+    """Profiles at energies between those of the axis: (n_energy, n_rad, n_point) and (n_energy, n_point or 1)."""
+    xp = array_namespace(profiles)
+    mixed = xp.zeros_like(profiles[0, ...])
+    for k in np.nonzero(basis.any(axis=1))[0]:
+        mixed = mixed + profiles[int(k), ...] * to_device(basis[k], device_of(profiles))
+    return mixed
+
+
+def _energy_basis(axis: MapAxis, energy: Floats) -> Floats:
+    """Weights of a table in energy: linear in its scale between centres, zero beyond the edges."""
+    nodes = scale_values(axis.center_value, axis.interp)
+    edges = axis.edges_value
+    basis = hat_basis(scale_values(energy, axis.interp), nodes, -np.inf, np.inf)
+    return np.asarray(np.where((energy >= edges[0]) & (energy <= edges[-1]), basis, 0.0))
+
+
+def _pixel_basis(axis: MapAxis, energy: Floats) -> Floats:
+    """Weights of a map in energy: linear in the pixel coordinate, extrapolated."""
+    pix = np.asarray(axis.coord_to_pix(energy * axis.unit), dtype=np.float64)
+    return np.asarray(hat_basis(pix, np.arange(axis.nbin, dtype=np.float64), -np.inf, np.inf))

@@ -1,0 +1,99 @@
+"""Background rates."""
+
+from typing import Any, ClassVar
+
+import astropy.units as u
+import numpy as np
+
+from lightpool.arrays.kernels.sphere import angular_separation
+from lightpool.irf.tables.irf import IRF
+from lightpool.maps import MapAxes, MapAxis
+
+__all__ = ["Background2D", "Background3D", "BackgroundIRF"]
+
+
+class BackgroundIRF(IRF):
+    """Rate per energy, solid angle and time of observation (not livetime); interpolated in its logarithm."""
+
+    default_interp_kwargs: ClassVar[dict[str, Any]] = {"bounds_error": False, "fill_value": 0.0, "values_scale": "log"}
+    default_unit = u.Unit("s-1 MeV-1 sr-1")
+
+
+class Background3D(BackgroundIRF):
+    """Background with the axes ``energy``, ``fov_lon`` and ``fov_lat``, GADF class BKG_3D; see `IRF`."""
+
+    tag = "bkg_3d"
+    required_axes: ClassVar[list[str]] = ["energy", "fov_lon", "fov_lat"]
+
+    def to_2d(self) -> "Background2D":
+        """Table in offset: the values along positive ``fov_lon`` at ``fov_lat`` = 0."""
+        lon, lat = self.axes["fov_lon"], self.axes["fov_lat"]
+        first, middle = (int(axis.coord_to_idx(0 * u.deg)[0]) for axis in (lon, lat))
+        offset = MapAxis.from_edges(lon.edges[first:], name="offset")
+        data = self.data[:, first:, middle].copy()
+        return Background2D(axes=[self.axes["energy"], offset], data=data, unit=self.unit)
+
+    def plot_at_energy(self, energy: Any = 1 * u.TeV, add_cbar: bool = True, ncols: int = 3, **kwargs: Any) -> Any:
+        """Images in the field of view, one for each energy."""
+        from lightpool.plot.irf import plot_bkg_at_energy
+
+        return plot_bkg_at_energy(self, energy, add_cbar=add_cbar, ncols=ncols, **kwargs)
+
+    def peek(self, figsize: tuple[float, float] = (10, 8)) -> None:
+        """Figure with the plots of the table in offset."""
+        self.to_2d().peek(figsize)
+
+
+class Background2D(BackgroundIRF):
+    """Background with the axes ``energy`` and ``offset``, GADF class BKG_2D; see `IRF`."""
+
+    tag = "bkg_2d"
+    required_axes: ClassVar[list[str]] = ["energy", "offset"]
+
+    def to_3d(self) -> Background3D:
+        """Table in (fov_lon, fov_lat), evaluated at the bin centres."""
+        offset = self.axes["offset"].edges
+        mirrored = -offset[::-1]
+        edges = np.concatenate([mirrored[mirrored <= 0], offset[offset > 0]])
+        axes = MapAxes(
+            [self.axes["energy"], *(MapAxis.from_edges(edges, name=name) for name in ("fov_lon", "fov_lat"))]
+        )
+        coords = axes.get_coord()
+        lon, lat = coords["fov_lon"].to_value("rad"), coords["fov_lat"].to_value("rad")
+        zero = np.zeros(1)
+        distance = angular_separation(zero, zero, lon, lat) * u.rad
+        return Background3D(axes=axes, data=self.evaluate(offset=distance, energy=coords["energy"]))
+
+    def plot(self, ax: Any = None, add_cbar: bool = True, **kwargs: Any) -> Any:
+        """Image of the rate over energy and offset."""
+        from lightpool.plot.irf import plot_bkg
+
+        return plot_bkg(self, ax=ax, add_cbar=add_cbar, **kwargs)
+
+    def plot_at_energy(self, energy: Any = 1 * u.TeV, add_cbar: bool = True, ncols: int = 3, **kwargs: Any) -> Any:
+        """Images in the field of view, one for each energy."""
+        return self.to_3d().plot_at_energy(energy, add_cbar=add_cbar, ncols=ncols, **kwargs)
+
+    def plot_offset_dependence(self, ax: Any = None, energy: Any = None, **kwargs: Any) -> Any:
+        """Curves over offset, one for each energy."""
+        from lightpool.plot.irf import plot_bkg_offset_dependence
+
+        return plot_bkg_offset_dependence(self, ax=ax, energy=energy, **kwargs)
+
+    def plot_energy_dependence(self, ax: Any = None, offset: Any = None, **kwargs: Any) -> Any:
+        """Curves over energy, one for each offset."""
+        from lightpool.plot.irf import plot_bkg_energy_dependence
+
+        return plot_bkg_energy_dependence(self, ax=ax, offset=offset, **kwargs)
+
+    def plot_spectrum(self, ax: Any = None, **kwargs: Any) -> Any:
+        """Curve over energy of the rate in the whole field of view."""
+        from lightpool.plot.irf import plot_bkg_spectrum
+
+        return plot_bkg_spectrum(self, ax=ax, **kwargs)
+
+    def peek(self, figsize: tuple[float, float] = (10, 8)) -> None:
+        """Figure with all of the plots."""
+        from lightpool.plot.irf import peek_bkg
+
+        peek_bkg(self, figsize)

@@ -1,0 +1,224 @@
+"""The energy dispersion matrix of one position: a small table on the host."""
+
+from typing import Any, ClassVar, Self
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.irf.tables.edisp_table import EnergyDispersion2D
+from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.rmf import read_rmf, rmf_from_hdulist, rmf_to_hdulist, rmf_to_table, write_rmf
+from lightpool.maps import MapAxis
+
+__all__ = ["EDispKernel", "overlap_fraction"]
+
+N_SEARCH = 100
+"""Number of intervals in which an energy of given bias is searched."""
+
+
+class EDispKernel(IRF):
+    """Probabilities of the bins of reconstructed energy (columns) for each bin of true energy (rows).
+
+    Parameters
+    ----------
+    axes : list of MapAxis, ``energy_true`` and ``energy``
+    data : ndarray, shape (n_energy_true, n_energy)
+    """
+
+    tag = "edisp_kernel"
+    required_axes: ClassVar[list[str]] = ["energy_true", "energy"]
+    default_interp_kwargs: ClassVar[dict[str, Any]] = {"bounds_error": False, "fill_value": 0, "method": "nearest"}
+
+    @property
+    def pdf_matrix(self) -> NDArray[Any]:
+        """The matrix, shape (n_energy_true, n_energy)."""
+        return self.data
+
+    @classmethod
+    def from_gauss(
+        cls, energy_axis_true: MapAxis, energy_axis: MapAxis, sigma: Any, bias: Any, pdf_threshold: float = 1e-6
+    ) -> Self:
+        """Gaussian in the ratio of reconstructed to true energy.
+
+        Parameters
+        ----------
+        energy_axis_true, energy_axis : MapAxis
+        sigma, bias : float or array, shape (n_energy_true,); width of the ratio, and its mean less one
+        pdf_threshold : float, smaller densities are set to zero
+        """
+        table = EnergyDispersion2D.from_gauss(
+            energy_axis_true=energy_axis_true,
+            migra_axis=MapAxis.from_bounds(1.0 / 3, 3, nbin=200, name="migra"),
+            offset_axis=MapAxis.from_edges([0, 1, 2], unit="deg", name="offset"),
+            sigma=sigma,
+            bias=bias,
+            pdf_threshold=pdf_threshold,
+        )
+        kernel = table.to_edisp_kernel(offset=0.5 * u.deg, energy_axis=energy_axis)
+        return cls(axes=kernel.axes, data=kernel.data)
+
+    @classmethod
+    def from_diagonal_response(cls, energy_axis_true: MapAxis, energy_axis: MapAxis | None = None) -> Self:
+        """Perfect energy resolution.
+
+        Parameters
+        ----------
+        energy_axis_true : MapAxis
+        energy_axis : MapAxis, by default that of the true energy
+        """
+        energy_axis_true.assert_name("energy_true")
+        if energy_axis is None:
+            energy_axis = energy_axis_true.copy(name="energy")
+        return cls(axes=[energy_axis_true, energy_axis], data=overlap_fraction(energy_axis, energy_axis_true))
+
+    def pdf_in_safe_range(self, lo_threshold: Any, hi_threshold: Any) -> NDArray[Any]:
+        """Matrix with the bins that are not wholly between two reconstructed energies set to zero.
+
+        Parameters
+        ----------
+        lo_threshold, hi_threshold : Quantity or None (no limit)
+        """
+        edges = self.axes["energy"].edges
+        outside = np.zeros(len(edges) - 1, dtype=bool)
+        if lo_threshold is not None:
+            outside |= edges[:-1] < lo_threshold
+        if hi_threshold is not None:
+            outside |= edges[1:] > hi_threshold
+        return np.asarray(np.where(outside, 0.0, self.data))
+
+    def to_image(self, lo_threshold: Any = None, hi_threshold: Any = None) -> Self:
+        """Sum over reconstructed energy, between two energies if they are given."""
+        data = self.pdf_in_safe_range(lo_threshold, hi_threshold).sum(axis=1, keepdims=True)
+        return type(self)(axes=self.axes.squash("energy"), data=data)
+
+    # --- moments
+
+    def get_mean(self, energy_true: u.Quantity) -> u.Quantity:
+        """Mean reconstructed energy in the bins of true energies, zero where nothing is reconstructed."""
+        pdf = self._rows(energy_true)
+        energy = self.axes["energy"].center
+        norm = pdf.sum(axis=-1)
+        return np.sum(pdf * energy.value, axis=-1) / np.where(norm == 0, 1.0, norm) * energy.unit
+
+    def get_bias(self, energy_true: u.Quantity) -> u.Quantity:
+        """Mean of (reconstructed - true) / true energy, in the bins of true energies."""
+        center = self._centers(energy_true)
+        return ((self.get_mean(energy_true) - center) / center).to("")
+
+    def get_resolution(self, energy_true: u.Quantity) -> u.Quantity:
+        """Relative width: standard deviation of the reconstructed energy over the true one, in bins of true energy."""
+        pdf = self._rows(energy_true)
+        axis = self.axes["energy"]
+        deviation = axis.center - self.get_mean(energy_true)[..., np.newaxis]
+        with np.errstate(invalid="ignore"):
+            variance = np.sum(deviation.value**2 * pdf, axis=-1) / pdf.sum(axis=-1)
+        return (np.sqrt(variance) * axis.unit / self._centers(energy_true)).to("")
+
+    def get_bias_energy(
+        self, bias: Any, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None
+    ) -> u.Quantity:
+        """Reconstructed energies at which the bias has a value.
+
+        Parameters
+        ----------
+        bias : float
+        energy_min, energy_max : Quantity
+            True energies to search between; by default from the highest bias to the last bin centre.
+
+        Returns
+        -------
+        energy : Quantity, one or more; ``energy_min * (1 + bias)`` if the bias is nowhere crossed
+
+        Notes
+        -----
+        Bias and energy are interpolated in their logarithms; a bias that is not positive counts as tiny. The range is
+        searched in `N_SEARCH` intervals that are equal in the logarithm.
+        """
+        center = self.axes["energy_true"].center.to("TeV")
+        values = self.get_bias(center).value
+        lower = center[np.nanargmax(values)] if energy_min is None else energy_min.to("TeV")
+        upper = center[-1] if energy_max is None else energy_max.to("TeV")
+        bias = float(u.Quantity(bias).to_value(""))
+        roots = _crossings(center.value, values, bias, lower.value, upper.value)
+        return (roots if roots else [lower.value]) * u.TeV * (1 + bias)
+
+    def _rows(self, energy_true: u.Quantity) -> NDArray[Any]:
+        return np.asarray(self.data[self.axes["energy_true"].coord_to_idx(energy_true)])
+
+    def _centers(self, energy_true: u.Quantity) -> u.Quantity:
+        axis = self.axes["energy_true"]
+        return axis.center[axis.coord_to_idx(energy_true)]
+
+    # --- files
+
+    @classmethod
+    def from_hdulist(cls, hdulist: Any, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS") -> Self:  # type: ignore[override]
+        """Take the matrix from the HDUs of an OGIP response file (RMF)."""
+        axes, data = rmf_from_hdulist(hdulist, hdu1, hdu2)
+        return cls(axes=axes, data=data)
+
+    @classmethod
+    def read(cls, filename: Any, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS") -> Self:  # type: ignore[override]
+        """Read an OGIP response file (RMF)."""
+        axes, data = read_rmf(filename, hdu1, hdu2)
+        return cls(axes=axes, data=data)
+
+    def to_table(self, format: str = "ogip") -> Any:
+        """Table of the matrix as an OGIP response file has it, without the zeros."""
+        return rmf_to_table(self, format)
+
+    def to_hdulist(self, format: str = "ogip") -> Any:
+        """HDUs of an OGIP response file; format "ogip", or "ogip-sherpa" with energies in keV."""
+        return rmf_to_hdulist(self, format)
+
+    def write(self, filename: Any, overwrite: bool = False, format: str = "ogip", checksum: bool = False) -> None:
+        """Write an OGIP response file (RMF), with checksums if asked for."""
+        write_rmf(self, filename, overwrite, format, checksum)
+
+    # --- pictures
+
+    def plot_matrix(self, ax: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
+        """Plot the matrix."""
+        from lightpool.plot.irf_maps import plot_matrix
+
+        return plot_matrix(self, ax=ax, add_cbar=add_cbar, **kwargs)
+
+    def plot_bias(self, ax: Any = None, **kwargs: Any) -> Any:
+        """Plot the bias against true energy."""
+        from lightpool.plot.irf_maps import plot_bias
+
+        return plot_bias(self, ax=ax, **kwargs)
+
+    def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
+        """Show bias and matrix."""
+        from lightpool.plot.irf_maps import peek_edisp_kernel
+
+        peek_edisp_kernel(self, figsize=figsize)
+
+
+def overlap_fraction(energy_axis: MapAxis, energy_axis_true: MapAxis) -> NDArray[np.float64]:
+    """Share of each bin of true energy that lies in each bin of reconstructed energy, (n_energy_true, n_energy)."""
+    edges = energy_axis.edges.to_value(energy_axis_true.unit)
+    edges_true = energy_axis_true.edges_value
+    lower, upper = edges_true[:-1, np.newaxis], edges_true[1:, np.newaxis]
+    overlap = np.minimum(edges[1:], upper) - np.maximum(edges[:-1], lower)
+    return np.asarray(np.clip(overlap, 0.0, np.inf) / (upper - lower))
+
+
+def _crossings(
+    energy: NDArray[np.float64], values: NDArray[np.float64], level: float, lower: float, upper: float
+) -> list[float]:
+    """Energies between two limits at which values that are interpolated in log-log cross a level."""
+    from scipy.optimize import brentq
+
+    tiny = np.finfo(np.float64).tiny
+    log_energy, log_values = np.log(energy), np.log(np.clip(values, tiny, np.inf))
+
+    def excess(x: Any) -> Any:
+        return np.exp(np.interp(np.log(x), log_energy, log_values)) - level
+
+    search = np.exp(np.linspace(np.log(lower), np.log(upper), N_SEARCH + 1))
+    sign = np.sign(excess(search))
+    brackets = np.nonzero(sign[:-1] != sign[1:])[0]
+    return [float(brentq(excess, search[k], search[k + 1])) for k in brackets]

@@ -1,0 +1,324 @@
+"""Response tables in GADF files: https://gamma-astro-data-formats.readthedocs.io, sections "irfs"."""
+
+from collections.abc import Hashable
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeVar
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.errors import FormatError, MissingColumnError
+from lightpool.fits import (
+    BinTableHDU,
+    FileKind,
+    FitsFile,
+    HDUList,
+    PrimaryHDU,
+    TableData,
+    header_number,
+    match_name,
+    parsing,
+    read_fits,
+    require_kind,
+    table_to_hdu,
+    write_fits,
+)
+from lightpool.irf.tables.fov_alignment import FoVAlignment
+from lightpool.irf.tables.table_rules import (
+    ColumnRule,
+    axis_of_bins,
+    column_unit,
+    n_not_finite,
+    values_in_order,
+    warn_of_holes,
+)
+from lightpool.maps import MapAxes, MapAxis
+from lightpool.maps.axes.table_columns import read_intervals
+
+if TYPE_CHECKING:
+    from lightpool.irf.tables.irf import IRF
+
+    T = TypeVar("T", bound="IRF")
+
+__all__ = [
+    "LAYOUTS",
+    "Layout",
+    "has_directional_cut",
+    "irf_from_hdulist",
+    "irf_from_table",
+    "irf_to_hdu",
+    "irf_to_hdulist",
+    "irf_to_table",
+    "read_axes",
+    "read_irf",
+    "read_values",
+    "write_irf",
+]
+
+FORMAT = "gadf-dl3"
+# Names of the columns that hold an axis; where there are two, the first is written.
+_STEMS = {
+    "energy": ("ENERG",),
+    "energy_true": ("ENERG", "ETRUE"),
+    "offset": ("THETA",),
+    "rad": ("RAD",),
+    "migra": ("MIGRA",),
+    "fov_lon": ("DETX",),
+    "fov_lat": ("DETY",),
+}
+_RATE = "s-1 MeV-1 sr-1"
+_MAX_AXES = 256
+_KNOWN_AXES: dict[Hashable, MapAxis] = {}
+_KEYWORDS = {
+    "HDUCLASS": "GADF",
+    "HDUDOC": "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats",
+    "HDUVERS": "0.2",
+    "HDUCLAS1": "RESPONSE",
+}
+
+
+@dataclass(frozen=True)
+class Layout:
+    """How a class of table looks in a file.
+
+    Attributes
+    ----------
+    hdu : str, name of the HDU
+    columns : dict of our name to the rule of the column
+    kind : str, keyword HDUCLAS2
+    hdu_class : str, keyword HDUCLAS4
+    any_order : bool, whether files exist whose dimensions run the other way
+    """
+
+    hdu: str
+    columns: dict[str, ColumnRule]
+    kind: str
+    hdu_class: str
+    any_order: bool = False
+
+
+def _parameters(**units: str) -> dict[str, ColumnRule]:
+    """Rules of the parameters of a profile: only what has no unit, or a unit that cancels, may lack it in a file."""
+    return {name: ColumnRule((name.upper(),), unit, None if unit == "deg" else unit) for name, unit in units.items()}
+
+
+_BKG = {"data": ColumnRule(("BKG", "BGD"), _RATE, _RATE, warns=True, replaces_unknown=True)}
+_GAUSS = _parameters(sigma_1="deg", sigma_2="deg", sigma_3="deg", scale="sr-1", ampl_2="", ampl_3="")
+LAYOUTS = {
+    "aeff_2d": Layout("EFFECTIVE AREA", {"data": ColumnRule(("EFFAREA",), "m2")}, "EFF_AREA", "AEFF_2D"),
+    "edisp_2d": Layout("ENERGY DISPERSION", {"data": ColumnRule(("MATRIX",), "", "")}, "EDISP", "EDISP_2D"),
+    "psf_table": Layout(
+        "PSF_2D_TABLE", {"data": ColumnRule(("RPSF",), "sr-1", "sr-1", warns=True)}, "RPSF", "PSF_TABLE"
+    ),
+    "psf_3gauss": Layout("PSF_2D_GAUSS", _GAUSS, "RPSF", "PSF_3GAUSS"),
+    "psf_king": Layout("PSF_2D_KING", _parameters(gamma="", sigma="deg"), "RPSF", "PSF_KING"),
+    "bkg_2d": Layout("BACKGROUND", _BKG, "BKG", "BKG_2D", any_order=True),
+    "bkg_3d": Layout("BACKGROUND", _BKG, "BKG", "BKG_3D", any_order=True),
+    "rad_max_2d": Layout("RAD_MAX", {"data": ColumnRule(("RAD_MAX",), "deg")}, "RAD_MAX", "RAD_MAX_2D"),
+}
+
+
+def _check_format(name: str) -> None:
+    if name != FORMAT:
+        raise ValueError(f"format of a response table must be {FORMAT!r}, got {name!r}")
+
+
+def read_irf(cls: "type[T]", filename: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":
+    """Read a table of a class from a file, see `IRF.read`."""
+    file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    with parsing(file.source):
+        return irf_from_table(cls, file.table(_find_table(cls, file) if hdu is None else hdu), format)
+
+
+def _find_table(cls: "type[IRF]", file: FitsFile) -> str | int:
+    """HDU of the table of a class: the one that is called as `IRF.write` does, or the first that says so."""
+    name = LAYOUTS[cls.tag].hdu
+    if name in file:
+        return name
+    require_kind(file, f"{cls.__name__}.read", FileKind.IRF, takes_unknown=True)
+    classes = [str(file.values(number).get("HDUCLAS4", "")).strip().lower() for number in range(len(file.names))]
+    return classes.index(cls.tag) if cls.tag in classes else name
+
+
+def irf_from_hdulist(cls: "type[T]", hdulist: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":
+    """Make a table of a class from HDUs in memory."""
+    from astropy.table import Table
+
+    found = hdulist[LAYOUTS[cls.tag].hdu if hdu is None else hdu]
+    table = Table.read(found)
+    table.meta.setdefault("EXTNAME", found.name)
+    return irf_from_table(cls, table, format)
+
+
+def irf_from_table(cls: "type[T]", table: Any, format: str = FORMAT) -> "T":
+    """Make a table of a class from the one row of an astropy table or a `TableData`.
+
+    Raises
+    ------
+    FormatError
+        If a column is missing, or has a unit or a shape that does not fit.
+    """
+    _check_format(format)
+    axes = read_axes(cls.required_axes, table)
+    arguments = cls._values_from_file(table, axes)
+    irf = cls(
+        axes=axes,
+        meta=keywords_of(table),
+        is_pointlike=has_directional_cut(table.meta),
+        fov_alignment=_alignment(table),
+        **arguments,
+    )
+    warn_of_holes(n_not_finite(irf.data), axes.shape, where(table))
+    return irf
+
+
+def keywords_of(table: Any) -> dict[str, Any]:
+    """Keywords of a table, whose thresholds are checked: they are used long after the file is forgotten.
+
+    Raises
+    ------
+    FormatError
+        If LO_THRES or HI_THRES is there and is no finite number.
+    """
+    meta = dict(table.meta)
+    for key in ("LO_THRES", "HI_THRES"):
+        if meta.get(key) is not None:
+            meta[key] = header_number(meta, key, where(table), unit="energy in TeV")
+    return meta
+
+
+def has_directional_cut(keywords: Any) -> bool:
+    """Whether the keywords of a table say that a directional cut was applied."""
+    return str(keywords.get("HDUCLAS3", "")).strip().upper() == "POINT-LIKE"
+
+
+def where(table: Any) -> str:
+    """Name of the table in an error message."""
+    if isinstance(table, TableData):
+        return f"{table.source}, HDU {table.name!r}"
+    return f"table {table.meta.get('EXTNAME', 'of an unnamed HDU')!r}"
+
+
+def _alignment(table: Any) -> FoVAlignment:
+    value = str(table.meta.get("FOVALIGN", "RADEC")).strip().upper()
+    try:
+        return FoVAlignment(value)
+    except ValueError as error:
+        known = ", ".join(FoVAlignment)
+        raise FormatError(f"{where(table)}: FOVALIGN is {value!r}, expected one of {known}") from error
+
+
+def read_axes(names: list[str], table: Any) -> MapAxes:
+    """Axes of a table, in the order of the names."""
+    if len(table) == 0:
+        raise FormatError(f"{where(table)}: a response table has one row, this one has none")
+    return MapAxes([_read_axis(name, table) for name in names])
+
+
+def _read_axis(name: str, table: Any) -> MapAxis:
+    columns = {column.upper() for column in table.columns}
+    for stem in _STEMS[name]:
+        if {f"{stem}_LO", f"{stem}_HI"} <= columns:
+            found = tuple(_find_column(table, (f"{stem}_{end}",)) for end in ("LO", "HI"))
+            label = f"{where(table)}: axis {name!r} in the columns {', '.join(found)}"
+            try:
+                return _known_axis(name, found, table, label)
+            except FormatError as error:
+                text = str(error)
+                raise type(error)(text if text.startswith(label) else f"{label}: {text}") from error
+            except ValueError as error:
+                raise FormatError(f"{label}: {error}") from error
+    wanted = " or ".join(f"{stem}_LO and {stem}_HI" for stem in _STEMS[name])
+    raise MissingColumnError(
+        f"{where(table)}: no columns {wanted} for the axis {name!r}; it has {', '.join(table.columns)}"
+    )
+
+
+def _known_axis(name: str, columns: tuple[str, ...], table: Any, label: str) -> MapAxis:
+    """Axis of a table. The last ones are kept: runs of one telescope share most of them, and all they work out."""
+    if not isinstance(table, TableData):
+        return _axis(name, columns, table, label)
+    key = (name, *((table.units[_], table.columns[_].dtype.str, table.columns[_].tobytes()) for _ in columns))
+    if key not in _KNOWN_AXES:
+        while len(_KNOWN_AXES) >= _MAX_AXES:
+            _KNOWN_AXES.pop(next(iter(_KNOWN_AXES)), None)
+        _KNOWN_AXES[key] = _axis(name, columns, table, label)
+    return _KNOWN_AXES[key]
+
+
+def _axis(name: str, columns: tuple[str, ...], table: Any, label: str) -> MapAxis:
+    low, high, unit = read_intervals(table, *columns)
+    return axis_of_bins(np.atleast_1d(low[0]), np.atleast_1d(high[0]), unit, name, label)
+
+
+def read_values(table: Any, name: str, axes: MapAxes, layout: Layout) -> tuple[NDArray[Any], u.UnitBase]:
+    """Values of a column, in the order of the axes and in native bytes, and their unit.
+
+    Parameters
+    ----------
+    table : astropy table or TableData
+    name : str, ours, of a column of the layout
+    axes : MapAxes
+    layout : Layout
+    """
+    rule = layout.columns[name]
+    column = _find_column(table, rule.spellings)
+    label = f"{where(table)}, column {column!r}"
+    values = np.asarray(table.column(column) if isinstance(table, TableData) else table[column])
+    if len(values) != 1:
+        raise FormatError(f"{label}: a response table has one row, this one has {len(values)}")
+    if values.dtype.kind not in "fiu":
+        raise FormatError(f"{label}: expected numbers, got the type {values.dtype}")
+    values = values_in_order(values[0], tuple(axes.shape), axes.names, label, any_order=layout.any_order)
+    text = table.units[column] if isinstance(table, TableData) else str(table[column].unit or "")
+    return values.astype(values.dtype.newbyteorder("="), copy=False), column_unit(text, rule, label)
+
+
+def _find_column(table: Any, spellings: tuple[str, ...]) -> str:
+    """Name of a column as the table spells it."""
+    matches = (match_name(spelling, table.columns, where(table)) for spelling in spellings)
+    name = next((match for match in matches if match is not None), None)
+    if name is None:
+        raise MissingColumnError(
+            f"{where(table)}: no column {' or '.join(spellings)}; it has {', '.join(table.columns)}"
+        )
+    return name
+
+
+def irf_to_table(irf: "IRF", format: str = FORMAT) -> Any:
+    """Astropy table of one row."""
+    from astropy.table import Table
+
+    _check_format(format)
+    layout = LAYOUTS[irf.tag]
+    table = Table()
+    for axis in irf._bins:
+        part = axis.to_table(format=FORMAT)
+        for column in part.colnames:
+            table[column] = part[column]
+    for name, values in irf._values_for_file().items():
+        table[layout.columns[name].spellings[0]] = values.T[np.newaxis]
+    table.meta = {key: value for key, value in irf.meta.items() if key != "EXTNAME"}
+    table.meta.update(_KEYWORDS)
+    table.meta["HDUCLAS2"] = layout.kind
+    table.meta["HDUCLAS3"] = "POINT-LIKE" if irf.is_pointlike else "FULL-ENCLOSURE"
+    table.meta["HDUCLAS4"] = layout.hdu_class
+    if not irf.has_offset_axis:
+        table.meta["FOVALIGN"] = str(irf.fov_alignment)
+    return table
+
+
+def irf_to_hdu(irf: "IRF", format: str = FORMAT) -> BinTableHDU:
+    """Table HDU with the name of the format."""
+    return table_to_hdu(irf_to_table(irf, format), name=LAYOUTS[irf.tag].hdu)
+
+
+def irf_to_hdulist(irf: "IRF", format: str = FORMAT) -> HDUList:
+    """HDUs of a file that holds one table."""
+    return HDUList([PrimaryHDU(), irf_to_hdu(irf, format)])
+
+
+def write_irf(irf: "IRF", filename: Any, overwrite: bool = False, format: str = FORMAT, checksum: bool = False) -> None:
+    """Write a table to a file of its own."""
+    write_fits(irf_to_hdulist(irf, format), filename, overwrite=overwrite, checksum=checksum)

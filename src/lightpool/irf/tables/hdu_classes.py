@@ -1,0 +1,95 @@
+"""Which class of response table an HDU holds: its keywords say so, and where they do not, its columns."""
+
+from collections.abc import Mapping
+from typing import Any
+
+from lightpool.irf.tables.gadf_format import LAYOUTS
+
+__all__ = ["find_class", "is_response"]
+
+_KINDS = {
+    "aeff_2d": "aeff",
+    "edisp_2d": "edisp",
+    "psf_table": "psf",
+    "psf_3gauss": "psf",
+    "psf_king": "psf",
+    "bkg_2d": "bkg",
+    "bkg_3d": "bkg",
+    "rad_max_2d": "rad_max",
+}
+# HDUCLAS2 of the format and of the files of the CTAO productions, which write PSF for RPSF.
+_KIND_OF_HDUCLAS2 = {
+    "eff_area": "aeff",
+    "edisp": "edisp",
+    "psf": "psf",
+    "rpsf": "psf",
+    "bkg": "bkg",
+    "rad_max": "rad_max",
+}
+# Names of a class in files older than the format, in HDUCLAS2 or HDUCLAS4.
+_OLD_NAMES = {"psf_2d_table": "psf_table", "psf_2d_gauss": "psf_3gauss", "psf_2d_king": "psf_king"}
+# Columns that only the table of a class has, besides those of its values.
+_AXIS_COLUMNS = {
+    "aeff_2d": {"THETA_LO"},
+    "edisp_2d": {"MIGRA_LO", "THETA_LO"},
+    "psf_table": {"RAD_LO", "THETA_LO"},
+    "psf_3gauss": {"THETA_LO"},
+    "psf_king": {"THETA_LO"},
+    "bkg_2d": {"THETA_LO"},
+    "bkg_3d": {"DETX_LO", "DETY_LO"},
+    "rad_max_2d": {"THETA_LO"},
+}
+
+
+def is_response(header: Mapping[str, Any]) -> bool:
+    """Whether a keyword of an HDU or its columns say that it is a response: one damaged keyword must not hide it."""
+    return _keyword(header, 1) == "response" or find_class(header) is not None
+
+
+def find_class(header: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Kind ("aeff", "edisp", "psf", "bkg", "rad_max") and class of a response table; None if neither is known.
+
+    Files of the first CTA data challenge write "2D" where the format has "AEFF_2D"; older ones have the class in
+    HDUCLAS2, or none at all. If the table has not the columns of the class in its keywords, but those of another
+    class, it is of that one.
+
+    Parameters
+    ----------
+    header : mapping, keywords of the HDU
+
+    Returns
+    -------
+    kind : str
+    hdu_class : str, HDU_CLASS of GADF in small letters
+    """
+    named, found = _class_of_keywords(header), _class_of_columns(header)
+    hdu_class = found or named
+    return None if hdu_class is None else (_KINDS[hdu_class], hdu_class)
+
+
+def _class_of_keywords(header: Mapping[str, Any]) -> str | None:
+    kind = _KIND_OF_HDUCLAS2.get(_keyword(header, 2))
+    for name in (_keyword(header, 4), _keyword(header, 2)):
+        for spelling in (name, _OLD_NAMES.get(name, ""), f"{kind}_{name}"):
+            if spelling in _KINDS:
+                return spelling
+    return None
+
+
+def _class_of_columns(header: Mapping[str, Any]) -> str | None:
+    """Class whose columns are all there; None if there is none, or more than one."""
+    n_column = header.get("TFIELDS", 0)
+    if not isinstance(n_column, int):
+        return None
+    names = {str(header.get(f"TTYPE{i}", "")).strip().upper() for i in range(1, n_column + 1)}
+    fitting = [
+        hdu_class
+        for hdu_class, layout in LAYOUTS.items()
+        if names >= _AXIS_COLUMNS[hdu_class]
+        and all(names.intersection(rule.spellings) for rule in layout.columns.values())
+    ]
+    return fitting[0] if len(fitting) == 1 else None
+
+
+def _keyword(header: Mapping[str, Any], number: int) -> str:
+    return str(header.get(f"HDUCLAS{number}", "")).strip().lower()

@@ -1,0 +1,449 @@
+"""What all tables of the instrument response share: axes, values, evaluation on the host."""
+
+import html
+import zlib
+from collections.abc import Callable, Hashable, Sequence
+from typing import Any, ClassVar, Self, cast
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_values, trapezoid_loglog
+from lightpool.attributes import KnownAttributes
+from lightpool.irf.tables import gadf_format
+from lightpool.irf.tables.fill_missing import fill_missing
+from lightpool.irf.tables.fov_alignment import FoVAlignment
+from lightpool.irf.tables.table_rules import check_axes, check_unit, with_width
+from lightpool.irf.tables.table_scales import scale_table, tiny_of, unscale_table
+from lightpool.maps import MapAxes, MapAxis
+
+__all__ = ["IRF"]
+
+_MAX_KEPT = 32
+
+
+class IRF(KnownAttributes):
+    """A response table with named axes; its values stay on the host.
+
+    Parameters
+    ----------
+    axes : list of `~lightpool.maps.MapAxis` or `~lightpool.maps.MapAxes`, in the order of ``required_axes``
+    data : ndarray, Quantity or number, shape of the axes
+    unit : str or Unit, of ``data`` unless that is a Quantity
+    is_pointlike : bool, whether a directional cut was applied to the simulated gammas
+    fov_alignment : FoVAlignment or str
+    meta : dict, keywords of the file
+    interp_kwargs : dict
+        ``values_scale`` ("lin", "log", "sqrt"), ``method`` ("linear", "nearest") and ``fill_value`` (of points
+        outside the axes; None extrapolates).
+    """
+
+    tag: ClassVar[str] = ""
+    required_axes: ClassVar[list[str]] = []
+    default_unit: ClassVar[u.UnitBase] = u.dimensionless_unscaled
+    default_interp_kwargs: ClassVar[dict[str, Any]] = {"bounds_error": False, "fill_value": 0.0}
+
+    def __init__(
+        self,
+        axes: MapAxes | Sequence[MapAxis],
+        data: Any = 0,
+        unit: str | u.UnitBase = "",
+        is_pointlike: bool = False,
+        fov_alignment: FoVAlignment | str = FoVAlignment.RADEC,
+        meta: dict[str, Any] | None = None,
+        interp_kwargs: dict[str, Any] | None = None,
+    ) -> None:
+        axes = MapAxes(axes)
+        axes.assert_names(self.required_axes)
+        check_axes(axes, type(self).__name__)
+        if 1 in axes.shape:
+            axes = MapAxes([with_width(axis) for axis in axes])
+        self._axes = axes
+        self._fov_alignment = FoVAlignment(fov_alignment)
+        self._is_pointlike = bool(is_pointlike)
+        self.meta = meta or {}
+        self.interp_kwargs = dict(self.default_interp_kwargs if interp_kwargs is None else interp_kwargs)
+        self._set_values(data, unit)
+
+    def _set_values(self, data: Any, unit: Any) -> None:
+        if isinstance(data, u.Quantity):
+            if not self.default_unit.is_equivalent(data.unit):
+                raise ValueError(
+                    f"{type(self).__name__} got data in {data.unit}, expected a unit such as {self.default_unit}; "
+                    "convert the data, or choose the class that fits them"
+                )
+            data, unit = data.value, data.unit
+        unit = u.Unit(unit)
+        if unit != u.dimensionless_unscaled:  # what is given without a unit may get one later
+            check_unit(unit, str(self.default_unit), type(self).__name__)
+        self.data = data
+        self._unit = unit
+
+    @classmethod
+    def _values_from_file(cls, table: Any, axes: MapAxes) -> dict[str, Any]:
+        """Arguments ``data`` and ``unit`` of the class, from a table in a file."""
+        layout = gadf_format.LAYOUTS[cls.tag]
+        data, unit = gadf_format.read_values(table, "data", axes, layout)
+        return {"data": data, "unit": unit}
+
+    def _values_for_file(self) -> dict[str, Any]:
+        """Quantities to write, by the names of the layout."""
+        return {"data": self.quantity}
+
+    @property
+    def required_arguments(self) -> list[str]:
+        """Names of the coordinates that `evaluate` takes."""
+        return self.required_axes
+
+    @property
+    def axes(self) -> MapAxes:
+        """Axes, in the order of the dimensions of ``data``."""
+        return self._axes
+
+    @property
+    def _bins(self) -> list[MapAxis]:
+        """Axes as a list; none of them is a label or time axis."""
+        return [cast(MapAxis, axis) for axis in self.axes]
+
+    @property
+    def is_pointlike(self) -> bool:
+        """Whether a directional cut was applied to the simulated gammas."""
+        return self._is_pointlike
+
+    @property
+    def has_offset_axis(self) -> bool:
+        """Whether the table depends on the offset, and not on (fov_lon, fov_lat)."""
+        return "offset" in self.required_axes
+
+    @property
+    def fov_alignment(self) -> FoVAlignment:
+        """Orientation of the field of view coordinates."""
+        return self._fov_alignment
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """Values without their unit."""
+        data: NDArray[Any] = self._data
+        return data
+
+    @data.setter
+    def data(self, value: Any) -> None:
+        if isinstance(value, u.Quantity):
+            raise TypeError("data must be an array without unit; set `quantity` to give both")
+        value = np.full(self.axes.shape, value, dtype=float) if np.isscalar(value) else np.asarray(value)
+        if value.shape != tuple(self.axes.shape):
+            raise ValueError(
+                f"{type(self).__name__} got data of shape {value.shape}, "
+                f"but its axes {self.axes.names} have the shape {tuple(self.axes.shape)}"
+            )
+        self._data = value
+        self._kept: dict[Hashable, Any] = {}
+        self._kept_of: Any = None
+
+    @property
+    def unit(self) -> Any:
+        """Unit of ``data``."""
+        return self._unit
+
+    @property
+    def quantity(self) -> Any:
+        """Values with their unit."""
+        return u.Quantity(self.data, unit=self.unit, copy=False)
+
+    @quantity.setter
+    def quantity(self, value: Any) -> None:
+        value = u.Quantity(value, copy=False)
+        self.data = value.value
+        self._unit = value.unit
+
+    def derived(self, key: Hashable, make: Callable[[], Any]) -> Any:
+        """Return what ``make`` derives from the table, and remember it until values or ``interp_kwargs`` change.
+
+        The values are compared by a checksum, so that writing into ``data`` is noticed; values that cannot be written
+        to need none.
+        """
+        mark = (0 if _is_fixed(self._data) else _checksum(self._data), dict(self.interp_kwargs))
+        if mark != self._kept_of:
+            self._kept, self._kept_of = {}, mark
+        if key not in self._kept:
+            while len(self._kept) >= _MAX_KEPT:
+                self._kept.pop(next(iter(self._kept)))
+            self._kept[key] = make()
+        return self._kept[key]
+
+    def _like(self, **changes: Any) -> Self:
+        """Make a table of the same class where only the named arguments differ."""
+        arguments = {
+            "axes": self.axes,
+            "data": self.data,
+            "unit": self.unit,
+            "is_pointlike": self.is_pointlike,
+            "fov_alignment": self.fov_alignment,
+            "meta": dict(self.meta),
+            "interp_kwargs": dict(self.interp_kwargs),
+        }
+        return type(self)(**{**arguments, **changes})
+
+    def to_unit(self, unit: str | u.UnitBase) -> Self:
+        """Table with values in another unit."""
+        return self._like(data=self.quantity.to_value(unit), unit=unit)
+
+    def __str__(self) -> str:
+        name = type(self).__name__
+        rows = {
+            "axes": self.axes.names,
+            "shape": self.data.shape,
+            "ndim": len(self.axes),
+            "unit": self.unit,
+            "dtype": self.data.dtype,
+        }
+        return f"{name}\n{'-' * len(name)}\n\n" + "".join(f"  {key:<6s}: {value}\n" for key, value in rows.items())
+
+    def _repr_html_(self) -> str:
+        return f"<pre>{html.escape(str(self))}</pre>"
+
+    def evaluate(self, method: str | None = None, **kwargs: Any) -> u.Quantity:
+        """Interpolate the table.
+
+        Linear in the scaled coordinates of the bin centres. Inside the outer half bins the table is extrapolated,
+        outside its axes it is ``interp_kwargs["fill_value"]``; negative values are set to zero.
+
+        Parameters
+        ----------
+        method : {"linear", "nearest"}
+        **kwargs : Quantity by name of axis, broadcast against each other; the bin centres by default
+
+        Returns
+        -------
+        values : Quantity, broadcast shape of the coordinates
+        """
+        unknown = set(kwargs).difference(self.axes.names)
+        if unknown:
+            raise ValueError(
+                f"{type(self).__name__}.evaluate got the coordinates {sorted(unknown)}; its axes are {self.axes.names}"
+            )
+        coords = self.axes.get_coord()
+        coords.update({name: u.Quantity(value) for name, value in kwargs.items() if value is not None})
+        points = [coords[axis.name].to_value(axis.unit) for axis in self._bins]
+        values = self._interpolate(points, method or self.interp_kwargs.get("method", "linear"))
+        fill = self.interp_kwargs.get("fill_value")
+        if fill is not None:
+            outside = self._mask_out_bounds(
+                [_is_outside(point, axis) for point, axis in zip(points, self._bins, strict=True)]
+            )
+            values = np.where(outside | ~np.isfinite(values), fill, values)
+        return u.Quantity(values, self.unit)
+
+    def _interpolate(self, points: list[Any], method: str) -> NDArray[np.float64]:
+        scale = self.interp_kwargs.get("values_scale", "lin")
+        nodes = [scale_values(axis.center_value, axis.interp) for axis in self._bins]
+        coords = [scale_values(np.asarray(p, dtype=float), a.interp) for p, a in zip(points, self._bins, strict=True)]
+        table = scale_table(self.data, scale)
+        interpolate = interpolate_grid_nearest if method == "nearest" else interpolate_grid
+        with np.errstate(invalid="ignore"):  # a hole in the table is set to the fill value later
+            values = interpolate(table, nodes, coords)
+        return np.maximum(unscale_table(values, scale), 0)
+
+    def _mask_out_bounds(self, outside: list[Any]) -> Any:
+        """Where the fill value stands, from the mask of each coordinate in the order of the axes."""
+        mask = outside[0]
+        for other in outside[1:]:
+            mask = mask | other
+        return mask
+
+    def integrate_log_log(self, axis_name: str, method: str = "linear", **kwargs: Any) -> u.Quantity:
+        """Integrals between the given coordinates of one axis, by the trapezoidal rule in the logarithms.
+
+        Parameters
+        ----------
+        axis_name : str, the axis to integrate along
+        method : {"linear", "nearest"}
+        **kwargs : Quantity by name of axis; that of ``axis_name`` has one value more than there are results
+            It is a row, or, as those of a grid, wide in the dimension of its axis.
+        """
+        values, x = self.evaluate(method=method, **kwargs), u.Quantity(kwargs[axis_name])
+        wide = [place - x.ndim for place, length in enumerate(x.shape) if length > 1]
+        axis = wide[0] if len(wide) == 1 else self.axes.index(axis_name) - len(self.axes)
+        integral = trapezoid_loglog(values.value, np.broadcast_to(x.value, values.shape), axis)
+        lost = np.moveaxis(values.value <= self._no_value, axis, 0)
+        lost = np.moveaxis(lost[:-1] | lost[1:], 0, axis)
+        if (
+            lost.any() and max(x.shape) == x.size
+        ):  # what is inside an interval counts, though there is nothing at an end
+            points, starts = self._points_within(axis_name, x.ravel())
+            fine = points.reshape([-1 if length > 1 else 1 for length in x.shape])
+            values = self.evaluate(method=method, **{**kwargs, axis_name: fine})
+            parts = trapezoid_loglog(values.value, np.broadcast_to(fine.to_value(x.unit), values.shape), axis)
+            integral = np.where(lost, np.add.reduceat(parts, starts, axis=axis), integral)
+        return u.Quantity(integral, values.unit * x.unit)
+
+    @property
+    def _no_value(self) -> float:
+        """Value up to which there is none: the logarithm of an empty bin is that of the smallest number."""
+        return 2 * tiny_of(self.data) if self.interp_kwargs.get("values_scale") == "log" else 0.0
+
+    def _points_within(self, axis_name: str, x: u.Quantity) -> tuple[u.Quantity, NDArray[np.int64]]:
+        """Coordinates with the nodes and edges of an axis that lie between them, and the places of all but the last."""
+        axis = cast(MapAxis, self.axes[axis_name])
+        given = x.to_value(axis.unit)
+        known = np.concatenate([axis.center_value, axis.edges_value])
+        points = np.union1d(given, known[(known > given[0]) & (known < given[-1])])
+        return points * axis.unit, np.searchsorted(points, given[:-1])
+
+    def cumsum(self, axis_name: str) -> Self:
+        """Table of the integral from the beginning of an axis to the upper edge of each bin.
+
+        Along ``rad`` and ``offset`` it is the integral over the disk.
+        """
+        axis, index = self.axes[axis_name], self.axes.index(axis_name)
+        shape = [1] * len(self.axes)
+        shape[index] = -1
+        values = self.quantity * axis.bin_width.reshape(shape)
+        if axis_name in ("rad", "offset"):
+            values = 2 * np.pi * axis.center.reshape(shape) * values
+        data = values.cumsum(axis=index)
+        upper = MapAxis.from_nodes(axis.edges[1:], name=axis.name, interp=axis.interp)
+        table = type(self)(axes=self.axes.replace(upper), data=data.value)
+        table._unit = data.unit  # that of an integral, which the class itself does not have
+        return table
+
+    def integral(self, axis_name: str, **kwargs: Any) -> u.Quantity:
+        """Integral from the beginning of an axis to the given coordinate, from the interpolated `cumsum`."""
+        return self.cumsum(axis_name=axis_name).evaluate(**kwargs)
+
+    def normalize(self, axis_name: str) -> None:
+        """Divide the values by their integral along an axis, in place; where that is zero they become zero."""
+        index = self.axes.index(axis_name)
+        total = self.cumsum(axis_name=axis_name).quantity.max(axis=index, keepdims=True)
+        with np.errstate(invalid="ignore", divide="ignore"):
+            self.quantity = np.nan_to_num(self.quantity / total)
+
+    def interp_missing_data(self, axis_name: str) -> Self:
+        """Table where zeros and values that are not finite are interpolated between valid ones along an axis.
+
+        What lies before the first or behind the last valid value stays as it is. This table does not change.
+        """
+        scale = self.interp_kwargs.get("values_scale", "lin")
+        return self._like(data=fill_missing(self.data, self.axes.index(axis_name), scale))
+
+    def pad(self, pad_width: int | tuple[int, int], axis_name: str, **kwargs: Any) -> Self:
+        """Table with more bins at both ends of an axis.
+
+        Parameters
+        ----------
+        pad_width : int or (int, int), number of bins below and above
+        axis_name : str
+        **kwargs : passed to `numpy.pad`; ``mode`` is "constant" by default, "edge" repeats the outer values
+        """
+        low, high = (pad_width, pad_width) if isinstance(pad_width, int) else pad_width
+        index = self.axes.index(axis_name)
+        widths = [(0, 0)] * len(self.axes)
+        widths[index] = (low, high)
+        kwargs.setdefault("mode", "constant")
+        axes = self.axes.pad(axis_name=axis_name, pad_width=(low, high))
+        return self._like(axes=axes, data=np.pad(self.data, pad_width=widths, **kwargs))
+
+    def slice_by_idx(self, slices: dict[str, slice]) -> Self:
+        """Table of some of the bins.
+
+        Parameters
+        ----------
+        slices : dict of axis name to slice; axes that are not named stay whole
+        """
+        axes = self.axes.slice_by_idx(slices)
+        dropped = {name: s for name, s in slices.items() if name not in axes.names}
+        if dropped:
+            raise ValueError(
+                f"a response table keeps all its axes, got whole numbers in {dropped}; give slices such as slice(2, 3)"
+            )
+        return self._like(axes=axes, data=self.data[tuple(slices.get(axis.name, slice(None)) for axis in self.axes)])
+
+    def is_allclose(self, other: Any, rtol_axes: float = 1e-3, atol_axes: float = 1e-6, **kwargs: Any) -> bool:
+        """Whether another table has the same axes and values.
+
+        Parameters
+        ----------
+        other : IRF of the same class
+        rtol_axes, atol_axes : float, tolerances of the axes
+        **kwargs : passed to `numpy.allclose` for the values
+        """
+        if not isinstance(other, type(self)):
+            raise TypeError(f"cannot compare {type(self).__name__} with {type(other).__name__}")
+        if self.data.shape != other.data.shape:
+            return False
+        same_axes = self.axes.is_allclose(other.axes, rtol=rtol_axes, atol=atol_axes)
+        return bool(same_axes and np.allclose(self.quantity, other.quantity, **kwargs))
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, type(self)) and self.is_allclose(other, rtol=1e-3, rtol_axes=1e-6)
+
+    __hash__ = None  # type: ignore[assignment]
+
+    @classmethod
+    def read(cls, filename: Any, hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:
+        """Read from a FITS file.
+
+        Parameters
+        ----------
+        filename : str, path or `~lightpool.fits.FitsFile`
+        hdu : str or int, the HDU; by default the one with the name that `write` gives
+        format : {"gadf-dl3"}
+
+        Raises
+        ------
+        MissingDataError
+            If there is no such file or HDU.
+        FormatError
+            If a column or a unit is missing or wrong.
+        """
+        return gadf_format.read_irf(cls, filename, hdu, format)
+
+    @classmethod
+    def from_hdulist(cls, hdulist: Any, hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:
+        """Read from an `~astropy.io.fits.HDUList`."""
+        return gadf_format.irf_from_hdulist(cls, hdulist, hdu, format)
+
+    @classmethod
+    def from_table(cls, table: Any, format: str = "gadf-dl3") -> Self:
+        """Make from an `~astropy.table.Table` or a `~lightpool.fits.TableData` of one row."""
+        return gadf_format.irf_from_table(cls, table, format)
+
+    def to_table(self, format: str = "gadf-dl3") -> Any:
+        """`~astropy.table.Table` of one row, with the keywords of the format in ``meta``."""
+        return gadf_format.irf_to_table(self, format)
+
+    def to_table_hdu(self, format: str = "gadf-dl3") -> Any:
+        """`~astropy.io.fits.BinTableHDU`."""
+        return gadf_format.irf_to_hdu(self, format)
+
+    def to_hdulist(self, format: str = "gadf-dl3") -> Any:
+        """`~astropy.io.fits.HDUList` of an empty primary HDU and the table."""
+        return gadf_format.irf_to_hdulist(self, format)
+
+    def write(self, filename: Any, overwrite: bool = False, format: str = "gadf-dl3", checksum: bool = False) -> None:
+        """Write to a FITS file, compressed if its name ends with ``.gz``, with checksums if asked for."""
+        gadf_format.write_irf(self, filename, overwrite, format, checksum)
+
+
+def _is_outside(point: Any, axis: MapAxis) -> Any:
+    """Where a coordinate lies outside the edges, which belong to the axis both, or is no number."""
+    edges = axis.edges_value
+    return ~((point >= edges[0]) & (point <= edges[-1]))
+
+
+def _is_fixed(data: Any) -> bool:
+    """Whether neither an array nor what it is a view of can be written to."""
+    while isinstance(data, np.ndarray):
+        if data.flags.writeable:
+            return False
+        data = data.base
+    return data is None or isinstance(data, bytes)
+
+
+def _checksum(data: NDArray[Any]) -> int:
+    """Checksum of the bytes; a transposed table is not copied for it."""
+    if not data.flags.c_contiguous:
+        data = data.T if data.flags.f_contiguous else np.ascontiguousarray(data)
+    buffer: Any = data
+    return zlib.crc32(memoryview(buffer).cast("B"))

@@ -1,0 +1,118 @@
+"""Point spread function as a table, and what all point spread functions share."""
+
+from typing import Any, ClassVar, cast
+
+import astropy.units as u
+import numpy as np
+
+from lightpool.irf.tables.irf import IRF
+from lightpool.maps import MapAxis
+
+__all__ = ["PSF", "PSF3D"]
+
+
+class PSF(IRF):
+    """Base of the point spread functions."""
+
+    def normalize(self, axis_name: str = "rad") -> None:
+        """Normalise over the disk, in place."""
+        super().normalize(axis_name=axis_name)
+
+    def _rad_axis(self) -> MapAxis:
+        if "rad" in self.axes.names:
+            return cast(MapAxis, self.axes["rad"])
+        from lightpool.irf.reduced.psf_map import RAD_AXIS_DEFAULT
+
+        return RAD_AXIS_DEFAULT
+
+    def containment(self, rad: Any, **kwargs: Any) -> u.Quantity:
+        """Share of the gammas within a radius; beyond the table it is that within the table.
+
+        Parameters
+        ----------
+        rad : Quantity
+        **kwargs : Quantity by name of axis, broadcast with ``rad``
+        """
+        axis = self._rad_axis()
+        rad = u.Quantity(np.minimum(u.Quantity(rad).to_value(axis.unit), axis.edges_value[-1]), axis.unit)
+        return self.integral(axis_name="rad", rad=rad, **kwargs).to("")
+
+    def containment_radius(self, fraction: Any, factor: int = 20, **kwargs: Any) -> u.Quantity:
+        """Radius that holds a share of the gammas, to the step of the rad axis over ``factor``.
+
+        Parameters
+        ----------
+        fraction : float or array, between 0 and 1
+        factor : int, bins that each bin of the rad axis is split into
+        **kwargs : Quantity by name of axis, broadcast with ``fraction``
+        """
+        shape = np.broadcast_shapes(*(np.shape(value) for value in kwargs.values()), np.shape(fraction))
+        rad = self._rad_axis().upsample(factor=factor).center
+        containment = self.containment(rad=rad.reshape(-1, *(1,) * len(shape)), **kwargs)
+        nearest = np.argmin(np.abs(containment.value - fraction), axis=0)
+        return rad[nearest].reshape(shape)
+
+    def info(self, fraction: Any = (0.68, 0.95), energy_true: Any = None, offset: Any = None) -> str:
+        """Text with the ranges of the axes and some containment radii.
+
+        Parameters
+        ----------
+        fraction : sequence of float
+        energy_true : Quantity, by default 1 and 10 TeV
+        offset : Quantity, by default 0 deg
+        """
+        energy_true = [[1.0], [10.0]] * u.TeV if energy_true is None else energy_true
+        offset = 0 * u.deg if offset is None else offset
+        edges = self.axes["energy_true"].edges
+        rows = {"Theta": self.axes["offset"].center.to("deg"), "Energy hi": edges[1:], "Energy lo": edges[:-1]}
+        lines = ["", "Summary PSF info", "----------------"]
+        lines += [
+            f"{name:15s}: size = {row.size:5d}, min = {row.min():6.3f}, max = {row.max():6.3f}"
+            for name, row in rows.items()
+        ]
+        radius = self.containment_radius(energy_true=energy_true, offset=offset, fraction=fraction)
+        energy, offset, share = np.broadcast_arrays(energy_true, offset, fraction, subok=True)
+        lines += [
+            f"{100 * share[i]:.2f} containment radius at offset = {offset[i]} "
+            f"and energy_true = {energy[i]:4.1f}: {radius[i]:.3f}"
+            for i in np.ndindex(radius.shape)
+        ]
+        return "\n".join(lines) + "\n"
+
+    def plot_containment_radius_vs_energy(
+        self, ax: Any = None, fraction: Any = (0.68, 0.95), offset: Any = (0, 1) * u.deg, **kwargs: Any
+    ) -> Any:
+        """Curves of the containment radius over energy, one for each offset and fraction."""
+        from lightpool.plot.irf import plot_psf_radius_vs_energy
+
+        return plot_psf_radius_vs_energy(self, ax=ax, fraction=fraction, offset=offset, **kwargs)
+
+    def plot_containment_radius(
+        self, ax: Any = None, fraction: float = 0.68, add_cbar: bool = True, **kwargs: Any
+    ) -> Any:
+        """Image of the containment radius over energy and offset."""
+        from lightpool.plot.irf import plot_psf_radius
+
+        return plot_psf_radius(self, ax=ax, fraction=fraction, add_cbar=add_cbar, **kwargs)
+
+    def plot_psf_vs_rad(
+        self, ax: Any = None, offset: Any = (0,) * u.deg, energy_true: Any = (0.1, 1, 10) * u.TeV, **kwargs: Any
+    ) -> Any:
+        """Curves over rad, one for each offset and energy."""
+        from lightpool.plot.irf import plot_psf_vs_rad
+
+        return plot_psf_vs_rad(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
+
+    def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
+        """Figure with the containment radii."""
+        from lightpool.plot.irf import peek_psf
+
+        peek_psf(self, figsize)
+
+
+class PSF3D(PSF):
+    """Point spread function with the axes ``energy_true``, ``offset`` and ``rad``, GADF class PSF_TABLE; see `IRF`."""
+
+    tag = "psf_table"
+    required_axes: ClassVar[list[str]] = ["energy_true", "offset", "rad"]
+    default_unit = u.sr**-1

@@ -1,0 +1,274 @@
+"""What the axes and columns of a response table must be: one rule for every class, in files and in memory."""
+
+import logging
+import math
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.errors import FormatError, WrongUnitError
+from lightpool.fits import parse_unit
+from lightpool.maps import MapAxis
+from lightpool.maps.axes.table_columns import edges_from_lo_hi, is_unit_of_kind
+
+__all__ = [
+    "POINT_TOLERANCE",
+    "ColumnRule",
+    "axis_of_bins",
+    "check_axes",
+    "check_unit",
+    "column_unit",
+    "n_not_finite",
+    "values_in_order",
+    "warn_of_holes",
+    "with_width",
+]
+
+log = logging.getLogger(__name__)
+
+POINT_TOLERANCE = 0.1 * u.deg
+"""A table that is given at one place in the field of view, without a width, holds within this distance of it."""
+
+
+@dataclass(frozen=True)
+class AxisRule:
+    """What an axis must be.
+
+    Attributes
+    ----------
+    unit : str, one that the unit of the axis must convert to
+    lowest : float, smallest lower edge in a file
+    is_log : bool, whether the axis is logarithmic, so that the smallest lower edge itself is not allowed
+    """
+
+    unit: str
+    lowest: float = -np.inf
+    is_log: bool = False
+
+
+_AXES = {
+    "energy": AxisRule("TeV", 0.0, is_log=True),
+    "energy_true": AxisRule("TeV", 0.0, is_log=True),
+    "offset": AxisRule("deg", 0.0),
+    "rad": AxisRule("deg", 0.0),
+    "migra": AxisRule("", 0.0),
+    "fov_lon": AxisRule("deg"),
+    "fov_lat": AxisRule("deg"),
+}
+
+
+@dataclass(frozen=True)
+class ColumnRule:
+    """What a column of values must be.
+
+    Attributes
+    ----------
+    spellings : tuple of str, names that the column may have; the first one is written
+    unit : str, one that the unit of the column must convert to
+    assumed : str or None, the unit of a column that has none; None where a missing unit is an error
+    warns : bool, whether an assumed unit is worth a warning
+    replaces_unknown : bool, whether a unit that is not known is replaced by the assumed one, with a warning
+    """
+
+    spellings: tuple[str, ...]
+    unit: str
+    assumed: str | None = None
+    warns: bool = False
+    replaces_unknown: bool = False
+
+
+def check_axes(axes: Iterable[Any], label: str) -> None:
+    """Check units, finiteness and order of the axes of a response table.
+
+    Parameters
+    ----------
+    axes : MapAxes or sequence of MapAxis; those whose names have no rule are not looked at
+    label : str, what the axes belong to, for error messages
+
+    Raises
+    ------
+    FormatError
+        If a unit is of another kind, or nodes are not finite or not ascending.
+    """
+    for axis in axes:
+        rule = _AXES.get(axis.name)
+        if rule is None or not isinstance(axis, MapAxis):
+            continue
+        what = f"{label}, axis {axis.name!r}"
+        check_unit(axis.unit, rule.unit, what)
+        _check_nodes(axis.center_value if axis.node_type == "center" else axis.edges_value, what)
+
+
+def with_width(axis: Any) -> Any:
+    """Axis of the place in the field of view whose one point has become a bin of the width of `POINT_TOLERANCE`.
+
+    Point-like responses are made for one offset, from which the pointing of a run differs a little. Any other axis is
+    given back as it is.
+    """
+    if axis.name not in ("offset", "fov_lon", "fov_lat") or axis.nbin > 1 or axis.edges_value[0] < axis.edges_value[1]:
+        return axis
+    tolerance, place = POINT_TOLERANCE.to_value(axis.unit), axis.center_value[0]
+    lower = max(place - tolerance, 0.0) if axis.name == "offset" else place - tolerance
+    return MapAxis([lower, place + tolerance], interp=axis.interp, name=axis.name, unit=axis.unit)
+
+
+def check_unit(unit: Any, expected: str, what: str) -> None:
+    """Raise a WrongUnitError that begins with ``what`` if a unit does not convert to the one that is expected."""
+    if not is_unit_of_kind(unit, expected):
+        wanted = f"one that converts to {expected!r}" if expected else "no unit"
+        raise WrongUnitError(f"{what} has the unit {str(unit)!r}, expected {wanted}")
+
+
+def axis_of_bins(low: NDArray[Any], high: NDArray[Any], unit: Any, name: str, label: str) -> MapAxis:
+    """Axis from the lower and upper edges of its bins as a file has them; points have two equal ones.
+
+    Parameters
+    ----------
+    low, high : ndarray, shape (n_bin,), in the same unit
+    unit : Unit
+    name : str, of the axis
+    label : str, file and columns, for error messages
+
+    Raises
+    ------
+    FormatError
+        If the unit is of another kind, there is no bin, the lengths differ, an edge is not finite or too low, a lower
+        edge is above its upper edge, or the bins do not ascend or leave gaps.
+    """
+    rule = _AXES[name]
+    check_unit(unit, rule.unit, label)
+    if low.ndim != 1 or low.shape != high.shape or low.size == 0:
+        raise FormatError(f"{label}: got {low.size} lower and {high.size} upper edges, expected one of each per bin")
+    for edges in (low, high):
+        _check_nodes(edges, label)
+    if low[0] < rule.lowest or (rule.is_log and low[0] == rule.lowest):
+        wanted = "more than zero, because it is logarithmic" if rule.is_log else f"at least {rule.lowest:g}"
+        raise FormatError(f"{label}: the axis begins at {low[0]:g}, expected {wanted}")
+    swapped = low > high
+    if swapped.any():
+        number = int(np.argmax(swapped))
+        raise FormatError(
+            f"{label}: bin {number} begins at {low[number]:g} and ends at {high[number]:g}, expected a lower edge "
+            "below its upper edge; check whether the two columns are swapped"
+        )
+    are_points = bool(np.allclose(high, low, atol=0))
+    if are_points and low.size == 1 and name in ("energy_true", "rad", "migra"):
+        raise FormatError(f"{label}: the only bin begins and ends at {low[0]:g}, expected a bin that has a width")
+    nodes = high if are_points else edges_from_lo_hi(low, high, label)
+    node_type, interp = "center" if are_points else "edges", "log" if rule.is_log else "lin"
+    return MapAxis(nodes, interp=interp, name=name, node_type=node_type, unit=unit)
+
+
+def column_unit(text: str, rule: ColumnRule, label: str) -> u.UnitBase:
+    """Unit of a column of values from the text in the file.
+
+    Raises
+    ------
+    WrongUnitError
+        If it is missing or unknown, unless the rule says what to assume, or is of another kind.
+    """
+    if not text.strip():
+        if rule.assumed is None:
+            raise WrongUnitError(f"{label} has no unit (TUNIT); expected one such as '{rule.unit}'")
+        if rule.warns:
+            log.warning("%s has no unit, taken as %s", label, rule.assumed)
+        return u.Unit(rule.assumed)
+    try:
+        unit = parse_unit(text, label)
+    except FormatError:
+        if not rule.replaces_unknown:
+            raise
+        log.warning("%s: unit %r is not known, taken as %s", label, text, rule.assumed)
+        return u.Unit(rule.assumed)
+    check_unit(unit, rule.unit, label)
+    return unit
+
+
+def values_in_order(
+    values: NDArray[Any], shape: tuple[int, ...], names: list[str], label: str, *, any_order: bool
+) -> NDArray[Any]:
+    """Values with the dimensions of the axes.
+
+    The format writes the last axis first. Backgrounds of some instruments are written the other way round
+    (``any_order``); TDIM tells which, unless the shape reads the same both ways.
+
+    Parameters
+    ----------
+    values : ndarray, as TDIM shapes it; TDIM may leave out axes of one bin, and may be missing where one order fits
+    shape : tuple of int, numbers of bins
+    names : list of str, of the axes
+    label : str, file and column, for error messages
+    any_order : bool, whether files exist whose dimensions run the other way
+
+    Raises
+    ------
+    FormatError
+        If the shape does not fit the axes, or the order of flat values is ambiguous.
+    """
+    reverse = shape[::-1]
+    wide, is_flat = _wide(shape), values.ndim <= 1
+    if values.size != np.prod(shape) or not (is_flat or _wide(values.shape) in (wide, wide[::-1])):
+        raise FormatError(
+            f"{label}: its shape is {values.shape[::-1]}, but the axes {names} of the table have {shape} bins"
+        )
+    if len(wide) > 1 and is_flat and any_order:
+        raise FormatError(
+            f"{label} has no TDIM, so that its {values.size} values may be in either of the two orders that files "
+            f"have: {names[0]!r} may change fastest, as in the format, or slowest; add TDIM = '{_tdim(shape)}' for the "
+            f"first or '{_tdim(reverse)}' for the second"
+        )
+    if is_flat or _wide(values.shape) == wide[::-1]:
+        if is_flat and len(wide) > 1:
+            log.warning("%s has no TDIM; its values are taken in the order of the format", label)
+        if any_order and len(wide) > 1 and wide == wide[::-1]:
+            log.warning(
+                "%s: the shape %s does not tell the order of its axes; taken as the format writes it", label, shape
+            )
+        return values.reshape(reverse).T
+    if any_order:
+        return values.reshape(shape)
+    raise FormatError(
+        f"{label}: its shape is {values.shape[::-1]}, but the axes {names} of the table have {shape} bins, of which "
+        "the format writes the first one first"
+    )
+
+
+def n_not_finite(data: NDArray[Any]) -> int:
+    """Bins in which a value is not finite; parametric tables have several values in a bin."""
+    columns = [data[name] for name in data.dtype.names or [...]]
+    with np.errstate(over="ignore", invalid="ignore"):
+        if all(np.isfinite(column.sum()) for column in columns):  # far faster than a look at each
+            return 0
+    return int(np.count_nonzero(~np.logical_and.reduce([np.isfinite(column) for column in columns])))
+
+
+def warn_of_holes(n_bad: int, shape: Iterable[int], label: str) -> None:
+    """Warn if bins of a table of some shape hold values that are not finite."""
+    if n_bad:
+        log.warning(
+            "%s: %d of %d values are not finite; the response is zero as far as they are interpolated, a background is "
+            "filled in between its neighbours in energy",
+            label,
+            n_bad,
+            math.prod(shape),
+        )
+
+
+def _check_nodes(nodes: NDArray[Any], label: str) -> None:
+    if not np.all(np.isfinite(nodes)):
+        raise FormatError(f"{label}: got {nodes}, expected finite numbers")
+    if not np.all(np.diff(nodes) > 0):
+        raise FormatError(f"{label}: got {nodes}, expected ascending values, each once")
+
+
+def _wide(shape: tuple[int, ...]) -> tuple[int, ...]:
+    """Lengths of the dimensions of more than one bin."""
+    return tuple(length for length in shape if length > 1)
+
+
+def _tdim(shape: tuple[int, ...]) -> str:
+    return str(shape).replace(" ", "")

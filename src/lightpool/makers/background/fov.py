@@ -1,0 +1,209 @@
+"""The background template, normalised on the counts of the whole field of view."""
+
+import logging
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+import numpy as np
+
+from lightpool.arrays import DeferredNumbers, array_namespace, to_host
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.kernels.reductions import sums_in_masks
+from lightpool.datasets.models.background_models import FoVBackgroundModel, Models
+from lightpool.datasets.models.spectral_norms import NormSpectralModel, find_norm_model
+from lightpool.makers.background.norm_fit import fit_norm
+from lightpool.makers.core import Maker, check_run, checked_mask
+from lightpool.maps import Map, RegionGeom
+
+__all__ = ["FoVBackgroundMaker"]
+
+log = logging.getLogger(__name__)
+
+_USUAL_NORM = (0.4, 2.5)
+"""A norm beyond is reported: templates of the right observing conditions need less."""
+
+
+class FoVBackgroundMaker(Maker):
+    """Normalise the background of a dataset on its counts outside an exclusion mask.
+
+    The counts and the background summed over the pixels of each energy bin are all that a norm which depends on energy
+    only needs. For a fit these short vectors leave the device. A scale is worked out on the device, and read when its
+    value is asked for.
+
+    Parameters
+    ----------
+    method : {"scale", "fit"}
+        ``scale`` multiplies by counts over background. ``fit`` maximises the Poisson likelihood over the free
+        parameters of the spectral model.
+    exclusion_mask : WcsNDMap of bool, optional
+        False where gamma rays are expected. It may have another geometry than the dataset.
+    spectral_model : norm spectral model or its tag, default ``pl-norm``
+        Used when the dataset has no background model yet.
+    min_counts : float
+        With as many counts or fewer outside the exclusion, the background stays as it is and the dataset is masked.
+    min_npred_background : float
+        The same for the background.
+    """
+
+    tag = "FoVBackgroundMaker"
+    available_methods = ("fit", "scale")
+
+    def __init__(
+        self,
+        method: str = "scale",
+        exclusion_mask: Map | None = None,
+        spectral_model: str | NormSpectralModel = "pl-norm",
+        min_counts: float = 0,
+        min_npred_background: float = 0,
+    ) -> None:
+        if method not in self.available_methods:
+            raise ValueError(f"method must be one of {self.available_methods}, got {method!r}")
+        self.method = method
+        self.exclusion_mask = checked_mask(exclusion_mask)
+        self.spectral_model = find_norm_model(spectral_model)() if isinstance(spectral_model, str) else spectral_model
+        self.min_counts = min_counts
+        self.min_npred_background = min_npred_background
+
+    def make_exclusion_mask(self, dataset: Any) -> Map:
+        """Exclusion mask on the geometry and the device of the dataset; True everywhere if there is none."""
+        geom, device = dataset._geom, dataset.device
+        if self.exclusion_mask is None:
+            ones = device.xp.ones(geom.data_shape, dtype=device.xp.bool, device=device.handle)
+            return Map.from_geom(geom, data=ones, device=device)
+        return self.exclusion_mask.to(device).interp_to_geom(geom)
+
+    def run(self, dataset: Any, observation: Any = None) -> Any:
+        """Give the dataset a background model with the best norm.
+
+        Parameters
+        ----------
+        dataset : MapDataset with counts and background, changed in place
+        observation : not used
+
+        Returns
+        -------
+        dataset : the same dataset; ``mask_safe`` is False everywhere where no norm can be found, with a warning
+        """
+        check_run(self.tag, dataset, observation, needs_observation=False)
+        if isinstance(dataset._geom, RegionGeom):
+            raise TypeError(
+                "FoVBackgroundMaker needs a dataset on a sky map, got one on a region; "
+                "for regions use ReflectedRegionsBackgroundMaker"
+            )
+        for name, what in (("background", "to normalise"), ("counts", "to normalise the background on")):
+            if getattr(dataset, name) is None:
+                raise ValueError(
+                    f"dataset {dataset.name!r} has no {name} {what}; "
+                    f"run MapDatasetMaker with {name!r} in its selection first"
+                )
+        if dataset.background_model is None:
+            model = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=self.spectral_model.copy())
+            dataset.models = Models([*(dataset.models or []), model])
+        sums = _sums_per_energy(dataset, self.make_exclusion_mask(dataset))
+        if self.method == "fit":
+            self._fit(dataset, sums)
+        else:
+            self._scale(dataset, sums)
+        return dataset
+
+    def _fit(self, dataset: Any, sums: "_Sums") -> None:
+        device, axis = dataset.device, dataset.counts.geom.axes["energy"]
+        # host: a fit needs the counts and the background per energy
+        counts, template, background = to_host(device.xp.stack([sums.counts, sums.template, sums.background]))
+        reason = self._limits.broken_by(float(counts.sum()), float(background.sum()))
+        if reason is None:
+            reason = fit_norm(dataset.background_model.spectral_model, axis.center, counts, template)
+        if reason is not None:
+            _warn(dataset.name, reason)
+            dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=device)
+
+    def _scale(self, dataset: Any, sums: "_Sums") -> None:
+        """Work the norm out where the dataset lives; on a device it is read when somebody asks for it."""
+        model, device = dataset.background_model.spectral_model, dataset.device
+        if not hasattr(model, "norm"):
+            raise TypeError(f"method 'scale' needs a model with one norm, got {type(model).__name__}; use method='fit'")
+        xp, limits = device.xp, self._limits
+        counts, background = xp.sum(sums.counts), xp.sum(sums.background)
+        enough = limits.kept_by(counts, background)
+        n_on, n_background = (xp.where(enough, number, 1.0) for number in (counts, background))
+        before = model.norm.value_on(device)
+        norm = xp.where(enough, before * n_on / n_background, before)
+        error = xp.where(enough, before * xp.sqrt(n_on) / n_background, model.norm.error_on(device))
+        numbers = DeferredNumbers(
+            xp.stack([norm, error, counts, background]), partial(_warn_of_numbers, dataset.name, limits)
+        )
+        model.norm.value, model.norm.error = numbers[0], numbers[1]
+        if dataset.mask_safe is not None and not numbers.is_read:
+            dataset.mask_safe = dataset.mask_safe.copy(data=dataset.mask_safe.data & enough)
+        elif limits.broken_by(*numbers.numbers[2:]) is not None:
+            dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=device)
+
+    @property
+    def _limits(self) -> "_Limits":
+        return _Limits(self.min_counts, self.min_npred_background)
+
+
+@dataclass(frozen=True)
+class _Limits:
+    """What counts and background must exceed."""
+
+    counts: float
+    background: float
+
+    def kept_by(self, counts: Array, background: Array) -> Array:
+        """Whether numbers, arrays without dimensions, are finite and above the limits."""
+        xp = array_namespace(counts, background)
+        is_finite = xp.isfinite(counts) & xp.isfinite(background)
+        return is_finite & (background > self.background) & (counts > self.counts)
+
+    def broken_by(self, counts: float, background: float) -> str | None:
+        """Why numbers do not keep to them, None if they do."""
+        if not (np.isfinite(counts) and np.isfinite(background)):
+            return f"counts ({counts}) or background ({background}) outside the exclusion is not finite"
+        if background <= self.background:
+            return f"background outside the exclusion is {background:.6g}, needed are more than {self.background}"
+        if counts <= self.counts:
+            return f"counts outside the exclusion are {counts:.6g}, needed are more than {self.counts}"
+        return None
+
+
+def _warn(name: str, reason: str) -> None:
+    log.warning("dataset %s: background not normalised, mask_safe set to False: %s", name, reason)
+
+
+def _warn_of_numbers(name: str, limits: _Limits, numbers: tuple[float, ...]) -> None:
+    """Warn if counts and background, which stand behind norm and error, are too small."""
+    norm, _, counts, background = numbers
+    reason = limits.broken_by(counts, background)
+    if reason is not None:
+        _warn(name, reason)
+    elif not _USUAL_NORM[0] <= norm <= _USUAL_NORM[1]:
+        log.warning(
+            "dataset %s: the norm of the background is %.3g, from %.6g counts and %.6g of background outside the "
+            "exclusion; usual are %g to %g. Is the exclusion mask inverted, or a source missing in it?",
+            name,
+            norm,
+            counts,
+            background,
+            *_USUAL_NORM,
+        )
+
+
+@dataclass(frozen=True)
+class _Sums:
+    """Sums over the kept pixels of each energy bin, arrays of float64 of shape (n_energy,) on the device."""
+
+    counts: Array
+    template: Array  # background before its model
+    background: Array  # background with its model as it is
+
+
+def _sums_per_energy(dataset: Any, exclusion: Map) -> _Sums:
+    masks = [mask.data for mask in (exclusion, dataset.mask_safe, dataset.mask_fit) if mask is not None]
+    sums = sums_in_masks([dataset.counts.data, dataset.background.data], masks)
+    counts, template = sums[0, ...], sums[1, ...]
+    energy = dataset.counts.geom.axes["energy"].center
+    return _Sums(
+        counts, template, template * dataset.background_model.spectral_model.evaluate_on(energy, dataset.device)
+    )

@@ -1,0 +1,135 @@
+"""Poisson fit of a norm that depends on energy only."""
+
+from dataclasses import dataclass
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+
+from lightpool.datasets.models.parameters import Parameter
+from lightpool.datasets.models.spectral_norms import (
+    NormSpectralModel,
+    PiecewiseNormSpectralModel,
+    PowerLawNormSpectralModel,
+)
+
+__all__ = ["fit_norm", "poisson_regression"]
+
+_MAX_STEP = 100
+_TOLERANCE = 1e-10
+
+Vector = np.ndarray[Any, Any]
+
+
+def poisson_regression(counts: Vector, template: Vector, design: Vector, start: Vector) -> tuple[Vector, Vector]:
+    r"""Maximum of the Poisson likelihood of :math:`\mu_e = b_e \exp(\sum_j X_{ej} \theta_j)`.
+
+    The likelihood is convex in the parameters, so Newton's method with halved steps finds its one maximum.
+
+    Parameters
+    ----------
+    counts, template : array of float, shape (n_energy,)
+        Counts :math:`n_e` and background :math:`b_e` in each energy bin.
+    design : array of float, shape (n_energy, n_parameter), the :math:`X`
+    start : array of float, shape (n_parameter,)
+
+    Returns
+    -------
+    theta : array of float, shape (n_parameter,)
+    covariance : array of float, shape (n_parameter, n_parameter)
+        Inverse of the second derivatives of minus the log likelihood.
+
+    Raises
+    ------
+    np.linalg.LinAlgError
+        If the counts do not determine the parameters.
+    """
+
+    def minus_log_likelihood(theta: Vector) -> float:
+        exponent = design @ theta
+        return float(np.sum(template * np.exp(exponent)) - np.sum(counts * exponent))
+
+    theta = np.asarray(start, dtype=float)
+    value = minus_log_likelihood(theta)
+    for _ in range(_MAX_STEP):
+        model = template * np.exp(design @ theta)
+        hessian = design.T @ (model[:, np.newaxis] * design)
+        gradient = design.T @ (model - counts)
+        step = np.linalg.solve(hessian, gradient)
+        length = 1.0
+        while (new := minus_log_likelihood(theta - length * step)) > value + 1e-12 * abs(value):
+            length /= 2
+            if length < 1e-10:
+                raise np.linalg.LinAlgError("no step along the gradient improves the likelihood")
+        theta, value = theta - length * step, new
+        if np.max(np.abs(step)) < _TOLERANCE:
+            return theta, np.linalg.inv(hessian)
+    raise np.linalg.LinAlgError(f"no convergence after {_MAX_STEP} steps")
+
+
+@dataclass(frozen=True)
+class _Term:
+    """One term of the logarithm of a norm: a column of the design times a parameter or its logarithm."""
+
+    parameter: Parameter
+    column: Vector
+    in_log: bool
+
+    @property
+    def theta(self) -> float:
+        return float(np.log(self.parameter.value)) if self.in_log else float(self.parameter.value)
+
+    def set(self, theta: float, error: float) -> None:
+        value = float(np.exp(theta)) if self.in_log else theta
+        self.parameter.value = value
+        self.parameter.error = value * error if self.in_log else error
+
+
+def _terms(model: NormSpectralModel, energy: u.Quantity) -> list[_Term]:
+    """Terms whose sum is the logarithm of the norm at each energy."""
+    if isinstance(model, PowerLawNormSpectralModel):
+        x = np.log((energy / model.reference.quantity).to_value(""))
+        return [_Term(model.norm, np.ones_like(x), True), _Term(model.tilt, -x, False)]
+    if isinstance(model, PiecewiseNormSpectralModel) and model.interp == "log":
+        x, nodes = np.log(energy.to_value("TeV")), np.log(model.energy.to_value("TeV"))
+        hats = [np.interp(x, nodes, hat) for hat in np.eye(nodes.size)]
+        return [_Term(parameter, hat, True) for parameter, hat in zip(model.parameters, hats, strict=True)]
+    raise TypeError(
+        f"method 'fit' needs a norm that is a power law or piecewise in log energy, got {model}; "
+        "use PowerLawNormSpectralModel or PiecewiseNormSpectralModel(interp='log')"
+    )
+
+
+def fit_norm(model: NormSpectralModel, energy: u.Quantity, counts: Vector, template: Vector) -> str | None:
+    """Fit the free parameters of a norm model to the counts per energy bin and set their values and errors.
+
+    Parameters
+    ----------
+    model : PowerLawNormSpectralModel or PiecewiseNormSpectralModel, changed in place
+        Norms that are not positive start at 1.
+    energy : Quantity, shape (n_energy,), centres of the energy bins
+    counts, template : array of float, shape (n_energy,), counts and not yet normalised background
+
+    Returns
+    -------
+    reason : str or None
+        Why the fit failed; None if it did not. The parameters are unchanged after a failure.
+    """
+    used = template > 0
+    terms = _terms(model, energy[used])
+    if all(term.parameter.frozen for term in terms):
+        return "all parameters of the background model are frozen"
+    free = [term for term in terms if not term.parameter.frozen]
+    idle = [term.parameter.name for term in free if not np.any(term.column)]
+    if idle:
+        return f"no background is kept at the energies of the parameters {idle}; freeze them or leave the nodes out"
+    fixed = np.exp(sum(term.column * term.theta for term in terms if term.parameter.frozen))
+    design = np.stack([term.column for term in free], axis=1)
+    start = np.array([term.theta if np.isfinite(term.theta) else 0.0 for term in free])
+    try:
+        theta, covariance = poisson_regression(counts[used], template[used] * fixed, design, start)
+    except np.linalg.LinAlgError as error:
+        return f"the fit did not converge ({error})"
+    for term, value, deviation in zip(free, theta, np.sqrt(np.diag(covariance)), strict=True):
+        term.set(float(value), float(deviation))
+    return None

@@ -1,0 +1,221 @@
+"""The background from other runs: their events at the same places of the field of view."""
+
+import logging
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Any, ClassVar
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.time import Time
+
+from lightpool.arrays import array_namespace, fov_matrix, frame_matrix, lonlat, rotate, unit_vectors
+from lightpool.arrays.devices.array_types import Array
+from lightpool.datasets import MapDataset, MapDatasetOnOff
+from lightpool.irf import FoVAlignment
+from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask
+from lightpool.makers.map import MapDatasetMaker
+from lightpool.maps import Map
+
+__all__ = ["OffRunsBackgroundMaker"]
+
+log = logging.getLogger(__name__)
+
+
+class OffRunsBackgroundMaker(Maker):
+    """Measure the background of a run with the events of other runs.
+
+    The field of view of each OFF run is laid on that of the ON run, pointing on pointing and north on north, so that an
+    event counts where the camera would have seen it. Asymmetries of the camera turn with the sky; OFF runs with a like
+    azimuth keep them small.
+
+    Parameters
+    ----------
+    off_observations : Observations or list of Observation
+        Those that match the ON run are used, see `matching`.
+    max_zenith_difference : Angle, Quantity or str
+        Largest difference of the zenith angles in the middle of the runs.
+    max_time_difference : Quantity or str, optional
+        Largest difference of the times in the middle of the runs; any by default.
+    acceptance : {"background", "livetime"}
+        What the acceptances of ON and OFF runs are: the background templates of the runs, integrated over their times,
+        or only the livetimes.
+    exclusion_mask : WcsNDMap of bool, an image, optional
+        False where gamma rays are expected. Events of OFF runs from there are not counted, and the acceptance is lower
+        by the same pixels. What lies outside this map is not excluded.
+    map_maker : MapDatasetMaker, optional
+        How the templates are projected; the one that made the dataset should be given if it has other settings than
+        by default.
+    """
+
+    tag: ClassVar[str] = "OffRunsBackgroundMaker"
+    available_acceptances: ClassVar[tuple[str, ...]] = ("background", "livetime")
+
+    def __init__(
+        self,
+        off_observations: Iterable[Any],
+        max_zenith_difference: Any = "5 deg",
+        max_time_difference: Any = None,
+        acceptance: str = "background",
+        exclusion_mask: Map | None = None,
+        map_maker: MapDatasetMaker | None = None,
+    ) -> None:
+        if acceptance not in self.available_acceptances:
+            raise ValueError(f"acceptance must be one of {self.available_acceptances}, got {acceptance!r}")
+        checked_mask(exclusion_mask)
+        if exclusion_mask is not None and not exclusion_mask.geom.is_image:
+            raise ValueError(
+                f"exclusion_mask must be an image, got a map with the axes {exclusion_mask.geom.axes.names}; "
+                "geom.to_image().region_mask(regions, inside=False) makes one"
+            )
+        self.off_observations = list(off_observations)
+        self.max_zenith_difference = checked_angle("max_zenith_difference", max_zenith_difference)
+        self.max_time_difference = None if max_time_difference is None else u.Quantity(max_time_difference)
+        if not self.max_zenith_difference > 0 * u.deg:
+            raise ValueError(f"max_zenith_difference must be a positive angle, got {max_zenith_difference!r}")
+        if self.max_time_difference is not None:
+            if not (self.max_time_difference.unit.is_equivalent("d") and self.max_time_difference > 0 * u.d):
+                raise ValueError(
+                    f"max_time_difference must be a positive time with its unit, as '3 d', got {max_time_difference!r}"
+                )
+            self.max_time_difference = self.max_time_difference.to("d")
+        self.acceptance = acceptance
+        self.exclusion_mask = exclusion_mask
+        self.map_maker = MapDatasetMaker() if map_maker is None else map_maker
+
+    def matching(self, observation: Any) -> list[Any]:
+        """OFF observations that are like an ON observation in zenith angle and time, without itself."""
+        middle, zenith = observation.tmid, _zenith(observation)
+        found = []
+        for off in self.off_observations:
+            if off.obs_id == observation.obs_id:
+                continue
+            if self.max_time_difference is not None and abs(off.tmid - middle) > self.max_time_difference:
+                continue
+            if abs(_zenith(off) - zenith) <= self.max_zenith_difference:
+                found.append(off)
+        return found
+
+    def run(self, dataset: MapDataset, observation: Any = None) -> MapDatasetOnOff:
+        """Give a dataset with the counts and the acceptance of the OFF runs.
+
+        Parameters
+        ----------
+        dataset : MapDataset with counts of the ON observation, and its background if that is the acceptance
+            The template itself is taken: a norm fitted to the ON counts would not hold for the OFF runs.
+        observation : Observation, the ON run
+
+        Returns
+        -------
+        dataset : MapDatasetOnOff of the same name. Pixels without OFF acceptance are masked; if no run matches these
+            are all, and a warning says so.
+        """
+        self._check(dataset, observation)
+        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
+        counts_off = Map.from_geom(geom, dtype=precision, device=device)
+        acceptance_off = Map.from_geom(geom, dtype=precision, device=device)
+        runs = self.matching(observation)
+        for off in runs:
+            counts, acceptance = (
+                self._counts(off, observation, dataset),
+                self._acceptance(off, observation, dataset),
+            )
+            if self.exclusion_mask is not None:
+                kept = _kept_pixels(
+                    self.exclusion_mask.to(device), geom, observation.pointing_radec, off.pointing_radec
+                )
+                counts, acceptance = counts * kept, acceptance * kept
+            counts_off, acceptance_off = counts_off + counts, acceptance_off + acceptance
+        if not runs:
+            log.warning("observation %s: no OFF run matches it, its mask_safe is False everywhere", observation.obs_id)
+        livetime = observation.observation_live_time_duration.to_value("s")
+        on_off = MapDatasetOnOff.from_map_dataset(
+            dataset,
+            acceptance=dataset.background if self.acceptance == "background" else livetime,
+            acceptance_off=acceptance_off,
+            counts_off=counts_off,
+            name=dataset.name,
+        )
+        has_off = acceptance_off.copy(data=acceptance_off.data > 0.0)
+        on_off.mask_safe = has_off if dataset.mask_safe is None else dataset.mask_safe & has_off
+        return on_off
+
+    def _check(self, dataset: Any, observation: Any) -> None:
+        check_run(self.tag, dataset, observation, needs_observation=False)
+        if type(dataset) is not MapDataset or dataset.counts is None or dataset.counts.geom.is_region:
+            raise TypeError(f"OffRunsBackgroundMaker needs a MapDataset with counts, got a {type(dataset).__name__}")
+        if observation is None:
+            raise ValueError(f"the observation of dataset {dataset.name!r} is needed, to match OFF runs with it")
+        if self.acceptance == "background" and dataset.background is None:
+            raise ValueError(
+                f"dataset {dataset.name!r} has no background as acceptance; run MapDatasetMaker with 'background' in "
+                "its selection first, or choose acceptance='livetime'"
+            )
+
+    def _counts(self, off: Any, observation: Any, dataset: MapDataset) -> Map:
+        """Events of an OFF run, moved to the field of view of the ON run."""
+        arrays = off.events.arrays
+        turn = _matrix(observation.pointing_radec).T @ _matrix(off.pointing_radec)
+        lon, lat = lonlat(rotate(turn, unit_vectors(arrays["lon"], arrays["lat"])))
+        counts: Map = Map.from_geom(dataset.counts.geom, dtype=dataset.precision, device=dataset.device)
+        place = {"skycoord": SkyCoord(lon, lat, unit="rad", frame="icrs"), "energy": arrays["energy"] * u.TeV}
+        counts.fill_by_coord(place)
+        return counts
+
+    def _acceptance(self, off: Any, observation: Any, dataset: MapDataset) -> Map:
+        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
+        if self.acceptance == "livetime":
+            livetime = off.observation_live_time_duration.to_value("s")
+            return Map.from_geom(geom, data=float(livetime), dtype=precision, device=device)
+        if not off.bkg.has_offset_axis and off.bkg.fov_alignment == FoVAlignment.ALTAZ:
+            raise ValueError(
+                f"the background table of observation {off.obs_id} is aligned with the horizon and cannot be laid on "
+                f"the field of view of observation {observation.obs_id}; choose acceptance='livetime'"
+            )
+        moved = _MovedRun(
+            off.obs_id,
+            observation.pointing,
+            off.bkg,
+            off.observation_time_duration,
+            off.tstart,
+            off.observatory_earth_location,
+            off.available_irfs,
+        )
+        return self.map_maker.make_background(geom, moved, device=device, precision=precision)
+
+
+@dataclass(frozen=True, eq=False)
+class _MovedRun:
+    """What `MapDatasetMaker.make_background` takes from an observation: of an OFF run, but with the ON pointing."""
+
+    obs_id: int
+    pointing: Any
+    bkg: Any
+    observation_time_duration: u.Quantity
+    tstart: Time
+    observatory_earth_location: Any
+    available_irfs: list[str]
+
+
+def _zenith(observation: Any) -> u.Quantity:
+    return observation.get_pointing_altaz(observation.tmid).zen
+
+
+def _matrix(pointing: SkyCoord) -> np.ndarray[Any, Any]:
+    return fov_matrix(float(pointing.icrs.ra.rad), float(pointing.icrs.dec.rad))
+
+
+def _kept_pixels(mask: Map, geom: Any, pointing: SkyCoord, pointing_off: SkyCoord) -> Array:
+    """Pixels of the ON field that show no excluded place when they are laid on an OFF run; bool, (ny, nx)."""
+    vectors = rotate(_matrix(pointing_off).T, geom.offset_vectors(pointing, mask.device))
+    if mask.geom.frame != "icrs":
+        vectors = rotate(frame_matrix("icrs", mask.geom.frame), vectors)
+    x, y = mask.geom.sky_to_pix_array(*lonlat(vectors))
+    xp = array_namespace(x, y)
+    n_y, n_x = mask.geom.data_shape[-2:]
+    inside = (x >= -0.5) & (x < n_x - 0.5) & (y >= -0.5) & (y < n_y - 0.5)  # False for NaN
+    zero = xp.zeros_like(x)
+    column, row = (xp.astype(xp.floor(xp.where(inside, place, zero) + 0.5), xp.int64) for place in (x, y))
+    values = xp.take(xp.reshape(mask.data, (-1,)), xp.reshape(row * n_x + column, (-1,)))
+    return xp.reshape(values, x.shape) | ~inside

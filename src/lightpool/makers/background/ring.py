@@ -1,0 +1,343 @@
+"""The background from a ring around each pixel, where the background template tells how the acceptances compare."""
+
+from abc import abstractmethod
+from typing import Any, ClassVar
+
+import numpy as np
+from astropy.coordinates import Angle
+
+from lightpool.arrays import array_namespace, constant, to_device, to_host
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.arrays.devices.precision import DTYPES
+from lightpool.arrays.kernels.rings import Ring, adaptive_ring_sums, ring_sums
+from lightpool.datasets import MapDataset, MapDatasetOnOff
+from lightpool.errors import GeometryError
+from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask
+from lightpool.maps import Map
+
+__all__ = ["AdaptiveRingBackgroundMaker", "RingBackgroundMaker"]
+
+HostArray = np.ndarray[Any, Any]
+
+
+class _RingMaker(Maker):
+    """What both makers have in common: what may be OFF, and the dataset that they make."""
+
+    n_work_maps: ClassVar[int] = 12
+    exclusion_mask: Map | None
+
+    @abstractmethod
+    def make_maps_off(self, dataset: MapDataset) -> dict[str, Map]:
+        """OFF maps of a dataset."""
+
+    def run(self, dataset: MapDataset, observation: Any = None) -> MapDatasetOnOff:
+        """Measure the background of a dataset in rings, in each plane of energy by itself.
+
+        Parameters
+        ----------
+        dataset : MapDataset with counts and background
+            Its background, times its model if it has one, gives the acceptances.
+        observation : not used
+
+        Returns
+        -------
+        dataset : MapDatasetOnOff of the same name. Pixels without OFF acceptance are masked: there its ``mask_safe`` is
+            False, and ``counts_off`` and ``acceptance_off`` are zero.
+
+        Raises
+        ------
+        ValueError
+            If no pixel at all has OFF acceptance because of the exclusion or of the ring.
+        GeometryError
+            If the ring is larger than the map, or maps or mask have energy axes that do not go together.
+        """
+        check_run(self.tag, dataset, observation, needs_observation=False)
+        maps = self.make_maps_off(dataset)
+        acceptance, acceptance_off = dataset.npred_background(), maps["acceptance_off"]
+        _check_any_off(dataset, acceptance, acceptance_off)
+        on_off = MapDatasetOnOff.from_map_dataset(dataset, acceptance=acceptance, name=dataset.name, **maps)
+        has_off = acceptance_off.copy(data=acceptance_off.data > 0.0)
+        on_off.mask_safe = has_off if dataset.mask_safe is None else dataset.mask_safe & has_off
+        return on_off
+
+    def _off_images(self, dataset: MapDataset) -> tuple[Array, Array, Array]:
+        """Counts and background, zero where they are not to be taken, and the whole background."""
+        counts, background = dataset.counts.data, dataset.npred_background().data  # type: ignore[union-attr]  # checked
+        xp = array_namespace(counts, background)
+        keep = xp.isfinite(background) & xp.isfinite(counts)
+        if self.exclusion_mask is not None:
+            keep = keep & _exclusion_on(self.exclusion_mask.to(dataset.device), dataset.counts.geom)
+        zero = xp.zeros_like(background)
+        return xp.where(keep, counts, zero), xp.where(keep, background, zero), background
+
+
+class RingBackgroundMaker(_RingMaker):
+    """Measure the background of each pixel in a ring around it.
+
+    Parameters
+    ----------
+    r_in : Quantity or str
+        Inner radius.
+    width : Quantity or str
+        Outer radius minus inner radius.
+    exclusion_mask : WcsNDMap of bool, optional
+        False where gamma rays are expected; an image, or with an axis ``energy``. It may have another geometry than the
+        dataset: it is looked up at the centres of pixels and energies, and excludes all pixels that it does not have.
+    """
+
+    tag: ClassVar[str] = "RingBackgroundMaker"
+
+    def __init__(self, r_in: Any, width: Any, exclusion_mask: Map | None = None) -> None:
+        self.r_in = _angle("r_in", r_in, or_zero=True)
+        self.width = _angle("width", width)
+        self.exclusion_mask = checked_mask(exclusion_mask)
+
+    def kernel(self, image: Map) -> HostArray:
+        """Ring on the pixels of a map, 1 or 0, on the host."""
+        return self._ring(image.geom).kernel()
+
+    def _ring(self, geom: Any) -> Ring:
+        scale = geom.pixel_scales[0]
+        return Ring((self.r_in / scale).to_value(""), (self.width / scale).to_value(""))
+
+    def make_maps_off(self, dataset: MapDataset) -> dict[str, Map]:
+        """OFF maps of a dataset.
+
+        Parameters
+        ----------
+        dataset : MapDataset with counts and background
+
+        Returns
+        -------
+        maps : dict with keys ``counts_off``, ``acceptance_off``
+        """
+        geom = _geom_of(dataset)
+        ring = self._ring(geom)
+        _check_ring(ring, geom)
+        counts, background, _ = self._off_images(dataset)
+        data = {"counts_off": ring_sums(counts, ring), "acceptance_off": ring_sums(background, ring)}
+        return _maps_like(dataset, data)
+
+
+class AdaptiveRingBackgroundMaker(_RingMaker):
+    """Measure the background of each pixel in the first of several rings that is large enough.
+
+    It is where the ratio of acceptances ``alpha`` is not above a threshold.
+
+    Parameters
+    ----------
+    r_in : Quantity or str
+        Inner radius of the first ring.
+    r_out_max : Quantity or str
+        Limit of the outer radius.
+    width : Quantity or str
+        Width of the first ring.
+    stepsize : Quantity or str
+        What is added from ring to ring.
+    threshold_alpha : float
+        Largest acceptance of the pixel over acceptance of the ring.
+    theta : Quantity or str
+        Radius of the ON region around each pixel for this ratio, if ``integrate_alpha`` is set.
+    method : {"fixed_width", "fixed_r_in"}
+        Whether rings move outwards or grow outwards.
+    exclusion_mask : WcsNDMap of bool, optional
+        As for `RingBackgroundMaker`.
+    integrate_alpha : bool
+        Whether the acceptance of the ratio is summed over ``theta``. In Gammapy it never is, though its arguments say
+        so; that is the default here too.
+    """
+
+    tag: ClassVar[str] = "AdaptiveRingBackgroundMaker"
+    n_work_maps: ClassVar[int] = 24
+    available_methods: ClassVar[tuple[str, ...]] = ("fixed_width", "fixed_r_in")
+
+    def __init__(
+        self,
+        r_in: Any,
+        r_out_max: Any,
+        width: Any,
+        stepsize: Any = "0.02 deg",
+        threshold_alpha: float = 0.1,
+        theta: Any = "0.22 deg",
+        method: str = "fixed_width",
+        exclusion_mask: Map | None = None,
+        integrate_alpha: bool = False,
+    ) -> None:
+        if method not in self.available_methods:
+            raise ValueError(f"method must be one of {self.available_methods}, got {method!r}")
+        if not threshold_alpha > 0:
+            raise ValueError(f"threshold_alpha must be a positive number, got {threshold_alpha}")
+        self.r_in = _angle("r_in", r_in, or_zero=True)
+        self.r_out_max = _angle("r_out_max", r_out_max)
+        self.width = _angle("width", width)
+        self.stepsize = _angle("stepsize", stepsize)
+        self.threshold_alpha = threshold_alpha
+        self.theta = _angle("theta", theta)
+        self.method = method
+        self.exclusion_mask = checked_mask(exclusion_mask)
+        self.integrate_alpha = integrate_alpha
+        if not self.r_out_max > self.r_in + self.width:
+            raise ValueError(
+                f"r_out_max is {self.r_out_max}, expected more than the outer radius of the first ring, "
+                f"{self.r_in + self.width}"
+            )
+
+    def kernels(self, image: Map) -> list[HostArray]:
+        """Rings on the pixels of a map, 1 or 0, on the host, in the order in which they are tried."""
+        return [ring.kernel() for ring in self._rings(image.geom)]
+
+    def _rings(self, geom: Any) -> list[Ring]:
+        scale = geom.pixel_scales[0]
+        r_in, r_out_max, width, step = (
+            float((angle / scale).to_value("")) for angle in (self.r_in, self.r_out_max, self.width, self.stepsize)
+        )
+        if self.method == "fixed_width":
+            return [Ring(float(radius), width) for radius in np.arange(r_in, r_out_max - width, step)]
+        return [Ring(r_in, float(wider)) for wider in np.arange(width, r_out_max - r_in, step)]
+
+    def make_maps_off(self, dataset: MapDataset) -> dict[str, Map]:
+        """OFF maps of a dataset, each pixel from its own ring.
+
+        Parameters
+        ----------
+        dataset : MapDataset with counts and background
+
+        Returns
+        -------
+        maps : dict with keys ``counts_off``, ``acceptance_off``; zero where no ring is large enough
+        """
+        _, counts_off, acceptance_off = self._adapt(dataset)
+        data = {"counts_off": counts_off, "acceptance_off": acceptance_off}
+        return _maps_like(dataset, data)
+
+    def make_ring_maps(self, dataset: MapDataset) -> dict[str, Map]:
+        """Radii of the ring that each pixel takes.
+
+        Parameters
+        ----------
+        dataset : MapDataset with counts and background
+
+        Returns
+        -------
+        maps : dict with keys ``r_in``, ``r_out``, in deg; NaN where no ring is large enough
+        """
+        geom = _geom_of(dataset)
+        rings = self._rings(geom)
+        number, _, _ = self._adapt(dataset)
+        xp = array_namespace(number)
+        scale = geom.pixel_scales[0].to_value("deg")
+        radii = {"r_in": [ring.radius_in for ring in rings], "r_out": [ring.radius_in + ring.width for ring in rings]}
+        maps = {}
+        for name, values in radii.items():
+            table = to_device(scale * np.asarray([*values, np.nan]), dataset.device)
+            index = xp.reshape(xp.where(number < 0, len(rings), number), (-1,))
+            data = xp.reshape(xp.take(table, index), number.shape)
+            maps[name] = Map.from_geom(geom, data=data, unit="deg", device=dataset.device)
+        return maps
+
+    def _adapt(self, dataset: MapDataset) -> tuple[Array, Array, Array]:
+        """Number of the ring of each pixel, counts and background in it."""
+        geom = _geom_of(dataset)
+        rings = self._rings(geom)
+        _check_ring(rings[0], geom)
+        counts, background, acceptance = self._off_images(dataset)
+        if self.integrate_alpha:
+            xp = array_namespace(acceptance)
+            finite = xp.where(xp.isfinite(acceptance), acceptance, xp.zeros_like(acceptance))
+            acceptance = ring_sums(finite, Ring(0.0, (self.theta / geom.pixel_scales[0]).to_value("")))
+        return adaptive_ring_sums(counts, background, acceptance, rings, self.threshold_alpha)
+
+
+def _maps_like(dataset: MapDataset, data: dict[str, Array]) -> dict[str, Map]:
+    """Maps on the geometry of the counts, in the precision of the dataset; Fourier transforms are float64."""
+    geom, dtype = dataset.counts.geom, DTYPES[dataset.precision]
+    return {
+        name: Map.from_geom(geom, data=as_dtype(values, dtype), device=dataset.device) for name, values in data.items()
+    }
+
+
+def _angle(name: str, value: Any, or_zero: bool = False) -> Angle:
+    angle = checked_angle(name, value)
+    if not (angle.isscalar and np.isfinite(angle) and (angle > 0 or (or_zero and angle == 0))):
+        raise ValueError(f"{name} must be one angle {'not below' if or_zero else 'above'} zero, got {angle}")
+    return angle
+
+
+def _geom_of(dataset: MapDataset) -> Any:
+    """Geometry of the counts of a dataset, which must have pixels and a background on the same ones."""
+    if dataset.counts is None or dataset.background is None:
+        missing = "counts" if dataset.counts is None else "background"
+        raise ValueError(
+            f"dataset {dataset.name!r} has no {missing}, of which rings are summed; "
+            "run MapDatasetMaker with 'counts' and 'background' in its selection first"
+        )
+    geom, other = dataset.counts.geom, dataset.background.geom
+    if geom.is_region:
+        raise TypeError(
+            f"dataset {dataset.name!r} is on a region and has no pixels for a ring; "
+            "for regions use ReflectedRegionsBackgroundMaker"
+        )
+    if geom != other:
+        raise GeometryError(
+            f"counts and background of dataset {dataset.name!r} have other pixels or axes:\n{geom}\nand\n{other}"
+        )
+    return geom
+
+
+def _check_ring(ring: Ring, geom: Any) -> None:
+    """Refuse a ring without pixels, and one that from no pixel of the map touches another."""
+    n_y, n_x = geom.data_shape[-2:]
+    scale = geom.pixel_scales[0].to_value("deg")
+    outer = ring.radius_in + ring.width
+    if ring.radius_in > np.hypot(n_y - 1, n_x - 1):
+        raise GeometryError(
+            f"the ring is larger than the map: it begins {scale * ring.radius_in:.3g} deg from its centre, but the "
+            f"{n_x} x {n_y} pixels of {scale:.3g} deg have a diagonal of {scale * np.hypot(n_y, n_x):.3g} deg; take a "
+            "smaller r_in or a larger map"
+        )
+    if not ring.kernel().any():
+        raise ValueError(
+            f"no pixel lies in a ring from {scale * ring.radius_in:.3g} to {scale * outer:.3g} deg on pixels of "
+            f"{scale:.3g} deg; take a larger width"
+        )
+
+
+def _exclusion_on(mask: Map, geom: Any) -> Array:
+    """Exclusion mask on the pixels of another geometry, an array of its shape or of its images."""
+    if mask.geom == geom:
+        return mask.data
+    image = mask.geom.to_image()
+    if mask.geom.axes.names not in ([], ["energy"]) or geom.axes.names != ["energy"]:
+        raise GeometryError(
+            f"the exclusion mask has axes {mask.geom.axes.names} and the dataset {geom.axes.names}, expected none or "
+            "'energy'; exclusion_mask.reduce_over_axes(np.logical_and, keepdims=False) gives an image for all energies"
+        )
+    if mask.geom.is_image:
+        return mask.interp_to_geom(geom.to_image()).data
+    axis, energy = mask.geom.axes["energy"], geom.axes["energy"]
+    index = axis.coord_to_idx(energy.center)
+    if np.any(index < 0):
+        raise GeometryError(
+            f"the exclusion mask has energies from {axis.edges[0]:.3g} to {axis.edges[-1]:.3g}, which leave out bins "
+            f"of the dataset, {energy.edges[0]:.3g} to {energy.edges[-1]:.3g}; "
+            "exclusion_mask.reduce_over_axes(np.logical_and, keepdims=False) gives an image for all energies"
+        )
+    xp = array_namespace(mask.data)
+    if np.all(index == index[0]):
+        plane = Map.from_geom(image, data=mask.data[int(index[0]), ...], device=mask.device)
+        return plane.interp_to_geom(geom.to_image()).data
+    planes = xp.take(mask.data, constant(index, mask.device), axis=0)
+    return Map.from_geom(image.to_cube(geom.axes), data=planes, device=mask.device).interp_to_geom(geom).data
+
+
+def _check_any_off(dataset: MapDataset, acceptance: Any, acceptance_off: Map) -> None:
+    xp = array_namespace(acceptance_off.data)
+    flags = xp.stack([xp.any(values.data > 0.0) for values in (acceptance, acceptance_off)])
+    has_background, has_off = to_host(flags)  # host: an error is raised there
+    if has_background and not has_off:
+        raise ValueError(
+            f"dataset {dataset.name!r}: no pixel has OFF acceptance; either the exclusion mask leaves nothing in the "
+            "rings (it is False where gamma rays are expected: region_mask(regions, inside=False)) or the rings miss "
+            "the part of the map that has background"
+        )

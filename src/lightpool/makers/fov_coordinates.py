@@ -1,0 +1,48 @@
+"""Where the pixels of a map lie in the field of view of a pointing."""
+
+from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
+
+from lightpool.arrays import Device, find_precision, fov_lonlat
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.precision import DTYPES
+from lightpool.maps import Geom
+
+__all__ = ["FieldOfView"]
+
+
+class FieldOfView:
+    """Pixel coordinates relative to one pointing, on one device.
+
+    The geometries keep what they have computed, so the maps of one observation on the same pixels share it.
+
+    Parameters
+    ----------
+    pointing : SkyCoord
+    device : Device
+    precision : str, optional
+        Of the maps that are made at these pixels, the default one if not given; coordinates are float64 in any.
+    """
+
+    def __init__(self, pointing: SkyCoord, device: Device, precision: str | None = None) -> None:
+        self.pointing = pointing if pointing.frame.name == "icrs" else pointing.icrs
+        self.device = device
+        self.precision = find_precision(precision)
+        position = self.pointing.data.represent_as(UnitSphericalRepresentation)
+        self._lonlat = {"icrs": (float(position.lon.rad), float(position.lat.rad))}
+
+    @property
+    def dtype(self) -> str:
+        """Data type of the maps."""
+        return DTYPES[self.precision]
+
+    def offset(self, geom: Geom) -> Array:
+        """Angle between the pixel centres and the pointing; float64, shape of the image, unit rad."""
+        if geom.frame not in self._lonlat:
+            position = self.pointing.transform_to(geom.frame).spherical
+            self._lonlat[geom.frame] = float(position.lon.rad), float(position.lat.rad)
+        return geom.separation_array(*self._lonlat[geom.frame], self.device)
+
+    def lonlat(self, geom: Geom) -> tuple[Array, Array]:
+        """Field-of-view longitude and latitude, aligned with RA and Dec; float64, shape of the image, unit rad."""
+        longitude, latitude = fov_lonlat(geom.offset_vectors(self.pointing, self.device))
+        return longitude, latitude

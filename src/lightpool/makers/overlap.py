@@ -1,0 +1,90 @@
+"""Whether an observation can contribute to a dataset at all: its field of view, and the energies of its responses."""
+
+import logging
+from functools import lru_cache, partial
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle
+
+from lightpool.arrays import DeferredNumbers, find_device
+from lightpool.datasets import MapDataset
+from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.maps import MapAxis
+
+__all__ = ["warn_if_a_map_is_not_seen", "why_a_region_is_not_seen"]
+
+log = logging.getLogger(__name__)
+
+
+def why_a_region_is_not_seen(dataset: MapDataset, observation: Any, selection: set[str]) -> str | None:
+    """Why the responses at a region are zero at all energies, or None if they need not be."""
+    if "exposure" not in selection:
+        return None
+    axes = observation.aeff.axes
+    view = FieldOfView(observation.pointing_radec, find_device("cpu"))
+    offset = Angle(view.offset(dataset.counts.geom)[0, 0], "rad")
+    if "offset" in axes.names and not axes["offset"].edges[0] <= offset <= axes["offset"].edges[-1]:
+        low, high = axes["offset"].edges[[0, -1]].to_value("deg")
+        limits = f"ends at {high:.2f} deg" if offset.deg > high else f"begins at {low:.2f} deg"
+        return (
+            f"the region is {offset.deg:.2f} deg from the pointing of observation {observation.obs_id}, whose "
+            f"effective area {limits}"
+        )
+    return _why_no_energy(dataset, observation, selection)
+
+
+def warn_if_a_map_is_not_seen(dataset: MapDataset, observation: Any, view: FieldOfView, selection: set[str]) -> None:
+    """Warn if the responses are zero on a whole map: it lies beyond the field of view, or at other energies."""
+    if "exposure" not in selection:
+        return
+    axes = observation.aeff.axes
+    if "offset" in axes.names:
+        geom, xp = dataset.exposure.geom, view.device.xp
+        limit = Angle(axes["offset"].edges[-1])
+        nearest = xp.astype(xp.reshape(xp.min(view.offset(geom)), (1,)), xp.float64)
+        DeferredNumbers(nearest, partial(_warn_of_distance, dataset.name, observation.obs_id, limit))
+    reason = _why_no_energy(dataset, observation, selection)
+    if reason is not None:
+        log.warning("dataset %s: %s; it gets no exposure and no prediction", dataset.name, reason)
+
+
+def _warn_of_distance(name: str, obs_id: Any, limit: Angle, nearest: tuple[float, ...]) -> None:
+    offset = Angle(nearest[0], "rad")
+    if offset > limit:  # never of NaN, which pixels off the sky have
+        log.warning(
+            "dataset %s: the nearest pixel of the map is %.2f deg from the pointing of observation %s, whose effective "
+            "area ends at %.2f deg; it gets no exposure",
+            name,
+            offset.deg,
+            obs_id,
+            limit.deg,
+        )
+
+
+def _why_no_energy(dataset: MapDataset, observation: Any, selection: set[str]) -> str | None:
+    true, energy = dataset.exposure.geom.axes["energy_true"], dataset.counts.geom.axes["energy"]
+    has_edisp = "edisp" in selection and observation.edisp is not None
+    migra = observation.edisp.axes["migra"] if has_edisp else None
+    reason = _why_energies_do_not_meet(observation.aeff.axes["energy_true"], true, energy, migra)
+    return None if reason is None else reason.replace("OBSERVATION", f"observation {observation.obs_id}")
+
+
+@lru_cache(maxsize=256)  # runs have their tables at the same energies
+def _why_energies_do_not_meet(table: MapAxis, true: MapAxis, energy: MapAxis, migra: MapAxis | None) -> str | None:
+    known: u.Quantity = table.edges
+    if not np.any((true.center >= known[0]) & (true.center <= known[-1])):
+        return (
+            f"no true energy from {true.edges[0]:.3g} to {true.edges[-1]:.3g} is in the effective area of OBSERVATION, "
+            f"{known[0]:.3g} to {known[-1]:.3g}"
+        )
+    if migra is None:
+        return None
+    low, high = true.edges[0] * migra.edges[0], true.edges[-1] * migra.edges[-1]
+    if energy.edges[0] >= high or energy.edges[-1] <= low:
+        return (
+            f"no true energy from {true.edges[0]:.3g} to {true.edges[-1]:.3g} of OBSERVATION is ever reconstructed in "
+            f"the range of the dataset, {energy.edges[0]:.3g} to {energy.edges[-1]:.3g}"
+        )
+    return None

@@ -1,0 +1,153 @@
+"""Warnings about bins of a dataset that no table of an observation covers, where its responses are zero."""
+
+import logging
+from typing import Any
+
+import astropy.units as u
+import numpy as np
+from numpy.typing import NDArray
+
+from lightpool.irf import IRF
+from lightpool.irf.tables.psf_parametric import ParametricPSF
+from lightpool.maps import MapAxis
+
+__all__ = ["require_ascending", "warn_of_energies", "warn_of_missing_rates", "warn_of_offset", "warn_of_ring"]
+
+log = logging.getLogger(__name__)
+
+_WHAT = {"aeff": "effective area", "psf": "PSF", "edisp": "energy dispersion", "bkg": "background"}
+_RESULT = {"aeff": "the exposure", "psf": "the PSF", "edisp": "the energy dispersion", "bkg": "the background"}
+
+
+def require_ascending(name: str, axis: MapAxis) -> None:
+    """Refuse an axis of energy that descends: integrals over its bins would be negative.
+
+    Parameters
+    ----------
+    name : str, of the dataset
+    axis : MapAxis
+
+    Raises
+    ------
+    ValueError
+        It names the dataset and the axis.
+    """
+    edges = axis.edges_value
+    if edges[0] > edges[-1]:
+        raise ValueError(
+            f"dataset {name!r}: its axis {axis.name!r} descends from {axis.edges[0]:.4g} to {axis.edges[-1]:.4g}, "
+            "expected ascending energies; MapAxis.from_energy_edges sorts them"
+        )
+
+
+def warn_of_energies(obs_id: Any, name: str, irf: IRF, energy_true: MapAxis) -> None:
+    """Warn of bins whose centres lie outside the true energies of an effective area or a PSF.
+
+    Parameters
+    ----------
+    obs_id : int
+    name : str, "aeff" or "psf"
+    irf : IRF
+    energy_true : MapAxis, of the dataset
+    """
+    if isinstance(irf, ParametricPSF):  # its parameters are extrapolated
+        return
+    edges, center = irf.axes["energy_true"].edges, energy_true.center
+    outside = np.asarray((center < edges[0]) | (center > edges[-1]))
+    if outside.any():
+        log.warning(
+            f"observation {obs_id}: its {_WHAT[name]} ({_label(irf)}) is given from {edges[0]:.4g} to {edges[-1]:.4g}; "
+            f"{_RESULT[name]} is 0 in the bins of true energy {_bins(energy_true, outside)}"
+        )
+
+
+def warn_of_missing_rates(obs_id: Any, bkg: IRF, energy: MapAxis) -> None:
+    """Warn of bins of energy in which a background table has no rate anywhere.
+
+    Parameters
+    ----------
+    obs_id : int
+    bkg : Background2D or Background3D, as it is projected
+    energy : MapAxis, of the dataset
+    """
+    key = ("without rate", energy.edges_value.tobytes(), str(energy.unit))
+    without = bkg.derived(key, lambda: _without_rate(bkg, energy))
+    if without.any():
+        edges = bkg.axes["energy"].edges
+        log.warning(
+            f"observation {obs_id}: its background ({_label(bkg)}), given from {edges[0]:.4g} to {edges[-1]:.4g}, has "
+            f"no rate in the bins of energy {_bins(energy, without)}; the background is 0 there, and events would "
+            "count as excess: leave these energies out, as SafeMaskMaker does"
+        )
+
+
+def warn_of_offset(obs_id: Any, name: str, irf: IRF, offset: u.Quantity) -> None:
+    """Warn of a region whose offset from the pointing is outside the offsets of a table.
+
+    Parameters
+    ----------
+    obs_id : int
+    name : str, "aeff", "psf", "edisp" or "bkg"
+    irf : IRF
+    offset : Quantity
+    """
+    if "offset" not in irf.axes.names or isinstance(irf, ParametricPSF):
+        return
+    edges = irf.axes["offset"].edges
+    if not edges[0] <= offset <= edges[-1]:
+        low, high = edges[[0, -1]].to_value("deg")
+        log.warning(
+            f"observation {obs_id}: the region is {offset.to_value('deg'):.3f} deg from the pointing, and its "
+            f"{_WHAT[name]} ({_label(irf)}) is given at offsets from {low:.3f} to {high:.3f} deg; "
+            f"{_RESULT[name]} is 0 there"
+        )
+
+
+def warn_of_ring(obs_id: Any, name: str, irf: IRF) -> None:
+    """Warn of a table, used for a map, that does not begin at the pointing: the map has a response in a ring only.
+
+    Parameters
+    ----------
+    obs_id : int
+    name : str, "aeff", "psf", "edisp" or "bkg"
+    irf : IRF
+    """
+    if "offset" not in irf.axes.names or isinstance(irf, ParametricPSF):
+        return
+    low, high = irf.axes["offset"].edges[[0, -1]].to_value("deg")
+    if low > 0:
+        log.warning(
+            f"observation {obs_id}: its {_WHAT[name]} ({_label(irf)}) is given at offsets from {low:.3f} to {high:.3f} "
+            f"deg; {_RESULT[name]} is 0 in all other pixels, also nearer to the pointing"
+        )
+
+
+def _without_rate(bkg: IRF, energy: MapAxis) -> NDArray[np.bool_]:
+    """Whether no node of the table that is in a bin, or beside it, has a rate; shape (n_energy,)."""
+    axis = bkg.axes["energy"]
+    data = np.moveaxis(bkg.data, bkg.axes.index("energy"), 0)
+    has_rate = np.any(data.reshape(axis.nbin, -1) > 0, axis=1, keepdims=True)[:, 0]
+    bounds, edges = axis.edges_value, energy.edges.to_value(axis.unit)
+    numbers = np.clip(np.searchsorted(bounds, edges, side="right") - 1, 0, axis.nbin - 1)
+    return np.asarray(
+        [
+            high <= bounds[0] or low >= bounds[-1] or not has_rate[first : last + 1].any()
+            for low, high, first, last in zip(edges[:-1], edges[1:], numbers[:-1], numbers[1:], strict=True)
+        ]
+    )
+
+
+def _label(irf: IRF) -> str:
+    """Name of a table in a message: that of its HDU, if it is known."""
+    name = irf.meta.get("EXTNAME")
+    return type(irf).__name__ if name is None else f"HDU {name!r}"
+
+
+def _bins(axis: MapAxis, chosen: NDArray[np.bool_]) -> str:
+    """Numbers and range of bins of an axis, runs of neighbours together."""
+    border = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(int)))
+    edges = axis.edges_value
+    return ", ".join(
+        f"{first}{f' to {stop - 1}' if stop - first > 1 else ''} ({edges[first]:.4g} to {edges[stop]:.4g} {axis.unit})"
+        for first, stop in zip(border[::2], border[1::2], strict=True)
+    )

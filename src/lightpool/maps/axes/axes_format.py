@@ -1,0 +1,101 @@
+"""Tables and FITS keywords of several axes together."""
+
+from collections.abc import Sequence
+from typing import Any
+
+import numpy as np
+
+from lightpool.errors import FormatError
+from lightpool.fits import BinTableHDU, Header, has_time_reference
+from lightpool.maps.axes.axis import MapAxis
+from lightpool.maps.axes.axis_format import DL3_AXES, axis_columns, gadf_columns
+from lightpool.maps.axes.label_axis import LabelMapAxis
+from lightpool.maps.axes.table_columns import column_names, column_text, column_values, is_unit_of_kind, table_meta
+from lightpool.maps.axes.time_axis import TimeMapAxis
+from lightpool.maps.axes.time_reference import time_ref_to_dict
+
+__all__ = ["AnyAxis", "axes_from_table", "axes_header", "axes_table", "axes_table_hdu"]
+
+AnyAxis = MapAxis | LabelMapAxis | TimeMapAxis
+
+_GADF = ("gadf", "fgst-ccube", "fgst-template")
+_OGIP = ("ogip", "ogip-sherpa", "ogip-arf")
+_HDU_NAMES = {
+    "gadf": "BANDS",
+    "ogip": "EBOUNDS",
+    "ogip-sherpa": "EBOUNDS",
+    "fgst-ccube": "EBOUNDS",
+    "fgst-template": "ENERGIES",
+}
+
+
+def axes_header(axes: Sequence[AnyAxis], layout: str) -> Header:
+    """Keywords of the axes, numbered from 1."""
+    header = Header()
+    for number, axis in enumerate(axes, start=1):
+        header.update(axis.to_header(format=layout, idx=number))
+    return header
+
+
+def axes_table(axes: Sequence[AnyAxis], layout: str) -> Any:
+    """Table of the bins of all axes, see `MapAxes.to_table`."""
+    from astropy.table import Table, hstack
+
+    if layout == "gadf-dl3":
+        return hstack([axis.to_table(format=layout) for axis in axes if isinstance(axis, MapAxis)])
+    if layout in _OGIP:
+        name = "energy_true" if layout == "ogip-arf" else "energy"
+        for axis in axes:
+            if axis.name == name and isinstance(axis, MapAxis):
+                return axis.to_table(format=layout)
+        raise ValueError(f"the format {layout!r} needs an axis named {name!r}, got {[axis.name for axis in axes]}")
+    if layout not in _GADF:
+        raise ValueError(f"the format {layout!r} is not known; choose one of {[*_GADF, 'gadf-dl3', *_OGIP]}")
+    table = Table({"CHANNEL": np.arange(int(np.prod([axis.nbin for axis in axes])))})
+    centers = np.meshgrid(*[axis.center for axis in axes])
+    lower = np.meshgrid(*[axis.edges_min for axis in axes])
+    upper = np.meshgrid(*[axis.edges_max for axis in axes])
+    for number, axis in enumerate(axes):
+        columns = gadf_columns(axis.name)
+        table[columns[0]] = np.ravel(centers[number])
+        if not isinstance(axis, LabelMapAxis):
+            table[columns[1]] = np.ravel(lower[number])
+            table[columns[2]] = np.ravel(upper[number])
+        if isinstance(axis, TimeMapAxis):
+            table.meta.update(time_ref_to_dict(axis.reference_time))
+    return table
+
+
+def axes_table_hdu(axes: Sequence[AnyAxis], layout: str, hdu_bands: str | None) -> BinTableHDU:
+    """FITS table of the bins of all axes, see `MapAxes.to_table_hdu`."""
+    if layout not in _HDU_NAMES:
+        raise ValueError(f"the format {layout!r} is not known; choose one of {list(_HDU_NAMES)}")
+    name = hdu_bands if layout == "gadf" and hdu_bands is not None else _HDU_NAMES[layout]
+    return BinTableHDU(axes_table(axes, layout), name=name, header=axes_header(axes, layout))
+
+
+def axes_from_table(table: Any, layout: str) -> list[AnyAxis]:
+    """Axes of a table, see `MapAxes.from_table`."""
+    if layout in ("ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube", "fgst-template", "fgst-bexpcube"):
+        return [MapAxis.from_table(table, format=layout)]
+    if layout == "gadf-dl3":
+        columns = set(column_names(table))
+        stems = [stem for stem in DL3_AXES if {f"{stem}_LO", f"{stem}_HI"} <= columns]
+        return [MapAxis.from_table(table, format=layout, column_prefix=stem) for stem in stems]
+    if layout != "gadf":
+        known = ["gadf", "gadf-dl3", "ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube", "fgst-template"]
+        raise ValueError(f"the format {layout!r} is not known; choose one of {known}")
+    axes: list[AnyAxis] = []
+    while (columns_of_axis := axis_columns(table, len(axes))) is not None:
+        axes.append(_gadf_class(table, columns_of_axis).from_table(table, format="gadf", idx=len(axes)))
+    return axes
+
+
+def _gadf_class(table: Any, columns: list[str]) -> type[AnyAxis]:
+    for column in columns:
+        if column not in column_names(table):
+            raise FormatError(f"the header names the column {column!r}, but the table has {column_names(table)}")
+    if column_text(table, columns[0]) is not None:
+        return LabelMapAxis
+    is_time = len(columns) == 2 and is_unit_of_kind(column_values(table, columns[0])[1], "s")
+    return TimeMapAxis if is_time and has_time_reference(table_meta(table)) else MapAxis

@@ -1,0 +1,352 @@
+"""The axis of numbers: bins of energy, offset, migra or any other quantity."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import astropy.units as u
+import numpy as np
+
+from lightpool.fits import BinTableHDU, Header
+from lightpool.maps.axes import axis_format, axis_groups
+from lightpool.maps.axes.axis_nodes import (
+    INTERPOLATIONS,
+    NODE_TYPES,
+    check_choice,
+    check_energy_name,
+    check_energy_unit,
+    energy_bounds,
+    pad_widths,
+    spaced_nodes,
+)
+from lightpool.maps.axes.node_axis import NodeAxis
+
+__all__ = ["MapAxis"]
+
+
+class MapAxis(NodeAxis):
+    """Bins along one quantity, with the rule that turns values into pixel coordinates and back.
+
+    Bin centres have the pixel coordinates 0, 1, 2...; the edges lie half a pixel to either side. Between the nodes
+    the pixel coordinate is linear in the value, its logarithm or its square root. An axis is a value: it never
+    changes, and its arrays cannot be written to.
+
+    Parameters
+    ----------
+    nodes : sequence of float or Quantity, shape (n_node,)
+        Bin edges or bin centres, sorted.
+    interp : {"lin", "log", "sqrt"}
+        Scale on which pixel coordinates are linear.
+    name : str
+    node_type : {"edges", "center"}
+        What the nodes are: edges where map values are integrals over bins, centres where they belong to a point.
+    unit : str or Unit
+        Unit of nodes that carry none.
+    boundary_type : {"monotonic", "periodic"}
+        "periodic" wraps values into the range of the axis; with ``interp="lin"`` only.
+    """
+
+    # --- constructors
+
+    @classmethod
+    def from_bounds(cls, lo_bnd: float, hi_bnd: float, nbin: int, **kwargs: Any) -> Self:
+        """Axis with a number of equal bins, on its scale, between two bounds.
+
+        Parameters
+        ----------
+        lo_bnd, hi_bnd : float
+            First and last edge, or first and last centre with ``node_type="center"``.
+        nbin : int
+        **kwargs : arguments of `MapAxis`
+        """
+        interp = check_choice(kwargs.setdefault("interp", "lin"), INTERPOLATIONS, "interp")
+        node_type = check_choice(kwargs.setdefault("node_type", "edges"), NODE_TYPES, "node_type")
+        n_node = int(nbin) + (node_type == "edges")
+        if int(nbin) < 1:
+            raise ValueError(f"an axis needs at least one bin, got nbin={nbin}")
+        return cls(spaced_nodes(lo_bnd, hi_bnd, n_node, interp), **kwargs)
+
+    @classmethod
+    def from_energy_bounds(
+        cls,
+        energy_min: Any,
+        energy_max: Any,
+        nbin: int,
+        unit: Any = None,
+        per_decade: bool = False,
+        name: str | None = None,
+        node_type: str = "edges",
+        strict_bounds: bool = True,
+    ) -> Self:
+        """Energy axis with a number of equal logarithmic bins.
+
+        Parameters
+        ----------
+        energy_min, energy_max : Quantity, str such as "1 TeV", or float with ``unit``
+        nbin : int
+        unit : unit of the axis; that of ``energy_max`` by default
+        per_decade : whether ``nbin`` counts the bins of a factor of ten
+        name : "energy" (default) or "energy_true"
+        node_type : {"edges", "center"}
+        strict_bounds : bool
+            With ``per_decade``: keep ``energy_max`` and make the bins a little narrower (True), or keep the bins per
+            decade and lower ``energy_max`` (False).
+        """
+        lower, upper, nbin, unit = energy_bounds(energy_min, energy_max, nbin, unit, per_decade, strict_bounds)
+        name = check_energy_name(name)
+        return cls.from_bounds(lower, upper, nbin=nbin, unit=unit, interp="log", name=name, node_type=node_type)
+
+    @classmethod
+    def from_energy_edges(
+        cls, energy_edges: Any, unit: Any = None, name: str | None = None, interp: str = "log"
+    ) -> Self:
+        """Energy axis from edges, named "energy" (default) or "energy_true"."""
+        energy_edges = u.Quantity(energy_edges, unit)
+        check_energy_unit(energy_edges, "MapAxis.from_energy_edges")
+        return cls.from_edges(energy_edges, interp=interp, name=check_energy_name(name))
+
+    @classmethod
+    def from_nodes(cls, nodes: Any, **kwargs: Any) -> Self:
+        """Axis from bin centres; the edges lie half-way between them on its scale."""
+        if len(nodes) < 1:
+            raise ValueError(f"an axis needs at least one node, got {nodes!r}")
+        return cls(nodes, node_type="center", **kwargs)
+
+    @classmethod
+    def from_edges(cls, edges: Any, **kwargs: Any) -> Self:
+        """Axis from bin edges, of which there is one more than bins."""
+        if len(edges) < 2:
+            raise ValueError(f"an axis needs at least two edges, got {edges!r}")
+        return cls(edges, node_type="edges", **kwargs)
+
+    @classmethod
+    def from_stack(cls, axes: "Sequence[MapAxis]") -> "MapAxis":
+        """Axis with the bins of several axes, one after another, see `concatenate`."""
+        stacked = axes[0]
+        for axis in axes[1:]:
+            stacked = stacked.concatenate(axis)
+        return stacked
+
+    def copy(self, **kwargs: Any) -> Self:
+        """Axis with some of the constructor's arguments replaced."""
+        arguments = {
+            "nodes": self._nodes,
+            "interp": self._interp,
+            "name": self._name,
+            "node_type": self._node_type,
+            "unit": self._unit,
+            "boundary_type": self._boundary_type,
+        }
+        return type(self)(**(arguments | kwargs))
+
+    def rename(self, new_name: str) -> Self:
+        """Axis with another name."""
+        return self.copy(name=new_name)
+
+    def to_node_type(self, node_type: str) -> "MapAxis":
+        """Axis with the same bins whose nodes are of the other type."""
+        if check_choice(node_type, NODE_TYPES, "node_type") == self.node_type:
+            return self
+        nodes = self.center if node_type == "center" else self.edges
+        return self._with_nodes(nodes, node_type)
+
+    def _with_nodes(self, nodes: Any, node_type: str | None = None) -> "MapAxis":
+        node_type = self.node_type if node_type is None else node_type
+        return type(self)(nodes, interp=self.interp, name=self.name, node_type=node_type, unit=self.unit)
+
+    # --- other bins from these
+
+    def slice(self, idx: Any) -> "MapAxis":
+        """Axis with some of the bins.
+
+        Parameters
+        ----------
+        idx : slice or int
+            Bins to keep. Bins given by edges must stay neighbours, so their slice has no step.
+        """
+        index = np.atleast_1d(np.arange(self.nbin)[idx])
+        if index.size == 0:
+            raise ValueError(f"{idx} selects none of the {self.nbin} bins of axis {self.name!r}")
+        if np.array_equal(index, np.arange(self.nbin)):
+            return self
+        if self.node_type == "edges":
+            if np.any(np.diff(index) != 1):
+                raise ValueError(f"axis {self.name!r} has bins with common edges, so {idx} cannot leave some out")
+            index = np.append(index, index[-1] + 1)
+        return self._with_nodes(self._nodes[index])
+
+    def squash(self) -> "MapAxis":
+        """Axis with one bin that reaches over all bins of this one."""
+        return self._squashed
+
+    @cached_property
+    def _squashed(self) -> "MapAxis":
+        lower, upper = self.edges_value[0], self.edges_value[-1]
+        return type(self).from_bounds(lower, upper, nbin=1, interp=self.interp, name=self.name, unit=self.unit)
+
+    def pad(self, pad_width: int | tuple[int, int]) -> "MapAxis":
+        """Axis with more bins, at both ends or as a tuple says for the lower and the upper end."""
+        low, high = pad_widths(pad_width)
+        if self.node_type == "edges":
+            return self._with_nodes(self.pix_to_coord(np.arange(-low, self.nbin + high + 1) - 0.5))
+        return self._with_nodes(self.pix_to_coord(np.arange(-low, self.nbin + high)))
+
+    def concatenate(self, axis: "MapAxis") -> "MapAxis":
+        """Axis with the bins of this and then of another axis of the same name, scale and node type.
+
+        Raises
+        ------
+        ValueError
+            If the axes do not fit, or the edges of the other do not begin where those of this one end.
+        """
+        for what in ("node_type", "name", "interp"):
+            mine, its = getattr(self, what), getattr(axis, what)
+            if mine != its:
+                raise ValueError(f"axes to concatenate must have the same {what}, got {mine!r} and {its!r}")
+        if self.node_type == "center":
+            return self._with_nodes(np.append(self.center, axis.center))
+        gap = axis.edges[0].to_value(self.unit) - self.edges_value[-1]
+        if abs(gap) > 1e-6 * abs(self.edges_value[-1] - self.edges_value[-2]):
+            raise ValueError(
+                f"axes to concatenate must touch, but {self.name!r} ends at {self.edges[-1]} "
+                f"and the next one begins at {axis.edges[0]}"
+            )
+        return self._with_nodes(np.append(self.edges, axis.edges[1:]))
+
+    def upsample(self, factor: int) -> "MapAxis":
+        """Axis with ``factor`` bins in place of each; centres: ``factor`` steps in place of each step."""
+        pix = self.coord_to_pix(self.edges if self.node_type == "edges" else self.center)
+        n_node = int((len(self._nodes) - 1) * factor) + 1
+        return self._with_nodes(self.pix_to_coord(np.linspace(pix.min(), pix.max(), n_node)))
+
+    def downsample(self, factor: int, strict: bool = True) -> "MapAxis":
+        """Axis with one bin in place of ``factor``; centres: each ``factor``-th is kept.
+
+        Parameters
+        ----------
+        factor : int
+        strict : bool
+            Whether bins that remain at the end are an error; else they become one last, smaller bin.
+        """
+        nodes = self.edges if self.node_type == "edges" else self.center
+        n_rest = (len(nodes) - 1) % factor
+        if n_rest and strict:
+            raise ValueError(
+                f"axis {self.name!r} has {len(nodes) - 1} steps between {self.node_type}, which {factor} does not "
+                "divide; choose another factor or strict=False"
+            )
+        coarse = nodes[::factor]
+        return self._with_nodes(np.append(coarse, nodes[-1]) if n_rest else coarse)
+
+    def resample(self, axis: "MapAxis") -> "MapAxis":
+        """Axis whose edges are those of this one that are nearest to the edges of another, coarser one."""
+        edges = axis_groups.group_edges(self, axis.edges)
+        return type(self).from_edges(self.pix_to_coord(edges), interp=axis.interp, name=axis.name)
+
+    def group_table(self, edges: Any) -> Any:
+        """Table of the groups of bins that lie between coarser edges, with those left over at either end.
+
+        Returns
+        -------
+        groups : Table with columns group_idx, {name}_min, {name}_max, idx_min, idx_max (inclusive), bin_type
+        """
+        return axis_groups.group_table(self, edges)
+
+    # --- comparison
+
+    def is_aligned(self, other: "MapAxis", atol: float = 2e-2) -> bool:
+        """Whether centres of either axis fall on centres of the other, within ``atol`` bins, on the same scale."""
+        pix = np.append(self.coord_to_pix(other.center), other.coord_to_pix(self.center))
+        return bool(np.allclose(np.round(pix) - pix, 0, atol=atol)) and self.interp == other.interp
+
+    def is_allclose(self, other: Any, **kwargs: Any) -> bool:
+        """Whether another axis has the same name, kind and (`numpy.allclose` with ``kwargs``) edges."""
+        if not isinstance(other, MapAxis):
+            raise TypeError(f"a MapAxis cannot be compared with {other!r} of type {type(other).__name__}")
+        if self is other:
+            return True
+        if self._kind != other._kind or not self.unit.is_equivalent(other.unit):
+            return False
+        return bool(np.allclose(self.edges_value, other.edges.to_value(self.unit), **kwargs))
+
+    @property
+    def _kind(self) -> tuple[Any, ...]:
+        return self.name.upper(), self.nbin, self._node_type, self._interp, self._boundary_type
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, MapAxis) and self.is_allclose(other, rtol=1e-6, atol=1e-6)
+
+    def __hash__(self) -> int:
+        return hash(self._kind)  # equality has a tolerance, so the edges must stay out
+
+    # --- tables and text
+
+    def to_header(self, format: str = "ogip", idx: int = 0) -> Header:
+        """FITS keywords of the axis; formats "ogip", "ogip-sherpa", "gadf" (with the number ``idx`` of the axis)."""
+        return axis_format.axis_header(self, format, idx)
+
+    def to_table(self, format: str = "ogip") -> Any:
+        """Table of the bins; formats "ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa", "gadf-dl3", "gadf-sed"."""
+        return axis_format.axis_table(self, format)
+
+    def to_table_hdu(self, format: str = "ogip") -> BinTableHDU:
+        """FITS table of the bins, with its keywords in the formats "ogip" and "ogip-sherpa"."""
+        return axis_format.axis_table_hdu(self, format)
+
+    @classmethod
+    def from_table(cls, table: Any, format: str = "ogip", idx: int = 0, column_prefix: str = "") -> Self:
+        """Axis from a table.
+
+        Parameters
+        ----------
+        table : Table
+        format : {"ogip", "ogip-sherpa", "ogip-arf", "gadf", "gadf-dl3", "fgst-ccube", "fgst-template"}
+        idx : number of the axis, from 0, in the format "gadf"
+        column_prefix : stem of the column names in the format "gadf-dl3", such as "ENERG"
+        """
+        return cls(**axis_format.axis_arguments(table, format, idx, column_prefix))
+
+    @classmethod
+    def from_table_hdu(cls, hdu: BinTableHDU, format: str = "ogip", idx: int = 0) -> Self:
+        """Axis from a FITS table, see `from_table`."""
+        return cls.from_table(axis_format.read_table(hdu), format=format, idx=idx)
+
+    @property
+    def as_plot_labels(self) -> list[str]:
+        """Text for each bin: its centre if the nodes are centres, else its edges."""
+        if self.node_type == "center":
+            return [f"{value:.2e}" for value in self.center]
+        return [f"{lower:.2e} - {upper:.2e}" for lower, upper in self.iter_by_edges]
+
+    @property
+    def as_plot_edges(self) -> u.Quantity:
+        """Bin edges, as `edges`."""
+        return self.edges
+
+    @property
+    def as_plot_center(self) -> u.Quantity:
+        """Bin centres, as `center`."""
+        return self.center
+
+    @property
+    def as_plot_xerr(self) -> tuple[u.Quantity, u.Quantity]:
+        """Distances from the centres to the lower and the upper edges, for error bars."""
+        return self.center - self.edges_min, self.edges_max - self.center
+
+    @property
+    def as_plot_scale(self) -> str:
+        """Name of the scale in matplotlib."""
+        return "log" if self.interp == "log" else "linear"
+
+    def __repr__(self) -> str:
+        nodes = self.edges if self.node_type == "edges" else self.center
+        rows = {
+            "name": self.name,
+            "unit": repr(str(self.unit)),
+            "nbins": str(self.nbin),
+            "node type": self.node_type,
+            f"{self.node_type} min": f"{nodes.min():.1e}",
+            f"{self.node_type} max": f"{nodes.max():.1e}",
+            "interp": self.interp,
+        }
+        return "MapAxis\n\n" + "".join(f"\t{key:<10s} : {text:<10s}\n" for key, text in rows.items())

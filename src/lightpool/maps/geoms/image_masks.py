@@ -1,0 +1,97 @@
+"""Masks of an image on the host: regions, borders, footprints. Array code turns them into maps on a device."""
+
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import SkyCoord
+
+from lightpool.maps.periodic_wcs import Plane
+from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions.region_contents import PixelCentres
+from lightpool.maps.regions.sky_regions import parse_regions
+
+if TYPE_CHECKING:
+    from regions import RectangleSkyRegion
+
+__all__ = [
+    "binary_structure",
+    "block_mean",
+    "rectangle_region",
+    "region_mask_image",
+    "round_up_to_even",
+    "round_up_to_odd",
+    "without_border",
+]
+
+HostArray = np.ndarray[Any, Any]
+
+
+def round_up_to_odd(value: Any) -> Any:
+    """Next odd whole number."""
+    return (np.ceil(value) // 2 * 2 + 1).astype(int)
+
+
+def round_up_to_even(value: Any) -> Any:
+    """Next even whole number."""
+    return (np.ceil(value + 1) // 2 * 2).astype(int)
+
+
+def rectangle_region(center: SkyCoord, width: u.Quantity, height: u.Quantity) -> "RectangleSkyRegion":
+    """Rectangle on the sky."""
+    return lazy_regions.RectangleSkyRegion(center=center, width=width, height=height)
+
+
+def region_mask_image(regions: Any, plane: Plane, npix: tuple[int, int], lonlat: HostArray) -> HostArray:
+    """Mask of the pixels in any of some regions.
+
+    Parameters
+    ----------
+    regions : see `parse_regions`
+    plane : Plane of the image
+    npix : number of pixels (x, y)
+    lonlat : array, shape (2, ny, nx)
+        Position of the pixel centres in deg; those with NaN are off the sky and in no region.
+
+    Returns
+    -------
+    mask : array of bool, shape (ny, nx)
+    """
+    return PixelCentres(plane, npix, lonlat).in_any(parse_regions(regions))
+
+
+def block_mean(image: HostArray, factor: int) -> HostArray:
+    """Mean of blocks of ``factor`` x ``factor`` pixels."""
+    ny, nx = image.shape
+    blocks = image.astype(float).reshape(ny // factor, factor, nx // factor, factor)
+    return np.asarray(blocks.mean(axis=(1, 3)))
+
+
+def binary_structure(width: Any, scales_deg: HostArray, kernel: str = "disk") -> HostArray:
+    """Footprint of ones, shape (ny, nx).
+
+    Parameters
+    ----------
+    width : number of pixels or angle, one or a pair (lon, lat)
+        Radius of a disk, side of a box; rounded up to an odd number of pixels.
+    scales_deg : array of 2, pixel sizes (lon, lat) in deg
+    kernel : ``disk`` or ``box``
+    """
+    width = u.Quantity(width)
+    if width.unit.is_equivalent("deg"):
+        width = width / u.Quantity(scales_deg, "deg")
+    n_lon, n_lat = (int(_) for _ in np.broadcast_to(round_up_to_odd(width.to_value("")), 2))
+    if kernel == "box":
+        return np.ones((n_lat, n_lon))
+    if kernel == "disk":
+        y, x = np.mgrid[-n_lat : n_lat + 1, -n_lon : n_lon + 1]
+        return np.asarray((x * n_lat) ** 2 + (y * n_lon) ** 2 <= (n_lon * n_lat) ** 2, dtype=float)
+    raise ValueError(f"kernel must be 'disk' or 'box', got {kernel!r}")
+
+
+def without_border(npix: tuple[int, int], box: tuple[int, ...]) -> HostArray:
+    """Mask of the pixels that a box (ny, nx) of odd sides around them does not reach over the border."""
+    mask = np.zeros(npix[::-1], dtype=bool)
+    y, x = box[0] // 2, box[1] // 2
+    mask[y : max(y, npix[1] - y), x : max(x, npix[0] - x)] = True
+    return mask

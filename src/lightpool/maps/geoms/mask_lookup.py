@@ -1,0 +1,154 @@
+"""Masks looked up at the pixel centres of an image of another pixel size, on the host.
+
+Which pixel of a mask holds a pixel centre is what wcslib says, since Gammapy asks it. But where both images share one
+plane of projection, the position on the mask is a linear function of the column, and another one of the row. It
+differs from that of wcslib by its rounding alone, which decides where a centre lies on the edge between two pixels of
+the mask; and there it matters only where their values differ.
+"""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import numpy as np
+
+from lightpool.arrays.kernels.projections import Projection
+
+if TYPE_CHECKING:
+    from lightpool.maps.geoms.pixel_grid import SkyWindow
+
+__all__ = ["MaskLookup"]
+
+HostArray = np.ndarray[Any, Any]
+
+_ROUNDING_DEG = 1e-10
+"""More than a position can be wrong after wcslib went from a plane to the sky and back: a thousand times its errors."""
+
+_ROUNDING_PIXEL = 1e-6
+"""What is nearer to an edge is left to wcslib however large the pixels are."""
+
+_SAME_MATRIX = 1e-13
+"""Projections whose rotations to the sky differ by less share a plane: 1e-11 deg are within the rounding."""
+
+_FURTHEST = 0.7
+"""Distance from the reference point, rad in the plane, within which no projection of ours magnifies that rounding."""
+
+
+@dataclass(frozen=True)
+class _Positions:
+    """Pixels along one axis of a mask, from -1, before the first one, to the number of pixels, behind the last one.
+
+    Attributes
+    ----------
+    below, above : arrays of int64, shape (n,)
+        Pixel that holds each position; two neighbours where rounding decides between them.
+    """
+
+    below: HostArray
+    above: HostArray
+
+    @classmethod
+    def near(cls, position: HostArray, n_pixel: int, rounding: float) -> Self:
+        """Pixels within the rounding of some positions."""
+        low, high = (np.floor(position + 0.5 + step).clip(-1, n_pixel) for step in (-rounding, rounding))
+        return cls(low.astype(np.int64), high.astype(np.int64))
+
+    @cached_property
+    def open(self) -> HostArray:
+        """Numbers of the positions for which two pixels are left."""
+        return np.flatnonzero(self.below != self.above)
+
+
+@dataclass(frozen=True)
+class MaskLookup:
+    """Where the columns and rows of a window lie on that of a mask."""
+
+    window: "SkyWindow"
+    mask_window: "SkyWindow"
+    columns: _Positions
+    rows: _Positions
+
+    @classmethod
+    def between(cls, window: "SkyWindow", mask_window: "SkyWindow") -> Self | None:
+        """Lookup for a window; None if the windows do not share a plane, their rows and columns, or lie far out."""
+        one, other = window.grid.projection, mask_window.grid.projection
+        if one is None or other is None or window.grid.frame != mask_window.grid.frame or not _same_plane(one, other):
+            return None
+        places, positions, furthest = [], [], 0.0
+        for axis in (0, 1):
+            first, n_pixel = window.box[axis], window.box[axis + 2]
+            plane = (np.arange(first, first + n_pixel) - (one.crpix[axis] - 1)) * one.cd_rad[axis, axis]
+            scale = float(other.cd_rad[axis, axis])
+            places.append(plane / scale + (other.crpix[axis] - 1 - mask_window.box[axis]))
+            positions.append(max(_ROUNDING_PIXEL, np.deg2rad(_ROUNDING_DEG) / abs(scale)))
+            furthest = np.hypot(furthest, np.abs(plane).max(initial=0.0))
+        if furthest > _FURTHEST or max(positions) > 0.1:
+            return None
+        columns, rows = (
+            _Positions.near(place, n, rounding)
+            for place, n, rounding in zip(places, mask_window.box[2:], positions, strict=True)
+        )
+        return cls(window, mask_window, columns, rows)
+
+    def values(self, planes: HostArray, fill_value: bool) -> HostArray:
+        """Values at the pixel centres of the window.
+
+        Parameters
+        ----------
+        planes : array of bool, shape (..., ny, nx) of the mask
+        fill_value : value outside the mask
+
+        Returns
+        -------
+        values : array of bool, shape (..., ny, nx) of the window
+        """
+        shape = (*planes.shape[:-2], self.rows.below.size, self.columns.below.size)
+        several = planes.reshape(-1, *planes.shape[-2:])
+        if len(several) > 1 and np.array_equal(several[1:], np.broadcast_to(several[0], several[1:].shape)):
+            values = np.empty(shape, dtype=bool)  # most masks are the same at all energies
+            values[...] = self.values(several[0], fill_value)
+            return values
+        n_y, n_x = planes.shape[-2:]
+        framed = np.full((*planes.shape[:-2], n_y + 2, n_x + 2), fill_value)  # pixel -1 is the first one
+        framed[..., 1:-1, 1:-1] = planes
+        values = framed.take(self.columns.below + 1, axis=-1).take(self.rows.below + 1, axis=-2)
+        y, x = np.divmod(np.flatnonzero(self._depends_on_rounding(framed)), values.shape[-1])  # faster than `nonzero`
+        if x.size:
+            values[..., y, x] = framed[..., *self._by_wcslib(x, y)]
+        return values
+
+    def _depends_on_rounding(self, framed: HostArray) -> HostArray:
+        """Whether the pixels that may hold a centre differ in any plane, shape (ny, nx) of the window."""
+        columns, rows = self.columns, self.rows
+        found = np.zeros((rows.below.size, columns.below.size), dtype=bool)
+        planes = tuple(range(framed.ndim - 2))
+        below, above = (framed.take(side[columns.open] + 1, axis=-1) for side in (columns.below, columns.above))
+        differs = (below != above).any(axis=planes)
+        found[:, columns.open] = differs.take(rows.below + 1, axis=0) | differs.take(rows.above + 1, axis=0)
+        below, above = (framed.take(side[rows.open] + 1, axis=-2) for side in (rows.below, rows.above))
+        differs = (below != above).any(axis=planes)
+        found[rows.open] |= differs.take(columns.below + 1, axis=1) | differs.take(columns.above + 1, axis=1)
+        return found
+
+    def _by_wcslib(self, x: HostArray, y: HostArray) -> tuple[HostArray, HostArray]:
+        """Row and column in the framed mask of some pixels of the window."""
+        grid, box = self.window.grid, self.window.box
+        sky = grid.wcs.wcs_pix2world(x + float(box.x0), y + float(box.y0), 0)
+        places = self.mask_window.wcs.wcs_world2pix(*sky, 0)
+        column, row = (
+            np.floor(place + 0.5).clip(-1, n).astype(np.int64) + 1
+            for place, n in zip(places, self.mask_window.box[2:], strict=True)
+        )
+        return row, column
+
+
+def _same_plane(one: Projection, other: Projection) -> bool:
+    """Whether two projections have one plane, in which the rows and columns of both are parallel to its axes.
+
+    The position of a geometry that was made of another one is rounded: it comes from wcslib.
+    """
+    return (
+        one.code == other.code
+        and bool(np.abs(one.matrix - other.matrix).max() < _SAME_MATRIX)
+        and all(np.count_nonzero(each.cd_rad) == 2 and each.cd_rad[0, 0] != 0 for each in (one, other))
+    )

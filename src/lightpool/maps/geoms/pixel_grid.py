@@ -1,0 +1,384 @@
+"""The image part of a geometry, and what is computed once per pixel: directions, solid angles, separations.
+
+A `PixelGrid` is an endless plane of pixels, a WCS. A `SkyWindow` is a rectangle of whole pixels on it: the image of a
+map. All maps that are cut out of one, padded or cropped, lie on its grid and share its arrays.
+"""
+
+from collections.abc import Callable, Hashable
+from dataclasses import dataclass, replace
+from functools import cached_property
+from typing import Any, Self, TypeVar, cast
+from weakref import WeakKeyDictionary
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.blocks import in_blocks
+from lightpool.arrays.devices.device_tables import constant
+from lightpool.arrays.devices.devices import Device, array_namespace, device_of, find_device, to_device, to_host
+from lightpool.arrays.devices.memory import require_memory
+from lightpool.arrays.kernels.events import on_turn
+from lightpool.arrays.kernels.projections import Projection, pixel_directions, pixel_to_sky, sky_to_pixel
+from lightpool.arrays.kernels.solid_angles import solid_angles
+from lightpool.arrays.kernels.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
+from lightpool.errors import GeometryError
+from lightpool.maps.geoms.pixel_store import Box, PixelStore
+from lightpool.maps.periodic_wcs import Plane
+from lightpool.maps.wcs_header import (
+    check_wcs,
+    frame_of_wcs,
+    pixel_scales_deg,
+    resampled_wcs,
+    same_wcs,
+    shifted_wcs,
+    sky_projection,
+)
+
+__all__ = ["Box", "PixelGrid", "PixelStore", "SkyWindow"]
+
+MAX_FILLED_PIXELS = 2**22
+"""A larger map is not filled as a whole for the sake of its cutouts."""
+
+MAX_KINDS = 64
+"""Of so many kinds of arrays a grid remembers how much of it was asked for."""
+
+_Found = TypeVar("_Found")
+
+_WORK_BYTES = 128
+"""What the arrays on the way to one of these take for each pixel, at most."""
+
+
+def _by_rows(make: Callable[[Box], Array], box: Box, device: Device, n_number: int = 1) -> Array:
+    """Array on a box, made a few rows at a time where all at once would take too much memory on the way.
+
+    Raises
+    ------
+    OutOfMemoryError
+        If so many numbers for each pixel do not fit on the device.
+    """
+    require_memory(
+        8 * n_number * box.n_pixel,
+        device,
+        what=f"an array of {n_number} x {box.ny} x {box.nx} numbers for the pixels of a map",
+        advice="take larger pixels (a larger binsz) or a smaller width; or take another device",
+    )
+
+    def part(rows: slice) -> Array:
+        return make(Box(box.x0, box.y0 + rows.start, box.nx, rows.stop - rows.start))
+
+    return in_blocks(part, box.ny, _WORK_BYTES * box.nx, device, axis=-2)
+
+
+class PixelGrid:
+    """An endless plane of sky pixels, and what was computed for boxes on it.
+
+    Parameters
+    ----------
+    wcs : WCS with longitude and latitude; it is kept and must not be changed afterwards
+    npix : number of pixels (x, y) of the map that the grid was made for; they are the box ``extent``
+    """
+
+    def __init__(self, wcs: WCS, npix: tuple[int, int]) -> None:
+        check_wcs(wcs)
+        self.wcs = wcs
+        self.frame = frame_of_wcs(wcs)
+        self.extent = Box(0, 0, *npix)
+        self._forget()
+
+    def _forget(self) -> None:
+        self._store = PixelStore()
+        self._n_asked: dict[Hashable, int] = {}
+        self._upsampled: dict[int, PixelGrid] = {}
+        self._aligned: WeakKeyDictionary[PixelGrid, dict[float, bool]] = WeakKeyDictionary()
+        self._latest: tuple[object, tuple[Any, ...], Any] = (None, (), None)
+
+    @cached_property
+    def projection(self) -> Projection | None:
+        """The projection as array code; None when it is not one of ours: then wcslib works on the host."""
+        return sky_projection(self.wcs)
+
+    @cached_property
+    def scales_deg(self) -> np.ndarray[Any, Any]:
+        """Pixel sizes in x and y at the reference pixel."""
+        return pixel_scales_deg(self.wcs)
+
+    @cached_property
+    def plane(self) -> Plane:
+        """Its pixels without an end."""
+        return Plane(self.wcs)
+
+    def pixel_to_sky(self, x: Array, y: Array) -> tuple[Array, Array]:
+        """Sky position, rad in the frame of the grid, of pixel coordinates (arrays on any device)."""
+        if self.projection is not None:
+            if self.plane.period is not None:
+                x = x - self.plane.period * array_namespace(x).round((x - self.plane.zero) / self.plane.period)
+            return pixel_to_sky(self.projection, x, y)
+        lon, lat = self.plane.to_sky(*np.broadcast_arrays(to_host(x), to_host(y)))  # host: wcslib
+        return to_device(np.deg2rad(lon), device_of(x)), to_device(np.deg2rad(lat), device_of(x))
+
+    def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Pixel coordinates of sky positions, rad in the frame of the grid (arrays on any device)."""
+        if self.projection is not None:
+            return sky_to_pixel(self.projection, lon, lat)
+        x, y = self.wcs.wcs_world2pix(np.rad2deg(to_host(lon)), np.rad2deg(to_host(lat)), 0)  # host: wcslib
+        return to_device(np.asarray(x), device_of(lon)), to_device(np.asarray(y), device_of(lon))
+
+    def directions(self, box: Box, device: Device, *, corners: bool = False) -> Array:
+        """Give the unit vectors of the pixel centres of a box in the frame of the grid, shape (3, ny, nx).
+
+        Or of the corners, shape (3, ny + 1, nx + 1).
+        """
+        half, more = (0.5, 1) if corners else (0.0, 0)
+        if self.projection is None:
+            y, x = np.mgrid[: box.ny + more, : box.nx + more].astype(float)
+            x, y = x + (box.x0 - half), y + (box.y0 - half)
+            return unit_vectors(*self.pixel_to_sky(to_device(x, device), to_device(y, device)))
+        x_ref, y_ref = self.projection.crpix
+        parts, n_column = [], box.nx + more
+        turns = np.zeros(n_column)
+        if self.plane.period is not None:
+            turns = np.round((np.arange(box.x0, box.x0 + n_column) - half - self.plane.zero) / self.plane.period)
+        for turn in np.unique(turns).tolist():
+            columns = np.flatnonzero(turns == turn)
+            shift = half + (self.plane.period or 0.0) * turn
+            moved = replace(self.projection, crpix=(x_ref + shift, y_ref + half))
+            first = box.y0, box.x0 + int(columns[0])
+            parts.append(pixel_directions(moved, (box.ny + more, columns.size), device, first=first))
+        return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=-1)
+
+    def lonlat(self, box: Box) -> np.ndarray[Any, Any]:
+        """Sky position of the pixel centres of a box on the host, by wcslib, shape (2, ny, nx), unit deg."""
+        y, x = np.mgrid[box.y0 : box.y0 + box.ny, box.x0 : box.x0 + box.nx].astype(float)
+        return np.stack(self.plane.to_sky(x, y))
+
+    def has_room(self, n_number: int, box: Box) -> bool:
+        """Whether an array of so many numbers for each pixel of a box can be kept."""
+        return self._store.has_room(8 * n_number * box.n_pixel)
+
+    def is_aligned(self, other: "PixelGrid", tolerance: float) -> bool:
+        """Whether the pixels are those of another grid, counted from another one."""
+        if self is other:
+            return True
+        known = self._aligned.setdefault(other, {})
+        if tolerance not in known:
+            known[tolerance] = self.frame == other.frame and same_wcs(self.wcs, other.wcs, tolerance, any_origin=True)
+        return known[tolerance]
+
+    def latest(self, place: object, kind: tuple[Any, ...], make: Callable[[], _Found]) -> _Found:
+        """What was made last, if that was for the same object and of the same kind; else it is made now.
+
+        The maps of a dataset are cut around one position, one after the other.
+        """
+        known_place, known_kind, found = self._latest
+        if known_place is not place or known_kind != kind:
+            found = make()
+            self._latest = place, kind, found
+        return cast(_Found, found)
+
+    def upsampled(self, factor: int) -> "PixelGrid":
+        """Grid of pixels that are ``factor`` times as small."""
+        if factor != int(factor) or factor < 1:
+            raise GeometryError(f"factor must be a whole number from 1, got {factor!r}")
+        if factor not in self._upsampled:
+            npix = self.extent.nx * int(factor), self.extent.ny * int(factor)
+            self._upsampled[factor] = PixelGrid(resampled_wcs(self.wcs, 1.0 / factor, npix), npix)
+        return self._upsampled[factor]
+
+    def shared(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> Array:
+        """Array on a box, computed once; when that pays, on more than the box, for other boxes to be cut from.
+
+        The extent is filled when the boxes in it that were asked for add up to it, or one is a quarter of it. A box
+        that reaches over the border is joined to the last one when the strips around that are no more than the box.
+        """
+        found = self._store.get(kind, box)
+        if found is not None:
+            return found
+        if not self.extent.holds(box):
+            target, values = self._joined(kind, box, compute)
+        else:
+            target = box
+            if self.extent.n_pixel <= MAX_FILLED_PIXELS:
+                self._n_asked[kind] = self._n_asked.pop(kind, 0) + box.n_pixel  # the latest at the end
+                while len(self._n_asked) > MAX_KINDS:
+                    self._n_asked.pop(next(iter(self._n_asked)))
+                if max(self._n_asked[kind], 4 * box.n_pixel) >= self.extent.n_pixel:
+                    target = self.extent
+            values = compute(target)
+        self._store.put(kind, target, values)
+        return target.cut(values, box)
+
+    def _joined(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> tuple[Box, Array]:
+        latest = self._store.latest(kind)
+        if latest is not None:
+            old, values = latest
+            outer = box.around(old)
+            if outer.n_pixel - old.n_pixel <= box.n_pixel:
+                return outer, old.grown(values, outer, compute)
+        return box, compute(box)
+
+    def single(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> Array:
+        """Array on a box, computed once, which boxes outside it have no use for."""
+        found = self._store.get(kind, box)
+        if found is None:
+            found = compute(box)
+            self._store.put(kind, box, found)
+        return found
+
+    def __getstate__(self) -> dict[str, Any]:
+        # A WCS is pickled as the text of a FITS header, which rounds: its numbers travel beside it.
+        names = ("crpix", "crval", "cd") if self.wcs.wcs.has_cd() else ("crpix", "crval", "cdelt", "pc")
+        numbers = {name: np.array(getattr(self.wcs.wcs, name)) for name in names}
+        return {"wcs": self.wcs, "frame": self.frame, "extent": self.extent, "numbers": numbers}
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        for name, value in state.pop("numbers").items():
+            setattr(state["wcs"].wcs, name, value)
+        self.__dict__.update(state)
+        self._forget()
+
+
+@dataclass(frozen=True)
+class SkyWindow:
+    """A rectangle of whole pixels on a grid: the image of a geometry. Windows on different grids are never equal."""
+
+    grid: PixelGrid
+    box: Box
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return SkyWindow, (self.grid, self.box)
+
+    @classmethod
+    def from_wcs(cls, wcs: WCS, npix: tuple[int, int]) -> Self:
+        """Window of the first pixels of a WCS, on a grid of its own."""
+        grid = PixelGrid(wcs, npix)
+        return cls(grid, grid.extent)
+
+    def moved(self, x0: int, y0: int, nx: int, ny: int) -> "SkyWindow":
+        """Window whose first pixel is pixel (x0, y0) of this one."""
+        return SkyWindow(self.grid, Box(self.box.x0 + x0, self.box.y0 + y0, nx, ny))
+
+    @cached_property
+    def wcs(self) -> WCS:
+        """WCS whose pixel 0 is the first pixel of the window."""
+        if self.box == self.grid.extent:
+            return self.grid.wcs
+        return shifted_wcs(self.grid.wcs, self.box.x0, self.box.y0, (self.box.nx, self.box.ny))
+
+    @cached_property
+    def plane(self) -> Plane:
+        """Its pixels, counted from the first one of the window."""
+        return Plane(self.wcs, self.box.nx)
+
+    def _once(self, values: Array) -> Array:
+        """Values of a window that is wider than the sky, NaN where it repeats itself: beyond the turn of wcslib."""
+        period = self.plane.period
+        if period is None or not self.plane.has_repeats:
+            return values
+        xp = array_namespace(values)
+        away = np.abs(np.arange(self.box.nx) - self.plane.zero)
+        is_first = constant(away <= period / 2 + 1e-6, device_of(values))
+        return xp.where(is_first, values, xp.full_like(values, np.nan))
+
+    def directions(self, device: str | Device | None = None) -> Array:
+        """Give the unit vectors of the pixel centres in the frame of the grid, shape (3, ny, nx); NaN off the sky."""
+        place = find_device(device)
+
+        def compute(box: Box) -> Array:
+            return _by_rows(lambda rows: self.grid.directions(rows, place), box, place, n_number=3)
+
+        return self._once(self.grid.shared(("directions", place.name), self.box, compute))
+
+    def _part_of_directions(self, place: Device) -> Callable[[Box], Array]:
+        """Give the directions of boxes in this window: cut from those of all pixels, unless these cannot be kept."""
+        if not self.grid.has_room(3, self.box):
+            return lambda rows: self.grid.directions(rows, place)
+        whole = self.directions(place)
+        return lambda rows: self.box.cut(whole, rows)
+
+    def solid_angle(self, device: str | Device | None = None) -> Array:
+        """Solid angle of the pixels, shape (ny, nx), unit sr; NaN where a corner is off the sky."""
+        place = find_device(device)
+
+        def part(rows: Box) -> Array:
+            return solid_angles(self.grid.directions(rows, place, corners=True))
+
+        return self._once(
+            self.grid.shared(("solid_angle", place.name), self.box, lambda box: _by_rows(part, box, place))
+        )
+
+    def separation(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
+        """Angle between the pixel centres and a position in the frame of the grid, shape (ny, nx), all in rad."""
+        place = find_device(device)
+
+        def compute(box: Box) -> Array:
+            centre = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
+            vectors = self._part_of_directions(place)
+            return _by_rows(lambda rows: separation_of_vectors(vectors(rows), centre), box, place)
+
+        return self._once(self.grid.single(("separation", place.name, lon, lat), self.box, compute))
+
+    def field_of_view(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
+        """Give the unit vectors of the pixel centres in the field of view of a pointing (ICRS, deg)."""
+        place = find_device(device)
+
+        def compute(box: Box) -> Array:
+            matrix = fov_matrix(np.deg2rad(lon), np.deg2rad(lat)) @ frame_matrix(self.grid.frame, "icrs")
+            vectors = self._part_of_directions(place)
+            return _by_rows(lambda rows: rotate(matrix, vectors(rows)), box, place, n_number=3)
+
+        return self._once(self.grid.single(("field of view", place.name, lon, lat), self.box, compute))
+
+    def upsampled(self, factor: int) -> "SkyWindow":
+        """Window of pixels that are ``factor`` times as small; calls on one grid share the grid of small pixels."""
+        box = self.box
+        return SkyWindow(self.grid.upsampled(factor), Box(*(n * factor for n in box)))
+
+    def lonlat(self) -> np.ndarray[Any, Any]:
+        """Sky position of the pixel centres on the host, by wcslib, shape (2, ny, nx), unit deg; NaN off the sky."""
+
+        def compute(box: Box) -> np.ndarray[Any, Any]:
+            centres: np.ndarray[Any, Any] = _by_rows(self.grid.lonlat, box, find_device("cpu"), n_number=2)
+            centres.flags.writeable = False  # geometries share it
+            return centres
+
+        return np.asarray(self._once(self.grid.shared("lonlat", self.box, compute)))
+
+    def numbers_on(self, other: "SkyWindow", device: str | Device | None = None) -> Array:
+        """Which pixel of another window contains each pixel centre, int64 of shape (ny, nx).
+
+        Pixels are counted along the rows of the other window; what lies outside gets the number after the last one.
+        """
+        place = find_device(device)
+        n_x, n_y = other.box.nx, other.box.ny
+
+        def numbers(lon: Array, lat: Array) -> Array:
+            if other.grid.frame != self.grid.frame:
+                centres = SkyCoord(lon, lat, unit="deg", frame=self.grid.frame).transform_to(other.grid.frame).data
+                lon, lat = centres.lon.deg, centres.lat.deg
+            x, y = (np.floor(_ + 0.5) for _ in other.plane.from_sky(lon, lat))
+            inside = (x >= 0) & (x < n_x) & (y >= 0) & (y < n_y)  # False for NaN too
+            return constant(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), place)
+
+        def compute(box: Box) -> Array:
+            if not self.grid.has_room(2, box):
+                return _by_rows(lambda rows: numbers(*self.grid.lonlat(rows)), box, place)
+            whole = SkyWindow(self.grid, box).lonlat()
+            return _by_rows(lambda rows: numbers(*box.cut(whole, rows)), box, place)
+
+        return self.grid.shared(("numbers on", other, place.name), self.box, compute)
+
+    def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Pixel coordinates on the window of sky positions, rad in the frame of the grid."""
+        x, y = self.grid.sky_to_pixel(lon, lat)
+        x, y = x - float(self.box.x0), y - float(self.box.y0)
+        return (on_turn(x, *self.turn) if self.turn is not None else x), y
+
+    @cached_property
+    def turn(self) -> tuple[float, float] | None:
+        """Middle of the window and columns of a whole turn, if it reaches over the end of the turn of wcslib."""
+        if not self.plane.reaches_over_seam:
+            return None
+        assert self.plane.period is not None
+        return (self.box.nx - 1) / 2, self.plane.period

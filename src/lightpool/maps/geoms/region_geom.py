@@ -1,0 +1,468 @@
+"""Geometry of maps with one pixel on the sky, the region."""
+
+import copy
+import logging
+from collections.abc import Sequence
+from functools import cached_property
+from typing import TYPE_CHECKING, Any, Self
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+from astropy.wcs import WCS
+
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.device_tables import constant
+from lightpool.arrays.devices.devices import Device, full_on
+from lightpool.arrays.kernels.sphere import angular_separation, fov_matrix, frame_matrix, rotate, unit_vectors
+from lightpool.errors import GeometryError
+from lightpool.maps.axes.axes import MapAxes
+from lightpool.maps.coord import MapCoord
+from lightpool.maps.geoms import region_geom_format
+from lightpool.maps.geoms.geom import Geom, HostArray, pix_to_idx
+from lightpool.maps.geoms.region_pixels import coord_and_weights, solid_angle_of
+from lightpool.maps.geoms.wcs_geom import WcsGeom
+from lightpool.maps.periodic_wcs import Plane
+from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions.pixel_regions import in_frame
+from lightpool.maps.regions.region_contents import Places
+from lightpool.maps.regions.region_extent import (
+    angles_from,
+    bounding_box,
+    bounding_rectangle,
+    drawn_parts,
+)
+from lightpool.maps.regions.sky_regions import (
+    is_point,
+    on_sky,
+    parse_regions,
+    region_center,
+    regions_to_compound_region,
+)
+from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg
+
+if TYPE_CHECKING:
+    from regions import Region
+
+__all__ = ["RegionGeom"]
+
+log = logging.getLogger(__name__)
+
+_WIDEST_TAN = 60.0
+"""Angle from its centre in deg up to which a region is drawn on a tangential projection."""
+
+_PLANE = 1.5
+"""Angle in deg up to which areas are those of the plane, as in Gammapy: that of a circle is wrong by 6e-5 then."""
+
+
+class RegionGeom(Geom):
+    """Geometry whose only sky pixel is a region, with any number of non-spatial axes.
+
+    Parameters
+    ----------
+    region : SkyRegion, PixelRegion or None
+        The region; several regions are one as a union, see `from_regions`. One in pixels is brought to the sky by
+        ``wcs``. None is a region that is not known.
+    axes : list of MapAxis
+        Non-spatial axes.
+    wcs : WCS
+        Pixels on which the region is drawn; by default a tangential projection at its centre.
+    binsz_wcs : float, str or Quantity
+        Pixel size of the default ``wcs``; numbers are in deg.
+    """
+
+    is_region = True
+    is_allsky = False
+    projection = "TAN"
+
+    def __init__(
+        self, region: "Region | None", axes: Any = None, wcs: WCS | None = None, binsz_wcs: Any = "0.1 deg"
+    ) -> None:
+        self._region = on_sky([region], wcs)[0] if isinstance(region, lazy_regions.PixelRegion) else region
+        self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
+        self._binsz_wcs = Angle(binsz_wcs, "deg")
+        self._wcs: Any = wcs if wcs is not None or region is None else self._default_wcs()
+
+    def _default_wcs(self) -> WCS:
+        center, projection = region_center(self._region), self.projection
+        if angles_from(center, self._known_region()) > _WIDEST_TAN:
+            center, _ = bounding_box(self._known_region(), center.frame.name)
+            projection = "ZEA"  # which shows all the sky
+        size = tuple(np.broadcast_to(self._binsz_wcs.deg, 2).tolist())
+        kwargs = {"binsz": size, "skydir": center, "proj": projection, "frame": center.frame.name}
+        self._wcs = WcsGeom.create(**kwargs).wcs  # of all the sky: width and centre are found on it, once
+        return WcsGeom.create(width=tuple(self.width), **kwargs).wcs
+
+    @classmethod
+    def create(cls, region: Any, **kwargs: Any) -> Self:
+        """Make a geometry from a region, a DS9 string, a position, or a list of them; see `from_regions`."""
+        return cls.from_regions(regions=region, **kwargs)
+
+    @classmethod
+    def from_regions(cls, regions: Any, **kwargs: Any) -> Self:
+        """Make a geometry from the union of regions.
+
+        Parameters
+        ----------
+        regions : str, SkyRegion, PixelRegion, SkyCoord, or list of them
+            A string is in DS9 format, a position makes a point. Regions in pixels need a ``wcs``.
+        **kwargs : dict
+            For the constructor.
+        """
+        parsed = on_sky(parse_regions(regions), kwargs.get("wcs"))
+        return cls(region=regions_to_compound_region(parsed) if parsed else None, **kwargs)
+
+    @classmethod
+    def from_hdulist(cls, hdulist: Any, format: str = "ogip", hdu: str | None = None) -> Self:
+        """Make a geometry from the HDUs of a file, see `lightpool.maps.geoms.region_geom_format`."""
+        region, wcs, axes = region_geom_format.read_region_hdus(hdulist, format, hdu)
+        return cls(region=region, wcs=wcs, axes=axes)
+
+    def to_hdulist(
+        self,
+        format: str = "ogip",
+        hdu_bands: str | None = None,
+        hdu_region: str | None = None,
+    ) -> Any:
+        """HDUs of axes and region, see `lightpool.maps.geoms.region_geom_format`."""
+        return region_geom_format.make_region_hdus(self, format, hdu_bands, hdu_region)
+
+    def _with_axes(self, axes: Any) -> Self:
+        geom = type(self)(self._region, axes=axes, wcs=self._wcs, binsz_wcs=self._binsz_wcs)
+        known = ("_bounding_rectangle", "_center_lonlat")
+        geom.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
+        return geom
+
+    def copy(self, **kwargs: Any) -> Self:
+        """Copy, with some of the arguments of the constructor replaced."""
+        given = {"region": self._region, "axes": self._axes, "wcs": self._wcs, "binsz_wcs": self._binsz_wcs}
+        return type(self)(**(given | kwargs))
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self.copy(region=copy.deepcopy(self._region, memo), axes=copy.deepcopy(self._axes, memo))
+
+    # The region
+
+    @property
+    def region(self) -> "Region | None":
+        """The region on the sky."""
+        return self._region
+
+    def _known_region(self) -> "Region":
+        if self._region is None:
+            raise GeometryError("this geometry has no region, so it has no place on the sky")
+        return self._region
+
+    @property
+    def wcs(self) -> WCS:
+        """Pixels on which the region is drawn; not to be changed."""
+        return self._wcs
+
+    @property
+    def frame(self) -> str:
+        """Name of the frame, ``icrs`` or ``galactic``."""
+        if self._region is None:
+            return "icrs"
+        center = getattr(self._region, "center", None)
+        return frame_of_wcs(self._wcs) if center is None else str(center.frame.name)
+
+    @property
+    def binsz_wcs(self) -> Angle:
+        """Pixel size of `wcs` in longitude and latitude."""
+        return Angle(pixel_scales_deg(self._wcs), "deg")
+
+    @property
+    def is_all_point_sky_regions(self) -> bool:
+        """Whether the region is a point or a union of points."""
+        return is_point(self._known_region())
+
+    @cached_property
+    def _bounding_rectangle(self) -> tuple[SkyCoord, HostArray]:
+        """Centre, and width and height in deg, of the pixels that the region touches.
+
+        Of a region that the pixels cannot show, those of a box around it on the sphere.
+        """
+        return bounding_rectangle(self._known_region(), self._wcs)
+
+    @property
+    def width(self) -> u.Quantity:
+        """Width and height of the rectangle of pixels around the region, deg."""
+        return u.Quantity(self._bounding_rectangle[1], "deg")
+
+    @property
+    def center_skydir(self) -> SkyCoord:
+        """Centre of the rectangle of pixels around the region."""
+        if self._region is None:
+            return SkyCoord(np.nan * u.deg, np.nan * u.deg)
+        return self._bounding_rectangle[0]
+
+    @property
+    def _npix_image(self) -> tuple[int, int]:
+        return 1, 1
+
+    @property
+    def npix(self) -> tuple[list[int], list[int]]:
+        """Number of pixels in longitude and latitude: one."""
+        return [1], [1]
+
+    def separation(self, position: SkyCoord) -> Angle:
+        """Angle between the centre of the region and positions."""
+        return self.center_skydir.separation(position)
+
+    def solid_angle(self) -> u.Quantity:
+        """Solid angle of the region in sr.
+
+        That of parts that may overlap is counted on small pixels; that of others is a sum.
+        """
+        return solid_angle_of(self)
+
+    @property
+    def is_drawn(self) -> bool:
+        """Whether the region has its shape on `wcs`; else its pixels are not those around its centre."""
+        return drawn_parts(self._known_region(), Plane(self._wcs)) is not None
+
+    @cached_property
+    def _is_small(self) -> bool:
+        """Whether the region is drawn in its shape, and the plane is as good as the sphere."""
+        region = self._known_region()
+        if not self.is_drawn:
+            return False
+        return angles_from(bounding_box(region, self.frame)[0], region) <= _PLANE
+
+    def _part(self, regions: "Sequence[Region]") -> "RegionGeom":
+        """Geometry of some parts of the region, with pixels of the same size around them."""
+        return RegionGeom(regions_to_compound_region(regions), axes=self._axes, binsz_wcs=self.binsz_wcs)
+
+    def bin_volume(self) -> u.Quantity:
+        """Solid angle times the bin widths of the non-spatial axes, in the shape of the data."""
+        volume = self.solid_angle() * np.ones(self.data_shape)
+        return volume if self.is_image else volume * self.axes.bin_volume()
+
+    # The centre as a map of one pixel, on a device
+
+    @cached_property
+    def _center_lonlat(self) -> tuple[HostArray, HostArray]:
+        """Longitude and latitude of the centre in the frame of the geometry, shape (1, 1), rad."""
+        centre = self.center_skydir
+        if centre.frame.name != self.frame:  # to transform costs milliseconds, also to the same frame
+            centre = centre.transform_to(self.frame)
+        return np.full((1, 1), centre.data.lon.rad), np.full((1, 1), centre.data.lat.rad)
+
+    def directions(self, device: str | Device | None = None) -> Array:
+        """Give the unit vector of the centre in the frame of the geometry, shape (3, 1, 1)."""
+        return constant(unit_vectors(*self._center_lonlat), device)
+
+    def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
+        """Angle between the centre and a position (rad, in the frame of the geometry) in rad, shape (1, 1)."""
+        separation = angular_separation(*self._center_lonlat, lon, lat)
+        return full_on((1, 1), separation[0, 0], device)
+
+    def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
+        """Give the unit vector of the centre in the field of view of a pointing, shape (3, 1, 1); see `WcsGeom`."""
+        matrix = fov_matrix(pointing.icrs.ra.rad, pointing.icrs.dec.rad) @ frame_matrix(self.frame, "icrs")
+        return constant(rotate(matrix, unit_vectors(*self._center_lonlat)), device)
+
+    def solid_angle_array(self, device: str | Device | None = None) -> Array:
+        """Solid angle of the region in sr, shape (1, 1), on a device."""
+        return full_on((1, 1), self.solid_angle().to_value("sr"), device)
+
+    # Coordinates
+
+    def contains(self, coords: Any) -> HostArray:
+        """Whether positions lie in the region; a point contains every position, as in Gammapy."""
+        position = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names).skycoord
+        if self.is_all_point_sky_regions:
+            return np.ones(position.shape, dtype=bool)
+        frame = frame_of_wcs(self._wcs)
+        if position.frame.name != frame:
+            position = position.transform_to(frame)
+        return self._contains_lonlat(position.data.lon.deg, position.data.lat.deg)
+
+    def _contains_lonlat(self, lon: HostArray, lat: HostArray) -> HostArray:
+        """Whether positions in deg, in the frame of `wcs`, lie in the region."""
+        x, y = self._wcs.wcs_world2pix(lon, lat, 0)
+        return Places(Plane(self._wcs), x, y, lambda: (lon, lat)).inside(self._known_region())
+
+    def contains_icrs(self, lon: HostArray, lat: HostArray) -> HostArray:
+        """Whether positions, arrays in rad, ICRS, lie in the region; faster than `contains`."""
+        if self._region is None or self.is_all_point_sky_regions:
+            return np.ones(np.shape(lon), dtype=bool)
+        lon, lat = (np.rad2deg(_) for _ in in_frame(lon, lat, "icrs", frame_of_wcs(self._wcs)))
+        return self._contains_lonlat(lon, lat)
+
+    def contains_wcs_pix(self, pix: Sequence[Any]) -> HostArray:
+        """Whether pixel coordinates on `wcs` lie in the region; a point contains every position."""
+        region = self._known_region()
+        if self.is_all_point_sky_regions:
+            return np.ones(np.shape(pix[0]), dtype=bool)
+        x, y = np.broadcast_arrays(*pix[:2])
+        return Places(Plane(self._wcs), x, y, lambda: self._wcs.wcs_pix2world(x, y, 0)).inside(region)
+
+    def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
+        """Pixel coordinates of map coordinates: 0 in the region, NaN outside, then those on the axes.
+
+        Coordinates without a position mean the centre of the region.
+        """
+        if isinstance(coords, tuple) and len(coords) == len(self.axes):
+            centre = self.center_skydir.transform_to(self.frame)
+            coords = (centre.data.lon, centre.data.lat, *coords)
+        elif isinstance(coords, dict) and not {"lon", "lat", "skycoord"} & set(coords):
+            coords = {"skycoord": self.center_skydir, **coords}
+        coords = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names)
+        image = np.zeros(1) if self._region is None else np.where(self.contains(coords), 0.0, np.nan)
+        return (image, image.copy(), *self.axes.coord_to_pix(coords))
+
+    def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
+        """Map coordinates of pixel coordinates; NaN for positions beyond half a pixel."""
+        centre = self.center_skydir.data
+        lon, lat = (
+            u.Quantity(np.where(np.abs(p) < 0.5, angle.deg, np.nan), "deg")
+            for p, angle in zip(pix[:2], (centre.lon, centre.lat), strict=True)
+        )
+        return (lon, lat, *self.axes.pix_to_coord(tuple(pix[2:])))
+
+    def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[HostArray, ...]:
+        """Pixel indices of pixel coordinates, -1 outside the axes unless clipped, and outside the region."""
+        idx = [pix_to_idx(_) for _ in pix]
+        return (*idx[:2], *self.axes.pix_to_idx(tuple(idx[2:]), clip=clip))
+
+    def get_idx(self) -> tuple[HostArray, ...]:
+        """Give the indices of all bins."""
+        idx = np.meshgrid(*[np.arange(n) for n in self.data_shape], indexing="ij")
+        return tuple(idx[::-1])
+
+    def get_coord(
+        self, mode: str = "center", frame: str | None = None, sparse: bool = False, axis_name: str | None = None
+    ) -> MapCoord:
+        """Map coordinates of all bins.
+
+        Parameters
+        ----------
+        mode : ``center`` or ``edges``
+            Whether to take the centres, or the edges of the axis ``axis_name``.
+        frame : str
+            Frame of the coordinates; that of the region by default.
+        sparse : bool
+            Whether arrays keep length 1 on the dimensions that they do not depend on.
+        axis_name : str
+            Axis whose edges are taken.
+        """
+        if mode == "edges" and axis_name is None:
+            raise ValueError("mode 'edges' needs the name of an axis")
+        data = {"skycoord": self.center_skydir.reshape((1, 1)), **self.axes.get_coord(mode, axis_name)}
+        coords = MapCoord.create(data, frame=self.frame).to_frame(frame or self.frame)
+        return coords if sparse else coords.broadcasted
+
+    def get_wcs_coord_and_weights(self, factor: int = 10) -> tuple[MapCoord, HostArray]:
+        """Coordinates of the pixels that the region touches, and the part of each that lies in it.
+
+        Parameters
+        ----------
+        factor : int
+            The part is counted on pixels that are this number of times as small.
+
+        Returns
+        -------
+        coord : MapCoord
+            Longitude and latitude of shape (n_pixel,), coordinates of axes of shape (..., 1).
+        weights : array, shape (n_pixel,)
+        """
+        return coord_and_weights(self, factor)
+
+    # Other geometries
+
+    def to_wcs_geom(self, width_min: Any = None) -> WcsGeom:
+        """Geometry of the pixels of `wcs` around the region.
+
+        Parameters
+        ----------
+        width_min : float, str, Quantity, or tuple of them
+            Least width (lon, lat); numbers are in deg.
+        """
+        width = self.width.value
+        if width_min is not None:
+            width = np.maximum(width, width_deg(width_min))
+        # partial: the pixels may reach beyond those of `wcs`, for a union too, whose centre is not that of its pixels
+        geom = WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode="partial")
+        return geom.to_cube(self.axes)
+
+    def to_binsz_wcs(self, binsz: Any) -> Self:
+        """Geometry of the same region drawn on pixels of another size (numbers in deg)."""
+        return type(self)(self._region, axes=self._axes, binsz_wcs=binsz)
+
+    def to_binsz(self, binsz: Any) -> Self:
+        """Return the geometry itself: a region has no pixels."""
+        return self
+
+    def downsample(self, factor: int, axis_name: str) -> Self:
+        """Geometry with bins of an axis ``factor`` times as large."""
+        return self._with_axes(self.axes.downsample(factor=factor, axis_name=axis_name))
+
+    def upsample(self, factor: int, axis_name: str) -> Self:
+        """Geometry with bins of an axis ``factor`` times as small."""
+        return self._with_axes(self.axes.upsample(factor=factor, axis_name=axis_name))
+
+    def _pad_spatial(self, pad_width: Any) -> Self:
+        raise GeometryError(f"a region has no pixels to pad by {pad_width!r}; name an axis")
+
+    def crop(self, crop_width: Any) -> Self:
+        """Refuse: a region has no pixels to crop."""
+        raise GeometryError(f"a region has no pixels to crop by {crop_width!r}")
+
+    def union(self, other: "RegionGeom") -> None:
+        """Unite the region with that of another geometry with equal axes, in place."""
+        if self != other:
+            raise GeometryError("geometries with different axes cannot be united")
+        if other.region is not None:
+            self._region = other.region if self._region is None else self._region.union(other.region)
+            self.__dict__.pop("_bounding_rectangle", None)
+            self.__dict__.pop("_center_lonlat", None)
+
+    def plot_region(
+        self, ax: Any = None, kwargs_point: dict[str, Any] | None = None, path_effect: Any = None, **kwargs: Any
+    ) -> Any:
+        """Draw the outlines of the region.
+
+        Parameters
+        ----------
+        ax : WCSAxes, optional
+            By default the current axes if they show the sky, else new ones of the size of the region.
+        kwargs_point : dict, optional
+            For ``Line2D`` of matplotlib, with which points are drawn.
+        path_effect : path effect of matplotlib, optional
+        **kwargs : dict, passed to ``as_artist`` of the pixel region, such as ``edgecolor``
+
+        Returns
+        -------
+        ax : WCSAxes
+        """
+        from lightpool.plot.regions import plot_region  # matplotlib is heavy and optional
+
+        return plot_region(self, ax=ax, kwargs_point=kwargs_point, path_effect=path_effect, **kwargs)
+
+    def is_allclose(self, other: "RegionGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6) -> bool:
+        """Whether another geometry has equal axes within tolerances; regions are not compared, as in Gammapy."""
+        if not isinstance(other, RegionGeom):
+            raise TypeError(f"cannot compare a {type(self).__name__} with a {type(other).__name__}")
+        if self.data_shape != other.data_shape:
+            log.debug("shapes differ: %s and %s", self.data_shape, other.data_shape)
+            return False
+        return self.axes.is_allclose(other.axes, rtol=rtol_axes, atol=atol_axes)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, RegionGeom) and self.is_allclose(other)
+
+    def __hash__(self) -> int:
+        return id(self)
+
+    def __str__(self) -> str:
+        centre = self.center_skydir
+        return (
+            f"{type(self).__name__}\n\n"
+            f"\tregion     : {type(self._region).__name__}\n"
+            f"\taxes       : {self.axes_names}\n"
+            f"\tshape      : {self.data_shape[::-1]}\n"
+            f"\tndim       : {self.ndim}\n"
+            f"\tframe      : {centre.frame.name}\n"
+            f"\tcenter     : {centre.data.lon.deg:.1f} deg, {centre.data.lat.deg:.1f} deg\n"
+        )

@@ -1,0 +1,321 @@
+"""Geometry with sky pixels: what is known of its pixels."""
+
+import copy
+import math
+from collections.abc import Sequence
+from functools import cached_property
+from typing import Any, Self
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+from astropy.wcs import WCS
+
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import Device
+from lightpool.arrays.kernels.events import EDGE
+from lightpool.arrays.kernels.projections import Projection
+from lightpool.errors import GeometryError
+from lightpool.maps.axes.axes import MapAxes
+from lightpool.maps.axes.node_axis import NodeAxis
+from lightpool.maps.coord import MapCoord
+from lightpool.maps.geoms import image_masks
+from lightpool.maps.geoms.geom import INVALID, Geom, HostArray, pix_to_idx
+from lightpool.maps.geoms.pixel_grid import SkyWindow
+from lightpool.maps.wcs_header import binsz_deg, lonlat_deg, npix_pair
+
+__all__ = ["SkyPixelGeom"]
+
+
+class SkyPixelGeom(Geom):
+    """Sky pixels and non-spatial axes: coordinates, areas and angles. `WcsGeom` adds how one is made from another.
+
+    Parameters
+    ----------
+    wcs, npix, cdelt, axes : see `WcsGeom`
+    """
+
+    _consumed = ("cdelt",)
+    _window: SkyWindow
+    _cdelt: tuple[float, float]
+    _cutout_info: dict[str, Any] | None
+
+    def __init__(self, wcs: WCS, npix: Any = None, cdelt: Any = None, axes: Any = None) -> None:
+        if npix is None:
+            if wcs.array_shape is None:
+                raise GeometryError("npix is not given, and the WCS does not know the shape of its array either")
+            npix = tuple(wcs.array_shape[::-1])
+        size = None if cdelt is None else binsz_deg(cdelt)
+        self._set(SkyWindow.from_wcs(wcs, npix_pair(npix)), size, axes)
+
+    def _set(self, window: SkyWindow, cdelt: tuple[float, float] | None, axes: Any) -> None:
+        self._keep(
+            _window=window,
+            _cdelt=cdelt or binsz_deg(tuple(window.grid.scales_deg.tolist())),
+            _axes=MapAxes.from_default(axes, n_spatial_axes=2),
+            _cutout_info=None,
+        )
+
+    @classmethod
+    def _from_window(cls, window: SkyWindow, cdelt: tuple[float, float], axes: Any) -> Self:
+        geom = cls.__new__(cls)
+        geom._set(window, cdelt, axes)
+        return geom
+
+    def _with_axes(self, axes: Any) -> Self:
+        geom = self._from_window(self._window, self._cdelt, axes)
+        geom._cutout_info = self._cutout_info
+        return geom
+
+    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+        return self._with_axes(copy.deepcopy(self._axes, memo))
+
+    def copy(self, wcs: WCS | None = None, npix: Any = None, cdelt: Any = None, axes: Any = None) -> Self:
+        """Copy, with some of the arguments of the constructor replaced."""
+        new_axes = self._axes if axes is None else axes
+        if wcs is None and npix is None and cdelt is None:
+            return self._with_axes(new_axes)
+        return type(self)(wcs or self.wcs, npix or self._npix_image, cdelt=cdelt or self._cdelt, axes=new_axes)
+
+    # The image part
+
+    @property
+    def wcs(self) -> WCS:
+        """WCS; not to be changed."""
+        return self._window.wcs
+
+    @property
+    def frame(self) -> str:
+        """Name of the frame, ``icrs`` or ``galactic``."""
+        return self._window.grid.frame
+
+    @property
+    def projection(self) -> str:
+        """Code of the projection, such as ``CAR``."""
+        return str(self._window.grid.wcs.wcs.ctype[0])[5:]
+
+    @property
+    def _npix_image(self) -> tuple[int, int]:
+        return self._window.box.nx, self._window.box.ny
+
+    @property
+    def npix(self) -> tuple[HostArray, HostArray]:
+        """Number of pixels in longitude and latitude, arrays of one number each."""
+        n_lon, n_lat = self._npix_image
+        return np.array([n_lon]), np.array([n_lat])
+
+    @property
+    def width(self) -> u.Quantity:
+        """Width in longitude and latitude, shape (2, 1), unit deg."""
+        return u.Quantity([[n * size] for n, size in zip(self._npix_image, self._cdelt, strict=True)], "deg")
+
+    @property
+    def _scales(self) -> HostArray:
+        return self._window.grid.scales_deg
+
+    @property
+    def pixel_scales(self) -> Angle:
+        """Pixel size in longitude and latitude at the reference pixel."""
+        return Angle(self._scales, "deg")
+
+    @property
+    def pixel_area(self) -> float:
+        """Product of the pixel sizes, deg2; see `solid_angle` for the area on the sky."""
+        return self._cdelt[0] * self._cdelt[1]
+
+    @property
+    def is_allsky(self) -> bool:
+        """Whether the map is 360 deg wide and 180 deg high."""
+        sizes = [n * size for n, size in zip(self._npix_image, self._cdelt, strict=True)]
+        return all(math.isclose(*_, rel_tol=1e-5) for _ in zip(sizes, (360.0, 180.0), strict=True))
+
+    @cached_property
+    def center_skydir(self) -> SkyCoord:
+        """Sky position of the centre."""
+        lon, lat = self._window.plane.to_sky(*self.center_pix[:2])
+        return SkyCoord(float(lon), float(lat), unit="deg", frame=self.frame)
+
+    @property
+    def footprint(self) -> SkyCoord:
+        """Sky positions of the four corner pixels."""
+        n_x, n_y = self._npix_image
+        lon, lat = self._window.plane.to_sky([0, 0, n_x - 1, n_x - 1], [0, n_y - 1, n_y - 1, 0])
+        return SkyCoord(lon, lat, frame=self.frame, unit="deg")
+
+    @property
+    def footprint_rectangle_sky_region(self) -> Any:
+        """Rectangle of the width of the map around its centre."""
+        return image_masks.rectangle_region(self.center_skydir, *self.width.ravel())
+
+    # Coordinates
+
+    def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
+        """Pixel coordinates (lon, lat, axes...) of map coordinates, see `MapCoord.create`."""
+        coords = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names)
+        if coords.size == 0:
+            return tuple(np.array([]) for _ in range(coords.ndim))
+        lon, lat = (u.Quantity(_, "deg").value for _ in (coords.lon, coords.lat))
+        return (*self._window.plane.from_sky(lon, lat), *self.axes.coord_to_pix(coords))
+
+    def pix_of_centers(self, geom: Any) -> tuple[HostArray, ...]:
+        """Pixel coordinates of the bin centres of another geometry; see `Geom.pix_of_centers`."""
+        axes = [axis for axis in self.axes if isinstance(axis, NodeAxis)]
+        shares_axes = len(axes) == len(self.axes) == len(geom.axes)
+        shares_axes = shares_axes and all(a is b for a, b in zip(axes, geom.axes, strict=True))
+        if not (shares_axes and isinstance(geom, SkyPixelGeom) and geom.frame == self.frame):
+            return super().pix_of_centers(geom)
+        image = self._window.plane.from_sky(*geom._window.lonlat())
+        shapes = [(-1,) + (1,) * (number + 2) for number in range(len(axes))]
+        return (*image, *(axis.center_pix.reshape(shape) for axis, shape in zip(axes, shapes, strict=True)))
+
+    def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
+        """Map coordinates (lon and lat in deg, axes...) of pixel coordinates; NaN off the sky."""
+        lon, lat = self._window.plane.to_sky(pix[0], pix[1])
+        return (u.Quantity(lon, "deg"), u.Quantity(lat, "deg"), *self.axes.pix_to_coord(tuple(pix[2:])))
+
+    def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[HostArray, ...]:
+        """Pixel indices of pixel coordinates, -1 outside the geometry unless clipped."""
+        idx = [*(pix_to_idx(_, EDGE) for _ in pix[:2]), *(pix_to_idx(_) for _ in pix[2:])]
+        for i, n in enumerate(self._npix_image):
+            idx[i] = np.clip(idx[i], 0, n - 1) if clip else np.where((idx[i] < 0) | (idx[i] >= n), INVALID, idx[i])
+        return (*idx[:2], *self.axes.pix_to_idx(tuple(idx[2:]), clip=clip))
+
+    def contains(self, coords: Any) -> HostArray:
+        """Whether map coordinates lie on the map."""
+        return self.contains_pix(self.coord_to_pix(coords))
+
+    def get_pix(self, idx: Sequence[int] | None = None, mode: str = "center") -> tuple[HostArray, ...]:
+        """Pixel coordinates of all pixels, or of one image plane; NaN off the sky.
+
+        Parameters
+        ----------
+        idx : tuple of int
+            Indices of a plane on the non-spatial axes; all planes by default.
+        mode : ``center`` or ``edges``
+            Whether to take the pixel centres or the corners.
+        """
+        pix = np.broadcast_arrays(*self._pix_sparse(idx, mode, ("lon", "lat")))
+        off_sky = np.isnan(np.broadcast_to(self._image_coord(mode, ("lon", "lat"))[0], pix[0].shape))
+        return tuple(np.where(off_sky, np.nan, _) for _ in pix)
+
+    def get_idx(self, idx: Sequence[int] | None = None, flat: bool = False) -> tuple[HostArray, ...]:
+        """Give the indices of all pixels or of one plane, -1 off the sky; ``flat`` leaves those out, as vectors."""
+        pix = self.get_pix(idx)
+        return tuple(pix_to_idx(_[np.isfinite(_)] if flat else _) for _ in pix)
+
+    def get_coord(
+        self,
+        idx: Sequence[int] | None = None,
+        mode: str = "center",
+        frame: str | None = None,
+        sparse: bool = False,
+        axis_name: str | Sequence[str] | None = None,
+    ) -> MapCoord:
+        """Map coordinates of all pixels, or of one image plane.
+
+        Parameters
+        ----------
+        idx : tuple of int
+            Indices of a plane on the non-spatial axes; all planes by default.
+        mode : ``center`` or ``edges``
+            Whether to take centres, or edges on the axes of ``axis_name``.
+        frame : str
+            Frame of the coordinates; that of the map by default.
+        sparse : bool
+            Whether arrays keep length 1 on the dimensions that they do not depend on.
+        axis_name : str or list of str
+            Axes whose edges are taken; longitude and latitude by default.
+
+        Returns
+        -------
+        coord : MapCoord
+        """
+        names = (
+            ("lon", "lat") if axis_name is None else (axis_name,) if isinstance(axis_name, str) else tuple(axis_name)
+        )
+        pix = self._pix_sparse(idx, mode, names)
+        lon, lat = (u.Quantity(_, "deg", copy=False) for _ in self._image_coord(mode, names))
+        shape = (1,) * (len(pix) - 2) + lon.shape
+        data = (lon.reshape(shape), lat.reshape(shape), *self.axes.pix_to_coord(tuple(pix[2:])))
+        coords = MapCoord.create(data, frame=self.frame, axis_names=self.axes.names)
+        if frame is not None and frame != self.frame:
+            coords = coords.to_frame(frame)
+        return coords if sparse else coords.broadcasted
+
+    def _pix_sparse(self, idx: Sequence[int] | None, mode: str, axis_name: Sequence[str]) -> list[HostArray]:
+        if mode not in ("center", "edges"):
+            raise ValueError(f"mode must be 'center' or 'edges', got {mode!r}")
+        edges = [mode == "edges" and name in axis_name for name in self.axes_names]
+        sizes = self.data_shape[::-1]
+        pix = [np.arange(-0.5, n) if edge else np.arange(float(n)) for n, edge in zip(sizes, edges, strict=True)]
+        if idx is not None:
+            pix[2:] = [np.array([float(_)]) for _ in np.atleast_1d(idx)]
+        return [_.reshape((1,) * (len(pix) - 1 - i) + (-1,) + (1,) * i) for i, _ in enumerate(pix)]
+
+    def _image_coord(self, mode: str, axis_name: Sequence[str]) -> HostArray:
+        """Longitude and latitude of centres or corners in deg, shape (2, ny, nx)."""
+        if mode == "center" or not {"lon", "lat"} & set(axis_name):
+            return self._window.lonlat()
+        x, y = np.broadcast_arrays(*self.to_image()._pix_sparse(None, mode, axis_name))
+        return np.stack(self._window.plane.to_sky(x, y))
+
+    # Sky areas and angles
+
+    def solid_angle(self) -> u.Quantity:
+        """Solid angle of the pixels in sr, with one bin on each non-spatial axis; NaN where a corner is off the sky."""
+        return u.Quantity(self._window.solid_angle("cpu"), "sr", copy=True).reshape(self.data_shape_image)
+
+    def bin_volume(self) -> u.Quantity:
+        """Solid angle times the bin widths of the non-spatial axes."""
+        volume = self.solid_angle()
+        return volume if self.is_image else volume * self.axes.bin_volume()
+
+    def separation(self, center: SkyCoord) -> Angle:
+        """Angle between the pixel centres and a position, shape (ny, nx)."""
+        lon, lat = lonlat_deg(center, self.frame)
+        return Angle(np.rad2deg(self._window.separation(np.deg2rad(lon), np.deg2rad(lat), "cpu")), "deg")
+
+    @property
+    def sky_projection(self) -> Projection | None:
+        """Projection as array code; None for a projection that `lightpool.arrays` lacks: then wcslib does the work."""
+        return self._window.grid.projection
+
+    def directions(self, device: str | Device | None = None) -> Array:
+        """Give the unit vectors of the pixel centres in the frame of the map, shape (3, ny, nx); NaN off the sky."""
+        return self._window.directions(device)
+
+    def solid_angle_array(self, device: str | Device | None = None) -> Array:
+        """Solid angle of the pixels in sr as a plain array on a device, shape (ny, nx); not to be changed."""
+        return self._window.solid_angle(device)
+
+    def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
+        """Angle to a position (rad, in the frame of the map) in rad, shape (ny, nx), on a device; not to be changed."""
+        return self._window.separation(lon, lat, device)
+
+    def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
+        """Give the unit vectors of the pixel centres in the field of view of a pointing, shape (3, ny, nx).
+
+        The frame is that of `lightpool.arrays.fov_matrix`, with the axis of longitude along ICRS parallels.
+        """
+        return self._window.field_of_view(*lonlat_deg(pointing, "icrs"), device)
+
+    def pixel_numbers_on(self, geom: "SkyPixelGeom", device: str | Device | None = None) -> Array:
+        """Which pixel of the image of another geometry contains each pixel centre, int64 of shape (ny, nx).
+
+        Pixels are counted along the rows; what lies outside gets the number after the last one. Not to be changed.
+        """
+        return self._window.numbers_on(geom._window, device)
+
+    @property
+    def first_pixel(self) -> tuple[int, int]:
+        """Number (y, x) of the first pixel in the plane of `sky_projection`."""
+        return self._window.box.y0, self._window.box.x0
+
+    @property
+    def turn_of_columns(self) -> tuple[float, float] | None:
+        """Middle of the map along x and columns of a whole turn; None unless it reaches over the native longitudes."""
+        return self._window.turn
+
+    def sky_to_pix_array(self, lon: Array, lat: Array) -> tuple[Array, Array]:
+        """Pixel coordinates of positions (rad, in the frame of the map) on any device; NaN off the projection."""
+        return self._window.sky_to_pixel(lon, lat)

@@ -1,0 +1,92 @@
+"""Pixel coordinates on a WCS whose sky repeats itself along x, by wcslib on the host."""
+
+from dataclasses import dataclass
+from functools import cached_property
+from typing import Any
+
+import numpy as np
+from astropy.wcs import WCS
+
+from lightpool.arrays.kernels.events import EDGE
+from lightpool.maps.wcs_header import column_period
+
+__all__ = ["Plane"]
+
+
+@dataclass(frozen=True)
+class Plane:
+    """The pixels of a map between the sky and its WCS.
+
+    On a cylindrical projection such as CAR a map may begin anywhere along the native longitude. wcslib knows one turn
+    of it, from -180 to 180 deg; here positions are found on the turn that the map is on.
+
+    Attributes
+    ----------
+    wcs : WCS
+    n_x : int, optional
+        Number of columns of the map. Positions are brought as near to the middle of them as whole turns allow; where
+        it is None, or more than a turn, to the turn of wcslib.
+    """
+
+    wcs: WCS
+    n_x: int | None = None
+
+    @cached_property
+    def period(self) -> float | None:
+        """Number of columns after which the sky repeats itself; None where it does not."""
+        return column_period(self.wcs)
+
+    @property
+    def whole_period(self) -> int | None:
+        """Period, if it is a whole number of columns, so that pixels fall on pixels one turn on."""
+        if self.period is None or abs(self.period - round(self.period)) > 1e-6:
+            return None
+        return round(self.period)
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether the columns go once around, so that the last one has the first one for its neighbour."""
+        return self.n_x is not None and self.n_x == self.whole_period
+
+    @property
+    def has_repeats(self) -> bool:
+        """Whether the map is wider than the sky."""
+        return self.n_x is not None and self.period is not None and self.n_x > self.period + 1e-6
+
+    @property
+    def zero(self) -> float:
+        """Pixel coordinate x of the native longitude 0."""
+        return float(self.wcs.wcs.crpix[0]) - 1.0
+
+    @property
+    def reaches_over_seam(self) -> bool:
+        """Whether pixels of the map lie at or beyond the end of the turn of wcslib."""
+        if self.period is None or self.n_x is None or self.has_repeats:
+            return False
+        half = self.period / 2 - 1e-6
+        return self.zero - half > -0.5 or self.n_x - 0.5 > self.zero + half
+
+    def wrapped(self, x: Any) -> Any:
+        """Pixel coordinates on the turn that the map is on; the bits of those that are on it stay as they are."""
+        if self.period is None or self.n_x is None or self.has_repeats or not np.size(x):
+            return x
+        middle, half = (self.n_x - 1) / 2, self.period / 2 - EDGE
+        if np.min(x) >= middle - half and np.max(x) < middle + half:
+            return x
+        turns = np.floor((x - middle + EDGE) / self.period + 0.5)
+        return np.where(turns == 0, x, x - self.period * turns)
+
+    def from_sky(self, lon: Any, lat: Any) -> tuple[Any, Any]:
+        """Pixel coordinates of sky positions, deg in the frame of the WCS; NaN where they do not project."""
+        x, y = self.wcs.wcs_world2pix(lon, lat, 0)
+        return self.wrapped(x), y
+
+    def to_sky(self, x: Any, y: Any) -> tuple[Any, Any]:
+        """Sky positions, deg in the frame of the WCS, of pixel coordinates; NaN off the sky."""
+        if self.period is not None and not self.has_repeats:
+            x = np.asarray(x, dtype=float)
+            turns = np.round((x - self.zero) / self.period)
+            if np.any(turns != 0):
+                x = np.where(turns == 0, x, x - self.period * turns)
+        lon, lat = self.wcs.wcs_pix2world(x, y, 0)
+        return lon, lat

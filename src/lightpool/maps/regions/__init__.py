@@ -1,0 +1,1 @@
+"""Sky regions: parsed, drawn on pixels, rotated, combined, and their extent on the sphere."""

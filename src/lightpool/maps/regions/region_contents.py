@@ -1,0 +1,180 @@
+"""What lies in regions: pixels of a map, or any places on it; on the host."""
+
+from collections.abc import Callable
+from functools import cached_property
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+
+from lightpool.arrays.kernels.events import EDGE
+from lightpool.maps.periodic_wcs import Plane
+from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions.region_shapes import (
+    are_drawn_well,
+    directions_in,
+    drawn,
+    drawn_together,
+    sphere_contains,
+    steps_to_north_of,
+)
+from lightpool.maps.regions.sky_regions import honours_include, is_point, kind_of
+from lightpool.maps.wcs_header import frame_of_wcs
+
+if TYPE_CHECKING:
+    from regions import CircleSkyRegion, PixelRegion, Region
+
+__all__ = ["PixelCentres", "Places"]
+
+HostArray = np.ndarray[Any, Any]
+
+
+class Places:
+    """Places on a map, in pixel coordinates and on the sky.
+
+    Parameters
+    ----------
+    plane : Plane
+    x, y : arrays of one shape, pixel coordinates; NaN where a place does not project
+    lonlat : function that gives longitude and latitude of the places in deg, in the frame of the plane; NaN off the sky
+    """
+
+    _torn_only = False  # whether regions that are drawn as Gammapy does will do, unless they are torn
+
+    def __init__(self, plane: Plane, x: Any, y: Any, lonlat: Callable[[], tuple[Any, Any]]) -> None:
+        self.plane = plane
+        self.x, self.y = np.broadcast_arrays(x, y)
+        self._lonlat = lonlat
+
+    @cached_property
+    def frame(self) -> str:
+        """Frame of the plane."""
+        return frame_of_wcs(self.plane.wcs)
+
+    @cached_property
+    def vectors(self) -> HostArray:
+        """Unit vectors of the places in the frame of the plane."""
+        return directions_in(self.frame, *self._lonlat(), self.frame)
+
+    def inside(self, region: "Region") -> HostArray:
+        """Whether the places lie in a region of any kind, bool of their shape."""
+        if isinstance(region, lazy_regions.PixelRegion):
+            return self._in_shape(region)
+        if isinstance(region, lazy_regions.CompoundSkyRegion):
+            circles = _circles_of(region)
+            if circles:
+                return self._in_circles(circles)
+            inside = np.asarray(region.operator(self.inside(region.region1), self.inside(region.region2)))
+            return inside if region.meta.get("include", True) or not honours_include() else ~inside
+        if is_point(region):
+            return self._at_point(region)
+        return self._in_drawn(region, drawn(region, self.plane, torn_only=self._torn_only))
+
+    def _in_drawn(self, region: "Region", shape: "PixelRegion | None") -> HostArray:
+        return sphere_contains(region, self.vectors, self.frame) if shape is None else self._in_shape(shape)
+
+    def _at_point(self, region: "Region") -> HostArray:
+        return np.zeros(self.x.shape, dtype=bool)
+
+    def _in_shape(self, shape: "PixelRegion") -> HostArray:
+        return np.asarray(shape.contains(lazy_regions.PixCoord(self.x, self.y)), dtype=bool)
+
+    def _in_circles(self, circles: "list[CircleSkyRegion]") -> HostArray:
+        """Whether the places lie in any of some circles, which are put on the pixels all at once."""
+        frame = circles[0].center.frame.name
+        lon, lat = np.array([(_.center.data.lon.deg, _.center.data.lat.deg) for _ in circles]).T
+        if frame != self.frame:
+            centers = SkyCoord(lon, lat, unit="deg", frame=frame).transform_to(self.frame).data
+            lon, lat = centers.lon.deg, centers.lat.deg
+        reach = np.array([_.radius.to_value("deg") for _ in circles])
+        is_drawn = are_drawn_well(lon, lat, reach, self.plane, torn_only=self._torn_only)
+        x, y, dx, dy = steps_to_north_of(lon, lat, self.plane.wcs)
+        x, radii = self.plane.wrapped(x), reach * 3600 * np.hypot(dx, dy)
+        inside = np.zeros(self.x.shape, dtype=bool)
+        for number, circle in enumerate(circles):
+            if is_drawn[number]:
+                inside |= self._in_disk(x[number], y[number], radii[number])
+            else:
+                inside |= sphere_contains(circle, self.vectors, self.frame)
+        return inside
+
+    def _in_disk(self, x: float, y: float, radius: float) -> HostArray:
+        return np.asarray((self.x - x) ** 2 + (self.y - y) ** 2 < radius**2)
+
+
+class PixelCentres(Places):
+    """Pixel centres of an image, shape (ny, nx); none off the sky lies in a region.
+
+    Parameters
+    ----------
+    plane : Plane
+    npix : number of pixels (x, y)
+    lonlat : array, shape (2, ny, nx), of the pixel centres in deg, in the frame of the plane; NaN off the sky
+    """
+
+    _torn_only = True
+
+    def __init__(self, plane: Plane, npix: tuple[int, int], lonlat: HostArray) -> None:
+        y, x = np.mgrid[: npix[1], : npix[0]]
+        super().__init__(plane, x, y, lambda: (lonlat[0], lonlat[1]))
+        self._on_sky = np.isfinite(lonlat[0])
+
+    def in_any(self, regions: "list[Region]") -> HostArray:
+        """Whether the pixel centres lie in any of some regions; a point holds the up to four centres next to it."""
+        mask = np.zeros(self.x.shape, dtype=bool)
+        with_center = [_ for _ in regions if kind_of(_) is not None and not isinstance(_, lazy_regions.PixelRegion)]
+        together = drawn_together(with_center, self.plane, torn_only=self._torn_only)
+        for region, shape in zip(with_center, together, strict=True):
+            mask |= self._in_drawn(region, shape)
+        for region in regions:
+            if kind_of(region) is None or isinstance(region, lazy_regions.PixelRegion):
+                mask |= self.inside(region)
+        return np.asarray(mask & self._on_sky)
+
+    def _at_point(self, region: "Region") -> HostArray:
+        if isinstance(region, lazy_regions.CompoundSkyRegion):
+            return self._at_point(region.region1) | self._at_point(region.region2)
+        position = region.center if region.center.frame.name == self.frame else region.center.transform_to(self.frame)
+        x, y = self.plane.from_sky(float(position.data.lon.deg), float(position.data.lat.deg))
+        away = np.abs(self.x - x)
+        if self.plane.is_closed:
+            away = np.minimum(away, self.x.shape[1] - away)
+        return np.asarray((away < 1 - EDGE) & (np.abs(self.y - y) < 1 - EDGE))
+
+    def _in_shape(self, shape: "PixelRegion") -> HostArray:
+        inside = np.zeros(self.x.shape, dtype=bool)
+        window = _bounding_window(shape)
+        inside[window] = shape.contains(lazy_regions.PixCoord(self.x[window], self.y[window]))
+        return inside
+
+    def _in_disk(self, x: float, y: float, radius: float) -> HostArray:
+        inside = np.zeros(self.x.shape, dtype=bool)
+        window = tuple(slice(max(0, int(v - radius)), max(0, int(v + radius) + 2)) for v in (y, x))
+        inside[window] = (self.x[window] - x) ** 2 + (self.y[window] - y) ** 2 < radius**2
+        return inside
+
+
+def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
+    """Slices (y, x) outside of which a region holds nothing."""
+    simple = type(region).__name__.startswith(("Circle", "Ellipse", "Rectangle", "Polygon"))
+    if not simple or not region.meta.get("include", True):  # an excluded region contains all that is outside it
+        return slice(None), slice(None)
+    box = region.bounding_box
+    return slice(max(0, box.iymin - 1), max(0, box.iymax + 1)), slice(max(0, box.ixmin - 1), max(0, box.ixmax + 1))
+
+
+def _circles_of(region: "Region") -> "list[CircleSkyRegion]":
+    """Circles of a union, in one frame; empty if there is anything else in it."""
+    circles = []
+    waiting = [region]
+    while waiting:
+        part = waiting.pop()
+        is_union = isinstance(part, lazy_regions.CompoundSkyRegion) and part.operator.__name__ == "or_"
+        if is_union and part.meta.get("include", True):
+            waiting += [part.region1, part.region2]
+        elif isinstance(part, lazy_regions.CircleSkyRegion) and part.meta.get("include", True):
+            circles.append(part)
+        else:
+            return []
+    frame = circles[0].center.frame.name
+    return circles if all(_.center.frame.name == frame for _ in circles) else []

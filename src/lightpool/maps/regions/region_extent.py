@@ -1,0 +1,163 @@
+"""How far regions and unions of regions reach on the sphere, and their solid angle."""
+
+import operator
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+
+from lightpool.arrays.kernels.projections import Projection, pixel_directions
+from lightpool.arrays.kernels.sphere import fov_matrix, lonlat
+from lightpool.maps.periodic_wcs import Plane
+from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions.region_shapes import (
+    border_vectors,
+    center_vector,
+    directions_in,
+    drawn,
+    have_their_shape,
+    on_pixels,
+    sphere_contains,
+)
+from lightpool.maps.regions.sky_regions import all_parts, honours_include, is_point, kind_of, scale_and_north
+from lightpool.maps.wcs_header import frame_of_wcs
+
+if TYPE_CHECKING:
+    from regions import PixelRegion, Region
+
+__all__ = [
+    "angles_from",
+    "bounding_box",
+    "bounding_rectangle",
+    "connected_groups",
+    "drawn_parts",
+    "solid_angle_by_counting",
+]
+
+HostArray = np.ndarray[Any, Any]
+
+_N_COUNTED = 1000
+"""Rows and columns on which the solid angle of overlapping regions is counted."""
+
+
+def drawn_parts(region: "Region", plane: Plane) -> "list[PixelRegion] | None":
+    """Pixel regions of all parts of a region; None if one of them cannot be drawn in its shape."""
+    parts = all_parts(region)
+    with_center = [part for part in parts if kind_of(part) is not None]
+    if with_center and not have_their_shape(with_center, plane).all():
+        return None
+    on_plane = iter(on_pixels(with_center, plane))
+    found = [next(on_plane) if kind_of(part) is not None else drawn(part, plane) for part in parts]
+    pixel_regions = [part for part in found if part is not None]
+    return pixel_regions if len(pixel_regions) == len(parts) else None
+
+
+def _borders(region: "Region", frame: str) -> list[HostArray]:
+    """Unit vectors, shape (3, n), of points on the border of each part."""
+    return [border_vectors(part, frame) for part in all_parts(region)]
+
+
+def angles_from(center: SkyCoord, region: "Region") -> float:
+    """Largest angle in deg between a position and the border of a region of one or several parts."""
+    frame = center.frame.name
+    direction = directions_in(frame, [center.data.lon.deg], [center.data.lat.deg], frame)
+    return float(max(_angle(direction, border).max() for border in _borders(region, frame)))
+
+
+def _angle(v: HostArray, w: HostArray) -> HostArray:
+    half = np.sqrt(((v - w) ** 2).sum(axis=0)) / 2
+    return np.asarray(np.rad2deg(2 * np.arcsin(np.minimum(half, 1.0))))
+
+
+def bounding_box(region: "Region", frame: str) -> tuple[SkyCoord, HostArray]:
+    """Centre, and width and height in deg, of a box around a region of any size, in a frame.
+
+    The box lies in the plane of distances and position angles about the mean direction of the parts.
+    """
+    borders = _borders(region, frame)
+    middles = np.stack([center_vector(part, frame) for part in all_parts(region)])
+    mean = middles.mean(axis=0)
+    if np.sqrt((mean**2).sum()) < 1e-3:  # opposite to each other
+        mean = middles[0]
+    lon, lat = (float(_) for _ in lonlat(mean))
+    matrix = fov_matrix(lon, lat)
+    along, east, north = matrix @ np.concatenate(borders, axis=1)
+    across = np.hypot(east, north)
+    scale = np.arctan2(across, along) / np.where(across > 0, across, 1.0)
+    sides = np.array([[np.min(v), np.max(v)] for v in (scale * east, scale * north)])
+    x, y = sides.mean(axis=1)
+    distance = np.hypot(x, y)
+    stretch = np.sinc(distance / np.pi)
+    middle = matrix.T @ np.array([np.cos(distance), stretch * x, stretch * y])
+    lon, lat = (float(_) for _ in lonlat(middle))
+    return SkyCoord(lon, lat, unit="rad", frame=frame), np.rad2deg(np.diff(sides, axis=1)[:, 0])
+
+
+def bounding_rectangle(region: "Region", wcs: WCS) -> tuple[SkyCoord, HostArray]:
+    """Centre, and width and height in deg, of the pixels that a region touches.
+
+    Of a region that the pixels cannot show, those of a box around it on the sphere.
+    """
+    frame = frame_of_wcs(wcs)
+    parts = drawn_parts(region, Plane(wcs))
+    if parts is None:
+        return bounding_box(region, frame)
+    boxes = [part.bounding_box for part in parts]
+    box = boxes[0]
+    for other in boxes[1:]:
+        box = box.union(other)
+    y, x = box.center
+    height, width = box.shape
+    center = SkyCoord(*wcs.wcs_pix2world(x, y, 0), unit="deg", frame=frame)
+    _, scale, _ = scale_and_north(center, wcs)
+    return center, np.array([max(width, 1), max(height, 1)]) / scale / 3600
+
+
+def connected_groups(region: "Region") -> "list[list[Region]] | None":
+    """Parts of a union, without points, in groups that do not touch each other; None if it is no plain union.
+
+    Parts belong together where the circles around them overlap.
+    """
+    if not _is_plain_union(region):
+        return None
+    parts = [part for part in all_parts(region) if not is_point(part)]
+    if not parts:
+        return []
+    borders = [border_vectors(part, "icrs") for part in parts]
+    middles = np.stack([center_vector(part, "icrs") for part in parts], axis=1)
+    reach = np.array([_angle(middles[:, [i]], border).max() for i, border in enumerate(borders)])
+    label = np.arange(len(parts))
+    for i in range(len(parts)):
+        touching = _angle(middles[:, [i]], middles) < reach + reach[i]
+        label[np.isin(label, label[touching])] = label[i]
+    return [[parts[i] for i in np.flatnonzero(label == number)] for number in np.unique(label)]
+
+
+def _is_plain_union(region: "Region") -> bool:
+    if not region.meta.get("include", True):
+        return False
+    if not isinstance(region, lazy_regions.CompoundSkyRegion):
+        return True
+    is_union = region.operator is operator.or_
+    return is_union and _is_plain_union(region.region1) and _is_plain_union(region.region2)
+
+
+def solid_angle_by_counting(region: "Region", frame: str) -> float:
+    """Solid angle of a region in sr: small pixels of equal area (the projection ZEA) around it are counted."""
+    center, _ = bounding_box(region, frame)
+    reach = min(angles_from(center, region) + 0.01, 180.0)
+    size = float(4 * np.rad2deg(np.sin(np.deg2rad(reach) / 2)) / _N_COUNTED)
+    middle = (_N_COUNTED + 1) / 2
+    position = center.data.lon.deg, center.data.lat.deg
+    projection = Projection("ZEA", (middle, middle), position, cdelt=(-size, size))
+    vectors = pixel_directions(projection, (_N_COUNTED, _N_COUNTED), "cpu")
+    return float(np.count_nonzero(_inside(region, vectors, frame)) * np.deg2rad(size) ** 2)
+
+
+def _inside(region: "Region", vectors: HostArray, frame: str) -> HostArray:
+    if not isinstance(region, lazy_regions.CompoundSkyRegion):
+        return sphere_contains(region, vectors, frame)
+    parts = [_inside(part, vectors, frame) for part in (region.region1, region.region2)]
+    inside = np.asarray(region.operator(*parts))
+    return inside if region.meta.get("include", True) or not honours_include() else ~inside & np.isfinite(vectors[0])

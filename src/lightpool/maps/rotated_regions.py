@@ -1,0 +1,242 @@
+"""Copies of a region turned about a position, on the plane that touches the sphere there."""
+
+from collections.abc import Sequence
+from functools import cached_property
+from itertools import combinations
+from typing import TYPE_CHECKING, Any
+
+import astropy.units as u
+import numpy as np
+from astropy.coordinates import Angle, SkyCoord
+
+from lightpool.maps.geoms.wcs_geom import WcsGeom
+from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions.pixel_regions import circles_to_sky, in_frame
+from lightpool.maps.regions.sky_regions import region_center, region_to_pixel, region_to_sky
+from lightpool.maps.wcs_header import lonlat_deg
+from lightpool.maps.wcs_map import WcsNDMap
+
+if TYPE_CHECKING:
+    from regions import CirclePixelRegion, Region
+
+__all__ = ["TurnedCircle", "TurnedRegion", "turned_region"]
+
+HostArray = np.ndarray[Any, Any]
+_BORDER = 1e-6
+"""Pixel coordinates nearer than this to the border of two pixels are looked at once more."""
+
+
+def turned_region(
+    region: "Region", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
+) -> "TurnedRegion":
+    """Region that can be turned about a position; circles go by distances, other shapes by their pixels.
+
+    Parameters
+    ----------
+    region : SkyRegion
+    center : SkyCoord
+    binsz : Angle
+        Size of the pixels of the plane, on which regions and the exclusion mask meet.
+    exclusion_mask : WcsNDMap of bool, an image on the host
+        False where a region must not be; outside the mask every place is good.
+    """
+    include = region.meta.get("include", True)
+    kind = TurnedCircle if isinstance(region, lazy_regions.CircleSkyRegion) and include else TurnedRegion
+    return kind(region, center, binsz, exclusion_mask)
+
+
+class TurnedRegion:
+    """A region of any shape, turned about a position; parameters as for `turned_region`.
+
+    Angles are in rad and grow against the clock on the pixels, whose longitude grows to the left.
+
+    Attributes
+    ----------
+    geom : WcsGeom
+        Pixels of the plane in the frame of the region, wide enough for the region at any angle if it does not reach
+        twice as far from the position as its centre.
+    """
+
+    def __init__(
+        self, region: "Region", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
+    ) -> None:
+        self.region = region
+        position = region_center(region)
+        frame = position.frame.name
+        lon, lat = lonlat_deg(center, frame)
+        separation = Angle(position.separation(center)).deg
+        self.geom: WcsGeom = WcsGeom.create(
+            skydir=(lon, lat), binsz=binsz, width=4 * separation + 0.3, frame=frame, proj="TAN"
+        )
+        self._center = lazy_regions.PixCoord(*self.geom.center_pix)
+        self._exclusion_mask = exclusion_mask
+
+    @cached_property
+    def _pixel_region(self) -> Any:
+        return region_to_pixel(self.region, self.geom.wcs)
+
+    def _turned(self, angle: float) -> Any:
+        return self._pixel_region.rotate(self._center, angle * u.rad)
+
+    # What the region covers
+
+    def _pixels_inside(self) -> tuple[HostArray, HostArray]:
+        """Pixels (x, y) whose centres lie in the region."""
+        mask = self.geom.region_mask([self.region], device="cpu").data
+        y, x = np.nonzero(mask)
+        return x, y
+
+    @property
+    def angular_size(self) -> float:
+        """Angle that the pixels of the region span as seen from the position, rad; nearly 2 pi if it lies inside.
+
+        Raises
+        ------
+        ValueError
+            If there is no pixel in the region.
+        """
+        x, y = self._pixels_inside()
+        if not x.size:
+            raise ValueError(
+                f"no pixel of {self.geom.pixel_scales[0].deg:.3g} deg has its centre in {self.region!r}; "
+                "choose a smaller binsz, or a point region and a WobbleRegionsFinder"
+            )
+        angles = np.arctan2(self._center.x - x, self._center.y - y)
+        size = float(np.ptp(angles))
+        return size if size <= np.pi else float(np.ptp(np.where(angles < 0, angles, angles - 2 * np.pi)))
+
+    # What lies in the way
+
+    def _reach(self) -> tuple[float, float]:
+        """Least and largest distance from the position, in pixels, where the region can have pixels."""
+        box = self._pixel_region.bounding_box
+        x = np.array([box.ixmin - 1, box.ixmax + 1]) - self._center.x
+        y = np.array([box.iymin - 1, box.iymax + 1]) - self._center.y
+        return 0.0, float(np.hypot(np.abs(x).max(), np.abs(y).max()))
+
+    @cached_property
+    def _excluded(self) -> tuple[HostArray, HostArray]:
+        """Pixels (x, y) within reach that the mask excludes."""
+        mask = self._exclusion_mask
+        if mask is None:
+            return np.zeros(0), np.zeros(0)
+        low, high = self._reach()
+        y, x = np.mgrid[_excluded_box(mask, self.geom)].reshape(2, -1).astype(float)
+        distance = np.hypot(x - self._center.x, y - self._center.y)
+        near = (distance >= low) & (distance <= high)
+        x, y = x[near], y[near]
+        excluded = ~_not_excluded(mask, self.geom, x, y)
+        return x[excluded], y[excluded]
+
+    def is_free(self, angle: float) -> bool:
+        """Whether the region, turned by an angle, has no excluded pixel."""
+        x, y = self._excluded
+        if not x.size:
+            return True
+        turned = self._turned(angle)
+        if isinstance(self.region, lazy_regions.PointSkyRegion):
+            return not np.any(np.hypot(x - turned.center.x, y - turned.center.y) < 1)
+        return not np.any(turned.contains(lazy_regions.PixCoord(x, y)))
+
+    def overlap(self, angles: Sequence[float]) -> bool:
+        """Whether any two of the turned regions have a pixel in common."""
+        shape = self.geom.data_shape
+        masks = []
+        for angle in angles:
+            image = self._turned(angle).to_mask().to_image(shape)
+            if image is not None:  # None: outside the pixels
+                masks.append(image > 0)
+        return any(bool(np.any(one & other)) for one, other in combinations(masks, 2))
+
+    def at(self, angles: Sequence[float]) -> "list[Region]":
+        """Sky regions of the region turned by each angle."""
+        return [region_to_sky(self._turned(angle), self.geom.wcs) for angle in angles]
+
+
+class TurnedCircle(TurnedRegion):
+    """A circle, turned about a position: what is inside it is told by distances."""
+
+    def _pixels_inside(self) -> tuple[HostArray, HostArray]:
+        circle: CirclePixelRegion = self._pixel_region
+        n_y, n_x = self.geom.data_shape
+        x0, y0, radius = circle.center.x, circle.center.y, circle.radius
+        x = np.arange(max(0, int(x0 - radius)), min(n_x, int(x0 + radius) + 2))
+        y = np.arange(max(0, int(y0 - radius)), min(n_y, int(y0 + radius) + 2))
+        x, y = (_.ravel() for _ in np.meshgrid(x, y))
+        inside = np.hypot(x - x0, y - y0) < radius
+        return x[inside], y[inside]
+
+    def _reach(self) -> tuple[float, float]:
+        circle = self._pixel_region
+        distance = np.hypot(circle.center.x - self._center.x, circle.center.y - self._center.y)
+        return float(distance - circle.radius - 1), float(distance + circle.radius + 1)
+
+    def _centers(self, angles: Any) -> tuple[HostArray, HostArray]:
+        x, y = self._pixel_region.center.x - self._center.x, self._pixel_region.center.y - self._center.y
+        cos, sin = np.cos(angles), np.sin(angles)
+        return self._center.x + cos * x - sin * y, self._center.y + sin * x + cos * y
+
+    def is_free(self, angle: float) -> bool:
+        """Whether the circle, turned by an angle, has no excluded pixel."""
+        x, y = self._excluded
+        x0, y0 = self._centers(angle)
+        return not np.any(np.hypot(x - x0, y - y0) < self._pixel_region.radius)
+
+    def overlap(self, angles: Sequence[float]) -> bool:
+        """Whether any two of the turned circles have a pixel in common."""
+        x, y = self._centers(np.asarray(angles))
+        distance = np.hypot(x[:, None] - x, y[:, None] - y)[np.triu_indices(len(x), 1)]
+        return bool(np.any(distance < 2 * self._pixel_region.radius)) and super().overlap(angles)
+
+    def at(self, angles: Sequence[float]) -> "list[Region]":
+        """Sky regions of the circle turned by each angle."""
+        if not len(angles):
+            return []
+        x, y = self._centers(np.asarray(angles))
+        return circles_to_sky(x, y, self._pixel_region.radius, self.geom.wcs, self.region.meta, self.region.visual)
+
+
+def _not_excluded(mask: WcsNDMap, geom: WcsGeom, x: HostArray, y: HostArray) -> HostArray:
+    """Values of a mask at pixels of another geometry, True outside the mask."""
+    lon, lat = geom._window.grid.pixel_to_sky(x, y)
+    pix = [np.asarray(_) for _ in mask.geom.sky_to_pix_array(*in_frame(lon, lat, geom.frame, mask.geom.frame))]
+    if geom.frame == mask.geom.frame:
+        # On aligned pixels centres may meet borders: wcslib rounds like Gammapy, whatever that rounding is worth.
+        on_border = np.any([np.abs(_ - np.floor(_) - 0.5) < _BORDER for _ in pix], axis=0)
+        if np.any(on_border):
+            lon, lat = geom.wcs.wcs_pix2world(x[on_border], y[on_border], 0)
+            for values, exact in zip(pix, mask.geom.wcs.wcs_world2pix(lon, lat, 0), strict=True):
+                values[on_border] = exact
+    n_y, n_x = mask.geom.data_shape
+    inside = np.ones(x.shape, dtype=bool)
+    index = []
+    for values, n in zip(pix, (n_x, n_y), strict=True):
+        nearest = np.floor(np.where(np.isfinite(values), values, -1.0) + 0.5).astype(np.int64)
+        inside &= (nearest >= 0) & (nearest < n)
+        index.append(np.clip(nearest, 0, n - 1))
+    return np.asarray(~inside | mask.data[index[1], index[0]])
+
+
+def _excluded_box(mask: WcsNDMap, geom: WcsGeom) -> tuple[slice, slice]:
+    """Slices (y, x) of a geometry outside of which a mask excludes nothing, from the corners of its False pixels."""
+    n_y, n_x = geom.data_shape
+    excluded = ~mask.data
+    corners = np.zeros((excluded.shape[0] + 1, excluded.shape[1] + 1), dtype=bool)
+    corners[:-1, :-1] |= excluded
+    corners[:-1, 1:] |= excluded
+    corners[1:, :-1] |= excluded
+    corners[1:, 1:] |= excluded
+    y, x = np.nonzero(corners)
+    if not x.size:
+        return slice(0, 0), slice(0, 0)
+    window = mask.geom._window
+    lon, lat = window.grid.pixel_to_sky(x + (window.box.x0 - 0.5), y + (window.box.y0 - 0.5))
+    pix = geom.sky_to_pix_array(*in_frame(lon, lat, mask.geom.frame, geom.frame))
+    if not np.all(np.isfinite(pix)):  # beyond the horizon of the plane, or off the sky
+        return slice(0, n_y), slice(0, n_x)
+    margin = 2 + 0.25 * float(np.max(mask.geom.pixel_scales.deg) / np.min(geom.pixel_scales.deg))
+    low, high = (np.floor(np.min(pix, axis=1) - margin), np.ceil(np.max(pix, axis=1) + margin))
+    (x_low, x_high), (y_low, y_high) = (
+        np.clip([a, b], 0, n).astype(int) for a, b, n in zip(low, high, (n_x, n_y), strict=True)
+    )
+    return slice(y_low, y_high), slice(x_low, x_high)
