@@ -10,12 +10,12 @@ from lightpool.arrays import (
     announce_constants,
     bin_index,
     constant,
-    constants,
     count_transfers,
     device_of,
     forget_constants,
     to_host,
 )
+from lightpool.arrays.devices import device_tables
 
 
 @pytest.fixture
@@ -91,7 +91,7 @@ def test_foreign_byte_order_and_strides_do_not_matter(place):
 
 
 def test_memory_stays_below_the_limit(place, monkeypatch):
-    monkeypatch.setattr(constants, "MAX_KEPT_BYTES", 1000)
+    monkeypatch.setattr(device_tables, "MAX_KEPT_BYTES", 1000)
     with count_transfers() as transfers:
         for seed in range(20):
             announce([table(seed, (20,)), table(seed, (10,))], place)
@@ -105,7 +105,7 @@ def test_memory_stays_below_the_limit(place, monkeypatch):
 
 
 def test_large_arrays_are_not_kept(place, monkeypatch):
-    monkeypatch.setattr(constants, "MAX_CONSTANT_BYTES", 50)
+    monkeypatch.setattr(device_tables, "MAX_CONSTANT_BYTES", 50)
     with count_transfers() as transfers:
         announce([table(1)], place)
         constant(table(1), place)
@@ -114,7 +114,7 @@ def test_large_arrays_are_not_kept(place, monkeypatch):
 
 
 def test_announcements_are_not_held_without_end(place, monkeypatch):
-    monkeypatch.setattr(constants, "MAX_CONSTANT_BYTES", 200)
+    monkeypatch.setattr(device_tables, "MAX_CONSTANT_BYTES", 200)
     with count_transfers() as transfers:
         announce([table(1), table(2)], place)
         assert transfers.to_device.number == 0

@@ -20,9 +20,9 @@ from lightpool.makers import (
     MapDatasetMaker,
     RingBackgroundMaker,
     SafeMaskMaker,
-    processes,
 )
 from lightpool.makers.core import Maker
+from lightpool.makers.parallel import processes
 from lightpool.maps import Map, MapAxis, WcsGeom
 from lightpool.simulate import simulate_store
 
