@@ -10,7 +10,20 @@ import pytest
 import lightpool
 
 SOURCE = Path(lightpool.__file__).parent
-ROOMS = ["names", "errors", "attributes", "utils", "arrays", "fits", "maps", "irf", "data", "stats", "datasets"]
+ROOMS = [
+    "names",
+    "typing",
+    "errors",
+    "attributes",
+    "utils",
+    "arrays",
+    "fits",
+    "maps",
+    "irf",
+    "data",
+    "stats",
+    "datasets",
+]
 ROOMS += ["modeling", "makers", "estimators", "simulate", "config"]
 ROOMS += ["batch", "report", "cli"]
 SUB_PACKAGES = {

@@ -1,0 +1,56 @@
+"""Types of values that many functions take: quantities, units, positions, times and files, as astropy takes them."""
+
+from collections.abc import Mapping, Sequence
+from os import PathLike
+from typing import TYPE_CHECKING, TypeAlias
+
+if TYPE_CHECKING:
+    import astropy.units as u
+    import numpy as np
+    from astropy.coordinates import BaseCoordinateFrame, SkyCoord
+    from astropy.time import Time
+    from numpy.typing import NDArray
+    from regions import Region
+
+__all__ = [
+    "AngleLike",
+    "CoordsLike",
+    "FrameLike",
+    "JSONValue",
+    "MetaValue",
+    "PathInput",
+    "QuantityLike",
+    "RegionLike",
+    "TimeLike",
+    "UnitLike",
+]
+
+PathInput: TypeAlias = str | PathLike[str]
+"""Name of a file or folder."""
+
+UnitLike: TypeAlias = "u.UnitBase | str"
+"""A unit, or its text, such as ``"TeV"``."""
+
+QuantityLike: TypeAlias = "u.Quantity | str | float | NDArray[np.generic] | Sequence[u.Quantity | str | float]"
+"""What `astropy.units.Quantity` takes, such as ``"1 TeV"``; plain numbers have the unit that the function names."""
+
+AngleLike: TypeAlias = "u.Quantity | str | float | Sequence[u.Quantity | str | float]"
+"""What `astropy.coordinates.Angle` makes an angle of, such as ``"0.5 deg"``."""
+
+FrameLike: TypeAlias = "BaseCoordinateFrame | str"
+"""A frame of the sky, or its name: ``"icrs"``, ``"galactic"``."""
+
+TimeLike: TypeAlias = "Time | str"
+"""A time, or its text in ISO 8601."""
+
+RegionLike: TypeAlias = "Region | Sequence[Region] | SkyCoord | str"
+"""A region of the sky or several, a position (a point), or text of DS9."""
+
+CoordsLike: TypeAlias = "Mapping[str, object] | Sequence[object]"
+"""Coordinates by name of the axis, or in the order of the axes."""
+
+MetaValue: TypeAlias = str | int | float | bool | None
+"""A value of a FITS keyword."""
+
+JSONValue: TypeAlias = "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
+"""A value of a JSON or YAML document."""

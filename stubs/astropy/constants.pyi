@@ -1,0 +1,3 @@
+from astropy.units import Quantity
+
+c: Quantity

@@ -1,0 +1,5 @@
+class Conf:
+    allow_internet: bool
+    remote_timeout: float
+
+conf: Conf

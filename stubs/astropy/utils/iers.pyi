@@ -1,0 +1,4 @@
+class Conf:
+    auto_download: bool
+
+conf: Conf
