@@ -87,7 +87,7 @@ def test_a_heavy_library_has_one_door(path):
     for name, _ in imports_of(ast.parse(path.read_text())):
         for library, door in DOORS.items():
             if name == library or name.startswith(library + "."):
-                assert room_of(path) == door, f"{path.name} imports {name}, its door is {door}/"
+                assert room_of(path) in (door, "typing"), f"{path.name} imports {name}, its door is {door}/"
 
 
 HEAVY = {"matplotlib", "dask", "cupy", "torch", "scipy", "array_api_strict", "rich", "pydantic", "regions"}

@@ -379,10 +379,10 @@ def installed():
     import array_api_compat
 
     from lightpool.arrays.cuda import loader
-    from lightpool.arrays.devices import device, staging
+    from lightpool.arrays.devices import devices, staging
 
     def forget():
-        device._find_device.cache_clear()
+        devices._find_device.cache_clear()
         staging._lane_to.cache_clear()
         loader._module.cache_clear()
         loader._kernel.cache_clear()
