@@ -36,9 +36,13 @@ def files_in(*folders: Path) -> list[Path]:
     return sorted({path for folder in folders for path in ([folder] if folder.suffix else folder.rglob("*.py"))})
 
 
-@cache
 def tree_of(path: Path) -> ast.Module:
-    return ast.parse(path.read_text(), str(path))
+    return _parsed(path.read_text(), str(path))
+
+
+@cache
+def _parsed(text: str, name: str) -> ast.Module:
+    return ast.parse(text, name)
 
 
 def is_private(name: str) -> bool:
@@ -145,11 +149,11 @@ def _is_own(node: ast.expr) -> bool:
     return isinstance(node, ast.Name) and node.id in ("self", "cls")
 
 
-def module_of(name: str) -> Path | None:
+def module_of(name: str, source: Path) -> Path | None:
     """File of a module of the package, or of the module that a name is imported from."""
     parts = name.split(".")[1:]
     while parts:
-        base = SOURCE.joinpath(*parts)
+        base = source.joinpath(*parts)
         if base.with_suffix(".py").exists():
             return base.with_suffix(".py")
         if (base / "__init__.py").exists():
@@ -171,20 +175,20 @@ def imports_of(path: Path) -> set[Path]:
         elif isinstance(node, ast.ImportFrom):
             names = [f"{node.module}.{each.name}" for each in node.names]
         for name in names:
-            if name.startswith("lightpool.") and (module := _definition(name)) is not None:
+            if name.startswith("lightpool.") and (module := _definition(name, SOURCE)) is not None:
                 found.add(module)
     return found - {path}
 
 
 @cache
-def _definition(name: str) -> Path | None:
-    module = module_of(name)
+def _definition(name: str, source: Path) -> Path | None:
+    module = module_of(name, source)
     if module is None or module.name != "__init__.py":
         return module
     shown = name.rpartition(".")[2]
     for node in tree_of(module).body:
         if isinstance(node, ast.ImportFrom) and shown in [each.asname or each.name for each in node.names]:
-            return _definition(f"{node.module}.{shown}")
+            return _definition(f"{node.module}.{shown}", source)
     return module
 
 
