@@ -13,10 +13,10 @@ from lightpool.datasets import (
     SpectrumDatasetOnOff,
 )
 from lightpool.datasets.metadata import CreatorMetaData
-from lightpool.datasets.on_demand import Deferred
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap
 from lightpool.maps import MapAxis
+from lightpool.utils.on_demand import Deferred
 
 MAPS = ("counts", "background", "exposure", "mask_safe")
 

@@ -13,9 +13,10 @@ from numpy.testing import assert_array_equal
 from lightpool.arrays import to_host
 from lightpool.arrays.devices.lazy_array import lazy_zeros
 from lightpool.datasets import MapDatasetOnOff
-from lightpool.datasets.on_demand import Accumulated, Deferred
 from lightpool.makers import DatasetsMaker, MapDatasetMaker, RingBackgroundMaker, SafeMaskMaker
 from lightpool.maps import Map
+from lightpool.utils.accumulators import Accumulated
+from lightpool.utils.on_demand import Deferred
 
 N_THREAD = 4
 

@@ -19,7 +19,6 @@ from lightpool.datasets.memory import are_large, estimate_memory
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models.background_models import DatasetModels
 from lightpool.datasets.names import make_name
-from lightpool.datasets.on_demand import Accumulated, Deferred, DeferredAttribute
 from lightpool.datasets.predictions import DatasetPredictions
 from lightpool.datasets.regions import DatasetRegions
 from lightpool.datasets.stacking import merge_gtis, merge_meta_tables, stack_map_dataset
@@ -27,6 +26,8 @@ from lightpool.datasets.summary import summary_text
 from lightpool.fits import FitsFile
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.utils.accumulators import Accumulated
+from lightpool.utils.on_demand import Deferred, DeferredAttribute
 
 if TYPE_CHECKING:
     from astropy.coordinates import SkyCoord
@@ -72,13 +73,13 @@ class MapDataset(DatasetPlace, DatasetMasks, DatasetPredictions, DatasetRegions,
     )
     _map_names_from_geom: ClassVar[tuple[str, ...]] = ("counts", "background")
 
-    counts = DeferredAttribute()
-    exposure = DeferredAttribute()
-    background = DeferredAttribute()
-    psf = DeferredAttribute()
-    edisp = DeferredAttribute()
-    mask_safe = DeferredAttribute()
-    mask_fit = DeferredAttribute()
+    counts = DeferredAttribute[Any]()
+    exposure = DeferredAttribute[Any]()
+    background = DeferredAttribute[Any]()
+    psf = DeferredAttribute[Any]()
+    edisp = DeferredAttribute[Any]()
+    mask_safe = DeferredAttribute[Any]()
+    mask_fit = DeferredAttribute[Any]()
 
     def __init__(
         self,
@@ -233,7 +234,7 @@ class MapDataset(DatasetPlace, DatasetMasks, DatasetPredictions, DatasetRegions,
         return value
 
     @gti.setter
-    def gti(self, gti: GTI | Deferred | Accumulated | None) -> None:
+    def gti(self, gti: GTI | Deferred[GTI | None] | Accumulated | None) -> None:
         self._gti = Accumulated.of(gti, merge_gtis)
 
     @property
@@ -242,7 +243,7 @@ class MapDataset(DatasetPlace, DatasetMasks, DatasetPredictions, DatasetRegions,
         return self._meta_table.value
 
     @meta_table.setter
-    def meta_table(self, meta_table: Table | Deferred | Accumulated | None) -> None:
+    def meta_table(self, meta_table: Table | Deferred[Table | None] | Accumulated | None) -> None:
         self._meta_table = Accumulated.of(meta_table, merge_meta_tables)
 
     @property

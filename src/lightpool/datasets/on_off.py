@@ -14,11 +14,11 @@ from lightpool.datasets import transforms
 from lightpool.datasets.info_dict import masked_sum, read_scalars
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.on_demand import DeferredAttribute
 from lightpool.datasets.on_off_sums import OnOffSums, acceptance_ratio
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
 from lightpool.maps import Map, MapAxis
 from lightpool.stats import CountsStatistic, WStatCountsStatistic, get_wstat_mu_bkg, wstat, wstat_sum
+from lightpool.utils.on_demand import DeferredAttribute
 
 __all__ = ["OnOffDataset"]
 
@@ -62,9 +62,9 @@ class OnOffDataset(MapDataset):
     )
     _map_names_from_geom: ClassVar[tuple[str, ...]] = ("counts", "counts_off", "acceptance", "acceptance_off")
 
-    _counts_off = DeferredAttribute()
-    _acceptance = DeferredAttribute()
-    _acceptance_off = DeferredAttribute()
+    _counts_off = DeferredAttribute[Any]()
+    _acceptance = DeferredAttribute[Any]()
+    _acceptance_off = DeferredAttribute[Any]()
 
     def __init__(
         self,

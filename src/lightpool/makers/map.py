@@ -11,7 +11,6 @@ from lightpool.arrays import Device, find_device
 from lightpool.arrays.devices.memory import keep_freed_memory
 from lightpool.arrays.devices.staging import Uploads
 from lightpool.datasets import MapDataset, estimate_memory
-from lightpool.datasets.on_demand import Deferred
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, IRFMap, PSFMap
 from lightpool.irf.projection.node_table_cache import (
@@ -35,6 +34,7 @@ from lightpool.makers.utils import (
 )
 from lightpool.maps import Geom, Map, RegionGeom
 from lightpool.maps.event_counts import send_events
+from lightpool.utils.on_demand import Deferred
 
 __all__ = ["MapDatasetMaker"]
 

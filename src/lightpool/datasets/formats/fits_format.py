@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any
 from lightpool.arrays import array_namespace
 from lightpool.data import GTI
 from lightpool.datasets.metadata import MapDatasetMetaData, read_meta_table
-from lightpool.datasets.on_demand import Deferred
 from lightpool.errors import FormatError
 from lightpool.fits import (
     DATASET_KINDS,
@@ -24,6 +23,7 @@ from lightpool.fits import (
 from lightpool.irf import EDispMap, PSFMap
 from lightpool.maps import Map
 from lightpool.maps.fits_format import precision_in_file, verify_checksums
+from lightpool.utils.on_demand import Deferred
 
 if TYPE_CHECKING:
     from lightpool.datasets.map_dataset import MapDataset

@@ -1,51 +1,12 @@
-"""Attributes that are worked out when they are asked for."""
+"""Values that grow by additions."""
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
-__all__ = ["Accumulated", "Deferred", "DeferredAttribute"]
+from lightpool.utils.on_demand import Deferred
 
-_LOADED = threading.Lock()
-
-
-@dataclass(frozen=True)
-class Deferred:
-    """A value that is still in a file.
-
-    Attributes
-    ----------
-    load : function without arguments that reads the value
-    cache : bool, whether the value is kept after it was read
-    """
-
-    load: Callable[[], Any]
-    cache: bool = True
-
-
-class DeferredAttribute:
-    """An attribute that may be given as `Deferred`; it is read when it is first asked for."""
-
-    def __set_name__(self, owner: type, name: str) -> None:
-        self._name = name
-
-    def __get__(self, instance: Any, owner: type | None = None) -> Any:
-        if instance is None:
-            return self
-        value = instance.__dict__.get(self._name)
-        if not isinstance(value, Deferred):
-            return value
-        loaded = value.load()
-        if not value.cache:
-            return loaded
-        with _LOADED:  # of two threads that load the same value, the first to finish counts
-            if instance.__dict__.get(self._name) is value:
-                instance.__dict__[self._name] = loaded
-        return self.__get__(instance, owner)
-
-    def __set__(self, instance: Any, value: Any) -> None:
-        instance.__dict__[self._name] = value
+__all__ = ["Accumulated"]
 
 
 class Accumulated:
@@ -86,7 +47,7 @@ class Accumulated:
     def value(self) -> Any:
         """The value with all additions."""
         with self._lock:  # a merge may change its first part, so it must not be done twice
-            parts = [part.load() if isinstance(part, Deferred) else part for part in self._parts]
+            parts = [part.create() if isinstance(part, Deferred) else part for part in self._parts]
             self._parts = parts if len(parts) == 1 else [self._merge(parts)]
             return self._parts[0]
 

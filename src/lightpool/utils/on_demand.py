@@ -1,0 +1,119 @@
+"""Values that are created when they are first needed."""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Generic, Self, TypeVar, overload
+
+__all__ = ["Deferred", "DeferredAttribute", "load"]
+
+T = TypeVar("T")
+T_co = TypeVar("T_co", covariant=True)
+
+_LOADED = threading.Lock()
+
+
+@dataclass(frozen=True)
+class Deferred(Generic[T_co]):
+    """A value that has not been created yet: the contents of a file, or the result of a computation.
+
+    This is the one way in which a value is created on demand. A `Deferred` describes how to create the value; it does
+    not hold the value. It may be given in place of the value wherever an attribute is declared as
+    `DeferredAttribute`, and whoever reads that attribute gets the value itself and cannot tell the difference:
+
+    - Nothing is created before the attribute is read for the first time. A dataset that is read with ``lazy=True``
+      opens its file only for the maps that are used.
+    - With ``cache=True``, the default, the value takes the place of the `Deferred` and is created once. With
+      ``cache=False`` it is created anew for each reader, and its memory is free when the reader drops it.
+    - Threads may read the attribute at the same time. Each of them may create the value, because no lock is held
+      while it is created (files are read, and other deferred values may be needed). The first thread to finish
+      stores its value, and all threads get that same object.
+    - An exception that is raised while the value is created reaches the reader of the attribute. The `Deferred`
+      stays where it is, so the next reader tries again.
+    - A `Deferred` can be pickled if ``create`` can be, and then a process that receives it creates the value itself.
+
+    Two related concepts have classes of their own. The elements of a large array are computed window by window by
+    `lightpool.arrays.devices.lazy_array.LazyArray`, and numbers that a device has not finished computing are
+    `lightpool.arrays.DeferredNumbers`. A value that grows by additions, such as the good time intervals of a stack, is
+    an `~lightpool.utils.accumulators.Accumulator`.
+
+    Parameters
+    ----------
+    create : function without arguments that returns the value
+    cache : bool
+        Whether the value is kept after it was created.
+
+    Examples
+    --------
+    >>> from lightpool.utils.on_demand import Deferred, DeferredAttribute
+    >>> class Run:
+    ...     events = DeferredAttribute[list[int]]()
+    ...
+    ...     def __init__(self, events):
+    ...         self.events = events
+    >>> def read_events():
+    ...     print("reading")
+    ...     return [1, 2, 3]
+    >>> run = Run(Deferred(read_events))
+    >>> run.events
+    reading
+    [1, 2, 3]
+    >>> run.events
+    [1, 2, 3]
+    >>> Run([4, 5]).events
+    [4, 5]
+    """
+
+    create: Callable[[], T_co]
+    cache: bool = True
+
+
+class DeferredAttribute(Generic[T]):
+    """An attribute that can be given as `Deferred`, and whose value is created when it is first read.
+
+    The type in brackets is that of the value, so ``dataset.counts`` is a ``Map | None`` for a type checker, whether or
+    not it was given as `Deferred`. The value is kept in the ``__dict__`` of the object under the name of the
+    attribute, where ``vars(obj)[name]`` shows it as it was given. An attribute that was never set is None.
+
+    Examples
+    --------
+    >>> class Dataset:
+    ...     counts = DeferredAttribute[float | None]()
+    >>> dataset = Dataset()
+    >>> dataset.counts is None
+    True
+    >>> dataset.counts = Deferred(lambda: 3.0)
+    >>> dataset.counts
+    3.0
+    """
+
+    def __set_name__(self, owner: type, name: str) -> None:
+        self._name = name
+
+    @overload
+    def __get__(self, instance: None, owner: type) -> Self: ...
+
+    @overload
+    def __get__(self, instance: object, owner: type | None = None) -> T: ...
+
+    def __get__(self, instance: object, owner: type | None = None) -> T | Self:
+        if instance is None:
+            return self
+        value: T | Deferred[T] = instance.__dict__.get(self._name)  # type: ignore[assignment]  # None belongs to T then
+        if not isinstance(value, Deferred):
+            return value
+        created: T = value.create()
+        if not value.cache:
+            return created
+        with _LOADED:  # the first of several threads to finish stores its value
+            if instance.__dict__.get(self._name) is value:
+                instance.__dict__[self._name] = created
+        return self.__get__(instance, owner)
+
+    def __set__(self, instance: object, value: T | Deferred[T]) -> None:
+        instance.__dict__[self._name] = value
+
+
+def load(value: T | Deferred[T]) -> T:
+    """Return a value, created now if it is deferred."""
+    return value.create() if isinstance(value, Deferred) else value
