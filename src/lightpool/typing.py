@@ -1,4 +1,7 @@
-"""Types of values that many functions take: quantities, units, positions, times and files, as astropy takes them."""
+"""Types of values that many functions take: quantities, units, positions, times and files, as astropy takes them.
+
+Also the types of axes and figures, for the ``plot`` and ``peek`` methods of packages that do not import Matplotlib.
+"""
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
@@ -6,21 +9,27 @@ from typing import TYPE_CHECKING, TypeAlias
 
 if TYPE_CHECKING:
     import astropy.units as u
+    import matplotlib.axes
+    import matplotlib.figure
     import numpy as np
     from astropy.coordinates import BaseCoordinateFrame, SkyCoord
     from astropy.time import Time
+    from astropy.visualization.wcsaxes import WCSAxes
     from numpy.typing import NDArray
     from regions import Region
 
 __all__ = [
     "AngleLike",
+    "Axes",
     "CoordsLike",
+    "Figure",
     "FrameLike",
     "JSONValue",
     "MetaValue",
     "PathInput",
     "QuantityLike",
     "RegionLike",
+    "SkyAxes",
     "TimeLike",
     "UnitLike",
 ]
@@ -54,3 +63,12 @@ MetaValue: TypeAlias = str | int | float | bool | None
 
 JSONValue: TypeAlias = "bool | int | float | str | Sequence[JSONValue] | Mapping[str, JSONValue] | None"
 """A value of a JSON or YAML document."""
+
+Axes: TypeAlias = "matplotlib.axes.Axes"
+"""Axes of a plot."""
+
+SkyAxes: TypeAlias = "WCSAxes"
+"""Axes of a plot of the sky."""
+
+Figure: TypeAlias = "matplotlib.figure.Figure"
+"""A figure of Matplotlib."""
