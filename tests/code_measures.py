@@ -130,15 +130,14 @@ def foreign_private_names(paths: list[Path]) -> list[str]:
     """Uses of private names of other modules: imported, or as attributes of anything but ``self``."""
     found = []
     for path in paths:
-        tree = tree_of(path)
+        tree, name = tree_of(path), path.relative_to(SOURCE)
         own = _own_private_names(tree)
         for node in ast.walk(tree):
-            where = f"{path.relative_to(SOURCE)}:{getattr(node, 'lineno', 0)}"
             if isinstance(node, ast.Attribute) and is_private(node.attr) and node.attr not in own:
                 if not _is_own(node.value):
-                    found.append(f"{where} {ast.unparse(node)}")
+                    found.append(f"{name}:{node.lineno} {ast.unparse(node)}")
             elif isinstance(node, ast.ImportFrom) and (node.module or "").startswith("lightpool"):
-                found += [f"{where} {node.module}.{a.name}" for a in node.names if is_private(a.name)]
+                found += [f"{name}:{node.lineno} {node.module}.{a.name}" for a in node.names if is_private(a.name)]
     return found
 
 
