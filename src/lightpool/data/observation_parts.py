@@ -5,7 +5,7 @@ import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Self
+from typing import Any, Literal, Self, overload
 
 from astropy.coordinates import SkyCoord
 
@@ -19,7 +19,9 @@ from lightpool.data.obs_ids import is_obs_id
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
 from lightpool.data.tables_in_use import TablesInUse
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.irf import IRF, RadMax2D
+from lightpool.irf import IRF, BackgroundIRF, EffectiveAreaTable2D, EnergyDispersion2D, IRFMap, RadMax2D
+from lightpool.irf.tables.psf_table import PSF
+from lightpool.maps import Map
 
 __all__ = ["ObservationParts"]
 
@@ -29,6 +31,8 @@ _HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
 _PARTS = (*_HDUS, "pointing", "meta")
 _STATE = ("_location", "_parts", "_loaded", "_in_use", "_listed_events")
 _RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
+_PRODUCTS = {"events": "counts", "aeff": "exposure", "edisp": "edisp", "psf": "psf", "bkg": "background"}
+"""What the makers compute from a part, as their ``selection`` names it."""
 _KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or asked for often: the observation keeps them once loaded
 
 
@@ -104,6 +108,58 @@ class ObservationParts(KnownAttributes):
         if name == "meta":
             self._check_obs_id(location)
         return value
+
+    @overload
+    def required(self, name: Literal["events"]) -> EventList: ...
+    @overload
+    def required(self, name: Literal["gti"]) -> GTI: ...
+    @overload
+    def required(self, name: Literal["pointing"]) -> FixedPointingInfo: ...
+    @overload
+    def required(self, name: Literal["aeff"]) -> EffectiveAreaTable2D: ...
+    @overload
+    def required(self, name: Literal["edisp"]) -> EnergyDispersion2D: ...
+    @overload
+    def required(self, name: Literal["psf"]) -> PSF: ...
+    @overload
+    def required(self, name: Literal["bkg"]) -> BackgroundIRF: ...
+    @overload
+    def required(self, name: Literal["rad_max"]) -> RadMax2D: ...
+    @overload
+    def required(self, name: Literal["aeff", "edisp", "psf", "bkg", "rad_max"]) -> IRF: ...
+    def required(self, name: str) -> object:
+        """Return a part that a computation cannot do without.
+
+        Parameters
+        ----------
+        name : {"events", "gti", "pointing", "aeff", "edisp", "psf", "bkg", "rad_max"}
+
+        Returns
+        -------
+        part : the object that the attribute of this name holds, never None and never a map
+
+        Raises
+        ------
+        MissingDataError
+            If the observation does not have it.
+        FormatError
+            If it is a map on the sky instead of a table in the field of view.
+        """
+        part = getattr(self, name)
+        if part is None:
+            product = _PRODUCTS.get(name)
+            selection = "" if product is None else f", or leave {product!r} out of the selection of the maker"
+            raise MissingDataError(
+                f"observation {self.obs_id} has no {name!r}, it has {self.available_hdus}; set observation.{name}"
+                f"{selection}"
+            )
+        if isinstance(part, Map | IRFMap):
+            raise FormatError(
+                f"observation {self.obs_id}: its {name!r} is a map on the sky ({type(part).__name__} with the axes "
+                f"{part.geom.axes.names}), as HAWC publishes its responses; makers project response tables, which "
+                "depend on the position in the field of view, and cannot use it yet"
+            )
+        return part
 
     @property
     def files(self) -> list[Path]:

@@ -11,8 +11,7 @@ from lightpool.arrays import Device, find_device
 from lightpool.arrays.devices.memory import keep_freed_memory
 from lightpool.arrays.devices.staging import Uploads
 from lightpool.datasets import MapDataset, estimate_memory
-from lightpool.errors import FormatError, MissingDataError
-from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, IRFMap, PSFMap
+from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
 from lightpool.irf.projection.node_table_cache import (
     aeff_table,
     background_table,
@@ -148,7 +147,7 @@ class MapDatasetMaker(Maker):
         geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
     ) -> Map:
         """Counts map of the events of an observation; in a point region, those inside the cut ``RAD_MAX_2D``."""
-        events = _part(observation, "events")
+        events = observation.required("events")
         if isinstance(geom, RegionGeom) and geom.is_all_point_sky_regions:
             return make_counts_rad_max(geom, observation.rad_max, events, device=device, precision=precision)
         return Map.from_events(geom, events, device, precision)
@@ -187,7 +186,7 @@ class MapDatasetMaker(Maker):
 
     def _background_of(self, observation: Any) -> Any:
         """Background table as it is projected; the table of the observation remembers it."""
-        bkg = _part(observation, "bkg")
+        bkg = observation.required("bkg")
         pads = self.background_pad_offset and bkg.has_offset_axis
 
         def make() -> Any:
@@ -204,11 +203,11 @@ class MapDatasetMaker(Maker):
         for name, part in (("exposure", "aeff"), ("psf", "psf")):
             if name in self.selection:
                 axis = _geom(dataset, name).axes["energy_true"]
-                warn_of_energies(observation.obs_id, part, _part(observation, part), axis)
+                warn_of_energies(observation.obs_id, part, observation.required(part), axis)
         if not dataset.counts.geom.is_region:
             for name, part in (("exposure", "aeff"), ("psf", "psf"), ("edisp", "edisp"), ("background", "bkg")):
                 if name in self.selection:
-                    warn_of_ring(observation.obs_id, part, _part(observation, part))
+                    warn_of_ring(observation.obs_id, part, observation.required(part))
         if "background" in self.selection:
             energy = dataset.counts.geom.axes["energy"]
             warn_of_missing_rates(observation.obs_id, self._background_of(observation), energy)
@@ -220,13 +219,13 @@ class MapDatasetMaker(Maker):
         tables: list[Any] = []
         for name in sorted(self.selection & {"exposure", "psf", "edisp"}):
             axes = _geom(dataset, name).axes
-            tables.append(aeff_table(_part(observation, "aeff"), axes["energy_true"]))
+            tables.append(aeff_table(observation.required("aeff"), axes["energy_true"]))
             if name == "psf":
-                tables += psf_tables(_part(observation, "psf"), axes["energy_true"], axes["rad"])
+                tables += psf_tables(observation.required("psf"), axes["energy_true"], axes["rad"])
             elif name == "edisp" and "migra" in axes.names:
-                tables.append(edisp_table(_part(observation, "edisp"), axes["energy_true"], axes["migra"]))
+                tables.append(edisp_table(observation.required("edisp"), axes["energy_true"], axes["migra"]))
             elif name == "edisp":
-                tables.append(edisp_kernel_table(_part(observation, "edisp"), axes["energy"], axes["energy_true"]))
+                tables.append(edisp_kernel_table(observation.required("edisp"), axes["energy"], axes["energy_true"]))
         if "background" in self.selection:
             energy, factor = dataset.counts.geom.axes["energy"], self.background_oversampling
             tables.append(
@@ -258,7 +257,7 @@ class MapDatasetMaker(Maker):
 
     @staticmethod
     def _exposure_irf(geom: Geom, observation: Any, view: FieldOfView, *, use_region_center: bool = True) -> Map:
-        livetime, aeff = observation.observation_live_time_duration, _part(observation, "aeff")
+        livetime, aeff = observation.observation_live_time_duration, observation.required("aeff")
         if aeff.is_pointlike and not geom.is_region:
             raise ValueError(
                 f"observation {observation.obs_id} has point-like responses: its effective area holds inside a "
@@ -269,15 +268,15 @@ class MapDatasetMaker(Maker):
 
     def _psf(self, geom: Geom, observation: Any, view: FieldOfView) -> PSFMap:
         exposure = self._exposure_irf(geom.squash(axis_name="rad"), observation, view)
-        return make_psf_map(_part(observation, "psf"), view, geom, exposure)
+        return make_psf_map(observation.required("psf"), view, geom, exposure)
 
     def _edisp(self, geom: Geom, observation: Any, view: FieldOfView) -> EDispMap:
         exposure = self._exposure_irf(geom.squash(axis_name="migra"), observation, view)
-        return make_edisp_map(_part(observation, "edisp"), view, geom, exposure)
+        return make_edisp_map(observation.required("edisp"), view, geom, exposure)
 
     def _edisp_kernel(self, geom: Geom, observation: Any, view: FieldOfView) -> EDispKernelMap:
         exposure = self._exposure_irf(geom.squash(axis_name="energy"), observation, view)
-        return make_edisp_kernel_map(_part(observation, "edisp"), view, geom, exposure)
+        return make_edisp_kernel_map(observation.required("edisp"), view, geom, exposure)
 
     @staticmethod
     def make_meta_table(observation: Any) -> Table:
@@ -313,29 +312,3 @@ def _meta_table(row: dict[str, Any]) -> Table:
         if name.endswith("_PNT"):
             table[name].unit = u.deg
     return table
-
-
-def _part(observation: Any, name: str) -> Any:
-    """Response table of an observation.
-
-    Raises
-    ------
-    MissingDataError
-        If there is none.
-    FormatError
-        If it is given as a map.
-    """
-    part = getattr(observation, name)
-    if part is None:
-        kinds = {"psf": "psf", "edisp": "edisp", "bkg": "background", "aeff": "exposure", "events": "counts"}
-        raise MissingDataError(
-            f"observation {observation.obs_id} has no {name!r}, it has {observation.available_irfs}; leave "
-            f"{kinds[name]!r} out of the selection of the maker"
-        )
-    if isinstance(part, Map | IRFMap):
-        raise FormatError(
-            f"observation {observation.obs_id}: its {name!r} is a map on the sky ({type(part).__name__} with the axes "
-            f"{part.geom.axes.names}), as HAWC publishes its responses; makers project response tables, which depend "
-            "on the place in the field of view, and cannot use it yet"
-        )
-    return part
