@@ -2,7 +2,7 @@
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self
+from typing import Any, Self, TypeAlias
 
 import array_api_compat
 import astropy.units as u
@@ -12,8 +12,12 @@ from numpy.typing import NDArray
 
 from lightpool.attributes import KnownAttributes
 from lightpool.errors import DeviceError
+from lightpool.typing import CoordsLike
 
-__all__ = ["MapCoord", "skycoord_to_lonlat"]
+__all__ = ["MapCoord", "MapCoordLike", "skycoord_to_lonlat"]
+
+MapCoordLike: TypeAlias = "MapCoord | SkyCoord | CoordsLike"
+"""Coordinates as `MapCoord.create` takes them."""
 
 
 def skycoord_to_lonlat(skycoord: SkyCoord, frame: Any = None) -> tuple[Any, Any, str]:

@@ -3,15 +3,25 @@
 import operator
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any
+from typing import Any, Protocol
 
 import array_api_compat
 import numpy as np
 
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, DType
 from lightpool.arrays.devices.devices import array_namespace
 
-__all__ = ["ARITHMETIC", "COMPARISONS", "LOGIC", "apply_operator", "as_dtype", "dtype_name", "is_bool", "is_floating"]
+__all__ = [
+    "ARITHMETIC",
+    "COMPARISONS",
+    "LOGIC",
+    "HasDType",
+    "apply_operator",
+    "as_dtype",
+    "dtype_name",
+    "is_bool",
+    "is_floating",
+]
 
 ARITHMETIC: dict[str, Callable[..., Any]] = {
     "add": operator.add,
@@ -35,7 +45,15 @@ LOGIC: dict[str, Callable[..., Any]] = {
 _ON_MASKS = {"add": operator.or_, "multiply": operator.and_}
 
 
-def dtype_name(x: Array) -> str:
+class HasDType(Protocol):
+    """What has a data type: an array, or a `LazyArray`."""
+
+    @property
+    def dtype(self) -> DType:
+        """Data type in the library of the array."""
+
+
+def dtype_name(x: HasDType) -> str:
     """Name of the data type, such as ``float64``, the same in all libraries."""
     return _dtype_name(x.dtype)
 
@@ -47,12 +65,12 @@ def _dtype_name(dtype: Any) -> str:
     return str(getattr(dtype, "__name__", dtype)).rpartition(".")[2]  # NumPy has classes beside its data types
 
 
-def is_bool(x: Array) -> bool:
+def is_bool(x: HasDType) -> bool:
     """Whether the array is a mask."""
     return dtype_name(x) == "bool"
 
 
-def is_floating(x: Array) -> bool:
+def is_floating(x: HasDType) -> bool:
     """Whether the array holds real floating-point numbers."""
     return dtype_name(x).startswith("float")
 

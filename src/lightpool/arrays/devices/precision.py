@@ -9,8 +9,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-from lightpool.arrays.devices.array_types import Array
-from lightpool.arrays.devices.dtypes import dtype_name
+from lightpool.arrays.devices.dtypes import HasDType, dtype_name
 
 __all__ = [
     "DTYPES",
@@ -70,7 +69,7 @@ def use_precision(name: str) -> Iterator[str]:
         _scoped.reset(token)
 
 
-def precision_of(*arrays: Array) -> str:
+def precision_of(*arrays: HasDType) -> str:
     """Precision of arrays together: ``single`` if all floating-point ones are float32, and there is at least one.
 
     Without a floating-point array it is the default one.

@@ -15,6 +15,7 @@ from lightpool.arrays.devices.devices import Device, find_device
 from lightpool.attributes import KnownAttributes
 from lightpool.maps.axes.axes import MapAxes
 from lightpool.maps.axes.node_axis import NodeAxis
+from lightpool.maps.coord import MapCoord
 
 if TYPE_CHECKING:
     from lightpool.maps.core import Map
@@ -78,6 +79,12 @@ class Geom(KnownAttributes, abc.ABC):
     @abc.abstractmethod
     def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[HostArray, ...]:
         """Pixel indices of pixel coordinates, -1 outside the geometry unless clipped."""
+
+    @abc.abstractmethod
+    def get_coord(
+        self, *, mode: str = "center", frame: str | None = None, sparse: bool = False, axis_name: str | None = None
+    ) -> MapCoord:
+        """Map coordinates of all bins."""
 
     @abc.abstractmethod
     def contains(self, coords: Any) -> HostArray:
@@ -147,6 +154,11 @@ class Geom(KnownAttributes, abc.ABC):
     def data_nbytes(self, dtype: Any = "float64") -> u.Quantity:
         """Memory that the data take, in MB."""
         return (float(np.prod(self.data_shape)) * np.dtype(dtype).itemsize * u.byte).to("MB")
+
+    @property
+    def is_allsky(self) -> bool:
+        """Whether the image part shows all the sky."""
+        return False
 
     @property
     def is_image(self) -> bool:
