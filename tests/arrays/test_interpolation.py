@@ -13,9 +13,8 @@ from lightpool.arrays import (
     interpolate_grid,
     interpolate_grid_nearest,
     interpolation_weights,
-    scale_table,
     scale_values,
-    unscale_table,
+    unscale_values,
 )
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -137,7 +136,7 @@ def test_table_of_another_number_of_nodes_is_refused(backend):
 def test_table_in_two_coordinates_is_interpolated_as_in_gammapy(backend, read, scale):
     nodes = [NODES_X, np.log(NODES_Y)]
     coords = [backend.array(X), scale_values(backend.array(Y), "log")]
-    values = unscale_table(interpolate_grid(scale_table(TABLE, scale), nodes, coords), scale)
+    values = unscale_values(interpolate_grid(scale_values(TABLE, scale), nodes, coords), scale)
     assert_allclose(read(values), GAMMAPY[scale], rtol=1e-11, atol=1e-12)
 
 

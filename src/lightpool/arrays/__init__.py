@@ -43,8 +43,6 @@ from lightpool.arrays.kernels.interpolation import (
     interpolate_grid,
     interpolate_grid_nearest,
     interpolation_weights,
-    scale_table,
-    unscale_table,
 )
 from lightpool.arrays.kernels.morphology import binary_dilation, binary_erosion
 from lightpool.arrays.kernels.projections import (
@@ -130,7 +128,6 @@ __all__ = [
     "require_memory",
     "ring_kernel",
     "rotate",
-    "scale_table",
     "scale_values",
     "separation_of_vectors",
     "set_default_device",
@@ -143,7 +140,6 @@ __all__ = [
     "trapezoid_loglog",
     "trapezoid_loglog_plain",
     "unit_vectors",
-    "unscale_table",
     "unscale_values",
     "use_device",
     "use_precision",

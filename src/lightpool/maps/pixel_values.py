@@ -21,9 +21,8 @@ from lightpool.arrays.kernels.histogram import histogram
 from lightpool.arrays.kernels.interpolation import (
     interpolate_grid,
     interpolate_grid_nearest,
-    scale_table,
-    unscale_table,
 )
+from lightpool.arrays.kernels.scales import scale_values, unscale_values
 
 __all__ = ["count_pixels", "interpolate_pixels", "is_inside", "nearest_index", "put_pixels", "take_pixels"]
 
@@ -152,7 +151,7 @@ def interpolate_pixels(
     if method not in ("linear", "nearest"):
         raise ValueError(f"interpolation method {method!r} is not known; it must be 'linear' or 'nearest'")
     if not (is_bool(data) and values_scale == "lin"):  # a mask becomes numbers where it is looked at only
-        data = scale_table(_finite(as_dtype(data, "float64")), values_scale)
+        data = scale_values(_finite(as_dtype(data, "float64")), values_scale)
     host = [np.asarray(values, dtype=float) for values in pix]
     if method == "nearest":  # between two pixels the upper one is the nearest, as for `nearest_index`
         host = [values + EDGE if number < 2 else values for number, values in enumerate(host)]
@@ -175,7 +174,7 @@ def _interpolated(
     xp = array_namespace(data)
     nodes = [xp.arange(length, dtype=xp.float64, device=device(data)) for length in data.shape]
     interpolate = interpolate_grid if method == "linear" else interpolate_grid_nearest
-    values = unscale_table(interpolate(data, nodes, coords), values_scale)
+    values = unscale_values(interpolate(data, nodes, coords), values_scale)
     shape = np.broadcast_shapes(*(v.shape for v in coords))
     values = xp.broadcast_to(values, shape)  # dimensions of one bin do not take part in the interpolation
     if fill_value is None:

@@ -33,9 +33,7 @@ class _Kept(threading.local):
 _KEPT = _Kept()
 
 
-def gather_bilinear(
-    table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dtype: str = "float64", *, xp: Namespace | None = None
-) -> Array:
+def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dtype: str = "float64") -> Array:
     """Table in two coordinates at every point, by the weights of its four neighbours.
 
     Parameters
@@ -52,7 +50,7 @@ def gather_bilinear(
     -------
     values : array of ``dtype``, shape (..., *ix.shape)
     """
-    xp = array_namespace(ix, fx, iy, fy) if xp is None else xp
+    xp = array_namespace(ix, fx, iy, fy)
     table = constant(table, device_of(fx), dtype=dtype)
     leading, shape, (n_x, n_y) = table.shape[:-2], ix.shape, table.shape[-2:]
     ix, fx, iy, fy = (xp.reshape(v, (-1,)) for v in (ix, fx, iy, fy))

@@ -1,13 +1,14 @@
 """From the values of coordinates to bins and pixel numbers of an axis."""
 
 import math
+from typing import cast, overload
 
 import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.arrays.cuda import binning as cuda_binning
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import array_namespace, device_of
 from lightpool.arrays.kernels.scales import scale_values, unscale_values
@@ -31,7 +32,11 @@ _ROUNDING_OF_UNITS = 4 * _EPS
 """Relative error of a value whose unit was changed: of the factor, of the product, and of the value in its file."""
 
 
-def bin_index(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | None = None) -> Array:
+@overload
+def bin_index(x: HostFloats, edges: Array, *, clip: bool = False) -> NDArray[np.int64]: ...
+@overload
+def bin_index(x: Array, edges: Array, *, clip: bool = False) -> Array: ...
+def bin_index(x: Array, edges: Array, *, clip: bool = False) -> Array:
     """Bin of each value; bins are half-open, [lower, upper).
 
     Parameters
@@ -46,23 +51,23 @@ def bin_index(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | Non
     index : array of int64, shape of ``x``
         -1 outside, on the last edge, and where ``x`` is not finite.
     """
-    xp = array_namespace(x) if xp is None else xp
+    xp = array_namespace(x)
     edges = constant(edges, device_of(x), dtype="float64")
     if array_api_compat.is_cupy_namespace(xp):
         return cuda_binning.bin_index(x, edges, clip)
-    return bin_index_plain(x, edges, clip=clip, xp=xp)
+    return bin_index_plain(x, edges, clip=clip)
 
 
-def bin_index_plain(x: Array, edges: Array, *, clip: bool = False, xp: Namespace | None = None) -> Array:
+def bin_index_plain(x: Array, edges: Array, *, clip: bool = False) -> Array:
     """Plain twin of `bin_index`, in the array API standard alone; ``x`` and ``edges`` are on one device."""
-    xp = array_namespace(x) if xp is None else xp
+    xp = array_namespace(x)
     # Searching in the inner edges alone does the clipping to [0, n_bin - 1].
     index = xp.astype(xp.searchsorted(edges[1:-1], x, side="right"), xp.int64, copy=False)
     valid = xp.isfinite(x) if clip else (x >= edges[0]) & (x < edges[-1])
     return xp.where(valid, index, xp.full_like(index, -1))
 
 
-def snap_to_edges(x: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray[np.float64]:
+def snap_to_edges(x: HostFloats, edges: HostFloats) -> HostFloats:
     """Values on the host, with those that are an edge up to the rounding of a change of unit moved onto it.
 
     Parameters
@@ -82,9 +87,11 @@ def snap_to_edges(x: NDArray[np.float64], edges: NDArray[np.float64]) -> NDArray
     return x
 
 
-def pix_in_bins(
-    pix: Array, x: Array, edges: Array, *, is_descending: bool = False, xp: Namespace | None = None
-) -> Array:
+@overload
+def pix_in_bins(pix: HostFloats, x: HostFloats, edges: Array, *, is_descending: bool = False) -> HostFloats: ...
+@overload
+def pix_in_bins(pix: Array, x: Array, edges: Array, *, is_descending: bool = False) -> Array: ...
+def pix_in_bins(pix: Array, x: Array, edges: Array, *, is_descending: bool = False) -> Array:
     """Pixel coordinates moved by their rounding, so that the nearest whole number is the bin of the value.
 
     Parameters
@@ -99,7 +106,7 @@ def pix_in_bins(
     -------
     pix : array of float64, for which floor(pix + 0.5) is the bin that `bin_index` finds, and outside no bin
     """
-    xp = array_namespace(x) if xp is None else xp
+    xp = array_namespace(x)
     edges = constant(edges, device_of(x), dtype="float64")
     n_bin = int(edges.shape[0]) - 1
     if array_api_compat.is_numpy_namespace(xp) and _are_in_bins(pix, x, edges, is_descending):
@@ -116,13 +123,12 @@ def pix_in_bins(
     return xp.where(pix > high, high, pix)
 
 
-def _are_in_bins(
-    pix: NDArray[np.float64], x: NDArray[np.float64], edges: NDArray[np.float64], is_descending: bool
-) -> bool:
+def _are_in_bins(pix: Array, x: Array, edges: Array, is_descending: bool) -> bool:
     """Whether each value lies between the edges of the bin of its pixel coordinate; False if one is not finite.
 
     A search for the bins of the values takes several times as long.
     """
+    pix, x, edges = cast(HostFloats, pix), cast(HostFloats, x), cast(HostFloats, edges)
     n_bin = len(edges) - 1
     # fmin, not minimum: a NaN becomes a number that can be an index
     number = np.maximum(np.fmin(np.floor(pix + 0.5), float(n_bin)), -1.0).astype(np.intp)
@@ -136,9 +142,11 @@ def _are_in_bins(
     return bool(np.all(x < np.take(bounds, number)))
 
 
-def coord_to_pix(
-    x: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center", xp: Namespace | None = None
-) -> Array:
+@overload
+def coord_to_pix(x: HostFloats, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> HostFloats: ...
+@overload
+def coord_to_pix(x: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> Array: ...
+def coord_to_pix(x: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> Array:
     """Pixel number, not rounded, of each value: linear between nodes on the given scale, extrapolating.
 
     Parameters
@@ -152,9 +160,9 @@ def coord_to_pix(
     -------
     pix : array of float64, shape of ``x``; all points lie on the pixel of the node if there is one node only
     """
-    xp = array_namespace(x) if xp is None else xp
-    nodes = scale_values(constant(nodes, device_of(x), dtype="float64"), scale, xp=xp)
-    flat = xp.reshape(scale_values(x, scale, xp=xp), (-1,))
+    xp = array_namespace(x)
+    nodes = scale_values(constant(nodes, device_of(x), dtype="float64"), scale)
+    flat = xp.reshape(scale_values(x, scale), (-1,))
     if nodes.shape[0] == 1:
         pix = xp.where(xp.isnan(flat), flat, xp.zeros_like(flat))
     else:
@@ -167,18 +175,20 @@ def coord_to_pix(
     return xp.reshape(pix + _FIRST_NODE[node_type], x.shape)
 
 
-def pix_to_coord(
-    pix: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center", xp: Namespace | None = None
-) -> Array:
+@overload
+def pix_to_coord(pix: HostFloats, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> HostFloats: ...
+@overload
+def pix_to_coord(pix: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> Array: ...
+def pix_to_coord(pix: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> Array:
     """Value at each pixel number, not rounded; the inverse of `coord_to_pix`, with the same parameters."""
-    xp = array_namespace(pix) if xp is None else xp
-    nodes = scale_values(constant(nodes, device_of(pix), dtype="float64"), scale, xp=xp)
+    xp = array_namespace(pix)
+    nodes = scale_values(constant(nodes, device_of(pix), dtype="float64"), scale)
     n_node = nodes.shape[0]
     flat = xp.reshape(pix - _FIRST_NODE[node_type], (-1,))
     if n_node == 1:
-        return unscale_values(xp.reshape(xp.where(xp.isnan(flat), flat, nodes[0]), pix.shape), scale, xp=xp)
+        return unscale_values(xp.reshape(xp.where(xp.isnan(flat), flat, nodes[0]), pix.shape), scale)
     # A NaN has no whole number below it: it takes node 0 and stays NaN by its fraction.
     below = xp.clip(xp.floor(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat)), 0.0, float(n_node - 2))
     index = xp.astype(below, xp.int64)
     scaled = xp.take(nodes, index) * (below + 1.0 - flat) + xp.take(nodes, index + 1) * (flat - below)
-    return unscale_values(xp.reshape(scaled, pix.shape), scale, xp=xp)
+    return unscale_values(xp.reshape(scaled, pix.shape), scale)

@@ -12,7 +12,7 @@ __all__ = ["connected_labels", "connected_labels_plain", "select_connected"]
 _N_STEP = 8  # between two looks at whether anything changed
 
 
-def connected_labels(mask: Array, *, xp: Namespace | None = None) -> Array:
+def connected_labels(mask: Array) -> Array:
     """Number the groups of set pixels that touch at a side or a corner.
 
     Parameters
@@ -25,20 +25,20 @@ def connected_labels(mask: Array, *, xp: Namespace | None = None) -> Array:
         All pixels of a group have the largest of their indices in the flattened image, plus one; 0 where the mask is
         not set.
     """
-    xp = array_namespace(mask) if xp is None else xp
+    xp = array_namespace(mask)
     if is_cupy_namespace(xp):
         return cuda_connected.connected_labels(mask)
-    return connected_labels_plain(mask, xp=xp)
+    return connected_labels_plain(mask)
 
 
-def connected_labels_plain(mask: Array, *, xp: Namespace | None = None) -> Array:
+def connected_labels_plain(mask: Array) -> Array:
     """Plain twin of `connected_labels`, in the array API standard alone.
 
     Labels spread to all neighbours at once; then each pixel takes the label of the pixel that its label names, so that
     the number of steps grows with the logarithm of the size of a group. After every few steps one number, of labels
     that changed, is read from the device.
     """
-    xp = array_namespace(mask) if xp is None else xp
+    xp = array_namespace(mask)
     n_y, n_x = mask.shape
     device = device_of(mask)
     own = xp.reshape(xp.arange(1, n_y * n_x + 1, dtype=xp.int64, device=device.handle), (n_y, n_x))
@@ -70,7 +70,7 @@ def _part(x: Array, axis: int, start: int, stop: int) -> Array:
     return x[start:stop, :] if axis == 0 else x[:, start:stop]
 
 
-def select_connected(candidates: Array, seeds: Array, min_size: int = 1, *, xp: Namespace | None = None) -> Array:
+def select_connected(candidates: Array, seeds: Array, min_size: int = 1) -> Array:
     """Keep the groups of candidates that hold a seed and are large enough.
 
     Parameters
@@ -85,11 +85,11 @@ def select_connected(candidates: Array, seeds: Array, min_size: int = 1, *, xp: 
     -------
     selected : array of bool, same shape
     """
-    xp = array_namespace(candidates, seeds) if xp is None else xp
-    labels = xp.reshape(connected_labels(candidates, xp=xp), (-1,))
+    xp = array_namespace(candidates, seeds)
+    labels = xp.reshape(connected_labels(candidates), (-1,))
     n_bin = labels.shape[0] + 1
-    size = sum_by_bin(labels, None, n_bin, xp=xp)
-    n_seed = sum_by_bin(labels, xp.reshape(seeds, (-1,)), n_bin, xp=xp)
+    size = sum_by_bin(labels, None, n_bin)
+    n_seed = sum_by_bin(labels, xp.reshape(seeds, (-1,)), n_bin)
     is_good = (n_seed > 0.0) & (size > min_size - 0.5)
     selected = xp.take(is_good, labels)
     return xp.reshape(selected, candidates.shape) & candidates

@@ -2,20 +2,17 @@
 
 import math
 from functools import lru_cache
-from typing import Any
 
 import numpy as np
 
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.blocks import in_blocks
 from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
 
 __all__ = ["convolve_fft", "disk_kernel", "fft_size", "gaussian_kernel", "ring_kernel"]
 
-HostArray = np.ndarray[Any, np.dtype[np.float64]]
 
-
-def convolve_fft(image: Array, kernel: Array, mode: str = "same", *, xp: Namespace | None = None) -> Array:
+def convolve_fft(image: Array, kernel: Array, mode: str = "same") -> Array:
     """Convolve images with a kernel by Fourier transforms; outside, the images are 0.
 
     Parameters
@@ -36,7 +33,7 @@ def convolve_fft(image: Array, kernel: Array, mode: str = "same", *, xp: Namespa
     ValueError
         If the mode is not known, or ``valid`` leaves nothing.
     """
-    xp = array_namespace(image) if xp is None else xp
+    xp = array_namespace(image)
     image = xp.astype(image, xp.float64, copy=False)
     place = device_of(image)
     kernel = to_device(kernel, place, dtype="float64")
@@ -91,14 +88,14 @@ def fft_size(n: int) -> int:
     return best
 
 
-def _distance(radius: float) -> HostArray:
+def _distance(radius: float) -> HostFloats:
     """Distance from the central pixel, on the smallest odd square that holds a circle of the radius."""
     half = math.ceil(2 * radius) // 2
     offset = np.arange(-half, half + 1, dtype=np.float64)
     return np.asarray(np.hypot(offset[:, None], offset[None, :]))
 
 
-def gaussian_kernel(sigma: float, *, reach: float = 4.0) -> HostArray:
+def gaussian_kernel(sigma: float, *, reach: float = 4.0) -> HostFloats:
     """Gauss kernel, on the host.
 
     Parameters
@@ -116,7 +113,7 @@ def gaussian_kernel(sigma: float, *, reach: float = 4.0) -> HostArray:
     return np.asarray(kernel / kernel.sum())
 
 
-def disk_kernel(radius: float) -> HostArray:
+def disk_kernel(radius: float) -> HostFloats:
     """Disk, on the host: 1 where the pixel's centre is not farther than the radius from that of the central pixel.
 
     Parameters
@@ -131,7 +128,7 @@ def disk_kernel(radius: float) -> HostArray:
     return np.where(_distance(radius) <= radius, 1.0, 0.0)
 
 
-def ring_kernel(radius_in: float, width: float) -> HostArray:
+def ring_kernel(radius_in: float, width: float) -> HostFloats:
     """Ring, on the host: 1 where the distance of the pixel's centre is from ``radius_in`` to ``radius_in + width``.
 
     Parameters

@@ -5,10 +5,9 @@ from functools import reduce
 
 import numpy as np
 from array_api_compat import is_cupy_namespace, is_numpy_namespace
-from numpy.typing import NDArray
 
 from lightpool.arrays.cuda import events as cuda_events
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.devices import array_namespace
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.kernels.binning import bin_index
@@ -37,7 +36,7 @@ def count_events(
     shape: tuple[int, int],
     *,
     first: tuple[int, int] = (0, 0),
-    turn: NDArray[np.float64] | None = None,
+    turn: HostFloats | None = None,
     columns: tuple[float, float] | None = None,
     weights: Array | None = None,
 ) -> Array:
@@ -88,7 +87,7 @@ def count_events_plain(
     shape: tuple[int, int],
     *,
     first: tuple[int, int] = (0, 0),
-    turn: NDArray[np.float64] | None = None,
+    turn: HostFloats | None = None,
     columns: tuple[float, float] | None = None,
     weights: Array | None = None,
 ) -> Array:
@@ -105,7 +104,7 @@ def _count_in_bins(
     projection: Projection,
     shape: tuple[int, int],
     first: tuple[int, int],
-    turn: NDArray[np.float64] | None,
+    turn: HostFloats | None,
     columns: tuple[float, float] | None,
     weights: Array | None,
 ) -> Array:

@@ -14,9 +14,7 @@ from lightpool.arrays.devices.devices import array_namespace
 __all__ = ["histogram", "histogram_plain", "sum_by_bin", "sum_by_bin_plain"]
 
 
-def histogram(
-    index: Sequence[Array], shape: tuple[int, ...], weights: Array | None = None, *, xp: Namespace | None = None
-) -> Array:
+def histogram(index: Sequence[Array], shape: tuple[int, ...], weights: Array | None = None) -> Array:
     """Count events, or sum their weights, in each bin of an n-dimensional map.
 
     Parameters
@@ -30,22 +28,20 @@ def histogram(
     counts : array of float64, shape ``shape``
         An event with any index outside its axis is dropped, with its weight.
     """
-    xp = array_namespace(*index, weights) if xp is None else xp
+    xp = array_namespace(*index, weights)
     _check_axes(index, shape)
     if array_api_compat.is_cupy_namespace(xp) and len(shape) <= cuda_binning.MAX_AXES:
         return cuda_binning.histogram(index, shape, weights)
     flat, weights = _flat_index(index, shape, weights, xp=xp)
-    return xp.reshape(sum_by_bin(flat, weights, math.prod(shape), xp=xp), shape)
+    return xp.reshape(sum_by_bin(flat, weights, math.prod(shape)), shape)
 
 
-def histogram_plain(
-    index: Sequence[Array], shape: tuple[int, ...], weights: Array | None = None, *, xp: Namespace | None = None
-) -> Array:
+def histogram_plain(index: Sequence[Array], shape: tuple[int, ...], weights: Array | None = None) -> Array:
     """Plain twin of `histogram`, in the array API standard alone."""
-    xp = array_namespace(*index, weights) if xp is None else xp
+    xp = array_namespace(*index, weights)
     _check_axes(index, shape)
     flat, weights = _flat_index(index, shape, weights, xp=xp)
-    return xp.reshape(sum_by_bin_plain(flat, weights, math.prod(shape), xp=xp), shape)
+    return xp.reshape(sum_by_bin_plain(flat, weights, math.prod(shape)), shape)
 
 
 def _check_axes(index: Sequence[Array], shape: tuple[int, ...]) -> None:
@@ -69,7 +65,7 @@ def _flat_index(
     return xp.reshape(flat, (-1,)), weights
 
 
-def sum_by_bin(index: Array, weights: Array | None, n_bin: int, *, xp: Namespace | None = None) -> Array:
+def sum_by_bin(index: Array, weights: Array | None, n_bin: int) -> Array:
     """Sum of the weights in each bin.
 
     Parameters
@@ -82,12 +78,12 @@ def sum_by_bin(index: Array, weights: Array | None, n_bin: int, *, xp: Namespace
     -------
     sums : array of float64, shape (n_bin,)
     """
-    xp = array_namespace(index, weights) if xp is None else xp
+    xp = array_namespace(index, weights)
     if array_api_compat.is_numpy_namespace(xp):
         return _sum_by_bin_numpy(index, weights, n_bin)
     if array_api_compat.is_cupy_namespace(xp):
         return cuda_binning.histogram([index], (n_bin,), weights)
-    return sum_by_bin_plain(index, weights, n_bin, xp=xp)
+    return sum_by_bin_plain(index, weights, n_bin)
 
 
 def _sum_by_bin_numpy(index: Array, weights: Array | None, n_bin: int) -> Array:
@@ -99,9 +95,9 @@ def _sum_by_bin_numpy(index: Array, weights: Array | None, n_bin: int) -> Array:
     return counts.astype(np.float64, copy=False)  # without events NumPy forgets the type of the weights
 
 
-def sum_by_bin_plain(index: Array, weights: Array | None, n_bin: int, *, xp: Namespace | None = None) -> Array:
+def sum_by_bin_plain(index: Array, weights: Array | None, n_bin: int) -> Array:
     """Plain twin of `sum_by_bin`, in the array API standard alone."""
-    xp = array_namespace(index, weights) if xp is None else xp
+    xp = array_namespace(index, weights)
     index = xp.reshape(index, (-1,))
     if index.shape[0] == 0:
         return xp.zeros(n_bin, dtype=xp.float64, device=device(index))

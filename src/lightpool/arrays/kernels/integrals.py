@@ -1,16 +1,20 @@
 """Integrals of tabulated functions."""
 
 from collections.abc import Callable
+from typing import Any, TypeAlias, cast, overload
 
 import array_api_compat
 import numpy as np
+from numpy.typing import NDArray
 
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import array_namespace, device_of
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
 
 __all__ = ["integrate_exponential", "integrate_exponential_plain", "trapezoid_loglog", "trapezoid_loglog_plain"]
+
+Floats: TypeAlias = NDArray[np.floating[Any]]
 
 _NEVER = -1e30
 """An exponent that stands for zero, also in float32."""
@@ -25,7 +29,11 @@ _NEARLY_ZERO = 1e-30
 """A difference of exponents at which (exp(t) - 1) / t is 1."""
 
 
-def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: Namespace | None = None) -> Array:
+@overload
+def integrate_exponential(exponent: HostFloats, points: HostFloats, floor: HostFloats) -> HostFloats: ...
+@overload
+def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array: ...
+def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array:
     """Integrals of an exponential function whose exponent is linear between its points.
 
     With logarithms of energies as points, and those of energy times flux as exponents, it is `trapezoid_loglog` of a
@@ -47,10 +55,14 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: N
     -----
     With t the difference of the exponents u, the integral is (s2 - s1) (exp(u2) - exp(u1)) / t.
     """
-    xp = array_namespace(exponent) if xp is None else xp
+    xp = array_namespace(exponent)
     if not array_api_compat.is_numpy_namespace(xp):
-        return integrate_exponential_plain(exponent, points, floor, xp=xp)
+        return integrate_exponential_plain(exponent, points, floor)
     steps, floor = _steps(points, exponent, xp), _floor(floor, exponent, xp)
+    return _integrate_numpy(cast(Floats, exponent), cast(Floats, steps), cast(Floats, floor))
+
+
+def _integrate_numpy(exponent: Floats, steps: Floats, floor: Floats) -> Floats:
     values = np.exp(exponent, order="C")
     t = np.subtract(exponent[1:], exponent[:-1], order="C")
     integral = np.abs(t)  # one array for both: fresh memory costs more than the arithmetic
@@ -71,9 +83,9 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array, *, xp: N
     return integral
 
 
-def integrate_exponential_plain(exponent: Array, points: Array, floor: Array, *, xp: Namespace | None = None) -> Array:
+def integrate_exponential_plain(exponent: Array, points: Array, floor: Array) -> Array:
     """Plain twin of `integrate_exponential`, in the array API standard alone."""
-    xp = array_namespace(exponent) if xp is None else xp
+    xp = array_namespace(exponent)
     steps, floor = _steps(points, exponent, xp), _floor(floor, exponent, xp)
     u1, u2 = _neighbours(exponent, 0)
     t = u2 - u1
@@ -103,7 +115,11 @@ def _column(points: Array, values: Array, xp: Namespace) -> Array:
     return xp.reshape(points, (-1,) + (1,) * (values.ndim - 1)) if points.ndim == 1 else points
 
 
-def trapezoid_loglog(y: Array, x: Array, axis: int = -1, *, xp: Namespace | None = None) -> Array:
+@overload
+def trapezoid_loglog(y: HostFloats, x: HostFloats, axis: int = -1) -> HostFloats: ...
+@overload
+def trapezoid_loglog(y: Array, x: Array, axis: int = -1) -> Array: ...
+def trapezoid_loglog(y: Array, x: Array, axis: int = -1) -> Array:
     """Integrals of a function between its points, taken as a power law in each interval.
 
     Parameters
@@ -124,22 +140,22 @@ def trapezoid_loglog(y: Array, x: Array, axis: int = -1, *, xp: Namespace | None
     With t = log(x2 y2 / x1 y1), the integral is log(x2 / x1) (x2 y2 - x1 y1) / t: it has no special case but t = 0
     (index 1), where it is x1 y1 log(x2 / x1).
     """
-    return _loglog(integrate_exponential, y, x, axis, xp)
+    return _loglog(integrate_exponential, y, x, axis)
 
 
-def trapezoid_loglog_plain(y: Array, x: Array, axis: int = -1, *, xp: Namespace | None = None) -> Array:
+def trapezoid_loglog_plain(y: Array, x: Array, axis: int = -1) -> Array:
     """Plain twin of `trapezoid_loglog`, in the array API standard alone."""
-    return _loglog(integrate_exponential_plain, y, x, axis, xp)
+    return _loglog(integrate_exponential_plain, y, x, axis)
 
 
-def _loglog(integrate: Callable[..., Array], y: Array, x: Array, axis: int, xp: Namespace | None) -> Array:
-    xp = array_namespace(y) if xp is None else xp
+def _loglog(integrate: Callable[..., Array], y: Array, x: Array, axis: int) -> Array:
+    xp = array_namespace(y)
     x = constant(x, device_of(y), dtype="float64")
     x = xp.moveaxis(x, axis, 0) if x.ndim > 1 else _column(x, y, xp)
     y = xp.moveaxis(y, axis, 0)
     factor = as_dtype(x, dtype_name(y))
     exponent = xp.where(y != 0, xp.log(factor * xp.where(y != 0, y, xp.ones_like(y))), _NEVER)
-    return xp.moveaxis(integrate(exponent, xp.log(x), xp.full_like(x, _NEVER), xp=xp), 0, axis)
+    return xp.moveaxis(integrate(exponent, xp.log(x), xp.full_like(x, _NEVER)), 0, axis)
 
 
 def _neighbours(values: Array, axis: int) -> tuple[Array, Array]:

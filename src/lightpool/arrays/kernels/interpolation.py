@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from typing import Any, cast, overload
 
 import array_api_compat
 import numpy as np
 from array_api_compat import device
+from numpy.typing import NDArray
 
 from lightpool.arrays.cuda import interpolation as cuda_interpolation
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.blocks import blocks
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
-from lightpool.arrays.kernels.scales import scale_values, unscale_values
 
 __all__ = [
     "apply_basis",
@@ -24,16 +25,14 @@ __all__ = [
     "interpolate_grid_plain",
     "interpolation_weights",
     "interpolation_weights_plain",
-    "scale_table",
-    "unscale_table",
 ]
 
-# Gammapy scales the values of a table by the same rules as the points of its axes.
-scale_table = scale_values
-unscale_table = unscale_values
 
-
-def interpolation_weights(x: Array, nodes: Array, *, xp: Namespace | None = None) -> tuple[Array, Array]:
+@overload
+def interpolation_weights(x: HostFloats, nodes: Array) -> tuple[NDArray[np.int64], HostFloats]: ...
+@overload
+def interpolation_weights(x: Array, nodes: Array) -> tuple[Array, Array]: ...
+def interpolation_weights(x: Array, nodes: Array) -> tuple[Array, Array]:
     """Where each point lies between two nodes.
 
     Parameters
@@ -48,23 +47,25 @@ def interpolation_weights(x: Array, nodes: Array, *, xp: Namespace | None = None
     fraction : array of float64, shape of ``x``
         Weight of the node above; beyond the outer nodes it leaves [0, 1], which extrapolates. 0 when there is one node.
     """
-    xp = array_namespace(x) if xp is None else xp
+    xp = array_namespace(x)
     nodes = _beside(nodes, x)
     if array_api_compat.is_cupy_namespace(xp):
         return cuda_interpolation.interpolation_weights(x, nodes)
-    return interpolation_weights_plain(x, nodes, xp=xp)
+    return interpolation_weights_plain(x, nodes)
 
 
-def interpolation_weights_plain(x: Array, nodes: Array, *, xp: Namespace | None = None) -> tuple[Array, Array]:
+def interpolation_weights_plain(x: Array, nodes: Array) -> tuple[Array, Array]:
     """Plain twin of `interpolation_weights`, in the array API standard alone."""
-    xp = array_namespace(x) if xp is None else xp
+    xp = array_namespace(x)
     nodes = _beside(nodes, x)
     n_node = nodes.shape[0]
     if n_node == 1:
         return xp.zeros_like(x, dtype=xp.int64), xp.where(xp.isnan(x), x, xp.zeros_like(x))
     flat = xp.reshape(x, (-1,))
+    index: Array
+    fraction: Array
     if array_api_compat.is_numpy_namespace(xp) and flat.size > n_node:
-        index, fraction = _weights_numpy(flat, nodes)
+        index, fraction = _weights_numpy(cast(HostFloats, flat), cast(HostFloats, nodes))
     else:
         # Searching in the inner nodes alone does the clipping to [0, n_node - 2].
         index = xp.astype(xp.searchsorted(nodes[1:-1], flat, side="right"), xp.int64, copy=False)
@@ -72,7 +73,7 @@ def interpolation_weights_plain(x: Array, nodes: Array, *, xp: Namespace | None 
     return xp.reshape(index, x.shape), xp.reshape(fraction, x.shape)
 
 
-def _weights_numpy(x: Array, nodes: Array) -> tuple[Array, Array]:
+def _weights_numpy(x: HostFloats, nodes: HostFloats) -> tuple[NDArray[np.int64], HostFloats]:
     """Weights for many points, a block at a time."""
     index, fraction, widths = np.empty(x.size, np.int64), np.empty(x.size), np.diff(nodes)
     step = (nodes[-1] - nodes[0]) / len(widths)
@@ -82,7 +83,14 @@ def _weights_numpy(x: Array, nodes: Array) -> tuple[Array, Array]:
     return index, fraction
 
 
-def _weights_of_block(x: Array, nodes: Array, widths: Array, step: float | None, index: Array, fraction: Array) -> None:
+def _weights_of_block(
+    x: HostFloats,
+    nodes: HostFloats,
+    widths: HostFloats,
+    step: float | None,
+    index: NDArray[np.int64],
+    fraction: HostFloats,
+) -> None:
     """Fill in the weights: where the nodes are about a step apart, the node below is guessed, then checked."""
     last = len(widths) - 1
     if step is None:
@@ -107,9 +115,7 @@ def _beside(values: Array, x: Array, dtype: str = "float64") -> Array:
     return constant(values, device_of(x), dtype=dtype)
 
 
-def hat_basis(
-    x: Array, nodes: Array, lower: float, upper: float, dtype: str = "float64", *, xp: Namespace | None = None
-) -> Array:
+def hat_basis(x: Array, nodes: Array, lower: float, upper: float, dtype: str = "float64") -> Array:
     """Weight of each node at each point, so that a table interpolated there is a matrix product.
 
     Parameters
@@ -125,25 +131,23 @@ def hat_basis(
     -------
     basis : array of ``dtype``, shape (n_node, *x.shape); one node has weight 1 inside
     """
-    xp = array_namespace(x) if xp is None else xp
+    xp = array_namespace(x)
     if array_api_compat.is_numpy_namespace(xp):
-        return _hat_basis_numpy(x, np.asarray(nodes, dtype=np.float64), lower, upper, dtype)
+        return _hat_basis_numpy(cast(HostFloats, x), np.asarray(nodes, dtype=np.float64), lower, upper, dtype)
     if array_api_compat.is_cupy_namespace(xp):
         return cuda_interpolation.hat_basis(x, _beside(nodes, x), lower, upper, dtype)
-    return hat_basis_plain(x, nodes, lower, upper, dtype, xp=xp)
+    return hat_basis_plain(x, nodes, lower, upper, dtype)
 
 
-def hat_basis_plain(
-    x: Array, nodes: Array, lower: float, upper: float, dtype: str = "float64", *, xp: Namespace | None = None
-) -> Array:
+def hat_basis_plain(x: Array, nodes: Array, lower: float, upper: float, dtype: str = "float64") -> Array:
     """Plain twin of `hat_basis`, in the array API standard alone."""
-    xp = array_namespace(x) if xp is None else xp
+    xp = array_namespace(x)
     nodes = _beside(nodes, x)
     n_node = nodes.shape[0]
     inside = (x >= lower) & (x <= upper)
     if n_node == 1:
         return as_dtype(inside, dtype)[None, ...]
-    index, fraction = interpolation_weights_plain(x, nodes, xp=xp)
+    index, fraction = interpolation_weights_plain(x, nodes)
     zero = xp.zeros_like(fraction)
     below = as_dtype(xp.where(inside, 1.0 - fraction, zero), dtype)
     above = as_dtype(xp.where(inside, fraction, zero), dtype)
@@ -153,7 +157,7 @@ def hat_basis_plain(
     )
 
 
-def _hat_basis_numpy(x: Array, nodes: Array, lower: float, upper: float, dtype: str) -> Array:
+def _hat_basis_numpy(x: HostFloats, nodes: HostFloats, lower: float, upper: float, dtype: str) -> NDArray[Any]:
     """Each hat is the difference of two ramps: from 0 to 1 up to its node, and from 0 to 1 behind it."""
     flat, first, widths = x.reshape(-1), nodes[:-1, None], np.diff(nodes)[:, None]
     basis = np.empty((len(nodes), flat.size), dtype)
@@ -173,7 +177,7 @@ def _hat_basis_numpy(x: Array, nodes: Array, lower: float, upper: float, dtype: 
     return basis.reshape(len(nodes), *x.shape)
 
 
-def apply_basis(table: Array, basis: Array, *, xp: Namespace | None = None) -> Array:
+def apply_basis(table: Array, basis: Array) -> Array:
     """Table at every point: the product of its node values and the weights of `hat_basis`.
 
     Parameters
@@ -186,7 +190,7 @@ def apply_basis(table: Array, basis: Array, *, xp: Namespace | None = None) -> A
     -------
     values : array of the type of ``basis``, shape (..., *spatial)
     """
-    xp = array_namespace(basis) if xp is None else xp
+    xp = array_namespace(basis)
     table = _beside(table, basis, dtype_name(basis))
     n_node = basis.shape[0]
     if table.shape[-1] != n_node:
@@ -199,12 +203,10 @@ def apply_basis(table: Array, basis: Array, *, xp: Namespace | None = None) -> A
 
 
 def _size(shape: tuple[int, ...]) -> int:
-    return int(np.prod(shape, dtype=np.int64))
+    return math.prod(shape)
 
 
-def interpolate_grid(
-    values: Array, nodes: Sequence[Array], coords: Sequence[Array], *, xp: Namespace | None = None
-) -> Array:
+def interpolate_grid(values: Array, nodes: Sequence[Array], coords: Sequence[Array]) -> Array:
     """Table in any number of coordinates at scattered points, linear in each, extrapolating.
 
     Parameters
@@ -217,20 +219,18 @@ def interpolate_grid(
     -------
     interpolated : array of float64, the broadcast shape of ``coords``; NaN where a coordinate is NaN
     """
-    xp = array_namespace(*coords) if xp is None else xp
+    xp = array_namespace(*coords)
     if array_api_compat.is_cupy_namespace(xp):
         table, shape = to_device(values, device_of(coords[0])), np.broadcast_shapes(*(x.shape for x in coords))
         if cuda_interpolation.can_interpolate(table, shape):
             return cuda_interpolation.interpolate_grid(table, [_beside(n, coords[0]) for n in nodes], coords, shape)
-    return interpolate_grid_plain(values, nodes, coords, xp=xp)
+    return interpolate_grid_plain(values, nodes, coords)
 
 
-def interpolate_grid_plain(
-    values: Array, nodes: Sequence[Array], coords: Sequence[Array], *, xp: Namespace | None = None
-) -> Array:
+def interpolate_grid_plain(values: Array, nodes: Sequence[Array], coords: Sequence[Array]) -> Array:
     """Plain twin of `interpolate_grid`, in the array API standard alone."""
-    xp = array_namespace(*coords) if xp is None else xp
-    weights = [interpolation_weights_plain(x, n, xp=xp) for x, n in zip(coords, nodes, strict=True)]
+    xp = array_namespace(*coords)
+    weights = [interpolation_weights_plain(x, n) for x, n in zip(coords, nodes, strict=True)]
     flat, strides = _flat_table(values, coords[0], xp=xp)
     steps = [(s, fraction) for s, (_, fraction), n in zip(strides, weights, values.shape, strict=True) if n > 1]
     index = [i for i, _ in weights]
@@ -286,15 +286,13 @@ def _taken(flat: Array, offset: Array, *, xp: Namespace) -> Array:
     return xp.reshape(xp.astype(values, xp.float64, copy=False), offset.shape)
 
 
-def interpolate_grid_nearest(
-    values: Array, nodes: Sequence[Array], coords: Sequence[Array], *, xp: Namespace | None = None
-) -> Array:
+def interpolate_grid_nearest(values: Array, nodes: Sequence[Array], coords: Sequence[Array]) -> Array:
     """Table in any number of coordinates at scattered points: the value of the nearest node.
 
     Half way between two nodes the lower one is taken. Parameters and result are those of `interpolate_grid`.
     """
-    xp = array_namespace(*coords) if xp is None else xp
-    weights = [interpolation_weights(x, n, xp=xp) for x, n in zip(coords, nodes, strict=True)]
+    xp = array_namespace(*coords)
+    weights = [interpolation_weights(x, n) for x, n in zip(coords, nodes, strict=True)]
     flat, strides = _flat_table(values, coords[0], xp=xp)
     index = [i + xp.astype(fraction > 0.5, xp.int64) for i, fraction in weights]
     offset = _base_index(index, strides)

@@ -7,7 +7,7 @@ from lightpool.arrays.kernels.convolution import convolve_fft
 __all__ = ["binary_dilation", "binary_erosion"]
 
 
-def binary_dilation(mask: Array, structure: Array, *, xp: Namespace | None = None) -> Array:
+def binary_dilation(mask: Array, structure: Array) -> Array:
     """Set every pixel that a set pixel reaches.
 
     Parameters
@@ -20,19 +20,19 @@ def binary_dilation(mask: Array, structure: Array, *, xp: Namespace | None = Non
     -------
     dilated : array of bool, shape of ``mask``
     """
-    xp = array_namespace(mask) if xp is None else xp
-    reached = convolve_fft(mask, _checked(structure, mask, xp), xp=xp)
+    xp = array_namespace(mask)
+    reached = convolve_fft(mask, _checked(structure, mask, xp))
     return reached > 0.5  # a count, but for rounding
 
 
-def binary_erosion(mask: Array, structure: Array, *, xp: Namespace | None = None) -> Array:
+def binary_erosion(mask: Array, structure: Array) -> Array:
     """Keep a pixel only if all pixels that the structure covers around it are set; outside the image none is.
 
     Parameters and result are those of `binary_dilation`.
     """
-    xp = array_namespace(mask) if xp is None else xp
+    xp = array_namespace(mask)
     structure = xp.flip(_checked(structure, mask, xp))
-    return convolve_fft(mask, structure, xp=xp) > xp.sum(structure) - 0.5  # counts, but for rounding
+    return convolve_fft(mask, structure) > xp.sum(structure) - 0.5  # counts, but for rounding
 
 
 def _checked(structure: Array, mask: Array, xp: Namespace) -> Array:

@@ -8,6 +8,7 @@ import math
 from collections.abc import Callable
 
 from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = [
     "CYLINDRICAL",
@@ -69,14 +70,16 @@ _RADII: dict[str, Callable[[Array, Array, Namespace], Array]] = {
 }
 
 
-def plane_to_vector(code: str, u: Array, v: Array, *, xp: Namespace) -> tuple[Array, Array | None]:
+def plane_to_vector(code: str, u: Array, v: Array) -> tuple[Array, Array | None]:
     """Native unit vectors, shape (3, ...), of points in the plane of a zenithal projection; where they are invalid."""
+    xp = array_namespace(u, v)
     ratio, z, bad = _VECTORS[code](u * u + v * v, xp)
     return xp.stack([-v * ratio, u * ratio, z], axis=0), bad
 
 
-def vectors_to_plane(code: str, vectors: Array, *, xp: Namespace) -> tuple[Array, Array]:
+def vectors_to_plane(code: str, vectors: Array) -> tuple[Array, Array]:
     """Points in the plane of a zenithal projection, NaN where native unit vectors do not project."""
+    xp = array_namespace(vectors)
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
     sin = xp.hypot(x, y)
     radius = _RADII[code](sin, z, xp)
@@ -187,11 +190,11 @@ PROJECTION_CODES = ("CAR", "TAN", "AIT", "SIN", "ARC", "ZEA", "STG", "MOL", "SFL
 """Codes of the projections, as in CTYPE."""
 
 
-def plane_to_angles(code: str, u: Array, v: Array, *, xp: Namespace) -> tuple[Array, Array, Array]:
+def plane_to_angles(code: str, u: Array, v: Array) -> tuple[Array, Array, Array]:
     """Native longitude and latitude of points in the plane, and where they are invalid; they broadcast together."""
-    return _ANGLES[code](u, v, xp)
+    return _ANGLES[code](u, v, array_namespace(u, v))
 
 
-def angles_to_plane(code: str, phi: Array, theta: Array, *, xp: Namespace) -> tuple[Array, Array]:
+def angles_to_plane(code: str, phi: Array, theta: Array) -> tuple[Array, Array]:
     """Points in the plane of native longitude in [-pi, pi] and latitude."""
-    return _PLANES[code](phi, theta, xp)
+    return _PLANES[code](phi, theta, array_namespace(phi, theta))

@@ -16,7 +16,7 @@ import numpy as np
 from array_api_compat import is_cupy_namespace, is_numpy_array
 
 from lightpool.arrays.cuda import directions as cuda_directions
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.devices import Device, array_namespace, find_device
 from lightpool.arrays.kernels.native_coordinates import (
     CYLINDRICAL,
@@ -37,7 +37,6 @@ __all__ = [
     "sky_to_pixel",
 ]
 
-HostArray = np.ndarray[Any, np.dtype[np.float64]]
 Pair = tuple[float, float]
 _TOLERANCE = 1e-10
 
@@ -93,7 +92,7 @@ class Projection:
         return 180.0 if float(self.crval[1]) < fiducial_lat else 0.0
 
     @cached_property
-    def cd_rad(self) -> HostArray:
+    def cd_rad(self) -> HostFloats:
         """Matrix from pixels to the plane of projection, shape (2, 2), unit rad."""
         return np.deg2rad(np.asarray(self.cd, dtype=np.float64))
 
@@ -153,7 +152,7 @@ class Projection:
         )
 
     @cached_property
-    def matrix(self) -> HostArray:
+    def matrix(self) -> HostFloats:
         """Rotation from native to celestial unit vectors, shape (3, 3); CG eq. 2."""
         lon_pole, lat_pole = map(math.radians, self.pole)
         assert self.lonpole is not None
@@ -180,7 +179,7 @@ def _cos_deg(angle: float) -> float:
     return math.cos(math.radians(angle))
 
 
-def _turn(angle: float) -> HostArray:
+def _turn(angle: float) -> HostFloats:
     cos, sin = math.cos(angle), math.sin(angle)
     return np.array([[cos, -sin, 0.0], [sin, cos, 0.0], [0.0, 0.0, 1.0]])
 
@@ -201,7 +200,7 @@ def _plane_to_pixel(projection: Projection, u: Array, v: Array) -> tuple[Array, 
     return x + (projection.crpix[0] - 1.0), y + (projection.crpix[1] - 1.0)
 
 
-def pixel_to_sky(projection: Projection, x: Array, y: Array, *, xp: Namespace | None = None) -> tuple[Array, Array]:
+def pixel_to_sky(projection: Projection, x: Array, y: Array) -> tuple[Array, Array]:
     """Directions of pixels.
 
     Parameters
@@ -215,11 +214,11 @@ def pixel_to_sky(projection: Projection, x: Array, y: Array, *, xp: Namespace | 
     lon, lat : arrays of float64, the broadcast shape, unit rad, lon in [0, 2 pi]
         NaN where the pixel lies outside the projected sky.
     """
-    xp = array_namespace(x, y) if xp is None else xp
+    xp = array_namespace(x, y)
     if projection.lon_shift is None:
-        return lonlat(_directions(projection, x, y, xp=xp), xp=xp)
+        return lonlat(_directions(projection, x, y, xp=xp))
     u, v = _pixel_to_plane(projection, x, y)
-    phi, theta, bad = plane_to_angles(projection.code, u, v, xp=xp)
+    phi, theta, bad = plane_to_angles(projection.code, u, v)
     lon = xp.remainder(phi + projection.lon_shift, xp.full_like(phi, 2 * math.pi))
     nan = xp.full_like(bad, math.nan, dtype=xp.float64)
     return xp.where(bad, nan, lon), xp.where(bad, nan, theta)
@@ -228,20 +227,20 @@ def pixel_to_sky(projection: Projection, x: Array, y: Array, *, xp: Namespace | 
 def _directions(projection: Projection, x: Array, y: Array, *, xp: Namespace) -> Array:
     u, v = _pixel_to_plane(projection, x, y)
     if projection.code not in CYLINDRICAL:
-        vectors, bad = plane_to_vector(projection.code, u, v, xp=xp)
-        vectors = rotate(projection.matrix, vectors, xp=xp)
+        vectors, bad = plane_to_vector(projection.code, u, v)
+        vectors = rotate(projection.matrix, vectors)
     else:
-        phi, theta, bad = plane_to_angles(projection.code, u, v, xp=xp)
+        phi, theta, bad = plane_to_angles(projection.code, u, v)
         if projection.lon_shift is None:
-            vectors = rotate(projection.matrix, unit_vectors(phi, theta, xp=xp), xp=xp)
+            vectors = rotate(projection.matrix, unit_vectors(phi, theta))
         else:
-            vectors = unit_vectors(phi + projection.lon_shift, theta, xp=xp)
+            vectors = unit_vectors(phi + projection.lon_shift, theta)
     if bad is None or (is_numpy_array(bad) and not bad.any()):
         return vectors
     return xp.where(bad[None, ...], xp.full_like(vectors, math.nan), vectors)
 
 
-def sky_to_pixel(projection: Projection, lon: Array, lat: Array, *, xp: Namespace | None = None) -> tuple[Array, Array]:
+def sky_to_pixel(projection: Projection, lon: Array, lat: Array) -> tuple[Array, Array]:
     """Pixels of directions; the inverse of `pixel_to_sky`.
 
     Parameters
@@ -254,17 +253,17 @@ def sky_to_pixel(projection: Projection, lon: Array, lat: Array, *, xp: Namespac
     x, y : arrays of float64, shape of ``lon``
         Pixel numbers, not rounded; NaN where the direction does not project.
     """
-    xp = array_namespace(lon, lat) if xp is None else xp
+    xp = array_namespace(lon, lat)
     if projection.lon_shift is not None:
         phi = lon - projection.lon_shift
         phi = phi - 2 * math.pi * xp.round(phi / (2 * math.pi))
-        return _plane_to_pixel(projection, *angles_to_plane(projection.code, phi, lat, xp=xp))
-    native = rotate(projection.matrix.T, unit_vectors(lon, lat, xp=xp), xp=xp)
+        return _plane_to_pixel(projection, *angles_to_plane(projection.code, phi, lat))
+    native = rotate(projection.matrix.T, unit_vectors(lon, lat))
     if projection.code not in CYLINDRICAL:
-        return _plane_to_pixel(projection, *vectors_to_plane(projection.code, native, xp=xp))
+        return _plane_to_pixel(projection, *vectors_to_plane(projection.code, native))
     x, y, z = native[0, ...], native[1, ...], native[2, ...]
     phi, theta = xp.atan2(y, x), xp.atan2(z, xp.hypot(x, y))
-    return _plane_to_pixel(projection, *angles_to_plane(projection.code, phi, theta, xp=xp))
+    return _plane_to_pixel(projection, *angles_to_plane(projection.code, phi, theta))
 
 
 def pixel_directions(

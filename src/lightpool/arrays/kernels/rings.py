@@ -10,14 +10,12 @@ from typing import Any
 
 import numpy as np
 
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.blocks import blocks, blocks_that_fit, joined
 from lightpool.arrays.devices.devices import Device, array_namespace, device_of, to_device, to_host
 from lightpool.arrays.kernels.convolution import fft_size, ring_kernel
 
 __all__ = ["Ring", "adaptive_ring_sums", "ring_sums", "ring_sums_plain"]
-
-HostArray = np.ndarray[Any, np.dtype[np.float64]]
 
 _CACHE_BYTES = 2**28  # of transformed rings, on all devices together
 _N_WORK = 16  # arrays of the size of the transformed images that are in memory at a time, at most
@@ -41,7 +39,7 @@ class Ring:
         """Distance of the farthest row or column, in pixels."""
         return math.ceil(2 * (self.radius_in + self.width)) // 2
 
-    def kernel(self, reach: tuple[int, int] | None = None) -> HostArray:
+    def kernel(self, reach: tuple[int, int] | None = None) -> HostFloats:
         """Image of the ring, 1 or 0, on the host; cut to so many rows and columns on each side of the centre."""
         kernel = ring_kernel(self.radius_in, self.width)
         if reach is None:

@@ -1,12 +1,18 @@
 """Scales of axis points and of table values: interpolation is linear after scaling."""
 
-from lightpool.arrays.devices.array_types import Array, Namespace
+from typing import overload
+
+from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = ["scale_values", "unscale_values"]
 
 
-def scale_values(x: Array, scale: str, *, xp: Namespace | None = None) -> Array:
+@overload
+def scale_values(x: HostFloats, scale: str) -> HostFloats: ...
+@overload
+def scale_values(x: Array, scale: str) -> Array: ...
+def scale_values(x: Array, scale: str) -> Array:
     """Values on the scale on which they are interpolated.
 
     Parameters
@@ -24,7 +30,7 @@ def scale_values(x: Array, scale: str, *, xp: Namespace | None = None) -> Array:
     ValueError
         If the scale is not one of the three.
     """
-    xp = array_namespace(x) if xp is None else xp
+    xp = array_namespace(x)
     if scale in ("lin", "linear"):
         return x
     if scale == "log":
@@ -35,7 +41,11 @@ def scale_values(x: Array, scale: str, *, xp: Namespace | None = None) -> Array:
     raise ValueError(_unknown(scale))
 
 
-def unscale_values(x: Array, scale: str, *, xp: Namespace | None = None) -> Array:
+@overload
+def unscale_values(x: HostFloats, scale: str) -> HostFloats: ...
+@overload
+def unscale_values(x: Array, scale: str) -> Array: ...
+def unscale_values(x: Array, scale: str) -> Array:
     """Inverse of `scale_values`.
 
     After ``log``, what is within twice the smallest normal number becomes 0; after ``sqrt`` the sign is lost.
@@ -45,7 +55,7 @@ def unscale_values(x: Array, scale: str, *, xp: Namespace | None = None) -> Arra
     ValueError
         If the scale is not ``lin``, ``log`` or ``sqrt``.
     """
-    xp = array_namespace(x) if xp is None else xp
+    xp = array_namespace(x)
     if scale in ("lin", "linear"):
         return x
     if scale == "log":

@@ -1,16 +1,20 @@
 """Solid angles of pixels."""
 
 from collections.abc import Callable
+from typing import TypeAlias, cast, overload
 
 import numpy as np
 from array_api_compat import is_cupy_namespace, is_numpy_namespace
+from numpy.typing import NDArray
 
 from lightpool.arrays.cuda import directions as cuda_directions
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.blocks import BLOCK, blocks, joined
 from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = ["solid_angles", "solid_angles_plain", "triangle_areas"]
+
+Mask: TypeAlias = NDArray[np.bool_]
 
 _NO_LENGTH = 1e-300
 """Added to a length it changes nothing, but zero: what is divided by that is zero too."""
@@ -26,7 +30,7 @@ one of 81 deg, have the areas of Gammapy.
 """
 
 
-def solid_angles(corners: Array, *, xp: Namespace | None = None) -> Array:
+def solid_angles(corners: Array) -> Array:
     """Solid angle of pixels from the directions of their corners, true to a relative 2e-6 anywhere on the sphere.
 
     Parameters
@@ -46,19 +50,19 @@ def solid_angles(corners: Array, *, xp: Namespace | None = None) -> Array:
     north across a pixel: 3e-8 for pixels of 0.02 deg at a declination of 22 deg, but a factor of two for the pixels
     around a pole. Pixels that are large, or near a pole, are two spherical triangles, whose sides are great circles.
     """
-    xp = array_namespace(corners) if xp is None else xp
+    xp = array_namespace(corners)
     if is_cupy_namespace(xp):
         return cuda_directions.solid_angles(corners)
     if not is_numpy_namespace(xp):
-        return solid_angles_plain(corners, xp=xp)
+        return solid_angles_plain(corners)
     n_y, n_x = (n - 1 for n in corners.shape[1:])
     rows = list(blocks(n_y, max(BLOCK // max(n_x, 1), 1))) or [slice(0, 0)]
     return joined(lambda part: _solid_angles(corners[:, part.start : part.stop + 1, :], _arcs_numpy, _some, xp), rows)
 
 
-def solid_angles_plain(corners: Array, *, xp: Namespace | None = None) -> Array:
+def solid_angles_plain(corners: Array) -> Array:
     """Plain twin of `solid_angles`, in the array API standard alone."""
-    xp = array_namespace(corners) if xp is None else xp
+    xp = array_namespace(corners)
     return _solid_angles(corners, lambda chord: _arcs(chord, xp), _all, xp)
 
 
@@ -110,15 +114,15 @@ def _turn_north(sizes: tuple[Array, Array, Array], width: int) -> Array:
 
 def _some(area: Array, sizes: tuple[Array, Array, Array], corners: Array, width: int) -> Array:
     """Areas with those of spherical triangles in place of some; on the host."""
-    along_x, along_y, radius = sizes
+    along_x, along_y, radius = (cast(HostFloats, x) for x in sizes)
     # Without the steps from the end of one row to the start of the next; NaN compares as False.
-    longest = np.max(np.reshape(along_x[: area.size + 1], (-1, width))[:, :-1], initial=0.0)
+    longest = np.max(np.reshape(along_x[: area.shape[0] + 1], (-1, width))[:, :-1], initial=0.0)
     if longest * longest + np.max(along_y) ** 2 <= _TURN * np.min(radius):
         return area
-    number = np.flatnonzero(_turn_north(sizes, width))
+    number = np.flatnonzero(cast(Mask, _turn_north(sizes, width)))
     if number.size:
-        first, right, up, far = (corners[:, number + step] for step in (0, 1, width, width + 1))
-        area[number] = np.abs(triangle_areas(first, right, far, np) + triangle_areas(first, far, up, np))
+        first, right, up, far = (cast(HostFloats, corners)[:, number + step] for step in (0, 1, width, width + 1))
+        area[number] = np.abs(triangle_areas(first, right, far) + triangle_areas(first, far, up))
     return area
 
 
@@ -131,16 +135,21 @@ def _all(area: Array, sizes: tuple[Array, Array, Array], corners: Array, width: 
         corners[:, width:-1],
         corners[:, width + 1 :],
     )
-    true = xp.abs(triangle_areas(first, right, far, xp) + triangle_areas(first, far, up, xp))
+    true = xp.abs(triangle_areas(first, right, far) + triangle_areas(first, far, up))
     return xp.where(_turn_north(sizes, width), true, area)
 
 
-def triangle_areas(a: Array, b: Array, c: Array, xp: Namespace) -> Array:
+@overload
+def triangle_areas(a: HostFloats, b: HostFloats, c: HostFloats) -> HostFloats: ...
+@overload
+def triangle_areas(a: Array, b: Array, c: Array) -> Array: ...
+def triangle_areas(a: Array, b: Array, c: Array) -> Array:
     """Areas of spherical triangles, shape (n,), unit sr, from the unit vectors of their corners, shape (3, n).
 
     Positive where the corners run against the clock as seen from outside. Source: van Oosterom & Strackee 1983, IEEE
     Trans. Biomed. Eng. 30, 125.
     """
+    xp = array_namespace(a, b, c)
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = ([v[i, ...] for i in range(3)] for v in (a, b, c))
     ux, uy, uz, vx, vy, vz = bx - ax, by - ay, bz - az, cx - ax, cy - ay, cz - az
     volume = ax * (uy * vz - uz * vy) + ay * (uz * vx - ux * vz) + az * (ux * vy - uy * vx)
@@ -154,12 +163,13 @@ def _arcs(chord: Array, xp: Namespace) -> Array:
     return 2 * xp.asin(xp.minimum(0.5 * chord, xp.ones_like(chord)))
 
 
-def _arcs_numpy(chord: Array) -> Array:
+def _arcs_numpy(chord: Array) -> HostFloats:
     """Twin of `_arcs`, three times as fast where chords are short; each by itself, whatever stands beside it."""
+    chord = cast(HostFloats, chord)
     square = chord * chord
     arc = chord * (1 + square * (1 / 24 + square * (3 / 640 + square * (5 / 7168))))
     long = np.flatnonzero(chord > _SHORT)
-    arc[long] = _arcs(chord[long], np)
+    arc[long] = 2 * np.arcsin(np.minimum(0.5 * chord[long], 1.0))
     return arc
 
 

@@ -1,13 +1,14 @@
 """Directions on the celestial sphere, as unit vectors and as angles in radians."""
 
 import math
-from typing import Any, cast
+from collections.abc import Sequence
+from typing import Any, cast, overload
 
 import array_api_compat
 import numpy as np
 
 from lightpool.arrays.cuda import directions as cuda_directions
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.blocks import BLOCK, blocks
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
@@ -25,17 +26,15 @@ __all__ = [
     "unit_vectors",
 ]
 
-HostArray = np.ndarray[Any, np.dtype[np.float64]]
-
 # The images of the three axes, as astropy 8.0 transforms them.
-ICRS_TO_GALACTIC: HostArray = np.array(
+ICRS_TO_GALACTIC: HostFloats = np.array(
     [
         [-0.05487565771259163, -0.8734370519556159, -0.48383507361671546],
         [0.4941094371927268, -0.4448297212232952, 0.7469821839866676],
         [-0.8676661375596576, -0.19807633727300053, 0.4559838136873016],
     ]
 )
-ICRS_TO_FK5: HostArray = np.array(
+ICRS_TO_FK5: HostFloats = np.array(
     [
         [0.9999999999999921, -1.1102233297408327e-07, -4.411804498096771e-08],
         [1.1102233723050035e-07, 0.9999999999999889, 9.647792246010129e-08],
@@ -45,7 +44,7 @@ ICRS_TO_FK5: HostArray = np.array(
 _FROM_ICRS = {"icrs": np.eye(3), "galactic": ICRS_TO_GALACTIC, "fk5": ICRS_TO_FK5}
 
 
-def frame_matrix(from_frame: str, to_frame: str) -> HostArray:
+def frame_matrix(from_frame: str, to_frame: str) -> HostFloats:
     """Rotation from one sky frame to another, on the host.
 
     Parameters
@@ -66,10 +65,14 @@ def frame_matrix(from_frame: str, to_frame: str) -> HostArray:
             raise ValueError(f"sky frame is {name!r}, expected one of {', '.join(map(repr, _FROM_ICRS))}")
     if from_frame == to_frame:
         return np.eye(3)
-    return cast(HostArray, _FROM_ICRS[to_frame] @ _FROM_ICRS[from_frame].T)
+    return cast(HostFloats, _FROM_ICRS[to_frame] @ _FROM_ICRS[from_frame].T)
 
 
-def unit_vectors(lon: Array, lat: Array, *, xp: Namespace | None = None) -> Array:
+@overload
+def unit_vectors(lon: HostFloats, lat: HostFloats) -> HostFloats: ...
+@overload
+def unit_vectors(lon: Array, lat: Array) -> Array: ...
+def unit_vectors(lon: Array, lat: Array) -> Array:
     """Make unit vectors of directions.
 
     Parameters
@@ -80,18 +83,22 @@ def unit_vectors(lon: Array, lat: Array, *, xp: Namespace | None = None) -> Arra
     -------
     vectors : array of float64, shape (3, ...) with the broadcast shape behind
     """
-    xp = array_namespace(lon, lat) if xp is None else xp
+    xp = array_namespace(lon, lat)
     cos_lat, sin_lat, cos_lon, sin_lon = xp.cos(lat), xp.sin(lat), xp.cos(lon), xp.sin(lon)
     if array_api_compat.is_numpy_namespace(xp):
         vectors = np.empty((3, *np.broadcast_shapes(lon.shape, lat.shape)))
-        np.multiply(cos_lat, cos_lon, out=vectors[0, ...])
-        np.multiply(cos_lat, sin_lon, out=vectors[1, ...])
-        vectors[2, ...] = sin_lat
+        np.multiply(cast(HostFloats, cos_lat), cast(HostFloats, cos_lon), out=vectors[0, ...])
+        np.multiply(cast(HostFloats, cos_lat), cast(HostFloats, sin_lon), out=vectors[1, ...])
+        vectors[2, ...] = cast(HostFloats, sin_lat)
         return vectors
     return xp.stack(xp.broadcast_arrays(cos_lat * cos_lon, cos_lat * sin_lon, sin_lat), axis=0)
 
 
-def lonlat(vectors: Array, *, xp: Namespace | None = None) -> tuple[Array, Array]:
+@overload
+def lonlat(vectors: HostFloats) -> tuple[HostFloats, HostFloats]: ...
+@overload
+def lonlat(vectors: Array) -> tuple[Array, Array]: ...
+def lonlat(vectors: Array) -> tuple[Array, Array]:
     """Longitude in [0, 2 pi] and latitude of vectors of any length, unit rad.
 
     Parameters
@@ -102,15 +109,13 @@ def lonlat(vectors: Array, *, xp: Namespace | None = None) -> tuple[Array, Array
     -------
     lon, lat : arrays of float64, shape (...)
     """
-    xp = array_namespace(vectors) if xp is None else xp
+    xp = array_namespace(vectors)
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
     lon = xp.atan2(y, x)
     return xp.where(lon < 0, lon + 2 * math.pi, lon), xp.atan2(z, xp.hypot(x, y))
 
 
-def angular_separation(
-    lon1: Array | float, lat1: Array | float, lon2: Array | float, lat2: Array | float, *, xp: Namespace | None = None
-) -> Array:
+def angular_separation(lon1: Array | float, lat1: Array | float, lon2: Array | float, lat2: Array | float) -> Array:
     """Angle between directions, precise at all distances.
 
     Parameters
@@ -125,7 +130,7 @@ def angular_separation(
     -----
     Source: Vincenty 1975, Survey Review 23, 88, for a sphere.
     """
-    xp = array_namespace(lon1, lat1, lon2, lat2) if xp is None else xp
+    xp = array_namespace(lon1, lat1, lon2, lat2)
     cos1, sin1 = _cos_sin(lat1, xp)
     cos2, sin2 = _cos_sin(lat2, xp)
     cos_lon, sin_lon = _cos_sin(lon2 - lon1, xp)
@@ -134,13 +139,17 @@ def angular_separation(
     return xp.atan2(xp.hypot(*xp.broadcast_arrays(across, along)), sin1 * sin2 + cos1 * cos2 * cos_lon)
 
 
-def _cos_sin(angle: Array | float, xp: Namespace) -> tuple[Array, Array]:
+def _cos_sin(angle: Array | float, xp: Namespace) -> tuple[Any, Any]:
     if isinstance(angle, int | float):
         return math.cos(angle), math.sin(angle)
     return xp.cos(angle), xp.sin(angle)
 
 
-def separation_of_vectors(v: Array, w: Array, *, xp: Namespace | None = None) -> Array:
+@overload
+def separation_of_vectors(v: HostFloats, w: HostFloats) -> HostFloats: ...
+@overload
+def separation_of_vectors(v: Array, w: Array) -> Array: ...
+def separation_of_vectors(v: Array, w: Array) -> Array:
     """Angle between unit vectors, precise at all distances.
 
     Parameters
@@ -153,21 +162,21 @@ def separation_of_vectors(v: Array, w: Array, *, xp: Namespace | None = None) ->
     -------
     separation : array of float64, shape (...), unit rad, in [0, pi]
     """
-    xp = array_namespace(v) if xp is None else xp
+    xp = array_namespace(v)
     if isinstance(w, np.ndarray) and w.ndim == 1:
         if array_api_compat.is_cupy_namespace(xp):
             return cuda_directions.separation(v, w)
         if array_api_compat.is_numpy_namespace(xp):
-            return _separation_numpy(v, w)
-        w = [float(component) for component in w]
+            return _separation_numpy(cast(HostFloats, v), w)
+        components: Sequence[Array | float] = [float(component) for component in w]
     else:
         there = to_device(w, device_of(v), dtype="float64")
-        w = [there[i, ...] for i in range(3)]
-    pairs = list(zip((v[i, ...] for i in range(3)), w, strict=True))
+        components = [there[i, ...] for i in range(3)]
+    pairs = list(zip((v[i, ...] for i in range(3)), components, strict=True))
     return 2 * xp.atan2(_length([a - b for a, b in pairs], xp), _length([a + b for a, b in pairs], xp))
 
 
-def _separation_numpy(v: Array, w: Array) -> Array:
+def _separation_numpy(v: HostFloats, w: HostFloats) -> HostFloats:
     """Angle to one direction, from its axis: BLAS rotates faster than NumPy subtracts and adds."""
     x, y, z = (float(component) for component in w)
     matrix = fov_matrix(math.atan2(y, x), math.atan2(z, math.hypot(x, y)))
@@ -189,7 +198,11 @@ def _length(components: list[Array], xp: Namespace) -> Array:
     return xp.sqrt(x * x + y * y + z * z)
 
 
-def rotate(matrix: Array, vectors: Array, *, xp: Namespace | None = None) -> Array:
+@overload
+def rotate(matrix: Array, vectors: HostFloats) -> HostFloats: ...
+@overload
+def rotate(matrix: Array, vectors: Array) -> Array: ...
+def rotate(matrix: Array, vectors: Array) -> Array:
     """Rotated vectors.
 
     Parameters
@@ -201,7 +214,7 @@ def rotate(matrix: Array, vectors: Array, *, xp: Namespace | None = None) -> Arr
     -------
     rotated : array of float64, shape of ``vectors``
     """
-    xp = array_namespace(vectors) if xp is None else xp
+    xp = array_namespace(vectors)
     if array_api_compat.is_cupy_namespace(xp) and isinstance(matrix, np.ndarray):
         return cuda_directions.rotate(matrix, vectors)
     matrix = constant(matrix, device_of(vectors), dtype="float64")
@@ -209,7 +222,7 @@ def rotate(matrix: Array, vectors: Array, *, xp: Namespace | None = None) -> Arr
     return xp.reshape(xp.matmul(matrix, flat), vectors.shape)
 
 
-def fov_matrix(lon0: float, lat0: float) -> HostArray:
+def fov_matrix(lon0: float, lat0: float) -> HostFloats:
     """Rotation to the field-of-view frame of a pointing, on the host.
 
     In that frame the x axis is the pointing, y points to growing longitude and z to growing latitude.
@@ -233,7 +246,11 @@ def fov_matrix(lon0: float, lat0: float) -> HostArray:
     )
 
 
-def fov_lonlat(vectors: Array, *, xp: Namespace | None = None) -> tuple[Array, Array]:
+@overload
+def fov_lonlat(vectors: HostFloats) -> tuple[HostFloats, HostFloats]: ...
+@overload
+def fov_lonlat(vectors: Array) -> tuple[Array, Array]: ...
+def fov_lonlat(vectors: Array) -> tuple[Array, Array]:
     """Field-of-view coordinates of vectors that `fov_matrix` has rotated, unit rad.
 
     The longitude has the sign of Gammapy's ``FoVICRSFrame`` and ``FoVAltAzFrame``: against the longitude of the sky.
@@ -246,7 +263,7 @@ def fov_lonlat(vectors: Array, *, xp: Namespace | None = None) -> tuple[Array, A
     -------
     fov_lon, fov_lat : arrays of float64, shape (...), fov_lon in [-pi, pi]
     """
-    xp = array_namespace(vectors) if xp is None else xp
+    xp = array_namespace(vectors)
     if array_api_compat.is_cupy_namespace(xp):
         return cuda_directions.fov_lonlat(vectors)
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]

@@ -352,7 +352,7 @@ def solid_angle_on_sphere(region: "Region") -> float:
         own = region.vertices.frame.name
         corners = directions_in(own, region.vertices.data.lon.deg, region.vertices.data.lat.deg, own)
         first = np.broadcast_to(corners[:, :1], corners[:, 1:-1].shape)
-        return float(abs(triangle_areas(first, corners[:, 1:-1], corners[:, 2:], np).sum()))
+        return float(abs(triangle_areas(first, corners[:, 1:-1], corners[:, 2:]).sum()))
     kind = kind_of(region)
     if kind is None:
         return 0.0
