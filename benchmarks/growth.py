@@ -24,7 +24,7 @@ import psutil
 from matplotlib.figure import Figure
 
 from lightpool.data import DataStore
-from lightpool.data.file_cache import FILE_CACHE
+from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.datasets import MapDataset
 from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
 from lightpool.maps import MapAxis, WcsGeom

@@ -98,7 +98,7 @@ def wrapped_stages(
 def forget_files(package: str) -> None:
     """Drop the files that lightpool keeps open, so that each repetition reads them anew."""
     if package == "lightpool":
-        importlib.import_module("lightpool.data.file_cache").FILE_CACHE.clear()
+        importlib.import_module("lightpool.data.files.file_cache").FILE_CACHE.clear()
 
 
 def _timed(name: str, function: Callable[..., Any], seconds: dict[str, float]) -> Callable[..., Any]:

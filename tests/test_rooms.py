@@ -30,6 +30,7 @@ SUB_PACKAGES = {
     "arrays": ["devices", "cuda", "kernels"],
     "maps": ["axes", "regions", "geoms"],
     "irf": ["tables", "projection", "reduced"],
+    "data": ["tables", "files", "store"],
     "datasets": ["models", "formats"],
     "batch": ["storage", "execution"],
 }

@@ -8,7 +8,7 @@ import pytest
 
 from lightpool.batch import make_plan, run_batch
 from lightpool.batch.execution import reduce_chunk as reduce_module
-from lightpool.data import file_cache
+from lightpool.data.files import file_cache
 from lightpool.errors import OutOfMemoryError, ReductionError
 from lightpool.makers import DatasetsMaker
 

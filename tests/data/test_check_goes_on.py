@@ -4,7 +4,8 @@ import threading
 
 import pytest
 
-from lightpool.data import DataStore, checks
+from lightpool.data import DataStore
+from lightpool.data.store import checks
 
 
 @pytest.mark.parametrize(

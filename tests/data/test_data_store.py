@@ -101,7 +101,7 @@ def test_a_table_of_an_index_that_was_changed_counts(three):
 def test_a_file_is_opened_once_for_all_its_parts(three, monkeypatch):
     three.pack(three.folder / "data" / "run_1.fits")
     observation = DataStore.from_dir(three.finish()).obs(1)
-    from lightpool.data import file_cache
+    from lightpool.data.files import file_cache
 
     opened = []
 

@@ -37,7 +37,7 @@ def _loaded(data_store, caplog):
 
 
 def _warnings(caplog):
-    return [record.getMessage() for record in caplog.records if record.name == "lightpool.data.faults"]
+    return [record.getMessage() for record in caplog.records if record.name == "lightpool.data.tables.faults"]
 
 
 DIRECTIONS = {

@@ -6,7 +6,7 @@ from astropy.time import Time
 from made_up_stores import HEADER, TIMES
 
 from lightpool.data import ObservationTable
-from lightpool.data.expression import evaluate_condition
+from lightpool.data.tables.conditions import evaluate_condition
 
 N = 8
 

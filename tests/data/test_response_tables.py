@@ -6,7 +6,7 @@ from astropy.io import fits
 from made_up_stores import events_hdu, gti_hdu, header_with, irf_hdus, write
 
 from lightpool.data import FILE_CACHE, DataStore
-from lightpool.data.response_tables import copy_response, read_response
+from lightpool.data.files.response_tables import copy_response, read_response
 from lightpool.fits import read_fits
 
 KINDS = {"AEFF": "aeff_2d", "EDISP": "edisp_2d", "PSF": "psf_table", "BKG": "bkg_3d"}
@@ -124,7 +124,7 @@ def test_a_table_that_is_known_reads_as_one_that_is_not(tmp_path, name, kind):
 
 
 def test_tables_are_forgotten_with_the_last_file_that_holds_them(two):
-    from lightpool.data import response_tables
+    from lightpool.data.files import response_tables
 
     observations = two()
     for name in ("aeff", "edisp", "psf", "bkg"):

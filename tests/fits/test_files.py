@@ -5,7 +5,7 @@ import socket
 
 import pytest
 
-from lightpool.data.file_cache import FileCache
+from lightpool.data.files.file_cache import FileCache
 from lightpool.datasets.formats.yaml_format import read_yaml
 from lightpool.errors import FormatError, MissingDataError, UnreadableFileError
 from lightpool.fits import file_status, open_file, read_bytes, read_fits, read_text

@@ -14,7 +14,7 @@ import numpy as np
 
 from fuzz.damages import DAMAGES, Damaged, damage
 from lightpool.data import DataStore
-from lightpool.data.file_cache import FILE_CACHE
+from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.datasets import MapDataset, SpectrumDataset
 from lightpool.errors import LightpoolError, ReductionError
 from lightpool.fits import read_fits

@@ -14,7 +14,7 @@ from lightpool.datasets import read_dataset
 from lightpool.datasets.observations import obs_ids_of
 from lightpool.errors import LightpoolError
 from lightpool.fits import FileKind, FitsFile, file_kinds, parsing, read_fits
-from lightpool.fits.contents import description
+from lightpool.fits.content_kinds import description
 from lightpool.irf import EDispKernel, load_irf_dict_from_file
 from lightpool.maps import Map
 

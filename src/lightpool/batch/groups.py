@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from lightpool.batch.storage.stack_names import label_of, labels_of
 from lightpool.config.settings import Groups
 from lightpool.data import GTI, Observation, ObservationTable
-from lightpool.data.expression import evaluate_expression
+from lightpool.data.tables.conditions import evaluate_expression
 from lightpool.errors import ConfigError
 
 __all__ = ["Division", "Part", "night_of"]

@@ -37,7 +37,7 @@ def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: f
 
     with ended_by_errors(), _quiet():
         from lightpool.data import DataStore
-        from lightpool.data.checks import check_data_store
+        from lightpool.data.store.checks import check_data_store
         from lightpool.errors import FormatError, LightpoolError
 
         try:

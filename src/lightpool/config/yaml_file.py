@@ -9,7 +9,7 @@ from pydantic import ValidationError
 from lightpool.config.section import Section, nearest_key
 from lightpool.errors import ConfigError, FormatError, MissingDataError
 from lightpool.fits import read_text
-from lightpool.fits.plain_yaml import Place, parse_yaml
+from lightpool.utils.plain_yaml import Place, parse_yaml
 
 __all__ = ["dump_yaml", "explain", "load_yaml"]
 

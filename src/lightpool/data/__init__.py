@@ -2,17 +2,17 @@
 
 from lightpool.data.data_store import DataStore, MissingRequiredHDUError
 from lightpool.data.event_list import EventList
-from lightpool.data.file_cache import FILE_CACHE, FileCache
+from lightpool.data.files.file_cache import FILE_CACHE, FileCache
+from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.filters import ObservationFilter
 from lightpool.data.gti import GTI
-from lightpool.data.hdu_index import HDUIndexTable
-from lightpool.data.location import HDULocation
 from lightpool.data.metadata import EventListMetaData, GTIMetaData, ObservationMetaData
 from lightpool.data.obs_table import ObservationTable
 from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
 from lightpool.data.observatories import observatory_locations
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
+from lightpool.data.store.hdu_index import HDUIndexTable
 from lightpool.names import show_public
 
 __all__ = [

@@ -11,14 +11,14 @@ from typing import Any
 import numpy as np
 
 from lightpool.attributes import KnownAttributes
-from lightpool.data.checks import check_data_store
-from lightpool.data.hdu_index import HDUIndexTable, HDULookup, look_up, obs_ids_of, read_hdu_index, rows_of
-from lightpool.data.obs_ids import obs_id_of
 from lightpool.data.obs_table import ObservationTable, read_obs_index
 from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
-from lightpool.data.store_copy import copy_files, require_another_folder, write_index
-from lightpool.data.store_from_events import index_tables
+from lightpool.data.store.checks import check_data_store
+from lightpool.data.store.copy_files import copy_files, require_another_folder, write_index
+from lightpool.data.store.hdu_index import HDUIndexTable, HDULookup, look_up, obs_ids_of, read_hdu_index, rows_of
+from lightpool.data.store.index_from_events import index_tables
+from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.errors import MissingDataError
 from lightpool.fits import TableData, make_path, missing_file_hint
 
@@ -335,7 +335,7 @@ class DataStore(KnownAttributes):
         return None
 
     def check(self, checks: Any = "all") -> Iterator[dict[str, Any]]:
-        """Look for faults in indices and files, see `lightpool.data.checks.check_data_store`."""
+        """Look for faults in indices and files, see `lightpool.data.store.checks.check_data_store`."""
         return check_data_store(self, checks)
 
     def copy_obs(
@@ -348,7 +348,7 @@ class DataStore(KnownAttributes):
     ) -> None:
         """Copy the files of some observations into another folder, with index files that name the copies.
 
-        Nothing is written outside of that folder, see `lightpool.data.store_copy.copy_files`.
+        Nothing is written outside of that folder, see `lightpool.data.store.copy_files.copy_files`.
 
         Parameters
         ----------

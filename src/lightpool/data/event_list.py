@@ -10,8 +10,8 @@ from astropy.coordinates import AltAz, Angle, SkyCoord, angular_separation
 
 from lightpool.arrays.devices.devices import to_host
 from lightpool.data.event_table import EventTable
-from lightpool.data.gadf import check_format, events_hdu, open_table
-from lightpool.data.times import ends_of_interval, snap
+from lightpool.data.tables.gadf_tables import check_format, events_hdu, open_table
+from lightpool.data.tables.time_reference import ends_of_interval, snap
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, parsing, write_fits
 from lightpool.maps import MapCoord, RegionGeom
 

@@ -11,11 +11,11 @@ from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
 from lightpool.attributes import KnownAttributes
-from lightpool.data.event_columns import EventColumns, columns_of_table, stack_columns, table_of_columns
-from lightpool.data.faults import valid_events
-from lightpool.data.gadf import read_events
 from lightpool.data.metadata import EventListMetaData, earth_location_from_header
-from lightpool.data.times import TimeReference
+from lightpool.data.tables.event_columns import EventColumns, columns_of_table, stack_columns, table_of_columns
+from lightpool.data.tables.faults import valid_events
+from lightpool.data.tables.gadf_tables import read_events
+from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError
 from lightpool.fits import TableData, seconds_since_reference
 

@@ -13,10 +13,10 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.attributes import KnownAttributes
-from lightpool.data.faults import Fault, report, time_faults
-from lightpool.data.gadf import check_format, gti_hdu, open_table, read_gti, run_of, table_of_hdu
-from lightpool.data.gti_intervals import complement_within, intersection, merge, overlap
-from lightpool.data.times import DEFAULT_REFERENCE, TimeReference, ends_of_interval, snap
+from lightpool.data.tables.faults import Fault, report, time_faults
+from lightpool.data.tables.gadf_tables import check_format, gti_hdu, open_table, read_gti, run_of, table_of_hdu
+from lightpool.data.tables.intervals import complement_within, intersection, merge, overlap
+from lightpool.data.tables.time_reference import DEFAULT_REFERENCE, TimeReference, ends_of_interval, snap
 from lightpool.errors import FormatError
 from lightpool.fits import HDUList, PrimaryHDU, TableData, parsing, write_fits
 
@@ -93,7 +93,7 @@ class GTI(KnownAttributes):
     def read(
         cls, filename: str | PathLike[str], hdu: str | int = "GTI", format: str = "gadf", checksum: bool = False
     ) -> "GTI":
-        """Read from a FITS file in GADF layout, see `lightpool.data.gadf.read_gti`."""
+        """Read from a FITS file in GADF layout, see `lightpool.data.tables.gadf_tables.read_gti`."""
         check_format(format)
         with parsing(filename):
             return cls.from_table_data(open_table(filename, hdu, checksum=checksum))

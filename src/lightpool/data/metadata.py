@@ -14,8 +14,8 @@ from astropy.time import Time
 
 from lightpool import __version__
 from lightpool.attributes import KnownAttributes
-from lightpool.data.obs_ids import obs_id_of
-from lightpool.data.times import TimeReference
+from lightpool.data.tables.obs_ids import obs_id_of
+from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError
 from lightpool.fits import has_time_reference, header_number, parsing, seconds_since_reference
 

@@ -13,9 +13,9 @@ from astropy.coordinates import Angle, SkyCoord
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from lightpool.data.expression import evaluate_condition
-from lightpool.data.obs_ids import obs_id_numbers
-from lightpool.data.times import TimeReference, ends_of_interval
+from lightpool.data.tables.conditions import evaluate_condition
+from lightpool.data.tables.obs_ids import obs_id_numbers
+from lightpool.data.tables.time_reference import TimeReference, ends_of_interval
 from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits import FileKind, TableData, match_name, parsing, read_fits, require_kind
 
@@ -261,7 +261,7 @@ class ObservationTable(Table):  # type: ignore[misc]
         """Rows for which a condition on the columns holds, such as ``"ZEN_PNT < 30 and N_TELS == 4"``.
 
         Numbers are in the units of the columns. What may stand in it:
-        `lightpool.data.expression.evaluate_condition`.
+        `lightpool.data.tables.conditions.evaluate_condition`.
 
         Parameters
         ----------

@@ -11,16 +11,16 @@ from astropy.coordinates import SkyCoord
 from astropy.time import Time
 
 from lightpool.data.event_list import EventList
-from lightpool.data.faults import live_time_faults, report
-from lightpool.data.file_cache import FILE_CACHE
-from lightpool.data.gadf import open_table
+from lightpool.data.files.file_cache import FILE_CACHE
+from lightpool.data.files.observation_hdus import irf_locations, observation_hdus
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
-from lightpool.data.obs_ids import obs_id_of
-from lightpool.data.observation_files import irf_locations, observation_hdus
 from lightpool.data.observation_parts import ObservationParts
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
-from lightpool.data.times import ends_of_interval
+from lightpool.data.tables.faults import live_time_faults, report
+from lightpool.data.tables.gadf_tables import open_table
+from lightpool.data.tables.obs_ids import obs_id_of
+from lightpool.data.tables.time_reference import ends_of_interval
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import make_path, write_fits
 

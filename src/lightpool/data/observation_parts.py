@@ -11,12 +11,12 @@ from astropy.coordinates import SkyCoord
 
 from lightpool.attributes import KnownAttributes, is_own_class, unknown_attribute
 from lightpool.data.event_list import EventList
+from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.filters import ObservationFilter
 from lightpool.data.gti import GTI
-from lightpool.data.location import HDULocation
 from lightpool.data.metadata import ObservationMetaData
-from lightpool.data.obs_ids import is_obs_id
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
+from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.data.tables_in_use import TablesInUse
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import IRF, BackgroundIRF, EffectiveAreaTable2D, EnergyDispersion2D, IRFMap, RadMax2D

@@ -11,7 +11,7 @@ from astropy.time import Time
 
 from lightpool.attributes import KnownAttributes
 from lightpool.data.observation import Observation
-from lightpool.data.times import ends_of_interval
+from lightpool.data.tables.time_reference import ends_of_interval
 
 __all__ = ["Observations"]
 

@@ -18,7 +18,7 @@ from lightpool.datasets.models.background_models import DatasetModels, Models
 from lightpool.datasets.observations import SeenDatasets
 from lightpool.errors import FormatError
 from lightpool.fits import file_kinds, make_path, read_fits
-from lightpool.fits.contents import description, is_fits
+from lightpool.fits.content_kinds import description, is_fits
 
 if TYPE_CHECKING:
     from lightpool.data import GTI

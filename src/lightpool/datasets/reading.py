@@ -7,7 +7,7 @@ from lightpool.datasets.datasets import find_dataset_class
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.errors import FormatError
 from lightpool.fits import DATASET_KINDS, FileKind, FitsFile, file_kinds, read_fits
-from lightpool.fits.contents import description
+from lightpool.fits.content_kinds import description
 
 __all__ = ["dataset_class", "read_dataset"]
 

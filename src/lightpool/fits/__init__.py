@@ -2,13 +2,13 @@
 
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 
-from lightpool.fits.contents import DATASET_KINDS, FileKind, file_kinds, require_kind, require_map
-from lightpool.fits.failures import parsing
+from lightpool.fits.content_kinds import DATASET_KINDS, FileKind, file_kinds, require_kind, require_map
 from lightpool.fits.files import file_status, open_file, read_bytes, read_text
 from lightpool.fits.hdus import table_to_hdu
 from lightpool.fits.keywords import header_integer, header_number, header_text
 from lightpool.fits.lazy_columns import LazyColumns
-from lightpool.fits.names import match_name
+from lightpool.fits.name_matching import match_name
+from lightpool.fits.parse_errors import parsing
 from lightpool.fits.paths import make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
 from lightpool.fits.table import TableData, conversion_factor, parse_unit, require_numbers

@@ -12,10 +12,10 @@ from astropy.io import fits
 from numpy.typing import NDArray
 
 from lightpool.errors import FormatError
-from lightpool.fits.failures import parsing
 from lightpool.fits.header import BLOCK
 from lightpool.fits.keywords import header_number
 from lightpool.fits.layout import Layout, structure_integer, structure_text
+from lightpool.fits.parse_errors import parsing
 
 __all__ = ["check_ascii_table", "read_ascii_table"]
 

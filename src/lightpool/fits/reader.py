@@ -13,12 +13,12 @@ from lightpool.errors import DamagedFileError, FormatError, MissingDataError
 from lightpool.fits.ascii_table import check_ascii_table, read_ascii_table
 from lightpool.fits.checksum import ones_complement_sum
 from lightpool.fits.columns import name_of_column
-from lightpool.fits.failures import parsing
 from lightpool.fits.files import file_status, read_bytes
 from lightpool.fits.gzip_file import is_gzip, max_file_bytes, too_large, unpack_gzip
 from lightpool.fits.header import CardDict
 from lightpool.fits.layout import structure_text
-from lightpool.fits.names import match_name
+from lightpool.fits.name_matching import match_name
+from lightpool.fits.parse_errors import parsing
 from lightpool.fits.paths import make_path
 from lightpool.fits.scan import HduInfo, scan
 from lightpool.fits.table import TableData, read_columns

@@ -12,10 +12,10 @@ from numpy.typing import NDArray
 from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits.columns import column_forms, name_of_column, physical, read_fixed
 from lightpool.fits.header import CardDict, user_meta
-from lightpool.fits.heap import find_cells, read_cells
 from lightpool.fits.layout import Layout
 from lightpool.fits.lazy_columns import ColumnMasks, LazyColumns
-from lightpool.fits.names import match_name
+from lightpool.fits.name_matching import match_name
+from lightpool.fits.variable_length import find_cells, read_cells
 
 __all__ = ["TableData", "conversion_factor", "parse_unit", "read_columns", "require_numbers"]
 

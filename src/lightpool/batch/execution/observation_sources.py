@@ -15,8 +15,8 @@ from lightpool.batch.groups import Division
 from lightpool.batch.storage.files import InputFile, require_unchanged
 from lightpool.config.settings import Settings
 from lightpool.data import DataStore, Observation
-from lightpool.data.file_cache import FILE_CACHE
-from lightpool.data.hdu_index import HDULookup, look_up
+from lightpool.data.files.file_cache import FILE_CACHE
+from lightpool.data.store.hdu_index import HDULookup, look_up
 
 __all__ = ["Sources", "stamp_of"]
 

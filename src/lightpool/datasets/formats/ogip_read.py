@@ -16,7 +16,7 @@ from lightpool.datasets.formats.ogip import companion_files
 from lightpool.datasets.metadata import read_meta_table
 from lightpool.errors import FormatError
 from lightpool.fits import FitsFile, HDUList, TableData, header_number, parsing, read_fits
-from lightpool.fits.contents import find_matrix
+from lightpool.fits.content_kinds import find_matrix
 from lightpool.irf import EDispKernel, EDispKernelMap
 from lightpool.maps import Map, MapAxis, RegionGeom
 from lightpool.maps.fits_format import verify_checksums

@@ -44,7 +44,7 @@ def from_yaml(text: str, checksum: bool = False, source: str = "<text>") -> dict
     """Read a text; with ``checksum`` a warning is given if it was changed since it was written."""
     import yaml
 
-    from lightpool.fits.plain_yaml import parse_yaml
+    from lightpool.utils.plain_yaml import parse_yaml
 
     data, _ = parse_yaml(text, source)
     if not isinstance(data, dict):

@@ -23,7 +23,7 @@ from lightpool.fits import (
     require_kind,
     write_fits,
 )
-from lightpool.fits.contents import find_matrix
+from lightpool.fits.content_kinds import find_matrix
 from lightpool.irf.tables.table_rules import check_axes, n_not_finite
 from lightpool.maps import MapAxes, MapAxis
 from lightpool.maps.axes.axis_format import integer_type

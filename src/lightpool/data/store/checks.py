@@ -7,11 +7,11 @@ from pathlib import Path
 from threading import Thread
 from typing import TYPE_CHECKING, Any
 
-from lightpool.data.file_cache import FILE_CACHE, CachedFile
-from lightpool.data.hdu_checks import Finding, check_hdu, check_times, finding
-from lightpool.data.hdu_index import HDULookup, look_up
-from lightpool.data.location import HDULocation
-from lightpool.data.obs_ids import is_obs_id
+from lightpool.data.files.file_cache import FILE_CACHE, CachedFile
+from lightpool.data.files.hdu_location import HDULocation
+from lightpool.data.store.hdu_checks import Finding, check_hdu, check_times, finding
+from lightpool.data.store.hdu_index import HDULookup, look_up
+from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
 from lightpool.utils.pbar import progress_bar
 

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightpool.data.expression import evaluate_condition
+from lightpool.data.tables.conditions import evaluate_condition
 
 COLUMNS = {
     "OBS_ID": np.array([1, 2, 3]),

@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.data.gti_intervals import overlap
-from lightpool.data.times import TimeReference
+from lightpool.data.tables.intervals import overlap
+from lightpool.data.tables.time_reference import TimeReference
 from lightpool.fits import seconds_since_reference
 
 __all__ = ["Fault", "live_time_faults", "off_the_sphere", "report", "time_faults", "valid_events", "value_faults"]

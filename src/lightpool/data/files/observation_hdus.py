@@ -4,10 +4,10 @@ import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from lightpool.data.file_cache import FILE_CACHE
-from lightpool.data.gadf import classify_hdus
-from lightpool.data.location import HDULocation
+from lightpool.data.files.file_cache import FILE_CACHE
+from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.metadata import CreatorMetaData
+from lightpool.data.tables.gadf_tables import classify_hdus
 from lightpool.fits import HDUList, PrimaryHDU
 
 if TYPE_CHECKING:

@@ -6,7 +6,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightpool.errors import FormatError
-from lightpool.fits.plain_yaml import parse_yaml
+from lightpool.utils.plain_yaml import parse_yaml
 
 LAUGHS = "\n".join(
     ["a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]

@@ -13,9 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.data.event_columns import EVENT_UNITS, EventColumns, plain_columns
-from lightpool.data.faults import Fault, report, value_faults
-from lightpool.data.times import TimeReference
+from lightpool.data.tables.event_columns import EVENT_UNITS, EventColumns, plain_columns
+from lightpool.data.tables.faults import Fault, report, value_faults
+from lightpool.data.tables.time_reference import TimeReference
 from lightpool.fits import (
     BinTableHDU,
     Column,

@@ -9,13 +9,13 @@ from pathlib import Path
 from typing import IO, Any
 
 from lightpool.data.event_list import EventList
-from lightpool.data.faults import live_time_faults, report
-from lightpool.data.file_cache import FILE_CACHE, CachedFile
-from lightpool.data.gadf import read_events, run_of
+from lightpool.data.files.file_cache import FILE_CACHE, CachedFile
+from lightpool.data.files.response_tables import copy_response, read_response
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import EventListMetaData, ObservationMetaData
 from lightpool.data.pointing import FixedPointingInfo
-from lightpool.data.response_tables import copy_response, read_response
+from lightpool.data.tables.faults import live_time_faults, report
+from lightpool.data.tables.gadf_tables import read_events, run_of
 from lightpool.errors import MissingDataError
 from lightpool.fits import missing_file_hint, parsing
 from lightpool.maps import Map

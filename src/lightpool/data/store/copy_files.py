@@ -10,7 +10,7 @@ from collections.abc import Callable
 from pathlib import Path, PurePosixPath
 from typing import Any
 
-from lightpool.data.location import HDULocation
+from lightpool.data.files.hdu_location import HDULocation
 from lightpool.errors import MissingDataError
 from lightpool.fits import HDUList, PrimaryHDU, file_status, table_to_hdu, write_fits
 

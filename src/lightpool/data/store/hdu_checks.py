@@ -6,15 +6,15 @@ from typing import Any
 
 import numpy as np
 
-from lightpool.data.event_columns import EVENT_UNITS
-from lightpool.data.faults import Fault, live_time_faults, time_faults
-from lightpool.data.file_cache import CachedFile
-from lightpool.data.gadf import load_events, read_gti
+from lightpool.data.files.file_cache import CachedFile
+from lightpool.data.files.response_tables import read_response
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import deadtime_fraction
 from lightpool.data.pointing import FixedPointingInfo
-from lightpool.data.response_tables import read_response
-from lightpool.data.times import TimeReference
+from lightpool.data.tables.event_columns import EVENT_UNITS
+from lightpool.data.tables.faults import Fault, live_time_faults, time_faults
+from lightpool.data.tables.gadf_tables import load_events, read_gti
+from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import DamagedFileError, FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits import FitsFile
 from lightpool.irf import IRF

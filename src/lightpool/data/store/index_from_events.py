@@ -9,13 +9,13 @@ from typing import Any
 import astropy.units as u
 from astropy.coordinates import SkyCoord
 
-from lightpool.data.file_cache import FILE_CACHE
-from lightpool.data.gadf import classify_hdus
-from lightpool.data.hdu_index import HDUIndexTable
-from lightpool.data.obs_ids import obs_id_of
+from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.obs_table import ObservationTable
 from lightpool.data.pointing import PointingMode
-from lightpool.data.times import TIME_KEYWORDS
+from lightpool.data.store.hdu_index import HDUIndexTable
+from lightpool.data.tables.gadf_tables import classify_hdus
+from lightpool.data.tables.obs_ids import obs_id_of
+from lightpool.data.tables.time_reference import TIME_KEYWORDS
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import FileKind, FitsFile, make_path, parsing, require_kind, seconds_since_reference
 

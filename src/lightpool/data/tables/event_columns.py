@@ -10,8 +10,8 @@ from astropy.table import Column, Table
 from astropy.time import Time
 from numpy.typing import NDArray
 
-from lightpool.data.faults import off_the_sphere
-from lightpool.data.times import DEFAULT_REFERENCE, TIME_KEYWORDS, TimeReference
+from lightpool.data.tables.faults import off_the_sphere
+from lightpool.data.tables.time_reference import DEFAULT_REFERENCE, TIME_KEYWORDS, TimeReference
 from lightpool.errors import MissingColumnError, WrongUnitError
 from lightpool.fits import (
     LazyColumns,

@@ -11,8 +11,8 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from lightpool.data.location import HDULocation
-from lightpool.data.obs_ids import obs_id_numbers
+from lightpool.data.files.hdu_location import HDULocation
+from lightpool.data.tables.obs_ids import obs_id_numbers
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, TableData, make_path, parsing, read_fits, require_kind
 
