@@ -79,7 +79,7 @@ def build_dataset(target: MapTarget | SpectrumTarget, name: str | None = None) -
     if isinstance(target, SpectrumTarget):
         return SpectrumDataset.create(_region_geom(target), name=name, **axes)
     if target.rad is not None:
-        stop = u.Quantity(target.rad.max).to_value("deg")
+        stop = float(u.Quantity(target.rad.max).to_value("deg"))
         axes["rad_axis"] = MapAxis.from_bounds(0, stop, nbin=target.rad.nbin, unit="deg", node_type="edges", name="rad")
     return MapDataset.create(_map_geom(target), name=name, binsz_irf=u.Quantity(target.binsz_irf), **axes)
 
@@ -135,6 +135,8 @@ def _energy_axis(bins: EnergyBins, name: str = "energy") -> MapAxis:
     if bins.edges is not None:
         return MapAxis.from_energy_edges(u.Quantity([u.Quantity(edge) for edge in bins.edges]), name=name)
     assert bins.nbin is not None  # the settings have seen to that
+    assert bins.min is not None
+    assert bins.max is not None
     return MapAxis.from_energy_bounds(bins.min, bins.max, nbin=bins.nbin, per_decade=bins.per_decade, name=name)
 
 

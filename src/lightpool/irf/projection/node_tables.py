@@ -274,7 +274,7 @@ def edisp_kernel_nodes(edisp: IRF, energy: u.Quantity, energy_true: u.Quantity) 
     energy : Quantity, shape (n_energy + 1,), edges
     energy_true : Quantity, shape (n_energy_true,), centres
     """
-    axis = cast(MapAxis, edisp.axes["migra"])
+    axis = edisp.axes["migra"]
     density = edisp_nodes(edisp, energy_true, axis)
     edges = scale_values(axis.edges_value, axis.interp)
     migra = energy.to_value("TeV") / energy_true.to_value("TeV")[:, np.newaxis]
@@ -327,7 +327,7 @@ def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> NodeTable:
     empty = bkg.data <= 0
     if not empty.any():
         return table
-    axis, dim = cast(MapAxis, bkg.axes["energy"]), bkg.axes.index("energy")
+    axis, dim = bkg.axes["energy"], bkg.axes.index("energy")
     empty, x = np.moveaxis(empty, dim, 0), energy.to_value(axis.unit).astype(np.float64)
     index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
     touched = touches_empty_bins(empty, index, above)

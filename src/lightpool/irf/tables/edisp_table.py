@@ -92,7 +92,7 @@ class EnergyDispersion2D(IRF):
 
     def _energy_axis(self, axis: Any, name: str) -> MapAxis:
         if axis is None:
-            return cast(MapAxis, self.axes["energy_true"]).copy(name=name)
+            return self.axes["energy_true"].copy(name=name)
         return MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else cast(MapAxis, axis)
 
     def plot_bias(self, ax: Any = None, offset: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:

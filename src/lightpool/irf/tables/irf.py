@@ -296,7 +296,7 @@ class IRF(KnownAttributes):
 
         Along ``rad`` and ``offset`` it is the integral over the disk.
         """
-        axis, index = self.axes[axis_name], self.axes.index(axis_name)
+        axis, index = cast(MapAxis, self.axes[axis_name]), self.axes.index(axis_name)
         shape = [1] * len(self.axes)
         shape[index] = -1
         values = self.quantity * axis.bin_width.reshape(shape)

@@ -1,6 +1,6 @@
 """Point spread function as a table, and what all point spread functions share."""
 
-from typing import Any, ClassVar, cast
+from typing import Any, ClassVar
 
 import astropy.units as u
 import numpy as np
@@ -20,7 +20,7 @@ class PSF(IRF):
 
     def _rad_axis(self) -> MapAxis:
         if "rad" in self.axes.names:
-            return cast(MapAxis, self.axes["rad"])
+            return self.axes["rad"]
         from lightpool.irf.reduced.psf_map import RAD_AXIS_DEFAULT
 
         return RAD_AXIS_DEFAULT

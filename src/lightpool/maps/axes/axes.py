@@ -1,11 +1,14 @@
-"""The axes of a map beside the two of the sky."""
+"""The axes of a map besides the two of the sky."""
 
 import html
 import operator
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, Self, overload
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, Unpack, overload
 
+import astropy.units as u
 import numpy as np
+from astropy.time import Time
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
 from lightpool.errors import GeometryError
@@ -13,9 +16,25 @@ from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axes import axes_format
 from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.axis import MapAxis
-from lightpool.maps.axes.table_columns import read_table
+from lightpool.maps.axes.axis_base import AxisCoord, BinIndex, Tolerances
+from lightpool.maps.axes.table_columns import AnyTable, read_table
+from lightpool.typing import QuantityLike
 
-__all__ = ["UNIT_STRING_FORMAT", "MapAxes"]
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+__all__ = ["UNIT_STRING_FORMAT", "AxesLike", "CoordValue", "MapAxes"]
+
+AxesLike: TypeAlias = "Iterable[AnyAxis | QuantityLike] | None"
+"""Axes, or arrays of their edges, in a list; None for no axes."""
+
+CoordValue: TypeAlias = u.Quantity | Time | NDArray[np.str_]
+"""Coordinates along an axis: quantities on a `MapAxis`, times on a `TimeMapAxis`, labels on a `LabelMapAxis`."""
+
+QuantityName: TypeAlias = Literal[
+    "energy", "energy_true", "offset", "rad", "migra", "fov_lon", "fov_lat", "theta", "lambda", "dnde"
+]
+"""Names of axes of numbers: an axis of such a name is a `MapAxis`."""
 
 UNIT_STRING_FORMAT = "latex_inline"
 """Format of units in the labels of plots, for `astropy.units.Unit.to_string`."""
@@ -44,12 +63,18 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
             if names.count(axis.name) > 1:
                 raise GeometryError(f"axes must have different names, got {names}; see axis.rename")
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type["MapAxes"], tuple[object, ...]]:
         return type(self), (self._axes, self._n_spatial_axes)
 
     @classmethod
-    def from_default(cls, axes: Any, n_spatial_axes: int | None = None) -> Self:
-        """Axes from a list that may hold plain arrays of edges or be None; axes without a name are numbered."""
+    def from_default(cls, axes: AxesLike, n_spatial_axes: int | None = None) -> Self:
+        """Make axes from a list that may hold plain arrays of edges or be None; axes without a name are numbered.
+
+        Parameters
+        ----------
+        axes : list of MapAxis, LabelMapAxis, TimeMapAxis, Quantity or array, or None
+        n_spatial_axes : int, see `MapAxes`
+        """
         if isinstance(axes, AnyAxis):
             raise TypeError(f"axes must be a list of axes, got the axis {axes.name!r}; write axes=[axis]")
         given = [ax if isinstance(ax, AnyAxis) else MapAxis(ax) for ax in (axes if axes is not None else [])]
@@ -62,11 +87,13 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         return len(self._axes)
 
     @overload
-    def __getitem__(self, idx: int | str) -> Any: ...
+    def __getitem__(self, idx: QuantityName) -> MapAxis: ...
     @overload
-    def __getitem__(self, idx: "slice | list[str] | list[int]") -> Self: ...
-    def __getitem__(self, idx: Any) -> Any:
-        """One axis by number or name, or several by a slice or a list."""
+    def __getitem__(self, idx: SupportsIndex | str) -> AnyAxis: ...
+    @overload
+    def __getitem__(self, idx: slice | list[str] | list[int]) -> Self: ...
+    def __getitem__(self, idx: SupportsIndex | str | slice | list[str] | list[int]) -> AnyAxis | Self:
+        """Return one axis by number or name, or several by a slice or a list."""
         if isinstance(idx, str):
             for axis in self._axes:
                 if axis.name == idx:
@@ -100,7 +127,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         return self[::-1]
 
     @property
-    def primary_axis(self) -> Any:
+    def primary_axis(self) -> AnyAxis:
         """The axis with most bins."""
         return self._axes[int(np.argmax(self.shape))]
 
@@ -114,18 +141,30 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         """Whether at most one axis has several bins."""
         return sum(nbin > 1 for nbin in self.shape) <= 1
 
-    def index(self, axis_name: str, *args: Any) -> int:
-        """Find the number of an axis."""
+    def index(self, axis_name: str, *args: object) -> int:
+        """Return the number of an axis.
+
+        Parameters
+        ----------
+        axis_name : str
+        *args : without effect, other arguments of ``index`` of a sequence
+        """
         if axis_name not in self.names:
             raise ValueError(f"there is no axis {axis_name!r}; the axes are {self.names}")
         return self.names.index(axis_name)
 
     def index_data(self, axis_name: str) -> int:
-        """Find the number of the dimension of the data that belongs to an axis."""
+        """Return the number of the dimension of the data that belongs to an axis."""
         return len(self) - self.index(axis_name) - 1
 
     def assert_names(self, required_names: Sequence[str], allow_extra: bool = False) -> None:
-        """Raise `ValueError` unless the axes have these names in this order; ``allow_extra``: and others after them."""
+        """Raise `ValueError` unless the axes have these names in this order.
+
+        Parameters
+        ----------
+        required_names : sequence of str
+        allow_extra : bool, whether there may be others after them
+        """
         names = self.names[: len(required_names)] if allow_extra else self.names
         if names != list(required_names):
             raise ValueError(f"expected the axes {list(required_names)} in this order, got {self.names}")
@@ -134,7 +173,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
 
     @property
     def iter_with_reshape(self) -> Iterator[tuple[tuple[int, ...], AnyAxis]]:
-        """Each axis with the shape to which its values are brought so that they meet those of other axes."""
+        """Each axis with the shape in which its values broadcast with those of the other axes."""
         for number, axis in enumerate(self._axes):
             shape = [1] * len(self)
             shape[number] = -1
@@ -142,79 +181,115 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
                 shape = shape[::-1] + [1] * self._n_spatial_axes
             yield tuple(shape), axis
 
-    def get_coord(self, mode: str = "center", axis_name: str | None = None) -> dict[str, Any]:
-        """Centres of all axes by name, shaped for broadcasting; ``mode="edges"``: edges of the axis ``axis_name``."""
+    def get_coord(self, mode: str = "center", axis_name: str | None = None) -> dict[str, CoordValue]:
+        """Return the centres of all axes by name, shaped for broadcasting.
+
+        Parameters
+        ----------
+        mode : {"center", "edges"}
+        axis_name : str, the axis of which to take the edges with ``mode="edges"``
+        """
         return {
             axis.name: (axis.edges if mode == "edges" and axis.name == axis_name else axis.center).reshape(shape)
             for shape, axis in self.iter_with_reshape
         }
 
-    def bin_volume(self) -> Any:
-        """Products of the bin widths of all axes."""
-        volume: Any = np.array(1)
+    def bin_volume(self) -> u.Quantity | NDArray[np.float64]:
+        """Return the products of the bin widths of all axes; plain numbers if there are none, or all have labels."""
+        volume: u.Quantity | NDArray[Any] = np.array(1)
         for shape, axis in self.iter_with_reshape:
             volume = volume * axis.bin_width.reshape(shape)
         return volume
 
     @property
-    def center_coord(self) -> tuple[Any, ...]:
+    def center_coord(self) -> tuple[CoordValue, ...]:
         """Coordinates of the middle of all axes."""
         return tuple(axis.pix_to_coord((axis.nbin - 1.0) / 2.0) for axis in self._axes)
 
-    def coord_to_idx(self, coord: Mapping[str, Any], clip: bool = True) -> tuple[Any, ...]:
-        """Bins of coordinates by name; outside the nearest one, or -1 with ``clip=False``."""
+    def coord_to_idx(self, coord: Mapping[str, AxisCoord], clip: bool = True) -> tuple[NDArray[np.int64], ...]:
+        """Return the bins of coordinates.
+
+        Parameters
+        ----------
+        coord : mapping of axis name to coordinates
+        clip : bool, whether coordinates outside get the nearest bin instead of -1
+        """
         return tuple(axis.coord_to_idx(coord[axis.name], clip=clip) for axis in self._axes)
 
-    def coord_to_pix(self, coord: Mapping[str, Any]) -> tuple[Any, ...]:
-        """Pixel coordinates of coordinates by name."""
+    def coord_to_pix(self, coord: Mapping[str, AxisCoord]) -> tuple[NDArray[np.float64], ...]:
+        """Return the pixel coordinates of coordinates by name."""
         return tuple(axis.coord_to_pix(coord[axis.name]) for axis in self._axes)
 
-    def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
-        """Coordinates at pixel coordinates, one for each axis."""
+    def pix_to_coord(self, pix: Sequence[ArrayLike]) -> tuple[CoordValue, ...]:
+        """Return the coordinates at pixel coordinates, one for each axis."""
         return tuple(axis.pix_to_coord(p) for axis, p in zip(self._axes, pix, strict=True))
 
-    def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[Any, ...]:
-        """Pixel coordinates where they are inside, elsewhere -1, or the nearest bin with ``clip``."""
+    def pix_to_idx(self, pix: Sequence[ArrayLike], clip: bool = False) -> tuple[NDArray[Any], ...]:
+        """Return pixel coordinates where they are inside, and -1 elsewhere.
+
+        Parameters
+        ----------
+        pix : sequence of arrays, one for each axis
+        clip : bool, whether coordinates outside become those of the nearest bin instead of -1
+        """
         return tuple(axis.pix_to_idx(p, clip=clip) for axis, p in zip(self._axes, pix, strict=True))
 
     # --- other axes from these
 
-    def _changed(self, axis_name: str, method: str, *args: Any, **kwargs: Any) -> Self:
+    def _changed(self, axis_name: str, method: str, *args: object, **kwargs: object) -> Self:
         self.index(axis_name)
         return type(self)(getattr(ax, method)(*args, **kwargs) if ax.name == axis_name else ax for ax in self._axes)
 
     def upsample(self, factor: int, axis_name: str) -> Self:
-        """Axes with finer bins on one of them, see `MapAxis.upsample`."""
+        """Return axes with finer bins on one of them.
+
+        Parameters
+        ----------
+        factor : int, see `MapAxis.upsample`
+        axis_name : str
+        """
         return self._changed(axis_name, "upsample", factor=factor)
 
     def downsample(self, factor: int, axis_name: str) -> Self:
-        """Axes with coarser bins on one of them, see `MapAxis.downsample`."""
+        """Return axes with coarser bins on one of them.
+
+        Parameters
+        ----------
+        factor : int, see `MapAxis.downsample`
+        axis_name : str
+        """
         return self._changed(axis_name, "downsample", factor=factor)
 
     def resample(self, axis: MapAxis) -> Self:
-        """Axes with the bins of one of them grouped, see `MapAxis.resample`."""
+        """Return axes with the bins of one of them grouped, see `MapAxis.resample`."""
         return self._changed(axis.name, "resample", axis)
 
     def squash(self, axis_name: str) -> Self:
-        """Axes with one bin on one of them."""
+        """Return axes with one bin on one of them."""
         return self._changed(axis_name, "squash")
 
     def pad(self, axis_name: str, pad_width: int | tuple[int, int]) -> Self:
-        """Axes with more bins on one of them, see `MapAxis.pad`."""
+        """Return axes with more bins on one of them.
+
+        Parameters
+        ----------
+        axis_name : str
+        pad_width : int or tuple of int, see `MapAxis.pad`
+        """
         return self._changed(axis_name, "pad", pad_width)
 
     def replace(self, axis: AnyAxis) -> Self:
-        """Axes with the one of the same name replaced."""
+        """Return axes with the one of the same name replaced."""
         self.index(axis.name)
         return type(self)(axis if ax.name == axis.name else ax for ax in self._axes)
 
     def drop(self, axis_name: str) -> Self:
-        """Axes without one of them."""
+        """Return the axes without one of them."""
         self.index(axis_name)
         return type(self)(ax for ax in self._axes if ax.name != axis_name)
 
-    def slice_by_idx(self, slices: Mapping[str, Any]) -> Self:
-        """Axes with some of their bins; an axis with a number in place of a slice is dropped.
+    def slice_by_idx(self, slices: Mapping[str, BinIndex]) -> Self:
+        """Return axes with some of their bins; an axis with a number in place of a slice is dropped.
 
         Parameters
         ----------
@@ -228,7 +303,12 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         )
 
     def rename_axes(self, names: str | Sequence[str], new_names: str | Sequence[str]) -> Self:
-        """Axes with some of them renamed; one name or lists of the same length."""
+        """Return axes with some of them renamed.
+
+        Parameters
+        ----------
+        names, new_names : one name each, or sequences of the same length
+        """
         names = [names] if isinstance(names, str) else list(names)
         new_names = [new_names] if isinstance(new_names, str) else list(new_names)
         for name in names:
@@ -237,13 +317,19 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         return type(self)(ax.rename(renamed[ax.name]) if ax.name in renamed else ax for ax in self._axes)
 
     def copy(self) -> Self:
-        """Axes with the same content."""
+        """Return axes with the same content."""
         return type(self)([axis.copy() for axis in self._axes], n_spatial_axes=self._n_spatial_axes)
 
     # --- comparison
 
-    def is_allclose(self, other: "MapAxes", **kwargs: Any) -> bool:
-        """Whether other axes are of the same kind and, with ``kwargs`` of `numpy.allclose`, have the same bins."""
+    def is_allclose(self, other: object, **kwargs: Unpack[Tolerances]) -> bool:
+        """Whether other axes are of the same kind and, up to tolerances, have the same bins.
+
+        Parameters
+        ----------
+        other : MapAxes
+        **kwargs : ``rtol`` and ``atol`` of `numpy.allclose`
+        """
         if not isinstance(other, MapAxes):
             raise TypeError(f"MapAxes cannot be compared with {other!r} of type {type(other).__name__}")
         return len(self) == len(other) and all(
@@ -259,25 +345,43 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
     # --- tables and text
 
     def to_header(self, format: str = "gadf") -> Header:
-        """FITS keywords of all axes."""
+        """Return the FITS keywords of all axes."""
         return axes_format.axes_header(self, format)
 
-    def to_table(self, format: str = "gadf") -> Any:
-        """Table of the bins; formats "gadf", "gadf-dl3", "ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube"..."""
+    def to_table(self, format: str = "gadf") -> "Table":
+        """Return a table of the bins; formats "gadf", "gadf-dl3", "ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube"..."""
         return axes_format.axes_table(self, format)
 
     def to_table_hdu(self, format: str | None = "gadf", hdu_bands: str | None = None) -> BinTableHDU:
-        """FITS table of the bins with its keywords, named ``hdu_bands`` (by default "BANDS") in the format "gadf"."""
+        """Return a FITS table of the bins with its keywords.
+
+        Parameters
+        ----------
+        format : str, see `to_table`
+        hdu_bands : str, name of the HDU in the format "gadf", by default "BANDS"
+        """
         return axes_format.axes_table_hdu(self, format or "gadf", hdu_bands)
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf") -> Self:
-        """Axes from a table (astropy's, or `lightpool.fits.TableData`); formats as in `to_table`."""
+    def from_table(cls, table: AnyTable, format: str = "gadf") -> Self:
+        """Read axes from a table.
+
+        Parameters
+        ----------
+        table : Table or `lightpool.fits.TableData`
+        format : str, see `to_table`
+        """
         return cls(axes_format.axes_from_table(table, format))
 
     @classmethod
     def from_table_hdu(cls, hdu: BinTableHDU | None, format: str = "gadf") -> Self:
-        """Axes from a FITS table; None gives no axes."""
+        """Read axes from a FITS table.
+
+        Parameters
+        ----------
+        hdu : BinTableHDU, or None for no axes
+        format : str, see `to_table`
+        """
         return cls([]) if hdu is None else cls.from_table(read_table(hdu), format=format)
 
     def __repr__(self) -> str:

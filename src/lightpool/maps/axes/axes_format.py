@@ -1,7 +1,7 @@
 """Tables and FITS keywords of several axes together."""
 
 from collections.abc import Sequence
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
 
@@ -10,13 +10,24 @@ from lightpool.fits import BinTableHDU, Header, has_time_reference
 from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.axes.axis_format import DL3_AXES, axis_columns, gadf_columns
 from lightpool.maps.axes.label_axis import LabelMapAxis
-from lightpool.maps.axes.table_columns import column_names, column_text, column_values, is_unit_of_kind, table_meta
+from lightpool.maps.axes.table_columns import (
+    AnyTable,
+    column_names,
+    column_text,
+    column_values,
+    is_unit_of_kind,
+    table_meta,
+)
 from lightpool.maps.axes.time_axis import TimeMapAxis
 from lightpool.maps.axes.time_reference import time_ref_to_dict
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
 __all__ = ["AnyAxis", "axes_from_table", "axes_header", "axes_table", "axes_table_hdu"]
 
-AnyAxis = MapAxis | LabelMapAxis | TimeMapAxis
+AnyAxis: TypeAlias = MapAxis | LabelMapAxis | TimeMapAxis
+"""The three kinds of axis."""
 
 _GADF = ("gadf", "fgst-ccube", "fgst-template")
 _OGIP = ("ogip", "ogip-sherpa", "ogip-arf")
@@ -30,15 +41,27 @@ _HDU_NAMES = {
 
 
 def axes_header(axes: Sequence[AnyAxis], layout: str) -> Header:
-    """Keywords of the axes, numbered from 1."""
+    """Return the keywords of the axes, numbered from 1.
+
+    Parameters
+    ----------
+    axes : sequence of MapAxis, LabelMapAxis or TimeMapAxis
+    layout : str, ``format`` of `MapAxes.to_header`
+    """
     header = Header()
     for number, axis in enumerate(axes, start=1):
         header.update(axis.to_header(format=layout, idx=number))
     return header
 
 
-def axes_table(axes: Sequence[AnyAxis], layout: str) -> Any:
-    """Table of the bins of all axes, see `MapAxes.to_table`."""
+def axes_table(axes: Sequence[AnyAxis], layout: str) -> "Table":
+    """Return a table of the bins of all axes.
+
+    Parameters
+    ----------
+    axes : sequence of MapAxis, LabelMapAxis or TimeMapAxis
+    layout : str, ``format`` of `MapAxes.to_table`
+    """
     from astropy.table import Table, hstack
 
     if layout == "gadf-dl3":
@@ -67,15 +90,28 @@ def axes_table(axes: Sequence[AnyAxis], layout: str) -> Any:
 
 
 def axes_table_hdu(axes: Sequence[AnyAxis], layout: str, hdu_bands: str | None) -> BinTableHDU:
-    """FITS table of the bins of all axes, see `MapAxes.to_table_hdu`."""
+    """Return a FITS table of the bins of all axes.
+
+    Parameters
+    ----------
+    axes : sequence of MapAxis, LabelMapAxis or TimeMapAxis
+    layout : str, ``format`` of `MapAxes.to_table_hdu`
+    hdu_bands : str, optional, name of the HDU in the format "gadf"
+    """
     if layout not in _HDU_NAMES:
         raise ValueError(f"the format {layout!r} is not known; choose one of {list(_HDU_NAMES)}")
     name = hdu_bands if layout == "gadf" and hdu_bands is not None else _HDU_NAMES[layout]
     return BinTableHDU(axes_table(axes, layout), name=name, header=axes_header(axes, layout))
 
 
-def axes_from_table(table: Any, layout: str) -> list[AnyAxis]:
-    """Axes of a table, see `MapAxes.from_table`."""
+def axes_from_table(table: AnyTable, layout: str) -> list[AnyAxis]:
+    """Read the axes of a table.
+
+    Parameters
+    ----------
+    table : Table or TableData
+    layout : str, ``format`` of `MapAxes.from_table`
+    """
     if layout in ("ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube", "fgst-template", "fgst-bexpcube"):
         return [MapAxis.from_table(table, format=layout)]
     if layout == "gadf-dl3":
@@ -91,7 +127,7 @@ def axes_from_table(table: Any, layout: str) -> list[AnyAxis]:
     return axes
 
 
-def _gadf_class(table: Any, columns: list[str]) -> type[AnyAxis]:
+def _gadf_class(table: AnyTable, columns: list[str]) -> type[MapAxis] | type[LabelMapAxis] | type[TimeMapAxis]:
     for column in columns:
         if column not in column_names(table):
             raise FormatError(f"the header names the column {column!r}, but the table has {column_names(table)}")

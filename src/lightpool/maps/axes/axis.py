@@ -2,13 +2,15 @@
 
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self, TypeAlias, TypedDict, Unpack
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axes import axis_format, axis_groups
+from lightpool.maps.axes.axis_base import BinIndex, Tolerances
 from lightpool.maps.axes.axis_nodes import (
     INTERPOLATIONS,
     NODE_TYPES,
@@ -20,8 +22,37 @@ from lightpool.maps.axes.axis_nodes import (
     spaced_nodes,
 )
 from lightpool.maps.axes.node_axis import NodeAxis
+from lightpool.maps.axes.table_columns import AnyTable, read_table
+from lightpool.typing import QuantityLike, UnitLike
 
-__all__ = ["MapAxis"]
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+__all__ = ["MapAxis", "MapAxisOptions"]
+
+
+class NodeOptions(TypedDict, total=False):
+    """Arguments of `MapAxis` besides the nodes and their type."""
+
+    interp: str
+    name: str
+    unit: UnitLike
+    boundary_type: str
+
+
+class MapAxisOptions(NodeOptions, total=False):
+    """Arguments of `MapAxis` besides the nodes."""
+
+    node_type: str
+
+
+class MapAxisArguments(MapAxisOptions, total=False):
+    """All arguments of `MapAxis`."""
+
+    nodes: QuantityLike
+
+
+_Nodes: TypeAlias = u.Quantity | NDArray[np.generic] | Sequence[u.Quantity | str | float]
 
 
 class MapAxis(NodeAxis):
@@ -49,15 +80,15 @@ class MapAxis(NodeAxis):
     # --- constructors
 
     @classmethod
-    def from_bounds(cls, lo_bnd: float, hi_bnd: float, nbin: int, **kwargs: Any) -> Self:
-        """Axis with a number of equal bins, on its scale, between two bounds.
+    def from_bounds(cls, lo_bnd: float, hi_bnd: float, nbin: int, **kwargs: Unpack[MapAxisOptions]) -> Self:
+        """Make an axis with a number of bins between two bounds, equal on its scale.
 
         Parameters
         ----------
         lo_bnd, hi_bnd : float
             First and last edge, or first and last centre with ``node_type="center"``.
         nbin : int
-        **kwargs : arguments of `MapAxis`
+        **kwargs : dict, other arguments of `MapAxis`
         """
         interp = check_choice(kwargs.setdefault("interp", "lin"), INTERPOLATIONS, "interp")
         node_type = check_choice(kwargs.setdefault("node_type", "edges"), NODE_TYPES, "node_type")
@@ -69,16 +100,16 @@ class MapAxis(NodeAxis):
     @classmethod
     def from_energy_bounds(
         cls,
-        energy_min: Any,
-        energy_max: Any,
+        energy_min: QuantityLike,
+        energy_max: QuantityLike,
         nbin: int,
-        unit: Any = None,
+        unit: "UnitLike | None" = None,
         per_decade: bool = False,
         name: str | None = None,
         node_type: str = "edges",
         strict_bounds: bool = True,
     ) -> Self:
-        """Energy axis with a number of equal logarithmic bins.
+        """Make an energy axis with a number of equal logarithmic bins.
 
         Parameters
         ----------
@@ -98,38 +129,58 @@ class MapAxis(NodeAxis):
 
     @classmethod
     def from_energy_edges(
-        cls, energy_edges: Any, unit: Any = None, name: str | None = None, interp: str = "log"
+        cls, energy_edges: QuantityLike, unit: "UnitLike | None" = None, name: str | None = None, interp: str = "log"
     ) -> Self:
-        """Energy axis from edges, named "energy" (default) or "energy_true"."""
-        energy_edges = u.Quantity(energy_edges, unit)
-        check_energy_unit(energy_edges, "MapAxis.from_energy_edges")
-        return cls.from_edges(energy_edges, interp=interp, name=check_energy_name(name))
+        """Make an energy axis from edges.
+
+        Parameters
+        ----------
+        energy_edges : Quantity, or sequence of float with ``unit``
+        unit : Unit or str
+        name : "energy" (default) or "energy_true"
+        interp : {"log", "lin", "sqrt"}
+        """
+        edges = u.Quantity(energy_edges, unit)
+        check_energy_unit(edges, "MapAxis.from_energy_edges")
+        return cls.from_edges(edges, interp=interp, name=check_energy_name(name))
 
     @classmethod
-    def from_nodes(cls, nodes: Any, **kwargs: Any) -> Self:
-        """Axis from bin centres; the edges lie half-way between them on its scale."""
+    def from_nodes(cls, nodes: _Nodes, **kwargs: Unpack[NodeOptions]) -> Self:
+        """Make an axis from bin centres; the edges lie half-way between them on its scale.
+
+        Parameters
+        ----------
+        nodes : Quantity, or sequence of float or Quantity
+        **kwargs : dict, other arguments of `MapAxis`
+        """
         if len(nodes) < 1:
             raise ValueError(f"an axis needs at least one node, got {nodes!r}")
         return cls(nodes, node_type="center", **kwargs)
 
     @classmethod
-    def from_edges(cls, edges: Any, **kwargs: Any) -> Self:
-        """Axis from bin edges, of which there is one more than bins."""
+    def from_edges(cls, edges: _Nodes, **kwargs: Unpack[NodeOptions]) -> Self:
+        """Make an axis from bin edges, of which there is one more than bins.
+
+        Parameters
+        ----------
+        edges : Quantity, or sequence of float or Quantity
+        **kwargs : dict, other arguments of `MapAxis`
+        """
         if len(edges) < 2:
             raise ValueError(f"an axis needs at least two edges, got {edges!r}")
         return cls(edges, node_type="edges", **kwargs)
 
     @classmethod
     def from_stack(cls, axes: "Sequence[MapAxis]") -> "MapAxis":
-        """Axis with the bins of several axes, one after another, see `concatenate`."""
+        """Make an axis with the bins of several axes, one after another, see `concatenate`."""
         stacked = axes[0]
         for axis in axes[1:]:
             stacked = stacked.concatenate(axis)
         return stacked
 
-    def copy(self, **kwargs: Any) -> Self:
-        """Axis with some of the constructor's arguments replaced."""
-        arguments = {
+    def copy(self, **kwargs: Unpack[MapAxisArguments]) -> Self:
+        """Return an axis with some of the constructor's arguments replaced."""
+        arguments: MapAxisArguments = {
             "nodes": self._nodes,
             "interp": self._interp,
             "name": self._name,
@@ -140,24 +191,24 @@ class MapAxis(NodeAxis):
         return type(self)(**(arguments | kwargs))
 
     def rename(self, new_name: str) -> Self:
-        """Axis with another name."""
+        """Return an axis with another name."""
         return self.copy(name=new_name)
 
     def to_node_type(self, node_type: str) -> "MapAxis":
-        """Axis with the same bins whose nodes are of the other type."""
+        """Return an axis with the same bins whose nodes are of the other type."""
         if check_choice(node_type, NODE_TYPES, "node_type") == self.node_type:
             return self
         nodes = self.center if node_type == "center" else self.edges
         return self._with_nodes(nodes, node_type)
 
-    def _with_nodes(self, nodes: Any, node_type: str | None = None) -> "MapAxis":
+    def _with_nodes(self, nodes: u.Quantity | NDArray[np.float64], node_type: str | None = None) -> "MapAxis":
         node_type = self.node_type if node_type is None else node_type
         return type(self)(nodes, interp=self.interp, name=self.name, node_type=node_type, unit=self.unit)
 
     # --- other bins from these
 
-    def slice(self, idx: Any) -> "MapAxis":
-        """Axis with some of the bins.
+    def slice(self, idx: BinIndex) -> "MapAxis":
+        """Return an axis with some of the bins.
 
         Parameters
         ----------
@@ -176,7 +227,7 @@ class MapAxis(NodeAxis):
         return self._with_nodes(self._nodes[index])
 
     def squash(self) -> "MapAxis":
-        """Axis with one bin that reaches over all bins of this one."""
+        """Return an axis with one bin that reaches over all bins of this one."""
         return self._squashed
 
     @cached_property
@@ -185,14 +236,14 @@ class MapAxis(NodeAxis):
         return type(self).from_bounds(lower, upper, nbin=1, interp=self.interp, name=self.name, unit=self.unit)
 
     def pad(self, pad_width: int | tuple[int, int]) -> "MapAxis":
-        """Axis with more bins, at both ends or as a tuple says for the lower and the upper end."""
+        """Return an axis with more bins at both ends; a tuple says how many at the lower and the upper end."""
         low, high = pad_widths(pad_width)
         if self.node_type == "edges":
             return self._with_nodes(self.pix_to_coord(np.arange(-low, self.nbin + high + 1) - 0.5))
         return self._with_nodes(self.pix_to_coord(np.arange(-low, self.nbin + high)))
 
     def concatenate(self, axis: "MapAxis") -> "MapAxis":
-        """Axis with the bins of this and then of another axis of the same name, scale and node type.
+        """Return an axis with the bins of this and then of another axis of the same name, scale and node type.
 
         Raises
         ------
@@ -214,13 +265,13 @@ class MapAxis(NodeAxis):
         return self._with_nodes(np.append(self.edges, axis.edges[1:]))
 
     def upsample(self, factor: int) -> "MapAxis":
-        """Axis with ``factor`` bins in place of each; centres: ``factor`` steps in place of each step."""
+        """Return an axis with ``factor`` bins in place of each; centres: ``factor`` steps in place of each step."""
         pix = self.coord_to_pix(self.edges if self.node_type == "edges" else self.center)
         n_node = int((len(self._nodes) - 1) * factor) + 1
         return self._with_nodes(self.pix_to_coord(np.linspace(pix.min(), pix.max(), n_node)))
 
     def downsample(self, factor: int, strict: bool = True) -> "MapAxis":
-        """Axis with one bin in place of ``factor``; centres: each ``factor``-th is kept.
+        """Return an axis with one bin in place of ``factor``; of centres, each ``factor``-th is kept.
 
         Parameters
         ----------
@@ -239,12 +290,16 @@ class MapAxis(NodeAxis):
         return self._with_nodes(np.append(coarse, nodes[-1]) if n_rest else coarse)
 
     def resample(self, axis: "MapAxis") -> "MapAxis":
-        """Axis whose edges are those of this one that are nearest to the edges of another, coarser one."""
+        """Return an axis whose edges are those of this one that are nearest to the edges of another, coarser one."""
         edges = axis_groups.group_edges(self, axis.edges)
         return type(self).from_edges(self.pix_to_coord(edges), interp=axis.interp, name=axis.name)
 
-    def group_table(self, edges: Any) -> Any:
-        """Table of the groups of bins that lie between coarser edges, with those left over at either end.
+    def group_table(self, edges: QuantityLike) -> "Table":
+        """Return a table of the groups of bins that lie between coarser edges, with those left over at either end.
+
+        Parameters
+        ----------
+        edges : Quantity, or array of float in the unit of the axis
 
         Returns
         -------
@@ -255,12 +310,24 @@ class MapAxis(NodeAxis):
     # --- comparison
 
     def is_aligned(self, other: "MapAxis", atol: float = 2e-2) -> bool:
-        """Whether centres of either axis fall on centres of the other, within ``atol`` bins, on the same scale."""
+        """Whether centres of either axis fall on centres of the other, on the same scale.
+
+        Parameters
+        ----------
+        other : MapAxis
+        atol : float, how far from a centre counts as on it, in bins
+        """
         pix = np.append(self.coord_to_pix(other.center), other.coord_to_pix(self.center))
         return bool(np.allclose(np.round(pix) - pix, 0, atol=atol)) and self.interp == other.interp
 
-    def is_allclose(self, other: Any, **kwargs: Any) -> bool:
-        """Whether another axis has the same name, kind and (`numpy.allclose` with ``kwargs``) edges."""
+    def is_allclose(self, other: object, **kwargs: Unpack[Tolerances]) -> bool:
+        """Whether another axis has the same name, kind and, up to tolerances, edges.
+
+        Parameters
+        ----------
+        other : MapAxis
+        **kwargs : ``rtol`` and ``atol`` of `numpy.allclose`
+        """
         if not isinstance(other, MapAxis):
             raise TypeError(f"a MapAxis cannot be compared with {other!r} of type {type(other).__name__}")
         if self is other:
@@ -270,7 +337,7 @@ class MapAxis(NodeAxis):
         return bool(np.allclose(self.edges_value, other.edges.to_value(self.unit), **kwargs))
 
     @property
-    def _kind(self) -> tuple[Any, ...]:
+    def _kind(self) -> tuple[str | int, ...]:
         return self.name.upper(), self.nbin, self._node_type, self._interp, self._boundary_type
 
     def __eq__(self, other: object) -> bool:
@@ -282,24 +349,33 @@ class MapAxis(NodeAxis):
     # --- tables and text
 
     def to_header(self, format: str = "ogip", idx: int = 0) -> Header:
-        """FITS keywords of the axis; formats "ogip", "ogip-sherpa", "gadf" (with the number ``idx`` of the axis)."""
-        return axis_format.axis_header(self, format, idx)
-
-    def to_table(self, format: str = "ogip") -> Any:
-        """Table of the bins; formats "ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa", "gadf-dl3", "gadf-sed"."""
-        return axis_format.axis_table(self, format)
-
-    def to_table_hdu(self, format: str = "ogip") -> BinTableHDU:
-        """FITS table of the bins, with its keywords in the formats "ogip" and "ogip-sherpa"."""
-        return axis_format.axis_table_hdu(self, format)
-
-    @classmethod
-    def from_table(cls, table: Any, format: str = "ogip", idx: int = 0, column_prefix: str = "") -> Self:
-        """Axis from a table.
+        """Return the FITS keywords of the axis.
 
         Parameters
         ----------
-        table : Table
+        format : {"ogip", "ogip-sherpa", "gadf", "fgst-ccube", "fgst-template"}
+        idx : int, number of the axis in the format "gadf"
+        """
+        return axis_format.axis_header(self, format, idx)
+
+    def to_table(self, format: str = "ogip") -> "Table":
+        """Return a table of the bins.
+
+        The formats are "ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa", "gadf-dl3" and "gadf-sed".
+        """
+        return axis_format.axis_table(self, format)
+
+    def to_table_hdu(self, format: str = "ogip") -> BinTableHDU:
+        """Return a FITS table of the bins, with its keywords in the formats "ogip" and "ogip-sherpa"."""
+        return axis_format.axis_table_hdu(self, format)
+
+    @classmethod
+    def from_table(cls, table: AnyTable, format: str = "ogip", idx: int = 0, column_prefix: str = "") -> Self:
+        """Read an axis from a table.
+
+        Parameters
+        ----------
+        table : Table or `lightpool.fits.TableData`
         format : {"ogip", "ogip-sherpa", "ogip-arf", "gadf", "gadf-dl3", "fgst-ccube", "fgst-template"}
         idx : number of the axis, from 0, in the format "gadf"
         column_prefix : stem of the column names in the format "gadf-dl3", such as "ENERG"
@@ -308,8 +384,14 @@ class MapAxis(NodeAxis):
 
     @classmethod
     def from_table_hdu(cls, hdu: BinTableHDU, format: str = "ogip", idx: int = 0) -> Self:
-        """Axis from a FITS table, see `from_table`."""
-        return cls.from_table(axis_format.read_table(hdu), format=format, idx=idx)
+        """Read an axis from a FITS table.
+
+        Parameters
+        ----------
+        hdu : BinTableHDU
+        format, idx : see `from_table`
+        """
+        return cls.from_table(read_table(hdu), format=format, idx=idx)
 
     @property
     def as_plot_labels(self) -> list[str]:

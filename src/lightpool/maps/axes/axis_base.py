@@ -1,11 +1,31 @@
 """What the three kinds of axis have in common: a name, and how they are shown."""
 
 import html
-from typing import Any
+from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from lightpool.attributes import KnownAttributes
+from lightpool.typing import Axes
 
-__all__ = ["AxisBase"]
+if TYPE_CHECKING:
+    from astropy.time import Time
+
+    from lightpool.typing import QuantityLike
+
+__all__ = ["AxisBase", "AxisCoord", "BinIndex", "Tolerances"]
+
+AxisCoord: TypeAlias = "QuantityLike | Time"
+"""Coordinates along an axis: quantities, or plain numbers in the unit of the axis; times; labels."""
+
+BinIndex: TypeAlias = int | slice
+"""One bin, or a range of bins."""
+
+
+class Tolerances(TypedDict, total=False):
+    """How closely two values must agree, as in `numpy.allclose`."""
+
+    rtol: float
+    atol: float
+    equal_nan: bool
 
 
 class AxisBase(KnownAttributes):
@@ -23,24 +43,26 @@ class AxisBase(KnownAttributes):
         if self.name != required_name:
             raise ValueError(f"the axis is named {self.name!r}, but {required_name!r} is needed; see axis.rename")
 
-    def format_plot_xaxis(self, ax: Any) -> Any:
+    def format_plot_xaxis(self, ax: Axes) -> Axes:
         """Set scale, limits and label of the x axis of a matplotlib plot; return ``ax``."""
         from lightpool.plot.axes import format_xaxis
 
-        return format_xaxis(self, ax)
+        format_xaxis(self, ax)
+        return ax
 
-    def format_plot_yaxis(self, ax: Any) -> Any:
+    def format_plot_yaxis(self, ax: Axes) -> Axes:
         """Set scale, limits and label of the y axis of a matplotlib plot; return ``ax``."""
         from lightpool.plot.axes import format_yaxis
 
-        return format_yaxis(self, ax)
+        format_yaxis(self, ax)
+        return ax
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def check_name(name: Any) -> str:
-    """Name of an axis, which must be a string."""
+def check_name(name: object) -> str:
+    """Return the name of an axis, which must be a string."""
     if not isinstance(name, str):
         raise TypeError(f"the name of an axis must be a string, got {name!r} of type {type(name).__name__}")
     return name

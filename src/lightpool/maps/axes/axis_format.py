@@ -1,29 +1,46 @@
 """Tables and FITS keywords of one axis of numbers.
 
-The functions that read give the arguments of `MapAxis`, so this module knows nothing of the class.
+The functions that read return the arguments of `MapAxis`, so this module knows nothing of the class.
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NotRequired, TypeAlias, TypedDict, TypeVar
 
+import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, Header
+from lightpool.maps.axes.node_axis import NodeAxis
 from lightpool.maps.axes.table_columns import (
+    AnyTable,
     column_names,
     column_values,
     edges_from_lo_hi,
     is_unit_of_kind,
     read_intervals,
-    read_table,
     table_meta,
 )
 
 if TYPE_CHECKING:
-    from lightpool.maps.axes.axis import MapAxis
+    from astropy.table import Table
 
-__all__ = ["DL3_AXES", "axis_arguments", "axis_header", "axis_table", "axis_table_hdu", "integer_type", "read_table"]
+__all__ = ["DL3_AXES", "axis_arguments", "axis_header", "axis_table", "axis_table_hdu", "integer_type"]
+
+
+class AxisArguments(TypedDict):
+    """Arguments of `MapAxis` as read from a table."""
+
+    nodes: NDArray[np.float64]
+    unit: u.UnitBase | str
+    name: str
+    interp: str
+    node_type: NotRequired[str]
+
+
+_Columns: TypeAlias = dict[str, u.Quantity | NDArray[np.integer[Any]]]
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 DL3_AXES = {
     "THETA": ("offset", "lin", "deg"),
@@ -55,12 +72,19 @@ _EBOUNDS_CARDS = {
 
 
 def integer_type(largest: int) -> type[np.int16] | type[np.int32]:
-    """Type of a column of channel numbers: the standards allow 2 and 4 bytes (CAL/GEN/92-002, OGIP/92-007a)."""
+    """Return the type of a column of channel numbers: 2 or 4 bytes, as CAL/GEN/92-002 and OGIP/92-007a allow."""
     return np.int16 if largest <= np.iinfo(np.int16).max else np.int32
 
 
-def axis_header(axis: "MapAxis", layout: str, idx: int) -> Header:
-    """Keywords of an axis, see `MapAxis.to_header`."""
+def axis_header(axis: NodeAxis, layout: str, idx: int) -> Header:
+    """Return the keywords of an axis.
+
+    Parameters
+    ----------
+    axis : NodeAxis
+    layout : str, ``format`` of `MapAxis.to_header`
+    idx : int, number of the axis in the format "gadf"
+    """
     header = Header()
     if layout in ("ogip", "ogip-sherpa"):
         for key, card in _EBOUNDS_CARDS.items():
@@ -79,13 +103,19 @@ def axis_header(axis: "MapAxis", layout: str, idx: int) -> Header:
 
 
 def gadf_columns(name: str) -> tuple[str, str, str]:
-    """Columns of centres, lower and upper edges of an axis in the format "gadf"."""
+    """Return the names of the columns of centres, lower and upper edges of an axis in the format "gadf"."""
     stem = name.upper()
     return (stem, "E_MIN", "E_MAX") if stem == "ENERGY" else (stem, f"{stem}_MIN", f"{stem}_MAX")
 
 
-def axis_table(axis: "MapAxis", layout: str) -> Any:
-    """Table of the bins of an axis, see `MapAxis.to_table`."""
+def axis_table(axis: NodeAxis, layout: str) -> "Table":
+    """Return a table of the bins of an axis.
+
+    Parameters
+    ----------
+    axis : NodeAxis
+    layout : str, ``format`` of `MapAxis.to_table`
+    """
     from astropy.table import Table
 
     if layout not in _WRITERS:
@@ -93,41 +123,47 @@ def axis_table(axis: "MapAxis", layout: str) -> Any:
     return Table(_WRITERS[layout](axis))
 
 
-def axis_table_hdu(axis: "MapAxis", layout: str) -> BinTableHDU:
-    """FITS table of the bins of an axis, see `MapAxis.to_table_hdu`."""
+def axis_table_hdu(axis: NodeAxis, layout: str) -> BinTableHDU:
+    """Return a FITS table of the bins of an axis.
+
+    Parameters
+    ----------
+    axis : NodeAxis
+    layout : str, ``format`` of `MapAxis.to_table_hdu`
+    """
     hdu = BinTableHDU(axis_table(axis, layout))
     if layout in ("ogip", "ogip-sherpa"):
         hdu.header.update(axis_header(axis, layout, 0))
     return hdu
 
 
-def _ebounds(axis: "MapAxis", unit: Any = None) -> dict[str, Any]:
+def _ebounds(axis: NodeAxis, unit: str | None = None) -> _Columns:
     axis.assert_name("energy")
     edges = axis.edges if unit is None else axis.edges.to(unit)
-    channels = np.arange(axis.nbin, dtype=integer_type(axis.nbin))
+    channels: NDArray[np.integer[Any]] = np.arange(axis.nbin).astype(integer_type(axis.nbin))
     return {"CHANNEL": channels, "E_MIN": edges[:-1], "E_MAX": edges[1:]}
 
 
-def _energ(axis: "MapAxis", unit: Any = None) -> dict[str, Any]:
+def _energ(axis: NodeAxis, unit: str | None = None) -> _Columns:
     axis.assert_name("energy_true")
     edges = axis.edges if unit is None else axis.edges.to(unit)
     return {"ENERG_LO": edges[:-1], "ENERG_HI": edges[1:]}
 
 
-def _sed(axis: "MapAxis") -> dict[str, Any]:
+def _sed(axis: NodeAxis) -> _Columns:
     if not axis.is_energy_axis:
         return {}
     return {"e_ref": axis.center, "e_min": axis.edges_min, "e_max": axis.edges_max}
 
 
-def _dl3(axis: "MapAxis") -> dict[str, Any]:
+def _dl3(axis: NodeAxis) -> _Columns:
     stem = dl3_stem(axis.name)
     lower, upper = (axis.edges_min, axis.edges_max) if axis.node_type == "edges" else (axis.center, axis.center)
     return {f"{stem}_LO": lower[np.newaxis], f"{stem}_HI": upper[np.newaxis]}
 
 
 def dl3_stem(name: str) -> str:
-    """Stem of the column names of an axis in GADF response tables."""
+    """Return the stem of the column names of an axis in GADF response tables."""
     if name == "energy":
         return "ENERG"
     for stem, (known, _, _) in DL3_AXES.items():
@@ -137,7 +173,7 @@ def dl3_stem(name: str) -> str:
     raise ValueError(f"the format 'gadf-dl3' has no column for an axis named {name!r}; it has {known_names}")
 
 
-_WRITERS: dict[str, Callable[["MapAxis"], dict[str, Any]]] = {
+_WRITERS: dict[str, Callable[[NodeAxis], _Columns]] = {
     "ogip": _ebounds,
     "ogip-sherpa": lambda axis: _ebounds(axis, "keV"),
     "ogip-arf": _energ,
@@ -150,8 +186,15 @@ _WRITERS: dict[str, Callable[["MapAxis"], dict[str, Any]]] = {
 # --- reading
 
 
-def axis_arguments(table: Any, layout: str, idx: int, column_prefix: str) -> dict[str, Any]:
-    """Arguments of `MapAxis` from a table, see `MapAxis.from_table`.
+def axis_arguments(table: AnyTable, layout: str, idx: int, column_prefix: str) -> AxisArguments:
+    """Read the arguments of `MapAxis` from a table.
+
+    Parameters
+    ----------
+    table : Table or TableData
+    layout : str, ``format`` of `MapAxis.from_table`
+    idx : int, number of the axis, from 0, in the format "gadf"
+    column_prefix : str, stem of the column names in the format "gadf-dl3"
 
     Raises
     ------
@@ -171,14 +214,14 @@ def axis_arguments(table: Any, layout: str, idx: int, column_prefix: str) -> dic
     raise _unknown(layout, ["ogip", "ogip-arf", "fgst-ccube", "fgst-template", "gadf", "gadf-dl3"])
 
 
-def _energy_arguments(table: Any, lower: str, upper: str, name: str) -> dict[str, Any]:
+def _energy_arguments(table: AnyTable, lower: str, upper: str, name: str) -> AxisArguments:
     low, high, unit = read_intervals(table, lower, upper)
     _check_unit(unit, lower, "TeV")
     edges = edges_from_lo_hi(low, high, f"columns {lower}, {upper}")
     return {"nodes": edges, "unit": unit, "name": name, "interp": "log"}
 
 
-def _fermi_arguments(table: Any) -> dict[str, Any]:
+def _fermi_arguments(table: AnyTable) -> AxisArguments:
     for name in ("Energy", "ENERGY", "energy"):
         if name in column_names(table):
             nodes, _ = column_values(table, name)
@@ -186,21 +229,27 @@ def _fermi_arguments(table: Any) -> dict[str, Any]:
     raise FormatError(f"the table has no column 'Energy'; its columns are {column_names(table)}")
 
 
-def axis_columns(table: Any, idx: int) -> list[str] | None:
-    """Columns of axis number ``idx`` (from 0) in the format "gadf"; None if there is no such axis."""
+def axis_columns(table: AnyTable, idx: int) -> list[str] | None:
+    """Return the names of the columns of an axis in the format "gadf"; None if there is no such axis.
+
+    Parameters
+    ----------
+    table : Table or TableData
+    idx : int, number of the axis, from 0
+    """
     columns = table_meta(table).get(f"AXCOLS{idx + 1}")
     return None if columns is None else [name.strip() for name in str(columns).split(",")]
 
 
 def axis_name(columns: list[str]) -> str:
-    """Name of an axis from its columns in the format "gadf"."""
+    """Return the name of an axis from its columns in the format "gadf"."""
     if columns[0] == "E_MIN":
         return "energy"
     name = columns[0].replace("_MIN", "").lower()
     return "rad" if name == "theta" else name  # as files of early Gammapy versions call it
 
 
-def _gadf_arguments(table: Any, idx: int) -> dict[str, Any]:
+def _gadf_arguments(table: AnyTable, idx: int) -> AxisArguments:
     columns = axis_columns(table, idx)
     if columns is None:
         raise FormatError(f"the table has no keyword AXCOLS{idx + 1}, which names the columns of axis {idx}")
@@ -220,13 +269,14 @@ def _gadf_arguments(table: Any, idx: int) -> dict[str, Any]:
     }
 
 
-def in_order(values: Any) -> Any:
-    """Values without repeats, in the order of their first appearance."""
+def in_order(values: NDArray[_Scalar]) -> NDArray[_Scalar]:
+    """Return the values without repeats, in the order of their first appearance."""
     _, first = np.unique(values, return_index=True)
-    return values[np.sort(first)]
+    order: NDArray[np.intp] = np.sort(first)
+    return values[order]
 
 
-def _dl3_arguments(table: Any, column_prefix: str) -> dict[str, Any]:
+def _dl3_arguments(table: AnyTable, column_prefix: str) -> AxisArguments:
     if column_prefix not in DL3_AXES:
         raise ValueError(f"column_prefix must be one of {list(DL3_AXES)}, got {column_prefix!r}")
     name, interp, unit = DL3_AXES[column_prefix]
@@ -236,13 +286,13 @@ def _dl3_arguments(table: Any, column_prefix: str) -> dict[str, Any]:
     low, high, unit_read = read_intervals(table, *columns)
     _check_unit(unit_read, columns[0], unit)
     low, high = np.atleast_1d(low[0]), np.atleast_1d(high[0])
-    arguments = {"unit": unit_read, "interp": interp, "name": name}
     if np.allclose(high, low, atol=0):  # relative: in a large unit all edges are small
-        return arguments | {"nodes": high, "node_type": "center"}
-    return arguments | {"nodes": edges_from_lo_hi(low, high, f"columns {', '.join(columns)}")}
+        return {"nodes": high, "node_type": "center", "unit": unit_read, "interp": interp, "name": name}
+    edges = edges_from_lo_hi(low, high, f"columns {', '.join(columns)}")
+    return {"nodes": edges, "unit": unit_read, "interp": interp, "name": name}
 
 
-def _check_unit(unit: Any, column: str, example: str) -> None:
+def _check_unit(unit: u.UnitBase, column: str, example: str) -> None:
     if not is_unit_of_kind(unit, example):
         wanted = f"a unit such as {example!r}" if example else "no unit"
         raise FormatError(f"column {column!r} has the unit {str(unit)!r}, but {wanted} is expected")

@@ -1,18 +1,26 @@
 """Which bins of an axis lie between coarser edges."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
+from lightpool.maps.axes.node_axis import NodeAxis
+from lightpool.typing import QuantityLike
+
 if TYPE_CHECKING:
-    from lightpool.maps.axes.axis import MapAxis
+    from astropy.table import Table
 
 __all__ = ["group_edges", "group_table"]
 
 
-def group_edges(axis: "MapAxis", edges: Any) -> NDArray[np.float64]:
-    """Pixel coordinates of the edges of the axis that are nearest to other edges, each once, sorted.
+def group_edges(axis: NodeAxis, edges: QuantityLike) -> NDArray[np.float64]:
+    """Return the pixel coordinates of the edges of an axis that are nearest to other edges, each once, sorted.
+
+    Parameters
+    ----------
+    axis : NodeAxis, made of edges
+    edges : Quantity, or array of float in the unit of the axis
 
     Raises
     ------
@@ -31,8 +39,14 @@ def group_edges(axis: "MapAxis", edges: Any) -> NDArray[np.float64]:
     return np.asarray(nearest)
 
 
-def group_table(axis: "MapAxis", edges: Any) -> Any:
-    """Table of groups of bins, see `MapAxis.group_table`."""
+def group_table(axis: NodeAxis, edges: QuantityLike) -> "Table":
+    """Return a table of groups of bins, see `MapAxis.group_table`.
+
+    Parameters
+    ----------
+    axis : NodeAxis, made of edges
+    edges : Quantity, or array of float in the unit of the axis
+    """
     from astropy.table import Table
 
     pix = group_edges(axis, edges)

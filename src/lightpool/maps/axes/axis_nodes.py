@@ -1,11 +1,12 @@
 """The numbers that an axis is made of: checked on the host, or spaced between bounds."""
 
 import operator
-from typing import Any
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
+
+from lightpool.typing import QuantityLike, UnitLike
 
 __all__ = ["BOUNDARY_TYPES", "ENERGY_NAMES", "INTERPOLATIONS", "NODE_TYPES", "node_values", "spaced_nodes"]
 
@@ -15,14 +16,14 @@ BOUNDARY_TYPES = ("monotonic", "periodic")
 ENERGY_NAMES = ("energy", "energy_true")
 
 
-def node_values(nodes: Any, unit: Any, label: str) -> tuple[NDArray[np.float64], Any]:
-    """Plain values and unit of nodes that are given with or without a unit of their own.
+def node_values(nodes: QuantityLike, unit: UnitLike, label: str) -> tuple[NDArray[np.float64], u.UnitBase]:
+    """Return plain values and the unit of nodes that are given with or without a unit of their own.
 
     Parameters
     ----------
     nodes : sequence of float, or Quantity, or sequence of Quantity
-    unit : unit of nodes that have none
-    label : what the nodes belong to, for error messages
+    unit : Unit or str, unit of nodes that have none
+    label : str, what the nodes belong to, for error messages
 
     Returns
     -------
@@ -37,8 +38,8 @@ def node_values(nodes: Any, unit: Any, label: str) -> tuple[NDArray[np.float64],
     if isinstance(nodes, list | tuple) and any(isinstance(node, u.Quantity) for node in nodes):
         nodes = u.Quantity(nodes)
     if getattr(nodes, "unit", None) is not None:
-        nodes = u.Quantity(nodes)
-        unit, nodes = nodes.unit, nodes.value
+        quantity = u.Quantity(nodes)
+        unit, nodes = quantity.unit, quantity.value
     values = np.array(nodes, dtype=np.float64)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"{label} needs a sequence of at least one node, got an array of shape {values.shape}")
@@ -53,15 +54,45 @@ def node_values(nodes: Any, unit: Any, label: str) -> tuple[NDArray[np.float64],
     return values, u.Unit(unit)
 
 
-def check_choice(value: Any, choices: tuple[str, ...], what: str) -> str:
-    """Return the value if it is one of the choices."""
+def check_choice(value: object, choices: tuple[str, ...], what: str) -> str:
+    """Return the value if it is one of the choices.
+
+    Parameters
+    ----------
+    value : str
+    choices : tuple of str
+    what : str, name of the argument, for the error message
+
+    Raises
+    ------
+    ValueError
+        If it is none of them.
+    """
     if value not in choices:
         raise ValueError(f"{what} must be one of {list(choices)}, got {value!r}")
     return str(value)
 
 
 def spaced_nodes(lower: float, upper: float, n_node: int, interp: str) -> NDArray[np.float64]:
-    """Nodes at equal distances in the scaled coordinate, the bounds included, shape (n_node,)."""
+    """Return nodes at equal distances on a scale.
+
+    Parameters
+    ----------
+    lower, upper : float
+        First and last node.
+    n_node : int
+    interp : {"lin", "log", "sqrt"}
+        The scale.
+
+    Returns
+    -------
+    nodes : array of float64, shape (n_node,)
+
+    Raises
+    ------
+    ValueError
+        If the scale is not defined at a bound.
+    """
     if interp == "log":
         if not (lower > 0 and upper > 0):
             raise ValueError(f"bounds of an axis with interp='log' must be positive, got {lower} and {upper}")
@@ -74,7 +105,7 @@ def spaced_nodes(lower: float, upper: float, n_node: int, interp: str) -> NDArra
 
 
 def check_energy_name(name: str | None) -> str:
-    """``energy`` if no name is given, and no other names than the two of energies."""
+    """Return the name of an energy axis: ``energy`` if none is given; `ValueError` if it is not one of the two."""
     if name is None:
         return "energy"
     if name not in ENERGY_NAMES:
@@ -82,8 +113,14 @@ def check_energy_name(name: str | None) -> str:
     return name
 
 
-def check_energy_unit(energy: Any, what: str) -> None:
-    """Raise `ValueError` if a quantity is not an energy."""
+def check_energy_unit(energy: u.Quantity, what: str) -> None:
+    """Raise `ValueError` if a quantity is not an energy.
+
+    Parameters
+    ----------
+    energy : Quantity
+    what : str, name of the function, for the error message
+    """
     if not energy.unit.is_equivalent("TeV"):
         raise ValueError(
             f"{what} got the unit {str(energy.unit)!r}, but an energy is needed; "
@@ -92,9 +129,18 @@ def check_energy_unit(energy: Any, what: str) -> None:
 
 
 def energy_bounds(
-    energy_min: Any, energy_max: Any, nbin: float, unit: Any, per_decade: bool, strict_bounds: bool
-) -> tuple[float, float, int, Any]:
-    """Bounds in one unit, and the number of bins between them.
+    energy_min: QuantityLike,
+    energy_max: QuantityLike,
+    nbin: float,
+    unit: "UnitLike | None",
+    per_decade: bool,
+    strict_bounds: bool,
+) -> tuple[float, float, int, u.UnitBase]:
+    """Return bounds in one unit, and the number of bins between them.
+
+    Parameters
+    ----------
+    energy_min, energy_max, nbin, unit, per_decade, strict_bounds : see `MapAxis.from_energy_bounds`
 
     Returns
     -------
@@ -110,18 +156,18 @@ def energy_bounds(
         unit = energy_max.unit
         energy_min = energy_min.to(unit)
     if per_decade:
-        decades = np.log10(energy_max / energy_min).value
+        decades = float(np.log10((energy_max / energy_min).to_value("")))
         if strict_bounds:
-            nbin = np.ceil(decades * nbin)
+            nbin = float(np.ceil(decades * nbin))
         else:
             n_per_decade = nbin
-            nbin = np.floor(decades * n_per_decade)
+            nbin = float(np.floor(decades * n_per_decade))
             if decades % (1 / n_per_decade) != 0:
                 energy_max = energy_min * 10 ** (nbin / n_per_decade)
     return float(energy_min.value), float(energy_max.value), int(nbin), u.Unit(unit)
 
 
-def pad_widths(pad_width: Any) -> tuple[int, int]:
-    """Read how many bins to add at the lower and at the upper end."""
+def pad_widths(pad_width: int | tuple[int, int]) -> tuple[int, int]:
+    """Read how many bins to add at the lower and at the upper end, from one number or from a tuple of two."""
     low, high = pad_width if isinstance(pad_width, tuple) else (pad_width, pad_width)
     return operator.index(low), operator.index(high)

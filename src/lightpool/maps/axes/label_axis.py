@@ -1,7 +1,7 @@
 """The axis of names: observations, datasets, models."""
 
 from collections.abc import Sequence
-from typing import Any, NoReturn, Self
+from typing import Any, NoReturn, Self, TypedDict, Unpack
 
 import astropy.units as u
 import numpy as np
@@ -9,11 +9,18 @@ from numpy.typing import ArrayLike, NDArray
 
 from lightpool.errors import FormatError
 from lightpool.fits import Header
-from lightpool.maps.axes.axis_base import AxisBase, check_name
+from lightpool.maps.axes.axis_base import AxisBase, AxisCoord, BinIndex, check_name
 from lightpool.maps.axes.axis_format import axis_columns, in_order
-from lightpool.maps.axes.table_columns import column_text
+from lightpool.maps.axes.table_columns import AnyTable, column_text
 
 __all__ = ["LabelMapAxis"]
+
+
+class LabelAxisArguments(TypedDict, total=False):
+    """Arguments of `LabelMapAxis`."""
+
+    labels: Sequence[str] | NDArray[np.str_]
+    name: str
 
 
 class LabelMapAxis(AxisBase):
@@ -31,7 +38,7 @@ class LabelMapAxis(AxisBase):
 
     def __init__(self, labels: Sequence[str] | NDArray[np.str_], name: str = "") -> None:
         self._name = check_name(name)
-        self._labels = np.array(labels)
+        self._labels: NDArray[np.str_] = np.array(labels)
         if self._labels.ndim != 1:
             raise ValueError(f"LabelMapAxis {name!r} needs a sequence of labels, got {labels!r}")
         unique, count = np.unique(self._labels, return_counts=True)
@@ -41,11 +48,11 @@ class LabelMapAxis(AxisBase):
             )
         self._labels.flags.writeable = False
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type["LabelMapAxis"], tuple[object, ...]]:
         return type(self), (self._labels, self._name)
 
     @property
-    def unit(self) -> Any:
+    def unit(self) -> u.UnitBase:
         """Dimensionless: labels have no unit."""
         return u.Unit("")
 
@@ -61,7 +68,7 @@ class LabelMapAxis(AxisBase):
 
     @property
     def edges(self) -> NoReturn:
-        """Labels have no edges: a `ValueError`."""
+        """Raise `ValueError`: labels have no edges."""
         raise ValueError(f"LabelMapAxis {self.name!r} has no edges; axis.center gives its labels")
 
     @property
@@ -79,12 +86,28 @@ class LabelMapAxis(AxisBase):
         """Ones, shape (nbin,)."""
         return np.ones(self.nbin)
 
-    def pix_to_coord(self, pix: ArrayLike) -> Any:
-        """Labels at the nearest whole pixel coordinates."""
-        return self._labels[np.round(np.asarray(pix)).astype(int)]
+    def pix_to_coord(self, pix: ArrayLike) -> NDArray[np.str_]:
+        """Return the labels at the nearest whole pixel coordinates."""
+        nearest: NDArray[np.int64] = np.round(np.asarray(pix)).astype(int)
+        return self._labels[nearest]
 
-    def coord_to_idx(self, coord: ArrayLike, clip: bool = False) -> NDArray[np.int64]:
-        """Bins of labels, shape of ``coord``; a label that is not on the axis is a `ValueError`."""
+    def coord_to_idx(self, coord: AxisCoord, clip: bool = False) -> NDArray[np.int64]:
+        """Return the bins of labels.
+
+        Parameters
+        ----------
+        coord : array of str
+        clip : without effect, an argument of `MapAxis.coord_to_idx`
+
+        Returns
+        -------
+        index : array of int64, shape of ``coord``
+
+        Raises
+        ------
+        ValueError
+            If a label is not on the axis.
+        """
         is_equal = np.asarray(coord)[..., np.newaxis] == self._labels
         is_known = np.any(is_equal, axis=-1)
         if not np.all(is_known):
@@ -92,36 +115,42 @@ class LabelMapAxis(AxisBase):
             raise ValueError(f"axis {self.name!r} has no label {missing}; its labels are {self._labels.tolist()}")
         return np.asarray(np.argmax(is_equal, axis=-1))
 
-    def coord_to_pix(self, coord: ArrayLike) -> NDArray[np.float64]:
-        """Pixel coordinates of labels."""
+    def coord_to_pix(self, coord: AxisCoord) -> NDArray[np.float64]:
+        """Return the pixel coordinates of labels."""
         return self.coord_to_idx(coord).astype(np.float64)
 
     def pix_to_idx(self, pix: ArrayLike, clip: bool = False) -> NDArray[Any]:
-        """Pixel coordinates where they are inside [0, nbin), elsewhere -1, or the nearest bin with ``clip``."""
+        """Return pixel coordinates where they are inside [0, nbin), and -1 elsewhere.
+
+        Parameters
+        ----------
+        pix : array of int or float
+        clip : whether coordinates outside become those of the nearest bin instead of -1
+        """
         pix = np.asarray(pix)
         if clip:
             return np.asarray(np.clip(pix, 0, self.nbin - 1))
         return np.asarray(np.where((pix < 0) | (pix >= self.nbin), -1, pix))
 
-    def copy(self, **kwargs: Any) -> Self:
-        """Axis with some of the constructor's arguments replaced."""
-        arguments: dict[str, Any] = {"labels": self._labels, "name": self._name}
+    def copy(self, **kwargs: Unpack[LabelAxisArguments]) -> Self:
+        """Return an axis with some of the constructor's arguments replaced."""
+        arguments: LabelAxisArguments = {"labels": self._labels, "name": self._name}
         return type(self)(**(arguments | kwargs))
 
     def rename(self, new_name: str) -> Self:
-        """Axis with another name."""
+        """Return an axis with another name."""
         return self.copy(name=new_name)
 
-    def slice(self, idx: Any) -> "LabelMapAxis":
-        """Axis with some of the labels."""
+    def slice(self, idx: BinIndex) -> "LabelMapAxis":
+        """Return an axis with some of the labels."""
         return type(self)(np.atleast_1d(self._labels[idx]), name=self.name)
 
     def squash(self) -> "LabelMapAxis":
-        """Axis with one label, made of the first and the last one."""
+        """Return an axis with one label, made of the first and the last one."""
         return type(self)([f"{self._labels[0]}...{self._labels[-1]}"], name=self.name)
 
     def concatenate(self, axis: "LabelMapAxis") -> "LabelMapAxis":
-        """Axis with the labels of this and then of another axis of the same name."""
+        """Return an axis with the labels of this and then of another axis of the same name."""
         if not isinstance(axis, LabelMapAxis):
             raise TypeError(f"a LabelMapAxis is needed, got {type(axis).__name__}")
         if self.name != axis.name:
@@ -130,33 +159,59 @@ class LabelMapAxis(AxisBase):
 
     @classmethod
     def from_stack(cls, axes: "Sequence[LabelMapAxis]") -> "LabelMapAxis":
-        """Axis with the labels of several axes, one after another."""
+        """Make an axis with the labels of several axes, one after another."""
         stacked = axes[0]
         for axis in axes[1:]:
             stacked = stacked.concatenate(axis)
         return stacked
 
-    def upsample(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Labels cannot be divided: a `TypeError`."""
+    def upsample(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise `TypeError`: labels have no bins that could be changed.
+
+        Parameters
+        ----------
+        *args, **kwargs : as for `MapAxis.upsample`
+        """
         raise self._no_bins("upsampled")
 
-    def downsample(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Labels cannot be merged: a `TypeError`."""
+    def downsample(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise `TypeError`: labels have no bins that could be changed.
+
+        Parameters
+        ----------
+        *args, **kwargs : as for `MapAxis.downsample`
+        """
         raise self._no_bins("downsampled")
 
-    def resample(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Labels cannot be merged: a `TypeError`."""
+    def resample(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise `TypeError`: labels have no bins that could be changed.
+
+        Parameters
+        ----------
+        *args, **kwargs : as for `MapAxis.resample`
+        """
         raise self._no_bins("resampled")
 
-    def pad(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Labels cannot be continued: a `TypeError`."""
+    def pad(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise `TypeError`: labels have no bins that could be changed.
+
+        Parameters
+        ----------
+        *args, **kwargs : as for `MapAxis.pad`
+        """
         raise self._no_bins("padded")
 
     def _no_bins(self, what: str) -> TypeError:
         return TypeError(f"axis {self.name!r} has labels and no bins, so it cannot be {what}")
 
-    def is_allclose(self, other: Any, **kwargs: Any) -> bool:
-        """Whether another axis has the same name and labels."""
+    def is_allclose(self, other: object, **kwargs: object) -> bool:
+        """Whether another axis has the same name and labels.
+
+        Parameters
+        ----------
+        other : LabelMapAxis
+        **kwargs : tolerances, without effect
+        """
         if not isinstance(other, LabelMapAxis):
             raise TypeError(f"a LabelMapAxis cannot be compared with {other!r} of type {type(other).__name__}")
         return self.name.upper() == other.name.upper() and np.array_equal(self._labels, other._labels)
@@ -168,13 +223,26 @@ class LabelMapAxis(AxisBase):
         return hash((self.name.upper(), *self._labels.tolist()))
 
     def to_header(self, format: str = "gadf", idx: int = 0) -> Header:
-        """FITS keywords of axis number ``idx``; format "gadf" only."""
+        """Return the FITS keywords of the axis.
+
+        Parameters
+        ----------
+        format : {"gadf"}
+        idx : int, number of the axis
+        """
         _check_format(format)
         return Header({f"AXCOLS{idx}": self.name.upper()})
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:
-        """Axis number ``idx`` (from 0) from a table of bins; format "gadf" only."""
+    def from_table(cls, table: AnyTable, format: str = "gadf", idx: int = 0) -> Self:
+        """Read an axis from a table of bins.
+
+        Parameters
+        ----------
+        table : Table or TableData
+        format : {"gadf"}
+        idx : int, number of the axis, from 0
+        """
         _check_format(format)
         columns = axis_columns(table, idx) or [""]
         labels = column_text(table, columns[0])
@@ -193,9 +261,9 @@ class LabelMapAxis(AxisBase):
         return np.arange(self.nbin)
 
     @property
-    def as_plot_edges(self) -> NDArray[Any]:
+    def as_plot_edges(self) -> NDArray[np.float64]:
         """Bin numbers, half a bin to either side."""
-        return np.arange(self.nbin + 1) - 0.5
+        return np.arange(self.nbin + 1, dtype=np.float64) - 0.5
 
     @property
     def as_plot_xerr(self) -> NDArray[np.float64]:

@@ -6,13 +6,13 @@ from typing import Any
 
 import astropy.units as u
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, array_namespace, device_of, find_device
 from lightpool.arrays.kernels import binning
-from lightpool.maps.axes.axis_base import AxisBase, check_name
+from lightpool.maps.axes.axis_base import AxisBase, AxisCoord, check_name
 from lightpool.maps.axes.axis_nodes import (
     BOUNDARY_TYPES,
     ENERGY_NAMES,
@@ -21,22 +21,28 @@ from lightpool.maps.axes.axis_nodes import (
     check_choice,
     node_values,
 )
+from lightpool.typing import QuantityLike, UnitLike
 
 __all__ = ["NodeAxis"]
 
 
 class NodeAxis(AxisBase):
-    """Edges, centres and pixel coordinates of an axis of numbers; `MapAxis` adds how to make one from another."""
+    """Edges, centres and pixel coordinates of an axis of numbers; `MapAxis` adds how to make one from another.
+
+    Parameters
+    ----------
+    nodes, interp, name, node_type, unit, boundary_type : see `MapAxis`
+    """
 
     _consumed = ("nodes",)
 
     def __init__(
         self,
-        nodes: Any,
+        nodes: QuantityLike,
         interp: str = "lin",
         name: str = "",
         node_type: str = "edges",
-        unit: Any = "",
+        unit: UnitLike = "",
         boundary_type: str = "monotonic",
     ) -> None:
         self._name = check_name(name)
@@ -53,14 +59,14 @@ class NodeAxis(AxisBase):
             raise ValueError(f"{label} is periodic and so needs interp='lin', got {interp!r}")
         self._on_device: dict[tuple[str, Device], Array] = {}
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type["NodeAxis"], tuple[object, ...]]:
         arguments = (self._nodes, self._interp, self._name, self._node_type, self._unit, self._boundary_type)
         return type(self), arguments
 
     # --- what it is
 
     @property
-    def unit(self) -> Any:
+    def unit(self) -> u.UnitBase:
         """Unit of the coordinate."""
         return self._unit
 
@@ -92,7 +98,7 @@ class NodeAxis(AxisBase):
     @cached_property
     def edges_value(self) -> NDArray[np.float64]:
         """Bin edges as plain numbers, shape (nbin + 1,), unit `unit`, on the host."""
-        return _frozen(self._pix_to_value(np.arange(self.nbin + 1) - 0.5))
+        return _frozen(self._pix_to_value(np.arange(self.nbin + 1, dtype=np.float64) - 0.5))
 
     @cached_property
     def center_value(self) -> NDArray[np.float64]:
@@ -127,7 +133,7 @@ class NodeAxis(AxisBase):
     @cached_property
     def bin_width(self) -> u.Quantity:
         """Bin widths, shape (nbin,)."""
-        return np.diff(self.edges)
+        return self.edges[1:] - self.edges[:-1]
 
     @property
     def bounds(self) -> u.Quantity:
@@ -147,25 +153,17 @@ class NodeAxis(AxisBase):
         lower, upper = np.sort(self.bounds.value)
         return float(self.nbin / np.log10(upper / lower))
 
-    def edges_on(self, device: str | Device | None = None) -> Array:
-        """Bin edges as an array of float64 on a device, shape (nbin + 1,), unit `unit`."""
-        return self._values_on("edges_value", device)
-
-    def center_on(self, device: str | Device | None = None) -> Array:
-        """Bin centres as an array of float64 on a device, shape (nbin,), unit `unit`."""
-        return self._values_on("center_value", device)
-
     def _values_on(self, which: str, device: str | Device | None) -> Array:
-        place = find_device(device)
-        key = (which, place)
+        target = find_device(device)
+        key = (which, target)
         if key not in self._on_device:
-            self._on_device[key] = constant(getattr(self, which), place)
+            self._on_device[key] = constant(getattr(self, which), target)
         return self._on_device[key]
 
     # --- coordinates
 
-    def coord_to_pix(self, coord: Any) -> NDArray[np.float64]:
-        """Pixel coordinates of values.
+    def coord_to_pix(self, coord: AxisCoord) -> NDArray[np.float64]:
+        """Return the pixel coordinates of values.
 
         Parameters
         ----------
@@ -176,37 +174,39 @@ class NodeAxis(AxisBase):
         pix : array of float64, shape of ``coord`` but at least one-dimensional; outside the nodes extrapolated
         """
         with np.errstate(invalid="ignore"):  # infinity becomes NaN
-            pix: NDArray[np.float64] = self.coord_to_pix_array(np.atleast_1d(self._values(coord)))
-        return pix
+            return np.asarray(self.coord_to_pix_array(np.atleast_1d(self._values(coord))))
 
     def coord_to_pix_array(self, coord: Array) -> Array:
-        """Pixel coordinates of plain values (unit `unit`) on any device; rounding takes none out of its bin."""
-        place, coord = device_of(coord), self._wrapped(coord)
+        """Return the pixel coordinates of plain values (unit `unit`) on any device.
+
+        Rounding takes no value out of its bin.
+        """
+        device, coord = device_of(coord), self._wrapped(coord)
         pix = binning.coord_to_pix(
-            coord, self._values_on("_ascending_nodes", place), self.interp, node_type=self.node_type
+            coord, self._values_on("_ascending_nodes", device), self.interp, node_type=self.node_type
         )
         if self._is_descending:
             pix = (self.nbin - 1.0) - pix
         if len(self._nodes) == 1:
             return pix
         return binning.pix_in_bins(
-            pix, coord, self._values_on("_ascending_edges", place), is_descending=self._is_descending
+            pix, coord, self._values_on("_ascending_edges", device), is_descending=self._is_descending
         )
 
-    def pix_to_coord(self, pix: Any) -> u.Quantity:
-        """Values at pixel coordinates, outside the nodes extrapolated."""
+    def pix_to_coord(self, pix: ArrayLike) -> u.Quantity:
+        """Return the values at pixel coordinates, extrapolated outside the nodes."""
         return u.Quantity(self._pix_to_value(np.asarray(pix, dtype=np.float64)), self.unit, copy=None)
 
-    def _pix_to_value(self, pix: NDArray[Any]) -> Any:
+    def _pix_to_value(self, pix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Values at pixel coordinates; at a node it is the node, which a logarithm and back would round."""
         values = binning.pix_to_coord(pix, self._nodes, self.interp, node_type=self.node_type)
         number = np.asarray(pix) + (0.5 if self.node_type == "edges" else 0.0)
         is_node = (number == np.floor(number)) & (number >= 0) & (number < len(self._nodes))
         index = np.where(is_node, number, 0.0).astype(np.int64)
-        return np.where(is_node, self._nodes[index], values)
+        return np.where(is_node, self._nodes[index], np.asarray(values))
 
-    def coord_to_idx(self, coord: Any, clip: bool = False) -> NDArray[np.int64]:
-        """Bins of values: lower edges belong to their bin, upper edges to the next one.
+    def coord_to_idx(self, coord: AxisCoord, clip: bool = False) -> NDArray[np.int64]:
+        """Return the bins of values: lower edges belong to their bin, upper edges to the next one.
 
         Parameters
         ----------
@@ -218,11 +218,20 @@ class NodeAxis(AxisBase):
         index : array of int64, shape of ``coord`` but at least one-dimensional; -1 outside and for NaN and infinity
         """
         with np.errstate(invalid="ignore"):
-            index: NDArray[np.int64] = self.coord_to_idx_array(np.atleast_1d(self._values(coord)), clip=clip)
-        return index
+            return np.asarray(self.coord_to_idx_array(np.atleast_1d(self._values(coord)), clip=clip))
 
     def coord_to_idx_array(self, coord: Array, clip: bool = False) -> Array:
-        """Bins of plain values (unit `unit`) on any device, see `coord_to_idx`; int64, shape of ``coord``."""
+        """Return the bins of plain values on any device.
+
+        Parameters
+        ----------
+        coord : array of float64, any shape, unit `unit`
+        clip : whether values outside get the nearest bin instead of -1
+
+        Returns
+        -------
+        index : array of int64, shape of ``coord``, see `coord_to_idx`
+        """
         xp = array_namespace(coord)
         coord = self._wrapped(coord)
         index = binning.bin_index(coord, self._values_on("_ascending_edges", device_of(coord)), clip=clip)
@@ -231,7 +240,10 @@ class NodeAxis(AxisBase):
         return xp.where(index < 0, index, self.nbin - 1 - index) if self._is_descending else index
 
     def plain_edges(self, device: str | Device | None = None) -> Array | None:
-        """Edges on a device, by which `lightpool.arrays.bin_index` finds the same bins; None if that is not all."""
+        """Return the edges on a device if `lightpool.arrays.bin_index` finds the bins by them alone, else None.
+
+        None is returned for axes in descending order, periodic ones, and those of a single node.
+        """
         if self._is_descending or self._boundary_type == "periodic" or len(self._nodes) == 1:
             return None
         return self._values_on("_ascending_edges", device)
@@ -248,40 +260,61 @@ class NodeAxis(AxisBase):
     def _ascending_edges(self) -> NDArray[np.float64]:
         return self.edges_value[::-1].copy() if self._is_descending else self.edges_value
 
-    def pix_to_idx(self, pix: Any, clip: bool = False) -> NDArray[Any]:
-        """Pixel coordinates where they are inside [0, nbin), elsewhere -1, or the nearest bin with ``clip``."""
+    def pix_to_idx(self, pix: ArrayLike, clip: bool = False) -> NDArray[Any]:
+        """Return pixel coordinates where they are inside [0, nbin), and -1 elsewhere.
+
+        Parameters
+        ----------
+        pix : array of int or float
+        clip : whether coordinates outside become those of the nearest bin instead of -1
+
+        Returns
+        -------
+        pix : array of the type and shape of ``pix``
+        """
         pix = np.asarray(pix)
         if clip:
             return np.asarray(np.clip(pix, 0, self.nbin - 1))
         return np.asarray(np.where((pix < 0) | (pix >= self.nbin), -1, pix))
 
-    def wrap_coord(self, coord: Any) -> u.Quantity:
-        """Values shifted by whole periods into the range of the axis."""
+    def wrap_coord(self, coord: AxisCoord) -> u.Quantity:
+        """Return the values shifted by whole periods into the range of the axis."""
         return u.Quantity(self._wrap(np.asarray(self._values(coord))), self.unit, copy=None)
 
-    def round(self, coord: Any, clip: bool = False) -> u.Quantity:
-        """Edges that are nearest to values, on the scale of the axis; ``clip`` keeps them inside its range."""
+    def round(self, coord: AxisCoord, clip: bool = False) -> u.Quantity:
+        """Return the edges that are nearest to values, on the scale of the axis.
+
+        Parameters
+        ----------
+        coord : Quantity, or array of float in unit `unit`
+        clip : whether to keep values outside within the range of the axis, instead of extrapolating it
+        """
         pix = self.coord_to_pix(coord)
         if clip:
             pix = np.clip(pix, -0.5, self.nbin - 0.5)
         return self.pix_to_coord(np.round(pix + 0.5) - 0.5)
 
-    def _values(self, coord: Any) -> Any:
+    def _values(self, coord: AxisCoord) -> NDArray[np.float64]:
         """Plain float64 in the unit of the axis; numbers without a unit are taken to be in it."""
         unit = getattr(coord, "unit", None)
         if unit is None or unit == self.unit or isinstance(coord, list | tuple):
             return u.Quantity(coord, self.unit, dtype=np.float64, copy=None).value
         return self.values_from_unit(u.Quantity(coord, dtype=np.float64, copy=None).value, unit)
 
-    def to_axis_unit(self, coord: Any) -> u.Quantity:
-        """Values in the unit of the axis; those that are an edge up to rounding are the edge."""
+    def to_axis_unit(self, coord: QuantityLike) -> u.Quantity:
+        """Return values in the unit of the axis; those that are an edge up to rounding become the edge."""
         return u.Quantity(self._values(u.Quantity(coord)), self.unit, copy=None)
 
-    def values_from_unit(self, values: Any, unit: Any) -> Any:
-        """Plain values in the unit of the axis from plain float64 values in another unit, on the host.
+    def values_from_unit(self, values: NDArray[np.float64], unit: u.UnitBase) -> NDArray[np.float64]:
+        """Return plain values in the unit of the axis from plain values in another unit, on the host.
 
         A value that is an edge up to the rounding of the conversion becomes the edge: 0.29 TeV lie on an edge at
         290 GeV, whichever way the product is rounded.
+
+        Parameters
+        ----------
+        values : array of float64
+        unit : Unit of the values
         """
         if unit == self.unit:
             return values
@@ -292,6 +325,7 @@ class NodeAxis(AxisBase):
         return self._wrap(coord) if self._boundary_type == "periodic" else coord
 
     def _wrap(self, coord: Array) -> Array:
+        # (x - lower) % period rounds, so values that are inside stay as they are
         lower, upper = float(np.min(self.edges_value)), float(np.max(self.edges_value))
         is_outside = (coord >= upper) | (coord < lower)
         return array_namespace(coord).where(is_outside, (coord - lower) % (upper - lower) + lower, coord)

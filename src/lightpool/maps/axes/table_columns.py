@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from functools import lru_cache
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -11,7 +11,11 @@ from numpy.typing import NDArray
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, TableData
 
+if TYPE_CHECKING:
+    from astropy.table import Table
+
 __all__ = [
+    "AnyTable",
     "column_names",
     "column_text",
     "column_values",
@@ -23,31 +27,44 @@ __all__ = [
 ]
 
 
-def read_table(hdu: BinTableHDU) -> Any:
-    """Astropy table of an HDU."""
+AnyTable: TypeAlias = "Table | TableData"
+"""A table of astropy, or one as `lightpool.fits` reads it."""
+
+
+def read_table(hdu: BinTableHDU) -> "Table":
+    """Return the astropy table of an HDU."""
     from astropy.table import Table
 
     return Table.read(hdu)
 
 
-def column_names(table: Any) -> list[str]:
-    """Names of the columns in their order."""
+def column_names(table: AnyTable) -> list[str]:
+    """Return the names of the columns in their order."""
     return list(table.columns)
 
 
-def table_meta(table: Any) -> Mapping[str, Any]:
-    """Keywords of the table."""
-    meta: Mapping[str, Any] = table.meta
-    return meta
+def table_meta(table: AnyTable) -> Mapping[str, Any]:
+    """Return the keywords of the table."""
+    return table.meta
 
 
-def column_values(table: Any, name: str) -> tuple[NDArray[np.float64], Any]:
-    """Read a column of numbers: plain values, float64 in native byte order, and their unit.
+def column_values(table: AnyTable, name: str) -> tuple[NDArray[np.float64], u.UnitBase]:
+    """Read a column of numbers.
+
+    Parameters
+    ----------
+    table : Table or TableData
+    name : str
+
+    Returns
+    -------
+    values : array of float64 in native byte order
+    unit : Unit
 
     Raises
     ------
     FormatError
-        If the column is not there, holds no numbers, or its unit is not known.
+        If the column does not exist, holds no numbers, or its unit is not known.
     """
     if isinstance(table, TableData):
         return _floats(table.column(name), name), table.unit(name)
@@ -60,7 +77,7 @@ def column_values(table: Any, name: str) -> tuple[NDArray[np.float64], Any]:
     return _floats(column, name), unit
 
 
-def _floats(column: Any, name: str) -> NDArray[np.float64]:
+def _floats(column: NDArray[Any], name: str) -> NDArray[np.float64]:
     values = np.asarray(column)
     if values.dtype.kind not in "iuf":
         raise FormatError(f"column {name!r} should hold numbers, but has the type {values.dtype}")
@@ -68,13 +85,29 @@ def _floats(column: Any, name: str) -> NDArray[np.float64]:
 
 
 @lru_cache(maxsize=512)
-def is_unit_of_kind(unit: Any, example: str) -> bool:
-    """Whether a unit can be converted to another one."""
+def is_unit_of_kind(unit: u.UnitBase, example: str) -> bool:
+    """Whether a unit can be converted to another one.
+
+    Parameters
+    ----------
+    unit : Unit
+    example : str, a unit of the kind
+    """
     return bool(unit.is_equivalent(example))
 
 
-def column_text(table: Any, name: str) -> NDArray[np.str_] | None:
-    """Read a column of text; None if the column holds something else or is not there."""
+def column_text(table: AnyTable, name: str) -> NDArray[np.str_] | None:
+    """Read a column of text.
+
+    Parameters
+    ----------
+    table : Table or TableData
+    name : str
+
+    Returns
+    -------
+    text : array of str, or None if the column holds something else or does not exist
+    """
     if name not in table.columns:
         return None
     values = np.asarray(table.columns[name])
@@ -84,7 +117,16 @@ def column_text(table: Any, name: str) -> NDArray[np.str_] | None:
 
 
 def edges_from_lo_hi(lower: NDArray[np.float64], upper: NDArray[np.float64], what: str) -> NDArray[np.float64]:
-    """Edges of bins that touch, from their lower and upper edges in the same unit.
+    """Return the edges of contiguous bins from their lower and upper edges in the same unit.
+
+    Parameters
+    ----------
+    lower, upper : arrays of float64, shape (n_bin,)
+    what : str, names of the columns, for the error message
+
+    Returns
+    -------
+    edges : array of float64, shape (n_bin + 1,)
 
     Raises
     ------
@@ -101,8 +143,26 @@ def edges_from_lo_hi(lower: NDArray[np.float64], upper: NDArray[np.float64], wha
     return np.append(lower, upper[-1:])
 
 
-def read_intervals(table: Any, lower: str, upper: str) -> tuple[NDArray[np.float64], NDArray[np.float64], Any]:
-    """Two columns of lower and upper edges, and the unit of the first, to which the second is converted."""
+def read_intervals(
+    table: AnyTable, lower: str, upper: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], u.UnitBase]:
+    """Read the lower and upper edges of bins.
+
+    Parameters
+    ----------
+    table : Table or TableData
+    lower, upper : str, names of the two columns
+
+    Returns
+    -------
+    low, high : arrays of float64
+    unit : Unit of both; that of the first column, to which the second is converted
+
+    Raises
+    ------
+    FormatError
+        If a column cannot be read, or the units are not of one kind.
+    """
     (low, unit), (high, unit_high) = column_values(table, lower), column_values(table, upper)
     if unit_high != unit:
         if not is_unit_of_kind(unit_high, unit.to_string()):

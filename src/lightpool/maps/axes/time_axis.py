@@ -1,23 +1,53 @@
 """The axis of time intervals, which may have gaps between them."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import Any, NoReturn, Self
+from typing import TYPE_CHECKING, NoReturn, Protocol, Self, TypedDict, Unpack
 
 import astropy.units as u
 import numpy as np
-from astropy.time import Time
-from numpy.typing import NDArray
+from astropy.time import Time, TimeDelta
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.errors import FormatError
 from lightpool.fits import Header
-from lightpool.maps.axes.axis_base import AxisBase, check_name
+from lightpool.maps.axes.axis_base import AxisBase, AxisCoord, BinIndex, Tolerances, check_name
 from lightpool.maps.axes.axis_format import axis_columns, axis_name, in_order
-from lightpool.maps.axes.table_columns import read_intervals, table_meta
+from lightpool.maps.axes.table_columns import AnyTable, read_intervals, table_meta
 from lightpool.maps.axes.time_groups import group_table
 from lightpool.maps.axes.time_reference import time_ref_from_dict, time_ref_to_dict
+from lightpool.typing import QuantityLike, TimeLike, UnitLike
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["TimeMapAxis"]
+
+
+class TimeIntervals(Protocol):
+    """Good time intervals, see `lightpool.data.GTI`."""
+
+    @property
+    def time_ref(self) -> Time:
+        """Time from which the intervals count."""
+
+    @property
+    def time_start(self) -> Time:
+        """Starts of the intervals."""
+
+    @property
+    def time_stop(self) -> Time:
+        """Ends of the intervals."""
+
+
+class TimeAxisArguments(TypedDict, total=False):
+    """Arguments of `TimeMapAxis`."""
+
+    edges_min: QuantityLike
+    edges_max: QuantityLike
+    reference_time: TimeLike
+    name: str
+    interp: str
 
 
 class TimeMapAxis(AxisBase):
@@ -38,7 +68,12 @@ class TimeMapAxis(AxisBase):
     node_type = "intervals"
 
     def __init__(
-        self, edges_min: Any, edges_max: Any, reference_time: Any, name: str = "time", interp: str = "lin"
+        self,
+        edges_min: QuantityLike,
+        edges_max: QuantityLike,
+        reference_time: TimeLike,
+        name: str = "time",
+        interp: str = "lin",
     ) -> None:
         self._name = check_name(name)
         if interp != "lin":
@@ -48,7 +83,7 @@ class TimeMapAxis(AxisBase):
         self._reference_time = Time(reference_time)
         self._time_format = "iso"
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[type["TimeMapAxis"], tuple[object, ...], dict[str, str]]:
         made_of = (self._edges_min, self._edges_max, self._reference_time, self._name)
         return type(self), made_of, {"_time_format": self._time_format}
 
@@ -60,7 +95,7 @@ class TimeMapAxis(AxisBase):
         return "lin"
 
     @property
-    def unit(self) -> Any:
+    def unit(self) -> u.UnitBase:
         """Unit of the edges."""
         return self._edges_max.unit
 
@@ -97,7 +132,7 @@ class TimeMapAxis(AxisBase):
                 f"TimeMapAxis {self.name!r} has gaps between its intervals, so it has no common edges; "
                 "use edges_min and edges_max, or axis.to_contiguous()"
             )
-        return np.append(self._edges_min, self._edges_max[-1:])
+        return u.Quantity(np.append(self._edges_min, self._edges_max[-1:]), copy=None, subok=True)
 
     @property
     def bounds(self) -> tuple[u.Quantity, u.Quantity]:
@@ -125,7 +160,7 @@ class TimeMapAxis(AxisBase):
         return self._edges_max + self._reference_time
 
     @property
-    def time_delta(self) -> Any:
+    def time_delta(self) -> TimeDelta:
         """Lengths of the intervals as TimeDelta, shape (nbin,)."""
         return self.time_max - self.time_min
 
@@ -158,36 +193,66 @@ class TimeMapAxis(AxisBase):
 
     @classmethod
     def from_time_edges(
-        cls, time_min: Time, time_max: Time, unit: Any = "d", interp: str = "lin", name: str = "time"
+        cls, time_min: Time, time_max: Time, unit: UnitLike = "d", interp: str = "lin", name: str = "time"
     ) -> Self:
-        """Axis from starts and ends of intervals; the first start is the reference time, ``unit`` that of the axis."""
+        """Make an axis from starts and ends of intervals; the first start is the reference time.
+
+        Parameters
+        ----------
+        time_min, time_max : Time, shape (nbin,)
+        unit : Unit or str, unit of the axis
+        interp, name : see `TimeMapAxis`
+        """
         reference = time_min[0]
         return cls((time_min - reference).to(unit), (time_max - reference).to(unit), reference, name, interp)
 
     @classmethod
-    def from_time_bounds(cls, time_min: Time, time_max: Time, nbin: int, unit: Any = "d", name: str = "time") -> Self:
-        """Axis with a number of equal intervals between two times."""
+    def from_time_bounds(
+        cls, time_min: Time, time_max: Time, nbin: int, unit: UnitLike = "d", name: str = "time"
+    ) -> Self:
+        """Make an axis with a number of equal intervals between two times.
+
+        Parameters
+        ----------
+        time_min, time_max : Time
+        nbin : int
+        unit : Unit or str, unit of the axis
+        name : str
+        """
         edges = time_min + (time_max - time_min) * np.linspace(0, 1, nbin + 1)
         return cls.from_time_edges(edges[:-1], edges[1:], unit=unit, name=name)
 
     @classmethod
-    def from_gti(cls, gti: Any, name: str = "time") -> Self:
-        """Axis with the intervals of a GTI."""
+    def from_gti(cls, gti: TimeIntervals, name: str = "time") -> Self:
+        """Make an axis with the intervals of a GTI.
+
+        Parameters
+        ----------
+        gti : GTI
+        name : str
+        """
         start, stop = gti.time_start - gti.time_ref, gti.time_stop - gti.time_ref
         return cls(start.to("s"), stop.to("s"), gti.time_ref, name=name)
 
     @classmethod
-    def from_gti_bounds(cls, gti: Any, t_delta: u.Quantity, name: str = "time") -> Self:
-        """Axis of equal intervals, about ``t_delta`` long, from the first start to the last end of a GTI."""
+    def from_gti_bounds(cls, gti: TimeIntervals, t_delta: u.Quantity, name: str = "time") -> Self:
+        """Make an axis of equal intervals from the first start to the last end of a GTI.
+
+        Parameters
+        ----------
+        gti : GTI
+        t_delta : Quantity, length of an interval, about
+        name : str
+        """
         lower, upper = gti.time_start[0], gti.time_stop[-1]
         nbin = int(((upper - lower) / t_delta).to(""))
         if nbin < 1:
             raise ValueError(f"the GTI lasts {(upper - lower).to(t_delta.unit)}, less than t_delta={t_delta}")
         return cls.from_time_bounds(lower, upper, nbin=nbin, name=name, unit=t_delta.unit)
 
-    def copy(self, **kwargs: Any) -> Self:
-        """Axis with some of the constructor's arguments replaced."""
-        arguments = {
+    def copy(self, **kwargs: Unpack[TimeAxisArguments]) -> Self:
+        """Return an axis with some of the constructor's arguments replaced."""
+        arguments: TimeAxisArguments = {
             "edges_min": self._edges_min,
             "edges_max": self._edges_max,
             "reference_time": self._reference_time,
@@ -198,42 +263,58 @@ class TimeMapAxis(AxisBase):
         return axis
 
     def rename(self, new_name: str) -> Self:
-        """Axis with another name."""
+        """Return an axis with another name."""
         return self.copy(name=new_name)
 
-    def slice(self, idx: Any) -> Self:
-        """Axis with some of the intervals."""
+    def slice(self, idx: BinIndex) -> Self:
+        """Return an axis with some of the intervals."""
         return self.copy(edges_min=self._edges_min[idx], edges_max=self._edges_max[idx])
 
     def squash(self) -> Self:
-        """Axis with one interval from the first start to the last end."""
+        """Return an axis with one interval from the first start to the last end."""
         return self.copy(edges_min=self._edges_min[0], edges_max=self._edges_max[-1])
 
     def to_contiguous(self) -> Self:
-        """Axis with the gaps as intervals of their own."""
+        """Return an axis with the gaps as intervals of their own."""
         edges = np.unique(np.concatenate([self._edges_min, self._edges_max]))
         return self.copy(edges_min=edges[:-1], edges_max=edges[1:])
 
-    def upsample(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Intervals are not divided: a `TypeError`."""
+    def upsample(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise `TypeError`: intervals are not divided.
+
+        Parameters
+        ----------
+        *args, **kwargs : as for `MapAxis.upsample`
+        """
         raise TypeError(f"axis {self.name!r} has time intervals and cannot be upsampled; see from_time_bounds")
 
-    def downsample(self, *args: Any, **kwargs: Any) -> NoReturn:
-        """Intervals are not merged by a factor: a `TypeError`."""
+    def downsample(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise `TypeError`: intervals are not merged by a factor.
+
+        Parameters
+        ----------
+        *args, **kwargs : as for `MapAxis.downsample`
+        """
         raise TypeError(f"axis {self.name!r} has time intervals and cannot be downsampled; see axis.squash")
 
-    def is_aligned(self, other: Any, atol: float = 2e-2) -> NoReturn:
-        """Time axes are not aligned bin by bin: a `TypeError`."""
+    def is_aligned(self, other: object, atol: float = 2e-2) -> NoReturn:
+        """Raise `TypeError`: time axes are not aligned bin by bin.
+
+        Parameters
+        ----------
+        other, atol : as for `MapAxis.is_aligned`
+        """
         raise TypeError(f"axis {self.name!r} has time intervals, for which alignment is not defined; see is_allclose")
 
     # --- coordinates
 
-    def coord_to_idx(self, coord: Any, **kwargs: Any) -> NDArray[np.int64]:
-        """Intervals of times: a start belongs to its interval, an end to the next one.
+    def coord_to_idx(self, coord: AxisCoord, **kwargs: object) -> NDArray[np.int64]:
+        """Return the intervals of times: a start belongs to its interval, an end to the next one.
 
         Parameters
         ----------
         coord : Time, or Quantity counted from the reference time
+        **kwargs : other arguments of `MapAxis.coord_to_idx`, without effect
 
         Returns
         -------
@@ -243,37 +324,53 @@ class TimeMapAxis(AxisBase):
         is_inside = ((time - self.time_min).jd >= 0) & ((time - self.time_max).jd < 0)
         return np.asarray(np.where(np.any(is_inside, axis=-1), np.argmax(is_inside, axis=-1), -1))
 
-    def coord_to_pix(self, coord: Any, **kwargs: Any) -> NDArray[np.float64]:
-        """Pixel coordinates of times, at least one-dimensional; NaN outside of the intervals."""
+    def coord_to_pix(self, coord: AxisCoord, **kwargs: object) -> NDArray[np.float64]:
+        """Return the pixel coordinates of times.
+
+        Parameters
+        ----------
+        coord : Time, or Quantity counted from the reference time
+        **kwargs : other arguments of `MapAxis.coord_to_pix`, without effect
+
+        Returns
+        -------
+        pix : array of float64, at least one-dimensional; NaN outside of the intervals
+        """
         index = np.atleast_1d(self.coord_to_idx(coord))
         elapsed = np.atleast_1d((self._times(coord) - self._reference_time).to_value(self.unit))
         start = self._edges_min.value[index]
         fraction = (elapsed - start) / (self._edges_max.to_value(self.unit)[index] - start)
         return np.where(index >= 0, index + fraction - 0.5, np.nan)
 
-    def pix_to_coord(self, pix: Any) -> Time:
-        """Give the times at pixel coordinates, the inverse of `coord_to_pix`; outside of the intervals masked."""
+    def pix_to_coord(self, pix: ArrayLike) -> Time:
+        """Return the times at pixel coordinates, the inverse of `coord_to_pix`; masked outside of the intervals."""
         pix = np.asarray(pix, dtype=np.float64)
-        index = np.floor(pix + 0.5)
-        is_inside = (index >= 0) & (index < self.nbin)
-        index = np.where(is_inside, index, 0).astype(int)
+        nearest = np.floor(pix + 0.5)
+        is_inside = (nearest >= 0) & (nearest < self.nbin)
+        index = np.where(is_inside, nearest, 0).astype(int)
         fraction = np.where(is_inside, pix + 0.5 - index, 0.0)
         width = self._edges_max[index] - self._edges_min[index]
-        times = self._reference_time + self._edges_min[index] + fraction * width
+        times = self._reference_time + self._edges_min[index] + width * fraction
         if not np.all(is_inside):
             times[~is_inside] = np.ma.masked
         return times
 
     @staticmethod
-    def pix_to_idx(pix: Any, clip: bool = False) -> Any:
-        """Return the pixel coordinates as they are."""
-        return pix
+    def pix_to_idx(pix: ArrayLike, clip: bool = False) -> NDArray[np.generic]:
+        """Return the pixel coordinates as they are.
 
-    def _times(self, coord: Any) -> Time:
+        Parameters
+        ----------
+        pix : array of int or float
+        clip : without effect, an argument of `MapAxis.pix_to_idx`
+        """
+        return np.asarray(pix)
+
+    def _times(self, coord: AxisCoord) -> Time:
         return Time(self._reference_time + coord if isinstance(coord, u.Quantity) else coord)
 
-    def group_table(self, interval_edges: Any) -> Any:
-        """Table of the intervals that lie inside of longer ones.
+    def group_table(self, interval_edges: Sequence[Time | u.Quantity] | Time) -> "Table":
+        """Return a table of the intervals that lie inside of longer ones.
 
         Parameters
         ----------
@@ -284,12 +381,18 @@ class TimeMapAxis(AxisBase):
         groups : Table with columns idx_min, idx_max (inclusive; -1 if there are none), time_min, time_max (MJD),
             bin_type ("normal", "underflow", "overflow" or "outflow", padded with blanks)
         """
-        return group_table(self, interval_edges)
+        return group_table(self.time_min, self.time_max, self._reference_time, interval_edges)
 
     # --- comparison
 
-    def is_allclose(self, other: Any, **kwargs: Any) -> bool:
-        """Whether another axis has the same name and (`numpy.allclose` with ``kwargs``, in seconds) intervals."""
+    def is_allclose(self, other: object, **kwargs: Unpack[Tolerances]) -> bool:
+        """Whether another axis has the same name and, up to tolerances, intervals.
+
+        Parameters
+        ----------
+        other : TimeMapAxis
+        **kwargs : ``rtol`` and ``atol`` of `numpy.allclose`, of times in seconds
+        """
         if not isinstance(other, TimeMapAxis):
             raise TypeError(f"a TimeMapAxis cannot be compared with {other!r} of type {type(other).__name__}")
         if self.nbin != other.nbin or self.name.upper() != other.name.upper():
@@ -306,29 +409,42 @@ class TimeMapAxis(AxisBase):
     # --- tables and text
 
     def to_header(self, format: str = "gadf", idx: int = 0) -> Header:
-        """FITS keywords of axis number ``idx``; format "gadf" only."""
+        """Return the FITS keywords of the axis.
+
+        Parameters
+        ----------
+        format : {"gadf"}
+        idx : int, number of the axis
+        """
         _check_format(format)
         name = self.name.upper()
         cards = {f"AXCOLS{idx}": f"{name}_MIN,{name}_MAX", f"INTERP{idx}": self.interp}
         return Header(cards | time_ref_to_dict(self._reference_time))
 
-    def to_table(self) -> Any:
-        """Table of the intervals with the columns START and STOP, as that of a GTI."""
+    def to_table(self) -> "Table":
+        """Return a table of the intervals with the columns START and STOP, as that of a GTI."""
         from astropy.table import Table
 
         return Table({"START": Time(self.time_min, format="mjd"), "STOP": Time(self.time_max, format="mjd")})
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf", idx: int = 0) -> Self:
-        """Axis number ``idx`` (from 0) from a table of bins; format "gadf" only."""
+    def from_table(cls, table: AnyTable, format: str = "gadf", idx: int = 0) -> Self:
+        """Read an axis from a table of bins.
+
+        Parameters
+        ----------
+        table : Table or TableData
+        format : {"gadf"}
+        idx : int, number of the axis, from 0
+        """
         _check_format(format)
         columns = axis_columns(table, idx)
         if columns is None or len(columns) != 2:
             raise FormatError(f"axis {idx} of the table has the columns {columns}, but a time axis needs two")
         start, stop, unit = read_intervals(table, *columns)
         return cls(
-            in_order(start) * unit,
-            in_order(stop) * unit,
+            u.Quantity(in_order(start), unit),
+            u.Quantity(in_order(stop), unit),
             time_ref_from_dict(table_meta(table)),
             name=axis_name(columns),
         )
@@ -353,22 +469,22 @@ class TimeMapAxis(AxisBase):
         ]
 
     @property
-    def as_plot_edges(self) -> Any:
+    def as_plot_edges(self) -> "NDArray[np.object_] | u.Quantity":
         """Edges as matplotlib takes them."""
         return self._as_plotted(self.time_edges)
 
     @property
-    def as_plot_center(self) -> Any:
+    def as_plot_center(self) -> "NDArray[np.object_] | u.Quantity":
         """Middles as matplotlib takes them."""
         return self._as_plotted(self.time_mid)
 
     @property
-    def as_plot_xerr(self) -> tuple[Any, Any]:
+    def as_plot_xerr(self) -> "tuple[NDArray[np.object_], NDArray[np.object_]] | tuple[u.Quantity, u.Quantity]":
         """Distances from the middles to starts and ends, for error bars."""
         half = 0.5 * self.time_delta
         return (half.to_datetime(), half.to_datetime()) if self.time_format == "iso" else (half.to("d"), half.to("d"))
 
-    def _as_plotted(self, times: Time) -> Any:
+    def _as_plotted(self, times: Time) -> "NDArray[np.object_] | u.Quantity":
         return times.to_datetime() if self.time_format == "iso" else u.Quantity(times.mjd, "d")
 
     def __repr__(self) -> str:

@@ -308,6 +308,8 @@ class Geom(KnownAttributes, abc.ABC):
         low = edges[0] if edge_min is None else _in_unit_of(axis, edge_min)
         high = edges[-1] if edge_max is None else _in_unit_of(axis, edge_max)
         if round_to_edge:
+            if not isinstance(axis, NodeAxis):
+                raise TypeError(f"round_to_edge needs an axis of numbers, but {axis_name!r} is a {type(axis).__name__}")
             low, high = axis.round(u.Quantity([low, high]))
         inside = np.asarray((edges[:-1] >= low) & (edges[1:] <= high))
         shape = [1] * self.ndim
