@@ -2,26 +2,41 @@
 
 import html
 from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, cast
 
 import array_api_compat
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
+from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.attributes import KnownAttributes
 from lightpool.errors import DeviceError
-from lightpool.typing import CoordsLike
+from lightpool.typing import CoordsLike, FrameLike
 
-__all__ = ["MapCoord", "MapCoordLike", "skycoord_to_lonlat"]
+__all__ = ["CoordArray", "MapCoord", "MapCoordLike", "SkyAngle", "skycoord_to_lonlat"]
+
+SkyAngle: TypeAlias = u.Quantity | NDArray[np.float64]
+"""Longitudes or latitudes; plain numbers are in deg."""
+
+CoordArray: TypeAlias = u.Quantity | NDArray[Any] | Time
+"""Coordinates: quantities, plain numbers in the unit of their axis, labels, or times."""
 
 MapCoordLike: TypeAlias = "MapCoord | SkyCoord | CoordsLike"
 """Coordinates as `MapCoord.create` takes them."""
 
 
-def skycoord_to_lonlat(skycoord: SkyCoord, frame: Any = None) -> tuple[Any, Any, str]:
-    """Longitude and latitude in deg, and the name of their frame, after a change to ``frame`` if one is given."""
+def skycoord_to_lonlat(
+    skycoord: SkyCoord, frame: "FrameLike | None" = None
+) -> tuple[NDArray[np.float64], NDArray[np.float64], str]:
+    """Return longitude and latitude in deg, and the name of their frame.
+
+    Parameters
+    ----------
+    skycoord : SkyCoord
+    frame : frame or str, to which the positions are transformed first; by default they keep their own
+    """
     if frame:
         skycoord = skycoord.transform_to(frame)
     return skycoord.data.lon.deg, skycoord.data.lat.deg, skycoord.frame.name
@@ -42,7 +57,7 @@ class MapCoord(KnownAttributes):
 
     _consumed = ("data",)
 
-    def __init__(self, data: Mapping[str, Any], frame: str | None = None, match_by_name: bool = True) -> None:
+    def __init__(self, data: Mapping[str, object], frame: str | None = None, match_by_name: bool = True) -> None:
         if "lon" not in data or "lat" not in data:
             raise ValueError(f"coordinates need the names 'lon' and 'lat', got {list(data)}")
         self._data = {name: _host_array(values, name) for name, values in data.items()}
@@ -50,8 +65,10 @@ class MapCoord(KnownAttributes):
         self._match_by_name = match_by_name
 
     @classmethod
-    def create(cls, data: Any, frame: str | None = None, axis_names: Sequence[str] | None = None) -> "MapCoord":
-        """Coordinates from what users write.
+    def create(
+        cls, data: MapCoordLike, frame: str | None = None, axis_names: Sequence[str] | None = None
+    ) -> "MapCoord":
+        """Make coordinates from what users write.
 
         Parameters
         ----------
@@ -72,17 +89,17 @@ class MapCoord(KnownAttributes):
         raise TypeError(f"coordinates are a dict, a tuple, a SkyCoord or a MapCoord, got {type(data).__name__}")
 
     @classmethod
-    def _from_dict(cls, data: Mapping[str, Any], frame: str | None) -> "MapCoord":
+    def _from_dict(cls, data: Mapping[str, object], frame: str | None) -> "MapCoord":
         if "lon" in data and "lat" in data:
             return cls(data, frame=frame)
         if "skycoord" not in data:
             raise ValueError(f"coordinates need 'lon' and 'lat', or 'skycoord', got {list(data)}")
-        lon, lat, frame = skycoord_to_lonlat(data["skycoord"], frame=frame)
+        lon, lat, frame = skycoord_to_lonlat(cast(SkyCoord, data["skycoord"]), frame=frame)
         others = {name: values for name, values in data.items() if name != "skycoord"}
         return cls({"lon": lon, "lat": lat} | others, frame=frame)
 
     @classmethod
-    def _from_tuple(cls, data: tuple[Any, ...], frame: str | None, names: Sequence[str] | None) -> "MapCoord":
+    def _from_tuple(cls, data: tuple[object, ...], frame: str | None, names: Sequence[str] | None) -> "MapCoord":
         if data and isinstance(data[0], SkyCoord):
             lon, lat, frame = skycoord_to_lonlat(data[0], frame=frame)
             data = (lon, lat, *data[1:])
@@ -94,13 +111,13 @@ class MapCoord(KnownAttributes):
 
     # --- what it is
 
-    def __getitem__(self, key: str | int) -> Any:
+    def __getitem__(self, key: str | int) -> CoordArray:
         return self._data[key] if isinstance(key, str) else list(self._data.values())[key]
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: object) -> None:
         self._data[key] = _host_array(value, key)
 
-    def __iter__(self) -> Iterator[Any]:
+    def __iter__(self) -> Iterator[CoordArray]:
         return iter(self._data.values())
 
     @property
@@ -124,14 +141,14 @@ class MapCoord(KnownAttributes):
         return int(np.prod(self.shape))
 
     @property
-    def lon(self) -> Any:
+    def lon(self) -> SkyAngle:
         """Longitude, in deg if it is a plain array."""
-        return self._data["lon"]
+        return cast(SkyAngle, self._data["lon"])
 
     @property
-    def lat(self) -> Any:
+    def lat(self) -> SkyAngle:
         """Latitude, in deg if it is a plain array."""
-        return self._data["lat"]
+        return cast(SkyAngle, self._data["lat"])
 
     @property
     def theta(self) -> NDArray[np.float64]:
@@ -145,7 +162,7 @@ class MapCoord(KnownAttributes):
 
     @property
     def frame(self) -> str | None:
-        """Frame of longitude and latitude, None if it is not said."""
+        """Frame of longitude and latitude, None if it is not given."""
         return self._frame
 
     @property
@@ -161,16 +178,18 @@ class MapCoord(KnownAttributes):
     # --- other coordinates from these
 
     def to_frame(self, frame: str | None) -> "MapCoord":
-        """Coordinates with longitude and latitude in another frame."""
+        """Return coordinates with longitude and latitude in another frame."""
         if frame == self.frame:
             return self.copy()
         lon, lat, frame = skycoord_to_lonlat(self.skycoord, frame=frame)
-        sky = {"lon": lon, "lat": lat}
-        sky = {k: u.Quantity(v, "deg") if isinstance(self._data[k], u.Quantity) else v for k, v in sky.items()}
+        sky: dict[str, CoordArray] = {
+            name: u.Quantity(values, "deg") if isinstance(self._data[name], u.Quantity) else values
+            for name, values in (("lon", lon), ("lat", lat))
+        }
         return self._with_data(self._data | sky, frame)
 
-    def apply_mask(self, mask: Any) -> "MapCoord":
-        """Coordinates where a mask of their common shape is True, each brought to this shape first."""
+    def apply_mask(self, mask: NDArray[np.bool_]) -> "MapCoord":
+        """Return the coordinates where a mask of their common shape is True, each brought to this shape first."""
         data = self._data
         if any(np.shape(values) != np.shape(mask) for values in data.values()):
             data = self.broadcasted._data
@@ -185,14 +204,15 @@ class MapCoord(KnownAttributes):
     @property
     def broadcasted(self) -> "MapCoord":
         """Coordinates that all have the full shape."""
-        values = np.broadcast_arrays(*self._data.values(), subok=True)
+        arrays = cast(list[NDArray[Any]], list(self._data.values()))  # quantities and times are broadcast, too
+        values = np.broadcast_arrays(*arrays, subok=True)
         return self._with_data(dict(zip(self._data, values, strict=True)), self.frame)
 
     def copy(self) -> "MapCoord":
-        """Coordinates with arrays of their own."""
+        """Return coordinates with arrays of their own."""
         return self._with_data({name: values.copy() for name, values in self._data.items()}, self.frame)
 
-    def _with_data(self, data: Mapping[str, Any], frame: str | None) -> Self:
+    def _with_data(self, data: Mapping[str, CoordArray], frame: str | None) -> Self:
         return type(self)(data, frame, self._match_by_name)
 
     def __str__(self) -> str:
@@ -210,12 +230,12 @@ class MapCoord(KnownAttributes):
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def _host_array(values: Any, name: str) -> Any:
+def _host_array(values: object, name: str) -> CoordArray:
     if array_api_compat.is_array_api_obj(values) and not isinstance(values, np.ndarray | np.generic):
         raise DeviceError(
             f"coordinate {name!r} is an array of {type(values).__module__}, but a MapCoord lives on the host; "
             "read it back with lightpool.arrays.to_host"
         )
-    if hasattr(values, "isot"):  # a Time, which numpy cannot hold
+    if isinstance(values, Time):  # which numpy cannot hold
         return values if values.shape else values.reshape((1,))
-    return np.atleast_1d(values)
+    return np.atleast_1d(cast(NDArray[Any], values))

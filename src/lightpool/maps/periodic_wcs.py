@@ -2,10 +2,10 @@
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 from astropy.wcs import WCS
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.kernels.events import EDGE
 from lightpool.maps.wcs_header import column_period
@@ -66,8 +66,8 @@ class Plane:
         half = self.period / 2 - 1e-6
         return self.zero - half > -0.5 or self.n_x - 0.5 > self.zero + half
 
-    def wrapped(self, x: Any) -> Any:
-        """Pixel coordinates on the turn that the map is on; the bits of those that are on it stay as they are."""
+    def wrapped(self, x: NDArray[np.float64]) -> NDArray[np.float64]:
+        """Return pixel coordinates on the turn that the map is on; those on it already stay bit-identical."""
         if self.period is None or self.n_x is None or self.has_repeats or not np.size(x):
             return x
         middle, half = (self.n_x - 1) / 2, self.period / 2 - EDGE
@@ -76,13 +76,31 @@ class Plane:
         turns = np.floor((x - middle + EDGE) / self.period + 0.5)
         return np.where(turns == 0, x, x - self.period * turns)
 
-    def from_sky(self, lon: Any, lat: Any) -> tuple[Any, Any]:
-        """Pixel coordinates of sky positions, deg in the frame of the WCS; NaN where they do not project."""
+    def from_sky(self, lon: ArrayLike, lat: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the pixel coordinates of sky positions.
+
+        Parameters
+        ----------
+        lon, lat : arrays of float, deg in the frame of the WCS
+
+        Returns
+        -------
+        x, y : arrays of float64; NaN where a position does not project
+        """
         x, y = self.wcs.wcs_world2pix(lon, lat, 0)
         return self.wrapped(x), y
 
-    def to_sky(self, x: Any, y: Any) -> tuple[Any, Any]:
-        """Sky positions, deg in the frame of the WCS, of pixel coordinates; NaN off the sky."""
+    def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        """Return the sky positions of pixel coordinates.
+
+        Parameters
+        ----------
+        x, y : arrays of float
+
+        Returns
+        -------
+        lon, lat : arrays of float64, deg in the frame of the WCS; NaN off the sky
+        """
         if self.period is not None and not self.has_repeats:
             x = np.asarray(x, dtype=float)
             turns = np.round((x - self.zero) / self.period)

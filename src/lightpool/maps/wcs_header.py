@@ -3,18 +3,24 @@
 import ast
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
 from astropy.wcs.utils import celestial_frame_to_wcs, proj_plane_pixel_scales, wcs_to_celestial_frame
+from numpy.typing import NDArray
 
 from lightpool.arrays.kernels.projections import PROJECTION_CODES, Projection
 from lightpool.errors import GeometryError
+from lightpool.fits import Header
+from lightpool.typing import AngleLike, FrameLike
 
 __all__ = [
+    "NpixLike",
+    "SizeLike",
+    "SkyDirLike",
     "all_sky_npix",
     "binsz_deg",
     "check_wcs",
@@ -34,21 +40,42 @@ __all__ = [
 ]
 
 
-def npix_pair(npix: Any, name: str = "npix") -> tuple[int, int]:
-    """Read the number of pixels (lon, lat) from a whole number or a pair of them."""
+NpixLike: TypeAlias = "int | NDArray[np.integer[Any]] | tuple[int | NDArray[np.integer[Any]], ...]"
+"""Number of pixels, or a tuple (lon, lat) of two."""
+
+SizeLike: TypeAlias = "AngleLike | NDArray[np.floating[Any]] | tuple[AngleLike, ...]"
+"""An angle, or a tuple (lon, lat) of two; numbers are in deg."""
+
+SkyDirLike: TypeAlias = "SkyCoord | tuple[AngleLike, AngleLike] | list[AngleLike] | None"
+"""A position, or a pair (lon, lat) in the frame of the map, numbers in deg; None is (0, 0)."""
+
+
+def npix_pair(npix: NpixLike, name: str = "npix") -> tuple[int, int]:
+    """Read the number of pixels (lon, lat) from a whole number or a pair of them.
+
+    Parameters
+    ----------
+    npix : int, or tuple (lon, lat) of int
+    name : str, name of the argument, for the error message
+
+    Raises
+    ------
+    GeometryError
+        If these are not whole numbers from 0.
+    """
     n_lon, n_lat = _pair(npix, name)
     if n_lon % 1 or n_lat % 1 or n_lon < 0 or n_lat < 0:
         raise GeometryError(f"{name} must be whole numbers from 0, got {npix!r}")
     return int(n_lon), int(n_lat)
 
 
-def width_deg(width: Any) -> tuple[float, float]:
+def width_deg(width: SizeLike) -> tuple[float, float]:
     """Width (lon, lat) in deg from a number (deg), string, Quantity, or a sequence of two."""
     pair = tuple(width) if isinstance(width, (list, np.ndarray)) and np.shape(width) else width
     return _positive(pair, "width")
 
 
-def binsz_deg(binsz: Any) -> tuple[float, float]:
+def binsz_deg(binsz: SizeLike) -> tuple[float, float]:
     """Pixel size (lon, lat) in deg from a number (deg), string, Quantity, or a tuple of two."""
     pair = tuple(binsz) if isinstance(binsz, u.Quantity) and binsz.ndim else binsz
     return _positive(pair, "binsz")
@@ -59,7 +86,7 @@ def all_sky_npix(size: tuple[float, float]) -> tuple[int, int]:
     return int(np.rint(360.0 / size[0])), int(np.rint(180.0 / size[1]))
 
 
-def _positive(value: Any, name: str) -> tuple[float, float]:
+def _positive(value: SizeLike, name: str) -> tuple[float, float]:
     if isinstance(value, tuple):
         lon, lat = _pair(tuple(_degrees(_) for _ in value), name)
     else:
@@ -69,7 +96,7 @@ def _positive(value: Any, name: str) -> tuple[float, float]:
     return lon, lat
 
 
-def _degrees(value: Any) -> Any:
+def _degrees(value: object) -> float | NDArray[np.float64]:
     if isinstance(value, (float, int)):
         return value
     if isinstance(value, u.Quantity):
@@ -82,7 +109,7 @@ def _parsed_degrees(text: str) -> float:
     return float(Angle(text, "deg").deg)
 
 
-def _pair(value: Any, name: str) -> tuple[float, float]:
+def _pair(value: object, name: str) -> tuple[float, float]:
     """Two numbers from one or from a tuple of two; a list or array is what Gammapy takes for one value per plane."""
     parts = value if isinstance(value, tuple) else (value,)
     if len(parts) not in (1, 2) or any(np.size(_) != 1 for _ in parts):
@@ -94,8 +121,14 @@ def _pair(value: Any, name: str) -> tuple[float, float]:
     return numbers[0], numbers[-1]
 
 
-def lonlat_deg(skydir: Any, frame: Any) -> tuple[float, float]:
-    """Longitude and latitude in deg of a position, a SkyCoord or a (lon, lat) pair in the frame of the map."""
+def lonlat_deg(skydir: SkyDirLike, frame: FrameLike) -> tuple[float, float]:
+    """Return longitude and latitude in deg of a position.
+
+    Parameters
+    ----------
+    skydir : SkyCoord, or a pair (lon, lat) in the frame of the map, numbers in deg; None is (0, 0)
+    frame : frame of the map
+    """
     if skydir is None:
         return 0.0, 0.0
     if isinstance(skydir, SkyCoord):
@@ -109,9 +142,14 @@ def lonlat_deg(skydir: Any, frame: Any) -> tuple[float, float]:
 
 
 def create_wcs(
-    frame: Any, proj: str, crval: Sequence[float], crpix: Sequence[float], cdelt: Sequence[float], npix: Sequence[int]
+    frame: FrameLike,
+    proj: str,
+    crval: Sequence[float],
+    crpix: Sequence[float],
+    cdelt: Sequence[float],
+    npix: Sequence[int],
 ) -> WCS:
-    """Celestial WCS with two axes.
+    """Make a celestial WCS with two axes.
 
     Parameters
     ----------
@@ -129,9 +167,9 @@ def create_wcs(
     except ValueError as error:
         raise GeometryError(f"frame {frame!r} is not known, expected 'icrs' or 'galactic' ({error})") from error
     wcs = celestial_frame_to_wcs(frame_object, projection=proj)
-    wcs.wcs.crpix = crpix
-    wcs.wcs.crval = crval
-    wcs.wcs.cdelt = cdelt
+    wcs.wcs.crpix = np.asarray(crpix)
+    wcs.wcs.crval = np.asarray(crval)
+    wcs.wcs.cdelt = np.asarray(cdelt)
     wcs.array_shape = npix[1], npix[0]
     wcs.wcs.datfix()
     try:
@@ -158,7 +196,7 @@ def check_wcs(wcs: WCS) -> None:
 
 
 def frame_of_wcs(wcs: WCS) -> str:
-    """Name of the frame, ``icrs`` or ``galactic`` in most cases."""
+    """Return the name of the frame, ``icrs`` or ``galactic`` in most cases."""
     try:
         return str(wcs_to_celestial_frame(wcs).name)
     except ValueError as error:
@@ -166,16 +204,17 @@ def frame_of_wcs(wcs: WCS) -> str:
 
 
 def sky_projection(wcs: WCS) -> Projection | None:
-    """Projection of a WCS as array code; None if its code or its PV parameters are not among ours."""
+    """Return the projection of a WCS as array code; None if its code or its PV parameters are not among ours."""
     code = str(wcs.wcs.ctype[0])[5:]
     if code not in PROJECTION_CODES or wcs.wcs.get_pv():
         return None
     wcs.wcs.set()  # fills in lonpole and latpole
     (lon_lon, lon_lat), (lat_lon, lat_lat) = wcs.pixel_scale_matrix.tolist()
+    (x_ref, y_ref), (lon_ref, lat_ref) = wcs.wcs.crpix.tolist(), wcs.wcs.crval.tolist()
     return Projection(
         code=code,
-        crpix=tuple(wcs.wcs.crpix.tolist()),
-        crval=tuple(wcs.wcs.crval.tolist()),
+        crpix=(x_ref, y_ref),
+        crval=(lon_ref, lat_ref),
         cd=((lon_lon, lon_lat), (lat_lon, lat_lat)),
         lonpole=float(wcs.wcs.lonpole),
         latpole=float(wcs.wcs.latpole),
@@ -187,7 +226,7 @@ _PERIODIC = ("CAR", "MER", "CEA")
 
 
 def column_period(wcs: WCS) -> float | None:
-    """Number of columns after which the sky repeats itself, which need not be whole; None where it does not.
+    """Return the number of columns, not always whole, after which the sky repeats itself; None if it does not.
 
     It does on cylindrical projections whose rows follow the native longitude.
     """
@@ -198,7 +237,14 @@ def column_period(wcs: WCS) -> float | None:
 
 
 def shifted_wcs(wcs: WCS, x0: float, y0: float, npix: Sequence[int]) -> WCS:
-    """WCS of a window whose first pixel is pixel (x0, y0) of the given WCS."""
+    """Return the WCS of a window on the pixels of another one.
+
+    Parameters
+    ----------
+    wcs : WCS
+    x0, y0 : float, pixel of ``wcs`` that is the first one of the window
+    npix : number of pixels (x, y) of the window
+    """
     shifted = wcs.deepcopy()
     shifted.wcs.crpix = wcs.wcs.crpix - np.array([x0, y0], dtype=float)
     shifted.array_shape = npix[1], npix[0]
@@ -206,7 +252,14 @@ def shifted_wcs(wcs: WCS, x0: float, y0: float, npix: Sequence[int]) -> WCS:
 
 
 def resampled_wcs(wcs: WCS, factor: float, npix: Sequence[int]) -> WCS:
-    """WCS of pixels that are ``factor`` times as large, with the same lower left corner."""
+    """Return the WCS of larger or smaller pixels with the same lower left corner.
+
+    Parameters
+    ----------
+    wcs : WCS
+    factor : float, how many times as large the pixels are
+    npix : number of pixels (x, y)
+    """
     resampled = wcs.deepcopy()
     if wcs.wcs.has_cd():
         resampled.wcs.cd = wcs.wcs.cd * factor
@@ -250,25 +303,32 @@ def same_wcs(wcs: WCS, other: WCS, tolerance: float, *, any_origin: bool = False
     )
 
 
-def pixel_scales_deg(wcs: WCS) -> np.ndarray[Any, Any]:
-    """Pixel sizes in x and y at the reference pixel, deg."""
+def pixel_scales_deg(wcs: WCS) -> NDArray[np.float64]:
+    """Return the pixel sizes in x and y at the reference pixel, deg."""
     return np.asarray(proj_plane_pixel_scales(wcs))
 
 
-def world_to_pixel(wcs: WCS, skycoord: SkyCoord, frame: str) -> tuple[Any, Any]:
-    """Pixel coordinates, counted from 0, of sky positions in any frame."""
+def world_to_pixel(wcs: WCS, skycoord: SkyCoord, frame: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Return the pixel coordinates, counted from 0, of sky positions in any frame.
+
+    Parameters
+    ----------
+    wcs : WCS
+    skycoord : SkyCoord
+    frame : str, frame of the WCS
+    """
     x, y = wcs.wcs_world2pix(*_lonlat_in_frame(skycoord, frame), 0)
     return x, y
 
 
-def _lonlat_in_frame(skycoord: SkyCoord, frame: Any) -> tuple[Any, Any]:
+def _lonlat_in_frame(skycoord: SkyCoord, frame: FrameLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Longitude and latitude in deg; a transformation costs half a millisecond, also one to the same frame."""
     if not (isinstance(frame, str) and frame in ("icrs", "galactic") and skycoord.frame.name == frame):
         skycoord = skycoord.transform_to(frame)
     return skycoord.data.lon.deg, skycoord.data.lat.deg
 
 
-def header_npix(header: Mapping[str, Any]) -> tuple[int, int]:
+def header_npix(header: Header | Mapping[str, Any]) -> tuple[int, int]:
     """Read the number of pixels in x and y from WCSSHAPE (sparse maps have it), else from NAXIS1 and NAXIS2."""
     if "WCSSHAPE" in header:
         text = header["WCSSHAPE"]

@@ -1,6 +1,6 @@
 """Background rates."""
 
-from typing import Any, ClassVar
+from typing import Any, ClassVar, cast
 
 import astropy.units as u
 import numpy as np
@@ -58,7 +58,7 @@ class Background2D(BackgroundIRF):
         axes = MapAxes(
             [self.axes["energy"], *(MapAxis.from_edges(edges, name=name) for name in ("fov_lon", "fov_lat"))]
         )
-        coords = axes.get_coord()
+        coords = cast(dict[str, u.Quantity], axes.get_coord())  # all axes are of numbers
         lon, lat = coords["fov_lon"].to_value("rad"), coords["fov_lat"].to_value("rad")
         zero = np.zeros(1)
         distance = angular_separation(zero, zero, lon, lat) * u.rad

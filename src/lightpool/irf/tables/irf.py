@@ -223,7 +223,7 @@ class IRF(KnownAttributes):
             raise ValueError(
                 f"{type(self).__name__}.evaluate got the coordinates {sorted(unknown)}; its axes are {self.axes.names}"
             )
-        coords = self.axes.get_coord()
+        coords = cast(dict[str, u.Quantity], self.axes.get_coord())  # all axes are of numbers
         coords.update({name: u.Quantity(value) for name, value in kwargs.items() if value is not None})
         points = [coords[axis.name].to_value(axis.unit) for axis in self._bins]
         values = self._interpolate(points, method or self.interp_kwargs.get("method", "linear"))

@@ -7,7 +7,6 @@ from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, 
 
 import astropy.units as u
 import numpy as np
-from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
@@ -18,18 +17,16 @@ from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.axes.axis_base import AxisCoord, BinIndex, Tolerances
 from lightpool.maps.axes.table_columns import AnyTable, read_table
+from lightpool.maps.coord import CoordArray
 from lightpool.typing import QuantityLike
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["UNIT_STRING_FORMAT", "AxesLike", "CoordValue", "MapAxes"]
+__all__ = ["UNIT_STRING_FORMAT", "AxesLike", "MapAxes"]
 
 AxesLike: TypeAlias = "Iterable[AnyAxis | QuantityLike] | None"
 """Axes, or arrays of their edges, in a list; None for no axes."""
-
-CoordValue: TypeAlias = u.Quantity | Time | NDArray[np.str_]
-"""Coordinates along an axis: quantities on a `MapAxis`, times on a `TimeMapAxis`, labels on a `LabelMapAxis`."""
 
 QuantityName: TypeAlias = Literal[
     "energy", "energy_true", "offset", "rad", "migra", "fov_lon", "fov_lat", "theta", "lambda", "dnde"
@@ -181,7 +178,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
                 shape = shape[::-1] + [1] * self._n_spatial_axes
             yield tuple(shape), axis
 
-    def get_coord(self, mode: str = "center", axis_name: str | None = None) -> dict[str, CoordValue]:
+    def get_coord(self, mode: str = "center", axis_name: str | None = None) -> dict[str, CoordArray]:
         """Return the centres of all axes by name, shaped for broadcasting.
 
         Parameters
@@ -202,7 +199,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         return volume
 
     @property
-    def center_coord(self) -> tuple[CoordValue, ...]:
+    def center_coord(self) -> tuple[CoordArray, ...]:
         """Coordinates of the middle of all axes."""
         return tuple(axis.pix_to_coord((axis.nbin - 1.0) / 2.0) for axis in self._axes)
 
@@ -220,7 +217,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         """Return the pixel coordinates of coordinates by name."""
         return tuple(axis.coord_to_pix(coord[axis.name]) for axis in self._axes)
 
-    def pix_to_coord(self, pix: Sequence[ArrayLike]) -> tuple[CoordValue, ...]:
+    def pix_to_coord(self, pix: Sequence[ArrayLike]) -> tuple[CoordArray, ...]:
         """Return the coordinates at pixel coordinates, one for each axis."""
         return tuple(axis.pix_to_coord(p) for axis, p in zip(self._axes, pix, strict=True))
 

@@ -133,11 +133,11 @@ class MaskLookup:
     def _by_wcslib(self, x: HostArray, y: HostArray) -> tuple[HostArray, HostArray]:
         """Row and column in the framed mask of some pixels of the window."""
         grid, box = self.window.grid, self.window.box
-        sky = grid.wcs.wcs_pix2world(x + float(box.x0), y + float(box.y0), 0)
-        places = self.mask_window.wcs.wcs_world2pix(*sky, 0)
+        lon, lat = grid.wcs.wcs_pix2world(x + float(box.x0), y + float(box.y0), 0)
+        positions = self.mask_window.wcs.wcs_world2pix(lon, lat, 0)
         column, row = (
-            np.floor(place + 0.5).clip(-1, n).astype(np.int64) + 1
-            for place, n in zip(places, self.mask_window.box[2:], strict=True)
+            np.floor(position + 0.5).clip(-1, n).astype(np.int64) + 1
+            for position, n in zip(positions, self.mask_window.box[2:], strict=True)
         )
         return row, column
 
