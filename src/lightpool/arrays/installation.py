@@ -6,11 +6,12 @@ import re
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.util import find_spec
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 import lightpool
+from lightpool.arrays.devices.array_types import CudaDevice
 from lightpool.arrays.devices.cuda_driver import CudaDriver, cuda_driver
 from lightpool.arrays.devices.devices import (
     Device,
@@ -158,7 +159,7 @@ def _in_words(device: Device) -> tuple[str, str]:
     module = load_library(kind)
     library = f"{_LIBRARIES[kind]} {module.__version__}"
     if kind == "cuda":
-        properties = module.cuda.runtime.getDeviceProperties(device.handle.id)
+        properties = module.cuda.runtime.getDeviceProperties(cast(CudaDevice, device.handle).id)
         capability = f"{properties['major']}.{properties['minor']}"
         built = module.cuda.runtime.runtimeGetVersion()
         library += f" with CUDA {built // 1000}.{built % 1000 // 10}"

@@ -2,11 +2,11 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 from lightpool.arrays.cuda.loader import dtype_in_c, grid_for, launch
 from lightpool.arrays.cuda.structs import struct
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, CudaArray
 
 __all__ = ["MAX_DIMENSIONS", "MAX_FACTORS", "add_product"]
 
@@ -63,8 +63,9 @@ def _strides(x: Array, lengths: Sequence[int]) -> list[int]:
     missing = len(lengths) - x.ndim
     if missing < 0 or any(n not in (1, length) for n, length in zip(x.shape, lengths[missing:], strict=True)):
         raise ValueError(f"an array of shape {x.shape} does not spread over a window of shape {tuple(lengths)}")
+    array = cast(CudaArray, x)
     own = [
-        0 if n == 1 and length > 1 else stride // x.itemsize
-        for n, stride, length in zip(x.shape, x.strides, lengths[missing:], strict=True)
+        0 if n == 1 and length > 1 else stride // array.itemsize
+        for n, stride, length in zip(array.shape, array.strides, lengths[missing:], strict=True)
     ]
     return [0] * missing + own

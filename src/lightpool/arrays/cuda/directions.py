@@ -1,14 +1,14 @@
 """Directions of pixels, and what is worked out from directions."""
 
 import math
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.arrays.cuda.loader import contiguous, empty, grid_for, launch
 from lightpool.arrays.cuda.structs import projection_struct, struct
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, CudaDevice
 from lightpool.arrays.devices.devices import Device
 
 if TYPE_CHECKING:
@@ -19,7 +19,7 @@ __all__ = ["fov_lonlat", "pixel_directions", "rotate", "separation", "solid_angl
 
 def pixel_directions(projection: "Projection", shape: tuple[int, int], device: Device, first: tuple[int, int]) -> Array:
     """As `lightpool.arrays.pixel_directions`."""
-    with device.handle:
+    with cast(CudaDevice, device.handle):
         vectors = device.xp.empty((3, *shape), dtype="float64")
     args = [projection_struct(projection, (first[1], first[0])), *map(np.int64, shape), vectors]
     launch("directions", "pixel_directions", grid_for(math.prod(shape)), args, vectors)

@@ -2,13 +2,13 @@
 
 import math
 from collections.abc import Sequence
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
 from lightpool.arrays.cuda.loader import contiguous, dtype_in_c, empty, grid_for, launch
 from lightpool.arrays.cuda.structs import struct
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, CudaArray
 
 __all__ = ["can_interpolate", "gather_bilinear", "hat_basis", "interpolate_grid", "interpolation_weights"]
 
@@ -60,7 +60,7 @@ def interpolate_grid(table: Array, nodes: Sequence[Array], coords: Sequence[Arra
     """As `lightpool.arrays.interpolate_grid`, at points of the shape to which the coordinates spread."""
     lengths = [1] * (_MAX_AXES - len(shape)) + list(shape)
     grid = struct(_GRID, n=math.prod(shape), n_axis=len(nodes), length=table.shape, shape=lengths)
-    for axis, x in enumerate(coords):
+    for axis, x in enumerate(cast("Sequence[CudaArray]", coords)):
         own = [0 if n == 1 else stride // x.itemsize for n, stride in zip(x.shape, x.strides, strict=True)]
         grid["stride"][axis] = [0] * (_MAX_AXES - x.ndim) + own
     values = empty(shape, "float64", table)

@@ -4,9 +4,9 @@ import re
 from collections.abc import Sequence
 from functools import lru_cache
 from importlib import import_module, resources
-from typing import Any
+from typing import Any, cast
 
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, CudaArray, CudaLibrary, DType
 
 __all__ = [
     "BLOCK",
@@ -107,30 +107,55 @@ def launch(source: str, name: str, grid: Grid, args: Sequence[Any], like: Array)
     blocks, threads = grid
     if 0 in blocks:
         return
-    with like.device:
+    with cast(CudaArray, like).device:
         _kernel(source, name)(blocks, threads, tuple(args))
 
 
-def contiguous(x: Array, dtype: Any = None) -> Array:
-    """Array itself, or a copy that is C-contiguous and of some type."""
-    if x.flags.c_contiguous and dtype in (None, x.dtype):
-        return x
-    with x.device:
-        return import_module("cupy").ascontiguousarray(x, dtype=dtype)
+def contiguous(x: Array, dtype: DType = None) -> CudaArray:
+    """Return an array itself if it is C-contiguous and of a data type, or else a copy that is.
+
+    Parameters
+    ----------
+    x : array of CuPy
+    dtype : data type or its name; that of ``x`` by default
+    """
+    array = cast(CudaArray, x)
+    if array.flags.c_contiguous and dtype in (None, array.dtype):
+        return array
+    with array.device:
+        return _cupy().ascontiguousarray(array, dtype=dtype)
 
 
-def empty(shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
-    """Array that a kernel is to fill, on the device of another one."""
-    with like.device:
-        return import_module("cupy").empty(shape, dtype=dtype)
+def empty(shape: tuple[int, ...], dtype: DType, like: Array) -> CudaArray:
+    """Create an array for a kernel to fill.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : data type or its name
+    like : array on the device where it is created
+    """
+    with cast(CudaArray, like).device:
+        return _cupy().empty(shape, dtype=dtype)
 
 
-def zeros(shape: tuple[int, ...], dtype: Any, like: Array) -> Array:
-    """Array of zeros on the device of another one."""
-    with like.device:
-        return import_module("cupy").zeros(shape, dtype=dtype)
+def zeros(shape: tuple[int, ...], dtype: DType, like: Array) -> CudaArray:
+    """Create an array of zeros.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    dtype : data type or its name
+    like : array on the device where it is created
+    """
+    with cast(CudaArray, like).device:
+        return _cupy().zeros(shape, dtype=dtype)
+
+
+def _cupy() -> CudaLibrary:
+    return cast(CudaLibrary, import_module("cupy"))
 
 
 def dtype_in_c(x: Array) -> str | None:
-    """Name of the type of a map in C++; None if there are no kernels for it."""
-    return _IN_C.get(x.dtype.name)
+    """Return the name of the type of a map in C++; None if there are no kernels for it."""
+    return _IN_C.get(cast(CudaArray, x).dtype.name)

@@ -11,7 +11,18 @@ from typing import Any, Protocol, SupportsIndex, TypeAlias
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "DType", "Handle", "HostFloats", "Index", "Namespace", "Scalar"]
+__all__ = [
+    "Array",
+    "CudaArray",
+    "CudaDevice",
+    "CudaLibrary",
+    "DType",
+    "Handle",
+    "HostFloats",
+    "Index",
+    "Namespace",
+    "Scalar",
+]
 
 Scalar: TypeAlias = bool | int | float
 """A number of Python, which takes the data type of the array that it is combined with."""
@@ -106,6 +117,71 @@ HostFloats: TypeAlias = NDArray[np.float64]
 Shape: TypeAlias = int | tuple[int, ...]
 Axis: TypeAlias = int | tuple[int, ...]
 _Bool: TypeAlias = bool  # within a namespace, ``bool`` is a data type
+
+
+class CudaDevice(Protocol):
+    """A device of CuPy: inside a ``with`` block, CuPy works on it."""
+
+    @property
+    def id(self) -> int:
+        """Number of the GPU."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(self, *args: object) -> object: ...
+
+
+class CudaMemory(Protocol):
+    """Memory of an array of CuPy."""
+
+    def copy_from_host_async(self, mem: int | None, size: int, stream: object = None) -> None:
+        """Let a stream copy bytes from an address on the host."""
+
+
+class CudaArray(Array, Protocol):
+    """An array of CuPy, with what kernels and copies need beyond the standard."""
+
+    @property
+    def device(self) -> CudaDevice:
+        """GPU that holds the array."""
+
+    @property
+    def dtype(self) -> np.dtype[Any]:
+        """Data type: those of CuPy are NumPy's."""
+
+    @property
+    def data(self) -> CudaMemory:
+        """Address in the memory of the GPU."""
+
+    @property
+    def flags(self) -> "CudaFlags":
+        """How the elements lie in memory."""
+
+    @property
+    def itemsize(self) -> int:
+        """Bytes of an element."""
+
+    @property
+    def strides(self) -> tuple[int, ...]:
+        """Bytes from one element to the next in each dimension."""
+
+    def get(self) -> NDArray[Any]:
+        """Copy the array to the host."""
+
+
+class CudaFlags(Protocol):
+    """How the elements of an array of CuPy lie in memory."""
+
+    @property
+    def c_contiguous(self) -> bool:
+        """Whether they lie one after the other, the last index running fastest."""
+
+
+class CudaLibrary(Protocol):
+    """The functions of CuPy that create arrays for kernels."""
+
+    def ascontiguousarray(self, a: Array, dtype: DType = None) -> CudaArray: ...
+    def empty(self, shape: tuple[int, ...], dtype: DType = ...) -> CudaArray: ...
+    def zeros(self, shape: tuple[int, ...], dtype: DType = ...) -> CudaArray: ...
 
 
 class FourierTransforms(Protocol):

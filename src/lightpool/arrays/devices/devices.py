@@ -13,14 +13,16 @@ from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
-from typing import Any
+from typing import Any, Protocol, cast
 
 import array_api_compat
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays.devices import strict
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, CudaArray, CudaDevice, Handle, Namespace, Scalar
 from lightpool.arrays.devices.libraries import available_devices, cuda_count, load_library, require_current_gpu
+from lightpool.arrays.devices.strict import StrictArray, StrictLibrary
 from lightpool.arrays.devices.transfers import report_to_device, report_to_host
 from lightpool.errors import DeviceError
 
@@ -41,6 +43,38 @@ __all__ = [
 ]
 
 
+class TorchDevice(Protocol):
+    """A device of PyTorch."""
+
+    @property
+    def type(self) -> str:
+        """Kind of the device: ``cpu``, ``cuda``."""
+
+    @property
+    def index(self) -> int | None:
+        """Number among the devices of this kind."""
+
+
+class TorchArray(Array, Protocol):
+    """An array of PyTorch, with what copies need beyond the standard."""
+
+    @property
+    def device(self) -> TorchDevice:
+        """Device that holds the array."""
+
+    def detach(self) -> "TorchArray":
+        """Return the same values without the record of how they were computed."""
+
+    def cpu(self) -> "TorchArray":
+        """Copy the array to the host."""
+
+    def numpy(self) -> NDArray[Any]:
+        """Return the NumPy array that shares the memory of the array."""
+
+    def copy_(self, src: Array, non_blocking: bool = False) -> object:
+        """Copy the values of another array into this one."""
+
+
 @dataclass(frozen=True)
 class Device:
     """A place where arrays live. Two devices are equal when their names are.
@@ -54,7 +88,7 @@ class Device:
 
     name: str
     xp: Namespace = field(compare=False, repr=False)
-    handle: Any = field(compare=False, repr=False)
+    handle: Handle = field(compare=False, repr=False)
 
     @property
     def is_host(self) -> bool:
@@ -116,7 +150,7 @@ def _find_device(name: str) -> Device:
         return _torch_device(name, place or "cpu")
     xp = _loaded(name, "strict")
     strict.close_holes(xp)
-    return Device("strict", xp, xp.Device(strict.DEVICE_NAME))
+    return Device("strict", xp, cast(StrictLibrary, xp).Device(strict.DEVICE_NAME))
 
 
 def _cuda_device(name: str, number: int) -> Device:
@@ -140,14 +174,14 @@ def _torch_device(name: str, place: str) -> Device:
     return Device(_torch_name(handle), _compat("torch"), handle)
 
 
-def _torch_name(handle: Any) -> str:
+def _torch_name(handle: TorchDevice) -> str:
     if handle.type == "cpu":
         return "torch"
     return f"torch:{handle.type}:{handle.index or 0}"
 
 
 def _compat(library: str) -> Namespace:
-    return import_module(f"array_api_compat.{library}")
+    return cast(Namespace, import_module(f"array_api_compat.{library}"))
 
 
 def _loaded(name: str, kind: str) -> Any:
@@ -187,7 +221,7 @@ def use_device(name: str | Device) -> Iterator[Device]:
         _scoped.reset(token)
 
 
-def array_namespace(*arrays: Any) -> Namespace:
+def array_namespace(*arrays: object) -> Namespace:
     """Namespace of the library that arrays are of, with the gaps filled by array-api-compat; numbers do not count.
 
     Raises
@@ -207,9 +241,9 @@ def device_of(x: Array) -> Device:
     if type(x) is np.ndarray or array_api_compat.is_numpy_array(x):
         return _find_device("cpu")
     if array_api_compat.is_cupy_array(x):
-        return find_device(f"cuda:{x.device.id}")
+        return find_device(f"cuda:{cast(CudaArray, x).device.id}")
     if array_api_compat.is_torch_array(x):
-        return find_device(_torch_name(x.device))
+        return find_device(_torch_name(cast(TorchArray, x).device))
     if _is_strict_array(x):
         return find_device("strict")
     raise TypeError(
@@ -233,11 +267,11 @@ def require_device(device: Device, other: Device) -> None:
         )
 
 
-def _is_strict_array(x: Any) -> bool:
+def _is_strict_array(x: object) -> bool:
     return type(x).__module__.partition(".")[0] == "array_api_strict"
 
 
-def to_device(x: Any, device: "str | Device | None" = None, *, dtype: Any = None) -> Array:
+def to_device(x: object, device: "str | Device | None" = None, *, dtype: str | np.dtype[Any] | None = None) -> Array:
     """Array on a device, copied only where it is not there already.
 
     Parameters
@@ -250,39 +284,41 @@ def to_device(x: Any, device: "str | Device | None" = None, *, dtype: Any = None
     if target.is_host and type(x) is np.ndarray and x.dtype.isnative and dtype in (None, x.dtype):
         return x
     if not (array_api_compat.is_array_api_obj(x) and device_of(x) == target):
-        x = _from_host(_native(to_host(x)), target)
+        array = _from_host(_native(to_host(x)), target)
     elif target.is_host:
-        x = _native(x)
+        array = _native(cast("NDArray[Any]", x))
+    else:
+        array = x
     if dtype is None:
-        return x
-    return target.xp.astype(x, getattr(target.xp, np.dtype(dtype).name), copy=False)
+        return array
+    return target.xp.astype(array, getattr(target.xp, np.dtype(dtype).name), copy=False)
 
 
-def full_on(shape: tuple[int, ...], value: Any, device: "str | Device | None" = None) -> Array:
+def full_on(shape: tuple[int, ...], value: Scalar | np.generic, device: "str | Device | None" = None) -> Array:
     """Array of one number on a device, in the type that NumPy gives it; made there, so that nothing crosses."""
     target, number = find_device(device), np.asarray(value)
     dtype = getattr(target.xp, number.dtype.name)
     return target.xp.full(shape, number.item(), dtype=dtype, device=target.handle)
 
 
-def _native(x: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+def _native(x: NDArray[Any]) -> NDArray[Any]:
     """CuPy and PyTorch know no foreign byte order."""
     return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
 
 
-def _from_host(x: np.ndarray[Any, Any], target: Device) -> Array:
+def _from_host(x: NDArray[Any], target: Device) -> Array:
     if target.is_host:
         return x
     report_to_device(x.nbytes)
     if target.name == "strict":
-        return target.xp.asarray(x).to_device(target.handle)
+        return cast(StrictArray, target.xp.asarray(x)).to_device(target.handle)
     if target.name.startswith("cuda"):
-        with target.handle:
+        with cast(CudaDevice, target.handle):
             return target.xp.asarray(x)
     return target.xp.asarray(np.array(x), device=target.handle)  # a copy: PyTorch would share read-only memory
 
 
-def to_host(x: Any) -> np.ndarray[Any, Any]:
+def to_host(x: object) -> NDArray[Any]:
     """Read an array back as a NumPy array: the one door from a device to the host."""
     if not array_api_compat.is_array_api_obj(x) or array_api_compat.is_numpy_array(x):
         return np.asarray(x)
@@ -291,10 +327,10 @@ def to_host(x: Any) -> np.ndarray[Any, Any]:
     return values
 
 
-def _read_back(x: Array) -> np.ndarray[Any, Any]:
+def _read_back(x: Array) -> NDArray[Any]:
     if array_api_compat.is_cupy_array(x):
-        return np.asarray(x.get())
+        return np.asarray(cast(CudaArray, x).get())
     if array_api_compat.is_torch_array(x):
-        return np.asarray(x.detach().cpu().numpy())
-    xp = array_namespace(x)
-    return np.asarray(x.to_device(xp.Device("CPU_DEVICE")))
+        return np.asarray(cast(TorchArray, x).detach().cpu().numpy())
+    library, array = cast(StrictLibrary, array_namespace(x)), cast(StrictArray, x)
+    return np.asarray(array.to_device(library.Device("CPU_DEVICE")))

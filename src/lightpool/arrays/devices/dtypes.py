@@ -3,12 +3,13 @@
 import operator
 from collections.abc import Callable
 from functools import lru_cache
-from typing import Any, Protocol
+from typing import Any, Protocol, TypeAlias, overload
 
 import array_api_compat
 import numpy as np
+from numpy.typing import NDArray
 
-from lightpool.arrays.devices.array_types import Array, DType
+from lightpool.arrays.devices.array_types import Array, DType, Scalar
 from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = [
@@ -23,13 +24,16 @@ __all__ = [
     "is_floating",
 ]
 
-ARITHMETIC: dict[str, Callable[..., Any]] = {
+Operator: TypeAlias = Callable[[Array, Array | Scalar], Array]
+"""A function of an array and an array or number."""
+
+ARITHMETIC: dict[str, Operator] = {
     "add": operator.add,
     "subtract": operator.sub,
     "multiply": operator.mul,
     "divide": operator.truediv,
 }
-COMPARISONS: dict[str, Callable[..., Any]] = {
+COMPARISONS: dict[str, Operator] = {
     "less": operator.lt,
     "less_equal": operator.le,
     "greater": operator.gt,
@@ -37,12 +41,12 @@ COMPARISONS: dict[str, Callable[..., Any]] = {
     "equal": operator.eq,
     "not_equal": operator.ne,
 }
-LOGIC: dict[str, Callable[..., Any]] = {
+LOGIC: dict[str, Operator] = {
     "logical_and": operator.and_,
     "logical_or": operator.or_,
     "logical_xor": operator.xor,
 }
-_ON_MASKS = {"add": operator.or_, "multiply": operator.and_}
+_ON_MASKS: dict[str, Operator] = {"add": operator.or_, "multiply": operator.and_}
 
 
 class HasDType(Protocol):
@@ -54,34 +58,45 @@ class HasDType(Protocol):
 
 
 def dtype_name(x: HasDType) -> str:
-    """Name of the data type, such as ``float64``, the same in all libraries."""
+    """Return the name of the data type, such as ``float64``: the same in all libraries."""
     return _dtype_name(x.dtype)
 
 
 # NumPy composes the text anew each time, and this is asked for hundreds of times a run.
 # By type: data types of different libraries must not be compared.
 @lru_cache(maxsize=64, typed=True)
-def _dtype_name(dtype: Any) -> str:
+def _dtype_name(dtype: DType) -> str:
     return str(getattr(dtype, "__name__", dtype)).rpartition(".")[2]  # NumPy has classes beside its data types
 
 
 def is_bool(x: HasDType) -> bool:
-    """Whether the array is a mask."""
+    """Return whether the array is a mask."""
     return dtype_name(x) == "bool"
 
 
 def is_floating(x: HasDType) -> bool:
-    """Whether the array holds real floating-point numbers."""
+    """Return whether the array holds real floating-point numbers."""
     return dtype_name(x).startswith("float")
 
 
+@overload
+def as_dtype(x: NDArray[Any], name: str) -> NDArray[Any]: ...
+@overload
+def as_dtype(x: Array, name: str) -> Array: ...
 def as_dtype(x: Array, name: str) -> Array:
-    """Change the data type, given by its name; an array that has it already comes back itself."""
+    """Convert an array to a data type; an array that has this type already is returned itself.
+
+    Parameters
+    ----------
+    x : array of any shape
+    name : str
+        Name of the data type, such as ``float64``.
+    """
     xp = array_namespace(x)
     return xp.astype(x, getattr(xp, name), copy=False)
 
 
-def apply_operator(name: str, x: Array, y: Any) -> Array:
+def apply_operator(name: str, x: Array, y: Array | Scalar) -> Array:
     """Apply an operator to an array and an array or a plain number, in the data type that NumPy would choose.
 
     Parameters
@@ -99,10 +114,11 @@ def apply_operator(name: str, x: Array, y: Any) -> Array:
     TypeError
         If ``y`` is something else, or two masks are subtracted.
     """
-    if not (_is_scalar(y) or array_api_compat.is_array_api_obj(y)):
+    if not (isinstance(y, bool | int | float) or array_api_compat.is_array_api_obj(y)):
         raise TypeError(f"expected an array or a number, got {y!r} of type {type(y).__name__}")
     if name in LOGIC:
-        return LOGIC[name](as_dtype(x, "bool"), bool(y) if _is_scalar(y) else as_dtype(y, "bool"))
+        other = bool(y) if isinstance(y, bool | int | float) else as_dtype(y, "bool")
+        return LOGIC[name](as_dtype(x, "bool"), other)
     common = _common_dtype(x, y)
     if common == "bool":
         if name in _ON_MASKS:
@@ -115,16 +131,13 @@ def apply_operator(name: str, x: Array, y: Any) -> Array:
     return (ARITHMETIC | COMPARISONS)[name](*_both_as(x, y, common))
 
 
-def _is_scalar(y: Any) -> bool:
-    return isinstance(y, bool | int | float)
-
-
-def _common_dtype(x: Array, y: Any) -> str:
-    other = y if _is_scalar(y) else np.dtype(dtype_name(y))
+def _common_dtype(x: Array, y: Array | Scalar) -> str:
+    other = y if isinstance(y, bool | int | float) else np.dtype(dtype_name(y))
     return np.result_type(np.dtype(dtype_name(x)), other).name
 
 
-def _both_as(x: Array, y: Any, name: str) -> tuple[Array, Any]:
-    if _is_scalar(y):
-        return as_dtype(x, name), np.dtype(name).type(y).item()
+def _both_as(x: Array, y: Array | Scalar, name: str) -> tuple[Array, Array | Scalar]:
+    if isinstance(y, bool | int | float):
+        number: Scalar = np.dtype(name).type(y).item()
+        return as_dtype(x, name), number
     return as_dtype(x, name), as_dtype(y, name)

@@ -9,9 +9,11 @@ from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
+from typing import cast
 
 import numpy as np
 
+from lightpool.arrays.devices.array_types import CudaDevice
 from lightpool.arrays.devices.devices import Device, find_device
 from lightpool.errors import OutOfMemoryError
 
@@ -76,7 +78,7 @@ def total_memory(device: str | Device | None = None) -> int | None:
     if target.name in ("cpu", "torch", "strict"):
         return _pages("SC_PHYS_PAGES")
     if target.name.startswith("cuda"):
-        with target.handle:
+        with cast(CudaDevice, target.handle):
             return int(import_module("cupy").cuda.runtime.memGetInfo()[1])
     if target.name.startswith("torch:cuda"):
         return int(import_module("torch").cuda.mem_get_info(target.handle)[1])
@@ -85,7 +87,7 @@ def total_memory(device: str | Device | None = None) -> int | None:
 
 def _free_in_cupy(device: Device) -> int:
     cupy = import_module("cupy")
-    with device.handle:
+    with cast(CudaDevice, device.handle):
         pool = cupy.get_default_memory_pool()
         free = int(cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes())
         limit = int(pool.get_limit())  # 0 stands for none
@@ -181,7 +183,7 @@ def release_memory(device: str | Device | None = None) -> None:
     target = find_device(device)
     if target.name.startswith("cuda"):
         cupy = import_module("cupy")
-        with target.handle, warnings.catch_warnings():
+        with cast(CudaDevice, target.handle), warnings.catch_warnings():
             warnings.simplefilter("ignore", FutureWarning)  # CuPy may rename it one day
             cupy.fft.config.clear_plan_cache()
             cupy.get_default_memory_pool().free_all_blocks()

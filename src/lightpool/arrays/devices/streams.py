@@ -2,12 +2,12 @@
 
 from abc import ABC, abstractmethod
 from importlib import import_module
-from typing import Any
+from typing import Any, cast
 
 import numpy as np
 
-from lightpool.arrays.devices.array_types import Array
-from lightpool.arrays.devices.devices import Device
+from lightpool.arrays.devices.array_types import Array, CudaArray
+from lightpool.arrays.devices.devices import Device, TorchArray
 
 __all__ = ["CupyStreams", "Streams", "TorchStreams", "find_streams"]
 
@@ -92,12 +92,12 @@ class CupyStreams(Streams):
     def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], stream: Any) -> Array:
         """Array with any content."""
         with self._device, stream:
-            return self._cupy.empty(shape, dtype)
+            return cast(Array, self._cupy.empty(shape, dtype))
 
     def copy(self, array: Array, pinned: HostArray) -> None:
         """Let `copying` copy to an array."""
         with self._device:
-            array.data.copy_from_host_async(pinned.ctypes.data, pinned.nbytes, self.copying)
+            cast(CudaArray, array).data.copy_from_host_async(pinned.ctypes.data, pinned.nbytes, self.copying)
 
     def record(self, stream: Any) -> Any:
         """Event that has passed when all that is on a stream by now is done."""
@@ -146,12 +146,12 @@ class TorchStreams(Streams):
         """Array with any content."""
         kind = self._torch.from_numpy(np.empty(0, dtype)).dtype
         with self._torch.cuda.stream(stream):
-            return self._torch.empty(shape, dtype=kind, device=self._device)
+            return cast(Array, self._torch.empty(shape, dtype=kind, device=self._device))
 
     def copy(self, array: Array, pinned: HostArray) -> None:
         """Let `copying` copy to an array."""
         with self._torch.cuda.stream(self.copying):
-            array.copy_(self._torch.from_numpy(pinned), non_blocking=True)
+            cast(TorchArray, array).copy_(self._torch.from_numpy(pinned), non_blocking=True)
 
     def record(self, stream: Any) -> Any:
         """Event that has passed when all that is on a stream by now is done."""

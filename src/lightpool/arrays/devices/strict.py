@@ -6,16 +6,30 @@ them waits for the device and copies in silence. `close_holes` makes them refuse
 """
 
 from collections.abc import Callable
-from typing import Any
+from typing import Protocol, cast
 
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, Handle, Namespace
 from lightpool.errors import DeviceError
 
-__all__ = ["DEVICE_NAME", "close_holes"]
+__all__ = ["DEVICE_NAME", "StrictArray", "StrictLibrary", "close_holes"]
 
 DEVICE_NAME = "device1"
 _HOLES = ("__bool__", "__int__", "__float__", "__complex__", "__index__", "__dlpack__")
 _closed: set[int] = set()
+
+
+class StrictLibrary(Protocol):
+    """What array-api-strict has beyond the standard."""
+
+    def Device(self, name: str) -> Handle:  # noqa: N802
+        """Return the device of a name."""
+
+
+class StrictArray(Array, Protocol):
+    """An array of array-api-strict."""
+
+    def to_device(self, device: Handle, /) -> Array:
+        """Copy the array to a device."""
 
 
 def close_holes(xp: Namespace) -> None:
@@ -24,13 +38,13 @@ def close_holes(xp: Namespace) -> None:
         return
     _closed.add(id(xp))
     array_type = type(xp.zeros(1))
-    open_device = xp.Device("CPU_DEVICE")
+    open_device = cast(StrictLibrary, xp).Device("CPU_DEVICE")
     for name in _HOLES:
         setattr(array_type, name, _refusing(getattr(array_type, name), name, open_device))
 
 
-def _refusing(method: Callable[..., Any], name: str, open_device: Any) -> Callable[..., Any]:
-    def refuse(self: Array, *args: Any, **kwargs: Any) -> Any:
+def _refusing(method: Callable[..., object], name: str, open_device: Handle) -> Callable[..., object]:
+    def refuse(self: Array, *args: object, **kwargs: object) -> object:
         if self.device != open_device:
             raise DeviceError(
                 f"{name} would read an array on {self.device} back to the host in silence; "

@@ -3,26 +3,31 @@
 import math
 from collections.abc import Sequence
 from functools import reduce
-from typing import Any
+from typing import TypeAlias, cast
 
 import array_api_compat
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays.cuda import accumulation as cuda_accumulation
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, HostFloats, Index, Scalar
 from lightpool.arrays.devices.blocks import blocks_that_fit, pieces, quiet_on_windows
 from lightpool.arrays.devices.devices import array_namespace, device_of
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name, is_bool, is_floating
-from lightpool.arrays.devices.lazy_array import LazyArray
+from lightpool.arrays.devices.lazy_array import LazyArray, PartIndex
 
 __all__ = ["add_product", "add_product_plain"]
 
-Index = tuple[Any, ...]
+Factor: TypeAlias = Array | LazyArray | Scalar
+"""What can be multiplied: an array, one that is computed by window, or a number of Python."""
+
+HostFactor: TypeAlias = NDArray[np.float64] | Scalar
+
 
 _N_WORK = 4  # arrays of the size of a product that are in memory while it is made and added
 
 
-def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *, nan_to_num: bool = True) -> None:
+def add_product(total: Array, factors: Sequence[Factor], window: Index = (...,), *, nan_to_num: bool = True) -> None:
     """Add the product of some arrays to a window of an array, in place; masks are united.
 
     Parameters
@@ -39,33 +44,35 @@ def add_product(total: Array, factors: Sequence[Any], window: Index = (...,), *,
         others = [_values(factor) for factor in factors if factor is not lazy]
         whole = total[window]
         if lazy.device.is_host and _is_simple(total, others) and lazy.dtype == total.dtype:
-            _add_parts_numpy(whole, lazy, others, nan_to_num)
+            _add_parts_numpy(cast(HostFloats, whole), lazy, cast("Sequence[HostFactor]", others), nan_to_num)
             return
         for index, part in lazy.parts():
             rest = [_part(factor, index, whole.ndim) for factor in others]
             add_product(whole, [part, *rest], index, nan_to_num=nan_to_num)
     elif _is_simple(total, factors):
-        _add_product_numpy(total[window], factors, nan_to_num)
+        _add_product_numpy(cast(HostFloats, total[window]), cast("Sequence[HostFactor]", factors), nan_to_num)
     elif not (array_api_compat.is_cupy_array(total) and _add_product_cuda(total[window], factors, nan_to_num)):
         add_product_plain(total, factors, window, nan_to_num=nan_to_num)
 
 
-def add_product_plain(total: Array, factors: Sequence[Any], window: Index = (...,), *, nan_to_num: bool = True) -> None:
+def add_product_plain(
+    total: Array, factors: Sequence[Factor], window: Index = (...,), *, nan_to_num: bool = True
+) -> None:
     """Plain twin of `add_product`, in the array API standard alone."""
-    factors = [_values(factor) for factor in factors]
+    values = [_values(factor) for factor in factors]
     whole = total[window]
     n_dim, n_bytes = len(whole.shape), 8 * _N_WORK * math.prod(whole.shape[1:])
     planes = blocks_that_fit(whole.shape[0], n_bytes, device_of(total)) if n_dim > 2 else []
     if len(planes) < 2:
-        _add_product(total, factors, window, nan_to_num)
+        _add_product(total, values, window, nan_to_num)
         return
     for block in planes:
         index = (block, ..., slice(None), slice(None))
-        _add_product(whole, [_part(factor, index, n_dim) for factor in factors], index, nan_to_num)
+        _add_product(whole, [_part(factor, index, n_dim) for factor in values], index, nan_to_num)
 
 
-def _add_product(total: Array, factors: Sequence[Any], window: Index, nan_to_num: bool) -> None:
-    product = _product(factors)
+def _add_product(total: Array, factors: Sequence[Array | Scalar], window: Index, nan_to_num: bool) -> None:
+    product = cast(Array, _product(factors))
     if nan_to_num and is_floating(product):
         xp = array_namespace(product)
         product = xp.where(xp.isfinite(product), product, 0.0)
@@ -76,11 +83,11 @@ def _add_product(total: Array, factors: Sequence[Any], window: Index, nan_to_num
         total[window] += product
 
 
-def _values(factor: Any) -> Any:
+def _values(factor: Factor) -> Array | Scalar:
     return factor.values() if isinstance(factor, LazyArray) else factor
 
 
-def _part(factor: Any, index: Index, n_dim: int) -> Any:
+def _part(factor: Array | Scalar, index: PartIndex, n_dim: int) -> Array | Scalar:
     """Part of a factor that spreads to an array of more dimensions, at an index (lead, ..., rows, columns) of that."""
     if isinstance(factor, int | float):
         return factor
@@ -89,16 +96,16 @@ def _part(factor: Any, index: Index, n_dim: int) -> Any:
     return factor[tuple(slice(None) if n == 1 else s for s, n in zip(slices, factor.shape, strict=True))]
 
 
-def _size(factor: Any) -> int:
+def _size(factor: Array | Scalar) -> int:
     return -1 if isinstance(factor, int | float) else math.prod(factor.shape)
 
 
-def _product(factors: Sequence[Any]) -> Any:
+def _product(factors: Sequence[Array | Scalar]) -> Array | Scalar:
     """Product; small arrays are multiplied before they meet large ones."""
-    return reduce(lambda x, y: apply_operator("multiply", y, x), sorted(factors, key=_size))
+    return reduce(lambda x, y: apply_operator("multiply", cast(Array, y), x), sorted(factors, key=_size))
 
 
-def _is_simple(total: Array, factors: Sequence[Any]) -> bool:
+def _is_simple(total: Array, factors: Sequence[Factor]) -> bool:
     """Whether NumPy adds up float64 or float32, and all factors have this type or are bool."""
     arrays = [factor for factor in factors if not isinstance(factor, int | float)]
     return is_floating(total) and all(
@@ -106,50 +113,53 @@ def _is_simple(total: Array, factors: Sequence[Any]) -> bool:
     )
 
 
-def _add_product_cuda(part: Array, factors: Sequence[Any], nan_to_num: bool) -> bool:
+def _add_product_cuda(part: Array, factors: Sequence[Factor], nan_to_num: bool) -> bool:
     """Whether there was a kernel to do it."""
     number = math.prod(x for x in factors if isinstance(x, int | float))
     arrays = sorted((_values(x) for x in factors if not isinstance(x, int | float)), key=_size)
-    return cuda_accumulation.add_product(part, arrays, number, nan_to_num)
+    return cuda_accumulation.add_product(part, cast("Sequence[Array]", arrays), number, nan_to_num)
 
 
-def _add_parts_numpy(whole: Array, lazy: LazyArray, factors: Sequence[Any], nan_to_num: bool) -> None:
+def _add_parts_numpy(whole: HostFloats, lazy: LazyArray, factors: Sequence[HostFactor], nan_to_num: bool) -> None:
     image = whole.shape[-2:]
-    masks = [x.reshape(image) for x in factors if nan_to_num and _is_image_mask(x, image)]
+    masks = [np.reshape(x, image) for x in factors if nan_to_num and _is_image_mask(x, image)]
     others = [x for x in factors if not (nan_to_num and _is_image_mask(x, image))]
     factor = _product(others) if others else 1.0
     if not isinstance(factor, int | float):
-        factor = as_dtype(factor, dtype_name(whole))
+        factor = cast(HostFloats, as_dtype(factor, dtype_name(whole)))
     is_finite = not nan_to_num or (lazy.is_finite and bool(np.all(np.isfinite(factor))))
     with quiet_on_windows():
-        for index, part in lazy.parts(reduce(np.logical_and, masks) if masks else None):
+        for index, values in lazy.parts(reduce(np.logical_and, masks) if masks else None):
+            part = cast(HostFloats, values)
             if others:
-                part *= _part(factor, index, whole.ndim)
+                part *= cast(HostFactor, _part(factor, index, whole.ndim))
             if not is_finite and not _is_all_finite(part):
                 part = np.where(np.isfinite(part), part, 0.0)
             target = whole[index]
             np.add(target, part, out=target)
 
 
-def _is_image_mask(x: Any, image: tuple[int, ...]) -> bool:
+def _is_image_mask(x: Array | Scalar, image: tuple[int, ...]) -> bool:
     return not isinstance(x, int | float) and is_bool(x) and x.shape == (1,) * (x.ndim - 2) + tuple(image)
 
 
-def _is_all_finite(values: Any) -> bool:
+def _is_all_finite(values: HostFloats) -> bool:
     """Whether all values are finite, in one pass; False too where the sum of their squares is not."""
     row = values.reshape(-1) if values.flags.c_contiguous else None
     return bool(np.isfinite(values.sum() if row is None else np.dot(row, row)))  # BLAS is twice as fast as a sum
 
 
-def _add_product_numpy(part: Array, factors: Sequence[Any], nan_to_num: bool) -> None:
+def _add_product_numpy(part: HostFloats, factors: Sequence[HostFactor], nan_to_num: bool) -> None:
     small = [x for x in factors if _size(x) < part.size]
-    large = [x for x in factors if _size(x) == part.size] + ([_product(small)] if small else [])
+    large = [x for x in factors if _size(x) == part.size]
+    large += [cast(HostFactor, _product(small))] if small else []
     if not isinstance(large[0], int | float) and is_bool(large[0]):
         large = [1.0, *large]
     views = [x if isinstance(x, int | float) else np.broadcast_to(x, part.shape) for x in large]
     with quiet_on_windows():
         for piece in pieces(part.shape):
-            product = reduce(np.multiply, (x if isinstance(x, int | float) else x[piece] for x in views))
+            here: list[HostFloats] = [cast(HostFloats, x if isinstance(x, int | float) else x[piece]) for x in views]
+            product: HostFloats = reduce(np.multiply, here)
             if nan_to_num and not _is_all_finite(product):
                 product = np.where(np.isfinite(product), product, 0.0)
             np.add(part[piece], product, out=part[piece])

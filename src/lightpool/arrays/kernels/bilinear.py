@@ -3,19 +3,25 @@
 import math
 import threading
 from collections.abc import Iterator
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import array_api_compat
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays.cuda import interpolation as cuda_interpolation
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.blocks import BLOCK, blocks
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import array_namespace, device_of
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
 
 __all__ = ["gather_bilinear", "gather_bilinear_in_parts"]
+
+if TYPE_CHECKING:
+    from scipy.sparse import csr_array
+
+Indices: TypeAlias = NDArray[np.int64]
 
 _PART = BLOCK // 4
 """Points in a part: a dozen numbers for each of them, and what is made of these, stay in the processor's cache."""
@@ -27,7 +33,7 @@ class _Kept(threading.local):
     """Matrices of a thread, of some 100 kB each."""
 
     def __init__(self) -> None:
-        self.matrices: dict[tuple[int, int, int, str], Any] = {}
+        self.matrices: dict[tuple[int, int, int, str], csr_array[Any]] = {}
 
 
 _KEPT = _Kept()
@@ -55,7 +61,7 @@ def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dt
     leading, shape, (n_x, n_y) = table.shape[:-2], ix.shape, table.shape[-2:]
     ix, fx, iy, fy = (xp.reshape(v, (-1,)) for v in (ix, fx, iy, fy))
     if array_api_compat.is_numpy_namespace(xp):
-        values = np.empty((math.prod(leading), ix.size), dtype)
+        values: Array = np.empty((math.prod(leading), math.prod(shape)), dtype)
         for part, found in gather_bilinear_in_parts(table, ix, fx, iy, fy, dtype):
             values[:, part] = found
     elif array_api_compat.is_cupy_namespace(xp):
@@ -82,18 +88,19 @@ def gather_bilinear_in_parts(
         Not contiguous: the values of a point stand together in memory.
     """
     n_x, n_y = table.shape[-2:]
-    by_node = np.ascontiguousarray(table.reshape(math.prod(table.shape[:-2]), n_x * n_y).T, dtype)
-    first, n_corner = (ix * n_y + iy).astype(np.int32), (1 + (n_x > 1)) * (1 + (n_y > 1))
-    for part in blocks(ix.size, size):
+    nodes = np.reshape(cast(HostFloats, table), (math.prod(table.shape[:-2]), n_x * n_y))
+    by_node = np.ascontiguousarray(nodes.T, dtype)
+    first, n_corner = cast(Indices, ix * n_y + iy).astype(np.int32), (1 + (n_x > 1)) * (1 + (n_y > 1))
+    for part in blocks(ix.shape[0], size):
         matrix = _rows_of(part.stop - part.start, n_corner, len(by_node), dtype)
         columns, weights = (x.reshape(-1, n_corner) for x in (matrix.indices, matrix.data))
         for number, (step, weight) in enumerate(_corners(fx[part], fy[part], n_x, n_y)):
             np.add(first[part], step, out=columns[:, number])
-            weights[:, number] = weight
+            weights[:, number] = cast(HostFloats, weight)
         yield part, (matrix @ by_node).T
 
 
-def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> Any:
+def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_array[Any]":
     """Sparse matrix with a row for each point, to be filled: its product reads all of a node at once.
 
     Building one costs as much as its product, so the last ones of a thread are kept, and filled anew.
@@ -106,7 +113,7 @@ def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> Any:
     return kept[key]
 
 
-def _new_rows(n_point: int, n_corner: int, n_node: int, dtype: str) -> Any:
+def _new_rows(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_array[Any]":
     from scipy.sparse import csr_array  # loading it takes longer than most uses of this room
 
     starts = np.arange(0, n_point * n_corner + 1, n_corner, dtype=np.int32)

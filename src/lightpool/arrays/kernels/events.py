@@ -1,10 +1,13 @@
 """Events counted into the bins of a sky map."""
 
+import operator
 from collections.abc import Sequence
 from functools import reduce
+from typing import TypeAlias, cast
 
 import numpy as np
 from array_api_compat import is_cupy_namespace, is_numpy_namespace
+from numpy.typing import NDArray
 
 from lightpool.arrays.cuda import events as cuda_events
 from lightpool.arrays.devices.array_types import Array, HostFloats
@@ -16,6 +19,8 @@ from lightpool.arrays.kernels.projections import Projection, sky_to_pixel
 from lightpool.arrays.kernels.sphere import lonlat, rotate, unit_vectors
 
 __all__ = ["EDGE", "count_events", "count_events_plain", "on_turn", "pixel_number"]
+
+Mask: TypeAlias = NDArray[np.bool_]
 
 EDGE = 1e-8
 """What is nearer to the edge between two pixels, in pixels, lies on it and belongs to the upper one.
@@ -68,7 +73,7 @@ def count_events(
         return cuda_events.count_events(lon, lat, values, edges, projection, shape, first, turn, columns, weights)
     if is_numpy_namespace(xp) and values:
         bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
-        inside = np.flatnonzero(reduce(np.logical_and, (index >= 0 for index in bins)))
+        inside = np.flatnonzero(cast(Mask, reduce(operator.and_, (index >= 0 for index in bins))))
         # Most events lie below the energies of the map: what does not count need not be projected.
         lon, lat, *bins = (column[inside] for column in (lon, lat, *bins))
         weights = None if weights is None else weights[inside]

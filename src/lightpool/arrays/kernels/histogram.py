@@ -2,16 +2,20 @@
 
 import math
 from collections.abc import Sequence
+from typing import TypeAlias, cast, overload
 
 import array_api_compat
 import numpy as np
 from array_api_compat import device
+from numpy.typing import NDArray
 
 from lightpool.arrays.cuda import binning as cuda_binning
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = ["histogram", "histogram_plain", "sum_by_bin", "sum_by_bin_plain"]
+
+Indices: TypeAlias = NDArray[np.int64]
 
 
 def histogram(index: Sequence[Array], shape: tuple[int, ...], weights: Array | None = None) -> Array:
@@ -53,18 +57,24 @@ def _flat_index(
     index: Sequence[Array], shape: tuple[int, ...], weights: Array | None, *, xp: Namespace
 ) -> tuple[Array, Array | None]:
     """One index into the raveled map, -1 outside, and the weights, both of shape (n,)."""
-    flat, inside = xp.zeros_like(index[0]), None
+    flat = xp.zeros_like(index[0])
+    inside: Array | None = None
     for i, n in zip(index, shape, strict=True):
         flat = flat * n + i
         valid = (i >= 0) & (i < n)
         inside = valid if inside is None else inside & valid
-    flat = xp.where(inside, flat, xp.full_like(flat, -1))
+    if inside is not None:
+        flat = xp.where(inside, flat, xp.full_like(flat, -1))
     if weights is not None:
         flat, weights = xp.broadcast_arrays(flat, weights)
         weights = xp.reshape(weights, (-1,))
     return xp.reshape(flat, (-1,)), weights
 
 
+@overload
+def sum_by_bin(index: Indices, weights: HostFloats | None, n_bin: int) -> HostFloats: ...
+@overload
+def sum_by_bin(index: Array, weights: Array | None, n_bin: int) -> Array: ...
 def sum_by_bin(index: Array, weights: Array | None, n_bin: int) -> Array:
     """Sum of the weights in each bin.
 
@@ -80,13 +90,13 @@ def sum_by_bin(index: Array, weights: Array | None, n_bin: int) -> Array:
     """
     xp = array_namespace(index, weights)
     if array_api_compat.is_numpy_namespace(xp):
-        return _sum_by_bin_numpy(index, weights, n_bin)
+        return _sum_by_bin_numpy(cast(Indices, index), cast("HostFloats | None", weights), n_bin)
     if array_api_compat.is_cupy_namespace(xp):
         return cuda_binning.histogram([index], (n_bin,), weights)
     return sum_by_bin_plain(index, weights, n_bin)
 
 
-def _sum_by_bin_numpy(index: Array, weights: Array | None, n_bin: int) -> Array:
+def _sum_by_bin_numpy(index: Indices, weights: HostFloats | None, n_bin: int) -> HostFloats:
     # np.bincount refuses negative numbers: what is outside goes to one bin more, which is cut off. Weights of 1 make it
     # count in float64, which a map holds; converting integers would need a second map.
     index = np.where((index >= 0) & (index < n_bin), index, n_bin).reshape(-1)

@@ -1,18 +1,22 @@
 """Reducing, grouping and padding along chosen dimensions, with missing values left out."""
 
+import math
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from functools import reduce
-from typing import Any
+from typing import TypeAlias, cast
 
 import numpy as np
 from array_api_compat import device, is_cupy_array, is_numpy_array
+from numpy.typing import NDArray
 
 from lightpool.arrays.cuda import reductions as cuda_reductions
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.blocks import BLOCK
 from lightpool.arrays.devices.devices import array_namespace
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name, is_bool, is_floating
+
+Mask: TypeAlias = NDArray[np.bool_]
 
 __all__ = [
     "block_sum",
@@ -25,13 +29,10 @@ __all__ = [
     "sums_in_masks_plain",
 ]
 
-_NUMBERS = {
-    "add": ("sum", 0.0),
-    "multiply": ("prod", 1.0),
-    "maximum": ("max", -float("inf")),
-    "minimum": ("min", float("inf")),
-}
-_LOGIC = {"logical_and": "all", "logical_or": "any"}
+_NEUTRAL = {"add": 0.0, "multiply": 1.0, "maximum": -math.inf, "minimum": math.inf}
+"""Number that stands for a missing one in each reduction of numbers."""
+
+_LOGIC = ("logical_and", "logical_or")
 _ALIASES = {
     "sum": "add",
     "nansum": "add",
@@ -47,7 +48,7 @@ _ALIASES = {
 }
 
 
-def operation_name(func: Any) -> str:
+def operation_name(func: Callable[..., object] | str) -> str:
     """Name of a reduction, from a NumPy function such as ``np.add`` or ``np.logical_or``, or from its name.
 
     Raises
@@ -57,8 +58,8 @@ def operation_name(func: Any) -> str:
     """
     name = func if isinstance(func, str) else getattr(func, "__name__", repr(func))
     name = _ALIASES.get(name, name)
-    if name not in _NUMBERS and name not in _LOGIC:
-        raise ValueError(f"reduction {name!r} is not known; it must be one of {sorted(_NUMBERS | _LOGIC)}")
+    if name not in _NEUTRAL and name not in _LOGIC:
+        raise ValueError(f"reduction {name!r} is not known; it must be one of {sorted([*_NEUTRAL, *_LOGIC])}")
     return name
 
 
@@ -81,15 +82,17 @@ def reduce_over(x: Array, name: str, axis: int | tuple[int, ...], *, keepdims: b
         truth = as_dtype(x, "bool")
         if is_floating(x):
             truth = truth | xp.isnan(x) if name == "logical_and" else truth & ~xp.isnan(x)
-        return getattr(xp, _LOGIC[name])(truth, axis=axis, keepdims=keepdims)
-    function, neutral = _NUMBERS[name]
+        combine = xp.all if name == "logical_and" else xp.any
+        return combine(truth, axis=axis, keepdims=keepdims)
+    neutral = _NEUTRAL[name]
     if is_bool(x):
         x = as_dtype(x, "int64")
     elif is_floating(x):
         x = xp.where(xp.isnan(x), neutral, x)
     if name == "add":
         return sum_over(x, axis, keepdims=keepdims)
-    return getattr(xp, function)(x, axis=axis, keepdims=keepdims)
+    function = {"multiply": xp.prod, "maximum": xp.max, "minimum": xp.min}[name]
+    return function(x, axis=axis, keepdims=keepdims)
 
 
 def sum_over(x: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Array:
@@ -200,27 +203,28 @@ def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
         return cuda_reductions.sums_in_masks(values, masks)
     if not all(is_numpy_array(x) for x in (*values, *masks)):
         return sums_in_masks_plain(values, masks)
-    return _sums_in_masks_numpy(values, masks)
+    return _sums_in_masks_numpy(cast("Sequence[HostFloats]", values), cast("Sequence[Mask]", masks))
 
 
-def _sums_in_masks_numpy(values: Sequence[Array], masks: Sequence[Array]) -> Array:
+def _sums_in_masks_numpy(values: Sequence[HostFloats], masks: Sequence[Mask]) -> HostFloats:
     """Scalar products with the masks; a mask becomes numbers once for neighbouring planes where it is the same."""
     planes = values[0].shape[:-2]
     sums = np.zeros((len(values), *planes))
-    kept: Array | None = None
+    kept: Mask | None = None
+    factor = np.zeros(0)
     for plane in np.ndindex(planes):
-        mask = reduce(np.logical_and, [mask[plane] for mask in masks])
+        mask: Mask = reduce(np.logical_and, [mask[plane] for mask in masks])
         if kept is None or not np.array_equal(mask, kept):
             kept, factor = mask, mask.reshape(-1).astype(np.float64)
         if kept.any():
             maps = [value[plane] for value in values]
             sums[:, *plane] = [_dot(value.reshape(-1), factor) for value in maps]
             if not np.isfinite(sums[:, *plane]).all():
-                sums[:, *plane] = sums_in_masks_plain(maps, [kept])
+                sums[:, *plane] = cast(HostFloats, sums_in_masks_plain(maps, [kept]))
     return sums
 
 
-def _dot(x: Array, y: Array) -> float:
+def _dot(x: HostFloats, y: HostFloats) -> float:
     """Scalar product in blocks, too short for BLAS to share them among threads, on whose number bits would depend."""
     n = x.size - x.size % BLOCK
     blocks = np.vecdot(x[:n].reshape(-1, BLOCK), y[:n].reshape(-1, BLOCK))

@@ -6,9 +6,10 @@ from collections import OrderedDict
 from collections.abc import Sequence
 from dataclasses import dataclass
 from threading import Lock
-from typing import Any
+from typing import TypeAlias, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.blocks import blocks, blocks_that_fit, joined
@@ -16,6 +17,9 @@ from lightpool.arrays.devices.devices import Device, array_namespace, device_of,
 from lightpool.arrays.kernels.convolution import fft_size, ring_kernel
 
 __all__ = ["Ring", "adaptive_ring_sums", "ring_sums", "ring_sums_plain"]
+
+Spectrum: TypeAlias = NDArray[np.complex128]
+Mask: TypeAlias = NDArray[np.bool_]
 
 _CACHE_BYTES = 2**28  # of transformed rings, on all devices together
 _N_WORK = 16  # arrays of the size of the transformed images that are in memory at a time, at most
@@ -48,12 +52,16 @@ class Ring:
         return kernel[y, x]
 
 
+Key: TypeAlias = tuple[Ring, tuple[int, int], tuple[int, int], Device]
+"""A ring, its reach, the size of the torus, and the device."""
+
+
 class _TransformCache:
     """Transformed rings, the last used ones up to a number of bytes."""
 
     def __init__(self, n_byte: int) -> None:
         self.n_byte = n_byte
-        self._found: OrderedDict[tuple[Any, ...], tuple[Array, float]] = OrderedDict()
+        self._found: OrderedDict[Key, tuple[Array, float]] = OrderedDict()
         self._lock = Lock()
 
     def __len__(self) -> int:
@@ -96,10 +104,13 @@ def _forward(images: Array, size: tuple[int, int], device: Device) -> Array:
         return fft.fft(fft.rfft(images, n=size[1], axis=-1), n=size[0], axis=-2)
     import scipy.fft  # takes half the time of that of NumPy
 
-    return scipy.fft.fft(scipy.fft.rfft(images, n=size[1], axis=-1), n=size[0], axis=-2, overwrite_x=True)
+    rows = scipy.fft.rfft(cast(HostFloats, images), n=size[1], axis=-1)
+    return scipy.fft.fft(rows, n=size[0], axis=-2, overwrite_x=True)
 
 
-def _product_backward(spectrum: Array, factor: Array, n_y: int, n_x: int, device: Device, work: list[Array]) -> Array:
+def _product_backward(
+    spectrum: Array, factor: Array, n_y: int, n_x: int, device: Device, work: list[Spectrum]
+) -> Array:
     """Transform the product of two spectra back, rows up to ``n_y`` only; ``n_x`` is the size of the torus.
 
     On the host the product is made in the one array of ``work``: memory that is new each time costs as much as the
@@ -110,9 +121,10 @@ def _product_backward(spectrum: Array, factor: Array, n_y: int, n_x: int, device
         return fft.irfft(fft.ifft(spectrum * factor, axis=-2)[..., :n_y, :], n=n_x, axis=-1)
     import scipy.fft
 
+    on_host = cast(Spectrum, spectrum)
     if not work:
-        work.append(np.empty_like(spectrum))
-    np.multiply(spectrum, factor, out=work[0])
+        work.append(np.empty_like(on_host))
+    np.multiply(on_host, cast(HostFloats, factor), out=work[0])
     rows = scipy.fft.ifft(work[0], axis=-2, overwrite_x=True)
     return scipy.fft.irfft(rows[..., :n_y, :], n=n_x, axis=-1)
 
@@ -127,7 +139,7 @@ class _Images:
     reach: tuple[int, int]
     noise: Array  # (..., 1, 1), rounding of the sum over a single pixel
     device: Device
-    work: list[Array]
+    work: list[Spectrum]
 
     @classmethod
     def transform(cls, images: Array, rings: Sequence[Ring]) -> "_Images":
@@ -284,7 +296,7 @@ def _adaptive_batch(
 def _put(target: Array, where: Array, values: Array) -> Array:
     """Array with values where a mask is True; on the host that is done in place."""
     if device_of(target).is_host:
-        np.copyto(target, values, where=where)
+        np.copyto(cast(HostFloats, target), cast(HostFloats, values), where=cast(Mask, where))
         return target
     return array_namespace(target).where(where, values, target)
 
