@@ -7,10 +7,8 @@ from matplotlib import pyplot as plt
 from numpy.testing import assert_allclose
 from regions import CircleSkyRegion, PointSkyRegion, RectangleSkyRegion
 
-from lightpool.datasets import SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.errors import GeometryError
-from lightpool.maps import Map, MapAxis, RegionGeom, RegionNDMap, WcsGeom
-from lightpool.plot.regions import plot_off_regions
+from lightpool.maps import Map, RegionGeom, RegionNDMap, WcsGeom
 
 CENTER = SkyCoord(83.63, 22.01, unit="deg")
 CIRCLE = CircleSkyRegion(CENTER, 0.2 * u.deg)
@@ -58,20 +56,3 @@ def test_the_current_axes_are_taken_if_they_show_the_sky(figure):
 def test_an_unknown_region_cannot_be_drawn(figure):
     with pytest.raises(GeometryError, match="no region"):
         RegionGeom.create(None).plot_region()
-
-
-def test_off_regions_of_many_runs_have_a_legend(figure):
-    axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
-    datasets = []
-    for name in ("one", "two", "lost"):
-        dataset = SpectrumDataset.create(RegionGeom.create(CIRCLE, axes=[axis]), name=name)
-        off = RegionNDMap.create([CIRCLE, CIRCLE], axes=[axis])
-        kwargs = {"acceptance": 1, "acceptance_off": 2, "counts_off": off, "name": name}
-        datasets.append(SpectrumDatasetOnOff.from_spectrum_dataset(dataset, **kwargs))
-    datasets[2].counts_off = None
-    with pytest.raises(TypeError, match="sky"):
-        plot_off_regions(datasets)
-    ax = Map.from_geom(WcsGeom.create(skydir=CENTER, width=2)).plot()
-    plot_off_regions(datasets, ax)
-    assert [text.get_text() for text in ax.get_legend().get_texts()] == ["one", "two"]
-    assert len(ax.patches) == 4

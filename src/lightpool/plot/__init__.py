@@ -1,4 +1,4 @@
-"""Pictures; the only door to matplotlib, reached from the ``plot`` and ``peek`` methods."""
+"""Plots; the only package that imports matplotlib, reached from the ``plot`` and ``peek`` methods."""
 
 from importlib.util import find_spec
 

@@ -1,8 +1,12 @@
 """Labels, limits and scales of plots along an axis of a map."""
 
-from typing import Any
+from collections.abc import Callable
 
+import astropy.units as u
+from matplotlib.axes import Axes
+from matplotlib.axis import Axis
 from matplotlib.dates import DateFormatter
+from matplotlib.ticker import Formatter
 
 from lightpool.maps.axes.axes import UNIT_STRING_FORMAT
 from lightpool.maps.axes.axis import MapAxis
@@ -23,16 +27,18 @@ QUANTITIES = {
     "time": "Time",
 }
 
-_TICK_TEXT = {"rotation": 30, "ha": "right", "rotation_mode": "anchor"}
+_date_formatter: Callable[[str], Formatter] = DateFormatter
+_TICK_ROTATION = 30  # degrees; horizontal labels or dates would overlap
 
 
-def axis_label(axis: AxisBase, unit: Any = None) -> str:
-    """Text beside an axis: its quantity and, in brackets, the unit it is drawn in (by default its own).
+def axis_label(axis: AxisBase, unit: u.UnitBase | None = None) -> str:
+    """Return the label of an axis: its quantity and, in brackets, the unit.
 
     Parameters
     ----------
     axis : MapAxis, LabelMapAxis or TimeMapAxis
     unit : Unit, optional
+        Unit in which the axis is drawn; its own by default.
     """
     quantity = QUANTITIES.get(axis.name, axis.name.capitalize())
     if isinstance(axis, TimeMapAxis):
@@ -43,42 +49,53 @@ def axis_label(axis: AxisBase, unit: Any = None) -> str:
     return quantity
 
 
-def format_xaxis(axis: AxisBase, ax: Any) -> Any:
+def format_xaxis(axis: AxisBase, ax: Axes) -> Axes:
     """Set scale, limits, ticks and label of the x axis of a plot.
 
     Parameters
     ----------
     axis : MapAxis, LabelMapAxis or TimeMapAxis
-    ax : matplotlib Axes, returned
-
-    Notes
-    -----
-    If ``ax`` has been drawn to with quantities, its unit is kept.
+    ax : Axes
+        Returned. If quantities have been drawn on it, its unit is kept.
     """
-    return _format(axis, ax, "x")
+    _format(axis, ax.xaxis, ax.set_xlabel, ax.set_xscale, ax.set_xlim)
+    return ax
 
 
-def format_yaxis(axis: AxisBase, ax: Any) -> Any:
-    """Set scale, limits, ticks and label of the y axis of a plot, see `format_xaxis`."""
-    return _format(axis, ax, "y")
+def format_yaxis(axis: AxisBase, ax: Axes) -> Axes:
+    """Set scale, limits, ticks and label of the y axis of a plot.
+
+    Parameters
+    ----------
+    axis, ax : see `format_xaxis`
+    """
+    _format(axis, ax.yaxis, ax.set_ylabel, ax.set_yscale, ax.set_ylim)
+    return ax
 
 
-def _format(axis: AxisBase, ax: Any, which: str) -> Any:
-    drawn = getattr(ax, f"{which}axis")
-    unit = getattr(drawn, "units", None)
-    unit = unit if hasattr(unit, "to_string") else None
+def _format(
+    axis: AxisBase,
+    drawn: Axis,
+    set_label: Callable[[str], object],
+    set_scale: Callable[[str], object],
+    set_limits: Callable[[float, float], object],
+) -> None:
     if isinstance(axis, LabelMapAxis):
-        drawn.set_ticks(axis.as_plot_center, labels=axis.as_plot_labels, **_TICK_TEXT)
-        return ax
-    getattr(ax, f"set_{which}label")(axis_label(axis, unit))
+        drawn.set_ticks(
+            axis.as_plot_center, labels=axis.as_plot_labels, rotation=_TICK_ROTATION, ha="right", rotation_mode="anchor"
+        )
+        return
+    # Matplotlib keeps whatever the unit converter of the drawn values set: a unit only for quantities.
+    unit: u.UnitBase | None = getattr(drawn, "units", None)
+    unit = unit if hasattr(unit, "to_string") else None
+    set_label(axis_label(axis, unit))
     if isinstance(axis, TimeMapAxis):
         is_date = axis.time_format == "iso"
-        drawn.set_major_formatter(DateFormatter("%Y-%m-%d %H:%M:%S") if is_date else "{x:,.5f}")
+        drawn.set_major_formatter(_date_formatter("%Y-%m-%d %H:%M:%S") if is_date else "{x:,.5f}")
         for text in drawn.get_majorticklabels():
-            text.set(**_TICK_TEXT)
+            text.set(rotation=_TICK_ROTATION, ha="right", rotation_mode="anchor")
     elif isinstance(axis, MapAxis):
-        getattr(ax, f"set_{which}scale")(axis.as_plot_scale)
+        set_scale(axis.as_plot_scale)
         lower, upper = axis.bounds.value if unit is None else axis.bounds.to_value(unit)
         if lower != upper:
-            getattr(ax, f"set_{which}lim")(lower, upper)
-    return ax
+            set_limits(lower, upper)

@@ -1,10 +1,12 @@
-"""Pictures of event lists and observations."""
+"""Plots of event lists and observations."""
 
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
+from astropy.coordinates import SkyCoord
+from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
@@ -37,7 +39,7 @@ _TITLES = {
 }
 
 
-def _axes(ax: Any) -> Any:
+def _axes(ax: Axes | None) -> Axes:
     return plt.gca() if ax is None else ax
 
 
@@ -53,37 +55,56 @@ def _energy_axis(events: "EventList") -> MapAxis | None:
     return MapAxis.from_energy_bounds(energy.min(), energy.max(), nbin=50, unit=events.energy.unit)
 
 
-def _center(events: "EventList", center: Any = None) -> Any:
+def _center(events: "EventList", center: SkyCoord | None = None) -> SkyCoord:
     if center is not None:
         return center
-    return events.pointing_radec if events.is_pointed_observation else events.galactic_median
+    found: SkyCoord = events.pointing_radec if events.is_pointed_observation else events.galactic_median
+    return found
 
 
-def _offsets(events: "EventList", center: Any) -> NDArray[np.float64]:
-    """Separations from a centre in deg, finite ones only."""
+def _offsets(events: "EventList", center: SkyCoord) -> NDArray[np.float64]:
+    """Return the separations from a centre in deg, finite ones only."""
     offset = center.separation(events.radec).deg
     return np.asarray(offset[np.isfinite(offset)])
 
 
-def _no_events(ax: Any) -> Any:
+def _no_events(ax: Axes) -> Axes:
     ax.text(0.5, 0.5, "too few events", ha="center", va="center", transform=ax.transAxes)
     return ax
 
 
-def plot_event_energy(events: "EventList", ax: Any = None, **kwargs: Any) -> Any:
-    """Draw counts over energy; keywords as for ``Axes.hist``."""
+def plot_event_energy(events: "EventList", ax: Axes | None = None, **kwargs: object) -> Axes:
+    """Draw the counts against energy.
+
+    Parameters
+    ----------
+    events : EventList
+    ax : Axes, optional
+        The current axes by default.
+    **kwargs
+        Keywords of ``Axes.hist``.
+    """
     ax, axis = _axes(ax), _energy_axis(events)
     if axis is None:
         return _no_events(ax)
-    options = {"log": True, "histtype": "step", "bins": axis.edges.value} | kwargs
+    options: dict[str, Any] = {"log": True, "histtype": "step", "bins": axis.edges.value} | kwargs
     ax.hist(_energies(events), **options)
     format_xaxis(axis, ax)
     ax.set_ylabel("Counts")
     return ax
 
 
-def plot_event_time(events: "EventList", ax: Any = None, **kwargs: Any) -> Any:
-    """Draw counts over time since the first event; keywords as for ``Axes.errorbar``."""
+def plot_event_time(events: "EventList", ax: Axes | None = None, **kwargs: object) -> Axes:
+    """Draw the counts against the time since the first event.
+
+    Parameters
+    ----------
+    events : EventList
+    ax : Axes, optional
+        The current axes by default.
+    **kwargs
+        Keywords of ``Axes.errorbar``.
+    """
     ax = _axes(ax)
     time = events.arrays["time"]
     time = time[np.isfinite(time)]
@@ -91,24 +112,33 @@ def plot_event_time(events: "EventList", ax: Any = None, **kwargs: Any) -> Any:
         return _no_events(ax)
     counts, edges = np.histogram(time - time.min(), bins=20)
     half = np.diff(edges) / 2
-    ax.errorbar(edges[:-1] + half, counts, xerr=half, yerr=np.sqrt(counts), **({"fmt": "none"} | kwargs))
+    options: dict[str, Any] = {"fmt": "none"} | kwargs
+    ax.errorbar(edges[:-1] + half, counts, xerr=half, yerr=np.sqrt(counts), **options)
     ax.set_xlabel("Time [s]")
     ax.set_ylabel("Counts")
     return ax
 
 
 def plot_event_offset2(
-    events: "EventList", ax: Any = None, center: Any = None, max_percentile: float = 98, **kwargs: Any
-) -> Any:
-    """Draw counts over squared offset in deg2.
+    events: "EventList",
+    ax: Axes | None = None,
+    center: SkyCoord | None = None,
+    max_percentile: float = 98,
+    **kwargs: object,
+) -> Axes:
+    """Draw the counts against the squared offset in deg2.
 
     Parameters
     ----------
     events : EventList
-    ax : matplotlib Axes
-    center : SkyCoord, the pointing by default
-    max_percentile : float, percent of the events that the range holds
-    **kwargs : as for ``Axes.hist``
+    ax : Axes, optional
+        The current axes by default.
+    center : SkyCoord, optional
+        Position from which offsets are measured; the pointing by default.
+    max_percentile : float
+        Percentage of the events inside the plotted range.
+    **kwargs
+        Keywords of ``Axes.hist``; ``bins`` may be a Quantity.
     """
     ax = _axes(ax)
     if len(events) == 0:
@@ -124,8 +154,21 @@ def plot_event_offset2(
     return ax
 
 
-def plot_event_energy_offset(events: "EventList", ax: Any = None, center: Any = None, **kwargs: Any) -> Any:
-    """Draw counts over energy and offset; keywords as for ``Axes.pcolormesh``."""
+def plot_event_energy_offset(
+    events: "EventList", ax: Axes | None = None, center: SkyCoord | None = None, **kwargs: object
+) -> Axes:
+    """Draw the counts against energy and offset.
+
+    Parameters
+    ----------
+    events : EventList
+    ax : Axes, optional
+        The current axes by default.
+    center : SkyCoord, optional
+        Position from which offsets are measured; the pointing by default.
+    **kwargs
+        Keywords of ``Axes.pcolormesh``.
+    """
     ax, axis = _axes(ax), _energy_axis(events)
     if axis is None:
         return _no_events(ax)
@@ -135,14 +178,22 @@ def plot_event_energy_offset(events: "EventList", ax: Any = None, center: Any = 
     offset_axis = MapAxis.from_bounds(0, float(limit), nbin=30, unit="deg", name="offset")
     edges = axis.edges.value, offset_axis.edges.value
     counts = np.histogram2d(events.energy.value[good], offset[good], bins=edges)[0]
-    ax.pcolormesh(*edges, counts.T, **({"norm": LogNorm()} | kwargs))
+    options: dict[str, Any] = {"norm": LogNorm()} | kwargs
+    ax.pcolormesh(*edges, counts.T, **options)
     format_xaxis(axis, ax)
     format_yaxis(offset_axis, ax)
     return ax
 
 
 def event_image(events: "EventList", allsky: bool = False) -> WcsNDMap:
-    """Make a smoothed counts map in Galactic coordinates: of the whole sky, or around the pointing."""
+    """Return a smoothed counts map in Galactic coordinates.
+
+    Parameters
+    ----------
+    events : EventList
+    allsky : bool
+        Whether the map covers the whole sky, or only the region around the pointing.
+    """
     if allsky:
         geom = WcsGeom.create(npix=(360, 180), binsz=1.0, proj="AIT", frame="galactic")
     else:
@@ -154,9 +205,19 @@ def event_image(events: "EventList", allsky: bool = False) -> WcsNDMap:
     return image.smooth(width=0.5)  # pixels
 
 
-def plot_event_image(events: "EventList", ax: Any = None, allsky: bool = False) -> Any:
-    """Draw a counts map of the sky."""
-    return event_image(events, allsky=allsky).plot(ax=ax, stretch="sqrt")
+def plot_event_image(events: "EventList", ax: Axes | None = None, allsky: bool = False) -> Axes:
+    """Draw a smoothed counts map of the sky.
+
+    Parameters
+    ----------
+    events : EventList
+    ax : WCSAxes, optional
+        New axes on the current figure by default.
+    allsky : bool
+        See `event_image`.
+    """
+    drawn: Axes = event_image(events, allsky=allsky).plot(ax=ax, stretch="sqrt")
+    return drawn
 
 
 def peek_events(events: "EventList", allsky: bool = False) -> None:
@@ -179,44 +240,46 @@ def peek_events(events: "EventList", allsky: bool = False) -> None:
         _no_events(figure.add_subplot(grid[0, 0]))
         return
     image = event_image(events, allsky=allsky)
-    place = grid[0, :] if allsky else grid[0, 0]
-    image.plot(ax=figure.add_subplot(place, projection=image.geom.wcs), stretch="sqrt", vmin=0)
+    panel = grid[0, :] if allsky else grid[0, 0]
+    image.plot(ax=figure.add_subplot(panel, projection=image.geom.wcs), stretch="sqrt", vmin=0)
 
 
 def peek_observation(observation: "Observation", figsize: tuple[float, float] = (15, 10)) -> None:
-    """Draw the sky map of the events and a picture of each response table.
+    """Draw the sky map of the events and a plot of each response table.
 
     Parameters
     ----------
     observation : Observation
-    figsize : tuple of float, inches
+    figsize : tuple of float
+        Width and height in inches.
     """
     names = sorted(set(_TITLES) & set(observation.available_hdus))
     n_row, n_column = (1, max(len(names), 1)) if len(names) < 4 else (2, -(-len(names) // 2))
     figure = plt.figure(figsize=figsize)
     grid = figure.add_gridspec(n_row, n_column, wspace=0.55, hspace=0.3)
-    for place, name in zip(grid, names, strict=False):
+    for number, name in enumerate(names):
+        panel = grid[number]
         if name == "events" and len(observation.events):
             image = event_image(observation.events)
-            ax = figure.add_subplot(place, projection=image.geom.wcs)
+            ax: Axes = figure.add_subplot(panel, projection=image.geom.wcs)
             image.plot(ax=ax, stretch="sqrt", vmin=0, add_cbar=True)
         else:
-            ax = figure.add_subplot(place)
+            ax = figure.add_subplot(panel)
             _draw_part(observation, name, ax)
         ax.set_title(_TITLES[name])
 
 
-def _draw_part(observation: "Observation", name: str, ax: Any) -> None:
-    part = getattr(observation, name)
+def _draw_part(observation: "Observation", name: str, ax: Axes) -> None:
     if name == "aeff":
-        part.plot(ax=ax)
+        observation.aeff.plot(ax=ax)
     elif name == "bkg":
-        (part if part.has_offset_axis else part.to_2d()).plot(ax=ax)
+        bkg = observation.bkg
+        (bkg if bkg.has_offset_axis else bkg.to_2d()).plot(ax=ax)
     elif name == "psf":
-        part.plot_containment_radius_vs_energy(ax=ax)
+        observation.psf.plot_containment_radius_vs_energy(ax=ax)
     elif name == "edisp":
-        part.plot_bias(ax=ax, add_cbar=True)
+        observation.edisp.plot_bias(ax=ax, add_cbar=True)
     elif name == "rad_max":
-        part.plot_rad_max_vs_energy(ax=ax)
+        observation.rad_max.plot_rad_max_vs_energy(ax=ax)
     else:
         _no_events(ax)

@@ -1,9 +1,12 @@
-"""Pictures of datasets."""
+"""Plots of datasets."""
 
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lightpool.arrays import to_host
 from lightpool.plot.axes import axis_label
@@ -16,14 +19,20 @@ if TYPE_CHECKING:
 __all__ = ["peek_map_dataset", "plot_residuals_spatial"]
 
 
-def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 7)) -> Any:
-    """Six panels: exposure, counts and prediction on the sky; exposure, PSF and energy dispersion at the centre.
+def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 7)) -> Figure:
+    """Draw six panels: exposure, counts and prediction on the sky; exposure, PSF and energy dispersion at the centre.
 
     A panel whose map is missing says so. Pixels outside the safe mask are hatched.
 
+    Parameters
+    ----------
+    dataset : MapDataset
+    figsize : tuple of float
+        Width and height in inches.
+
     Returns
     -------
-    figure : Figure of Matplotlib
+    figure : Figure
     """
     figure = plt.figure(figsize=figsize)
     _draw_exposure(figure, dataset)
@@ -36,13 +45,14 @@ def peek_map_dataset(dataset: "MapDataset", figsize: tuple[float, float] = (13, 
     return figure
 
 
-def _missing(ax: Any) -> None:
+def _missing(ax: Axes) -> None:
     ax.set_axis_off()
     ax.text(0.5, 0.5, "not in this dataset", ha="center", va="center", transform=ax.transAxes)
 
 
-def _draw_counts(figure: Any, place: int, dataset: "MapDataset", data: "Map | None", title: str) -> None:
-    ax = figure.add_subplot(2, 3, place, **({} if data is None else {"projection": data.geom.wcs}))
+def _draw_counts(figure: Figure, panel: int, dataset: "MapDataset", data: "Map | None", title: str) -> None:
+    options: dict[str, Any] = {} if data is None else {"projection": data.geom.wcs}
+    ax: Axes = figure.add_subplot(2, 3, panel, **options)
     ax.set_title(title)
     if data is None:
         _missing(ax)
@@ -51,13 +61,13 @@ def _draw_counts(figure: Any, place: int, dataset: "MapDataset", data: "Map | No
     _hatch(ax, dataset)
 
 
-def _hatch(ax: Any, dataset: "MapDataset") -> None:
+def _hatch(ax: Axes, dataset: "MapDataset") -> None:
     mask = dataset.mask_safe_image
     if mask is not None:
         mask.plot_mask(ax=ax, hatches=["///"], colors="w")
 
 
-def _draw_exposure(figure: Any, dataset: "MapDataset") -> None:
+def _draw_exposure(figure: Figure, dataset: "MapDataset") -> None:
     if dataset.exposure is None:
         ax = figure.add_subplot(2, 3, 1)
         ax.set_title("Exposure")
@@ -73,7 +83,7 @@ def _draw_exposure(figure: Any, dataset: "MapDataset") -> None:
     _hatch(ax, dataset)
 
 
-def _draw_exposure_profile(ax: Any, dataset: "MapDataset") -> None:
+def _draw_exposure_profile(ax: Axes, dataset: "MapDataset") -> None:
     ax.set_title("Exposure at the centre")
     if dataset.exposure is None:
         _missing(ax)
@@ -89,14 +99,14 @@ def _draw_exposure_profile(ax: Any, dataset: "MapDataset") -> None:
     ax.set_ylabel(f"Exposure [{dataset.exposure.unit.to_string('unicode')}]")
 
 
-def _spectrum(data: "Map", axis_name: str, i_lat: int = 0, i_lon: int = 0) -> np.ndarray[Any, Any]:
-    """Values of one pixel along an axis, summed over the others."""
-    place = data.geom.axes.index_data(axis_name)
+def _spectrum(data: "Map", axis_name: str, i_lat: int = 0, i_lon: int = 0) -> NDArray[np.float64]:
+    """Return the values of one pixel along an axis, summed over the others."""
+    dimension = data.geom.axes.index_data(axis_name)
     pixel = to_host(data.data[..., i_lat, i_lon])  # host: Matplotlib draws NumPy arrays
-    return np.asarray(pixel.sum(axis=tuple(i for i in range(pixel.ndim) if i != place)))
+    return np.asarray(pixel.sum(axis=tuple(i for i in range(pixel.ndim) if i != dimension)))
 
 
-def _draw_psf(ax: Any, dataset: "MapDataset") -> None:
+def _draw_psf(ax: Axes, dataset: "MapDataset") -> None:
     ax.set_title("PSF at the centre")
     if dataset.psf is None:
         _missing(ax)
@@ -104,7 +114,7 @@ def _draw_psf(ax: Any, dataset: "MapDataset") -> None:
         plot_containment_radius_vs_energy(dataset.psf, ax=ax)
 
 
-def _draw_edisp(ax: Any, dataset: "MapDataset") -> None:
+def _draw_edisp(ax: Axes, dataset: "MapDataset") -> None:
     ax.set_title("Energy dispersion at the centre")
     if dataset.edisp is None:
         _missing(ax)
@@ -114,6 +124,18 @@ def _draw_edisp(ax: Any, dataset: "MapDataset") -> None:
     plot_matrix(kernel, ax=ax)
 
 
-def plot_residuals_spatial(residuals: "Map", ax: Any = None, **kwargs: Any) -> Any:
-    """Draw residuals in two colours, from -5 to 5 unless told otherwise, see `MapDataset.plot_residuals_spatial`."""
-    return residuals.plot(ax=ax, **({"add_cbar": True, "cmap": "coolwarm", "vmin": -5, "vmax": 5} | kwargs))
+def plot_residuals_spatial(residuals: "Map", ax: Axes | None = None, **kwargs: object) -> Axes:
+    """Draw residuals in diverging colours, from -5 to 5 by default, see `MapDataset.plot_residuals_spatial`.
+
+    Parameters
+    ----------
+    residuals : WcsNDMap
+        An image.
+    ax : WCSAxes, optional
+        New axes on the current figure by default.
+    **kwargs
+        Keywords of `WcsNDMap.plot`.
+    """
+    options: dict[str, Any] = {"add_cbar": True, "cmap": "coolwarm", "vmin": -5, "vmax": 5} | kwargs
+    drawn: Axes = residuals.plot(ax=ax, **options)
+    return drawn

@@ -1,14 +1,17 @@
-"""Pictures of the reduced responses."""
+"""Plots of the reduced responses."""
 
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
 from lightpool.plot.axes import axis_label
 from lightpool.plot.maps import add_colorbar, energy_text
+from lightpool.typing import QuantityLike
 
 if TYPE_CHECKING:
     from lightpool.irf.reduced.psf_kernel import PSFKernel
@@ -28,19 +31,34 @@ __all__ = [
 ]
 
 
+_ENERGIES = u.Quantity((0.1, 1, 10), "TeV")
+
+
 def _scale(axis: "MapAxis") -> str:
     return "log" if axis.interp == "log" else "linear"
 
 
 def plot_containment_radius_vs_energy(
-    psf: "PSFMap", ax: Any = None, fraction: Any = (0.68, 0.95), **kwargs: Any
-) -> Any:
-    """Containment radii at the centre of the map against energy, one line for each fraction."""
+    psf: "PSFMap", ax: Axes | None = None, fraction: float | Sequence[float] = (0.68, 0.95), **kwargs: object
+) -> Axes:
+    """Draw the containment radii at the centre of the map against energy, one line for each fraction.
+
+    Parameters
+    ----------
+    psf : PSFMap
+    ax : Axes, optional
+        The current axes by default.
+    fraction : float or sequence of float
+        Fractions of the events inside the radius, 0 to 1.
+    **kwargs
+        Keywords of ``Axes.plot``.
+    """
     ax = plt.gca() if ax is None else ax
+    style: dict[str, Any] = kwargs
     energy_axis, unit = psf.geom.axes[psf.energy_name], psf.geom.axes["rad"].unit
-    for share in np.atleast_1d(fraction):
+    for share in np.atleast_1d(np.asarray(fraction)):
         radius = psf.containment_radius(share, energy_axis.center)
-        ax.plot(energy_axis.center_value, radius.value, label=f"{100 * share:.1f} % containment", **kwargs)
+        ax.plot(energy_axis.center_value, radius.value, label=f"{100 * share:.1f} % containment", **style)
     ax.set_xscale(_scale(energy_axis))
     ax.set_xlabel(axis_label(energy_axis))
     ax.set_ylabel(f"Containment radius [{unit.to_string('latex_inline')}]")
@@ -48,12 +66,24 @@ def plot_containment_radius_vs_energy(
     return ax
 
 
-def plot_psf_vs_rad(psf: "PSFMap", ax: Any = None, energy: Any = (0.1, 1, 10) * u.TeV, **kwargs: Any) -> Any:
-    """Profiles at the centre of the map against the distance to the source, one line for each energy."""
+def plot_psf_vs_rad(psf: "PSFMap", ax: Axes | None = None, energy: QuantityLike = _ENERGIES, **kwargs: object) -> Axes:
+    """Draw profiles at the centre of the map against the distance to the source, one line for each energy.
+
+    Parameters
+    ----------
+    psf : PSFMap
+    ax : Axes, optional
+        The current axes by default.
+    energy : Quantity
+        Energies on the energy axis of the map.
+    **kwargs
+        Keywords of ``Axes.plot``.
+    """
     ax = plt.gca() if ax is None else ax
+    style: dict[str, Any] = kwargs
     rad_axis = psf.geom.axes["rad"]
-    for value in np.atleast_1d(u.Quantity(energy)):
-        ax.plot(rad_axis.center_value, psf.profile(value).value, label=energy_text(value), **kwargs)
+    for value in u.Quantity(energy).ravel():
+        ax.plot(rad_axis.center_value, psf.profile(value).value, label=energy_text(value), **style)
     ax.set_yscale("log")
     ax.set_xlabel(axis_label(rad_axis))
     ax.set_ylabel(f"PSF [{psf.psf_map.unit.to_string('latex_inline')}]")
@@ -62,7 +92,14 @@ def plot_psf_vs_rad(psf: "PSFMap", ax: Any = None, energy: Any = (0.1, 1, 10) * 
 
 
 def peek_psf_map(psf: "PSFMap", figsize: tuple[float, float] = (12, 10)) -> None:
-    """Containment radii, profiles, exposure and a map of the containment radius at 1 TeV."""
+    """Draw containment radii, profiles, the exposure and a map of the containment radius at 1 TeV.
+
+    Parameters
+    ----------
+    psf : PSFMap
+    figsize : tuple of float
+        Width and height in inches.
+    """
     figure = plt.figure(figsize=figsize)
     ax = figure.add_subplot(2, 2, 1)
     ax.set_title("Containment radius at the centre")
@@ -73,19 +110,37 @@ def peek_psf_map(psf: "PSFMap", figsize: tuple[float, float] = (12, 10)) -> None
     plot_psf_vs_rad(psf, ax=ax)
     if psf.geom.is_region:
         return
-    projection = {"projection": psf.geom.wcs}
     if psf.exposure_map is not None:
-        ax = figure.add_subplot(2, 2, 3, **projection)
+        ax = figure.add_subplot(2, 2, 3, projection=psf.geom.wcs)
         ax.set_title("Exposure")
         psf.exposure_map.reduce_over_axes().plot(ax=ax, add_cbar=True)
-    ax = figure.add_subplot(2, 2, 4, **projection)
+    ax = figure.add_subplot(2, 2, 4, projection=psf.geom.wcs)
     ax.set_title("68 % containment radius at 1 TeV")
     psf.containment_radius_map(1 * u.TeV).plot(ax=ax, add_cbar=True)
     figure.tight_layout()
 
 
-def plot_kernel(kernel: "PSFKernel", ax: Any = None, energy: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
-    """Image of the bin whose centre is nearest to an energy, or the sum over energy."""
+def plot_kernel(
+    kernel: "PSFKernel",
+    ax: Axes | None = None,
+    energy: QuantityLike | None = None,
+    add_cbar: bool = False,
+    **kwargs: object,
+) -> Axes:
+    """Draw the image of the bin whose centre is nearest to an energy, or the sum over energy.
+
+    Parameters
+    ----------
+    kernel : PSFKernel
+    ax : Axes, optional
+        The current axes by default.
+    energy : Quantity, optional
+        All energies by default.
+    add_cbar : bool
+        Whether to add a colour bar.
+    **kwargs
+        Keywords of `WcsNDMap.plot`.
+    """
     ax = plt.gca() if ax is None else ax
     if energy is None:
         image = kernel.to_image(keepdims=False).psf_kernel_map
@@ -93,18 +148,26 @@ def plot_kernel(kernel: "PSFKernel", ax: Any = None, energy: Any = None, add_cba
         axis = next(axis for axis in kernel.psf_kernel_map.geom.axes if "energy" in axis.name)
         index = int(np.argmin(np.abs(axis.center - u.Quantity(energy)).value))
         image = kernel.psf_kernel_map.get_image_by_idx((index,))
-    image.plot(ax=ax, add_cbar=add_cbar, **kwargs)
+    style: dict[str, Any] = kwargs
+    image.plot(ax=ax, add_cbar=add_cbar, **style)
     return ax
 
 
 def peek_psf_kernel(kernel: "PSFKernel", figsize: tuple[float, float] = (15, 5)) -> None:
-    """Sum over energy, and the image at 1 TeV."""
+    """Draw the sum over energy, and the image at 1 TeV.
+
+    Parameters
+    ----------
+    kernel : PSFKernel
+    figsize : tuple of float
+        Width and height in inches.
+    """
     figure = plt.figure(figsize=figsize)
-    projection = {"projection": kernel.psf_kernel_map.geom.wcs}
-    ax = figure.add_subplot(1, 2, 1, **projection)
+    wcs = kernel.psf_kernel_map.geom.wcs
+    ax = figure.add_subplot(1, 2, 1, projection=wcs)
     ax.set_title("PSF kernel, all energies")
     plot_kernel(kernel, ax=ax, add_cbar=True)
-    ax = figure.add_subplot(1, 2, 2, **projection)
+    ax = figure.add_subplot(1, 2, 2, projection=wcs)
     ax.set_title("PSF kernel at 1 TeV")
     plot_kernel(kernel, ax=ax, energy=1 * u.TeV, add_cbar=True)
     figure.tight_layout()
@@ -112,20 +175,32 @@ def peek_psf_kernel(kernel: "PSFKernel", figsize: tuple[float, float] = (15, 5))
 
 def plot_matrix(
     kernel: "EDispKernel",
-    ax: Any = None,
+    ax: Axes | None = None,
     add_cbar: bool = False,
-    axes_loc: dict[str, Any] | None = None,
-    kwargs_colorbar: dict[str, Any] | None = None,
-    **kwargs: Any,
-) -> Any:
-    """Matrix as an image over true (abscissa) and reconstructed energy."""
+    axes_loc: Mapping[str, object] | None = None,
+    kwargs_colorbar: Mapping[str, object] | None = None,
+    **kwargs: object,
+) -> Axes:
+    """Draw the matrix as an image over true (abscissa) and reconstructed energy.
+
+    Parameters
+    ----------
+    kernel : EDispKernel
+    ax : Axes, optional
+        The current axes by default.
+    add_cbar : bool
+        Whether to add a colour bar.
+    axes_loc, kwargs_colorbar : dict, optional
+        Position and keywords of the colour bar, see `lightpool.plot.maps.add_colorbar`.
+    **kwargs
+        Keywords of ``Axes.pcolormesh``.
+    """
     ax = plt.gca() if ax is None else ax
     true, reco = kernel.axes["energy_true"], kernel.axes["energy"]
-    kwargs.setdefault("cmap", "GnBu")
-    kwargs.setdefault("norm", PowerNorm(gamma=0.5, vmin=0, vmax=1))
-    image = ax.pcolormesh(true.edges_value, reco.edges_value, kernel.data.T, **kwargs)
+    style: dict[str, Any] = {"cmap": "GnBu", "norm": PowerNorm(gamma=0.5, vmin=0, vmax=1)} | kwargs
+    image = ax.pcolormesh(true.edges_value, reco.edges_value, kernel.data.T, **style)
     if add_cbar:
-        add_colorbar(image, ax, axes_loc=axes_loc, **({"label": "Probability"} | (kwargs_colorbar or {})))
+        add_colorbar(image, ax, axes_loc, **{"label": "Probability", **(kwargs_colorbar or {})})
     ax.set_xscale(_scale(true))
     ax.set_yscale(_scale(reco))
     ax.set_xlabel(axis_label(true))
@@ -133,11 +208,21 @@ def plot_matrix(
     return ax
 
 
-def plot_bias(kernel: "EDispKernel", ax: Any = None, **kwargs: Any) -> Any:
-    """Bias against true energy."""
+def plot_bias(kernel: "EDispKernel", ax: Axes | None = None, **kwargs: object) -> Axes:
+    """Draw the bias against true energy.
+
+    Parameters
+    ----------
+    kernel : EDispKernel
+    ax : Axes, optional
+        The current axes by default.
+    **kwargs
+        Keywords of ``Axes.plot``.
+    """
     ax = plt.gca() if ax is None else ax
     axis = kernel.axes["energy_true"]
-    ax.plot(axis.center_value, kernel.get_bias(axis.center).value, **kwargs)
+    style: dict[str, Any] = kwargs
+    ax.plot(axis.center_value, kernel.get_bias(axis.center).value, **style)
     ax.set_xscale("log")
     ax.set_xlabel(axis_label(axis))
     ax.set_ylabel("(Energy - true energy) / true energy")
@@ -145,8 +230,15 @@ def plot_bias(kernel: "EDispKernel", ax: Any = None, **kwargs: Any) -> Any:
 
 
 def peek_edisp_kernel(kernel: "EDispKernel", figsize: tuple[float, float] = (15, 5)) -> None:
-    """Bias and matrix side by side."""
-    figure, axes = plt.subplots(nrows=1, ncols=2, figsize=figsize)
-    plot_bias(kernel, ax=axes[0])
-    plot_matrix(kernel, ax=axes[1])
+    """Draw the bias and the matrix side by side.
+
+    Parameters
+    ----------
+    kernel : EDispKernel
+    figsize : tuple of float
+        Width and height in inches.
+    """
+    figure = plt.figure(figsize=figsize)
+    plot_bias(kernel, ax=figure.add_subplot(1, 2, 1))
+    plot_matrix(kernel, ax=figure.add_subplot(1, 2, 2))
     figure.tight_layout()

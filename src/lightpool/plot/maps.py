@@ -1,22 +1,28 @@
-"""Pictures of maps. The data are read back to the host once for each picture."""
+"""Plots of maps. The data are read back to the host once for each plot."""
 
+from collections.abc import Mapping
 from itertools import product
 from math import floor, log10
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import astropy.units as u
 import matplotlib.pyplot as plt
 import numpy as np
 from astropy.visualization import quantity_support, simple_norm
+from astropy.visualization.wcsaxes import CoordinatesMap, WCSAxes
 from astropy.visualization.wcsaxes.frame import EllipticalFrame
 from matplotlib.axes import Axes
+from matplotlib.colorbar import Colorbar
+from matplotlib.colorizer import ColorizingArtist
 from matplotlib.colors import ListedColormap
+from matplotlib.figure import Figure
 from mpl_toolkits.axes_grid1.axes_divider import make_axes_locatable
+from numpy.typing import NDArray
 
 from lightpool.arrays.devices.devices import to_host
 
 if TYPE_CHECKING:
-    from lightpool.maps import RegionNDMap, WcsNDMap
+    from lightpool.maps import MapAxis, RegionNDMap, WcsGeom, WcsNDMap
 
 __all__ = [
     "add_colorbar",
@@ -30,51 +36,75 @@ __all__ = [
 ]
 
 MASK_COLORS = ListedColormap(["black", "white"], name="mask")
+_Errors: TypeAlias = NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]
 _ENERGY_UNITS = (u.eV, u.keV, u.MeV, u.GeV, u.TeV, u.PeV)
 
 
 def plot_map(
     m: "WcsNDMap",
-    ax: Any = None,
-    fig: Any = None,
+    ax: Axes | None = None,
+    fig: Figure | None = None,
     add_cbar: bool = False,
     stretch: str = "linear",
-    axes_loc: dict[str, Any] | None = None,
-    kwargs_colorbar: dict[str, Any] | None = None,
-    **kwargs: Any,
-) -> Any:
-    """Draw an image on the sky, see `WcsNDMap.plot`."""
+    axes_loc: Mapping[str, object] | None = None,
+    kwargs_colorbar: Mapping[str, object] | None = None,
+    **kwargs: object,
+) -> Axes:
+    """Draw an image on the sky, see `WcsNDMap.plot`.
+
+    Parameters
+    ----------
+    m : WcsNDMap
+        An image.
+    ax : WCSAxes, optional
+        New axes by default.
+    fig : Figure, optional
+        Figure of the new axes, the current one by default.
+    add_cbar : bool
+        Whether to add a colour bar.
+    stretch : str
+        Stretch of the colours, see `astropy.visualization.simple_norm`.
+    axes_loc, kwargs_colorbar : dict, optional
+        Position and keywords of the colour bar, see `add_colorbar`.
+    **kwargs
+        Keywords of ``Axes.imshow``.
+    """
     data = _image_data(m)
     ax = _sky_axes(m.geom, fig) if ax is None else ax
-    kwargs.setdefault("interpolation", "nearest")
-    kwargs.setdefault("origin", "lower")
-    kwargs.setdefault("cmap", "afmhot")
+    style: dict[str, Any] = {"interpolation": "nearest", "origin": "lower", "cmap": "afmhot"} | kwargs
     if m.is_mask:
-        kwargs.setdefault("vmin", 0)
-        kwargs.setdefault("vmax", 1)
-        kwargs["cmap"] = MASK_COLORS
+        style = {"vmin": 0, "vmax": 1} | style | {"cmap": MASK_COLORS}
     finite = data[np.isfinite(data)]
-    if finite.size > 0 and "norm" not in kwargs:
-        kwargs["norm"] = simple_norm(finite, stretch, vmin=kwargs.pop("vmin", None), vmax=kwargs.pop("vmax", None))
-    image = ax.imshow(data, **kwargs)
+    if finite.size > 0 and "norm" not in style:
+        style["norm"] = simple_norm(finite, stretch, vmin=style.pop("vmin", None), vmax=style.pop("vmax", None))
+    image = ax.imshow(data, **style)
     if add_cbar:
-        add_colorbar(image, ax, axes_loc=axes_loc, **({"label": str(m.unit)} | (kwargs_colorbar or {})))
+        add_colorbar(image, ax, axes_loc, **{"label": str(m.unit), **(kwargs_colorbar or {})})
     return _finished(ax, m.geom)
 
 
-def plot_mask(m: "WcsNDMap", ax: Any = None, **kwargs: Any) -> Any:
-    """Shade the pixels where a mask is False, see `WcsNDMap.plot_mask`."""
+def plot_mask(m: "WcsNDMap", ax: Axes | None = None, **kwargs: object) -> Axes:
+    """Shade the pixels where a mask is False, see `WcsNDMap.plot_mask`.
+
+    Parameters
+    ----------
+    m : WcsNDMap of bool
+        An image.
+    ax : WCSAxes, optional
+        New axes on the current figure by default.
+    **kwargs
+        Keywords of ``Axes.contourf``.
+    """
     if not m.is_mask:
         raise ValueError("`.plot_mask()` only supports maps containing boolean values.")
     data = _image_data(m)
     ax = _sky_axes(m.geom, None) if ax is None else ax
-    kwargs.setdefault("alpha", 0.5)
-    kwargs.setdefault("colors", "w")
-    ax.contourf(data, levels=[0, 0.5], **kwargs)
+    style: dict[str, Any] = {"alpha": 0.5, "colors": "w"} | kwargs
+    ax.contourf(data, levels=[0, 0.5], **style)
     return _finished(ax, m.geom)
 
 
-def _image_data(m: "WcsNDMap") -> np.ndarray[Any, Any]:
+def _image_data(m: "WcsNDMap") -> NDArray[np.float64]:
     if not m.geom.is_flat:
         raise TypeError(
             f"only an image can be drawn, the axes {m.geom.axes.names} have {m.geom.axes.shape} bins; "
@@ -83,38 +113,33 @@ def _image_data(m: "WcsNDMap") -> np.ndarray[Any, Any]:
     return to_host(m.data).reshape(m.geom.data_shape[-2:]).astype(float)  # host: matplotlib draws NumPy arrays
 
 
-def _sky_axes(geom: Any, fig: Any) -> Any:
+def _sky_axes(geom: "WcsGeom", fig: Figure | None) -> Axes:
     fig = plt.gcf() if fig is None else fig
-    frame = {"frame_class": EllipticalFrame} if geom.projection == "AIT" else {}
+    frame: dict[str, Any] = {"frame_class": EllipticalFrame} if geom.projection == "AIT" else {}
     return fig.add_subplot(1, 1, 1, projection=geom.wcs, **frame)
 
 
-def _finished(ax: Any, geom: Any) -> Any:
-    if not geom.is_allsky or geom.projection != "AIT":  # there is no room beside an ellipse
-        _label_sky_axes(ax, geom.frame)
-    if geom.is_allsky:
-        _format_all_sky(ax, geom)
+def _finished(ax: Axes, geom: "WcsGeom") -> Axes:
+    coords: CoordinatesMap | None = getattr(ax, "coords", None)  # plain axes, without a sky, have none
+    if coords is not None and (not geom.is_allsky or geom.projection != "AIT"):  # an ellipse leaves no room for labels
+        is_galactic = geom.frame == "galactic"
+        coords[0].set_axislabel("Galactic Longitude" if is_galactic else "Right Ascension")
+        coords[1].set_axislabel("Galactic Latitude" if is_galactic else "Declination")
+    if coords is not None and geom.is_allsky:
+        _format_all_sky(ax, coords, geom)
     ax.autoscale(enable=False)  # otherwise a later scatter changes the limits
     return ax
 
 
-def _label_sky_axes(ax: Any, frame: str) -> None:
-    if not hasattr(ax, "coords"):
-        return  # plain axes, without a sky
-    names = ("Galactic Longitude", "Galactic Latitude") if frame == "galactic" else ("Right Ascension", "Declination")
-    for coordinate, name in zip(ax.coords, names, strict=True):
-        coordinate.set_axislabel(name)
-
-
-def _format_all_sky(ax: Any, geom: Any) -> None:
-    ax.coords.frame.set_linewidth(0)
+def _format_all_sky(ax: Axes, coords: CoordinatesMap, geom: "WcsGeom") -> None:
+    coords.frame.set_linewidth(0)
     image = geom.to_image()
     left, right = (float(image.coord_to_pix({"lon": lon, "lat": 0.0})[0][0]) for lon in (180.0, -180.0))
     bottom, top = (float(image.coord_to_pix({"lon": 0.0, "lat": lat})[1][0]) for lat in (-90.0, 90.0))
     ax.set_xlim(left, right)
     ax.set_ylim(bottom, top)
     ax.text(0, top, f"{geom.frame} coords", va="bottom")
-    lon, lat = ax.coords
+    lon, lat = coords
     lon.set_ticks(spacing=45 * u.deg, color="w", alpha=0.8)
     lat.set_ticks(spacing=15 * u.deg)
     lon.set_ticks_visible(False)
@@ -124,29 +149,34 @@ def _format_all_sky(ax: Any, geom: Any) -> None:
     lon.set_ticklabel(color="w", alpha=0.8)
 
 
-def add_colorbar(image: Any, ax: Any, axes_loc: dict[str, Any] | None = None, **kwargs: Any) -> Any:
-    """Add a colour bar of the height of the picture beside it.
+def add_colorbar(
+    image: ColorizingArtist, ax: Axes, axes_loc: Mapping[str, object] | None = None, **kwargs: object
+) -> Colorbar:
+    """Add a colour bar of the height of the axes to their right.
 
     Parameters
     ----------
-    image : image of matplotlib
-    ax : matplotlib axes of the picture
+    image : ColorizingArtist
+        Image, mesh or contours whose colours are explained.
+    ax : Axes
+        Axes of the image.
     axes_loc : dict, optional
         Arguments of ``append_axes``, such as ``position``, ``size`` and ``pad``.
-    **kwargs : dict, passed to ``colorbar`` of matplotlib
+    **kwargs
+        Keywords of ``Figure.colorbar``.
 
     Returns
     -------
     colorbar : Colorbar
     """
-    place = {"position": "right", "size": "5%", "pad": "2%", "axes_class": Axes} | (axes_loc or {})
-    kwargs.setdefault("orientation", "vertical")
-    bar_axes = make_axes_locatable(ax).append_axes(**place)
-    return ax.figure.colorbar(image, cax=bar_axes, **kwargs)
+    position: dict[str, Any] = {"position": "right", "size": "5%", "pad": "2%", "axes_class": Axes, **(axes_loc or {})}
+    style: dict[str, Any] = {"orientation": "vertical"} | kwargs
+    bar_axes: Axes = make_axes_locatable(ax).append_axes(**position)
+    return ax.figure.colorbar(image, cax=bar_axes, **style)
 
 
 def energy_text(energy: u.Quantity) -> str:
-    """Energy in the unit that suits it, with few digits: ``1.00 TeV``, ``12.6 GeV``."""
+    """Return an energy in the unit that suits it, with few digits: ``1.00 TeV``, ``12.6 GeV``."""
     step = floor(log10(energy.to_value("eV")) / 3)  # a new unit every three decades
     unit = _ENERGY_UNITS[min(max(step, 0), len(_ENERGY_UNITS) - 1)]
     value = energy.to_value(unit)
@@ -154,8 +184,26 @@ def energy_text(energy: u.Quantity) -> str:
     return f"{value:0.{digits}f} {unit}"
 
 
-def plot_grid(m: "WcsNDMap", figsize: Any = None, ncols: int = 3, **kwargs: Any) -> Any:
-    """Draw one image for each bin of the axis, see `Map.plot_grid`."""
+def plot_grid(
+    m: "WcsNDMap", figsize: tuple[float, float] | None = None, ncols: int = 3, **kwargs: object
+) -> NDArray[np.object_]:
+    """Draw one image for each bin of the axis, see `WcsNDMap.plot_grid`.
+
+    Parameters
+    ----------
+    m : WcsNDMap
+        Map with one axis.
+    figsize : tuple of float, optional
+        Width and height in inches.
+    ncols : int
+        Maximum number of columns.
+    **kwargs
+        Keywords of `plot_map`.
+
+    Returns
+    -------
+    axes : array of WCSAxes, shape (n_row, n_column)
+    """
     if len(m.geom.axes) != 1:
         raise ValueError(f"Grid plotting is only supported for one non spatial axis, got {m.geom.axes.names}")
     axis = m.geom.axes[0]
@@ -170,17 +218,19 @@ def plot_grid(m: "WcsNDMap", figsize: Any = None, ncols: int = 3, **kwargs: Any)
         gridspec_kw={"hspace": 0.25, "wspace": 0.1},
     )
     host = m.to("cpu")
-    for i, ax in enumerate(axes.flat):
+    style: dict[str, Any] = kwargs
+    panels: list[WCSAxes] = list(axes.flat)
+    for i, ax in enumerate(panels):
         if i >= axis.nbin:
             ax.set_visible(False)
             continue
-        plot_map(host.get_image_by_idx((i,)), ax=ax, **kwargs)
+        plot_map(host.get_image_by_idx((i,)), ax=ax, **style)
         ax.set_title(f"{axis.name.capitalize()} {_bin_text(axis, i)}")
         _label_outer_axes(ax, is_left=i % columns == 0, is_lowest=i // columns == rows - 1)
     return axes
 
 
-def _bin_text(axis: Any, i: int) -> str:
+def _bin_text(axis: "MapAxis", i: int) -> str:
     is_energy = axis.name in ("energy", "energy_true")
     if axis.node_type == "edges":
         text = energy_text if is_energy else "{:.1f}".format
@@ -190,7 +240,7 @@ def _bin_text(axis: Any, i: int) -> str:
     return str(axis.as_plot_labels[i])
 
 
-def _label_outer_axes(ax: Any, *, is_left: bool, is_lowest: bool) -> None:
+def _label_outer_axes(ax: WCSAxes, *, is_left: bool, is_lowest: bool) -> None:
     lon, lat = ax.coords[0], ax.coords[1]
     lon.set_ticks_position("b")
     lat.set_ticks_position("l")
@@ -200,8 +250,19 @@ def _label_outer_axes(ax: Any, *, is_left: bool, is_lowest: bool) -> None:
             coordinate.set_axislabel("")
 
 
-def plot_region_map(m: "RegionNDMap", ax: Any = None, axis_name: str | None = None, **kwargs: Any) -> Any:
-    """Draw the values along an axis, see `RegionNDMap.plot`."""
+def plot_region_map(m: "RegionNDMap", ax: Axes | None = None, axis_name: str | None = None, **kwargs: object) -> Axes:
+    """Draw the values along an axis, see `RegionNDMap.plot`.
+
+    Parameters
+    ----------
+    m : RegionNDMap
+    ax : Axes, optional
+        The current axes by default.
+    axis_name : str, optional
+        Name of the axis; the only one with more than one bin by default. Each bin of the others is a line.
+    **kwargs
+        Keywords of ``Axes.errorbar``; ``yerr`` and ``uplims`` have the shape of the data.
+    """
     axes = m.geom.axes
     if axis_name is None:
         wide = [axis.name for axis in axes if axis.nbin > 1] or axes.names[:1]
@@ -209,45 +270,56 @@ def plot_region_map(m: "RegionNDMap", ax: Any = None, axis_name: str | None = No
             raise ValueError(f"axis_name must be given for a map with several axes, one of {axes.names}")
         axis_name = wide[0]
     axis = axes[axis_name]
-    place = axes.index_data(axis_name)
-    lines = np.moveaxis(to_host(m.data), place, -1)  # host: matplotlib draws NumPy arrays
-    errors = {name: kwargs.pop(name) for name in ("yerr", "uplims") if kwargs.get(name) is not None}
+    dimension = axes.index_data(axis_name)
+    lines = np.moveaxis(to_host(m.data), dimension, -1)  # host: matplotlib draws NumPy arrays
+    style: dict[str, Any] = {"marker": "o", "markersize": 4, "ls": "None", "xerr": axis.as_plot_xerr} | kwargs
+    label: str | None = style.pop("label", None)
+    errors: dict[str, _Errors] = {name: style.pop(name) for name in ("yerr", "uplims") if style.get(name) is not None}
     others = [other for other in axes if other.name != axis_name]
     with quantity_support():
         ax = plt.gca() if ax is None else ax
-        kwargs = {"marker": "o", "markersize": 4, "ls": "None", "xerr": axis.as_plot_xerr} | kwargs
-        label = kwargs.pop("label", None)
         indices = product(*(range(other.nbin) for other in others[::-1]))
         for index in indices:
             name = " ".join(other.as_plot_labels[i] for other, i in zip(others, index[::-1], strict=True))
-            where = (*index, 0, 0)
-            bars = {key: _along(value, place, where) for key, value in errors.items()}
-            y = u.Quantity(lines[where], m.unit)
-            ax.errorbar(x=axis.as_plot_center, y=y, label=name if label is None else label, **bars, **kwargs)
+            pixel = (*index, 0, 0)
+            bars: dict[str, Any] = {key: _along(value, dimension, pixel) for key, value in errors.items()}
+            y = u.Quantity(lines[pixel], m.unit)
+            ax.errorbar(x=axis.as_plot_center, y=y, label=name if label is None else label, **bars, **style)
     axis.format_plot_xaxis(ax=ax)
     if "energy" in axis_name:
         ax.set_yscale("log", nonpositive="clip")
     return ax
 
 
-def _along(value: Any, place: int, where: tuple[int, ...]) -> Any:
-    """Error bars of one line, out of those of a map; a pair is lower and upper."""
+def _along(value: _Errors, dimension: int, pixel: tuple[int, ...]) -> _Errors:
+    """Return the error bars of one line, out of those of a map; a pair is lower and upper."""
     if isinstance(value, tuple):
-        return tuple(_along(part, place, where) for part in value)
-    return np.moveaxis(value, place, -1)[where]
+        lower, upper = value
+        return np.moveaxis(lower, dimension, -1)[pixel], np.moveaxis(upper, dimension, -1)[pixel]
+    line: NDArray[np.float64] = np.moveaxis(value, dimension, -1)[pixel]
+    return line
 
 
-def plot_region_hist(m: "RegionNDMap", ax: Any = None, **kwargs: Any) -> Any:
-    """Draw the values as a histogram, see `RegionNDMap.plot_hist`."""
+def plot_region_hist(m: "RegionNDMap", ax: Axes | None = None, **kwargs: object) -> Axes:
+    """Draw the values as a histogram, see `RegionNDMap.plot_hist`.
+
+    Parameters
+    ----------
+    m : RegionNDMap
+        Map with one axis.
+    ax : Axes, optional
+        The current axes by default.
+    **kwargs
+        Keywords of ``Axes.hist``.
+    """
     if len(m.geom.axes) != 1:
         raise ValueError(f"Plotting is only supported for maps with one axis, got {m.geom.axes.names}")
     axis = m.geom.axes[0]
-    kwargs.setdefault("histtype", "step")
-    kwargs.setdefault("lw", 1)
+    style: dict[str, Any] = {"histtype": "step", "lw": 1} | kwargs
     with quantity_support():
         ax = plt.gca() if ax is None else ax
         weights = to_host(m.data)[:, 0, 0]  # host: matplotlib draws NumPy arrays
-        ax.hist(axis.as_plot_center, bins=axis.as_plot_edges, weights=weights, **kwargs)
+        ax.hist(axis.as_plot_center, bins=axis.as_plot_edges, weights=weights, **style)
     if m.unit != u.dimensionless_unscaled:
         ax.set_ylabel(f"Data [{m.unit.to_string('latex_inline')}]")
     axis.format_plot_xaxis(ax=ax)
@@ -255,11 +327,21 @@ def plot_region_hist(m: "RegionNDMap", ax: Any = None, **kwargs: Any) -> Any:
     return ax
 
 
-def plot_region_mask(m: "RegionNDMap", ax: Any = None, **kwargs: Any) -> Any:
-    """Shade the energies where a mask is True, see `RegionNDMap.plot_mask`."""
+def plot_region_mask(m: "RegionNDMap", ax: Axes | None = None, **kwargs: object) -> Axes:
+    """Shade the energies where a mask is True, see `RegionNDMap.plot_mask`.
+
+    Parameters
+    ----------
+    m : RegionNDMap of bool
+        Mask with an axis ``energy``.
+    ax : Axes, optional
+        The current axes by default.
+    **kwargs
+        Keywords of ``Axes.axvspan``.
+    """
     if not m.is_mask:
         raise ValueError("This is not a mask and cannot be plotted")
-    style = {"color": "k", "alpha": 0.05, "label": "mask"} | kwargs
+    style: dict[str, Any] = {"color": "k", "alpha": 0.05, "label": "mask"} | kwargs
     ax = plt.gca() if ax is None else ax
     edges = m.geom.axes["energy"].edges
     steps = np.diff(to_host(m.data).reshape(-1).astype(int), prepend=0, append=0)  # host: matplotlib draws NumPy arrays

@@ -1,28 +1,34 @@
-"""Counts, background, excess and exposure of a dataset in one picture."""
+"""Counts, background, excess and exposure of a dataset in one figure."""
 
-from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import matplotlib.pyplot as plt
 from astropy.coordinates import SkyCoord
+from matplotlib.figure import Figure
+
+from lightpool.typing import PathInput
+
+if TYPE_CHECKING:
+    from lightpool.datasets import MapDataset
 
 __all__ = ["plot_overview", "save_overview"]
 
 _SMOOTHING = "0.1 deg"
 
 
-def plot_overview(dataset: Any, position: SkyCoord | None = None) -> Any:
+def plot_overview(dataset: "MapDataset", position: SkyCoord | None = None) -> Figure:
     """Draw four images of a dataset, summed over energy; reads them from their device.
 
     Parameters
     ----------
-    dataset : MapDataset with counts, background and exposure
+    dataset : MapDataset
+        It needs counts, background and exposure.
     position : SkyCoord, optional
         Marked with a cross.
 
     Returns
     -------
-    figure : matplotlib Figure
+    figure : Figure
     """
     counts = dataset.counts * dataset.mask_safe if dataset.mask_safe else dataset.counts
     background = dataset.npred_background()
@@ -41,14 +47,21 @@ def plot_overview(dataset: Any, position: SkyCoord | None = None) -> Any:
         image.plot(ax=axes, add_cbar=True, cmap="magma", stretch="sqrt" if title.startswith("Counts") else "linear")
         axes.set_title(title)
         if position is not None:
-            place = position.icrs
-            axes.plot(place.ra.deg, place.dec.deg, "c+", ms=5, mew=0.7, transform=axes.get_transform("icrs"))
+            source = position.icrs
+            axes.plot(source.ra.deg, source.dec.deg, "c+", ms=5, mew=0.7, transform=axes.get_transform("icrs"))
     figure.tight_layout()
     return figure
 
 
-def save_overview(dataset: Any, file: str | Path, position: SkyCoord | None = None) -> None:
-    """Write the picture of `plot_overview` to a file; needs no display."""
+def save_overview(dataset: "MapDataset", file: PathInput, position: SkyCoord | None = None) -> None:
+    """Write the figure of `plot_overview` to a file; this needs no display.
+
+    Parameters
+    ----------
+    dataset, position : see `plot_overview`
+    file : path-like
+        Its extension determines the format.
+    """
     from matplotlib.backends.backend_agg import FigureCanvasAgg
 
     figure = plot_overview(dataset, position)

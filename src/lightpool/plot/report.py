@@ -1,14 +1,22 @@
-"""Pictures of the report of a reduction, each small enough for a telephone."""
+"""Plots of the report of a reduction, each small enough for the screen of a telephone."""
 
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING
 
 import matplotlib.dates as mdates
 import numpy as np
 from astropy.time import Time
+from matplotlib.axes import Axes
 from matplotlib.figure import Figure
+from matplotlib.ticker import Formatter, Locator
+from numpy.typing import ArrayLike
 
+from lightpool.arrays import to_host
 from lightpool.plot.significance import plot_significance_distribution, plot_significance_map
+
+if TYPE_CHECKING:
+    from lightpool.datasets import SpectrumDataset, SpectrumDatasetOnOff
+    from lightpool.maps import RegionNDMap, WcsNDMap
 
 __all__ = [
     "plot_image",
@@ -24,41 +32,45 @@ _SIZE = (5.4, 4.0)
 """Inches; at 390 pixels of width the letters are still readable."""
 
 
-def _figure() -> tuple[Figure, Any]:
+def _figure() -> tuple[Figure, Axes]:
     figure = Figure(figsize=_SIZE)
     return figure, figure.add_subplot()
 
 
-def _legend(ax: Any, n_column: int = 2) -> None:
+def _legend(ax: Axes, n_column: int = 2) -> None:
     """Put the legend above the axes, where it covers nothing."""
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=n_column, frameon=False, fontsize=9)
 
 
-def plot_image(image: Any, stretch: str = "linear") -> Figure:
+def plot_image(image: "WcsNDMap", stretch: str = "linear") -> Figure:
     """Draw an image with its colour bar.
 
     Parameters
     ----------
-    image : WcsNDMap without other axes, on the host
-    stretch : str, of the colours
+    image : WcsNDMap
+        Without non-spatial axes, on the host.
+    stretch : str
+        Stretch of the colours.
     """
     figure = Figure(figsize=_SIZE)
     image.plot(ax=figure.add_subplot(projection=image.geom.wcs), add_cbar=True, stretch=stretch)
     return figure
 
 
-def plot_significances(sqrt_ts: Any, exclusion: Any = None) -> list[Figure]:
+def plot_significances(sqrt_ts: "WcsNDMap", exclusion: "WcsNDMap | None" = None) -> list[Figure]:
     """Draw the map of significances and, where any is outside the exclusion, their distribution.
 
     Parameters
     ----------
-    sqrt_ts : WcsNDMap, image of significances, NaN where there is none
-    exclusion : WcsNDMap of bool, on the same pixels; False where gamma rays are expected
+    sqrt_ts : WcsNDMap
+        Image of significances, NaN where they are undefined.
+    exclusion : WcsNDMap of bool, optional
+        On the same pixels; False where gamma rays are expected.
     """
     sky = Figure(figsize=_SIZE)
     plot_significance_map(sqrt_ts, exclusion, ax=sky.add_subplot(projection=sqrt_ts.geom.wcs))
-    known = np.isfinite(sqrt_ts.data)
-    if not (known if exclusion is None else known & exclusion.data).any():
+    known = np.isfinite(to_host(sqrt_ts.data))  # host: Matplotlib draws NumPy arrays
+    if not (known if exclusion is None else known & to_host(exclusion.data)).any():
         return [sky]
     figure, ax = _figure()
     plot_significance_distribution(sqrt_ts, exclusion, ax=ax)
@@ -66,23 +78,28 @@ def plot_significances(sqrt_ts: Any, exclusion: Any = None) -> list[Figure]:
     return [sky, figure]
 
 
-def plot_spectrum(dataset: Any, background: Any) -> Figure:
+def plot_spectrum(dataset: "SpectrumDataset | SpectrumDatasetOnOff", background: "RegionNDMap | None") -> Figure:
     """Draw the counts of a spectrum and its background, in the safe energies.
 
     Parameters
     ----------
-    dataset : SpectrumDataset or SpectrumDatasetOnOff, on the host
+    dataset : SpectrumDataset or SpectrumDatasetOnOff
+        On the host.
     background : RegionNDMap or None
+        Not drawn if None.
     """
     figure, ax = _figure()
     edges = dataset.counts.geom.axes["energy"].edges.to_value("TeV")
-    safe = np.ones(edges.size - 1, bool) if dataset.mask_safe is None else dataset.mask_safe.data[:, 0, 0]
-    counts = np.where(safe, dataset.counts.data[:, 0, 0], 0.0)
+    # host: Matplotlib draws NumPy arrays
+    safe = np.ones(edges.size - 1, bool) if dataset.mask_safe is None else to_host(dataset.mask_safe.data)[:, 0, 0]
+    counts = np.where(safe, to_host(dataset.counts.data)[:, 0, 0], 0.0)
     center = np.sqrt(edges[1:] * edges[:-1])
     ax.stairs(counts, edges, label="counts", lw=1.5, color="crimson")
     ax.errorbar(center, counts, np.sqrt(counts), fmt="none", color="crimson", lw=1)
     if background is not None:
-        ax.stairs(np.where(safe, background.data[:, 0, 0], 0.0), edges, label="background", fill=True, alpha=0.5)
+        ax.stairs(
+            np.where(safe, to_host(background.data)[:, 0, 0], 0.0), edges, label="background", fill=True, alpha=0.5
+        )
     is_log = counts.max() > 0
     ax.set(xscale="log", yscale="log" if is_log else "linear", xlabel="energy [TeV]", ylabel="counts in a bin")
     if is_log:
@@ -91,16 +108,20 @@ def plot_spectrum(dataset: Any, background: Any) -> Figure:
     return figure
 
 
-def plot_theta_squared(counts: Any, counts_off: Any, maximum: float, radius: float | None) -> Figure:
+def plot_theta_squared(counts: ArrayLike, counts_off: ArrayLike, maximum: float, radius: float | None) -> Figure:
     """Draw counts over the squared angle from a source, and those from the mirror position.
 
     Parameters
     ----------
-    counts, counts_off : arrays of int, shape (n_bin,)
-    maximum : float, deg2, where the last bin ends
-    radius : float or None, deg, of the circle at the source, which is marked
+    counts, counts_off : array of int, shape (n_bin,)
+        Counts around the source and around the mirror position.
+    maximum : float, unit deg2
+        Upper edge of the last bin; the first one begins at zero.
+    radius : float or None, unit deg
+        Radius of the circle around the source, which is marked.
     """
     figure, ax = _figure()
+    counts, counts_off = np.asarray(counts), np.asarray(counts_off)
     edges = np.linspace(0, maximum, len(counts) + 1)
     center, half = (edges[1:] + edges[:-1]) / 2, np.diff(edges) / 2
     ax.stairs(counts_off, edges, fill=True, color="lightsteelblue", label="OFF, mirror position")
@@ -114,14 +135,19 @@ def plot_theta_squared(counts: Any, counts_off: Any, maximum: float, radius: flo
     return figure
 
 
-def plot_night_rates(nights: Sequence[str], rates: Any, errors: Any, mean: float | None) -> Figure:
+def plot_night_rates(
+    nights: Sequence[str], rates: Sequence[float], errors: Sequence[float], mean: float | None
+) -> Figure:
     """Draw the excess per minute of each night, with errors, and their mean.
 
     Parameters
     ----------
-    nights : sequence of str, dates
-    rates, errors : sequence of float, per minute
-    mean : float or None, excess of all nights per minute
+    nights : sequence of str
+        Dates.
+    rates, errors : sequence of float
+        Excess per minute of each night and its error.
+    mean : float or None
+        Excess per minute of all nights; not drawn if None.
     """
     figure, ax = _figure()
     ax.errorbar(Time(list(nights)).to_datetime(), rates, errors, fmt="o", ms=4, color="crimson", capsize=2)
@@ -134,13 +160,15 @@ def plot_night_rates(nights: Sequence[str], rates: Any, errors: Any, mean: float
     return figure
 
 
-def plot_significance_growth(livetimes: Any, significances: Any) -> Figure:
+def plot_significance_growth(livetimes: Sequence[float], significances: Sequence[float]) -> Figure:
     """Draw the significance of the first observation, the first two, and so on.
 
     Parameters
     ----------
-    livetimes : sequence of float, h
+    livetimes : sequence of float, unit h
+        Cumulative livetimes.
     significances : sequence of float
+        Significances of all observations so far.
     """
     figure, ax = _figure()
     root = np.sqrt(np.asarray(livetimes, dtype=float))
@@ -158,9 +186,12 @@ def plot_over_time(starts: Sequence[str], values: Sequence[float | None], label:
 
     Parameters
     ----------
-    starts : sequence of str, UTC
-    values : sequence of float or None, which is left out
-    label : str, of the numbers
+    starts : sequence of str
+        Start times in UTC.
+    values : sequence of float or None
+        The numbers; observations without one are left out.
+    label : str
+        Label of the numbers.
     """
     figure, ax = _figure()
     known = [(start, value) for start, value in zip(starts, values, strict=True) if value is not None]
@@ -170,12 +201,16 @@ def plot_over_time(starts: Sequence[str], values: Sequence[float | None], label:
     return figure
 
 
-def _dates(ax: Any, n_date: int) -> None:
-    locator = mdates.AutoDateLocator(minticks=2, maxticks=6, interval_multiples=False)
+_date_locator: Callable[..., Locator] = mdates.AutoDateLocator
+_date_formatter: Callable[[Locator], Formatter] = mdates.ConciseDateFormatter
+
+
+def _dates(ax: Axes, n_date: int) -> None:
+    locator = _date_locator(minticks=2, maxticks=6, interval_multiples=False)
     ax.xaxis.set_major_locator(locator)
-    ax.xaxis.set_major_formatter(mdates.ConciseDateFormatter(locator))
+    ax.xaxis.set_major_formatter(_date_formatter(locator))
     ax.margins(x=0.08)
     if n_date == 1:  # else the axis spans years around it
-        date = float(ax.convert_xunits(ax.lines[0].get_xdata())[0])
+        date = float(np.asarray(ax.lines[0].get_xdata(orig=False))[0])
         ax.set_xlim(date - 1, date + 1)
     ax.grid(alpha=0.3)

@@ -1,10 +1,13 @@
-"""Pictures of significances: the map with contours, and their distribution against that of an empty sky."""
+"""Plots of significances: the map with contours, and their distribution against that of an empty sky."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any
 
 import matplotlib.pyplot as plt
 import numpy as np
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
+from numpy.typing import NDArray
 
 from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import GeometryError
@@ -15,31 +18,33 @@ if TYPE_CHECKING:
 
 __all__ = ["plot_significance", "plot_significance_distribution", "plot_significance_map"]
 
-HostArray = np.ndarray[Any, Any]
-
 LEVELS = (5.0, 10.0, 20.0, 40.0)
 _BIN_WIDTH = 0.2
 _COLOR_RANGE = (-5.0, 15.0)
 
 
 def plot_significance(
-    sqrt_ts: "WcsNDMap", exclusion_mask: "WcsNDMap | None" = None, levels: Sequence[float] = LEVELS, figure: Any = None
-) -> Any:
-    """Draw the map and the distribution of a significance beside each other.
+    sqrt_ts: "WcsNDMap",
+    exclusion_mask: "WcsNDMap | None" = None,
+    levels: Sequence[float] = LEVELS,
+    figure: Figure | None = None,
+) -> tuple[Axes, Axes]:
+    """Draw the map and the distribution of significances side by side.
 
     Parameters
     ----------
-    sqrt_ts : WcsNDMap, one image of significances, NaN where there is none; read from its device
+    sqrt_ts : WcsNDMap
+        One image of significances, NaN where they are undefined; copied from its device.
     exclusion_mask : WcsNDMap of bool, optional
         On the same pixels; False where gamma rays are expected.
     levels : sequence of float
         Significances of the contours.
-    figure : matplotlib Figure, optional
+    figure : Figure, optional
         A new one by default.
 
     Returns
     -------
-    axes : pair of matplotlib Axes, map and distribution
+    map, distribution : Axes
     """
     figure = plt.figure(figsize=(12.5, 5)) if figure is None else figure
     left = figure.add_subplot(1, 2, 1, projection=sqrt_ts.geom.wcs)
@@ -54,20 +59,22 @@ def plot_significance_map(
     sqrt_ts: "WcsNDMap",
     exclusion_mask: "WcsNDMap | None" = None,
     levels: Sequence[float] = LEVELS,
-    ax: Any = None,
-    **kwargs: Any,
-) -> Any:
+    ax: Axes | None = None,
+    **kwargs: object,
+) -> Axes:
     """Draw an image of significances with contours, and the border of an exclusion as a dashed line.
 
     Parameters
     ----------
-    sqrt_ts, exclusion_mask, levels : as for `plot_significance`
-    ax : matplotlib WCSAxes, optional
-    **kwargs : further arguments of ``imshow``
+    sqrt_ts, exclusion_mask, levels : see `plot_significance`
+    ax : WCSAxes, optional
+        New axes on the current figure by default.
+    **kwargs
+        Keywords of ``Axes.imshow``.
 
     Returns
     -------
-    ax : matplotlib WCSAxes
+    ax : WCSAxes
     """
     low, high = _COLOR_RANGE
     style: dict[str, Any] = {"cmap": "magma", "vmin": low, "vmax": high} | kwargs
@@ -89,21 +96,24 @@ def plot_significance_map(
 
 
 def plot_significance_distribution(
-    sqrt_ts: "WcsNDMap", exclusion_mask: "WcsNDMap | None" = None, ax: Any = None
-) -> Any:
+    sqrt_ts: "WcsNDMap", exclusion_mask: "WcsNDMap | None" = None, ax: Axes | None = None
+) -> Axes:
     """Draw the distribution of significances, of all pixels and outside an exclusion, and the Gaussian of an empty sky.
 
     Significances above 15 are beyond its right end.
 
     Parameters
     ----------
-    sqrt_ts : WcsNDMap, any number of images
-    exclusion_mask : as for `plot_significance`
-    ax : matplotlib Axes, optional
+    sqrt_ts : WcsNDMap
+        Any number of images.
+    exclusion_mask : see `plot_significance`
+    ax : Axes, optional
+        The current axes by default.
 
     Returns
     -------
-    ax : matplotlib Axes; its legend has mean and width outside the exclusion
+    ax : Axes
+        Its legend shows mean and width outside the exclusion.
     """
     planes = to_host(sqrt_ts.data)  # host: matplotlib draws NumPy arrays
     known = np.isfinite(planes)
@@ -126,15 +136,16 @@ def plot_significance_distribution(
     return ax
 
 
-def _bin_edges(values: HostArray) -> HostArray:
-    """Edges of bins around zero, up to the ends of the values, but at least -5 to 5 and at most 15."""
+def _bin_edges(values: NDArray[np.float64]) -> list[float]:
+    """Return edges of bins around zero, up to the ends of the values, but at least -5 to 5 and at most 15."""
     first = np.floor(min(values.min(), -5.0) / _BIN_WIDTH)
     last = np.ceil(np.clip(values.max(), 5.0, _COLOR_RANGE[1]) / _BIN_WIDTH)
-    return np.asarray(_BIN_WIDTH * (np.arange(first, last + 2) - 0.5))
+    edges: list[float] = (_BIN_WIDTH * (np.arange(first, last + 2) - 0.5)).tolist()
+    return edges
 
 
-def _mask_on(sqrt_ts: "WcsNDMap", mask: "WcsNDMap") -> HostArray:
-    """Mask on the host, with the axes of the significances."""
+def _mask_on(sqrt_ts: "WcsNDMap", mask: "WcsNDMap") -> NDArray[np.bool_]:
+    """Return a mask on the host, with the axes of the significances."""
     if not mask.is_mask or mask.geom.to_image() != sqrt_ts.geom.to_image():
         raise GeometryError(
             "exclusion_mask must be a map of bool on the pixels of the significances; `interp_to_geom` brings it there"

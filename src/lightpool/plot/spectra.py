@@ -1,48 +1,76 @@
-"""Pictures of the datasets of a region."""
+"""Plots of the datasets of a region."""
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import matplotlib.pyplot as plt
+from matplotlib.axes import Axes
+from matplotlib.figure import Figure
 
 from lightpool.arrays import to_host
 from lightpool.plot.irf_maps import plot_matrix
 
 if TYPE_CHECKING:
     from lightpool.datasets.spectrum_dataset import SpectrumBase
+    from lightpool.maps import RegionNDMap
 
 __all__ = ["peek", "plot_counts", "plot_excess", "plot_masks"]
 
-Keywords = dict[str, Any] | None
+Keywords: TypeAlias = Mapping[str, object] | None
 
 
 def plot_counts(
     dataset: "SpectrumBase",
-    ax: Any = None,
+    ax: Axes | None = None,
     kwargs_counts: Keywords = None,
     kwargs_background: Keywords = None,
-    **kwargs: Any,
-) -> Any:
-    """Draw counts and background as histograms, see `SpectrumDataset.plot_counts`."""
+    **kwargs: object,
+) -> Axes:
+    """Draw counts and background as histograms, see `SpectrumDataset.plot_counts`.
+
+    Parameters
+    ----------
+    dataset : SpectrumDataset or SpectrumDatasetOnOff
+    ax : Axes, optional
+        The current axes by default.
+    kwargs_counts, kwargs_background : dict, optional
+        Keywords of ``Axes.hist`` for one of the two.
+    **kwargs
+        Keywords of ``Axes.hist`` for both.
+    """
     ax = plt.gca() if ax is None else ax
     if dataset.counts is not None:
-        dataset.counts.plot_hist(ax=ax, **({"label": "Counts"} | kwargs | (kwargs_counts or {})))
+        style: dict[str, Any] = {"label": "Counts", **kwargs, **(kwargs_counts or {})}
+        dataset.counts.plot_hist(ax=ax, **style)
     background = dataset.background
     if background is not None:
-        background.plot_hist(ax=ax, **({"label": "Background"} | kwargs | (kwargs_background or {})))
+        style = {"label": "Background", **kwargs, **(kwargs_background or {})}
+        background.plot_hist(ax=ax, **style)
     ax.set_ylabel("Counts")
     ax.legend(numpoints=1)
     return ax
 
 
 def plot_masks(
-    dataset: "SpectrumBase", ax: Any = None, kwargs_fit: Keywords = None, kwargs_safe: Keywords = None
-) -> Any:
-    """Shade the energies of the two masks, see `SpectrumDataset.plot_masks`."""
+    dataset: "SpectrumBase", ax: Axes | None = None, kwargs_fit: Keywords = None, kwargs_safe: Keywords = None
+) -> Axes:
+    """Shade the energies of the two masks, see `SpectrumDataset.plot_masks`.
+
+    Parameters
+    ----------
+    dataset : SpectrumDataset or SpectrumDatasetOnOff
+    ax : Axes, optional
+        The current axes by default.
+    kwargs_fit, kwargs_safe : dict, optional
+        Keywords of ``Axes.axvspan`` for each mask.
+    """
     ax = plt.gca() if ax is None else ax
     if dataset.mask_fit is not None:
-        dataset.mask_fit.plot_mask(ax=ax, **({"label": "Mask fit", "color": "tab:green"} | (kwargs_fit or {})))
+        style: dict[str, Any] = {"label": "Mask fit", "color": "tab:green", **(kwargs_fit or {})}
+        dataset.mask_fit.plot_mask(ax=ax, **style)
     if dataset.mask_safe is not None:
-        dataset.mask_safe.plot_mask(ax=ax, **({"label": "Mask safe", "color": "black"} | (kwargs_safe or {})))
+        style = {"label": "Mask safe", "color": "black", **(kwargs_safe or {})}
+        dataset.mask_safe.plot_mask(ax=ax, **style)
     handles, labels = ax.get_legend_handles_labels()
     once = dict(zip(labels, handles, strict=True))  # a mask with gaps is drawn in several pieces
     ax.legend(once.values(), once.keys())
@@ -51,33 +79,54 @@ def plot_masks(
 
 def plot_excess(
     dataset: "SpectrumBase",
-    ax: Any = None,
+    ax: Axes | None = None,
     kwargs_excess: Keywords = None,
     kwargs_npred_signal: Keywords = None,
-    **kwargs: Any,
-) -> Any:
-    """Draw the excess with its errors, see `SpectrumDataset.plot_excess`."""
+    **kwargs: object,
+) -> Axes:
+    """Draw the excess with its errors, see `SpectrumDataset.plot_excess`.
+
+    Parameters
+    ----------
+    dataset : SpectrumDataset or SpectrumDatasetOnOff
+    ax : Axes, optional
+        The current axes by default.
+    kwargs_excess : dict, optional
+        Keywords of ``Axes.errorbar`` for the excess.
+    kwargs_npred_signal : dict, optional
+        Keywords of ``Axes.hist`` for the predicted signal.
+    **kwargs
+        Keywords for both.
+    """
     ax = plt.gca() if ax is None else ax
     excess = dataset.excess
     if excess is not None:
         yerr = to_host(dataset._counts_statistic.error)  # host: Matplotlib draws NumPy arrays
-        excess.plot(ax=ax, **({"label": "Excess counts", "yerr": yerr} | kwargs | (kwargs_excess or {})))
-    signal = {"label": "Predicted signal counts"} | kwargs | (kwargs_npred_signal or {})
-    predicted: Any = dataset.npred_signal()
-    predicted.plot_hist(ax=ax, **signal)
+        style: dict[str, Any] = {"label": "Excess counts", "yerr": yerr, **kwargs, **(kwargs_excess or {})}
+        excess.plot(ax=ax, **style)
+    style = {"label": "Predicted signal counts", **kwargs, **(kwargs_npred_signal or {})}
+    predicted = cast("RegionNDMap", dataset.npred_signal())
+    predicted.plot_hist(ax=ax, **style)
     ax.set_ylabel("Counts")
     ax.legend(numpoints=1)
     return ax
 
 
-def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> Any:
-    """Three panels: counts and masks, exposure, and energy dispersion; a panel whose map is missing stays empty.
+def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> Figure:
+    """Draw three panels: counts and masks, exposure, and energy dispersion; a panel whose map is missing stays empty.
+
+    Parameters
+    ----------
+    dataset : SpectrumDataset or SpectrumDatasetOnOff
+    figsize : tuple of float
+        Width and height in inches.
 
     Returns
     -------
-    figure : Figure of Matplotlib
+    figure : Figure
     """
-    figure, (ax_counts, ax_exposure, ax_edisp) = plt.subplots(1, 3, figsize=figsize)
+    figure = plt.figure(figsize=figsize)
+    ax_counts, ax_exposure, ax_edisp = (figure.add_subplot(1, 3, number) for number in (1, 2, 3))
     ax_counts.set_title("Counts")
     plot_counts(dataset, ax_counts)
     plot_masks(dataset, ax_counts)

@@ -1,33 +1,35 @@
 """The theta-squared plot: counts against the squared distance from a source."""
 
-from typing import Any
-
 import matplotlib.pyplot as plt
 import numpy as np
+from astropy.table import Table
+from matplotlib.axes import Axes
 
 __all__ = ["plot_theta_squared_table"]
 
 
-def plot_theta_squared_table(table: Any) -> Any:
+def plot_theta_squared_table(table: Table) -> tuple[Axes, Axes]:
     """Draw ON and scaled OFF counts, and the significance of their difference below.
 
     Parameters
     ----------
     table : Table
-        As `lightpool.makers.ThetaSquaredTable` makes it.
+        Result of `lightpool.makers.ThetaSquaredTable.run`.
 
     Returns
     -------
-    axes : pair of matplotlib Axes, counts and significance
+    counts, significance : Axes
     """
     low, high = (table[name].quantity.to_value("deg2") for name in ("theta2_min", "theta2_max"))
     center, half = (low + high) / 2, (high - low) / 2
     alpha = np.asarray(table["alpha"], dtype=float)
     counts, off = (np.asarray(table[name], dtype=float) for name in ("counts", "counts_off"))
 
-    figure, (top, bottom) = plt.subplots(
+    figure, axes = plt.subplots(
         2, 1, sharex=True, figsize=(7, 6), gridspec_kw={"height_ratios": (3, 1), "hspace": 0.06}
     )
+    panels: tuple[Axes, Axes] = tuple(axes)
+    top, bottom = panels
     top.errorbar(center, counts, np.sqrt(counts), half, fmt="o", ms=3, color="crimson", label="ON")
     top.stairs(alpha * off, np.append(low, high[-1]), fill=True, color="lightsteelblue", label="OFF, scaled")
     top.errorbar(center, alpha * off, alpha * np.sqrt(off), fmt="none", color="slategray")
