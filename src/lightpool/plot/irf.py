@@ -142,7 +142,7 @@ def plot_aeff(
 
 
 def plot_aeff_energy_dependence(
-    aeff: "EffectiveAreaTable2D", ax: Axes | None = None, offset: QuantityLike | None = None, **kwargs: object
+    aeff: "EffectiveAreaTable2D", ax: Axes | None = None, offset: "QuantityLike | None" = None, **kwargs: object
 ) -> Axes:
     """Draw the effective area against energy, one curve for each offset.
 
@@ -165,7 +165,7 @@ def plot_aeff_energy_dependence(
 
 
 def plot_aeff_offset_dependence(
-    aeff: "EffectiveAreaTable2D", ax: Axes | None = None, energy: QuantityLike | None = None, **kwargs: object
+    aeff: "EffectiveAreaTable2D", ax: Axes | None = None, energy: "QuantityLike | None" = None, **kwargs: object
 ) -> Axes:
     """Draw the effective area relative to its maximum against offset, one curve for each energy where there is any.
 
@@ -210,7 +210,7 @@ def peek_aeff(aeff: "EffectiveAreaTable2D", figsize: tuple[float, float] = (15, 
 def plot_edisp_bias(
     edisp: "EnergyDispersion2D",
     ax: Axes | None = None,
-    offset: QuantityLike | None = None,
+    offset: "QuantityLike | None" = None,
     add_cbar: bool = False,
     axes_loc: Mapping[str, object] | None = None,
     kwargs_colorbar: Mapping[str, object] | None = None,
@@ -242,8 +242,8 @@ def plot_edisp_bias(
 def plot_edisp_migration(
     edisp: "EnergyDispersion2D",
     ax: Axes | None = None,
-    offset: QuantityLike | None = None,
-    energy_true: QuantityLike | None = None,
+    offset: "QuantityLike | None" = None,
+    energy_true: "QuantityLike | None" = None,
     **kwargs: object,
 ) -> Axes:
     """Draw the probability density against migra, one curve for each offset and true energy.
@@ -343,7 +343,7 @@ def plot_psf_radius(
 
 
 def plot_psf_vs_rad(
-    psf: "PSF", ax: Axes | None, offset: QuantityLike, energy_true: QuantityLike, **kwargs: object
+    psf: "PSF", ax: Axes | None, offset: QuantityLike, energy_true: "QuantityLike", **kwargs: object
 ) -> Axes:
     """Draw the profile against the distance from the centre, one curve for each offset and energy.
 
@@ -461,7 +461,7 @@ def plot_bkg_at_energy(
 
 
 def plot_bkg_offset_dependence(
-    bkg: "Background2D", ax: Axes | None = None, energy: QuantityLike | None = None, **kwargs: object
+    bkg: "Background2D", ax: Axes | None = None, energy: "QuantityLike | None" = None, **kwargs: object
 ) -> Axes:
     """Draw the rate against offset, one curve for each energy.
 
@@ -481,7 +481,7 @@ def plot_bkg_offset_dependence(
 
 
 def plot_bkg_energy_dependence(
-    bkg: "Background2D", ax: Axes | None = None, offset: QuantityLike | None = None, **kwargs: object
+    bkg: "Background2D", ax: Axes | None = None, offset: "QuantityLike | None" = None, **kwargs: object
 ) -> Axes:
     """Draw the rate against energy, one curve for each offset.
 

@@ -123,7 +123,7 @@ def peek_psf_map(psf: "PSFMap", figsize: tuple[float, float] = (12, 10)) -> None
 def plot_kernel(
     kernel: "PSFKernel",
     ax: Axes | None = None,
-    energy: QuantityLike | None = None,
+    energy: "QuantityLike | None" = None,
     add_cbar: bool = False,
     **kwargs: object,
 ) -> Axes:

@@ -30,9 +30,11 @@ def plot_overview(dataset: "MapDataset", position: SkyCoord | None = None) -> Fi
     -------
     figure : Figure
     """
-    counts = dataset.counts * dataset.mask_safe if dataset.mask_safe else dataset.counts
-    background = dataset.npred_background()
-    background = background * dataset.mask_safe if dataset.mask_safe else background
+    counts, background = dataset.counts, dataset.npred_background()
+    if counts is None or background is None or dataset.exposure is None:
+        raise ValueError(f"dataset {dataset.name!r} needs counts, background and exposure for an overview")
+    if dataset.mask_safe:
+        counts, background = counts * dataset.mask_safe, background * dataset.mask_safe
     exposure = dataset.exposure.sum_over_axes(keepdims=False)
     exposure.data = exposure.data / dataset.exposure.geom.axes["energy_true"].nbin
     images = {
