@@ -1,10 +1,10 @@
 """Regions drawn on the sky."""
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import matplotlib.pyplot as plt
-from astropy.wcs import WCS
+from astropy.visualization.wcsaxes import WCSAxes
 from matplotlib.artist import Artist
 from matplotlib.axes import Axes
 from matplotlib.patheffects import AbstractPathEffect
@@ -48,7 +48,7 @@ def plot_region(
     style: dict[str, Any] = {"facecolor": "none", "edgecolor": color or "C0"} | kwargs
     point: dict[str, Any] = {"marker": "*", "color": style["edgecolor"], **(kwargs_point or {})}
     point.setdefault("markeredgecolor", point["color"])
-    wcs: WCS = getattr(ax, "wcs")  # noqa: B009  # axes of the sky, not of matplotlib alone
+    wcs = cast(WCSAxes, ax).wcs
     for part in all_parts(region):
         artist: Artist = region_to_pixel(part, wcs).as_artist(**(point if is_point(part) else style))
         if path_effect is not None:

@@ -1,7 +1,7 @@
 """The Cash statistic: counts with a known expectation."""
 
 from lightpool.arrays import array_namespace
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array
 
 __all__ = ["TRUNCATION_VALUE", "cash", "cash_sum"]
 
@@ -9,18 +9,17 @@ TRUNCATION_VALUE = 1e-25
 """Smallest expectation whose logarithm is taken; the value is Sherpa's and Gammapy's."""
 
 
-def cash(
-    n_on: Array, mu_on: Array, truncation_value: float = TRUNCATION_VALUE, *, xp: Namespace | None = None
-) -> Array:
-    """Twice the negative logarithm of the Poisson likelihood, without the term of the counts alone.
+def cash(n_on: Array, mu_on: Array, truncation_value: float = TRUNCATION_VALUE) -> Array:
+    """Return minus twice the logarithm of the Poisson likelihood, without the term of the counts alone.
 
     Parameters
     ----------
     n_on : array of float
         Observed counts.
     mu_on : array of float, shape that broadcasts with ``n_on``
-        Expected counts; smaller ones than ``truncation_value`` are raised to it, NaN stays.
-    truncation_value : float, positive
+        Expected counts. Those below ``truncation_value`` are raised to it; NaN stays NaN.
+    truncation_value : float
+        Positive: the logarithm of zero would be minus infinity.
 
     Returns
     -------
@@ -32,27 +31,28 @@ def cash(
     """
     if not truncation_value > 0:
         raise ValueError(f"truncation_value must be positive, got {truncation_value}")
-    xp = array_namespace(n_on, mu_on) if xp is None else xp
+    xp = array_namespace(n_on, mu_on)
     mu_on = xp.where(mu_on <= truncation_value, xp.full_like(mu_on, truncation_value), mu_on)
     return 2 * (mu_on - n_on * xp.log(mu_on))
 
 
-def cash_sum(n_on: Array, mu_on: Array, mask: Array | None = None, *, xp: Namespace | None = None) -> Array:
-    """Sum of the Cash statistic over the bins that a mask keeps.
+def cash_sum(n_on: Array, mu_on: Array, mask: Array | None = None) -> Array:
+    """Return the sum of the Cash statistic over the bins that a mask keeps.
 
     Parameters
     ----------
-    n_on, mu_on : arrays of float, same shape
-        An expectation that is NaN counts as the truncation value, as in Gammapy's sum.
+    n_on, mu_on : array of float, same shape
+        Observed and expected counts. An expectation that is NaN counts as the truncation value, as in Gammapy.
     mask : array of bool, the same shape, optional
+        True keeps a bin; all are kept by default.
 
     Returns
     -------
     stat_sum : array of float, no dimensions
     """
-    xp = array_namespace(n_on, mu_on) if xp is None else xp
+    xp = array_namespace(n_on, mu_on)
     mu_on = xp.where(mu_on > TRUNCATION_VALUE, mu_on, xp.full_like(mu_on, TRUNCATION_VALUE))
-    stat = cash(n_on, mu_on, xp=xp)
+    stat = cash(n_on, mu_on)
     if mask is not None:
         stat = xp.where(mask, stat, xp.zeros_like(stat))
     return xp.sum(stat)

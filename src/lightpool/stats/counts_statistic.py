@@ -2,44 +2,59 @@
 
 import html
 from abc import ABC, abstractmethod
-from typing import Any, Self
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Self, TypeAlias, TypeGuard
 
 import array_api_compat
 import numpy as np
+from numpy.typing import NDArray
 
-from lightpool.arrays import array_namespace, device_of, full_on, to_device, to_host
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays import Device, array_namespace, device_of, full_on, to_device, to_host
+from lightpool.arrays.devices.array_types import Array, Index
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.stats.cash import cash
 from lightpool.stats.poisson import excess_of_significance, likelihood_interval
 from lightpool.stats.roots import find_root
 from lightpool.stats.wstat import wstat
 
+if TYPE_CHECKING:
+    from lightpool.maps import Map
+
 __all__ = ["CashCountsStatistic", "CountsStatistic", "WStatCountsStatistic"]
 
-Axis = int | tuple[int, ...] | None
+Axis: TypeAlias = int | tuple[int, ...] | None
+CountsLike: TypeAlias = "Array | Map | Sequence[float] | float"
+"""What the statistics take: arrays, maps, sequences and numbers."""
 
 
-def _as_arrays(*values: Any) -> tuple[Array, ...]:
-    """Arrays of float of one shape, where the first array is; maps, sequences and numbers are taken too."""
-    bare = [value.data if hasattr(value, "geom") else value for value in values]
-    known = [value for value in bare if array_api_compat.is_array_api_obj(value)]
+def _as_arrays(*values: CountsLike) -> tuple[Array, ...]:
+    """Return arrays of float64 of one shape, on the device of the first array or map."""
+    bare = [value.data if _is_map(value) else value for value in values]
+    known = [value for value in bare if _is_array(value)]
     device = device_of(known[0]) if known else "cpu"
     arrays = [as_dtype(_array_on(value, device), "float64") for value in bare]
     return tuple(array_namespace(*arrays).broadcast_arrays(*arrays))
 
 
-def _array_on(value: Any, device: Any) -> Array:
-    if array_api_compat.is_array_api_obj(value):
+def _is_map(value: object) -> "TypeGuard[Map]":
+    return hasattr(value, "geom")
+
+
+def _is_array(value: object) -> TypeGuard[Array]:
+    return bool(array_api_compat.is_array_api_obj(value))
+
+
+def _array_on(value: Array | Sequence[float] | float, device: Device | str) -> Array:
+    if _is_array(value):
         return value
     return full_on((), value, device) if np.isscalar(value) else to_device(value, device)
 
 
 class CountsStatistic(ABC):
-    """What the two statistics have in common; the arrays live on any device and have one shape.
+    """Base class of the two statistics; the arrays have one shape and may live on any device.
 
-    Errors and limits are where the statistic is ``n_sigma**2`` above its minimum; they are found in a fixed number of
-    steps for all bins at once.
+    The ends of intervals and the limits are where the statistic is ``n_sigma**2`` above its minimum. They are found in
+    a fixed number of steps for all bins at once, without copying from the device.
     """
 
     n_on: Array
@@ -82,37 +97,42 @@ class CountsStatistic(ABC):
         return xp.sign(self.n_sig) * xp.sqrt(self.ts)
 
     @property
-    def p_value(self) -> Any:
-        """One-sided probability of a larger excess by chance; read from the device."""
+    def p_value(self) -> NDArray[np.float64]:
+        """One-sided probability of a larger excess by chance; copied to the host.
+
+        The test statistic follows a chi-square distribution of one degree of freedom (Wilks 1938), and half of it
+        belongs to deficits.
+        """
         from scipy.stats import chi2
 
-        return 0.5 * chi2.sf(to_host(self.ts), 1)  # host: scipy
+        p_value: NDArray[np.float64] = 0.5 * chi2.sf(to_host(self.ts), 1)  # host: scipy
+        return p_value
 
     @abstractmethod
     def compute_errn(self, n_sigma: float = 1.0) -> Array:
-        """Distance from the excess down to the lower end of its interval."""
+        """Return the distance from the excess down to the lower end of its interval."""
 
     @abstractmethod
     def compute_errp(self, n_sigma: float = 1.0) -> Array:
-        """Distance from the excess up to the upper end of its interval."""
+        """Return the distance from the excess up to the upper end of its interval."""
 
     @abstractmethod
     def compute_upper_limit(self, n_sigma: float = 3) -> Array:
-        """Upper limit on the excess."""
+        """Return the upper limit on the excess."""
 
     @abstractmethod
     def n_sig_matching_significance(self, significance: float) -> Array:
-        """Excess that would have a significance, NaN where there is none."""
+        """Return the excess that would have a given significance, NaN where there is none."""
 
     @abstractmethod
     def sum(self, axis: Axis = None) -> Self:
-        """Statistic of the bins together, along some dimensions or all."""
+        """Return the statistic of all bins together, along some dimensions or all."""
 
     @abstractmethod
-    def __getitem__(self, key: Any) -> Self: ...
+    def __getitem__(self, key: Index) -> Self: ...
 
-    def info_dict(self) -> dict[str, Any]:
-        """Counts, background, excess, significance and probability."""
+    def info_dict(self) -> dict[str, Array]:
+        """Return counts, background, excess, significance and probability."""
         return {
             "n_on": self.n_on,
             "background": self.n_bkg,
@@ -140,8 +160,8 @@ class CountsStatistic(ABC):
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def _text(value: Any, n_digit: int = 2) -> str:
-    """Digits of a number, or of an array as NumPy prints it; read from the device."""
+def _text(value: Array, n_digit: int = 2) -> str:
+    """Return the digits of a number, or of an array as NumPy prints it; copied to the host."""
     array = to_host(value)
     return f"{array.item():.{n_digit}f}" if array.ndim == 0 else np.array2string(array, precision=n_digit)
 
@@ -151,8 +171,10 @@ class CashCountsStatistic(CountsStatistic):
 
     Parameters
     ----------
-    n_on : array, observed counts
-    mu_bkg : array, expected background
+    n_on : array, Map, sequence or number
+        Observed counts.
+    mu_bkg : array, Map, sequence or number
+        Expected background.
 
     Notes
     -----
@@ -160,7 +182,7 @@ class CashCountsStatistic(CountsStatistic):
     relative distance ``y`` from the counts, see `lightpool.stats.poisson`.
     """
 
-    def __init__(self, n_on: Any, mu_bkg: Any) -> None:
+    def __init__(self, n_on: CountsLike, mu_bkg: CountsLike) -> None:
         self.n_on, self.mu_bkg = _as_arrays(n_on, mu_bkg)
 
     @property
@@ -189,33 +211,36 @@ class CashCountsStatistic(CountsStatistic):
         return cash(self.n_on, self.n_on)
 
     def compute_errn(self, n_sigma: float = 1.0) -> Array:
-        """Distance from the excess down to the lower end of its interval; zero without counts."""
+        """Return the distance from the excess down to the lower end of its interval; zero without counts."""
         return likelihood_interval(self.n_on, n_sigma)[0]
 
     def compute_errp(self, n_sigma: float = 1.0) -> Array:
-        """Distance from the excess up to the upper end of its interval."""
+        """Return the distance from the excess up to the upper end of its interval."""
         return likelihood_interval(self.n_on, n_sigma)[1]
 
     def compute_upper_limit(self, n_sigma: float = 3) -> Array:
-        """Upper limit on the excess; without counts that on a signal above zero, ``n_sigma**2 / 2``."""
+        """Return the upper limit on the excess; without counts that of a positive signal, ``n_sigma**2 / 2``."""
         xp = array_namespace(self.n_on)
         errp = self.compute_errp(n_sigma)
         return errp + xp.where(self.n_on > 0.0, self.n_sig, xp.zeros_like(errp))
 
     def n_sig_matching_significance(self, significance: float) -> Array:
-        """Excess that would have a significance; NaN without background, or if no deficit is that significant."""
+        """Return the excess that would have a given significance.
+
+        NaN without background, or if no deficit is that significant.
+        """
         return excess_of_significance(self.mu_bkg, significance)
 
     def sum(self, axis: Axis = None) -> Self:
-        """Statistic of the bins together, along some dimensions or all."""
+        """Return the statistic of all bins together, along some dimensions or all."""
         xp = array_namespace(self.n_on)
         return type(self)(xp.sum(self.n_on, axis=axis), xp.sum(self.mu_bkg, axis=axis))
 
-    def __getitem__(self, key: Any) -> Self:
+    def __getitem__(self, key: Index) -> Self:
         return type(self)(self.n_on[key], self.mu_bkg[key])
 
-    def info_dict(self) -> dict[str, Any]:
-        """Counts, background, excess, significance, probability and expected background."""
+    def info_dict(self) -> dict[str, Array]:
+        """Return counts, background, excess, significance, probability and expected background."""
         return super().info_dict() | {"mu_bkg": self.mu_bkg}
 
     def _lines(self) -> dict[str, str]:
@@ -227,9 +252,12 @@ class WStatCountsStatistic(CountsStatistic):
 
     Parameters
     ----------
-    n_on, n_off : arrays, observed counts in the ON and in the OFF region
-    alpha : array, acceptance of the ON region over that of the OFF region
-    mu_sig : array, expected signal in the ON region, zero by default
+    n_on, n_off : array, Map, sequence or number
+        Observed counts in the ON and in the OFF region.
+    alpha : array, Map, sequence or number
+        Acceptance of the ON region over that of the OFF region.
+    mu_sig : array, Map, sequence or number, optional
+        Expected signal in the ON region, zero by default.
 
     Notes
     -----
@@ -237,7 +265,9 @@ class WStatCountsStatistic(CountsStatistic):
     intervals, see Rolke, Lopez & Conrad 2005, NIM A 551, 493.
     """
 
-    def __init__(self, n_on: Any, n_off: Any, alpha: Any, mu_sig: Any = None) -> None:
+    def __init__(
+        self, n_on: CountsLike, n_off: CountsLike, alpha: CountsLike, mu_sig: "CountsLike | None" = None
+    ) -> None:
         signal = 0.0 if mu_sig is None else mu_sig
         self.n_on, self.n_off, self.alpha, self.mu_sig = _as_arrays(n_on, n_off, alpha, signal)
 
@@ -271,7 +301,7 @@ class WStatCountsStatistic(CountsStatistic):
         return wstat(self.n_on, self.n_off, self.alpha, n_sig + self.mu_sig)
 
     def compute_errn(self, n_sigma: float = 1.0) -> Array:
-        """Distance from the excess down to the lower end of its interval; ``n_on`` where it has none."""
+        """Return the distance from the excess down to the lower end of its interval; ``n_on`` where it has none."""
         xp = array_namespace(self.n_on)
         n_sigma = float(n_sigma)
         level = self.stat_max + n_sigma**2
@@ -280,19 +310,19 @@ class WStatCountsStatistic(CountsStatistic):
         return xp.where(xp.isnan(errn), self.n_on, errn)
 
     def compute_errp(self, n_sigma: float = 1.0) -> Array:
-        """Distance from the excess up to the upper end of its interval."""
+        """Return the distance from the excess up to the upper end of its interval."""
         n_sigma = float(n_sigma)
         level = self.stat_max + n_sigma**2
-        # Without counts the statistic rises by 2 per count, so that the square is needed for many sigma.
+        # Without counts the statistic rises by 2 per count, so for many sigma the bound needs the square.
         upper = self.n_sig + 2.0 * n_sigma * (self.error + 1.0) + n_sigma**2
         return find_root(lambda n_sig: self._stat(n_sig) - level, self.n_sig, upper) - self.n_sig
 
     def compute_upper_limit(self, n_sigma: float = 3) -> Array:
-        """Upper limit on the excess: the upper end of its interval."""
+        """Return the upper limit on the excess: the upper end of its interval."""
         return self.n_sig + self.compute_errp(n_sigma)
 
     def n_sig_matching_significance(self, significance: float) -> Array:
-        """Excess that would have a significance; NaN if no deficit is that significant."""
+        """Return the excess that would have a given significance; NaN if no deficit is that significant."""
         xp = array_namespace(self.n_on)
         significance = float(significance)
         zero = xp.zeros_like(self.n_bkg)
@@ -304,23 +334,26 @@ class WStatCountsStatistic(CountsStatistic):
 
         if significance < 0:
             return find_root(excess_of, -self.n_bkg, zero)
-        # Bound for a background that is known well, times what an uncertain one (a large alpha) adds at most.
+        # Bound for a well-known background, times the most that an uncertain one (a large alpha) can add.
         spread = significance**2 + significance * xp.sqrt(self.n_bkg)
         return find_root(excess_of, zero, 4.0 * (1.0 + self.alpha) * spread)
 
     def sum(self, axis: Axis = None) -> Self:
-        """Statistic of the bins together; alpha is that of the summed background, or the mean without OFF counts."""
+        """Return the statistic of all bins together.
+
+        Its ``alpha`` is the summed background over the summed OFF counts, or without OFF counts the mean ``alpha``.
+        """
         xp = array_namespace(self.n_on)
         n_on, n_off, n_bkg, mu_sig = (xp.sum(x, axis=axis) for x in (self.n_on, self.n_off, self.n_bkg, self.mu_sig))
         has_off = n_off > 0.0
         ratio = n_bkg / xp.where(has_off, n_off, xp.ones_like(n_off))
         return type(self)(n_on, n_off, xp.where(has_off, ratio, xp.mean(self.alpha, axis=axis)), mu_sig)
 
-    def __getitem__(self, key: Any) -> Self:
+    def __getitem__(self, key: Index) -> Self:
         return type(self)(self.n_on[key], self.n_off[key], self.alpha[key], self.mu_sig[key])
 
-    def info_dict(self) -> dict[str, Any]:
-        """Counts, background, excess, significance, probability, OFF counts, alpha and expected signal."""
+    def info_dict(self) -> dict[str, Array]:
+        """Return counts, background, excess, significance, probability, OFF counts, alpha and expected signal."""
         return super().info_dict() | {"n_off": self.n_off, "alpha": self.alpha, "mu_sig": self.mu_sig}
 
     def _lines(self) -> dict[str, str]:

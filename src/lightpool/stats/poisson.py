@@ -1,4 +1,4 @@
-"""Likelihood intervals of counts, and the excess over a known background that has a significance."""
+"""Likelihood intervals of counts, and the excess over a known background that has a given significance."""
 
 import math
 
@@ -15,8 +15,8 @@ N_NEWTON = 6
 """Newton steps; four reach rounding for 1e-9 to 1e15 counts and 0.001 to 30 sigma."""
 
 
-def likelihood_interval(n_on: Array, n_sigma: float, *, xp: Namespace | None = None) -> tuple[Array, Array]:
-    """Distances from observed counts down and up to the ends of the likelihood interval of their expectation.
+def likelihood_interval(n_on: Array, n_sigma: float) -> tuple[Array, Array]:
+    """Return the distances from the observed counts down and up to the ends of the interval of their expectation.
 
     Parameters
     ----------
@@ -28,14 +28,15 @@ def likelihood_interval(n_on: Array, n_sigma: float, *, xp: Namespace | None = N
     Returns
     -------
     lower, upper : arrays of float, the shape of ``n_on``
-        Without counts zero and ``n_sigma**2 / 2``.
+        Zero and ``n_sigma**2 / 2`` where there are no counts.
 
     Notes
     -----
-    With the expectation ``n_on * exp(v)`` the condition is ``exp(v) - 1 - v = n_sigma**2 / (2 n_on)``: convex, with
-    one root on each side of zero. Newton's method from beyond a root comes down to it monotonically.
+    With the expectation ``n_on * exp(v)``, the statistic of Cash 1979, ApJ 228, 939, is ``n_sigma**2`` above its
+    minimum where ``exp(v) - 1 - v = n_sigma**2 / (2 n_on)``. The left side is convex, with one root on each side of zero.
+    Newton's method started beyond a root converges to it monotonically, so a fixed number of steps suffices.
     """
-    xp = array_namespace(n_on) if xp is None else xp
+    xp = array_namespace(n_on)
     level = 0.5 * float(n_sigma) ** 2
     has_counts = n_on > 0.0
     counts = xp.where(has_counts, n_on, xp.ones_like(n_on))
@@ -57,33 +58,34 @@ def _newton(v: Array, rise: Array, xp: Namespace) -> Array:
 
 
 def _expm1_minus(v: Array, xp: Namespace) -> Array:
-    """``exp(v) - 1 - v``; for small v as a series, since the difference cancels."""
+    """Return ``exp(v) - 1 - v``; for small v as a series, since the difference cancels."""
     series = xp.zeros_like(v)
     for k in range(12, 1, -1):
         series = (series + 1.0 / math.factorial(k)) * v
     return xp.where(xp.abs(v) < 0.1, series * v, xp.expm1(v) - v)
 
 
-def excess_of_significance(mu_bkg: Array, significance: float, *, xp: Namespace | None = None) -> Array:
-    """Excess over a known background that has a significance.
+def excess_of_significance(mu_bkg: Array, significance: float) -> Array:
+    """Return the excess over a known background that has a given significance.
 
     Parameters
     ----------
     mu_bkg : array of float
         Expected background.
     significance : float
-        In standard deviations; below zero it asks for a deficit.
+        In standard deviations; a negative one asks for a deficit.
 
     Returns
     -------
     excess : array of float
-        NaN where there is no background, or where even no counts at all are less significant.
+        NaN where there is no background, or where even zero counts are a less significant deficit.
 
     Notes
     -----
-    With counts ``mu_bkg * exp(z)`` the condition is ``1 + (z - 1) exp(z) = significance**2 / (2 mu_bkg)``.
+    With ``mu_bkg * exp(z)`` counts, the test statistic of Cash 1979, ApJ 228, 939, is ``significance**2`` where
+    ``1 + (z - 1) exp(z) = significance**2 / (2 mu_bkg)``.
     """
-    xp = array_namespace(mu_bkg) if xp is None else xp
+    xp = array_namespace(mu_bkg)
     has_background = mu_bkg > 0.0
     background = xp.where(has_background, mu_bkg, xp.ones_like(mu_bkg))
     level = 0.5 * float(significance) ** 2 / background

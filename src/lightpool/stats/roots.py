@@ -8,19 +8,20 @@ from lightpool.arrays.devices.array_types import Array
 __all__ = ["N_STEP", "find_root"]
 
 N_STEP = 64
-"""Number of steps; smooth functions are at rounding after about ten, and halving 64 times gets there too."""
+"""Number of steps: smooth functions converge to rounding in about ten, and 64 bisections always do."""
 
 
 def find_root(function: Callable[[Array], Array], lower: Array, upper: Array, n_step: int = N_STEP) -> Array:
-    """Root of a function between two bounds, element by element.
+    """Return the root of a function between two bounds, element by element.
 
     Parameters
     ----------
-    function : function of an array that gives an array of the same shape, each element depends on its own only
-    lower, upper : arrays of float, same shape
+    function : callable
+        Maps an array to one of the same shape; each element depends only on the same element of the argument.
+    lower, upper : array of float, same shape
         Bounds between which each element has one root.
     n_step : int
-        Number of steps, the same for all elements: nothing is read back to see whether they are done.
+        Number of steps, the same for all elements: checking for convergence would copy from the device.
 
     Returns
     -------
@@ -29,7 +30,7 @@ def find_root(function: Callable[[Array], Array], lower: Array, upper: Array, n_
     Notes
     -----
     Source: Chandrupatla 1997, Adv. Eng. Software 28, 145: inverse quadratic interpolation where it can be trusted,
-    halving elsewhere.
+    bisection elsewhere.
     """
     xp = array_namespace(lower, upper)
     a, b = upper, lower
@@ -50,7 +51,7 @@ def find_root(function: Callable[[Array], Array], lower: Array, upper: Array, n_
 
 
 def _step(a: Array, b: Array, c: Array, fa: Array, fb: Array, fc: Array) -> Array:
-    """Part of the way from the newest point a to b; the root is between them, and c is the point before."""
+    """Return the fraction of the way from the newest point a to b; the root is between them, c is the point before."""
     xp = array_namespace(a, fa)
     half = xp.full_like(a, 0.5)
     is_distinct = (fa != fb) & (fb != fc) & (fa != fc) & (a != b) & (b != c)

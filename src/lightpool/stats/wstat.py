@@ -13,10 +13,8 @@ def wstat(
     mu_sig: Array,
     mu_bkg: Array | None = None,
     extra_terms: bool = True,
-    *,
-    xp: Namespace | None = None,
 ) -> Array:
-    """Twice the negative logarithm of the likelihood of ON and OFF counts.
+    """Return minus twice the logarithm of the likelihood of ON and OFF counts.
 
     Parameters
     ----------
@@ -37,33 +35,56 @@ def wstat(
 
     Notes
     -----
-    Source: appendix B of the XSPEC manual, "Poisson data with Poisson background".
+    Source: appendix B of the XSPEC manual, "Poisson data with Poisson background". With ``mu_on = mu_sig + alpha *
+    mu_bkg`` it is ``2 * (mu_on + mu_bkg - n_on * log(mu_on) - n_off * log(mu_bkg))``. The difference between no signal and the
+    one that fits best is the squared significance of Li & Ma 1983, ApJ 272, 317, eq. 17.
     """
-    xp = array_namespace(n_on, n_off, alpha, mu_sig) if xp is None else xp
+    xp = array_namespace(n_on, n_off, alpha, mu_sig)
     if mu_bkg is None:
-        mu_bkg = get_wstat_mu_bkg(n_on, n_off, alpha, mu_sig, xp=xp)
+        mu_bkg = get_wstat_mu_bkg(n_on, n_off, alpha, mu_sig)
     mu_on = mu_sig + alpha * mu_bkg
     stat = 2.0 * (mu_sig + (1.0 + alpha) * mu_bkg - _times_log(n_on, mu_on, xp) - _times_log(n_off, mu_bkg, xp))
-    return stat + get_wstat_gof_terms(n_on, n_off, xp=xp) if extra_terms else stat
+    return stat + get_wstat_gof_terms(n_on, n_off) if extra_terms else stat
 
 
-def get_wstat_mu_bkg(n_on: Array, n_off: Array, alpha: Array, mu_sig: Array, *, xp: Namespace | None = None) -> Array:
-    """Counts in the OFF region that fit best for a given signal; arguments as in `wstat`.
+def get_wstat_mu_bkg(n_on: Array, n_off: Array, alpha: Array, mu_sig: Array) -> Array:
+    """Return the expected counts in the OFF region that fit best for a given signal.
 
-    NaN where ``alpha`` is zero.
+    Parameters
+    ----------
+    n_on, n_off, alpha, mu_sig : array of float
+        See `wstat`.
+
+    Returns
+    -------
+    mu_bkg : array of float
+        NaN where ``alpha`` is zero.
+
+    Notes
+    -----
+    The derivative of the statistic vanishes at the positive root of a quadratic equation, which is
+    ``(c + sqrt(c**2 + 4 alpha (alpha + 1) n_off mu_sig)) / (2 alpha (alpha + 1))`` with
+    ``c = alpha (n_on + n_off) - (1 + alpha) mu_sig``. Source: appendix B of the XSPEC manual.
     """
-    xp = array_namespace(n_on, n_off, alpha, mu_sig) if xp is None else xp
+    xp = array_namespace(n_on, n_off, alpha, mu_sig)
     c = alpha * (n_on + n_off) - (1.0 + alpha) * mu_sig
-    # Below zero by rounding only: for a signal above zero it is a sum of such, for one below zero a square.
+    # The argument equals (alpha (n_on - n_off) - (1 + alpha) mu_sig)**2 + 4 alpha**2 n_on n_off: only rounding makes it
+    # negative.
     d = xp.sqrt(xp.clip(c**2 + 4.0 * alpha * (alpha + 1.0) * n_off * mu_sig, min=0.0))
     is_known = alpha > 0.0
     norm = xp.where(is_known, 2.0 * alpha * (alpha + 1.0), xp.ones_like(alpha))
     return xp.where(is_known, (c + d) / norm, xp.full_like(alpha, float("nan")))
 
 
-def get_wstat_gof_terms(n_on: Array, n_off: Array, *, xp: Namespace | None = None) -> Array:
-    """Terms of `wstat` that depend on the counts alone."""
-    xp = array_namespace(n_on, n_off) if xp is None else xp
+def get_wstat_gof_terms(n_on: Array, n_off: Array) -> Array:
+    """Return the terms of `wstat` that depend on the counts alone.
+
+    Parameters
+    ----------
+    n_on, n_off : array of float
+        Observed counts in the ON and in the OFF region.
+    """
+    xp = array_namespace(n_on, n_off)
     return 2.0 * (_times_log(n_on, n_on, xp) - n_on + _times_log(n_off, n_off, xp) - n_off)
 
 
@@ -73,28 +94,28 @@ def wstat_sum(
     alpha: Array,
     mu_sig: Array,
     mask: Array | None = None,
-    *,
-    xp: Namespace | None = None,
 ) -> Array:
-    """Sum of the W statistic over the bins that a mask keeps; bins without a value count as zero.
+    """Return the sum of the W statistic over the bins that a mask keeps; bins without a value count as zero.
 
     Parameters
     ----------
-    n_on, n_off, alpha, mu_sig : arrays of float, same shape, see `wstat`
+    n_on, n_off, alpha, mu_sig : array of float, same shape
+        See `wstat`.
     mask : array of bool, same shape, optional
+        True keeps a bin; all are kept by default.
 
     Returns
     -------
     stat_sum : array of float, no dimensions
     """
-    xp = array_namespace(n_on, n_off, alpha, mu_sig) if xp is None else xp
-    stat = wstat(n_on, n_off, alpha, mu_sig, xp=xp)
+    xp = array_namespace(n_on, n_off, alpha, mu_sig)
+    stat = wstat(n_on, n_off, alpha, mu_sig)
     keep = ~xp.isnan(stat) if mask is None else mask & ~xp.isnan(stat)
     return xp.sum(xp.where(keep, stat, xp.zeros_like(stat)))
 
 
 def _times_log(n: Array, mu: Array, xp: Namespace) -> Array:
-    """``n log(mu)``, zero where ``n`` is zero, infinite where counts are expected to be impossible."""
+    """Return ``n log(mu)``: zero where ``n`` is zero, minus infinity where counts are impossible (``mu`` is zero)."""
     is_used = n != 0.0
     is_positive = mu > 0.0
     logarithm = xp.log(xp.where(is_positive, mu, xp.ones_like(mu)))
