@@ -1,15 +1,17 @@
 """Counts over the squared angle from a source and from its mirror images."""
 
 import logging
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Mapping
+from typing import cast
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.table import Table
+from numpy.typing import ArrayLike, NDArray
 
-from lightpool.arrays import angular_separation
+from lightpool.arrays import angular_separation, to_host
+from lightpool.data import EventList, Observation
 from lightpool.makers.core import Described
 from lightpool.makers.region_finders import WobbleRegionsFinder
 from lightpool.maps import MapAxis
@@ -21,34 +23,38 @@ __all__ = ["ThetaSquaredTable", "make_theta_squared_table"]
 
 log = logging.getLogger(__name__)
 
-HostArray = np.ndarray[Any, Any]
-
 
 class ThetaSquaredTable(Described):
-    """Counts of observations over the squared angle (theta squared) from a position, and from OFF positions.
+    """Counts of observations against the squared angle (theta squared) from a position, and from OFF positions.
+
+    Bins of equal squared angle cover equal solid angles, so a uniform background is flat.
 
     Parameters
     ----------
-    observations : Observations
+    observations : iterable of Observation
     theta_squared_axis : MapAxis
-        Bins of squared angle, in deg2 or a unit like it.
+        Bins of squared angle, in deg2 or an equivalent unit.
     position : SkyCoord
         Position of the source.
     position_off : SkyCoord, optional
         The one OFF position; by default the mirror image of ``position`` about the pointing of each observation.
-    energy_edges : Quantity of two energies, optional
-        Take the events in ``[energy_edges[0], energy_edges[1])``; all by default.
+    energy_edges : Quantity, shape (2,), optional
+        Use the events in ``[energy_edges[0], energy_edges[1])``; all by default.
     off_regions_number : int
-        Number of OFF positions, at equal angles about the pointing. An observation where they would overlap has one.
+        Number of OFF positions, at equal angles about the pointing; only one in an observation where they would overlap.
+
+    Notes
+    -----
+    The significance in each bin is that of Li & Ma 1983, ApJ 272, 317, eq. 17.
     """
 
     def __init__(
         self,
-        observations: Iterable[Any],
+        observations: Iterable[Observation],
         theta_squared_axis: MapAxis,
         position: SkyCoord,
         position_off: SkyCoord | None = None,
-        energy_edges: Any = None,
+        energy_edges: u.Quantity | None = None,
         off_regions_number: int = 1,
     ) -> None:
         self.observations = observations
@@ -59,19 +65,19 @@ class ThetaSquaredTable(Described):
         self.off_regions_number = off_regions_number
 
     def run(self) -> Table:
-        """Make the table.
+        """Make the table of counts.
 
         Returns
         -------
         table : Table
             Columns ``theta2_min, theta2_max, counts, counts_off, acceptance, acceptance_off, alpha, excess, sqrt_ts,
-            excess_errn, excess_errp``. Acceptances are sums over the observations of 1 and of the number of OFF
-            positions; ``alpha`` is the mean of their ratios, weighted with the livetimes.
+            excess_errn, excess_errp``. The acceptances are the sums over the observations of 1 and of the number of
+            OFF positions; ``alpha`` is the mean of their ratios, weighted by the livetimes.
 
         Raises
         ------
         ValueError
-            If the axis is not one of squared angles, or the largest angle reaches the pointing or the OFF position.
+            If the axis is not one of squared angles, or the largest angle reaches the pointing or an OFF position.
         """
         self._check_settings()
         n_bin = self.theta_squared_axis.nbin
@@ -84,33 +90,37 @@ class ThetaSquaredTable(Described):
             n_observation, n_off = n_observation + 1, n_off + number
             weighted_alpha, livetime = weighted_alpha + seconds / number, livetime + seconds
         if not livetime > 0:
-            raise ValueError(f"no livetime in {n_observation} observations, so there is no alpha; give observations")
-        columns = {
+            raise ValueError(
+                f"{n_observation} observations have no livetime, so alpha is undefined; give observations with livetime"
+            )
+        alpha = np.full(n_bin, weighted_alpha / livetime)
+        columns: dict[str, ArrayLike | u.Quantity] = {
             "theta2_min": self.theta_squared_axis.edges[:-1],
             "theta2_max": self.theta_squared_axis.edges[1:],
             "counts": counts,
             "counts_off": counts_off,
             "acceptance": np.full(n_bin, float(n_observation)),
             "acceptance_off": np.full(n_bin, float(n_off)),
-            "alpha": np.full(n_bin, weighted_alpha / livetime),
+            "alpha": alpha,
         }
-        statistic = WStatCountsStatistic(counts.astype(float), counts_off, columns["alpha"])
-        columns |= {"excess": statistic.n_sig, "sqrt_ts": statistic.sqrt_ts}
-        columns |= {"excess_errn": statistic.compute_errn(), "excess_errp": statistic.compute_errp()}
+        statistic = WStatCountsStatistic(counts.astype(float), counts_off, alpha)
+        found = {"excess": statistic.n_sig, "sqrt_ts": statistic.sqrt_ts}
+        found |= {"excess_errn": statistic.compute_errn(), "excess_errp": statistic.compute_errp()}
+        columns |= {name: to_host(values) for name, values in found.items()}  # host: all counts here are
         return Table(columns, meta=self._meta())
 
-    def _meta(self) -> dict[str, Any]:
-        meta = {"ON_RA": self.position.icrs.ra, "ON_DEC": self.position.icrs.dec}
+    def _meta(self) -> Mapping[str, u.Quantity]:
+        meta: dict[str, u.Quantity] = {"ON_RA": self.position.icrs.ra, "ON_DEC": self.position.icrs.dec}
         return meta if self.energy_edges is None else {"Energy_filter": self.energy_edges} | meta
 
     @property
     def _radius(self) -> u.Quantity:
-        return np.sqrt(self.theta_squared_axis.edges[-1]).to("deg")
+        return cast(u.Quantity, np.sqrt(self.theta_squared_axis.edges[-1])).to("deg")
 
     def _check_settings(self) -> None:
         axis = self.theta_squared_axis
         if not axis.unit.is_equivalent("deg2"):
-            raise ValueError(f"the theta squared axis must be in deg2 or a unit like it, got {str(axis.unit)!r}")
+            raise ValueError(f"the theta squared axis must be in deg2 or an equivalent unit, got {str(axis.unit)!r}")
         if self.energy_edges is not None and len(self.energy_edges) != 2:
             raise ValueError(f"energy_edges must be two energies, one interval, got {len(self.energy_edges)}")
         if self.off_regions_number < 1:
@@ -128,8 +138,8 @@ class ThetaSquaredTable(Described):
                 f"{self._radius:.3g}; choose another position_off or a shorter axis"
             )
 
-    def _count(self, observation: Any) -> tuple[HostArray, HostArray, int]:
-        """Counts about the source and about the OFF positions, and the number of these."""
+    def _count(self, observation: Observation) -> tuple[NDArray[np.int64], NDArray[np.int64], int]:
+        """Return the counts around the source and around the OFF positions, and the number of OFF positions."""
         pointing = observation.pointing_radec
         separation = pointing.separation(self.position)
         if self._radius > separation:
@@ -137,14 +147,14 @@ class ThetaSquaredTable(Described):
                 f"observation {observation.obs_id}: the axis goes up to {self._radius:.3g}, but the source is only "
                 f"{separation.deg:.3g} deg from the pointing, so ON and OFF region overlap; choose a shorter axis"
             )
-        events = observation.events
+        events = observation.required("events")
         if self.energy_edges is not None:
             events = events.select_energy(self.energy_edges)
         positions = self._off_positions(observation, pointing)
         off = [self._histogram(events, position) for position in positions]
         return self._histogram(events, self.position), np.sum(off, axis=0), len(positions)
 
-    def _off_positions(self, observation: Any, pointing: SkyCoord) -> list[SkyCoord]:
+    def _off_positions(self, observation: Observation, pointing: SkyCoord) -> list[SkyCoord]:
         if self.position_off is not None:
             return [self.position_off]
         if self.off_regions_number > 1:
@@ -152,26 +162,36 @@ class ThetaSquaredTable(Described):
             regions, _ = WobbleRegionsFinder(self.off_regions_number).run(circle, pointing)
             if regions:
                 return [region.center for region in regions]
-            log.warning("observation %s: one OFF region, %d overlap", observation.obs_id, self.off_regions_number)
+            log.warning(
+                "observation %s: %d OFF regions would overlap, so it has one",
+                observation.obs_id,
+                self.off_regions_number,
+            )
         (opposite,), _ = WobbleRegionsFinder(1).run(parse_regions(self.position)[0], pointing)
         return [opposite.center]
 
-    def _histogram(self, events: Any, position: SkyCoord) -> HostArray:
-        """Counts over squared angle; as in `numpy.histogram` the last edge belongs to the last bin."""
+    def _histogram(self, events: EventList, position: SkyCoord) -> NDArray[np.int64]:
+        """Return the counts per bin of squared angle; the last edge belongs to the last bin."""
         lon, lat = events.arrays["lon"], events.arrays["lat"]
-        separation = np.degrees(angular_separation(position.icrs.ra.rad, position.icrs.dec.rad, lon, lat))
+        separation = np.degrees(to_host(angular_separation(position.icrs.ra.rad, position.icrs.dec.rad, lon, lat)))
         return np.histogram(separation**2, self.theta_squared_axis.edges.to_value("deg2"))[0]
 
 
 def make_theta_squared_table(
-    observations: Iterable[Any],
+    observations: Iterable[Observation],
     theta_squared_axis: MapAxis,
     position: SkyCoord,
     position_off: SkyCoord | None = None,
-    energy_edges: Any = None,
+    energy_edges: u.Quantity | None = None,
     off_regions_number: int = 1,
 ) -> Table:
-    """Table of counts over squared angle; see `ThetaSquaredTable` for the arguments and `ThetaSquaredTable.run`."""
+    """Make a table of counts against squared angle, see `ThetaSquaredTable.run`.
+
+    Parameters
+    ----------
+    observations, theta_squared_axis, position, position_off, energy_edges, off_regions_number
+        See `ThetaSquaredTable`.
+    """
     return ThetaSquaredTable(
         observations, theta_squared_axis, position, position_off, energy_edges, off_regions_number
     ).run()

@@ -44,7 +44,7 @@ def _is_array(value: object) -> TypeGuard[Array]:
     return bool(array_api_compat.is_array_api_obj(value))
 
 
-def _array_on(value: Array | Sequence[float] | float, device: Device | str) -> Array:
+def _array_on(value: CountsLike, device: Device | str) -> Array:
     if _is_array(value):
         return value
     return full_on((), value, device) if np.isscalar(value) else to_device(value, device)

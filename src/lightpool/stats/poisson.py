@@ -33,8 +33,8 @@ def likelihood_interval(n_on: Array, n_sigma: float) -> tuple[Array, Array]:
     Notes
     -----
     With the expectation ``n_on * exp(v)``, the statistic of Cash 1979, ApJ 228, 939, is ``n_sigma**2`` above its
-    minimum where ``exp(v) - 1 - v = n_sigma**2 / (2 n_on)``. The left side is convex, with one root on each side of zero.
-    Newton's method started beyond a root converges to it monotonically, so a fixed number of steps suffices.
+    minimum where ``exp(v) - 1 - v = n_sigma**2 / (2 n_on)``. The left side is convex, with one root on each side
+    of zero. Newton's method started beyond a root converges to it monotonically, so a fixed number of steps suffices.
     """
     xp = array_namespace(n_on)
     level = 0.5 * float(n_sigma) ** 2

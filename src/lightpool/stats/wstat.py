@@ -36,8 +36,8 @@ def wstat(
     Notes
     -----
     Source: appendix B of the XSPEC manual, "Poisson data with Poisson background". With ``mu_on = mu_sig + alpha *
-    mu_bkg`` it is ``2 * (mu_on + mu_bkg - n_on * log(mu_on) - n_off * log(mu_bkg))``. The difference between no signal and the
-    one that fits best is the squared significance of Li & Ma 1983, ApJ 272, 317, eq. 17.
+    mu_bkg`` it is ``2 * (mu_on + mu_bkg - n_on * log(mu_on) - n_off * log(mu_bkg))``. The difference
+    between no signal and the one that fits best is the squared significance of Li & Ma 1983, ApJ 272, 317, eq. 17.
     """
     xp = array_namespace(n_on, n_off, alpha, mu_sig)
     if mu_bkg is None:
