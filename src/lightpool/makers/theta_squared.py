@@ -41,7 +41,7 @@ class ThetaSquaredTable(Described):
     energy_edges : Quantity, shape (2,), optional
         Use the events in ``[energy_edges[0], energy_edges[1])``; all by default.
     off_regions_number : int
-        Number of OFF positions, at equal angles about the pointing; only one in an observation where they would overlap.
+        Number of OFF positions at equal angles about the pointing; only one in an observation where they would overlap.
 
     Notes
     -----
