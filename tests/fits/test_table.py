@@ -13,7 +13,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from lightpool.errors import FormatError
-from lightpool.fits import FitsFile, LazyColumns, parse_unit
+from lightpool.fits import FitsFile, parse_unit
+from lightpool.utils.on_demand import Deferred, DeferredMapping
 
 N = 5
 RNG = np.random.default_rng(7)
@@ -205,7 +206,7 @@ def test_threads_that_ask_for_a_column_at_the_same_time_get_one_array():
         both_are_in.wait()
         return np.arange(N)
 
-    columns = LazyColumns({"X": convert})
+    columns = DeferredMapping({"X": Deferred(convert)})
     with ThreadPoolExecutor(2) as pool:
         first, second = pool.map(lambda _: columns["X"], range(2))
     assert first is second

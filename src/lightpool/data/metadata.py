@@ -209,7 +209,7 @@ def earth_location_from_header(header: Mapping[str, Any], where: str = "header")
 
 @lru_cache(maxsize=64)  # the runs of an observatory share its place
 def _earth_location(lon: float, lat: float, height: float) -> Any:
-    return EarthLocation(lon=lon * u.deg, lat=lat * u.deg, height=height * u.m)
+    return EarthLocation.from_geodetic(lon * u.deg, lat * u.deg, height * u.m)
 
 
 def earth_location_to_header(location: Any) -> dict[str, float]:

@@ -1,14 +1,16 @@
-"""Places of gamma-ray observatories."""
+"""Positions of gamma-ray observatories."""
 
-from collections.abc import Iterator, Mapping
+from functools import partial
 
 import astropy.units as u
 from astropy.coordinates import EarthLocation
 
+from lightpool.utils.on_demand import Deferred, DeferredMapping
+
 __all__ = ["observatory_locations"]
 
 # name: longitude (east positive), latitude, height in m
-_PLACES = {
+_POSITIONS = {
     "ctao_south": ("-70d18m58.84s", "-24d41m0.34s", 2150),
     "cta_south": ("-70d18m58.84s", "-24d41m0.34s", 2150),
     "ctao_north": ("-17d53m31.218s", "28d45m43.7904s", 2147),
@@ -25,22 +27,11 @@ _PLACES = {
 }
 
 
-class _Locations(Mapping[str, EarthLocation]):
-    """Mapping whose values are made when asked for."""
-
-    def __getitem__(self, name: str) -> EarthLocation:
-        lon, lat, height = _PLACES[name]
-        return EarthLocation(lon=lon, lat=lat, height=height * u.m)
-
-    def __iter__(self) -> Iterator[str]:
-        return iter(_PLACES)
-
-    def __len__(self) -> int:
-        return len(_PLACES)
-
-    def __repr__(self) -> str:
-        return f"observatory_locations({', '.join(self)})"
+def _location(lon: str, lat: str, height: float) -> EarthLocation:
+    return EarthLocation.from_geodetic(lon, lat, height * u.m)
 
 
-observatory_locations = _Locations()
-"""Places by name, as `astropy.coordinates.EarthLocation`."""
+observatory_locations = DeferredMapping(
+    {name: Deferred(partial(_location, *position), cache=False) for name, position in _POSITIONS.items()}
+)
+"""Positions of observatories by name, as `astropy.coordinates.EarthLocation`; each access creates a new one."""

@@ -6,7 +6,6 @@ from lightpool.fits.content_kinds import DATASET_KINDS, FileKind, file_kinds, re
 from lightpool.fits.files import file_status, open_file, read_bytes, read_text
 from lightpool.fits.hdus import table_to_hdu
 from lightpool.fits.keywords import header_integer, header_number, header_text
-from lightpool.fits.lazy_columns import LazyColumns
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
 from lightpool.fits.paths import make_path, missing_file_hint
@@ -31,7 +30,6 @@ __all__ = [
     "HDUList",
     "Header",
     "ImageHDU",
-    "LazyColumns",
     "PrimaryHDU",
     "TableData",
     "conversion_factor",

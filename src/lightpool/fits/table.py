@@ -1,9 +1,9 @@
-"""Tables: columns with their units, and what the header says of the content."""
+"""Tables: columns with their units, and the keywords of their header."""
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
-from typing import Any
+from typing import TYPE_CHECKING, Any, TypeVar, overload
 
 import astropy.units as u
 import numpy as np
@@ -13,23 +13,29 @@ from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits.columns import column_forms, name_of_column, physical, read_fixed
 from lightpool.fits.header import CardDict, user_meta
 from lightpool.fits.layout import Layout
-from lightpool.fits.lazy_columns import ColumnMasks, LazyColumns
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.variable_length import find_cells, read_cells
+from lightpool.utils.on_demand import Deferred, DeferredMapping
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["TableData", "conversion_factor", "parse_unit", "read_columns", "require_numbers"]
+
+Scalar = TypeVar("Scalar", bound=np.generic)
+TableKind = TypeVar("TableKind", bound="Table")
 
 
 @dataclass
 class TableData:
-    """One table of a FITS file.
+    """A table of a FITS file, as plain arrays.
 
     Attributes
     ----------
     columns : mapping of name to ndarray, shape (n_row, ...), native byte order; text is ``str``, bits are bool
     units : dict of name to the unit as written in the file, "" where there is none
     header : dict of keyword to value
-    masks : dict of name to bool ndarray, True where an integer column holds its TNULL; only columns that have any
+    nulls : mapping of name to bool ndarray, True where an integer column with a TNULL holds it
     name : str, of the HDU
     source : str, of the file
     n_row : int
@@ -38,7 +44,7 @@ class TableData:
     columns: Mapping[str, NDArray[Any]]
     units: dict[str, str]
     header: dict[str, Any]
-    masks: Mapping[str, NDArray[np.bool_]]
+    nulls: Mapping[str, NDArray[np.bool_]]
     name: str
     source: str
     n_row: int
@@ -55,8 +61,13 @@ class TableData:
         """Keywords that describe the content (no layout, no columns), as ``Table.read(...).meta``."""
         return user_meta(self.cards)
 
+    @cached_property
+    def masks(self) -> dict[str, NDArray[np.bool_]]:
+        """Masks of the integer columns in which a value is null (TNULL), by name."""
+        return {name: mask for name, mask in self.nulls.items() if mask.any()}
+
     def column(self, name: str) -> NDArray[Any]:
-        """Column by name; upper and lower case are the same if there is no exact match.
+        """Return a column; if no name matches exactly, upper and lower case count as the same.
 
         Raises
         ------
@@ -66,7 +77,13 @@ class TableData:
         return self.columns[self.find_name(name)]
 
     def find_name(self, name: str) -> str:
-        """Name of a column as the file spells it; FormatError if there is none, or if several differ only in case."""
+        """Return the name of a column as the file spells it.
+
+        Raises
+        ------
+        FormatError
+            If there is no such column, or several differ from the name only in case.
+        """
         where = f"{self.source}, HDU {self.name!r}"
         known = name if name in self.columns else match_name(name, self.columns, where)
         if known is not None:
@@ -77,7 +94,7 @@ class TableData:
         )
 
     def spelled_as(self, names: Iterable[str]) -> "TableData":
-        """Table in which columns that differ from one of ``names`` only in case have that name.
+        """Return the table with columns that differ from one of ``names`` only in case renamed to it.
 
         Raises
         ------
@@ -89,25 +106,27 @@ class TableData:
         found.pop(None, None)
         if not found:
             return self
-        columns = LazyColumns({found.get(name, name): partial(self.columns.__getitem__, name) for name in self.columns})
         units = {found.get(name, name): unit for name, unit in self.units.items()}
-        masks = {found.get(name, name): mask for name, mask in self.masks.items()}
-        return replace(self, columns=columns, units=units, masks=masks)
+        return replace(self, columns=_renamed(self.columns, found), units=units, nulls=_renamed(self.nulls, found))
 
     def unit(self, name: str) -> u.UnitBase:
-        """Physical unit of a column; dimensionless where the file gives none."""
+        """Return the physical unit of a column; dimensionless if the file gives none."""
         known = self.find_name(name)
         return parse_unit(self.units[known], f"{self.source}, HDU {self.name!r}, column {known!r}")
 
     def quantity(self, name: str) -> u.Quantity:
-        """Column with its unit."""
+        """Return a column with its unit."""
         return u.Quantity(self.column(name), self.unit(name), copy=False)
 
-    def to_table(self, kind: type[Any] | None = None) -> Any:
-        """`astropy.table.Table` (or a sub-class) with units and meta data; the columns are copies."""
+    @overload
+    def to_table(self) -> "Table": ...
+    @overload
+    def to_table(self, kind: type[TableKind]) -> TableKind: ...
+    def to_table(self, kind: "type[Table] | None" = None) -> "Table":
+        """Return an `astropy.table.Table`, or a subclass of it, with units and meta data; the columns are copies."""
         from astropy.table import Column, MaskedColumn, Table
 
-        columns = []
+        columns: list[Column] = []
         for name, values in self.columns.items():
             unit = _parse_unit(self.units[name]) if self.units[name] else None
             if self.units[name] and unit is None:
@@ -119,8 +138,15 @@ class TableData:
         return (Table if kind is None else kind)(columns, meta=dict(self.meta), copy=False)
 
 
+def _renamed(
+    columns: Mapping[str, NDArray[Scalar]], names: Mapping[str | None, str]
+) -> DeferredMapping[NDArray[Scalar]]:
+    """Return the columns under other names, still converted on demand."""
+    return DeferredMapping({names.get(name, name): Deferred(partial(columns.__getitem__, name)) for name in columns})
+
+
 def require_numbers(values: NDArray[Any], where: str) -> NDArray[Any]:
-    """Column of one real number a row, as it is.
+    """Return a column unchanged after checking that it holds one real number in each row.
 
     Parameters
     ----------
@@ -150,7 +176,18 @@ def _parse_unit(text: str) -> u.UnitBase | None:
 
 
 def parse_unit(text: str, where: str) -> u.UnitBase:
-    """Physical unit of a TUNIT text, in FITS or astropy spelling; ``where`` begins the message of an error."""
+    """Return the physical unit of a TUNIT text, in the spelling of FITS or of astropy.
+
+    Parameters
+    ----------
+    text : str
+    where : str, the file, HDU and column, which begin the message of an error
+
+    Raises
+    ------
+    WrongUnitError
+        If the unit is not known.
+    """
     unit = _parse_unit(text.strip())
     if unit is None:
         raise WrongUnitError(
@@ -160,7 +197,18 @@ def parse_unit(text: str, where: str) -> u.UnitBase:
 
 
 def conversion_factor(text: str, unit: u.UnitBase, where: str) -> float | None:
-    """Factor from the unit of a TUNIT text to another one; None if they are of different kinds."""
+    """Return the factor that converts from the unit of a TUNIT text to another unit.
+
+    Parameters
+    ----------
+    text : str
+    unit : `astropy.units.UnitBase`
+    where : str, the file, HDU and column, which begin the message of an error
+
+    Returns
+    -------
+    factor : float, or None if the units are of different kinds
+    """
     return _factor(parse_unit(text, where), unit)
 
 
@@ -172,36 +220,41 @@ def _factor(unit: u.UnitBase, other: u.UnitBase) -> float | None:
 def read_columns(
     buffer: bytes, start: int, header: Mapping[str, Any], layout: Layout, where: str
 ) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[np.bool_]]]:
-    """Columns and masks of the binary table whose rows begin at byte ``start``; they are converted when asked for.
+    """Return the columns of a binary table and masks of their null values, each converted on demand.
+
+    Parameters
+    ----------
+    buffer : bytes, of the file
+    start : int, the byte at which the rows begin
+    header : mapping of keyword to value
+    layout : Layout
+    where : str, the file and HDU, which begin the message of an error
 
     Raises
     ------
     FormatError
         If the header is wrong about them, or a cell of variable length lies outside the heap.
     """
-    makers: dict[str, Callable[[], NDArray[Any]]] = {}
-    masks: dict[str, Callable[[], NDArray[np.bool_]]] = {}
+    columns: dict[str, Deferred[NDArray[Any]]] = {}
+    nulls: dict[str, Deferred[NDArray[np.bool_]]] = {}
     first_of_heap, end_of_heap = layout.heap
     offset = start
     for i, form in enumerate(column_forms(header, layout, where), 1):
         name = name_of_column(header, i, where)
         raw = read_fixed(buffer, offset, layout, form)
         offset += form.n_byte
-        if name in makers:
-            makers[name] = _twice(name, where)
+        if name in columns:
+            columns[name] = Deferred(partial(_refuse_double, name, where))
         elif form.pointer:
             column = f"{where}, column {name!r}"
             cells = find_cells(form, raw, end_of_heap - first_of_heap, column)
-            makers[name] = partial(read_cells, form, cells, buffer, start + first_of_heap, column)
+            columns[name] = Deferred(partial(read_cells, form, cells, buffer, start + first_of_heap, column))
         else:
-            makers[name] = partial(physical, form, raw)
+            columns[name] = Deferred(partial(physical, form, raw))
         if form.null is not None and not form.pointer:
-            masks[name] = partial(np.equal, raw, form.null)
-    return LazyColumns(makers), ColumnMasks(masks)
+            nulls[name] = Deferred(partial(np.equal, raw, form.null))
+    return DeferredMapping(columns), DeferredMapping(nulls)
 
 
-def _twice(name: str, where: str) -> Callable[[], NDArray[Any]]:
-    def refuse() -> NDArray[Any]:
-        raise FormatError(f"{where}: two columns are called {name!r}; rename one of them (TTYPE) in the file")
-
-    return refuse
+def _refuse_double(name: str, where: str) -> NDArray[Any]:
+    raise FormatError(f"{where}: two columns are called {name!r}; rename one of them (TTYPE) in the file")

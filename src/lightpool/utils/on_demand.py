@@ -1,11 +1,11 @@
 """Values that are created when they are first needed."""
 
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
-from typing import Generic, Self, TypeVar, overload
+from typing import Any, Generic, Self, TypeVar, overload
 
-__all__ = ["Deferred", "DeferredAttribute", "load"]
+__all__ = ["Deferred", "DeferredAttribute", "DeferredMapping", "load"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
@@ -19,7 +19,8 @@ class Deferred(Generic[T_co]):
 
     This is the one way in which a value is created on demand. A `Deferred` describes how to create the value; it does
     not hold the value. It may be given in place of the value wherever an attribute is declared as
-    `DeferredAttribute`, and whoever reads that attribute gets the value itself and cannot tell the difference:
+    `DeferredAttribute`, and whoever reads that attribute gets the value itself and cannot tell the difference. So do
+    readers of the items of a `DeferredMapping`:
 
     - Nothing is created before the attribute is read for the first time. A dataset that is read with ``lazy=True``
       opens its file only for the maps that are used.
@@ -100,18 +101,65 @@ class DeferredAttribute(Generic[T]):
         if instance is None:
             return self
         value: T | Deferred[T] = instance.__dict__.get(self._name)  # type: ignore[assignment]  # None belongs to T then
-        if not isinstance(value, Deferred):
-            return value
-        created: T = value.create()
-        if not value.cache:
-            return created
-        with _LOADED:  # the first of several threads to finish stores its value
-            if instance.__dict__.get(self._name) is value:
-                instance.__dict__[self._name] = created
-        return self.__get__(instance, owner)
+        return _create(instance.__dict__, self._name, value) if isinstance(value, Deferred) else value
 
     def __set__(self, instance: object, value: T | Deferred[T]) -> None:
         instance.__dict__[self._name] = value
+
+
+class DeferredMapping(Mapping[str, T]):
+    """A mapping whose values are created one by one, each when it is first read.
+
+    The columns of a table are converted from the bytes of their file one by one in this way. A pickle or a deep copy of
+    the mapping is a ``dict`` of the values themselves, so it does not hold what they are created from.
+
+    Parameters
+    ----------
+    values : mapping of name to `Deferred`
+
+    Examples
+    --------
+    >>> from lightpool.utils.on_demand import Deferred, DeferredMapping
+    >>> columns = DeferredMapping({"ENERGY": Deferred(lambda: [1.0, 2.0]), "EVENT_ID": Deferred(lambda: [1, 2])})
+    >>> list(columns)
+    ['ENERGY', 'EVENT_ID']
+    >>> columns["ENERGY"]
+    [1.0, 2.0]
+    """
+
+    def __init__(self, values: Mapping[str, Deferred[T]]) -> None:
+        self._values: dict[str, T | Deferred[T]] = {**values}
+
+    def __getitem__(self, name: str) -> T:
+        value = self._values[name]
+        return _create(self._values, name, value) if isinstance(value, Deferred) else value
+
+    def __iter__(self) -> Iterator[str]:
+        return iter(self._values)
+
+    def __len__(self) -> int:
+        return len(self._values)
+
+    def __contains__(self, name: object) -> bool:
+        return name in self._values
+
+    def __reduce__(self) -> tuple[type[dict[str, T]], tuple[dict[str, T]]]:
+        return dict, (dict(self),)
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({', '.join(self._values)})"
+
+
+def _create(values: dict[str, Any], name: str, deferred: Deferred[T]) -> T:
+    """Create the value that is deferred under a name, and store it there if it is to be kept."""
+    created = deferred.create()
+    if not deferred.cache:
+        return created
+    with _LOADED:  # the first of several threads to finish stores its value
+        if values.get(name) is deferred:
+            values[name] = created
+    stored: T | Deferred[T] = values[name]  # another thread may have been faster
+    return load(stored)
 
 
 def load(value: T | Deferred[T]) -> T:

@@ -1,11 +1,12 @@
 from collections.abc import Iterator, Sequence
-from typing import Any, Self, TypeAlias
+from typing import Any, Self, TypeAlias, TypeVar
 
 import numpy as np
 from astropy.time import Time
 from astropy.units import Quantity, UnitBase, _Index
 from numpy.typing import NDArray
 
+_Representation = TypeVar("_Representation", bound=UnitSphericalRepresentation)
 _Frame: TypeAlias = BaseCoordinateFrame | type[BaseCoordinateFrame] | SkyCoord | str
 
 class Angle(Quantity):
@@ -68,6 +69,11 @@ class UnitSphericalRepresentation:
     def lon(self) -> Longitude: ...
     @property
     def lat(self) -> Latitude: ...
+    @property
+    def differentials(self) -> dict[str, Any]: ...
+    @property
+    def shape(self) -> tuple[int, ...]: ...
+    def represent_as(self, other_class: type[_Representation]) -> _Representation: ...
     def to_cartesian(self) -> CartesianRepresentation: ...
 
 class SphericalRepresentation(UnitSphericalRepresentation):
@@ -114,6 +120,8 @@ class AltAz(BaseCoordinateFrame):
 class SkyOffsetFrame(BaseCoordinateFrame): ...
 
 class SkyCoord:
+    obstime: Time | None
+    location: EarthLocation | None
     def __init__(self, *args: Any, copy: bool = ..., **kwargs: Any) -> None: ...
     @property
     def frame(self) -> BaseCoordinateFrame: ...

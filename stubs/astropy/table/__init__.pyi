@@ -32,6 +32,21 @@ class Column(np.ndarray[Any, np.dtype[Any]]):
 
 class MaskedColumn(Column):
     mask: NDArray[np.bool_]
+    def __new__(
+        cls,
+        data: Any = ...,
+        name: str | None = ...,
+        mask: Any = ...,
+        fill_value: Any = ...,
+        dtype: Any = ...,
+        shape: Any = ...,
+        length: int = ...,
+        description: str | None = ...,
+        unit: UnitBase | str | None = ...,
+        format: str | None = ...,
+        meta: Mapping[str, Any] | None = ...,
+        copy: bool = ...,
+    ) -> Self: ...
     def filled(self, fill_value: Any = ...) -> Column: ...
 
 class Row:

@@ -1,20 +1,20 @@
 """The columns of an event list as plain arrays."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from functools import partial
+from typing import Any, TypeVar
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Column, Table
 from astropy.time import Time
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.data.tables.faults import off_the_sphere
 from lightpool.data.tables.time_reference import DEFAULT_REFERENCE, TIME_KEYWORDS, TimeReference
 from lightpool.errors import MissingColumnError, WrongUnitError
 from lightpool.fits import (
-    LazyColumns,
     conversion_factor,
     has_time_reference,
     match_name,
@@ -22,6 +22,7 @@ from lightpool.fits import (
     require_numbers,
     seconds_since_reference,
 )
+from lightpool.utils.on_demand import Deferred, DeferredMapping
 
 __all__ = [
     "EVENT_UNITS",
@@ -33,6 +34,7 @@ __all__ = [
 ]
 
 Floats = NDArray[np.float64]
+Scalar = TypeVar("Scalar", bound=np.generic)
 
 EVENT_UNITS = {"RA": "deg", "DEC": "deg", "ENERGY": "TeV", "TIME": "s"}
 _PLAIN = {"lon": ("RA", u.rad), "lat": ("DEC", u.rad), "energy": ("ENERGY", u.TeV), "time": ("TIME", u.s)}
@@ -61,7 +63,7 @@ class EventColumns:
 
     @classmethod
     def empty(cls) -> "EventColumns":
-        """No events."""
+        """Return the columns of a list without events."""
         columns = {name: np.zeros(0) for name in ("TIME", "ENERGY", "RA", "DEC")}
         return cls.make(columns, dict(EVENT_UNITS), {}, DEFAULT_REFERENCE, 0, "empty event list")
 
@@ -74,17 +76,31 @@ class EventColumns:
         reference: TimeReference,
         n_event: int,
         where: str,
+        plain: Mapping[str, Floats] | None = None,
     ) -> "EventColumns":
-        """Check the units and prepare the plain arrays; RA and DEC that are no direction become NaN."""
-        plain = plain_columns(columns, units, where)
+        """Check the units and prepare the plain arrays; where RA and DEC are no direction on the sky they become NaN.
+
+        Parameters
+        ----------
+        columns, units, meta, reference, n_event : see the attributes
+        where : str, the file and HDU, which begin the message of an error
+        plain : mapping, optional
+            What `plain_columns` returns for the same columns.
+
+        Raises
+        ------
+        FormatError
+            See `plain_columns`.
+        """
+        plain = plain_columns(columns, units, where) if plain is None else plain
         off = off_the_sphere(plain)
         if off.any():
             columns = {**columns, "RA": _without(columns["RA"], off), "DEC": _without(columns["DEC"], off)}
             plain = plain_columns(columns, units, where)
         return cls(columns, units, meta, reference, n_event, plain)
 
-    def select(self, rows: Any) -> "EventColumns":
-        """Keep some rows: a boolean mask, indices or a slice."""
+    def select(self, rows: slice | ArrayLike) -> "EventColumns":
+        """Keep some rows: a boolean mask of shape (n_event,), indices or a slice."""
         if not isinstance(rows, slice):
             rows = np.atleast_1d(np.asarray(rows))
             if rows.dtype == bool and rows.shape != (self.n_event,):
@@ -95,9 +111,14 @@ class EventColumns:
         return EventColumns(columns, self.units, self.meta, self.reference, n_event, plain)
 
     def find_name(self, name: str) -> str:
-        """Name of a column; FormatError if there is none.
+        """Return the name of a column as the file spells it.
 
         The exact name takes precedence over one that differs in case; several of those are an error.
+
+        Raises
+        ------
+        FormatError
+            If there is no such column.
         """
         known = match_name(name, self.columns, "event list")
         if known is None:
@@ -105,20 +126,20 @@ class EventColumns:
         return known
 
     def quantity(self, name: str) -> u.Quantity:
-        """Copy of a column with its unit."""
+        """Return a copy of a column with its unit."""
         known = self.find_name(name)
         return u.Quantity(
             self.columns[known].copy(), parse_unit(self.units[known], f"event column {known!r}"), copy=False
         )
 
-    def quantity_or_values(self, name: str) -> Any:
-        """Copy of a column: with its unit if it has one, else as it is."""
+    def quantity_or_values(self, name: str) -> u.Quantity | NDArray[Any]:
+        """Return a copy of a column: with its unit if it has one, else the plain values."""
         known = self.find_name(name)
         return self.quantity(known) if self.units[known] else self.columns[known].copy()
 
     @property
-    def time(self) -> Any:
-        """Event times as `astropy.time.Time`."""
+    def time(self) -> Time:
+        """Event times."""
         return self.reference.to_time(self.plain["time"])
 
 
@@ -128,15 +149,24 @@ def _without(values: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
     return changed
 
 
-def _rows(columns: Mapping[str, NDArray[Any]], rows: Any) -> LazyColumns:
-    def maker(name: str) -> Callable[[], NDArray[Any]]:
-        return lambda: columns[name][rows]
-
-    return LazyColumns({name: maker(name) for name in columns})
+def _rows(columns: Mapping[str, NDArray[Scalar]], rows: slice | NDArray[np.intp]) -> DeferredMapping[NDArray[Scalar]]:
+    return DeferredMapping({name: Deferred(partial(_rows_of_column, columns, name, rows)) for name in columns})
 
 
-def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str], where: str) -> LazyColumns:
-    """Arrays in rad, TeV and s, made when asked for.
+def _rows_of_column(
+    columns: Mapping[str, NDArray[Scalar]], name: str, rows: slice | NDArray[np.intp]
+) -> NDArray[Scalar]:
+    return columns[name][rows]
+
+
+def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str], where: str) -> DeferredMapping[Floats]:
+    """Return the arrays ``lon``, ``lat`` (rad), ``energy`` (TeV) and ``time`` (s), each converted on demand.
+
+    Parameters
+    ----------
+    columns : mapping of name to ndarray
+    units : mapping of name to unit text
+    where : str, the file and HDU, which begin the message of an error
 
     Raises
     ------
@@ -149,7 +179,7 @@ def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str],
             f"{where}: an event list needs the columns RA, DEC, ENERGY and TIME, missing: {', '.join(missing)}; "
             f"there are {', '.join(columns)}"
         )
-    makers = {}
+    found = {}
     for plain, (name, unit) in _PLAIN.items():
         factor = conversion_factor(units[name], unit, f"{where}, column {name!r}")
         if factor is None:
@@ -157,21 +187,19 @@ def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str],
                 f"{where}: column {name!r} has unit {units[name]!r}, expected {EVENT_UNITS[name]!r} or one that "
                 "converts to it; write the right unit (TUNIT) into the file"
             )
-        makers[plain] = _converter(columns, name, factor, f"{where}, column {name!r}")
-    return LazyColumns(makers)
+        found[plain] = Deferred(partial(_converted, columns, name, factor, where))
+    return DeferredMapping(found)
 
 
-def _converter(columns: Mapping[str, NDArray[Any]], name: str, factor: float, where: str) -> Callable[[], Floats]:
-    def convert() -> Floats:
-        values: Floats = np.multiply(require_numbers(columns[name], where), factor, dtype=np.float64)
-        values.flags.writeable = False
-        return values
-
-    return convert
+def _converted(columns: Mapping[str, NDArray[Any]], name: str, factor: float, where: str) -> Floats:
+    """Return the values of a column times a factor; nobody may write to them, because they are shared."""
+    values: Floats = np.multiply(require_numbers(columns[name], f"{where}, column {name!r}"), factor, dtype=np.float64)
+    values.flags.writeable = False
+    return values
 
 
-def columns_of_table(table: Any) -> EventColumns:
-    """Columns of an `astropy.table.Table` with TIME as `astropy.time.Time`."""
+def columns_of_table(table: Table) -> EventColumns:
+    """Return the columns of a table whose column TIME holds `astropy.time.Time`."""
     if not isinstance(table, Table):
         raise TypeError(f"an EventList is made from an astropy Table, got {type(table).__name__}")
     where = "event table"
@@ -190,8 +218,8 @@ def columns_of_table(table: Any) -> EventColumns:
     return EventColumns.make(columns, units, dict(meta), reference, len(table), where)
 
 
-def table_of_columns(events: EventColumns) -> Any:
-    """`astropy.table.Table` with columns TIME, ENERGY, RA, DEC and the others; all are copies."""
+def table_of_columns(events: EventColumns) -> Table:
+    """Return a table with the columns TIME, ENERGY, RA, DEC and the others; all are copies."""
     first = ("TIME", "ENERGY", "RA", "DEC")
     table = Table(meta=dict(events.meta))
     table["TIME"] = events.time
@@ -202,9 +230,9 @@ def table_of_columns(events: EventColumns) -> Any:
 
 
 def stack_columns(parts: Sequence[EventColumns]) -> EventColumns:
-    """Columns that all parts have, behind each other, in the units and times of the first part.
+    """Concatenate the columns that all parts have, in the units and times of the first part.
 
-    Header keywords in which parts differ are dropped, but for the reference time.
+    Header keywords in which parts differ are dropped, except the reference time.
     """
     first = parts[0]
     names = [name for name in first.columns if all(name in part.columns for part in parts)]

@@ -5,7 +5,8 @@ https://gamma-astro-data-formats.readthedocs.io
 
 import logging
 import warnings
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
+from functools import partial
 from io import BytesIO
 from os import PathLike
 from typing import Any
@@ -22,7 +23,6 @@ from lightpool.fits import (
     FileKind,
     FitsFile,
     HDUList,
-    LazyColumns,
     PrimaryHDU,
     TableData,
     read_fits,
@@ -33,6 +33,7 @@ from lightpool.fits import (
     time_position,
 )
 from lightpool.irf.tables.hdu_classes import find_class, is_response
+from lightpool.utils.on_demand import Deferred, DeferredMapping
 
 __all__ = [
     "check_format",
@@ -148,13 +149,12 @@ def load_events(table: TableData) -> tuple[EventColumns, list[Fault]]:
             f"{where}: the times are those at {place!r} (TREFPOS, TIMEREF), not at the telescope; they are used as "
             "they are, so altitudes and azimuths belong to another moment"
         )
-    columns = LazyColumns({name: _getter(table, name) for name in names})
-    faults = list(value_faults(plain_columns(columns, units, where), meta))
-    return EventColumns.make(columns, units, meta, reference, table.n_row, where), faults
-
-
-def _getter(table: TableData, name: str) -> Callable[[], NDArray[Any]]:
-    return lambda: table.columns[name]
+    columns = DeferredMapping[NDArray[Any]](
+        {name: Deferred(partial(table.columns.__getitem__, name)) for name in names}
+    )
+    plain = plain_columns(columns, units, where)
+    faults = list(value_faults(plain, meta))
+    return EventColumns.make(columns, units, meta, reference, table.n_row, where, plain), faults
 
 
 def events_hdu(events: EventColumns, keywords: Mapping[str, Any]) -> BinTableHDU:

@@ -9,7 +9,13 @@ Seconds = NDArray[np.float64]
 
 
 def merge(start: Seconds, stop: Seconds, *, touching: bool = True) -> tuple[Seconds, Seconds]:
-    """Union of intervals, sorted by start; intervals that touch are merged if ``touching``."""
+    """Merge intervals that overlap, and sort them by their start.
+
+    Parameters
+    ----------
+    start, stop : ndarray, shape (n_interval,), in s
+    touching : bool, whether to merge intervals that only touch as well
+    """
     if start.size == 0:
         return start, stop
     order = np.argsort(start, kind="stable")
@@ -22,7 +28,12 @@ def merge(start: Seconds, stop: Seconds, *, touching: bool = True) -> tuple[Seco
 
 
 def overlap(start: Seconds, stop: Seconds) -> float:
-    """How many seconds are counted more than once."""
+    """Return how many seconds are counted more than once.
+
+    Parameters
+    ----------
+    start, stop : ndarray, shape (n_interval,), in s
+    """
     if start.size < 2:
         return 0.0
     merged_start, merged_stop = merge(start, stop)
@@ -33,7 +44,13 @@ def overlap(start: Seconds, stop: Seconds) -> float:
 
 
 def intersection(start: Seconds, stop: Seconds, other_start: Seconds, other_stop: Seconds) -> tuple[Seconds, Seconds]:
-    """Return the times that are in both sets."""
+    """Return the times that are in both sets of intervals, sorted and merged.
+
+    Parameters
+    ----------
+    start, stop : ndarray, shape (n_interval,), in s
+    other_start, other_stop : ndarray, shape (n_other,), in s
+    """
     a, b = merge(start, stop), merge(other_start, other_stop)
     begin = np.maximum(a[0][:, np.newaxis], b[0]).ravel()
     end = np.minimum(a[1][:, np.newaxis], b[1]).ravel()
@@ -42,7 +59,13 @@ def intersection(start: Seconds, stop: Seconds, other_start: Seconds, other_stop
 
 
 def complement_within(start: Seconds, stop: Seconds, first: float, last: float) -> tuple[Seconds, Seconds]:
-    """Return what is left of the intervals when [first, last] is cut out, in order."""
+    """Return what is left of the intervals when [first, last] is cut out, in order.
+
+    Parameters
+    ----------
+    start, stop : ndarray, shape (n_interval,), in s
+    first, last : float, in s
+    """
     before = np.minimum(stop, first)
     after = np.maximum(start, last)
     begin = np.stack([start, after], axis=1).ravel()

@@ -1,13 +1,13 @@
-"""Times as files hold them: seconds since a reference, as plain float64 arrays.
+"""Times as files store them: seconds since a reference, as plain float64 arrays.
 
-`astropy.time.Time` objects are made only where a user asks for them: they cost more than all other work on the times
+`astropy.time.Time` objects are created only where a user asks for them: they cost more than all other work on the times
 of a run.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property, lru_cache
-from typing import Any
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -16,11 +16,15 @@ from numpy.typing import NDArray
 
 from lightpool.fits import read_time_reference
 
-__all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeReference", "ends_of_interval", "snap"]
+__all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeInterval", "TimeReference", "ends_of_interval", "snap"]
 
 TIME_KEYWORDS = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF")
 _DAY = 86400.0
 _MJD_ZERO = 2400000.5
+TimeInterval: TypeAlias = Time | u.Quantity | Sequence[Time | u.Quantity]
+"""Start and stop: a time of shape (2,), two times, or two durations since a reference."""
+
+FloatOrArray: TypeAlias = float | NDArray[np.floating[Any]]
 _SAME_TIME = 1e-7  # s; a mission time of 1e9 s has a resolution of 1.2e-7 s in float64
 
 
@@ -41,12 +45,24 @@ class TimeReference:
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], where: str = "header", scale: str = "tt") -> "TimeReference":
-        """Read the keywords of the reference time, see `lightpool.fits.read_time_reference`."""
+        """Read the keywords of the reference time, see `lightpool.fits.read_time_reference`.
+
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        where : str, the file and HDU, which begin the message of an error
+        scale : str, used where TIMESYS is missing
+
+        Raises
+        ------
+        FormatError
+            If no keyword gives the reference, or a value is not valid.
+        """
         return cls(*read_time_reference(header, where, scale))
 
     @classmethod
-    def from_time(cls, time: Any) -> "TimeReference":
-        """Make from an `astropy.time.Time`."""
+    def from_time(cls, time: Time) -> "TimeReference":
+        """Make a reference from a time."""
         day = float(np.floor(time.jd1 - _MJD_ZERO))
         return cls(day, float((time.jd1 - _MJD_ZERO - day) + time.jd2), time.scale)._whole()
 
@@ -54,8 +70,8 @@ class TimeReference:
         shift = float(np.floor(self.fraction))
         return TimeReference(self.day + shift, self.fraction - shift, self.scale)
 
-    def to_header(self) -> dict[str, Any]:
-        """Keywords MJDREFI, MJDREFF, TIMEUNIT and TIMESYS."""
+    def to_header(self) -> dict[str, int | float | str]:
+        """Return the keywords MJDREFI, MJDREFF, TIMEUNIT and TIMESYS."""
         whole = self._whole()
         return {
             "MJDREFI": int(whole.day),
@@ -65,30 +81,43 @@ class TimeReference:
         }
 
     def ticks_like(self, other: "TimeReference") -> bool:
-        """Whether seconds since both references differ by a constant: TT, TAI and UTC (in TAI seconds) tick alike."""
+        """Return whether seconds since both references differ by a constant.
+
+        The seconds of TT, TAI and UTC have the same length; differences of UTC are counted in TAI, with leap seconds.
+        """
         return self.scale == other.scale or {self.scale, other.scale} <= {"tt", "tai", "utc"}
 
     @cached_property
-    def time(self) -> Any:
-        """`astropy.time.Time` of the reference, in format ``mjd``."""
+    def time(self) -> Time:
+        """The reference as a time, in format ``mjd``."""
         return Time(self.day, self.fraction, format="mjd", scale=self.scale)
 
-    def to_time(self, seconds: Any, more: Any = 0.0) -> Any:
-        """`astropy.time.Time` of times in seconds since the reference; ``more`` seconds go on where float64 ends."""
+    def to_time(self, seconds: FloatOrArray, more: FloatOrArray = 0.0) -> Time:
+        """Convert seconds since the reference to times.
+
+        Parameters
+        ----------
+        seconds : float or ndarray
+        more : float or ndarray, in s
+            Added to ``seconds`` with the double precision of `astropy.time.Time`: the sum need not fit into float64.
+        """
         return _instant(self.day, self.fraction, self.scale) + TimeDelta(seconds, more, format="sec")
 
-    def seconds(self, time: Any) -> Any:
-        """Seconds since the reference of `astropy.time.Time` values, or of durations (Quantity), as float64."""
+    def seconds(self, time: Time | u.Quantity) -> NDArray[np.float64]:
+        """Convert times, or durations since the reference, to seconds since the reference, float64."""
         if isinstance(time, u.Quantity):
             return time.to_value("s")
         # UTC has leap seconds: durations are counted in TAI, as astropy does.
         scale = "tai" if self.scale == "utc" else self.scale
-        later, earlier = getattr(time, scale), getattr(self.time, scale)
+        later: Time = getattr(time, scale)
+        earlier: Time = getattr(self.time, scale)
         return (later.jd1 - earlier.jd1) * _DAY + (later.jd2 - earlier.jd2) * _DAY
 
 
-@lru_cache(maxsize=64)  # runs of a telescope share the reference; these objects are added to, and never handed out
-def _instant(day: float, fraction: float, scale: str) -> Any:
+@lru_cache(
+    maxsize=64
+)  # runs of a telescope share the reference; times are added to these objects, nobody else gets them
+def _instant(day: float, fraction: float, scale: str) -> Time:
     return Time(day, fraction, format="mjd", scale=scale)
 
 
@@ -96,15 +125,15 @@ DEFAULT_REFERENCE = TimeReference(51544.0, 0.0, "tt")
 """2000-01-01T00:00:00 TT, Gammapy's default."""
 
 
-def ends_of_interval(interval: Any) -> tuple[Any, Any]:
-    """Start and stop of a time interval: two times, or two durations since a reference.
+def ends_of_interval(interval: TimeInterval) -> tuple[Time | u.Quantity, Time | u.Quantity]:
+    """Return start and stop of a time interval: two times, or two durations since a reference.
 
     Raises
     ------
     TypeError
         If it is anything else.
     """
-    times = (Time, u.Quantity)
+    times = Time | u.Quantity
     if isinstance(interval, times):
         is_pair = interval.shape == (2,)
     else:
@@ -115,10 +144,15 @@ def ends_of_interval(interval: Any) -> tuple[Any, Any]:
 
 
 def snap(limit: float, seconds: NDArray[np.float64]) -> float:
-    """``limit``, or a value of ``seconds`` that is the same instant but for rounding.
+    """Return the value of ``seconds`` that is the same instant as ``limit`` up to rounding, or ``limit`` if none is.
 
-    Going from mission time to `astropy.time.Time` and back may change the last bit, and a limit taken from an event
+    Converting a mission time to `astropy.time.Time` and back may change the last bit, and a limit taken from an event
     must still include (or exclude) that event.
+
+    Parameters
+    ----------
+    limit : float, in s
+    seconds : ndarray, in s since the same reference
     """
     if seconds.size == 0:
         return limit

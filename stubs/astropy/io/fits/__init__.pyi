@@ -98,6 +98,12 @@ class BinTableHDU(_BaseHDU):
         cls, columns: Any, header: Header | None = ..., nrows: int = ..., **kwargs: Any
     ) -> BinTableHDU: ...
 
+class TableHDU(BinTableHDU):
+    @classmethod
+    def fromstring(
+        cls, data: bytes, checksum: bool = ..., ignore_missing_end: bool = ..., **kwargs: Any
+    ) -> TableHDU: ...
+
 class HDUList(list[Any]):
     def __init__(self, hdus: Any = ..., file: Any = ...) -> None: ...
     @overload  # type: ignore[override]
