@@ -5,6 +5,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import code_measures
 import pytest
 
 import lightpool
@@ -89,6 +90,34 @@ def test_a_heavy_library_has_one_door(path):
         for library, door in DOORS.items():
             if name == library or name.startswith(library + "."):
                 assert room_of(path) in (door, "typing"), f"{path.name} imports {name}, its door is {door}/"
+
+
+def sub_package_of(path: Path, room: str) -> str | None:
+    parts = path.relative_to(code_measures.SOURCE).parts
+    return parts[1] if parts[0] == room and len(parts) > 2 else None
+
+
+@pytest.mark.parametrize(
+    "room",
+    [
+        "arrays",
+        "maps",
+        "batch",
+        *(pytest.param(room, marks=pytest.mark.xfail(strict=False)) for room in ("irf", "datasets")),
+    ],
+)
+def test_the_sub_packages_of_a_room_import_one_way(room):
+    """Also inside functions and for types alone; a name that a package shows counts where it is defined."""
+    order = SUB_PACKAGES[room]
+    wrong = [
+        f"{path.name} in {lower} imports {other.name} in {upper}"
+        for path in code_measures.files_in(code_measures.SOURCE / room)
+        for other in code_measures.imports_of(path)
+        if (lower := sub_package_of(path, room)) in order
+        and (upper := sub_package_of(other, room)) in order
+        and order.index(lower) < order.index(upper)
+    ]
+    assert wrong == []
 
 
 HEAVY = {"matplotlib", "dask", "cupy", "torch", "scipy", "array_api_strict", "rich", "pydantic", "regions"}

@@ -8,7 +8,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
 from lightpool.arrays.kernels.events import count_events, count_events_plain
-from lightpool.arrays.kernels.projections import Projection
+from lightpool.arrays.projection_parameters import Projection
 
 SKY = Projection("TAN", (30.5, 20.0), (83.63, 22.01), ((-0.05, 0.01), (0.0, 0.04)))
 EDGES = np.array([0.3, 1.0, 3.0, 31.0])

@@ -46,8 +46,6 @@ from lightpool.arrays.kernels.interpolation import (
 )
 from lightpool.arrays.kernels.morphology import binary_dilation, binary_erosion
 from lightpool.arrays.kernels.projections import (
-    PROJECTION_CODES,
-    Projection,
     pixel_directions,
     pixel_to_sky,
     sky_to_pixel,
@@ -65,6 +63,7 @@ from lightpool.arrays.kernels.sphere import (
     separation_of_vectors,
     unit_vectors,
 )
+from lightpool.arrays.projection_parameters import PROJECTION_CODES, Projection
 from lightpool.names import show_public
 
 __all__ = [

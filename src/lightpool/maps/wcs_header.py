@@ -12,7 +12,7 @@ from astropy.wcs import WCS
 from astropy.wcs.utils import celestial_frame_to_wcs, proj_plane_pixel_scales, wcs_to_celestial_frame
 from numpy.typing import NDArray
 
-from lightpool.arrays.kernels.projections import PROJECTION_CODES, Projection
+from lightpool.arrays.projection_parameters import PROJECTION_CODES, Projection
 from lightpool.errors import GeometryError
 from lightpool.fits import Header
 from lightpool.typing import AngleLike, FrameLike

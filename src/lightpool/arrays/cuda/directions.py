@@ -1,7 +1,7 @@
 """Directions of pixels, and what is worked out from directions."""
 
 import math
-from typing import TYPE_CHECKING, cast
+from typing import cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -10,14 +10,12 @@ from lightpool.arrays.cuda.loader import contiguous, empty, grid_for, launch
 from lightpool.arrays.cuda.structs import projection_struct, struct
 from lightpool.arrays.devices.array_types import Array, CudaDevice
 from lightpool.arrays.devices.devices import Device
-
-if TYPE_CHECKING:
-    from lightpool.arrays.kernels.projections import Projection
+from lightpool.arrays.projection_parameters import Projection
 
 __all__ = ["fov_lonlat", "pixel_directions", "rotate", "separation", "solid_angles"]
 
 
-def pixel_directions(projection: "Projection", shape: tuple[int, int], device: Device, first: tuple[int, int]) -> Array:
+def pixel_directions(projection: Projection, shape: tuple[int, int], device: Device, first: tuple[int, int]) -> Array:
     """As `lightpool.arrays.pixel_directions`."""
     with cast(CudaDevice, device.handle):
         vectors = device.xp.empty((3, *shape), dtype="float64")

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,9 +12,7 @@ from lightpool.arrays.cuda.structs import projection_struct, struct
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import device_of
-
-if TYPE_CHECKING:
-    from lightpool.arrays.kernels.projections import Projection
+from lightpool.arrays.projection_parameters import Projection
 
 __all__ = ["MAX_AXES", "count_events"]
 
@@ -39,7 +37,7 @@ def count_events(
     lat: Array,
     values: Sequence[Array],
     edges: Sequence[Array],
-    projection: "Projection",
+    projection: Projection,
     shape: tuple[int, int],
     first: tuple[int, int],
     turn: NDArray[np.float64] | None,

@@ -4,15 +4,12 @@ All members have eight bytes, so that nothing is padded.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays.kernels.native_coordinates import PROJECTION_CODES
-
-if TYPE_CHECKING:
-    from lightpool.arrays.kernels.projections import Projection
+from lightpool.arrays.projection_parameters import PROJECTION_CODES, Projection
 
 __all__ = ["projection_struct", "struct"]
 
@@ -40,7 +37,7 @@ def struct(fields: Sequence[tuple[Any, ...]], **values: Any) -> NDArray[Any]:
     return packed
 
 
-def projection_struct(projection: "Projection", first: tuple[float, float]) -> NDArray[Any]:
+def projection_struct(projection: Projection, first: tuple[float, float]) -> NDArray[Any]:
     """Projection, with the pixel (x, y) that is counted as the first."""
     shift = projection.lon_shift
     return struct(

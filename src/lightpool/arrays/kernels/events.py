@@ -15,8 +15,9 @@ from lightpool.arrays.devices.devices import array_namespace
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.kernels.binning import bin_index
 from lightpool.arrays.kernels.histogram import histogram
-from lightpool.arrays.kernels.projections import Projection, sky_to_pixel
+from lightpool.arrays.kernels.projections import sky_to_pixel
 from lightpool.arrays.kernels.sphere import lonlat, rotate, unit_vectors
+from lightpool.arrays.projection_parameters import Projection
 
 __all__ = ["EDGE", "count_events", "count_events_plain", "on_turn", "pixel_number"]
 

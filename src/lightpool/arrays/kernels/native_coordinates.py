@@ -11,8 +11,6 @@ from lightpool.arrays.devices.array_types import Array, Namespace
 from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = [
-    "CYLINDRICAL",
-    "PROJECTION_CODES",
     "angles_to_plane",
     "plane_to_angles",
     "plane_to_vector",
@@ -182,12 +180,6 @@ _PLANES: dict[str, Callable[[Array, Array, Namespace], tuple[Array, Array]]] = {
     "MOL": _mol_plane,
     "SFL": _sfl_plane,
 }
-
-CYLINDRICAL = frozenset(_ANGLES)
-"""Codes whose reference point is at native (0, 0); that of the others is the native pole."""
-
-PROJECTION_CODES = ("CAR", "TAN", "AIT", "SIN", "ARC", "ZEA", "STG", "MOL", "SFL")
-"""Codes of the projections, as in CTYPE."""
 
 
 def plane_to_angles(code: str, u: Array, v: Array) -> tuple[Array, Array, Array]:

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
 
-from lightpool.arrays.kernels.projections import Projection
+from lightpool.arrays.projection_parameters import Projection
 
 if TYPE_CHECKING:
     from lightpool.maps.geoms.pixel_grid import SkyWindow

@@ -20,9 +20,10 @@ from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, array_namespace, device_of, find_device, to_device, to_host
 from lightpool.arrays.devices.memory import require_memory
 from lightpool.arrays.kernels.events import on_turn
-from lightpool.arrays.kernels.projections import Projection, pixel_directions, pixel_to_sky, sky_to_pixel
+from lightpool.arrays.kernels.projections import pixel_directions, pixel_to_sky, sky_to_pixel
 from lightpool.arrays.kernels.solid_angles import solid_angles
 from lightpool.arrays.kernels.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
+from lightpool.arrays.projection_parameters import Projection
 from lightpool.errors import GeometryError
 from lightpool.maps.geoms.pixel_store import Box, PixelStore
 from lightpool.maps.periodic_wcs import Plane

@@ -14,7 +14,7 @@ from astropy.wcs import WCS
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
 from lightpool.arrays.kernels.events import EDGE
-from lightpool.arrays.kernels.projections import Projection
+from lightpool.arrays.projection_parameters import Projection
 from lightpool.errors import GeometryError
 from lightpool.maps.axes.axes import MapAxes
 from lightpool.maps.axes.node_axis import NodeAxis

@@ -7,8 +7,9 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
-from lightpool.arrays.kernels.projections import Projection, pixel_directions
+from lightpool.arrays.kernels.projections import pixel_directions
 from lightpool.arrays.kernels.sphere import fov_matrix, lonlat
+from lightpool.arrays.projection_parameters import Projection
 from lightpool.maps.periodic_wcs import Plane
 from lightpool.maps.regions import lazy_regions
 from lightpool.maps.regions.region_shapes import (
