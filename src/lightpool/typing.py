@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from astropy.time import Time
     from astropy.visualization.wcsaxes import WCSAxes
     from numpy.typing import NDArray
-    from regions import Region
+    from regions import Region, Regions
 
 __all__ = [
     "AngleLike",
@@ -52,8 +52,8 @@ FrameLike: TypeAlias = "BaseCoordinateFrame | str"
 TimeLike: TypeAlias = "Time | str"
 """A time, or its text in ISO 8601."""
 
-RegionLike: TypeAlias = "Region | Sequence[Region] | SkyCoord | str"
-"""A region of the sky or several, a position (a point), or text of DS9."""
+RegionLike: TypeAlias = "Region | SkyCoord | str | Sequence[Region | SkyCoord | str] | Regions"
+"""A region, a position (a point), or text in DS9 format; or several of them."""
 
 CoordsLike: TypeAlias = "Mapping[str, object] | Sequence[object]"
 """Coordinates by name of the axis, or in the order of the axes."""

@@ -29,6 +29,10 @@ class RegionBoundingBox:
     iymin: int
     iymax: int
     shape: tuple[int, int]
+    @property
+    def center(self) -> tuple[float, float]: ...
+    def union(self, other: RegionBoundingBox) -> RegionBoundingBox: ...
+    def intersection(self, other: RegionBoundingBox) -> RegionBoundingBox | None: ...
 
 class RegionMask:
     data: NDArray[np.float64]

@@ -11,7 +11,7 @@ from lightpool.errors import GeometryError, NoOverlapError
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_sums import reduce_in_mask
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 
 if TYPE_CHECKING:
     from lightpool.maps.wcs_map import WcsNDMap
@@ -22,8 +22,8 @@ __all__ = ["contains_pixels", "mask_of_torn", "reduced_to_region", "region_geom_
 def contains_pixels(region: Any, geom: Any) -> np.ndarray[Any, Any]:
     """Whether each pixel centre of an image geometry lies in a region, shape (ny, nx); a point takes its pixel."""
     image = geom.to_image()
-    if isinstance(region, lazy_regions.PointSkyRegion | lazy_regions.PointPixelRegion):
-        in_pixels = isinstance(region, lazy_regions.PointPixelRegion)
+    if isinstance(region, region_classes.PointSkyRegion | region_classes.PointPixelRegion):
+        in_pixels = isinstance(region, region_classes.PointPixelRegion)
         index = image.pix_to_idx(region.center.xy) if in_pixels else image.coord_to_idx(region.center)
         x, y = (int(_[0]) for _ in index)
         inside = np.zeros(image.data_shape, dtype=bool)

@@ -10,7 +10,7 @@ import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
 from lightpool.maps.geoms.wcs_geom import WcsGeom
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.pixel_regions import circles_to_sky, in_frame
 from lightpool.maps.regions.sky_regions import region_center, region_to_pixel, region_to_sky
 from lightpool.maps.wcs_header import lonlat_deg
@@ -41,7 +41,7 @@ def turned_region(
         False where a region must not be; outside the mask every place is good.
     """
     include = region.meta.get("include", True)
-    kind = TurnedCircle if isinstance(region, lazy_regions.CircleSkyRegion) and include else TurnedRegion
+    kind = TurnedCircle if isinstance(region, region_classes.CircleSkyRegion) and include else TurnedRegion
     return kind(region, center, binsz, exclusion_mask)
 
 
@@ -68,7 +68,7 @@ class TurnedRegion:
         self.geom: WcsGeom = WcsGeom.create(
             skydir=(lon, lat), binsz=binsz, width=4 * separation + 0.3, frame=frame, proj="TAN"
         )
-        self._center = lazy_regions.PixCoord(*self.geom.center_pix)
+        self._center = region_classes.PixCoord(*self.geom.center_pix)
         self._exclusion_mask = exclusion_mask
 
     @cached_property
@@ -134,9 +134,9 @@ class TurnedRegion:
         if not x.size:
             return True
         turned = self._turned(angle)
-        if isinstance(self.region, lazy_regions.PointSkyRegion):
+        if isinstance(self.region, region_classes.PointSkyRegion):
             return not np.any(np.hypot(x - turned.center.x, y - turned.center.y) < 1)
-        return not np.any(turned.contains(lazy_regions.PixCoord(x, y)))
+        return not np.any(turned.contains(region_classes.PixCoord(x, y)))
 
     def overlap(self, angles: Sequence[float]) -> bool:
         """Whether any two of the turned regions have a pixel in common."""

@@ -7,7 +7,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.region_contents import PixelCentres
 from lightpool.maps.regions.sky_regions import parse_regions
 
@@ -39,7 +39,7 @@ def round_up_to_even(value: Any) -> Any:
 
 def rectangle_region(center: SkyCoord, width: u.Quantity, height: u.Quantity) -> "RectangleSkyRegion":
     """Rectangle on the sky."""
-    return lazy_regions.RectangleSkyRegion(center=center, width=width, height=height)
+    return region_classes.RectangleSkyRegion(center=center, width=width, height=height)
 
 
 def region_mask_image(regions: Any, plane: Plane, npix: tuple[int, int], lonlat: HostArray) -> HostArray:

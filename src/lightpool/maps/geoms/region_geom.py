@@ -23,9 +23,9 @@ from lightpool.maps.geoms.geom import Geom, HostArray, pix_to_idx
 from lightpool.maps.geoms.region_pixels import coord_and_weights, solid_angle_of
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.pixel_regions import in_frame
-from lightpool.maps.regions.region_contents import Places
+from lightpool.maps.regions.region_contents import Positions
 from lightpool.maps.regions.region_extent import (
     angles_from,
     bounding_box,
@@ -78,7 +78,7 @@ class RegionGeom(Geom):
     def __init__(
         self, region: "Region | None", axes: Any = None, wcs: WCS | None = None, binsz_wcs: Any = "0.1 deg"
     ) -> None:
-        self._region = on_sky([region], wcs)[0] if isinstance(region, lazy_regions.PixelRegion) else region
+        self._region = on_sky([region], wcs)[0] if isinstance(region, region_classes.PixelRegion) else region
         self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
         self._binsz_wcs = Angle(binsz_wcs, "deg")
         self._wcs: Any = wcs if wcs is not None or region is None else self._default_wcs()
@@ -281,7 +281,7 @@ class RegionGeom(Geom):
     def _contains_lonlat(self, lon: HostArray, lat: HostArray) -> HostArray:
         """Whether positions in deg, in the frame of `wcs`, lie in the region."""
         x, y = self._wcs.wcs_world2pix(lon, lat, 0)
-        return Places(Plane(self._wcs), x, y, lambda: (lon, lat)).inside(self._known_region())
+        return Positions(Plane(self._wcs), x, y, lambda: (lon, lat)).inside(self._known_region())
 
     def contains_icrs(self, lon: HostArray, lat: HostArray) -> HostArray:
         """Whether positions, arrays in rad, ICRS, lie in the region; faster than `contains`."""
@@ -296,7 +296,7 @@ class RegionGeom(Geom):
         if self.is_all_point_sky_regions:
             return np.ones(np.shape(pix[0]), dtype=bool)
         x, y = np.broadcast_arrays(*pix[:2])
-        return Places(Plane(self._wcs), x, y, lambda: self._wcs.wcs_pix2world(x, y, 0)).inside(region)
+        return Positions(Plane(self._wcs), x, y, lambda: self._wcs.wcs_pix2world(x, y, 0)).inside(region)
 
     def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
         """Pixel coordinates of map coordinates: 0 in the region, NaN outside, then those on the axes.

@@ -9,7 +9,7 @@ from astropy.wcs import WCS
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, Header
 from lightpool.maps.axes.axes import MapAxes
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.sky_regions import (
     compound_region_to_regions,
     region_to_pixel,
@@ -53,14 +53,14 @@ def _region_hdu(geom: "RegionGeom", name: str) -> BinTableHDU:
         parts = [region_to_pixel(_, geom.wcs) for _ in compound_region_to_regions(geom.region)]
     except ValueError as error:
         raise FormatError(f"the region cannot be written to FITS: {error}") from error
-    writable = tuple(getattr(lazy_regions, f"{kind}PixelRegion") for kind in _WRITABLE)
+    writable = tuple(getattr(region_classes, f"{kind}PixelRegion") for kind in _WRITABLE)
     for part in parts:
         if not isinstance(part, writable):  # the serializer would leave it out
             raise FormatError(
                 f"a {type(part).__name__} cannot be written to FITS, which knows circles, ellipses, rectangles, annuli "
                 "of circles and ellipses, points and polygons; a polygon may stand for it"
             )
-    table = lazy_regions.Regions(parts).serialize(format="fits")
+    table = region_classes.Regions(parts).serialize(format="fits")
     hdu = BinTableHDU(table, name=name)
     hdu.header.update(geom.wcs.to_header())
     shape = geom.wcs.array_shape
@@ -99,7 +99,7 @@ def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> "tuple[R
 def _read_region(hdu: BinTableHDU) -> "tuple[Region | None, WCS | None]":
     wcs = _wcs_of(hdu.header)
     regions = []
-    for pixel_region in lazy_regions.Regions.parse(data=_table_of(hdu), format="fits"):
+    for pixel_region in region_classes.Regions.parse(data=_table_of(hdu), format="fits"):
         pixel_region.meta["include"] = True  # the parser leaves it out
         regions.append(region_to_sky(pixel_region, wcs))
     if not regions:

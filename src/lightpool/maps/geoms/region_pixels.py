@@ -7,7 +7,7 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.maps.coord import MapCoord
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.region_extent import connected_groups, solid_angle_by_counting
 from lightpool.maps.regions.region_shapes import solid_angle_on_sphere
 from lightpool.maps.regions.sky_regions import region_to_pixel, without_points
@@ -28,7 +28,7 @@ _MANY_PIXELS = 4096
 def solid_angle_of(geom: "RegionGeom") -> u.Quantity:
     """Solid angle of the region in sr, see `RegionGeom.solid_angle`."""
     region = geom._known_region()
-    is_compound = isinstance(region, lazy_regions.CompoundSkyRegion)
+    is_compound = isinstance(region, region_classes.CompoundSkyRegion)
     if geom._is_small:
         if is_compound:
             return _solid_angle_on_pixels(geom)

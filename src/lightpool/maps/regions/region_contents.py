@@ -1,15 +1,16 @@
-"""What lies in regions: pixels of a map, or any places on it; on the host."""
+"""What lies in regions: pixels of a map, or any positions on it; on the host."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, cast
 
 import numpy as np
 from astropy.coordinates import SkyCoord
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.kernels.events import EDGE
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.region_shapes import (
     are_drawn_well,
     directions_in,
@@ -22,26 +23,24 @@ from lightpool.maps.regions.sky_regions import honours_include, is_point, kind_o
 from lightpool.maps.wcs_header import frame_of_wcs
 
 if TYPE_CHECKING:
-    from regions import CircleSkyRegion, PixelRegion, Region
+    from regions import CircleSkyRegion, PixelRegion, Region, SkyRegion
 
-__all__ = ["PixelCentres", "Places"]
-
-HostArray = np.ndarray[Any, Any]
+__all__ = ["PixelCentres", "Positions"]
 
 
-class Places:
-    """Places on a map, in pixel coordinates and on the sky.
+class Positions:
+    """Positions on a map, in pixel coordinates and on the sky.
 
     Parameters
     ----------
     plane : Plane
-    x, y : arrays of one shape, pixel coordinates; NaN where a place does not project
-    lonlat : function that gives longitude and latitude of the places in deg, in the frame of the plane; NaN off the sky
+    x, y : arrays of one shape, pixel coordinates; NaN where a position does not project
+    lonlat : function that returns longitude and latitude in deg, in the frame of the plane; NaN off the sky
     """
 
     _torn_only = False  # whether regions that are drawn as Gammapy does will do, unless they are torn
 
-    def __init__(self, plane: Plane, x: Any, y: Any, lonlat: Callable[[], tuple[Any, Any]]) -> None:
+    def __init__(self, plane: Plane, x: ArrayLike, y: ArrayLike, lonlat: Callable[[], Sequence[ArrayLike]]) -> None:
         self.plane = plane
         self.x, self.y = np.broadcast_arrays(x, y)
         self._lonlat = lonlat
@@ -52,15 +51,19 @@ class Places:
         return frame_of_wcs(self.plane.wcs)
 
     @cached_property
-    def vectors(self) -> HostArray:
-        """Unit vectors of the places in the frame of the plane."""
-        return directions_in(self.frame, *self._lonlat(), self.frame)
+    def vectors(self) -> NDArray[np.float64]:
+        """Unit vectors of the positions in the frame of the plane."""
+        lon, lat = self._lonlat()
+        return directions_in(self.frame, lon, lat, self.frame)
 
-    def inside(self, region: "Region") -> HostArray:
-        """Whether the places lie in a region of any kind, bool of their shape."""
-        if isinstance(region, lazy_regions.PixelRegion):
+    def inside(self, region: "Region") -> NDArray[np.bool_]:
+        """Whether the positions lie in a region of any kind, bool of their shape."""
+        if isinstance(region, region_classes.PixelRegion):
             return self._in_shape(region)
-        if isinstance(region, lazy_regions.CompoundSkyRegion):
+        return self._in_sky_region(cast("SkyRegion", region))
+
+    def _in_sky_region(self, region: "SkyRegion") -> NDArray[np.bool_]:
+        if isinstance(region, region_classes.CompoundSkyRegion):
             circles = _circles_of(region)
             if circles:
                 return self._in_circles(circles)
@@ -70,17 +73,17 @@ class Places:
             return self._at_point(region)
         return self._in_drawn(region, drawn(region, self.plane, torn_only=self._torn_only))
 
-    def _in_drawn(self, region: "Region", shape: "PixelRegion | None") -> HostArray:
+    def _in_drawn(self, region: "SkyRegion", shape: "PixelRegion | None") -> NDArray[np.bool_]:
         return sphere_contains(region, self.vectors, self.frame) if shape is None else self._in_shape(shape)
 
-    def _at_point(self, region: "Region") -> HostArray:
+    def _at_point(self, region: "SkyRegion") -> NDArray[np.bool_]:
         return np.zeros(self.x.shape, dtype=bool)
 
-    def _in_shape(self, shape: "PixelRegion") -> HostArray:
-        return np.asarray(shape.contains(lazy_regions.PixCoord(self.x, self.y)), dtype=bool)
+    def _in_shape(self, shape: "PixelRegion") -> NDArray[np.bool_]:
+        return np.asarray(shape.contains(region_classes.PixCoord(self.x, self.y)), dtype=bool)
 
-    def _in_circles(self, circles: "list[CircleSkyRegion]") -> HostArray:
-        """Whether the places lie in any of some circles, which are put on the pixels all at once."""
+    def _in_circles(self, circles: "list[CircleSkyRegion]") -> NDArray[np.bool_]:
+        """Whether the positions lie in any of some circles, which are put on the pixels all at once."""
         frame = circles[0].center.frame.name
         lon, lat = np.array([(_.center.data.lon.deg, _.center.data.lat.deg) for _ in circles]).T
         if frame != self.frame:
@@ -98,11 +101,11 @@ class Places:
                 inside |= sphere_contains(circle, self.vectors, self.frame)
         return inside
 
-    def _in_disk(self, x: float, y: float, radius: float) -> HostArray:
+    def _in_disk(self, x: float, y: float, radius: float) -> NDArray[np.bool_]:
         return np.asarray((self.x - x) ** 2 + (self.y - y) ** 2 < radius**2)
 
 
-class PixelCentres(Places):
+class PixelCentres(Positions):
     """Pixel centres of an image, shape (ny, nx); none off the sky lies in a region.
 
     Parameters
@@ -114,25 +117,29 @@ class PixelCentres(Places):
 
     _torn_only = True
 
-    def __init__(self, plane: Plane, npix: tuple[int, int], lonlat: HostArray) -> None:
+    def __init__(self, plane: Plane, npix: tuple[int, int], lonlat: NDArray[np.float64]) -> None:
         y, x = np.mgrid[: npix[1], : npix[0]]
         super().__init__(plane, x, y, lambda: (lonlat[0], lonlat[1]))
         self._on_sky = np.isfinite(lonlat[0])
 
-    def in_any(self, regions: "list[Region]") -> HostArray:
+    def in_any(self, regions: "Sequence[Region]") -> NDArray[np.bool_]:
         """Whether the pixel centres lie in any of some regions; a point holds the up to four centres next to it."""
         mask = np.zeros(self.x.shape, dtype=bool)
-        with_center = [_ for _ in regions if kind_of(_) is not None and not isinstance(_, lazy_regions.PixelRegion)]
+        with_center = [
+            cast("SkyRegion", _)
+            for _ in regions
+            if kind_of(_) is not None and not isinstance(_, region_classes.PixelRegion)
+        ]
         together = drawn_together(with_center, self.plane, torn_only=self._torn_only)
-        for region, shape in zip(with_center, together, strict=True):
-            mask |= self._in_drawn(region, shape)
+        for sky_region, shape in zip(with_center, together, strict=True):
+            mask |= self._in_drawn(sky_region, shape)
         for region in regions:
-            if kind_of(region) is None or isinstance(region, lazy_regions.PixelRegion):
+            if kind_of(region) is None or isinstance(region, region_classes.PixelRegion):
                 mask |= self.inside(region)
         return np.asarray(mask & self._on_sky)
 
-    def _at_point(self, region: "Region") -> HostArray:
-        if isinstance(region, lazy_regions.CompoundSkyRegion):
+    def _at_point(self, region: "SkyRegion") -> NDArray[np.bool_]:
+        if isinstance(region, region_classes.CompoundSkyRegion):
             return self._at_point(region.region1) | self._at_point(region.region2)
         position = region.center if region.center.frame.name == self.frame else region.center.transform_to(self.frame)
         x, y = self.plane.from_sky(float(position.data.lon.deg), float(position.data.lat.deg))
@@ -141,13 +148,13 @@ class PixelCentres(Places):
             away = np.minimum(away, self.x.shape[1] - away)
         return np.asarray((away < 1 - EDGE) & (np.abs(self.y - y) < 1 - EDGE))
 
-    def _in_shape(self, shape: "PixelRegion") -> HostArray:
+    def _in_shape(self, shape: "PixelRegion") -> NDArray[np.bool_]:
         inside = np.zeros(self.x.shape, dtype=bool)
         window = _bounding_window(shape)
-        inside[window] = shape.contains(lazy_regions.PixCoord(self.x[window], self.y[window]))
+        inside[window] = shape.contains(region_classes.PixCoord(self.x[window], self.y[window]))
         return inside
 
-    def _in_disk(self, x: float, y: float, radius: float) -> HostArray:
+    def _in_disk(self, x: float, y: float, radius: float) -> NDArray[np.bool_]:
         inside = np.zeros(self.x.shape, dtype=bool)
         window = tuple(slice(max(0, int(v - radius)), max(0, int(v + radius) + 2)) for v in (y, x))
         inside[window] = (self.x[window] - x) ** 2 + (self.y[window] - y) ** 2 < radius**2
@@ -163,16 +170,16 @@ def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
     return slice(max(0, box.iymin - 1), max(0, box.iymax + 1)), slice(max(0, box.ixmin - 1), max(0, box.ixmax + 1))
 
 
-def _circles_of(region: "Region") -> "list[CircleSkyRegion]":
+def _circles_of(region: "SkyRegion") -> "list[CircleSkyRegion]":
     """Circles of a union, in one frame; empty if there is anything else in it."""
-    circles = []
-    waiting = [region]
+    circles: list[CircleSkyRegion] = []
+    waiting: list[SkyRegion] = [region]
     while waiting:
         part = waiting.pop()
-        is_union = isinstance(part, lazy_regions.CompoundSkyRegion) and part.operator.__name__ == "or_"
-        if is_union and part.meta.get("include", True):
+        included = part.meta.get("include", True)
+        if included and isinstance(part, region_classes.CompoundSkyRegion) and part.operator.__name__ == "or_":
             waiting += [part.region1, part.region2]
-        elif isinstance(part, lazy_regions.CircleSkyRegion) and part.meta.get("include", True):
+        elif included and isinstance(part, region_classes.CircleSkyRegion):
             circles.append(part)
         else:
             return []

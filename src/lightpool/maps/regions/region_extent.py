@@ -1,17 +1,18 @@
 """How far regions and unions of regions reach on the sphere, and their solid angle."""
 
 import operator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from numpy.typing import NDArray
 
 from lightpool.arrays.kernels.projections import pixel_directions
 from lightpool.arrays.kernels.sphere import fov_matrix, lonlat
 from lightpool.arrays.projection_parameters import Projection
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.region_shapes import (
     border_vectors,
     center_vector,
@@ -25,7 +26,7 @@ from lightpool.maps.regions.sky_regions import all_parts, honours_include, is_po
 from lightpool.maps.wcs_header import frame_of_wcs
 
 if TYPE_CHECKING:
-    from regions import PixelRegion, Region
+    from regions import PixelRegion, SkyRegion
 
 __all__ = [
     "angles_from",
@@ -36,14 +37,18 @@ __all__ = [
     "solid_angle_by_counting",
 ]
 
-HostArray = np.ndarray[Any, Any]
-
 _N_COUNTED = 1000
 """Rows and columns on which the solid angle of overlapping regions is counted."""
 
 
-def drawn_parts(region: "Region", plane: Plane) -> "list[PixelRegion] | None":
-    """Pixel regions of all parts of a region; None if one of them cannot be drawn in its shape."""
+def drawn_parts(region: "SkyRegion", plane: Plane) -> "list[PixelRegion] | None":
+    """Return the pixel regions of all parts of a region; None if one of them cannot be drawn in its shape.
+
+    Parameters
+    ----------
+    region : SkyRegion, single or compound
+    plane : Plane
+    """
     parts = all_parts(region)
     with_center = [part for part in parts if kind_of(part) is not None]
     if with_center and not have_their_shape(with_center, plane).all():
@@ -54,27 +59,42 @@ def drawn_parts(region: "Region", plane: Plane) -> "list[PixelRegion] | None":
     return pixel_regions if len(pixel_regions) == len(parts) else None
 
 
-def _borders(region: "Region", frame: str) -> list[HostArray]:
+def _borders(region: "SkyRegion", frame: str) -> list[NDArray[np.float64]]:
     """Unit vectors, shape (3, n), of points on the border of each part."""
     return [border_vectors(part, frame) for part in all_parts(region)]
 
 
-def angles_from(center: SkyCoord, region: "Region") -> float:
-    """Largest angle in deg between a position and the border of a region of one or several parts."""
+def angles_from(center: SkyCoord, region: "SkyRegion") -> float:
+    """Return the largest angle between a position and the border of a region.
+
+    Parameters
+    ----------
+    center : SkyCoord
+    region : SkyRegion, single or compound
+
+    Returns
+    -------
+    angle : float, deg
+    """
     frame = center.frame.name
     direction = directions_in(frame, [center.data.lon.deg], [center.data.lat.deg], frame)
     return float(max(_angle(direction, border).max() for border in _borders(region, frame)))
 
 
-def _angle(v: HostArray, w: HostArray) -> HostArray:
+def _angle(v: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
     half = np.sqrt(((v - w) ** 2).sum(axis=0)) / 2
     return np.asarray(np.rad2deg(2 * np.arcsin(np.minimum(half, 1.0))))
 
 
-def bounding_box(region: "Region", frame: str) -> tuple[SkyCoord, HostArray]:
-    """Centre, and width and height in deg, of a box around a region of any size, in a frame.
+def bounding_box(region: "SkyRegion", frame: str) -> tuple[SkyCoord, NDArray[np.float64]]:
+    """Return the centre, and width and height in deg, of a box around a region of any size.
 
     The box lies in the plane of distances and position angles about the mean direction of the parts.
+
+    Parameters
+    ----------
+    region : SkyRegion, single or compound
+    frame : str, frame of the box
     """
     borders = _borders(region, frame)
     middles = np.stack([center_vector(part, frame) for part in all_parts(region)])
@@ -95,10 +115,15 @@ def bounding_box(region: "Region", frame: str) -> tuple[SkyCoord, HostArray]:
     return SkyCoord(lon, lat, unit="rad", frame=frame), np.rad2deg(np.diff(sides, axis=1)[:, 0])
 
 
-def bounding_rectangle(region: "Region", wcs: WCS) -> tuple[SkyCoord, HostArray]:
-    """Centre, and width and height in deg, of the pixels that a region touches.
+def bounding_rectangle(region: "SkyRegion", wcs: WCS) -> tuple[SkyCoord, NDArray[np.float64]]:
+    """Return the centre, and width and height in deg, of the pixels that a region touches.
 
-    Of a region that the pixels cannot show, those of a box around it on the sphere.
+    For a region that the pixels cannot show, they are those of a box around it on the sphere.
+
+    Parameters
+    ----------
+    region : SkyRegion, single or compound
+    wcs : WCS
     """
     frame = frame_of_wcs(wcs)
     parts = drawn_parts(region, Plane(wcs))
@@ -115,8 +140,8 @@ def bounding_rectangle(region: "Region", wcs: WCS) -> tuple[SkyCoord, HostArray]
     return center, np.array([max(width, 1), max(height, 1)]) / scale / 3600
 
 
-def connected_groups(region: "Region") -> "list[list[Region]] | None":
-    """Parts of a union, without points, in groups that do not touch each other; None if it is no plain union.
+def connected_groups(region: "SkyRegion") -> "list[list[SkyRegion]] | None":
+    """Return the parts of a union, without points, in groups that do not touch; None if it is no plain union.
 
     Parts belong together where the circles around them overlap.
     """
@@ -135,29 +160,36 @@ def connected_groups(region: "Region") -> "list[list[Region]] | None":
     return [[parts[i] for i in np.flatnonzero(label == number)] for number in np.unique(label)]
 
 
-def _is_plain_union(region: "Region") -> bool:
+def _is_plain_union(region: "SkyRegion") -> bool:
     if not region.meta.get("include", True):
         return False
-    if not isinstance(region, lazy_regions.CompoundSkyRegion):
+    if not isinstance(region, region_classes.CompoundSkyRegion):
         return True
     is_union = region.operator is operator.or_
     return is_union and _is_plain_union(region.region1) and _is_plain_union(region.region2)
 
 
-def solid_angle_by_counting(region: "Region", frame: str) -> float:
-    """Solid angle of a region in sr: small pixels of equal area (the projection ZEA) around it are counted."""
+def solid_angle_by_counting(region: "SkyRegion", frame: str) -> float:
+    """Return the solid angle of a region in sr, from a count of small pixels of equal area (the projection ZEA).
+
+    Parameters
+    ----------
+    region : SkyRegion, single or compound
+    frame : str, frame of the projection
+    """
     center, _ = bounding_box(region, frame)
     reach = min(angles_from(center, region) + 0.01, 180.0)
     size = float(4 * np.rad2deg(np.sin(np.deg2rad(reach) / 2)) / _N_COUNTED)
     middle = (_N_COUNTED + 1) / 2
-    position = center.data.lon.deg, center.data.lat.deg
+    position = float(center.data.lon.deg), float(center.data.lat.deg)
     projection = Projection("ZEA", (middle, middle), position, cdelt=(-size, size))
     vectors = pixel_directions(projection, (_N_COUNTED, _N_COUNTED), "cpu")
-    return float(np.count_nonzero(_inside(region, vectors, frame)) * np.deg2rad(size) ** 2)
+    inside = _inside(region, np.asarray(vectors), frame)
+    return float(np.count_nonzero(inside) * np.deg2rad(size) ** 2)
 
 
-def _inside(region: "Region", vectors: HostArray, frame: str) -> HostArray:
-    if not isinstance(region, lazy_regions.CompoundSkyRegion):
+def _inside(region: "SkyRegion", vectors: NDArray[np.float64], frame: str) -> NDArray[np.bool_]:
+    if not isinstance(region, region_classes.CompoundSkyRegion):
         return sphere_contains(region, vectors, frame)
     parts = [_inside(part, vectors, frame) for part in (region.region1, region.region2)]
     inside = np.asarray(region.operator(*parts))

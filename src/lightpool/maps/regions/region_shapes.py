@@ -8,19 +8,21 @@ polygon has great circles as sides.
 """
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.kernels.solid_angles import triangle_areas
 from lightpool.arrays.kernels.sphere import fov_matrix, frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.errors import GeometryError
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.sky_regions import (
+    Steps,
     centers_by_frame,
     kind_of,
     mean_direction,
@@ -28,11 +30,12 @@ from lightpool.maps.regions.sky_regions import (
     region_to_pixel,
     regions_to_pixel,
     steps_to_north,
+    vertices_of,
 )
 from lightpool.maps.wcs_header import frame_of_wcs, sky_projection
 
 if TYPE_CHECKING:
-    from regions import PixelRegion, Region
+    from regions import PixelRegion, SkyRegion
 
 __all__ = [
     "are_drawn_well",
@@ -48,8 +51,6 @@ __all__ = [
     "sphere_contains",
     "steps_to_north_of",
 ]
-
-HostArray = np.ndarray[Any, Any]
 
 _DISTORTION = 0.02
 """Part of its size by which the border of a region may be off where its shape counts: so it is 8 deg from the centre
@@ -81,13 +82,24 @@ _HORIZON = 0.02
 # --- Directions
 
 
-def directions_in(frame: str, lon: Any, lat: Any, other: str) -> HostArray:
-    """Unit vectors, shape (3, ...), in another frame of positions in deg; NaN stays NaN."""
+def directions_in(frame: str, lon: ArrayLike, lat: ArrayLike, other: str) -> NDArray[np.float64]:
+    """Return the unit vectors of positions in another frame.
+
+    Parameters
+    ----------
+    frame : str, frame of the positions
+    lon, lat : arrays of float, any shape, deg
+    other : str, frame of the vectors
+
+    Returns
+    -------
+    vectors : array of float64, shape (3, ...); NaN where a position is NaN
+    """
     vectors = unit_vectors(np.deg2rad(np.asarray(lon, dtype=float)), np.deg2rad(np.asarray(lat, dtype=float)))
     return np.asarray(vectors if frame == other else rotate(_frame_matrix(frame, other), vectors))
 
 
-def _frame_matrix(frame: str, other: str) -> HostArray:
+def _frame_matrix(frame: str, other: str) -> NDArray[np.float64]:
     try:
         return frame_matrix(frame, other)
     except ValueError:
@@ -96,27 +108,47 @@ def _frame_matrix(frame: str, other: str) -> HostArray:
         return np.asarray(axes.transform_to(other).cartesian.xyz.value)
 
 
-def reach_deg(region: "Region") -> float:
-    """Largest distance of the border of a region with a centre from this centre."""
+def reach_deg(region: "SkyRegion") -> float:
+    """Return the largest distance of the border of a region with a centre from this centre, deg."""
     kind = kind_of(region)
     assert kind is not None
-    lengths = [getattr(region, name).to_value("deg") for name in kind.lengths]
+    lengths = kind.lengths_of(region, "deg")
     if kind.is_round:
         return float(max(lengths))
     half = len(lengths) // 2  # the widths come before the heights
     return float(np.hypot(max(lengths[:half]), max(lengths[half:])) / 2)
 
 
-def center_vector(region: "Region", frame: str) -> HostArray:
-    """Unit vector, shape (3,), in a frame, of the centre of a single region."""
+def center_vector(region: "SkyRegion", frame: str) -> NDArray[np.float64]:
+    """Return the unit vector of the centre of a single region.
+
+    Parameters
+    ----------
+    region : SkyRegion
+    frame : str, frame of the vector
+
+    Returns
+    -------
+    vector : array of float64, shape (3,)
+    """
     center = region_center(region)
     return directions_in(center.frame.name, [center.data.lon.deg], [center.data.lat.deg], frame)[:, 0]
 
 
-def border_vectors(region: "Region", frame: str) -> HostArray:
-    """Unit vectors, shape (3, n), in a frame, of points on a circle around a single region, or of its vertices."""
-    if hasattr(region, "vertices"):
-        corners = region.vertices
+def border_vectors(region: "SkyRegion", frame: str) -> NDArray[np.float64]:
+    """Return the unit vectors of points on a circle around a single region, or of its vertices.
+
+    Parameters
+    ----------
+    region : SkyRegion
+    frame : str, frame of the vectors
+
+    Returns
+    -------
+    vectors : array of float64, shape (3, n)
+    """
+    corners = vertices_of(region)
+    if corners is not None:
         return directions_in(corners.frame.name, corners.data.lon.deg, corners.data.lat.deg, frame)
     center = region.center if hasattr(region, "center") else region_center(region)
     reach = 0.0 if kind_of(region) is None else reach_deg(region)
@@ -125,15 +157,15 @@ def border_vectors(region: "Region", frame: str) -> HostArray:
     return np.asarray(around if own == frame else rotate(_frame_matrix(own, frame), around))
 
 
-def _around(lon: Any, lat: Any, distance: Any, n_point: int) -> HostArray:
+def _around(lon: ArrayLike, lat: ArrayLike, distance: ArrayLike, n_point: int) -> NDArray[np.float64]:
     """Unit vectors, shape (3, n, n_point), of points on circles around positions; all in deg."""
-    lon, lat, distance = (np.deg2rad(np.atleast_1d(np.asarray(_, dtype=float))) for _ in (lon, lat, distance))
+    lon_rad, lat_rad, rho = (np.deg2rad(np.atleast_1d(np.asarray(_, dtype=float))) for _ in (lon, lat, distance))
     angle = np.linspace(0, 2 * np.pi, n_point, endpoint=False)
-    along, across = np.cos(distance)[:, None], np.sin(distance)[:, None]
+    along, across = np.cos(rho)[:, None], np.sin(rho)[:, None]
     local = np.stack(
-        [np.broadcast_to(along, (lon.size, n_point)), across * np.sin(angle), across * np.cos(angle)], axis=1
+        [np.broadcast_to(along, (lon_rad.size, n_point)), across * np.sin(angle), across * np.cos(angle)], axis=1
     )
-    matrices = np.stack([fov_matrix(a, b).T for a, b in zip(lon.tolist(), lat.tolist(), strict=True)])
+    matrices = np.stack([fov_matrix(a, b).T for a, b in zip(lon_rad.tolist(), lat_rad.tolist(), strict=True)])
     return np.asarray(np.moveaxis(matrices @ local, 1, 0))
 
 
@@ -141,8 +173,13 @@ def _around(lon: Any, lat: Any, distance: Any, n_point: int) -> HostArray:
 
 
 def are_drawn_well(
-    lon: HostArray, lat: HostArray, reach: HostArray, plane: Plane, *, torn_only: bool = False
-) -> HostArray:
+    lon: NDArray[np.float64],
+    lat: NDArray[np.float64],
+    reach: NDArray[np.float64],
+    plane: Plane,
+    *,
+    torn_only: bool = False,
+) -> NDArray[np.bool_]:
     """Whether circles around positions are circles on the pixels.
 
     Parameters
@@ -170,8 +207,10 @@ def are_drawn_well(
         return np.asarray(good.all(axis=1) & (reach < 90) & ~_may_hold_antipode(lon, lat, reach, plane.wcs))
 
 
-def _may_hold_antipode(lon: HostArray, lat: HostArray, reach: HostArray, wcs: WCS) -> HostArray:
-    """Whether the place that a zenithal projection tears apart lies in circles, or so near that few points miss it."""
+def _may_hold_antipode(
+    lon: NDArray[np.float64], lat: NDArray[np.float64], reach: NDArray[np.float64], wcs: WCS
+) -> NDArray[np.bool_]:
+    """Whether the point that a zenithal projection tears apart lies in circles, or so near that few points miss it."""
     if str(wcs.wcs.ctype[0])[5:8] not in _ZENITHAL:
         return np.zeros(np.shape(reach), dtype=bool)
     antipode = -unit_vectors(*np.deg2rad(wcs.wcs.crval))
@@ -179,8 +218,14 @@ def _may_hold_antipode(lon: HostArray, lat: HostArray, reach: HostArray, wcs: WC
     return np.asarray(np.rad2deg(np.arccos(np.clip(antipode @ centers, -1.0, 1.0))) < 2 * reach)
 
 
-def steps_to_north_of(lon: HostArray, lat: HostArray, wcs: WCS) -> tuple[Any, Any, Any, Any]:
-    """`steps_to_north` of positions in deg in the frame of the WCS, for which no SkyCoord is needed but near a pole."""
+def steps_to_north_of(lon: NDArray[np.float64], lat: NDArray[np.float64], wcs: WCS) -> Steps:
+    """Return what `steps_to_north` does, for positions in the frame of the WCS; no SkyCoord is made but near a pole.
+
+    Parameters
+    ----------
+    lon, lat : arrays of float, shape (n,), deg
+    wcs : WCS
+    """
     if np.all(np.abs(lat) < 89.9):
         x, y = wcs.wcs_world2pix(lon, lat, 0)
         x_north, y_north = wcs.wcs_world2pix(lon, lat + 1 / 3600, 0)
@@ -188,19 +233,36 @@ def steps_to_north_of(lon: HostArray, lat: HostArray, wcs: WCS) -> tuple[Any, An
     return steps_to_north(SkyCoord(lon, lat, unit="deg", frame=frame_of_wcs(wcs)), wcs)
 
 
-def drawn(region: "Region", plane: Plane, *, torn_only: bool = False) -> "PixelRegion | None":
-    """Pixel region of a single sky region; None where that would not be its shape, or with ``torn_only`` is torn."""
+def drawn(region: "SkyRegion", plane: Plane, *, torn_only: bool = False) -> "PixelRegion | None":
+    """Return the pixel region of a single sky region; None if it would not have the shape of the region.
+
+    Parameters
+    ----------
+    region : SkyRegion
+    plane : Plane
+    torn_only : bool, whether to return None only if the pixel region is torn
+    """
     if kind_of(region) is not None:
         return drawn_together([region], plane, torn_only=torn_only)[0]
-    if hasattr(region, "vertices"):
-        return _drawn_polygon(region, plane)
+    vertices = vertices_of(region)
+    if vertices is not None:
+        return _drawn_polygon(region, vertices, plane)
     pixel_region = region_to_pixel(region, plane.wcs)  # without an area: points, lines, text
     center = getattr(pixel_region, "center", None)
     return None if center is not None and not np.all(np.isfinite(center.xy)) else pixel_region
 
 
-def drawn_together(regions: "Sequence[Region]", plane: Plane, *, torn_only: bool = False) -> "list[PixelRegion | None]":
-    """Pixel regions as of `drawn` of sky regions with a centre, which are looked at all at once."""
+def drawn_together(
+    regions: "Sequence[SkyRegion]", plane: Plane, *, torn_only: bool = False
+) -> "list[PixelRegion | None]":
+    """Return what `drawn` does for each of some sky regions with a centre, computed all at once.
+
+    Parameters
+    ----------
+    regions : sequence of SkyRegion
+    plane : Plane
+    torn_only : bool, see `drawn`
+    """
     if not regions:
         return []
     is_good = have_their_shape(regions, plane, torn_only=torn_only).tolist()
@@ -208,23 +270,39 @@ def drawn_together(regions: "Sequence[Region]", plane: Plane, *, torn_only: bool
     return [next(on_plane) if good else None for good in is_good]
 
 
-def have_their_shape(regions: "Sequence[Region]", plane: Plane, *, torn_only: bool = False) -> HostArray:
-    """Whether regions with a centre have their shape on the pixels, see `are_drawn_well`."""
+def have_their_shape(regions: "Sequence[SkyRegion]", plane: Plane, *, torn_only: bool = False) -> NDArray[np.bool_]:
+    """Whether regions with a centre have their shape on the pixels.
+
+    Parameters
+    ----------
+    regions : sequence of SkyRegion
+    plane, torn_only : see `are_drawn_well`
+
+    Returns
+    -------
+    good : array of bool, shape (n,)
+    """
     lon, lat = _centers_in(frame_of_wcs(plane.wcs), regions)
     return are_drawn_well(lon, lat, np.array([reach_deg(region) for region in regions]), plane, torn_only=torn_only)
 
 
-def on_pixels(regions: "Sequence[Region]", plane: Plane) -> "list[PixelRegion]":
-    """Pixel regions of sky regions with a centre, on the turn of the sky that the map is on."""
+def on_pixels(regions: "Sequence[SkyRegion]", plane: Plane) -> "list[PixelRegion]":
+    """Return the pixel regions of sky regions with a centre, on the turn of the sky that the map is on.
+
+    Parameters
+    ----------
+    regions : sequence of SkyRegion
+    plane : Plane
+    """
     pixel_regions = regions_to_pixel(regions, plane.wcs)
     for pixel_region in pixel_regions:
         x = float(plane.wrapped(pixel_region.center.x))
         if x != pixel_region.center.x:
-            pixel_region.center = lazy_regions.PixCoord(x, pixel_region.center.y)
+            pixel_region.center = region_classes.PixCoord(x, pixel_region.center.y)
     return pixel_regions
 
 
-def _centers_in(frame: str, regions: "Sequence[Region]") -> tuple[HostArray, HostArray]:
+def _centers_in(frame: str, regions: "Sequence[SkyRegion]") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Longitude and latitude in deg, shape (n,), in a frame, of the centres of regions."""
     lonlat_deg = np.empty((2, len(regions)))
     groups = centers_by_frame(regions) if len(regions) > 1 else [(0, _.center) for _ in regions]
@@ -234,9 +312,10 @@ def _centers_in(frame: str, regions: "Sequence[Region]") -> tuple[HostArray, Hos
     return lonlat_deg[0], lonlat_deg[1]
 
 
-def _drawn_polygon(region: "Region", plane: Plane) -> "PixelRegion | None":
+def _drawn_polygon(region: "SkyRegion", vertices: SkyCoord, plane: Plane) -> "PixelRegion | None":
     frame = frame_of_wcs(plane.wcs)
-    vertices = region.vertices if region.vertices.frame.name == frame else region.vertices.transform_to(frame)
+    if vertices.frame.name != frame:
+        vertices = vertices.transform_to(frame)
     x, y = plane.from_sky(vertices.data.lon.deg, vertices.data.lat.deg)
     if not np.all(np.isfinite([x, y])):
         return None
@@ -250,12 +329,12 @@ def _drawn_polygon(region: "Region", plane: Plane) -> "PixelRegion | None":
     with np.errstate(invalid="ignore"):
         if not np.all(_chord(middle, between) <= 0.4 * _chord(start, stop) + 1e-6) or _holds_native_pole(region, plane):
             return None
-    return lazy_regions.PolygonPixelRegion(
-        lazy_regions.PixCoord(x, y), meta=region.meta.copy(), visual=region.visual.copy()
+    return region_classes.PolygonPixelRegion(
+        region_classes.PixCoord(x, y), meta=region.meta.copy(), visual=region.visual.copy()
     )
 
 
-def _holds_native_pole(region: "Region", plane: Plane) -> bool:
+def _holds_native_pole(region: "SkyRegion", plane: Plane) -> bool:
     """Whether a polygon has a pole inside that is no point on the map, so that it has no inside there."""
     if str(plane.wcs.wcs.ctype[0])[5:] not in _WITH_SEAM:
         return False
@@ -269,14 +348,14 @@ def _holds_native_pole(region: "Region", plane: Plane) -> bool:
         return False
 
 
-def _chord(v: HostArray, w: HostArray) -> HostArray:
+def _chord(v: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.asarray(np.sqrt(((v - w) ** 2).sum(axis=0)))
 
 
 # --- On the sphere
 
 
-def sphere_contains(region: "Region", vectors: HostArray, frame: str) -> HostArray:
+def sphere_contains(region: "SkyRegion", vectors: NDArray[np.float64], frame: str) -> NDArray[np.bool_]:
     """Whether directions lie in a single sky region, by its shape on the sphere.
 
     Parameters
@@ -290,35 +369,38 @@ def sphere_contains(region: "Region", vectors: HostArray, frame: str) -> HostArr
     GeometryError
         If a polygon is as wide as a hemisphere, so that it is not known which side is its inside.
     """
+    vertices = vertices_of(region)
     if kind_of(region) is not None:
         x, y, shape = _on_own_plane(region, vectors, frame)
-    elif hasattr(region, "vertices"):
-        x, y, shape = _on_plane_of_polygon(region, vectors, frame)
+    elif vertices is not None:
+        x, y, shape = _on_plane_of_polygon(region, vertices, vectors, frame)
     else:
         return np.zeros(vectors.shape[1:], dtype=bool)
     with np.errstate(invalid="ignore"):
-        inside = np.asarray(shape.contains(lazy_regions.PixCoord(x, y)), dtype=bool)
+        inside = np.asarray(shape.contains(region_classes.PixCoord(x, y)), dtype=bool)
     beyond = bool(
-        shape.contains(lazy_regions.PixCoord(1e9, 1e9))
+        shape.contains(region_classes.PixCoord(1e9, 1e9))
     )  # True for excluded regions with old versions of regions
     return np.asarray(np.where(np.isfinite(x), inside, beyond) & np.isfinite(vectors[0]))
 
 
-def _on_own_plane(region: "Region", vectors: HostArray, frame: str) -> tuple[HostArray, HostArray, "PixelRegion"]:
+def _on_own_plane(
+    region: "SkyRegion", vectors: NDArray[np.float64], frame: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], "PixelRegion"]:
     """Distances in deg from the centre, x to the west and y to the north, and the shape in this plane."""
     kind = kind_of(region)
     assert kind is not None
     along, east, north = _about(region.center, vectors, frame)
     sine = np.hypot(east, north)
     scale = np.rad2deg(np.arctan2(sine, along)) / np.where(sine > 0, sine, 1.0)
-    lengths = [getattr(region, name).to_value("deg") for name in kind.lengths]
-    center, meta = lazy_regions.PixCoord(0.0, 0.0), region.meta.copy()
+    lengths = kind.lengths_of(region, "deg")
+    center, meta = region_classes.PixCoord(0.0, 0.0), region.meta.copy()
     if kind.is_round:
         return -scale * east, scale * north, kind.pixel(center, *lengths, meta=meta)
-    return -scale * east, scale * north, kind.pixel(center, *lengths, angle=region.angle, meta=meta)
+    return -scale * east, scale * north, kind.pixel(center, *lengths, angle=kind.angle_of(region), meta=meta)
 
 
-def _about(position: Any, vectors: HostArray, frame: str) -> HostArray:
+def _about(position: SkyCoord, vectors: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
     """Components along a position, to its east and to its north, in the frame of the position."""
     own = position.frame.name
     matrix = fov_matrix(float(position.data.lon.rad), float(position.data.lat.rad))
@@ -326,18 +408,18 @@ def _about(position: Any, vectors: HostArray, frame: str) -> HostArray:
 
 
 def _on_plane_of_polygon(
-    region: "Region", vectors: HostArray, frame: str
-) -> tuple[HostArray, HostArray, "PixelRegion"]:
+    region: "SkyRegion", corners: SkyCoord, vectors: NDArray[np.float64], frame: str
+) -> tuple[NDArray[np.float64], NDArray[np.float64], "PixelRegion"]:
     """Gnomonic coordinates about the middle of the vertices, NaN beyond the horizon, and the polygon there."""
-    middle, corners = mean_direction(region.vertices), region.vertices
+    middle = mean_direction(corners)
     own = corners.frame.name
     along, east, north = _about(middle, directions_in(own, corners.data.lon.deg, corners.data.lat.deg, own), own)
     if not np.all(along > _HORIZON):
         raise GeometryError(
             f"{region!r} is as wide as a hemisphere, so its inside is not known; take a union of smaller polygons"
         )
-    shape = lazy_regions.PolygonPixelRegion(
-        lazy_regions.PixCoord(-east / along, north / along), meta=region.meta.copy()
+    shape = region_classes.PolygonPixelRegion(
+        region_classes.PixCoord(-east / along, north / along), meta=region.meta.copy()
     )
     along, east, north = _about(middle, vectors, frame)
     with np.errstate(invalid="ignore", divide="ignore"):
@@ -346,24 +428,25 @@ def _on_plane_of_polygon(
         return np.where(seen, -east / along, np.nan), np.where(seen, north / along, np.nan), shape
 
 
-def solid_angle_on_sphere(region: "Region") -> float:
-    """Solid angle of a single sky region in sr, by its shape on the sphere."""
-    if hasattr(region, "vertices"):
-        own = region.vertices.frame.name
-        corners = directions_in(own, region.vertices.data.lon.deg, region.vertices.data.lat.deg, own)
+def solid_angle_on_sphere(region: "SkyRegion") -> float:
+    """Return the solid angle of a single sky region in sr, by its shape on the sphere."""
+    vertices = vertices_of(region)
+    if vertices is not None:
+        own = vertices.frame.name
+        corners = directions_in(own, vertices.data.lon.deg, vertices.data.lat.deg, own)
         first = np.broadcast_to(corners[:, :1], corners[:, 1:-1].shape)
         return float(abs(triangle_areas(first, corners[:, 1:-1], corners[:, 2:]).sum()))
     kind = kind_of(region)
     if kind is None:
         return 0.0
-    lengths = [getattr(region, name).to_value("rad") for name in kind.lengths]
+    lengths = kind.lengths_of(region, "rad")
     if kind.is_round:
         caps = [2 * np.pi * (1 - np.cos(min(length, np.pi))) for length in lengths]
         return float(caps[0] if len(caps) == 1 else caps[1] - caps[0])
-    shape = kind.pixel(lazy_regions.PixCoord(0.0, 0.0), *lengths, angle=0 * u.deg)
+    shape = kind.pixel(region_classes.PixCoord(0.0, 0.0), *lengths, angle=0 * u.deg)
     half = len(lengths) // 2
     x, y = (size / 2 * (np.arange(-399.5, 400) / 400) for size in (max(lengths[:half]), max(lengths[half:])))
     x, y = (_.ravel() for _ in np.meshgrid(x, y))
-    inside = np.asarray(shape.contains(lazy_regions.PixCoord(x, y))) & (np.hypot(x, y) < np.pi)
+    inside = np.asarray(shape.contains(region_classes.PixCoord(x, y))) & (np.hypot(x, y) < np.pi)
     # the plane of distances and position angles stretches a ring by distance over sine
     return float(shape.area * np.sinc(np.hypot(x, y)[inside] / np.pi).mean())

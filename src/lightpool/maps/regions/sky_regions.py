@@ -5,22 +5,24 @@ regions 0.12 takes a mean scale instead, which moves the border of masks.
 """
 
 import operator
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, TypeAlias, cast
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord, angular_separation
 from astropy.wcs import WCS
+from numpy.typing import NDArray
 
 from lightpool.errors import GeometryError
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.maps.wcs_header import frame_of_wcs
+from lightpool.typing import RegionLike
 
 if TYPE_CHECKING:
-    from regions import PixCoord, PixelRegion, Region, Regions
+    from regions import EllipsePixelRegion, EllipseSkyRegion, PixCoord, PixelRegion, Region, Regions, SkyRegion
 
 __all__ = [
     "all_parts",
@@ -39,8 +41,12 @@ __all__ = [
     "regions_to_pixel",
     "scale_and_north",
     "steps_to_north",
+    "vertices_of",
     "without_points",
 ]
+
+Steps: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
+"""Pixel coordinates x and y, and steps dx and dy on the pixels."""
 
 _OFFSET = 1 * u.arcsec
 _NEAR_POLE = 89.9
@@ -58,39 +64,70 @@ _LENGTHS = {
 
 
 @dataclass(frozen=True)
-class _Kind:
-    """A kind of region with a centre, lengths and perhaps an angle."""
+class RegionKind:
+    """A kind of region with a centre, lengths and perhaps an angle.
 
-    sky: Any
-    pixel: Any
+    Attributes
+    ----------
+    sky, pixel : classes of its sky and its pixel regions
+    lengths : names of the attributes that are lengths; the widths come before the heights
+    is_round : whether it has no angle
+    """
+
+    sky: "Callable[..., SkyRegion]"
+    pixel: "Callable[..., PixelRegion]"
     lengths: tuple[str, ...]
     is_round: bool
 
+    def lengths_of(self, region: "SkyRegion", unit: str) -> list[float]:
+        """Return the lengths of a sky region of this kind as plain numbers.
+
+        Parameters
+        ----------
+        region : SkyRegion
+        unit : str, unit of angle
+        """
+        return [getattr(region, name).to_value(unit) for name in self.lengths]
+
+    def angle_of(self, region: "SkyRegion") -> Angle:
+        """Return the angle of a sky region of this kind, which is not round."""
+        return cast("EllipseSkyRegion", region).angle
+
 
 @cache
-def _kinds() -> dict[Any, _Kind]:
+def _kinds() -> dict[type, RegionKind]:
     """Kinds of regions by their sky and by their pixel class."""
-    kinds: dict[Any, _Kind] = {}
+    kinds: dict[type, RegionKind] = {}
     for stem, lengths in _LENGTHS.items():
-        sky, pixel = getattr(lazy_regions, f"{stem}SkyRegion"), getattr(lazy_regions, f"{stem}PixelRegion")
-        kinds[sky] = kinds[pixel] = _Kind(sky, pixel, lengths, is_round=stem.startswith("Circle"))
+        sky, pixel = getattr(region_classes, f"{stem}SkyRegion"), getattr(region_classes, f"{stem}PixelRegion")
+        kinds[sky] = kinds[pixel] = RegionKind(sky, pixel, lengths, is_round=stem.startswith("Circle"))
     return kinds
 
 
-def kind_of(region: Any) -> _Kind | None:
-    """Kind of a region with a centre and lengths; None for points, polygons and the like."""
+def kind_of(region: "Region") -> RegionKind | None:
+    """Return the kind of a region with a centre and lengths; None for points, polygons and the like."""
     return _kinds().get(type(region))
+
+
+def vertices_of(region: "Region") -> SkyCoord | None:
+    """Return the vertices of a sky region; None if it has none."""
+    vertices: SkyCoord | None = getattr(region, "vertices", None)
+    return vertices
 
 
 @cache
 def honours_include() -> bool:
-    """Whether this version of ``regions`` takes a region with ``include`` False for all outside of it."""
-    excluded = lazy_regions.CirclePixelRegion(lazy_regions.PixCoord(0.0, 0.0), 1.0, meta={"include": False})
-    return bool(excluded.contains(lazy_regions.PixCoord(9.0, 9.0)))
+    """Whether this version of ``regions`` takes a region with ``include`` False for all that is outside of it."""
+    excluded = region_classes.CirclePixelRegion(region_classes.PixCoord(0.0, 0.0), 1.0, meta={"include": False})
+    return bool(excluded.contains(region_classes.PixCoord(9.0, 9.0)))
 
 
-def parse_regions(regions: Any) -> "list[Region]":
-    """List of regions from a DS9 string, a region, a position (a point region), or a sequence of them; None is empty.
+def parse_regions(regions: "RegionLike | None") -> "list[Region]":
+    """Return a list of regions.
+
+    Parameters
+    ----------
+    regions : DS9 string, region, position (for a point region), or a sequence of them; None is empty
 
     Raises
     ------
@@ -102,49 +139,63 @@ def parse_regions(regions: Any) -> "list[Region]":
     if regions is None:
         return []
     if isinstance(regions, str):
-        found = list(lazy_regions.Regions.parse(data=regions, format="ds9"))
+        found = list(region_classes.Regions.parse(data=regions, format="ds9"))
         if not found:
             raise ValueError(
                 f"no region in {regions!r}, expected one in DS9 format, as 'icrs;circle(83.63, 22.01, 0.5)'"
             )
         return found
-    if isinstance(regions, lazy_regions.Region):
+    if isinstance(regions, region_classes.Region):
         return [regions]
     if isinstance(regions, SkyCoord):
-        return [lazy_regions.PointSkyRegion(center=_) for _ in regions.reshape(-1)]
-    if isinstance(regions, (list, tuple, lazy_regions.Regions)):
+        return [region_classes.PointSkyRegion(center=_) for _ in regions.reshape(-1)]
+    if isinstance(regions, (list, tuple, region_classes.Regions)):
         return [region for item in regions for region in parse_regions(item)]
     raise TypeError(f"expected a region, a DS9 string, a SkyCoord, or a list of them, got {type(regions).__name__}")
 
 
-def on_sky(regions: "Sequence[Region]", wcs: WCS | None) -> "list[Region]":
-    """Sky regions; those in pixels are brought to the sky by a WCS.
+def on_sky(regions: "Sequence[Region]", wcs: WCS | None) -> "list[SkyRegion]":
+    """Return sky regions; those in pixels are converted by a WCS.
+
+    Parameters
+    ----------
+    regions : sequence of SkyRegion or PixelRegion
+    wcs : WCS, of the pixels
 
     Raises
     ------
     GeometryError
         If there is a pixel region but no WCS.
     """
-    pixel_regions = [region for region in regions if isinstance(region, lazy_regions.PixelRegion)]
-    if wcs is None and pixel_regions:
-        raise GeometryError(f"{pixel_regions[0]} is in pixels, but no wcs says of which map; pass wcs=geom.wcs")
-    return [
-        region_to_sky(region, wcs) if isinstance(region, lazy_regions.PixelRegion) else region for region in regions
-    ]
+    return [_region_on_sky(region, wcs) for region in regions]
+
+
+def _region_on_sky(region: "Region", wcs: WCS | None) -> "SkyRegion":
+    if not isinstance(region, region_classes.PixelRegion):
+        return cast("SkyRegion", region)
+    if wcs is None:
+        raise GeometryError(f"{region} is in pixels, but no wcs says of which map; pass wcs=geom.wcs")
+    return region_to_sky(region, wcs)
 
 
 def is_point(region: "Region") -> bool:
     """Whether a sky region is a point, or a union of points."""
-    if isinstance(region, lazy_regions.CompoundSkyRegion):
+    if isinstance(region, region_classes.CompoundSkyRegion):
         return is_point(region.region1) and is_point(region.region2)
-    return isinstance(region, lazy_regions.PointSkyRegion)
+    return isinstance(region, region_classes.PointSkyRegion)
 
 
-def region_to_sky(region: "PixelRegion", wcs: WCS) -> "Region":
-    """Sky region of a pixel region, the inverse of `region_to_pixel`."""
-    if isinstance(region, lazy_regions.CompoundPixelRegion):
-        parts = [region_to_sky(_, wcs) for _ in (region.region1, region.region2)]
-        return lazy_regions.CompoundSkyRegion(*parts, operator=region.operator, meta=region.meta.copy())
+def region_to_sky(region: "PixelRegion", wcs: WCS) -> "SkyRegion":
+    """Return the sky region of a pixel region, the inverse of `region_to_pixel`.
+
+    Parameters
+    ----------
+    region : PixelRegion
+    wcs : WCS of the pixels
+    """
+    if isinstance(region, region_classes.CompoundPixelRegion):
+        one, other = (region_to_sky(_, wcs) for _ in (region.region1, region.region2))
+        return region_classes.CompoundSkyRegion(one, other, operator=region.operator, meta=region.meta.copy())
     kind = _kinds().get(type(region))
     if kind is None:
         return region.to_sky(wcs)
@@ -153,21 +204,28 @@ def region_to_sky(region: "PixelRegion", wcs: WCS) -> "Region":
     lengths = [Angle(getattr(region, name) / scale, "arcsec") for name in kind.lengths]
     if kind.is_round:
         return kind.sky(center, *lengths, meta=region.meta.copy())
-    return kind.sky(center, *lengths, angle=(region.angle - north + 90 * u.deg).to("deg"), meta=region.meta.copy())
+    angle = (cast("EllipsePixelRegion", region).angle - north + 90 * u.deg).to("deg")
+    return kind.sky(center, *lengths, angle=angle, meta=region.meta.copy())
 
 
-def without_points(region: "Region") -> "Region | None":
-    """Take the points out of a union; None if there was nothing else."""
+def without_points(region: "SkyRegion") -> "SkyRegion | None":
+    """Return a union without its points; None if there was nothing else."""
     if is_point(region):
         return None
-    if not isinstance(region, lazy_regions.CompoundSkyRegion) or region.operator is not operator.or_:
+    if not isinstance(region, region_classes.CompoundSkyRegion) or region.operator is not operator.or_:
         return region
-    parts = [_ for _ in compound_region_to_regions(region) if not is_point(_)]
+    parts = [_ for _ in _parts_of_union(region) if not is_point(_)]
     return regions_to_compound_region(parts)
 
 
-def steps_to_north(positions: SkyCoord, wcs: WCS) -> tuple[Any, Any, Any, Any]:
-    """Pixels (x, y) of positions, and the steps (dx, dy) on the pixels by one arcsec towards north."""
+def steps_to_north(positions: SkyCoord, wcs: WCS) -> Steps:
+    """Return the pixels (x, y) of positions, and the steps (dx, dy) on the pixels by one arcsec towards north.
+
+    Parameters
+    ----------
+    positions : SkyCoord
+    wcs : WCS
+    """
     frame, lat = positions.frame.name, positions.data.lat.deg
     if frame in ("icrs", "galactic") and frame == frame_of_wcs(wcs) and np.all(np.abs(lat) < _NEAR_POLE):
         lon = positions.data.lon.deg  # a SkyCoord in between takes thirty times as long
@@ -180,38 +238,61 @@ def steps_to_north(positions: SkyCoord, wcs: WCS) -> tuple[Any, Any, Any, Any]:
 
 
 def scale_and_north(position: SkyCoord, wcs: WCS) -> "tuple[PixCoord, float, u.Quantity]":
-    """Pixel of a position, pixels per arcsec towards north, and the angle of north from the x axis."""
+    """Return the pixel of a position, pixels per arcsec towards north, and the angle of north from the x axis.
+
+    Parameters
+    ----------
+    position : SkyCoord
+    wcs : WCS
+    """
     x, y, dx, dy = (float(_) for _ in steps_to_north(position, wcs))
-    return lazy_regions.PixCoord(x, y), float(np.hypot(dx, dy)) / _OFFSET.value, np.arctan2(dy, dx) * u.rad
+    north = float(np.arctan2(dy, dx)) * u.rad
+    return region_classes.PixCoord(x, y), float(np.hypot(dx, dy)) / float(_OFFSET.value), north
 
 
 def region_to_pixel(region: "Region", wcs: WCS) -> "PixelRegion":
-    """Pixel region of a sky region; a pixel region stays as it is."""
-    if isinstance(region, lazy_regions.PixelRegion):
+    """Return the pixel region of a sky region; a pixel region stays as it is.
+
+    Parameters
+    ----------
+    region : SkyRegion or PixelRegion
+    wcs : WCS
+    """
+    if isinstance(region, region_classes.PixelRegion):
         return region
-    if isinstance(region, lazy_regions.CompoundSkyRegion):
-        parts = [region_to_pixel(_, wcs) for _ in (region.region1, region.region2)]
-        return lazy_regions.CompoundPixelRegion(*parts, operator=region.operator, meta=region.meta.copy())
+    return _sky_region_to_pixel(cast("SkyRegion", region), wcs)
+
+
+def _sky_region_to_pixel(region: "SkyRegion", wcs: WCS) -> "PixelRegion":
+    if isinstance(region, region_classes.CompoundSkyRegion):
+        one, other = (region_to_pixel(_, wcs) for _ in (region.region1, region.region2))
+        return region_classes.CompoundPixelRegion(one, other, operator=region.operator, meta=region.meta.copy())
     kind = _kinds().get(type(region))
     if kind is None:
         return region.to_pixel(wcs)
     return _drawn_at(region, *scale_and_north(region.center, wcs))
 
 
-def _drawn_at(region: "Region", center: "PixCoord", scale: float, north: u.Quantity) -> "PixelRegion":
+def _drawn_at(region: "SkyRegion", center: "PixCoord", scale: float, north: u.Quantity) -> "PixelRegion":
     """Pixel region of a sky region with a centre: where this is, pixels per arcsec, and the angle of north."""
     kind = kind_of(region)
     assert kind is not None
-    lengths = [getattr(region, name).to_value("arcsec") * scale for name in kind.lengths]
+    lengths = [length * scale for length in kind.lengths_of(region, "arcsec")]
     if kind.is_round:
         return kind.pixel(center, *lengths, meta=region.meta.copy())
     # the angle of a sky region counts from the axis of longitude, that of a pixel region from the x axis
-    angle = (region.angle + north - 90 * u.deg).to("deg")
+    angle = (kind.angle_of(region) + north - 90 * u.deg).to("deg")
     return kind.pixel(center, *lengths, angle=angle, meta=region.meta.copy())
 
 
-def regions_to_pixel(regions: "Sequence[Region]", wcs: WCS) -> "list[PixelRegion]":
-    """Pixel regions of sky regions with a centre, as of `region_to_pixel`, but with one call of wcslib for many."""
+def regions_to_pixel(regions: "Sequence[SkyRegion]", wcs: WCS) -> "list[PixelRegion]":
+    """Return the pixel regions of sky regions with a centre, as `region_to_pixel`, with one call of wcslib for many.
+
+    Parameters
+    ----------
+    regions : sequence of SkyRegion
+    wcs : WCS
+    """
     if len(regions) == 1:
         return [region_to_pixel(regions[0], wcs)]
     steps = np.empty((4, len(regions)))
@@ -223,19 +304,19 @@ def regions_to_pixel(regions: "Sequence[Region]", wcs: WCS) -> "list[PixelRegion
     x, y, dx, dy = steps
     scales, norths = np.hypot(dx, dy) / _OFFSET.value, np.arctan2(dy, dx)
     return [
-        _drawn_at(region, lazy_regions.PixCoord(*xy), scale, north * u.rad)
+        _drawn_at(region, region_classes.PixCoord(*xy), scale, north * u.rad)
         for region, xy, scale, north in zip(
             regions, zip(x.tolist(), y.tolist(), strict=True), scales.tolist(), norths.tolist(), strict=True
         )
     ]
 
 
-def centers_by_frame(regions: "Sequence[Region]") -> list[tuple[np.ndarray[Any, Any], SkyCoord]]:
-    """Numbers and centres, both of shape (n,), of the regions in each frame; those in a frame with an epoch one by one.
+def centers_by_frame(regions: "Sequence[SkyRegion]") -> list[tuple[NDArray[np.int64], SkyCoord]]:
+    """Return numbers and centres, both of shape (n,), of the regions in each frame.
 
-    To transform one position takes milliseconds, and many no longer.
+    Those in a frame with an epoch come one by one. Transforming one position takes milliseconds, and many no longer.
     """
-    groups: dict[Any, list[int]] = {}
+    groups: dict[str | int, list[int]] = {}
     for number, region in enumerate(regions):
         frame = region.center.frame.name
         groups.setdefault(frame if frame in ("icrs", "galactic") else number, []).append(number)
@@ -251,53 +332,55 @@ def centers_by_frame(regions: "Sequence[Region]") -> list[tuple[np.ndarray[Any, 
     return found
 
 
-def regions_to_compound_region(regions: "Sequence[Region]") -> "Region":
-    """Union of regions."""
-    return reduce(lambda one, other: one.union(other), regions)
+def regions_to_compound_region(regions: "Sequence[SkyRegion]") -> "SkyRegion":
+    """Return the union of regions."""
+    return reduce(lambda one, other: cast("SkyRegion", one.union(other)), regions)
 
 
-def compound_region_to_regions(region: "Region | None") -> "Regions":
-    """Single regions of a union.
+def compound_region_to_regions(region: "SkyRegion | None") -> "Regions":
+    """Return the single regions of a union.
 
     Raises
     ------
     ValueError
         If there is an intersection or a difference.
     """
-    if region is None:
-        return lazy_regions.Regions([])
-    if not isinstance(region, lazy_regions.CompoundSkyRegion):
-        return lazy_regions.Regions([region])
+    return region_classes.Regions([] if region is None else _parts_of_union(region))
+
+
+def _parts_of_union(region: "SkyRegion") -> "list[SkyRegion]":
+    if not isinstance(region, region_classes.CompoundSkyRegion):
+        return [region]
     if region.operator is not operator.or_:
         raise ValueError(f"only unions can be taken apart, got a compound region with {region.operator.__name__!r}")
-    parts = [compound_region_to_regions(_) for _ in (region.region1, region.region2)]
-    return lazy_regions.Regions([*parts[0], *parts[1]])
+    return [*_parts_of_union(region.region1), *_parts_of_union(region.region2)]
 
 
-def all_parts(region: "Region") -> "list[Region]":
-    """Single regions of any compound region, however they are combined."""
-    if isinstance(region, lazy_regions.CompoundSkyRegion):
+def all_parts(region: "SkyRegion") -> "list[SkyRegion]":
+    """Return the single regions of any compound region, however they are combined."""
+    if isinstance(region, region_classes.CompoundSkyRegion):
         return [*all_parts(region.region1), *all_parts(region.region2)]
     return [region]
 
 
-def region_center(region: "Region") -> SkyCoord:
-    """Centre of a region.
+def region_center(region: "SkyRegion") -> SkyCoord:
+    """Return the centre of a region.
 
     That of a polygon is the mean direction of its vertices, that of a compound region the geometric median of the
     centres of its parts.
     """
-    if isinstance(region, lazy_regions.CompoundSkyRegion):
+    if isinstance(region, region_classes.CompoundSkyRegion):
         return _geometric_median([region_center(_) for _ in all_parts(region)])
     if hasattr(region, "center"):
         return region.center
-    if hasattr(region, "vertices"):
-        return mean_direction(region.vertices)
+    vertices = vertices_of(region)
+    if vertices is not None:
+        return mean_direction(vertices)
     raise TypeError(f"a region of type {type(region).__name__} has no centre")
 
 
 def mean_direction(positions: SkyCoord) -> SkyCoord:
-    """Direction of the sum of the unit vectors of some positions."""
+    """Return the direction of the sum of the unit vectors of some positions."""
     lon, lat = positions.data.lon.rad, positions.data.lat.rad
     x, y, z = (np.mean(_) for _ in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)))
     return SkyCoord(np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)), unit="rad", frame=positions.frame.name)
@@ -312,7 +395,7 @@ def _geometric_median(positions: Sequence[SkyCoord]) -> SkyCoord:
     lon, lat = (u.Quantity([getattr(_.icrs, name) for _ in positions], "deg") for name in ("ra", "dec"))
     points = np.stack([Angle(lon).wrap_at("180d").deg, lat.value])
 
-    def sum_of_separations(point: np.ndarray[Any, Any]) -> float:
+    def sum_of_separations(point: NDArray[np.float64]) -> float:
         lon_0, lat_0 = u.Quantity(point, "deg")
         separation = angular_separation(lon_0 % (360 * u.deg), lat_0, lon, lat)
         return float(np.sum(separation.to_value("deg")))
