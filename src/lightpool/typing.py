@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from astropy.coordinates import BaseCoordinateFrame, SkyCoord
     from astropy.time import Time
     from astropy.visualization.wcsaxes import WCSAxes
+    from astropy.wcs import WCS
     from numpy.typing import NDArray
     from regions import Region, Regions
 
@@ -26,12 +27,14 @@ __all__ = [
     "FrameLike",
     "JSONValue",
     "MetaValue",
+    "OneRegion",
     "PathInput",
     "QuantityLike",
     "RegionLike",
     "SkyAxes",
     "TimeLike",
     "UnitLike",
+    "Wcs",
 ]
 
 PathInput: TypeAlias = str | PathLike[str]
@@ -48,6 +51,9 @@ AngleLike: TypeAlias = "u.Quantity | str | float | Sequence[u.Quantity | str | f
 
 FrameLike: TypeAlias = "BaseCoordinateFrame | str"
 """A frame of the sky, or its name: ``"icrs"``, ``"galactic"``."""
+
+OneRegion: TypeAlias = "Region"
+"""A single region of the sky."""
 
 TimeLike: TypeAlias = "Time | str"
 """A time, or its text in ISO 8601."""
@@ -72,3 +78,6 @@ SkyAxes: TypeAlias = "WCSAxes"
 
 Figure: TypeAlias = "matplotlib.figure.Figure"
 """A figure of Matplotlib."""
+
+Wcs: TypeAlias = "WCS"
+"""A projection of the sky onto pixels."""

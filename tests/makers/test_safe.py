@@ -114,7 +114,7 @@ def test_a_method_that_needs_the_observation_says_so(reduced):
 )
 def test_a_dataset_without_what_a_method_judges_by_says_so(reduced, observations, method, part):
     counts = MapDataset(counts=reduced(selection=["counts"]).counts, name="run")
-    with pytest.raises(ValueError, match=f"'run' has no {part} to set a safe range by"):
+    with pytest.raises(ValueError, match=f"'run' needs `{part}` to compute the safe mask"):
         SafeMaskMaker([method]).run(counts, observations[0])
 
 

@@ -1,10 +1,10 @@
-"""What all reduction steps have in common."""
+"""The base class of the reduction steps, and checks of their arguments."""
 
 import html
 import inspect
 import logging
 from abc import ABC, abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar, Literal, overload
 
 import astropy.units as u
 from astropy.coordinates import Angle
@@ -16,17 +16,18 @@ from lightpool.attributes import KnownAttributes
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.maps import Map
+from lightpool.typing import AngleLike
 
 __all__ = ["Described", "Maker", "check_run", "checked_angle", "checked_mask", "warn_of_odd_mask"]
 
 log = logging.getLogger(__name__)
 
 _LEAST_KEPT, _LEAST_KEPT_OF_ISLANDS = 0.1, 0.5
-"""Parts of the pixels of an exclusion mask; those that keep less are reported."""
+"""Fractions of the pixels; exclusion masks that keep less are reported."""
 
 
 class Described(KnownAttributes):
-    """Prints its settings, and refuses to set any that it does not have."""
+    """Base class of objects with settings: prints them, and refuses to set any that it does not have."""
 
     def __str__(self) -> str:
         names = list(inspect.signature(type(self).__init__).parameters)[1:]
@@ -40,8 +41,8 @@ class Described(KnownAttributes):
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def _in_a_line(value: Any) -> str:
-    """Text of a setting; of what needs several lines, such as maps, models and other makers, the kind only."""
+def _in_a_line(value: object) -> str:
+    """Return the text of a setting; the class name for what needs several lines, such as maps, models and makers."""
     if isinstance(value, list | tuple):
         return f"[{', '.join(_in_a_line(item) for item in value)}]"
     if isinstance(value, set | frozenset):
@@ -53,7 +54,7 @@ def _in_a_line(value: Any) -> str:
 
 
 def checked_mask(mask: Map | None) -> Map | None:
-    """The exclusion mask of a maker; with a warning if it looks as if True and False were interchanged.
+    """Return the exclusion mask of a maker, with a warning if it seems to be inverted.
 
     Raises
     ------
@@ -74,9 +75,9 @@ def checked_mask(mask: Map | None) -> Map | None:
 def warn_of_odd_mask(mask: Map) -> None:
     """Warn of an exclusion mask that excludes nearly all.
 
-    The excluded regions of a usual mask are islands in what is kept. A mask that keeps islands, and less than half of
-    its pixels, or less than a tenth in any way, is likely to be True where it should be False: then the background is
-    measured on the source.
+    The excluded regions of a usual mask are islands in what it keeps. A mask that keeps only islands and less than half
+    of its pixels, or less than a tenth in any arrangement, probably has True and False interchanged: the background
+    would be measured on the source.
     """
     xp = mask.device.xp
     data = mask.data
@@ -85,6 +86,7 @@ def warn_of_odd_mask(mask: Map) -> None:
     edge = xp.any(image)
     if not (mask.geom.is_region or mask.geom.is_hpx) and image.ndim == 2:
         edge = xp.any(image[:1, :]) | xp.any(image[-1:, :]) | xp.any(image[:, :1]) | xp.any(image[:, -1:])
+    # The warning is logged when the numbers are read from the device together with others.
     DeferredNumbers(xp.stack([kept, xp.astype(edge, xp.float64)]), _warn_of_kept_part)
 
 
@@ -101,13 +103,19 @@ def _warn_of_kept_part(numbers: tuple[float, ...]) -> None:
         )
 
 
-def checked_angle(name: str, value: Any) -> Angle:
-    """The angle, or the angles, that an argument gives.
+def checked_angle(name: str, value: AngleLike) -> Angle:
+    """Return an argument as an angle or array of angles.
+
+    Parameters
+    ----------
+    name : str
+        Name of the argument, for the error.
+    value : Angle, Quantity or str
 
     Raises
     ------
     ValueError
-        If it has no unit, or one that is none of angle.
+        If it has no unit, or the unit is not one of angle.
     """
     try:
         return Angle(value)
@@ -115,51 +123,86 @@ def checked_angle(name: str, value: Any) -> Angle:
         raise ValueError(f"{name} must be an angle with its unit, as '2 deg' or 2 * u.deg, got {value!r}") from error
 
 
-def check_run(tag: str, dataset: Any, observation: Any, *, needs_observation: bool = True) -> None:
-    """Refuse what is no dataset or no observation.
+@overload
+def check_run(tag: str, dataset: MapDataset, observation: Observation | None) -> Observation: ...
+@overload
+def check_run(
+    tag: str, dataset: MapDataset, observation: Observation | None, *, needs_observation: Literal[False]
+) -> Observation | None: ...
+
+
+def check_run(
+    tag: str, dataset: MapDataset, observation: Observation | None, *, needs_observation: bool = True
+) -> Observation | None:
+    """Check the arguments of `Maker.run` and return the observation.
+
+    Parameters
+    ----------
+    tag : str
+        Name of the maker, for the error.
+    dataset : MapDataset
+    observation : Observation or None
+    needs_observation : bool
+        Whether None is refused.
 
     Raises
     ------
     TypeError
-        It names the maker by its tag.
+        If one is not a dataset or the other not an observation.
     """
     if isinstance(dataset, Observation) and isinstance(observation, MapDataset):
         raise TypeError(f"{tag}.run got an observation and a dataset, expected run(dataset, observation); swap them")
     if not isinstance(dataset, MapDataset):
         raise TypeError(
             f"{tag}.run(dataset, observation) got a dataset of type {type(dataset).__name__}, expected a MapDataset or "
-            "SpectrumDataset; their `create` makes an empty one of a geometry"
+            "SpectrumDataset; their `create` makes an empty one on a geometry"
         )
     if not isinstance(observation, Observation | None) or (needs_observation and observation is None):
         raise TypeError(
             f"{tag}.run(dataset, observation) got an observation of type {type(observation).__name__}, expected an "
-            "Observation; DataStore.obs(obs_id) gives one"
+            "Observation; DataStore.obs(obs_id) returns one"
         )
+    return observation
 
 
 class Maker(Described, ABC):
-    """One step of a reduction: takes a dataset and an observation, gives a dataset.
+    """Base class of the steps of a reduction, each of which takes a dataset and an observation and returns a dataset.
 
-    A maker holds settings only, so that one maker serves any number of observations and can be sent to a worker.
-    It works on the device where its dataset lives.
+    A maker holds only settings, so one maker serves any number of observations and can be sent to a worker.
+    It works on the device where its dataset lives. A new maker needs only a ``tag`` and `run`.
     """
 
     tag: ClassVar[str]
     reads_maps: ClassVar[bool] = True
-    """Whether the step uses the values of the dataset that it gets, and not its geometries alone."""
+    """Whether the step uses the values of the dataset that it is given, and not only its geometries."""
     n_work_maps: ClassVar[int] = 2
-    """Arrays of the size of the counts that the step has in memory at a time, beside the maps of its dataset."""
+    """Number of arrays of the size of the counts that the step needs at a time, besides the maps of its dataset."""
 
     @abstractmethod
-    def run(self, dataset: Any, observation: Any = None) -> Any:
-        """Run the step; see the makers for what each takes from the observation."""
-
-    def send_ahead(self, dataset: Any, observation: Any, uploads: Uploads) -> None:
-        """Send what `run` will need of an observation to the device; called ahead of it, from a thread that reads.
+    def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDataset:
+        """Run the step.
 
         Parameters
         ----------
-        dataset : reference dataset, whose geometries have the frame and the axes of that which `run` will get
-        observation : the observation that `run` will get
-        uploads : Uploads to the device of the dataset
+        dataset : MapDataset or SpectrumDataset
+        observation : Observation, optional
+            Makers that work on the dataset alone ignore it.
+
+        Returns
+        -------
+        dataset : MapDataset or SpectrumDataset
+            A new dataset, or the same one changed in place.
+        """
+
+    def send_ahead(self, dataset: MapDataset, observation: Observation, uploads: Uploads) -> None:
+        """Send what `run` will need of an observation to the device, before it runs; called from a reading thread.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+            Reference whose geometries have the frame and axes of the dataset that `run` will be given.
+        observation : Observation
+            The one that `run` will be given.
+        uploads : Uploads
+            Transfers to the device of the dataset.
         """

@@ -1,9 +1,11 @@
 """Excess and significance of the counts around each pixel."""
 
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
+import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, constant, convolve_fft, device_of, disk_kernel
 from lightpool.arrays.devices.array_types import Array
@@ -13,38 +15,39 @@ from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.on_off_sums import acceptance_off_of_sums
 from lightpool.errors import GeometryError
 from lightpool.makers.core import Described, checked_angle
-from lightpool.maps import Map, MapAxis, Maps
+from lightpool.maps import Map, MapAxis, Maps, WcsGeom
 from lightpool.stats import CashCountsStatistic, CountsStatistic, WStatCountsStatistic
+from lightpool.typing import AngleLike
 
 __all__ = ["ExcessMapEstimator"]
 
 _ON_OFF_ONLY = ("alpha", "acceptance_on", "acceptance_off")
-_FFT_NOISE = 1e-12  # of the largest value of a plane; what a Fourier transform leaves is a hundred times smaller
+_FFT_NOISE = 1e-12  # of the largest value of a plane; the rounding of a Fourier transform is a hundred times smaller
 
 
 class ExcessMapEstimator(Described):
     """Compare the counts inside a circle around each pixel with the background inside it.
 
-    The statistic is Cash for a dataset with a known background, and WStat (Li & Ma) for one with OFF counts. Everything
-    is done on the device of the dataset.
+    The statistic is Cash for a dataset with a known background, and WStat (Li & Ma) for one with OFF counts. All arrays
+    stay on the device of the dataset.
 
     Parameters
     ----------
     correlation_radius : Angle, Quantity or str
-        Radius of the circle. It holds the pixels whose centres are at most so far away, in pixels of the mean size.
+        Radius of the circle. It contains the pixels whose centres are not farther away, in pixels of the mean size.
     n_sigma : float
         Confidence of the errors, in standard deviations.
     n_sigma_ul : float
         Confidence of the upper limits, in standard deviations.
     selection_optional : list of str, or "all"
-        Further maps: "errn-errp", "ul", "sensitivity", and for datasets with OFF counts "alpha", "acceptance_on",
+        Additional maps: "errn-errp", "ul", "sensitivity", and for datasets with OFF counts "alpha", "acceptance_on",
         "acceptance_off".
     energy_edges : Quantity, optional
         Edges of the energy bands; each is moved to the nearest edge of the dataset.
     correlate_off : bool
-        Whether OFF counts are summed inside the circle too. That is right where each OFF event belongs to one pixel.
-        Rings of neighbouring pixels share their events: then choose False, else events count many times and the
-        background seems better known than it is.
+        Whether OFF counts are summed inside the circle too. That is right if each OFF event belongs to one pixel. The
+        rings of neighbouring pixels share their events, so choose False for them: otherwise events count many times and
+        the background seems better known than it is.
     n_sigma_sensitivity : float
         Significance of the excess in the map "sensitivity".
     sum_over_energy_groups : bool
@@ -52,8 +55,9 @@ class ExcessMapEstimator(Described):
 
     Notes
     -----
-    Source: Li & Ma 1983, ApJ 272, 317. Names, arguments and numbers are those of Gammapy's estimator, but it gives no
-    fluxes. Gammapy sums all energies whatever ``sum_over_energy_groups`` is; here False does what it says.
+    Sources: Li & Ma 1983, ApJ 272, 317, eq. 17; Cash 1979, ApJ 228, 939. Names, arguments and numbers are those of
+    Gammapy's estimator, but there are no fluxes. Gammapy sums all energies whatever ``sum_over_energy_groups`` is; here
+    False has the documented effect.
 
     Examples
     --------
@@ -74,11 +78,11 @@ class ExcessMapEstimator(Described):
 
     def __init__(
         self,
-        correlation_radius: Any = "0.1 deg",
+        correlation_radius: AngleLike = "0.1 deg",
         n_sigma: float = 1,
         n_sigma_ul: float = 2,
         selection_optional: Sequence[str] | str | None = None,
-        energy_edges: Any = None,
+        energy_edges: u.Quantity | None = None,
         correlate_off: bool = True,
         n_sigma_sensitivity: float = 5,
         sum_over_energy_groups: bool = True,
@@ -105,16 +109,18 @@ class ExcessMapEstimator(Described):
 
         Parameters
         ----------
-        dataset : MapDataset with counts and background, or MapDatasetOnOff; only what its masks keep is used, and
-            pixels without OFF acceptance are left out
+        dataset : MapDataset or MapDatasetOnOff
+            It needs counts and background. Only what its masks keep is used, and pixels without OFF acceptance are left
+            out.
 
         Returns
         -------
-        maps : Maps with an axis ``energy`` of the bands, NaN outside the masks
-            ``counts``, ``npred_background``, ``npred_excess``, ``ts``, ``sqrt_ts`` (with the sign of the excess),
-            ``npred_excess_err`` (from the covariance), and as asked for ``npred_excess_errn``,
-            ``npred_excess_errp``, ``npred_excess_ul``, ``npred_excess_sensitivity``, ``alpha`` (of the circle),
-            ``acceptance_on``, ``acceptance_off`` (of the pixel)
+        maps : Maps
+            With an axis ``energy`` of the bands, NaN outside the masks: ``counts``, ``npred_background``,
+            ``npred_excess``, ``ts``, ``sqrt_ts`` (with the sign of the excess), ``npred_excess_err`` (from the
+            covariance), and if selected ``npred_excess_errn``, ``npred_excess_errp``, ``npred_excess_ul``,
+            ``npred_excess_sensitivity``, ``alpha`` (of the circle), ``acceptance_on``, ``acceptance_off`` (of the
+            pixel).
 
         Raises
         ------
@@ -123,27 +129,27 @@ class ExcessMapEstimator(Described):
         ValueError
             If something is missing in the dataset, or no energy bin lies between the edges.
         """
-        is_on_off = self._check(dataset)
+        self._check(dataset)
         geom = dataset.counts.geom
         groups, axis = self._energy_groups(geom.axes["energy"])
         kernel = constant(self.kernel(geom), dataset.device)
         mask = _usable(dataset)
         planes = _BandSums(mask, groups, kernel)
-        if is_on_off:
+        if isinstance(dataset, OnOffDataset):
             statistic, further = self._on_off_statistic(dataset, planes)
         else:
             statistic, further = _statistic(dataset, planes), {}
         return _as_maps(self._quantities(statistic) | further, planes.mask, geom.to_image().to_cube([axis]))
 
-    def kernel(self, geom: Any) -> np.ndarray[Any, Any]:
-        """Circle of the correlation radius in pixels of a geometry: 1 inside, 0 outside; on the host.
+    def kernel(self, geom: WcsGeom) -> NDArray[np.float64]:
+        """Return the circle of the correlation radius in pixels of a geometry: 1 inside, 0 outside; on the host.
 
         Raises
         ------
         GeometryError
             If it is wider than the geometry.
         """
-        kernel = disk_kernel(self.correlation_radius.deg / float(np.mean(geom.pixel_scales.deg)))
+        kernel = disk_kernel(float(self.correlation_radius.deg) / float(np.mean(geom.pixel_scales.deg)))
         if kernel.shape[-1] > max(geom.data_shape[-2:]):
             raise GeometryError(
                 f"a circle of radius {self.correlation_radius} is {kernel.shape[-1]} pixels wide, but the map has "
@@ -151,8 +157,8 @@ class ExcessMapEstimator(Described):
             )
         return kernel
 
-    def _check(self, dataset: Any) -> bool:
-        """Whether the dataset has OFF counts; an error if the maps cannot be made of it."""
+    def _check(self, dataset: MapDataset) -> None:
+        """Refuse a dataset from which the maps cannot be made."""
         if not isinstance(dataset, MapDataset):
             raise TypeError(f"ExcessMapEstimator needs a MapDataset or MapDatasetOnOff, got a {type(dataset).__name__}")
         if dataset.counts is None:
@@ -173,10 +179,9 @@ class ExcessMapEstimator(Described):
         wrong = [name for name in _ON_OFF_ONLY if name in self.selection_optional and not self._selects_all]
         if wrong and not is_on_off:
             raise ValueError(f"{wrong} are maps of datasets with OFF counts, {dataset.name!r} is a {dataset.tag}")
-        return is_on_off
 
     def _energy_groups(self, axis: MapAxis) -> tuple[list[tuple[int, int]], MapAxis]:
-        """Bins (start, stop) of each band, and the axis of the bands."""
+        """Return the bins (start, stop) of each band, and the axis of the bands."""
         if self.energy_edges is None:
             if self.sum_over_energy_groups:
                 return [(0, axis.nbin)], axis.squash()
@@ -186,12 +191,12 @@ class ExcessMapEstimator(Described):
         edges = axis.edges[[groups[0][0], *(stop for _, stop in groups)]]
         return groups, MapAxis.from_energy_edges(edges)
 
-    def _on_off_statistic(self, dataset: Any, sums: "_BandSums") -> tuple[CountsStatistic, dict[str, Array]]:
+    def _on_off_statistic(self, dataset: OnOffDataset, sums: "_BandSums") -> tuple[CountsStatistic, dict[str, Array]]:
         counts_off, on, off = (sums(m) for m in (dataset.counts_off, dataset.acceptance, dataset.acceptance_off))
         background = sums(dataset.background)
         if self.correlate_off:
             n_off, n_bkg = sums.correlated(counts_off), sums.correlated(background)
-            # Without OFF counts the circle has the alpha of its acceptances.
+            # alpha of the summed background; without OFF counts, that of the summed acceptances.
             alpha = _ratio(n_bkg, n_off, _ratio(sums.correlated(on), sums.correlated(off), 0.0))
         else:
             n_off = counts_off
@@ -230,23 +235,26 @@ def _checked_selection(selection: Sequence[str] | str | None, available: Sequenc
 
 
 def _usable(dataset: MapDataset) -> Array:
-    """Bins inside both masks, and where the background is known."""
+    """Return the bins inside both masks where the background is known."""
     counts = dataset.counts.data
     xp = array_namespace(counts)
     mask = xp.ones_like(counts, dtype=xp.bool) if dataset.mask is None else dataset.mask.data
     if isinstance(dataset, OnOffDataset):
-        return mask & (dataset.acceptance_off.data > 0.0)
+        has_off: Array = dataset.acceptance_off.data > 0.0
+        return mask & has_off
     return mask & xp.isfinite(as_dtype(dataset.background.data, "float64"))
 
 
 class _BandSums:
-    """Sums of maps over the bins of each band, inside a mask; and these summed inside a circle.
+    """Sums of maps over the bins of each band inside a mask, and the sums of these inside a circle.
 
     Parameters
     ----------
     mask : array of bool, shape (n_energy, ny, nx)
-    groups : list of (start, stop), bins of each band
-    kernel : array of float64, shape (ky, kx), on the device of the mask
+    groups : list of (start, stop)
+        Bins of each band.
+    kernel : array of float64, shape (ky, kx)
+        Circle, on the device of the mask.
     """
 
     def __init__(self, mask: Array, groups: list[tuple[int, int]], kernel: Array) -> None:
@@ -263,16 +271,17 @@ class _BandSums:
         return xp.stack([xp.sum(data[start:stop, ...], axis=0) for start, stop in self._groups])
 
     def correlated(self, planes: Array) -> Array:
-        """Sum inside the circle around each pixel; what is noise of the Fourier transform is zero."""
+        """Sum inside the circle around each pixel; rounding noise of the Fourier transform is set to zero."""
         xp = array_namespace(planes)
         summed = convolve_fft(planes, self._kernel)
         noise = _FFT_NOISE * xp.max(xp.abs(summed), axis=(-2, -1), keepdims=True)
         return xp.where(summed > noise, summed, xp.zeros_like(summed))
 
     def counted(self, m: Map) -> Array:
-        """Sum whole numbers inside the circle; they stay whole."""
+        """Sum integers inside the circle, rounded back to integers."""
         summed = self.correlated(self(m))
-        return array_namespace(summed).round(summed)
+        xp = array_namespace(summed)
+        return xp.round(summed)
 
 
 def _statistic(dataset: MapDataset, sums: _BandSums) -> CountsStatistic:
@@ -280,7 +289,7 @@ def _statistic(dataset: MapDataset, sums: _BandSums) -> CountsStatistic:
 
 
 def _ratio(value: Array, divisor: Array, otherwise: Array | float) -> Array:
-    """Quotient, or something else where the divisor is zero."""
+    """Return the quotient, or another value where the divisor is zero."""
     xp = array_namespace(value, divisor)
     is_known = divisor > 0.0
     if isinstance(otherwise, float):
@@ -288,7 +297,7 @@ def _ratio(value: Array, divisor: Array, otherwise: Array | float) -> Array:
     return xp.where(is_known, value / xp.where(is_known, divisor, xp.ones_like(divisor)), otherwise)
 
 
-def _as_maps(quantities: dict[str, Array], mask: Array, geom: Any) -> Maps:
+def _as_maps(quantities: dict[str, Array], mask: Array, geom: WcsGeom) -> Maps:
     xp, device = array_namespace(mask), device_of(mask)
     found = {}
     for name, data in quantities.items():

@@ -1,39 +1,42 @@
-"""How much memory a reduction takes at most, from geometries alone."""
+"""An upper limit on the memory of a reduction, from geometries alone."""
 
 from collections.abc import Sequence
-from typing import Any
 
 from lightpool.arrays.devices.blocks import MOST_BYTES
 from lightpool.datasets import MapDataset, MemoryEstimate
+from lightpool.irf import IRFMap
 from lightpool.makers.core import Maker
+from lightpool.maps import Map
 from lightpool.maps.geoms.pixel_grid import MAX_FILLED_PIXELS
 from lightpool.maps.geoms.pixel_store import MAX_STORED_BYTES
 
 __all__ = ["reduction_memory"]
 
 _KEPT_PER_PIXEL = 64
-"""Bytes that a geometry keeps for each pixel: directions, solid angle, offsets, places in the field of view."""
+"""Bytes that a geometry keeps per pixel: directions, solid angle, offsets, coordinates in the field of view."""
 
 _WORK_PER_PIXEL = 128
-"""Bytes on the way to these."""
+"""Bytes of temporary arrays per pixel while these are computed."""
 
-_BACKGROUND_WORK = 12  # arrays of its size while a background is made elsewhere than on the host
-_RESPONSE_WORK = 4  # the same for a response, and for a product that is added to a stack
+_BACKGROUND_WORK = 12  # arrays of its size while a background is made on a device other than the host
+_RESPONSE_WORK = 4  # the same for a response, and for a response times exposure that is added to a stack
 _RESPONSES = ("exposure", "psf", "psf exposure", "edisp", "edisp exposure")
 
 
 def reduction_memory(
     dataset: MapDataset, window: MapDataset, makers: Sequence[Maker], *, n_kept: int
 ) -> MemoryEstimate:
-    """Memory of a reduction in one process, part by part.
+    """Return the memory of a reduction in one process, part by part.
 
     Parameters
     ----------
-    dataset : MapDataset, the reference, which becomes the stack
-    window : MapDataset, outline of the part of it in which an observation is reduced
+    dataset : MapDataset
+        The reference, which becomes the stack.
+    window : MapDataset
+        Outline of the cutout in which an observation is reduced.
     makers : sequence of Maker
     n_kept : int
-        How many datasets are kept, if they are not stacked; else 0.
+        Number of datasets that are kept if they are not stacked, otherwise 0.
 
     Returns
     -------
@@ -44,9 +47,10 @@ def reduction_memory(
     responses = {name: n_bytes for name, n_bytes in one.items() if name in _RESPONSES}
     pixels = [_pixels(dataset, window, name) for name in ("counts", "psf") if getattr(dataset, name) is not None]
     counts, response = max(bins.values(), default=0), max(responses.values(), default=0)
-    # Responses that are only stacked never stand in the memory of the host as a whole, elsewhere they do up to a size.
+    # On the host, responses that are only stacked are computed window by window and never in memory as a whole; on
+    # other devices they are, up to a limit.
     made = sum(bins.values()) + (0 if is_host else sum(min(n_bytes, MOST_BYTES) for n_bytes in responses.values()))
-    # With the first observation a response gives way to its sums, while a product is added to them.
+    # With the first observation a response is replaced by its sums, while response times exposure is added to them.
     sums = 0 if n_kept else max((whole.get(name, 0) for name in ("psf", "edisp")), default=0)
     work = [
         _in_blocks(_WORK_PER_PIXEL * max(pixels, default=0)),
@@ -68,11 +72,11 @@ def _in_blocks(n_bytes: int) -> int:
 
 
 def _pixels(dataset: MapDataset, window: MapDataset, name: str) -> int:
-    """Pixels for which angles are worked out at a time: of small maps all, even if only a window is asked for."""
+    """Return the number of pixels whose angles are computed at a time: all of a small map, even for a cutout."""
     whole, part = (_n_pixel(getattr(each, name)) for each in (dataset, window))
     return whole if whole <= MAX_FILLED_PIXELS else part
 
 
-def _n_pixel(data: Any) -> int:
+def _n_pixel(data: Map | IRFMap) -> int:
     n_y, n_x = data.geom.data_shape[-2:]
     return int(n_y * n_x)

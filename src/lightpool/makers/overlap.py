@@ -1,14 +1,14 @@
-"""Whether an observation can contribute to a dataset at all: its field of view, and the energies of its responses."""
+"""Whether an observation can contribute to a dataset at all: its field of view and the energies of its responses."""
 
 import logging
 from functools import lru_cache, partial
-from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle
 
 from lightpool.arrays import DeferredNumbers, find_device
+from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.maps import MapAxis
@@ -18,11 +18,20 @@ __all__ = ["warn_if_a_map_is_not_seen", "why_a_region_is_not_seen"]
 log = logging.getLogger(__name__)
 
 
-def why_a_region_is_not_seen(dataset: MapDataset, observation: Any, selection: set[str]) -> str | None:
-    """Why the responses at a region are zero at all energies, or None if they need not be."""
+def why_a_region_is_not_seen(dataset: MapDataset, observation: Observation, selection: set[str]) -> str | None:
+    """Return why the responses at a region are zero at all energies, or None if they need not be.
+
+    Parameters
+    ----------
+    dataset : MapDataset
+        On a region.
+    observation : Observation
+    selection : set of str
+        What the maker makes; without the exposure nothing is checked.
+    """
     if "exposure" not in selection:
         return None
-    axes = observation.aeff.axes
+    axes = observation.required("aeff").axes
     view = FieldOfView(observation.pointing_radec, find_device("cpu"))
     offset = Angle(view.offset(dataset.counts.geom)[0, 0], "rad")
     if "offset" in axes.names and not axes["offset"].edges[0] <= offset <= axes["offset"].edges[-1]:
@@ -35,11 +44,23 @@ def why_a_region_is_not_seen(dataset: MapDataset, observation: Any, selection: s
     return _why_no_energy(dataset, observation, selection)
 
 
-def warn_if_a_map_is_not_seen(dataset: MapDataset, observation: Any, view: FieldOfView, selection: set[str]) -> None:
-    """Warn if the responses are zero on a whole map: it lies beyond the field of view, or at other energies."""
+def warn_if_a_map_is_not_seen(
+    dataset: MapDataset, observation: Observation, view: FieldOfView, selection: set[str]
+) -> None:
+    """Warn if the responses are zero on a whole map: it lies outside the field of view, or at other energies.
+
+    Parameters
+    ----------
+    dataset : MapDataset
+    observation : Observation
+    view : FieldOfView
+        Pixels of the maps relative to the pointing.
+    selection : set of str
+        What the maker makes; without the exposure nothing is checked.
+    """
     if "exposure" not in selection:
         return
-    axes = observation.aeff.axes
+    axes = observation.required("aeff").axes
     if "offset" in axes.names:
         geom, xp = dataset.exposure.geom, view.device.xp
         limit = Angle(axes["offset"].edges[-1])
@@ -50,9 +71,9 @@ def warn_if_a_map_is_not_seen(dataset: MapDataset, observation: Any, view: Field
         log.warning("dataset %s: %s; it gets no exposure and no prediction", dataset.name, reason)
 
 
-def _warn_of_distance(name: str, obs_id: Any, limit: Angle, nearest: tuple[float, ...]) -> None:
+def _warn_of_distance(name: str, obs_id: int | None, limit: Angle, nearest: tuple[float, ...]) -> None:
     offset = Angle(nearest[0], "rad")
-    if offset > limit:  # never of NaN, which pixels off the sky have
+    if offset > limit:  # False for NaN, the offset of pixels off the sky
         log.warning(
             "dataset %s: the nearest pixel of the map is %.2f deg from the pointing of observation %s, whose effective "
             "area ends at %.2f deg; it gets no exposure",
@@ -63,11 +84,11 @@ def _warn_of_distance(name: str, obs_id: Any, limit: Angle, nearest: tuple[float
         )
 
 
-def _why_no_energy(dataset: MapDataset, observation: Any, selection: set[str]) -> str | None:
+def _why_no_energy(dataset: MapDataset, observation: Observation, selection: set[str]) -> str | None:
     true, energy = dataset.exposure.geom.axes["energy_true"], dataset.counts.geom.axes["energy"]
-    has_edisp = "edisp" in selection and observation.edisp is not None
-    migra = observation.edisp.axes["migra"] if has_edisp else None
-    reason = _why_energies_do_not_meet(observation.aeff.axes["energy_true"], true, energy, migra)
+    edisp = observation.edisp if "edisp" in selection else None
+    migra = None if edisp is None else edisp.axes["migra"]
+    reason = _why_energies_do_not_meet(observation.required("aeff").axes["energy_true"], true, energy, migra)
     return None if reason is None else reason.replace("OBSERVATION", f"observation {observation.obs_id}")
 
 

@@ -1,7 +1,11 @@
-"""Counts of point-like data, whose directional cut (``RAD_MAX``) depends on energy and offset."""
+"""Counts of point-like data, whose directional cut (``RAD_MAX``) depends on energy and offset.
 
+Source of the format: GADF 0.3, "Point-like IRFs" and ``RAD_MAX_2D``.
+"""
+
+from collections.abc import Sequence
 from itertools import combinations
-from typing import Any
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
@@ -9,7 +13,11 @@ import numpy as np
 from lightpool.arrays import Device
 from lightpool.irf import RadMax2D
 from lightpool.maps import Map, RegionGeom
-from lightpool.maps.regions.sky_regions import compound_region_to_regions
+from lightpool.maps.regions.sky_regions import compound_region_to_regions, region_center
+
+if TYPE_CHECKING:
+    from lightpool.data import EventList
+    from lightpool.typing import OneRegion
 
 __all__ = [
     "are_regions_overlapping_rad_max",
@@ -22,7 +30,7 @@ __all__ = [
 def make_counts_rad_max(
     geom: RegionGeom,
     rad_max: RadMax2D | None,
-    events: Any,
+    events: "EventList",
     *,
     device: Device | str | None = None,
     precision: str | None = None,
@@ -31,12 +39,16 @@ def make_counts_rad_max(
 
     Parameters
     ----------
-    geom : RegionGeom of a point, or of several that are counted one by one
+    geom : RegionGeom
+        A point, or several, around each of which events are counted.
     rad_max : RadMax2D
-        Taken at the nodes nearest to each event's energy and to the offset of the point. Events beyond its axes do not
-        count.
+        Evaluated at the nodes nearest to the energy of each event and to the offset of the point. Events outside its
+        axes do not count.
     events : EventList
-    device, precision : where the map is made and how exact, the default ones if not given
+    device : Device or str, optional
+        Device of the map, by default the current default device.
+    precision : {"double", "single"}, optional
+        Precision of the map, by default the current default precision.
 
     Returns
     -------
@@ -54,46 +66,65 @@ def make_counts_rad_max(
         )
     counts = Map.from_geom(geom, dtype=precision, device=device)
     for point in compound_region_to_regions(geom.region):
-        counts.fill_events(events.select_rad_max(rad_max=rad_max, position=point.center))
+        counts.fill_events(events.select_rad_max(rad_max=rad_max, position=region_center(point)))
     return counts
 
 
 def make_counts_off_rad_max(
     geom_off: RegionGeom,
     rad_max: RadMax2D | None,
-    events: Any,
+    events: "EventList",
     *,
     device: Device | str | None = None,
     precision: str | None = None,
 ) -> Map:
-    """Count the events inside the cut around each of several points; see `make_counts_rad_max`.
+    """Count the events inside the cut around each of several points.
 
-    An event in the cut of two points is counted twice; `are_regions_overlapping_rad_max` tells whether that can be.
+    An event inside the cut of two points counts twice; `are_regions_overlapping_rad_max` finds out whether that can
+    happen.
+
+    Parameters
+    ----------
+    geom_off : RegionGeom
+        One or more points.
+    rad_max, events, device, precision : see `make_counts_rad_max`
     """
     return make_counts_rad_max(geom_off, rad_max, events, device=device, precision=precision)
 
 
 def are_regions_overlapping_rad_max(
-    regions: list[Any], rad_max: RadMax2D, offset: u.Quantity, e_min: u.Quantity, e_max: u.Quantity
+    regions: "Sequence[OneRegion]", rad_max: RadMax2D, offset: u.Quantity, e_min: u.Quantity, e_max: u.Quantity
 ) -> bool:
-    """Whether two points are nearer to each other than twice the cut at any energy in a range.
+    """Return whether two points are closer to each other than twice the cut at any energy in a range.
 
     Parameters
     ----------
     regions : list of PointSkyRegion
     rad_max : RadMax2D
-    offset : Quantity, offset of the points from the pointing
-    e_min, e_max : Quantity, range of reconstructed energies
+    offset : Quantity
+        Offset of the points from the pointing.
+    e_min, e_max : Quantity
+        Range of reconstructed energies.
     """
-    separations = [one.center.separation(other.center).deg for one, other in combinations(regions, 2)]
+    centers = [region_center(region) for region in regions]
+    separations = [one.separation(other).deg for one, other in combinations(centers, 2)]
     axis = rad_max.axes["energy"]
-    in_range = (axis.edges[1:] >= e_min) & (axis.edges[:-1] <= e_max)  # also the bins that are in it in part
-    radii = rad_max.evaluate(method="nearest", offset=offset).to_value("deg").ravel()[in_range]  # as events are cut
+    in_range = (axis.edges[1:] >= e_min) & (axis.edges[:-1] <= e_max)  # bins partly inside count too
+    radii = (
+        rad_max.evaluate(method="nearest", offset=offset).to_value("deg").ravel()[in_range]
+    )  # nearest: as events are cut
     return bool(radii.size and separations and min(separations) < 2 * radii.max())
 
 
 def is_rad_max_compatible_region_geom(rad_max: RadMax2D, geom: RegionGeom, rtol: float = 1e-3) -> bool:
-    """Whether a region goes with the cut of point-like data: a point does, a circle of the radius of a fixed cut too.
+    """Return whether a region suits the cut of point-like data: a point, or a circle with the radius of a fixed cut.
+
+    Parameters
+    ----------
+    rad_max : RadMax2D
+    geom : RegionGeom
+    rtol : float
+        Relative tolerance of the radius.
 
     Raises
     ------

@@ -1,17 +1,22 @@
-"""Where to count the background of a region: at its mirror images about the pointing."""
+"""Reflected regions: copies of a region, rotated about the pointing, in which its background is counted."""
 
 import logging
 from abc import ABC, abstractmethod
-from typing import Any
+from typing import TYPE_CHECKING
 
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 
+from lightpool.arrays import to_host
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import WcsNDMap
 from lightpool.maps.regions.sky_regions import is_point, region_center
 from lightpool.maps.rotated_regions import TurnedRegion, turned_region
+from lightpool.typing import AngleLike
+
+if TYPE_CHECKING:
+    from lightpool.typing import OneRegion, Wcs
 
 __all__ = ["ReflectedRegionsFinder", "RegionsFinder", "WobbleRegionsFinder", "exclusion_image"]
 
@@ -19,38 +24,40 @@ log = logging.getLogger(__name__)
 
 _FULL_CIRCLE = 2 * np.pi
 _WIDEST_FIELD = Angle("30 deg")
-"""Regions farther from the pointing are not looked for: the plane around them would be huge, or not exist."""
+"""Regions farther from the pointing have none: a tangential plane that holds them would be huge, or not exist."""
 
 
 class RegionsFinder(Described, ABC):
-    """Finds OFF regions: copies of a region turned about a position.
+    """Base class of the finders of OFF regions, which are copies of a region rotated about a position.
 
     Parameters
     ----------
     binsz : Angle, Quantity or str
-        Size of the pixels on which regions and exclusion mask meet.
+        Size of the pixels on which regions are compared with the exclusion mask.
     """
 
-    def __init__(self, binsz: Any = "0.01 deg") -> None:
+    def __init__(self, binsz: AngleLike = "0.01 deg") -> None:
         self.binsz = checked_angle("binsz", binsz)
 
-    def run(self, region: Any, center: SkyCoord, exclusion_mask: WcsNDMap | None = None) -> tuple[list[Any], Any]:
-        """Find regions.
+    def run(
+        self, region: "OneRegion", center: SkyCoord, exclusion_mask: WcsNDMap | None = None
+    ) -> "tuple[list[OneRegion], Wcs | None]":
+        """Find the OFF regions of a region.
 
         Parameters
         ----------
         region : SkyRegion
         center : SkyCoord
-            Position to turn about, the pointing.
+            Position to rotate about, the pointing.
         exclusion_mask : WcsNDMap of bool, optional
-            False where a region must not be, on any frame and projection; outside the mask every place is good.
+            False where no region may lie, in any frame and projection; outside the map nothing is excluded.
 
         Returns
         -------
         regions : list of SkyRegion
         wcs : WCS
-            Tangential projection at ``center`` on which they were found; None if the region is so far from the
-            pointing, more than 30 deg, that no field of view holds it: then there are no regions, with a warning.
+            Tangential projection at ``center`` on which they were found. None, with a warning and no regions, if the
+            region is more than 30 deg from the pointing, so that no field of view holds it.
         """
         separation = region_center(region).separation(center)
         if separation > _WIDEST_FIELD:
@@ -65,11 +72,11 @@ class RegionsFinder(Described, ABC):
 
     @abstractmethod
     def _angles(self, turned: TurnedRegion) -> list[float]:
-        """Angles by which the region is turned, rad."""
+        """Return the angles by which the region is rotated, in rad."""
 
 
 def exclusion_image(mask: WcsNDMap) -> WcsNDMap:
-    """Exclusion mask without axes, on the host, where regions are.
+    """Return an exclusion mask without axes, on the host, where regions are.
 
     Raises
     ------
@@ -94,7 +101,7 @@ def exclusion_image(mask: WcsNDMap) -> WcsNDMap:
             "mask.reduce_over_axes(np.logical_and, keepdims=False) makes one"
         )
     mask = mask.to("cpu")
-    return WcsNDMap(mask.geom.to_image(), data=mask.data.reshape(mask.data.shape[-2:]), device="cpu")
+    return WcsNDMap(mask.geom.to_image(), data=to_host(mask.data).reshape(mask.data.shape[-2:]), device="cpu")
 
 
 class WobbleRegionsFinder(RegionsFinder):
@@ -103,12 +110,13 @@ class WobbleRegionsFinder(RegionsFinder):
     Parameters
     ----------
     n_off_regions : int
-        Number of regions; those in the exclusion mask are left out. If regions overlap one another, or the region that
-        they belong to, there are none.
-    binsz : see `RegionsFinder`
+        Number of regions; those that touch the exclusion mask are left out. If regions overlap each other or the region
+        itself, there are none.
+    binsz : Angle, Quantity or str
+        See `RegionsFinder`.
     """
 
-    def __init__(self, n_off_regions: int, binsz: Any = "0.01 deg") -> None:
+    def __init__(self, n_off_regions: int, binsz: AngleLike = "0.01 deg") -> None:
         super().__init__(binsz=binsz)
         if n_off_regions < 1:
             raise ValueError(f"n_off_regions must be 1 or more, got {n_off_regions}")
@@ -118,7 +126,7 @@ class WobbleRegionsFinder(RegionsFinder):
         increment = _FULL_CIRCLE / (self.n_off_regions + 1)
         angles = [i * increment for i in range(1, self.n_off_regions + 1)]
         free = [angle for angle in angles if turned.is_free(angle)]
-        # the size of points depends on energy: `make_counts_off_rad_max` comes with a test of its own
+        # The cut around a point depends on energy: `are_regions_overlapping_rad_max` checks points.
         if not is_point(turned.region) and turned.overlap([0.0, *free]):
             log.warning("%d OFF regions would overlap, so there are none; choose fewer or smaller ones", len(free))
             return []
@@ -131,20 +139,23 @@ class ReflectedRegionsFinder(RegionsFinder):
     Parameters
     ----------
     angle_increment : Angle, Quantity or str
-        Step by which a region is turned on when it meets the exclusion mask.
+        Step by which a region is rotated further when it touches the exclusion mask.
     min_distance : Angle, Quantity or str
-        Least angle, at the pointing, between two regions.
+        Minimum angle, seen from the pointing, between two OFF regions.
     min_distance_input : Angle, Quantity or str
-        Least angle between the regions and the one that they belong to.
+        Minimum angle between the OFF regions and the region itself.
     max_region_number : int
-        Largest number of regions.
-    binsz : see `RegionsFinder`
+        Maximum number of regions.
+    binsz : Angle, Quantity or str
+        See `RegionsFinder`.
 
     Notes
     -----
-    A region that contains the pointing, or spans nearly 180 deg or more as seen from there, has no reflected regions;
-    one that touches the pointing may have the one on the other side. The angle that a region spans is that of the
-    pixels in it, as in Gammapy, so it depends a little on ``binsz``.
+    The method is described in Berge, Funk & Hinton 2007, A&A 466, 1219, section 4: all regions have the offset of the
+    source, so the acceptance is the same if it is radially symmetric. A region that contains the pointing, or spans
+    nearly 180 deg or more as seen from there, has no reflected regions; one that touches the pointing may have the one
+    on the other side. The angle that a region spans is that of the pixels in it, as in Gammapy, so it depends a little
+    on ``binsz``.
 
     Examples
     --------
@@ -159,11 +170,11 @@ class ReflectedRegionsFinder(RegionsFinder):
 
     def __init__(
         self,
-        angle_increment: Any = "0.1 rad",
-        min_distance: Any = "0 rad",
-        min_distance_input: Any = "0.1 rad",
+        angle_increment: AngleLike = "0.1 rad",
+        min_distance: AngleLike = "0 rad",
+        min_distance_input: AngleLike = "0.1 rad",
         max_region_number: int = 10000,
-        binsz: Any = "0.01 deg",
+        binsz: AngleLike = "0.01 deg",
     ) -> None:
         super().__init__(binsz=binsz)
         self.angle_increment = checked_angle("angle_increment", angle_increment)
@@ -179,9 +190,9 @@ class ReflectedRegionsFinder(RegionsFinder):
                 "a point has no size, so it has no reflected regions; use WobbleRegionsFinder, or a CircleSkyRegion"
             )
         size = turned.angular_size
-        step = size + self.min_distance.rad
-        stop = _FULL_CIRCLE - step - self.min_distance_input.rad
-        angle = step + self.min_distance_input.rad
+        step = size + float(self.min_distance.rad)
+        stop = _FULL_CIRCLE - step - float(self.min_distance_input.rad)
+        angle = step + float(self.min_distance_input.rad)
         if angle >= stop:
             log.warning(
                 "the region spans %.0f deg as seen from the pointing: there is no room for a reflected one",
@@ -192,5 +203,5 @@ class ReflectedRegionsFinder(RegionsFinder):
             free = turned.is_free(angle)
             if free:
                 angles.append(angle)
-            angle += step if free else self.angle_increment.rad
+            angle += step if free else float(self.angle_increment.rad)
         return angles

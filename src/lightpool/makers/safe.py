@@ -1,8 +1,8 @@
-"""The range of energies and offsets in which the responses can be trusted."""
+"""Safe masks: the range of energies and offsets in which the responses can be trusted."""
 
 import logging
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 import astropy.units as u
 import numpy as np
@@ -10,39 +10,52 @@ from astropy.coordinates import SkyCoord
 
 from lightpool.arrays import array_namespace, device_of, to_host
 from lightpool.arrays.devices.array_types import Array
-from lightpool.irf import EDispKernelMap
+from lightpool.data import Observation
+from lightpool.datasets import MapDataset
+from lightpool.irf import Background3D, EDispKernelMap
 from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.thresholds import first_crossing
-from lightpool.maps import Map, WcsGeom
+from lightpool.maps import Map, RegionGeom, WcsGeom
+from lightpool.typing import AngleLike
 
 __all__ = ["SafeMaskMaker"]
 
 log = logging.getLogger(__name__)
 
+AnyDataset = TypeVar("AnyDataset", bound=MapDataset)
+
 
 class SafeMaskMaker(Maker):
     """Make ``mask_safe``: True keeps a bin.
 
-    Methods are combined: a bin is kept if all of them keep it, if the mask that the dataset already has keeps it, and
-    if the background there is a finite positive number.
+    Methods are combined: a bin is kept if all of them keep it, if the existing mask of the dataset keeps it, and if its
+    background is finite and positive.
 
     Parameters
     ----------
     methods : sequence of {"aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak"}
         - ``aeff-default``: energies between the keywords LO_THRES and HI_THRES of the effective area, in TeV.
-        - ``aeff-max``: above the energy where the effective area reaches ``aeff_percent`` of its maximum.
-        - ``edisp-bias``: above the energy where the bias of the energy dispersion falls to ``bias_percent``.
+        - ``aeff-max``: energies above the one where the effective area first reaches ``aeff_percent`` of its maximum.
+        - ``edisp-bias``: energies above the one where the bias of the energy dispersion, ``<E / E_true> - 1``, falls to
+          ``bias_percent``.
         - ``offset-max``: offsets smaller than ``offset_max``.
-        - ``bkg-peak``: from the energy bin with the highest background on.
+        - ``bkg-peak``: energies from the bin with the highest background upwards.
     aeff_percent, bias_percent : float, percent
+        Levels of the methods ``aeff-max`` and ``edisp-bias``.
     position : SkyCoord, optional
-        Where the responses are taken for the energy thresholds; the centre of the map by default.
+        Where the responses are evaluated for the energy thresholds; the centre of the map by default.
     fixed_offset : Quantity or Angle, optional
-        Offset from the pointing where they are taken, instead of ``position``.
+        Offset from the pointing where they are evaluated, instead of ``position``.
     offset_max : str, Quantity or Angle
+        Offsets from here on are masked by the method ``offset-max``.
     irfs : {"DL4", "DL3"}
-        Take thresholds from the reduced maps of the dataset, or from the tables of the observation.
+        Whether thresholds are derived from the reduced maps of the dataset, or from the tables of the observation.
+
+    Notes
+    -----
+    The keywords LO_THRES and HI_THRES are those of GADF 0.3. The peak of the background as a threshold is described in
+    Mohrmann et al. 2019, A&A 632, A72, section 3.3.
     """
 
     tag = "SafeMaskMaker"
@@ -54,8 +67,8 @@ class SafeMaskMaker(Maker):
         aeff_percent: float = 10,
         bias_percent: float = 10,
         position: SkyCoord | None = None,
-        fixed_offset: u.Quantity | None = None,
-        offset_max: Any = "3 deg",
+        fixed_offset: "AngleLike | None" = None,
+        offset_max: AngleLike = "3 deg",
         irfs: str = "DL4",
     ) -> None:
         if isinstance(methods, str):
@@ -75,13 +88,14 @@ class SafeMaskMaker(Maker):
         self.offset_max = checked_angle("offset_max", offset_max)
         self.irfs = irfs
 
-    def run(self, dataset: Any, observation: Any = None) -> Any:
+    def run(self, dataset: AnyDataset, observation: Observation | None = None) -> AnyDataset:
         """Set ``dataset.mask_safe``.
 
         Parameters
         ----------
-        dataset : MapDataset, changed in place
-        observation : Observation
+        dataset : MapDataset
+            Changed in place.
+        observation : Observation, optional
             Needed by the methods ``offset-max`` and ``aeff-default``, with ``irfs="DL3"`` and with ``fixed_offset``.
 
         Returns
@@ -115,7 +129,7 @@ class SafeMaskMaker(Maker):
         return self.irfs == "DL3" or bool(self.methods & {"offset-max", "aeff-default"})
 
     @property
-    def _energy_thresholds(self) -> dict[str, Any]:
+    def _energy_thresholds(self) -> "dict[str, Callable[[MapDataset, Observation | None], Map]]":
         return {
             "aeff-default": self.make_mask_energy_aeff_default,
             "aeff-max": self.make_mask_energy_aeff_max,
@@ -124,47 +138,78 @@ class SafeMaskMaker(Maker):
         }
 
     @staticmethod
-    def make_mask_bkg_invalid(dataset: Any) -> Array:
-        """Bins with a finite and, unless the statistic is ``wstat``, positive background."""
+    def make_mask_bkg_invalid(dataset: MapDataset) -> Array:
+        """Return the bins with a finite and, unless the statistic is ``wstat``, positive background."""
         background = dataset.background.data
         xp = array_namespace(background)
         mask = xp.isfinite(background)
         return mask if dataset.stat_type == "wstat" else mask & (background > 0.0)
 
-    def make_mask_offset_max(self, dataset: Any, observation: Any) -> Array:
-        """Pixels nearer to the pointing than ``offset_max``; array of bool, the shape of the image."""
+    def make_mask_offset_max(self, dataset: MapDataset, observation: Observation | None) -> Array:
+        """Return the pixels closer to the pointing than ``offset_max``.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+        observation : Observation
+
+        Returns
+        -------
+        mask : array of bool, shape of the image
+        """
+        observation = _needed(observation)
         view = FieldOfView(observation.pointing_radec, dataset.device)
         return view.offset(dataset._geom) < float(self.offset_max.rad)
 
     @staticmethod
-    def make_mask_energy_aeff_default(dataset: Any, observation: Any) -> Map:
-        """Energies between LO_THRES and HI_THRES (TeV) of the effective area; a missing or zero one does not cut."""
+    def make_mask_energy_aeff_default(dataset: MapDataset, observation: Observation | None) -> Map:
+        """Return the energies between LO_THRES and HI_THRES (in TeV) of the effective area.
+
+        A keyword that is missing or zero does not cut.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+        observation : Observation
+        """
+        observation = _needed(observation)
+        meta = observation.required("aeff").meta
         bounds: dict[str, u.Quantity | None] = {}
         for name, keyword, edge in (("energy_min", "LO_THRES", "lower"), ("energy_max", "HI_THRES", "upper")):
-            value = observation.aeff.meta.get(keyword)
+            value = meta.get(keyword)
             bounds[name] = value * u.TeV if value else None
             if not value:
                 log.warning("observation %s: no %s in its effective area, no %s cut", observation.obs_id, keyword, edge)
         return _energy_mask(dataset, **bounds)
 
-    def make_mask_energy_aeff_max(self, dataset: Any, observation: Any = None) -> Map:
-        """Energies above the one where the effective area reaches ``aeff_percent`` of its maximum."""
+    def make_mask_energy_aeff_max(self, dataset: MapDataset, observation: Observation | None = None) -> Map:
+        """Return the energies above the one where the effective area reaches ``aeff_percent`` of its maximum.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+        observation : Observation, optional
+            Needed with ``irfs="DL3"`` or ``fixed_offset``.
+        """
         if self.irfs == "DL3":
-            edges = observation.aeff.axes["energy_true"].edges
-            aeff = observation.aeff.evaluate(offset=self._offset(observation), energy_true=edges)
-            above = edges[aeff > self.aeff_percent / 100 * np.max(aeff)]
+            observation = _needed(observation)
+            table, offset = observation.required("aeff"), self._offset(observation)
+            edges = table.axes["energy_true"].edges
+            aeff = table.evaluate(offset=offset, energy_true=edges)
+            above = edges[aeff > self.aeff_percent / 100 * aeff.max()]
             if not above.size:
                 log.warning(
                     "observation %s: no effective area at an offset of %.2f deg, mask_safe is False everywhere",
                     observation.obs_id,
-                    self._offset(observation).to_value("deg"),
+                    offset.to_value("deg"),
                 )
                 return _nowhere(dataset)
-            return _energy_mask(dataset, np.min(above))
+            return _energy_mask(dataset, above.min())
+        # The exposure is proportional to the effective area at each energy.
         exposure = _part(dataset, "exposure")
         position = self._position(observation, dataset._geom)
         spectrum = to_host(exposure.get_spectrum(position).data)[:, 0, 0]
-        spectrum = np.where(np.isfinite(spectrum), spectrum, 0.0)  # holes of a table, of which there was a warning
+        spectrum = np.where(np.isfinite(spectrum), spectrum, 0.0)  # gaps in a table, which were reported
         if not np.any(spectrum > 0):
             log.warning(
                 "dataset %s: no exposure at %s, mask_safe is False everywhere", dataset.name, position.to_string()
@@ -175,69 +220,98 @@ class SafeMaskMaker(Maker):
         crossing = first_crossing(axis.center.to_value("TeV"), spectrum, threshold)
         return _energy_mask(dataset, crossing * u.TeV)
 
-    def make_mask_energy_edisp_bias(self, dataset: Any, observation: Any = None) -> Map:
-        """Energies above the one where the bias falls to ``bias_percent``."""
-        if self.irfs == "DL3":
-            kernel = observation.edisp.to_edisp_kernel(self._offset(observation))
-        elif isinstance(_part(dataset, "edisp"), EDispKernelMap):
-            kernel = dataset.edisp.get_edisp_kernel(position=self._position(observation, dataset._geom))
-        else:
-            kernel = dataset.edisp.get_edisp_kernel(
-                position=self._position(observation, dataset._geom), energy_axis=dataset._geom.axes["energy"]
-            )
-        return _energy_mask(dataset, kernel.get_bias_energy(self.bias_percent / 100)[0])
+    def make_mask_energy_edisp_bias(self, dataset: MapDataset, observation: Observation | None = None) -> Map:
+        """Return the energies above the one where the bias falls to ``bias_percent``.
 
-    def make_mask_energy_bkg_peak(self, dataset: Any, observation: Any = None) -> Map:
-        """Energies from the bin with the highest background on.
-
-        Below the peak a power law does not describe the background: Mohrmann et al. 2019, A&A 632, A72.
+        Parameters
+        ----------
+        dataset : MapDataset
+        observation : Observation, optional
+            Needed with ``irfs="DL3"`` or ``fixed_offset``.
         """
         if self.irfs == "DL3":
-            table = observation.bkg.to_2d()
+            observation = _needed(observation)
+            kernel = observation.required("edisp").to_edisp_kernel(self._offset(observation))
+        else:
+            edisp, position = _part(dataset, "edisp"), self._position(observation, dataset._geom)
+            if isinstance(edisp, EDispKernelMap):
+                kernel = edisp.get_edisp_kernel(position=position)
+            else:
+                kernel = edisp.get_edisp_kernel(position=position, energy_axis=dataset._geom.axes["energy"])
+        return _energy_mask(dataset, kernel.get_bias_energy(self.bias_percent / 100)[0])
+
+    def make_mask_energy_bkg_peak(self, dataset: MapDataset, observation: Observation | None = None) -> Map:
+        """Return the energies from the bin with the highest background upwards.
+
+        Below the peak the background does not follow a power law: Mohrmann et al. 2019, A&A 632, A72.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+        observation : Observation, optional
+            Needed with ``irfs="DL3"``.
+        """
+        if self.irfs == "DL3":
+            bkg = _needed(observation).required("bkg")
+            table = bkg.to_2d() if isinstance(bkg, Background3D) else bkg
             spectrum = np.ravel(table.integral(axis_name="offset", offset=table.axes["offset"].bounds[1]).value)
             return _energy_mask(dataset, table.axes["energy"].edges[int(np.argmax(spectrum))])
         _part(dataset, "background")
-        mask = _from_highest_on(dataset.npred_background().data, dataset._geom.axes.index_data("energy"))
+        background = dataset.npred_background()
+        assert background is not None  # the dataset has one
+        mask = _from_peak_upwards(background.data, dataset._geom.axes.index_data("energy"))
         return Map.from_geom(dataset._geom, data=mask, device=dataset.device)
 
-    def _offset(self, observation: Any) -> u.Quantity:
+    def _offset(self, observation: Observation) -> u.Quantity:
         if self.fixed_offset is not None:
             return self.fixed_offset
         if self.position is not None:
             return observation.pointing_radec.separation(self.position)
         return 0 * u.deg
 
-    def _position(self, observation: Any, geom: WcsGeom) -> SkyCoord:
+    def _position(self, observation: Observation | None, geom: WcsGeom | RegionGeom) -> SkyCoord:
         if self.fixed_offset is not None:
             if observation is None:
                 raise ValueError("`fixed_offset` needs the observation; use run(dataset, observation)")
+            # The responses are taken to be radially symmetric: any direction from the pointing will do.
             pointing = observation.pointing_radec
             return pointing.directional_offset_by(position_angle=0 * u.deg, separation=self.fixed_offset)
         return geom.center_skydir if self.position is None else self.position
 
 
-def _energy_mask(dataset: Any, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None) -> Map:
+def _needed(observation: Observation | None) -> Observation:
+    if observation is None:
+        raise ValueError("this method needs the observation, got None; use run(dataset, observation)")
+    return observation
+
+
+def _energy_mask(
+    dataset: MapDataset, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None
+) -> Map:
     mask: Map = dataset._geom.energy_mask(energy_min=energy_min, energy_max=energy_max, device=dataset.device)
     return mask
 
 
-def _nowhere(dataset: Any) -> Map:
+def _nowhere(dataset: MapDataset) -> Map:
     return Map.from_geom(dataset._geom, dtype=bool, device=dataset.device)
 
 
-def _part(dataset: Any, name: str) -> Any:
-    """What a method judges by."""
+def _part(dataset: MapDataset, name: str) -> Any:
+    """Return the map from which a threshold is derived."""
     part = getattr(dataset, name)
     if part is None:
         raise ValueError(
-            f"dataset {dataset.name!r} has no {name} to set a safe range by; run a maker with {name!r} in its "
-            "selection first, or take irfs='DL3'"
+            f"dataset {dataset.name!r} needs `{name}` to compute the safe mask; run a maker with {name!r} in its "
+            "selection first, or use irfs='DL3'"
         )
     return part
 
 
-def _from_highest_on(data: Array, axis: int) -> Array:
-    """Bins along an axis from that with the highest sum on, bool, of the dimensions of ``data``; no NaN is summed."""
+def _from_peak_upwards(data: Array, axis: int) -> Array:
+    """Return the bins along an axis from that with the highest sum upwards; bool, with the dimensions of ``data``.
+
+    NaN counts as zero in the sums.
+    """
     xp = array_namespace(data)
     others = tuple(i for i in range(data.ndim) if i != axis)
     finite = xp.where(xp.isnan(data), xp.zeros_like(data), data)

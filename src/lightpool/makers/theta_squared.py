@@ -16,7 +16,7 @@ from lightpool.makers.core import Described
 from lightpool.makers.region_finders import WobbleRegionsFinder
 from lightpool.maps import MapAxis
 from lightpool.maps.regions.pixel_regions import circle_region
-from lightpool.maps.regions.sky_regions import parse_regions
+from lightpool.maps.regions.sky_regions import parse_regions, region_center
 from lightpool.stats import WStatCountsStatistic
 
 __all__ = ["ThetaSquaredTable", "make_theta_squared_table"]
@@ -161,14 +161,14 @@ class ThetaSquaredTable(Described):
             circle = circle_region(self.position, self._radius)
             regions, _ = WobbleRegionsFinder(self.off_regions_number).run(circle, pointing)
             if regions:
-                return [region.center for region in regions]
+                return [region_center(region) for region in regions]
             log.warning(
                 "observation %s: %d OFF regions would overlap, so it has one",
                 observation.obs_id,
                 self.off_regions_number,
             )
         (opposite,), _ = WobbleRegionsFinder(1).run(parse_regions(self.position)[0], pointing)
-        return [opposite.center]
+        return [region_center(opposite)]
 
     def _histogram(self, events: EventList, position: SkyCoord) -> NDArray[np.int64]:
         """Return the counts per bin of squared angle; the last edge belongs to the last bin."""

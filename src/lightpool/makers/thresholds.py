@@ -1,29 +1,29 @@
-"""Where a tabulated spectrum reaches a value."""
-
-from typing import Any
+"""Energy thresholds: where a tabulated spectrum reaches a value."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 __all__ = ["first_crossing"]
 
 _N_SAMPLE = 100
 
 
-def first_crossing(energy: np.ndarray[Any, Any], values: np.ndarray[Any, Any], level: float) -> float:
-    """Lowest energy at which a spectrum crosses a level.
+def first_crossing(energy: NDArray[np.floating], values: NDArray[np.floating], level: float) -> float:
+    """Return the lowest energy at which a spectrum crosses a level.
 
     Parameters
     ----------
     energy : array of float, shape (n,), ascending
     values : array of float, shape (n,), at least one above zero
-        Interpolated linearly in their logarithm over the logarithm of the energy; zeros are tiny numbers there.
+        Interpolated linearly in log value against log energy, with zeros replaced by the smallest positive number.
     level : float
+        Positive.
 
     Returns
     -------
-    energy : float, the unit of ``energy``
-        The first crossing between the first energy with a positive value and the last energy, seen on a grid of 100
-        equal steps in log energy; the former energy if there is none.
+    energy : float, unit of ``energy``
+        The first crossing between the lowest energy with a positive value and the highest energy, as seen on a grid of
+        100 equal steps in log energy; the lowest energy with a positive value if there is none.
     """
     from scipy.optimize import brentq
 

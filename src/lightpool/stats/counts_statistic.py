@@ -47,7 +47,7 @@ def _is_array(value: object) -> TypeGuard[Array]:
 def _array_on(value: CountsLike, device: Device | str) -> Array:
     if _is_array(value):
         return value
-    return full_on((), value, device) if np.isscalar(value) else to_device(value, device)
+    return full_on((), value, device) if isinstance(value, int | float | np.generic) else to_device(value, device)
 
 
 class CountsStatistic(ABC):

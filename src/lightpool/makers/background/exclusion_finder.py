@@ -156,7 +156,7 @@ class ExclusionMaskFinder(Described):
         planes = xp.reshape(data, (-1, *image.data_shape))
         seeds, candidates = (xp.any(planes > float(level), axis=0) for level in (self.threshold, self.threshold_low))
         found = select_connected(candidates, seeds, self.min_size)
-        radius = self.margin.deg / float(np.mean(image.pixel_scales.deg))
+        radius = float(self.margin.deg) / float(np.mean(image.pixel_scales.deg))
         return binary_dilation(found, disk_kernel(radius)) if radius > 0 else found
 
 
