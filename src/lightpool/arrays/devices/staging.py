@@ -1,7 +1,8 @@
-"""Arrays sent to a GPU ahead of their use, beside its work: through pinned buffers and on a stream of their own.
+"""Arrays copied to a GPU ahead of their use, while it computes: through pinned buffers and on a stream of their own.
 
-Here "compute stream" is the one on which the arrays will be used, and "copy stream" the one on which they travel. Three
-things can go wrong where a copy runs beside the work, and nothing would report them. Each is excluded by an order:
+Here "compute stream" is the one on which the arrays will be used, and "copy stream" the one on which they are copied.
+Three things can go wrong where a copy runs concurrently with the computation, and no library reports them. Each is
+excluded by the order of operations:
 
 1. A pinned buffer is written anew while a copy still reads it. So a buffer has the event of its last copy, and is
    taken again only after that event.
@@ -17,11 +18,12 @@ The host waits for none of these but the first, and only where `MAX_PINNED_BYTES
 
 import threading
 import weakref
-from abc import ABC, abstractmethod
+from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device, find_device, to_device
@@ -35,23 +37,61 @@ MAX_PINNED_BYTES = 2**26
 
 _SMALLEST = 2**16  # bytes of a pinned buffer; others are twice as large, and so on
 
-HostArray = np.ndarray[Any, Any]
+HostArray = NDArray[Any]
 
 
-class Sent(ABC):
-    """An array that was sent to a device."""
+@dataclass(frozen=True)
+class Arrival:
+    """A copy that is under way on a stream.
 
-    @abstractmethod
+    Attributes
+    ----------
+    streams : Streams of the device
+    compute : stream on which the array will be used
+    event : event that passes when the values have arrived
+    """
+
+    streams: Streams[Any, Any]
+    compute: object
+    event: object
+
+
+class Sent:
+    """An array that was sent to a device, and may still be on its way.
+
+    Parameters
+    ----------
+    array : array
+        On the device, if a copy to it is under way; on the host otherwise, and then `receive` copies it.
+    device : Device
+    arrival : Arrival, optional
+    """
+
+    def __init__(self, array: Array, device: Device, arrival: Arrival | None = None) -> None:
+        self._array, self._device, self._arrival = array, device, arrival
+        if arrival is not None:
+            # called by `receive`, or else when this object dies, before its array does
+            self._settle = weakref.finalize(self, arrival.streams.wait, arrival.compute, arrival.event)
+            self._settle.atexit = False
+
     def receive(self) -> Array:
-        """Array on the device, ready for work on the current stream of this thread; each time the same."""
+        """Return the array on the device, ready for work on the current stream of this thread; always the same one."""
+        if self._arrival is None:
+            self._array = to_device(self._array, self._device)
+            return self._array
+        self._settle()
+        here = self._arrival.streams.current()
+        if here != self._arrival.compute:
+            self._arrival.streams.wait(here, self._arrival.event)
+        return self._array
 
 
 class Uploads:
     """Sends arrays to a device ahead of their use.
 
-    It is made in the thread that will use the arrays, and remembers its stream; any thread may send. On CUDA devices,
-    of CuPy or PyTorch, the arrays travel at once and beside the work. Elsewhere nothing travels beside anything, and
-    they are moved when they are received.
+    Create it in the thread that will use the arrays: it remembers the stream of that thread. Any thread may send. On
+    CUDA devices, of CuPy or PyTorch, the arrays are copied at once, concurrently with the computation. Other devices
+    have no such copies: there the arrays are copied when they are received.
 
     Parameters
     ----------
@@ -74,49 +114,22 @@ class Uploads:
         x : array of numbers or booleans on the host, any shape
         """
         if self._lane is None or x.nbytes == 0:
-            return _Later(x.copy(), self.device)
-        return self._lane.send(x, self._compute)
-
-
-class _Later(Sent):
-    """An array that is moved when it is received."""
-
-    def __init__(self, x: HostArray, device: Device) -> None:
-        self._array: Array = x
-        self._device = device
-
-    def receive(self) -> Array:
-        self._array = to_device(self._array, self._device)
-        return self._array
-
-
-class _OnItsWay(Sent):
-    """An array on the device, and the event after which its values are there."""
-
-    def __init__(self, array: Array, arrived: Any, streams: Streams, compute: Any) -> None:
-        self._array, self._arrived, self._streams, self._compute = array, arrived, streams, compute
-        # called by `receive`, or else when this object dies, before its array does
-        self._settle = weakref.finalize(self, streams.wait, compute, arrived)
-        self._settle.atexit = False
-
-    def receive(self) -> Array:
-        self._settle()
-        here = self._streams.current()
-        if here != self._compute:
-            self._streams.wait(here, self._arrived)
-        return self._array
+            return Sent(x.copy(), self.device)
+        return self._lane.send(x, self.device, self._compute)
 
 
 class _Lane:
-    """What all uploads to one device share: its streams, and the pinned buffers."""
+    """What all uploads to one device share: its streams and the pinned buffers."""
 
-    def __init__(self, streams: Streams, max_bytes: int = MAX_PINNED_BYTES) -> None:
+    def __init__(self, streams: Streams[Any, Any], max_bytes: int = MAX_PINNED_BYTES) -> None:
         self.streams = streams
         self._max_bytes = max_bytes
-        self._buffers: list[tuple[HostArray, Any]] = []  # each with the event of its last copy, the oldest copy first
+        self._buffers: list[
+            tuple[NDArray[np.uint8], object]
+        ] = []  # each with the event of its last copy, the oldest copy first
         self._lock = threading.Lock()
 
-    def send(self, x: HostArray, compute: Any) -> Sent:
+    def send(self, x: HostArray, device: Device, compute: object) -> Sent:
         streams, dtype = self.streams, x.dtype.newbyteorder("=")
         array = streams.empty(x.shape, dtype, compute)
         streams.wait(streams.copying, streams.record(compute))
@@ -128,10 +141,10 @@ class _Lane:
         with self._lock:
             self._buffers.append((buffer, arrived))
         report_to_device(x.nbytes)
-        return _OnItsWay(array, arrived, streams, compute)
+        return Sent(array, device, Arrival(streams, compute, arrived))
 
-    def _take(self, n_bytes: int) -> HostArray:
-        """Buffer out of which nothing is copied any more."""
+    def _take(self, n_bytes: int) -> NDArray[np.uint8]:
+        """Return a buffer from which nothing is being copied."""
         size = 1 << max(n_bytes - 1, _SMALLEST - 1).bit_length()
         with self._lock:
             for i, (buffer, event) in enumerate(self._buffers):
@@ -140,7 +153,7 @@ class _Lane:
                     return buffer
             while self._buffers and size + sum(buffer.nbytes for buffer, _ in self._buffers) > self._max_bytes:
                 buffer, event = self._buffers.pop(0)
-                self.streams.synchronize(event)  # the host waits: all that may be pinned is on its way
+                self.streams.synchronize(event)  # the host waits: all memory that may be pinned is in use by copies
                 if buffer.nbytes >= n_bytes:
                     return buffer
         return self.streams.pinned(size)

@@ -2,66 +2,135 @@
 
 from abc import ABC, abstractmethod
 from importlib import import_module
-from typing import Any, cast
+from typing import Any, Generic, Protocol, TypeVar, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
-from lightpool.arrays.devices.array_types import Array, CudaArray
+from lightpool.arrays.devices.array_types import Array, CudaArray, CudaDevice, Handle
 from lightpool.arrays.devices.devices import Device, TorchArray
 
 __all__ = ["CupyStreams", "Streams", "TorchStreams", "find_streams"]
 
-HostArray = np.ndarray[Any, Any]
+S = TypeVar("S")
+E = TypeVar("E")
 
 
-class Streams(ABC):
-    """The queues of one device, and what orders them. Nothing here makes the host wait but `synchronize`.
+class CupyEvent(Protocol):
+    """An event of CuPy."""
+
+    @property
+    def done(self) -> bool:
+        """Whether it has passed."""
+
+    def record(self, stream: "CupyStream") -> None:
+        """Let it pass when all that is on a stream by now is done."""
+
+    def synchronize(self) -> None:
+        """Let the host wait for it."""
+
+
+class CupyStream(Protocol):
+    """A stream of CuPy: inside a ``with`` block, this thread works on it."""
+
+    @property
+    def ptr(self) -> int:
+        """Handle of the stream in the CUDA runtime."""
+
+    def wait_event(self, event: CupyEvent) -> None:
+        """Let what comes on the stream wait for an event."""
+
+    def __enter__(self) -> object: ...
+    def __exit__(self, *args: object) -> object: ...
+
+
+class TorchEvent(Protocol):
+    """An event of PyTorch."""
+
+    def query(self) -> bool:
+        """Return whether it has passed."""
+
+    def record(self, stream: "TorchStream") -> None:
+        """Let it pass when all that is on a stream by now is done."""
+
+    def synchronize(self) -> None:
+        """Let the host wait for it."""
+
+
+class TorchStream(Protocol):
+    """A stream of PyTorch."""
+
+    def wait_event(self, event: TorchEvent) -> None:
+        """Let what comes on the stream wait for an event."""
+
+
+class Streams(ABC, Generic[S, E]):
+    """The queues of one device, and what orders them. Only `synchronize` makes the host wait.
 
     Attributes
     ----------
     copying : stream for copies, which waits for no other stream by itself
     """
 
-    copying: Any
+    copying: S
 
     @abstractmethod
-    def current(self) -> Any:
-        """Stream on which this thread works."""
+    def current(self) -> S:
+        """Return the stream on which this thread works."""
 
-    def is_shared(self, stream: Any) -> bool:
-        """Whether a stream is the same one in all threads."""
+    def is_shared(self, stream: S) -> bool:
+        """Return whether a stream is the same one in all threads."""
         return True
 
     @abstractmethod
-    def pinned(self, n_bytes: int) -> HostArray:
-        """Pinned memory on the host, an array of uint8 with any content."""
+    def pinned(self, n_bytes: int) -> NDArray[np.uint8]:
+        """Allocate pinned memory on the host: an array of uint8 with any content."""
 
     @abstractmethod
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], stream: Any) -> Array:
-        """Array with any content, made on a stream: its memory goes back to the work of that stream."""
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], stream: S) -> Array:
+        """Create an array with any content on a stream: its memory goes back to the work of that stream.
+
+        Parameters
+        ----------
+        shape : tuple of int
+        dtype : NumPy data type
+        stream : stream of the library
+        """
 
     @abstractmethod
-    def copy(self, array: Array, pinned: HostArray) -> None:
-        """Let `copying` copy from pinned memory to a contiguous array of the same shape and type."""
+    def copy(self, array: Array, pinned: NDArray[np.generic]) -> None:
+        """Let `copying` copy from pinned memory to an array on the device.
+
+        Parameters
+        ----------
+        array : contiguous array
+        pinned : NumPy array in pinned memory, of the same shape and data type
+        """
 
     @abstractmethod
-    def record(self, stream: Any) -> Any:
-        """Event that has passed when all that is on a stream by now is done."""
+    def record(self, stream: S) -> E:
+        """Return an event that passes when all that is on a stream by now is done."""
 
     @abstractmethod
-    def wait(self, stream: Any, event: Any) -> None:
-        """Let what comes on a stream wait for an event."""
+    def wait(self, stream: S, event: E) -> None:
+        """Let what comes on a stream wait for an event.
+
+        Parameters
+        ----------
+        stream : stream of the library
+        event : event of the library, see `record`
+        """
 
     @abstractmethod
-    def is_done(self, event: Any) -> bool:
-        """Whether an event has passed."""
+    def is_done(self, event: E) -> bool:
+        """Return whether an event has passed."""
 
     @abstractmethod
-    def synchronize(self, event: Any) -> None:
+    def synchronize(self, event: E) -> None:
         """Let the host wait for an event."""
 
 
-class CupyStreams(Streams):
+class CupyStreams(Streams[CupyStream, CupyEvent]):
     """Streams of a CuPy device.
 
     Parameters
@@ -69,58 +138,59 @@ class CupyStreams(Streams):
     device : `cupy.cuda.Device`
     """
 
-    def __init__(self, device: Any) -> None:
+    def __init__(self, device: CudaDevice) -> None:
         self._cupy = import_module("cupy")
         self._device = device
         with device:
-            self.copying = self._cupy.cuda.Stream(non_blocking=True)
+            self.copying: CupyStream = self._cupy.cuda.Stream(non_blocking=True)
 
-    def current(self) -> Any:
-        """Stream on which this thread works."""
+    def current(self) -> CupyStream:
+        """Return the stream on which this thread works."""
         with self._device:
-            return self._cupy.cuda.get_current_stream()
+            stream: CupyStream = self._cupy.cuda.get_current_stream()
+            return stream
 
-    def is_shared(self, stream: Any) -> bool:
-        """Whether a stream is the same one in all threads; the default stream of a thread is not."""
+    def is_shared(self, stream: CupyStream) -> bool:
+        """Return whether a stream is the same one in all threads; the default stream of a thread is not."""
         return bool(stream.ptr != self._cupy.cuda.runtime.streamPerThread)
 
-    def pinned(self, n_bytes: int) -> HostArray:
-        """Pinned memory on the host."""
-        pinned: HostArray = import_module("cupyx").empty_pinned((n_bytes,), np.uint8)
+    def pinned(self, n_bytes: int) -> NDArray[np.uint8]:
+        """Allocate pinned memory on the host."""
+        pinned: NDArray[np.uint8] = import_module("cupyx").empty_pinned((n_bytes,), np.uint8)
         return pinned
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], stream: Any) -> Array:
-        """Array with any content."""
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], stream: CupyStream) -> Array:
+        """Create an array on a stream, see `Streams.empty`."""
         with self._device, stream:
             return cast(Array, self._cupy.empty(shape, dtype))
 
-    def copy(self, array: Array, pinned: HostArray) -> None:
-        """Let `copying` copy to an array."""
+    def copy(self, array: Array, pinned: NDArray[np.generic]) -> None:
+        """Let `copying` copy to an array, see `Streams.copy`."""
         with self._device:
             cast(CudaArray, array).data.copy_from_host_async(pinned.ctypes.data, pinned.nbytes, self.copying)
 
-    def record(self, stream: Any) -> Any:
-        """Event that has passed when all that is on a stream by now is done."""
+    def record(self, stream: CupyStream) -> CupyEvent:
+        """Return an event that passes when all that is on a stream by now is done."""
         with self._device:
-            event = self._cupy.cuda.Event(block=True, disable_timing=True)
+            event: CupyEvent = self._cupy.cuda.Event(block=True, disable_timing=True)
             event.record(stream)
             return event
 
-    def wait(self, stream: Any, event: Any) -> None:
-        """Let what comes on a stream wait for an event."""
+    def wait(self, stream: CupyStream, event: CupyEvent) -> None:
+        """Let what comes on a stream wait for an event, see `Streams.wait`."""
         with self._device:
             stream.wait_event(event)
 
-    def is_done(self, event: Any) -> bool:
-        """Whether an event has passed."""
+    def is_done(self, event: CupyEvent) -> bool:
+        """Return whether an event has passed."""
         return bool(event.done)
 
-    def synchronize(self, event: Any) -> None:
+    def synchronize(self, event: CupyEvent) -> None:
         """Let the host wait for an event."""
         event.synchronize()
 
 
-class TorchStreams(Streams):
+class TorchStreams(Streams[TorchStream, TorchEvent]):
     """Streams of a CUDA device of PyTorch.
 
     Parameters
@@ -128,54 +198,55 @@ class TorchStreams(Streams):
     device : `torch.device`
     """
 
-    def __init__(self, device: Any) -> None:
+    def __init__(self, device: Handle) -> None:
         self._torch = import_module("torch")
         self._device = device
-        self.copying = self._torch.cuda.Stream(device)
+        self.copying: TorchStream = self._torch.cuda.Stream(device)
 
-    def current(self) -> Any:
-        """Stream on which this thread works."""
-        return self._torch.cuda.current_stream(self._device)
+    def current(self) -> TorchStream:
+        """Return the stream on which this thread works."""
+        stream: TorchStream = self._torch.cuda.current_stream(self._device)
+        return stream
 
-    def pinned(self, n_bytes: int) -> HostArray:
-        """Pinned memory on the host."""
-        pinned: HostArray = self._torch.empty(n_bytes, dtype=self._torch.uint8, pin_memory=True).numpy()
+    def pinned(self, n_bytes: int) -> NDArray[np.uint8]:
+        """Allocate pinned memory on the host."""
+        pinned: NDArray[np.uint8] = self._torch.empty(n_bytes, dtype=self._torch.uint8, pin_memory=True).numpy()
         return pinned
 
-    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], stream: Any) -> Array:
-        """Array with any content."""
+    def empty(self, shape: tuple[int, ...], dtype: np.dtype[Any], stream: TorchStream) -> Array:
+        """Create an array on a stream, see `Streams.empty`."""
         kind = self._torch.from_numpy(np.empty(0, dtype)).dtype
         with self._torch.cuda.stream(stream):
             return cast(Array, self._torch.empty(shape, dtype=kind, device=self._device))
 
-    def copy(self, array: Array, pinned: HostArray) -> None:
-        """Let `copying` copy to an array."""
+    def copy(self, array: Array, pinned: NDArray[np.generic]) -> None:
+        """Let `copying` copy to an array, see `Streams.copy`."""
         with self._torch.cuda.stream(self.copying):
             cast(TorchArray, array).copy_(self._torch.from_numpy(pinned), non_blocking=True)
 
-    def record(self, stream: Any) -> Any:
-        """Event that has passed when all that is on a stream by now is done."""
-        event = self._torch.cuda.Event()
+    def record(self, stream: TorchStream) -> TorchEvent:
+        """Return an event that passes when all that is on a stream by now is done."""
+        event: TorchEvent = self._torch.cuda.Event()
         event.record(stream)
         return event
 
-    def wait(self, stream: Any, event: Any) -> None:
-        """Let what comes on a stream wait for an event."""
+    def wait(self, stream: TorchStream, event: TorchEvent) -> None:
+        """Let what comes on a stream wait for an event, see `Streams.wait`."""
         stream.wait_event(event)
 
-    def is_done(self, event: Any) -> bool:
-        """Whether an event has passed."""
+    def is_done(self, event: TorchEvent) -> bool:
+        """Return whether an event has passed."""
         return bool(event.query())
 
-    def synchronize(self, event: Any) -> None:
+    def synchronize(self, event: TorchEvent) -> None:
         """Let the host wait for an event."""
         event.synchronize()
 
 
-def find_streams(device: Device) -> Streams | None:
-    """Streams of a device; None where all work is done in one queue."""
+def find_streams(device: Device) -> CupyStreams | TorchStreams | None:
+    """Return the streams of a device; None where all work is done in one queue."""
     if device.name.startswith("cuda"):
-        return CupyStreams(device.handle)
+        return CupyStreams(cast(CudaDevice, device.handle))
     if device.name.startswith("torch:cuda"):
         return TorchStreams(device.handle)
     return None
