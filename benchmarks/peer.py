@@ -51,11 +51,17 @@ STAGES = {  # module and name below the package; lightpool's own where it differ
         "gammapy": ["makers:MapDatasetMaker.make_exposure"],
         "lightpool": ["makers:MapDatasetMaker._exposure"],
     },
-    "background": "makers:MapDatasetMaker.make_background",
-    "psf": {"gammapy": ["makers:MapDatasetMaker.make_psf"], "lightpool": ["makers:MapDatasetMaker._psf"]},
+    "background": {
+        "gammapy": ["makers:MapDatasetMaker.make_background"],
+        "lightpool": ["makers.response_maps:BackgroundMapRequest.make"],
+    },
+    "psf": {
+        "gammapy": ["makers:MapDatasetMaker.make_psf"],
+        "lightpool": ["makers.response_maps:PSFMapRequest.make"],
+    },
     "edisp": {
         "gammapy": ["makers:MapDatasetMaker.make_edisp_kernel"],
-        "lightpool": ["makers:MapDatasetMaker._edisp_kernel"],
+        "lightpool": ["makers.response_maps:EDispKernelMapRequest.make"],
     },
     "spectrum": "makers:SpectrumDatasetMaker.run",
     "reflected regions": "makers:ReflectedRegionsBackgroundMaker.run",

@@ -3,6 +3,7 @@
 import astropy.units as u
 import numpy as np
 
+from lightpool.arrays import array_namespace
 from lightpool.irf import (
     PSF3D,
     Background2D,
@@ -12,6 +13,13 @@ from lightpool.irf import (
     EnergyDispersion2D,
     PSFKing,
     RadMax2D,
+)
+from lightpool.irf.projection.requests import (
+    aeff_request,
+    background_request,
+    edisp_kernel_request,
+    edisp_request,
+    psf_request,
 )
 from lightpool.maps import MapAxis
 
@@ -88,3 +96,30 @@ def rad_max(**kwargs):
 
 
 ALL = {table.__name__: table for table in (aeff, edisp, psf, gauss_psf, king_psf, bkg_3d, bkg_2d, rad_max)}
+
+
+def _projected(request, offset=None, *, fov_lon=None, fov_lat=None, dtype="float64"):
+    """Response at pixels, in the shape of their positions."""
+    values = request.project(offset, fov_lon=fov_lon, fov_lat=fov_lat, dtype=dtype).values()
+    pixels = offset if fov_lon is None else fov_lon
+    return array_namespace(values).reshape(values, (*request.shape, *pixels.shape))
+
+
+def project_aeff(aeff, energy_true, offset=None, **kwargs):
+    return _projected(aeff_request(aeff, energy_true), offset, **kwargs)
+
+
+def project_psf(psf, energy_true, rad, offset=None, **kwargs):
+    return _projected(psf_request(psf, energy_true, rad), offset, **kwargs)
+
+
+def project_edisp(edisp, energy_true, migra, offset=None, **kwargs):
+    return _projected(edisp_request(edisp, energy_true, migra), offset, **kwargs)
+
+
+def project_edisp_kernel(edisp, energy, energy_true, offset=None, **kwargs):
+    return _projected(edisp_kernel_request(edisp, energy, energy_true), offset, **kwargs)
+
+
+def project_background(bkg, energy, offset=None, **kwargs):
+    return background_request(bkg, energy).project(offset, **kwargs)

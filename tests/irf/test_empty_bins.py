@@ -5,13 +5,12 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from irf_tables import ENERGY, FOV_LAT, FOV_LON, OFFSET
+from irf_tables import ENERGY, FOV_LAT, FOV_LON, OFFSET, project_background
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays.devices.devices import to_host
 from lightpool.irf import Background2D, Background3D
-from lightpool.irf.projection.node_tables import background_nodes
-from lightpool.irf.projection.project import project_background
+from lightpool.irf.projection.tables_at_energies import background_nodes
 
 EDGES = u.Quantity(np.geomspace(0.21, 49, 9), "TeV")
 LON, LAT = (x.ravel() for x in np.deg2rad(np.meshgrid(np.linspace(-2.5, 2.5, 41), np.linspace(-2, 2, 37))))
@@ -69,7 +68,7 @@ def as_it_is(monkeypatch):
 
     def make(*args):
         with monkeypatch.context() as patch:
-            patch.setattr("lightpool.irf.projection.node_tables._without_rise", lambda table, bkg, energy: table)
+            patch.setattr("lightpool.irf.projection.tables_at_energies._without_rise", lambda table, bkg, energy: table)
             return rates(*args)
 
     return make

@@ -3,19 +3,29 @@
 import astropy.units as u
 import numpy as np
 import pytest
-from irf_tables import FOV_LAT, FOV_LON, MIGRA, OFFSET, aeff, bkg_2d, bkg_3d, edisp, gauss_psf, king_psf, psf
-from numpy.testing import assert_allclose, assert_array_equal
-
-from lightpool.arrays import device_of, to_host
-from lightpool.irf import IRF, Background2D, EffectiveAreaTable2D, EnergyDispersion2D
-from lightpool.irf.projection.node_tables import edisp_kernel_nodes
-from lightpool.irf.projection.project import (
+from irf_tables import (
+    FOV_LAT,
+    FOV_LON,
+    MIGRA,
+    OFFSET,
+    aeff,
+    bkg_2d,
+    bkg_3d,
+    edisp,
+    gauss_psf,
+    king_psf,
     project_aeff,
     project_background,
     project_edisp,
     project_edisp_kernel,
     project_psf,
+    psf,
 )
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lightpool.arrays import device_of, to_host
+from lightpool.irf import IRF, Background2D, EffectiveAreaTable2D, EnergyDispersion2D
+from lightpool.irf.projection.tables_at_energies import edisp_kernel_nodes
 from lightpool.maps import MapAxis
 
 TRUE = MapAxis.from_energy_bounds("0.08 TeV", "120 TeV", nbin=7, name="energy_true")
@@ -195,8 +205,8 @@ def test_bits_of_a_background_do_not_depend_on_the_size_of_its_pieces(monkeypatc
     at_once = project_background(table, RECO, fov_lon=lon, fov_lat=lat)
     assert (at_once > 0).any()
     for n_parts, n_integrated in [(1, 1), (3, 60), (2, 10_000)]:
-        monkeypatch.setattr("lightpool.irf.projection.project._N_PARTS", n_parts)
-        monkeypatch.setattr("lightpool.irf.projection.project._N_INTEGRATED", n_integrated)
+        monkeypatch.setattr("lightpool.irf.projection.integrate_background._N_PARTS", n_parts)
+        monkeypatch.setattr("lightpool.irf.projection.integrate_background._N_INTEGRATED", n_integrated)
         assert_array_equal(project_background(table, RECO, fov_lon=lon, fov_lat=lat), at_once)
 
 

@@ -17,6 +17,10 @@ from irf_tables import (
     edisp,
     gauss_psf,
     king_psf,
+    project_aeff,
+    project_background,
+    project_edisp_kernel,
+    project_psf,
     psf,
 )
 from numpy.testing import assert_allclose, assert_array_equal
@@ -32,8 +36,7 @@ from lightpool.irf import (
     PSFMap,
     RadMax2D,
 )
-from lightpool.irf.projection.node_tables import background_nodes
-from lightpool.irf.projection.project import project_aeff, project_background, project_edisp_kernel, project_psf
+from lightpool.irf.projection.tables_at_energies import background_nodes
 from lightpool.irf.tables.table_rules import POINT_TOLERANCE
 from lightpool.maps import MapAxis
 

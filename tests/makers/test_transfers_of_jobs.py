@@ -14,7 +14,7 @@ from lightpool.batch.execution.reduce_chunk import Reducer
 from lightpool.config import Settings
 from lightpool.data import DataStore
 from lightpool.datasets import SpectrumDataset
-from lightpool.irf.projection.node_table_cache import aeff_table, background_table, edisp_kernel_table, psf_tables
+from lightpool.irf.projection.requests import aeff_request, background_request, edisp_kernel_request, psf_request
 from lightpool.makers import (
     AdaptiveRingBackgroundMaker,
     DatasetsMaker,
@@ -65,12 +65,13 @@ def n_bytes_of_events(run):
 def tables_of(run, dataset, place, maker):
     """Node tables of a run, as they are asked for on a device: pairs of content and size."""
     energy, energy_true = (dataset.edisp.geom.axes[name] for name in ("energy", "energy_true"))
-    tables = [
-        aeff_table(run.aeff, energy_true),
-        background_table(maker._background_of(run), energy),
-        *psf_tables(run.psf, energy_true, dataset.psf.geom.axes["rad"]),
-        edisp_kernel_table(run.edisp, energy, energy_true),
+    requests = [
+        aeff_request(run.aeff, energy_true),
+        background_request(maker.requests(dataset, run)["background"].irf, energy),
+        psf_request(run.psf, energy_true, dataset.psf.geom.axes["rad"]),
+        edisp_kernel_request(run.edisp, energy, energy_true),
     ]
+    tables = [table for request in requests for table in request.tables]
     return {each.content: each.values.nbytes for table in tables for each in table.needed(place, "float64")}
 
 

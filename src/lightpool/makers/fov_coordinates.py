@@ -1,13 +1,14 @@
-"""Where the pixels of a map lie in the field of view of a pointing."""
+"""Positions of the pixels of a map in the field of view of a pointing."""
 
 from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
 
-from lightpool.arrays import Device, find_precision, fov_lonlat
+from lightpool.arrays import Device, find_device, find_precision, fov_lonlat
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.precision import DTYPES
+from lightpool.data import FixedPointingInfo, PointingMode
 from lightpool.maps import Geom
 
-__all__ = ["FieldOfView"]
+__all__ = ["FieldOfView", "require_tracking"]
 
 
 class FieldOfView:
@@ -30,19 +31,57 @@ class FieldOfView:
         position = self.pointing.data.represent_as(UnitSphericalRepresentation)
         self._lonlat = {"icrs": (float(position.lon.rad), float(position.lat.rad))}
 
+    @classmethod
+    def of(
+        cls,
+        pointing: "SkyCoord | FixedPointingInfo | FieldOfView",
+        device: Device | str | None = None,
+        precision: str | None = None,
+    ) -> "FieldOfView":
+        """Return the field of view of a pointing; one that is given is returned itself.
+
+        Parameters
+        ----------
+        pointing : SkyCoord, FixedPointingInfo or FieldOfView
+        device, precision : of the maps, the default ones if not given
+
+        Raises
+        ------
+        ValueError
+            If the telescope does not track.
+        """
+        if isinstance(pointing, FieldOfView):
+            return pointing
+        if isinstance(pointing, FixedPointingInfo):
+            require_tracking(pointing)
+            pointing = pointing.fixed_icrs
+        return cls(pointing, find_device(device), precision)
+
     @property
     def dtype(self) -> str:
         """Data type of the maps."""
         return DTYPES[self.precision]
 
     def offset(self, geom: Geom) -> Array:
-        """Angle between the pixel centres and the pointing; float64, shape of the image, unit rad."""
+        """Return the angle between the pixel centres and the pointing; float64, shape of the image, unit rad."""
         if geom.frame not in self._lonlat:
             position = self.pointing.transform_to(geom.frame).spherical
             self._lonlat[geom.frame] = float(position.lon.rad), float(position.lat.rad)
         return geom.separation_array(*self._lonlat[geom.frame], self.device)
 
     def lonlat(self, geom: Geom) -> tuple[Array, Array]:
-        """Field-of-view longitude and latitude, aligned with RA and Dec; float64, shape of the image, unit rad."""
+        """Return field-of-view longitude and latitude, along RA and Dec; float64, shape of the image, unit rad."""
         longitude, latitude = fov_lonlat(geom.offset_vectors(self.pointing, self.device))
         return longitude, latitude
+
+
+def require_tracking(pointing: FixedPointingInfo) -> None:
+    """Refuse a pointing that does not follow the sky.
+
+    Raises
+    ------
+    ValueError
+        If its mode is not POINTING.
+    """
+    if pointing.mode != PointingMode.POINTING:
+        raise ValueError(f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track")

@@ -1,34 +1,45 @@
 """Backgrounds in a field of view that is aligned with the horizon and so turns against the sky."""
 
-from typing import Any
+from dataclasses import dataclass
+from typing import Self
 
 import astropy.units as u
 import numpy as np
 from astropy.constants import c as speed_of_light
 from astropy.coordinates import AltAz, EarthLocation, SkyCoord, get_body_barycentric_posvel
 from astropy.time import Time
+from numpy.typing import NDArray
 
 from lightpool.arrays import Device, fov_lonlat, fov_matrix, frame_matrix, rotate, to_device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.data import FixedPointingInfo
-from lightpool.irf.projection.project import project_background
+from lightpool.irf import IRF, FoVAlignment
+from lightpool.irf.projection.requests import BackgroundRequest
 from lightpool.maps import Geom
 
-__all__ = ["background_in_altaz", "rotation_times"]
+__all__ = ["FieldRotation", "background_in_altaz", "rotation_times", "turns_against_the_sky"]
 
 _SHORTEST_STEP = 1.0  # s
 _TURNS_PER_DAY = 2 * np.pi / 86400  # rad / s
 
-Vector = np.ndarray[Any, Any]
+Vector = NDArray[np.float64]
 
 
 def rotation_times(
     pointing: FixedPointingInfo, start: Time, ontime: u.Quantity, step: u.Quantity, location: EarthLocation
 ) -> Vector:
-    r"""Times between which the field of view turns by no more than an angle.
+    r"""Return times between which the field of view turns by no more than an angle.
 
     The field turns by :math:`\omega \cos\phi \cos A / \cos h` per unit of time, with the latitude :math:`\phi` of the
     observatory, azimuth :math:`A` and altitude :math:`h` of the pointing.
+
+    Parameters
+    ----------
+    pointing : FixedPointingInfo
+    start : Time of the observation
+    ontime : Quantity, time
+    step : Quantity, angle
+    location : EarthLocation of the observatory
 
     Returns
     -------
@@ -44,41 +55,83 @@ def rotation_times(
     return np.asarray(seconds)
 
 
+@dataclass(frozen=True)
+class FieldRotation:
+    """How the field of view of an observation turns against the sky.
+
+    Attributes
+    ----------
+    pointing : FixedPointingInfo
+    start : Time of the observation
+    ontime : Quantity, time
+    step : Quantity, angle by which the field turns between two evaluations of the background
+    location : EarthLocation of the observatory
+    """
+
+    pointing: FixedPointingInfo
+    start: Time
+    ontime: u.Quantity
+    step: u.Quantity
+    location: EarthLocation
+
+    @classmethod
+    def of(
+        cls, pointing: object, start: Time | None, ontime: u.Quantity, step: u.Quantity, location: EarthLocation | None
+    ) -> Self:
+        """Return the rotation, if all that it takes is known.
+
+        Parameters
+        ----------
+        pointing : FixedPointingInfo
+        start, ontime, step, location : see `FieldRotation`
+
+        Raises
+        ------
+        TypeError
+            If the pointing is of another type, or the start or the location is None.
+        """
+        if not isinstance(pointing, FixedPointingInfo) or start is None or location is None:
+            raise TypeError(
+                "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start "
+                f"and location, got pointing of type {type(pointing).__name__}, time_start={start!r}, {location=}"
+            )
+        return cls(pointing, start, ontime, step, location)
+
+
+def turns_against_the_sky(bkg: IRF) -> bool:
+    """Return whether a background table is aligned with the horizon, so that it turns against the sky."""
+    return not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ
+
+
 def background_in_altaz(
-    bkg: Any,
-    pointing: FixedPointingInfo,
-    geom: Geom,
-    time_start: Time,
-    ontime: u.Quantity,
-    step: u.Quantity,
-    location: EarthLocation,
-    device: Device,
-    dtype: str = "float64",
+    background: BackgroundRequest, rotation: FieldRotation, geom: Geom, device: Device, dtype: str = "float64"
 ) -> Array:
-    """Mean background rate per solid angle over an observation, by the trapezoidal rule in time.
+    """Return the mean background rate per solid angle over an observation, by the trapezoidal rule in time.
 
     Parameters
     ----------
-    bkg : Background3D aligned with the horizon
-    step : Quantity, angle, see `rotation_times`
+    background : BackgroundRequest of a Background3D aligned with the horizon, for the energies of ``geom``
+    rotation : FieldRotation
+    geom : Geom with an axis ``energy``
+    device : Device of the rate
     dtype : ``float64`` or ``float32``, of the rate
 
     Returns
     -------
     rate : array of ``dtype`` on ``device``, shape of ``geom``, unit 1 / (s sr)
     """
-    seconds = rotation_times(pointing, time_start, ontime, step, location)
+    pointing, location = rotation.pointing, rotation.location
+    seconds = rotation_times(pointing, rotation.start, rotation.ontime, rotation.step, location)
     weights = np.convolve(np.diff(seconds), [0.5, 0.5]) / seconds[-1]
     to_icrs = frame_matrix(geom.frame, "icrs")
     directions = rotate(to_device(to_icrs, device), geom.directions(device))
-    energy = geom.axes["energy"]
     rate = device.xp.zeros(geom.data_shape, dtype=getattr(device.xp, dtype), device=device.handle)
     for second, weight in zip(seconds, weights, strict=True):
-        time = time_start + second * u.s
+        time = rotation.start + second * u.s
         to_fov, velocity = _sky_to_fov(pointing, time, location)
         apparent = directions + to_device(velocity[:, np.newaxis, np.newaxis], device)
         lon, lat = fov_lonlat(rotate(to_device(to_fov, device), apparent))
-        rate = rate + float(weight) * project_background(bkg, energy, fov_lon=lon, fov_lat=lat, dtype=dtype)
+        rate = rate + float(weight) * background.project(fov_lon=lon, fov_lat=lat, dtype=dtype)
     return rate
 
 

@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import astropy.units as u
 from astropy.table import Table
@@ -10,35 +10,31 @@ from astropy.table import Table
 from lightpool.arrays import Device, find_device
 from lightpool.arrays.devices.memory import keep_freed_memory
 from lightpool.arrays.devices.staging import Uploads
+from lightpool.data import Observation
 from lightpool.datasets import MapDataset, estimate_memory
-from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
-from lightpool.irf.projection.node_table_cache import (
-    aeff_table,
-    background_table,
-    edisp_kernel_table,
-    edisp_table,
-    psf_tables,
-)
+from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, PSFMap
+from lightpool.irf.projection.requests import announce
 from lightpool.makers.core import Maker, check_run, checked_angle
-from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.fov_coordinates import FieldOfView, require_tracking
+from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
 from lightpool.makers.overlap import warn_if_a_map_is_not_seen
 from lightpool.makers.rad_max import make_counts_rad_max
-from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
-from lightpool.makers.utils import (
-    make_edisp_kernel_map,
-    make_edisp_map,
-    make_map_background_irf,
-    make_map_exposure_true_energy,
-    make_psf_map,
+from lightpool.makers.response_maps import (
+    BackgroundMapRequest,
+    EDispKernelMapRequest,
+    EDispMapRequest,
+    ExposureRequest,
+    MapRequest,
+    Product,
+    PSFMapRequest,
 )
+from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
 from lightpool.maps import Geom, Map, RegionGeom
 from lightpool.maps.event_counts import send_events
+from lightpool.typing import AngleLike, MetaValue
 from lightpool.utils.on_demand import Deferred
 
 __all__ = ["MapDatasetMaker"]
-
-_RESPONSES = {"exposure", "psf", "edisp"}
-"""What has an axis of true energy."""
 
 
 class MapDatasetMaker(Maker):
@@ -69,7 +65,7 @@ class MapDatasetMaker(Maker):
         background_oversampling: int | None = None,
         background_interp_missing_data: bool = True,
         background_pad_offset: bool = True,
-        fov_rotation_step: u.Quantity = 1.0 * u.deg,
+        fov_rotation_step: AngleLike = 1.0 * u.deg,
     ) -> None:
         selection = self.available_selection if selection is None else selection
         unknown = set(selection) - set(self.available_selection)
@@ -81,7 +77,7 @@ class MapDatasetMaker(Maker):
         self.background_pad_offset = background_pad_offset
         self.fov_rotation_step = checked_angle("fov_rotation_step", fov_rotation_step)
 
-    def run(self, dataset: MapDataset, observation: Any = None) -> MapDataset:
+    def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDataset:
         """Reduce one observation on the geometry of a dataset.
 
         Parameters
@@ -95,6 +91,7 @@ class MapDatasetMaker(Maker):
         dataset : a new MapDataset; its safe mask is True everywhere
         """
         check_run(self.tag, dataset, observation)
+        assert observation is not None  # check_run has refused None
         keep_freed_memory()
         device, precision = dataset.device, dataset.precision
         counts_geom = dataset.counts.geom
@@ -102,7 +99,7 @@ class MapDatasetMaker(Maker):
         estimate = estimate_memory(counts_geom, precision=precision)
         estimate.require(device, f"what {self.tag} makes of observation {observation.obs_id}")
         everywhere = device.xp.ones(counts_geom.data_shape, dtype=device.xp.bool, device=device.handle)
-        made: dict[str, Any] = {"mask_safe": Map.from_geom(counts_geom, data=everywhere, device=device)}
+        made: dict[str, Product] = {"mask_safe": Map.from_geom(counts_geom, data=everywhere, device=device)}
         if "counts" in self.selection:
             made["counts"] = self.make_counts(counts_geom, observation, device=device, precision=precision)
         else:
@@ -115,81 +112,194 @@ class MapDatasetMaker(Maker):
         meta_table = Deferred(partial(_meta_table, _meta_row(observation)))
         return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=meta_table, **made)
 
-    def send_ahead(self, dataset: MapDataset, observation: Any, uploads: Uploads) -> None:
-        """Send the events that will be counted."""
+    def send_ahead(self, dataset: MapDataset, observation: Observation, uploads: Uploads) -> None:
+        """Send the events that will be counted, see `Maker.send_ahead`.
+
+        Parameters
+        ----------
+        dataset : MapDataset, the reference dataset
+        observation : Observation
+        uploads : Uploads to the device of the dataset
+        """
         events = observation.events
         if "counts" in self.selection and events is observation.events:  # a filter makes another list each time
             send_events(events, dataset.counts.geom, uploads)
 
-    def _make_responses(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> dict[str, Any]:
-        axes = dataset.counts.geom.axes, *(_geom(dataset, name).axes for name in sorted(self.selection & _RESPONSES))
-        for axis in (each for group in axes for each in group if each.name in ("energy", "energy_true")):
-            require_ascending(dataset.name, axis)
-        self._announce_tables(dataset, observation, view)
-        self._warn_of_gaps(dataset, observation)
-        made: dict[str, Any] = {}
-        if "exposure" in self.selection:
-            made["exposure"] = self._exposure(_geom(dataset, "exposure"), observation, view)
+    def requests(self, dataset: MapDataset, observation: Observation) -> dict[str, MapRequest]:
+        """Decide what each selected response of an observation needs: tables, energies, and how to project them.
+
+        Parameters
+        ----------
+        dataset : MapDataset with the geometries of the responses
+        observation : Observation
+
+        Returns
+        -------
+        requests : dict of {"exposure", "background", "psf", "edisp"} to request
+        """
+        geoms = {name: _geom(dataset, name) for name in ("exposure", "psf", "edisp") if name in self.selection}
+        for axis in (axis for geom in (dataset.counts.geom, *geoms.values()) for axis in geom.axes):
+            if axis.name in ("energy", "energy_true"):
+                require_ascending(dataset.name, axis)
+        requests: dict[str, MapRequest] = {}
+        if "exposure" in geoms:
+            requests["exposure"] = _exposure_request(geoms["exposure"], observation, self.use_region_center)
         if "background" in self.selection:
-            made["background"] = self.make_background(
-                dataset.counts.geom, observation, device=view.device, precision=view.precision
-            )
-        if "psf" in self.selection:
-            made["psf"] = self._psf(_geom(dataset, "psf"), observation, view)
-        if "edisp" in self.selection:
-            geom = _geom(dataset, "edisp")
-            make = self._edisp if "migra" in geom.axes.names else self._edisp_kernel
-            made["edisp"] = make(geom, observation, view)
-        return made
+            requests["background"] = self._background_request(dataset.counts.geom, observation)
+        if "psf" in geoms:
+            requests["psf"] = _psf_request(geoms["psf"], observation)
+        if "edisp" in geoms:
+            has_migra = "migra" in geoms["edisp"].axes.names
+            requests["edisp"] = (_edisp_request if has_migra else _edisp_kernel_request)(geoms["edisp"], observation)
+        return requests
+
+    def _make_responses(self, dataset: MapDataset, observation: Observation, view: FieldOfView) -> dict[str, Product]:
+        requests = self.requests(dataset, observation)
+        # One transfer of all tables of an observation takes as long as that of one of them.
+        announce((part for request in requests.values() for part in request.parts), view.device, view.dtype)
+        self._warn_of_gaps(dataset, observation, requests)
+        return {
+            name: self._exposure(request, observation, view)
+            if isinstance(request, ExposureRequest)
+            else request.make(view)
+            for name, request in requests.items()
+        }
+
+    def _warn_of_gaps(self, dataset: MapDataset, observation: Observation, requests: dict[str, MapRequest]) -> None:
+        """Warn of bins in which the responses are zero, because the tables of the observation do not cover them."""
+        obs_id, tables = observation.obs_id, {"exposure": "aeff", "psf": "psf", "edisp": "edisp", "background": "bkg"}
+        for name in ("exposure", "psf"):
+            if name in requests:
+                request = requests[name]
+                warn_of_energies(obs_id, tables[name], request.irf, request.geom.axes["energy_true"])
+        if not dataset.counts.geom.is_region:
+            for name in ("exposure", "psf", "edisp", "background"):
+                if name in requests:
+                    warn_of_ring(obs_id, tables[name], requests[name].irf)
+        if "background" in requests:
+            warn_of_missing_rates(obs_id, requests["background"].irf, dataset.counts.geom.axes["energy"])
 
     @staticmethod
     def make_counts(
-        geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+        geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
     ) -> Map:
-        """Counts map of the events of an observation; in a point region, those inside the cut ``RAD_MAX_2D``."""
+        """Return the counts map of an observation; in a point region, of the events inside the cut ``RAD_MAX_2D``.
+
+        Parameters
+        ----------
+        geom : Geom
+        observation : Observation
+        device, precision : of the map, the default ones if not given
+        """
         events = observation.required("events")
         if isinstance(geom, RegionGeom) and geom.is_all_point_sky_regions:
             return make_counts_rad_max(geom, observation.rad_max, events, device=device, precision=precision)
         return Map.from_events(geom, events, device, precision)
 
     def make_exposure(
-        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+        self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
     ) -> Map:
-        """Exposure in true energy, unit m2 s; on a region at its centre, or its mean, as the maker is set."""
-        return self._exposure(geom, observation, _view(observation, device, precision))
+        """Return the exposure in true energy, unit m2 s; of a region as ``use_region_center`` says.
+
+        Parameters
+        ----------
+        geom : Geom with an axis ``energy_true``
+        observation : Observation
+        device, precision : of the map, the default ones if not given
+        """
+        request = _exposure_request(geom, observation, self.use_region_center)
+        return self._exposure(request, observation, _view(observation, device, precision))
 
     def make_exposure_irf(
-        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+        self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
     ) -> Map:
-        """Exposure on the geometry of a response, by which the response is weighted in a stack."""
-        return self._exposure_irf(geom, observation, _view(observation, device, precision))
+        """Return the exposure by which a response is weighted in a stack.
+
+        Parameters
+        ----------
+        geom : Geom of the response, with one bin in axes other than ``energy_true``
+        observation : Observation
+        device, precision : of the map, the default ones if not given
+        """
+        return _exposure_request(geom, observation).make(_view(observation, device, precision))
 
     def make_background(
-        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
+        self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
     ) -> Map:
-        """Background counts map."""
-        bkg = self._background_of(observation)
-        turns = not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ
-        return make_map_background_irf(
-            pointing=observation.pointing,
-            ontime=observation.observation_time_duration,
-            bkg=bkg,
-            geom=geom,
-            time_start=observation.tstart if turns else None,
-            fov_rotation_step=self.fov_rotation_step,
-            oversampling=self.background_oversampling,
-            use_region_center=self.use_region_center,
-            location=observation.observatory_earth_location if turns else None,
-            device=device,
-            precision=precision,
+        """Return the background counts map.
+
+        Parameters
+        ----------
+        geom : Geom with an axis ``energy``
+        observation : Observation
+        device, precision : of the map, the default ones if not given
+        """
+        request = self._background_request(geom, observation)
+        # Not `pointing_radec`: the table of a drift scan may turn, and its position is of no importance then.
+        pointing = observation.pointing.get_icrs(observation.tstart, observation.observatory_earth_location)
+        return request.make(FieldOfView(pointing, find_device(device), precision))
+
+    def make_psf(
+        self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
+    ) -> PSFMap:
+        """Return the PSF map.
+
+        Parameters
+        ----------
+        geom : Geom with the axes ``rad`` and ``energy_true``
+        observation : Observation
+        device, precision : of the map, the default ones if not given
+        """
+        return _psf_request(geom, observation).make(_view(observation, device, precision))
+
+    def make_edisp(
+        self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
+    ) -> EDispMap:
+        """Return the energy dispersion map.
+
+        Parameters
+        ----------
+        geom : Geom with the axes ``migra`` and ``energy_true``
+        observation : Observation
+        device, precision : of the map, the default ones if not given
+        """
+        return _edisp_request(geom, observation).make(_view(observation, device, precision))
+
+    def make_edisp_kernel(
+        self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
+    ) -> EDispKernelMap:
+        """Return the map of energy dispersion kernels.
+
+        Parameters
+        ----------
+        geom : Geom with the axes ``energy`` and ``energy_true``
+        observation : Observation
+        device, precision : of the map, the default ones if not given
+        """
+        return _edisp_kernel_request(geom, observation).make(_view(observation, device, precision))
+
+    def _exposure(self, request: ExposureRequest, observation: Observation, view: FieldOfView) -> Map:
+        """Exposure of a dataset; a maker of spectra corrects it."""
+        return request.make(view)
+
+    def _background_request(self, geom: Geom, observation: Observation) -> BackgroundMapRequest:
+        bkg, ontime = self._background_of(observation), observation.observation_time_duration
+        rotation = None
+        if turns_against_the_sky(bkg):
+            step, location = self.fov_rotation_step, observation.observatory_earth_location
+            rotation = FieldRotation.of(observation.pointing, observation.tstart, ontime, step, location)
+        else:
+            require_tracking(observation.pointing)
+        return BackgroundMapRequest.of(
+            bkg, ontime, geom, self.background_oversampling, self.use_region_center, rotation
         )
 
-    def _background_of(self, observation: Any) -> Any:
+    def _background_of(self, observation: Observation) -> BackgroundIRF:
         """Background table as it is projected; the table of the observation remembers it."""
         bkg = observation.required("bkg")
         pads = self.background_pad_offset and bkg.has_offset_axis
 
-        def make() -> Any:
+        def make() -> BackgroundIRF:
             filled = bkg.interp_missing_data(axis_name="energy") if self.background_interp_missing_data else bkg
             table = filled.pad(1, mode="edge", axis_name="offset") if pads else filled
             if table is not bkg:
@@ -198,93 +308,39 @@ class MapDatasetMaker(Maker):
 
         return bkg.derived(("filled", self.background_interp_missing_data, pads), make)
 
-    def _warn_of_gaps(self, dataset: MapDataset, observation: Any) -> None:
-        """Warn of bins in which the responses are zero, because the tables of the observation do not cover them."""
-        for name, part in (("exposure", "aeff"), ("psf", "psf")):
-            if name in self.selection:
-                axis = _geom(dataset, name).axes["energy_true"]
-                warn_of_energies(observation.obs_id, part, observation.required(part), axis)
-        if not dataset.counts.geom.is_region:
-            for name, part in (("exposure", "aeff"), ("psf", "psf"), ("edisp", "edisp"), ("background", "bkg")):
-                if name in self.selection:
-                    warn_of_ring(observation.obs_id, part, observation.required(part))
-        if "background" in self.selection:
-            energy = dataset.counts.geom.axes["energy"]
-            warn_of_missing_rates(observation.obs_id, self._background_of(observation), energy)
-
-    def _announce_tables(self, dataset: MapDataset, observation: Any, view: FieldOfView) -> None:
-        """Say which tables the device will be asked for: those of an observation travel together."""
-        if view.device.is_host:
-            return
-        tables: list[Any] = []
-        for name in sorted(self.selection & {"exposure", "psf", "edisp"}):
-            axes = _geom(dataset, name).axes
-            tables.append(aeff_table(observation.required("aeff"), axes["energy_true"]))
-            if name == "psf":
-                tables += psf_tables(observation.required("psf"), axes["energy_true"], axes["rad"])
-            elif name == "edisp" and "migra" in axes.names:
-                tables.append(edisp_table(observation.required("edisp"), axes["energy_true"], axes["migra"]))
-            elif name == "edisp":
-                tables.append(edisp_kernel_table(observation.required("edisp"), axes["energy"], axes["energy_true"]))
-        if "background" in self.selection:
-            energy, factor = dataset.counts.geom.axes["energy"], self.background_oversampling
-            tables.append(
-                background_table(self._background_of(observation), energy.upsample(factor) if factor else energy)
-            )
-        for table in tables:
-            table.announce(view.device, view.dtype)
-
-    def make_psf(
-        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
-    ) -> PSFMap:
-        """PSF map on a geometry with the axes ``rad`` and ``energy_true``."""
-        return self._psf(geom, observation, _view(observation, device, precision))
-
-    def make_edisp(
-        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
-    ) -> EDispMap:
-        """Energy dispersion map on a geometry with the axes ``migra`` and ``energy_true``."""
-        return self._edisp(geom, observation, _view(observation, device, precision))
-
-    def make_edisp_kernel(
-        self, geom: Geom, observation: Any, *, device: Device | str | None = None, precision: str | None = None
-    ) -> EDispKernelMap:
-        """Map of energy dispersion kernels on a geometry with the axes ``energy`` and ``energy_true``."""
-        return self._edisp_kernel(geom, observation, _view(observation, device, precision))
-
-    def _exposure(self, geom: Geom, observation: Any, view: FieldOfView) -> Map:
-        return self._exposure_irf(geom, observation, view, use_region_center=self.use_region_center)
-
     @staticmethod
-    def _exposure_irf(geom: Geom, observation: Any, view: FieldOfView, *, use_region_center: bool = True) -> Map:
-        livetime, aeff = observation.observation_live_time_duration, observation.required("aeff")
-        if aeff.is_pointlike and not geom.is_region:
-            raise ValueError(
-                f"observation {observation.obs_id} has point-like responses: its effective area holds inside a "
-                "directional cut and not all over a sky map; use SpectrumDatasetMaker on a RegionGeom of a "
-                "PointSkyRegion, or of a CircleSkyRegion of the radius RAD_MAX"
-            )
-        return make_map_exposure_true_energy(view, livetime, aeff, geom, use_region_center)
-
-    def _psf(self, geom: Geom, observation: Any, view: FieldOfView) -> PSFMap:
-        exposure = self._exposure_irf(geom.squash(axis_name="rad"), observation, view)
-        return make_psf_map(observation.required("psf"), view, geom, exposure)
-
-    def _edisp(self, geom: Geom, observation: Any, view: FieldOfView) -> EDispMap:
-        exposure = self._exposure_irf(geom.squash(axis_name="migra"), observation, view)
-        return make_edisp_map(observation.required("edisp"), view, geom, exposure)
-
-    def _edisp_kernel(self, geom: Geom, observation: Any, view: FieldOfView) -> EDispKernelMap:
-        exposure = self._exposure_irf(geom.squash(axis_name="energy"), observation, view)
-        return make_edisp_kernel_map(observation.required("edisp"), view, geom, exposure)
-
-    @staticmethod
-    def make_meta_table(observation: Any) -> Table:
-        """One row that says which telescope, observation and pointing the dataset is of."""
+    def make_meta_table(observation: Observation) -> Table:
+        """Return one row with the telescope, the observation and the pointing of a dataset."""
         return _meta_table(_meta_row(observation))
 
 
-def _view(observation: Any, device: Device | str | None, precision: str | None) -> FieldOfView:
+def _exposure_request(geom: Geom, observation: Observation, use_region_center: bool = True) -> ExposureRequest:
+    aeff = observation.required("aeff")
+    if aeff.is_pointlike and not geom.is_region:
+        raise ValueError(
+            f"observation {observation.obs_id} has point-like responses: its effective area holds inside a "
+            "directional cut and not all over a sky map; use SpectrumDatasetMaker on a RegionGeom of a "
+            "PointSkyRegion, or of a CircleSkyRegion of the radius RAD_MAX"
+        )
+    return ExposureRequest.of(aeff, observation.observation_live_time_duration, geom, use_region_center)
+
+
+def _psf_request(geom: Geom, observation: Observation) -> PSFMapRequest:
+    exposure = _exposure_request(geom.squash(axis_name="rad"), observation)
+    return PSFMapRequest.of(observation.required("psf"), geom, exposure)
+
+
+def _edisp_request(geom: Geom, observation: Observation) -> EDispMapRequest:
+    exposure = _exposure_request(geom.squash(axis_name="migra"), observation)
+    return EDispMapRequest.of(observation.required("edisp"), geom, exposure)
+
+
+def _edisp_kernel_request(geom: Geom, observation: Observation) -> EDispKernelMapRequest:
+    exposure = _exposure_request(geom.squash(axis_name="energy"), observation)
+    return EDispKernelMapRequest.of(observation.required("edisp"), geom, exposure)
+
+
+def _view(observation: Observation, device: Device | str | None, precision: str | None) -> FieldOfView:
     return FieldOfView(observation.pointing_radec, find_device(device), precision)
 
 
@@ -300,13 +356,13 @@ def _geom(dataset: MapDataset, name: str) -> Geom:
     return geom
 
 
-def _meta_row(observation: Any) -> dict[str, Any]:
+def _meta_row(observation: Observation) -> dict[str, MetaValue]:
     aeff = observation.aeff
     telescope = "Unknown" if aeff is None else aeff.meta.get("TELESCOP", "Unknown")
     return {"TELESCOP": telescope, "OBS_ID": observation.obs_id, **observation.pointing.keywords}
 
 
-def _meta_table(row: dict[str, Any]) -> Table:
+def _meta_table(row: dict[str, MetaValue]) -> Table:
     table = Table([row])
     for name in table.colnames:
         if name.endswith("_PNT"):

@@ -1,4 +1,4 @@
-"""Where on a geometry a response is taken: at its pixels, at the centre of a region, or all over the region."""
+"""Pixels at which a response is evaluated: those of the map, the centre of a region, or all pixels of a region."""
 
 from dataclasses import dataclass
 from typing import Self
@@ -6,14 +6,14 @@ from typing import Self
 from lightpool.arrays import Device, array_namespace, constant
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
-from lightpool.maps import Geom
+from lightpool.maps import Geom, RegionGeom
 
-__all__ = ["Place"]
+__all__ = ["ResponsePixels"]
 
 
 @dataclass(frozen=True, eq=False)
-class Place:
-    """Pixels where a response is taken.
+class ResponsePixels:
+    """Pixels at which a response is evaluated.
 
     Attributes
     ----------
@@ -28,17 +28,23 @@ class Place:
 
     @classmethod
     def of(cls, geom: Geom, use_region_center: bool, device: Device) -> Self:
-        """Place for a geometry; ``use_region_center`` matters for regions only.
+        """Return the pixels for a geometry.
+
+        Parameters
+        ----------
+        geom : Geom
+        use_region_center : bool, whether the centre of a region stands for all of it; without meaning for other maps
+        device : Device of the weights
 
         Raises
         ------
         ValueError
             If the region is too small to have a pixel.
         """
-        if use_region_center or not geom.is_region:
+        if use_region_center or not isinstance(geom, RegionGeom):
             return cls(geom)
-        image = geom.to_wcs_geom().to_image()  # type: ignore[attr-defined]
-        weights = image.region_weights([geom.region], device="cpu").data  # type: ignore[attr-defined]
+        image = geom.to_wcs_geom().to_image()
+        weights = image.region_weights([geom.region], device="cpu").data
         if not weights.any():
             raise ValueError(
                 f"no pixel of {image.pixel_scales[0] / 10:.3g} has its centre in the region, so there is no mean over "
@@ -47,17 +53,19 @@ class Place:
         return cls(image, constant(weights, device))
 
     def mean(self, values: Array) -> Array:
-        """Mean over the region of values (..., ny, nx), shape (..., 1, 1); without weights the values themselves."""
+        """Return the mean over a region of values (..., ny, nx), shape (..., 1, 1); without weights the values."""
         if self.weights is None:
             return values
-        return as_dtype(self._sums(values) / array_namespace(values).sum(self.weights), dtype_name(values))
+        return as_dtype(
+            self._sums(values, self.weights) / array_namespace(values).sum(self.weights), dtype_name(values)
+        )
 
     def total(self, values: Array) -> Array:
-        """Sum over the region of values (..., ny, nx), shape (..., 1, 1); without weights the values themselves."""
+        """Return the sum over a region of values (..., ny, nx), shape (..., 1, 1); without weights the values."""
         if self.weights is None:
             return values
-        return as_dtype(self._sums(values), dtype_name(values))
+        return as_dtype(self._sums(values, self.weights), dtype_name(values))
 
-    def _sums(self, values: Array) -> Array:
+    def _sums(self, values: Array, weights: Array) -> Array:
         values = as_dtype(values, "float64")
-        return array_namespace(values).sum(values * self.weights, axis=(-2, -1), keepdims=True)
+        return array_namespace(values).sum(values * weights, axis=(-2, -1), keepdims=True)

@@ -15,8 +15,9 @@ from lightpool.makers.core import check_run
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.makers.overlap import why_a_region_is_not_seen
+from lightpool.makers.response_maps import ExposureRequest, MapRequest
 from lightpool.makers.uncovered_bins import warn_of_energies, warn_of_offset
-from lightpool.maps import Geom, Map, RegionGeom
+from lightpool.maps import Map, RegionGeom
 
 __all__ = ["SpectrumDatasetMaker"]
 
@@ -89,8 +90,8 @@ class SpectrumDatasetMaker(MapDatasetMaker):
             made.mask_safe = Map.from_geom(geom, data=False, device=dataset.device)
         return made
 
-    def _warn_of_gaps(self, dataset: MapDataset, observation: Any) -> None:
-        super()._warn_of_gaps(dataset, observation)
+    def _warn_of_gaps(self, dataset: MapDataset, observation: Any, requests: dict[str, MapRequest]) -> None:
+        super()._warn_of_gaps(dataset, observation, requests)
         tables = {"edisp": "edisp" in self.selection, "bkg": "background" in self.selection}
         tables["psf"] = "exposure" in self.selection and self.containment_correction
         geom = dataset.counts.geom
@@ -103,8 +104,8 @@ class SpectrumDatasetMaker(MapDatasetMaker):
             axis = dataset.exposure.geom.axes["energy_true"]
             warn_of_energies(observation.obs_id, "psf", observation.psf, axis)
 
-    def _exposure(self, geom: Geom, observation: Any, view: FieldOfView) -> Map:
-        exposure = super()._exposure(geom, observation, view)
+    def _exposure(self, request: ExposureRequest, observation: Any, view: FieldOfView) -> Map:
+        exposure, geom = super()._exposure(request, observation, view), request.geom
         is_pointlike = observation.aeff.is_pointlike
         if is_pointlike and not self.use_region_center:
             log.warning(

@@ -1,29 +1,28 @@
-"""Responses projected on the geometry of a map, one function for each kind.
+"""Responses projected on the geometry of a map: one function for each, with the names and arguments of Gammapy.
 
-Each takes the table of an observation (host), asks for the pixel coordinates in the field of view (device), and leaves
-the sum over the nodes of the table to `lightpool.irf.projection.project`.
+Each makes a request for its response and projects it (`lightpool.makers.response_maps`).
 """
-
-from typing import Any
 
 import astropy.units as u
 from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 
-from lightpool.arrays import Device, find_device, find_precision
-from lightpool.arrays.devices.dtypes import as_dtype
-from lightpool.arrays.devices.precision import DTYPES
-from lightpool.data import FixedPointingInfo, PointingMode
-from lightpool.irf import EDispKernelMap, EDispMap, FoVAlignment, PSFMap
-from lightpool.irf.projection.lazy import lazy_aeff, lazy_edisp, lazy_edisp_kernel, lazy_psf
-from lightpool.irf.projection.project import project_background
+from lightpool.arrays import Device
+from lightpool.data import FixedPointingInfo
+from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, EffectiveAreaTable2D, EnergyDispersion2D, PSFMap
+from lightpool.irf.tables.psf_table import PSF
 from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.fov_rotation import background_in_altaz
+from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
 from lightpool.makers.rad_max import make_counts_off_rad_max, make_counts_rad_max
-from lightpool.makers.response_positions import Place
+from lightpool.makers.response_maps import (
+    BackgroundMapRequest,
+    EDispKernelMapRequest,
+    EDispMapRequest,
+    ExposureRequest,
+    PSFMapRequest,
+)
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
 from lightpool.maps import Geom, Map
-from lightpool.maps.map_data import unit_factor
 
 __all__ = [
     "ThetaSquaredTable",
@@ -41,7 +40,7 @@ __all__ = [
 def make_map_exposure_true_energy(
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
     livetime: u.Quantity,
-    aeff: Any,
+    aeff: EffectiveAreaTable2D,
     geom: Geom,
     use_region_center: bool = True,
     *,
@@ -64,18 +63,12 @@ def make_map_exposure_true_energy(
     -------
     exposure : Map, shape of ``geom``, unit m2 s
     """
-    view = _field_of_view(pointing, device, precision)
-    place = Place.of(geom, use_region_center, view.device)
-    factor = unit_factor(aeff.unit, "m2") * float(livetime.to_value("s"))
-    data: Any = lazy_aeff(aeff, geom.axes["energy_true"], view.offset(place.geom), factor=factor, dtype=view.dtype)
-    if geom.is_region or data.shape != geom.data_shape:
-        data = view.device.xp.reshape(place.mean(data.values()), geom.data_shape)
-    meta = {"livetime": livetime, "is_pointlike": aeff.is_pointlike}
-    return Map.from_geom(geom, data=data, unit="m2 s", meta=meta, device=view.device)
+    view = FieldOfView.of(pointing, device, precision)
+    return ExposureRequest.of(aeff, livetime, geom, use_region_center).make(view)
 
 
 def make_psf_map(
-    psf: Any,
+    psf: PSF,
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
     geom: Geom,
     exposure_map: Map | None = None,
@@ -92,15 +85,12 @@ def make_psf_map(
     geom : WcsGeom
     exposure_map : Map, kept with the PSF as the weight for stacking
     """
-    view = _field_of_view(pointing, device, precision)
-    rad = geom.axes["rad"]
-    unit = rad.unit**-2
-    values = lazy_psf(psf, geom.axes["energy_true"], rad, view.offset(geom), unit=unit, dtype=view.dtype)
-    return PSFMap(Map.from_geom(geom, data=values, unit=unit, device=view.device), exposure_map)
+    view = FieldOfView.of(pointing, device, precision)
+    return PSFMapRequest.of(psf, geom, exposure_map).make(view)
 
 
 def make_edisp_map(
-    edisp: Any,
+    edisp: EnergyDispersion2D,
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
     geom: Geom,
     exposure_map: Map | None = None,
@@ -117,14 +107,12 @@ def make_edisp_map(
     geom : WcsGeom
     exposure_map : Map, kept with the energy dispersion as the weight for stacking
     """
-    view = _field_of_view(pointing, device, precision)
-    axes = geom.axes
-    values = lazy_edisp(edisp, axes["energy_true"], axes["migra"], view.offset(geom), dtype=view.dtype)
-    return EDispMap(Map.from_geom(geom, data=values, unit="", device=view.device), exposure_map)
+    view = FieldOfView.of(pointing, device, precision)
+    return EDispMapRequest.of(edisp, geom, exposure_map).make(view)
 
 
 def make_edisp_kernel_map(
-    edisp: Any,
+    edisp: EnergyDispersion2D,
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
     geom: Geom,
     exposure_map: Map | None = None,
@@ -144,18 +132,14 @@ def make_edisp_kernel_map(
     threshold : float
         Smaller elements are zero.
     """
-    view = _field_of_view(pointing, device, precision)
-    axes = geom.axes
-    values = lazy_edisp_kernel(
-        edisp, axes["energy"], axes["energy_true"], view.offset(geom), threshold=threshold, dtype=view.dtype
-    )
-    return EDispKernelMap(Map.from_geom(geom, data=values, unit="", device=view.device), exposure_map)
+    view = FieldOfView.of(pointing, device, precision)
+    return EDispKernelMapRequest.of(edisp, geom, exposure_map, threshold).make(view)
 
 
 def make_map_background_irf(
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
     ontime: u.Quantity,
-    bkg: Any,
+    bkg: BackgroundIRF,
     geom: Geom,
     time_start: Time | None = None,
     fov_rotation_step: u.Quantity = 1.0 * u.deg,
@@ -192,47 +176,9 @@ def make_map_background_irf(
     -------
     background : Map, shape of ``geom``, no unit
     """
-    fine = geom if oversampling is None else geom.upsample(factor=oversampling, axis_name="energy")
-    energy = fine.axes["energy"]
-    if not bkg.has_offset_axis and bkg.fov_alignment == FoVAlignment.ALTAZ:
-        if not isinstance(pointing, FixedPointingInfo) or time_start is None or location is None:
-            raise TypeError(
-                "a background table with FOVALIGN=ALTAZ turns with the sky: expected a FixedPointingInfo, time_start "
-                f"and location, got pointing of type {type(pointing).__name__}, {time_start=}, {location=}"
-            )
-        target, dtype = find_device(device), DTYPES[find_precision(precision)]
-        place = Place.of(fine, use_region_center, target)
-        pixels = place.geom.to_image().to_cube([energy])
-        rate = background_in_altaz(
-            bkg, pointing, pixels, time_start, ontime, fov_rotation_step, location, target, dtype
-        )
-        rate *= as_dtype(place.geom.solid_angle_array(target) * float(ontime.to_value("s")), dtype)
-    else:
-        view = _field_of_view(pointing, device, precision)
-        target, dtype = view.device, view.dtype
-        place = Place.of(fine, use_region_center, target)
-        factor = place.geom.solid_angle_array(target) * float(ontime.to_value("s"))
-        if bkg.has_offset_axis:
-            rate = project_background(bkg, energy, offset=view.offset(place.geom), dtype=dtype, factor=factor)
-        else:
-            lon, lat = view.lonlat(place.geom)
-            lon = -lon if bkg.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
-            rate = project_background(bkg, energy, fov_lon=lon, fov_lat=lat, dtype=dtype, factor=factor)
-    background = Map.from_geom(fine, data=place.total(rate), unit="", device=target)
-    if oversampling is not None:
-        background = background.downsample(factor=oversampling, axis_name="energy")
-    return background
-
-
-def _field_of_view(
-    pointing: SkyCoord | FixedPointingInfo | FieldOfView, device: Device | str | None, precision: str | None
-) -> FieldOfView:
-    if isinstance(pointing, FieldOfView):
-        return pointing
-    if isinstance(pointing, FixedPointingInfo):
-        if pointing.mode != PointingMode.POINTING:
-            raise ValueError(
-                f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track"
-            )
-        pointing = pointing.fixed_icrs
-    return FieldOfView(pointing, find_device(device), precision)
+    rotation = None
+    if turns_against_the_sky(bkg):
+        rotation = FieldRotation.of(pointing, time_start, ontime, fov_rotation_step, location)
+        pointing = rotation.pointing.get_icrs(rotation.start, rotation.location)
+    view = FieldOfView.of(pointing, device, precision)
+    return BackgroundMapRequest.of(bkg, ontime, geom, oversampling, use_region_center, rotation).make(view)

@@ -6,43 +6,52 @@ from typing import Any, TypeAlias
 import numpy as np
 
 from lightpool.arrays import array_namespace, constant
+from lightpool.arrays.cuda import responses
 from lightpool.arrays.devices.array_types import Array
-from lightpool.irf.projection.cuda_projection import can_fuse, fused_profile
 from lightpool.irf.projection.node_tables import NodeTable
-from lightpool.irf.projection.weights import Weights
+from lightpool.irf.projection.weights import Weights, can_fuse, kernel_coordinates, on_device_of
 from lightpool.irf.tables.psf_parametric import EnergyDependentMultiGaussPSF, ParametricPSF, PSFKing
 from lightpool.maps import MapAxis
 
-__all__ = ["parametric_parts"]
+__all__ = ["project_profile"]
 
 _Profile: TypeAlias = Callable[[list[Array], Array], Array]
 
 
-def parametric_parts(
-    psf: ParametricPSF, tables: dict[str, NodeTable], rad: MapAxis, weights: Weights
+def project_profile(
+    psf: ParametricPSF, tables: dict[str, NodeTable], rad: MapAxis, weights: Weights, integral: float = 1.0
 ) -> Iterator[tuple[slice, Array]]:
-    """Profile at pixels, normalised over ``rad``, rows by rows.
+    """Yield a profile at pixels, normalised over ``rad``, for some true energies at a time.
 
     The parameters are interpolated at each pixel; the profile is not linear in them.
 
     Parameters
     ----------
     psf : EnergyDependentMultiGaussPSF or PSFKing
-    tables : its `~lightpool.irf.projection.node_table_cache.parametric_tables`
+    tables : its parameters, see `~lightpool.irf.projection.tables_at_energies.parameter_nodes`
     rad : MapAxis of n_rad bins
     weights : of P pixels, for the nodes of the tables; they have the data type of parameters and result
+    integral : float, sum of the profile times the areas of the rings in sr, where it is not zero
 
     Yields
     ------
     rows : slice of true energies
-    values : array, shape (rows, n_rad, P), unit sr-1; zero where the parameters are those of no profile
+    values : array, shape (n_row, n_rad, P); zero where the parameters are those of no profile
     """
+    for rows, values in _profiles(psf, tables, rad, weights):
+        values *= integral
+        yield rows, values
+
+
+def _profiles(
+    psf: ParametricPSF, tables: dict[str, NodeTable], rad: MapAxis, weights: Weights
+) -> Iterator[tuple[slice, Array]]:
     radius, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
     area = 2 * np.pi * radius * width
     kind, used = _kind_and_tables(psf, tables)
     if can_fuse(weights, *(table for table in used if table is not None)):
         rows = [constant(x, weights.device) for x in (radius, area)]
-        yield slice(None), fused_profile(kind, used, rows[0], rows[1], weights)
+        yield slice(None), _fused(kind, used, rows[0], rows[1], weights)
         return
     center, areas = (constant(x.astype(weights.dtype), weights.device) for x in (radius, area))
     if kind == "gauss":
@@ -70,6 +79,14 @@ def _kind_and_tables(psf: ParametricPSF, tables: dict[str, NodeTable]) -> tuple[
     return "gauss", used
 
 
+def _fused(kind: str, used: list[NodeTable | None], rad: Array, areas: Array, weights: Weights) -> Array:
+    """Profile in one kernel launch; ``used`` has the order of `lightpool.arrays.cuda.responses`."""
+    project = responses.project_gauss if kind == "gauss" else responses.project_king
+    first = next(table for table in used if table is not None)
+    parameters = [None if table is None else on_device_of(weights, table, "values") for table in used]
+    return project(parameters, rad, areas, kernel_coordinates(weights, first))
+
+
 def _normalised(profile: _Profile, parameters: list[Array], rad: Array, areas: Array) -> Array:
     values = profile(parameters, rad)
     xp = array_namespace(values)
@@ -81,11 +98,11 @@ def _normalised(profile: _Profile, parameters: list[Array], rad: Array, areas: A
 
 def _parameter(table: NodeTable, weights: Weights) -> Array:
     """Parameter at the pixels, at least zero, zero where it is not known; shape (n_energy_true, P)."""
-    values = weights.apply(table.on(weights.device, "values", weights.dtype))
+    values = weights.apply(on_device_of(weights, table, "values"))
     xp = array_namespace(values)
     valid = values > 0
     if table.holes is not None:
-        valid = valid & ~weights.touched(table.on(weights.device, "holes", weights.dtype))
+        valid = valid & ~weights.touched(on_device_of(weights, table, "holes"))
     return xp.where(valid, values, xp.zeros_like(values))
 
 

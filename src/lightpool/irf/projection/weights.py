@@ -18,17 +18,27 @@ from lightpool.arrays import (
     interpolation_weights,
     scale_values,
 )
+from lightpool.arrays.cuda import responses
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.blocks import blocks
 from lightpool.arrays.devices.devices import array_namespace
 from lightpool.arrays.devices.dtypes import as_dtype
-from lightpool.irf.projection.node_tables import Movable, NodeTable
+from lightpool.irf.projection.node_tables import DeviceTables, NodeTable
 
-__all__ = ["OffsetWeights", "PlaneWeights", "Weights", "beside", "pixel_weights", "place_of"]
+__all__ = [
+    "OffsetWeights",
+    "PlaneWeights",
+    "Weights",
+    "can_fuse",
+    "field_coordinates",
+    "kernel_coordinates",
+    "on_device_of",
+    "pixel_weights",
+]
 
 
 class Weights(Protocol):
-    """What a projection asks of the pixels; they stand in one row, P of them.
+    """What a projection needs to know of P pixels, which are flattened to one dimension.
 
     Coordinates are float64. The weights, which are differences of coordinates, have the data type of the result.
     """
@@ -63,27 +73,49 @@ class Weights(Protocol):
         """Sum of values and weights: (..., nodes) to (..., P); zero outside the axes."""
 
     def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
-        """Sums as in `apply`, for so many pixels at a time: their slice, and (rows, pixels); only on the host.
+        """Yield the sums of `apply` for some pixels at a time: their slice, and (rows, pixels); only on the host.
 
-        Outside the axes they are some finite number.
+        Parameters
+        ----------
+        values : array, shape (..., nodes)
+        size : int, number of pixels at a time
+
+        Notes
+        -----
+        Outside the axes the sums are finite, but have no meaning.
         """
 
     def apply_scaled(self, values: Array, factor: Array) -> Array:
-        """Sum as in `apply`, times a factor: (E, N, nodes) and (E, P) to (E, N, P)."""
+        """Return the sum of `apply`, times a factor.
+
+        Parameters
+        ----------
+        values : array, shape (E, N, nodes)
+        factor : array, shape (E, P)
+
+        Returns
+        -------
+        sums : array, shape (E, N, P)
+        """
 
     def touched(self, holes: Array) -> Array:
         """Whether a node that is marked with 1 has a weight: (..., nodes) to bool of (..., P)."""
 
 
-def place_of(
+def field_coordinates(
     table: NodeTable, offset: Array | None = None, fov_lon: Array | None = None, fov_lat: Array | None = None
 ) -> tuple[Array, ...]:
-    """Give those coordinates of pixels that a table depends on.
+    """Return those coordinates of the pixels that a table depends on.
+
+    Parameters
+    ----------
+    table : NodeTable
+    offset, fov_lon, fov_lat : array of float64, any shape, unit rad, or None if not known
 
     Raises
     ------
     ValueError
-        If they are missing.
+        If a coordinate that the table depends on is not known.
     """
     if len(table.nodes) == 1:
         if offset is None:
@@ -94,24 +126,56 @@ def place_of(
     return fov_lon, fov_lat
 
 
-def pixel_weights(table: NodeTable, *place: Array, dtype: str = "float64") -> Weights:
-    """Weights of the nodes of a table at pixels.
+def pixel_weights(table: NodeTable, *coords: Array, dtype: str = "float64") -> Weights:
+    """Return the weights of the nodes of a table at pixels.
 
     Parameters
     ----------
     table : NodeTable, in offset or in (fov_lon, fov_lat)
-    place : array of float64, any shape, unit rad, for each coordinate of the table
+    coords : array of float64, any shape, unit rad, for each coordinate of the table
     dtype : ``float64`` or ``float32``, of the weights and of what they are applied to
     """
-    scaled = [scale_values(_row(x), scale) for x, scale in zip(place, table.scales, strict=True)]
+    scaled = [scale_values(_row(x), scale) for x, scale in zip(coords, table.scales, strict=True)]
     if len(scaled) == 1:
         return OffsetWeights(scaled[0], table.nodes[0], table.bounds[0], dtype)
     return PlaneWeights(scaled[0], scaled[1], table.nodes, table.bounds, dtype)
 
 
-def beside(weights: Weights, nodes: Movable, name: str) -> Array:
-    """Array of a table on the device of the pixels, in the data type of their weights."""
+def on_device_of(weights: Weights, nodes: DeviceTables, name: str) -> Array:
+    """Return an array of a table on the device of the pixels, in the data type of their weights.
+
+    Parameters
+    ----------
+    weights : Weights of the pixels
+    nodes : DeviceTables that hold the array
+    name : str, attribute of the array
+    """
     return nodes.on(weights.device, name, weights.dtype)
+
+
+def can_fuse(weights: Weights, *tables: NodeTable) -> bool:
+    """Return whether a response can be computed in one kernel launch.
+
+    The device must have kernels (`lightpool.arrays.cuda.responses`), and the tables a number at each node.
+
+    Parameters
+    ----------
+    weights : Weights of the pixels
+    tables : NodeTable
+    """
+    return weights.device.is_cuda and all(table.holes is None for table in tables)
+
+
+def kernel_coordinates(weights: Weights, table: NodeTable) -> responses.FieldPlace:
+    """Return the pixels and nodes in the field of view as the kernels of `lightpool.arrays.cuda.responses` take them.
+
+    Parameters
+    ----------
+    weights : Weights of the pixels, of which only the coordinates are used
+    table : NodeTable
+    """
+    n_node = [len(nodes) for nodes in table.nodes]
+    return responses.FieldPlace(weights.coords, table.on(weights.device, "all_nodes"), n_node, table.bounds)
 
 
 def _row(x: Array) -> Array:
@@ -167,11 +231,11 @@ class OffsetWeights:
         return apply_basis(values, self.basis)
 
     def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
-        """Sums for so many pixels at a time; only on the host."""
+        """Yield the sums for some pixels at a time, see `Weights.parts`; only on the host."""
         return ((part, apply_basis(values, self.basis[:, part])) for part in blocks(len(self.x), size))
 
     def apply_scaled(self, values: Array, factor: Array) -> Array:
-        """Sum times a factor: (E, N, n_node) and (E, P) to (E, N, P)."""
+        """Return the sum times a factor: (E, N, n_node) and (E, P) to (E, N, P), see `Weights.apply_scaled`."""
         # The weights are few, so the factor goes there and not into the large product.
         return array_namespace(values).matmul(values, self.basis[None, ...] * factor[:, None, :])
 
@@ -191,7 +255,7 @@ class PlaneWeights:
     dtype: str = "float64"
 
     @cached_property
-    def place(self) -> tuple[Array, Array, Array, Array]:
+    def neighbours(self) -> tuple[Array, Array, Array, Array]:
         """Lower node and fraction in both coordinates; those of the first node outside the axes."""
         xp = array_namespace(self.lon)
         lon, lat = self.lon, self.lat
@@ -237,22 +301,22 @@ class PlaneWeights:
 
     def apply(self, values: Array) -> Array:
         """Sum of values and weights: (..., n_lon, n_lat) to (..., P)."""
-        result = gather_bilinear(values, *self.place, self.dtype)
+        result = gather_bilinear(values, *self.neighbours, self.dtype)
         xp = array_namespace(result)
         return xp.where(self.inside, result, xp.zeros_like(result))
 
     def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
-        """Sums for so many pixels at a time; only on the host."""
-        return gather_bilinear_in_parts(values, *self.place, self.dtype, size)
+        """Yield the sums for some pixels at a time, see `Weights.parts`; only on the host."""
+        return gather_bilinear_in_parts(values, *self.neighbours, self.dtype, size)
 
     def apply_scaled(self, values: Array, factor: Array) -> Array:
-        """Sum times a factor: (E, N, n_lon, n_lat) and (E, P) to (E, N, P)."""
+        """Return the sum times a factor: (E, N, n_lon, n_lat) and (E, P) to (E, N, P), see `Weights.apply_scaled`."""
         return self.apply(values) * factor[:, None, :]
 
     def touched(self, holes: Array) -> Array:
         """Whether a marked node has a weight: (..., n_lon, n_lat) to bool of (..., P)."""
         xp = array_namespace(self.lon)
-        ix, fx, iy, fy = self.place
+        ix, fx, iy, fy = self.neighbours
         # Half way between the nodes all neighbours that count have a weight; on a node only that one has.
         sides = [xp.where(f == 0, f, xp.where(f == 1, f, xp.full_like(f, 0.5))) for f in (fx, fy)]
         return gather_bilinear(holes, ix, sides[0], iy, sides[1], self.dtype) > 0.1

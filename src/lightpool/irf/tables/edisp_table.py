@@ -81,13 +81,13 @@ class EnergyDispersion2D(IRF):
         -------
         kernel : `~lightpool.irf.EDispKernel`
         """
-        from lightpool.irf.projection.project import project_edisp_kernel
+        from lightpool.irf.projection.requests import edisp_kernel_request
         from lightpool.irf.tables.edisp_kernel import EDispKernel
 
         true = self._energy_axis(energy_axis_true, "energy_true")
         reco = self._energy_axis(energy_axis, "energy")
-        place = np.atleast_1d(u.Quantity(offset).to_value("rad")).astype(float).ravel()[:1]
-        data = project_edisp_kernel(self, reco, true, place, threshold=threshold)[..., 0]
+        position = np.atleast_1d(u.Quantity(offset).to_value("rad")).astype(float).ravel()[:1]
+        data = edisp_kernel_request(self, reco, true, threshold).project(position).values()[..., 0, 0]
         return EDispKernel(axes=[true, reco], data=data)
 
     def _energy_axis(self, axis: Any, name: str) -> MapAxis:

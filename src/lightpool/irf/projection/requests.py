@@ -1,0 +1,343 @@
+"""Requests: what the projection of a response table on a map needs, decided once.
+
+A request holds node tables at the energies of the map, which the response table remembers, and the way to project them.
+The tables of several requests travel to a device together (`announce`); then each request is projected on pixels::
+
+    aeff = aeff_request(observation.aeff, energy_true)
+    psf = psf_request(observation.psf, energy_true, rad)
+    announce([aeff, psf], device, "float64")
+    psf.project(offset).values()
+
+Tables and energies are on the host. The positions of the pixels are arrays of float64 in rad on any device, of any
+shape: ``offset`` for a table that depends on it, else ``fov_lon`` and ``fov_lat``. The weights of the pixels, the
+tables and the result have the data type ``dtype``, ``float64`` or ``float32``.
+"""
+
+import math
+from collections.abc import Callable, Hashable, Iterable, Iterator
+from dataclasses import dataclass
+from itertools import chain
+from typing import Protocol
+
+import astropy.units as u
+import numpy as np
+
+from lightpool.arrays import Device, LazyArray, announce_constants, array_namespace, device_of
+from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.blocks import blocks_that_fit
+from lightpool.irf.projection.integrate_background import integrate_background
+from lightpool.irf.projection.node_tables import BackgroundNodes, DensityNodes, DeviceTables, KernelNodes, NodeTable
+from lightpool.irf.projection.project import (
+    HOST_BLOCK,
+    N_WORK_ARRAYS,
+    Parts,
+    project_density,
+    project_kernel,
+    project_values,
+)
+from lightpool.irf.projection.psf_profiles import project_profile
+from lightpool.irf.projection.tables_at_energies import (
+    aeff_nodes,
+    background_nodes,
+    edisp_kernel_nodes,
+    edisp_nodes,
+    parameter_nodes,
+    psf_nodes,
+)
+from lightpool.irf.projection.weights import Weights, field_coordinates, pixel_weights
+from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.psf_parametric import ParametricPSF
+from lightpool.maps import MapAxis
+
+__all__ = [
+    "BackgroundRequest",
+    "Request",
+    "ResponseRequest",
+    "aeff_request",
+    "announce",
+    "background_request",
+    "edisp_kernel_request",
+    "edisp_request",
+    "psf_request",
+]
+
+_PER_SR = u.sr**-1
+
+
+class Request(Protocol):
+    """What all requests have."""
+
+    @property
+    def tables(self) -> tuple[DeviceTables, ...]:
+        """Tables that the projection needs on the device of the pixels."""
+
+
+def announce(requests: Iterable[Request], device: Device, dtype: str) -> None:
+    """Announce that a device will need the tables of some requests, so that they travel together.
+
+    Parameters
+    ----------
+    requests : iterable of Request
+    device : Device; nothing is announced to the host
+    dtype : str, data type of the results
+    """
+    if not device.is_host:
+        tables = chain.from_iterable(request.tables for request in requests)
+        announce_constants(chain.from_iterable(table.needed(device, dtype) for table in tables), device)
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class ResponseRequest:
+    """Effective area, point spread function or energy dispersion, to be projected on pixels.
+
+    Attributes
+    ----------
+    tables : tuple of DeviceTables that the projection needs
+    nodes : NodeTable whose nodes lie in the field of view, one of ``tables`` or a part of it
+    shape : tuple of int, of the values at a pixel: (n_energy_true,) or (n_energy_true, n_bin)
+    parts : function of the weights of P pixels that yields slices of the first axis, and the values (n_row, ..., P)
+    is_finite : bool, whether it is known that all values are finite
+    """
+
+    tables: tuple[DeviceTables, ...]
+    nodes: NodeTable
+    shape: tuple[int, ...]
+    parts: Callable[[Weights], Parts]
+    is_finite: bool = True
+
+    def project(
+        self,
+        offset: Array | None = None,
+        *,
+        fov_lon: Array | None = None,
+        fov_lat: Array | None = None,
+        dtype: str = "float64",
+    ) -> LazyArray:
+        """Return the response at pixels, which is computed when it is asked for.
+
+        What is added to a stack right away is computed and added in pieces that fit into the processor's cache.
+
+        Parameters
+        ----------
+        offset, fov_lon, fov_lat, dtype : see the module
+            Pixels whose positions have not two dimensions count as an image of one row.
+
+        Returns
+        -------
+        response : LazyArray, shape (*shape, ny, nx)
+        """
+        images = _as_images(*field_coordinates(self.nodes, offset, fov_lon, fov_lat))
+        (n_y, n_x), device = images[0].shape, device_of(images[0])
+
+        def compute(rows: slice, columns: slice, mask: Array | None) -> Iterator[tuple[slice, Array]]:
+            window = [image[rows, columns] for image in images]
+            if mask is not None:
+                window = [np.where(mask, x, np.nan) for x in window]  # all weights of NaN are zero
+            weights = pixel_weights(self.nodes, *window, dtype=dtype)
+            for lead, values in self.parts(weights):
+                yield lead, array_namespace(values).reshape(values, (*values.shape[:-1], *window[0].shape))
+
+        if device.is_host:
+            height = max(1, HOST_BLOCK // max(1, self.shape[-1] * n_x))
+        else:
+            n_work = 1 if device.is_cuda and self.nodes.holes is None else N_WORK_ARRAYS
+            height = blocks_that_fit(n_y, 8 * n_work * math.prod(self.shape) * n_x, device)[0].stop
+        kind = getattr(device.xp, dtype)  # NumPy and CuPy have a class there, their arrays a data type
+        kind = np.dtype(kind) if isinstance(kind, type) else kind
+        return LazyArray((*self.shape, n_y, n_x), device, height, compute, kind, self.is_finite)
+
+
+@dataclass(frozen=True, eq=False)
+class BackgroundRequest:
+    """Background rate, to be integrated over energy bins at pixels.
+
+    Attributes
+    ----------
+    nodes : BackgroundNodes
+    """
+
+    nodes: BackgroundNodes
+
+    @property
+    def tables(self) -> tuple[DeviceTables, ...]:
+        """Tables that the projection needs."""
+        return (self.nodes,)
+
+    def project(
+        self,
+        offset: Array | None = None,
+        *,
+        fov_lon: Array | None = None,
+        fov_lat: Array | None = None,
+        dtype: str = "float64",
+        factor: Array | None = None,
+    ) -> Array:
+        """Return the rate at pixels.
+
+        Parameters
+        ----------
+        offset, fov_lon, fov_lat, dtype : see the module
+            For ``FOVALIGN = REVERSE_LON_RADEC`` the sign of ``fov_lon`` is reversed.
+        factor : array of float64, shape of the pixels, that multiplies the rate, such as their solid angle, optional
+
+        Returns
+        -------
+        rate : array, shape (n_energy, *pixels), unit s-1 sr-1, times the factor; see `integrate_background`
+        """
+        coords = field_coordinates(self.nodes.table, offset, fov_lon, fov_lat)
+        factors = [] if factor is None else _as_images(factor)
+        rate = integrate_background(self.nodes, _as_images(*coords), factors, dtype)
+        return array_namespace(rate).reshape(rate, (rate.shape[0], *coords[0].shape))
+
+
+def aeff_request(aeff: IRF, energy_true: MapAxis | u.Quantity, factor: float = 1.0) -> ResponseRequest:
+    """Request an effective area.
+
+    Parameters
+    ----------
+    aeff : EffectiveAreaTable2D
+    energy_true : MapAxis, or Quantity of n_energy_true centres
+    factor : float, multiplies the area, such as a time; it costs nothing here
+
+    Returns
+    -------
+    request : ResponseRequest of shape (n_energy_true,)
+        Its values have the unit of the table, times the factor; they are zero outside the axes of the table.
+    """
+    centers = _centers(energy_true)
+    nodes: NodeTable = aeff.derived(("aeff", _key(centers)), lambda: aeff_nodes(aeff, centers))
+
+    def parts(weights: Weights) -> Parts:
+        yield slice(None), project_values(nodes, weights, factor)
+
+    return ResponseRequest(tables=(nodes,), nodes=nodes, shape=nodes.values.shape[:1], parts=parts)
+
+
+def psf_request(
+    psf: IRF, energy_true: MapAxis | u.Quantity, rad: MapAxis, unit: str | u.UnitBase = "sr-1"
+) -> ResponseRequest:
+    """Request a point spread function, normalised over ``rad``.
+
+    Parameters
+    ----------
+    psf : PSF3D, EnergyDependentMultiGaussPSF or PSFKing
+    energy_true : MapAxis, or Quantity of n_energy_true centres
+    rad : MapAxis of n_rad bins
+    unit : str or Unit, of the values
+
+    Returns
+    -------
+    request : ResponseRequest of shape (n_energy_true, n_rad)
+        The sum of value times ring area is 1, or all values are zero: outside the axes of a table. Parameters are
+        extrapolated without limit, as in Gammapy.
+    """
+    centers, rad, integral = _centers(energy_true), _with_widths(rad, "rad"), float(_PER_SR.to(unit))
+    if isinstance(psf, ParametricPSF):
+        tables: dict[str, NodeTable] = psf.derived(
+            ("psf parameters", _key(centers)), lambda: parameter_nodes(psf, centers)
+        )
+        first = next(iter(tables.values()))
+        return ResponseRequest(
+            tables=tuple(tables.values()),
+            nodes=first,
+            shape=(len(first.values), rad.nbin),
+            parts=lambda weights: project_profile(psf, tables, rad, weights, integral),
+            is_finite=False,
+        )
+    nodes: DensityNodes = psf.derived(("psf", _key(centers), _key(rad)), lambda: psf_nodes(psf, centers, rad))
+    return _density_request(nodes, integral)
+
+
+def edisp_request(edisp: IRF, energy_true: MapAxis | u.Quantity, migra: MapAxis) -> ResponseRequest:
+    """Request an energy dispersion, normalised over ``migra``.
+
+    Parameters
+    ----------
+    edisp : EnergyDispersion2D
+    energy_true : MapAxis, or Quantity of n_energy_true centres
+    migra : MapAxis of n_migra bins
+
+    Returns
+    -------
+    request : ResponseRequest of shape (n_energy_true, n_migra); zero outside the offsets of the table
+    """
+    centers, migra = _centers(energy_true), _with_widths(migra, "migra")
+    key = ("edisp", _key(centers), _key(migra))
+    nodes: DensityNodes = edisp.derived(key, lambda: edisp_nodes(edisp, centers, migra))
+    return _density_request(nodes)
+
+
+def edisp_kernel_request(
+    edisp: IRF, energy: MapAxis | u.Quantity, energy_true: MapAxis | u.Quantity, threshold: float = 1e-8
+) -> ResponseRequest:
+    """Request the probabilities of the bins of reconstructed energy.
+
+    Parameters
+    ----------
+    edisp : EnergyDispersion2D
+    energy : MapAxis, or Quantity of n_energy + 1 edges
+    energy_true : MapAxis, or Quantity of n_energy_true centres
+    threshold : float, smaller probabilities are zero
+
+    Returns
+    -------
+    request : ResponseRequest of shape (n_energy_true, n_energy); zero outside the offsets of the table
+    """
+    edges, centers = _edges(energy), _centers(energy_true)
+    key = ("edisp kernel", _key(edges), _key(centers))
+    nodes: KernelNodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, edges, centers))
+    return ResponseRequest(
+        tables=(nodes,),
+        nodes=nodes.kernel,
+        shape=nodes.kernel.values.shape[:2],
+        parts=lambda weights: project_kernel(nodes, weights, threshold),
+    )
+
+
+def background_request(bkg: IRF, energy: MapAxis | u.Quantity) -> BackgroundRequest:
+    """Request a background rate.
+
+    Parameters
+    ----------
+    bkg : Background2D or Background3D
+    energy : MapAxis, or Quantity of n_energy + 1 edges
+    """
+    edges = _edges(energy)
+    nodes: BackgroundNodes = bkg.derived(("background", _key(edges)), lambda: background_nodes(bkg, edges))
+    return BackgroundRequest(nodes)
+
+
+def _density_request(nodes: DensityNodes, integral: float = 1.0) -> ResponseRequest:
+    return ResponseRequest(
+        tables=(nodes,),
+        nodes=nodes.table,
+        shape=nodes.table.values.shape[:2],
+        parts=lambda weights: project_density(nodes, weights, integral),
+    )
+
+
+def _as_images(*arrays: Array) -> list[Array]:
+    """Arrays of two dimensions; an array of another number of dimensions becomes one row."""
+    return [x if x.ndim == 2 else array_namespace(x).reshape(x, (1, -1)) for x in arrays]
+
+
+def _centers(axis: MapAxis | u.Quantity) -> u.Quantity:
+    return axis.center if isinstance(axis, MapAxis) else u.Quantity(axis)
+
+
+def _edges(axis: MapAxis | u.Quantity) -> u.Quantity:
+    return axis.edges if isinstance(axis, MapAxis) else u.Quantity(axis)
+
+
+def _with_widths(axis: MapAxis, name: str) -> MapAxis:
+    """The axis itself, if it is one: a Quantity of centres has no widths."""
+    if not isinstance(axis, MapAxis):
+        raise TypeError(f"{name} must be a MapAxis, got {type(axis).__name__}; the widths of its bins are needed here")
+    return axis
+
+
+def _key(axis: MapAxis | u.Quantity) -> Hashable:
+    """Key of what is derived from a table at some coordinates."""
+    if isinstance(axis, MapAxis):
+        return axis.interp, axis.node_type, str(axis.unit), axis.edges_value.tobytes()
+    return str(axis.unit), axis.value.tobytes()

@@ -1,0 +1,285 @@
+"""What each response of a dataset needs, decided once, and the map that it becomes.
+
+A request is made from the table of an observation and a geometry. The tables of all requests of an observation travel
+to the device together (`lightpool.irf.projection.requests.announce`), and `make` returns what a stack adds.
+"""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import Self, TypeAlias
+
+import astropy.units as u
+
+from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.irf import IRF, EDispKernelMap, EDispMap, FoVAlignment, PSFMap
+from lightpool.irf.projection.requests import (
+    BackgroundRequest,
+    Request,
+    ResponseRequest,
+    aeff_request,
+    background_request,
+    edisp_kernel_request,
+    edisp_request,
+    psf_request,
+)
+from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.fov_rotation import FieldRotation, background_in_altaz
+from lightpool.makers.response_positions import ResponsePixels
+from lightpool.maps import Geom, Map
+from lightpool.maps.map_data import unit_factor
+
+__all__ = [
+    "BackgroundMapRequest",
+    "EDispKernelMapRequest",
+    "EDispMapRequest",
+    "ExposureRequest",
+    "MapRequest",
+    "PSFMapRequest",
+    "Product",
+]
+
+Product: TypeAlias = Map | PSFMap | EDispMap | EDispKernelMap
+"""What a request becomes."""
+
+
+@dataclass(frozen=True, eq=False)
+class MapRequest(ABC):
+    """A response on a geometry.
+
+    Attributes
+    ----------
+    geom : Geom of the map
+    irf : IRF, the table of the observation
+    """
+
+    geom: Geom
+    irf: IRF
+
+    @property
+    @abstractmethod
+    def parts(self) -> tuple[Request, ...]:
+        """Requests whose tables the device needs."""
+
+    @abstractmethod
+    def make(self, view: FieldOfView) -> Product:
+        """Return the map, on the device of a field of view."""
+
+
+@dataclass(frozen=True, eq=False)
+class ExposureRequest(MapRequest):
+    """An exposure in true energy, unit m2 s.
+
+    Attributes
+    ----------
+    response : ResponseRequest of the effective area times the livetime
+    livetime : Quantity, kept in the metadata of the map
+    use_region_center : bool, whether a region has the exposure at its centre, or the mean over it
+    """
+
+    response: ResponseRequest
+    livetime: u.Quantity
+    use_region_center: bool = True
+
+    @classmethod
+    def of(cls, aeff: IRF, livetime: u.Quantity, geom: Geom, use_region_center: bool = True) -> Self:
+        """Decide what an exposure needs.
+
+        Parameters
+        ----------
+        aeff : EffectiveAreaTable2D
+        livetime : Quantity, time
+        geom : Geom with an axis ``energy_true``; further axes must have one bin
+        use_region_center : bool
+        """
+        factor = unit_factor(aeff.unit, "m2") * float(livetime.to_value("s"))
+        response = aeff_request(aeff, geom.axes["energy_true"], factor)
+        return cls(geom, aeff, response, livetime, use_region_center)
+
+    @property
+    def parts(self) -> tuple[Request, ...]:
+        """Requests whose tables the device needs."""
+        return (self.response,)
+
+    def make(self, view: FieldOfView) -> Map:
+        """Return the exposure."""
+        geom = self.geom
+        pixels = ResponsePixels.of(geom, self.use_region_center, view.device)
+        exposure = self.response.project(view.offset(pixels.geom), dtype=view.dtype)
+        meta = {"livetime": self.livetime, "is_pointlike": self.irf.is_pointlike}
+        if geom.is_region or exposure.shape != geom.data_shape:
+            values = view.device.xp.reshape(pixels.mean(exposure.values()), geom.data_shape)
+            return Map.from_geom(geom, data=values, unit="m2 s", meta=meta, device=view.device)
+        return Map.from_geom(geom, data=exposure, unit="m2 s", meta=meta, device=view.device)
+
+
+Weight: TypeAlias = ExposureRequest | Map | None
+"""The exposure by which a stack weights a PSF or an energy dispersion: a request, or a map that exists."""
+
+
+@dataclass(frozen=True, eq=False)
+class _WeightedRequest(MapRequest):
+    """A response with its exposure.
+
+    Attributes
+    ----------
+    response : ResponseRequest
+    exposure : ExposureRequest, Map or None, by which a stack weights the response
+    """
+
+    response: ResponseRequest
+    exposure: Weight = None
+
+    @property
+    def parts(self) -> tuple[Request, ...]:
+        """Requests whose tables the device needs."""
+        exposures = (self.exposure.response,) if isinstance(self.exposure, ExposureRequest) else ()
+        return (*exposures, self.response)
+
+    def _maps(self, view: FieldOfView, unit: u.UnitBase | str) -> tuple[Map, Map | None]:
+        """Map of the response, and of the exposure."""
+        exposure = self.exposure.make(view) if isinstance(self.exposure, ExposureRequest) else self.exposure
+        values = self.response.project(view.offset(self.geom), dtype=view.dtype)
+        return Map.from_geom(self.geom, data=values, unit=unit, device=view.device), exposure
+
+
+@dataclass(frozen=True, eq=False)
+class PSFMapRequest(_WeightedRequest):
+    """A PSF, normalised over ``rad``; for the attributes see `EDispMapRequest`."""
+
+    @classmethod
+    def of(cls, psf: IRF, geom: Geom, exposure: Weight = None) -> Self:
+        """Decide what a PSF needs.
+
+        Parameters
+        ----------
+        psf : PSF3D, EnergyDependentMultiGaussPSF or PSFKing
+        geom : Geom with the axes ``rad`` and ``energy_true``
+        exposure : ExposureRequest, Map or None
+        """
+        rad = geom.axes["rad"]
+        return cls(geom, psf, psf_request(psf, geom.axes["energy_true"], rad, rad.unit**-2), exposure)
+
+    def make(self, view: FieldOfView) -> PSFMap:
+        """Return the PSF with its exposure."""
+        return PSFMap(*self._maps(view, self.geom.axes["rad"].unit ** -2))
+
+
+@dataclass(frozen=True, eq=False)
+class EDispMapRequest(_WeightedRequest):
+    """An energy dispersion, normalised over ``migra``.
+
+    Attributes
+    ----------
+    response : ResponseRequest
+    exposure : ExposureRequest, Map or None, by which a stack weights the response
+    """
+
+    @classmethod
+    def of(cls, edisp: IRF, geom: Geom, exposure: Weight = None) -> Self:
+        """Decide what an energy dispersion needs.
+
+        Parameters
+        ----------
+        edisp : EnergyDispersion2D
+        geom : Geom with the axes ``migra`` and ``energy_true``
+        exposure : ExposureRequest, Map or None
+        """
+        return cls(geom, edisp, edisp_request(edisp, geom.axes["energy_true"], geom.axes["migra"]), exposure)
+
+    def make(self, view: FieldOfView) -> EDispMap:
+        """Return the energy dispersion with its exposure."""
+        return EDispMap(*self._maps(view, ""))
+
+
+@dataclass(frozen=True, eq=False)
+class EDispKernelMapRequest(_WeightedRequest):
+    """Energy dispersion kernels; for the attributes see `EDispMapRequest`."""
+
+    @classmethod
+    def of(cls, edisp: IRF, geom: Geom, exposure: Weight = None, threshold: float = 1e-8) -> Self:
+        """Decide what energy dispersion kernels need.
+
+        Parameters
+        ----------
+        edisp : EnergyDispersion2D
+        geom : Geom with the axes ``energy`` and ``energy_true``
+        exposure : ExposureRequest, Map or None
+        threshold : float, smaller elements are zero
+        """
+        axes = geom.axes
+        response = edisp_kernel_request(edisp, axes["energy"], axes["energy_true"], threshold)
+        return cls(geom, edisp, response, exposure)
+
+    def make(self, view: FieldOfView) -> EDispKernelMap:
+        """Return the kernels with their exposure."""
+        return EDispKernelMap(*self._maps(view, ""))
+
+
+@dataclass(frozen=True, eq=False)
+class BackgroundMapRequest(MapRequest):
+    """Background counts: the rate integrated over energy bins, times solid angle and observation time.
+
+    Attributes
+    ----------
+    response : BackgroundRequest, for the energies of ``fine``
+    fine : Geom, that of the map with each energy bin split for the integral
+    oversampling : int or None, number of parts of an energy bin
+    ontime : Quantity, time; the rate is per observation time, not per livetime
+    use_region_center : bool, whether a region has the rate at its centre times its solid angle, or the sum over it
+    rotation : FieldRotation or None, of a table that turns against the sky
+    """
+
+    response: BackgroundRequest
+    fine: Geom
+    oversampling: int | None
+    ontime: u.Quantity
+    use_region_center: bool = True
+    rotation: FieldRotation | None = None
+
+    @classmethod
+    def of(
+        cls,
+        bkg: IRF,
+        ontime: u.Quantity,
+        geom: Geom,
+        oversampling: int | None = None,
+        use_region_center: bool = True,
+        rotation: FieldRotation | None = None,
+    ) -> Self:
+        """Decide what a background needs.
+
+        Parameters
+        ----------
+        bkg : Background2D or Background3D, as it is projected
+        ontime : Quantity, time
+        geom : Geom with an axis ``energy``
+        oversampling, use_region_center, rotation : see `BackgroundMapRequest`
+        """
+        fine = geom if oversampling is None else geom.upsample(factor=oversampling, axis_name="energy")
+        response = background_request(bkg, fine.axes["energy"])
+        return cls(geom, bkg, response, fine, oversampling, ontime, use_region_center, rotation)
+
+    @property
+    def parts(self) -> tuple[Request, ...]:
+        """Requests whose tables the device needs."""
+        return (self.response,)
+
+    def make(self, view: FieldOfView) -> Map:
+        """Return the background."""
+        device, dtype = view.device, view.dtype
+        pixels = ResponsePixels.of(self.fine, self.use_region_center, device)
+        scale = pixels.geom.solid_angle_array(device) * float(self.ontime.to_value("s"))
+        if self.rotation is not None:
+            cube = pixels.geom.to_image().to_cube([self.fine.axes["energy"]])
+            rate = background_in_altaz(self.response, self.rotation, cube, device, dtype)
+            rate *= as_dtype(scale, dtype)
+        elif self.irf.has_offset_axis:
+            rate = self.response.project(view.offset(pixels.geom), dtype=dtype, factor=scale)
+        else:
+            lon, lat = view.lonlat(pixels.geom)
+            lon = -lon if self.irf.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
+            rate = self.response.project(fov_lon=lon, fov_lat=lat, dtype=dtype, factor=scale)
+        background = Map.from_geom(self.fine, data=pixels.total(rate), unit="", device=device)
+        if self.oversampling is None:
+            return background
+        return background.downsample(factor=self.oversampling, axis_name="energy")
