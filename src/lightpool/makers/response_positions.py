@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import Self
 
-from lightpool.arrays import Device, array_namespace, constant
+from lightpool.arrays import Device, array_namespace, constant, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
 from lightpool.maps import Geom, RegionGeom
@@ -44,7 +44,7 @@ class ResponsePixels:
         if use_region_center or not isinstance(geom, RegionGeom):
             return cls(geom)
         image = geom.to_wcs_geom().to_image()
-        weights = image.region_weights([geom.region], device="cpu").data
+        weights = to_host(image.region_weights([geom.region], device="cpu").data)  # host: it was made there
         if not weights.any():
             raise ValueError(
                 f"no pixel of {image.pixel_scales[0] / 10:.3g} has its centre in the region, so there is no mean over "

@@ -1,9 +1,10 @@
 """Background rates at the pixels of a map, integrated over energy bins by the trapezoidal rule in the logarithms."""
 
 from collections.abc import Sequence
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, device_of, integrate_exponential, trapezoid_loglog
 from lightpool.arrays.cuda import responses
@@ -16,6 +17,7 @@ from lightpool.irf.projection.weights import Weights, can_fuse, kernel_coordinat
 
 __all__ = ["integrate_background"]
 
+Floats = NDArray[np.float64]
 Images: TypeAlias = Sequence[Array]
 
 _N_WORK = 12
@@ -64,9 +66,9 @@ def _replace_split_bins(integrals: Array, split: SplitRates, parts: Array, coord
 def _integrals_on_host(nodes: BackgroundNodes, coords: Images, factors: Images, dtype: str) -> Array:
     """Integrals over the energy bins, made in pieces, and only in the window where they are not zero."""
     table = nodes.table
-    wanted = pixel_weights(table, *coords).inside.reshape(coords[0].shape)
+    wanted = _on_host(pixel_weights(table, *coords).inside).reshape(coords[0].shape)
     for factor in factors:
-        finite = np.isfinite(factor)
+        finite = np.isfinite(_on_host(factor))
         wanted = wanted if finite.all() else wanted | ~finite
     integrals = np.empty((nodes.energy.size - 1, *wanted.shape), dtype)
     rows, columns = _zero_around(integrals, wanted)
@@ -75,14 +77,19 @@ def _integrals_on_host(nodes: BackgroundNodes, coords: Images, factors: Images, 
     for block in blocks(rows.stop - rows.start, _N_PARTS * max(_N_INTEGRATED // width, 1)):
         part = slice(rows.start + block.start, rows.start + block.stop), columns
         weights = pixel_weights(table, *(x[part] for x in coords), dtype=dtype)
-        scale = weights.inside.reshape(-1, width)
+        scale = _on_host(weights.inside).reshape(-1, width)
         for factor in factors:
-            scale = scale * factor[part].astype(dtype, copy=False)
+            scale = scale * _on_host(factor)[part].astype(dtype, copy=False)
         _integrate_rows(nodes, weights, scale, integrals[:, *part])
     return integrals
 
 
-def _zero_around(integrals: Array, wanted: Array) -> tuple[slice, slice]:
+def _on_host(x: Array) -> Floats:
+    """An array of NumPy, as type checkers see it."""
+    return cast(Floats, x)
+
+
+def _zero_around(integrals: Floats, wanted: Floats) -> tuple[slice, slice]:
     """Rows and columns of the pixels that are wanted; the pixels around them are set to zero."""
     rows, columns = (np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
@@ -94,12 +101,13 @@ def _zero_around(integrals: Array, wanted: Array) -> tuple[slice, slice]:
     return window
 
 
-def _integrate_rows(nodes: BackgroundNodes, weights: Weights, scale: Array, integrals: Array) -> None:
+def _integrate_rows(nodes: BackgroundNodes, weights: Weights, scale: Floats, integrals: Floats) -> None:
     """Integrals over the energy bins times a scale of shape (ny, nx), a few rows at a time."""
     table, width = nodes.table, scale.shape[1]
     hole = None if table.holes is None else weights.touched(on_device_of(weights, table, "holes"))
     for part, sums in weights.parts(on_device_of(weights, table, "values"), width * max(_N_INTEGRATED // width, 1)):
-        found = _integrated(nodes, np.ascontiguousarray(sums), None if hole is None else hole[:, part])
+        rate = np.ascontiguousarray(_on_host(sums))
+        found = _on_host(_integrated(nodes, rate, None if hole is None else hole[:, part]))
         rows = slice(part.start // width, part.stop // width)
         with quiet_on_windows():
             np.multiply(found.reshape(len(found), -1, width), scale[rows], out=integrals[:, rows])

@@ -9,7 +9,7 @@ Elsewhere, finding them would mean to read the offsets back: all pixels are eval
 """
 
 from collections.abc import Callable, Iterator
-from typing import TypeAlias
+from typing import TypeAlias, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -26,6 +26,7 @@ __all__ = ["HOST_BLOCK", "N_WORK_ARRAYS", "clip_at_zero", "project_density", "pr
 Parts: TypeAlias = Iterator[tuple[slice, Array]]
 """Slices of the true energies, and the values there, shape (n_row, n_bin, P); together they cover all energies."""
 
+Floats = NDArray[np.float64]
 Rows: TypeAlias = NDArray[np.int64] | slice
 _Direct: TypeAlias = Callable[[Weights, Rows], Array]
 
@@ -59,8 +60,9 @@ def project_values(table: NodeTable, weights: Weights, factor: float = 1.0) -> A
         values = xp.where(weights.touched(on_device_of(weights, table, "holes")), xp.zeros_like(values), values)
     if not device.is_host:
         return clip_at_zero(values, xp)
+    host = cast(Floats, values)
     for row in (*table.awkward, *(table.dipping if weights.extrapolates else ())):
-        np.maximum(values[row], 0, out=values[row])
+        np.maximum(host[row], 0, out=host[row])
     return values
 
 
@@ -120,7 +122,8 @@ def project_kernel(nodes: KernelNodes, weights: Weights, threshold: float) -> Pa
         return
     for rows, kernel in _kernel(nodes, weights):
         if weights.device.is_host:
-            np.copyto(kernel, 0.0, where=kernel < threshold)
+            host = cast(Floats, kernel)
+            np.copyto(host, 0.0, where=host < threshold)
             yield rows, kernel
         else:
             xp = array_namespace(kernel)
@@ -157,9 +160,12 @@ def _density(table: NodeTable, weights: Weights, rows: Rows) -> Array:
 def _scaled(values: Array, factor: Array, direct: _Direct, table: NodeTable, weights: Weights) -> Parts:
     """Node values at the pixels times a factor, rows by rows; what may have to be clipped is evaluated directly."""
     outer = weights.outer_pixels() if table.dipping.size and weights.extrapolates else table.dipping[:0]
-    clipped = dict(zip(table.dipping, direct(weights.select(outer), table.dipping), strict=True)) if outer.size else {}
+    clipped: dict[int, Floats] = {}
+    if outer.size:
+        evaluated = cast(Floats, direct(weights.select(outer), table.dipping))
+        clipped = dict(zip(table.dipping.tolist(), evaluated, strict=True))
     awkward = set(table.awkward)
-    for rows in blocks(len(values), HOST_BLOCK // max(1, values.shape[1] * factor.shape[-1])):
+    for rows in blocks(values.shape[0], HOST_BLOCK // max(1, values.shape[1] * factor.shape[-1])):
         part = weights.apply_scaled(values[rows], factor[rows])
         for number, row in enumerate(range(rows.start, rows.stop)):
             if row in clipped:

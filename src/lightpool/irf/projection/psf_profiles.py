@@ -81,10 +81,13 @@ def _kind_and_tables(psf: ParametricPSF, tables: dict[str, NodeTable]) -> tuple[
 
 def _fused(kind: str, used: list[NodeTable | None], rad: Array, areas: Array, weights: Weights) -> Array:
     """Profile in one kernel launch; ``used`` has the order of `lightpool.arrays.cuda.responses`."""
-    project = responses.project_gauss if kind == "gauss" else responses.project_king
-    first = next(table for table in used if table is not None)
-    parameters = [None if table is None else on_device_of(weights, table, "values") for table in used]
-    return project(parameters, rad, areas, kernel_coordinates(weights, first))
+    known = [table for table in used if table is not None]
+    pixels = kernel_coordinates(weights, known[0])
+    if kind == "king":
+        parameters = [on_device_of(weights, table, "values") for table in known]
+        return responses.project_king(parameters, rad, areas, pixels)
+    gaussians = [None if table is None else on_device_of(weights, table, "values") for table in used]
+    return responses.project_gauss(gaussians, rad, areas, pixels)
 
 
 def _normalised(profile: _Profile, parameters: list[Array], rad: Array, areas: Array) -> Array:

@@ -132,7 +132,7 @@ class ResponseRequest:
         def compute(rows: slice, columns: slice, mask: Array | None) -> Iterator[tuple[slice, Array]]:
             window = [image[rows, columns] for image in images]
             if mask is not None:
-                window = [np.where(mask, x, np.nan) for x in window]  # all weights of NaN are zero
+                window = [device.xp.where(mask, x, np.nan) for x in window]  # all weights of NaN are zero
             weights = pixel_weights(self.nodes, *window, dtype=dtype)
             for lead, values in self.parts(weights):
                 yield lead, array_namespace(values).reshape(values, (*values.shape[:-1], *window[0].shape))

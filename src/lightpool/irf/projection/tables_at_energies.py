@@ -182,17 +182,22 @@ def _at(
 
 def _interpolated(values: Values, dim: int, axis: MapAxis, x: Floats) -> Floats:
     index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
-    before = (slice(None),) * dim
-    low = np.asarray(values[(*before, index)], dtype=np.float64)  # new: the index is an array
+    low = np.asarray(_taken(values, index, dim), dtype=np.float64)  # new: the index is an array
     if axis.nbin == 1:
         return low
-    high = np.asarray(values[(*before, index + 1)], dtype=np.float64)
+    high = np.asarray(_taken(values, index + 1, dim), dtype=np.float64)
     above = _column(above, values.ndim - dim)
     with np.errstate(invalid="ignore"):  # not a number and infinities stay what they are: holes
         low *= 1 - above
         high *= above
         low += high
     return low
+
+
+def _taken(values: Values, index: NDArray[np.int64], dim: int) -> Values:
+    selection: tuple[slice | NDArray[np.int64], ...] = (*(slice(None),) * dim, index)
+    taken: Values = values[selection]
+    return taken
 
 
 def _column(x: Floats, ndim: int) -> Floats:

@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Protocol, Self
+from typing import Protocol, Self, cast
 
 import numpy as np
 from numpy.typing import NDArray
@@ -214,7 +214,8 @@ class OffsetWeights:
     @property
     def extrapolates(self) -> bool:
         """Whether some weight is negative; only on the host."""
-        return bool(self.basis.size) and bool(self.basis.min() < 0)
+        basis = cast(NDArray[np.float64], self.basis)  # only on the host
+        return bool(basis.size) and bool(basis.min() < 0)
 
     def outer_pixels(self) -> NDArray[np.int64]:
         """Numbers of the pixels inside the axis but beyond its outer nodes; only on the host."""
@@ -232,7 +233,7 @@ class OffsetWeights:
 
     def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
         """Yield the sums for some pixels at a time, see `Weights.parts`; only on the host."""
-        return ((part, apply_basis(values, self.basis[:, part])) for part in blocks(len(self.x), size))
+        return ((part, apply_basis(values, self.basis[:, part])) for part in blocks(self.x.shape[0], size))
 
     def apply_scaled(self, values: Array, factor: Array) -> Array:
         """Return the sum times a factor: (E, N, n_node) and (E, P) to (E, N, P), see `Weights.apply_scaled`."""
@@ -259,7 +260,7 @@ class PlaneWeights:
         """Lower node and fraction in both coordinates; those of the first node outside the axes."""
         xp = array_namespace(self.lon)
         lon, lat = self.lon, self.lat
-        if not (self.device.is_host and self.inside.all()):
+        if not (self.device.is_host and cast(NDArray[np.bool_], self.inside).all()):
             lon, lat = (
                 xp.where(self.inside, x, xp.full_like(x, float(nodes[0])))
                 for x, nodes in zip((lon, lat), self.nodes, strict=True)

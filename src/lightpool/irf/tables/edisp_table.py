@@ -29,7 +29,7 @@ class EnergyDispersion2D(IRF):
     @property
     def _default_offset(self) -> u.Quantity:
         offset = self.axes["offset"]
-        return offset.center if offset.nbin == 1 else [1.0] * u.deg
+        return offset.center if offset.nbin == 1 else u.Quantity([1.0], "deg")
 
     @classmethod
     def from_gauss(

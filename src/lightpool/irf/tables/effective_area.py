@@ -44,7 +44,7 @@ class EffectiveAreaTable2D(IRF):
             )
         g1, g2, g3 = _PARAMETRISATIONS[instrument]
         energy = energy_axis_true.center.to_value("MeV")[:, np.newaxis]
-        offset = MapAxis.from_edges([0.0, 5.0] * u.deg, name="offset")
+        offset = MapAxis.from_edges([0.0, 5.0], unit="deg", name="offset")
         data = g1 * energy**-g2 * np.exp(-g3 / energy)
         return cls(axes=MapAxes([energy_axis_true, offset]), data=data, unit="cm2", meta={"TELESCOP": instrument})
 

@@ -61,7 +61,7 @@ class PSF(IRF):
         energy_true : Quantity, by default 1 and 10 TeV
         offset : Quantity, by default 0 deg
         """
-        energy_true = [[1.0], [10.0]] * u.TeV if energy_true is None else energy_true
+        energy_true = u.Quantity([[1.0], [10.0]], "TeV") if energy_true is None else energy_true
         offset = 0 * u.deg if offset is None else offset
         edges = self.axes["energy_true"].edges
         rows = {"Theta": self.axes["offset"].center.to("deg"), "Energy hi": edges[1:], "Energy lo": edges[:-1]}

@@ -1,7 +1,7 @@
 """The background from other runs: their events at the same places of the field of view."""
 
 import logging
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -13,8 +13,8 @@ from astropy.time import Time
 from lightpool.arrays import array_namespace, fov_matrix, frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.arrays.devices.array_types import Array
 from lightpool.datasets import MapDataset, MapDatasetOnOff
-from lightpool.irf import FoVAlignment
 from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask
+from lightpool.makers.fov_rotation import turns_against_the_sky
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.maps import Map
 
@@ -168,7 +168,7 @@ class OffRunsBackgroundMaker(Maker):
         if self.acceptance == "livetime":
             livetime = off.observation_live_time_duration.to_value("s")
             return Map.from_geom(geom, data=float(livetime), dtype=precision, device=device)
-        if not off.bkg.has_offset_axis and off.bkg.fov_alignment == FoVAlignment.ALTAZ:
+        if turns_against_the_sky(off.required("bkg")):
             raise ValueError(
                 f"the background table of observation {off.obs_id} is aligned with the horizon and cannot be laid on "
                 f"the field of view of observation {observation.obs_id}; choose acceptance='livetime'"
@@ -176,11 +176,10 @@ class OffRunsBackgroundMaker(Maker):
         moved = _MovedRun(
             off.obs_id,
             observation.pointing,
-            off.bkg,
+            off.required,
             off.observation_time_duration,
             off.tstart,
             off.observatory_earth_location,
-            off.available_irfs,
         )
         return self.map_maker.make_background(geom, moved, device=device, precision=precision)
 
@@ -191,11 +190,10 @@ class _MovedRun:
 
     obs_id: int
     pointing: Any
-    bkg: Any
+    required: Callable[[str], Any]
     observation_time_duration: u.Quantity
     tstart: Time
     observatory_earth_location: Any
-    available_irfs: list[str]
 
 
 def _zenith(observation: Any) -> u.Quantity:
