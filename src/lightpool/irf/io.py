@@ -1,5 +1,82 @@
-"""Where Gammapy reads the responses of a file."""
+"""All responses of a file."""
 
-from lightpool.irf.tables.responses_of_file import load_irf_dict_from_file
+import logging
+from collections.abc import Mapping
+from typing import Any
 
-__all__ = ["load_irf_dict_from_file"]
+from lightpool.fits import FileKind, FitsFile, read_fits, require_kind
+from lightpool.irf.reduced.energy_dispersion import EnergyDispersion2D
+from lightpool.irf.tables.background import Background2D, Background3D
+from lightpool.irf.tables.effective_area import EffectiveAreaTable2D
+from lightpool.irf.tables.gadf_format import has_directional_cut
+from lightpool.irf.tables.hdu_classes import find_class, is_response
+from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.psf_parametric import EnergyDependentMultiGaussPSF, PSFKing
+from lightpool.irf.tables.psf_table import PSF3D
+from lightpool.irf.tables.rad_max import RadMax2D
+
+__all__ = ["IRF_CLASSES", "irf_class", "load_irf_dict_from_file"]
+
+log = logging.getLogger(__name__)
+
+IRF_CLASSES: dict[str, type[IRF]] = {
+    cls.tag: cls
+    for cls in (
+        EffectiveAreaTable2D,
+        EnergyDispersion2D,
+        PSF3D,
+        EnergyDependentMultiGaussPSF,
+        PSFKing,
+        Background3D,
+        Background2D,
+        RadMax2D,
+    )
+}
+"""Classes of response tables by their name in GADF, in small letters (``HDU_CLASS`` of an index)."""
+
+
+def irf_class(header: Mapping[str, Any]) -> tuple[str, type[IRF]] | None:
+    """Kind ("aeff", "edisp", "psf", "bkg", "rad_max") and class of a table, from its header; None if not known."""
+    found = find_class(header)
+    return None if found is None else (found[0], IRF_CLASSES[found[1]])
+
+
+def load_irf_dict_from_file(filename: Any) -> dict[str, Any]:
+    """Responses of a file, by kind: "aeff", "edisp", "psf", "bkg", "rad_max".
+
+    Of several tables of one kind the first is taken, with a warning. For point-like responses without a table of the
+    directional cut, the one of the keyword RAD_MAX is given.
+
+    Parameters
+    ----------
+    filename : str, path or `~lightpool.fits.FitsFile`
+    """
+    file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    require_kind(file, "load_irf_dict_from_file", FileKind.IRF, FileKind.EVENTS, takes_unknown=True)
+    found: dict[str, Any] = {}
+    is_pointlike = False
+    for number, name in enumerate(file.names):
+        header = file.values(number)
+        if not is_response(header):
+            continue
+        is_pointlike |= has_directional_cut(header)
+        known = irf_class(header)
+        if known is None:
+            log.warning(
+                "%s: HDU %r has HDUCLAS2=%r, HDUCLAS4=%r, which is no known class; left out",
+                file.source,
+                name,
+                header.get("HDUCLAS2"),
+                header.get("HDUCLAS4"),
+            )
+            continue
+        kind, cls = known
+        if kind in found:
+            taken = found[kind].meta.get("EXTNAME")
+            log.warning("%s: more than one HDU of type %s; %r is taken, %r is not", file.source, kind, taken, name)
+            continue
+        found[kind] = cls.read(file, hdu=number)
+    aeff = found.get("aeff")
+    if is_pointlike and "rad_max" not in found and aeff is not None and "RAD_MAX" in aeff.meta:
+        found["rad_max"] = RadMax2D.from_irf(aeff)
+    return found

@@ -54,7 +54,7 @@ class FieldOfView:
             return pointing
         if isinstance(pointing, FixedPointingInfo):
             require_tracking(pointing)
-            pointing = pointing.fixed_icrs
+            return cls(pointing.fixed_icrs, find_device(device), precision)
         return cls(pointing, find_device(device), precision)
 
     @property

@@ -144,7 +144,7 @@ def _sky_to_fov(pointing: FixedPointingInfo, time: Time, location: EarthLocation
     _, velocity = get_body_barycentric_posvel("earth", time)
     beta = (velocity.xyz / speed_of_light).to_value("")
     center = pointing.get_icrs(time, location)
-    around = center.directional_offset_by([0, 120, 240] * u.deg, 2 * u.deg)
+    around = center.directional_offset_by(u.Quantity([0, 120, 240], "deg"), 2 * u.deg)
     sky = around.cartesian.xyz.value + beta[:, np.newaxis]
     sky /= np.linalg.norm(sky, axis=0)
     horizon = SkyCoord(around).transform_to(AltAz(obstime=time, location=location)).cartesian.xyz.value

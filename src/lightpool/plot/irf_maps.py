@@ -14,9 +14,9 @@ from lightpool.plot.maps import add_colorbar, energy_text
 from lightpool.typing import QuantityLike
 
 if TYPE_CHECKING:
+    from lightpool.irf.reduced.energy_dispersion import EDispKernel
     from lightpool.irf.reduced.psf_kernel import PSFKernel
     from lightpool.irf.reduced.psf_map import PSFMap
-    from lightpool.irf.tables.edisp_kernel import EDispKernel
     from lightpool.maps import MapAxis
 
 __all__ = [

@@ -5,9 +5,9 @@ from typing import Any, ClassVar, Self
 import numpy as np
 
 from lightpool.arrays import array_namespace, constant, find_precision, to_host
+from lightpool.irf.reduced.energy_dispersion import EDispKernel, overlap_fraction
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import take_pixel
-from lightpool.irf.tables.edisp_kernel import EDispKernel, overlap_fraction
 from lightpool.maps import Map, MapAxes, MapAxis, WcsGeom
 
 __all__ = ["EDispKernelMap"]

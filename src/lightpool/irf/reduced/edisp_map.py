@@ -9,9 +9,9 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.irf.reduced.cumulative import finite_or_zero, kernel_weights
 from lightpool.irf.reduced.edisp_kernel_map import EDispKernelMap
+from lightpool.irf.reduced.energy_dispersion import EDispKernel
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import pixel_coordinates, take_pixel
-from lightpool.irf.tables.edisp_kernel import EDispKernel
 from lightpool.maps import Map, MapAxes, MapAxis, WcsGeom
 
 __all__ = ["EDispMap"]

@@ -21,11 +21,11 @@ from lightpool.irf.reduced.cumulative import closest_radius, finite_or_zero, int
 from lightpool.irf.reduced.irf_map import IRFMap, spectral_weights
 from lightpool.irf.reduced.pixel_lookup import gather_linear, is_inside, pixel_coordinates
 from lightpool.irf.reduced.psf_kernel import PSFKernel, kernel_from_profiles
+from lightpool.irf.tables.psf_table import RAD_AXIS_DEFAULT
 from lightpool.maps import Map, MapAxis, WcsGeom
 
 __all__ = ["RAD_AXIS_DEFAULT", "PSFMap", "RecoPSFMap"]
 
-RAD_AXIS_DEFAULT = MapAxis.from_bounds(0, 0.66, nbin=66, node_type="edges", name="rad", unit="deg")
 """Axis of the distance to the source, where none is given."""
 
 PSF_MAX_OVERSAMPLING = 4

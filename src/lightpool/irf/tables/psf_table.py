@@ -8,7 +8,9 @@ import numpy as np
 from lightpool.irf.tables.irf import IRF
 from lightpool.maps import MapAxis
 
-__all__ = ["PSF", "PSF3D"]
+__all__ = ["PSF", "PSF3D", "RAD_AXIS_DEFAULT"]
+
+RAD_AXIS_DEFAULT = MapAxis.from_bounds(0, 0.66, nbin=66, node_type="edges", name="rad", unit="deg")
 
 
 class PSF(IRF):
@@ -21,8 +23,6 @@ class PSF(IRF):
     def _rad_axis(self) -> MapAxis:
         if "rad" in self.axes.names:
             return self.axes["rad"]
-        from lightpool.irf.reduced.psf_map import RAD_AXIS_DEFAULT
-
         return RAD_AXIS_DEFAULT
 
     def containment(self, rad: Any, **kwargs: Any) -> u.Quantity:

@@ -3,7 +3,8 @@
 Source: George et al. 2007, OGIP memo CAL/GEN/92-002.
 """
 
-from typing import TYPE_CHECKING, Any
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Protocol
 
 import astropy.units as u
 import numpy as np
@@ -27,20 +28,31 @@ from lightpool.fits.content_kinds import find_matrix
 from lightpool.irf.tables.table_rules import check_axes, n_not_finite
 from lightpool.maps import MapAxes, MapAxis
 from lightpool.maps.axes.axis_format import integer_type
+from lightpool.typing import PathInput
 
 if TYPE_CHECKING:
-    from lightpool.irf.tables.edisp_kernel import EDispKernel
+    from astropy.table import Table
 
 __all__ = ["read_rmf", "rmf_from_hdulist", "rmf_to_hdulist", "rmf_to_table", "write_rmf"]
 
-UNITS = {"ogip": None, "xspec": u.keV, "ogip-sherpa": u.keV}
+Matrix = NDArray[np.floating]
+
+
+class Record(Protocol):
+    """One row of a FITS table."""
+
+    def field(self, name: str, /) -> NDArray[np.generic]:
+        """Value of a column."""
+
+
+UNITS: dict[str, u.UnitBase | None] = {"ogip": None, "xspec": u.keV, "ogip-sherpa": u.keV}
 """Unit of the energies in each format; None keeps that of the axes."""
 
 
 def rmf_from_hdulist(
-    hdulist: Any, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS"
+    hdulist: HDUList, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS"
 ) -> tuple[MapAxes, NDArray[np.float64]]:
-    """Axes and matrix from the HDUs of a response file.
+    """Return axes and matrix from the HDUs of a response file.
 
     Parameters
     ----------
@@ -55,7 +67,7 @@ def rmf_from_hdulist(
     Raises
     ------
     MissingDataError
-        If an HDU is not there.
+        If an HDU is missing.
     FormatError
         If a run of channels leaves the matrix, an axis does not ascend or has no energies, or a value is not finite.
     """
@@ -83,9 +95,15 @@ def rmf_from_hdulist(
 
 
 def read_rmf(
-    filename: Any, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS"
+    filename: PathInput | FitsFile, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS"
 ) -> tuple[MapAxes, NDArray[np.float64]]:
-    """Axes and matrix of a response file, see `rmf_from_hdulist`."""
+    """Return axes and matrix of a response file.
+
+    Parameters
+    ----------
+    filename : str, path or `~lightpool.fits.FitsFile`
+    hdu1, hdu2 : see `rmf_from_hdulist`
+    """
     file = filename if isinstance(filename, FitsFile) else read_fits(filename)
     if hdu1 == "MATRIX":
         require_kind(file, "EDispKernel.read", FileKind.RMF)
@@ -93,67 +111,86 @@ def read_rmf(
         return rmf_from_hdulist(file.hdulist, hdu1, hdu2)
 
 
-def rmf_to_hdulist(kernel: "EDispKernel", format: str = "ogip") -> HDUList:
-    """HDUs of a response file.
+def rmf_to_hdulist(axes: MapAxes, matrix: Matrix, format: str = "ogip") -> HDUList:
+    """Return the HDUs of a response file.
 
     Parameters
     ----------
-    kernel : EDispKernel
+    axes : MapAxes, ``energy_true`` and ``energy``
+    matrix : ndarray, shape (n_energy_true, n_energy)
     format : "ogip", or "xspec" (also called "ogip-sherpa") with energies in keV
     """
-    unit = _unit_of(kernel, format)
-    edges = kernel.axes["energy_true"].edges.to_value(unit)
-    letter = "I" if integer_type(kernel.axes["energy"].nbin) is np.int16 else "J"
-    runs = [_runs(row) for row in kernel.data]
+    unit = _unit_of(axes, format)
+    edges = axes["energy_true"].edges.to_value(unit)
+    letter = "I" if integer_type(axes["energy"].nbin) is np.int16 else "J"
+    runs = [_runs(row) for row in matrix]
     columns = [
         Column("ENERG_LO", "E", unit=unit.to_string(), array=edges[:-1]),
         Column("ENERG_HI", "E", unit=unit.to_string(), array=edges[1:]),
         Column("N_GRP", "I", array=np.array([len(start) for start, _ in runs], dtype=np.int16)),
         Column("F_CHAN", f"P{letter}()", array=_objects([start for start, _ in runs])),
         Column("N_CHAN", f"P{letter}()", array=_objects([length for _, length in runs])),
-        Column("MATRIX", "PE()", array=_objects([row[row != 0] for row in kernel.data])),
+        Column("MATRIX", "PE()", array=_objects([row[row != 0] for row in matrix])),
     ]
     header = Header()
-    header.update(_keywords(kernel))
-    matrix = BinTableHDU.from_columns(columns, header=header, name="MATRIX")
-    ebounds = kernel.axes["energy"].to_table_hdu(format="ogip-sherpa" if format == "xspec" else format)
-    return HDUList([PrimaryHDU(), matrix, ebounds])
+    header.update(_keywords(axes, matrix))
+    matrix_hdu = BinTableHDU.from_columns(columns, header=header, name="MATRIX")
+    ebounds = axes["energy"].to_table_hdu(format="ogip-sherpa" if format == "xspec" else format)
+    return HDUList([PrimaryHDU(), matrix_hdu, ebounds])
 
 
-def rmf_to_table(kernel: "EDispKernel", format: str = "ogip") -> Any:
-    """Table of the matrix HDU of a response file, see `rmf_to_hdulist`."""
+def rmf_to_table(axes: MapAxes, matrix: Matrix, format: str = "ogip") -> "Table":
+    """Return the table of the matrix HDU of a response file.
+
+    Parameters
+    ----------
+    axes, matrix, format : see `rmf_to_hdulist`
+    """
     from astropy.table import Table
 
-    unit = _unit_of(kernel, format)
-    edges = kernel.axes["energy_true"].edges.to(unit)
-    runs = [_runs(row) for row in kernel.data]
+    unit = _unit_of(axes, format)
+    edges = axes["energy_true"].edges.to(unit)
+    runs = [_runs(row) for row in matrix]
     columns = {
         "ENERG_LO": edges[:-1],
         "ENERG_HI": edges[1:],
         "N_GRP": np.array([len(start) for start, _ in runs], dtype=np.int16),
         "F_CHAN": _objects([start for start, _ in runs]),
         "N_CHAN": _objects([length for _, length in runs]),
-        "MATRIX": _objects([row[row != 0] for row in kernel.data]),
+        "MATRIX": _objects([row[row != 0] for row in matrix]),
     }
-    meta = {"name": "MATRIX", **{key.lower(): value for key, value in _keywords(kernel).items()}}
+    meta = {"name": "MATRIX", **{key.lower(): value for key, value in _keywords(axes, matrix).items()}}
     return Table(columns, meta=meta)
 
 
 def write_rmf(
-    kernel: "EDispKernel", filename: Any, overwrite: bool = False, format: str = "ogip", checksum: bool = False
+    axes: MapAxes,
+    matrix: Matrix,
+    filename: PathInput,
+    overwrite: bool = False,
+    format: str = "ogip",
+    checksum: bool = False,
 ) -> None:
-    """Write a response file, with checksums if asked for."""
-    write_fits(rmf_to_hdulist(kernel, format), filename, overwrite=overwrite, checksum=checksum)
+    """Write a response file.
+
+    Parameters
+    ----------
+    axes, matrix, format : see `rmf_to_hdulist`
+    filename : str or path
+    overwrite : bool, whether an existing file is replaced
+    checksum : bool, whether the HDUs get checksums
+    """
+    write_fits(rmf_to_hdulist(axes, matrix, format), filename, overwrite=overwrite, checksum=checksum)
 
 
-def _unit_of(kernel: "EDispKernel", format: str) -> u.UnitBase:
+def _unit_of(axes: MapAxes, format: str) -> u.UnitBase:
     if format not in UNITS:
         raise FormatError(f"energy dispersion matrix got format {format!r}, expected one of {', '.join(UNITS)}")
-    return UNITS[format] or kernel.axes["energy_true"].unit
+    return UNITS[format] or axes["energy_true"].unit
 
 
-def _keywords(kernel: "EDispKernel") -> dict[str, Any]:
-    runs = [_runs(row) for row in kernel.data]
+def _keywords(axes: MapAxes, matrix: Matrix) -> dict[str, str | int | float]:
+    runs = [_runs(row) for row in matrix]
     return {
         "TELESCOP": "unknown",
         "INSTRUME": "unknown",
@@ -165,15 +202,15 @@ def _keywords(kernel: "EDispKernel") -> dict[str, Any]:
         "HDUCLAS3": "REDIST",
         "HDUVERS": "1.3.0",
         "LO_THRES": 0.0,
-        "DETCHANS": kernel.axes["energy"].nbin,
+        "DETCHANS": axes["energy"].nbin,
         "NUMGRP": sum(len(start) for start, _ in runs),
-        "NUMELT": int(np.count_nonzero(kernel.data)),
+        "NUMELT": int(np.count_nonzero(matrix)),
         "TLMIN4": 0,
-        "TLMAX4": kernel.axes["energy"].nbin - 1,
+        "TLMAX4": axes["energy"].nbin - 1,
     }
 
 
-def _runs(row: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
+def _runs(row: NDArray[np.floating]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """First channels and lengths of the runs of values that are not zero; one run of length zero if there is none."""
     kind = integer_type(len(row))
     is_used = np.concatenate([[False], row != 0, [False]])
@@ -183,16 +220,16 @@ def _runs(row: NDArray[Any]) -> tuple[NDArray[Any], NDArray[Any]]:
     return borders[::2].astype(kind), (borders[1::2] - borders[::2]).astype(kind)
 
 
-def _objects(arrays: list[Any]) -> NDArray[np.object_]:
+def _objects(arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.object_]:
     """Array of arrays of different lengths, as a column of variable length wants it."""
     column = np.empty(len(arrays), dtype=object)
-    for i, values in enumerate(arrays):  # at once, arrays of one length would become a table
+    for i, values in enumerate(arrays):  # one by one: NumPy makes a matrix of arrays of one length
         column[i] = values
     return column
 
 
-def _first_channel(matrix: Any, ebounds: Any) -> int:
-    """First channel, whose number the standard leaves to the file: TLMIN of F_CHAN, else the first CHANNEL."""
+def _first_channel(matrix: BinTableHDU, ebounds: BinTableHDU) -> int:
+    """First channel, which each file numbers as it likes: TLMIN of F_CHAN, else the first CHANNEL."""
     number = [name.upper() for name in matrix.columns.names].index("F_CHAN") + 1
     if f"TLMIN{number}" in matrix.header:
         return int(matrix.header[f"TLMIN{number}"])
@@ -200,7 +237,7 @@ def _first_channel(matrix: Any, ebounds: Any) -> int:
     return int(ebounds.data["CHANNEL"][0]) if "CHANNEL" in names else 1
 
 
-def _fill_row(row: NDArray[np.float64], record: Any, first: int) -> None:
+def _fill_row(row: NDArray[np.float64], record: Record, first: int) -> None:
     values = np.atleast_1d(record.field("MATRIX"))
     starts = np.atleast_1d(record.field("F_CHAN")).astype(int) - first
     lengths = np.atleast_1d(record.field("N_CHAN")).astype(int)

@@ -1,20 +1,121 @@
-"""The energy dispersion matrix of one position: a small table on the host."""
+"""Energy dispersion: the table of a file, and the matrix of one position, which is a small table on the host.
 
-from typing import Any, ClassVar, Self
+The table makes matrices of itself by a projection, so both stand above `lightpool.irf.projection`.
+"""
+
+from typing import Any, ClassVar, Self, cast
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.irf.tables.edisp_table import EnergyDispersion2D
+from lightpool.irf.projection.requests import edisp_kernel_request
 from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.level_crossings import level_crossings
 from lightpool.irf.tables.rmf import read_rmf, rmf_from_hdulist, rmf_to_hdulist, rmf_to_table, write_rmf
-from lightpool.maps import MapAxis
+from lightpool.maps import MapAxes, MapAxis
 
-__all__ = ["EDispKernel", "overlap_fraction"]
+__all__ = ["EDispKernel", "EnergyDispersion2D", "overlap_fraction"]
 
-N_SEARCH = 100
-"""Number of intervals in which an energy of given bias is searched."""
+
+class EnergyDispersion2D(IRF):
+    """Probability density of ``migra`` = energy / energy_true, GADF class EDISP_2D; see `IRF`.
+
+    The axes are ``energy_true``, ``migra`` and ``offset``.
+    """
+
+    tag = "edisp_2d"
+    required_axes: ClassVar[list[str]] = ["energy_true", "migra", "offset"]
+    default_unit = u.dimensionless_unscaled
+
+    def _mask_out_bounds(self, outside: list[Any]) -> Any:
+        """Zero outside the offsets, or outside both energies and migra; in one of these alone it is extrapolated."""
+        energy, migra, offset = (outside[self.axes.index(name)] for name in ("energy_true", "migra", "offset"))
+        return (energy & migra) | offset
+
+    @property
+    def _default_offset(self) -> u.Quantity:
+        offset = self.axes["offset"]
+        return offset.center if offset.nbin == 1 else u.Quantity([1.0], "deg")
+
+    @classmethod
+    def from_gauss(
+        cls,
+        energy_axis_true: MapAxis,
+        migra_axis: MapAxis,
+        offset_axis: MapAxis,
+        bias: Any,
+        sigma: Any,
+        pdf_threshold: float = 1e-6,
+    ) -> Self:
+        """Gaussian in ``migra``, the same at all offsets.
+
+        Parameters
+        ----------
+        energy_axis_true, migra_axis, offset_axis : MapAxis
+        bias : float or array of one value per true energy, mean of migra minus 1
+        sigma : float or array of one value per true energy, standard deviation of migra
+        pdf_threshold : float, smaller densities are zero
+        """
+        from scipy.special import erf
+
+        edges = migra_axis.edges.value
+        n_energy = energy_axis_true.nbin
+        bias, sigma = (np.broadcast_to(np.asarray(x, dtype=float), n_energy)[:, np.newaxis] for x in (bias, sigma))
+        cumulative = erf((edges - 1 - bias) / (np.sqrt(2) * sigma)) / 2
+        density = np.diff(cumulative, axis=-1) / np.diff(edges)
+        density = np.where(density < pdf_threshold, 0.0, density)
+        axes = MapAxes([energy_axis_true, migra_axis, offset_axis])
+        return cls(axes=axes, data=np.repeat(density[..., np.newaxis], offset_axis.nbin, axis=-1))
+
+    def normalize(self, axis_name: str = "migra") -> None:
+        """Normalise over ``migra``, in place."""
+        super().normalize(axis_name=axis_name)
+
+    def to_edisp_kernel(
+        self, offset: Any, energy_axis_true: Any = None, energy_axis: Any = None, threshold: float = 1e-8
+    ) -> Any:
+        """Probabilities of the bins of reconstructed energy, for each true energy, at one offset.
+
+        Parameters
+        ----------
+        offset : Angle or str
+        energy_axis_true, energy_axis : MapAxis or Quantity of edges
+            By default the table's true energies, for both.
+        threshold : float, smaller probabilities are zero
+
+        Returns
+        -------
+        kernel : `~lightpool.irf.EDispKernel`
+        """
+        true = self._energy_axis(energy_axis_true, "energy_true")
+        reco = self._energy_axis(energy_axis, "energy")
+        position = np.atleast_1d(u.Quantity(offset).to_value("rad")).astype(float).ravel()[:1]
+        data = edisp_kernel_request(self, reco, true, threshold).project(position).values()[..., 0, 0]
+        return EDispKernel(axes=[true, reco], data=data)
+
+    def _energy_axis(self, axis: Any, name: str) -> MapAxis:
+        if axis is None:
+            return self.axes["energy_true"].copy(name=name)
+        return MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else cast(MapAxis, axis)
+
+    def plot_bias(self, ax: Any = None, offset: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
+        """Image of the density over true energy and migra."""
+        from lightpool.plot.irf import plot_edisp_bias
+
+        return plot_edisp_bias(self, ax=ax, offset=offset, add_cbar=add_cbar, **kwargs)
+
+    def plot_migration(self, ax: Any = None, offset: Any = None, energy_true: Any = None, **kwargs: Any) -> Any:
+        """Curves over migra, one for each offset and true energy."""
+        from lightpool.plot.irf import plot_edisp_migration
+
+        return plot_edisp_migration(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
+
+    def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
+        """Figure with all of the plots and the kernel."""
+        from lightpool.plot.irf import peek_edisp
+
+        peek_edisp(self, figsize)
 
 
 class EDispKernel(IRF):
@@ -133,15 +234,15 @@ class EDispKernel(IRF):
         Notes
         -----
         Bias and energy are interpolated in their logarithms; a bias that is not positive counts as tiny. The range is
-        searched in `N_SEARCH` intervals that are equal in the logarithm.
+        searched in 100 intervals that are equal in the logarithm.
         """
         center = self.axes["energy_true"].center.to("TeV")
         values = self.get_bias(center).value
         lower = center[np.nanargmax(values)] if energy_min is None else energy_min.to("TeV")
         upper = center[-1] if energy_max is None else energy_max.to("TeV")
         bias = float(u.Quantity(bias).to_value(""))
-        roots = _crossings(center.value, values, bias, lower.value, upper.value)
-        return (roots if roots else [lower.value]) * u.TeV * (1 + bias)
+        roots = level_crossings(center.value, values, bias, float(lower.value), float(upper.value))
+        return u.Quantity(roots or [float(lower.value)], "TeV") * (1 + bias)
 
     def _rows(self, energy_true: u.Quantity) -> NDArray[Any]:
         return np.asarray(self.data[self.axes["energy_true"].coord_to_idx(energy_true)])
@@ -166,15 +267,15 @@ class EDispKernel(IRF):
 
     def to_table(self, format: str = "ogip") -> Any:
         """Table of the matrix as an OGIP response file has it, without the zeros."""
-        return rmf_to_table(self, format)
+        return rmf_to_table(self.axes, self.data, format)
 
     def to_hdulist(self, format: str = "ogip") -> Any:
         """HDUs of an OGIP response file; format "ogip", or "ogip-sherpa" with energies in keV."""
-        return rmf_to_hdulist(self, format)
+        return rmf_to_hdulist(self.axes, self.data, format)
 
     def write(self, filename: Any, overwrite: bool = False, format: str = "ogip", checksum: bool = False) -> None:
         """Write an OGIP response file (RMF), with checksums if asked for."""
-        write_rmf(self, filename, overwrite, format, checksum)
+        write_rmf(self.axes, self.data, filename, overwrite, format, checksum)
 
     # --- pictures
 
@@ -204,21 +305,3 @@ def overlap_fraction(energy_axis: MapAxis, energy_axis_true: MapAxis) -> NDArray
     lower, upper = edges_true[:-1, np.newaxis], edges_true[1:, np.newaxis]
     overlap = np.minimum(edges[1:], upper) - np.maximum(edges[:-1], lower)
     return np.asarray(np.clip(overlap, 0.0, np.inf) / (upper - lower))
-
-
-def _crossings(
-    energy: NDArray[np.float64], values: NDArray[np.float64], level: float, lower: float, upper: float
-) -> list[float]:
-    """Energies between two limits at which values that are interpolated in log-log cross a level."""
-    from scipy.optimize import brentq
-
-    tiny = np.finfo(np.float64).tiny
-    log_energy, log_values = np.log(energy), np.log(np.clip(values, tiny, np.inf))
-
-    def excess(x: Any) -> Any:
-        return np.exp(np.interp(np.log(x), log_energy, log_values)) - level
-
-    search = np.exp(np.linspace(np.log(lower), np.log(upper), N_SEARCH + 1))
-    sign = np.sign(excess(search))
-    brackets = np.nonzero(sign[:-1] != sign[1:])[0]
-    return [float(brentq(excess, search[k], search[k + 1])) for k in brackets]
