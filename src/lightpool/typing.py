@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from astropy.visualization.wcsaxes import WCSAxes
     from astropy.wcs import WCS
     from numpy.typing import NDArray
-    from regions import Region, Regions
+    from regions import Region, Regions, SkyRegion
 
 __all__ = [
     "AngleLike",
@@ -52,7 +52,7 @@ AngleLike: TypeAlias = "u.Quantity | str | float | Sequence[u.Quantity | str | f
 FrameLike: TypeAlias = "BaseCoordinateFrame | str"
 """A frame of the sky, or its name: ``"icrs"``, ``"galactic"``."""
 
-OneRegion: TypeAlias = "Region"
+OneRegion: TypeAlias = "SkyRegion"
 """A single region of the sky."""
 
 TimeLike: TypeAlias = "Time | str"

@@ -18,7 +18,7 @@ from lightpool.datasets import MapDataset
 from lightpool.maps import Map
 from lightpool.typing import AngleLike
 
-__all__ = ["Described", "Maker", "check_run", "checked_angle", "checked_mask", "warn_of_odd_mask"]
+__all__ = ["Described", "Maker", "check_run", "checked_angle", "checked_mask", "safe_with_off", "warn_of_odd_mask"]
 
 log = logging.getLogger(__name__)
 
@@ -163,6 +163,20 @@ def check_run(
             "Observation; DataStore.obs(obs_id) returns one"
         )
     return observation
+
+
+def safe_with_off(dataset: MapDataset, acceptance_off: Map) -> Map:
+    """Return the safe mask of a dataset without the pixels that have no OFF acceptance.
+
+    Parameters
+    ----------
+    dataset : MapDataset
+    acceptance_off : Map
+        On the geometry of its counts.
+    """
+    has_off = acceptance_off.copy(data=acceptance_off.data > 0.0)
+    mask_safe: Map | None = dataset.mask_safe
+    return has_off if mask_safe is None else mask_safe & has_off
 
 
 class Maker(Described, ABC):

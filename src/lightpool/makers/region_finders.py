@@ -151,7 +151,7 @@ class ReflectedRegionsFinder(RegionsFinder):
 
     Notes
     -----
-    The method is described in Berge, Funk & Hinton 2007, A&A 466, 1219, section 4: all regions have the offset of the
+    The method is described in Berge, Funk & Hinton 2007, A&A 466, 1219: all regions have the offset of the
     source, so the acceptance is the same if it is radially symmetric. A region that contains the pointing, or spans
     nearly 180 deg or more as seen from there, has no reflected regions; one that touches the pointing may have the one
     on the other side. The angle that a region spans is that of the pixels in it, as in Gammapy, so it depends a little

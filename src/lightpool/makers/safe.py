@@ -55,7 +55,7 @@ class SafeMaskMaker(Maker):
     Notes
     -----
     The keywords LO_THRES and HI_THRES are those of GADF 0.3. The peak of the background as a threshold is described in
-    Mohrmann et al. 2019, A&A 632, A72, section 3.3.
+    Mohrmann et al. 2019, A&A 632, A72.
     """
 
     tag = "SafeMaskMaker"

@@ -1,34 +1,47 @@
-"""Exclusion masks found from the data: where the significance is high, round after round."""
+"""Exclusion masks found from the data: the pixels of high significance, found iteratively."""
 
 import copy
 import logging
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
 import numpy as np
 
-from lightpool.arrays import array_namespace, binary_dilation, disk_kernel, to_host, use_device
+from lightpool.arrays import Device, array_namespace, binary_dilation, disk_kernel, to_host, use_device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.kernels.connected_pixels import select_connected
 from lightpool.datasets import MapDataset
 from lightpool.makers.core import Described, checked_angle
 from lightpool.makers.excess import ExcessMapEstimator
-from lightpool.maps import Map, Maps
+from lightpool.maps import Map, Maps, WcsGeom, WcsNDMap
+from lightpool.typing import AngleLike
+
+if TYPE_CHECKING:
+    from lightpool.typing import Axes, Figure
 
 __all__ = ["ExclusionMaskFinder", "FoundExclusion"]
 
 log = logging.getLogger(__name__)
 
 
+class MakerWithExclusion(Protocol):
+    """A maker that measures a background outside an exclusion mask."""
+
+    exclusion_mask: Map | None
+
+    def run(self, dataset: MapDataset) -> MapDataset:
+        """Return a dataset with the measured background."""
+
+
 @dataclass(frozen=True, eq=False)
 class FoundExclusion:
-    """What `ExclusionMaskFinder` found.
+    """Result of `ExclusionMaskFinder`.
 
     Attributes
     ----------
-    mask : WcsNDMap of bool, an image; False where significant
-        The ``exclusion_mask`` of makers.
+    mask : WcsNDMap of bool
+        An image, False where significant: the ``exclusion_mask`` of makers.
     maps : Maps
         Excess and significance of the last round, see `ExcessMapEstimator.run`.
     n_excluded : tuple of int
@@ -37,45 +50,59 @@ class FoundExclusion:
         Whether the last round found no further pixel. Then its background was measured outside ``mask``.
     """
 
-    mask: Any
+    mask: WcsNDMap
     maps: Maps
     n_excluded: tuple[int, ...]
     is_stable: bool
 
-    def plot(self, **kwargs: Any) -> Any:
-        """Picture of the significance, see `lightpool.plot.significance.plot_significance`."""
+    def plot(
+        self, levels: Sequence[float] = (5.0, 10.0, 20.0, 40.0), figure: "Figure | None" = None
+    ) -> "tuple[Axes, Axes]":
+        """Draw the map and the distribution of the significance.
+
+        Parameters
+        ----------
+        levels : sequence of float
+            Significances of the contours.
+        figure : Figure, optional
+            A new one by default.
+
+        Returns
+        -------
+        map, distribution : Axes
+        """
         from lightpool.plot.significance import plot_significance
 
-        return plot_significance(self.maps["sqrt_ts"], exclusion_mask=self.mask, **kwargs)
+        return plot_significance(self.maps["sqrt_ts"], self.mask, levels, figure)
 
 
 class ExclusionMaskFinder(Described):
-    """Find the pixels to be left out of a background measurement, from the significance that it leads to.
+    """Find the pixels to exclude from a background measurement, from the significance that results from it.
 
-    A source in its own background makes itself look weaker than it is. So the background is measured, significant
-    pixels are excluded, and that is repeated until no pixel is added. Pixels stay excluded, hence there is an end.
+    A source inside the region of its own background measurement seems weaker than it is. So the background is measured,
+    significant pixels are excluded, and this is repeated until no pixel is added. It ends because pixels stay excluded.
 
     Parameters
     ----------
     estimator : ExcessMapEstimator, optional
-        How the significance is made. If it has several bands of energy, a pixel is excluded that is significant in any.
-        For rings it should have ``correlate_off=False``.
+        Computes the significance. With several energy bands, a pixel that is significant in any band is excluded. For
+        ring backgrounds it should have ``correlate_off=False``.
     threshold : float
         Significance above which a pixel is excluded.
     threshold_low : float
-        Pixels above this lower significance are excluded too, if they hang together (at a side or a corner) with one
+        Pixels above this lower significance are excluded too if they are connected (by a side or a corner) with one
         above the threshold.
     min_size : int
-        Least number of such pixels that hang together.
+        Minimum number of connected pixels.
     margin : Angle, Quantity or str
-        Width of the edge around them that is excluded too.
+        Width of the border around them that is excluded too.
     max_rounds : int
-        After so many rounds it ends with a warning.
+        Number of rounds after which it stops with a warning.
 
     Notes
     -----
-    Everything is done on the device of the datasets. The number of excluded pixels is read from it once per round, to
-    see whether it goes on, and one number per few steps in which the pixels that hang together are found.
+    All arrays stay on the device of the datasets. Only the number of excluded pixels is copied from it in each round, to
+    decide whether to continue, and one number per few steps of the connected-component labelling.
     """
 
     def __init__(
@@ -84,7 +111,7 @@ class ExclusionMaskFinder(Described):
         threshold: float = 5.0,
         threshold_low: float = 3.0,
         min_size: int = 4,
-        margin: Any = "0 deg",
+        margin: AngleLike = "0 deg",
         max_rounds: int = 10,
     ) -> None:
         if not 0 < threshold_low <= threshold:
@@ -103,17 +130,23 @@ class ExclusionMaskFinder(Described):
         self.min_size = min_size
         self.max_rounds = max_rounds
 
-    def run(self, datasets: MapDataset | Iterable[MapDataset], maker: Any = None, geom: Any = None) -> FoundExclusion:
-        """Find the exclusion.
+    def run(
+        self,
+        datasets: MapDataset | Iterable[MapDataset],
+        maker: MakerWithExclusion | None = None,
+        geom: WcsGeom | None = None,
+    ) -> FoundExclusion:
+        """Find the exclusion mask.
 
         Parameters
         ----------
-        datasets : MapDataset with counts and background, or several of them, which are stacked; they stay as they are
-        maker : RingBackgroundMaker, FoVBackgroundMaker or another with an ``exclusion_mask``
-            Run on each dataset in each round; its own mask is where it starts from. Without a maker the background is
-            taken as it is, and there is one round.
+        datasets : MapDataset or several of them
+            With counts and background; several are stacked. They are not changed.
+        maker : RingBackgroundMaker, FoVBackgroundMaker or another with an ``exclusion_mask``, optional
+            Run on each dataset in each round; its own mask is the initial one. Without a maker the background is used as
+            it is, and there is one round.
         geom : WcsGeom, optional
-            Geometry of the stack, by default that of the first dataset; all must be cutouts of it.
+            Geometry of the stack, by default that of the first dataset. All datasets must be cutouts of it.
 
         Returns
         -------
@@ -149,7 +182,7 @@ class ExclusionMaskFinder(Described):
         return FoundExclusion(mask=mask, maps=maps, n_excluded=tuple(n_excluded), is_stable=is_stable)
 
     def significant(self, sqrt_ts: Map) -> Array:
-        """Pixels to be excluded in a map of significances; array of bool, shape (ny, nx), on the device of the map."""
+        """Return the pixels to exclude in a map of significances; bool, shape (ny, nx), on the device of the map."""
         data = sqrt_ts.data
         xp = array_namespace(data)
         image = sqrt_ts.geom.to_image()
@@ -160,8 +193,8 @@ class ExclusionMaskFinder(Described):
         return binary_dilation(found, disk_kernel(radius)) if radius > 0 else found
 
 
-def _bare(datasets: list[Any]) -> list[MapDataset]:
-    """Datasets of counts, background and masks only; makers may change them."""
+def _bare(datasets: Sequence[MapDataset]) -> list[MapDataset]:
+    """Return datasets of counts, background and masks only, which makers may change."""
     if not datasets:
         raise ValueError("no datasets were given to find an exclusion in")
     bare = []
@@ -176,9 +209,9 @@ def _bare(datasets: list[Any]) -> list[MapDataset]:
     return bare
 
 
-def _first_mask(maker: Any, image: Any, device: Any) -> Map:
-    """Mask of the maker as an image, or one that keeps all."""
-    given = getattr(maker, "exclusion_mask", None)
+def _first_mask(maker: MakerWithExclusion | None, image: WcsGeom, device: Device) -> Map:
+    """Return the mask of the maker as an image, or one that keeps all pixels."""
+    given = None if maker is None else maker.exclusion_mask
     if given is None:
         everywhere = device.xp.ones(image.data_shape, dtype=device.xp.bool, device=device.handle)
         return Map.from_geom(image, data=everywhere, device=device)
@@ -189,8 +222,8 @@ def _first_mask(maker: Any, image: Any, device: Any) -> Map:
     return found
 
 
-def _measured(runs: list[MapDataset], maker: Any, mask: Map, geom: Any) -> MapDataset:
-    """Dataset with the background that a maker measures outside a mask."""
+def _measured(runs: list[MapDataset], maker: MakerWithExclusion | None, mask: Map, geom: WcsGeom) -> MapDataset:
+    """Return a dataset with the background that a maker measures outside a mask."""
     if maker is not None:
         maker = copy.copy(maker)
         maker.exclusion_mask = mask
@@ -207,5 +240,5 @@ def _measured(runs: list[MapDataset], maker: Any, mask: Map, geom: Any) -> MapDa
 def _n_excluded(before: Array, after: Array) -> tuple[int, int]:
     xp = array_namespace(before, after)
     both = xp.stack([xp.count_nonzero(~before), xp.count_nonzero(~after)])
-    counts = to_host(both)  # host: whether it goes on
+    counts = to_host(both)  # host: decides whether to continue
     return int(counts[0]), int(counts[1])

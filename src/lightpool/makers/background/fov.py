@@ -1,15 +1,17 @@
-"""The background template, normalised on the counts of the whole field of view."""
+"""The field-of-view background: the background template, normalised on the counts of the whole field of view."""
 
 import logging
 from dataclasses import dataclass
 from functools import partial
-from typing import Any
+from typing import TypeVar
 
 import numpy as np
 
 from lightpool.arrays import DeferredNumbers, array_namespace, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.kernels.reductions import sums_in_masks
+from lightpool.data import Observation
+from lightpool.datasets import MapDataset
 from lightpool.datasets.models.background_models import FoVBackgroundModel, Models
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.background.norm_fit import fit_norm
@@ -20,30 +22,37 @@ __all__ = ["FoVBackgroundMaker"]
 
 log = logging.getLogger(__name__)
 
+AnyDataset = TypeVar("AnyDataset", bound=MapDataset)
+
 _USUAL_NORM = (0.4, 2.5)
-"""A norm beyond is reported: templates of the right observing conditions need less."""
+"""Norms outside this range are reported: templates for the right observing conditions need less correction."""
 
 
 class FoVBackgroundMaker(Maker):
     """Normalise the background of a dataset on its counts outside an exclusion mask.
 
-    The counts and the background summed over the pixels of each energy bin are all that a norm which depends on energy
-    only needs. For a fit these short vectors leave the device. A scale is worked out on the device, and read when its
-    value is asked for.
+    A norm that depends only on energy needs only the counts and the background summed over the pixels of each energy
+    bin. For a fit these short vectors are copied from the device. A scale is computed on the device, and copied when its
+    value is needed.
 
     Parameters
     ----------
     method : {"scale", "fit"}
-        ``scale`` multiplies by counts over background. ``fit`` maximises the Poisson likelihood over the free
-        parameters of the spectral model.
+        ``scale`` multiplies the norm by counts over background; its error is that of the counts, the norm times
+        ``sqrt(counts) / background``. ``fit`` maximises the Poisson likelihood over the free parameters of the spectral
+        model.
     exclusion_mask : WcsNDMap of bool, optional
         False where gamma rays are expected. It may have another geometry than the dataset.
     spectral_model : norm spectral model or its tag, default ``pl-norm``
-        Used when the dataset has no background model yet.
+        Used if the dataset has no background model yet.
     min_counts : float
-        With as many counts or fewer outside the exclusion, the background stays as it is and the dataset is masked.
+        Unless there are more counts outside the exclusion, the background stays as it is and the dataset is masked.
     min_npred_background : float
-        The same for the background.
+        The same for the predicted background.
+
+    Notes
+    -----
+    Source: Berge, Funk & Hinton 2007, A&A 466, 1219, and Mohrmann et al. 2019, A&A 632, A72.
     """
 
     tag = "FoVBackgroundMaker"
@@ -65,25 +74,28 @@ class FoVBackgroundMaker(Maker):
         self.min_counts = min_counts
         self.min_npred_background = min_npred_background
 
-    def make_exclusion_mask(self, dataset: Any) -> Map:
-        """Exclusion mask on the geometry and the device of the dataset; True everywhere if there is none."""
+    def make_exclusion_mask(self, dataset: MapDataset) -> Map:
+        """Return the exclusion mask on the geometry and the device of a dataset; True everywhere if there is none."""
         geom, device = dataset._geom, dataset.device
         if self.exclusion_mask is None:
             ones = device.xp.ones(geom.data_shape, dtype=device.xp.bool, device=device.handle)
             return Map.from_geom(geom, data=ones, device=device)
         return self.exclusion_mask.to(device).interp_to_geom(geom)
 
-    def run(self, dataset: Any, observation: Any = None) -> Any:
+    def run(self, dataset: AnyDataset, observation: Observation | None = None) -> AnyDataset:
         """Give the dataset a background model with the best norm.
 
         Parameters
         ----------
-        dataset : MapDataset with counts and background, changed in place
-        observation : not used
+        dataset : MapDataset
+            With counts and background; changed in place.
+        observation : Observation, optional
+            Not used.
 
         Returns
         -------
-        dataset : the same dataset; ``mask_safe`` is False everywhere where no norm can be found, with a warning
+        dataset : MapDataset
+            The same dataset. If no norm can be determined, its ``mask_safe`` is False everywhere, with a warning.
         """
         check_run(self.tag, dataset, observation, needs_observation=False)
         if isinstance(dataset._geom, RegionGeom):
@@ -107,7 +119,7 @@ class FoVBackgroundMaker(Maker):
             self._scale(dataset, sums)
         return dataset
 
-    def _fit(self, dataset: Any, sums: "_Sums") -> None:
+    def _fit(self, dataset: MapDataset, sums: "_Sums") -> None:
         device, axis = dataset.device, dataset.counts.geom.axes["energy"]
         # host: a fit needs the counts and the background per energy
         counts, template, background = to_host(device.xp.stack([sums.counts, sums.template, sums.background]))
@@ -118,8 +130,8 @@ class FoVBackgroundMaker(Maker):
             _warn(dataset.name, reason)
             dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=device)
 
-    def _scale(self, dataset: Any, sums: "_Sums") -> None:
-        """Work the norm out where the dataset lives; on a device it is read when somebody asks for it."""
+    def _scale(self, dataset: MapDataset, sums: "_Sums") -> None:
+        """Compute the norm on the device of the dataset; it is copied from there when it is needed."""
         model, device = dataset.background_model.spectral_model, dataset.device
         if not hasattr(model, "norm"):
             raise TypeError(f"method 'scale' needs a model with one norm, got {type(model).__name__}; use method='fit'")
@@ -146,25 +158,25 @@ class FoVBackgroundMaker(Maker):
 
 @dataclass(frozen=True)
 class _Limits:
-    """What counts and background must exceed."""
+    """Limits that counts and background must exceed."""
 
     counts: float
     background: float
 
     def kept_by(self, counts: Array, background: Array) -> Array:
-        """Whether numbers, arrays without dimensions, are finite and above the limits."""
+        """Return whether two numbers, arrays without dimensions, are finite and above the limits."""
         xp = array_namespace(counts, background)
         is_finite = xp.isfinite(counts) & xp.isfinite(background)
         return is_finite & (background > self.background) & (counts > self.counts)
 
     def broken_by(self, counts: float, background: float) -> str | None:
-        """Why numbers do not keep to them, None if they do."""
+        """Return why two numbers are not above the limits, None if they are."""
         if not (np.isfinite(counts) and np.isfinite(background)):
             return f"counts ({counts}) or background ({background}) outside the exclusion is not finite"
         if background <= self.background:
-            return f"background outside the exclusion is {background:.6g}, needed are more than {self.background}"
+            return f"background outside the exclusion is {background:.6g}, it must exceed {self.background}"
         if counts <= self.counts:
-            return f"counts outside the exclusion are {counts:.6g}, needed are more than {self.counts}"
+            return f"counts outside the exclusion are {counts:.6g}, they must exceed {self.counts}"
         return None
 
 
@@ -173,15 +185,15 @@ def _warn(name: str, reason: str) -> None:
 
 
 def _warn_of_numbers(name: str, limits: _Limits, numbers: tuple[float, ...]) -> None:
-    """Warn if counts and background, which stand behind norm and error, are too small."""
+    """Warn if counts and background, which follow norm and error, are too small, or the norm is unusual."""
     norm, _, counts, background = numbers
     reason = limits.broken_by(counts, background)
     if reason is not None:
         _warn(name, reason)
     elif not _USUAL_NORM[0] <= norm <= _USUAL_NORM[1]:
         log.warning(
-            "dataset %s: the norm of the background is %.3g, from %.6g counts and %.6g of background outside the "
-            "exclusion; usual are %g to %g. Is the exclusion mask inverted, or a source missing in it?",
+            "dataset %s: the norm of the background is %.3g, from %.6g counts and a background of %.6g outside the "
+            "exclusion; usual values are %g to %g. Is the exclusion mask inverted, or a source missing in it?",
             name,
             norm,
             counts,
@@ -199,7 +211,7 @@ class _Sums:
     background: Array  # background with its model as it is
 
 
-def _sums_per_energy(dataset: Any, exclusion: Map) -> _Sums:
+def _sums_per_energy(dataset: MapDataset, exclusion: Map) -> _Sums:
     masks = [mask.data for mask in (exclusion, dataset.mask_safe, dataset.mask_fit) if mask is not None]
     sums = sums_in_masks([dataset.counts.data, dataset.background.data], masks)
     counts, template = sums[0, ...], sums[1, ...]

@@ -1,10 +1,9 @@
 """Poisson fit of a norm that depends on energy only."""
 
 from dataclasses import dataclass
-from typing import Any
-
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.datasets.models.parameters import Parameter
 from lightpool.datasets.models.spectral_norms import (
@@ -18,26 +17,28 @@ __all__ = ["fit_norm", "poisson_regression"]
 _MAX_STEP = 100
 _TOLERANCE = 1e-10
 
-Vector = np.ndarray[Any, Any]
 
+def poisson_regression(
+    counts: NDArray[np.float64], template: NDArray[np.float64], design: NDArray[np.float64], start: NDArray[np.float64]
+) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    r"""Return the maximum of the Poisson likelihood of :math:`\mu_e = b_e \exp(\sum_j X_{ej} \theta_j)`.
 
-def poisson_regression(counts: Vector, template: Vector, design: Vector, start: Vector) -> tuple[Vector, Vector]:
-    r"""Maximum of the Poisson likelihood of :math:`\mu_e = b_e \exp(\sum_j X_{ej} \theta_j)`.
-
-    The likelihood is convex in the parameters, so Newton's method with halved steps finds its one maximum.
+    Minus the log likelihood is convex in the parameters, so Newton's method with halved steps finds its only minimum.
 
     Parameters
     ----------
     counts, template : array of float, shape (n_energy,)
         Counts :math:`n_e` and background :math:`b_e` in each energy bin.
-    design : array of float, shape (n_energy, n_parameter), the :math:`X`
+    design : array of float, shape (n_energy, n_parameter)
+        The matrix :math:`X`.
     start : array of float, shape (n_parameter,)
+        Initial parameters.
 
     Returns
     -------
     theta : array of float, shape (n_parameter,)
     covariance : array of float, shape (n_parameter, n_parameter)
-        Inverse of the second derivatives of minus the log likelihood.
+        Inverse of the matrix of second derivatives of minus the log likelihood.
 
     Raises
     ------
@@ -45,7 +46,7 @@ def poisson_regression(counts: Vector, template: Vector, design: Vector, start: 
         If the counts do not determine the parameters.
     """
 
-    def minus_log_likelihood(theta: Vector) -> float:
+    def minus_log_likelihood(theta: NDArray[np.float64]) -> float:
         exponent = design @ theta
         return float(np.sum(template * np.exp(exponent)) - np.sum(counts * exponent))
 
@@ -72,7 +73,7 @@ class _Term:
     """One term of the logarithm of a norm: a column of the design times a parameter or its logarithm."""
 
     parameter: Parameter
-    column: Vector
+    column: NDArray[np.float64]
     in_log: bool
 
     @property
@@ -86,7 +87,7 @@ class _Term:
 
 
 def _terms(model: NormSpectralModel, energy: u.Quantity) -> list[_Term]:
-    """Terms whose sum is the logarithm of the norm at each energy."""
+    """Return the terms whose sum is the logarithm of the norm at each energy."""
     if isinstance(model, PowerLawNormSpectralModel):
         x = np.log((energy / model.reference.quantity).to_value(""))
         return [_Term(model.norm, np.ones_like(x), True), _Term(model.tilt, -x, False)]
@@ -100,15 +101,19 @@ def _terms(model: NormSpectralModel, energy: u.Quantity) -> list[_Term]:
     )
 
 
-def fit_norm(model: NormSpectralModel, energy: u.Quantity, counts: Vector, template: Vector) -> str | None:
+def fit_norm(
+    model: NormSpectralModel, energy: u.Quantity, counts: NDArray[np.float64], template: NDArray[np.float64]
+) -> str | None:
     """Fit the free parameters of a norm model to the counts per energy bin and set their values and errors.
 
     Parameters
     ----------
-    model : PowerLawNormSpectralModel or PiecewiseNormSpectralModel, changed in place
-        Norms that are not positive start at 1.
-    energy : Quantity, shape (n_energy,), centres of the energy bins
-    counts, template : array of float, shape (n_energy,), counts and not yet normalised background
+    model : PowerLawNormSpectralModel or PiecewiseNormSpectralModel
+        Changed in place. Norms that are not positive start at 1.
+    energy : Quantity, shape (n_energy,)
+        Centres of the energy bins.
+    counts, template : array of float, shape (n_energy,)
+        Counts, and background before it is normalised.
 
     Returns
     -------

@@ -1,22 +1,23 @@
-"""The background from other runs: their events at the same places of the field of view."""
+"""The background from OFF runs: their events at the same position in the field of view."""
 
 import logging
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
-from typing import Any, ClassVar
+from collections.abc import Iterable
+from typing import ClassVar
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from astropy.time import Time
+from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, fov_matrix, frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.arrays.devices.array_types import Array
+from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
-from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask
+from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, safe_with_off
 from lightpool.makers.fov_rotation import turns_against_the_sky
 from lightpool.makers.map import MapDatasetMaker
-from lightpool.maps import Map
+from lightpool.maps import Map, WcsGeom
+from lightpool.typing import AngleLike, QuantityLike
 
 __all__ = ["OffRunsBackgroundMaker"]
 
@@ -26,27 +27,26 @@ log = logging.getLogger(__name__)
 class OffRunsBackgroundMaker(Maker):
     """Measure the background of a run with the events of other runs.
 
-    The field of view of each OFF run is laid on that of the ON run, pointing on pointing and north on north, so that an
-    event counts where the camera would have seen it. Asymmetries of the camera turn with the sky; OFF runs with a like
-    azimuth keep them small.
+    The field of view of each OFF run is shifted onto that of the ON run, with the pointings and the directions of north
+    aligned, so an event counts where the camera would have seen it. Asymmetries of the camera rotate with the sky; OFF
+    runs with a similar azimuth keep them small.
 
     Parameters
     ----------
     off_observations : Observations or list of Observation
         Those that match the ON run are used, see `matching`.
     max_zenith_difference : Angle, Quantity or str
-        Largest difference of the zenith angles in the middle of the runs.
+        Maximum difference of the zenith angles in the middle of the runs.
     max_time_difference : Quantity or str, optional
-        Largest difference of the times in the middle of the runs; any by default.
+        Maximum difference of the times in the middle of the runs; unlimited by default.
     acceptance : {"background", "livetime"}
-        What the acceptances of ON and OFF runs are: the background templates of the runs, integrated over their times,
-        or only the livetimes.
+        Acceptances of the ON and OFF runs: the background templates of the runs, integrated over their times, or only
+        the livetimes.
     exclusion_mask : WcsNDMap of bool, an image, optional
-        False where gamma rays are expected. Events of OFF runs from there are not counted, and the acceptance is lower
-        by the same pixels. What lies outside this map is not excluded.
+        False where gamma rays are expected. Events of OFF runs from there are not counted, and the acceptance is zero
+        in the same pixels. Nothing outside this map is excluded.
     map_maker : MapDatasetMaker, optional
-        How the templates are projected; the one that made the dataset should be given if it has other settings than
-        by default.
+        Projects the templates. Give the one that made the dataset if its settings are not the default ones.
     """
 
     tag: ClassVar[str] = "OffRunsBackgroundMaker"
@@ -54,9 +54,9 @@ class OffRunsBackgroundMaker(Maker):
 
     def __init__(
         self,
-        off_observations: Iterable[Any],
-        max_zenith_difference: Any = "5 deg",
-        max_time_difference: Any = None,
+        off_observations: Iterable[Observation],
+        max_zenith_difference: AngleLike = "5 deg",
+        max_time_difference: "QuantityLike | None" = None,
         acceptance: str = "background",
         exclusion_mask: Map | None = None,
         map_maker: MapDatasetMaker | None = None,
@@ -84,8 +84,8 @@ class OffRunsBackgroundMaker(Maker):
         self.exclusion_mask = exclusion_mask
         self.map_maker = MapDatasetMaker() if map_maker is None else map_maker
 
-    def matching(self, observation: Any) -> list[Any]:
-        """OFF observations that are like an ON observation in zenith angle and time, without itself."""
+    def matching(self, observation: Observation) -> list[Observation]:
+        """Return the OFF observations with a similar zenith angle and time as an ON observation, except itself."""
         middle, zenith = observation.tmid, _zenith(observation)
         found = []
         for off in self.off_observations:
@@ -97,30 +97,29 @@ class OffRunsBackgroundMaker(Maker):
                 found.append(off)
         return found
 
-    def run(self, dataset: MapDataset, observation: Any = None) -> MapDatasetOnOff:
-        """Give a dataset with the counts and the acceptance of the OFF runs.
+    def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDatasetOnOff:
+        """Return a dataset with the counts and the acceptance of the OFF runs.
 
         Parameters
         ----------
-        dataset : MapDataset with counts of the ON observation, and its background if that is the acceptance
-            The template itself is taken: a norm fitted to the ON counts would not hold for the OFF runs.
-        observation : Observation, the ON run
+        dataset : MapDataset
+            With counts of the ON observation, and its background if that is the acceptance. The template itself is
+            used: a norm fitted to the ON counts would not apply to the OFF runs.
+        observation : Observation
+            The ON run.
 
         Returns
         -------
-        dataset : MapDatasetOnOff of the same name. Pixels without OFF acceptance are masked; if no run matches these
-            are all, and a warning says so.
+        dataset : MapDatasetOnOff
+            With the same name. Pixels without OFF acceptance are masked: all, with a warning, if no run matches.
         """
-        self._check(dataset, observation)
+        observation = self._checked(dataset, observation)
         geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
         counts_off = Map.from_geom(geom, dtype=precision, device=device)
         acceptance_off = Map.from_geom(geom, dtype=precision, device=device)
         runs = self.matching(observation)
         for off in runs:
-            counts, acceptance = (
-                self._counts(off, observation, dataset),
-                self._acceptance(off, observation, dataset),
-            )
+            counts, acceptance = self._counts(off, observation, dataset), self._acceptance(off, observation, dataset)
             if self.exclusion_mask is not None:
                 kept = _kept_pixels(
                     self.exclusion_mask.to(device), geom, observation.pointing_radec, off.pointing_radec
@@ -137,11 +136,10 @@ class OffRunsBackgroundMaker(Maker):
             counts_off=counts_off,
             name=dataset.name,
         )
-        has_off = acceptance_off.copy(data=acceptance_off.data > 0.0)
-        on_off.mask_safe = has_off if dataset.mask_safe is None else dataset.mask_safe & has_off
+        on_off.mask_safe = safe_with_off(dataset, acceptance_off)
         return on_off
 
-    def _check(self, dataset: Any, observation: Any) -> None:
+    def _checked(self, dataset: MapDataset, observation: Observation | None) -> Observation:
         check_run(self.tag, dataset, observation, needs_observation=False)
         if type(dataset) is not MapDataset or dataset.counts is None or dataset.counts.geom.is_region:
             raise TypeError(f"OffRunsBackgroundMaker needs a MapDataset with counts, got a {type(dataset).__name__}")
@@ -152,60 +150,46 @@ class OffRunsBackgroundMaker(Maker):
                 f"dataset {dataset.name!r} has no background as acceptance; run MapDatasetMaker with 'background' in "
                 "its selection first, or choose acceptance='livetime'"
             )
+        return observation
 
-    def _counts(self, off: Any, observation: Any, dataset: MapDataset) -> Map:
-        """Events of an OFF run, moved to the field of view of the ON run."""
-        arrays = off.events.arrays
+    @staticmethod
+    def _counts(off: Observation, observation: Observation, dataset: MapDataset) -> Map:
+        """Return the counts of an OFF run, with its events shifted to the field of view of the ON run."""
+        arrays = off.required("events").arrays
+        # From directions in ICRS to the field of view of the OFF run, and back from that of the ON run.
         turn = _matrix(observation.pointing_radec).T @ _matrix(off.pointing_radec)
         lon, lat = lonlat(rotate(turn, unit_vectors(arrays["lon"], arrays["lat"])))
         counts: Map = Map.from_geom(dataset.counts.geom, dtype=dataset.precision, device=dataset.device)
-        place = {"skycoord": SkyCoord(lon, lat, unit="rad", frame="icrs"), "energy": arrays["energy"] * u.TeV}
-        counts.fill_by_coord(place)
+        positions = SkyCoord(lon, lat, unit="rad", frame="icrs")
+        counts.fill_by_coord({"skycoord": positions, "energy": u.Quantity(arrays["energy"], "TeV", copy=False)})
         return counts
 
-    def _acceptance(self, off: Any, observation: Any, dataset: MapDataset) -> Map:
+    def _acceptance(self, off: Observation, observation: Observation, dataset: MapDataset) -> Map:
         geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
         if self.acceptance == "livetime":
             livetime = off.observation_live_time_duration.to_value("s")
             return Map.from_geom(geom, data=float(livetime), dtype=precision, device=device)
-        if turns_against_the_sky(off.required("bkg")):
+        bkg = off.required("bkg")
+        if turns_against_the_sky(bkg):
             raise ValueError(
-                f"the background table of observation {off.obs_id} is aligned with the horizon and cannot be laid on "
-                f"the field of view of observation {observation.obs_id}; choose acceptance='livetime'"
+                f"the background table of observation {off.obs_id} is aligned with the horizon and cannot be shifted "
+                f"to the field of view of observation {observation.obs_id}; choose acceptance='livetime'"
             )
-        moved = _MovedRun(
-            off.obs_id,
-            observation.pointing,
-            off.required,
-            off.observation_time_duration,
-            off.tstart,
-            off.observatory_earth_location,
-        )
+        location = off.observatory_earth_location
+        moved = Observation(off.obs_id, gti=off.gti, bkg=bkg, pointing=observation.pointing, location=location)
         return self.map_maker.make_background(geom, moved, device=device, precision=precision)
 
 
-@dataclass(frozen=True, eq=False)
-class _MovedRun:
-    """What `MapDatasetMaker.make_background` takes from an observation: of an OFF run, but with the ON pointing."""
-
-    obs_id: int
-    pointing: Any
-    required: Callable[[str], Any]
-    observation_time_duration: u.Quantity
-    tstart: Time
-    observatory_earth_location: Any
-
-
-def _zenith(observation: Any) -> u.Quantity:
+def _zenith(observation: Observation) -> u.Quantity:
     return observation.get_pointing_altaz(observation.tmid).zen
 
 
-def _matrix(pointing: SkyCoord) -> np.ndarray[Any, Any]:
+def _matrix(pointing: SkyCoord) -> NDArray[np.float64]:
     return fov_matrix(float(pointing.icrs.ra.rad), float(pointing.icrs.dec.rad))
 
 
-def _kept_pixels(mask: Map, geom: Any, pointing: SkyCoord, pointing_off: SkyCoord) -> Array:
-    """Pixels of the ON field that show no excluded place when they are laid on an OFF run; bool, (ny, nx)."""
+def _kept_pixels(mask: Map, geom: WcsGeom, pointing: SkyCoord, pointing_off: SkyCoord) -> Array:
+    """Return the pixels of the ON field that are not excluded once shifted to an OFF run; bool, shape (ny, nx)."""
     vectors = rotate(_matrix(pointing_off).T, geom.offset_vectors(pointing, mask.device))
     if mask.geom.frame != "icrs":
         vectors = rotate(frame_matrix("icrs", mask.geom.frame), vectors)
@@ -214,6 +198,7 @@ def _kept_pixels(mask: Map, geom: Any, pointing: SkyCoord, pointing_off: SkyCoor
     n_y, n_x = mask.geom.data_shape[-2:]
     inside = (x >= -0.5) & (x < n_x - 0.5) & (y >= -0.5) & (y < n_y - 0.5)  # False for NaN
     zero = xp.zeros_like(x)
-    column, row = (xp.astype(xp.floor(xp.where(inside, place, zero) + 0.5), xp.int64) for place in (x, y))
+    column, row = (xp.astype(xp.floor(xp.where(inside, pixel, zero) + 0.5), xp.int64) for pixel in (x, y))
     values = xp.take(xp.reshape(mask.data, (-1,)), xp.reshape(row * n_x + column, (-1,)))
-    return xp.reshape(values, x.shape) | ~inside
+    kept: Array = xp.reshape(values, x.shape) | ~inside
+    return kept

@@ -1,16 +1,17 @@
-"""The background of a pulsar, counted in phases without its pulse."""
+"""The background of a pulsar, counted in off-pulse phases."""
 
 from collections.abc import Iterable, Sequence
-from typing import Any
+from typing import TypeAlias
 
-from lightpool.datasets import MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
+from lightpool.data import Observation
+from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.makers.core import Maker, check_run
 from lightpool.makers.rad_max import make_counts_rad_max
-from lightpool.maps import Map
+from lightpool.maps import Map, RegionGeom
 
 __all__ = ["PhaseBackgroundMaker"]
 
-Interval = tuple[float, float]
+Interval: TypeAlias = tuple[float, float]
 
 
 class PhaseBackgroundMaker(Maker):
@@ -19,10 +20,10 @@ class PhaseBackgroundMaker(Maker):
     Parameters
     ----------
     on_phase, off_phase : tuple (start, stop), or list of them
-        Phases ``start <= phase < stop``. An interval that goes over a whole number, such as (0.9, 1.1), (-0.1, 0.1) or
+        Phases ``start <= phase < stop``. An interval that crosses a whole number, such as (0.9, 1.1), (-0.1, 0.1) or
         (0.9, 0.1), is split there.
     phase_column_name : str
-        Column of the event list, with phases from 0 to 1.
+        Column of the event list with phases from 0 to 1.
     """
 
     tag = "PhaseBackgroundMaker"
@@ -37,44 +38,62 @@ class PhaseBackgroundMaker(Maker):
         self.off_phase = _intervals(off_phase, "off_phase")
         self.phase_column_name = phase_column_name
 
-    def make_counts(self, dataset: Any, observation: Any) -> Map:
-        """Counts in the ON phases."""
+    def make_counts(self, dataset: MapDataset, observation: Observation) -> Map:
+        """Return the counts in the ON phases.
+
+        Parameters
+        ----------
+        dataset : MapDataset or SpectrumDataset
+            Reference for geometry, device and precision.
+        observation : Observation
+        """
         return self._counts(dataset, observation, self.on_phase)
 
-    def make_counts_off(self, dataset: Any, observation: Any) -> Map:
-        """Counts in the OFF phases."""
+    def make_counts_off(self, dataset: MapDataset, observation: Observation) -> Map:
+        """Return the counts in the OFF phases.
+
+        Parameters
+        ----------
+        dataset, observation : see `make_counts`
+        """
         return self._counts(dataset, observation, self.off_phase)
 
-    def _counts(self, dataset: Any, observation: Any, phases: list[Interval]) -> Map:
-        geom = dataset.counts.geom
-        by_rad_max = geom.is_region and geom.is_all_point_sky_regions
-        where = {"device": dataset.device, "precision": dataset.precision}
-        counts = Map.from_geom(geom, dtype=dataset.precision, device=dataset.device)
+    def _counts(self, dataset: MapDataset, observation: Observation, phases: list[Interval]) -> Map:
+        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
+        counts: Map = Map.from_geom(geom, dtype=precision, device=device)
         for phase in phases:
-            events = observation.events.select_parameter(self.phase_column_name, phase)
-            if by_rad_max:
-                counts.stack(make_counts_rad_max(geom, observation.rad_max, events, **where))
+            events = observation.required("events").select_parameter(self.phase_column_name, phase)
+            if isinstance(geom, RegionGeom) and geom.is_all_point_sky_regions:
+                rad_max = observation.rad_max
+                counts.stack(make_counts_rad_max(geom, rad_max, events, device=device, precision=precision))
             else:
                 counts.fill_events(events)
         return counts
 
-    def run(self, dataset: Any, observation: Any = None) -> MapDatasetOnOff | SpectrumDatasetOnOff:
-        """Give a dataset with ON and OFF counts, and the lengths of the phases as acceptances.
+    def run(
+        self, dataset: MapDataset, observation: Observation | None = None
+    ) -> MapDatasetOnOff | SpectrumDatasetOnOff:
+        """Return a dataset with ON and OFF counts, and the lengths of the phase intervals as acceptances.
 
         Parameters
         ----------
-        dataset : SpectrumDataset or MapDataset; its counts are replaced
-        observation : Observation with a column of phases
+        dataset : SpectrumDataset or MapDataset
+            Its counts are replaced.
+        observation : Observation
+            Its events have a column of phases.
 
         Returns
         -------
-        dataset : SpectrumDatasetOnOff or MapDatasetOnOff of the same name
+        dataset : SpectrumDatasetOnOff or MapDatasetOnOff
+            With the same name.
         """
-        check_run(self.tag, dataset, observation)
+        observation = check_run(self.tag, dataset, observation)
         acceptance, acceptance_off = (
             sum(stop - start for start, stop in phases) for phases in (self.on_phase, self.off_phase)
         )
-        kind = SpectrumDatasetOnOff if isinstance(dataset, SpectrumDataset) else MapDatasetOnOff
+        kind: type[MapDatasetOnOff | SpectrumDatasetOnOff] = MapDatasetOnOff
+        if isinstance(dataset, SpectrumDataset):
+            kind = SpectrumDatasetOnOff
         found = kind.from_map_dataset(
             dataset,
             acceptance=acceptance,
@@ -87,7 +106,7 @@ class PhaseBackgroundMaker(Maker):
 
 
 def _intervals(phases: Interval | Sequence[Interval], name: str) -> list[Interval]:
-    """Intervals inside 0 to 1."""
+    """Return the intervals between 0 and 1."""
     pairs = list(phases) if isinstance(phases, Iterable) and not isinstance(phases, tuple) else [phases]
     if not pairs or any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs):
         raise ValueError(f"{name} must be a tuple (start, stop) or a list of them, got {phases!r}")

@@ -1,9 +1,10 @@
-"""The background of a region, counted in its mirror images about the pointing."""
+"""The background of a region, counted in reflected regions of the same run."""
 
 import logging
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from lightpool.datasets import SpectrumDatasetOnOff
+from lightpool.data import Observation
+from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.makers.core import Maker, check_run, warn_of_odd_mask
 from lightpool.makers.rad_max import (
     are_regions_overlapping_rad_max,
@@ -12,6 +13,10 @@ from lightpool.makers.rad_max import (
 )
 from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder, exclusion_image
 from lightpool.maps import Map, RegionGeom, RegionNDMap, WcsNDMap
+from lightpool.typing import AngleLike
+
+if TYPE_CHECKING:
+    from lightpool.typing import OneRegion
 
 __all__ = ["ReflectedRegionsBackgroundMaker"]
 
@@ -26,11 +31,16 @@ class ReflectedRegionsBackgroundMaker(Maker):
     region_finder : RegionsFinder, optional
         A `ReflectedRegionsFinder` by default.
     exclusion_mask : WcsNDMap of bool, optional
-        False where gamma rays are expected; in any frame and projection, with at most axes of one bin.
+        False where gamma rays are expected; in any frame and projection. Axes must have one bin.
     min_region_number : int
         With fewer regions the dataset is masked.
-    **kwargs : dict
-        For the `ReflectedRegionsFinder`, if no ``region_finder`` is given.
+    **kwargs
+        Arguments of `ReflectedRegionsFinder`, if no ``region_finder`` is given.
+
+    Notes
+    -----
+    Source: Berge, Funk & Hinton 2007, A&A 466, 1219. With ``n`` OFF regions the ratio of acceptances ``alpha`` is
+    ``1 / n``; no model of the acceptance is needed if it is radially symmetric.
     """
 
     tag = "ReflectedRegionsBackgroundMaker"
@@ -40,7 +50,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         region_finder: RegionsFinder | None = None,
         exclusion_mask: WcsNDMap | None = None,
         min_region_number: int = 1,
-        **kwargs: Any,
+        **kwargs: AngleLike | int,
     ) -> None:
         if region_finder is not None and kwargs:
             raise ValueError(f"a region_finder is given, so its options cannot be given too: {sorted(kwargs)}")
@@ -49,13 +59,13 @@ class ReflectedRegionsBackgroundMaker(Maker):
         self.exclusion_mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
         if self.exclusion_mask is not None:
             warn_of_odd_mask(self.exclusion_mask)
-        self.region_finder = ReflectedRegionsFinder(**kwargs) if region_finder is None else region_finder
+        self.region_finder = _reflected_regions(**kwargs) if region_finder is None else region_finder
         if min_region_number < 1:
             raise ValueError(f"min_region_number must be 1 or more, got {min_region_number}")
         self.min_region_number = min_region_number
 
-    def make_counts_off(self, dataset: Any, observation: Any) -> tuple[Map | None, Map]:
-        """Counts in the OFF regions, and their number as the acceptance.
+    def make_counts_off(self, dataset: MapDataset, observation: Observation) -> tuple[Map | None, Map]:
+        """Return the counts in the OFF regions, and the number of regions as the acceptance.
 
         Parameters
         ----------
@@ -64,23 +74,28 @@ class ReflectedRegionsBackgroundMaker(Maker):
 
         Returns
         -------
-        counts_off : RegionNDMap on the union of the OFF regions; None, with a warning, without enough of them
-        acceptance_off : RegionNDMap of the number of regions; 0 if there are not enough
+        counts_off : RegionNDMap or None
+            On the union of the OFF regions; None, with a warning, if there are too few.
+        acceptance_off : RegionNDMap
+            The number of regions; 0 if there are too few.
         """
         geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
-        if not geom.is_region:
+        if not isinstance(geom, RegionGeom):
             raise TypeError(
                 f"ReflectedRegionsBackgroundMaker needs a dataset on a RegionGeom, got one on a {type(geom).__name__}; "
                 "for sky maps use FoVBackgroundMaker or RingBackgroundMaker"
             )
+        region = geom.region
+        if region is None:
+            raise ValueError(f"the region of dataset {dataset.name!r} is unknown, so it has no OFF regions")
         _check_region(geom, observation)
         regions, wcs = self.region_finder.run(
-            region=geom.region,
+            region=region,
             center=observation.pointing_radec,
             exclusion_mask=self.exclusion_mask,
         )
         if geom.is_all_point_sky_regions:
-            regions = _without_overlap(regions, geom, observation)
+            regions = _without_overlap(region, regions, geom, observation)
         if len(regions) < self.min_region_number:
             log.warning(
                 "dataset %s: %d OFF regions outside the exclusion mask, needed are %d: no OFF counts",
@@ -92,16 +107,16 @@ class ReflectedRegionsBackgroundMaker(Maker):
         geom_off = RegionGeom.from_regions(regions, axes=[geom.axes["energy"]], wcs=wcs)
         if geom.is_all_point_sky_regions:
             counts_off = make_counts_off_rad_max(
-                geom_off, observation.rad_max, observation.events, device=device, precision=precision
+                geom_off, observation.rad_max, observation.required("events"), device=device, precision=precision
             )
         else:
             counts_off = Map.from_geom(geom_off, dtype=precision, device=device)
-            counts_off.fill_events(observation.events)
+            counts_off.fill_events(observation.required("events"))
         n_region = float(len(regions))
         return counts_off, RegionNDMap.from_geom(geom_off, data=n_region, dtype=precision, device=device)
 
-    def run(self, dataset: Any, observation: Any = None) -> SpectrumDatasetOnOff:
-        """Give a dataset with ON and OFF counts.
+    def run(self, dataset: MapDataset, observation: Observation | None = None) -> SpectrumDatasetOnOff:
+        """Return a dataset with ON and OFF counts.
 
         Parameters
         ----------
@@ -110,16 +125,17 @@ class ReflectedRegionsBackgroundMaker(Maker):
 
         Returns
         -------
-        dataset : SpectrumDatasetOnOff of the same name. Without enough OFF regions it has no ``counts_off``, its
-            ``acceptance_off`` is 0 and its ``mask_safe`` False everywhere, with a warning: a stack leaves it out.
+        dataset : SpectrumDatasetOnOff
+            With the same name. With too few OFF regions it has no ``counts_off``, its ``acceptance_off`` is 0 and its
+            ``mask_safe`` False everywhere, with a warning, so it does not contribute to a stack.
         """
-        check_run(self.tag, dataset, observation)
+        observation = check_run(self.tag, dataset, observation)
         counts_off, acceptance_off = self.make_counts_off(dataset, observation)
         found = SpectrumDatasetOnOff.from_spectrum_dataset(
             dataset=dataset,
             acceptance=1.0,
             acceptance_off=acceptance_off,
-            # without OFF counts: zeros, not what a background of the dataset would predict
+            # Too few regions: zeros, otherwise the background of the dataset would predict OFF counts.
             counts_off=acceptance_off if counts_off is None else counts_off,
             name=dataset.name,
         )
@@ -130,8 +146,12 @@ class ReflectedRegionsBackgroundMaker(Maker):
         return found
 
 
-def _check_region(geom: RegionGeom, observation: Any) -> None:
-    """Refuse regions of another size than the cut of point-like responses; others may have any region."""
+def _reflected_regions(**kwargs: Any) -> RegionsFinder:
+    return ReflectedRegionsFinder(**kwargs)
+
+
+def _check_region(geom: RegionGeom, observation: Observation) -> None:
+    """Refuse regions of another size than the cut of point-like responses; full-enclosure responses allow any."""
     rad_max, aeff = observation.rad_max, observation.aeff
     if rad_max is None or (aeff is not None and not aeff.is_pointlike):
         return
@@ -142,18 +162,21 @@ def _check_region(geom: RegionGeom, observation: Any) -> None:
         )
 
 
-def _without_overlap(regions: list[Any], geom: RegionGeom, observation: Any) -> list[Any]:
-    """Leave points out, all of them, if their cuts overlap at any energy of the dataset."""
-    if not regions or observation.rad_max is None:
-        return regions
+def _without_overlap(
+    region: "OneRegion", off: "list[OneRegion]", geom: RegionGeom, observation: Observation
+) -> "list[OneRegion]":
+    """Return the OFF points, or none if any of their cuts overlap at any energy of the dataset."""
+    rad_max = observation.rad_max
+    if not off or rad_max is None:
+        return off
     offset = geom.center_skydir.separation(observation.pointing_radec)
     e_min, e_max = geom.axes["energy"].bounds
-    if not are_regions_overlapping_rad_max([geom.region, *regions], observation.rad_max, offset, e_min, e_max):
-        return regions
+    if not are_regions_overlapping_rad_max([region, *off], rad_max, offset, e_min, e_max):
+        return off
     log.warning(
         "observation %s: the cuts RAD_MAX of the ON and the %d OFF regions overlap, so there are no OFF regions; "
         "choose fewer",
         observation.obs_id,
-        len(regions),
+        len(off),
     )
     return []

@@ -1,69 +1,71 @@
-"""The background from a ring around each pixel, where the background template tells how the acceptances compare."""
+"""The ring background: OFF counts from a ring around each pixel, with acceptances from the background template."""
 
 from abc import abstractmethod
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import numpy as np
 from astropy.coordinates import Angle
+from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, constant, to_device, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.precision import DTYPES
 from lightpool.arrays.kernels.rings import Ring, adaptive_ring_sums, ring_sums
+from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.errors import GeometryError
-from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask
-from lightpool.maps import Map
+from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, safe_with_off
+from lightpool.maps import Map, WcsGeom
+from lightpool.typing import AngleLike
 
 __all__ = ["AdaptiveRingBackgroundMaker", "RingBackgroundMaker"]
 
-HostArray = np.ndarray[Any, Any]
-
 
 class _RingMaker(Maker):
-    """What both makers have in common: what may be OFF, and the dataset that they make."""
+    """Base class of both makers: the pixels that may be OFF, and the dataset with OFF counts."""
 
     n_work_maps: ClassVar[int] = 12
     exclusion_mask: Map | None
 
     @abstractmethod
     def make_maps_off(self, dataset: MapDataset) -> dict[str, Map]:
-        """OFF maps of a dataset."""
+        """Return the OFF maps of a dataset."""
 
-    def run(self, dataset: MapDataset, observation: Any = None) -> MapDatasetOnOff:
-        """Measure the background of a dataset in rings, in each plane of energy by itself.
+    def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDatasetOnOff:
+        """Measure the background of a dataset in rings, separately at each energy.
 
         Parameters
         ----------
-        dataset : MapDataset with counts and background
-            Its background, times its model if it has one, gives the acceptances.
-        observation : not used
+        dataset : MapDataset
+            With counts and background. Its background, times its model if it has one, is the acceptance.
+        observation : Observation, optional
+            Not used.
 
         Returns
         -------
-        dataset : MapDatasetOnOff of the same name. Pixels without OFF acceptance are masked: there its ``mask_safe`` is
-            False, and ``counts_off`` and ``acceptance_off`` are zero.
+        dataset : MapDatasetOnOff
+            With the same name. Pixels without OFF acceptance are masked: there ``mask_safe`` is False, and
+            ``counts_off`` and ``acceptance_off`` are zero.
 
         Raises
         ------
         ValueError
-            If no pixel at all has OFF acceptance because of the exclusion or of the ring.
+            If no pixel has OFF acceptance because of the exclusion or the size of the ring.
         GeometryError
-            If the ring is larger than the map, or maps or mask have energy axes that do not go together.
+            If the ring is larger than the map, or the energy axes of maps or mask do not match.
         """
         check_run(self.tag, dataset, observation, needs_observation=False)
         maps = self.make_maps_off(dataset)
-        acceptance, acceptance_off = dataset.npred_background(), maps["acceptance_off"]
+        acceptance, acceptance_off = _background_of(dataset), maps["acceptance_off"]
         _check_any_off(dataset, acceptance, acceptance_off)
         on_off = MapDatasetOnOff.from_map_dataset(dataset, acceptance=acceptance, name=dataset.name, **maps)
-        has_off = acceptance_off.copy(data=acceptance_off.data > 0.0)
-        on_off.mask_safe = has_off if dataset.mask_safe is None else dataset.mask_safe & has_off
+        on_off.mask_safe = safe_with_off(dataset, acceptance_off)
         return on_off
 
     def _off_images(self, dataset: MapDataset) -> tuple[Array, Array, Array]:
-        """Counts and background, zero where they are not to be taken, and the whole background."""
-        counts, background = dataset.counts.data, dataset.npred_background().data  # type: ignore[union-attr]  # checked
+        """Return counts and background, zero in excluded pixels, and the background in all pixels."""
+        counts, background = dataset.counts.data, _background_of(dataset).data
         xp = array_namespace(counts, background)
         keep = xp.isfinite(background) & xp.isfinite(counts)
         if self.exclusion_mask is not None:
@@ -83,34 +85,42 @@ class RingBackgroundMaker(_RingMaker):
         Outer radius minus inner radius.
     exclusion_mask : WcsNDMap of bool, optional
         False where gamma rays are expected; an image, or with an axis ``energy``. It may have another geometry than the
-        dataset: it is looked up at the centres of pixels and energies, and excludes all pixels that it does not have.
+        dataset: it is interpolated at the centres of pixels and energies, and pixels outside it are excluded.
+
+    Notes
+    -----
+    Source: Berge, Funk & Hinton 2007, A&A 466, 1219. The background in a pixel is ``alpha * counts_off`` with ``alpha =
+    acceptance / acceptance_off``, where the acceptance is the background template and the OFF acceptance its sum over
+    the pixels of the ring that are not excluded.
     """
 
     tag: ClassVar[str] = "RingBackgroundMaker"
 
-    def __init__(self, r_in: Any, width: Any, exclusion_mask: Map | None = None) -> None:
+    def __init__(self, r_in: AngleLike, width: AngleLike, exclusion_mask: Map | None = None) -> None:
         self.r_in = _angle("r_in", r_in, or_zero=True)
         self.width = _angle("width", width)
         self.exclusion_mask = checked_mask(exclusion_mask)
 
-    def kernel(self, image: Map) -> HostArray:
-        """Ring on the pixels of a map, 1 or 0, on the host."""
+    def kernel(self, image: Map) -> NDArray[np.float64]:
+        """Return the ring on the pixels of a map, 1 or 0, on the host."""
         return self._ring(image.geom).kernel()
 
-    def _ring(self, geom: Any) -> Ring:
+    def _ring(self, geom: WcsGeom) -> Ring:
         scale = geom.pixel_scales[0]
-        return Ring((self.r_in / scale).to_value(""), (self.width / scale).to_value(""))
+        return Ring(float((self.r_in / scale).to_value("")), float((self.width / scale).to_value("")))
 
     def make_maps_off(self, dataset: MapDataset) -> dict[str, Map]:
-        """OFF maps of a dataset.
+        """Return the OFF maps of a dataset.
 
         Parameters
         ----------
-        dataset : MapDataset with counts and background
+        dataset : MapDataset
+            With counts and background.
 
         Returns
         -------
-        maps : dict with keys ``counts_off``, ``acceptance_off``
+        maps : dict of Map
+            With the keys ``counts_off`` and ``acceptance_off``.
         """
         geom = _geom_of(dataset)
         ring = self._ring(geom)
@@ -123,7 +133,8 @@ class RingBackgroundMaker(_RingMaker):
 class AdaptiveRingBackgroundMaker(_RingMaker):
     """Measure the background of each pixel in the first of several rings that is large enough.
 
-    It is where the ratio of acceptances ``alpha`` is not above a threshold.
+    A ring is large enough if the ratio of acceptances ``alpha = acceptance / acceptance_off`` does not exceed a
+    threshold. Near large exclusions, where a fixed ring would lose most of its pixels, the rings get larger.
 
     Parameters
     ----------
@@ -134,18 +145,22 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
     width : Quantity or str
         Width of the first ring.
     stepsize : Quantity or str
-        What is added from ring to ring.
+        Increment of the radius from ring to ring.
     threshold_alpha : float
-        Largest acceptance of the pixel over acceptance of the ring.
+        Maximum of the acceptance of the pixel divided by that of the ring.
     theta : Quantity or str
         Radius of the ON region around each pixel for this ratio, if ``integrate_alpha`` is set.
     method : {"fixed_width", "fixed_r_in"}
-        Whether rings move outwards or grow outwards.
+        Whether the rings move outwards with a fixed width, or only their outer radius grows.
     exclusion_mask : WcsNDMap of bool, optional
-        As for `RingBackgroundMaker`.
+        See `RingBackgroundMaker`.
     integrate_alpha : bool
-        Whether the acceptance of the ratio is summed over ``theta``. In Gammapy it never is, though its arguments say
-        so; that is the default here too.
+        Whether the acceptance in the ratio is summed over ``theta``. In Gammapy it never is, although its documentation
+        says so; that is the default here too.
+
+    Notes
+    -----
+    Source: H.E.S.S. Collaboration 2018, A&A 612, A1.
     """
 
     tag: ClassVar[str] = "AdaptiveRingBackgroundMaker"
@@ -154,12 +169,12 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
 
     def __init__(
         self,
-        r_in: Any,
-        r_out_max: Any,
-        width: Any,
-        stepsize: Any = "0.02 deg",
+        r_in: AngleLike,
+        r_out_max: AngleLike,
+        width: AngleLike,
+        stepsize: AngleLike = "0.02 deg",
         threshold_alpha: float = 0.1,
-        theta: Any = "0.22 deg",
+        theta: AngleLike = "0.22 deg",
         method: str = "fixed_width",
         exclusion_mask: Map | None = None,
         integrate_alpha: bool = False,
@@ -183,11 +198,11 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
                 f"{self.r_in + self.width}"
             )
 
-    def kernels(self, image: Map) -> list[HostArray]:
-        """Rings on the pixels of a map, 1 or 0, on the host, in the order in which they are tried."""
+    def kernels(self, image: Map) -> list[NDArray[np.float64]]:
+        """Return the rings on the pixels of a map, 1 or 0, on the host, in the order in which they are tried."""
         return [ring.kernel() for ring in self._rings(image.geom)]
 
-    def _rings(self, geom: Any) -> list[Ring]:
+    def _rings(self, geom: WcsGeom) -> list[Ring]:
         scale = geom.pixel_scales[0]
         r_in, r_out_max, width, step = (
             float((angle / scale).to_value("")) for angle in (self.r_in, self.r_out_max, self.width, self.stepsize)
@@ -197,30 +212,34 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         return [Ring(r_in, float(wider)) for wider in np.arange(width, r_out_max - r_in, step)]
 
     def make_maps_off(self, dataset: MapDataset) -> dict[str, Map]:
-        """OFF maps of a dataset, each pixel from its own ring.
+        """Return the OFF maps of a dataset, each pixel from its own ring.
 
         Parameters
         ----------
-        dataset : MapDataset with counts and background
+        dataset : MapDataset
+            With counts and background.
 
         Returns
         -------
-        maps : dict with keys ``counts_off``, ``acceptance_off``; zero where no ring is large enough
+        maps : dict of Map
+            With the keys ``counts_off`` and ``acceptance_off``; zero where no ring is large enough.
         """
         _, counts_off, acceptance_off = self._adapt(dataset)
         data = {"counts_off": counts_off, "acceptance_off": acceptance_off}
         return _maps_like(dataset, data)
 
     def make_ring_maps(self, dataset: MapDataset) -> dict[str, Map]:
-        """Radii of the ring that each pixel takes.
+        """Return the radii of the ring that is used for each pixel.
 
         Parameters
         ----------
-        dataset : MapDataset with counts and background
+        dataset : MapDataset
+            With counts and background.
 
         Returns
         -------
-        maps : dict with keys ``r_in``, ``r_out``, in deg; NaN where no ring is large enough
+        maps : dict of Map, unit deg
+            With the keys ``r_in`` and ``r_out``; NaN where no ring is large enough.
         """
         geom = _geom_of(dataset)
         rings = self._rings(geom)
@@ -237,7 +256,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         return maps
 
     def _adapt(self, dataset: MapDataset) -> tuple[Array, Array, Array]:
-        """Number of the ring of each pixel, counts and background in it."""
+        """Return the number of the ring of each pixel, and the counts and the background in it."""
         geom = _geom_of(dataset)
         rings = self._rings(geom)
         _check_ring(rings[0], geom)
@@ -245,34 +264,35 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         if self.integrate_alpha:
             xp = array_namespace(acceptance)
             finite = xp.where(xp.isfinite(acceptance), acceptance, xp.zeros_like(acceptance))
-            acceptance = ring_sums(finite, Ring(0.0, (self.theta / geom.pixel_scales[0]).to_value("")))
+            acceptance = ring_sums(finite, Ring(0.0, float((self.theta / geom.pixel_scales[0]).to_value(""))))
         return adaptive_ring_sums(counts, background, acceptance, rings, self.threshold_alpha)
 
 
 def _maps_like(dataset: MapDataset, data: dict[str, Array]) -> dict[str, Map]:
-    """Maps on the geometry of the counts, in the precision of the dataset; Fourier transforms are float64."""
+    """Return maps on the geometry of the counts, in the precision of the dataset; sums over rings are float64."""
     geom, dtype = dataset.counts.geom, DTYPES[dataset.precision]
     return {
         name: Map.from_geom(geom, data=as_dtype(values, dtype), device=dataset.device) for name, values in data.items()
     }
 
 
-def _angle(name: str, value: Any, or_zero: bool = False) -> Angle:
+def _angle(name: str, value: AngleLike, or_zero: bool = False) -> Angle:
     angle = checked_angle(name, value)
     if not (angle.isscalar and np.isfinite(angle) and (angle > 0 or (or_zero and angle == 0))):
         raise ValueError(f"{name} must be one angle {'not below' if or_zero else 'above'} zero, got {angle}")
     return angle
 
 
-def _geom_of(dataset: MapDataset) -> Any:
-    """Geometry of the counts of a dataset, which must have pixels and a background on the same ones."""
+def _geom_of(dataset: MapDataset) -> WcsGeom:
+    """Return the geometry of the counts of a dataset, which must have pixels and a background on the same ones."""
     if dataset.counts is None or dataset.background is None:
         missing = "counts" if dataset.counts is None else "background"
         raise ValueError(
-            f"dataset {dataset.name!r} has no {missing}, of which rings are summed; "
+            f"dataset {dataset.name!r} has no {missing} to sum in rings; "
             "run MapDatasetMaker with 'counts' and 'background' in its selection first"
         )
-    geom, other = dataset.counts.geom, dataset.background.geom
+    geom: WcsGeom = dataset.counts.geom
+    other: WcsGeom = dataset.background.geom
     if geom.is_region:
         raise TypeError(
             f"dataset {dataset.name!r} is on a region and has no pixels for a ring; "
@@ -280,13 +300,19 @@ def _geom_of(dataset: MapDataset) -> Any:
         )
     if geom != other:
         raise GeometryError(
-            f"counts and background of dataset {dataset.name!r} have other pixels or axes:\n{geom}\nand\n{other}"
+            f"counts and background of dataset {dataset.name!r} have different pixels or axes:\n{geom}\nand\n{other}"
         )
     return geom
 
 
-def _check_ring(ring: Ring, geom: Any) -> None:
-    """Refuse a ring without pixels, and one that from no pixel of the map touches another."""
+def _background_of(dataset: MapDataset) -> Map:
+    background = dataset.npred_background()
+    assert background is not None  # see `_geom_of`
+    return background
+
+
+def _check_ring(ring: Ring, geom: WcsGeom) -> None:
+    """Refuse a ring without pixels, and one so large that around no pixel it contains another pixel of the map."""
     n_y, n_x = geom.data_shape[-2:]
     scale = geom.pixel_scales[0].to_value("deg")
     outer = ring.radius_in + ring.width
@@ -303,8 +329,8 @@ def _check_ring(ring: Ring, geom: Any) -> None:
         )
 
 
-def _exclusion_on(mask: Map, geom: Any) -> Array:
-    """Exclusion mask on the pixels of another geometry, an array of its shape or of its images."""
+def _exclusion_on(mask: Map, geom: WcsGeom) -> Array:
+    """Return an exclusion mask on the pixels of another geometry, with its shape or that of its image."""
     if mask.geom == geom:
         return mask.data
     image = mask.geom.to_image()
@@ -331,7 +357,7 @@ def _exclusion_on(mask: Map, geom: Any) -> Array:
     return Map.from_geom(image.to_cube(geom.axes), data=planes, device=mask.device).interp_to_geom(geom).data
 
 
-def _check_any_off(dataset: MapDataset, acceptance: Any, acceptance_off: Map) -> None:
+def _check_any_off(dataset: MapDataset, acceptance: Map, acceptance_off: Map) -> None:
     xp = array_namespace(acceptance_off.data)
     flags = xp.stack([xp.any(values.data > 0.0) for values in (acceptance, acceptance_off)])
     has_background, has_off = to_host(flags)  # host: an error is raised there
