@@ -5,7 +5,7 @@ Source of the format: GADF 0.3, "Point-like IRFs" and ``RAD_MAX_2D``.
 
 from collections.abc import Sequence
 from itertools import combinations
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import astropy.units as u
 import numpy as np
@@ -66,7 +66,7 @@ def make_counts_rad_max(
         )
     counts = Map.from_geom(geom, dtype=precision, device=device)
     for point in compound_region_to_regions(geom.region):
-        counts.fill_events(events.select_rad_max(rad_max=rad_max, position=region_center(point)))
+        counts.fill_events(events.select_rad_max(rad_max=rad_max, position=region_center(cast("OneRegion", point))))
     return counts
 
 

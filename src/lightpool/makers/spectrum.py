@@ -2,13 +2,15 @@
 
 import logging
 from collections.abc import Sequence
-from typing import Any, ClassVar
+from typing import ClassVar
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle
+from numpy.typing import NDArray
 
 from lightpool.arrays import to_device
+from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.irf import IRF
 from lightpool.makers.core import check_run
@@ -17,20 +19,20 @@ from lightpool.makers.map import MapDatasetMaker
 from lightpool.makers.overlap import why_a_region_is_not_seen
 from lightpool.makers.response_maps import ExposureRequest, MapRequest
 from lightpool.makers.uncovered_bins import warn_of_energies, warn_of_offset
-from lightpool.maps import Map, RegionGeom
+from lightpool.maps import Geom, Map, RegionGeom
 
 __all__ = ["SpectrumDatasetMaker"]
 
 log = logging.getLogger(__name__)
 
 _LEAST_CONTAINMENT = 0.9
-"""With less than this part of a point source in the region, a spectrum without correction gives a warning."""
+"""A region that contains a smaller fraction of a point source causes a warning if nothing is corrected."""
 
 
 class SpectrumDatasetMaker(MapDatasetMaker):
-    """Count the events of an observation in a region and take its responses there.
+    """Count the events of an observation in a region and evaluate its responses there.
 
-    A point region takes its size, bin by bin, from the directional cut of point-like responses (``RAD_MAX_2D``, or the
+    The size of a point region is, bin by bin, the directional cut of point-like responses (``RAD_MAX_2D``, or the
     keyword ``RAD_MAX``).
 
     Parameters
@@ -38,12 +40,13 @@ class SpectrumDatasetMaker(MapDatasetMaker):
     selection : list of {"counts", "background", "exposure", "edisp"}, optional
         What to make; all by default.
     containment_correction : bool
-        Multiply the exposure by the part of the PSF inside the region: for a point source at the centre of a circle.
+        Multiply the exposure by the fraction of the PSF inside the region: for a point source at the centre of a
+        circle.
     background_oversampling : int, optional
-        Split each energy bin into this many for the integral of the background.
+        Number of parts into which each energy bin is split for the integral of the background.
     use_region_center : bool
-        Take effective area and background at the centre of the region, or their mean over it. The energy dispersion is
-        taken at the centre in both cases.
+        Whether effective area and background are evaluated at the centre of the region, or averaged over it. The energy
+        dispersion is always evaluated at the centre.
     """
 
     tag = "SpectrumDatasetMaker"
@@ -61,22 +64,22 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         self._has_warned = False
         self.use_region_center = use_region_center
 
-    def run(self, dataset: MapDataset, observation: Any = None) -> MapDataset:
+    def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDataset:
         """Reduce one observation on the region of a dataset.
 
         Parameters
         ----------
         dataset : SpectrumDataset
-            Gives region, axes, name, device and precision; its values are not used.
+            Reference for region, axes, name, device and precision; its values are not used.
         observation : Observation
 
         Returns
         -------
-        dataset : a new SpectrumDataset
-            Its safe mask is True everywhere; or False everywhere, with a warning, if the observation cannot see the
-            region: outside its field of view, or at none of the energies of the dataset.
+        dataset : SpectrumDataset
+            A new one. Its safe mask is True everywhere; or False everywhere, with a warning, if the observation does
+            not cover the region: outside its field of view, or at none of the energies of the dataset.
         """
-        check_run(self.tag, dataset, observation)
+        observation = check_run(self.tag, dataset, observation)
         geom = dataset.counts.geom
         if not isinstance(geom, RegionGeom):
             raise TypeError(
@@ -90,26 +93,27 @@ class SpectrumDatasetMaker(MapDatasetMaker):
             made.mask_safe = Map.from_geom(geom, data=False, device=dataset.device)
         return made
 
-    def _warn_of_gaps(self, dataset: MapDataset, observation: Any, requests: dict[str, MapRequest]) -> None:
+    def _warn_of_gaps(self, dataset: MapDataset, observation: Observation, requests: dict[str, MapRequest]) -> None:
         super()._warn_of_gaps(dataset, observation, requests)
         tables = {"edisp": "edisp" in self.selection, "bkg": "background" in self.selection}
         tables["psf"] = "exposure" in self.selection and self.containment_correction
-        geom = dataset.counts.geom
-        offset = geom.separation(observation.pointing_radec) if any(tables.values()) else None
-        for name in (name for name, is_used in tables.items() if is_used):
+        used = [name for name, is_used in tables.items() if is_used]
+        if not used:
+            return
+        offset = dataset.counts.geom.separation(observation.pointing_radec)
+        for name in used:
             table = getattr(observation, name)
-            if isinstance(table, IRF):  # what is not there is reported where it is used
+            if isinstance(table, IRF):  # missing tables are reported where they are used
                 warn_of_offset(observation.obs_id, name, table, offset)
-        if tables["psf"] and isinstance(observation.psf, IRF):
-            axis = dataset.exposure.geom.axes["energy_true"]
-            warn_of_energies(observation.obs_id, "psf", observation.psf, axis)
+        if tables["psf"] and isinstance(psf := observation.psf, IRF):
+            warn_of_energies(observation.obs_id, "psf", psf, dataset.exposure.geom.axes["energy_true"])
 
-    def _exposure(self, request: ExposureRequest, observation: Any, view: FieldOfView) -> Map:
+    def _exposure(self, request: ExposureRequest, observation: Observation, view: FieldOfView) -> Map:
         exposure, geom = super()._exposure(request, observation, view), request.geom
-        is_pointlike = observation.aeff.is_pointlike
+        is_pointlike = observation.required("aeff").is_pointlike
         if is_pointlike and not self.use_region_center:
             log.warning(
-                "observation %s: point-like responses hold at one position, not as a mean over a region; better leave "
+                "observation %s: point-like responses hold at one position, not as a mean over a region; use "
                 "use_region_center=True",
                 observation.obs_id,
             )
@@ -124,39 +128,49 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         containment = _containment(geom, observation, view)
         return exposure.copy(data=exposure.data * to_device(containment, view.device, dtype=view.dtype))
 
-    def _warn_of_a_small_region(self, geom: Any, observation: Any, view: FieldOfView) -> None:
-        """Warn, once, if a good part of the gamma rays of a point source is reconstructed outside the region."""
-        radius = getattr(geom.region, "radius", None)
-        if self._has_warned or radius is None or observation.aeff.is_pointlike:
+    def _warn_of_a_small_region(self, geom: Geom, observation: Observation, view: FieldOfView) -> None:
+        """Warn, once, if a large fraction of the gamma rays of a point source is reconstructed outside the region."""
+        radius = _radius(geom)
+        if self._has_warned or radius is None or observation.required("aeff").is_pointlike:
             return
-        self._has_warned = True  # before the first look: it reads the PSF of one run only
+        self._has_warned = True  # before the check, so that the PSF of only one run is read
         try:
             if observation.psf is None:
                 return
             containment = _containment(geom, observation, view).ravel()
-        except (OSError, ValueError):  # a PSF that is not used need not be sound
+        except (OSError, ValueError):  # a PSF that is not used may be damaged
             return
-        inside = containment[np.isfinite(containment) & (containment > 0)]  # without energies at which there is no PSF
+        inside = containment[np.isfinite(containment) & (containment > 0)]  # energies without a PSF do not count
         middle = float(np.median(inside)) if inside.size else 1.0
         if middle < _LEAST_CONTAINMENT:
             log.warning(
                 "observation %s: the region holds about %.0f %% of the events of a point source at its centre (PSF of "
-                "full-enclosure responses, radius %.3g deg), so that its flux comes out too low by the rest; "
-                "containment_correction=True corrects the exposure. Said once, for the first observation",
+                "full-enclosure responses, radius %.3g deg), so its flux is underestimated by the rest; "
+                "containment_correction=True corrects the exposure. Reported only for the first observation",
                 observation.obs_id,
                 100 * middle,
                 Angle(radius).deg,
             )
 
 
-def _containment(geom: Any, observation: Any, view: FieldOfView) -> np.ndarray[Any, Any]:
-    """Part of the PSF inside a circle, shape (n_energy_true, 1, 1)."""
-    radius = getattr(geom.region, "radius", None)
-    if radius is None:
-        raise TypeError(f"the containment correction is for circles, got a {type(geom.region).__name__}")
-    if observation.psf is None:
+def _radius(geom: Geom) -> u.Quantity | None:
+    """Return the radius of the region of a geometry, None if it is not a circle."""
+    return getattr(geom.region, "radius", None) if isinstance(geom, RegionGeom) else None
+
+
+def _containment(geom: Geom, observation: Observation, view: FieldOfView) -> NDArray[np.float64]:
+    """Return the fraction of the PSF inside a circle, shape (n_energy_true, 1, 1)."""
+    radius = _radius(geom)
+    if radius is None or not isinstance(geom, RegionGeom):
+        raise TypeError(f"the containment correction is for circles, got a {_kind(geom)}")
+    psf = observation.psf
+    if psf is None:
         raise ValueError(f"observation {observation.obs_id} has no PSF, so there is no containment correction")
-    containment = observation.psf.containment(
+    containment = psf.containment(
         rad=radius, offset=geom.separation(view.pointing), energy_true=geom.axes["energy_true"].center
     )
     return np.reshape(u.Quantity(containment).to_value(""), geom.data_shape)
+
+
+def _kind(geom: Geom) -> str:
+    return type(geom.region if isinstance(geom, RegionGeom) else geom).__name__

@@ -15,8 +15,9 @@ from lightpool.data import EventList, Observation
 from lightpool.makers.core import Described
 from lightpool.makers.region_finders import WobbleRegionsFinder
 from lightpool.maps import MapAxis
+from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.pixel_regions import circle_region
-from lightpool.maps.regions.sky_regions import parse_regions, region_center
+from lightpool.maps.regions.sky_regions import region_center
 from lightpool.stats import WStatCountsStatistic
 
 __all__ = ["ThetaSquaredTable", "make_theta_squared_table"]
@@ -167,7 +168,7 @@ class ThetaSquaredTable(Described):
                 observation.obs_id,
                 self.off_regions_number,
             )
-        (opposite,), _ = WobbleRegionsFinder(1).run(parse_regions(self.position)[0], pointing)
+        (opposite,), _ = WobbleRegionsFinder(1).run(region_classes.PointSkyRegion(self.position), pointing)
         return [region_center(opposite)]
 
     def _histogram(self, events: EventList, position: SkyCoord) -> NDArray[np.int64]:

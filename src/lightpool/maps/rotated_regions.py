@@ -17,7 +17,7 @@ from lightpool.maps.wcs_header import lonlat_deg
 from lightpool.maps.wcs_map import WcsNDMap
 
 if TYPE_CHECKING:
-    from regions import CirclePixelRegion, Region
+    from regions import CirclePixelRegion, SkyRegion
 
 __all__ = ["TurnedCircle", "TurnedRegion", "turned_region"]
 
@@ -27,7 +27,7 @@ _BORDER = 1e-6
 
 
 def turned_region(
-    region: "Region", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
+    region: "SkyRegion", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
 ) -> "TurnedRegion":
     """Region that can be turned about a position; circles go by distances, other shapes by their pixels.
 
@@ -58,7 +58,7 @@ class TurnedRegion:
     """
 
     def __init__(
-        self, region: "Region", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
+        self, region: "SkyRegion", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
     ) -> None:
         self.region = region
         position = region_center(region)
@@ -148,7 +148,7 @@ class TurnedRegion:
                 masks.append(image > 0)
         return any(bool(np.any(one & other)) for one, other in combinations(masks, 2))
 
-    def at(self, angles: Sequence[float]) -> "list[Region]":
+    def at(self, angles: Sequence[float]) -> "list[SkyRegion]":
         """Sky regions of the region turned by each angle."""
         return [region_to_sky(self._turned(angle), self.geom.wcs) for angle in angles]
 
@@ -188,7 +188,7 @@ class TurnedCircle(TurnedRegion):
         distance = np.hypot(x[:, None] - x, y[:, None] - y)[np.triu_indices(len(x), 1)]
         return bool(np.any(distance < 2 * self._pixel_region.radius)) and super().overlap(angles)
 
-    def at(self, angles: Sequence[float]) -> "list[Region]":
+    def at(self, angles: Sequence[float]) -> "list[SkyRegion]":
         """Sky regions of the circle turned by each angle."""
         if not len(angles):
             return []

@@ -4,7 +4,7 @@ import copy
 import logging
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Protocol, cast
 
 import numpy as np
 
@@ -101,8 +101,8 @@ class ExclusionMaskFinder(Described):
 
     Notes
     -----
-    All arrays stay on the device of the datasets. Only the number of excluded pixels is copied from it in each round, to
-    decide whether to continue, and one number per few steps of the connected-component labelling.
+    All arrays stay on the device of the datasets. Only the number of excluded pixels is copied from it in each round,
+    to decide whether to continue, and one number per few steps of the connected-component labelling.
     """
 
     def __init__(
@@ -143,8 +143,8 @@ class ExclusionMaskFinder(Described):
         datasets : MapDataset or several of them
             With counts and background; several are stacked. They are not changed.
         maker : RingBackgroundMaker, FoVBackgroundMaker or another with an ``exclusion_mask``, optional
-            Run on each dataset in each round; its own mask is the initial one. Without a maker the background is used as
-            it is, and there is one round.
+            Run on each dataset in each round; its own mask is the initial one. Without a maker the background is used
+            as it is, and there is one round.
         geom : WcsGeom, optional
             Geometry of the stack, by default that of the first dataset. All datasets must be cutouts of it.
 
@@ -179,7 +179,7 @@ class ExclusionMaskFinder(Described):
             log.info("round %d: %d pixels excluded", len(n_excluded), after)
         if not is_stable:
             log.warning("the exclusion still grows after %d rounds: %s pixels", self.max_rounds, n_excluded)
-        return FoundExclusion(mask=mask, maps=maps, n_excluded=tuple(n_excluded), is_stable=is_stable)
+        return FoundExclusion(mask=cast(WcsNDMap, mask), maps=maps, n_excluded=tuple(n_excluded), is_stable=is_stable)
 
     def significant(self, sqrt_ts: Map) -> Array:
         """Return the pixels to exclude in a map of significances; bool, shape (ny, nx), on the device of the map."""

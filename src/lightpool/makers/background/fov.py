@@ -32,8 +32,8 @@ class FoVBackgroundMaker(Maker):
     """Normalise the background of a dataset on its counts outside an exclusion mask.
 
     A norm that depends only on energy needs only the counts and the background summed over the pixels of each energy
-    bin. For a fit these short vectors are copied from the device. A scale is computed on the device, and copied when its
-    value is needed.
+    bin. For a fit these short vectors are copied from the device. A scale is computed on the device, and copied when
+    its value is needed.
 
     Parameters
     ----------
@@ -125,14 +125,14 @@ class FoVBackgroundMaker(Maker):
         counts, template, background = to_host(device.xp.stack([sums.counts, sums.template, sums.background]))
         reason = self._limits.broken_by(float(counts.sum()), float(background.sum()))
         if reason is None:
-            reason = fit_norm(dataset.background_model.spectral_model, axis.center, counts, template)
+            reason = fit_norm(_spectral_model(dataset), axis.center, counts, template)
         if reason is not None:
             _warn(dataset.name, reason)
             dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=device)
 
     def _scale(self, dataset: MapDataset, sums: "_Sums") -> None:
         """Compute the norm on the device of the dataset; it is copied from there when it is needed."""
-        model, device = dataset.background_model.spectral_model, dataset.device
+        model, device = _spectral_model(dataset), dataset.device
         if not hasattr(model, "norm"):
             raise TypeError(f"method 'scale' needs a model with one norm, got {type(model).__name__}; use method='fit'")
         xp, limits = device.xp, self._limits
@@ -154,6 +154,12 @@ class FoVBackgroundMaker(Maker):
     @property
     def _limits(self) -> "_Limits":
         return _Limits(self.min_counts, self.min_npred_background)
+
+
+def _spectral_model(dataset: MapDataset) -> NormSpectralModel:
+    model = dataset.background_model
+    assert model is not None  # `FoVBackgroundMaker.run` adds one
+    return model.spectral_model
 
 
 @dataclass(frozen=True)
@@ -216,6 +222,4 @@ def _sums_per_energy(dataset: MapDataset, exclusion: Map) -> _Sums:
     sums = sums_in_masks([dataset.counts.data, dataset.background.data], masks)
     counts, template = sums[0, ...], sums[1, ...]
     energy = dataset.counts.geom.axes["energy"].center
-    return _Sums(
-        counts, template, template * dataset.background_model.spectral_model.evaluate_on(energy, dataset.device)
-    )
+    return _Sums(counts, template, template * _spectral_model(dataset).evaluate_on(energy, dataset.device))

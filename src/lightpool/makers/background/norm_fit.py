@@ -1,6 +1,7 @@
 """Poisson fit of a norm that depends on energy only."""
 
 from dataclasses import dataclass
+
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray

@@ -50,7 +50,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         region_finder: RegionsFinder | None = None,
         exclusion_mask: WcsNDMap | None = None,
         min_region_number: int = 1,
-        **kwargs: AngleLike | int,
+        **kwargs: "AngleLike | int",
     ) -> None:
         if region_finder is not None and kwargs:
             raise ValueError(f"a region_finder is given, so its options cannot be given too: {sorted(kwargs)}")

@@ -4,7 +4,7 @@ import copy
 import logging
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Any, Self, cast
 
 import astropy.units as u
 import numpy as np
@@ -42,7 +42,7 @@ from lightpool.maps.regions.sky_regions import (
 from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg
 
 if TYPE_CHECKING:
-    from regions import Region
+    from regions import Region, SkyRegion
 
 __all__ = ["RegionGeom"]
 
@@ -78,7 +78,9 @@ class RegionGeom(Geom):
     def __init__(
         self, region: "Region | None", axes: Any = None, wcs: WCS | None = None, binsz_wcs: Any = "0.1 deg"
     ) -> None:
-        self._region = on_sky([region], wcs)[0] if isinstance(region, region_classes.PixelRegion) else region
+        if isinstance(region, region_classes.PixelRegion):
+            region = on_sky([region], wcs)[0]
+        self._region = cast("SkyRegion | None", region)
         self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
         self._binsz_wcs = Angle(binsz_wcs, "deg")
         self._wcs: Any = wcs if wcs is not None or region is None else self._default_wcs()
@@ -144,11 +146,11 @@ class RegionGeom(Geom):
     # The region
 
     @property
-    def region(self) -> "Region | None":
+    def region(self) -> "SkyRegion | None":
         """The region on the sky."""
         return self._region
 
-    def _known_region(self) -> "Region":
+    def _known_region(self) -> "SkyRegion":
         if self._region is None:
             raise GeometryError("this geometry has no region, so it has no place on the sky")
         return self._region
