@@ -3,22 +3,28 @@
 import html
 from collections.abc import Callable, Mapping, Sequence
 from functools import lru_cache
-from os import PathLike
-from typing import Any
+from typing import Any, cast
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
-from lightpool.data.tables.faults import Fault, report, time_faults
+from lightpool.data.tables.faults import Fault, time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import check_format, gti_hdu, open_table, read_gti, run_of, table_of_hdu
 from lightpool.data.tables.intervals import complement_within, intersection, merge, overlap
-from lightpool.data.tables.time_reference import DEFAULT_REFERENCE, TimeReference, ends_of_interval, snap
+from lightpool.data.tables.time_reference import (
+    DEFAULT_REFERENCE,
+    TimeInterval,
+    TimeReference,
+    ends_of_interval,
+    snap,
+)
 from lightpool.errors import FormatError
-from lightpool.fits import HDUList, PrimaryHDU, TableData, parsing, write_fits
+from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, TableData, parsing, write_fits
+from lightpool.typing import PathInput, QuantityLike, TimeLike
 
 __all__ = ["GTI"]
 
@@ -28,14 +34,14 @@ Seconds = NDArray[np.float64]
 class GTI(KnownAttributes):
     """Good time intervals (GTI).
 
-    Inside, the intervals are plain numbers (seconds since the reference time); `table` and the times are made when
-    asked for. A table that was handed out may be changed by the user, and from then on is what counts.
+    The intervals are kept as plain numbers (seconds since the reference time) until the `table` is asked for: the user
+    may change that table, so from then on the table is what counts.
 
     Parameters
     ----------
     table : `astropy.table.Table` with columns START and STOP of type `astropy.time.Time`
     reference_time : `astropy.time.Time`, optional
-        What mission times count from; 2000-01-01 TT by default.
+        The origin of mission times; 2000-01-01 TT by default.
 
     Raises
     ------
@@ -46,29 +52,45 @@ class GTI(KnownAttributes):
     """
 
     on_change: "Callable[[GTI], None] | None" = None
-    """Called with the GTI when its table is handed out or it is changed; no copy and no pickle has it."""
+    """Called with the GTI when its table is handed out or it is changed; copies and pickles do not have it."""
 
     _consumed = ("reference_time",)
 
-    def __init__(self, table: Any, reference_time: Any = None) -> None:
+    def __init__(self, table: Table, reference_time: "TimeLike | TimeReference | None" = None) -> None:
         self._reference = _reference(reference_time)
-        self._table: Any = _valid_table(table)
-        self._met: tuple[Seconds, Seconds] | None = None
+        self._content: Table | tuple[Seconds, Seconds] = _valid_table(table)
         _check_order(*self._seconds(), "GTI table")
 
     @classmethod
     def from_seconds(
-        cls, start: Any, stop: Any, reference: TimeReference = DEFAULT_REFERENCE, *, where: str = "GTI"
+        cls, start: ArrayLike, stop: ArrayLike, reference: TimeReference = DEFAULT_REFERENCE, *, where: str = "GTI"
     ) -> "GTI":
-        """Make from plain arrays of seconds since a reference, shape (n_interval,); no time object is made."""
+        """Make from plain numbers; no time object is created.
+
+        Parameters
+        ----------
+        start, stop : array-like, shape (n_interval,), in s since ``reference``
+        reference : TimeReference
+        where : str, begins the message of an error
+
+        Raises
+        ------
+        FormatError
+            If a number is not finite, or an interval stops before it starts.
+        """
         gti = cls.__new__(cls)
-        gti._reference, gti._table = reference, None
-        gti._met = (np.atleast_1d(np.asarray(start, float)), np.atleast_1d(np.asarray(stop, float)))
-        _check_order(*gti._met, where)
+        seconds = (np.atleast_1d(np.asarray(start, float)), np.atleast_1d(np.asarray(stop, float)))
+        gti._reference, gti._content = reference, seconds
+        _check_order(*seconds, where)
         return gti
 
     @classmethod
-    def create(cls, start: Any, stop: Any, reference_time: Any = None) -> "GTI":
+    def create(
+        cls,
+        start: "Time | QuantityLike",
+        stop: "Time | QuantityLike",
+        reference_time: "TimeLike | TimeReference | None" = None,
+    ) -> "GTI":
         """Make from start and stop times.
 
         Parameters
@@ -81,19 +103,34 @@ class GTI(KnownAttributes):
             return cls.from_seconds(u.Quantity(start).to_value("s"), u.Quantity(stop).to_value("s"), reference)
         start = start if isinstance(start, Time) else reference.to_time(u.Quantity(start).to_value("s"))
         stop = stop if isinstance(stop, Time) else reference.to_time(u.Quantity(stop).to_value("s"))
-        return cls(Table({"START": np.atleast_1d(start), "STOP": np.atleast_1d(stop)}), reference.time)
+        return cls(Table({"START": _at_least_1d(start), "STOP": _at_least_1d(stop)}), reference.time)
 
     @classmethod
-    def from_time_intervals(cls, time_intervals: Sequence[Any], reference_time: Any = None) -> "GTI":
-        """Make from a list of pairs of `astropy.time.Time`."""
+    def from_time_intervals(
+        cls, time_intervals: Sequence[tuple[Time, Time]], reference_time: "TimeLike | TimeReference | None" = None
+    ) -> "GTI":
+        """Make from a list of pairs of times.
+
+        Parameters
+        ----------
+        time_intervals : list of (start, stop), each an `astropy.time.Time`
+        reference_time : `astropy.time.Time`, optional; 2000-01-01 TT by default
+        """
         start, stop = Time([pair[0] for pair in time_intervals]), Time([pair[1] for pair in time_intervals])
         return cls.create(start, stop, reference_time)
 
     @classmethod
-    def read(
-        cls, filename: str | PathLike[str], hdu: str | int = "GTI", format: str = "gadf", checksum: bool = False
-    ) -> "GTI":
-        """Read from a FITS file in GADF layout, see `lightpool.data.tables.gadf_tables.read_gti`."""
+    def read(cls, filename: PathInput, hdu: str | int = "GTI", format: str = "gadf", checksum: bool = False) -> "GTI":
+        """Read from a FITS file in GADF layout, see `lightpool.data.tables.gadf_tables.read_gti`.
+
+        Parameters
+        ----------
+        filename : str or path-like
+        hdu : str or int
+        format : {"gadf", "ogip", None}
+        checksum : bool
+            Warn if CHECKSUM or DATASUM of the HDU is wrong or missing.
+        """
         check_format(format)
         with parsing(filename):
             return cls.from_table_data(open_table(filename, hdu, checksum=checksum))
@@ -102,106 +139,124 @@ class GTI(KnownAttributes):
     def from_table_data(
         cls, table: TableData, header: Mapping[str, Any] | None = None, *, is_reported: bool = True
     ) -> "GTI":
-        """Make from a table as `lightpool.fits.read_fits` gives it.
+        """Make from a table of a file that `lightpool.fits.read_fits` opened.
 
         Parameters
         ----------
         table : TableData
         header : mapping, optional
-            That of the events, which says how long the observation took; that of the table by default.
+            The header of the events, which says how long the observation took; the header of the table by default.
         is_reported : bool
-            Whether to give a warning for times that overlap or contradict the header.
+            Whether to log a warning if times overlap or contradict the header.
         """
         start, stop, reference = read_gti(table)
         where = f"{table.source}, HDU {table.name!r}"
         gti = cls.from_seconds(start, stop, reference, where=where)
         if is_reported:
-            report(gti.faults(table.header if header is None else header), run_of(where, header, table.header))
+            warn_of_faults(gti.faults(table.header if header is None else header), run_of(where, header, table.header))
         return gti
 
     @classmethod
-    def from_table_hdu(cls, table_hdu: Any, format: str = "gadf") -> "GTI":
-        """Read from an `astropy.io.fits.BinTableHDU`."""
+    def from_table_hdu(cls, table_hdu: BinTableHDU, format: str = "gadf") -> "GTI":
+        """Make from a table HDU in memory.
+
+        Parameters
+        ----------
+        table_hdu : `astropy.io.fits.BinTableHDU`
+        format : {"gadf", "ogip", None}
+        """
         check_format(format)
         return cls.from_table_data(table_of_hdu(table_hdu))
 
-    def to_table_hdu(self, format: str = "gadf") -> Any:
-        """Table HDU in GADF layout."""
+    def to_table_hdu(self, format: str = "gadf") -> BinTableHDU:
+        """Return a table HDU in GADF layout."""
         check_format(format)
         return gti_hdu(*self._seconds(), self._reference)
 
-    def write(self, filename: str | PathLike[str], overwrite: bool = False, **kwargs: Any) -> None:
-        """Write to a FITS file; keywords as for `lightpool.fits.write_fits`."""
-        write_fits(HDUList([PrimaryHDU(), self.to_table_hdu()]), filename, overwrite=overwrite, **kwargs)
+    def write(self, filename: PathInput, overwrite: bool = False, checksum: bool = False) -> None:
+        """Write to a FITS file.
+
+        Parameters
+        ----------
+        filename : str or path-like
+        overwrite : bool
+        checksum : bool, add CHECKSUM and DATASUM
+        """
+        write_fits(HDUList([PrimaryHDU(), self.to_table_hdu()]), filename, overwrite=overwrite, checksum=checksum)
 
     # -- what it holds
 
     def _seconds(self) -> tuple[Seconds, Seconds]:
-        """Start and stop in seconds since the reference."""
-        if self._met is not None:
-            return self._met
-        if len(self._table) == 0:
+        """Return start and stop in seconds since the reference."""
+        if isinstance(self._content, tuple):
+            return self._content
+        if len(self._content) == 0:
             return np.zeros(0), np.zeros(0)
         seconds = self._reference.seconds
-        return np.atleast_1d(seconds(self._table["START"])), np.atleast_1d(seconds(self._table["STOP"]))
+        return np.atleast_1d(seconds(self._times("START"))), np.atleast_1d(seconds(self._times("STOP")))
+
+    def _times(self, name: str) -> Time:
+        """Return the starts (START) or stops (STOP) as times."""
+        if isinstance(self._content, tuple):
+            return self._reference.to_time(self._content[0 if name == "START" else 1])
+        return cast(Time, self._content[name])
 
     def faults(self, header: Mapping[str, Any]) -> list[Fault]:
-        """Contradictions between the intervals, and between them and a header, that of the events or their own."""
+        """Return contradictions between the intervals, and between them and a header: of the events, or their own."""
         return list(time_faults(*self._seconds(), self._reference, header))
 
     @property
     def reference(self) -> TimeReference:
-        """What the seconds count from."""
+        """The origin of the seconds."""
         return self._reference
 
     @property
-    def table(self) -> Any:
-        """`astropy.table.Table` with columns START and STOP of type `astropy.time.Time`."""
-        if self._table is None:
-            self._table = Table({"START": self.time_start, "STOP": self.time_stop})
-            self._met = None
-        self._tell()
-        return self._table
+    def table(self) -> Table:
+        """Table with columns START and STOP of type `astropy.time.Time`; from now on its changes count."""
+        if isinstance(self._content, tuple):
+            self._content = Table({"START": self.time_start, "STOP": self.time_stop})
+        self._announce_change()
+        return self._content
 
     @table.setter
-    def table(self, table: Any) -> None:
-        self._table, self._met = _valid_table(table), None
-        self._tell()
+    def table(self, table: Table) -> None:
+        self._content = _valid_table(table)
+        self._announce_change()
 
     def __getstate__(self) -> dict[str, Any]:
         return {name: value for name, value in self.__dict__.items() if name != "on_change"}
 
-    def _tell(self) -> None:
+    def _announce_change(self) -> None:
         if self.on_change is not None:
             self.on_change(self)
 
     def __len__(self) -> int:
-        return len(self._met[0]) if self._met is not None else len(self._table)
+        return len(self._content[0]) if isinstance(self._content, tuple) else len(self._content)
 
     @property
-    def time_start(self) -> Any:
-        """Start times as `astropy.time.Time`, shape (n_interval,)."""
-        return self._table["START"] if self._met is None else self._reference.to_time(self._met[0])
+    def time_start(self) -> Time:
+        """Start times, shape (n_interval,)."""
+        return self._times("START")
 
     @property
-    def time_stop(self) -> Any:
-        """Stop times as `astropy.time.Time`, shape (n_interval,)."""
-        return self._table["STOP"] if self._met is None else self._reference.to_time(self._met[1])
+    def time_stop(self) -> Time:
+        """Stop times, shape (n_interval,)."""
+        return self._times("STOP")
 
     @property
-    def time_ref(self) -> Any:
-        """Reference time as `astropy.time.Time`."""
+    def time_ref(self) -> Time:
+        """Reference time."""
         return self._reference.time
 
-    def instant(self, share: float) -> Any:
-        """Time between the first start (share 0) and the last stop (share 1), as `astropy.time.Time`."""
-        if self._met is None:
+    def instant(self, share: float) -> Time:
+        """Return a time between the first start (share 0) and the last stop (share 1)."""
+        if not isinstance(self._content, tuple):
             start, stop = self.time_start.min(), self.time_stop.max()
             return start if share == 0 else stop if share == 1 else start + share * (stop - start)
-        first, last = float(self._met[0].min()), float(self._met[1].max())
+        first, last = float(self._content[0].min()), float(self._content[1].max())
         if share in (0, 1):
             return self._reference.to_time(last if share else first)
-        # Mission times are good to 1e-8 s in float64, so the middle is not one of them.
+        # Mission times are good to 1e-7 s in float64: the fraction is added with the precision of Time.
         return self._reference.to_time(first, share * (last - first))
 
     @property
@@ -226,13 +281,13 @@ class GTI(KnownAttributes):
 
     @property
     def duration_s(self) -> float:
-        """Sum of the lengths as a plain number of seconds, the same as `time_sum` but for rounding; fast."""
+        """Sum of the lengths as a plain number of seconds: `time_sum` up to rounding, but faster."""
         start, stop = self._seconds()
         return float(np.sum(stop - start))
 
     @property
-    def time_intervals(self) -> list[tuple[Any, Any]]:
-        """List of (start, stop) pairs of `astropy.time.Time`."""
+    def time_intervals(self) -> list[tuple[Time, Time]]:
+        """List of (start, stop) pairs."""
         return list(zip(self.time_start, self.time_stop, strict=True))
 
     @property
@@ -258,23 +313,23 @@ class GTI(KnownAttributes):
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
-    # -- new intervals from these
+    # -- intervals derived from these
 
     def _like(self, start: Seconds, stop: Seconds) -> "GTI":
         return self.from_seconds(start, stop, self._reference)
 
     def copy(self) -> "GTI":
         """Return an independent copy."""
-        if self._met is not None:
-            return self._like(self._met[0].copy(), self._met[1].copy())
-        return self.__class__(self._table.copy(), self._reference.time)
+        if isinstance(self._content, tuple):
+            return self._like(self._content[0].copy(), self._content[1].copy())
+        return self.__class__(self._content.copy(), self._reference.time)
 
-    def _limits(self, time_interval: Any) -> tuple[float, float]:
+    def _limits(self, time_interval: TimeInterval) -> tuple[float, float]:
         edges = np.concatenate(self._seconds())
         first, last = (float(self._reference.seconds(end)) for end in ends_of_interval(time_interval))
         return snap(first, edges), snap(last, edges)
 
-    def select_time(self, time_interval: Any, inverted: bool = False) -> "GTI":
+    def select_time(self, time_interval: TimeInterval, inverted: bool = False) -> "GTI":
         """Keep what lies in a time interval, cropped to it.
 
         Parameters
@@ -290,7 +345,7 @@ class GTI(KnownAttributes):
         inside = (start <= last) & (stop > first)
         return self._like(np.clip(start[inside], first, last), np.clip(stop[inside], first, last))
 
-    def delete_interval(self, time_interval: Any) -> "GTI":
+    def delete_interval(self, time_interval: TimeInterval) -> "GTI":
         """Cut a time interval out; a GTI that reaches beyond it on both sides becomes two."""
         return self._like(*complement_within(*self._seconds(), *self._limits(time_interval)))
 
@@ -329,13 +384,18 @@ class GTI(KnownAttributes):
         """Add the intervals of another GTI behind these, in place; the reference time stays."""
         start, stop = self._seconds()
         other_start, other_stop = other._seconds_since(self._reference)
-        self._met = (np.concatenate([start, other_start]), np.concatenate([stop, other_stop]))
-        self._table = None
-        self._tell()
+        self._content = (np.concatenate([start, other_start]), np.concatenate([stop, other_stop]))
+        self._announce_change()
 
     @classmethod
-    def from_stack(cls, gtis: Sequence["GTI"], **kwargs: Any) -> "GTI":
-        """Put the intervals of several GTIs behind each other; the reference time is that of the first."""
+    def from_stack(cls, gtis: Sequence["GTI"], **kwargs: object) -> "GTI":
+        """Concatenate the intervals of several GTIs; the reference time is that of the first.
+
+        Parameters
+        ----------
+        gtis : sequence of GTI
+        **kwargs : not used; Gammapy has them
+        """
         if not gtis:
             raise ValueError("no GTI to stack: the list is empty")
         reference = gtis[0].reference
@@ -344,8 +404,13 @@ class GTI(KnownAttributes):
             np.concatenate([start for start, _ in parts]), np.concatenate([stop for _, stop in parts]), reference
         )
 
-    def group_table(self, time_intervals: Sequence[Any], atol: Any = "1e-6 s") -> Any:
-        """Tell which of some time intervals each GTI lies in.
+    def group_table(self, time_intervals: Sequence[tuple[Time, Time]], atol: QuantityLike = "1e-6 s") -> Table:
+        """Return which of some time intervals each GTI lies in.
+
+        Parameters
+        ----------
+        time_intervals : list of (start, stop), each an `astropy.time.Time`
+        atol : Quantity, tolerance of the comparison
 
         Returns
         -------
@@ -366,7 +431,11 @@ class GTI(KnownAttributes):
         return table
 
 
-def _reference(time: Any) -> TimeReference:
+def _at_least_1d(time: Time) -> Time:
+    return time.reshape(1) if time.isscalar else time
+
+
+def _reference(time: "TimeLike | TimeReference | None") -> TimeReference:
     if time is None:
         return DEFAULT_REFERENCE
     if isinstance(time, TimeReference):
@@ -376,14 +445,15 @@ def _reference(time: Any) -> TimeReference:
 
 @lru_cache(maxsize=64)
 def _reference_of_text(text: str) -> TimeReference:
-    """Parse a text once: while astropy looks for its format, its errors take hold of all that the callers have.
+    """Parse a text once.
 
-    That is free only after the next collection of garbage, and a collector does not know how much a device has left.
+    While astropy tries its formats, the errors that it raises and catches keep the local variables of all callers alive
+    until the next garbage collection, and the collector does not know how little memory a device has left.
     """
     return TimeReference.from_time(Time(text))
 
 
-def _valid_table(table: Any) -> Any:
+def _valid_table(table: Table) -> Table:
     if not isinstance(table, Table):
         raise TypeError(f"a GTI is made from an astropy Table, got {type(table).__name__}")
     missing = {"START", "STOP"} - set(table.colnames)
@@ -407,5 +477,5 @@ def _check_order(start: Seconds, stop: Seconds, where: str) -> None:
         row = int(wrong[0])
         raise FormatError(
             f"{where}: interval {row} starts at {start[row]} s and stops at {stop[row]} s, before it starts; "
-            "mend the table: its duration would count negative"
+            "correct the table: its duration would be negative"
         )

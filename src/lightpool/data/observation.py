@@ -17,7 +17,7 @@ from lightpool.data.gti import GTI
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
 from lightpool.data.observation_parts import ObservationParts
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
-from lightpool.data.tables.faults import live_time_faults, report
+from lightpool.data.tables.faults import live_time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import open_table
 from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.data.tables.time_reference import ends_of_interval
@@ -116,7 +116,7 @@ class Observation(ObservationParts):
         events = EventList.read(path, checksum=checksum)
         gti = GTI.from_table_data(open_table(path, "GTI", checksum=checksum), header)
         obs_id = obs_id_of(header.get("OBS_ID", 0), where)
-        report(live_time_faults(header), f"observation {obs_id}: {where}")
+        warn_of_faults(live_time_faults(header), f"observation {obs_id}: {where}")
         meta = ObservationMetaData.from_header(header, where=where)
         pointing = FixedPointingInfo.from_fits_header(header, where=where)
         locations = irf_locations(path if irf_file is None else make_path(irf_file))

@@ -14,7 +14,7 @@ from lightpool.data.files.response_tables import copy_response, read_response
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import EventListMetaData, ObservationMetaData
 from lightpool.data.pointing import FixedPointingInfo
-from lightpool.data.tables.faults import live_time_faults, report
+from lightpool.data.tables.faults import live_time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import read_events, run_of
 from lightpool.errors import MissingDataError
 from lightpool.fits import missing_file_hint, parsing
@@ -119,7 +119,7 @@ class HDULocation:
         if kind == "observation_metadata":
             known = file.values(self.hdu_name)
             if cached.is_first(("live time", self.hdu_name)):
-                report(live_time_faults(known), run_of(where, known))
+                warn_of_faults(live_time_faults(known), run_of(where, known))
             return ObservationMetaData.from_header(known, where=where)
         if kind == "map":
             return Map.from_hdulist(file.hdulist, hdu=self.hdu_name, format=self.format)

@@ -13,7 +13,15 @@ from lightpool.data.tables.intervals import overlap
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.fits import seconds_since_reference
 
-__all__ = ["Fault", "live_time_faults", "off_the_sphere", "report", "time_faults", "valid_events", "value_faults"]
+__all__ = [
+    "Fault",
+    "live_time_faults",
+    "off_the_sphere",
+    "time_faults",
+    "valid_events",
+    "value_faults",
+    "warn_of_faults",
+]
 
 log = logging.getLogger(__name__)
 
@@ -48,7 +56,7 @@ class Fault:
     is_reported: bool = True
 
 
-def report(faults: Iterable[Fault], where: str) -> None:
+def warn_of_faults(faults: Iterable[Fault], where: str) -> None:
     """Log a warning for each fault that a reduction reports; ``where`` names run, file and HDU."""
     for fault in faults:
         if fault.is_reported:

@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.data.tables.event_columns import EVENT_UNITS, EventColumns, plain_columns
-from lightpool.data.tables.faults import Fault, report, value_faults
+from lightpool.data.tables.faults import Fault, value_faults, warn_of_faults
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.fits import (
     BinTableHDU,
@@ -117,7 +117,7 @@ def classify_hdus(file: FitsFile) -> list[tuple[str, str, str]]:
 def read_events(table: TableData) -> EventColumns:
     """Columns of an EVENTS table, with a warning for each fault of their values; errors as for `load_events`."""
     events, faults = load_events(table)
-    report(faults, run_of(f"{table.source}, HDU {table.name!r}", table.header))
+    warn_of_faults(faults, run_of(f"{table.source}, HDU {table.name!r}", table.header))
     return events
 
 
