@@ -1,19 +1,24 @@
 """Event lists."""
 
 import html
-from os import PathLike
+from collections.abc import Sequence
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import AltAz, Angle, SkyCoord, angular_separation
+from astropy.time import Time
+from numpy.typing import NDArray
 
 from lightpool.arrays.devices.devices import to_host
 from lightpool.data.event_table import EventTable
+from lightpool.data.gti import GTI
 from lightpool.data.tables.gadf_tables import check_format, events_hdu, open_table
-from lightpool.data.tables.time_reference import ends_of_interval, snap
+from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval, snap
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, parsing, write_fits
-from lightpool.maps import MapCoord, RegionGeom
+from lightpool.irf import RadMax2D
+from lightpool.maps import Geom, Map, MapCoord, RegionGeom
+from lightpool.typing import Axes, PathInput, QuantityLike, RegionLike, Wcs
 
 __all__ = ["EventList"]
 
@@ -21,8 +26,8 @@ __all__ = ["EventList"]
 class EventList(EventTable):
     """A list of events.
 
-    The events of a file stay plain arrays (`arrays`) until the `table` is asked for. A table that was handed out may be
-    changed by the user, and from then on is what counts.
+    The events of a file are kept as plain arrays (`arrays`) until the `table` is asked for: the user may change that
+    table, so from then on the table is what counts.
 
     Parameters
     ----------
@@ -33,9 +38,9 @@ class EventList(EventTable):
     Attributes
     ----------
     sent : `lightpool.maps.event_counts.SentEvents` or None
-        What was sent to a device ahead of its use; no copy and no pickle has it.
+        Columns that were sent to a device ahead of their use; copies and pickles do not have them.
     on_change : callable or None
-        Called with the list when its table is handed out or it is changed; no copy and no pickle has it.
+        Called with the list when its table is handed out or it is changed; copies and pickles do not have it.
 
     Raises
     ------
@@ -47,7 +52,7 @@ class EventList(EventTable):
 
     @classmethod
     def read(
-        cls, filename: str | PathLike[str], hdu: str | int = "EVENTS", checksum: bool = False, format: str = "gadf"
+        cls, filename: PathInput, hdu: str | int = "EVENTS", checksum: bool = False, format: str = "gadf"
     ) -> "EventList":
         """Read from a FITS file.
 
@@ -64,32 +69,41 @@ class EventList(EventTable):
             return cls.from_table_data(open_table(filename, hdu, checksum=checksum))
 
     def to_table_hdu(self, format: str = "gadf") -> BinTableHDU:
-        """Table HDU in GADF layout."""
+        """Return a table HDU in GADF layout."""
         check_format(format)
         return events_hdu(self.columns, self.meta.to_header())
 
     def write(
         self,
-        filename: str | PathLike[str],
-        gti: Any = None,
+        filename: PathInput,
+        gti: GTI | None = None,
         overwrite: bool = False,
         format: str = "gadf",
         checksum: bool = False,
     ) -> None:
-        """Write to a FITS file, with the GTI beside it if one is given."""
+        """Write to a FITS file.
+
+        Parameters
+        ----------
+        filename : str or path-like
+        gti : GTI, optional, written to the same file
+        overwrite : bool
+        format : {"gadf", "ogip", None}
+        checksum : bool, add CHECKSUM and DATASUM
+        """
         hdus = [PrimaryHDU(), self.to_table_hdu(format)]
         if gti is not None:
             hdus.append(gti.to_table_hdu(format))
         write_fits(HDUList(hdus), filename, overwrite=overwrite, checksum=checksum)
 
     @property
-    def radec(self) -> Any:
-        """Directions as `SkyCoord` in ICRS."""
+    def radec(self) -> SkyCoord:
+        """Directions in ICRS."""
         return SkyCoord(self.columns.quantity("RA"), self.columns.quantity("DEC"), frame="icrs")
 
     @property
-    def galactic(self) -> Any:
-        """Directions as `SkyCoord` in Galactic coordinates, computed from RA and DEC."""
+    def galactic(self) -> SkyCoord:
+        """Directions in Galactic coordinates, computed from RA and DEC."""
         return self.radec.galactic
 
     @property
@@ -98,49 +112,49 @@ class EventList(EventTable):
         return self.columns.quantity("ENERGY")
 
     @property
-    def galactic_median(self) -> Any:
-        """Median direction as `SkyCoord` in Galactic coordinates."""
+    def galactic_median(self) -> SkyCoord:
+        """Median direction in Galactic coordinates."""
         galactic = self.galactic
         return SkyCoord(np.median(galactic.l.wrap_at("180d")), np.median(galactic.b), frame="galactic")
 
     @property
-    def offset(self) -> Any:
-        """Separation of each event from the pointing, as `Angle` in deg."""
+    def offset(self) -> Angle:
+        """Separation of each event from the pointing, in deg."""
         return self._separation(self.pointing_radec)
 
     @property
-    def offset_from_median(self) -> Any:
-        """Separation of each event from the median direction, as `Angle` in deg."""
+    def offset_from_median(self) -> Angle:
+        """Separation of each event from the median direction, in deg."""
         return self._separation(self.galactic_median.icrs)
 
-    def _separation(self, center: Any) -> Any:
+    def _separation(self, center: SkyCoord) -> Angle:
         arrays = self.arrays
         separation = angular_separation(center.ra.rad, center.dec.rad, arrays["lon"], arrays["lat"])
         return Angle(np.degrees(separation), unit="deg")
 
     @property
-    def altaz_frame(self) -> Any:
+    def altaz_frame(self) -> AltAz:
         """Frame of altitude and azimuth at the times of the events."""
         return AltAz(obstime=self.time, location=self.observatory_earth_location)
 
     @property
-    def altaz(self) -> Any:
-        """Altitude and azimuth, computed from RA, DEC and TIME, as `SkyCoord`."""
+    def altaz(self) -> SkyCoord:
+        """Altitude and azimuth, computed from RA, DEC and TIME."""
         return self.radec.transform_to(self.altaz_frame)
 
     @property
-    def altaz_from_table(self) -> Any:
-        """Altitude and azimuth as the columns AZ and ALT give them, as `SkyCoord`."""
+    def altaz_from_table(self) -> SkyCoord:
+        """Altitude and azimuth from the columns ALT and AZ."""
         return SkyCoord(self.table["AZ"], self.table["ALT"], unit="deg", frame=self.altaz_frame)
 
     # -- selections
 
-    def select_energy(self, energy_range: Any) -> "EventList":
+    def select_energy(self, energy_range: QuantityLike) -> "EventList":
         """Keep energies in ``[energy_min, energy_max)``, a Quantity of length 2."""
         energy, limits = self.energy, _limits("energy_range", energy_range, "TeV")
         return self.select_row_subset((limits[0] <= energy) & (energy < limits[1]))
 
-    def select_time(self, time_interval: Any, inverted: bool = False) -> "EventList":
+    def select_time(self, time_interval: TimeInterval, inverted: bool = False) -> "EventList":
         """Keep times in ``[start, stop)``, or outside if ``inverted``.
 
         Parameters
@@ -153,12 +167,12 @@ class EventList(EventTable):
         mask = (start <= time) & (time < stop)
         return self.select_row_subset(~mask if inverted else mask)
 
-    def select_offset(self, offset_band: Any) -> "EventList":
+    def select_offset(self, offset_band: QuantityLike) -> "EventList":
         """Keep offsets from the pointing in ``[offset_min, offset_max)``, an Angle or Quantity of length 2."""
         offset, limits = self.offset, _limits("offset_band", offset_band, "deg")
         return self.select_row_subset((limits[0] <= offset) & (offset < limits[1]))
 
-    def select_region(self, regions: Any, wcs: Any = None) -> "EventList":
+    def select_region(self, regions: RegionLike, wcs: "Wcs | None" = None) -> "EventList":
         """Keep events inside one or several regions.
 
         Parameters
@@ -168,7 +182,7 @@ class EventList(EventTable):
         """
         return self.select_row_subset(RegionGeom.from_regions(regions, wcs=wcs).contains(self.radec))
 
-    def select_mask(self, mask: Any) -> "EventList":
+    def select_mask(self, mask: Map) -> "EventList":
         """Keep events where a mask is True (above zero).
 
         Parameters
@@ -177,7 +191,9 @@ class EventList(EventTable):
         """
         return self.select_row_subset(to_host(mask.get_by_coord(self.map_coord(mask.geom))) > 0)
 
-    def select_parameter(self, parameter: str, values: Any, is_range: bool = True) -> "EventList":
+    def select_parameter(
+        self, parameter: str, values: Time | u.Quantity | Sequence[Any], is_range: bool = True
+    ) -> "EventList":
         """Keep events by the value of a column.
 
         Parameters
@@ -195,11 +211,10 @@ class EventList(EventTable):
             return self.select_row_subset((values[0] <= column) & (column < values[1]))
         mask = np.zeros(len(self), dtype=bool)
         for value in values:
-            is_nan = not isinstance(value, str) and np.isnan(value)
-            mask |= np.isnan(column) if is_nan else np.asarray(column == value)
+            mask |= _is_equal(column, value)
         return self.select_row_subset(mask)
 
-    def select_rad_max(self, rad_max: Any, position: Any = None) -> "EventList":
+    def select_rad_max(self, rad_max: RadMax2D, position: SkyCoord | None = None) -> "EventList":
         """Keep events inside the energy-dependent cut of a point-like response.
 
         Parameters
@@ -212,8 +227,8 @@ class EventList(EventTable):
         limit = rad_max.evaluate(method="nearest", energy=self.energy, offset=position.separation(pointing))
         return self.select_row_subset(self._separation(position.icrs) <= limit)
 
-    def map_coord(self, geom: Any) -> Any:
-        """Coordinates of the events on the axes of a geometry.
+    def map_coord(self, geom: Geom) -> MapCoord:
+        """Return the coordinates of the events on the axes of a geometry.
 
         Parameters
         ----------
@@ -228,26 +243,29 @@ class EventList(EventTable):
         FormatError
             If an axis has no column of its name. The name in capitals, as GADF writes its columns, takes precedence.
         """
-        coord = {"skycoord": self.radec}
+        coord: dict[str, SkyCoord | u.Quantity] = {"skycoord": self.radec}
         for axis in geom.axes:
             name = axis.name.upper() if axis.name.upper() in self.columns.columns else axis.name
             coord[axis.name] = u.Quantity(self.columns.quantity_or_values(name)).to(axis.unit)
         return MapCoord.create(coord)
 
-    # -- text and pictures
+    # -- text and plots
 
     @property
-    def stats(self) -> dict[str, Any]:
+    def stats(self) -> dict[str, int | u.Quantity]:
         """Number of events and smallest, largest and median energy (NaN without events), and largest offset."""
         energy = self.energy
         good = energy[np.isfinite(energy)]
         empty = u.Quantity(np.nan, energy.unit)
-        stats: dict[str, Any] = {"n_event": len(self)}
-        for name, function in (("min", np.min), ("max", np.max), ("median", np.median)):
-            stats[f"energy_{name}"] = function(good) if good.size else empty
+        stats: dict[str, int | u.Quantity] = {
+            "n_event": len(self),
+            "energy_min": good.min() if good.size else empty,
+            "energy_max": good.max() if good.size else empty,
+            "energy_median": u.Quantity(np.median(good)) if good.size else empty,
+        }
         if self.is_pointed_observation:
             offset = self.offset
-            stats["offset_max"] = np.max(offset) if offset.size else u.Quantity(np.nan, "deg")
+            stats["offset_max"] = offset.max() if offset.size else u.Quantity(np.nan, "deg")
         return stats
 
     def __str__(self) -> str:
@@ -275,41 +293,85 @@ class EventList(EventTable):
 
         peek_events(self, allsky=allsky)
 
-    def plot_energy(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Draw counts over energy; keywords as for ``Axes.hist``."""
+    def plot_energy(self, ax: "Axes | None" = None, **kwargs: object) -> Axes:
+        """Draw the counts against the energy.
+
+        Parameters
+        ----------
+        ax : `matplotlib.axes.Axes`, optional; the current axes by default
+        **kwargs : keywords of ``Axes.hist``
+        """
         from lightpool.plot.data import plot_event_energy
 
         return plot_event_energy(self, ax=ax, **kwargs)
 
-    def plot_time(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Draw counts over time; keywords as for ``Axes.errorbar``."""
+    def plot_time(self, ax: "Axes | None" = None, **kwargs: object) -> Axes:
+        """Draw the counts against the time.
+
+        Parameters
+        ----------
+        ax : `matplotlib.axes.Axes`, optional; the current axes by default
+        **kwargs : keywords of ``Axes.errorbar``
+        """
         from lightpool.plot.data import plot_event_time
 
         return plot_event_time(self, ax=ax, **kwargs)
 
     def plot_offset2_distribution(
-        self, ax: Any = None, center: Any = None, max_percentile: float = 98, **kwargs: Any
-    ) -> Any:
-        """Draw counts over squared offset from ``center`` (the pointing by default); keywords as for ``Axes.hist``."""
+        self,
+        ax: "Axes | None" = None,
+        center: SkyCoord | None = None,
+        max_percentile: float = 98,
+        **kwargs: object,
+    ) -> Axes:
+        """Draw the counts against the squared offset.
+
+        Parameters
+        ----------
+        ax : `matplotlib.axes.Axes`, optional; the current axes by default
+        center : SkyCoord, optional; offsets are measured from the pointing by default
+        max_percentile : float, percentage of the events inside the plotted range
+        **kwargs : keywords of ``Axes.hist``
+        """
         from lightpool.plot.data import plot_event_offset2
 
         return plot_event_offset2(self, ax=ax, center=center, max_percentile=max_percentile, **kwargs)
 
-    def plot_energy_offset(self, ax: Any = None, center: Any = None, **kwargs: Any) -> Any:
-        """Draw counts over energy and offset; keywords as for ``Axes.pcolormesh``."""
+    def plot_energy_offset(self, ax: "Axes | None" = None, center: SkyCoord | None = None, **kwargs: object) -> Axes:
+        """Draw the counts against energy and offset.
+
+        Parameters
+        ----------
+        ax : `matplotlib.axes.Axes`, optional; the current axes by default
+        center : SkyCoord, optional; offsets are measured from the pointing by default
+        **kwargs : keywords of ``Axes.pcolormesh``
+        """
         from lightpool.plot.data import plot_event_energy_offset
 
         return plot_event_energy_offset(self, ax=ax, center=center, **kwargs)
 
-    def plot_image(self, ax: Any = None, allsky: bool = False) -> Any:
-        """Draw a counts map of the sky."""
+    def plot_image(self, ax: "Axes | None" = None, allsky: bool = False) -> Axes:
+        """Draw a counts map of the sky.
+
+        Parameters
+        ----------
+        ax : `matplotlib.axes.Axes`, optional; new axes by default
+        allsky : bool, the whole sky instead of the region around the events
+        """
         from lightpool.plot.data import plot_event_image
 
         return plot_event_image(self, ax=ax, allsky=allsky)
 
 
-def _limits(name: str, value: Any, unit: str) -> u.Quantity:
-    """Two limits in a unit that converts to ``unit``."""
+def _is_equal(column: Time | u.Quantity | NDArray[Any], value: Time | u.Quantity | float | str) -> NDArray[np.bool_]:
+    """Return in which rows a column has a value; a NaN is equal to NaN."""
+    if isinstance(column, Time) or isinstance(value, Time | str) or not np.isnan(value):
+        return np.asarray(column == value)
+    return np.asarray(np.isnan(column))
+
+
+def _limits(name: str, value: QuantityLike, unit: str) -> u.Quantity:
+    """Return two limits in a unit that converts to ``unit``."""
     limits = u.Quantity(value)
     if limits.shape != (2,) or not limits.unit.is_equivalent(unit):
         raise ValueError(f"{name} must be two values with their unit, as [1, 2] * u.{unit}, got {value!r}")

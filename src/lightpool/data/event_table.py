@@ -1,14 +1,16 @@
-"""Events as plain columns or as a table, with what their header says."""
+"""Events as plain columns or as a table, with the keywords of their header."""
 
 import copy
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
-from typing import Any, Self
+from typing import Any, Self, cast
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
-from numpy.typing import NDArray
+from astropy.coordinates import EarthLocation, SkyCoord
+from astropy.table import Table
+from astropy.time import Time
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
 from lightpool.data.metadata import EventListMetaData, earth_location_from_header
@@ -18,6 +20,7 @@ from lightpool.data.tables.gadf_tables import read_events
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError
 from lightpool.fits import TableData, seconds_since_reference
+from lightpool.maps.event_counts import SentEvents
 
 __all__ = ["EventTable"]
 
@@ -25,16 +28,15 @@ __all__ = ["EventTable"]
 class EventTable(KnownAttributes):
     """Events in the order of their file, and the keywords of its header.
 
-    The events of a file stay plain arrays (`arrays`) until the `table` is asked for. A table that was handed out may be
-    changed by the user, and from then on is what counts. Parameters and errors are those of `EventList`.
+    The events of a file are kept as plain arrays (`arrays`) until the `table` is asked for: the user may change that
+    table, so from then on the table is what counts. Parameters and errors are those of `EventList`.
     """
 
-    sent: Any
-    on_change: "Callable[[Any], None] | None"
+    sent: SentEvents | None
+    on_change: "Callable[[EventTable], None] | None"
 
-    def __init__(self, table: Any, meta: EventListMetaData | None = None) -> None:
-        self._columns: EventColumns | None = None if table is not None else EventColumns.empty()
-        self._table: Any = table
+    def __init__(self, table: Table | None, meta: EventListMetaData | None = None) -> None:
+        self._content: EventColumns | Table = EventColumns.empty() if table is None else table
         self.meta = meta or EventListMetaData()
         self.sent = self.on_change = None
         if table is not None:
@@ -42,9 +44,15 @@ class EventTable(KnownAttributes):
 
     @classmethod
     def from_columns(cls, columns: EventColumns, meta: EventListMetaData | None = None) -> Self:
-        """Make from plain columns; no table is made."""
+        """Make from plain columns; no table is created.
+
+        Parameters
+        ----------
+        columns : EventColumns
+        meta : EventListMetaData, optional
+        """
         events = cls.__new__(cls)
-        events._columns, events._table = columns, None
+        events._content = columns
         events.meta = meta or EventListMetaData()
         events.sent = events.on_change = None
         return events
@@ -52,13 +60,13 @@ class EventTable(KnownAttributes):
     def __getstate__(self) -> dict[str, Any]:
         return self.__dict__ | {"sent": None, "on_change": None}
 
-    def _tell(self) -> None:
+    def _announce_change(self) -> None:
         if self.on_change is not None:
             self.on_change(self)
 
     @classmethod
     def from_table_data(cls, table: TableData) -> Self:
-        """Make from a table as `lightpool.fits.read_fits` gives it."""
+        """Make from a table of a file that `lightpool.fits.read_fits` opened."""
         return cls.from_columns(read_events(table), EventListMetaData.from_header(table.header))
 
     # -- columns and keywords
@@ -66,7 +74,7 @@ class EventTable(KnownAttributes):
     @property
     def columns(self) -> EventColumns:
         """The columns as plain arrays with units."""
-        return self._columns if self._columns is not None else columns_of_table(self._table)
+        return self._content if isinstance(self._content, EventColumns) else columns_of_table(self._content)
 
     @property
     def arrays(self) -> Mapping[str, NDArray[np.float64]]:
@@ -77,42 +85,42 @@ class EventTable(KnownAttributes):
         return self.columns.plain
 
     @property
-    def table(self) -> Any:
-        """`astropy.table.Table` with columns TIME, ENERGY, RA, DEC and the others of the file."""
-        if self._table is None:
-            self._table = table_of_columns(self.columns)
-            self._columns = None
-        self._tell()
-        return self._table
+    def table(self) -> Table:
+        """Table with columns TIME, ENERGY, RA, DEC and the others of the file; from now on its changes count."""
+        if isinstance(self._content, EventColumns):
+            self._content = table_of_columns(self._content)
+        self._announce_change()
+        return self._content
 
     @table.setter
-    def table(self, table: Any) -> None:
+    def table(self, table: Table) -> None:
         columns_of_table(table)
-        self._table, self._columns = table, None
-        self._tell()
+        self._content = table
+        self._announce_change()
 
     @property
     def _meta(self) -> dict[str, Any]:
-        if self._columns is not None:
-            return self._columns.meta
-        return dict(seconds_since_reference(self._table.meta, "event table"))
+        if isinstance(self._content, EventColumns):
+            return self._content.meta
+        return dict(seconds_since_reference(self._content.meta, "event table"))
 
     def with_keywords(self, keywords: Mapping[str, Any]) -> Self:
-        """Events with other values of keywords that their header has; this very list if it has these already."""
+        """Return the events with other values of keywords that their header has; the same list if nothing differs."""
         meta = self._meta
         changed = {key: value for key, value in keywords.items() if key in meta and meta[key] != value}
-        changed.pop("OBS_MODE", None)  # says more in some files than how the telescopes pointed
+        changed.pop("OBS_MODE", None)  # some files use it for more than the mode of pointing
         if not changed:
             return self
-        if self._columns is not None:
-            return self.from_columns(replace(self._columns, meta=meta | changed), self.meta)
-        table = self._table.copy(copy_data=False)
+        if isinstance(self._content, EventColumns):
+            return self.from_columns(replace(self._content, meta=meta | changed), self.meta)
+        table = self._content.copy(copy_data=False)
         table.meta.update(changed)
         return self.__class__(table, self.meta)
 
-    def _keyword(self, name: str) -> Any:
+    def _number(self, name: str) -> float:
+        """Return the number that a keyword holds."""
         try:
-            return self._meta[name]
+            return float(self._meta[name])
         except KeyError:
             raise FormatError(
                 f"the event list has no header keyword {name!r}: it comes from a file without it, or is a stack of "
@@ -120,7 +128,7 @@ class EventTable(KnownAttributes):
             ) from None
 
     def __len__(self) -> int:
-        return self._columns.n_event if self._columns is not None else len(self._table)
+        return self._content.n_event if isinstance(self._content, EventColumns) else len(self._content)
 
     @property
     def n_invalid(self) -> int:
@@ -129,28 +137,28 @@ class EventTable(KnownAttributes):
 
     @property
     def time_reference(self) -> TimeReference:
-        """What ``arrays["time"]`` counts from."""
+        """The origin of ``arrays["time"]``."""
         return self.columns.reference
 
     @property
-    def time_ref(self) -> Any:
-        """Reference time as `astropy.time.Time`."""
+    def time_ref(self) -> Time:
+        """Reference time."""
         return TimeReference.from_header(self._meta, "event list").time
 
     @property
-    def time(self) -> Any:
-        """Event times as `astropy.time.Time`."""
-        return self.columns.time if self._table is None else self._table["TIME"]
+    def time(self) -> Time:
+        """Event times."""
+        return self._content.time if isinstance(self._content, EventColumns) else cast(Time, self._content["TIME"])
 
     @property
-    def observation_time_start(self) -> Any:
-        """Start of the observation (TSTART) as `astropy.time.Time`."""
-        return self.time_ref + u.Quantity(float(self._keyword("TSTART")), "s")
+    def observation_time_start(self) -> Time:
+        """Start of the observation (TSTART)."""
+        return self.time_ref + u.Quantity(self._number("TSTART"), "s")
 
     @property
-    def observation_time_stop(self) -> Any:
-        """Stop of the observation (TSTOP) as `astropy.time.Time`."""
-        return self.time_ref + u.Quantity(float(self._keyword("TSTOP")), "s")
+    def observation_time_stop(self) -> Time:
+        """Stop of the observation (TSTOP)."""
+        return self.time_ref + u.Quantity(self._number("TSTOP"), "s")
 
     @property
     def observation_time_duration(self) -> u.Quantity:
@@ -160,12 +168,12 @@ class EventTable(KnownAttributes):
     @property
     def observation_live_time_duration(self) -> u.Quantity:
         """Live time (LIVETIME) in s."""
-        return u.Quantity(float(self._keyword("LIVETIME")), "s")
+        return u.Quantity(self._number("LIVETIME"), "s")
 
     @property
     def observation_dead_time_fraction(self) -> float:
         """Dead time over observation time, ``1 - DEADC``."""
-        return 1 - float(self._keyword("DEADC"))
+        return 1 - self._number("DEADC")
 
     @property
     def is_pointed_observation(self) -> bool:
@@ -173,40 +181,46 @@ class EventTable(KnownAttributes):
         return "RA_PNT" in self._meta
 
     @property
-    def pointing_radec(self) -> Any:
-        """Pointing (RA_PNT, DEC_PNT) as `SkyCoord` in ICRS."""
-        return SkyCoord(float(self._keyword("RA_PNT")), float(self._keyword("DEC_PNT")), unit="deg", frame="icrs")
+    def pointing_radec(self) -> SkyCoord:
+        """Pointing (RA_PNT, DEC_PNT) in ICRS."""
+        return SkyCoord(self._number("RA_PNT"), self._number("DEC_PNT"), unit="deg", frame="icrs")
 
     @property
-    def observatory_earth_location(self) -> Any:
-        """Place of the observatory as `astropy.coordinates.EarthLocation`."""
+    def observatory_earth_location(self) -> EarthLocation:
+        """Position of the observatory on the Earth."""
         return earth_location_from_header(self._meta)
 
     # -- rows
 
-    def select_row_subset(self, row_specifier: Any) -> Self:
+    def select_row_subset(self, row_specifier: slice | ArrayLike) -> Self:
         """Keep some rows.
 
         Parameters
         ----------
         row_specifier : slice, int, array of int, or boolean mask of shape (n_event,)
         """
-        if self._columns is not None:
-            return self.from_columns(self._columns.select(row_specifier), self.meta)
+        if isinstance(self._content, EventColumns):
+            return self.from_columns(self._content.select(row_specifier), self.meta)
         rows = row_specifier if isinstance(row_specifier, slice) else np.atleast_1d(np.asarray(row_specifier))
-        return self.__class__(self._table[rows], self.meta)
+        return self.__class__(self._content[rows], self.meta)
 
     def stack(self, other: "EventTable") -> None:
-        """Add the events of another list behind these, in place.
+        """Append the events of another list, in place.
 
-        Header keywords in which the two lists differ are dropped, but for the reference time: that of this list stays.
+        Header keywords in which the two lists differ are dropped, except the reference time of this list.
         """
-        self._columns, self._table = stack_columns([self.columns, other.columns]), None
-        self._tell()
+        self._content = stack_columns([self.columns, other.columns])
+        self._announce_change()
 
     @classmethod
-    def from_stack(cls, event_lists: Sequence["EventTable"], **kwargs: Any) -> Self:
-        """Put several lists behind each other; header keywords in which they differ are dropped."""
+    def from_stack(cls, event_lists: Sequence["EventTable"], **kwargs: object) -> Self:
+        """Concatenate several lists; header keywords in which they differ are dropped.
+
+        Parameters
+        ----------
+        event_lists : sequence of EventList
+        **kwargs : not used; Gammapy has them
+        """
         if not event_lists:
             raise ValueError("no event list to stack: the list is empty")
         return cls.from_columns(stack_columns([events.columns for events in event_lists]))
