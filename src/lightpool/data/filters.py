@@ -1,12 +1,17 @@
 """Filters that an observation applies to its events and GTIs."""
 
 import copy
-from collections.abc import Sequence
-from typing import Any
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
 
 from lightpool.attributes import KnownAttributes
+from lightpool.data.event_list import EventList
+from lightpool.data.gti import GTI
+from lightpool.data.tables.time_reference import TimeInterval
 
 __all__ = ["ObservationFilter"]
+
+Timed = TypeVar("Timed", EventList, GTI)
 
 
 class ObservationFilter(KnownAttributes):
@@ -26,7 +31,7 @@ class ObservationFilter(KnownAttributes):
 
     def __init__(
         self,
-        time_filter: Any = None,
+        time_filter: TimeInterval | None = None,
         event_filters: Sequence[dict[str, Any]] | None = None,
         inverted_time: bool = False,
     ) -> None:
@@ -41,7 +46,7 @@ class ObservationFilter(KnownAttributes):
 
     @property
     def livetime_fraction(self) -> float:
-        """Share of the live time that filters on the column PHASE keep: how wide their overlap is."""
+        """Fraction of the live time that filters on the column PHASE keep: the width of their overlap."""
         low, high = 0.0, 1.0
         for entry in self.event_filters:
             opts = entry["opts"]
@@ -50,36 +55,37 @@ class ObservationFilter(KnownAttributes):
                 low, high = max(low, float(band[0])), min(high, float(band[1]))
         return max(high - low, 0.0)
 
-    def filter_events(self, events: Any) -> Any:
+    def filter_events(self, events: EventList) -> EventList:
         """Return the events that pass all filters."""
         events = self._filter_by_time(events)
         for entry in self.event_filters:
             opts = dict(entry["opts"])
             if "band" in opts:  # the name of this argument in files and scripts for Gammapy before 1.3
                 opts["values"] = opts.pop("band")
-            events = getattr(events, self.EVENT_FILTER_TYPES[entry["type"]])(**opts)
+            select: Callable[..., EventList] = getattr(events, self.EVENT_FILTER_TYPES[entry["type"]])
+            events = select(**opts)
         return events
 
-    def filter_gti(self, gti: Any) -> Any:
+    def filter_gti(self, gti: GTI) -> GTI:
         """Return the GTI cropped to the time filter."""
         return self._filter_by_time(gti)
 
-    def _filter_by_time(self, data: Any) -> Any:
+    def _filter_by_time(self, data: Timed) -> Timed:
         return data if self.time_filter is None else data.select_time(self.time_filter, self.inverted_time)
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is filtered."""
+        """Whether everything passes."""
         return self.time_filter is None and not self.event_filters
 
     def snapshot(self) -> "ObservationFilter":
-        """Return filters that hold the same objects, and keep them when these are changed."""
+        """Return filters that hold the same objects and do not follow later changes of these filters."""
         other = copy.copy(self)
         other.event_filters = list(self.event_filters)
         return other
 
     def is_same(self, other: "ObservationFilter") -> bool:
-        """Whether both hold the very same objects."""
+        """Return whether both hold the same objects (identical, not equal)."""
         own, others = ([x.time_filter, *x.event_filters] for x in (self, other))
         same = len(own) == len(others) and all(a is b for a, b in zip(own, others, strict=True))
         return same and (self.time_filter is None or self.inverted_time == other.inverted_time)

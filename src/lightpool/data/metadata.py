@@ -30,7 +30,6 @@ __all__ = [
     "TimeInfoMetaData",
     "deadtime_fraction",
     "earth_location_from_header",
-    "earth_location_to_header",
 ]
 
 _OPTIONAL = [
@@ -191,8 +190,19 @@ class TimeInfoMetaData(KnownAttributes):
         return values
 
 
-def earth_location_from_header(header: Mapping[str, Any], where: str = "header") -> Any:
-    """`astropy.coordinates.EarthLocation` of GEOLON, GEOLAT (deg) and ALTITUDE or GEOALT (m)."""
+def earth_location_from_header(header: Mapping[str, Any], where: str = "header") -> EarthLocation:
+    """Read the position of the observatory: GEOLON, GEOLAT (deg) and ALTITUDE or GEOALT (m).
+
+    Parameters
+    ----------
+    header : mapping of keyword to value
+    where : str, the file and HDU, which begin the message of an error
+
+    Raises
+    ------
+    FormatError
+        If a keyword is missing or is not a number.
+    """
     height = header.get("GEOALT", header.get("ALTITUDE"))
     if height is None or "GEOLON" not in header or "GEOLAT" not in header:
         raise FormatError(
@@ -207,18 +217,9 @@ def earth_location_from_header(header: Mapping[str, Any], where: str = "header")
     )
 
 
-@lru_cache(maxsize=64)  # the runs of an observatory share its place
-def _earth_location(lon: float, lat: float, height: float) -> Any:
+@lru_cache(maxsize=64)  # the runs of an observatory share its position
+def _earth_location(lon: float, lat: float, height: float) -> EarthLocation:
     return EarthLocation.from_geodetic(lon * u.deg, lat * u.deg, height * u.m)
-
-
-def earth_location_to_header(location: Any) -> dict[str, float]:
-    """Keywords GEOLON, GEOLAT (deg) and ALTITUDE (m)."""
-    return {
-        "GEOLON": float(location.lon.deg),
-        "GEOLAT": float(location.lat.deg),
-        "ALTITUDE": float(location.height.to_value("m")),
-    }
 
 
 def deadtime_fraction(header: Mapping[str, Any], where: str = "header") -> float:

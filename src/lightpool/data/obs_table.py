@@ -44,7 +44,7 @@ def read_obs_index(filename: str | PathLike[str], hdu: str | int | None = None) 
     return data
 
 
-class ObservationTable(Table):  # type: ignore[misc]
+class ObservationTable(Table):
     """Observation index table, see GADF's "obs-index"; OBS_ID is the one column that it must have."""
 
     @classmethod

@@ -3,11 +3,10 @@
 import copy
 import html
 from collections.abc import Mapping
-from os import PathLike
 from typing import Any
 
 import astropy.units as u
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 
 from lightpool.data.event_list import EventList
@@ -16,13 +15,15 @@ from lightpool.data.files.observation_hdus import irf_locations, observation_hdu
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import CreatorMetaData, ObservationMetaData, TargetMetaData, TimeInfoMetaData
 from lightpool.data.observation_parts import ObservationParts
-from lightpool.data.pointing import FixedPointingInfo, PointingMode
+from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.tables.faults import live_time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import open_table
 from lightpool.data.tables.obs_ids import obs_id_of
-from lightpool.data.tables.time_reference import ends_of_interval
+from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import make_path, write_fits
+from lightpool.irf import IRF
+from lightpool.typing import PathInput, QuantityLike, TimeLike
 
 __all__ = ["Observation"]
 
@@ -30,8 +31,9 @@ __all__ = ["Observation"]
 class Observation(ObservationParts):
     """One observation.
 
-    Each part is either an object in memory or an `HDULocation`, which is loaded when the part is asked for. Parts of
-    one file share one opened file. A pickle of an observation holds the locations, not what was loaded from them.
+    Each part is either an object in memory or an `HDULocation`, which is loaded when the part is read. Parts of one
+    file share one opened file. A pickle of an observation holds the locations, not what was loaded from them. A
+    computation that cannot do without a part asks for it with `required`, which raises an error if it is missing.
 
     Parameters
     ----------
@@ -46,29 +48,29 @@ class Observation(ObservationParts):
     events : `EventList`
     obs_filter : `ObservationFilter`, applied to events and GTIs
     pointing : `FixedPointingInfo`
-    location : `astropy.coordinates.EarthLocation`; that of the header by default
+    location : `astropy.coordinates.EarthLocation`; the one in the header by default
     """
 
-    # -- making one
+    # -- constructors
 
     @classmethod
     def create(
         cls,
-        pointing: Any,
-        location: Any = None,
+        pointing: FixedPointingInfo | SkyCoord,
+        location: EarthLocation | None = None,
         obs_id: int = 0,
-        livetime: Any = None,
-        tstart: Any = None,
-        tstop: Any = None,
-        irfs: Mapping[str, Any] | None = None,
+        livetime: "QuantityLike | None" = None,
+        tstart: Time | u.Quantity | None = None,
+        tstop: Time | u.Quantity | None = None,
+        irfs: Mapping[str, IRF] | None = None,
         deadtime_fraction: float = 0.0,
-        reference_time: Any = None,
+        reference_time: "TimeLike | None" = None,
     ) -> "Observation":
         """Make an observation without events, from a duration or from start and stop.
 
         Parameters
         ----------
-        pointing : `FixedPointingInfo`, or SkyCoord for one that is fixed on the sky
+        pointing : `FixedPointingInfo`, or SkyCoord for a pointing that is fixed on the sky
         location : `astropy.coordinates.EarthLocation`
         obs_id : int
         livetime : Quantity, from start to stop; used if there is no ``tstop``
@@ -95,14 +97,14 @@ class Observation(ObservationParts):
         )
         if not isinstance(pointing, FixedPointingInfo):
             pointing = FixedPointingInfo(fixed_icrs=pointing.icrs)
-        known = {name: irf for name, irf in (irfs or {}).items() if name in ("aeff", "edisp", "psf", "bkg", "rad_max")}
+        known: dict[str, Any] = {
+            name: irf for name, irf in (irfs or {}).items() if name in ("aeff", "edisp", "psf", "bkg", "rad_max")
+        }
         return cls(obs_id=obs_id, meta=meta, gti=gti, pointing=pointing, location=location, **known)
 
     @classmethod
-    def read(
-        cls, event_file: str | PathLike[str], irf_file: str | PathLike[str] | None = None, checksum: bool = False
-    ) -> "Observation":
-        """Make from files; all but the event list and the GTI are loaded when asked for.
+    def read(cls, event_file: PathInput, irf_file: PathInput | None = None, checksum: bool = False) -> "Observation":
+        """Read from files; all parts except the event list and the GTI are loaded on demand.
 
         Parameters
         ----------
@@ -119,7 +121,7 @@ class Observation(ObservationParts):
         warn_of_faults(live_time_faults(header), f"observation {obs_id}: {where}")
         meta = ObservationMetaData.from_header(header, where=where)
         pointing = FixedPointingInfo.from_fits_header(header, where=where)
-        locations = irf_locations(path if irf_file is None else make_path(irf_file))
+        locations: dict[str, Any] = irf_locations(path if irf_file is None else make_path(irf_file))
         observation = cls(
             obs_id=obs_id,
             meta=meta,
@@ -156,16 +158,17 @@ class Observation(ObservationParts):
                 f"observation {self.obs_id} has no good time interval, so no start and no end: its GTI is missing, "
                 "empty, or wholly outside the time filter"
             )
-        return gti  # type: ignore[no-any-return]
+        return gti
 
     @property
     def _good_seconds(self) -> float:
-        if self.gti is None:
+        gti = self.gti
+        if gti is None:
             raise MissingDataError(
                 f"observation {self.obs_id} has no GTI, so its duration is not known; set observation.gti, or ask for "
                 "one that has it (require_events=True)"
             )
-        return float(self.gti.duration_s)
+        return gti.duration_s
 
     @property
     def observation_time_duration(self) -> u.Quantity:
@@ -174,17 +177,17 @@ class Observation(ObservationParts):
 
     @property
     def observation_live_time_duration(self) -> u.Quantity:
-        """Sum of the good time intervals without dead time, and without phases that a filter cuts away, in s."""
+        """Sum of the good time intervals in s, without dead time and without the phases that a filter removes."""
         live = 1 - self.observation_dead_time_fraction
         return u.Quantity(self._good_seconds * live * self.obs_filter.livetime_fraction, "s")
 
     @property
     def observation_dead_time_fraction(self) -> float:
         """Dead time over observation time."""
-        return float(self.meta.deadtime_fraction)
+        return self.meta.deadtime_fraction
 
-    def select_time(self, time_interval: Any, inverted: bool = False) -> "Observation":
-        """Observation with a time filter; the parts are shared with this one.
+    def select_time(self, time_interval: TimeInterval, inverted: bool = False) -> "Observation":
+        """Return an observation with a time filter; it shares the parts of this one.
 
         Parameters
         ----------
@@ -201,40 +204,39 @@ class Observation(ObservationParts):
     # -- direction
 
     @property
-    def observatory_earth_location(self) -> Any:
-        """Place of the observatory as `astropy.coordinates.EarthLocation`; None sets that of the header."""
+    def observatory_earth_location(self) -> EarthLocation | None:
+        """Position of the observatory on the Earth; setting None restores the one in the header."""
         return self.meta.location if self._location is None else self._location
 
     @observatory_earth_location.setter
-    def observatory_earth_location(self, value: Any) -> None:
+    def observatory_earth_location(self, value: EarthLocation | None) -> None:
         self._location = value
 
     @property
     def pointing_radec(self) -> SkyCoord:
-        """Pointing in ICRS; of a drift scan, that in the middle of the observation."""
-        if self.pointing.mode is PointingMode.POINTING:
-            return self.pointing.fixed_icrs
-        return self.get_pointing_icrs(self.tmid)
+        """Pointing in ICRS; for a drift scan, in the middle of the observation."""
+        fixed = self.pointing.fixed_icrs
+        return self.get_pointing_icrs(self.tmid) if fixed is None else fixed
 
     def get_pointing_altaz(self, time: Time) -> SkyCoord:
-        """Pointing in altitude and azimuth at a time."""
+        """Return the pointing in altitude and azimuth at a time."""
         return self.pointing.get_altaz(time, self.observatory_earth_location)
 
     def get_pointing_icrs(self, time: Time) -> SkyCoord:
-        """Pointing in ICRS at a time."""
+        """Return the pointing in ICRS at a time."""
         try:
             location = self.observatory_earth_location
         except FormatError:
-            location = None  # only a drift scan needs it, and says so
+            location = None  # only a drift scan needs it, and raises an error without it
         return self.pointing.get_icrs(time, location)
 
     @property
-    def target_radec(self) -> Any:
-        """Position of the target as SkyCoord, or None."""
+    def target_radec(self) -> SkyCoord | None:
+        """Position of the target, or None."""
         target = self.meta.target
         return None if target is None else target.position
 
-    # -- text, pictures, files
+    # -- text, plots, files
 
     def __str__(self) -> str:
         pointing = self.get_pointing_icrs(self.tmid)
@@ -260,7 +262,7 @@ class Observation(ObservationParts):
 
         peek_observation(self, figsize=figsize)
 
-    def copy(self, in_memory: bool = False, **kwargs: Any) -> "Observation":
+    def copy(self, in_memory: bool = False, **kwargs: object) -> "Observation":
         """Return an independent copy.
 
         Parameters
@@ -273,13 +275,13 @@ class Observation(ObservationParts):
                 raise ValueError("Overwriting arguments requires to set 'in_memory=True'")
             return copy.deepcopy(self)
         names = ("meta", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "events", "pointing")
-        parts = {name: copy.deepcopy(getattr(self, name)) for name in names if name not in kwargs}
+        parts: dict[str, Any] = {name: copy.deepcopy(getattr(self, name)) for name in names if name not in kwargs}
         parts |= {"obs_id": self.obs_id, "obs_filter": self.obs_filter.copy(), "location": self._location} | kwargs
         return self.__class__(**parts)
 
     def write(
         self,
-        path: str | PathLike[str],
+        path: PathInput,
         overwrite: bool = False,
         format: str = "gadf",
         include_irfs: bool = True,

@@ -1,17 +1,17 @@
-"""The parts of an observation, each loaded when asked for."""
+"""The parts of an observation, each loaded on demand."""
 
 import copy
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from pathlib import Path
-from typing import Any, Literal, Self, overload
+from typing import Any, Literal, Self, TypeAlias, cast, overload
 
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import EarthLocation, SkyCoord
 
 from lightpool.attributes import KnownAttributes, is_own_class, unknown_attribute
 from lightpool.data.event_list import EventList
-from lightpool.data.files.hdu_location import HDULocation
+from lightpool.data.files.hdu_location import HDULocation, Part
 from lightpool.data.filters import ObservationFilter
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import ObservationMetaData
@@ -19,7 +19,16 @@ from lightpool.data.pointing import FixedPointingInfo, PointingMode
 from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.data.tables_in_use import TablesInUse
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.irf import IRF, BackgroundIRF, EffectiveAreaTable2D, EnergyDispersion2D, IRFMap, RadMax2D
+from lightpool.irf import (
+    IRF,
+    Background2D,
+    Background3D,
+    BackgroundIRF,
+    EffectiveAreaTable2D,
+    EnergyDispersion2D,
+    IRFMap,
+    RadMax2D,
+)
 from lightpool.irf.tables.psf_table import PSF
 from lightpool.maps import Map
 
@@ -27,20 +36,25 @@ __all__ = ["ObservationParts"]
 
 log = logging.getLogger(__name__)
 
+ResponseMap: TypeAlias = Map | IRFMap
+"""A response as a map on the sky, as HAWC publishes it. It can be given, but no maker can use it; see `required`."""
+
 _HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
 _PARTS = (*_HDUS, "pointing", "meta")
 _STATE = ("_location", "_parts", "_loaded", "_in_use", "_listed_events")
 _RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _PRODUCTS = {"events": "counts", "aeff": "exposure", "edisp": "edisp", "psf": "psf", "bkg": "background"}
 """What the makers compute from a part, as their ``selection`` names it."""
-_KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or asked for often: the observation keeps them once loaded
+_KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or used often: the observation keeps them once loaded
 
 
 class ObservationParts(KnownAttributes):
     """Events, good times, response, pointing and metadata of one observation.
 
-    Each part is either an object in memory or an `HDULocation`, which is loaded when the part is asked for; any part
-    may be replaced. Parameters are those of `Observation`.
+    Each part is either an object in memory or an `HDULocation`, which is loaded when the part is read; any part may be
+    replaced. Unlike a `~lightpool.utils.on_demand.Deferred`, an `HDULocation` stays after its part was loaded: it says
+    which files an observation needs, and a pickle holds the location instead of the part. Parameters are those of
+    `Observation`.
     """
 
     _consumed = ("location",)
@@ -48,22 +62,22 @@ class ObservationParts(KnownAttributes):
     def __init__(
         self,
         obs_id: int | None = None,
-        meta: Any = None,
-        gti: Any = None,
-        aeff: Any = None,
-        edisp: Any = None,
-        psf: Any = None,
-        bkg: Any = None,
-        rad_max: Any = None,
-        events: Any = None,
+        meta: ObservationMetaData | HDULocation | None = None,
+        gti: GTI | HDULocation | None = None,
+        aeff: EffectiveAreaTable2D | ResponseMap | HDULocation | None = None,
+        edisp: EnergyDispersion2D | ResponseMap | HDULocation | None = None,
+        psf: PSF | ResponseMap | HDULocation | None = None,
+        bkg: BackgroundIRF | ResponseMap | HDULocation | None = None,
+        rad_max: RadMax2D | HDULocation | None = None,
+        events: EventList | HDULocation | None = None,
         obs_filter: ObservationFilter | None = None,
-        pointing: Any = None,
-        location: Any = None,
+        pointing: FixedPointingInfo | HDULocation | None = None,
+        location: EarthLocation | None = None,
     ) -> None:
         self.obs_id = obs_id
         self.obs_filter = obs_filter or ObservationFilter()
         self._location = location
-        self._parts: dict[str, Any] = {
+        self._parts: dict[str, Part | HDULocation] = {
             "events": events,
             "gti": gti,
             "aeff": aeff,
@@ -72,16 +86,17 @@ class ObservationParts(KnownAttributes):
             "bkg": bkg,
         }
         self._parts |= {"rad_max": rad_max, "pointing": pointing, "meta": meta or ObservationMetaData()}
-        self._loaded: dict[str, Any] = {}
+        self._loaded: dict[str, Part] = {}
         self._in_use = TablesInUse()
-        # Background and good times of the files go by the header of these, whatever events are set.
+        # Background and good times of files are read with the header of these events, also after others are set.
         self._listed_events = events if isinstance(events, HDULocation) else None
 
     def __getstate__(self) -> dict[str, Any]:
         meta = self._loaded.get("meta")
-        return self.__dict__ | {"_loaded": {"meta": meta} if meta is not None and meta.is_changed else {}}
+        is_changed = isinstance(meta, ObservationMetaData) and meta.is_changed
+        return self.__dict__ | {"_loaded": {"meta": meta} if is_changed else {}}
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         kind: type = type(self)
         if name[:1] == "_" and name not in _STATE and not hasattr(kind, name) and is_own_class(kind):
             raise AttributeError(unknown_attribute(kind, name))
@@ -90,6 +105,7 @@ class ObservationParts(KnownAttributes):
     # -- parts
 
     def _get(self, name: str) -> Any:
+        """Return a part, loaded if need be; the properties declare the type of each."""
         part = self._parts[name]
         if not isinstance(part, HDULocation):
             return part
@@ -100,7 +116,7 @@ class ObservationParts(KnownAttributes):
             self._loaded[name] = value
         return value
 
-    def _load(self, name: str, location: HDULocation) -> Any:
+    def _load(self, name: str, location: HDULocation) -> Part:
         try:
             value = location.load(header=self._events_header()) if name in ("bkg", "gti") else location.load()
         except (MissingDataError, FormatError) as error:
@@ -122,7 +138,7 @@ class ObservationParts(KnownAttributes):
     @overload
     def required(self, name: Literal["psf"]) -> PSF: ...
     @overload
-    def required(self, name: Literal["bkg"]) -> BackgroundIRF: ...
+    def required(self, name: Literal["bkg"]) -> Background2D | Background3D: ...
     @overload
     def required(self, name: Literal["rad_max"]) -> RadMax2D: ...
     @overload
@@ -168,13 +184,13 @@ class ObservationParts(KnownAttributes):
 
     @property
     def locations(self) -> dict[str, HDULocation]:
-        """Where its parts lie, those of them that files hold."""
+        """Locations of those of its parts that files hold, by name."""
         return {name: part for name, part in self._parts.items() if isinstance(part, HDULocation)}
 
     def loaded(self) -> Self:
-        """Observation that shares its parts with this one and keeps all that it loads in memory.
+        """Return an observation that shares the parts of this one, with all of them loaded and kept in memory.
 
-        A part that cannot be loaded now raises its error when it is asked for.
+        A part that cannot be loaded now raises its error when it is read.
         """
         observation = self._view()
         for name, part in self._parts.items():
@@ -184,7 +200,7 @@ class ObservationParts(KnownAttributes):
         return observation
 
     def _view(self) -> Self:
-        """Observation with the same parts, to which others can be set."""
+        """Return an observation with the same parts, which can be replaced independently."""
         observation = copy.copy(self)
         observation._parts, observation._loaded = dict(self._parts), dict(self._loaded)
         observation._in_use = self._in_use.copy()
@@ -201,7 +217,7 @@ class ObservationParts(KnownAttributes):
     def _events_header(self) -> Mapping[str, Any] | None:
         return None if self._listed_events is None else self._listed_events.header()
 
-    def _set(self, name: str, value: Any) -> None:
+    def _set(self, name: str, value: Part) -> None:
         if isinstance(value, IRF) and not value.tag.startswith(name):
             raise TypeError(f"{name} of an observation cannot be a {type(value).__name__}, a table of kind {value.tag}")
         if name in _RESPONSES and value is not None and not hasattr(value, "axes") and not hasattr(value, "geom"):
@@ -213,66 +229,70 @@ class ObservationParts(KnownAttributes):
             self._loaded.pop(known, None)
 
     @property
-    def aeff(self) -> Any:
+    def aeff(self) -> EffectiveAreaTable2D | None:
         """Effective area, or None."""
-        return self._get("aeff")
+        part: EffectiveAreaTable2D | None = self._get("aeff")
+        return part
 
     @aeff.setter
-    def aeff(self, value: Any) -> None:
+    def aeff(self, value: EffectiveAreaTable2D | ResponseMap | None) -> None:
         self._set("aeff", value)
 
     @property
-    def edisp(self) -> Any:
+    def edisp(self) -> EnergyDispersion2D | None:
         """Energy dispersion, or None."""
-        return self._get("edisp")
+        part: EnergyDispersion2D | None = self._get("edisp")
+        return part
 
     @edisp.setter
-    def edisp(self, value: Any) -> None:
+    def edisp(self, value: EnergyDispersion2D | ResponseMap | None) -> None:
         self._set("edisp", value)
 
     @property
-    def psf(self) -> Any:
+    def psf(self) -> PSF | None:
         """Point spread function, or None."""
-        return self._get("psf")
+        part: PSF | None = self._get("psf")
+        return part
 
     @psf.setter
-    def psf(self, value: Any) -> None:
+    def psf(self, value: PSF | ResponseMap | None) -> None:
         self._set("psf", value)
 
     @property
-    def bkg(self) -> Any:
+    def bkg(self) -> Background2D | Background3D | None:
         """Background rate, or None.
 
-        Backgrounds of the first H.E.S.S. data release are mirrored in longitude without saying so in the file; they are
-        told by the CREATOR of the event list and get the alignment ``REVERSE_LON_RADEC``, as in Gammapy.
+        Backgrounds of the first H.E.S.S. data release are mirrored in longitude, which the file does not say; they are
+        recognised by the CREATOR of the event list and get the alignment ``REVERSE_LON_RADEC``, as in Gammapy.
         """
-        return self._get("bkg")
+        part: Background2D | Background3D | None = self._get("bkg")
+        return part
 
     @bkg.setter
-    def bkg(self, value: Any) -> None:
+    def bkg(self, value: BackgroundIRF | ResponseMap | None) -> None:
         self._set("bkg", value)
 
     @property
-    def rad_max(self) -> Any:
+    def rad_max(self) -> RadMax2D | None:
         """Energy-dependent cut of point-like responses, or None.
 
         A point-like response without this table has a fixed cut, in the header (RAD_MAX) of its effective area.
         """
-        if self._parts["rad_max"] is not None:
-            return self._get("rad_max")
-        if "rad_max" not in self._loaded:
-            pointlike = [irf for irf in (self.aeff, self.edisp) if irf is not None and irf.is_pointlike]
+        if self._parts["rad_max"] is None and "rad_max" not in self._loaded:
+            pointlike = [irf for irf in (self.aeff, self.edisp) if isinstance(irf, IRF) and irf.is_pointlike]
             self._loaded["rad_max"] = RadMax2D.from_irf(pointlike[0]) if pointlike else None
-        return self._loaded["rad_max"]
+        return cast(
+            RadMax2D | None, self._loaded["rad_max"] if self._parts["rad_max"] is None else self._get("rad_max")
+        )
 
     @rad_max.setter
-    def rad_max(self, value: Any) -> None:
+    def rad_max(self, value: RadMax2D | None) -> None:
         self._set("rad_max", value)
 
     @property
-    def events(self) -> Any:
+    def events(self) -> EventList | None:
         """Event list after the filters, or None; changes of its table count as long as the filters stay."""
-        return self._filtered("events")
+        return cast(EventList | None, self._filtered("events"))
 
     @events.setter
     def events(self, value: EventList) -> None:
@@ -281,9 +301,9 @@ class ObservationParts(KnownAttributes):
         self._set("events", value)
 
     @property
-    def gti(self) -> Any:
-        """Good time intervals after the time filter, or None; they may be replaced, or their table be changed."""
-        return self._filtered("gti")
+    def gti(self) -> GTI | None:
+        """Good time intervals after the time filter, or None; they may be replaced, and their table may be changed."""
+        return cast(GTI | None, self._filtered("gti"))
 
     @gti.setter
     def gti(self, value: GTI) -> None:
@@ -292,9 +312,10 @@ class ObservationParts(KnownAttributes):
         self._set("gti", value)
 
     @property
-    def meta(self) -> Any:
-        """What the header says, as `ObservationMetaData`."""
-        return self._get("meta")
+    def meta(self) -> ObservationMetaData:
+        """Metadata of the header."""
+        part: ObservationMetaData = self._get("meta")
+        return part
 
     @meta.setter
     def meta(self, value: ObservationMetaData) -> None:
@@ -303,12 +324,13 @@ class ObservationParts(KnownAttributes):
         self._set("meta", value)
 
     @property
-    def pointing(self) -> Any:
-        """Pointing as `FixedPointingInfo`; a `SkyCoord` may be set."""
-        return self._get("pointing")
+    def pointing(self) -> FixedPointingInfo:
+        """Pointing; a `SkyCoord` may be set. Only an observation that was made without a pointing has None."""
+        part: FixedPointingInfo = self._get("pointing")
+        return part
 
     @pointing.setter
-    def pointing(self, value: Any) -> None:
+    def pointing(self, value: FixedPointingInfo | SkyCoord | None) -> None:
         if isinstance(value, SkyCoord):
             value = FixedPointingInfo(fixed_icrs=value.icrs)
         if not isinstance(value, FixedPointingInfo | None):
@@ -316,14 +338,14 @@ class ObservationParts(KnownAttributes):
         self._set("pointing", value)
 
     def _as_pointed(self, events: EventList) -> EventList:
-        """Events whose keywords say the pointing of the observation, where that was set."""
+        """Return the events with the pointing of the observation in their keywords, if it was set."""
         pointing = self._parts["pointing"]
         if isinstance(pointing, FixedPointingInfo) and pointing.mode is PointingMode.POINTING:
             return events.with_keywords(pointing.keywords)
         return events
 
-    def _filtered(self, name: str) -> Any:
-        """Events or good times after the filters; the object whose table was handed out last, if it is the same."""
+    def _filtered(self, name: str) -> EventList | GTI | None:
+        """Return events or good times after the filters: the object whose table was handed out last, if still valid."""
         kept = self._in_use.get(name, self.obs_filter)
         if kept is not None:
             return kept
@@ -331,21 +353,22 @@ class ObservationParts(KnownAttributes):
         part = self._get(name) if part is None else part
         if part is None:
             return None
-        if name == "events":
-            part = self._as_pointed(part)
-        chosen = self.obs_filter.filter_events(part) if name == "events" else self.obs_filter.filter_gti(part)
+        if isinstance(part, EventList):
+            chosen: EventList | GTI = self.obs_filter.filter_events(self._as_pointed(part))
+        else:
+            chosen = self.obs_filter.filter_gti(part)
         if chosen is not self._parts[name]:
             self._in_use.watch(name, chosen, self.obs_filter)
         return chosen
 
     @property
     def available_hdus(self) -> list[str]:
-        """Names of the parts that are there."""
+        """Names of the parts that the observation has."""
         return [name for name in _HDUS if self._parts[name] is not None]
 
     @property
     def available_irfs(self) -> list[str]:
-        """Names of the response tables that are there."""
+        """Names of the responses that the observation has."""
         return [name for name in self.available_hdus if name not in ("events", "gti")]
 
 

@@ -2,10 +2,10 @@
 
 import html
 import math
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from os import PathLike
-from typing import Any
+from functools import partial
+from typing import Any, cast
 
 import astropy.units as u
 import numpy as np
@@ -13,16 +13,20 @@ from astropy.coordinates import (
     ICRS,
     AltAz,
     BaseCoordinateFrame,
+    EarthLocation,
     Latitude,
     Longitude,
     SkyCoord,
     SphericalRepresentation,
     UnitSphericalRepresentation,
 )
+from astropy.time import Time
 
 from lightpool.attributes import KnownAttributes
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, Header, header_number, read_fits, require_kind
+from lightpool.typing import PathInput
+from lightpool.utils.on_demand import Deferred, DeferredAttribute
 
 __all__ = ["FixedPointingInfo", "PointingMode"]
 
@@ -40,7 +44,7 @@ class PointingMode(Enum):
 
     @staticmethod
     def from_gadf_string(val: str) -> "PointingMode":
-        """Mode of the keyword OBS_MODE."""
+        """Return the mode that a value of the keyword OBS_MODE means."""
         return PointingMode.DRIFT if val.strip().upper() == "DRIFT" else PointingMode.POINTING
 
 
@@ -58,7 +62,9 @@ class FixedPointingInfo(KnownAttributes):
         If both or none are given, the frame is another one, or a coordinate is not finite.
     """
 
-    def __init__(self, fixed_icrs: Any = None, fixed_altaz: Any = None) -> None:
+    _coordinate = DeferredAttribute[SkyCoord | BaseCoordinateFrame]()
+
+    def __init__(self, fixed_icrs: SkyCoord | None = None, fixed_altaz: SkyCoord | AltAz | None = None) -> None:
         if (fixed_icrs is None) == (fixed_altaz is None):
             raise ValueError(
                 "give one of fixed_icrs and fixed_altaz: a pointing is fixed on the sky or above the ground"
@@ -66,27 +72,39 @@ class FixedPointingInfo(KnownAttributes):
         name, coordinate = ("fixed_icrs", fixed_icrs) if fixed_altaz is None else ("fixed_altaz", fixed_altaz)
         self._mode = PointingMode.POINTING if fixed_altaz is None else PointingMode.DRIFT
         self._degrees = _degrees(coordinate, name, "icrs" if fixed_altaz is None else "altaz")
-        self._coordinate = coordinate
+        self._coordinate = cast(SkyCoord | AltAz, coordinate)
 
     @classmethod
     def from_degrees(cls, lon: float, lat: float, mode: PointingMode = PointingMode.POINTING) -> "FixedPointingInfo":
-        """Make from right ascension and declination, or azimuth and altitude, in deg; no coordinate object is made."""
+        """Make from angles; the coordinate object is created on demand.
+
+        Parameters
+        ----------
+        lon, lat : float, in deg: right ascension and declination, or azimuth and altitude in mode DRIFT
+        mode : PointingMode
+        """
         if not (-360 <= lon <= 360 and -90 <= lat <= 90):
             raise ValueError(
                 f"a pointing needs a longitude from -360 to 360 deg and a latitude from -90 to 90 deg, got {lon}, {lat}"
             )
         pointing = cls.__new__(cls)
-        pointing._mode, pointing._degrees, pointing._coordinate = mode, (float(lon), float(lat)), None
+        pointing._mode, pointing._degrees = mode, (float(lon), float(lat))
+        pointing._coordinate = Deferred(partial(_coordinate, *pointing._degrees, mode))
         return pointing
 
     @classmethod
     def from_fits_header(cls, header: Mapping[str, Any], *, where: str = "header") -> "FixedPointingInfo":
         """Read OBS_MODE, and RA_PNT and DEC_PNT or, for DRIFT, AZ_PNT and ALT_PNT.
 
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        where : str, the file and HDU, which begin the message of an error
+
         Raises
         ------
         FormatError
-            If the keywords are missing or are no angles.
+            If the keywords are missing or are not angles.
         """
         mode = PointingMode.from_gadf_string(str(header.get("OBS_MODE", "POINTING")))
         keys = ("RA_PNT", "DEC_PNT") if mode is PointingMode.POINTING else ("AZ_PNT", "ALT_PNT")
@@ -98,15 +116,27 @@ class FixedPointingInfo(KnownAttributes):
             raise FormatError(f"{where}: {wanted}, in deg, on the sphere; found {found}") from error
 
     @classmethod
-    def read(cls, filename: str | PathLike[str], hdu: str | int = "EVENTS") -> "FixedPointingInfo":
-        """Read from the header of an HDU."""
+    def read(cls, filename: PathInput, hdu: str | int = "EVENTS") -> "FixedPointingInfo":
+        """Read from the header of an HDU.
+
+        Parameters
+        ----------
+        filename : str or path-like
+        hdu : str or int
+        """
         file = read_fits(filename)
         if hdu == "EVENTS":
             require_kind(file, f"{cls.__name__}.read", FileKind.EVENTS)
         return cls.from_fits_header(file.values(hdu), where=f"{file.source}, HDU {hdu!r}")
 
-    def to_fits_header(self, format: str = "gadf", version: str = "0.3", time_ref: Any = None) -> Header:
-        """Header with OBS_MODE and the pointing in deg.
+    def to_fits_header(self, format: str = "gadf", version: str = "0.3", time_ref: Time | None = None) -> Header:
+        """Return a header with OBS_MODE and the pointing in deg.
+
+        Parameters
+        ----------
+        format : {"gadf"}
+        version : {"0.2", "0.3"}
+        time_ref : `astropy.time.Time`; not used, Gammapy has it
 
         Raises
         ------
@@ -132,7 +162,7 @@ class FixedPointingInfo(KnownAttributes):
 
     @property
     def mode(self) -> PointingMode:
-        """How the telescopes pointed."""
+        """Whether the pointing is fixed on the sky or above the ground."""
         return self._mode
 
     @property
@@ -140,28 +170,18 @@ class FixedPointingInfo(KnownAttributes):
         """The fixed angles in rad: (ra, dec), or (az, alt) in mode DRIFT."""
         return math.radians(self._degrees[0]), math.radians(self._degrees[1])
 
-    def _coordinates(self) -> Any:
-        if self._coordinate is None:
-            lon, lat = self._degrees
-            if self._mode is PointingMode.DRIFT:
-                self._coordinate = AltAz(lon * u.deg, lat * u.deg)
-            else:  # from its parts, which takes a third of the time
-                data = UnitSphericalRepresentation(Longitude(lon, u.deg), Latitude(lat, u.deg), copy=False)
-                self._coordinate = SkyCoord(ICRS(data, copy=False), copy=False)
-        return self._coordinate
+    @property
+    def fixed_icrs(self) -> SkyCoord | None:
+        """Position in ICRS; None in mode DRIFT."""
+        return cast(SkyCoord, self._coordinate) if self._mode is PointingMode.POINTING else None
 
     @property
-    def fixed_icrs(self) -> Any:
-        """Position in ICRS as `SkyCoord`; None in mode DRIFT."""
-        return self._coordinates() if self._mode is PointingMode.POINTING else None
-
-    @property
-    def fixed_altaz(self) -> Any:
+    def fixed_altaz(self) -> SkyCoord | AltAz | None:
         """Position in altitude and azimuth; None in mode POINTING."""
-        return self._coordinates() if self._mode is PointingMode.DRIFT else None
+        return cast(SkyCoord | AltAz, self._coordinate) if self._mode is PointingMode.DRIFT else None
 
-    def get_icrs(self, obstime: Any = None, location: Any = None) -> Any:
-        """Pointing in ICRS at a time, as `SkyCoord`.
+    def get_icrs(self, obstime: Time | None = None, location: EarthLocation | None = None) -> SkyCoord:
+        """Return the pointing in ICRS at a time.
 
         Parameters
         ----------
@@ -173,13 +193,13 @@ class FixedPointingInfo(KnownAttributes):
         position : SkyCoord, shape of ``obstime``
         """
         if self._mode is PointingMode.POINTING:
-            return _at(self.fixed_icrs.data, location, obstime)
+            return _at(self._coordinate.data, location, obstime)
         if obstime is None or location is None:
             raise ValueError("the ICRS pointing of a DRIFT observation depends on obstime and location: give both")
         return self.get_altaz(obstime, location).icrs
 
-    def get_altaz(self, obstime: Any = None, location: Any = None) -> Any:
-        """Pointing in altitude and azimuth at a time, as `SkyCoord`.
+    def get_altaz(self, obstime: Time | None = None, location: EarthLocation | None = None) -> SkyCoord:
+        """Return the pointing in altitude and azimuth at a time.
 
         Parameters
         ----------
@@ -193,32 +213,45 @@ class FixedPointingInfo(KnownAttributes):
         if obstime is None or location is None:
             raise ValueError("the pointing in altitude and azimuth depends on obstime and location: give both")
         frame = AltAz(location=location, obstime=obstime)
+        fixed = self._coordinate
         if self._mode is PointingMode.POINTING:
-            return self.fixed_icrs.transform_to(frame)
-        fixed = self.fixed_altaz
+            return cast(SkyCoord, fixed).transform_to(frame)
+        fixed = cast(AltAz, fixed)
         return SkyCoord(alt=fixed.alt, az=fixed.az, frame=frame)
 
     def __str__(self) -> str:
-        return f"FixedPointingInfo:\n\nmode:        {self.mode}\ncoordinates: {self._coordinates()}"
+        return f"FixedPointingInfo:\n\nmode:        {self.mode}\ncoordinates: {self._coordinate}"
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
 
-def _at(data: Any, location: Any, obstime: Any) -> Any:
-    """Position in ICRS of `SkyCoord` data, once for each time, with place and time as attributes."""
+# astropy supports this function of NumPy for its own classes.
+_broadcast_to = cast("Callable[..., UnitSphericalRepresentation]", np.broadcast_to)
+
+
+def _coordinate(lon: float, lat: float, mode: PointingMode) -> SkyCoord | AltAz:
+    if mode is PointingMode.DRIFT:
+        return AltAz(lon * u.deg, lat * u.deg)
+    # Made from its parts, a position takes a third of the time.
+    data = UnitSphericalRepresentation(Longitude(lon, u.deg), Latitude(lat, u.deg), copy=False)
+    return SkyCoord(ICRS(data, copy=False), copy=False)
+
+
+def _at(data: UnitSphericalRepresentation, location: EarthLocation | None, obstime: Time | None) -> SkyCoord:
+    """Return a position in ICRS, repeated for each time, with the time and the observatory as attributes."""
     shape = () if obstime is None else np.shape(obstime)
     if shape != ():
-        data = data._apply(np.broadcast_to, shape, subok=True) if data.shape == () else data
+        data = _broadcast_to(data, shape, subok=True) if data.shape == () else data
     if not isinstance(data, UnitSphericalRepresentation) or data.differentials:
         return SkyCoord(data, location=location, obstime=obstime)
-    # The same by its parts, in a third of the time; a position made of data alone has a distance of 1.
+    # The same position made from its parts, in a third of the time; SkyCoord(data) has a distance of 1.
     position = SkyCoord(ICRS(data.represent_as(SphericalRepresentation), copy=False), copy=False)
     position.location, position.obstime = location, obstime
     return position
 
 
-def _degrees(coordinate: Any, name: str, frame: str) -> tuple[float, float]:
+def _degrees(coordinate: object, name: str, frame: str) -> tuple[float, float]:
     if not isinstance(coordinate, SkyCoord | BaseCoordinateFrame):
         raise TypeError(f"{name} must be a SkyCoord or a frame with coordinates, got {type(coordinate).__name__}")
     found = coordinate.frame.name if isinstance(coordinate, SkyCoord) else coordinate.name

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
+from lightpool.irf import Background3D
 from lightpool.maps import MapAxis, WcsGeom, WcsNDMap
 from lightpool.plot.axes import format_xaxis, format_yaxis
 
@@ -259,8 +260,9 @@ def peek_observation(observation: "Observation", figsize: tuple[float, float] = 
     grid = figure.add_gridspec(n_row, n_column, wspace=0.55, hspace=0.3)
     for number, name in enumerate(names):
         panel = grid[number]
-        if name == "events" and len(observation.events):
-            image = event_image(observation.events)
+        events = observation.events if name == "events" else None
+        if events:
+            image = event_image(events)
             ax: Axes = figure.add_subplot(panel, projection=image.geom.wcs)
             image.plot(ax=ax, stretch="sqrt", vmin=0, add_cbar=True)
         else:
@@ -271,15 +273,15 @@ def peek_observation(observation: "Observation", figsize: tuple[float, float] = 
 
 def _draw_part(observation: "Observation", name: str, ax: Axes) -> None:
     if name == "aeff":
-        observation.aeff.plot(ax=ax)
+        observation.required("aeff").plot(ax=ax)
     elif name == "bkg":
-        bkg = observation.bkg
-        (bkg if bkg.has_offset_axis else bkg.to_2d()).plot(ax=ax)
+        bkg = observation.required("bkg")
+        (bkg.to_2d() if isinstance(bkg, Background3D) else bkg).plot(ax=ax)
     elif name == "psf":
-        observation.psf.plot_containment_radius_vs_energy(ax=ax)
+        observation.required("psf").plot_containment_radius_vs_energy(ax=ax)
     elif name == "edisp":
-        observation.edisp.plot_bias(ax=ax, add_cbar=True)
+        observation.required("edisp").plot_bias(ax=ax, add_cbar=True)
     elif name == "rad_max":
-        observation.rad_max.plot_rad_max_vs_energy(ax=ax)
+        observation.required("rad_max").plot_rad_max_vs_energy(ax=ax)
     else:
         _no_events(ax)

@@ -71,8 +71,8 @@ class _Job:
         reach = self.half_cutout
         if reach is None:
             table = observation.aeff
-            has_edge = table is not None and "offset" in table.axes.names
-            reach = table.axes["offset"].edges.to_value("deg").max() if has_edge else np.inf
+            axis = table.axes["offset"] if table is not None and "offset" in table.axes.names else None
+            reach = np.inf if axis is None else float(axis.edges.to_value("deg").max())
         return bool(offset <= self.radius + reach)
 
 

@@ -1,4 +1,4 @@
-"""Where the HDUs of an observation lie, and how they are loaded."""
+"""Where the HDUs of an observation are, and how they are loaded."""
 
 import os
 import sys
@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, Any, TypeAlias
 
 from lightpool.data.event_list import EventList
 from lightpool.data.files.file_cache import FILE_CACHE, CachedFile
@@ -17,10 +17,14 @@ from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.tables.faults import live_time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import read_events, run_of
 from lightpool.errors import MissingDataError
-from lightpool.fits import missing_file_hint, parsing
+from lightpool.fits import BinTableHDU, ImageHDU, PrimaryHDU, missing_file_hint, parsing
+from lightpool.irf import IRF, IRFMap
 from lightpool.maps import Map
 
-__all__ = ["HDULocation"]
+__all__ = ["HDULocation", "Part"]
+
+Part: TypeAlias = EventList | GTI | IRF | FixedPointingInfo | ObservationMetaData | Map | IRFMap | None
+"""What an observation is made of."""
 
 _OLD_HESS = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 
@@ -54,8 +58,8 @@ class HDULocation:
         for name in ("hdu_class", "base_dir", "file_dir", "file_name", "hdu_name"):
             stream.write(f"{name.upper()} = {getattr(self, name)}\n")
 
-    def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), astuple(self)  # without the path that was found: another machine may have another one
+    def __reduce__(self) -> tuple[type["HDULocation"], tuple[str | bool | None, ...]]:
+        return type(self), astuple(self)  # without the path that was found, which may differ on another machine
 
     @cached_property
     def _found(self) -> str:
@@ -65,39 +69,40 @@ class HDULocation:
         return sys.intern(str(path))  # one text for all HDUs of a file, where a Path for each takes half a kB
 
     def path(self, abs_path: bool = True) -> Path:
-        """Path of the file: below ``base_dir`` if it is there, else as ``file_dir`` says."""
+        """Return the path of the file: below ``base_dir`` if it exists there, else relative to the working folder."""
         base_dir, file_dir = (os.path.expanduser(os.path.expandvars(_)) for _ in (self.base_dir, self.file_dir))
         below_base = os.path.join(base_dir, file_dir, self.file_name)  # paths of pathlib take three times as long
-        beside = os.path.join(file_dir, self.file_name)
-        if abs_path and (os.path.exists(below_base) or not os.path.exists(beside)):
+        below_working = os.path.join(file_dir, self.file_name)
+        if abs_path and (os.path.exists(below_base) or not os.path.exists(below_working)):
             return Path(below_base)
-        return Path(beside)
+        return Path(below_working)
 
-    def get_hdu(self) -> Any:
-        """HDU as astropy object."""
+    def get_hdu(self) -> BinTableHDU | ImageHDU | PrimaryHDU:
+        """Return the HDU as an astropy object."""
         file = FILE_CACHE.open(self._found).file
-        return file.hdulist[file.number(self.hdu_name)]
+        hdu: BinTableHDU | ImageHDU | PrimaryHDU = file.hdulist[file.number(self.hdu_name)]
+        return hdu
 
     def header(self) -> Mapping[str, Any]:
-        """Header of the HDU as a plain dictionary."""
+        """Return the header of the HDU as a plain dictionary."""
         return FILE_CACHE.open(self._found).file.values(self.hdu_name)
 
-    def load(self, *, header: Mapping[str, Any] | None = None) -> Any:
+    def load(self, *, header: Mapping[str, Any] | None = None) -> Part:
         """Load the HDU as the class of its data.
 
-        Each call gives an object of its own. The arrays of response tables are shared between all who load the same
-        HDU, with all that is derived from them; they cannot be written to.
+        Each call returns a new object. The arrays of response tables are shared between all who load the same HDU, with
+        all that is derived from them; they are read-only.
 
         Parameters
         ----------
         header : mapping, optional
-            That of the EVENTS HDU: it tells old H.E.S.S. backgrounds, whose field of view is mirrored, and how long the
-            good times should be.
+            The header of the EVENTS HDU, which identifies old H.E.S.S. backgrounds, whose field of view is mirrored,
+            and says how long the good times should be.
 
         Raises
         ------
         MissingDataError
-            If the file or the HDU is not there.
+            If the file or the HDU does not exist.
         FormatError
             If its content is not what the class needs.
         """
@@ -106,7 +111,7 @@ class HDULocation:
         with parsing(where):
             return self._read(cached, self.hdu_class.lower(), where, header)
 
-    def _read(self, cached: CachedFile, kind: str, where: str, header: Mapping[str, Any] | None) -> Any:
+    def _read(self, cached: CachedFile, kind: str, where: str, header: Mapping[str, Any] | None) -> Part:
         file = cached.file
         if kind == "events":
             columns = cached.get((self.hdu_name, kind), lambda: read_events(file.table(self.hdu_name)))

@@ -1,17 +1,15 @@
-"""An observation as the HDUs of one FITS file in GADF layout, and where its responses lie in one."""
+"""An observation as the HDUs of one FITS file in GADF layout, and where a file holds its responses."""
 
 import logging
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
 
 from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.metadata import CreatorMetaData
+from lightpool.data.observation_parts import ObservationParts
 from lightpool.data.tables.gadf_tables import classify_hdus
-from lightpool.fits import HDUList, PrimaryHDU
-
-if TYPE_CHECKING:
-    from lightpool.data.observation import Observation
+from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU
+from lightpool.irf import IRF
 
 __all__ = ["irf_locations", "observation_hdus"]
 
@@ -20,16 +18,23 @@ log = logging.getLogger(__name__)
 _IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
 
 
-def observation_hdus(observation: "Observation", format: str, include_irfs: bool) -> HDUList:
-    """HDUs of events, GTI and response, as far as they are there.
+def observation_hdus(observation: ObservationParts, format: str, include_irfs: bool) -> HDUList:
+    """Return the HDUs of the events, the GTI and the responses that an observation has.
+
+    Parameters
+    ----------
+    observation : Observation
+    format : {"gadf"}
+    include_irfs : bool
 
     Raises
     ------
     ValueError
-        If there are events and no pointing, which their header must tell.
+        If there are events but no pointing, which their header must state.
     """
-    hdus = [PrimaryHDU()]
-    hdus[0].header.update((observation.meta.creation or CreatorMetaData()).to_header(format))
+    primary = PrimaryHDU()
+    hdus: list[PrimaryHDU | BinTableHDU] = [primary]
+    primary.header.update((observation.meta.creation or CreatorMetaData()).to_header(format))
     events = observation.events
     if events is not None:
         if observation.pointing is None:
@@ -40,15 +45,15 @@ def observation_hdus(observation: "Observation", format: str, include_irfs: bool
     if observation.gti is not None:
         hdus.append(observation.gti.to_table_hdu(format))
     for name in observation.available_irfs if include_irfs else ():
-        irf = getattr(observation, name)
+        irf: IRF | None = getattr(observation, name)
         if irf is not None:
             hdus.append(irf.to_table_hdu(format="gadf-dl3"))
     return HDUList(hdus)
 
 
-def irf_locations(path: Path) -> dict[str, Any]:
-    """Locations of the response tables of a file; of several of one type the first, with a warning."""
-    locations: dict[str, Any] = {}
+def irf_locations(path: Path) -> dict[str, HDULocation]:
+    """Return the locations of the response tables of a file; of several of one type the first, with a warning."""
+    locations: dict[str, HDULocation] = {}
     for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
         if kind in locations:
             log.warning(

@@ -123,7 +123,7 @@ def base_dir(index: "TableData | HDUIndexTable") -> Path:
     return make_path(str(index.meta.get("BASE_DIR", "")))
 
 
-class HDUIndexTable(Table):  # type: ignore[misc]
+class HDUIndexTable(Table):
     """HDU index table, columns OBS_ID, HDU_TYPE, HDU_CLASS, FILE_DIR, FILE_NAME and HDU_NAME.
 
     FILE_DIR is relative to ``meta["BASE_DIR"]``, the folder of the index.
