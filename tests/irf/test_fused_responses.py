@@ -2,7 +2,7 @@
 
 import numpy as np
 import pytest
-from hypothesis import HealthCheck, given, settings
+from hypothesis import HealthCheck, example, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
@@ -118,6 +118,7 @@ def test_probabilities_are_filled_from_the_bins_in_reach(backend, seed, shape, n
 
 
 @FEW
+@example(seed=0, shape=(2,), n_pixel=12, dtype="float32")
 @given(seed=st.integers(0, 999), shape=SHAPES, n_pixel=st.integers(1, 70), dtype=DTYPES)
 def test_integrals_of_steep_flat_and_vanishing_rates(backend, seed, shape, n_pixel, dtype):
     rng = np.random.default_rng(seed)
@@ -144,7 +145,7 @@ def test_integrals_of_steep_flat_and_vanishing_rates(backend, seed, shape, n_pix
     assert_array_equal(found[usual] > 0, expected[usual] > 0)
     # In float32 a logarithm of -1e5 is known to 0.01 at a node, and to no more than several times that between them;
     # beside a floor, as the plain code puts it under rates there, only what is far above it can agree.
-    rtol, atol = (1e-11, 0.0) if dtype == "float64" else (1e-1, 1e-20)
+    rtol, atol = (1e-11, 0.0) if dtype == "float64" else (1e-1, 1e-15)
     assert_allclose(found[usual], expected[usual], rtol=rtol, atol=atol)
 
 
