@@ -37,8 +37,6 @@ class EventList(EventTable):
 
     Attributes
     ----------
-    sent : `lightpool.maps.event_counts.SentEvents` or None
-        Columns that were sent to a device ahead of their use; copies and pickles do not have them.
     on_change : callable or None
         Called with the list when its table is handed out or it is changed; copies and pickles do not have it.
 

@@ -20,7 +20,6 @@ from lightpool.data.tables.gadf_tables import read_events
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError
 from lightpool.fits import TableData, seconds_since_reference
-from lightpool.maps.event_counts import SentEvents
 
 __all__ = ["EventTable"]
 
@@ -32,13 +31,12 @@ class EventTable(KnownAttributes):
     table, so from then on the table is what counts. Parameters and errors are those of `EventList`.
     """
 
-    sent: SentEvents | None
     on_change: "Callable[[EventTable], None] | None"
 
     def __init__(self, table: Table | None, meta: EventListMetaData | None = None) -> None:
         self._content: EventColumns | Table = EventColumns.empty() if table is None else table
         self.meta = meta or EventListMetaData()
-        self.sent = self.on_change = None
+        self.on_change = None
         if table is not None:
             columns_of_table(table)  # raises an error if it is no event list
 
@@ -54,11 +52,11 @@ class EventTable(KnownAttributes):
         events = cls.__new__(cls)
         events._content = columns
         events.meta = meta or EventListMetaData()
-        events.sent = events.on_change = None
+        events.on_change = None
         return events
 
     def __getstate__(self) -> dict[str, Any]:
-        return self.__dict__ | {"sent": None, "on_change": None}
+        return self.__dict__ | {"on_change": None}
 
     def _announce_change(self) -> None:
         if self.on_change is not None:

@@ -2,9 +2,13 @@
 
 import abc
 import math
-from collections.abc import Sequence
-from pathlib import Path
-from typing import Any, ClassVar, Self
+from collections.abc import Callable, Sequence
+from typing import Any, ClassVar, Self, TypedDict, Unpack
+
+import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
+from numpy.typing import DTypeLike
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device, find_device, require_device
@@ -13,51 +17,84 @@ from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.devices.precision import DTYPES, find_precision
 from lightpool.arrays.kernels.accumulation import add_product
 from lightpool.fits import HDUList, parsing, read_fits, require_kind, write_fits
-from lightpool.maps.event_counts import event_counts
+from lightpool.maps.access import Interpolation
+from lightpool.maps.axes.axes_format import AnyAxis
+from lightpool.maps.event_counts import Events, event_counts
 from lightpool.maps.fits_format import MAP_KINDS, find_map_type, verify_checksums
-from lightpool.maps.map_data import unit_factor
-from lightpool.maps.operators import MapOperators
+from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.geoms.region_geom import RegionGeom
+from lightpool.maps.geoms.wcs_geom import WcsGeom
+from lightpool.maps.map_data import Values, unit_factor
+from lightpool.maps.operators import MapOperators, Operand
 from lightpool.maps.reshaping import MapReshaping
+from lightpool.typing import AngleLike, Axes, FrameLike, PathInput, RegionLike, UnitLike
 
-__all__ = ["Map"]
+__all__ = ["Map", "MapOptions", "Windows"]
+
+Windows = list[tuple[tuple[Any, ...], tuple[Any, ...]]]
+"""Indices of the pixels that two maps share, on the one and on the other; a pair for each end."""
+
+
+class MapOptions(TypedDict, total=False):
+    """Arguments of `Map.create`."""
+
+    map_type: str
+    dtype: DTypeLike | None
+    unit: UnitLike
+    meta: dict[str, Any] | None
+    device: str | Device | None
+    data: Values | None
+    axes: Sequence[AnyAxis] | None
+    npix: int | tuple[int, int] | None
+    binsz: AngleLike | tuple[AngleLike, AngleLike]
+    width: AngleLike | tuple[AngleLike, AngleLike] | None
+    proj: str
+    frame: FrameLike
+    refpix: Sequence[float] | None
+    skydir: SkyCoord | tuple[float, float] | None
+    region: RegionLike
+    wcs: WCS | None
+    binsz_wcs: AngleLike
 
 
 class Map(MapOperators, MapReshaping, abc.ABC):
-    """Map on the sky with any number of further axes; `WcsNDMap` and `RegionNDMap` are the two kinds.
+    """Map of the sky with any number of further axes; `WcsNDMap` and `RegionNDMap` are the two kinds.
 
     `Map.create`, `Map.from_geom` and `Map.read` choose the kind.
     """
 
+    geom_class: ClassVar[type[WcsGeom] | type[RegionGeom] | None] = None
     _kinds: ClassVar[dict[str, type["Map"]]] = {}
 
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
+    def __init_subclass__(cls) -> None:
+        super().__init_subclass__()
         if cls.geom_class is not None:
             Map._kinds.setdefault("region" if cls.geom_class.is_region else "wcs", cls)
 
     @staticmethod
-    def create(**kwargs: Any) -> "Map":
+    def create(**kwargs: Unpack[MapOptions]) -> "Map":
         """Make an empty map.
 
         Parameters
         ----------
         map_type : ``wcs`` (default) or ``region``
         dtype : str, optional
-            Data type of an empty map, by default that of the default precision: float64.
+            Data type, by default that of the default precision: float64.
         unit : str or Unit
         meta : dict
-        device : str or Device, default the default device
+        device : str or Device
+            By default the default device.
         **kwargs : dict
             For ``wcs`` the arguments of `WcsGeom.create`: ``npix, binsz, width, proj, frame, refpix, axes, skydir``;
             pixels are 0.1 deg wide by default.
             For ``region`` those of `RegionGeom.create`: ``region, axes, wcs, binsz_wcs``, and ``data``.
         """
-        map_type = kwargs.pop("map_type", "wcs")
-        kind = Map._kind(map_type)
-        values = {name: kwargs.pop(name) for name in ("dtype", "meta", "unit", "device", "data") if name in kwargs}
+        options: dict[str, Any] = {**kwargs}
+        kind = Map._kind(options.pop("map_type", "wcs"))
+        values = {name: options.pop(name) for name in ("dtype", "meta", "unit", "device", "data") if name in options}
         if not kind.geom_class.is_region:
-            kwargs.setdefault("binsz", 0.1)  # as in Gammapy, whose geometries have another default than its maps
-        return kind(kind.geom_class.create(**kwargs), **values)
+            options.setdefault("binsz", 0.1)  # as in Gammapy, where the default of geometries differs from that of maps
+        return kind(kind.geom_class.create(**options), **values)
 
     @staticmethod
     def _kind(map_type: str) -> type["Map"]:
@@ -67,11 +104,11 @@ class Map(MapOperators, MapReshaping, abc.ABC):
 
     @staticmethod
     def from_geom(
-        geom: Any,
+        geom: Geom,
         meta: dict[str, Any] | None = None,
-        data: Any = None,
-        unit: Any = "",
-        dtype: Any = None,
+        data: Values | LazyArray | None = None,
+        unit: UnitLike = "",
+        dtype: DTypeLike | None = None,
         device: str | Device | None = None,
     ) -> "Map":
         """Make a map of a geometry.
@@ -81,10 +118,10 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         geom : Geom
         meta : dict, optional
         data : array, Quantity or number, optional
-            An array on a device stays there; host data go to ``device``.
+            An array stays on its device; host data are copied to ``device``.
         unit : str or Unit
         dtype : str, optional
-            Data type of an empty map, or of one that is made of a number; by default that of the default precision.
+            Data type of an empty map, or of one filled with a number; by default that of the default precision.
         device : str or Device, optional
             By default the default device.
         """
@@ -94,30 +131,32 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         raise TypeError(f"expected a geometry of maps, got {type(geom).__name__}")
 
     @staticmethod
-    def from_events(geom: Any, events: Any, device: str | Device | None = None, precision: str | None = None) -> "Map":
-        """Make a counts map of events.
+    def from_events(
+        geom: Geom, events: Events, device: str | Device | None = None, precision: str | None = None
+    ) -> "Map":
+        """Make a counts map from events.
 
         Parameters
         ----------
         geom : Geom
         events : EventList
-        device, precision : where the map is made and how exact, the default ones if not given
+        device : str or Device, optional
+            By default the default device.
+        precision : ``single`` or ``double``, optional
+            By default the default precision.
         """
         precision = find_precision(precision)
         if geom.is_allsky:  # its pixels off the sky are NaN, not zero
-            counts = Map.from_geom(geom, dtype=precision, device=device)
-            counts.fill_events(events)
-            return counts
+            m = Map.from_geom(geom, dtype=precision, device=device)
+            m.fill_events(events)
+            return m
         target = find_device(device)
         counts = event_counts(events, geom, target)
         return Map.from_geom(geom, data=as_dtype(counts, DTYPES[precision]), device=target)
 
-    def _from_geom(self, geom: Any, **kwargs: Any) -> "Map":
-        return Map.from_geom(geom, **kwargs)
-
     @staticmethod
     def read(
-        filename: str | Path,
+        filename: PathInput,
         hdu: str | int | None = None,
         hdu_bands: str | int | None = None,
         map_type: str = "auto",
@@ -133,13 +172,14 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         hdu : str or int, optional
             HDU of the data; by default the first one with data.
         hdu_bands : str or int, optional
-            HDU of the axes; by default the one that the data name.
+            HDU of the axes; by default the one that is named in the header of the data.
         map_type : ``auto``, ``wcs`` or ``region``
         format : str, optional
-            Layout; by default told by the HDUs.
+            Layout; by default it is found from the HDUs.
         checksum : bool
-            Whether to check the checksums in the file.
+            Whether to verify the checksums in the file.
         device : str or Device, optional
+            By default the default device.
         """
         file = read_fits(filename)
         if hdu is None:
@@ -159,22 +199,45 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         format: str | None = None,
         device: str | Device | None = None,
     ) -> "Map":
-        """Make a map from HDUs; arguments as in `read`."""
+        """Make a map from HDUs.
+
+        Parameters
+        ----------
+        hdulist : HDUList
+        hdu, hdu_bands, map_type, format, device
+            As in `read`.
+        """
         if map_type == "auto":
             map_type = find_map_type(hdulist, hdu)
         return Map._kind(map_type)._from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, format=format, device=device)
 
     @classmethod
     @abc.abstractmethod
-    def _from_hdulist(cls, hdulist: HDUList, **kwargs: Any) -> "Map":
-        """Map in an HDU."""
+    def _from_hdulist(
+        cls,
+        hdulist: HDUList,
+        hdu: str | int | None,
+        hdu_bands: str | int | None,
+        format: str | None,
+        device: str | Device | None,
+    ) -> "Map":
+        """Make the map in an HDU."""
 
     @abc.abstractmethod
     def to_hdulist(self, *, hdu: str | None = None, hdu_bands: str | None = None, format: str = "gadf") -> HDUList:
-        """HDUs of the map."""
+        """Return the HDUs of the map.
 
-    def write(self, filename: str | Path, overwrite: bool = False, checksum: bool = False, **kwargs: Any) -> None:
-        """Write the map to a FITS file; reads the data from their device.
+        Parameters
+        ----------
+        hdu : str, optional
+            Name of the data.
+        hdu_bands : str, optional
+            Name of the table of the axes.
+        format : ``gadf``
+        """
+
+    def write(self, filename: PathInput, overwrite: bool = False, checksum: bool = False, **kwargs: object) -> None:
+        """Write the map to a FITS file; reads the data to the host.
 
         Parameters
         ----------
@@ -184,39 +247,85 @@ class Map(MapOperators, MapReshaping, abc.ABC):
             Whether to write checksums.
         **kwargs : dict, passed to `to_hdulist`
         """
-        write_fits(self.to_hdulist(**kwargs), filename, overwrite=overwrite, checksum=checksum)
+        options: dict[str, Any] = kwargs
+        write_fits(self.to_hdulist(**options), filename, overwrite=overwrite, checksum=checksum)
 
-    def stack(self, other: Any, weights: Any = None, nan_to_num: bool = True) -> None:
-        """Add another map in place; masks are united.
+    def interp_to_geom(
+        self,
+        geom: Geom,
+        preserve_counts: bool = False,
+        fill_value: float | None = 0,
+        **kwargs: Unpack[Interpolation],
+    ) -> "Map":
+        """Return a map of another geometry with the values of this one at its pixel centres.
+
+        For a mask, that is the value of the pixel that contains the pixel centre; if ``fill_value`` is None, each new
+        pixel that touches a True one is True.
 
         Parameters
         ----------
-        other : Map, of the same pixels or of a cutout of them; of regions, one with the same axes
+        geom : Geom
+        preserve_counts : bool
+            Whether the values are per pixel, like counts, and must be scaled by the solid angles.
+        fill_value : number, optional
+            Value outside this map; None extrapolates.
+        **kwargs : ``method`` and ``values_scale`` of `interp_by_pix`
+        """
+        self._require_memory(self.device, geom)
+        values = self._values_on_geom(geom, preserve_counts, fill_value, **kwargs)
+        return Map.from_geom(geom, data=values, unit=self._unit, device=self.device)
+
+    def coadd(self, map_in: "Map", weights: Operand | None = None) -> None:
+        """Add each pixel of another map to the pixel of this one that contains its centre.
+
+        Parameters
+        ----------
+        map_in : Map, in an equivalent unit
+        weights : Map or array, optional
+            Factors for the other map.
+        """
+        other = map_in if weights is None else map_in * weights
+        index = self._geom.coord_to_idx(other.geom.get_coord(sparse=True))
+        self.fill_by_idx(index, weights=other.to_unit(self._unit).data)
+
+    def stack(self, other: "Map", weights: "Map | None" = None, nan_to_num: bool = True) -> None:
+        """Add another map in place; masks are combined by a logical or.
+
+        Parameters
+        ----------
+        other : Map
+            On the same pixels or a cutout of them; for regions, a map with the same axes.
         weights : Map, optional
-            Factors, such as a mask, on the pixels of the other map; axes of one bin spread.
+            Factors, such as a mask, on the pixels of the other map; axes with one bin are broadcast.
         nan_to_num : bool
             Whether to add zero where the other map is not finite.
 
         Raises
         ------
         GeometryError
-            If the pixels are not the same.
+            If the pixels differ.
         DeviceError
-            If the maps do not live on one device.
+            If the maps are on different devices.
         """
         self.stack_product([other], weights, nan_to_num)
 
     def stack_product(
-        self, maps: Sequence[Any], weights: Any = None, nan_to_num: bool = True, factors: Sequence[Array] = ()
+        self,
+        maps: "Sequence[Map]",
+        weights: "Map | None" = None,
+        nan_to_num: bool = True,
+        factors: Sequence[Array] = (),
     ) -> None:
-        """Add the product of some maps in place, without making it as a whole.
+        """Add the product of several maps in place, without computing it as a whole.
 
         Parameters
         ----------
-        maps : sequence of Map, of which the first has all axes of this one; the others may have one bin in place
-        weights, nan_to_num : see `stack`
-        factors : further arrays, one number for all pixels of an image plane: they have one bin in place of its rows
-            and columns
+        maps : sequence of Map
+            The first has all axes of this map; in the others, axes with one bin are broadcast.
+        weights, nan_to_num
+            As in `stack`.
+        factors : sequence of array
+            Further factors that are the same for all pixels of an image: they have one row and one column.
         """
         geom, weights_geom = maps[0].geom, None if weights is None else weights.geom
         windows = self._windows_of(geom, weights_geom)
@@ -225,34 +334,127 @@ class Map(MapOperators, MapReshaping, abc.ABC):
             require_device(self.device, part.device)
         factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
         for parent, window in windows:
-            first, *rest = (part._held[window] for part in parts)
+            first, *rest = (part.stored[window] for part in parts)
             product = [first, *(x.values() if isinstance(x, LazyArray) else x for x in rest), *factors]
-            add_product(self._data, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
+            add_product(self.data, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
 
     @abc.abstractmethod
-    def _windows_of(self, geom: Any, weights_geom: Any) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        """Indices, on this map and on another geometry, of the pixels that they share; a pair for each end."""
+    def _windows_of(self, geom: Geom, weights_geom: Geom | None) -> Windows:
+        """Return the indices of the pixels that this map shares with another geometry."""
 
     @abc.abstractmethod
-    def cutout(self, position: Any, width: Any, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1) -> Self:
-        """Copy of a part of the map."""
+    def cutout(
+        self,
+        position: SkyCoord,
+        width: AngleLike | tuple[AngleLike, AngleLike],
+        mode: str = "trim",
+        odd_npix: bool = False,
+        min_npix: int = 1,
+    ) -> Self:
+        """Return a copy of a part of the map, see `WcsNDMap.cutout`.
+
+        Parameters
+        ----------
+        position : SkyCoord
+            Centre.
+        width : angle, or pair of them
+        mode : ``trim``, ``partial`` or ``strict``
+        odd_npix : bool
+        min_npix : int
+        """
 
     @abc.abstractmethod
     def downsample(
-        self, factor: int | None, preserve_counts: bool = True, axis_name: str | None = None, weights: Any = None
+        self,
+        factor: int | None,
+        preserve_counts: bool = True,
+        axis_name: str | None = None,
+        weights: Operand | None = None,
     ) -> Self:
-        """Map with bins put together."""
+        """Return a map with wider pixels or bins.
+
+        Parameters
+        ----------
+        factor : int
+            How many pixels or bins are merged into one.
+        preserve_counts : bool
+            Whether to sum the values (counts) or to average them (rates).
+        axis_name : str, optional
+        weights : Map or array, optional
+            Factors.
+        """
 
     @abc.abstractmethod
     def upsample(
         self, factor: int | None, order: int = 0, preserve_counts: bool = True, axis_name: str | None = None
     ) -> Self:
-        """Map with bins cut into several."""
+        """Return a map with narrower pixels or bins.
+
+        Parameters
+        ----------
+        factor : int
+            Into how many pixels or bins each is divided.
+        order : int
+            0 repeats the values, 1 interpolates between them.
+        preserve_counts : bool
+            Whether to share the values among the parts (counts) or to keep them (rates).
+        axis_name : str, optional
+        """
 
     @abc.abstractmethod
-    def plot(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Draw the map."""
+    def to_region_nd_map(
+        self,
+        region: RegionLike | None = None,
+        func: Callable[..., object] = np.nansum,
+        weights: "Map | None" = None,
+        method: str = "nearest",
+    ) -> "Map":
+        """Return the values in a region as a `RegionNDMap`, see `WcsNDMap.to_region_nd_map`.
+
+        Parameters
+        ----------
+        region : SkyRegion or SkyCoord, optional
+            By default the whole map.
+        func : NumPy function that reduces the pixels to one value
+        weights : Map, optional
+            Factors.
+        method : ``nearest`` or ``linear``
+        """
 
     @abc.abstractmethod
-    def plot_mask(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Shade a mask."""
+    def get_spectrum(
+        self,
+        region: RegionLike | None = None,
+        func: Callable[..., object] = np.nansum,
+        weights: "Map | None" = None,
+    ) -> "Map":
+        """Return the spectrum in a region as a `RegionNDMap`, see `WcsNDMap.get_spectrum`.
+
+        Parameters
+        ----------
+        region : SkyRegion or SkyCoord, optional
+            By default the whole map.
+        func : NumPy function that reduces the pixels to one value
+        weights : Map, optional
+            Factors.
+        """
+
+    @abc.abstractmethod
+    def plot(self, ax: Axes | None = None, **kwargs: object) -> Axes:
+        """Plot the map.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+        **kwargs : dict, passed to matplotlib
+        """
+
+    @abc.abstractmethod
+    def plot_mask(self, ax: Axes | None = None, **kwargs: object) -> Axes:
+        """Plot a mask as a shaded area.
+
+        Parameters
+        ----------
+        ax : matplotlib axes, optional
+        **kwargs : dict, passed to matplotlib
+        """

@@ -1,11 +1,16 @@
-"""Events in the pixels and bins of a map, worked out on the device of the map."""
+"""Counting the events in the pixels and bins of a map, on the device of the map."""
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol
+from weakref import WeakKeyDictionary
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import SkyCoord
+from astropy.table import Table
+from astropy.time import Time
+from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device, to_device
@@ -14,13 +19,62 @@ from lightpool.arrays.devices.staging import Sent, Uploads
 from lightpool.arrays.kernels.events import count_events, pixel_number
 from lightpool.arrays.kernels.sphere import frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.fits import match_name
+from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.node_axis import NodeAxis
 from lightpool.maps.axes.time_axis import TimeMapAxis
-from lightpool.maps.pixel_values import count_pixels
+from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.geoms.region_geom import RegionGeom
+from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
+from lightpool.maps.pixel_values import HostArray, count_pixels
 
-__all__ = ["event_counts", "send_events"]
+__all__ = ["EventColumns", "Events", "EventsInColumns", "event_counts", "is_sent", "send_events"]
 
-HostArray = np.ndarray[Any, Any]
+
+class EventColumns(Protocol):
+    """Columns of an event file, as plain arrays with their units."""
+
+    @property
+    def columns(self) -> Mapping[str, HostArray]:
+        """Values by name, as in the file."""
+
+    @property
+    def units(self) -> Mapping[str, str]:
+        """Units by name of the column."""
+
+    def quantity_or_values(self, name: str, /) -> u.Quantity | HostArray:
+        """Return a column, with its unit if it has one."""
+
+
+class Events(Protocol):
+    """An event list, of lightpool or Gammapy; that of lightpool has `EventsInColumns` as well."""
+
+    @property
+    def radec(self) -> SkyCoord:
+        """Directions of the events."""
+
+    @property
+    def energy(self) -> u.Quantity:
+        """Energies of the events."""
+
+    @property
+    def time(self) -> Time:
+        """Times of the events."""
+
+    @property
+    def table(self) -> Table:
+        """All columns."""
+
+
+class EventsInColumns(Events, Protocol):
+    """An event list in plain arrays, such as `lightpool.data.EventList`."""
+
+    @property
+    def columns(self) -> EventColumns:
+        """Columns of the file."""
+
+    @property
+    def arrays(self) -> Mapping[str, NDArray[np.float64]]:
+        """Float64 arrays ``lon`` and ``lat`` (rad, ICRS) and ``energy`` (TeV), shape (n_event,)."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -29,109 +83,136 @@ class SentEvents:
 
     Attributes
     ----------
-    columns : EventColumns that they were made of
-    content : all else that they depend on
+    columns : EventColumns that they were made from
+    content : everything else that they depend on
     array : Sent, float64, a row for each column
     """
 
-    columns: Any
+    columns: EventColumns
     content: tuple[Any, ...]
     array: Sent
 
 
-def event_counts(events: Any, geom: Any, device: Device, weights: Array | None = None) -> Array:
-    """Count events, or add up their weights, in the pixels and bins that they fall into.
+# Not an attribute of the event list: its copies and pickles must not have it, and it ends with the list.
+_sent: WeakKeyDictionary[object, SentEvents] = WeakKeyDictionary()
+
+
+def event_counts(events: Events, geom: Geom, device: Device, weights: Array | None = None) -> Array:
+    """Count events, or sum their weights, in the pixels and bins that contain them.
 
     Parameters
     ----------
-    events : EventList, or anything with ``arrays``, or with ``radec``, ``energy`` and ``table``
+    events : EventList, of lightpool or Gammapy
     geom : Geom
     device : Device
     weights : array on the device, shape (n_event,), optional
 
     Returns
     -------
-    counts : array of float64, shape ``geom.data_shape``; events outside are left out
+    counts : array of float64, shape ``geom.data_shape``; events outside are ignored
     """
     arrays = _plain_arrays(events)
-    if geom.is_region:
+    if isinstance(geom, RegionGeom):
         return _counts_in_region(events, arrays, geom, device, weights)
+    if not isinstance(geom, SkyPixelGeom):
+        raise TypeError(f"events are counted in sky pixels or in a region, got a {type(geom).__name__}")
     lon, lat, *values = _sky_columns(events, arrays, geom, device)
     turn = None if geom.frame == "icrs" else frame_matrix("icrs", geom.frame)
-    edges = [axis.plain_edges(device) if isinstance(axis, NodeAxis) else None for axis in geom.axes]
-    shape = geom.data_shape[-2:]
-    if geom.sky_projection is not None and all(borders is not None for borders in edges):
-        weights = None if weights is None else as_dtype(weights, "float64")
-        place = {"projection": geom.sky_projection, "shape": shape, "first": geom.first_pixel, "turn": turn}
-        return count_events(lon, lat, values, edges, **place, columns=geom.turn_of_columns, weights=weights)
+    plain = (axis.plain_edges(device) if isinstance(axis, NodeAxis) else None for axis in geom.axes)
+    edges = [borders for borders in plain if borders is not None]
+    n_y, n_x = geom.data_shape[-2:]
+    if geom.sky_projection is not None and len(edges) == len(geom.axes):
+        return count_events(
+            lon,
+            lat,
+            values,
+            edges,
+            geom.sky_projection,
+            (n_y, n_x),
+            first=geom.first_pixel,
+            turn=turn,
+            columns=geom.turn_of_columns,
+            weights=None if weights is None else as_dtype(weights, "float64"),
+        )
     if turn is not None:
         lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
     x, y = geom.sky_to_pix_array(lon, lat)
     bins = [_bins(axis, column) for axis, column in zip(geom.axes, values, strict=True)]
-    return count_pixels([pixel_number(x, shape[1]), pixel_number(y, shape[0]), *bins], geom.data_shape, weights)
+    return count_pixels([pixel_number(x, n_x), pixel_number(y, n_y), *bins], geom.data_shape, weights)
 
 
-def send_events(events: Any, geom: Any, uploads: Uploads) -> None:
-    """Send what counting these events into a map will ask for to the device of the map, ahead of it, from any thread.
+def send_events(events: EventsInColumns, geom: Geom, uploads: Uploads) -> None:
+    """Send the columns that are needed to count events in a map to its device, ahead of time and from any thread.
 
-    For regions, which tell on the host what they contain, and for axes other than energy nothing is sent.
+    Nothing is sent for regions, which select their events on the host, and for other axes than energy. What was sent
+    stays in the memory of the device as long as the event list exists.
 
     Parameters
     ----------
     events : EventList
-        It keeps what was sent, in the device's memory, as long as it lives.
-    geom : Geom, or another one of the same frame and axes
+    geom : Geom
+        Geometry of the map, or another one with the same frame and axes.
     uploads : Uploads to the device of the map
     """
     if not (uploads.device.is_host or geom.is_region) and all(axis.name == "energy" for axis in geom.axes):
         packed = np.stack(_host_columns(events, _plain_arrays(events), geom))
-        events.sent = SentEvents(events.columns, _content(geom, uploads.device), uploads.send(packed))
+        _sent[events] = SentEvents(events.columns, _content(geom, uploads.device), uploads.send(packed))
 
 
-def _sky_columns(events: Any, arrays: Mapping[str, HostArray], geom: Any, device: Device) -> list[Array]:
-    """Longitude and latitude in rad, and the values along each axis, on a device."""
-    sent = getattr(events, "sent", None)
-    # a table that was handed out may have changed; its columns are others
+def is_sent(events: EventsInColumns) -> bool:
+    """Return whether columns of an event list were sent to a device by `send_events`."""
+    return events in _sent
+
+
+def _sky_columns(events: Events, arrays: Mapping[str, HostArray], geom: Geom, device: Device) -> list[Array]:
+    """Return longitude and latitude in rad, and the values along each axis, on a device."""
+    sent = None if device.is_host else _sent.get(events)
+    # The user may have changed the table meanwhile; then the list has other columns.
     if sent is not None and sent.columns is events.columns and sent.content == _content(geom, device):
         return _rows(sent.array.receive())
     return _on_device(_host_columns(events, arrays, geom), device)
 
 
-def _host_columns(events: Any, arrays: Mapping[str, HostArray], geom: Any) -> list[HostArray]:
+def _host_columns(events: Events, arrays: Mapping[str, HostArray], geom: Geom) -> list[HostArray]:
     return [*_positions(events, arrays, geom.frame), *(_axis_values(events, arrays, axis) for axis in geom.axes)]
 
 
-def _content(geom: Any, device: Device) -> tuple[Any, ...]:
-    """All that the columns depend on but the events."""
+def _content(geom: Geom, device: Device) -> tuple[Any, ...]:
+    """Return everything that the columns depend on, apart from the events."""
     axes = ((axis.name, axis.edges_value.tobytes() if isinstance(axis, NodeAxis) else axis) for axis in geom.axes)
     return device.name, geom.frame, tuple(axis.unit for axis in geom.axes), *axes
 
 
-def _on_device(columns: list[HostArray], device: Device) -> list[Array]:
-    """Columns of float64 on a device, sent as one array."""
-    return columns if device.is_host else _rows(to_device(np.stack(columns), device))
+def _on_device(columns: Sequence[HostArray], device: Device) -> list[Array]:
+    """Return columns of float64 on a device; they are sent as one array."""
+    return list(columns) if device.is_host else _rows(to_device(np.stack(columns), device))
 
 
 def _rows(together: Array) -> list[Array]:
     return [together[i, :] for i in range(together.shape[0])]
 
 
-def _plain_arrays(events: Any) -> Mapping[str, HostArray]:
-    arrays = getattr(events, "arrays", None)
+def _plain_arrays(events: Events) -> Mapping[str, HostArray]:
+    arrays: Mapping[str, HostArray] | None = getattr(events, "arrays", None)
     if arrays is not None:
-        return arrays  # type: ignore[no-any-return]
+        return arrays
     radec = events.radec.icrs
     return {"lon": radec.ra.rad, "lat": radec.dec.rad, "energy": events.energy.to_value("TeV")}
 
 
-def _positions(events: Any, arrays: Mapping[str, HostArray], frame: str) -> tuple[HostArray, HostArray]:
-    """Right ascension and declination in rad, rounded as astropy rounds them on the way to a frame.
+def _columns_of(events: Events) -> EventColumns | None:
+    columns: EventColumns | None = getattr(events, "columns", None)
+    return columns
 
-    Most files hold positions in single precision, and astropy keeps to it when it brings right ascensions into 0 to
-    360 deg and, on the way to other frames, when it makes radians of degrees. That moves an event by up to 0.05 arcsec,
-    and one in some thousands into the next pixel; counts are the same as Gammapy's only if they are moved here too.
+
+def _positions(events: Events, arrays: Mapping[str, HostArray], frame: str) -> tuple[HostArray, HostArray]:
+    """Return right ascension and declination in rad, rounded as astropy rounds them when it transforms to a frame.
+
+    Most files hold positions in single precision. astropy wraps right ascensions to 0 to 360 deg in that precision
+    and, on the way to other frames, converts degrees to radians in it. That moves an event by up to 0.05 arcsec, and
+    one in some thousands into the next pixel; the counts agree with Gammapy's only if we round in the same way.
     """
-    columns = getattr(events, "columns", None)
+    columns = _columns_of(events)
     if columns is None or any(columns.units.get(name) != "deg" for name in ("RA", "DEC")):
         return arrays["lon"], arrays["lat"]
     lon, lat = columns.columns["RA"], columns.columns["DEC"]
@@ -143,38 +224,37 @@ def _positions(events: Any, arrays: Mapping[str, HostArray], frame: str) -> tupl
     return np.deg2rad(lon).astype(np.float64), np.deg2rad(lat).astype(np.float64)
 
 
-def _axis_values(events: Any, arrays: Mapping[str, HostArray], axis: Any) -> HostArray:
-    """Values of the events along an axis, in the unit of the axis; for an axis of times or labels the bins.
+def _axis_values(events: Events, arrays: Mapping[str, HostArray], axis: AnyAxis) -> HostArray:
+    """Return the values of the events along an axis in its unit; for an axis of times or labels, their bins.
 
     Raises
     ------
     KeyError
         If the events have no such column.
     """
-    if axis.name == "energy" and "energy" in arrays:
+    if isinstance(axis, NodeAxis) and axis.name == "energy" and "energy" in arrays:
         return np.asarray(axis.values_from_unit(*_energies(events, arrays)))
     if isinstance(axis, TimeMapAxis) and axis.name.upper() == "TIME":
         return np.asarray(axis.coord_to_idx(events.time), dtype=np.float64)
-    columns = getattr(events, "columns", None)
-    read = getattr(columns, "quantity_or_values", None)  # of an EventList, whose table would have to be made
-    names = events.table.colnames if columns is None or read is None else list(columns.columns)
-    name = match_name(axis.name.upper(), names, "event list")  # the formats write columns in capitals
+    columns = _columns_of(events)  # the table of an EventList would have to be made first
+    names = list(events.table.colnames) if columns is None else list(columns.columns)
+    name = match_name(axis.name.upper(), names, "event list")  # the formats write column names in upper case
     if name is None:
         raise KeyError(f"Column not found in event list: {axis.name!r}; its columns are {names}")
-    values = events.table[name] if read is None else read(name)
+    values = events.table[name] if columns is None else columns.quantity_or_values(name)
     if not isinstance(axis, NodeAxis):
         return np.asarray(axis.coord_to_idx(values), dtype=np.float64)
     column = u.Quantity(values, dtype=np.float64)
     return np.asarray(axis.values_from_unit(column.value, column.unit))
 
 
-def _bins(axis: Any, column: Array) -> Array:
+def _bins(axis: AnyAxis, column: Array) -> Array:
     return axis.coord_to_idx_array(column) if isinstance(axis, NodeAxis) else as_dtype(column, "int64")
 
 
-def _energies(events: Any, arrays: Mapping[str, HostArray]) -> tuple[HostArray, Any]:
-    """Energies and their unit, as the file has them: a change of unit and back may move one over an edge."""
-    columns = getattr(events, "columns", None)
+def _energies(events: Events, arrays: Mapping[str, HostArray]) -> tuple[HostArray, u.UnitBase]:
+    """Return energies in the unit of the file: a conversion to TeV and back could move one across a bin edge."""
+    columns = _columns_of(events)
     unit = "TeV" if columns is None else columns.units.get("ENERGY", "TeV")
     if columns is None or unit == "TeV":
         return arrays["energy"], u.TeV
@@ -182,9 +262,9 @@ def _energies(events: Any, arrays: Mapping[str, HostArray]) -> tuple[HostArray, 
 
 
 def _counts_in_region(
-    events: Any, arrays: Mapping[str, HostArray], geom: Any, device: Device, weights: Array | None
+    events: Events, arrays: Mapping[str, HostArray], geom: RegionGeom, device: Device, weights: Array | None
 ) -> Array:
-    """Counts in a region, which tells on the host what it contains; no other events are sent."""
+    """Return the counts in a region; its events are selected on the host, and only these are sent to the device."""
     rows = np.flatnonzero(geom.contains_icrs(*_positions(events, arrays, geom.frame)))
     xp = device.xp
     image = xp.zeros(rows.size, dtype=xp.int64, device=device.handle)

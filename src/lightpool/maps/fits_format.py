@@ -2,19 +2,24 @@
 
 import json
 import logging
-from pathlib import Path
-from typing import Any
+import math
+from typing import Any, Protocol, TypeAlias, TypedDict
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
+from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, Column, FileKind, HDUList, Header, ImageHDU, PrimaryHDU
 from lightpool.maps.geoms.wcs_geom import WcsGeom
+from lightpool.typing import PathInput
 
 __all__ = [
     "MAP_KINDS",
+    "AnyHDU",
+    "WcsMapArguments",
     "find_bands_hdu",
     "find_hdu",
     "find_map_type",
@@ -30,25 +35,59 @@ __all__ = [
 
 log = logging.getLogger(__name__)
 
-HostArray = np.ndarray[Any, Any]
+HostArray: TypeAlias = NDArray[Any]
+AnyHDU: TypeAlias = PrimaryHDU | ImageHDU | BinTableHDU
 
 _EXPOSURE_OF_FERMI, _DIFFUSE_OF_FERMI = u.Unit("cm2 s"), u.Unit("cm-2 s-1 MeV-1 sr-1")
-"""Units of cubes of gtexpcube2, which have a table GTI, and of templates of diffuse emission, which have none."""
+"""Units of cubes from gtexpcube2, which have a table GTI, and of templates of diffuse emission, which have none."""
 
 _NAMES_WITH_UNIT = ("exposure", "psf", "flux", "dnde")
-"""An HDU with one of these in its name holds values that mean nothing without a unit."""
+"""An HDU with one of these in its name holds values that are meaningless without a unit."""
 
 MAP_KINDS = (FileKind.MAP, FileKind.PSF_MAP, FileKind.EDISP_MAP, FileKind.HEALPIX)
-"""Kinds of files whose maps `Map.read` reads, or refuses with a reason of its own."""
+"""Kinds of files whose maps `Map.read` reads, or rejects with a specific message."""
 
 MASK_NAMES = ("mask", "is_ul", "success")
-"""An HDU with one of these in its name holds True and False, written as 1 and 0."""
+"""An HDU with one of these in its name is a mask, written as 1 and 0."""
+
+
+class WcsMapValues(Protocol):
+    """What is written of a `WcsNDMap`."""
+
+    @property
+    def geom(self) -> WcsGeom:
+        """Geometry."""
+
+    @property
+    def data(self) -> Array:
+        """Values."""
+
+    @property
+    def unit(self) -> u.UnitBase:
+        """Unit of the values."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Metadata."""
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether the map is a mask."""
+
+
+class WcsMapArguments(TypedDict):
+    """Arguments of `WcsNDMap` that a file holds."""
+
+    geom: WcsGeom
+    data: HostArray
+    meta: dict[str, Any]
+    unit: u.UnitBase
 
 
 def meta_to_text(meta: dict[str, Any]) -> str:
-    """Metadata as JSON, for the keyword META; quantities become strings."""
+    """Return metadata as JSON, for the keyword META; quantities become strings."""
 
-    def plain(value: Any) -> Any:
+    def plain(value: object) -> str:
         if isinstance(value, u.Quantity):
             return value.to_string()
         raise TypeError(f"metadata must be made of numbers, strings, lists, dictionaries and quantities, got {value!r}")
@@ -57,7 +96,7 @@ def meta_to_text(meta: dict[str, Any]) -> str:
 
 
 def meta_from_header(header: Header) -> dict[str, Any]:
-    """Metadata from the keyword META; strings and numbers that read as a quantity become one, as in Gammapy."""
+    """Read metadata from the keyword META; strings and numbers that are valid quantities become one, as in Gammapy."""
     text = header.get("META")
     if not text:
         return {}
@@ -77,7 +116,7 @@ def _with_quantities(data: dict[str, Any]) -> dict[str, Any]:
 
 
 def unit_from_header(header: Header) -> u.UnitBase:
-    """Read the keyword BUNIT, without photons and counts; a unit that is not known is left out with a warning."""
+    """Read the keyword BUNIT, without photons and counts; an unknown unit becomes dimensionless, with a warning."""
     text = header.get("BUNIT", "")
     try:
         unit = u.Unit(text)
@@ -88,44 +127,50 @@ def unit_from_header(header: Header) -> u.UnitBase:
     if not any(base in counted for base in unit.bases):
         return unit
     kept = [base**power for base, power in zip(unit.bases, unit.powers, strict=True) if base not in counted]
-    return u.Unit(np.prod(kept)) if kept else u.dimensionless_unscaled
+    return math.prod(kept, start=u.dimensionless_unscaled)
 
 
-def _unit_of_map(hdulist: HDUList, hdu: Any, format: str) -> u.UnitBase:
-    """Unit of the values in an HDU; the cubes of the Fermi tools with ENERGIES have one that they do not say."""
+def _unit_of_map(hdulist: HDUList, hdu: AnyHDU, format: str) -> u.UnitBase:
+    """Return the unit of the values in an HDU; Fermi cubes with a table ENERGIES do not state theirs."""
     unit = unit_from_header(hdu.header)
     if format == "fgst-template" and unit.is_equivalent(""):
         return _EXPOSURE_OF_FERMI if "GTI" in hdulist else _DIFFUSE_OF_FERMI
     if "BUNIT" not in hdu.header and any(name in hdu.name.lower() for name in _NAMES_WITH_UNIT):
         log.warning(
-            "HDU %r has no keyword BUNIT, so its unit is not known and its values are taken as plain numbers; write "
-            "BUNIT into the file, such as 'm2 s' for an exposure, or multiply the map by its unit",
+            "HDU %r has no keyword BUNIT, so its unit is unknown and its values are read as dimensionless; write BUNIT "
+            "into the file, such as 'm2 s' for an exposure, or multiply the map by its unit",
             hdu.name,
         )
     return unit
 
 
-def native(values: Any) -> HostArray:
-    """Values in the byte order of this machine, a copy."""
+def native(values: HostArray) -> HostArray:
+    """Return a copy of the values in the byte order of this machine."""
     array = np.asarray(values)
     return array.astype(array.dtype.newbyteorder("="))
 
 
-def precision_in_file(hdu: Any) -> str | None:
-    """Precision of the map in an HDU, ``single`` or ``double``, without reading it; None for whole numbers."""
-    if hdu.is_image:
+def precision_in_file(hdu: AnyHDU) -> str | None:
+    """Return the precision of the map in an HDU, ``single`` or ``double``, without reading it; None for integers."""
+    if not isinstance(hdu, BinTableHDU):
         return {-32: "single", -64: "double"}.get(hdu.header["BITPIX"])
     column = next((name for name in ("DATA", "VALUE") if name in hdu.columns.names), None)
     return None if column is None else {"E": "single", "D": "double"}.get(str(hdu.columns[column].format)[-1])
 
 
-def verify_checksums(hdulist: HDUList, filename: str | Path) -> None:
-    """Check the checksums that HDUs carry.
+def verify_checksums(hdulist: HDUList, filename: PathInput) -> None:
+    """Verify the checksums of all HDUs that have one.
+
+    Parameters
+    ----------
+    hdulist : HDUList
+    filename : str or Path
+        Name of the file, for the message.
 
     Raises
     ------
     FormatError
-        If one does not agree.
+        If one is wrong.
     """
     for hdu in hdulist:
         if hdu.verify_datasum() == 0 or hdu.verify_checksum() == 0:
@@ -134,28 +179,42 @@ def verify_checksums(hdulist: HDUList, filename: str | Path) -> None:
             )
 
 
-def find_hdu(hdulist: HDUList, hdu: str | int | None = None) -> Any:
-    """HDU by name or number, by default the first one with data.
+def find_hdu(hdulist: HDUList, hdu: str | int | None = None) -> AnyHDU:
+    """Find an HDU.
+
+    Parameters
+    ----------
+    hdulist : HDUList
+    hdu : str or int, optional
+        Name or number; by default the first HDU with data.
 
     Raises
     ------
     FormatError
-        If there is none.
+        If it does not exist.
     """
     names = [h.name for h in hdulist]
     if hdu is None:
         for candidate in hdulist:
             if candidate.header.get("NAXIS", 0) > 0:
-                return candidate
+                first: AnyHDU = candidate
+                return first
         raise FormatError(f"No Image or BinTable HDU found; the HDUs are {names}")
     try:
-        return hdulist[hdu]
+        found: AnyHDU = hdulist[hdu]
     except (KeyError, IndexError) as error:
         raise FormatError(f"there is no HDU {hdu!r}; the HDUs are {names}") from error
+    return found
 
 
 def find_map_type(hdulist: HDUList, hdu: str | int | None = None) -> str:
-    """Kind of the map in an HDU, ``wcs`` or ``region``, from its header.
+    """Find the kind of the map in an HDU, ``wcs`` or ``region``, from its header.
+
+    Parameters
+    ----------
+    hdulist : HDUList
+    hdu : str or int, optional
+        Name or number; by default the first HDU with data.
 
     Raises
     ------
@@ -168,13 +227,20 @@ def find_map_type(hdulist: HDUList, hdu: str | int | None = None) -> str:
     return "wcs" if "CTYPE1" in header else "region"
 
 
-def find_bands_hdu(hdulist: HDUList, hdu: Any) -> str | None:
-    """Name of the HDU with the bins of the axes of the map in an HDU, or None."""
+def find_bands_hdu(hdulist: HDUList, hdu: AnyHDU) -> str | None:
+    """Find the name of the HDU with the bins of the axes of a map; None if there is none.
+
+    Parameters
+    ----------
+    hdulist : HDUList
+    hdu : HDU of the map
+    """
     if "BANDSHDU" in hdu.header:
         return str(hdu.header["BANDSHDU"])
-    is_cube = hdu.is_image and hdu.header.get("NAXIS") == 3
-    if isinstance(hdu, BinTableHDU):
-        is_cube = hdu.header.get("INDXSCHM", "") in ("EXPLICIT", "IMPLICIT", "") and len(hdu.columns) > 1
+    if not isinstance(hdu, BinTableHDU):
+        is_cube = hdu.header.get("NAXIS") == 3
+    else:
+        is_cube = hdu.header.get("INDXSCHM", "") in ("EXPLICIT", "IMPLICIT", "") and len(hdu.columns.names) > 1
     if is_cube:
         return next((name for name in ("EBOUNDS", "ENERGIES") if name in hdulist), None)
     return None
@@ -185,9 +251,15 @@ def wcs_map_arguments(
     hdu: str | int | None = None,
     hdu_bands: str | int | None = None,
     format: str | None = None,
-    device: Any = None,
-) -> dict[str, Any]:
-    """Arguments of `WcsNDMap` for the map in an HDU; arguments as in `Map.read`."""
+) -> WcsMapArguments:
+    """Read the arguments of `WcsNDMap` from an HDU.
+
+    Parameters
+    ----------
+    hdulist : HDUList
+    hdu, hdu_bands, format
+        As in `Map.read`.
+    """
     data_hdu = find_hdu(hdulist, hdu)
     bands_name = find_bands_hdu(hdulist, data_hdu) if hdu_bands is None else hdu_bands
     bands = None if bands_name is None else find_hdu(hdulist, bands_name)
@@ -195,8 +267,7 @@ def wcs_map_arguments(
         names = {"ENERGIES": "fgst-template", "EBOUNDS": "fgst-ccube"}
         format = "gadf" if bands is None else names.get(bands.name, "gadf")
     geom = WcsGeom.from_header(data_hdu.header, bands, format=format)
-    is_table = isinstance(data_hdu, BinTableHDU)
-    data = _from_sparse(data_hdu, geom) if is_table else native(data_hdu.data)
+    data = _from_sparse(data_hdu, geom) if isinstance(data_hdu, BinTableHDU) else native(data_hdu.data)
     if any(name in data_hdu.name.lower() for name in MASK_NAMES):
         data = data.astype(bool)
     return {
@@ -204,34 +275,39 @@ def wcs_map_arguments(
         "data": data,
         "meta": meta_from_header(data_hdu.header),
         "unit": _unit_of_map(hdulist, data_hdu, format),
-        "device": device,
     }
 
 
-def _from_sparse(hdu: Any, geom: WcsGeom) -> HostArray:
-    n_pixel = int(np.prod(geom.data_shape[-2:]))
-    place = np.asarray(hdu.data["PIX"], dtype=np.int64)
+def _from_sparse(hdu: BinTableHDU, geom: WcsGeom) -> HostArray:
+    n_pixel = math.prod(geom.data_shape[-2:])
+    index = np.asarray(hdu.data["PIX"], dtype=np.int64)
     if "CHANNEL" in hdu.columns.names:
-        place = place + n_pixel * np.asarray(hdu.data["CHANNEL"], dtype=np.int64)
+        index = index + n_pixel * np.asarray(hdu.data["CHANNEL"], dtype=np.int64)
     values = native(hdu.data["VALUE"])
     data = np.zeros(geom.data_shape, dtype=values.dtype)
-    data.reshape(-1)[place] = values
+    data.reshape(-1)[index] = values
     return data
 
 
 def wcs_map_hdulist(
-    m: Any,
+    m: WcsMapValues,
     hdu: str | None = None,
     hdu_bands: str | None = None,
     sparse: bool = False,
     format: str = "gadf",
 ) -> HDUList:
-    """HDUs of a `WcsNDMap`; arguments as in its ``to_hdulist``.
+    """Make the HDUs of a map on a WCS grid.
+
+    Parameters
+    ----------
+    m : WcsNDMap
+    hdu, hdu_bands, sparse, format
+        As in `WcsNDMap.to_hdulist`.
 
     Raises
     ------
     FormatError
-        If the format is another one than ``gadf``, or sparse data are to go into the primary HDU.
+        If the format is not ``gadf``, or sparse data are requested in the primary HDU.
     """
     if format != "gadf":
         raise FormatError(f"maps are written in format 'gadf', got {format!r}")
@@ -257,7 +333,7 @@ def wcs_map_hdulist(
 
 
 def _sparse_hdu(data: HostArray, name: str, header: Header) -> BinTableHDU:
-    """Table of the pixels that are not zero: PIX in the image, CHANNEL of the image plane, VALUE."""
+    """Make a table of the pixels that are not zero: PIX in the image, CHANNEL of the image, VALUE."""
     planes = data.reshape(-1, data.shape[-2] * data.shape[-1])
     channel, pix = np.nonzero(planes)
     columns = [Column("PIX", "J", array=pix)]

@@ -4,14 +4,16 @@ import copy as copying
 import html
 import math
 import threading
+from collections.abc import Sequence
 from functools import lru_cache
-from typing import Any, ClassVar, Self
+from typing import Any, Self, TypeAlias, TypedDict, TypeGuard, Unpack
 
 import array_api_compat
 import astropy.units as u
 import numpy as np
+from numpy.typing import DTypeLike, NDArray
 
-from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.devices.array_types import Array, Namespace, Scalar
 from lightpool.arrays.devices.devices import (
     Device,
     array_namespace,
@@ -28,60 +30,96 @@ from lightpool.arrays.devices.precision import DTYPES, find_precision, get_defau
 from lightpool.attributes import KnownAttributes
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta
+from lightpool.maps.geoms.geom import Geom
+from lightpool.typing import QuantityLike, UnitLike
 
-__all__ = ["MapData", "as_quantity", "unit_factor"]
+__all__ = ["MapData", "MapParts", "Values", "as_quantity", "is_off_host", "unit_factor"]
 
-_KEEP: Any = object()
+Values: TypeAlias = Array | u.Quantity | Scalar | np.generic | Sequence[object]
+"""Values of a map, with or without a unit: an array on any device, a number or nested lists."""
+
+
+class MapParts(TypedDict, total=False):
+    """What `MapData.copy` can replace."""
+
+    geom: Geom
+    data: Values | LazyArray | None
+    unit: UnitLike
+    meta: dict[str, Any]
+
+
+class _Copied:
+    """Stands for the data of the map that is copied, since None stands for an empty map."""
+
+
+_COPIED = _Copied()
 _COMPUTED = threading.Lock()
 _LESS = "take larger pixels (a larger binsz), a smaller width or fewer bins on the axes; or take another device"
 
 
 @lru_cache(maxsize=256)
 def _parsed_unit(text: str) -> u.UnitBase:
-    return u.Unit(text)  # astropy parses a text anew each time
+    return u.Unit(text)  # astropy does not cache parsed strings
 
 
 @lru_cache(maxsize=256)
-def unit_factor(unit: Any, other: Any) -> float:
-    """Find the number that turns values in one unit into values in another.
+def unit_factor(unit: UnitLike, other: UnitLike) -> float:
+    """Return the factor that converts values from one unit to another.
+
+    Parameters
+    ----------
+    unit : Unit or str
+        Unit of the values.
+    other : Unit or str
+        Unit that they are converted to.
 
     Raises
     ------
     astropy.units.UnitConversionError
-        If the units do not measure the same thing.
+        If the units are not equivalent.
     """
     return float(u.Unit(unit).to(u.Unit(other)))
 
 
-def as_quantity(values: Array, unit: Any) -> u.Quantity:
-    """Array on the host with its unit.
+def is_off_host(value: object) -> TypeGuard[Array]:
+    """Whether a value is an array that NumPy does not own, so that it has a device of its own."""
+    return array_api_compat.is_array_api_obj(value) and not array_api_compat.is_numpy_array(value)
+
+
+def as_quantity(values: Array, unit: UnitLike) -> u.Quantity:
+    """Return an array on the host as a Quantity.
+
+    Parameters
+    ----------
+    values : array
+    unit : Unit or str
 
     Raises
     ------
     DeviceError
-        If the array lives on another device: a Quantity is a NumPy array, and nothing is copied in silence.
+        If the array is on another device: a Quantity is a NumPy array, and there are no implicit copies to the host.
     """
     if not array_api_compat.is_numpy_array(values):
         raise DeviceError(
-            f"a Quantity lives on the host, but these values are on device '{device_of(values)}'; "
+            f"a Quantity is a NumPy array on the host, but these values are on device '{device_of(values)}'; "
             'copy the map there first with .to("cpu")'
         )
     return u.Quantity(values, unit, copy=None)
 
 
 def _forward(values: Array) -> Array:
-    """Copy a NumPy view that runs backwards: handed over by DLPack it ends the process inside PyTorch."""
-    if array_api_compat.is_numpy_array(values) and min(values.strides, default=0) < 0:
+    """Copy a NumPy view with a negative stride: through DLPack, it would crash PyTorch."""
+    if isinstance(values, np.ndarray) and min(values.strides, default=0) < 0:
         return values.copy()
     return values
 
 
-def _dtype_name(dtype: Any) -> str:
+def _dtype_name(dtype: DTypeLike | None) -> str:
     return DTYPES[get_default_precision()] if dtype is None else np.dtype(dtype).name
 
 
-def _with_dtype(value: Any, dtype: Any) -> Any:
-    """Number with the data type of a map that is made of it, if it is not whole; other values as they are."""
+def _with_dtype(value: Values, dtype: DTypeLike | None) -> Values:
+    """Return a float in the data type of the map that is filled with it, and any other value unchanged."""
     return np.dtype(_dtype_name(dtype)).type(value) if isinstance(value, float) else value
 
 
@@ -91,32 +129,33 @@ class MapData(KnownAttributes):
     Parameters
     ----------
     geom : Geom
+        Geometry of the map.
     data : array, Quantity or number, optional
-        Values, of a shape that broadcasts to ``geom.data_shape``. An array on a device stays there, and one of the
-        whole shape is not copied. A `LazyArray` of that shape is worked out when the values are asked for.
+        Values, of a shape that broadcasts to ``geom.data_shape``. An array stays on its device, and one of the full
+        shape is not copied. A `LazyArray` of that shape is computed when the values are first used.
     dtype : str, optional
-        Data type of an empty map, or of one that is made of a number; by default that of the default precision.
+        Data type of an empty map, or of one filled with a number; by default that of the default precision.
     meta : dict, optional
+        Metadata.
     unit : str or Unit
-        Left out of account where the data are a Quantity.
+        Ignored if the data are a Quantity.
     device : str or Device, optional
-        Where the data live; by default where they are, and the default device for host data and empty maps.
+        Device of the data; by default that of the array, and the default device for host data and empty maps.
     """
 
-    geom_class: ClassVar[Any] = None
     _consumed = ("dtype",)
-    _geom: Any
-    _held: Array | LazyArray
+    _geom: Geom
+    _stored: Array | LazyArray
     _unit: u.UnitBase
     _meta: dict[str, Any]
 
     def __init__(
         self,
-        geom: Any,
-        data: Any = None,
-        dtype: Any = None,
+        geom: Geom,
+        data: Values | LazyArray | None = None,
+        dtype: DTypeLike | None = None,
         meta: dict[str, Any] | None = None,
-        unit: Any = "",
+        unit: UnitLike = "",
         device: str | Device | None = None,
     ) -> None:
         self._keep(
@@ -125,37 +164,36 @@ class MapData(KnownAttributes):
             _meta={} if meta is None else meta,
         )
         if isinstance(data, LazyArray) and data.shape == tuple(geom.data_shape):
-            self._held = data
+            self._stored = data
             return
         target = find_device(device)
         if data is None:
-            self._held = self._empty_data(_dtype_name(dtype), target)
+            self._stored = self._empty_data(_dtype_name(dtype), target)
             return
         if isinstance(data, u.Quantity):
             self._unit = data.unit
             data = data.value
-        stays = device is None and array_api_compat.is_array_api_obj(data)
-        if stays and not array_api_compat.is_numpy_array(data):
+        if device is None and is_off_host(data):
             target = device_of(data)
-        self._held = self._fitted(_with_dtype(data, dtype), target)
+        self._stored = self._fitted(_with_dtype(data, dtype), target)
 
     def _empty_data(self, dtype: str, target: Device) -> Array | LazyArray:
         xp = target.xp
         self._require_memory(target, dtype=dtype)
         return xp.zeros(self._geom.data_shape, dtype=getattr(xp, dtype), device=target.handle)
 
-    def _require_memory(self, target: Device, geom: Any = None, dtype: str | None = None) -> None:
-        """Refuse a map that does not fit on a device; geometry and data type are those of this one by default."""
+    def _require_memory(self, target: Device, geom: Geom | None = None, dtype: str | None = None) -> None:
+        """Raise OutOfMemoryError if a map does not fit on a device; by default one with the shape and type of this."""
         geom = self._geom if geom is None else geom
         shape = tuple(geom.data_shape)
-        if n_bytes_of(shape) <= UNCHECKED_BYTES:  # else the text would take longer than the map
+        if n_bytes_of(shape) <= UNCHECKED_BYTES:  # for small maps, composing the message would take longest
             return
-        n_bytes = n_bytes_of(shape, dtype_name(self._held) if dtype is None else dtype)
+        n_bytes = n_bytes_of(shape, dtype_name(self._stored) if dtype is None else dtype)
         what = f"a map with axes {geom.axes_names} and data of shape {shape}"
         require_memory(n_bytes, target, what=what, advice=_LESS)
 
-    def _fitted(self, value: Any, target: Device) -> Array:
-        """Make of the value an array of the shape of the geometry on a device."""
+    def _fitted(self, value: Values | LazyArray, target: Device) -> Array:
+        """Return a value as an array on a device that has the shape of the geometry."""
         shape = tuple(self._geom.data_shape)
         if np.isscalar(value):
             array = full_on(shape, value, target)
@@ -177,41 +215,44 @@ class MapData(KnownAttributes):
         return array
 
     @property
-    def geom(self) -> Any:
+    def geom(self) -> Geom:
         """Geometry of the map."""
         return self._geom
 
     @property
-    def _data(self) -> Array:
-        held = self._held
-        if not isinstance(held, LazyArray):
-            return held
-        self._require_memory(held.device)
-        values = held.values()
-        with _COMPUTED:  # of two threads that compute the same values, the first to finish counts
-            if self._held is held:
-                self._held = values
-        return self._data
+    def stored(self) -> Array | LazyArray:
+        """Values as they are stored: an array, or a `LazyArray` that is not computed before `data` is used.
 
-    @_data.setter
-    def _data(self, values: Array) -> None:
-        self._held = values
+        What is only added to another map need not be computed as a whole, see `Map.stack_product`.
+        """
+        return self._stored
 
     @property
     def data(self) -> Array:
         """Values, an array of shape ``geom.data_shape`` on the device of the map.
 
-        Other libraries take it without a copy by their ``from_dlpack``, see ``docs/interchange.md``.
+        Other libraries use it without a copy through their ``from_dlpack``, see ``docs/interchange.md``.
         """
-        return self._data
+        stored = self._stored
+        if not isinstance(stored, LazyArray):
+            return stored
+        self._require_memory(stored.device)
+        values = stored.values()
+        with _COMPUTED:  # if two threads compute the same values, both use those that were ready first
+            if self._stored is stored:
+                self._stored = values
+        return self.data
 
     @data.setter
-    def data(self, value: Any) -> None:
+    def data(self, value: Values) -> None:
         if isinstance(value, u.Quantity):
             raise TypeError("map data must be an array without unit; assign the Quantity to map.quantity instead")
-        on_device = array_api_compat.is_array_api_obj(value) and not array_api_compat.is_numpy_array(value)
-        value = _with_dtype(value, dtype_name(self._data) if is_floating(self._data) else None)
-        self._data = self._fitted(value, device_of(value) if on_device else self.device)
+        target = device_of(value) if is_off_host(value) else self.device
+        self._stored = self._fitted(_with_dtype(value, self._dtype_of_numbers()), target)
+
+    def _dtype_of_numbers(self) -> str | None:
+        """Data type that a float takes when it fills this map: that of the map if it is floating-point."""
+        return dtype_name(self._stored) if is_floating(self._stored) else None
 
     @property
     def unit(self) -> u.UnitBase:
@@ -220,24 +261,24 @@ class MapData(KnownAttributes):
 
     @property
     def quantity(self) -> u.Quantity:
-        """Values with their unit; only on the host.
+        """Values with their unit; for maps on the host.
 
         Raises
         ------
         DeviceError
-            If the map lives on another device.
+            If the map is on another device.
         """
-        return as_quantity(self._data, self._unit)
+        return as_quantity(self.data, self._unit)
 
     @quantity.setter
-    def quantity(self, value: Any) -> None:
-        value = u.Quantity(value, copy=None)
-        self._data = self._fitted(value.value, self.device)
-        self._unit = value.unit
+    def quantity(self, value: QuantityLike) -> None:
+        quantity = u.Quantity(value, copy=None)
+        self._stored = self._fitted(quantity.value, self.device)
+        self._unit = quantity.unit
 
     @property
     def meta(self) -> dict[str, Any]:
-        """Metadata; what waits on the device, such as the livetime of a stack, is read."""
+        """Metadata; values still pending on the device, such as the livetime of a stack, are read."""
         read_meta(self._meta)
         return self._meta
 
@@ -247,63 +288,63 @@ class MapData(KnownAttributes):
 
     @property
     def unread_meta(self) -> dict[str, Any]:
-        """Metadata as they are: what waits on the device is a `DeferredQuantity`."""
+        """Metadata as stored: a value still pending on the device is a `DeferredQuantity`."""
         return self._meta
 
     @property
     def is_mask(self) -> bool:
         """Whether the map holds True and False."""
-        return is_bool(self._held)
+        return is_bool(self._stored)
 
     @property
     def device(self) -> Device:
-        """Device that the data live on."""
-        return self._held.device if isinstance(self._held, LazyArray) else device_of(self._held)
+        """Device of the data."""
+        return self._stored.device if isinstance(self._stored, LazyArray) else device_of(self._stored)
 
     @property
     def _xp(self) -> Namespace:
-        return array_namespace(self._data)
+        return array_namespace(self.data)
 
     @property
     def precision(self) -> str:
-        """How exact the values are, ``single`` (float32) or ``double``; the default one for masks."""
-        return precision_of(self._held)
+        """Precision of the values, ``single`` (float32) or ``double``; for masks, the default precision."""
+        return precision_of(self._stored)
 
     def _in_own_type(self, values: Array) -> Array:
-        """Floating-point values that were made of this map, as float32 if the map is; else as they are."""
-        return as_dtype(values, "float32") if dtype_name(self._data) == "float32" and is_floating(values) else values
+        """Return floating-point values computed from this map as float32 if the map is float32."""
+        return as_dtype(values, "float32") if dtype_name(self.data) == "float32" and is_floating(values) else values
 
     def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
-        """Map with its data on a device and in a precision; the map itself if nothing changes.
+        """Return the map on a device and in a precision; the map itself if nothing changes.
 
         Parameters
         ----------
         device : str or Device, optional
-            By default where the map is.
+            By default the device of the map.
         precision : ``single`` (float32) or ``double`` (float64), optional
-            By default what the map has; masks and whole numbers stay what they are.
+            By default that of the map; masks and integers keep their type.
         """
         target = self.device if device is None else find_device(device)
-        dtype = dtype_name(self._held)
-        if precision is not None and is_floating(self._held):
+        dtype = dtype_name(self._stored)
+        if precision is not None and is_floating(self._stored):
             dtype = DTYPES[find_precision(precision)]
-        if target == self.device and dtype == dtype_name(self._held):
+        if target == self.device and dtype == dtype_name(self._stored):
             return self
         self._require_memory(target, dtype=dtype)
         meta = copying.deepcopy(self.meta)
-        if isinstance(self._held, LazyArray) and self._held.is_zero:  # made there
-            data: Any = lazy_zeros(self._held.shape, dtype, target)
+        if isinstance(self._stored, LazyArray) and self._stored.is_zero:  # nothing to copy
+            data: Array | LazyArray = lazy_zeros(self._stored.shape, dtype, target)
         else:
-            data = to_device(self._data, target, dtype=dtype)
+            data = to_device(self.data, target, dtype=dtype)
         return type(self)(self._geom, data=data, unit=self._unit, meta=meta, device=target)
 
-    def copy(self, **kwargs: Any) -> Self:
-        """Copy of the map.
+    def copy(self, **kwargs: Unpack[MapParts]) -> Self:
+        """Return a copy of the map.
 
         Parameters
         ----------
         **kwargs : dict
-            What differs in the copy: ``data``, ``unit``, ``meta`` or ``geom`` (of the same shape).
+            What to replace in the copy: ``data``, ``unit``, ``meta`` or ``geom`` (of the same shape).
         """
         geom = kwargs.get("geom")
         if geom is not None and geom.data_shape != self._geom.data_shape:
@@ -313,19 +354,19 @@ class MapData(KnownAttributes):
             )
         return self._init_copy(**kwargs)
 
-    def outline(self, geom: Any = None) -> Self:
-        """Map on the same device that has a geometry and a unit, but no values of its own.
+    def outline(self, geom: Geom | None = None) -> Self:
+        """Return a map on the same device that has a geometry and a unit, but no values of its own.
 
-        All are one NaN (0 or False where the type knows no NaN), which takes no memory and cannot be written to.
+        All pixels share one NaN (0 or False for integers and masks), which takes no memory and cannot be written to.
 
         Parameters
         ----------
         geom : Geom, optional
-            That of the map by default.
+            By default that of the map.
         """
         geom = self._geom if geom is None else geom
         xp = self.device.xp
-        value = xp.zeros((), dtype=self._held.dtype, device=self.device.handle)
+        value = xp.zeros((), dtype=self._stored.dtype, device=self.device.handle)
         value = value + float("nan") if is_floating(value) else value
         data = xp.broadcast_to(value, tuple(geom.data_shape))
         return type(self)(geom, data=data, unit=self._unit, device=self.device)
@@ -337,43 +378,47 @@ class MapData(KnownAttributes):
         return self.copy()
 
     def _init_copy(
-        self, *, geom: Any = None, data: Any = _KEEP, unit: Any = None, meta: dict[str, Any] | None = None
+        self,
+        *,
+        geom: Geom | None = None,
+        data: Values | LazyArray | _Copied | None = _COPIED,
+        unit: UnitLike | None = None,
+        meta: dict[str, Any] | None = None,
     ) -> Self:
         """Make a map on the same device; what is not given is copied, and ``data=None`` makes an empty map."""
-        if data is _KEEP:
+        if isinstance(data, _Copied):
             self._require_memory(self.device)
-            data = self._xp.asarray(self._data, copy=True)
-        on_device = array_api_compat.is_array_api_obj(data) and not array_api_compat.is_numpy_array(data)
+            data = self._xp.asarray(self.data, copy=True)
         return type(self)(
             self._geom if geom is None else geom,
             data=data,
             unit=self._unit if unit is None else unit,
             meta=copying.deepcopy(self._meta) if meta is None else meta,
-            device=None if on_device else self.device,
+            device=None if is_off_host(data) else self.device,
         )
 
-    def __array__(self, dtype: Any = None, copy: bool | None = None) -> np.ndarray[Any, Any]:
-        if not array_api_compat.is_numpy_array(self._data):
+    def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
+        if not array_api_compat.is_numpy_array(self.data):
             raise DeviceError(
-                f"NumPy reads from the host, but this map is on device '{self.device}'; "
+                f"NumPy needs arrays on the host, but this map is on device '{self.device}'; "
                 'copy it there first with .to("cpu")'
             )
-        return np.array(self._data, dtype=dtype, copy=copy)
+        return np.array(self.data, dtype=dtype, copy=copy)
 
     def __getstate__(self) -> dict[str, Any]:
-        # host: a pickle holds the values as NumPy keeps them, and the name of the device that they go back to
+        # host: a pickle holds the values as a NumPy array, and the name of the device to restore them on
         read_meta(self._meta)
-        # Of an outline one value is sent, which takes no memory here and there.
-        held = self._data[(0,) * self._data.ndim] if _is_outline(self._data) else self._data
-        return self.__dict__ | {"_held": np.asarray(to_host(held)), "_device": self.device.name}
+        # All pixels of an outline share one value: pickle only that.
+        values = self.data[(0,) * self.data.ndim] if _is_outline(self.data) else self.data
+        return self.__dict__ | {"_stored": np.asarray(to_host(values)), "_device": self.device.name}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)
-        state["_held"] = to_device(state["_held"], state.pop("_device"))
+        state["_stored"] = to_device(state["_stored"], state.pop("_device"))
         self.__dict__.update(state)
         shape = tuple(self._geom.data_shape)
-        if tuple(self._held.shape) != shape:
-            self._held = self._xp.broadcast_to(self._data, shape)
+        if tuple(self._stored.shape) != shape:
+            self._stored = self._xp.broadcast_to(self.data, shape)
 
     def __str__(self) -> str:
         return (
@@ -383,7 +428,7 @@ class MapData(KnownAttributes):
             f"\tshape : {tuple(self._geom.data_shape[::-1])}\n"
             f"\tndim  : {self._geom.ndim}\n"
             f"\tunit  : {self._unit}\n"
-            f"\tdtype : {dtype_name(self._held)}\n"
+            f"\tdtype : {dtype_name(self._stored)}\n"
         )
 
     def __repr__(self) -> str:
@@ -394,6 +439,6 @@ class MapData(KnownAttributes):
 
 
 def _is_outline(data: Array) -> bool:
-    """Whether all elements are one in memory, see `outline`; not every library tells."""
+    """Whether all pixels share one value in memory, see `MapData.outline`; False if the library has no strides."""
     strides = data.stride() if hasattr(data, "stride") else getattr(data, "strides", (1,))
     return math.prod(data.shape) > 1 and not any(strides)

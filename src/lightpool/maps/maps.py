@@ -2,7 +2,6 @@
 
 import html
 from collections.abc import Iterator, MutableMapping, Sequence
-from pathlib import Path
 from typing import Any, Self
 
 from lightpool.arrays.devices.dtypes import dtype_name
@@ -10,11 +9,13 @@ from lightpool.attributes import KnownAttributes
 from lightpool.fits import HDUList, PrimaryHDU, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.core import Map
 from lightpool.maps.fits_format import MAP_KINDS, verify_checksums
+from lightpool.maps.geoms.geom import Geom
+from lightpool.typing import PathInput
 
 __all__ = ["Maps"]
 
 
-class Maps(KnownAttributes, MutableMapping[str, Any]):
+class Maps(KnownAttributes, MutableMapping[str, Map]):
     """Dictionary of maps of one geometry.
 
     Parameters
@@ -22,25 +23,25 @@ class Maps(KnownAttributes, MutableMapping[str, Any]):
     **kwargs : Map
     """
 
-    def __init__(self, **kwargs: Any) -> None:
-        self._geom: Any = None
-        self._data: dict[str, Any] = {}
+    def __init__(self, **kwargs: Map) -> None:
+        self._geom: Geom | None = None
+        self._data: dict[str, Map] = {}
         for key, value in kwargs.items():
             self[key] = value
 
     @property
-    def geom(self) -> Any:
-        """Geometry of the maps."""
+    def geom(self) -> Geom | None:
+        """Geometry of the maps, None if there are none."""
         return self._geom
 
-    def __setitem__(self, key: str, value: Any) -> None:
+    def __setitem__(self, key: str, value: Map) -> None:
         if value is not None:
             if not isinstance(value, Map):
                 raise TypeError(f"Maps can only contain Map objects, got {type(value).__name__} for {key!r}")
             self._geom = value.geom
         self._data[key] = value
 
-    def __getitem__(self, key: str) -> Any:
+    def __getitem__(self, key: str) -> Map:
         return self._data[key]
 
     def __delitem__(self, key: str) -> None:
@@ -66,7 +67,7 @@ class Maps(KnownAttributes, MutableMapping[str, Any]):
         return f"<pre>{html.escape(str(self))}</pre>"
 
     @classmethod
-    def from_geom(cls, geom: Any, names: Sequence[str], kwargs_list: Sequence[dict[str, Any]] | None = None) -> Self:
+    def from_geom(cls, geom: Geom, names: Sequence[str], kwargs_list: Sequence[dict[str, Any]] | None = None) -> Self:
         """Make empty maps of one geometry.
 
         Parameters
@@ -80,12 +81,12 @@ class Maps(KnownAttributes, MutableMapping[str, Any]):
         return cls(**{name: Map.from_geom(geom, **kwargs) for name, kwargs in zip(names, options, strict=True)})
 
     def to_hdulist(self, hdu_bands: str | None = "BANDS") -> HDUList:
-        """HDUs of the maps; reads their data.
+        """Return the HDUs of the maps; reads their data to the host.
 
         Parameters
         ----------
         hdu_bands : str, optional
-            Name of the table of the bins, which the maps share; None gives each map its own.
+            Name of the table of the bins, which the maps share; with None each map has its own.
         """
         hdus = [PrimaryHDU()]
         for key, m in self.items():
@@ -94,13 +95,13 @@ class Maps(KnownAttributes, MutableMapping[str, Any]):
 
     @classmethod
     def from_hdulist(cls, hdulist: HDUList, hdu_bands: str | None = "BANDS") -> Self:
-        """Make maps from the images in HDUs; their names become lower-case.
+        """Make maps from the images in HDUs, with their names in lower case.
 
         Parameters
         ----------
         hdulist : HDUList
         hdu_bands : str, optional
-            Name of the table of the bins; None where each map has its own.
+            Name of the table of the bins; None if each map has its own.
         """
         maps = cls()
         for hdu in hdulist:
@@ -111,8 +112,15 @@ class Maps(KnownAttributes, MutableMapping[str, Any]):
         return maps
 
     @classmethod
-    def read(cls, filename: str | Path, checksum: bool = False) -> Self:
-        """Read maps from a FITS file; their names become lower-case."""
+    def read(cls, filename: PathInput, checksum: bool = False) -> Self:
+        """Read maps from a FITS file, with their names in lower case.
+
+        Parameters
+        ----------
+        filename : str or Path
+        checksum : bool
+            Whether to verify the checksums in the file.
+        """
         file = read_fits(filename)
         require_kind(file, "Maps.read", *MAP_KINDS, takes_unknown=True)
         with parsing(filename):
@@ -121,6 +129,14 @@ class Maps(KnownAttributes, MutableMapping[str, Any]):
                 verify_checksums(hdulist, filename)
             return cls.from_hdulist(hdulist)
 
-    def write(self, filename: str | Path, overwrite: bool = False, checksum: bool = False) -> None:
-        """Write maps to a FITS file."""
+    def write(self, filename: PathInput, overwrite: bool = False, checksum: bool = False) -> None:
+        """Write the maps to a FITS file; reads their data to the host.
+
+        Parameters
+        ----------
+        filename : str or Path
+        overwrite : bool
+        checksum : bool
+            Whether to write checksums.
+        """
         write_fits(self.to_hdulist(), filename, overwrite=overwrite, checksum=checksum)

@@ -1,39 +1,57 @@
 """Maps of one region of the sky."""
 
+from collections.abc import Sequence
 from typing import Any, Self
 
 import numpy as np
+from astropy.wcs import WCS
+from numpy.typing import DTypeLike
 
 from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.devices import Device
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name
 from lightpool.arrays.kernels.reductions import block_sum
 from lightpool.errors import GeometryError
 from lightpool.fits import HDUList
-from lightpool.maps.core import Map
+from lightpool.maps.axes.axes_format import AnyAxis
+from lightpool.maps.core import Map, Windows
+from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
+from lightpool.maps.map_data import Values
+from lightpool.maps.operators import Operand
+from lightpool.maps.pixel_values import Pix
 from lightpool.maps.region_map_format import region_map_arguments, region_map_hdulist
 from lightpool.maps.upsampling import repeated, upsampled
+from lightpool.typing import AngleLike, Axes, RegionLike, SkyAxes, UnitLike
 
 __all__ = ["RegionNDMap"]
 
 
 class RegionNDMap(Map):
-    """Map whose one pixel on the sky is a region of any shape, with any number of further axes.
+    """Map with any number of axes whose single sky pixel is a region of any shape.
 
     Parameters
     ----------
     geom : RegionGeom
     data : array, Quantity or number, optional
-        The two dimensions of the sky may be left out.
+        The two dimensions of the sky may be omitted.
     dtype : str, optional
-        Data type of an empty map, or of one that is made of a number; by default that of the default precision.
+        Data type of an empty map, or of one filled with a number; by default that of the default precision.
     meta : dict, optional
+        Metadata.
     unit : str or Unit
+        Ignored if the data are a Quantity.
     device : str or Device, optional
-        Where the data live; by default where they are, and the default device for host data and empty maps.
+        Device of the data; by default that of the array, and the default device for host data and empty maps.
     """
 
     geom_class = RegionGeom
+    _geom: RegionGeom
+
+    @property
+    def geom(self) -> RegionGeom:
+        """Geometry of the map."""
+        return self._geom
 
     def _reshaped(self, array: Array, shape: tuple[int, ...]) -> Array:
         if tuple(array.shape) == shape[:-2]:
@@ -43,21 +61,21 @@ class RegionNDMap(Map):
     @classmethod
     def create(  # type: ignore[override]
         cls,
-        region: Any,
-        axes: Any = None,
-        dtype: Any = None,
+        region: RegionLike,
+        axes: Sequence[AnyAxis] | None = None,
+        dtype: DTypeLike | None = None,
         meta: dict[str, Any] | None = None,
-        unit: Any = "",
-        wcs: Any = None,
-        binsz_wcs: Any = "0.1 deg",
-        data: Any = None,
-        device: Any = None,
+        unit: UnitLike = "",
+        wcs: WCS | None = None,
+        binsz_wcs: AngleLike = "0.1 deg",
+        data: Values | None = None,
+        device: str | Device | None = None,
     ) -> Self:
         """Make an empty map of a region.
 
         Parameters
         ----------
-        region : SkyRegion or str, in the words of ds9
+        region : SkyRegion, or str in DS9 format
         axes : sequence of MapAxis, optional
         dtype : str, optional
         meta : dict, optional
@@ -65,7 +83,7 @@ class RegionNDMap(Map):
         wcs : WCS, optional
             Projection in which the region is drawn.
         binsz_wcs : Quantity or str
-            Pixel size of the projection where none is given.
+            Pixel size of the default projection.
         data : array, optional
         device : str or Device, optional
         """
@@ -73,28 +91,39 @@ class RegionNDMap(Map):
         return cls(geom, data=data, dtype=dtype, meta=meta, unit=unit, device=device)
 
     def interp_by_pix(
-        self, pix: Any, method: str = "linear", fill_value: float | None = None, values_scale: str = "lin"
+        self, pix: Pix, method: str = "linear", fill_value: float | None = None, values_scale: str = "lin"
     ) -> Array:
-        """Values interpolated along the axes; the position on the sky does not matter."""
+        """Interpolate the values along the axes; the position on the sky is ignored.
+
+        Parameters
+        ----------
+        pix : tuple of arrays that broadcast with each other
+        method, fill_value, values_scale
+            As in `interp_by_coord`.
+        """
         on_sky = [np.zeros(np.shape(p)) for p in pix[:2]]
-        options: dict[str, Any] = {"method": method, "fill_value": fill_value, "values_scale": values_scale}
-        return super().interp_by_pix((*on_sky, *pix[2:]), **options)
+        return super().interp_by_pix((*on_sky, *pix[2:]), method, fill_value, values_scale)
 
     def _blocks(self, factor: int, axis_name: str | None) -> list[int]:
-        blocks = [1] * self._data.ndim
+        blocks = [1] * self.data.ndim
         blocks[self._geom.axes.index_data(axis_name or self._geom.axes.names[0])] = factor
         return blocks
 
     def downsample(
-        self, factor: int | None, preserve_counts: bool = True, axis_name: str | None = None, weights: Any = None
+        self,
+        factor: int | None,
+        preserve_counts: bool = True,
+        axis_name: str | None = None,
+        weights: Operand | None = None,
     ) -> Self:
-        """Map with bins of an axis put together; a mask stays True where all of them are.
+        """Return the map with wider bins along an axis; a mask is True where all merged bins are.
 
         Parameters
         ----------
         factor : int
+            How many bins are merged into one.
         preserve_counts : bool
-            Whether to add up (counts) or to take the mean (rates).
+            Whether to sum the values (counts) or to average them (rates).
         axis_name : str, optional
             By default the first one.
         weights : Map or array, optional
@@ -104,7 +133,7 @@ class RegionNDMap(Map):
             return self
         name = axis_name or self._geom.axes.names[0]
         blocks = self._blocks(factor, name)
-        data = self._data
+        data = self.data
         if weights is not None:
             data = apply_operator("multiply", data, self._weights_on_device(weights))
         summed = block_sum(data, blocks)
@@ -115,19 +144,21 @@ class RegionNDMap(Map):
         else:
             data = as_dtype(summed, "float64") / block_sum(as_dtype(~self._xp.isnan(data), "float64"), blocks)
         geom = self._geom.downsample(factor=factor, axis_name=name)
-        return self._init_copy(geom=geom, data=as_dtype(data, dtype_name(self._data)))
+        return self._init_copy(geom=geom, data=as_dtype(data, dtype_name(self.data)))
 
     def upsample(
         self, factor: int | None, order: int = 0, preserve_counts: bool = True, axis_name: str | None = None
     ) -> Self:
-        """Map with each bin of an axis cut into several.
+        """Return the map with narrower bins along an axis.
 
         Parameters
         ----------
         factor : int
-        order : int, 0 repeats the values, 1 interpolates between them
+            Into how many bins each is divided.
+        order : int
+            0 repeats the values, 1 interpolates between them.
         preserve_counts : bool
-            Whether to share the values out (counts) or to keep them (rates).
+            Whether to share the values among the parts (counts) or to keep them (rates).
         axis_name : str, optional
             By default the first one.
         """
@@ -139,33 +170,58 @@ class RegionNDMap(Map):
         geom = self._geom.upsample(factor=factor, axis_name=name)
         self._require_memory(self.device, geom)
         blocks = self._blocks(factor, name)
-        data = repeated(self._data, blocks) if order == 0 else upsampled(self._data, blocks)
+        data = repeated(self.data, blocks) if order == 0 else upsampled(self.data, blocks)
         if preserve_counts and not self.is_mask:
             data = apply_operator("divide", data, factor)
         return self._init_copy(geom=geom, data=self._in_own_type(data))
 
-    def _windows_of(self, geom: Any, weights_geom: Any) -> list[tuple[tuple[Any, ...], tuple[Any, ...]]]:
-        if tuple(geom.data_shape) != tuple(self._data.shape):
+    def _windows_of(self, geom: Geom, weights_geom: Geom | None) -> Windows:
+        if tuple(geom.data_shape) != tuple(self.data.shape):
             raise GeometryError(
-                f"Can only stack region maps of one shape, got {tuple(geom.data_shape)} on {tuple(self._data.shape)}"
+                f"Can only stack region maps of one shape, got {tuple(geom.data_shape)} on {tuple(self.data.shape)}"
             )
         return [((...,), (...,))]
 
-    def get_spectrum(self, *args: Any, **kwargs: Any) -> Self:
-        """Return the map itself: it is a spectrum."""
+    def get_spectrum(self, *args: object, **kwargs: object) -> Self:
+        """Return the map itself: it is a spectrum already.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Those of `WcsNDMap.get_spectrum`; ignored.
+        """
         return self
 
-    def to_region_nd_map(self, *args: Any, **kwargs: Any) -> Self:
-        """Return the map itself."""
+    def to_region_nd_map(self, *args: object, **kwargs: object) -> Self:
+        """Return the map itself.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Those of `WcsNDMap.to_region_nd_map`; ignored.
+        """
         return self
 
-    def cutout(self, *args: Any, **kwargs: Any) -> Self:
-        """Return the map itself: a region is not cut."""
+    def cutout(self, *args: object, **kwargs: object) -> Self:
+        """Return the map itself: a region is not cut.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Those of `WcsNDMap.cutout`; ignored.
+        """
         return self
 
     @classmethod
-    def _from_hdulist(cls, hdulist: HDUList, **kwargs: Any) -> "RegionNDMap":
-        return cls(**region_map_arguments(hdulist, **kwargs))
+    def _from_hdulist(
+        cls,
+        hdulist: HDUList,
+        hdu: str | int | None,
+        hdu_bands: str | int | None,
+        format: str | None,
+        device: str | Device | None,
+    ) -> "RegionNDMap":
+        return cls(**region_map_arguments(hdulist, hdu, format), device=device)
 
     def to_hdulist(
         self,
@@ -174,7 +230,7 @@ class RegionNDMap(Map):
         hdu_bands: str | None = None,
         hdu_region: str | None = None,
     ) -> HDUList:
-        """HDUs of the map in Gammapy's layout: tables of values, bins and region; reads the data.
+        """Return the HDUs of the map in Gammapy's layout: tables of the values, the bins and the region.
 
         Parameters
         ----------
@@ -182,30 +238,36 @@ class RegionNDMap(Map):
         hdu : str, optional
             Name of the data, by default ``SKYMAP``.
         hdu_bands, hdu_region : str, optional
-            Names of the other tables; by default that of the data with ``_BANDS`` and ``_REGION``.
+            Names of the other tables; by default the name of the data followed by ``_BANDS`` and ``_REGION``.
         """
         return region_map_hdulist(self, hdu=hdu, hdu_bands=hdu_bands, hdu_region=hdu_region, format=format)
 
-    def plot(self, ax: Any = None, axis_name: str | None = None, **kwargs: Any) -> Any:
-        """Draw the values along an axis, one line for each bin of the other axes; reads the data.
+    def plot(self, ax: Axes | None = None, axis_name: str | None = None, **kwargs: object) -> Axes:
+        """Plot the values along an axis, one line for each bin of the other axes; reads the data to the host.
 
         Parameters
         ----------
         ax : matplotlib axes, optional
         axis_name : str, optional
-            May be left out where there is one axis.
+            Not needed if the map has one axis.
         **kwargs : dict, passed to ``errorbar`` of matplotlib
         """
         from lightpool.plot.maps import plot_region_map  # matplotlib is heavy and optional
 
         return plot_region_map(self, ax=ax, axis_name=axis_name, **kwargs)
 
-    def plot_region(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Draw the outlines of the region on the sky, see `RegionGeom.plot_region`."""
+    def plot_region(self, ax: SkyAxes | None = None, **kwargs: object) -> Axes:
+        """Plot the outline of the region on the sky.
+
+        Parameters
+        ----------
+        ax : WCSAxes, optional
+        **kwargs : dict, passed to `RegionGeom.plot_region`
+        """
         return self._geom.plot_region(ax, **kwargs)
 
-    def plot_hist(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Draw the values of a map with one axis as a histogram; reads the data.
+    def plot_hist(self, ax: Axes | None = None, **kwargs: object) -> Axes:
+        """Plot the values of a map with one axis as a histogram; reads the data to the host.
 
         Parameters
         ----------
@@ -216,8 +278,8 @@ class RegionNDMap(Map):
 
         return plot_region_hist(self, ax=ax, **kwargs)
 
-    def plot_mask(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Shade the energies where the mask is True; reads the data.
+    def plot_mask(self, ax: Axes | None = None, **kwargs: object) -> Axes:
+        """Shade the energies where the mask is True; reads the data to the host.
 
         Parameters
         ----------

@@ -1,17 +1,53 @@
 """Region maps in FITS files: Gammapy's layout "gadf", a table of the values, one of the bins and one of the region."""
 
-from typing import Any
+from typing import Any, Protocol, TypedDict
 
 import astropy.units as u
 import numpy as np
+from astropy.table import Table
+from numpy.typing import NDArray
 
+from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU
 from lightpool.maps.fits_format import find_hdu, meta_from_header, meta_to_text, native
 from lightpool.maps.geoms.region_geom import RegionGeom
 
-__all__ = ["region_map_arguments", "region_map_hdulist"]
+__all__ = ["RegionMapArguments", "region_map_arguments", "region_map_hdulist"]
+
+
+class RegionMapValues(Protocol):
+    """What is written of a `RegionNDMap`."""
+
+    @property
+    def geom(self) -> RegionGeom:
+        """Geometry."""
+
+    @property
+    def data(self) -> Array:
+        """Values."""
+
+    @property
+    def unit(self) -> u.UnitBase:
+        """Unit of the values."""
+
+    @property
+    def meta(self) -> dict[str, Any]:
+        """Metadata."""
+
+    @property
+    def is_mask(self) -> bool:
+        """Whether the map is a mask."""
+
+
+class RegionMapArguments(TypedDict):
+    """Arguments of `RegionNDMap` that a file holds."""
+
+    geom: RegionGeom
+    data: NDArray[Any]
+    meta: dict[str, Any]
+    unit: u.UnitBase
 
 
 def _check_format(format: str | None) -> None:
@@ -20,13 +56,17 @@ def _check_format(format: str | None) -> None:
 
 
 def region_map_arguments(
-    hdulist: HDUList,
-    hdu: str | int | None = None,
-    hdu_bands: str | int | None = None,
-    format: str | None = "gadf",
-    device: Any = None,
-) -> dict[str, Any]:
-    """Arguments of `RegionNDMap` for the map in an HDU, ``SKYMAP`` by default."""
+    hdulist: HDUList, hdu: str | int | None = None, format: str | None = "gadf"
+) -> RegionMapArguments:
+    """Read the arguments of `RegionNDMap` from an HDU.
+
+    Parameters
+    ----------
+    hdulist : HDUList
+    hdu : str or int, optional
+        Name or number; by default ``SKYMAP``.
+    format : ``gadf`` or None
+    """
     _check_format(format)
     name = find_hdu(hdulist, "SKYMAP" if hdu is None else hdu).name
     table = hdulist[name]
@@ -35,19 +75,24 @@ def region_map_arguments(
     geom = RegionGeom.from_hdulist(hdulist, format="gadf", hdu=name)
     data = native(table.data["DATA"]).reshape(geom.data_shape)
     unit = u.Unit(table.columns["DATA"].unit or "")
-    return {"geom": geom, "data": data, "meta": meta_from_header(table.header), "unit": unit, "device": device}
+    return {"geom": geom, "data": data, "meta": meta_from_header(table.header), "unit": unit}
 
 
 def region_map_hdulist(
-    m: Any,
+    m: RegionMapValues,
     hdu: str | None = None,
     hdu_bands: str | None = None,
     hdu_region: str | None = None,
     format: str = "gadf",
 ) -> HDUList:
-    """HDUs of a `RegionNDMap`; arguments as in its ``to_hdulist``."""
-    from astropy.table import Table
+    """Make the HDUs of a region map.
 
+    Parameters
+    ----------
+    m : RegionNDMap
+    hdu, hdu_bands, hdu_region, format
+        As in `RegionNDMap.to_hdulist`.
+    """
     _check_format(format)
     name = "SKYMAP" if hdu is None else hdu.upper()
     data = to_host(m.data)  # host: FITS is written from NumPy

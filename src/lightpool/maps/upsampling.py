@@ -12,7 +12,14 @@ __all__ = ["repeated", "upsampled"]
 
 
 def repeated(data: Array, factors: Sequence[int]) -> Array:
-    """Repeat each bin, by a factor for each dimension."""
+    """Repeat each bin.
+
+    Parameters
+    ----------
+    data : array
+    factors : sequence of int
+        How often, for each dimension.
+    """
     xp = array_namespace(data)
     for axis, factor in enumerate(factors):
         if factor > 1:
@@ -21,7 +28,18 @@ def repeated(data: Array, factors: Sequence[int]) -> Array:
 
 
 def upsampled(data: Array, factors: Sequence[int]) -> Array:
-    """Interpolate linearly at the centres of finer bins; beyond the outermost centres the values stay."""
+    """Interpolate linearly at the centres of finer bins; beyond the outermost centres the values are constant.
+
+    Parameters
+    ----------
+    data : array
+    factors : sequence of int
+        Into how many bins each is divided, for each dimension.
+
+    Returns
+    -------
+    data : array of float64
+    """
     xp = array_namespace(data)
     data = as_dtype(data, "float64")
     device = device_of(data)
@@ -29,12 +47,12 @@ def upsampled(data: Array, factors: Sequence[int]) -> Array:
         n_bin = data.shape[axis]
         if factor == 1:
             continue
-        place = np.clip((np.arange(n_bin * factor) - 0.5 * (factor - 1)) / factor, 0, n_bin - 1)
-        lower = np.minimum(place.astype(np.int64), max(n_bin - 2, 0))
+        position = np.clip((np.arange(n_bin * factor) - 0.5 * (factor - 1)) / factor, 0, n_bin - 1)
+        lower = np.minimum(position.astype(np.int64), max(n_bin - 2, 0))
         upper = np.minimum(lower + 1, n_bin - 1)
         shape = [1] * data.ndim
         shape[axis] = -1
-        weight = to_device((place - lower).reshape(shape), device)
+        weight = to_device((position - lower).reshape(shape), device)
         below = xp.take(data, to_device(lower, device), axis=axis)
         above = xp.take(data, to_device(upper, device), axis=axis)
         data = below * (1 - weight) + above * weight

@@ -80,6 +80,11 @@ class SkyPixelGeom(Geom):
     # The image part
 
     @property
+    def window(self) -> SkyWindow:
+        """Part of a grid of sky pixels that the image covers; geometries of one grid share what is computed for it."""
+        return self._window
+
+    @property
     def wcs(self) -> WCS:
         """WCS; not to be changed."""
         return self._window.wcs

@@ -9,6 +9,7 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 
+from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
 from lightpool.errors import GeometryError
 from lightpool.maps.axes.axes import MapAxes
@@ -352,8 +353,19 @@ class WcsGeom(SkyPixelGeom):
         """
         from lightpool.maps.core import Map  # a map has a geometry, so the module of maps imports this one
 
+        return Map.from_geom(self, data=self.region_mask_array(regions, inside, device), unit="", device=device)
+
+    def region_mask_array(self, regions: Any, inside: bool = True, device: str | Device | None = None) -> Array:
+        """Return the mask of `region_mask` as an array, shape ``data_shape``.
+
+        Parameters
+        ----------
+        regions, inside, device
+            As in `region_mask`.
+        """
         image = image_masks.region_mask_image(regions, self._window.plane, self._npix_image, self._window.lonlat())
-        return Map.from_geom(self, data=full_data(self, image == inside, device), unit="", device=device)
+        mask: Array = full_data(self, image == inside, device)
+        return mask
 
     def region_weights(self, regions: Any, oversampling_factor: int = 10, device: str | Device | None = None) -> "Map":
         """Part of each pixel that lies in any of some regions, from a mask with smaller pixels."""
