@@ -46,8 +46,8 @@ class MapOptions(TypedDict, total=False):
     data: Values | None
     axes: Sequence[AnyAxis] | None
     npix: int | tuple[int, int] | None
-    binsz: AngleLike | tuple[AngleLike, AngleLike]
-    width: AngleLike | tuple[AngleLike, AngleLike] | None
+    binsz: "AngleLike | tuple[AngleLike, AngleLike]"
+    width: "AngleLike | tuple[AngleLike, AngleLike] | None"
     proj: str
     frame: FrameLike
     refpix: Sequence[float] | None
@@ -63,12 +63,13 @@ class Map(MapOperators, MapReshaping, abc.ABC):
     `Map.create`, `Map.from_geom` and `Map.read` choose the kind.
     """
 
-    geom_class: ClassVar[type[WcsGeom] | type[RegionGeom] | None] = None
+    geom_class: ClassVar[type[WcsGeom] | type[RegionGeom]]
+    """Class of the geometry, of each of the two kinds."""
     _kinds: ClassVar[dict[str, type["Map"]]] = {}
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
-        if cls.geom_class is not None:
+        if "geom_class" in vars(cls):
             Map._kinds.setdefault("region" if cls.geom_class.is_region else "wcs", cls)
 
     @staticmethod
@@ -346,7 +347,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
     def cutout(
         self,
         position: SkyCoord,
-        width: AngleLike | tuple[AngleLike, AngleLike],
+        width: "AngleLike | tuple[AngleLike, AngleLike]",
         mode: str = "trim",
         odd_npix: bool = False,
         min_npix: int = 1,
@@ -404,7 +405,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
     @abc.abstractmethod
     def to_region_nd_map(
         self,
-        region: RegionLike | None = None,
+        region: "RegionLike | None" = None,
         func: Callable[..., object] = np.nansum,
         weights: "Map | None" = None,
         method: str = "nearest",
@@ -424,7 +425,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
     @abc.abstractmethod
     def get_spectrum(
         self,
-        region: RegionLike | None = None,
+        region: "RegionLike | None" = None,
         func: Callable[..., object] = np.nansum,
         weights: "Map | None" = None,
     ) -> "Map":
@@ -440,7 +441,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         """
 
     @abc.abstractmethod
-    def plot(self, ax: Axes | None = None, **kwargs: object) -> Axes:
+    def plot(self, ax: "Axes | None" = None, **kwargs: Any) -> Axes:
         """Plot the map.
 
         Parameters
@@ -450,7 +451,7 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         """
 
     @abc.abstractmethod
-    def plot_mask(self, ax: Axes | None = None, **kwargs: object) -> Axes:
+    def plot_mask(self, ax: "Axes | None" = None, **kwargs: object) -> Axes:
         """Plot a mask as a shaded area.
 
         Parameters

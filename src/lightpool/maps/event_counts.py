@@ -168,7 +168,7 @@ def _sky_columns(events: Events, arrays: Mapping[str, HostArray], geom: Geom, de
     """Return longitude and latitude in rad, and the values along each axis, on a device."""
     sent = None if device.is_host else _sent.get(events)
     # The user may have changed the table meanwhile; then the list has other columns.
-    if sent is not None and sent.columns is events.columns and sent.content == _content(geom, device):
+    if sent is not None and sent.columns is _columns_of(events) and sent.content == _content(geom, device):
         return _rows(sent.array.receive())
     return _on_device(_host_columns(events, arrays, geom), device)
 

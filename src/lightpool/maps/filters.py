@@ -62,7 +62,9 @@ class ImageFilters(MapData):
 
     _geom: WcsGeom
 
-    def smooth(self, width: AngleLike, kernel: str = "gauss", **kwargs: Unpack[SmoothingOptions]) -> Self:
+    def smooth(
+        self, width: u.Quantity | str | float, kernel: str = "gauss", **kwargs: Unpack[SmoothingOptions]
+    ) -> Self:
         """Return the map with its images smoothed.
 
         Parameters

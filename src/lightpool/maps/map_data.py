@@ -118,7 +118,7 @@ def _dtype_name(dtype: DTypeLike | None) -> str:
     return DTYPES[get_default_precision()] if dtype is None else np.dtype(dtype).name
 
 
-def _with_dtype(value: Values, dtype: DTypeLike | None) -> Values:
+def _with_dtype(value: Values | LazyArray, dtype: DTypeLike | None) -> Values | LazyArray:
     """Return a float in the data type of the map that is filled with it, and any other value unchanged."""
     return np.dtype(_dtype_name(dtype)).type(value) if isinstance(value, float) else value
 
@@ -195,7 +195,7 @@ class MapData(KnownAttributes):
     def _fitted(self, value: Values | LazyArray, target: Device) -> Array:
         """Return a value as an array on a device that has the shape of the geometry."""
         shape = tuple(self._geom.data_shape)
-        if np.isscalar(value):
+        if isinstance(value, int | float | np.generic):
             array = full_on(shape, value, target)
         else:
             array = self._reshaped(_forward(to_device(value, target)), shape)
@@ -382,7 +382,7 @@ class MapData(KnownAttributes):
         *,
         geom: Geom | None = None,
         data: Values | LazyArray | _Copied | None = _COPIED,
-        unit: UnitLike | None = None,
+        unit: "UnitLike | None" = None,
         meta: dict[str, Any] | None = None,
     ) -> Self:
         """Make a map on the same device; what is not given is copied, and ``data=None`` makes an empty map."""

@@ -1,6 +1,6 @@
 """Arithmetic, comparison and logic of maps."""
 
-from typing import Self, TypeAlias, TypedDict, Unpack
+from typing import Self, TypeAlias, TypedDict, Unpack, cast
 
 import astropy.units as u
 import numpy as np
@@ -33,7 +33,7 @@ class MapOperators(MapData):
     of this map. The result of a comparison is a mask without unit.
     """
 
-    def _other_values(self, other: Operand) -> tuple[Array | Scalar | np.generic, u.UnitBase]:
+    def _other_values(self, other: Operand) -> tuple[Array | Scalar, u.UnitBase]:
         """Return the values of the other operand, on the device of this map, and their unit."""
         if isinstance(other, MapData):
             if self._geom != other.geom:
@@ -44,7 +44,8 @@ class MapOperators(MapData):
             require_device(self.device, other.device)
             return other.data, other.unit
         if isinstance(other, np.number | np.bool_):  # it has no device of its own, but a data type, which counts
-            return other if self.device.is_host else full_on((), other, self.device), u.dimensionless_unscaled
+            number = np.asarray(other) if self.device.is_host else full_on((), other, self.device)
+            return number, u.dimensionless_unscaled
         if is_off_host(other):
             require_device(self.device, device_of(other))
             return other, u.dimensionless_unscaled
@@ -75,8 +76,8 @@ class MapOperators(MapData):
         self._stored, self._unit = self._calculated(name, other)
         return self
 
-    def _comparison(self, name: str, other: Operand) -> Self:
-        data, _ = self._calculated(name, other)
+    def _comparison(self, name: str, other: object) -> Self:
+        data, _ = self._calculated(name, cast(Operand, other))  # `__eq__` must accept anything
         return self._init_copy(data=data, unit="")
 
     def _logical(self, name: str, other: Operand) -> Array:

@@ -242,7 +242,7 @@ class RegionNDMap(Map):
         """
         return region_map_hdulist(self, hdu=hdu, hdu_bands=hdu_bands, hdu_region=hdu_region, format=format)
 
-    def plot(self, ax: Axes | None = None, axis_name: str | None = None, **kwargs: object) -> Axes:
+    def plot(self, ax: "Axes | None" = None, axis_name: str | None = None, **kwargs: object) -> Axes:
         """Plot the values along an axis, one line for each bin of the other axes; reads the data to the host.
 
         Parameters
@@ -256,7 +256,7 @@ class RegionNDMap(Map):
 
         return plot_region_map(self, ax=ax, axis_name=axis_name, **kwargs)
 
-    def plot_region(self, ax: SkyAxes | None = None, **kwargs: object) -> Axes:
+    def plot_region(self, ax: "SkyAxes | None" = None, **kwargs: object) -> Axes:
         """Plot the outline of the region on the sky.
 
         Parameters
@@ -264,9 +264,11 @@ class RegionNDMap(Map):
         ax : WCSAxes, optional
         **kwargs : dict, passed to `RegionGeom.plot_region`
         """
-        return self._geom.plot_region(ax, **kwargs)
+        options: dict[str, Any] = kwargs
+        axes: Axes = self._geom.plot_region(ax, **options)
+        return axes
 
-    def plot_hist(self, ax: Axes | None = None, **kwargs: object) -> Axes:
+    def plot_hist(self, ax: "Axes | None" = None, **kwargs: object) -> Axes:
         """Plot the values of a map with one axis as a histogram; reads the data to the host.
 
         Parameters
@@ -278,7 +280,7 @@ class RegionNDMap(Map):
 
         return plot_region_hist(self, ax=ax, **kwargs)
 
-    def plot_mask(self, ax: Axes | None = None, **kwargs: object) -> Axes:
+    def plot_mask(self, ax: "Axes | None" = None, **kwargs: object) -> Axes:
         """Shade the energies where the mask is True; reads the data to the host.
 
         Parameters

@@ -38,7 +38,7 @@ class SkyMap(Protocol):
     def device(self) -> Device:
         """Device of the values."""
 
-    def cutout(self, position: SkyCoord, width: AngleLike | tuple[AngleLike, AngleLike]) -> Self:
+    def cutout(self, position: SkyCoord, width: "AngleLike | tuple[AngleLike, AngleLike]") -> Self:
         """Return a copy of a rectangle of the map."""
 
     def interp_by_coord(self, coords: MapCoordLike, method: str = "linear") -> Array:
@@ -81,7 +81,7 @@ def region_geom_of(region: RegionLike, geom: WcsGeom) -> RegionGeom:
 
 
 def reduced_to_region(
-    m: SkyMap, region: RegionLike | None, func: Callable[..., object], weights: SkyMap | None, method: str
+    m: SkyMap, region: "RegionLike | None", func: Callable[..., object], weights: SkyMap | None, method: str
 ) -> tuple[RegionGeom, Array]:
     """Reduce a map to a region, see `WcsNDMap.to_region_nd_map`.
 
@@ -148,11 +148,12 @@ def scattered_mask(geom: WcsGeom, region_geom: RegionGeom, device: Device) -> Ar
 
 
 def _values_at_points(m: SkyMap, geom: RegionGeom, weights: SkyMap | None, method: str) -> Array:
-    coords: MapCoordLike = geom.get_coord(sparse=True)
+    found = geom.get_coord(sparse=True)
+    coords: MapCoordLike = found
     center: SkyCoord | None = getattr(geom.region, "center", None)  # None for several points
     if method == "nearest" and center is not None:
         # Not the centre of the pixels that it touches: a point on an edge may lie in another pixel.
-        axes = {name: coords[name] for name in geom.axes.names}
+        axes = {name: found[name] for name in geom.axes.names}
         coords = {"skycoord": center.reshape((1, 1)), **axes}
     values = m.interp_by_coord(coords, method=method)
     if weights is not None:

@@ -1,6 +1,7 @@
 """Slices, sums and new binnings along the axes of maps."""
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from functools import reduce
 from typing import Self, TypedDict, Unpack
 
 import astropy.units as u
@@ -14,12 +15,14 @@ from lightpool.errors import GeometryError
 from lightpool.maps.access import MapAccess
 from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.axis import MapAxis
+from lightpool.maps.axes.axis_base import AxisCoord
+from lightpool.maps.axes.label_axis import LabelMapAxis
 from lightpool.maps.coord import MapCoordLike
 from lightpool.maps.geoms.bin_volumes import along_axis
 from lightpool.maps.map_data import as_quantity, unit_factor
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix
-from lightpool.typing import CoordsLike, QuantityLike
+from lightpool.typing import QuantityLike
 
 __all__ = ["MapReshaping"]
 
@@ -60,7 +63,9 @@ class MapReshaping(MapAccess):
             geom=geom, data=self.data[(*index[::-1], ..., slice(None), slice(None))], meta=self.unread_meta
         )
 
-    def slice_by_energy(self, energy_min: QuantityLike | None = None, energy_max: QuantityLike | None = None) -> Self:
+    def slice_by_energy(
+        self, energy_min: "QuantityLike | None" = None, energy_max: "QuantityLike | None" = None
+    ) -> Self:
         """Return the part of the map between two energies, along its first energy axis.
 
         Parameters
@@ -77,7 +82,7 @@ class MapReshaping(MapAccess):
             raise GeometryError(f"no bin of the axis lies between {lower} and {upper}; its edges are {axis.edges}")
         return self.slice_by_idx({axis.name: slice(int(start), int(stop))})
 
-    def get_image_by_coord(self, coords: CoordsLike) -> Self:
+    def get_image_by_coord(self, coords: Mapping[str, AxisCoord] | tuple[AxisCoord, ...]) -> Self:
         """Return the image at coordinates of the axes, a tuple or a dictionary by axis name."""
         if isinstance(coords, tuple):
             coords = dict(zip(self._geom.axes.names, coords, strict=True))
@@ -169,7 +174,7 @@ class MapReshaping(MapAccess):
                 raise ValueError("Map.from_stack requires that maps have at least one non-spatial axis")
             axis_name = first.geom.axes.names[-1]
         if axis_name is not None:
-            axis = MapAxis.from_stack(axes=[m.geom.axes[axis_name] for m in maps])
+            axis = reduce(_joined, (m.geom.axes[axis_name] for m in maps))
         images = [m.geom.drop(axis_name=axis_name) if axis_name else m.geom for m in maps]
         for m, image in zip(maps, images, strict=True):
             if image != images[0]:
@@ -317,7 +322,7 @@ class MapReshaping(MapAccess):
 
         The integral along ``rad`` is one over rings, with the weight 2 pi rad.
         """
-        axis = self._geom.axes[axis_name]
+        axis = self._number_axis(axis_name)
         values = as_dtype(self.data, "float64") * along_axis(axis.bin_width.value, self._geom, axis_name, self.device)
         unit = self._unit * axis.unit
         if axis_name == "rad":
@@ -328,6 +333,12 @@ class MapReshaping(MapAccess):
         nodes = MapAxis.from_nodes(axis.edges, name=axis.name, interp=axis.interp)
         geom = self._geom.to_image().to_cube(self._geom.axes.replace(nodes))
         return self._init_copy(geom=geom, data=self._in_own_type(data), unit=unit, meta={})
+
+    def _number_axis(self, axis_name: str) -> MapAxis:
+        axis = self._geom.axes[axis_name]
+        if not isinstance(axis, MapAxis):
+            raise TypeError(f"axis {axis_name!r} must be a MapAxis to integrate along it, got a {type(axis).__name__}")
+        return axis
 
     def integral(self, axis_name: str, coords: MapCoordLike, **kwargs: Unpack[IntegralOptions]) -> u.Quantity:
         """Integrate along an axis up to coordinates by interpolating the cumulative sum; for maps on the host.
@@ -351,3 +362,12 @@ class MapReshaping(MapAccess):
         normed = self.data / xp.where(norm == 0, float("nan"), norm)
         self._stored = xp.where(xp.isfinite(normed), normed, 0.0)
         self._unit = self._unit / total.unit
+
+
+def _joined(axis: AnyAxis, other: AnyAxis) -> AnyAxis:
+    """Return an axis with the bins of two axes of the same class."""
+    if isinstance(axis, MapAxis) and isinstance(other, MapAxis):
+        return axis.concatenate(other)
+    if isinstance(axis, LabelMapAxis) and isinstance(other, LabelMapAxis):
+        return axis.concatenate(other)
+    raise TypeError(f"a {type(axis).__name__} and a {type(other).__name__} cannot be concatenated")

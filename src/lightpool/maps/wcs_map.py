@@ -71,7 +71,7 @@ class WcsNDMap(ImageFilters, Map):
     def cutout(
         self,
         position: SkyCoord,
-        width: AngleLike | tuple[AngleLike, AngleLike],
+        width: "AngleLike | tuple[AngleLike, AngleLike]",
         mode: str = "trim",
         odd_npix: bool = False,
         min_npix: int = 1,
@@ -306,7 +306,7 @@ class WcsNDMap(ImageFilters, Map):
         separation[~to_host(self.data)] = np.inf  # host: the answer is a SkyCoord
         return coords.flatten()[np.argmin(separation)]
 
-    def cutout_and_mask_region(self, region: RegionLike | None = None) -> tuple[Self, Self]:
+    def cutout_and_mask_region(self, region: "RegionLike | None" = None) -> tuple[Self, Self]:
         """Return a cutout that contains a region, by default the whole map, and the mask of the region on its image."""
         if region is None:
             region = self._geom.footprint_rectangle_sky_region
@@ -322,7 +322,7 @@ class WcsNDMap(ImageFilters, Map):
 
     def to_region_nd_map(
         self,
-        region: RegionLike | None = None,
+        region: "RegionLike | None" = None,
         func: Callable[..., object] = np.nansum,
         weights: Map | None = None,
         method: str = "nearest",
@@ -345,7 +345,7 @@ class WcsNDMap(ImageFilters, Map):
         return RegionNDMap(geom, data=data, unit=self._unit, meta=dict(self.unread_meta), device=self.device)
 
     def get_spectrum(
-        self, region: RegionLike | None = None, func: Callable[..., object] = np.nansum, weights: Map | None = None
+        self, region: "RegionLike | None" = None, func: Callable[..., object] = np.nansum, weights: Map | None = None
     ) -> RegionNDMap:
         """Return the spectrum in a region, by default of the whole map.
 
@@ -392,8 +392,8 @@ class WcsNDMap(ImageFilters, Map):
 
     def plot(
         self,
-        ax: Axes | None = None,
-        fig: Figure | None = None,
+        ax: "Axes | None" = None,
+        fig: "Figure | None" = None,
         add_cbar: bool = False,
         stretch: str = "linear",
         axes_loc: Mapping[str, object] | None = None,
@@ -424,7 +424,7 @@ class WcsNDMap(ImageFilters, Map):
 
         return plot_map(self, ax, fig, add_cbar, stretch, axes_loc, kwargs_colorbar, **kwargs)
 
-    def plot_mask(self, ax: Axes | None = None, **kwargs: object) -> Axes:
+    def plot_mask(self, ax: "Axes | None" = None, **kwargs: object) -> Axes:
         """Shade the pixels where the mask is False; reads the data to the host.
 
         Parameters

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any, Self
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
+from astropy.wcs import WCS
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.device_tables import constant
@@ -62,6 +63,11 @@ class Geom(KnownAttributes, abc.ABC):
     @abc.abstractmethod
     def _npix_image(self) -> tuple[int, int]:
         """Number of pixels in longitude and latitude."""
+
+    @property
+    @abc.abstractmethod
+    def wcs(self) -> WCS:
+        """Longitude and latitude of the pixels; of a region, those of the pixels on which it is drawn."""
 
     @property
     @abc.abstractmethod
