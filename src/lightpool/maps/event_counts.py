@@ -1,6 +1,6 @@
 """Counting the events in the pixels and bins of a map, on the device of the map."""
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Hashable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -83,18 +83,16 @@ class SentEvents:
 
     Attributes
     ----------
-    columns : EventColumns that they were made from
-    content : everything else that they depend on
+    content : everything that they depend on, apart from the events
     array : Sent, float64, a row for each column
     """
 
-    columns: EventColumns
     content: tuple[Any, ...]
     array: Sent
 
 
-# Not an attribute of the event list: its copies and pickles must not have it, and it ends with the list.
-_sent: WeakKeyDictionary[object, SentEvents] = WeakKeyDictionary()
+# Known by the columns, not by the event list: a user may change the table of the list, which then has other columns.
+_sent: WeakKeyDictionary[EventColumns, SentEvents] = WeakKeyDictionary()
 
 
 def event_counts(events: Events, geom: Geom, device: Device, weights: Array | None = None) -> Array:
@@ -156,19 +154,22 @@ def send_events(events: EventsInColumns, geom: Geom, uploads: Uploads) -> None:
     """
     if not (uploads.device.is_host or geom.is_region) and all(axis.name == "energy" for axis in geom.axes):
         packed = np.stack(_host_columns(events, _plain_arrays(events), geom))
-        _sent[events] = SentEvents(events.columns, _content(geom, uploads.device), uploads.send(packed))
+        _sent[events.columns] = SentEvents(_content(geom, uploads.device), uploads.send(packed))
 
 
 def is_sent(events: EventsInColumns) -> bool:
     """Return whether columns of an event list were sent to a device by `send_events`."""
-    return events in _sent
+    return events.columns in _sent
 
 
 def _sky_columns(events: Events, arrays: Mapping[str, HostArray], geom: Geom, device: Device) -> list[Array]:
     """Return longitude and latitude in rad, and the values along each axis, on a device."""
-    sent = None if device.is_host else _sent.get(events)
-    # The user may have changed the table meanwhile; then the list has other columns.
-    if sent is not None and sent.columns is _columns_of(events) and sent.content == _content(geom, device):
+    sent = None
+    if not device.is_host:
+        columns = _columns_of(events)
+        if columns is not None and isinstance(columns, Hashable):  # others cannot have been sent
+            sent = _sent.get(columns)
+    if sent is not None and sent.content == _content(geom, device):
         return _rows(sent.array.receive())
     return _on_device(_host_columns(events, arrays, geom), device)
 
@@ -236,7 +237,9 @@ def _axis_values(events: Events, arrays: Mapping[str, HostArray], axis: AnyAxis)
         return np.asarray(axis.values_from_unit(*_energies(events, arrays)))
     if isinstance(axis, TimeMapAxis) and axis.name.upper() == "TIME":
         return np.asarray(axis.coord_to_idx(events.time), dtype=np.float64)
-    columns = _columns_of(events)  # the table of an EventList would have to be made first
+    columns = _columns_of(events)  # preferred, since the table of an EventList would have to be made first
+    if not hasattr(columns, "quantity_or_values"):
+        columns = None
     names = list(events.table.colnames) if columns is None else list(columns.columns)
     name = match_name(axis.name.upper(), names, "event list")  # the formats write column names in upper case
     if name is None:

@@ -15,7 +15,7 @@ from lightpool.errors import DeviceError, GeometryError, NoOverlapError
 from lightpool.maps.coord import MapCoordLike
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
-from lightpool.maps.regions import lazy_regions
+from lightpool.maps.regions import region_classes
 from lightpool.typing import AngleLike, RegionLike
 
 __all__ = ["SkyMap", "contains_pixels", "reduce_in_mask", "reduced_to_region", "region_geom_of", "scattered_mask"]
@@ -58,9 +58,12 @@ def contains_pixels(region: RegionLike, geom: WcsGeom) -> NDArray[np.bool_]:
     inside : array of bool on the host, shape (ny, nx)
     """
     image = geom.to_image()
-    if isinstance(region, lazy_regions.PointSkyRegion | lazy_regions.PointPixelRegion):
-        in_pixels = isinstance(region, lazy_regions.PointPixelRegion)
-        index = image.pix_to_idx(region.center.xy) if in_pixels else image.coord_to_idx(region.center)
+    index = None
+    if isinstance(region, region_classes.PointPixelRegion):
+        index = image.pix_to_idx(region.center.xy)
+    elif isinstance(region, region_classes.PointSkyRegion):
+        index = image.coord_to_idx(region.center)
+    if index is not None:
         x, y = (int(_[0]) for _ in index)
         inside = np.zeros(image.data_shape, dtype=bool)
         if x >= 0 and y >= 0:
