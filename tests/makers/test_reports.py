@@ -80,7 +80,7 @@ def test_energies_that_descend_are_refused_where_responses_are_integrated(observ
 @pytest.mark.parametrize("stack_datasets", [True, False])
 def test_no_observation_is_reported(empty, observations, caplog, stack_datasets):
     DatasetsMaker([MapDatasetMaker()], stack_datasets=stack_datasets).run(empty(), observations[:0])
-    assert "there is no observation to reduce" in caplog.text
+    assert "there are no observations to reduce" in caplog.text
 
 
 def warnings_of(caplog, maker, dataset, observation):

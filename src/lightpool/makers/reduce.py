@@ -1,12 +1,10 @@
 """A chain of makers over many observations."""
 
 import logging
-from collections import Counter
 from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import repeat
-from typing import Any
 
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
@@ -14,6 +12,7 @@ from astropy.coordinates import Angle, SkyCoord
 from lightpool.arrays import read_deferred
 from lightpool.arrays.devices.gpus import visible_gpus
 from lightpool.arrays.devices.staging import Uploads
+from lightpool.data import Observation
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
 from lightpool.datasets.names import GeneratedName
@@ -23,9 +22,11 @@ from lightpool.makers.core import Described, Maker, checked_angle
 from lightpool.makers.memory import reduction_memory
 from lightpool.makers.parallel.processes import in_processes, is_given_up
 from lightpool.makers.parallel.worker_processes import packed
+from lightpool.makers.reduction_checks import checked_makers, checked_observations, checked_result, name_of
 from lightpool.makers.safe import SafeMaskMaker
-from lightpool.maps import RegionGeom
+from lightpool.maps import RegionGeom, WcsGeom
 from lightpool.maps.geoms.cutouts import CUTOUT_MODES
+from lightpool.typing import AngleLike
 from lightpool.utils.pbar import progress_bar
 
 __all__ = ["DatasetsMaker"]
@@ -36,26 +37,36 @@ log = logging.getLogger(__name__)
 class DatasetsMaker(Described):
     """Run makers on each observation and stack or list the results.
 
-    Progress is shown on a terminal or in a notebook if that is asked for, see `lightpool.utils.pbar`.
+    Progress is shown on a terminal or in a notebook if it is switched on, see `lightpool.utils.pbar`.
 
     Parameters
     ----------
-    makers : list of Maker, run in this order
+    makers : list of Maker
+        Run in this order.
     stack_datasets : bool
-        Add all to the reference dataset, in place, or give one dataset per observation. Where a maker measures the
-        background, as RingBackgroundMaker does, a MapDataset as reference takes it as its known background.
+        Whether all results are added to the reference dataset, in place, or one dataset per observation is returned. If
+        a maker measures the background, as RingBackgroundMaker does, a reference that is a MapDataset takes it as its
+        known background.
     n_jobs : int, optional
-        Number of processes; 1 by default. They take the GPUs of the machine in turn. Results are in the order of the
-        observations whatever it is. For a stack each process adds up a share of neighbouring observations, and these
-        sums are added in their order: counts and masks are the same as with one process, other maps agree to rounding.
-        If an observation fails, the others are given up, and its share is not added.
+        Number of processes; 1 by default. They use the GPUs of the machine in turn. The order of the results is always
+        that of the observations. For a stack each process adds up a share of consecutive observations, and these sums
+        are added in order: counts and masks are the same as with one process, other maps agree to rounding. If an
+        observation fails, the others are abandoned, and its share is not added.
     cutout_mode : {"trim", "partial", "strict"}
-        What to do with a cutout that reaches over the edge of the map, see `WcsGeom.cutout`.
+        Treatment of cutouts that extend beyond the edge of the map, see `WcsGeom.cutout`.
     cutout_width : str, Quantity or Angle, optional
         Each observation is reduced on a cutout of this width around its pointing. By default twice the ``offset_max``
-        of the SafeMaskMaker if there is one, else the whole map.
+        of the SafeMaskMaker if there is one, otherwise the whole map.
     parallel_backend : {"multiprocessing"}, optional
-        How the processes are started; there is one way.
+        How the processes are started.
+
+    Examples
+    --------
+    >>> from lightpool.makers import DatasetsMaker, MapDatasetMaker, SafeMaskMaker
+    >>> makers = [MapDatasetMaker(), SafeMaskMaker(methods=["offset-max"], offset_max="2.5 deg")]
+    >>> maker = DatasetsMaker(makers)
+    >>> maker.cutout_width
+    <Angle 5. deg>
     """
 
     tag = "DatasetsMaker"
@@ -66,7 +77,7 @@ class DatasetsMaker(Described):
         stack_datasets: bool = True,
         n_jobs: int | None = None,
         cutout_mode: str = "trim",
-        cutout_width: Any = None,
+        cutout_width: "AngleLike | None" = None,
         parallel_backend: str | None = None,
     ) -> None:
         if parallel_backend not in (None, "multiprocessing"):
@@ -75,7 +86,7 @@ class DatasetsMaker(Described):
             raise ValueError(f"n_jobs must be a positive number of processes or None, got {n_jobs}")
         if cutout_mode not in CUTOUT_MODES:
             raise ValueError(f"cutout_mode must be one of {CUTOUT_MODES}, got {cutout_mode!r}")
-        self.makers = _checked_makers(makers)
+        self.makers = checked_makers(makers)
         self.stack_datasets = stack_datasets
         self.n_jobs = n_jobs or 1
         self.parallel_backend = parallel_backend
@@ -91,22 +102,25 @@ class DatasetsMaker(Described):
 
     @property
     def offset_max(self) -> Angle | None:
-        """Largest offset that the SafeMaskMaker keeps, None without one."""
+        """Maximum offset that the SafeMaskMaker keeps, None without one."""
         maker = self.safe_mask_maker
         return None if maker is None else maker.offset_max
 
-    def make_dataset(self, dataset: MapDataset, observation: Any, name: str | None = None) -> MapDataset | None:
+    def make_dataset(self, dataset: MapDataset, observation: Observation, name: str | None = None) -> MapDataset | None:
         """Reduce one observation on its cutout of the reference dataset.
 
         Parameters
         ----------
-        dataset : MapDataset, the reference
+        dataset : MapDataset
+            The reference.
         observation : Observation
-        name : str, of the dataset that is made, which warnings tell; a random one by default
+        name : str, optional
+            Name of the new dataset, which warnings contain; a random one by default.
 
         Returns
         -------
-        dataset : MapDataset, or None with a warning if the observation lies outside the map
+        dataset : MapDataset or None
+            None, with a warning, if the observation lies outside the map.
 
         Raises
         ------
@@ -116,21 +130,21 @@ class DatasetsMaker(Described):
         return self._make_dataset(dataset, observation, apply_cutout=self._cuts_out(dataset), name=name)
 
     def estimate_memory(self, dataset: MapDataset, n_observations: int = 1) -> MemoryEstimate:
-        """Memory that `run` takes at most, known before anything runs.
+        """Return the maximum memory that `run` needs, before anything runs.
 
         Parameters
         ----------
         dataset : MapDataset
-            Reference; an outline of it will do.
+            Reference; an outline of it is enough.
         n_observations : int
-            How many datasets are kept, if they are not stacked.
+            Number of datasets that are kept if they are not stacked.
 
         Returns
         -------
         estimate : MemoryEstimate
-            On the device of the dataset, of all processes together. Parts are the stack (or the datasets), the maps of
-            one observation, what geometries keep for their pixels, and arrays on the way. What is measured is between
-            half of it and a fifth more; files and libraries take some hundred MB of the host besides.
+            On the device of the dataset, of all processes together. Its parts are the stack (or the datasets), the maps
+            of one observation, what geometries keep for their pixels, and temporary arrays. Measured values are between
+            half of the estimate and a fifth more; files and libraries need some hundred MB of the host in addition.
         """
         if n_observations < 0:
             raise ValueError(f"n_observations must be 0 or more, got {n_observations}")
@@ -141,45 +155,46 @@ class DatasetsMaker(Described):
         estimate = reduction_memory(dataset, window, self.makers, n_kept=n_kept)
         if self.n_jobs == 1:
             return estimate
-        one = reduction_memory(dataset, window, self.makers, n_kept=0)  # each process has a reference of its own
+        one = reduction_memory(dataset, window, self.makers, n_kept=0)  # each process has its own reference
         return MemoryEstimate({**estimate.parts, "processes": self.n_jobs * one.n_bytes})
 
     def run(
-        self, dataset: MapDataset, observations: Iterable[Any], datasets: Sequence[MapDataset] | None = None
+        self, dataset: MapDataset, observations: Iterable[Observation], datasets: Sequence[MapDataset] | None = None
     ) -> Datasets:
         """Reduce observations.
 
         Parameters
         ----------
         dataset : MapDataset
-            Reference that gives the geometry; the results are added to it if ``stack_datasets``.
-        observations : Observations
+            Reference that determines the geometry; with ``stack_datasets`` the results are added to it.
+        observations : Observations or list of Observation
         datasets : Datasets, optional
-            One reference per observation instead, used whole.
+            One reference per observation instead, without cutouts.
 
         Returns
         -------
         datasets : Datasets
-            The one stacked dataset, which is named ``stacked`` if it had no name of its own, or one per observation, in
-            the order of the observations.
+            The stacked dataset, named ``stacked`` if it has a generated name, or one dataset per observation in the
+            order of the observations.
         """
         if not isinstance(dataset, MapDataset):
             raise TypeError(f"the reference must be a MapDataset, got {type(dataset).__name__}")
-        observations = _checked_observations(observations)
+        observations = checked_observations(observations)
         if datasets is not None and len(datasets) != len(observations):
             raise ValueError(
                 f"got {len(datasets)} datasets for {len(observations)} observations, expected one for each"
             )
         if not observations:
-            log.warning("there is no observation to reduce, so that nothing is added; was the selection empty?")
-        n_jobs, made = min(self.n_jobs, len(observations)), []
+            log.warning("there are no observations to reduce, so nothing is added; was the selection empty?")
+        n_jobs = min(self.n_jobs, len(observations))
+        made: list[MapDataset] = []
         if n_jobs > 1 and self.stack_datasets:
             self._stack_in_processes(n_jobs, dataset, observations, datasets)
         else:
             reduce = self._one_by_one if n_jobs <= 1 else partial(self._in_processes, n_jobs)
             with closing(reduce(dataset, observations, datasets)) as results:
                 made = self._stack_or_list(dataset, progress_bar(results, "observations", len(observations)))
-        read_deferred(dataset.device)  # host: norms and what there is to warn about, in one transfer
+        read_deferred(dataset.device)  # host: norms and numbers for warnings, in one transfer
         if not self.stack_datasets:
             return Datasets(made)
         if isinstance(dataset.name, GeneratedName):
@@ -196,9 +211,9 @@ class DatasetsMaker(Described):
         return made
 
     def _one_by_one(
-        self, dataset: MapDataset, observations: Sequence[Any], references: Sequence[MapDataset] | None
+        self, dataset: MapDataset, observations: Sequence[Observation], references: Sequence[MapDataset] | None
     ) -> Generator[MapDataset | None, None, None]:
-        """Reduce observations in this process; the next ones are read meanwhile."""
+        """Reduce observations in this process, while the next ones are read."""
         apply_cutout = references is None and self._cuts_out(dataset)
         uploads = Uploads(dataset.device)
         prepare = partial(self.send_ahead, dataset, uploads=uploads) if references is None else None
@@ -207,9 +222,13 @@ class DatasetsMaker(Described):
                 yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
 
     def _in_processes(
-        self, n_jobs: int, dataset: MapDataset, observations: Sequence[Any], references: Sequence[MapDataset] | None
+        self,
+        n_jobs: int,
+        dataset: MapDataset,
+        observations: Sequence[Observation],
+        references: Sequence[MapDataset] | None,
     ) -> Generator[MapDataset | None, None, None]:
-        """Give the dataset of each observation, in their order; a process takes one after the other."""
+        """Yield the dataset of each observation in order; each process reduces one at a time."""
         apply_cutout, device = references is None and self._cuts_out(dataset), dataset.device.name
         own = repeat(self._to_travel(dataset)) if references is None else map(self._to_travel, references)
         tasks = (
@@ -222,9 +241,13 @@ class DatasetsMaker(Described):
                 yield None if result is None else result.to(dataset.device)
 
     def _stack_in_processes(
-        self, n_jobs: int, dataset: MapDataset, observations: Sequence[Any], references: Sequence[MapDataset] | None
+        self,
+        n_jobs: int,
+        dataset: MapDataset,
+        observations: Sequence[Observation],
+        references: Sequence[MapDataset] | None,
     ) -> None:
-        """Stack shares of neighbouring observations, each in a process, and add these stacks in their order."""
+        """Stack shares of consecutive observations, each in its own process, and add these stacks in order."""
         travelling, tasks = self._to_travel(dataset), []
         for number in range(n_jobs):
             share = slice(len(observations) * number // n_jobs, len(observations) * (number + 1) // n_jobs)
@@ -238,7 +261,7 @@ class DatasetsMaker(Described):
 
     @contextmanager
     def _named_if_it_cannot_travel(self) -> Iterator[None]:
-        """Name the maker that cannot be sent to another process."""
+        """Convert the error of sending to another process to one that names the maker."""
         try:
             yield
         except TransferError as error:
@@ -253,7 +276,7 @@ class DatasetsMaker(Described):
             raise
 
     def _to_travel(self, reference: MapDataset) -> MapDataset:
-        """Reference for another process: its outline, unless the makers read its maps."""
+        """Return the reference for another process: its outline, unless the makers read its maps."""
         if self._reads_maps:
             return reference
         outline = reference.outline()
@@ -264,8 +287,17 @@ class DatasetsMaker(Described):
     def _reads_maps(self) -> bool:
         return not self.makers or self.makers[0].reads_maps
 
-    def send_ahead(self, dataset: MapDataset, observation: Any, uploads: Uploads) -> None:
-        """Send what the makers will need of an observation to the device, see `Maker.send_ahead`."""
+    def send_ahead(self, dataset: MapDataset, observation: Observation, uploads: Uploads) -> None:
+        """Send what the makers will need of an observation to the device, see `Maker.send_ahead`.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+            The reference.
+        observation : Observation
+        uploads : Uploads
+            Transfers to the device of the dataset.
+        """
         for maker in self.makers:
             maker.send_ahead(dataset, observation, uploads)
 
@@ -273,7 +305,7 @@ class DatasetsMaker(Described):
         return self.cutout_width is not None and not isinstance(dataset._geom, RegionGeom)
 
     def _make_dataset(
-        self, dataset: MapDataset, observation: Any, *, apply_cutout: bool, name: str | None = None
+        self, dataset: MapDataset, observation: Observation, *, apply_cutout: bool, name: str | None = None
     ) -> MapDataset | None:
         if apply_cutout:
             cutout, pointing = dataset.cutout if self._reads_maps else dataset.outline, observation.pointing_radec
@@ -283,7 +315,7 @@ class DatasetsMaker(Described):
                 log.warning(
                     "observation %s left out: its pointing (%s) is outside the map, %s",
                     observation.obs_id,
-                    _place(pointing),
+                    _radec(pointing),
                     _extent(dataset._geom),
                 )
                 return None
@@ -296,110 +328,46 @@ class DatasetsMaker(Described):
         if dataset.models is not None:
             result.models = dataset.models.copy().reassign(dataset.name, result.name)
         for maker in self.makers:
-            step = _name_of(maker)
+            step = name_of(maker)
             log.info("observation %s: %s", observation.obs_id, step)
             try:
                 with result._memory_errors(step):
-                    result = _checked_result(step, maker.run(result, observation))
+                    result = checked_result(step, maker.run(result, observation))
             except Exception as error:
                 raise ReductionError(observation.obs_id, step, error) from error
         return result
 
 
-def _checked_observations(observations: Any) -> list[Any]:
-    """Observations of a list, with a warning of those that are in it twice.
-
-    Raises
-    ------
-    TypeError
-        If something in it is no observation, such as the number of one.
-    """
-    if isinstance(observations, str) or not isinstance(observations, Iterable):
-        raise TypeError(f"observations must be a list of them, got one {type(observations).__name__}; write [it]")
-    made = list(observations)
-    for observation in made:
-        if not hasattr(observation, "obs_id"):
-            raise TypeError(
-                f"observations must be observations, got {observation!r} of type {type(observation).__name__}; "
-                "DataStore.get_observations([numbers]) gives them"
-            )
-    twice = [obs_id for obs_id, n_use in Counter(id(each) for each in made).items() if n_use > 1]
-    if twice:
-        names = ", ".join(dict.fromkeys(str(each.obs_id) for each in made if id(each) in twice))
-        log.warning("the same observation is in the list more than once, and its data count as often: %s", names)
-    return made
-
-
-def _checked_makers(makers: Any) -> list[Maker]:
-    """Makers that have what a maker must have.
-
-    Raises
-    ------
-    TypeError
-        If something is no maker, such as a class or a function.
-    """
-    if not isinstance(makers, Iterable):
-        raise TypeError(f"makers must be a list of them, got one {type(makers).__name__}; write [it]")
-    made = list(makers)
-    for maker in made:
-        if isinstance(maker, type):
-            raise TypeError(f"makers are objects, got the class {maker.__name__}; write {maker.__name__}()")
-        if not callable(getattr(maker, "run", None)):
-            raise TypeError(
-                f"makers are objects with a method run(dataset, observation), got {maker!r}; derive a class from Maker"
-            )
-    return made
-
-
-def _name_of(maker: Any) -> str:
-    """Tag of a maker; the name of its class if it has none."""
-    return str(getattr(maker, "tag", type(maker).__name__))
-
-
-def _checked_result(step: str, result: Any) -> MapDataset:
-    """What a maker gave.
-
-    Raises
-    ------
-    TypeError
-        If it is no dataset, as that of a maker without ``return``.
-    """
-    if not isinstance(result, MapDataset):
-        found = "None" if result is None else f"a {type(result).__name__}"
-        raise TypeError(f"{step}.run gave {found}, expected the dataset; end it with `return dataset`")
-    return result
-
-
-def _place(position: SkyCoord) -> str:
+def _radec(position: SkyCoord) -> str:
     position = position.icrs
     return f"RA {position.ra.deg:.2f} deg, Dec {position.dec.deg:.2f} deg"
 
 
-def _extent(geom: Any) -> str:
-    """Words for the part of the sky that a geometry has."""
+def _extent(geom: WcsGeom | RegionGeom) -> str:
+    """Return a description of the part of the sky that a geometry covers."""
     width = " x ".join(f"{each:.3g}" for each in np.ravel(geom.width.to_value("deg")))
-    return f"{width} deg around {_place(geom.center_skydir)}"
+    return f"{width} deg around {_radec(geom.center_skydir)}"
 
 
 def _stackable_on(dataset: MapDataset, result: MapDataset) -> MapDataset:
-    """Give a result with a measured background as one with a known background, if that is what is stacked."""
+    """Return a result with a measured background as one with a known background, if the stack has that."""
     if isinstance(result, MapDatasetOnOff) and not isinstance(dataset, MapDatasetOnOff):
         return result.to_map_dataset(name=result.name)
     return result
 
 
 def _reduce_in_worker(
-    maker: DatasetsMaker, dataset: MapDataset, observation: Any, apply_cutout: bool, device: str
+    maker: DatasetsMaker, dataset: MapDataset, observation: Observation, apply_cutout: bool, device: str
 ) -> MapDataset | None:
-    """Arrays travel between processes on the host; the work is done on the device of the reference."""
+    """Reduce one observation on a device; arrays are sent between processes on the host."""
     result = maker._make_dataset(dataset.to(device), observation, apply_cutout=apply_cutout)
     return None if result is None else result.to("cpu")
 
 
 def _stack_in_worker(
-    maker: DatasetsMaker, dataset: MapDataset, observations: list[Any], references: Sequence[MapDataset] | None
+    maker: DatasetsMaker, dataset: MapDataset, observations: list[Observation], references: Sequence[MapDataset] | None
 ) -> MapDataset | None:
-    """Stack of a share of the observations; None if none of them is on the map, or the work is given up."""
+    """Return the stack of a share of the observations; None if none is on the map, or the work is abandoned."""
     stack = None
     with closing(maker._one_by_one(dataset, observations, references)) as results:
         for result in results:
@@ -408,5 +376,5 @@ def _stack_in_worker(
             if result is not None:
                 stack = empty_stack(dataset) if stack is None else stack
                 stack.stack(_stackable_on(stack, result))
-    read_deferred(dataset.device)  # host: norms and what there is to warn about
+    read_deferred(dataset.device)  # host: norms and numbers for warnings
     return stack

@@ -1,1 +1,1 @@
-"""Work shared between processes of this machine."""
+"""Work distributed over processes of this machine."""

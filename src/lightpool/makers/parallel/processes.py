@@ -1,4 +1,4 @@
-"""Work shared out to processes of this machine."""
+"""Work distributed over processes of this machine."""
 
 import logging
 import queue
@@ -12,7 +12,7 @@ from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
 from itertools import islice
 from multiprocessing.connection import Connection
-from typing import Any
+from typing import TextIO, TypeVar, cast
 
 from lightpool.arrays.devices.gpus import see_gpu
 from lightpool.errors import TransferError, WorkerDiedError
@@ -20,34 +20,38 @@ from lightpool.makers.parallel.worker_processes import WorkerProcess, packed, un
 
 __all__ = ["in_processes", "is_given_up"]
 
+Result = TypeVar("Result")
+
 _package_log = logging.getLogger("lightpool")
 
 _given_up = threading.Event()
-"""In a worker: it is told to give up."""
+"""Set in a worker that has been asked to stop."""
 
 _NO_MORE = b""
 
 
 def is_given_up() -> bool:
-    """Whether the one who started this process wants no more of it; to be asked between two observations."""
+    """Return whether the parent has asked this process to stop; checked between two observations."""
     return _given_up.is_set()
 
 
 def in_processes(
-    n_process: int, do: Callable[..., Any], tasks: Iterable[tuple[Any, ...]], gpus: Sequence[str] = ()
-) -> Generator[Any, None, None]:
-    """Do tasks in processes, see `WorkerProcess`, and give the results in the order of the tasks.
+    n_process: int, do: Callable[..., Result], tasks: Iterable[tuple[object, ...]], gpus: Sequence[str] = ()
+) -> Generator[Result, None, None]:
+    """Call a function in processes, see `WorkerProcess`, and yield the results in the order of the tasks.
 
-    The first failure is raised at once. Then, and when the generator is closed, tasks that wait are dropped, and those
-    that run are told to give up. What is logged, and warnings, arrive in this process.
+    The first failure is raised at once. Then, and when the generator is closed, waiting tasks are dropped, and
+    working processes are asked to stop. Log records and warnings arrive in this process.
 
     Parameters
     ----------
     n_process : int
+        Number of processes.
     do : callable
-    tasks : iterable of tuple, arguments of the function; it is asked for a few more than there are processes
-    gpus : sequence of str, of `lightpool.arrays.visible_gpus`
-        GPUs that the processes take in turn: each sees one alone. Without them all see what this process sees.
+    tasks : iterable of tuple
+        Arguments of each call; only a few more than there are processes are taken in advance.
+    gpus : sequence of str, see `lightpool.arrays.visible_gpus`
+        GPUs that the processes use in turn: each sees only one. Without them each process sees those of this process.
 
     Raises
     ------
@@ -57,10 +61,10 @@ def in_processes(
         If a process ends before its task is done.
     """
     team = _Team(n_process, gpus)
-    pool = ThreadPoolExecutor(n_process)  # a thread for each process, which listens to it
-    jobs = (pool.submit(team.do, do, task) for task in tasks)
+    pool = ThreadPoolExecutor(n_process)  # a thread for each process, which waits for its answers
+    jobs = (pool.submit(cast(Callable[..., Result], team.do), do, task) for task in tasks)
     try:
-        waiting = deque(islice(jobs, 2 * n_process))  # the results of more would only fill the memory
+        waiting = deque(islice(jobs, 2 * n_process))  # the results of more would only use memory
         while waiting:
             yield _first_result(waiting)
             waiting.extend(islice(jobs, 1))
@@ -70,8 +74,8 @@ def in_processes(
         team.end()
 
 
-def _first_result(jobs: deque[Future[Any]]) -> Any:
-    """Take the first job and wait for its result; what fails meanwhile raises its error."""
+def _first_result(jobs: deque[Future[Result]]) -> Result:
+    """Remove the first job and return its result; the error of any job that fails in the meantime is raised."""
     running = set(jobs)
     while not jobs[0].done():
         finished, running = wait(running, return_when=FIRST_COMPLETED)
@@ -86,8 +90,7 @@ class _Team:
 
     Parameters
     ----------
-    n_process : int
-    gpus : sequence of str, see `in_processes`
+    n_process, gpus : see `in_processes`
     """
 
     def __init__(self, n_process: int, gpus: Sequence[str]) -> None:
@@ -103,8 +106,15 @@ class _Team:
             self.end()
             raise
 
-    def do(self, do: Callable[..., Any], task: tuple[Any, ...]) -> Any:
-        """Result of a task, from a process that has nothing to do."""
+    def do(self, do: Callable[..., object], task: tuple[object, ...]) -> object:
+        """Return the result of a task from an idle process.
+
+        Parameters
+        ----------
+        do : callable
+        task : tuple
+            Arguments.
+        """
         message = packed((do, task))
         worker = self._idle.get()
         try:
@@ -112,20 +122,20 @@ class _Team:
         finally:
             self._idle.put(worker)
 
-    def _answer(self, worker: WorkerProcess, message: bytes) -> Any:
+    def _answer(self, worker: WorkerProcess, message: bytes) -> object:
         try:
             worker.send_bytes(message)
-            while (answer := unpacked(worker.connection.recv_bytes()))[0] not in ("done", "failed"):
-                _pass_on(*answer)
+            while (answer := _received(worker.connection))[0] not in ("done", "failed"):
+                _pass_on(answer)
         except (EOFError, OSError) as error:
             raise WorkerDiedError(_death(worker, len(self._workers))) from error
         if answer[0] == "done":
             return answer[1]
-        _, failure, cause = answer
+        _, failure, cause = cast("tuple[str, BaseException, BaseException | None]", answer)
         raise failure from cause
 
     def give_up(self) -> None:
-        """Tell all processes that nobody wants more of them."""
+        """Ask all processes to stop."""
         for worker in self._workers:
             with suppress(OSError):  # it has ended already
                 worker.send_bytes(_NO_MORE)
@@ -140,24 +150,30 @@ class _Team:
 def _death(worker: WorkerProcess, n_process: int) -> str:
     how = worker.how_it_ended()
     if how.endswith("SIGKILL"):
-        advice = "the system does so when memory runs out: take fewer processes (n_jobs)"
+        advice = "the system does so when memory runs out: use fewer processes (n_jobs)"
     else:
-        advice = "what it said is on the standard error; n_jobs=1 does the same in this process"
+        advice = "its messages are on the standard error; n_jobs=1 does the same in this process"
     return f"one of {n_process} processes ended before its work was done: it {how}; {advice}"
 
 
-def _pass_on(kind: str, content: Any) -> None:
-    """Log what a process logged, or warn as it warned."""
-    if kind == "log":
+def _received(connection: Connection) -> tuple[object, ...]:
+    """Return the next message of a process: its kind and its contents."""
+    return cast("tuple[object, ...]", unpacked(connection.recv_bytes()))
+
+
+def _pass_on(message: tuple[object, ...]) -> None:
+    """Log what a process logged, or repeat its warning."""
+    _, content = message
+    if isinstance(content, logging.LogRecord):
         logging.getLogger(content.name).handle(content)
     else:
-        text, category, filename, line = content
+        text, category, filename, line = cast("tuple[str, type[Warning], str, int]", content)
         warnings.warn_explicit(text, category, filename, line)
 
 
 def _work(connection: Connection, gpu: str | None, level: int) -> None:
-    """What a process does: tasks, until it is told that there are no more."""
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it decides what Ctrl-C means
+    """Run tasks in a worker process until it is told that there are no more."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides what Ctrl-C means
     if gpu is not None:
         see_gpu(gpu)
     sender = _Sender(connection, level)
@@ -168,7 +184,7 @@ def _work(connection: Connection, gpu: str | None, level: int) -> None:
 
 
 def _receive(connection: Connection, messages: "queue.SimpleQueue[bytes]") -> None:
-    """Take what is sent while a task is done: the word to give up comes then."""
+    """Receive messages while a task runs: a request to stop arrives then."""
     message = b"?"
     while message:
         try:
@@ -180,10 +196,10 @@ def _receive(connection: Connection, messages: "queue.SimpleQueue[bytes]") -> No
         messages.put(message)
 
 
-def _outcome(message: bytes) -> tuple[Any, ...]:
-    """The result of a task, or its error and what caused it."""
+def _outcome(message: bytes) -> tuple[str, *tuple[object, ...]]:
+    """Return the result of a task, or its error and the cause of it."""
     try:
-        do, arguments = unpacked(message)
+        do, arguments = cast("tuple[Callable[..., object], tuple[object, ...]]", unpacked(message))
         return "done", do(*arguments)
     except Exception as error:
         error.add_note(f"In another process:\n{traceback.format_exc()}")
@@ -191,12 +207,13 @@ def _outcome(message: bytes) -> tuple[Any, ...]:
 
 
 class _Sender(logging.Handler):
-    """Sends results, what is logged and warnings to the process that started this one.
+    """Sends results, log records and warnings to the process that started this one.
 
     Parameters
     ----------
     connection : Connection
-    level : int, of what is logged
+    level : int
+        Level of the log.
     """
 
     def __init__(self, connection: Connection, level: int) -> None:
@@ -206,12 +223,19 @@ class _Sender(logging.Handler):
         _package_log.addHandler(self)
         warnings.showwarning = self._warn
 
-    def send(self, kind: str, *content: Any) -> None:
-        """Send a message; an object that cannot travel becomes an error that says so."""
+    def send(self, kind: str, *content: object) -> None:
+        """Send a message; an object that cannot be sent is replaced by an error that says so.
+
+        Parameters
+        ----------
+        kind : {"done", "failed", "log", "warning"}
+        *content
+            The result; the error and its cause; the record; or text, category, file and line.
+        """
         try:
             data = packed((kind, *content))
         except TransferError as error:
-            if kind == "failed":  # the text of the error travels always
+            if kind == "failed":  # the text of an error can always be sent
                 text = f"{type(content[0]).__name__}: {content[0]}"
                 data = packed(("failed", RuntimeError(text), None))
             else:
@@ -221,12 +245,18 @@ class _Sender(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """Send what is logged, as text."""
-        text = self.format(record)  # what else a record holds may not travel
+        text = self.format(record)  # other contents of a record may not be picklable
         self.send(
             "log", logging.LogRecord(record.name, record.levelno, record.pathname, record.lineno, text, None, None)
         )
 
     def _warn(
-        self, message: Any, category: Any, filename: str, lineno: int, file: Any = None, line: str | None = None
+        self,
+        message: Warning | str,
+        category: type[Warning],
+        filename: str,
+        lineno: int,
+        file: TextIO | None = None,
+        line: str | None = None,
     ) -> None:
         self.send("warning", (str(message), category, filename, lineno))

@@ -1,4 +1,4 @@
-"""Processes that know nothing of the script that starts them, so that it needs no guard and no file."""
+"""Processes that do not run the script that starts them again, so it needs neither a guard nor a file."""
 
 import contextlib
 import json
@@ -15,12 +15,12 @@ from importlib import import_module
 from multiprocessing import Pipe
 from multiprocessing.connection import Connection
 from types import ModuleType
-from typing import Any
+from typing import cast
 
 from lightpool.arrays.devices.blas_threads import one_thread_each
 from lightpool.errors import TransferError
 
-__all__ = ["WorkerProcess", "from_parent", "packed", "script_not_run_again", "spawn_main", "unpacked"]
+__all__ = ["WorkerProcess", "packed", "script_not_run_again", "spawn_main", "unpacked"]
 
 _START = (
     "import sys, json; sys.path[:] = json.loads(sys.argv[1]); "
@@ -38,9 +38,10 @@ class WorkerProcess:
     Parameters
     ----------
     do : callable
-        Called in the process with its end of the connection and the arguments. What ``__main__`` defines travels by
+        Called in the process with its end of the connection and the arguments. What ``__main__`` defines is sent by
         value, everything else by the name of its module.
-    *args : its arguments
+    *args
+        Further arguments.
 
     Attributes
     ----------
@@ -50,10 +51,10 @@ class WorkerProcess:
     Raises
     ------
     TransferError
-        If the function or an argument cannot travel.
+        If the function or an argument cannot be sent.
     """
 
-    def __init__(self, do: Callable[..., None], *args: Any) -> None:
+    def __init__(self, do: Callable[..., None], *args: object) -> None:
         first = packed((do, args))
         self.connection, its_end = Pipe()
         lifeline, self._lifeline = os.pipe()
@@ -68,7 +69,7 @@ class WorkerProcess:
             its_end.close()
             os.close(lifeline)
         self._sending = threading.Lock()
-        with contextlib.suppress(OSError):  # it is dead already: the first answer will tell
+        with contextlib.suppress(OSError):  # it has died already: receiving its first answer will raise the error
             self.send_bytes(first)
 
     def send_bytes(self, data: bytes) -> None:
@@ -83,11 +84,11 @@ class WorkerProcess:
 
     @property
     def exitcode(self) -> int | None:
-        """How it ended, negative for a signal; None while it lives."""
+        """Exit code, negative for a signal; None while it runs."""
         return self._process.poll()
 
     def is_alive(self) -> bool:
-        """Whether it has not ended."""
+        """Return whether it is still running."""
         return self.exitcode is None
 
     def terminate(self) -> None:
@@ -107,7 +108,7 @@ class WorkerProcess:
             self._lifeline = -1
 
     def how_it_ended(self) -> str:
-        """Words for the exit code, such as "was killed by SIGKILL"."""
+        """Return a description of the exit code, such as "was killed by SIGKILL"."""
         self.join()
         code = self._process.returncode
         if code >= 0:
@@ -120,12 +121,12 @@ class WorkerProcess:
 
 @contextlib.contextmanager
 def script_not_run_again() -> Iterator[None]:
-    """Let processes that other libraries start by `multiprocessing` inside a ``with`` block not run the script again.
+    """Keep processes that other libraries start by `multiprocessing` in a ``with`` block from running the script again.
 
-    They run what ``__main__`` says it was loaded from, and a script without a guard would then start them once more.
+    They run the file that ``__main__`` was loaded from, and a script without a guard would start them once more.
     """
     main = sys.modules["__main__"]
-    hidden: dict[str, Any] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
+    hidden: dict[str, object] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
     try:
         vars(main).pop("__file__", None)
         main.__spec__ = None
@@ -134,13 +135,13 @@ def script_not_run_again() -> Iterator[None]:
         vars(main).update(hidden)
 
 
-def packed(value: Any) -> bytes:
-    """Bytes of an object for another process.
+def packed(value: object) -> bytes:
+    """Return the bytes of an object for another process.
 
     Raises
     ------
     TransferError
-        If it cannot travel, such as a lock or an open file.
+        If it cannot be sent, such as a lock or an open file.
     """
     try:
         return bytes(_pickle().dumps(value))
@@ -150,8 +151,8 @@ def packed(value: Any) -> bytes:
         raise TransferError(f"{type(error).__name__}: {error}") from error
 
 
-def unpacked(data: bytes) -> Any:
-    """Object that another process sent.
+def unpacked(data: bytes) -> object:
+    """Return an object that another process sent.
 
     Raises
     ------
@@ -159,7 +160,8 @@ def unpacked(data: bytes) -> Any:
         If what defines it cannot be imported here.
     """
     try:
-        return pickle.loads(data)
+        value: object = pickle.loads(data)
+        return value
     except MemoryError:
         raise
     except Exception as error:  # whatever the parts of the object raise
@@ -171,23 +173,18 @@ def unpacked(data: bytes) -> Any:
 
 
 def _pickle() -> ModuleType:
-    """What sends the contents of ``__main__`` by value, if it is installed; `pickle` sends their names only."""
+    """Return cloudpickle, if it is installed, which sends the contents of ``__main__`` by value, or else `pickle`."""
     try:
         return import_module("cloudpickle")
     except ImportError:
         return pickle
 
 
-def from_parent(connection: Connection) -> Any:
-    """The next object that the parent sent, see `unpacked`; EOFError when it has closed the connection."""
-    return unpacked(connection.recv_bytes())
-
-
 def _started(connection: int, lifeline: int) -> "subprocess.Popen[bytes]":
-    """The process, which inherits one end of the connection and of a pipe that closes when this process ends."""
+    """Start the process; it inherits one end of the connection, and of a pipe that closes when this process ends."""
     interpreter = os.fsdecode(multiprocessing.spawn.get_executable())  # `multiprocessing.set_executable` may change it
-    places = [place for place in sys.path if isinstance(place, str)]
-    command = [interpreter, "-P", "-c", _START, json.dumps(places)]  # -P: what lies in the working folder hides nothing
+    folders = [folder for folder in sys.path if isinstance(folder, str)]
+    command = [interpreter, "-P", "-c", _START, json.dumps(folders)]  # -P: modules in the working folder hide no others
     if sys.platform == "win32":  # handles instead of descriptors
         import msvcrt
 
@@ -201,7 +198,7 @@ def _started(connection: int, lifeline: int) -> "subprocess.Popen[bytes]":
 
 
 def spawn_main() -> None:
-    """What a worker does: the function that it is given."""
+    """Run in a worker: call the function that the parent sends."""
     number, lifeline = map(int, sys.argv[2:4])
     del sys.argv[1:]
     if sys.platform == "win32":
@@ -211,10 +208,10 @@ def spawn_main() -> None:
     threading.Thread(target=_end_with_parent, args=(lifeline,), daemon=True).start()
     connection = Connection(number)
     try:
-        do, args = from_parent(connection)
+        do, args = cast("tuple[Callable[..., None], tuple[object, ...]]", unpacked(connection.recv_bytes()))
         do(connection, *args)
     except (EOFError, BrokenPipeError):
-        return  # nobody listens any more
+        return  # the parent has closed the connection
     except BaseException:
         traceback.print_exc()
         sys.stderr.flush()
@@ -222,6 +219,6 @@ def spawn_main() -> None:
 
 
 def _end_with_parent(lifeline: int) -> None:
-    """End this process as soon as the one that started it has ended, however that came about."""
+    """End this process as soon as the one that started it has ended, for whatever reason."""
     os.read(lifeline, 1)
     os._exit(1)
