@@ -40,7 +40,7 @@ class Tagless(Maker):
 @pytest.mark.parametrize(("maker", "found"), [(Forgetful(), "None"), (Tagless(), "a WcsNDMap")])
 def test_a_maker_that_gives_no_dataset_is_named(empty, observations, maker, found):
     step = type(maker).__name__
-    with pytest.raises(ReductionError, match=rf"observation 1: {step} failed .*gave {found}.*`return dataset`"):
+    with pytest.raises(ReductionError, match=rf"observation 1: {step} failed .*returned {found}.*`return dataset`"):
         DatasetsMaker([MapDatasetMaker(["counts"]), maker]).run(empty(), observations[:1])
 
 
