@@ -86,7 +86,7 @@ def test_an_interrupted_reduction_says_how_it_goes_on(run, monkeypatch, crab_sto
     (tmp_path / "crab.yaml").write_text(text)
     done = run("reduce", tmp_path / "crab.yaml")
     assert done.exit_code == 130
-    assert "--resume goes on" in done.output
+    assert "use --resume to continue" in done.output
 
 
 def test_version(run):

@@ -21,8 +21,8 @@ def run():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        (["--resume", "--restart"], "--resume and --restart contradict each other"),
-        (["--workers", "2", "--cluster", "local:2"], "--workers and --cluster contradict each other"),
+        (["--resume", "--restart"], "--resume and --restart are mutually exclusive"),
+        (["--workers", "2", "--cluster", "local:2"], "--workers and --cluster are mutually exclusive"),
         (["--workers", "0"], "0 is not in the range x>=1"),
         (["--workers", "-1"], "-1 is not in the range x>=1"),
         (["--on-error", "ignore"], "is not one of"),
@@ -38,8 +38,8 @@ def test_options_that_contradict_each_other_are_wrong_use(run, tmp_path, options
     assert path.read_text() == "observations: {}"
 
 
-def test_going_on_and_beginning_anew_contradict_each_other_in_python_too():
-    with pytest.raises(ConfigError, match="resume as well as restart"):
+def test_resume_and_restart_are_mutually_exclusive_in_python_too():
+    with pytest.raises(ConfigError, match="resume and restart are mutually exclusive"):
         run_batch(None, resume=True, restart=True)
 
 

@@ -148,7 +148,7 @@ def test_an_index_that_says_something_else_ends_the_reduction_and_new_rows_do_no
         rows["FILE_NAME"][rows["OBS_ID"] == 6] = "run_000004.fits.gz"
 
     settings = settings_of(observations={"datastore": str(store), "obs_ids": [1, 2, 3, 4, 5]})
-    with pytest.raises(InputChangedError, match=r"index of .*store was changed while it was in use"):
+    with pytest.raises(InputChangedError, match=r"index of .*store changed during the reduction"):
         run_batch(make_plan(settings), progress=after(1, lambda: edit(other_response)))
     result = run_batch(plan_to_resume(settings), resume=True, progress=after(1, lambda: edit(elsewhere)))
     assert result.n_failed == 0

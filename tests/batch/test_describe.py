@@ -68,7 +68,7 @@ def test_a_file_is_described_by_what_it_holds(folder, name):
     kind, words = CONTENTS[name]
     shown = info(folder / name)
     assert shown.exit_code == 0, shown.output
-    assert f"{name} holds {kind}" in shown.output
+    assert f"{name} contains {kind}" in shown.output
     assert not [word for word in words if word not in shown.output], shown.output
     assert "PRIMARY" in shown.output
     told = json.loads(info("--json", folder / name).stdout)

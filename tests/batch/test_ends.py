@@ -58,17 +58,17 @@ def test_too_little_memory_is_one_line(reduce, monkeypatch):
 
     monkeypatch.setattr("lightpool.batch.run_batch", run_batch)
     done = reduce()
-    assert (done.exit_code, done.output) == (1, "Error: the memory is not enough: Unable to allocate 7.45 GiB\n")
+    assert (done.exit_code, done.output) == (1, "Error: out of memory: Unable to allocate 7.45 GiB\n")
 
 
 def test_a_folder_that_holds_a_reduction_is_a_wrong_argument(reduce, settings_of):
     run_batch(make_plan(settings_of()))
     done = reduce()
     assert done.exit_code == 2
-    assert "--resume goes on with it, --restart forgets it" in done.output
+    assert "use --resume to continue it, or --restart to discard it" in done.output
     done = reduce("--resume", targets=[MAP | {"width": "3 deg"}])
     assert done.exit_code == 2
-    assert "was begun with other settings" in done.output
+    assert "has different settings" in done.output
 
 
 def test_a_file_that_cannot_be_written_is_named(tmp_path):

@@ -82,7 +82,7 @@ def test_what_workers_log_comes_out_where_they_were_started(settings_of, tmp_pat
     with nullcontext(ProcessExecutor(2)) if cluster is None else dask_cluster(cluster) as executor:
         run_batch(make_plan(settings), executor)
     for number in (1, 2):
-        assert f"observation 2, try {number} of 2: FormatError" in caplog.text
+        assert f"observation 2, attempt {number} of 2: FormatError" in caplog.text
     assert "FormatError" not in capfd.readouterr().err
 
 
@@ -100,7 +100,9 @@ def test_dask_workers_give_the_same_bits(settings_of, reference):
 def test_an_unknown_cluster_is_refused(name):
     from lightpool.batch.execution.dask_cluster import dask_cluster
 
-    with pytest.raises(ConfigError, match="clusters are tcp://HOST:PORT, tls://HOST:PORT, local:N, slurm:N and cuda"):
+    with pytest.raises(
+        ConfigError, match="valid clusters are tcp://HOST:PORT, tls://HOST:PORT, local:N, slurm:N and cuda"
+    ):
         dask_cluster(name).__enter__()
 
 
@@ -120,7 +122,9 @@ def test_a_scheduler_that_ends_is_one_line(settings_of, monkeypatch):
             pass
 
     monkeypatch.setattr(distributed, "as_completed", iter)
-    with pytest.raises(WorkerDiedError, match="ended before its work was done: key cancelled for reason: scheduler"):
+    with pytest.raises(
+        WorkerDiedError, match="stopped before the work was finished: key cancelled for reason: scheduler"
+    ):
         run_batch(make_plan(settings_of()), DaskExecutor(Client()))
 
 
@@ -156,7 +160,7 @@ def test_finished_chunks_are_not_done_again(settings_of, monkeypatch, reference)
 def test_a_begun_reduction_is_not_written_over(settings_of):
     settings = settings_of()
     run_batch(make_plan(settings))
-    with pytest.raises(ResumeError, match="--resume goes on with it, --restart forgets it"):
+    with pytest.raises(ResumeError, match="use --resume to continue it, or --restart to discard it"):
         run_batch(make_plan(settings))
     assert run_batch(make_plan(settings), restart=True).n_reused == 0
 
@@ -171,7 +175,7 @@ def test_a_begun_reduction_is_not_written_over(settings_of):
         ({"groups": [{"name": "a", "by": "observations", "expression": "ZEN_PNT <"}]}, "cannot be read"),
         (
             {"groups": [{"name": "a", "by": "observations", "expression": "OBJECT", "edges": [0, 1]}]},
-            "no use for edges",
+            "cannot be binned by edges",
         ),
     ],
 )
@@ -188,7 +192,7 @@ def test_a_plan_takes_conditions_on_texts_and_offsets(settings_of):
 
 def test_a_changed_setting_is_named(settings_of):
     run_batch(make_plan(settings_of()))
-    with pytest.raises(ResumeError, match=r"targets\.0\.width was '2 deg' and is '3 deg'"):
+    with pytest.raises(ResumeError, match=r"targets\.0\.width was '2 deg', now '3 deg'"):
         plan_to_resume(settings_of(targets=[MAP | {"width": "3 deg"}]))
 
 
@@ -214,7 +218,7 @@ def test_a_changed_input_is_noticed_and_named(settings_of, tmp_path, caplog):
     (store / name).write_bytes((other / name).read_bytes())
     result = run_batch(plan_to_resume(settings), resume=True)
     assert result.n_reused == 1
-    assert "observations 3 to 4 are reduced again: changed since it was reduced" in caplog.text
+    assert "observations 3 to 4 are reduced again: input files have changed" in caplog.text
     assert "run_000003.fits.gz" in caplog.text
     (store / name).touch()  # a new time with the same bytes is no change
     assert run_batch(plan_to_resume(settings), resume=True).n_reused == 2
@@ -229,7 +233,7 @@ def test_another_store_is_noticed_and_a_moved_one_is_not(settings_of, tmp_path, 
     other = settings_of(observations={"datastore": str(simulate_store(tmp_path / "other", 2, seed=4))})
     result = run_batch(plan_to_resume(other), resume=True)
     assert result.n_reused == 0
-    assert f"changed since it was reduced: {tmp_path}/other/data/run_000001.fits.gz" in caplog.text
+    assert f"input files have changed: {tmp_path}/other/data/run_000001.fits.gz" in caplog.text
     fresh = run_batch(make_plan(settings_of("fresh", observations=other.observations.model_dump(exclude_none=True))))
     assert bits_of(result.folder) == bits_of(fresh.folder)
 
@@ -243,7 +247,10 @@ def test_an_index_that_names_other_responses_is_noticed(settings_of, tmp_path, c
         rows = hdus[1].data
         rows["FILE_NAME"][(rows["OBS_ID"] == 3) & (rows["HDU_TYPE"] == "aeff")] = "run_000004.fits.gz"
     assert run_batch(plan_to_resume(settings), resume=True).n_reused == 1
-    assert "observations 3 to 4 are reduced again: the index of the store says something else" in caplog.text
+    assert (
+        "observations 3 to 4 are reduced again: their entries in the index of the data store have changed"
+        in caplog.text
+    )
 
 
 @pytest.mark.slow
@@ -255,7 +262,7 @@ def test_a_changed_exclusion_file_is_noticed(settings_of, tmp_path, caplog):
     regions.write_text("icrs; circle(83.633, 22.0145, 0.5)")
     result = run_batch(plan_to_resume(settings), resume=True)
     assert result.n_reused == 0
-    assert f"changed since it was reduced: {regions}" in caplog.text
+    assert f"input files have changed: {regions}" in caplog.text
     fresh = settings_of("fresh", targets=[MAP | {"exclusion_file": str(regions)}])
     assert bits_of(result.folder) == bits_of(run_batch(make_plan(fresh)).folder)
 
@@ -272,7 +279,7 @@ def test_other_code_is_noticed_and_told(settings_of, monkeypatch, caplog):
     result = run_batch(plan_to_resume(settings), resume=True)
     assert result.n_reused == 0
     assert "all observations are reduced again" in caplog.text
-    assert f"was begun by lightpool {before}, this is 0.1.0+source.other" in caplog.text
+    assert f"was started by lightpool {before}, and this is 0.1.0+source.other" in caplog.text
     assert read_provenance(result.files[0]).versions["lightpool"] == "0.1.0+source.other"
 
 
@@ -312,7 +319,7 @@ def test_damaged_sums_are_made_again(settings_of, reference, caplog):
     second.unlink()
     result = run_batch(plan_to_resume(settings), resume=True)
     assert result.n_reused == 1
-    assert "its sums are missing or damaged" in caplog.text
+    assert "their sums are missing or damaged" in caplog.text
     assert bits_of(folder.path) == reference
 
 
@@ -447,7 +454,7 @@ def test_a_spectrum_to_which_no_observation_contributes_is_told_and_the_others_a
     spectrum = SPECTRUM | {"makers": [SPECTRUM["makers"][0], alone]}
     result = run_batch(make_plan(settings_of(targets=[MAP, spectrum], observations={"obs_ids": [1]})))
     assert [file.name for file in result.files] == ["crab.fits"]
-    assert "spectrum is not written: it has no exposure with a livetime" in caplog.text
+    assert "spectrum is not written: no observation contributes to it" in caplog.text
 
 
 @pytest.mark.slow
@@ -467,9 +474,9 @@ def test_outcomes_are_a_table_beside_the_results(settings_of):
     table = Table.read(result.folder / "outcomes.ecsv")
     assert table["OBS_ID"].tolist() == [1, 2, 3, 4, 5, 6]
     assert set(table["STATUS"]) == {"done"}
-    figures = result.outcomes[0].figures[0]
-    assert figures["counts"] > 0
-    assert 0.5 < figures["norm"] < 2
+    summary = result.outcomes[0].summaries[0]
+    assert summary["counts"] > 0
+    assert 0.5 < summary["norm"] < 2
     document = json.loads((result.folder / "provenance.json").read_text())
     assert document["agent"]
     assert document["entity"]["lp:observation-1"]["lp:status"] == "done"
@@ -543,7 +550,7 @@ def test_workers_that_never_start_are_an_error(settings_of, monkeypatch):
         return worker
 
     monkeypatch.setattr(ProcessExecutor, "_start", start)
-    with pytest.raises(WorkerDiedError, match="no worker starts, the last one was killed by SIGKILL"):
+    with pytest.raises(WorkerDiedError, match="workers cannot be started, the last one was killed by SIGKILL"):
         run_batch(make_plan(settings_of()), ProcessExecutor(1))
 
 

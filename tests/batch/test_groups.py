@@ -137,5 +137,5 @@ def test_an_unknown_column_is_named(observation):
 
 
 def test_edges_ascend():
-    with pytest.raises(ConfigError, match="edges must ascend"):
+    with pytest.raises(ConfigError, match="edges must be strictly ascending"):
         Division(Groups(name="a", by="events", expression="ENERGY", edges=[2, 1]))

@@ -41,7 +41,7 @@ def holder(settings_of):
 def test_a_second_reduction_in_a_folder_is_refused_until_the_first_is_killed(settings_of, holder):
     settings = settings_of(observations={"obs_ids": [1, 2]})
     for options in ({}, {"resume": True}, {"restart": True}):
-        with pytest.raises(FolderInUseError, match=rf"another reduction works in .*out: process {holder.pid} on"):
+        with pytest.raises(FolderInUseError, match=rf"another reduction is running in .*out \(process {holder.pid} on"):
             run_batch(make_plan(settings), **options)
     assert [path.name for path in (Path(settings.output.folder) / "state").iterdir()] == ["lock"]
     holder.kill()
@@ -57,7 +57,7 @@ def test_a_folder_in_use_has_an_exit_code_of_its_own(settings_of, holder, tmp_pa
     (tmp_path / "crab.yaml").write_text(settings_of().to_yaml())
     done = CliRunner().invoke(main, ["reduce", str(tmp_path / "crab.yaml")])
     assert done.exit_code == 5
-    assert "Error: another reduction works in" in done.output
+    assert "Error: another reduction is running in" in done.output
 
 
 def test_the_lock_is_free_again_after_a_failure(tmp_path):

@@ -92,7 +92,7 @@ def test_datasets_of_observations_that_are_asked_for_later_are_written(settings_
         caplog.clear()
         result = run_batch(plan_to_resume(settings), resume=True)
         assert result.n_reused == 0
-        assert "datasets of single observations are asked for, and are missing" in caplog.text
+        assert "the datasets of single observations are requested but missing" in caplog.text
         names = sorted(path.name for path in (result.folder / "observations").iterdir())
         assert names == [f"{number}-crab{ending}" for number in range(1, 7)]
         assert run_batch(plan_to_resume(settings), resume=True).n_reused == 3

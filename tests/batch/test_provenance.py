@@ -8,7 +8,7 @@ from click.testing import CliRunner
 from small_reductions import MAP, SPECTRUM
 
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.stack import stack_files
+from lightpool.batch.stack_files import stack_files
 from lightpool.batch.storage.files import sha256_of
 from lightpool.batch.storage.provenance import read_provenance
 from lightpool.cli import main
@@ -87,7 +87,7 @@ def test_info_shows_where_a_sum_comes_from(two_halves, tmp_path):
     assert again.exit_code == 1
     assert "--overwrite" in again.output
     shown = CliRunner().invoke(main, ["info", str(tmp_path / "sum.fits")])
-    assert "3 observations, 0 of them failed" in shown.output
+    assert "3 observations, of which 0 failed" in shown.output
     for path in maps:
         assert f"{sha256_of(Path(path))[:12]}  {path}" in shown.output
     document = json.loads(CliRunner().invoke(main, ["info", "--json", str(tmp_path / "sum.fits")]).stdout)

@@ -7,7 +7,7 @@ from small_reductions import MAP, SPECTRUM
 
 from lightpool.arrays import to_host
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.execution.observation_summary import Figures
+from lightpool.batch.execution.observation_summary import PendingSummary
 from lightpool.batch.execution.source_counts import SUMS, Source, background_of, theta_squared_counts
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
@@ -120,7 +120,7 @@ def test_each_observation_of_a_batch_tells_its_stacks_and_the_sums_of_them(setti
     ]
     ring = MAP | {"name": "ring", "makers": [*MAP["makers"], RING]}
     result = run_batch(make_plan(settings_of(targets=[MAP, ring, SPECTRUM], groups=groups)))
-    rows = [row for outcome in result.outcomes for row in outcome.figures]
+    rows = [row for outcome in result.outcomes for row in outcome.summaries]
     assert {tuple(row["stacks"]) for row in rows if row["target"] == "crab"} >= {("crab", "crab-nights-2020-01-01")}
     for name in ("crab", "ring", "spectrum"):
         sums = [row["source"] for row in rows if name in row["stacks"]]
@@ -133,13 +133,13 @@ def test_each_observation_of_a_batch_tells_its_stacks_and_the_sums_of_them(setti
     assert background == pytest.approx(expected), "alpha times OFF, not the prediction of the null hypothesis"
 
 
-def test_figures_of_a_spectrum_without_off_counts_have_no_background(crab_store):
+def test_figures_of_a_spectrum_without_off_counts_has_no_background(crab_store):
     target = target_of(SPECTRUM, makers=SPECTRUM["makers"][:1])
     reference, maker = build_reduction(target)
     observation = DataStore.from_dir(crab_store).get_observations()[0]
     dataset = maker.make_dataset(reference, observation)
     source = Source.of(target, reference.counts.geom)
-    figures = Figures.of(dataset, observation, {}, source).to_dict()
-    assert figures["background"] is None
-    assert figures["source"]["background"] is None
-    assert figures["source"]["counts"] == figures["counts"] > 0
+    summary = PendingSummary.of(dataset, observation, {}, source).to_dict()
+    assert summary["background"] is None
+    assert summary["source"]["background"] is None
+    assert summary["source"]["counts"] == summary["counts"] > 0

@@ -13,7 +13,7 @@ from small_reductions import MAP, SPECTRUM
 
 from lightpool.arrays import to_host, use_device
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.stack import stack_files
+from lightpool.batch.stack_files import stack_files
 from lightpool.cli import main
 from lightpool.data import GTI
 from lightpool.datasets import (
@@ -124,7 +124,7 @@ def test_spectra_are_found_by_their_contents_whatever_their_names(spectra, tmp_p
 def test_a_part_of_a_spectrum_that_is_not_given_is_refused(spectra, tmp_path, part):
     stray = tmp_path / f"stray_{part}.fits"
     shutil.copy(tmp_path / "spectra" / f"night1_{part}.fits", stray)
-    with pytest.raises(FormatError, match=rf"stray_{part}\.fits holds the .*none of the given PHA files"):
+    with pytest.raises(FormatError, match=rf"stray_{part}\.fits contains the .*none of the given PHA files"):
         stack_files([*spectra, stray], tmp_path / "sum.fits")
     with pytest.raises(FormatError, match=f"stray_{part}"):
         stack_files([stray], tmp_path / "sum.fits")
@@ -155,7 +155,9 @@ def test_a_sum_has_the_layout_of_its_files(tmp_path):
 def test_files_of_different_kinds_are_not_added(rings, spectra, tmp_path):
     ring_of(3, 0).to_map_dataset(name="maps").write(tmp_path / "maps.fits")
     for other in (spectra[0], tmp_path / "maps.fits"):
-        with pytest.raises(FormatError, match=rf"{other.name} holds .* a MapDatasetOnOff: these cannot be added up"):
+        with pytest.raises(
+            FormatError, match=rf"{other.name} contains .* a MapDatasetOnOff, which cannot be stacked together"
+        ):
             stack_files([rings[0], other], tmp_path / "sum.fits")
 
 
@@ -198,7 +200,7 @@ def test_an_observation_in_two_files_is_refused(make, tmp_path):
     again = make(1, 5000)
     again.counts = again.counts * 2  # reduced in another way
     again.write(tmp_path / "b.fits")
-    with pytest.raises(FormatError, match=r"b\.fits holds observation 1 of .*a\.fits again"):
+    with pytest.raises(FormatError, match=r"b\.fits contains observation 1 of .*a\.fits again"):
         stack_files([tmp_path / "a.fits", tmp_path / "b.fits"], tmp_path / "sum.fits")
 
 
@@ -232,7 +234,7 @@ def test_files_that_list_no_observation_are_compared_by_counts_and_times(tmp_pat
         dataset = ring_of(1, start)
         dataset.meta_table = None
         dataset.write(tmp_path / f"{name}.fits")
-    with pytest.raises(FormatError, match=r"b\.fits holds the same counts and good times as .*a\.fits"):
+    with pytest.raises(FormatError, match=r"b\.fits contains the same counts and good times as .*a\.fits"):
         stack_files([tmp_path / "a.fits", tmp_path / "b.fits"], tmp_path / "sum.fits")
     stack_files([tmp_path / "a.fits", tmp_path / "c.fits"], tmp_path / "sum.fits")
 
@@ -268,7 +270,7 @@ def test_the_files_of_observations_add_up_to_the_stack_of_the_batch_with_their_b
     result = run_batch(make_plan(settings))
     parts = sorted((result.folder / "observations").glob("*-crab.fits"))
     again = stack_files(parts, result.folder / "again.fits")
-    norms = np.asarray([figures["norm"] for outcome in result.outcomes for figures in outcome.figures])
+    norms = np.asarray([summary["norm"] for outcome in result.outcomes for summary in outcome.summaries])
     assert (len(parts), norms.size) == (3, 3)
     assert np.all(np.abs(norms - 1) > 1e-3)
     assert_allclose(to_host(again.background.data), to_host(read_dataset(result.files[0]).background.data), rtol=1e-9)

@@ -55,7 +55,7 @@ def sections():
 def test_a_spectrum_without_exposure_is_refused_before_anything_is_done():
     for selection in (None, ["exposure", "counts"]):
         settings_of(spectrum_target(makers=[{"type": "SpectrumDatasetMaker", "selection": selection}]))
-    with pytest.raises(ConfigError, match=r"must hold exposure, .* got \['counts', 'edisp'\]"):
+    with pytest.raises(ConfigError, match=r"must contain exposure, .* got \['counts', 'edisp'\]"):
         settings_of(spectrum_target(makers=[{"type": "SpectrumDatasetMaker", "selection": ["counts", "edisp"]}]))
     settings_of(map_target(makers=[{"type": "MapDatasetMaker", "selection": ["counts"]}]))
 
@@ -120,7 +120,7 @@ def test_the_hash_sees_what_changes_results_and_nothing_else():
         ("run: {on_error: ignore}", 1, "run.on_error: got 'ignore': input should be 'raise', 'skip' or 'retry'"),
         ("run: {chunk_size: 0}", 1, "run.chunk_size: got 0: input should be greater than 0"),
         ("groups:\n  - name: a\n    by: time", 2, "groups.0: groups by 'time' need time_start and time_width"),
-        ("groups: [{name: a, by: night, edges: [1, 2]}]", 1, "have no use for edges"),
+        ("groups: [{name: a, by: night, edges: [1, 2]}]", 1, "do not take edges"),
         ("run: {}\nTargets: []", 2, "Targets: unknown key; did you mean 'targets'?"),
         ("map: 1", 1, "map: unknown key; known are"),
         ("groups: [{name: a, by: time, time_width: 1 d, time_start: today}]", 1, "got 'today', expected a time"),
@@ -145,7 +145,7 @@ def test_an_error_names_file_line_and_key(tmp_path, text, line, message):
         (map_target(binsize="0.1 deg"), "targets.0.binsize: unknown key; did you mean 'binsz'?"),
         (map_target(energy={"min": "1 TeV", "max": "1 GeV", "nbin": 2}), "min must be below max, got 1 TeV and 1 GeV"),
         (map_target(energy={"min": "1 TeV"}), "expected min, max and nbin, or edges"),
-        (map_target(energy={"edges": ["2 TeV", "1 TeV"]}), "edges must ascend, got 2 TeV, 1 TeV"),
+        (map_target(energy={"edges": ["2 TeV", "1 TeV"]}), "edges must be strictly ascending, got 2 TeV, 1 TeV"),
         (map_target(makers=[{"type": "SafeMaskMaker"}]), "makers must begin with the one maker that bins the events"),
         (map_target(makers=[{"type": "MapDatasetMakr"}]), "targets.0.makers.0: got 'MapDatasetMakr'"),
         (map_target(makers=[{"type": "MapDatasetMaker", "selektion": []}]), "did you mean 'selection'?"),
@@ -182,13 +182,13 @@ def test_true_and_false_are_no_numbers(section, key, truth):
 
 
 def test_names_of_targets_are_unique():
-    with pytest.raises(ConfigError, match="got twice: crab"):
+    with pytest.raises(ConfigError, match="got more than once: crab"):
         settings_of(map_target(), map_target())
 
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [("", "holds nothing"), ("- 1", "holds a list"), ("a: [", "no YAML"), ("a: 1\na: 2", "twice")],
+    [("", "contains nothing"), ("- 1", "contains a list"), ("a: [", "no YAML"), ("a: 1\na: 2", "twice")],
 )
 def test_what_is_no_settings_file_is_refused(tmp_path, text, message):
     path = tmp_path / "bad.yaml"

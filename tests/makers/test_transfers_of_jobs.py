@@ -276,4 +276,4 @@ def test_a_batch_reads_the_figures_of_all_its_runs_at_once(place, crab_store, tm
     # of each run its norm, error, counts and background; counts and background inside the mask, and 3 flags
     assert transfers.to_host.number == 1
     assert transfers.to_host.bytes <= 8 * (3 * (5 + 10) + 2)
-    assert all(outcome.figures[0]["norm"] > 0 for outcome in outcomes)
+    assert all(outcome.summaries[0]["norm"] > 0 for outcome in outcomes)

@@ -21,7 +21,7 @@ from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDatasetOnOff
 from lightpool.errors import ResumeError
 from lightpool.makers import ExcessMapEstimator
 from lightpool.report import write_report
-from lightpool.report.numbers import AtSource, by_night, cumulated, runs_of, theta_squared_of
+from lightpool.report.source_statistics import AtSource, by_night, cumulated, runs_of, theta_squared_of
 from lightpool.stats import WStatCountsStatistic
 
 NOTHING = "\N{EN DASH}"
@@ -141,7 +141,7 @@ def page_of(folder, output=None, max_pictures=0):
 def test_the_page_tells_what_was_done_and_what_failed(result):
     text = write_report(result.folder).read_text()
     assert re.search(r"<b>6</b>observations planned", text)
-    assert re.search(r"<b>5</b>done", text)
+    assert re.search(r"<b>5</b>reduced", text)
     assert re.search(r"<b>1</b>failed", text)
     failed = next(outcome for outcome in result.outcomes if outcome.status == "failed")
     assert failed.obs_id == 3
@@ -354,8 +354,8 @@ def test_a_reduction_that_has_not_ended_has_a_report(result, tmp_path):
     settings, chunks, version = folder.read_plan()
     (folder.chunks / f"{folder.key(settings, chunks[0], version)}.json").unlink()
     text = write_report(tmp_path).read_text()
-    assert "<b>2</b>not done yet" in text
-    assert "No results are written yet." in text
+    assert "<b>2</b>not yet reduced" in text
+    assert "No results have been written yet." in text
 
 
 @pytest.mark.slow
@@ -378,8 +378,8 @@ def test_numbers_that_are_missing_stay_empty(result):
     settings, chunks, version = folder.read_plan()
     key = folder.key(settings, chunks[0], version)
     record = folder.record(key)
-    figures = [{"target": "crab", "division": "all", "group": "all", "start": "2020-01-01T00:00:00", "norm": None}]
-    outcomes = tuple(replace(outcome, figures=figures) for outcome in record.outcomes)
+    summaries = [{"target": "crab", "division": "all", "group": "all", "start": "2020-01-01T00:00:00", "norm": None}]
+    outcomes = tuple(replace(outcome, summaries=summaries) for outcome in record.outcomes)
     before = (folder.chunks / f"{key}.json").read_text()
     (folder.chunks / f"{key}.json").write_text(replace(record, outcomes=outcomes).to_json())
     try:
@@ -417,7 +417,7 @@ def test_no_column_is_cut_off_in_a_browser(result, tmp_path, width):
     (tmp_path / "page.html").write_text(text)
     measure = (
         "const page = document.querySelector('iframe').contentDocument; const root = page.documentElement;"
-        "const wide = [...page.querySelectorAll('table, .scroll, .pictures, .tiles')]"
+        "const wide = [...page.querySelectorAll('table, .scroll, .plots, .tiles')]"
         ".filter(each => each.scrollWidth > each.clientWidth + 1"
         " || each.getBoundingClientRect().right > root.clientWidth);"
         "document.title = `widths ${root.scrollWidth} ${root.clientWidth} ${wide.length} `"

@@ -1,4 +1,4 @@
-"""Many observations: planned, reduced in chunks by any number of workers, resumed, and added up without loss."""
+"""Reduce many observations: plan, reduce in chunks with any number of workers, resume, and stack without loss."""
 
 from lightpool.batch.engine import BatchResult, plan_to_resume, run_batch
 from lightpool.batch.plan import Plan, make_plan

@@ -1,9 +1,9 @@
-"""What a FITS file holds, in words and numbers, for a first look."""
+"""Describe the contents of a FITS file for a first look."""
 
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -16,39 +16,47 @@ from lightpool.errors import LightpoolError
 from lightpool.fits import FileKind, FitsFile, file_kinds, parsing, read_fits
 from lightpool.fits.content_kinds import description
 from lightpool.irf import EDispKernel, load_irf_dict_from_file
-from lightpool.maps import Map
+from lightpool.maps import Geom, Map, MapAxes
+from lightpool.typing import JSONValue
 
 __all__ = ["FileDescription", "describe_file"]
 
 _MAPS = (FileKind.MAP, FileKind.PSF_MAP, FileKind.EDISP_MAP)
-_MOST_LISTED = 20
+_MAX_LISTED = 20
+
+Facts: TypeAlias = dict[str, str | int | float | bool | None]
+"""Properties of the contents of a file by name, in the order in which they are shown."""
 
 
 @dataclass(frozen=True)
 class FileDescription:
-    """What a file holds.
+    """Contents of a file.
 
     Attributes
     ----------
     path : str
-    kind : str, what it is and what reads it
-    facts : dict of str to str or number, in the order in which they are shown
-    hdus : list of str, a line for each HDU
-    provenance : Provenance, how a result was made; None if the file does not say
+    kind : str
+        What it contains and what reads it.
+    facts : dict of str to str or number
+        Properties, in the order in which they are shown.
+    hdus : list of str
+        One line per HDU.
+    provenance : Provenance or None
+        How a result was made; None if the file does not record it.
     """
 
     path: str
     kind: str
-    facts: dict[str, Any] = field(default_factory=dict)
+    facts: Facts = field(default_factory=dict)
     hdus: list[str] = field(default_factory=list)
     provenance: Provenance | None = None
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON has them; the provenance is left out."""
+    def to_dict(self) -> dict[str, JSONValue]:
+        """Return a JSON-compatible dict without the provenance."""
         return {"path": self.path, "kind": self.kind, "facts": self.facts, "hdus": self.hdus}
 
     def __str__(self) -> str:
-        lines = [f"{self.path} holds {self.kind}", ""]
+        lines = [f"{self.path} contains {self.kind}", ""]
         width = max(map(len, self.facts), default=0)
         for name, value in self.facts.items():
             first, *others = str(value).splitlines() or [""]
@@ -65,13 +73,13 @@ def describe_file(path: Path) -> FileDescription:
     Raises
     ------
     MissingDataError
-        If there is no such file.
+        If the file does not exist.
     FormatError
-        If it is no FITS file, or what it holds is damaged.
+        If it is not a FITS file, or its contents are damaged.
     """
     file = read_fits(path)
     kinds = file_kinds(file)
-    facts: dict[str, Any] = {}
+    facts: Facts = {}
     with parsing(path):
         if kinds and kinds[0].is_dataset:
             facts = _dataset_facts(file)
@@ -83,8 +91,8 @@ def describe_file(path: Path) -> FileDescription:
     return FileDescription(str(path), description(file, kinds), facts, hdus, provenance)
 
 
-def _facts_of(file: FitsFile, kind: FileKind, *, is_main: bool) -> dict[str, Any]:
-    """Facts about one kind of content; an error in what is there besides the main content is a fact as well."""
+def _facts_of(file: FitsFile, kind: FileKind, *, is_main: bool) -> Facts:
+    """Facts about one kind of content; an error in any but the main content is reported as a fact."""
     if kind not in _FACTS:
         return {}
     try:
@@ -98,16 +106,17 @@ def _facts_of(file: FitsFile, kind: FileKind, *, is_main: bool) -> dict[str, Any
 def _hdu_line(file: FitsFile, number: int) -> str:
     info = file.hdu(number)
     values = info.cards.values
-    shape = " x ".join(str(values.get(f"NAXIS{i}")) for i in range(1, int(values.get("NAXIS") or 0) + 1))
+    n_axis = int(values.get("NAXIS") or 0)
+    shape = " x ".join(str(values.get(f"NAXIS{i}")) for i in range(1, n_axis + 1))
     if info.kind == "BINTABLE":
         shape = f"{values.get('NAXIS2')} rows, {values.get('TFIELDS')} columns"
     return f"{number:3} {info.name or '(no name)':20} {info.kind:9} {shape}".rstrip()
 
 
-def _dataset_facts(file: FitsFile) -> dict[str, Any]:
+def _dataset_facts(file: FitsFile) -> Facts:
     dataset = read_dataset(file)
     info = dataset.info_dict()
-    facts: dict[str, Any] = {"class": type(dataset).__name__, "name": str(dataset.name)}
+    facts: Facts = {"class": type(dataset).__name__, "name": str(dataset.name)}
     facts |= {name: round(float(info[name]), 3) for name in ("counts", "background", "excess") if name in info}
     if "counts_off" in info:
         facts["OFF counts"] = round(float(info["counts_off"]), 3)
@@ -122,12 +131,12 @@ def _dataset_facts(file: FitsFile) -> dict[str, Any]:
     return facts
 
 
-def _geom_facts(geom: Any) -> dict[str, Any]:
+def _geom_facts(geom: Geom) -> Facts:
     lines = [line.strip() for line in str(geom).splitlines()]
     return {"geometry": "\n".join(line for line in lines if line), "axes": _axes_text(geom.axes) or "none"}
 
 
-def _axes_text(axes: Any) -> str:
+def _axes_text(axes: MapAxes) -> str:
     """Name, number of bins and range of each axis."""
     parts = []
     for axis in axes:
@@ -138,21 +147,21 @@ def _axes_text(axes: Any) -> str:
 
 
 def _listed(values: list[str]) -> str:
-    more = f" and {len(values) - _MOST_LISTED} more" if len(values) > _MOST_LISTED else ""
-    return f"{len(values)}: {', '.join(values[:_MOST_LISTED])}{more}"
+    more = f" and {len(values) - _MAX_LISTED} more" if len(values) > _MAX_LISTED else ""
+    return f"{len(values)}: {', '.join(values[:_MAX_LISTED])}{more}"
 
 
-def _gti_facts(gti: GTI | None) -> dict[str, Any]:
+def _gti_facts(gti: GTI | None) -> Facts:
     if gti is None or not len(gti):
         return {"good times": "none"}
     first, last = gti.time_start.min().utc.iso, gti.time_stop.max().utc.iso
     return {"good times": f"{len(gti)} intervals, {gti.time_sum.to('h'):.3f} from {first} to {last} UTC"}
 
 
-def _events_facts(file: FitsFile) -> dict[str, Any]:
+def _events_facts(file: FitsFile) -> Facts:
     events = EventList.from_table_data(file.table("EVENTS"))
     header = file.values("EVENTS")
-    facts: dict[str, Any] = {"events": len(events.table)}
+    facts: Facts = {"events": len(events.table)}
     facts |= {key.lower(): header[key] for key in ("OBS_ID", "TELESCOP", "INSTRUME", "OBJECT") if key in header}
     if "RA_PNT" in header and "DEC_PNT" in header:
         facts["pointing"] = f"RA {header['RA_PNT']} deg, DEC {header['DEC_PNT']} deg"
@@ -162,45 +171,45 @@ def _events_facts(file: FitsFile) -> dict[str, Any]:
     return facts
 
 
-def _irf_facts(file: FitsFile) -> dict[str, Any]:
+def _irf_facts(file: FitsFile) -> Facts:
     return {
         name: f"{type(irf).__name__}, axes {_axes_text(irf.axes)}"
         for name, irf in load_irf_dict_from_file(file).items()
     }
 
 
-def _map_facts(file: FitsFile) -> dict[str, Any]:
+def _map_facts(file: FitsFile) -> Facts:
     found = Map.read(file.source, device="cpu")
     values = np.asarray(found.data, dtype=np.float64)
     facts = {"unit": found.unit.to_string() or "none", **_geom_facts(found.geom)}
     return facts | {"sum": f"{np.nansum(values):.6g}"}
 
 
-def _index_facts(file: FitsFile) -> dict[str, Any]:
+def _index_facts(file: FitsFile) -> Facts:
     is_hdu_index = FileKind.HDU_INDEX in file_kinds(file)
     table = (HDUIndexTable if is_hdu_index else ObservationTable).read(file.source)
     obs_ids = list(dict.fromkeys(str(value) for value in table["OBS_ID"]))
     return {"rows": len(table), "observations": _listed(obs_ids), "columns": ", ".join(table.colnames)}
 
 
-def _matrix_facts(file: FitsFile) -> dict[str, Any]:
+def _matrix_facts(file: FitsFile) -> Facts:
     return {"axes": _axes_text(EDispKernel.read(file).axes)}
 
 
-def _area_facts(file: FitsFile) -> dict[str, Any]:
+def _area_facts(file: FitsFile) -> Facts:
     table = file.table("SPECRESP")
     area = table.quantity("SPECRESP")
     return {"energies": table.n_row, "effective area": f"{area.min():.3g} to {area.max():.3g}"}
 
 
-def _background_facts(file: FitsFile) -> dict[str, Any]:
+def _background_facts(file: FitsFile) -> Facts:
     table = file.table("SPECTRUM")
     name = next((name for name in ("COUNTS", "RATE") if name in table), None)
     total = {} if name is None else {name.lower(): float(np.sum(table.column(name)))}
     return {"channels": table.n_row, "exposure": f"{table.header.get('EXPOSURE')} s", **total}
 
 
-_FACTS: dict[FileKind, Callable[[FitsFile], dict[str, Any]]] = {
+_FACTS: dict[FileKind, Callable[[FitsFile], Facts]] = {
     FileKind.EVENTS: _events_facts,
     FileKind.GTI: lambda file: _gti_facts(GTI.from_table_data(file.table("GTI"))),
     FileKind.IRF: _irf_facts,

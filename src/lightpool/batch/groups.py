@@ -1,14 +1,14 @@
-"""Which groups an observation, or a part of it, belongs to.
+"""Decide which groups an observation, or a part of it, belongs to.
 
-A division is one way to group; each gives an observation to one group, or parts of it to several. Parts share the
+A division is one way to group: it assigns each observation to one group, or parts of it to several. Parts share the
 responses of their observation.
 """
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import pairwise
-from typing import Any
+from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -24,44 +24,54 @@ from lightpool.errors import ConfigError
 __all__ = ["Division", "Part", "night_of"]
 
 _OUTSIDE = ""
-"""Name of no group."""
+"""Label of what belongs to no group."""
+
+Row: TypeAlias = Mapping[str, str | float]
+"""Values of an observation in the observation index, by name of the column; numbers may be NumPy scalars."""
+
+_Parts: TypeAlias = Iterator[tuple[str, Observation]]
+_Values: TypeAlias = NDArray[np.generic]
 
 
 @dataclass(frozen=True)
 class Part:
-    """An observation, or what of it belongs to a group.
+    """An observation, or the part of it that belongs to a group.
 
     Attributes
     ----------
-    division : str, name of the division
-    group : str, name of the group in it
+    division : str
+        Name of the division.
+    group : str
+        Name of the group in the division.
     observation : Observation
     """
 
     division: str
     group: str
-    observation: Any
+    observation: Observation
 
 
 class Division:
-    """One way to group, ready to be asked about observations.
+    """One way to group observations.
 
     Parameters
     ----------
     settings : Groups
     table : ObservationTable, optional
-        The observation index. It tells the names of groups of observations: which texts there are to be told apart.
+        The observation index. It determines the names of groups of observations, as different values must have
+        different names.
 
     Attributes
     ----------
     name : str
-    labels : dict of str to str, name of the group of each text in the index; empty for other ways to group
+    labels : dict of str to str
+        Name of the group of each text in the index; empty for other ways to group.
     """
 
     def __init__(self, settings: Groups, table: ObservationTable | None = None) -> None:
         self.name = settings.name
         self._settings = settings
-        self._parts = {
+        self._parts: Callable[[Observation, Row], _Parts] = {
             "all": self._all,
             "night": self._night,
             "time": self._time_bins,
@@ -72,7 +82,7 @@ class Division:
         self._intervals = _intervals_of(settings.file) if settings.file is not None else []
         self._edges = None if settings.edges is None else np.array([_number(edge) for edge in settings.edges])
         if self._edges is not None and not np.all(np.diff(self._edges) > 0):
-            raise ConfigError(f"groups {self.name!r}: edges must ascend, got {settings.edges}")
+            raise ConfigError(f"groups {self.name!r}: edges must be strictly ascending, got {settings.edges}")
         self.labels: dict[str, str] = {}
         by_text = (
             settings.by == "observations"
@@ -83,51 +93,58 @@ class Division:
             self.labels = labels_of(self.texts_in(table))
 
     def check(self, table: ObservationTable | None) -> None:
-        """Refuse an expression about observations that the observation index has no values for."""
+        """Check that an expression about observations can be evaluated on the observation index.
+
+        Raises
+        ------
+        ConfigError
+            If the index lacks a column of the expression, or the values cannot be binned by the edges.
+        """
         if self._settings.by != "observations":
             return
         try:
             self._labels(self._values_in(table))
         except ValueError as error:
             raise ConfigError(
-                f"groups {self.name!r}: {self._settings.expression} has no use for edges: {error}"
+                f"groups {self.name!r}: {self._settings.expression} cannot be binned by edges: {error}"
             ) from error
 
     def texts_in(self, table: ObservationTable) -> list[str]:
-        """Value of the expression for each observation of the index, as text."""
+        """Return the value of the expression for each observation of the index, as text."""
         return [_text(value) for value in self._values_in(table).tolist()]
 
-    def label(self, row: Mapping[str, Any]) -> str:
-        """Name of the group of an observation, of what the observation index says of it; empty if in none."""
-        columns = {name: np.asarray([value]) for name, value in row.items()}
+    def label(self, row: Row) -> str:
+        """Return the name of the group of an observation, given its row of the index; empty if it is in none."""
+        columns: dict[str, _Values] = {name: np.asarray([value]) for name, value in row.items()}
         return str(self._labels(_values(self._settings, columns, 1))[0])
 
-    def _values_in(self, table: ObservationTable | None) -> NDArray[Any]:
+    def _values_in(self, table: ObservationTable | None) -> _Values:
         """Values of the expression in the observation index."""
-        columns: dict[str, NDArray[Any]] = {}
+        columns: dict[str, _Values] = {}
         if table is not None:
             columns = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
         n_row = 1 if table is None else len(table)
         return _values(self._settings, {**columns, "OFFSET": np.zeros(n_row)}, n_row)
 
-    def parts(self, observation: Observation, row: Mapping[str, Any]) -> Iterator[Part]:
-        """Parts of an observation with their groups; none if it belongs to no group.
+    def parts(self, observation: Observation, row: Row) -> Iterator[Part]:
+        """Yield the parts of an observation with their groups; none if it belongs to no group.
 
         Parameters
         ----------
         observation : Observation
-        row : mapping of column names to values, of the observation index; for conditions on observations
+        row : mapping of str to value
+            Its row of the observation index, for conditions on observations.
         """
         for group, part in self._parts(observation, row):
             yield Part(self.name, group, part)
 
-    def _all(self, observation: Any, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _all(self, observation: Observation, row: Row) -> _Parts:
         yield "all", observation
 
-    def _night(self, observation: Any, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _night(self, observation: Observation, row: Row) -> _Parts:
         yield night_of(observation), observation
 
-    def _time_bins(self, observation: Any, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _time_bins(self, observation: Observation, row: Row) -> _Parts:
         start, width = Time(self._settings.time_start), u.Quantity(self._settings.time_width)
         gti = observation.gti
         first, last = (
@@ -139,13 +156,13 @@ class Division:
             if part is not None:
                 yield _time_label(interval[0]), part
 
-    def _intervals_of_file(self, observation: Any, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _intervals_of_file(self, observation: Observation, row: Row) -> _Parts:
         for number, interval in enumerate(self._intervals, start=1):
             part = _selected(observation, interval)
             if part is not None:
                 yield f"interval-{number}", part
 
-    def _events(self, observation: Any, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _events(self, observation: Observation, row: Row) -> _Parts:
         events = observation.events
         labels = self._labels(_values(self._settings, events.columns.columns, len(events)))
         for label in sorted(set(labels.tolist()) - {_OUTSIDE}):
@@ -153,11 +170,11 @@ class Division:
             part.events = events.select_row_subset(np.flatnonzero(labels == label))
             yield label, part
 
-    def _observations(self, observation: Any, row: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    def _observations(self, observation: Observation, row: Row) -> _Parts:
         if label := self.label(row):
             yield label, observation
 
-    def _labels(self, values: NDArray[Any]) -> NDArray[Any]:
+    def _labels(self, values: _Values) -> NDArray[np.object_]:
         """Name of the group of each value."""
         if self._edges is None:
             texts = [_text(value) for value in values.tolist()]
@@ -168,8 +185,12 @@ class Division:
         return np.where(inside, np.array([*names, _OUTSIDE], dtype=object)[np.where(inside, index, -1)], _OUTSIDE)
 
 
-def night_of(observation: Any) -> str:
-    """Date of the evening, at the observatory, of the night of an observation, such as ``2004-03-26``."""
+def night_of(observation: Observation) -> str:
+    """Return the date of the evening, at the observatory, on which the night of an observation began.
+
+    An example is ``2004-03-26``. The UTC date changes during the night at many observatories, so the local mean time
+    decides: a night lasts from noon to noon.
+    """
     location = observation.observatory_earth_location
     longitude = 0.0 if location is None else location.lon.wrap_at("180d").deg
     local_noon = observation.tmid.utc.mjd + longitude / 360 - 0.5
@@ -177,7 +198,7 @@ def night_of(observation: Any) -> str:
 
 
 def _time_label(time: Time) -> str:
-    """Time as a name, such as ``2004-03-26T001500``; with its fraction of a second where it has one."""
+    """Time as a name, such as ``2004-03-26T001500``, with the fraction of a second if it is not zero."""
     seconds, _, fraction = str(Time(time.utc, precision=9).isot).partition(".")
     return (
         f"{seconds}.{fraction}".rstrip("0").rstrip(".").replace(":", "")
@@ -186,8 +207,8 @@ def _time_label(time: Time) -> str:
     )
 
 
-def _selected(observation: Any, interval: Time) -> Any:
-    """Part of an observation in a time interval, None if that is empty."""
+def _selected(observation: Observation, interval: Time) -> Observation | None:
+    """Part of an observation in a time interval; None if that is empty."""
     part = observation.select_time(interval)
     return part if part.gti.time_sum > 0 * u.s else None
 
@@ -199,8 +220,8 @@ def _intervals_of(file: str) -> list[Time]:
         raise ConfigError(f"the file of time intervals {file} cannot be read: {error}") from error
 
 
-def _values(settings: Groups, columns: Mapping[str, NDArray[Any]], n_row: int) -> NDArray[Any]:
-    assert settings.expression is not None  # the settings have seen to that
+def _values(settings: Groups, columns: Mapping[str, NDArray[Any]], n_row: int) -> _Values:
+    assert settings.expression is not None  # the settings are validated
     try:
         return evaluate_expression(settings.expression, columns, n_row)
     except ValueError as error:
@@ -208,15 +229,15 @@ def _values(settings: Groups, columns: Mapping[str, NDArray[Any]], n_row: int) -
 
 
 def _number(edge: float | str) -> float:
-    return u.Quantity(edge).to_value("deg") if isinstance(edge, str) else float(edge)
+    return float(u.Quantity(edge).to_value("deg")) if isinstance(edge, str) else float(edge)
 
 
 def _edge_text(edge: float) -> str:
-    """Edge as short as it can be without becoming another number."""
+    """Shortest text of an edge that still represents the same number."""
     return f"{edge:g}" if float(f"{edge:g}") == edge else f"{edge!r}"
 
 
-def _text(value: Any) -> str:
+def _text(value: object) -> str:
     """Value as text; FITS pads texts with blanks."""
     if isinstance(value, bool):
         return "yes" if value else "no"

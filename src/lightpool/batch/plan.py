@@ -1,11 +1,10 @@
-"""What a reduction is going to do, before anything runs: observations, chunks, targets, memory."""
+"""Plan a reduction before anything runs: observations, chunks, targets, memory."""
 
 import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
 from pathlib import Path
-from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -25,23 +24,26 @@ __all__ = ["Cost", "Plan", "make_plan"]
 
 
 _SECONDS_A_RUN, _SECONDS_A_BIN = 0.02, 6e-8
-"""What benchmarks/growth.py measures; a rough guess for another machine."""
-
+"""Measured by benchmarks/growth.py; a rough estimate for other machines."""
 
 _MAX_NAMES = 20
-"""Names of groups that a plan lists."""
+"""Number of group names that a plan lists."""
 
 
 @dataclass(frozen=True)
 class Cost:
-    """What a target costs, as far as that is known before anything runs.
+    """Estimated cost of a target.
 
     Attributes
     ----------
-    shape : tuple of int, of the counts
-    n_bytes : int, memory of a worker: one stack, the maps of an observation, and what it takes to make them
-    stack_bytes : int, memory of one more stack
-    seconds : float, for one observation
+    shape : tuple of int
+        Shape of the counts.
+    n_bytes : int
+        Memory of a worker: one stack, the maps of an observation, and the temporary arrays needed to compute them.
+    stack_bytes : int
+        Memory of each further stack.
+    seconds : float
+        Time per observation.
     """
 
     shape: tuple[int, ...]
@@ -51,7 +53,7 @@ class Cost:
 
     @classmethod
     def of(cls, target: Target) -> "Cost":
-        """Cost of a target."""
+        """Estimate the cost of a target."""
         outline, maker = build_reduction(target)
         n_bytes = maker.estimate_memory(outline).n_bytes
         n_bin = min(math.prod(outline.data_shape), n_bytes // 8)
@@ -61,16 +63,19 @@ class Cost:
 
 @dataclass(frozen=True)
 class Plan:
-    """What a reduction is going to do. ``str(plan)`` says it in words.
+    """What a reduction is going to do; ``str(plan)`` describes it.
 
     Attributes
     ----------
     settings : Settings
-    chunks : tuple of tuple of int, observations that are reduced and saved together
-    livetime : float or None, s, of all observations, as far as the index tells
-    costs : tuple of Cost, of the targets
-    renamed : dict of str to dict of str to str
-        Of each division, the groups that do not have the name of their value, with these values.
+    chunks : tuple of tuple of int
+        Observations that are reduced and saved together.
+    livetime : float or None, s
+        Of all observations, if the observation index contains it.
+    costs : tuple of Cost
+        One per target.
+    renamed : mapping of str to mapping of str to str
+        For each division, the groups whose name differs from their value, with that value.
     """
 
     settings: Settings
@@ -93,24 +98,23 @@ class Plan:
             size = " x ".join(str(n) for n in cost.shape[::-1])
             lines += [f"  {target.name}: {target.kind} of {size} bins"]
             lines += [f"    {', '.join(step.type for step in target.makers)}"]
-            lines += [
-                f"    {format_bytes(cost.n_bytes)} in each worker, {format_bytes(cost.stack_bytes)} a further group"
-            ]
+            size, more = format_bytes(cost.n_bytes), format_bytes(cost.stack_bytes)
+            lines += [f"    {size} in each worker, {more} for each further group"]
         lines += ["", "Groups"]
         for groups in self.settings.groups:
             lines += [f"  {groups.name}: by {groups.by}", *self._names_in(groups.name)]
         seconds = len(self.obs_ids) * sum(cost.seconds for cost in self.costs)
-        lines += ["", f"About {seconds:.0f} s of work for one core of a small machine"]
+        lines += ["", f"About {seconds:.0f} s of work on one core of a small machine"]
         lines += [f"Device {run.device}, {run.precision} precision, on error: {run.on_error}"]
         return "\n".join([*lines, f"Results in {self.settings.output.folder}"])
 
     def _names_in(self, division: str) -> Iterator[str]:
-        """Lines about the files of a division whose names are not those of what they hold."""
+        """Lines about the files of a division that cannot be named after their contents."""
         names = StackNames(self.settings)
         for target in self.settings.targets:
             name, plain = names.of(StackKey(target.name, division, "...")), f"{target.name}-{division}-..."
             if name not in (plain, target.name):
-                yield f"    {name}: {target.name}, as its files could be taken for others"
+                yield f"    {name}: {target.name}, because its files could be confused with others"
         renamed = self.renamed.get(division, {})
         for label, text in list(renamed.items())[:_MAX_NAMES]:
             yield f"    {label}: {text!r}"
@@ -121,7 +125,7 @@ class Plan:
 def _renamed(
     divisions: Sequence[Division], table: ObservationTable | None, wanted: Collection[int]
 ) -> dict[str, dict[str, str]]:
-    """Names of the groups of the observations that are wanted, where they are not those of their values."""
+    """Names of the groups of the selected observations that differ from their values."""
     renamed: dict[str, dict[str, str]] = {}
     for division in divisions:
         if table is None or not division.labels:
@@ -134,21 +138,21 @@ def _renamed(
 
 
 def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Plan:
-    """Find the observations and share them out to chunks. Of the data, index files alone are opened.
+    """Select the observations and divide them into chunks. Only the index files of the data store are opened.
 
     Parameters
     ----------
     settings : Settings
     previous : sequence of sequences of int
-        Chunks of a reduction that goes on: they are kept, new observations are added behind them.
+        Chunks of a reduction that is resumed: they are kept, and new observations are appended.
 
     Raises
     ------
     ConfigError
-        If the settings ask for an observation or a column that the store does not have, or for nothing.
+        If an observation or column does not exist in the data store, or no observation is selected.
     """
     store = _open(settings.observations.datastore)
-    # Their files and bins are checked before anything runs.
+    # Built first, because this checks their files and bins.
     divisions = [Division(groups, store.obs_table) for groups in settings.groups]
     wanted = _selected(settings, store)
     for division in divisions:
@@ -159,7 +163,7 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
     new = [obs_id for obs_id in wanted if obs_id not in known]
     chunks = [chunk for chunk in kept if chunk]
     size = settings.run.chunk_size
-    if chunks and len(chunks[-1]) < size:  # as if all had been there from the start
+    if chunks and len(chunks[-1]) < size:  # fill the last chunk, as if all observations had been there from the start
         n_free = size - len(chunks[-1])
         chunks[-1], new = chunks[-1] + new[:n_free], new[n_free:]
     chunks += [new[first : first + size] for first in range(0, len(new), size)]
@@ -195,14 +199,14 @@ def _selected(settings: Settings, store: DataStore) -> list[int]:
     wanted = list(dict.fromkeys(wanted))
     if unknown := sorted(set(wanted) - set(listed)):
         raise ConfigError(
-            f"observations: the store {asked.datastore} does not list {', '.join(map(str, unknown[:20]))}"
+            f"observations: the data store {asked.datastore} does not contain {', '.join(map(str, unknown[:20]))}"
             f"{' ...' if len(unknown) > 20 else ''}; it has {len(listed)} observations"
         )
     if asked.select is not None or asked.cone is not None:
         allowed = set(_by_index(settings, store.obs_table))
         wanted = [obs_id for obs_id in wanted if obs_id in allowed]
     if not wanted:
-        raise ConfigError(f"observations: none of the {len(listed)} in {asked.datastore} is selected")
+        raise ConfigError(f"observations: none of the {len(listed)} observations in {asked.datastore} is selected")
     return wanted
 
 
@@ -216,7 +220,7 @@ def _numbers_in(path: Path) -> list[int]:
 def _by_index(settings: Settings, table: ObservationTable | None) -> list[int]:
     asked = settings.observations
     if table is None:
-        raise ConfigError(f"observations: {asked.datastore} has no observation index, so nothing can be selected by it")
+        raise ConfigError(f"observations: select and cone need an observation index, which {asked.datastore} lacks")
     key = "select"
     try:
         if asked.select is not None:
@@ -229,7 +233,7 @@ def _by_index(settings: Settings, table: ObservationTable | None) -> list[int]:
     return [int(obs_id) for obs_id in table["OBS_ID"]]
 
 
-def _livetime(table: Any, obs_ids: Sequence[int]) -> float | None:
+def _livetime(table: ObservationTable | None, obs_ids: Sequence[int]) -> float | None:
     if table is None or "LIVETIME" not in table.colnames:
         return None
     rows = np.isin(np.asarray(table["OBS_ID"]), list(obs_ids))

@@ -1,7 +1,6 @@
 """The command line."""
 
 import sys
-from typing import Any
 
 import click
 
@@ -16,20 +15,22 @@ __all__ = ["main"]
 
 
 class _Commands(click.Group):
-    """The commands; Ctrl-C ends each of them with the same exit code, and what they say of errors is printable."""
+    """The group of commands; Ctrl-C ends each of them with the same exit code, and their errors are printable."""
 
-    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+    def make_context(
+        self, info_name: str | None, args: list[str], parent: click.Context | None = None, **extra: object
+    ) -> click.Context:
         with printable_errors():
-            return super().make_context(*args, **kwargs)
+            return super().make_context(info_name, args, parent, **extra)
 
-    def invoke(self, ctx: click.Context) -> Any:
+    def invoke(self, ctx: click.Context) -> object:
         install_traceback()
         try:
             with printable_errors():
                 return super().invoke(ctx)
         except KeyboardInterrupt:
             say("Interrupted.", err=True)
-            sys.exit(130)  # as the shell has it for SIGINT
+            sys.exit(130)  # the convention of shells for SIGINT
 
 
 @click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"]})

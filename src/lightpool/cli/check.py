@@ -1,11 +1,11 @@
-"""The command that looks for faults in a data store."""
+"""The command that checks a data store."""
 
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -20,14 +20,14 @@ __all__ = ["check"]
 
 @click.command()
 @click.argument("store", type=LocalPath(file_okay=False))
-@click.option("--runs", help="Numbers of observations, 1,2,5, or a file with them; all by default.")
+@click.option("--runs", help="Observation numbers, such as 1,2,5, or a file with them; all by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads.")
-@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds for a run. [default: no limit]")
+@click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds per run. [default: no limit]")
 def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: float | None) -> None:
-    """Look for faults in the index files and observations of STORE, a folder.
+    """Check the index files and observations of the data store in folder STORE.
 
-    An error is what keeps an observation from being reduced, or would make it wrong; the rest are warnings.
+    Errors are faults that prevent the reduction of an observation or make its results wrong; all others are warnings.
 
     Exit codes: 0 no errors; 1 the store cannot be opened; 2 wrong arguments; 4 errors were found.
     """
@@ -44,8 +44,8 @@ def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: f
             opened = DataStore.from_dir(store)
         except (LightpoolError, OSError):
             raise
-        except Exception as error:  # whatever damaged files lead to
-            raise FormatError(f"the store {store} cannot be opened: {type(error).__name__}: {error}") from error
+        except Exception as error:  # damaged files can cause any error
+            raise FormatError(f"the data store {store} cannot be opened: {type(error).__name__}: {error}") from error
         obs_ids = _numbers(opened, runs)
         findings = list(check_data_store(opened, obs_ids=obs_ids, n_worker=workers, time_limit=timeout))
     n_error = sum(found["level"] == "error" for found in findings)
@@ -55,22 +55,22 @@ def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: f
         for found in findings:
             say(_line(found, store))
         say(f"{len(obs_ids)} runs checked, {n_error} errors, {len(findings) - n_error} warnings")
-    sys.exit(ExitCode.DAMAGED if n_error else ExitCode.WELL)
+    sys.exit(ExitCode.DAMAGED if n_error else ExitCode.OK)
 
 
-def _line(found: dict[str, Any], store: Path) -> str:
-    """One finding: observation, level, code, place, message."""
-    place = ""
+def _line(found: Mapping[str, str | int], store: Path) -> str:
+    """One finding: observation, level, code, file and HDU, message."""
+    location = ""
     if "file" in found:
-        path = Path(found["file"])
-        place = str(path.relative_to(store)) if path.is_relative_to(store) else str(path)
+        path = Path(str(found["file"]))
+        location = str(path.relative_to(store)) if path.is_relative_to(store) else str(path)
     if "hdu" in found:
-        place += f"[{found['hdu']}]"
-    return f"{found.get('obs_id', 'index'):>8}  {found['level']:<7}  {found['code']:<15}  {place}: {found['msg']}"
+        location += f"[{found['hdu']}]"
+    return f"{found.get('obs_id', 'index'):>8}  {found['level']:<7}  {found['code']:<15}  {location}: {found['msg']}"
 
 
 def _numbers(store: "DataStore", runs: str | None) -> Sequence[int]:
-    """Numbers of the observations that were asked for; ConfigError if the store does not list one."""
+    """Numbers of the selected observations; ConfigError if one is not in the data store."""
     from lightpool.errors import ConfigError
     from lightpool.fits import read_text
 
@@ -81,15 +81,15 @@ def _numbers(store: "DataStore", runs: str | None) -> Sequence[int]:
     try:
         wanted = [int(word) for word in text.replace(",", " ").split()]
     except ValueError as error:
-        raise ConfigError(f"--runs {runs} is no file, and no list of numbers such as 1,2,5") from error
+        raise ConfigError(f"--runs {runs} is neither a file nor a list of numbers such as 1,2,5") from error
     if unknown := sorted(set(wanted) - set(listed)):
-        raise ConfigError(f"--runs: the store does not list {', '.join(map(str, unknown))}")
+        raise ConfigError(f"--runs: the data store does not contain {', '.join(map(str, unknown))}")
     return list(dict.fromkeys(wanted))
 
 
 @contextmanager
 def _quiet() -> Iterator[None]:
-    """Leave out what is logged while files are read: the findings say it."""
+    """Suppress warnings while files are read: the findings contain them."""
     import logging
 
     log = logging.getLogger("lightpool")

@@ -1,4 +1,4 @@
-"""What a command says while it works, and how it ends."""
+"""Progress of a command, and its exit code for each kind of error."""
 
 import logging
 import sys
@@ -7,13 +7,16 @@ from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from enum import IntEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Self
+from typing import TYPE_CHECKING, Self
 
 from lightpool.cli.output import logged, say
 from lightpool.errors import ConfigError, FolderInUseError, InputChangedError, LightpoolError, ResumeError
 from lightpool.utils import pbar
 
 if TYPE_CHECKING:
+    from rich.progress import Progress as Bar
+    from rich.progress import TaskID
+
     from lightpool.batch.storage.folder import ChunkRecord
 
 __all__ = ["ExitCode", "Progress", "ended_by_errors"]
@@ -21,29 +24,37 @@ __all__ = ["ExitCode", "Progress", "ended_by_errors"]
 log = logging.getLogger("lightpool")
 
 _INTERVAL = 30.0
-"""Seconds between two lines about the progress, where there is no terminal."""
+"""Seconds between two lines about the progress without a terminal."""
 
 
 class ExitCode(IntEnum):
-    """How a command ended, for shell scripts."""
+    """Exit codes of commands, for shell scripts."""
 
-    WELL = 0
+    OK = 0
     FAILED = 1
     WRONG_USE = 2
-    """Wrong arguments or settings, or a folder that holds another reduction; nothing was done."""
+    """Wrong arguments or settings, or a folder that contains another reduction; nothing was done."""
     SOME_FAILED = 3
-    """The results are there, but some observations are not in them."""
+    """The results are complete except for observations that failed."""
     DAMAGED = 4
     """A check found errors in the data."""
     IN_USE = 5
-    """Another reduction works in the folder; nothing was done."""
+    """Another reduction is running in the folder; nothing was done."""
     CHANGED = 6
-    """A file that was read changed meanwhile; what is done is kept."""
+    """An input file changed during the reduction; completed chunks are saved."""
 
 
 @contextmanager
 def ended_by_errors(log_file: Path | None = None, *, verbose: bool = False) -> Iterator[None]:
-    """Show what a command logs and how far it is, and end it with a line and an exit code for each kind of error."""
+    """Show log messages and progress of a command, and end it with a message and an exit code if an error occurs.
+
+    Parameters
+    ----------
+    log_file : Path, optional
+        Messages are also written to this file.
+    verbose : bool
+        Whether to show messages of level INFO.
+    """
     try:
         with logged(log_file, verbose=verbose), pbar.shown():
             yield
@@ -60,31 +71,31 @@ def ended_by_errors(log_file: Path | None = None, *, verbose: bool = False) -> I
         say(f"Error: {error}", err=True)
         sys.exit(ExitCode.FAILED)
     except MemoryError as error:
-        say(f"Error: the memory is not enough: {error}", err=True)
+        say(f"Error: out of memory: {error}", err=True)
         sys.exit(ExitCode.FAILED)
 
 
 class Progress:
-    """A bar of observations on a terminal; elsewhere a line from time to time.
+    """A progress bar of observations on a terminal; elsewhere a line every 30 seconds.
 
     Parameters
     ----------
-    n_obs : int, observations of the plan
+    n_obs : int
+        Number of observations of the plan.
     """
 
     def __init__(self, n_obs: int) -> None:
         self.n_obs, self.n_done, self.n_failed = n_obs, 0, 0
         self._start = self._last = time.monotonic()
-        self._bar: Any = None
-        self._task: Any = None
+        self._bar: tuple[Bar, TaskID] | None = None
         self._drawing = ExitStack()
 
     def __enter__(self) -> Self:
         console = pbar.terminal()
         if console.is_terminal:
-            self._bar = pbar.bar_on(console)
-            self._task = self._bar.add_task("observations", total=self.n_obs)
-            self._drawing.enter_context(pbar.live(self._bar, console))
+            bar = pbar.bar_on(console)
+            self._bar = bar, bar.add_task("observations", total=self.n_obs)
+            self._drawing.enter_context(pbar.live(bar, console))
         return self
 
     def __exit__(self, *_: object) -> None:
@@ -93,14 +104,15 @@ class Progress:
             self._say()
 
     def __call__(self, record: "ChunkRecord") -> None:
-        """Take notice of a finished chunk."""
+        """Count the observations of a finished chunk."""
         failed = [outcome for outcome in record.outcomes if outcome.status == "failed"]
         self.n_done += len(record.outcomes)
         self.n_failed += len(failed)
         for outcome in failed:
-            log.error("observation %s left out: %s failed with %s", outcome.obs_id, outcome.step, outcome.error)
+            log.error("observation %s omitted: %s failed with %s", outcome.obs_id, outcome.step, outcome.error)
         if self._bar is not None:
-            self._bar.update(self._task, completed=self.n_done)
+            bar, task = self._bar
+            bar.update(task, completed=self.n_done)
         elif time.monotonic() - self._last > _INTERVAL:
             self._last = time.monotonic()
             self._say()

@@ -1,7 +1,7 @@
-"""Commands for a first look: what is installed, a demonstration, simulated runs."""
+"""Commands to get started: what is installed, a demonstration, simulated runs."""
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING
 
 import click
 
@@ -9,20 +9,22 @@ import lightpool
 from lightpool.cli.options import LocalPath
 from lightpool.cli.output import say
 
+if TYPE_CHECKING:
+    from lightpool.typing import JSONValue
+
 __all__ = ["demo", "info", "simulate"]
 
-_DEVICE_HELP = "Where the maps are made: cpu, cuda, torch, torch:cuda. [default: LIGHTPOOL_DEVICE or cpu]"
+_DEVICE_HELP = "Device of the maps: cpu, cuda, torch, torch:cuda. [default: LIGHTPOOL_DEVICE or cpu]"
 
 
 @click.command()
 @click.argument("file", type=LocalPath(dir_okay=False), required=False)
 @click.option("--json", "as_json", is_flag=True, help="Print the same as JSON.")
 def info(file: Path | None, as_json: bool) -> None:
-    """Show devices, memory and versions, what works here, and what to install for the rest.
+    """Show devices, memory and versions, the available features, and what to install for the others.
 
-    With a FITS FILE: what it holds, whatever its name is. Datasets show their counts, livetime, observations and
-    geometry, and results how they were made and of what; maps, runs, responses, index files and the files of a
-    spectrum are described too.
+    With a FITS FILE, describe its contents: counts, livetime, observations and geometry of datasets, the provenance of
+    results, and also maps, runs, responses, index files and the files of a spectrum.
     """
     import json
 
@@ -35,7 +37,7 @@ def info(file: Path | None, as_json: bool) -> None:
             from lightpool.batch.storage.provenance import prov_document
 
             found = describe_file(file)
-            document: dict[str, Any] = {"file": found.to_dict()}
+            document: dict[str, JSONValue] = {"file": found.to_dict()}
             if found.provenance is not None:
                 document |= prov_document(found.provenance, {file.name: sha256_of(file)})
             say(json.dumps(document, indent=1, default=str) if as_json else str(found))
@@ -51,7 +53,7 @@ def info(file: Path | None, as_json: bool) -> None:
 @click.option("--device", help=_DEVICE_HELP)
 @click.option("--seed", type=int, default=0, show_default=True)
 def demo(output: Path, device: str | None, seed: int) -> None:
-    """Simulate four runs of a Crab-like source, reduce them, and draw the maps."""
+    """Simulate four runs of a Crab-like source, reduce them, and plot the maps."""
     from lightpool.cli.console import ended_by_errors
     from lightpool.errors import DeviceError
     from lightpool.simulate.demo import run_demo
@@ -66,10 +68,10 @@ def demo(output: Path, device: str | None, seed: int) -> None:
     say(result.dataset)
     say(f"Simulated runs (GADF) : {result.store}")
     say(f"Stacked dataset       : {result.file}")
-    if result.picture is None:
+    if result.plot is None:
         say(f"No plot: matplotlib is not installed. Run {install_command('plot')}, then the demo again.")
     else:
-        say(f"Picture               : {result.picture}")
+        say(f"Plot                  : {result.plot}")
     say(
         "\nNext:\n"
         f"  from lightpool.data import DataStore; print(DataStore.from_dir('{result.store}').obs_table)\n"
@@ -82,7 +84,7 @@ def demo(output: Path, device: str | None, seed: int) -> None:
 @click.command()
 @click.argument("folder", type=LocalPath())
 @click.option("-n", "--n-obs", type=click.IntRange(min=1), default=4, show_default=True, help="Number of runs.")
-@click.option("--seed", type=int, default=0, show_default=True, help="The same seed gives the same runs.")
+@click.option("--seed", type=int, default=0, show_default=True, help="The same seed makes the same runs.")
 @click.option(
     "--ontime", type=click.FloatRange(min=0, min_open=True), default=1680.0, show_default=True, help="Seconds."
 )
@@ -90,7 +92,7 @@ def demo(output: Path, device: str | None, seed: int) -> None:
 @click.option(
     "--flux", type=click.FloatRange(min=0), default=1.0, show_default=True, help="In units of the Crab nebula."
 )
-@click.option("--overwrite", is_flag=True, help="Write over a store in the folder.")
+@click.option("--overwrite", is_flag=True, help="Replace a data store in the folder.")
 def simulate(
     folder: Path, n_obs: int, seed: int, ontime: float, wobble_offset: float, flux: float, overwrite: bool
 ) -> None:

@@ -1,7 +1,7 @@
-"""Arguments of commands: paths as users write them, and options that do not go together."""
+"""Arguments of commands: paths as users write them, and mutually exclusive options."""
 
+from os import PathLike
 from pathlib import Path
-from typing import Any
 
 import click
 
@@ -9,16 +9,30 @@ __all__ = ["LocalPath", "refuse_together"]
 
 
 class LocalPath(click.Path):
-    """A path with ``~`` and variables expanded, where the shell has left them, as in ``--output=$HOME/crab`` in quotes.
+    """A path in which ``~`` and variables are expanded if the shell has not done so, as in ``'--output=$HOME/crab'``.
 
-    Parameters are those of `click.Path`; the value is a `pathlib.Path`.
+    The value is a `pathlib.Path`.
+
+    Parameters
+    ----------
+    file_okay, dir_okay : bool
+        Whether the path may be a file, or a folder, if it exists.
     """
 
-    def __init__(self, **options: Any) -> None:
-        super().__init__(path_type=Path, **options)
+    def __init__(self, *, file_okay: bool = True, dir_okay: bool = True) -> None:
+        super().__init__(path_type=Path, file_okay=file_okay, dir_okay=dir_okay)
 
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        """Path of this machine; anything else ends the command as wrong use."""
+    def convert(
+        self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | PathLike[str]:
+        """Return the path; anything but a local path ends the command as wrong usage.
+
+        Parameters
+        ----------
+        value : str or path
+        param : click.Parameter or None
+        ctx : click.Context or None
+        """
         from lightpool.fits.paths import expanded_path
 
         try:
@@ -28,14 +42,17 @@ class LocalPath(click.Path):
         return super().convert(str(expanded), param, ctx)
 
 
-def refuse_together(first: str, second: str, values: tuple[Any, Any], advice: str) -> None:
-    """End the command as wrong use if two options are given that contradict each other.
+def refuse_together(first: str, second: str, values: tuple[object, object], advice: str) -> None:
+    """End the command as wrong usage if two mutually exclusive options are given.
 
     Parameters
     ----------
-    first, second : str, names of the options
-    values : their values
-    advice : str, what each of them does
+    first, second : str
+        Names of the options.
+    values : (object, object)
+        Their values; None and False mean that an option is not given.
+    advice : str
+        What each of them does.
     """
     if all(value not in (None, False) for value in values):
-        raise click.UsageError(f"{first} and {second} contradict each other: {advice}. Give one of them.")
+        raise click.UsageError(f"{first} and {second} are mutually exclusive: {advice}. Give only one of them.")

@@ -1,4 +1,4 @@
-"""Everything that a command says goes through here: lines are whole, and no terminal obeys what a file says."""
+"""All output of commands: lines are not mixed, and control characters from files never reach the terminal."""
 
 import logging
 import sys
@@ -6,7 +6,7 @@ import traceback
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from types import TracebackType
 
 import click
 
@@ -19,18 +19,35 @@ log = logging.getLogger("lightpool")
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print a text with control characters as escapes."""
+    """Print a text with control characters escaped.
+
+    Parameters
+    ----------
+    text : object
+        Converted to str.
+    err : bool
+        Whether to print to standard error.
+    nl : bool
+        Whether to append a newline.
+    """
     click.echo(printable(text), err=err, nl=nl)
 
 
-def show_traceback(kind: Any, error: Any, trace: Any) -> None:
-    """Print an error that nobody expected; for ``sys.excepthook``."""
+def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+    """Print an unexpected error; for ``sys.excepthook``.
+
+    Parameters
+    ----------
+    kind : type of BaseException
+    error : BaseException
+    trace : traceback or None
+    """
     say("".join(traceback.format_exception(kind, error, trace)), err=True, nl=False)
 
 
 @contextmanager
 def printable_errors() -> Iterator[None]:
-    """Escape what click says of wrong arguments."""
+    """Escape control characters in the messages of click about wrong arguments."""
     try:
         yield
     except click.ClickException as error:
@@ -39,7 +56,7 @@ def printable_errors() -> Iterator[None]:
 
 
 class _Lines(logging.Formatter):
-    """Records without control characters; the further lines of one are indented, so that none passes for a record."""
+    """Log records without control characters; further lines are indented, so that they cannot look like records."""
 
     def format(self, record: logging.LogRecord) -> str:
         return printable(super().format(record)).replace("\n", "\n    ")
@@ -57,7 +74,14 @@ class _TerminalHandler(logging.Handler):
 
 @contextmanager
 def logged(log_file: Path | None = None, *, verbose: bool = False) -> Iterator[None]:
-    """Show what is logged, and warnings, on standard error and in a file."""
+    """Show log messages and warnings on standard error, and write them to a file.
+
+    Parameters
+    ----------
+    log_file : Path, optional
+    verbose : bool
+        Whether to show messages of level INFO on standard error; the file always contains them.
+    """
     terminal = _TerminalHandler(logging.INFO if verbose else logging.WARNING)
     terminal.setFormatter(_Lines("%(asctime)s %(levelname)s %(message)s", "%H:%M:%S"))
     handlers: list[logging.Handler] = [terminal]
@@ -85,6 +109,6 @@ def logged(log_file: Path | None = None, *, verbose: bool = False) -> Iterator[N
 
 
 def install_traceback() -> None:
-    """Have errors that nobody expected printed by `show_traceback`, unless somebody else prints them."""
+    """Print unexpected errors with `show_traceback`, unless another hook is installed."""
     if sys.excepthook is sys.__excepthook__:
         sys.excepthook = show_traceback

@@ -1,4 +1,4 @@
-"""The settings of a reduction, as a file says them, and the objects that they ask for."""
+"""The settings of a reduction, as read from a file, and the objects that are built from them."""
 
 from lightpool.config.settings import Settings
 from lightpool.names import show_public

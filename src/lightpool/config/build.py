@@ -1,4 +1,4 @@
-"""The objects that settings ask for: empty datasets, exclusion masks, makers."""
+"""Build objects from the settings: empty datasets, exclusion masks, makers."""
 
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -45,8 +45,8 @@ from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 __all__ = ["build_dataset", "build_exclusion", "build_makers", "build_position", "build_reduction"]
 
-_SPECTRUM_EXCLUSION = {"width": 10 * u.deg, "binsz": 0.01}
-"""Map, in deg, around the region of a spectrum that its exclusion regions are drawn on."""
+_EXCLUSION_WIDTH, _EXCLUSION_BINSZ = 10, 0.01
+"""Size and pixel size, in deg, of the exclusion mask around the region of a spectrum."""
 
 _PLAIN_MAKERS: dict[type[Section], type[Maker]] = {
     MapDatasetSettings: MapDatasetMaker,
@@ -61,12 +61,13 @@ _EXCLUDING = (FoVBackgroundMaker, RingBackgroundMaker, AdaptiveRingBackgroundMak
 
 
 def build_dataset(target: MapTarget | SpectrumTarget, name: str | None = None) -> MapDataset:
-    """Empty dataset of a target, on the default device and in the default precision.
+    """Create the empty dataset of a target, on the default device and in the default precision.
 
     Parameters
     ----------
     target : MapTarget or SpectrumTarget
-    name : str, of the dataset; that of the target by default
+    name : str, optional
+        Name of the dataset; that of the target by default.
     """
     axes: dict[str, Any] = {}
     if target.energy_true is not None:
@@ -85,32 +86,37 @@ def build_dataset(target: MapTarget | SpectrumTarget, name: str | None = None) -
 
 
 def build_makers(target: MapTarget | SpectrumTarget) -> list[Maker]:
-    """Makers of a target in their order, with its exclusion mask."""
+    """Create the makers of a target in their order, with its exclusion mask."""
     kinds = [_PLAIN_MAKERS.get(type(step), ReflectedRegionsBackgroundMaker) for step in target.makers]
     mask = build_exclusion(target) if any(issubclass(kind, _EXCLUDING) for kind in kinds) else None
     return [_build_maker(step, mask) for step in target.makers]
 
 
 def build_reduction(target: MapTarget | SpectrumTarget) -> tuple[MapDataset, DatasetsMaker]:
-    """Outline of the empty dataset of a target, and its makers in one, which cuts out what is asked for."""
-    options: dict[str, Any] = {}
+    """Return the outline of the empty dataset of a target, and a maker that applies all of its makers to cutouts."""
+    outline = build_dataset(target).outline()
+    makers = build_makers(target)
     if isinstance(target, MapTarget):
-        options = {"cutout_width": _argument(target.cutout_width), "cutout_mode": target.cutout_mode}
-    return build_dataset(target).outline(), DatasetsMaker(build_makers(target), **options)
+        width = None if target.cutout_width is None else u.Quantity(target.cutout_width)
+        return outline, DatasetsMaker(makers, cutout_width=width, cutout_mode=target.cutout_mode)
+    return outline, DatasetsMaker(makers)
 
 
-def _build_maker(step: Section, mask: Any) -> Maker:
-    options = {key: _argument(getattr(step, key)) for key in type(step).model_fields if key != "type"}
+def _build_maker(step: Section, mask: Map | None) -> Maker:
+    options: dict[str, Any]
     if isinstance(step, ReflectedRegionsSettings):
-        return ReflectedRegionsBackgroundMaker(
-            region_finder=_region_finder(step), exclusion_mask=mask, min_region_number=step.min_region_number
-        )
-    kind = _PLAIN_MAKERS[type(step)]
-    return kind(**options, exclusion_mask=mask) if issubclass(kind, _EXCLUDING) else kind(**options)
+        kind: type[Maker] = ReflectedRegionsBackgroundMaker
+        options = {"region_finder": _region_finder(step), "min_region_number": step.min_region_number}
+    else:
+        kind = _PLAIN_MAKERS[type(step)]
+        options = {key: _argument(getattr(step, key)) for key in type(step).model_fields if key != "type"}
+    if issubclass(kind, _EXCLUDING):
+        options["exclusion_mask"] = mask
+    return kind(**options)
 
 
-def _argument(value: Any) -> Any:
-    """Quantity of a text with a unit; any other value as it is."""
+def _argument(value: object) -> object:
+    """Quantity of a text with a unit; any other value unchanged."""
     return u.Quantity(value) if is_quantity(value) else value
 
 
@@ -127,14 +133,14 @@ def _region_finder(step: ReflectedRegionsSettings) -> RegionsFinder:
 
 
 def build_position(position: Position) -> SkyCoord:
-    """Sky position; ICRS, unless its frame is galactic."""
+    """Return a sky position, in ICRS unless its frame is galactic."""
     return position.skycoord
 
 
 def _energy_axis(bins: EnergyBins, name: str = "energy") -> MapAxis:
     if bins.edges is not None:
         return MapAxis.from_energy_edges(u.Quantity([u.Quantity(edge) for edge in bins.edges]), name=name)
-    assert bins.nbin is not None  # the settings have seen to that
+    assert bins.nbin is not None  # the settings are validated
     assert bins.min is not None
     assert bins.max is not None
     return MapAxis.from_energy_bounds(bins.min, bins.max, nbin=bins.nbin, per_decade=bins.per_decade, name=name)
@@ -160,7 +166,7 @@ def _region_geom(target: SpectrumTarget) -> RegionGeom:
 
 @contextmanager
 def _named(target: MapTarget | SpectrumTarget, key: str) -> Iterator[None]:
-    """Let errors name the target and the key that they come from."""
+    """Make errors name the target and the key that they come from."""
     try:
         yield
     except ConfigError:
@@ -170,16 +176,17 @@ def _named(target: MapTarget | SpectrumTarget, key: str) -> Iterator[None]:
 
 
 def _region_text(region: Circle | Point | str) -> str:
-    """Text of a region in the format of DS9."""
+    """Text of a region in DS9 format."""
     if isinstance(region, str):
         return region
-    if region.frame in ("icrs", "galactic"):  # the numbers as they stand
-        frame, place = region.frame, [u.Quantity(value).to_value("deg") for value in (region.lon, region.lat)]
+    frame: str
+    if region.frame in ("icrs", "galactic"):  # without conversion, so that the numbers do not change
+        frame, position = region.frame, [float(u.Quantity(value).to_value("deg")) for value in (region.lon, region.lat)]
     else:
-        frame, place = "icrs", [region.skycoord.ra.deg, region.skycoord.dec.deg]
+        frame, position = "icrs", [float(region.skycoord.ra.deg), float(region.skycoord.dec.deg)]
     if isinstance(region, Circle):
-        return f"{frame}; circle({_listed([*place, u.Quantity(region.radius).to_value('deg')])})"
-    return f"{frame}; point({_listed(place)})"
+        return f"{frame}; circle({_listed([*position, float(u.Quantity(region.radius).to_value('deg'))])})"
+    return f"{frame}; point({_listed(position)})"
 
 
 def _listed(numbers: list[float]) -> str:
@@ -187,20 +194,20 @@ def _listed(numbers: list[float]) -> str:
 
 
 def build_exclusion(target: MapTarget | SpectrumTarget) -> Map | None:
-    """Mask that is False where the target expects gamma rays; None if it expects them nowhere.
+    """Create the exclusion mask of a target, False where gamma rays are expected; None without exclusion regions.
 
     Raises
     ------
     ConfigError
-        If a region or the file cannot be used; it names the target and the key.
+        If a region or the file cannot be used; names the target and the key.
     """
     path = None if target.exclusion_file is None else Path(target.exclusion_file)
     if path is not None and path.name.endswith((".fits", ".fits.gz", ".fit", ".fit.gz")):
         if target.exclusion:
-            raise ConfigError(f"target {target.name!r}: got exclusion as well as a mask in {path}; leave one out")
+            raise ConfigError(f"target {target.name!r}: got both exclusion and a mask in {path}; give only one of them")
         with _named(target, "exclusion_file"):
             mask = Map.read(path)
-            return Map.from_geom(mask.geom, data=mask.data != 0)  # files hold masks as numbers
+            return Map.from_geom(mask.geom, data=mask.data != 0)  # masks are numbers in files
     texts = {f"exclusion.{i}": _region_text(region) for i, region in enumerate(target.exclusion)}
     if path is not None:
         with _named(target, f"exclusion_file {path}"):
@@ -211,13 +218,14 @@ def build_exclusion(target: MapTarget | SpectrumTarget) -> Map | None:
     try:
         return geom.region_mask(list(texts.values()), inside=False)
     except (TypeError, ValueError) as error:
-        for key, text in texts.items():  # which of them it is
+        for key, text in texts.items():  # find the region to blame
             with _named(target, key):
                 geom.region_mask([text], inside=False)
-        raise ConfigError(f"target {target.name!r}: its exclusion regions cannot be used: {error}") from error
+        raise ConfigError(f"target {target.name!r}: the exclusion regions cannot be used: {error}") from error
 
 
 def _exclusion_geom(target: MapTarget | SpectrumTarget) -> WcsGeom:
     if isinstance(target, MapTarget):
         return _map_geom(target).to_image()
-    return WcsGeom.create(skydir=_region_geom(target).center_skydir, proj="TAN", **_SPECTRUM_EXCLUSION)
+    center = _region_geom(target).center_skydir
+    return WcsGeom.create(skydir=center, proj="TAN", width=_EXCLUSION_WIDTH * u.deg, binsz=_EXCLUSION_BINSZ)

@@ -1,4 +1,4 @@
-"""Settings of the reduction steps, under the names of their classes and of their arguments."""
+"""Settings of the reduction steps; the keys are the names of the makers' arguments."""
 
 from typing import Annotated, Literal
 

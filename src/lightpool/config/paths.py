@@ -12,10 +12,10 @@ __all__ = ["PathText"]
 
 
 def _expanded(value: str) -> str:
-    """Path with ``~`` and variables expanded; what is absolute and there is left as it is."""
+    """Path with ``~`` and variables expanded; an existing absolute path is unchanged."""
     if os.path.isabs(value) and "$" in value:
-        upwards = [Path(value), *Path(value).parents]
-        if any("$" in place.name and place.exists() for place in upwards):  # a name that has been expanded before
+        parts = [Path(value), *Path(value).parents]
+        if any("$" in part.name and part.exists() for part in parts):  # the path has already been expanded
             return value
     return str(expanded_path(value))
 

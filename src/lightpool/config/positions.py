@@ -1,4 +1,4 @@
-"""Positions on the sky in a settings file: in numbers, in hours and minutes, or by the name of a source."""
+"""Sky positions in a settings file: in degrees, in hours and minutes, or by the name of a source."""
 
 import re
 from typing import Any, Literal
@@ -13,7 +13,7 @@ from lightpool.config.section import Section
 __all__ = ["Circle", "Point", "Position"]
 
 Frame = Literal["icrs", "galactic", "fk5", "fk4"]
-"""Frames of a position: FK5 of J2000 and FK4 of B1950. What is fixed to the horizon, as AltAz, moves on the sky."""
+"""Frames of a position: FK5 of J2000 and FK4 of B1950. Frames fixed to the horizon, such as AltAz, are not possible."""
 
 _SOURCES = {
     "1ES 0229+200": (38.202563, 20.288191),
@@ -39,7 +39,7 @@ _SOURCES = {
     "Sgr A*": (266.416837, -29.00781),
     "Vela": (128.836061, -45.176431),
 }
-"""Gamma-ray sources, deg, ICRS: the positions of SIMBAD; of the Crab nebula, Geminga and Vela those of the pulsar."""
+"""Gamma-ray sources, deg, ICRS, from SIMBAD; for the Crab nebula, Geminga and Vela the positions of the pulsars."""
 
 _OTHER_NAMES = {
     "crab nebula": "Crab",
@@ -62,17 +62,17 @@ def _key(name: str) -> str:
     return re.sub(r"[\s_]+", "", name).lower()
 
 
-_KNOWN = {_key(name): place for name, place in _SOURCES.items()}
+_KNOWN = {_key(name): position for name, position in _SOURCES.items()}
 _KNOWN |= {_key(other): _SOURCES[name] for other, name in _OTHER_NAMES.items()}
 
 
-def _place_of(name: Any) -> dict[str, str]:
-    """Coordinates of a source, from the list above or, with a network, from the name service of SIMBAD.
+def _coordinates_of(name: object) -> dict[str, str]:
+    """Coordinates of a source, from the list above or, with a network connection, from the Sesame name resolver.
 
     Raises
     ------
     ValueError
-        If neither knows it.
+        If neither knows the name.
     """
     if not isinstance(name, str) or not name.strip():
         raise ValueError(f"got the name {name!r}, expected one such as 'Crab'")
@@ -87,8 +87,8 @@ def _place_of(name: Any) -> dict[str, str]:
             found = SkyCoord.from_name(name)
     except (NameResolveError, OSError, ValueError) as error:
         raise ValueError(
-            f"the position of {name!r} is not known here, and the name service did not give it "
-            f"({_first_line(error)}); write lon and lat. Known are {', '.join(_SOURCES)}"
+            f"the position of {name!r} is not in the built-in list, and the name resolver did not find it "
+            f"({_first_line(error)}); give lon and lat. Known sources: {', '.join(_SOURCES)}"
         ) from error
     return {"lon": f"{found.ra.deg:.9g} deg", "lat": f"{found.dec.deg:.9g} deg", "frame": "icrs"}
 
@@ -98,7 +98,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _with_name(schema: dict[str, Any]) -> None:
-    """Let a schema, for editors, allow the name of a source instead of coordinates."""
+    """Allow the name of a source instead of coordinates in the JSON schema, for editors."""
     schema["properties"] = {"name": {"type": "string", "description": "Name of a source, instead of lon and lat."}} | (
         schema["properties"]
     )
@@ -106,7 +106,7 @@ def _with_name(schema: dict[str, Any]) -> None:
 
 
 class Position(Section):
-    """A position on the sky, also by ``name``, or as the name alone."""
+    """A sky position: coordinates, ``name: Crab``, or just the name."""
 
     model_config = ConfigDict(json_schema_extra=_with_name)
 
@@ -119,25 +119,25 @@ class Position(Section):
 
     @model_validator(mode="before")
     @classmethod
-    def _by_name(cls, data: Any) -> Any:
+    def _by_name(cls, data: object) -> object:
         if isinstance(data, str) and cls is Position:
-            return _place_of(data)
+            return _coordinates_of(data)
         if isinstance(data, dict) and "name" in data:
             if given := [key for key in ("lon", "lat", "frame") if key in data]:
-                raise ValueError(f"got a name as well as {', '.join(given)}; leave one out")
-            return _place_of(data["name"]) | {key: value for key, value in data.items() if key != "name"}
+                raise ValueError(f"got both a name and {', '.join(given)}; give only one of them")
+            return _coordinates_of(data["name"]) | {key: value for key, value in data.items() if key != "name"}
         if isinstance(data, dict) and isinstance(data.get("frame"), str):
             return data | {"frame": data["frame"].lower()}
         return data
 
     @field_validator("lon", mode="before")
     @classmethod
-    def _right_ascension_in_hours(cls, value: Any, info: ValidationInfo) -> Any:
+    def _right_ascension_in_hours(cls, value: object, info: ValidationInfo) -> object:
         return angle_text(value, in_hours=None if info.data.get("frame") == "galactic" else True)
 
     @field_validator("lat", mode="before")
     @classmethod
-    def _latitude_in_degrees(cls, value: Any) -> Any:
+    def _latitude_in_degrees(cls, value: object) -> object:
         return angle_text(value, in_hours=False)
 
     @field_validator("lat")
@@ -156,7 +156,7 @@ class Position(Section):
 
     @property
     def skycoord(self) -> SkyCoord:
-        """The position; ICRS, unless its frame is galactic, as maps have these two frames."""
+        """The position, converted to ICRS unless its frame is galactic, because maps use these two frames."""
         position = SkyCoord(u.Quantity(self.lon), u.Quantity(self.lat), frame=self.frame)
         return position if self.frame in ("icrs", "galactic") else position.icrs
 
@@ -169,4 +169,4 @@ class Circle(Position):
 
 
 class Point(Position):
-    """A point on the sky, whose size is that of the directional cut of point-like responses."""
+    """A point on the sky; the directional cut of point-like responses determines the size of the region."""

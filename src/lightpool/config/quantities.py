@@ -1,9 +1,9 @@
-"""Values with units in a settings file: texts such as ``5 deg`` that are checked for the kind of their unit."""
+"""Values with units in a settings file: texts such as ``5 deg``, whose unit is checked."""
 
 import math
 import re
 import warnings
-from typing import Annotated, Any
+from typing import Annotated, TypeGuard
 
 import astropy.units as u
 from astropy.coordinates import Angle
@@ -27,15 +27,15 @@ _SIGNS = {"°": "deg", "'": "arcmin", '"': "arcsec"}
 _SEXAGESIMAL = re.compile(r"\s*[-+]?\d+\s*([hd°])\s*(?:\d+(?:\.\d+)?\s*['m]\s*(?:\d+(?:\.\d*)?\s*[\"s]\s*)?)?")
 
 
-def _quantity_text(kind: str, unit: str, example: str) -> tuple[Any, ...]:
-    def check(value: Any) -> str:
+def _quantity_text(kind: str, unit: str, example: str) -> tuple[BeforeValidator, WithJsonSchema]:
+    def check(value: object) -> str:
         return _checked(value, unit, f"expected {kind} with its unit, such as {example!r}")
 
     return BeforeValidator(check), WithJsonSchema({"type": "string", "examples": [example]})
 
 
-def _checked(value: Any, unit: str, wanted: str) -> str:
-    """One spelling, ``1.5 TeV``, of a number with a unit."""
+def _checked(value: object, unit: str, wanted: str) -> str:
+    """Standard spelling, ``1.5 TeV``, of a number with a unit."""
     if isinstance(value, u.Quantity):
         value = f"{value.value:.17g} {value.unit}"
     if not isinstance(value, str):
@@ -49,7 +49,7 @@ def _checked(value: Any, unit: str, wanted: str) -> str:
     try:
         found_unit = u.Unit(name)
     except (TypeError, ValueError, OverflowError) as error:
-        raise ValueError(f"got {_brief(value)}, whose unit is not known, {wanted}") from error
+        raise ValueError(f"got {_brief(value)}, whose unit is unknown, {wanted}") from error
     if not found_unit.is_equivalent(unit):
         raise ValueError(f"got {_brief(value)}, {wanted}")
     if not math.isfinite(float(number)) or not math.isfinite(float(number) * found_unit.to(unit)):
@@ -58,17 +58,17 @@ def _checked(value: Any, unit: str, wanted: str) -> str:
 
 
 def _why_no_quantity(value: str) -> str:
-    """What a text lacks to be a number with a unit."""
+    """Explain why a text is not a number with a unit."""
     if re.fullmatch(rf"\s*{_NUMBER}\s*", value):
         return " without a unit"
     if re.match(r"\s*[-+]?(nan|inf)", value, re.IGNORECASE):
-        return ", which is no finite number"
+        return ", which is not a finite number"
     if re.match(r"\s*[-+]?\d+,\d", value):
-        return " with a comma; the decimal sign is a point"
+        return " with a comma; use a decimal point"
     if re.match(rf"\s*{_NUMBER}\s+[-+.\d]", value):
         return " with two numbers"
     if re.match(r"\s*[-+]?\d+:\d", value):
-        return "; write hours or degrees into it, such as 05h34m31.9s or 83d37m58.8s"
+        return "; write hours or degrees explicitly, such as 05h34m31.9s or 83d37m58.8s"
     return ""
 
 
@@ -78,32 +78,33 @@ def _brief(value: str) -> str:
 
 
 def _sexagesimal(value: str) -> str | None:
-    """``05h34m31.9s`` or ``22d00m52s`` in degrees; None for another text."""
+    """``05h34m31.9s`` or ``22d00m52s`` in degrees; None for any other text."""
     match = _SEXAGESIMAL.fullmatch(value)
     if match is None or not re.search(r"[m']", value):
         return None
     try:
         with warnings.catch_warnings():
-            warnings.simplefilter("error")  # 61 minutes are a warning only
+            warnings.simplefilter("error")  # astropy only warns about 61 minutes
             angle = Angle(re.sub(r"\s", "", value).replace("°", "d"))
     except (ValueError, Warning) as error:
-        raise ValueError(f"got {value!r}, which is no angle: {error}") from error
-    return f"{_rounded(angle.deg)} deg"
+        raise ValueError(f"got {value!r}, which is not an angle: {error}") from error
+    return f"{_rounded(float(angle.deg))} deg"
 
 
 def _rounded(degrees: float) -> str:
-    """Number with as many digits as say the angle to 1e-12 deg: 83.6333, not 83.633300000000006."""
-    return f"{round(float(degrees), 12):.15g}"
+    """Angle to 1e-12 deg, without further digits: 83.6333, not 83.633300000000006."""
+    return f"{round(degrees, 12):.15g}"
 
 
-def angle_text(value: Any, *, in_hours: bool | None) -> Any:
-    """An angle of a position: ``05:34:31.9`` in degrees, anything else as it is.
+def angle_text(value: object, *, in_hours: bool | None) -> object:
+    """Convert an angle with colons, such as ``05:34:31.9``, to one with letters; return anything else unchanged.
 
     Parameters
     ----------
-    value : anything
+    value : object
+        Value in a settings file.
     in_hours : bool or None
-        Whether numbers with colons are hours; None if nobody can know.
+        Whether numbers with colons are hours; None if this is ambiguous.
     """
     if not isinstance(value, str):
         return value
@@ -114,38 +115,38 @@ def angle_text(value: Any, *, in_hours: bool | None) -> Any:
     if unit:
         known = {"h": True, "hour": True, "hourangle": True, "d": False, "deg": False, "degree": False, "°": False}
         if unit not in known:
-            raise ValueError(f"got {value!r}, expected hourangle or deg behind it, or 05h34m31.9s or 83d37m58.8s")
+            raise ValueError(f"got {value!r}, expected the unit hourangle or deg, or 05h34m31.9s or 83d37m58.8s")
         in_hours = known[unit]
     if in_hours is None:
-        raise ValueError(f"got {value!r}, hours or degrees? write 05h34m31.9s or 83d37m58.8s")
+        raise ValueError(f"got {value!r}, which may be hours or degrees; write 05h34m31.9s or 83d37m58.8s")
     if in_hours and abs(int(text.split(":")[0])) >= 24:
-        raise ValueError(f"got {value!r}, which is taken for hours, and there are 24; for degrees write 83d37m58.8s")
+        raise ValueError(f"got {value!r}, which is read as hours and must be below 24; for degrees write 83d37m58.8s")
     hours, minutes, *seconds = text.split(":")
     letters = "hms" if in_hours else "dms"
     return "".join(part + letter for part, letter in zip((hours, minutes, *seconds), letters, strict=False))
 
 
-def is_quantity(value: Any) -> bool:
-    """Whether a value of the settings is a text of a number with a unit."""
+def is_quantity(value: object) -> TypeGuard[str]:
+    """Whether a value of the settings is the text of a number with a unit."""
     return isinstance(value, str) and re.fullmatch(rf"{_NUMBER} \S+", value) is not None
 
 
 def _positive(value: str) -> str:
-    """Refuse a quantity that is not above zero."""
+    """Check that a quantity is positive."""
     if not u.Quantity(value).value > 0:
         raise ValueError(f"got {value!r}, expected more than zero")
     return value
 
 
 def _not_negative(value: str) -> str:
-    """Refuse a quantity below zero."""
+    """Check that a quantity is not negative."""
     if u.Quantity(value).value < 0:
         raise ValueError(f"got {value!r}, expected zero or more")
     return value
 
 
 def _time(value: str) -> str:
-    """Refuse a text that is no time."""
+    """Check that a text is a time."""
     try:
         Time(value)
     except (ValueError, OverflowError) as error:

@@ -1,4 +1,4 @@
-"""Regions of the sky in a settings file: texts in the format of DS9."""
+"""Sky regions in a settings file, in DS9 format."""
 
 import warnings
 from functools import lru_cache
@@ -14,25 +14,25 @@ _LENGTHS = [f"{part}{side}" for part in ("", "inner_", "outer_") for side in ("r
 
 @lru_cache(maxsize=256)
 def checked_regions(text: str) -> str:
-    """The text itself, if all of its regions can be read.
+    """Check that all regions in a text can be read, and return the text.
 
     Raises
     ------
     ValueError
-        If a line is no region, or a position or a length is no number.
+        If a line is not a region, or a position or a length is not a finite number.
     """
     from lightpool.maps.regions.sky_regions import all_parts, parse_regions
 
-    wanted = "expected regions in the format of DS9, such as 'icrs; circle(83.63, 22.01, 0.2)'"
+    wanted = "expected regions in DS9 format, such as 'icrs; circle(83.63, 22.01, 0.2)'"
     try:
         with warnings.catch_warnings(record=True) as caught:
             warnings.simplefilter("always")
             regions = parse_regions(text)
-    except Exception as error:  # the parser raises what it comes across: IndexError, KeyError, UnitsError, ...
+    except Exception as error:  # the parser raises many kinds of errors: IndexError, KeyError, UnitsError, ...
         raise ValueError(f"got {_brief(text)}, which cannot be read ({error}); {wanted}") from error
     for warning in caught:
-        if "unable to parse" in str(warning.message):  # else a region would be missing without a word
-            raise ValueError(f"got {_brief(text)}, of which a part cannot be read ({warning.message}); {wanted}")
+        if "unable to parse" in str(warning.message):  # the region would be dropped silently
+            raise ValueError(f"got {_brief(text)}, part of which cannot be read ({warning.message}); {wanted}")
         warnings.warn_explicit(str(warning.message), warning.category, warning.filename, warning.lineno)
     for region in regions:
         for part in all_parts(region):

@@ -1,6 +1,6 @@
-"""What all sections of the settings have in common, and which keys each of them knows."""
+"""Base class of the sections of the settings, and suggestions for unknown keys."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from difflib import get_close_matches
 from typing import Any, get_args
 
@@ -10,30 +10,33 @@ __all__ = ["Section", "nearest_key"]
 
 
 class Section(BaseModel):
-    """A part of the settings. Its values cannot be changed; a key that it does not know is refused."""
+    """A part of the settings. It is immutable, and unknown keys are errors."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, use_attribute_docstrings=True)
 
     @model_validator(mode="before")
     @classmethod
-    def _refuse_truth_for_a_number(cls, data: Any) -> Any:
-        """Refuse true and false where a number is expected, which pydantic takes for 1 and 0."""
-        for key, value in data.items() if isinstance(data, dict) else ():
+    def _refuse_bool_for_a_number(cls, data: object) -> object:
+        """Refuse true and false where a number is expected, which pydantic would accept as 1 and 0."""
+        items: Iterable[tuple[str, object]] = data.items() if isinstance(data, dict) else ()
+        for key, value in items:
             field, values = cls.model_fields.get(key), value if isinstance(value, list) else [value]
             if field and any(isinstance(each, bool) for each in values) and not _takes_bool(field.annotation):
                 raise ValueError(f"the value of {key!r} is true or false, expected a number or a text")
         return data
 
 
-def nearest_key(section: type[Section], place: tuple[Any, ...]) -> str:
-    """Advice about an unknown key: the known key that is most like it, or all of them.
+def nearest_key(section: type[Section], location: tuple[int | str, ...]) -> str:
+    """Suggest a valid key for an unknown one: the most similar key, or all of them.
 
     Parameters
     ----------
-    section : class of the whole
-    place : keys, numbers of items, and kinds of sections, that lead to the unknown key, its name last
+    section : type of Section
+        The outermost section.
+    location : tuple of int or str
+        Keys, indices of items, and kinds of sections that lead to the unknown key, which comes last.
     """
-    *path, key = place
+    *path, key = location
     sections = [section]
     for part in path:
         fields = [each.model_fields[part].annotation for each in sections if part in each.model_fields]
@@ -46,11 +49,11 @@ def nearest_key(section: type[Section], place: tuple[Any, ...]) -> str:
     return f"did you mean {near[0]!r}?" if near else f"known are {', '.join(known)}"
 
 
-def _takes_bool(annotation: Any) -> bool:
+def _takes_bool(annotation: object) -> bool:
     return annotation in (bool, Any) or any(map(_takes_bool, get_args(annotation)))
 
 
-def _sections_in(annotation: Any) -> Iterator[type[Section]]:
+def _sections_in(annotation: object) -> Iterator[type[Section]]:
     if isinstance(annotation, type) and issubclass(annotation, Section):
         yield annotation
     for part in get_args(annotation):

@@ -1,7 +1,7 @@
-"""Settings of what is made: maps of a piece of sky, or spectra of a region."""
+"""Settings of the targets: maps of a part of the sky, or spectra of a region."""
 
 from itertools import pairwise
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any, Literal, Self
 
 import astropy.units as u
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
@@ -19,7 +19,7 @@ Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 _PROJECTIONS = frozenset(
     "AIR AIT ARC AZP CAR CEA CSC CYP GLS HPX MER MOL NCP PAR PCO QSC SFL SIN STG SZP TAN TSC XPH ZEA".split()  # noqa: SIM905
 )
-"""Those of the FITS standard that need no parameters; TPV, for instance, is a distortion with parameters."""
+"""Projections of the FITS standard without parameters; TPV, for instance, is a distortion with parameters."""
 
 
 def _known_projection(name: str) -> str:
@@ -30,7 +30,7 @@ def _known_projection(name: str) -> str:
 
 Projection = Annotated[str, AfterValidator(_known_projection)]
 BinNumber = Annotated[int, Field(ge=1, le=100_000)]
-"""More bins of an axis are a slip of the pen."""
+"""A larger number of bins is a typing error."""
 
 
 class EnergyBins(Section):
@@ -52,10 +52,10 @@ class EnergyBins(Section):
         bounds = (self.min, self.max, self.nbin)
         if self.edges is not None:
             if any(value is not None for value in bounds):
-                raise ValueError("got edges as well as min, max or nbin; leave one out")
-            values = [u.Quantity(edge).to_value("TeV") for edge in self.edges]
+                raise ValueError("got both edges and min, max or nbin; give only one of them")
+            values = [float(u.Quantity(edge).to_value("TeV")) for edge in self.edges]
             if any(low >= high for low, high in pairwise(values)):
-                raise ValueError(f"edges must ascend, got {', '.join(self.edges)}")
+                raise ValueError(f"edges must be strictly ascending, got {', '.join(self.edges)}")
         elif any(value is None for value in bounds):
             raise ValueError("expected min, max and nbin, or edges")
         elif u.Quantity(self.min) >= u.Quantity(self.max):
@@ -64,7 +64,7 @@ class EnergyBins(Section):
 
 
 class AngleBins(Section):
-    """Bins of equal width of the distance from the PSF centre, from zero."""
+    """Bins of equal width in the distance from the PSF centre, starting at zero."""
 
     max: PositiveAngleText
     """Upper end."""
@@ -73,7 +73,7 @@ class AngleBins(Section):
 
 
 class MigraBins(Section):
-    """Bins of equal width of reconstructed over true energy."""
+    """Bins of equal width in the ratio of reconstructed to true energy."""
 
     min: Annotated[float, Field(ge=0)] = 0.2
     """Lower end."""
@@ -89,11 +89,11 @@ class MigraBins(Section):
         return self
 
 
-def _kind_of_circle(value: Any) -> str:
+def _kind_of_circle(value: object) -> str:
     return "str" if isinstance(value, str) else "Circle"
 
 
-def _kind_of_region(value: Any) -> str:
+def _kind_of_region(value: object) -> str:
     if isinstance(value, str):
         return "str"
     keys = set(value) if isinstance(value, dict) else set()
@@ -103,12 +103,12 @@ def _kind_of_region(value: Any) -> str:
 Excluded = Annotated[
     Annotated[Circle, Tag("Circle")] | Annotated[RegionText, Tag("str")], Discriminator(_kind_of_circle)
 ]
-"""A circle, or a text in the format of DS9."""
+"""A circle, or a text in DS9 format."""
 Region = Annotated[
     Annotated[Circle, Tag("Circle")] | Annotated[Point, Tag("Point")] | Annotated[RegionText, Tag("str")],
     Discriminator(_kind_of_region),
 ]
-"""A circle, a point, or a text in the format of DS9."""
+"""A circle, a point, or a text in DS9 format."""
 
 
 class _Target(Section):
@@ -119,15 +119,15 @@ class _Target(Section):
     energy_true: EnergyBins | None = None
     """Bins of true energy; those of ``energy`` by default."""
     migra: MigraBins | None = None
-    """Keep the energy dispersion as a map of migra with these bins; kernels by default."""
+    """Store the energy dispersion as a map in migra with these bins; as kernels by default."""
     exclusion: list[Excluded] = Field(default=[])
-    """Regions with gamma rays: the background makers leave them out."""
+    """Regions with gamma rays, which the background makers exclude."""
     exclusion_file: PathText | None = None
-    """File of such regions (DS9) or of a mask (FITS, false where gamma rays are)."""
+    """File with such regions (DS9) or with a mask (FITS, false in regions with gamma rays)."""
 
     @model_validator(mode="after")
-    def _first_maker(self) -> Any:
-        steps = [step.type for step in self.makers]  # type: ignore[attr-defined]
+    def _first_maker(self) -> Self:
+        steps: list[str] = [step.type for step in self.makers]  # type: ignore[attr-defined]
         if not steps[0].endswith("DatasetMaker") or sum(step.endswith("DatasetMaker") for step in steps) > 1:
             raise ValueError(f"makers must begin with the one maker that bins the events, got {', '.join(steps)}")
         return self
@@ -138,29 +138,29 @@ def _or_a_name(schema: dict[str, Any]) -> None:
 
 
 class MapTarget(_Target):
-    """Maps of a piece of sky."""
+    """Maps of a part of the sky."""
 
     kind: Literal["map"] = "map"
     center: Position = Field(json_schema_extra=_or_a_name)
-    """Centre of the map, also the name of a source; the map is galactic if its frame is, else in ICRS."""
+    """Centre of the map, or the name of a source; the map is galactic if this frame is, otherwise in ICRS."""
     width: PositiveAngleText | tuple[PositiveAngleText, PositiveAngleText]
     """Width, or width and height."""
     binsz: PositiveAngleText = "0.02 deg"
     """Pixel size."""
     source: Circle | None = None
-    """Where the report looks for an excess; a circle of 0.1 deg around the centre by default."""
+    """Region in which the report determines the excess; a circle of 0.1 deg around the centre by default."""
     proj: Projection = "CAR"
-    """Projection, by its three letters."""
+    """Three-letter code of the projection."""
     binsz_irf: PositiveAngleText = "0.2 deg"
     """Pixel size of PSF and energy dispersion."""
     rad: AngleBins | None = None
     """Bins of the PSF; 66 up to 0.66 deg by default."""
     cutout_width: PositiveAngleText | None = None
-    """Width of what is reduced around each pointing; twice offset_max of the SafeMaskMaker by default, else all."""
+    """Width of the cutout around each pointing; by default twice offset_max of the SafeMaskMaker, or the whole map."""
     cutout_mode: Literal["trim", "partial", "strict"] = "trim"
-    """What to do with a cutout that reaches over the border of the map."""
+    """What to do with a cutout that extends beyond the edge of the map."""
     makers: list[MapStep] = Field(min_length=1)
-    """Steps for each observation, in their order."""
+    """Reduction steps for each observation, in this order."""
 
 
 class SpectrumTarget(_Target):
@@ -168,16 +168,16 @@ class SpectrumTarget(_Target):
 
     kind: Literal["spectrum"]
     region: Region
-    """A circle; a point, for point-like responses, whose size is that of their directional cut; or a text of DS9."""
+    """A circle; a point, for point-like responses, whose directional cut sets the size; or a text in DS9 format."""
     makers: list[SpectrumStep] = Field(min_length=1)
-    """Steps for each observation, in their order."""
+    """Reduction steps for each observation, in this order."""
 
     @model_validator(mode="after")
     def _with_exposure(self) -> "SpectrumTarget":
         selection = getattr(self.makers[0], "selection", None)
         if selection is not None and "exposure" not in selection:
             raise ValueError(
-                f"the selection of a spectrum must hold exposure, whose livetime its files need, got {selection}"
+                f"the selection of a spectrum must contain exposure, as its files need the livetime; got {selection}"
             )
         return self
 

@@ -1,4 +1,4 @@
-"""A page about a reduction, for people."""
+"""Report of a reduction as an HTML page."""
 
 from lightpool.names import show_public
 from lightpool.report.page import write_report

@@ -1,10 +1,9 @@
-"""The report of a reduction as one HTML page; its pictures are in it, and it links to the files of the results."""
+"""Write the report of a reduction: a single HTML page that contains its plots and links to the result files."""
 
 import os
-from collections.abc import Container, Iterator, Mapping, Sequence
+from collections.abc import Container, Iterator, Sequence
 from importlib.resources import files
 from pathlib import Path
-from typing import Any
 from urllib.parse import quote
 
 import numpy as np
@@ -12,10 +11,10 @@ import numpy as np
 from lightpool.batch.storage.code_version import code_version
 from lightpool.batch.storage.files import write_aside
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
-from lightpool.batch.storage.outcomes import Outcome
+from lightpool.batch.storage.outcomes import Outcome, SourceSums
 from lightpool.config.settings import Settings
 from lightpool.errors import ResumeError
-from lightpool.report.numbers import AtSource, Row
+from lightpool.report.source_statistics import AtSource, Row
 from lightpool.report.stacks import StackView, stack_view
 from lightpool.report.targets import TargetView, target_view
 from lightpool.utils.optional_packages import require_package
@@ -25,7 +24,7 @@ from lightpool.utils.text import printable
 __all__ = ["write_report"]
 
 _MAX_ROWS = 5000
-"""Rows about observations beyond these would make the page too heavy for a browser."""
+"""Largest number of rows about observations; more would make the page too large for a browser."""
 
 
 def write_report(folder: Path, output: Path | None = None, *, max_pictures: int = 40) -> Path:
@@ -33,10 +32,12 @@ def write_report(folder: Path, output: Path | None = None, *, max_pictures: int 
 
     Parameters
     ----------
-    folder : Path, of the results; it may have been moved
-    output : Path, of the page; ``report.html`` in the folder by default
+    folder : Path
+        Folder of the results; it may have been moved.
+    output : Path, optional
+        File of the page; ``report.html`` in the folder by default.
     max_pictures : int
-        Stacks beyond these are in the table, without pictures.
+        Number of stacks with plots; further stacks are only in the table.
 
     Returns
     -------
@@ -45,13 +46,13 @@ def write_report(folder: Path, output: Path | None = None, *, max_pictures: int 
     Raises
     ------
     ResumeError
-        If no reduction has begun in the folder.
+        If the folder contains no reduction.
     ConfigError
         If jinja2 or matplotlib is missing.
     """
     batch = BatchFolder(folder)
     if not batch.is_begun:
-        raise ResumeError(f"no reduction has begun in {folder}; `lightpool reduce CONFIG` makes one")
+        raise ResumeError(f"{folder} contains no reduction; run `lightpool reduce CONFIG` first")
     jinja2 = require_package("jinja2", extra="report", purpose="a report")
     require_package("matplotlib", extra="report", purpose="a report")
     output = folder / "report.html" if output is None else output
@@ -74,7 +75,7 @@ def write_report(folder: Path, output: Path | None = None, *, max_pictures: int 
         failed=[outcome for outcome in outcomes if outcome.status == "failed"],
         targets=targets,
         stacks=stacks,
-        n_pictured=min(max_pictures, len(stacks)),
+        n_plotted=min(max_pictures, len(stacks)),
         rows=rows[:_MAX_ROWS],
         n_row=len(rows),
         links=[(path.name, _link(path, output)) for path in _further_files(folder)],
@@ -89,36 +90,40 @@ def write_report(folder: Path, output: Path | None = None, *, max_pictures: int 
 def _views(
     settings: Settings, results: Sequence[Path], rows: Sequence[Row], max_pictures: int
 ) -> tuple[list[TargetView], list[StackView]]:
-    """What the page shows of each target that has observations, and of each stack."""
+    """View of each target that has observations, and of each stack."""
     targets, stacks = [], []
     for step in progress_bar([*settings.targets, *enumerate(results)], "targets and stacks"):
         if isinstance(step, tuple):
-            stacks.append(stack_view(step[1], settings, rows, has_pictures=step[0] < max_pictures))
+            stacks.append(stack_view(step[1], settings, rows, has_plots=step[0] < max_pictures))
         elif (view := target_view(step, settings, rows)) is not None:
             targets.append(view)
     return targets, stacks
 
 
-def _shown(value: Any) -> Any:
-    """What a page says of a value: a dash for nothing, control characters as escapes."""
-    if isinstance(value, str) and not hasattr(value, "__html__"):  # what a macro gives is made of values shown before
+def _shown(value: object) -> object:
+    """Value as it is displayed: a dash for None, control characters as escapes."""
+    if isinstance(value, str) and not hasattr(value, "__html__"):  # the output of macros contains displayed values only
         return printable(value)
     return "\N{EN DASH}" if value is None else value
 
 
-def _rows(outcomes: Sequence[Outcome], maps: Container[str]) -> Iterator[dict[str, Any]]:
-    """One row per observation and dataset, with its numbers; those of a whole field are of maps alone."""
+def _rows(outcomes: Sequence[Outcome], maps: Container[str]) -> Iterator[Row]:
+    """One row per observation and dataset; only maps have counts of the whole field."""
     for outcome in outcomes:
-        for figures in outcome.figures or [{}]:
-            row: dict[str, Any] = {"obs_id": outcome.obs_id, "status": outcome.status, "seconds": outcome.seconds}
-            row |= figures
-            row["at_source"] = _at_source(row.get("source"))
+        for summary in outcome.summaries or [{}]:
+            row: Row = {
+                "obs_id": outcome.obs_id,
+                "status": outcome.status,
+                "seconds": outcome.seconds,
+                **summary,
+                "at_source": _at_source(summary.get("source")),
+            }
             if row.get("target") not in maps:
                 row["counts"] = row["background"] = None
             yield row
 
 
-def _at_source(sums: Mapping[str, float | None] | None) -> AtSource | None:
+def _at_source(sums: SourceSums | None) -> AtSource | None:
     return None if sums is None else AtSource.total([sums])
 
 
@@ -128,7 +133,7 @@ def _further_files(folder: Path) -> list[Path]:
 
 
 def _link(path: Path, page: Path) -> str:
-    """Address of a file: relative where it lies beside or below the page, so that both can move together."""
+    """URL of a file: relative if it is in or below the folder of the page, so that both can be moved together."""
     target, start = os.path.abspath(path), os.path.dirname(os.path.abspath(page))
     if os.path.commonpath([target, start]) == start:
         return quote(os.path.relpath(target, start).encode(errors="surrogateescape"))
@@ -143,9 +148,9 @@ def _timing(outcomes: Sequence[Outcome], records: Sequence[ChunkRecord]) -> dict
     return {
         "observations": str(seconds.size),
         "seconds of work": f"{seconds.sum():.1f}",
-        "median of an observation": f"{1e3 * np.median(seconds):.0f} ms",
-        "slowest": f"{1e3 * seconds.max():.0f} ms ({outcomes[int(seconds.argmax())].obs_id})",
-        "rate of a worker": f"{seconds.size / seconds.sum():.1f} observations per second" if seconds.sum() else "",
+        "median time per observation": f"{1e3 * np.median(seconds):.0f} ms",
+        "slowest observation": f"{1e3 * seconds.max():.0f} ms ({outcomes[int(seconds.argmax())].obs_id})",
+        "rate per worker": f"{seconds.size / seconds.sum():.1f} observations per second" if seconds.sum() else "",
         "files read": f"{n_byte / 1e6:.1f} MB",
         "devices": ", ".join(sorted({outcome.device for outcome in outcomes})),
     }

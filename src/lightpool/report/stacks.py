@@ -1,43 +1,49 @@
-"""What a report says of a stack: its numbers at the source and in the whole field, its files and its pictures."""
+"""The part of a report about a stack: values at the source and in the whole field, files and plots."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
+from lightpool.arrays.devices.array_types import Array
 from lightpool.batch.execution.source_counts import SUMS, Source, background_of
 from lightpool.batch.storage.results import files_of
 from lightpool.config import Settings
 from lightpool.config.build import build_exclusion
 from lightpool.config.targets import Target
-from lightpool.datasets import MapDataset, read_dataset
+from lightpool.datasets import MapDataset, SpectrumDataset, SpectrumDatasetOnOff, read_dataset
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.errors import LightpoolError
 from lightpool.fits import read_fits
 from lightpool.makers import ExcessMapEstimator
-from lightpool.report.numbers import AtSource, Row
-from lightpool.report.pictures import Picture
+from lightpool.maps import Geom, Map, RegionNDMap, WcsNDMap
+from lightpool.report.embedded_plot import EmbeddedPlot
+from lightpool.report.source_statistics import AtSource, Row
 
 __all__ = ["StackView", "stack_view"]
 
 
 @dataclass(frozen=True)
 class StackView:
-    """What a page shows of a stack.
+    """Values of a stack on a page.
 
     Attributes
     ----------
     name : str
     files : list of Path
-    error : str, why its file cannot be read; empty if it can
-    n_run : int or None, observations in it
+    error : str
+        Why its file cannot be read; empty if it can.
+    n_run : int or None
+        Number of observations in it.
     livetime : float or None, h
-    energy_min : float or None, TeV, lowest safe energy
-    at_source : AtSource or None, if the source is not on the map
-    counts, background : float or None, of the whole map inside the safe mask; None of a spectrum
-    pictures : list of Picture
+    energy_min : float or None, TeV
+        Lowest safe energy.
+    at_source : AtSource or None
+        None if the source is not on the map.
+    counts, background : float or None
+        Of the whole map inside the safe mask; None for a spectrum.
+    plots : list of EmbeddedPlot
     """
 
     name: str
@@ -49,11 +55,11 @@ class StackView:
     at_source: AtSource | None = None
     counts: float | None = None
     background: float | None = None
-    pictures: list[Picture] = field(default_factory=list)
+    plots: list[EmbeddedPlot] = field(default_factory=list)
 
     @property
     def links(self) -> list[tuple[str, Path]]:
-        """Files with short names: of a set, the whole name of the first."""
+        """Files with short names; of an OGIP set, only the first name is complete."""
         stem = self.files[0].name.partition(".fits")[0]
         short = [path.name.removeprefix(stem).strip("_").partition(".")[0] or path.name for path in self.files[1:]]
         return list(zip([self.files[0].name, *short], self.files, strict=True))
@@ -64,15 +70,17 @@ class StackView:
         return None if self.at_source is None else self.at_source.per_minute(self.livetime)
 
 
-def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_pictures: bool) -> StackView:
-    """What a page shows of a stack.
+def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_plots: bool) -> StackView:
+    """Return the view of a stack.
 
     Parameters
     ----------
-    path : Path, the file of a map, or the one of a set of OGIP files that names the others
+    path : Path
+        File of a map, or the PHA file of a set of OGIP files.
     settings : Settings
-    rows : sequence of mapping, what observations record
-    has_pictures : bool
+    rows : sequence of Row
+        Of all observations.
+    has_plots : bool
     """
     try:
         file = read_fits(path)
@@ -83,10 +91,11 @@ def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_pictu
     target = _target_of(name, settings)
     source = None if target is None else Source.of(target, dataset.counts.geom)
     background = background_of(dataset)
-    if background is not None and not np.any(background.data) and not isinstance(dataset, OnOffDataset):
-        background = None  # a stack of spectra without one has zeros
+    if background is not None and not np.any(np.asarray(background.data)) and not isinstance(dataset, OnOffDataset):
+        background = None  # a stack of spectra without background has zeros
     sums = None if source is None else source.sums(dataset, background)
-    safe = np.ones(dataset.counts.data.shape, bool) if dataset.mask_safe is None else dataset.mask_safe.data
+    counts = np.asarray(dataset.counts.data)
+    safe = np.ones(counts.shape, bool) if dataset.mask_safe is None else np.asarray(dataset.mask_safe.data)
     edges = dataset.counts.geom.axes["energy"].edges.to_value("TeV")
     is_safe = safe.any(axis=(-2, -1))
     is_map = not dataset.counts.geom.is_region
@@ -99,9 +108,11 @@ def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_pictu
         livetime=None if livetime is None else float(livetime.to_value("h")),
         energy_min=float(edges[np.argmax(is_safe)]) if is_safe.any() else None,
         at_source=None if sums is None else AtSource.total([_as_dict(sums)]),
-        counts=float(np.sum(dataset.counts.data, where=safe)) if is_map else None,
-        background=float(np.nansum(background.data, where=safe)) if is_map and background is not None else None,
-        pictures=list(_pictures(dataset, background, target, source)) if has_pictures else [],
+        counts=float(np.sum(counts, where=safe)) if is_map else None,
+        background=float(np.nansum(np.asarray(background.data), where=safe))
+        if is_map and background is not None
+        else None,
+        plots=list(_plots(dataset, background, target, source)) if has_plots else [],
     )
 
 
@@ -110,8 +121,9 @@ def _target_of(name: str, settings: Settings) -> Target | None:
     return max(fitting, key=lambda target: len(target.name), default=None)
 
 
-def _as_dict(sums: Any) -> dict[str, float | None]:
-    return {name: value if np.isfinite(value) else None for name, value in zip(SUMS, sums.tolist(), strict=True)}
+def _as_dict(sums: Array) -> dict[str, float | None]:
+    values: list[float] = np.asarray(sums).tolist()
+    return {name: value if np.isfinite(value) else None for name, value in zip(SUMS, values, strict=True)}
 
 
 def _n_in_table(dataset: MapDataset) -> int | None:
@@ -119,28 +131,39 @@ def _n_in_table(dataset: MapDataset) -> int | None:
     return None if table is None or "OBS_ID" not in table.colnames else int(np.size(table["OBS_ID"]))
 
 
-def _pictures(dataset: MapDataset, background: Any, target: Target | None, source: Source | None) -> Iterator[Picture]:
+def _plots(
+    dataset: MapDataset, background: Map | None, target: Target | None, source: Source | None
+) -> Iterator[EmbeddedPlot]:
     from lightpool.plot import report as plots
 
-    if dataset.counts.geom.is_region:
-        yield Picture.of("Counts and background", plots.plot_spectrum(dataset, background), "the region, safe energies")
+    if isinstance(dataset, SpectrumDataset | SpectrumDatasetOnOff):
+        assert background is None or isinstance(background, RegionNDMap)  # as all maps of a spectrum
+        figure = plots.plot_spectrum(dataset, background)
+        yield EmbeddedPlot.of("Counts and background", figure, "the region, safe energies")
         return
     sqrt_ts, excess, note = _excess_maps(dataset, source)
-    if sqrt_ts is not None:
+    if sqrt_ts is not None and excess is not None:
         exclusion, warning = _exclusion_on(sqrt_ts.geom, target)
         titles = ("Significance", "Distribution of significances")
         for title, figure in zip(titles, plots.plot_significances(sqrt_ts, exclusion), strict=False):
-            yield Picture.of(title, figure, f"{note}{warning}")
-        yield Picture.of("Excess", plots.plot_image(excess), note)
-    yield Picture.of("Counts", plots.plot_image(dataset.counts.reduce_over_axes(), "sqrt"), "each pixel")
+            yield EmbeddedPlot.of(title, figure, f"{note}{warning}")
+        yield EmbeddedPlot.of("Excess", plots.plot_image(excess), note)
+    yield EmbeddedPlot.of("Counts", plots.plot_image(_image_of(dataset.counts), "sqrt"), "each pixel")
     if dataset.exposure is not None:
         n_bin = dataset.exposure.geom.axes["energy_true"].nbin
-        mean = dataset.exposure.reduce_over_axes() * (1 / n_bin)
-        yield Picture.of("Exposure", plots.plot_image(mean), "mean over true energy")
+        mean = _image_of(dataset.exposure) * (1 / n_bin)
+        yield EmbeddedPlot.of("Exposure", plots.plot_image(mean), "mean over true energy")
 
 
-def _excess_maps(dataset: MapDataset, source: Source | None) -> tuple[Any, Any, str]:
-    """Images of significance and excess, and where they are taken; None where there is no background."""
+def _image_of(values: Map) -> WcsNDMap:
+    """Sum of a sky map over its axes."""
+    image = values.reduce_over_axes()
+    assert isinstance(image, WcsNDMap)  # spectra are plotted otherwise
+    return image
+
+
+def _excess_maps(dataset: MapDataset, source: Source | None) -> tuple[WcsNDMap | None, WcsNDMap | None, str]:
+    """Images of significance and excess, and a note about their region; None without a background."""
     radius = "0.1 deg" if source is None or source.radius is None else source.radius
     is_on_off = isinstance(dataset, OnOffDataset)  # neighbouring pixels share the OFF events of their rings
     estimator = ExcessMapEstimator(radius, correlate_off=not is_on_off)
@@ -148,18 +171,22 @@ def _excess_maps(dataset: MapDataset, source: Source | None) -> tuple[Any, Any, 
         maps = estimator.run(dataset)
     except (LightpoolError, ValueError):
         return None, None, ""
-    sqrt_ts, excess = (maps[name].reduce_over_axes() for name in ("sqrt_ts", "npred_excess"))
-    if not np.isfinite(sqrt_ts.data).any():
+    sqrt_ts, excess = (_image_of(maps[name]) for name in ("sqrt_ts", "npred_excess"))
+    if not np.isfinite(np.asarray(sqrt_ts.data)).any():
         return None, None, ""
     return sqrt_ts, excess, f"in circles of {estimator.correlation_radius:.3g} around each pixel, safe energies"
 
 
-def _exclusion_on(geom: Any, target: Target | None) -> tuple[Any, str]:
-    """Exclusion mask on a geometry, and a warning if its file is not there any more."""
+def _exclusion_on(geom: Geom, target: Target | None) -> tuple[WcsNDMap | None, str]:
+    """Exclusion mask on a geometry, and a warning if its file no longer exists."""
     if target is None:
         return None, ""
     try:
         exclusion = build_exclusion(target)
     except (LightpoolError, OSError, ValueError):
-        return None, "; the exclusion regions cannot be read any more and are not drawn"
-    return (None if exclusion is None else exclusion.interp_to_geom(geom)), ""
+        return None, "; the exclusion regions can no longer be read and are not drawn"
+    if exclusion is None:
+        return None, ""
+    mask = exclusion.interp_to_geom(geom)
+    assert isinstance(mask, WcsNDMap)  # the geometry is that of a sky map
+    return mask, ""

@@ -1,33 +1,42 @@
-"""What a report says of a target: what is seen at its source, over all observations."""
+"""The part of a report about a target: excess and significance at its source, over all observations."""
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from typing import Literal
 
 from lightpool.batch.execution.source_counts import Source
 from lightpool.config import Settings
 from lightpool.config.build import build_dataset
 from lightpool.config.targets import Target
-from lightpool.report.numbers import AtSource, Row, Run, by_night, cumulated, runs_of, theta_squared_of
-from lightpool.report.pictures import Picture
+from lightpool.report.embedded_plot import EmbeddedPlot
+from lightpool.report.source_statistics import AtSource, Row, Run, by_night, cumulated, runs_of, theta_squared_of
 
 __all__ = ["TargetView", "scope_of", "source_of", "target_view"]
 
-_OVER_TIME = (("norm", "norm of the background"), ("energy_min", "lowest safe energy [TeV]"))
+_OVER_TIME: tuple[tuple[Literal["norm", "energy_min"], str], ...] = (
+    ("norm", "norm of the background"),
+    ("energy_min", "lowest safe energy [TeV]"),
+)
 
 
 @dataclass(frozen=True)
 class TargetView:
-    """What a page shows of a target.
+    """Values of a target on a page.
 
     Attributes
     ----------
     name : str
-    scope : str, where the numbers at the source are taken
-    part : str, which observations are in them
-    at_source : AtSource or None, if no observation sees the source
-    livetime : float, h, of the observations that see it
-    n_run : int, their number
-    pictures : list of Picture
+    scope : str
+        The region of the source, in words.
+    part : str
+        Which observations are included, in words.
+    at_source : AtSource or None
+        None if the source is not on the map of any observation.
+    livetime : float, h
+        Of the observations with the source on their map.
+    n_run : int
+        Number of these observations.
+    plots : list of EmbeddedPlot
     """
 
     name: str
@@ -36,7 +45,7 @@ class TargetView:
     at_source: AtSource | None
     livetime: float
     n_run: int
-    pictures: list[Picture]
+    plots: list[EmbeddedPlot]
 
     @property
     def rate(self) -> tuple[float, float] | None:
@@ -45,12 +54,12 @@ class TargetView:
 
 
 def source_of(target: Target) -> Source:
-    """Where the numbers of a target at its source are taken."""
+    """Return the source of a target, on the geometry of its whole map."""
     return Source.of(target, build_dataset(target).outline().counts.geom)
 
 
 def scope_of(source: Source) -> str:
-    """Text that says where the numbers at a source are taken."""
+    """Describe the region of a source."""
     position = source.position.icrs
     where = f"RA {position.ra.deg:.3f}, Dec {position.dec.deg:+.3f} deg"
     if source.geom is not None:
@@ -60,13 +69,14 @@ def scope_of(source: Source) -> str:
 
 
 def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> TargetView | None:
-    """What a page shows of a target; None if no observation of it is done.
+    """Return the view of a target; None if none of its observations is reduced.
 
     Parameters
     ----------
     target : MapTarget or SpectrumTarget
     settings : Settings
-    rows : sequence of mapping, what observations record
+    rows : sequence of Row
+        Of all observations.
     """
     ours = [row for row in rows if row.get("target") == target.name]
     divisions = [groups for groups in settings.groups if any(row["division"] == groups.name for row in ours)]
@@ -84,11 +94,11 @@ def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> Targ
         at_source=AtSource.total(run.sums for run in seen),
         livetime=sum(run.livetime for run in seen) / 3600,
         n_run=len({run.obs_id for run in seen}),
-        pictures=list(_pictures(source, target, runs, ours)),
+        plots=list(_plots(source, target, runs, ours)),
     )
 
 
-def _pictures(source: Source, target: Target, runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[Picture]:
+def _plots(source: Source, target: Target, runs: Sequence[Run], rows: Sequence[Row]) -> Iterator[EmbeddedPlot]:
     from lightpool.plot import report as plots
 
     if (theta := theta_squared_of(rows)) is not None:
@@ -97,11 +107,11 @@ def _pictures(source: Source, target: Target, runs: Sequence[Run], rows: Sequenc
         n_run = len({row["obs_id"] for row in rows})
         note = f"{theta['n_run']} of {n_run} observations; {energies[0]:.3g} to {energies[-1]:.3g}, without safe mask"
         figure = plots.plot_theta_squared(theta["counts"], theta["counts_off"], theta["max"], radius)
-        yield Picture.of("Theta squared", figure, note)
+        yield EmbeddedPlot.of("Theta squared", figure, note)
     growth = [(livetime, each.significance) for livetime, each in cumulated(runs) if each.significance is not None]
     if growth:
         figure = plots.plot_significance_growth([livetime / 3600 for livetime, _ in growth], [s for _, s in growth])
-        yield Picture.of("Cumulative significance", figure, "at the source")
+        yield EmbeddedPlot.of("Cumulative significance", figure, "at the source")
     nights = [each for each in by_night(runs) if each[2].excess is not None and each[1] > 0]
     if nights:
         minutes = [livetime / 60 for _, livetime, _ in nights]
@@ -109,9 +119,9 @@ def _pictures(source: Source, target: Target, runs: Sequence[Run], rows: Sequenc
         errors = [(each.error or 0.0) / time for (_, _, each), time in zip(nights, minutes, strict=True)]
         mean = sum(each.excess or 0.0 for _, _, each in nights) / sum(minutes)
         figure = plots.plot_night_rates([night for night, _, _ in nights], rates, errors, mean)
-        yield Picture.of("Excess rate per night", figure, f"at the source; nights: {len(nights)}")
+        yield EmbeddedPlot.of("Excess rate per night", figure, f"at the source; nights: {len(nights)}")
     for name, label in _OVER_TIME:
         values = [run.row.get(name) for run in runs]
         if any(value is not None for value in values):
             figure = plots.plot_over_time([run.start for run in runs], values, label)
-            yield Picture.of(label.partition(" [")[0].capitalize(), figure, "each observation")
+            yield EmbeddedPlot.of(label.partition(" [")[0].capitalize(), figure, "each observation")

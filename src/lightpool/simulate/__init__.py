@@ -1,4 +1,4 @@
-"""Observations made up from analytic responses: the demo, the tests and the load generator."""
+"""Simulate observations from analytic responses: for the demo, the tests and the load generator."""
 
 from lightpool.names import show_public
 from lightpool.simulate.events import PointSource, SimulatedRun, expected_source_counts

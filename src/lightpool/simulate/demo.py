@@ -1,4 +1,4 @@
-"""The demonstration: four runs of a Crab-like source, simulated, reduced and drawn."""
+"""The demonstration: four runs of a Crab-like source, simulated, reduced and plotted."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,25 +16,33 @@ __all__ = ["DemoResult", "reduce_demo", "run_demo"]
 
 @dataclass(frozen=True)
 class DemoResult:
-    """What the demonstration made.
+    """Results of the demonstration.
 
     Attributes
     ----------
-    dataset : MapDataset, stacked
-    store, file : path of the data store and of the written dataset
-    picture : path of the picture, None without matplotlib
+    dataset : MapDataset
+        Stacked dataset.
+    store, file : Path
+        The data store and the file of the dataset.
+    plot : Path or None
+        File of the plot; None without matplotlib.
     """
 
     dataset: MapDataset
     store: Path
     file: Path
-    picture: Path | None
+    plot: Path | None
 
 
 def run_demo(folder: str | Path = "lightpool-demo", *, seed: int = 0, n_run: int = 4) -> DemoResult:
-    """Simulate runs into ``folder``, reduce them on the default device, write the dataset and draw it.
+    """Simulate runs, reduce them on the default device, write the dataset and plot it.
 
-    Files of an earlier demonstration in the folder are written over.
+    Parameters
+    ----------
+    folder : str or Path
+        Files of an earlier demonstration in it are replaced.
+    seed : int
+    n_run : int
     """
     folder = make_path(folder)
     source = PointSource()
@@ -46,7 +54,13 @@ def run_demo(folder: str | Path = "lightpool-demo", *, seed: int = 0, n_run: int
 
 
 def reduce_demo(store: Path, source: PointSource) -> MapDataset:
-    """Reduce all runs of a store of simulated runs to one map about the source."""
+    """Reduce all runs of a simulated data store to one map around the source.
+
+    Parameters
+    ----------
+    store : Path
+    source : PointSource
+    """
     energy = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=12)
     energy_true = MapAxis.from_energy_bounds("0.2 TeV", "50 TeV", nbin=24, name="energy_true")
     geom = WcsGeom.create(skydir=source.position, width=5, binsz=0.04, axes=[energy])

@@ -1,13 +1,14 @@
-"""Events drawn from a point source and from the background, through the tables of an instrument."""
+"""Draw events of a point source and of the background from the response tables of an instrument."""
 
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from typing import TypeAlias
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.time import Time
+from numpy.typing import NDArray
 
 from lightpool.simulate.instrument import Instrument
 
@@ -21,7 +22,8 @@ __all__ = [
     "expected_source_counts",
 ]
 
-Values = np.ndarray[Any, Any]
+Values: TypeAlias = NDArray[np.float64]
+Integers: TypeAlias = NDArray[np.int64]
 
 _N_ENERGY = 400  # steps of true energy from which source events are drawn
 _N_OVERSAMPLING = 4  # cells per bin of the background table in each direction
@@ -36,8 +38,10 @@ class PointSource:
     Attributes
     ----------
     position : SkyCoord
-    norm : float, flux at 1 TeV in 1 / (cm2 s TeV)
+    norm : float
+        Flux at 1 TeV in 1 / (cm2 s TeV).
     index : float
+        Spectral index, positive for a falling spectrum.
     """
 
     position: SkyCoord = field(default_factory=lambda: SkyCoord(83.633, 22.014, unit="deg"))
@@ -45,13 +49,13 @@ class PointSource:
     index: float = 2.63
 
     def flux(self, energy: Values) -> Values:
-        """Flux in 1 / (m2 s TeV) at energies in TeV."""
-        return 1e4 * self.norm * energy**-self.index
+        """Return the flux in 1 / (m2 s TeV) at energies in TeV."""
+        return 1e4 * self.norm * energy**-self.index  # 1e4: from cm-2 to m-2
 
 
 @dataclass(frozen=True, kw_only=True)
 class SimulatedRun:
-    """Where the telescopes looked, when and for how long.
+    """Pointing, time and duration of a run.
 
     Attributes
     ----------
@@ -60,7 +64,8 @@ class SimulatedRun:
     start : Time
     ontime : float, s
     deadtime_fraction : float
-    zenith, azimuth : float, deg, mean over the run
+    zenith, azimuth : float, deg
+        Mean over the run.
     """
 
     obs_id: int
@@ -73,33 +78,45 @@ class SimulatedRun:
 
     @property
     def livetime(self) -> float:
-        """Seconds in which the array could trigger."""
+        """Time in which the array could trigger, in s."""
         return self.ontime * (1 - self.deadtime_fraction)
 
 
 @dataclass(frozen=True)
 class Events:
-    """Plain columns of an event list, in the order of time.
+    """Columns of an event list, in order of time.
 
     Attributes
     ----------
-    time : s since the start of the run
-    lon, lat : deg, ICRS
-    energy : TeV, reconstructed
-    mc_id : 1 for the source, 2 for the background
+    time : array of float, s
+        Since the start of the run.
+    lon, lat : array of float, deg
+        ICRS.
+    energy : array of float, TeV
+        Reconstructed energy.
+    mc_id : array of int
+        1 for the source, 2 for the background.
     """
 
     time: Values
     lon: Values
     lat: Values
     energy: Values
-    mc_id: Values
+    mc_id: Integers
 
 
 def draw_events(
     instrument: Instrument, run: SimulatedRun, source: PointSource | None, rng: np.random.Generator
 ) -> Events:
-    """Source (if any) and background of one run, at times spread evenly over it."""
+    """Draw the events of the source (if any) and of the background of a run, at times uniform over the run.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    run : SimulatedRun
+    source : PointSource or None
+    rng : numpy.random.Generator
+    """
     parts = [draw_background(instrument, run, rng)]
     if source is not None:
         parts.append(draw_source(instrument, run, source, rng))
@@ -111,12 +128,19 @@ def draw_events(
 
 
 def expected_source_counts(instrument: Instrument, run: SimulatedRun, source: PointSource) -> tuple[Values, Values]:
-    """Mean number of source events in narrow steps of true energy.
+    """Compute the expected number of source events in narrow steps of true energy.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    run : SimulatedRun
+    source : PointSource
 
     Returns
     -------
-    energy : array, shape (n_step,), TeV, centres of the steps
-    counts : array, shape (n_step,)
+    energy : array of float, shape (n_step,), TeV
+        Centres of the steps.
+    counts : array of float, shape (n_step,)
     """
     tables = _source_tables(instrument, _offset(run, source))
     return tables.energy, source.flux(tables.energy) * tables.aeff * tables.step * run.livetime
@@ -124,7 +148,7 @@ def expected_source_counts(instrument: Instrument, run: SimulatedRun, source: Po
 
 @dataclass(frozen=True, eq=False)
 class _SourceTables:
-    """Responses at one offset in narrow steps of true energy; cumulative ones ascend from row to row."""
+    """Responses at one offset in narrow steps of true energy."""
 
     energy: Values
     step: Values
@@ -135,7 +159,10 @@ class _SourceTables:
 
 @dataclass(frozen=True, eq=False)
 class _Cumulative:
-    """Cumulative distributions, one a row, in one ascending array: row i runs from 2 i to 2 i + 1."""
+    """Cumulative distributions, one per row, in a single ascending array: row i covers the range 2 i to 2 i + 1.
+
+    One call of `numpy.interp` then draws from all rows together.
+    """
 
     cumulative: Values
     values: Values
@@ -148,13 +175,13 @@ class _Cumulative:
         rows += 2 * np.arange(mass.shape[0])[:, np.newaxis]
         return cls(rows.ravel(), np.tile(edges, mass.shape[0]))
 
-    def draw(self, row: Values, rng: np.random.Generator) -> Values:
-        """One value for each entry of ``row`` from the distribution in that row."""
+    def draw(self, row: Integers, rng: np.random.Generator) -> Values:
+        """Draw one value for each entry of ``row`` from the distribution in that row."""
         return np.asarray(np.interp(rng.uniform(size=row.size) + 2 * row, self.cumulative, self.values))
 
 
 def _offset(run: SimulatedRun, source: PointSource) -> float:
-    """Offset of the source in deg, rounded so that wobble positions share their tables."""
+    """Offset of the source in deg, rounded so that all wobble positions have the same tables."""
     return round(float(run.pointing.separation(source.position).deg), 9)
 
 
@@ -163,13 +190,13 @@ def _source_tables(instrument: Instrument, offset: float) -> _SourceTables:
     lower, upper = instrument.energy_true_axis.bounds.to_value("TeV")
     edges = np.geomspace(lower, upper, _N_ENERGY + 1)
     energy = np.sqrt(edges[1:] * edges[:-1])
-    place: dict[str, Any] = {"energy_true": energy[:, np.newaxis] * u.TeV, "offset": offset * u.deg}
+    coords = {"energy_true": energy[:, np.newaxis] * u.TeV, "offset": offset * u.deg}
     migra = instrument.edisp.axes["migra"]
     rad = np.linspace(0, 0.7, 281)
     rad_center = (rad[1:] + rad[:-1]) / 2
-    density = instrument.edisp.evaluate(migra=migra.center[np.newaxis], **place).value
-    surface = instrument.psf.evaluate(rad=rad_center[np.newaxis] * u.deg, **place).value
-    return _SourceTables(
+    density = instrument.edisp.evaluate(migra=migra.center[np.newaxis], **coords).value
+    surface = instrument.psf.evaluate(rad=rad_center[np.newaxis] * u.deg, **coords).value
+    return _SourceTables(  # rad times the surface density: the density of the distance, up to a factor
         energy=energy,
         step=np.diff(edges),
         aeff=instrument.aeff.evaluate(energy_true=energy * u.TeV, offset=offset * u.deg).to_value("m2"),
@@ -181,7 +208,21 @@ def _source_tables(instrument: Instrument, offset: float) -> _SourceTables:
 def draw_source(
     instrument: Instrument, run: SimulatedRun, source: PointSource, rng: np.random.Generator
 ) -> tuple[Values, Values, Values]:
-    """Events of a point source as the instrument reconstructs them: longitude, latitude (deg, ICRS), energy (TeV)."""
+    """Draw the reconstructed events of a point source.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    run : SimulatedRun
+    source : PointSource
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    lon, lat : array of float, deg
+        ICRS.
+    energy : array of float, TeV
+    """
     energy_true, expected = expected_source_counts(instrument, run, source)
     tables = _source_tables(instrument, _offset(run, source))
     step = np.repeat(np.arange(energy_true.size), rng.poisson(expected))
@@ -193,26 +234,26 @@ def draw_source(
 
 @dataclass(frozen=True, eq=False)
 class _BackgroundCells:
-    """Small cells of energy and field of view with the rate of events in them, running total."""
+    """Event rates in small cells of energy and field-of-view coordinates."""
 
     energy: Values  # edges, TeV
-    place: Values  # edges in longitude and in latitude, deg
-    running_rate: Values  # 1 / s, cells in the order (energy, lon, lat)
+    fov: Values  # edges in longitude and in latitude, deg
+    cumulative_rate: Values  # 1 / s, cells in the order (energy, lon, lat)
 
 
 @lru_cache(maxsize=16)
 def _background_cells(instrument: Instrument) -> _BackgroundCells:
     fine = instrument.energy_axis.upsample(_N_OVERSAMPLING)
-    reach = instrument.offset_axis.bounds[1].to_value("deg")
-    edges = np.linspace(-reach, reach, 30 * _N_OVERSAMPLING + 1)
+    offset_max = float(instrument.offset_axis.bounds[1].to_value("deg"))
+    edges = np.linspace(-offset_max, offset_max, 30 * _N_OVERSAMPLING + 1)
     center = (edges[1:] + edges[:-1]) / 2
     lon, lat = np.meshgrid(center, center, indexing="ij")
     if instrument.background_kind == "bkg_2d":
-        place = {"offset": np.hypot(lon, lat)[np.newaxis] * u.deg}
+        coords = {"offset": np.hypot(lon, lat)[np.newaxis] * u.deg}
     else:
-        place = {"fov_lon": lon[np.newaxis] * u.deg, "fov_lat": lat[np.newaxis] * u.deg}
-    rate = instrument.bkg.evaluate(energy=fine.center[:, np.newaxis, np.newaxis], **place).to_value("s-1 TeV-1 sr-1")
-    cell = np.deg2rad(edges[1] - edges[0]) ** 2 * np.cos(np.deg2rad(lat))
+        coords = {"fov_lon": lon[np.newaxis] * u.deg, "fov_lat": lat[np.newaxis] * u.deg}
+    rate = instrument.bkg.evaluate(energy=fine.center[:, np.newaxis, np.newaxis], **coords).to_value("s-1 TeV-1 sr-1")
+    cell = np.deg2rad(edges[1] - edges[0]) ** 2 * np.cos(np.deg2rad(lat))  # solid angle
     width = fine.bin_width.to_value("TeV")[:, np.newaxis, np.newaxis]
     return _BackgroundCells(fine.edges.to_value("TeV"), edges, np.cumsum(rate * cell * width))
 
@@ -220,18 +261,31 @@ def _background_cells(instrument: Instrument) -> _BackgroundCells:
 def draw_background(
     instrument: Instrument, run: SimulatedRun, rng: np.random.Generator
 ) -> tuple[Values, Values, Values]:
-    """Background events over the field of view of the table: longitude, latitude (deg, ICRS), energy (TeV)."""
+    """Draw background events over the field of view of the background table.
+
+    Parameters
+    ----------
+    instrument : Instrument
+    run : SimulatedRun
+    rng : numpy.random.Generator
+
+    Returns
+    -------
+    lon, lat : array of float, deg
+        ICRS.
+    energy : array of float, TeV
+    """
     cells = _background_cells(instrument)
-    total = cells.running_rate[-1]
+    total = float(cells.cumulative_rate[-1])
     n_event = int(rng.poisson(total * run.ontime))
-    index = np.searchsorted(cells.running_rate, rng.uniform(0, total, n_event), side="right")
-    n_place = cells.place.size - 1
-    i_energy, i_lon, i_lat = np.unravel_index(index, (cells.energy.size - 1, n_place, n_place))
-    width = cells.place[1] - cells.place[0]
-    x = cells.place[i_lon] + width * rng.uniform(size=n_event)
-    y = cells.place[i_lat] + width * rng.uniform(size=n_event)
+    index = np.searchsorted(cells.cumulative_rate, rng.uniform(0, total, n_event), side="right")
+    n_cell = cells.fov.size - 1
+    i_energy, i_lon, i_lat = np.unravel_index(index, (cells.energy.size - 1, n_cell, n_cell))
+    width = cells.fov[1] - cells.fov[0]
+    x = cells.fov[i_lon] + width * rng.uniform(size=n_event)
+    y = cells.fov[i_lat] + width * rng.uniform(size=n_event)
     ratio = cells.energy[i_energy + 1] / cells.energy[i_energy]
     energy = cells.energy[i_energy] * ratio ** rng.uniform(size=n_event)
-    # the longitude of the field of view grows to the west, see FoVAlignment
+    # The longitude in the field of view increases to the west (see FoVAlignment), that of the sky to the east.
     sky = SkyCoord(-x * u.deg, y * u.deg, frame=run.pointing.skyoffset_frame()).icrs
     return sky.ra.deg, sky.dec.deg, energy

@@ -1,16 +1,17 @@
-"""Analytic responses of an imaginary array of four Cherenkov telescopes, in every kind of table that GADF knows.
+"""Analytic responses of an imaginary array of four Cherenkov telescopes, as any kind of GADF table.
 
-The numbers are those of a real array to a factor of two: 0.1 TeV threshold, some 10^5 m2 at 1 TeV, a resolution of
-15 % in energy and 0.07 deg in direction, and a background of hadrons that falls as the power 2.7 of the energy.
+The values are realistic within a factor of two: a threshold of 0.1 TeV, an effective area of some 10^5 m2 at 1 TeV, a
+resolution of 15 % in energy and 0.07 deg in direction, and a hadronic background with a spectral index of 2.7.
 """
 
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import TypeAlias
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.irf import (
     PSF3D,
@@ -26,45 +27,70 @@ from lightpool.maps import MapAxis
 
 __all__ = ["BACKGROUND_KINDS", "PSF_KINDS", "Instrument"]
 
-Values = np.ndarray[Any, Any]
+Values: TypeAlias = NDArray[np.float64]
+ParametricPSF: TypeAlias = EnergyDependentMultiGaussPSF | PSFKing
 
 PSF_KINDS = ("psf_table", "psf_3gauss", "psf_king")
 BACKGROUND_KINDS = ("bkg_3d", "bkg_2d")
 
-_CORE = 0.8  # fraction of events in the narrow one of the two Gaussians of the PSF
-_TAIL_RATIO = 2.5  # width of the wide one over that of the narrow one
+_CORE = 0.8  # fraction of events in the narrow of the two Gaussians of the PSF
+_TAIL_RATIO = 2.5  # ratio of the widths of the wide and the narrow Gaussian
 
 
 def effective_area(energy: Values, offset: Values) -> Values:
-    """Effective area in m2 at true energies in TeV and offsets in deg; broadcasts."""
+    """Compute the effective area in m2.
+
+    Parameters
+    ----------
+    energy : array of float, TeV
+        True energy; broadcast against ``offset``.
+    offset : array of float, deg
+    """
     on_axis = 2.5e5 * (energy / 1.0) ** 0.25 / (1 + (energy / 0.25) ** -2.2)
     return on_axis * np.exp(-0.5 * (offset / 1.9) ** 2)
 
 
 def energy_bias(energy: Values) -> Values:
-    """Mean of reconstructed over true energy, less one: events at threshold are seen when they fluctuate upwards."""
+    """Compute the mean of reconstructed over true energy, minus one.
+
+    It is positive at the threshold, where only upward fluctuations trigger.
+    """
     return 0.35 * np.exp(-energy / 0.15)
 
 
 def energy_resolution(energy: Values) -> Values:
-    """Standard deviation of reconstructed over true energy."""
+    """Compute the standard deviation of reconstructed over true energy."""
     return 0.11 + 0.06 * energy**-0.4
 
 
 def psf_width(energy: Values, offset: Values) -> Values:
-    """Standard deviation of the core of the PSF in deg."""
+    """Compute the standard deviation of the core of the PSF in deg.
+
+    Parameters
+    ----------
+    energy : array of float, TeV
+        True energy; broadcast against ``offset``.
+    offset : array of float, deg
+    """
     return (0.022 + 0.014 * energy**-0.5) * (1 + 0.08 * offset**2)
 
 
 def background_rate(energy: Values, offset: Values) -> Values:
-    """Background in 1 / (s TeV sr) at reconstructed energies in TeV and offsets in deg; broadcasts."""
+    """Compute the background rate in 1 / (s TeV sr).
+
+    Parameters
+    ----------
+    energy : array of float, TeV
+        Reconstructed energy; broadcast against ``offset``.
+    offset : array of float, deg
+    """
     spectrum = 200.0 * energy**-2.7 / (1 + (energy / 0.3) ** -3)
     return spectrum * np.exp(-0.5 * (offset / 1.6) ** 2)
 
 
 @dataclass(frozen=True)
 class Instrument:
-    """Response tables of one kind of PSF and background.
+    """Response tables of an instrument, with one kind of PSF and background table.
 
     Attributes
     ----------
@@ -120,10 +146,11 @@ class Instrument:
         )
 
     @cached_property
-    def psf(self) -> Any:
-        """Point spread function: PSF3D, EnergyDependentMultiGaussPSF or PSFKing, all of about the same width."""
-        make = {"psf_table": self._psf_table, "psf_3gauss": self._psf_3gauss, "psf_king": self._psf_king}
-        return make[self.psf_kind]()
+    def psf(self) -> PSF3D | ParametricPSF:
+        """Point spread function: PSF3D, EnergyDependentMultiGaussPSF or PSFKing, all with about the same width."""
+        if self.psf_kind == "psf_table":
+            return self._psf_table()
+        return self._psf_3gauss() if self.psf_kind == "psf_3gauss" else self._psf_king()
 
     def _psf_table(self) -> PSF3D:
         rad = MapAxis.from_edges(np.linspace(0, 0.7, 141), unit="deg", name="rad")
@@ -137,21 +164,26 @@ class Instrument:
         psf.normalize()
         return psf
 
-    def _psf_3gauss(self) -> Any:
+    def _psf_3gauss(self) -> EnergyDependentMultiGaussPSF:
         axes = [self.energy_true_axis, self.offset_axis]
         core = _on_centers(psf_width, axes)
         scale = _CORE / (2 * np.pi * core**2) * u.Unit("deg-2").to("sr-1")
         tail = np.full_like(core, (1 - _CORE) / _TAIL_RATIO**2 / _CORE)
-        data = {"scale": scale, "sigma_1": core, "sigma_2": _TAIL_RATIO * core, "ampl_2": tail}
-        data |= {"sigma_3": core, "ampl_3": np.zeros_like(core)}
-        units = {"scale": "sr-1", "sigma_1": "deg", "sigma_2": "deg", "sigma_3": "deg", "ampl_2": "", "ampl_3": ""}
-        return _parametric(EnergyDependentMultiGaussPSF, axes, data, units)
+        data = {
+            "scale": u.Quantity(scale, "sr-1"),
+            "sigma_1": u.Quantity(core, "deg"),
+            "sigma_2": u.Quantity(_TAIL_RATIO * core, "deg"),
+            "ampl_2": u.Quantity(tail),
+            "sigma_3": u.Quantity(core, "deg"),
+            "ampl_3": u.Quantity(np.zeros_like(core)),
+        }
+        return EnergyDependentMultiGaussPSF(axes=axes, data=data)
 
-    def _psf_king(self) -> Any:
+    def _psf_king(self) -> PSFKing:
         axes = [self.energy_true_axis, self.offset_axis]
         sigma = _on_centers(psf_width, axes)
-        data = {"sigma": sigma, "gamma": np.full_like(sigma, 2.5)}
-        return _parametric(PSFKing, axes, data, {"sigma": "deg", "gamma": ""})
+        data = {"sigma": u.Quantity(sigma, "deg"), "gamma": u.Quantity(np.full_like(sigma, 2.5))}
+        return PSFKing(axes=axes, data=data)
 
     @cached_property
     def bkg(self) -> Background3D | Background2D:
@@ -169,13 +201,13 @@ class Instrument:
 
     @cached_property
     def rad_max(self) -> RadMax2D:
-        """Radius of an ON region that holds some 80 % of a point source."""
+        """Radius of an ON region that contains about 80 % of the events of a point source."""
         axes = [self.energy_axis, self.offset_axis]
         return RadMax2D(axes=axes, data=2 * _on_centers(psf_width, axes), unit="deg")
 
 
 def _on_centers(function: Callable[..., Values], axes: list[MapAxis]) -> Values:
-    """Values of a function of TeV and deg at all bin centres, shape of the axes."""
+    """Values of a function of energies in TeV and angles in deg at all bin centres."""
     units = {"energy": "TeV", "energy_true": "TeV"}
     centers = [axis.center.to_value(units.get(axis.name, "deg")) for axis in axes]
     return np.array(function(*np.meshgrid(*centers, indexing="ij")))
@@ -183,11 +215,3 @@ def _on_centers(function: Callable[..., Values], axes: list[MapAxis]) -> Values:
 
 def _gauss_2d(radius: Values, sigma: Values) -> Values:
     return np.exp(-0.5 * (radius / sigma) ** 2) / (2 * np.pi * sigma**2)
-
-
-def _parametric(cls: Any, axes: list[MapAxis], data: dict[str, Values], units: dict[str, str]) -> Any:
-    """Parametric PSFs hold one record of parameters for each energy and offset."""
-    records = np.empty(data[next(iter(data))].shape, dtype=[(name, float) for name in cls.required_parameters])
-    for name in cls.required_parameters:
-        records[name] = data[name]
-    return cls(axes=axes, data=records, unit=units)

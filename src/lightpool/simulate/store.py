@@ -1,9 +1,9 @@
-"""A GADF data store of simulated runs: event lists, good time intervals, responses and the two index files."""
+"""Write a GADF data store of simulated runs: event lists, good time intervals, responses and the two index files."""
 
 from collections.abc import Iterator, Sequence
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias
 
 import astropy.units as u
 import numpy as np
@@ -22,7 +22,9 @@ _LOCATION = {"GEOLON": 16.50022, "GEOLAT": -23.27178, "ALTITUDE": 1835.0}  # deg
 _REFERENCE = Time("2020-01-01T00:00:00", scale="tt")
 _TIME_KEYS = {"MJDREFI": 58849, "MJDREFF": 0.0, "TIMEUNIT": "s", "TIMESYS": "TT", "TIMEREF": "LOCAL"}
 _DOCUMENT = "https://gamma-astro-data-formats.readthedocs.io"
-_N_NIGHT = 12  # runs of a night, half an hour each
+_N_NIGHT = 12  # runs per night, half an hour each
+
+_IndexRow: TypeAlias = tuple[int, str, str, str, str, str]
 
 
 def wobble_runs(
@@ -34,16 +36,19 @@ def wobble_runs(
     first_id: int = 1,
     rng: np.random.Generator,
 ) -> list[SimulatedRun]:
-    """Runs that look beside a target, in turn to the north, south, east and west of it.
+    """Create runs whose pointings are in turn to the north, south, east and west of a target.
 
     Parameters
     ----------
     n_run : int
     center : SkyCoord
+        Position of the target.
     ontime : float, s
     wobble_offset : float, deg
     first_id : int
-    rng : random generator, for the zenith angles
+        Number of the first run.
+    rng : numpy.random.Generator
+        For the zenith and azimuth angles.
     """
     if n_run < 1:
         raise ValueError(f"n_run must be at least 1, got {n_run}")
@@ -80,13 +85,14 @@ def simulate_store(
 
     Parameters
     ----------
-    folder : path
-        Made if it is not there. Files are ``obs-index.fits.gz``, ``hdu-index.fits.gz`` and ``data/run_NNNNNN.fits.gz``.
+    folder : str or Path
+        Created if missing. The files are ``obs-index.fits.gz``, ``hdu-index.fits.gz`` and
+        ``data/run_NNNNNN.fits.gz``.
     n_run : int
     source : PointSource, optional
-        In the middle of the wobble positions; a Crab nebula by default. A norm of zero makes an empty field.
+        At the centre of the wobble positions; the Crab nebula by default. A norm of zero makes an empty field.
     seed : int
-        Each run has a random stream of its own: the first n runs are the same whatever ``n_run`` is.
+        Each run has its own random stream: the first n runs are the same for any ``n_run``.
     ontime : float, s
     wobble_offset : float, deg
     psf_kinds, background_kinds : sequence of str
@@ -99,7 +105,7 @@ def simulate_store(
     """
     folder = make_path(folder)
     if (folder / "obs-index.fits.gz").exists() and not overwrite:
-        raise FileExistsError(f"{folder} holds a data store already; choose another folder or overwrite=True")
+        raise FileExistsError(f"{folder} already contains a data store; choose another folder or overwrite=True")
     source = PointSource() if source is None else source
     runs = wobble_runs(
         n_run, source.position, ontime=ontime, wobble_offset=wobble_offset, rng=np.random.default_rng([seed, 0])
@@ -121,7 +127,7 @@ def simulate_store(
 
 @lru_cache(maxsize=16)
 def _instrument(psf_kind: str, background_kind: str) -> Instrument:
-    """Instruments are kept: their tables are the same for all runs of a store."""
+    """Instruments are cached: their tables are the same for all runs of a data store."""
     return Instrument(psf_kind=psf_kind, background_kind=background_kind)
 
 
@@ -137,7 +143,7 @@ def _response_hdus(instrument: Instrument) -> tuple[BinTableHDU, ...]:
     ):
         hdu = getattr(instrument, attribute).to_table_hdu(format="gadf-dl3")
         table = Table(hdu.data)
-        for column in table.colnames:  # float32 as observatories write it
+        for column in table.colnames:  # float32, as in the files of observatories
             table[column] = table[column].astype(np.float32)
             table[column].unit = hdu.columns[column].unit
         single = table_to_hdu(table, name)
@@ -171,7 +177,7 @@ def _events_hdu(run: SimulatedRun, events: Events) -> BinTableHDU:
     return hdu
 
 
-def _run_keys(run: SimulatedRun) -> dict[str, Any]:
+def _run_keys(run: SimulatedRun) -> dict[str, str | int | float]:
     start, stop = run.start, run.start + TimeDelta(run.ontime, format="sec")
     return {
         "OBS_ID": run.obs_id,
@@ -197,14 +203,15 @@ def _run_keys(run: SimulatedRun) -> dict[str, Any]:
 
 def _gti_hdu(run: SimulatedRun) -> BinTableHDU:
     start = _seconds(run.start)
-    hdu = table_to_hdu(Table({"START": [start] * u.s, "STOP": [start + run.ontime] * u.s}), "GTI")
+    times = {"START": u.Quantity([start], "s"), "STOP": u.Quantity([start + run.ontime], "s")}
+    hdu = table_to_hdu(Table(times), "GTI")
     hdu.header.update(_TIME_KEYS)
     hdu.header["HDUCLASS"], hdu.header["HDUDOC"], hdu.header["HDUVERS"] = "GADF", _DOCUMENT, "0.3"
     hdu.header["HDUCLAS1"] = "GTI"
     return hdu
 
 
-def _hdu_index_rows(run: SimulatedRun, name: str, instrument: Instrument) -> Iterator[tuple[Any, ...]]:
+def _hdu_index_rows(run: SimulatedRun, name: str, instrument: Instrument) -> Iterator[_IndexRow]:
     path = Path(name)
     kinds = [("events", "events", "EVENTS"), ("gti", "gti", "GTI"), ("aeff", "aeff_2d", "AEFF")]
     kinds += [("edisp", "edisp_2d", "EDISP"), ("psf", instrument.psf_kind, "PSF")]
@@ -213,7 +220,7 @@ def _hdu_index_rows(run: SimulatedRun, name: str, instrument: Instrument) -> Ite
         yield run.obs_id, hdu_type, hdu_class, str(path.parent), path.name, hdu_name
 
 
-def _hdu_index(rows: list[tuple[Any, ...]]) -> BinTableHDU:
+def _hdu_index(rows: list[_IndexRow]) -> BinTableHDU:
     names = ["OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME"]
     hdu = table_to_hdu(Table(rows=rows, names=names), "HDU_INDEX")
     _set_index_class(hdu.header, "HDU")
@@ -226,7 +233,7 @@ def _obs_index(runs: list[SimulatedRun]) -> BinTableHDU:
     units |= {"TSTART": "s", "TSTOP": "s", "ONTIME": "s", "LIVETIME": "s"}
     table = Table(rows=rows)
     for name, unit in units.items():
-        table[name].unit = unit
+        table[name].unit = u.Unit(unit)
     hdu = table_to_hdu(table, "OBS_INDEX")
     hdu.header.update(_TIME_KEYS)
     _set_index_class(hdu.header, "OBS")

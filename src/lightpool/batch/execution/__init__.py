@@ -1,1 +1,1 @@
-"""Who does the work of a batch: this process, processes of this machine or a Dask cluster; and chunks that fail."""
+"""Reduce the chunks of a batch: in this process, in processes on this machine or on a Dask cluster; handle failures."""

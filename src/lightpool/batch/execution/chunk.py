@@ -1,4 +1,4 @@
-"""A chunk as a task: what travels to a worker, and what comes back."""
+"""A chunk as a task: what is sent to a worker, and what it returns."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -6,7 +6,7 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
-from lightpool.batch.execution.reduce_chunk import reduce_observations, sources_of
+from lightpool.batch.execution.reduce_chunk import Keep, reduce_observations, sources_of
 from lightpool.batch.storage.code_version import code_version, package_versions
 from lightpool.batch.storage.files import InputFile, sha256_of
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
@@ -24,20 +24,29 @@ __all__ = ["ChunkTask", "fail_chunk", "run_chunk", "try_chunk"]
 
 @dataclass(frozen=True)
 class ChunkTask:
-    """What a worker is told: settings and numbers, never observations.
+    """What a worker receives: settings and observation numbers, never the observations themselves.
 
     Attributes
     ----------
-    number : int, place in the plan
-    key : str, name of the chunk in the folder
+    number : int
+        Position in the plan.
+    key : str
+        Name of the chunk in the folder.
     obs_ids : tuple of int
-    settings : dict, of `Settings.to_dict`
-    version : str, see `code_version`
-    packages : dict of str to str, see `package_versions`
-    files : tuple of InputFile, what the files that the settings name were before anything was read
-    copies : dict of str to str, copies of these files, which are read in their place, see `BatchFolder.keep_inputs`
-    index : str, see `Sources.index_hash`
-    given_up : dict of int to Exception, observations that have failed already, such as those that end their worker
+    settings : dict
+        See `Settings.to_dict`.
+    version : str
+        See `code_version`.
+    packages : mapping of str to str
+        See `package_versions`.
+    files : tuple of InputFile
+        The files named in the settings, as they were before anything was read.
+    copies : mapping of str to str
+        Copies of these files, which are read instead of them, see `BatchFolder.keep_inputs`.
+    index : str
+        See `Sources.index_hash`.
+    given_up : mapping of int to Exception
+        Observations that have already failed, such as those that kill their worker.
     """
 
     number: int
@@ -53,7 +62,7 @@ class ChunkTask:
 
     @property
     def settings_to_read(self) -> Settings:
-        """Settings that name the copies."""
+        """Settings in which the files are replaced by their copies."""
         return Settings.from_dict(self.settings).with_files(self.copies)
 
 
@@ -63,9 +72,9 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
     Raises
     ------
     VersionMismatchError
-        If this process runs other code than the one that made the task.
+        If this process runs a different version than the one that created the task.
     InputChangedError
-        If a file that was read is not what it was before; nothing is saved.
+        If an input file has changed; nothing is saved.
     """
     _require_same_code(task)
     settings, begun = Settings.from_dict(task.settings), datetime.now(UTC)
@@ -83,31 +92,30 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
         inputs = inputs_of([outcome.obs_id])
         more = Provenance.now(settings, [outcome], inputs, begun, task.version).to_hdus()
         name, options = names.of_observation(outcome.obs_id, key), settings.output.file_options
-        for file in write_dataset(dataset, folder.place("observations"), name, more=more, **options):
+        for file in write_dataset(dataset, folder.path_inside("observations"), name, more=more, **options):
             files[folder.name(file)] = sha256_of(file)
 
     partial, outcomes = _reduced(to_read, task, keep if settings.output.observations else None)
-    wanted = [
-        obs_id for obs_id in task.obs_ids if obs_id not in task.given_up
-    ]  # the others' files may end this process
+    # The files of observations that were given up are not opened: they may kill this process too.
+    wanted = [obs_id for obs_id in task.obs_ids if obs_id not in task.given_up]
     inputs, index = inputs_of(wanted), sources.index_hash(task.obs_ids)
     if task.index and index != task.index:
         raise InputChangedError(
-            f"the index of {settings.observations.datastore} was changed while it was in use: observations "
-            f"{task.obs_ids[0]} to {task.obs_ids[-1]} are not listed as when the reduction began. "
-            "--resume goes on with the index as it is now"
+            f"the index of {settings.observations.datastore} changed during the reduction: the entries of observations "
+            f"{task.obs_ids[0]} to {task.obs_ids[-1]} are not those with which it began. Use --resume to continue with "
+            "the present index"
         )
     return folder.save_chunk(task.key, task.obs_ids, partial, outcomes, inputs, index, files)
 
 
 def try_chunk(task: ChunkTask) -> None:
-    """Reduce the observations of a chunk and forget them, to find out whether this process survives it."""
+    """Reduce the observations of a chunk and discard the result, to find out whether this process survives."""
     _require_same_code(task)
     _reduced(task.settings_to_read, task, None)
 
 
-def _reduced(settings: Settings, task: ChunkTask, keep: Any) -> tuple[PartialStack, list[Outcome]]:
-    """Stacks of the observations that are not given up, and the outcomes of all."""
+def _reduced(settings: Settings, task: ChunkTask, keep: Keep | None) -> tuple[PartialStack, list[Outcome]]:
+    """Stacks of the observations that were not given up, and the outcomes of all."""
     wanted = [obs_id for obs_id in task.obs_ids if obs_id not in task.given_up]
     if not task.given_up:
         return reduce_observations(settings, task.obs_ids, keep)
@@ -132,18 +140,24 @@ def _require_same_code(task: ChunkTask) -> None:
         differ.insert(0, f"lightpool {task.version}, here {code_version()}")
     if differ:
         raise VersionMismatchError(
-            f"a worker has other versions than the process that began the reduction: {'; '.join(differ)}. "
-            "Results of two versions are not mixed: install the same in both places, then --resume"
+            f"a worker has different versions than the process that started the reduction: {'; '.join(differ)}. "
+            "Results of two versions are never mixed: install the same versions everywhere, then use --resume"
         )
 
 
 def fail_chunk(task: ChunkTask, error: Exception) -> ChunkRecord:
-    """Record of a chunk that no worker could do.
+    """Save a chunk that no worker could reduce, with all observations as failed.
+
+    Parameters
+    ----------
+    task : ChunkTask
+    error : Exception
+        Reason of the failure.
 
     Raises
     ------
     Exception
-        The error itself, if the settings say ``on_error: raise``.
+        The error itself, if ``on_error`` is "raise".
     """
     settings = Settings.from_dict(task.settings)
     if settings.run.on_error == "raise":

@@ -1,10 +1,10 @@
-"""Chunks on a cluster of Dask workers. What travels is settings and observation numbers; sums go through the folder."""
+"""Reduce chunks on a Dask cluster. Settings and observation numbers are sent; sums are saved in the common folder."""
 
 import logging
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib import import_module
-from typing import Any
+from typing import Protocol
 
 from lightpool.arrays.devices.blas_threads import one_thread_each
 from lightpool.batch.execution.chunk import ChunkTask, fail_chunk, run_chunk
@@ -20,26 +20,58 @@ __all__ = ["DaskExecutor", "dask_cluster"]
 log = logging.getLogger(__name__)
 
 _LATEST_WAIT = "60s"
-_HELP = "clusters are tcp://HOST:PORT, tls://HOST:PORT, local:N, slurm:N and cuda"
+_HELP = "valid clusters are tcp://HOST:PORT, tls://HOST:PORT, local:N, slurm:N and cuda"
 _TLS_HELP = (
     "tls:// needs the certificates of the cluster: set distributed.comm.tls.ca-file, .client.cert and .client.key in "
     "the configuration of Dask, see docs/batch.md"
 )
 
 
+class Future(Protocol):
+    """What we use of a `distributed.Future`: a result that will exist later."""
+
+    def result(self) -> ChunkRecord:
+        """Return the result, or raise the error of the task."""
+        ...
+
+
+class Client(Protocol):
+    """What we use of a `distributed.Client`."""
+
+    def submit(self, function: Callable[[ChunkTask], ChunkRecord], /, *args: ChunkTask, key: str, pure: bool) -> Future:
+        """Send a task to a worker."""
+        ...
+
+    def cancel(self, futures: Sequence[Future], /) -> None:
+        """Cancel tasks."""
+        ...
+
+    def run(self, function: Callable[[], dict[str, str]], /) -> dict[str, dict[str, str]]:
+        """Call a function on each worker; returns the results by address of the worker."""
+        ...
+
+
+class Cluster(Protocol):
+    """What we use of a Dask cluster that was started here."""
+
+    def close(self) -> None:
+        """Stop the workers."""
+        ...
+
+
 class DaskExecutor:
-    """Does chunks on the workers of a Dask cluster, which must see the folders of the data and of the results.
+    """Reduces chunks on the workers of a Dask cluster, which must see the folders of the data and of the results.
 
     Parameters
     ----------
     client : distributed.Client
     """
 
-    def __init__(self, client: Any) -> None:
+    def __init__(self, client: Client) -> None:
         self._client = client
 
     def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
-        """Give the record of each chunk as soon as it is finished; closing the generator cancels the rest."""
+        """Yield the record of each chunk as soon as it is finished; closing the generator cancels the others."""
         distributed = import_module("distributed")
         futures = {self._submitted(task, apart=time_limit(task.settings) is not None): task for task in tasks}
         apart = {task.key for task in tasks if time_limit(task.settings) is not None}
@@ -48,7 +80,7 @@ class DaskExecutor:
             for future in finished:
                 task = futures[future]
                 try:
-                    record: ChunkRecord = future.result()
+                    record = future.result()
                 except distributed.KilledWorker as error:
                     text = f"the workers of observations {task.obs_ids[0]} to {task.obs_ids[-1]} died: {error}"
                     if task.key not in apart:  # the observation to blame is found in a process that may die
@@ -60,26 +92,26 @@ class DaskExecutor:
                         continue
                     record = fail_chunk(task, WorkerDiedError(text))
                 except distributed.client.FutureCancelledError as error:
-                    raise WorkerDiedError(f"the Dask cluster ended before its work was done: {error}") from error
+                    raise WorkerDiedError(f"the Dask cluster stopped before the work was finished: {error}") from error
                 yield record
         finally:
             self._client.cancel(list(futures))
 
-    def _submitted(self, task: ChunkTask, *, apart: bool) -> Any:
+    def _submitted(self, task: ChunkTask, *, apart: bool) -> Future:
         do, key = (_run_apart, f"lightpool-apart-{task.key}") if apart else (run_chunk, f"lightpool-{task.key}")
         return self._client.submit(do, task, key=key, pure=False)
 
     def require_same_code(self) -> None:
-        """Check the versions of the workers that are there; those that come later look at their first chunk.
+        """Check the versions of the present workers; those that join later check it with their first chunk.
 
         Raises
         ------
         VersionMismatchError
-            If one has other code or other packages than this process.
+            If a worker has another version of lightpool or of its dependencies than this process.
         """
         here = _versions()
         try:
-            found: dict[str, Any] = self._client.run(_versions)
+            found = self._client.run(_versions)
         except Exception as error:  # whatever a worker without this package, or with an older one, raises
             raise VersionMismatchError(
                 f"a worker of the cluster cannot run lightpool {here['lightpool']}: {type(error).__name__}: {error}. "
@@ -88,8 +120,8 @@ class DaskExecutor:
         for worker, its in found.items():
             if differ := [f"{name} {its.get(name)}, here {here[name]}" for name in here if its.get(name) != here[name]]:
                 raise VersionMismatchError(
-                    f"the worker {worker} has other versions than this process: {'; '.join(differ)}. "
-                    "Results of two versions are not mixed: install the same in both places"
+                    f"the worker {worker} has different versions than this process: {'; '.join(differ)}. "
+                    "Results of two versions are never mixed: install the same versions everywhere"
                 )
 
 
@@ -98,38 +130,38 @@ def _versions() -> dict[str, str]:
 
 
 def _run_apart(task: ChunkTask) -> ChunkRecord:
-    """Do a chunk in a process that the worker starts, so that it can die or be ended without the worker."""
+    """Reduce a chunk in a process started by the worker, so that it can die or be killed without the worker."""
     (record,) = ProcessExecutor(1).run([task])
     return record
 
 
 @contextmanager
 def dask_cluster(name: str) -> Iterator[DaskExecutor]:
-    """Connect to a cluster, or start one for the time of a ``with`` block.
+    """Connect to a cluster, or start one for the duration of a ``with`` block.
 
     Parameters
     ----------
     name : str
-        ``tcp://HOST:PORT`` or ``tls://HOST:PORT`` of a scheduler that runs, the latter with the certificates of Dask's
-        configuration; ``local:N`` starts N processes here; ``slurm:N`` starts N jobs as the configuration of
-        dask-jobqueue says; ``cuda`` starts one worker for each GPU of this machine.
+        ``tcp://HOST:PORT`` or ``tls://HOST:PORT`` of a running scheduler, the latter with the certificates in Dask's
+        configuration; ``local:N`` starts N processes here; ``slurm:N`` starts N jobs as configured for dask-jobqueue;
+        ``cuda`` starts one worker for each GPU of this machine.
 
     Raises
     ------
     ConfigError
-        If the name is not known, a package is missing, or the scheduler does not answer.
+        If the name is unknown, a package is missing, or the scheduler does not answer.
     VersionMismatchError
-        If its workers have other code than this process.
+        If its workers run a different version than this process.
     """
     kind, _, number = name.partition(":")
     is_address = kind in ("tcp", "tls")
     has_number = number.isdecimal() and int(number) > 0
     if (not is_address and kind not in _STARTERS) or (kind in ("local", "slurm") and not has_number):
-        raise ConfigError(f"cluster {name!r} is not known; {_HELP}")
+        raise ConfigError(f"unknown cluster {name!r}; {_HELP}")
     distributed = require_package("distributed", extra="batch", purpose="a cluster")
     with one_thread_each(), script_not_run_again():
         try:
-            cluster = name if is_address else _STARTERS[kind](int(number or 1))
+            cluster: str | Cluster = name if is_address else _STARTERS[kind](int(number or 1))
         except ValueError as error:
             raise ConfigError(f"cluster {name!r} cannot be started: {error}") from error
     try:
@@ -151,24 +183,27 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
             cluster.close()
 
 
-def _local(n_worker: int) -> Any:
-    return require_package("distributed", extra="batch", purpose="a cluster").LocalCluster(
+def _local(n_worker: int) -> Cluster:
+    cluster: Cluster = require_package("distributed", extra="batch", purpose="a cluster").LocalCluster(
         n_workers=n_worker,
         threads_per_worker=1,
         processes=True,
         dashboard_address=None,
         preload=[run_chunk.__module__],  # a worker is ready when it has imported what it needs
     )
-
-
-def _slurm(n_job: int) -> Any:
-    cluster = require_package("dask_jobqueue", extra="batch", purpose="a cluster").SLURMCluster()
-    cluster.scale(jobs=n_job)
     return cluster
 
 
-def _cuda(_: int) -> Any:
-    return require_package("dask_cuda", extra="batch", purpose="a cluster").LocalCUDACluster()
+def _slurm(n_job: int) -> Cluster:
+    cluster = require_package("dask_jobqueue", extra="batch", purpose="a cluster").SLURMCluster()
+    cluster.scale(jobs=n_job)
+    started: Cluster = cluster
+    return started
 
 
-_STARTERS: dict[str, Callable[[int], Any]] = {"local": _local, "slurm": _slurm, "cuda": _cuda}
+def _cuda(_: int) -> Cluster:
+    cluster: Cluster = require_package("dask_cuda", extra="batch", purpose="a cluster").LocalCUDACluster()
+    return cluster
+
+
+_STARTERS: dict[str, Callable[[int], Cluster]] = {"local": _local, "slurm": _slurm, "cuda": _cuda}

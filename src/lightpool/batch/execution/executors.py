@@ -1,4 +1,4 @@
-"""Who does the chunks: this process, or some processes of this machine."""
+"""Reduce chunks in this process, or in several processes on this machine."""
 
 import logging
 import os
@@ -12,14 +12,14 @@ from dataclasses import dataclass, field
 from logging.handlers import QueueHandler
 from multiprocessing.connection import Connection, wait
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Literal, Protocol, TypeAlias
 
 import astropy.units as u
 
 from lightpool.arrays.devices.gpus import see_gpu
 from lightpool.batch.execution.chunk import ChunkTask, run_chunk, try_chunk
+from lightpool.batch.execution.current_observation import set_listener
 from lightpool.batch.execution.failed_chunks import Job, begin, died, hung, survived
-from lightpool.batch.execution.watch import watch_with
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
 from lightpool.errors import WorkerDiedError
 from lightpool.makers.parallel.worker_processes import WorkerProcess
@@ -29,30 +29,33 @@ __all__ = ["Executor", "ProcessExecutor", "SerialExecutor", "time_limit"]
 log = logging.getLogger(__name__)
 _package_log = logging.getLogger("lightpool")
 
-_MOST_STILLBORN = 3
-"""Processes that may die at their start, one after the other."""
+_MAX_FAILED_STARTS = 3
+"""Number of processes in succession that may die while they start."""
 
 _LAST_WAIT = 5.0
-"""Seconds that a process is given to end after SIGKILL: what waits for a file system may never end."""
+"""Seconds to wait for a process to end after SIGKILL: one that waits for a file system may never end."""
+
+_MessageKind: TypeAlias = Literal["ready", "log", "started", "tried", "done", "failed"]
 
 
 class Executor(Protocol):
-    """Does tasks, in any order."""
+    """Reduces chunks, in any order."""
 
     def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
-        """Give the record of each chunk as soon as it is finished; closing the generator ends the work."""
+        """Yield the record of each chunk as soon as it is finished; closing the generator stops the work."""
         ...
 
 
 class SerialExecutor:
-    """Does one chunk after the other in this process.
+    """Reduces one chunk after the other in this process.
 
-    What needs a process of its own gets one: observations with a limit of time, as nothing else ends what hangs, and a
-    chunk during which this program died or was killed before, as it may be the chunk that kills it.
+    Some chunks get a process of their own: those with a time limit per observation, because a hanging observation can
+    only be stopped by killing its process, and a chunk during which this program died or was killed before, because the
+    chunk itself may be the cause.
     """
 
     def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
-        """Give the record of each chunk as soon as it is finished."""
+        """Yield the record of each chunk as soon as it is finished."""
         if any(time_limit(task.settings) for task in tasks):
             yield from ProcessExecutor(1).run(tasks)
             return
@@ -60,7 +63,7 @@ class SerialExecutor:
             folder = BatchFolder(Path(task.settings["output"]["folder"]))
             if folder.was_begun(task.key):
                 log.warning(
-                    "observations %s to %s are reduced by a process of their own: the program ended during them before",
+                    "observations %s to %s are reduced in a separate process: the program died during them before",
                     task.obs_ids[0],
                     task.obs_ids[-1],
                 )
@@ -76,7 +79,7 @@ class SerialExecutor:
 
 @dataclass(eq=False)
 class _Worker:
-    """A process and what it is doing."""
+    """A process and its current job."""
 
     process: WorkerProcess
     gpu: str | None
@@ -90,47 +93,48 @@ class _Worker:
         return self.process.connection
 
     def give(self, waiting: "deque[Job]") -> None:
-        """Give it the next job, if there is one."""
+        """Send it the next job, if there is one."""
         self.job, self.obs_id = waiting.popleft() if waiting else None, None
         if self.job is not None:
-            with suppress(OSError):  # it died while it had nothing to do: listening to it will tell
+            with suppress(OSError):  # it died while idle, which the next read of the connection will show
                 self.connection.send((self.job.task, self.job.is_trial))
 
     def end(self) -> None:
-        """End it, whatever it does."""
+        """Kill it."""
         self.process.kill()
         self.connection.close()
 
     def how_it_ended(self) -> str:
-        """Words for the end of the process."""
+        """Return a description of how the process ended."""
         self.process.join(_LAST_WAIT)
         return "does not answer" if self.process.is_alive() else self.process.how_it_ended()
 
 
 @dataclass
 class ProcessExecutor:
-    """Does chunks in processes of their own, which are started anew and not forked.
+    """Reduces chunks in separate processes, which are spawned and not forked.
 
-    A process that dies is noticed: its chunk is done again by a new one, and taken apart if that dies too, until the
-    observation that is to blame is known. One that takes longer over an observation than the settings allow is ended.
+    If a process dies, a new one repeats its chunk. If that dies too, the chunk is split until the observation that
+    causes it is found. A process that exceeds the time limit for an observation is killed.
 
     Parameters
     ----------
     n_worker : int
-    gpus : sequence of str, of `lightpool.arrays.visible_gpus`
-        GPUs that the workers take in turn: each sees one alone. Without them all see what this process sees.
+    gpus : sequence of str
+        GPUs, see `lightpool.arrays.devices.gpus.visible_gpus`, which are assigned to the workers in turn: each worker
+        sees only one. By default, all workers see what this process sees.
     """
 
     n_worker: int
     gpus: Sequence[str] = ()
-    _n_stillborn: int = field(default=0, init=False)
+    _n_failed_start: int = field(default=0, init=False)
 
     def __post_init__(self) -> None:
         if self.n_worker < 1:
             raise ValueError(f"n_worker must be a positive number of processes, got {self.n_worker}")
 
     def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
-        """Give the record of each chunk as soon as it is finished; closing the generator ends the processes."""
+        """Yield the record of each chunk as soon as it is finished; closing the generator kills the processes."""
         waiting = deque(map(begin, tasks))
         workers: list[_Worker] = []
         try:
@@ -156,17 +160,17 @@ class ProcessExecutor:
     def _listen(
         self, worker: _Worker, workers: list[_Worker], waiting: "deque[Job]"
     ) -> Generator[ChunkRecord, None, None]:
-        """Take what a worker says; its records are given on."""
+        """Handle a message of a worker; if it is a record, yield it."""
         job = worker.job
         assert job is not None  # only workers with a job are listened to
         try:
             kind, content = worker.connection.recv()
         except (EOFError, OSError, pickle.UnpicklingError):
             how = worker.how_it_ended()
-            self._replace(worker, workers, waiting, died(job, how) if worker.is_ready else self._stillborn(job, how))
+            self._replace(worker, workers, waiting, died(job, how) if worker.is_ready else self._start_failed(job, how))
             return
         if kind == "ready":
-            worker.is_ready, self._n_stillborn = True, 0
+            worker.is_ready, self._n_failed_start = True, 0
         elif kind == "log":
             logging.getLogger(content.name).handle(content)
         elif kind == "started":
@@ -181,18 +185,18 @@ class ProcessExecutor:
             if kind == "done":
                 yield content
 
-    def _stillborn(self, job: Job, how: str) -> list[Job]:
-        """Jobs to do next, after a worker died before it began with any: no observation is to blame."""
-        self._n_stillborn += 1
-        if self._n_stillborn > _MOST_STILLBORN:
+    def _start_failed(self, job: Job, how: str) -> list[Job]:
+        """Jobs to do next after a worker died before it started any: no observation is to blame."""
+        self._n_failed_start += 1
+        if self._n_failed_start > _MAX_FAILED_STARTS:
             raise WorkerDiedError(
-                f"no worker starts, the last one {how}: what it said is on the standard error; without --workers this "
-                "process does the work"
+                f"workers cannot be started, the last one {how}: see its messages on standard error. Without "
+                "--workers, this process does the work"
             )
         return [job]
 
     def _replace(self, worker: _Worker, workers: list[_Worker], waiting: "deque[Job]", jobs: Sequence[Job]) -> None:
-        """Put a new worker in the place of one that died or has to."""
+        """Replace a worker that has died or must be killed."""
         worker.end()
         worker.process.join(_LAST_WAIT)
         waiting.extendleft(reversed(jobs))
@@ -202,21 +206,21 @@ class ProcessExecutor:
         self._wake(workers, waiting)
 
     def _wake(self, workers: Sequence[_Worker], waiting: "deque[Job]") -> None:
-        """Give work to those that had none, when a chunk was taken apart."""
+        """Give jobs to idle workers, after a chunk was split."""
         for worker in workers:
             if waiting and worker.job is None:
                 worker.give(waiting)
 
 
 def time_limit(settings: dict[str, Any]) -> str | None:
-    """Limit of time of an observation, such as ``10 min``; None without one."""
+    """Return the time limit per observation, such as ``10 min``; None if there is none."""
     limit: str | None = settings["run"].get("observation_timeout")
     return limit
 
 
 def _seconds_left(worker: _Worker) -> float:
-    """Seconds until the limit of the observation that a worker is doing."""
-    assert worker.job is not None  # otherwise there is no observation
+    """Seconds until the time limit of the current observation of a worker."""
+    assert worker.job is not None  # an idle worker has no observation
     limit = time_limit(worker.job.task.settings)
     if limit is None or worker.obs_id is None:
         return float("inf")
@@ -224,58 +228,59 @@ def _seconds_left(worker: _Worker) -> float:
 
 
 def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
-    """Workers that have something to say; waits for that, or for the next limit of time."""
+    """Workers that have sent a message; waits for one, or for the next time limit."""
     left = min(map(_seconds_left, workers))
     ready = wait([worker.connection for worker in workers], None if left == float("inf") else max(left, 0.0))
     return [worker for worker in workers if worker.connection in ready]
 
 
-class _ToParent(QueueHandler):
-    """Sends what is logged in a worker to the process that started it, which knows where it is to be shown."""
+class _ParentHandler(QueueHandler):
+    """Sends the log records of a worker to the parent process, which displays them."""
 
     def __init__(self, connection: Any) -> None:
         super().__init__(connection)
-        self._connection = connection
+        self._connection: Connection = connection
 
     def enqueue(self, record: logging.LogRecord) -> None:
-        self.tell("log", record)
+        self.send("log", record)
 
-    def tell(self, kind: str, content: Any) -> None:
-        """Send a message; threads that read ahead may log meanwhile."""
-        with suppress(OSError), self.lock or nullcontext():  # nobody may listen any more: then no next task comes
+    def send(self, kind: _MessageKind, content: object) -> None:
+        """Send a message, under a lock: threads that read ahead may log at the same time."""
+        with suppress(OSError), self.lock or nullcontext():  # if the parent is gone, no further task will come
             self._connection.send((kind, content))
 
 
 def _work(connection: Connection, gpu: str | None, level: int) -> None:
-    """What a worker does: chunks, until nobody listens any more."""
+    """Reduce chunks in a worker process until the parent closes the connection."""
     if gpu is not None:
         see_gpu(gpu)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the one who started it decides what Ctrl-C means
-    sender = _ToParent(connection)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides what Ctrl-C means
+    sender = _ParentHandler(connection)
     _package_log.setLevel(level)
     for logger in (_package_log, logging.getLogger("py.warnings")):
         logger.addHandler(sender)
     logging.captureWarnings(True)
-    sender.tell("ready", None)
-    watch_with(lambda obs_id: sender.tell("started", obs_id))
-    answer: Any
-    do: Callable[[ChunkTask], Any]
+    sender.send("ready", None)
+    set_listener(lambda obs_id: sender.send("started", obs_id))
+    kind: _MessageKind
+    answer: ChunkRecord | Exception | None
+    do: Callable[[ChunkTask], ChunkRecord | None]
     while True:
         try:
             task, is_trial = connection.recv()
         except (EOFError, OSError):
-            os._exit(0)  # threads that hang would keep it alive
+            os._exit(0)  # sys.exit would wait for threads that hang
         kind, do = ("tried", try_chunk) if is_trial else ("done", run_chunk)
         try:
             answer = do(task)
         except Exception as error:
             kind, answer = "failed", _sendable(error)
-        sender.tell(kind, answer)
-        del answer  # an error refers to all that failed
+        sender.send(kind, answer)
+        del answer  # the traceback of an error refers to the arrays of the failed attempt
 
 
 def _sendable(error: Exception) -> Exception:
-    """Error that another process can take: one whose class cannot be made again becomes its text."""
+    """Error that can be pickled; one that cannot be unpickled is replaced by its text."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

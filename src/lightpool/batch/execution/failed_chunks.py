@@ -1,8 +1,8 @@
-"""Chunks whose workers die or hang: done again, and taken apart until the observation that is to blame is known.
+"""Chunks whose workers die or hang: they are repeated, then split until the observation that causes it is found.
 
-A chunk is done again once, as a process may be killed by chance. When that fails too, each half is tried on its own,
-and so on, as for memory. In the end the whole chunk is done without the observations to blame, in its order: its sums
-are rounded as if these had failed in any other way.
+A chunk is repeated once, because a process may be killed for other reasons. If that fails too, each half is tried on
+its own, and so on (a binary search). In the end the whole chunk is reduced without the observations to blame, in the
+original order, so that its sums are rounded as if these observations had failed in any other way.
 """
 
 import logging
@@ -18,30 +18,31 @@ __all__ = ["Job", "begin", "died", "hung", "survived"]
 log = logging.getLogger(__name__)
 
 MAX_DEATHS = 2
-"""What killed its worker so often is not tried again as it is."""
+"""A job that killed its worker this often is not repeated unchanged."""
 
 
 @dataclass(eq=False)
 class _Chunk:
-    """What is known of a chunk."""
+    """State of a chunk whose workers died."""
 
     task: ChunkTask
     n_trial: int = 0
-    """Trials of parts that are not over."""
-    in_vain: bool = False
-    """Whether all parts survived, though the whole had not."""
+    """Number of unfinished trials of its parts."""
+    found_nothing: bool = False
+    """Whether all parts survived although the whole chunk did not."""
     culprits: dict[int, Exception] = field(default_factory=dict)
     n_hung: Counter[int] = field(default_factory=Counter)
 
 
 @dataclass(eq=False)
 class Job:
-    """What a worker is given to do.
+    """A unit of work for a worker.
 
     Attributes
     ----------
     task : ChunkTask
-    is_trial : bool, whether it is done only to see whether the worker survives
+    is_trial : bool
+        Whether the only purpose is to see whether the worker survives; the result is discarded.
     """
 
     task: ChunkTask
@@ -51,23 +52,29 @@ class Job:
 
     @property
     def label(self) -> str:
-        """Words for messages."""
+        """Name of the job in messages."""
         first, last = self.task.obs_ids[0], self.task.obs_ids[-1]
         return f"observation {first}" if first == last else f"observations {first} to {last}"
 
 
 def begin(task: ChunkTask) -> Job:
-    """Job of a chunk as a whole."""
+    """Return the job that reduces a whole chunk."""
     return Job(task, False, _Chunk(task))
 
 
 def died(job: Job, how: str) -> list[Job]:
-    """Jobs to do next, after the worker of a job died.
+    """Return the jobs to do next after the worker of a job died.
+
+    Parameters
+    ----------
+    job : Job
+    how : str
+        Description of the death, such as "was killed by SIGKILL".
 
     Raises
     ------
     ReductionError
-        If an observation is to blame and the settings say ``on_error: raise``.
+        If an observation is to blame and ``on_error`` is "raise".
     WorkerDiedError
         If no observation is left to blame.
     """
@@ -76,13 +83,13 @@ def died(job: Job, how: str) -> list[Job]:
     if job.n_death < MAX_DEATHS and (len(suspects) == 1 or not job.is_trial):
         log.warning("the worker of %s %s; trying again with a new one", job.label, how)
         return [job]
-    if len(suspects) < 2 or job.chunk.in_vain:
+    if len(suspects) < 2 or job.chunk.found_nothing:
         memory = "; is there enough memory?" if how.endswith("SIGKILL") else ""
         error = WorkerDiedError(f"the worker of {job.label} {how}, {MAX_DEATHS} times{memory}")
-        if not suspects:  # it dies whatever it is given
+        if not suspects:  # workers die whatever they do
             raise error
         return _blamed(job, suspects, error)
-    log.warning("the worker of %s %s; looking for the one to blame", job.label, how)
+    log.warning("the worker of %s %s; searching for the observation to blame", job.label, how)
     middle = len(suspects) // 2
     trials = [
         Job(replace(job.task, obs_ids=tuple(half)), True, job.chunk) for half in (suspects[:middle], suspects[middle:])
@@ -92,7 +99,15 @@ def died(job: Job, how: str) -> list[Job]:
 
 
 def hung(job: Job, obs_id: int, limit: str) -> list[Job]:
-    """Jobs to do next, after an observation of a job took longer than the limit and its worker was ended.
+    """Return the jobs to do next after an observation exceeded the time limit and its worker was killed.
+
+    Parameters
+    ----------
+    job : Job
+    obs_id : int
+        The observation.
+    limit : str
+        The time limit, such as "10 min".
 
     Raises
     ------
@@ -109,7 +124,7 @@ def hung(job: Job, obs_id: int, limit: str) -> list[Job]:
 
 
 def survived(job: Job) -> list[Job]:
-    """Jobs to do next, after a worker survived a trial."""
+    """Return the jobs to do next after a worker survived a trial."""
     job.chunk.n_trial -= 1
     return _whole_again(job.chunk)
 
@@ -129,9 +144,9 @@ def _blamed(job: Job, obs_ids: Sequence[int], error: Exception) -> list[Job]:
 
 
 def _whole_again(chunk: _Chunk) -> list[Job]:
-    """The whole chunk without the observations to blame, when all trials of its parts are over."""
+    """Job of the whole chunk without the observations to blame, once all trials of its parts are finished."""
     if chunk.n_trial:
         return []
-    chunk.in_vain = chunk.culprits.keys() == dict(chunk.task.given_up).keys()
+    chunk.found_nothing = chunk.culprits.keys() == dict(chunk.task.given_up).keys()
     chunk.task = replace(chunk.task, given_up=dict(chunk.culprits))
     return [Job(chunk.task, False, chunk)]

@@ -1,4 +1,4 @@
-"""Merging partial stacks as a tree whose shape is given by their numbers alone."""
+"""Merge partial stacks in a tree whose shape depends only on their number."""
 
 from lightpool.batch.storage.partial_stack import PartialStack
 
@@ -6,17 +6,17 @@ __all__ = ["MergeTree"]
 
 
 class MergeTree:
-    """Merges neighbours, then neighbours of those, and so on, as they come.
+    """Merges neighbouring parts, then neighbouring pairs, and so on, as the parts arrive.
 
-    The sums are rounded in the same way whoever made the parts and in whatever order they were finished. Of n parts,
-    log2(n) + 1 are in memory at most.
+    The sums are rounded in the same way regardless of who computed the parts and in which order they were finished, so
+    results are bit-identical for any number of workers. At most log2(n) + 1 of n parts are in memory.
     """
 
     def __init__(self) -> None:
-        self._waiting: list[tuple[int, PartialStack]] = []  # how many parts each one holds, fewer to the right
+        self._waiting: list[tuple[int, PartialStack]] = []  # each with its number of parts, which falls to the right
 
     def add(self, part: PartialStack) -> None:
-        """Take in the next part, in the order of the chunks; it is used up."""
+        """Add the next part, in the order of the chunks; it must not be used afterwards."""
         n_part = 1
         while self._waiting and self._waiting[-1][0] == n_part:
             n_before, before = self._waiting.pop()
@@ -25,7 +25,7 @@ class MergeTree:
         self._waiting.append((n_part, part))
 
     def result(self) -> PartialStack | None:
-        """Sum of all parts, which ends the tree; None of nothing."""
+        """Return the sum of all parts, after which no part can be added; None if there are none."""
         while len(self._waiting) > 1:
             n_last, last = self._waiting.pop()
             n_before, before = self._waiting.pop()

@@ -1,4 +1,4 @@
-"""What observations are read from: their files, what the index says of them, and files that the settings name."""
+"""Input of observations: their files, their rows of the index, and the files named in the settings."""
 
 import hashlib
 import json
@@ -11,7 +11,7 @@ from typing import Any
 
 from numpy.typing import NDArray
 
-from lightpool.batch.groups import Division
+from lightpool.batch.groups import Division, Row
 from lightpool.batch.storage.files import InputFile, require_unchanged
 from lightpool.config.settings import Settings
 from lightpool.data import DataStore, Observation
@@ -22,7 +22,7 @@ __all__ = ["Sources", "stamp_of"]
 
 
 class Sources:
-    """Data store of some settings, and the other files that a reduction reads.
+    """The data store and the other input files of a reduction.
 
     Parameters
     ----------
@@ -37,29 +37,29 @@ class Sources:
 
     @cached_property
     def _lookup(self) -> HDULookup:
-        """Rows of the HDU index by observation: found once, as there may be many observations."""
+        """Rows of the HDU index by observation, found once because there may be many observations."""
         return look_up(self._store.hdu_table)
 
-    def find(self, obs_id: int) -> Any:
-        """Observation, or the error that there is none; no file is opened."""
+    def find(self, obs_id: int) -> Observation | Exception:
+        """Return an observation without opening its files, or the error if it cannot be found."""
         try:
             return self._store.obs(obs_id, self._settings.observations.required_irf, index=self._lookup)
         except (LookupError, ValueError, OSError) as error:
             return error
 
-    def find_again(self, obs_id: int) -> Any:
-        """Observation whose files are opened again, whatever is known of them; see `find`."""
+    def find_again(self, obs_id: int) -> Observation | Exception:
+        """Return an observation whose files will be reopened, ignoring cached ones; see `find`."""
         observation = self.find(obs_id)
         if isinstance(observation, Observation):
             for path in observation.files:
                 FILE_CACHE.forget(path)
                 self._pinned.pop(path, None)
-            with suppress(OSError, ValueError):  # reading will tell
+            with suppress(OSError, ValueError):  # the error will be raised when the file is read
                 self.pin(observation)
         return observation
 
     def pin(self, observation: Observation) -> None:
-        """Take down what the files of an observation are, before they are read.
+        """Record the state of the files of an observation before they are read.
 
         Raises
         ------
@@ -72,7 +72,7 @@ class Sources:
                 self._pinned[path] = known if known is not None and known.is_unchanged else InputFile.of(path)
 
     def forget_pins(self) -> None:
-        """Take down anew what files are before they are read the next time."""
+        """Make `pin` record the state of files anew."""
         self._pinned_before, self._pinned = self._pinned, {}
 
     @cached_property
@@ -82,13 +82,14 @@ class Sources:
 
     @cached_property
     def _values(self) -> dict[str, NDArray[Any]]:
-        """Columns of the observation index with one value per row, as arrays: tables are slow to take values from."""
-        table: Any = self._store.obs_table
-        return {name: table[name].data for name in table.colnames if table[name].ndim == 1}
+        """Columns of the observation index with one value per row, as arrays: reading values from tables is slow."""
+        table = self._store.obs_table
+        assert table is not None  # no row is looked up without an index
+        return {name: table[name].value for name in table.colnames if table[name].ndim == 1}
 
-    def row(self, obs_id: Any) -> dict[str, Any]:
-        """What the observation index says of an observation, column by column."""
-        number = self._row_of.get(obs_id)
+    def row(self, obs_id: int | None) -> Row:
+        """Return the row of the observation index of an observation; empty if it has none."""
+        number = None if obs_id is None else self._row_of.get(obs_id)
         return {} if number is None else {name: values[number] for name, values in self._values.items()}
 
     def _paths(self, obs_ids: Sequence[int]) -> list[Path]:
@@ -97,12 +98,12 @@ class Sources:
         return sorted(paths.union(self._settings.files))
 
     def input_files(self, obs_ids: Sequence[int]) -> list[InputFile]:
-        """Files that observations were reduced with; without those that are not there.
+        """Return the files from which observations were reduced, without missing ones.
 
         Raises
         ------
         InputChangedError
-            If one of them is not what it was before it was read.
+            If one of them has changed since before it was read.
         """
         paths = self._paths(obs_ids)
         files = [
@@ -112,9 +113,22 @@ class Sources:
         return files
 
     def compare(self, obs_ids: Sequence[int], before: Sequence[InputFile]) -> tuple[list[InputFile], list[str]]:
-        """Files of observations, as they are now, and the paths of those that they were not reduced with.
+        """Compare the present files of observations with those from which they were reduced.
 
-        A file under another path is the same if its bytes are: a store may move.
+        A file under another path is the same if its contents are: a data store may be moved.
+
+        Parameters
+        ----------
+        obs_ids : sequence of int
+        before : sequence of InputFile
+            Files from which the observations were reduced.
+
+        Returns
+        -------
+        files : list of InputFile
+            The unchanged files.
+        changed : list of str
+            Paths of files that have changed, are new, or are missing.
         """
         known = {file.path: file for file in before}
         sums = {file.sha256 for file in before}
@@ -131,13 +145,13 @@ class Sources:
         return files, changed
 
     def index_hash(self, obs_ids: Sequence[int]) -> str:
-        """Text that changes with what the index says of observations, as far as a reduction goes by it."""
+        """Return a hash of the index entries of observations, as far as results depend on them."""
         text = json.dumps([list(self._index_rows(obs_id)) for obs_id in obs_ids])
         return hashlib.sha256(text.encode()).hexdigest()
 
     @cached_property
     def _columns(self) -> set[str]:
-        """Columns of the observation index that a result depends on."""
+        """Columns of the observation index that results depend on."""
         expressions = [groups.expression for groups in self._settings.groups if groups.by == "observations"]
         return {"ZEN_PNT"}.union(*(re.findall(r"\w+", expression or "") for expression in expressions))
 
@@ -159,7 +173,7 @@ class Sources:
 
 
 def stamp_of(settings: Settings) -> tuple[tuple[str | int, ...], ...]:
-    """Sizes and times of the index files, and of the files that the settings name: what is kept of them grows old."""
+    """Return sizes and times of the index files and of the files named in the settings, to notice that they changed."""
     base, index = Path(settings.observations.datastore), (DataStore.DEFAULT_HDU_TABLE, DataStore.DEFAULT_OBS_TABLE)
     paths = [base / name for each in index for name in (each, each.removesuffix(".gz"))]
     found = [(path, path.stat()) for path in [*paths, *settings.files] if path.is_file()]

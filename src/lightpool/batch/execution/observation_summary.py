@@ -1,53 +1,65 @@
-"""Numbers of the dataset of one observation, for tables and reports."""
+"""Summary values of the dataset of one observation, for tables and reports."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays import DeferredNumbers, array_namespace, full_on
+from lightpool.arrays.devices.array_types import Array
 from lightpool.batch.execution.source_counts import SUMS, Source, background_of, theta_squared_counts
+from lightpool.batch.groups import Row
+from lightpool.batch.storage.outcomes import DatasetSummary
+from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.datasets.models.parameters import Parameter
 
-__all__ = ["Figures"]
+__all__ = ["PendingSummary"]
 
 
 @dataclass(frozen=True, eq=False)
-class Figures:
-    """Numbers of a dataset of one observation. Those on a device wait there, so that no observation waits for another.
+class PendingSummary:
+    """Summary values of the dataset of one observation, some of them still on the device.
+
+    Reading a number from a device waits for all work queued there. The numbers of all observations of a chunk are
+    therefore read together, at its end.
 
     Attributes
     ----------
-    known : dict of what is known on the host
+    known : DatasetSummary
+        Values that are known on the host.
     numbers : DeferredNumbers
-        Counts and background, those at the source if it is on the map, and whether any pixel of each energy is safe.
+        Counts and background, the sums at the source if it is on the map, and whether any pixel of each energy is safe.
     edges : array of float, shape (n_energy + 1,), unit TeV
-    norm : Parameter of the background model, None without one
+    norm : Parameter or None
+        Norm of the background model, if there is one.
     """
 
-    known: dict[str, Any]
+    known: DatasetSummary
     numbers: DeferredNumbers
-    edges: np.ndarray[Any, Any]
+    edges: NDArray[np.float64]
     norm: Parameter | None
 
     @classmethod
-    def of(cls, dataset: MapDataset, observation: Any, row: Mapping[str, Any], source: Source) -> Self:
-        """Numbers of a dataset.
+    def of(cls, dataset: MapDataset, observation: Observation, row: Row, source: Source) -> Self:
+        """Summarise a dataset.
 
         Parameters
         ----------
         dataset : MapDataset or SpectrumDataset
-        observation : Observation, or the part of it that the dataset was made of
-        row : mapping, what the observation index says of it
-        source : Source, of its target
+        observation : Observation
+            The observation, or the part of it from which the dataset was made.
+        row : mapping of str to value
+            Its row of the observation index.
+        source : Source
+            The source of its target.
         """
         model, zenith = dataset.background_model, row.get("ZEN_PNT")
         livetime = None if dataset.exposure is None else dataset.exposure.meta.get("livetime")
         pointing, edges = observation.pointing_radec.icrs, dataset.counts.geom.axes["energy"].edges.to_value("TeV")
         site = observation.observatory_earth_location
-        known = {
+        known: DatasetSummary = {
             "start": observation.tstart.utc.isot,
             "site_lon": None if site is None else float(site.lon.deg),
             "livetime": None if livetime is None else float(livetime.to_value("s")),
@@ -55,7 +67,7 @@ class Figures:
             "lon": float(pointing.ra.deg),
             "lat": float(pointing.dec.deg),
             "theta2": theta_squared_counts(
-                source, observation.events, (pointing.ra.rad, pointing.dec.rad), edges[[0, -1]]
+                source, observation.events, (float(pointing.ra.rad), float(pointing.dec.rad)), edges[[0, -1]]
             ),
         }
         return cls(
@@ -65,20 +77,22 @@ class Figures:
             norm=None if model is None else getattr(model.spectral_model, "norm", None),
         )
 
-    def to_dict(self) -> dict[str, Any]:
-        """Read them, as JSON has them, together with all that waits on the device.
+    def to_dict(self) -> DatasetSummary:
+        """Return JSON-compatible values, reading the numbers together with all others that wait on the device.
 
         Returns
         -------
-        figures : dict
+        summary : DatasetSummary
             ``start`` (UTC), ``site_lon`` (deg), ``livetime`` (s), ``zenith, lon, lat`` (deg, ICRS), inside the safe
-            mask ``counts``, ``background`` and ``energy_min`` (TeV), and ``norm`` of the background; ``source`` with
-            the sums of `SUMS` there; ``theta2``, see `theta_squared_counts`. None where there is none.
+            mask ``counts``, ``background`` and ``energy_min`` (TeV), and the ``norm`` of the background; ``source``
+            contains the sums of `SUMS` at the source; for ``theta2`` see `theta_squared_counts`. Values that do not
+            exist are None.
         """
         n_energy = self.edges.size - 1
         counts, background, *at_source = map(_number, self.numbers.numbers[:-n_energy])
         is_safe = np.asarray(self.numbers.numbers[-n_energy:]) > 0
-        return self.known | {
+        return {
+            **self.known,
             "counts": counts,
             "background": background,
             "source": dict(zip(SUMS, at_source, strict=True)) if at_source else None,
@@ -88,12 +102,12 @@ class Figures:
 
 
 def _number(value: float) -> float | None:
-    """Number as JSON has it: None for what is not known."""
+    """The value, or None if it is not finite, which JSON cannot represent."""
     return value if np.isfinite(value) else None
 
 
 def _sums(dataset: MapDataset, source: Source) -> DeferredNumbers:
-    """Counts and background inside the safe mask, those at the source, and whether any pixel of each energy is safe."""
+    """Counts and background inside the safe mask, the sums at the source, and whether any pixel is safe, per energy."""
     mask, background = dataset.mask_safe.data, background_of(dataset)
     xp = array_namespace(mask)
     whole = [dataset.counts.data, None if background is None else background.data]
@@ -103,6 +117,6 @@ def _sums(dataset: MapDataset, source: Source) -> DeferredNumbers:
     return DeferredNumbers(xp.concat([*parts, xp.astype(xp.any(mask, axis=(-2, -1)), xp.float64)]))
 
 
-def _total(values: Any, mask: Any) -> Any:
+def _total(values: Array, mask: Array) -> Array:
     xp = array_namespace(mask)
     return xp.reshape(xp.sum(xp.where(mask, values, xp.zeros_like(values)), dtype=xp.float64), (1,))

@@ -1,14 +1,14 @@
-"""The work on a chunk: some observations, reduced and added up. A worker needs the settings and their numbers."""
+"""Reduce the observations of a chunk and stack them. A worker needs only the settings and the observation numbers."""
 
 import gc
 import json
 import logging
 import time
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
 from functools import lru_cache
-from typing import Any
+from typing import TypeAlias
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -17,11 +17,11 @@ from lightpool.arrays import find_device, use_device, use_precision
 from lightpool.arrays.devices.devices import Device
 from lightpool.arrays.devices.memory import release_memory
 from lightpool.arrays.devices.staging import Uploads
+from lightpool.batch.execution.current_observation import report_started
 from lightpool.batch.execution.observation_sources import Sources, stamp_of
-from lightpool.batch.execution.observation_summary import Figures
+from lightpool.batch.execution.observation_summary import PendingSummary
 from lightpool.batch.execution.source_counts import Source
-from lightpool.batch.execution.watch import started
-from lightpool.batch.storage.outcomes import Outcome, failed_outcome
+from lightpool.batch.storage.outcomes import DatasetSummary, Outcome, failed_outcome
 from lightpool.batch.storage.partial_stack import PartialStack
 from lightpool.batch.storage.stack_names import StackKey, StackNames
 from lightpool.config.build import build_reduction
@@ -37,11 +37,14 @@ __all__ = ["Reducer", "reduce_observations", "sources_of"]
 
 log = logging.getLogger(__name__)
 
-Keep = Callable[[Outcome, StackKey, MapDataset], None]
-"""What is done with each dataset, besides adding it up; it is told outcome, first stack and dataset."""
+Keep: TypeAlias = Callable[[Outcome, StackKey, MapDataset], None]
+"""Function that is called for each dataset, besides stacking it, with the outcome, the first stack and the dataset."""
 
-_FiguresOfStacks = list[tuple[list[StackKey], Figures]]
-_Made = list[tuple[list[StackKey], MapDataset]]
+_Found: TypeAlias = Observation | Exception
+"""An observation, or the error that explains why there is none."""
+
+_Summaries: TypeAlias = list[tuple[list[StackKey], PendingSummary]]
+_Made: TypeAlias = list[tuple[list[StackKey], MapDataset]]
 
 
 @dataclass(frozen=True)
@@ -67,7 +70,7 @@ class _Job:
         return cls(target.name, geom.center_skydir, radius, half_cutout, reference, maker, source)
 
     def is_reached(self, observation: Observation, offset: float) -> bool:
-        """Whether the target lies in the field of view, as far as circles can tell."""
+        """Whether the target may be in the field of view, comparing circles around both."""
         reach = self.half_cutout
         if reach is None:
             table = observation.aeff
@@ -77,12 +80,13 @@ class _Job:
 
 
 class Reducer:
-    """All that the settings ask for, ready for observations.
+    """Empty datasets and makers of all targets, ready to reduce observations.
 
     Parameters
     ----------
     settings : Settings
-    device : str or Device, that of the settings by default
+    device : str or Device, optional
+        The device in the settings by default.
     """
 
     def __init__(self, settings: Settings, device: str | Device | None = None) -> None:
@@ -94,41 +98,44 @@ class Reducer:
             self._jobs = [_Job.of(target) for target in settings.targets]
 
     def reduce(self, obs_ids: Sequence[int], keep: Keep | None = None) -> tuple[PartialStack, list[Outcome]]:
-        """Reduce observations one after the other and add them up.
+        """Reduce observations one after the other and stack them.
 
-        An observation is added to all targets and groups, or to none.
+        If an observation fails for one target or group, it is not added to any.
 
         Parameters
         ----------
         obs_ids : sequence of int
-        keep : function of outcome, first stack and dataset, optional
+        keep : callable, optional
+            Called with the outcome, the first stack and the dataset, for each dataset.
 
         Raises
         ------
         ReductionError
-            If an observation fails and the settings say ``on_error: raise``.
+            If an observation fails and ``on_error`` is "raise".
         OutOfMemoryError
-            If the memory of the device is not enough.
+            If the device has not enough memory.
         """
         partial, done = PartialStack(self.settings, self.device), []
         precision = use_precision(self.settings.run.precision)
         with use_device(self.device), precision, closing(self._observations(obs_ids)) as observations:
             for obs_id in obs_ids:
-                started(obs_id)  # before it is waited for: it may be the reading that hangs
+                report_started(obs_id)  # before waiting for it, because reading may hang
                 done.append(self._reduce_one(partial, obs_id, next(observations), keep))
-        started(None)
-        # host: the figures of all observations, in one transfer
+        report_started(None)
+        # host: the summaries of all observations, in one transfer
         outcomes = [
-            replace(outcome, figures=[self._figures_as_dict(keys, each) for keys, each in figures])
-            for outcome, figures in done
+            replace(outcome, summaries=[self._summary(keys, each) for keys, each in summaries])
+            for outcome, summaries in done
         ]
         return partial, outcomes
 
-    def _figures_as_dict(self, keys: Sequence[StackKey], figures: Figures) -> dict[str, Any]:
-        """Figures of a dataset with its first stack, and the names of all."""
-        return {**keys[0]._asdict(), "stacks": [self._names.of(key) for key in keys], **figures.to_dict()}
+    def _summary(self, keys: Sequence[StackKey], pending: PendingSummary) -> DatasetSummary:
+        """Summary of a dataset, with its first stack and the names of all its stacks."""
+        target, division, group = keys[0]
+        stacks = [self._names.of(key) for key in keys]
+        return {"target": target, "division": division, "group": group, "stacks": stacks, **pending.to_dict()}
 
-    def _observations(self, obs_ids: Sequence[int]) -> Any:
+    def _observations(self, obs_ids: Sequence[int]) -> Generator[_Found, None, None]:
         found = (self.sources.find(obs_id) for obs_id in obs_ids)
         depth = self.settings.run.read_ahead
         if not depth:
@@ -141,9 +148,9 @@ class Reducer:
             prepare=lambda observation: self._send_ahead(observation, uploads),
         )
 
-    def _pinned(self, observation: Any) -> Any:
+    def _pinned(self, observation: _Found) -> _Found:
         if isinstance(observation, Observation):
-            with suppress(OSError, ValueError):  # reading will tell
+            with suppress(OSError, ValueError):  # the error will be raised when the file is read
                 self.sources.pin(observation)
         return observation
 
@@ -152,63 +159,67 @@ class Reducer:
             job.maker.send_ahead(job.reference, observation, uploads)
 
     def _reduce_one(
-        self, partial: PartialStack, obs_id: int, observation: Any, keep: Keep | None
-    ) -> tuple[Outcome, _FiguresOfStacks]:
+        self, partial: PartialStack, obs_id: int, observation: _Found, keep: Keep | None
+    ) -> tuple[Outcome, _Summaries]:
         run = self.settings.run
         n_try = 1 + run.retries if run.on_error == "retry" else 1
         for number in range(1, n_try + 1):
             start = time.perf_counter()
             if number > 1:
                 observation = self.sources.find_again(obs_id)
-            outcome, figures, made = self._try(partial, obs_id, observation)
+            outcome, summaries, made = self._try(partial, obs_id, observation)
             seconds = time.perf_counter() - start
             outcome = replace(outcome, n_try=number, seconds=seconds, device=str(self.device))
             if outcome.status != "failed":
                 break
             if n_try > 1:
-                log.warning("observation %s, try %d of %d: %s", obs_id, number, n_try, outcome.error)
+                log.warning("observation %s, attempt %d of %d: %s", obs_id, number, n_try, outcome.error)
         if keep is not None:
             for keys, dataset in made:
                 keep(outcome, keys[0], dataset)
-        return outcome, figures
+        return outcome, summaries
 
-    def _try(self, partial: PartialStack, obs_id: int, observation: Any) -> tuple[Outcome, _FiguresOfStacks, _Made]:
+    def _try(self, partial: PartialStack, obs_id: int, observation: _Found) -> tuple[Outcome, _Summaries, _Made]:
+        """Reduce an observation and add it to its stacks; nothing is added if any part of it fails."""
+        made: _Made = []
+        summaries: _Summaries = []
         try:
             if isinstance(observation, Exception):
                 raise observation
-            row, made, figures = self.sources.row(obs_id), [], []
+            row = self.sources.row(obs_id)
             for job, part, keys in self._parts(observation):
                 name = self._names.of_observation(observation.obs_id, keys[0])
                 dataset = job.maker.make_dataset(job.reference, part, name=name)
                 if dataset is not None:
                     made.append((keys, dataset))
-                    figures.append((keys, Figures.of(dataset, part, row, job.source)))
+                    summaries.append((keys, PendingSummary.of(dataset, part, row, job.source)))
         except (Exception, SystemExit) as error:
             return self._failed(obs_id, error), [], []
         for keys, dataset in made:
             for key in keys:
                 partial.add(key, dataset)
-        return Outcome(obs_id=obs_id, status="done" if made else "empty"), figures, made
+        return Outcome(obs_id=obs_id, status="done" if made else "empty"), summaries, made
 
     def _failed(self, obs_id: int, error: BaseException) -> Outcome:
-        """Outcome of an observation that failed; raises what is not for the observation to decide."""
+        """Outcome of an observation that failed; raises an out-of-memory error, and any error if on_error is raise."""
         failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
-        cause = failure.args[2]
+        cause: BaseException = failure.args[2]
         try:
             if isinstance(cause, OutOfMemoryError):
                 raise cause from error
             if self.settings.run.on_error == "raise":
                 raise failure from cause
             return failed_outcome(failure)
-        finally:  # the traceback refers to this frame: together they would keep the arrays of the attempt in memory
+        finally:  # the traceback refers to this frame: this cycle would keep the arrays of the attempt in memory
             del failure, cause, error
 
-    def _parts(self, observation: Observation) -> Iterator[tuple[_Job, Any, list[StackKey]]]:
-        """Parts of an observation that are reduced on their own, each with its target and its stacks."""
+    def _parts(self, observation: Observation) -> Iterator[tuple[_Job, Observation, list[StackKey]]]:
+        """Parts of an observation that are reduced separately, each with its target and its stacks."""
         row = self.sources.row(observation.obs_id)
         for job in self._jobs:
-            groups: dict[int, tuple[Any, list[StackKey]]] = {}  # a part that several divisions share is reduced once
-            offset = observation.pointing_radec.separation(job.center).deg
+            # By identity: a part that several divisions share is reduced once.
+            groups: dict[int, tuple[Observation, list[StackKey]]] = {}
+            offset = float(observation.pointing_radec.separation(job.center).deg)
             if not job.is_reached(observation, offset):
                 continue
             for division in self.sources.divisions:
@@ -222,16 +233,17 @@ class Reducer:
 def reduce_observations(
     settings: Settings, obs_ids: Sequence[int], keep: Keep | None = None
 ) -> tuple[PartialStack, list[Outcome]]:
-    """Reduce observations as the settings say, and give their stacks on the host.
+    """Reduce observations on the device in the settings, and return their stacks on the host.
 
-    When the memory of the device is not enough, what is unused is freed and each half of the observations is reduced on
-    its own; what still does not fit is reduced on the CPU if the settings allow it, and has failed otherwise.
+    If the device runs out of memory, unused memory is released and each half of the observations is reduced separately;
+    a half that still does not fit is reduced on the CPU if ``cpu_fallback`` is set, and fails otherwise.
 
     Parameters
     ----------
     settings : Settings
     obs_ids : sequence of int
-    keep : see `Reducer.reduce`
+    keep : callable, optional
+        See `Reducer.reduce`.
     """
     done = _reduce_if_it_fits(settings, settings.run.device, obs_ids, keep)
     if isinstance(done, str):
@@ -245,17 +257,17 @@ def reduce_observations(
     else:
         partial, outcomes = done
     on_host = partial.to("cpu")
-    release_memory(settings.run.device)  # what the chunk left in the pools of the device
+    release_memory(settings.run.device)  # unused memory in the pools of the device
     return on_host, outcomes
 
 
 def _reduce_if_it_fits(
     settings: Settings, device: str, obs_ids: Sequence[int], keep: Keep | None
 ) -> tuple[PartialStack, list[Outcome]] | str:
-    """Reduce observations, or say why the memory is not enough.
+    """Reduce observations, or return the message of the out-of-memory error.
 
-    The error itself ends here: its traceback refers to all that the attempt had made, which would stay in memory for as
-    long as the error is handled.
+    The error itself is dropped: its traceback refers to the arrays of the attempt, which would stay in memory while the
+    error is handled.
     """
     try:
         return _reducer(settings, device).reduce(obs_ids, keep)
@@ -271,7 +283,7 @@ def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) 
     if not isinstance(done, str):
         return done
     if settings.run.cpu_fallback and not find_device(settings.run.device).is_host:
-        log.warning("observations %s to %s go to the CPU: %s", obs_ids[0], obs_ids[-1], done)
+        log.warning("observations %s to %s are reduced on the CPU: %s", obs_ids[0], obs_ids[-1], done)
         return _reducer(settings, "cpu").reduce(obs_ids, keep)
     error = OutOfMemoryError(done)
     if settings.run.on_error == "raise":
@@ -280,12 +292,12 @@ def _reduce_half(settings: Settings, obs_ids: Sequence[int], keep: Keep | None) 
 
 
 def sources_of(settings: Settings) -> Sources:
-    """What the observations of some settings are read from."""
+    """Return the input sources of the cached reducer of some settings."""
     return _reducer(settings, settings.run.device).sources
 
 
 def _reducer(settings: Settings, device: str) -> Reducer:
-    """One for all chunks that a worker gets, as long as index and masks stay: it holds what they share."""
+    """Reducer for all chunks of a worker, as long as index and masks do not change; it caches what they share."""
     return _reducer_of(settings.to_json(), device, stamp_of(settings))
 
 

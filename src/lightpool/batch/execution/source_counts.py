@@ -1,114 +1,132 @@
-"""The numbers at the source: sums in a circle of a map, or in the region of a spectrum, and theta-squared counts."""
+"""Counts at the source: sums in a circle of a map, or in the region of a spectrum, and theta-squared counts."""
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Self, TypeAlias
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
+from numpy.typing import NDArray
 
 from lightpool.arrays import angular_separation, array_namespace, constant, full_on
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, Index
+from lightpool.batch.storage.outcomes import ThetaSquaredCounts
 from lightpool.config.build import build_position
-from lightpool.config.targets import Target
+from lightpool.config.targets import MapTarget, Target
+from lightpool.data import EventList
 from lightpool.datasets import MapDataset
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.errors import NoOverlapError
-from lightpool.maps import WcsGeom
+from lightpool.maps import Map, RegionGeom, WcsGeom
 
 __all__ = ["SUMS", "Source", "background_of", "theta_squared_counts"]
 
 RADIUS = Angle("0.1 deg")
-"""Circle on a map that has no ``source`` in its settings."""
+"""Radius of the circle on a map that has no ``source`` in its settings."""
 
 SUMS = ("counts", "background", "counts_off", "acceptance", "acceptance_off")
-"""What `Source.sums` gives, in this order."""
+"""What `Source.sums` returns, in this order."""
 
 THETA2_MAX, THETA2_BINS = 0.1, 20
 """Range, in deg2, and number of bins of theta-squared counts."""
 
-HostArray = np.ndarray[Any, Any]
-Slices = tuple[slice, slice]
+Slices: TypeAlias = tuple[slice, slice]
+
+_Mask: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
 class Source:
-    """Where the numbers of a target at its source are taken.
+    """The region of a target in which the counts at its source are summed.
 
     Attributes
     ----------
     position : SkyCoord
-    radius : Angle, of the circle; None for a region that is not a circle
-    geom : WcsGeom, of the whole map, one image; None for the region of a spectrum, all of which counts
-    window : slices (y, x) of the map around the circle; None if it lies outside the map
-    inside : array of bool, shape of the window; the pixels whose centres are in the circle
-    center : (y, x), the pixel of the map that holds the position
-    has_theta_squared : whether events at the mirror position tell the background
+    radius : Angle or None
+        Radius of the circle; None for a region that is not a circle.
+    geom : WcsGeom or None
+        Image geometry of the whole map; None for the region of a spectrum, which is used as a whole.
+    window : (slice, slice) or None
+        Slices (y, x) of the map around the circle; None if it lies outside the map.
+    inside : array of bool, shape of the window
+        Pixels whose centres are in the circle.
+    center : (int, int)
+        Pixel (y, x) of the map at the position.
+    has_theta_squared : bool
+        Whether the events at the mirror position are an estimate of the background.
     """
 
     position: SkyCoord
     radius: Angle | None
     geom: WcsGeom | None = None
     window: Slices | None = None
-    inside: HostArray | None = None
+    inside: _Mask | None = None
     center: tuple[int, int] = (0, 0)
     has_theta_squared: bool = True
 
     @classmethod
-    def of(cls, target: Target, geom: Any) -> Self:
-        """Source of a target.
+    def of(cls, target: Target, geom: WcsGeom | RegionGeom) -> Self:
+        """Return the source of a target.
 
         Parameters
         ----------
         target : MapTarget or SpectrumTarget
-            A map has its ``source``, by default a circle of 0.1 deg (and at least a pixel) around its centre.
-        geom : WcsGeom or RegionGeom, of its counts
+            A map has a ``source``, by default a circle of 0.1 deg (and at least a pixel) around its centre.
+        geom : WcsGeom or RegionGeom
+            Geometry of its counts.
         """
+        # OFF events of a pulsar are selected by phase, at the same position: a mirror position says nothing of them.
         by_phase = any(step.type == "PhaseBackgroundMaker" for step in target.makers)
-        if geom.is_region:
-            radius = getattr(geom.region, "radius", None)
-            return cls(geom.center_skydir, None if radius is None else Angle(radius), has_theta_squared=not by_phase)
-        image, asked = geom.to_image(), target.source  # type: ignore[union-attr]  # only maps have pixels
-        position = image.center_skydir if asked is None else build_position(asked)
-        radius = RADIUS if asked is None else Angle(u.Quantity(asked.radius))
-        radius = max(radius, 1.01 * Angle(image.pixel_scales.max()))
-        options = {"geom": image, "has_theta_squared": not by_phase}
+        if isinstance(geom, RegionGeom):
+            found = getattr(geom.region, "radius", None)
+            return cls(geom.center_skydir, None if found is None else Angle(found), has_theta_squared=not by_phase)
+        image, wanted = geom.to_image(), target.source if isinstance(target, MapTarget) else None
+        position = image.center_skydir if wanted is None else build_position(wanted)
+        radius = RADIUS if wanted is None else Angle(u.Quantity(wanted.radius))
+        radius = Angle(max(radius, 1.01 * Angle(image.pixel_scales.max())))
         try:
             part = image.cutout(position, width=2 * radius + 2 * image.pixel_scales.max())
         except NoOverlapError:
-            return cls(position, radius, **options)
-        inside = part.separation(position) <= radius
+            return cls(position, radius, geom=image, has_theta_squared=not by_phase)
+        assert part.cutout_info is not None  # cutouts have it
         x, y = image.coord_to_idx(position)
-        center = int(np.ravel(y)[0]), int(np.ravel(x)[0])
-        window = part.cutout_info["parent-slices"]
-        return cls(position, radius, window=window, inside=np.asarray(inside), center=center, **options)
+        return cls(
+            position,
+            radius,
+            geom=image,
+            window=part.cutout_info["parent-slices"],
+            inside=np.asarray(part.separation(position) <= radius),
+            center=(int(np.ravel(y)[0]), int(np.ravel(x)[0])),
+            has_theta_squared=not by_phase,
+        )
 
     @cached_property
     def lonlat(self) -> tuple[float, float]:
-        """Position, ICRS, unit rad."""
+        """Position in ICRS, unit rad."""
         position = self.position.icrs
         return float(position.ra.rad), float(position.dec.rad)
 
     @property
     def theta2_max(self) -> float:
-        """Upper end of theta-squared counts, deg2: a tenth, or twice the squared radius."""
+        """Upper edge of theta-squared counts, deg2: 0.1, or twice the squared radius if that is more."""
         return THETA2_MAX if self.radius is None else max(THETA2_MAX, 2 * float(self.radius.deg) ** 2)
 
-    def sums(self, dataset: MapDataset, background: Any) -> Array | None:
-        """Sums inside the safe mask at the source, of all energies.
+    def sums(self, dataset: MapDataset, background: Map | None) -> Array | None:
+        """Sum the counts at the source inside the safe mask, over all energies.
 
         Parameters
         ----------
         dataset : MapDataset or SpectrumDataset
             The whole map or a cutout of it.
-        background : Map or None, see `background_of`
+        background : Map or None
+            See `background_of`.
 
         Returns
         -------
         sums : array of float64, shape (5,), on the device of the dataset; None if the source is not on its map
             See `SUMS`; NaN for what the dataset does not have. OFF counts and their acceptance are those of the pixel
-            of the source: neighbouring pixels of a map share their OFF events.
+            of the source, not summed over the circle: neighbouring pixels of a map share their OFF events.
         """
         if self.geom is None:
             return _sums(dataset, background, (..., slice(None), slice(None)), None, (..., slice(None), slice(None)))
@@ -119,8 +137,8 @@ class Source:
         circle = constant(np.ascontiguousarray(inside), dataset.device)
         return _sums(dataset, background, (..., *window), circle, (..., *center))
 
-    def _on(self, geom: WcsGeom) -> tuple[Slices, HostArray, Slices] | None:
-        """Window, circle and pixel of the source on a cutout of the map."""
+    def _on(self, geom: WcsGeom) -> tuple[Slices, _Mask, Slices] | None:
+        """Window, circle and pixel of the source on a cutout of the map; None if they do not overlap."""
         if self.window is None or self.inside is None or self.geom is None:
             return None
         try:
@@ -140,26 +158,30 @@ class Source:
                 return None
             window.append(slice(low + shift, high + shift))
             kept.append(slice(low - wanted.start, high - wanted.start))
-            is_there = parent.start <= pixel < parent.stop
-            center.append(slice(pixel + shift, pixel + shift + 1) if is_there else slice(0, 0))
+            is_on_cutout = parent.start <= pixel < parent.stop
+            center.append(slice(pixel + shift, pixel + shift + 1) if is_on_cutout else slice(0, 0))
         inside = self.inside[kept[0], kept[1]]
         return ((window[0], window[1]), inside, (center[0], center[1])) if inside.any() else None
 
 
-def background_of(dataset: MapDataset) -> Any:
-    """Background of a dataset: alpha times the OFF counts, or what its model gives; None if it has none."""
-    if isinstance(dataset, OnOffDataset):  # its prediction is a fit to the ON counts too
-        return dataset.background
-    return None if dataset.background is None else dataset.npred_background()
+def background_of(dataset: MapDataset) -> Map | None:
+    """Return the background of a dataset: alpha times the OFF counts, or the prediction of its model; None without one.
+
+    The predicted background of an ON-OFF dataset is not used: it is a fit to the ON counts too.
+    """
+    background: Map | None = dataset.background
+    if isinstance(dataset, OnOffDataset) or background is None:
+        return background
+    return dataset.npred_background()
 
 
-def _sums(dataset: MapDataset, background: Any, window: Any, circle: Array | None, center: Any) -> Array:
+def _sums(dataset: MapDataset, background: Map | None, window: Index, circle: Array | None, center: Index) -> Array:
     """Sums of `SUMS`: OFF counts and their acceptance at the centre, the others in the circle."""
     counts = dataset.counts.data
     xp = array_namespace(counts)
     safe = xp.ones_like(counts, dtype=xp.bool) if dataset.mask_safe is None else dataset.mask_safe.data
 
-    def total(values: Any, part: Any, mask: Array | None = None) -> Array:
+    def total(values: Map | None, part: Index, mask: Array | None = None) -> Array:
         if values is None:
             return full_on((1,), np.nan, dataset.device)
         kept = safe[part] if mask is None else safe[part] & mask
@@ -172,42 +194,55 @@ def _sums(dataset: MapDataset, background: Any, window: Any, circle: Array | Non
 
 
 def theta_squared_counts(
-    source: Source, events: Any, pointing: tuple[float, float], energies: HostArray
-) -> dict[str, Any] | None:
-    """Count events over the squared angle from the source, and from its mirror image about the pointing.
+    source: Source, events: EventList, pointing: tuple[float, float], energies: NDArray[np.float64]
+) -> ThetaSquaredCounts | None:
+    """Histogram the squared angle of events from the source, and from its mirror position about the pointing.
 
     Parameters
     ----------
     source : Source
     events : EventList
-    pointing : (lon, lat), ICRS, unit rad
+    pointing : (lon, lat)
+        ICRS, unit rad.
     energies : array of float, shape (2,), unit TeV
-        Events in ``[energies[0], energies[1])`` are taken.
+        Events in ``[energies[0], energies[1])`` are used.
 
     Returns
     -------
-    counts : dict of ``max`` (deg2, where the last bin ends), ``counts`` and ``counts_off`` (lists of int); None where
-        the two positions are too close for that
+    counts : ThetaSquaredCounts or None
+        ``max`` (deg2, upper edge of the last bin), ``counts`` and ``counts_off`` (lists of int); None if the two
+        positions are so close that their circles overlap.
     """
     radius, (lon, lat) = float(np.sqrt(source.theta2_max)), source.lonlat
-    if (
-        not source.has_theta_squared
-        or np.degrees(angular_separation(*map(np.float64, (lon, lat, *pointing)))) <= radius
-    ):
+    if not source.has_theta_squared or _angle(lon, lat, *map(np.float64, pointing)) <= radius:
         return None
     at, axis = _vector(lon, lat), _vector(*pointing)
     x, y, z = 2 * (at @ axis) * axis - at  # half a turn about the pointing
-    mirror = np.arctan2(y, x), np.arcsin(np.clip(z, -1, 1))
-    arrays, found = events.arrays, {}
+    mirror = float(np.arctan2(y, x)), float(np.arcsin(np.clip(z, -1, 1)))
     edges = np.linspace(0, source.theta2_max, THETA2_BINS + 1)
-    for name, (center_lon, center_lat) in (("counts", (lon, lat)), ("counts_off", mirror)):
-        near = np.flatnonzero(np.abs(arrays["lat"] - center_lat) <= np.radians(radius) * 1.001)  # a fraction of all
+
+    def histogram(center_lon: float, center_lat: float) -> list[int]:
+        arrays = events.arrays
+        # A band of latitude contains all events within the radius, and is much faster to select than a circle.
+        near = np.flatnonzero(np.abs(arrays["lat"] - center_lat) <= np.radians(radius) * 1.001)
         energy = arrays["energy"][near]
         near = near[(energy >= energies[0]) & (energy < energies[1])]
-        theta = np.degrees(angular_separation(center_lon, center_lat, arrays["lon"][near], arrays["lat"][near]))
-        found[name] = np.histogram(theta**2, edges)[0].tolist()
-    return {"max": source.theta2_max, **found}
+        theta = _angle(center_lon, center_lat, arrays["lon"][near], arrays["lat"][near])
+        counts: list[int] = np.histogram(theta**2, edges)[0].tolist()
+        return counts
+
+    return {"max": source.theta2_max, "counts": histogram(lon, lat), "counts_off": histogram(*mirror)}
 
 
-def _vector(lon: float, lat: float) -> HostArray:
+def _angle(
+    lon: float, lat: float, lons: NDArray[np.float64] | np.float64, lats: NDArray[np.float64] | np.float64
+) -> NDArray[np.float64]:
+    """Angles in deg between a position and others, all in rad."""
+    angles: NDArray[np.float64] = np.degrees(
+        np.asarray(angular_separation(np.float64(lon), np.float64(lat), lons, lats))
+    )
+    return angles
+
+
+def _vector(lon: float, lat: float) -> NDArray[np.float64]:
     return np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])

@@ -1,4 +1,4 @@
-"""Which code it is: the version of a release says it, that of a work in progress does not."""
+"""Identify the running code by version and a hash of its source files, as a work in progress has no version."""
 
 import hashlib
 from functools import lru_cache
@@ -10,14 +10,17 @@ import lightpool
 __all__ = ["code_version", "package_versions"]
 
 _PACKAGES = ("numpy", "astropy", "regions", "scipy", "array-api-compat", "cupy-cuda12x", "cupy-cuda13x")
-"""Those whose versions may change a number."""
+"""Packages whose versions may change a number."""
 
 _SUFFIXES = (".py", ".cu", ".cuh")
 
 
 @lru_cache(maxsize=1)
 def code_version() -> str:
-    """Version of the package and a hash of its source files, such as ``1.0+source.3f2a8c91d0e4``; 10 ms, once."""
+    """Return the package version with a hash of its source files, such as ``1.0+source.3f2a8c91d0e4``.
+
+    The hash takes 10 ms and is computed once per process.
+    """
     root = Path(lightpool.__file__).parent
     paths = [path for path in root.rglob("*") if path.suffix in _SUFFIXES]
     total = hashlib.sha256()
@@ -29,7 +32,7 @@ def code_version() -> str:
 
 @lru_cache(maxsize=1)
 def package_versions() -> dict[str, str]:
-    """Versions of the packages that results depend on, those that are installed."""
+    """Return the versions of the installed packages that results depend on."""
     found = {}
     for name in _PACKAGES:
         try:

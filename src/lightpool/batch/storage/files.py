@@ -1,4 +1,4 @@
-"""Files that are there as a whole or not at all, and files that are known again."""
+"""Write files atomically, and recognise input files that have changed."""
 
 import hashlib
 import os
@@ -6,7 +6,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any, BinaryIO, Self
+from typing import BinaryIO, Self
 
 from lightpool.errors import InputChangedError
 from lightpool.fits import file_status, open_file
@@ -17,15 +17,20 @@ __all__ = ["InputFile", "Inputs", "changed_while_in_use", "require_unchanged", "
 
 @contextmanager
 def write_aside(path: Path) -> Iterator[BinaryIO]:
-    """Open a file beside a path; when it is written and on the disk, it gets the name of the path.
+    """Open a temporary file next to a path; once it is written and synced to disk, rename it to the path.
 
-    Whatever happens before leaves what was under that name as it was.
+    If anything fails before that, a file that already exists under that name is left as it was.
+
+    Parameters
+    ----------
+    path : Path
+        Final name of the file. Missing parent folders are created.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     aside = path.with_name(f".{path.name}.{os.getpid()}.part")
     aside.unlink(missing_ok=True)
     try:
-        with errors_named(path), aside.open("xb") as file:  # x: a link of this name would lead elsewhere
+        with errors_named(path), aside.open("xb") as file:  # x: never follow a link of this name
             yield file
             file.flush()
             os.fsync(file.fileno())
@@ -35,23 +40,26 @@ def write_aside(path: Path) -> Iterator[BinaryIO]:
 
 
 def sha256_of(path: Path) -> str:
-    """SHA-256 of the bytes of a file, as text."""
+    """Return the SHA-256 of a file as hexadecimal text."""
     with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 @dataclass(frozen=True)
 class InputFile:
-    """A file that was read.
+    """Identity of an input file.
 
     Attributes
     ----------
     path : str
     size : int, bytes
-    mtime_ns : int, time of the last change of its bytes
-    sha256 : str, of its bytes
-    ctime_ns : int, time of the last change of its bytes or properties; 0 if not known
-    inode : int, its number in the file system; 0 if not known
+    mtime_ns : int
+        Modification time.
+    sha256 : str
+    ctime_ns : int
+        Time of the last change of contents or metadata; 0 if unknown.
+    inode : int
+        Inode number; 0 if unknown.
     """
 
     path: str
@@ -63,13 +71,13 @@ class InputFile:
 
     @classmethod
     def of(cls, path: Path) -> Self:
-        """What a file is now."""
-        found = file_status(path)  # before its bytes are read: a change meanwhile shows later
+        """Record the present state of a file."""
+        found = file_status(path)  # before its bytes are read, so that a change meanwhile is noticed later
         return cls(str(path), found.st_size, found.st_mtime_ns, sha256_of(path), found.st_ctime_ns, found.st_ino)
 
     @property
     def is_unchanged(self) -> bool:
-        """Whether the file is still the same; its bytes are looked at only where times or number differ."""
+        """Whether the file is still the same; its bytes are compared only if its times or inode differ."""
         path = Path(self.path)
         try:
             found = file_status(path)
@@ -83,33 +91,33 @@ class InputFile:
         except (OSError, ValueError):
             return False
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON has them."""
+    def to_dict(self) -> dict[str, str | int]:
+        """Return a JSON-compatible dict."""
         return asdict(self)
 
 
 def require_unchanged(files: Iterable[InputFile]) -> None:
-    """Check that files are what they were when they were read.
+    """Check that files have not changed since they were read.
 
     Raises
     ------
     InputChangedError
-        If one is not; all of them are named.
+        If some have; the error names all of them.
     """
     if changed := [file.path for file in files if not file.is_unchanged]:
         raise changed_while_in_use(changed)
 
 
 def changed_while_in_use(paths: Iterable[str]) -> InputChangedError:
-    """Error that names files that changed while a reduction used them."""
+    """Return the error that names files that changed while a reduction was using them."""
     return InputChangedError(
-        f"changed while they were in use: {', '.join(sorted(set(paths)))}. Results of two versions are not mixed: "
-        "--resume reduces again what was made of the old one"
+        f"input files changed during the reduction: {', '.join(sorted(set(paths)))}. Results from two versions of a "
+        "file are never mixed; use --resume to reduce the affected observations again"
     )
 
 
 class Inputs:
-    """All files that a reduction has read so far, each in one version.
+    """All files that a reduction has read so far, each in a single version.
 
     Parameters
     ----------
@@ -124,7 +132,13 @@ class Inputs:
         return iter(self._files.values())
 
     def add(self, files: Iterable[InputFile]) -> None:
-        """Take in what one more chunk has read; InputChangedError if it was not what another one has read."""
+        """Add the files that another chunk has read.
+
+        Raises
+        ------
+        InputChangedError
+            If another chunk has read a different version of one of them.
+        """
         files = list(files)
         known = [self._files.setdefault(file.path, file) for file in files]
         if other := [file.path for file, first in zip(files, known, strict=True) if file.sha256 != first.sha256]:

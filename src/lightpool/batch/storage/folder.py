@@ -1,18 +1,18 @@
-"""The folder of a reduction: settings, finished chunks, results. What is in it is whole, whenever the power fails.
+"""The folder of a reduction: settings, finished chunks, results. It stays consistent even after a power failure.
 
 ::
 
     FOLDER/*.fits.gz                 results, one file per stack (spectra: one set of OGIP files)
-    FOLDER/outcomes.ecsv             what became of each observation
-    FOLDER/provenance.json           where the results come from, as PROV-JSON; they tell it too
-    FOLDER/observations/             datasets of single observations, if asked for
-    FOLDER/state/lock                held while a reduction works here
+    FOLDER/outcomes.ecsv             outcome of each observation
+    FOLDER/provenance.json           provenance of the results as PROV-JSON; it is in the result files too
+    FOLDER/observations/             datasets of single observations, if requested
+    FOLDER/state/lock                locked while a reduction is running
     FOLDER/state/files.json          results, and all files that reductions wrote here
     FOLDER/state/plan.json           settings, version, observations of each chunk
-    FOLDER/state/inputs/             files that the settings name, as they were when the reduction began
+    FOLDER/state/inputs/             copies of the files named in the settings, made when the reduction began
     FOLDER/state/chunks/KEY.zip      sums of a finished chunk
     FOLDER/state/chunks/KEY.json     its observations, outcomes, input files, checksums; written last
-    FOLDER/state/chunks/KEY.begun    there while a single process does it; stays if that process is killed
+    FOLDER/state/chunks/KEY.begun    exists while a single process reduces the chunk; remains if it is killed
 """
 
 import hashlib
@@ -23,7 +23,7 @@ import zipfile
 from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
-from typing import Any
+from typing import TypeGuard
 
 from lightpool.batch.storage.code_version import code_version
 from lightpool.batch.storage.files import InputFile, changed_while_in_use, sha256_of, write_aside
@@ -39,10 +39,10 @@ __all__ = ["BatchFolder", "ChunkRecord"]
 log = logging.getLogger(__name__)
 
 MAX_INPUT_BYTES = 2**32
-"""Of an exclusion mask or a file of regions or time intervals."""
+"""Largest size of an exclusion mask, or of a file of regions or time intervals."""
 
 BEGUN = "begun"
-"""Ending of the file that is there while a chunk is done."""
+"""Suffix of the file that exists while a chunk is being reduced."""
 
 
 class BatchFolder:
@@ -51,6 +51,11 @@ class BatchFolder:
     Parameters
     ----------
     path : Path
+
+    Attributes
+    ----------
+    state, chunks, observations : Path
+        Its sub-folders.
     """
 
     def __init__(self, path: Path) -> None:
@@ -60,41 +65,49 @@ class BatchFolder:
         self.observations = path / "observations"
 
     def name(self, file: Path) -> str:
-        """Name of a file in this folder, the same wherever the folder is."""
+        """Return the path of a file relative to this folder, which stays valid if the folder is moved."""
         return file.relative_to(self.path).as_posix()
 
-    # --- all that is written or removed goes through here
+    # --- all writing and removing goes through here
 
-    def place(self, name: str) -> Path:
-        """Path of a name in this folder, for writing, or for removing what is there.
+    def path_inside(self, name: str) -> Path:
+        """Return the path of a relative name, to write or remove it, after checking that it stays in this folder.
 
-        The folder may come from somebody else: names in its files may lead out of it, and folders in it may be links.
+        The folder may come from somebody else: names in its files may point outside, and folders in it may be links.
 
         Raises
         ------
         ResumeError
-            If it leads out of this folder.
+            If the path points outside this folder.
         """
         path = self.path / name
         try:
-            inside = path.parent.resolve() / path.name  # of a link the link itself is meant, not what it leads to
+            inside = path.parent.resolve() / path.name  # a link is itself written or removed, not its target
             is_inside = path.name != ".." and "\0" not in name and self.path.resolve() in inside.parents
             if is_inside and not (path.is_symlink() and path.is_dir()):
                 return path
-        except (OSError, RuntimeError, ValueError):  # links in a circle, a zero byte
+        except (OSError, RuntimeError, ValueError):  # circular links, a zero byte
             pass
         raise ResumeError(
-            f"{str(path)!r} leads out of {self.path}: nothing is written or removed there. Take another output folder"
+            f"{str(path)!r} points outside {self.path}: nothing is written or removed there. Choose another output "
+            "folder"
         )
 
     def write(self, name: str, text: str) -> None:
-        """Write a text file, as a whole or not at all."""
-        with write_aside(self.place(name)) as file:
+        """Write a text file atomically.
+
+        Parameters
+        ----------
+        name : str
+            Path relative to this folder.
+        text : str
+        """
+        with write_aside(self.path_inside(name)) as file:
             file.write(text.encode())
 
     def remove(self, name: str) -> None:
-        """Remove a file if it is there."""
-        path = self.place(name)
+        """Remove a file if it exists; ``name`` is relative to this folder."""
+        path = self.path_inside(name)
         if not path.is_dir():
             path.unlink(missing_ok=True)
 
@@ -106,12 +119,21 @@ class BatchFolder:
         return (self.state / "plan.json").exists()
 
     def write_plan(self, settings: Settings, chunks: Sequence[Sequence[int]], version: str) -> None:
-        """Write down what is going to be done."""
+        """Write what the reduction is going to do.
+
+        Parameters
+        ----------
+        settings : Settings
+        chunks : sequence of sequences of int
+            Observations of each chunk.
+        version : str
+            See `code_version`.
+        """
         data = {"version": version, "settings": settings.to_dict(), "chunks": [list(chunk) for chunk in chunks]}
         self.write("state/plan.json", json.dumps(data, indent=1))
 
     def read_plan(self) -> tuple[Settings, list[list[int]], str]:
-        """Settings, observations of each chunk, and version of the program, of the reduction that has begun here.
+        """Read the settings, the observations of each chunk and the code version of the reduction in this folder.
 
         Raises
         ------
@@ -125,44 +147,45 @@ class BatchFolder:
         except (OSError, ValueError, KeyError) as error:
             problem = f"it has no {error}" if isinstance(error, KeyError) else str(error)
             raise ResumeError(
-                f"{path} cannot be used ({problem}); reduce into another folder, or with --restart"
+                f"{path} cannot be used ({problem}); choose another output folder, or use --restart"
             ) from error
 
     def keep_inputs(self, files: Iterable[InputFile]) -> dict[str, str]:
-        """Copy files that the settings name, so that all chunks read the same whatever becomes of them.
+        """Copy the files named in the settings, so that all chunks read the same contents.
 
         Returns
         -------
-        copies : dict of path to the path of its copy
+        copies : dict of str to str
+            Path of the copy of each path.
 
         Raises
         ------
         InputChangedError
-            If one of them has changed since it was looked at.
+            If a file has changed since its checksum was computed.
         """
         copies = {}
         for file in files:
             path = Path(file.path)
-            # The end of the name decides how a file is read; the sum keeps files and versions apart.
-            copy = self.place(f"state/inputs/{file.sha256[:16]}-{path.name[-40:]}")
+            # The suffix decides how a file is read; the checksum distinguishes files and versions.
+            copy = self.path_inside(f"state/inputs/{file.sha256[:16]}-{path.name[-40:]}")
             with write_aside(copy) as stream:
                 stream.write(read_bytes(path, most=MAX_INPUT_BYTES))
             if sha256_of(copy) != file.sha256:
                 raise changed_while_in_use([file.path])
             copies[file.path] = str(copy)
-        for other in self.place("state/inputs").glob("*"):
+        for other in self.path_inside("state/inputs").glob("*"):
             if str(other) not in copies.values():
                 self.remove(f"state/inputs/{other.name}")
         return copies
 
     def clear(self) -> None:
-        """Forget what is done, not the results."""
-        shutil.rmtree(self.place("state/chunks"), ignore_errors=True)
-        shutil.rmtree(self.place("state/inputs"), ignore_errors=True)
+        """Discard the finished chunks and the plan, but not the results."""
+        shutil.rmtree(self.path_inside("state/chunks"), ignore_errors=True)
+        shutil.rmtree(self.path_inside("state/inputs"), ignore_errors=True)
         self.remove("state/plan.json")
 
     def remove_leftovers(self) -> None:
-        """Remove files that a killed worker began to write."""
+        """Remove temporary files of workers that were killed."""
         for folder in ("", "observations", "state", "state/inputs", "state/chunks"):
             for part in (self.path / folder).glob(".*.part"):
                 self.remove(f"{folder}/{part.name}" if folder else part.name)
@@ -170,12 +193,18 @@ class BatchFolder:
     # --- results
 
     def write_files(self, results: Iterable[str], files: Iterable[str]) -> None:
-        """Write down the names of the results, and of all files that are ours."""
+        """Record the names of the results, and of all files that reductions wrote.
+
+        Parameters
+        ----------
+        results, files : iterable of str
+            Paths relative to this folder.
+        """
         data = {"results": list(results), "files": sorted(set(files))}
         self.write("state/files.json", json.dumps(data, indent=1))
 
     def _files(self) -> dict[str, list[str]]:
-        """Names of files of ours; without those that no reduction can have written."""
+        """Names of files that reductions wrote; without those that no reduction can have written."""
         path = self.state / "files.json"
         found: dict[str, list[str]] = {"results": [], "files": []}
         if not path.exists():
@@ -184,49 +213,59 @@ class BatchFolder:
             data = read_json(path, dict)
             return {key: self._own(path, data[key]) for key in found}
         except (OSError, ValueError, KeyError) as error:
-            log.warning("%s cannot be used (%s): files of former reductions stay", path, error)
+            log.warning("%s cannot be used (%s): files of earlier reductions are kept", path, error)
             return found
 
-    def _own(self, origin: Path, names: Any) -> list[str]:
-        """Names of a list that are files of results, in this folder or in that of the observations."""
+    def _own(self, origin: Path, names: object) -> list[str]:
+        """Names of a list that may be result files: directly in this folder or in that of the observations."""
         if not isinstance(names, list | dict):
             raise ValueError(f"got a {type(names).__name__}, expected a list of names")
         own = [name for name in names if self._is_own(name)]
         if foreign := [str(name)[:80] for name in names if not self._is_own(name)]:
-            log.warning("%s names what is no file of results, which is left alone: %s", origin, ", ".join(foreign[:5]))
+            log.warning("%s names files that are not results and are left alone: %s", origin, ", ".join(foreign[:5]))
         return own
 
-    def _is_own(self, name: Any) -> bool:
+    def _is_own(self, name: object) -> TypeGuard[str]:
         if not isinstance(name, str) or Path(name).parent not in (Path(), Path("observations")):
             return False
         try:
-            return not self.place(name).is_dir()
+            return not self.path_inside(name).is_dir()
         except (ResumeError, OSError, ValueError):
             return False
 
     def results(self) -> list[Path]:
-        """Files of the stacks that are there, in the order of the stacks; of a set, the one that names the others."""
+        """Return the existing files of the stacks, in the order of the stacks; of an OGIP set, the PHA file."""
         return [path for name in self._files()["results"] if (path := self.path / name).is_file()]
 
     def files_so_far(self) -> set[str]:
-        """Names of the files that reductions wrote here, with those of finished chunks."""
+        """Return the names of the files that reductions wrote here, including those of finished chunks."""
         found = set(self._files()["files"])
         for path in self.chunks.glob("*.json"):
-            with suppress(OSError, ValueError):  # what it names is not removed then
+            with suppress(OSError, ValueError):  # the files that it names will not be removed
                 found.update(self._trusted_record(path.stem).files)
         return found
 
     def keep_only(self, results: Iterable[str], files: Iterable[str], keys: Iterable[str]) -> None:
-        """Remove files that former reductions wrote and this one did not, and chunks that are not in its plan."""
+        """Remove files that only earlier reductions wrote, and chunks that are not in the plan.
+
+        Parameters
+        ----------
+        results : iterable of str
+            Names of the files of the stacks.
+        files : iterable of str
+            Names of all files that this reduction wrote.
+        keys : iterable of str
+            Keys of its chunks.
+        """
         results, ours, wanted = list(results), set(files), set(keys)
         former = set(self._files()["files"])
         self.write_files(results, former | ours)
         for name in former - ours:
             self.remove(name)
-        with suppress(OSError):  # not there, or not empty
-            self.place("observations").rmdir()
-        paths = [path for ending in ("json", "zip", BEGUN) for path in self.chunks.glob(f"*.{ending}")]
-        for path in paths:  # a record goes before its sums
+        with suppress(OSError):  # missing, or not empty
+            self.path_inside("observations").rmdir()
+        paths = [path for suffix in ("json", "zip", BEGUN) for path in self.chunks.glob(f"*.{suffix}")]
+        for path in paths:  # a record is removed before its sums, so that no record is left without them
             if path.stem not in wanted or path.suffix == f".{BEGUN}":
                 self.remove(f"state/chunks/{path.name}")
         self.write_files(results, ours)
@@ -235,7 +274,15 @@ class BatchFolder:
 
     @staticmethod
     def key(settings: Settings, obs_ids: Sequence[int], version: str) -> str:
-        """Name of a chunk: the same for the same settings, version and observations."""
+        """Return the name of a chunk, which is the same for the same settings, version and observations.
+
+        Parameters
+        ----------
+        settings : Settings
+        obs_ids : sequence of int
+        version : str
+            See `code_version`.
+        """
         text = json.dumps([settings.hash(), version, list(obs_ids)])
         return hashlib.sha256(text.encode()).hexdigest()[:24]
 
@@ -249,8 +296,23 @@ class BatchFolder:
         index: str,
         files: Mapping[str, str],
     ) -> ChunkRecord:
-        """Write the sums of a chunk, then its record: a chunk with a record is whole."""
-        path = self.place(f"state/chunks/{key}.zip")
+        """Write the sums of a chunk, then its record: a chunk with a record is complete.
+
+        Parameters
+        ----------
+        key : str
+            Name of the chunk, see `key`.
+        obs_ids : sequence of int
+        partial : PartialStack
+        outcomes : sequence of Outcome
+        inputs : sequence of InputFile
+            The files that were read.
+        index : str
+            See `Sources.index_hash`.
+        files : mapping of str to str
+            Names of the written datasets of single observations, with their SHA-256.
+        """
+        path = self.path_inside(f"state/chunks/{key}.zip")
         partial.save(path)
         record = ChunkRecord(
             key=key,
@@ -266,7 +328,7 @@ class BatchFolder:
         return record
 
     def record(self, key: str) -> ChunkRecord | None:
-        """Record of a finished chunk, None if there is none that can be trusted."""
+        """Read the record of a finished chunk; None if there is no valid one."""
         if not (self.chunks / f"{key}.json").exists():
             return None
         try:
@@ -278,47 +340,60 @@ class BatchFolder:
     def _trusted_record(self, key: str) -> ChunkRecord:
         record = ChunkRecord.from_json(self.chunks / f"{key}.json")
         if record.key != key or not all(map(self._is_own, record.files)):
-            raise ValueError("it is that of another chunk, or names files of others")
+            raise ValueError("it belongs to another chunk, or names files that are not results")
         return record
 
     def begin_chunk(self, key: str) -> None:
-        """Take down that a chunk is being done in a process that ends with it, see `was_begun`."""
-        place = self.place(f"state/chunks/{key}.{BEGUN}")
-        place.parent.mkdir(parents=True, exist_ok=True)
-        place.unlink(missing_ok=True)
-        place.touch(exist_ok=False)
+        """Mark a chunk as being reduced by this process, see `was_begun`."""
+        path = self.path_inside(f"state/chunks/{key}.{BEGUN}")
+        path.parent.mkdir(parents=True, exist_ok=True)
+        path.unlink(missing_ok=True)
+        path.touch(exist_ok=False)
 
     def end_chunk(self, key: str) -> None:
-        """Take back what `begin_chunk` took down."""
+        """Remove the mark of `begin_chunk`."""
         self.remove(f"state/chunks/{key}.{BEGUN}")
 
     def was_begun(self, key: str) -> bool:
-        """Whether a process died or was killed while it did a chunk."""
+        """Whether a process died or was killed while it reduced a chunk."""
         return (self.chunks / f"{key}.{BEGUN}").exists()
 
     def holds(self, record: ChunkRecord) -> bool:
-        """Whether the sums of a finished chunk are there as they were written."""
+        """Whether the sums of a finished chunk exist and are undamaged."""
         path = self.chunks / f"{record.key}.zip"
         return path.is_file() and sha256_of(path) == record.sha256
 
     def holds_observations(self, record: ChunkRecord, *, compress: bool) -> bool:
-        """Whether the datasets of the observations of a finished chunk are there."""
+        """Whether the datasets of the single observations of a finished chunk exist.
+
+        Parameters
+        ----------
+        record : ChunkRecord
+        compress : bool
+            Whether they must be compressed, or must not be.
+        """
         if not record.files:
             return all(outcome.status != "done" for outcome in record.outcomes)
         return all(name.endswith(".gz") == compress and (self.path / name).is_file() for name in record.files)
 
     def load_chunk(self, record: ChunkRecord, settings: Settings) -> PartialStack:
-        """Sums of a finished chunk.
+        """Read the sums of a finished chunk.
+
+        Parameters
+        ----------
+        record : ChunkRecord
+        settings : Settings
+            Those of the reduction.
 
         Raises
         ------
         DamagedFileError
-            If the file is missing or is not the one that was written.
+            If the file is missing or damaged.
         """
         path = self.chunks / f"{record.key}.zip"
         try:
             if sha256_of(path) != record.sha256:
-                raise DamagedFileError(f"{path} is not the file that was written: its checksum differs")
+                raise DamagedFileError(f"{path} is damaged: its checksum does not match")
             return PartialStack.load(path, settings)
         except DamagedFileError:
             raise
@@ -326,13 +401,13 @@ class BatchFolder:
             raise DamagedFileError(f"{path} cannot be read: {error}") from error
 
 
-def _checked_chunks(chunks: Any) -> list[list[int]]:
-    """Chunks of a plan: lists of numbers, each number once."""
+def _checked_chunks(chunks: list[list[int]]) -> list[list[int]]:
+    """Chunks of a plan, checked to be lists of numbers without repeats."""
     if not isinstance(chunks, list) or not all(isinstance(chunk, list) for chunk in chunks):
         raise ValueError("its chunks are not lists of observation numbers")
     numbers = [obs_id for chunk in chunks for obs_id in chunk]
     if not all(type(obs_id) is int for obs_id in numbers):
         raise ValueError("its chunks are not lists of observation numbers")
     if len(set(numbers)) < len(numbers):
-        raise ValueError("an observation is in two of its chunks")
+        raise ValueError("an observation is in two chunks")
     return chunks

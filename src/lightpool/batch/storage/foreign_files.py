@@ -1,4 +1,4 @@
-"""Files of somebody else that have the names of results: a reduction does not write over them."""
+"""Protect files that have the names of results but were not written by a reduction."""
 
 import re
 from collections.abc import Iterator
@@ -17,37 +17,37 @@ _PARTS_OF_SETS = {FileKind.ARF, FileKind.RMF, FileKind.BACKGROUND_PHA}
 
 
 def refuse_to_replace(folder: BatchFolder, settings: Settings, *, may_be_ours: bool) -> None:
-    """Refuse to begin where a result would replace a file that no reduction wrote.
+    """Refuse to start if a result would replace a file that no reduction wrote.
 
     Parameters
     ----------
     folder : BatchFolder
     settings : Settings
     may_be_ours : bool
-        Whether a reduction may have worked in the folder. Then only that is refused which can be no result: inputs,
-        such as the index files of the store.
+        Whether an earlier reduction may have written to the folder. In that case only files that cannot be results
+        are protected: inputs, such as the index files of the data store.
 
     Raises
     ------
     ResumeError
-        It names the file. Nothing is written.
+        Names the file. Nothing is written.
     """
     inputs = {path.resolve() for path in settings.files}
     for path in _with_names_of_results(folder, settings):
         if path.resolve() in inputs or _is_no_result(path):
-            reason = "is no result of a reduction"
+            reason, advice = "is not the result of a reduction", ""
         elif not may_be_ours:
-            reason = "was there before any reduction of this folder"
+            reason, advice = "existed before any reduction in this folder", "; --restart replaces it"
         else:
             continue
         raise ResumeError(
-            f"{path} {reason}, and a result of that name would replace it. Move it, or take another output folder or "
-            "another name for the target" + ("" if "before" not in reason else "; --restart replaces it")
+            f"{path} {reason}, and a result of the same name would replace it. Move it, choose another output folder, "
+            f"or rename the target{advice}"
         )
 
 
 def _with_names_of_results(folder: BatchFolder, settings: Settings) -> Iterator[Path]:
-    """Files that are there and have names that results may have."""
+    """Existing files whose names may be those of results."""
     names, ending = StackNames(settings), ".fits.gz" if settings.output.compress else ".fits"
     for path in sorted(folder.path.glob(f"*{ending}")):
         if names.may_name(path.name.removesuffix(ending)):
@@ -63,7 +63,7 @@ def _with_names_of_results(folder: BatchFolder, settings: Settings) -> Iterator[
 
 
 def _is_no_result(path: Path) -> bool:
-    """Whether a file holds something else than a dataset; a damaged one may have been a result."""
+    """Whether a file holds something other than a dataset; a damaged file may have been a result."""
     if path.suffix not in (".fits", ".gz"):
         return False
     with suppress(LightpoolError, OSError):

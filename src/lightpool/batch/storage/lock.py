@@ -1,4 +1,4 @@
-"""One reduction at a time in a folder."""
+"""Allow one reduction at a time in a folder."""
 
 import logging
 import os
@@ -23,17 +23,22 @@ log = logging.getLogger(__name__)
 
 @contextmanager
 def locked(path: Path) -> Iterator[None]:
-    """Hold the lock of a file for the time of a ``with`` block.
+    """Hold an exclusive lock on a file during a ``with`` block.
 
-    The system releases it when the process ends, even by SIGKILL: that the file is there means nothing. It must not be
-    removed, as another one under its name would have a lock of its own.
+    The operating system releases the lock when the process ends, even after SIGKILL, so an existing lock file says
+    nothing by itself. The file must not be removed: a new file of the same name would have an independent lock.
+
+    Parameters
+    ----------
+    path : Path
+        Lock file; created if missing.
 
     Raises
     ------
     FolderInUseError
-        If another process holds it.
+        If another process holds the lock.
     ResumeError
-        If it is no regular file.
+        If the path is not a regular file.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     with _opened(path) as file:
@@ -43,12 +48,13 @@ def locked(path: Path) -> Iterator[None]:
             except BlockingIOError as error:
                 file.seek(0)
                 raise FolderInUseError(
-                    f"another reduction works in {path.parent.parent}: {file.read().strip() or 'it has just begun'}; "
-                    "wait until it has ended, or take another output folder"
+                    f"another reduction is running in {path.parent.parent} "
+                    f"({file.read().strip() or 'it has just started'}); wait for it to finish, or choose another "
+                    "output folder"
                 ) from error
             except OSError as error:  # some network file systems have no locks
                 log.warning(
-                    "%s cannot be locked (%s): see to it that nothing else reduces into this folder", path, error
+                    "%s cannot be locked (%s); make sure that no other reduction writes to this folder", path, error
                 )
         file.truncate(0)
         file.write(f"process {os.getpid()} on {platform.node()}\n")
@@ -57,15 +63,15 @@ def locked(path: Path) -> Iterator[None]:
 
 
 def _opened(path: Path) -> TextIO:
-    """The file, made if it is not there; not what a link leads to, and no pipe, which would be waited for."""
+    """Open the lock file, creating it if missing; never follow a link, nor block on a pipe."""
     flags = os.O_RDWR | os.O_CREAT | os.O_APPEND | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
     try:
         number = os.open(path, flags, 0o666)
     except OSError as error:
         if not path.is_symlink() and not path.is_dir():
             raise
-        raise ResumeError(f"{path} is a link or a folder, expected a regular file; remove it") from error
+        raise ResumeError(f"{path} is a link or a folder, but must be a regular file; remove it") from error
     if not stat.S_ISREG(os.fstat(number).st_mode):
         os.close(number)
-        raise ResumeError(f"{path} is no regular file; remove it")
+        raise ResumeError(f"{path} is not a regular file; remove it")
     return os.fdopen(number, "a+")

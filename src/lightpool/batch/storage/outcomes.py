@@ -1,37 +1,78 @@
-"""What became of each observation."""
+"""Outcome of each observation: reduced, failed, or outside all targets."""
 
 import traceback
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, fields
-from typing import Any, Literal, Self
+from typing import Any, Literal, Self, TypeAlias, TypedDict
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
 from lightpool.errors import ReductionError
 
-__all__ = ["Outcome", "failed_outcome", "outcome_table"]
+__all__ = ["DatasetSummary", "Outcome", "SourceSums", "ThetaSquaredCounts", "failed_outcome", "outcome_table"]
 
 Status = Literal["done", "failed", "empty"]
+
+SourceSums: TypeAlias = Mapping[str, float | None]
+"""Sums at the source by name, see `lightpool.batch.execution.source_counts.SUMS`; None where unknown."""
+
+_SUMMARIES_KEY = "figures"
+"""Key of the summaries in JSON; the records of existing reductions have it."""
+
+
+class ThetaSquaredCounts(TypedDict):
+    """Counts in bins of the squared angle from the source, up to ``max`` (deg2), and from its mirror position."""
+
+    max: float
+    counts: list[int]
+    counts_off: list[int]
+
+
+class DatasetSummary(TypedDict, total=False):
+    """Summary values of the dataset of one observation, as JSON stores them; older versions wrote fewer of them."""
+
+    target: str
+    division: str
+    group: str
+    stacks: list[str]
+    start: str  # UTC
+    site_lon: float | None  # deg
+    livetime: float | None  # s
+    zenith: float | None  # deg
+    lon: float  # deg, pointing, ICRS
+    lat: float  # deg
+    theta2: ThetaSquaredCounts | None
+    counts: float | None  # inside the safe mask
+    background: float | None
+    source: SourceSums | None
+    energy_min: float | None  # TeV
+    norm: float | None  # of the background
 
 
 @dataclass(frozen=True, kw_only=True)
 class Outcome:
-    """What became of an observation.
+    """Outcome of one observation.
 
     Attributes
     ----------
     obs_id : int
     status : str
-        ``done``; ``failed``, then nothing of it is in any result; or ``empty``: it lies outside all targets and groups.
-    step : str, the step that failed
-    error : str, kind and text of the error
+        ``done``; ``failed``, in which case none of its data are in any result; or ``empty``, if it lies outside all
+        targets and groups.
+    step : str
+        The step that failed.
+    error : str
+        Class and message of the error.
     traceback : str
-    n_try : int, how often it was tried
-    seconds : float, that the last try took
+    n_try : int
+        Number of attempts.
+    seconds : float
+        Duration of the last attempt.
     device : str
-    figures : list of dict of str to float, str or None
-        Of each dataset that was made of it: target, division, group, counts, livetime, background norm and the like.
+    summaries : list of DatasetSummary
+        One for each dataset made from the observation.
     """
 
     obs_id: int
@@ -42,34 +83,40 @@ class Outcome:
     n_try: int = 1
     seconds: float = 0.0
     device: str = "cpu"
-    figures: list[dict[str, Any]] = field(default_factory=list)
+    summaries: list[DatasetSummary] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Plain values, as JSON has them."""
-        return asdict(self)
+        """Return a JSON-compatible dict."""
+        data = asdict(self)
+        data[_SUMMARIES_KEY] = data.pop("summaries")
+        return data
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Outcome of what `to_dict` gives."""
-        return cls(**data)
+        """Create an outcome from the output of `to_dict`."""
+        return cls(**{"summaries" if key == _SUMMARIES_KEY else key: value for key, value in data.items()})
+
+    def header_values(self) -> dict[str, str | int | float]:
+        """Return the values that fit into one line of a table or document: all but traceback and summaries."""
+        return {key: value for key, value in self.to_dict().items() if key not in (_SUMMARIES_KEY, "traceback")}
 
 
 def outcome_table(outcomes: Iterable[Outcome]) -> Table:
-    """Table of one row per observation, without the figures."""
+    """Return a table with one row per observation, without the summaries."""
     rows: Sequence[Outcome] = list(outcomes)
     table = Table()
     for column in fields(Outcome):
-        if column.name == "figures":
+        if column.name == "summaries":
             continue
         values = [getattr(row, column.name) for row in rows]
         kind = {"obs_id": np.int64, "n_try": np.int64, "seconds": np.float64}.get(column.name, str)
         table[column.name.upper()] = np.array(values, dtype=kind)
-    table["SECONDS"].unit = "s"
+    table["SECONDS"].unit = u.s
     return table
 
 
 def failed_outcome(failure: ReductionError) -> Outcome:
-    """Outcome of an observation that failed."""
+    """Return the outcome of an observation that failed."""
     obs_id, step, error = failure.args
     text = "".join(traceback.format_exception(error))
     return Outcome(obs_id=obs_id, status="failed", step=step, error=f"{type(error).__name__}: {error}", traceback=text)

@@ -1,15 +1,16 @@
-"""The stacks of some observations: one for each target and group; they are saved and merged without loss."""
+"""Stacks of some of the observations, one per target and group, that can be saved and merged without loss."""
 
 import io
 import json
 import zipfile
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
+from typing import TypeAlias, TypedDict
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from lightpool import datasets
 from lightpool.arrays import to_device, to_host, use_device, use_precision
@@ -28,14 +29,32 @@ __all__ = ["PartialStack", "StackKey"]
 _LIVETIME = "livetime"
 _REFERENCE = "2000-01-01"
 
+_Arrays: TypeAlias = dict[str, NDArray[np.generic]]
+
+
+class _Description(TypedDict):
+    """What is known of a stack besides its arrays."""
+
+    kind: str  # class of the dataset
+    livetime: float | None  # s
+    meta_table: list[str] | None  # names of the columns
+
+
+class _Part(_Description):
+    """Entry of a stack in a file."""
+
+    key: list[str]
+    arrays: list[str]
+
 
 class PartialStack:
-    """Stacks of some observations, each an accumulator of sums, in double precision whatever the observations have.
+    """Stacks of some of the observations: accumulators of sums in double precision, whatever the observations have.
 
     Parameters
     ----------
     settings : Settings
-    device : Device, where the sums live
+    device : Device or str
+        Device of the sums.
     """
 
     def __init__(self, settings: Settings, device: Device | str = "cpu") -> None:
@@ -52,13 +71,19 @@ class PartialStack:
         return self._stacks[key]
 
     def add(self, key: StackKey, dataset: MapDataset) -> None:
-        """Add the dataset of an observation, or of many."""
+        """Add the dataset of one or more observations to a stack.
+
+        Parameters
+        ----------
+        key : StackKey
+        dataset : MapDataset or SpectrumDataset
+        """
         if key not in self._stacks:
             self._stacks[key] = self._empty(key, type(dataset).__name__)
         self._stacks[key].stack(dataset)
 
     def merge(self, other: "PartialStack") -> None:
-        """Add all that another one holds, which is not to be used afterwards."""
+        """Add another partial stack, which must not be used afterwards."""
         moved = other.to(self.device)
         for key in moved:
             if key in self._stacks:
@@ -67,7 +92,7 @@ class PartialStack:
                 self._stacks[key] = moved[key]
 
     def to(self, device: Device | str) -> "PartialStack":
-        """Partial stack on a device, itself if it is there already."""
+        """Return the partial stack on a device; itself if it is already there."""
         target = find_device(device)
         if target == self.device:
             return self
@@ -84,50 +109,61 @@ class PartialStack:
             return empty
 
     def save(self, path: Path) -> None:
-        """Write the sums to a file, aside first, then under its name."""
-        parts = []
+        """Write the sums to a file, atomically."""
+        parts: list[_Part] = []
         with write_aside(path) as file, zipfile.ZipFile(file, "w") as archive:
             for number, key in enumerate(self):
                 description, arrays = _parts_of(self._stacks[key])
                 parts.append({"key": list(key), **description, "arrays": sorted(arrays)})
                 for name, values in arrays.items():
                     entry = zipfile.ZipInfo(f"{number}/{name}.npy")
-                    if 2 * np.count_nonzero(values) < values.size:  # other sums take long to compress, for little
+                    if 2 * np.count_nonzero(values) < values.size:  # dense sums compress slowly and poorly
                         entry.compress_type = zipfile.ZIP_DEFLATED
                     with archive.open(entry, "w", force_zip64=True) as member:
                         np.lib.format.write_array(member, values, allow_pickle=False)
-            archive.writestr(zipfile.ZipInfo("stacks.json"), json.dumps(parts))  # without a time: same sums, same bytes
+            # ZipInfo without a time: the same sums make a file of the same bytes.
+            archive.writestr(zipfile.ZipInfo("stacks.json"), json.dumps(parts))
 
     @classmethod
     def load(cls, path: Path, settings: Settings, device: Device | str = "cpu") -> "PartialStack":
-        """Read a file that `save` wrote with the same settings."""
+        """Read a file that `save` wrote with the same settings.
+
+        Parameters
+        ----------
+        path : Path
+        settings : Settings
+        device : Device or str
+            Device to which the sums are copied.
+        """
         partial = cls(settings, device)
         with open_file(path) as file, zipfile.ZipFile(file) as archive:
-            for number, part in enumerate(json.loads(archive.read("stacks.json"))):
+            parts: list[_Part] = json.loads(archive.read("stacks.json"))
+            for number, part in enumerate(parts):
                 arrays = {name: _array(archive.read(f"{number}/{name}.npy")) for name in part["arrays"]}
                 partial._restore(StackKey(*part["key"]), part, arrays)
         return partial
 
-    def _restore(self, key: StackKey, part: dict[str, Any], arrays: dict[str, np.ndarray[Any, Any]]) -> None:
-        """Take in a stack as `_parts_of` gives it."""
+    def _restore(self, key: StackKey, part: _Description, arrays: _Arrays) -> None:
+        """Add a stack as `_parts_of` returns it."""
         stack = self._stacks[key] = self._empty(key, part["kind"])
         names = [name for name in arrays if not name.startswith(("gti_", "meta_table."))]
         set_sums(stack, {name: to_device(arrays[name], self.device) for name in names})
-        if part[_LIVETIME] is not None and stack.exposure is not None:
-            stack.exposure.meta = {**stack.exposure.meta, _LIVETIME: part[_LIVETIME] * u.s}
+        livetime = part["livetime"]
+        if livetime is not None and stack.exposure is not None:
+            stack.exposure.meta = {**stack.exposure.meta, _LIVETIME: livetime * u.s}
         if "gti_start" in arrays:
             stack.gti = GTI.create(arrays["gti_start"] * u.s, arrays["gti_stop"] * u.s, reference_time=_REFERENCE)
         if part["meta_table"] is not None:
             stack.meta_table = Table({name: arrays[f"meta_table.{name}"] for name in part["meta_table"]})
 
 
-def _array(data: bytes) -> np.ndarray[Any, Any]:
+def _array(data: bytes) -> NDArray[np.generic]:
     return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
 
 
-def _parts_of(stack: MapDataset) -> tuple[dict[str, Any], dict[str, np.ndarray[Any, Any]]]:
-    """What describes a stack, as JSON has it, and its arrays on the host."""
-    arrays = {name: to_host(values) for name, values in sums_of(stack).items()}  # host: the sums go to a file
+def _parts_of(stack: MapDataset) -> tuple[_Description, _Arrays]:
+    """Description of a stack, JSON-compatible, and its arrays on the host."""
+    arrays: _Arrays = {name: to_host(values) for name, values in sums_of(stack).items()}  # host: they go to a file
     livetime = None if stack.exposure is None else stack.exposure.meta.get(_LIVETIME)
     gti, table = stack.gti, stack.meta_table
     if gti is not None:
@@ -136,6 +172,6 @@ def _parts_of(stack: MapDataset) -> tuple[dict[str, Any], dict[str, np.ndarray[A
         arrays |= {f"meta_table.{name}": np.asarray(table[name]) for name in table.colnames}
     return {
         "kind": type(stack).__name__,
-        _LIVETIME: None if livetime is None else float(livetime.to_value("s")),
+        "livetime": None if livetime is None else float(livetime.to_value("s")),
         "meta_table": None if table is None else table.colnames,
     }, arrays

@@ -1,6 +1,6 @@
-"""Where a result comes from: in its file, and as a document of the W3C (PROV-JSON) beside it.
+"""Provenance of a result: HDUs in its file, and a W3C PROV-JSON document next to it.
 
-Source of the document's form: https://www.w3.org/submissions/prov-json/
+Format of the document: https://www.w3.org/submissions/prov-json/
 """
 
 import json
@@ -14,6 +14,7 @@ from typing import Any
 
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from lightpool.batch.storage.code_version import package_versions
 from lightpool.batch.storage.files import InputFile
@@ -30,14 +31,17 @@ _HDUS = {"settings": "PROVENANCE", "outcomes": "OUTCOMES", "inputs": "INPUTS"}
 
 @dataclass(frozen=True, kw_only=True)
 class Provenance:
-    """Where a result comes from.
+    """Provenance of a result.
 
     Attributes
     ----------
-    settings : Settings, None where files were added up
-    outcomes : tuple of Outcome, of all observations
+    settings : Settings or None
+        None if files were added up.
+    outcomes : tuple of Outcome
+        Of all observations.
     inputs : tuple of InputFile
-    versions : dict of str, of the program and what it stands on
+    versions : dict of str to str
+        Versions of lightpool and of its dependencies.
     begun, ended : str, UTC
     """
 
@@ -57,7 +61,19 @@ class Provenance:
         begun: datetime,
         version: str,
     ) -> "Provenance":
-        """Provenance of what is written now by this program, whose `code_version` is ``version``."""
+        """Return the provenance of a result that is written now.
+
+        Parameters
+        ----------
+        settings : Settings or None
+        outcomes : iterable of Outcome
+        inputs : iterable of InputFile
+            Duplicates are dropped.
+        begun : datetime, UTC
+            Start of the reduction.
+        version : str
+            The `code_version` of lightpool.
+        """
         return cls(
             settings=settings,
             outcomes=tuple(outcomes),
@@ -70,17 +86,18 @@ class Provenance:
         )
 
     def to_repeat(self) -> Settings:
-        """Settings that ask for the same observations, whatever has been added to the store since.
+        """Return settings that select the same observations, whatever has been added to the data store since.
 
         Raises
         ------
         ConfigError
-            If files were added up, which no settings tell.
+            If the result is a sum of files, which has no settings.
         """
         if self.settings is None:
             names = ", ".join(file.path for file in self.inputs)
             raise ConfigError(
-                f"a sum of files has no settings to repeat; repeat what made them, or stack again: {names}"
+                f"a sum of files has no settings to repeat; repeat the reductions of the files, or stack them again: "
+                f"{names}"
             )
         data = self.settings.to_dict()
         asked = {key: data["observations"][key] for key in ("datastore", "required_irf")}
@@ -88,7 +105,7 @@ class Provenance:
         return Settings.from_dict(data)
 
     def to_hdus(self) -> list[BinTableHDU]:
-        """Table HDUs that tell it: ``PROVENANCE`` (keys and values), ``OUTCOMES`` and ``INPUTS``."""
+        """Return the table HDUs that record it: ``PROVENANCE`` (keys and values), ``OUTCOMES`` and ``INPUTS``."""
         facts = {} if self.settings is None else {"settings": self.settings.to_json()}
         facts |= {"begun": self.begun, "ended": self.ended}
         facts |= {f"version {name}": version for name, version in self.versions.items()}
@@ -104,7 +121,7 @@ class Provenance:
         failed = [outcome for outcome in self.outcomes if outcome.status == "failed"]
         lines = [f"Made by lightpool {self.versions.get('lightpool', '')} from {self.begun} to {self.ended}"]
         lines += [f"  {name} {version}" for name, version in self.versions.items() if name != "lightpool"]
-        lines += ["", f"{len(self.outcomes)} observations, {len(failed)} of them failed"]
+        lines += ["", f"{len(self.outcomes)} observations, of which {len(failed)} failed"]
         lines += [f"  {each.obs_id}: {each.step} failed with {each.error}" for each in failed]
         lines += ["", f"{len(self.inputs)} input files"]
         lines += [f"  {file.sha256[:12]}  {file.path}" for file in self.inputs]
@@ -113,16 +130,19 @@ class Provenance:
 
 
 def read_provenance(path: Path) -> Provenance:
-    """Provenance that a file of results tells.
+    """Read the provenance in a result file.
 
     Raises
     ------
     FormatError
-        If the file does not tell it.
+        If the file contains none.
     """
     file = read_fits(path)
     if missing := [name for name in _HDUS.values() if name not in file.names]:
-        raise FormatError(f"{path} has no HDU {missing[0]}: not made by `lightpool reduce` or `stack`, or written anew")
+        raise FormatError(
+            f"{path} has no HDU {missing[0]}: the file was not made by `lightpool reduce` or `lightpool stack`, or was "
+            "rewritten by another program"
+        )
     tables = {kind: file.table(name).columns for kind, name in _HDUS.items()}
     facts = dict(zip(_texts(tables["settings"]["KEY"]), _texts(tables["settings"]["VALUE"]), strict=True))
     names = list(tables["outcomes"])
@@ -140,12 +160,13 @@ def read_provenance(path: Path) -> Provenance:
 
 
 def prov_document(provenance: Provenance, files: Mapping[str, str]) -> dict[str, Any]:
-    """PROV-JSON document of a reduction, or of files that were added up.
+    """Return the PROV-JSON document of a reduction, or of a sum of files.
 
     Parameters
     ----------
     provenance : Provenance
-    files : mapping of str to str, names of the results and their SHA-256
+    files : mapping of str to str
+        Names of the result files, with their SHA-256.
     """
     settings = provenance.settings
     activity = "lp:stack" if settings is None else "lp:reduction"
@@ -162,7 +183,7 @@ def prov_document(provenance: Provenance, files: Mapping[str, str]) -> dict[str,
         plan = {"lp:settings": {"prov:type": _name("prov:Plan"), "prov:value": settings.to_json()}}
         by["prov:plan"] = "lp:settings"
     versions = {f"lp:{name}": version for name, version in provenance.versions.items()}
-    made = [*results, *outcomes] if plan else list(results)  # a sum hands on the outcomes that its files tell
+    made = [*results, *outcomes] if plan else list(results)  # the outcomes in a sum were generated by others
     return {
         "prefix": {"lp": "urn:lightpool:", "prov": "http://www.w3.org/ns/prov#"},
         "entity": inputs | results | outcomes | plan,
@@ -175,17 +196,17 @@ def prov_document(provenance: Provenance, files: Mapping[str, str]) -> dict[str,
 
 
 def _outcome_entities(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Entity of each outcome with its name; an observation that several reductions tell of is numbered."""
+    """Name and entity of each outcome; the second and further outcomes of an observation have numbers."""
     n_seen: Counter[int] = Counter()
     for outcome in outcomes:
         n_seen[outcome.obs_id] += 1
         again = "" if n_seen[outcome.obs_id] == 1 else f"-{n_seen[outcome.obs_id]}"
-        data = {key: value for key, value in outcome.to_dict().items() if key not in ("figures", "traceback")}
-        yield f"lp:observation-{outcome.obs_id}{again}", {f"lp:{key}": each for key, each in data.items() if each != ""}
+        data = {f"lp:{key}": value for key, value in outcome.header_values().items() if value != ""}
+        yield f"lp:observation-{outcome.obs_id}{again}", data
 
 
 def _name(text: str) -> dict[str, str]:
-    """Name with a prefix, where a value stands: a plain text would be no name."""
+    """Qualified name as a value, where plain text would be a string."""
     return {"$": text, "type": "prov:QUALIFIED_NAME"}
 
 
@@ -193,13 +214,13 @@ def _other_versions() -> dict[str, str]:
     return {"python": platform.python_version(), "system": platform.platform(), **package_versions()}
 
 
-def _texts(values: Any) -> list[Any]:
+def _texts(values: NDArray[Any]) -> list[Any]:
     """Plain values of a column; FITS pads texts with blanks."""
     return [value.strip() if isinstance(value, str) else value for value in values.tolist()]
 
 
 def _as_ascii(table: Table) -> Table:
-    """Table as FITS can hold it: other letters become escapes, and no text column is without letters."""
+    """Table as FITS can store it: non-ASCII characters are escaped, and no text is empty."""
     for name in table.colnames:
         if table[name].dtype.kind == "U":
             table[name] = [value.encode("ascii", "backslashreplace").decode() or " " for value in table[name]]

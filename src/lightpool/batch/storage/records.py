@@ -1,10 +1,10 @@
-"""What is written down of a finished chunk, and reading it with distrust: disks fail, and files are edited."""
+"""Records of finished chunks; they are checked when read, because disks fail and files are edited."""
 
 import hashlib
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 from lightpool.batch.storage.files import InputFile
 from lightpool.batch.storage.outcomes import Outcome
@@ -14,16 +14,24 @@ __all__ = ["ChunkRecord", "read_json"]
 
 _MAX_BYTES = 2**30
 
+T = TypeVar("T", dict[str, Any], list[Any])
 
-def read_json(path: Path, kind: type) -> Any:
-    """Read a JSON file whose outermost value is of a kind, such as dict.
+
+def read_json(path: Path, kind: type[T]) -> T:
+    """Read a JSON file and check the type of its outermost value.
+
+    Parameters
+    ----------
+    path : Path
+    kind : type
+        Expected type, such as ``dict``.
 
     Raises
     ------
     OSError, FormatError
-        If it cannot be read.
+        If the file cannot be read.
     ValueError
-        If it is no JSON or holds another kind of value.
+        If it is not JSON, or contains a value of another type.
     """
     try:
         data = json.loads(read_bytes(path, most=_MAX_BYTES))
@@ -36,19 +44,24 @@ def read_json(path: Path, kind: type) -> Any:
 
 @dataclass(frozen=True, kw_only=True)
 class ChunkRecord:
-    """What is known of a finished chunk.
+    """Record of a finished chunk.
 
     Attributes
     ----------
-    key : str, see `BatchFolder.key`
+    key : str
+        See `BatchFolder.key`.
     obs_ids : tuple of int
     outcomes : tuple of Outcome
-    inputs : tuple of InputFile, the files that were read
-    index : str, see `Sources.index_hash`
-    sha256 : str, of the file with the sums
+    inputs : tuple of InputFile
+        The files that were read.
+    index : str
+        See `Sources.index_hash`.
+    sha256 : str
+        Of the file with the sums.
     files : dict of str to str
         Datasets of single observations that were written: names, see `BatchFolder.name`, and SHA-256.
-    version : str, see `code_version`, of the process that did it
+    version : str
+        The `code_version` of the process that reduced the chunk.
     """
 
     key: str
@@ -61,7 +74,7 @@ class ChunkRecord:
     version: str
 
     def to_json(self) -> str:
-        """Text of the record, with a checksum."""
+        """Return the record as JSON with a checksum."""
         data = {
             "key": self.key,
             "obs_ids": self.obs_ids,
@@ -76,18 +89,18 @@ class ChunkRecord:
 
     @classmethod
     def from_json(cls, path: Path) -> "ChunkRecord":
-        """Record of a file that holds what `to_json` gives.
+        """Read a file that contains the output of `to_json`.
 
         Raises
         ------
         OSError, FormatError
             If it cannot be read.
         ValueError
-            If it is not what was written.
+            If it is not as it was written.
         """
         data = read_json(path, dict)
         if data.pop("checksum", None) != _checksum(data):
-            raise ValueError("it has no checksum, or another one than when it was written")
+            raise ValueError("its checksum is missing or does not match")
         try:
             return cls(
                 key=data["key"],
@@ -101,6 +114,6 @@ class ChunkRecord:
 
 
 def _checksum(data: dict[str, Any]) -> str:
-    """SHA-256 of values, whatever the order of their names and the spaces between them."""
+    """SHA-256 of values, independent of the order of keys and of white space."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

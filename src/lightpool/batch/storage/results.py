@@ -1,4 +1,4 @@
-"""Files of results, which Gammapy reads."""
+"""Write result files, which Gammapy can read."""
 
 from collections.abc import Sequence
 from pathlib import Path
@@ -22,20 +22,26 @@ def write_dataset(
 ) -> list[Path]:
     """Write a dataset: maps to one file, a spectrum with OFF counts to a set of OGIP files.
 
-    A model of the background is applied, so that the files add up to what the datasets do.
+    A background model is evaluated before writing, so that the sum of the files is the sum of the datasets.
 
     Parameters
     ----------
-    dataset : MapDataset or SpectrumDataset, on any device
-    folder : Path, made if it is not there
-    name : str, of the file, without its ending
+    dataset : MapDataset or SpectrumDataset
+        On any device.
+    folder : Path
+        Created if missing.
+    name : str
+        Name of the file without its suffix.
     compress : bool
-    more : sequence of BinTableHDU, put behind those of the dataset
-    spectrum_format : {"ogip", "xspec", "gadf"}, layout of a spectrum with OFF counts
+    more : sequence of BinTableHDU
+        Appended to the HDUs of the dataset.
+    spectrum_format : {"ogip", "xspec", "gadf"}
+        Layout of a spectrum with OFF counts.
 
     Returns
     -------
-    files : list of Path; of a set, the one that names the others comes first
+    files : list of Path
+        For a set of OGIP files, the PHA file, which names the others, comes first.
     """
     is_pha = isinstance(dataset, SpectrumDatasetOnOff) and spectrum_format != "gadf"
     path = folder / f"{'pha_' if is_pha else ''}{name}{'.fits.gz' if compress else '.fits'}"
@@ -45,25 +51,45 @@ def write_dataset(
 def write_files(
     dataset: MapDataset, path: Path, more: Sequence[BinTableHDU], *, overwrite: bool, format: str
 ) -> list[Path]:
-    """Write a dataset to a file, and for the OGIP formats the other files of a spectrum beside it."""
+    """Write a dataset to a file and, for the OGIP formats, the other files of a spectrum next to it.
+
+    Parameters
+    ----------
+    dataset : MapDataset or SpectrumDataset
+    path : Path
+    more : sequence of BinTableHDU
+        Appended to the HDUs of the dataset.
+    overwrite : bool
+    format : {"ogip", "xspec", "gadf"}
+        Layout of a spectrum with OFF counts; ignored for other datasets.
+
+    Returns
+    -------
+    files : list of Path, ``path`` first
+
+    Raises
+    ------
+    FileExistsError
+        If one of the files exists and ``overwrite`` is not set.
+    """
     if isinstance(dataset, SpectrumDatasetOnOff) and format != "gadf":
         files = {path.parent / part: hdus for part, hdus in to_ogip_hdulists(dataset, path, format).items()}
     else:
         files = {path: dataset.to_hdulist()}
-    if not overwrite and (there := [part for part in files if part.exists()]):
-        raise FileExistsError(f"{there[0]} is there already; --overwrite replaces it")
+    if not overwrite and (existing := [part for part in files if part.exists()]):
+        raise FileExistsError(f"{existing[0]} exists; --overwrite replaces it")
     files[path] += [hdu.copy() for hdu in more]
     path.parent.mkdir(parents=True, exist_ok=True)
-    for part, hdus in reversed(files.items()):  # the one that names the others comes last
+    for part, hdus in reversed(files.items()):  # the PHA file, which names the others, is written last
         write_fits(hdus, part, overwrite=True)
     return list(files)
 
 
 def files_of(file: FitsFile) -> list[Path]:
-    """Paths of the files of a dataset, given the one that `read_dataset` reads, which comes first."""
+    """Return the paths of all files of a dataset; the one that was opened comes first."""
     return [Path(file.source), *(companion_files(file).values() if FileKind.PHA in file_kinds(file) else ())]
 
 
 def find_format(file: FitsFile) -> str:
-    """Format in which a dataset is written as it was: one of those of `SpectrumDatasetOnOff.write`."""
+    """Return the format of a file, one of those of `SpectrumDatasetOnOff.write`."""
     return find_ogip_format(file) if FileKind.PHA in file_kinds(file) else "gadf"

@@ -1,8 +1,8 @@
-"""Names of stacks, which are parts of file names: different stacks never share a file, on any file system.
+"""Names of stacks, which are used in file names: different stacks never share a file, on any file system.
 
-macOS and Windows take ``Crab`` and ``crab`` for one name, and macOS does so with letters that Unicode writes in two
-ways. A name that could be taken for another one, is too long, or means a device to Windows, gets a tag: ten digits of a
-hash of what it stands for. All other names stay as they are.
+macOS and Windows treat ``Crab`` and ``crab`` as the same name, and macOS also treats different Unicode spellings of a
+letter as the same. A name that could be confused with another one, is too long, or is a device name on Windows, gets a
+tag: ten digits of the hash of what it stands for. All other names are unchanged.
 """
 
 import hashlib
@@ -18,22 +18,26 @@ from lightpool.config.settings import Settings
 __all__ = ["StackKey", "StackNames", "label_of", "labels_of"]
 
 _MAX_LABEL, _MAX_NAME = 60, 150
-"""Bytes. With an observation number and the endings of files that are being written, a name has 255 at most."""
+"""Bytes. With an observation number and the suffixes of temporary files, a name has at most 255 bytes."""
 
 _SET_PARTS = ("", "_arf", "_rmf", "_bkg")
 _DEVICES = re.compile(r"(con|prn|aux|nul|com\d|lpt\d)(\.|$)")
 
 
 class StackKey(NamedTuple):
-    """Which stack: a target, a division and a group of it."""
+    """Identify a stack by its target, the division, and the group of the division."""
 
     target: str
     division: str
     group: str
 
+    def to_dict(self) -> dict[str, str]:
+        """Return the names of target, division and group by these words."""
+        return {"target": self.target, "division": self.division, "group": self.group}
+
 
 class StackNames:
-    """Names of the stacks of a reduction; they follow from its settings alone.
+    """Names of the stacks of a reduction, which depend only on its settings.
 
     Parameters
     ----------
@@ -56,17 +60,23 @@ class StackNames:
         }
 
     def of(self, key: StackKey) -> str:
-        """Name of the dataset of a stack and of its file, without an ending."""
+        """Return the name of the dataset of a stack and of its file, without suffix."""
         plain = key.target if key.division in self._plain else "-".join(key)
         is_tagged = (key.target, key.division) in self._tagged or _DEVICES.match(_folded(plain))
         return _tagged(plain, "\0".join(key), _MAX_NAME) if is_tagged or _size(plain) > _MAX_NAME else plain
 
     def of_observation(self, obs_id: int | None, key: StackKey) -> str:
-        """Name of the dataset that an observation adds to a stack, and of its file; warnings tell it."""
+        """Return the name of the dataset that an observation adds to a stack, and of its file.
+
+        Parameters
+        ----------
+        obs_id : int or None
+        key : StackKey
+        """
         return f"{obs_id}-{self.of(key)}"
 
     def may_name(self, stem: str) -> bool:
-        """Whether a file of a stack may have a name, given without its ending."""
+        """Whether a file of a stack may have a name, given without suffix."""
         name = stem.removeprefix("pha_")
         starts = [name, *(name.removesuffix(part) for part in _SET_PARTS[1:] if name.endswith(part))]
         for target, division, is_whole in self._divisions:
@@ -78,7 +88,7 @@ class StackNames:
 
 
 def _files(target: str, division: str, kind: str, is_whole: bool) -> Iterator[tuple[str, bool]]:
-    """Names of files as a file system may see them, or their common beginnings, which the groups go on from."""
+    """Case-folded file names (True), or their common prefixes (False), which the names of the groups follow."""
     for start, parts in (("", ("",)), ("pha_", _SET_PARTS)):
         if start and kind != "spectrum":
             continue
@@ -89,7 +99,7 @@ def _files(target: str, division: str, kind: str, is_whole: bool) -> Iterator[tu
 
 
 def _may_meet(some: Iterable[tuple[str, bool]], others: list[tuple[str, bool]]) -> bool:
-    """Whether a file of the one may have the name of a file of the other."""
+    """Whether a file of one may have the same name as a file of the other."""
     for one, is_whole in some:
         for other, other_is_whole in others:
             if (
@@ -102,9 +112,9 @@ def _may_meet(some: Iterable[tuple[str, bool]], others: list[tuple[str, bool]]) 
 
 
 def labels_of(texts: Iterable[str]) -> dict[str, str]:
-    """Name of the group of each of some texts, such as the objects of an index; different texts have different names.
+    """Return the group name of each text, such as the object names of an index; different texts have different names.
 
-    Other letters than ``-+._``, digits and those of an alphabet become ``_``.
+    Characters other than letters, digits and ``-+._`` are replaced by ``_``.
     """
     plain = {text: _slug(text) for text in sorted(set(texts))}
     n_use = Counter(map(_folded, plain.values()))
@@ -122,14 +132,14 @@ def labels_of(texts: Iterable[str]) -> dict[str, str]:
 
 @lru_cache(maxsize=1024)
 def label_of(text: str) -> str:
-    """Name of the group of a text where the others are not known: only small letters and digits have no tag."""
+    """Return the group name of a text if the others are unknown: only lower-case letters and digits have no tag."""
     slug = _slug(text)
     is_plain = slug == text == _folded(text) and text.isascii() and _is_free(slug)
     return slug if is_plain else _tagged(slug, text, _MAX_LABEL)
 
 
 def _is_free(slug: str) -> bool:
-    """Whether a name is short, and neither that of the group of all nor that of another file of a set."""
+    """Whether a name is short, is not "all", and does not end like the other files of an OGIP set."""
     return _size(slug) <= _MAX_LABEL and _folded(slug) != "all" and not _folded(slug).endswith(_SET_PARTS[1:])
 
 
@@ -140,7 +150,7 @@ def _slug(text: str) -> str:
 
 
 def _folded(name: str) -> str:
-    """Name as a file system sees it that takes large and small letters for the same."""
+    """Name as a case-insensitive file system compares it."""
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 

@@ -8,7 +8,7 @@ import operator
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import cache, reduce
-from typing import TYPE_CHECKING, TypeAlias, cast
+from typing import TYPE_CHECKING, TypeAlias, cast, overload
 
 import astropy.units as u
 import numpy as np
@@ -356,7 +356,11 @@ def _parts_of_union(region: "SkyRegion") -> "list[SkyRegion]":
     return [*_parts_of_union(region.region1), *_parts_of_union(region.region2)]
 
 
-def all_parts(region: "SkyRegion") -> "list[SkyRegion]":
+@overload
+def all_parts(region: "SkyRegion") -> "list[SkyRegion]": ...
+@overload
+def all_parts(region: "Region") -> "list[Region]": ...
+def all_parts(region: "Region") -> "Sequence[Region]":
     """Return the single regions of any compound region, however they are combined."""
     if isinstance(region, region_classes.CompoundSkyRegion):
         return [*all_parts(region.region1), *all_parts(region.region2)]

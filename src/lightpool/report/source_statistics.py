@@ -1,18 +1,18 @@
-"""The numbers of a report: sums of observations at a source, night by night and together."""
+"""Counts, excess and significance at a source: per observation, per night, cumulative, and in total."""
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from typing import Any, Self
+from typing import Self, TypedDict
 
 import numpy as np
 from astropy.time import Time
+from numpy.typing import NDArray
 
 from lightpool.batch.execution.source_counts import SUMS
+from lightpool.batch.storage.outcomes import DatasetSummary, SourceSums
 from lightpool.stats import CashCountsStatistic, CountsStatistic, WStatCountsStatistic
 
-__all__ = ["AtSource", "Run", "by_night", "cumulated", "runs_of", "theta_squared_of"]
-
-Row = Mapping[str, Any]
+__all__ = ["AtSource", "Row", "Run", "ThetaSquaredTotal", "by_night", "cumulated", "runs_of", "theta_squared_of"]
 
 
 @dataclass(frozen=True)
@@ -22,8 +22,10 @@ class AtSource:
     Attributes
     ----------
     counts : float
-    background : float or None, if it is not known
-    counts_off, acceptance, acceptance_off : float or None, where the background is not measured with OFF counts
+    background : float or None
+        None if unknown.
+    counts_off, acceptance, acceptance_off : float or None
+        None if the background is not measured with OFF counts.
     """
 
     counts: float
@@ -33,19 +35,19 @@ class AtSource:
     acceptance_off: float | None = None
 
     @classmethod
-    def total(cls, parts: Iterable[Mapping[str, float | None] | None]) -> Self | None:
-        """Sum of what observations record; None of nothing.
+    def total(cls, parts: Iterable[SourceSums | None]) -> Self | None:
+        """Sum the values of observations; None if there are none.
 
-        What one of them does not know is not known of the sum either, unless it has no counts: no region was seen.
+        A value that is unknown for one observation is unknown for the sum, unless that observation has no counts.
         """
         known = [part for part in parts if part is not None]
         if not known:
             return None
         sums: dict[str, float | None] = {}
         for name in SUMS:
-            values = [part[name] for part in known if part[name] is not None]
+            values = [value for part in known if (value := part[name]) is not None]
             lacking = [part for part in known if part[name] is None and part["counts"]]
-            sums[name] = sum(values) if values and not lacking else None  # type: ignore[arg-type]
+            sums[name] = sum(values) if values and not lacking else None
         return cls(**sums)  # type: ignore[arg-type]  # counts are always known
 
     @property
@@ -62,24 +64,42 @@ class AtSource:
 
     @property
     def excess(self) -> float | None:
-        """Counts less background, None where that is not known."""
+        """Counts minus background; None if that is unknown."""
         return None if self._statistic is None or self.background is None else self.counts - self.background
 
     @property
     def error(self) -> float | None:
-        """Standard deviation of the excess: of the counts, and of the OFF counts where there are any."""
+        """Standard deviation of the excess, from the counts and, if there are any, the OFF counts."""
         return None if self._statistic is None else float(self._statistic.error)
 
     @property
     def significance(self) -> float | None:
-        """Significance of the excess (Li & Ma with OFF counts, else Cash); None without a background."""
+        """Significance of the excess (Li & Ma with OFF counts, otherwise Cash); None without background."""
         return None if self._statistic is None else float(self._statistic.sqrt_ts)
 
     def per_minute(self, livetime: float | None) -> tuple[float, float] | None:
-        """Excess per minute of a livetime in h, and its error; None where one of them is not known."""
+        """Return the excess per minute and its error for a livetime in h; None if one of them is unknown."""
         if self.excess is None or self.error is None or not livetime:
             return None
         return self.excess / (60 * livetime), self.error / (60 * livetime)
+
+
+class Row(DatasetSummary, total=False):
+    """Summary of a dataset of an observation, with the outcome of the observation."""
+
+    obs_id: int
+    status: str
+    seconds: float
+    at_source: AtSource | None
+
+
+class ThetaSquaredTotal(TypedDict):
+    """Sum of the theta-squared counts of ``n_run`` observations; see `ThetaSquaredCounts`."""
+
+    max: float
+    counts: NDArray[np.int64]
+    counts_off: NDArray[np.int64]
+    n_run: int
 
 
 @dataclass(frozen=True)
@@ -90,31 +110,35 @@ class Run:
     ----------
     obs_id : int
     start : str, UTC
-    night : str, date of the evening at the observatory
+    night : str
+        Date of the evening at the observatory.
     livetime : float, s
-    sums : mapping of `SUMS`, None where the source was not seen
-    row : mapping, all that is recorded
+    sums : mapping of str to float or None
+        See `SUMS`; None if the source was outside the map.
+    row : Row
+        All recorded values.
     """
 
     obs_id: int
     start: str
     night: str
     livetime: float
-    sums: Mapping[str, float | None] | None
+    sums: SourceSums | None
     row: Row
 
 
 def runs_of(rows: Sequence[Row], *, are_disjoint: bool = True) -> list[Run]:
-    """Observations in the order of time.
+    """Return the observations in chronological order.
 
     Parameters
     ----------
-    rows : sequence of mapping, what observations record; those without a start are left out
+    rows : sequence of Row
+        Those without a start time are omitted.
     are_disjoint : bool
-        Whether several rows of an observation are of different times; otherwise of different events at the same time,
-        and its livetime counts once.
+        Whether several rows of an observation cover different times. Otherwise, they contain different events of the
+        same time, and the livetime is counted once.
     """
-    found: dict[Any, list[Row]] = {}
+    found: dict[int, list[Row]] = {}
     for number, row in enumerate(rows):
         if row.get("start"):
             found.setdefault(number if are_disjoint else row["obs_id"], []).append(row)
@@ -123,6 +147,7 @@ def runs_of(rows: Sequence[Row], *, are_disjoint: bool = True) -> list[Run]:
         return []
     start = Time([group[0]["start"] for group in groups])
     lon = np.array([group[0].get("site_lon") or 0.0 for group in groups])
+    # Nights last from local noon to noon, see `lightpool.batch.groups.night_of`; here for many observations at once.
     evening = np.floor(start.utc.mjd + (lon + 180.0) % 360.0 / 360.0 - 1.0)
     nights = [text.partition("T")[0] for text in Time(evening, format="mjd").isot]
     runs = []
@@ -138,7 +163,7 @@ def runs_of(rows: Sequence[Row], *, are_disjoint: bool = True) -> list[Run]:
 
 
 def by_night(runs: Sequence[Run]) -> list[tuple[str, float, AtSource]]:
-    """Nights with their livetime (s) and sums at the source, of the observations that see it."""
+    """Return the nights with their livetime (s) and sums at the source, of observations with the source on the map."""
     nights: dict[str, list[Run]] = {}
     for run in runs:
         if run.sums is not None:
@@ -152,7 +177,7 @@ def by_night(runs: Sequence[Run]) -> list[tuple[str, float, AtSource]]:
 
 
 def cumulated(runs: Sequence[Run]) -> list[tuple[float, AtSource]]:
-    """Livetime (s) and sums at the source of the first observation, the first two, and so on."""
+    """Return livetime (s) and sums at the source of the first observation, the first two, and so on."""
     seen = [run for run in runs if run.sums is not None]
     found, livetime = [], 0.0
     total: dict[str, float | None] = {}
@@ -165,15 +190,14 @@ def cumulated(runs: Sequence[Run]) -> list[tuple[float, AtSource]]:
     return found
 
 
-def theta_squared_of(rows: Iterable[Row]) -> dict[str, Any] | None:
-    """Sum of the theta-squared counts of observations, with their number; None if none has any."""
-    kept = [row for row in rows if row.get("theta2")]
-    known = [row["theta2"] for row in kept]
+def theta_squared_of(rows: Iterable[Row]) -> ThetaSquaredTotal | None:
+    """Sum the theta-squared counts of observations; None if none has any."""
+    known = [(row["obs_id"], counts) for row in rows if (counts := row.get("theta2"))]
     if not known:
         return None
     return {
-        "max": known[0]["max"],
-        "counts": np.sum([each["counts"] for each in known], axis=0),
-        "counts_off": np.sum([each["counts_off"] for each in known], axis=0),
-        "n_run": len({row["obs_id"] for row in kept}),
+        "max": known[0][1]["max"],
+        "counts": np.sum([counts["counts"] for _, counts in known], axis=0),
+        "counts_off": np.sum([counts["counts_off"] for _, counts in known], axis=0),
+        "n_run": len({obs_id for obs_id, _ in known}),
     }

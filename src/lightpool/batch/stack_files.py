@@ -1,4 +1,4 @@
-"""Adding up files of datasets, such as those of several nights."""
+"""Stack dataset files, such as those of several nights."""
 
 import json
 import logging
@@ -23,12 +23,12 @@ __all__ = ["stack_files"]
 log = logging.getLogger(__name__)
 
 _PARTS = {FileKind.ARF, FileKind.RMF, FileKind.BACKGROUND_PHA}
-_DUPLICATES = "its data would count twice. Leave it out, or allow it with --allow-duplicates (allow_duplicates=True)"
+_DUPLICATES = "its data would be counted twice. Omit it, or allow it with --allow-duplicates (allow_duplicates=True)"
 
 
 @dataclass
 class _Sum:
-    """The sum so far, and the files that it is made of."""
+    """The stack so far, and the files in it."""
 
     name: str
     allow_duplicates: bool
@@ -40,7 +40,7 @@ class _Sum:
     _seen: SeenDatasets = field(default_factory=SeenDatasets)
 
     def add(self, path: Path) -> None:
-        """Add the dataset of a file; the parts of a spectrum are put aside, its PHA file brings them along."""
+        """Add the dataset of a file; ARF, RMF and background files are set aside, as the PHA file refers to them."""
         file = read_fits(path)
         kinds = file_kinds(file)
         if kinds and kinds[0] in _PARTS:
@@ -49,8 +49,8 @@ class _Sum:
         dataset = read_dataset(file)
         if self.stack is not None and type(dataset) is not type(self.stack):
             raise FormatError(
-                f"{path} holds {kinds[0].what}, and {self.paths[0]} a {type(self.stack).__name__}: these cannot be "
-                "added up; stack files of one kind"
+                f"{path} contains {kinds[0].what} and {self.paths[0]} a {type(self.stack).__name__}, which cannot be "
+                "stacked together; all files must contain the same kind of dataset"
             )
         inputs = {part.resolve(): InputFile.of(part.absolute()) for part in files_of(file)}
         if not self.allow_duplicates:
@@ -67,42 +67,44 @@ class _Sum:
 
     def _refuse_duplicates(self, path: Path, first: InputFile, dataset: MapDataset) -> None:
         if path.resolve() in self.inputs:
-            raise FormatError(f"{path} is given twice, or by two names: {_DUPLICATES}")
+            raise FormatError(f"{path} is given twice, or under two names: {_DUPLICATES}")
         if same := [known.path for known in self.inputs.values() if known.sha256 == first.sha256]:
             raise FormatError(f"{path} is a copy of {same[0]}: {_DUPLICATES}")
         reason = self._seen.add(str(path), dataset)
         if reason is not None:
-            raise FormatError(f"{path} holds {reason}: {_DUPLICATES}")
+            raise FormatError(f"{path} contains {reason}: {_DUPLICATES}")
 
     def finish(self) -> MapDataset:
-        """Give the sum; FormatError if there is none, or if a part belongs to no spectrum that was added."""
+        """Return the stack; FormatError if it is empty, or if a part belongs to none of the added spectra."""
         stray = [path for path in self.parts if path not in self.inputs]
         if stray:
             raise FormatError(
-                f"{stray[0]} holds {self.parts[stray[0]].what}, but none of the given PHA files names it; give the PHA "
-                "files of the spectra, which bring their other files along"
+                f"{stray[0]} contains {self.parts[stray[0]].what}, but none of the given PHA files refers to it; give "
+                "the PHA files of the spectra, with which their other files are read"
             )
         if self.stack is None:
-            raise FormatError("none of the files holds a dataset that can be added up")
+            raise FormatError("none of the files contains a dataset that can be stacked")
         if self.parts:
-            log.info("%d files belong to spectra that are given, and are read with them", len(self.parts))
+            log.info("%d files belong to the given spectra and are read with them", len(self.parts))
         return self.stack
 
 
 def stack_files(
     paths: Sequence[Path], output: Path, *, overwrite: bool = False, allow_duplicates: bool = False
 ) -> MapDataset:
-    """Add up datasets of files and write the sum, which lists its files, and a PROV-JSON document beside it.
+    """Stack the datasets of files and write the result, with a PROV-JSON document next to it.
 
-    What each file holds is told by its contents. The sum has the layout of the first file.
+    The contents of each file determine how it is read. The stack has the format of the first file.
 
     Parameters
     ----------
-    paths : sequence of Path, of datasets of the same kind and geometry; the ARF, RMF and background files of spectra
-        may be among them and are read with their PHA files
+    paths : sequence of Path
+        Files of datasets of the same kind and geometry. The ARF, RMF and background files of spectra may be among
+        them, and are read with their PHA files.
     output : Path
     overwrite : bool
-    allow_duplicates : bool, whether the same observation may be added more than once
+    allow_duplicates : bool
+        Whether the same observation may be added more than once.
 
     Returns
     -------
@@ -111,13 +113,13 @@ def stack_files(
     Raises
     ------
     FormatError
-        If a file holds no dataset, if two files do not fit together, or if the same data are given twice.
+        If a file contains no dataset, if two datasets are incompatible, or if the same data are given twice.
     FileExistsError
-        If a file of the sum is there already, and ``overwrite`` is not set.
+        If a file of the stack exists and ``overwrite`` is not set.
     """
     begun = datetime.now(UTC)
     if output.exists() and not overwrite:
-        raise FileExistsError(f"{output} is there already; --overwrite replaces it")
+        raise FileExistsError(f"{output} exists; --overwrite replaces it")
     total = _Sum(output.name.partition(".")[0], allow_duplicates)
     for path in progress_bar(paths, "files"):
         total.add(path)
@@ -125,14 +127,14 @@ def stack_files(
     provenance = Provenance.now(None, _outcomes_of(total.paths), total.inputs.values(), begun, code_version())
     files = write_files(stack, output, provenance.to_hdus(), overwrite=overwrite, format=total.format)
     document = prov_document(provenance, {file.name: sha256_of(file) for file in files})
-    beside = output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.fits')}.provenance.json")
-    with write_aside(beside) as stream:
+    document_path = output.with_name(f"{output.name.removesuffix('.gz').removesuffix('.fits')}.provenance.json")
+    with write_aside(document_path) as stream:
         stream.write(json.dumps(document, indent=1).encode())
     return stack
 
 
 def _outcomes_of(paths: Sequence[Path]) -> Iterator[Outcome]:
-    """Outcomes that files tell, each once: files of one reduction share theirs."""
+    """Outcomes recorded in files, each once: the files of one reduction have the same outcomes."""
     seen = set()
     for path in paths:
         try:

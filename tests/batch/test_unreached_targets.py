@@ -9,7 +9,7 @@ def test_a_target_that_no_observation_reaches_is_named_with_the_nearest_pointing
     far = MAP | {"name": "far", "center": {"name": "PKS 2155-304"}}
     result = run_batch(make_plan(settings_of(observations={"obs_ids": [1, 2]}, targets=[MAP, far])))
     assert [path.name for path in result.files] == ["crab.fits"]
-    said = [record.getMessage() for record in caplog.records if "is in no result" in record.getMessage()]
+    said = [record.getMessage() for record in caplog.records if "no result for target" in record.getMessage()]
     assert len(said) == 1
-    assert "target far is in no result: none of 2 observations reaches it" in said[0]
+    assert "no result for target far: none of the 2 observations reaches it" in said[0]
     assert "its centre is RA 329.72 deg, Dec -30.23 deg, and the nearest pointing, of observation" in said[0]
