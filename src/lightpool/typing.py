@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     import astropy.units as u
     import matplotlib.axes
     import matplotlib.figure
+    import matplotlib.patheffects
     import numpy as np
     from astropy.coordinates import BaseCoordinateFrame, SkyCoord
     from astropy.time import Time
@@ -28,6 +29,7 @@ __all__ = [
     "JSONValue",
     "MetaValue",
     "OneRegion",
+    "PathEffect",
     "PathInput",
     "QuantityLike",
     "RegionLike",
@@ -58,7 +60,7 @@ OneRegion: TypeAlias = "SkyRegion"
 TimeLike: TypeAlias = "Time | str"
 """A time, or its text in ISO 8601."""
 
-RegionLike: TypeAlias = "Region | SkyCoord | str | Sequence[Region | SkyCoord | str] | Regions"
+RegionLike: TypeAlias = "Region | SkyCoord | str | Sequence[RegionLike] | Regions"
 """A region, a position (a point), or text in DS9 format; or several of them."""
 
 CoordsLike: TypeAlias = "Mapping[str, object] | Sequence[object]"
@@ -78,6 +80,9 @@ SkyAxes: TypeAlias = "WCSAxes"
 
 Figure: TypeAlias = "matplotlib.figure.Figure"
 """A figure of Matplotlib."""
+
+PathEffect: TypeAlias = "matplotlib.patheffects.AbstractPathEffect"
+"""How the lines of a plot are drawn."""
 
 Wcs: TypeAlias = "WCS"
 """A projection of the sky onto pixels."""

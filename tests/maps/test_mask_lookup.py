@@ -37,7 +37,7 @@ def chessboard(geom):
 
 
 def lookup(geom, mask):
-    return MaskLookup.between(geom.to_image()._window, mask.geom.to_image()._window)
+    return MaskLookup.between(geom.to_image().window, mask.geom.to_image().window)
 
 
 @settings(max_examples=50, deadline=None)

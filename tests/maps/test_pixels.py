@@ -218,7 +218,7 @@ def test_what_is_made_a_row_at_a_time_is_what_is_made_at_once(backend, proj, tin
                 to_host(one.separation_array(1.4, 0.3, backend.device)),
                 to_host(one.offset_vectors(SkyCoord(83, 22, unit="deg"), backend.device)),
                 to_host(one.pixel_numbers_on(other, backend.device)),
-                one._window.lonlat(),
+                one.window.lonlat(),
             )
         ]
 
@@ -236,7 +236,7 @@ def test_what_is_made_a_row_at_a_time_is_what_is_made_at_once(backend, proj, tin
 def test_a_map_too_large_to_keep_its_directions_has_the_same_angles(backend, monkeypatch, tiny_blocks):
     expected = to_host(WcsGeom.create(npix=(37, 23), binsz=0.1, skydir=CRAB).separation_array(1.4, 0.3, backend.device))
     geom = WcsGeom.create(npix=(37, 23), binsz=0.1, skydir=CRAB)
-    geom._window.grid._store = pixel_grid.PixelStore(max_bytes=8 * 37 * 23)
+    geom.window.grid._store = pixel_grid.PixelStore(max_bytes=8 * 37 * 23)
     tiny_blocks()
     assert_allclose(to_host(geom.separation_array(1.4, 0.3, backend.device)), expected, rtol=1e-14, atol=1e-15)
     other = WcsGeom.create(npix=(30, 20), binsz=0.2, skydir=CRAB)
@@ -250,7 +250,7 @@ def test_a_grid_forgets_how_much_was_asked_of_what_is_long_gone():
     cutout = geom.cutout(geom.center_skydir, "0.5 deg")
     for lon in range(200):
         cutout.pixel_numbers_on(WcsGeom.create(npix=3, binsz=1, skydir=(lon, 0)))
-    assert len(geom._window.grid._n_asked) == pixel_grid.MAX_KINDS
+    assert len(geom.window.grid._n_asked) == pixel_grid.MAX_KINDS
 
 
 def test_maps_that_are_cut_around_one_position_ask_once_where_it_lies(monkeypatch):
@@ -260,7 +260,7 @@ def test_maps_that_are_cut_around_one_position_ask_once_where_it_lies(monkeypatc
     one, other = SkyCoord(83.0, 22.5, unit="deg"), SkyCoord(84.9, 23.7, unit="deg")
     cube = geom.to_cube([MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)])
     first = geom.cutout(one, "1 deg")
-    assert cube.cutout(one, "1 deg")._window == first._window
+    assert cube.cutout(one, "1 deg").window == first.window
     assert cube.cutout(one, "1 deg").cutout_info == first.cutout_info
     assert len(n_asked) == 1
     for position, width, mode, part in (

@@ -301,7 +301,7 @@ def test_slices_on_a_parent_are_found_through_files_and_other_grids(cube):
     again = WcsGeom.from_header(Header(part.to_header()), part.to_bands_hdu())
     assert again.cutout_slices(cube) == part.cutout_info
     assert again.cutout_info is None
-    made = WcsGeom.create(skydir=part.center_skydir, npix=part._npix_image, binsz=(0.2, 0.1), axes=cube.axes)
+    made = WcsGeom.create(skydir=part.center_skydir, npix=part.npix_image, binsz=(0.2, 0.1), axes=cube.axes)
     assert made.cutout_slices(cube) == part.cutout_info
 
 

@@ -12,7 +12,6 @@ from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name
 from lightpool.errors import GeometryError
 from lightpool.maps.coord import MapCoordLike
 from lightpool.maps.event_counts import Events, event_counts
-from lightpool.maps.geoms.bin_volumes import solid_angle_of
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.map_data import MapData, Values, is_off_host
 from lightpool.maps.operators import Operand
@@ -239,12 +238,12 @@ class MapAccess(MapData):
         data = self.data
         if preserve_counts:
             self._check_first_axis(geom)
-            data = apply_operator("divide", data, solid_angle_of(self._geom, self.device))
+            data = apply_operator("divide", data, self._geom.solid_angle_array(self.device))
         source = type(self)(self._geom, data=data, device=self.device)
         values = source.interp_by_pix(self._geom.pix_of_centers(geom), fill_value=fill_value, **kwargs)
         values = as_dtype(values, "bool") if self.is_mask else values
         if preserve_counts:
-            values = apply_operator("multiply", values, solid_angle_of(geom, self.device))
+            values = apply_operator("multiply", values, geom.solid_angle_array(self.device))
         return self._in_own_type(values)
 
     def _mask_on(self, geom: Geom, fill_value: bool) -> Array:

@@ -25,6 +25,7 @@ from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.map_data import Values, unit_factor
+from lightpool.maps.map_kinds import kind_by_name, map_class, register_kind
 from lightpool.maps.operators import MapOperators, Operand
 from lightpool.maps.reshaping import MapReshaping
 from lightpool.typing import AngleLike, Axes, FrameLike, PathInput, RegionLike, UnitLike
@@ -65,12 +66,11 @@ class Map(MapOperators, MapReshaping, abc.ABC):
 
     geom_class: ClassVar[type[WcsGeom] | type[RegionGeom]]
     """Class of the geometry, of each of the two kinds."""
-    _kinds: ClassVar[dict[str, type["Map"]]] = {}
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
         if "geom_class" in vars(cls):
-            Map._kinds.setdefault("region" if cls.geom_class.is_region else "wcs", cls)
+            register_kind("region" if cls.geom_class.is_region else "wcs", cls)
 
     @staticmethod
     def create(**kwargs: Unpack[MapOptions]) -> "Map":
@@ -91,17 +91,11 @@ class Map(MapOperators, MapReshaping, abc.ABC):
             For ``region`` those of `RegionGeom.create`: ``region, axes, wcs, binsz_wcs``, and ``data``.
         """
         options: dict[str, Any] = {**kwargs}
-        kind = Map._kind(options.pop("map_type", "wcs"))
+        kind: type[Map] = kind_by_name(options.pop("map_type", "wcs"))
         values = {name: options.pop(name) for name in ("dtype", "meta", "unit", "device", "data") if name in options}
         if not kind.geom_class.is_region:
             options.setdefault("binsz", 0.1)  # as in Gammapy, where the default of geometries differs from that of maps
         return kind(kind.geom_class.create(**options), **values)
-
-    @staticmethod
-    def _kind(map_type: str) -> type["Map"]:
-        if map_type not in Map._kinds:
-            raise ValueError(f"Unrecognized map type: {map_type!r}; it must be one of {sorted(Map._kinds)}")
-        return Map._kinds[map_type]
 
     @staticmethod
     def from_geom(
@@ -126,10 +120,8 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         device : str or Device, optional
             By default the default device.
         """
-        for kind in Map._kinds.values():
-            if isinstance(geom, kind.geom_class):
-                return kind(geom, data=data, dtype=dtype, meta=meta, unit=unit, device=device)
-        raise TypeError(f"expected a geometry of maps, got {type(geom).__name__}")
+        made: Map = map_class(geom)(geom, data=data, dtype=dtype, meta=meta, unit=unit, device=device)
+        return made
 
     @staticmethod
     def from_events(
@@ -210,7 +202,8 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         """
         if map_type == "auto":
             map_type = find_map_type(hdulist, hdu)
-        return Map._kind(map_type)._from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, format=format, device=device)
+        kind: type[Map] = kind_by_name(map_type)
+        return kind._from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, format=format, device=device)
 
     @classmethod
     @abc.abstractmethod

@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from typing import Any, Protocol, TypeAlias, TypedDict
+from typing import Any, Protocol, TypeAlias, TypedDict, cast
 
 import astropy.units as u
 import numpy as np
@@ -262,7 +262,7 @@ def wcs_map_arguments(
     """
     data_hdu = find_hdu(hdulist, hdu)
     bands_name = find_bands_hdu(hdulist, data_hdu) if hdu_bands is None else hdu_bands
-    bands = None if bands_name is None else find_hdu(hdulist, bands_name)
+    bands = None if bands_name is None else cast(BinTableHDU, find_hdu(hdulist, bands_name))
     if format is None:
         names = {"ENERGIES": "fgst-template", "EBOUNDS": "fgst-ccube"}
         format = "gadf" if bands is None else names.get(bands.name, "gadf")

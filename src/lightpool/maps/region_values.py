@@ -120,7 +120,7 @@ def reduced_to_region(
         inside = xp.ones(image.data_shape, dtype=xp.bool, device=device_of(values).handle)
     elif is_compact:
         # geom.region, not region: one in pixels refers to the pixels of the map, not to those of the cutout.
-        inside = image.region_mask_array([geom.region], device=m.device)
+        inside = image.region_mask_array([geom.known_region], device=m.device)
     else:
         inside = scattered_mask(m.geom, geom, m.device)
     if part_weights is not None:
@@ -144,7 +144,7 @@ def scattered_mask(geom: WcsGeom, region_geom: RegionGeom, device: Device) -> Ar
     mask : array of bool on the device, shape (ny, nx)
     """
     image = geom.to_image()
-    mask = np.asarray(image.region_mask_array([region_geom.region], device="cpu"))
+    mask = np.asarray(image.region_mask_array([region_geom.known_region], device="cpu"))
     if not (mask.any() or image.contains(region_geom.center_skydir).any()):
         raise NoOverlapError(f"no pixel of the map has its centre in {region_geom.region!r}")
     return to_device(mask, device)

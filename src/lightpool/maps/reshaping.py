@@ -179,6 +179,7 @@ class MapReshaping(MapAccess):
         for m, image in zip(maps, images, strict=True):
             if image != images[0]:
                 raise GeometryError(f"Image geometries not aligned: {m.geom} and {first.geom}")
+        assert axis is not None  # given, or joined from those of the maps
         geom = images[0].to_cube(axes=[axis])
         xp = array_namespace(first.data)
         parts = []

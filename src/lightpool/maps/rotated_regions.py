@@ -198,7 +198,7 @@ class TurnedCircle(TurnedRegion):
 
 def _not_excluded(mask: WcsNDMap, geom: WcsGeom, x: HostArray, y: HostArray) -> HostArray:
     """Values of a mask at pixels of another geometry, True outside the mask."""
-    lon, lat = geom._window.grid.pixel_to_sky(x, y)
+    lon, lat = geom.window.grid.pixel_to_sky(x, y)
     pix = [np.asarray(_) for _ in mask.geom.sky_to_pix_array(*in_frame(lon, lat, geom.frame, mask.geom.frame))]
     if geom.frame == mask.geom.frame:
         # On aligned pixels centres may meet borders: wcslib rounds like Gammapy, whatever that rounding is worth.
@@ -229,7 +229,7 @@ def _excluded_box(mask: WcsNDMap, geom: WcsGeom) -> tuple[slice, slice]:
     y, x = np.nonzero(corners)
     if not x.size:
         return slice(0, 0), slice(0, 0)
-    window = mask.geom._window
+    window = mask.geom.window
     lon, lat = window.grid.pixel_to_sky(x + (window.box.x0 - 0.5), y + (window.box.y0 - 0.5))
     pix = geom.sky_to_pix_array(*in_frame(lon, lat, mask.geom.frame, geom.frame))
     if not np.all(np.isfinite(pix)):  # beyond the horizon of the plane, or off the sky

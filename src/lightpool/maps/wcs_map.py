@@ -314,7 +314,7 @@ class WcsNDMap(ImageFilters, Map):
         if geom.is_drawn:
             cutout = self.cutout(position=geom.center_skydir, width=geom.width)
             image = cutout.geom.to_image()
-            mask = image.region_mask_array([geom.region], device=self.device)
+            mask = image.region_mask_array([geom.known_region], device=self.device)
         else:
             cutout, image = self.copy(), self._geom.to_image()
             mask = scattered_mask(image, geom, self.device)

@@ -38,7 +38,7 @@ def plot_region(
     **kwargs
         Keywords of ``as_artist`` of the pixel region, such as ``edgecolor``.
     """
-    region = geom._known_region()
+    region = geom.known_region
     if ax is None:
         ax = plt.gca()
         if not hasattr(ax, "wcs"):

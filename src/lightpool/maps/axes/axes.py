@@ -17,7 +17,7 @@ from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.axes.axis_base import AxisCoord, BinIndex, Tolerances
 from lightpool.maps.axes.table_columns import AnyTable, read_table
-from lightpool.maps.coord import CoordArray
+from lightpool.maps.coord import CoordArray, MapCoord
 from lightpool.typing import QuantityLike
 
 if TYPE_CHECKING:
@@ -203,17 +203,19 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         """Coordinates of the middle of all axes."""
         return tuple(axis.pix_to_coord((axis.nbin - 1.0) / 2.0) for axis in self._axes)
 
-    def coord_to_idx(self, coord: Mapping[str, AxisCoord], clip: bool = True) -> tuple[NDArray[np.int64], ...]:
+    def coord_to_idx(
+        self, coord: "MapCoord | Mapping[str, AxisCoord]", clip: bool = True
+    ) -> tuple[NDArray[np.int64], ...]:
         """Return the bins of coordinates.
 
         Parameters
         ----------
-        coord : mapping of axis name to coordinates
+        coord : MapCoord, or mapping of axis name to coordinates
         clip : bool, whether coordinates outside get the nearest bin instead of -1
         """
         return tuple(axis.coord_to_idx(coord[axis.name], clip=clip) for axis in self._axes)
 
-    def coord_to_pix(self, coord: Mapping[str, AxisCoord]) -> tuple[NDArray[np.float64], ...]:
+    def coord_to_pix(self, coord: "MapCoord | Mapping[str, AxisCoord]") -> tuple[NDArray[np.float64], ...]:
         """Return the pixel coordinates of coordinates by name."""
         return tuple(axis.coord_to_pix(coord[axis.name]) for axis in self._axes)
 

@@ -13,10 +13,15 @@ Slices = tuple[slice, slice]
 
 
 def cutout_origin(position: Sequence[float], npix: Sequence[int]) -> tuple[int, int]:
-    """First pixel (x0, y0) of a window of ``npix`` pixels centred on a position in pixel coordinates.
+    """Return the first pixel (x0, y0) of a window that is centred on a position.
 
     The position is rounded such that a window with an odd number of pixels is centred on the pixel that holds
     the position.
+
+    Parameters
+    ----------
+    position : pixel coordinates (x, y)
+    npix : number of pixels (x, y) of the window
     """
     if not all(math.isfinite(_) for _ in position):
         raise NoOverlapError(f"the position of the cutout does not project on the map, its pixel is {tuple(position)}")
@@ -27,7 +32,7 @@ def cutout_origin(position: Sequence[float], npix: Sequence[int]) -> tuple[int, 
 def trim_window(
     origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int], mode: str, *, is_closed: bool = False
 ) -> tuple[tuple[int, int], tuple[int, int]]:
-    """First pixel and number of pixels of a cutout after the rule of its mode.
+    """Return the first pixel and the number of pixels of a cutout by the rule of its mode.
 
     Parameters
     ----------
@@ -73,7 +78,12 @@ def _pixels(origin: Sequence[int], stop: Sequence[int]) -> str:
 
 
 def overlap_slices(origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int]) -> dict[str, Slices]:
-    """Slices (y, x) of the pixels that parent and cutout share, on the parent and on the cutout.
+    """Return slices (y, x) of the pixels that parent and cutout share, on the parent and on the cutout.
+
+    Parameters
+    ----------
+    origin : pixel (x, y) of the parent that is the first one of the cutout
+    npix, parent_npix : number of pixels (x, y) of the cutout and of the parent
 
     Raises
     ------
@@ -92,7 +102,7 @@ def overlap_slices(origin: Sequence[int], npix: Sequence[int], parent_npix: Sequ
 def overlap_parts(
     origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int], period: int | None
 ) -> list[dict[str, Slices]]:
-    """Slices as of `overlap_slices` of all the pixels that parent and cutout share, also whole turns further along x.
+    """Return slices as `overlap_slices` does of all pixels that parent and cutout share, also whole turns along x.
 
     Parameters
     ----------

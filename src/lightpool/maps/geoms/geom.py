@@ -3,36 +3,49 @@
 import abc
 import html
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, ClassVar, Self, TypeVar
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, find_device
 from lightpool.attributes import KnownAttributes
-from lightpool.maps.axes.axes import MapAxes
+from lightpool.maps.axes.axes import AxesLike, MapAxes
+from lightpool.maps.axes.axes_format import AnyAxis
+from lightpool.maps.axes.axis import MapAxis
+from lightpool.maps.axes.axis_base import BinIndex
 from lightpool.maps.axes.node_axis import NodeAxis
-from lightpool.maps.coord import MapCoord
-
-if TYPE_CHECKING:
-    from lightpool.maps.core import Map
+from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
+from lightpool.maps.map_kinds import make_map
+from lightpool.maps.wcs_header import SizeLike
+from lightpool.typing import QuantityLike
 
 __all__ = ["Geom", "pix_to_idx"]
 
 INVALID = -1
 """Index of a coordinate outside the geometry."""
 
-HostArray = np.ndarray[Any, Any]
+_Scalar = TypeVar("_Scalar", bound=np.generic)
 
 
-def pix_to_idx(pix: Any, edge: float = 0.0) -> HostArray:
-    """Nearest whole number of coordinates, -1 for NaN and infinity; whole numbers stay as they are.
+def pix_to_idx(pix: ArrayLike, edge: float = 0.0) -> NDArray[np.int64]:
+    """Return the pixel indices of pixel coordinates.
 
-    Within ``edge`` of the middle between two numbers it is the upper one: see `lightpool.arrays.kernels.events.EDGE`.
+    Parameters
+    ----------
+    pix : array of float; whole numbers stay as they are
+    edge : float
+        Within this distance of the middle between two pixels the index is the upper one, see
+        `lightpool.arrays.kernels.events.EDGE`.
+
+    Returns
+    -------
+    idx : array of int64, at least one-dimensional; -1 for NaN and infinity
     """
     values = np.atleast_1d(np.asarray(pix))
     if np.issubdtype(values.dtype, np.integer):
@@ -44,7 +57,7 @@ def pix_to_idx(pix: Any, edge: float = 0.0) -> HostArray:
 class Geom(KnownAttributes, abc.ABC):
     """Base class of the geometries: an image part, and any number of non-spatial axes."""
 
-    is_region = False
+    is_region: ClassVar[bool] = False
     is_hpx = False
     is_regular = True
     _axes: MapAxes
@@ -56,18 +69,28 @@ class Geom(KnownAttributes, abc.ABC):
         return f"<pre>{html.escape(str(self))}</pre>"
 
     @abc.abstractmethod
-    def _with_axes(self, axes: Any) -> Self:
+    def _with_axes(self, axes: AxesLike) -> Self:
         """Make a geometry with the same image part and other axes."""
 
     @property
     @abc.abstractmethod
-    def _npix_image(self) -> tuple[int, int]:
-        """Number of pixels in longitude and latitude."""
+    def npix_image(self) -> tuple[int, int]:
+        """Number of pixels in longitude and latitude, two whole numbers."""
 
     @property
     @abc.abstractmethod
     def wcs(self) -> WCS:
-        """Longitude and latitude of the pixels; of a region, those of the pixels on which it is drawn."""
+        """Pixels on the sky; not to be changed."""
+
+    @property
+    @abc.abstractmethod
+    def center_skydir(self) -> SkyCoord:
+        """Sky position of the centre."""
+
+    @property
+    @abc.abstractmethod
+    def width(self) -> u.Quantity:
+        """Width and height."""
 
     @property
     @abc.abstractmethod
@@ -75,52 +98,117 @@ class Geom(KnownAttributes, abc.ABC):
         """Name of the frame of the coordinates, ``icrs`` or ``galactic``."""
 
     @abc.abstractmethod
-    def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
-        """Pixel coordinates (lon, lat, axes...) of map coordinates."""
+    def coord_to_pix(self, coords: MapCoordLike) -> tuple[NDArray[np.float64], ...]:
+        """Return the pixel coordinates (lon, lat, axes...) of map coordinates, see `MapCoord.create`."""
 
     @abc.abstractmethod
-    def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
-        """Map coordinates (lon, lat, axes...) of pixel coordinates."""
+    def pix_to_coord(self, pix: Sequence[ArrayLike]) -> tuple[CoordArray, ...]:
+        """Return the map coordinates (lon, lat, axes...) of pixel coordinates."""
 
     @abc.abstractmethod
-    def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[HostArray, ...]:
-        """Pixel indices of pixel coordinates, -1 outside the geometry unless clipped."""
+    def pix_to_idx(self, pix: Sequence[ArrayLike], clip: bool = False) -> tuple[NDArray[np.int64], ...]:
+        """Return the pixel indices of pixel coordinates.
+
+        Parameters
+        ----------
+        pix : sequence of arrays (lon, lat, axes...)
+        clip : bool, whether coordinates outside get the index of the nearest pixel instead of -1
+        """
 
     @abc.abstractmethod
     def get_coord(
         self, *, mode: str = "center", frame: str | None = None, sparse: bool = False, axis_name: str | None = None
     ) -> MapCoord:
-        """Map coordinates of all bins."""
+        """Return the map coordinates of all bins.
+
+        Parameters
+        ----------
+        mode : ``center`` or ``edges``
+            Whether to take centres, or edges on the axes of ``axis_name``.
+        frame : str
+            Frame of the coordinates; that of the geometry by default.
+        sparse : bool
+            Whether arrays keep length 1 on the dimensions that they do not depend on.
+        axis_name : str
+        """
 
     @abc.abstractmethod
-    def contains(self, coords: Any) -> HostArray:
+    def contains(self, coords: MapCoordLike) -> NDArray[np.bool_]:
         """Whether map coordinates lie in the geometry."""
 
     @abc.abstractmethod
+    def separation(self, center: SkyCoord, /) -> Angle:
+        """Return the angle between a position and the pixel centres, or the centre of the region."""
+
+    @abc.abstractmethod
     def solid_angle(self) -> u.Quantity:
-        """Solid angle in sr."""
+        """Return the solid angle in sr."""
+
+    @abc.abstractmethod
+    def bin_volume(self) -> u.Quantity:
+        """Return the solid angle times the bin widths of the non-spatial axes."""
+
+    @abc.abstractmethod
+    def downsample(self, factor: int, axis_name: str) -> Self:
+        """Return a geometry with larger bins.
+
+        Parameters
+        ----------
+        factor : int, how many times as large
+        axis_name : str
+        """
 
     @abc.abstractmethod
     def upsample(self, factor: int, axis_name: str) -> Self:
-        """Geometry with bins of an axis ``factor`` times as small."""
+        """Return a geometry with smaller bins.
 
-    # What responses are evaluated at: the sky pixels, or the centre of a region as one pixel, on a device
+        Parameters
+        ----------
+        factor : int, how many times as small
+        axis_name : str
+        """
+
+    @abc.abstractmethod
+    def to_binsz(self, binsz: SizeLike) -> Self:
+        """Return a geometry of the same width with another pixel size; that of a region stays as it is."""
+
+    # The directions at which responses are evaluated: the sky pixels, or the centre of a region as one pixel
 
     @abc.abstractmethod
     def directions(self, device: str | Device | None = None) -> Array:
-        """Give the unit vectors of the pixels in the frame of the geometry, shape (3, ny, nx)."""
+        """Return the unit vectors of the pixels in the frame of the geometry, shape (3, ny, nx)."""
 
     @abc.abstractmethod
     def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
-        """Angle to a position (rad, in the frame of the geometry) in rad, shape (ny, nx); not to be changed."""
+        """Return the angle between the pixels and a position.
+
+        Parameters
+        ----------
+        lon, lat : float, rad in the frame of the geometry
+        device : str or Device, by default the default device
+
+        Returns
+        -------
+        separation : array of float64, shape (ny, nx), rad; not to be changed
+        """
 
     @abc.abstractmethod
     def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
-        """Give the unit vectors of the pixels in the field of view of a pointing, shape (3, ny, nx)."""
+        """Return the unit vectors of the pixels in the field of view of a pointing.
+
+        Parameters
+        ----------
+        pointing : SkyCoord
+        device : str or Device, by default the default device
+
+        Returns
+        -------
+        vectors : array of float64, shape (3, ny, nx), see `lightpool.arrays.fov_matrix`
+        """
 
     @abc.abstractmethod
     def solid_angle_array(self, device: str | Device | None = None) -> Array:
-        """Solid angle of the pixels in sr as a plain array, shape (ny, nx); not to be changed."""
+        """Return the solid angle of the pixels in sr as a plain array, shape (ny, nx); not to be changed."""
 
     @property
     def axes(self) -> MapAxes:
@@ -135,7 +223,7 @@ class Geom(KnownAttributes, abc.ABC):
     @property
     def data_shape(self) -> tuple[int, ...]:
         """Shape of the data: axes in reversed order, then latitude, longitude."""
-        return (*self.axes.shape[::-1], *self._npix_image[::-1])
+        return (*self.axes.shape[::-1], *self.npix_image[::-1])
 
     @property
     def data_shape_axes(self) -> tuple[int, ...]:
@@ -145,7 +233,7 @@ class Geom(KnownAttributes, abc.ABC):
     @property
     def data_shape_image(self) -> tuple[int, ...]:
         """Shape of the data with one bin on each non-spatial axis."""
-        return (1,) * len(self.axes) + self._npix_image[::-1]
+        return (1,) * len(self.axes) + self.npix_image[::-1]
 
     @property
     def shape_axes(self) -> tuple[int, ...]:
@@ -157,9 +245,9 @@ class Geom(KnownAttributes, abc.ABC):
         """Number of dimensions of the data."""
         return len(self.data_shape)
 
-    def data_nbytes(self, dtype: Any = "float64") -> u.Quantity:
-        """Memory that the data take, in MB."""
-        return (float(np.prod(self.data_shape)) * np.dtype(dtype).itemsize * u.byte).to("MB")
+    def data_nbytes(self, dtype: DTypeLike = "float64") -> u.Quantity:
+        """Return the memory that the data take, in MB."""
+        return u.Quantity(float(np.prod(self.data_shape)) * np.dtype(dtype).itemsize, "byte").to("MB")
 
     @property
     def is_allsky(self) -> bool:
@@ -178,7 +266,7 @@ class Geom(KnownAttributes, abc.ABC):
 
     @property
     def has_energy_axis(self) -> bool:
-        """Whether exactly one of the axes ``energy`` and ``energy_true`` is there."""
+        """Whether the geometry has exactly one of the axes ``energy`` and ``energy_true``."""
         return ("energy" in self.axes.names) ^ ("energy_true" in self.axes.names)
 
     @property
@@ -192,12 +280,12 @@ class Geom(KnownAttributes, abc.ABC):
         return tuple((n - 1.0) / 2.0 for n in self.data_shape[::-1])
 
     @property
-    def center_coord(self) -> tuple[Any, ...]:
+    def center_coord(self) -> tuple[CoordArray, ...]:
         """Map coordinates of the centre, longitude first."""
         return self.pix_to_coord(self.center_pix)
 
-    def coord_to_idx(self, coords: Any, clip: bool = False) -> tuple[HostArray, ...]:
-        """Pixel indices of map coordinates.
+    def coord_to_idx(self, coords: MapCoordLike, clip: bool = False) -> tuple[NDArray[np.int64], ...]:
+        """Return the pixel indices of map coordinates.
 
         Parameters
         ----------
@@ -212,8 +300,8 @@ class Geom(KnownAttributes, abc.ABC):
         """
         return self.pix_to_idx(self.coord_to_pix(coords), clip=clip)
 
-    def pix_of_centers(self, geom: Any) -> tuple[HostArray, ...]:
-        """Pixel coordinates of the bin centres of another geometry.
+    def pix_of_centers(self, geom: "Geom") -> tuple[NDArray[np.float64], ...]:
+        """Return the pixel coordinates, on this geometry, of the bin centres of another one.
 
         Returns
         -------
@@ -221,45 +309,50 @@ class Geom(KnownAttributes, abc.ABC):
         """
         return self.coord_to_pix(geom.get_coord(sparse=True))
 
-    def contains_pix(self, pix: Sequence[Any]) -> HostArray:
+    def contains_pix(self, pix: Sequence[ArrayLike]) -> NDArray[np.bool_]:
         """Whether pixel coordinates lie in the geometry."""
         inside = [_ != INVALID for _ in self.pix_to_idx(pix)]
         return np.asarray(np.logical_and.reduce(np.broadcast_arrays(*inside)))
 
-    def slice_by_idx(self, slices: Mapping[str, int | slice]) -> Self:
+    def slice_by_idx(self, slices: Mapping[str, BinIndex]) -> Self:
         """Slice non-spatial axes by name; an axis with a whole number is dropped."""
         return self._with_axes(self.axes.slice_by_idx(slices))
 
     def rename_axes(self, names: str | Sequence[str], new_names: str | Sequence[str]) -> Self:
-        """Rename axes."""
+        """Return a geometry with some axes renamed.
+
+        Parameters
+        ----------
+        names, new_names : one name each, or sequences of the same length
+        """
         return self._with_axes(self.axes.rename_axes(names=names, new_names=new_names))
 
     def to_image(self) -> Self:
-        """Geometry without the non-spatial axes."""
+        """Return a geometry without the non-spatial axes."""
         return self._with_axes(None)
 
-    def to_cube(self, axes: Sequence[Any]) -> Self:
-        """Geometry with more axes, after those that are there."""
+    def to_cube(self, axes: Sequence[AnyAxis]) -> Self:
+        """Return a geometry with more axes, after the present ones."""
         return self._with_axes([*self.axes, *axes])
 
     def squash(self, axis_name: str) -> Self:
-        """Geometry with an axis made one bin."""
+        """Return a geometry with one bin on an axis."""
         return self._with_axes(self.axes.squash(axis_name=axis_name))
 
     def drop(self, axis_name: str) -> Self:
-        """Geometry without an axis."""
+        """Return a geometry without an axis."""
         return self._with_axes(self.axes.drop(axis_name=axis_name))
 
-    def resample_axis(self, axis: Any) -> Self:
-        """Geometry whose axis of that name is grouped to the bins of another axis."""
+    def resample_axis(self, axis: MapAxis) -> Self:
+        """Return a geometry whose axis of that name is grouped to the bins of another axis."""
         return self._with_axes(self.axes.resample(axis=axis))
 
-    def replace_axis(self, axis: Any) -> Self:
-        """Geometry whose axis of that name is replaced."""
+    def replace_axis(self, axis: AnyAxis) -> Self:
+        """Return a geometry whose axis of that name is replaced."""
         return self._with_axes(self.axes.replace(axis=axis))
 
-    def pad(self, pad_width: Any, axis_name: str | None = None) -> Self:
-        """Geometry with more pixels at both ends.
+    def pad(self, pad_width: int | tuple[int, int], axis_name: str | None = None) -> Self:
+        """Return a geometry with more pixels at both ends.
 
         Parameters
         ----------
@@ -272,16 +365,18 @@ class Geom(KnownAttributes, abc.ABC):
         return self._with_axes(self.axes.pad(axis_name=axis_name, pad_width=pad_width))
 
     @abc.abstractmethod
-    def _pad_spatial(self, pad_width: Any) -> Self: ...
+    def _pad_spatial(self, pad_width: int | tuple[int, int]) -> Self: ...
+
+    # Masks. They are maps, of a class that this module cannot name: see `lightpool.maps.map_kinds`
 
     def energy_mask(
         self,
-        energy_min: u.Quantity | None = None,
-        energy_max: u.Quantity | None = None,
+        energy_min: "QuantityLike | None" = None,
+        energy_max: "QuantityLike | None" = None,
         round_to_edge: bool = False,
         device: str | Device | None = None,
-    ) -> "Map":
-        """Mask of the bins of the axis ``energy`` that lie wholly in an energy range.
+    ) -> Any:
+        """Return a mask of the bins of the axis ``energy`` that lie wholly in an energy range.
 
         Parameters
         ----------
@@ -301,14 +396,24 @@ class Geom(KnownAttributes, abc.ABC):
     def create_mask(
         self,
         axis_name: str,
-        edge_min: Any = None,
-        edge_max: Any = None,
+        edge_min: "QuantityLike | None" = None,
+        edge_max: "QuantityLike | None" = None,
         round_to_edge: bool = False,
         device: str | Device | None = None,
-    ) -> "Map":
-        """Mask of the bins of an axis that lie wholly in a range, see `energy_mask`."""
-        from lightpool.maps.core import Map  # a map has a geometry, so the module of maps imports this one
+    ) -> Any:
+        """Return a mask of the bins of an axis that lie wholly in a range.
 
+        Parameters
+        ----------
+        axis_name : str
+        edge_min, edge_max : Quantity
+            Range; the ends of the axis by default.
+        round_to_edge, device : see `energy_mask`
+
+        Returns
+        -------
+        mask : Map of bool on this geometry
+        """
         axis = self.axes[axis_name]
         edges = axis.edges
         low = edges[0] if edge_min is None else _in_unit_of(axis, edge_min)
@@ -320,15 +425,22 @@ class Geom(KnownAttributes, abc.ABC):
         inside = np.asarray((edges[:-1] >= low) & (edges[1:] <= high))
         shape = [1] * self.ndim
         shape[self.axes.index_data(axis_name)] = -1
-        return Map.from_geom(self, data=full_data(self, inside.reshape(shape), device), unit="", device=device)
+        return make_map(self, full_data(self, inside.reshape(shape), device), device)
 
 
-def _in_unit_of(axis: Any, edge: Any) -> u.Quantity:
+def _in_unit_of(axis: AnyAxis, edge: QuantityLike) -> u.Quantity:
     return axis.to_axis_unit(edge) if isinstance(axis, NodeAxis) else u.Quantity(edge)
 
 
-def full_data(geom: Geom, values: HostArray, device: str | Device | None) -> Any:
-    """Make data of a geometry, writable and on a device, from host values that broadcast to its shape."""
-    place = find_device(device)
-    on_device = constant(np.ascontiguousarray(values), place)
-    return place.xp.asarray(place.xp.broadcast_to(on_device, geom.data_shape), copy=True)
+def full_data(geom: Geom, values: NDArray[_Scalar], device: str | Device | None) -> Array:
+    """Make data of a geometry, writable and on a device, from host values.
+
+    Parameters
+    ----------
+    geom : Geom
+    values : array that broadcasts to the shape of the data
+    device : str or Device, None for the default device
+    """
+    target = find_device(device)
+    on_device = constant(np.ascontiguousarray(values), target)
+    return target.xp.asarray(target.xp.broadcast_to(on_device, geom.data_shape), copy=True)

@@ -1,15 +1,17 @@
 """Masks of an image on the host: regions, borders, footprints. Array code turns them into maps on a device."""
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
+from numpy.typing import NDArray
 
 from lightpool.maps.periodic_wcs import Plane
 from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.region_contents import PixelCentres
 from lightpool.maps.regions.sky_regions import parse_regions
+from lightpool.typing import QuantityLike, RegionLike
 
 if TYPE_CHECKING:
     from regions import RectangleSkyRegion
@@ -24,26 +26,34 @@ __all__ = [
     "without_border",
 ]
 
-HostArray = np.ndarray[Any, Any]
+
+def round_up_to_odd(value: float | NDArray[np.float64]) -> NDArray[np.int64]:
+    """Return the next odd whole number."""
+    odd: NDArray[np.float64] = np.ceil(value) // 2 * 2 + 1
+    return odd.astype(int)
 
 
-def round_up_to_odd(value: Any) -> Any:
-    """Next odd whole number."""
-    return (np.ceil(value) // 2 * 2 + 1).astype(int)
-
-
-def round_up_to_even(value: Any) -> Any:
-    """Next even whole number."""
-    return (np.ceil(value + 1) // 2 * 2).astype(int)
+def round_up_to_even(value: float) -> NDArray[np.int64]:
+    """Return the next even whole number."""
+    even: NDArray[np.float64] = np.ceil(value + 1) // 2 * 2
+    return even.astype(int)
 
 
 def rectangle_region(center: SkyCoord, width: u.Quantity, height: u.Quantity) -> "RectangleSkyRegion":
-    """Rectangle on the sky."""
+    """Return a rectangle on the sky.
+
+    Parameters
+    ----------
+    center : SkyCoord
+    width, height : Quantity, angles
+    """
     return region_classes.RectangleSkyRegion(center=center, width=width, height=height)
 
 
-def region_mask_image(regions: Any, plane: Plane, npix: tuple[int, int], lonlat: HostArray) -> HostArray:
-    """Mask of the pixels in any of some regions.
+def region_mask_image(
+    regions: "RegionLike | None", plane: Plane, npix: tuple[int, int], lonlat: NDArray[np.float64]
+) -> NDArray[np.bool_]:
+    """Return a mask of the pixels in any of some regions.
 
     Parameters
     ----------
@@ -60,15 +70,21 @@ def region_mask_image(regions: Any, plane: Plane, npix: tuple[int, int], lonlat:
     return PixelCentres(plane, npix, lonlat).in_any(parse_regions(regions))
 
 
-def block_mean(image: HostArray, factor: int) -> HostArray:
-    """Mean of blocks of ``factor`` x ``factor`` pixels."""
+def block_mean(image: NDArray[np.bool_], factor: int) -> NDArray[np.float64]:
+    """Return the mean of blocks of pixels.
+
+    Parameters
+    ----------
+    image : array, shape (ny, nx)
+    factor : int, number of pixels along each side of a block
+    """
     ny, nx = image.shape
     blocks = image.astype(float).reshape(ny // factor, factor, nx // factor, factor)
     return np.asarray(blocks.mean(axis=(1, 3)))
 
 
-def binary_structure(width: Any, scales_deg: HostArray, kernel: str = "disk") -> HostArray:
-    """Footprint of ones, shape (ny, nx).
+def binary_structure(width: QuantityLike, scales_deg: NDArray[np.float64], kernel: str = "disk") -> NDArray[np.float64]:
+    """Return a footprint of ones, shape (ny, nx).
 
     Parameters
     ----------
@@ -77,10 +93,10 @@ def binary_structure(width: Any, scales_deg: HostArray, kernel: str = "disk") ->
     scales_deg : array of 2, pixel sizes (lon, lat) in deg
     kernel : ``disk`` or ``box``
     """
-    width = u.Quantity(width)
-    if width.unit.is_equivalent("deg"):
-        width = width / u.Quantity(scales_deg, "deg")
-    n_lon, n_lat = (int(_) for _ in np.broadcast_to(round_up_to_odd(width.to_value("")), 2))
+    size = u.Quantity(width)
+    if size.unit.is_equivalent("deg"):
+        size = size / u.Quantity(scales_deg, "deg")
+    n_lon, n_lat = (int(_) for _ in np.broadcast_to(round_up_to_odd(size.to_value("")), 2))
     if kernel == "box":
         return np.ones((n_lat, n_lon))
     if kernel == "disk":
@@ -89,8 +105,14 @@ def binary_structure(width: Any, scales_deg: HostArray, kernel: str = "disk") ->
     raise ValueError(f"kernel must be 'disk' or 'box', got {kernel!r}")
 
 
-def without_border(npix: tuple[int, int], box: tuple[int, ...]) -> HostArray:
-    """Mask of the pixels that a box (ny, nx) of odd sides around them does not reach over the border."""
+def without_border(npix: tuple[int, int], box: tuple[int, ...]) -> NDArray[np.bool_]:
+    """Return a mask of the pixels around which a box fits into the image.
+
+    Parameters
+    ----------
+    npix : number of pixels (x, y)
+    box : odd sides (ny, nx) of the box
+    """
     mask = np.zeros(npix[::-1], dtype=bool)
     y, x = box[0] // 2, box[1] // 2
     mask[y : max(y, npix[1] - y), x : max(x, npix[0] - x)] = True

@@ -8,18 +8,15 @@ the mask; and there it matters only where their values differ.
 
 from dataclasses import dataclass
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self
+from typing import Self
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays.projection_parameters import Projection
-
-if TYPE_CHECKING:
-    from lightpool.maps.geoms.pixel_grid import SkyWindow
+from lightpool.maps.geoms.pixel_grid import SkyWindow
 
 __all__ = ["MaskLookup"]
-
-HostArray = np.ndarray[Any, Any]
 
 _ROUNDING_DEG = 1e-10
 """More than a position can be wrong after wcslib went from a plane to the sky and back: a thousand times its errors."""
@@ -36,7 +33,7 @@ _FURTHEST = 0.7
 
 @dataclass(frozen=True)
 class _Positions:
-    """Pixels along one axis of a mask, from -1, before the first one, to the number of pixels, behind the last one.
+    """Pixels along one dimension of a mask, from -1, before the first, to the number of pixels, after the last one.
 
     Attributes
     ----------
@@ -44,54 +41,70 @@ class _Positions:
         Pixel that holds each position; two neighbours where rounding decides between them.
     """
 
-    below: HostArray
-    above: HostArray
+    below: NDArray[np.int64]
+    above: NDArray[np.int64]
 
     @classmethod
-    def near(cls, position: HostArray, n_pixel: int, rounding: float) -> Self:
+    def near(cls, position: NDArray[np.float64], n_pixel: int, rounding: float) -> Self:
         """Pixels within the rounding of some positions."""
         low, high = (np.floor(position + 0.5 + step).clip(-1, n_pixel) for step in (-rounding, rounding))
         return cls(low.astype(np.int64), high.astype(np.int64))
 
     @cached_property
-    def open(self) -> HostArray:
+    def open(self) -> NDArray[np.int64]:
         """Numbers of the positions for which two pixels are left."""
         return np.flatnonzero(self.below != self.above)
 
 
 @dataclass(frozen=True)
 class MaskLookup:
-    """Where the columns and rows of a window lie on that of a mask."""
+    """Where the columns and rows of a window lie on that of a mask.
 
-    window: "SkyWindow"
-    mask_window: "SkyWindow"
+    Attributes
+    ----------
+    window, mask_window : SkyWindow
+    columns, rows : pixels of the mask that hold the columns and rows of the window
+    """
+
+    window: SkyWindow
+    mask_window: SkyWindow
     columns: _Positions
     rows: _Positions
 
     @classmethod
-    def between(cls, window: "SkyWindow", mask_window: "SkyWindow") -> Self | None:
-        """Lookup for a window; None if the windows do not share a plane, their rows and columns, or lie far out."""
+    def between(cls, window: SkyWindow, mask_window: SkyWindow) -> Self | None:
+        """Make the lookup for a window.
+
+        Parameters
+        ----------
+        window : SkyWindow, of the pixel centres
+        mask_window : SkyWindow, of the mask
+
+        Returns
+        -------
+        lookup : MaskLookup, or None if the windows do not share a plane, their rows and columns, or lie far out
+        """
         one, other = window.grid.projection, mask_window.grid.projection
         if one is None or other is None or window.grid.frame != mask_window.grid.frame or not _same_plane(one, other):
             return None
-        places, positions, furthest = [], [], 0.0
+        positions, roundings, furthest = [], [], 0.0
         for axis in (0, 1):
             first, n_pixel = window.box[axis], window.box[axis + 2]
             plane = (np.arange(first, first + n_pixel) - (one.crpix[axis] - 1)) * one.cd_rad[axis, axis]
             scale = float(other.cd_rad[axis, axis])
-            places.append(plane / scale + (other.crpix[axis] - 1 - mask_window.box[axis]))
-            positions.append(max(_ROUNDING_PIXEL, np.deg2rad(_ROUNDING_DEG) / abs(scale)))
-            furthest = np.hypot(furthest, np.abs(plane).max(initial=0.0))
-        if furthest > _FURTHEST or max(positions) > 0.1:
+            positions.append(plane / scale + (other.crpix[axis] - 1 - mask_window.box[axis]))
+            roundings.append(max(_ROUNDING_PIXEL, np.deg2rad(_ROUNDING_DEG) / abs(scale)))
+            furthest = float(np.hypot(furthest, np.abs(plane).max(initial=0.0)))
+        if furthest > _FURTHEST or max(roundings) > 0.1:
             return None
         columns, rows = (
-            _Positions.near(place, n, rounding)
-            for place, n, rounding in zip(places, mask_window.box[2:], positions, strict=True)
+            _Positions.near(position, n, rounding)
+            for position, n, rounding in zip(positions, mask_window.box[2:], roundings, strict=True)
         )
         return cls(window, mask_window, columns, rows)
 
-    def values(self, planes: HostArray, fill_value: bool) -> HostArray:
-        """Values at the pixel centres of the window.
+    def values(self, planes: NDArray[np.bool_], fill_value: bool) -> NDArray[np.bool_]:
+        """Return the values of a mask at the pixel centres of the window.
 
         Parameters
         ----------
@@ -117,7 +130,7 @@ class MaskLookup:
             values[..., y, x] = framed[..., *self._by_wcslib(x, y)]
         return values
 
-    def _depends_on_rounding(self, framed: HostArray) -> HostArray:
+    def _depends_on_rounding(self, framed: NDArray[np.bool_]) -> NDArray[np.bool_]:
         """Whether the pixels that may hold a centre differ in any plane, shape (ny, nx) of the window."""
         columns, rows = self.columns, self.rows
         found = np.zeros((rows.below.size, columns.below.size), dtype=bool)
@@ -130,7 +143,7 @@ class MaskLookup:
         found[rows.open] |= differs.take(columns.below + 1, axis=1) | differs.take(columns.above + 1, axis=1)
         return found
 
-    def _by_wcslib(self, x: HostArray, y: HostArray) -> tuple[HostArray, HostArray]:
+    def _by_wcslib(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Row and column in the framed mask of some pixels of the window."""
         grid, box = self.window.grid, self.window.box
         lon, lat = grid.wcs.wcs_pix2world(x + float(box.x0), y + float(box.y0), 0)

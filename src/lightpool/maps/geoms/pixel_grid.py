@@ -13,6 +13,7 @@ from weakref import WeakKeyDictionary
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.blocks import in_blocks
@@ -93,7 +94,7 @@ class PixelGrid:
         self._n_asked: dict[Hashable, int] = {}
         self._upsampled: dict[int, PixelGrid] = {}
         self._aligned: WeakKeyDictionary[PixelGrid, dict[float, bool]] = WeakKeyDictionary()
-        self._latest: tuple[object, tuple[Any, ...], Any] = (None, (), None)
+        self._latest: tuple[object, tuple[Hashable, ...], object] = (None, (), None)
 
     @cached_property
     def projection(self) -> Projection | None:
@@ -101,17 +102,26 @@ class PixelGrid:
         return sky_projection(self.wcs)
 
     @cached_property
-    def scales_deg(self) -> np.ndarray[Any, Any]:
+    def scales_deg(self) -> NDArray[np.float64]:
         """Pixel sizes in x and y at the reference pixel."""
         return pixel_scales_deg(self.wcs)
 
     @cached_property
     def plane(self) -> Plane:
-        """Its pixels without an end."""
+        """Its pixels, without a border."""
         return Plane(self.wcs)
 
     def pixel_to_sky(self, x: Array, y: Array) -> tuple[Array, Array]:
-        """Sky position, rad in the frame of the grid, of pixel coordinates (arrays on any device)."""
+        """Return the sky positions of pixel coordinates.
+
+        Parameters
+        ----------
+        x, y : arrays of float64 on any device
+
+        Returns
+        -------
+        lon, lat : arrays of float64 on that device, rad in the frame of the grid
+        """
         if self.projection is not None:
             if self.plane.period is not None:
                 x = x - self.plane.period * array_namespace(x).round((x - self.plane.zero) / self.plane.period)
@@ -120,16 +130,33 @@ class PixelGrid:
         return to_device(np.deg2rad(lon), device_of(x)), to_device(np.deg2rad(lat), device_of(x))
 
     def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
-        """Pixel coordinates of sky positions, rad in the frame of the grid (arrays on any device)."""
+        """Return the pixel coordinates of sky positions.
+
+        Parameters
+        ----------
+        lon, lat : arrays of float64 on any device, rad in the frame of the grid
+
+        Returns
+        -------
+        x, y : arrays of float64 on that device
+        """
         if self.projection is not None:
             return sky_to_pixel(self.projection, lon, lat)
         x, y = self.wcs.wcs_world2pix(np.rad2deg(to_host(lon)), np.rad2deg(to_host(lat)), 0)  # host: wcslib
         return to_device(np.asarray(x), device_of(lon)), to_device(np.asarray(y), device_of(lon))
 
     def directions(self, box: Box, device: Device, *, corners: bool = False) -> Array:
-        """Give the unit vectors of the pixel centres of a box in the frame of the grid, shape (3, ny, nx).
+        """Return the unit vectors of the pixels of a box in the frame of the grid.
 
-        Or of the corners, shape (3, ny + 1, nx + 1).
+        Parameters
+        ----------
+        box : Box
+        device : Device
+        corners : whether to take the corners of the pixels instead of their centres
+
+        Returns
+        -------
+        vectors : array of float64, shape (3, ny, nx), or (3, ny + 1, nx + 1) for corners
         """
         half, more = (0.5, 1) if corners else (0.0, 0)
         if self.projection is None:
@@ -149,17 +176,29 @@ class PixelGrid:
             parts.append(pixel_directions(moved, (box.ny + more, columns.size), device, first=first))
         return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=-1)
 
-    def lonlat(self, box: Box) -> np.ndarray[Any, Any]:
-        """Sky position of the pixel centres of a box on the host, by wcslib, shape (2, ny, nx), unit deg."""
+    def lonlat(self, box: Box) -> NDArray[np.float64]:
+        """Return the sky positions of the pixel centres of a box on the host, by wcslib, shape (2, ny, nx), deg."""
         y, x = np.mgrid[box.y0 : box.y0 + box.ny, box.x0 : box.x0 + box.nx].astype(float)
         return np.stack(self.plane.to_sky(x, y))
 
     def has_room(self, n_number: int, box: Box) -> bool:
-        """Whether an array of so many numbers for each pixel of a box can be kept."""
+        """Whether an array on a box can be kept.
+
+        Parameters
+        ----------
+        n_number : int, number of floats for each pixel
+        box : Box
+        """
         return self._store.has_room(8 * n_number * box.n_pixel)
 
     def is_aligned(self, other: "PixelGrid", tolerance: float) -> bool:
-        """Whether the pixels are those of another grid, counted from another one."""
+        """Whether the pixels are those of another grid, counted from another first pixel.
+
+        Parameters
+        ----------
+        other : PixelGrid
+        tolerance : float, see `lightpool.maps.wcs_header.same_wcs`
+        """
         if self is other:
             return True
         known = self._aligned.setdefault(other, {})
@@ -167,19 +206,25 @@ class PixelGrid:
             known[tolerance] = self.frame == other.frame and same_wcs(self.wcs, other.wcs, tolerance, any_origin=True)
         return known[tolerance]
 
-    def latest(self, place: object, kind: tuple[Any, ...], make: Callable[[], _Found]) -> _Found:
-        """What was made last, if that was for the same object and of the same kind; else it is made now.
+    def latest(self, key: object, kind: tuple[Hashable, ...], make: Callable[[], _Found]) -> _Found:
+        """Return the latest result again if it was made for the same object and of the same kind, else a new one.
 
         The maps of a dataset are cut around one position, one after the other.
+
+        Parameters
+        ----------
+        key : object, compared by identity
+        kind : hashable, what was made for it
+        make : function that makes the result
         """
-        known_place, known_kind, found = self._latest
-        if known_place is not place or known_kind != kind:
+        known_key, known_kind, found = self._latest
+        if known_key is not key or known_kind != kind:
             found = make()
-            self._latest = place, kind, found
+            self._latest = key, kind, found
         return cast(_Found, found)
 
     def upsampled(self, factor: int) -> "PixelGrid":
-        """Grid of pixels that are ``factor`` times as small."""
+        """Return a grid of pixels that are ``factor`` times as small."""
         if factor != int(factor) or factor < 1:
             raise GeometryError(f"factor must be a whole number from 1, got {factor!r}")
         if factor not in self._upsampled:
@@ -188,10 +233,16 @@ class PixelGrid:
         return self._upsampled[factor]
 
     def shared(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> Array:
-        """Array on a box, computed once; when that pays, on more than the box, for other boxes to be cut from.
+        """Return an array on a box, computed once; when that pays, on more than the box, for other boxes.
 
         The extent is filled when the boxes in it that were asked for add up to it, or one is a quarter of it. A box
         that reaches over the border is joined to the last one when the strips around that are no more than the box.
+
+        Parameters
+        ----------
+        kind : hashable, what the array holds
+        box : Box
+        compute : function that makes the array on a box
         """
         found = self._store.get(kind, box)
         if found is not None:
@@ -220,7 +271,12 @@ class PixelGrid:
         return box, compute(box)
 
     def single(self, kind: Hashable, box: Box, compute: Callable[[Box], Array]) -> Array:
-        """Array on a box, computed once, which boxes outside it have no use for."""
+        """Return an array on a box, computed once, which boxes outside it have no use for.
+
+        Parameters
+        ----------
+        kind, box, compute : see `shared`
+        """
         found = self._store.get(kind, box)
         if found is None:
             found = compute(box)
@@ -228,7 +284,7 @@ class PixelGrid:
         return found
 
     def __getstate__(self) -> dict[str, Any]:
-        # A WCS is pickled as the text of a FITS header, which rounds: its numbers travel beside it.
+        # A WCS is pickled as the text of a FITS header, which rounds: its numbers are pickled next to it.
         names = ("crpix", "crval", "cd") if self.wcs.wcs.has_cd() else ("crpix", "crval", "cdelt", "pc")
         numbers = {name: np.array(getattr(self.wcs.wcs, name)) for name in names}
         return {"wcs": self.wcs, "frame": self.frame, "extent": self.extent, "numbers": numbers}
@@ -247,17 +303,29 @@ class SkyWindow:
     grid: PixelGrid
     box: Box
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> "tuple[type[SkyWindow], tuple[PixelGrid, Box]]":
         return SkyWindow, (self.grid, self.box)
 
     @classmethod
     def from_wcs(cls, wcs: WCS, npix: tuple[int, int]) -> Self:
-        """Window of the first pixels of a WCS, on a grid of its own."""
+        """Make a window of the first pixels of a WCS, on a grid of its own.
+
+        Parameters
+        ----------
+        wcs : WCS
+        npix : number of pixels (x, y)
+        """
         grid = PixelGrid(wcs, npix)
         return cls(grid, grid.extent)
 
     def moved(self, x0: int, y0: int, nx: int, ny: int) -> "SkyWindow":
-        """Window whose first pixel is pixel (x0, y0) of this one."""
+        """Return another window on the same grid.
+
+        Parameters
+        ----------
+        x0, y0 : int, pixel of this window that is the first one of the other
+        nx, ny : int, number of pixels
+        """
         return SkyWindow(self.grid, Box(self.box.x0 + x0, self.box.y0 + y0, nx, ny))
 
     @cached_property
@@ -283,95 +351,128 @@ class SkyWindow:
         return xp.where(is_first, values, xp.full_like(values, np.nan))
 
     def directions(self, device: str | Device | None = None) -> Array:
-        """Give the unit vectors of the pixel centres in the frame of the grid, shape (3, ny, nx); NaN off the sky."""
-        place = find_device(device)
+        """Return the unit vectors of the pixel centres in the frame of the grid, shape (3, ny, nx); NaN off the sky."""
+        target = find_device(device)
 
         def compute(box: Box) -> Array:
-            return _by_rows(lambda rows: self.grid.directions(rows, place), box, place, n_number=3)
+            return _by_rows(lambda rows: self.grid.directions(rows, target), box, target, n_number=3)
 
-        return self._once(self.grid.shared(("directions", place.name), self.box, compute))
+        return self._once(self.grid.shared(("directions", target.name), self.box, compute))
 
-    def _part_of_directions(self, place: Device) -> Callable[[Box], Array]:
-        """Give the directions of boxes in this window: cut from those of all pixels, unless these cannot be kept."""
+    def _part_of_directions(self, target: Device) -> Callable[[Box], Array]:
+        """Function that makes the directions of a box: cut from those of all pixels, unless these cannot be kept."""
         if not self.grid.has_room(3, self.box):
-            return lambda rows: self.grid.directions(rows, place)
-        whole = self.directions(place)
+            return lambda rows: self.grid.directions(rows, target)
+        whole = self.directions(target)
         return lambda rows: self.box.cut(whole, rows)
 
     def solid_angle(self, device: str | Device | None = None) -> Array:
-        """Solid angle of the pixels, shape (ny, nx), unit sr; NaN where a corner is off the sky."""
-        place = find_device(device)
+        """Return the solid angle of the pixels, shape (ny, nx), unit sr; NaN where a corner is off the sky."""
+        target = find_device(device)
 
         def part(rows: Box) -> Array:
-            return solid_angles(self.grid.directions(rows, place, corners=True))
+            return solid_angles(self.grid.directions(rows, target, corners=True))
 
         return self._once(
-            self.grid.shared(("solid_angle", place.name), self.box, lambda box: _by_rows(part, box, place))
+            self.grid.shared(("solid_angle", target.name), self.box, lambda box: _by_rows(part, box, target))
         )
 
     def separation(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
-        """Angle between the pixel centres and a position in the frame of the grid, shape (ny, nx), all in rad."""
-        place = find_device(device)
+        """Return the angle between the pixel centres and a position.
+
+        Parameters
+        ----------
+        lon, lat : float, rad in the frame of the grid
+        device : str or Device
+
+        Returns
+        -------
+        separation : array of float64, shape (ny, nx), rad
+        """
+        target = find_device(device)
 
         def compute(box: Box) -> Array:
             centre = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-            vectors = self._part_of_directions(place)
-            return _by_rows(lambda rows: separation_of_vectors(vectors(rows), centre), box, place)
+            vectors = self._part_of_directions(target)
+            return _by_rows(lambda rows: separation_of_vectors(vectors(rows), centre), box, target)
 
-        return self._once(self.grid.single(("separation", place.name, lon, lat), self.box, compute))
+        return self._once(self.grid.single(("separation", target.name, lon, lat), self.box, compute))
 
     def field_of_view(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
-        """Give the unit vectors of the pixel centres in the field of view of a pointing (ICRS, deg)."""
-        place = find_device(device)
+        """Return the unit vectors of the pixel centres in the field of view of a pointing.
+
+        Parameters
+        ----------
+        lon, lat : float, ICRS position of the pointing in deg
+        device : str or Device
+
+        Returns
+        -------
+        vectors : array of float64, shape (3, ny, nx)
+        """
+        target = find_device(device)
 
         def compute(box: Box) -> Array:
-            matrix = fov_matrix(np.deg2rad(lon), np.deg2rad(lat)) @ frame_matrix(self.grid.frame, "icrs")
-            vectors = self._part_of_directions(place)
-            return _by_rows(lambda rows: rotate(matrix, vectors(rows)), box, place, n_number=3)
+            matrix = fov_matrix(float(np.deg2rad(lon)), float(np.deg2rad(lat))) @ frame_matrix(self.grid.frame, "icrs")
+            vectors = self._part_of_directions(target)
+            return _by_rows(lambda rows: rotate(matrix, vectors(rows)), box, target, n_number=3)
 
-        return self._once(self.grid.single(("field of view", place.name, lon, lat), self.box, compute))
+        return self._once(self.grid.single(("field of view", target.name, lon, lat), self.box, compute))
 
     def upsampled(self, factor: int) -> "SkyWindow":
-        """Window of pixels that are ``factor`` times as small; calls on one grid share the grid of small pixels."""
+        """Return a window of pixels ``factor`` times as small; calls on one grid share the grid of small pixels."""
         box = self.box
         return SkyWindow(self.grid.upsampled(factor), Box(*(n * factor for n in box)))
 
-    def lonlat(self) -> np.ndarray[Any, Any]:
-        """Sky position of the pixel centres on the host, by wcslib, shape (2, ny, nx), unit deg; NaN off the sky."""
+    def lonlat(self) -> NDArray[np.float64]:
+        """Return the sky positions of the pixel centres by wcslib on the host, shape (2, ny, nx), deg; NaN off sky."""
 
-        def compute(box: Box) -> np.ndarray[Any, Any]:
-            centres: np.ndarray[Any, Any] = _by_rows(self.grid.lonlat, box, find_device("cpu"), n_number=2)
+        def compute(box: Box) -> NDArray[np.float64]:
+            centres: NDArray[np.float64] = np.asarray(_by_rows(self.grid.lonlat, box, find_device("cpu"), n_number=2))
             centres.flags.writeable = False  # geometries share it
             return centres
 
         return np.asarray(self._once(self.grid.shared("lonlat", self.box, compute)))
 
     def numbers_on(self, other: "SkyWindow", device: str | Device | None = None) -> Array:
-        """Which pixel of another window contains each pixel centre, int64 of shape (ny, nx).
+        """Find the pixels of another window that contain the pixel centres.
 
-        Pixels are counted along the rows of the other window; what lies outside gets the number after the last one.
+        Parameters
+        ----------
+        other : SkyWindow
+        device : str or Device
+
+        Returns
+        -------
+        numbers : array of int64, shape (ny, nx)
+            Pixels are counted along the rows of the other window; outside it is the number after the last one.
         """
-        place = find_device(device)
+        target = find_device(device)
         n_x, n_y = other.box.nx, other.box.ny
 
-        def numbers(lon: Array, lat: Array) -> Array:
+        def numbers(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Array:
             if other.grid.frame != self.grid.frame:
                 centres = SkyCoord(lon, lat, unit="deg", frame=self.grid.frame).transform_to(other.grid.frame).data
                 lon, lat = centres.lon.deg, centres.lat.deg
             x, y = (np.floor(_ + 0.5) for _ in other.plane.from_sky(lon, lat))
             inside = (x >= 0) & (x < n_x) & (y >= 0) & (y < n_y)  # False for NaN too
-            return constant(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), place)
+            return constant(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), target)
 
         def compute(box: Box) -> Array:
             if not self.grid.has_room(2, box):
-                return _by_rows(lambda rows: numbers(*self.grid.lonlat(rows)), box, place)
+                return _by_rows(lambda rows: numbers(*self.grid.lonlat(rows)), box, target)
             whole = SkyWindow(self.grid, box).lonlat()
-            return _by_rows(lambda rows: numbers(*box.cut(whole, rows)), box, place)
+            return _by_rows(lambda rows: numbers(*np.asarray(box.cut(whole, rows))), box, target)
 
-        return self.grid.shared(("numbers on", other, place.name), self.box, compute)
+        return self.grid.shared(("numbers on", other, target.name), self.box, compute)
 
     def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
-        """Pixel coordinates on the window of sky positions, rad in the frame of the grid."""
+        """Return the pixel coordinates on the window of sky positions.
+
+        Parameters
+        ----------
+        lon, lat : arrays of float64 on any device, rad in the frame of the grid
+        """
         x, y = self.grid.sky_to_pixel(lon, lat)
         x, y = x - float(self.box.x0), y - float(self.box.y0)
         return (on_turn(x, *self.turn) if self.turn is not None else x), y

@@ -39,13 +39,20 @@ class Box(NamedTuple):
         )
 
     def around(self, other: "Box") -> "Box":
-        """Smallest box that holds this one and another."""
+        """Return the smallest box that holds this one and another."""
         x0, y0 = min(self.x0, other.x0), min(self.y0, other.y0)
         x1, y1 = max(self.x0 + self.nx, other.x0 + other.nx), max(self.y0 + self.ny, other.y0 + other.ny)
         return Box(x0, y0, x1 - x0, y1 - y0)
 
     def grown(self, values: Array, outer: "Box", compute: Callable[["Box"], Array]) -> Array:
-        """Array on an outer box, from the one on this box and what is computed for up to four strips around it."""
+        """Return an array on an outer box, from the one on this box and up to four strips around it.
+
+        Parameters
+        ----------
+        values : array on this box, shape (..., ny, nx)
+        outer : Box
+        compute : function that makes the array on a strip
+        """
         xp = array_namespace(values)
         left, below = self.x0 - outer.x0, self.y0 - outer.y0
         right, above = outer.nx - self.nx - left, outer.ny - self.ny - below
@@ -55,7 +62,13 @@ class Box(NamedTuple):
         return xp.concat([middle if box is self else compute(box) for box in rows if box.n_pixel], axis=-2)
 
     def cut(self, values: Array, inner: "Box") -> Array:
-        """Part of an array on this box, shape (..., ny, nx), that lies on an inner box."""
+        """Return the part of an array that lies on an inner box.
+
+        Parameters
+        ----------
+        values : array on this box, shape (..., ny, nx)
+        inner : Box
+        """
         if self == inner:
             return values
         x, y = inner.x0 - self.x0, inner.y0 - self.y0
@@ -71,7 +84,13 @@ class PixelStore:
         self._lock = threading.Lock()
 
     def get(self, kind: Hashable, box: Box) -> Array | None:
-        """Array on a box, or None."""
+        """Return an array on a box, or None if there is none.
+
+        Parameters
+        ----------
+        kind : hashable, what the array holds
+        box : Box
+        """
         with self._lock:
             for key in reversed(self._arrays):
                 if key[0] == kind and key[1].holds(box):
@@ -84,7 +103,7 @@ class PixelStore:
         return n_bytes <= self._max_bytes
 
     def latest(self, kind: Hashable) -> tuple[Box, Array] | None:
-        """Box and array of a kind that was used last."""
+        """Return the box and the array of a kind that was used last, or None."""
         with self._lock:
             return next(((key[1], values) for key, values in reversed(self._arrays.items()) if key[0] == kind), None)
 
@@ -92,6 +111,12 @@ class PixelStore:
         """Keep an array in place of those on boxes inside, and forget the longest unused ones beyond the limit.
 
         An array beyond the limit by itself is not kept, and nothing is forgotten for it.
+
+        Parameters
+        ----------
+        kind : hashable, what the array holds
+        box : Box
+        values : array, shape (..., ny, nx)
         """
         if not self.has_room(_n_bytes(values)):
             return

@@ -4,26 +4,27 @@ import copy
 import logging
 from collections.abc import Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, Any, Self, cast
+from typing import TYPE_CHECKING, Self, TypedDict, Unpack, cast
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, full_on
 from lightpool.arrays.kernels.sphere import angular_separation, fov_matrix, frame_matrix, rotate, unit_vectors
 from lightpool.errors import GeometryError
-from lightpool.maps.axes.axes import MapAxes
-from lightpool.maps.coord import MapCoord
+from lightpool.fits import HDUList
+from lightpool.maps.axes.axes import AxesLike, MapAxes
+from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
 from lightpool.maps.geoms import region_geom_format
-from lightpool.maps.geoms.geom import Geom, HostArray, pix_to_idx
+from lightpool.maps.geoms.geom import Geom, pix_to_idx
 from lightpool.maps.geoms.region_pixels import coord_and_weights, solid_angle_of
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.pixel_regions import in_frame
 from lightpool.maps.regions.region_contents import Positions
 from lightpool.maps.regions.region_extent import (
@@ -39,7 +40,8 @@ from lightpool.maps.regions.sky_regions import (
     region_center,
     regions_to_compound_region,
 )
-from lightpool.maps.wcs_header import frame_of_wcs, pixel_scales_deg, width_deg
+from lightpool.maps.wcs_header import SizeLike, frame_of_wcs, pixel_scales_deg, width_deg
+from lightpool.typing import Axes, PathEffect, RegionLike
 
 if TYPE_CHECKING:
     from regions import Region, SkyRegion
@@ -53,6 +55,20 @@ _WIDEST_TAN = 60.0
 
 _PLANE = 1.5
 """Angle in deg up to which areas are those of the plane, as in Gammapy: that of a circle is wrong by 6e-5 then."""
+
+
+class RegionGeomOptions(TypedDict, total=False):
+    """Arguments of `RegionGeom` besides the region."""
+
+    axes: AxesLike
+    wcs: WCS | None
+    binsz_wcs: SizeLike
+
+
+class RegionGeomArguments(RegionGeomOptions, total=False):
+    """All arguments of `RegionGeom`."""
+
+    region: "Region | None"
 
 
 class RegionGeom(Geom):
@@ -76,32 +92,45 @@ class RegionGeom(Geom):
     projection = "TAN"
 
     def __init__(
-        self, region: "Region | None", axes: Any = None, wcs: WCS | None = None, binsz_wcs: Any = "0.1 deg"
+        self,
+        region: "Region | None",
+        axes: AxesLike = None,
+        wcs: WCS | None = None,
+        binsz_wcs: SizeLike = "0.1 deg",
     ) -> None:
-        if isinstance(region, region_classes.PixelRegion):
-            region = on_sky([region], wcs)[0]
-        self._region = cast("SkyRegion | None", region)
+        self._region: SkyRegion | None = None if region is None else on_sky([region], wcs)[0]
         self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
         self._binsz_wcs = Angle(binsz_wcs, "deg")
-        self._wcs: Any = wcs if wcs is not None or region is None else self._default_wcs()
+        # None only together with a region of None, which no method that needs the pixels takes
+        self._wcs = cast(WCS, wcs if wcs is not None or region is None else self._default_wcs())
 
     def _default_wcs(self) -> WCS:
-        center, projection = region_center(self._region), self.projection
-        if angles_from(center, self._known_region()) > _WIDEST_TAN:
-            center, _ = bounding_box(self._known_region(), center.frame.name)
+        region, projection = self.known_region, self.projection
+        center = region_center(region)
+        if angles_from(center, region) > _WIDEST_TAN:
+            center, _ = bounding_box(region, center.frame.name)
             projection = "ZEA"  # which shows all the sky
         size = tuple(np.broadcast_to(self._binsz_wcs.deg, 2).tolist())
-        kwargs = {"binsz": size, "skydir": center, "proj": projection, "frame": center.frame.name}
-        self._wcs = WcsGeom.create(**kwargs).wcs  # of all the sky: width and centre are found on it, once
-        return WcsGeom.create(width=tuple(self.width), **kwargs).wcs
+        frame = center.frame.name
+        # of all the sky: width and centre are found on it, once
+        self._wcs = WcsGeom.create(binsz=size, skydir=center, proj=projection, frame=frame).wcs
+        width = tuple(self.width)
+        return WcsGeom.create(width=width, binsz=size, skydir=center, proj=projection, frame=frame).wcs
 
     @classmethod
-    def create(cls, region: Any, **kwargs: Any) -> Self:
-        """Make a geometry from a region, a DS9 string, a position, or a list of them; see `from_regions`."""
+    def create(cls, region: "RegionLike | None", **kwargs: Unpack[RegionGeomOptions]) -> Self:
+        """Make a geometry from a region, a DS9 string, a position, or a list of them.
+
+        Parameters
+        ----------
+        region : str, SkyRegion, PixelRegion, SkyCoord, or list of them, see `from_regions`
+        **kwargs : dict
+            For the constructor.
+        """
         return cls.from_regions(regions=region, **kwargs)
 
     @classmethod
-    def from_regions(cls, regions: Any, **kwargs: Any) -> Self:
+    def from_regions(cls, regions: "RegionLike | None", **kwargs: Unpack[RegionGeomOptions]) -> Self:
         """Make a geometry from the union of regions.
 
         Parameters
@@ -115,8 +144,15 @@ class RegionGeom(Geom):
         return cls(region=regions_to_compound_region(parsed) if parsed else None, **kwargs)
 
     @classmethod
-    def from_hdulist(cls, hdulist: Any, format: str = "ogip", hdu: str | None = None) -> Self:
-        """Make a geometry from the HDUs of a file, see `lightpool.maps.geoms.region_geom_format`."""
+    def from_hdulist(cls, hdulist: HDUList, format: str = "ogip", hdu: str | None = None) -> Self:
+        """Make a geometry from the HDUs of a file.
+
+        Parameters
+        ----------
+        hdulist : HDUList
+        format : ``gadf``, ``ogip`` or ``ogip-arf``
+        hdu : first part of the names of the HDUs in the format ``gadf``
+        """
         region, wcs, axes = region_geom_format.read_region_hdus(hdulist, format, hdu)
         return cls(region=region, wcs=wcs, axes=axes)
 
@@ -125,22 +161,33 @@ class RegionGeom(Geom):
         format: str = "ogip",
         hdu_bands: str | None = None,
         hdu_region: str | None = None,
-    ) -> Any:
-        """HDUs of axes and region, see `lightpool.maps.geoms.region_geom_format`."""
-        return region_geom_format.make_region_hdus(self, format, hdu_bands, hdu_region)
+    ) -> HDUList:
+        """Return the HDUs of axes and region.
 
-    def _with_axes(self, axes: Any) -> Self:
+        Parameters
+        ----------
+        format : ``gadf``, ``ogip`` or ``ogip-sherpa``
+        hdu_bands, hdu_region : names of the HDUs; the OGIP formats call the region ``REGION``
+        """
+        return region_geom_format.make_region_hdus(self._region, self._wcs, self._axes, format, hdu_bands, hdu_region)
+
+    def _with_axes(self, axes: AxesLike) -> Self:
         geom = type(self)(self._region, axes=axes, wcs=self._wcs, binsz_wcs=self._binsz_wcs)
         known = ("_bounding_rectangle", "_center_lonlat")
         geom.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
         return geom
 
-    def copy(self, **kwargs: Any) -> Self:
-        """Copy, with some of the arguments of the constructor replaced."""
-        given = {"region": self._region, "axes": self._axes, "wcs": self._wcs, "binsz_wcs": self._binsz_wcs}
+    def copy(self, **kwargs: Unpack[RegionGeomArguments]) -> Self:
+        """Return a copy with some of the arguments of the constructor replaced."""
+        given: RegionGeomArguments = {
+            "region": self._region,
+            "axes": self._axes,
+            "wcs": self._wcs,
+            "binsz_wcs": self._binsz_wcs,
+        }
         return type(self)(**(given | kwargs))
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self.copy(region=copy.deepcopy(self._region, memo), axes=copy.deepcopy(self._axes, memo))
 
     # The region
@@ -150,9 +197,11 @@ class RegionGeom(Geom):
         """The region on the sky."""
         return self._region
 
-    def _known_region(self) -> "SkyRegion":
+    @property
+    def known_region(self) -> "SkyRegion":
+        """The region on the sky; a `GeometryError` if it is not known."""
         if self._region is None:
-            raise GeometryError("this geometry has no region, so it has no place on the sky")
+            raise GeometryError("this geometry has no region, so it has no position on the sky")
         return self._region
 
     @property
@@ -176,15 +225,15 @@ class RegionGeom(Geom):
     @property
     def is_all_point_sky_regions(self) -> bool:
         """Whether the region is a point or a union of points."""
-        return is_point(self._known_region())
+        return is_point(self.known_region)
 
     @cached_property
-    def _bounding_rectangle(self) -> tuple[SkyCoord, HostArray]:
+    def _bounding_rectangle(self) -> tuple[SkyCoord, NDArray[np.float64]]:
         """Centre, and width and height in deg, of the pixels that the region touches.
 
-        Of a region that the pixels cannot show, those of a box around it on the sphere.
+        For a region that the pixels cannot show, those of a box around it on the sphere.
         """
-        return bounding_rectangle(self._known_region(), self._wcs)
+        return bounding_rectangle(self.known_region, self._wcs)
 
     @property
     def width(self) -> u.Quantity:
@@ -199,7 +248,8 @@ class RegionGeom(Geom):
         return self._bounding_rectangle[0]
 
     @property
-    def _npix_image(self) -> tuple[int, int]:
+    def npix_image(self) -> tuple[int, int]:
+        """Number of pixels in longitude and latitude: one."""
         return 1, 1
 
     @property
@@ -208,11 +258,11 @@ class RegionGeom(Geom):
         return [1], [1]
 
     def separation(self, position: SkyCoord) -> Angle:
-        """Angle between the centre of the region and positions."""
+        """Return the angle between the centre of the region and positions."""
         return self.center_skydir.separation(position)
 
     def solid_angle(self) -> u.Quantity:
-        """Solid angle of the region in sr.
+        """Return the solid angle of the region in sr.
 
         That of parts that may overlap is counted on small pixels; that of others is a sum.
         """
@@ -221,29 +271,29 @@ class RegionGeom(Geom):
     @property
     def is_drawn(self) -> bool:
         """Whether the region has its shape on `wcs`; else its pixels are not those around its centre."""
-        return drawn_parts(self._known_region(), Plane(self._wcs)) is not None
+        return drawn_parts(self.known_region, Plane(self._wcs)) is not None
 
     @cached_property
-    def _is_small(self) -> bool:
-        """Whether the region is drawn in its shape, and the plane is as good as the sphere."""
-        region = self._known_region()
+    def is_small(self) -> bool:
+        """Whether the region is drawn in its shape, and is so small that areas are those of the plane."""
+        region = self.known_region
         if not self.is_drawn:
             return False
         return angles_from(bounding_box(region, self.frame)[0], region) <= _PLANE
 
-    def _part(self, regions: "Sequence[Region]") -> "RegionGeom":
-        """Geometry of some parts of the region, with pixels of the same size around them."""
+    def part(self, regions: "Sequence[SkyRegion]") -> "RegionGeom":
+        """Return the geometry of some parts of the region, with pixels of the same size around them."""
         return RegionGeom(regions_to_compound_region(regions), axes=self._axes, binsz_wcs=self.binsz_wcs)
 
     def bin_volume(self) -> u.Quantity:
-        """Solid angle times the bin widths of the non-spatial axes, in the shape of the data."""
+        """Return the solid angle times the bin widths of the non-spatial axes, in the shape of the data."""
         volume = self.solid_angle() * np.ones(self.data_shape)
         return volume if self.is_image else volume * self.axes.bin_volume()
 
     # The centre as a map of one pixel, on a device
 
     @cached_property
-    def _center_lonlat(self) -> tuple[HostArray, HostArray]:
+    def _center_lonlat(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Longitude and latitude of the centre in the frame of the geometry, shape (1, 1), rad."""
         centre = self.center_skydir
         if centre.frame.name != self.frame:  # to transform costs milliseconds, also to the same frame
@@ -251,26 +301,47 @@ class RegionGeom(Geom):
         return np.full((1, 1), centre.data.lon.rad), np.full((1, 1), centre.data.lat.rad)
 
     def directions(self, device: str | Device | None = None) -> Array:
-        """Give the unit vector of the centre in the frame of the geometry, shape (3, 1, 1)."""
+        """Return the unit vector of the centre in the frame of the geometry, shape (3, 1, 1)."""
         return constant(unit_vectors(*self._center_lonlat), device)
 
     def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
-        """Angle between the centre and a position (rad, in the frame of the geometry) in rad, shape (1, 1)."""
+        """Return the angle between the centre and a position.
+
+        Parameters
+        ----------
+        lon, lat : float, rad in the frame of the geometry
+        device : str or Device, by default the default device
+
+        Returns
+        -------
+        separation : array of float64, shape (1, 1), rad
+        """
         separation = angular_separation(*self._center_lonlat, lon, lat)
-        return full_on((1, 1), separation[0, 0], device)
+        return full_on((1, 1), float(separation[0, 0]), device)
 
     def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
-        """Give the unit vector of the centre in the field of view of a pointing, shape (3, 1, 1); see `WcsGeom`."""
-        matrix = fov_matrix(pointing.icrs.ra.rad, pointing.icrs.dec.rad) @ frame_matrix(self.frame, "icrs")
+        """Return the unit vector of the centre in the field of view of a pointing.
+
+        Parameters
+        ----------
+        pointing : SkyCoord
+        device : str or Device, by default the default device
+
+        Returns
+        -------
+        vector : array of float64, shape (3, 1, 1), see `WcsGeom.offset_vectors`
+        """
+        lon, lat = float(pointing.icrs.ra.rad), float(pointing.icrs.dec.rad)
+        matrix = fov_matrix(lon, lat) @ frame_matrix(self.frame, "icrs")
         return constant(rotate(matrix, unit_vectors(*self._center_lonlat)), device)
 
     def solid_angle_array(self, device: str | Device | None = None) -> Array:
-        """Solid angle of the region in sr, shape (1, 1), on a device."""
-        return full_on((1, 1), self.solid_angle().to_value("sr"), device)
+        """Return the solid angle of the region in sr, shape (1, 1), on a device."""
+        return full_on((1, 1), float(self.solid_angle().to_value("sr")), device)
 
     # Coordinates
 
-    def contains(self, coords: Any) -> HostArray:
+    def contains(self, coords: MapCoordLike) -> NDArray[np.bool_]:
         """Whether positions lie in the region; a point contains every position, as in Gammapy."""
         position = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names).skycoord
         if self.is_all_point_sky_regions:
@@ -280,28 +351,33 @@ class RegionGeom(Geom):
             position = position.transform_to(frame)
         return self._contains_lonlat(position.data.lon.deg, position.data.lat.deg)
 
-    def _contains_lonlat(self, lon: HostArray, lat: HostArray) -> HostArray:
+    def _contains_lonlat(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
         """Whether positions in deg, in the frame of `wcs`, lie in the region."""
         x, y = self._wcs.wcs_world2pix(lon, lat, 0)
-        return Positions(Plane(self._wcs), x, y, lambda: (lon, lat)).inside(self._known_region())
+        return Positions(Plane(self._wcs), x, y, lambda: (lon, lat)).inside(self.known_region)
 
-    def contains_icrs(self, lon: HostArray, lat: HostArray) -> HostArray:
-        """Whether positions, arrays in rad, ICRS, lie in the region; faster than `contains`."""
+    def contains_icrs(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
+        """Whether positions lie in the region; faster than `contains`.
+
+        Parameters
+        ----------
+        lon, lat : arrays of float64, ICRS, rad
+        """
         if self._region is None or self.is_all_point_sky_regions:
             return np.ones(np.shape(lon), dtype=bool)
         lon, lat = (np.rad2deg(_) for _ in in_frame(lon, lat, "icrs", frame_of_wcs(self._wcs)))
         return self._contains_lonlat(lon, lat)
 
-    def contains_wcs_pix(self, pix: Sequence[Any]) -> HostArray:
+    def contains_wcs_pix(self, pix: Sequence[ArrayLike]) -> NDArray[np.bool_]:
         """Whether pixel coordinates on `wcs` lie in the region; a point contains every position."""
-        region = self._known_region()
+        region = self.known_region
         if self.is_all_point_sky_regions:
             return np.ones(np.shape(pix[0]), dtype=bool)
         x, y = np.broadcast_arrays(*pix[:2])
         return Positions(Plane(self._wcs), x, y, lambda: self._wcs.wcs_pix2world(x, y, 0)).inside(region)
 
-    def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
-        """Pixel coordinates of map coordinates: 0 in the region, NaN outside, then those on the axes.
+    def coord_to_pix(self, coords: MapCoordLike) -> tuple[NDArray[np.float64], ...]:
+        """Return the pixel coordinates of map coordinates: 0 in the region, NaN outside, then those on the axes.
 
         Coordinates without a position mean the centre of the region.
         """
@@ -314,8 +390,8 @@ class RegionGeom(Geom):
         image = np.zeros(1) if self._region is None else np.where(self.contains(coords), 0.0, np.nan)
         return (image, image.copy(), *self.axes.coord_to_pix(coords))
 
-    def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
-        """Map coordinates of pixel coordinates; NaN for positions beyond half a pixel."""
+    def pix_to_coord(self, pix: Sequence[ArrayLike]) -> tuple[CoordArray, ...]:
+        """Return the map coordinates of pixel coordinates; NaN for positions beyond half a pixel."""
         centre = self.center_skydir.data
         lon, lat = (
             u.Quantity(np.where(np.abs(p) < 0.5, angle.deg, np.nan), "deg")
@@ -323,20 +399,26 @@ class RegionGeom(Geom):
         )
         return (lon, lat, *self.axes.pix_to_coord(tuple(pix[2:])))
 
-    def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[HostArray, ...]:
-        """Pixel indices of pixel coordinates, -1 outside the axes unless clipped, and outside the region."""
+    def pix_to_idx(self, pix: Sequence[ArrayLike], clip: bool = False) -> tuple[NDArray[np.int64], ...]:
+        """Return the pixel indices of pixel coordinates; -1 outside the region.
+
+        Parameters
+        ----------
+        pix : sequence of arrays (lon, lat, axes...)
+        clip : bool, whether coordinates outside the axes get the index of the nearest bin instead of -1
+        """
         idx = [pix_to_idx(_) for _ in pix]
         return (*idx[:2], *self.axes.pix_to_idx(tuple(idx[2:]), clip=clip))
 
-    def get_idx(self) -> tuple[HostArray, ...]:
-        """Give the indices of all bins."""
+    def get_idx(self) -> tuple[NDArray[np.int64], ...]:
+        """Return the indices of all bins."""
         idx = np.meshgrid(*[np.arange(n) for n in self.data_shape], indexing="ij")
         return tuple(idx[::-1])
 
     def get_coord(
         self, mode: str = "center", frame: str | None = None, sparse: bool = False, axis_name: str | None = None
     ) -> MapCoord:
-        """Map coordinates of all bins.
+        """Return the map coordinates of all bins.
 
         Parameters
         ----------
@@ -355,8 +437,8 @@ class RegionGeom(Geom):
         coords = MapCoord.create(data, frame=self.frame).to_frame(frame or self.frame)
         return coords if sparse else coords.broadcasted
 
-    def get_wcs_coord_and_weights(self, factor: int = 10) -> tuple[MapCoord, HostArray]:
-        """Coordinates of the pixels that the region touches, and the part of each that lies in it.
+    def get_wcs_coord_and_weights(self, factor: int = 10) -> tuple[MapCoord, NDArray[np.float64]]:
+        """Return the coordinates of the pixels that the region touches, and the part of each that lies in it.
 
         Parameters
         ----------
@@ -373,8 +455,8 @@ class RegionGeom(Geom):
 
     # Other geometries
 
-    def to_wcs_geom(self, width_min: Any = None) -> WcsGeom:
-        """Geometry of the pixels of `wcs` around the region.
+    def to_wcs_geom(self, width_min: "SizeLike | None" = None) -> WcsGeom:
+        """Return the geometry of the pixels of `wcs` around the region.
 
         Parameters
         ----------
@@ -388,27 +470,39 @@ class RegionGeom(Geom):
         geom = WcsGeom(self._wcs).cutout(self.center_skydir, tuple(width.tolist()), mode="partial")
         return geom.to_cube(self.axes)
 
-    def to_binsz_wcs(self, binsz: Any) -> Self:
-        """Geometry of the same region drawn on pixels of another size (numbers in deg)."""
+    def to_binsz_wcs(self, binsz: SizeLike) -> Self:
+        """Return the geometry of the same region drawn on pixels of another size (numbers in deg)."""
         return type(self)(self._region, axes=self._axes, binsz_wcs=binsz)
 
-    def to_binsz(self, binsz: Any) -> Self:
+    def to_binsz(self, binsz: SizeLike) -> Self:
         """Return the geometry itself: a region has no pixels."""
         return self
 
     def downsample(self, factor: int, axis_name: str) -> Self:
-        """Geometry with bins of an axis ``factor`` times as large."""
+        """Return a geometry with larger bins.
+
+        Parameters
+        ----------
+        factor : int, how many times as large
+        axis_name : str
+        """
         return self._with_axes(self.axes.downsample(factor=factor, axis_name=axis_name))
 
     def upsample(self, factor: int, axis_name: str) -> Self:
-        """Geometry with bins of an axis ``factor`` times as small."""
+        """Return a geometry with smaller bins.
+
+        Parameters
+        ----------
+        factor : int, how many times as small
+        axis_name : str
+        """
         return self._with_axes(self.axes.upsample(factor=factor, axis_name=axis_name))
 
-    def _pad_spatial(self, pad_width: Any) -> Self:
+    def _pad_spatial(self, pad_width: int | tuple[int, int]) -> Self:
         raise GeometryError(f"a region has no pixels to pad by {pad_width!r}; name an axis")
 
-    def crop(self, crop_width: Any) -> Self:
-        """Refuse: a region has no pixels to crop."""
+    def crop(self, crop_width: int | tuple[int, int]) -> Self:
+        """Raise `GeometryError`: a region has no pixels to crop."""
         raise GeometryError(f"a region has no pixels to crop by {crop_width!r}")
 
     def union(self, other: "RegionGeom") -> None:
@@ -416,13 +510,18 @@ class RegionGeom(Geom):
         if self != other:
             raise GeometryError("geometries with different axes cannot be united")
         if other.region is not None:
-            self._region = other.region if self._region is None else self._region.union(other.region)
+            parts = [region for region in (self._region, other.region) if region is not None]
+            self._region = regions_to_compound_region(parts)
             self.__dict__.pop("_bounding_rectangle", None)
             self.__dict__.pop("_center_lonlat", None)
 
     def plot_region(
-        self, ax: Any = None, kwargs_point: dict[str, Any] | None = None, path_effect: Any = None, **kwargs: Any
-    ) -> Any:
+        self,
+        ax: "Axes | None" = None,
+        kwargs_point: dict[str, object] | None = None,
+        path_effect: "PathEffect | None" = None,
+        **kwargs: object,
+    ) -> Axes:
         """Draw the outlines of the region.
 
         Parameters
@@ -443,7 +542,13 @@ class RegionGeom(Geom):
         return plot_region(self, ax=ax, kwargs_point=kwargs_point, path_effect=path_effect, **kwargs)
 
     def is_allclose(self, other: "RegionGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6) -> bool:
-        """Whether another geometry has equal axes within tolerances; regions are not compared, as in Gammapy."""
+        """Whether another geometry has equal axes within tolerances; regions are not compared, as in Gammapy.
+
+        Parameters
+        ----------
+        other : RegionGeom
+        rtol_axes, atol_axes : float, of the edges of axes, see `numpy.allclose`
+        """
         if not isinstance(other, RegionGeom):
             raise TypeError(f"cannot compare a {type(self).__name__} with a {type(other).__name__}")
         if self.data_shape != other.data_shape:

@@ -1,7 +1,7 @@
 """Files of region geometries: a table of the axes, and a table of the region on the pixels of its WCS."""
 
 import logging
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 from astropy.table import QTable, Table
 from astropy.wcs import WCS
@@ -19,9 +19,7 @@ from lightpool.maps.regions.sky_regions import (
 from lightpool.maps.wcs_header import header_npix
 
 if TYPE_CHECKING:
-    from regions import Region
-
-    from lightpool.maps.geoms.region_geom import RegionGeom
+    from regions import PixelRegion, SkyRegion
 
 __all__ = ["make_region_hdus", "read_region_hdus"]
 
@@ -31,26 +29,30 @@ _WRITABLE = ("Circle", "CircleAnnulus", "Ellipse", "EllipseAnnulus", "Point", "P
 """Kinds of regions that FITS knows, by the first part of the names of their classes."""
 
 
-def make_region_hdus(geom: "RegionGeom", format: str, hdu_bands: str | None, hdu_region: str | None) -> HDUList:
-    """HDUs of axes and region.
+def make_region_hdus(
+    region: "SkyRegion | None", wcs: WCS, axes: MapAxes, format: str, hdu_bands: str | None, hdu_region: str | None
+) -> HDUList:
+    """Return the HDUs of axes and region.
 
     Parameters
     ----------
-    geom : RegionGeom
+    region : SkyRegion, or None for a region that is not known
+    wcs : WCS, pixels on which the region is drawn
+    axes : MapAxes
     format : ``gadf``, ``ogip`` or ``ogip-sherpa``
     hdu_bands, hdu_region : names of the HDUs; the OGIP formats call the region ``REGION``
     """
     hdulist = HDUList()
-    hdulist.append(geom.axes.to_table_hdu(hdu_bands=hdu_bands or "HDU_BANDS", format=format))
-    if geom.region is not None:
+    hdulist.append(axes.to_table_hdu(hdu_bands=hdu_bands or "HDU_BANDS", format=format))
+    if region is not None:
         name = (hdu_region or "HDU_REGION") if format == "gadf" else "REGION"
-        hdulist.append(_region_hdu(geom, name))
+        hdulist.append(_region_hdu(region, wcs, name))
     return hdulist
 
 
-def _region_hdu(geom: "RegionGeom", name: str) -> BinTableHDU:
+def _region_hdu(region: "SkyRegion", wcs: WCS, name: str) -> BinTableHDU:
     try:
-        parts = [region_to_pixel(_, geom.wcs) for _ in compound_region_to_regions(geom.region)]
+        parts = [region_to_pixel(_, wcs) for _ in compound_region_to_regions(region)]
     except ValueError as error:
         raise FormatError(f"the region cannot be written to FITS: {error}") from error
     writable = tuple(getattr(region_classes, f"{kind}PixelRegion") for kind in _WRITABLE)
@@ -62,15 +64,15 @@ def _region_hdu(geom: "RegionGeom", name: str) -> BinTableHDU:
             )
     table = region_classes.Regions(parts).serialize(format="fits")
     hdu = BinTableHDU(table, name=name)
-    hdu.header.update(geom.wcs.to_header())
-    shape = geom.wcs.array_shape
+    hdu.header.update(wcs.to_header())
+    shape = wcs.array_shape
     if shape is not None:
         hdu.header["WCSSHAPE"] = f"({shape[1]},{shape[0]})"
     return hdu
 
 
-def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> "tuple[Region | None, WCS | None, MapAxes]":
-    """Region (None if there is none), its WCS, and axes.
+def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> "tuple[SkyRegion | None, WCS | None, MapAxes]":
+    """Read a region (None if there is none), its WCS, and axes.
 
     Parameters
     ----------
@@ -81,7 +83,7 @@ def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> "tuple[R
     Raises
     ------
     FormatError
-        If the format is not known, or the table of the axes is not there.
+        If the format is not known, or there is no table of the axes.
     """
     bands = {"ogip": "EBOUNDS", "ogip-arf": "SPECRESP", "gadf": f"{hdu}_BANDS"}
     if format not in bands:
@@ -96,10 +98,11 @@ def read_region_hdus(hdulist: HDUList, format: str, hdu: str | None) -> "tuple[R
     return region, wcs, axes
 
 
-def _read_region(hdu: BinTableHDU) -> "tuple[Region | None, WCS | None]":
+def _read_region(hdu: BinTableHDU) -> "tuple[SkyRegion | None, WCS | None]":
     wcs = _wcs_of(hdu.header)
     regions = []
-    for pixel_region in region_classes.Regions.parse(data=_table_of(hdu), format="fits"):
+    parsed = cast("list[PixelRegion]", list(region_classes.Regions.parse(data=_table_of(hdu), format="fits")))
+    for pixel_region in parsed:
         pixel_region.meta["include"] = True  # the parser leaves it out
         regions.append(region_to_sky(pixel_region, wcs))
     if not regions:

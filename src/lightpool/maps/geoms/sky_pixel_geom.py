@@ -4,25 +4,30 @@ import copy
 import math
 from collections.abc import Sequence
 from functools import cached_property
-from typing import Any, Self
+from typing import TYPE_CHECKING, Self
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from astropy.wcs import WCS
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
 from lightpool.arrays.kernels.events import EDGE
 from lightpool.arrays.projection_parameters import Projection
 from lightpool.errors import GeometryError
-from lightpool.maps.axes.axes import MapAxes
+from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.axes.node_axis import NodeAxis
-from lightpool.maps.coord import MapCoord
+from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
 from lightpool.maps.geoms import image_masks
-from lightpool.maps.geoms.geom import INVALID, Geom, HostArray, pix_to_idx
+from lightpool.maps.geoms.cutouts import Slices
+from lightpool.maps.geoms.geom import INVALID, Geom, pix_to_idx
 from lightpool.maps.geoms.pixel_grid import SkyWindow
-from lightpool.maps.wcs_header import binsz_deg, lonlat_deg, npix_pair
+from lightpool.maps.wcs_header import NpixLike, SizeLike, binsz_deg, lonlat_deg, npix_pair
+
+if TYPE_CHECKING:
+    from regions import RectangleSkyRegion
 
 __all__ = ["SkyPixelGeom"]
 
@@ -38,9 +43,11 @@ class SkyPixelGeom(Geom):
     _consumed = ("cdelt",)
     _window: SkyWindow
     _cdelt: tuple[float, float]
-    _cutout_info: dict[str, Any] | None
+    _cutout_info: dict[str, Slices] | None
 
-    def __init__(self, wcs: WCS, npix: Any = None, cdelt: Any = None, axes: Any = None) -> None:
+    def __init__(
+        self, wcs: WCS, npix: "NpixLike | None" = None, cdelt: "SizeLike | None" = None, axes: AxesLike = None
+    ) -> None:
         if npix is None:
             if wcs.array_shape is None:
                 raise GeometryError("npix is not given, and the WCS does not know the shape of its array either")
@@ -48,41 +55,67 @@ class SkyPixelGeom(Geom):
         size = None if cdelt is None else binsz_deg(cdelt)
         self._set(SkyWindow.from_wcs(wcs, npix_pair(npix)), size, axes)
 
-    def _set(self, window: SkyWindow, cdelt: tuple[float, float] | None, axes: Any) -> None:
+    def _set(
+        self,
+        window: SkyWindow,
+        cdelt: tuple[float, float] | None,
+        axes: AxesLike,
+        cutout_info: dict[str, Slices] | None = None,
+    ) -> None:
         self._keep(
             _window=window,
             _cdelt=cdelt or binsz_deg(tuple(window.grid.scales_deg.tolist())),
             _axes=MapAxes.from_default(axes, n_spatial_axes=2),
-            _cutout_info=None,
+            _cutout_info=cutout_info,
         )
 
     @classmethod
-    def _from_window(cls, window: SkyWindow, cdelt: tuple[float, float], axes: Any) -> Self:
+    def _from_window(
+        cls,
+        window: SkyWindow,
+        cdelt: tuple[float, float],
+        axes: AxesLike,
+        cutout_info: dict[str, Slices] | None = None,
+    ) -> Self:
         geom = cls.__new__(cls)
-        geom._set(window, cdelt, axes)
+        geom._set(window, cdelt, axes, cutout_info)
         return geom
 
-    def _with_axes(self, axes: Any) -> Self:
-        geom = self._from_window(self._window, self._cdelt, axes)
-        geom._cutout_info = self._cutout_info
-        return geom
+    def _with_axes(self, axes: AxesLike) -> Self:
+        return self._from_window(self._window, self._cdelt, axes, self._cutout_info)
 
-    def __deepcopy__(self, memo: dict[int, Any]) -> Self:
+    def __deepcopy__(self, memo: dict[int, object]) -> Self:
         return self._with_axes(copy.deepcopy(self._axes, memo))
 
-    def copy(self, wcs: WCS | None = None, npix: Any = None, cdelt: Any = None, axes: Any = None) -> Self:
-        """Copy, with some of the arguments of the constructor replaced."""
+    def copy(
+        self,
+        wcs: WCS | None = None,
+        npix: "NpixLike | None" = None,
+        cdelt: "SizeLike | None" = None,
+        axes: AxesLike = None,
+    ) -> Self:
+        """Return a copy with some of the arguments of the constructor replaced.
+
+        Parameters
+        ----------
+        wcs, npix, cdelt, axes : see `WcsGeom`
+        """
         new_axes = self._axes if axes is None else axes
         if wcs is None and npix is None and cdelt is None:
             return self._with_axes(new_axes)
-        return type(self)(wcs or self.wcs, npix or self._npix_image, cdelt=cdelt or self._cdelt, axes=new_axes)
+        return type(self)(wcs or self.wcs, npix or self.npix_image, cdelt=cdelt or self._cdelt, axes=new_axes)
 
     # The image part
 
     @property
     def window(self) -> SkyWindow:
-        """Part of a grid of sky pixels that the image covers; geometries of one grid share what is computed for it."""
+        """The image part: a rectangle of pixels on a grid, which maps cut out of one map share."""
         return self._window
+
+    @property
+    def cdelt(self) -> tuple[float, float]:
+        """Pixel size in longitude and latitude that the geometry was made with, deg."""
+        return self._cdelt
 
     @property
     def wcs(self) -> WCS:
@@ -100,28 +133,25 @@ class SkyPixelGeom(Geom):
         return str(self._window.grid.wcs.wcs.ctype[0])[5:]
 
     @property
-    def _npix_image(self) -> tuple[int, int]:
+    def npix_image(self) -> tuple[int, int]:
+        """Number of pixels in longitude and latitude, two whole numbers."""
         return self._window.box.nx, self._window.box.ny
 
     @property
-    def npix(self) -> tuple[HostArray, HostArray]:
+    def npix(self) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Number of pixels in longitude and latitude, arrays of one number each."""
-        n_lon, n_lat = self._npix_image
+        n_lon, n_lat = self.npix_image
         return np.array([n_lon]), np.array([n_lat])
 
     @property
     def width(self) -> u.Quantity:
         """Width in longitude and latitude, shape (2, 1), unit deg."""
-        return u.Quantity([[n * size] for n, size in zip(self._npix_image, self._cdelt, strict=True)], "deg")
-
-    @property
-    def _scales(self) -> HostArray:
-        return self._window.grid.scales_deg
+        return u.Quantity([[n * size] for n, size in zip(self.npix_image, self._cdelt, strict=True)], "deg")
 
     @property
     def pixel_scales(self) -> Angle:
         """Pixel size in longitude and latitude at the reference pixel."""
-        return Angle(self._scales, "deg")
+        return Angle(self._window.grid.scales_deg, "deg")
 
     @property
     def pixel_area(self) -> float:
@@ -131,7 +161,7 @@ class SkyPixelGeom(Geom):
     @property
     def is_allsky(self) -> bool:
         """Whether the map is 360 deg wide and 180 deg high."""
-        sizes = [n * size for n, size in zip(self._npix_image, self._cdelt, strict=True)]
+        sizes = [n * size for n, size in zip(self.npix_image, self._cdelt, strict=True)]
         return all(math.isclose(*_, rel_tol=1e-5) for _ in zip(sizes, (360.0, 180.0), strict=True))
 
     @cached_property
@@ -143,54 +173,62 @@ class SkyPixelGeom(Geom):
     @property
     def footprint(self) -> SkyCoord:
         """Sky positions of the four corner pixels."""
-        n_x, n_y = self._npix_image
+        n_x, n_y = self.npix_image
         lon, lat = self._window.plane.to_sky([0, 0, n_x - 1, n_x - 1], [0, n_y - 1, n_y - 1, 0])
         return SkyCoord(lon, lat, frame=self.frame, unit="deg")
 
     @property
-    def footprint_rectangle_sky_region(self) -> Any:
+    def footprint_rectangle_sky_region(self) -> "RectangleSkyRegion":
         """Rectangle of the width of the map around its centre."""
-        return image_masks.rectangle_region(self.center_skydir, *self.width.ravel())
+        width, height = self.width.ravel()
+        return image_masks.rectangle_region(self.center_skydir, width, height)
 
     # Coordinates
 
-    def coord_to_pix(self, coords: Any) -> tuple[HostArray, ...]:
-        """Pixel coordinates (lon, lat, axes...) of map coordinates, see `MapCoord.create`."""
+    def coord_to_pix(self, coords: MapCoordLike) -> tuple[NDArray[np.float64], ...]:
+        """Return the pixel coordinates (lon, lat, axes...) of map coordinates, see `MapCoord.create`."""
         coords = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names)
         if coords.size == 0:
             return tuple(np.array([]) for _ in range(coords.ndim))
         lon, lat = (u.Quantity(_, "deg").value for _ in (coords.lon, coords.lat))
         return (*self._window.plane.from_sky(lon, lat), *self.axes.coord_to_pix(coords))
 
-    def pix_of_centers(self, geom: Any) -> tuple[HostArray, ...]:
-        """Pixel coordinates of the bin centres of another geometry; see `Geom.pix_of_centers`."""
+    def pix_of_centers(self, geom: Geom) -> tuple[NDArray[np.float64], ...]:
+        """Return the pixel coordinates of the bin centres of another geometry; see `Geom.pix_of_centers`."""
         axes = [axis for axis in self.axes if isinstance(axis, NodeAxis)]
         shares_axes = len(axes) == len(self.axes) == len(geom.axes)
         shares_axes = shares_axes and all(a is b for a, b in zip(axes, geom.axes, strict=True))
         if not (shares_axes and isinstance(geom, SkyPixelGeom) and geom.frame == self.frame):
             return super().pix_of_centers(geom)
-        image = self._window.plane.from_sky(*geom._window.lonlat())
+        lon, lat = geom.window.lonlat()
+        image = self._window.plane.from_sky(lon, lat)
         shapes = [(-1,) + (1,) * (number + 2) for number in range(len(axes))]
         return (*image, *(axis.center_pix.reshape(shape) for axis, shape in zip(axes, shapes, strict=True)))
 
-    def pix_to_coord(self, pix: Sequence[Any]) -> tuple[Any, ...]:
-        """Map coordinates (lon and lat in deg, axes...) of pixel coordinates; NaN off the sky."""
+    def pix_to_coord(self, pix: Sequence[ArrayLike]) -> tuple[CoordArray, ...]:
+        """Return the map coordinates (lon and lat in deg, axes...) of pixel coordinates; NaN off the sky."""
         lon, lat = self._window.plane.to_sky(pix[0], pix[1])
         return (u.Quantity(lon, "deg"), u.Quantity(lat, "deg"), *self.axes.pix_to_coord(tuple(pix[2:])))
 
-    def pix_to_idx(self, pix: Sequence[Any], clip: bool = False) -> tuple[HostArray, ...]:
-        """Pixel indices of pixel coordinates, -1 outside the geometry unless clipped."""
+    def pix_to_idx(self, pix: Sequence[ArrayLike], clip: bool = False) -> tuple[NDArray[np.int64], ...]:
+        """Return the pixel indices of pixel coordinates.
+
+        Parameters
+        ----------
+        pix : sequence of arrays (lon, lat, axes...)
+        clip : bool, whether coordinates outside get the index of the nearest pixel instead of -1
+        """
         idx = [*(pix_to_idx(_, EDGE) for _ in pix[:2]), *(pix_to_idx(_) for _ in pix[2:])]
-        for i, n in enumerate(self._npix_image):
+        for i, n in enumerate(self.npix_image):
             idx[i] = np.clip(idx[i], 0, n - 1) if clip else np.where((idx[i] < 0) | (idx[i] >= n), INVALID, idx[i])
         return (*idx[:2], *self.axes.pix_to_idx(tuple(idx[2:]), clip=clip))
 
-    def contains(self, coords: Any) -> HostArray:
+    def contains(self, coords: MapCoordLike) -> NDArray[np.bool_]:
         """Whether map coordinates lie on the map."""
         return self.contains_pix(self.coord_to_pix(coords))
 
-    def get_pix(self, idx: Sequence[int] | None = None, mode: str = "center") -> tuple[HostArray, ...]:
-        """Pixel coordinates of all pixels, or of one image plane; NaN off the sky.
+    def get_pix(self, idx: Sequence[int] | None = None, mode: str = "center") -> tuple[NDArray[np.float64], ...]:
+        """Return the pixel coordinates of all pixels, or of one image plane; NaN off the sky.
 
         Parameters
         ----------
@@ -203,8 +241,16 @@ class SkyPixelGeom(Geom):
         off_sky = np.isnan(np.broadcast_to(self._image_coord(mode, ("lon", "lat"))[0], pix[0].shape))
         return tuple(np.where(off_sky, np.nan, _) for _ in pix)
 
-    def get_idx(self, idx: Sequence[int] | None = None, flat: bool = False) -> tuple[HostArray, ...]:
-        """Give the indices of all pixels or of one plane, -1 off the sky; ``flat`` leaves those out, as vectors."""
+    def get_idx(self, idx: Sequence[int] | None = None, flat: bool = False) -> tuple[NDArray[np.int64], ...]:
+        """Return the indices of all pixels, or of one image plane; -1 off the sky.
+
+        Parameters
+        ----------
+        idx : tuple of int
+            Indices of a plane on the non-spatial axes; all planes by default.
+        flat : bool
+            Whether to return vectors, without the pixels off the sky.
+        """
         pix = self.get_pix(idx)
         return tuple(pix_to_idx(_[np.isfinite(_)] if flat else _) for _ in pix)
 
@@ -216,7 +262,7 @@ class SkyPixelGeom(Geom):
         sparse: bool = False,
         axis_name: str | Sequence[str] | None = None,
     ) -> MapCoord:
-        """Map coordinates of all pixels, or of one image plane.
+        """Return the map coordinates of all pixels, or of one image plane.
 
         Parameters
         ----------
@@ -247,7 +293,7 @@ class SkyPixelGeom(Geom):
             coords = coords.to_frame(frame)
         return coords if sparse else coords.broadcasted
 
-    def _pix_sparse(self, idx: Sequence[int] | None, mode: str, axis_name: Sequence[str]) -> list[HostArray]:
+    def _pix_sparse(self, idx: Sequence[int] | None, mode: str, axis_name: Sequence[str]) -> list[NDArray[np.float64]]:
         if mode not in ("center", "edges"):
             raise ValueError(f"mode must be 'center' or 'edges', got {mode!r}")
         edges = [mode == "edges" and name in axis_name for name in self.axes_names]
@@ -257,28 +303,29 @@ class SkyPixelGeom(Geom):
             pix[2:] = [np.array([float(_)]) for _ in np.atleast_1d(idx)]
         return [_.reshape((1,) * (len(pix) - 1 - i) + (-1,) + (1,) * i) for i, _ in enumerate(pix)]
 
-    def _image_coord(self, mode: str, axis_name: Sequence[str]) -> HostArray:
+    def _image_coord(self, mode: str, axis_name: Sequence[str]) -> NDArray[np.float64]:
         """Longitude and latitude of centres or corners in deg, shape (2, ny, nx)."""
         if mode == "center" or not {"lon", "lat"} & set(axis_name):
             return self._window.lonlat()
-        x, y = np.broadcast_arrays(*self.to_image()._pix_sparse(None, mode, axis_name))
+        pix = (_.reshape(_.shape[-2:]) for _ in self._pix_sparse(None, mode, axis_name)[:2])
+        x, y = np.broadcast_arrays(*pix)
         return np.stack(self._window.plane.to_sky(x, y))
 
     # Sky areas and angles
 
     def solid_angle(self) -> u.Quantity:
-        """Solid angle of the pixels in sr, with one bin on each non-spatial axis; NaN where a corner is off the sky."""
+        """Return the solid angle of the pixels in sr, with one bin on each axis; NaN where a corner is off the sky."""
         return u.Quantity(self._window.solid_angle("cpu"), "sr", copy=True).reshape(self.data_shape_image)
 
     def bin_volume(self) -> u.Quantity:
-        """Solid angle times the bin widths of the non-spatial axes."""
+        """Return the solid angle times the bin widths of the non-spatial axes."""
         volume = self.solid_angle()
         return volume if self.is_image else volume * self.axes.bin_volume()
 
     def separation(self, center: SkyCoord) -> Angle:
-        """Angle between the pixel centres and a position, shape (ny, nx)."""
-        lon, lat = lonlat_deg(center, self.frame)
-        return Angle(np.rad2deg(self._window.separation(np.deg2rad(lon), np.deg2rad(lat), "cpu")), "deg")
+        """Return the angle between the pixel centres and a position, shape (ny, nx)."""
+        lon, lat = (float(np.deg2rad(_)) for _ in lonlat_deg(center, self.frame))
+        return Angle(np.rad2deg(np.asarray(self._window.separation(lon, lat, "cpu"))), "deg")
 
     @property
     def sky_projection(self) -> Projection | None:
@@ -286,30 +333,57 @@ class SkyPixelGeom(Geom):
         return self._window.grid.projection
 
     def directions(self, device: str | Device | None = None) -> Array:
-        """Give the unit vectors of the pixel centres in the frame of the map, shape (3, ny, nx); NaN off the sky."""
+        """Return the unit vectors of the pixel centres in the frame of the map, shape (3, ny, nx); NaN off the sky."""
         return self._window.directions(device)
 
     def solid_angle_array(self, device: str | Device | None = None) -> Array:
-        """Solid angle of the pixels in sr as a plain array on a device, shape (ny, nx); not to be changed."""
+        """Return the solid angle of the pixels in sr, a plain array on a device, shape (ny, nx); not to be changed."""
         return self._window.solid_angle(device)
 
     def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
-        """Angle to a position (rad, in the frame of the map) in rad, shape (ny, nx), on a device; not to be changed."""
+        """Return the angle between the pixel centres and a position.
+
+        Parameters
+        ----------
+        lon, lat : float, rad in the frame of the map
+        device : str or Device, by default the default device
+
+        Returns
+        -------
+        separation : array of float64, shape (ny, nx), rad; not to be changed
+        """
         return self._window.separation(lon, lat, device)
 
     def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
-        """Give the unit vectors of the pixel centres in the field of view of a pointing, shape (3, ny, nx).
+        """Return the unit vectors of the pixel centres in the field of view of a pointing.
 
         The frame is that of `lightpool.arrays.fov_matrix`, with the axis of longitude along ICRS parallels.
+
+        Parameters
+        ----------
+        pointing : SkyCoord
+        device : str or Device, by default the default device
+
+        Returns
+        -------
+        vectors : array of float64, shape (3, ny, nx)
         """
         return self._window.field_of_view(*lonlat_deg(pointing, "icrs"), device)
 
     def pixel_numbers_on(self, geom: "SkyPixelGeom", device: str | Device | None = None) -> Array:
-        """Which pixel of the image of another geometry contains each pixel centre, int64 of shape (ny, nx).
+        """Find the pixels of the image of another geometry that contain the pixel centres.
 
-        Pixels are counted along the rows; what lies outside gets the number after the last one. Not to be changed.
+        Parameters
+        ----------
+        geom : WcsGeom
+        device : str or Device, by default the default device
+
+        Returns
+        -------
+        numbers : array of int64, shape (ny, nx); not to be changed
+            Pixels are counted along the rows; outside the image it is the number after the last one.
         """
-        return self._window.numbers_on(geom._window, device)
+        return self._window.numbers_on(geom.window, device)
 
     @property
     def first_pixel(self) -> tuple[int, int]:
@@ -322,5 +396,10 @@ class SkyPixelGeom(Geom):
         return self._window.turn
 
     def sky_to_pix_array(self, lon: Array, lat: Array) -> tuple[Array, Array]:
-        """Pixel coordinates of positions (rad, in the frame of the map) on any device; NaN off the projection."""
+        """Return the pixel coordinates of sky positions; NaN off the projection.
+
+        Parameters
+        ----------
+        lon, lat : arrays of float64 on any device, rad in the frame of the map
+        """
         return self._window.sky_to_pixel(lon, lat)

@@ -2,22 +2,28 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Self
+from typing import Any, Self, TypedDict, Unpack, cast
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
+from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
 from lightpool.errors import GeometryError
-from lightpool.maps.axes.axes import MapAxes
+from lightpool.fits import BinTableHDU, Header
+from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.geoms import image_masks
 from lightpool.maps.geoms.cutouts import Slices, cutout_origin, overlap_parts, trim_window
-from lightpool.maps.geoms.geom import HostArray, full_data
+from lightpool.maps.geoms.geom import full_data
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
+from lightpool.maps.map_kinds import make_map
 from lightpool.maps.wcs_header import (
+    NpixLike,
+    SizeLike,
+    SkyDirLike,
     all_sky_npix,
     binsz_deg,
     create_wcs,
@@ -29,13 +35,17 @@ from lightpool.maps.wcs_header import (
     width_deg,
     world_to_pixel,
 )
-
-if TYPE_CHECKING:
-    from lightpool.maps.core import Map
+from lightpool.typing import FrameLike, QuantityLike, RegionLike
 
 __all__ = ["WcsGeom"]
 
 log = logging.getLogger(__name__)
+
+
+class _SizeOfPixels(TypedDict, total=False):
+    binsz: SizeLike
+    npix: NpixLike
+    width: SizeLike
 
 
 class WcsGeom(SkyPixelGeom):
@@ -59,14 +69,14 @@ class WcsGeom(SkyPixelGeom):
     @classmethod
     def create(
         cls,
-        npix: Any = None,
-        binsz: Any = 0.5,
+        npix: "NpixLike | None" = None,
+        binsz: SizeLike = 0.5,
         proj: str = "CAR",
-        frame: Any = "icrs",
+        frame: FrameLike = "icrs",
         refpix: Sequence[float] | None = None,
-        axes: Any = None,
-        skydir: Any = None,
-        width: Any = None,
+        axes: AxesLike = None,
+        skydir: SkyDirLike = None,
+        width: "SizeLike | None" = None,
     ) -> Self:
         """Make a geometry from the size of its pixels and either their number or the width of the map.
 
@@ -115,15 +125,26 @@ class WcsGeom(SkyPixelGeom):
         return cls(wcs, (n_lon, n_lat), cdelt=size, axes=axes)
 
     @classmethod
-    def from_aligned(cls, geom: "WcsGeom", skydir: Any, width: Any) -> Self:
-        """Make a geometry whose pixels are those of another one, around a position (SkyCoord, or lon, lat in deg)."""
-        npix = [int(np.round(w / s)) for w, s in zip(width_deg(width), geom._scales, strict=True)]
+    def from_aligned(cls, geom: "WcsGeom", skydir: SkyCoord | tuple[float, float], width: SizeLike) -> Self:
+        """Make a geometry whose pixels are those of another one.
+
+        Parameters
+        ----------
+        geom : WcsGeom
+        skydir : SkyCoord, or tuple (lon, lat) in deg in the frame of the map
+            Centre; the nearest pixels are taken.
+        width : float, str, Quantity, or tuple of them
+            Width (lon, lat); numbers are in deg.
+        """
+        npix = [int(np.round(w / s)) for w, s in zip(width_deg(width), geom.window.grid.scales_deg, strict=True)]
         x, y = (float(np.ravel(_)[0]) for _ in geom.to_image().coord_to_pix(skydir))
         x0, y0 = (-int(np.floor(-pos + n / 2.0)) for pos, n in zip((x, y), npix, strict=True))
-        return cls._from_window(geom._window.moved(x0, y0, npix[0], npix[1]), geom._cdelt, geom.axes)
+        return cls._from_window(geom.window.moved(x0, y0, npix[0], npix[1]), geom.cdelt, geom.axes)
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any], hdu_bands: Any = None, format: str = "gadf") -> Self:
+    def from_header(
+        cls, header: Header | Mapping[str, Any], hdu_bands: BinTableHDU | None = None, format: str = "gadf"
+    ) -> Self:
         """Make a geometry from the header of an image HDU.
 
         Parameters
@@ -139,28 +160,34 @@ class WcsGeom(SkyPixelGeom):
             raise GeometryError(
                 f"table {hdu_bands.name!r} has a column NPIX: one pixelisation for each image plane is not supported"
             )
-        wcs = WCS(header, naxis=2).sub(2)
+        wcs = WCS(cast(Header, header), naxis=2).sub(2)
         npix = header_npix(header)
         wcs.array_shape = npix[::-1]
         return cls(wcs, npix, axes=MapAxes.from_table_hdu(hdu_bands, format=format))
 
-    def to_header(self) -> Any:
-        """Header with the keywords of the WCS, of the axes, and WCSSHAPE."""
+    def to_header(self) -> Header:
+        """Return a header with the keywords of the WCS, of the axes, and WCSSHAPE."""
         header = self.wcs.to_header()
         header.update(self.axes.to_header())
         header["WCSSHAPE"] = "(" + ",".join(str(_) for _ in self.data_shape[::-1]) + ")"
         return header
 
-    def to_bands_hdu(self, hdu_bands: str | None = None, format: str = "gadf") -> Any:
-        """Table HDU of the non-spatial axes, see `MapAxes.to_table_hdu`."""
+    def to_bands_hdu(self, hdu_bands: str | None = None, format: str = "gadf") -> BinTableHDU:
+        """Return a table HDU of the non-spatial axes.
+
+        Parameters
+        ----------
+        hdu_bands : str, name of the HDU
+        format : str, see `MapAxes.to_table_hdu`
+        """
         return self.axes.to_table_hdu(format=format, hdu_bands=hdu_bands)
 
     # Other geometries
 
     def cutout(
-        self, position: SkyCoord, width: Any, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1
+        self, position: SkyCoord, width: SizeLike, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1
     ) -> Self:
-        """Geometry of the part of the map around a position.
+        """Return the geometry of the part of the map around a position.
 
         Parameters
         ----------
@@ -187,34 +214,32 @@ class WcsGeom(SkyPixelGeom):
         """
         if not isinstance(position, SkyCoord) or not position.isscalar:
             raise TypeError(f"position must be a SkyCoord of one position, got {position!r}")
-        size = np.clip(np.array(width_deg(width)) / self._scales, min_npix, None)
-        if odd_npix:
-            size = image_masks.round_up_to_odd(size)
-        npix = tuple(int(np.round(_)) for _ in size)
+        size = np.clip(np.array(width_deg(width)) / self._window.grid.scales_deg, min_npix, None)
+        n_lon, n_lat = (int(np.round(_)) for _ in (image_masks.round_up_to_odd(size) if odd_npix else size))
+        npix = n_lon, n_lat
 
         def first_and_number() -> tuple[tuple[int, int], tuple[int, int]]:
             x, y = world_to_pixel(self.wcs, position, self.frame)
             x = self._window.plane.wrapped(x)
             origin, is_closed = cutout_origin((float(x), float(y)), npix), self._window.plane.is_closed
-            return trim_window(origin, npix, self._npix_image, mode, is_closed=is_closed)
+            return trim_window(origin, npix, self.npix_image, mode, is_closed=is_closed)
 
         kind = "cutout", self._window.box, npix, mode
         (x0, y0), (n_lon, n_lat) = self._window.grid.latest(position, kind, first_and_number)
-        geom = self._from_window(self._window.moved(x0, y0, n_lon, n_lat), self._cdelt, self._axes)
-        parts = overlap_parts((x0, y0), (n_lon, n_lat), self._npix_image, self._window.plane.whole_period)
-        geom._cutout_info = parts[0] if len(parts) == 1 else None
-        return geom
+        parts = overlap_parts((x0, y0), (n_lon, n_lat), self.npix_image, self._window.plane.whole_period)
+        window, info = self._window.moved(x0, y0, n_lon, n_lat), parts[0] if len(parts) == 1 else None
+        return self._from_window(window, self._cdelt, self._axes, info)
 
     @property
-    def cutout_info(self) -> dict[str, tuple[slice, slice]] | None:
+    def cutout_info(self) -> dict[str, Slices] | None:
         """Slices (y, x) ``parent-slices`` and ``cutout-slices`` on the map that this one was cut from.
 
         None for a geometry that was not cut out, or is on both ends of the other one, see `cutout_parts`.
         """
         return self._cutout_info
 
-    def cutout_slices(self, geom: "WcsGeom", mode: str = "partial") -> dict[str, tuple[slice, slice]]:
-        """Slices (y, x) of the pixels shared with a larger geometry.
+    def cutout_slices(self, geom: "WcsGeom", mode: str = "partial") -> dict[str, Slices]:
+        """Return slices (y, x) of the pixels shared with a larger geometry.
 
         Parameters
         ----------
@@ -234,56 +259,62 @@ class WcsGeom(SkyPixelGeom):
         GeometryError
             If they share pixels at both ends of the parent, across the seam of an all-sky map, see `cutout_parts`.
         """
-        plane = geom._window.plane
-        trim_window(self._origin_on(geom), self._npix_image, geom._npix_image, mode, is_closed=plane.is_closed)
+        plane = geom.window.plane
+        trim_window(self._origin_on(geom), self.npix_image, geom.npix_image, mode, is_closed=plane.is_closed)
         parts = self.cutout_parts(geom)
         if len(parts) > 1:
             raise GeometryError(
-                "the cutout lies on both ends of the map, so it has no single slices; `cutout_parts` gives those of "
+                "the cutout lies on both ends of the map, so it has no single slices; `cutout_parts` returns those of "
                 "each end"
             )
         slices = dict(parts[0])
         if mode == "trim":
-            slices["cutout-slices"] = tuple(slice(0, _.stop - _.start) for _ in slices["parent-slices"])  # type: ignore[assignment]
+            rows, columns = (slice(0, _.stop - _.start) for _ in slices["parent-slices"])
+            slices["cutout-slices"] = rows, columns
         return slices
 
     def cutout_parts(self, geom: "WcsGeom") -> list[dict[str, Slices]]:
-        """Slices as of `cutout_slices`, one entry for each part of the larger geometry.
+        """Return slices as `cutout_slices` does, one entry for each part of the larger geometry.
 
         There is one part, unless the larger geometry has a seam, where the sky repeats itself, inside this one.
         """
-        plane = geom._window.plane
+        plane = geom.window.plane
         period = None if plane.has_repeats or self._window.plane.has_repeats else plane.whole_period
-        return overlap_parts(self._origin_on(geom), self._npix_image, geom._npix_image, period)
+        return overlap_parts(self._origin_on(geom), self.npix_image, geom.npix_image, period)
 
     def _origin_on(self, geom: "WcsGeom") -> tuple[int, int]:
-        if self._window.grid is geom._window.grid:
-            box, parent = self._window.box, geom._window.box
+        if self._window.grid is geom.window.grid:
+            box, parent = self._window.box, geom.window.box
             return box.x0 - parent.x0, box.y0 - parent.y0
         if self.to_image().is_aligned(geom.to_image()):
             x0, y0 = np.rint(geom.wcs.wcs.crpix - self.wcs.wcs.crpix).astype(int).tolist()
             return x0, y0
         x, y = world_to_pixel(geom.wcs, self.center_skydir, geom.frame)
-        x = geom._window.plane.wrapped(x)
-        return cutout_origin((float(x), float(y)), self._npix_image)
+        x = geom.window.plane.wrapped(x)
+        return cutout_origin((float(x), float(y)), self.npix_image)
 
-    def _pad_spatial(self, pad_width: Any) -> Self:
+    def _pad_spatial(self, pad_width: int | tuple[int, int]) -> Self:
         return self._grown(*npix_pair(pad_width, "pad_width"))
 
-    def crop(self, crop_width: Any) -> Self:
-        """Geometry with fewer pixels (int, or pair lon, lat) at each border."""
+    def crop(self, crop_width: int | tuple[int, int]) -> Self:
+        """Return a geometry with fewer pixels (int, or pair lon, lat) at each border."""
         n_lon, n_lat = npix_pair(crop_width, "crop_width")
-        if 2 * n_lon >= self._npix_image[0] or 2 * n_lat >= self._npix_image[1]:
-            raise GeometryError(f"cropping {(n_lon, n_lat)} pixels leaves none of {self._npix_image}")
+        if 2 * n_lon >= self.npix_image[0] or 2 * n_lat >= self.npix_image[1]:
+            raise GeometryError(f"cropping {(n_lon, n_lat)} pixels leaves none of {self.npix_image}")
         return self._grown(-n_lon, -n_lat)
 
     def _grown(self, more_lon: int, more_lat: int) -> Self:
-        n_lon, n_lat = self._npix_image
+        n_lon, n_lat = self.npix_image
         window = self._window.moved(-more_lon, -more_lat, n_lon + 2 * more_lon, n_lat + 2 * more_lat)
         return self._from_window(window, self._cdelt, self._axes)
 
     def downsample(self, factor: int, axis_name: str | None = None) -> Self:
-        """Geometry whose pixels, or bins of an axis, are ``factor`` times as large.
+        """Return a geometry with larger pixels, or bins of an axis.
+
+        Parameters
+        ----------
+        factor : int, how many times as large
+        axis_name : str, by default the pixels are made larger
 
         Raises
         ------
@@ -292,27 +323,33 @@ class WcsGeom(SkyPixelGeom):
         """
         if axis_name is not None:
             return self._with_axes(self.axes.downsample(factor=factor, axis_name=axis_name))
-        if any(n % factor for n in self._npix_image):
-            n_lon, n_lat = self._npix_image
+        if any(n % factor for n in self.npix_image):
+            n_lon, n_lat = self.npix_image
             raise GeometryError(f"{n_lon} x {n_lat} pixels are not a multiple of factor {factor!r}; pad the map before")
-        n_lon, n_lat = (n // factor for n in self._npix_image)
+        n_lon, n_lat = (n // factor for n in self.npix_image)
         wcs = resampled_wcs(self.wcs, factor, (n_lon, n_lat))
         size = (self._cdelt[0] * factor, self._cdelt[1] * factor)
         return type(self)(wcs, (n_lon, n_lat), cdelt=size, axes=self._axes)
 
     def upsample(self, factor: int, axis_name: str | None = None) -> Self:
-        """Geometry whose pixels, or bins of an axis, are ``factor`` times as small."""
+        """Return a geometry with smaller pixels, or bins of an axis.
+
+        Parameters
+        ----------
+        factor : int, how many times as small
+        axis_name : str, by default the pixels are made smaller
+        """
         if axis_name is not None:
             return self._with_axes(self.axes.upsample(factor=factor, axis_name=axis_name))
         size = (self._cdelt[0] / factor, self._cdelt[1] / factor)
         return self._from_window(self._window.upsampled(factor), size, self._axes)
 
-    def to_binsz(self, binsz: Any) -> Self:
-        """Geometry of the same width around the same centre with another pixel size (numbers in deg)."""
+    def to_binsz(self, binsz: SizeLike) -> Self:
+        """Return a geometry of the same width around the same centre with another pixel size (numbers in deg)."""
         return self._recreated(binsz=binsz, width=self.width)
 
-    def to_odd_npix(self, max_radius: Any = None) -> Self:
-        """Geometry with an odd number of square pixels, as for PSF kernels.
+    def to_odd_npix(self, max_radius: "QuantityLike | None" = None) -> Self:
+        """Return a geometry with an odd number of square pixels, as for PSF kernels.
 
         Parameters
         ----------
@@ -323,20 +360,20 @@ class WcsGeom(SkyPixelGeom):
         return self._recreated(binsz=self.pixel_scales.max(), npix=image_masks.round_up_to_odd(self._n_wide(width)))
 
     def to_even_npix(self) -> Self:
-        """Geometry with an even number of square pixels."""
+        """Return a geometry with an even number of square pixels."""
         n_wide = self._n_wide(self.width.max())
         return self._recreated(binsz=self.pixel_scales.max(), npix=image_masks.round_up_to_even(n_wide))
 
     def _n_wide(self, width: u.Quantity) -> float:
         return float((width / self.pixel_scales.max()).to_value(""))
 
-    def _recreated(self, **kwargs: Any) -> Self:
+    def _recreated(self, **kwargs: Unpack[_SizeOfPixels]) -> Self:
         return self.create(skydir=self.center_skydir, proj=self.projection, frame=self.frame, axes=self._axes, **kwargs)
 
     # Masks
 
-    def region_mask(self, regions: Any, inside: bool = True, device: str | Device | None = None) -> "Map":
-        """Mask of the pixels whose centre lies in any of some regions.
+    def region_mask(self, regions: "RegionLike | None", inside: bool = True, device: str | Device | None = None) -> Any:
+        """Return a mask of the pixels whose centre lies in any of some regions.
 
         Parameters
         ----------
@@ -351,11 +388,11 @@ class WcsGeom(SkyPixelGeom):
         -------
         mask : WcsNDMap of bool
         """
-        from lightpool.maps.core import Map  # a map has a geometry, so the module of maps imports this one
+        return make_map(self, self.region_mask_array(regions, inside, device), device)
 
-        return Map.from_geom(self, data=self.region_mask_array(regions, inside, device), unit="", device=device)
-
-    def region_mask_array(self, regions: Any, inside: bool = True, device: str | Device | None = None) -> Array:
+    def region_mask_array(
+        self, regions: "RegionLike | None", inside: bool = True, device: str | Device | None = None
+    ) -> Array:
         """Return the mask of `region_mask` as an array, shape ``data_shape``.
 
         Parameters
@@ -363,33 +400,48 @@ class WcsGeom(SkyPixelGeom):
         regions, inside, device
             As in `region_mask`.
         """
-        image = image_masks.region_mask_image(regions, self._window.plane, self._npix_image, self._window.lonlat())
-        mask: Array = full_data(self, image == inside, device)
-        return mask
+        image = image_masks.region_mask_image(regions, self._window.plane, self.npix_image, self._window.lonlat())
+        return full_data(self, image == inside, device)
 
-    def region_weights(self, regions: Any, oversampling_factor: int = 10, device: str | Device | None = None) -> "Map":
-        """Part of each pixel that lies in any of some regions, from a mask with smaller pixels."""
-        from lightpool.maps.core import Map  # see region_mask
+    def region_weights(
+        self, regions: "RegionLike | None", oversampling_factor: int = 10, device: str | Device | None = None
+    ) -> Any:
+        """Return the part of each pixel that lies in any of some regions, from a mask with smaller pixels.
 
+        Parameters
+        ----------
+        regions, device : see `region_mask`
+        oversampling_factor : int, how many times as small
+
+        Returns
+        -------
+        weights : WcsNDMap, from 0 to 1
+        """
         fine = self.to_image().upsample(oversampling_factor)
-        image = image_masks.region_mask_image(regions, fine._window.plane, fine._npix_image, fine._window.lonlat())
-        return Map.from_geom(
-            self,
-            data=full_data(self, image_masks.block_mean(image, oversampling_factor), device),
-            unit="",
-            device=device,
-        )
+        image = image_masks.region_mask_image(regions, fine.window.plane, fine.npix_image, fine.window.lonlat())
+        return make_map(self, full_data(self, image_masks.block_mean(image, oversampling_factor), device), device)
 
-    def boundary_mask(self, width: Any, device: str | Device | None = None) -> "Map":
-        """Mask of the pixels that are at least a width (number of pixels, or angle; or a pair) away from the border."""
-        from lightpool.maps.core import Map  # see region_mask
+    def boundary_mask(self, width: QuantityLike, device: str | Device | None = None) -> Any:
+        """Return a mask of the pixels that are at least a width away from the border.
 
-        structure = image_masks.binary_structure(2 * u.Quantity(width), self._scales, kernel="box")
-        image = image_masks.without_border(self._npix_image, structure.shape)
-        return Map.from_geom(self, data=full_data(self, image, device), unit="", device=device)
+        Parameters
+        ----------
+        width : float, str or Quantity, or pair (lon, lat) of them
+            Number of pixels, or an angle.
+        device : str or Device
+            Where the mask is made; the default device by default.
 
-    def binary_structure(self, width: Any, kernel: str = "disk") -> HostArray:
-        """Footprint for `WcsNDMap.binary_erode` and `WcsNDMap.binary_dilate`, with one bin on each non-spatial axis.
+        Returns
+        -------
+        mask : WcsNDMap of bool
+        """
+        scales = self._window.grid.scales_deg
+        structure = image_masks.binary_structure(2 * u.Quantity(width), scales, kernel="box")
+        image = image_masks.without_border(self.npix_image, structure.shape)
+        return make_map(self, full_data(self, image, device), device)
+
+    def binary_structure(self, width: QuantityLike, kernel: str = "disk") -> NDArray[np.float64]:
+        """Return a footprint for `WcsNDMap.binary_erode` and `binary_dilate`, with one bin on each non-spatial axis.
 
         Parameters
         ----------
@@ -397,21 +449,34 @@ class WcsGeom(SkyPixelGeom):
             Number of pixels, or an angle: radius of a disk, or side of a box; rounded up to an odd number of pixels.
         kernel : ``disk`` or ``box``
         """
-        structure = image_masks.binary_structure(width, self._scales, kernel=kernel)
+        structure = image_masks.binary_structure(width, self._window.grid.scales_deg, kernel=kernel)
         return structure.reshape((1,) * len(self.axes) + structure.shape)
 
     # Comparison
 
     def is_aligned(self, other: "WcsGeom", tolerance: float = 1e-6) -> bool:
-        """Whether the axes are equal, and the pixels fall on those of another geometry."""
+        """Whether the axes are equal, and the pixels fall on those of another geometry.
+
+        Parameters
+        ----------
+        other : WcsGeom
+        tolerance : float, of the numbers of the WCS, relative
+        """
         if any(axis != other_axis for axis, other_axis in zip(self.axes, other.axes, strict=False)):
             return False
-        return self._window.grid.is_aligned(other._window.grid, tolerance)
+        return self._window.grid.is_aligned(other.window.grid, tolerance)
 
     def is_allclose(
         self, other: "WcsGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6, rtol_wcs: float = 1e-6
     ) -> bool:
-        """Whether another geometry has the same shape, axes and WCS within tolerances."""
+        """Whether another geometry has the same shape, axes and WCS within tolerances.
+
+        Parameters
+        ----------
+        other : WcsGeom
+        rtol_axes, atol_axes : float, of the edges of axes, see `numpy.allclose`
+        rtol_wcs : float, of the numbers of the WCS
+        """
         if not isinstance(other, WcsGeom):
             raise TypeError(f"cannot compare a {type(self).__name__} with a {type(other).__name__}")
         if self.data_shape != other.data_shape:
@@ -420,7 +485,7 @@ class WcsGeom(SkyPixelGeom):
         if not self.axes.is_allclose(other.axes, rtol=rtol_axes, atol=atol_axes):
             log.debug("axes differ")
             return False
-        if self._window == other._window:
+        if self._window == other.window:
             return True
         return self.frame == other.frame and same_wcs(self.wcs, other.wcs, rtol_wcs)
 
