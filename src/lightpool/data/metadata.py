@@ -1,11 +1,11 @@
-"""What headers say about observations, event lists and GTIs.
+"""Metadata of observations, event lists and GTIs, from the keywords of their headers.
 
-The values stay in the header until they are asked for: making coordinates and times for 10^5 observations takes long.
+The values are created on demand: coordinates and times of 10^5 observations take long to create.
 """
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
-from functools import lru_cache
+from functools import lru_cache, partial
 from typing import Any
 
 import astropy.units as u
@@ -18,6 +18,8 @@ from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError
 from lightpool.fits import has_time_reference, header_number, parsing, seconds_since_reference
+from lightpool.typing import MetaValue
+from lightpool.utils.on_demand import Deferred, DeferredAttribute
 
 __all__ = [
     "CreatorMetaData",
@@ -58,34 +60,40 @@ _OPTIONAL = [
 ]
 
 
-def _now() -> Any:
+def _now() -> Time:
     return Time.now()
 
 
 @dataclass
 class CreatorMetaData(KnownAttributes):
-    """Who made something, and when.
+    """Who created a product, and when.
 
     Attributes
     ----------
     creator : str, the software
-    date : `astropy.time.Time`, now by default
+    date : `astropy.time.Time`, now by default; text as it is in a header
     origin : str or None, the organisation
     """
 
     creator: str | None = f"lightpool {__version__}"
-    date: Any = field(default_factory=_now)
+    date: Time | str | None = field(default_factory=_now)
     origin: str | None = None
 
-    def to_header(self, format: str = "gadf") -> dict[str, Any]:
-        """Keywords CREATOR, CREATED and ORIGIN, those that are known."""
+    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
+        """Return the keywords CREATOR, CREATED and ORIGIN that are known."""
         date = self.date if self.date is None or isinstance(self.date, str) else self.date.iso
         values = {"CREATOR": self.creator, "CREATED": date, "ORIGIN": self.origin}
         return {key: value for key, value in values.items() if value is not None}
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "CreatorMetaData":
-        """Read CREATOR, CREATED and ORIGIN."""
+        """Read CREATOR, CREATED and ORIGIN.
+
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        format : {"gadf"}
+        """
         return cls(header.get("CREATOR"), header.get("CREATED"), header.get("ORIGIN"))
 
     def update_time(self) -> None:
@@ -95,7 +103,7 @@ class CreatorMetaData(KnownAttributes):
 
 @dataclass
 class ObsInfoMetaData(KnownAttributes):
-    """Which observation, by which telescope.
+    """Number of an observation, and the telescope that made it.
 
     Attributes
     ----------
@@ -111,12 +119,18 @@ class ObsInfoMetaData(KnownAttributes):
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "ObsInfoMetaData":
-        """Read OBS_ID, TELESCOP, INSTRUME and OBS_MODE."""
+        """Read OBS_ID, TELESCOP, INSTRUME and OBS_MODE.
+
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        format : {"gadf"}
+        """
         obs_id = obs_id_of(header.get("OBS_ID", 0), "header")
         return cls(obs_id, header.get("TELESCOP"), header.get("INSTRUME"), None, header.get("OBS_MODE"))
 
 
-def _radec(header: Mapping[str, Any], suffix: str) -> Any:
+def _radec(header: Mapping[str, Any], suffix: str) -> SkyCoord | None:
     lon, lat = header.get(f"RA_{suffix}"), header.get(f"DEC_{suffix}")
     if lon is None or lat is None:
         return None
@@ -131,14 +145,20 @@ def _radec(header: Mapping[str, Any], suffix: str) -> Any:
 
 @dataclass
 class PointingInfoMetaData(KnownAttributes):
-    """Mean pointing of an observation: `SkyCoord` in ICRS, and `AltAz`; None where the header has none."""
+    """Mean pointing of an observation in ICRS and in altitude and azimuth; None where the header has none."""
 
-    radec_mean: Any = None
-    altaz_mean: Any = None
+    radec_mean: SkyCoord | None = None
+    altaz_mean: AltAz | None = None
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "PointingInfoMetaData":
-        """Read RA_PNT, DEC_PNT, ALT_PNT and AZ_PNT."""
+        """Read RA_PNT, DEC_PNT, ALT_PNT and AZ_PNT.
+
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        format : {"gadf"}
+        """
         alt, az = header.get("ALT_PNT"), header.get("AZ_PNT")
         altaz = None if alt is None or az is None else AltAz(alt=float(alt) * u.deg, az=float(az) * u.deg)
         return cls(_radec(header, "PNT"), altaz)
@@ -146,28 +166,40 @@ class PointingInfoMetaData(KnownAttributes):
 
 @dataclass
 class TargetMetaData(KnownAttributes):
-    """Name of the target, and its position as `SkyCoord` in ICRS."""
+    """Name of the target, and its position in ICRS."""
 
     name: str | None = None
-    position: Any = None
+    position: SkyCoord | None = None
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "TargetMetaData":
-        """Read OBJECT, RA_OBJ and DEC_OBJ."""
+        """Read OBJECT, RA_OBJ and DEC_OBJ.
+
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        format : {"gadf"}
+        """
         return cls(header.get("OBJECT"), _radec(header, "OBJ"))
 
 
 @dataclass
 class TimeInfoMetaData(KnownAttributes):
-    """Start, stop and reference time as `astropy.time.Time`."""
+    """Start, stop and reference time."""
 
-    time_start: Any = None
-    time_stop: Any = None
-    reference_time: Any = None
+    time_start: Time | None = None
+    time_stop: Time | None = None
+    reference_time: Time | None = None
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "TimeInfoMetaData":
-        """Read the reference time, TSTART and TSTOP; all None where there is no reference."""
+        """Read the reference time, TSTART and TSTOP; all None where there is no reference.
+
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        format : {"gadf"}
+        """
         if not has_time_reference(header):
             return cls()
         header = seconds_since_reference(header)
@@ -178,12 +210,12 @@ class TimeInfoMetaData(KnownAttributes):
         ]
         return cls(times[0], times[1], reference.time)
 
-    def to_header(self, format: str = "gadf") -> dict[str, Any]:
-        """Keywords of the reference time, TSTART and TSTOP."""
+    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
+        """Return the keywords of the reference time, TSTART and TSTOP."""
         if self.reference_time is None:
             return {}
         reference = TimeReference.from_time(self.reference_time)
-        values = reference.to_header()
+        values: dict[str, MetaValue] = {**reference.to_header()}
         for key, time in (("TSTART", self.time_start), ("TSTOP", self.time_stop)):
             if time is not None:
                 values[key] = float(reference.seconds(time))
@@ -223,12 +255,17 @@ def _earth_location(lon: float, lat: float, height: float) -> EarthLocation:
 
 
 def deadtime_fraction(header: Mapping[str, Any], where: str = "header") -> float:
-    """Dead time over observation time, ``1 - DEADC``.
+    """Return the dead time over the observation time, ``1 - DEADC``.
+
+    Parameters
+    ----------
+    header : mapping of keyword to value
+    where : str, the file and HDU, which begin the message of an error
 
     Raises
     ------
     FormatError
-        If DEADC is missing, or is no number from 0 to 1.
+        If DEADC is missing, or is not a number from 0 to 1.
     """
     try:
         live = header_number(header, "DEADC", where)
@@ -240,13 +277,13 @@ def deadtime_fraction(header: Mapping[str, Any], where: str = "header") -> float
     if not 0 <= live <= 1:
         raise FormatError(
             f"{where}: DEADC = {live}, expected the live fraction of the time, 0 to 1 (LIVETIME / ONTIME); "
-            "mend the header"
+            "correct the header"
         )
     return 1 - live
 
 
 class ObservationMetaData(KnownAttributes):
-    """What the header of an event list says about the observation.
+    """Metadata of an observation, from the header of its event list.
 
     Parameters
     ----------
@@ -260,27 +297,24 @@ class ObservationMetaData(KnownAttributes):
     optional : dict of further keywords
     """
 
-    _FROM_HEADER = (
-        "obs_info",
-        "pointing",
-        "target",
-        "location",
-        "deadtime_fraction",
-        "time_info",
-        "creation",
-        "optional",
-    )
+    obs_info = DeferredAttribute[ObsInfoMetaData | None]()
+    pointing = DeferredAttribute[PointingInfoMetaData | None]()
+    target = DeferredAttribute[TargetMetaData | None]()
+    location = DeferredAttribute[EarthLocation | None]()
+    time_info = DeferredAttribute[TimeInfoMetaData | None]()
+    creation = DeferredAttribute[CreatorMetaData | None]()
+    optional = DeferredAttribute[dict[str, MetaValue] | None]()
 
     def __init__(
         self,
         obs_info: ObsInfoMetaData | None = None,
         pointing: PointingInfoMetaData | None = None,
         target: TargetMetaData | None = None,
-        location: Any = None,
+        location: EarthLocation | None = None,
         deadtime_fraction: float = 0.0,
         time_info: TimeInfoMetaData | None = None,
         creation: CreatorMetaData | None = None,
-        optional: dict[str, Any] | None = None,
+        optional: dict[str, MetaValue] | None = None,
     ) -> None:
         if not 0 <= deadtime_fraction <= 1:
             raise ValueError(
@@ -294,59 +328,67 @@ class ObservationMetaData(KnownAttributes):
     def from_header(
         cls, header: Mapping[str, Any], format: str = "gadf", *, where: str = "header"
     ) -> "ObservationMetaData":
-        """Keep the header; each value is made when it is asked for.
+        """Make from a header; each value is created on demand.
+
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        format : {"gadf"}
+        where : str, the file and HDU, which begin the message of an error
 
         Raises
         ------
         FormatError
-            If DEADC is missing or wrong: it decides the exposure.
+            If DEADC is missing or wrong: the exposure depends on it.
         """
-        meta = cls.__new__(cls)
-        meta.__dict__["_header"], meta.__dict__["_where"] = dict(header), where
-        meta.__dict__["deadtime_fraction"] = deadtime_fraction(header, where)
+        meta, kept = cls.__new__(cls), dict(header)
+        values = {name: Deferred(partial(_from_header, read, kept, where)) for name, read in _READERS.items()}
+        meta.__dict__.update(values, deadtime_fraction=deadtime_fraction(header, where))
         return meta
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
         self.__dict__["_is_changed"] = True
 
     @property
     def is_changed(self) -> bool:
-        """Whether an attribute was set, so that it is no longer what the header says."""
+        """Whether an attribute was set, so that it differs from the header."""
         return bool(self.__dict__.get("_is_changed", False))
-
-    def __getattr__(self, name: str) -> Any:
-        header = self.__dict__.get("_header")
-        if header is None or name not in self._FROM_HEADER:
-            raise AttributeError(
-                f"{type(self).__name__} has no attribute {name!r}; it has {', '.join(self._FROM_HEADER)}"
-            )
-        with parsing(self.__dict__["_where"]):
-            value = self.__dict__[name] = self._make(name, header)
-        return value
-
-    @staticmethod
-    def _make(name: str, header: Mapping[str, Any]) -> Any:
-        makers: dict[str, Any] = {
-            "obs_info": ObsInfoMetaData.from_header,
-            "pointing": PointingInfoMetaData.from_header,
-            "target": TargetMetaData.from_header,
-            "location": earth_location_from_header,
-            "time_info": TimeInfoMetaData.from_header,
-            "creation": lambda _: CreatorMetaData(),
-            "optional": lambda known: {key: known[key] for key in _OPTIONAL if key in known},
-        }
-        return makers[name](header)
 
     def __repr__(self) -> str:
         return f"ObservationMetaData(obs_info={self.obs_info!r}, deadtime_fraction={self.deadtime_fraction!r})"
+
+
+def _from_header(read: Callable[[Mapping[str, Any]], object], header: Mapping[str, Any], where: str) -> object:
+    with parsing(where):
+        return read(header)
+
+
+def _new_creation(header: Mapping[str, Any]) -> CreatorMetaData:
+    return CreatorMetaData()
+
+
+def _optional_keywords(header: Mapping[str, Any]) -> dict[str, MetaValue]:
+    return {key: header[key] for key in _OPTIONAL if key in header}
+
+
+_READERS: dict[str, Callable[[Mapping[str, Any]], object]] = {
+    "obs_info": ObsInfoMetaData.from_header,
+    "pointing": PointingInfoMetaData.from_header,
+    "target": TargetMetaData.from_header,
+    "location": earth_location_from_header,
+    "time_info": TimeInfoMetaData.from_header,
+    "creation": _new_creation,
+    "optional": _optional_keywords,
+}
+"""Attributes of `ObservationMetaData`, and the functions that read them from a header."""
 
 
 @dataclass
 class GTIMetaData(KnownAttributes):
     """Reference time and creation of a GTI."""
 
-    reference_time: Any = None
+    reference_time: Time | None = None
     creation: CreatorMetaData | None = None
 
 
@@ -356,15 +398,21 @@ class EventListMetaData(KnownAttributes):
 
     event_class: str | None = None
     creation: CreatorMetaData | None = None
-    optional: dict[str, Any] | None = None
+    optional: dict[str, MetaValue] | None = None
 
     @classmethod
     def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "EventListMetaData":
-        """Read EV_CLASS, the creation keywords and DST_VER, ANA_VER, CAL_VER."""
+        """Read EV_CLASS, the creation keywords and DST_VER, ANA_VER, CAL_VER.
+
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        format : {"gadf"}
+        """
         optional = {key: header[key] for key in ("DST_VER", "ANA_VER", "CAL_VER") if key in header}
         return cls(header.get("EV_CLASS"), CreatorMetaData.from_header(header), optional)
 
-    def to_header(self, format: str = "gadf") -> dict[str, Any]:
-        """Keywords of the event class and the creation."""
-        values = {} if self.event_class is None else {"EV_CLASS": self.event_class}
+    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
+        """Return the keywords of the event class and the creation."""
+        values: dict[str, MetaValue] = {} if self.event_class is None else {"EV_CLASS": self.event_class}
         return values | (self.creation.to_header() if self.creation is not None else {})
