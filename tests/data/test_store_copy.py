@@ -90,7 +90,7 @@ def test_a_file_that_is_a_link_to_another_place_is_replaced_not_followed(three, 
     (target / "data").mkdir()
     (target / "data/run_1.fits").symlink_to(outside)
     store = DataStore.from_dir(three.finish())
-    with pytest.raises(FileExistsError, match=r"run_1\.fits is there already and is not"):
+    with pytest.raises(FileExistsError, match=r"run_1\.fits already exists and differs from"):
         store.copy_obs([1], target)
     store.copy_obs([1], target, overwrite=True)
     assert outside.read_text() == "precious" if there else not outside.exists()
@@ -101,7 +101,7 @@ def test_a_file_that_is_a_link_to_another_place_is_replaced_not_followed(three, 
 def test_a_copy_that_is_there_is_kept_and_another_file_of_its_name_is_not_taken_for_it(three, target):
     store = DataStore.from_dir(three.finish())
     store.copy_obs([1], target)
-    with pytest.raises(FileExistsError, match=r"hdu-index\.fits\.gz is there already; pass overwrite=True"):
+    with pytest.raises(FileExistsError, match=r"hdu-index\.fits\.gz already exists; pass overwrite=True"):
         store.copy_obs([1, 2], target)
     (target / "hdu-index.fits.gz").unlink()
     (target / "obs-index.fits.gz").unlink()
@@ -109,7 +109,7 @@ def test_a_copy_that_is_there_is_kept_and_another_file_of_its_name_is_not_taken_
     write(three.folder / "data/run_1.fits", events_hdu(header=header_with(OBJECT="Other")), gti_hdu())
     (target / "hdu-index.fits.gz").unlink()
     (target / "obs-index.fits.gz").unlink()
-    with pytest.raises(FileExistsError, match=r"run_1\.fits is there already and is not"):
+    with pytest.raises(FileExistsError, match=r"run_1\.fits already exists and differs from"):
         store.copy_obs([1], target)
     assert "Other" not in DataStore.from_events_files([target / "data/run_2.fits"]).obs_table["OBJECT"]
 

@@ -4,11 +4,11 @@ import html
 import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from os import PathLike
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
 from lightpool.data.obs_table import ObservationTable, read_obs_index
@@ -21,6 +21,7 @@ from lightpool.data.store.index_from_events import index_tables
 from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.errors import MissingDataError
 from lightpool.fits import TableData, make_path, missing_file_hint
+from lightpool.typing import PathInput
 
 __all__ = ["DataStore", "MissingRequiredHDUError"]
 
@@ -62,7 +63,7 @@ class DataStore(KnownAttributes):
 
     @classmethod
     def _from_data(cls, hdu_index: TableData, obs_index: TableData | None) -> "DataStore":
-        """Make from columns; their tables are made when they are asked for, which takes longer than to read them."""
+        """Make from columns; the tables are created on demand, which takes longer than reading the columns."""
         store = cls.__new__(cls)
         store._hdu_index, store._obs_index = hdu_index, obs_index
         if obs_index is not None and len(np.unique(obs_index.columns["OBS_ID"])) < len(obs_index):
@@ -71,7 +72,7 @@ class DataStore(KnownAttributes):
 
     @property
     def hdu_table(self) -> HDUIndexTable:
-        """The HDU index; once it was handed out, changes of the table count."""
+        """The HDU index; from now on changes of the table count."""
         if isinstance(self._hdu_index, TableData):
             self._hdu_index = HDUIndexTable.from_table_data(self._hdu_index)
         return self._hdu_index
@@ -98,7 +99,7 @@ class DataStore(KnownAttributes):
         return f"<pre>{html.escape(str(self))}</pre>"
 
     @property
-    def obs_ids(self) -> Any:
+    def obs_ids(self) -> NDArray[np.integer[Any]]:
         """Observation IDs of the HDU index, sorted, each once."""
         return obs_ids_of(self._hdu_index)
 
@@ -106,7 +107,7 @@ class DataStore(KnownAttributes):
 
     @classmethod
     def from_file(
-        cls, filename: str | PathLike[str], hdu_hdu: str | int = "HDU_INDEX", hdu_obs: str | int | None = "OBS_INDEX"
+        cls, filename: PathInput, hdu_hdu: str | int = "HDU_INDEX", hdu_obs: str | int | None = "OBS_INDEX"
     ) -> "DataStore":
         """Open from one FITS file with both indices.
 
@@ -121,9 +122,9 @@ class DataStore(KnownAttributes):
     @classmethod
     def from_dir(
         cls,
-        base_dir: str | PathLike[str],
-        hdu_table_filename: str | PathLike[str] | None = None,
-        obs_table_filename: str | PathLike[str] | None = None,
+        base_dir: PathInput,
+        hdu_table_filename: PathInput | None = None,
+        obs_table_filename: PathInput | None = None,
     ) -> "DataStore":
         """Open from a folder.
 
@@ -162,8 +163,10 @@ class DataStore(KnownAttributes):
         return cls._from_data(hdu_index, read_obs_index(obs_path))
 
     @classmethod
-    def from_events_files(cls, events_paths: Sequence[str | PathLike[str]], irfs_paths: Any = None) -> "DataStore":
-        """Open from event files, without index files: the indices are made from the headers.
+    def from_events_files(
+        cls, events_paths: Sequence[PathInput], irfs_paths: PathInput | Sequence[PathInput] | None = None
+    ) -> "DataStore":
+        """Open from event files without index files: the index tables are created from the headers.
 
         Parameters
         ----------
@@ -185,15 +188,15 @@ class DataStore(KnownAttributes):
         *,
         index: HDULookup | None = None,
     ) -> Observation:
-        """One observation; no file is opened.
+        """Return one observation; no file is opened.
 
         Parameters
         ----------
         obs_id : int
         required_irf : "full-enclosure", "point-like", "all-optional", or list of aeff, edisp, psf, bkg, rad_max
-        require_events : bool, whether events and GTI must be listed, too
+        require_events : bool, whether events and GTI must be listed as well
         index : HDULookup, optional
-            The HDU index as `look_up` gives it, for those who ask for many observations one by one.
+            The HDU index as `look_up` returns it, for callers that get many observations one by one.
 
         Raises
         ------
@@ -230,16 +233,16 @@ class DataStore(KnownAttributes):
         skip_missing: bool = False,
         required_irf: str | Iterable[str] = "full-enclosure",
         require_events: bool = True,
-        selection: Any = None,
+        selection: ArrayLike | None = None,
     ) -> Observations:
-        """Observations; no file is opened.
+        """Return observations; no file is opened.
 
         Parameters
         ----------
         obs_id : iterable of int; all, sorted, by default
-        skip_missing : bool, leave IDs out that the HDU index does not list, with a warning, instead of an error
+        skip_missing : bool, skip IDs that the HDU index does not list, with a warning instead of an error
         required_irf : "full-enclosure", "point-like", "all-optional", or list of aeff, edisp, psf, bkg, rad_max
-            Observations without these are left out, with a warning that names them.
+            Observations without these are skipped, with a warning that names them.
         require_events : bool, the same for events and GTI
         selection : boolean mask over `obs_ids`, optional
 
@@ -276,7 +279,7 @@ class DataStore(KnownAttributes):
         if missing and not skip_missing:
             raise ValueError(
                 f"Missing obs_id: {missing if len(missing) > 1 else missing[0]!r} not in the HDU index of "
-                f"{self.hdu_table.base_dir}, which lists {len(self.obs_ids)}; pass skip_missing=True to go on without"
+                f"{self.hdu_table.base_dir}, which lists {len(self.obs_ids)}; pass skip_missing=True to skip them"
             )
         for number in missing:
             log.warning(f"Skipping missing obs_id: {number!r}")
@@ -292,9 +295,9 @@ class DataStore(KnownAttributes):
         skip_missing: bool = False,
         required_irf: str | Iterable[str] = "full-enclosure",
         require_events: bool = True,
-        selection: Any = None,
+        selection: ArrayLike | None = None,
     ) -> dict[str, Observations]:
-        """Observations by the value of a column of the observation table.
+        """Return observations grouped by the value of a column of the observation table.
 
         Parameters
         ----------
@@ -334,14 +337,14 @@ class DataStore(KnownAttributes):
         print(self._text())  # noqa: T201
         return None
 
-    def check(self, checks: Any = "all") -> Iterator[dict[str, Any]]:
-        """Look for faults in indices and files, see `lightpool.data.store.checks.check_data_store`."""
+    def check(self, checks: str | Sequence[str] = "all") -> Iterator[dict[str, Any]]:
+        """Look for faults in index tables and files, see `lightpool.data.store.checks.check_data_store`."""
         return check_data_store(self, checks)
 
     def copy_obs(
         self,
-        obs_id: Any,
-        outdir: str | PathLike[str],
+        obs_id: Iterable[int] | ObservationTable,
+        outdir: PathInput,
         hdu_class: Sequence[str] | None = None,
         verbose: bool = False,
         overwrite: bool = False,
@@ -356,7 +359,7 @@ class DataStore(KnownAttributes):
         outdir : str or path-like, an existing folder
         hdu_class : sequence of str, only these classes
         verbose : bool, log each file
-        overwrite : bool, replace files that are there
+        overwrite : bool, replace existing files
         """
         target = make_path(outdir)
         if not target.is_dir():
@@ -374,9 +377,9 @@ class DataStore(KnownAttributes):
         own_folder = index.base_dir if "BASE_DIR" in index.meta else None
         require_another_folder(own_folder, target, names, overwrite)
         locations = [index.location_info(row) for row in range(len(index))]
-        places = copy_files(locations, target, overwrite, verbose)
+        copies = copy_files(locations, target, overwrite, verbose)
         for column, name in enumerate(("FILE_DIR", "FILE_NAME")):
-            index[name] = [place[column] for place in places] or index[name]
+            index[name] = [copied[column] for copied in copies] or index[name]
         write_index(index, target / self.DEFAULT_HDU_TABLE, "HDU_INDEX")
         if self.obs_table is not None:
             table = self.obs_table.select_obs_id(numbers)
@@ -384,7 +387,7 @@ class DataStore(KnownAttributes):
 
 
 def _enough(required: set[str], listed: set[str]) -> str:
-    """Arguments that ask for no more of what is required than an observation has."""
+    """Return the arguments that require no more than an observation has."""
     arguments = []
     if not required & set(ALL_IRFS) <= listed:
         fitting = [name for name, needed in REQUIRED_IRFS.items() if needed and needed <= listed]
@@ -413,7 +416,7 @@ def _required(required_irf: str | Iterable[str], require_events: bool) -> set[st
     return required | ({"events", "gti"} if require_events else set())
 
 
-def _index_path(base: Path, filename: str | PathLike[str] | None, default: str) -> Path:
+def _index_path(base: Path, filename: PathInput | None, default: str) -> Path:
     if filename is None:
         packed = base / default
         plain = packed.with_suffix("")

@@ -4,20 +4,21 @@ import logging
 from collections.abc import Sequence
 from dataclasses import replace
 from difflib import get_close_matches
-from os import PathLike
 from typing import Any
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
-from astropy.table import Table
-from numpy.typing import NDArray
+from astropy.table import Column, Table
+from astropy.time import Time
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.data.tables.conditions import evaluate_condition
 from lightpool.data.tables.obs_ids import obs_id_numbers
-from lightpool.data.tables.time_reference import TimeReference, ends_of_interval
+from lightpool.data.tables.time_reference import TimeInterval, TimeReference, ends_of_interval
 from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits import FileKind, TableData, match_name, parsing, read_fits, require_kind
+from lightpool.typing import AngleLike, PathInput, QuantityLike
 
 __all__ = ["ObservationTable", "read_obs_index"]
 
@@ -26,8 +27,19 @@ _SOURCE = "FILENAME"  # of meta; it is not written
 log = logging.getLogger(__name__)
 
 
-def read_obs_index(filename: str | PathLike[str], hdu: str | int | None = None) -> TableData:
-    """Columns of an observation index, see `ObservationTable.read`."""
+def read_obs_index(filename: PathInput, hdu: str | int | None = None) -> TableData:
+    """Read the columns of an observation index, see `ObservationTable.read`.
+
+    Parameters
+    ----------
+    filename : str or path-like
+    hdu : str or int, optional; the first table by default
+
+    Raises
+    ------
+    FormatError
+        If there is no column OBS_ID.
+    """
     file = read_fits(filename)
     if hdu is None:
         require_kind(file, "ObservationTable.read", FileKind.OBS_INDEX, FileKind.HDU_INDEX, takes_unknown=True)
@@ -48,13 +60,14 @@ class ObservationTable(Table):
     """Observation index table, see GADF's "obs-index"; OBS_ID is the one column that it must have."""
 
     @classmethod
-    def read(cls, filename: str | PathLike[str], hdu: str | int | None = None, **kwargs: Any) -> "ObservationTable":
+    def read(cls, filename: PathInput, hdu: str | int | None = None, **kwargs: object) -> "ObservationTable":
         """Read from a FITS file.
 
         Parameters
         ----------
         filename : str or path-like
         hdu : str or int, optional; the first table by default
+        **kwargs : not used; Gammapy has them
 
         Raises
         ------
@@ -66,12 +79,12 @@ class ObservationTable(Table):
 
     @classmethod
     def from_table_data(cls, data: TableData) -> "ObservationTable":
-        """Make from the columns that `read_obs_index` gives."""
-        table: ObservationTable = data.to_table(cls)
-        return table
+        """Make from the columns that `read_obs_index` returns."""
+        return data.to_table(cls)
 
     def without_duplicates(self) -> "ObservationTable":
         """Sort by OBS_ID and keep the first row of each; a warning names the IDs whose rows differ."""
+        first: NDArray[np.intp]
         obs_id, first, inverse = np.unique(self._numbers(), return_index=True, return_inverse=True)
         if len(obs_id) < len(self):
             twice = [row for row in range(len(self)) if first[inverse[row]] != row]
@@ -82,14 +95,18 @@ class ObservationTable(Table):
                 log.warning(
                     f"observation index: OBS_ID {differ} occur in rows that differ; the first row of each is kept"
                 )
-        unique: ObservationTable = self[first]
-        return unique
+        return self[first]
 
     def _same_rows(self, row: int, other: int) -> bool:
         return all(_same(self[name][row], self[name][other]) for name in self.colnames)
 
-    def write(self, *args: Any, **kwargs: Any) -> None:
-        """Write to a file; arguments as for `astropy.table.Table.write`."""
+    def write(self, *args: object, **kwargs: object) -> None:
+        """Write to a file.
+
+        Parameters
+        ----------
+        *args, **kwargs : arguments of `astropy.table.Table.write`
+        """
         table = Table(self, copy=False)
         table.meta = {key: value for key, value in self.meta.items() if key != _SOURCE}
         table.write(*args, **kwargs)
@@ -99,17 +116,17 @@ class ObservationTable(Table):
         """Name of the table in an error message."""
         return f"observation index {self.meta[_SOURCE]}" if _SOURCE in self.meta else "observation index"
 
-    def _numbers(self) -> NDArray[Any]:
-        """Observation IDs of all rows."""
+    def _numbers(self) -> NDArray[np.integer[Any]]:
+        """Return the observation IDs of all rows."""
         return obs_id_numbers(self["OBS_ID"], self._where)
 
-    def column_for(self, name: str, purpose: str) -> Any:
-        """Column, by its exact name or in another case.
+    def column_for(self, name: str, purpose: str) -> Column:
+        """Return a column; upper and lower case count as the same if no name matches exactly.
 
         Parameters
         ----------
         name : str
-        purpose : str, what it is needed for, in an error message
+        purpose : str, what it is needed for, for the message of an error
 
         Raises
         ------
@@ -149,8 +166,8 @@ class ObservationTable(Table):
         return self._pointing("know the pointings").galactic
 
     @property
-    def time_ref(self) -> Any:
-        """Reference time as `astropy.time.Time`."""
+    def time_ref(self) -> Time:
+        """Reference time."""
         return self._reference.time
 
     @property
@@ -158,13 +175,13 @@ class ObservationTable(Table):
         return TimeReference.from_header(self.meta, self._where)
 
     @property
-    def time_start(self) -> Any:
-        """Start times as `astropy.time.Time`."""
+    def time_start(self) -> Time:
+        """Start times."""
         return self._reference.to_time(self._seconds("TSTART"))
 
     @property
-    def time_stop(self) -> Any:
-        """Stop times as `astropy.time.Time`."""
+    def time_stop(self) -> Time:
+        """Stop times."""
         return self._reference.to_time(self._seconds("TSTOP"))
 
     def _seconds(self, name: str) -> NDArray[np.float64]:
@@ -174,7 +191,7 @@ class ObservationTable(Table):
         )
 
     def select_obs_id(self, obs_id: int | Sequence[int]) -> "ObservationTable":
-        """Rows of the given observation IDs, in the order given.
+        """Return the rows of the given observation IDs, in the order given.
 
         Raises
         ------
@@ -190,19 +207,21 @@ class ObservationTable(Table):
         return table
 
     def summary(self) -> str:
-        """Summary as text."""
+        """Return a summary as text."""
         name = self.meta.get("OBSERVATORY_NAME", "N/A")
         if "N/A" in name:
             name = self.meta.get("OBSERVATORY_NAME", self.meta.get("OBSERVER", "N/A"))
         return f"Observation table:\nObservatory name: {name!r}\nNumber of observations: {len(self)}\n"
 
-    def _keep(self, mask: Any, inverted: bool) -> "ObservationTable":
+    def _keep(self, mask: ArrayLike, inverted: bool) -> "ObservationTable":
         mask = np.asarray(mask)
         table: ObservationTable = self[~mask if inverted else mask]
         return table
 
-    def select_range(self, selection_variable: str, value_range: Any, inverted: bool = False) -> "ObservationTable":
-        """Rows with a value in ``[min, max)``; if min equals max, rows with that value.
+    def select_range(
+        self, selection_variable: str, value_range: QuantityLike, inverted: bool = False
+    ) -> "ObservationTable":
+        """Return the rows with a value in ``[min, max)``; if min equals max, the rows with that value.
 
         Parameters
         ----------
@@ -229,14 +248,14 @@ class ObservationTable(Table):
         return self._keep(mask, inverted)
 
     def select_time_range(
-        self, time_range: Any, partial_overlap: bool = False, inverted: bool = False
+        self, time_range: TimeInterval, partial_overlap: bool = False, inverted: bool = False
     ) -> "ObservationTable":
-        """Rows of observations that lie in a time range.
+        """Return the rows of observations that lie in a time range.
 
         Parameters
         ----------
         time_range : `astropy.time.Time` of length 2
-        partial_overlap : bool, also take observations that lie in it in part
+        partial_overlap : bool, include observations that lie partly in it
         inverted : bool, keep the other rows
         """
         start, stop = self.time_start, self.time_stop
@@ -245,8 +264,8 @@ class ObservationTable(Table):
         first, last = ends_of_interval(time_range)
         return self._keep((first <= start) & (last >= stop), inverted)
 
-    def select_sky_circle(self, center: SkyCoord, radius: Any, inverted: bool = False) -> "ObservationTable":
-        """Rows of observations that point less than ``radius`` from a position.
+    def select_sky_circle(self, center: SkyCoord, radius: AngleLike, inverted: bool = False) -> "ObservationTable":
+        """Return the rows of observations whose pointing is less than ``radius`` from a position.
 
         Parameters
         ----------
@@ -258,7 +277,7 @@ class ObservationTable(Table):
         return self._keep(center.separation(pointing) < Angle(radius), inverted)
 
     def select_expression(self, expression: str, inverted: bool = False) -> "ObservationTable":
-        """Rows for which a condition on the columns holds, such as ``"ZEN_PNT < 30 and N_TELS == 4"``.
+        """Return the rows for which a condition on the columns holds, such as ``"ZEN_PNT < 30 and N_TELS == 4"``.
 
         Numbers are in the units of the columns. What may stand in it:
         `lightpool.data.tables.conditions.evaluate_condition`.
@@ -274,8 +293,10 @@ class ObservationTable(Table):
         except ValueError as error:
             raise type(error)(f"{self._where}: {error}") from error
 
-    def select_observations(self, selections: Any = None) -> "ObservationTable":
-        """Rows that pass all of several selections.
+    def select_observations(
+        self, selections: dict[str, Any] | Sequence[dict[str, Any] | str] | str | None = None
+    ) -> "ObservationTable":
+        """Return the rows that pass all of several selections.
 
         Parameters
         ----------
@@ -328,7 +349,7 @@ _NEEDED = {
 }
 
 
-def _same(a: Any, b: Any) -> bool:
+def _same(a: ArrayLike, b: ArrayLike) -> bool:
     if a is np.ma.masked or b is np.ma.masked:
         return a is b
     a, b = np.asarray(a), np.asarray(b)

@@ -4,14 +4,15 @@ import html
 import itertools
 import logging
 from collections.abc import Iterable, Iterator, MutableSequence, Sequence
-from typing import Any
+from typing import Any, cast, overload
 
 import numpy as np
 from astropy.time import Time
+from numpy.typing import NDArray
 
 from lightpool.attributes import KnownAttributes
 from lightpool.data.observation import Observation
-from lightpool.data.tables.time_reference import ends_of_interval
+from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval
 
 __all__ = ["Observations"]
 
@@ -35,7 +36,13 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
             self._observations.append(self._checked(observation, id(observation) in known))
             known.add(id(observation))
 
-    def __getitem__(self, item: Any) -> Any:
+    @overload
+    def __getitem__(self, item: int | np.integer[Any] | str) -> Observation: ...
+    @overload
+    def __getitem__(self, item: slice | list[int] | list[str] | list[bool] | NDArray[np.generic]) -> "Observations": ...
+    def __getitem__(
+        self, item: int | np.integer[Any] | str | slice | list[int] | list[str] | list[bool] | NDArray[np.generic]
+    ) -> "Observation | Observations":
         if isinstance(item, slice):
             return self.__class__(self._observations[item])
         if isinstance(item, list | np.ndarray):
@@ -46,18 +53,27 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
             return self.__class__([self._observations[row] for row in rows])
         return self._observations[self.index(item)]
 
-    def __delitem__(self, key: Any) -> None:
-        del self._observations[self.index(key)]
+    def __delitem__(self, key: int | np.integer[Any] | str | slice) -> None:
+        del self._observations[key if isinstance(key, slice) else self.index(key)]
 
-    def __setitem__(self, key: Any, observation: Any) -> None:
-        self._observations[self.index(key)] = self._checked(observation, observation in self._observations)
+    def __setitem__(self, key: int | np.integer[Any] | str | slice, observation: object) -> None:
+        checked = self._checked(observation, observation in self._observations)
+        if isinstance(key, slice):
+            raise TypeError("an observation replaces one other observation: give its position or its ID, not a slice")
+        self._observations[self.index(key)] = checked
 
     def insert(self, idx: int, observation: Observation) -> None:
-        """Insert an observation before a position."""
+        """Insert an observation before a position.
+
+        Parameters
+        ----------
+        idx : int
+        observation : Observation
+        """
         self._observations.insert(idx, self._checked(observation, observation in self._observations))
 
     @staticmethod
-    def _checked(observation: Any, is_known: bool) -> Observation:
+    def _checked(observation: object, is_known: bool) -> Observation:
         if not isinstance(observation, Observation):
             raise TypeError(f"Observations holds Observation objects, got {type(observation).__name__}")
         if is_known:
@@ -79,10 +95,21 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
     def _ipython_key_completions_(self) -> list[str]:
         return self.ids
 
-    def index(self, key: Any, *args: Any) -> Any:
-        """Position of an observation, given as itself, by ID as text, or as a position."""
-        if isinstance(key, int | np.integer | slice):
-            return key
+    def index(self, key: object, *args: object) -> int:
+        """Return the position of an observation.
+
+        Parameters
+        ----------
+        key : the observation itself, its ID as text, or a position, which is returned unchanged
+        *args : not used; lists have them
+
+        Raises
+        ------
+        ValueError
+            If it is not in the list.
+        """
+        if isinstance(key, int | np.integer):
+            return int(key)
         if isinstance(key, str):
             try:
                 return self.ids.index(key)
@@ -97,8 +124,10 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
         """Observation IDs as text."""
         return [str(observation.obs_id) for observation in self._observations]
 
-    def select_time(self, time_intervals: Any, inverted: bool = False) -> "Observations":
-        """Observations that overlap time intervals, each cropped to its interval.
+    def select_time(
+        self, time_intervals: TimeInterval | Sequence[TimeInterval], inverted: bool = False
+    ) -> "Observations":
+        """Return the observations that overlap time intervals, each cropped to its interval.
 
         Parameters
         ----------
@@ -106,7 +135,7 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
         inverted : bool, the observations that lie outside the interval
         """
         is_one = isinstance(time_intervals, Time) or not isinstance(time_intervals, Iterable)
-        intervals = [time_intervals] if is_one else time_intervals
+        intervals = cast(Sequence[TimeInterval], [time_intervals] if is_one else time_intervals)
         chosen = []
         for interval, observation in itertools.product(intervals, self._observations):
             start, stop = observation.tstart, observation.tstop
@@ -115,12 +144,12 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
                 chosen.append(observation.select_time(interval, inverted))
         return self.__class__(chosen)
 
-    def group_by_label(self, labels: Sequence[Any]) -> dict[str, "Observations"]:
+    def group_by_label(self, labels: Sequence[int | str] | NDArray[np.generic]) -> dict[str, "Observations"]:
         """Split into groups.
 
         Parameters
         ----------
-        labels : sequence, one for each observation
+        labels : sequence of int or str, one for each observation
 
         Returns
         -------
@@ -135,10 +164,10 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
 
     @classmethod
     def from_stack(cls, observations_list: Iterable["Observations"]) -> "Observations":
-        """Put several lists behind each other."""
+        """Concatenate several lists."""
         return cls(itertools.chain(*observations_list))
 
     def in_memory_generator(self) -> Iterator[Observation]:
-        """Give a copy of each observation with all parts loaded, one after the other."""
+        """Yield a copy of each observation with all parts loaded, one after the other."""
         for observation in self:
             yield observation.copy(in_memory=True)

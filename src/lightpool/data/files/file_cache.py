@@ -2,10 +2,10 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 
@@ -13,10 +13,12 @@ from lightpool.fits import FitsFile, file_status, make_path, read_fits
 
 __all__ = ["FILE_CACHE", "CachedFile", "FileCache"]
 
+T = TypeVar("T")
+
 
 @dataclass
 class CachedFile:
-    """An open file and what was already made from its HDUs.
+    """An open file and the objects that were created from its HDUs.
 
     Attributes
     ----------
@@ -26,18 +28,27 @@ class CachedFile:
 
     file: FitsFile
     stamp: tuple[int, ...]
-    _made: dict[Any, Any] = field(default_factory=dict)
+    _made: dict[Hashable, Any] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
-    def get(self, key: Any, make: Callable[[], Any]) -> Any:
-        """Return what was made under a key, making it first if need be."""
+    def get(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return the object that is kept under a key, and create it if there is none.
+
+        Other threads wait meanwhile, so that tables of 100 MB are not created twice.
+
+        Parameters
+        ----------
+        key : hashable
+        make : function without arguments that creates the object
+        """
         with self._lock:
             if key not in self._made:
                 self._made[key] = make()
-            return self._made[key]
+            found: T = self._made[key]
+            return found
 
-    def is_first(self, key: Any) -> bool:
-        """Whether this is the first time that this is asked for a key, for warnings that are given once."""
+    def is_first(self, key: Hashable) -> bool:
+        """Return True for the first call with a key, so that a warning is given once."""
         with self._lock:
             known = ("asked", key) in self._made
             self._made[("asked", key)] = None
@@ -45,14 +56,14 @@ class CachedFile:
 
     @property
     def n_bytes(self) -> int:
-        """Bytes of the file, of the arrays made of it, and of what was derived from them on the host."""
+        """Bytes of the file, of the arrays created from it, and of what was derived from them on the host."""
         return self.file.size + _n_array_bytes(self._made, set())
 
 
 _LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
 
 
-def _n_array_bytes(thing: Any, seen: set[int]) -> int:
+def _n_array_bytes(thing: object, seen: set[int]) -> int:
     """Bytes of the arrays that can be reached from an object, each counted once; views of other memory are left out."""
     if id(thing) in seen:
         return 0
@@ -91,7 +102,7 @@ class FileCache:
         Raises
         ------
         MissingDataError
-            If there is no such file.
+            If the file does not exist.
         """
         filename = make_path(path)
         status = file_status(filename)
@@ -111,7 +122,7 @@ class FileCache:
         return entry
 
     def _weigh_last(self) -> None:
-        """Weigh the file used last, now that another one follows: most that will be made of it is made."""
+        """Measure the file used last, now that another one follows: most of what is created from it exists by now."""
         if self._files:
             name, entry = next(reversed(self._files.items()))
             self._sizes[name] = entry.n_bytes
@@ -123,14 +134,14 @@ class FileCache:
             total -= self._sizes.pop(oldest)
 
     def forget(self, path: str | PathLike[str]) -> None:
-        """Let go of one file: whoever opens it again reads it again."""
+        """Remove one file from the cache, so that the next one to open it reads it again."""
         name = str(make_path(path))
         with self._lock:
             self._files.pop(name, None)
             self._sizes.pop(name, None)
 
     def clear(self) -> None:
-        """Let go of all files."""
+        """Remove all files from the cache."""
         with self._lock:
             self._files.clear()
             self._sizes.clear()

@@ -5,18 +5,16 @@ from concurrent.futures import ThreadPoolExecutor
 from functools import partial
 from pathlib import Path
 from threading import Thread
-from typing import TYPE_CHECKING, Any
+from typing import Protocol
 
 from lightpool.data.files.file_cache import FILE_CACHE, CachedFile
 from lightpool.data.files.hdu_location import HDULocation
+from lightpool.data.obs_table import ObservationTable
 from lightpool.data.store.hdu_checks import Finding, check_hdu, check_times, finding
-from lightpool.data.store.hdu_index import HDULookup, look_up
+from lightpool.data.store.hdu_index import HDUIndexTable, HDULookup, look_up
 from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
 from lightpool.utils.pbar import progress_bar
-
-if TYPE_CHECKING:
-    from lightpool.data.data_store import DataStore
 
 __all__ = ["check_data_store"]
 
@@ -28,27 +26,36 @@ _NEEDED_UNLESS_POINTLIKE = ("psf", "bkg")
 Findings = Iterator[Finding]
 
 
+class IndexTables(Protocol):
+    """What a check needs from a `~lightpool.data.DataStore`."""
+
+    @property
+    def hdu_table(self) -> HDUIndexTable: ...
+    @property
+    def obs_table(self) -> ObservationTable | None: ...
+
+
 def check_data_store(
-    store: "DataStore",
-    checks: Any = "all",
+    store: IndexTables,
+    checks: str | Sequence[str] = "all",
     *,
     obs_ids: Sequence[int] | None = None,
     n_worker: int = 1,
     time_limit: float | None = None,
 ) -> Findings:
-    """Give a finding for each fault; each file is opened once. Whatever a file holds, the others are looked at.
+    """Yield a finding for each fault; each file is opened once. A file that cannot be read does not stop the check.
 
     Parameters
     ----------
     store : DataStore
     checks : "all", or list of "obs_table", "hdu_table", "consistency", "observations"
-        The first three look at the indices alone; ``hdu_table`` also whether the files and HDUs are there.
+        The first three check the index tables alone; ``hdu_table`` also checks that the files and HDUs exist.
     obs_ids : sequence of int, optional
-        Observations whose files are looked at; all by default.
+        Observations whose files are checked; all by default.
     n_worker : int, number of threads
     time_limit : float, optional
-        Seconds for each observation; one that takes longer, such as on a file system that does not answer, is a
-        finding, and the others go on.
+        Seconds for each observation; one that takes longer, such as on a file system that does not respond, is a
+        finding, and the check goes on with the others.
 
     Returns
     -------
@@ -56,7 +63,7 @@ def check_data_store(
         With ``level`` (``error`` or ``warning``), ``code`` (the kind of fault, which does not change between versions)
         and ``msg``; and ``obs_id``, ``file`` and ``hdu``, where they apply.
     """
-    known: dict[str, Callable[[DataStore], Findings]] = {
+    known: dict[str, Callable[[IndexTables], Findings]] = {
         "obs_table": _check_obs_table,
         "hdu_table": _check_hdu_table,
         "consistency": _check_consistency,
@@ -82,12 +89,12 @@ def check_data_store(
 
 
 def _failure(error: Exception) -> Finding:
-    """Finding about what no check foresees."""
+    """Return the finding about an error that no check expects."""
     return finding("check-failed", f"cannot be checked: {type(error).__name__}: {error}")
 
 
 def _guarded(findings: Findings, where: Finding) -> Findings:
-    """Findings of a check, the last of which may be that the check failed."""
+    """Yield the findings of a check, the last of which may be that the check failed."""
     try:
         yield from findings
     except Exception as error:  # whatever damaged files lead to
@@ -95,7 +102,7 @@ def _guarded(findings: Findings, where: Finding) -> Findings:
 
 
 def _check_in_time(limit: float | None, lookup: HDULookup, obs_id: int, *, with_content: bool) -> list[Finding]:
-    """Findings about an observation, of as many files as there was time for."""
+    """Return the findings about an observation, of as many files as there was time for."""
     found: list[Finding] = []
 
     def work() -> None:
@@ -109,12 +116,12 @@ def _check_in_time(limit: float | None, lookup: HDULookup, obs_id: int, *, with_
     thread.start()
     thread.join(limit)
     if thread.is_alive():
-        text = f"cannot be checked within {limit:g} s: a file system that does not answer, or a very large file"
+        text = f"cannot be checked within {limit:g} s: a file system that does not respond, or a very large file"
         return [*found, finding("time-limit", text) | {"obs_id": obs_id}]
     return found
 
 
-def _check_obs_table(store: "DataStore") -> Findings:
+def _check_obs_table(store: IndexTables) -> Findings:
     table = store.obs_table
     if table is None:
         yield finding("index-missing", "There is no observation table", "warning") | {"hdu": "obs-index"}
@@ -132,14 +139,14 @@ def _check_obs_table(store: "DataStore") -> Findings:
             yield finding("unit", text, "warning") | {"hdu": "obs-index"}
 
 
-def _check_hdu_table(store: "DataStore") -> Findings:
+def _check_hdu_table(store: IndexTables) -> Findings:
     for key, value in (("HDUCLAS1", "INDEX"), ("HDUCLAS2", "HDU")):
         if store.hdu_table.meta.get(key) != value:
             text = f"Invalid header key. Must have {key}={value}"
             yield finding("index-class", text, "warning") | {"hdu": "hdu-index"}
 
 
-def _check_consistency(store: "DataStore") -> Findings:
+def _check_consistency(store: IndexTables) -> Findings:
     if store.obs_table is None:
         return
     observed, listed = set(store.obs_table["OBS_ID"].tolist()), set(store.hdu_table["OBS_ID"].tolist())
@@ -179,7 +186,7 @@ def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) ->
     if with_content and {"events", "gti"} <= set(opened):
         where = {"file": opened["gti"].file.source, "hdu": locations["gti"].hdu_name}
         hdus = [locations[kind].hdu_name for kind in ("events", "gti")]
-        # The header of the good times may have told the same.
+        # The header of the good times may have led to the same finding.
         times = _guarded(_check_times(opened["events"], hdus[0], opened["gti"], hdus[1]), where)
         yield from (each | where for each in times if each["code"] not in known)
     for kind in _NEEDED if is_pointlike else (*_NEEDED, *_NEEDED_UNLESS_POINTLIKE):
@@ -188,19 +195,19 @@ def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) ->
 
 
 def _check_times(events_file: CachedFile, events: str, gti_file: CachedFile, gti: str) -> Findings:
-    yield from check_times(events_file, events, gti_file, gti)  # begun when it is asked for, so that it can be guarded
+    yield from check_times(events_file, events, gti_file, gti)  # a generator runs inside `_guarded`, a call would not
 
 
 def _is_pointlike(cached: CachedFile, hdu: str) -> bool:
-    """Whether an effective area is that of a region, which needs neither PSF nor background."""
+    """Return whether an effective area is point-like, so that neither PSF nor background are needed."""
     try:
         return hdu in cached.file and str(cached.file.values(hdu).get("HDUCLAS3")).strip() == "POINT-LIKE"
-    except Exception:  # the finding about the HDU says it
+    except Exception:  # another finding is about this HDU
         return False
 
 
 def _opened(path: Path) -> CachedFile | Finding:
-    """File, or the finding that says why it cannot be opened."""
+    """Return the file, or the finding that says why it cannot be opened."""
     try:
         return FILE_CACHE.open(path)
     except MissingDataError as error:
@@ -227,7 +234,7 @@ def _check_location(
         return
     if not with_content:
         return
-    # Files that observations share are looked at once.
+    # Files that observations share are checked once.
     for each in cached.get(("findings", hdu, hdu_class), lambda: check_hdu(cached, hdu, hdu_class)):
         yield each | where
     if kind == "events":

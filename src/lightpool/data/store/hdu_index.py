@@ -3,9 +3,8 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from os import PathLike
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from astropy.table import Table
@@ -15,6 +14,7 @@ from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.tables.obs_ids import obs_id_numbers
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, TableData, make_path, parsing, read_fits, require_kind
+from lightpool.typing import PathInput
 
 __all__ = ["HDUIndexTable", "HDULookup", "look_up", "obs_ids_of", "read_hdu_index", "rows_of"]
 
@@ -22,6 +22,7 @@ log = logging.getLogger(__name__)
 
 _COLUMNS = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 _ONE_FILE = ("events", "gti")
+Rows: TypeAlias = slice | list[int] | NDArray[np.intp]
 
 
 @dataclass(frozen=True)
@@ -40,12 +41,31 @@ class HDULookup:
     base_dir: str
 
     def location(self, row: int, hdu_class: str | None = None) -> HDULocation:
-        """Location that a row names, of its class or of another one that is read from the same HDU."""
+        """Return the location of a row.
+
+        Parameters
+        ----------
+        row : int, position in ``names``
+        hdu_class : str, optional
+            Another class that is read from the same HDU, such as ``pointing`` from EVENTS.
+        """
         known, file_dir, file_name, hdu_name = self.names[row]
         return HDULocation(hdu_class or known, self.base_dir, file_dir, file_name, hdu_name)
 
     def choose(self, obs_id: int, kind: str, rows: list[int]) -> HDULocation:
-        """Location of the first of several rows, see `HDUIndexTable.hdu_location`."""
+        """Return the location of the first of several rows, see `HDUIndexTable.hdu_location`.
+
+        Parameters
+        ----------
+        obs_id : int
+        kind : str, HDU_TYPE
+        rows : list of int, positions in ``names``
+
+        Raises
+        ------
+        FormatError
+            If the rows name different HDUs of a kind of which an observation has one.
+        """
         if len(rows) > 1 and len({self.names[row] for row in rows}) > 1:
             named = "; ".join("{} in {}/{}[{}]".format(*self.names[row]) for row in rows)
             if kind in _ONE_FILE:
@@ -59,8 +79,19 @@ class HDULookup:
         return self.location(rows[0])
 
 
-def read_hdu_index(filename: str | PathLike[str], hdu: str | int | None = None) -> TableData:
-    """Columns of an HDU index, see `HDUIndexTable.read`; ``meta["BASE_DIR"]`` is the folder of the file."""
+def read_hdu_index(filename: PathInput, hdu: str | int | None = None) -> TableData:
+    """Read the columns of an HDU index, see `HDUIndexTable.read`; ``meta["BASE_DIR"]`` is the folder of the file.
+
+    Parameters
+    ----------
+    filename : str or path-like
+    hdu : str or int, optional; the first table by default
+
+    Raises
+    ------
+    FormatError
+        If a column is missing or a row names no file.
+    """
     file = read_fits(filename)
     if hdu is None:
         require_kind(file, "HDUIndexTable.read", FileKind.HDU_INDEX, FileKind.OBS_INDEX, takes_unknown=True)
@@ -86,23 +117,35 @@ def read_hdu_index(filename: str | PathLike[str], hdu: str | int | None = None) 
 
 
 def rows_of(index: "TableData | HDUIndexTable", obs_ids: Iterable[int]) -> NDArray[np.intp]:
-    """Numbers of the rows of some observations."""
+    """Return the numbers of the rows of some observations.
+
+    Parameters
+    ----------
+    index : HDU index
+    obs_ids : iterable of int
+    """
     return np.flatnonzero(np.isin(_numbers(index), np.fromiter(obs_ids, dtype=np.int64)))
 
 
-def obs_ids_of(index: "TableData | HDUIndexTable") -> NDArray[Any]:
-    """Observation IDs, sorted, each once."""
+def obs_ids_of(index: "TableData | HDUIndexTable") -> NDArray[np.integer[Any]]:
+    """Return the observation IDs, sorted, each once."""
     return np.unique(_numbers(index))
 
 
-def _numbers(index: "TableData | HDUIndexTable") -> NDArray[Any]:
-    """Observation IDs of all rows."""
+def _numbers(index: "TableData | HDUIndexTable") -> NDArray[np.integer[Any]]:
+    """Return the observation IDs of all rows."""
     return obs_id_numbers(index.columns["OBS_ID"], f"HDU index of {base_dir(index)}")
 
 
-def look_up(index: "TableData | HDUIndexTable", rows: Any = slice(None)) -> HDULookup:
-    """Rows of an HDU index by observation, as plain lists; all rows, or a list of row numbers."""
-    numbers = _numbers(index)[rows].tolist()
+def look_up(index: "TableData | HDUIndexTable", rows: Rows = slice(None)) -> HDULookup:
+    """Return the rows of an HDU index by observation, as plain lists.
+
+    Parameters
+    ----------
+    index : HDU index
+    rows : list of row numbers; all by default
+    """
+    numbers: list[int] = _numbers(index)[rows].tolist()
     found: dict[int, dict[str, list[int]]] = {}
     for row, (obs_id, kind) in enumerate(zip(numbers, _text(index, "HDU_TYPE", rows), strict=True)):
         found.setdefault(obs_id, {}).setdefault(kind, []).append(row)
@@ -110,7 +153,7 @@ def look_up(index: "TableData | HDUIndexTable", rows: Any = slice(None)) -> HDUL
     return HDULookup(found, names, base_dir(index).as_posix())
 
 
-def _text(index: "TableData | HDUIndexTable", name: str, rows: Any = slice(None)) -> list[str]:
+def _text(index: "TableData | HDUIndexTable", name: str, rows: Rows = slice(None)) -> list[str]:
     values = index.columns[name][rows]
     if values.dtype.kind == "U" and not isinstance(values, np.ma.MaskedArray):
         stripped: list[str] = np.strings.strip(np.asarray(values)).tolist()
@@ -119,7 +162,7 @@ def _text(index: "TableData | HDUIndexTable", name: str, rows: Any = slice(None)
 
 
 def base_dir(index: "TableData | HDUIndexTable") -> Path:
-    """Folder that FILE_DIR is relative to."""
+    """Return the folder that FILE_DIR is relative to."""
     return make_path(str(index.meta.get("BASE_DIR", "")))
 
 
@@ -148,13 +191,14 @@ class HDUIndexTable(Table):
     """Values of HDU_CLASS."""
 
     @classmethod
-    def read(cls, filename: str | PathLike[str], hdu: str | int | None = None, **kwargs: Any) -> "HDUIndexTable":
+    def read(cls, filename: PathInput, hdu: str | int | None = None, **kwargs: object) -> "HDUIndexTable":
         """Read from a FITS file.
 
         Parameters
         ----------
         filename : str or path-like
         hdu : str or int, optional; the first table by default
+        **kwargs : not used; Gammapy has them
 
         Raises
         ------
@@ -166,9 +210,8 @@ class HDUIndexTable(Table):
 
     @classmethod
     def from_table_data(cls, data: TableData) -> "HDUIndexTable":
-        """Make from the columns that `read_hdu_index` gives."""
-        table: HDUIndexTable = data.to_table(cls)
-        return table
+        """Make from the columns that `read_hdu_index` returns."""
+        return data.to_table(cls)
 
     @property
     def base_dir(self) -> Path:
@@ -176,13 +219,13 @@ class HDUIndexTable(Table):
         return base_dir(self)
 
     def lookup(self) -> HDULookup:
-        """All rows by observation, as plain lists, for many questions in a row."""
+        """Return all rows by observation, as plain lists, for many queries in a row."""
         return look_up(self)
 
     def hdu_location(
         self, obs_id: int, hdu_type: str | None = None, hdu_class: str | None = None, warn_missing: bool = True
     ) -> HDULocation | None:
-        """Location of an HDU; None if there is none.
+        """Return the location of an HDU; None if the index does not list it.
 
         If several rows match, the first counts, with a warning; several ``events`` or ``gti`` rows that name different
         HDUs are an error.
@@ -212,7 +255,13 @@ class HDUIndexTable(Table):
             raise IndexError(f"No entry available with OBS_ID = {obs_id}")
 
     def row_idx(self, obs_id: int, hdu_type: str | None = None, hdu_class: str | None = None) -> list[int]:
-        """Numbers of the rows that match."""
+        """Return the numbers of the rows that match.
+
+        Parameters
+        ----------
+        obs_id : int
+        hdu_type, hdu_class : str, optional
+        """
         mask = _numbers(self) == obs_id
         for name, wanted in (("HDU_TYPE", hdu_type), ("HDU_CLASS", hdu_class)):
             if wanted:
@@ -220,11 +269,11 @@ class HDUIndexTable(Table):
         return [int(row) for row in np.flatnonzero(mask)]
 
     def location_info(self, idx: int) -> HDULocation:
-        """Location that a row names."""
+        """Return the location of a row."""
         return look_up(self, [int(range(len(self))[idx])]).location(0)
 
     @property
-    def obs_id_unique(self) -> Any:
+    def obs_id_unique(self) -> NDArray[np.integer[Any]]:
         """Observation IDs, sorted, each once."""
         return obs_ids_of(self)
 
@@ -239,7 +288,7 @@ class HDUIndexTable(Table):
         return sorted(set(_text(self, "HDU_CLASS")))
 
     def summary(self) -> str:
-        """Summary as text."""
+        """Return a summary as text."""
         obs_id = self.obs_id_unique
         span = f"{obs_id[0]} -- {obs_id[-1]}" if len(obs_id) else "none"
         return (
