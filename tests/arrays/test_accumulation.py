@@ -3,8 +3,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from lightpool.arrays import add_product, add_product_plain, to_host
+from lightpool.arrays import add_product, to_host
 from lightpool.arrays.devices.blocks import pieces, quiet_on_windows
+from lightpool.arrays.kernels.accumulation import add_product_plain
 
 VALUES = np.arange(24.0).reshape(2, 3, 4)
 MASK = VALUES % 3 > 0

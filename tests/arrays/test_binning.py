@@ -4,9 +4,10 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays import bin_index, coord_to_pix, pix_to_coord, scale_values, unscale_values
+from lightpool.arrays import bin_index, coord_to_pix, pix_to_coord, scale_values
 from lightpool.arrays.devices.blocks import blocks
 from lightpool.arrays.kernels.binning import pix_in_bins
+from lightpool.arrays.kernels.scales import unscale_values
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 NODES = [1.0, 3.0, 10.0]

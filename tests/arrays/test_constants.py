@@ -6,7 +6,6 @@ from numpy.testing import assert_array_equal
 
 from lightpool.arrays import (
     Constant,
-    Transfers,
     announce_constants,
     bin_index,
     constant,
@@ -16,6 +15,7 @@ from lightpool.arrays import (
     to_host,
 )
 from lightpool.arrays.devices import device_tables
+from lightpool.arrays.devices.transfers import Transfers
 
 
 @pytest.fixture

@@ -2,13 +2,13 @@ import numpy as np
 import pytest
 import scipy.fft
 import scipy.signal
-from astropy.convolution import Gaussian2DKernel, Ring2DKernel, Tophat2DKernel
+from astropy.convolution import Ring2DKernel, Tophat2DKernel
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel, to_host
-from lightpool.arrays.kernels.convolution import fft_size
+from lightpool.arrays import convolve_fft, disk_kernel, to_host
+from lightpool.arrays.kernels.convolution import fft_size, ring_kernel
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -38,9 +38,10 @@ def test_each_plane_may_have_a_kernel_of_its_own(backend, read):
 def test_counts_are_kept_when_they_spread(backend, read):
     image = np.zeros((41, 43))
     image[20, 21] = 7
-    spread = read(convolve_fft(backend.array(image), gaussian_kernel(2.0)))
+    disk = disk_kernel(2.5)
+    spread = read(convolve_fft(backend.array(image), disk / disk.sum()))
     assert_allclose(spread.sum(), 7)
-    assert np.unravel_index(spread.argmax(), spread.shape) == (20, 21)
+    assert_allclose(spread[20, 21], 7 / disk.sum())
 
 
 def test_masks_and_whole_numbers_are_convolved_as_numbers(backend, read):
@@ -64,16 +65,15 @@ def test_size_of_transforms_is_the_one_scipy_finds():
 
 @pytest.mark.parametrize("radius", [0.4, 1, 2, 2.5, 3.2, 7.9, 10])
 def test_kernels_are_those_of_astropy(radius):
-    disk, ring, gauss = Tophat2DKernel(radius), Ring2DKernel(radius, 2.3), Gaussian2DKernel(radius)
+    disk, ring = Tophat2DKernel(radius), Ring2DKernel(radius, 2.3)
     disk.normalize("peak")
     ring.normalize("peak")
     assert_array_equal(disk_kernel(radius), disk.array)
     assert_array_equal(ring_kernel(radius, 2.3), ring.array)
-    assert_allclose(gaussian_kernel(radius), gauss.array, rtol=1e-12)
 
 
 def test_kernel_without_extent_is_refused():
-    for make in (gaussian_kernel, disk_kernel, lambda width: ring_kernel(3.0, width)):
+    for make in (disk_kernel, lambda width: ring_kernel(3.0, width)):
         with pytest.raises(ValueError, match=r"is 0\.0 pixels, expected a positive number"):
             make(0.0)
 

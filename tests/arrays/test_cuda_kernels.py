@@ -14,7 +14,6 @@ from lightpool.arrays import (
     PROJECTION_CODES,
     Projection,
     add_product,
-    add_product_plain,
     bin_index,
     device_of,
     find_device,
@@ -22,22 +21,21 @@ from lightpool.arrays import (
     frame_matrix,
     gather_bilinear,
     hat_basis,
-    hat_basis_plain,
     histogram,
-    histogram_plain,
     interpolate_grid,
     interpolation_weights,
     pixel_directions,
     rotate,
     separation_of_vectors,
-    sum_by_bin,
     to_host,
 )
 from lightpool.arrays.cuda.loader import BLOCK
+from lightpool.arrays.kernels.accumulation import add_product_plain
 from lightpool.arrays.kernels.binning import bin_index_plain
 from lightpool.arrays.kernels.connected_pixels import connected_labels, connected_labels_plain
 from lightpool.arrays.kernels.events import count_events, count_events_plain
-from lightpool.arrays.kernels.interpolation import interpolate_grid_plain, interpolation_weights_plain
+from lightpool.arrays.kernels.histogram import histogram_plain, sum_by_bin
+from lightpool.arrays.kernels.interpolation import hat_basis_plain, interpolate_grid_plain, interpolation_weights_plain
 from lightpool.arrays.kernels.projections import pixel_directions_plain
 from lightpool.arrays.kernels.reductions import sums_in_masks, sums_in_masks_plain
 from lightpool.arrays.kernels.solid_angles import solid_angles, solid_angles_plain
@@ -263,7 +261,7 @@ def test_what_is_not_a_number_marks_a_mask_only_if_it_is_kept(on_cuda, skip):
 
 def test_a_factor_that_does_not_fit_is_refused(backend):
     total = backend.array(np.ones((2, 3)))
-    with pytest.raises(ValueError, match=r"shape \(2,\) does not spread over a window of shape"):
+    with pytest.raises(ValueError, match=r"shape \(2,\) does not broadcast to a window of shape"):
         add_product(total, [backend.array(np.ones(2))])
 
 

@@ -8,8 +8,9 @@ from concurrent.futures import ThreadPoolExecutor
 import pytest
 from numpy.testing import assert_array_equal
 
-from lightpool.arrays import DeferredNumbers, Transfers, count_transfers, read_deferred, to_host
+from lightpool.arrays import DeferredNumbers, count_transfers, read_deferred, to_host
 from lightpool.arrays.devices import pending_numbers
+from lightpool.arrays.devices.transfers import Transfers
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays import histogram, histogram_plain, sum_by_bin, sum_by_bin_plain
+from lightpool.arrays import histogram
+from lightpool.arrays.kernels.histogram import histogram_plain, sum_by_bin, sum_by_bin_plain
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 EVENTS = st.lists(st.tuples(st.integers(-2, 4), st.integers(-2, 5), st.floats(0, 1e6)), max_size=40)

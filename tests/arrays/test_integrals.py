@@ -4,12 +4,8 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from numpy.testing import assert_allclose
 
-from lightpool.arrays import (
-    integrate_exponential,
-    integrate_exponential_plain,
-    trapezoid_loglog,
-    trapezoid_loglog_plain,
-)
+from lightpool.arrays import integrate_exponential, trapezoid_loglog
+from lightpool.arrays.kernels.integrals import integrate_exponential_plain, trapezoid_loglog_plain
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 BOTH = pytest.mark.parametrize("function", [trapezoid_loglog, trapezoid_loglog_plain])

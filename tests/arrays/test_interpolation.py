@@ -9,13 +9,13 @@ from lightpool.arrays import (
     gather_bilinear,
     gather_bilinear_in_parts,
     hat_basis,
-    hat_basis_plain,
     interpolate_grid,
     interpolate_grid_nearest,
     interpolation_weights,
     scale_values,
-    unscale_values,
 )
+from lightpool.arrays.kernels.interpolation import hat_basis_plain
+from lightpool.arrays.kernels.scales import unscale_values
 
 FEW = settings(max_examples=25, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 OFFSETS = np.array([0.25, 1.0, 2.0, 2.5])

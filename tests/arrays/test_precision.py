@@ -7,21 +7,20 @@ from numpy.testing import assert_allclose, assert_array_equal
 import lightpool
 from lightpool.arrays import (
     add_product,
-    add_product_plain,
     apply_basis,
     find_precision,
     gather_bilinear,
     hat_basis,
-    hat_basis_plain,
     integrate_exponential,
-    integrate_exponential_plain,
     interpolation_weights,
     precision_of,
     to_device,
     to_host,
     trapezoid_loglog,
-    trapezoid_loglog_plain,
 )
+from lightpool.arrays.kernels.accumulation import add_product_plain
+from lightpool.arrays.kernels.integrals import integrate_exponential_plain, trapezoid_loglog_plain
+from lightpool.arrays.kernels.interpolation import hat_basis_plain
 from lightpool.arrays.kernels.reductions import block_sum, reduce_over, sum_over, sums_in_masks
 from lightpool.maps import Map, WcsGeom
 

@@ -5,7 +5,8 @@ from concurrent.futures import ThreadPoolExecutor
 import numpy as np
 import pytest
 
-from lightpool.arrays import Transfers, count_transfers, find_device, to_device, to_host
+from lightpool.arrays import count_transfers, find_device, to_device, to_host
+from lightpool.arrays.devices.transfers import Transfers
 
 
 def test_each_array_that_crosses_counts_with_its_bytes(backend):

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 from regions import CircleSkyRegion
 
-from lightpool.arrays import Transfers, count_transfers, forget_constants, read_deferred
+from lightpool.arrays import count_transfers, forget_constants, read_deferred
 from lightpool.arrays.devices.dtypes import dtype_name
+from lightpool.arrays.devices.transfers import Transfers
 from lightpool.batch.execution.reduce_chunk import Reducer
 from lightpool.config import Settings
 from lightpool.data import DataStore

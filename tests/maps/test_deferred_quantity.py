@@ -7,7 +7,8 @@ import astropy.units as u
 import pytest
 from numpy.testing import assert_allclose
 
-from lightpool.arrays import Transfers, count_transfers, read_deferred
+from lightpool.arrays import count_transfers, read_deferred
+from lightpool.arrays.devices.transfers import Transfers
 from lightpool.maps import Map, MapAxis, WcsGeom
 from lightpool.maps.deferred_quantity import DeferredQuantity
 

@@ -24,22 +24,19 @@ from lightpool.arrays.devices.precision import (
     set_default_precision,
     use_precision,
 )
-from lightpool.arrays.devices.transfers import TransferCount, Transfers, count_transfers
-from lightpool.arrays.kernels.accumulation import add_product, add_product_plain
+from lightpool.arrays.devices.transfers import count_transfers
+from lightpool.arrays.kernels.accumulation import add_product
 from lightpool.arrays.kernels.bilinear import gather_bilinear, gather_bilinear_in_parts
 from lightpool.arrays.kernels.binning import bin_index, coord_to_pix, pix_to_coord
-from lightpool.arrays.kernels.convolution import convolve_fft, disk_kernel, gaussian_kernel, ring_kernel
-from lightpool.arrays.kernels.histogram import histogram, histogram_plain, sum_by_bin, sum_by_bin_plain
+from lightpool.arrays.kernels.convolution import convolve_fft, disk_kernel
+from lightpool.arrays.kernels.histogram import histogram
 from lightpool.arrays.kernels.integrals import (
     integrate_exponential,
-    integrate_exponential_plain,
     trapezoid_loglog,
-    trapezoid_loglog_plain,
 )
 from lightpool.arrays.kernels.interpolation import (
     apply_basis,
     hat_basis,
-    hat_basis_plain,
     interpolate_grid,
     interpolate_grid_nearest,
     interpolation_weights,
@@ -50,10 +47,8 @@ from lightpool.arrays.kernels.projections import (
     pixel_to_sky,
     sky_to_pixel,
 )
-from lightpool.arrays.kernels.scales import scale_values, unscale_values
+from lightpool.arrays.kernels.scales import scale_values
 from lightpool.arrays.kernels.sphere import (
-    ICRS_TO_FK5,
-    ICRS_TO_GALACTIC,
     angular_separation,
     fov_lonlat,
     fov_matrix,
@@ -67,8 +62,6 @@ from lightpool.arrays.projection_parameters import PROJECTION_CODES, Projection
 from lightpool.names import show_public
 
 __all__ = [
-    "ICRS_TO_FK5",
-    "ICRS_TO_GALACTIC",
     "PROJECTION_CODES",
     "Constant",
     "DeferredNumber",
@@ -76,10 +69,7 @@ __all__ = [
     "Device",
     "LazyArray",
     "Projection",
-    "TransferCount",
-    "Transfers",
     "add_product",
-    "add_product_plain",
     "angular_separation",
     "announce_constants",
     "apply_basis",
@@ -104,15 +94,11 @@ __all__ = [
     "full_on",
     "gather_bilinear",
     "gather_bilinear_in_parts",
-    "gaussian_kernel",
     "get_default_device",
     "get_default_precision",
     "hat_basis",
-    "hat_basis_plain",
     "histogram",
-    "histogram_plain",
     "integrate_exponential",
-    "integrate_exponential_plain",
     "interpolate_grid",
     "interpolate_grid_nearest",
     "interpolation_weights",
@@ -125,21 +111,16 @@ __all__ = [
     "read_deferred",
     "release_memory",
     "require_memory",
-    "ring_kernel",
     "rotate",
     "scale_values",
     "separation_of_vectors",
     "set_default_device",
     "set_default_precision",
     "sky_to_pixel",
-    "sum_by_bin",
-    "sum_by_bin_plain",
     "to_device",
     "to_host",
     "trapezoid_loglog",
-    "trapezoid_loglog_plain",
     "unit_vectors",
-    "unscale_values",
     "use_device",
     "use_precision",
 ]

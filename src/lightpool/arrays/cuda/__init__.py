@@ -1,7 +1,7 @@
-"""CUDA kernels for what the plain array code does in many small launches, and the functions that launch them.
+"""CUDA kernels for what array code does in many small launches, and the functions that launch them.
 
-The sources are beside this file. A function here takes CuPy arrays and does what its plain twin elsewhere in `arrays`
-or `irf` does; the public function there chooses. Nothing of CuPy is imported before the first launch.
+The sources are in this folder. A function here takes CuPy arrays and does what its reference implementation in
+`arrays.kernels` or `irf.projection` does; the public function there selects it. CuPy is imported at the first launch.
 """
 
 from lightpool.names import show_public

@@ -1,4 +1,4 @@
-"""The product of some arrays added to a window of another one, in one launch."""
+"""The product of some arrays, added to a window of another array in one launch."""
 
 import math
 from collections.abc import Sequence
@@ -27,12 +27,21 @@ _WINDOW = [
 
 
 def add_product(part: Array, factors: Sequence[Array], number: float, nan_to_num: bool) -> bool:
-    """Add a number times the product of some arrays, in this order, to an array or a part of one, in place.
+    """Add a number times the product of some arrays to an array or a part of one, in place.
+
+    Parameters
+    ----------
+    part : array, at most `MAX_DIMENSIONS` dimensions
+    factors : sequence of arrays that broadcast to the shape of ``part``
+        They are multiplied in this order.
+    number : float
+    nan_to_num : bool
+        Whether to add zero where the product is not finite.
 
     Returns
     -------
     done : bool
-        False, with nothing done, if there are no kernels for so many arrays, dimensions, or their types.
+        False, with nothing done, if there is no kernel for so many arrays or dimensions, or for these data types.
     """
     kinds = [dtype_in_c(x) for x in factors]
     if len(factors) > MAX_FACTORS or part.ndim > MAX_DIMENSIONS or None in (dtype_in_c(part), *kinds):
@@ -59,10 +68,10 @@ def add_product(part: Array, factors: Sequence[Array], number: float, nan_to_num
 
 
 def _strides(x: Array, lengths: Sequence[int]) -> list[int]:
-    """Elements from one place to the next in each dimension of a window; 0 where one place stands for all."""
+    """Return the elements from one index to the next in each dimension of a window; 0 where an array is broadcast."""
     missing = len(lengths) - x.ndim
     if missing < 0 or any(n not in (1, length) for n, length in zip(x.shape, lengths[missing:], strict=True)):
-        raise ValueError(f"an array of shape {x.shape} does not spread over a window of shape {tuple(lengths)}")
+        raise ValueError(f"an array of shape {x.shape} does not broadcast to a window of shape {tuple(lengths)}")
     array = cast(CudaArray, x)
     own = [
         0 if n == 1 and length > 1 else stride // array.itemsize

@@ -18,7 +18,13 @@ _BINNED_MAP = [("n_entry", "i8"), ("n_axis", "i8"), ("length", "i8", MAX_AXES)]
 
 
 def bin_index(x: Array, edges: Array, clip: bool) -> Array:
-    """Bins of values, as `lightpool.arrays.bin_index`; ``x`` and ``edges`` are float64 on one device."""
+    """Return the bins of values, as `lightpool.arrays.bin_index`.
+
+    Parameters
+    ----------
+    x, edges : arrays of float64 on one device
+    clip : bool
+    """
     x = contiguous(x)
     index = empty(x.shape, "int64", x)
     args = [x, contiguous(edges), np.int64(x.size), np.int64(edges.size - 1), np.bool_(clip), index]
@@ -27,10 +33,16 @@ def bin_index(x: Array, edges: Array, clip: bool) -> Array:
 
 
 def histogram(index: Sequence[Array], shape: tuple[int, ...], weights: Array | None) -> Array:
-    """Sums in the bins of a map, as `lightpool.arrays.kernels.histogram`; of at most `MAX_AXES` axes.
+    """Sum in the bins of a map, as `lightpool.arrays.kernels.histogram.histogram`.
 
-    Weights are added up by atomic operations, in no fixed order: sums of numbers that are not whole may differ in the
+    Weights are summed by atomic operations, in no fixed order: sums of numbers that are not whole may differ in the
     last digit from one run to the next.
+
+    Parameters
+    ----------
+    index : sequence of arrays of int64, at most `MAX_AXES`
+    shape : tuple of int
+    weights : array of float64, bool or int, or None
     """
     together = array_namespace(*index).broadcast_arrays(*index, *(() if weights is None else (weights,)))
     columns: list[Any] = [contiguous(i, "int64") for i in together[: len(index)]]

@@ -1,4 +1,4 @@
-"""Groups of pixels that touch."""
+"""Connected-component labelling."""
 
 import numpy as np
 
@@ -9,7 +9,7 @@ __all__ = ["connected_labels"]
 
 
 def connected_labels(mask: Array) -> Array:
-    """As `lightpool.arrays.kernels.connected_pixels.connected_labels`, but nothing is read from the device."""
+    """Label groups, as `lightpool.arrays.kernels.connected_pixels.connected_labels`, without any read by the host."""
     mask = contiguous(mask)
     n_y, n_x = map(np.int64, mask.shape)
     parent, labels = (empty(mask.shape, "int64", mask) for _ in range(2))

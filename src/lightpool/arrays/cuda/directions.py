@@ -1,4 +1,4 @@
-"""Directions of pixels, and what is worked out from directions."""
+"""Directions of pixels, and quantities that are computed from directions."""
 
 import math
 from typing import cast
@@ -16,7 +16,15 @@ __all__ = ["fov_lonlat", "pixel_directions", "rotate", "separation", "solid_angl
 
 
 def pixel_directions(projection: Projection, shape: tuple[int, int], device: Device, first: tuple[int, int]) -> Array:
-    """As `lightpool.arrays.pixel_directions`."""
+    """Compute the unit vectors of pixel centres, as `lightpool.arrays.pixel_directions`.
+
+    Parameters
+    ----------
+    projection : Projection
+    shape : pair of int, (ny, nx)
+    device : Device
+    first : pair of int, (y, x) of the first pixel
+    """
     with cast(CudaDevice, device.handle):
         vectors = device.xp.empty((3, *shape), dtype="float64")
     args = [projection_struct(projection, (first[1], first[0])), *map(np.int64, shape), vectors]
@@ -25,7 +33,14 @@ def pixel_directions(projection: Projection, shape: tuple[int, int], device: Dev
 
 
 def rotate(matrix: NDArray[np.float64], vectors: Array) -> Array:
-    """As `lightpool.arrays.rotate`; the matrix is on the host and is passed by value."""
+    """Rotate vectors, as `lightpool.arrays.rotate`.
+
+    Parameters
+    ----------
+    matrix : NumPy array of float64, shape (3, 3)
+        It is passed to the kernel by value, without a transfer.
+    vectors : array of float64, shape (3, ...)
+    """
     vectors = contiguous(vectors)
     turned, n = empty(vectors.shape, "float64", vectors), math.prod(vectors.shape[1:])
     rotation = struct([("matrix", "f8", 9)], matrix=matrix.ravel())
@@ -34,7 +49,7 @@ def rotate(matrix: NDArray[np.float64], vectors: Array) -> Array:
 
 
 def fov_lonlat(vectors: Array) -> tuple[Array, Array]:
-    """As `lightpool.arrays.fov_lonlat`."""
+    """Convert rotated vectors to field-of-view coordinates, as `lightpool.arrays.fov_lonlat`."""
     vectors, shape = contiguous(vectors), vectors.shape[1:]
     lon, lat = (empty(shape, "float64", vectors) for _ in range(2))
     launch("directions", "fov_lonlat", grid_for(lon.size), [vectors, np.int64(lon.size), lon, lat], vectors)
@@ -42,7 +57,14 @@ def fov_lonlat(vectors: Array) -> tuple[Array, Array]:
 
 
 def separation(vectors: Array, centre: NDArray[np.float64]) -> Array:
-    """As `lightpool.arrays.separation_of_vectors`, from one direction, which is on the host."""
+    """Compute the angle to one direction, as `lightpool.arrays.separation_of_vectors`.
+
+    Parameters
+    ----------
+    vectors : array of float64, shape (3, ...)
+    centre : NumPy array of float64, shape (3,)
+        It is passed to the kernel by value, without a transfer.
+    """
     vectors, shape = contiguous(vectors), vectors.shape[1:]
     angle = empty(shape, "float64", vectors)
     triple = struct([(name, "f8") for name in "xyz"], **dict(zip("xyz", centre.tolist(), strict=True)))
@@ -51,7 +73,7 @@ def separation(vectors: Array, centre: NDArray[np.float64]) -> Array:
 
 
 def solid_angles(corners: Array) -> Array:
-    """As `lightpool.arrays.kernels.solid_angles`."""
+    """Compute the solid angles of pixels, as `lightpool.arrays.kernels.solid_angles.solid_angles`."""
     corners = contiguous(corners)
     n_y, n_x = corners.shape[1] - 1, corners.shape[2] - 1
     area = empty((n_y, n_x), "float64", corners)

@@ -1,4 +1,4 @@
-"""Events counted into the bins of a sky map, in one launch."""
+"""Event counting in the bins of a sky map, in one launch."""
 
 import math
 from collections.abc import Sequence
@@ -44,7 +44,14 @@ def count_events(
     turn_of_columns: tuple[float, float] | None,
     weights: Array | None,
 ) -> Array:
-    """Counts of events; parameters and result as of `lightpool.arrays.kernels.events.count_events`."""
+    """Count events, as `lightpool.arrays.kernels.events.count_events`.
+
+    Parameters
+    ----------
+    lon, lat, values, edges, projection, shape, first, turn, weights : see there; at most `MAX_AXES` axes
+    turn_of_columns : pair of float or None
+        The parameter ``columns`` there.
+    """
     n_bin = [axis.shape[0] - 1 for axis in edges]
     counts = zeros((*n_bin[::-1], *shape), "float64", lon)
     event_map = struct(

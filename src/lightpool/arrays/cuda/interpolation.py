@@ -23,7 +23,12 @@ _GRID = [
 
 
 def interpolation_weights(x: Array, nodes: Array) -> tuple[Array, Array]:
-    """As `lightpool.arrays.interpolation_weights`; both arrays float64 on one device."""
+    """Locate points between nodes, as `lightpool.arrays.interpolation_weights`.
+
+    Parameters
+    ----------
+    x, nodes : arrays of float64 on one device
+    """
     x = contiguous(x)
     index, fraction = empty(x.shape, "int64", x), empty(x.shape, "float64", x)
     args = [x, contiguous(nodes), np.int64(x.size), np.int64(nodes.size), index, fraction]
@@ -32,7 +37,16 @@ def interpolation_weights(x: Array, nodes: Array) -> tuple[Array, Array]:
 
 
 def hat_basis(x: Array, nodes: Array, lower: float, upper: float, dtype: str) -> Array:
-    """As `lightpool.arrays.hat_basis`; both arrays float64 on one device."""
+    """Compute the weights of nodes, as `lightpool.arrays.hat_basis`.
+
+    Parameters
+    ----------
+    x, nodes : arrays of float64 on one device
+    lower, upper : float
+        Edges of the axis.
+    dtype : str
+        Data type of the weights.
+    """
     x = contiguous(x)
     basis = empty((nodes.size, *x.shape), dtype, x)
     bounds = np.float64(lower), np.float64(upper)
@@ -42,7 +56,14 @@ def hat_basis(x: Array, nodes: Array, lower: float, upper: float, dtype: str) ->
 
 
 def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array) -> Array:
-    """As `lightpool.arrays.gather_bilinear`, in a table of three dimensions at a row of points."""
+    """Interpolate a table in two coordinates, as `lightpool.arrays.gather_bilinear`.
+
+    Parameters
+    ----------
+    table : array of float, shape (n_row, nx, ny)
+    ix, iy : arrays of int64, shape (P,)
+    fx, fy : arrays of float64, shape (P,)
+    """
     n_row, n_x, n_y = table.shape
     values = empty((n_row, ix.size), table.dtype, table)
     points = [contiguous(v) for v in (ix, fx, iy, fy)]
@@ -52,12 +73,28 @@ def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array) ->
 
 
 def can_interpolate(table: Array, shape: tuple[int, ...]) -> bool:
-    """Whether there is a kernel for a table, and for points of some shape."""
+    """Return whether there is a kernel for a table and points.
+
+    Parameters
+    ----------
+    table : array
+    shape : tuple of int
+        Broadcast shape of the points.
+    """
     return max(table.ndim, len(shape)) <= _MAX_AXES and dtype_in_c(table) is not None
 
 
 def interpolate_grid(table: Array, nodes: Sequence[Array], coords: Sequence[Array], shape: tuple[int, ...]) -> Array:
-    """As `lightpool.arrays.interpolate_grid`, at points of the shape to which the coordinates spread."""
+    """Interpolate a table in any number of coordinates, as `lightpool.arrays.interpolate_grid`.
+
+    Parameters
+    ----------
+    table : array, shape (n_1, ..., n_d), see `can_interpolate`
+    nodes : sequence of d arrays of float64
+    coords : sequence of d arrays of float64 that broadcast together
+    shape : tuple of int
+        Broadcast shape of the coordinates.
+    """
     lengths = [1] * (_MAX_AXES - len(shape)) + list(shape)
     grid = struct(_GRID, n=math.prod(shape), n_axis=len(nodes), length=table.shape, shape=lengths)
     for axis, x in enumerate(cast("Sequence[CudaArray]", coords)):

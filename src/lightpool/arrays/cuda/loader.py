@@ -1,4 +1,4 @@
-"""The sources of the kernels, compiled by NVRTC when one is first launched, and their launch."""
+"""CUDA sources, compiled by NVRTC when one of their kernels is first launched; and the launch of kernels."""
 
 import re
 from collections.abc import Sequence
@@ -39,10 +39,10 @@ KERNELS: dict[str, tuple[str, ...]] = {
         f"project_{name}<{kind}>" for name in ("values", "density", "kernel", "integrals") for kind in _TABLES
     ),
 }
-"""Kernels of each source, as NVRTC is asked for them."""
+"""Kernels of each source, by the names that NVRTC instantiates."""
 
 OPTIONS = ("-std=c++17", "--fmad=false")
-"""Products and sums are rounded one by one, as the plain code rounds them: events on an edge fall to the same side."""
+"""Products and sums are rounded one by one, as in array code, so that events on an edge fall in the same bin."""
 
 BLOCK = 256
 """Threads of a block, at most."""
@@ -57,9 +57,9 @@ _IN_C = {"float64": "double", "float32": "float", "bool": "bool"}
 
 @lru_cache
 def source_text(name: str) -> str:
-    """Source of some kernels with the headers of this folder put in.
+    """Return the source of some kernels, with the headers of this folder included.
 
-    NVRTC gets one text: CuPy keeps compiled kernels by their text, and would not see that a header has changed.
+    NVRTC gets one text: CuPy caches compiled kernels by their text, and would not notice that a header has changed.
     """
     folder = resources.files(__package__)
 
@@ -81,7 +81,16 @@ def _kernel(source: str, name: str) -> Any:
 
 
 def grid_for(n_item: int, n_row: int = 1) -> Grid:
-    """Grid for rows of items: a block takes several short rows, and threads several items where there are very many."""
+    """Return the grid for rows of items.
+
+    A block takes several short rows, and a thread takes several items where there are very many.
+
+    Parameters
+    ----------
+    n_item : int
+        Number of items in a row.
+    n_row : int
+    """
     width = min(_power_of_two(n_item), BLOCK)
     height = min(_power_of_two(n_row), BLOCK // width)
     blocks = min(-(-n_item // width), _MAX_BLOCKS[0]), min(-(-n_row // height), _MAX_BLOCKS[1])
@@ -89,7 +98,7 @@ def grid_for(n_item: int, n_row: int = 1) -> Grid:
 
 
 def _power_of_two(n: int) -> int:
-    """Smallest one that is not below n."""
+    """Return the smallest power of two that is not below n."""
     return 1 << (max(n, 1) - 1).bit_length()
 
 
@@ -99,9 +108,10 @@ def launch(source: str, name: str, grid: Grid, args: Sequence[Any], like: Array)
     Parameters
     ----------
     source, name : str, see `KERNELS`
-    grid : see `grid_for`; none is launched if there are no blocks
-    args : arrays on the device, C-contiguous unless the kernel asks for strides; None for an array that is left out;
-        NumPy scalars of the types of the kernel; structured NumPy arrays of size 1, which are passed by value
+    grid : see `grid_for`; without blocks nothing is launched
+    args : sequence of arrays on the device, numbers and structures
+        Arrays are C-contiguous unless the kernel takes strides; None for an array that is left out. Numbers are NumPy
+        scalars of the types of the kernel. Structures are structured NumPy arrays of size 1, which are passed by value.
     like : array on the device
     """
     blocks, threads = grid

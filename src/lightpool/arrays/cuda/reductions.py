@@ -18,13 +18,24 @@ _PER_THREAD = 8
 
 
 def can_sum(values: Sequence[Array], masks: Sequence[Array]) -> bool:
-    """Whether there are kernels for so many maps and masks, and for the types of the maps."""
+    """Return whether there is a kernel for so many maps and masks, and for the data types of the maps.
+
+    Parameters
+    ----------
+    values : sequence of arrays
+    masks : sequence of arrays of bool
+    """
     kinds = {dtype_in_c(value) for value in values}
     return max(len(values), len(masks)) <= _MAX_ARRAYS and len(kinds) == 1 and kinds <= {"double", "float"}
 
 
 def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
-    """As `lightpool.arrays.kernels.reductions.sums_in_masks`, if that can be done here."""
+    """Sum maps in masks, as `lightpool.arrays.kernels.reductions.sums_in_masks`.
+
+    Parameters
+    ----------
+    values, masks : see there, and `can_sum`
+    """
     xp = array_namespace(values[0])
     planes, pixels = values[0].shape[:-2], values[0].shape[-2:]
     n_pixel, n_plane = math.prod(pixels), math.prod(planes)

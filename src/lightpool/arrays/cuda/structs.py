@@ -1,6 +1,6 @@
-"""Structures that kernels take by value, as NumPy types; each is that of the same name in the sources.
+"""Structures that kernels take by value, as NumPy data types; each has the name and layout of the one in the sources.
 
-All members have eight bytes, so that nothing is padded.
+All members have eight bytes, so there is no padding.
 """
 
 from collections.abc import Sequence
@@ -26,7 +26,15 @@ _PROJECTION = [
 
 
 def struct(fields: Sequence[tuple[Any, ...]], **values: Any) -> NDArray[Any]:
-    """Structure of size 1; members that are not given are 0, those of arrays may be given in part."""
+    """Return a structure of size 1.
+
+    Parameters
+    ----------
+    fields : sequence of tuple
+        Name, data type and shape of each member, as for `numpy.dtype`.
+    **values : number or sequence of numbers
+        Values of members. Members that are not given are 0; arrays may be given in part.
+    """
     packed: NDArray[Any] = np.zeros((), dtype=np.dtype(list(fields)))
     for name, value in values.items():
         member = np.asarray(value)
@@ -38,7 +46,14 @@ def struct(fields: Sequence[tuple[Any, ...]], **values: Any) -> NDArray[Any]:
 
 
 def projection_struct(projection: Projection, first: tuple[float, float]) -> NDArray[Any]:
-    """Projection, with the pixel (x, y) that is counted as the first."""
+    """Return the structure ``Projection`` of the sources.
+
+    Parameters
+    ----------
+    projection : Projection
+    first : pair of float
+        Pixel (x, y) of the map that is pixel (0, 0) of the kernel.
+    """
     shift = projection.lon_shift
     return struct(
         _PROJECTION,

@@ -1,4 +1,4 @@
-"""Adding products of arrays to a part of another array."""
+"""Sums of products of arrays, added to a window of another array."""
 
 import math
 from collections.abc import Sequence
@@ -28,13 +28,14 @@ _N_WORK = 4  # arrays of the size of a product that are in memory while it is ma
 
 
 def add_product(total: Array, factors: Sequence[Factor], window: Index = (...,), *, nan_to_num: bool = True) -> None:
-    """Add the product of some arrays to a window of an array, in place; masks are united.
+    """Add the product of some arrays to a window of an array, in place; masks are combined with "or".
 
     Parameters
     ----------
     total : array of any type
-    factors : arrays that broadcast to the shape of the window, at least one; and Python numbers
-        Masks count as 0 and 1. A `LazyArray` has the shape of the window; it is worked out and added part by part.
+    factors : sequence of arrays, `LazyArray` and Python numbers, at least one array
+        They broadcast to the shape of the window. Masks count as 0 and 1. A `LazyArray` has the shape of the window; it
+        is computed and added part by part.
     window : index of slices
     nan_to_num : bool
         Whether to add zero where the product is not finite.
@@ -58,7 +59,12 @@ def add_product(total: Array, factors: Sequence[Factor], window: Index = (...,),
 def add_product_plain(
     total: Array, factors: Sequence[Factor], window: Index = (...,), *, nan_to_num: bool = True
 ) -> None:
-    """Plain twin of `add_product`, in the array API standard alone."""
+    """Add the product of some arrays, with the array API standard alone: the reference implementation of `add_product`.
+
+    Parameters
+    ----------
+    total, factors, window, nan_to_num : see `add_product`
+    """
     values = [_values(factor) for factor in factors]
     whole = total[window]
     n_dim, n_bytes = len(whole.shape), 8 * _N_WORK * math.prod(whole.shape[1:])
@@ -88,7 +94,7 @@ def _values(factor: Factor) -> Array | Scalar:
 
 
 def _part(factor: Array | Scalar, index: PartIndex, n_dim: int) -> Array | Scalar:
-    """Part of a factor that spreads to an array of more dimensions, at an index (lead, ..., rows, columns) of that."""
+    """Return the part of a factor at an index (lead, ..., rows, columns) of an array that it broadcasts to."""
     if isinstance(factor, int | float):
         return factor
     lead, _, rows, columns = index
@@ -101,12 +107,12 @@ def _size(factor: Array | Scalar) -> int:
 
 
 def _product(factors: Sequence[Array | Scalar]) -> Array | Scalar:
-    """Product; small arrays are multiplied before they meet large ones."""
+    """Return the product; small arrays are multiplied before large ones, which is less work."""
     return reduce(lambda x, y: apply_operator("multiply", cast(Array, y), x), sorted(factors, key=_size))
 
 
 def _is_simple(total: Array, factors: Sequence[Factor]) -> bool:
-    """Whether NumPy adds up float64 or float32, and all factors have this type or are bool."""
+    """Return whether NumPy adds float64 or float32, and all factors have this type or are bool."""
     arrays = [factor for factor in factors if not isinstance(factor, int | float)]
     return is_floating(total) and all(
         array_api_compat.is_numpy_array(x) and x.dtype in (total.dtype, np.bool_) for x in (total, *arrays)
@@ -114,7 +120,7 @@ def _is_simple(total: Array, factors: Sequence[Factor]) -> bool:
 
 
 def _add_product_cuda(part: Array, factors: Sequence[Factor], nan_to_num: bool) -> bool:
-    """Whether there was a kernel to do it."""
+    """Add a product by a CUDA kernel; return whether there is one for these arrays."""
     number = math.prod(x for x in factors if isinstance(x, int | float))
     arrays = sorted((_values(x) for x in factors if not isinstance(x, int | float)), key=_size)
     return cuda_accumulation.add_product(part, cast("Sequence[Array]", arrays), number, nan_to_num)
@@ -144,7 +150,7 @@ def _is_image_mask(x: Array | Scalar, image: tuple[int, ...]) -> bool:
 
 
 def _is_all_finite(values: HostFloats) -> bool:
-    """Whether all values are finite, in one pass; False too where the sum of their squares is not."""
+    """Return whether all values are finite, in one pass; also False if the sum of their squares overflows."""
     row = values.reshape(-1) if values.flags.c_contiguous else None
     return bool(np.isfinite(values.sum() if row is None else np.dot(row, row)))  # BLAS is twice as fast as a sum
 

@@ -1,4 +1,4 @@
-"""Sums over the four neighbours of points in a table of two coordinates."""
+"""Bilinear interpolation: sums over the four neighbours of points in a table of two coordinates."""
 
 import math
 import threading
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
 Indices: TypeAlias = NDArray[np.int64]
 
 _PART = BLOCK // 4
-"""Points in a part: a dozen numbers for each of them, and what is made of these, stay in the processor's cache."""
+"""Points in a part: the dozen numbers for each of them, and the values, fit in the processor's cache."""
 
 _N_KEPT = 8
 
@@ -40,17 +40,19 @@ _KEPT = _Kept()
 
 
 def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dtype: str = "float64") -> Array:
-    """Table in two coordinates at every point, by the weights of its four neighbours.
+    """Interpolate a table in two coordinates at every point, with the weights of its four neighbours.
 
     Parameters
     ----------
-    table : array of float, shape (..., nx, ny); a NumPy array is copied to the device of the points
-        On the host it is read fastest where the values of a node stand together in memory.
+    table : array of float, shape (..., nx, ny)
+        A NumPy array is copied to the device of the points. On the host it is read fastest where the values of a node
+        are contiguous in memory.
     ix, iy : arrays of int64, any shape
-        Nodes below, of `interpolation_weights`.
+        Nodes below, as `interpolation_weights` returns them.
     fx, fy : arrays of float64, shape of ``ix``
-        Weights of the nodes above, of `interpolation_weights`.
-    dtype : data type of the values; the weights of the four neighbours are made in float64 before
+        Weights of the nodes above, as `interpolation_weights` returns them.
+    dtype : str
+        Data type of the values. The weights of the four neighbours are computed in float64 before.
 
     Returns
     -------
@@ -74,18 +76,20 @@ def gather_bilinear(table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dt
 def gather_bilinear_in_parts(
     table: Array, ix: Array, fx: Array, iy: Array, fy: Array, dtype: str = "float64", size: int = _PART
 ) -> Iterator[tuple[slice, Array]]:
-    """`gather_bilinear` of NumPy arrays, a part of the points at a time: to use it while it is in the cache.
+    """Interpolate NumPy arrays as `gather_bilinear` does, a part of the points at a time, while they are in the cache.
 
     Parameters
     ----------
-    table, ix, fx, iy, fy, dtype : as there; the points stand in a row, P of them
-    size : int, points in a part; bits do not depend on it
+    table, ix, fx, iy, fy, dtype : see `gather_bilinear`
+        The points have one dimension, of length P.
+    size : int
+        Number of points in a part. Results do not depend on it.
 
     Yields
     ------
     part : slice of range(P)
-    values : array of ``dtype``, shape (n_row, points in the part), with the leading axes of the table in one
-        Not contiguous: the values of a point stand together in memory.
+    values : array of ``dtype``, shape (n_row, points in the part)
+        The leading dimensions of the table are one. Not contiguous: the values of a point are neighbours in memory.
     """
     n_x, n_y = table.shape[-2:]
     nodes = np.reshape(cast(HostFloats, table), (math.prod(table.shape[:-2]), n_x * n_y))
@@ -101,9 +105,9 @@ def gather_bilinear_in_parts(
 
 
 def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_array[Any]":
-    """Sparse matrix with a row for each point, to be filled: its product reads all of a node at once.
+    """Return a sparse matrix with a row for each point, to be filled: its product reads all of a node at once.
 
-    Building one costs as much as its product, so the last ones of a thread are kept, and filled anew.
+    Building one costs as much as its product, so each thread keeps the last ones and fills them again.
     """
     key, kept = (n_point, n_corner, n_node, dtype), _KEPT.matrices
     if key not in kept:
@@ -114,7 +118,7 @@ def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_array
 
 
 def _new_rows(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_array[Any]":
-    from scipy.sparse import csr_array  # loading it takes longer than most uses of this room
+    from scipy.sparse import csr_array  # importing it takes longer than most programs need `arrays` for
 
     starts = np.arange(0, n_point * n_corner + 1, n_corner, dtype=np.int32)
     empty = np.zeros(n_point * n_corner, dtype), np.zeros(n_point * n_corner, np.int32)
@@ -122,7 +126,7 @@ def _new_rows(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_arra
 
 
 def _corners(fx: Array, fy: Array, n_x: int, n_y: int) -> list[tuple[int, Array]]:
-    """Of each neighbour that is there, the step from the first one in the flat table, and the weight."""
+    """Return the step of each existing neighbour from the first one in the flat table, and its weight."""
     if n_x == 1 and n_y == 1:
         return [(0, 1.0 - fx)]
     if n_x == 1:

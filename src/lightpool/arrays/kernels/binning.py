@@ -1,4 +1,4 @@
-"""From the values of coordinates to bins and pixel numbers of an axis."""
+"""Coordinates to bins and to pixel numbers of an axis."""
 
 import math
 from typing import cast, overload
@@ -29,7 +29,7 @@ _FIRST_NODE = {"center": 0.0, "edges": -0.5}
 _EPS = float(np.finfo(np.float64).eps)
 
 _ROUNDING_OF_UNITS = 4 * _EPS
-"""Relative error of a value whose unit was changed: of the factor, of the product, and of the value in its file."""
+"""Relative error of a value whose unit was converted: rounding of the factor, the product, and the stored value."""
 
 
 @overload
@@ -37,7 +37,7 @@ def bin_index(x: HostFloats, edges: Array, *, clip: bool = False) -> NDArray[np.
 @overload
 def bin_index(x: Array, edges: Array, *, clip: bool = False) -> Array: ...
 def bin_index(x: Array, edges: Array, *, clip: bool = False) -> Array:
-    """Bin of each value; bins are half-open, [lower, upper).
+    """Return the bin of each value; bins are half-open, [lower, upper).
 
     Parameters
     ----------
@@ -59,7 +59,12 @@ def bin_index(x: Array, edges: Array, *, clip: bool = False) -> Array:
 
 
 def bin_index_plain(x: Array, edges: Array, *, clip: bool = False) -> Array:
-    """Plain twin of `bin_index`, in the array API standard alone; ``x`` and ``edges`` are on one device."""
+    """Return the bin of each value, with the array API standard alone: the reference implementation of `bin_index`.
+
+    Parameters
+    ----------
+    x, edges, clip : see `bin_index`; both arrays are on one device
+    """
     xp = array_namespace(x)
     # Searching in the inner edges alone does the clipping to [0, n_bin - 1].
     index = xp.astype(xp.searchsorted(edges[1:-1], x, side="right"), xp.int64, copy=False)
@@ -68,7 +73,7 @@ def bin_index_plain(x: Array, edges: Array, *, clip: bool = False) -> Array:
 
 
 def snap_to_edges(x: HostFloats, edges: HostFloats) -> HostFloats:
-    """Values on the host, with those that are an edge up to the rounding of a change of unit moved onto it.
+    """Move values that are an edge, up to the rounding of a change of unit, onto that edge; on the host.
 
     Parameters
     ----------
@@ -92,7 +97,7 @@ def pix_in_bins(pix: HostFloats, x: HostFloats, edges: Array, *, is_descending: 
 @overload
 def pix_in_bins(pix: Array, x: Array, edges: Array, *, is_descending: bool = False) -> Array: ...
 def pix_in_bins(pix: Array, x: Array, edges: Array, *, is_descending: bool = False) -> Array:
-    """Pixel coordinates moved by their rounding, so that the nearest whole number is the bin of the value.
+    """Correct pixel coordinates for their rounding, so that the nearest whole number is the bin of the value.
 
     Parameters
     ----------
@@ -104,13 +109,14 @@ def pix_in_bins(pix: Array, x: Array, edges: Array, *, is_descending: bool = Fal
 
     Returns
     -------
-    pix : array of float64, for which floor(pix + 0.5) is the bin that `bin_index` finds, and outside no bin
+    pix : array of float64
+        floor(pix + 0.5) is the bin that `bin_index` finds, and no bin where the value is outside.
     """
     xp = array_namespace(x)
     edges = constant(edges, device_of(x), dtype="float64")
     n_bin = int(edges.shape[0]) - 1
     if array_api_compat.is_numpy_namespace(xp) and _are_in_bins(pix, x, edges, is_descending):
-        return pix  # as nearly always
+        return pix  # nearly always
     bins = xp.astype(xp.searchsorted(edges, xp.reshape(x, (-1,)), side="right"), xp.float64) - 1.0
     bins = xp.reshape(bins, x.shape)
     if is_descending:
@@ -124,7 +130,7 @@ def pix_in_bins(pix: Array, x: Array, edges: Array, *, is_descending: bool = Fal
 
 
 def _are_in_bins(pix: Array, x: Array, edges: Array, is_descending: bool) -> bool:
-    """Whether each value lies between the edges of the bin of its pixel coordinate; False if one is not finite.
+    """Return whether each value lies between the edges of the bin of its pixel coordinate; False if one is not finite.
 
     A search for the bins of the values takes several times as long.
     """
@@ -147,18 +153,21 @@ def coord_to_pix(x: HostFloats, nodes: Array, scale: str = "lin", *, node_type: 
 @overload
 def coord_to_pix(x: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> Array: ...
 def coord_to_pix(x: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> Array:
-    """Pixel number, not rounded, of each value: linear between nodes on the given scale, extrapolating.
+    """Convert values to pixel coordinates, not rounded: linear between the nodes on a scale, extrapolating.
 
     Parameters
     ----------
     x : array of float64, any shape
     nodes : array of float64, shape (n_node,), ascending, not scaled; a NumPy array is copied to the device
-    scale : ``lin``, ``log`` or ``sqrt``
-    node_type : ``center`` (the first node is pixel 0) or ``edges`` (it is pixel -0.5)
+    scale : str
+        ``lin``, ``log`` or ``sqrt``.
+    node_type : str
+        ``center`` (the first node is pixel 0) or ``edges`` (it is pixel -0.5).
 
     Returns
     -------
-    pix : array of float64, shape of ``x``; all points lie on the pixel of the node if there is one node only
+    pix : array of float64, shape of ``x``
+        If there is only one node, all values lie on its pixel.
     """
     xp = array_namespace(x)
     nodes = scale_values(constant(nodes, device_of(x), dtype="float64"), scale)
@@ -166,7 +175,7 @@ def coord_to_pix(x: Array, nodes: Array, scale: str = "lin", *, node_type: str =
     if nodes.shape[0] == 1:
         pix = xp.where(xp.isnan(flat), flat, xp.zeros_like(flat))
     else:
-        # Weighted sums of the two nodes in this order, so that each bit is that of Gammapy's spline of degree 1.
+        # The order of this weighted sum makes the result bit-identical to that of Gammapy's spline of degree 1.
         below = xp.astype(xp.searchsorted(nodes[1:-1], flat, side="right"), xp.int64, copy=False)
         lower, upper = xp.take(nodes, below), xp.take(nodes, below + 1)
         slope = 1.0 / (upper - lower)
@@ -180,14 +189,20 @@ def pix_to_coord(pix: HostFloats, nodes: Array, scale: str = "lin", *, node_type
 @overload
 def pix_to_coord(pix: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> Array: ...
 def pix_to_coord(pix: Array, nodes: Array, scale: str = "lin", *, node_type: str = "center") -> Array:
-    """Value at each pixel number, not rounded; the inverse of `coord_to_pix`, with the same parameters."""
+    """Convert pixel coordinates to values; the inverse of `coord_to_pix`.
+
+    Parameters
+    ----------
+    pix : array of float64, any shape
+    nodes, scale, node_type : see `coord_to_pix`
+    """
     xp = array_namespace(pix)
     nodes = scale_values(constant(nodes, device_of(pix), dtype="float64"), scale)
     n_node = nodes.shape[0]
     flat = xp.reshape(pix - _FIRST_NODE[node_type], (-1,))
     if n_node == 1:
         return unscale_values(xp.reshape(xp.where(xp.isnan(flat), flat, nodes[0]), pix.shape), scale)
-    # A NaN has no whole number below it: it takes node 0 and stays NaN by its fraction.
+    # A NaN cannot be converted to an index: it takes node 0 and stays NaN by its fraction.
     below = xp.clip(xp.floor(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat)), 0.0, float(n_node - 2))
     index = xp.astype(below, xp.int64)
     scaled = xp.take(nodes, index) * (below + 1.0 - flat) + xp.take(nodes, index + 1) * (flat - below)

@@ -1,4 +1,4 @@
-"""Pixels that hang together."""
+"""Connected-component labelling of pixels."""
 
 from array_api_compat import is_cupy_namespace
 
@@ -9,7 +9,7 @@ from lightpool.arrays.kernels.histogram import sum_by_bin
 
 __all__ = ["connected_labels", "connected_labels_plain", "select_connected"]
 
-_N_STEP = 8  # between two looks at whether anything changed
+_N_STEP = 8  # between two checks of whether anything changed
 
 
 def connected_labels(mask: Array) -> Array:
@@ -32,11 +32,11 @@ def connected_labels(mask: Array) -> Array:
 
 
 def connected_labels_plain(mask: Array) -> Array:
-    """Plain twin of `connected_labels`, in the array API standard alone.
+    """Label connected pixels with the array API standard alone: the reference implementation of `connected_labels`.
 
-    Labels spread to all neighbours at once; then each pixel takes the label of the pixel that its label names, so that
-    the number of steps grows with the logarithm of the size of a group. After every few steps one number, of labels
-    that changed, is read from the device.
+    Labels spread to all neighbours at once. Then each pixel takes the label of the pixel that its label names, so that
+    the number of steps grows with the logarithm of the size of a group. After every few steps one number is read from
+    the device: how many labels changed.
     """
     xp = array_namespace(mask)
     n_y, n_x = mask.shape
@@ -51,12 +51,12 @@ def connected_labels_plain(mask: Array) -> Array:
             labels = xp.where(mask, _largest_neighbour(labels, xp), labels)
             named = xp.take(xp.reshape(labels, (-1,)), xp.reshape(xp.clip(labels - 1, min=0), (-1,)))
             labels = xp.where(mask, xp.reshape(named, (n_y, n_x)), labels)
-        if int(to_host(xp.count_nonzero(labels != before))) == 0:  # host: one number, whether it is done
+        if int(to_host(xp.count_nonzero(labels != before))) == 0:  # host: one number, whether a label changed
             return labels
 
 
 def _largest_neighbour(labels: Array, xp: Namespace) -> Array:
-    """Largest label of a pixel and its eight neighbours."""
+    """Return the largest label of each pixel and its eight neighbours."""
     for axis in (0, 1):
         n = labels.shape[axis]
         first, rest = _part(labels, axis, 0, 1), _part(labels, axis, 1, n)

@@ -1,4 +1,4 @@
-"""Convolution of images, and the kernels for it, which are made on the host."""
+"""Convolution of images, and kernels for it, which are computed on the host."""
 
 import math
 from functools import lru_cache
@@ -9,7 +9,7 @@ from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.blocks import in_blocks
 from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
 
-__all__ = ["convolve_fft", "disk_kernel", "fft_size", "gaussian_kernel", "ring_kernel"]
+__all__ = ["convolve_fft", "disk_kernel", "fft_size", "ring_kernel"]
 
 
 def convolve_fft(image: Array, kernel: Array, mode: str = "same") -> Array:
@@ -21,22 +21,23 @@ def convolve_fft(image: Array, kernel: Array, mode: str = "same") -> Array:
         Finite: a NaN spreads over its whole plane.
     kernel : array of float64, bool or int, shape (ky, kx) or (..., ky, kx)
         Leading axes broadcast with those of ``image``. A NumPy array is copied to the device of ``image``.
-    mode : ``same`` (the shape of the image, centred), ``full`` or ``valid``
+    mode : str
+        ``same`` (the shape of the image, centred), ``full`` or ``valid``.
 
     Returns
     -------
     convolved : array of float64, shape (..., ny, nx); ``full`` has ky - 1 rows more, ``valid`` ky - 1 rows less
-        Rounding leaves noise of 1e-16 times the largest value, negative values too.
+        Rounding leaves noise of 1e-16 times the largest value, also below zero.
 
     Raises
     ------
     ValueError
-        If the mode is not known, or ``valid`` leaves nothing.
+        If the mode is not known, or ``valid`` leaves no pixel.
     """
     xp = array_namespace(image)
     image = xp.astype(image, xp.float64, copy=False)
-    place = device_of(image)
-    kernel = to_device(kernel, place, dtype="float64")
+    device = device_of(image)
+    kernel = to_device(kernel, device, dtype="float64")
     n_image, n_kernel = image.shape[-2:], kernel.shape[-2:]
     rows = _window(n_image[0], n_kernel[0], mode)
     columns = _window(n_image[1], n_kernel[1], mode)
@@ -46,19 +47,19 @@ def convolve_fft(image: Array, kernel: Array, mode: str = "same") -> Array:
         spectrum = xp.fft.rfftn(images, s=size, axes=(-2, -1)) * xp.fft.rfftn(kernels, s=size, axes=(-2, -1))
         return xp.fft.irfftn(spectrum, s=size, axes=(-2, -1))[..., rows, columns]
 
-    lead, n_bytes = image.shape[:-2], 8 * 8 * size[0] * size[1]  # of each plane, measured
+    lead, n_bytes = image.shape[:-2], 8 * 8 * size[0] * size[1]  # for each plane, as measured
     if kernel.ndim == 2:
         planes = xp.reshape(image, (-1, *n_image))
-        convolved = in_blocks(lambda block: part(planes[block, ...], kernel), planes.shape[0], n_bytes, place)
+        convolved = in_blocks(lambda block: part(planes[block, ...], kernel), planes.shape[0], n_bytes, device)
         return xp.reshape(convolved, (*lead, *convolved.shape[-2:]))
     if lead and kernel.ndim == image.ndim and kernel.shape[0] == lead[0]:
         n_bytes *= math.prod(lead[1:])
-        return in_blocks(lambda block: part(image[block, ...], kernel[block, ...]), lead[0], n_bytes, place)
+        return in_blocks(lambda block: part(image[block, ...], kernel[block, ...]), lead[0], n_bytes, device)
     return part(image, kernel)
 
 
 def _window(n_image: int, n_kernel: int, mode: str) -> slice:
-    """Part of the full convolution that is asked for."""
+    """Return the part of the full convolution that a mode keeps."""
     if mode == "full":
         return slice(0, n_image + n_kernel - 1)
     if mode == "same":
@@ -89,32 +90,14 @@ def fft_size(n: int) -> int:
 
 
 def _distance(radius: float) -> HostFloats:
-    """Distance from the central pixel, on the smallest odd square that holds a circle of the radius."""
+    """Return the distance from the central pixel, on the smallest odd square that holds a circle of the radius."""
     half = math.ceil(2 * radius) // 2
     offset = np.arange(-half, half + 1, dtype=np.float64)
     return np.asarray(np.hypot(offset[:, None], offset[None, :]))
 
 
-def gaussian_kernel(sigma: float, *, reach: float = 4.0) -> HostFloats:
-    """Gauss kernel, on the host.
-
-    Parameters
-    ----------
-    sigma : float, unit pixel, positive
-    reach : float
-        Half of the size, in sigma.
-
-    Returns
-    -------
-    kernel : NumPy array of float64, shape (n, n) with n odd; its sum is 1
-    """
-    _check_positive("sigma", sigma)
-    kernel = np.exp(-0.5 * (_distance(reach * sigma) / sigma) ** 2)
-    return np.asarray(kernel / kernel.sum())
-
-
 def disk_kernel(radius: float) -> HostFloats:
-    """Disk, on the host: 1 where the pixel's centre is not farther than the radius from that of the central pixel.
+    """Return a disk, on the host: 1 where the centre of the pixel is within the radius of that of the central pixel.
 
     Parameters
     ----------
@@ -129,12 +112,14 @@ def disk_kernel(radius: float) -> HostFloats:
 
 
 def ring_kernel(radius_in: float, width: float) -> HostFloats:
-    """Ring, on the host: 1 where the distance of the pixel's centre is from ``radius_in`` to ``radius_in + width``.
+    """Return a ring, on the host: 1 where the centre of the pixel is between two distances from the central pixel.
 
     Parameters
     ----------
     radius_in : float, unit pixel, not negative
+        Inner radius.
     width : float, unit pixel, positive
+        The outer radius is ``radius_in + width``. Both radii belong to the ring.
 
     Returns
     -------

@@ -1,4 +1,4 @@
-"""Events counted into the bins of a sky map."""
+"""Event counting in the bins of a sky map."""
 
 import operator
 from collections.abc import Sequence
@@ -24,12 +24,12 @@ __all__ = ["EDGE", "count_events", "count_events_plain", "on_turn", "pixel_numbe
 Mask: TypeAlias = NDArray[np.bool_]
 
 EDGE = 1e-8
-"""What is nearer to the edge between two pixels, in pixels, lies on it and belongs to the upper one.
+"""Distance, in pixels, within which a coordinate counts as on the edge of two pixels, and belongs to the upper one.
 
-Positions on an edge are common: a source at the reference position of a map with an even number of pixels, pixel
-centres of another map. Rounding, 1e-10 of a pixel at most, would put them on either side, and on another one with the
-trigonometric functions of another processor or of wcslib. Steps of single precision, in which files hold positions, are
-a thousand times as large.
+Coordinates on an edge are common: a source at the reference position of a map with an even number of pixels, or pixel
+centres of another map. Rounding, at most 1e-10 of a pixel, would put them on either side, depending on the
+trigonometric functions of the processor or of wcslib. Steps of single precision, in which files store coordinates, are
+a thousand times larger.
 """
 
 
@@ -46,28 +46,29 @@ def count_events(
     columns: tuple[float, float] | None = None,
     weights: Array | None = None,
 ) -> Array:
-    """Count events, or add up their weights, in the pixels of an image and the bins of further axes.
+    """Count events, or sum their weights, in the pixels of an image and the bins of further axes.
 
     Parameters
     ----------
     lon, lat : arrays of float64, shape (n_event,), unit rad
-    values : for each axis an array of float64, shape (n_event,)
-    edges : for each axis an array of float64, shape (n_bin + 1,), ascending
-        A NumPy array is copied to the device of the events.
+    values : sequence of arrays of float64, shape (n_event,)
+        Coordinate of the events on each axis.
+    edges : sequence of arrays of float64, shape (n_bin + 1,), ascending
+        Edges of each axis. A NumPy array is copied to the device of the events.
     projection : Projection
     shape : pair of int, (ny, nx)
     first : pair of int, (y, x) of the first pixel
     turn : NumPy array of float64, shape (3, 3), optional
-        Rotation from the frame of the positions to that of the projection.
+        Rotation from the frame of the event directions to that of the projection.
     columns : pair of float, optional
-        Middle of the image along x, counted from its first pixel, and columns of a whole turn, for an image that
-        reaches over the end of the native longitudes; see `on_turn`.
+        Middle of the image along x, counted from its first pixel, and number of columns of a full turn. For images that
+        extend beyond the end of the native longitudes; see `on_turn`.
     weights : array of float64, shape (n_event,), optional
 
     Returns
     -------
     counts : array of float64, shape (n_bin of the last axis, ..., n_bin of the first axis, ny, nx)
-        Events outside, or where the direction does not project, are left out. Pixels are half-open as bins are.
+        Events that are outside, or whose direction does not project, are dropped. Pixels are half-open, as bins are.
     """
     xp = array_namespace(lon)
     if is_cupy_namespace(xp) and len(values) <= cuda_events.MAX_AXES:
@@ -75,7 +76,7 @@ def count_events(
     if is_numpy_namespace(xp) and values:
         bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
         inside = np.flatnonzero(cast(Mask, reduce(operator.and_, (index >= 0 for index in bins))))
-        # Most events lie below the energies of the map: what does not count need not be projected.
+        # Most events are below the energy range of the map: do not project those.
         lon, lat, *bins = (column[inside] for column in (lon, lat, *bins))
         weights = None if weights is None else weights[inside]
         return _count_in_bins(lon, lat, bins, edges, projection, shape, first, turn, columns, weights)
@@ -97,7 +98,12 @@ def count_events_plain(
     columns: tuple[float, float] | None = None,
     weights: Array | None = None,
 ) -> Array:
-    """Plain twin of `count_events`, in many steps; counts are added up by `histogram`."""
+    """Count events with the array API standard alone: the reference implementation of `count_events`.
+
+    Parameters
+    ----------
+    lon, lat, values, edges, projection, shape, first, turn, columns, weights : see `count_events`
+    """
     bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
     return _count_in_bins(lon, lat, bins, edges, projection, shape, first, turn, columns, weights)
 
@@ -126,14 +132,36 @@ def _count_in_bins(
 
 
 def on_turn(x: Array, middle: float, period: float) -> Array:
-    """Pixel coordinates moved by whole turns of the sky, as near to the middle of an image as that allows."""
+    """Shift pixel coordinates by full turns of the sky, as close to the middle of an image as possible.
+
+    Parameters
+    ----------
+    x : array of float64, any shape
+        Pixel coordinates along the longitude.
+    middle : float
+        Pixel coordinate of the middle of the image.
+    period : float
+        Number of pixels of a full turn.
+    """
     xp = array_namespace(x)
     turns = xp.floor((x - (middle - EDGE)) / period + 0.5)
     return x - period * turns
 
 
 def pixel_number(pix: Array, length: int) -> Array:
-    """Pixel that each pixel coordinate falls into, int64; -1 outside and for NaN; edges as `EDGE` says."""
+    """Return the pixel of each pixel coordinate.
+
+    Parameters
+    ----------
+    pix : array of float64, any shape
+    length : int
+        Number of pixels.
+
+    Returns
+    -------
+    number : array of int64, shape of ``pix``
+        -1 outside and for NaN. Coordinates on the edge between two pixels are treated as `EDGE` describes.
+    """
     xp = array_namespace(pix)
     nearest = xp.floor(pix + (0.5 + EDGE))
     inside = (nearest >= 0) & (nearest < length)  # False for NaN too

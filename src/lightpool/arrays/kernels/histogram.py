@@ -1,4 +1,4 @@
-"""Events and weights counted into bins."""
+"""Histograms: events or weights summed in bins."""
 
 import math
 from collections.abc import Sequence
@@ -23,7 +23,8 @@ def histogram(index: Sequence[Array], shape: tuple[int, ...], weights: Array | N
 
     Parameters
     ----------
-    index : sequence of arrays of int64 that broadcast together, one for each axis of the map in the order of ``shape``
+    index : sequence of arrays of int64 that broadcast together
+        Bins on each axis of the map, in the order of ``shape``.
     shape : tuple of int
     weights : array of float64, bool or int that broadcasts with ``index``, or None for 1 each
 
@@ -41,7 +42,12 @@ def histogram(index: Sequence[Array], shape: tuple[int, ...], weights: Array | N
 
 
 def histogram_plain(index: Sequence[Array], shape: tuple[int, ...], weights: Array | None = None) -> Array:
-    """Plain twin of `histogram`, in the array API standard alone."""
+    """Count events with the array API standard alone: the reference implementation of `histogram`.
+
+    Parameters
+    ----------
+    index, shape, weights : see `histogram`
+    """
     xp = array_namespace(*index, weights)
     _check_axes(index, shape)
     flat, weights = _flat_index(index, shape, weights, xp=xp)
@@ -56,7 +62,7 @@ def _check_axes(index: Sequence[Array], shape: tuple[int, ...]) -> None:
 def _flat_index(
     index: Sequence[Array], shape: tuple[int, ...], weights: Array | None, *, xp: Namespace
 ) -> tuple[Array, Array | None]:
-    """One index into the raveled map, -1 outside, and the weights, both of shape (n,)."""
+    """Return one index into the flattened map, -1 outside, and the weights, both of shape (n,)."""
     flat = xp.zeros_like(index[0])
     inside: Array | None = None
     for i, n in zip(index, shape, strict=True):
@@ -76,7 +82,7 @@ def sum_by_bin(index: Indices, weights: HostFloats | None, n_bin: int) -> HostFl
 @overload
 def sum_by_bin(index: Array, weights: Array | None, n_bin: int) -> Array: ...
 def sum_by_bin(index: Array, weights: Array | None, n_bin: int) -> Array:
-    """Sum of the weights in each bin.
+    """Sum the weights in each bin.
 
     Parameters
     ----------
@@ -97,8 +103,8 @@ def sum_by_bin(index: Array, weights: Array | None, n_bin: int) -> Array:
 
 
 def _sum_by_bin_numpy(index: Indices, weights: HostFloats | None, n_bin: int) -> HostFloats:
-    # np.bincount refuses negative numbers: what is outside goes to one bin more, which is cut off. Weights of 1 make it
-    # count in float64, which a map holds; converting integers would need a second map.
+    # np.bincount refuses negative numbers: events outside go to an extra bin, which is cut off. With weights of 1 it
+    # counts in float64, the data type of maps; converting integers would need a second map.
     index = np.where((index >= 0) & (index < n_bin), index, n_bin).reshape(-1)
     weights = np.ones(index.size) if weights is None else np.asarray(weights, dtype=np.float64).reshape(-1)
     counts = np.bincount(index, weights, minlength=n_bin + 1)[:n_bin]
@@ -106,7 +112,12 @@ def _sum_by_bin_numpy(index: Indices, weights: HostFloats | None, n_bin: int) ->
 
 
 def sum_by_bin_plain(index: Array, weights: Array | None, n_bin: int) -> Array:
-    """Plain twin of `sum_by_bin`, in the array API standard alone."""
+    """Sum weights with the array API standard alone: the reference implementation of `sum_by_bin`.
+
+    Parameters
+    ----------
+    index, weights, n_bin : see `sum_by_bin`
+    """
     xp = array_namespace(index, weights)
     index = xp.reshape(index, (-1,))
     if index.shape[0] == 0:
@@ -125,10 +136,10 @@ def sum_by_bin_plain(index: Array, weights: Array | None, n_bin: int) -> Array:
 
 
 def _running_sum_in_bins(index: Array, weights: Array, *, xp: Namespace) -> Array:
-    """Sum sorted events up, starting anew in each bin.
+    """Return running sums of sorted events that start anew in each bin.
 
-    One running sum over all bins and differences of it would be shorter, but a small bin after a large one would lose
-    its digits, and a NaN would spread to every later bin. Doubling the reach adds in pairs, in log2(n) steps.
+    One running sum over all bins and its differences would be shorter, but a small bin after a large one would lose its
+    digits, and a NaN would spread to every later bin. Doubling the reach adds in pairs, in log2(n) steps.
     """
     reach, n_event = 1, index.shape[0]
     while reach < n_event:

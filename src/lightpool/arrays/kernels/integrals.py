@@ -17,7 +17,7 @@ __all__ = ["integrate_exponential", "integrate_exponential_plain", "trapezoid_lo
 Floats: TypeAlias = NDArray[np.floating[Any]]
 
 _NEVER = -1e30
-"""An exponent that stands for zero, also in float32."""
+"""Exponent that represents the value zero, also in float32."""
 
 _NEAR = {"float64": 1e-3, "float32": 0.3}
 """Below this difference of two exponents, the difference of the two exponentials loses digits."""
@@ -34,7 +34,7 @@ def integrate_exponential(exponent: HostFloats, points: HostFloats, floor: HostF
 @overload
 def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array: ...
 def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array:
-    """Integrals of an exponential function whose exponent is linear between its points.
+    """Integrate an exponential function whose exponent is linear between its points.
 
     With logarithms of energies as points, and those of energy times flux as exponents, it is `trapezoid_loglog` of a
     flux, without its logarithms.
@@ -43,8 +43,8 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array
     ----------
     exponent : array of float64 or float32, shape (n, ...), finite
     points : array of float64, shape (n,) or one that broadcasts with ``exponent``, ascending
-    floor : array of float64, likewise
-        An exponent up to this one means that the function is zero; the integrals beside it are zero then.
+    floor : array of float64, shape (n,) or one that broadcasts with ``exponent``
+        An exponent up to this one means that the function is zero; the integrals on both sides of it are zero then.
 
     Returns
     -------
@@ -53,7 +53,8 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array
 
     Notes
     -----
-    With t the difference of the exponents u, the integral is (s2 - s1) (exp(u2) - exp(u1)) / t.
+    With s the points, u the exponents and t = u2 - u1, the integral is (s2 - s1) (exp(u2) - exp(u1)) / t. Where t is
+    small, the difference of the exponentials loses digits, and exp(u1) expm1(t) takes its place.
     """
     xp = array_namespace(exponent)
     if not array_api_compat.is_numpy_namespace(xp):
@@ -65,7 +66,7 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array
 def _integrate_numpy(exponent: Floats, steps: Floats, floor: Floats) -> Floats:
     values = np.exp(exponent, order="C")
     t = np.subtract(exponent[1:], exponent[:-1], order="C")
-    integral = np.abs(t)  # one array for both: fresh memory costs more than the arithmetic
+    integral = np.abs(t)  # reused for the result: fresh memory costs more than the arithmetic
     near = np.flatnonzero(integral < _NEAR[dtype_name(exponent)])
     np.subtract(values[1:], values[:-1], out=integral)
     if near.size:
@@ -84,7 +85,12 @@ def _integrate_numpy(exponent: Floats, steps: Floats, floor: Floats) -> Floats:
 
 
 def integrate_exponential_plain(exponent: Array, points: Array, floor: Array) -> Array:
-    """Plain twin of `integrate_exponential`, in the array API standard alone."""
+    """Integrate with the array API standard alone: the reference implementation of `integrate_exponential`.
+
+    Parameters
+    ----------
+    exponent, points, floor : see `integrate_exponential`
+    """
     xp = array_namespace(exponent)
     steps, floor = _steps(points, exponent, xp), _floor(floor, exponent, xp)
     u1, u2 = _neighbours(exponent, 0)
@@ -100,7 +106,7 @@ def integrate_exponential_plain(exponent: Array, points: Array, floor: Array) ->
 
 
 def _steps(points: Array, exponent: Array, xp: Namespace) -> Array:
-    """Distances between points, taken in float64 and then in the type of the exponents."""
+    """Return the distances between points, computed in float64, then converted to the type of the exponents."""
     low, high = _neighbours(_column(points, exponent, xp), 0)
     return as_dtype(high - low, dtype_name(exponent))
 
@@ -110,7 +116,7 @@ def _floor(floor: Array, exponent: Array, xp: Namespace) -> Array:
 
 
 def _column(points: Array, values: Array, xp: Namespace) -> Array:
-    """Points beside the values; a row of them becomes a column."""
+    """Return points in float64 on the device of the values; one dimension becomes a column."""
     points = constant(points, device_of(values), dtype="float64")
     return xp.reshape(points, (-1,) + (1,) * (values.ndim - 1)) if points.ndim == 1 else points
 
@@ -120,7 +126,7 @@ def trapezoid_loglog(y: HostFloats, x: HostFloats, axis: int = -1) -> HostFloats
 @overload
 def trapezoid_loglog(y: Array, x: Array, axis: int = -1) -> Array: ...
 def trapezoid_loglog(y: Array, x: Array, axis: int = -1) -> Array:
-    """Integrals of a function between its points, taken as a power law in each interval.
+    """Integrate a function between its points, as a power law in each interval.
 
     Parameters
     ----------
@@ -132,19 +138,24 @@ def trapezoid_loglog(y: Array, x: Array, axis: int = -1) -> Array:
 
     Returns
     -------
-    integrals : array of the type of ``y``, shape of ``y`` with n - 1 in place of n
-        One for each interval: add them up for the whole.
+    integrals : array of the type of ``y``, shape of ``y`` with n - 1 instead of n
+        One for each interval; add them up for the whole.
 
     Notes
     -----
-    With t = log(x2 y2 / x1 y1), the integral is log(x2 / x1) (x2 y2 - x1 y1) / t: it has no special case but t = 0
-    (index 1), where it is x1 y1 log(x2 / x1).
+    With t = log(x2 y2 / x1 y1), the integral is log(x2 / x1) (x2 y2 - x1 y1) / t. The only special case is t = 0
+    (spectral index 1), where it is x1 y1 log(x2 / x1).
     """
     return _loglog(integrate_exponential, y, x, axis)
 
 
 def trapezoid_loglog_plain(y: Array, x: Array, axis: int = -1) -> Array:
-    """Plain twin of `trapezoid_loglog`, in the array API standard alone."""
+    """Integrate with the array API standard alone: the reference implementation of `trapezoid_loglog`.
+
+    Parameters
+    ----------
+    y, x, axis : see `trapezoid_loglog`
+    """
     return _loglog(integrate_exponential_plain, y, x, axis)
 
 
@@ -159,6 +170,6 @@ def _loglog(integrate: Callable[..., Array], y: Array, x: Array, axis: int) -> A
 
 
 def _neighbours(values: Array, axis: int) -> tuple[Array, Array]:
-    """All but the last and all but the first along an axis."""
+    """Return all but the last and all but the first values along an axis."""
     before = (slice(None),) * axis
     return values[(*before, slice(None, -1), ...)], values[(*before, slice(1, None), ...)]

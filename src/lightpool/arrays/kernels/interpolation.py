@@ -33,7 +33,7 @@ def interpolation_weights(x: HostFloats, nodes: Array) -> tuple[NDArray[np.int64
 @overload
 def interpolation_weights(x: Array, nodes: Array) -> tuple[Array, Array]: ...
 def interpolation_weights(x: Array, nodes: Array) -> tuple[Array, Array]:
-    """Where each point lies between two nodes.
+    """Locate each point between two nodes.
 
     Parameters
     ----------
@@ -43,21 +43,27 @@ def interpolation_weights(x: Array, nodes: Array) -> tuple[Array, Array]:
     Returns
     -------
     index : array of int64, shape of ``x``
-        The node below, at least 0 and at most ``n_node - 2`` (0 when there is one node).
+        The node below, at least 0 and at most ``n_node - 2`` (0 if there is one node).
     fraction : array of float64, shape of ``x``
-        Weight of the node above; beyond the outer nodes it leaves [0, 1], which extrapolates. 0 when there is one node.
+        Weight of the node above. Beyond the outer nodes it is outside [0, 1], which extrapolates. 0 if there is one
+        node.
     """
     xp = array_namespace(x)
-    nodes = _beside(nodes, x)
+    nodes = _on_device_of(nodes, x)
     if array_api_compat.is_cupy_namespace(xp):
         return cuda_interpolation.interpolation_weights(x, nodes)
     return interpolation_weights_plain(x, nodes)
 
 
 def interpolation_weights_plain(x: Array, nodes: Array) -> tuple[Array, Array]:
-    """Plain twin of `interpolation_weights`, in the array API standard alone."""
+    """Locate points with the array API standard alone: the reference implementation of `interpolation_weights`.
+
+    Parameters
+    ----------
+    x, nodes : see `interpolation_weights`
+    """
     xp = array_namespace(x)
-    nodes = _beside(nodes, x)
+    nodes = _on_device_of(nodes, x)
     n_node = nodes.shape[0]
     if n_node == 1:
         return xp.zeros_like(x, dtype=xp.int64), xp.where(xp.isnan(x), x, xp.zeros_like(x))
@@ -74,7 +80,7 @@ def interpolation_weights_plain(x: Array, nodes: Array) -> tuple[Array, Array]:
 
 
 def _weights_numpy(x: HostFloats, nodes: HostFloats) -> tuple[NDArray[np.int64], HostFloats]:
-    """Weights for many points, a block at a time."""
+    """Return the weights for many points, computed a block at a time."""
     index, fraction, widths = np.empty(x.size, np.int64), np.empty(x.size), np.diff(nodes)
     step = (nodes[-1] - nodes[0]) / len(widths)
     is_even = np.abs(nodes - nodes[0] - step * np.arange(len(nodes))).max() < 0.5 * step
@@ -91,7 +97,7 @@ def _weights_of_block(
     index: NDArray[np.int64],
     fraction: HostFloats,
 ) -> None:
-    """Fill in the weights: where the nodes are about a step apart, the node below is guessed, then checked."""
+    """Fill in the weights. Where the nodes are about one step apart, the node below is guessed, then checked."""
     last = len(widths) - 1
     if step is None:
         index[:] = np.searchsorted(nodes[1:-1], x, side="right")
@@ -111,38 +117,44 @@ def _weights_of_block(
         fraction[wrong] = (x[wrong] - nodes.take(index[wrong])) / widths.take(index[wrong])
 
 
-def _beside(values: Array, x: Array, dtype: str = "float64") -> Array:
+def _on_device_of(values: Array, x: Array, dtype: str = "float64") -> Array:
     return constant(values, device_of(x), dtype=dtype)
 
 
 def hat_basis(x: Array, nodes: Array, lower: float, upper: float, dtype: str = "float64") -> Array:
-    """Weight of each node at each point, so that a table interpolated there is a matrix product.
+    """Compute the weight of each node at each point, so that interpolating a table is a matrix product.
 
     Parameters
     ----------
     x : array of float64, any shape
     nodes : array of float64, shape (n_node,), ascending; a NumPy array is copied to the device
     lower, upper : float
-        Edges of the axis. Between an outer node and the edge the weights extrapolate; outside [lower, upper], and
-        where ``x`` is not a number, all of them are 0. Both edges are inside, as when Gammapy evaluates a table.
-    dtype : data type of the weights; they are worked out in float64, being differences of coordinates
+        Edges of the axis. Between an outer node and the edge the weights extrapolate; outside [lower, upper], and where
+        ``x`` is NaN, all of them are 0. Both edges are inside, as when Gammapy evaluates a table.
+    dtype : str
+        Data type of the weights. They are computed in float64, because they are differences of coordinates.
 
     Returns
     -------
-    basis : array of ``dtype``, shape (n_node, *x.shape); one node has weight 1 inside
+    basis : array of ``dtype``, shape (n_node, *x.shape); a single node has weight 1 inside
     """
     xp = array_namespace(x)
     if array_api_compat.is_numpy_namespace(xp):
         return _hat_basis_numpy(cast(HostFloats, x), np.asarray(nodes, dtype=np.float64), lower, upper, dtype)
     if array_api_compat.is_cupy_namespace(xp):
-        return cuda_interpolation.hat_basis(x, _beside(nodes, x), lower, upper, dtype)
+        return cuda_interpolation.hat_basis(x, _on_device_of(nodes, x), lower, upper, dtype)
     return hat_basis_plain(x, nodes, lower, upper, dtype)
 
 
 def hat_basis_plain(x: Array, nodes: Array, lower: float, upper: float, dtype: str = "float64") -> Array:
-    """Plain twin of `hat_basis`, in the array API standard alone."""
+    """Compute weights with the array API standard alone: the reference implementation of `hat_basis`.
+
+    Parameters
+    ----------
+    x, nodes, lower, upper, dtype : see `hat_basis`
+    """
     xp = array_namespace(x)
-    nodes = _beside(nodes, x)
+    nodes = _on_device_of(nodes, x)
     n_node = nodes.shape[0]
     inside = (x >= lower) & (x <= upper)
     if n_node == 1:
@@ -158,7 +170,7 @@ def hat_basis_plain(x: Array, nodes: Array, lower: float, upper: float, dtype: s
 
 
 def _hat_basis_numpy(x: HostFloats, nodes: HostFloats, lower: float, upper: float, dtype: str) -> NDArray[Any]:
-    """Each hat is the difference of two ramps: from 0 to 1 up to its node, and from 0 to 1 behind it."""
+    """Compute each hat as the difference of two ramps: from 0 to 1 up to its node, and from 0 to 1 behind it."""
     flat, first, widths = x.reshape(-1), nodes[:-1, None], np.diff(nodes)[:, None]
     basis = np.empty((len(nodes), flat.size), dtype)
     for block in blocks(flat.size):
@@ -178,7 +190,7 @@ def _hat_basis_numpy(x: HostFloats, nodes: HostFloats, lower: float, upper: floa
 
 
 def apply_basis(table: Array, basis: Array) -> Array:
-    """Table at every point: the product of its node values and the weights of `hat_basis`.
+    """Interpolate a table at every point: the matrix product of its node values and the weights of `hat_basis`.
 
     Parameters
     ----------
@@ -191,7 +203,7 @@ def apply_basis(table: Array, basis: Array) -> Array:
     values : array of the type of ``basis``, shape (..., *spatial)
     """
     xp = array_namespace(basis)
-    table = _beside(table, basis, dtype_name(basis))
+    table = _on_device_of(table, basis, dtype_name(basis))
     n_node = basis.shape[0]
     if table.shape[-1] != n_node:
         raise ValueError(f"table has {table.shape[-1]} nodes in its last axis, the basis has {n_node} in its first")
@@ -207,7 +219,7 @@ def _size(shape: tuple[int, ...]) -> int:
 
 
 def interpolate_grid(values: Array, nodes: Sequence[Array], coords: Sequence[Array]) -> Array:
-    """Table in any number of coordinates at scattered points, linear in each, extrapolating.
+    """Interpolate a table in any number of coordinates at scattered points: linear in each coordinate, extrapolating.
 
     Parameters
     ----------
@@ -223,12 +235,19 @@ def interpolate_grid(values: Array, nodes: Sequence[Array], coords: Sequence[Arr
     if array_api_compat.is_cupy_namespace(xp):
         table, shape = to_device(values, device_of(coords[0])), np.broadcast_shapes(*(x.shape for x in coords))
         if cuda_interpolation.can_interpolate(table, shape):
-            return cuda_interpolation.interpolate_grid(table, [_beside(n, coords[0]) for n in nodes], coords, shape)
+            return cuda_interpolation.interpolate_grid(
+                table, [_on_device_of(n, coords[0]) for n in nodes], coords, shape
+            )
     return interpolate_grid_plain(values, nodes, coords)
 
 
 def interpolate_grid_plain(values: Array, nodes: Sequence[Array], coords: Sequence[Array]) -> Array:
-    """Plain twin of `interpolate_grid`, in the array API standard alone."""
+    """Interpolate with the array API standard alone: the reference implementation of `interpolate_grid`.
+
+    Parameters
+    ----------
+    values, nodes, coords : see `interpolate_grid`
+    """
     xp = array_namespace(*coords)
     weights = [interpolation_weights_plain(x, n) for x, n in zip(coords, nodes, strict=True)]
     flat, strides = _flat_table(values, coords[0], xp=xp)
@@ -250,7 +269,7 @@ def interpolate_grid_plain(values: Array, nodes: Sequence[Array], coords: Sequen
 
 
 def _is_apart(coords: Sequence[Array], n_node: int) -> bool:
-    """Whether the first coordinate has a dimension of its own, and at least every other of its nodes is needed there.
+    """Return whether the first coordinate has a dimension of its own, which needs at least every other of its nodes.
 
     Then the values at its nodes are interpolated once in the other coordinates, and not below and above each point.
     """
@@ -272,7 +291,7 @@ def _base_index(index: list[Array], strides: list[int]) -> Array:
 
 
 def _interpolate_corner(flat: Array, offset: Array, steps: list[tuple[int, Array]], *, xp: Namespace) -> Array:
-    """Halve the corners one coordinate after the other: the last pair is read from the table."""
+    """Halve the corners one coordinate after the other; the last pair is read from the table."""
     if not steps:
         return _taken(flat, offset, xp=xp)
     (stride, fraction), rest = steps[0], steps[1:]
@@ -287,9 +306,16 @@ def _taken(flat: Array, offset: Array, *, xp: Namespace) -> Array:
 
 
 def interpolate_grid_nearest(values: Array, nodes: Sequence[Array], coords: Sequence[Array]) -> Array:
-    """Table in any number of coordinates at scattered points: the value of the nearest node.
+    """Look up a table in any number of coordinates at scattered points: the value of the nearest node.
 
-    Half way between two nodes the lower one is taken. Parameters and result are those of `interpolate_grid`.
+    Parameters
+    ----------
+    values, nodes, coords : see `interpolate_grid`
+        Half way between two nodes the lower one is taken.
+
+    Returns
+    -------
+    values : array of float64, the broadcast shape of ``coords``; NaN where a coordinate is NaN
     """
     xp = array_namespace(*coords)
     weights = [interpolation_weights(x, n) for x, n in zip(coords, nodes, strict=True)]

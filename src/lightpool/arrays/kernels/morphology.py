@@ -1,4 +1,4 @@
-"""Growing and shrinking of masks."""
+"""Dilation and erosion of masks."""
 
 from lightpool.arrays.devices.array_types import Array, Namespace
 from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
@@ -8,13 +8,13 @@ __all__ = ["binary_dilation", "binary_erosion"]
 
 
 def binary_dilation(mask: Array, structure: Array) -> Array:
-    """Set every pixel that a set pixel reaches.
+    """Dilate a mask: set every pixel that the structure around a set pixel covers.
 
     Parameters
     ----------
     mask : array of bool, shape (..., ny, nx)
     structure : array of bool or number, shape (ky, kx), both odd
-        Not 0 where a set pixel reaches, counted from the centre. A NumPy array is copied to the device of ``mask``.
+        Not 0 for the pixels that it covers, counted from its centre. A NumPy array is copied to the device of ``mask``.
 
     Returns
     -------
@@ -26,9 +26,15 @@ def binary_dilation(mask: Array, structure: Array) -> Array:
 
 
 def binary_erosion(mask: Array, structure: Array) -> Array:
-    """Keep a pixel only if all pixels that the structure covers around it are set; outside the image none is.
+    """Erode a mask: keep a pixel only if all pixels that the structure covers around it are set.
 
-    Parameters and result are those of `binary_dilation`.
+    Parameters
+    ----------
+    mask, structure : see `binary_dilation`; outside the image no pixel is set
+
+    Returns
+    -------
+    eroded : array of bool, shape of ``mask``
     """
     xp = array_namespace(mask)
     structure = xp.flip(_checked(structure, mask, xp))

@@ -1,7 +1,7 @@
-"""The nine projections themselves: between the plane and the native sphere, in radians.
+"""The formulas of the nine projections, between the plane and the native sphere, in radians.
 
-Zenithal ones go by unit vectors, which need no trigonometry; the others by native longitude ``phi`` and latitude
-``theta``. Equations are those of Calabretta & Greisen 2002, A&A 395, 1077.
+Zenithal projections use unit vectors, which need no trigonometry; the others use native longitude ``phi`` and latitude
+``theta``. Source: Calabretta & Greisen 2002, A&A 395, 1077 (CG). Equation numbers below are theirs.
 """
 
 import math
@@ -69,14 +69,39 @@ _RADII: dict[str, Callable[[Array, Array, Namespace], Array]] = {
 
 
 def plane_to_vector(code: str, u: Array, v: Array) -> tuple[Array, Array | None]:
-    """Native unit vectors, shape (3, ...), of points in the plane of a zenithal projection; where they are invalid."""
+    """Convert points in the plane of a zenithal projection to native unit vectors.
+
+    Parameters
+    ----------
+    code : str
+        ``TAN``, ``SIN``, ``ARC``, ``ZEA`` or ``STG``.
+    u, v : arrays of float64 that broadcast together, unit rad
+        Coordinates in the plane of projection.
+
+    Returns
+    -------
+    vectors : array of float64, shape (3, ...)
+    invalid : array of bool or None
+        Where there is no sky; None if the whole plane is sky.
+    """
     xp = array_namespace(u, v)
     ratio, z, bad = _VECTORS[code](u * u + v * v, xp)
     return xp.stack([-v * ratio, u * ratio, z], axis=0), bad
 
 
 def vectors_to_plane(code: str, vectors: Array) -> tuple[Array, Array]:
-    """Points in the plane of a zenithal projection, NaN where native unit vectors do not project."""
+    """Project native unit vectors to the plane of a zenithal projection.
+
+    Parameters
+    ----------
+    code : str
+        ``TAN``, ``SIN``, ``ARC``, ``ZEA`` or ``STG``.
+    vectors : array of float64, shape (3, ...)
+
+    Returns
+    -------
+    u, v : arrays of float64, shape (...), unit rad; NaN where the direction does not project
+    """
     xp = array_namespace(vectors)
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
     sin = xp.hypot(x, y)
@@ -141,12 +166,12 @@ def _mol_plane(phi: Array, theta: Array, xp: Namespace) -> tuple[Array, Array]:
 
 
 def _distance_from_versine(versine: Array, xp: Namespace) -> Array:
-    """Angle whose cosine is 1 - versine."""
+    """Return the angle whose cosine is 1 - versine."""
     return 2 * xp.asin(xp.sqrt(xp.clip(versine / 2, 0.0, 1.0)))
 
 
 def _minus_sine(t: Array, xp: Namespace) -> Array:
-    """Difference t - sin(t), by a series where the difference would lose its digits."""
+    """Compute t - sin(t), by its series where the difference would lose its digits."""
     t2 = t * t
     series = t * t2 / 6 * (1.0 - t2 / 20 * (1.0 - t2 / 42 * (1.0 - t2 / 72)))
     return xp.where(t < 0.1, series, t - xp.sin(t))
@@ -155,7 +180,8 @@ def _minus_sine(t: Array, xp: Namespace) -> Array:
 def _solve_minus_sine(value: Array, xp: Namespace) -> Array:
     """Solve t - sin(t) = value for t in [0, pi].
 
-    The inverse series is good to all digits for small t; Newton's steps, a fixed number of them, do the rest.
+    The inverse series is exact to rounding for small t. A fixed number of Newton steps does the rest: five are enough,
+    and a number that depends on the values would make the host wait for the device.
     """
     s = xp.pow(6 * value, xp.full_like(value, 1 / 3))
     s2 = s * s
@@ -183,10 +209,38 @@ _PLANES: dict[str, Callable[[Array, Array, Namespace], tuple[Array, Array]]] = {
 
 
 def plane_to_angles(code: str, u: Array, v: Array) -> tuple[Array, Array, Array]:
-    """Native longitude and latitude of points in the plane, and where they are invalid; they broadcast together."""
+    """Convert points in the plane of a cylindrical or pseudo-cylindrical projection to native angles.
+
+    Parameters
+    ----------
+    code : str
+        ``CAR``, ``AIT``, ``MOL`` or ``SFL``.
+    u, v : arrays of float64 that broadcast together, unit rad
+
+    Returns
+    -------
+    phi, theta : arrays of float64 that broadcast together, unit rad
+        Native longitude and latitude.
+    invalid : array of bool
+        Where there is no sky.
+    """
     return _ANGLES[code](u, v, array_namespace(u, v))
 
 
 def angles_to_plane(code: str, phi: Array, theta: Array) -> tuple[Array, Array]:
-    """Points in the plane of native longitude in [-pi, pi] and latitude."""
+    """Project native angles to the plane of a cylindrical or pseudo-cylindrical projection.
+
+    Parameters
+    ----------
+    code : str
+        ``CAR``, ``AIT``, ``MOL`` or ``SFL``.
+    phi : array of float64, unit rad
+        Native longitude in [-pi, pi].
+    theta : array of float64, unit rad
+        Native latitude.
+
+    Returns
+    -------
+    u, v : arrays of float64, unit rad
+    """
     return _PLANES[code](phi, theta, array_namespace(phi, theta))

@@ -1,10 +1,9 @@
 """Sky projections of FITS: from pixels to directions and back, in array code.
 
 The numbers of the header are checked on the host, once (`Projection`); pixels and directions stay on their device.
-Angles outside this module's header numbers are in radians, pixel centres are whole numbers that start at 0.
+Angles are in radians except in the header; pixel centres are whole numbers that start at 0.
 
-Source: Calabretta & Greisen 2002, A&A 395, 1077, called CG below; the rules for points that do not project are those
-of wcslib.
+Source: Calabretta & Greisen 2002, A&A 395, 1077; the rules for points that do not project are those of wcslib.
 """
 
 import math
@@ -33,7 +32,7 @@ __all__ = [
 
 
 def _pixel_to_plane(projection: Projection, x: Array, y: Array) -> tuple[Array, Array]:
-    """Coordinates in the plane of projection, unit rad; an unrotated grid keeps its row and its column apart."""
+    """Return coordinates in the plane of projection, unit rad. Rows and columns of an unrotated grid stay separate."""
     (xx, xy), (yx, yy) = projection.cd_rad.tolist()
     dx, dy = x - (projection.crpix[0] - 1.0), y - (projection.crpix[1] - 1.0)
     u = xx * dx if xy == 0 else xx * dx + xy * dy
@@ -49,18 +48,18 @@ def _plane_to_pixel(projection: Projection, u: Array, v: Array) -> tuple[Array, 
 
 
 def pixel_to_sky(projection: Projection, x: Array, y: Array) -> tuple[Array, Array]:
-    """Directions of pixels.
+    """Convert pixel coordinates to directions.
 
     Parameters
     ----------
     projection : Projection
     x, y : arrays of float64 that broadcast together
-        Pixel numbers, whole at pixel centres, from 0.
+        Pixel coordinates, whole numbers at pixel centres, from 0.
 
     Returns
     -------
     lon, lat : arrays of float64, the broadcast shape, unit rad, lon in [0, 2 pi]
-        NaN where the pixel lies outside the projected sky.
+        NaN where the pixel is outside of the projected sky.
     """
     xp = array_namespace(x, y)
     if projection.lon_shift is None:
@@ -89,17 +88,17 @@ def _directions(projection: Projection, x: Array, y: Array, *, xp: Namespace) ->
 
 
 def sky_to_pixel(projection: Projection, lon: Array, lat: Array) -> tuple[Array, Array]:
-    """Pixels of directions; the inverse of `pixel_to_sky`.
+    """Convert directions to pixel coordinates; the inverse of `pixel_to_sky`.
 
     Parameters
     ----------
     projection : Projection
-    lon, lat : arrays of float64 of one shape, unit rad, any turn
+    lon, lat : arrays of float64 of one shape, unit rad, any multiple of a turn
 
     Returns
     -------
     x, y : arrays of float64, shape of ``lon``
-        Pixel numbers, not rounded; NaN where the direction does not project.
+        Pixel coordinates, not rounded; NaN where the direction does not project.
     """
     xp = array_namespace(lon, lat)
     if projection.lon_shift is not None:
@@ -120,7 +119,7 @@ def pixel_directions(
     device: str | Device | None = None,
     first: tuple[int, int] = (0, 0),
 ) -> Array:
-    """Make the unit vectors of the pixel centres of an image.
+    """Compute the unit vectors of the pixel centres of an image.
 
     Parameters
     ----------
@@ -128,24 +127,30 @@ def pixel_directions(
     shape : pair of int, (ny, nx)
     device : str, Device or None (the default device)
     first : pair of int, (y, x) of the first pixel
-        A part of an image has the same bits as in the whole.
+        A part of an image is bit-identical to that part of the whole.
 
     Returns
     -------
-    vectors : array of float64, shape (3, ny, nx); NaN where the pixel lies outside the projected sky
+    vectors : array of float64, shape (3, ny, nx); NaN where the pixel is outside of the projected sky
     """
-    place = find_device(device)
-    if is_cupy_namespace(place.xp):
-        return cuda_directions.pixel_directions(projection, shape, place, first)
-    return pixel_directions_plain(projection, shape, place, first)
+    target = find_device(device)
+    if is_cupy_namespace(target.xp):
+        return cuda_directions.pixel_directions(projection, shape, target, first)
+    return pixel_directions_plain(projection, shape, target, first)
 
 
 def pixel_directions_plain(
-    projection: Projection, shape: tuple[int, int], place: Device, first: tuple[int, int] = (0, 0)
+    projection: Projection, shape: tuple[int, int], device: Device, first: tuple[int, int] = (0, 0)
 ) -> Array:
-    """Plain twin of `pixel_directions`, in the array API standard alone."""
-    xp = place.xp
+    """Compute unit vectors with the array API standard alone: the reference implementation of `pixel_directions`.
+
+    Parameters
+    ----------
+    projection, shape, first : see `pixel_directions`
+    device : Device
+    """
+    xp = device.xp
     (n_y, n_x), (y_0, x_0) = shape, first
-    x = xp.astype(xp.arange(x_0, x_0 + n_x, device=place.handle), xp.float64)[None, :]
-    y = xp.astype(xp.arange(y_0, y_0 + n_y, device=place.handle), xp.float64)[:, None]
+    x = xp.astype(xp.arange(x_0, x_0 + n_x, device=device.handle), xp.float64)[None, :]
+    y = xp.astype(xp.arange(y_0, y_0 + n_y, device=device.handle), xp.float64)[:, None]
     return _directions(projection, x, y, xp=xp)

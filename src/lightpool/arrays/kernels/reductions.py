@@ -1,4 +1,4 @@
-"""Reducing, grouping and padding along chosen dimensions, with missing values left out."""
+"""Reductions, grouping and padding along chosen dimensions; missing values (NaN) are left out."""
 
 import math
 import operator
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 _NEUTRAL = {"add": 0.0, "multiply": 1.0, "maximum": -math.inf, "minimum": math.inf}
-"""Number that stands for a missing one in each reduction of numbers."""
+"""Number that replaces a missing one in each reduction of numbers."""
 
 _LOGIC = ("logical_and", "logical_or")
 _ALIASES = {
@@ -49,12 +49,12 @@ _ALIASES = {
 
 
 def operation_name(func: Callable[..., object] | str) -> str:
-    """Name of a reduction, from a NumPy function such as ``np.add`` or ``np.logical_or``, or from its name.
+    """Return the name of a reduction, from a NumPy function such as ``np.add`` or ``np.logical_or``, or from its name.
 
     Raises
     ------
     ValueError
-        If there is no such reduction here.
+        If it is not one of the reductions that are implemented here.
     """
     name = func if isinstance(func, str) else getattr(func, "__name__", repr(func))
     name = _ALIASES.get(name, name)
@@ -96,7 +96,14 @@ def reduce_over(x: Array, name: str, axis: int | tuple[int, ...], *, keepdims: b
 
 
 def sum_over(x: Array, axis: int | tuple[int, ...] | None, *, keepdims: bool = False) -> Array:
-    """Sum along dimensions, in the type of the array; that of float32 is taken in float64 and rounded once."""
+    """Sum along dimensions, in the data type of the array; float32 is summed in float64 and rounded once.
+
+    Parameters
+    ----------
+    x : array of any shape
+    axis : int, tuple of int or None (all dimensions)
+    keepdims : bool
+    """
     xp = array_namespace(x)
     if dtype_name(x) != "float32":
         return xp.sum(x, axis=axis, keepdims=keepdims)
@@ -110,7 +117,8 @@ def reduce_groups(x: Array, name: str, start: Sequence[int], stop: Sequence[int]
     ----------
     x : array of any shape
     name : str, see `reduce_over`
-    start, stop : first index of each run, and the one after its last; made on the host
+    start, stop : sequences of int
+        First index of each run, and the one after its last.
     axis : int
 
     Returns
@@ -207,7 +215,7 @@ def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
 
 
 def _sums_in_masks_numpy(values: Sequence[HostFloats], masks: Sequence[Mask]) -> HostFloats:
-    """Scalar products with the masks; a mask becomes numbers once for neighbouring planes where it is the same."""
+    """Sum by scalar products with the masks; a mask that neighbouring planes share is converted to numbers once."""
     planes = values[0].shape[:-2]
     sums = np.zeros((len(values), *planes))
     kept: Mask | None = None
@@ -225,14 +233,22 @@ def _sums_in_masks_numpy(values: Sequence[HostFloats], masks: Sequence[Mask]) ->
 
 
 def _dot(x: HostFloats, y: HostFloats) -> float:
-    """Scalar product in blocks, too short for BLAS to share them among threads, on whose number bits would depend."""
+    """Compute a scalar product in blocks that are too short for BLAS to split among threads.
+
+    Otherwise the last bits would depend on the number of threads.
+    """
     n = x.size - x.size % BLOCK
     blocks = np.vecdot(x[:n].reshape(-1, BLOCK), y[:n].reshape(-1, BLOCK))
     return float(np.sum(blocks) + np.dot(x[n:], y[n:]))
 
 
 def sums_in_masks_plain(values: Sequence[Array], masks: Sequence[Array]) -> Array:
-    """Plain twin of `sums_in_masks`, in the array API standard alone."""
+    """Sum maps with the array API standard alone: the reference implementation of `sums_in_masks`.
+
+    Parameters
+    ----------
+    values, masks : see `sums_in_masks`
+    """
     xp = array_namespace(values[0])
     kept = reduce(operator.and_, [*masks, *(~xp.isnan(value) for value in values)])
     if len({dtype_name(value) for value in values}) > 1:

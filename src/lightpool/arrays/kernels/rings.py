@@ -44,7 +44,13 @@ class Ring:
         return math.ceil(2 * (self.radius_in + self.width)) // 2
 
     def kernel(self, reach: tuple[int, int] | None = None) -> HostFloats:
-        """Image of the ring, 1 or 0, on the host; cut to so many rows and columns on each side of the centre."""
+        """Return the image of the ring, 1 or 0, on the host.
+
+        Parameters
+        ----------
+        reach : pair of int, optional
+            Number of rows and columns to keep on each side of the centre.
+        """
         kernel = ring_kernel(self.radius_in, self.width)
         if reach is None:
             return kernel
@@ -113,8 +119,7 @@ def _product_backward(
 ) -> Array:
     """Transform the product of two spectra back, rows up to ``n_y`` only; ``n_x`` is the size of the torus.
 
-    On the host the product is made in the one array of ``work``: memory that is new each time costs as much as the
-    transform does.
+    On the host the product is computed in the one array of ``work``: fresh memory costs as much as the transform.
     """
     if not device.is_host:
         fft = device.xp.fft
@@ -131,7 +136,7 @@ def _product_backward(
 
 @dataclass(frozen=True, eq=False)
 class _Images:
-    """Images, transformed, on a torus that is wide enough for sums around the pixels of the images."""
+    """Transformed images, on a torus that is wide enough for sums around the pixels of the images."""
 
     spectrum: Array  # (..., size_y, size_x // 2 + 1)
     shape: tuple[int, int]
@@ -152,14 +157,14 @@ class _Images:
         return cls(_forward(images, size, device), shape, size, reach, noise, device, [])
 
     def sums(self, ring: Ring) -> tuple[Array, Array]:
-        """Sums in a ring around each pixel, and the noise that the transforms leave on them."""
+        """Return the sums in a ring around each pixel, and the noise that the transforms leave on them."""
         factor, norm = _CACHE.get(ring, self.reach, self.size, self.device)
         sums = _product_backward(self.spectrum, factor, self.shape[0], self.size[1], self.device, self.work)
         return sums[..., : self.shape[1]], self.noise * norm
 
 
 def _without_noise(sums: Array, noise: Array) -> Array:
-    """Sums without noise where they are whole: counts are whole again, and a sum over nothing is zero."""
+    """Round sums that are whole numbers but for noise: counts become whole again, and a sum over nothing is zero."""
     xp = array_namespace(sums)
     whole = xp.round(sums)
     return xp.where(xp.abs(sums - whole) <= noise, whole, sums)
@@ -171,12 +176,12 @@ def _common_reach(shape: tuple[int, int], rings: Sequence[Ring]) -> tuple[int, i
 
 
 def _torus(shape: tuple[int, int], reach: tuple[int, int]) -> tuple[int, int]:
-    """Size that transforms fast and keeps what wraps around off the images: only one margin is needed."""
+    """Return a size that transforms fast and keeps what wraps around off the images: one margin is enough for this."""
     return fft_size(shape[0] + reach[0]), fft_size(shape[1] + reach[1])
 
 
 def _batches(planes: Array, rings: Sequence[Ring]) -> list[slice]:
-    """Planes to transform at a time: one on the host, where it stays in the cache, many elsewhere."""
+    """Return the planes to transform at a time: one on the host, where it stays in the cache, many elsewhere."""
     n_plane, *shape = planes.shape
     size = _torus((shape[0], shape[1]), _common_reach((shape[0], shape[1]), rings))
     device = device_of(planes)
@@ -190,7 +195,7 @@ def _planes(images: Array, xp: Namespace) -> Array:
 
 
 def ring_sums(images: Array, ring: Ring) -> Array:
-    """Sum of images in a ring around each pixel; outside, the images are 0.
+    """Sum images in a ring around each pixel; outside, the images are 0.
 
     Parameters
     ----------
@@ -201,8 +206,8 @@ def ring_sums(images: Array, ring: Ring) -> Array:
     Returns
     -------
     sums : array of float64, shape of ``images``
-        Sums that differ from a whole number by no more than the rounding of the transforms are that number, so those
-        of counts are whole and those over nothing are 0.
+        Sums that differ from a whole number by no more than the rounding of the transforms are rounded to it, so sums
+        of counts are whole and sums over nothing are 0.
     """
     xp = array_namespace(images)
     planes = _planes(images, xp)
@@ -214,7 +219,12 @@ def ring_sums(images: Array, ring: Ring) -> Array:
 
 
 def ring_sums_plain(images: Array, ring: Ring) -> Array:
-    """Sum of images in a ring around each pixel, pixel of the ring by pixel; see `ring_sums`."""
+    """Sum images one pixel of the ring after the other: the reference implementation of `ring_sums`.
+
+    Parameters
+    ----------
+    images, ring : see `ring_sums`
+    """
     xp = array_namespace(images)
     n_y, n_x = images.shape[-2:]
     sums = xp.zeros_like(images)
@@ -229,12 +239,12 @@ def ring_sums_plain(images: Array, ring: Ring) -> Array:
 def adaptive_ring_sums(
     counts: Array, background: Array, acceptance: Array, rings: Sequence[Ring], threshold: float
 ) -> tuple[Array, Array, Array]:
-    """Sum of images in the first ring whose background is large enough, pixel by pixel.
+    """Sum images in the first ring whose background is large enough, pixel by pixel.
 
     Parameters
     ----------
-    counts, background : array of float64, shape (..., ny, nx)
-        Finite; zero where nothing is to be taken.
+    counts, background : arrays of float64, shape (..., ny, nx)
+        Finite; zero for pixels that must not count.
     acceptance : array of float64, shape (..., ny, nx)
     rings : sequence of Ring, in the order in which they are tried
     threshold : float
@@ -244,13 +254,13 @@ def adaptive_ring_sums(
     -------
     number : array of int64, shape (..., ny, nx)
         Number of the ring, -1 where none is large enough.
-    counts_sum, background_sum : array of float64, shape (..., ny, nx)
-        Sums in this ring, zero where there is none.
+    counts_sum, background_sum : arrays of float64, shape (..., ny, nx)
+        Sums in this ring; zero where no ring is large enough.
 
     Notes
     -----
-    Images are transformed once. After each ring two bools are read, whether a pixel has taken it and whether one is
-    still without, so that what no pixel needs is not worked out.
+    Images are transformed once. After each ring two bools are copied to the host: whether a pixel took this ring, and
+    whether a pixel still has none. So no ring is computed that no pixel needs.
     """
     xp = array_namespace(counts, background, acceptance)
     shape = counts.shape
@@ -280,7 +290,8 @@ def _adaptive_batch(
         missing = missing & ~taken
         if i == 0 and len(rings) > 2:
             missing = missing & _may_be_enough(transformed, background, acceptance, rings, threshold)
-        any_taken, any_missing = to_host(xp.stack([xp.any(taken), xp.any(missing)]))  # host: what is to be done next
+        # host: these two decide what is computed next
+        any_taken, any_missing = to_host(xp.stack([xp.any(taken), xp.any(missing)]))
         if any_taken:
             if transformed_counts is None:
                 transformed_counts = _Images.transform(counts, rings)
@@ -294,7 +305,7 @@ def _adaptive_batch(
 
 
 def _put(target: Array, where: Array, values: Array) -> Array:
-    """Array with values where a mask is True; on the host that is done in place."""
+    """Return an array with other values where a mask is True; on the host the array is changed in place."""
     if device_of(target).is_host:
         np.copyto(cast(HostFloats, target), cast(HostFloats, values), where=cast(Mask, where))
         return target
@@ -308,7 +319,7 @@ def _is_enough(acceptance: Array, sums: Array, noise: Array, threshold: float) -
 def _may_be_enough(
     transformed: _Images, background: Array, acceptance: Array, rings: Sequence[Ring], threshold: float
 ) -> Array:
-    """Where all rings together are large enough; everywhere in planes that have negative values."""
+    """Return where all rings together are large enough; everywhere in planes that have negative values."""
     xp = array_namespace(background)
     inner = min(ring.radius_in for ring in rings)
     outer = max(ring.radius_in + ring.width for ring in rings)

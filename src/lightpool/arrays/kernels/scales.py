@@ -13,13 +13,14 @@ def scale_values(x: HostFloats, scale: str) -> HostFloats: ...
 @overload
 def scale_values(x: Array, scale: str) -> Array: ...
 def scale_values(x: Array, scale: str) -> Array:
-    """Values on the scale on which they are interpolated.
+    """Convert values to the scale on which they are interpolated.
 
     Parameters
     ----------
     x : array of float, any shape
-    scale : ``lin``, ``log`` (natural logarithm; values below the smallest normal number of the data type are raised
-        to it) or ``sqrt`` (odd in ``x``)
+    scale : str
+        ``lin``, ``log`` (natural logarithm; values below the smallest normal number of the data type are raised to it)
+        or ``sqrt`` (odd in ``x``).
 
     Returns
     -------
@@ -46,14 +47,18 @@ def unscale_values(x: HostFloats, scale: str) -> HostFloats: ...
 @overload
 def unscale_values(x: Array, scale: str) -> Array: ...
 def unscale_values(x: Array, scale: str) -> Array:
-    """Inverse of `scale_values`.
+    """Convert scaled values back; the inverse of `scale_values`.
 
-    After ``log``, what is within twice the smallest normal number becomes 0; after ``sqrt`` the sign is lost.
+    Parameters
+    ----------
+    x : array of float, any shape
+    scale : str
+        ``lin``, ``log`` (values within twice the smallest normal number become 0) or ``sqrt`` (the sign is lost).
 
     Raises
     ------
     ValueError
-        If the scale is not ``lin``, ``log`` or ``sqrt``.
+        If the scale is not one of the three.
     """
     xp = array_namespace(x)
     if scale in ("lin", "linear"):

@@ -1,4 +1,4 @@
-"""Separable filters as products with small matrices: one per image axis, made on the host."""
+"""Separable filters as products with small matrices: one for each image axis, computed on the host."""
 
 import math
 from typing import Any
@@ -14,7 +14,14 @@ HostArray = np.ndarray[Any, Any]
 
 
 def gauss_weights(sigma: float, truncate: float = 4.0) -> HostArray:
-    """Weights of a Gauss filter, cut at ``truncate`` standard deviations, adding up to 1; sigma in bins."""
+    """Return the weights of a Gaussian filter, normalised to 1.
+
+    Parameters
+    ----------
+    sigma : float, unit bin
+    truncate : float
+        Number of standard deviations at which the filter is cut off.
+    """
     radius = int(truncate * sigma + 0.5)
     if sigma <= 0 or radius == 0:
         return np.ones(1)
@@ -23,7 +30,7 @@ def gauss_weights(sigma: float, truncate: float = 4.0) -> HostArray:
 
 
 def box_weights(size: int) -> HostArray:
-    """Weights of a running mean over ``size`` bins, adding up to 1; an even size reaches one bin further down."""
+    """Return the weights of a running mean over ``size`` bins; an even size reaches one bin further down."""
     size = max(int(size), 1)
     weights = np.zeros(2 * (size // 2) + 1)
     weights[:size] = 1.0 / size
@@ -31,10 +38,20 @@ def box_weights(size: int) -> HostArray:
 
 
 def edge_index(index: HostArray, n_bin: int, mode: str) -> HostArray:
-    """Bin that stands for each index beyond the edges; -1 where there is none (mode ``constant``).
+    """Return the bin that replaces each index beyond the edges.
 
-    Modes are those of `scipy.ndimage`: ``reflect`` (d c b a | a b c d), ``mirror`` (d c b | a b c d), ``nearest``,
-    ``wrap`` and ``constant``.
+    Parameters
+    ----------
+    index : NumPy array of int, any shape
+    n_bin : int
+    mode : str
+        As in `scipy.ndimage`: ``reflect`` (d c b a | a b c d), ``mirror`` (d c b | a b c d), ``nearest``, ``wrap`` or
+        ``constant``.
+
+    Returns
+    -------
+    index : NumPy array of int, shape of ``index``
+        -1 where no bin replaces it (mode ``constant``).
 
     Raises
     ------
@@ -58,7 +75,18 @@ def edge_index(index: HostArray, n_bin: int, mode: str) -> HostArray:
 
 
 def filter_matrix(n_bin: int, weights: HostArray, mode: str = "reflect") -> HostArray:
-    """Matrix of shape (n_bin, n_bin) that applies centred weights along an axis, with the rule at the edges in it."""
+    """Return the matrix that applies centred weights along an axis, with the rule for the edges included.
+
+    Parameters
+    ----------
+    n_bin : int
+    weights : NumPy array of float64, shape (n,) with n odd
+    mode : str, see `edge_index`
+
+    Returns
+    -------
+    matrix : NumPy array of float64, shape (n_bin, n_bin)
+    """
     radius = math.floor(len(weights) / 2)
     rows = np.repeat(np.arange(n_bin), len(weights))
     columns = edge_index(rows + np.tile(np.arange(len(weights)) - radius, n_bin), n_bin, mode)
@@ -69,6 +97,13 @@ def filter_matrix(n_bin: int, weights: HostArray, mode: str = "reflect") -> Host
 
 
 def smooth_rows_and_columns(image: Array, along_y: Array, along_x: Array) -> Array:
-    """Filter images of shape (..., ny, nx) by matrices of shape (ny, ny) and (nx, nx) on the same device."""
+    """Filter images along both axes.
+
+    Parameters
+    ----------
+    image : array of float64, shape (..., ny, nx)
+    along_y : array of float64, shape (ny, ny), see `filter_matrix`
+    along_x : array of float64, shape (nx, nx); all arrays are on one device
+    """
     xp = array_namespace(image)
     return xp.matmul(xp.matmul(along_y, image), xp.matrix_transpose(along_x))

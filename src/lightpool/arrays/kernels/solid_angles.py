@@ -17,38 +17,39 @@ __all__ = ["solid_angles", "solid_angles_plain", "triangle_areas"]
 Mask: TypeAlias = NDArray[np.bool_]
 
 _NO_LENGTH = 1e-300
-"""Added to a length it changes nothing, but zero: what is divided by that is zero too."""
+"""Added to a length, it changes only zero; zero divided by it is zero."""
 
 _SHORT = 0.02
 """Chord up to which four terms of the arcsine are exact to the last bit: the next one is 35/294912 c^8, 3e-18."""
 
 _TURN = 1e-5
-"""Square of the size of a pixel over its distance from the axis of the sphere, up to which two plane triangles do.
+"""Square of the size of a pixel over its distance from the axis of the sphere, up to which plane triangles are used.
 
-Their area is wrong by a tenth of it: 1e-6. All pixels of 0.1 deg up to a declination of 38 deg, and of 0.02 deg up to
-one of 81 deg, have the areas of Gammapy.
+The relative error of their area is a tenth of it: 1e-6. All pixels of 0.1 deg up to a declination of 38 deg, and of
+0.02 deg up to 81 deg, have the areas of Gammapy.
 """
 
 
 def solid_angles(corners: Array) -> Array:
-    """Solid angle of pixels from the directions of their corners, true to a relative 2e-6 anywhere on the sphere.
+    """Compute the solid angles of pixels from their corners, to a relative 2e-6 anywhere on the sphere.
 
     Parameters
     ----------
-    corners : array, shape (3, ny + 1, nx + 1)
+    corners : array of float64, shape (3, ny + 1, nx + 1)
         Unit vectors; NaN where a corner does not project.
 
     Returns
     -------
-    solid_angle : array, shape (ny, nx), unit sr
+    solid_angle : array of float64, shape (ny, nx), unit sr
         NaN where a corner does not project.
 
     Notes
     -----
-    Where that is accurate, as in Gammapy: two plane triangles, whose sides are arcs, and whose angles are differences
-    of position angles, of which one pair is taken at neighbouring corners. It is exact to the square of the turn of
-    north across a pixel: 3e-8 for pixels of 0.02 deg at a declination of 22 deg, but a factor of two for the pixels
-    around a pole. Pixels that are large, or near a pole, are two spherical triangles, whose sides are great circles.
+    Where that is accurate, pixels are computed as in Gammapy: as two plane triangles whose sides are arcs, and whose
+    angles are differences of position angles, of which one pair is taken at neighbouring corners. The relative error is
+    the square of the turn of north across a pixel: 3e-8 for pixels of 0.02 deg at a declination of 22 deg, but a factor
+    of two for the pixels around a pole. Pixels that are large, or near a pole, are computed as two spherical triangles,
+    whose sides are great circles.
     """
     xp = array_namespace(corners)
     if is_cupy_namespace(xp):
@@ -61,7 +62,7 @@ def solid_angles(corners: Array) -> Array:
 
 
 def solid_angles_plain(corners: Array) -> Array:
-    """Plain twin of `solid_angles`, in the array API standard alone."""
+    """Compute solid angles with the array API standard alone: the reference implementation of `solid_angles`."""
     xp = array_namespace(corners)
     return _solid_angles(corners, lambda chord: _arcs(chord, xp), _all, xp)
 
@@ -74,7 +75,7 @@ def _solid_angles(corners: Array, arcs: Callable[[Array], Array], replace: Repla
     if n_y == 0:
         return corners[0, :0, 1:]
     # All corners in one row, which is faster than windows of an image: corner i has i + 1 on its right and i + width
-    # above it. Behind the last pixel of each row stands one without meaning, between two rows.
+    # above it. After the last pixel of each row comes one without meaning, between two rows.
     x, y, z = (xp.reshape(corners[i, ...], (-1,)) for i in range(3))
     radius = x * x + y * y  # squared
     along_x, east_x, inner_x = _steps(x, y, z, 1, arcs, xp)
@@ -94,7 +95,7 @@ def _solid_angles(corners: Array, arcs: Callable[[Array], Array], replace: Repla
 def _steps(
     x: Array, y: Array, z: Array, stride: int, arcs: Callable[[Array], Array], xp: Namespace
 ) -> tuple[Array, Array, Array]:
-    """Angles between unit vectors and those some places on; vector and inner products across the axis of the sphere.
+    """Return angles to the unit vectors a stride further on; vector and inner products across the axis of the sphere.
 
     With these, the position angle of a step has the sine x y' - y x' and the cosine r^2 z' - z (x x' + y y'), not
     normalised.
@@ -106,16 +107,16 @@ def _steps(
 
 
 def _turn_north(sizes: tuple[Array, Array, Array], width: int) -> Array:
-    """Which pixels are too large, or too near a pole, for plane triangles."""
+    """Return which pixels are too large, or too near a pole, for plane triangles."""
     along_x, along_y, radius = sizes
     size = along_x[:-width] * along_x[:-width] + along_y[:-1] * along_y[:-1]  # squared
     return size > _TURN * radius[: -width - 1]
 
 
 def _some(area: Array, sizes: tuple[Array, Array, Array], corners: Array, width: int) -> Array:
-    """Areas with those of spherical triangles in place of some; on the host."""
+    """Replace some areas by those of spherical triangles, on the host."""
     along_x, along_y, radius = (cast(HostFloats, x) for x in sizes)
-    # Without the steps from the end of one row to the start of the next; NaN compares as False.
+    # Leave out the steps from the end of one row to the start of the next; NaN compares as False.
     longest = np.max(np.reshape(along_x[: area.shape[0] + 1], (-1, width))[:, :-1], initial=0.0)
     if longest * longest + np.max(along_y) ** 2 <= _TURN * np.min(radius):
         return area
@@ -127,7 +128,7 @@ def _some(area: Array, sizes: tuple[Array, Array, Array], corners: Array, width:
 
 
 def _all(area: Array, sizes: tuple[Array, Array, Array], corners: Array, width: int) -> Array:
-    """Twin of `_some` for any device, which works all of them out."""
+    """Replace areas as `_some` does, on any device: all spherical triangles are computed."""
     xp = array_namespace(area)
     first, right, up, far = (
         corners[:, : -width - 1],
@@ -144,10 +145,21 @@ def triangle_areas(a: HostFloats, b: HostFloats, c: HostFloats) -> HostFloats: .
 @overload
 def triangle_areas(a: Array, b: Array, c: Array) -> Array: ...
 def triangle_areas(a: Array, b: Array, c: Array) -> Array:
-    """Areas of spherical triangles, shape (n,), unit sr, from the unit vectors of their corners, shape (3, n).
+    """Compute the areas of spherical triangles.
 
-    Positive where the corners run against the clock as seen from outside. Source: van Oosterom & Strackee 1983, IEEE
-    Trans. Biomed. Eng. 30, 125.
+    Parameters
+    ----------
+    a, b, c : arrays of float64, shape (3, n)
+        Unit vectors of the corners.
+
+    Returns
+    -------
+    area : array of float64, shape (n,), unit sr
+        Positive where the corners run counter-clockwise as seen from outside.
+
+    Notes
+    -----
+    Source: van Oosterom & Strackee 1983, IEEE Trans. Biomed. Eng. 30, 125.
     """
     xp = array_namespace(a, b, c)
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = ([v[i, ...] for i in range(3)] for v in (a, b, c))
@@ -158,13 +170,16 @@ def triangle_areas(a: Array, b: Array, c: Array) -> Array:
 
 
 def _arcs(chord: Array, xp: Namespace) -> Array:
-    """Angles between the ends of chords of the unit sphere."""
-    # Between opposite directions rounding may give more than the radius.
+    """Return the angles between the ends of chords of the unit sphere."""
+    # Between opposite directions, rounding may make half of the chord larger than 1.
     return 2 * xp.asin(xp.minimum(0.5 * chord, xp.ones_like(chord)))
 
 
 def _arcs_numpy(chord: Array) -> HostFloats:
-    """Twin of `_arcs`, three times as fast where chords are short; each by itself, whatever stands beside it."""
+    """Compute `_arcs` by a series where chords are short, which takes a third of the time.
+
+    Each result depends on its own chord alone, so parts of an image are bit-identical to the whole.
+    """
     chord = cast(HostFloats, chord)
     square = chord * chord
     arc = chord * (1 + square * (1 / 24 + square * (3 / 640 + square * (5 / 7168))))
@@ -174,12 +189,12 @@ def _arcs_numpy(chord: Array) -> HostFloats:
 
 
 def _bearing(east: Array, north: Array) -> list[Array]:
-    """Sine and cosine of the position angle of a step, not normalised, and the sum of their squares."""
+    """Return the sine and cosine of the position angle of a step, not normalised, and the sum of their squares."""
     return [east, north, east * east + north * north]
 
 
 def _sine_between(start: list[Array], stop: list[Array], xp: Namespace) -> Array:
-    """Sine of the angle from one bearing to another; 0 where one is that of a step of no length."""
+    """Return the sine of the angle from one bearing to another; 0 where one of the steps has no length."""
     east, north, square = start
     east_stop, north_stop, square_stop = stop
     return (east_stop * north - north_stop * east) / (xp.sqrt(square * square_stop) + _NO_LENGTH)

@@ -45,11 +45,12 @@ _FROM_ICRS = {"icrs": np.eye(3), "galactic": ICRS_TO_GALACTIC, "fk5": ICRS_TO_FK
 
 
 def frame_matrix(from_frame: str, to_frame: str) -> HostFloats:
-    """Rotation from one sky frame to another, on the host.
+    """Return the rotation from one sky frame to another, on the host.
 
     Parameters
     ----------
-    from_frame, to_frame : ``icrs``, ``galactic`` or ``fk5`` (equinox J2000)
+    from_frame, to_frame : str
+        ``icrs``, ``galactic`` or ``fk5`` (equinox J2000).
 
     Returns
     -------
@@ -73,7 +74,7 @@ def unit_vectors(lon: HostFloats, lat: HostFloats) -> HostFloats: ...
 @overload
 def unit_vectors(lon: Array, lat: Array) -> Array: ...
 def unit_vectors(lon: Array, lat: Array) -> Array:
-    """Make unit vectors of directions.
+    """Convert directions to unit vectors.
 
     Parameters
     ----------
@@ -81,7 +82,7 @@ def unit_vectors(lon: Array, lat: Array) -> Array:
 
     Returns
     -------
-    vectors : array of float64, shape (3, ...) with the broadcast shape behind
+    vectors : array of float64, shape (3, ...), followed by the broadcast shape
     """
     xp = array_namespace(lon, lat)
     cos_lat, sin_lat, cos_lon, sin_lon = xp.cos(lat), xp.sin(lat), xp.cos(lon), xp.sin(lon)
@@ -99,7 +100,7 @@ def lonlat(vectors: HostFloats) -> tuple[HostFloats, HostFloats]: ...
 @overload
 def lonlat(vectors: Array) -> tuple[Array, Array]: ...
 def lonlat(vectors: Array) -> tuple[Array, Array]:
-    """Longitude in [0, 2 pi] and latitude of vectors of any length, unit rad.
+    """Convert vectors of any length to longitude and latitude.
 
     Parameters
     ----------
@@ -107,7 +108,7 @@ def lonlat(vectors: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    lon, lat : arrays of float64, shape (...)
+    lon, lat : arrays of float64, shape (...), unit rad, lon in [0, 2 pi]
     """
     xp = array_namespace(vectors)
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
@@ -116,7 +117,7 @@ def lonlat(vectors: Array) -> tuple[Array, Array]:
 
 
 def angular_separation(lon1: Array | float, lat1: Array | float, lon2: Array | float, lat2: Array | float) -> Array:
-    """Angle between directions, precise at all distances.
+    """Compute the angle between directions, accurately at all distances.
 
     Parameters
     ----------
@@ -150,17 +151,23 @@ def separation_of_vectors(v: HostFloats, w: HostFloats) -> HostFloats: ...
 @overload
 def separation_of_vectors(v: Array, w: Array) -> Array: ...
 def separation_of_vectors(v: Array, w: Array) -> Array:
-    """Angle between unit vectors, precise at all distances.
+    """Compute the angle between unit vectors, accurately at all distances.
 
     Parameters
     ----------
     v : array of float64, shape (3, ...)
     w : array of float64, shape (3,) for one direction, or (3, ...) that broadcasts with ``v``
-        A NumPy array is copied to the device of ``v``; one direction goes as three numbers, without a transfer.
+        A NumPy array is copied to the device of ``v``; a single direction is passed as three numbers, without a
+        transfer.
 
     Returns
     -------
     separation : array of float64, shape (...), unit rad, in [0, pi]
+
+    Notes
+    -----
+    The angle is 2 atan2(|v - w|, |v + w|): the arc cosine of the inner product would lose half of the digits of a small
+    one.
     """
     xp = array_namespace(v)
     if isinstance(w, np.ndarray) and w.ndim == 1:
@@ -177,7 +184,7 @@ def separation_of_vectors(v: Array, w: Array) -> Array:
 
 
 def _separation_numpy(v: HostFloats, w: HostFloats) -> HostFloats:
-    """Angle to one direction, from its axis: BLAS rotates faster than NumPy subtracts and adds."""
+    """Compute the angle to one direction by rotating to its axis: BLAS rotates faster than NumPy subtracts and adds."""
     x, y, z = (float(component) for component in w)
     matrix = fov_matrix(math.atan2(y, x), math.atan2(z, math.hypot(x, y)))
     lines = v.reshape(3, 1) if v.ndim == 1 else v
@@ -203,7 +210,7 @@ def rotate(matrix: Array, vectors: HostFloats) -> HostFloats: ...
 @overload
 def rotate(matrix: Array, vectors: Array) -> Array: ...
 def rotate(matrix: Array, vectors: Array) -> Array:
-    """Rotated vectors.
+    """Rotate vectors.
 
     Parameters
     ----------
@@ -223,14 +230,15 @@ def rotate(matrix: Array, vectors: Array) -> Array:
 
 
 def fov_matrix(lon0: float, lat0: float) -> HostFloats:
-    """Rotation to the field-of-view frame of a pointing, on the host.
+    """Return the rotation to the field-of-view frame of a pointing, on the host.
 
-    In that frame the x axis is the pointing, y points to growing longitude and z to growing latitude.
+    In that frame the x axis is the pointing, y is the direction of increasing longitude and z that of increasing
+    latitude.
 
     Parameters
     ----------
     lon0, lat0 : float, unit rad
-        The pointing, in the frame of the vectors that are to be rotated.
+        The pointing, in the frame of the vectors to rotate.
 
     Returns
     -------
@@ -251,9 +259,9 @@ def fov_lonlat(vectors: HostFloats) -> tuple[HostFloats, HostFloats]: ...
 @overload
 def fov_lonlat(vectors: Array) -> tuple[Array, Array]: ...
 def fov_lonlat(vectors: Array) -> tuple[Array, Array]:
-    """Field-of-view coordinates of vectors that `fov_matrix` has rotated, unit rad.
+    """Convert vectors that `fov_matrix` has rotated to field-of-view coordinates.
 
-    The longitude has the sign of Gammapy's ``FoVICRSFrame`` and ``FoVAltAzFrame``: against the longitude of the sky.
+    The longitude has the sign of Gammapy's ``FoVICRSFrame`` and ``FoVAltAzFrame``: it increases against sky longitude.
 
     Parameters
     ----------
@@ -261,7 +269,7 @@ def fov_lonlat(vectors: Array) -> tuple[Array, Array]:
 
     Returns
     -------
-    fov_lon, fov_lat : arrays of float64, shape (...), fov_lon in [-pi, pi]
+    fov_lon, fov_lat : arrays of float64, shape (...), unit rad, fov_lon in [-pi, pi]
     """
     xp = array_namespace(vectors)
     if array_api_compat.is_cupy_namespace(xp):

@@ -166,7 +166,7 @@ def can_fuse(weights: Weights, *tables: NodeTable) -> bool:
     return weights.device.is_cuda and all(table.holes is None for table in tables)
 
 
-def kernel_coordinates(weights: Weights, table: NodeTable) -> responses.FieldPlace:
+def kernel_coordinates(weights: Weights, table: NodeTable) -> responses.NodePositions:
     """Return the pixels and nodes in the field of view as the kernels of `lightpool.arrays.cuda.responses` take them.
 
     Parameters
@@ -175,7 +175,7 @@ def kernel_coordinates(weights: Weights, table: NodeTable) -> responses.FieldPla
     table : NodeTable
     """
     n_node = [len(nodes) for nodes in table.nodes]
-    return responses.FieldPlace(weights.coords, table.on(weights.device, "all_nodes"), n_node, table.bounds)
+    return responses.NodePositions(weights.coords, table.on(weights.device, "all_nodes"), n_node, table.bounds)
 
 
 def _row(x: Array) -> Array:
