@@ -68,7 +68,7 @@ def tables_of(run, dataset, place, maker):
     energy, energy_true = (dataset.edisp.geom.axes[name] for name in ("energy", "energy_true"))
     requests = [
         aeff_request(run.aeff, energy_true),
-        background_request(maker.requests(dataset, run)["background"].irf, energy),
+        background_request(maker.requests(dataset, run).background.irf, energy),
         psf_request(run.psf, energy_true, dataset.psf.geom.axes["rad"]),
         edisp_kernel_request(run.edisp, energy, energy_true),
     ]

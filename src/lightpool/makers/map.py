@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from functools import partial
-from typing import ClassVar
+from typing import ClassVar, TypedDict
 
 import astropy.units as u
 from astropy.table import Table
@@ -21,11 +21,10 @@ from lightpool.makers.overlap import warn_if_a_map_is_not_seen
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.response_maps import (
     BackgroundMapRequest,
+    DatasetRequests,
     EDispKernelMapRequest,
     EDispMapRequest,
     ExposureRequest,
-    MapRequest,
-    Product,
     PSFMapRequest,
 )
 from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
@@ -35,6 +34,17 @@ from lightpool.typing import AngleLike, MetaValue
 from lightpool.utils.on_demand import Deferred
 
 __all__ = ["MapDatasetMaker"]
+
+
+class _Made(TypedDict, total=False):
+    """Parts of a dataset."""
+
+    counts: Map
+    mask_safe: Map
+    exposure: Map
+    background: Map
+    psf: PSFMap
+    edisp: EDispMap | EDispKernelMap
 
 
 class MapDatasetMaker(Maker):
@@ -99,14 +109,14 @@ class MapDatasetMaker(Maker):
         estimate = estimate_memory(counts_geom, precision=precision)
         estimate.require(device, f"what {self.tag} makes of observation {observation.obs_id}")
         everywhere = device.xp.ones(counts_geom.data_shape, dtype=device.xp.bool, device=device.handle)
-        made: dict[str, Product] = {"mask_safe": Map.from_geom(counts_geom, data=everywhere, device=device)}
+        made: _Made = {"mask_safe": Map.from_geom(counts_geom, data=everywhere, device=device)}
         if "counts" in self.selection:
             made["counts"] = self.make_counts(counts_geom, observation, device=device, precision=precision)
         else:
             made["counts"] = Map.from_geom(counts_geom, dtype=precision, device=device)
         if self.selection - {"counts"}:
             view = FieldOfView(observation.pointing_radec, device, precision)
-            made |= self._make_responses(dataset, observation, view)
+            made.update(self._make_responses(dataset, observation, view))
             if not counts_geom.is_region:
                 warn_if_a_map_is_not_seen(dataset, observation, view, self.selection)
         meta_table = Deferred(partial(_meta_table, _meta_row(observation)))
@@ -125,7 +135,7 @@ class MapDatasetMaker(Maker):
         if "counts" in self.selection and events is observation.events:  # a filter makes another list each time
             send_events(events, dataset.counts.geom, uploads)
 
-    def requests(self, dataset: MapDataset, observation: Observation) -> dict[str, MapRequest]:
+    def requests(self, dataset: MapDataset, observation: Observation) -> DatasetRequests:
         """Decide what each selected response of an observation needs: tables, energies, and how to project them.
 
         Parameters
@@ -135,49 +145,52 @@ class MapDatasetMaker(Maker):
 
         Returns
         -------
-        requests : dict of {"exposure", "background", "psf", "edisp"} to request
+        requests : DatasetRequests
         """
         geoms = {name: _geom(dataset, name) for name in ("exposure", "psf", "edisp") if name in self.selection}
         for axis in (axis for geom in (dataset.counts.geom, *geoms.values()) for axis in geom.axes):
             if axis.name in ("energy", "energy_true"):
                 require_ascending(dataset.name, axis)
-        requests: dict[str, MapRequest] = {}
+        exposure = background = psf = edisp = None
         if "exposure" in geoms:
-            requests["exposure"] = _exposure_request(geoms["exposure"], observation, self.use_region_center)
+            exposure = _exposure_request(geoms["exposure"], observation, self.use_region_center)
         if "background" in self.selection:
-            requests["background"] = self._background_request(dataset.counts.geom, observation)
+            background = self._background_request(dataset.counts.geom, observation)
         if "psf" in geoms:
-            requests["psf"] = _psf_request(geoms["psf"], observation)
+            psf = _psf_request(geoms["psf"], observation)
         if "edisp" in geoms:
             has_migra = "migra" in geoms["edisp"].axes.names
-            requests["edisp"] = (_edisp_request if has_migra else _edisp_kernel_request)(geoms["edisp"], observation)
-        return requests
+            edisp = (_edisp_request if has_migra else _edisp_kernel_request)(geoms["edisp"], observation)
+        return DatasetRequests(exposure=exposure, background=background, psf=psf, edisp=edisp)
 
-    def _make_responses(self, dataset: MapDataset, observation: Observation, view: FieldOfView) -> dict[str, Product]:
+    def _make_responses(self, dataset: MapDataset, observation: Observation, view: FieldOfView) -> _Made:
         requests = self.requests(dataset, observation)
         # One transfer of all tables of an observation takes as long as that of one of them.
-        announce((part for request in requests.values() for part in request.parts), view.device, view.dtype)
+        parts = (part for request in requests.by_table.values() for part in request.parts)
+        announce(parts, view.device, view.dtype)
         self._warn_of_gaps(dataset, observation, requests)
-        return {
-            name: self._exposure(request, observation, view)
-            if isinstance(request, ExposureRequest)
-            else request.make(view)
-            for name, request in requests.items()
-        }
+        made: _Made = {}
+        if requests.exposure is not None:
+            made["exposure"] = self._exposure(requests.exposure, observation, view)
+        if requests.background is not None:
+            made["background"] = requests.background.make(view)
+        if requests.psf is not None:
+            made["psf"] = requests.psf.make(view)
+        if requests.edisp is not None:
+            made["edisp"] = requests.edisp.make(view)
+        return made
 
-    def _warn_of_gaps(self, dataset: MapDataset, observation: Observation, requests: dict[str, MapRequest]) -> None:
+    def _warn_of_gaps(self, dataset: MapDataset, observation: Observation, requests: DatasetRequests) -> None:
         """Warn of bins in which the responses are zero, because the tables of the observation do not cover them."""
-        obs_id, tables = observation.obs_id, {"exposure": "aeff", "psf": "psf", "edisp": "edisp", "background": "bkg"}
-        for name in ("exposure", "psf"):
-            if name in requests:
-                request = requests[name]
-                warn_of_energies(obs_id, tables[name], request.irf, request.geom.axes["energy_true"])
+        obs_id, energy = observation.obs_id, dataset.counts.geom.axes["energy"]
+        for name, request in requests.by_table.items():
+            if name in ("aeff", "psf"):
+                warn_of_energies(obs_id, name, request.irf, request.geom.axes["energy_true"])
         if not dataset.counts.geom.is_region:
-            for name in ("exposure", "psf", "edisp", "background"):
-                if name in requests:
-                    warn_of_ring(obs_id, tables[name], requests[name].irf)
-        if "background" in requests:
-            warn_of_missing_rates(obs_id, requests["background"].irf, dataset.counts.geom.axes["energy"])
+            for name, request in requests.by_table.items():
+                warn_of_ring(obs_id, name, request.irf)
+        if requests.background is not None:
+            warn_of_missing_rates(obs_id, requests.background.irf, energy)
 
     @staticmethod
     def make_counts(

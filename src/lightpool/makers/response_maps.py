@@ -30,16 +30,13 @@ from lightpool.maps.map_data import unit_factor
 
 __all__ = [
     "BackgroundMapRequest",
+    "DatasetRequests",
     "EDispKernelMapRequest",
     "EDispMapRequest",
     "ExposureRequest",
     "MapRequest",
     "PSFMapRequest",
-    "Product",
 ]
-
-Product: TypeAlias = Map | PSFMap | EDispMap | EDispKernelMap
-"""What a request becomes."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -50,18 +47,20 @@ class MapRequest(ABC):
     ----------
     geom : Geom of the map
     irf : IRF, the table of the observation
+    response : ResponseRequest or BackgroundRequest
     """
 
     geom: Geom
     irf: IRF
+    response: ResponseRequest | BackgroundRequest
 
     @property
-    @abstractmethod
     def parts(self) -> tuple[Request, ...]:
         """Requests whose tables the device needs."""
+        return (self.response,)
 
     @abstractmethod
-    def make(self, view: FieldOfView) -> Product:
+    def make(self, view: FieldOfView) -> Map | PSFMap | EDispMap | EDispKernelMap:
         """Return the map, on the device of a field of view."""
 
 
@@ -94,11 +93,6 @@ class ExposureRequest(MapRequest):
         factor = unit_factor(aeff.unit, "m2") * float(livetime.to_value("s"))
         response = aeff_request(aeff, geom.axes["energy_true"], factor)
         return cls(geom, aeff, response, livetime, use_region_center)
-
-    @property
-    def parts(self) -> tuple[Request, ...]:
-        """Requests whose tables the device needs."""
-        return (self.response,)
 
     def make(self, view: FieldOfView) -> Map:
         """Return the exposure."""
@@ -259,11 +253,6 @@ class BackgroundMapRequest(MapRequest):
         response = background_request(bkg, fine.axes["energy"])
         return cls(geom, bkg, response, fine, oversampling, ontime, use_region_center, rotation)
 
-    @property
-    def parts(self) -> tuple[Request, ...]:
-        """Requests whose tables the device needs."""
-        return (self.response,)
-
     def make(self, view: FieldOfView) -> Map:
         """Return the background."""
         device, dtype = view.device, view.dtype
@@ -283,3 +272,27 @@ class BackgroundMapRequest(MapRequest):
         if self.oversampling is None:
             return background
         return background.downsample(factor=self.oversampling, axis_name="energy")
+
+
+@dataclass(frozen=True, eq=False, kw_only=True)
+class DatasetRequests:
+    """What the responses of a dataset need; None for those that are not selected.
+
+    Attributes
+    ----------
+    exposure : ExposureRequest or None
+    background : BackgroundMapRequest or None
+    psf : PSFMapRequest or None
+    edisp : EDispMapRequest, EDispKernelMapRequest or None
+    """
+
+    exposure: ExposureRequest | None = None
+    background: BackgroundMapRequest | None = None
+    psf: PSFMapRequest | None = None
+    edisp: EDispMapRequest | EDispKernelMapRequest | None = None
+
+    @property
+    def by_table(self) -> dict[str, MapRequest]:
+        """The selected ones, by the name of the table of the observation: "aeff", "psf", "edisp", "bkg"."""
+        every = {"aeff": self.exposure, "psf": self.psf, "edisp": self.edisp, "bkg": self.background}
+        return {name: request for name, request in every.items() if request is not None}

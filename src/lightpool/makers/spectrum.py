@@ -17,7 +17,7 @@ from lightpool.makers.core import check_run
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.makers.overlap import why_a_region_is_not_seen
-from lightpool.makers.response_maps import ExposureRequest, MapRequest
+from lightpool.makers.response_maps import DatasetRequests, ExposureRequest
 from lightpool.makers.uncovered_bins import warn_of_energies, warn_of_offset
 from lightpool.maps import Geom, Map, RegionGeom
 
@@ -93,7 +93,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
             made.mask_safe = Map.from_geom(geom, data=False, device=dataset.device)
         return made
 
-    def _warn_of_gaps(self, dataset: MapDataset, observation: Observation, requests: dict[str, MapRequest]) -> None:
+    def _warn_of_gaps(self, dataset: MapDataset, observation: Observation, requests: DatasetRequests) -> None:
         super()._warn_of_gaps(dataset, observation, requests)
         tables = {"edisp": "edisp" in self.selection, "bkg": "background" in self.selection}
         tables["psf"] = "exposure" in self.selection and self.containment_correction
