@@ -60,7 +60,7 @@ def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False
 def copy_response(irf: IRF) -> IRF:
     """Copy that shares values and what was derived from them; its keywords and settings are its own."""
     made = copy(irf)
-    made.meta, made.interp_kwargs = dict(irf.meta), dict(irf.interp_kwargs)
+    made.meta, made.interp_kwargs = dict(irf.meta), irf.interp_kwargs.copy()
     return made
 
 

@@ -182,7 +182,7 @@ def _check_thresholds(irf: IRF) -> Iterator[Finding]:
     edges = irf.axes["energy_true"].edges.to_value("TeV")
     texts = f"LO_THRES = {irf.meta['LO_THRES']!r}, HI_THRES = {irf.meta.get('HI_THRES')!r}"
     try:
-        low, high = float(irf.meta["LO_THRES"]), float(irf.meta.get("HI_THRES", edges[-1]))
+        low, high = (float(x) for x in (irf.meta["LO_THRES"], irf.meta.get("HI_THRES", edges[-1])) if x is not None)
     except (TypeError, ValueError):
         low = high = np.nan
     if low in (0.0, -1.0):  # how files say that there is none

@@ -97,7 +97,7 @@ class EDispMap(IRFMap):
         density = to_host(density).astype(np.float64)  # host: one matrix, which is a table of the host
         values = self._kernels(density[..., np.newaxis], energy_axis)
         axes = MapAxes([self.geom.axes["energy_true"], energy_axis])
-        return EDispKernel(axes=axes, data=values[..., 0])
+        return EDispKernel(axes=axes, data=to_host(values[..., 0]))  # host: it was computed there
 
     def to_edisp_kernel_map(self, energy_axis: MapAxis, threshold: float = 1e-8) -> EDispKernelMap:
         """Integrate into bins of reconstructed energy.

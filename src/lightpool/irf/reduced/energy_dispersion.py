@@ -3,17 +3,23 @@
 The table makes matrices of itself by a projection, so both stand above `lightpool.irf.projection`.
 """
 
-from typing import Any, ClassVar, Self, cast
+from typing import TYPE_CHECKING, Any, ClassVar, Self
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
+from lightpool.arrays import to_host
+from lightpool.fits import FitsFile, HDUList
 from lightpool.irf.projection.requests import edisp_kernel_request
-from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.irf import IRF, InterpKwargs
 from lightpool.irf.tables.level_crossings import level_crossings
 from lightpool.irf.tables.rmf import read_rmf, rmf_from_hdulist, rmf_to_hdulist, rmf_to_table, write_rmf
 from lightpool.maps import MapAxes, MapAxis
+from lightpool.typing import AngleLike, Axes, PathInput, QuantityLike
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["EDispKernel", "EnergyDispersion2D", "overlap_fraction"]
 
@@ -28,7 +34,7 @@ class EnergyDispersion2D(IRF):
     required_axes: ClassVar[list[str]] = ["energy_true", "migra", "offset"]
     default_unit = u.dimensionless_unscaled
 
-    def _mask_out_bounds(self, outside: list[Any]) -> Any:
+    def _mask_out_bounds(self, outside: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
         """Zero outside the offsets, or outside both energies and migra; in one of these alone it is extrapolated."""
         energy, migra, offset = (outside[self.axes.index(name)] for name in ("energy_true", "migra", "offset"))
         return (energy & migra) | offset
@@ -44,11 +50,11 @@ class EnergyDispersion2D(IRF):
         energy_axis_true: MapAxis,
         migra_axis: MapAxis,
         offset_axis: MapAxis,
-        bias: Any,
-        sigma: Any,
+        bias: float | NDArray[np.floating],
+        sigma: float | NDArray[np.floating],
         pdf_threshold: float = 1e-6,
     ) -> Self:
-        """Gaussian in ``migra``, the same at all offsets.
+        """Return a Gaussian in ``migra``, the same at all offsets.
 
         Parameters
         ----------
@@ -73,9 +79,13 @@ class EnergyDispersion2D(IRF):
         super().normalize(axis_name=axis_name)
 
     def to_edisp_kernel(
-        self, offset: Any, energy_axis_true: Any = None, energy_axis: Any = None, threshold: float = 1e-8
-    ) -> Any:
-        """Probabilities of the bins of reconstructed energy, for each true energy, at one offset.
+        self,
+        offset: AngleLike,
+        energy_axis_true: MapAxis | u.Quantity | None = None,
+        energy_axis: MapAxis | u.Quantity | None = None,
+        threshold: float = 1e-8,
+    ) -> "EDispKernel":
+        """Return the probabilities of the bins of reconstructed energy, for each true energy, at one offset.
 
         Parameters
         ----------
@@ -92,27 +102,51 @@ class EnergyDispersion2D(IRF):
         reco = self._energy_axis(energy_axis, "energy")
         position = np.atleast_1d(u.Quantity(offset).to_value("rad")).astype(float).ravel()[:1]
         data = edisp_kernel_request(self, reco, true, threshold).project(position).values()[..., 0, 0]
-        return EDispKernel(axes=[true, reco], data=data)
+        return EDispKernel(axes=[true, reco], data=to_host(data))  # host: it has been there all the time
 
-    def _energy_axis(self, axis: Any, name: str) -> MapAxis:
+    def _energy_axis(self, axis: MapAxis | u.Quantity | None, name: str) -> MapAxis:
         if axis is None:
             return self.axes["energy_true"].copy(name=name)
-        return MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else cast(MapAxis, axis)
+        return MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else axis
 
-    def plot_bias(self, ax: Any = None, offset: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
-        """Image of the density over true energy and migra."""
+    def plot_bias(
+        self, ax: Axes | None = None, offset: AngleLike | None = None, add_cbar: bool = False, **kwargs: Any
+    ) -> Axes:
+        """Plot the density over true energy and migra.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        offset : Angle, optional
+        add_cbar : bool, whether a colour bar is added
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_edisp_bias
 
         return plot_edisp_bias(self, ax=ax, offset=offset, add_cbar=add_cbar, **kwargs)
 
-    def plot_migration(self, ax: Any = None, offset: Any = None, energy_true: Any = None, **kwargs: Any) -> Any:
-        """Curves over migra, one for each offset and true energy."""
+    def plot_migration(
+        self,
+        ax: Axes | None = None,
+        offset: AngleLike | None = None,
+        energy_true: QuantityLike | None = None,
+        **kwargs: Any,
+    ) -> Axes:
+        """Plot curves over migra, one for each offset and true energy.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        offset : Angle, optional
+        energy_true : Quantity, optional
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_edisp_migration
 
         return plot_edisp_migration(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Figure with all of the plots and the kernel."""
+        """Show all plots and the kernel in one figure."""
         from lightpool.plot.irf import peek_edisp
 
         peek_edisp(self, figsize)
@@ -129,18 +163,24 @@ class EDispKernel(IRF):
 
     tag = "edisp_kernel"
     required_axes: ClassVar[list[str]] = ["energy_true", "energy"]
-    default_interp_kwargs: ClassVar[dict[str, Any]] = {"bounds_error": False, "fill_value": 0, "method": "nearest"}
+    default_interp_kwargs: ClassVar[InterpKwargs] = {"bounds_error": False, "fill_value": 0, "method": "nearest"}
 
     @property
-    def pdf_matrix(self) -> NDArray[Any]:
+    def pdf_matrix(self) -> NDArray[np.floating]:
         """The matrix, shape (n_energy_true, n_energy)."""
-        return self.data
+        matrix: NDArray[np.floating] = self.data
+        return matrix
 
     @classmethod
     def from_gauss(
-        cls, energy_axis_true: MapAxis, energy_axis: MapAxis, sigma: Any, bias: Any, pdf_threshold: float = 1e-6
+        cls,
+        energy_axis_true: MapAxis,
+        energy_axis: MapAxis,
+        sigma: float | NDArray[np.floating],
+        bias: float | NDArray[np.floating],
+        pdf_threshold: float = 1e-6,
     ) -> Self:
-        """Gaussian in the ratio of reconstructed to true energy.
+        """Return a Gaussian in the ratio of reconstructed to true energy.
 
         Parameters
         ----------
@@ -161,7 +201,7 @@ class EDispKernel(IRF):
 
     @classmethod
     def from_diagonal_response(cls, energy_axis_true: MapAxis, energy_axis: MapAxis | None = None) -> Self:
-        """Perfect energy resolution.
+        """Return the matrix of perfect energy resolution.
 
         Parameters
         ----------
@@ -173,8 +213,10 @@ class EDispKernel(IRF):
             energy_axis = energy_axis_true.copy(name="energy")
         return cls(axes=[energy_axis_true, energy_axis], data=overlap_fraction(energy_axis, energy_axis_true))
 
-    def pdf_in_safe_range(self, lo_threshold: Any, hi_threshold: Any) -> NDArray[Any]:
-        """Matrix with the bins that are not wholly between two reconstructed energies set to zero.
+    def pdf_in_safe_range(
+        self, lo_threshold: u.Quantity | None, hi_threshold: u.Quantity | None
+    ) -> NDArray[np.floating]:
+        """Return the matrix with the bins that are not wholly between two reconstructed energies set to zero.
 
         Parameters
         ----------
@@ -186,40 +228,45 @@ class EDispKernel(IRF):
             outside |= edges[:-1] < lo_threshold
         if hi_threshold is not None:
             outside |= edges[1:] > hi_threshold
-        return np.asarray(np.where(outside, 0.0, self.data))
+        return np.asarray(np.where(outside, 0.0, self.pdf_matrix))
 
-    def to_image(self, lo_threshold: Any = None, hi_threshold: Any = None) -> Self:
-        """Sum over reconstructed energy, between two energies if they are given."""
+    def to_image(self, lo_threshold: u.Quantity | None = None, hi_threshold: u.Quantity | None = None) -> Self:
+        """Return the sum over reconstructed energy.
+
+        Parameters
+        ----------
+        lo_threshold, hi_threshold : Quantity or None (no limit)
+        """
         data = self.pdf_in_safe_range(lo_threshold, hi_threshold).sum(axis=1, keepdims=True)
         return type(self)(axes=self.axes.squash("energy"), data=data)
 
     # --- moments
 
     def get_mean(self, energy_true: u.Quantity) -> u.Quantity:
-        """Mean reconstructed energy in the bins of true energies, zero where nothing is reconstructed."""
+        """Return the mean reconstructed energy in the bins of true energies, zero where nothing is reconstructed."""
         pdf = self._rows(energy_true)
         energy = self.axes["energy"].center
         norm = pdf.sum(axis=-1)
-        return np.sum(pdf * energy.value, axis=-1) / np.where(norm == 0, 1.0, norm) * energy.unit
+        return u.Quantity(np.sum(pdf * energy.value, axis=-1) / np.where(norm == 0, 1.0, norm), energy.unit)
 
     def get_bias(self, energy_true: u.Quantity) -> u.Quantity:
-        """Mean of (reconstructed - true) / true energy, in the bins of true energies."""
+        """Return the mean of (reconstructed - true) / true energy, in the bins of true energies."""
         center = self._centers(energy_true)
         return ((self.get_mean(energy_true) - center) / center).to("")
 
     def get_resolution(self, energy_true: u.Quantity) -> u.Quantity:
-        """Relative width: standard deviation of the reconstructed energy over the true one, in bins of true energy."""
+        """Return the standard deviation of the reconstructed energy over the true energy, in bins of true energy."""
         pdf = self._rows(energy_true)
         axis = self.axes["energy"]
         deviation = axis.center - self.get_mean(energy_true)[..., np.newaxis]
         with np.errstate(invalid="ignore"):
             variance = np.sum(deviation.value**2 * pdf, axis=-1) / pdf.sum(axis=-1)
-        return (np.sqrt(variance) * axis.unit / self._centers(energy_true)).to("")
+        return (u.Quantity(np.sqrt(variance), axis.unit) / self._centers(energy_true)).to("")
 
     def get_bias_energy(
-        self, bias: Any, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None
+        self, bias: QuantityLike, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None
     ) -> u.Quantity:
-        """Reconstructed energies at which the bias has a value.
+        """Return the reconstructed energies at which the bias has a value.
 
         Parameters
         ----------
@@ -240,53 +287,87 @@ class EDispKernel(IRF):
         values = self.get_bias(center).value
         lower = center[np.nanargmax(values)] if energy_min is None else energy_min.to("TeV")
         upper = center[-1] if energy_max is None else energy_max.to("TeV")
-        bias = float(u.Quantity(bias).to_value(""))
-        roots = level_crossings(center.value, values, bias, float(lower.value), float(upper.value))
-        return u.Quantity(roots or [float(lower.value)], "TeV") * (1 + bias)
+        level = float(u.Quantity(bias).to_value(""))
+        roots = level_crossings(center.value, values, level, float(lower.value), float(upper.value))
+        return u.Quantity(roots or [float(lower.value)], "TeV") * (1 + level)
 
-    def _rows(self, energy_true: u.Quantity) -> NDArray[Any]:
-        return np.asarray(self.data[self.axes["energy_true"].coord_to_idx(energy_true)])
+    def _rows(self, energy_true: u.Quantity) -> NDArray[np.floating]:
+        return np.asarray(self.pdf_matrix[self.axes["energy_true"].coord_to_idx(energy_true)])
 
     def _centers(self, energy_true: u.Quantity) -> u.Quantity:
         axis = self.axes["energy_true"]
-        return axis.center[axis.coord_to_idx(energy_true)]
+        centers: u.Quantity = axis.center[axis.coord_to_idx(energy_true)]
+        return centers
 
     # --- files
 
     @classmethod
-    def from_hdulist(cls, hdulist: Any, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS") -> Self:  # type: ignore[override]
-        """Take the matrix from the HDUs of an OGIP response file (RMF)."""
+    def from_hdulist(cls, hdulist: HDUList, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS") -> Self:  # type: ignore[override]
+        """Take the matrix from the HDUs of an OGIP response file (RMF).
+
+        Parameters
+        ----------
+        hdulist : `~astropy.io.fits.HDUList`
+        hdu1, hdu2 : str or int, the HDUs with the matrix and with the bins of reconstructed energy
+        """
         axes, data = rmf_from_hdulist(hdulist, hdu1, hdu2)
         return cls(axes=axes, data=data)
 
     @classmethod
-    def read(cls, filename: Any, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS") -> Self:  # type: ignore[override]
-        """Read an OGIP response file (RMF)."""
+    def read(cls, filename: PathInput | FitsFile, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS") -> Self:  # type: ignore[override]
+        """Read an OGIP response file (RMF).
+
+        Parameters
+        ----------
+        filename : str, path or `~lightpool.fits.FitsFile`
+        hdu1, hdu2 : str or int, the HDUs with the matrix and with the bins of reconstructed energy
+        """
         axes, data = read_rmf(filename, hdu1, hdu2)
         return cls(axes=axes, data=data)
 
-    def to_table(self, format: str = "ogip") -> Any:
-        """Table of the matrix as an OGIP response file has it, without the zeros."""
+    def to_table(self, format: str = "ogip") -> "Table":
+        """Return a table of the matrix as an OGIP response file has it, without the zeros."""
         return rmf_to_table(self.axes, self.data, format)
 
-    def to_hdulist(self, format: str = "ogip") -> Any:
-        """HDUs of an OGIP response file; format "ogip", or "ogip-sherpa" with energies in keV."""
+    def to_hdulist(self, format: str = "ogip") -> HDUList:
+        """Return the HDUs of an OGIP response file; format "ogip", or "ogip-sherpa" with energies in keV."""
         return rmf_to_hdulist(self.axes, self.data, format)
 
-    def write(self, filename: Any, overwrite: bool = False, format: str = "ogip", checksum: bool = False) -> None:
-        """Write an OGIP response file (RMF), with checksums if asked for."""
+    def write(self, filename: PathInput, overwrite: bool = False, format: str = "ogip", checksum: bool = False) -> None:
+        """Write an OGIP response file (RMF).
+
+        Parameters
+        ----------
+        filename : str or path
+        overwrite : bool, whether an existing file is replaced
+        format : {"ogip", "ogip-sherpa"}
+        checksum : bool, whether the HDUs get checksums
+        """
         write_rmf(self.axes, self.data, filename, overwrite, format, checksum)
 
-    # --- pictures
+    # --- plots
 
-    def plot_matrix(self, ax: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
-        """Plot the matrix."""
+    def plot_matrix(self, ax: Axes | None = None, add_cbar: bool = False, **kwargs: Any) -> Axes:
+        """Plot the matrix.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        add_cbar : bool, whether a colour bar is added
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf_maps import plot_matrix
 
         return plot_matrix(self, ax=ax, add_cbar=add_cbar, **kwargs)
 
-    def plot_bias(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Plot the bias against true energy."""
+    def plot_bias(self, ax: Axes | None = None, **kwargs: Any) -> Axes:
+        """Plot the bias against true energy.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf_maps import plot_bias
 
         return plot_bias(self, ax=ax, **kwargs)
@@ -299,7 +380,16 @@ class EDispKernel(IRF):
 
 
 def overlap_fraction(energy_axis: MapAxis, energy_axis_true: MapAxis) -> NDArray[np.float64]:
-    """Share of each bin of true energy that lies in each bin of reconstructed energy, (n_energy_true, n_energy)."""
+    """Return the share of each bin of true energy that lies in each bin of reconstructed energy.
+
+    Parameters
+    ----------
+    energy_axis, energy_axis_true : MapAxis
+
+    Returns
+    -------
+    share : ndarray, shape (n_energy_true, n_energy)
+    """
     edges = energy_axis.edges.to_value(energy_axis_true.unit)
     edges_true = energy_axis_true.edges_value
     lower, upper = edges_true[:-1, np.newaxis], edges_true[1:, np.newaxis]

@@ -4,9 +4,10 @@ from typing import Any, ClassVar, cast
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays.kernels.sphere import angular_separation
-from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.irf import IRF, InterpKwargs
 from lightpool.maps import MapAxes, MapAxis
 
 __all__ = ["Background2D", "Background3D", "BackgroundIRF"]
@@ -15,7 +16,7 @@ __all__ = ["Background2D", "Background3D", "BackgroundIRF"]
 class BackgroundIRF(IRF):
     """Rate per energy, solid angle and time of observation (not livetime); interpolated in its logarithm."""
 
-    default_interp_kwargs: ClassVar[dict[str, Any]] = {"bounds_error": False, "fill_value": 0.0, "values_scale": "log"}
+    default_interp_kwargs: ClassVar[InterpKwargs] = {"bounds_error": False, "fill_value": 0.0, "values_scale": "log"}
     default_unit = u.Unit("s-1 MeV-1 sr-1")
 
 
@@ -61,7 +62,7 @@ class Background2D(BackgroundIRF):
         coords = cast(dict[str, u.Quantity], axes.get_coord())  # all axes are of numbers
         lon, lat = coords["fov_lon"].to_value("rad"), coords["fov_lat"].to_value("rad")
         zero = np.zeros(1)
-        distance = angular_separation(zero, zero, lon, lat) * u.rad
+        distance = u.Quantity(cast(NDArray[np.float64], angular_separation(zero, zero, lon, lat)), "rad")
         return Background3D(axes=axes, data=self.evaluate(offset=distance, energy=coords["energy"]))
 
     def plot(self, ax: Any = None, add_cbar: bool = True, **kwargs: Any) -> Any:

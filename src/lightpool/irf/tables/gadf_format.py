@@ -1,8 +1,8 @@
 """Response tables in GADF files: https://gamma-astro-data-formats.readthedocs.io, sections "irfs"."""
 
-from collections.abc import Hashable
+from collections.abc import Hashable, Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 import astropy.units as u
 import numpy as np
@@ -35,15 +35,18 @@ from lightpool.irf.tables.table_rules import (
 )
 from lightpool.maps import MapAxes, MapAxis
 from lightpool.maps.axes.table_columns import read_intervals
+from lightpool.typing import MetaValue, PathInput, UnitLike
 
 if TYPE_CHECKING:
-    from lightpool.irf.tables.irf import IRF
-
-    T = TypeVar("T", bound="IRF")
+    from astropy.table import Table
 
 __all__ = [
     "LAYOUTS",
+    "AnyTable",
     "Layout",
+    "ResponseTable",
+    "TableValues",
+    "Units",
     "has_directional_cut",
     "irf_from_hdulist",
     "irf_from_table",
@@ -55,6 +58,58 @@ __all__ = [
     "read_values",
     "write_irf",
 ]
+
+AnyTable: TypeAlias = "Table | TableData"
+TableValues: TypeAlias = NDArray[Any] | u.Quantity | Mapping[str, NDArray[Any] | u.Quantity]
+"""Values of a table; of a parametric one, an array of records or a mapping with an entry for each parameter."""
+Units: TypeAlias = u.UnitBase | Mapping[str, u.UnitBase]
+
+
+class ResponseTable(Protocol):
+    """What a file needs of a class of response tables."""
+
+    tag: ClassVar[str]
+    required_axes: ClassVar[list[str]]
+    meta: dict[str, MetaValue]
+
+    def __init__(
+        self,
+        axes: MapAxes,
+        data: TableValues | float = ...,
+        unit: UnitLike | Mapping[str, UnitLike] = ...,
+        is_pointlike: bool = ...,
+        fov_alignment: FoVAlignment | str = ...,
+        meta: dict[str, MetaValue] | None = ...,
+    ) -> None: ...
+    @property
+    def map_axes(self) -> list[MapAxis]:
+        """Axes."""
+
+    @property
+    def data(self) -> NDArray[Any]:
+        """Values, or records of the parameters."""
+
+    @property
+    def is_pointlike(self) -> bool:
+        """Whether a directional cut was applied."""
+
+    @property
+    def has_offset_axis(self) -> bool:
+        """Whether the table depends on the offset."""
+
+    @property
+    def fov_alignment(self) -> FoVAlignment:
+        """Orientation of the field of view."""
+
+    @classmethod
+    def values_from_file(cls, table: AnyTable, axes: MapAxes) -> tuple[TableValues, Units]:
+        """Return values and units from a table in a file."""
+
+    def values_for_file(self) -> Mapping[str, u.Quantity]:
+        """Return the quantities to write, by our names."""
+
+
+T = TypeVar("T", bound=ResponseTable)
 
 FORMAT = "gadf-dl3"
 # Names of the columns that hold an axis; where there are two, the first is written.
@@ -124,14 +179,22 @@ def _check_format(name: str) -> None:
         raise ValueError(f"format of a response table must be {FORMAT!r}, got {name!r}")
 
 
-def read_irf(cls: "type[T]", filename: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":
-    """Read a table of a class from a file, see `IRF.read`."""
+def read_irf(cls: type[T], filename: PathInput | FitsFile, hdu: str | int | None = None, format: str = FORMAT) -> T:
+    """Read a table of a class from a file.
+
+    Parameters
+    ----------
+    cls : class of response tables
+    filename : str, path or `~lightpool.fits.FitsFile`
+    hdu : str, int or None, the HDU; by default the one with the name of the class
+    format : {"gadf-dl3"}
+    """
     file = filename if isinstance(filename, FitsFile) else read_fits(filename)
     with parsing(file.source):
         return irf_from_table(cls, file.table(_find_table(cls, file) if hdu is None else hdu), format)
 
 
-def _find_table(cls: "type[IRF]", file: FitsFile) -> str | int:
+def _find_table(cls: type[ResponseTable], file: FitsFile) -> str | int:
     """HDU of the table of a class: the one that is called as `IRF.write` does, or the first that says so."""
     name = LAYOUTS[cls.tag].hdu
     if name in file:
@@ -141,8 +204,15 @@ def _find_table(cls: "type[IRF]", file: FitsFile) -> str | int:
     return classes.index(cls.tag) if cls.tag in classes else name
 
 
-def irf_from_hdulist(cls: "type[T]", hdulist: Any, hdu: str | int | None = None, format: str = FORMAT) -> "T":
-    """Make a table of a class from HDUs in memory."""
+def irf_from_hdulist(cls: type[T], hdulist: HDUList, hdu: str | int | None = None, format: str = FORMAT) -> T:
+    """Make a table of a class from HDUs in memory.
+
+    Parameters
+    ----------
+    cls : class of response tables
+    hdulist : HDUList
+    hdu, format : see `read_irf`
+    """
     from astropy.table import Table
 
     found = hdulist[LAYOUTS[cls.tag].hdu if hdu is None else hdu]
@@ -151,8 +221,14 @@ def irf_from_hdulist(cls: "type[T]", hdulist: Any, hdu: str | int | None = None,
     return irf_from_table(cls, table, format)
 
 
-def irf_from_table(cls: "type[T]", table: Any, format: str = FORMAT) -> "T":
-    """Make a table of a class from the one row of an astropy table or a `TableData`.
+def irf_from_table(cls: type[T], table: AnyTable, format: str = FORMAT) -> T:
+    """Make a table of a class from the one row of a table.
+
+    Parameters
+    ----------
+    cls : class of response tables
+    table : astropy table or TableData
+    format : {"gadf-dl3"}
 
     Raises
     ------
@@ -161,46 +237,47 @@ def irf_from_table(cls: "type[T]", table: Any, format: str = FORMAT) -> "T":
     """
     _check_format(format)
     axes = read_axes(cls.required_axes, table)
-    arguments = cls._values_from_file(table, axes)
+    data, unit = cls.values_from_file(table, axes)
     irf = cls(
         axes=axes,
+        data=data,
+        unit=unit,
         meta=keywords_of(table),
         is_pointlike=has_directional_cut(table.meta),
         fov_alignment=_alignment(table),
-        **arguments,
     )
     warn_of_holes(n_not_finite(irf.data), axes.shape, where(table))
     return irf
 
 
-def keywords_of(table: Any) -> dict[str, Any]:
-    """Keywords of a table, whose thresholds are checked: they are used long after the file is forgotten.
+def keywords_of(table: AnyTable) -> dict[str, MetaValue]:
+    """Return the keywords of a table, with its thresholds checked: they are used long after the file is closed.
 
     Raises
     ------
     FormatError
-        If LO_THRES or HI_THRES is there and is no finite number.
+        If LO_THRES or HI_THRES exists and is no finite number.
     """
-    meta = dict(table.meta)
+    meta: dict[str, MetaValue] = dict(table.meta)
     for key in ("LO_THRES", "HI_THRES"):
         if meta.get(key) is not None:
             meta[key] = header_number(meta, key, where(table), unit="energy in TeV")
     return meta
 
 
-def has_directional_cut(keywords: Any) -> bool:
-    """Whether the keywords of a table say that a directional cut was applied."""
+def has_directional_cut(keywords: Mapping[str, object]) -> bool:
+    """Return whether the keywords of a table say that a directional cut was applied."""
     return str(keywords.get("HDUCLAS3", "")).strip().upper() == "POINT-LIKE"
 
 
-def where(table: Any) -> str:
-    """Name of the table in an error message."""
+def where(table: AnyTable) -> str:
+    """Return the name of the table in an error message."""
     if isinstance(table, TableData):
         return f"{table.source}, HDU {table.name!r}"
     return f"table {table.meta.get('EXTNAME', 'of an unnamed HDU')!r}"
 
 
-def _alignment(table: Any) -> FoVAlignment:
+def _alignment(table: AnyTable) -> FoVAlignment:
     value = str(table.meta.get("FOVALIGN", "RADEC")).strip().upper()
     try:
         return FoVAlignment(value)
@@ -209,14 +286,20 @@ def _alignment(table: Any) -> FoVAlignment:
         raise FormatError(f"{where(table)}: FOVALIGN is {value!r}, expected one of {known}") from error
 
 
-def read_axes(names: list[str], table: Any) -> MapAxes:
-    """Axes of a table, in the order of the names."""
+def read_axes(names: list[str], table: AnyTable) -> MapAxes:
+    """Return the axes of a table.
+
+    Parameters
+    ----------
+    names : list of str, in the order of the result
+    table : astropy table or TableData
+    """
     if len(table) == 0:
         raise FormatError(f"{where(table)}: a response table has one row, this one has none")
     return MapAxes([_read_axis(name, table) for name in names])
 
 
-def _read_axis(name: str, table: Any) -> MapAxis:
+def _read_axis(name: str, table: AnyTable) -> MapAxis:
     columns = {column.upper() for column in table.columns}
     for stem in _STEMS[name]:
         if {f"{stem}_LO", f"{stem}_HI"} <= columns:
@@ -235,8 +318,8 @@ def _read_axis(name: str, table: Any) -> MapAxis:
     )
 
 
-def _known_axis(name: str, columns: tuple[str, ...], table: Any, label: str) -> MapAxis:
-    """Axis of a table. The last ones are kept: runs of one telescope share most of them, and all they work out."""
+def _known_axis(name: str, columns: tuple[str, ...], table: AnyTable, label: str) -> MapAxis:
+    """Axis of a table. The last ones are kept: runs of one telescope share most of them."""
     if not isinstance(table, TableData):
         return _axis(name, columns, table, label)
     key = (name, *((table.units[_], table.columns[_].dtype.str, table.columns[_].tobytes()) for _ in columns))
@@ -247,13 +330,13 @@ def _known_axis(name: str, columns: tuple[str, ...], table: Any, label: str) -> 
     return _KNOWN_AXES[key]
 
 
-def _axis(name: str, columns: tuple[str, ...], table: Any, label: str) -> MapAxis:
+def _axis(name: str, columns: tuple[str, ...], table: AnyTable, label: str) -> MapAxis:
     low, high, unit = read_intervals(table, *columns)
     return axis_of_bins(np.atleast_1d(low[0]), np.atleast_1d(high[0]), unit, name, label)
 
 
-def read_values(table: Any, name: str, axes: MapAxes, layout: Layout) -> tuple[NDArray[Any], u.UnitBase]:
-    """Values of a column, in the order of the axes and in native bytes, and their unit.
+def read_values(table: AnyTable, name: str, axes: MapAxes, layout: Layout) -> tuple[NDArray[np.number], u.UnitBase]:
+    """Return the values of a column, in the order of the axes and in native bytes, and their unit.
 
     Parameters
     ----------
@@ -275,7 +358,7 @@ def read_values(table: Any, name: str, axes: MapAxes, layout: Layout) -> tuple[N
     return values.astype(values.dtype.newbyteorder("="), copy=False), column_unit(text, rule, label)
 
 
-def _find_column(table: Any, spellings: tuple[str, ...]) -> str:
+def _find_column(table: AnyTable, spellings: tuple[str, ...]) -> str:
     """Name of a column as the table spells it."""
     matches = (match_name(spelling, table.columns, where(table)) for spelling in spellings)
     name = next((match for match in matches if match is not None), None)
@@ -286,18 +369,24 @@ def _find_column(table: Any, spellings: tuple[str, ...]) -> str:
     return name
 
 
-def irf_to_table(irf: "IRF", format: str = FORMAT) -> Any:
-    """Astropy table of one row."""
+def irf_to_table(irf: ResponseTable, format: str = FORMAT) -> "Table":
+    """Return an astropy table of one row.
+
+    Parameters
+    ----------
+    irf : response table
+    format : {"gadf-dl3"}
+    """
     from astropy.table import Table
 
     _check_format(format)
     layout = LAYOUTS[irf.tag]
     table = Table()
-    for axis in irf._bins:
+    for axis in irf.map_axes:
         part = axis.to_table(format=FORMAT)
         for column in part.colnames:
             table[column] = part[column]
-    for name, values in irf._values_for_file().items():
+    for name, values in irf.values_for_file().items():
         table[layout.columns[name].spellings[0]] = values.T[np.newaxis]
     table.meta = {key: value for key, value in irf.meta.items() if key != "EXTNAME"}
     table.meta.update(_KEYWORDS)
@@ -309,16 +398,39 @@ def irf_to_table(irf: "IRF", format: str = FORMAT) -> Any:
     return table
 
 
-def irf_to_hdu(irf: "IRF", format: str = FORMAT) -> BinTableHDU:
-    """Table HDU with the name of the format."""
+def irf_to_hdu(irf: ResponseTable, format: str = FORMAT) -> BinTableHDU:
+    """Return a table HDU with the name of the format.
+
+    Parameters
+    ----------
+    irf : response table
+    format : {"gadf-dl3"}
+    """
     return table_to_hdu(irf_to_table(irf, format), name=LAYOUTS[irf.tag].hdu)
 
 
-def irf_to_hdulist(irf: "IRF", format: str = FORMAT) -> HDUList:
-    """HDUs of a file that holds one table."""
+def irf_to_hdulist(irf: ResponseTable, format: str = FORMAT) -> HDUList:
+    """Return the HDUs of a file that holds one table.
+
+    Parameters
+    ----------
+    irf : response table
+    format : {"gadf-dl3"}
+    """
     return HDUList([PrimaryHDU(), irf_to_hdu(irf, format)])
 
 
-def write_irf(irf: "IRF", filename: Any, overwrite: bool = False, format: str = FORMAT, checksum: bool = False) -> None:
-    """Write a table to a file of its own."""
+def write_irf(
+    irf: ResponseTable, filename: PathInput, overwrite: bool = False, format: str = FORMAT, checksum: bool = False
+) -> None:
+    """Write a table to a file of its own.
+
+    Parameters
+    ----------
+    irf : response table
+    filename : str or path
+    overwrite : bool, whether an existing file is replaced
+    format : {"gadf-dl3"}
+    checksum : bool, whether the HDUs get checksums
+    """
     write_fits(irf_to_hdulist(irf, format), filename, overwrite=overwrite, checksum=checksum)

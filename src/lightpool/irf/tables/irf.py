@@ -2,8 +2,8 @@
 
 import html
 import zlib
-from collections.abc import Callable, Hashable, Sequence
-from typing import Any, ClassVar, Self, cast
+from collections.abc import Callable, Hashable, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, TypeVar, cast
 
 import astropy.units as u
 import numpy as np
@@ -11,16 +11,34 @@ from numpy.typing import NDArray
 
 from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_values, trapezoid_loglog
 from lightpool.attributes import KnownAttributes
+from lightpool.fits import FitsFile
 from lightpool.irf.tables import gadf_format
 from lightpool.irf.tables.fill_missing import fill_missing
 from lightpool.irf.tables.fov_alignment import FoVAlignment
 from lightpool.irf.tables.table_rules import check_axes, check_unit, with_width
 from lightpool.irf.tables.table_scales import scale_table, tiny_of, unscale_table
 from lightpool.maps import MapAxes, MapAxis
+from lightpool.typing import MetaValue, PathInput, QuantityLike, UnitLike
 
-__all__ = ["IRF"]
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+    from lightpool.fits import BinTableHDU, HDUList, TableData
+
+__all__ = ["IRF", "InterpKwargs"]
 
 _MAX_KEPT = 32
+T = TypeVar("T")
+Values = NDArray[np.floating]
+
+
+class InterpKwargs(TypedDict, total=False):
+    """How a table is interpolated, see `IRF`."""
+
+    values_scale: str
+    method: str
+    fill_value: float | None
+    bounds_error: bool
 
 
 class IRF(KnownAttributes):
@@ -42,17 +60,17 @@ class IRF(KnownAttributes):
     tag: ClassVar[str] = ""
     required_axes: ClassVar[list[str]] = []
     default_unit: ClassVar[u.UnitBase] = u.dimensionless_unscaled
-    default_interp_kwargs: ClassVar[dict[str, Any]] = {"bounds_error": False, "fill_value": 0.0}
+    default_interp_kwargs: ClassVar[InterpKwargs] = {"bounds_error": False, "fill_value": 0.0}
 
     def __init__(
         self,
         axes: MapAxes | Sequence[MapAxis],
-        data: Any = 0,
-        unit: str | u.UnitBase = "",
+        data: gadf_format.TableValues | float = 0,
+        unit: UnitLike | Mapping[str, UnitLike] = "",
         is_pointlike: bool = False,
         fov_alignment: FoVAlignment | str = FoVAlignment.RADEC,
-        meta: dict[str, Any] | None = None,
-        interp_kwargs: dict[str, Any] | None = None,
+        meta: dict[str, MetaValue] | None = None,
+        interp_kwargs: InterpKwargs | None = None,
     ) -> None:
         axes = MapAxes(axes)
         axes.assert_names(self.required_axes)
@@ -62,33 +80,42 @@ class IRF(KnownAttributes):
         self._axes = axes
         self._fov_alignment = FoVAlignment(fov_alignment)
         self._is_pointlike = bool(is_pointlike)
-        self.meta = meta or {}
-        self.interp_kwargs = dict(self.default_interp_kwargs if interp_kwargs is None else interp_kwargs)
+        self.meta: dict[str, MetaValue] = meta or {}
+        self.interp_kwargs = self.default_interp_kwargs.copy() if interp_kwargs is None else interp_kwargs.copy()
         self._set_values(data, unit)
 
-    def _set_values(self, data: Any, unit: Any) -> None:
+    def _set_values(self, data: gadf_format.TableValues | float, unit: UnitLike | Mapping[str, UnitLike]) -> None:
         if isinstance(data, u.Quantity):
             if not self.default_unit.is_equivalent(data.unit):
                 raise ValueError(
                     f"{type(self).__name__} got data in {data.unit}, expected a unit such as {self.default_unit}; "
                     "convert the data, or choose the class that fits them"
                 )
-            data, unit = data.value, data.unit
+            unit = data.unit
+            data = data.value
         unit = u.Unit(unit)
         if unit != u.dimensionless_unscaled:  # what is given without a unit may get one later
             check_unit(unit, str(self.default_unit), type(self).__name__)
-        self.data = data
-        self._unit = unit
+        self.data = cast(NDArray[Any] | float, data)
+        self._unit: u.UnitBase = unit
 
     @classmethod
-    def _values_from_file(cls, table: Any, axes: MapAxes) -> dict[str, Any]:
-        """Arguments ``data`` and ``unit`` of the class, from a table in a file."""
+    def values_from_file(
+        cls, table: gadf_format.AnyTable, axes: MapAxes
+    ) -> tuple[gadf_format.TableValues, gadf_format.Units]:
+        """Return the arguments ``data`` and ``unit`` of the class, from a table in a file.
+
+        Parameters
+        ----------
+        table : astropy table or TableData, of one row
+        axes : MapAxes of the table
+        """
         layout = gadf_format.LAYOUTS[cls.tag]
         data, unit = gadf_format.read_values(table, "data", axes, layout)
-        return {"data": data, "unit": unit}
+        return data, unit
 
-    def _values_for_file(self) -> dict[str, Any]:
-        """Quantities to write, by the names of the layout."""
+    def values_for_file(self) -> Mapping[str, u.Quantity]:
+        """Return the quantities to write, by the names of the layout."""
         return {"data": self.quantity}
 
     @property
@@ -102,7 +129,7 @@ class IRF(KnownAttributes):
         return self._axes
 
     @property
-    def _bins(self) -> list[MapAxis]:
+    def map_axes(self) -> list[MapAxis]:
         """Axes as a list; none of them is a label or time axis."""
         return [cast(MapAxis, axis) for axis in self.axes]
 
@@ -123,70 +150,76 @@ class IRF(KnownAttributes):
 
     @property
     def data(self) -> NDArray[Any]:
-        """Values without their unit."""
-        data: NDArray[Any] = self._data
-        return data
+        """Values without their unit, of type float; for parametric tables, records of the parameters."""
+        return self._data
 
     @data.setter
-    def data(self, value: Any) -> None:
+    def data(self, value: NDArray[Any] | float) -> None:
         if isinstance(value, u.Quantity):
             raise TypeError("data must be an array without unit; set `quantity` to give both")
-        value = np.full(self.axes.shape, value, dtype=float) if np.isscalar(value) else np.asarray(value)
-        if value.shape != tuple(self.axes.shape):
+        values: NDArray[Any] = np.full(self.axes.shape, value, dtype=float) if np.isscalar(value) else np.asarray(value)
+        if values.shape != tuple(self.axes.shape):
             raise ValueError(
-                f"{type(self).__name__} got data of shape {value.shape}, "
+                f"{type(self).__name__} got data of shape {values.shape}, "
                 f"but its axes {self.axes.names} have the shape {tuple(self.axes.shape)}"
             )
-        self._data = value
-        self._kept: dict[Hashable, Any] = {}
-        self._kept_of: Any = None
+        self._data = values
+        self._kept: dict[Hashable, Any] = {}  # each value has the type that its `make` returns
+        self._kept_of: tuple[int, InterpKwargs] | None = None
 
     @property
-    def unit(self) -> Any:
+    def unit(self) -> u.UnitBase:
         """Unit of ``data``."""
         return self._unit
 
     @property
-    def quantity(self) -> Any:
+    def quantity(self) -> u.Quantity:
         """Values with their unit."""
         return u.Quantity(self.data, unit=self.unit, copy=False)
 
     @quantity.setter
-    def quantity(self, value: Any) -> None:
-        value = u.Quantity(value, copy=False)
-        self.data = value.value
-        self._unit = value.unit
+    def quantity(self, value: QuantityLike) -> None:
+        quantity = u.Quantity(value, copy=False)
+        self.data = quantity.value
+        self._unit = u.Unit(quantity.unit)
 
-    def derived(self, key: Hashable, make: Callable[[], Any]) -> Any:
+    def derived(self, key: Hashable, make: Callable[[], T]) -> T:
         """Return what ``make`` derives from the table, and remember it until values or ``interp_kwargs`` change.
 
+        Parameters
+        ----------
+        key : hashable, names what is derived
+        make : function without arguments, called if nothing is remembered under the key
+
+        Notes
+        -----
         The values are compared by a checksum, so that writing into ``data`` is noticed; values that cannot be written
         to need none.
         """
-        mark = (0 if _is_fixed(self._data) else _checksum(self._data), dict(self.interp_kwargs))
+        mark = (0 if _is_fixed(self._data) else _checksum(self._data), self.interp_kwargs.copy())
         if mark != self._kept_of:
             self._kept, self._kept_of = {}, mark
         if key not in self._kept:
             while len(self._kept) >= _MAX_KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = make()
-        return self._kept[key]
+        return cast(T, self._kept[key])
 
-    def _like(self, **changes: Any) -> Self:
+    def _like(self, **changes: object) -> Self:
         """Make a table of the same class where only the named arguments differ."""
-        arguments = {
+        arguments: dict[str, Any] = {
             "axes": self.axes,
             "data": self.data,
             "unit": self.unit,
             "is_pointlike": self.is_pointlike,
             "fov_alignment": self.fov_alignment,
             "meta": dict(self.meta),
-            "interp_kwargs": dict(self.interp_kwargs),
+            "interp_kwargs": self.interp_kwargs,
         }
         return type(self)(**{**arguments, **changes})
 
-    def to_unit(self, unit: str | u.UnitBase) -> Self:
-        """Table with values in another unit."""
+    def to_unit(self, unit: UnitLike) -> Self:
+        """Return a table with values in another unit."""
         return self._like(data=self.quantity.to_value(unit), unit=unit)
 
     def __str__(self) -> str:
@@ -203,7 +236,7 @@ class IRF(KnownAttributes):
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
-    def evaluate(self, method: str | None = None, **kwargs: Any) -> u.Quantity:
+    def evaluate(self, method: str | None = None, **kwargs: QuantityLike | None) -> u.Quantity:
         """Interpolate the table.
 
         Linear in the scaled coordinates of the bin centres. Inside the outer half bins the table is extrapolated,
@@ -225,35 +258,37 @@ class IRF(KnownAttributes):
             )
         coords = cast(dict[str, u.Quantity], self.axes.get_coord())  # all axes are of numbers
         coords.update({name: u.Quantity(value) for name, value in kwargs.items() if value is not None})
-        points = [coords[axis.name].to_value(axis.unit) for axis in self._bins]
+        points = [coords[axis.name].to_value(axis.unit) for axis in self.map_axes]
         values = self._interpolate(points, method or self.interp_kwargs.get("method", "linear"))
         fill = self.interp_kwargs.get("fill_value")
         if fill is not None:
             outside = self._mask_out_bounds(
-                [_is_outside(point, axis) for point, axis in zip(points, self._bins, strict=True)]
+                [_is_outside(point, axis) for point, axis in zip(points, self.map_axes, strict=True)]
             )
             values = np.where(outside | ~np.isfinite(values), fill, values)
         return u.Quantity(values, self.unit)
 
-    def _interpolate(self, points: list[Any], method: str) -> NDArray[np.float64]:
+    def _interpolate(self, points: Sequence[Values], method: str) -> NDArray[np.float64]:
         scale = self.interp_kwargs.get("values_scale", "lin")
-        nodes = [scale_values(axis.center_value, axis.interp) for axis in self._bins]
-        coords = [scale_values(np.asarray(p, dtype=float), a.interp) for p, a in zip(points, self._bins, strict=True)]
+        nodes = [scale_values(axis.center_value, axis.interp) for axis in self.map_axes]
+        coords = [
+            scale_values(np.asarray(p, dtype=float), a.interp) for p, a in zip(points, self.map_axes, strict=True)
+        ]
         table = scale_table(self.data, scale)
-        interpolate = interpolate_grid_nearest if method == "nearest" else interpolate_grid
         with np.errstate(invalid="ignore"):  # a hole in the table is set to the fill value later
-            values = interpolate(table, nodes, coords)
+            interpolate = interpolate_grid_nearest if method == "nearest" else interpolate_grid
+            values = cast(NDArray[np.float64], interpolate(table, nodes, coords))
         return np.maximum(unscale_table(values, scale), 0)
 
-    def _mask_out_bounds(self, outside: list[Any]) -> Any:
-        """Where the fill value stands, from the mask of each coordinate in the order of the axes."""
+    def _mask_out_bounds(self, outside: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
+        """Points that get the fill value, from the mask of each coordinate in the order of the axes."""
         mask = outside[0]
         for other in outside[1:]:
             mask = mask | other
         return mask
 
-    def integrate_log_log(self, axis_name: str, method: str = "linear", **kwargs: Any) -> u.Quantity:
-        """Integrals between the given coordinates of one axis, by the trapezoidal rule in the logarithms.
+    def integrate_log_log(self, axis_name: str, method: str = "linear", **kwargs: QuantityLike) -> u.Quantity:
+        """Return the integrals between the given coordinates of one axis, by the trapezoidal rule in the logarithms.
 
         Parameters
         ----------
@@ -263,14 +298,13 @@ class IRF(KnownAttributes):
             It is a row, or, as those of a grid, wide in the dimension of its axis.
         """
         values, x = self.evaluate(method=method, **kwargs), u.Quantity(kwargs[axis_name])
-        wide = [place - x.ndim for place, length in enumerate(x.shape) if length > 1]
+        wide = [dim - x.ndim for dim, length in enumerate(x.shape) if length > 1]
         axis = wide[0] if len(wide) == 1 else self.axes.index(axis_name) - len(self.axes)
         integral = trapezoid_loglog(values.value, np.broadcast_to(x.value, values.shape), axis)
         lost = np.moveaxis(values.value <= self._no_value, axis, 0)
         lost = np.moveaxis(lost[:-1] | lost[1:], 0, axis)
-        if (
-            lost.any() and max(x.shape) == x.size
-        ):  # what is inside an interval counts, though there is nothing at an end
+        # What is inside an interval counts, even if the rate is zero at one of its ends.
+        if lost.any() and max(x.shape) == x.size:
             points, starts = self._points_within(axis_name, x.ravel())
             fine = points.reshape([-1 if length > 1 else 1 for length in x.shape])
             values = self.evaluate(method=method, **{**kwargs, axis_name: fine})
@@ -280,11 +314,11 @@ class IRF(KnownAttributes):
 
     @property
     def _no_value(self) -> float:
-        """Value up to which there is none: the logarithm of an empty bin is that of the smallest number."""
+        """Largest value that means zero: the logarithm of an empty bin is that of the smallest number."""
         return 2 * tiny_of(self.data) if self.interp_kwargs.get("values_scale") == "log" else 0.0
 
     def _points_within(self, axis_name: str, x: u.Quantity) -> tuple[u.Quantity, NDArray[np.int64]]:
-        """Coordinates with the nodes and edges of an axis that lie between them, and the places of all but the last."""
+        """Coordinates and the nodes and edges of an axis between them; and at which of these the intervals begin."""
         axis = cast(MapAxis, self.axes[axis_name])
         given = x.to_value(axis.unit)
         known = np.concatenate([axis.center_value, axis.edges_value])
@@ -292,7 +326,7 @@ class IRF(KnownAttributes):
         return points * axis.unit, np.searchsorted(points, given[:-1])
 
     def cumsum(self, axis_name: str) -> Self:
-        """Table of the integral from the beginning of an axis to the upper edge of each bin.
+        """Return a table of the integral from the beginning of an axis to the upper edge of each bin.
 
         Along ``rad`` and ``offset`` it is the integral over the disk.
         """
@@ -305,12 +339,18 @@ class IRF(KnownAttributes):
         data = values.cumsum(axis=index)
         upper = MapAxis.from_nodes(axis.edges[1:], name=axis.name, interp=axis.interp)
         table = type(self)(axes=self.axes.replace(upper), data=data.value)
-        table._unit = data.unit  # that of an integral, which the class itself does not have
+        table._unit = u.Unit(data.unit)  # that of an integral, which the class itself does not have
         return table
 
-    def integral(self, axis_name: str, **kwargs: Any) -> u.Quantity:
-        """Integral from the beginning of an axis to the given coordinate, from the interpolated `cumsum`."""
-        return self.cumsum(axis_name=axis_name).evaluate(**kwargs)
+    def integral(self, axis_name: str, **kwargs: QuantityLike) -> u.Quantity:
+        """Return the integral from the beginning of an axis to a coordinate, from the interpolated `cumsum`.
+
+        Parameters
+        ----------
+        axis_name : str
+        **kwargs : Quantity by name of axis; that of ``axis_name`` is the upper limit
+        """
+        return self.cumsum(axis_name=axis_name).evaluate(None, **kwargs)
 
     def normalize(self, axis_name: str) -> None:
         """Divide the values by their integral along an axis, in place; where that is zero they become zero."""
@@ -320,7 +360,7 @@ class IRF(KnownAttributes):
             self.quantity = np.nan_to_num(self.quantity / total)
 
     def interp_missing_data(self, axis_name: str) -> Self:
-        """Table where zeros and values that are not finite are interpolated between valid ones along an axis.
+        """Return a table where zeros and values that are not finite are interpolated between valid ones along an axis.
 
         What lies before the first or behind the last valid value stays as it is. This table does not change.
         """
@@ -328,7 +368,7 @@ class IRF(KnownAttributes):
         return self._like(data=fill_missing(self.data, self.axes.index(axis_name), scale))
 
     def pad(self, pad_width: int | tuple[int, int], axis_name: str, **kwargs: Any) -> Self:
-        """Table with more bins at both ends of an axis.
+        """Return a table with more bins at both ends of an axis.
 
         Parameters
         ----------
@@ -345,7 +385,7 @@ class IRF(KnownAttributes):
         return self._like(axes=axes, data=np.pad(self.data, pad_width=widths, **kwargs))
 
     def slice_by_idx(self, slices: dict[str, slice]) -> Self:
-        """Table of some of the bins.
+        """Return a table of some of the bins.
 
         Parameters
         ----------
@@ -359,21 +399,29 @@ class IRF(KnownAttributes):
             )
         return self._like(axes=axes, data=self.data[tuple(slices.get(axis.name, slice(None)) for axis in self.axes)])
 
-    def is_allclose(self, other: Any, rtol_axes: float = 1e-3, atol_axes: float = 1e-6, **kwargs: Any) -> bool:
-        """Whether another table has the same axes and values.
+    def is_allclose(
+        self,
+        other: object,
+        rtol_axes: float = 1e-3,
+        atol_axes: float = 1e-6,
+        rtol: float = 1e-5,
+        atol: float = 1e-8,
+        equal_nan: bool = False,
+    ) -> bool:
+        """Return whether another table has the same axes and values.
 
         Parameters
         ----------
         other : IRF of the same class
         rtol_axes, atol_axes : float, tolerances of the axes
-        **kwargs : passed to `numpy.allclose` for the values
+        rtol, atol, equal_nan : passed to `numpy.allclose` for the values
         """
         if not isinstance(other, type(self)):
             raise TypeError(f"cannot compare {type(self).__name__} with {type(other).__name__}")
         if self.data.shape != other.data.shape:
             return False
         same_axes = self.axes.is_allclose(other.axes, rtol=rtol_axes, atol=atol_axes)
-        return bool(same_axes and np.allclose(self.quantity, other.quantity, **kwargs))
+        return bool(same_axes and np.allclose(self.quantity, other.quantity, rtol=rtol, atol=atol, equal_nan=equal_nan))
 
     def __eq__(self, other: object) -> bool:
         return isinstance(other, type(self)) and self.is_allclose(other, rtol=1e-3, rtol_axes=1e-6)
@@ -381,7 +429,7 @@ class IRF(KnownAttributes):
     __hash__ = None  # type: ignore[assignment]
 
     @classmethod
-    def read(cls, filename: Any, hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:
+    def read(cls, filename: PathInput | FitsFile, hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:
         """Read from a FITS file.
 
         Parameters
@@ -400,39 +448,61 @@ class IRF(KnownAttributes):
         return gadf_format.read_irf(cls, filename, hdu, format)
 
     @classmethod
-    def from_hdulist(cls, hdulist: Any, hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:
-        """Read from an `~astropy.io.fits.HDUList`."""
+    def from_hdulist(cls, hdulist: "HDUList", hdu: str | int | None = None, format: str = "gadf-dl3") -> Self:
+        """Read from HDUs in memory.
+
+        Parameters
+        ----------
+        hdulist : `~astropy.io.fits.HDUList`
+        hdu, format : see `read`
+        """
         return gadf_format.irf_from_hdulist(cls, hdulist, hdu, format)
 
     @classmethod
-    def from_table(cls, table: Any, format: str = "gadf-dl3") -> Self:
-        """Make from an `~astropy.table.Table` or a `~lightpool.fits.TableData` of one row."""
+    def from_table(cls, table: "Table | TableData", format: str = "gadf-dl3") -> Self:
+        """Make from a table of one row.
+
+        Parameters
+        ----------
+        table : `~astropy.table.Table` or `~lightpool.fits.TableData`
+        format : {"gadf-dl3"}
+        """
         return gadf_format.irf_from_table(cls, table, format)
 
-    def to_table(self, format: str = "gadf-dl3") -> Any:
-        """`~astropy.table.Table` of one row, with the keywords of the format in ``meta``."""
+    def to_table(self, format: str = "gadf-dl3") -> "Table":
+        """Return an `~astropy.table.Table` of one row, with the keywords of the format in ``meta``."""
         return gadf_format.irf_to_table(self, format)
 
-    def to_table_hdu(self, format: str = "gadf-dl3") -> Any:
-        """`~astropy.io.fits.BinTableHDU`."""
+    def to_table_hdu(self, format: str = "gadf-dl3") -> "BinTableHDU":
+        """Return an `~astropy.io.fits.BinTableHDU`."""
         return gadf_format.irf_to_hdu(self, format)
 
-    def to_hdulist(self, format: str = "gadf-dl3") -> Any:
-        """`~astropy.io.fits.HDUList` of an empty primary HDU and the table."""
+    def to_hdulist(self, format: str = "gadf-dl3") -> "HDUList":
+        """Return an `~astropy.io.fits.HDUList` of an empty primary HDU and the table."""
         return gadf_format.irf_to_hdulist(self, format)
 
-    def write(self, filename: Any, overwrite: bool = False, format: str = "gadf-dl3", checksum: bool = False) -> None:
-        """Write to a FITS file, compressed if its name ends with ``.gz``, with checksums if asked for."""
+    def write(
+        self, filename: PathInput, overwrite: bool = False, format: str = "gadf-dl3", checksum: bool = False
+    ) -> None:
+        """Write to a FITS file, compressed if its name ends with ``.gz``.
+
+        Parameters
+        ----------
+        filename : str or path
+        overwrite : bool, whether an existing file is replaced
+        format : {"gadf-dl3"}
+        checksum : bool, whether the HDUs get checksums
+        """
         gadf_format.write_irf(self, filename, overwrite, format, checksum)
 
 
-def _is_outside(point: Any, axis: MapAxis) -> Any:
-    """Where a coordinate lies outside the edges, which belong to the axis both, or is no number."""
+def _is_outside(point: Values, axis: MapAxis) -> NDArray[np.bool_]:
+    """Whether a coordinate is NaN or outside the edges of an axis, which both belong to it."""
     edges = axis.edges_value
-    return ~((point >= edges[0]) & (point <= edges[-1]))
+    return np.asarray(~((point >= edges[0]) & (point <= edges[-1])))
 
 
-def _is_fixed(data: Any) -> bool:
+def _is_fixed(data: object) -> bool:
     """Whether neither an array nor what it is a view of can be written to."""
     while isinstance(data, np.ndarray):
         if data.flags.writeable:
@@ -441,7 +511,7 @@ def _is_fixed(data: Any) -> bool:
     return data is None or isinstance(data, bytes)
 
 
-def _checksum(data: NDArray[Any]) -> int:
+def _checksum(data: NDArray[np.generic]) -> int:
     """Checksum of the bytes; a transposed table is not copied for it."""
     if not data.flags.c_contiguous:
         data = data.T if data.flags.f_contiguous else np.ascontiguousarray(data)
