@@ -5,10 +5,10 @@ from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
 from lightpool.arrays import Device, find_device, find_precision, fov_lonlat
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.precision import DTYPES
-from lightpool.data import FixedPointingInfo, PointingMode
+from lightpool.data import FixedPointingInfo
 from lightpool.maps import Geom
 
-__all__ = ["FieldOfView", "require_tracking"]
+__all__ = ["FieldOfView", "tracked_position"]
 
 
 class FieldOfView:
@@ -53,8 +53,7 @@ class FieldOfView:
         if isinstance(pointing, FieldOfView):
             return pointing
         if isinstance(pointing, FixedPointingInfo):
-            require_tracking(pointing)
-            return cls(pointing.fixed_icrs, find_device(device), precision)
+            return cls(tracked_position(pointing), find_device(device), precision)
         return cls(pointing, find_device(device), precision)
 
     @property
@@ -75,13 +74,15 @@ class FieldOfView:
         return longitude, latitude
 
 
-def require_tracking(pointing: FixedPointingInfo) -> None:
-    """Refuse a pointing that does not follow the sky.
+def tracked_position(pointing: FixedPointingInfo) -> SkyCoord:
+    """Return the position in ICRS of a telescope that follows the sky.
 
     Raises
     ------
     ValueError
         If its mode is not POINTING.
     """
-    if pointing.mode != PointingMode.POINTING:
+    position = pointing.fixed_icrs
+    if position is None:
         raise ValueError(f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track")
+    return position

@@ -149,4 +149,4 @@ def _sky_to_fov(pointing: FixedPointingInfo, time: Time, location: EarthLocation
     sky /= np.linalg.norm(sky, axis=0)
     horizon = SkyCoord(around).transform_to(AltAz(obstime=time, location=location)).cartesian.xyz.value
     origin = pointing.get_altaz(time, location)
-    return fov_matrix(origin.az.rad, origin.alt.rad) @ horizon @ np.linalg.inv(sky), beta
+    return fov_matrix(float(origin.az.rad), float(origin.alt.rad)) @ horizon @ np.linalg.inv(sky), beta

@@ -15,7 +15,7 @@ from lightpool.datasets import MapDataset, estimate_memory
 from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, PSFMap
 from lightpool.irf.projection.requests import announce
 from lightpool.makers.core import Maker, check_run, checked_angle
-from lightpool.makers.fov_coordinates import FieldOfView, require_tracking
+from lightpool.makers.fov_coordinates import FieldOfView, tracked_position
 from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
 from lightpool.makers.overlap import warn_if_a_map_is_not_seen
 from lightpool.makers.rad_max import make_counts_rad_max
@@ -132,7 +132,8 @@ class MapDatasetMaker(Maker):
         uploads : Uploads to the device of the dataset
         """
         events = observation.events
-        if "counts" in self.selection and events is observation.events:  # a filter makes another list each time
+        is_kept = events is observation.events  # a filter makes another list each time
+        if "counts" in self.selection and events is not None and is_kept:
             send_events(events, dataset.counts.geom, uploads)
 
     def requests(self, dataset: MapDataset, observation: Observation) -> DatasetRequests:
@@ -302,7 +303,7 @@ class MapDatasetMaker(Maker):
             step, location = self.fov_rotation_step, observation.observatory_earth_location
             rotation = FieldRotation.of(observation.pointing, observation.tstart, ontime, step, location)
         else:
-            require_tracking(observation.pointing)
+            tracked_position(observation.pointing)  # of a drift scan there is none
         return BackgroundMapRequest.of(
             bkg, ontime, geom, self.background_oversampling, self.use_region_center, rotation
         )

@@ -110,7 +110,7 @@ class EnergyDispersion2D(IRF):
         return MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else axis
 
     def plot_bias(
-        self, ax: Axes | None = None, offset: AngleLike | None = None, add_cbar: bool = False, **kwargs: Any
+        self, ax: "Axes | None" = None, offset: "AngleLike | None" = None, add_cbar: bool = False, **kwargs: Any
     ) -> Axes:
         """Plot the density over true energy and migra.
 
@@ -127,9 +127,9 @@ class EnergyDispersion2D(IRF):
 
     def plot_migration(
         self,
-        ax: Axes | None = None,
-        offset: AngleLike | None = None,
-        energy_true: QuantityLike | None = None,
+        ax: "Axes | None" = None,
+        offset: "AngleLike | None" = None,
+        energy_true: "QuantityLike | None" = None,
         **kwargs: Any,
     ) -> Axes:
         """Plot curves over migra, one for each offset and true energy.
@@ -347,7 +347,7 @@ class EDispKernel(IRF):
 
     # --- plots
 
-    def plot_matrix(self, ax: Axes | None = None, add_cbar: bool = False, **kwargs: Any) -> Axes:
+    def plot_matrix(self, ax: "Axes | None" = None, add_cbar: bool = False, **kwargs: Any) -> Axes:
         """Plot the matrix.
 
         Parameters
@@ -360,7 +360,7 @@ class EDispKernel(IRF):
 
         return plot_matrix(self, ax=ax, add_cbar=add_cbar, **kwargs)
 
-    def plot_bias(self, ax: Axes | None = None, **kwargs: Any) -> Axes:
+    def plot_bias(self, ax: "Axes | None" = None, **kwargs: Any) -> Axes:
         """Plot the bias against true energy.
 
         Parameters

@@ -47,6 +47,7 @@ __all__ = [
     "ResponseTable",
     "TableValues",
     "Units",
+    "UnitsLike",
     "has_directional_cut",
     "irf_from_hdulist",
     "irf_from_table",
@@ -62,6 +63,7 @@ __all__ = [
 AnyTable: TypeAlias = "Table | TableData"
 TableValues: TypeAlias = NDArray[Any] | u.Quantity | Mapping[str, NDArray[Any] | u.Quantity]
 """Values of a table; of a parametric one, an array of records or a mapping with an entry for each parameter."""
+UnitsLike: TypeAlias = "UnitLike | Mapping[str, UnitLike]"
 Units: TypeAlias = u.UnitBase | Mapping[str, u.UnitBase]
 
 
@@ -76,7 +78,7 @@ class ResponseTable(Protocol):
         self,
         axes: MapAxes,
         data: TableValues | float = ...,
-        unit: UnitLike | Mapping[str, UnitLike] = ...,
+        unit: UnitsLike = ...,
         is_pointlike: bool = ...,
         fov_alignment: FoVAlignment | str = ...,
         meta: dict[str, MetaValue] | None = ...,

@@ -66,7 +66,7 @@ class IRF(KnownAttributes):
         self,
         axes: MapAxes | Sequence[MapAxis],
         data: gadf_format.TableValues | float = 0,
-        unit: UnitLike | Mapping[str, UnitLike] = "",
+        unit: gadf_format.UnitsLike = "",
         is_pointlike: bool = False,
         fov_alignment: FoVAlignment | str = FoVAlignment.RADEC,
         meta: dict[str, MetaValue] | None = None,
@@ -84,7 +84,7 @@ class IRF(KnownAttributes):
         self.interp_kwargs = self.default_interp_kwargs.copy() if interp_kwargs is None else interp_kwargs.copy()
         self._set_values(data, unit)
 
-    def _set_values(self, data: gadf_format.TableValues | float, unit: UnitLike | Mapping[str, UnitLike]) -> None:
+    def _set_values(self, data: gadf_format.TableValues | float, unit: gadf_format.UnitsLike) -> None:
         if isinstance(data, u.Quantity):
             if not self.default_unit.is_equivalent(data.unit):
                 raise ValueError(
@@ -236,7 +236,7 @@ class IRF(KnownAttributes):
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
-    def evaluate(self, method: str | None = None, **kwargs: QuantityLike | None) -> u.Quantity:
+    def evaluate(self, method: str | None = None, **kwargs: "QuantityLike | None") -> u.Quantity:
         """Interpolate the table.
 
         Linear in the scaled coordinates of the bin centres. Inside the outer half bins the table is extrapolated,

@@ -38,7 +38,7 @@ class ParametricPSF(PSF):
         """Names of the coordinates that `evaluate` takes."""
         return ["rad", *self.required_axes]
 
-    def _set_values(self, data: gadf_format.TableValues | float, unit: UnitLike | Mapping[str, UnitLike]) -> None:
+    def _set_values(self, data: gadf_format.TableValues | float, unit: gadf_format.UnitsLike) -> None:
         names: Iterable[str] = (
             data if isinstance(data, Mapping) else getattr(data, "dtype", np.dtype(float)).names or ()
         )
@@ -168,7 +168,7 @@ class ParametricPSF(PSF):
         """
         raise TypeError(f"{cls.__name__} has no profile; use a class such as EnergyDependentMultiGaussPSF")
 
-    def evaluate(self, method: str | None = None, **kwargs: QuantityLike | None) -> u.Quantity:
+    def evaluate(self, method: str | None = None, **kwargs: "QuantityLike | None") -> u.Quantity:
         """Return the profile.
 
         Parameters
@@ -191,7 +191,7 @@ class ParametricPSF(PSF):
         """
         return self.evaluate_containment(rad=u.Quantity(rad), **self.evaluate_parameters(**kwargs))
 
-    def to_psf3d(self, rad: QuantityLike | None = None) -> PSF3D:
+    def to_psf3d(self, rad: "QuantityLike | None" = None) -> PSF3D:
         """Return a table of the profile at the energies and offsets of this one.
 
         Parameters
