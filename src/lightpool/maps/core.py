@@ -1,7 +1,6 @@
 """The map: data on a geometry, with a unit."""
 
 import abc
-import math
 from collections.abc import Callable, Sequence
 from typing import Any, ClassVar, Self, TypedDict, Unpack
 
@@ -10,12 +9,10 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from numpy.typing import DTypeLike
 
-from lightpool.arrays.devices.array_types import Array
-from lightpool.arrays.devices.devices import Device, find_device, require_device
+from lightpool.arrays.devices.devices import Device, find_device
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.devices.precision import DTYPES, find_precision
-from lightpool.arrays.kernels.accumulation import add_product
 from lightpool.fits import HDUList, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.access import Interpolation
 from lightpool.maps.axes.axes_format import AnyAxis
@@ -24,16 +21,14 @@ from lightpool.maps.fits_format import MAP_KINDS, find_map_type, verify_checksum
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
-from lightpool.maps.map_data import Values, unit_factor
+from lightpool.maps.map_data import Values
 from lightpool.maps.map_kinds import kind_by_name, map_class, register_kind
-from lightpool.maps.operators import MapOperators, Operand
+from lightpool.maps.operators import Operand
 from lightpool.maps.reshaping import MapReshaping
+from lightpool.maps.stacking import MapStacking
 from lightpool.typing import AngleLike, Axes, FrameLike, PathInput, RegionLike, UnitLike
 
-__all__ = ["Map", "MapOptions", "Windows"]
-
-Windows = list[tuple[tuple[Any, ...], tuple[Any, ...]]]
-"""Indices of the pixels that two maps share, on the one and on the other; a pair for each end."""
+__all__ = ["Map", "MapOptions"]
 
 
 class MapOptions(TypedDict, total=False):
@@ -58,7 +53,7 @@ class MapOptions(TypedDict, total=False):
     binsz_wcs: AngleLike
 
 
-class Map(MapOperators, MapReshaping, abc.ABC):
+class Map(MapStacking, MapReshaping, abc.ABC):
     """Map of the sky with any number of further axes; `WcsNDMap` and `RegionNDMap` are the two kinds.
 
     `Map.create`, `Map.from_geom` and `Map.read` choose the kind.
@@ -268,73 +263,6 @@ class Map(MapOperators, MapReshaping, abc.ABC):
         self._require_memory(self.device, geom)
         values = self._values_on_geom(geom, preserve_counts, fill_value, **kwargs)
         return Map.from_geom(geom, data=values, unit=self._unit, device=self.device)
-
-    def coadd(self, map_in: "Map", weights: Operand | None = None) -> None:
-        """Add each pixel of another map to the pixel of this one that contains its centre.
-
-        Parameters
-        ----------
-        map_in : Map, in an equivalent unit
-        weights : Map or array, optional
-            Factors for the other map.
-        """
-        other = map_in if weights is None else map_in * weights
-        index = self._geom.coord_to_idx(other.geom.get_coord(sparse=True))
-        self.fill_by_idx(index, weights=other.to_unit(self._unit).data)
-
-    def stack(self, other: "Map", weights: "Map | None" = None, nan_to_num: bool = True) -> None:
-        """Add another map in place; masks are combined by a logical or.
-
-        Parameters
-        ----------
-        other : Map
-            On the same pixels or a cutout of them; for regions, a map with the same axes.
-        weights : Map, optional
-            Factors, such as a mask, on the pixels of the other map; axes with one bin are broadcast.
-        nan_to_num : bool
-            Whether to add zero where the other map is not finite.
-
-        Raises
-        ------
-        GeometryError
-            If the pixels differ.
-        DeviceError
-            If the maps are on different devices.
-        """
-        self.stack_product([other], weights, nan_to_num)
-
-    def stack_product(
-        self,
-        maps: "Sequence[Map]",
-        weights: "Map | None" = None,
-        nan_to_num: bool = True,
-        factors: Sequence[Array] = (),
-    ) -> None:
-        """Add the product of several maps in place, without computing it as a whole.
-
-        Parameters
-        ----------
-        maps : sequence of Map
-            The first has all axes of this map; in the others, axes with one bin are broadcast.
-        weights, nan_to_num
-            As in `stack`.
-        factors : sequence of array
-            Further factors that are the same for all pixels of an image: they have one row and one column.
-        """
-        geom, weights_geom = maps[0].geom, None if weights is None else weights.geom
-        windows = self._windows_of(geom, weights_geom)
-        parts = [*maps, *([] if weights is None else [weights])]
-        for part in parts:
-            require_device(self.device, part.device)
-        factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
-        for parent, window in windows:
-            first, *rest = (part.stored[window] for part in parts)
-            product = [first, *(x.values() if isinstance(x, LazyArray) else x for x in rest), *factors]
-            add_product(self.data, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
-
-    @abc.abstractmethod
-    def _windows_of(self, geom: Geom, weights_geom: Geom | None) -> Windows:
-        """Return the indices of the pixels that this map shares with another geometry."""
 
     @abc.abstractmethod
     def cutout(

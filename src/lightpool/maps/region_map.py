@@ -14,13 +14,14 @@ from lightpool.arrays.kernels.reductions import block_sum
 from lightpool.errors import GeometryError
 from lightpool.fits import HDUList
 from lightpool.maps.axes.axes_format import AnyAxis
-from lightpool.maps.core import Map, Windows
+from lightpool.maps.core import Map
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.map_data import Values
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix
 from lightpool.maps.region_map_format import region_map_arguments, region_map_hdulist
+from lightpool.maps.stacking import Windows
 from lightpool.maps.upsampling import repeated, upsampled
 from lightpool.typing import AngleLike, Axes, RegionLike, SkyAxes, UnitLike
 

@@ -14,19 +14,20 @@ from lightpool.arrays.devices.devices import Device, to_device, to_host
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name
 from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.kernels.reductions import block_sum, pad
-from lightpool.errors import GeometryError, NoOverlapError
+from lightpool.errors import GeometryError
 from lightpool.fits import HDUList
-from lightpool.maps.core import Map, Windows
+from lightpool.maps.core import Map
 from lightpool.maps.filters import ImageFilters
 from lightpool.maps.fits_format import wcs_map_arguments, wcs_map_hdulist
 from lightpool.maps.geoms.bin_volumes import bin_volume_of
 from lightpool.maps.geoms.geom import Geom
-from lightpool.maps.geoms.mask_lookup import MaskLookup
 from lightpool.maps.geoms.wcs_geom import WcsGeom
+from lightpool.maps.mask_at_centers import mask_at_centers
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix, interpolate_pixels
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_values import contains_pixels, reduced_to_region, region_geom_of, scattered_mask
+from lightpool.maps.stacking import Windows
 from lightpool.maps.upsampling import repeated, upsampled
 from lightpool.typing import AngleLike, Axes, Figure, RegionLike
 
@@ -130,29 +131,7 @@ class WcsNDMap(ImageFilters, Map):
             return super()._mask_on(geom, fill_value)
         leading = [axis.nbin if axis in shared else 1 for axis in geom.axes][::-1]
         planes = self._xp.reshape(self.data, (*leading, *self.data.shape[-2:]))
-        image, new_image = self._geom.to_image(), geom.to_image()
-        if not (geom.is_allsky or image.is_allsky) and image.is_aligned(new_image):
-            return self._planes_on_same_pixels(planes, geom, fill_value)
-        if isinstance(planes, np.ndarray):
-            lookup = MaskLookup.between(new_image.window, image.window)
-            if lookup is not None:
-                return lookup.values(planes, fill_value)
-        xp, numbers = self._xp, new_image.pixel_numbers_on(image, self.device)
-        outside = xp.full((*leading, 1), fill_value, dtype=planes.dtype, device=array_device(planes))
-        values = xp.concat([xp.reshape(planes, (*leading, -1)), outside], axis=-1)
-        values = xp.take(values, xp.reshape(numbers, (-1,)), axis=-1)
-        return xp.reshape(values, (*leading, *numbers.shape))
-
-    def _planes_on_same_pixels(self, planes: Array, geom: WcsGeom, fill_value: bool) -> Array:
-        shape = (*planes.shape[:-2], *geom.data_shape[-2:])
-        out = self._xp.full(shape, fill_value, dtype=planes.dtype, device=array_device(planes))
-        try:
-            parts = geom.to_image().cutout_parts(self._geom.to_image())
-        except NoOverlapError:
-            return out
-        for slices in parts:
-            out[(..., *slices["cutout-slices"])] = planes[(..., *slices["parent-slices"])]
-        return out
+        return mask_at_centers(planes, self._geom.to_image(), geom.to_image(), fill_value)
 
     def interp_by_pix(
         self, pix: Pix, method: str = "linear", fill_value: float | None = None, values_scale: str = "lin"
