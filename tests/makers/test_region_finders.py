@@ -20,8 +20,8 @@ from regions import (
 
 from lightpool.makers import ReflectedRegionsFinder, WobbleRegionsFinder
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
+from lightpool.maps.geoms.rotated_regions import RotatedCircle, RotatedRegion, rotated_region
 from lightpool.maps.regions.sky_regions import region_center
-from lightpool.maps.rotated_regions import TurnedCircle, TurnedRegion, turned_region
 
 SOURCE = SkyCoord(83.63, 22.01, unit="deg")
 POINTING = SkyCoord(83.2, 22.4, unit="deg")
@@ -92,9 +92,9 @@ def test_circles_by_distances_agree_with_circles_by_pixels(radius, angle, exclud
     region = CircleSkyRegion(SOURCE.transform_to(frame), radius * u.deg)
     hole = POINTING.directional_offset_by(excluded * u.rad, 0.5 * u.deg)
     mask = mask_of([CircleSkyRegion(hole, 0.2 * u.deg)], binsz=0.05).to("cpu")
-    fast = turned_region(region, POINTING, Angle("0.02 deg"), mask)
-    slow = TurnedRegion(region, POINTING, Angle("0.02 deg"), mask)
-    assert isinstance(fast, TurnedCircle)
+    fast = rotated_region(region, POINTING, Angle("0.02 deg"), mask)
+    slow = RotatedRegion(region, POINTING, Angle("0.02 deg"), mask)
+    assert isinstance(fast, RotatedCircle)
     assert_allclose(fast.angular_size, slow.angular_size, rtol=1e-12)
     assert fast.is_free(angle) == slow.is_free(angle)
     assert fast.overlap([0, angle]) == slow.overlap([0, angle])
@@ -107,7 +107,7 @@ def test_an_excluded_pixel_is_found_wherever_it_lies():
     """The slow twin looks at every pixel of the plane."""
     for kwargs in MASKS.values():
         mask = mask_of([CIRCLE, NEIGHBOUR], **kwargs).to("cpu")
-        turned = turned_region(SHAPES["rectangle"], POINTING, Angle("0.01 deg"), mask)
+        turned = rotated_region(SHAPES["rectangle"], POINTING, Angle("0.01 deg"), mask)
         plane = ~mask.interp_to_geom(turned.geom, fill_value=True).data
         y, x = np.nonzero(plane)
         near = np.hypot(x - turned._center.x, y - turned._center.y) <= turned._reach()[1]
@@ -234,7 +234,7 @@ def test_a_finder_prints_its_settings():
 @pytest.mark.parametrize("shape", SHAPES)
 def test_a_full_turn_gives_the_region_back(shape):
     region = SHAPES[shape]
-    (found,) = turned_region(region, POINTING, Angle("0.01 deg")).at([2 * np.pi])
+    (found,) = rotated_region(region, POINTING, Angle("0.01 deg")).at([2 * np.pi])
     pairs = (
         [(region, found)] if shape != "union" else [(region.region1, found.region1), (region.region2, found.region2)]
     )

@@ -11,8 +11,8 @@ from lightpool.arrays import to_host
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import WcsNDMap
+from lightpool.maps.geoms.rotated_regions import RotatedRegion, rotated_region
 from lightpool.maps.regions.sky_regions import is_point, region_center
-from lightpool.maps.rotated_regions import TurnedRegion, turned_region
 from lightpool.typing import AngleLike
 
 if TYPE_CHECKING:
@@ -67,11 +67,11 @@ class RegionsFinder(Described, ABC):
             )
             return [], None
         mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
-        turned = turned_region(region, center, self.binsz, mask)
-        return turned.at(self._angles(turned)), turned.geom.wcs
+        rotated = rotated_region(region, center, self.binsz, mask)
+        return rotated.at(self._angles(rotated)), rotated.geom.wcs
 
     @abstractmethod
-    def _angles(self, turned: TurnedRegion) -> list[float]:
+    def _angles(self, rotated: RotatedRegion) -> list[float]:
         """Return the angles by which the region is rotated, in rad."""
 
 
@@ -122,12 +122,12 @@ class WobbleRegionsFinder(RegionsFinder):
             raise ValueError(f"n_off_regions must be 1 or more, got {n_off_regions}")
         self.n_off_regions = n_off_regions
 
-    def _angles(self, turned: TurnedRegion) -> list[float]:
+    def _angles(self, rotated: RotatedRegion) -> list[float]:
         increment = _FULL_CIRCLE / (self.n_off_regions + 1)
         angles = [i * increment for i in range(1, self.n_off_regions + 1)]
-        free = [angle for angle in angles if turned.is_free(angle)]
+        free = [angle for angle in angles if rotated.is_free(angle)]
         # The cut around a point depends on energy: `are_regions_overlapping_rad_max` checks points.
-        if not is_point(turned.region) and turned.overlap([0.0, *free]):
+        if not is_point(rotated.region) and rotated.overlap([0.0, *free]):
             log.warning("%d OFF regions would overlap, so there are none; choose fewer or smaller ones", len(free))
             return []
         return free
@@ -184,12 +184,12 @@ class ReflectedRegionsFinder(RegionsFinder):
         self.min_distance_input = checked_angle("min_distance_input", min_distance_input)
         self.max_region_number = max_region_number
 
-    def _angles(self, turned: TurnedRegion) -> list[float]:
-        if is_point(turned.region):
+    def _angles(self, rotated: RotatedRegion) -> list[float]:
+        if is_point(rotated.region):
             raise TypeError(
                 "a point has no size, so it has no reflected regions; use WobbleRegionsFinder, or a CircleSkyRegion"
             )
-        size = turned.angular_size
+        size = rotated.angular_size
         step = size + float(self.min_distance.rad)
         stop = _FULL_CIRCLE - step - float(self.min_distance_input.rad)
         angle = step + float(self.min_distance_input.rad)
@@ -200,7 +200,7 @@ class ReflectedRegionsFinder(RegionsFinder):
             )
         angles: list[float] = []
         while angle < stop and len(angles) < max(self.max_region_number, 1):
-            free = turned.is_free(angle)
+            free = rotated.is_free(angle)
             if free:
                 angles.append(angle)
             angle += step if free else float(self.angle_increment.rad)

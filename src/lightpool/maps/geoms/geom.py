@@ -148,7 +148,6 @@ class Geom(KnownAttributes, abc.ABC):
     def bin_volume(self) -> u.Quantity:
         """Return the solid angle times the bin widths of the non-spatial axes."""
 
-    @abc.abstractmethod
     def downsample(self, factor: int, axis_name: str) -> Self:
         """Return a geometry with larger bins.
 
@@ -157,8 +156,8 @@ class Geom(KnownAttributes, abc.ABC):
         factor : int, how many times as large
         axis_name : str
         """
+        return self._with_axes(self.axes.downsample(factor=factor, axis_name=axis_name))
 
-    @abc.abstractmethod
     def upsample(self, factor: int, axis_name: str) -> Self:
         """Return a geometry with smaller bins.
 
@@ -167,6 +166,7 @@ class Geom(KnownAttributes, abc.ABC):
         factor : int, how many times as small
         axis_name : str
         """
+        return self._with_axes(self.axes.upsample(factor=factor, axis_name=axis_name))
 
     @abc.abstractmethod
     def to_binsz(self, binsz: SizeLike) -> Self:

@@ -478,26 +478,6 @@ class RegionGeom(Geom):
         """Return the geometry itself: a region has no pixels."""
         return self
 
-    def downsample(self, factor: int, axis_name: str) -> Self:
-        """Return a geometry with larger bins.
-
-        Parameters
-        ----------
-        factor : int, how many times as large
-        axis_name : str
-        """
-        return self._with_axes(self.axes.downsample(factor=factor, axis_name=axis_name))
-
-    def upsample(self, factor: int, axis_name: str) -> Self:
-        """Return a geometry with smaller bins.
-
-        Parameters
-        ----------
-        factor : int, how many times as small
-        axis_name : str
-        """
-        return self._with_axes(self.axes.upsample(factor=factor, axis_name=axis_name))
-
     def _pad_spatial(self, pad_width: int | tuple[int, int]) -> Self:
         raise GeometryError(f"a region has no pixels to pad by {pad_width!r}; name an axis")
 

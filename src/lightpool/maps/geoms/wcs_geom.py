@@ -322,7 +322,7 @@ class WcsGeom(SkyPixelGeom):
             If the number of pixels is not a multiple of the factor.
         """
         if axis_name is not None:
-            return self._with_axes(self.axes.downsample(factor=factor, axis_name=axis_name))
+            return super().downsample(factor, axis_name)
         if any(n % factor for n in self.npix_image):
             n_lon, n_lat = self.npix_image
             raise GeometryError(f"{n_lon} x {n_lat} pixels are not a multiple of factor {factor!r}; pad the map before")
@@ -340,7 +340,7 @@ class WcsGeom(SkyPixelGeom):
         axis_name : str, by default the pixels are made smaller
         """
         if axis_name is not None:
-            return self._with_axes(self.axes.upsample(factor=factor, axis_name=axis_name))
+            return super().upsample(factor, axis_name)
         size = (self._cdelt[0] / factor, self._cdelt[1] / factor)
         return self._from_window(self._window.upsampled(factor), size, self._axes)
 

@@ -1,35 +1,47 @@
-"""Copies of a region turned about a position, on the plane that touches the sphere there."""
+"""Copies of a region rotated about a position, on the plane that touches the sphere there."""
 
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
+from numpy.typing import NDArray
 
+from lightpool.arrays.devices.array_types import Array
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.pixel_regions import circles_to_sky, in_frame
 from lightpool.maps.regions.sky_regions import region_center, region_to_pixel, region_to_sky
 from lightpool.maps.wcs_header import lonlat_deg
-from lightpool.maps.wcs_map import WcsNDMap
 
 if TYPE_CHECKING:
-    from regions import CirclePixelRegion, SkyRegion
+    from regions import CirclePixelRegion, PixelRegion, SkyRegion
 
-__all__ = ["TurnedCircle", "TurnedRegion", "turned_region"]
+__all__ = ["RotatedCircle", "RotatedRegion", "rotated_region"]
 
-HostArray = np.ndarray[Any, Any]
 _BORDER = 1e-6
-"""Pixel coordinates nearer than this to the border of two pixels are looked at once more."""
+"""Pixel coordinates nearer than this to the border of two pixels are computed once more, by wcslib."""
 
 
-def turned_region(
-    region: "SkyRegion", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
-) -> "TurnedRegion":
-    """Region that can be turned about a position; circles go by distances, other shapes by their pixels.
+class ExclusionMask(Protocol):
+    """A `lightpool.maps.WcsNDMap` of bool, an image on the host; False where a region must not be."""
+
+    @property
+    def geom(self) -> WcsGeom:
+        """Geometry of the image."""
+
+    @property
+    def data(self) -> Array:
+        """Values, shape (ny, nx)."""
+
+
+def rotated_region(
+    region: "SkyRegion", center: SkyCoord, binsz: Angle, exclusion_mask: ExclusionMask | None = None
+) -> "RotatedRegion":
+    """Return a region that can be rotated about a position; circles go by distances, other shapes by their pixels.
 
     Parameters
     ----------
@@ -38,17 +50,17 @@ def turned_region(
     binsz : Angle
         Size of the pixels of the plane, on which regions and the exclusion mask meet.
     exclusion_mask : WcsNDMap of bool, an image on the host
-        False where a region must not be; outside the mask every place is good.
+        False where a region must not be; outside the mask a region may be anywhere.
     """
     include = region.meta.get("include", True)
-    kind = TurnedCircle if isinstance(region, region_classes.CircleSkyRegion) and include else TurnedRegion
+    kind = RotatedCircle if isinstance(region, region_classes.CircleSkyRegion) and include else RotatedRegion
     return kind(region, center, binsz, exclusion_mask)
 
 
-class TurnedRegion:
-    """A region of any shape, turned about a position; parameters as for `turned_region`.
+class RotatedRegion:
+    """A region of any shape, rotated about a position; parameters as for `rotated_region`.
 
-    Angles are in rad and grow against the clock on the pixels, whose longitude grows to the left.
+    Angles are in rad and grow counter-clockwise on the pixels, whose longitude grows to the left.
 
     Attributes
     ----------
@@ -58,13 +70,13 @@ class TurnedRegion:
     """
 
     def __init__(
-        self, region: "SkyRegion", center: SkyCoord, binsz: Angle, exclusion_mask: WcsNDMap | None = None
+        self, region: "SkyRegion", center: SkyCoord, binsz: Angle, exclusion_mask: ExclusionMask | None = None
     ) -> None:
         self.region = region
         position = region_center(region)
         frame = position.frame.name
         lon, lat = lonlat_deg(center, frame)
-        separation = Angle(position.separation(center)).deg
+        separation = float(Angle(position.separation(center)).deg)
         self.geom: WcsGeom = WcsGeom.create(
             skydir=(lon, lat), binsz=binsz, width=4 * separation + 0.3, frame=frame, proj="TAN"
         )
@@ -72,18 +84,17 @@ class TurnedRegion:
         self._exclusion_mask = exclusion_mask
 
     @cached_property
-    def _pixel_region(self) -> Any:
+    def _pixel_region(self) -> "PixelRegion":
         return region_to_pixel(self.region, self.geom.wcs)
 
-    def _turned(self, angle: float) -> Any:
+    def _rotated(self, angle: float) -> "PixelRegion":
         return self._pixel_region.rotate(self._center, angle * u.rad)
 
     # What the region covers
 
-    def _pixels_inside(self) -> tuple[HostArray, HostArray]:
+    def _pixels_inside(self) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
         """Pixels (x, y) whose centres lie in the region."""
-        mask = self.geom.region_mask([self.region], device="cpu").data
-        y, x = np.nonzero(mask)
+        y, x = np.nonzero(np.asarray(self.geom.region_mask_array([self.region], device="cpu")))
         return x, y
 
     @property
@@ -105,7 +116,7 @@ class TurnedRegion:
         size = float(np.ptp(angles))
         return size if size <= np.pi else float(np.ptp(np.where(angles < 0, angles, angles - 2 * np.pi)))
 
-    # What lies in the way
+    # What is excluded
 
     def _reach(self) -> tuple[float, float]:
         """Least and largest distance from the position, in pixels, where the region can have pixels."""
@@ -115,7 +126,7 @@ class TurnedRegion:
         return 0.0, float(np.hypot(np.abs(x).max(), np.abs(y).max()))
 
     @cached_property
-    def _excluded(self) -> tuple[HostArray, HostArray]:
+    def _excluded(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixels (x, y) within reach that the mask excludes."""
         mask = self._exclusion_mask
         if mask is None:
@@ -129,35 +140,39 @@ class TurnedRegion:
         return x[excluded], y[excluded]
 
     def is_free(self, angle: float) -> bool:
-        """Whether the region, turned by an angle, has no excluded pixel."""
+        """Whether the region, rotated by an angle, has no excluded pixel."""
         x, y = self._excluded
         if not x.size:
             return True
-        turned = self._turned(angle)
+        rotated = self._rotated(angle)
         if isinstance(self.region, region_classes.PointSkyRegion):
-            return not np.any(np.hypot(x - turned.center.x, y - turned.center.y) < 1)
-        return not np.any(turned.contains(region_classes.PixCoord(x, y)))
+            return not np.any(np.hypot(x - rotated.center.x, y - rotated.center.y) < 1)
+        return not np.any(rotated.contains(region_classes.PixCoord(x, y)))
 
     def overlap(self, angles: Sequence[float]) -> bool:
-        """Whether any two of the turned regions have a pixel in common."""
+        """Whether any two of the rotated regions have a pixel in common."""
         shape = self.geom.data_shape
         masks = []
         for angle in angles:
-            image = self._turned(angle).to_mask().to_image(shape)
+            image = self._rotated(angle).to_mask().to_image(shape)
             if image is not None:  # None: outside the pixels
                 masks.append(image > 0)
         return any(bool(np.any(one & other)) for one, other in combinations(masks, 2))
 
     def at(self, angles: Sequence[float]) -> "list[SkyRegion]":
-        """Sky regions of the region turned by each angle."""
-        return [region_to_sky(self._turned(angle), self.geom.wcs) for angle in angles]
+        """Return the sky regions of the region rotated by each angle."""
+        return [region_to_sky(self._rotated(angle), self.geom.wcs) for angle in angles]
 
 
-class TurnedCircle(TurnedRegion):
-    """A circle, turned about a position: what is inside it is told by distances."""
+class RotatedCircle(RotatedRegion):
+    """A circle, rotated about a position: what is inside it is found by distances."""
 
-    def _pixels_inside(self) -> tuple[HostArray, HostArray]:
-        circle: CirclePixelRegion = self._pixel_region
+    @property
+    def _circle(self) -> "CirclePixelRegion":
+        return cast("CirclePixelRegion", self._pixel_region)
+
+    def _pixels_inside(self) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
+        circle = self._circle
         n_y, n_x = self.geom.data_shape
         x0, y0, radius = circle.center.x, circle.center.y, circle.radius
         x = np.arange(max(0, int(x0 - radius)), min(n_x, int(x0 + radius) + 2))
@@ -167,38 +182,40 @@ class TurnedCircle(TurnedRegion):
         return x[inside], y[inside]
 
     def _reach(self) -> tuple[float, float]:
-        circle = self._pixel_region
+        circle = self._circle
         distance = np.hypot(circle.center.x - self._center.x, circle.center.y - self._center.y)
         return float(distance - circle.radius - 1), float(distance + circle.radius + 1)
 
-    def _centers(self, angles: Any) -> tuple[HostArray, HostArray]:
+    def _centers(self, angles: float | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         x, y = self._pixel_region.center.x - self._center.x, self._pixel_region.center.y - self._center.y
         cos, sin = np.cos(angles), np.sin(angles)
         return self._center.x + cos * x - sin * y, self._center.y + sin * x + cos * y
 
     def is_free(self, angle: float) -> bool:
-        """Whether the circle, turned by an angle, has no excluded pixel."""
+        """Whether the circle, rotated by an angle, has no excluded pixel."""
         x, y = self._excluded
         x0, y0 = self._centers(angle)
-        return not np.any(np.hypot(x - x0, y - y0) < self._pixel_region.radius)
+        return not np.any(np.hypot(x - x0, y - y0) < self._circle.radius)
 
     def overlap(self, angles: Sequence[float]) -> bool:
-        """Whether any two of the turned circles have a pixel in common."""
+        """Whether any two of the rotated circles have a pixel in common."""
         x, y = self._centers(np.asarray(angles))
         distance = np.hypot(x[:, None] - x, y[:, None] - y)[np.triu_indices(len(x), 1)]
-        return bool(np.any(distance < 2 * self._pixel_region.radius)) and super().overlap(angles)
+        return bool(np.any(distance < 2 * self._circle.radius)) and super().overlap(angles)
 
     def at(self, angles: Sequence[float]) -> "list[SkyRegion]":
-        """Sky regions of the circle turned by each angle."""
+        """Return the sky regions of the circle rotated by each angle."""
         if not len(angles):
             return []
         x, y = self._centers(np.asarray(angles))
-        return circles_to_sky(x, y, self._pixel_region.radius, self.geom.wcs, self.region.meta, self.region.visual)
+        return circles_to_sky(x, y, self._circle.radius, self.geom.wcs, self.region.meta, self.region.visual)
 
 
-def _not_excluded(mask: WcsNDMap, geom: WcsGeom, x: HostArray, y: HostArray) -> HostArray:
+def _not_excluded(
+    mask: ExclusionMask, geom: WcsGeom, x: NDArray[np.float64], y: NDArray[np.float64]
+) -> NDArray[np.bool_]:
     """Values of a mask at pixels of another geometry, True outside the mask."""
-    lon, lat = geom.window.grid.pixel_to_sky(x, y)
+    lon, lat = (np.asarray(_) for _ in geom.window.grid.pixel_to_sky(x, y))
     pix = [np.asarray(_) for _ in mask.geom.sky_to_pix_array(*in_frame(lon, lat, geom.frame, mask.geom.frame))]
     if geom.frame == mask.geom.frame:
         # On aligned pixels centres may meet borders: wcslib rounds like Gammapy, whatever that rounding is worth.
@@ -214,13 +231,13 @@ def _not_excluded(mask: WcsNDMap, geom: WcsGeom, x: HostArray, y: HostArray) -> 
         nearest = np.floor(np.where(np.isfinite(values), values, -1.0) + 0.5).astype(np.int64)
         inside &= (nearest >= 0) & (nearest < n)
         index.append(np.clip(nearest, 0, n - 1))
-    return np.asarray(~inside | mask.data[index[1], index[0]])
+    return np.asarray(~inside | np.asarray(mask.data)[index[1], index[0]])
 
 
-def _excluded_box(mask: WcsNDMap, geom: WcsGeom) -> tuple[slice, slice]:
+def _excluded_box(mask: ExclusionMask, geom: WcsGeom) -> tuple[slice, slice]:
     """Slices (y, x) of a geometry outside of which a mask excludes nothing, from the corners of its False pixels."""
     n_y, n_x = geom.data_shape
-    excluded = ~mask.data
+    excluded = ~np.asarray(mask.data, dtype=bool)
     corners = np.zeros((excluded.shape[0] + 1, excluded.shape[1] + 1), dtype=bool)
     corners[:-1, :-1] |= excluded
     corners[:-1, 1:] |= excluded
@@ -230,8 +247,9 @@ def _excluded_box(mask: WcsNDMap, geom: WcsGeom) -> tuple[slice, slice]:
     if not x.size:
         return slice(0, 0), slice(0, 0)
     window = mask.geom.window
-    lon, lat = window.grid.pixel_to_sky(x + (window.box.x0 - 0.5), y + (window.box.y0 - 0.5))
-    pix = geom.sky_to_pix_array(*in_frame(lon, lat, mask.geom.frame, geom.frame))
+    corner = x + (window.box.x0 - 0.5), y + (window.box.y0 - 0.5)
+    lon, lat = (np.asarray(_) for _ in window.grid.pixel_to_sky(*corner))
+    pix = np.asarray(geom.sky_to_pix_array(*in_frame(lon, lat, mask.geom.frame, geom.frame)))
     if not np.all(np.isfinite(pix)):  # beyond the horizon of the plane, or off the sky
         return slice(0, n_y), slice(0, n_x)
     margin = 2 + 0.25 * float(np.max(mask.geom.pixel_scales.deg) / np.min(geom.pixel_scales.deg))
