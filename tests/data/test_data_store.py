@@ -441,7 +441,7 @@ def test_faulty_event_files_are_refused(store):
         DataStore.from_events_files([good, twin])
     with pytest.raises(FormatError, match=r"MJDREFI = 51910 in .*50000 in"):
         DataStore.from_events_files([good, later])
-    with pytest.raises(FormatError, match=r"d\.fits, HDU 'EVENTS': a keyword is missing or no number: 'LIVETIME'"):
+    with pytest.raises(FormatError, match=r"d\.fits, HDU 'EVENTS': a keyword is missing or not a number: 'LIVETIME'"):
         DataStore.from_events_files([bare])
     with pytest.raises(TypeError, match="expected a list of paths"):
         DataStore.from_events_files(str(good))

@@ -1,4 +1,4 @@
-"""The next observations, read by a thread while the present one is reduced."""
+"""Reading the next observations in a thread while the current one is reduced."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
@@ -21,25 +21,25 @@ def read_ahead(
     before: Callable[[Observation], None] | None = None,
     prepare: Callable[[Observation], None] | None = None,
 ) -> Generator[Any, None, None]:
-    """Give observations in their order, with their tables in memory.
+    """Yield observations in their order, with their tables in memory.
 
-    Files are opened, decompressed and made into tables by threads, at most ``depth`` observations ahead of the one that
-    was given last. What cannot be read raises its error where it is asked for, as without threads: a damaged table
-    that nobody asks for harms nobody.
+    Threads open and decompress the files and create the tables, at most ``depth`` observations ahead of the one that
+    was yielded last. A table that cannot be read raises its error when it is used, as without threads: a damaged table
+    that is not used does no harm.
 
-    The threads end with the iteration, also when that is left early. Where an error may keep the generator alive,
-    close it: `contextlib.closing` does.
+    The threads end with the iteration, also if it is stopped early. If an error may keep the generator alive, close it,
+    for instance with `contextlib.closing`.
 
     Parameters
     ----------
-    observations : iterable of Observation; others are given as they are
+    observations : iterable of Observation; other objects are yielded unchanged
     depth : int, at least 1
     n_thread : int, at least 1
     before : function, optional
-        Called in the thread with each observation before it is read. An error of it is not reported: reading will tell.
+        Called in the thread with each observation before it is read. Its errors are ignored: reading will raise them.
     prepare : function, optional
-        Called in the thread with each observation that was read. An error of it is not reported: it prepares what is
-        done without it, too.
+        Called in the thread with each observation after it was read. Its errors are ignored: it only prepares work that
+        is otherwise done later.
 
     Raises
     ------
@@ -62,14 +62,14 @@ def _read_ahead(
                 job = waiting.popleft()
                 waiting.extend(islice(jobs, 1))
                 yield job.result()
-                del job  # it would keep its observation in memory while the next one is waited for
+                del job  # it would keep its observation in memory until the next one is ready
         finally:
             for job in waiting:
                 job.cancel()
 
 
 def _jobs(observations: Iterable[Any], submit: Callable[[Any], "Future[Any]"]) -> Iterator["Future[Any]"]:
-    """Jobs that load the observations; where an error ends the iterable, a last job that raises it."""
+    """Yield jobs that load the observations; if an error ends the iterable, the last job raises it."""
     try:
         for observation in observations:
             yield submit(observation)

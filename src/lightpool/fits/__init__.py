@@ -1,10 +1,9 @@
-"""Reading tables and writing HDUs; the only door to astropy.io.fits."""
+"""Reading tables and writing HDUs; the only package that imports astropy.io.fits."""
 
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 
 from lightpool.fits.content_kinds import DATASET_KINDS, FileKind, file_kinds, require_kind, require_map
 from lightpool.fits.files import file_status, open_file, read_bytes, read_text
-from lightpool.fits.hdus import table_to_hdu
 from lightpool.fits.keywords import header_integer, header_number, header_text
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
@@ -18,7 +17,7 @@ from lightpool.fits.time_keywords import (
     seconds_since_reference,
     time_position,
 )
-from lightpool.fits.writer import write_fits
+from lightpool.fits.writer import table_to_hdu, write_fits
 from lightpool.names import show_public
 
 __all__ = [

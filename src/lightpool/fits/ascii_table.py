@@ -1,4 +1,4 @@
-"""ASCII tables, which are rare: their layout is checked here, and astropy reads them.
+"""ASCII tables, which are rare: their layout is checked here, and astropy reads their values.
 
 Source: FITS standard 4.0, section 7.2.
 """
@@ -24,6 +24,12 @@ _TFORM = re.compile(r"[AI]([0-9]+)|[FED]([0-9]+)\.([0-9]+)")
 
 def check_ascii_table(header: Mapping[str, Any], layout: Layout, where: str) -> None:
     """Check the keywords that describe the columns.
+
+    Parameters
+    ----------
+    header : mapping of keyword to value
+    layout : Layout
+    where : str, the file and HDU, which begin the message of an error
 
     Raises
     ------
@@ -52,7 +58,7 @@ def check_ascii_table(header: Mapping[str, Any], layout: Layout, where: str) -> 
 
 
 def read_ascii_table(hdu: bytes, where: str) -> dict[str, NDArray[Any]]:
-    """Columns of an ASCII table, in native byte order.
+    """Return the columns of an ASCII table, in native byte order.
 
     Parameters
     ----------
@@ -64,11 +70,11 @@ def read_ascii_table(hdu: bytes, where: str) -> dict[str, NDArray[Any]]:
     FormatError
         If a value is not written as its TFORM says.
     """
-    columns = {}
+    columns: dict[str, NDArray[Any]] = {}
     with parsing(where):
         data = fits.TableHDU.fromstring(hdu + b" " * (-len(hdu) % BLOCK)).data
         for name in data.names if data is not None else ():
-            values = data[name]
+            values: NDArray[Any] = data[name]
             if values.dtype.kind in "SU":
                 columns[name] = np.asarray(np.strings.rstrip(np.asarray(values).astype(str), " "))
             else:

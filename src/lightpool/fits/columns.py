@@ -82,12 +82,25 @@ class ColumnForm:
 
 
 def name_of_column(header: Mapping[str, Any], number: int, where: str) -> str:
-    """TTYPE of a column, counted from 1, or ``col`` and its number."""
+    """Return the name of a column: TTYPE, or ``col`` and its number.
+
+    Parameters
+    ----------
+    header : mapping of keyword to value
+    number : int, counted from 1
+    where : str, the file and HDU, which begin the message of an error
+    """
     return structure_text(header, f"TTYPE{number}", where, "") or f"col{number}"
 
 
 def column_forms(header: Mapping[str, Any], layout: Layout, where: str) -> list[ColumnForm]:
-    """Forms of all columns of a binary table, checked to fill its rows.
+    """Return the forms of all columns of a binary table, after checking that they fill its rows.
+
+    Parameters
+    ----------
+    header : mapping of keyword to value
+    layout : Layout
+    where : str, the file and HDU, which begin the message of an error
 
     Raises
     ------
@@ -128,7 +141,7 @@ def _column_form(tform: str, tdim: str, scale: Any, zero: Any, null: Any) -> Col
     repeat, letter = int(match[1] or 1), match[2] or match[4]
     shape = () if match[3] else _shape(tdim, repeat, letter)
     if letter in "LXA":
-        scale, zero = 1, 0  # they mean nothing there
+        scale, zero = 1, 0  # the standard ignores them there
     for key, value in (("TSCAL", scale), ("TZERO", zero)):
         if type(value) not in (int, float) or not abs(value) < math.inf or (key == "TSCAL" and value == 0):
             raise _BadCardError(key, f"{value!r}, expected a number{' that is not 0' if key == 'TSCAL' else ''}")
@@ -140,7 +153,7 @@ def _column_form(tform: str, tdim: str, scale: Any, zero: Any, null: Any) -> Col
 
 
 def _shape(tdim: str, repeat: int, letter: str) -> tuple[int, ...]:
-    """Shape of one cell; TDIM counts the fastest dimension first, NumPy last."""
+    """Return the shape of one cell; TDIM counts the fastest dimension first, NumPy last."""
     if tdim and repeat and letter != "X":
         match = _TDIM.fullmatch(tdim)
         sizes = tuple(int(size) for size in match[1].split(","))[::-1] if match else ()
@@ -153,7 +166,15 @@ def _shape(tdim: str, repeat: int, letter: str) -> tuple[int, ...]:
 
 
 def read_fixed(buffer: bytes, start: int, layout: Layout, form: ColumnForm) -> NDArray[Any]:
-    """Stored values of a column whose first row begins at byte ``start``: a view of the file's bytes."""
+    """Return the stored values of a column, as a view of the file's bytes.
+
+    Parameters
+    ----------
+    buffer : bytes, of the file
+    start : int, the byte at which the column begins in the first row
+    layout : Layout
+    form : ColumnForm
+    """
     width, n_row = layout.shape
     dtype, shape = np.dtype(form.stored[0]), form.stored[1]
     if n_row == 0 or form.repeat == 0:
@@ -165,7 +186,13 @@ def read_fixed(buffer: bytes, start: int, layout: Layout, form: ColumnForm) -> N
 
 
 def physical(form: ColumnForm, raw: NDArray[Any]) -> NDArray[Any]:
-    """Values as a user means them: native, scaled, text as str."""
+    """Convert stored values to those that users see: native byte order, scaled, text as ``str``.
+
+    Parameters
+    ----------
+    form : ColumnForm
+    raw : ndarray, see `read_fixed`
+    """
     if form.letter == "A":
         return _text(raw) if form.repeat else np.full(raw.shape, "", dtype="U1")
     if form.letter == "L":
@@ -185,7 +212,7 @@ def physical(form: ColumnForm, raw: NDArray[Any]) -> NDArray[Any]:
 
 
 def _text(raw: NDArray[Any]) -> NDArray[Any]:
-    """Text without trailing blanks; a NUL ends it (FITS standard 4.0, 7.3.3.1)."""
+    """Return text without trailing blanks; a NUL ends it (FITS standard 4.0, 7.3.3.1)."""
     raw = np.ascontiguousarray(raw)
     codes = raw.view(np.uint8).reshape(*raw.shape, raw.dtype.itemsize)
     nul = codes == 0

@@ -1,9 +1,9 @@
-"""What a FITS file holds, told by its HDUs and never by its name."""
+"""The kind of content of a FITS file, from its HDUs and never from its name."""
 
 import re
+from collections.abc import Iterable
 from enum import Enum
 from pathlib import Path
-from typing import Any
 
 from lightpool.errors import DamagedFileError, FormatError
 from lightpool.fits.reader import FitsFile, HduInfo
@@ -24,7 +24,7 @@ _WITH_PHA = "SpectrumDatasetOnOff.read when it is given the PHA file that names 
 
 
 class FileKind(Enum):
-    """A kind of content; its value says what it is and what reads it."""
+    """A kind of content; its value is a description and the function that reads it."""
 
     MAP_DATASET = "a map dataset", "MapDataset.read"
     MAP_DATASET_ON_OFF = "a map dataset with OFF counts", "MapDatasetOnOff.read"
@@ -83,9 +83,9 @@ _MATRIX_NAMES = {"MATRIX", "SPECRESP MATRIX"}
 
 
 def file_kinds(file: FitsFile) -> tuple[FileKind, ...]:
-    """Kinds of content of a file, the one that it is made for first; empty if none is known.
+    """Return the kinds of content of a file, the main one first; empty if none is known.
 
-    A dataset has good time intervals too, and a file of one run has events, intervals and responses.
+    A dataset has good time intervals as well, and a file of one run has events, intervals and responses.
     """
     hdus = [file.hdu(number) for number in range(len(file.names))]
     maps = {hdu.name.upper(): hdu for hdu in hdus if _is_map(hdu)}
@@ -99,16 +99,16 @@ def file_kinds(file: FitsFile) -> tuple[FileKind, ...]:
 
 
 def is_fits(path: Path) -> bool:
-    """Whether a file begins as FITS files do, plain or gzip; it need not be sound."""
+    """Return whether a file begins like a FITS file, plain or gzip; it may still be damaged."""
     with path.open("rb") as stream:
         begin = stream.read(6)
     return begin == b"SIMPLE" or begin[:2] == b"\x1f\x8b"
 
 
 def _dataset_kinds(file: FitsFile, maps: dict[str, HduInfo]) -> list[FileKind]:
-    """Kinds of dataset that maps may be, the likeliest first.
+    """Return the kinds of dataset that maps may be, the likeliest first.
 
-    Without a background and without OFF counts the keyword DATASET tells which of the two is missing.
+    If there are neither a background nor OFF counts, the keyword DATASET says which of the two is missing.
     """
     header = file.values(0)
     has_name = "NAME" in header and (maps or {"GTI", "META_TABLE"} & {name.upper() for name in file.names})
@@ -130,7 +130,7 @@ def _dataset_kinds(file: FitsFile, maps: dict[str, HduInfo]) -> list[FileKind]:
 
 
 def _is_map(hdu: HduInfo) -> bool:
-    """Whether an HDU holds a map: an image on the sky, its pixels in a table, or the values of a region."""
+    """Return whether an HDU holds a map: an image on the sky, its pixels in a table, or the values of a region."""
     values = hdu.cards.values
     if str(values.get("PIXTYPE", "")).strip() == "HEALPIX":
         return False
@@ -141,12 +141,12 @@ def _is_map(hdu: HduInfo) -> bool:
 
 
 def _columns(hdu: HduInfo) -> set[str]:
-    """Names of the columns of a table, in capital letters."""
+    """Return the names of the columns of a table, in capital letters."""
     return {str(value).strip().upper() for key, value in hdu.cards.values.items() if re.fullmatch(r"TTYPE\d+", key)}
 
 
 def _table_kind(hdu: HduInfo) -> FileKind | None:
-    """Kind of a table that is no map, by its class, or by its name where it has none."""
+    """Return the kind of a table that is not a map, from its class, or from its name if it has no class."""
     values = hdu.cards.values
     if hdu.kind != "BINTABLE" or hdu.name.upper() in _TABLES_OF_RESULTS:
         return None
@@ -175,27 +175,40 @@ def _index_kind(columns: set[str]) -> FileKind | None:
 
 
 def require_map(file: FitsFile, hdu: str, reader: str, kind: FileKind) -> None:
-    """Refuse a file without a map in an HDU; as `require_kind`, for a ``kind`` of map."""
+    """Refuse a file without a map in an HDU, see `require_kind`.
+
+    Parameters
+    ----------
+    file : FitsFile
+    hdu : str
+    reader : str, the function that reads, such as ``Map.read``
+    kind : FileKind, the kind of map
+
+    Raises
+    ------
+    FormatError
+        If the HDU is not a map.
+    """
     if not (hdu in file and _is_map(file.hdu(hdu))):
         require_kind(file, reader, kind)
 
 
 def require_kind(file: FitsFile, reader: str, *expected: FileKind, takes_unknown: bool = False) -> None:
-    """Refuse a file that holds something else than what reads it expects.
+    """Refuse a file that holds something other than its reader expects.
 
     Parameters
     ----------
     file : FitsFile
     reader : str, the function that reads, such as ``MapDataset.read``
     *expected : FileKind, any of which will do
-    takes_unknown : bool, whether files of no known kind pass
+    takes_unknown : bool, whether files of no known kind are accepted
 
     Raises
     ------
     FormatError
         If the file holds none of them; it says what the file is and what reads it.
     DamagedFileError
-        If the file is cut off, so that what it holds cannot be told.
+        If the file is truncated, so that its kind is not known.
     """
     kinds = file_kinds(file)
     if set(kinds) & set(expected) or (takes_unknown and not kinds):
@@ -210,12 +223,18 @@ def require_kind(file: FitsFile, reader: str, *expected: FileKind, takes_unknown
 
 
 def description(file: FitsFile, kinds: tuple[FileKind, ...]) -> str:
-    """What a file holds and what reads it, to go behind ``holds`` in a sentence."""
+    """Return what a file holds and what reads it, as the end of a sentence that begins with ``FILE holds``.
+
+    Parameters
+    ----------
+    file : FitsFile
+    kinds : tuple of FileKind, see `file_kinds`
+    """
     if not kinds:
         return f"nothing that lightpool knows: its HDUs are {', '.join(file.names)}"
     return f"{kinds[0].what}, which is read by {kinds[0].reader}"
 
 
-def find_matrix(names: Any) -> str | None:
-    """Name of the HDU of a redistribution matrix among names of HDUs; None if there is none."""
+def find_matrix(names: Iterable[str]) -> str | None:
+    """Return the name of the HDU of a redistribution matrix among names of HDUs; None if there is none."""
     return next((name for name in names if name.upper() in _MATRIX_NAMES), None)

@@ -1,4 +1,4 @@
-"""Unpacking gzip files, no more of them than was agreed: 20 MB of zeros may unpack to 20 GB."""
+"""Unpacking gzip files, up to a limit: 20 MB of compressed zeros are 20 GB when unpacked."""
 
 import os
 import zlib
@@ -22,12 +22,12 @@ _PIECE = 2**15
 
 
 def max_file_bytes() -> int:
-    """Largest size of a data file, unpacked: 4 GB, or what the environment says.
+    """Return the largest allowed size of an unpacked data file: 4 GB, or the value of the environment variable.
 
     Raises
     ------
     ConfigError
-        If the environment says no number.
+        If the value is not a number.
     """
     text = os.environ.get(MAX_FILE_VARIABLE, "").strip()
     try:
@@ -38,7 +38,13 @@ def max_file_bytes() -> int:
 
 
 def too_large(source: str, most: int) -> FormatError:
-    """Error about a file that has, or unpacks to, more than ``most`` bytes."""
+    """Return the error about a file that is too large once it is unpacked.
+
+    Parameters
+    ----------
+    source : str, the name of the file
+    most : int, the limit in bytes
+    """
     return FormatError(
         f"{source} has more than {format_bytes(most)} when it is unpacked, which is the limit; check that it is the "
         f"right file, or set {MAX_FILE_VARIABLE} to a larger number of GB"
@@ -46,12 +52,12 @@ def too_large(source: str, most: int) -> FormatError:
 
 
 def is_gzip(buffer: bytes) -> bool:
-    """Whether the bytes are those of a gzip file."""
+    """Return whether the bytes are those of a gzip file."""
     return buffer[:2] == _MAGIC
 
 
 def unpack_gzip(buffer: bytes, source: str) -> bytes:
-    """Content of a gzip file, of all its members.
+    """Return the content of a gzip file, of all its members.
 
     Parameters
     ----------
@@ -61,7 +67,7 @@ def unpack_gzip(buffer: bytes, source: str) -> bytes:
     Raises
     ------
     DamagedFileError
-        If it is cut off or damaged.
+        If it is truncated or damaged.
     FormatError
         If it unpacks to more than `max_file_bytes`.
     OutOfMemoryError

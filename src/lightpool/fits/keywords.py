@@ -1,13 +1,13 @@
-"""Values of header keywords by the type that their use asks for.
+"""Values of header keywords, converted to the type that their use requires.
 
-A card may hold a value of any type, and real files hold numbers as text. Whoever computes with a keyword asks for it
-here, so that what is no number is an error that names the file, the HDU and the keyword.
+A card may hold a value of any type, and real files hold numbers as text. Code that computes with a keyword reads it
+through these functions, so that a value that is not a number raises an error with the file, the HDU and the keyword.
 """
 
 import math
 from collections.abc import Mapping
 from numbers import Integral, Real
-from typing import Any
+from typing import Any, cast
 
 from astropy.io.fits.card import Undefined
 
@@ -27,7 +27,7 @@ def header_number(
     high: float = math.inf,
     unit: str = "",
 ) -> float:
-    """Finite number of a keyword; text that is a number counts as one, a logical value does not.
+    """Return the finite number of a keyword; text of a number is accepted, a logical value is not.
 
     Parameters
     ----------
@@ -35,14 +35,14 @@ def header_number(
     key : str
     where : str, the file and HDU, which begin the message of an error
     default : float, optional
-        What counts if the keyword is not there or has no value; without it that is an error.
-    low, high : float, the least and the largest value that makes sense
+        Returned if the keyword is missing or has no value; without a default that is an error.
+    low, high : float, the smallest and largest valid value
     unit : str, for the message
 
     Raises
     ------
     FormatError
-        If the keyword is missing, is no finite number, or lies outside the limits.
+        If the keyword is missing, is not a finite number, or lies outside the limits.
     """
     value = _given(header, key)
     if value is None and default is not None:
@@ -64,12 +64,22 @@ def header_integer(
     low: float = -(2**63),
     high: float = 2**63 - 1,
 ) -> int:
-    """Whole number of a keyword; arguments and errors as for `header_number`."""
+    """Return the whole number of a keyword.
+
+    Parameters
+    ----------
+    header, key, where, default, low, high : see `header_number`
+
+    Raises
+    ------
+    FormatError
+        If the keyword is missing, is not a whole number, or lies outside the limits.
+    """
     value = _given(header, key)
     if value is None and default is not None:
         return default
     is_whole = isinstance(value, Integral) and not isinstance(value, bool)
-    number = int(value) if is_whole else _number(value)  # whole numbers over 2**53 stay exact
+    number = int(cast(int, value)) if is_whole else _number(value)  # whole numbers over 2**53 stay exact
     if number is None or number != math.floor(number) or not low <= number <= high:
         limits = "" if (low, high) == (-(2**63), 2**63 - 1) else _limits(low, high)
         raise FormatError(f"{where}: {_found(key, value)}, expected a whole number{limits}")
@@ -77,7 +87,17 @@ def header_integer(
 
 
 def header_text(header: Mapping[str, Any], key: str, where: str, *, default: str | None = None) -> str:
-    """Text of a keyword, without blanks around it; arguments and errors as for `header_number`."""
+    """Return the text of a keyword, without leading and trailing blanks.
+
+    Parameters
+    ----------
+    header, key, where, default : see `header_number`
+
+    Raises
+    ------
+    FormatError
+        If the keyword is missing, or is not text.
+    """
     value = _given(header, key)
     if value is None and default is not None:
         return default
@@ -86,17 +106,17 @@ def header_text(header: Mapping[str, Any], key: str, where: str, *, default: str
     return value.strip()
 
 
-def _given(header: Mapping[str, Any], key: str) -> Any:
-    value = header.get(key)
+def _given(header: Mapping[str, Any], key: str) -> object:
+    value: object = header.get(key)
     return None if isinstance(value, Undefined) else value
 
 
-def _found(key: str, value: Any) -> str:
+def _found(key: str, value: object) -> str:
     return f"keyword {key} is missing or has no value" if value is None else f"{key} = {value!r}"
 
 
-def _number(value: Any) -> float | None:
-    """Finite number, or None."""
+def _number(value: object) -> float | None:
+    """Return a value as a finite number, or None if it is none."""
     if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
         value = to_float(value)
     if not isinstance(value, Real) or isinstance(value, bool):

@@ -1,7 +1,7 @@
-"""What a header says about the layout of its HDU, checked against the FITS standard 4.0 before anything uses it.
+"""The layout of an HDU from its header, checked against the FITS standard 4.0 before anything uses it.
 
-The sizes decide which bytes of the file are read as what, so nothing is taken for granted here: not the types of the
-values, not their signs, not that they agree with each other.
+The sizes determine how the bytes of the file are interpreted, so everything is checked here: the types of the values,
+their signs, and that they agree with each other.
 """
 
 import math
@@ -24,7 +24,7 @@ _STRUCTURE_STEMS = ("NAXIS", "TFORM", "TDIM", "TTYPE", "TUNIT", "TSCAL", "TZERO"
 
 @dataclass(frozen=True)
 class Layout:
-    """How the bytes of an HDU are to be read.
+    """How to interpret the bytes of an HDU.
 
     Attributes
     ----------
@@ -48,7 +48,7 @@ class Layout:
 
 
 def read_layout(cards: CardDict, where: str, *, is_first: bool) -> Layout:
-    """Read and check the keywords that decide where the data of an HDU are and where the next one begins.
+    """Read and check the keywords that determine where the data of an HDU are and where the next HDU begins.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def read_layout(cards: CardDict, where: str, *, is_first: bool) -> Layout:
     Raises
     ------
     FormatError
-        If one is missing, is no number, or is none that the standard allows.
+        If one is missing, is not a number, or has a value that the standard does not allow.
     """
     values = cards.values
     kind = _kind(values, where, is_first=is_first)
@@ -83,7 +83,7 @@ def read_layout(cards: CardDict, where: str, *, is_first: bool) -> Layout:
     is_groups = is_first and values.get("GROUPS") is True and shape[:1] == (0,)
     sides = shape[1:] if is_groups else shape
     if not is_groups and is_first:
-        pcount, gcount = 0, 1  # they mean nothing there, whatever they are
+        pcount, gcount = 0, 1  # the standard ignores them there
     size = abs(bitpix) // 8 * gcount * (pcount + (math.prod(sides) if sides else 0))
     n_field, heap = _table_layout(values, where, shape, pcount) if kind in ("TABLE", "BINTABLE") else (0, (0, 0))
     return Layout(kind, shape, n_field, heap, size)
@@ -103,7 +103,7 @@ def _kind(values: Mapping[str, Any], where: str, *, is_first: bool) -> str:
 def _table_layout(
     values: Mapping[str, Any], where: str, shape: tuple[int, ...], pcount: int
 ) -> tuple[int, tuple[int, int]]:
-    """Number of columns, and first and last byte of the heap."""
+    """Return the number of columns, and first and last byte of the heap."""
     n_field = structure_integer(values, "TFIELDS", where, high=_MOST_AXES)
     end_of_rows = shape[0] * shape[1]
     start = structure_integer(values, "THEAP", where, default=end_of_rows)
@@ -126,7 +126,7 @@ def _require_single(cards: CardDict, where: str) -> None:
 def structure_integer(
     values: Mapping[str, Any], key: str, where: str, *, default: int | None = None, low: int = 0, high: int = _MOST
 ) -> int:
-    """Whole number of a keyword about the layout: no text and no real number, unlike `header_integer`.
+    """Return the whole number of a keyword about the layout; unlike in `header_integer`, text is an error.
 
     Parameters
     ----------
@@ -134,13 +134,13 @@ def structure_integer(
     key : str
     where : str, the file and HDU
     default : int, optional
-        What counts if the keyword is missing; without it that is an error.
-    low, high : int, what is allowed
+        Returned if the keyword is missing; without a default that is an error.
+    low, high : int, the limits
 
     Raises
     ------
     FormatError
-        If it is missing, no whole number, or not allowed.
+        If it is missing, not a whole number, or outside the limits.
     """
     value = values.get(key, default)
     if type(value) is not int or not low <= value <= high:
@@ -151,7 +151,21 @@ def structure_integer(
 
 
 def structure_text(values: Mapping[str, Any], key: str, where: str, default: str | None = None) -> str:
-    """Text of a keyword about the layout, without blanks around it; FormatError if it is missing or no text."""
+    """Return the text of a keyword about the layout, without leading and trailing blanks.
+
+    Parameters
+    ----------
+    values : mapping of keyword to value
+    key : str
+    where : str, the file and HDU, which begin the message of an error
+    default : str, optional
+        Returned if the keyword is missing; without a default that is an error.
+
+    Raises
+    ------
+    FormatError
+        If it is missing, or is not text.
+    """
     value = values.get(key, default)
     if not isinstance(value, str):
         found = f"{key} = {value!r}" if key in values else f"{key} is missing"

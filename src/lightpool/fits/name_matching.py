@@ -8,7 +8,7 @@ __all__ = ["match_name"]
 
 
 def match_name(wanted: str, names: Iterable[str], where: str) -> str | None:
-    """Find a name: the exact one if it is there, else the one that differs only in case.
+    """Find a name: the exact one if it exists, else the one that differs only in case.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Errors while a file is parsed name the file."""
+"""Errors that occur while a file is parsed, with the name of the file."""
 
 import os
 from collections.abc import Iterator
@@ -22,10 +22,10 @@ _KEPT = (FormatError, MissingDataError, UnreadableFileError, OutOfMemoryError, D
 
 @contextmanager
 def parsing(source: str | PathLike[str]) -> Iterator[None]:
-    """Let whatever goes wrong inside a ``with`` block, where a file is parsed, be an error that names the file.
+    """Convert any error inside a ``with`` block, in which a file is parsed, to an error that names the file.
 
-    Header cards and tables hold what their author put there. The libraries that make coordinates, regions, units and
-    times of it raise errors of many kinds, none of which says where the text came from.
+    Header cards and tables hold arbitrary values. The libraries that make coordinates, regions, units and times from
+    them raise errors of many kinds, none of which says where the value came from.
 
     Parameters
     ----------

@@ -21,10 +21,10 @@ def make_path(path: str | PathLike[str]) -> Path: ...
 
 
 def make_path(path: str | PathLike[str] | None) -> Path | None:
-    """Path with ``~`` and environment variables expanded; None stays None.
+    """Return a path with ``~`` and environment variables expanded; None stays None.
 
-    A variable that is not set stays in the path as it is; `missing_file_hint` names it when the file is then not found.
-    ``file://`` is taken off.
+    A variable that is not set stays in the path; `missing_file_hint` names it if the file is then not found. A leading
+    ``file://`` is removed.
 
     Raises
     ------
@@ -37,7 +37,7 @@ def make_path(path: str | PathLike[str] | None) -> Path | None:
 
 
 def _local(path: str) -> str:
-    """Path of a file on this machine."""
+    """Return the path of a file on this machine."""
     match = re.match(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)", path)  # pathlib makes one slash of two
     if match is None:
         return path
@@ -52,12 +52,12 @@ def _local(path: str) -> str:
 
 
 def expanded_path(path: str | PathLike[str]) -> Path:
-    """Path with ``~`` and environment variables expanded, as `make_path` does, where nothing may be left of them.
+    """Return a path with ``~`` and environment variables expanded; unlike in `make_path`, all must be known.
 
     Raises
     ------
     ValueError
-        If a variable is not set or empty, a user is not known, or no file can have the name.
+        If a variable is not set or empty, a user is not known, or the name is not valid.
     """
     text = os.fspath(path)
     for name in re.findall(r"\$\{?(\w+)\}?", text):
@@ -73,7 +73,7 @@ def expanded_path(path: str | PathLike[str]) -> Path:
 
 
 def missing_file_hint(path: str | PathLike[str]) -> str:
-    """Advice about a path that leads nowhere, as a sentence for an error message."""
+    """Return advice about a path that does not exist, as a sentence for an error message."""
     unset = [name for name in re.findall(r"\$\{?(\w+)\}?", os.fspath(path)) if name not in os.environ]
     if unset:
         return f"the environment variable {', '.join(unset)} is not set; set it to the folder with the data"
@@ -85,7 +85,7 @@ def missing_file_hint(path: str | PathLike[str]) -> str:
 
 @contextmanager
 def errors_named(path: Path) -> Iterator[None]:
-    """Let errors of writing, such as a full disk, name the file: the system names none after it is open."""
+    """Add the name of the file to errors of writing, such as a full disk: the system does not name an open file."""
     try:
         yield
     except OSError as error:

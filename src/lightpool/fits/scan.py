@@ -1,4 +1,4 @@
-"""Where the HDUs of a file are, and what in their headers deserves a warning."""
+"""Positions of the HDUs in a file, and warnings about their headers."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""What the times of an HDU count from, and in which unit and scale: FITS standard 4.0, section 9."""
+"""Origin, unit and scale of the times of an HDU: FITS standard 4.0, section 9."""
 
 import logging
 import math
@@ -28,7 +28,7 @@ _OTHER_SCALES = {"tdt": ("tt", 0.0), "et": ("tt", 0.0), "iat": ("tai", 0.0), "gm
 _OFFSETS = ("TIMEOFFS", "TIMEZERO", "TIMEZERI", "TIMEZERF")
 _REFERENCES = (("MJDREF", 0.0), ("JDREF", 2400000.5))
 _UNUSUAL = (*_OFFSETS, "MJDREF", "JDREF", "JDREFI", "JDREFF", "DATEREF")
-_PLACES = ("TREFPOS", "TIMEREF")
+_POSITIONS = ("TREFPOS", "TIMEREF")
 _AT_THE_TELESCOPE = ("LOCAL", "TOPOCENT")
 _DAY = 86400.0
 _LONGEST = 1e7  # days; astropy knows no calendar further out
@@ -36,7 +36,18 @@ _SAME = 1e-3 / _DAY
 
 
 def seconds_per_time_unit(unit: str, where: str) -> float:
-    """How many seconds a unit of time has; "" is seconds. WrongUnitError if it is no unit of time."""
+    """Return the number of seconds in a unit of time.
+
+    Parameters
+    ----------
+    unit : str; "" is seconds
+    where : str, begins the message of an error
+
+    Raises
+    ------
+    WrongUnitError
+        If it is not a unit of time.
+    """
     if not unit.strip():
         return 1.0
     factor = conversion_factor(unit, u.s, where)
@@ -46,7 +57,7 @@ def seconds_per_time_unit(unit: str, where: str) -> float:
 
 
 def has_time_reference(header: Mapping[str, Any]) -> bool:
-    """Whether a header says what its times count from."""
+    """Return whether a header has a reference time."""
     return ("MJDREFI" in header and "MJDREFF" in header) or any(
         key in header for key in ("MJDREF", "JDREF", "JDREFI", "DATEREF")
     )
@@ -55,7 +66,7 @@ def has_time_reference(header: Mapping[str, Any]) -> bool:
 def read_time_reference(
     header: Mapping[str, Any], where: str = "header", scale: str = "tt"
 ) -> tuple[float, float, str]:
-    """Instant that the times of an HDU count from, with TIMEOFFS added.
+    """Return the instant that the times of an HDU count from, with TIMEOFFS added.
 
     The reference is MJDREFI + MJDREFF, or MJDREF, JDREFI + JDREFF, JDREF or DATEREF, in this order. TIMEOFFS (in
     TIMEUNIT, or TIMEZERO of older OGIP files) is the same for all times, so it is a part of the instant.
@@ -90,9 +101,14 @@ def read_time_reference(
 
 
 def seconds_since_reference(header: Mapping[str, Any], where: str = "header") -> Mapping[str, Any]:
-    """Header whose times are in seconds since MJDREFI + MJDREFF; the very same one if that is what it says.
+    """Return a header whose times are in seconds since MJDREFI + MJDREFF; the same object if they are already.
 
-    TSTART and TSTOP are converted from TIMEUNIT; the other keywords of the reference, and offsets, are gone.
+    TSTART and TSTOP are converted from TIMEUNIT; the other keywords of the reference, and offsets, are removed.
+
+    Parameters
+    ----------
+    header : mapping of keyword to value
+    where : str, begins the message of an error
     """
     usual = str(header.get("TIMEUNIT", "s")).strip() in ("s", "") and not any(key in header for key in _UNUSUAL)
     if not has_time_reference(header):
@@ -111,7 +127,13 @@ def seconds_since_reference(header: Mapping[str, Any], where: str = "header") ->
 
 
 def time_position(header: Mapping[str, Any], column: str, where: str = "header") -> str:
-    """Place that the times of a column hold for: "" for that of the telescope, else as the header names it.
+    """Return the position for which the times of a column hold: "" for the telescope, else its name in the header.
+
+    Parameters
+    ----------
+    header : mapping of keyword to value
+    column : str, name of the column
+    where : str, begins the message of an error
 
     Raises
     ------
@@ -131,8 +153,8 @@ def time_position(header: Mapping[str, Any], column: str, where: str = "header")
             f"{where}: TCRVL{number} = {header[f'TCRVL{number}']!r} gives the column {column!r} a zero of its own, "
             "which is not read; write it as TIMEOFFS"
         )
-    place = next((str(header[key]).strip() for key in (f"TRPOS{number}", *_PLACES) if header.get(key)), "")
-    return "" if place.upper().startswith(_AT_THE_TELESCOPE) else place
+    position = next((str(header[key]).strip() for key in (f"TRPOS{number}", *_POSITIONS) if header.get(key)), "")
+    return "" if position.upper().startswith(_AT_THE_TELESCOPE) else position
 
 
 def _split(day: float, fraction: float) -> tuple[float, float]:
@@ -181,7 +203,7 @@ def _reference(header: Mapping[str, Any], where: str, scale: str) -> tuple[float
     return first
 
 
-def _reference_date(text: Any, where: str, scale: str) -> tuple[float, float]:
+def _reference_date(text: object, where: str, scale: str) -> tuple[float, float]:
     try:
         time = Time(str(text).strip(), format="fits", scale=scale)
     except ValueError as error:
@@ -190,7 +212,7 @@ def _reference_date(text: Any, where: str, scale: str) -> tuple[float, float]:
 
 
 def _offset(header: Mapping[str, Any], where: str) -> float:
-    """Seconds to be added to all times."""
+    """Return the seconds that are added to all times."""
     if not any(key in header for key in _OFFSETS):
         return 0.0
     factor = seconds_per_time_unit(str(header.get("TIMEUNIT", "s")), f"{where}, TIMEUNIT")
@@ -205,7 +227,7 @@ def _offset(header: Mapping[str, Any], where: str) -> float:
 
 
 def _scale(header: Mapping[str, Any], where: str, default: str) -> tuple[str, float]:
-    """Time scale of astropy, and the seconds that it is ahead of the one in the header."""
+    """Return the time scale of astropy, and the seconds that it is ahead of the scale in the header."""
     text = str(header.get("TIMESYS") or default).strip().lower() or default
     name = text.partition("(")[0].strip()  # TT(TAI), UTC(NIST): a realisation of the scale
     if name in TIME_SCALES:

@@ -1,28 +1,46 @@
-"""FITS files written whole or not at all."""
+"""Writing FITS files: completely or not at all; HDUs from tables."""
 
 import gzip
 import os
 import secrets
 from os import PathLike
 from pathlib import Path
-from typing import IO, Any
+from typing import IO, TYPE_CHECKING
 
 from astropy.io import fits
 
 from lightpool.errors import MissingDataError
 from lightpool.fits.paths import errors_named, make_path, missing_file_hint
 
-__all__ = ["write_fits"]
+if TYPE_CHECKING:
+    from astropy.table import Table
+
+__all__ = ["table_to_hdu", "write_fits"]
 
 _GZIP_LEVEL = 6
+
+
+def table_to_hdu(table: "Table", name: str | None = None) -> fits.BinTableHDU:
+    """Return a table HDU with a name, which `astropy.io.fits.table_to_hdu` sets only since version 7.1.
+
+    Parameters
+    ----------
+    table : `astropy.table.Table`
+    name : str, optional
+    """
+    hdu = fits.table_to_hdu(table)
+    if name is not None:
+        hdu.name = name
+    return hdu
 
 
 def write_fits(
     hdulist: fits.HDUList, path: str | PathLike[str], overwrite: bool = False, checksum: bool = False
 ) -> Path:
-    """Write an HDU list; a reader sees the old file or the new one, never a part.
+    """Write an HDU list; a reader sees the old file or the new one, never an incomplete one.
 
-    The bytes go to a file beside the target, which then takes its name. The same content gives the same bytes.
+    The bytes are written to a file next to the target, which is then renamed. The same content is written as the same
+    bytes.
 
     Parameters
     ----------
@@ -38,13 +56,13 @@ def write_fits(
     Raises
     ------
     FileExistsError
-        If the file is there and ``overwrite`` is False.
+        If the file exists and ``overwrite`` is False.
     MissingDataError
-        If its folder is not there.
+        If its folder does not exist.
     """
     target = make_path(path)
     if target.exists() and not overwrite:
-        raise FileExistsError(f"{target} is there already; pass overwrite=True to replace it, or choose another name")
+        raise FileExistsError(f"{target} already exists; pass overwrite=True to replace it, or choose another name")
     if not target.parent.is_dir():
         raise MissingDataError(f"cannot write {target}: {missing_file_hint(target)}")
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
@@ -63,6 +81,6 @@ def _write(hdulist: fits.HDUList, stream: IO[bytes], compress: bool, checksum: b
     if not compress:
         hdulist.writeto(stream, checksum=checksum, output_verify="fix+ignore")
         return
-    packed: Any = gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=stream, mtime=0)
-    with packed:
+    # Without name and time in its header, the file depends on the content alone.
+    with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=stream, mtime=0) as packed:
         hdulist.writeto(packed, checksum=checksum, output_verify="fix+ignore")

@@ -1,6 +1,6 @@
-"""Response tables of files. Those of equal content are one table, with all that was derived from it.
+"""Response tables of files. Tables of equal content share their values and all that is derived from them.
 
-Simulated runs, and runs of productions with few responses, come with the same tables in each file.
+Simulated runs, and runs of productions with few responses, have the same tables in each file.
 """
 
 import logging
@@ -25,7 +25,7 @@ _MEANING = ("HDUCLAS2", "HDUCLAS3", "FOVALIGN")
 
 
 def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False) -> IRF:
-    """Response table of an HDU, which `copy_response` makes copies of that share its values.
+    """Return the response table of an HDU; tables of equal content share their values.
 
     Values that are not finite stay in the table, with a warning.
 
@@ -39,7 +39,7 @@ def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False
     Raises
     ------
     MissingDataError
-        If there is no such HDU.
+        If the file has no such HDU.
     FormatError
         If its content is not what the class needs.
     """
@@ -50,7 +50,7 @@ def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False
     same = _KNOWN.get(key)
     irf = _read(table, kind) if same is None else copy_response(same)
     irf.meta = keywords_of(table)
-    if same is not None:  # a table that is read says so itself
+    if same is not None:  # reading a table gives this warning already
         n_bad = irf.derived("not finite", lambda: n_not_finite(irf.data))
         warn_of_holes(n_bad, irf.axes.shape, f"{table.source}, HDU {table.name!r}")
     _KNOWN[key] = irf
@@ -58,7 +58,7 @@ def read_response(file: FitsFile, hdu: str, kind: str, *, mirrored: bool = False
 
 
 def copy_response(irf: IRF) -> IRF:
-    """Copy that shares values and what was derived from them; its keywords and settings are its own."""
+    """Return a copy that shares values and what was derived from them, with its own keywords and settings."""
     made = copy(irf)
     made.meta, made.interp_kwargs = dict(irf.meta), irf.interp_kwargs.copy()
     return made
@@ -69,12 +69,12 @@ def _read(table: TableData, kind: str) -> IRF:
     for array in (irf.data, irf.data.base):  # base: the column of the file
         if array is not None:
             array.flags.writeable = False
-    irf.derived("loaded", lambda: None)  # opens the store of derived values, which the copies then share
+    irf.derived("loaded", lambda: None)  # creates the store of derived values, which the copies then share
     return irf
 
 
 def _class_of(table: TableData, named: str) -> str:
-    """Class that a table is read as: that of its content, whose kind must be the one that the index names."""
+    """Return the class of the content of a table, whose kind must be the one that the index names."""
     where, found = f"{table.source}, HDU {table.name!r}", find_class(table.header)
     if named not in IRF_CLASSES:
         known = ", ".join(sorted(IRF_CLASSES))
@@ -91,7 +91,7 @@ def _class_of(table: TableData, named: str) -> str:
 
 
 def _layout(table: TableData) -> Hashable:
-    """All that the header says about the meaning of the bytes."""
+    """Return everything in the header that determines the meaning of the bytes."""
     meta = table.meta
     cards = [(key, value) for key, value in table.header.items() if key not in meta]
     return (*cards, *((key, meta.get(key)) for key in _MEANING))

@@ -54,12 +54,19 @@ _NEVER_NEGATIVE = ("aeff", "edisp", "bkg", "rad_max")
 
 
 def finding(code: str, message: str, level: str = "error") -> Finding:
-    """Record of a fault: ``error`` if an observation cannot be reduced or would be wrong, else ``warning``."""
+    """Return the record of a fault.
+
+    Parameters
+    ----------
+    code : str, the kind of fault
+    message : str
+    level : ``error`` if an observation cannot be reduced or would be wrong, else ``warning``
+    """
     return {"level": level, "code": code, "msg": message}
 
 
 def check_hdu(cached: CachedFile, hdu: str, hdu_class: str) -> list[Finding]:
-    """Give a finding for each fault of an HDU.
+    """Return a finding for each fault of an HDU.
 
     Parameters
     ----------
@@ -73,7 +80,7 @@ def check_hdu(cached: CachedFile, hdu: str, hdu_class: str) -> list[Finding]:
     if check is not None:
         return found + list(check(file, hdu))
     with _codes(found, "irf-range"):
-        # Kept as long as the file, so that tables of equal content are found again.
+        # Kept as long as the file, so that another table of equal content shares its values and findings.
         irf = cached.get((hdu, hdu_class, False), lambda: read_response(file, hdu, hdu_class))
         found += irf.derived("findings", lambda: list(_check_response(irf, hdu_class.split("_")[0])))
         found += _check_thresholds(irf)
@@ -93,9 +100,9 @@ def _codes(found: list[Finding], otherwise: str) -> Iterator[None]:
 def _check_sum(file: FitsFile, hdu: str) -> Iterator[Finding]:
     changed = file.checksum_fault(hdu)
     if changed == "data":
-        yield finding("checksum", "the data are not those that DATASUM was made of: fetch the file again")
+        yield finding("checksum", "the data differ from those that DATASUM was computed from: download the file again")
     elif changed:
-        yield finding("checksum", "the header was changed after CHECKSUM was made", "warning")
+        yield finding("checksum", "the header was changed after CHECKSUM was computed", "warning")
 
 
 def _check_events(file: FitsFile, hdu: str) -> list[Finding]:
@@ -128,11 +135,11 @@ def _check_event_values(file: FitsFile, hdu: str) -> Iterator[Finding]:
         return
     yield from _as_findings(faults)
     if np.any(np.diff(events.plain["time"]) < 0):
-        yield finding("events-order", "the events are not in the order of time", "warning")
+        yield finding("events-order", "the events are not in chronological order", "warning")
 
 
 def _as_findings(faults: Iterable[Fault]) -> list[Finding]:
-    """Findings of faults that a reduction reports, too."""
+    """Return the findings about faults that a reduction reports as well."""
     return [finding(fault.code, fault.text, fault.level) for fault in faults]
 
 
@@ -151,7 +158,15 @@ def _check_gti(file: FitsFile, hdu: str) -> list[Finding]:
 
 
 def check_times(cached: CachedFile, events: str, gti_file: CachedFile, gti: str) -> list[Finding]:
-    """Give the contradictions between the header of the events and the good times, which other HDUs may hold."""
+    """Return the contradictions between the header of the events and the good times.
+
+    Parameters
+    ----------
+    cached : CachedFile, with the events
+    events : str, their HDU
+    gti_file : CachedFile, with the good times
+    gti : str, their HDU
+    """
     try:
         header, table = cached.file.values(events), gti_file.file.table(gti)
         return _as_findings(time_faults(*read_gti(table), header, f"{cached.file.source}, HDU {events!r}"))
@@ -160,7 +175,7 @@ def check_times(cached: CachedFile, events: str, gti_file: CachedFile, gti: str)
 
 
 def _check_response(irf: IRF, kind: str) -> Iterator[Finding]:
-    """Give the faults of the values; tables of equal content are looked at once."""
+    """Yield the faults of the values; tables of equal content are checked once."""
     needed = kind in ("aeff", "edisp")
     names = irf.data.dtype.names or ("",)
     for name in names:
@@ -176,7 +191,7 @@ def _check_response(irf: IRF, kind: str) -> Iterator[Finding]:
 
 
 def _check_thresholds(irf: IRF) -> Iterator[Finding]:
-    """Give a finding if LO_THRES and HI_THRES (TeV) leave nothing, or lie beside the energies of the table."""
+    """Yield a finding if LO_THRES and HI_THRES (TeV) exclude all energies of the table."""
     if "LO_THRES" not in irf.meta or "energy_true" not in irf.axes.names:
         return
     edges = irf.axes["energy_true"].edges.to_value("TeV")
@@ -185,7 +200,7 @@ def _check_thresholds(irf: IRF) -> Iterator[Finding]:
         low, high = (float(x) for x in (irf.meta["LO_THRES"], irf.meta.get("HI_THRES", edges[-1])) if x is not None)
     except (TypeError, ValueError):
         low = high = np.nan
-    if low in (0.0, -1.0):  # how files say that there is none
+    if low in (0.0, -1.0):  # these values mean that there is no threshold
         return
     if not (low < high and low < edges[-1] and high > edges[0]):
         text = f"{texts} keep nothing of the energies from {edges[0]:.4g} to {edges[-1]:.4g} TeV"

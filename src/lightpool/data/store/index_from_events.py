@@ -1,7 +1,7 @@
 """Index tables made from the headers of event files."""
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -18,6 +18,7 @@ from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.data.tables.time_reference import TIME_KEYWORDS
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import FileKind, FitsFile, make_path, parsing, require_kind, seconds_since_reference
+from lightpool.typing import PathInput
 
 __all__ = ["index_tables"]
 
@@ -31,9 +32,14 @@ _GADF |= {"HDUVERS": "0.2", "HDUCLAS1": "INDEX"}
 
 
 def index_tables(
-    events_paths: Sequence[str | PathLike[str]], irfs_paths: Any = None
+    events_paths: Sequence[PathInput], irfs_paths: PathInput | Sequence[PathInput] | None = None
 ) -> tuple[HDUIndexTable, ObservationTable]:
-    """Both index tables, see `lightpool.data.DataStore.from_events_files`.
+    """Create both index tables, see `lightpool.data.DataStore.from_events_files`.
+
+    Parameters
+    ----------
+    events_paths : list of str or path-like
+    irfs_paths : str or path-like for all, or a list with one for each, optional
 
     Raises
     ------
@@ -45,8 +51,11 @@ def index_tables(
     paths = [make_path(path) for path in events_paths]
     if not paths:
         raise ValueError("no event files given: the list of paths is empty")
-    same = irfs_paths is None or isinstance(irfs_paths, str | PathLike)
-    irfs = [make_path(irfs_paths)] * len(paths) if same else [make_path(path) for path in irfs_paths]
+    irfs: list[Path | None]
+    if irfs_paths is None or isinstance(irfs_paths, str | PathLike):
+        irfs = [None if irfs_paths is None else make_path(irfs_paths)] * len(paths)
+    else:
+        irfs = [make_path(path) for path in irfs_paths]
     if len(irfs) != len(paths):
         raise ValueError(f"{len(irfs)} response files for {len(paths)} event files; give one for all, or one each")
     infos = [_info(path, irf) for path, irf in zip(paths, irfs, strict=True)]
@@ -66,13 +75,13 @@ def index_tables(
     return hdu_table, obs_table
 
 
-def _missing(name: str) -> Any:
-    """Pointing coordinates that an observation of the other kind has."""
+def _missing(name: str) -> u.Quantity:
+    """Return NaN for a coordinate of the pointing that only observations in the other mode have."""
     return float("nan") * u.deg
 
 
 def _info(path: Path, irf: Path | None) -> dict[str, Any]:
-    """Row of the observation table."""
+    """Return a row of the observation table."""
     with parsing(path):
         return _info_of(FILE_CACHE.open(path).file, path, irf)
 
@@ -89,7 +98,7 @@ def _info_of(file: FitsFile, path: Path, irf: Path | None) -> dict[str, Any]:
     except FormatError:
         raise
     except (KeyError, TypeError, ValueError) as error:
-        raise FormatError(f"{file.source}, HDU 'EVENTS': a keyword is missing or no number: {error}") from error
+        raise FormatError(f"{file.source}, HDU 'EVENTS': a keyword is missing or not a number: {error}") from error
     dashed = all(name in header for name, _ in _DATES)
     info |= {name: header.get(name if dashed else underscored, _NOT_THERE) for name, underscored in _DATES}
     info |= {"N_TELS": header.get("N_TELS", -1), "OBJECT": header.get("OBJECT", _NOT_THERE)}
@@ -100,7 +109,7 @@ def _info_of(file: FitsFile, path: Path, irf: Path | None) -> dict[str, Any]:
     return info
 
 
-def _pointing(header: Any) -> dict[str, Any]:
+def _pointing(header: Mapping[str, Any]) -> dict[str, u.Quantity]:
     if PointingMode.from_gadf_string(str(header.get("OBS_MODE", "POINTING"))) is PointingMode.DRIFT:
         altitude = float(header["ALT_PNT"]) * u.deg
         return {"ALT_PNT": altitude, "AZ_PNT": float(header["AZ_PNT"]) * u.deg, "ZEN_PNT": 90 * u.deg - altitude}
@@ -126,7 +135,7 @@ def _check_unique(infos: list[dict[str, Any]]) -> None:
         if other != info["EVENTS_FILENAME"]:
             raise FormatError(
                 f"OBS_ID {info['OBS_ID']} is that of two event files: {other} and {info['EVENTS_FILENAME']}; an "
-                "observation has one event list: leave one out, or give it another OBS_ID"
+                "observation has one event list: remove one, or give it another OBS_ID"
             )
 
 
@@ -147,7 +156,7 @@ def _check_times(infos: list[dict[str, Any]]) -> None:
 
 
 def _hdu_rows(path: Path, info: dict[str, Any]) -> Iterator[dict[str, Any]]:
-    """Rows of the HDU index: what lies in the event file and in the response file."""
+    """Yield rows of the HDU index: the HDUs of the event file and of the response file."""
     irf = Path(info["IRF_FILENAME"])
     yield from _rows_of_file(path, info["OBS_ID"], ("events", "gti"))
     try:

@@ -48,7 +48,7 @@ _MAX_INTEGER = 2**63
 
 
 def evaluate_condition(expression: str, columns: Mapping[str, NDArray[Any]], n_row: int) -> NDArray[np.bool_]:
-    """Rows for which a condition holds.
+    """Return the rows for which a condition holds.
 
     Parameters
     ----------
@@ -65,7 +65,7 @@ def evaluate_condition(expression: str, columns: Mapping[str, NDArray[Any]], n_r
     Raises
     ------
     ValueError
-        If the expression cannot be understood, names no column, or is no condition.
+        If the expression cannot be parsed, names an unknown column, or is not a condition.
     """
     result = evaluate_expression(expression, columns, n_row)
     if result.dtype != bool:
@@ -76,10 +76,24 @@ def evaluate_condition(expression: str, columns: Mapping[str, NDArray[Any]], n_r
 
 
 def evaluate_expression(expression: str, columns: Mapping[str, NDArray[Any]], n_row: int) -> NDArray[Any]:
-    """Values of an expression in each row, shape (n_row,); arguments and errors as for `evaluate_condition`."""
+    """Return the values of an expression in each row.
+
+    Parameters
+    ----------
+    expression, columns, n_row : see `evaluate_condition`
+
+    Returns
+    -------
+    values : ndarray, shape (n_row,)
+
+    Raises
+    ------
+    ValueError
+        If the expression cannot be parsed, or names an unknown column.
+    """
     try:
         tree = ast.parse(expression.strip(), mode="eval")
-        with np.errstate(all="ignore"):  # what is not finite in a row is compared as it is
+        with np.errstate(all="ignore"):  # values that are not finite are compared too
             result = np.asarray(_Evaluator(columns).visit(tree.body))
         return np.broadcast_to(result, (n_row,)).copy()
     except SyntaxError as error:
@@ -100,7 +114,7 @@ def _brief(expression: str) -> str:
 
 
 class _Evaluator(ast.NodeVisitor):
-    """Walks over the few kinds of node that a condition may have; all others are refused."""
+    """Visits the few kinds of node that a condition may have; all others are refused."""
 
     def __init__(self, columns: Mapping[str, NDArray[Any]]) -> None:
         self._columns = columns
@@ -192,12 +206,12 @@ class _Evaluator(ast.NodeVisitor):
 
 
 def _number(value: Any, node: ast.expr) -> Any:
-    """Number of an operation; integers have 64 bits, as small ones of a column would begin again at zero.
+    """Return an operand as a number; integers get 64 bits, because small integers of a column would overflow.
 
     Raises
     ------
     ValueError
-        If it is text or a list, which Python would repeat.
+        If it is text or a list, which Python would repeat instead of multiply.
     """
     array = np.asarray(value)
     if isinstance(value, list) or array.dtype.kind not in "buif":
@@ -208,7 +222,7 @@ def _number(value: Any, node: ast.expr) -> Any:
 
 
 def _check_comparable(left: Any, right: Any, node: ast.Compare) -> None:
-    """Refuse to compare text with numbers: that would hold nowhere, without a word."""
+    """Refuse to compare text with numbers: the result would be False everywhere, without a warning."""
     kinds = {"text" if np.asarray(value).dtype.kind in "US" else "number" for value in (left, right) if np.size(value)}
     if len(kinds) > 1:
         raise ValueError(f"{ast.unparse(node)!r} compares text with numbers")

@@ -1,4 +1,4 @@
-"""Faults in the values of events and good times, which a reduction and the checks of a store report alike."""
+"""Faults in the values of events and good times, which both a reduction and the checks of a store report."""
 
 import logging
 import math
@@ -40,14 +40,14 @@ _LEAST_ENERGY, _LARGEST_ENERGY = 1e-9, 1e9  # TeV: an X-ray, and ten times the l
 
 @dataclass(frozen=True)
 class Fault:
-    """Something that contradicts itself in the files of an observation.
+    """A contradiction in the files of an observation.
 
     Attributes
     ----------
     code : str, the kind of fault, as in the findings of `lightpool.data.DataStore.check`
-    text : str, what is wrong and what becomes of it
+    text : str, what is wrong and how it is handled
     level : ``error`` where a result would be wrong or empty, else ``warning``
-    is_reported : bool, whether a reduction reports it, too
+    is_reported : bool, whether a reduction reports it as well
     """
 
     code: str
@@ -57,19 +57,25 @@ class Fault:
 
 
 def warn_of_faults(faults: Iterable[Fault], where: str) -> None:
-    """Log a warning for each fault that a reduction reports; ``where`` names run, file and HDU."""
+    """Log a warning for each fault that a reduction reports.
+
+    Parameters
+    ----------
+    faults : iterable of Fault
+    where : str, the observation, file and HDU
+    """
     for fault in faults:
         if fault.is_reported:
             log.warning(f"{where}: {fault.text}")
 
 
 def off_the_sphere(plain: Mapping[str, Floats]) -> NDArray[np.bool_]:
-    """Events whose direction is none: a declination beyond 90 deg, or a right ascension of ten turns or more."""
+    """Return which events have no valid direction: |declination| > 90 deg, or ten turns or more of right ascension."""
     return np.asarray((np.abs(plain["lat"]) > _NORTH) | (np.abs(plain["lon"]) > _MANY_TURNS))
 
 
 def valid_events(plain: Mapping[str, Floats]) -> NDArray[np.bool_]:
-    """Events that can be binned: direction, time and energy are finite, and the energy is positive."""
+    """Return which events can be binned: direction, time and energy are finite, and the energy is positive."""
     good = np.isfinite(plain["energy"]) & (plain["energy"] > 0)
     for name in ("lon", "lat", "time"):
         good &= np.isfinite(plain[name])
@@ -77,7 +83,7 @@ def valid_events(plain: Mapping[str, Floats]) -> NDArray[np.bool_]:
 
 
 def value_faults(plain: Mapping[str, Floats], header: Mapping[str, Any]) -> Iterator[Fault]:
-    """Give the faults of the values of events.
+    """Yield the faults of the values of events.
 
     Parameters
     ----------
@@ -129,7 +135,7 @@ def _event_time_faults(time: Floats, header: Mapping[str, Any]) -> Iterator[Faul
 def time_faults(
     start: Floats, stop: Floats, reference: TimeReference, header: Mapping[str, Any], where: str = "header"
 ) -> Iterator[Fault]:
-    """Give the contradictions between good times, and between them and the header of the events.
+    """Yield the contradictions between good times, and between them and the header of the events.
 
     Parameters
     ----------
@@ -138,14 +144,14 @@ def time_faults(
     header : mapping of keyword to value, of the events (or of the good times, where it has TSTART and TSTOP)
     where : str, begins the message of an error
     """
-    if start.size == 0 or np.any(stop < start):  # the latter is an error as soon as the times are read
+    if start.size == 0 or np.any(stop < start):  # the latter is an error already when the times are read
         return
     duration = float(np.sum(stop - start))
     if (extra := overlap(start, stop)) > 0:
         text = f"the intervals overlap, {extra:.6g} s count more than once; see GTI.union"
         yield Fault("gti-overlap", text, "error")
     if np.any(np.diff(start) < 0):
-        yield Fault("gti-order", "the intervals are not in the order of time", is_reported=False)
+        yield Fault("gti-order", "the intervals are not in chronological order", is_reported=False)
     yield from _range_faults(start, stop, reference, header, where)
     on_time = _number(header, "ONTIME")
     if on_time is not None and abs(duration - on_time) > max(_SLACK, _SHARE * abs(on_time)):
@@ -177,7 +183,7 @@ def _range_faults(
 
 
 def live_time_faults(header: Mapping[str, Any]) -> Iterator[Fault]:
-    """Give the contradictions between DEADC, LIVETIME and ONTIME."""
+    """Yield the contradictions between DEADC, LIVETIME and ONTIME."""
     live, on_time, ratio = (_number(header, key) for key in ("LIVETIME", "ONTIME", "DEADC"))
     if ratio == 0:
         yield Fault("deadtime", "DEADC = 0: all of the time is dead, so the run has no exposure", "error")
@@ -195,7 +201,7 @@ def live_time_faults(header: Mapping[str, Any]) -> Iterator[Fault]:
 
 
 def _seconds_since(reference: TimeReference, other: TimeReference, seconds: float) -> float:
-    """Seconds since one reference of a time that is given since another."""
+    """Convert seconds since one reference to seconds since another."""
     if reference == other:
         return seconds
     if reference.ticks_like(other):

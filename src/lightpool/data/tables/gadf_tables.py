@@ -73,13 +73,20 @@ _LETTERS: dict[str, tuple[str, int | None]] = {
 
 
 def check_format(format: str | None) -> None:
-    """ValueError unless the format is ``gadf`` (or ``ogip``, which differs in nothing that is read here)."""
+    """Raise a ValueError unless the format is ``gadf``, or ``ogip``, which does not differ in anything read here."""
     if format not in ("gadf", "ogip", None):
         raise ValueError(f'Only the "gadf" format supported, got {format}')
 
 
 def open_table(path: str | PathLike[str], hdu: str | int, *, checksum: bool = False) -> TableData:
-    """Table of one HDU of a file; with ``checksum``, a warning if the HDU's checksum is wrong or missing."""
+    """Open a file and return the table of one of its HDUs.
+
+    Parameters
+    ----------
+    path : str or path-like
+    hdu : str or int
+    checksum : bool, warn if the checksum of the HDU is wrong or missing
+    """
     file = read_fits(path)
     if hdu in _KINDS_BY_HDU and hdu not in file:
         reader, kind = _KINDS_BY_HDU[hdu]
@@ -90,14 +97,14 @@ def open_table(path: str | PathLike[str], hdu: str | int, *, checksum: bool = Fa
 
 
 def table_of_hdu(hdu: BinTableHDU) -> TableData:
-    """Table of an astropy HDU in memory."""
+    """Return the table of an astropy HDU in memory."""
     stream = BytesIO()
     HDUList([PrimaryHDU(), hdu.copy()]).writeto(stream)
     return FitsFile(stream.getvalue(), hdu.name or "<memory>").table(1)
 
 
 def classify_hdus(file: FitsFile) -> list[tuple[str, str, str]]:
-    """List name, HDU_TYPE and HDU_CLASS of what an HDU index lists of a file; warn of other response tables."""
+    """Return (name, HDU_TYPE, HDU_CLASS) of each HDU that an index lists; warn of unknown response tables."""
     found = []
     for number, name in enumerate(file.names):
         header = file.values(number)
@@ -115,20 +122,26 @@ def classify_hdus(file: FitsFile) -> list[tuple[str, str, str]]:
 
 
 def read_events(table: TableData) -> EventColumns:
-    """Columns of an EVENTS table, with a warning for each fault of their values; errors as for `load_events`."""
+    """Return the columns of an EVENTS table, with a warning for each fault of their values; see `load_events`."""
     events, faults = load_events(table)
     warn_of_faults(faults, run_of(f"{table.source}, HDU {table.name!r}", table.header))
     return events
 
 
 def run_of(where: str, *headers: Mapping[str, Any] | None) -> str:
-    """Name of run, file and HDU in a warning; the run is that of the first header that names one."""
+    """Return the name of observation, file and HDU for a warning.
+
+    Parameters
+    ----------
+    where : str, the file and HDU
+    *headers : mapping or None; the first that has OBS_ID names the observation
+    """
     obs_id = next((header["OBS_ID"] for header in headers if header is not None and "OBS_ID" in header), None)
     return where if obs_id is None else f"observation {str(obs_id).strip()}: {where}"
 
 
 def load_events(table: TableData) -> tuple[EventColumns, list[Fault]]:
-    """Columns of an EVENTS table, and the faults of their values.
+    """Return the columns of an EVENTS table, and the faults of their values.
 
     Raises
     ------
@@ -144,10 +157,10 @@ def load_events(table: TableData) -> tuple[EventColumns, list[Fault]]:
     if "TIME" in units:
         units["TIME"] = units["TIME"] or str(table.header.get("TIMEUNIT", "s"))
         seconds_per_time_unit(units["TIME"], f"{where}, column 'TIME'")
-    if place := time_position(table.header, "TIME", where):
+    if position := time_position(table.header, "TIME", where):
         log.warning(
-            f"{where}: the times are those at {place!r} (TREFPOS, TIMEREF), not at the telescope; they are used as "
-            "they are, so altitudes and azimuths belong to another moment"
+            f"{where}: the times are those at {position!r} (TREFPOS, TIMEREF), not at the telescope; they are used as "
+            "they are, so altitudes and azimuths are those of another moment"
         )
     columns = DeferredMapping[NDArray[Any]](
         {name: Deferred(partial(table.columns.__getitem__, name)) for name in names}
@@ -158,7 +171,13 @@ def load_events(table: TableData) -> tuple[EventColumns, list[Fault]]:
 
 
 def events_hdu(events: EventColumns, keywords: Mapping[str, Any]) -> BinTableHDU:
-    """EVENTS table HDU; times in s since the reference, other columns in their units."""
+    """Return an EVENTS table HDU; times in s since the reference, other columns in their units.
+
+    Parameters
+    ----------
+    events : EventColumns
+    keywords : mapping of further keywords to values
+    """
     columns = []
     for name, values in events.columns.items():
         if name == "TIME":
@@ -188,14 +207,14 @@ def _fits_column(name: str, values: NDArray[Any], unit: str) -> Column:
 
 
 def read_gti(table: TableData) -> tuple[Seconds, Seconds, TimeReference]:
-    """Start and stop in seconds since the reference of a GTI table.
+    """Return start and stop of a GTI table in seconds since the reference, and the reference.
 
-    A column without a unit is in TIMEUNIT, and that is seconds where the file says nothing.
+    A column without a unit is in TIMEUNIT, or in seconds if the file does not have it.
 
     Raises
     ------
     FormatError
-        If START or STOP is missing or has a unit that is no time, or the reference time is missing.
+        If START or STOP is missing or its unit is not a unit of time, or the reference time is missing.
     """
     where = f"{table.source}, HDU {table.name!r}"
     default = str(table.header.get("TIMEUNIT", "s"))
@@ -209,7 +228,13 @@ def read_gti(table: TableData) -> tuple[Seconds, Seconds, TimeReference]:
 
 
 def gti_hdu(start: Seconds, stop: Seconds, reference: TimeReference) -> BinTableHDU:
-    """GTI table HDU; times in s since the reference."""
+    """Return a GTI table HDU; times in s since the reference.
+
+    Parameters
+    ----------
+    start, stop : ndarray, shape (n_interval,), in s since ``reference``
+    reference : TimeReference
+    """
     columns = [Column(name, "D", "s", array=values) for name, values in (("START", start), ("STOP", stop))]
     hdu = BinTableHDU.from_columns(columns, name="GTI")
     hdu.header.update(
