@@ -232,7 +232,7 @@ def plot_edisp_bias(
     **kwargs
         Keywords of ``Axes.pcolormesh``.
     """
-    offset = edisp._default_offset if offset is None else u.Quantity(offset)
+    offset = edisp.default_offset if offset is None else u.Quantity(offset)
     density = edisp.evaluate(offset=offset.ravel()[:1]).value[..., 0]
     style = {"norm": PowerNorm(gamma=0.5)} | kwargs
     energy, migra = edisp.axes["energy_true"], edisp.axes["migra"]
@@ -260,7 +260,7 @@ def plot_edisp_migration(
     **kwargs
         Keywords of ``Axes.plot``.
     """
-    offsets = _each(edisp._default_offset if offset is None else offset)
+    offsets = _each(edisp.default_offset if offset is None else offset)
     migra = edisp.axes["migra"]
     curves = [
         (f"offset = {o:.1f}\nenergy = {energy_text(e)}", edisp.evaluate(offset=o, energy_true=e, migra=migra.center))
@@ -282,7 +282,7 @@ def peek_edisp(edisp: "EnergyDispersion2D", figsize: tuple[float, float] = (15, 
     figure, axes = _panels(3, figsize)
     plot_edisp_bias(edisp, ax=axes[0])
     plot_edisp_migration(edisp, ax=axes[1])
-    edisp.to_edisp_kernel(offset=edisp._default_offset[0]).plot_matrix(ax=axes[2])
+    edisp.to_edisp_kernel(offset=edisp.default_offset[0]).plot_matrix(ax=axes[2])
     figure.tight_layout()
 
 
@@ -356,7 +356,7 @@ def plot_psf_vs_rad(
     **kwargs
         Keywords of ``Axes.plot``.
     """
-    rad = psf._rad_axis()
+    rad = psf.rad_axis()
     curves = [
         (f"Offset: {o:.1f}, Energy: {energy_text(e)}", psf.evaluate(rad=rad.center, energy_true=e, offset=o))
         for o in _each(offset)

@@ -146,7 +146,7 @@ def plot_kernel(
         image = kernel.to_image(keepdims=False).psf_kernel_map
     else:
         axis = next(axis for axis in kernel.psf_kernel_map.geom.axes if "energy" in axis.name)
-        index = int(np.argmin(np.abs(axis.center - u.Quantity(energy)).value))
+        index = int(np.argmin(abs(axis.center - u.Quantity(energy)).value))
         image = kernel.psf_kernel_map.get_image_by_idx((index,))
     style: dict[str, Any] = kwargs
     image.plot(ax=ax, add_cbar=add_cbar, **style)

@@ -20,9 +20,10 @@ from mpl_toolkits.axes_grid1.axes_divider import make_axes_locatable
 from numpy.typing import NDArray
 
 from lightpool.arrays.devices.devices import to_host
+from lightpool.maps.axes.node_axis import NodeAxis
 
 if TYPE_CHECKING:
-    from lightpool.maps import MapAxis, RegionNDMap, WcsGeom, WcsNDMap
+    from lightpool.maps import LabelMapAxis, MapAxis, RegionNDMap, TimeMapAxis, WcsGeom, WcsNDMap
 
 __all__ = [
     "add_colorbar",
@@ -230,14 +231,13 @@ def plot_grid(
     return axes
 
 
-def _bin_text(axis: "MapAxis", i: int) -> str:
-    is_energy = axis.name in ("energy", "energy_true")
+def _bin_text(axis: "MapAxis | LabelMapAxis | TimeMapAxis", i: int) -> str:
+    if not isinstance(axis, NodeAxis):
+        return str(axis.as_plot_labels[i])
+    text = energy_text if axis.name in ("energy", "energy_true") else "{:.1f}".format
     if axis.node_type == "edges":
-        text = energy_text if is_energy else "{:.1f}".format
         return f"{text(axis.edges[i])} - {text(axis.edges[i + 1])}"
-    if axis.node_type == "center":
-        return energy_text(axis.center[i]) if is_energy else f"{axis.center[i]:.1f}"
-    return str(axis.as_plot_labels[i])
+    return text(axis.center[i])
 
 
 def _label_outer_axes(ax: WCSAxes, *, is_left: bool, is_lowest: bool) -> None:
@@ -319,7 +319,8 @@ def plot_region_hist(m: "RegionNDMap", ax: Axes | None = None, **kwargs: object)
     with quantity_support():
         ax = plt.gca() if ax is None else ax
         weights = to_host(m.data)[:, 0, 0]  # host: matplotlib draws NumPy arrays
-        ax.hist(axis.as_plot_center, bins=axis.as_plot_edges, weights=weights, **style)
+        edges: Any = axis.as_plot_edges  # Matplotlib converts quantities
+        ax.hist(axis.as_plot_center, bins=edges, weights=weights, **style)
     if m.unit != u.dimensionless_unscaled:
         ax.set_ylabel(f"Data [{m.unit.to_string('latex_inline')}]")
     axis.format_plot_xaxis(ax=ax)
@@ -343,7 +344,7 @@ def plot_region_mask(m: "RegionNDMap", ax: Axes | None = None, **kwargs: object)
         raise ValueError("This is not a mask and cannot be plotted")
     style: dict[str, Any] = {"color": "k", "alpha": 0.05, "label": "mask"} | kwargs
     ax = plt.gca() if ax is None else ax
-    edges = m.geom.axes["energy"].edges
+    edges: Any = m.geom.axes["energy"].edges  # Matplotlib converts quantities
     steps = np.diff(to_host(m.data).reshape(-1).astype(int), prepend=0, append=0)  # host: matplotlib draws NumPy arrays
     with quantity_support():
         for start, stop in zip(np.flatnonzero(steps > 0), np.flatnonzero(steps < 0), strict=True):

@@ -40,7 +40,8 @@ class EnergyDispersion2D(IRF):
         return (energy & migra) | offset
 
     @property
-    def _default_offset(self) -> u.Quantity:
+    def default_offset(self) -> u.Quantity:
+        """Offset of plots: 1 deg, or that of the only bin."""
         offset = self.axes["offset"]
         return offset.center if offset.nbin == 1 else u.Quantity([1.0], "deg")
 

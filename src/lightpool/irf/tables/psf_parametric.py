@@ -198,7 +198,7 @@ class ParametricPSF(PSF):
         ----------
         rad : Quantity, edges; by default 66 bins up to 0.66 deg
         """
-        axis = self._rad_axis() if rad is None else MapAxis.from_edges(u.Quantity(rad), name="rad")
+        axis = self.rad_axis() if rad is None else MapAxis.from_edges(u.Quantity(rad), name="rad")
         axes = MapAxes([self.axes["energy_true"], self.axes["offset"], axis])
         values = self.evaluate(None, **cast(dict[str, u.Quantity], axes.get_coord()))  # all axes are of numbers
         return PSF3D(axes=axes, data=values.value, unit=values.unit, meta=dict(self.meta))

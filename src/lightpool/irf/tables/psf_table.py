@@ -20,7 +20,8 @@ class PSF(IRF):
         """Normalise over the disk, in place."""
         super().normalize(axis_name=axis_name)
 
-    def _rad_axis(self) -> MapAxis:
+    def rad_axis(self) -> MapAxis:
+        """Return the axis of distances from the centre; a default one if the table has none."""
         if "rad" in self.axes.names:
             return self.axes["rad"]
         return RAD_AXIS_DEFAULT
@@ -33,7 +34,7 @@ class PSF(IRF):
         rad : Quantity
         **kwargs : Quantity by name of axis, broadcast with ``rad``
         """
-        axis = self._rad_axis()
+        axis = self.rad_axis()
         rad = u.Quantity(np.minimum(u.Quantity(rad).to_value(axis.unit), axis.edges_value[-1]), axis.unit)
         return self.integral(axis_name="rad", rad=rad, **kwargs).to("")
 
@@ -47,7 +48,7 @@ class PSF(IRF):
         **kwargs : Quantity by name of axis, broadcast with ``fraction``
         """
         shape = np.broadcast_shapes(*(np.shape(value) for value in kwargs.values()), np.shape(fraction))
-        rad = self._rad_axis().upsample(factor=factor).center
+        rad = self.rad_axis().upsample(factor=factor).center
         containment = self.containment(rad=rad.reshape(-1, *(1,) * len(shape)), **kwargs)
         nearest = np.argmin(np.abs(containment.value - fraction), axis=0)
         return rad[nearest].reshape(shape)

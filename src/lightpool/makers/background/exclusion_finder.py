@@ -73,7 +73,7 @@ class FoundExclusion:
         """
         from lightpool.plot.significance import plot_significance
 
-        return plot_significance(self.maps["sqrt_ts"], self.mask, levels, figure)
+        return plot_significance(cast(WcsNDMap, self.maps["sqrt_ts"]), self.mask, levels, figure)
 
 
 class ExclusionMaskFinder(Described):
@@ -166,7 +166,7 @@ class ExclusionMaskFinder(Described):
         is_stable = False
         while not is_stable and len(n_excluded) < self.max_rounds:
             maps = self.estimator.run(_measured(runs, maker, mask, geom))
-            kept = mask.data & ~self.significant(maps["sqrt_ts"])
+            kept = mask.data & ~self.significant(cast(WcsNDMap, maps["sqrt_ts"]))
             before, after = _n_excluded(mask.data, kept)
             if after == kept.shape[0] * kept.shape[1]:
                 raise ValueError(
@@ -181,7 +181,7 @@ class ExclusionMaskFinder(Described):
             log.warning("the exclusion still grows after %d rounds: %s pixels", self.max_rounds, n_excluded)
         return FoundExclusion(mask=cast(WcsNDMap, mask), maps=maps, n_excluded=tuple(n_excluded), is_stable=is_stable)
 
-    def significant(self, sqrt_ts: Map) -> Array:
+    def significant(self, sqrt_ts: WcsNDMap) -> Array:
         """Return the pixels to exclude in a map of significances; bool, shape (ny, nx), on the device of the map."""
         data = sqrt_ts.data
         xp = array_namespace(data)

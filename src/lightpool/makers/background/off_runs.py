@@ -16,7 +16,7 @@ from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, safe_with_off
 from lightpool.makers.fov_rotation import turns_against_the_sky
 from lightpool.makers.map import MapDatasetMaker
-from lightpool.maps import Map, WcsGeom
+from lightpool.maps import Map, WcsGeom, WcsNDMap
 from lightpool.typing import AngleLike, QuantityLike
 
 __all__ = ["OffRunsBackgroundMaker"]
@@ -58,7 +58,7 @@ class OffRunsBackgroundMaker(Maker):
         max_zenith_difference: AngleLike = "5 deg",
         max_time_difference: "QuantityLike | None" = None,
         acceptance: str = "background",
-        exclusion_mask: Map | None = None,
+        exclusion_mask: WcsNDMap | None = None,
         map_maker: MapDatasetMaker | None = None,
     ) -> None:
         if acceptance not in self.available_acceptances:
@@ -188,7 +188,7 @@ def _matrix(pointing: SkyCoord) -> NDArray[np.float64]:
     return fov_matrix(float(pointing.icrs.ra.rad), float(pointing.icrs.dec.rad))
 
 
-def _kept_pixels(mask: Map, geom: WcsGeom, pointing: SkyCoord, pointing_off: SkyCoord) -> Array:
+def _kept_pixels(mask: WcsNDMap, geom: WcsGeom, pointing: SkyCoord, pointing_off: SkyCoord) -> Array:
     """Return the pixels of the ON field that are not excluded once shifted to an OFF run; bool, shape (ny, nx)."""
     vectors = rotate(_matrix(pointing_off).T, geom.offset_vectors(pointing, mask.device))
     if mask.geom.frame != "icrs":
@@ -200,5 +200,4 @@ def _kept_pixels(mask: Map, geom: WcsGeom, pointing: SkyCoord, pointing_off: Sky
     zero = xp.zeros_like(x)
     column, row = (xp.astype(xp.floor(xp.where(inside, pixel, zero) + 0.5), xp.int64) for pixel in (x, y))
     values = xp.take(xp.reshape(mask.data, (-1,)), xp.reshape(row * n_x + column, (-1,)))
-    kept: Array = xp.reshape(values, x.shape) | ~inside
-    return kept
+    return xp.reshape(values, x.shape) | ~inside

@@ -16,7 +16,7 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.errors import GeometryError
 from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, safe_with_off
-from lightpool.maps import Map, WcsGeom
+from lightpool.maps import Map, WcsGeom, WcsNDMap
 from lightpool.typing import AngleLike
 
 __all__ = ["AdaptiveRingBackgroundMaker", "RingBackgroundMaker"]
@@ -101,7 +101,7 @@ class RingBackgroundMaker(_RingMaker):
         self.width = _angle("width", width)
         self.exclusion_mask = checked_mask(exclusion_mask)
 
-    def kernel(self, image: Map) -> NDArray[np.float64]:
+    def kernel(self, image: WcsNDMap) -> NDArray[np.float64]:
         """Return the ring on the pixels of a map, 1 or 0, on the host."""
         return self._ring(image.geom).kernel()
 
@@ -198,7 +198,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
                 f"{self.r_in + self.width}"
             )
 
-    def kernels(self, image: Map) -> list[NDArray[np.float64]]:
+    def kernels(self, image: WcsNDMap) -> list[NDArray[np.float64]]:
         """Return the rings on the pixels of a map, 1 or 0, on the host, in the order in which they are tried."""
         return [ring.kernel() for ring in self._rings(image.geom)]
 
