@@ -39,7 +39,7 @@ def test_an_unknown_device_is_one_line_that_says_what_is_there(run, tmp_path):
     done = run("demo", "--output", tmp_path, "--device", "gpu")
     assert done.exit_code == 2
     assert "device 'gpu' is not known" in done.output
-    assert "Here there is: cpu" in done.output
+    assert "Available devices: cpu" in done.output
     assert "Traceback" not in done.output
 
 

@@ -1,29 +1,29 @@
-"""Objects that refuse to be given an attribute that they would never look at."""
+"""Objects that refuse attributes that they would never read."""
 
 import inspect
 from difflib import get_close_matches
 from functools import lru_cache
-from typing import Any, ClassVar
+from typing import ClassVar
 
 __all__ = ["KnownAttributes", "is_own_class", "settable_attributes", "unknown_attribute"]
 
 
 class KnownAttributes:
-    """Refuses a public attribute that the class does not know, such as a setting whose name is misspelled.
+    """Refuses public attributes that the class does not know, such as a setting whose name is misspelled.
 
     Known are the parameters of ``__init__`` and what the class declares or defines: annotations, class attributes and
-    properties. In place of a method only another function can be set. Classes outside of the package that are derived
+    properties. A method can only be replaced by another function. Classes outside of the package that are derived
     from one of it may add whatever they like.
     """
 
     _consumed: ClassVar[tuple[str, ...]] = ()
     """Parameters of ``__init__`` that are not kept under their name."""
 
-    def _keep(self, **state: Any) -> None:
-        """Set private attributes at once, in the constructors of what is made by the hundred."""
+    def _keep(self, **state: object) -> None:
+        """Set private attributes at once, without checks: for objects that are created by the hundred."""
         self.__dict__.update(state)
 
-    def __setattr__(self, name: str, value: Any) -> None:
+    def __setattr__(self, name: str, value: object) -> None:
         kind: type = type(self)
         is_known = name[:1] == "_" or name in self.__dict__ or name in _known(kind)
         # Tests replace methods.
@@ -33,12 +33,18 @@ class KnownAttributes:
 
 
 def settable_attributes(kind: type) -> list[str]:
-    """Public attributes that can be set on the objects of a class, sorted."""
+    """Return the public attributes that can be set on the objects of a class, sorted."""
     return sorted(name for name in _known(kind) if not name.startswith("_") and _is_settable(kind, name))
 
 
 def unknown_attribute(kind: type, name: str) -> str:
-    """Text of the error for an attribute that is not there, with those that can be set."""
+    """Return the text of the error for an unknown attribute, with those that can be set.
+
+    Parameters
+    ----------
+    kind : class of the object
+    name : str
+    """
     settable = settable_attributes(kind)
     close = get_close_matches(name, settable, n=1)
     hint = f"; did you mean {close[0]!r}?" if close else "."
@@ -53,7 +59,7 @@ def _is_settable(kind: type, name: str) -> bool:
 
 
 def is_own_class(kind: type) -> bool:
-    """Whether a class is one of the package, not derived from it by a user."""
+    """Return whether a class is one of the package, not derived from it by a user."""
     return kind.__module__.startswith("lightpool.")
 
 
@@ -64,7 +70,7 @@ class _Anything(frozenset[str]):
 
 @lru_cache(maxsize=256)
 def _known(kind: type) -> frozenset[str]:
-    """Names that may be set on the objects of a class."""
+    """Return the names that may be set on the objects of a class."""
     if not is_own_class(kind):
         return _Anything()
     names: set[str] = set()

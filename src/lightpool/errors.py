@@ -1,4 +1,4 @@
-"""The exception classes of the package; every one is also the built-in that describes it best."""
+"""The exception classes of the package; each one also derives from the built-in exception that fits best."""
 
 __all__ = [
     "ConfigError",
@@ -30,11 +30,11 @@ class LightpoolError(Exception):
 
 
 class ConfigError(LightpoolError, ValueError):
-    """A settings file asks for what is not known or does not fit; names its lines and keys."""
+    """A settings file has settings that are unknown or do not match; names its lines and keys."""
 
 
 class DeviceError(LightpoolError, RuntimeError):
-    """A device was asked for that is not there, or an array was met on another device than expected."""
+    """A device is not available, or an array is on another device than expected."""
 
 
 class FolderInUseError(LightpoolError, RuntimeError):
@@ -42,43 +42,43 @@ class FolderInUseError(LightpoolError, RuntimeError):
 
 
 class FormatError(LightpoolError, ValueError):
-    """A file is there but does not hold what its format asks for: a column, a unit, an axis, a keyword."""
+    """A file does not contain what its format requires: a column, a unit, an axis, a keyword."""
 
 
 class DamagedFileError(FormatError):
-    """A file is cut off, or its bytes are not those that were written: it is to be fetched again."""
+    """A file is truncated, or its bytes are not those that were written: download it again."""
 
 
 class MissingColumnError(FormatError):
-    """A table lacks a column that its format asks for."""
+    """A table lacks a column that its format requires."""
 
 
 class WrongUnitError(FormatError):
-    """A column has no unit, an unknown one, or one of another kind."""
+    """A column has no unit, an unknown unit, or one of the wrong dimension."""
 
 
 class MissingDataError(LightpoolError, FileNotFoundError):
-    """A file, an HDU or a table row that an index promises is not there."""
+    """A file, an HDU or a table row that an index refers to does not exist."""
 
 
 class UnreadableFileError(LightpoolError, OSError):
-    """A file is there, but the system does not let it be read: permissions, or a fault of the disk."""
+    """A file exists but cannot be read: because of its permissions, or a fault of the disk."""
 
 
 class GeometryError(LightpoolError, ValueError):
-    """Two geometries or sets of axes were combined that do not fit."""
+    """Two geometries or sets of axes do not match."""
 
 
 class InputChangedError(LightpoolError, RuntimeError):
-    """A file that a reduction reads was changed while it ran; names the file. What is done is kept."""
+    """A file that a reduction reads was changed while it ran; names the file. Completed results are kept."""
 
 
 class NoOverlapError(GeometryError):
-    """A cutout lies wholly outside the map that it is cut from."""
+    """A cutout lies entirely outside of the map."""
 
 
 class OutOfMemoryError(LightpoolError, MemoryError):
-    """Something larger was asked for than a device has free; says how much of each, and what to change."""
+    """Something needs more memory than a device has free; says how much of each, and what to change."""
 
 
 class ReductionError(LightpoolError, RuntimeError):
@@ -102,11 +102,11 @@ class ReductionError(LightpoolError, RuntimeError):
 
 
 class RemoteFileError(LightpoolError, ValueError):
-    """A file or folder is named by an address on the network, and such files cannot be read."""
+    """A file or folder is given by a network address, and such files cannot be read."""
 
 
 class ResumeError(LightpoolError, RuntimeError):
-    """A reduction cannot go on from what is in its folder; says what differs and what to do."""
+    """A reduction cannot be resumed from its folder; says what differs and what to do."""
 
 
 class TransferError(LightpoolError, TypeError):
@@ -118,8 +118,8 @@ class TimeLimitError(LightpoolError, TimeoutError):
 
 
 class VersionMismatchError(LightpoolError, RuntimeError):
-    """A worker runs other code than the process that gave it its work; names both versions."""
+    """A worker runs other code than the process that assigned its work; names both versions."""
 
 
 class WorkerDiedError(LightpoolError, RuntimeError):
-    """A process that reduced observations ended before it was done; says which observations and how it ended."""
+    """A process that reduced observations ended early; says which observations and how it ended."""

@@ -1,7 +1,7 @@
-"""The names that packages show, and what is said about names that only Gammapy has."""
+"""The public names of packages, and explanations for names that only Gammapy has."""
 
 import sys
-from typing import Any
+from typing import NoReturn
 
 __all__ = ["explain", "install", "only_in_gammapy", "show_public"]
 
@@ -35,7 +35,7 @@ NAMES = {
 
 
 def only_in_gammapy(module: str, name: str) -> bool:
-    """Whether Gammapy has a name where lightpool has none.
+    """Return whether Gammapy has a name where lightpool has none.
 
     Parameters
     ----------
@@ -47,7 +47,7 @@ def only_in_gammapy(module: str, name: str) -> bool:
 
 
 def explain(module: str, name: str) -> str:
-    """Text of the error about a name that lightpool does not have.
+    """Return the text of the error about a name that lightpool does not have.
 
     Parameters
     ----------
@@ -68,7 +68,7 @@ def explain(module: str, name: str) -> str:
 
 
 def show_public(module: str) -> None:
-    """Have a package show the names in its ``__all__`` alone, and explain those that Gammapy has and it has not.
+    """Let a package show only the names in its ``__all__``, and explain those that only Gammapy has.
 
     Its modules stay importable, and are reached as attributes once they are imported.
 
@@ -78,7 +78,7 @@ def show_public(module: str) -> None:
     """
     package = sys.modules[module]
 
-    def get(name: str) -> Any:
+    def get(name: str) -> NoReturn:
         raise AttributeError(explain(module, name), name=name, obj=package)
 
     # set like this, and not defined in each package, so that a type checker still sees names that are not there
@@ -86,19 +86,19 @@ def show_public(module: str) -> None:
 
 
 class _Explainer:
-    """Last of the finders of modules: it explains what Gammapy has and lightpool has not.
+    """Last of the finders of modules: it explains names that Gammapy has and lightpool does not.
 
     ``from package import name`` hides what ``__getattr__`` raises, and looks for a module of that name instead.
     """
 
     @staticmethod
-    def find_spec(fullname: str, path: Any = None, target: Any = None) -> None:
+    def find_spec(fullname: str, path: object = None, target: object = None) -> None:
         module, _, name = fullname.rpartition(".")
         if module.partition(".")[0] == "lightpool" and only_in_gammapy(module, name):
             raise ImportError(explain(module, name), name=fullname)
 
 
 def install() -> None:
-    """Have imports explained from now on."""
+    """Explain failed imports from now on."""
     if not any(isinstance(finder, _Explainer) for finder in sys.meta_path):
         sys.meta_path.append(_Explainer())

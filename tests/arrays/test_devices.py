@@ -70,7 +70,7 @@ def test_default_is_the_nearest_of_block_call_and_environment(no_default, monkey
 
 @pytest.mark.parametrize("name", ["gpu", "cpu:1", "cuda:one", "strict:2", ""])
 def test_unknown_device_is_answered_with_those_there_are(name):
-    with pytest.raises(DeviceError, match=r"is not known; devices are 'cpu', 'cuda'.*Here there is: cpu"):
+    with pytest.raises(DeviceError, match=r"is not known; devices are 'cpu', 'cuda'.*Available devices: cpu"):
         find_device(name)
 
 

@@ -105,7 +105,7 @@ def test_the_command_that_installs_cupy_fits_the_driver(fresh, version, extra):
     fresh.setattr(libraries, "find_spec", lambda name: None)
     with pytest.raises(DeviceError, match=rf"'cuda': .*'cupy' is not installed; .*pip install .*\[{extra}") as caught:
         find_device("cuda")
-    assert "Here there is: cpu." in str(caught.value)
+    assert "Available devices: cpu." in str(caught.value)
 
 
 @pytest.mark.parametrize(("name", "extra"), [("torch", "torch"), ("torch:cuda", "torch"), ("strict", "test")])

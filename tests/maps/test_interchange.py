@@ -216,7 +216,9 @@ def test_maps_on_two_devices_do_not_meet_in_silence(where, meet):
     if "torch" in where:
         pytest.importorskip("torch")
     one, other = (Map.from_geom(GEOM, data=VALUES, device=name) for name in where)
-    with pytest.raises(DeviceError, match=rf"'{where[0]}' meets what lives on '{where[1]}'; .*\.to\(\"{where[0]}\"\)"):
+    with pytest.raises(
+        DeviceError, match=rf"'{where[0]}' is combined with one on '{where[1]}'; .*\.to\(\"{where[0]}\"\)"
+    ):
         meet(one, other)
 
 
@@ -226,7 +228,7 @@ def test_arrays_of_the_host_are_sent_to_a_map_and_those_of_other_devices_are_not
     assert_array_equal(to_host((m * VALUES).data), VALUES**2)
     for name in {"strict", "torch"} - {backend.device.name}:
         other = Map.from_geom(GEOM, data=VALUES, device=name).data
-        with pytest.raises(DeviceError, match=rf"'{backend.device}' meets what lives on '{name}'"):
+        with pytest.raises(DeviceError, match=rf"'{backend.device}' is combined with one on '{name}'"):
             m * other
 
 

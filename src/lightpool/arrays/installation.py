@@ -1,4 +1,4 @@
-"""What this installation can do: versions, devices with their memory, what works, and what to install for the rest."""
+"""State of this installation: versions, devices with their memory, what works, and what to install for the rest."""
 
 import os
 import platform
@@ -6,7 +6,7 @@ import re
 from dataclasses import asdict, dataclass
 from importlib import metadata
 from importlib.util import find_spec
-from typing import Any, cast
+from typing import cast
 
 import numpy as np
 
@@ -36,14 +36,14 @@ _LIBRARIES = {"cuda": "CuPy", "torch": "PyTorch", "strict": "array-api-strict"}
 
 @dataclass(frozen=True)
 class DeviceReport:
-    """A device and how it does.
+    """A device and its state.
 
     Attributes
     ----------
     name : str
     library, hardware : str, in words
     memory_free, memory_total : int or None, in bytes; None where that is not known
-    problem : str, what goes wrong in `device_problem`; empty if nothing does
+    problem : str, from `device_problem`; empty if the device works
     """
 
     name: str
@@ -64,7 +64,7 @@ class DeviceReport:
 
 @dataclass(frozen=True)
 class Installation:
-    """What `describe_installation` found; ``str()`` is for people, `to_dict` for programs.
+    """Result of `describe_installation`; ``str()`` is for people, `to_dict` for programs.
 
     Attributes
     ----------
@@ -74,7 +74,7 @@ class Installation:
     default_precision : str, ``double`` or ``single``, or why it is neither
     devices : tuple of DeviceReport
     driver : CudaDriver or None
-    missing : dict of str, what to do for the kinds of devices, and for the plots, that are not there
+    missing : dict of str, what to do for devices and plots that are not available
     versions : dict of str, of the dependencies that are installed
     """
 
@@ -88,8 +88,8 @@ class Installation:
     missing: dict[str, str]
     versions: dict[str, str]
 
-    def to_dict(self) -> dict[str, Any]:
-        """Plain numbers, texts, lists and dictionaries, as JSON has them."""
+    def to_dict(self) -> dict[str, object]:
+        """Return numbers, texts, lists and dictionaries, as in JSON."""
         return asdict(self)
 
     def __str__(self) -> str:
@@ -113,7 +113,7 @@ class Installation:
 
 
 def describe_installation() -> Installation:
-    """Look at what is there; each device does a small piece of work."""
+    """Describe this installation; each device is tested with a small calculation."""
     try:
         default = get_default_device().name
     except DeviceError as error:
@@ -141,7 +141,7 @@ def _report(name: str) -> DeviceReport:
         device = find_device(name)
         library, hardware = _in_words(device)
         free, total = free_memory(device), total_memory(device)
-    except Exception as error:  # a device that is counted but does not answer is told, and the others are told too
+    except Exception as error:  # a device that does not respond is reported, and so are the others
         return DeviceReport(name, "", "", None, None, _first_line(error))
     return DeviceReport(name, library, hardware, free, total, device_problem(device))
 
@@ -151,7 +151,7 @@ def _first_line(error: Exception) -> str:
 
 
 def _in_words(device: Device) -> tuple[str, str]:
-    """Name the library with its version, and the hardware."""
+    """Return the library with its version, and the hardware."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if device.is_host:
         return f"NumPy {np.__version__}", f"{cores} core(s)"
@@ -174,13 +174,14 @@ def _in_words(device: Device) -> tuple[str, str]:
 
 
 def device_problem(device: str | Device) -> str:
-    """Say what goes wrong in a small piece of each kind of work on a device: binning, products, transforms.
+    """Test a device with a small calculation of each kind: binning, products, transforms.
 
     A library may load and count devices, and still lack what its compiler or its Fourier transforms need.
 
     Returns
     -------
-    problem : str, empty if the results are those of NumPy
+    problem : str
+        What fails; empty if the results are those of NumPy.
     """
     try:
         target = find_device(device)
@@ -191,7 +192,7 @@ def device_problem(device: str | Device) -> str:
         product = on_device @ target.xp.permute_dims(on_device, (1, 0))
         smooth = convolve_fft(on_device, to_device(np.ones((1, 3)), target))
         results = [to_host(x) for x in (counts, product, smooth)]
-    except Exception as error:  # a report of what does not work must not end with it
+    except Exception as error:  # a report of what fails must not fail itself
         return _first_line(error)
     expected = [[1, 0, 2, 1], values @ values.T, [[2.5, 3.5, 3.0], [4.0, 7.0, 7.0]]]
     wrong = [not np.allclose(x, y) for x, y in zip(results, expected, strict=True)]
@@ -200,7 +201,7 @@ def device_problem(device: str | Device) -> str:
 
 
 def _missing(names: list[str]) -> dict[str, str]:
-    """Say what to do for each kind of device that is not there, and for plots."""
+    """Return what to do for each kind of device that is not available, and for plots."""
     missing = {}
     for kind in _LIBRARIES:
         if any(name.partition(":")[0] == kind for name in names):
@@ -221,7 +222,7 @@ def _missing(names: list[str]) -> dict[str, str]:
 
 
 def _versions() -> dict[str, str]:
-    """Versions of the packages that lightpool asks for, those of its extras included, if they are installed."""
+    """Return the versions of the installed packages that lightpool and its extras require."""
     try:
         requirements = metadata.requires("lightpool") or []
     except metadata.PackageNotFoundError:  # a checkout that is not installed

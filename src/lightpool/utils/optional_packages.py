@@ -1,4 +1,4 @@
-"""Packages that only some uses need, and the commands that messages to the user name: to install them, to go on."""
+"""Optional packages, and the commands that messages recommend: to install them, or to run lightpool."""
 
 import json
 import shlex
@@ -17,7 +17,7 @@ _CHECKOUT = Path(__file__).parents[3]
 
 
 def install_command(extra: str) -> str:
-    """Shell command that adds an extra to this installation, wherever lightpool was installed from.
+    """Return the shell command that adds an extra to this installation, wherever lightpool was installed from.
 
     The command names the interpreter that runs now, because ``pip`` alone may belong to another environment, and the
     checkout, archive or repository that lightpool was installed from, because only an installation from a package
@@ -31,7 +31,7 @@ def install_command(extra: str) -> str:
 
 
 def _origin(extra: str) -> str:
-    """What pip must be asked for; the origin is in ``direct_url.json`` (PEP 610) unless it was a package index."""
+    """Return what pip has to install; the origin is in ``direct_url.json`` (PEP 610) unless it was a package index."""
     try:
         text = metadata.distribution("lightpool").read_text("direct_url.json")
     except metadata.PackageNotFoundError:  # run from a checkout that is not installed
@@ -48,7 +48,7 @@ def _origin(extra: str) -> str:
 
 
 def command_line() -> str:
-    """Call of the command line that works in the user's shell: ``lightpool`` if that is this one, else its path."""
+    """Return the call of the command line that works in the shell: ``lightpool`` if that is this one, else its path."""
     script = Path(sys.executable).with_name("lightpool")
     found = shutil.which("lightpool")
     if found is not None and Path(found).resolve() == script.resolve():
@@ -59,7 +59,7 @@ def command_line() -> str:
 
 
 def require_package(name: str, *, extra: str, purpose: str) -> ModuleType:
-    """Import a package that an extra brings.
+    """Import a package that an extra installs.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Progress on a terminal or in a notebook. Nothing is shown unless it is asked for, and nothing in a pipe or a file.
+"""Progress on a terminal or in a notebook. It is shown on request only, and never in a pipe or a file.
 
 The switch is that of Gammapy::
 
@@ -12,26 +12,30 @@ import threading
 import time
 from collections.abc import Generator, Iterable, Iterator, Sized
 from contextlib import ExitStack, contextmanager
-from typing import Any, TypeVar
+from typing import TYPE_CHECKING, TypeVar
 
 __all__ = ["SHOW_PROGRESS_BAR", "bar_on", "busy", "live", "print_line", "progress_bar", "shown", "terminal"]
 
+if TYPE_CHECKING:
+    from rich.console import Console
+    from rich.progress import Progress
+
 SHOW_PROGRESS_BAR = False
-"""Whether loops over observations and files show how far they are."""
+"""Whether loops over observations and files show their progress."""
 
 _PATIENCE = 1.0
 """Seconds that work may take before anything is shown."""
 
 T = TypeVar("T")
 
-_consoles: list[Any] = []
-"""The console of what is drawn now, if anything is."""
+_consoles: "list[Console]" = []
+"""The console that is drawn on now, if there is one."""
 
 _in_use = threading.Lock()  # a bar inside another would garble it
 
 
 def print_line(text: str) -> None:
-    """Print a line on standard error as it is, however long; above what is drawn there."""
+    """Print a line on standard error unchanged, however long; above a progress bar if there is one."""
     if _consoles:
         from rich.text import Text
 
@@ -42,8 +46,14 @@ def print_line(text: str) -> None:
 
 
 @contextmanager
-def live(drawing: Any, console: Any) -> Iterator[None]:
-    """Draw a bar or a status of rich inside a ``with`` block."""
+def live(drawing: "Progress", console: "Console") -> Iterator[None]:
+    """Draw a progress bar of rich inside a ``with`` block.
+
+    Parameters
+    ----------
+    drawing : rich.progress.Progress, not started yet
+    console : rich.console.Console
+    """
     drawing.start()
     _consoles.append(console)
     try:
@@ -53,15 +63,15 @@ def live(drawing: Any, console: Any) -> Iterator[None]:
         drawing.stop()
 
 
-def terminal() -> Any:
-    """Console of rich on standard error."""
+def terminal() -> "Console":
+    """Return a console of rich on standard error."""
     from rich.console import Console
 
     return Console(stderr=True)
 
 
-def _console() -> Any:
-    """Where progress is shown, None if it is not."""
+def _console() -> "Console | None":
+    """Return the console on which progress is shown; None if it is not shown."""
     if not SHOW_PROGRESS_BAR or not (_is_terminal() or "ipykernel" in sys.modules):
         return None
     try:
@@ -87,7 +97,7 @@ def shown() -> Iterator[None]:
 
 
 def progress_bar(iterable: Iterable[T], desc: str = "", total: int | None = None) -> Iterable[T]:
-    """Go through something and show how far it is, if that is asked for and takes longer than a second.
+    """Iterate and show the progress, if that was requested and takes longer than a second.
 
     Parameters
     ----------
@@ -106,7 +116,7 @@ def progress_bar(iterable: Iterable[T], desc: str = "", total: int | None = None
     return _with_bar(iterable, desc, total, console)
 
 
-def _with_bar(iterable: Iterable[T], desc: str, total: int | None, console: Any) -> Generator[T, None, None]:
+def _with_bar(iterable: Iterable[T], desc: str, total: int | None, console: "Console") -> Generator[T, None, None]:
     if not _in_use.acquire(blocking=False):
         yield from iterable
         return
@@ -124,18 +134,22 @@ def _with_bar(iterable: Iterable[T], desc: str, total: int | None, console: Any)
         _in_use.release()
 
 
-def bar_on(console: Any) -> Any:
-    """Progress bar of rich, which is not started yet."""
+def bar_on(console: "Console") -> "Progress":
+    """Return a progress bar of rich, not started yet."""
     from rich import progress
 
-    columns = [progress.TextColumn("{task.description}"), progress.BarColumn(), progress.MofNCompleteColumn()]
+    columns: list[progress.ProgressColumn] = [
+        progress.TextColumn("{task.description}"),
+        progress.BarColumn(),
+        progress.MofNCompleteColumn(),
+    ]
     columns += [progress.TimeElapsedColumn(), progress.TimeRemainingColumn()]
     return progress.Progress(*columns, console=console)
 
 
 @contextmanager
 def busy(text: str) -> Iterator[None]:
-    """Show that something is being done, if that is asked for and takes longer than a second."""
+    """Show that work is going on, if that was requested and it takes longer than a second."""
     console = _console()
     if console is None or not _in_use.acquire(blocking=False):
         yield

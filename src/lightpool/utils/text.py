@@ -1,4 +1,4 @@
-"""Text that comes from files, made safe to show."""
+"""Text from files, made safe to display."""
 
 import re
 
@@ -12,7 +12,7 @@ characters, which stand for the bytes of file names that are no text."""
 
 
 def printable(text: object) -> str:
-    r"""Text of an object with control characters as escapes, so that a terminal obeys none of them.
+    r"""Return the text of an object with control characters as escapes, so that a terminal obeys none of them.
 
     Headers, file names and error texts come from files of anybody. What goes to a terminal, a log or a page goes
     through this function once, where it leaves the program.

@@ -1,4 +1,4 @@
-"""How many threads the linear algebra of a process uses."""
+"""The number of threads that linear algebra uses in a process."""
 
 import os
 from collections.abc import Iterator
@@ -11,7 +11,7 @@ _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLI
 
 @contextmanager
 def one_thread_each() -> Iterator[None]:
-    """Let processes that are started inside use one thread for linear algebra: there is one process per core."""
+    """Let processes that the block starts use one thread each for linear algebra: there is one process per core."""
     before = {name: os.environ.get(name) for name in _THREADS}
     os.environ.update(dict.fromkeys(_THREADS, "1"))
     try:

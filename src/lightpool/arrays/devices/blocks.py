@@ -1,8 +1,9 @@
 """Working through arrays in pieces, for the sake of the processor's cache or of memory.
 
-NumPy makes a new array for every step of a formula. For a map, such an array comes fresh from the operating system,
+NumPy makes a new array for every step of a formula. For a map, such an array is fresh memory from the operating system,
 which costs many times what the arithmetic does; pieces of a few thousand points stay in the processor's cache. Blocks
-of some hundred MB serve another end, on all devices: that the arrays on the way to a result fit beside it.
+of some hundred MB serve another purpose, on all devices: the intermediate arrays must fit in memory along with the
+result.
 """
 
 import math
@@ -21,9 +22,9 @@ BLOCK = 8192
 """Number of float64 in a piece: 64 KiB."""
 
 MOST_BYTES = 2**28
-"""What the arrays on the way to a result take at most, 256 MiB: larger blocks are no faster, on a GPU either."""
+"""Most bytes of the intermediate arrays, 256 MiB: larger blocks are not faster, not even on a GPU."""
 
-_SHARE = 4  # such arrays take no more than one part in so many of what a device has free
+_SHARE = 4  # intermediate arrays take at most one part in so many of the free memory of a device
 
 _BUFFER = 256
 """Elements that NumPy copies at once from a window, 2 KiB; by default they are 8192."""
@@ -31,10 +32,10 @@ _BUFFER = 256
 
 @contextmanager
 def quiet_on_windows() -> Iterator[None]:
-    """Arithmetic of NumPy on parts of images: in half the time, and without warnings of what is not finite.
+    """Halve the time of arithmetic of NumPy on windows of images, without warnings of values that are not finite.
 
-    NumPy copies the rows of a window, which do not stand together in memory, into a buffer before it computes. A small
-    buffer stays in the processor's first cache.
+    NumPy copies the rows of a window, which are not contiguous in memory, into a buffer before it computes. A small
+    buffer stays in the first-level cache.
     """
     with np.errstate(invalid="ignore", over="ignore"):  # it puts the size of the buffer back too
         np.setbufsize(_BUFFER)
@@ -42,13 +43,27 @@ def quiet_on_windows() -> Iterator[None]:
 
 
 def blocks(n: int, size: int = BLOCK) -> Iterator[slice]:
-    """Slices of at most ``size`` that cover range(n)."""
+    """Return slices that cover range(n).
+
+    Parameters
+    ----------
+    n : int
+    size : int
+        Length of a slice, at most.
+    """
     size = max(size, 1)
     return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 def pieces(shape: Sequence[int], size: int = 8 * BLOCK) -> Iterator[tuple[slice, ...]]:
-    """Indices that cut an array into pieces of at most ``size`` elements, whole images where they are not larger."""
+    """Yield indices that cut an array into pieces, of whole images where these are not larger.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    size : int
+        Number of elements of a piece, at most.
+    """
     if math.prod(shape) <= size or not shape:
         yield (slice(None),) * len(shape)
         return
@@ -59,15 +74,15 @@ def pieces(shape: Sequence[int], size: int = 8 * BLOCK) -> Iterator[tuple[slice,
 
 
 def blocks_that_fit(n: int, n_bytes: int, device: Device) -> list[slice]:
-    """Slices that cover range(n), such that the work on each fits in a share of the memory of a device.
+    """Return slices that cover range(n), such that the work on each fits in a share of the memory of a device.
 
     Parameters
     ----------
     n : int
     n_bytes : int
-        What the arrays on the way to a result take for each of the ``n``.
+        Bytes of the intermediate arrays for each of the ``n``.
     device : Device
-        On the host the blocks depend on the sizes alone, so that the bits of a result never depend on free memory.
+        On the host the blocks depend on the sizes alone, so that results do not depend on the free memory.
     """
     if n * n_bytes <= UNCHECKED_BYTES:
         return [slice(0, n)]
@@ -77,11 +92,11 @@ def blocks_that_fit(n: int, n_bytes: int, device: Device) -> list[slice]:
 
 
 def in_blocks(make: Callable[[slice], Array], n: int, n_bytes: int, device: Device, axis: int = 0) -> Array:
-    """Array that is made block by block along an axis of length ``n``; see `blocks_that_fit`.
+    """Compute an array block by block along an axis of length ``n``; see `blocks_that_fit`.
 
     Parameters
     ----------
-    make : function of a slice of range(n), gives the part of the array
+    make : function of a slice of range(n) that returns that part of the array
     n, n_bytes, device : see `blocks_that_fit`
     axis : int, not negative or counted from the end
     """
@@ -89,7 +104,14 @@ def in_blocks(make: Callable[[slice], Array], n: int, n_bytes: int, device: Devi
 
 
 def joined(make: Callable[[slice], Array], slices: Sequence[slice], axis: int = 0) -> Array:
-    """Array that is made part by part along an axis, of slices that cover it; no two parts are there at a time."""
+    """Compute an array part by part along an axis; there are never two parts in memory.
+
+    Parameters
+    ----------
+    make : function of a slice that returns that part of the array
+    slices : sequence of slices that cover the axis
+    axis : int, not negative or counted from the end
+    """
     first = make(slices[0])
     if len(slices) == 1:
         return first

@@ -1,11 +1,10 @@
-"""What the NVIDIA driver says about itself, without CuPy or PyTorch."""
+"""What the NVIDIA driver reports about itself, without CuPy or PyTorch."""
 
 import ctypes
 import sys
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 __all__ = ["CudaDriver", "cuda_driver"]
 
@@ -15,12 +14,12 @@ _KERNEL_MODULE = Path("/proc/driver/nvidia/version")
 
 @dataclass(frozen=True)
 class CudaDriver:
-    """A driver that is loaded.
+    """A loaded driver.
 
     Attributes
     ----------
-    release : str, such as ``580.65.06``; empty where the system does not tell
-    cuda : pair of int, the newest CUDA that it knows
+    release : str, such as ``580.65.06``; empty if the system does not report it
+    cuda : pair of int, the newest CUDA version that it supports
     gpus : tuple of str, names of the GPUs that this process sees
     """
 
@@ -36,7 +35,7 @@ class CudaDriver:
 
 @lru_cache(maxsize=1)
 def cuda_driver() -> CudaDriver | None:
-    """Driver of NVIDIA GPUs; None where there is none."""
+    """Return the driver of NVIDIA GPUs; None if there is none."""
     try:
         library = ctypes.CDLL(_LIBRARY)
     except OSError:
@@ -56,7 +55,7 @@ def _release() -> str:
     return next((word for word in words if word[0].isdigit() and "." in word), "")
 
 
-def _names_of_gpus(library: Any) -> tuple[str, ...]:
+def _names_of_gpus(library: ctypes.CDLL) -> tuple[str, ...]:
     count = ctypes.c_int(0)
     if library.cuInit(0) != 0 or library.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return ()

@@ -1,7 +1,7 @@
-"""Small tables on devices: kept by content, so that a table that is there does not travel again, and sent together.
+"""Small tables on devices: cached by content, so that no table is copied twice, and copied together.
 
-A transfer of a few numbers takes as long as one of a hundred thousand. So what is known to be needed soon is announced,
-and travels with the first table that is needed: the tables of an observation cross in one array.
+Copying a few numbers takes as long as copying a hundred thousand. So tables that are known to be needed soon are
+announced, and are copied with the first table that is needed: those of an observation cross in one array.
 """
 
 import hashlib
@@ -22,13 +22,13 @@ from lightpool.arrays.devices.staging import Uploads
 __all__ = ["MAX_CONSTANT_BYTES", "MAX_KEPT_BYTES", "Constant", "announce_constants", "constant", "forget_constants"]
 
 MAX_CONSTANT_BYTES = 2**22
-"""A larger array is no small table: it travels by itself each time."""
+"""A larger array is not a small table: it is copied by itself each time."""
 
 MAX_KEPT_BYTES = 2**26
-"""What one device keeps at most."""
+"""Most bytes that are kept on one device."""
 
 _LONG = 256
-"""Longer contents are known by a checksum of 128 bits."""
+"""Longer contents, in bytes, are identified by a checksum of 128 bits."""
 
 HostArray = np.ndarray[Any, Any]
 Content = tuple[str, tuple[int, ...], bytes]
@@ -37,42 +37,43 @@ Content = tuple[str, tuple[int, ...], bytes]
 
 @dataclass(frozen=True, eq=False)
 class Constant:
-    """A small table, an array on the host that is not changed any more.
+    """A small table: an array on the host that is never changed.
 
     Attributes
     ----------
-    values : ndarray
+    values : NumPy array
     """
 
     values: HostArray
 
     @cached_property
     def content(self) -> Content:
-        """By what devices know it."""
+        """Data type, shape and bytes, or their checksum: what identifies it on devices."""
         data = self.values.tobytes()
         short = data if len(data) <= _LONG else hashlib.blake2b(data, digest_size=16).digest()
         return self.values.dtype.str, self.values.shape, short
 
     def on(self, device: Device) -> Array:
-        """Array on a device that nobody writes to; it crosses only if none of this content is there."""
+        """Return a read-only array on a device; it is copied only if no array of this content is there."""
         if device.is_host or not self.is_small:
             return to_device(self.values, device)
         return _shelf_on(device).find(self)
 
     @property
     def is_small(self) -> bool:
-        """Whether devices keep it."""
+        """Whether it is small enough to be kept on devices."""
         return 0 < self.values.nbytes <= MAX_CONSTANT_BYTES
 
 
-def constant(x: Any, device: str | Device | None = None, *, dtype: str | None = None) -> Array:
-    """Array on a device that nobody writes to; it crosses only if no array of this content is there.
+def constant(x: object, device: str | Device | None = None, *, dtype: str | None = None) -> Array:
+    """Return a read-only array on a device; it is copied only if no array of this content is there.
 
     Parameters
     ----------
-    x : array on the host, or one that is on the device already and comes back itself
+    x : array on the host, or one that is on the device already and is returned itself
     device : str, Device or None (the default device)
-    dtype : name of the data type that is wanted, that of ``x`` by default
+    dtype : str, optional
+        Name of the data type, that of ``x`` by default.
 
     Returns
     -------
@@ -85,9 +86,14 @@ def constant(x: Any, device: str | Device | None = None, *, dtype: str | None = 
 
 
 def announce_constants(constants: Iterable[Constant], device: str | Device | None = None) -> None:
-    """Say which constants will be asked for: they travel with the next one that has to.
+    """Announce constants that will be needed: they are copied together with the next one that is.
 
-    Nothing depends on it but the number of transfers. What is there already, and what is large, is left out.
+    This only reduces the number of transfers. Constants that are there already, and large ones, are left out.
+
+    Parameters
+    ----------
+    constants : iterable of Constant
+    device : str, Device or None (the default device)
     """
     target = find_device(device)
     if not target.is_host:
@@ -95,13 +101,13 @@ def announce_constants(constants: Iterable[Constant], device: str | Device | Non
 
 
 def forget_constants(device: str | Device | None = None) -> None:
-    """Drop what a device keeps; arrays in use stay alive as long as they are used."""
+    """Drop the constants that are kept on a device; arrays in use stay alive as long as they are used."""
     with _lock:
         _shelves.pop(find_device(device).name, None)
 
 
 class _Shelf:
-    """Constants on one device, in packs as they travelled: a pack is one array, its constants are views of it."""
+    """Constants on one device, in packs as they were copied: a pack is one array, its constants are views of it."""
 
     def __init__(self, device: Device) -> None:
         self._device = device
@@ -112,7 +118,7 @@ class _Shelf:
         self._lock = threading.Lock()
 
     def find(self, wanted: Constant) -> Array:
-        """Constant of this content, sent together with what is announced if it is not there."""
+        """Return the constant of this content; if it is not there, it is copied together with what was announced."""
         content = wanted.content
         with self._lock:
             if content not in self._pack_of:
@@ -123,11 +129,11 @@ class _Shelf:
             return self._packs[name][content]
 
     def announce(self, constants: list[Constant]) -> None:
-        """Remember what is to be sent."""
+        """Remember what to copy with the next constant."""
         with self._lock:
             self._announced |= {each.content: each.values for each in constants if each.content not in self._pack_of}
             if sum(x.nbytes for x in self._announced.values()) > MAX_CONSTANT_BYTES:
-                self._send()  # it is not held on the host without end
+                self._send()  # so that the host does not hold an unlimited amount
 
     def _send(self) -> None:
         announced, self._announced = self._announced, {}

@@ -1,18 +1,19 @@
-"""Devices by name, and the two doors between the host and a device.
+"""Devices by name, and the two functions that copy between the host and a device.
 
 A device is named ``cpu`` (NumPy), ``cuda`` or ``cuda:1`` (CuPy), ``torch`` or ``torch:cuda`` (PyTorch), or ``strict``
-(array-api-strict, for tests). `to_device` and `to_host` are the only places where arrays cross; what does is counted
-by `lightpool.arrays.devices.transfers`.
+(array-api-strict, for tests). Arrays cross in `to_device` and `to_host` only, and `lightpool.arrays.devices.transfers`
+counts them.
 """
 
 import os
 import re
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import import_module
+from types import ModuleType
 from typing import Any, Protocol, cast
 
 import array_api_compat
@@ -77,13 +78,13 @@ class TorchArray(Array, Protocol):
 
 @dataclass(frozen=True)
 class Device:
-    """A place where arrays live. Two devices are equal when their names are.
+    """A device that holds arrays and computes with them. Two devices are equal when their names are.
 
     Attributes
     ----------
     name : str, as given to `find_device`, completed (``cuda`` is ``cuda:0``)
     xp : namespace of the array library, with the gaps filled by array-api-compat
-    handle : what the library itself calls the device, for its ``device=`` arguments
+    handle : the device as the library itself represents it, for its ``device=`` arguments
     """
 
     name: str
@@ -103,7 +104,7 @@ class Device:
     def __str__(self) -> str:
         return self.name
 
-    def __reduce__(self) -> tuple[Any, ...]:
+    def __reduce__(self) -> tuple[Callable[[str], "Device"], tuple[str]]:
         return find_device, (self.name,)  # its namespace is a module, which no pickle holds
 
 
@@ -113,7 +114,7 @@ _scoped: ContextVar[Device | None] = ContextVar("lightpool_device", default=None
 
 
 def find_device(name: "str | Device | None" = None) -> Device:
-    """Device of a name; None is the default device.
+    """Return the device of a name; None is the default device.
 
     Raises
     ------
@@ -130,25 +131,25 @@ def find_device(name: "str | Device | None" = None) -> Device:
 
 
 def require_known_name(name: str) -> None:
-    """Refuse what is no name of a device anywhere, with a DeviceError."""
+    """Raise a DeviceError if a name is not that of a device on any machine."""
     if not _NAMES.fullmatch(name.strip().lower()):
         raise DeviceError(
             f"device {name!r} is not known; devices are 'cpu', 'cuda', 'cuda:N', 'torch', 'torch:cuda', 'torch:cuda:N' "
-            f"and 'strict'. {_what_is_there()}"
+            f"and 'strict'. {_which_devices()}"
         )
 
 
 @lru_cache(maxsize=64)
 def _find_device(name: str) -> Device:
     require_known_name(name)
-    library, _, place = name.partition(":")
+    library, _, rest = name.partition(":")
     if library == "cpu":
         return Device("cpu", _compat("numpy"), "cpu")
     if library == "cuda":
-        return _cuda_device(name, int(place or 0))
+        return _cuda_device(name, int(rest or 0))
     if library == "torch":
-        return _torch_device(name, place or "cpu")
-    xp = _loaded(name, "strict")
+        return _torch_device(name, rest or "cpu")
+    xp = cast(Namespace, _loaded(name, "strict"))
     strict.close_holes(xp)
     return Device("strict", xp, cast(StrictLibrary, xp).Device(strict.DEVICE_NAME))
 
@@ -158,19 +159,19 @@ def _cuda_device(name: str, number: int) -> Device:
     try:
         n_device = cuda_count(cupy)
     except DeviceError as error:
-        raise DeviceError(f"device {name!r}: {error}. {_what_is_there()}") from error
+        raise DeviceError(f"device {name!r}: {error}. {_which_devices()}") from error
     if number >= n_device:
-        raise DeviceError(f"device {name!r} asked for, but CUDA counts {n_device} device(s). {_what_is_there()}")
+        raise DeviceError(f"device {name!r} asked for, but CUDA counts {n_device} device(s). {_which_devices()}")
     require_current_gpu(cupy, number)
     return Device(f"cuda:{number}", _compat("cupy"), cupy.cuda.Device(number))
 
 
-def _torch_device(name: str, place: str) -> Device:
+def _torch_device(name: str, torch_name: str) -> Device:
     torch = _loaded(name, "torch")
     try:
-        handle = torch.empty(0, device=place).device  # with the number that ``torch:cuda`` leaves open
+        handle = torch.empty(0, device=torch_name).device  # with the number that ``torch:cuda`` leaves open
     except (RuntimeError, AssertionError) as error:
-        raise DeviceError(f"device {name!r} asked for, but PyTorch answers: {error}. {_what_is_there()}") from error
+        raise DeviceError(f"device {name!r} asked for, but PyTorch reports: {error}. {_which_devices()}") from error
     return Device(_torch_name(handle), _compat("torch"), handle)
 
 
@@ -184,19 +185,19 @@ def _compat(library: str) -> Namespace:
     return cast(Namespace, import_module(f"array_api_compat.{library}"))
 
 
-def _loaded(name: str, kind: str) -> Any:
+def _loaded(name: str, kind: str) -> ModuleType:
     try:
         return load_library(kind)
     except DeviceError as error:
-        raise DeviceError(f"device {name!r}: {error}. {_what_is_there()}") from error
+        raise DeviceError(f"device {name!r}: {error}. {_which_devices()}") from error
 
 
-def _what_is_there() -> str:
-    return f"Here there is: {', '.join(available_devices())}."
+def _which_devices() -> str:
+    return f"Available devices: {', '.join(available_devices())}."
 
 
 def get_default_device() -> Device:
-    """Device where new maps are made: of `use_device`, `set_default_device`, ``LIGHTPOOL_DEVICE``, or ``cpu``."""
+    """Return the device of new maps: that of `use_device`, `set_default_device`, ``LIGHTPOOL_DEVICE``, or ``cpu``."""
     scoped = _scoped.get()
     if scoped is not None:
         return scoped
@@ -206,14 +207,14 @@ def get_default_device() -> Device:
 
 
 def set_default_device(name: str | Device | None) -> None:
-    """Choose where new maps are made from now on; None goes back to ``LIGHTPOOL_DEVICE`` or ``cpu``."""
+    """Choose the device of new maps from now on; None returns to ``LIGHTPOOL_DEVICE`` or ``cpu``."""
     global _default
     _default = None if name is None else find_device(name)
 
 
 @contextmanager
 def use_device(name: str | Device) -> Iterator[Device]:
-    """Choose where new maps are made inside a ``with`` block, in this thread or task only."""
+    """Choose the device of new maps inside a ``with`` block, in this thread or task only."""
     token = _scoped.set(find_device(name))
     try:
         yield get_default_device()
@@ -222,12 +223,12 @@ def use_device(name: str | Device) -> Iterator[Device]:
 
 
 def array_namespace(*arrays: object) -> Namespace:
-    """Namespace of the library that arrays are of, with the gaps filled by array-api-compat; numbers do not count.
+    """Return the namespace of the library of arrays, with the gaps filled by array-api-compat; numbers are ignored.
 
     Raises
     ------
     TypeError
-        If there is no array, or they are of more than one library.
+        If there is no array, or if they are of more than one library.
     """
     for x in arrays:
         if type(x) is not np.ndarray:
@@ -237,7 +238,7 @@ def array_namespace(*arrays: object) -> Namespace:
 
 
 def device_of(x: Array) -> Device:
-    """Device that an array lives on."""
+    """Return the device that holds an array."""
     if type(x) is np.ndarray or array_api_compat.is_numpy_array(x):
         return _find_device("cpu")
     if array_api_compat.is_cupy_array(x):
@@ -248,21 +249,25 @@ def device_of(x: Array) -> Device:
         return find_device("strict")
     raise TypeError(
         f"expected an array of NumPy, CuPy, PyTorch or array-api-strict, got {type(x).__name__}; "
-        "an array of another library is taken over by numpy.from_dlpack, cupy.from_dlpack or torch.from_dlpack"
+        "an array of another library can be converted by numpy.from_dlpack, cupy.from_dlpack or torch.from_dlpack"
     )
 
 
 def require_device(device: Device, other: Device) -> None:
-    """Check that what meets in a calculation lives on one device.
+    """Check that two objects of a calculation are on one device.
+
+    Parameters
+    ----------
+    device, other : Device
 
     Raises
     ------
     DeviceError
-        If it does not; nothing is copied in silence.
+        If they are not: there are no implicit copies.
     """
     if other != device:
         raise DeviceError(
-            f"what lives on device '{device}' meets what lives on '{other}'; copy one of them first, with "
+            f"an object on device '{device}' is combined with one on '{other}'; copy one of them first, with "
             f'.to("{device}") or .to("{other}")'
         )
 
@@ -272,13 +277,14 @@ def _is_strict_array(x: object) -> bool:
 
 
 def to_device(x: object, device: "str | Device | None" = None, *, dtype: str | np.dtype[Any] | None = None) -> Array:
-    """Array on a device, copied only where it is not there already.
+    """Copy an array to a device, unless it is there already.
 
     Parameters
     ----------
     x : array on any device, or nested sequence of numbers; byte order is made native
     device : str, Device or None (the default device)
-    dtype : name of a data type of the standard, such as ``float64``; that of ``x`` by default
+    dtype : str or NumPy data type, optional
+        Name of a data type of the standard, such as ``float64``; that of ``x`` by default.
     """
     target = find_device(device)
     if target.is_host and type(x) is np.ndarray and x.dtype.isnative and dtype in (None, x.dtype):
@@ -295,14 +301,21 @@ def to_device(x: object, device: "str | Device | None" = None, *, dtype: str | n
 
 
 def full_on(shape: tuple[int, ...], value: Scalar | np.generic, device: "str | Device | None" = None) -> Array:
-    """Array of one number on a device, in the type that NumPy gives it; made there, so that nothing crosses."""
+    """Create an array of one number on a device, in the data type that NumPy gives it, without a transfer.
+
+    Parameters
+    ----------
+    shape : tuple of int
+    value : number
+    device : str, Device or None (the default device)
+    """
     target, number = find_device(device), np.asarray(value)
     dtype = getattr(target.xp, number.dtype.name)
     return target.xp.full(shape, number.item(), dtype=dtype, device=target.handle)
 
 
 def _native(x: NDArray[Any]) -> NDArray[Any]:
-    """CuPy and PyTorch know no foreign byte order."""
+    """Convert to native byte order: CuPy and PyTorch know no other."""
     return x if x.dtype.isnative else x.astype(x.dtype.newbyteorder("="))
 
 
@@ -319,7 +332,7 @@ def _from_host(x: NDArray[Any], target: Device) -> Array:
 
 
 def to_host(x: object) -> NDArray[Any]:
-    """Read an array back as a NumPy array: the one door from a device to the host."""
+    """Copy an array to the host, as a NumPy array. No other function does this."""
     if not array_api_compat.is_array_api_obj(x) or array_api_compat.is_numpy_array(x):
         return np.asarray(x)
     values = _read_back(x)

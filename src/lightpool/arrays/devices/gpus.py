@@ -1,4 +1,4 @@
-"""The GPUs of a machine shared out to processes: each of them sees one, which is ``cuda`` there."""
+"""The GPUs of a machine, distributed to processes: each process sees one, which is ``cuda`` there."""
 
 import os
 
@@ -10,7 +10,7 @@ _SHOWN = "CUDA_VISIBLE_DEVICES"
 
 
 def visible_gpus(device: str) -> list[str]:
-    """Names of the GPUs that processes can share if each works on a device of this name.
+    """Return the names of the GPUs that processes can share if each works on a device of this name.
 
     Parameters
     ----------
@@ -19,8 +19,8 @@ def visible_gpus(device: str) -> list[str]:
 
     Returns
     -------
-    gpus : list of str, as the variable CUDA_VISIBLE_DEVICES has them
-        Empty for other devices, also for a GPU that was chosen by its number.
+    gpus : list of str, as in the variable CUDA_VISIBLE_DEVICES
+        Empty for other devices, also for a GPU that was selected by its number.
     """
     device = device.strip().lower()  # as `find_device` takes it
     if device in ("cuda", "cuda:0"):
@@ -34,5 +34,5 @@ def visible_gpus(device: str) -> list[str]:
 
 
 def see_gpu(gpu: str) -> None:
-    """Let this process see one GPU alone; to be called before CUDA is first used in it."""
+    """Let this process see one GPU only; call it before CUDA is first used in the process."""
     os.environ[_SHOWN] = gpu

@@ -1,8 +1,8 @@
-"""The array libraries beside NumPy: loading them, the devices that they find, and what to do where that fails."""
+"""The array libraries other than NumPy: importing them, the devices they find, and advice where that fails."""
 
 from importlib import import_module
 from importlib.util import find_spec
-from typing import Any
+from types import ModuleType
 
 from lightpool.arrays.devices.cuda_driver import cuda_driver
 from lightpool.errors import DeviceError
@@ -23,7 +23,7 @@ _MODULES = {"cuda": "cupy", "torch": "torch", "strict": "array_api_strict"}
 
 
 def how_to_install(kind: str) -> str:
-    """Command that installs the library of ``cuda``, ``torch`` or ``strict``; for CUDA the one that fits the driver."""
+    """Return the command that installs the library of ``cuda`` (one that fits the driver), ``torch`` or ``strict``."""
     if kind != "cuda":
         return install_command({"torch": "torch", "strict": "test"}[kind])
     driver = cuda_driver()
@@ -36,18 +36,18 @@ def how_to_install(kind: str) -> str:
 
 
 def is_installed(kind: str) -> bool:
-    """Whether the library of ``cuda``, ``torch`` or ``strict`` is there; says nothing about its state."""
+    """Return whether the library of ``cuda``, ``torch`` or ``strict`` is installed; it may still fail to import."""
     spec = find_spec(_MODULES[kind])
     return spec is not None and spec.origin is not None  # a folder that an uninstall left behind has no origin
 
 
-def load_library(kind: str) -> Any:
-    """Module of CuPy (``cuda``), PyTorch (``torch``) or array-api-strict (``strict``).
+def load_library(kind: str) -> ModuleType:
+    """Import the module of CuPy (``cuda``), PyTorch (``torch``) or array-api-strict (``strict``).
 
     Raises
     ------
     DeviceError
-        If it is not installed, or is and does not load.
+        If it is not installed, or is installed but cannot be imported.
     """
     module = _MODULES[kind]
     if not is_installed(kind):
@@ -62,13 +62,13 @@ def load_library(kind: str) -> Any:
         ) from error
 
 
-def cuda_count(cupy: Any) -> int:
-    """Give the number of devices that CuPy can use.
+def cuda_count(cupy: ModuleType) -> int:
+    """Return the number of devices that CuPy can use.
 
     Raises
     ------
     DeviceError
-        If CUDA does not answer, with the reason and what to do.
+        If CUDA does not respond, with the reason and what to do.
     """
     try:
         return int(cupy.cuda.runtime.getDeviceCount())
@@ -76,13 +76,19 @@ def cuda_count(cupy: Any) -> int:
         raise DeviceError(f"CUDA does not answer ({error}); {_what_is_wrong(cupy)}") from error
 
 
-def require_current_gpu(cupy: Any, number: int) -> None:
-    """Check that a GPU is the one on which CuPy computes; on the arrays of another one it would do so across GPUs.
+def require_current_gpu(cupy: ModuleType, number: int) -> None:
+    """Check that a GPU is the one on which CuPy computes; with arrays on another one, it would compute across GPUs.
+
+    Parameters
+    ----------
+    cupy : module
+    number : int
+        Number of the GPU.
 
     Raises
     ------
     DeviceError
-        If it is not, with the ways to choose it.
+        If it is not, with the ways to select it.
     """
     current = int(cupy.cuda.Device().id)
     if number != current:
@@ -93,7 +99,7 @@ def require_current_gpu(cupy: Any, number: int) -> None:
         )
 
 
-def _what_is_wrong(cupy: Any) -> str:
+def _what_is_wrong(cupy: ModuleType) -> str:
     driver, runtime = cuda_driver(), int(cupy.cuda.runtime.runtimeGetVersion())
     if driver is None:
         return "no NVIDIA driver is found: on a machine with an NVIDIA GPU, install its driver"
@@ -106,12 +112,12 @@ def _what_is_wrong(cupy: Any) -> str:
 
 
 def available_devices() -> list[str]:
-    """Names of the devices that can be used on this machine, ``cpu`` first."""
+    """Return the names of the devices that can be used on this machine, ``cpu`` first."""
     return ["cpu", *cuda_devices(), *torch_devices(), *_strict_devices()]
 
 
 def cuda_devices() -> list[str]:
-    """Names of the GPUs that CuPy counts."""
+    """Return the names of the GPUs that CuPy finds."""
     try:
         return [f"cuda:{i}" for i in range(cuda_count(load_library("cuda")))]
     except DeviceError:
@@ -119,7 +125,7 @@ def cuda_devices() -> list[str]:
 
 
 def torch_devices() -> list[str]:
-    """Names of the devices of PyTorch: ``torch``, then its GPUs."""
+    """Return the names of the devices of PyTorch: ``torch``, then its GPUs."""
     try:
         torch = load_library("torch")
     except DeviceError:

@@ -1,4 +1,4 @@
-"""How much memory a device has free, whether something fits in it, and giving back what libraries hold unused."""
+"""Free memory of devices, checks whether something fits, and releasing what libraries hold unused."""
 
 import ctypes
 import math
@@ -30,7 +30,7 @@ __all__ = [
 ]
 
 UNCHECKED_BYTES = 2**26
-"""What is smaller than 64 MiB is asked for without a look at what is free."""
+"""Allocations below 64 MiB are made without checking what is free."""
 
 _KEPT_BYTES = {-3: 2**25, -1: 2**28}
 """Of mallopt(3) in glibc: M_MMAP_THRESHOLD, at most 32 MiB; M_TRIM_THRESHOLD."""
@@ -42,7 +42,7 @@ _SIGNS = ("out of memory", "can't allocate memory", "MemoryAllocation", "ALLOC_F
 
 
 def free_memory(device: str | Device | None = None) -> int | None:
-    """Bytes that new arrays on a device can take; None where that is not known.
+    """Return the bytes that new arrays on a device can take; None if that is not known.
 
     Parameters
     ----------
@@ -51,9 +51,9 @@ def free_memory(device: str | Device | None = None) -> int | None:
     Returns
     -------
     n_bytes : int or None
-        On the host, what the operating system has available, and no more than the limits of the control groups
-        (containers, batch systems) leave. On CUDA, what the device has free and what the memory pool of the library
-        holds unused; with CuPy no more than the limit of that pool leaves.
+        On the host: what the operating system has available, within the limits of the control groups (containers, batch
+        systems). On CUDA: what the device has free and what the memory pool of the library holds unused; with CuPy,
+        within the limit of that pool.
     """
     target = find_device(device)
     if target.name in ("cpu", "torch", "strict"):
@@ -68,7 +68,7 @@ def free_memory(device: str | Device | None = None) -> int | None:
 
 
 def total_memory(device: str | Device | None = None) -> int | None:
-    """Bytes of memory that a device has; None where that is not known.
+    """Return the bytes of memory of a device; None if that is not known.
 
     Parameters
     ----------
@@ -90,7 +90,7 @@ def _free_in_cupy(device: Device) -> int:
     with cast(CudaDevice, device.handle):
         pool = cupy.get_default_memory_pool()
         free = int(cupy.cuda.runtime.memGetInfo()[0] + pool.free_bytes())
-        limit = int(pool.get_limit())  # 0 stands for none
+        limit = int(pool.get_limit())  # 0 means none
         return min(free, max(limit - int(pool.used_bytes()), 0)) if limit else free
 
 
@@ -100,7 +100,7 @@ def _free_on_host() -> int | None:
 
 
 def _available() -> int | None:
-    """Memory of the machine that can be had without swapping; None on systems that do not tell."""
+    """Return the memory of the machine that is available without swapping; None on systems that do not report it."""
     try:
         for line in (_PROC / "meminfo").read_text().splitlines():
             if line.startswith("MemAvailable:"):
@@ -118,7 +118,7 @@ def _pages(name: str) -> int | None:
 
 
 def _left_by_cgroups() -> Iterator[int]:
-    """What each control group of this process leaves, those that hold it included."""
+    """Yield what each control group of this process leaves, including its parents."""
     try:
         lines = (_PROC / "self" / "cgroup").read_text().splitlines()
     except OSError:
@@ -140,7 +140,7 @@ def _left_by_cgroups() -> Iterator[int]:
 
 
 def _left_by_cgroup(folder: Path, limit: str, used: str, cache: str) -> int | None:
-    """Limit of a control group less what it uses; files that it holds in memory can make room."""
+    """Return the limit of a control group minus what it uses; cached files do not count: they can be dropped."""
     try:
         most = (folder / limit).read_text().strip()
         if most == "max":
@@ -154,14 +154,16 @@ def _left_by_cgroup(folder: Path, limit: str, used: str, cache: str) -> int | No
 
 @lru_cache(maxsize=1)
 def keep_freed_memory() -> bool:
-    """Let this process keep up to 256 MiB of what it frees on the host, for the arrays that come next.
+    """Let this process keep up to 256 MiB of what it frees on the host, for the next arrays.
 
-    glibc gives back large arrays at once, and the system clears each page that is asked for anew: one observation after
-    the other, that takes a tenth of the time, and a third where the environment asks for it as Dask's workers do.
+    glibc returns large arrays to the system at once, and the system clears each page that is requested again. When one
+    observation follows the other, that takes a tenth of the time, and a third where the environment asks for it as
+    Dask's workers do.
 
     Returns
     -------
-    is_kept : bool, False on systems without glibc, where nothing is changed
+    is_kept : bool
+        False on systems without glibc, where nothing is changed.
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
@@ -171,10 +173,10 @@ def keep_freed_memory() -> bool:
 
 
 def release_memory(device: str | Device | None = None) -> None:
-    """Give back to the device what libraries hold unused: blocks of memory pools, work areas of Fourier transforms.
+    """Return to the device what libraries hold unused: blocks of memory pools, work areas of Fourier transforms.
 
-    On the host there is nothing to do. Arrays in use are not touched. What is asked for next takes longer, so this is
-    for the end of a group of observations, and not for each of them.
+    On the host there is nothing to do. Arrays in use are not affected. The next allocations take longer, so call it
+    after a group of observations, not after each of them.
 
     Parameters
     ----------
@@ -195,14 +197,16 @@ def release_memory(device: str | Device | None = None) -> None:
 
 
 def require_memory(n_bytes: int, device: str | Device | None = None, *, what: str, advice: str) -> None:
-    """Check that something fits, before it is made. Up to 64 MiB nothing is looked up.
+    """Check that something fits in memory before it is created. Below 64 MiB nothing is checked.
 
     Parameters
     ----------
     n_bytes : int
     device : str, Device or None (the default device)
-    what : str, what is asked for: names and shapes
-    advice : str, what to change, after "To need less, "
+    what : str
+        Names and shapes of what will be created, for the error.
+    advice : str
+        What to change, after "To need less, ".
 
     Raises
     ------
@@ -222,18 +226,21 @@ def require_memory(n_bytes: int, device: str | Device | None = None, *, what: st
 
 @contextmanager
 def memory_errors(device: str | Device | None = None, *, what: str | Callable[[], str], advice: str) -> Iterator[None]:
-    """Say it in one way when a library runs out of memory inside a ``with`` block.
+    """Convert out-of-memory errors of all libraries to OutOfMemoryError inside a ``with`` block.
 
     Parameters
     ----------
-    device : str, Device or None (the default device), where the work is done
-    what : str, what is being done; or a function that says it, for texts that take time to make
-    advice : str, what to change, as for `require_memory`
+    device : str, Device or None (the default device)
+        Device on which the work is done.
+    what : str or function that returns it
+        What is being done; a function if the text takes time to make.
+    advice : str
+        What to change, as for `require_memory`.
 
     Raises
     ------
     OutOfMemoryError
-        In place of the error of NumPy, CuPy, PyTorch or a library of CUDA, which is its ``__cause__``.
+        Instead of the error of NumPy, CuPy, PyTorch or a library of CUDA, which is its ``__cause__``.
     """
     try:
         yield
@@ -264,12 +271,19 @@ def _item_bytes(dtype: str) -> int:
 
 
 def n_bytes_of(shape: Sequence[int], dtype: str = "float64") -> int:
-    """Size of an array of a shape and a data type, given by its name."""
+    """Return the size of an array in bytes.
+
+    Parameters
+    ----------
+    shape : sequence of int
+    dtype : str
+        Name of the data type.
+    """
     return math.prod(shape) * _item_bytes(dtype)
 
 
 def format_bytes(n_bytes: float) -> str:
-    """Text such as ``1.5 GB``, in powers of ten."""
+    """Return a text such as ``1.5 GB``, in powers of ten."""
     for unit in ("B", "kB", "MB", "GB"):
         if n_bytes < 999.5:
             return f"{n_bytes:.3g} {unit}"

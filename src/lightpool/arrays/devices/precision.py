@@ -1,7 +1,7 @@
-"""How exact maps are: ``double`` (float64, the default) or ``single`` (float32, for GPUs that are slow in float64).
+"""The precision of maps: ``double`` (float64, the default) or ``single`` (float32, for GPUs that are slow in float64).
 
-The data say it, as they say on which device the work is done: what is made from maps of float32 is float32. Coordinates
-stay float64 in both. The names are those that NumPy has for the two data types, so a precision is a ``dtype`` as well.
+The data determine it, as they determine on which device the work is done: what is made from maps of float32 is float32.
+Coordinates are float64 in both. The names are NumPy's for the two data types, so a precision is a ``dtype`` as well.
 """
 
 import os
@@ -28,12 +28,12 @@ _scoped: ContextVar[str | None] = ContextVar("lightpool_precision", default=None
 
 
 def find_precision(name: str | None = None) -> str:
-    """Precision of a name, ``double`` or ``single``; None is the default one.
+    """Return the precision of a name, ``double`` or ``single``; None is the default one.
 
     Raises
     ------
     ValueError
-        If there is no such precision.
+        If the name is another one.
     """
     if name is None:
         return get_default_precision()
@@ -44,7 +44,7 @@ def find_precision(name: str | None = None) -> str:
 
 
 def get_default_precision() -> str:
-    """Precision of new maps: of `use_precision`, `set_default_precision`, ``LIGHTPOOL_PRECISION``, or ``double``."""
+    """Return the precision of new maps; see `use_precision`, `set_default_precision` and ``LIGHTPOOL_PRECISION``."""
     scoped = _scoped.get()
     if scoped is not None:
         return scoped
@@ -54,7 +54,7 @@ def get_default_precision() -> str:
 
 
 def set_default_precision(name: str | None) -> None:
-    """Choose the precision of new maps from now on; None goes back to ``LIGHTPOOL_PRECISION`` or ``double``."""
+    """Choose the precision of new maps from now on; None returns to ``LIGHTPOOL_PRECISION`` or ``double``."""
     global _default
     _default = None if name is None else find_precision(name)
 

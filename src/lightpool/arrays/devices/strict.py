@@ -1,8 +1,8 @@
-"""A stand-in for a GPU: array-api-strict's ``device1`` with the last ways to the host closed.
+"""A substitute for a GPU: array-api-strict's ``device1`` with the last implicit ways to the host closed.
 
-Arrays on ``device1`` already refuse to become NumPy arrays or to meet arrays of another device. ``float(x)``,
+Arrays on ``device1`` already cannot become NumPy arrays or be combined with arrays of another device. ``float(x)``,
 ``int(x)``, ``bool(x)``, indexing a list by ``x`` and the exchange by DLPack still work there, while on a GPU each of
-them waits for the device and copies in silence. `close_holes` makes them refuse too.
+them waits for the device and copies implicitly. `close_holes` makes them raise errors too.
 """
 
 from collections.abc import Callable
@@ -33,7 +33,7 @@ class StrictArray(Array, Protocol):
 
 
 def close_holes(xp: Namespace) -> None:
-    """Make arrays on ``device1`` refuse every silent way to the host; calling it again changes nothing."""
+    """Make arrays on ``device1`` refuse every implicit way to the host; calling it again changes nothing."""
     if id(xp) in _closed:
         return
     _closed.add(id(xp))
@@ -47,7 +47,7 @@ def _refusing(method: Callable[..., object], name: str, open_device: Handle) -> 
     def refuse(self: Array, *args: object, **kwargs: object) -> object:
         if self.device != open_device:
             raise DeviceError(
-                f"{name} would read an array on {self.device} back to the host in silence; "
+                f"{name} would read an array on {self.device} back to the host implicitly; "
                 "use lightpool.arrays.to_host where a transfer is meant"
             )
         return method(self, *args, **kwargs)

@@ -1,7 +1,7 @@
-"""Counting what crosses between the host and the devices.
+"""Counting transfers between the host and the devices.
 
-The two doors of `lightpool.arrays.devices.devices` report every array that really crosses. Nobody listens, and it costs
-nothing, unless a `count_transfers` block is open.
+The two functions of `lightpool.arrays.devices.devices` that copy report every array that is really copied. This costs
+nothing unless a `count_transfers` block is open.
 """
 
 import threading
@@ -14,7 +14,7 @@ __all__ = ["TransferCount", "Transfers", "count_transfers", "report_to_device", 
 
 @dataclass(frozen=True)
 class Transfers:
-    """Arrays that crossed one way.
+    """Arrays that were copied in one direction.
 
     Attributes
     ----------
@@ -57,8 +57,8 @@ _counts: list[TransferCount] = []
 def count_transfers() -> Iterator[TransferCount]:
     """Count the arrays that cross between the host and other devices inside a ``with`` block, in all threads.
 
-    Blocks may be nested: each counts all that crosses while it is open. What moves between two arrays on the host is
-    no transfer; what moves between two devices goes through the host and counts both ways. PyTorch on the CPU and the
+    Blocks may be nested: each counts all transfers while it is open. A copy between two arrays on the host is not a
+    transfer; a copy between two devices goes through the host and counts in both directions. PyTorch on the CPU and the
     device ``strict`` count as devices, so that a job can be examined on a machine without a GPU.
 
     Yields
@@ -85,7 +85,7 @@ def count_transfers() -> Iterator[TransferCount]:
 
 
 def report_to_device(n_bytes: int) -> None:
-    """Say that an array was copied from the host to another device."""
+    """Count an array that was copied from the host to another device."""
     if _counts and n_bytes:
         with _lock:
             for count in _counts:
@@ -93,7 +93,7 @@ def report_to_device(n_bytes: int) -> None:
 
 
 def report_to_host(n_bytes: int) -> None:
-    """Say that an array was read back from another device."""
+    """Count an array that was copied from another device to the host."""
     if _counts and n_bytes:
         with _lock:
             for count in _counts:
