@@ -27,7 +27,7 @@ from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
 from lightpool.maps.pixel_values import HostArray, count_pixels
 
-__all__ = ["EventColumns", "Events", "EventsInColumns", "event_counts", "is_sent", "send_events"]
+__all__ = ["EventColumns", "Events", "EventsInColumns", "event_counts", "send_events"]
 
 
 class EventColumns(Protocol):
@@ -155,11 +155,6 @@ def send_events(events: EventsInColumns, geom: Geom, uploads: Uploads) -> None:
     if not (uploads.device.is_host or geom.is_region) and all(axis.name == "energy" for axis in geom.axes):
         packed = np.stack(_host_columns(events, _plain_arrays(events), geom))
         _sent[events.columns] = SentEvents(_content(geom, uploads.device), uploads.send(packed))
-
-
-def is_sent(events: EventsInColumns) -> bool:
-    """Return whether columns of an event list were sent to a device by `send_events`."""
-    return events.columns in _sent
 
 
 def _sky_columns(events: Events, arrays: Mapping[str, HostArray], geom: Geom, device: Device) -> list[Array]:

@@ -19,6 +19,7 @@ from lightpool.typing import PathInput
 __all__ = [
     "MAP_KINDS",
     "AnyHDU",
+    "MapValues",
     "WcsMapArguments",
     "find_bands_hdu",
     "find_hdu",
@@ -51,12 +52,8 @@ MASK_NAMES = ("mask", "is_ul", "success")
 """An HDU with one of these in its name is a mask, written as 1 and 0."""
 
 
-class WcsMapValues(Protocol):
-    """What is written of a `WcsNDMap`."""
-
-    @property
-    def geom(self) -> WcsGeom:
-        """Geometry."""
+class MapValues(Protocol):
+    """What is written of a map, apart from its geometry."""
 
     @property
     def data(self) -> Array:
@@ -73,6 +70,14 @@ class WcsMapValues(Protocol):
     @property
     def is_mask(self) -> bool:
         """Whether the map is a mask."""
+
+
+class WcsMapValues(MapValues, Protocol):
+    """What is written of a `WcsNDMap`."""
+
+    @property
+    def geom(self) -> WcsGeom:
+        """Geometry."""
 
 
 class WcsMapArguments(TypedDict):

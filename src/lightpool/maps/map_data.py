@@ -82,7 +82,7 @@ def unit_factor(unit: UnitLike, other: UnitLike) -> float:
 
 
 def is_off_host(value: object) -> TypeGuard[Array]:
-    """Whether a value is an array that NumPy does not own, so that it has a device of its own."""
+    """Return whether a value is an array of another library than NumPy, which need not be on the host."""
     return array_api_compat.is_array_api_obj(value) and not array_api_compat.is_numpy_array(value)
 
 
@@ -251,7 +251,7 @@ class MapData(KnownAttributes):
         self._stored = self._fitted(_with_dtype(value, self._dtype_of_numbers()), target)
 
     def _dtype_of_numbers(self) -> str | None:
-        """Data type that a float takes when it fills this map: that of the map if it is floating-point."""
+        """Return the data type that a float takes when it fills this map: that of the map if it is floating-point."""
         return dtype_name(self._stored) if is_floating(self._stored) else None
 
     @property
@@ -439,6 +439,6 @@ class MapData(KnownAttributes):
 
 
 def _is_outline(data: Array) -> bool:
-    """Whether all pixels share one value in memory, see `MapData.outline`; False if the library has no strides."""
+    """Return whether all pixels share one value in memory, see `MapData.outline`; not all libraries know."""
     strides = data.stride() if hasattr(data, "stride") else getattr(data, "strides", (1,))
     return math.prod(data.shape) > 1 and not any(strides)

@@ -7,38 +7,21 @@ import numpy as np
 from astropy.table import Table
 from numpy.typing import NDArray
 
-from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU
-from lightpool.maps.fits_format import find_hdu, meta_from_header, meta_to_text, native
+from lightpool.maps.fits_format import MapValues, find_hdu, meta_from_header, meta_to_text, native
 from lightpool.maps.geoms.region_geom import RegionGeom
 
 __all__ = ["RegionMapArguments", "region_map_arguments", "region_map_hdulist"]
 
 
-class RegionMapValues(Protocol):
+class RegionMapValues(MapValues, Protocol):
     """What is written of a `RegionNDMap`."""
 
     @property
     def geom(self) -> RegionGeom:
         """Geometry."""
-
-    @property
-    def data(self) -> Array:
-        """Values."""
-
-    @property
-    def unit(self) -> u.UnitBase:
-        """Unit of the values."""
-
-    @property
-    def meta(self) -> dict[str, Any]:
-        """Metadata."""
-
-    @property
-    def is_mask(self) -> bool:
-        """Whether the map is a mask."""
 
 
 class RegionMapArguments(TypedDict):

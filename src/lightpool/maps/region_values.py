@@ -39,10 +39,23 @@ class SkyMap(Protocol):
         """Device of the values."""
 
     def cutout(self, position: SkyCoord, width: "AngleLike | tuple[AngleLike, AngleLike]") -> Self:
-        """Return a copy of a rectangle of the map."""
+        """Return a copy of a rectangle of the map.
+
+        Parameters
+        ----------
+        position : SkyCoord
+            Centre.
+        width : angle, or pair of them for (lon, lat)
+        """
 
     def interp_by_coord(self, coords: MapCoordLike, method: str = "linear") -> Array:
-        """Interpolate the values at coordinates."""
+        """Interpolate the values at coordinates.
+
+        Parameters
+        ----------
+        coords : tuple, dict or MapCoord
+        method : ``linear`` or ``nearest``
+        """
 
 
 def contains_pixels(region: RegionLike, geom: WcsGeom) -> NDArray[np.bool_]:
