@@ -46,7 +46,7 @@ def _parsed(text: str, name: str) -> ast.Module:
 
 
 def is_private(name: str) -> bool:
-    return name.startswith("_") and not name.endswith("__")
+    return name.startswith("_") and not name.endswith("__") and name != "_exit"  # `os._exit` is documented
 
 
 def public_functions(node: ast.AST, prefix: str = "") -> Iterator[tuple[str, Function]]:

@@ -213,7 +213,7 @@ def test_an_exclusion_that_still_grows_says_so(crab_store, caplog):
     assert "still grows after 1 rounds" in caplog.text
 
 
-# --- pictures
+# --- plots
 
 
 @pytest.fixture
@@ -223,7 +223,7 @@ def figure():
     plt.close("all")
 
 
-def test_the_picture_shows_map_exclusion_and_distribution(backend, crab_store, figure):
+def test_the_plot_shows_map_exclusion_and_distribution(backend, crab_store, figure):
     found = finder().run(reduced(crab_store), ring())
     left, right = found.plot(figure=figure)
     assert [text.get_text() for text in left.texts] == ["contours: 5, 10, 20, 40"]
@@ -242,7 +242,7 @@ def test_an_empty_map_has_neither_contours_nor_an_exclusion(empty_store, figure)
     assert len(ax.texts) == 0
 
 
-def test_pictures_of_other_pixels_or_without_values_are_refused(backend, figure):
+def test_plots_of_other_pixels_or_without_values_are_refused(backend, figure):
     sqrt_ts = significances(backend)
     other = WcsGeom.create(skydir=SkyCoord(0, 0, unit="deg"), npix=(30, 20))
     with pytest.raises(GeometryError, match="exclusion_mask must be a map of bool on the pixels"):

@@ -1,4 +1,4 @@
-"""Maps of one observation: laws, and the table evaluated pixel by pixel as the slow twin."""
+"""Maps of one observation: laws, and the table evaluated pixel by pixel as a slow reference."""
 
 import astropy.units as u
 import numpy as np
@@ -79,7 +79,7 @@ def test_pixels_outside_of_the_sky_have_no_responses(backend, observations):
 
 
 def test_background_is_rate_times_solid_angle_and_time(empty, observations):
-    observation = observations[1]  # in offset, so that the twin is one line
+    observation = observations[1]  # in offset, so that the reference is one line
     dataset = MapDatasetMaker(background_oversampling=40).run(empty(), observation)
     geom = dataset.background.geom
     offset = geom.to_image().get_coord().skycoord.separation(observation.pointing_radec)

@@ -1,4 +1,4 @@
-"""The Poisson fit of the background norm: laws, a slow twin, and counts that cannot determine it."""
+"""The Poisson fit of the background norm: laws, a slow reference, and counts that cannot determine it."""
 
 import astropy.units as u
 import numpy as np

@@ -55,7 +55,7 @@ def test_off_counts_are_the_events_at_the_same_place_of_the_field_of_view(backen
     made = maker(runs, acceptance=acceptance).run(dataset, runs[0])
     assert type(made) is MapDatasetOnOff
     assert {made.device, made.counts_off.device, made.alpha.device} == {backend.device}
-    # astropy's frame of offsets from a pointing, as a slow twin
+    # astropy's frame of offsets from a pointing, as a slow reference
     expected = Map.from_geom(dataset.counts.geom, device="cpu")
     frame = runs[0].pointing_radec.skyoffset_frame()
     for off in runs[1:]:

@@ -38,7 +38,7 @@ def fixed(radius):
 
 
 def count_one_by_one(events, table, positions, energy):
-    """The slow twin."""
+    """A slow reference implementation."""
     counts = np.zeros(energy.nbin)
     lower, upper = table.axes["energy"].edges[:-1], table.axes["energy"].edges[1:]
     for position in positions:
@@ -60,7 +60,7 @@ def test_each_event_is_cut_at_its_own_energy(backend, observations, table):
     on = make_counts_rad_max(geom, table, events)
     off = make_counts_off_rad_max(geom_off, table, events)
     assert on.device == off.device == backend.device
-    if backend.device.is_host:  # the twin takes a second
+    if backend.device.is_host:  # the reference takes a second
         assert on.data[:, 0, 0].tolist() == count_one_by_one(events, table, [SOURCE], energy).tolist()
         assert off.data[:, 0, 0].tolist() == count_one_by_one(events, table, [SOURCE, far], energy).tolist()
     assert to_host(off.data).sum() > to_host(on.data).sum() > 10

@@ -1,4 +1,4 @@
-"""Places of OFF regions: laws, the slow path as a twin of the fast one, and numbers of Gammapy."""
+"""Positions of OFF regions: laws, the slow path as reference for the fast one, and numbers of Gammapy."""
 
 import astropy.units as u
 import numpy as np
@@ -55,7 +55,7 @@ def mask_of(regions, **kwargs):
     return geom.region_mask(regions, inside=False)
 
 
-def places(regions):
+def positions(regions):
     return [(region.center.icrs.ra.deg, region.center.icrs.dec.deg) for region in regions]
 
 
@@ -77,7 +77,7 @@ def test_regions_overlap_by_no_more_than_their_borders(shape):
     regions, _ = ReflectedRegionsFinder().run(region, POINTING)
     geom = WcsGeom.create(skydir=POINTING, width=2, binsz=0.01, proj="TAN")
     covered = np.sum([geom.region_mask([found], device="cpu").data for found in [region, *regions]], axis=0)
-    # neighbours may have border pixels in common: what a region spans is told by the centres of its pixels
+    # neighbours may have border pixels in common: the angle that a region spans is that of the centres of its pixels
     assert np.sum(covered > 1) < 0.02 * np.sum(covered)
 
 
@@ -104,7 +104,7 @@ def test_circles_by_distances_agree_with_circles_by_pixels(radius, angle, exclud
 
 
 def test_an_excluded_pixel_is_found_wherever_it_lies():
-    """The slow twin looks at every pixel of the plane."""
+    """The slow reference looks at every pixel of the plane."""
     for kwargs in MASKS.values():
         mask = mask_of([CIRCLE, NEIGHBOUR], **kwargs).to("cpu")
         turned = rotated_region(SHAPES["rectangle"], POINTING, Angle("0.01 deg"), mask)
@@ -131,7 +131,7 @@ def test_the_mask_may_live_on_any_device(backend):
     expected = [(83.2954688978, 21.84975523), (82.9784907545, 21.8818356401), (82.7233445498, 22.0595445761)]
     expected += [(82.6017007073, 22.3331909242), (82.6485155094, 22.6259304771), (83.2519174965, 22.9552440442)]
     expected += [(83.5530242159, 22.8521181885), (83.7537050961, 22.6212267527), (83.7975980807, 22.3281011582)]
-    assert_allclose(places(regions), expected, rtol=1e-10)
+    assert_allclose(positions(regions), expected, rtol=1e-10)
 
 
 def test_a_union_of_circles_contains_what_its_circles_contain():
@@ -205,7 +205,7 @@ def test_bad_settings_of_the_reflected_finder():
 @pytest.mark.parametrize("number", [1, 2, 5])
 def test_wobble_regions_are_at_equal_angles(number):
     regions, _ = WobbleRegionsFinder(number).run(CIRCLE, POINTING)
-    angles = [POINTING.position_angle(place).rad for place in [SOURCE, *(region.center for region in regions)]]
+    angles = [POINTING.position_angle(center).rad for center in [SOURCE, *(region.center for region in regions)]]
     steps = np.exp(1j * np.diff([*angles, angles[0]]))
     assert_allclose(steps, np.exp(2j * np.pi / (number + 1)), rtol=1e-9)
 
@@ -214,9 +214,9 @@ def test_wobble_regions_in_the_mask_are_left_out():
     every, _ = WobbleRegionsFinder(3).run(CIRCLE, POINTING)
     mask = mask_of([CircleSkyRegion(every[1].center, 0.05 * u.deg)])
     left, _ = WobbleRegionsFinder(3).run(CIRCLE, POINTING, mask)
-    assert_allclose(places(left), places([every[0], every[2]]))
+    assert_allclose(positions(left), positions([every[0], every[2]]))
     points, _ = WobbleRegionsFinder(3).run(PointSkyRegion(SOURCE), POINTING, mask)
-    assert_allclose(places(points), places([every[0], every[2]]))
+    assert_allclose(positions(points), positions([every[0], every[2]]))
 
 
 def test_wobble_regions_that_overlap_are_none(caplog):

@@ -1,4 +1,4 @@
-"""What would give an empty or a wrong result without an error is reported: by whom, for which run, and why."""
+"""What would lead to an empty or wrong result without an error is reported: by whom, for which run, and why."""
 
 import logging
 
@@ -31,7 +31,7 @@ class Forgetful(Maker):
 
 
 class Tagless(Maker):
-    """Has no tag, and gives its counts."""
+    """Has no tag, and returns its counts."""
 
     def run(self, dataset, observation=None):
         return dataset.counts

@@ -9,7 +9,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lightpool.arrays import to_host
 from lightpool.datasets import MapDataset
 from lightpool.makers import MapDatasetMaker, SafeMaskMaker
-from lightpool.makers.thresholds import first_crossing
+from lightpool.makers.energy_thresholds import first_crossing
 from lightpool.maps import Map, MapAxis
 
 

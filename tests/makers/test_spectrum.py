@@ -1,4 +1,4 @@
-"""Spectra of one observation: laws, the table evaluated at the region as the slow twin, and what bad input does."""
+"""Spectra of one observation: laws, the table evaluated at the region as a slow reference, and what bad input does."""
 
 import astropy.units as u
 import numpy as np

@@ -10,7 +10,7 @@ def arrays_of(backend, *values):
 
 
 def likelihood_term(n_on, n_off, alpha, mu_sig, mu_bkg):
-    """Slow and obvious twin of the statistic, without the terms of the counts alone."""
+    """Slow and obvious reference for the statistic, without the terms of the counts alone."""
     mu_on = mu_sig + alpha * mu_bkg
     on = mu_on - (n_on * np.log(mu_on) if n_on else 0.0)
     return 2 * (on + mu_bkg - (n_off * np.log(mu_bkg) if n_off else 0.0))
@@ -26,10 +26,10 @@ def test_the_best_background_is_at_the_minimum_of_the_statistic(backend, n_on, n
     found = float(to_host(wstat(*arrays, extra_terms=False)))
     assert found == pytest.approx(likelihood_term(n_on, n_off, alpha, mu_sig, best), rel=1e-12)
     for mu_bkg in (0.99 * best, 1.01 * best):
-        twin = likelihood_term(n_on, n_off, alpha, mu_sig, mu_bkg)
-        beside = wstat(*arrays, mu_bkg=backend.array(mu_bkg), extra_terms=False)
-        assert float(to_host(beside)) == pytest.approx(twin, rel=1e-12)
-        assert twin > found
+        expected = likelihood_term(n_on, n_off, alpha, mu_sig, mu_bkg)
+        nearby = wstat(*arrays, mu_bkg=backend.array(mu_bkg), extra_terms=False)
+        assert float(to_host(nearby)) == pytest.approx(expected, rel=1e-12)
+        assert expected > found
 
 
 def test_the_values_are_those_of_gammapy(backend):

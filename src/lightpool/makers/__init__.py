@@ -1,4 +1,4 @@
-"""The reduction steps: each takes a dataset and an observation and gives a dataset."""
+"""The reduction steps: each takes a dataset and an observation and returns a dataset."""
 
 from lightpool.makers.background.exclusion_finder import ExclusionMaskFinder, FoundExclusion
 from lightpool.makers.background.fov import FoVBackgroundMaker

@@ -15,9 +15,9 @@ from lightpool.datasets import MapDataset, estimate_memory
 from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, PSFMap
 from lightpool.irf.projection.requests import announce
 from lightpool.makers.core import Maker, check_run, checked_angle
+from lightpool.makers.dataset_coverage import warn_if_a_map_is_not_seen
 from lightpool.makers.fov_coordinates import FieldOfView, tracked_position
 from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
-from lightpool.makers.overlap import warn_if_a_map_is_not_seen
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.response_maps import (
     BackgroundMapRequest,

@@ -14,8 +14,8 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.irf import Background3D, EDispKernelMap
 from lightpool.makers.core import Maker, check_run, checked_angle
+from lightpool.makers.energy_thresholds import first_crossing
 from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.thresholds import first_crossing
 from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike
 
@@ -177,7 +177,7 @@ class SafeMaskMaker(Maker):
         bounds: dict[str, u.Quantity | None] = {}
         for name, keyword, edge in (("energy_min", "LO_THRES", "lower"), ("energy_max", "HI_THRES", "upper")):
             value = meta.get(keyword)
-            bounds[name] = value * u.TeV if value else None
+            bounds[name] = u.Quantity(value, "TeV") if value else None
             if not value:
                 log.warning("observation %s: no %s in its effective area, no %s cut", observation.obs_id, keyword, edge)
         return _energy_mask(dataset, **bounds)

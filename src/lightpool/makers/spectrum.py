@@ -14,9 +14,9 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.irf import IRF
 from lightpool.makers.core import check_run
+from lightpool.makers.dataset_coverage import why_a_region_is_not_seen
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
-from lightpool.makers.overlap import why_a_region_is_not_seen
 from lightpool.makers.response_maps import DatasetRequests, ExposureRequest
 from lightpool.makers.uncovered_bins import warn_of_energies, warn_of_offset
 from lightpool.maps import Geom, Map, RegionGeom

@@ -27,7 +27,7 @@ def wstat(
     mu_bkg : array of float, optional
         Expected counts in the OFF region; by default those that fit best, see `get_wstat_mu_bkg`.
     extra_terms : bool
-        Whether to add the terms of the counts alone, so that a perfect agreement gives zero.
+        Whether to add the terms of the counts alone, so that the statistic of a perfect agreement is zero.
 
     Returns
     -------

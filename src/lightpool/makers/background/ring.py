@@ -337,7 +337,7 @@ def _exclusion_on(mask: Map, geom: WcsGeom) -> Array:
     if mask.geom.axes.names not in ([], ["energy"]) or geom.axes.names != ["energy"]:
         raise GeometryError(
             f"the exclusion mask has axes {mask.geom.axes.names} and the dataset {geom.axes.names}, expected none or "
-            "'energy'; exclusion_mask.reduce_over_axes(np.logical_and, keepdims=False) gives an image for all energies"
+            "'energy'; exclusion_mask.reduce_over_axes(np.logical_and, keepdims=False) makes an image for all energies"
         )
     if mask.geom.is_image:
         return mask.interp_to_geom(geom.to_image()).data
@@ -347,7 +347,7 @@ def _exclusion_on(mask: Map, geom: WcsGeom) -> Array:
         raise GeometryError(
             f"the exclusion mask has energies from {axis.edges[0]:.3g} to {axis.edges[-1]:.3g}, which leave out bins "
             f"of the dataset, {energy.edges[0]:.3g} to {energy.edges[-1]:.3g}; "
-            "exclusion_mask.reduce_over_axes(np.logical_and, keepdims=False) gives an image for all energies"
+            "exclusion_mask.reduce_over_axes(np.logical_and, keepdims=False) makes an image for all energies"
         )
     xp = array_namespace(mask.data)
     if np.all(index == index[0]):

@@ -172,7 +172,7 @@ def _pass_on(message: tuple[object, ...]) -> None:
 
 
 def _work(connection: Connection, gpu: str | None, level: int) -> None:
-    """Run tasks in a worker process until it is told that there are no more."""
+    """Run tasks in a worker process until there are no more."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # its parent decides what Ctrl-C means
     if gpu is not None:
         see_gpu(gpu)

@@ -168,7 +168,7 @@ def unpacked(data: bytes) -> object:
         by_value = "" if _pickle() is not pickle else "; with `pip install cloudpickle` the script itself will do"
         raise TransferError(
             f"{type(error).__name__}: {error}; other processes must be able to import what defines makers and "
-            f"functions: put it into a module beside the script, or use one process{by_value}"
+            f"functions: put it into a module next to the script, or use one process{by_value}"
         ) from error
 
 

@@ -1,4 +1,4 @@
-"""Pictures show the numbers that they are made of."""
+"""Plots show the numbers that they are made of."""
 
 import numpy as np
 import pytest
