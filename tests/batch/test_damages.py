@@ -19,7 +19,7 @@ GOOD = [1, 8, 15]
 CAUSES = {  # what is in the error of the reduction, the code of the check, and the HDU that it names
     2: ("gzip data are cut off", "file-damaged", None),
     3: ("no file", "file-missing", None),
-    4: ("is no FITS file", "not-fits", None),
+    4: ("is not a FITS file", "not-fits", None),
     5: ("no HDU 'EVENTS'", "hdu-missing", "EVENTS"),
     6: ("missing: ENERGY", "column-missing", "EVENTS"),
     7: ("column 'ENERGY' has unit 's'", "unit", "EVENTS"),

@@ -256,7 +256,7 @@ def test_an_index_that_names_no_file_is_refused(three, column):
 
 def test_a_file_that_is_no_index_is_refused(three):
     folder = three.finish(".fits")
-    with pytest.raises(FormatError, match="is no HDU index: columns HDU_TYPE"):
+    with pytest.raises(FormatError, match="is not an HDU index: columns HDU_TYPE"):
         DataStore.from_dir(folder, "obs-index.fits")
     write(folder / "bad.fits", gti_hdu())
     with pytest.raises(FormatError, match=r"holds good time intervals.*expects an observation index"):

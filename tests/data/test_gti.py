@@ -185,7 +185,7 @@ def test_times_are_in_the_scale_of_the_file(tmp_path, scale):
     [
         (gti_hdu([10], [0]), r"interval 0 starts at 10\.0 s and stops at 0\.0 s"),
         (gti_hdu([np.nan], [0]), "is not finite"),
-        (gti_hdu(unit="TeV"), "column 'START': unit 'TeV' is no time"),
+        (gti_hdu(unit="TeV"), "column 'START': unit 'TeV' is not a unit of time"),
         (gti_hdu(TIMESYS="LOCAL"), "TIMESYS = 'LOCAL', expected one of tt"),
         (gti_hdu(MJDREFI="here"), "MJDREFI = 'here'"),
     ],

@@ -109,7 +109,7 @@ def test_a_time_axis_has_an_offset_too():
         ({"TIMEOFFS": "soon"}, "TIMEOFFS = 'soon', expected a finite number"),
         ({"TIMEOFFS": True, "TIMEZERO": 7.0}, "give another offset, 7.0 s; keep one of them"),
         ({"TIMEOFFS": 1e30}, "expected a number of days below"),
-        ({"TIMEOFFS": 5.0, "TIMEUNIT": "m"}, "unit 'm' is no time"),
+        ({"TIMEOFFS": 5.0, "TIMEUNIT": "m"}, "unit 'm' is not a unit of time"),
         ({"TIMEUNIT": "fortnights"}, "unit 'fortnights' is not known"),
         ({"TIMESYS": "LOCAL"}, "TIMESYS = 'LOCAL', expected one of tt, utc.*LOCAL is a clock of its own"),
         ({"TIMESYS": "MST"}, "TIMESYS = 'MST', expected one of"),
@@ -119,7 +119,7 @@ def test_a_time_axis_has_an_offset_too():
         (NO_REFERENCE, "keyword 'MJDREFI', 'MJDREFF' is missing"),
         ({"MJDREFF": None}, "keyword 'MJDREFF' is missing"),
         ({"TCTYP2": "UTC"}, "TCTYP2 = 'UTC' gives the column 'TIME' another time scale than TIMESYS = 'TT'"),
-        ({"TCRVL2": 5.0}, "TCRVL2 = 5.0 gives the column 'TIME' a zero of its own"),
+        ({"TCRVL2": 5.0}, "TCRVL2 = 5.0 gives the column 'TIME' its own zero"),
     ],
 )
 def test_time_keywords_that_mean_nothing_are_refused(tmp_path, changes, message):

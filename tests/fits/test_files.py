@@ -85,5 +85,5 @@ def test_text_has_its_line_ends_turned_and_must_be_text(tmp_path):
     path.write_bytes(b"icrs\r\ncircle\r\n")
     assert read_text(path) == "icrs\ncircle\n"
     path.write_bytes(b"\xff\xfe\0")
-    with pytest.raises(FormatError, match=r"regions\.reg is no text in UTF-8"):
+    with pytest.raises(FormatError, match=r"regions\.reg is not text in UTF-8"):
         read_text(path)

@@ -133,7 +133,7 @@ def test_missing_padding_at_the_end_is_no_fault(hdulist):
 def test_what_is_no_fits_file_is_refused(tmp_path, content, message):
     path = tmp_path / "run.fits"
     path.write_bytes(content)
-    with pytest.raises(FormatError, match=rf"run\.fits is no FITS file: it {message}"):
+    with pytest.raises(FormatError, match=rf"run\.fits is not a FITS file: it {message}"):
         read_fits(path)
 
 
@@ -153,7 +153,7 @@ def test_a_missing_file_says_what_is_wrong_with_the_path(tmp_path, monkeypatch):
         read_fits("$LIGHTPOOL_NOWHERE/run.fits")
     with pytest.raises(MissingDataError, match="check the file name"):
         read_fits(tmp_path / "run.fits")
-    with pytest.raises(MissingDataError, match="is not there either"):
+    with pytest.raises(MissingDataError, match="does not exist either"):
         read_fits(tmp_path / "folder" / "run.fits")
     with pytest.raises(FormatError, match="is a folder"):
         read_fits(tmp_path)

@@ -1,4 +1,4 @@
-"""Event lists, good time intervals, pointings, observations and the stores they lie in."""
+"""Event lists, good time intervals, pointings, observations and data stores."""
 
 from lightpool.data.data_store import DataStore, MissingRequiredHDUError
 from lightpool.data.event_list import EventList

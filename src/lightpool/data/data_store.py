@@ -50,10 +50,10 @@ class DataStore(KnownAttributes):
     """
 
     DEFAULT_HDU_TABLE = "hdu-index.fits.gz"
-    """Name of the HDU index file; without ``.gz`` if that is not there."""
+    """Name of the HDU index file; without ``.gz`` if that does not exist."""
 
     DEFAULT_OBS_TABLE = "obs-index.fits.gz"
-    """Name of the observation index file; without ``.gz`` if that is not there."""
+    """Name of the observation index file; without ``.gz`` if that does not exist."""
 
     def __init__(self, hdu_table: HDUIndexTable, obs_table: ObservationTable | None = None) -> None:
         self._hdu_index: HDUIndexTable | TableData = hdu_table
@@ -139,7 +139,7 @@ class DataStore(KnownAttributes):
         Raises
         ------
         MissingDataError
-            If the folder, or an index file that was named, or the HDU index is not there.
+            If the folder, a named index file, or the HDU index does not exist.
         FormatError
             If a file is not what it should be.
         """

@@ -43,7 +43,7 @@ class EventList(EventTable):
     Raises
     ------
     TypeError
-        If ``table`` is no table or TIME holds no times.
+        If ``table`` is not a table or TIME does not hold times.
     FormatError
         If a column is missing or has a unit of another kind.
     """

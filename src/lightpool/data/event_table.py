@@ -38,7 +38,7 @@ class EventTable(KnownAttributes):
         self.meta = meta or EventListMetaData()
         self.on_change = None
         if table is not None:
-            columns_of_table(table)  # raises an error if it is no event list
+            columns_of_table(table)  # raises an error if it is not an event list
 
     @classmethod
     def from_columns(cls, columns: EventColumns, meta: EventListMetaData | None = None) -> Self:

@@ -46,7 +46,7 @@ class GTI(KnownAttributes):
     Raises
     ------
     TypeError
-        If ``table`` is no table or its columns are no times.
+        If ``table`` is not a table or its columns do not hold times.
     FormatError
         If a column is missing, or an interval stops before it starts.
     """
@@ -330,13 +330,13 @@ class GTI(KnownAttributes):
         return snap(first, edges), snap(last, edges)
 
     def select_time(self, time_interval: TimeInterval, inverted: bool = False) -> "GTI":
-        """Keep what lies in a time interval, cropped to it.
+        """Keep the part of the intervals inside a time interval.
 
         Parameters
         ----------
         time_interval : `astropy.time.Time` of length 2
         inverted : bool
-            Keep what lies outside instead, as `delete_interval` does.
+            Keep the part outside instead, as `delete_interval` does.
         """
         if inverted:
             return self.delete_interval(time_interval)
@@ -381,7 +381,7 @@ class GTI(KnownAttributes):
         return np.asarray(reference.seconds(self.time_start)), np.asarray(reference.seconds(self.time_stop))
 
     def stack(self, other: "GTI") -> None:
-        """Add the intervals of another GTI behind these, in place; the reference time stays."""
+        """Append the intervals of another GTI, in place; the reference time does not change."""
         start, stop = self._seconds()
         other_start, other_stop = other._seconds_since(self._reference)
         self._content = (np.concatenate([start, other_start]), np.concatenate([stop, other_stop]))

@@ -46,7 +46,7 @@ def read_obs_index(filename: PathInput, hdu: str | int | None = None) -> TableDa
     data = file.table(1 if hdu is None else hdu).spelled_as(("OBS_ID",))
     if "OBS_ID" not in data:
         raise FormatError(
-            f"{file.source}, HDU {data.name!r} is no observation index: no column OBS_ID; "
+            f"{file.source}, HDU {data.name!r} is not an observation index: it has no column OBS_ID; "
             f"it has {', '.join(data.columns)}"
         )
     where = f"{file.source}, HDU {data.name!r}"
@@ -160,7 +160,7 @@ class ObservationTable(Table):
 
     @property
     def pointing_galactic(self) -> SkyCoord:
-        """Pointings in Galactic coordinates; those of RA_PNT and DEC_PNT where there is no GLON_PNT or GLAT_PNT."""
+        """Pointings in Galactic coordinates; those of RA_PNT and DEC_PNT if there is no GLON_PNT or GLAT_PNT."""
         if "GLON_PNT" in self.colnames and "GLAT_PNT" in self.colnames:
             return SkyCoord(self["GLON_PNT"], self["GLAT_PNT"], unit="deg", frame="galactic")
         return self._pointing("know the pointings").galactic

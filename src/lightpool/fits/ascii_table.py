@@ -34,7 +34,7 @@ def check_ascii_table(header: Mapping[str, Any], layout: Layout, where: str) -> 
     Raises
     ------
     FormatError
-        If one is not as the standard says, or a column does not lie inside the rows.
+        If one violates the standard, or a column is not inside the rows.
     """
     for i in range(1, layout.n_field + 1):
         tform = structure_text(header, f"TFORM{i}", where)

@@ -35,7 +35,7 @@ class ColumnForm:
     Attributes
     ----------
     letter : str, type of the values, one of LXBIJKAEDCM
-    pointer : str, ``P`` or ``Q`` if the values lie in the heap and the row tells where, else ""
+    pointer : str, ``P`` or ``Q`` if the values are in the heap and the row holds their position, else ""
     repeat : int, values in a row; of a column in the heap, descriptors (0 or 1)
     shape : tuple of int, of a cell; the last dimension runs fastest
     scale, zero : float
@@ -66,7 +66,7 @@ class ColumnForm:
 
     @cached_property
     def stored(self) -> tuple[str, tuple[int, ...]]:
-        """NumPy type and shape of the column as it lies in a row of the file."""
+        """NumPy type and shape of the column as it is stored in a row of the file."""
         if self.pointer:
             return _DESCRIPTORS[self.pointer], (2 * self.repeat,)
         if self.letter == "X":

@@ -1,4 +1,4 @@
-"""Opening files for reading: regular files only, and no more of them than was agreed.
+"""Opening files for reading: regular files only, and up to a limit of bytes.
 
 A named pipe makes a program wait for ever, a device such as ``/dev/zero`` never ends. Every file that a user names is
 opened through `open_file`, so that a path that leads to one of these is refused before anything is read.
@@ -29,7 +29,7 @@ _KINDS = {
     stat.S_IFBLK: "a device",
     stat.S_IFSOCK: "a socket",
 }
-# A pipe that takes the place of a file between the look and the opening must not block either.
+# A pipe that replaces a file between the check and the opening must not block either.
 _NO_WAITING = getattr(os, "O_NONBLOCK", 0)
 
 
@@ -110,7 +110,7 @@ def read_bytes(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES, advice:
     MissingDataError, UnreadableFileError
         See `open_file`.
     FormatError
-        If it is no regular file, or has more bytes than ``most``.
+        If it is not a regular file, or has more bytes than ``most``.
     """
     filename = make_path(path)
     size = file_status(filename).st_size
@@ -147,10 +147,10 @@ def read_text(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES) -> str:
     MissingDataError, UnreadableFileError
         See `open_file`.
     FormatError
-        If it is no regular file, has more bytes than ``most``, or is no text.
+        If it is not a regular file, has more bytes than ``most``, or is not text.
     """
     content = read_bytes(path, most=most)
     try:
         return TextIOWrapper(BytesIO(content), encoding="utf-8").read()
     except UnicodeDecodeError as error:
-        raise FormatError(f"{make_path(path)} is no text in UTF-8 ({error}); check the path") from error
+        raise FormatError(f"{make_path(path)} is not text in UTF-8 ({error}); check the path") from error

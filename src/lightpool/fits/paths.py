@@ -79,8 +79,8 @@ def missing_file_hint(path: str | PathLike[str]) -> str:
         return f"the environment variable {', '.join(unset)} is not set; set it to the folder with the data"
     parent = Path(path).parent
     if not parent.is_dir():
-        return f"the folder {parent} is not there either; check the path and its environment variables"
-    return f"the folder {parent} is there; check the file name, or fetch the file again"
+        return f"the folder {parent} does not exist either; check the path and its environment variables"
+    return f"the folder {parent} exists; check the file name, or download the file again"
 
 
 @contextmanager

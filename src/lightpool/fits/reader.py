@@ -60,7 +60,7 @@ def read_fits(path: str | PathLike[str]) -> "FitsFile":
 
 
 class FitsFile:
-    """The bytes of a FITS file, and what lies where in them.
+    """The bytes of a FITS file, and the positions of its HDUs.
 
     Parameters
     ----------
@@ -72,7 +72,7 @@ class FitsFile:
         if buffer[:6] != b"SIMPLE":
             begin = "is empty" if not buffer else f"begins with {buffer[:8]!r}"
             raise FormatError(
-                f"{source} is no FITS file: it {begin}, expected b'SIMPLE'; check that it is the right file"
+                f"{source} is not a FITS file: it {begin}, expected b'SIMPLE'; check that it is the right file"
             )
         self.source = source
         self._buffer = buffer
@@ -115,7 +115,7 @@ class FitsFile:
             cut = f"The file is cut off at byte {self.size}, inside the last of these. " if is_cut else ""
             raise MissingDataError(
                 f"{self.source}: no HDU {hdu!r}; it has {', '.join(self.names)}. {cut}"
-                "Name one of these, or mend the index that names this file"
+                "Name one of these, or correct the index that names this file"
             )
         if isinstance(hdu, str) and info.name not in self._told and self.names.count(info.name) > 1:
             self._told.add(info.name)
@@ -146,7 +146,7 @@ class FitsFile:
         MissingDataError
             If there is no such HDU.
         FormatError
-            If it is no table, is cut off, or its header is wrong about its columns.
+            If it is not a table, is truncated, or its header is wrong about its columns.
         """
         info = self.hdu(hdu)
         layout, header, where = info.layout, info.cards.values, info.where
@@ -237,8 +237,8 @@ def _for_astropy(header: bytes, cards: CardDict) -> bytes:
     if not cards.damaged and not cards.invalid:
         return header
     mended = bytearray(header.translate(_TO_PRINTABLE))
-    for key, place in cards.invalid.items():
+    for key, start in cards.invalid.items():
         text = str(cards.values[key]).encode("ascii", "replace").translate(_TO_PRINTABLE).replace(b"'", b"")[:60]
         name = key.encode("ascii", "replace").ljust(8) if len(key) <= 8 else b"COMMENT "
-        mended[place : place + 80] = (name + b"= '" + text + b"'").ljust(80)
+        mended[start : start + 80] = (name + b"= '" + text + b"'").ljust(80)
     return bytes(mended)

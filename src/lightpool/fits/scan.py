@@ -13,7 +13,7 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True)
 class HduInfo:
-    """Where an HDU lies in the file and what its header says.
+    """Position of an HDU in the file, and its header.
 
     Attributes
     ----------
@@ -91,7 +91,7 @@ def _warn_of_header(info: HduInfo) -> None:
 
 
 def _warn_of_padding(info: HduInfo, buffer: bytes) -> None:
-    """Rows behind the last one that NAXIS2 counts would be lost in silence."""
+    """Warn of bytes after the data: rows beyond NAXIS2 would be lost without a message."""
     fill = b" " if info.kind == "TABLE" else b"\0"
     if info.data_end < info.end and buffer[info.data_end : info.end].strip(fill):
         log.warning(

@@ -52,7 +52,7 @@ def seconds_per_time_unit(unit: str, where: str) -> float:
         return 1.0
     factor = conversion_factor(unit, u.s, where)
     if factor is None:
-        raise WrongUnitError(f"{where}: unit {unit!r} is no time, expected 's' or its like")
+        raise WrongUnitError(f"{where}: unit {unit!r} is not a unit of time, expected 's' or similar")
     return factor
 
 
@@ -138,7 +138,7 @@ def time_position(header: Mapping[str, Any], column: str, where: str = "header")
     Raises
     ------
     FormatError
-        If keywords of the column itself give it another scale than TIMESYS, or another zero.
+        If keywords of the column itself give it a scale other than TIMESYS, or its own zero.
     """
     numbers = range(1, int(header.get("TFIELDS", 0)) + 1)
     number = next((i for i in numbers if str(header.get(f"TTYPE{i}", "")).strip() == column), None)
@@ -150,7 +150,7 @@ def time_position(header: Mapping[str, Any], column: str, where: str = "header")
         )
     if header.get(f"TCRVL{number}", 0) not in (0, None):
         raise FormatError(
-            f"{where}: TCRVL{number} = {header[f'TCRVL{number}']!r} gives the column {column!r} a zero of its own, "
+            f"{where}: TCRVL{number} = {header[f'TCRVL{number}']!r} gives the column {column!r} its own zero, "
             "which is not read; write it as TIMEOFFS"
         )
     position = next((str(header[key]).strip() for key in (f"TRPOS{number}", *_POSITIONS) if header.get(key)), "")

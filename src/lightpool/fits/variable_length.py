@@ -1,4 +1,4 @@
-"""Columns of variable length: the row tells how many values there are, and where in the heap behind the rows they lie.
+"""Columns of variable length: a row holds the number of values, and their position in the heap after the rows.
 
 Source: FITS standard 4.0, section 7.3.5.
 """
@@ -12,14 +12,14 @@ from lightpool.arrays.devices.memory import require_memory
 from lightpool.errors import FormatError
 from lightpool.fits.columns import ColumnForm, physical
 
-__all__ = ["CellPlaces", "find_cells", "read_cells"]
+__all__ = ["CellPositions", "find_cells", "read_cells"]
 
-CellPlaces = tuple[NDArray[np.int64], NDArray[np.int64]]
+CellPositions = tuple[NDArray[np.int64], NDArray[np.int64]]
 """Number of values of each row's cell, and the byte of the heap that it begins at; each of shape (n_row,)."""
 
 
-def find_cells(form: ColumnForm, raw: NDArray[Any], heap_size: int, where: str) -> CellPlaces:
-    """Read the descriptors of a column, and check that all cells lie in the heap.
+def find_cells(form: ColumnForm, raw: NDArray[Any], heap_size: int, where: str) -> CellPositions:
+    """Read the descriptors of a column, and check that all cells are inside the heap.
 
     Parameters
     ----------
@@ -31,7 +31,7 @@ def find_cells(form: ColumnForm, raw: NDArray[Any], heap_size: int, where: str) 
     Raises
     ------
     FormatError
-        If a cell lies outside.
+        If a cell is outside.
     """
     pairs = raw.astype(np.int64) if raw.shape[1] else np.zeros((raw.shape[0], 2), np.int64)
     n_value, first = pairs[:, 0], np.where(pairs[:, 0] == 0, 0, pairs[:, 1])  # that of an empty cell means nothing
@@ -50,13 +50,13 @@ def _bytes_of(form: ColumnForm, n_value: NDArray[np.int64]) -> NDArray[np.int64]
     return -(-n_value // 8) if form.letter == "X" else n_value * np.dtype(form.stored_in_heap).itemsize
 
 
-def read_cells(form: ColumnForm, places: CellPlaces, buffer: bytes, start: int, where: str) -> NDArray[Any]:
-    """Values of a column, one array for each row; text is an array of characters, as astropy has it.
+def read_cells(form: ColumnForm, positions: CellPositions, buffer: bytes, start: int, where: str) -> NDArray[Any]:
+    """Return the values of a column, one array for each row; text is an array of characters, as astropy has it.
 
     Parameters
     ----------
     form : ColumnForm
-    places : CellPlaces, see `find_cells`
+    positions : CellPositions, see `find_cells`
     buffer : bytes, of the file
     start : int, first byte of the heap
     where : str, the file, HDU and column, which begin the message of an error
@@ -68,10 +68,10 @@ def read_cells(form: ColumnForm, places: CellPlaces, buffer: bytes, start: int, 
     Raises
     ------
     OutOfMemoryError
-        If the cells, which may lie over each other in the heap, take more memory than is free.
+        If the cells, which may overlap in the heap, take more memory than is free.
     """
-    n_value, first = places
-    advice = "check that the cells do not all lie over each other, which is not how tables are written"
+    n_value, first = positions
+    advice = "check that the cells do not overlap, which no program writes on purpose"
     require_memory(_bytes_in_memory(form, n_value), "cpu", what=f"{where}: its cells", advice=advice)
     dtype, n_byte = np.dtype(form.stored_in_heap), _bytes_of(form, n_value)
     cells = np.empty(len(n_value), dtype=object)

@@ -86,8 +86,8 @@ class FileCache:
 
     Parameters
     ----------
-    max_bytes : int, of the files' decompressed content and the arrays made of it; the file used last is kept however
-        large it is
+    max_bytes : int, of the files' decompressed content and the arrays created from it
+        The file used last is kept whatever its size.
     """
 
     def __init__(self, max_bytes: int = 256 * 2**20) -> None:

@@ -24,7 +24,7 @@ from lightpool.maps import Map
 __all__ = ["HDULocation", "Part"]
 
 Part: TypeAlias = EventList | GTI | IRF | FixedPointingInfo | ObservationMetaData | Map | IRFMap | None
-"""What an observation is made of."""
+"""A part of an observation."""
 
 _OLD_HESS = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 

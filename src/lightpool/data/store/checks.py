@@ -55,7 +55,7 @@ def check_data_store(
     n_worker : int, number of threads
     time_limit : float, optional
         Seconds for each observation; one that takes longer, such as on a file system that does not respond, is a
-        finding, and the check goes on with the others.
+        finding, and the check continues with the others.
 
     Returns
     -------
@@ -97,7 +97,7 @@ def _guarded(findings: Findings, where: Finding) -> Findings:
     """Yield the findings of a check, the last of which may be that the check failed."""
     try:
         yield from findings
-    except Exception as error:  # whatever damaged files lead to
+    except Exception as error:  # any error that damaged files cause
         yield _failure(error) | where
 
 
@@ -218,7 +218,7 @@ def _opened(path: Path) -> CachedFile | Finding:
         code, text = "not-fits", str(error)
     except OSError as error:
         code, text = "file-unreadable", f"{type(error).__name__}: {error}"
-    except Exception as error:  # whatever a damaged file leads to
+    except Exception as error:  # any error that a damaged file causes
         return _failure(error) | {"file": str(path)}
     return finding(code, text) | {"file": str(path)}
 

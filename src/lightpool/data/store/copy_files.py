@@ -20,7 +20,7 @@ __all__ = ["copy_files", "require_another_folder", "write_index"]
 log = logging.getLogger(__name__)
 
 _OTHERS = "files"
-"""Folder of the copies of files that lie outside of the folder of their store."""
+"""Folder of the copies of files outside of the folder of their store."""
 
 
 def require_another_folder(source: Path | None, target: Path, names: tuple[str, ...], overwrite: bool) -> None:

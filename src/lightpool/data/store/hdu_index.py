@@ -100,7 +100,7 @@ def read_hdu_index(filename: PathInput, hdu: str | int | None = None) -> TableDa
     missing = [name for name in _COLUMNS if name not in data]
     if missing:
         raise FormatError(
-            f"{where} is no HDU index: columns {', '.join(missing)} are missing; it has {', '.join(data.columns)}"
+            f"{where} is not an HDU index: columns {', '.join(missing)} are missing; it has {', '.join(data.columns)}"
         )
     empty = np.flatnonzero((data.columns["FILE_NAME"] == "") | (data.columns["HDU_NAME"] == ""))
     if empty.size:

@@ -70,7 +70,7 @@ def evaluate_condition(expression: str, columns: Mapping[str, NDArray[Any]], n_r
     result = evaluate_expression(expression, columns, n_row)
     if result.dtype != bool:
         raise ValueError(
-            f"selection {expression!r} gives {result.dtype} values, expected a condition such as 'ZEN_PNT < 30'"
+            f"selection {expression!r} has {result.dtype} values, expected a condition such as 'ZEN_PNT < 30'"
         )
     return result
 
@@ -165,7 +165,7 @@ class _Evaluator(ast.NodeVisitor):
         if np.asarray(result).dtype.kind == "i":
             exact = _BINARY[type(node.op)](np.asarray(left, dtype=float), np.asarray(right, dtype=float))
             if np.any(np.abs(exact) >= _MAX_INTEGER):
-                raise ValueError(f"{ast.unparse(node)!r} gives numbers that are too large for 64 bits")
+                raise ValueError(f"{ast.unparse(node)!r} results in numbers that are too large for 64 bits")
         return result
 
     def visit_BoolOp(self, node: ast.BoolOp) -> Any:
@@ -178,7 +178,9 @@ class _Evaluator(ast.NodeVisitor):
     def _condition(self, node: ast.expr) -> Any:
         value = self.visit(node)
         if np.asarray(value).dtype != bool:
-            raise ValueError(f"{ast.unparse(node)!r} is no condition; compare it with something, as in 'ZEN_PNT < 30'")
+            raise ValueError(
+                f"{ast.unparse(node)!r} is not a condition; compare it with something, as in 'ZEN_PNT < 30'"
+            )
         return value
 
     def visit_Compare(self, node: ast.Compare) -> Any:
@@ -197,7 +199,8 @@ class _Evaluator(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> Any:
         if not isinstance(node.func, ast.Name) or node.func.id not in _FUNCTIONS or node.keywords:
             raise ValueError(
-                f"{ast.unparse(node.func)!r} is no function of a selection; there are {', '.join(_FUNCTIONS)}"
+                f"{ast.unparse(node.func)!r} is not a function of a selection; available functions: "
+                f"{', '.join(_FUNCTIONS)}"
             )
         n_argument, function = _FUNCTIONS[node.func.id]
         if len(node.args) != n_argument:
@@ -215,7 +218,7 @@ def _number(value: Any, node: ast.expr) -> Any:
     """
     array = np.asarray(value)
     if isinstance(value, list) or array.dtype.kind not in "buif":
-        raise ValueError(f"{ast.unparse(node)!r} mixes types: it calculates with what is no number")
+        raise ValueError(f"{ast.unparse(node)!r} mixes types: it calculates with something that is not a number")
     if array.dtype.kind == "u" and np.any(array >= np.uint64(_MAX_INTEGER)):
         return array.astype(np.float64)
     return value if array.dtype.kind == "f" else array.astype(np.int64)
