@@ -41,7 +41,7 @@ class ResponsePixels:
         ValueError
             If the region is too small to have a pixel.
         """
-        if use_region_center or not isinstance(geom, RegionGeom):
+        if use_region_center or not isinstance(geom, RegionGeom) or geom.region is None:
             return cls(geom)
         image = geom.to_wcs_geom().to_image()
         weights = to_host(image.region_weights([geom.region], device="cpu").data)  # host: it was made there

@@ -1,8 +1,6 @@
 """Warnings about bins of a dataset that no table of an observation covers, where its responses are zero."""
 
 import logging
-from typing import Any
-
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
@@ -40,7 +38,7 @@ def require_ascending(name: str, axis: MapAxis) -> None:
         )
 
 
-def warn_of_energies(obs_id: Any, name: str, irf: IRF, energy_true: MapAxis) -> None:
+def warn_of_energies(obs_id: int | None, name: str, irf: IRF, energy_true: MapAxis) -> None:
     """Warn of bins whose centres lie outside the true energies of an effective area or a PSF.
 
     Parameters
@@ -61,7 +59,7 @@ def warn_of_energies(obs_id: Any, name: str, irf: IRF, energy_true: MapAxis) -> 
         )
 
 
-def warn_of_missing_rates(obs_id: Any, bkg: IRF, energy: MapAxis) -> None:
+def warn_of_missing_rates(obs_id: int | None, bkg: IRF, energy: MapAxis) -> None:
     """Warn of bins of energy in which a background table has no rate anywhere.
 
     Parameters
@@ -81,7 +79,7 @@ def warn_of_missing_rates(obs_id: Any, bkg: IRF, energy: MapAxis) -> None:
         )
 
 
-def warn_of_offset(obs_id: Any, name: str, irf: IRF, offset: u.Quantity) -> None:
+def warn_of_offset(obs_id: int | None, name: str, irf: IRF, offset: u.Quantity) -> None:
     """Warn of a region whose offset from the pointing is outside the offsets of a table.
 
     Parameters
@@ -103,7 +101,7 @@ def warn_of_offset(obs_id: Any, name: str, irf: IRF, offset: u.Quantity) -> None
         )
 
 
-def warn_of_ring(obs_id: Any, name: str, irf: IRF) -> None:
+def warn_of_ring(obs_id: int | None, name: str, irf: IRF) -> None:
     """Warn of a table, used for a map, that does not begin at the pointing: the map has a response in a ring only.
 
     Parameters
@@ -123,7 +121,7 @@ def warn_of_ring(obs_id: Any, name: str, irf: IRF) -> None:
 
 
 def _without_rate(bkg: IRF, energy: MapAxis) -> NDArray[np.bool_]:
-    """Whether no node of the table that is in a bin, or beside it, has a rate; shape (n_energy,)."""
+    """Whether no node of the table that is in a bin, or next to it, has a rate; shape (n_energy,)."""
     axis = bkg.axes["energy"]
     data = np.moveaxis(bkg.data, bkg.axes.index("energy"), 0)
     has_rate = np.any(data.reshape(axis.nbin, -1) > 0, axis=1, keepdims=True)[:, 0]

@@ -16,7 +16,7 @@ Bools = NDArray[np.bool_]
 
 
 def touches_empty_bins(empty: Bools, index: NDArray[np.int64], above: Floats) -> Bools:
-    """Whether an empty bin has a weight in a value that is interpolated along the first axis.
+    """Return whether an empty bin has a weight in a value that is interpolated along the first axis.
 
     Parameters
     ----------
@@ -55,7 +55,13 @@ def cap_in_energy(values: Floats, table: Floats, empty: Bools, index: NDArray[np
 
 
 def rises_from_empty_bins(values: Floats, touched: Bools, n_axis: int) -> bool:
-    """Whether an outer node stands above a neighbour that comes from an empty bin, on one of the last axes."""
+    """Return whether an outer node is above a neighbour that comes from an empty bin, on one of the last axes.
+
+    Parameters
+    ----------
+    values, touched : ndarray of the same shape, logarithms, and whether they come from an empty bin
+    n_axis : int, number of the last axes to look at
+    """
     for axis in range(values.ndim - n_axis, values.ndim):
         if values.shape[axis] > 1:
             for border, inner in ((0, 1), (-1, -2)):
@@ -68,7 +74,7 @@ def rises_from_empty_bins(values: Floats, touched: Bools, n_axis: int) -> bool:
 def with_capped_edges(
     values: Floats, touched: Bools, axis: int, nodes: Floats, bounds: tuple[float, float]
 ) -> tuple[Floats, Bools, Floats]:
-    """Table with the two edges of an axis as further nodes: extrapolated, but for what rises from empty bins.
+    """Return a table with the two edges of an axis as further nodes, extrapolated except where it rises from empty bins.
 
     Parameters
     ----------

@@ -82,7 +82,12 @@ class NodeTable(DeviceTables):
     holes: Floats | None = None
 
     def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
-        """Return the arrays that a projection needs, see `DeviceTables.needed`."""
+        """Return the arrays that a projection needs on a device.
+
+        Parameters
+        ----------
+        device, dtype : see `DeviceTables.needed`
+        """
         yield self._constant("values", dtype)
         if self.holes is not None:
             yield self._constant("holes", dtype)
@@ -138,7 +143,12 @@ class DensityNodes(DeviceTables):
     norm: NodeTable
 
     def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
-        """Return the arrays that a projection needs, see `DeviceTables.needed`."""
+        """Return the arrays that a projection needs on a device.
+
+        Parameters
+        ----------
+        device, dtype : see `DeviceTables.needed`
+        """
         yield self._constant("widths", dtype)
         yield from self.table.needed(device, dtype)
 
@@ -160,7 +170,12 @@ class KernelNodes(DeviceTables):
     kernel: NodeTable
 
     def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
-        """Return the arrays that a projection needs, see `DeviceTables.needed`."""
+        """Return the arrays that a projection needs on a device.
+
+        Parameters
+        ----------
+        device, dtype : see `DeviceTables.needed`
+        """
         yield self._constant("shares", dtype)
         if device.is_cuda:
             yield self._constant("reach", "int64")
@@ -194,7 +209,12 @@ class BackgroundNodes(DeviceTables):
     split: "SplitRates | None" = None
 
     def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
-        """Return the arrays that a projection needs, see `DeviceTables.needed`."""
+        """Return the arrays that a projection needs on a device.
+
+        Parameters
+        ----------
+        device, dtype : see `DeviceTables.needed`
+        """
         for name in ("log_energy", "floor") if self.table.values_scale == "log" else ("energy",):
             yield self._constant(name, "float64")
         yield from self.table.needed(device, dtype)

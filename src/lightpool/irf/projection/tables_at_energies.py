@@ -39,14 +39,27 @@ _NEVER = -1e5
 
 
 def aeff_nodes(aeff: IRF, energy_true: u.Quantity) -> NodeTable:
-    """Effective area at true energies, shape (n_energy_true, ...), in the unit of the table."""
+    """Return an effective area at true energies, in the unit of the table.
+
+    Parameters
+    ----------
+    aeff : EffectiveAreaTable2D
+    energy_true : Quantity, shape (n_energy_true,)
+    """
     values, outside = _at(aeff, {"energy_true": energy_true})
     values[outside["energy_true"]] = 0
     return _node_table(aeff, values)
 
 
 def psf_nodes(psf: IRF, energy_true: u.Quantity, rad: MapAxis) -> DensityNodes:
-    """Point spread function at true energies and distances, with the areas of the rings in sr."""
+    """Return a point spread function at true energies and distances, with the areas of the rings in sr.
+
+    Parameters
+    ----------
+    psf : PSF3D
+    energy_true : Quantity, shape (n_energy_true,)
+    rad : MapAxis
+    """
     values, outside = _at(psf, {"energy_true": energy_true, "rad": rad.center})
     values[outside["energy_true"]] = 0
     values[:, outside["rad"]] = 0
@@ -55,14 +68,21 @@ def psf_nodes(psf: IRF, energy_true: u.Quantity, rad: MapAxis) -> DensityNodes:
 
 
 def edisp_nodes(edisp: IRF, energy_true: u.Quantity, migra: MapAxis) -> DensityNodes:
-    """Energy dispersion at true energies and migra values."""
+    """Return an energy dispersion at true energies and migra values.
+
+    Parameters
+    ----------
+    edisp : EnergyDispersion2D
+    energy_true : Quantity, shape (n_energy_true,)
+    migra : MapAxis
+    """
     values, outside = _at(edisp, {"energy_true": energy_true, "migra": migra.center})
     values[outside["energy_true"][:, np.newaxis] & outside["migra"]] = 0
     return _density_nodes(edisp, values, migra.bin_width.to_value(""))
 
 
 def edisp_kernel_nodes(edisp: IRF, energy: u.Quantity, energy_true: u.Quantity) -> KernelNodes:
-    """Energy dispersion at true energies, with the way into bins of reconstructed energy.
+    """Return an energy dispersion at true energies, and how it fills the bins of reconstructed energy.
 
     The cumulative distribution is linear in migra (in the scale of its axis) within a migra bin, 0 below the axis and 1
     above it.
@@ -77,8 +97,8 @@ def edisp_kernel_nodes(edisp: IRF, energy: u.Quantity, energy_true: u.Quantity) 
     density = edisp_nodes(edisp, energy_true, axis)
     edges = scale_values(axis.edges_value, axis.interp)
     migra = energy.to_value("TeV") / energy_true.to_value("TeV")[:, np.newaxis]
-    place = scale_values(migra, axis.interp)[..., np.newaxis]
-    filled = np.clip((place - edges[:-1]) / np.diff(edges), 0, 1)
+    points = scale_values(migra, axis.interp)[..., np.newaxis]
+    filled = np.clip((points - edges[:-1]) / np.diff(edges), 0, 1)
     shares = np.diff(filled, axis=1) * density.widths
     flat = density.table.values.reshape(*density.table.values.shape[:2], -1)
     kernel = (shares @ flat).reshape(*shares.shape[:2], *density.table.values.shape[2:])
@@ -86,7 +106,7 @@ def edisp_kernel_nodes(edisp: IRF, energy: u.Quantity, energy_true: u.Quantity) 
 
 
 def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
-    """Background rate at the edges of energy bins.
+    """Return a background rate at the edges of energy bins.
 
     Parameters
     ----------
@@ -148,7 +168,13 @@ def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> NodeTable:
 
 
 def parameter_nodes(psf: ParametricPSF, energy_true: u.Quantity) -> dict[str, NodeTable]:
-    """Parameters of a point spread function at true energies, extrapolated without limit; angles in rad."""
+    """Return the parameters of a point spread function at true energies, extrapolated without limit; angles in rad.
+
+    Parameters
+    ----------
+    psf : ParametricPSF
+    energy_true : Quantity, shape (n_energy_true,)
+    """
     nodes = {}
     for name in psf.required_parameters:
         values, _ = _at(psf, {"energy_true": energy_true}, psf.data[name])

@@ -232,11 +232,22 @@ class OffsetWeights:
         return apply_basis(values, self.basis)
 
     def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
-        """Yield the sums for some pixels at a time, see `Weights.parts`; only on the host."""
+        """Yield the sums for some pixels at a time; only on the host.
+
+        Parameters
+        ----------
+        values, size : see `Weights.parts`
+        """
         return ((part, apply_basis(values, self.basis[:, part])) for part in blocks(self.x.shape[0], size))
 
     def apply_scaled(self, values: Array, factor: Array) -> Array:
-        """Return the sum times a factor: (E, N, n_node) and (E, P) to (E, N, P), see `Weights.apply_scaled`."""
+        """Return the sum times a factor.
+
+        Parameters
+        ----------
+        values : array, shape (E, N, n_node)
+        factor : array, shape (E, P)
+        """
         # The weights are few, so the factor goes there and not into the large product.
         return array_namespace(values).matmul(values, self.basis[None, ...] * factor[:, None, :])
 
@@ -307,11 +318,22 @@ class PlaneWeights:
         return xp.where(self.inside, result, xp.zeros_like(result))
 
     def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
-        """Yield the sums for some pixels at a time, see `Weights.parts`; only on the host."""
+        """Yield the sums for some pixels at a time; only on the host.
+
+        Parameters
+        ----------
+        values, size : see `Weights.parts`
+        """
         return gather_bilinear_in_parts(values, *self.neighbours, self.dtype, size)
 
     def apply_scaled(self, values: Array, factor: Array) -> Array:
-        """Return the sum times a factor: (E, N, n_lon, n_lat) and (E, P) to (E, N, P), see `Weights.apply_scaled`."""
+        """Return the sum times a factor.
+
+        Parameters
+        ----------
+        values : array, shape (E, N, n_lon, n_lat)
+        factor : array, shape (E, P)
+        """
         return self.apply(values) * factor[:, None, :]
 
     def touched(self, holes: Array) -> Array:

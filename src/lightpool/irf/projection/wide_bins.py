@@ -2,7 +2,7 @@
 
 The rate is taken as a power law between the edges of a bin, as in Gammapy. If an edge is in an empty part of the table,
 or outside of it, the integral is zero, or nearly so, whatever the rate is inside the bin. Such bins are integrated in
-parts, between the nodes of the table, at the places in the field of view where they have to be.
+parts, between the nodes of the table, at those positions in the field of view where this is needed.
 """
 
 from dataclasses import dataclass
@@ -30,7 +30,7 @@ class SplitBins:
     Attributes
     ----------
     numbers : tuple of int, of the bins
-    marks : ndarray, shape (n_bin, ...), 1 at the places in the field of view where a bin has to be split, else 0
+    marks : ndarray, shape (n_bin, ...), 1 at the positions in the field of view where a bin must be split, else 0
     energy : Quantity, shape (n_edge,), edges of all the parts
     parts : tuple of slice, for each bin those of the intervals between the edges that it is made of
     """
@@ -42,7 +42,7 @@ class SplitBins:
 
 
 def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
-    """Bins that have to be split, or None.
+    """Return the bins that must be split, or None.
 
     A bin is split where some node of the table inside it has a rate (or, if no node is inside it, the nearest one), and
 
@@ -64,14 +64,14 @@ def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
         return None
     low, high = np.maximum(x[:-1], edges[0]), np.minimum(x[1:], edges[-1])
     is_split = np.zeros((len(x) - 1, *data.shape[1:]), dtype=bool)
-    edge_is_beside = _are_beside_empty_bins(empty, axis, x)
+    touches = _touch_empty_bins(empty, axis, x)
     for number in np.flatnonzero(low < high):
         pair = slice(number, number + 2)
         inside = (axis.center_value > low[number]) & (axis.center_value < high[number])
         if beyond[pair].any():
             near = inside if inside.any() else _nearest(axis, low[number], high[number])
             is_split[number] = (data[near] > 0).any(axis=0)
-        elif inside.any() and edge_is_beside[pair].any():
+        elif inside.any() and touches[pair].any():
             vanishes = _vanishes(bkg, data, empty, axis, x[pair])
             is_split[number] = (data[inside] > 0).any(axis=0) & vanishes.any(axis=0)
     numbers = np.flatnonzero(is_split.reshape(len(is_split), -1).any(axis=1))
@@ -83,8 +83,8 @@ def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
     return SplitBins(tuple(numbers.tolist()), is_split[numbers].astype(np.float64), points * axis.unit, parts)
 
 
-def _are_beside_empty_bins(empty: Bools, axis: MapAxis, x: Floats) -> Bools:
-    """Whether a bin of the table below or above an edge is empty at some place; shape (n_edge,)."""
+def _touch_empty_bins(empty: Bools, axis: MapAxis, x: Floats) -> Bools:
+    """Whether a bin of the table below or above an edge is empty at some position; shape (n_edge,)."""
     has_empty = np.any(empty.reshape(len(empty), -1), axis=1, keepdims=True)[:, 0]
     index, _ = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
     return np.asarray(has_empty[index] | has_empty[np.minimum(index + 1, len(empty) - 1)])

@@ -3,7 +3,8 @@
 The table makes matrices of itself by a projection, so both stand above `lightpool.irf.projection`.
 """
 
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import TYPE_CHECKING, ClassVar, Self
 
 import astropy.units as u
 import numpy as np
@@ -103,7 +104,7 @@ class EnergyDispersion2D(IRF):
         reco = self._energy_axis(energy_axis, "energy")
         position = np.atleast_1d(u.Quantity(offset).to_value("rad")).astype(float).ravel()[:1]
         data = edisp_kernel_request(self, reco, true, threshold).project(position).values()[..., 0, 0]
-        return EDispKernel(axes=[true, reco], data=to_host(data))  # host: it has been there all the time
+        return EDispKernel(axes=[true, reco], data=to_host(data))  # host: as the table
 
     def _energy_axis(self, axis: MapAxis | u.Quantity | None, name: str) -> MapAxis:
         if axis is None:
@@ -111,8 +112,14 @@ class EnergyDispersion2D(IRF):
         return MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else axis
 
     def plot_bias(
-        self, ax: "Axes | None" = None, offset: "AngleLike | None" = None, add_cbar: bool = False, **kwargs: Any
-    ) -> Axes:
+        self,
+        ax: "Axes | None" = None,
+        offset: "AngleLike | None" = None,
+        add_cbar: bool = False,
+        axes_loc: Mapping[str, object] | None = None,
+        kwargs_colorbar: Mapping[str, object] | None = None,
+        **kwargs: object,
+    ) -> "Axes":
         """Plot the density over true energy and migra.
 
         Parameters
@@ -120,19 +127,23 @@ class EnergyDispersion2D(IRF):
         ax : matplotlib Axes, optional
         offset : Angle, optional
         add_cbar : bool, whether a colour bar is added
+        axes_loc : mapping, optional, position of the axes of the colour bar
+        kwargs_colorbar : mapping, optional, passed to the colour bar
         **kwargs : passed to matplotlib
         """
         from lightpool.plot.irf import plot_edisp_bias
 
-        return plot_edisp_bias(self, ax=ax, offset=offset, add_cbar=add_cbar, **kwargs)
+        return plot_edisp_bias(
+            self, ax=ax, offset=offset, add_cbar=add_cbar, axes_loc=axes_loc, kwargs_colorbar=kwargs_colorbar, **kwargs
+        )
 
     def plot_migration(
         self,
         ax: "Axes | None" = None,
         offset: "AngleLike | None" = None,
         energy_true: "QuantityLike | None" = None,
-        **kwargs: Any,
-    ) -> Axes:
+        **kwargs: object,
+    ) -> "Axes":
         """Plot curves over migra, one for each offset and true energy.
 
         Parameters
@@ -348,20 +359,29 @@ class EDispKernel(IRF):
 
     # --- plots
 
-    def plot_matrix(self, ax: "Axes | None" = None, add_cbar: bool = False, **kwargs: Any) -> Axes:
+    def plot_matrix(
+        self,
+        ax: "Axes | None" = None,
+        add_cbar: bool = False,
+        axes_loc: Mapping[str, object] | None = None,
+        kwargs_colorbar: Mapping[str, object] | None = None,
+        **kwargs: object,
+    ) -> "Axes":
         """Plot the matrix.
 
         Parameters
         ----------
         ax : matplotlib Axes, optional
         add_cbar : bool, whether a colour bar is added
+        axes_loc : mapping, optional, position of the axes of the colour bar
+        kwargs_colorbar : mapping, optional, passed to the colour bar
         **kwargs : passed to matplotlib
         """
         from lightpool.plot.irf_maps import plot_matrix
 
-        return plot_matrix(self, ax=ax, add_cbar=add_cbar, **kwargs)
+        return plot_matrix(self, ax=ax, add_cbar=add_cbar, axes_loc=axes_loc, kwargs_colorbar=kwargs_colorbar, **kwargs)
 
-    def plot_bias(self, ax: "Axes | None" = None, **kwargs: Any) -> Axes:
+    def plot_bias(self, ax: "Axes | None" = None, **kwargs: object) -> "Axes":
         """Plot the bias against true energy.
 
         Parameters

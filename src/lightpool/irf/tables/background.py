@@ -1,6 +1,7 @@
 """Background rates."""
 
-from typing import Any, ClassVar, cast
+from collections.abc import Mapping
+from typing import ClassVar, cast
 
 import astropy.units as u
 import numpy as np
@@ -9,6 +10,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.kernels.sphere import angular_separation
 from lightpool.irf.tables.irf import IRF, InterpKwargs
 from lightpool.maps import MapAxes, MapAxis
+from lightpool.typing import Axes, QuantityLike
 
 __all__ = ["Background2D", "Background3D", "BackgroundIRF"]
 
@@ -27,21 +29,50 @@ class Background3D(BackgroundIRF):
     required_axes: ClassVar[list[str]] = ["energy", "fov_lon", "fov_lat"]
 
     def to_2d(self) -> "Background2D":
-        """Table in offset: the values along positive ``fov_lon`` at ``fov_lat`` = 0."""
+        """Return a table in offset: the values along positive ``fov_lon`` at ``fov_lat`` = 0."""
         lon, lat = self.axes["fov_lon"], self.axes["fov_lat"]
         first, middle = (int(axis.coord_to_idx(0 * u.deg)[0]) for axis in (lon, lat))
         offset = MapAxis.from_edges(lon.edges[first:], name="offset")
         data = self.data[:, first:, middle].copy()
         return Background2D(axes=[self.axes["energy"], offset], data=data, unit=self.unit)
 
-    def plot_at_energy(self, energy: Any = 1 * u.TeV, add_cbar: bool = True, ncols: int = 3, **kwargs: Any) -> Any:
-        """Images in the field of view, one for each energy."""
+    def plot_at_energy(
+        self,
+        energy: QuantityLike = 1 * u.TeV,
+        add_cbar: bool = True,
+        ncols: int = 3,
+        figsize: tuple[float, float] | None = None,
+        axes_loc: Mapping[str, object] | None = None,
+        kwargs_colorbar: Mapping[str, object] | None = None,
+        **kwargs: object,
+    ) -> NDArray[np.object_]:
+        """Plot images in the field of view, one for each energy.
+
+        Parameters
+        ----------
+        energy : Quantity
+        add_cbar : bool, whether a colour bar is added
+        ncols : int, number of columns of plots
+        figsize : tuple of float, optional
+        axes_loc : mapping, optional, position of the axes of the colour bar
+        kwargs_colorbar : mapping, optional, passed to the colour bar
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_bkg_at_energy
 
-        return plot_bkg_at_energy(self, energy, add_cbar=add_cbar, ncols=ncols, **kwargs)
+        return plot_bkg_at_energy(
+            self,
+            energy,
+            add_cbar=add_cbar,
+            ncols=ncols,
+            figsize=figsize,
+            axes_loc=axes_loc,
+            kwargs_colorbar=kwargs_colorbar,
+            **kwargs,
+        )
 
     def peek(self, figsize: tuple[float, float] = (10, 8)) -> None:
-        """Figure with the plots of the table in offset."""
+        """Show the plots of the table in offset in one figure."""
         self.to_2d().peek(figsize)
 
 
@@ -52,7 +83,7 @@ class Background2D(BackgroundIRF):
     required_axes: ClassVar[list[str]] = ["energy", "offset"]
 
     def to_3d(self) -> Background3D:
-        """Table in (fov_lon, fov_lat), evaluated at the bin centres."""
+        """Return a table in (fov_lon, fov_lat), evaluated at the bin centres."""
         offset = self.axes["offset"].edges
         mirrored = -offset[::-1]
         edges = np.concatenate([mirrored[mirrored <= 0], offset[offset > 0]])
@@ -65,36 +96,106 @@ class Background2D(BackgroundIRF):
         distance = u.Quantity(cast(NDArray[np.float64], angular_separation(zero, zero, lon, lat)), "rad")
         return Background3D(axes=axes, data=self.evaluate(offset=distance, energy=coords["energy"]))
 
-    def plot(self, ax: Any = None, add_cbar: bool = True, **kwargs: Any) -> Any:
-        """Image of the rate over energy and offset."""
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        add_cbar: bool = True,
+        axes_loc: Mapping[str, object] | None = None,
+        kwargs_colorbar: Mapping[str, object] | None = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot the rate over energy and offset.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        add_cbar : bool, whether a colour bar is added
+        axes_loc : mapping, optional, position of the axes of the colour bar
+        kwargs_colorbar : mapping, optional, passed to the colour bar
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_bkg
 
-        return plot_bkg(self, ax=ax, add_cbar=add_cbar, **kwargs)
+        return plot_bkg(self, ax=ax, add_cbar=add_cbar, axes_loc=axes_loc, kwargs_colorbar=kwargs_colorbar, **kwargs)
 
-    def plot_at_energy(self, energy: Any = 1 * u.TeV, add_cbar: bool = True, ncols: int = 3, **kwargs: Any) -> Any:
-        """Images in the field of view, one for each energy."""
-        return self.to_3d().plot_at_energy(energy, add_cbar=add_cbar, ncols=ncols, **kwargs)
+    def plot_at_energy(
+        self,
+        energy: QuantityLike = 1 * u.TeV,
+        add_cbar: bool = True,
+        ncols: int = 3,
+        figsize: tuple[float, float] | None = None,
+        axes_loc: Mapping[str, object] | None = None,
+        kwargs_colorbar: Mapping[str, object] | None = None,
+        **kwargs: object,
+    ) -> NDArray[np.object_]:
+        """Plot images in the field of view, one for each energy.
 
-    def plot_offset_dependence(self, ax: Any = None, energy: Any = None, **kwargs: Any) -> Any:
-        """Curves over offset, one for each energy."""
+        Parameters
+        ----------
+        energy : Quantity
+        add_cbar : bool, whether a colour bar is added
+        ncols : int, number of columns of plots
+        figsize : tuple of float, optional
+        axes_loc : mapping, optional, position of the axes of the colour bar
+        kwargs_colorbar : mapping, optional, passed to the colour bar
+        **kwargs : passed to matplotlib
+        """
+        return self.to_3d().plot_at_energy(energy, add_cbar, ncols, figsize, axes_loc, kwargs_colorbar, **kwargs)
+
+    def plot_offset_dependence(
+        self,
+        ax: "Axes | None" = None,
+        energy: "QuantityLike | None" = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot curves over offset, one for each energy.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        energy : Quantity, optional
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_bkg_offset_dependence
 
         return plot_bkg_offset_dependence(self, ax=ax, energy=energy, **kwargs)
 
-    def plot_energy_dependence(self, ax: Any = None, offset: Any = None, **kwargs: Any) -> Any:
-        """Curves over energy, one for each offset."""
+    def plot_energy_dependence(
+        self,
+        ax: "Axes | None" = None,
+        offset: "QuantityLike | None" = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot curves over energy, one for each offset.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        offset : Angle, optional
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_bkg_energy_dependence
 
         return plot_bkg_energy_dependence(self, ax=ax, offset=offset, **kwargs)
 
-    def plot_spectrum(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Curve over energy of the rate in the whole field of view."""
+    def plot_spectrum(
+        self,
+        ax: "Axes | None" = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot the rate in the whole field of view over energy.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_bkg_spectrum
 
         return plot_bkg_spectrum(self, ax=ax, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (10, 8)) -> None:
-        """Figure with all of the plots."""
+        """Show all plots in one figure."""
         from lightpool.plot.irf import peek_bkg
 
         peek_bkg(self, figsize)

@@ -1,12 +1,14 @@
 """Effective area."""
 
-from typing import Any, ClassVar, Self
+from collections.abc import Mapping
+from typing import ClassVar, Self
 
 import astropy.units as u
 import numpy as np
 
 from lightpool.irf.tables.irf import IRF
 from lightpool.maps import MapAxes, MapAxis
+from lightpool.typing import Axes, QuantityLike
 
 __all__ = ["EffectiveAreaTable2D"]
 
@@ -27,7 +29,7 @@ class EffectiveAreaTable2D(IRF):
 
     @classmethod
     def from_parametrization(cls, energy_axis_true: MapAxis | None = None, instrument: str = "HESS") -> Self:
-        """Effective area of a formula, the same at all offsets up to 5 deg.
+        """Return the effective area of a formula, the same at all offsets up to 5 deg.
 
         ``g1 (E / MeV)**-g2 exp(-g3 / E)``, Abramowski et al. 2010, MNRAS 402, 1342, appendix B.
 
@@ -48,26 +50,66 @@ class EffectiveAreaTable2D(IRF):
         data = g1 * energy**-g2 * np.exp(-g3 / energy)
         return cls(axes=MapAxes([energy_axis_true, offset]), data=data, unit="cm2", meta={"TELESCOP": instrument})
 
-    def plot(self, ax: Any = None, add_cbar: bool = True, **kwargs: Any) -> Any:
-        """Image of the effective area over energy and offset, see `lightpool.plot.irf.plot_aeff`."""
+    def plot(
+        self,
+        ax: "Axes | None" = None,
+        add_cbar: bool = True,
+        axes_loc: Mapping[str, object] | None = None,
+        kwargs_colorbar: Mapping[str, object] | None = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot the effective area over energy and offset.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        add_cbar : bool, whether a colour bar is added
+        axes_loc : mapping, optional, position of the axes of the colour bar
+        kwargs_colorbar : mapping, optional, passed to the colour bar
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_aeff
 
-        return plot_aeff(self, ax=ax, add_cbar=add_cbar, **kwargs)
+        return plot_aeff(self, ax=ax, add_cbar=add_cbar, axes_loc=axes_loc, kwargs_colorbar=kwargs_colorbar, **kwargs)
 
-    def plot_energy_dependence(self, ax: Any = None, offset: Any = None, **kwargs: Any) -> Any:
-        """Curves over energy, one for each offset."""
+    def plot_energy_dependence(
+        self,
+        ax: "Axes | None" = None,
+        offset: "QuantityLike | None" = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot curves over energy, one for each offset.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        offset : Angle, optional
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_aeff_energy_dependence
 
         return plot_aeff_energy_dependence(self, ax=ax, offset=offset, **kwargs)
 
-    def plot_offset_dependence(self, ax: Any = None, energy: Any = None, **kwargs: Any) -> Any:
-        """Curves over offset, one for each energy, relative to their maximum."""
+    def plot_offset_dependence(
+        self,
+        ax: "Axes | None" = None,
+        energy: "QuantityLike | None" = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot curves over offset, one for each energy, relative to their maximum.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        energy : Quantity, optional
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_aeff_offset_dependence
 
         return plot_aeff_offset_dependence(self, ax=ax, energy=energy, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Figure with all of the plots."""
+        """Show all plots in one figure."""
         from lightpool.plot.irf import peek_aeff
 
         peek_aeff(self, figsize)

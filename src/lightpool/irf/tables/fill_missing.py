@@ -39,10 +39,10 @@ def _without_gaps(lines: NDArray[Any], valid: NDArray[np.bool_], values_scale: s
     number = np.arange(len(lines))[:, np.newaxis]
     before = np.maximum.accumulate(np.where(valid, number, -1), axis=0)
     after = np.minimum.accumulate(np.where(valid, number, len(lines))[::-1], axis=0)[::-1]
-    place = np.nonzero(~valid & (before >= 0) & (after < len(lines)))
-    low, high = before[place], after[place]
-    scaled_low = scale_table(lines[low, place[1]], values_scale)
-    scaled_high = scale_table(lines[high, place[1]], values_scale)
+    bins = np.nonzero(~valid & (before >= 0) & (after < len(lines)))
+    low, high = before[bins], after[bins]
+    scaled_low = scale_table(lines[low, bins[1]], values_scale)
+    scaled_high = scale_table(lines[high, bins[1]], values_scale)
     slope = (scaled_high - scaled_low) / (high - low)
-    lines[place] = unscale_table(scaled_low + slope * (place[0] - low), values_scale)
+    lines[bins] = unscale_table(scaled_low + slope * (bins[0] - low), values_scale)
     return lines

@@ -105,7 +105,13 @@ class ResponseTable(Protocol):
 
     @classmethod
     def values_from_file(cls, table: AnyTable, axes: MapAxes) -> tuple[TableValues, Units]:
-        """Return values and units from a table in a file."""
+        """Return values and units from a table in a file.
+
+        Parameters
+        ----------
+        table : astropy table or TableData
+        axes : MapAxes of the table
+        """
 
     def values_for_file(self) -> Mapping[str, u.Quantity]:
         """Return the quantities to write, by our names."""

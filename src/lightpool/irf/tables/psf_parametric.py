@@ -73,7 +73,12 @@ class ParametricPSF(PSF):
     def values_from_file(
         cls, table: gadf_format.AnyTable, axes: MapAxes
     ) -> tuple[gadf_format.TableValues, gadf_format.Units]:
-        """Return the arguments ``data`` and ``unit`` of the class, see `IRF.values_from_file`."""
+        """Return the arguments ``data`` and ``unit`` of the class.
+
+        Parameters
+        ----------
+        table, axes : see `IRF.values_from_file`
+        """
         layout = gadf_format.LAYOUTS[cls.tag]
         data: dict[str, NDArray[np.number]] = {}
         unit: dict[str, u.UnitBase] = {}
@@ -249,7 +254,12 @@ class EnergyDependentMultiGaussPSF(ParametricPSF):
 
     @classmethod
     def evaluate_direct(cls, rad: u.Quantity, **kwargs: u.Quantity) -> u.Quantity:
-        """Return the profile at a distance from the centre, see `ParametricPSF.evaluate_direct`."""
+        """Return the profile at a distance from the centre.
+
+        Parameters
+        ----------
+        rad, **kwargs : see `ParametricPSF.evaluate_direct`
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = [
                 np.where(sigma > 0, share / (2 * np.pi * sigma**2) * np.exp(-0.5 * (rad / sigma).to_value("") ** 2), 0)
@@ -259,7 +269,12 @@ class EnergyDependentMultiGaussPSF(ParametricPSF):
 
     @classmethod
     def evaluate_containment(cls, rad: u.Quantity, **kwargs: u.Quantity) -> u.Quantity:
-        """Return the share of the gamma rays within a radius, see `ParametricPSF.evaluate_containment`."""
+        """Return the share of the gamma rays within a radius.
+
+        Parameters
+        ----------
+        rad, **kwargs : see `ParametricPSF.evaluate_containment`
+        """
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = [
                 np.where(sigma > 0, share * -np.expm1(-0.5 * (rad / sigma).to_value("") ** 2), 0)
@@ -276,7 +291,12 @@ class PSFKing(ParametricPSF):
 
     @classmethod
     def evaluate_direct(cls, rad: u.Quantity, **kwargs: u.Quantity) -> u.Quantity:
-        """Return the profile at a distance from the centre, see `ParametricPSF.evaluate_direct`."""
+        """Return the profile at a distance from the centre.
+
+        Parameters
+        ----------
+        rad, **kwargs : see `ParametricPSF.evaluate_direct`
+        """
         gamma, sigma = kwargs["gamma"], kwargs["sigma"]
         with np.errstate(divide="ignore", invalid="ignore"):
             slope = (1 + (rad**2 / (2 * gamma * sigma**2)).to_value("")) ** (-u.Quantity(gamma).to_value(""))
@@ -285,7 +305,12 @@ class PSFKing(ParametricPSF):
 
     @classmethod
     def evaluate_containment(cls, rad: u.Quantity, **kwargs: u.Quantity) -> u.Quantity:
-        """Return the share of the gamma rays within a radius, see `ParametricPSF.evaluate_containment`."""
+        """Return the share of the gamma rays within a radius.
+
+        Parameters
+        ----------
+        rad, **kwargs : see `ParametricPSF.evaluate_containment`
+        """
         gamma, sigma = kwargs["gamma"], kwargs["sigma"]
         with np.errstate(divide="ignore", invalid="ignore"):
             outside = (1 + (rad**2 / (2 * gamma * sigma**2)).to_value("")) ** (1 - u.Quantity(gamma).to_value(""))

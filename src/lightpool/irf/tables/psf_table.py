@@ -1,16 +1,22 @@
 """Point spread function as a table, and what all point spread functions share."""
 
-from typing import Any, ClassVar
+from collections.abc import Mapping, Sequence
+from typing import ClassVar
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.irf.tables.irf import IRF
 from lightpool.maps import MapAxis
+from lightpool.typing import Axes, QuantityLike
 
 __all__ = ["PSF", "PSF3D", "RAD_AXIS_DEFAULT"]
 
 RAD_AXIS_DEFAULT = MapAxis.from_bounds(0, 0.66, nbin=66, node_type="edges", name="rad", unit="deg")
+
+_CENTER, _TWO_OFFSETS = u.Quantity((0,), "deg"), u.Quantity((0, 1), "deg")
+_ENERGIES = u.Quantity((0.1, 1, 10), "TeV")
 
 
 class PSF(IRF):
@@ -26,8 +32,8 @@ class PSF(IRF):
             return self.axes["rad"]
         return RAD_AXIS_DEFAULT
 
-    def containment(self, rad: Any, **kwargs: Any) -> u.Quantity:
-        """Share of the gammas within a radius; beyond the table it is that within the table.
+    def containment(self, rad: QuantityLike, **kwargs: QuantityLike) -> u.Quantity:
+        """Return the share of the gamma rays within a radius; beyond the table it is that within the table.
 
         Parameters
         ----------
@@ -38,8 +44,10 @@ class PSF(IRF):
         rad = u.Quantity(np.minimum(u.Quantity(rad).to_value(axis.unit), axis.edges_value[-1]), axis.unit)
         return self.integral(axis_name="rad", rad=rad, **kwargs).to("")
 
-    def containment_radius(self, fraction: Any, factor: int = 20, **kwargs: Any) -> u.Quantity:
-        """Radius that holds a share of the gammas, to the step of the rad axis over ``factor``.
+    def containment_radius(
+        self, fraction: float | Sequence[float] | NDArray[np.floating], factor: int = 20, **kwargs: QuantityLike
+    ) -> u.Quantity:
+        """Return the radius that contains a share of the gamma rays, to the step of the rad axis over ``factor``.
 
         Parameters
         ----------
@@ -47,14 +55,19 @@ class PSF(IRF):
         factor : int, bins that each bin of the rad axis is split into
         **kwargs : Quantity by name of axis, broadcast with ``fraction``
         """
-        shape = np.broadcast_shapes(*(np.shape(value) for value in kwargs.values()), np.shape(fraction))
+        shape = np.broadcast_shapes(*(u.Quantity(value).shape for value in kwargs.values()), np.shape(fraction))
         rad = self.rad_axis().upsample(factor=factor).center
         containment = self.containment(rad=rad.reshape(-1, *(1,) * len(shape)), **kwargs)
         nearest = np.argmin(np.abs(containment.value - fraction), axis=0)
         return rad[nearest].reshape(shape)
 
-    def info(self, fraction: Any = (0.68, 0.95), energy_true: Any = None, offset: Any = None) -> str:
-        """Text with the ranges of the axes and some containment radii.
+    def info(
+        self,
+        fraction: float | Sequence[float] = (0.68, 0.95),
+        energy_true: u.Quantity | None = None,
+        offset: u.Quantity | None = None,
+    ) -> str:
+        """Return a text with the ranges of the axes and some containment radii.
 
         Parameters
         ----------
@@ -72,40 +85,88 @@ class PSF(IRF):
             for name, row in rows.items()
         ]
         radius = self.containment_radius(energy_true=energy_true, offset=offset, fraction=fraction)
-        energy, offset, share = np.broadcast_arrays(energy_true, offset, fraction, subok=True)
+        energies, offsets, shares = np.broadcast_arrays(energy_true, offset, fraction, subok=True)
         lines += [
-            f"{100 * share[i]:.2f} containment radius at offset = {offset[i]} "
-            f"and energy_true = {energy[i]:4.1f}: {radius[i]:.3f}"
+            f"{100 * shares[i]:.2f} containment radius at offset = {offsets[i]} "
+            f"and energy_true = {energies[i]:4.1f}: {radius[i]:.3f}"
             for i in np.ndindex(radius.shape)
         ]
         return "\n".join(lines) + "\n"
 
     def plot_containment_radius_vs_energy(
-        self, ax: Any = None, fraction: Any = (0.68, 0.95), offset: Any = (0, 1) * u.deg, **kwargs: Any
-    ) -> Any:
-        """Curves of the containment radius over energy, one for each offset and fraction."""
+        self,
+        ax: "Axes | None" = None,
+        fraction: float | Sequence[float] = (0.68, 0.95),
+        offset: QuantityLike = _TWO_OFFSETS,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot curves of the containment radius over energy, one for each offset and fraction.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        fraction : float or sequence of float, between 0 and 1
+        offset : Angle
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_psf_radius_vs_energy
 
         return plot_psf_radius_vs_energy(self, ax=ax, fraction=fraction, offset=offset, **kwargs)
 
     def plot_containment_radius(
-        self, ax: Any = None, fraction: float = 0.68, add_cbar: bool = True, **kwargs: Any
-    ) -> Any:
-        """Image of the containment radius over energy and offset."""
+        self,
+        ax: "Axes | None" = None,
+        fraction: float = 0.68,
+        add_cbar: bool = True,
+        axes_loc: Mapping[str, object] | None = None,
+        kwargs_colorbar: Mapping[str, object] | None = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot the containment radius over energy and offset.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        fraction : float, between 0 and 1
+        add_cbar : bool, whether a colour bar is added
+        axes_loc : mapping, optional, position of the axes of the colour bar
+        kwargs_colorbar : mapping, optional, passed to the colour bar
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_psf_radius
 
-        return plot_psf_radius(self, ax=ax, fraction=fraction, add_cbar=add_cbar, **kwargs)
+        return plot_psf_radius(
+            self,
+            ax=ax,
+            fraction=fraction,
+            add_cbar=add_cbar,
+            axes_loc=axes_loc,
+            kwargs_colorbar=kwargs_colorbar,
+            **kwargs,
+        )
 
     def plot_psf_vs_rad(
-        self, ax: Any = None, offset: Any = (0,) * u.deg, energy_true: Any = (0.1, 1, 10) * u.TeV, **kwargs: Any
-    ) -> Any:
-        """Curves over rad, one for each offset and energy."""
+        self,
+        ax: "Axes | None" = None,
+        offset: QuantityLike = _CENTER,
+        energy_true: QuantityLike = _ENERGIES,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot curves over rad, one for each offset and energy.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        offset : Angle
+        energy_true : Quantity
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_psf_vs_rad
 
         return plot_psf_vs_rad(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Figure with the containment radii."""
+        """Show the containment radii in one figure."""
         from lightpool.plot.irf import peek_psf
 
         peek_psf(self, figsize)

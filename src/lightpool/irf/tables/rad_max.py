@@ -1,11 +1,12 @@
 """Directional cuts of point-like responses."""
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self
 
 import astropy.units as u
 import numpy as np
 
 from lightpool.irf.tables.irf import IRF
+from lightpool.typing import Axes
 
 __all__ = ["RadMax2D"]
 
@@ -19,7 +20,7 @@ class RadMax2D(IRF):
 
     @classmethod
     def from_irf(cls, irf: IRF) -> Self:
-        """Table of one bin from the keyword ``RAD_MAX`` (deg) of a point-like effective area or energy dispersion.
+        """Return a table of one bin from the keyword ``RAD_MAX`` (deg) of a point-like response.
 
         The range of true energies is taken for the reconstructed ones.
         """
@@ -45,8 +46,18 @@ class RadMax2D(IRF):
         """Whether the table has a single bin."""
         return all(axis.nbin == 1 for axis in self.axes)
 
-    def plot_rad_max_vs_energy(self, ax: Any = None, **kwargs: Any) -> Any:
-        """Curves over energy, one for each offset."""
+    def plot_rad_max_vs_energy(
+        self,
+        ax: "Axes | None" = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot curves over energy, one for each offset.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, optional
+        **kwargs : passed to matplotlib
+        """
         from lightpool.plot.irf import plot_rad_max_vs_energy
 
         return plot_rad_max_vs_energy(self, ax=ax, **kwargs)

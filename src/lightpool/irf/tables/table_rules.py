@@ -31,7 +31,7 @@ __all__ = [
 log = logging.getLogger(__name__)
 
 POINT_TOLERANCE = 0.1 * u.deg
-"""A table that is given at one place in the field of view, without a width, holds within this distance of it."""
+"""A table at a single position in the field of view, without a width, is valid within this distance of it."""
 
 
 @dataclass(frozen=True)
@@ -81,7 +81,7 @@ class ColumnRule:
     replaces_unknown: bool = False
 
 
-def check_axes(axes: Iterable[Any], label: str) -> None:
+def check_axes(axes: Iterable[object], label: str) -> None:
     """Check units, finiteness and order of the axes of a response table.
 
     Parameters
@@ -95,7 +95,7 @@ def check_axes(axes: Iterable[Any], label: str) -> None:
         If a unit is of another kind, or nodes are not finite or not ascending.
     """
     for axis in axes:
-        rule = _AXES.get(axis.name)
+        rule = _AXES.get(axis.name) if isinstance(axis, MapAxis) else None
         if rule is None or not isinstance(axis, MapAxis):
             continue
         what = f"{label}, axis {axis.name!r}"
@@ -103,28 +103,40 @@ def check_axes(axes: Iterable[Any], label: str) -> None:
         _check_nodes(axis.center_value if axis.node_type == "center" else axis.edges_value, what)
 
 
-def with_width(axis: Any) -> Any:
-    """Axis of the place in the field of view whose one point has become a bin of the width of `POINT_TOLERANCE`.
+def with_width(axis: MapAxis) -> MapAxis:
+    """Return an axis of the field of view whose only point has become a bin of half width `POINT_TOLERANCE`.
 
     Point-like responses are made for one offset, from which the pointing of a run differs a little. Any other axis is
-    given back as it is.
+    returned itself.
     """
     if axis.name not in ("offset", "fov_lon", "fov_lat") or axis.nbin > 1 or axis.edges_value[0] < axis.edges_value[1]:
         return axis
-    tolerance, place = POINT_TOLERANCE.to_value(axis.unit), axis.center_value[0]
-    lower = max(place - tolerance, 0.0) if axis.name == "offset" else place - tolerance
-    return MapAxis([lower, place + tolerance], interp=axis.interp, name=axis.name, unit=axis.unit)
+    tolerance, position = float(POINT_TOLERANCE.to_value(axis.unit)), float(axis.center_value[0])
+    lower = max(position - tolerance, 0.0) if axis.name == "offset" else position - tolerance
+    return MapAxis([lower, position + tolerance], interp=axis.interp, name=axis.name, unit=axis.unit)
 
 
-def check_unit(unit: Any, expected: str, what: str) -> None:
-    """Raise a WrongUnitError that begins with ``what`` if a unit does not convert to the one that is expected."""
+def check_unit(unit: u.UnitBase, expected: str, what: str) -> None:
+    """Check that a unit converts to another one.
+
+    Parameters
+    ----------
+    unit : Unit
+    expected : str, the unit that it must convert to
+    what : str, what has the unit, for the error message
+
+    Raises
+    ------
+    WrongUnitError
+        If it does not convert.
+    """
     if not is_unit_of_kind(unit, expected):
         wanted = f"one that converts to {expected!r}" if expected else "no unit"
         raise WrongUnitError(f"{what} has the unit {str(unit)!r}, expected {wanted}")
 
 
-def axis_of_bins(low: NDArray[Any], high: NDArray[Any], unit: Any, name: str, label: str) -> MapAxis:
-    """Axis from the lower and upper edges of its bins as a file has them; points have two equal ones.
+def axis_of_bins(low: NDArray[Any], high: NDArray[Any], unit: u.UnitBase, name: str, label: str) -> MapAxis:
+    """Return an axis from the lower and upper edges of its bins as a file has them; points have two equal ones.
 
     Parameters
     ----------
@@ -164,7 +176,13 @@ def axis_of_bins(low: NDArray[Any], high: NDArray[Any], unit: Any, name: str, la
 
 
 def column_unit(text: str, rule: ColumnRule, label: str) -> u.UnitBase:
-    """Unit of a column of values from the text in the file.
+    """Return the unit of a column of values from the text in the file.
+
+    Parameters
+    ----------
+    text : str, unit as the file has it
+    rule : ColumnRule
+    label : str, file and column, for messages
 
     Raises
     ------
@@ -191,7 +209,7 @@ def column_unit(text: str, rule: ColumnRule, label: str) -> u.UnitBase:
 def values_in_order(
     values: NDArray[Any], shape: tuple[int, ...], names: list[str], label: str, *, any_order: bool
 ) -> NDArray[Any]:
-    """Values with the dimensions of the axes.
+    """Return values with the dimensions of the axes.
 
     The format writes the last axis first. Backgrounds of some instruments are written the other way round
     (``any_order``); TDIM tells which, unless the shape reads the same both ways.
@@ -238,7 +256,7 @@ def values_in_order(
 
 
 def n_not_finite(data: NDArray[Any]) -> int:
-    """Bins in which a value is not finite; parametric tables have several values in a bin."""
+    """Return the number of bins in which a value is not finite; parametric tables have several values in a bin."""
     columns = [data[name] for name in data.dtype.names or [...]]
     with np.errstate(over="ignore", invalid="ignore"):
         if all(np.isfinite(column.sum()) for column in columns):  # far faster than a look at each
@@ -247,7 +265,14 @@ def n_not_finite(data: NDArray[Any]) -> int:
 
 
 def warn_of_holes(n_bad: int, shape: Iterable[int], label: str) -> None:
-    """Warn if bins of a table of some shape hold values that are not finite."""
+    """Warn if bins of a table hold values that are not finite.
+
+    Parameters
+    ----------
+    n_bad : int, number of such bins
+    shape : iterable of int, of the table
+    label : str, file and HDU
+    """
     if n_bad:
         log.warning(
             "%s: %d of %d values are not finite; the response is zero as far as they are interpolated, a background is "

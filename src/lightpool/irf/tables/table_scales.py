@@ -12,17 +12,24 @@ LOG_ZERO = float(np.log(2 * np.finfo(np.float64).tiny))
 
 
 def tiny_of(data: NDArray[Any]) -> float:
-    """Smallest normal number of the table's own type: what stands for zero in a logarithm.
+    """Return the smallest normal number of the table's own type, which stands for zero in a logarithm.
 
-    A single precision table has another one than a double precision table. It decides how a value falls off
-    towards an empty neighbour, so it belongs to the numbers that must agree with Gammapy.
+    It differs between single and double precision tables, and determines how a value falls off towards an empty
+    neighbour, so the type must be the table's own for the numbers to agree with Gammapy.
     """
     return float(np.finfo(data.dtype if np.issubdtype(data.dtype, np.floating) else np.float32).tiny)
 
 
 def scale_table(data: NDArray[Any], scale: str) -> NDArray[np.float64]:
-    """Values in the scale where they are interpolated: "lin", "log" or "sqrt"; always float64.
+    """Return values in the scale in which they are interpolated, always float64.
 
+    Parameters
+    ----------
+    data : ndarray
+    scale : {"lin", "log", "sqrt"}
+
+    Notes
+    -----
     The logarithm is taken in the table's own type, as in Gammapy: that of a single precision table is good to a
     relative 1e-6 of the value, and its rounding belongs to the numbers that must agree.
     """
@@ -38,7 +45,13 @@ def scale_table(data: NDArray[Any], scale: str) -> NDArray[np.float64]:
 
 
 def unscale_table(values: NDArray[np.float64], scale: str) -> NDArray[np.float64]:
-    """Inverse of `scale_table`."""
+    """Return values from their scale, the inverse of `scale_table`.
+
+    Parameters
+    ----------
+    values : ndarray
+    scale : {"lin", "log", "sqrt"}
+    """
     if scale == "log":
         return np.where(values <= LOG_ZERO, 0.0, np.exp(values))
     return values**2 if scale == "sqrt" else values
