@@ -1,6 +1,7 @@
 """Warnings about bins of a dataset that no table of an observation covers, where its responses are zero."""
 
 import logging
+
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray

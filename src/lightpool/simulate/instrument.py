@@ -24,6 +24,7 @@ from lightpool.irf import (
     RadMax2D,
 )
 from lightpool.maps import MapAxis
+from lightpool.typing import MetaValue
 
 __all__ = ["BACKGROUND_KINDS", "PSF_KINDS", "Instrument"]
 
@@ -128,7 +129,12 @@ class Instrument:
     def aeff(self) -> EffectiveAreaTable2D:
         """Effective area, with the thresholds 0.15 and 100 TeV."""
         axes = [self.energy_true_axis, self.offset_axis]
-        meta = {"TELESCOP": "LIGHTPOOL", "INSTRUME": "SIMULATED", "LO_THRES": 0.15, "HI_THRES": 100.0}
+        meta: dict[str, MetaValue] = {
+            "TELESCOP": "LIGHTPOOL",
+            "INSTRUME": "SIMULATED",
+            "LO_THRES": 0.15,
+            "HI_THRES": 100.0,
+        }
         return EffectiveAreaTable2D(axes=axes, data=_on_centers(effective_area, axes), unit="m2", meta=meta)
 
     @cached_property

@@ -74,7 +74,7 @@ def rises_from_empty_bins(values: Floats, touched: Bools, n_axis: int) -> bool:
 def with_capped_edges(
     values: Floats, touched: Bools, axis: int, nodes: Floats, bounds: tuple[float, float]
 ) -> tuple[Floats, Bools, Floats]:
-    """Return a table with the two edges of an axis as further nodes, extrapolated except where it rises from empty bins.
+    """Return a table with the edges of an axis as further nodes, extrapolated except where it rises from empty bins.
 
     Parameters
     ----------

@@ -76,7 +76,7 @@ class IRF(KnownAttributes):
         axes.assert_names(self.required_axes)
         check_axes(axes, type(self).__name__)
         if 1 in axes.shape:
-            axes = MapAxes([with_width(axis) for axis in axes])
+            axes = MapAxes([with_width(cast(MapAxis, axis)) for axis in axes])
         self._axes = axes
         self._fov_alignment = FoVAlignment(fov_alignment)
         self._is_pointlike = bool(is_pointlike)
