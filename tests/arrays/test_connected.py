@@ -20,9 +20,9 @@ def spiral(n=41):
     while True:
         for _ in range(2):
             ahead = (y + 2 * step_y, x + 2 * step_x)
-            inside = all(0 <= place < n for place in ahead)
+            inside = all(0 <= pixel < n for pixel in ahead)
             near = (y + step_y, x + step_x)
-            if not all(0 <= place < n for place in near) or (inside and mask[ahead]) or mask[near]:
+            if not all(0 <= pixel < n for pixel in near) or (inside and mask[ahead]) or mask[near]:
                 step_y, step_x = step_x, -step_y
                 continue
             break

@@ -1,4 +1,4 @@
-"""Fused kernels against their plain twins: on the host under a stand-in for CuPy, and on a GPU with ``-m gpu``."""
+"""Fused kernels against their reference implementations: on the host with a substitute for CuPy, and on a GPU."""
 
 import itertools
 
@@ -94,12 +94,12 @@ def test_events_are_counted_as_by_many_steps(on_cuda, code, frame):
     turn = None if frame == "icrs" else frame_matrix("icrs", "galactic")
     centre = (83.63, 22.01) if frame == "icrs" else (184.56, -5.78)
     sky = Projection(code, (30.5, 20.0), centre, ((-0.05, 0.01), (0.0, 0.04)))
-    place = {"first": (-3, 2), "turn": turn}
+    window = {"first": (-3, 2), "turn": turn}
     for values, edges in (((), ()), ((energy,), (EDGES,)), ((energy, phase), (EDGES, np.array([-1.0, 0.0, 2.0])))):
-        expected = count_events_plain(lon, lat, values, edges, sky, (45, 60), **place)
+        expected = count_events_plain(lon, lat, values, edges, sky, (45, 60), **window)
 
         def count(lon, lat, values, edges=edges):
-            return count_events(lon, lat, values, edges, sky, (45, 60), **place)
+            return count_events(lon, lat, values, edges, sky, (45, 60), **window)
 
         counts = on_cuda(count, lon, lat, values)
         assert counts.dtype == np.float64
@@ -333,9 +333,9 @@ def test_weights_of_nodes_are_the_same_to_the_bit(on_cuda, x, n, single):
 def test_four_neighbours_are_gathered(on_cuda, shape, dtype):
     rng = np.random.default_rng(7)
     table = rng.normal(size=shape).astype(dtype)
-    place = [rng.integers(0, max(n - 1, 1), (6, 9)) for n in shape[-2:]]
+    index = [rng.integers(0, max(n - 1, 1), (6, 9)) for n in shape[-2:]]
     above = [rng.uniform(-0.2, 1.2, (6, 9)) if n > 1 else np.zeros((6, 9)) for n in shape[-2:]]
-    arguments = (table, place[0], above[0], place[1], above[1])
+    arguments = (table, index[0], above[0], index[1], above[1])
     result = on_cuda(lambda *a: gather_bilinear(*a, dtype), *arguments)
     expected = gather_bilinear(*(np.asarray(x) for x in arguments))
     assert_allclose(

@@ -56,11 +56,11 @@ def test_weights_of_a_point_between_two_nodes(backend, read):
 @given(
     steps=st.lists(st.floats(0.1, 1.0), min_size=1, max_size=6)
     | st.lists(st.floats(0.999, 1.001), min_size=2, max_size=40),
-    places=st.lists(st.floats(-0.5, 1.5), min_size=60, max_size=60),
+    positions=st.lists(st.floats(-0.5, 1.5), min_size=60, max_size=60),
 )
-def test_weights_of_many_points_are_those_of_a_search_one_by_one(backend, read, steps, places):
+def test_weights_of_many_points_are_those_of_a_search_one_by_one(backend, read, steps, positions):
     nodes = 3.0 + np.cumsum([0.0, *steps])
-    x = np.concatenate([nodes, nodes[0] + np.array(places) * (nodes[-1] - nodes[0])])
+    x = np.concatenate([nodes, nodes[0] + np.array(positions) * (nodes[-1] - nodes[0])])
     index, fraction = read(interpolation_weights(backend.array(x), nodes))
     expected = np.clip([np.sum(nodes <= value) - 1 for value in x], 0, len(nodes) - 2)
     assert_array_equal(index, expected)
@@ -202,9 +202,9 @@ def test_a_coordinate_with_a_dimension_of_its_own_gives_what_it_gives_at_every_p
     rng = np.random.default_rng(5)
     nodes = [np.sort(rng.random(n)) for n in (4, 5, 6)]
     energy = np.concatenate([rng.uniform(-0.2, 1.2, n_energy - 1), [np.nan]])[:, None, None]
-    places = [rng.uniform(-0.2, 1.2, (3, 7)), rng.uniform(-0.2, 1.2, (1, 3, 7))]
-    places[0][1, 2] = np.nan
+    positions = [rng.uniform(-0.2, 1.2, (3, 7)), rng.uniform(-0.2, 1.2, (1, 3, 7))]
+    positions[0][1, 2] = np.nan
     for table in (rng.random((4, 5, 6)), rng.random((4, 5, 6)) > 0.5):
-        apart = read(interpolate_grid(table, nodes, [backend.array(x) for x in (energy, *places)]))
-        together = [backend.array(x) for x in np.broadcast_arrays(energy, *places)]
+        apart = read(interpolate_grid(table, nodes, [backend.array(x) for x in (energy, *positions)]))
+        together = [backend.array(x) for x in np.broadcast_arrays(energy, *positions)]
         assert_allclose(apart, read(interpolate_grid(table, nodes, together)), rtol=1e-14, atol=1e-15)

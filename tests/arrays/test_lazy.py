@@ -14,7 +14,7 @@ WINDOWS = [
 
 
 def lazy_values(backend, height, values=VALUES):
-    """The values row by row of the first axis, and a list of the pixels that were worked out."""
+    """The values row by row of the first axis, and a list of the pixels that were computed."""
     asked = []
 
     def compute(rows, columns, mask):

@@ -16,24 +16,24 @@ from lightpool.utils.optional_packages import install_command
 
 
 class FakeDriver:
-    """A driver library of CUDA 13.0 with two GPUs; the functions write to the places that they are given."""
+    """A driver library of CUDA 13.0 with two GPUs; the functions write to the addresses that they are given."""
 
     def __init__(self, version=13000, init=0):
         self.version, self.init = version, init
 
-    def cuDriverGetVersion(self, place):  # noqa: N802
-        place._obj.value = self.version
+    def cuDriverGetVersion(self, address):  # noqa: N802
+        address._obj.value = self.version
         return 0
 
     def cuInit(self, flags):  # noqa: N802
         return self.init
 
-    def cuDeviceGetCount(self, place):  # noqa: N802
-        place._obj.value = 2
+    def cuDeviceGetCount(self, address):  # noqa: N802
+        address._obj.value = 2
         return 0
 
-    def cuDeviceGet(self, place, number):  # noqa: N802
-        place._obj.value = number
+    def cuDeviceGet(self, address, number):  # noqa: N802
+        address._obj.value = number
         return 0
 
     def cuDeviceGetName(self, name, length, handle):  # noqa: N802

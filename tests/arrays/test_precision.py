@@ -110,7 +110,7 @@ def test_number_on_a_map_of_float32_stays_float32():
 
 @pytest.fixture
 def hats():
-    """Points between, on and beyond three nodes, and a place without a number."""
+    """Points between, on and beyond three nodes, and NaN."""
     return np.array([0.0, 0.2, 0.5, 1.0 - 1e-12, 1.0, 1.7, 2.0, 2.4, np.nan]), np.array([0.5, 1.0, 2.0])
 
 

@@ -8,7 +8,7 @@ from lightpool.arrays import angular_separation, unit_vectors
 from lightpool.arrays.kernels.solid_angles import solid_angles
 
 
-def twin(lon, lat):
+def reference(lon, lat):
     """Two triangles of each pixel, from sides and position angles, one pixel after the other."""
 
     def side(a, b):
@@ -56,7 +56,7 @@ def grid(size, n_y):
 def test_solid_angles_of_small_pixels_are_those_of_two_plane_triangles(backend, read, n_y, size):
     lon, lat = grid(size, n_y)
     area = read(solid_angles(unit_vectors(backend.array(lon), backend.array(lat))))
-    assert_allclose(area, twin(lon, lat), rtol=1e-12)
+    assert_allclose(area, reference(lon, lat), rtol=1e-12)
 
 
 @pytest.mark.parametrize("size", [1, 0.5, 0.2])

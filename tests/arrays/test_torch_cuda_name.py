@@ -21,7 +21,7 @@ def test_a_gpu_without_its_number_gets_that_of_the_one_in_use(monkeypatch, name,
 
     torch = SimpleNamespace(
         empty=lambda size, device: SimpleNamespace(device=SimpleNamespace(type="cuda", index=number)),
-        device=lambda place: SimpleNamespace(type="cuda", index=int(place[5:]) if place[5:] else None),
+        device=lambda name: SimpleNamespace(type="cuda", index=int(name[5:]) if name[5:] else None),
         backends=SimpleNamespace(cuda=SimpleNamespace(cufft_plan_cache=Plans())),
         cuda=SimpleNamespace(empty_cache=lambda: None),
     )
