@@ -70,13 +70,13 @@ def npix_pair(npix: NpixLike, name: str = "npix") -> tuple[int, int]:
 
 
 def width_deg(width: SizeLike) -> tuple[float, float]:
-    """Width (lon, lat) in deg from a number (deg), string, Quantity, or a sequence of two."""
+    """Return a width (lon, lat) in deg from a number (deg), string, Quantity, or a sequence of two."""
     pair = tuple(width) if isinstance(width, (list, np.ndarray)) and np.shape(width) else width
     return _positive(pair, "width")
 
 
 def binsz_deg(binsz: SizeLike) -> tuple[float, float]:
-    """Pixel size (lon, lat) in deg from a number (deg), string, Quantity, or a tuple of two."""
+    """Return a pixel size (lon, lat) in deg from a number (deg), string, Quantity, or a tuple of two."""
     pair = tuple(binsz) if isinstance(binsz, u.Quantity) and binsz.ndim else binsz
     return _positive(pair, "binsz")
 

@@ -11,7 +11,7 @@ class NoConvergence(Exception): ...
 class FITSFixedWarning(Warning): ...
 
 class Wcsprm:
-    ctype: Any
+    ctype: Sequence[str]
     crval: NDArray[np.float64]
     crpix: NDArray[np.float64]
     cdelt: NDArray[np.float64]

@@ -69,7 +69,7 @@ class LabelMapAxis(AxisBase):
     @property
     def edges(self) -> NoReturn:
         """Raise `ValueError`: labels have no edges."""
-        raise ValueError(f"LabelMapAxis {self.name!r} has no edges; axis.center gives its labels")
+        raise ValueError(f"LabelMapAxis {self.name!r} has no edges; axis.center has its labels")
 
     @property
     def edges_min(self) -> NDArray[np.str_]:

@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn, Protocol, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, Unpack
 
 import astropy.units as u
 import numpy as np
@@ -14,7 +14,7 @@ from lightpool.fits import Header
 from lightpool.maps.axes.axis_base import AxisBase, AxisCoord, BinIndex, Tolerances, check_name
 from lightpool.maps.axes.axis_format import axis_columns, axis_name, in_order
 from lightpool.maps.axes.table_columns import AnyTable, read_intervals, table_meta
-from lightpool.maps.axes.time_groups import group_table
+from lightpool.maps.axes.time_intervals import TimeIntervals, check_intervals, group_table
 from lightpool.maps.axes.time_reference import time_ref_from_dict, time_ref_to_dict
 from lightpool.typing import QuantityLike, TimeLike, UnitLike
 
@@ -22,22 +22,6 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 __all__ = ["TimeMapAxis"]
-
-
-class TimeIntervals(Protocol):
-    """Good time intervals, see `lightpool.data.GTI`."""
-
-    @property
-    def time_ref(self) -> Time:
-        """Time from which the intervals count."""
-
-    @property
-    def time_start(self) -> Time:
-        """Starts of the intervals."""
-
-    @property
-    def time_stop(self) -> Time:
-        """Ends of the intervals."""
 
 
 class TimeAxisArguments(TypedDict, total=False):
@@ -79,7 +63,7 @@ class TimeMapAxis(AxisBase):
         if interp != "lin":
             raise ValueError(f"TimeMapAxis {name!r} knows only interp='lin', got {interp!r}")
         self._edges_min, self._edges_max = u.Quantity(edges_min, ndmin=1), u.Quantity(edges_max, ndmin=1)
-        _check_intervals(self._edges_min, self._edges_max, f"TimeMapAxis {name!r}")
+        check_intervals(self._edges_min, self._edges_max, f"TimeMapAxis {name!r}")
         self._reference_time = Time(reference_time)
         self._time_format = "iso"
 
@@ -499,20 +483,6 @@ class TimeMapAxis(AxisBase):
         }
         text = "TimeMapAxis\n-----------\n\n"
         return text + "".join(f"  {key:<14s} : {value:<10s}\n" for key, value in rows.items())
-
-
-def _check_intervals(start: u.Quantity, stop: u.Quantity, label: str) -> None:
-    for what, edges in (("edges_min", start), ("edges_max", stop)):
-        if not edges.unit.is_equivalent("s"):
-            raise ValueError(f"{what} of {label} must be times, got the unit {str(edges.unit)!r}")
-    if start.shape != stop.shape or start.ndim != 1 or start.size == 0:
-        raise ValueError(f"{label} needs as many starts as ends, at least one, got shapes {start.shape}, {stop.shape}")
-    if not np.all(stop > start):
-        raise ValueError(f"{label} has intervals that end before they begin: {start} to {stop}")
-    if np.any(np.diff(start) < 0) or np.any(np.diff(stop) < 0):
-        raise ValueError(f"{label} needs sorted intervals, got {start} to {stop}")
-    if np.any(start[1:] < stop[:-1]):
-        raise ValueError(f"intervals of {label} overlap: {start} to {stop}")
 
 
 def _check_format(layout: str) -> None:

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.arrays.projection_parameters import Projection
-from lightpool.maps.geoms.pixel_grid import SkyWindow
+from lightpool.maps.geoms.sky_window import SkyWindow
 
 __all__ = ["MaskLookup"]
 

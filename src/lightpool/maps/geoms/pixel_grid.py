@@ -1,29 +1,24 @@
-"""The image part of a geometry, and what is computed once per pixel: directions, solid angles, separations.
+"""The pixels on the sky, and what is computed once per pixel: directions, solid angles, separations.
 
-A `PixelGrid` is an endless plane of pixels, a WCS. A `SkyWindow` is a rectangle of whole pixels on it: the image of a
-map. All maps that are cut out of one, padded or cropped, lie on its grid and share its arrays.
+A `PixelGrid` is a plane of pixels without a border, a WCS. A `lightpool.maps.geoms.sky_window.SkyWindow` is a rectangle
+of whole pixels on it: the image of a map. All maps that are cut out of one, padded or cropped, lie on its grid
+and share its arrays.
 """
 
 from collections.abc import Callable, Hashable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import cached_property
-from typing import Any, Self, TypeVar, cast
+from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
-from lightpool.arrays.devices.blocks import in_blocks
-from lightpool.arrays.devices.device_tables import constant
-from lightpool.arrays.devices.devices import Device, array_namespace, device_of, find_device, to_device, to_host
-from lightpool.arrays.devices.memory import require_memory
-from lightpool.arrays.kernels.events import on_turn
+from lightpool.arrays.devices.devices import Device, array_namespace, device_of, to_device, to_host
 from lightpool.arrays.kernels.projections import pixel_directions, pixel_to_sky, sky_to_pixel
-from lightpool.arrays.kernels.solid_angles import solid_angles
-from lightpool.arrays.kernels.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors, unit_vectors
+from lightpool.arrays.kernels.sphere import unit_vectors
 from lightpool.arrays.projection_parameters import Projection
 from lightpool.errors import GeometryError
 from lightpool.maps.geoms.pixel_store import Box, PixelStore
@@ -34,11 +29,10 @@ from lightpool.maps.wcs_header import (
     pixel_scales_deg,
     resampled_wcs,
     same_wcs,
-    shifted_wcs,
     sky_projection,
 )
 
-__all__ = ["Box", "PixelGrid", "PixelStore", "SkyWindow"]
+__all__ = ["Box", "PixelGrid", "PixelStore"]
 
 MAX_FILLED_PIXELS = 2**22
 """A larger map is not filled as a whole for the sake of its cutouts."""
@@ -48,33 +42,9 @@ MAX_KINDS = 64
 
 _Found = TypeVar("_Found")
 
-_WORK_BYTES = 128
-"""What the arrays on the way to one of these take for each pixel, at most."""
-
-
-def _by_rows(make: Callable[[Box], Array], box: Box, device: Device, n_number: int = 1) -> Array:
-    """Array on a box, made a few rows at a time where all at once would take too much memory on the way.
-
-    Raises
-    ------
-    OutOfMemoryError
-        If so many numbers for each pixel do not fit on the device.
-    """
-    require_memory(
-        8 * n_number * box.n_pixel,
-        device,
-        what=f"an array of {n_number} x {box.ny} x {box.nx} numbers for the pixels of a map",
-        advice="take larger pixels (a larger binsz) or a smaller width; or take another device",
-    )
-
-    def part(rows: slice) -> Array:
-        return make(Box(box.x0, box.y0 + rows.start, box.nx, rows.stop - rows.start))
-
-    return in_blocks(part, box.ny, _WORK_BYTES * box.nx, device, axis=-2)
-
 
 class PixelGrid:
-    """An endless plane of sky pixels, and what was computed for boxes on it.
+    """A plane of sky pixels without a border, and what was computed for boxes on it.
 
     Parameters
     ----------
@@ -294,193 +264,3 @@ class PixelGrid:
             setattr(state["wcs"].wcs, name, value)
         self.__dict__.update(state)
         self._forget()
-
-
-@dataclass(frozen=True)
-class SkyWindow:
-    """A rectangle of whole pixels on a grid: the image of a geometry. Windows on different grids are never equal."""
-
-    grid: PixelGrid
-    box: Box
-
-    def __reduce__(self) -> "tuple[type[SkyWindow], tuple[PixelGrid, Box]]":
-        return SkyWindow, (self.grid, self.box)
-
-    @classmethod
-    def from_wcs(cls, wcs: WCS, npix: tuple[int, int]) -> Self:
-        """Make a window of the first pixels of a WCS, on a grid of its own.
-
-        Parameters
-        ----------
-        wcs : WCS
-        npix : number of pixels (x, y)
-        """
-        grid = PixelGrid(wcs, npix)
-        return cls(grid, grid.extent)
-
-    def moved(self, x0: int, y0: int, nx: int, ny: int) -> "SkyWindow":
-        """Return another window on the same grid.
-
-        Parameters
-        ----------
-        x0, y0 : int, pixel of this window that is the first one of the other
-        nx, ny : int, number of pixels
-        """
-        return SkyWindow(self.grid, Box(self.box.x0 + x0, self.box.y0 + y0, nx, ny))
-
-    @cached_property
-    def wcs(self) -> WCS:
-        """WCS whose pixel 0 is the first pixel of the window."""
-        if self.box == self.grid.extent:
-            return self.grid.wcs
-        return shifted_wcs(self.grid.wcs, self.box.x0, self.box.y0, (self.box.nx, self.box.ny))
-
-    @cached_property
-    def plane(self) -> Plane:
-        """Its pixels, counted from the first one of the window."""
-        return Plane(self.wcs, self.box.nx)
-
-    def _once(self, values: Array) -> Array:
-        """Values of a window that is wider than the sky, NaN where it repeats itself: beyond the turn of wcslib."""
-        period = self.plane.period
-        if period is None or not self.plane.has_repeats:
-            return values
-        xp = array_namespace(values)
-        away = np.abs(np.arange(self.box.nx) - self.plane.zero)
-        is_first = constant(away <= period / 2 + 1e-6, device_of(values))
-        return xp.where(is_first, values, xp.full_like(values, np.nan))
-
-    def directions(self, device: str | Device | None = None) -> Array:
-        """Return the unit vectors of the pixel centres in the frame of the grid, shape (3, ny, nx); NaN off the sky."""
-        target = find_device(device)
-
-        def compute(box: Box) -> Array:
-            return _by_rows(lambda rows: self.grid.directions(rows, target), box, target, n_number=3)
-
-        return self._once(self.grid.shared(("directions", target.name), self.box, compute))
-
-    def _part_of_directions(self, target: Device) -> Callable[[Box], Array]:
-        """Function that makes the directions of a box: cut from those of all pixels, unless these cannot be kept."""
-        if not self.grid.has_room(3, self.box):
-            return lambda rows: self.grid.directions(rows, target)
-        whole = self.directions(target)
-        return lambda rows: self.box.cut(whole, rows)
-
-    def solid_angle(self, device: str | Device | None = None) -> Array:
-        """Return the solid angle of the pixels, shape (ny, nx), unit sr; NaN where a corner is off the sky."""
-        target = find_device(device)
-
-        def part(rows: Box) -> Array:
-            return solid_angles(self.grid.directions(rows, target, corners=True))
-
-        return self._once(
-            self.grid.shared(("solid_angle", target.name), self.box, lambda box: _by_rows(part, box, target))
-        )
-
-    def separation(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
-        """Return the angle between the pixel centres and a position.
-
-        Parameters
-        ----------
-        lon, lat : float, rad in the frame of the grid
-        device : str or Device
-
-        Returns
-        -------
-        separation : array of float64, shape (ny, nx), rad
-        """
-        target = find_device(device)
-
-        def compute(box: Box) -> Array:
-            centre = np.array([np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)])
-            vectors = self._part_of_directions(target)
-            return _by_rows(lambda rows: separation_of_vectors(vectors(rows), centre), box, target)
-
-        return self._once(self.grid.single(("separation", target.name, lon, lat), self.box, compute))
-
-    def field_of_view(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
-        """Return the unit vectors of the pixel centres in the field of view of a pointing.
-
-        Parameters
-        ----------
-        lon, lat : float, ICRS position of the pointing in deg
-        device : str or Device
-
-        Returns
-        -------
-        vectors : array of float64, shape (3, ny, nx)
-        """
-        target = find_device(device)
-
-        def compute(box: Box) -> Array:
-            matrix = fov_matrix(float(np.deg2rad(lon)), float(np.deg2rad(lat))) @ frame_matrix(self.grid.frame, "icrs")
-            vectors = self._part_of_directions(target)
-            return _by_rows(lambda rows: rotate(matrix, vectors(rows)), box, target, n_number=3)
-
-        return self._once(self.grid.single(("field of view", target.name, lon, lat), self.box, compute))
-
-    def upsampled(self, factor: int) -> "SkyWindow":
-        """Return a window of pixels ``factor`` times as small; calls on one grid share the grid of small pixels."""
-        box = self.box
-        return SkyWindow(self.grid.upsampled(factor), Box(*(n * factor for n in box)))
-
-    def lonlat(self) -> NDArray[np.float64]:
-        """Return the sky positions of the pixel centres by wcslib on the host, shape (2, ny, nx), deg; NaN off sky."""
-
-        def compute(box: Box) -> NDArray[np.float64]:
-            centres: NDArray[np.float64] = np.asarray(_by_rows(self.grid.lonlat, box, find_device("cpu"), n_number=2))
-            centres.flags.writeable = False  # geometries share it
-            return centres
-
-        return np.asarray(self._once(self.grid.shared("lonlat", self.box, compute)))
-
-    def numbers_on(self, other: "SkyWindow", device: str | Device | None = None) -> Array:
-        """Find the pixels of another window that contain the pixel centres.
-
-        Parameters
-        ----------
-        other : SkyWindow
-        device : str or Device
-
-        Returns
-        -------
-        numbers : array of int64, shape (ny, nx)
-            Pixels are counted along the rows of the other window; outside it is the number after the last one.
-        """
-        target = find_device(device)
-        n_x, n_y = other.box.nx, other.box.ny
-
-        def numbers(lon: NDArray[np.float64], lat: NDArray[np.float64]) -> Array:
-            if other.grid.frame != self.grid.frame:
-                centres = SkyCoord(lon, lat, unit="deg", frame=self.grid.frame).transform_to(other.grid.frame).data
-                lon, lat = centres.lon.deg, centres.lat.deg
-            x, y = (np.floor(_ + 0.5) for _ in other.plane.from_sky(lon, lat))
-            inside = (x >= 0) & (x < n_x) & (y >= 0) & (y < n_y)  # False for NaN too
-            return constant(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), target)
-
-        def compute(box: Box) -> Array:
-            if not self.grid.has_room(2, box):
-                return _by_rows(lambda rows: numbers(*self.grid.lonlat(rows)), box, target)
-            whole = SkyWindow(self.grid, box).lonlat()
-            return _by_rows(lambda rows: numbers(*np.asarray(box.cut(whole, rows))), box, target)
-
-        return self.grid.shared(("numbers on", other, target.name), self.box, compute)
-
-    def sky_to_pixel(self, lon: Array, lat: Array) -> tuple[Array, Array]:
-        """Return the pixel coordinates on the window of sky positions.
-
-        Parameters
-        ----------
-        lon, lat : arrays of float64 on any device, rad in the frame of the grid
-        """
-        x, y = self.grid.sky_to_pixel(lon, lat)
-        x, y = x - float(self.box.x0), y - float(self.box.y0)
-        return (on_turn(x, *self.turn) if self.turn is not None else x), y
-
-    @cached_property
-    def turn(self) -> tuple[float, float] | None:
-        """Middle of the window and columns of a whole turn, if it reaches over the end of the turn of wcslib."""
-        if not self.plane.reaches_over_seam:
-            return None
-        assert self.plane.period is not None
-        return (self.box.nx - 1) / 2, self.plane.period

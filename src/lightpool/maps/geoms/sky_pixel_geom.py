@@ -23,7 +23,7 @@ from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
 from lightpool.maps.geoms import image_masks
 from lightpool.maps.geoms.cutouts import Slices
 from lightpool.maps.geoms.geom import INVALID, Geom, pix_to_idx
-from lightpool.maps.geoms.pixel_grid import SkyWindow
+from lightpool.maps.geoms.sky_window import SkyWindow
 from lightpool.maps.wcs_header import NpixLike, SizeLike, binsz_deg, lonlat_deg, npix_pair
 
 if TYPE_CHECKING:

@@ -70,10 +70,10 @@ _WITH_SEAM = ("CAR", "MER", "CEA", "AIT", "MOL", "SFL")
 """Projections on which a native pole is a line, or a tip between two seams."""
 
 _N_BORDER = 8
-"""Points on the border of a region that are looked at."""
+"""Number of points on the border of a region that are checked."""
 
 _ZENITHAL = ("TAN", "SIN", "STG", "ARC", "ZEA", "AZP", "SZP", "ZPN", "AIR")
-"""Projections on which the place opposite to the reference position is infinitely far away, a ring, or not there."""
+"""Projections on which the point opposite to the reference position is infinitely far away, a ring, or missing."""
 
 _HORIZON = 0.02
 """Cosine of the largest distance of a vertex of a polygon from the middle of all: 88.9 deg."""

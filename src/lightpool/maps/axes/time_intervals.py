@@ -1,7 +1,7 @@
-"""Which intervals of a time axis lie inside of longer intervals."""
+"""The intervals of a time axis: where they come from, whether they are in order, and which lie in longer ones."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Protocol
 
 import astropy.units as u
 import numpy as np
@@ -10,7 +10,44 @@ from astropy.time import Time
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["group_table"]
+__all__ = ["TimeIntervals", "check_intervals", "group_table"]
+
+
+class TimeIntervals(Protocol):
+    """Good time intervals, see `lightpool.data.GTI`."""
+
+    @property
+    def time_ref(self) -> Time:
+        """Time from which the intervals count."""
+
+    @property
+    def time_start(self) -> Time:
+        """Starts of the intervals."""
+
+    @property
+    def time_stop(self) -> Time:
+        """Ends of the intervals."""
+
+
+def check_intervals(start: u.Quantity, stop: u.Quantity, label: str) -> None:
+    """Raise `ValueError` unless the intervals are sorted, do not overlap, and have a positive length.
+
+    Parameters
+    ----------
+    start, stop : Quantity of time, shape (n,)
+    label : str, name of the axis, for the error message
+    """
+    for what, edges in (("edges_min", start), ("edges_max", stop)):
+        if not edges.unit.is_equivalent("s"):
+            raise ValueError(f"{what} of {label} must be times, got the unit {str(edges.unit)!r}")
+    if start.shape != stop.shape or start.ndim != 1 or start.size == 0:
+        raise ValueError(f"{label} needs as many starts as ends, at least one, got shapes {start.shape}, {stop.shape}")
+    if not np.all(stop > start):
+        raise ValueError(f"{label} has intervals that end before they begin: {start} to {stop}")
+    if np.any(np.diff(start) < 0) or np.any(np.diff(stop) < 0):
+        raise ValueError(f"{label} needs sorted intervals, got {start} to {stop}")
+    if np.any(start[1:] < stop[:-1]):
+        raise ValueError(f"intervals of {label} overlap: {start} to {stop}")
 
 
 def group_table(
