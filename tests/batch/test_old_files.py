@@ -77,7 +77,7 @@ def test_results_stay_until_there_are_new_ones_and_a_report_does_not_take_them_f
     with pytest.raises(KeyboardInterrupt):
         run_batch(make_plan(settings), Stopped(), restart=True)
     assert set(before) <= set(files_in(begun))
-    assert "No results are written yet." in write_report(begun).read_text()
+    assert "No results have been written yet." in write_report(begun).read_text()
     run_batch(plan_to_resume(settings), resume=True)
     assert files_in(begun) == ["crab-zenith-mine.fits", "crab.fits", "pha_mine.fits"]
     assert ">crab</h3>" in write_report(begun).read_text()

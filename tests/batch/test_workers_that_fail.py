@@ -20,7 +20,7 @@ from lightpool.errors import ReductionError, TimeLimitError, WorkerDiedError
 SITE = """
 import builtins, os, signal, sys, time
 
-if any("workers.spawn_main" in word for word in sys.orig_argv):
+if any("spawn_main" in word for word in sys.orig_argv):
     _open = builtins.open
     def trap(file, *args, **options):
         if "run_000003" in str(file):
@@ -162,7 +162,7 @@ def test_a_run_that_kills_the_program_itself_is_found_by_a_resume(settings_of, t
     trap("os.kill(os.getpid(), 9)")
     settings = settings_of(observations={"obs_ids": [1, 2, 3, 4]}, run={"chunk_size": 4})
     (tmp_path / "crab.yaml").write_text(settings.to_yaml())
-    code = "import sys; sys.orig_argv.append('workers.spawn_main'); exec(open(sys.argv[1]).read()); " + (
+    code = "import sys; sys.orig_argv.append('worker_processes.spawn_main'); exec(open(sys.argv[1]).read()); " + (
         "from lightpool.batch import make_plan, run_batch; from lightpool.config import Settings; "
         "run_batch(make_plan(Settings.read(sys.argv[2])))"
     )

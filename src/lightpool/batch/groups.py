@@ -146,7 +146,7 @@ class Division:
 
     def _time_bins(self, observation: Observation, row: Row) -> _Parts:
         start, width = Time(self._settings.time_start), u.Quantity(self._settings.time_width)
-        gti = observation.gti
+        gti = observation.required("gti")
         first, last = (
             int(np.floor(((time - start) / width).to_value(""))) for time in (gti.time_start.min(), gti.time_stop.max())
         )
@@ -163,7 +163,7 @@ class Division:
                 yield f"interval-{number}", part
 
     def _events(self, observation: Observation, row: Row) -> _Parts:
-        events = observation.events
+        events = observation.required("events")
         labels = self._labels(_values(self._settings, events.columns.columns, len(events)))
         for label in sorted(set(labels.tolist()) - {_OUTSIDE}):
             part = observation.loaded()
@@ -210,7 +210,7 @@ def _time_label(time: Time) -> str:
 def _selected(observation: Observation, interval: Time) -> Observation | None:
     """Part of an observation in a time interval; None if that is empty."""
     part = observation.select_time(interval)
-    return part if part.gti.time_sum > 0 * u.s else None
+    return part if part.required("gti").time_sum > 0 * u.s else None
 
 
 def _intervals_of(file: str) -> list[Time]:

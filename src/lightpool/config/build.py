@@ -150,8 +150,8 @@ def _map_geom(target: MapTarget) -> WcsGeom:
     width = target.width if isinstance(target.width, tuple) else (target.width, target.width)
     return WcsGeom.create(
         skydir=build_position(target.center),
-        width=tuple(u.Quantity(each).to_value("deg") for each in width),
-        binsz=u.Quantity(target.binsz).to_value("deg"),
+        width=tuple(float(u.Quantity(each).to_value("deg")) for each in width),
+        binsz=float(u.Quantity(target.binsz).to_value("deg")),
         proj=target.proj,
         frame="galactic" if target.center.frame == "galactic" else "icrs",
         axes=[_energy_axis(target.energy)],
@@ -216,7 +216,8 @@ def build_exclusion(target: MapTarget | SpectrumTarget) -> Map | None:
         return None
     geom = _exclusion_geom(target)
     try:
-        return geom.region_mask(list(texts.values()), inside=False)
+        drawn: Map = geom.region_mask(list(texts.values()), inside=False)
+        return drawn
     except (TypeError, ValueError) as error:
         for key, text in texts.items():  # find the region to blame
             with _named(target, key):

@@ -67,7 +67,10 @@ class PendingSummary:
             "lon": float(pointing.ra.deg),
             "lat": float(pointing.dec.deg),
             "theta2": theta_squared_counts(
-                source, observation.events, (float(pointing.ra.rad), float(pointing.dec.rad)), edges[[0, -1]]
+                source,
+                observation.required("events"),
+                (float(pointing.ra.rad), float(pointing.dec.rad)),
+                edges[[0, -1]],
             ),
         }
         return cls(
