@@ -78,5 +78,7 @@ def _known(kind: type) -> frozenset[str]:
         names |= set(vars(base)) | set(vars(base).get("__annotations__", ()))
         if "__init__" in vars(base):
             names |= set(list(inspect.signature(base.__init__).parameters)[1:])  # type: ignore[misc]
-    methods = {name for name in names if inspect.isroutine(getattr(kind, name, None))}
+    methods = {
+        name for name in names if inspect.isroutine(found := getattr(kind, name, None)) or isinstance(found, type)
+    }
     return frozenset(names - methods - {"args", "kwargs", *getattr(kind, "_consumed", ())})
