@@ -52,7 +52,7 @@ def region_map_arguments(
     """
     _check_format(format)
     name = find_hdu(hdulist, "SKYMAP" if hdu is None else hdu).name
-    table = hdulist[name]
+    table: BinTableHDU = hdulist[name]
     if "DATA" not in table.columns.names:
         raise FormatError(f"HDU {name!r} must have a column DATA, its columns are {table.columns.names}")
     geom = RegionGeom.from_hdulist(hdulist, format="gadf", hdu=name)
