@@ -31,7 +31,7 @@ def maps_of(dataset: Any) -> dict[str, Any]:
     found = {}
     for name, data in dataset.maps.items():
         if name in ("psf", "edisp"):
-            found[name], found[f"exposure of {name}"] = data._irf_map, data.exposure_map
+            found[name], found[f"exposure of {name}"] = data.irf_map, data.exposure_map
         else:
             found[name] = data
     return found

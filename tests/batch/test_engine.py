@@ -349,7 +349,7 @@ def failing(monkeypatch, obs_id, error, n_time=-1, on_region=None):
     plain, n_call = DatasetsMaker.make_dataset, [0]
 
     def make_dataset(self, dataset, observation, name):
-        if observation.obs_id != obs_id or n_call[0] == n_time or on_region not in (None, dataset._geom.is_region):
+        if observation.obs_id != obs_id or n_call[0] == n_time or on_region not in (None, dataset.geom.is_region):
             return plain(self, dataset, observation, name)
         n_call[0] += 1
         try:

@@ -28,7 +28,7 @@ def n_bytes_of_arrays(dataset):
     arrays = []
     for data in dataset.maps.values():
         irf = hasattr(data, "exposure_map")
-        arrays += [data._irf_map.data, data.exposure_map.data] if irf else [data.data]
+        arrays += [data.irf_map.data, data.exposure_map.data] if irf else [data.data]
     return sum(to_host(array).nbytes for array in arrays)
 
 

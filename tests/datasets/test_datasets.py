@@ -7,7 +7,7 @@ from regions import CircleSkyRegion
 
 from lightpool.arrays import to_host
 from lightpool.datasets import Datasets, FoVBackgroundModel, MapDataset, SpectrumDataset
-from lightpool.datasets.datasets import find_dataset_class
+from lightpool.datasets.dataset import find_dataset_class
 from lightpool.errors import FormatError
 from lightpool.maps import Map, MapAxis, RegionGeom
 

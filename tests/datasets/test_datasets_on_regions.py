@@ -23,13 +23,13 @@ def values(data):
 
 def pixels_of(region, dataset):
     """Pixels of the region, a slow twin of the mask."""
-    geom = dataset._geom.to_image()
+    geom = dataset.geom.to_image()
     return region.contains(geom.get_coord().skycoord, geom.wcs)
 
 
 def with_mask(dataset, flags):
     data = np.broadcast_to(np.reshape(np.asarray(flags, dtype=bool), (-1, 1, 1)), dataset.data_shape)
-    dataset.mask_safe = Map.from_geom(dataset._geom, data=data.copy(), device=dataset.device)
+    dataset.mask_safe = Map.from_geom(dataset.geom, data=data.copy(), device=dataset.device)
     return dataset
 
 
@@ -45,8 +45,8 @@ def on_off(dataset):
     # A ring as seen from each pixel: its acceptance differs, and one energy has no OFF counts.
     counts_off = rng.poisson(30.0, shape) * np.reshape([1.0, 1.0, 0.0, 1.0], (4, 1, 1))
     maps = {"acceptance": rng.uniform(0.5, 1.0, shape), "acceptance_off": rng.uniform(5.0, 9.0, shape)}
-    maps = {name: Map.from_geom(dataset._geom, data=data, device=dataset.device) for name, data in maps.items()}
-    counts_off = Map.from_geom(dataset._geom, data=counts_off, device=dataset.device)
+    maps = {name: Map.from_geom(dataset.geom, data=data, device=dataset.device) for name, data in maps.items()}
+    counts_off = Map.from_geom(dataset.geom, data=counts_off, device=dataset.device)
     return OnOffDataset.from_map_dataset(dataset, counts_off=counts_off, name="ring", **maps)
 
 
@@ -107,7 +107,7 @@ def test_a_region_may_be_given_in_many_ways(dataset, kind):
     given = {
         "text": "icrs;circle(83.63, 22.01, 0.5)",
         "galactic": CircleSkyRegion(CENTER.galactic, 0.5 * u.deg),
-        "pixels": CIRCLE.to_pixel(dataset._geom.wcs),
+        "pixels": CIRCLE.to_pixel(dataset.geom.wcs),
         "list": [CIRCLE, CircleSkyRegion(CENTER, 0.1 * u.deg)],
     }
     found, expected = dataset.to_spectrum_dataset(given[kind]), dataset.to_spectrum_dataset(CIRCLE)
@@ -116,7 +116,7 @@ def test_a_region_may_be_given_in_many_ways(dataset, kind):
 
 
 def test_a_point_takes_its_pixel(dataset):
-    x, y = (pix.item() for pix in dataset._geom.to_image().coord_to_idx(CENTER))
+    x, y = (pix.item() for pix in dataset.geom.to_image().coord_to_idx(CENTER))
     spectrum = dataset.to_spectrum_dataset(PointSkyRegion(CENTER))
     assert_array_equal(values(spectrum.counts), to_host(dataset.counts.data)[:, y, x] * [1, 1, 1, 0])
     assert_array_equal(values(spectrum.mask_safe), [True, True, True, False])

@@ -294,7 +294,7 @@ def test_grouped_channels_are_joined_if_asked_for(one, written, caplog):
     assert "groups channels; they are read one by one, grouped=True joins them" in caplog.text
     joined = SpectrumDatasetOnOff.read(written, grouped=True)
     assert joined.name == "one"
-    np.testing.assert_allclose(joined.counts.geom.axes["energy"].edges_value, one._geom.axes["energy"].edges_value[::2])
+    np.testing.assert_allclose(joined.counts.geom.axes["energy"].edges_value, one.geom.axes["energy"].edges_value[::2])
     np.testing.assert_array_equal(values(joined.counts), [12, 2])
     np.testing.assert_array_equal(values(joined.counts_off), [16, 0])  # the last channel is of bad quality
     np.testing.assert_allclose(values(joined.background)[0], values(one.background)[:2].sum())

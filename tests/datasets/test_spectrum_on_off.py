@@ -127,7 +127,7 @@ def test_the_significance_per_bin_is_formula_17_of_li_and_ma(one):
     n_on, n_off, alpha = 7.0, 12.0, 0.2
     on = n_on * np.log((1 + alpha) / alpha * n_on / (n_on + n_off))
     formula = np.sqrt(2 * (on + n_off * np.log((1 + alpha) * n_off / (n_on + n_off))))
-    assert to_host(one._counts_statistic.sqrt_ts).ravel()[0] == pytest.approx(formula, rel=1e-12)
+    assert to_host(one.statistic.per_bin.sqrt_ts).ravel()[0] == pytest.approx(formula, rel=1e-12)
 
 
 def test_all_maps_move_to_a_device_and_back(one, backend):
@@ -164,7 +164,7 @@ def test_an_empty_dataset_has_zeros_and_figures(backend):
 
 def test_a_dataset_without_maps_says_so():
     with pytest.raises(ValueError, match="has none of counts, counts_off"):
-        _ = SpectrumDatasetOnOff(name="nothing")._geom
+        _ = SpectrumDatasetOnOff(name="nothing").geom
 
 
 def test_only_the_w_statistic_is_taken():
@@ -337,7 +337,7 @@ def test_off_maps_with_pixels_stack_in_the_window_of_a_cutout(make_dataset, geom
 
     def with_off(dataset, alpha):
         rng = np.random.default_rng(7)
-        n_off = Map.from_geom(dataset._geom, data=rng.poisson(3.0, dataset.data_shape).astype(float))
+        n_off = Map.from_geom(dataset.geom, data=rng.poisson(3.0, dataset.data_shape).astype(float))
         return OnOffDataset.from_map_dataset(dataset, 1.0, 1 / alpha, counts_off=n_off, name=dataset.name)
 
     whole, added = with_off(whole, 0.1), with_off(added, 0.3)

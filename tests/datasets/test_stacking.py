@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lightpool.arrays import to_host, use_device
 from lightpool.data import GTI
 from lightpool.datasets import FoVBackgroundModel, MapDataset
-from lightpool.datasets.stacking import merge_gtis, merge_meta_tables
+from lightpool.datasets.merged_tables import merge_gtis, merge_meta_tables
 from lightpool.errors import GeometryError
 from lightpool.maps import Map, MapAxis, WcsGeom
 

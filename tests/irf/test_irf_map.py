@@ -54,7 +54,7 @@ def stacked(kind, parts):
 
 
 def mean_of(irf):
-    return to_host(irf._irf_map.data)
+    return to_host(irf.irf_map.data)
 
 
 def twin(kind, parts):
@@ -66,7 +66,7 @@ def twin(kind, parts):
         y, x = part.geom.cutout_slices(GEOMS[kind])["parent-slices"]
         mean = mean * exposure
         more = to_host(part.exposure_map.data)
-        mean[..., y, x] += to_host(part._irf_map.data) * more
+        mean[..., y, x] += to_host(part.irf_map.data) * more
         exposure[..., y, x] += more
         with np.errstate(invalid="ignore"):
             mean = np.nan_to_num(mean / exposure)

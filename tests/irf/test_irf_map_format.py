@@ -32,8 +32,8 @@ def test_round_trip(backend, number, tmp_path):
     again = type(irf).read(tmp_path / "irf.fits.gz")
     assert type(again) is type(irf)
     assert again.geom == irf.geom
-    assert again._irf_map.unit == irf._irf_map.unit
-    assert_array_equal(to_host(again._irf_map.data), to_host(irf._irf_map.data))
+    assert again.irf_map.unit == irf.irf_map.unit
+    assert_array_equal(to_host(again.irf_map.data), to_host(irf.irf_map.data))
     assert_array_equal(to_host(again.exposure_map.data), to_host(irf.exposure_map.data))
     assert again.exposure_map.unit == irf.exposure_map.unit
 
@@ -100,7 +100,7 @@ def test_files_of_gammapy_and_back(shared, tmp_path, name):
     theirs = read_fits(shared / "reference" / f"{name}.fits.gz").hdulist
     for kind, hdu in ((PSFMap, "PSF"), (EDispMap, "EDISP")):
         irf = kind.from_hdulist(theirs)
-        assert_array_equal(to_host(irf._irf_map.data), np.asarray(theirs[hdu].data, dtype=float))
+        assert_array_equal(to_host(irf.irf_map.data), np.asarray(theirs[hdu].data, dtype=float))
         ours = irf.to_hdulist()
         for part in (hdu, f"{hdu}_EXPOSURE"):
             assert_array_equal(ours[part].data, theirs[part].data)

@@ -44,7 +44,7 @@ def kind(request):
 
 
 def values(irf):
-    return to_host(irf._irf_map.data), to_host(irf.exposure_map.data)
+    return to_host(irf.irf_map.data), to_host(irf.exposure_map.data)
 
 
 @pytest.mark.parametrize("where", GEOMS)

@@ -128,8 +128,8 @@ def test_both_masks_count_and_bins_without_off_acceptance_do_not(backend):
     dataset = random_dataset(True)
     off, fit = to_host(dataset.acceptance_off.data).copy(), np.ones(dataset.data_shape, dtype=bool)
     off[:, 5, 5], fit[2:, :, 8] = 0, False
-    dataset.acceptance_off = Map.from_geom(dataset._geom, data=off)
-    dataset.mask_fit = Map.from_geom(dataset._geom, data=fit)
+    dataset.acceptance_off = Map.from_geom(dataset.geom, data=off)
+    dataset.mask_fit = Map.from_geom(dataset.geom, data=fit)
     maps = ExcessMapEstimator("0.01 deg").run(dataset)
     counts = to_host(maps["counts"].data)[0]
     assert np.isnan(counts[5, 5])

@@ -65,7 +65,7 @@ def devices_of(value):
     if hasattr(value, "maps"):
         value = value.maps
     elif hasattr(value, "exposure_map"):
-        value = {"response": value._irf_map, "exposure": value.exposure_map}
+        value = {"response": value.irf_map, "exposure": value.exposure_map}
     return set().union(*(devices_of(item) for item in dict(value).values() if item is not None))
 
 

@@ -201,7 +201,7 @@ def types_of(value):
     """Data types of all maps in a dataset, a response or a map, but for masks."""
     if isinstance(value, Map):
         return {dtype_name(value.data)} - {"bool"}
-    maps = maps_of(value) if hasattr(value, "maps") else {"response": value._irf_map, "exposure": value.exposure_map}
+    maps = maps_of(value) if hasattr(value, "maps") else {"response": value.irf_map, "exposure": value.exposure_map}
     return set().union(*(types_of(data) for data in maps.values()))
 
 

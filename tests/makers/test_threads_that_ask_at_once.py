@@ -15,7 +15,7 @@ from lightpool.arrays.devices.lazy_array import lazy_zeros
 from lightpool.datasets import MapDatasetOnOff
 from lightpool.makers import DatasetsMaker, MapDatasetMaker, RingBackgroundMaker, SafeMaskMaker
 from lightpool.maps import Map
-from lightpool.utils.accumulators import Accumulated
+from lightpool.utils.accumulators import MergedValue
 from lightpool.utils.on_demand import Deferred
 
 N_THREAD = 4
@@ -76,9 +76,9 @@ def test_additions_are_merged_once():
         merged.append(len(parts))
         return sum(parts)
 
-    total = Accumulated(Deferred(lambda: 1), merge)
+    total = MergedValue(Deferred(lambda: 1), merge)
     for value in range(2, 200):
-        total.add(value)
+        total.add(MergedValue(value, merge))
     assert at_once(lambda: total.value) == [19900] * N_THREAD
     assert merged == [199]
 

@@ -151,7 +151,7 @@ def test_a_chain_of_makers_reads_once_at_its_end_and_each_map_once_when_it_is_wr
     assert transfers.to_host == Transfers(1, 8 * (5 * len(runs) + 2))
 
     maps = [stacked.counts, stacked.background, stacked.exposure, stacked.mask_safe]
-    maps += [m for response in (stacked.psf, stacked.edisp) for m in (response._irf_map, response.exposure_map)]
+    maps += [m for response in (stacked.psf, stacked.edisp) for m in (response.irf_map, response.exposure_map)]
     with count_transfers() as transfers:
         stacked.write(tmp_path / "stacked.fits")
     assert transfers.to_host == Transfers(len(maps), sum(n_bytes_of(m) for m in maps))

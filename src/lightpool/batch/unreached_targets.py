@@ -44,7 +44,7 @@ def warn_of_unreached_targets(settings: Settings, stacks: Iterable[StackKey], ou
 
 def _distance(settings: Settings, target: Target, obs_ids: Sequence[int]) -> str:
     """Describe the position of a target and the distance of the nearest pointing."""
-    center = build_dataset(target).outline().counts.geom.center_skydir.icrs
+    center = build_dataset(target).outline().required("counts").geom.center_skydir.icrs
     position = f"its centre is RA {center.ra.deg:.2f} deg, Dec {center.dec.deg:.2f} deg"
     sources = Sources(settings)
     rows = [(obs_id, sources.row(obs_id)) for obs_id in obs_ids]

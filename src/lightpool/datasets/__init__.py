@@ -1,6 +1,7 @@
 """Binned datasets, lists of them, and the models of their backgrounds."""
 
-from lightpool.datasets.datasets import Dataset, Datasets
+from lightpool.datasets.dataset import Dataset
+from lightpool.datasets.datasets import Datasets
 from lightpool.datasets.geometries import create_map_dataset_geoms
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.map_dataset_on_off import MapDatasetOnOff

@@ -2,96 +2,50 @@
 
 import html
 import logging
-from abc import ABC, abstractmethod
-from collections.abc import MutableSequence
+from collections.abc import Iterable, MutableSequence, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Self
+from typing import Protocol, TypeAlias, overload, runtime_checkable
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Table, vstack
+from astropy.table import Table
+from astropy.time import Time
 
+from lightpool.arrays import Device
 from lightpool.attributes import KnownAttributes
+from lightpool.data import GTI
+from lightpool.datasets.dataset import Dataset, find_dataset_class
 from lightpool.datasets.formats.ogip import find_pha_files
-from lightpool.datasets.formats.yaml_format import read_yaml, to_yaml, write_yaml
-from lightpool.datasets.models.background_models import DatasetModels, Models
+from lightpool.datasets.formats.yaml_format import read_dataset_entries, to_yaml, write_yaml
+from lightpool.datasets.merged_tables import instruments_in, rows_of_datasets
+from lightpool.datasets.models.background_models import DatasetModels, Models, ModelsLike
 from lightpool.datasets.observations import SeenDatasets
-from lightpool.errors import FormatError
-from lightpool.fits import file_kinds, make_path, read_fits
-from lightpool.fits.content_kinds import description, is_fits
+from lightpool.fits import make_path
+from lightpool.typing import PathInput, QuantityLike, RegionLike
 
-if TYPE_CHECKING:
-    from lightpool.data import GTI
-
-__all__ = ["Dataset", "Datasets", "find_dataset_class"]
+__all__ = ["Datasets"]
 
 log = logging.getLogger(__name__)
 
-_classes: dict[str, "type[Dataset]"] = {}
+
+DatasetKey: TypeAlias = int | str | Dataset
+"""What a dataset in a list is found by: its position, its name or itself."""
 
 
-def find_dataset_class(tag: str) -> "type[Dataset]":
-    """Class of datasets that a file names, such as ``MapDataset``."""
-    if tag not in _classes:
-        raise FormatError(f"datasets of type {tag!r} are not known; there are {sorted(_classes)}")
-    return _classes[tag]
+@runtime_checkable
+class HasOgipFiles(Protocol):
+    """A spectrum that has files in the OGIP formats: a `SpectrumDatasetOnOff`."""
 
-
-class Dataset(KnownAttributes, ABC):
-    """What all kinds of datasets have in common: a name, a mask, models, a place in a list."""
-
-    tag: ClassVar[str]
-    name: str
-    models: DatasetModels | None
-    gti: "GTI | None"
-    meta_table: Table | None
-    counts: Any
-    _geom: Any
-
-    def __init_subclass__(cls, **kwargs: Any) -> None:
-        super().__init_subclass__(**kwargs)
-        if "tag" in cls.__dict__:
-            _classes[cls.tag] = cls
-
-    @property
-    @abstractmethod
-    def data_shape(self) -> tuple[int, ...]:
-        """Shape of the counts."""
-
-    @abstractmethod
-    def copy(self, name: str | None = None) -> Self:
-        """Deep copy without models."""
-
-    @abstractmethod
-    def to(self, device: Any = None, precision: str | None = None) -> Self:
-        """Dataset on a device and in a precision."""
-
-    @abstractmethod
-    def slice_by_energy(self, energy_min: Any = None, energy_max: Any = None, name: str | None = None) -> Self:
-        """Dataset between two energies; ValueError if it has no bin there."""
-
-    @abstractmethod
-    def info_dict(self) -> dict[str, Any]:
-        """Figures of the dataset."""
-
-    @abstractmethod
-    def write(self, filename: str | Path, overwrite: bool = False, checksum: bool = False) -> None:
-        """Write the dataset to a file."""
+    def to_ogip_files(
+        self, folder: PathInput, overwrite: bool = False, format: str = "ogip", checksum: bool = False
+    ) -> Path:
+        """Write the files into a folder, and return the path of the PHA file."""
+        ...
 
     @classmethod
-    @abstractmethod
-    def from_dict(cls, data: dict[str, Any], lazy: bool = False, cache: bool = True) -> Self:
-        """Read the file that the dictionary of `to_dict` names."""
-
-    def to_dict(self) -> dict[str, Any]:
-        """Name, type and file name, as in a file of datasets."""
-        return {"name": self.name, "type": self.tag, "filename": f"{self.name.replace(' ', '_')}.fits"}
-
-    def _repr_html_(self) -> str:
-        return f"<pre>{html.escape(str(self))}</pre>"
-
-    def __add__(self, other: "Dataset | Datasets | list[Dataset]") -> "Datasets":
-        return Datasets([self]) + other
+    def from_ogip_files(cls, filename: PathInput, name: str | None = None) -> Dataset:
+        """Read a PHA file and the files that it names."""
+        ...
 
 
 class Datasets(KnownAttributes, MutableSequence[Dataset]):
@@ -104,12 +58,12 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
 
     _consumed = ("datasets",)
 
-    def __init__(self, datasets: "Dataset | list[Any] | Datasets | None" = None) -> None:
+    def __init__(self, datasets: "Dataset | Sequence[Dataset] | None" = None) -> None:
         if isinstance(datasets, Dataset):
             datasets = [datasets]
         if datasets is not None and not isinstance(datasets, list | tuple | Datasets):
             raise TypeError(f"expected a dataset or a list of datasets, got {datasets!r}")
-        self._datasets: list[Any] = []
+        self._datasets: list[Dataset] = []
         self.extend(datasets or [])
 
     @property
@@ -124,7 +78,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         return DatasetModels(list(dict.fromkeys(models)))
 
     @models.setter
-    def models(self, models: Any) -> None:
+    def models(self, models: ModelsLike | None) -> None:
         for dataset in self:
             dataset.models = models
 
@@ -146,25 +100,23 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
     @property
     def energy_axes_are_aligned(self) -> bool:
         """Whether the edges of all energy axes fall on each other."""
-        axes = [dataset.counts.geom.axes["energy"] for dataset in self]
+        axes = [dataset.required("counts").geom.axes["energy"] for dataset in self]
         return all(axes[0].is_aligned(axis) for axis in axes)
 
     @property
     def is_all_same_geom(self) -> bool:
         """Whether all datasets have one geometry."""
-        return all(dataset._geom == self[0]._geom for dataset in self)
+        return all(dataset.geom == self[0].geom for dataset in self)
 
     @property
     def energy_ranges(self) -> tuple[u.Quantity, u.Quantity]:
         """First and last energy edge of each dataset, two arrays of shape (n,)."""
-        edges = [dataset.counts.geom.axes["energy"].edges for dataset in self]
+        edges = [dataset.required("counts").geom.axes["energy"].edges for dataset in self]
         return u.Quantity([edge[0] for edge in edges]), u.Quantity([edge[-1] for edge in edges])
 
     @property
-    def gti(self) -> "GTI | None":
+    def gti(self) -> GTI | None:
         """One interval per dataset, from its first start to its last stop; None if no dataset has any."""
-        from lightpool.data import GTI
-
         gtis = [dataset.gti for dataset in self if dataset.gti is not None and len(dataset.gti.table) > 0]
         if not gtis:
             return None
@@ -173,23 +125,18 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
     @property
     def meta_table(self) -> Table:
         """Tables of the observations of all datasets below each other, with the names and types of the datasets."""
-        tables = [dataset.meta_table for dataset in self]
-        known = [table for table in tables if table is not None]
-        joined = Table()
-        if known:
-            rows = [_masked_row(known[0]) if table is None else table for table in tables]
-            joined = vstack(rows, metadata_conflicts="silent").copy()
+        joined = rows_of_datasets([dataset.meta_table for dataset in self])
         joined.add_column([dataset.tag for dataset in self], index=0, name="TYPE")
         joined.add_column(self.names, index=0, name="NAME")
         return joined
 
     def info_table(self, cumulative: bool = False) -> Table:
-        """Table with the figures of each dataset, one row per dataset.
+        """Return a table of the summary values of each dataset, one row per dataset.
 
         Parameters
         ----------
         cumulative : bool
-            Give the figures of the stack of the datasets up to each row; models are applied and lost.
+            Whether each row describes the stack of all datasets up to it; models are applied and lost.
         """
         self._check_same_type("an info table")
         if not cumulative:
@@ -201,8 +148,8 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
             rows.append(stacked.info_dict())
         return Table(rows)
 
-    def stack_reduce(self, name: str | None = None, nan_to_num: bool = True) -> Any:
-        """One dataset that holds the sum of all, inside their safe masks.
+    def stack_reduce(self, name: str | None = None, nan_to_num: bool = True) -> Dataset:
+        """Return one dataset that holds the sum of all, inside their safe masks.
 
         Parameters
         ----------
@@ -232,8 +179,14 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
             types = sorted({type(dataset).__name__ for dataset in self})
             raise ValueError(f"{what} needs datasets of one type, got {types or 'none'}")
 
-    def select_time(self, time_min: Any, time_max: Any, atol: Any = "1e-6 s") -> "Datasets":
-        """Datasets whose good time intervals lie between two times."""
+    def select_time(self, time_min: Time, time_max: Time, atol: "QuantityLike" = "1e-6 s") -> "Datasets":
+        """Return the datasets whose good time intervals lie between two times.
+
+        Parameters
+        ----------
+        time_min, time_max : Time
+        atol : Quantity or str, by which an interval may begin earlier or end later
+        """
         atol = u.Quantity(atol)
         return Datasets(
             [
@@ -245,9 +198,14 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
             ]
         )
 
-    def slice_by_energy(self, energy_min: Any, energy_max: Any) -> "Datasets":
-        """Datasets between two energies, with their names; those without a bin there are left out and logged."""
-        sliced = []
+    def slice_by_energy(self, energy_min: "QuantityLike", energy_max: "QuantityLike") -> "Datasets":
+        """Return the datasets between two energies, with their names, without those that have no bin there (logged).
+
+        Parameters
+        ----------
+        energy_min, energy_max : Quantity or str
+        """
+        sliced: list[Dataset] = []
         for dataset in self:
             try:
                 sliced.append(dataset.slice_by_energy(energy_min, energy_max, name=dataset.name))
@@ -255,13 +213,19 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
                 log.info("dataset %s is left out: %s", dataset.name, error)
         return Datasets(sliced)
 
-    def to(self, device: Any = None, precision: str | None = None) -> "Datasets":
-        """Datasets on a device and in a precision, see `MapDataset.to`."""
+    def to(self, device: str | Device | None = None, precision: str | None = None) -> "Datasets":
+        """Return the datasets on a device and in a precision, see `MapDataset.to`.
+
+        Parameters
+        ----------
+        device : str or Device; by default where each dataset is
+        precision : {"double", "single"}; by default what each map has
+        """
         return Datasets([dataset.to(device, precision) for dataset in self])
 
     def copy(self) -> "Datasets":
         """Deep copy, with names and models."""
-        copies = []
+        copies: list[Dataset] = []
         for dataset in self:
             new = dataset.copy(name=dataset.name)
             new.models = None if dataset.models is None else dataset.models.copy()
@@ -271,8 +235,8 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
     @classmethod
     def read(
         cls,
-        filename: str | Path,
-        filename_models: str | Path | None = None,
+        filename: PathInput,
+        filename_models: PathInput | None = None,
         lazy: bool = True,
         cache: bool = True,
         checksum: bool = True,
@@ -289,7 +253,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         """
         path = make_path(filename)
         datasets = cls()
-        for entry in _entries(path, checksum):
+        for entry in read_dataset_entries(path, checksum):
             beside = path.parent / entry["filename"]
             entry = entry | {"filename": str(beside) if beside.exists() else entry["filename"]}
             datasets.append(find_dataset_class(entry["type"]).from_dict(entry, lazy=lazy, cache=cache))
@@ -299,8 +263,8 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
 
     def write(
         self,
-        filename: str | Path,
-        filename_models: str | Path | None = None,
+        filename: PathInput,
+        filename_models: PathInput | None = None,
         overwrite: bool = False,
         write_covariance: bool = True,
         checksum: bool = True,
@@ -328,7 +292,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
             )
 
     def to_ogip_files(
-        self, folder: str | Path, overwrite: bool = False, format: str = "ogip", checksum: bool = False
+        self, folder: PathInput, overwrite: bool = False, format: str = "ogip", checksum: bool = False
     ) -> list[Path]:
         """Write the OGIP files of all spectra into a folder, four per dataset.
 
@@ -344,14 +308,14 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         -------
         paths : list of Path, of the PHA files, ``pha_obs{name}.fits``
         """
-        others = [dataset.name for dataset in self if dataset.tag != "SpectrumDatasetOnOff"]
-        if others:
+        spectra = [dataset for dataset in self if isinstance(dataset, HasOgipFiles)]
+        if len(spectra) < len(self):
+            others = [dataset.name for dataset in self if not isinstance(dataset, HasOgipFiles)]
             raise TypeError(f"OGIP files are those of a SpectrumDatasetOnOff, but the datasets {others} are others")
-        spectra: list[Any] = list(self)
         return [spectrum.to_ogip_files(folder, overwrite, format, checksum) for spectrum in spectra]
 
     @classmethod
-    def from_ogip_files(cls, filenames: str | Path | list[str | Path]) -> "Datasets":
+    def from_ogip_files(cls, filenames: PathInput | list[PathInput]) -> "Datasets":
         """Read spectra from PHA files and the files that they name.
 
         Parameters
@@ -360,18 +324,18 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
             files
         """
         files = filenames if isinstance(filenames, list) else find_pha_files(filenames)
-        spectrum_class: Any = find_dataset_class("SpectrumDatasetOnOff")
+        spectrum_class = find_dataset_class("SpectrumDatasetOnOff")
+        assert issubclass(spectrum_class, HasOgipFiles)
         return cls([spectrum_class.from_ogip_files(path) for path in files])
 
-    def to_spectrum_datasets(self, region: Any) -> "Datasets":
-        """Spectra of a region, one per dataset of sky maps, under their names; see `MapDataset.to_spectrum_dataset`.
+    def to_spectrum_datasets(self, region: "RegionLike") -> "Datasets":
+        """Return the spectrum of a region of each dataset, under its name; see `MapDataset.to_spectrum_dataset`.
 
         Parameters
         ----------
         region : SkyRegion, PixelRegion, str in DS9 format, SkyCoord, or a list of them
         """
-        maps: list[Any] = list(self)
-        return Datasets([dataset.to_spectrum_dataset(on_region=region, name=dataset.name) for dataset in maps])
+        return Datasets([dataset.to_spectrum_dataset(on_region=region, name=dataset.name) for dataset in self])
 
     def __str__(self) -> str:
         lines = ["Datasets", "--------", ""]
@@ -381,7 +345,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
                 "",
                 f"  Type       : {dataset.tag}",
                 f"  Name       : {dataset.name}",
-                f"  Instrument : {_instrument(dataset.meta_table)}",
+                f"  Instrument : {instruments_in(dataset.meta_table)}",
                 f"  Models     : {dataset.models.names if dataset.models else ''}",
                 "",
             ]
@@ -390,36 +354,58 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
-    def __getitem__(self, key: Any) -> Any:
+    @overload
+    def __getitem__(self, key: "DatasetKey") -> Dataset: ...
+    @overload
+    def __getitem__(self, key: slice) -> "Datasets": ...
+
+    def __getitem__(self, key: "DatasetKey | slice") -> "Dataset | Datasets":
         if isinstance(key, slice):
             return Datasets(self._datasets[key])
         return self._datasets[self.index(key)]
 
-    def __setitem__(self, key: Any, dataset: Any) -> None:
-        position = self.index(key)
-        self._check(dataset, [name for i, name in enumerate(self.names) if i != position % len(self)])
-        self._datasets[position] = dataset
+    @overload
+    def __setitem__(self, key: "DatasetKey", dataset: Dataset) -> None: ...
+    @overload
+    def __setitem__(self, key: slice, dataset: Iterable[Dataset]) -> None: ...
 
-    def __delitem__(self, key: Any) -> None:
+    def __setitem__(self, key: "DatasetKey | slice", dataset: Dataset | Iterable[Dataset]) -> None:
+        position = self.index(key)
+        added = self._checked(dataset, [name for i, name in enumerate(self.names) if i != position % len(self)])
+        self._datasets[position] = added
+
+    def __delitem__(self, key: "DatasetKey | slice") -> None:
         del self._datasets[key if isinstance(key, slice) else self.index(key)]
 
     def __len__(self) -> int:
         return len(self._datasets)
 
     def insert(self, index: int, dataset: Dataset) -> None:
-        """Insert a dataset before a position."""
-        self._check(dataset, self.names)
-        self._datasets.insert(index, dataset)
+        """Insert a dataset before a position.
+
+        Parameters
+        ----------
+        index : int
+        dataset : Dataset, whose name no other dataset has
+        """
+        self._datasets.insert(index, self._checked(dataset, self.names))
 
     @staticmethod
-    def _check(dataset: Any, names: list[str]) -> None:
+    def _checked(dataset: object, names: list[str]) -> Dataset:
         if not isinstance(dataset, Dataset):
             raise TypeError(f"expected a dataset, got {dataset!r} of type {type(dataset).__name__}")
         if dataset.name in names:
             raise ValueError(f"Dataset names must be unique, there is one named {dataset.name!r} already")
+        return dataset
 
-    def index(self, key: Any, *_: Any) -> int:
-        """Position of a dataset, given itself, its name or its position."""
+    def index(self, key: object, *_: object) -> int:
+        """Return the position of a dataset.
+
+        Parameters
+        ----------
+        key : Dataset, str or int, the dataset itself, its name or its position
+        *_ : not used; the limits of `list.index`
+        """
         if isinstance(key, int | np.integer):
             return int(key)
         if isinstance(key, str):
@@ -430,34 +416,6 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
             return self._datasets.index(key)
         raise TypeError(f"a dataset is found by name, number or itself, got {key!r}")
 
-    def __add__(self, other: Any) -> "Datasets":
-        if not isinstance(other, list | tuple | Datasets):
-            other = [other]
-        return Datasets([*self, *other])
-
-
-def _entries(path: Path, checksum: bool) -> list[dict[str, str]]:
-    """Entries of a YAML file of datasets; FormatError if it is no such file."""
-    if path.is_file() and is_fits(path):
-        file = read_fits(path)
-        what = description(file, file_kinds(file))
-        raise FormatError(f"{path} holds {what}; Datasets.read expects a YAML file that names such files")
-    entries = read_yaml(path, checksum=checksum).get("datasets")
-    keys = {"name", "type", "filename"}
-    if not isinstance(entries, list) or any(not isinstance(entry, dict) or keys - entry.keys() for entry in entries):
-        raise FormatError(f"{path}: expected a section 'datasets', a list of entries with {', '.join(sorted(keys))}")
-    return entries
-
-
-def _masked_row(table: Table) -> Table:
-    """Row of the same columns without values."""
-    row = Table(table[:1], masked=True, copy=True)
-    for column in row.itercols():
-        column.mask = True
-    return row
-
-
-def _instrument(meta_table: Table | None) -> str:
-    if meta_table is None or "TELESCOP" not in meta_table.colnames:
-        return ""
-    return ", ".join(sorted({str(name) for name in np.ravel(meta_table["TELESCOP"])}))
+    def __add__(self, other: "Dataset | Iterable[Dataset]") -> "Datasets":
+        more = [other] if isinstance(other, Dataset) else list(other)
+        return Datasets([*self, *more])

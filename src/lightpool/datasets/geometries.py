@@ -1,27 +1,53 @@
 """The geometries of the maps of a dataset, from the one of its counts."""
 
-from typing import Any
+from typing import NotRequired, TypeAlias, TypedDict, cast
 
 import astropy.units as u
 
 from lightpool.irf.reduced.psf_map import RAD_AXIS_DEFAULT
-from lightpool.maps import MapAxes, MapAxis, RegionGeom, WcsGeom
+from lightpool.maps import Map, MapAxes, MapAxis, RegionGeom, WcsGeom
+from lightpool.typing import AngleLike
 
-__all__ = ["BINSZ_IRF_DEFAULT", "MIGRA_AXIS_DEFAULT", "create_map_dataset_geoms"]
+__all__ = [
+    "BINSZ_IRF_DEFAULT",
+    "MIGRA_AXIS_DEFAULT",
+    "DatasetGeoms",
+    "SkyGeom",
+    "create_map_dataset_geoms",
+    "pixels_of",
+]
+
+SkyGeom: TypeAlias = WcsGeom | RegionGeom
+"""A geometry on the sky: pixels or one region."""
+
+
+class DatasetGeoms(TypedDict):
+    """Geometries of the maps of a dataset."""
+
+    geom: SkyGeom
+    geom_exposure: NotRequired[SkyGeom]
+    geom_psf: NotRequired[SkyGeom]
+    geom_edisp: NotRequired[SkyGeom]
+
 
 MIGRA_AXIS_DEFAULT = MapAxis.from_bounds(0.2, 5, nbin=48, node_type="edges", name="migra")
 BINSZ_IRF_DEFAULT = 0.2 * u.deg
 
 
+def pixels_of(data: Map) -> WcsGeom:
+    """Return the geometry of a map with pixels, as a type checker needs it; a region stays what it is."""
+    return cast("WcsGeom", data.geom)
+
+
 def create_map_dataset_geoms(
-    geom: WcsGeom | RegionGeom,
+    geom: SkyGeom,
     energy_axis_true: MapAxis | None = None,
     migra_axis: MapAxis | None = None,
     rad_axis: MapAxis | None = None,
-    binsz_irf: Any = BINSZ_IRF_DEFAULT,
+    binsz_irf: "AngleLike" = BINSZ_IRF_DEFAULT,
     reco_psf: bool = False,
-) -> dict[str, Any]:
-    """Geometries of all maps of a dataset.
+) -> DatasetGeoms:
+    """Create the geometries of all maps of a dataset.
 
     Parameters
     ----------

@@ -1,6 +1,4 @@
-"""The figures of a map dataset: sums, rates and ranges."""
-
-from typing import TYPE_CHECKING, Any
+"""Summary values of a dataset: sums, rates and ranges."""
 
 import astropy.units as u
 import numpy as np
@@ -8,11 +6,34 @@ import numpy as np
 from lightpool.arrays import DeferredNumbers, array_namespace
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import is_floating
+from lightpool.datasets.base import DatasetBase
+from lightpool.datasets.statistics import OffInfo, StatisticOfDataset, masked_sum
 
-if TYPE_CHECKING:
-    from lightpool.datasets.map_dataset import MapDataset
+__all__ = ["InfoDict", "info_dict", "read_scalars"]
 
-__all__ = ["info_dict", "masked_sum", "read_scalars"]
+
+class InfoDict(OffInfo):
+    """Summary values of a dataset by name."""
+
+    name: str
+    counts: int
+    excess: float
+    sqrt_ts: float
+    background: float
+    npred: float
+    npred_background: float
+    npred_signal: float
+    exposure_min: u.Quantity
+    exposure_max: u.Quantity
+    livetime: u.Quantity
+    ontime: u.Quantity
+    counts_rate: u.Quantity
+    background_rate: u.Quantity
+    excess_rate: u.Quantity
+    n_bins: int
+    n_fit_bins: int
+    stat_type: str
+    stat_sum: float
 
 
 def read_scalars(scalars: dict[str, Array]) -> dict[str, float]:
@@ -33,60 +54,74 @@ def read_scalars(scalars: dict[str, Array]) -> dict[str, float]:
     return dict(zip(scalars, DeferredNumbers(values).numbers, strict=True))
 
 
-def info_dict(dataset: "MapDataset", in_safe_data_range: bool = True) -> dict[str, Any]:
-    """Figures of a dataset, under the names of Gammapy; see `MapDataset.info_dict`."""
-    numbers = read_scalars(_scalars(dataset, in_safe_data_range))
-    counts = int(numbers.get("counts", 0))
-    background = numbers.get("background", np.nan)
-    npred_background = numbers.get("npred_background", np.nan)
-    statistic = dataset._statistic_of_sums(numbers)
+def info_dict(
+    dataset: DatasetBase, statistic: StatisticOfDataset[DatasetBase], in_safe_data_range: bool = True
+) -> InfoDict:
+    """Return the summary values of a dataset, under the names of Gammapy; see `MapDataset.info_dict`.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    statistic : StatisticOfDataset, of this dataset
+    in_safe_data_range : bool, whether to sum inside the safe mask only
+    """
+    numbers = read_scalars(_scalars(dataset, statistic, in_safe_data_range))
+    counts, background = int(numbers.get("counts", 0)), numbers.get("background", np.nan)
+    statistic_of_all = statistic.of_sums(numbers)
+    excess, sqrt_ts = np.nan, np.nan
+    if dataset.counts is not None:
+        excess, sqrt_ts = float(statistic_of_all.n_sig), float(statistic_of_all.sqrt_ts)
     unit = u.Unit("cm s") if dataset.exposure is None else dataset.exposure.unit
     livetime = _livetime(dataset)
-    info: dict[str, Any] = {
+    return {
         "name": dataset.name,
         "counts": counts,
-        "excess": float(statistic.n_sig) if dataset.counts is not None else np.nan,
-        "sqrt_ts": float(statistic.sqrt_ts) if dataset.counts is not None else np.nan,
+        "excess": excess,
+        "sqrt_ts": sqrt_ts,
         "background": background,
         "npred": numbers.get("npred", np.nan),
-        "npred_background": npred_background,
+        "npred_background": numbers.get("npred_background", np.nan),
         "npred_signal": np.nan,
         "exposure_min": numbers.get("exposure_min", np.nan) * unit,
         "exposure_max": numbers.get("exposure_max", np.nan) * unit,
         "livetime": livetime,
         "ontime": u.Quantity(np.nan, "s") if dataset.gti is None else dataset.gti.time_sum,
+        "counts_rate": counts / livetime,
+        "background_rate": background / livetime,
+        "excess_rate": excess / livetime,
+        "n_bins": 0 if dataset.counts is None else int(np.prod(dataset.data_shape)),
+        "n_fit_bins": int(numbers.get("n_fit_bins", 0)),
+        "stat_type": dataset.stat_type,
+        "stat_sum": numbers.get("stat_sum", np.nan),
+        **statistic.info(numbers),
     }
-    for name in ("counts", "background", "excess"):
-        info[f"{name}_rate"] = info[name] / livetime
-    info["n_bins"] = 0 if dataset.counts is None else int(np.prod(dataset.data_shape))
-    info["n_fit_bins"] = int(numbers.get("n_fit_bins", 0))
-    info["stat_type"] = dataset.stat_type
-    info["stat_sum"] = numbers.get("stat_sum", np.nan)
-    return info | dataset._further_info(numbers)
 
 
-def _livetime(dataset: "MapDataset") -> u.Quantity:
+def _livetime(dataset: DatasetBase) -> u.Quantity:
     if dataset.exposure is None:
         return np.nan * u.s
     return u.Quantity(dataset.exposure.meta.get("livetime", np.nan * u.s)).copy()
 
 
-def _scalars(dataset: "MapDataset", in_safe_data_range: bool) -> dict[str, Array]:
+def _scalars(
+    dataset: DatasetBase, statistic: StatisticOfDataset[DatasetBase], in_safe_data_range: bool
+) -> dict[str, Array]:
     mask_safe = None if dataset.mask_safe is None else dataset.mask_safe.data
     mask = mask_safe if in_safe_data_range else None
     scalars: dict[str, Array] = {}
     if dataset.counts is not None:
         scalars["counts"] = masked_sum(_without_nan(dataset.counts.data), mask)
-    if dataset.background is not None:
-        npred_background = dataset.npred_background().data  # type: ignore[union-attr]  # there is a background
+    background, predicted = dataset.background, dataset.npred_background()
+    if background is not None and predicted is not None:
+        npred_background = predicted.data
         xp = array_namespace(npred_background)
         npred = xp.where(npred_background < 0.0, xp.zeros_like(npred_background), npred_background)
-        scalars["background"] = masked_sum(dataset.background.data, mask)
+        scalars["background"] = masked_sum(background.data, mask)
         scalars["npred_background"] = masked_sum(npred_background, mask)
         scalars["npred"] = masked_sum(npred, mask)
-    if dataset.counts is not None and dataset._has_statistic:
-        scalars["stat_sum"] = dataset._stat_sum_array()
-    scalars |= dataset._further_scalars(mask)
+    if dataset.counts is not None and statistic.is_meaningful:
+        scalars["stat_sum"] = statistic.sum()
+    scalars |= statistic.sums_inside(mask)
     if dataset.exposure is not None:
         scalars |= _exposure_range(dataset.exposure.data, mask_safe)
     if dataset.mask is not None:
@@ -102,12 +137,6 @@ def _without_nan(counts: Array) -> Array:
         return counts
     xp = array_namespace(counts)
     return xp.where(xp.isnan(counts), xp.zeros_like(counts), counts)
-
-
-def masked_sum(data: Array, mask: Array | None = None) -> Array:
-    """Sum of an array where a mask of the same shape is True, everywhere if there is none; in float64."""
-    xp = array_namespace(data)
-    return xp.sum(data if mask is None else xp.where(mask, data, xp.zeros_like(data)), dtype=xp.float64)
 
 
 def _exposure_range(exposure: Array, mask_safe: Array | None) -> dict[str, Array]:

@@ -1,6 +1,5 @@
 """Counts of a sky map and of the OFF regions of its pixels."""
 
-from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.on_off import OnOffDataset
 
 __all__ = ["MapDatasetOnOff"]
@@ -15,7 +14,3 @@ class MapDatasetOnOff(OnOffDataset):
     """
 
     tag = "MapDatasetOnOff"
-
-    def to_map_dataset(self, name: str | None = None) -> MapDataset:
-        """Dataset with the Cash statistic, whose known background is ``alpha * counts_off``; without models."""
-        return MapDataset(name=name, **self._parts_with_background())

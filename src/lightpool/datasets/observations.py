@@ -2,15 +2,12 @@
 
 import hashlib
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from lightpool.arrays import to_host
-
-if TYPE_CHECKING:
-    from lightpool.data import GTI
-    from lightpool.datasets.map_dataset import MapDataset
+from lightpool.data import GTI
+from lightpool.datasets.base import DatasetBase
 
 __all__ = ["SeenDatasets", "obs_ids_of"]
 
@@ -18,15 +15,15 @@ _TOUCHING = 1.0
 """Good times that two datasets share count as the same from this many seconds on; shorter ones are rounding."""
 
 
-def obs_ids_of(dataset: "MapDataset") -> list[str]:
-    """Numbers of the observations in the table of a dataset, in its order; empty if it lists none."""
+def obs_ids_of(dataset: DatasetBase) -> list[str]:
+    """Return the numbers of the observations in the table of a dataset, in its order; empty if it lists none."""
     table = dataset.meta_table
     if table is None or "OBS_ID" not in table.colnames:
         return []
     return [str(value).strip() for value in np.ravel(np.asarray(table["OBS_ID"]))]
 
 
-def _observations(dataset: "MapDataset") -> set[tuple[str, str]]:
+def _observations(dataset: DatasetBase) -> set[tuple[str, str]]:
     """Telescope and number of each observation; a spectrum that lists none has its name, which OGIP calls OBS_ID."""
     numbers = obs_ids_of(dataset)
     table = dataset.meta_table
@@ -43,9 +40,9 @@ def _observations(dataset: "MapDataset") -> set[tuple[str, str]]:
 class _Seen:
     label: str
     counts: bytes
-    gti: "GTI | None"
+    gti: GTI | None
 
-    def shares_time(self, gti: "GTI | None") -> bool:
+    def shares_time(self, gti: GTI | None) -> bool:
         """Whether the good times overlap; True if one of them is not known."""
         if self.gti is None or gti is None or not len(self.gti) or not len(gti):
             return True
@@ -63,21 +60,27 @@ class SeenDatasets:
     _by_observation: dict[tuple[str, str], list[_Seen]] = field(default_factory=dict)
     _by_counts: dict[bytes, list[_Seen]] = field(default_factory=dict)
 
-    def add(self, label: str, dataset: "MapDataset") -> str | None:
-        """Remember a dataset; how it repeats an earlier one, as the end of a sentence, or None.
+    def add(self, label: str, dataset: DatasetBase) -> str | None:
+        """Remember a dataset, and return how it repeats an earlier one, as the end of a sentence, or None.
 
         Parameters
         ----------
         label : str, the name of the dataset or of its file
-        dataset : MapDataset
+        dataset : DatasetBase
         """
         return self._add(_Seen(label, _fingerprint(dataset), dataset.gti), dataset)
 
-    def add_listed(self, label: str, dataset: Any) -> str | None:
-        """Remember the observations that a dataset lists, as `add` does; its maps are not looked at."""
+    def add_listed(self, label: str, dataset: DatasetBase) -> str | None:
+        """Remember the observations that a dataset lists, as `add` does; its maps are not read.
+
+        Parameters
+        ----------
+        label : str, the name of the dataset or of its file
+        dataset : DatasetBase
+        """
         return self._add(_Seen(label, b"", dataset.gti), dataset) if obs_ids_of(dataset) else None
 
-    def _add(self, seen: _Seen, dataset: "MapDataset") -> str | None:
+    def _add(self, seen: _Seen, dataset: DatasetBase) -> str | None:
         observations = sorted(_observations(dataset))
         reason = self._repeated(seen, observations)
         for key in observations:
@@ -102,7 +105,7 @@ class SeenDatasets:
         return None
 
 
-def _fingerprint(dataset: "MapDataset") -> bytes:
+def _fingerprint(dataset: DatasetBase) -> bytes:
     """Hash of the counts; empty if there are none."""
     if dataset.counts is None:
         return b""

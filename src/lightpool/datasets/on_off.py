@@ -1,7 +1,7 @@
-"""Datasets whose background is measured: counts in an OFF region beside those in the ON region."""
+"""Datasets whose background is measured: counts in an OFF region next to those in the ON region."""
 
-import threading
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from typing import ClassVar, Self
 
 import numpy as np
 from astropy.table import Table
@@ -11,18 +11,84 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.data import GTI
 from lightpool.datasets import transforms
-from lightpool.datasets.info_dict import masked_sum, read_scalars
+from lightpool.datasets.base import DatasetBase
+from lightpool.datasets.dataset import Dataset
+from lightpool.datasets.info_dict import read_scalars
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.on_off_sums import OnOffSums, acceptance_ratio
+from lightpool.datasets.models.background_models import ModelsLike
+from lightpool.datasets.on_off_sums import OffMaps, OnOffSums, acceptance_ratio
+from lightpool.datasets.statistics import OffInfo, StatisticOfDataset, masked_sum
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
 from lightpool.maps import Map, MapAxis
 from lightpool.stats import CountsStatistic, WStatCountsStatistic, get_wstat_mu_bkg, wstat, wstat_sum
-from lightpool.utils.on_demand import DeferredAttribute
+from lightpool.utils.accumulators import Accumulator, MergedValue
+from lightpool.utils.on_demand import Deferred
 
 __all__ = ["OnOffDataset"]
 
-_SETTLED = threading.RLock()
+
+class WStatOfDataset(StatisticOfDataset["OnOffDataset"]):
+    """W statistic of a dataset with counts in ON and OFF regions."""
+
+    @property
+    def is_meaningful(self) -> bool:
+        """True: the background is measured, whether or not there are models."""
+        return True
+
+    @property
+    def per_bin(self) -> CountsStatistic:
+        """Excess and significance of each bin."""
+        counts_off = self.dataset.counts_off
+        n_off = np.nan if counts_off is None else counts_off
+        return WStatCountsStatistic(self.dataset.required("counts"), n_off, self.dataset.alpha)
+
+    def _inputs(self) -> tuple[Array, Array, Array, Array]:
+        """Arrays of float64: the statistic is a small difference of large terms."""
+        counts, counts_off = self.dataset.required("counts").data, self.dataset.counts_off
+        xp = array_namespace(counts)
+        n_off = xp.full_like(counts, np.nan) if counts_off is None else counts_off.data
+        inputs = counts, n_off, self.dataset.alpha.data, self.dataset.npred_signal().data
+        counts, n_off, alpha, signal = (as_dtype(values, "float64") for values in inputs)
+        return counts, n_off, alpha, signal
+
+    def array(self) -> Array:
+        """Return the W statistic per bin, an array on the device of the dataset; zero where there is no OFF region."""
+        stat = wstat(*self._inputs())
+        xp = array_namespace(stat)
+        return xp.where(xp.isnan(stat), xp.zeros_like(stat), stat)
+
+    def sum(self) -> Array:
+        """Return the statistic inside the mask, an array without dimensions on the device of the dataset."""
+        mask = self.dataset.mask
+        return wstat_sum(*self._inputs(), None if mask is None else mask.data)
+
+    def of_sums(self, sums: dict[str, float]) -> CountsStatistic:
+        """Return excess and significance of all bins together, from sums of counts and OFF counts and their alpha."""
+        return WStatCountsStatistic(sums.get("counts", 0.0), sums.get("counts_off", np.nan), sums.get("alpha", np.nan))
+
+    def sums_inside(self, mask: Array | None) -> dict[str, Array]:
+        """Return sums of the OFF maps inside a mask, and the alpha that they have together, on the device."""
+        scalars = {name: masked_sum(data.data, mask) for name, data in self.dataset.off_maps.maps.items()}
+        if "counts_off" in scalars and "acceptance_off" in scalars:
+            xp = array_namespace(scalars["counts_off"])
+            n_off, off_sum = scalars["counts_off"], scalars["acceptance_off"]
+            one = xp.ones_like(off_sum)
+            background = self.dataset.required("background").data
+            from_counts = masked_sum(background, mask) / xp.where(n_off > 0.0, n_off, one)
+            from_acceptance = scalars["acceptance"] / xp.where(off_sum > 0.0, off_sum, one)
+            scalars["alpha"] = xp.where(n_off > 0.0, from_counts, from_acceptance)
+        return scalars
+
+    def info(self, sums: dict[str, float]) -> OffInfo:
+        """Return the summary values of the OFF region."""
+        acceptance, alpha = sums.get("acceptance", 1.0), sums.get("alpha", np.nan)
+        return {
+            "counts_off": int(sums.get("counts_off", 0)),
+            "acceptance": acceptance,
+            "acceptance_off": acceptance / alpha if alpha else np.nan,
+            "alpha": alpha,
+        }
 
 
 class OnOffDataset(MapDataset):
@@ -60,27 +126,23 @@ class OnOffDataset(MapDataset):
         "mask_safe",
         "mask_fit",
     )
-    _map_names_from_geom: ClassVar[tuple[str, ...]] = ("counts", "counts_off", "acceptance", "acceptance_off")
-
-    _counts_off = DeferredAttribute[Any]()
-    _acceptance = DeferredAttribute[Any]()
-    _acceptance_off = DeferredAttribute[Any]()
+    map_names_from_geom: ClassVar[tuple[str, ...]] = ("counts", "counts_off", "acceptance", "acceptance_off")
 
     def __init__(
         self,
-        models: Any = None,
-        counts: Map | None = None,
-        counts_off: Map | None = None,
-        acceptance: Map | None = None,
-        acceptance_off: Map | None = None,
-        exposure: Map | None = None,
-        mask_fit: Map | None = None,
+        models: ModelsLike | None = None,
+        counts: Map | Deferred[Map | None] | None = None,
+        counts_off: Map | Deferred[Map | None] | None = None,
+        acceptance: Map | Deferred[Map | None] | None = None,
+        acceptance_off: Map | Deferred[Map | None] | None = None,
+        exposure: Map | Deferred[Map | None] | None = None,
+        mask_fit: Map | Deferred[Map | None] | None = None,
         psf: PSFMap | None = None,
         edisp: EDispKernelMap | EDispMap | None = None,
         name: str | None = None,
-        mask_safe: Map | None = None,
-        gti: GTI | None = None,
-        meta_table: Table | None = None,
+        mask_safe: Map | Deferred[Map | None] | None = None,
+        gti: GTI | Deferred[GTI | None] | MergedValue[GTI] | None = None,
+        meta_table: Table | Deferred[Table | None] | MergedValue[Table] | None = None,
         meta: MapDatasetMetaData | None = None,
         stat_type: str = "wstat",
     ) -> None:
@@ -98,14 +160,16 @@ class OnOffDataset(MapDataset):
             meta=meta,
             stat_type=stat_type,
         )
-        self._sums: OnOffSums | None = None
-        self._counts_off = counts_off
-        self._acceptance = acceptance
-        self._acceptance_off = acceptance_off
+        self._off: Accumulator[OffMaps, OnOffSums] = Accumulator(OffMaps(counts_off, acceptance, acceptance_off))
 
     @classmethod
     def from_map_dataset(
-        cls, dataset: MapDataset, acceptance: Any, acceptance_off: Any, counts_off: Map | None = None, name: Any = None
+        cls,
+        dataset: DatasetBase,
+        acceptance: Map | float,
+        acceptance_off: Map | float,
+        counts_off: Map | None = None,
+        name: str | None = None,
     ) -> Self:
         """Make an ON-OFF dataset of a dataset with counts and responses.
 
@@ -114,17 +178,18 @@ class OnOffDataset(MapDataset):
         dataset : MapDataset or SpectrumDataset
         acceptance, acceptance_off : Map or float
         counts_off : Map
-            By default what the background of the dataset, if it has one, would give: background / alpha.
+            By default computed from the background of the dataset, if it has one: background / alpha.
         name : str
         """
-        where: dict[str, Any] = {"device": dataset.device, "dtype": dataset.precision}
-        acceptance, acceptance_off = (
-            value if isinstance(value, Map) else Map.from_geom(dataset._geom, data=value * 1.0, **where)
+        on, off = (
+            value
+            if isinstance(value, Map)
+            else Map.from_geom(dataset.geom, data=value * 1.0, device=dataset.device, dtype=dataset.precision)
             for value in (acceptance, acceptance_off)
         )
         background = dataset.npred_background() if dataset.background is not None else None
         if counts_off is None and background is not None:
-            counts_off = background / (acceptance / acceptance_off)
+            counts_off = background / (on / off)
         return cls(
             models=dataset.models,
             counts=dataset.counts,
@@ -134,169 +199,111 @@ class OnOffDataset(MapDataset):
             psf=dataset.psf,
             mask_safe=dataset.mask_safe,
             mask_fit=dataset.mask_fit,
-            acceptance=acceptance,
-            acceptance_off=acceptance_off,
-            gti=dataset._gti.fork(),
+            acceptance=on,
+            acceptance_off=off,
             name=name,
-            meta_table=dataset._meta_table.fork(),
+            **dataset.observation_parts,
         )
 
-    # --- the OFF region; a growing stack holds sums, see `stack`
-
-    def _settle(self) -> None:
-        """Work out the acceptance of the OFF region from the sums of a stack."""
-        if self._sums is not None:
-            with _SETTLED:
-                if self._sums is not None:
-                    self._counts_off, self._acceptance, self._acceptance_off = self._sums.maps()
-                    self._sums = None
+    # --- the OFF region
 
     @property
-    def counts_off(self) -> Any:
+    def off_maps(self) -> OffMaps:
+        """Maps of the OFF region; of a growing stack, computed from its sums now."""
+        return self._off.value
+
+    @property
+    def off_sums(self) -> OnOffSums | None:
+        """Sums of the OFF region while a stack grows, else None."""
+        return self._off.sums
+
+    @off_sums.setter
+    def off_sums(self, sums: OnOffSums) -> None:
+        self._off.grow(sums)
+
+    @property
+    def counts_off(self) -> Map | None:
         """Counts in the OFF region, None if there is none."""
-        self._settle()
-        return self._counts_off
+        return self._off.value.counts_off
 
     @counts_off.setter
     def counts_off(self, counts_off: Map | None) -> None:
-        self._settle()
-        self._counts_off = counts_off
+        self._off.value.counts_off = counts_off
 
     @property
-    def acceptance(self) -> Any:
+    def acceptance(self) -> Map | None:
         """Relative efficiency of the ON region."""
-        self._settle()
-        return self._acceptance
+        return self._off.value.acceptance
 
     @acceptance.setter
     def acceptance(self, acceptance: Map | None) -> None:
-        self._settle()
-        self._acceptance = acceptance
+        self._off.value.acceptance = acceptance
 
     @property
-    def acceptance_off(self) -> Any:
+    def acceptance_off(self) -> Map | None:
         """Relative efficiency of the OFF region."""
-        self._settle()
-        return self._acceptance_off
+        return self._off.value.acceptance_off
 
     @acceptance_off.setter
     def acceptance_off(self, acceptance_off: Map | None) -> None:
-        self._settle()
-        self._acceptance_off = acceptance_off
+        self._off.value.acceptance_off = acceptance_off
 
     @property
-    def alpha(self) -> Any:
+    def alpha(self) -> Map:
         """Acceptance of the ON region over that of the OFF region; zero where there is no OFF region."""
-        if self.acceptance is None or self.acceptance_off is None:
-            return Map.from_geom(self._geom, dtype=self.precision, device=self.device)
-        return acceptance_ratio(self._geom, self.acceptance, self.acceptance_off)
+        off = self.off_maps
+        acceptance, acceptance_off = off.acceptance, off.acceptance_off
+        if acceptance is None or acceptance_off is None:
+            return Map.from_geom(self.geom, dtype=self.precision, device=self.device)
+        return acceptance_ratio(self.geom, acceptance, acceptance_off)
 
     @property
-    def background(self) -> Any:
+    def background(self) -> Map | None:
         """Background in the ON region, ``alpha * counts_off``; None without OFF counts."""
-        return None if self.counts_off is None else self.alpha * self.counts_off
+        counts_off = self.counts_off
+        return None if counts_off is None else self.alpha * counts_off
+
+    @background.setter
+    def background(self, background: Map | Deferred[Map | None] | None) -> None:
+        raise AttributeError(
+            f"the background of a {self.tag} is alpha * counts_off and cannot be set; set counts_off, acceptance or "
+            "acceptance_off"
+        )
 
     # --- predictions and statistic
 
-    def npred_background(self) -> Any:
+    def npred_background(self) -> Map | None:
         """Predict the background in the ON region that fits counts and OFF counts best; None without OFF counts."""
-        if self.counts_off is None or self.counts is None:
+        counts, counts_off = self.counts, self.counts_off
+        if counts_off is None or counts is None:
             return None
         alpha = self.alpha.data
-        data = alpha * get_wstat_mu_bkg(self.counts.data, self.counts_off.data, alpha, self.npred_signal().data)
+        data = alpha * get_wstat_mu_bkg(counts.data, counts_off.data, alpha, self.npred_signal().data)
         xp = array_namespace(data)
         finite = xp.where(xp.isfinite(data), data, xp.zeros_like(data))
-        return Map.from_geom(self._geom, data=finite, device=self.device)
+        return Map.from_geom(self.geom, data=finite, device=self.device)
 
-    def npred_off(self) -> Any:
+    def npred_off(self) -> Map | None:
         """Predict the counts in the OFF region, NaN where alpha is zero; None without OFF counts."""
         background = self.npred_background()
         return None if background is None else background / self.alpha
 
     @property
-    def _counts_statistic(self) -> CountsStatistic:
-        n_off = np.nan if self.counts_off is None else self.counts_off
-        return WStatCountsStatistic(self.counts, n_off, self.alpha)
-
-    def _statistic_inputs(self) -> tuple[Array, Array, Array, Array]:
-        """Arrays of float64: the statistic is a small difference of large terms."""
-        counts = self.counts.data
-        xp = array_namespace(counts)
-        n_off = xp.full_like(counts, np.nan) if self.counts_off is None else self.counts_off.data
-        inputs = counts, n_off, self.alpha.data, self.npred_signal().data
-        counts, n_off, alpha, signal = (as_dtype(values, "float64") for values in inputs)
-        return counts, n_off, alpha, signal
-
-    def stat_array(self) -> Array:
-        """W statistic per bin, an array on the device of the dataset; zero where there is no OFF region."""
-        stat = wstat(*self._statistic_inputs())
-        xp = array_namespace(stat)
-        return xp.where(xp.isnan(stat), xp.zeros_like(stat), stat)
-
-    def _stat_sum_array(self) -> Array:
-        mask = self.mask
-        return wstat_sum(*self._statistic_inputs(), None if mask is None else mask.data)
-
-    @property
-    def _has_statistic(self) -> bool:
-        return True
-
-    def _statistic_of_sums(self, sums: dict[str, float]) -> CountsStatistic:
-        return WStatCountsStatistic(sums.get("counts", 0.0), sums.get("counts_off", np.nan), sums.get("alpha", np.nan))
-
-    def _further_scalars(self, mask: Array | None) -> dict[str, Array]:
-        maps = {name: getattr(self, name) for name in ("counts_off", "acceptance", "acceptance_off")}
-        scalars = {name: masked_sum(data.data, mask) for name, data in maps.items() if data is not None}
-        if "counts_off" in scalars and "acceptance_off" in scalars:
-            xp = array_namespace(scalars["counts_off"])
-            n_off, off = scalars["counts_off"], scalars["acceptance_off"]
-            one = xp.ones_like(off)
-            from_counts = masked_sum(self.background.data, mask) / xp.where(n_off > 0.0, n_off, one)
-            from_acceptance = scalars["acceptance"] / xp.where(off > 0.0, off, one)
-            scalars["alpha"] = xp.where(n_off > 0.0, from_counts, from_acceptance)
-        return scalars
-
-    def _further_info(self, sums: dict[str, float]) -> dict[str, Any]:
-        acceptance, alpha = sums.get("acceptance", 1.0), sums.get("alpha", np.nan)
-        return {
-            "counts_off": int(sums.get("counts_off", 0)),
-            "acceptance": acceptance,
-            "acceptance_off": acceptance / alpha if alpha else np.nan,
-            "alpha": alpha,
-        }
+    def statistic(self) -> WStatOfDataset:
+        """The W statistic of the dataset."""
+        return WStatOfDataset(self)
 
     def __str__(self) -> str:
         lines = [super().__str__()]
         mask = None if self.mask_safe is None else self.mask_safe.data
-        labels = {
-            "Total counts_off": self.counts_off,
-            "Acceptance": self.acceptance,
-            "Acceptance off": self.acceptance_off,
-        }
-        totals = read_scalars({k: masked_sum(data.data, mask) for k, data in labels.items() if data is not None})
-        lines += [f"  {label:32}: {totals.get(label, np.nan):.0f}\n" for label in labels]
+        labels = {"counts_off": "Total counts_off", "acceptance": "Acceptance", "acceptance_off": "Acceptance off"}
+        totals = read_scalars({name: masked_sum(data.data, mask) for name, data in self.off_maps.maps.items()})
+        lines += [f"  {label:32}: {totals.get(name, np.nan):.0f}\n" for name, label in labels.items()]
         return "".join(lines)
 
     # --- stacking
 
-    @property
-    def _is_stackable(self) -> bool:
-        """Whether the OFF maps are there, or nothing is safe anyway; reads the mask if they are not."""
-        self._settle()
-        if all(data is not None for data in (self._counts_off, self._acceptance, self._acceptance_off)):
-            return True
-        mask = self.mask_safe
-        return mask is not None and not bool(to_host(array_namespace(mask.data).any(mask.data)))  # host: a decision
-
-    def _off_parts(self) -> dict[str, Any]:
-        """Maps that are added up in a stack, None where there is none."""
-        sums = self._sums  # read once: another thread may ask for the maps meanwhile
-        if sums is not None:
-            return vars(sums)
-        names = ("counts_off", "acceptance", "background", "acceptance_off")
-        return {name: getattr(self, name) for name in names}
-
-    def stack(self, other: MapDataset, nan_to_num: bool = True) -> None:
+    def stack(self, other: Dataset, nan_to_num: bool = True) -> None:
         """Add another dataset to this one, in place.
 
         As `MapDataset.stack` does, and inside the safe mask of the other dataset its OFF counts, its acceptance and
@@ -316,31 +323,35 @@ class OnOffDataset(MapDataset):
         if not isinstance(other, OnOffDataset):
             raise TypeError(f"expected a dataset with OFF counts to stack, got a {type(other).__name__}")
         for dataset in (self, other):
-            if dataset._sums is None and not dataset._is_stackable:
+            if dataset.off_sums is None and not _is_stackable(dataset):
                 raise ValueError(
                     f"dataset {dataset.name!r} has safe bins but lacks counts_off, acceptance or acceptance_off, so it "
                     "cannot be stacked; give it these maps, or set its mask_safe to False"
                 )
-        with self._memory_errors("stacking"):
-            if self._sums is None:
-                names = ("counts_off", "acceptance", "background", "acceptance_off")
-                where: dict[str, Any] = {"device": self.device, "dtype": self.precision}
-                sums = OnOffSums(**{name: Map.from_geom(self._geom, **where) for name in names})
-                sums.add(self._off_parts(), None, nan_to_num)
-                self._sums = sums
-            self._sums.add(other._off_parts(), other.mask_safe, nan_to_num)
+        with self.memory_errors("stacking"):
+            sums = self.off_sums
+            if sums is None:
+                sums = OnOffSums.zeros(self.geom, self.device, self.precision)
+                sums.add(_summands(self), None, nan_to_num)
+                self._off.grow(sums)
+            sums.add(_summands(other), other.mask_safe, nan_to_num)
         super().stack(other, nan_to_num=nan_to_num)
 
     # --- making others of it
 
     def to_map_dataset(self, name: str | None = None) -> MapDataset:
-        """Dataset with the Cash statistic, whose known background is ``alpha * counts_off``."""
-        return MapDataset(name=name, **self._parts_with_background())
-
-    def _parts_with_background(self) -> dict[str, Any]:
-        names = ("counts", "exposure", "background", "psf", "edisp", "mask_safe", "mask_fit")
-        parts = {part: getattr(self, part) for part in names}
-        return parts | {"gti": self._gti.fork(), "meta_table": self._meta_table.fork()}
+        """Return a dataset with the Cash statistic, whose known background is ``alpha * counts_off``."""
+        return MapDataset(
+            name=name,
+            counts=self.counts,
+            exposure=self.exposure,
+            background=self.background,
+            psf=self.psf,
+            edisp=self.edisp,
+            mask_safe=self.mask_safe,
+            mask_fit=self.mask_fit,
+            **self.observation_parts,
+        )
 
     def downsample(self, factor: int, axis_name: str | None = None, name: str | None = None) -> Self:
         """Join pixels, or bins of an axis; the acceptance of the OFF region then keeps the background.
@@ -352,12 +363,14 @@ class OnOffDataset(MapDataset):
         name : str, of the new dataset
         """
         maps = transforms.downsample(self, factor, axis_name)
-        if axis_name is not None and axis_name not in self.counts.geom.axes.names:  # the OFF maps do not have it either
-            off = {part: getattr(self, part) for part in ("counts_off", "acceptance", "acceptance_off")}
-            return self._derived(name, maps | {part: data.copy() for part, data in off.items() if data is not None})
-        counted = {"factor": factor, "preserve_counts": True, "axis_name": axis_name, "weights": self.mask_safe}
-        mean = {"factor": factor, "preserve_counts": False, "axis_name": axis_name}
-        return self._derived(name, maps | self._joined("downsample", counted, mean))
+        if axis_name is not None and axis_name not in self.geom.axes.names:  # the OFF maps do not have it either
+            return self.derived(name, maps | {part: data.copy() for part, data in self.off_maps.maps.items()})
+
+        def joined(data: Map, is_sum: bool) -> Map:
+            weights = self.mask_safe if is_sum else None
+            return data.downsample(factor=factor, preserve_counts=is_sum, axis_name=axis_name, weights=weights)
+
+        return self.derived(name, maps | _joined(self, joined))
 
     def resample_energy_axis(self, energy_axis: MapAxis, name: str | None = None) -> Self:
         """Join bins of reconstructed energy to those of another axis, inside the safe mask.
@@ -367,21 +380,42 @@ class OnOffDataset(MapDataset):
         energy_axis : MapAxis, whose edges are among those of the dataset
         name : str, of the new dataset
         """
-        maps = transforms.resample_energy_axis(self, energy_axis)
-        keywords = {"axis": energy_axis, "weights": self.mask_safe}
-        return self._derived(name, maps | self._joined("resample_axis", keywords, keywords))
 
-    def _joined(self, method: str, counted: dict[str, Any], averaged: dict[str, Any]) -> dict[str, Any]:
-        """OFF maps with bins joined by a method of maps; its keywords for counts and for acceptances."""
-        joined: dict[str, Any] = {}
-        if self.counts_off is not None:
-            joined["counts_off"] = getattr(self.counts_off, method)(**counted)
-        if self.acceptance is not None:
-            joined["acceptance"] = getattr(self.acceptance, method)(**averaged)
-        if self.acceptance_off is not None:
-            joined["acceptance_off"] = getattr(self.acceptance_off, method)(**averaged)
-        if len(joined) == 3:
-            background = getattr(self.background, method)(**counted)
-            sums = OnOffSums(background=background, **joined)
-            joined["acceptance_off"] = sums.maps()[2]
-        return joined
+        def joined(data: Map, is_sum: bool) -> Map:
+            return data.resample_axis(axis=energy_axis, weights=self.mask_safe)
+
+        return self.derived(name, transforms.resample_energy_axis(self, energy_axis) | _joined(self, joined))
+
+
+def _is_stackable(dataset: OnOffDataset) -> bool:
+    """Whether the OFF maps exist, or nothing is safe anyway; reads the mask if they do not."""
+    if len(dataset.off_maps.maps) == 3:
+        return True
+    mask = dataset.mask_safe
+    return mask is not None and not bool(to_host(array_namespace(mask.data).any(mask.data)))  # host: a decision
+
+
+def _summands(dataset: OnOffDataset) -> dict[str, Map | None]:
+    """Maps that are added up in a stack, None where there is none."""
+    sums = dataset.off_sums  # read once: another thread may read the maps meanwhile
+    if sums is not None:
+        return sums.maps
+    off = dataset.off_maps
+    return {
+        "counts_off": off.counts_off,
+        "acceptance": off.acceptance,
+        "background": dataset.background,
+        "acceptance_off": off.acceptance_off,
+    }
+
+
+def _joined(dataset: OnOffDataset, join: Callable[[Map, bool], Map]) -> dict[str, Map]:
+    """OFF maps with pixels or bins joined by a function of a map and whether it is a sum, as counts are.
+
+    The acceptance of the OFF region becomes the one that gives the background of the joined bins.
+    """
+    new = {name: join(data, name == "counts_off") for name, data in dataset.off_maps.maps.items()}
+    if len(new) == 3:
+        sums = OnOffSums(background=join(dataset.required("background"), True), **new)
+        new |= sums.finish().maps
+    return new

@@ -1,13 +1,13 @@
 """Reading a dataset of any kind: the contents of a file decide which."""
 
-from pathlib import Path
 from typing import Any
 
-from lightpool.datasets.datasets import find_dataset_class
+from lightpool.datasets.dataset import find_dataset_class
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.errors import FormatError
 from lightpool.fits import DATASET_KINDS, FileKind, FitsFile, file_kinds, read_fits
 from lightpool.fits.content_kinds import description
+from lightpool.typing import PathInput
 
 __all__ = ["dataset_class", "read_dataset"]
 
@@ -30,7 +30,7 @@ def dataset_class(file: FitsFile) -> type[Any]:
     return find_dataset_class(name)
 
 
-def read_dataset(filename: str | Path | FitsFile, name: str | None = None) -> MapDataset:
+def read_dataset(filename: PathInput | FitsFile, name: str | None = None) -> MapDataset:
     """Read a dataset of any kind.
 
     Parameters

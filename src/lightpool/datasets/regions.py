@@ -1,150 +1,133 @@
-"""What a dataset of sky maps becomes in one region: its sums, its means, and its responses at the centre."""
-
-from typing import Any, Self
+"""The maps of a dataset in one region: their sums, their means, and the responses at the centre."""
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import SkyCoord
+from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, to_device, to_host
 from lightpool.arrays.devices.dtypes import dtype_name
-from lightpool.datasets.datasets import find_dataset_class
+from lightpool.datasets.base import DatasetBase, DatasetPart
 from lightpool.datasets.on_off_sums import OnOffSums
 from lightpool.errors import GeometryError
-from lightpool.irf import PSFMap
-from lightpool.maps import Map, RegionGeom
+from lightpool.irf import IRFMap, PSFMap
+from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.maps.regions.sky_regions import region_center
+from lightpool.typing import OneRegion, RegionLike
 
-__all__ = ["DatasetRegions", "region_maps"]
-
-
-class DatasetRegions:
-    """How a dataset of maps is brought to one region; base of `MapDataset`."""
-
-    name: str
-    stat_type: str
-    psf: Any
-    _geom: Any
-    _gti: Any
-    _meta_table: Any
-    _derived: Any
-
-    def to_region_map_dataset(self, region: Any, name: str | None = None) -> Self:
-        """Dataset of the same kind, whose maps have one region instead of pixels.
-
-        Counts, OFF counts and background are summed over the pixels of the region inside the safe mask, the
-        background after its model was applied; the model is not taken over. Exposure and acceptance are means. PSF
-        and energy dispersion are those at the centre of the region.
-
-        Parameters
-        ----------
-        region : SkyRegion, PixelRegion, str in DS9 format, SkyCoord, or a list of them, whose union is taken
-            None is the whole map.
-        name : str, of the new dataset
-
-        Raises
-        ------
-        GeometryError
-            If the region reaches over the border of the map or holds no pixel centre, or if a mask is neither True
-            nor False in all of it, at some energy.
-        """
-        dataset: Self = self._derived(name, region_maps(self, self._region_on_sky(region)))
-        return dataset
-
-    def to_spectrum_dataset(self, on_region: Any, containment_correction: bool = False, name: str | None = None) -> Any:
-        """Spectrum of a region, see `to_region_map_dataset`; without a PSF.
-
-        Parameters
-        ----------
-        on_region : SkyRegion, PixelRegion, str in DS9 format, SkyCoord, or a list of them
-        containment_correction : bool
-            Multiply the exposure by the part of the PSF inside the region: for a point source at the centre of a
-            circle.
-        name : str, of the new dataset
-
-        Returns
-        -------
-        dataset : SpectrumDataset; of a dataset with OFF counts a SpectrumDatasetOnOff
-            The acceptance of its OFF region is the one that gives the background summed over the region.
-        """
-        region = self._region_on_sky(on_region)
-        maps = region_maps(self, region)
-        if containment_correction:
-            exposure = maps["exposure"]
-            contained = np.reshape(self._containment(region, exposure), exposure.geom.data_shape)
-            maps["exposure"] = exposure.copy(
-                data=exposure.data * to_device(contained, exposure.device, dtype=dtype_name(exposure.data))
-            )
-        maps.pop("psf", None)
-        spectrum_class: Any = find_dataset_class(
-            "SpectrumDataset" if self.stat_type == "cash" else "SpectrumDatasetOnOff"
-        )
-        return spectrum_class(name=name, gti=self._gti.fork(), meta_table=self._meta_table.fork(), **maps)
-
-    def _region_on_sky(self, region: Any) -> Any:
-        """One sky region; None stays None."""
-        return None if region is None else RegionGeom.from_regions(region, wcs=self._geom.wcs).region
-
-    def _containment(self, region: Any, exposure: Map) -> np.ndarray[Any, Any]:
-        """Part of the PSF inside a circle, shape (n_energy_true,)."""
-        radius = getattr(region, "radius", None)
-        if radius is None:
-            raise TypeError(f"the containment correction is for circles, got a {type(region).__name__}")
-        if not isinstance(self.psf, PSFMap):
-            raise ValueError(
-                f"dataset {self.name!r} has no PSF in true energy, so there is no containment correction; it has "
-                f"{'none' if self.psf is None else type(self.psf).__name__}"
-            )
-        energy_true = exposure.geom.axes["energy_true"].center
-        contained = self.psf.containment(rad=radius, energy_true=energy_true, position=region.center)
-        return np.asarray(u.Quantity(contained).to_value(""))
+__all__ = ["region_maps", "region_on_sky", "require_circle", "spectrum_maps"]
 
 
-def region_maps(dataset: Any, region: Any) -> dict[str, Any]:
-    """Maps of a dataset in a region, by name.
+def region_on_sky(dataset: DatasetBase, region: "RegionLike | None") -> "OneRegion | None":
+    """Return one sky region; None stays None.
 
     Parameters
     ----------
-    dataset : MapDataset, or another kind of dataset on maps
+    dataset : DatasetBase, whose projection pixel regions refer to
+    region : SkyRegion, PixelRegion, str in DS9 format, SkyCoord, or a list of them
+    """
+    if region is None:
+        return None
+    return RegionGeom.from_regions(region, wcs=dataset.geom.wcs).region
+
+
+def spectrum_maps(
+    dataset: DatasetBase, on_region: "RegionLike", containment_correction: bool
+) -> dict[str, DatasetPart]:
+    """Return the maps of the spectrum of a region by name, see `MapDataset.to_spectrum_dataset`.
+
+    Parameters
+    ----------
+    dataset : DatasetBase, on maps
+    on_region : SkyRegion, PixelRegion, str in DS9 format, SkyCoord, or a list of them
+    containment_correction : bool, whether to multiply the exposure by the part of the PSF inside the region
+    """
+    region = region_on_sky(dataset, on_region)
+    maps = region_maps(dataset, region)
+    exposure = maps.get("exposure")
+    if containment_correction and isinstance(exposure, Map):
+        contained = np.reshape(_containment(dataset, region, exposure), exposure.geom.data_shape)
+        factor = to_device(contained, exposure.device, dtype=dtype_name(exposure.data))
+        maps["exposure"] = exposure.copy(data=exposure.data * factor)
+    maps.pop("psf", None)
+    return maps
+
+
+def require_circle(region: "OneRegion | None") -> tuple[SkyCoord, u.Quantity]:
+    """Return centre and radius of a circle, in which the containment of a point source is known.
+
+    Raises
+    ------
+    TypeError
+        If the region is not a circle.
+    """
+    radius: u.Quantity | None = getattr(region, "radius", None)
+    center: SkyCoord | None = getattr(region, "center", None)
+    if radius is None or center is None:
+        raise TypeError(f"the containment correction is for circles, got a {type(region).__name__}")
+    return center, radius
+
+
+def _containment(dataset: DatasetBase, region: "OneRegion | None", exposure: Map) -> NDArray[np.float64]:
+    """Part of the PSF inside a circle, shape (n_energy_true,)."""
+    center, radius = require_circle(region)
+    if not isinstance(dataset.psf, PSFMap):
+        raise ValueError(
+            f"dataset {dataset.name!r} has no PSF in true energy, so there is no containment correction; it has "
+            f"{'none' if dataset.psf is None else type(dataset.psf).__name__}"
+        )
+    energy_true = exposure.geom.axes["energy_true"].center
+    contained = dataset.psf.containment(rad=radius, energy_true=energy_true, position=center)
+    return np.asarray(u.Quantity(contained).to_value(""))
+
+
+def region_maps(dataset: DatasetBase, region: "OneRegion | None") -> dict[str, DatasetPart]:
+    """Return the maps of a dataset in a region, by name.
+
+    Parameters
+    ----------
+    dataset : DatasetBase, on maps
     region : SkyRegion, or None for the whole map
     """
-    if not dataset._geom.is_region and region is not None:
+    if not dataset.geom.is_region and region is not None:
         _check_inside(dataset, region)
         _check_mask(dataset, region)
     maps, safe = dataset.maps, dataset.mask_safe
-    sums = {name: maps[name] for name in ("counts", "counts_off") if name in maps}
-    if "background" in maps:
-        sums["background"] = dataset.npred_background()
-    new = {name: data.to_region_nd_map(region, func=np.sum, weights=safe) for name, data in sums.items()}
-    for name in ("mask_safe", "mask_fit"):
-        if name in maps:
-            new[name] = maps[name].to_region_nd_map(region, func=np.any)
-    if "exposure" in maps:
-        new["exposure"] = maps["exposure"].to_region_nd_map(region, func=np.mean)
-    for name in ("acceptance", "acceptance_off"):
-        if name in maps:
-            new[name] = _mean_or_zero(maps[name], region, safe)
-    if {"counts_off", "acceptance", "acceptance_off"} <= set(new):
-        background = dataset.background.to_region_nd_map(region, func=np.sum, weights=safe)
-        parts = {name: new[name] for name in ("counts_off", "acceptance", "acceptance_off")}
-        new["acceptance_off"] = OnOffSums(background=background, **parts).maps()[2]
-    position = None if region is None else region_center(region)
-    for name in ("psf", "edisp"):
-        if name in maps:
-            new[name] = maps[name].to_region_nd_map(position)
+    background = dataset.npred_background() if "background" in maps else None
+    new: dict[str, DatasetPart] = {}
+    if background is not None:
+        maps = maps | {"background": background}
+    for name, data in maps.items():
+        if isinstance(data, IRFMap):
+            new[name] = data.to_region_nd_map(None if region is None else region_center(region))
+        elif name in ("counts", "counts_off", "background"):
+            new[name] = data.to_region_nd_map(region, func=np.sum, weights=safe)
+        elif name in ("mask_safe", "mask_fit"):
+            new[name] = data.to_region_nd_map(region, func=np.any)
+        elif name == "exposure":
+            new[name] = data.to_region_nd_map(region, func=np.mean)
+        else:
+            new[name] = _mean_or_zero(data, region, safe)
+    off = {name: new[name] for name in ("counts_off", "acceptance", "acceptance_off") if name in new}
+    if len(off) == 3:
+        total = dataset.required("background").to_region_nd_map(region, func=np.sum, weights=safe)
+        maps_off = {name: data for name, data in off.items() if isinstance(data, Map)}
+        new |= OnOffSums(background=total, **maps_off).finish().maps
     return new
 
 
-def _mean_or_zero(data: Map, region: Any, safe: Any) -> Map:
+def _mean_or_zero(data: Map, region: "OneRegion | None", safe: Map | None) -> Map:
     """Mean over the safe pixels of a region; zero at energies that have none."""
-    mean = data.to_region_nd_map(region, func=np.mean, weights=safe)
+    mean: Map = data.to_region_nd_map(region, func=np.mean, weights=safe)
     xp = array_namespace(mean.data)
-    new: Map = mean.copy(data=xp.where(xp.isnan(mean.data), xp.zeros_like(mean.data), mean.data))
-    return new
+    return mean.copy(data=xp.where(xp.isnan(mean.data), xp.zeros_like(mean.data), mean.data))
 
 
-def _check_inside(dataset: Any, region: Any) -> None:
-    image = dataset._geom.to_image().pad(1, axis_name=None)
-    inside = image.region_mask([region], device="cpu").data
+def _check_inside(dataset: DatasetBase, region: "OneRegion") -> None:
+    geom = dataset.geom
+    assert isinstance(geom, WcsGeom)
+    image = geom.to_image().pad(1, axis_name=None)
+    inside = to_host(image.region_mask([region], device="cpu").data)  # host: it was made there
     within = inside[1:-1, 1:-1]
     if np.count_nonzero(inside) > np.count_nonzero(within):
         raise GeometryError(
@@ -159,7 +142,7 @@ def _check_inside(dataset: Any, region: Any) -> None:
         )
 
 
-def _check_mask(dataset: Any, region: Any) -> None:
+def _check_mask(dataset: DatasetBase, region: "OneRegion") -> None:
     """Refuse a region in which the mask differs from pixel to pixel: its exposure would not be that of its counts."""
     mask = dataset.mask
     if mask is None or mask.geom.is_region:

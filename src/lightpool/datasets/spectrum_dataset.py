@@ -1,15 +1,18 @@
 """Datasets whose maps have no pixels but one region on the sky."""
 
-from typing import Any, Self
+from typing import Self, Unpack
 
-from lightpool.datasets.map_dataset import MapDataset
+from astropy.table import Table
+
+from lightpool.datasets.map_dataset import DatasetOptions, MapDataset
 from lightpool.maps import MapAxis, RegionGeom
+from lightpool.typing import Axes, Figure, TimeLike
 
 __all__ = ["SpectrumBase", "SpectrumDataset"]
 
 
 class SpectrumBase(MapDataset):
-    """What datasets of a region have in common: no PSF, no pixels, pictures along the energy."""
+    """What datasets of a region have in common: no PSF, no pixels, plots along the energy."""
 
     @classmethod
     def create(  # type: ignore[override]  # no PSF, so fewer arguments, as in Gammapy
@@ -17,10 +20,11 @@ class SpectrumBase(MapDataset):
         geom: RegionGeom,
         energy_axis_true: MapAxis | None = None,
         migra_axis: MapAxis | None = None,
-        reference_time: Any = "2000-01-01",
+        reference_time: "TimeLike" = "2000-01-01",
         name: str | None = None,
-        meta_table: Any = None,
-        **kwargs: Any,
+        meta_table: Table | None = None,
+        precision: str | None = None,
+        **kwargs: Unpack[DatasetOptions],
     ) -> Self:
         """Make a dataset of maps of zeros, without a PSF.
 
@@ -38,7 +42,8 @@ class SpectrumBase(MapDataset):
             Name of the dataset, a random one by default.
         meta_table : Table
             Table of the observations that the dataset was made of.
-        **kwargs : ``precision``, see `MapDataset.create`, and further arguments of the class
+        precision : {"double", "single"}, see `MapDataset.create`
+        **kwargs : further arguments of the class
         """
         if not isinstance(geom, RegionGeom):
             raise TypeError(
@@ -52,23 +57,24 @@ class SpectrumBase(MapDataset):
             reference_time=reference_time,
             name=name,
             meta_table=meta_table,
+            precision=precision,
             **kwargs,
         )
         dataset.psf = None
         return dataset
 
-    def cutout(self, *args: Any, **kwargs: Any) -> Self:
+    def cutout(self, *args: object, **kwargs: object) -> Self:
         """Refuse: a region has no pixels to cut out."""
         raise TypeError(f"dataset {self.name!r} has one region and no pixels, so nothing can be cut out")
 
     def plot_counts(
         self,
-        ax: Any = None,
-        kwargs_counts: dict[str, Any] | None = None,
-        kwargs_background: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Draw counts and background as histograms.
+        ax: "Axes | None" = None,
+        kwargs_counts: dict[str, object] | None = None,
+        kwargs_background: dict[str, object] | None = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot counts and background as histograms.
 
         Parameters
         ----------
@@ -84,11 +90,15 @@ class SpectrumBase(MapDataset):
         """
         from lightpool.plot.spectra import plot_counts
 
-        return plot_counts(self, ax, kwargs_counts, kwargs_background, **kwargs)
+        axes: Axes = plot_counts(self, ax, kwargs_counts, kwargs_background, **kwargs)
+        return axes
 
     def plot_masks(
-        self, ax: Any = None, kwargs_fit: dict[str, Any] | None = None, kwargs_safe: dict[str, Any] | None = None
-    ) -> Any:
+        self,
+        ax: "Axes | None" = None,
+        kwargs_fit: dict[str, object] | None = None,
+        kwargs_safe: dict[str, object] | None = None,
+    ) -> "Axes":
         """Shade the energies of the safe mask and of the fit mask.
 
         Parameters
@@ -103,16 +113,17 @@ class SpectrumBase(MapDataset):
         """
         from lightpool.plot.spectra import plot_masks
 
-        return plot_masks(self, ax, kwargs_fit, kwargs_safe)
+        axes: Axes = plot_masks(self, ax, kwargs_fit, kwargs_safe)
+        return axes
 
     def plot_excess(
         self,
-        ax: Any = None,
-        kwargs_excess: dict[str, Any] | None = None,
-        kwargs_npred_signal: dict[str, Any] | None = None,
-        **kwargs: Any,
-    ) -> Any:
-        """Draw the excess with its errors, and the predicted signal.
+        ax: "Axes | None" = None,
+        kwargs_excess: dict[str, object] | None = None,
+        kwargs_npred_signal: dict[str, object] | None = None,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot the excess with its errors, and the predicted signal.
 
         Parameters
         ----------
@@ -130,13 +141,15 @@ class SpectrumBase(MapDataset):
         """
         from lightpool.plot.spectra import plot_excess
 
-        return plot_excess(self, ax, kwargs_excess, kwargs_npred_signal, **kwargs)
+        axes: Axes = plot_excess(self, ax, kwargs_excess, kwargs_npred_signal, **kwargs)
+        return axes
 
-    def peek(self, figsize: tuple[float, float] = (16, 4)) -> Any:
-        """Picture of counts, exposure and energy dispersion; the figure of Matplotlib."""
+    def peek(self, figsize: tuple[float, float] = (16, 4)) -> "Figure":
+        """Plot counts, exposure and energy dispersion."""
         from lightpool.plot.spectra import peek
 
-        return peek(self, figsize)
+        figure: Figure = peek(self, figsize)
+        return figure
 
 
 class SpectrumDataset(SpectrumBase):

@@ -2,16 +2,18 @@
 
 import logging
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
+from lightpool.datasets.base import DatasetBase
 from lightpool.datasets.formats import fits_format, ogip
 from lightpool.datasets.formats.ogip_read import read_grouped_axis, read_ogip
 from lightpool.datasets.formats.ogip_write import write_ogip
-from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.spectrum_dataset import SpectrumBase, SpectrumDataset
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, FitsFile, file_kinds, make_path, read_fits, require_kind
+from lightpool.maps import Map
+from lightpool.typing import PathInput
 
 __all__ = ["SpectrumDatasetOnOff"]
 
@@ -29,10 +31,10 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
     @classmethod
     def from_spectrum_dataset(
         cls,
-        dataset: MapDataset,
-        acceptance: Any,
-        acceptance_off: Any,
-        counts_off: Any = None,
+        dataset: DatasetBase,
+        acceptance: Map | float,
+        acceptance_off: Map | float,
+        counts_off: Map | None = None,
         name: str | None = None,
     ) -> Self:
         """Make an ON-OFF dataset of a `SpectrumDataset`.
@@ -49,16 +51,23 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
 
     def to_spectrum_dataset(self, name: str | None = None) -> SpectrumDataset:  # type: ignore[override]  # as in Gammapy
         """Dataset with the Cash statistic, whose known background is ``alpha * counts_off``."""
-        parts = self._parts_with_background()
-        parts.pop("psf")
-        return SpectrumDataset(name=name, **parts)
+        return SpectrumDataset(
+            name=name,
+            counts=self.counts,
+            exposure=self.exposure,
+            background=self.background,
+            edisp=self.edisp,
+            mask_safe=self.mask_safe,
+            mask_fit=self.mask_fit,
+            **self.observation_parts,
+        )
 
     # --- files
 
     def write(  # type: ignore[override]  # the order of arguments is Gammapy's
-        self, filename: str | Path, overwrite: bool = False, format: str = "gadf", checksum: bool = False
+        self, filename: PathInput, overwrite: bool = False, format: str = "gadf", checksum: bool = False
     ) -> None:
-        """Write one FITS file (``gadf``), or a PHA file and beside it an ARF, a BKG and a RMF file (the others).
+        """Write one FITS file (``gadf``), or a PHA file and next to it an ARF, a BKG and an RMF file (the others).
 
         Parameters
         ----------
@@ -79,7 +88,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
     @classmethod
     def read(  # type: ignore[override]  # the order of arguments is Gammapy's
         cls,
-        filename: str | Path | FitsFile,
+        filename: PathInput | FitsFile,
         format: str | None = None,
         checksum: bool = False,
         name: str | None = None,
@@ -119,18 +128,36 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         return dataset
 
     def to_ogip_files(
-        self, folder: str | Path, overwrite: bool = False, format: str = "ogip", checksum: bool = False
+        self, folder: PathInput, overwrite: bool = False, format: str = "ogip", checksum: bool = False
     ) -> Path:
-        """Write the four OGIP files into a folder, named after the dataset; the path of the PHA file."""
-        path: Path = make_path(folder) / str(self.to_dict()["filename"])
+        """Write the four OGIP files into a folder, named after the dataset.
+
+        Parameters
+        ----------
+        folder : str or Path
+        overwrite : bool
+        format : {"ogip", "xspec"}, see `write`
+        checksum : bool, whether to put checksums into the headers
+
+        Returns
+        -------
+        path : Path of the PHA file
+        """
+        path = make_path(folder) / self.to_dict()["filename"]
         self.write(path, overwrite=overwrite, format=format, checksum=checksum)
         return path
 
     @classmethod
-    def from_ogip_files(cls, filename: str | Path, name: str | None = None) -> Self:
-        """Read a PHA file and the files that it names."""
+    def from_ogip_files(cls, filename: PathInput, name: str | None = None) -> Self:
+        """Read a PHA file and the files that it names.
+
+        Parameters
+        ----------
+        filename : str or Path
+        name : str, by default the one in the file
+        """
         return cls.read(filename, format="ogip", name=name)
 
-    def to_dict(self) -> dict[str, Any]:
+    def to_dict(self) -> dict[str, str]:
         """Name, type and file name, as in a file of datasets."""
         return {"name": self.name, "type": self.tag, "filename": f"pha_obs{self.name.replace(' ', '_')}.fits"}

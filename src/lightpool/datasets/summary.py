@@ -1,20 +1,23 @@
-"""The text that a map dataset prints."""
+"""The text that a dataset prints."""
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from lightpool.datasets.map_dataset import MapDataset
+from lightpool.datasets.base import DatasetBase
+from lightpool.datasets.info_dict import InfoDict
 
 __all__ = ["summary_text"]
 
 
-def summary_text(dataset: "MapDataset") -> str:
-    """Summary of a dataset, line by line as Gammapy prints it."""
-    info = dataset.info_dict()
+def summary_text(dataset: DatasetBase, info: InfoDict) -> str:
+    """Return the summary of a dataset, line by line as Gammapy prints it.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    info : dict, its summary values
+    """
     models = dataset.models
     parameters = [] if models is None else models.parameters
     title = type(dataset).__name__
-    paragraphs: list[dict[str, Any]] = [
+    paragraphs: list[dict[str, object]] = [
         {"Name": info["name"]},
         {
             "Total counts": f"{info['counts']:.0f}",

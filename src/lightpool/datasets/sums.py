@@ -1,21 +1,33 @@
-"""The sums of which a stack consists, as plain arrays: what is saved of a stack that is to grow on."""
+"""The sums of a stack as plain arrays, which a batch saves and merges.
 
-from typing import Any
+A stack has an `~lightpool.utils.accumulators.Accumulator` for each value that is not a sum itself: the responses
+and the maps of the OFF region. Stacking continues from the sums that they hold and the maps that are sums anyway.
+"""
+
+from dataclasses import fields
+from typing import TypedDict
+
+from astropy.time import Time
 
 from lightpool.arrays import use_device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.datasets.map_dataset import MapDataset
+from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.on_off_sums import OnOffSums
+from lightpool.irf import IRFMap
 from lightpool.maps import Map
 
 __all__ = ["add_stack", "empty_stack", "set_sums", "sums_of"]
 
-_RESPONSES = ("psf", "edisp")
-_OFF = ("counts_off", "acceptance", "background", "acceptance_off")
+
+class _Options(TypedDict, total=False):
+    name: str
+    precision: str
+    reference_time: Time
 
 
 def sums_of(dataset: MapDataset) -> dict[str, Array]:
-    """Sums of a stack by name, on its device; a stack made of them again is the same to the last bit.
+    """Return the sums of a stack by name, on its device; a stack that `set_sums` makes of them is bit-identical.
 
     Parameters
     ----------
@@ -24,20 +36,27 @@ def sums_of(dataset: MapDataset) -> dict[str, Array]:
     Returns
     -------
     sums : dict of arrays
-        ``counts, exposure, background, mask_safe, mask_fit`` as far as they are there, of ``psf`` and ``edisp`` the sum
+        ``counts, exposure, background, mask_safe, mask_fit`` if the dataset has them, of ``psf`` and ``edisp`` the sum
         of exposure times response and of the exposure, and of a stack with OFF counts their sums, named ``off_...``.
     """
-    off = getattr(dataset, "_sums", None)
+    off = dataset.off_sums if isinstance(dataset, OnOffDataset) else None
     names = ("counts", "exposure", "mask_safe", "mask_fit") + (() if off is not None else ("background",))
-    sums = {name: getattr(dataset, name).data for name in names if getattr(dataset, name) is not None}
-    for name in _RESPONSES:
-        if getattr(dataset, name) is not None:
-            sums[name], sums[f"{name}_exposure"] = getattr(dataset, name).sums
-    return sums | ({} if off is None else {f"off_{name}": getattr(off, name).data for name in _OFF})
+    sums: dict[str, Array] = {}
+    for name in names:
+        data: Map | None = getattr(dataset, name)
+        if data is not None:
+            sums[name] = data.data
+    for name, response in _responses(dataset).items():
+        sums[name], sums[f"{name}_exposure"] = response.sums
+    return sums | ({} if off is None else {f"off_{name}": total.data for name, total in off.maps.items() if total})
+
+
+def _responses(dataset: MapDataset) -> dict[str, IRFMap]:
+    return {name: part for name, part in (("psf", dataset.psf), ("edisp", dataset.edisp)) if part is not None}
 
 
 def set_sums(dataset: MapDataset, sums: dict[str, Array]) -> None:
-    """Make an empty dataset the stack that `sums_of` was asked about.
+    """Make an empty dataset the stack that the sums were taken from.
 
     Parameters
     ----------
@@ -46,24 +65,24 @@ def set_sums(dataset: MapDataset, sums: dict[str, Array]) -> None:
     """
     for name in ("counts", "exposure", "background", "mask_safe", "mask_fit"):
         if name in sums:
-            before = getattr(dataset, name)
-            new = Map.from_geom(dataset._geom, data=sums[name]) if before is None else before.copy(data=sums[name])
+            before: Map | None = getattr(dataset, name)
+            new = Map.from_geom(dataset.geom, data=sums[name]) if before is None else before.copy(data=sums[name])
             setattr(dataset, name, new)
-    for name in _RESPONSES:
+    for name, response in _responses(dataset).items():
         if name in sums:
-            getattr(dataset, name).sums = sums[name], sums[f"{name}_exposure"]
-    if "off_background" in sums:
-        maps: dict[str, Any] = {name: Map.from_geom(dataset._geom, data=sums[f"off_{name}"]) for name in _OFF}
-        dataset._sums = OnOffSums(**maps)
+            response.sums = sums[name], sums[f"{name}_exposure"]
+    if "off_background" in sums and isinstance(dataset, OnOffDataset):
+        off = {each.name: Map.from_geom(dataset.geom, data=sums[f"off_{each.name}"]) for each in fields(OnOffSums)}
+        dataset.off_sums = OnOffSums(**off)
 
 
 def empty_stack(dataset: MapDataset) -> MapDataset:
-    """Stack of nothing, of the kind, geometries, device and precision of a dataset, which may be an outline."""
-    options: dict[str, Any] = {"name": dataset.name, "precision": dataset.precision}
+    """Create an empty stack of the kind, geometries, device and precision of a dataset, which may be an outline."""
+    options: _Options = {"name": dataset.name, "precision": dataset.precision}
     if dataset.gti is not None:
         options["reference_time"] = dataset.gti.time_ref
     with use_device(dataset.device):
-        empty: MapDataset = type(dataset).from_geoms(**dataset.geoms, **options)
+        empty = type(dataset).from_geoms(**dataset.geoms, **options)
     if dataset.gti is None:
         empty.gti = None
     return empty
@@ -72,13 +91,13 @@ def empty_stack(dataset: MapDataset) -> MapDataset:
 def add_stack(dataset: MapDataset, part: MapDataset) -> None:
     """Add a stack of some observations to a stack, in place.
 
-    Other than `MapDataset.stack` it adds all that is in the part: the safe masks of the observations were applied
+    Unlike `MapDataset.stack` it adds everything in the part: the safe masks of the observations were applied
     when they were stacked, each in its own window, and their union would cut more, or less, at the borders of these.
 
     Parameters
     ----------
     dataset : MapDataset or another kind
-    part : of the same kind and geometries; its maps are not to be used afterwards
+    part : of the same kind and geometries; its maps must not be used afterwards
     """
     mask_safe, part.mask_safe = part.mask_safe, None
     dataset.stack(part)

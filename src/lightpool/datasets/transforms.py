@@ -1,50 +1,95 @@
-"""What a map dataset becomes when it is cut, padded, sliced or rebinned.
+"""The maps of a dataset that is cut, padded, sliced or rebinned.
 
-Each function takes a dataset and gives its new maps by name; `MapDataset` makes a dataset of them.
+Each function takes a dataset and returns its new maps by name; `MapDataset` makes a dataset of them.
 """
 
-from typing import TYPE_CHECKING, Any
+from typing import TypeAlias, TypedDict
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import SkyCoord
 
-from lightpool.irf import EDispKernelMap
-from lightpool.maps import MapAxis
+from lightpool.datasets.base import DatasetBase, DatasetPart
+from lightpool.irf import EDispKernelMap, IRFMap
+from lightpool.maps import MapAxis, WcsGeom
+from lightpool.typing import AngleLike, QuantityLike
 
-if TYPE_CHECKING:
-    from lightpool.datasets.map_dataset import MapDataset
+__all__ = [
+    "Maps",
+    "Window",
+    "cutout",
+    "downsample",
+    "energy_slice",
+    "outline",
+    "pad",
+    "resample_energy_axis",
+    "slice_by_idx",
+]
 
-__all__ = ["cutout", "downsample", "energy_slice", "outline", "pad", "resample_energy_axis", "slice_by_idx"]
+Maps: TypeAlias = dict[str, DatasetPart]
+"""Maps and responses by name."""
 
-_IRF_NAMES = ("psf", "edisp")
+
+class Window(TypedDict, total=False):
+    """Arguments of `cutout`."""
+
+    position: SkyCoord
+    width: "AngleLike"
+    mode: str
 
 
-def cutout(dataset: "MapDataset", position: Any, width: Any, mode: str) -> dict[str, Any]:
-    """Window of every map; at least 3 pixels of the IRF maps, so that they can be interpolated."""
+def cutout(dataset: DatasetBase, position: SkyCoord, width: "AngleLike", mode: str) -> Maps:
+    """Cut a window out of every map; at least 3 pixels of the responses, so that they can be interpolated.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    position : SkyCoord, centre of the window
+    width : Quantity, str or pair of them
+    mode : {"trim", "partial", "strict"}
+    """
     return {name: data.cutout(position=position, width=width, mode=mode) for name, data in _maps(dataset).items()}
 
 
-def outline(dataset: "MapDataset", window: dict[str, Any]) -> dict[str, Any]:
-    """Maps without values, of every map or of its window: arguments of `cutout`, or none."""
+def outline(dataset: DatasetBase, window: Window) -> Maps:
+    """Return maps without values, of every map or of its window.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    window : dict, arguments of `cutout`, or empty
+    """
     maps = _maps(dataset)
     return {
         name: data.outline(**window)
-        if name in _IRF_NAMES
-        else data.outline(data.geom.cutout(**window) if window else None)
+        if isinstance(data, IRFMap)
+        else data.outline(data.geom.cutout(**window) if window and isinstance(data.geom, WcsGeom) else None)
         for name, data in maps.items()
     }
 
 
-def pad(dataset: "MapDataset", pad_width: Any, mode: str) -> dict[str, Any]:
-    """Wider maps; the IRF maps are copied."""
+def pad(dataset: DatasetBase, pad_width: int | tuple[int, int], mode: str) -> Maps:
+    """Widen the maps; the responses are copied.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    pad_width : int or pair of int, pixels at each side
+    mode : str, see `Map.pad`
+    """
     return {
-        name: data.copy() if name in _IRF_NAMES else data.pad(pad_width=pad_width, mode=mode)
+        name: data.copy() if isinstance(data, IRFMap) else data.pad(pad_width=pad_width, mode=mode)
         for name, data in _maps(dataset).items()
     }
 
 
-def slice_by_idx(dataset: "MapDataset", slices: dict[str, Any]) -> dict[str, Any]:
-    """Bins of axes; maps without an axis keep all their bins.
+def slice_by_idx(dataset: DatasetBase, slices: dict[str, slice | int]) -> Maps:
+    """Select bins of axes; maps without an axis keep all their bins.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    slices : dict of axis name to slice or int
 
     Raises
     ------
@@ -63,8 +108,15 @@ def slice_by_idx(dataset: "MapDataset", slices: dict[str, Any]) -> dict[str, Any
     }
 
 
-def energy_slice(axis: MapAxis, energy_min: Any, energy_max: Any) -> slice:
-    """Bins of an energy axis between two energies, which are moved to the nearest edges.
+def energy_slice(
+    axis: MapAxis, energy_min: "QuantityLike | None" = None, energy_max: "QuantityLike | None" = None
+) -> slice:
+    """Return the bins of an energy axis between two energies, which are moved to the nearest edges.
+
+    Parameters
+    ----------
+    axis : MapAxis
+    energy_min, energy_max : Quantity or str; the ends of the axis by default
 
     Raises
     ------
@@ -72,8 +124,8 @@ def energy_slice(axis: MapAxis, energy_min: Any, energy_max: Any) -> slice:
         If no bin lies between them.
     """
     bounds = [axis.bounds[i] if edge is None else u.Quantity(edge) for i, edge in enumerate((energy_min, energy_max))]
-    groups = axis.group_table(edges=u.Quantity(bounds))
-    groups = [row for row in groups if row["bin_type"].strip() == "normal"]
+    table = axis.group_table(edges=u.Quantity(bounds))
+    groups = [row for row in table if row["bin_type"].strip() == "normal"]
     if not groups:
         raise ValueError(
             f"no bin of axis {axis.name!r} ({axis.edges[0]:.3g} to {axis.edges[-1]:.3g}) lies between "
@@ -82,11 +134,17 @@ def energy_slice(axis: MapAxis, energy_min: Any, energy_max: Any) -> slice:
     return slice(int(groups[0]["idx_min"]), int(groups[0]["idx_max"]) + 1)
 
 
-def downsample(dataset: "MapDataset", factor: int, axis_name: str | None) -> dict[str, Any]:
-    """Larger pixels, or larger bins of an axis; counts and background are summed inside the safe mask.
+def downsample(dataset: DatasetBase, factor: int, axis_name: str | None) -> Maps:
+    """Join pixels, or bins of an axis; counts and background are summed inside the safe mask.
 
-    The IRF maps keep their pixels and follow only along an axis. Along the true energy the exposure is averaged, and
-    the IRF maps are averaged with the weight of their exposure. Maps without the axis keep all their bins.
+    The responses keep their pixels and follow only along an axis. Along the true energy the exposure is averaged, and
+    the responses are averaged with the weight of their exposure. Maps without the axis keep all their bins.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    factor : int, how many pixels or bins are joined
+    axis_name : str, axis whose bins are joined; None joins pixels
 
     Raises
     ------
@@ -98,12 +156,12 @@ def downsample(dataset: "MapDataset", factor: int, axis_name: str | None) -> dic
     known = list(dict.fromkeys(axis for names in axes.values() for axis in names))
     if axis_name is not None and axis_name not in known:
         raise ValueError(f"no map of dataset {dataset.name!r} has an axis {axis_name!r}; their axes are {known}")
-    new: dict[str, Any] = {}
+    new: Maps = {}
     for name, data in maps.items():
-        follows = name not in _IRF_NAMES if axis_name is None else axis_name in axes[name]
+        follows = not isinstance(data, IRFMap) if axis_name is None else axis_name in axes[name]
         if not follows:
             new[name] = data.copy()
-        elif name in _IRF_NAMES:
+        elif isinstance(data, IRFMap):
             weights = dataset.mask_safe_edisp if name == "edisp" and axis_name == "energy" else None
             new[name] = data.downsample(factor, axis_name, weights=weights)
         elif name in ("counts", "background"):
@@ -115,21 +173,28 @@ def downsample(dataset: "MapDataset", factor: int, axis_name: str | None) -> dic
     return new
 
 
-def resample_energy_axis(dataset: "MapDataset", energy_axis: MapAxis) -> dict[str, Any]:
-    """Wider bins of reconstructed energy; counts and background are summed inside the safe mask."""
+def resample_energy_axis(dataset: DatasetBase, energy_axis: MapAxis) -> Maps:
+    """Join bins of reconstructed energy; counts and background are summed inside the safe mask.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    energy_axis : MapAxis, whose edges are among those of the dataset
+    """
     maps = _maps(dataset)
-    new: dict[str, Any] = {name: maps[name] for name in ("exposure", "psf", "edisp") if name in maps}
-    for name in ("counts", "background"):
-        if name in maps:
-            new[name] = maps[name].resample_axis(axis=energy_axis, weights=dataset.mask_safe)
-    for name in ("mask_safe", "mask_fit"):
-        if name in maps:
-            new[name] = maps[name].resample_axis(axis=energy_axis, ufunc=np.logical_or)
+    new: Maps = {name: maps[name] for name in ("exposure", "psf", "edisp") if name in maps}
+    for name, data in maps.items():
+        if isinstance(data, IRFMap):
+            continue
+        if name in ("counts", "background"):
+            new[name] = data.resample_axis(axis=energy_axis, weights=dataset.mask_safe)
+        elif name in ("mask_safe", "mask_fit"):
+            new[name] = data.resample_axis(axis=energy_axis, ufunc=np.logical_or)
     if isinstance(dataset.edisp, EDispKernelMap):
         new["edisp"] = dataset.edisp.resample_energy_axis(energy_axis=energy_axis, weights=dataset.mask_safe_edisp)
     return new
 
 
-def _maps(dataset: "MapDataset") -> dict[str, Any]:
-    """Choose the maps to carry over; the background of an on-off dataset is worked out, not stored."""
+def _maps(dataset: DatasetBase) -> Maps:
+    """Choose the maps to carry over; the background of an on-off dataset is computed, not stored."""
     return {name: data for name, data in dataset.maps.items() if name != "background" or dataset.stat_type == "cash"}

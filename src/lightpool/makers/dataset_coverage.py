@@ -33,7 +33,7 @@ def why_a_region_is_not_seen(dataset: MapDataset, observation: Observation, sele
         return None
     axes = observation.required("aeff").axes
     view = FieldOfView(observation.pointing_radec, find_device("cpu"))
-    offset = Angle(view.offset(dataset.counts.geom)[0, 0], "rad")
+    offset = Angle(view.offset(dataset.required("counts").geom)[0, 0], "rad")
     if "offset" in axes.names and not axes["offset"].edges[0] <= offset <= axes["offset"].edges[-1]:
         low, high = axes["offset"].edges[[0, -1]].to_value("deg")
         limits = f"ends at {high:.2f} deg" if offset.deg > high else f"begins at {low:.2f} deg"
@@ -62,7 +62,7 @@ def warn_if_a_map_is_not_seen(
         return
     axes = observation.required("aeff").axes
     if "offset" in axes.names:
-        geom, xp = dataset.exposure.geom, view.device.xp
+        geom, xp = dataset.required("exposure").geom, view.device.xp
         limit = Angle(axes["offset"].edges[-1])
         nearest = xp.astype(xp.reshape(xp.min(view.offset(geom)), (1,)), xp.float64)
         DeferredNumbers(nearest, partial(_warn_of_distance, dataset.name, observation.obs_id, limit))
@@ -85,7 +85,7 @@ def _warn_of_distance(name: str, obs_id: int | None, limit: Angle, nearest: tupl
 
 
 def _why_no_energy(dataset: MapDataset, observation: Observation, selection: set[str]) -> str | None:
-    true, energy = dataset.exposure.geom.axes["energy_true"], dataset.counts.geom.axes["energy"]
+    true, energy = dataset.required("exposure").geom.axes["energy_true"], dataset.required("counts").geom.axes["energy"]
     edisp = observation.edisp if "edisp" in selection else None
     migra = None if edisp is None else edisp.axes["migra"]
     reason = _why_energies_do_not_meet(observation.required("aeff").axes["energy_true"], true, energy, migra)

@@ -11,6 +11,7 @@ from lightpool.arrays import array_namespace, constant, convolve_fft, device_of,
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.datasets import MapDataset
+from lightpool.datasets.geometries import pixels_of
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.on_off_sums import acceptance_off_of_sums
 from lightpool.errors import GeometryError
@@ -130,7 +131,7 @@ class ExcessMapEstimator(Described):
             If something is missing in the dataset, or no energy bin lies between the edges.
         """
         self._check(dataset)
-        geom = dataset.counts.geom
+        geom = pixels_of(dataset.required("counts"))
         groups, axis = self._energy_groups(geom.axes["energy"])
         kernel = constant(self.kernel(geom), dataset.device)
         mask = _usable(dataset)
@@ -192,8 +193,15 @@ class ExcessMapEstimator(Described):
         return groups, MapAxis.from_energy_edges(edges)
 
     def _on_off_statistic(self, dataset: OnOffDataset, sums: "_BandSums") -> tuple[CountsStatistic, dict[str, Array]]:
-        counts_off, on, off = (sums(m) for m in (dataset.counts_off, dataset.acceptance, dataset.acceptance_off))
-        background = sums(dataset.background)
+        counts_off, on, off = (
+            sums(data)
+            for data in (
+                dataset.required("counts_off"),
+                dataset.required("acceptance"),
+                dataset.required("acceptance_off"),
+            )
+        )
+        background = sums(dataset.required("background"))
         if self.correlate_off:
             n_off, n_bkg = sums.correlated(counts_off), sums.correlated(background)
             # alpha of the summed background; without OFF counts, that of the summed acceptances.
@@ -203,7 +211,7 @@ class ExcessMapEstimator(Described):
             acceptance_off = off if sums.is_plain else acceptance_off_of_sums(on, counts_off, background, off)
             alpha = _ratio(sums.correlated(on), acceptance_off, float("nan"))
         further = {"alpha": alpha, "acceptance_on": on, "acceptance_off": off}
-        statistic = WStatCountsStatistic(sums.counted(dataset.counts), n_off, alpha)
+        statistic = WStatCountsStatistic(sums.counted(dataset.required("counts")), n_off, alpha)
         return statistic, {name: data for name, data in further.items() if name in self.selection_optional}
 
     def _quantities(self, statistic: CountsStatistic) -> dict[str, Array]:
@@ -236,13 +244,13 @@ def _checked_selection(selection: Sequence[str] | str | None, available: Sequenc
 
 def _usable(dataset: MapDataset) -> Array:
     """Return the bins inside both masks where the background is known."""
-    counts = dataset.counts.data
+    counts = dataset.required("counts").data
     xp = array_namespace(counts)
     mask = xp.ones_like(counts, dtype=xp.bool) if dataset.mask is None else dataset.mask.data
     if isinstance(dataset, OnOffDataset):
-        has_off: Array = dataset.acceptance_off.data > 0.0
+        has_off: Array = dataset.required("acceptance_off").data > 0.0
         return mask & has_off
-    return mask & xp.isfinite(as_dtype(dataset.background.data, "float64"))
+    return mask & xp.isfinite(as_dtype(dataset.required("background").data, "float64"))
 
 
 class _BandSums:
@@ -285,7 +293,7 @@ class _BandSums:
 
 
 def _statistic(dataset: MapDataset, sums: _BandSums) -> CountsStatistic:
-    return CashCountsStatistic(sums.counted(dataset.counts), sums.correlated(sums(dataset.npred())))
+    return CashCountsStatistic(sums.counted(dataset.required("counts")), sums.correlated(sums(dataset.npred())))
 
 
 def _ratio(value: Array, divisor: Array, otherwise: Array | float) -> Array:

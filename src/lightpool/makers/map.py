@@ -104,7 +104,7 @@ class MapDatasetMaker(Maker):
         assert observation is not None  # check_run has refused None
         keep_freed_memory()
         device, precision = dataset.device, dataset.precision
-        counts_geom = dataset.counts.geom
+        counts_geom = dataset.required("counts").geom
         # Not the responses: they may be stacked without ever standing in memory as a whole.
         estimate = estimate_memory(counts_geom, precision=precision)
         estimate.require(device, f"what {self.tag} makes of observation {observation.obs_id}")
@@ -134,7 +134,7 @@ class MapDatasetMaker(Maker):
         events = observation.events
         is_kept = events is observation.events  # a filter makes another list each time
         if "counts" in self.selection and events is not None and is_kept:
-            send_events(events, dataset.counts.geom, uploads)
+            send_events(events, dataset.required("counts").geom, uploads)
 
     def requests(self, dataset: MapDataset, observation: Observation) -> DatasetRequests:
         """Decide what each selected response of an observation needs: tables, energies, and how to project them.
@@ -149,14 +149,14 @@ class MapDatasetMaker(Maker):
         requests : DatasetRequests
         """
         geoms = {name: _geom(dataset, name) for name in ("exposure", "psf", "edisp") if name in self.selection}
-        for axis in (axis for geom in (dataset.counts.geom, *geoms.values()) for axis in geom.axes):
+        for axis in (axis for geom in (dataset.required("counts").geom, *geoms.values()) for axis in geom.axes):
             if axis.name in ("energy", "energy_true"):
                 require_ascending(dataset.name, axis)
         exposure = background = psf = edisp = None
         if "exposure" in geoms:
             exposure = _exposure_request(geoms["exposure"], observation, self.use_region_center)
         if "background" in self.selection:
-            background = self._background_request(dataset.counts.geom, observation)
+            background = self._background_request(dataset.required("counts").geom, observation)
         if "psf" in geoms:
             psf = _psf_request(geoms["psf"], observation)
         if "edisp" in geoms:
@@ -183,11 +183,11 @@ class MapDatasetMaker(Maker):
 
     def _warn_of_gaps(self, dataset: MapDataset, observation: Observation, requests: DatasetRequests) -> None:
         """Warn of bins in which the responses are zero, because the tables of the observation do not cover them."""
-        obs_id, energy = observation.obs_id, dataset.counts.geom.axes["energy"]
+        obs_id, energy = observation.obs_id, dataset.required("counts").geom.axes["energy"]
         for name, request in requests.by_table.items():
             if name in ("aeff", "psf"):
                 warn_of_energies(obs_id, name, request.irf, request.geom.axes["energy_true"])
-        if not dataset.counts.geom.is_region:
+        if not dataset.required("counts").geom.is_region:
             for name, request in requests.by_table.items():
                 warn_of_ring(obs_id, name, request.irf)
         if requests.background is not None:

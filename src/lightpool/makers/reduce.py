@@ -150,7 +150,7 @@ class DatasetsMaker(Described):
             raise ValueError(f"n_observations must be 0 or more, got {n_observations}")
         window = dataset.outline()
         if self._cuts_out(dataset):
-            window = dataset.outline(dataset._geom.center_skydir, self.cutout_width, self.cutout_mode)
+            window = dataset.outline(dataset.geom.center_skydir, self.cutout_width, self.cutout_mode)
         n_kept = 0 if self.stack_datasets else n_observations
         estimate = reduction_memory(dataset, window, self.makers, n_kept=n_kept)
         if self.n_jobs == 1:
@@ -302,7 +302,7 @@ class DatasetsMaker(Described):
             maker.send_ahead(dataset, observation, uploads)
 
     def _cuts_out(self, dataset: MapDataset) -> bool:
-        return self.cutout_width is not None and not isinstance(dataset._geom, RegionGeom)
+        return self.cutout_width is not None and not isinstance(dataset.geom, RegionGeom)
 
     def _make_dataset(
         self, dataset: MapDataset, observation: Observation, *, apply_cutout: bool, name: str | None = None
@@ -310,13 +310,14 @@ class DatasetsMaker(Described):
         if apply_cutout:
             cutout, pointing = dataset.cutout if self._reads_maps else dataset.outline, observation.pointing_radec
             try:
+                assert self.cutout_width is not None  # see `_cuts_out`
                 result = cutout(position=pointing, width=self.cutout_width, mode=self.cutout_mode)
             except NoOverlapError:
                 log.warning(
                     "observation %s left out: its pointing (%s) is outside the map, %s",
                     observation.obs_id,
                     _radec(pointing),
-                    _extent(dataset._geom),
+                    _extent(dataset.geom),
                 )
                 return None
             except GeometryError as error:
@@ -331,7 +332,7 @@ class DatasetsMaker(Described):
             step = name_of(maker)
             log.info("observation %s: %s", observation.obs_id, step)
             try:
-                with result._memory_errors(step):
+                with result.memory_errors(step):
                     result = checked_result(step, maker.run(result, observation))
             except Exception as error:
                 raise ReductionError(observation.obs_id, step, error) from error

@@ -113,7 +113,7 @@ class SafeMaskMaker(Maker):
         if dataset.mask_safe is not None:
             mask = xp.asarray(dataset.mask_safe.data, copy=True)
         else:
-            mask = xp.ones(dataset._geom.data_shape, dtype=xp.bool, device=device.handle)
+            mask = xp.ones(dataset.geom.data_shape, dtype=xp.bool, device=device.handle)
         if dataset.background is not None:
             mask &= self.make_mask_bkg_invalid(dataset)
         if "offset-max" in self.methods:
@@ -121,7 +121,7 @@ class SafeMaskMaker(Maker):
         for name, threshold in self._energy_thresholds.items():
             if name in self.methods:
                 mask &= threshold(dataset, observation).data
-        dataset.mask_safe = Map.from_geom(dataset._geom, data=mask, device=device)
+        dataset.mask_safe = Map.from_geom(dataset.geom, data=mask, device=device)
         return dataset
 
     @property
@@ -140,7 +140,7 @@ class SafeMaskMaker(Maker):
     @staticmethod
     def make_mask_bkg_invalid(dataset: MapDataset) -> Array:
         """Return the bins with a finite and, unless the statistic is ``wstat``, positive background."""
-        background = dataset.background.data
+        background = dataset.required("background").data
         xp = array_namespace(background)
         mask = xp.isfinite(background)
         return mask if dataset.stat_type == "wstat" else mask & (background > 0.0)
@@ -159,7 +159,7 @@ class SafeMaskMaker(Maker):
         """
         observation = _needed(observation)
         view = FieldOfView(observation.pointing_radec, dataset.device)
-        return view.offset(dataset._geom) < float(self.offset_max.rad)
+        return view.offset(dataset.geom) < float(self.offset_max.rad)
 
     @staticmethod
     def make_mask_energy_aeff_default(dataset: MapDataset, observation: Observation | None) -> Map:
@@ -207,7 +207,7 @@ class SafeMaskMaker(Maker):
             return _energy_mask(dataset, above.min())
         # The exposure is proportional to the effective area at each energy.
         exposure = _part(dataset, "exposure")
-        position = self._position(observation, dataset._geom)
+        position = self._position(observation, dataset.geom)
         spectrum = to_host(exposure.get_spectrum(position).data)[:, 0, 0]
         spectrum = np.where(np.isfinite(spectrum), spectrum, 0.0)  # gaps in a table, which were reported
         if not np.any(spectrum > 0):
@@ -233,11 +233,11 @@ class SafeMaskMaker(Maker):
             observation = _needed(observation)
             kernel = observation.required("edisp").to_edisp_kernel(self._offset(observation))
         else:
-            edisp, position = _part(dataset, "edisp"), self._position(observation, dataset._geom)
+            edisp, position = _part(dataset, "edisp"), self._position(observation, dataset.geom)
             if isinstance(edisp, EDispKernelMap):
                 kernel = edisp.get_edisp_kernel(position=position)
             else:
-                kernel = edisp.get_edisp_kernel(position=position, energy_axis=dataset._geom.axes["energy"])
+                kernel = edisp.get_edisp_kernel(position=position, energy_axis=dataset.geom.axes["energy"])
         return _energy_mask(dataset, kernel.get_bias_energy(self.bias_percent / 100)[0])
 
     def make_mask_energy_bkg_peak(self, dataset: MapDataset, observation: Observation | None = None) -> Map:
@@ -259,8 +259,8 @@ class SafeMaskMaker(Maker):
         _part(dataset, "background")
         background = dataset.npred_background()
         assert background is not None  # the dataset has one
-        mask = _from_peak_upwards(background.data, dataset._geom.axes.index_data("energy"))
-        return Map.from_geom(dataset._geom, data=mask, device=dataset.device)
+        mask = _from_peak_upwards(background.data, dataset.geom.axes.index_data("energy"))
+        return Map.from_geom(dataset.geom, data=mask, device=dataset.device)
 
     def _offset(self, observation: Observation) -> u.Quantity:
         if self.fixed_offset is not None:
@@ -288,12 +288,12 @@ def _needed(observation: Observation | None) -> Observation:
 def _energy_mask(
     dataset: MapDataset, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None
 ) -> Map:
-    mask: Map = dataset._geom.energy_mask(energy_min=energy_min, energy_max=energy_max, device=dataset.device)
+    mask: Map = dataset.geom.energy_mask(energy_min=energy_min, energy_max=energy_max, device=dataset.device)
     return mask
 
 
 def _nowhere(dataset: MapDataset) -> Map:
-    return Map.from_geom(dataset._geom, dtype=bool, device=dataset.device)
+    return Map.from_geom(dataset.geom, dtype=bool, device=dataset.device)
 
 
 def _part(dataset: MapDataset, name: str) -> Any:

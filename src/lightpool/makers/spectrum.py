@@ -80,7 +80,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
             not cover the region: outside its field of view, or at none of the energies of the dataset.
         """
         observation = check_run(self.tag, dataset, observation)
-        geom = dataset.counts.geom
+        geom = dataset.required("counts").geom
         if not isinstance(geom, RegionGeom):
             raise TypeError(
                 f"SpectrumDatasetMaker needs a dataset on a RegionGeom, got one on a {type(geom).__name__}; "
@@ -100,13 +100,13 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         used = [name for name, is_used in tables.items() if is_used]
         if not used:
             return
-        offset = dataset.counts.geom.separation(observation.pointing_radec)
+        offset = dataset.required("counts").geom.separation(observation.pointing_radec)
         for name in used:
             table = getattr(observation, name)
             if isinstance(table, IRF):  # missing tables are reported where they are used
                 warn_of_offset(observation.obs_id, name, table, offset)
         if tables["psf"] and isinstance(psf := observation.psf, IRF):
-            warn_of_energies(observation.obs_id, "psf", psf, dataset.exposure.geom.axes["energy_true"])
+            warn_of_energies(observation.obs_id, "psf", psf, dataset.required("exposure").geom.axes["energy_true"])
 
     def _exposure(self, request: ExposureRequest, observation: Observation, view: FieldOfView) -> Map:
         exposure, geom = super()._exposure(request, observation, view), request.geom

@@ -2,7 +2,7 @@
 
 import abc
 from collections.abc import Callable, Sequence
-from typing import Any, ClassVar, Self, TypedDict, Unpack
+from typing import Any, ClassVar, Self, TypedDict, Unpack, cast
 
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -61,6 +61,11 @@ class Map(MapStacking, MapReshaping, abc.ABC):
 
     geom_class: ClassVar[type[WcsGeom] | type[RegionGeom]]
     """Class of the geometry, of each of the two kinds."""
+
+    @property
+    def geom(self) -> WcsGeom | RegionGeom:
+        """Geometry of the map."""
+        return cast("WcsGeom | RegionGeom", self._geom)
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()

@@ -119,8 +119,7 @@ def _draw_edisp(ax: Axes, dataset: "MapDataset") -> None:
     if dataset.edisp is None:
         _missing(ax)
         return
-    with_kernels = "energy" in dataset.edisp.geom.axes.names
-    kernel = dataset.edisp.get_edisp_kernel(energy_axis=None if with_kernels else dataset._geom.axes["energy"])
+    kernel = dataset.central_edisp_kernel()
     plot_matrix(kernel, ax=ax)
 
 

@@ -89,10 +89,10 @@ def plot_spectrum(dataset: "SpectrumDataset | SpectrumDatasetOnOff", background:
         Not drawn if None.
     """
     figure, ax = _figure()
-    edges = dataset.counts.geom.axes["energy"].edges.to_value("TeV")
+    edges = dataset.required("counts").geom.axes["energy"].edges.to_value("TeV")
     # host: Matplotlib draws NumPy arrays
     safe = np.ones(edges.size - 1, bool) if dataset.mask_safe is None else to_host(dataset.mask_safe.data)[:, 0, 0]
-    counts = np.where(safe, to_host(dataset.counts.data)[:, 0, 0], 0.0)
+    counts = np.where(safe, to_host(dataset.required("counts").data)[:, 0, 0], 0.0)
     center = np.sqrt(edges[1:] * edges[:-1])
     ax.stairs(counts, edges, label="counts", lw=1.5, color="crimson")
     ax.errorbar(center, counts, np.sqrt(counts), fmt="none", color="crimson", lw=1)

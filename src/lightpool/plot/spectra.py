@@ -8,6 +8,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from lightpool.arrays import to_host
+from lightpool.maps import Map, RegionNDMap
 from lightpool.plot.irf_maps import plot_matrix
 
 if TYPE_CHECKING:
@@ -41,11 +42,11 @@ def plot_counts(
     ax = plt.gca() if ax is None else ax
     if dataset.counts is not None:
         style: dict[str, Any] = {"label": "Counts", **kwargs, **(kwargs_counts or {})}
-        dataset.counts.plot_hist(ax=ax, **style)
+        _of_region(dataset.counts).plot_hist(ax=ax, **style)
     background = dataset.background
     if background is not None:
         style = {"label": "Background", **kwargs, **(kwargs_background or {})}
-        background.plot_hist(ax=ax, **style)
+        _of_region(background).plot_hist(ax=ax, **style)
     ax.set_ylabel("Counts")
     ax.legend(numpoints=1)
     return ax
@@ -101,7 +102,7 @@ def plot_excess(
     ax = plt.gca() if ax is None else ax
     excess = dataset.excess
     if excess is not None:
-        yerr = to_host(dataset._counts_statistic.error)  # host: Matplotlib draws NumPy arrays
+        yerr = to_host(dataset.statistic.per_bin.error)  # host: Matplotlib draws NumPy arrays
         style: dict[str, Any] = {"label": "Excess counts", "yerr": yerr, **kwargs, **(kwargs_excess or {})}
         excess.plot(ax=ax, **style)
     style = {"label": "Predicted signal counts", **kwargs, **(kwargs_npred_signal or {})}
@@ -135,7 +136,12 @@ def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> Fig
         dataset.exposure.plot(ax=ax_exposure, ls="-", markersize=0, xerr=None)
     ax_edisp.set_title("Energy Dispersion")
     if dataset.edisp is not None:
-        with_kernels = "energy" in dataset.edisp.geom.axes.names
-        kernel = dataset.edisp.get_edisp_kernel(energy_axis=None if with_kernels else dataset._geom.axes["energy"])
+        kernel = dataset.central_edisp_kernel()
         plot_matrix(kernel, ax=ax_edisp, add_cbar=True)
     return figure
+
+
+def _of_region(data: Map) -> RegionNDMap:
+    """Map of a spectrum as what it is."""
+    assert isinstance(data, RegionNDMap)
+    return data

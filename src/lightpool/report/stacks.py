@@ -89,16 +89,16 @@ def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_plots
         return StackView(path.name, [path], error=f"{type(error).__name__}: {error}")
     name = str(dataset.name)
     target = _target_of(name, settings)
-    source = None if target is None else Source.of(target, dataset.counts.geom)
+    source = None if target is None else Source.of(target, dataset.required("counts").geom)
     background = background_of(dataset)
     if background is not None and not np.any(np.asarray(background.data)) and not isinstance(dataset, OnOffDataset):
         background = None  # a stack of spectra without background has zeros
     sums = None if source is None else source.sums(dataset, background)
-    counts = np.asarray(dataset.counts.data)
+    counts = np.asarray(dataset.required("counts").data)
     safe = np.ones(counts.shape, bool) if dataset.mask_safe is None else np.asarray(dataset.mask_safe.data)
-    edges = dataset.counts.geom.axes["energy"].edges.to_value("TeV")
+    edges = dataset.required("counts").geom.axes["energy"].edges.to_value("TeV")
     is_safe = safe.any(axis=(-2, -1))
-    is_map = not dataset.counts.geom.is_region
+    is_map = not dataset.required("counts").geom.is_region
     livetime = None if dataset.exposure is None else dataset.exposure.meta.get("livetime")
     known = [row for row in rows if name in row.get("stacks", ())]
     return StackView(
@@ -148,7 +148,7 @@ def _plots(
         for title, figure in zip(titles, plots.plot_significances(sqrt_ts, exclusion), strict=False):
             yield EmbeddedPlot.of(title, figure, f"{note}{warning}")
         yield EmbeddedPlot.of("Excess", plots.plot_image(excess), note)
-    yield EmbeddedPlot.of("Counts", plots.plot_image(_image_of(dataset.counts), "sqrt"), "each pixel")
+    yield EmbeddedPlot.of("Counts", plots.plot_image(_image_of(dataset.required("counts")), "sqrt"), "each pixel")
     if dataset.exposure is not None:
         n_bin = dataset.exposure.geom.axes["energy_true"].nbin
         mean = _image_of(dataset.exposure) * (1 / n_bin)

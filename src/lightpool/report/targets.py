@@ -55,7 +55,7 @@ class TargetView:
 
 def source_of(target: Target) -> Source:
     """Return the source of a target, on the geometry of its whole map."""
-    return Source.of(target, build_dataset(target).outline().counts.geom)
+    return Source.of(target, build_dataset(target).outline().required("counts").geom)
 
 
 def scope_of(source: Source) -> str:
@@ -103,7 +103,7 @@ def _plots(source: Source, target: Target, runs: Sequence[Run], rows: Sequence[R
 
     if (theta := theta_squared_of(rows)) is not None:
         radius = None if source.radius is None else float(source.radius.deg)
-        energies = build_dataset(target).outline().counts.geom.axes["energy"].edges
+        energies = build_dataset(target).outline().required("counts").geom.axes["energy"].edges
         n_run = len({row["obs_id"] for row in rows})
         note = f"{theta['n_run']} of {n_run} observations; {energies[0]:.3g} to {energies[-1]:.3g}, without safe mask"
         figure = plots.plot_theta_squared(theta["counts"], theta["counts_off"], theta["max"], radius)

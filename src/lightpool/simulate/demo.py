@@ -71,7 +71,8 @@ def reduce_demo(store: Path, source: PointSource) -> MapDataset:
         FoVBackgroundMaker(method="scale", exclusion_mask=target),
     ]
     empty = MapDataset.create(geom, energy_axis_true=energy_true, name="demo")
-    stacked: MapDataset = DatasetsMaker(makers).run(empty, DataStore.from_dir(store).get_observations())[0]
+    stacked = DatasetsMaker(makers).run(empty, DataStore.from_dir(store).get_observations())[0]
+    assert isinstance(stacked, MapDataset)
     return stacked
 
 

@@ -57,7 +57,10 @@ class PendingSummary:
         """
         model, zenith = dataset.background_model, row.get("ZEN_PNT")
         livetime = None if dataset.exposure is None else dataset.exposure.meta.get("livetime")
-        pointing, edges = observation.pointing_radec.icrs, dataset.counts.geom.axes["energy"].edges.to_value("TeV")
+        pointing, edges = (
+            observation.pointing_radec.icrs,
+            dataset.required("counts").geom.axes["energy"].edges.to_value("TeV"),
+        )
         site = observation.observatory_earth_location
         known: DatasetSummary = {
             "start": observation.tstart.utc.isot,
@@ -111,9 +114,9 @@ def _number(value: float) -> float | None:
 
 def _sums(dataset: MapDataset, source: Source) -> DeferredNumbers:
     """Counts and background inside the safe mask, the sums at the source, and whether any pixel is safe, per energy."""
-    mask, background = dataset.mask_safe.data, background_of(dataset)
+    mask, background = dataset.required("mask_safe").data, background_of(dataset)
     xp = array_namespace(mask)
-    whole = [dataset.counts.data, None if background is None else background.data]
+    whole = [dataset.required("counts").data, None if background is None else background.data]
     parts = [full_on((1,), np.nan, dataset.device) if each is None else _total(each, mask) for each in whole]
     at_source = source.sums(dataset, background)
     parts += [] if at_source is None else [at_source]

@@ -62,7 +62,7 @@ class _Job:
     @classmethod
     def of(cls, target: Target) -> "_Job":
         reference, maker = build_reduction(target)
-        geom = reference.counts.geom
+        geom = reference.required("counts").geom
         radius = float(np.hypot(*np.ravel(geom.width.to_value("deg")))) / 2
         width = maker.cutout_width
         half_cutout = None if width is None or geom.is_region else float(np.hypot(*np.broadcast_to(width.deg, 2))) / 2

@@ -16,6 +16,7 @@ from lightpool.config.build import build_position
 from lightpool.config.targets import MapTarget, Target
 from lightpool.data import EventList
 from lightpool.datasets import MapDataset
+from lightpool.datasets.geometries import pixels_of
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.errors import NoOverlapError
 from lightpool.maps import Map, RegionGeom, WcsGeom
@@ -130,7 +131,7 @@ class Source:
         """
         if self.geom is None:
             return _sums(dataset, background, (..., slice(None), slice(None)), None, (..., slice(None), slice(None)))
-        found = self._on(dataset.counts.geom)
+        found = self._on(pixels_of(dataset.required("counts")))
         if found is None:
             return None
         window, inside, center = found
@@ -177,7 +178,7 @@ def background_of(dataset: MapDataset) -> Map | None:
 
 def _sums(dataset: MapDataset, background: Map | None, window: Index, circle: Array | None, center: Index) -> Array:
     """Sums of `SUMS`: OFF counts and their acceptance at the centre, the others in the circle."""
-    counts = dataset.counts.data
+    counts = dataset.required("counts").data
     xp = array_namespace(counts)
     safe = xp.ones_like(counts, dtype=xp.bool) if dataset.mask_safe is None else dataset.mask_safe.data
 

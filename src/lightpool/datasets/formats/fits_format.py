@@ -1,11 +1,11 @@
 """FITS files of map datasets, in the layout of Gammapy (``gadf``): one image HDU and one table of bins per map."""
 
 from collections.abc import Callable, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 from lightpool.arrays import array_namespace
 from lightpool.data import GTI
+from lightpool.datasets.base import DatasetBase, DatasetPart
 from lightpool.datasets.metadata import MapDatasetMetaData, read_meta_table
 from lightpool.errors import FormatError
 from lightpool.fits import (
@@ -23,10 +23,8 @@ from lightpool.fits import (
 from lightpool.irf import EDispMap, PSFMap
 from lightpool.maps import Map
 from lightpool.maps.fits_format import precision_in_file, verify_checksums
+from lightpool.typing import PathInput
 from lightpool.utils.on_demand import Deferred
-
-if TYPE_CHECKING:
-    from lightpool.datasets.map_dataset import MapDataset
 
 __all__ = ["from_hdulist", "read", "to_hdulist", "write"]
 
@@ -44,8 +42,8 @@ _HDU_ORDER = (
 )
 
 
-def to_hdulist(dataset: "MapDataset") -> HDUList:
-    """HDUs of a dataset; models are not among them."""
+def to_hdulist(dataset: DatasetBase) -> HDUList:
+    """Return the HDUs of a dataset; models are not among them."""
     primary = PrimaryHDU()
     meta = dataset.meta.renewed()
     primary.header["NAME"] = dataset.name
@@ -70,8 +68,16 @@ def _hdu_keyword(name: str) -> dict[str, str]:
     return {} if name in ("psf", "edisp") else {"hdu": name}
 
 
-def write(dataset: "MapDataset", filename: str | Path, overwrite: bool = False, checksum: bool = False) -> None:
-    """Write a dataset to a file, whole or not at all."""
+def write(dataset: DatasetBase, filename: PathInput, overwrite: bool = False, checksum: bool = False) -> None:
+    """Write a dataset to a file, whole or not at all.
+
+    Parameters
+    ----------
+    dataset : DatasetBase
+    filename : str or Path
+    overwrite : bool
+    checksum : bool, whether to put checksums into the headers
+    """
     path = make_path(filename)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_fits(to_hdulist(dataset), path, overwrite=overwrite, checksum=checksum)
@@ -83,7 +89,15 @@ def from_hdulist(
     format: str = "gadf",
     map_names: Sequence[str] = _HDU_ORDER,
 ) -> dict[str, Any]:
-    """Arguments for a dataset, from HDUs; ``map_names`` are the maps that it takes."""
+    """Read the arguments for a dataset from HDUs.
+
+    Parameters
+    ----------
+    hdulist : HDUList
+    name : str, of the dataset, by default the one in the HDUs
+    format : {"gadf"}
+    map_names : sequence of str, maps that the dataset has
+    """
     _check_format(format)
     _check_maps(hdulist, map_names)
     maps = {key: _read(hdulist, key) for key in map_names if key.upper() in hdulist}
@@ -91,25 +105,35 @@ def from_hdulist(
 
 
 def read(
-    cls: "type[MapDataset]",
-    filename: str | Path | FitsFile,
+    tag: str,
+    class_name: str,
+    map_names: Sequence[str],
+    filename: PathInput | FitsFile,
     name: str | None = None,
     lazy: bool = False,
     cache: bool = True,
     format: str = "gadf",
     checksum: bool = False,
 ) -> dict[str, Any]:
-    """Arguments for a dataset of a class, from a file; see `MapDataset.read`."""
+    """Read the arguments for a dataset from a file; see `MapDataset.read`.
+
+    Parameters
+    ----------
+    tag : str, of the class
+    class_name : str, its name, for messages
+    map_names : sequence of str, maps that the class has
+    filename, name, lazy, cache, format, checksum : as for `MapDataset.read`
+    """
     _check_format(format)
     file = filename if isinstance(filename, FitsFile) else read_fits(filename)
-    require_kind(file, f"{cls.__name__}.read", DATASET_KINDS[cls.tag])
+    require_kind(file, f"{class_name}.read", DATASET_KINDS[tag])
     with parsing(file.source):
         hdulist = file.hdulist
         if checksum:
             verify_checksums(hdulist, file.source)
         if not lazy:
-            return from_hdulist(hdulist, name, format, cls.map_names)
-        maps = {key: Deferred(_loader(file.source, key), cache) for key in cls.map_names if key.upper() in hdulist}
+            return from_hdulist(hdulist, name, format, map_names)
+        maps = {key: Deferred(_loader(file.source, key), cache) for key in map_names if key.upper() in hdulist}
         return maps | _small_parts(hdulist, name)
 
 
@@ -130,15 +154,15 @@ def _check_maps(hdulist: HDUList, map_names: Sequence[str]) -> None:
         raise FormatError(f"the HDUs hold no dataset, they are {[hdu.name for hdu in hdulist]}")
 
 
-def _loader(filename: str | Path, key: str) -> Callable[[], Any]:
-    def load() -> Any:
+def _loader(filename: PathInput, key: str) -> Callable[[], DatasetPart]:
+    def load() -> DatasetPart:
         with parsing(filename):
             return _read(read_fits(filename).hdulist, key)
 
     return load
 
 
-def _read(hdulist: HDUList, key: str) -> Any:
+def _read(hdulist: HDUList, key: str) -> DatasetPart:
     """Map of a name, in the precision of the file; if the maps in it differ, as some of Gammapy do, all are double."""
     names = [f"{name}{end}".upper() for name in _HDU_ORDER for end in ("", "_exposure") if not name.startswith("mask")]
     found = {precision_in_file(hdulist[name]) for name in names if name in hdulist} - {None}
@@ -160,24 +184,24 @@ def _small_parts(hdulist: HDUList, name: str | None) -> dict[str, Any]:
     return parts
 
 
-def _read_mask(hdulist: HDUList, name: str) -> Any:
+def _read_mask(hdulist: HDUList, name: str) -> Map:
     mask = Map.from_hdulist(hdulist, hdu=name, format="gadf")
     xp = array_namespace(mask.data)
     return mask.copy(data=xp.astype(mask.data, xp.bool), unit="")
 
 
-def _read_exposure(hdulist: HDUList) -> Any:
+def _read_exposure(hdulist: HDUList) -> Map:
     exposure = Map.from_hdulist(hdulist, hdu="exposure", format="gadf")
     if exposure.geom.axes[0].name == "energy":  # files of the first versions of Gammapy
         exposure = exposure.rename_axes(names=["energy"], new_names=["energy_true"])
     return exposure
 
 
-def _read_map(hdulist: HDUList, name: str) -> Any:
+def _read_map(hdulist: HDUList, name: str) -> Map:
     return Map.from_hdulist(hdulist, hdu=name, format="gadf")
 
 
-_READERS: dict[str, Callable[[HDUList], Any]] = {
+_READERS: dict[str, Callable[[HDUList], DatasetPart]] = {
     "counts": lambda hdulist: _read_map(hdulist, "counts"),
     "background": lambda hdulist: _read_map(hdulist, "background"),
     "counts_off": lambda hdulist: _read_map(hdulist, "counts_off"),

@@ -12,6 +12,7 @@ import astropy.units as u
 
 from lightpool.errors import MissingDataError
 from lightpool.fits import FileKind, FitsFile, file_kinds, make_path, read_fits
+from lightpool.typing import PathInput
 
 __all__ = ["FORMATS", "companion_files", "find_ogip_format", "find_pha_files", "ogip_filenames"]
 
@@ -24,7 +25,7 @@ XSPEC and Sherpa do not read the units of the columns: they take all energies fo
 _PARTS = {"ANCRFILE": "_arf", "BACKFILE": "_bkg", "RESPFILE": "_rmf"}
 
 
-def ogip_filenames(filename: str | Path) -> dict[str, str]:
+def ogip_filenames(filename: PathInput) -> dict[str, str]:
     """Names of the files that belong to a PHA file, by the keyword that names them: ``a.fits``, ``a_arf.fits``..."""
     path = Path(filename)
     suffix = "".join(path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:])
@@ -44,7 +45,7 @@ def find_ogip_format(file: FitsFile) -> str:
     return "xspec" if unit == "keV" else "ogip"
 
 
-def find_pha_files(folder: str | Path) -> list[Path]:
+def find_pha_files(folder: PathInput) -> list[Path]:
     """PHA files in a folder, in the order of their names; the other files of spectra are left out."""
     path = make_path(folder)
     found = sorted({*path.glob("*.fits"), *path.glob("*.fits.gz"), *path.glob("*.pha")})

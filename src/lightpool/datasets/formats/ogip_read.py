@@ -237,8 +237,10 @@ def _read_rmf(file: FitsFile, exposure: Map) -> EDispKernelMap:
     edisp = EDispKernelMap.from_edisp_kernel(kernel, geom=exposure.geom)
     data = exposure.data
     xp = array_namespace(data)
-    shape = tuple(edisp.exposure_map.data.shape)
+    empty = edisp.exposure_map
+    assert empty is not None  # made with zeros
+    shape = tuple(empty.data.shape)
     edisp.exposure_map = Map.from_geom(
-        edisp.exposure_map.geom, data=xp.reshape(data, shape), unit=exposure.unit, device=exposure.device
+        empty.geom, data=xp.reshape(data, shape), unit=exposure.unit, device=exposure.device
     )
     return edisp

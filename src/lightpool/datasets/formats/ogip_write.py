@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -10,13 +10,12 @@ from numpy.typing import NDArray
 
 from lightpool.arrays import to_host
 from lightpool.datasets.formats.ogip import FORMATS, ogip_filenames
+from lightpool.datasets.on_off import OnOffDataset
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, Column, HDUList, PrimaryHDU, make_path, table_to_hdu, write_fits
-from lightpool.maps import Map
+from lightpool.maps import Map, RegionGeom
 from lightpool.maps.axes.axis_format import integer_type
-
-if TYPE_CHECKING:
-    from lightpool.datasets.on_off import OnOffDataset
+from lightpool.typing import PathInput
 
 __all__ = ["to_ogip_hdulists", "write_ogip"]
 
@@ -41,8 +40,8 @@ _NO_FILE = "none"
 
 
 def write_ogip(
-    dataset: "OnOffDataset",
-    filename: str | Path,
+    dataset: OnOffDataset,
+    filename: PathInput,
     format: str = "ogip",
     overwrite: bool = False,
     checksum: bool = False,
@@ -72,7 +71,7 @@ def write_ogip(
         write_fits(hdulist, target, overwrite=overwrite, checksum=checksum)
 
 
-def to_ogip_hdulists(dataset: "OnOffDataset", filename: str | Path, format: str = "ogip") -> dict[str, HDUList]:
+def to_ogip_hdulists(dataset: OnOffDataset, filename: PathInput, format: str = "ogip") -> dict[str, HDUList]:
     """HDUs of the files of a spectrum by file name, the PHA file first; arguments as in `write_ogip`.
 
     There is a BKG file if the dataset has OFF counts, and a RMF file if it has an energy dispersion.
@@ -88,7 +87,7 @@ def to_ogip_hdulists(dataset: "OnOffDataset", filename: str | Path, format: str 
     channels = _Channels.of(dataset, format)
     about = _instrument(dataset) | {"EXPOSURE": livetime.to_value("s"), "OBS_ID": dataset.name, **_dates(dataset)}
     keywords = {"BACKFILE": names["BACKFILE"], "RESPFILE": names["RESPFILE"], "ANCRFILE": names["ANCRFILE"]}
-    pha = channels.hdulist(dataset.counts, channels.backscal, about | keywords | {"HDUCLAS2": "TOTAL"})
+    pha = channels.hdulist(dataset.required("counts"), channels.backscal, about | keywords | {"HDUCLAS2": "TOTAL"})
     if dataset.gti is not None:
         pha.append(dataset.gti.to_table_hdu())
     if dataset.meta_table is not None:
@@ -108,7 +107,7 @@ def to_ogip_hdulists(dataset: "OnOffDataset", filename: str | Path, format: str 
     return hdulists
 
 
-def _livetime(dataset: "OnOffDataset") -> u.Quantity:
+def _livetime(dataset: OnOffDataset) -> u.Quantity:
     if dataset.exposure is None or dataset.exposure.meta.get("livetime") is None:
         raise ValueError(
             f"dataset {dataset.name!r} has no exposure with a livetime, which OGIP files need; "
@@ -117,18 +116,18 @@ def _livetime(dataset: "OnOffDataset") -> u.Quantity:
     return u.Quantity(dataset.exposure.meta["livetime"])
 
 
-def _instrument(dataset: "OnOffDataset") -> dict[str, str]:
+def _instrument(dataset: OnOffDataset) -> dict[str, str]:
     """Telescope, instrument and filter: those of the table of observations, or those of the file that was read."""
     found = {}
     for key, default in (("TELESCOP", "unknown"), ("INSTRUME", "unknown"), ("FILTER", "None")):
         table = dataset.meta_table
         listed: Any = [] if table is None or key not in table.colnames else np.ravel(np.asarray(table[key]))
         names = sorted({str(name).strip() for name in listed} - {"", "Unknown", "unknown"})
-        found[key] = ", ".join(names)[:68] or str(dataset.counts.meta.get(key, default))
+        found[key] = ", ".join(names)[:68] or str(dataset.required("counts").meta.get(key, default))
     return found
 
 
-def _dates(dataset: "OnOffDataset") -> dict[str, str]:
+def _dates(dataset: OnOffDataset) -> dict[str, str]:
     """First and last good time in UTC."""
     if dataset.gti is None or not len(dataset.gti):
         return {}
@@ -161,8 +160,8 @@ class _Channels:
     layout: str
 
     @classmethod
-    def of(cls, dataset: "OnOffDataset", format: str) -> "_Channels":
-        n_channel = len(_along_energy(dataset.counts))
+    def of(cls, dataset: OnOffDataset, format: str) -> "_Channels":
+        n_channel = len(_along_energy(dataset.required("counts")))
         good = np.ones(n_channel, dtype=bool) if dataset.mask_safe is None else _along_energy(dataset.mask_safe)
         scales = [
             np.ones(n_channel) if acceptance is None else _along_energy(acceptance).astype(np.float64)
@@ -188,7 +187,9 @@ class _Channels:
         hdu = BinTableHDU.from_columns(columns, name="SPECTRUM")
         limits = {"DETCHANS": n_channel, "TLMIN1": 0, "TLMAX1": n_channel - 1}
         hdu.header.update(_SPECTRUM | keywords | limits)
-        further = [part for part in counts.geom.to_hdulist(format=self.layout) if not isinstance(part, PrimaryHDU)]
+        geom = counts.geom
+        assert isinstance(geom, RegionGeom)  # this is a spectrum
+        further = [part for part in geom.to_hdulist(format=self.layout) if not isinstance(part, PrimaryHDU)]
         return HDUList([PrimaryHDU(), hdu, *further])
 
 
@@ -199,8 +200,8 @@ def _counts_column(values: NDArray[Any]) -> Column:
     return Column("COUNTS", "J" if is_whole else "D", unit="count", array=values)
 
 
-def _arf_hdulist(dataset: "OnOffDataset", livetime: u.Quantity, format: str) -> HDUList:
-    exposure = dataset.exposure
+def _arf_hdulist(dataset: OnOffDataset, livetime: u.Quantity, format: str) -> HDUList:
+    exposure = dataset.required("exposure")
     axis = exposure.geom.axes["energy_true"]
     area = u.Quantity(np.nan_to_num(_along_energy(exposure)), exposure.unit) / livetime.to("s")
     unit_energy, unit_area = (given or own for given, own in zip(FORMATS[format], (axis.unit, area.unit), strict=True))
@@ -224,7 +225,6 @@ def _arf_hdulist(dataset: "OnOffDataset", livetime: u.Quantity, format: str) -> 
     return HDUList([PrimaryHDU(), hdu])
 
 
-def _rmf_hdulist(dataset: "OnOffDataset", format: str) -> HDUList:
-    has_kernels = "energy" in dataset.edisp.geom.axes.names
-    kernel = dataset.edisp.get_edisp_kernel(energy_axis=None if has_kernels else dataset._geom.axes["energy"])
-    return kernel.to_hdulist(format=format)
+def _rmf_hdulist(dataset: OnOffDataset, format: str) -> HDUList:
+    hdulist: HDUList = dataset.central_edisp_kernel().to_hdulist(format=format)
+    return hdulist

@@ -15,7 +15,9 @@ import numpy as np
 
 from lightpool import __version__
 from lightpool.errors import FormatError
-from lightpool.fits import make_path, read_text
+from lightpool.fits import file_kinds, make_path, read_fits, read_text
+from lightpool.fits.content_kinds import description, is_fits
+from lightpool.typing import PathInput
 
 if TYPE_CHECKING:
     from lightpool.datasets.models.background_models import DatasetModels
@@ -61,7 +63,7 @@ def _checksum(text: str) -> str:
     return hashlib.md5(text.encode(), usedforsecurity=False).hexdigest()
 
 
-def write_yaml(text: str, path: str | Path, overwrite: bool = False, checksum: bool = False) -> None:
+def write_yaml(text: str, path: PathInput, overwrite: bool = False, checksum: bool = False) -> None:
     """Write a text of `to_yaml` to a file, whole or not at all."""
     target = make_path(path)
     if target.exists() and not overwrite:
@@ -74,15 +76,39 @@ def write_yaml(text: str, path: str | Path, overwrite: bool = False, checksum: b
     part.replace(target)
 
 
-def read_yaml(path: str | Path, checksum: bool = False) -> dict[str, Any]:
+def read_yaml(path: PathInput, checksum: bool = False) -> dict[str, Any]:
     """Read a file, see `from_yaml`."""
     source = make_path(path)
     return from_yaml(read_text(source), checksum, str(source))
 
 
+def read_dataset_entries(path: Path, checksum: bool = False) -> list[dict[str, str]]:
+    """Read the entries of a file of datasets: name, type and file name of each.
+
+    Parameters
+    ----------
+    path : Path
+    checksum : bool, whether to warn if the file was changed since it was written
+
+    Raises
+    ------
+    FormatError
+        If it is no such file.
+    """
+    if path.is_file() and is_fits(path):
+        file = read_fits(path)
+        what = description(file, file_kinds(file))
+        raise FormatError(f"{path} holds {what}; Datasets.read expects a YAML file that names such files")
+    entries = read_yaml(path, checksum=checksum).get("datasets")
+    keys = {"name", "type", "filename"}
+    if not isinstance(entries, list) or any(not isinstance(entry, dict) or keys - entry.keys() for entry in entries):
+        raise FormatError(f"{path}: expected a section 'datasets', a list of entries with {', '.join(sorted(keys))}")
+    return entries
+
+
 def write_models(
     models: "DatasetModels",
-    path: str | Path,
+    path: PathInput,
     overwrite: bool = False,
     full_output: bool = False,
     write_covariance: bool = True,
@@ -100,14 +126,14 @@ def write_models(
     write_yaml(to_yaml(data), target, overwrite, checksum)
 
 
-def read_models(cls: "type[DatasetModels]", path: str | Path, checksum: bool = False) -> "DatasetModels":
+def read_models(cls: "type[DatasetModels]", path: PathInput, checksum: bool = False) -> "DatasetModels":
     """Read models and their covariance."""
     source = make_path(path)
     return _models_from_dict(cls, read_yaml(path, checksum), source.parent)
 
 
 def models_from_yaml(
-    cls: "type[DatasetModels]", text: str, path: str | Path = "", checksum: bool = False
+    cls: "type[DatasetModels]", text: str, path: PathInput = "", checksum: bool = False
 ) -> "DatasetModels":
     """Models of a text; a covariance file that it names is looked for in the folder ``path``."""
     return _models_from_dict(cls, from_yaml(text, checksum), make_path(path))

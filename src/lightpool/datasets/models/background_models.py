@@ -2,8 +2,7 @@
 
 import html
 from collections.abc import Iterable, MutableSequence, Sequence
-from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
 
 import astropy.units as u
 import numpy as np
@@ -17,11 +16,12 @@ from lightpool.datasets.models.parameters import Parameter, Parameters
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, PowerLawNormSpectralModel, find_norm_model
 from lightpool.datasets.names import make_name
 from lightpool.errors import FormatError
+from lightpool.typing import PathInput
 
 if TYPE_CHECKING:
     from lightpool.maps import Geom
 
-__all__ = ["DatasetModels", "FoVBackgroundModel", "Models"]
+__all__ = ["DatasetModels", "FoVBackgroundModel", "Models", "ModelsLike"]
 
 
 class FoVBackgroundModel(KnownAttributes):
@@ -177,6 +177,10 @@ class FoVBackgroundModel(KnownAttributes):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+ModelsLike: TypeAlias = FoVBackgroundModel | Iterable[FoVBackgroundModel]
+"""A model, or models: a list of them, or a `DatasetModels`."""
 
 
 def _spread_over(geom: "Geom") -> tuple[int, ...]:
@@ -349,13 +353,13 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         return to_yaml(self.to_dict(full_output))
 
     @classmethod
-    def from_yaml(cls, text: str, path: str | Path = "", checksum: bool = False) -> "DatasetModels":
+    def from_yaml(cls, text: str, path: PathInput = "", checksum: bool = False) -> "DatasetModels":
         """Read the text of a models file; a covariance file that it names is looked for in the folder ``path``."""
         return models_from_yaml(cls, text, path, checksum)
 
     def write(
         self,
-        path: str | Path,
+        path: PathInput,
         overwrite: bool = False,
         full_output: bool = False,
         write_covariance: bool = True,
@@ -365,7 +369,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         write_models(self, path, overwrite, full_output, write_covariance, checksum)
 
     @classmethod
-    def read(cls, filename: str | Path, checksum: bool = False) -> "DatasetModels":
+    def read(cls, filename: PathInput, checksum: bool = False) -> "DatasetModels":
         """Read a models file of lightpool or Gammapy that holds background models."""
         return read_models(cls, filename, checksum)
 
@@ -379,13 +383,24 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
     def __add__(self, other: Any) -> "Models":
         return Models([*self, *_model_list(other)])
 
-    def __getitem__(self, key: Any) -> Any:
+    @overload
+    def __getitem__(self, key: int | str | FoVBackgroundModel) -> FoVBackgroundModel: ...
+    @overload
+    def __getitem__(self, key: slice) -> Self: ...
+
+    def __getitem__(self, key: int | str | FoVBackgroundModel | slice) -> FoVBackgroundModel | Self:
         if isinstance(key, slice):
             return type(self)(self._models[key])
         return self._models[self.index(key)]
 
-    def index(self, key: Any, *_: Any) -> int:
-        """Position of a model, given itself, its name or its position."""
+    def index(self, key: object, *_: object) -> int:
+        """Return the position of a model.
+
+        Parameters
+        ----------
+        key : FoVBackgroundModel, str or int, the model itself, its name or its position
+        *_ : not used; the limits of `list.index`
+        """
         if isinstance(key, int | np.integer):
             return int(key)
         if isinstance(key, str):

@@ -161,7 +161,8 @@ class PowerLawNormSpectralModel(NormSpectralModel):
 
     def evaluate_on(self, energy: u.Quantity, device: Device) -> Array:
         """Plain factors at energies on a device, of which nothing is read that waits there."""
-        return constant(self._shape(energy), device) * self.norm.value_on(device)
+        factors: Array = constant(self._shape(energy), device) * self.norm.value_on(device)
+        return factors
 
     def _shape(self, energy: u.Quantity) -> np.ndarray[Any, Any]:
         """Factors of a norm of one."""

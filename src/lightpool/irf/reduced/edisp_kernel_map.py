@@ -30,13 +30,13 @@ class EDispKernelMap(IRFMap):
         super().__init__(edisp_kernel_map, exposure_map)
 
     @property
-    def edisp_map(self) -> Any:
+    def edisp_map(self) -> Map:
         """The response itself."""
-        return self._irf_map
+        return self.irf_map
 
     @edisp_map.setter
     def edisp_map(self, edisp_map: Map) -> None:
-        self._irf_map = edisp_map
+        self.irf_map = edisp_map
 
     @classmethod
     def from_geom(cls, geom: Any, precision: str | None = None) -> Self:
@@ -112,7 +112,7 @@ class EDispKernelMap(IRFMap):
         if position is None or hasattr(position, "separation"):
             x, y = (0.0, 0.0)
             if not self.has_single_spatial_bin:
-                x, y = self._nearest_valid_pixel(self.geom.center_skydir if position is None else position)
+                x, y = self.nearest_valid_pixel(self.geom.center_skydir if position is None else position)
             matrix = take_pixel(self.edisp_map.data, x, y)
         else:
             matrix = self.to_region_nd_map(position).edisp_map.data[..., 0, 0]

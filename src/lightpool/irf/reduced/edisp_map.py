@@ -35,13 +35,13 @@ class EDispMap(IRFMap):
         super().__init__(edisp_map, exposure_map)
 
     @property
-    def edisp_map(self) -> Any:
+    def edisp_map(self) -> Map:
         """The response itself."""
-        return self._irf_map
+        return self.irf_map
 
     @edisp_map.setter
     def edisp_map(self, edisp_map: Map) -> None:
-        self._irf_map = edisp_map
+        self.irf_map = edisp_map
 
     def normalize(self) -> None:
         """Make the integral over ``migra`` one, in place."""
@@ -120,14 +120,14 @@ class EDispMap(IRFMap):
     def _kernels(self, density: Array, energy_axis: MapAxis, threshold: float = 1e-8) -> Array:
         """Probabilities, shape (n_energy_true, n_energy, n_pixel), of densities (n_energy_true, n_migra, n_pixel)."""
         migra_axis, energy_axis_true = self.geom.axes["migra"], self.geom.axes["energy_true"]
-        weights = kernel_weights(
+        host_weights = kernel_weights(
             energy_axis.edges.to_value(energy_axis_true.unit),
             energy_axis_true.center_value,
             migra_axis.edges_value,
             migra_axis.interp,
         )
         xp = array_namespace(density)
-        weights = to_device(weights, device_of(density), dtype=dtype_name(density))
+        weights = to_device(host_weights, device_of(density), dtype=dtype_name(density))
         values = xp.matmul(weights, finite_or_zero(density))
         return xp.where(values >= threshold, values, xp.zeros_like(values))
 

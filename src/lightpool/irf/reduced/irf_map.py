@@ -1,15 +1,17 @@
 """What the reduced responses have in common: a map of the response, a map of the exposure, and their stack.
 
-A stack holds sums: the exposure and the exposure-weighted response. Their quotient, the mean response, is made when
-somebody asks for it, once, whatever the number of observations; so the order of stacking does not matter.
+A stack holds sums: the exposure and the exposure-weighted response. Their quotient, the mean response, is computed when
+it is read, once for any number of observations, so the order of stacking does not matter.
 """
 
 import logging
-import threading
-from typing import Any, ClassVar, Self
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Any, ClassVar, Protocol, Self
 
 import astropy.units as u
 import numpy as np
+from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
 from lightpool.arrays import Device, array_namespace, device_of, precision_of, to_host
@@ -18,20 +20,64 @@ from lightpool.arrays.devices.blocks import in_blocks
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.arrays.devices.memory import n_bytes_of
 from lightpool.attributes import KnownAttributes
+from lightpool.fits import HDUList, parsing, read_fits, write_fits
 from lightpool.irf.reduced.cumulative import finite_or_zero
-from lightpool.irf.reduced.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, read_irf_map, write_irf_map
+from lightpool.irf.reduced.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, require_response
 from lightpool.irf.reduced.joined_bins import joined_exposure, joined_response
 from lightpool.irf.reduced.pixel_lookup import nearest_index, pixel_coordinates
-from lightpool.maps import Map
+from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.maps.fits_format import verify_checksums
+from lightpool.typing import AngleLike, PathInput, RegionLike
+from lightpool.utils.accumulators import Accumulator
 
 __all__ = ["IRFMap", "spectral_weights"]
 
 log = logging.getLogger(__name__)
 
-_SETTLED = threading.RLock()
-
 _N_WORK = 4  # arrays of the size of the response that are in memory while sums are divided
 Mask = NDArray[np.bool_]
+
+
+@dataclass(frozen=True)
+class ResponseSums:
+    """Sums of a growing stack of responses, see `~lightpool.utils.accumulators.Accumulator`.
+
+    Attributes
+    ----------
+    total : Map, the sum of exposure times response
+    exposure : Map, the sum of the exposures
+    unit : Unit of the mean response
+    meta : dict, metadata of the mean response
+    """
+
+    total: Map
+    exposure: Map
+    unit: u.UnitBase
+    meta: dict[str, Any]
+
+    def add(self, factors: list[Map], exposure: Map, weights: Map | None, nan_to_num: bool) -> None:
+        """Add a response in place.
+
+        Parameters
+        ----------
+        factors : list of Map, the response and its exposure, or the sum of their products
+        exposure : Map
+        weights : Map that multiplies all of them; optional
+        nan_to_num : bool, whether values that are not finite count as zero
+        """
+        self.total.stack_product(factors, weights=weights, nan_to_num=nan_to_num)
+        self.exposure.stack(exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
+
+    def stand_in(self) -> Map:
+        """Mean response without values: it has the pixels, the device and the data type, and takes no memory."""
+        total = self.total
+        return type(total)(total.geom, data=total.outline().data, unit=self.unit, meta=self.meta, device=total.device)
+
+    def finish(self) -> Map:
+        """Mean response: the quotient of the sums."""
+        mean = self.stand_in()
+        mean.data = _mean_of_sums(self.total.data, self.exposure.data)
+        return mean
 
 
 class IRFMap(KnownAttributes):
@@ -43,7 +89,7 @@ class IRFMap(KnownAttributes):
     exposure_map : `~lightpool.maps.Map` or None, the exposure in the same pixels; needed for stacking
     """
 
-    _consumed = ("irf_map", "edisp_kernel_map")
+    _consumed = ("edisp_kernel_map",)
     tag: ClassVar[str] = ""
     required_axes: ClassVar[list[str]] = []
     summed_axes: ClassVar[tuple[str, ...]] = ()
@@ -56,51 +102,48 @@ class IRFMap(KnownAttributes):
 
     def __init__(self, irf_map: Map, exposure_map: Map | None = None) -> None:
         irf_map.geom.axes.assert_names(self.required_axes, allow_extra=True)
-        self._mean: Any = irf_map
-        self._exposure: Any = exposure_map
-        self._sum: Any = None  # exposure times response, while a stack is growing
+        self._response: Accumulator[Map, ResponseSums] = Accumulator(irf_map)
+        self._exposure = exposure_map
 
     @property
-    def geom(self) -> Any:
-        """Geometry of the response map; asking for it leaves a growing stack as it is."""
-        return self._mean.geom
+    def _values(self) -> Map:
+        """The map that is held now: the sum while a stack grows, else the response. Nothing is computed."""
+        sums = self._response.sums
+        return self._response.value if sums is None else sums.total
+
+    @property
+    def geom(self) -> WcsGeom | RegionGeom:
+        """Geometry of the response map; reading it leaves a growing stack as it is."""
+        return self._values.geom
 
     @property
     def device(self) -> Device:
-        """Where the maps live."""
-        device: Device = self._mean.device
-        return device
+        """Device of the maps."""
+        return self._values.device
 
     @property
     def precision(self) -> str:
-        """How exact the maps are, ``single`` if both hold float32, else ``double``; a growing stack stays as it is."""
-        return precision_of(*(values.data for values in (self._mean, self._exposure) if values is not None))
+        """Precision of the maps, ``single`` if both hold float32, else ``double``; a growing stack stays as it is."""
+        return precision_of(*(values.data for values in (self._values, self._exposure) if values is not None))
 
     @property
-    def _irf_map(self) -> Any:
+    def irf_map(self) -> Map:
         """The mean response: of a growing stack, the sums divided by the exposure."""
-        if self._sum is not None:
-            with _SETTLED:
-                if self._sum is not None:
-                    self._mean.data = _mean_of_sums(self._sum.data, self._exposure_data())
-                    self._sum = None
-        return self._mean
+        return self._response.value
 
-    @_irf_map.setter
-    def _irf_map(self, irf_map: Map) -> None:
-        self._mean, self._sum = irf_map, None
+    @irf_map.setter
+    def irf_map(self, irf_map: Map) -> None:
+        self._response.value = irf_map
 
     @property
-    def exposure_map(self) -> Any:
+    def exposure_map(self) -> Map | None:
         """The exposure; of a growing stack, the sum."""
-        if self._sum is not None:
-            self._irf_map  # noqa: B018  the caller may change the exposure, so the mean is taken with the present one
+        self._response.value  # noqa: B018  the caller may change the exposure, so first divide by the present one
         return self._exposure
 
     @exposure_map.setter
     def exposure_map(self, exposure_map: Map | None) -> None:
-        if self._sum is not None:
-            self._irf_map  # noqa: B018
+        self._response.value  # noqa: B018
         self._exposure = exposure_map
 
     @property
@@ -109,15 +152,15 @@ class IRFMap(KnownAttributes):
         return tuple(self.geom.to_image().data_shape) == (1, 1)
 
     @property
-    def mask_safe_image(self) -> Any:
+    def mask_safe_image(self) -> Map:
         """Pixels in which the response is above zero anywhere, a map of bool."""
-        data = self._irf_map.data
+        data = self.irf_map.data
         xp = array_namespace(data)
         found = xp.any(data > 0, axis=tuple(range(data.ndim - 2)))
         return Map.from_geom(self.geom.to_image(), data=found, device=self.device)
 
     def __str__(self) -> str:
-        return str(self._irf_map)
+        return str(self.irf_map)
 
     # --- growing a stack
 
@@ -138,27 +181,26 @@ class IRFMap(KnownAttributes):
                 f"{type(self).__name__}.stack got no exposure map in {missing}, expected one in both, because the "
                 "response is weighted by it; pass exposure_map= when the response is made"
             )
-        if self._sum is None:
-            unit = self._mean.unit * self._exposure.unit
-            product = self._weighted()
-            self._sum = Map.from_geom(self.geom, data=product, unit=unit, device=self.device)
-            self._mean = self._without_values(self._sum)  # a stack holds its sums, and nothing as large beside them
-            self._exposure = self._exposure.copy()  # another response may hold the same one
-        theirs = other._sum  # read once: another thread may take the mean of it meanwhile
-        parts = [other._mean, other._exposure] if theirs is None else [theirs]
-        self._sum.stack_product(parts, weights=weights, nan_to_num=nan_to_num)
-        self._exposure.stack(other._exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
+        sums = self._response.sums
+        if sums is None:
+            sums = self._weighted(self._response.value, self._exposure)
+            self._exposure = sums.exposure
+            self._response.grow(sums)
+        theirs = other._response.sums  # read once: another thread may read the mean of it meanwhile
+        factors = [other._response.value, other._exposure] if theirs is None else [theirs.total]
+        sums.add(factors, other._exposure, weights, nan_to_num)
 
-    def _weighted(self) -> Array:
-        """Exposure times response."""
-        mean, exposure = self._mean, self._exposure_data()
-        if self.device.is_host and not exposure.any():
-            return np.zeros(mean.geom.data_shape, exposure.dtype)  # memory that nobody has touched
-        return mean.data * exposure
+    @staticmethod
+    def _weighted(mean: Map, exposure: Map) -> "ResponseSums":
+        """Sums that a growing stack begins with."""
+        unit = mean.unit * exposure.unit
+        total = Map.from_geom(mean.geom, data=_product(mean, exposure), unit=unit, device=mean.device)
+        # another response may hold the same exposure
+        return ResponseSums(total=total, exposure=exposure.copy(), unit=mean.unit, meta=mean.meta)
 
     @property
     def sums(self) -> tuple[Array, Array]:
-        """What a stack adds up: exposure times response, and exposure; arrays that are not to be changed.
+        """Sums of a stack: exposure times response, and exposure; arrays that must not be changed.
 
         Raises
         ------
@@ -167,49 +209,56 @@ class IRFMap(KnownAttributes):
         """
         if self._exposure is None:
             raise ValueError(f"this {type(self).__name__} has no exposure map, so it is no stack and has no sums")
-        total = self._sum
-        return self._weighted() if total is None else total.data, self._exposure.data
+        sums = self._response.sums
+        total = _product(self._response.value, self._exposure) if sums is None else sums.total.data
+        return total, self._exposure.data
 
     @sums.setter
     def sums(self, sums: tuple[Array, Array]) -> None:
         total, exposure = sums
-        self._exposure = self._exposure.copy(data=exposure)
-        self._sum = Map.from_geom(self.geom, data=total, unit=self._mean.unit * self._exposure.unit)
-
-    def _exposure_data(self) -> Array:
-        assert self._exposure is not None
-        return self._exposure.data
-
-    def _without_values(self, total: Map) -> Map:
-        """Stand-in for the mean response while sums grow: it has their pixels, their device and no memory."""
-        data = total.outline().data
-        return type(total)(total.geom, data=data, unit=self._mean.unit, meta=self._mean.meta, device=total.device)
+        if self._exposure is None:
+            raise ValueError(f"this {type(self).__name__} has no exposure map, so it cannot become a stack")
+        mean, new = self.irf_map, self._exposure.copy(data=exposure)
+        total_map = Map.from_geom(self.geom, data=total, unit=mean.unit * new.unit)
+        self._exposure = new
+        self._response.grow(ResponseSums(total=total_map, exposure=new, unit=mean.unit, meta=mean.meta))
 
     # --- making others of it
 
-    def _growing(self, total: Map, exposure: Any) -> Self:
-        """Response that is a growing stack."""
-        new = type(self)(self._without_values(total), exposure)
-        new._sum = total
+    def _changed(self, change: "Callable[[Map], Map]") -> Self:
+        """Response whose maps went through a function; a growing stack goes on growing from its sums."""
+        exposure = None if self._exposure is None else change(self._exposure)
+        sums = self._response.sums
+        if sums is None or exposure is None:
+            return type(self)(change(self._response.value), exposure)
+        total = change(sums.total)
+        new = type(self)(total, exposure)
+        new._response = Accumulator.of_sums(replace(sums, total=total, exposure=exposure))
         return new
 
     def copy(self) -> Self:
         """Copy with maps of its own."""
-        exposure = None if self._exposure is None else self._exposure.copy()
-        total = self._sum
-        return type(self)(self._mean.copy(), exposure) if total is None else self._growing(total.copy(), exposure)
+        return self._changed(lambda values: values.copy())
 
     def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
-        """Response on a device and in a precision, by name, see `Map.to`; itself if nothing changes."""
-        total = self._sum
-        values = self._mean if total is None else total
-        new_values = values.to(device, precision)
-        new_exposure = None if self._exposure is None else self._exposure.to(device, precision)
-        if new_values is values and new_exposure is self._exposure:
-            return self
-        return type(self)(new_values, new_exposure) if total is None else self._growing(new_values, new_exposure)
+        """Response on a device and in a precision, by name, see `Map.to`; itself if nothing changes.
 
-    def cutout(self, position: Any, width: Any, mode: str = "trim", min_npix: int = 3) -> Self:
+        Parameters
+        ----------
+        device : str or Device; by default where the response is
+        precision : {"double", "single"}; by default what each map has
+        """
+        changed: list[bool] = []
+
+        def moved(values: Map) -> Map:
+            new = values.to(device, precision)
+            changed.append(new is not values)
+            return new
+
+        new = self._changed(moved)
+        return new if any(changed) else self
+
+    def cutout(self, position: SkyCoord, width: AngleLike, mode: str = "trim", min_npix: int = 3) -> Self:
         """Cut out a window.
 
         Parameters
@@ -219,22 +268,33 @@ class IRFMap(KnownAttributes):
         mode : "trim", "partial" or "strict", see `~lightpool.maps.WcsGeom.cutout`
         min_npix : int, the window has at least this many pixels each way, so that it can be interpolated
         """
-        keywords = {"position": position, "width": width, "mode": mode, "min_npix": min_npix}
-        exposure = None if self._exposure is None else self._exposure.cutout(**keywords)
-        total = self._sum
-        if total is None:
-            return type(self)(self._mean.cutout(**keywords), exposure)
-        return self._growing(total.cutout(**keywords), exposure)  # a stack goes on growing from its sums
+        return self._changed(lambda values: values.cutout(position=position, width=width, mode=mode, min_npix=min_npix))
 
-    def outline(self, position: Any = None, width: Any = None, mode: str = "trim", min_npix: int = 3) -> Self:
-        """Response without values, see `~lightpool.maps.Map.outline`; with ``position`` that of a window."""
+    def outline(
+        self,
+        position: SkyCoord | None = None,
+        width: "AngleLike | None" = None,
+        mode: str = "trim",
+        min_npix: int = 3,
+    ) -> Self:
+        """Return a response without values, see `~lightpool.maps.Map.outline`; with ``position`` that of a window.
 
-        def outline(full: Any) -> Any:
-            if position is None:
+        Parameters
+        ----------
+        position, width, mode, min_npix : as for `cutout`
+        """
+
+        def outline(full: Map) -> Map:
+            if position is None or width is None:
                 return full.outline()
-            return full.outline(full.geom.cutout(position, width, mode, min_npix=min_npix))
+            geom = full.geom
+            return full.outline(
+                geom.cutout(position, width, mode, min_npix=min_npix) if isinstance(geom, WcsGeom) else None
+            )
 
-        return type(self)(outline(self._mean), None if self._exposure is None else outline(self._exposure))
+        sums = self._response.sums
+        response = outline(self._response.value if sums is None else sums.stand_in())
+        return type(self)(response, None if self._exposure is None else outline(self._exposure))
 
     def downsample(self, factor: int, axis_name: str | None = None, weights: Map | None = None) -> Self:
         """Join pixels (their mean), or bins of one axis, see `lightpool.irf.reduced.joined_bins.joined_response`.
@@ -247,21 +307,23 @@ class IRFMap(KnownAttributes):
         weights : Map that multiplies the response before, optional
         """
         if axis_name is not None:
-            return type(self)(
-                joined_response(self, factor, axis_name, weights), joined_exposure(self, factor, axis_name)
+            energy_name = self.required_axes[-1]
+            joined = joined_response(
+                self.irf_map, self.exposure_map, factor, axis_name, self.summed_axes, energy_name, weights
             )
-        irf_map = self._irf_map.downsample(factor=factor, preserve_counts=False, weights=weights)
+            return type(self)(joined, joined_exposure(self.exposure_map, factor, axis_name))
+        irf_map = self.irf_map.downsample(factor=factor, preserve_counts=False, weights=weights)
         return self._with(irf_map, lambda exposure: exposure.downsample(factor=factor, preserve_counts=False))
 
-    def slice_by_idx(self, slices: dict[str, Any]) -> Self:
+    def slice_by_idx(self, slices: dict[str, slice | int]) -> Self:
         """Slice along axes by name; an integer drops the axis, axes not named are kept."""
-        irf_map = self._irf_map.slice_by_idx(slices=slices)
+        irf_map = self.irf_map.slice_by_idx(slices=slices)
         if "energy_true" not in slices:
             return self._with(irf_map, lambda exposure: exposure)
         part = {"energy_true": slices["energy_true"]}  # the exposure has one bin, or none, on the other axes
         return self._with(irf_map, lambda exposure: exposure.slice_by_idx(part))
 
-    def to_region_nd_map(self, region: Any) -> Self:
+    def to_region_nd_map(self, region: "RegionLike | None") -> Self:
         """Response in a region (the mean of its pixels) or at a position (the nearest pixel).
 
         Parameters
@@ -271,14 +333,14 @@ class IRFMap(KnownAttributes):
         if region is None:
             region = self.geom.center_skydir
         return self._with(
-            self._irf_map.to_region_nd_map(region=region, func=np.nanmean, method="nearest"),
+            self.irf_map.to_region_nd_map(region=region, func=np.nanmean, method="nearest"),
             lambda exposure: exposure.to_region_nd_map(region=region, func=np.nanmean, method="nearest"),
         )
 
-    def _with(self, irf_map: Map, change: Any) -> Self:
+    def _with(self, irf_map: Map, change: Callable[[Map], Map]) -> Self:
         return type(self)(irf_map, None if self._exposure is None else change(self._exposure))
 
-    def _nearest_valid_pixel(self, position: Any) -> tuple[float, float]:
+    def nearest_valid_pixel(self, position: SkyCoord) -> tuple[float, float]:
         """Pixel coordinates of a position, or of the nearest pixel with a response if there is none at it."""
         x, y = (pix.item() for pix in pixel_coordinates(self.geom, position))
         mask = to_host(self.mask_safe_image.data)  # host: one small image decides where to look
@@ -295,43 +357,100 @@ class IRFMap(KnownAttributes):
     @classmethod
     def from_hdulist(
         cls,
-        hdulist: Any,
+        hdulist: HDUList,
         hdu: str | int | None = None,
         hdu_bands: str | None = None,
         exposure_hdu: str | int | None = None,
         exposure_hdu_bands: str | None = None,
         format: str = "gadf",
     ) -> "IRFMap":
-        """Take the response from HDUs, see `~lightpool.irf.reduced.irf_map_format.irf_map_from_hdulist`."""
-        return irf_map_from_hdulist(cls, hdulist, hdu, hdu_bands, exposure_hdu, exposure_hdu_bands, format)
+        """Create the response from HDUs.
+
+        Parameters
+        ----------
+        hdulist : HDUList
+        hdu, exposure_hdu : name or number of the image HDUs, by default those of Gammapy; the exposure may be missing
+        hdu_bands, exposure_hdu_bands : name of the tables with the axes, by default as the image headers say
+        format : {"gadf"}
+
+        Returns
+        -------
+        response : IRFMap
+            Of the class that fits the axes in the file: with an axis ``energy``, an `EDispMap` becomes an
+            `EDispKernelMap` and a `PSFMap` a `RecoPSFMap`.
+
+        Raises
+        ------
+        MissingDataError
+            If the response HDU is missing.
+        FormatError
+            If the format is not "gadf", the axes of the map are not those of the response, an axis does not ascend, or
+            an axis, the response or the exposure has a unit of another kind.
+        """
+        parts = irf_map_from_hdulist(
+            cls.tag, cls.__name__, hdulist, hdu, hdu_bands, exposure_hdu, exposure_hdu_bands, format
+        )
+        kind = cls if parts.tag == cls.tag else cls.kinds[parts.tag]
+        return kind(parts.irf_map, parts.exposure)
 
     @classmethod
     def read(
         cls,
-        filename: Any,
+        filename: PathInput,
         format: str = "gadf",
         hdu: str | int | None = None,
         checksum: bool = False,
     ) -> "IRFMap":
-        """Read a response from a FITS file, whose checksums are verified if asked for."""
-        return read_irf_map(cls, filename, hdu, format, checksum)
+        """Read a response from a FITS file.
 
-    def to_hdulist(self, format: str = "gadf") -> Any:
-        """HDUs of the response and its exposure, after an empty primary one."""
-        return irf_map_to_hdulist(self, format)
+        Parameters
+        ----------
+        filename : str or Path
+        format : {"gadf"}
+        hdu : name or number of the image HDU, by default that of Gammapy
+        checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
+        """
+        file = read_fits(filename)
+        if hdu is None:
+            require_response(file, cls.tag, cls.__name__)
+        with parsing(filename):
+            hdulist = file.hdulist
+            if checksum:
+                verify_checksums(hdulist, file.source)
+            return cls.from_hdulist(hdulist, hdu=hdu, format=format)
+
+    def to_hdulist(self, format: str = "gadf") -> HDUList:
+        """Return the HDUs of the response and its exposure, after an empty primary one."""
+        return irf_map_to_hdulist(self.tag, self.irf_map, self.exposure_map, format)
 
     def write(
         self,
-        filename: Any,
+        filename: PathInput,
         overwrite: bool = False,
         format: str = "gadf",
         checksum: bool = False,
     ) -> None:
-        """Write the response to a FITS file, with checksums if asked for."""
-        write_irf_map(self, filename, overwrite, format, checksum)
+        """Write the response to a FITS file.
+
+        Parameters
+        ----------
+        filename : str or Path
+        overwrite : bool
+        format : {"gadf"}
+        checksum : bool, whether to put checksums into the headers
+        """
+        write_fits(self.to_hdulist(format), filename, overwrite=overwrite, checksum=checksum)
 
 
-def spectral_weights(energy_axis: Any, spectral_model: Any = None) -> NDArray[np.float64]:
+class SpectralModel(Protocol):
+    """Spectrum that can be integrated, such as those of Gammapy."""
+
+    def integral(self, energy_min: u.Quantity, energy_max: u.Quantity) -> u.Quantity:
+        """Integral between energies, arrays of the same shape."""
+        ...
+
+
+def spectral_weights(energy_axis: MapAxis, spectral_model: SpectralModel | None = None) -> NDArray[np.float64]:
     """Share of each energy bin in a spectrum, shape (n_energy,), of sum one.
 
     Parameters
@@ -348,6 +467,14 @@ def spectral_weights(energy_axis: Any, spectral_model: Any = None) -> NDArray[np
     return np.asarray(content / content.sum())
 
 
+def _product(mean: Map, exposure: Map) -> Array:
+    """Exposure times response."""
+    weight = exposure.data
+    if isinstance(weight, np.ndarray) and not weight.any():
+        return np.zeros(mean.geom.data_shape, weight.dtype)  # memory that nobody has touched
+    return mean.data * weight
+
+
 def _mean_of_sums(sums: Array, exposure: Array) -> Array:
     """Quotient: sums divided by exposure; zero where there is no exposure, and where the quotient is not finite."""
     xp = array_namespace(sums)
@@ -362,7 +489,7 @@ def _mean_of_sums(sums: Array, exposure: Array) -> Array:
     return in_blocks(part, sums.shape[0], n_bytes, device_of(sums))
 
 
-def _without_energy(weights: Map | None) -> Any:
+def _without_energy(weights: Map | None) -> Map | None:
     """Weights for the exposure: those in any of the reconstructed energies."""
     if weights is None or "energy" not in weights.geom.axes.names:
         return weights

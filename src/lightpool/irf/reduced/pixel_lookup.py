@@ -60,17 +60,20 @@ def gather_linear(data: Array, x: Floats, y: Floats) -> Array:
     values : array of float64, shape (..., *x.shape), on the device of ``data``
     """
     xp = array_namespace(data)
-    place = device_of(data)
+    device = device_of(data)
     *lead, n_y, n_x = data.shape
     flat = xp.reshape(data, (*lead, n_y * n_x))
     along_x, along_y = _corners(np.ravel(x), n_x), _corners(np.ravel(y), n_y)
     corners = [(in_y, in_x) for in_y in along_y for in_x in along_x]
-    index = to_device(np.stack([index_y * n_x + index_x for (index_y, _), (index_x, _) in corners]), place)
-    weight = to_device(np.stack([weight_y * weight_x for (_, weight_y), (_, weight_x) in corners]), place)
-    values = None
-    for i in range(len(corners)):
-        part = as_dtype(xp.take(flat, index[i, :], axis=-1), "float64") * weight[i, :]
-        values = part if values is None else values + part
+    index = to_device(np.stack([index_y * n_x + index_x for (index_y, _), (index_x, _) in corners]), device)
+    weight = to_device(np.stack([weight_y * weight_x for (_, weight_y), (_, weight_x) in corners]), device)
+
+    def part(i: int) -> Array:
+        return as_dtype(xp.take(flat, index[i, :], axis=-1), "float64") * weight[i, :]
+
+    values = part(0)
+    for i in range(1, len(corners)):
+        values = values + part(i)
     return xp.reshape(values, (*lead, *np.shape(x)))
 
 

@@ -13,7 +13,7 @@ from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.attributes import KnownAttributes
 from lightpool.irf.reduced.cumulative import finite_or_zero
 from lightpool.irf.reduced.irf_map import spectral_weights
-from lightpool.maps import Map, MapAxis
+from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 __all__ = ["PSFKernel", "kernel_from_profiles"]
 
@@ -82,7 +82,7 @@ class PSFKernel(KnownAttributes):
         keepdims : bool, whether an energy axis of one bin is kept
         """
         kernel = self._psf_kernel_map
-        axis = next(axis for axis in kernel.geom.axes if "energy" in axis.name)
+        axis = next(axis for axis in kernel.geom.axes if isinstance(axis, MapAxis) and "energy" in axis.name)
         weights = spectral_weights(axis, spectral_model)
         if exposure is not None:
             exposure = u.Quantity(exposure).value
@@ -163,10 +163,11 @@ def kernel_from_profiles(
     return PSFKernel(Map.from_geom(target, data=xp.stack(images), device=device_of(profiles)))
 
 
-def _separation(geom: Any, center: Any, place: Device | None = None) -> Array:
+def _separation(geom: WcsGeom, center: WcsGeom | RegionGeom, device: Device | None = None) -> Array:
     """Distance of the pixels of an image from the centre of another, in rad."""
     direction = center.center_skydir.transform_to(geom.frame)
-    return geom.separation_array(direction.data.lon.rad, direction.data.lat.rad, place)
+    distance: Array = geom.separation_array(float(direction.data.lon.rad), float(direction.data.lat.rad), device)
+    return distance
 
 
 def _profile_at(profile: Array, pix: Array) -> Array:

@@ -52,18 +52,23 @@ class PSFMap(IRFMap):
         super().__init__(psf_map, exposure_map)
 
     @property
-    def psf_map(self) -> Any:
+    def psf_map(self) -> Map:
         """The response itself."""
-        return self._irf_map
+        return self.irf_map
 
     @psf_map.setter
     def psf_map(self, psf_map: Map) -> None:
-        self._irf_map = psf_map
+        self.irf_map = psf_map
 
     @property
     def energy_name(self) -> str:
         """Name of the energy axis."""
         return self.required_axes[-1]
+
+    @property
+    def energy_axis(self) -> MapAxis:
+        """Energy axis."""
+        return self.geom.axes["energy" if self.energy_name == "energy" else "energy_true"]
 
     def normalize(self) -> None:
         """Make the integral over the sphere one, in place."""
@@ -116,7 +121,7 @@ class PSFMap(IRFMap):
         psf, exposure = self.psf_map, self._required_exposure()
         axis = psf.geom.axes.index_data(self.energy_name)
         xp = array_namespace(psf.data)
-        shares = spectral_weights(psf.geom.axes[self.energy_name], spectral_model)
+        shares = spectral_weights(self.energy_axis, spectral_model)
         share = to_device(shares, psf.device, dtype=dtype_name(psf.data))
         weighted = exposure.data * xp.reshape(share, (-1,) + (1,) * (psf.data.ndim - axis - 1))
         total = xp.sum(weighted, axis=axis, keepdims=True)
@@ -128,7 +133,7 @@ class PSFMap(IRFMap):
         )
         image = type(self)(new, new_exposure)
         if not keepdims:  # no longer a response of these axes, but what is left of it has the same kind, as in Gammapy
-            image._mean, image._exposure = (
+            image.irf_map, image.exposure_map = (
                 item.sum_over_axes(axes_names=[self.energy_name], keepdims=False) for item in (new, new_exposure)
             )
         return image
@@ -153,7 +158,7 @@ class PSFMap(IRFMap):
         containment : Quantity without unit, on the host; at least of one dimension, as in Gammapy
             0 beyond the edges of the energy axis, where there is no PSF.
         """
-        rad_axis, energy_axis = self.geom.axes["rad"], self.geom.axes[self.energy_name]
+        rad_axis, energy_axis = self.geom.axes["rad"], self.energy_axis
         rad = np.asarray(u.Quantity(rad).to_value(rad_axis.unit), dtype=np.float64)
         energy = u.Quantity(energy_true)
         profiles, rad, (energy_value,) = self._profiles_at(position, rad, energy.to_value(energy_axis.unit))
@@ -162,7 +167,7 @@ class PSFMap(IRFMap):
         content = mixed * self._ring_areas()[:, np.newaxis]
         share = integral_weights(rad.ravel(), rad_axis.edges_value, rad_axis.interp)
         edges, energy_value = energy_axis.edges_value, energy_value.ravel()
-        contained = np.sum(content * share.T, axis=0)
+        contained = np.sum(to_host(content) * to_host(share).T, axis=0)  # host: computed there
         contained = np.where((energy_value >= edges[0]) & (energy_value <= edges[-1]), contained, 0.0)
         return u.Quantity(contained.reshape(rad.shape or (1,)), "")
 
@@ -179,12 +184,12 @@ class PSFMap(IRFMap):
         -------
         radius : Quantity of the shape to which the arguments broadcast, at least of one dimension, on the host
         """
-        rad_axis, energy_axis = self.geom.axes["rad"], self.geom.axes[self.energy_name]
+        rad_axis, energy_axis = self.geom.axes["rad"], self.energy_axis
         energy = u.Quantity(energy_true).to_value(energy_axis.unit)
         profiles, fraction, (energy,) = self._profiles_at(position, fraction, energy, zero_outside=True)
         contained = self._contained(profiles, energy.ravel())
         radius = self._radius_of(contained, fraction.ravel())
-        return u.Quantity(radius.reshape(fraction.shape or (1,)), rad_axis.unit)
+        return u.Quantity(np.reshape(to_host(radius), fraction.shape or (1,)), rad_axis.unit)  # host: computed there
 
     def containment_radius_map(self, energy_true: Any, fraction: float = 0.68) -> Map:
         """Containment radius in every pixel, see `containment_radius`.
@@ -196,7 +201,7 @@ class PSFMap(IRFMap):
         """
         data = as_dtype(self.psf_map.data, "float64")
         xp = array_namespace(data)
-        energy_axis = self.geom.axes[self.energy_name]
+        energy_axis = self.energy_axis
         energy = np.reshape(u.Quantity(energy_true).to_value(energy_axis.unit), (1,))
         contained = self._contained(xp.reshape(data, (*data.shape[:2], -1)), energy)
         radius = self._radius_of(contained, xp.full_like(contained[0, ...], fraction))
@@ -207,9 +212,9 @@ class PSFMap(IRFMap):
 
     def profile(self, energy_true: u.Quantity, position: Any = None) -> u.Quantity:
         """PSF against ``rad`` at one energy and position (by default the centre of the map), shape (n_rad,)."""
-        axis = self.geom.axes[self.energy_name]
+        axis = self.energy_axis
         profiles, energy, _ = self._profiles_at(position, u.Quantity(energy_true).to_value(axis.unit))
-        return u.Quantity(_mix(finite_or_zero(profiles), _pixel_basis(axis, energy.ravel()))[:, 0], self._mean.unit)
+        return u.Quantity(_mix(finite_or_zero(profiles), _pixel_basis(axis, energy.ravel()))[:, 0], self.irf_map.unit)
 
     def _profiles_at(
         self, position: Any, first: Any, *others: Any, zero_outside: bool = False
@@ -229,7 +234,7 @@ class PSFMap(IRFMap):
 
     def _ring_areas(self) -> Floats:
         axis = self.geom.axes["rad"]
-        to_plain = (self._mean.unit * axis.unit**2).to("")
+        to_plain = (self.irf_map.unit * axis.unit**2).to("")
         return np.asarray(ring_areas(axis.edges_value, axis.center_value) * to_plain)
 
     def _contained(self, profiles: Array, energy: Floats) -> Array:
@@ -244,7 +249,7 @@ class PSFMap(IRFMap):
         -------
         contained : array of float, shape (n_rad, n_point)
         """
-        mixed = _mix(profiles, _energy_basis(self.geom.axes[self.energy_name], energy))
+        mixed = _mix(profiles, _energy_basis(self.energy_axis, energy))
         xp = array_namespace(mixed)
         area = to_device(self._ring_areas(), device_of(mixed))
         return finite_or_zero(xp.cumulative_sum(mixed * area[:, None], axis=0))
@@ -276,8 +281,8 @@ class PSFMap(IRFMap):
         """
         if geom.is_region:
             geom = geom.to_wcs_geom()
-        x, y = self._nearest_valid_pixel(self.geom.center_skydir if position is None else position)
-        energy_axis, rad_axis = self.geom.axes[self.energy_name], self.geom.axes["rad"]
+        x, y = self.nearest_valid_pixel(self.geom.center_skydir if position is None else position)
+        energy_axis, rad_axis = self.energy_axis, self.geom.axes["rad"]
         energy = geom.axes[self.energy_name].center.to_value(energy_axis.unit)
         profiles = gather_linear(finite_or_zero(self.psf_map.data), np.asarray([x]), np.asarray([y]))
         contained = self._contained(np.broadcast_to(to_host(profiles), (*profiles.shape[:2], len(energy))), energy)
@@ -286,7 +291,7 @@ class PSFMap(IRFMap):
             for share in (containment, 0.68)
         )
         if max_radius is not None:
-            radii = np.minimum(radii, u.Quantity(max_radius))
+            radii = u.Quantity(np.minimum(radii, u.Quantity(max_radius)))
         oversampling = precision_factor / (2 * radii_68 / geom.pixel_scales.max()).to_value("")
         mixed = _mix(profiles, _pixel_basis(energy_axis, energy))
         return kernel_from_profiles(
@@ -376,7 +381,7 @@ def _energy_basis(axis: MapAxis, energy: Floats) -> Floats:
     """Weights of a table in energy: linear in its scale between centres, zero beyond the edges."""
     nodes = scale_values(axis.center_value, axis.interp)
     edges = axis.edges_value
-    basis = hat_basis(scale_values(energy, axis.interp), nodes, -np.inf, np.inf)
+    basis = np.asarray(hat_basis(scale_values(energy, axis.interp), nodes, -np.inf, np.inf))
     return np.asarray(np.where((energy >= edges[0]) & (energy <= edges[-1]), basis, 0.0))
 
 

@@ -12,6 +12,7 @@ from lightpool.arrays import Device, array_namespace, binary_dilation, disk_kern
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.kernels.connected_pixels import select_connected
 from lightpool.datasets import MapDataset
+from lightpool.datasets.geometries import pixels_of
 from lightpool.makers.core import Described, checked_angle
 from lightpool.makers.excess import ExcessMapEstimator
 from lightpool.maps import Map, Maps, WcsGeom, WcsNDMap
@@ -160,7 +161,7 @@ class ExclusionMaskFinder(Described):
         runs = _bare([datasets] if isinstance(datasets, MapDataset) else list(datasets))
         if maker is not None and not hasattr(maker, "exclusion_mask"):
             raise TypeError(f"a {type(maker).__name__} has no exclusion_mask; RingBackgroundMaker is a maker that has")
-        geom = runs[0].counts.geom if geom is None else geom
+        geom = pixels_of(runs[0].required("counts")) if geom is None else geom
         mask = _first_mask(maker, geom.to_image(), runs[0].device)
         n_excluded: list[int] = []
         is_stable = False
@@ -228,7 +229,7 @@ def _measured(runs: list[MapDataset], maker: MakerWithExclusion | None, mask: Ma
         maker = copy.copy(maker)
         maker.exclusion_mask = mask
     made = [run if maker is None else maker.run(_bare([run])[0]) for run in runs]
-    if len(made) == 1 and made[0].counts.geom == geom:
+    if len(made) == 1 and made[0].required("counts").geom == geom:
         return made[0]
     with use_device(made[0].device):
         stacked = type(made[0]).from_geoms(geom=geom, name="stacked")

@@ -76,7 +76,7 @@ class FoVBackgroundMaker(Maker):
 
     def make_exclusion_mask(self, dataset: MapDataset) -> Map:
         """Return the exclusion mask on the geometry and the device of a dataset; True everywhere if there is none."""
-        geom, device = dataset._geom, dataset.device
+        geom, device = dataset.geom, dataset.device
         if self.exclusion_mask is None:
             ones = device.xp.ones(geom.data_shape, dtype=device.xp.bool, device=device.handle)
             return Map.from_geom(geom, data=ones, device=device)
@@ -98,7 +98,7 @@ class FoVBackgroundMaker(Maker):
             The same dataset. If no norm can be determined, its ``mask_safe`` is False everywhere, with a warning.
         """
         check_run(self.tag, dataset, observation, needs_observation=False)
-        if isinstance(dataset._geom, RegionGeom):
+        if isinstance(dataset.geom, RegionGeom):
             raise TypeError(
                 "FoVBackgroundMaker needs a dataset on a sky map, got one on a region; "
                 "for regions use ReflectedRegionsBackgroundMaker"
@@ -120,7 +120,7 @@ class FoVBackgroundMaker(Maker):
         return dataset
 
     def _fit(self, dataset: MapDataset, sums: "_Sums") -> None:
-        device, axis = dataset.device, dataset.counts.geom.axes["energy"]
+        device, axis = dataset.device, dataset.required("counts").geom.axes["energy"]
         # host: a fit needs the counts and the background per energy
         counts, template, background = to_host(device.xp.stack([sums.counts, sums.template, sums.background]))
         reason = self._limits.broken_by(float(counts.sum()), float(background.sum()))
@@ -128,7 +128,7 @@ class FoVBackgroundMaker(Maker):
             reason = fit_norm(_spectral_model(dataset), axis.center, counts, template)
         if reason is not None:
             _warn(dataset.name, reason)
-            dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=device)
+            dataset.mask_safe = Map.from_geom(dataset.geom, dtype=bool, device=device)
 
     def _scale(self, dataset: MapDataset, sums: "_Sums") -> None:
         """Compute the norm on the device of the dataset; it is copied from there when it is needed."""
@@ -149,7 +149,7 @@ class FoVBackgroundMaker(Maker):
         if dataset.mask_safe is not None and not numbers.is_read:
             dataset.mask_safe = dataset.mask_safe.copy(data=dataset.mask_safe.data & enough)
         elif limits.broken_by(*numbers.numbers[2:]) is not None:
-            dataset.mask_safe = Map.from_geom(dataset._geom, dtype=bool, device=device)
+            dataset.mask_safe = Map.from_geom(dataset.geom, dtype=bool, device=device)
 
     @property
     def _limits(self) -> "_Limits":
@@ -219,7 +219,7 @@ class _Sums:
 
 def _sums_per_energy(dataset: MapDataset, exclusion: Map) -> _Sums:
     masks = [mask.data for mask in (exclusion, dataset.mask_safe, dataset.mask_fit) if mask is not None]
-    sums = sums_in_masks([dataset.counts.data, dataset.background.data], masks)
+    sums = sums_in_masks([dataset.required("counts").data, dataset.required("background").data], masks)
     counts, template = sums[0, ...], sums[1, ...]
-    energy = dataset.counts.geom.axes["energy"].center
+    energy = dataset.required("counts").geom.axes["energy"].center
     return _Sums(counts, template, template * _spectral_model(dataset).evaluate_on(energy, dataset.device))

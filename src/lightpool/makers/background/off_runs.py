@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import astropy.units as u
 import numpy as np
@@ -13,6 +13,7 @@ from lightpool.arrays import array_namespace, fov_matrix, frame_matrix, lonlat, 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
+from lightpool.datasets.geometries import pixels_of
 from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, safe_with_off
 from lightpool.makers.fov_rotation import turns_against_the_sky
 from lightpool.makers.map import MapDatasetMaker
@@ -114,7 +115,7 @@ class OffRunsBackgroundMaker(Maker):
             With the same name. Pixels without OFF acceptance are masked: all, with a warning, if no run matches.
         """
         observation = self._checked(dataset, observation)
-        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
+        geom, device, precision = dataset.required("counts").geom, dataset.device, dataset.precision
         counts_off = Map.from_geom(geom, dtype=precision, device=device)
         acceptance_off = Map.from_geom(geom, dtype=precision, device=device)
         runs = self.matching(observation)
@@ -122,7 +123,10 @@ class OffRunsBackgroundMaker(Maker):
             counts, acceptance = self._counts(off, observation, dataset), self._acceptance(off, observation, dataset)
             if self.exclusion_mask is not None:
                 kept = _kept_pixels(
-                    self.exclusion_mask.to(device), geom, observation.pointing_radec, off.pointing_radec
+                    self.exclusion_mask.to(device),
+                    cast("WcsGeom", geom),
+                    observation.pointing_radec,
+                    off.pointing_radec,
                 )
                 counts, acceptance = counts * kept, acceptance * kept
             counts_off, acceptance_off = counts_off + counts, acceptance_off + acceptance
@@ -131,7 +135,7 @@ class OffRunsBackgroundMaker(Maker):
         livetime = observation.observation_live_time_duration.to_value("s")
         on_off = MapDatasetOnOff.from_map_dataset(
             dataset,
-            acceptance=dataset.background if self.acceptance == "background" else livetime,
+            acceptance=dataset.required("background") if self.acceptance == "background" else livetime,
             acceptance_off=acceptance_off,
             counts_off=counts_off,
             name=dataset.name,
@@ -159,13 +163,13 @@ class OffRunsBackgroundMaker(Maker):
         # From directions in ICRS to the field of view of the OFF run, and back from that of the ON run.
         turn = _matrix(observation.pointing_radec).T @ _matrix(off.pointing_radec)
         lon, lat = lonlat(rotate(turn, unit_vectors(arrays["lon"], arrays["lat"])))
-        counts: Map = Map.from_geom(dataset.counts.geom, dtype=dataset.precision, device=dataset.device)
+        counts: Map = Map.from_geom(dataset.required("counts").geom, dtype=dataset.precision, device=dataset.device)
         positions = SkyCoord(lon, lat, unit="rad", frame="icrs")
         counts.fill_by_coord({"skycoord": positions, "energy": u.Quantity(arrays["energy"], "TeV", copy=False)})
         return counts
 
     def _acceptance(self, off: Observation, observation: Observation, dataset: MapDataset) -> Map:
-        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
+        geom, device, precision = dataset.required("counts").geom, dataset.device, dataset.precision
         if self.acceptance == "livetime":
             livetime = off.observation_live_time_duration.to_value("s")
             return Map.from_geom(geom, data=float(livetime), dtype=precision, device=device)
@@ -193,7 +197,7 @@ def _kept_pixels(mask: WcsNDMap, geom: WcsGeom, pointing: SkyCoord, pointing_off
     vectors = rotate(_matrix(pointing_off).T, geom.offset_vectors(pointing, mask.device))
     if mask.geom.frame != "icrs":
         vectors = rotate(frame_matrix("icrs", mask.geom.frame), vectors)
-    x, y = mask.geom.sky_to_pix_array(*lonlat(vectors))
+    x, y = pixels_of(mask).sky_to_pix_array(*lonlat(vectors))
     xp = array_namespace(x, y)
     n_y, n_x = mask.geom.data_shape[-2:]
     inside = (x >= -0.5) & (x < n_x - 0.5) & (y >= -0.5) & (y < n_y - 0.5)  # False for NaN

@@ -59,7 +59,7 @@ class PhaseBackgroundMaker(Maker):
         return self._counts(dataset, observation, self.off_phase)
 
     def _counts(self, dataset: MapDataset, observation: Observation, phases: list[Interval]) -> Map:
-        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
+        geom, device, precision = dataset.required("counts").geom, dataset.device, dataset.precision
         counts: Map = Map.from_geom(geom, dtype=precision, device=device)
         for phase in phases:
             events = observation.required("events").select_parameter(self.phase_column_name, phase)

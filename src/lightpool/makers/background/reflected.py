@@ -79,7 +79,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         acceptance_off : RegionNDMap
             The number of regions; 0 if there are too few.
         """
-        geom, device, precision = dataset.counts.geom, dataset.device, dataset.precision
+        geom, device, precision = dataset.required("counts").geom, dataset.device, dataset.precision
         if not isinstance(geom, RegionGeom):
             raise TypeError(
                 f"ReflectedRegionsBackgroundMaker needs a dataset on a RegionGeom, got one on a {type(geom).__name__}; "
@@ -141,7 +141,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         )
         if counts_off is None:
             found.counts_off = None
-            found.mask_safe = RegionNDMap.from_geom(dataset.counts.geom, data=False, device=dataset.device)
+            found.mask_safe = RegionNDMap.from_geom(dataset.required("counts").geom, data=False, device=dataset.device)
             log.warning("dataset %s: without OFF counts its mask_safe is False everywhere", dataset.name)
         return found
 

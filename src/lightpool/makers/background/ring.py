@@ -14,6 +14,7 @@ from lightpool.arrays.devices.precision import DTYPES
 from lightpool.arrays.kernels.rings import Ring, adaptive_ring_sums, ring_sums
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
+from lightpool.datasets.geometries import pixels_of
 from lightpool.errors import GeometryError
 from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, safe_with_off
 from lightpool.maps import Map, WcsGeom, WcsNDMap
@@ -65,11 +66,11 @@ class _RingMaker(Maker):
 
     def _off_images(self, dataset: MapDataset) -> tuple[Array, Array, Array]:
         """Return counts and background, zero in excluded pixels, and the background in all pixels."""
-        counts, background = dataset.counts.data, _background_of(dataset).data
+        counts, background = dataset.required("counts").data, _background_of(dataset).data
         xp = array_namespace(counts, background)
         keep = xp.isfinite(background) & xp.isfinite(counts)
         if self.exclusion_mask is not None:
-            keep = keep & _exclusion_on(self.exclusion_mask.to(dataset.device), dataset.counts.geom)
+            keep = keep & _exclusion_on(self.exclusion_mask.to(dataset.device), pixels_of(dataset.required("counts")))
         zero = xp.zeros_like(background)
         return xp.where(keep, counts, zero), xp.where(keep, background, zero), background
 
@@ -103,7 +104,7 @@ class RingBackgroundMaker(_RingMaker):
 
     def kernel(self, image: WcsNDMap) -> NDArray[np.float64]:
         """Return the ring on the pixels of a map, 1 or 0, on the host."""
-        return self._ring(image.geom).kernel()
+        return self._ring(pixels_of(image)).kernel()
 
     def _ring(self, geom: WcsGeom) -> Ring:
         scale = geom.pixel_scales[0]
@@ -200,7 +201,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
 
     def kernels(self, image: WcsNDMap) -> list[NDArray[np.float64]]:
         """Return the rings on the pixels of a map, 1 or 0, on the host, in the order in which they are tried."""
-        return [ring.kernel() for ring in self._rings(image.geom)]
+        return [ring.kernel() for ring in self._rings(pixels_of(image))]
 
     def _rings(self, geom: WcsGeom) -> list[Ring]:
         scale = geom.pixel_scales[0]
@@ -270,7 +271,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
 
 def _maps_like(dataset: MapDataset, data: dict[str, Array]) -> dict[str, Map]:
     """Return maps on the geometry of the counts, in the precision of the dataset; sums over rings are float64."""
-    geom, dtype = dataset.counts.geom, DTYPES[dataset.precision]
+    geom, dtype = dataset.required("counts").geom, DTYPES[dataset.precision]
     return {
         name: Map.from_geom(geom, data=as_dtype(values, dtype), device=dataset.device) for name, values in data.items()
     }
@@ -291,8 +292,8 @@ def _geom_of(dataset: MapDataset) -> WcsGeom:
             f"dataset {dataset.name!r} has no {missing} to sum in rings; "
             "run MapDatasetMaker with 'counts' and 'background' in its selection first"
         )
-    geom: WcsGeom = dataset.counts.geom
-    other: WcsGeom = dataset.background.geom
+    geom: WcsGeom = pixels_of(dataset.counts)
+    other: WcsGeom = pixels_of(dataset.background)
     if geom.is_region:
         raise TypeError(
             f"dataset {dataset.name!r} is on a region and has no pixels for a ring; "
