@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Mapping
-from typing import Any
 
 from lightpool.fits import FileKind, FitsFile, read_fits, require_kind
 from lightpool.irf.reduced.energy_dispersion import EnergyDispersion2D
@@ -14,6 +13,7 @@ from lightpool.irf.tables.irf import IRF
 from lightpool.irf.tables.psf_parametric import EnergyDependentMultiGaussPSF, PSFKing
 from lightpool.irf.tables.psf_table import PSF3D
 from lightpool.irf.tables.rad_max import RadMax2D
+from lightpool.typing import PathInput
 
 __all__ = ["IRF_CLASSES", "irf_class", "load_irf_dict_from_file"]
 
@@ -35,17 +35,17 @@ IRF_CLASSES: dict[str, type[IRF]] = {
 """Classes of response tables by their name in GADF, in small letters (``HDU_CLASS`` of an index)."""
 
 
-def irf_class(header: Mapping[str, Any]) -> tuple[str, type[IRF]] | None:
-    """Kind ("aeff", "edisp", "psf", "bkg", "rad_max") and class of a table, from its header; None if not known."""
+def irf_class(header: Mapping[str, object]) -> tuple[str, type[IRF]] | None:
+    """Return kind ("aeff", "edisp", "psf", "bkg", "rad_max") and class of a table; None if the header tells neither."""
     found = find_class(header)
     return None if found is None else (found[0], IRF_CLASSES[found[1]])
 
 
-def load_irf_dict_from_file(filename: Any) -> dict[str, Any]:
-    """Responses of a file, by kind: "aeff", "edisp", "psf", "bkg", "rad_max".
+def load_irf_dict_from_file(filename: PathInput | FitsFile) -> dict[str, IRF]:
+    """Return the responses of a file, by kind: "aeff", "edisp", "psf", "bkg", "rad_max".
 
     Of several tables of one kind the first is taken, with a warning. For point-like responses without a table of the
-    directional cut, the one of the keyword RAD_MAX is given.
+    directional cut, the one of the keyword RAD_MAX is returned.
 
     Parameters
     ----------
@@ -53,7 +53,7 @@ def load_irf_dict_from_file(filename: Any) -> dict[str, Any]:
     """
     file = filename if isinstance(filename, FitsFile) else read_fits(filename)
     require_kind(file, "load_irf_dict_from_file", FileKind.IRF, FileKind.EVENTS, takes_unknown=True)
-    found: dict[str, Any] = {}
+    found: dict[str, IRF] = {}
     is_pointlike = False
     for number, name in enumerate(file.names):
         header = file.values(number)
