@@ -16,10 +16,10 @@ struct Window {
     double number;
 };
 
-__device__ inline double number_at(const void* values, i64 type, i64 place) {
-    if (type == AS_DOUBLE) return static_cast<const double*>(values)[place];
-    if (type == AS_FLOAT) return static_cast<const float*>(values)[place];
-    return static_cast<const bool*>(values)[place] ? 1.0 : 0.0;
+__device__ inline double number_at(const void* values, i64 type, i64 index) {
+    if (type == AS_DOUBLE) return static_cast<const double*>(values)[index];
+    if (type == AS_FLOAT) return static_cast<const float*>(values)[index];
+    return static_cast<const bool*>(values)[index] ? 1.0 : 0.0;
 }
 
 template <class T>

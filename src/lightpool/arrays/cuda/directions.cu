@@ -1,4 +1,4 @@
-// Directions of pixels, and what is worked out from directions. Vectors are stored as (3, n), one row a coordinate.
+// Directions of pixels, and quantities that are computed from directions. Vectors are stored as (3, n), one row a coordinate.
 
 #include "common.cuh"
 #include "projections.cuh"

@@ -66,7 +66,7 @@ def dtype_name(x: HasDType) -> str:
 # By type: data types of different libraries must not be compared.
 @lru_cache(maxsize=64, typed=True)
 def _dtype_name(dtype: DType) -> str:
-    return str(getattr(dtype, "__name__", dtype)).rpartition(".")[2]  # NumPy has classes beside its data types
+    return str(getattr(dtype, "__name__", dtype)).rpartition(".")[2]  # NumPy has scalar classes as well as data types
 
 
 def is_bool(x: HasDType) -> bool:

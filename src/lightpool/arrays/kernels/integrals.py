@@ -54,7 +54,7 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array
     Notes
     -----
     With s the points, u the exponents and t = u2 - u1, the integral is (s2 - s1) (exp(u2) - exp(u1)) / t. Where t is
-    small, the difference of the exponentials loses digits, and exp(u1) expm1(t) takes its place.
+    small, the difference of the exponentials loses digits, and exp(u1) expm1(t) is used instead.
     """
     xp = array_namespace(exponent)
     if not array_api_compat.is_numpy_namespace(xp):
