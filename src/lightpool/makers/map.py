@@ -12,6 +12,7 @@ from lightpool.arrays.devices.memory import keep_freed_memory
 from lightpool.arrays.devices.staging import Uploads
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, estimate_memory
+from lightpool.datasets.masks import all_true
 from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, PSFMap
 from lightpool.irf.projection.requests import announce
 from lightpool.makers.core import Maker, check_run, checked_angle
@@ -108,8 +109,7 @@ class MapDatasetMaker(Maker):
         # Not the responses: they may be stacked without ever standing in memory as a whole.
         estimate = estimate_memory(counts_geom, precision=precision)
         estimate.require(device, f"what {self.tag} makes of observation {observation.obs_id}")
-        everywhere = device.xp.ones(counts_geom.data_shape, dtype=device.xp.bool, device=device.handle)
-        made: _Made = {"mask_safe": Map.from_geom(counts_geom, data=everywhere, device=device)}
+        made: _Made = {"mask_safe": all_true(counts_geom, device)}
         if "counts" in self.selection:
             made["counts"] = self.make_counts(counts_geom, observation, device=device, precision=precision)
         else:

@@ -13,6 +13,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.kernels.connected_pixels import select_connected
 from lightpool.datasets import MapDataset
 from lightpool.datasets.geometries import pixels_of
+from lightpool.datasets.masks import all_true
 from lightpool.makers.core import Described, checked_angle
 from lightpool.makers.excess import ExcessMapEstimator
 from lightpool.maps import Map, Maps, WcsGeom, WcsNDMap
@@ -214,8 +215,7 @@ def _first_mask(maker: MakerWithExclusion | None, image: WcsGeom, device: Device
     """Return the mask of the maker as an image, or one that keeps all pixels."""
     given = None if maker is None else maker.exclusion_mask
     if given is None:
-        everywhere = device.xp.ones(image.data_shape, dtype=device.xp.bool, device=device.handle)
-        return Map.from_geom(image, data=everywhere, device=device)
+        return all_true(image, device)
     given = given.to(device)
     if not given.geom.is_image:
         given = given.reduce_over_axes(func=np.logical_and, keepdims=False)

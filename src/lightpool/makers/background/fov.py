@@ -12,6 +12,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.kernels.reductions import sums_in_masks
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
+from lightpool.datasets.masks import all_true
 from lightpool.datasets.models.background_models import FoVBackgroundModel, Models
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.background.norm_fit import fit_norm
@@ -78,8 +79,7 @@ class FoVBackgroundMaker(Maker):
         """Return the exclusion mask on the geometry and the device of a dataset; True everywhere if there is none."""
         geom, device = dataset.geom, dataset.device
         if self.exclusion_mask is None:
-            ones = device.xp.ones(geom.data_shape, dtype=device.xp.bool, device=device.handle)
-            return Map.from_geom(geom, data=ones, device=device)
+            return all_true(geom, device)
         return self.exclusion_mask.to(device).interp_to_geom(geom)
 
     def run(self, dataset: AnyDataset, observation: Observation | None = None) -> AnyDataset:
