@@ -1,4 +1,4 @@
-"""How much the array libraries differ: the main job, rings and spectra on each device, map by map.
+"""Differences between array libraries: the main job, rings and spectra on each device, map by map.
 
     python benchmarks/backends.py --data DIR [--devices torch cuda ...] [--page docs/backends.md]
 
@@ -154,12 +154,12 @@ def deviation(values: Any, expected: Any, *, floor: float = 0.0) -> float:
 
 
 def is_counted(name: str, expected: Any) -> bool:
-    """Whether a map holds masks or whole numbers of events, which must be equal."""
+    """Whether a map contains masks or counts, which must be equal."""
     return expected.dtype == bool or name in ("counts", "counts_off")
 
 
 def floor_of(name: str) -> float:
-    """Least value that a difference is divided by: 1 event or 1 standard deviation for maps that are differences."""
+    """Smallest value by which a difference is divided: 1 event or 1 sigma for maps that are differences."""
     return 1.0 if name in ("ts", "sqrt_ts", "npred_excess", "npred_excess_ul") else 0.0
 
 
@@ -197,8 +197,10 @@ def installed(name: str) -> bool:
 def main() -> int:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", type=Path, required=True, help="folder of hess-dl3-dr1")
-    parser.add_argument("--devices", nargs="+", default=available_devices(), help="all of this machine by default")
-    parser.add_argument("--page", type=Path, help="write the table between the marks of this page")
+    parser.add_argument(
+        "--devices", nargs="+", default=available_devices(), help="all devices of this machine by default"
+    )
+    parser.add_argument("--page", type=Path, help="write the table between the markers on this page")
     args = parser.parse_args()
     warnings.simplefilter("ignore")
     places = [(precision, device) for precision in ("double", "single") for device in args.devices]

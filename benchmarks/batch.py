@@ -1,4 +1,4 @@
-"""Batches: one process, one and two Dask workers; the same bits, the speed-up, and memory over the runs.
+"""Batches: one process, one and two Dask workers; identity of results, speed-up, and memory over the runs.
 
     pip install '.[batch]' matplotlib
     OMP_NUM_THREADS=1 python benchmarks/batch.py [--data DIR] [--runs 1000] [--chunk 50] [--repeat 3] [--output FOLDER]
@@ -128,7 +128,7 @@ class Memory:
 
 
 def bits_of(folder: Path) -> dict[str, str]:
-    """Hash of the data of each HDU of the results; headers tell when they were made."""
+    """Hash of the data of each HDU of the results, without headers, which contain times."""
     found = {}
     for path in sorted(folder.glob("*.fits*")):
         with fits.open(path) as hdus:
@@ -156,7 +156,7 @@ def run(job: dict[str, Any], way: str, folder: Path) -> dict[str, Any]:
         with memory.watched():
             result = run_batch(plan, executor, progress=progress)
         seconds = time.perf_counter() - start
-    print(f"  {way:18s}{seconds:8.1f} s{1e3 * seconds / len(plan.obs_ids):8.1f} ms a run, {result.n_failed} failed")
+    print(f"  {way:18s}{seconds:8.1f} s{1e3 * seconds / len(plan.obs_ids):8.1f} ms per run, {result.n_failed} failed")
     return {
         "seconds": seconds,
         "n_run": len(plan.obs_ids),
@@ -168,7 +168,7 @@ def run(job: dict[str, Any], way: str, folder: Path) -> dict[str, Any]:
 
 
 def compare(title: str, job: dict[str, Any], folder: Path, repeat: int) -> dict[str, Any]:
-    """Do a job in all ways; the bits must be the same."""
+    """Do a job in all ways; the results must be bit-identical."""
     print(title)
     rounds = [{way: run(job, way, folder / "out") for way in WAYS} for _ in range(repeat)]
     bits = [result.pop("bits") for each in rounds for result in each.values()]
@@ -177,7 +177,7 @@ def compare(title: str, job: dict[str, Any], folder: Path, repeat: int) -> dict[
     one, two = list(WAYS)[1:]
     speed_ups = [each[one]["seconds"] / each[two]["seconds"] for each in rounds]
     speed_up = statistics.median(speed_ups)
-    print(f"  the same bits in {len(bits[0])} HDUs; two workers are {speed_up:.2f} x as fast as one", end=" ")
+    print(f"  bit-identical in {len(bits[0])} HDUs; two workers are {speed_up:.2f} x as fast as one", end=" ")
     print(f"({min(speed_ups):.2f} to {max(speed_ups):.2f})")
     seconds = {way: [each[way]["seconds"] for each in rounds] for way in WAYS}
     about = {"title": title, "seconds": seconds, "speed_ups": speed_ups, "speed_up": speed_up, "n_hdu": len(bits[0])}
@@ -185,7 +185,7 @@ def compare(title: str, job: dict[str, Any], folder: Path, repeat: int) -> dict[
 
 
 def draw(result: dict[str, Any], path: Path) -> None:
-    """Draw memory over the runs."""
+    """Plot memory over the runs."""
     from matplotlib.figure import Figure
 
     figure = Figure(figsize=(8, 4))

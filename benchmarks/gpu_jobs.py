@@ -1,4 +1,4 @@
-"""The jobs of benchmarks/gpu.py: each gives plain figures, ready for JSON."""
+"""The jobs of benchmarks/gpu.py: each returns plain values, ready for JSON."""
 
 import os
 import time
@@ -75,7 +75,7 @@ def host_rates(runs: list[Any]) -> Figures:
 
 
 def main_job(field: Field, name: str, repeat: int) -> tuple[Figures, dict[str, Any]]:
-    """Time of a run, with files read anew and with files in memory, and what crosses; and the maps, on the host."""
+    """Time of a run, with files read anew and with files in memory, and its transfers; and the maps, on the host."""
     device, n_run = find_device(name), len(field.runs)
     clock, seconds = clock_of(device), defaultdict(list)
     with use_device(device):
@@ -115,7 +115,7 @@ def differences(maps: dict[str, Any], expected: dict[str, Any]) -> Figures:
 
 
 def stage_times(field: Field, name: str) -> Figures:
-    """Seconds a run in each stage, each on an idle device, files in memory."""
+    """Seconds per run in each stage, each on an idle device, files in memory."""
     device, laps = find_device(name), defaultdict(list)
     clock, inside = clock_of(device), False
 
@@ -153,7 +153,7 @@ def stage_times(field: Field, name: str) -> Figures:
 
 
 def bytes_to_move(field: Field) -> float:
-    """Bytes a run that no way of stacking can spare: the stack under a run is read and written once."""
+    """Bytes per run that no way of stacking can spare: the stack under a run is read and written once."""
     with use_device("cpu"):
         dataset = MapDataset.create(field.geom, energy_axis_true=field.energy_true)
         maker = DatasetsMaker([MapDatasetMaker()], stack_datasets=False, cutout_mode="partial", cutout_width="6 deg")
@@ -162,7 +162,7 @@ def bytes_to_move(field: Field) -> float:
 
 
 class Watch(Maker):
-    """Changes nothing; looks at time and memory now and then."""
+    """Changes nothing; samples time and memory."""
 
     tag = "Watch"
 

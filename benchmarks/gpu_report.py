@@ -1,4 +1,4 @@
-"""Writes what benchmarks/gpu.py has measured, as JSON and as a page of tables."""
+"""Write the measurements of benchmarks/gpu.py as JSON and as a page of tables."""
 
 import json
 from collections.abc import Iterable
@@ -9,7 +9,7 @@ Results = dict[str, Any]
 
 
 def write_results(results: Results, stem: Path) -> None:
-    """Write ``stem``.json and ``stem``.md, each whole or not at all."""
+    """Write ``stem``.json and ``stem``.md atomically."""
     stem.parent.mkdir(parents=True, exist_ok=True)
     for suffix, text in ((".json", json.dumps(results, indent=1) + "\n"), (".md", markdown(results))):
         file = stem.with_name(stem.name + suffix)
@@ -19,7 +19,7 @@ def write_results(results: Results, stem: Path) -> None:
 
 
 def markdown(results: Results) -> str:
-    """All tables for which there are figures."""
+    """All tables for which there are measurements."""
     parts = [heading(results["machine"])] if "machine" in results else []
     for title, make in (
         ("main job", main_table),
@@ -83,9 +83,9 @@ def main_table(results: Results) -> str:
         )
     head = [
         "device",
-        "ms a run",
+        "ms per run",
         "times as fast as the first",
-        "ms a run, files in memory",
+        "ms per run, files in memory",
         "to the device: arrays, kB",
     ]
     head += ["to the host: arrays, kB", "largest difference", "first time, s a run"]
@@ -107,7 +107,7 @@ def stage_table(results: Results) -> str:
             row.append(ms(stage["host, s"], 2) + (" w" if stage["waited"] else ""))
             if on_gpu:
                 row.append(ms(stage["device, s"], 3))
-    text = "## Stages, ms a run, files in memory\n\n" + table(head, rows)
+    text = "## Stages, ms per run, files in memory\n\n" + table(head, rows)
     if any(times["device, s a run"] is not None for times in devices.values()):
         text += (
             "\n\nHost: until the call returns (w: it waited for the device). Device: how long the device worked on it, "
@@ -163,7 +163,7 @@ def gammapy_line(results: Results) -> str:
     job = results["Gammapy"]
     times = {package: min(seconds) for package, seconds in job["seconds_a_run"].items()}
     return (
-        f"## Gammapy\n\nThe main job on the CPU, files read: Gammapy {ms(times['gammapy'], 0)} ms a run, lightpool "
+        f"## Gammapy\n\nThe main job on the CPU, files read: Gammapy {ms(times['gammapy'], 0)} ms per run, lightpool "
         f"{ms(times['lightpool'], 0)} ms."
     )
 

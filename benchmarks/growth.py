@@ -1,4 +1,4 @@
-"""How time and memory of lightpool grow with runs, pixels, energies and the size of a survey map.
+"""Growth of time and memory with runs, pixels, energies and the size of a survey map.
 
     OMP_NUM_THREADS=1 python benchmarks/growth.py [--runs 1000] [--output FOLDER]
 
@@ -51,12 +51,12 @@ def reduce(
 
 
 def series(store: Path, name: str, values: Sequence[Any], n_run: int = 4, repeat: int = 5) -> list[float]:
-    """Milliseconds a run for some values of one argument."""
+    """Milliseconds per run for some values of one argument."""
     found = []
     for value in values:
         seconds = min(reduce(store, n_run, **{name: value})[0] for _ in range(repeat))
         found.append(1e3 * seconds / n_run)
-        print(f"  {name} = {value}: {found[-1]:.1f} ms a run", flush=True)
+        print(f"  {name} = {value}: {found[-1]:.1f} ms per run", flush=True)
     return found
 
 
@@ -67,7 +67,7 @@ def measure(store: Path, most: int) -> dict[str, Any]:
     for n_run in runs:
         seconds, megabytes = min(reduce(store, n_run) for _ in range(5 if n_run <= 30 else 1))
         by_runs.append((1e3 * seconds / n_run, megabytes))
-        print(f"  {n_run} runs: {by_runs[-1][0]:.1f} ms a run, {megabytes:.0f} MB", flush=True)
+        print(f"  {n_run} runs: {by_runs[-1][0]:.1f} ms per run, {megabytes:.0f} MB", flush=True)
     sizes, true, widths = [0.12, 0.06, 0.03, 0.015, 0.0075], [5, 10, 20, 40, 80], [3.0, 5.0, 10.0, 20.0]
     return {
         "runs": {"n": runs, "ms": [ms for ms, _ in by_runs], "MB": [mb for _, mb in by_runs]},
@@ -83,7 +83,7 @@ def draw(found: dict[str, Any], path: Path) -> None:
     runs, pixels, energies, survey = (found[name] for name in ("runs", "pixels", "energies", "survey"))
     ax = axes[0, 0]
     ax.plot(runs["n"], runs["ms"], "o-", label="time a run")
-    ax.set(xscale="log", xlabel="runs", ylabel="ms a run", ylim=(0, None), title="Runs: flat")
+    ax.set(xscale="log", xlabel="runs", ylabel="ms per run", ylim=(0, None), title="Runs: flat")
     twin = ax.twinx()
     twin.plot(runs["n"], runs["MB"], "s--", color="tab:orange")
     twin.set(ylabel="resident memory [MB] (dashed)", ylim=(0, None))
@@ -92,12 +92,12 @@ def draw(found: dict[str, Any], path: Path) -> None:
         last = part["n"][-1], part["ms"][-1]
         ax.plot([part["n"][0], last[0]], [last[1] * part["n"][0] / last[0], last[1]], ":", label="linear")
         ax.set(
-            xscale="log", yscale="log", xlabel=label, ylabel="ms a run", title=f"{label.capitalize()}: at most linear"
+            xscale="log", yscale="log", xlabel=label, ylabel="ms per run", title=f"{label.capitalize()}: at most linear"
         )
         ax.legend()
     ax = axes[1, 1]
     ax.plot(survey["deg"], survey["ms"], "o-")
-    ax.set(xlabel="width of the map [deg]", ylabel="ms a run", ylim=(0, None), title="Survey: only the window counts")
+    ax.set(xlabel="width of the map [deg]", ylabel="ms per run", ylim=(0, None), title="Survey: only the window counts")
     for ax in axes.flat:
         ax.grid(alpha=0.3)
     figure.tight_layout()

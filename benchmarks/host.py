@@ -1,4 +1,4 @@
-"""What the host does before any array is worked on: imports, the command line, opening stores, reading files.
+"""Work of the host before any array is computed: imports, the command line, opening data stores, reading files.
 
     pip install '.[peer]'
     OMP_NUM_THREADS=1 python benchmarks/host.py [--data DIR] [--repeat 9] [--n-run 10000] [--json FILE]
@@ -80,7 +80,7 @@ def process_time(command: list[str], environment: dict[str, str]) -> float:
 
 
 def large_index(store: Path, folder: Path, n_run: int) -> Path:
-    """Index files of many runs, whose data files are not there: the rows of one run again and again."""
+    """Index files of many runs without data files: the rows of one run, repeated."""
     hdus, runs = Table.read(store / "hdu-index.fits.gz"), Table.read(store / "obs-index.fits.gz")
     one = hdus[hdus["OBS_ID"] == hdus["OBS_ID"][0]]
     numbers = np.arange(1, n_run + 1)
@@ -127,7 +127,7 @@ def open_stores(small: Path, large: Path, n_run: int, repeat: int) -> dict[str, 
 
 
 def reading(folder: Path, repeat: int) -> dict[str, Figures]:
-    """Reading four runs, ms a run: decompressing by zlib alone, opening the files, and all that a run holds."""
+    """Reading four runs, ms per run: decompressing by zlib alone, opening the files, and all that a run holds."""
     observations = DataStore.from_dir(folder).get_observations()[:4]
     numbers = [observation.obs_id for observation in observations]
     paths = [observation._parts["events"].path() for observation in observations]
@@ -215,7 +215,7 @@ def main() -> int:
     parser.add_argument("--data", type=Path, help="DL3 folder with index files; simulated by default")
     parser.add_argument("--repeat", type=int, default=9)
     parser.add_argument("--n-run", type=int, default=10_000, help="runs of the large index")
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     args = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})

@@ -102,7 +102,7 @@ def wrapped_stages(
 
 
 def forget_files(package: str) -> None:
-    """Drop the files that lightpool keeps open, so that each repetition reads them anew."""
+    """Clear the file cache of lightpool, so that each repetition reads the files anew."""
     if package == "lightpool":
         importlib.import_module("lightpool.data.files.file_cache").FILE_CACHE.clear()
 
@@ -273,7 +273,7 @@ class AdaptiveRing(Ring):
 
 
 def floor(job: Job, result: Any) -> dict[str, float]:
-    """Seconds a run that decompressing and moving memory take at least."""
+    """Seconds per run that decompressing and moving memory take at least."""
     files = {path for observation in job.names["DataStore"].from_dir(job.data).get_observations(job.runs)
              for path in observation.files}  # fmt: skip
     packed = [path.read_bytes() for path in files]
@@ -310,7 +310,7 @@ def _arrays(result: Any) -> list[Any]:
 
 
 class Runner:
-    """A process in which a package does a job, so that neither package meets what the other leaves in memory."""
+    """A process in which a package does a job, so that neither package is affected by the memory of the other."""
 
     job: ClassVar[Job]
 
@@ -337,13 +337,13 @@ class Runner:
 
     @classmethod
     def seconds(cls) -> float:
-        """Seconds a run."""
+        """Seconds per run."""
         forget_files(cls.job.package)
         return _seconds(cls.job) / cls.job.n_run
 
     @classmethod
     def stages(cls) -> dict[str, float]:
-        """Seconds a run in each stage."""
+        """Seconds per run in each stage."""
         forget_files(cls.job.package)
         with timed_stages(cls.job.package) as seconds, tempfile.TemporaryDirectory() as folder:
             result = cls.job()
@@ -372,7 +372,7 @@ def compare(kind: type[Job], data: Path, repeat: int) -> dict[str, Any]:
     for run in runners.values():
         run.end()
     ratios = [slow / fast for fast, slow in zip(times["lightpool"], times["gammapy"], strict=True)]
-    print(f"\n{kind.title}: counts {counts['lightpool']:.0f}, medians of {repeat}, milliseconds a run")
+    print(f"\n{kind.title}: counts {counts['lightpool']:.0f}, medians of {repeat}, milliseconds per run")
     rows = {"whole job": {package: statistics.median(values) for package, values in times.items()}}
     for name in STAGES:
         rows[name] = {p: statistics.median(s.get(name, 0.0) for s in stages[p]) for p in PACKAGES}
@@ -399,7 +399,7 @@ def main() -> int:
     parser.add_argument("--cta", type=Path, help="folder of cta-1dc")
     parser.add_argument("--repeat", type=int, default=5)
     parser.add_argument("--jobs", nargs="+", choices=list(JOBS), default=list(JOBS))
-    parser.add_argument("--json", type=Path, help="write the figures to this file too")
+    parser.add_argument("--json", type=Path, help="also write the measurements to this file")
     args = parser.parse_args()
     if hasattr(os, "sched_setaffinity"):
         os.sched_setaffinity(0, {min(os.sched_getaffinity(0))})
