@@ -132,7 +132,7 @@ class OffRunsBackgroundMaker(Maker):
             counts_off, acceptance_off = counts_off + counts, acceptance_off + acceptance
         if not runs:
             log.warning("observation %s: no OFF run matches it, its mask_safe is False everywhere", observation.obs_id)
-        livetime = observation.observation_live_time_duration.to_value("s")
+        livetime = float(observation.observation_live_time_duration.to_value("s"))
         on_off = MapDatasetOnOff.from_map_dataset(
             dataset,
             acceptance=dataset.required("background") if self.acceptance == "background" else livetime,
