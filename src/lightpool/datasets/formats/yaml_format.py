@@ -9,7 +9,7 @@ import os
 import warnings
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
 
@@ -19,13 +19,33 @@ from lightpool.fits import file_kinds, make_path, read_fits, read_text
 from lightpool.fits.content_kinds import description, is_fits
 from lightpool.typing import PathInput
 
-if TYPE_CHECKING:
-    from lightpool.datasets.models.background_models import DatasetModels
-
 __all__ = ["from_yaml", "models_from_yaml", "read_models", "read_yaml", "to_yaml", "write_models", "write_yaml"]
 
 _LAYOUT: dict[str, Any] = {"sort_keys": False, "indent": 4, "width": 80, "default_flow_style": False}
 _COVARIANCE_LAYOUT = "ascii.fixed_width"
+
+
+class ModelsInFile(Protocol):
+    """What files of models need of models: a `DatasetModels`."""
+
+    covariance: Any
+
+    @property
+    def parameters_unique_names(self) -> list[str]:
+        """Names of the parameters."""
+        ...
+
+    def to_dict(self, full_output: bool = False) -> dict[str, Any]:
+        """Return the section of models."""
+        ...
+
+    @classmethod
+    def from_dict(cls, data: dict[str, Any]) -> Self:
+        """Create models of their section."""
+        ...
+
+
+ModelsT = TypeVar("ModelsT", bound=ModelsInFile)
 
 
 def to_yaml(data: dict[str, Any]) -> str:
@@ -107,7 +127,7 @@ def read_dataset_entries(path: Path, checksum: bool = False) -> list[dict[str, s
 
 
 def write_models(
-    models: "DatasetModels",
+    models: ModelsInFile,
     path: PathInput,
     overwrite: bool = False,
     full_output: bool = False,
@@ -119,34 +139,32 @@ def write_models(
     if target.exists() and not overwrite:
         raise FileExistsError(f"file exists already: {target}; use overwrite=True to replace it")
     data = models.to_dict(full_output)
-    if write_covariance and len(models.parameters):
+    if write_covariance and len(models.parameters_unique_names):
         data["covariance"] = f"{target.stem}_covariance.dat"
         target.parent.mkdir(parents=True, exist_ok=True)
         _write_covariance(models, target.parent / data["covariance"])
     write_yaml(to_yaml(data), target, overwrite, checksum)
 
 
-def read_models(cls: "type[DatasetModels]", path: PathInput, checksum: bool = False) -> "DatasetModels":
+def read_models(cls: type[ModelsT], path: PathInput, checksum: bool = False) -> ModelsT:
     """Read models and their covariance."""
     source = make_path(path)
     return _models_from_dict(cls, read_yaml(path, checksum), source.parent)
 
 
-def models_from_yaml(
-    cls: "type[DatasetModels]", text: str, path: PathInput = "", checksum: bool = False
-) -> "DatasetModels":
+def models_from_yaml(cls: type[ModelsT], text: str, path: PathInput = "", checksum: bool = False) -> ModelsT:
     """Models of a text; a covariance file that it names is looked for in the folder ``path``."""
     return _models_from_dict(cls, from_yaml(text, checksum), make_path(path))
 
 
-def _models_from_dict(cls: "type[DatasetModels]", data: dict[str, Any], folder: Path) -> "DatasetModels":
+def _models_from_dict(cls: type[ModelsT], data: dict[str, Any], folder: Path) -> ModelsT:
     models = cls.from_dict(data)
     if data.get("covariance"):
         models.covariance = _read_covariance(folder / data["covariance"])
     return models
 
 
-def _write_covariance(models: "DatasetModels", path: Path) -> None:
+def _write_covariance(models: ModelsInFile, path: Path) -> None:
     from astropy.table import Table
 
     table = Table({"Parameters": models.parameters_unique_names})

@@ -338,7 +338,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         return {"components": [model.to_dict(full_output) for model in self]}
 
     @classmethod
-    def from_dict(cls, data: dict[str, Any]) -> "DatasetModels":
+    def from_dict(cls, data: dict[str, Any]) -> Self:
         """Read the dictionary of `to_dict`."""
         for component in data["components"]:
             if component["type"] not in FoVBackgroundModel.tag:
