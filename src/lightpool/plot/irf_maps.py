@@ -1,7 +1,7 @@
 """Plots of the reduced responses."""
 
 from collections.abc import Mapping, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, cast
 
 import astropy.units as u
 import matplotlib.pyplot as plt
@@ -55,7 +55,8 @@ def plot_containment_radius_vs_energy(
     """
     ax = plt.gca() if ax is None else ax
     style: dict[str, Any] = kwargs
-    energy_axis, unit = psf.geom.axes[psf.energy_name], psf.geom.axes["rad"].unit
+    energy_axis = cast("MapAxis", psf.geom.axes[psf.energy_name])
+    unit = psf.geom.axes["rad"].unit
     for share in np.atleast_1d(np.asarray(fraction)):
         radius = psf.containment_radius(share, energy_axis.center)
         ax.plot(energy_axis.center_value, radius.value, label=f"{100 * share:.1f} % containment", **style)

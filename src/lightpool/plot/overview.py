@@ -1,6 +1,6 @@
 """Counts, background, excess and exposure of a dataset in one figure."""
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import matplotlib.pyplot as plt
 from astropy.coordinates import SkyCoord
@@ -10,6 +10,7 @@ from lightpool.typing import PathInput
 
 if TYPE_CHECKING:
     from lightpool.datasets import MapDataset
+    from lightpool.maps import WcsNDMap
 
 __all__ = ["plot_overview", "save_overview"]
 
@@ -38,9 +39,11 @@ def plot_overview(dataset: "MapDataset", position: SkyCoord | None = None) -> Fi
     exposure = dataset.exposure.sum_over_axes(keepdims=False)
     exposure.data = exposure.data / dataset.exposure.geom.axes["energy_true"].nbin
     images = {
-        f"Counts, smoothed by {_SMOOTHING}": counts.sum_over_axes(keepdims=False).smooth(_SMOOTHING),
+        f"Counts, smoothed by {_SMOOTHING}": cast("WcsNDMap", counts.sum_over_axes(keepdims=False)).smooth(_SMOOTHING),
         "Background": background.sum_over_axes(keepdims=False),
-        f"Excess, smoothed by {_SMOOTHING}": (counts - background).sum_over_axes(keepdims=False).smooth(_SMOOTHING),
+        f"Excess, smoothed by {_SMOOTHING}": cast(
+            "WcsNDMap", (counts - background).sum_over_axes(keepdims=False)
+        ).smooth(_SMOOTHING),
         "Exposure, mean over energy": exposure,
     }
     figure = plt.figure(figsize=(11, 9.5))
