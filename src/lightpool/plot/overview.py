@@ -6,7 +6,7 @@ import matplotlib.pyplot as plt
 from astropy.coordinates import SkyCoord
 from matplotlib.figure import Figure
 
-from lightpool.typing import PathInput
+from lightpool.typing import PathInput, SkyAxes
 
 if TYPE_CHECKING:
     from lightpool.datasets import MapDataset
@@ -53,7 +53,14 @@ def plot_overview(dataset: "MapDataset", position: SkyCoord | None = None) -> Fi
         axes.set_title(title)
         if position is not None:
             source = position.icrs
-            axes.plot(source.ra.deg, source.dec.deg, "c+", ms=5, mew=0.7, transform=axes.get_transform("icrs"))
+            axes.plot(
+                source.ra.deg,
+                source.dec.deg,
+                "c+",
+                ms=5,
+                mew=0.7,
+                transform=cast("SkyAxes", axes).get_transform("icrs"),
+            )
     figure.tight_layout()
     return figure
 
