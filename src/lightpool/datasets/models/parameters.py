@@ -237,7 +237,7 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
         """Free every parameter."""
         self._set("frozen", [False] * len(self))
 
-    def index(self, key: Any, *_: Any) -> int:
+    def index(self, key: object, *_: object) -> int:
         """Position of a parameter, given itself, its name or its position."""
         if isinstance(key, int | np.integer):
             return int(key)

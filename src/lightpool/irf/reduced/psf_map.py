@@ -305,13 +305,13 @@ class PSFMap(IRFMap):
 
     # --- pictures
 
-    def plot_containment_radius_vs_energy(self, ax: Any = None, fraction: Any = (0.68, 0.95), **kwargs: Any) -> Any:
+    def plot_containment_radius_vs_energy(self, ax: Any = None, fraction: Any = (0.68, 0.95), **kwargs: object) -> Any:
         """Plot containment radii at the centre of the map against energy."""
         from lightpool.plot.irf_maps import plot_containment_radius_vs_energy
 
         return plot_containment_radius_vs_energy(self, ax=ax, fraction=fraction, **kwargs)
 
-    def plot_psf_vs_rad(self, ax: Any = None, energy_true: Any = (0.1, 1, 10) * u.TeV, **kwargs: Any) -> Any:
+    def plot_psf_vs_rad(self, ax: Any = None, energy_true: Any = (0.1, 1, 10) * u.TeV, **kwargs: object) -> Any:
         """Plot profiles at the centre of the map against the distance to the source."""
         from lightpool.plot.irf_maps import plot_psf_vs_rad
 
@@ -356,7 +356,7 @@ class RecoPSFMap(PSFMap):
         return super().containment_radius_map(energy, fraction)
 
     def plot_psf_vs_rad(  # type: ignore[override]  # the energies are reconstructed, and called so
-        self, ax: Any = None, energy: Any = (0.1, 1, 10) * u.TeV, **kwargs: Any
+        self, ax: Any = None, energy: Any = (0.1, 1, 10) * u.TeV, **kwargs: object
     ) -> Any:
         """Plot profiles at the centre of the map, see `PSFMap.plot_psf_vs_rad`."""
         return super().plot_psf_vs_rad(ax, energy, **kwargs)
