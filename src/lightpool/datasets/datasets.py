@@ -254,8 +254,8 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         path = make_path(filename)
         datasets = cls()
         for entry in read_dataset_entries(path, checksum):
-            beside = path.parent / entry["filename"]
-            entry = entry | {"filename": str(beside) if beside.exists() else entry["filename"]}
+            neighbour = path.parent / entry["filename"]
+            entry = entry | {"filename": str(neighbour) if neighbour.exists() else entry["filename"]}
             datasets.append(find_dataset_class(entry["type"]).from_dict(entry, lazy=lazy, cache=cache))
         if filename_models is not None:
             datasets.models = Models.read(filename_models, checksum=checksum)
@@ -269,7 +269,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         write_covariance: bool = True,
         checksum: bool = True,
     ) -> None:
-        """Write a YAML file, and beside it one FITS file per dataset.
+        """Write a YAML file and, next to it, one FITS file for each dataset.
 
         Parameters
         ----------

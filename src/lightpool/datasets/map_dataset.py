@@ -50,7 +50,7 @@ class MapDataset(Dataset):
     psf : PSFMap
     edisp : EDispKernelMap or EDispMap
     mask_safe : Map of bool, True where the responses can be trusted
-    mask_fit : Map of bool, True where data are to be fitted
+    mask_fit : Map of bool, True where data are fitted
     gti : GTI, good time intervals
     meta_table : Table, one row; the cells of a stack hold one value per observation
     name : str, a random one by default

@@ -80,7 +80,7 @@ def estimate_memory(
     Parameters
     ----------
     geom, geom_exposure, geom_psf, geom_edisp : as for `MapDataset.from_geoms`; ``dataset.geoms`` has those of a dataset
-    map_names : sequence of str, maps on ``geom`` beside the safe mask
+    map_names : sequence of str, maps on ``geom`` in addition to the safe mask
     precision : {"double", "single"}, optional
         The default precision if not given.
 

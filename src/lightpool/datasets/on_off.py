@@ -103,7 +103,7 @@ class OnOffDataset(MapDataset):
     acceptance, acceptance_off : Map with an axis ``energy``
         Relative efficiencies of both regions; only their ratio `alpha` matters.
     exposure : Map with an axis ``energy_true``, unit m2 s
-    mask_fit : Map of bool, True where data are to be fitted
+    mask_fit : Map of bool, True where data are fitted
     psf : PSFMap
     edisp : EDispKernelMap or EDispMap
     name : str, a random one by default

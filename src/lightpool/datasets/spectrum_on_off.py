@@ -101,7 +101,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         Parameters
         ----------
         filename : str or Path
-        format : {"gadf", "ogip"}, by default told by the HDUs
+        format : {"gadf", "ogip"}, by default the one that the HDUs have
         checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
         name : str, by default the one in the file
         lazy : bool, whether the maps of a ``gadf`` file are read when they are first asked for

@@ -29,7 +29,7 @@ from lightpool.makers.response_maps import (
     PSFMapRequest,
 )
 from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
-from lightpool.maps import Geom, Map, RegionGeom
+from lightpool.maps import Geom, Map, MapAxis, RegionGeom
 from lightpool.maps.event_counts import send_events
 from lightpool.typing import AngleLike, MetaValue
 from lightpool.utils.on_demand import Deferred
@@ -150,7 +150,7 @@ class MapDatasetMaker(Maker):
         """
         geoms = {name: _geom(dataset, name) for name in ("exposure", "psf", "edisp") if name in self.selection}
         for axis in (axis for geom in (dataset.required("counts").geom, *geoms.values()) for axis in geom.axes):
-            if axis.name in ("energy", "energy_true"):
+            if isinstance(axis, MapAxis) and axis.name in ("energy", "energy_true"):
                 require_ascending(dataset.name, axis)
         exposure = background = psf = edisp = None
         if "exposure" in geoms:
