@@ -7,6 +7,7 @@ from typing import Any
 from astropy.table import Table
 
 from lightpool import __version__
+from lightpool.fits import BinTableHDU, Header
 
 __all__ = ["CreatorMetaData", "MapDatasetMetaData", "read_meta_table"]
 
@@ -32,7 +33,7 @@ class CreatorMetaData:
         return {key: value for key, value in values.items() if value}
 
     @classmethod
-    def from_header(cls, header: Any) -> "CreatorMetaData":
+    def from_header(cls, header: Header) -> "CreatorMetaData":
         """Read the keywords of `to_header`."""
         return cls(creator=header.get("CREATOR"), date=header.get("CREATED"), origin=header.get("ORIGIN"))
 
@@ -68,12 +69,12 @@ class MapDatasetMetaData:
         return header
 
     @classmethod
-    def from_header(cls, header: Any) -> "MapDatasetMetaData":
+    def from_header(cls, header: Header) -> "MapDatasetMetaData":
         """Read the keywords of `to_header`."""
         return cls(creation=CreatorMetaData.from_header(header), event_type=header.get("EVT_TYPE"))
 
 
-def read_meta_table(hdu: Any) -> Table:
+def read_meta_table(hdu: BinTableHDU) -> Table:
     """Table of the observations of a dataset from its HDU, ``META_TABLE``."""
     table = Table.read(hdu)
     table.convert_bytestring_to_unicode()

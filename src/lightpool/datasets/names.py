@@ -2,7 +2,6 @@
 
 import uuid
 from base64 import urlsafe_b64encode
-from typing import Any
 
 __all__ = ["GeneratedName", "make_name"]
 
@@ -13,7 +12,7 @@ class GeneratedName(str):
     __slots__ = ()
 
 
-def make_name(name: Any = None) -> str:
+def make_name(name: str | None = None) -> str:
     """Return the name, or a random one of eight letters if there is none."""
     if name is None:
         name = urlsafe_b64encode(uuid.uuid4().bytes).decode()[:8]

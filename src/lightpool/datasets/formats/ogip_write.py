@@ -72,9 +72,15 @@ def write_ogip(
 
 
 def to_ogip_hdulists(dataset: OnOffDataset, filename: PathInput, format: str = "ogip") -> dict[str, HDUList]:
-    """HDUs of the files of a spectrum by file name, the PHA file first; arguments as in `write_ogip`.
+    """Return the HDUs of the files of a spectrum by file name, the PHA file first.
 
     There is a BKG file if the dataset has OFF counts, and a RMF file if it has an energy dispersion.
+
+    Parameters
+    ----------
+    dataset : SpectrumDatasetOnOff
+    filename : str or Path, of the PHA file
+    format : {"ogip", "xspec", "ogip-sherpa"}
     """
     if format not in FORMATS:
         raise FormatError(f"spectra are written in the formats {list(FORMATS)} or 'gadf', got {format!r}")

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any, Protocol, Self, TypeVar
 
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool import __version__
 from lightpool.errors import FormatError
@@ -28,7 +29,7 @@ _COVARIANCE_LAYOUT = "ascii.fixed_width"
 class ModelsInFile(Protocol):
     """What files of models need of models: a `DatasetModels`."""
 
-    covariance: Any
+    covariance: NDArray[np.float64]
 
     @property
     def parameters_unique_names(self) -> list[str]:
@@ -36,7 +37,7 @@ class ModelsInFile(Protocol):
         ...
 
     def to_dict(self, full_output: bool = False) -> dict[str, Any]:
-        """Return the section of models."""
+        """Return the section of models, with fields that have their default value if ``full_output``."""
         ...
 
     @classmethod
@@ -63,7 +64,14 @@ def to_yaml(data: dict[str, Any]) -> str:
 
 
 def from_yaml(text: str, checksum: bool = False, source: str = "<text>") -> dict[str, Any]:
-    """Read a text; with ``checksum`` a warning is given if it was changed since it was written."""
+    """Read a text.
+
+    Parameters
+    ----------
+    text : str
+    checksum : bool, whether to warn if the text was changed since it was written
+    source : str, what errors and warnings call the text
+    """
     import yaml
 
     from lightpool.utils.plain_yaml import parse_yaml
@@ -84,7 +92,15 @@ def _checksum(text: str) -> str:
 
 
 def write_yaml(text: str, path: PathInput, overwrite: bool = False, checksum: bool = False) -> None:
-    """Write a text of `to_yaml` to a file, whole or not at all."""
+    """Write a text of `to_yaml` to a file, whole or not at all.
+
+    Parameters
+    ----------
+    text : str
+    path : str or Path
+    overwrite : bool
+    checksum : bool, whether to add a checksum of the text
+    """
     target = make_path(path)
     if target.exists() and not overwrite:
         raise FileExistsError(f"file exists already: {target}; use overwrite=True to replace it")
@@ -97,7 +113,13 @@ def write_yaml(text: str, path: PathInput, overwrite: bool = False, checksum: bo
 
 
 def read_yaml(path: PathInput, checksum: bool = False) -> dict[str, Any]:
-    """Read a file, see `from_yaml`."""
+    """Read a file.
+
+    Parameters
+    ----------
+    path : str or Path
+    checksum : bool, whether to warn if the file was changed since it was written
+    """
     source = make_path(path)
     return from_yaml(read_text(source), checksum, str(source))
 
@@ -134,7 +156,17 @@ def write_models(
     write_covariance: bool = True,
     checksum: bool = False,
 ) -> None:
-    """Write models, and beside them their covariance as ``<name>_covariance.dat``."""
+    """Write models, and next to them their covariance as ``<name>_covariance.dat``.
+
+    Parameters
+    ----------
+    models : DatasetModels
+    path : str or Path
+    overwrite : bool
+    full_output : bool, whether to write fields that have their default value too
+    write_covariance : bool
+    checksum : bool, whether to add a checksum of the text
+    """
     target = make_path(path)
     if target.exists() and not overwrite:
         raise FileExistsError(f"file exists already: {target}; use overwrite=True to replace it")
@@ -147,13 +179,28 @@ def write_models(
 
 
 def read_models(cls: type[ModelsT], path: PathInput, checksum: bool = False) -> ModelsT:
-    """Read models and their covariance."""
+    """Read models and their covariance.
+
+    Parameters
+    ----------
+    cls : class of the models
+    path : str or Path
+    checksum : bool, whether to warn if the file was changed since it was written
+    """
     source = make_path(path)
     return _models_from_dict(cls, read_yaml(path, checksum), source.parent)
 
 
 def models_from_yaml(cls: type[ModelsT], text: str, path: PathInput = "", checksum: bool = False) -> ModelsT:
-    """Models of a text; a covariance file that it names is looked for in the folder ``path``."""
+    """Create the models of a text.
+
+    Parameters
+    ----------
+    cls : class of the models
+    text : str
+    path : str or Path, folder of the covariance file that the text names
+    checksum : bool, whether to warn if the text was changed since it was written
+    """
     return _models_from_dict(cls, from_yaml(text, checksum), make_path(path))
 
 
@@ -173,7 +220,7 @@ def _write_covariance(models: ModelsInFile, path: Path) -> None:
     table.write(path, format=_COVARIANCE_LAYOUT, delimiter="|", overwrite=True)
 
 
-def _read_covariance(path: Path) -> np.ndarray[Any, Any]:
+def _read_covariance(path: Path) -> NDArray[np.float64]:
     from astropy.io.ascii import InconsistentTableError
     from astropy.table import Table
 

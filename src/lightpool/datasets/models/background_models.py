@@ -2,11 +2,12 @@
 
 import html
 from collections.abc import Iterable, MutableSequence, Sequence
-from typing import TYPE_CHECKING, Any, Self, TypeAlias, overload
+from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack, overload
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from lightpool.arrays import Device
 from lightpool.arrays.devices.array_types import Array
@@ -22,6 +23,18 @@ if TYPE_CHECKING:
     from lightpool.maps import Geom
 
 __all__ = ["DatasetModels", "FoVBackgroundModel", "Models", "ModelsLike"]
+
+
+CovarianceLike: TypeAlias = NDArray[np.float64] | Sequence[Sequence[float]]
+"""A square matrix of numbers."""
+
+
+class _Replaced(TypedDict, total=False):
+    """What a copy of a background model may have instead of what the model has."""
+
+    dataset_name: str
+    spectral_model: NormSpectralModel | None
+    covariance_data: CovarianceLike | None
 
 
 class FoVBackgroundModel(KnownAttributes):
@@ -45,7 +58,7 @@ class FoVBackgroundModel(KnownAttributes):
         dataset_name: str,
         spectral_model: NormSpectralModel | None = None,
         name: str | None = None,
-        covariance_data: Any = None,
+        covariance_data: CovarianceLike | None = None,
     ) -> None:
         spectral_model = PowerLawNormSpectralModel() if spectral_model is None else spectral_model
         if not getattr(spectral_model, "is_norm_spectral_model", False):
@@ -79,14 +92,14 @@ class FoVBackgroundModel(KnownAttributes):
         return [f"{self.spectral_model.type}.{name}" for name in self.parameters.names]
 
     @property
-    def covariance(self) -> np.ndarray[Any, Any]:
+    def covariance(self) -> NDArray[np.float64]:
         """Covariance of the parameters, shape (n_parameter, n_parameter); its diagonal follows their errors."""
         covariance = self._covariance.copy()
         np.fill_diagonal(covariance, self.parameters.error**2)
         return covariance
 
     @covariance.setter
-    def covariance(self, values: Any) -> None:
+    def covariance(self, values: CovarianceLike) -> None:
         values = np.array(values, dtype=np.float64)
         n_parameter = len(self.parameters)
         if values.shape != (n_parameter, n_parameter):
@@ -122,23 +135,45 @@ class FoVBackgroundModel(KnownAttributes):
         return self.evaluate(geom.axes["energy"].center).reshape(_spread_over(geom))
 
     def factors_on(self, geom: "Geom", device: Device) -> Array:
-        """Plain factors as of `evaluate_geom` on a device, of which nothing is read that waits there."""
+        """Compute the factors of `evaluate_geom` on a device, without reading parameters that wait there.
+
+        Parameters
+        ----------
+        geom : Geom, with an axis ``energy``
+        device : Device
+
+        Returns
+        -------
+        factors : array of float on ``device``, in a shape that broadcasts with the data of ``geom``
+        """
         axis = geom.axes["energy"]
         factors = self.spectral_model.evaluate_on(axis.center, device)
         return device.xp.reshape(factors, _spread_over(geom))
 
-    def copy(self, name: str | None = None, **kwargs: Any) -> "FoVBackgroundModel":
-        """Deep copy; keyword arguments are those of the class and replace what the model has.
+    def copy(self, name: str | None = None, **kwargs: Unpack[_Replaced]) -> "FoVBackgroundModel":
+        """Return a deep copy.
 
-        As in Gammapy, the copy has the default name of its dataset unless a name is given.
+        Parameters
+        ----------
+        name : str
+            As in Gammapy, the copy has the default name of its dataset unless a name is given.
+        **kwargs : arguments of the class, which replace what the model has
         """
         kwargs.setdefault("dataset_name", self.datasets_names[0])
         kwargs.setdefault("spectral_model", self.spectral_model.copy())
         kwargs.setdefault("covariance_data", self.covariance)
         return FoVBackgroundModel(name=name, **kwargs)
 
-    def reassign(self, datasets_names: Any, new_datasets_names: Any) -> "FoVBackgroundModel":
-        """Copy of the model that belongs to another dataset; the lists go together one by one."""
+    def reassign(
+        self, datasets_names: str | Sequence[str], new_datasets_names: str | Sequence[str]
+    ) -> "FoVBackgroundModel":
+        """Return a copy of the model that belongs to another dataset.
+
+        Parameters
+        ----------
+        datasets_names : str or list of str, datasets that are renamed
+        new_datasets_names : str or list of str, the new name of each of them, in the same order
+        """
         renamed = dict(zip(_as_list(datasets_names), _as_list(new_datasets_names), strict=True))
         old_name = self.datasets_names[0]
         return self.copy(name=self.name, dataset_name=renamed.get(old_name, old_name))
@@ -197,7 +232,7 @@ def _parameter_line(parameter: Parameter) -> str:
     return f"{parameter.name:21} {frozen:8}: {parameter.value:10.3f}   {error} {unit:12}"
 
 
-def _as_list(names: Any) -> list[str]:
+def _as_list(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
@@ -212,7 +247,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
 
     _consumed = ("models", "covariance_data")
 
-    def __init__(self, models: Any = None, covariance_data: Any = None) -> None:
+    def __init__(self, models: ModelsLike | None = None, covariance_data: CovarianceLike | None = None) -> None:
         self._models = _model_list(models)
         self._check(self._models)
         if covariance_data is not None:
@@ -248,7 +283,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         return {name: model.name for model in self for name in model.datasets_names}
 
     @property
-    def covariance(self) -> np.ndarray[Any, Any]:
+    def covariance(self) -> NDArray[np.float64]:
         """Covariance of all parameters, one block per model, shape (n_parameter, n_parameter)."""
         covariance = np.zeros((len(self.parameters), len(self.parameters)))
         for block, model in self._blocks():
@@ -256,7 +291,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         return covariance
 
     @covariance.setter
-    def covariance(self, values: Any) -> None:
+    def covariance(self, values: CovarianceLike) -> None:
         values = np.asarray(values, dtype=np.float64)
         n_parameter = len(self.parameters)
         if values.shape != (n_parameter, n_parameter):
@@ -291,8 +326,8 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
     def select(
         self,
         name_substring: str | None = None,
-        datasets_names: Any = None,
-        tag: Any = None,
+        datasets_names: str | Sequence[str] | None = None,
+        tag: str | Sequence[str] | None = None,
         model_type: str | None = None,
         frozen: bool | None = None,
     ) -> "DatasetModels":
@@ -308,7 +343,9 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         """
 
         def fits(model: FoVBackgroundModel) -> bool:
-            tagged: Any = model if model_type is None else getattr(model, f"{model_type}_model", None)
+            tagged: FoVBackgroundModel | NormSpectralModel | None = (
+                model if model_type is None else getattr(model, f"{model_type}_model", None)
+            )
             return (
                 (not name_substring or name_substring in model.name)
                 and (not datasets_names or bool(set(_as_list(datasets_names)) & set(model.datasets_names)))
@@ -318,8 +355,14 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
 
         return type(self)([model for model in self if fits(model)])
 
-    def reassign(self, dataset_name: Any, new_dataset_name: Any) -> "DatasetModels":
-        """Copy the models, so that they belong to other datasets; the lists go together one by one."""
+    def reassign(self, dataset_name: str | Sequence[str], new_dataset_name: str | Sequence[str]) -> "DatasetModels":
+        """Return copies of the models that belong to other datasets.
+
+        Parameters
+        ----------
+        dataset_name : str or list of str, datasets that are renamed
+        new_dataset_name : str or list of str, the new name of each of them, in the same order
+        """
         return type(self)([model.reassign(dataset_name, new_dataset_name) for model in self])
 
     def copy(self) -> "DatasetModels":
@@ -354,7 +397,14 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
 
     @classmethod
     def from_yaml(cls, text: str, path: PathInput = "", checksum: bool = False) -> "DatasetModels":
-        """Read the text of a models file; a covariance file that it names is looked for in the folder ``path``."""
+        """Read the text of a models file.
+
+        Parameters
+        ----------
+        text : str
+        path : str or Path, folder of the covariance file that the text names
+        checksum : bool, whether to warn if the text was changed since it was written
+        """
         return models_from_yaml(cls, text, path, checksum)
 
     def write(
@@ -365,12 +415,27 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         write_covariance: bool = True,
         checksum: bool = False,
     ) -> None:
-        """Write a models file, see `lightpool.datasets.formats.yaml_format.write_models`."""
+        """Write a models file, and next to it the covariance as ``<name>_covariance.dat``.
+
+        Parameters
+        ----------
+        path : str or Path
+        overwrite : bool
+        full_output : bool, whether to write fields that have their default value too
+        write_covariance : bool
+        checksum : bool, whether to add a checksum of the text
+        """
         write_models(self, path, overwrite, full_output, write_covariance, checksum)
 
     @classmethod
     def read(cls, filename: PathInput, checksum: bool = False) -> "DatasetModels":
-        """Read a models file of lightpool or Gammapy that holds background models."""
+        """Read a models file of lightpool or Gammapy that holds background models.
+
+        Parameters
+        ----------
+        filename : str or Path
+        checksum : bool, whether to warn if the file was changed since it was written
+        """
         return read_models(cls, filename, checksum)
 
     def __str__(self) -> str:
@@ -380,7 +445,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
-    def __add__(self, other: Any) -> "Models":
+    def __add__(self, other: ModelsLike | None) -> "Models":
         return Models([*self, *_model_list(other)])
 
     @overload
@@ -418,30 +483,38 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
 class Models(DatasetModels, MutableSequence[FoVBackgroundModel]):
     """Models that can be added, replaced and removed."""
 
-    def __setitem__(self, key: Any, model: Any) -> None:
+    def __setitem__(
+        self, key: int | str | FoVBackgroundModel | slice, model: FoVBackgroundModel | Iterable[FoVBackgroundModel]
+    ) -> None:
         models = list(self._models)
         models[self.index(key)] = _model(model)
         self._check(models)
         self._models = models
 
-    def __delitem__(self, key: Any) -> None:
+    def __delitem__(self, key: int | str | FoVBackgroundModel | slice) -> None:
         del self._models[key if isinstance(key, slice) else self.index(key)]
 
     def insert(self, index: int, model: FoVBackgroundModel) -> None:
-        """Insert a model before a position."""
+        """Insert a model before a position.
+
+        Parameters
+        ----------
+        index : int
+        model : FoVBackgroundModel
+        """
         models = list(self._models)
         models.insert(index, _model(model))
         self._check(models)
         self._models = models
 
 
-def _model(model: Any) -> FoVBackgroundModel:
+def _model(model: object) -> FoVBackgroundModel:
     if not isinstance(model, FoVBackgroundModel):
         raise TypeError(f"expected a FoVBackgroundModel, got {model!r} of type {type(model).__name__}")
     return model
 
 
-def _model_list(models: Any) -> list[FoVBackgroundModel]:
+def _model_list(models: object) -> list[FoVBackgroundModel]:
     if models is None:
         return []
     if isinstance(models, FoVBackgroundModel):

@@ -3,14 +3,17 @@
 import copy
 import html
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, overload
+from typing import Any, SupportsFloat, overload
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
+from numpy.typing import NDArray
 
 from lightpool.arrays import DeferredNumber, Device
+from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
+from lightpool.typing import QuantityLike, UnitLike
 
 __all__ = ["Parameter", "Parameters"]
 
@@ -23,8 +26,8 @@ class Parameter(KnownAttributes):
     name : str
     value : float, Quantity or str such as ``1 TeV``; or a DeferredNumber, which is read when the value is asked for
     unit : str or Unit; that of ``value`` if it has one
-    error : float or DeferredNumber, in ``unit``
-    min, max : float, in ``unit``; NaN is no bound
+    error : float or DeferredNumber, in ``unit``; None is NaN
+    min, max : float, in ``unit``; NaN or None is no bound
     frozen : bool, whether fits leave it alone
     interp : {"lin", "log", "sqrt"}, kept for files
     """
@@ -32,11 +35,11 @@ class Parameter(KnownAttributes):
     def __init__(
         self,
         name: str,
-        value: Any,
-        unit: Any = "",
-        error: float = 0.0,
-        min: Any = np.nan,  # noqa: A002  Gammapy's names
-        max: Any = np.nan,  # noqa: A002
+        value: SupportsFloat | str,
+        unit: UnitLike = "",
+        error: SupportsFloat | str | None = 0.0,
+        min: SupportsFloat | str | None = np.nan,  # noqa: A002  Gammapy's names
+        max: SupportsFloat | str | None = np.nan,  # noqa: A002
         frozen: bool = False,
         interp: str = "lin",
     ) -> None:
@@ -45,7 +48,7 @@ class Parameter(KnownAttributes):
         self.name = name
         if isinstance(value, u.Quantity | str):
             value = u.Quantity(value)
-            value, unit = value.value, value.unit
+            unit, value = value.unit, value.value
         self.value = value
         self.unit = unit
         self.error = error
@@ -60,7 +63,7 @@ class Parameter(KnownAttributes):
         return self._unit
 
     @unit.setter
-    def unit(self, value: Any) -> None:
+    def unit(self, value: UnitLike) -> None:
         self._unit = u.Unit(value)
 
     @property
@@ -69,7 +72,7 @@ class Parameter(KnownAttributes):
         return float(self._value)
 
     @value.setter
-    def value(self, value: Any) -> None:
+    def value(self, value: SupportsFloat) -> None:
         self._value = value if isinstance(value, DeferredNumber) else float(value)
 
     @property
@@ -78,14 +81,14 @@ class Parameter(KnownAttributes):
         return float(self._error)
 
     @error.setter
-    def error(self, value: Any) -> None:
+    def error(self, value: SupportsFloat | str | None) -> None:
         self._error = value if isinstance(value, DeferredNumber) else self._number(value)
 
-    def value_on(self, device: Device) -> Any:
+    def value_on(self, device: Device) -> Array | float:
         """Value without reading it where it was found on this device: an array without dimensions; else a float."""
         return _number_on(self._value, device)
 
-    def error_on(self, device: Device) -> Any:
+    def error_on(self, device: Device) -> Array | float:
         """Error without reading it, see `value_on`."""
         return _number_on(self._error, device)
 
@@ -95,7 +98,7 @@ class Parameter(KnownAttributes):
         return self._min
 
     @min.setter  # noqa: A003
-    def min(self, value: Any) -> None:
+    def min(self, value: SupportsFloat | str | None) -> None:
         self._min = self._number(value)
 
     @property
@@ -104,7 +107,7 @@ class Parameter(KnownAttributes):
         return self._max
 
     @max.setter  # noqa: A003
-    def max(self, value: Any) -> None:
+    def max(self, value: SupportsFloat | str | None) -> None:
         self._max = self._number(value)
 
     @property
@@ -113,7 +116,7 @@ class Parameter(KnownAttributes):
         return self._frozen
 
     @frozen.setter
-    def frozen(self, value: Any) -> None:
+    def frozen(self, value: bool | np.bool_) -> None:
         if not isinstance(value, bool | np.bool_):
             raise TypeError(f"frozen must be True or False, got {value!r} for parameter {self.name!r}")
         self._frozen = bool(value)
@@ -124,13 +127,13 @@ class Parameter(KnownAttributes):
         return self.value * self.unit
 
     @quantity.setter
-    def quantity(self, value: Any) -> None:
+    def quantity(self, value: QuantityLike) -> None:
         value = u.Quantity(value)
         if not value.unit.is_equivalent(self.unit):
             raise u.UnitConversionError(f"parameter {self.name!r} is in {self.unit}, got {value.unit}")
         self.value, self.unit = value.value, value.unit
 
-    def _number(self, value: Any) -> float:
+    def _number(self, value: SupportsFloat | str | None) -> float:
         if value is None or value is np.ma.masked:
             return np.nan
         if isinstance(value, u.Quantity | str):
@@ -167,7 +170,7 @@ class Parameter(KnownAttributes):
         )
 
 
-def _number_on(number: float | DeferredNumber, device: Device) -> Any:
+def _number_on(number: float | DeferredNumber, device: Device) -> Array | float:
     if isinstance(number, DeferredNumber) and number.device == device and not device.is_host:
         return number.array
     return float(number)
@@ -192,30 +195,30 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
         return [parameter.name for parameter in self]
 
     @property
-    def value(self) -> np.ndarray[Any, Any]:
+    def value(self) -> NDArray[np.float64]:
         """Value of each parameter, shape (n,)."""
         return self._array("value")
 
     @value.setter
-    def value(self, values: Any) -> None:
+    def value(self, values: Sequence[SupportsFloat] | NDArray[np.float64]) -> None:
         self._set("value", values)
 
     @property
-    def error(self) -> np.ndarray[Any, Any]:
+    def error(self) -> NDArray[np.float64]:
         """Error of each parameter, shape (n,)."""
         return self._array("error")
 
     @error.setter
-    def error(self, values: Any) -> None:
+    def error(self, values: Sequence[SupportsFloat] | NDArray[np.float64]) -> None:
         self._set("error", values)
 
     @property
-    def min(self) -> np.ndarray[Any, Any]:
+    def min(self) -> NDArray[np.float64]:
         """Lower bound of each parameter, shape (n,)."""
         return self._array("min")
 
     @property
-    def max(self) -> np.ndarray[Any, Any]:
+    def max(self) -> NDArray[np.float64]:
         """Upper bound of each parameter, shape (n,)."""
         return self._array("max")
 
@@ -238,7 +241,13 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
         self._set("frozen", [False] * len(self))
 
     def index(self, key: object, *_: object) -> int:
-        """Position of a parameter, given itself, its name or its position."""
+        """Return the position of a parameter.
+
+        Parameters
+        ----------
+        key : Parameter, str or int, the parameter itself, its name or its position
+        *_ : not used; the limits of `list.index`
+        """
         if isinstance(key, int | np.integer):
             return int(key)
         if isinstance(key, str):
@@ -259,7 +268,7 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
 
     def to_table(self) -> Table:
         """Table with one row per parameter."""
-        columns: dict[str, Callable[[Parameter], Any]] = {
+        columns: dict[str, Callable[[Parameter], str | float]] = {
             "name": lambda p: p.name,
             "value": lambda p: p.value,
             "unit": lambda p: p.unit.to_string("fits"),
@@ -274,10 +283,10 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
             table[name].format = ".3e"
         return table
 
-    def _array(self, name: str) -> np.ndarray[Any, Any]:
+    def _array(self, name: str) -> NDArray[np.float64]:
         return np.array([getattr(parameter, name) for parameter in self], dtype=np.float64)
 
-    def _set(self, name: str, values: Any) -> None:
+    def _set(self, name: str, values: Sequence[SupportsFloat] | NDArray[np.float64]) -> None:
         if len(values) != len(self):
             raise ValueError(f"{len(self)} parameters need as many values of {name!r}, got {len(values)}")
         for parameter, value in zip(self, values, strict=True):
@@ -287,7 +296,7 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
     def __getitem__(self, key: int | str) -> Parameter: ...
     @overload
     def __getitem__(self, key: slice) -> "Parameters": ...
-    def __getitem__(self, key: Any) -> Any:
+    def __getitem__(self, key: int | str | slice) -> "Parameter | Parameters":
         if isinstance(key, slice):
             return Parameters(self._parameters[key])
         return self._parameters[self.index(key)]

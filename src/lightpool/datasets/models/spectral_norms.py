@@ -3,16 +3,19 @@
 import copy
 import html
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
 from typing import Any, ClassVar
 
 import astropy.units as u
 import numpy as np
+from numpy.typing import NDArray
 
 from lightpool.arrays import Device, constant
 from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
 from lightpool.datasets.models.parameters import Parameter, Parameters
 from lightpool.errors import FormatError
+from lightpool.typing import QuantityLike
 
 __all__ = [
     "NormSpectralModel",
@@ -38,11 +41,21 @@ class NormSpectralModel(KnownAttributes, ABC):
         return u.Quantity(self.evaluate(energy), "", copy=False)
 
     @abstractmethod
-    def evaluate(self, energy: u.Quantity) -> np.ndarray[Any, Any]:
+    def evaluate(self, energy: u.Quantity) -> NDArray[np.float64]:
         """Plain factors at energies, shape of ``energy``."""
 
     def evaluate_on(self, energy: u.Quantity, device: Device) -> Array:
-        """Plain factors at energies on a device, of which nothing is read that waits there."""
+        """Compute plain factors on a device, without reading parameters that wait there.
+
+        Parameters
+        ----------
+        energy : Quantity
+        device : Device
+
+        Returns
+        -------
+        factors : array of float on ``device``, shape of ``energy``
+        """
         return constant(self.evaluate(energy), device)
 
     @property
@@ -125,7 +138,12 @@ class PowerLawNormSpectralModel(NormSpectralModel):
 
     tag = ("PowerLawNormSpectralModel", "pl-norm")
 
-    def __init__(self, tilt: Any = None, norm: Any = None, reference: Any = None) -> None:
+    def __init__(
+        self,
+        tilt: "QuantityLike | Parameter | None" = None,
+        norm: "QuantityLike | Parameter | None" = None,
+        reference: "QuantityLike | Parameter | None" = None,
+    ) -> None:
         given = {"tilt": tilt, "norm": norm, "reference": reference}
         self.parameters = Parameters(_changed(default, given[default.name]) for default in self.default_parameters)
 
@@ -155,16 +173,26 @@ class PowerLawNormSpectralModel(NormSpectralModel):
         """Reference energy."""
         return self.parameters["reference"]
 
-    def evaluate(self, energy: u.Quantity) -> np.ndarray[Any, Any]:
+    def evaluate(self, energy: u.Quantity) -> NDArray[np.float64]:
         """Plain factors at energies, shape of ``energy``."""
         return np.asarray(self.norm.value * self._shape(energy))
 
     def evaluate_on(self, energy: u.Quantity, device: Device) -> Array:
-        """Plain factors at energies on a device, of which nothing is read that waits there."""
+        """Compute plain factors on a device, without reading parameters that wait there.
+
+        Parameters
+        ----------
+        energy : Quantity
+        device : Device
+
+        Returns
+        -------
+        factors : array of float on ``device``, shape of ``energy``
+        """
         factors: Array = constant(self._shape(energy), device) * self.norm.value_on(device)
         return factors
 
-    def _shape(self, energy: u.Quantity) -> np.ndarray[Any, Any]:
+    def _shape(self, energy: u.Quantity) -> NDArray[np.float64]:
         """Factors of a norm of one."""
         ratio = np.asarray((energy / self.reference.quantity).to_value(""))
         return np.asarray(ratio**-self.tilt.value)
@@ -176,7 +204,7 @@ class PowerLawNormSpectralModel(NormSpectralModel):
         return cls(**{row["name"]: Parameter.from_dict(row | given.get(row["name"], {})) for row in defaults})
 
 
-def _changed(parameter: Parameter, value: Any) -> Parameter:
+def _changed(parameter: Parameter, value: "QuantityLike | Parameter | None") -> Parameter:
     if isinstance(value, Parameter):
         return value
     if value is not None:
@@ -197,7 +225,12 @@ class PiecewiseNormSpectralModel(NormSpectralModel):
 
     tag = ("PiecewiseNormSpectralModel", "piecewise-norm")
 
-    def __init__(self, energy: u.Quantity, norms: Any = None, interp: str = "log") -> None:
+    def __init__(
+        self,
+        energy: u.Quantity,
+        norms: Sequence[float | Parameter] | NDArray[np.float64] | u.Quantity | None = None,
+        interp: str = "log",
+    ) -> None:
         if interp not in ("log", "lin"):
             raise ValueError(f"interp must be 'log' or 'lin', got {interp!r}")
         self._energy = u.Quantity(energy)
@@ -231,7 +264,7 @@ class PiecewiseNormSpectralModel(NormSpectralModel):
         """Factor at each of the energies."""
         return u.Quantity(self.parameters.value)
 
-    def evaluate(self, energy: u.Quantity) -> np.ndarray[Any, Any]:
+    def evaluate(self, energy: u.Quantity) -> NDArray[np.float64]:
         """Plain factors at energies, shape of ``energy``."""
         nodes = self.energy.to_value(energy.unit)
         if self._interp == "lin":
