@@ -22,7 +22,17 @@ def finite_or_zero(x: Array) -> Array:
 
 
 def ring_areas(edges: Floats, centers: Floats) -> Floats:
-    """Solid angle of the rings of a ``rad`` axis, flat-sky: width times circumference at the centre, shape (n_rad,)."""
+    """Return the solid angle of the rings of a ``rad`` axis, flat-sky: width times circumference at the centre.
+
+    Parameters
+    ----------
+    edges : array of float, shape (n_rad + 1,)
+    centers : array of float, shape (n_rad,), same unit
+
+    Returns
+    -------
+    area : array of float, shape (n_rad,), in the square of the unit
+    """
     return np.asarray(2 * np.pi * centers * np.diff(edges))
 
 

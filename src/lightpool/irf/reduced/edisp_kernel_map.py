@@ -1,14 +1,17 @@
 """The reduced energy dispersion as a matrix of true and reconstructed energy in each pixel."""
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
+from astropy.coordinates import SkyCoord
+from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, constant, find_precision, to_host
 from lightpool.irf.reduced.energy_dispersion import EDispKernel, overlap_fraction
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import take_pixel
-from lightpool.maps import Map, MapAxes, MapAxis, WcsGeom
+from lightpool.maps import Geom, Map, MapAxes, MapAxis, WcsGeom
+from lightpool.typing import OneRegion
 
 __all__ = ["EDispKernelMap"]
 
@@ -39,15 +42,21 @@ class EDispKernelMap(IRFMap):
         self.irf_map = edisp_map
 
     @classmethod
-    def from_geom(cls, geom: Any, precision: str | None = None) -> Self:
-        """Perfect energy resolution and exposure of zeros, to stack to; in the default precision if none is given."""
+    def from_geom(cls, geom: Geom, precision: str | None = None) -> Self:
+        """Return a perfect energy resolution and an exposure of zeros, to stack to.
+
+        Parameters
+        ----------
+        geom : Geom with the axes ``energy`` and ``energy_true``
+        precision : {"double", "single"}; by default the default precision
+        """
         geom.axes.assert_names(cls.required_axes, allow_extra=True)
         matrix = overlap_fraction(geom.axes["energy"], geom.axes["energy_true"])
         dtype, geom_exposure = find_precision(precision), geom.squash(axis_name="energy")
         return cls(_repeated(matrix, geom, dtype), Map.from_geom(geom_exposure, unit="m2 s", dtype=dtype))
 
     @classmethod
-    def from_diagonal_response(cls, energy_axis: MapAxis, energy_axis_true: MapAxis, geom: Any = None) -> Self:
+    def from_diagonal_response(cls, energy_axis: MapAxis, energy_axis_true: MapAxis, geom: Geom | None = None) -> Self:
         """Perfect energy resolution.
 
         Parameters
@@ -55,11 +64,11 @@ class EDispKernelMap(IRFMap):
         energy_axis, energy_axis_true : MapAxis
         geom : image geometry, by default the whole sky in two pixels
         """
-        image = WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180) if geom is None else geom.to_image()
+        image: Geom = WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180) if geom is None else geom.to_image()
         return cls.from_geom(image.to_cube([energy_axis, energy_axis_true]))
 
     @classmethod
-    def from_edisp_kernel(cls, edisp: EDispKernel, geom: Any = None) -> Self:
+    def from_edisp_kernel(cls, edisp: EDispKernel, geom: Geom | None = None) -> Self:
         """Repeat one matrix in every pixel.
 
         Parameters
@@ -75,12 +84,18 @@ class EDispKernelMap(IRFMap):
         cls,
         energy_axis: MapAxis,
         energy_axis_true: MapAxis,
-        sigma: Any,
-        bias: Any,
+        sigma: float | NDArray[np.floating],
+        bias: float | NDArray[np.floating],
         pdf_threshold: float = 1e-6,
-        geom: Any = None,
+        geom: Geom | None = None,
     ) -> Self:
-        """Gaussian in the ratio of reconstructed to true energy, see `EDispKernel.from_gauss`."""
+        """Return a Gaussian in the ratio of reconstructed to true energy, the same in every pixel.
+
+        Parameters
+        ----------
+        energy_axis, energy_axis_true, sigma, bias, pdf_threshold : as for `EDispKernel.from_gauss`
+        geom : image geometry, by default the whole sky in two pixels
+        """
         kernel = EDispKernel.from_gauss(
             energy_axis_true=energy_axis_true,
             energy_axis=energy_axis,
@@ -90,7 +105,9 @@ class EDispKernelMap(IRFMap):
         )
         return cls.from_edisp_kernel(kernel, geom=geom)
 
-    def get_edisp_kernel(self, position: Any = None, energy_axis: MapAxis | None = None) -> EDispKernel:
+    def get_edisp_kernel(
+        self, position: "SkyCoord | OneRegion | None" = None, energy_axis: MapAxis | None = None
+    ) -> EDispKernel:
         """Energy dispersion matrix at a position (of the nearest pixel that has one), or the mean in a region.
 
         Parameters
@@ -112,7 +129,8 @@ class EDispKernelMap(IRFMap):
         if position is None or hasattr(position, "separation"):
             x, y = (0.0, 0.0)
             if not self.has_single_spatial_bin:
-                x, y = self.nearest_valid_pixel(self.geom.center_skydir if position is None else position)
+                sky = self.geom.center_skydir if position is None else cast("SkyCoord", position)
+                x, y = self.nearest_valid_pixel(sky)
             matrix = take_pixel(self.edisp_map.data, x, y)
         else:
             matrix = self.to_region_nd_map(position).edisp_map.data[..., 0, 0]
@@ -149,7 +167,7 @@ class EDispKernelMap(IRFMap):
         self.get_edisp_kernel().peek(figsize)
 
 
-def _repeated(matrix: np.ndarray[Any, Any], geom: Any, dtype: str) -> Map:
+def _repeated(matrix: NDArray[np.floating], geom: Geom, dtype: str) -> Map:
     """Map with the same matrix in every pixel."""
     new: Map = Map.from_geom(geom, unit="", dtype=dtype)
     xp = array_namespace(new.data)

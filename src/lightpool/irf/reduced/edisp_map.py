@@ -1,8 +1,9 @@
 """The reduced energy dispersion as a density in ``migra``, the ratio of reconstructed to true energy."""
 
-from typing import Any, ClassVar, Self
+from typing import ClassVar, Self, cast
 
 import numpy as np
+from astropy.coordinates import SkyCoord
 
 from lightpool.arrays import array_namespace, device_of, find_precision, to_device, to_host
 from lightpool.arrays.devices.array_types import Array
@@ -12,7 +13,8 @@ from lightpool.irf.reduced.edisp_kernel_map import EDispKernelMap
 from lightpool.irf.reduced.energy_dispersion import EDispKernel
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import pixel_coordinates, take_pixel
-from lightpool.maps import Map, MapAxes, MapAxis, WcsGeom
+from lightpool.maps import Geom, Map, MapAxes, MapAxis, WcsGeom
+from lightpool.typing import OneRegion
 
 __all__ = ["EDispMap"]
 
@@ -48,10 +50,15 @@ class EDispMap(IRFMap):
         self.edisp_map.normalize(axis_name="migra")
 
     @classmethod
-    def from_geom(cls, geom: Any, precision: str | None = None) -> Self:
-        """Perfect energy resolution and exposure of zeros, to stack to; in the default precision if none is given.
+    def from_geom(cls, geom: Geom, precision: str | None = None) -> Self:
+        """Return a perfect energy resolution and an exposure of zeros, to stack to.
 
         The response is spread over the two bins nearest to ``migra`` = 1.
+
+        Parameters
+        ----------
+        geom : Geom with the axes ``migra`` and ``energy_true``
+        precision : {"double", "single"}; by default the default precision
         """
         if "energy_true" not in geom.axes.names:
             raise ValueError(f"EDispMap got the axes {list(geom.axes.names)}, expected migra and energy_true")
@@ -79,7 +86,7 @@ class EDispMap(IRFMap):
             )
         return cls.from_geom(WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180, axes=[migra_axis, energy_axis_true]))
 
-    def get_edisp_kernel(self, energy_axis: MapAxis, position: Any = None) -> EDispKernel:
+    def get_edisp_kernel(self, energy_axis: MapAxis, position: "SkyCoord | OneRegion | None" = None) -> EDispKernel:
         """Energy dispersion matrix at a position (of its pixel), or in a region (the mean of its pixels).
 
         Parameters
@@ -90,7 +97,7 @@ class EDispMap(IRFMap):
         if position is None:
             position = self.geom.center_skydir
         if hasattr(position, "separation"):
-            x, y = pixel_coordinates(self.geom, position)
+            x, y = pixel_coordinates(self.geom, cast("SkyCoord", position))
             density = take_pixel(self.edisp_map.data, x.item(), y.item())
         else:
             density = self.to_region_nd_map(position).edisp_map.data[..., 0, 0]

@@ -4,24 +4,29 @@ A response map has few pixels, and most questions to it are about one position; 
 and only the values that were asked for are touched on the device.
 """
 
-from typing import Any
-
 import numpy as np
+from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, device_of, to_device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.maps import Geom
 
 __all__ = ["gather_linear", "is_inside", "nearest_index", "pixel_coordinates", "take_pixel"]
 
 Floats = NDArray[np.float64]
 
 
-def pixel_coordinates(geom: Any, position: Any) -> tuple[Floats, Floats]:
-    """Pixel coordinates (x, y) of sky positions, host arrays of the shape of the positions.
+def pixel_coordinates(geom: Geom, position: SkyCoord) -> tuple[Floats, Floats]:
+    """Return the pixel coordinates (x, y) of sky positions, host arrays of the shape of the positions.
 
     The one pixel of a region, or of a map of a single pixel, is meant by every position: both coordinates are zero.
+
+    Parameters
+    ----------
+    geom : Geom of the map
+    position : SkyCoord, any shape
     """
     shape = np.shape(position)
     image = geom.to_image()
@@ -32,17 +37,35 @@ def pixel_coordinates(geom: Any, position: Any) -> tuple[Floats, Floats]:
 
 
 def nearest_index(pix: float, n_pix: int) -> int:
-    """Index of the nearest pixel; the border pixel outside of the map, the lower one of two that are equally near."""
+    """Return the index of the nearest pixel: of two equally near ones the lower, outside of the map the border pixel.
+
+    Parameters
+    ----------
+    pix : float, pixel coordinate along one direction
+    n_pix : int, number of pixels along it
+    """
     return int(np.clip(np.ceil(pix - 0.5), 0, n_pix - 1))
 
 
 def is_inside(pix: Floats, n_pix: int) -> NDArray[np.bool_]:
-    """Whether pixel coordinates lie in the map along one direction; both borders belong to it."""
+    """Return whether pixel coordinates lie in the map along one direction; both borders belong to it.
+
+    Parameters
+    ----------
+    pix : array of float, any shape, pixel coordinates
+    n_pix : int, number of pixels along the direction
+    """
     return (pix >= -0.5) & (pix <= n_pix - 0.5)
 
 
 def take_pixel(data: Array, x: float, y: float) -> Array:
-    """Values of the nearest pixel, shape ``data.shape[:-2]``."""
+    """Return the values of the nearest pixel, shape ``data.shape[:-2]``.
+
+    Parameters
+    ----------
+    data : array, shape (..., n_y, n_x)
+    x, y : float, pixel coordinates
+    """
     n_y, n_x = data.shape[-2:]
     return data[..., nearest_index(y, n_y), nearest_index(x, n_x)]
 

@@ -1,7 +1,7 @@
 """Images of the PSF, one for each energy, to convolve maps with."""
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Mapping, Sequence
+from typing import Self
 
 import astropy.units as u
 import numpy as np
@@ -12,8 +12,9 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.attributes import KnownAttributes
 from lightpool.irf.reduced.cumulative import finite_or_zero
-from lightpool.irf.reduced.irf_map import spectral_weights
+from lightpool.irf.reduced.irf_map import SpectralModel, spectral_weights
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.typing import Axes, PathInput, QuantityLike
 
 __all__ = ["PSFKernel", "kernel_from_profiles"]
 
@@ -50,7 +51,9 @@ class PSFKernel(KnownAttributes):
         self._psf_kernel_map.data = finite_or_zero(data / xp.where(total != 0, total, xp.ones_like(total)))
 
     @classmethod
-    def from_gauss(cls, geom: Any, sigma: Any, max_radius: Any = None, factor: int = 4) -> Self:
+    def from_gauss(
+        cls, geom: WcsGeom, sigma: QuantityLike, max_radius: "QuantityLike | None" = None, factor: int = 4
+    ) -> Self:
         """Gaussian of one width for all energies.
 
         Parameters
@@ -72,7 +75,12 @@ class PSFKernel(KnownAttributes):
         data = xp.zeros(geom.data_shape, dtype=xp.float64, device=array_device(separation)) + summed
         return cls(Map.from_geom(geom, data=data, device=device_of(data)))
 
-    def to_image(self, spectral_model: Any = None, exposure: Any = None, keepdims: bool = True) -> Self:
+    def to_image(
+        self,
+        spectral_model: SpectralModel | None = None,
+        exposure: "QuantityLike | None" = None,
+        keepdims: bool = True,
+    ) -> Self:
         """Sum over energy, weighted with the exposure and a spectrum.
 
         Parameters
@@ -96,7 +104,7 @@ class PSFKernel(KnownAttributes):
         weighted = Map.from_geom(kernel.geom, data=kernel.data * share, unit=kernel.unit, device=kernel.device)
         return type(self)(weighted.sum_over_axes(keepdims=keepdims))
 
-    def slice_by_idx(self, slices: dict[str, Any]) -> Self:
+    def slice_by_idx(self, slices: Mapping[str, int | slice]) -> Self:
         """Slice along axes by name."""
         return type(self)(self._psf_kernel_map.slice_by_idx(slices=slices))
 
@@ -105,16 +113,52 @@ class PSFKernel(KnownAttributes):
         return type(self)(self._psf_kernel_map.to(device), normalize=False)
 
     @classmethod
-    def read(cls, *args: Any, **kwargs: Any) -> Self:
-        """Read a kernel from a FITS file, see `~lightpool.maps.Map.read`."""
-        return cls(Map.read(*args, **kwargs))
+    def read(
+        cls,
+        filename: PathInput,
+        hdu: str | int | None = None,
+        hdu_bands: str | int | None = None,
+        map_type: str = "auto",
+        format: str | None = None,
+        checksum: bool = False,
+        device: str | Device | None = None,
+    ) -> Self:
+        """Read a kernel from a FITS file.
 
-    def write(self, *args: Any, **kwargs: Any) -> None:
-        """Write the kernel to a FITS file, see `~lightpool.maps.Map.write`."""
-        self._psf_kernel_map.write(*args, **kwargs)
+        Parameters
+        ----------
+        filename, hdu, hdu_bands, map_type, format, checksum, device : as for `~lightpool.maps.Map.read`
+        """
+        return cls(Map.read(filename, hdu, hdu_bands, map_type, format, checksum, device))
 
-    def plot_kernel(self, ax: Any = None, energy: Any = None, add_cbar: bool = False, **kwargs: Any) -> Any:
-        """Plot the image of one energy, or the sum over energy."""
+    def write(self, filename: PathInput, overwrite: bool = False, checksum: bool = False, **kwargs: object) -> None:
+        """Write the kernel to a FITS file.
+
+        Parameters
+        ----------
+        filename : str or Path
+        overwrite : bool
+        checksum : bool, whether to write checksums
+        **kwargs : passed to `~lightpool.maps.Map.to_hdulist`
+        """
+        self._psf_kernel_map.write(filename, overwrite, checksum, **kwargs)
+
+    def plot_kernel(
+        self,
+        ax: "Axes | None" = None,
+        energy: "QuantityLike | None" = None,
+        add_cbar: bool = False,
+        **kwargs: object,
+    ) -> "Axes":
+        """Plot the image of one energy, or the sum over energy.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, by default the current ones
+        energy : Quantity, the bin with the nearest centre is plotted; by default the sum over energy
+        add_cbar : bool, whether to add a colour bar
+        **kwargs : passed to `~lightpool.maps.Map.plot`
+        """
         from lightpool.plot.irf_maps import plot_kernel
 
         return plot_kernel(self, ax=ax, energy=energy, add_cbar=add_cbar, **kwargs)
@@ -127,7 +171,7 @@ class PSFKernel(KnownAttributes):
 
 
 def kernel_from_profiles(
-    geom: Any,
+    geom: WcsGeom,
     profiles: Array,
     rad_axis: MapAxis,
     *,

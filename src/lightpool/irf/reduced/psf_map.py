@@ -1,10 +1,12 @@
 """The reduced point spread function: a profile along ``rad`` in each pixel and energy."""
 
-from typing import Any, ClassVar, Self
+from collections.abc import Sequence
+from typing import ClassVar, Self, cast
 
 import astropy.units as u
 import numpy as np
-from numpy.typing import NDArray
+from astropy.coordinates import SkyCoord
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays import (
     array_namespace,
@@ -18,11 +20,12 @@ from lightpool.arrays import (
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
 from lightpool.irf.reduced.cumulative import closest_radius, finite_or_zero, integral_weights, ring_areas
-from lightpool.irf.reduced.irf_map import IRFMap, spectral_weights
+from lightpool.irf.reduced.irf_map import IRFMap, SpectralModel, spectral_weights
 from lightpool.irf.reduced.pixel_lookup import gather_linear, is_inside, pixel_coordinates
 from lightpool.irf.reduced.psf_kernel import PSFKernel, kernel_from_profiles
 from lightpool.irf.tables.psf_table import RAD_AXIS_DEFAULT
-from lightpool.maps import Map, MapAxis, WcsGeom
+from lightpool.maps import Geom, Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.typing import Axes, QuantityLike
 
 __all__ = ["RAD_AXIS_DEFAULT", "PSFMap", "RecoPSFMap"]
 
@@ -75,8 +78,14 @@ class PSFMap(IRFMap):
         self.psf_map.normalize(axis_name="rad")
 
     @classmethod
-    def from_geom(cls, geom: Any, precision: str | None = None) -> Self:
-        """PSF of zeros and exposure of zeros, to stack to; in the default precision if none is given."""
+    def from_geom(cls, geom: Geom, precision: str | None = None) -> Self:
+        """Return a PSF of zeros and an exposure of zeros, to stack to.
+
+        Parameters
+        ----------
+        geom : Geom with the axes ``rad`` and the energy of the PSF
+        precision : {"double", "single"}; by default the default precision
+        """
         dtype, geom_exposure = find_precision(precision), geom.squash(axis_name="rad")
         return cls(
             Map.from_geom(geom, unit="sr-1", dtype=dtype), Map.from_geom(geom_exposure, unit="m2 s", dtype=dtype)
@@ -87,8 +96,8 @@ class PSFMap(IRFMap):
         cls,
         energy_axis_true: MapAxis,
         rad_axis: MapAxis | None = None,
-        sigma: Any = 0.1 * u.deg,
-        geom: Any = None,
+        sigma: QuantityLike = 0.1 * u.deg,
+        geom: Geom | None = None,
     ) -> Self:
         """Gaussian PSF, the same at all positions.
 
@@ -100,7 +109,7 @@ class PSFMap(IRFMap):
         geom : image geometry, by default the whole sky in two pixels
         """
         rad_axis = RAD_AXIS_DEFAULT if rad_axis is None else rad_axis
-        image = WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180) if geom is None else geom
+        image: Geom = WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180) if geom is None else geom
         cube = image.to_cube([rad_axis, energy_axis_true])
         width = np.reshape(u.Quantity(sigma).to_value("rad"), (-1, 1))
         rad = rad_axis.center.to_value("rad")
@@ -110,7 +119,7 @@ class PSFMap(IRFMap):
         psf = Map.from_geom(cube, data=np.array(data, dtype=find_precision()), unit="sr-1")
         return cls(psf, exposure)
 
-    def to_image(self, spectral_model: Any = None, keepdims: bool = True) -> Self:
+    def to_image(self, spectral_model: SpectralModel | None = None, keepdims: bool = True) -> Self:
         """Sum over energy, weighted with the exposure and a spectrum.
 
         Parameters
@@ -138,14 +147,14 @@ class PSFMap(IRFMap):
             )
         return image
 
-    def _required_exposure(self) -> Any:
+    def _required_exposure(self) -> Map:
         if self.exposure_map is None:
             raise ValueError(f"{type(self).__name__} got no exposure map, expected one to weight the energies with")
         return self.exposure_map
 
     # --- containment
 
-    def containment(self, rad: Any, energy_true: Any, position: Any = None) -> u.Quantity:
+    def containment(self, rad: QuantityLike, energy_true: QuantityLike, position: SkyCoord | None = None) -> u.Quantity:
         """Share of the PSF within a radius.
 
         Parameters
@@ -171,7 +180,12 @@ class PSFMap(IRFMap):
         contained = np.where((energy_value >= edges[0]) & (energy_value <= edges[-1]), contained, 0.0)
         return u.Quantity(contained.reshape(rad.shape or (1,)), "")
 
-    def containment_radius(self, fraction: Any, energy_true: Any, position: Any = None) -> u.Quantity:
+    def containment_radius(
+        self,
+        fraction: float | Sequence[float] | NDArray[np.floating],
+        energy_true: QuantityLike,
+        position: SkyCoord | None = None,
+    ) -> u.Quantity:
         """Radius within which a share of the PSF lies, to a 20th of a ``rad`` bin.
 
         Parameters
@@ -191,7 +205,7 @@ class PSFMap(IRFMap):
         radius = self._radius_of(contained, fraction.ravel())
         return u.Quantity(np.reshape(to_host(radius), fraction.shape or (1,)), rad_axis.unit)  # host: computed there
 
-    def containment_radius_map(self, energy_true: Any, fraction: float = 0.68) -> Map:
+    def containment_radius_map(self, energy_true: QuantityLike, fraction: float = 0.68) -> Map:
         """Containment radius in every pixel, see `containment_radius`.
 
         Parameters
@@ -210,14 +224,20 @@ class PSFMap(IRFMap):
         new: Map = Map.from_geom(image, data=data, unit=self.geom.axes["rad"].unit, device=self.device)
         return new
 
-    def profile(self, energy_true: u.Quantity, position: Any = None) -> u.Quantity:
-        """PSF against ``rad`` at one energy and position (by default the centre of the map), shape (n_rad,)."""
+    def profile(self, energy_true: QuantityLike, position: SkyCoord | None = None) -> u.Quantity:
+        """Return the PSF against ``rad`` at one energy and position, shape (n_rad,).
+
+        Parameters
+        ----------
+        energy_true : Quantity, one energy
+        position : SkyCoord, by default the centre of the map
+        """
         axis = self.energy_axis
         profiles, energy, _ = self._profiles_at(position, u.Quantity(energy_true).to_value(axis.unit))
         return u.Quantity(_mix(finite_or_zero(profiles), _pixel_basis(axis, energy.ravel()))[:, 0], self.irf_map.unit)
 
     def _profiles_at(
-        self, position: Any, first: Any, *others: Any, zero_outside: bool = False
+        self, position: SkyCoord | None, first: ArrayLike, *others: ArrayLike, zero_outside: bool = False
     ) -> tuple[Floats, Floats, list[Floats]]:
         """Profiles at positions, shape (n_energy, n_rad, n_point), and arguments, all broadcast to one shape."""
         x, y = pixel_coordinates(self.geom, self.geom.center_skydir if position is None else position)
@@ -262,9 +282,9 @@ class PSFMap(IRFMap):
 
     def get_psf_kernel(
         self,
-        geom: Any,
-        position: Any = None,
-        max_radius: Any = None,
+        geom: WcsGeom | RegionGeom,
+        position: SkyCoord | None = None,
+        max_radius: "QuantityLike | None" = None,
         containment: float = 0.999,
         precision_factor: int = 12,
     ) -> PSFKernel:
@@ -279,11 +299,10 @@ class PSFMap(IRFMap):
         precision_factor : int
             The 68 % radius is this many times finer sampled than a pixel is wide, up to an oversampling by 4.
         """
-        if geom.is_region:
-            geom = geom.to_wcs_geom()
+        image_geom = cast("RegionGeom", geom).to_wcs_geom() if geom.is_region else cast("WcsGeom", geom)
         x, y = self.nearest_valid_pixel(self.geom.center_skydir if position is None else position)
         energy_axis, rad_axis = self.energy_axis, self.geom.axes["rad"]
-        energy = geom.axes[self.energy_name].center.to_value(energy_axis.unit)
+        energy = cast("MapAxis", image_geom.axes[self.energy_name]).center.to_value(energy_axis.unit)
         profiles = gather_linear(finite_or_zero(self.psf_map.data), np.asarray([x]), np.asarray([y]))
         contained = self._contained(np.broadcast_to(to_host(profiles), (*profiles.shape[:2], len(energy))), energy)
         radii, radii_68 = (
@@ -292,10 +311,10 @@ class PSFMap(IRFMap):
         )
         if max_radius is not None:
             radii = u.Quantity(np.minimum(radii, u.Quantity(max_radius)))
-        oversampling = precision_factor / (2 * radii_68 / geom.pixel_scales.max()).to_value("")
+        oversampling = precision_factor / (2 * radii_68 / image_geom.pixel_scales.max()).to_value("")
         mixed = _mix(profiles, _pixel_basis(energy_axis, energy))
         return kernel_from_profiles(
-            geom,
+            image_geom,
             mixed,
             rad_axis,
             radii=radii,
@@ -305,14 +324,32 @@ class PSFMap(IRFMap):
 
     # --- pictures
 
-    def plot_containment_radius_vs_energy(self, ax: Any = None, fraction: Any = (0.68, 0.95), **kwargs: object) -> Any:
-        """Plot containment radii at the centre of the map against energy."""
+    def plot_containment_radius_vs_energy(
+        self, ax: "Axes | None" = None, fraction: float | Sequence[float] = (0.68, 0.95), **kwargs: object
+    ) -> "Axes":
+        """Plot containment radii at the centre of the map against energy.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, by default the current ones
+        fraction : float or sequence of float between 0 and 1, one line for each
+        **kwargs : passed to ``Axes.plot``
+        """
         from lightpool.plot.irf_maps import plot_containment_radius_vs_energy
 
         return plot_containment_radius_vs_energy(self, ax=ax, fraction=fraction, **kwargs)
 
-    def plot_psf_vs_rad(self, ax: Any = None, energy_true: Any = (0.1, 1, 10) * u.TeV, **kwargs: object) -> Any:
-        """Plot profiles at the centre of the map against the distance to the source."""
+    def plot_psf_vs_rad(
+        self, ax: "Axes | None" = None, energy_true: QuantityLike = (0.1, 1, 10) * u.TeV, **kwargs: object
+    ) -> "Axes":
+        """Plot profiles at the centre of the map against the distance to the source.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, by default the current ones
+        energy_true : Quantity, one line for each energy
+        **kwargs : passed to ``Axes.plot``
+        """
         from lightpool.plot.irf_maps import plot_psf_vs_rad
 
         return plot_psf_vs_rad(self, ax=ax, energy=energy_true, **kwargs)
@@ -338,31 +375,81 @@ class RecoPSFMap(PSFMap):
 
     @classmethod
     def from_gauss(
-        cls, energy_axis: MapAxis, rad_axis: MapAxis | None = None, sigma: Any = 0.1 * u.deg, geom: Any = None
+        cls,
+        energy_axis: MapAxis,
+        rad_axis: MapAxis | None = None,
+        sigma: QuantityLike = 0.1 * u.deg,
+        geom: Geom | None = None,
     ) -> Self:
-        """Gaussian PSF, see `PSFMap.from_gauss`."""
+        """Return a Gaussian PSF, the same at all positions.
+
+        Parameters
+        ----------
+        energy_axis : MapAxis of the reconstructed energy
+        rad_axis, sigma, geom : as for `PSFMap.from_gauss`
+        """
         return super().from_gauss(energy_axis, rad_axis, sigma, geom)
 
-    def containment(self, rad: Any, energy: Any, position: Any = None) -> u.Quantity:
-        """Share of the PSF within a radius, see `PSFMap.containment`."""
+    def containment(self, rad: QuantityLike, energy: QuantityLike, position: SkyCoord | None = None) -> u.Quantity:
+        """Return the share of the PSF within a radius.
+
+        Parameters
+        ----------
+        rad, position : as for `PSFMap.containment`
+        energy : Quantity, reconstructed energy, of a shape that broadcasts with ``rad``
+        """
         return super().containment(rad, energy, position)
 
-    def containment_radius(self, fraction: Any, energy: Any, position: Any = None) -> u.Quantity:
-        """Radius that holds a share of the PSF, see `PSFMap.containment_radius`."""
+    def containment_radius(
+        self,
+        fraction: float | Sequence[float] | NDArray[np.floating],
+        energy: QuantityLike,
+        position: SkyCoord | None = None,
+    ) -> u.Quantity:
+        """Return the radius that contains a share of the PSF.
+
+        Parameters
+        ----------
+        fraction, position : as for `PSFMap.containment_radius`
+        energy : Quantity, reconstructed energy
+        """
         return super().containment_radius(fraction, energy, position)
 
-    def containment_radius_map(self, energy: Any, fraction: float = 0.68) -> Map:
-        """Containment radius in every pixel, see `PSFMap.containment_radius_map`."""
+    def containment_radius_map(self, energy: QuantityLike, fraction: float = 0.68) -> Map:
+        """Return the containment radius in every pixel.
+
+        Parameters
+        ----------
+        energy : Quantity, one reconstructed energy
+        fraction : float, between 0 and 1
+        """
         return super().containment_radius_map(energy, fraction)
 
     def plot_psf_vs_rad(  # type: ignore[override]  # the energies are reconstructed, and called so
-        self, ax: Any = None, energy: Any = (0.1, 1, 10) * u.TeV, **kwargs: object
-    ) -> Any:
-        """Plot profiles at the centre of the map, see `PSFMap.plot_psf_vs_rad`."""
+        self, ax: "Axes | None" = None, energy: QuantityLike = (0.1, 1, 10) * u.TeV, **kwargs: object
+    ) -> "Axes":
+        """Plot profiles at the centre of the map against the distance to the source.
+
+        Parameters
+        ----------
+        ax : matplotlib Axes, by default the current ones
+        energy : Quantity, one line for each reconstructed energy
+        **kwargs : passed to ``Axes.plot``
+        """
         return super().plot_psf_vs_rad(ax, energy, **kwargs)
 
     def stack(self, other: IRFMap, weights: Map | None = None, nan_to_num: bool = True) -> None:
-        """Refuse: the exposure of a reconstructed energy is not a sum over observations."""
+        """Raise an error: the exposure of a reconstructed energy is not a sum over observations.
+
+        Parameters
+        ----------
+        other, weights, nan_to_num : as for `IRFMap.stack`; not used
+
+        Raises
+        ------
+        TypeError
+            Always.
+        """
         raise TypeError(
             "RecoPSFMap cannot be stacked, expected a PSFMap in true energy; stack that and convert the sum"
         )
