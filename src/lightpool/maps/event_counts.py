@@ -1,6 +1,6 @@
 """Counting the events in the pixels and bins of a map, on the device of the map."""
 
-from collections.abc import Hashable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Protocol
 from weakref import WeakKeyDictionary
@@ -83,16 +83,18 @@ class SentEvents:
 
     Attributes
     ----------
+    columns : EventColumns, those of the list when they were sent
     content : everything that they depend on, apart from the events
     array : Sent, float64, a row for each column
     """
 
+    columns: EventColumns
     content: tuple[Any, ...]
     array: Sent
 
 
-# Known by the columns, not by the event list: a user may change the table of the list, which then has other columns.
-_sent: WeakKeyDictionary[EventColumns, SentEvents] = WeakKeyDictionary()
+# Known by the event list, not by its columns: the cache of files shares these, so they may live much longer.
+_sent: WeakKeyDictionary[Events, SentEvents] = WeakKeyDictionary()
 
 
 def event_counts(events: Events, geom: Geom, device: Device, weights: Array | None = None) -> Array:
@@ -154,17 +156,16 @@ def send_events(events: EventsInColumns, geom: Geom, uploads: Uploads) -> None:
     """
     if not (uploads.device.is_host or geom.is_region) and all(axis.name == "energy" for axis in geom.axes):
         packed = np.stack(_host_columns(events, _plain_arrays(events), geom))
-        _sent[events.columns] = SentEvents(_content(geom, uploads.device), uploads.send(packed))
+        _sent[events] = SentEvents(events.columns, _content(geom, uploads.device), uploads.send(packed))
 
 
 def _sky_columns(events: Events, arrays: Mapping[str, HostArray], geom: Geom, device: Device) -> list[Array]:
     """Return longitude and latitude in rad, and the values along each axis, on a device."""
-    sent = None
-    if not device.is_host:
-        columns = _columns_of(events)
-        if columns is not None and isinstance(columns, Hashable):  # others cannot have been sent
-            sent = _sent.get(columns)
-    if sent is not None and sent.content == _content(geom, device):
+    columns = _columns_of(events)
+    can_be_sent = not device.is_host and columns is not None and type(events).__weakrefoffset__ != 0
+    sent = _sent.get(events) if can_be_sent else None
+    # The user may have changed the table of the list, which then has other columns.
+    if sent is not None and sent.columns is columns and sent.content == _content(geom, device):
         return _rows(sent.array.receive())
     return _on_device(_host_columns(events, arrays, geom), device)
 
