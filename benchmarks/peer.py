@@ -14,6 +14,7 @@ nest: reading is also part of the stages that ask for what is read.
 import argparse
 import gzip
 import importlib
+import inspect
 import json
 import os
 import platform
@@ -94,7 +95,7 @@ def wrapped_stages(
                 owner: Any = importlib.import_module(f"{package}.{module}")
                 for part in owners:
                     owner = getattr(owner, part)
-                plain = vars(owner)[attribute]
+                plain = inspect.getattr_static(owner, attribute)  # a base class may have it
                 kind = type(plain) if isinstance(plain, (staticmethod, classmethod)) else None
                 wrapped = wrap(name, plain.__func__ if kind else plain)
                 stack.enter_context(patch.object(owner, attribute, kind(wrapped) if kind else wrapped))

@@ -237,7 +237,7 @@ def no_room(*args, **kwargs):
 @pytest.mark.parametrize("chain", ["maps", "rings"])
 def test_a_stack_that_runs_out_of_memory_says_so(device, many, chain, monkeypatch):
     first, second = DatasetsMaker(CHAINS[chain], stack_datasets=False, cutout_width="9 deg").run(reference(), many[:2])
-    monkeypatch.setattr("lightpool.maps.core.add_product", no_room)
+    monkeypatch.setattr("lightpool.maps.stacking.add_product", no_room)
     message = rf"stacking on a {first.tag} \(counts .*\) needs more memory than device '{first.device}' has.*no room"
     with pytest.raises(OutOfMemoryError, match=message):
         first.stack(second)
