@@ -64,7 +64,8 @@ def require_circle(region: "OneRegion | None") -> tuple[SkyCoord, u.Quantity]:
     radius: u.Quantity | None = getattr(region, "radius", None)
     center: SkyCoord | None = getattr(region, "center", None)
     if radius is None or center is None:
-        raise TypeError(f"the containment correction is for circles, got a {type(region).__name__}")
+        got = "no region" if region is None else f"a {type(region).__name__}"
+        raise TypeError(f"the containment correction is for circles, got {got}")
     return center, radius
 
 

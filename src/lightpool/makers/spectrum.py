@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import to_device
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
+from lightpool.datasets.regions import require_circle
 from lightpool.irf import IRF
 from lightpool.makers.core import check_run
 from lightpool.makers.dataset_coverage import why_a_region_is_not_seen
@@ -160,9 +161,7 @@ def _radius(geom: Geom) -> u.Quantity | None:
 
 def _containment(geom: Geom, observation: Observation, view: FieldOfView) -> NDArray[np.float64]:
     """Return the fraction of the PSF inside a circle, shape (n_energy_true, 1, 1)."""
-    radius = _radius(geom)
-    if radius is None or not isinstance(geom, RegionGeom):
-        raise TypeError(f"the containment correction is for circles, got a {_kind(geom)}")
+    _, radius = require_circle(geom.region if isinstance(geom, RegionGeom) else None)
     psf = observation.psf
     if psf is None:
         raise ValueError(f"observation {observation.obs_id} has no PSF, so there is no containment correction")
@@ -170,7 +169,3 @@ def _containment(geom: Geom, observation: Observation, view: FieldOfView) -> NDA
         rad=radius, offset=geom.separation(view.pointing), energy_true=geom.axes["energy_true"].center
     )
     return np.reshape(u.Quantity(containment).to_value(""), geom.data_shape)
-
-
-def _kind(geom: Geom) -> str:
-    return type(geom.region if isinstance(geom, RegionGeom) else geom).__name__
