@@ -92,21 +92,21 @@ def closest_radius(contained: Array, nodes: Floats, lower: float, rad: Floats, f
     The grid is walked through node by node, so that no array of (fine radii x pixels) is ever made.
     """
     xp = array_namespace(contained)
-    place = device_of(contained)
+    device = device_of(contained)
     tail = (1,) * (contained.ndim - 1)
     start = np.clip(np.searchsorted(nodes, rad, side="right") - 1, 0, len(nodes) - 2)
     weight = (rad - nodes[start]) / (nodes[start + 1] - nodes[start])
-    best = xp.full(contained.shape[1:], xp.inf, dtype=contained.dtype, device=place.handle)
-    index = xp.zeros(contained.shape[1:], dtype=xp.int64, device=place.handle)
+    best = xp.full(contained.shape[1:], xp.inf, dtype=contained.dtype, device=device.handle)
+    index = xp.zeros(contained.shape[1:], dtype=xp.int64, device=device.handle)
     for node in np.unique(start):
         (here,) = np.nonzero(start == node)
-        upper = xp.reshape(to_device(weight[here], place), (-1, *tail))
-        valid = xp.reshape(to_device((rad[here] >= lower).astype(np.float64), place), (-1, *tail))
+        upper = xp.reshape(to_device(weight[here], device), (-1, *tail))
+        valid = xp.reshape(to_device((rad[here] >= lower).astype(np.float64), device), (-1, *tail))
         values = contained[int(node), ...] * (1.0 - upper) + contained[int(node) + 1, ...] * upper
         distance = xp.abs(xp.clip(values, min=0.0) * valid - fraction)
         smallest = xp.min(distance, axis=0)
         better = smallest < best
         index = xp.where(better, xp.argmin(distance, axis=0) + int(here[0]), index)
         best = xp.where(better, smallest, best)
-    flat = xp.take(to_device(rad, place), xp.reshape(index, (-1,)))
+    flat = xp.take(to_device(rad, device), xp.reshape(index, (-1,)))
     return xp.reshape(flat, contained.shape[1:])
