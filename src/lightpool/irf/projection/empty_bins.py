@@ -28,6 +28,7 @@ def touches_empty_bins(empty: Bools, index: NDArray[np.int64], above: Floats) ->
     touched : ndarray, shape (n, ...)
     """
     upper, weight = np.minimum(index + 1, len(empty) - 1), above.reshape(-1, *(1,) * (empty.ndim - 1))
+    # A point on a node (weight 0 or 1) does not depend on the other node.
     touched: Bools = (empty[index] & (weight != 1)) | (empty[upper] & (weight != 0))
     return touched
 
@@ -47,6 +48,7 @@ def cap_in_energy(values: Floats, table: Floats, empty: Bools, index: NDArray[np
     """
     upper, weight = np.minimum(index + 1, len(table) - 1), above.reshape(-1, *(1,) * (values.ndim - 1))
     capped = np.zeros(values.shape, dtype=bool)
+    # Below the first node (negative weight) and above the last one (weight above 1).
     for is_beyond, border, inner in ((weight < 0, index, upper), (weight > 1, upper, index)):
         rises = is_beyond & empty[inner] & (values > table[border])
         np.copyto(values, table[border], where=rises)
@@ -96,6 +98,7 @@ def with_capped_edges(
         found, from_empty = last + (last - before) * share, _plane(touched, inner, axis)
         capped = from_empty & (found > last)
         ends.append(np.where(capped, last, found))
+        # A capped edge repeats the outer node, so it depends on that node only.
         marks.append(np.where(capped, False, from_empty) | _plane(touched, border, axis))
     return (
         np.concatenate([ends[0], values, ends[1]], axis=axis),

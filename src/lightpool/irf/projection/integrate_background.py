@@ -57,6 +57,7 @@ def _replace_split_bins(integrals: Array, split: SplitRates, parts: Array, coord
     """Replace integrals by the sums of parts, in the pixels where a bin has to be split."""
     xp = array_namespace(integrals)
     weights = pixel_weights(split.marks, *coords)
+    # (n_split, ny, nx)
     marked = xp.reshape(weights.touched(on_device_of(weights, split.marks, "values")), (-1, *coords[0].shape))
     for row, (number, part) in enumerate(zip(split.numbers, split.parts, strict=True)):
         total = xp.sum(parts[part, ...], axis=0)
@@ -69,6 +70,7 @@ def _integrals_on_host(nodes: BackgroundNodes, coords: Images, factors: Images, 
     wanted = _on_host(pixel_weights(table, *coords).inside).reshape(coords[0].shape)
     for factor in factors:
         finite = np.isfinite(_on_host(factor))
+        # Zero times a factor that is not finite is not zero, so these pixels are computed as well.
         wanted = wanted if finite.all() else wanted | ~finite
     integrals = np.empty((nodes.energy.size - 1, *wanted.shape), dtype)
     rows, columns = _zero_around(integrals, wanted)
@@ -105,7 +107,9 @@ def _integrate_rows(nodes: BackgroundNodes, weights: Weights, scale: Floats, int
     """Integrals over the energy bins times a scale of shape (ny, nx), a few rows at a time."""
     table, width = nodes.table, scale.shape[1]
     hole = None if table.holes is None else weights.touched(on_device_of(weights, table, "holes"))
+    # Whole rows of pixels at a time, so that each part is a window of the image.
     for part, sums in weights.parts(on_device_of(weights, table, "values"), width * max(_N_INTEGRATED // width, 1)):
+        # The sums of `gather_bilinear_in_parts` are a transposed view, but the integration works along rows of pixels.
         rate = np.ascontiguousarray(_on_host(sums))
         found = _on_host(_integrated(nodes, rate, None if hole is None else hole[:, part]))
         rows = slice(part.start // width, part.stop // width)
@@ -120,6 +124,7 @@ def _integrals(nodes: BackgroundNodes, coords: Images, factors: Images, dtype: s
         points, floor = (nodes.on(weights.device, name) for name in ("log_energy", "floor"))
         pixels, factor = kernel_coordinates(weights, table), factors[0] if factors else None
         values = on_device_of(weights, table, "values")
+        # The kernel multiplies by one factor; others follow below.
         integrals, factors = responses.project_integrals(values, points, floor, pixels, factor), factors[1:]
     else:
         n_pixel, n_bytes = weights.coords[0].shape[0], 8 * _N_WORK * (nodes.energy.size - 1)
@@ -142,6 +147,7 @@ def _integrated(nodes: BackgroundNodes, values: Array, hole: Array | None) -> Ar
     """Integrals over the energy bins of interpolated values, shape (n_edge, P), without meaning outside the axes."""
     device, table, xp = device_of(values), nodes.table, array_namespace(values)
     if table.values_scale == "log":
+        # -1e30: the exponential is zero, also in float32, and unlike infinity it leaves no NaN in differences.
         values = values if hole is None else xp.where(hole, -1e30, values)
         return integrate_exponential(values, nodes.on(device, "log_energy"), nodes.on(device, "floor"))
     rate = values * values if table.values_scale == "sqrt" else clip_at_zero(values, xp)

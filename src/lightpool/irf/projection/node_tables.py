@@ -94,6 +94,7 @@ class NodeTable(DeviceTables):
         if device.is_cuda:  # see lightpool.arrays.cuda.responses
             yield self._constant("all_nodes", "float64")
         else:
+            # Without CUDA kernels, the weights are computed one axis at a time.
             yield from map(Constant, self.nodes)
 
     @cached_property
@@ -107,6 +108,7 @@ class NodeTable(DeviceTables):
 
         In all other rows nothing has to be clipped as long as no weight is negative.
         """
+        # On the other scales a negative number does not stand for a negative value.
         marked = (self.values < 0) & (self.values_scale == "lin")
         if self.holes is not None:
             marked = marked | (self.holes > 0)
@@ -119,11 +121,13 @@ class NodeTable(DeviceTables):
         The table is linear there in each coordinate, so it is lowest at an edge or a corner.
         """
         values = self.values
+        # The axes of the field of view are the last ones.
         for axis, (nodes, bounds) in enumerate(
             zip(self.nodes, self.bounds, strict=True), values.ndim - len(self.nodes)
         ):
             values = _with_edges(values, axis, nodes, bounds)
         marked = (values < 0) & (self.values_scale == "lin")
+        # Awkward rows are evaluated directly in any case.
         return np.setdiff1d(_rows_with(marked), self.awkward)
 
 
@@ -186,6 +190,7 @@ class KernelNodes(DeviceTables):
         """Migra bins with a share, from the first to before the second; shape (n_energy_true, n_energy, 2)."""
         filled = self.shares != 0
         first, last = filled.argmax(axis=-1), filled.shape[-1] - filled[..., ::-1].argmax(axis=-1)
+        # Without any share, `argmax` is 0 at both ends, which would mean the whole row.
         return np.stack([first, np.where(filled.any(axis=-1), last, first)], axis=-1)
 
 
@@ -215,6 +220,7 @@ class BackgroundNodes(DeviceTables):
         ----------
         device, dtype : see `DeviceTables.needed`
         """
+        # Always float64: the distances between energies are computed before they are rounded to the type of the result.
         for name in ("log_energy", "floor") if self.table.values_scale == "log" else ("energy",):
             yield self._constant(name, "float64")
         yield from self.table.needed(device, dtype)
@@ -248,7 +254,7 @@ def _rows_with(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
 def _with_edges(values: Floats, axis: int, nodes: Floats, bounds: tuple[float, float]) -> Floats:
     """Values extrapolated to the two edges of an axis, before and behind those at its nodes."""
     if len(nodes) == 1:
-        return values
+        return values  # one node: constant over the bin
     first, second, last_but_one, last = (np.take(values, [i], axis=axis) for i in (0, 1, -2, -1))
     low = first + (second - first) * ((bounds[0] - nodes[0]) / (nodes[1] - nodes[0]))
     high = last + (last - last_but_one) * ((bounds[1] - nodes[-1]) / (nodes[-1] - nodes[-2]))

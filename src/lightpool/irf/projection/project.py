@@ -54,6 +54,7 @@ def project_values(table: NodeTable, weights: Weights, factor: float = 1.0) -> A
         nodes = on_device_of(weights, table, "values")
         return responses.project_values(nodes, kernel_coordinates(weights, table), factor)
     device = weights.device
+    # The factor goes on the nodes, which are far fewer than the pixels.
     values = weights.apply(on_device_of(weights, table, "values") * factor)
     xp = array_namespace(values)
     if table.holes is not None:
@@ -61,6 +62,7 @@ def project_values(table: NodeTable, weights: Weights, factor: float = 1.0) -> A
     if not device.is_host:
         return clip_at_zero(values, xp)
     host = cast(Floats, values)
+    # Only these rows can hold negative values; clipping all of them would be one more pass over the map.
     for row in (*table.awkward, *(table.dipping if weights.extrapolates else ())):
         np.maximum(host[row], 0, out=host[row])
     return values
@@ -87,7 +89,7 @@ def project_density(nodes: DensityNodes, weights: Weights, integral: float = 1.0
     widths = on_device_of(weights, nodes, "widths")
 
     def direct(weights: Weights, rows: Rows) -> Array:
-        values = _density(nodes.table, weights, rows)
+        values = _density(nodes.table, weights, rows)  # (n_row, n_bin, P); its norm has the shape (n_row, P)
         xp = array_namespace(values)
         return values * (integral * _inverse(xp.matmul(widths, values), xp))[:, None, :]
 
@@ -123,6 +125,7 @@ def project_kernel(nodes: KernelNodes, weights: Weights, threshold: float) -> Pa
     for rows, kernel in _kernel(nodes, weights):
         if weights.device.is_host:
             host = cast(Floats, kernel)
+            # In place: the array is new, and nobody else has it.
             np.copyto(host, 0.0, where=host < threshold)
             yield rows, kernel
         else:
@@ -138,12 +141,14 @@ def clip_at_zero(values: Array, xp: Namespace) -> Array:
     values : array of float
     xp : namespace of ``values``
     """
+    # One zero that broadcasts: `zeros_like` would take as much memory as the values.
     return xp.maximum(values, xp.zeros(1, dtype=values.dtype, device=device_of(values).handle))
 
 
 def _inverse(norm: Array, xp: Namespace) -> Array:
     """One over the norm, zero where that is not positive, or so small that its inverse is infinite."""
     valid = norm >= xp.finfo(norm.dtype).smallest_normal
+    # The inner `where` keeps NumPy from warning of a division by zero.
     return xp.where(valid, 1 / xp.where(valid, norm, xp.ones_like(norm)), xp.zeros_like(norm))
 
 
@@ -152,6 +157,7 @@ def _density(table: NodeTable, weights: Weights, rows: Rows) -> Array:
     values = weights.apply(on_device_of(weights, table, "values")[rows, ...])
     xp = array_namespace(values)
     if table.holes is not None:
+        # Where a node without a number has a weight, the whole value counts as zero.
         holes = on_device_of(weights, table, "holes")[rows, ...]
         values = xp.where(weights.touched(holes), xp.zeros_like(values), values)
     return clip_at_zero(values, xp)
@@ -159,9 +165,11 @@ def _density(table: NodeTable, weights: Weights, rows: Rows) -> Array:
 
 def _scaled(values: Array, factor: Array, direct: _Direct, table: NodeTable, weights: Weights) -> Parts:
     """Node values at the pixels times a factor, rows by rows; what may have to be clipped is evaluated directly."""
+    # Rows that dip are negative beyond the outer nodes only, so only the pixels there are evaluated.
     outer = weights.outer_pixels() if table.dipping.size and weights.extrapolates else table.dipping[:0]
     clipped: dict[int, Floats] = {}
     if outer.size:
+        # (n_dipping, n_bin, n_outer)
         evaluated = cast(Floats, direct(weights.select(outer), table.dipping))
         clipped = dict(zip(table.dipping.tolist(), evaluated, strict=True))
     awkward = set(table.awkward)
@@ -171,6 +179,7 @@ def _scaled(values: Array, factor: Array, direct: _Direct, table: NodeTable, wei
             if row in clipped:
                 part[number][..., outer] = clipped[row]
             elif row in awkward:
+                # A hole or a negative node acts between the nodes too, so all pixels of the row are evaluated.
                 part[number] = direct(weights, slice(row, row + 1))[0]
         yield rows, part
 
@@ -185,7 +194,9 @@ def _kernel(nodes: KernelNodes, weights: Weights) -> Parts:
         numbers = np.arange(len(density.table.values))[rows]
 
         def part(block: slice) -> Array:
+            # On the host `rows` may be numbers of rows; elsewhere it is always all of them.
             some = numbers[block] if device.is_host else block
+            # (n_row, n_migra, P); this large array is the reason for the blocks.
             values = _density(density.table, weights, some)
             xp = array_namespace(values)
             norm = _inverse(xp.matmul(widths, values), xp)

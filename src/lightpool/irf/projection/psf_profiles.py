@@ -39,7 +39,7 @@ def project_profile(
     values : array, shape (n_row, n_rad, P); zero where the parameters are those of no profile
     """
     for rows, values in _profiles(psf, tables, rad, weights):
-        values *= integral
+        values *= integral  # in place: the array is new
         yield rows, values
 
 
@@ -47,6 +47,7 @@ def _profiles(
     psf: ParametricPSF, tables: dict[str, NodeTable], rad: MapAxis, weights: Weights
 ) -> Iterator[tuple[slice, Array]]:
     radius, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
+    # Areas of flat rings, as in `psf_nodes`.
     area = 2 * np.pi * radius * width
     kind, used = _kind_and_tables(psf, tables)
     if can_fuse(weights, *(table for table in used if table is not None)):
@@ -93,8 +94,9 @@ def _fused(kind: str, used: list[NodeTable | None], rad: Array, areas: Array, we
 def _normalised(profile: _Profile, parameters: list[Array], rad: Array, areas: Array) -> Array:
     values = profile(parameters, rad)
     xp = array_namespace(values)
-    norm = xp.matmul(areas, values)
+    norm = xp.matmul(areas, values)  # (n_row, P)
     valid = (norm > 0) & parameters[0]
+    # The inner `where` keeps NumPy from warning of a division by zero.
     inverse = xp.where(valid, 1 / xp.where(valid, norm, xp.ones_like(norm)), xp.zeros_like(norm))
     return values * inverse[:, None, :]
 
@@ -111,6 +113,7 @@ def _parameter(table: NodeTable, weights: Weights) -> Array:
 
 def _gauss_parameters(nodes: dict[str, NodeTable], weights: Weights) -> list[Array]:
     """Where the parameters are those of a profile; then steepness and amplitude of each Gaussian that is used."""
+    # The factor `scale` cancels in the normalisation, but where it is zero there is no profile.
     valid: Any = _parameter(nodes["scale"], weights) > 0
     xp = array_namespace(valid)
     parameters = []
@@ -131,6 +134,7 @@ def _is_used(table: NodeTable) -> bool:
 def _gauss_profile(parameters: list[Array], rad: Array) -> Array:
     """Sum of the Gaussians, up to a factor for each pixel and energy."""
     xp = array_namespace(rad)
+    # GADF PSF_3GAUSS: exp(-rad**2 / 2 sigma_1**2) + ampl_2 exp(-rad**2 / 2 sigma_2**2) + ampl_3 ...
     square = (rad * rad)[None, :, None]
     profile = xp.exp(square * parameters[1][:, None, :])  # the amplitude of the first is 1
     for steepness, amplitude in zip(parameters[3::2], parameters[4::2], strict=True):
@@ -155,4 +159,5 @@ def _king_profile(parameters: list[Array], rad: Array) -> Array:
     """King profile, up to a factor for each pixel and energy."""
     xp = array_namespace(rad)
     _, minus_gamma, scale = parameters
+    # GADF PSF_KING: (1 + rad**2 / (2 gamma sigma**2))**-gamma; `log1p` keeps the digits at small distances.
     return xp.exp(minus_gamma[:, None, :] * xp.log1p((rad * rad)[None, :, None] * scale[:, None, :]))

@@ -138,8 +138,10 @@ class ResponseRequest:
                 yield lead, array_namespace(values).reshape(values, (*values.shape[:-1], *window[0].shape))
 
         if device.is_host:
+            # The last axis is always computed as a whole, so it counts with the pixels of a row.
             height = max(1, HOST_BLOCK // max(1, self.shape[-1] * n_x))
         else:
+            # A single kernel launch (see `can_fuse`) has no intermediate arrays.
             n_work = 1 if device.is_cuda and self.nodes.holes is None else N_WORK_ARRAYS
             height = blocks_that_fit(n_y, 8 * n_work * math.prod(self.shape) * n_x, device)[0].stop
         kind = getattr(device.xp, dtype)  # NumPy and CuPy have a class there, their arrays a data type
@@ -242,7 +244,7 @@ def psf_request(
             nodes=first,
             shape=(len(first.values), rad.nbin),
             parts=lambda weights: project_profile(psf, tables, rad, weights, integral),
-            is_finite=False,
+            is_finite=False,  # parameters are extrapolated without limit, so nothing is known
         )
     nodes: DensityNodes = psf.derived(("psf", _key(centers), _key(rad)), lambda: psf_nodes(psf, centers, rad))
     return _density_request(nodes, integral)
@@ -284,6 +286,7 @@ def edisp_kernel_request(
     request : ResponseRequest of shape (n_energy_true, n_energy); zero outside the offsets of the table
     """
     edges, centers = _edges(energy), _centers(energy_true)
+    # Without the threshold, which is applied after the projection.
     key = ("edisp kernel", _key(edges), _key(centers))
     nodes: KernelNodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, edges, centers))
     return ResponseRequest(
@@ -339,5 +342,6 @@ def _with_widths(axis: MapAxis, name: str) -> MapAxis:
 def _key(axis: MapAxis | u.Quantity) -> Hashable:
     """Key of what is derived from a table at some coordinates."""
     if isinstance(axis, MapAxis):
+        # The centres of the bins follow from the edges and from these two.
         return axis.interp, axis.node_type, str(axis.unit), axis.edges_value.tobytes()
     return str(axis.unit), axis.value.tobytes()

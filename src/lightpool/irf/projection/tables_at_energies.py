@@ -64,6 +64,7 @@ def psf_nodes(psf: IRF, energy_true: u.Quantity, rad: MapAxis) -> DensityNodes:
     values[outside["energy_true"]] = 0
     values[:, outside["rad"]] = 0
     center, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
+    # Areas of flat rings, width times circumference at the centre, as Gammapy normalises.
     return _density_nodes(psf, values, 2 * np.pi * center * width)
 
 
@@ -77,6 +78,7 @@ def edisp_nodes(edisp: IRF, energy_true: u.Quantity, migra: MapAxis) -> DensityN
     migra : MapAxis
     """
     values, outside = _at(edisp, {"energy_true": energy_true, "migra": migra.center})
+    # Only outside of both axes, as in `EnergyDispersion2D`: beyond one of them the table is extrapolated.
     values[outside["energy_true"][:, np.newaxis] & outside["migra"]] = 0
     return _density_nodes(edisp, values, migra.bin_width.to_value(""))
 
@@ -96,11 +98,12 @@ def edisp_kernel_nodes(edisp: IRF, energy: u.Quantity, energy_true: u.Quantity) 
     axis = edisp.axes["migra"]
     density = edisp_nodes(edisp, energy_true, axis)
     edges = scale_values(axis.edges_value, axis.interp)
-    migra = energy.to_value("TeV") / energy_true.to_value("TeV")[:, np.newaxis]
+    migra = energy.to_value("TeV") / energy_true.to_value("TeV")[:, np.newaxis]  # (n_energy_true, n_energy + 1)
     points = scale_values(migra, axis.interp)[..., np.newaxis]
+    # Share of each migra bin below each edge, shape (n_energy_true, n_energy + 1, n_migra).
     filled = np.clip((points - edges[:-1]) / np.diff(edges), 0, 1)
-    shares = np.diff(filled, axis=1) * density.widths
-    flat = density.table.values.reshape(*density.table.values.shape[:2], -1)
+    shares = np.diff(filled, axis=1) * density.widths  # (n_energy_true, n_energy, n_migra)
+    flat = density.table.values.reshape(*density.table.values.shape[:2], -1)  # (n_energy_true, n_migra, n_node)
     kernel = (shares @ flat).reshape(*shares.shape[:2], *density.table.values.shape[2:])
     return KernelNodes(density, shares, _like(density.table, kernel))
 
@@ -122,6 +125,7 @@ def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     if split is None:
         return nodes
     rates = SplitRates(split.numbers, _node_table(bkg, split.marks), _rates(bkg, split.energy), split.parts)
+    # Without `_constants={}` the copy would share the dictionary of the original.
     return replace(nodes, split=rates, _constants={})
 
 
@@ -133,9 +137,11 @@ def _rates(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     factor = unit_factor(energy.unit * bkg.unit, "s-1 sr-1")
     log_energy = np.log(energy.value)
     logs = log_energy + np.log(factor)
+    # The integration takes the logarithm of energy times rate, so energy and unit are sums here.
     if table.values_scale == "log":
         table = _like(table, table.values + _column(logs, table.values.ndim))
     else:
+        # On the scale "sqrt" the value is squared later, and the unit with it.
         table = _like(table, table.values * (np.sqrt(factor) if table.values_scale == "sqrt" else factor))
     table.values[outside["energy"]] = _NEVER if table.values_scale == "log" else 0
     return BackgroundNodes(table, energy.value, log_energy, LOG_ZERO + logs)
@@ -150,6 +156,7 @@ def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> NodeTable:
     empty, x = np.moveaxis(empty, dim, 0), energy.to_value(axis.unit).astype(np.float64)
     index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
     touched = touches_empty_bins(empty, index, above)
+    # Some energies lie beyond the outer nodes. A value that was capped no longer depends on the empty bin.
     if above.min() < 0 or above.max() > 1:
         logs = np.moveaxis(scale_table(bkg.data, "log"), dim, 0)
         touched &= ~cap_in_energy(table.values, logs, empty, index, above)
@@ -158,12 +165,14 @@ def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> NodeTable:
     values, holes, nodes = table.values, table.holes, []
     for number, (inner, bounds) in enumerate(zip(table.nodes, table.bounds, strict=True), 1):
         if holes is not None and len(inner) > 1:
+            # The edges are extrapolated from two nodes each, so a hole in one of these makes a hole.
             low, high = (
                 np.take(holes, pair, axis=number).max(axis=number, keepdims=True) for pair in ([0, 1], [-2, -1])
             )
             holes = np.concatenate([low, holes, high], axis=number)
         values, touched, outer = with_capped_edges(values, touched, number, inner, bounds)
         nodes.append(outer)
+    # New constants: those of the table belong to its old values.
     return replace(table, values=values, nodes=tuple(nodes), holes=holes, _constants={})
 
 
@@ -181,6 +190,7 @@ def parameter_nodes(psf: ParametricPSF, energy_true: u.Quantity) -> dict[str, No
         unit = psf.unit[name]
         factor = unit.to("rad") if unit.is_equivalent("rad") else 1.0
         table = _node_table(psf, values * factor)
+        # No bounds: the parameters are extrapolated over the whole map, as in Gammapy.
         nodes[name] = NodeTable(
             table.values, table.nodes, ((-np.inf, np.inf),) * len(table.nodes), table.scales, holes=table.holes
         )
@@ -199,7 +209,9 @@ def _at(
     for name, wanted in coords.items():
         axis = cast(MapAxis, irf.axes[name])
         x = wanted.to_value(axis.unit).astype(np.float64)
+        # Negated, so that NaN is outside; both edges are inside.
         outside[name] = ~((x >= axis.edges_value[0]) & (x <= axis.edges_value[-1]))
+        # The dimension stays where it is, so the indices of the axes hold for the next one too.
         values = _interpolated(values, irf.axes.index(name), axis, x)
     order = [*coords, *(name for name in irf.axes.names if name in _FIELD_AXES)]
     values = np.transpose(values, [irf.axes.index(name) for name in order])
@@ -235,11 +247,13 @@ def _node_table(irf: IRF, values: Floats) -> NodeTable:
     nodes, bounds = [], []
     for axis in axes:
         factor = unit_factor(axis.unit, "rad")
+        # In rad before scaling: a logarithm depends on the unit.
         nodes.append(scale_values(axis.center_value * factor, axis.interp))
         lower, upper = scale_values(axis.edges_value[[0, -1]] * factor, axis.interp)
         bounds.append((float(lower), float(upper)))
     finite = np.isfinite(values)
     is_whole = bool(finite.all())
+    # A weight of zero does not hide a NaN, so what is not finite becomes zero and is marked as a hole.
     return NodeTable(
         values=values if is_whole else np.where(finite, values, 0.0),
         nodes=tuple(nodes),

@@ -215,6 +215,7 @@ class OffsetWeights:
     def extrapolates(self) -> bool:
         """Whether some weight is negative; only on the host."""
         basis = cast(NDArray[np.float64], self.basis)  # only on the host
+        # The size comes first, because `min` of an empty array raises.
         return bool(basis.size) and bool(basis.min() < 0)
 
     def outer_pixels(self) -> NDArray[np.int64]:
@@ -253,6 +254,7 @@ class OffsetWeights:
 
     def touched(self, holes: Array) -> Array:
         """Whether a marked node has a weight: (..., n_node) to bool of (..., P)."""
+        # The sum counts the marked nodes, so rounding cannot reach 0.5.
         return apply_basis(holes, as_dtype(self.basis != 0, self.dtype)) > 0.5
 
 
@@ -271,6 +273,8 @@ class PlaneWeights:
         """Lower node and fraction in both coordinates; those of the first node outside the axes."""
         xp = array_namespace(self.lon)
         lon, lat = self.lon, self.lat
+        # On a GPU the question whether all pixels are inside would wait for the device, so it is not asked.
+        # Pixels outside, and those whose coordinate is NaN, go to the first node: then their sums are finite.
         if not (self.device.is_host and cast(NDArray[np.bool_], self.inside).all()):
             lon, lat = (
                 xp.where(self.inside, x, xp.full_like(x, float(nodes[0])))
@@ -313,6 +317,7 @@ class PlaneWeights:
 
     def apply(self, values: Array) -> Array:
         """Sum of values and weights: (..., n_lon, n_lat) to (..., P)."""
+        # Pixels outside have the value of the first node here, see `neighbours`.
         result = gather_bilinear(values, *self.neighbours, self.dtype)
         xp = array_namespace(result)
         return xp.where(self.inside, result, xp.zeros_like(result))
@@ -342,4 +347,5 @@ class PlaneWeights:
         ix, fx, iy, fy = self.neighbours
         # Half way between the nodes all neighbours that count have a weight; on a node only that one has.
         sides = [xp.where(f == 0, f, xp.where(f == 1, f, xp.full_like(f, 0.5))) for f in (fx, fy)]
+        # Each marked neighbour that counts adds at least 0.5 * 0.5.
         return gather_bilinear(holes, ix, sides[0], iy, sides[1], self.dtype) > 0.1

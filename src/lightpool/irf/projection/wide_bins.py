@@ -62,6 +62,7 @@ def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
     empty = data <= 0  # what is no number is no empty bin: it stays a hole
     if not (beyond.any() or empty.any()):
         return None
+    # The part of each bin that lies inside the energies of the table.
     low, high = np.maximum(x[:-1], edges[0]), np.minimum(x[1:], edges[-1])
     is_split = np.zeros((len(x) - 1, *data.shape[1:]), dtype=bool)
     touches = _touch_empty_bins(empty, axis, x)
@@ -71,6 +72,7 @@ def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
         if beyond[pair].any():
             near = inside if inside.any() else _nearest(axis, low[number], high[number])
             is_split[number] = (data[near] > 0).any(axis=0)
+        # `touches` looks at whole planes of energy, which is cheap; `_vanishes` looks at each position.
         elif inside.any() and touches[pair].any():
             vanishes = _vanishes(bkg, data, empty, axis, x[pair])
             is_split[number] = (data[inside] > 0).any(axis=0) & vanishes.any(axis=0)
@@ -95,9 +97,11 @@ def _vanishes(bkg: IRF, data: Floats, empty: Bools, axis: MapAxis, x: Floats) ->
     scale = bkg.interp_kwargs.get("values_scale", "lin")
     index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
     if scale == "log":
+        # In logarithms an empty bin makes the rate tiny, but not zero, so its weight decides.
         return touches_empty_bins(empty, index, above)
     upper, weight = np.minimum(index + 1, len(data) - 1), above.reshape(-1, *(1,) * (data.ndim - 1))
     values = scale_table(data, scale)
+    # A hole of the table is NaN, which does not count as a rate of zero.
     with np.errstate(invalid="ignore"):
         return np.asarray(values[index] * (1 - weight) + values[upper] * weight <= 0)
 
