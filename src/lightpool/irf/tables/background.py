@@ -86,6 +86,7 @@ class Background2D(BackgroundIRF):
         """Return a table in (fov_lon, fov_lat), evaluated at the bin centres."""
         offset = self.axes["offset"].edges
         mirrored = -offset[::-1]
+        # Where the offsets begin at 0, that edge is in both halves, and is taken from one of them.
         edges = np.concatenate([mirrored[mirrored <= 0], offset[offset > 0]])
         axes = MapAxes(
             [self.axes["energy"], *(MapAxis.from_edges(edges, name=name) for name in ("fov_lon", "fov_lat"))]
@@ -93,6 +94,7 @@ class Background2D(BackgroundIRF):
         coords = cast(dict[str, u.Quantity], axes.get_coord())  # all axes are of numbers
         lon, lat = coords["fov_lon"].to_value("rad"), coords["fov_lat"].to_value("rad")
         zero = np.zeros(1)
+        # On the sphere: fov_lon and fov_lat are longitude and latitude around the pointing.
         distance = u.Quantity(cast(NDArray[np.float64], angular_separation(zero, zero, lon, lat)), "rad")
         return Background3D(axes=axes, data=self.evaluate(offset=distance, energy=coords["energy"]))
 

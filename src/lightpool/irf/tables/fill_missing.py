@@ -28,6 +28,7 @@ def fill_missing(data: NDArray[Any], axis: int, values_scale: str = "lin") -> ND
     n_bin = table.shape[0]
     valid = np.isfinite(table) & (table != 0)
     first, last = valid.argmax(axis=0), n_bin - 1 - valid[::-1].argmax(axis=0)
+    # Between the first and the last valid bin of a line, some bin is not valid.
     with_gaps = valid.any(axis=0) & (valid.sum(axis=0) < last - first + 1)
     if with_gaps.any():
         table[:, with_gaps] = _without_gaps(table[:, with_gaps], valid[:, with_gaps], values_scale)
@@ -37,6 +38,7 @@ def fill_missing(data: NDArray[Any], axis: int, values_scale: str = "lin") -> ND
 def _without_gaps(lines: NDArray[Any], valid: NDArray[np.bool_], values_scale: str) -> NDArray[Any]:
     """Lines of shape (n_bin, n_line) with the gaps between valid bins filled."""
     number = np.arange(len(lines))[:, np.newaxis]
+    # Number of the nearest valid bin at or before each bin (-1 if none), and at or after it (n_bin if none).
     before = np.maximum.accumulate(np.where(valid, number, -1), axis=0)
     after = np.minimum.accumulate(np.where(valid, number, len(lines))[::-1], axis=0)[::-1]
     bins = np.nonzero(~valid & (before >= 0) & (after < len(lines)))

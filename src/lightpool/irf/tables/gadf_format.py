@@ -130,7 +130,9 @@ _STEMS = {
     "fov_lon": ("DETX",),
     "fov_lat": ("DETY",),
 }
+# Unit of a background whose column has none, or one that cannot be parsed.
 _RATE = "s-1 MeV-1 sr-1"
+# Axes that are kept for later files, see `_known_axis`.
 _MAX_AXES = 256
 _KNOWN_AXES: dict[Hashable, MapAxis] = {}
 _KEYWORDS = {
@@ -286,6 +288,7 @@ def where(table: AnyTable) -> str:
 
 
 def _alignment(table: AnyTable) -> FoVAlignment:
+    # RADEC by default, as in Gammapy.
     value = str(table.meta.get("FOVALIGN", "RADEC")).strip().upper()
     try:
         return FoVAlignment(value)
@@ -330,9 +333,11 @@ def _known_axis(name: str, columns: tuple[str, ...], table: AnyTable, label: str
     """Axis of a table. The last ones are kept: runs of one telescope share most of them."""
     if not isinstance(table, TableData):
         return _axis(name, columns, table, label)
+    # The content of the columns, not their identity: each file has arrays of its own.
     key = (name, *((table.units[_], table.columns[_].dtype.str, table.columns[_].tobytes()) for _ in columns))
     if key not in _KNOWN_AXES:
         while len(_KNOWN_AXES) >= _MAX_AXES:
+            # The oldest goes first: a dict keeps the order of insertion.
             _KNOWN_AXES.pop(next(iter(_KNOWN_AXES)), None)
         _KNOWN_AXES[key] = _axis(name, columns, table, label)
     return _KNOWN_AXES[key]
@@ -363,6 +368,7 @@ def read_values(table: AnyTable, name: str, axes: MapAxes, layout: Layout) -> tu
         raise FormatError(f"{label}: expected numbers, got the type {values.dtype}")
     values = values_in_order(values[0], tuple(axes.shape), axes.names, label, any_order=layout.any_order)
     text = table.units[column] if isinstance(table, TableData) else str(table[column].unit or "")
+    # FITS is big-endian, and other array libraries refuse arrays in a foreign byte order.
     return values.astype(values.dtype.newbyteorder("="), copy=False), column_unit(text, rule, label)
 
 
@@ -395,12 +401,15 @@ def irf_to_table(irf: ResponseTable, format: str = FORMAT) -> "Table":
         for column in part.colnames:
             table[column] = part[column]
     for name, values in irf.values_for_file().items():
+        # One row. FITS writes the last axis first, as `values_in_order` reads it.
         table[layout.columns[name].spellings[0]] = values.T[np.newaxis]
+    # The HDU gets its own name, which the keyword of the source must not replace.
     table.meta = {key: value for key, value in irf.meta.items() if key != "EXTNAME"}
     table.meta.update(_KEYWORDS)
     table.meta["HDUCLAS2"] = layout.kind
     table.meta["HDUCLAS3"] = "POINT-LIKE" if irf.is_pointlike else "FULL-ENCLOSURE"
     table.meta["HDUCLAS4"] = layout.hdu_class
+    # An offset has no direction, so only tables in (fov_lon, fov_lat) need the keyword.
     if not irf.has_offset_axis:
         table.meta["FOVALIGN"] = str(irf.fov_alignment)
     return table

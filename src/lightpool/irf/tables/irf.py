@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = ["IRF", "InterpKwargs"]
 
+# Results of `derived` that a table keeps.
 _MAX_KEPT = 32
 T = TypeVar("T")
 Values = NDArray[np.floating]
@@ -75,6 +76,7 @@ class IRF(KnownAttributes):
         axes = MapAxes(axes)
         axes.assert_names(self.required_axes)
         check_axes(axes, type(self).__name__)
+        # Only an axis of one bin can be a point without a width.
         if 1 in axes.shape:
             axes = MapAxes([with_width(cast(MapAxis, axis)) for axis in axes])
         self._axes = axes
@@ -196,10 +198,12 @@ class IRF(KnownAttributes):
         The values are compared by a checksum, so that writing into ``data`` is noticed; values that cannot be written
         to need none.
         """
+        # A copy of `interp_kwargs`, because the caller may change the dict in place.
         mark = (0 if _is_fixed(self._data) else _checksum(self._data), self.interp_kwargs.copy())
         if mark != self._kept_of:
             self._kept, self._kept_of = {}, mark
         if key not in self._kept:
+            # The oldest goes first: a dict keeps the order of insertion.
             while len(self._kept) >= _MAX_KEPT:
                 self._kept.pop(next(iter(self._kept)))
             self._kept[key] = make()
@@ -278,6 +282,7 @@ class IRF(KnownAttributes):
         with np.errstate(invalid="ignore"):  # a hole in the table is set to the fill value later
             interpolate = interpolate_grid_nearest if method == "nearest" else interpolate_grid
             values = cast(NDArray[np.float64], interpolate(table, nodes, coords))
+        # Extrapolated values may be negative, which no response is.
         return np.maximum(unscale_table(values, scale), 0)
 
     def _mask_out_bounds(self, outside: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
@@ -298,10 +303,12 @@ class IRF(KnownAttributes):
             It is a row, or, as those of a grid, wide in the dimension of its axis.
         """
         values, x = self.evaluate(method=method, **kwargs), u.Quantity(kwargs[axis_name])
+        # The dimension of the coordinate counted from the end, where broadcasting aligns it.
         wide = [dim - x.ndim for dim, length in enumerate(x.shape) if length > 1]
         axis = wide[0] if len(wide) == 1 else self.axes.index(axis_name) - len(self.axes)
         integral = trapezoid_loglog(values.value, np.broadcast_to(x.value, values.shape), axis)
         lost = np.moveaxis(values.value <= self._no_value, axis, 0)
+        # An interval is lost if either end is.
         lost = np.moveaxis(lost[:-1] | lost[1:], 0, axis)
         # What is inside an interval counts, even if the rate is zero at one of its ends.
         if lost.any() and max(x.shape) == x.size:
@@ -309,6 +316,7 @@ class IRF(KnownAttributes):
             fine = points.reshape([-1 if length > 1 else 1 for length in x.shape])
             values = self.evaluate(method=method, **{**kwargs, axis_name: fine})
             parts = trapezoid_loglog(values.value, np.broadcast_to(fine.to_value(x.unit), values.shape), axis)
+            # Sum the parts of each interval; the last one runs to the end.
             integral = np.where(lost, np.add.reduceat(parts, starts, axis=axis), integral)
         return u.Quantity(integral, values.unit * x.unit)
 
@@ -335,8 +343,10 @@ class IRF(KnownAttributes):
         shape[index] = -1
         values = self.quantity * axis.bin_width.reshape(shape)
         if axis_name in ("rad", "offset"):
+            # Area of a flat ring: circumference at the centre times width.
             values = 2 * np.pi * axis.center.reshape(shape) * values
         data = values.cumsum(axis=index)
+        # The integral belongs to the upper edges, which become the nodes.
         upper = MapAxis.from_nodes(axis.edges[1:], name=axis.name, interp=axis.interp)
         table = type(self)(axes=self.axes.replace(upper), data=data.value)
         table._unit = u.Unit(data.unit)  # that of an integral, which the class itself does not have
@@ -355,6 +365,7 @@ class IRF(KnownAttributes):
     def normalize(self, axis_name: str) -> None:
         """Divide the values by their integral along an axis, in place; where that is zero they become zero."""
         index = self.axes.index(axis_name)
+        # The largest partial sum, as in Gammapy; it is not the last one where values are negative.
         total = self.cumsum(axis_name=axis_name).quantity.max(axis=index, keepdims=True)
         with np.errstate(invalid="ignore", divide="ignore"):
             self.quantity = np.nan_to_num(self.quantity / total)
@@ -504,6 +515,7 @@ def _is_outside(point: Values, axis: MapAxis) -> NDArray[np.bool_]:
 
 def _is_fixed(data: object) -> bool:
     """Whether neither an array nor what it is a view of can be written to."""
+    # A read-only view says nothing of the array behind it.
     while isinstance(data, np.ndarray):
         if data.flags.writeable:
             return False
@@ -514,6 +526,7 @@ def _is_fixed(data: object) -> bool:
 def _checksum(data: NDArray[np.generic]) -> int:
     """Checksum of the bytes; a transposed table is not copied for it."""
     if not data.flags.c_contiguous:
+        # Tables from files are transposed, see `values_in_order`, so this is the common case.
         data = data.T if data.flags.f_contiguous else np.ascontiguousarray(data)
     buffer: Any = data
     return zlib.crc32(memoryview(buffer).cast("B"))

@@ -28,6 +28,7 @@ def level_crossings(energy: Floats, values: Floats, level: float, lower: float, 
     """
     from scipy.optimize import brentq
 
+    # The smallest positive number stands for zero, which has no logarithm, as in `scale_table`.
     log_energy, log_values = np.log(energy), np.log(np.maximum(values, np.finfo(values.dtype).tiny))
 
     def excess(x: float) -> float:
@@ -36,4 +37,5 @@ def level_crossings(energy: Floats, values: Floats, level: float, lower: float, 
     search = np.exp(np.linspace(np.log(lower), np.log(upper), _N_INTERVAL + 1))
     sign = np.sign(np.exp(np.interp(np.log(search), log_energy, log_values)) - level)
     brackets = np.nonzero(sign[:-1] != sign[1:])[0]
+    # Bracketing on a grid first, because `brentq` finds one root of a function that changes its sign.
     return [float(brentq(excess, search[k], search[k + 1])) for k in brackets]

@@ -57,6 +57,7 @@ class ParametricPSF(PSF):
         self.data = cast(NDArray[np.void], data)
         known = unit if isinstance(unit, Mapping) else {}
         self._units: dict[str, u.UnitBase] = {name: u.Unit(known.get(name, "")) for name in self.required_parameters}
+        # A class without a tag is no class of the format, and has no rules.
         rules = gadf_format.LAYOUTS[self.tag].columns if self.tag else {}
         for name, rule in rules.items():
             if self._units[name] != u.dimensionless_unscaled or rule.assumed is None:
@@ -247,6 +248,7 @@ class EnergyDependentMultiGaussPSF(ParametricPSF):
         ones = u.Quantity(np.ones(np.shape(kwargs["scale"])))
         amplitudes = [ones, kwargs["ampl_2"], kwargs["ampl_3"]]
         sigmas = [kwargs[f"sigma_{i}"] for i in (1, 2, 3)]
+        # 2 pi scale ampl sigma**2 without the pi, which cancels in the shares.
         integrals = u.Quantity([2 * kwargs["scale"] * a * s**2 for a, s in zip(amplitudes, sigmas, strict=True)])
         with np.errstate(divide="ignore", invalid="ignore"):
             shares = np.nan_to_num((integrals / np.nansum(integrals, axis=0)).to_value(""))
@@ -275,6 +277,7 @@ class EnergyDependentMultiGaussPSF(ParametricPSF):
         ----------
         rad, **kwargs : see `ParametricPSF.evaluate_containment`
         """
+        # Share of a Gaussian up to rad: 1 - exp(-rad**2 / 2 sigma**2); `expm1` keeps the digits at small radii.
         with np.errstate(divide="ignore", invalid="ignore"):
             parts = [
                 np.where(sigma > 0, share * -np.expm1(-0.5 * (rad / sigma).to_value("") ** 2), 0)
@@ -299,6 +302,7 @@ class PSFKing(ParametricPSF):
         """
         gamma, sigma = kwargs["gamma"], kwargs["sigma"]
         with np.errstate(divide="ignore", invalid="ignore"):
+            # GADF PSF_KING: (1 - 1 / gamma) / (2 pi sigma**2) (1 + rad**2 / (2 gamma sigma**2))**-gamma.
             slope = (1 + (rad**2 / (2 * gamma * sigma**2)).to_value("")) ** (-u.Quantity(gamma).to_value(""))
             values = (1 - 1 / gamma) / (2 * np.pi * sigma**2) * slope
         return cast(u.Quantity, np.where(cls._is_normal(gamma, sigma), values, 0))  # `where` keeps the unit
@@ -313,6 +317,7 @@ class PSFKing(ParametricPSF):
         """
         gamma, sigma = kwargs["gamma"], kwargs["sigma"]
         with np.errstate(divide="ignore", invalid="ignore"):
+            # The integral of the profile from rad to infinity, which is 1 in total.
             outside = (1 + (rad**2 / (2 * gamma * sigma**2)).to_value("")) ** (1 - u.Quantity(gamma).to_value(""))
         return u.Quantity(np.where(cls._is_normal(gamma, sigma), 1 - outside, 0), "")
 

@@ -41,6 +41,7 @@ class PSF(IRF):
         **kwargs : Quantity by name of axis, broadcast with ``rad``
         """
         axis = self.rad_axis()
+        # Beyond its axis the cumulative table would be extrapolated, and then zero.
         rad = u.Quantity(np.minimum(u.Quantity(rad).to_value(axis.unit), axis.edges_value[-1]), axis.unit)
         return self.integral(axis_name="rad", rad=rad, **kwargs).to("")
 
@@ -56,8 +57,9 @@ class PSF(IRF):
         **kwargs : Quantity by name of axis, broadcast with ``fraction``
         """
         shape = np.broadcast_shapes(*(u.Quantity(value).shape for value in kwargs.values()), np.shape(fraction))
+        # The answer is the centre of the fine bin whose containment is nearest, as in Gammapy.
         rad = self.rad_axis().upsample(factor=factor).center
-        containment = self.containment(rad=rad.reshape(-1, *(1,) * len(shape)), **kwargs)
+        containment = self.containment(rad=rad.reshape(-1, *(1,) * len(shape)), **kwargs)  # (n_rad, *shape)
         nearest = np.argmin(np.abs(containment.value - fraction), axis=0)
         return rad[nearest].reshape(shape)
 

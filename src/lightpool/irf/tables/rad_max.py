@@ -38,6 +38,7 @@ class RadMax2D(IRF):
             axes=[energy, offset],
             unit="deg",
             is_pointlike=True,
+            # One radius for all energies and offsets, those beyond the axes of the response too.
             interp_kwargs={"method": "nearest", "fill_value": None},
         )
 

@@ -122,6 +122,7 @@ def rmf_to_hdulist(axes: MapAxes, matrix: Matrix, format: str = "ogip") -> HDULi
     """
     unit = _unit_of(axes, format)
     edges = axes["energy_true"].edges.to_value(unit)
+    # 16 bits if all channel numbers fit, else 32 bits.
     letter = "I" if integer_type(axes["energy"].nbin) is np.int16 else "J"
     runs = [_runs(row) for row in matrix]
     columns = [
@@ -203,8 +204,10 @@ def _keywords(axes: MapAxes, matrix: Matrix) -> dict[str, str | int | float]:
         "HDUVERS": "1.3.0",
         "LO_THRES": 0.0,
         "DETCHANS": axes["energy"].nbin,
+        # Numbers of runs and of stored probabilities in the whole matrix.
         "NUMGRP": sum(len(start) for start, _ in runs),
         "NUMELT": int(np.count_nonzero(matrix)),
+        # F_CHAN is the fourth column; our channels begin at 0.
         "TLMIN4": 0,
         "TLMAX4": axes["energy"].nbin - 1,
     }
@@ -213,6 +216,7 @@ def _keywords(axes: MapAxes, matrix: Matrix) -> dict[str, str | int | float]:
 def _runs(row: NDArray[np.floating]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
     """First channels and lengths of the runs of values that are not zero; one run of length zero if there is none."""
     kind = integer_type(len(row))
+    # A False at both ends makes every run begin and end with a change.
     is_used = np.concatenate([[False], row != 0, [False]])
     borders = np.nonzero(is_used[1:] != is_used[:-1])[0]
     if borders.size == 0:
@@ -242,6 +246,7 @@ def _fill_row(row: NDArray[np.float64], record: Record, first: int) -> None:
     starts = np.atleast_1d(record.field("F_CHAN")).astype(int) - first
     lengths = np.atleast_1d(record.field("N_CHAN")).astype(int)
     done = 0
+    # Columns of fixed length are padded, so only the first N_GRP runs count.
     for start, length in list(zip(starts, lengths, strict=True))[: int(record.field("N_GRP"))]:
         if length and not 0 <= start <= start + length <= len(row):
             raise FormatError(

@@ -167,10 +167,12 @@ def axis_of_bins(low: NDArray[Any], high: NDArray[Any], unit: u.UnitBase, name: 
             f"{label}: bin {number} begins at {low[number]:g} and ends at {high[number]:g}, expected a lower edge "
             "below its upper edge; check whether the two columns are swapped"
         )
+    # Relative: an absolute tolerance would depend on the unit of the axis.
     are_points = bool(np.allclose(high, low, atol=0))
     if are_points and low.size == 1 and name in ("energy_true", "rad", "migra"):
         raise FormatError(f"{label}: the only bin begins and ends at {low[0]:g}, expected a bin that has a width")
     nodes = high if are_points else edges_from_lo_hi(low, high, label)
+    # Points are nodes to interpolate between; their edges follow from the nodes.
     node_type, interp = "center" if are_points else "edges", "log" if rule.is_log else "lin"
     return MapAxis(nodes, interp=interp, name=name, node_type=node_type, unit=unit)
 
@@ -227,6 +229,7 @@ def values_in_order(
     FormatError
         If the shape does not fit the axes, or the order of flat values is ambiguous.
     """
+    # TDIM names the fastest dimension first, NumPy names it last; so the order of the format is the reversed shape.
     reverse = shape[::-1]
     wide, is_flat = _wide(shape), values.ndim <= 1
     if values.size != np.prod(shape) or not (is_flat or _wide(values.shape) in (wide, wide[::-1])):
@@ -239,6 +242,7 @@ def values_in_order(
             f"have: {names[0]!r} may change fastest, as in the format, or slowest; add TDIM = '{_tdim(shape)}' for the "
             f"first or '{_tdim(reverse)}' for the second"
         )
+    # The order of the format, or an order that cannot be told from it.
     if is_flat or _wide(values.shape) == wide[::-1]:
         if is_flat and len(wide) > 1:
             log.warning("%s has no TDIM; its values are taken in the order of the format", label)
@@ -247,6 +251,7 @@ def values_in_order(
                 "%s: the shape %s does not tell the order of its axes; taken as the format writes it", label, shape
             )
         return values.reshape(reverse).T
+    # The other order, which only backgrounds may have.
     if any_order:
         return values.reshape(shape)
     raise FormatError(
@@ -259,6 +264,7 @@ def n_not_finite(data: NDArray[Any]) -> int:
     """Return the number of bins in which a value is not finite; parametric tables have several values in a bin."""
     columns = [data[name] for name in data.dtype.names or [...]]
     with np.errstate(over="ignore", invalid="ignore"):
+        # Finite values can overflow in the sum; then the exact count below finds no bad ones.
         if all(np.isfinite(column.sum()) for column in columns):  # far faster than a look at each
             return 0
     return int(np.count_nonzero(~np.logical_and.reduce([np.isfinite(column) for column in columns])))
