@@ -16,7 +16,7 @@ Floats = NDArray[np.float64]
 
 
 def finite_or_zero(x: Array) -> Array:
-    """Values with NaN and infinities replaced by zero."""
+    """Return values with NaN and infinities replaced by zero."""
     xp = array_namespace(x)
     return xp.where(xp.isfinite(x), x, xp.zeros_like(x))
 
@@ -37,7 +37,7 @@ def ring_areas(edges: Floats, centers: Floats) -> Floats:
 
 
 def integral_weights(x: Floats, edges: Floats, scale: str) -> Floats:
-    """Share of each bin that lies below a coordinate; zero before the first edge, one after the last.
+    """Return the share of each bin that lies below a coordinate: zero before the first edge, one after the last.
 
     Parameters
     ----------
@@ -55,7 +55,7 @@ def integral_weights(x: Floats, edges: Floats, scale: str) -> Floats:
 
 
 def kernel_weights(energy_edges: Floats, energy_true: Floats, migra_edges: Floats, scale: str) -> Floats:
-    """Weights that integrate a density in ``migra`` into bins of reconstructed energy.
+    """Return the weights that integrate a density in ``migra`` into bins of reconstructed energy.
 
     Parameters
     ----------
@@ -68,18 +68,19 @@ def kernel_weights(energy_edges: Floats, energy_true: Floats, migra_edges: Float
     -------
     weights : array of float, shape (n_energy_true, n_energy, n_migra)
     """
+    # (n_energy_true, n_energy + 1, n_migra)
     share = integral_weights(energy_edges / energy_true[:, np.newaxis], migra_edges, scale)
     return np.asarray(np.diff(share, axis=1) * np.diff(migra_edges))
 
 
 def closest_radius(contained: Array, nodes: Floats, lower: float, rad: Floats, fraction: Array) -> Array:
-    """Radius out of a fine grid at which the containment is closest to a fraction; the smallest of equal ones.
+    """Find the radius of a fine grid at which the containment is closest to a fraction; the smallest of several.
 
     Parameters
     ----------
     contained : array of float, shape (n_rad, *shape), integral of the PSF up to each of ``nodes``
     nodes : array of float, shape (n_rad,), ascending, at least two
-    lower : where the table begins; below it the containment counts as zero
+    lower : float, lower edge of the table; below it the containment counts as zero
     rad : array of float, shape (n_fine,), ascending, the radii to choose from
     fraction : array of float, shape ``shape`` or one that broadcasts to it
 
@@ -89,11 +90,12 @@ def closest_radius(contained: Array, nodes: Floats, lower: float, rad: Floats, f
 
     Notes
     -----
-    The grid is walked through node by node, so that no array of (fine radii x pixels) is ever made.
+    The grid is walked through node by node, so that an array of all fine radii times all pixels is never made.
     """
     xp = array_namespace(contained)
     device = device_of(contained)
     tail = (1,) * (contained.ndim - 1)
+    # Lower node of each fine radius; beyond the outer nodes the containment is extrapolated.
     start = np.clip(np.searchsorted(nodes, rad, side="right") - 1, 0, len(nodes) - 2)
     weight = (rad - nodes[start]) / (nodes[start + 1] - nodes[start])
     best = xp.full(contained.shape[1:], xp.inf, dtype=contained.dtype, device=device.handle)
@@ -103,8 +105,10 @@ def closest_radius(contained: Array, nodes: Floats, lower: float, rad: Floats, f
         upper = xp.reshape(to_device(weight[here], device), (-1, *tail))
         valid = xp.reshape(to_device((rad[here] >= lower).astype(np.float64), device), (-1, *tail))
         values = contained[int(node), ...] * (1.0 - upper) + contained[int(node) + 1, ...] * upper
+        # Extrapolated containments are not below zero, as when a table is evaluated.
         distance = xp.abs(xp.clip(values, min=0.0) * valid - fraction)
         smallest = xp.min(distance, axis=0)
+        # Strictly smaller: of equal distances, the first and so the smallest radius stays.
         better = smallest < best
         index = xp.where(better, xp.argmin(distance, axis=0) + int(here[0]), index)
         best = xp.where(better, smallest, best)

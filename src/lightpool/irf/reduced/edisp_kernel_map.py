@@ -43,7 +43,7 @@ class EDispKernelMap(IRFMap):
 
     @classmethod
     def from_geom(cls, geom: Geom, precision: str | None = None) -> Self:
-        """Return a perfect energy resolution and an exposure of zeros, to stack to.
+        """Return a perfect energy resolution and a zero exposure, as the start of a stack.
 
         Parameters
         ----------
@@ -57,7 +57,7 @@ class EDispKernelMap(IRFMap):
 
     @classmethod
     def from_diagonal_response(cls, energy_axis: MapAxis, energy_axis_true: MapAxis, geom: Geom | None = None) -> Self:
-        """Perfect energy resolution.
+        """Return a perfect energy resolution.
 
         Parameters
         ----------
@@ -108,7 +108,7 @@ class EDispKernelMap(IRFMap):
     def get_edisp_kernel(
         self, position: "SkyCoord | OneRegion | None" = None, energy_axis: MapAxis | None = None
     ) -> EDispKernel:
-        """Energy dispersion matrix at a position (of the nearest pixel that has one), or the mean in a region.
+        """Return the energy dispersion matrix at a position (of the nearest valid pixel), or the mean in a region.
 
         Parameters
         ----------
@@ -118,7 +118,7 @@ class EDispKernelMap(IRFMap):
         Raises
         ------
         ValueError
-            If the map has other bins of reconstructed energy than expected.
+            If the bins of reconstructed energy of the map are not the expected ones.
         """
         axes = self.geom.axes
         if energy_axis is not None and energy_axis != axes["energy"]:
@@ -138,16 +138,17 @@ class EDispKernelMap(IRFMap):
         return EDispKernel(axes=MapAxes([axes["energy_true"], axes["energy"]]), data=matrix)
 
     def to_image(self, weights: Map | None = None) -> Self:
-        """Sum over reconstructed energy.
+        """Return the sum over reconstructed energy.
 
         Parameters
         ----------
-        weights : Map that multiplies the response before, optional
+        weights : Map, optional, by which the response is multiplied first
         """
         data = self.edisp_map.data
         xp = array_namespace(data)
         if weights is not None:
             data = data * xp.astype(weights.data, data.dtype)
+        # Probabilities are summed; the exposure does not depend on the reconstructed energy, so it stays.
         total = xp.sum(data, axis=self.geom.axes.index_data("energy"), keepdims=True)
         image = Map.from_geom(self.geom.squash(axis_name="energy"), data=total, device=self.device)
         return type(self)(image, self.exposure_map)
@@ -158,18 +159,19 @@ class EDispKernelMap(IRFMap):
         Parameters
         ----------
         energy_axis : MapAxis whose edges are among those of the map
-        weights : Map that multiplies the response before, optional
+        weights : Map, optional, by which the response is multiplied first
         """
         return type(self)(self.edisp_map.resample_axis(axis=energy_axis, weights=weights), self.exposure_map)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Show bias and matrix at the centre of the map."""
+        """Plot the bias and the matrix at the centre of the map."""
         self.get_edisp_kernel().peek(figsize)
 
 
 def _repeated(matrix: NDArray[np.floating], geom: Geom, dtype: str) -> Map:
-    """Map with the same matrix in every pixel."""
+    """Return a map with the same matrix in every pixel."""
     new: Map = Map.from_geom(geom, unit="", dtype=dtype)
     xp = array_namespace(new.data)
+    # (n_energy_true, n_energy, 1, 1) broadcasts over the pixels.
     new.data = new.data + xp.reshape(constant(matrix, new.device, dtype=dtype), (*matrix.shape, 1, 1))
     return new

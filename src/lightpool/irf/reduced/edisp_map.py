@@ -18,6 +18,7 @@ from lightpool.typing import OneRegion
 
 __all__ = ["EDispMap"]
 
+# Half width of the default migra axis of a perfect resolution.
 MIGRA_RESOLUTION = 1e-5
 
 
@@ -51,7 +52,7 @@ class EDispMap(IRFMap):
 
     @classmethod
     def from_geom(cls, geom: Geom, precision: str | None = None) -> Self:
-        """Return a perfect energy resolution and an exposure of zeros, to stack to.
+        """Return a perfect energy resolution and a zero exposure, as the start of a stack.
 
         The response is spread over the two bins nearest to ``migra`` = 1.
 
@@ -64,16 +65,18 @@ class EDispMap(IRFMap):
             raise ValueError(f"EDispMap got the axes {list(geom.axes.names)}, expected migra and energy_true")
         migra_axis = geom.axes["migra"]
         distance = np.abs(np.arange(migra_axis.nbin) - np.asarray(migra_axis.coord_to_pix(1)))
+        # A hat function in pixels: the two nearest bins share a probability of 1.
         density = np.where(distance < 1, 1 - distance, 0.0) / np.diff(migra_axis.edges_value)
         dtype = find_precision(precision)
         edisp_map = Map.from_geom(geom, unit="", dtype=dtype)
         xp = array_namespace(edisp_map.data)
+        # (n_migra, 1, 1) broadcasts over (n_energy_true, n_migra, ny, nx).
         edisp_map.data = edisp_map.data + xp.reshape(to_device(density, edisp_map.device, dtype=dtype), (-1, 1, 1))
         return cls(edisp_map, Map.from_geom(geom.squash(axis_name="migra"), unit="m2 s", dtype=dtype))
 
     @classmethod
     def from_diagonal_response(cls, energy_axis_true: MapAxis, migra_axis: MapAxis | None = None) -> Self:
-        """Perfect energy resolution over the whole sky in two pixels.
+        """Return a perfect energy resolution over the whole sky in two pixels.
 
         Parameters
         ----------
@@ -87,7 +90,7 @@ class EDispMap(IRFMap):
         return cls.from_geom(WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180, axes=[migra_axis, energy_axis_true]))
 
     def get_edisp_kernel(self, energy_axis: MapAxis, position: "SkyCoord | OneRegion | None" = None) -> EDispKernel:
-        """Energy dispersion matrix at a position (of its pixel), or in a region (the mean of its pixels).
+        """Return the energy dispersion matrix at a position (of its pixel), or in a region (the mean of its pixels).
 
         Parameters
         ----------
@@ -96,6 +99,7 @@ class EDispMap(IRFMap):
         """
         if position is None:
             position = self.geom.center_skydir
+        # A SkyCoord; regions have no such method.
         if hasattr(position, "separation"):
             x, y = pixel_coordinates(self.geom, cast("SkyCoord", position))
             density = take_pixel(self.edisp_map.data, x.item(), y.item())
@@ -125,7 +129,7 @@ class EDispMap(IRFMap):
         return EDispKernelMap(kernel, exposure)
 
     def _kernels(self, density: Array, energy_axis: MapAxis, threshold: float = 1e-8) -> Array:
-        """Probabilities, shape (n_energy_true, n_energy, n_pixel), of densities (n_energy_true, n_migra, n_pixel)."""
+        """Integrate densities (n_energy_true, n_migra, n_pixel) to probabilities (n_energy_true, n_energy, n_pixel)."""
         migra_axis, energy_axis_true = self.geom.axes["migra"], self.geom.axes["energy_true"]
         host_weights = kernel_weights(
             energy_axis.edges.to_value(energy_axis_true.unit),
@@ -135,11 +139,12 @@ class EDispMap(IRFMap):
         )
         xp = array_namespace(density)
         weights = to_device(host_weights, device_of(density), dtype=dtype_name(density))
+        # (n_energy_true, n_energy, n_migra) @ (n_energy_true, n_migra, n_pixel)
         values = xp.matmul(weights, finite_or_zero(density))
         return xp.where(values >= threshold, values, xp.zeros_like(values))
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Show bias and matrix at the centre of the map."""
+        """Plot the bias and the matrix at the centre of the map."""
         axis = self.geom.axes["energy_true"]
         energy_axis = MapAxis.from_energy_bounds(axis.edges.min(), axis.edges.max(), nbin=axis.nbin, name="energy")
         self.get_edisp_kernel(energy_axis=energy_axis).peek(figsize)

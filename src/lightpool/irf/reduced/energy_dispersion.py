@@ -1,6 +1,6 @@
-"""Energy dispersion: the table of a file, and the matrix of one position, which is a small table on the host.
+"""Energy dispersion: the table in a file, and the matrix at one position, which is a small table on the host.
 
-The table makes matrices of itself by a projection, so both stand above `lightpool.irf.projection`.
+The table is projected to a matrix, so both classes are above `lightpool.irf.projection` in the order of packages.
 """
 
 from collections.abc import Mapping
@@ -36,13 +36,13 @@ class EnergyDispersion2D(IRF):
     default_unit = u.dimensionless_unscaled
 
     def _mask_out_bounds(self, outside: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-        """Zero outside the offsets, or outside both energies and migra; in one of these alone it is extrapolated."""
+        """Mark points outside the offsets, or outside both energies and migra; beyond one of these, extrapolate."""
         energy, migra, offset = (outside[self.axes.index(name)] for name in ("energy_true", "migra", "offset"))
         return (energy & migra) | offset
 
     @property
     def default_offset(self) -> u.Quantity:
-        """Offset of plots: 1 deg, or that of the only bin."""
+        """Offset for plots: 1 deg, or that of the only bin."""
         offset = self.axes["offset"]
         return offset.center if offset.nbin == 1 else u.Quantity([1.0], "deg")
 
@@ -70,6 +70,7 @@ class EnergyDispersion2D(IRF):
         edges = migra_axis.edges.value
         n_energy = energy_axis_true.nbin
         bias, sigma = (np.broadcast_to(np.asarray(x, dtype=float), n_energy)[:, np.newaxis] for x in (bias, sigma))
+        # Cumulative distribution up to a constant; its differences are the exact contents of the bins.
         cumulative = erf((edges - 1 - bias) / (np.sqrt(2) * sigma)) / 2
         density = np.diff(cumulative, axis=-1) / np.diff(edges)
         density = np.where(density < pdf_threshold, 0.0, density)
@@ -92,8 +93,7 @@ class EnergyDispersion2D(IRF):
         Parameters
         ----------
         offset : Angle or str
-        energy_axis_true, energy_axis : MapAxis or Quantity of edges
-            By default the table's true energies, for both.
+        energy_axis_true, energy_axis : MapAxis or Quantity of edges, by default the true energies of the table
         threshold : float, smaller probabilities are zero
 
         Returns
@@ -158,7 +158,7 @@ class EnergyDispersion2D(IRF):
         return plot_edisp_migration(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Show all plots and the kernel in one figure."""
+        """Plot everything and the kernel in one figure."""
         from lightpool.plot.irf import peek_edisp
 
         peek_edisp(self, figsize)
@@ -197,11 +197,12 @@ class EDispKernel(IRF):
         Parameters
         ----------
         energy_axis_true, energy_axis : MapAxis
-        sigma, bias : float or array, shape (n_energy_true,); width of the ratio, and its mean less one
+        sigma, bias : float or array, shape (n_energy_true,); width of the ratio, and its mean minus one
         pdf_threshold : float, smaller densities are set to zero
         """
         table = EnergyDispersion2D.from_gauss(
             energy_axis_true=energy_axis_true,
+            # The migra axis of Gammapy, and offsets without meaning: the Gaussian is the same at all of them.
             migra_axis=MapAxis.from_bounds(1.0 / 3, 3, nbin=200, name="migra"),
             offset_axis=MapAxis.from_edges([0, 1, 2], unit="deg", name="offset"),
             sigma=sigma,
@@ -228,7 +229,7 @@ class EDispKernel(IRF):
     def pdf_in_safe_range(
         self, lo_threshold: u.Quantity | None, hi_threshold: u.Quantity | None
     ) -> NDArray[np.floating]:
-        """Return the matrix with the bins that are not wholly between two reconstructed energies set to zero.
+        """Return the matrix, with zero in the bins that are not completely between two reconstructed energies.
 
         Parameters
         ----------
@@ -255,7 +256,7 @@ class EDispKernel(IRF):
     # --- moments
 
     def get_mean(self, energy_true: u.Quantity) -> u.Quantity:
-        """Return the mean reconstructed energy in the bins of true energies, zero where nothing is reconstructed."""
+        """Return the mean reconstructed energy in the bins of true energies; zero where nothing is reconstructed."""
         pdf = self._rows(energy_true)
         energy = self.axes["energy"].center
         norm = pdf.sum(axis=-1)
@@ -267,10 +268,11 @@ class EDispKernel(IRF):
         return ((self.get_mean(energy_true) - center) / center).to("")
 
     def get_resolution(self, energy_true: u.Quantity) -> u.Quantity:
-        """Return the standard deviation of the reconstructed energy over the true energy, in bins of true energy."""
+        """Return the standard deviation of reconstructed over true energy, in the bins of true energies."""
         pdf = self._rows(energy_true)
         axis = self.axes["energy"]
         deviation = axis.center - self.get_mean(energy_true)[..., np.newaxis]
+        # 0 / 0 is NaN where nothing is reconstructed.
         with np.errstate(invalid="ignore"):
             variance = np.sum(deviation.value**2 * pdf, axis=-1) / pdf.sum(axis=-1)
         return (u.Quantity(np.sqrt(variance), axis.unit) / self._centers(energy_true)).to("")
@@ -278,7 +280,7 @@ class EDispKernel(IRF):
     def get_bias_energy(
         self, bias: QuantityLike, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None
     ) -> u.Quantity:
-        """Return the reconstructed energies at which the bias has a value.
+        """Return the reconstructed energies at which the bias has a given value.
 
         Parameters
         ----------
@@ -288,7 +290,7 @@ class EDispKernel(IRF):
 
         Returns
         -------
-        energy : Quantity, one or more; ``energy_min * (1 + bias)`` if the bias is nowhere crossed
+        energy : Quantity, one or more; ``energy_min * (1 + bias)`` if the bias never has the value
 
         Notes
         -----
@@ -297,10 +299,12 @@ class EDispKernel(IRF):
         """
         center = self.axes["energy_true"].center.to("TeV")
         values = self.get_bias(center).value
+        # Below its peak, the bias may have the same value a second time.
         lower = center[np.nanargmax(values)] if energy_min is None else energy_min.to("TeV")
         upper = center[-1] if energy_max is None else energy_max.to("TeV")
         level = float(u.Quantity(bias).to_value(""))
         roots = level_crossings(center.value, values, level, float(lower.value), float(upper.value))
+        # From true to reconstructed energy; `lower` stands for no solution, as in Gammapy.
         return u.Quantity(roots or [float(lower.value)], "TeV") * (1 + level)
 
     def _rows(self, energy_true: u.Quantity) -> NDArray[np.floating]:
@@ -338,7 +342,7 @@ class EDispKernel(IRF):
         return cls(axes=axes, data=data)
 
     def to_table(self, format: str = "ogip") -> "Table":
-        """Return a table of the matrix as an OGIP response file has it, without the zeros."""
+        """Return the matrix as the table of an OGIP response file, without the zeros."""
         return rmf_to_table(self.axes, self.data, format)
 
     def to_hdulist(self, format: str = "ogip") -> HDUList:
@@ -394,7 +398,7 @@ class EDispKernel(IRF):
         return plot_bias(self, ax=ax, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Show bias and matrix."""
+        """Plot the bias and the matrix."""
         from lightpool.plot.irf_maps import peek_edisp_kernel
 
         peek_edisp_kernel(self, figsize=figsize)
@@ -414,5 +418,5 @@ def overlap_fraction(energy_axis: MapAxis, energy_axis_true: MapAxis) -> NDArray
     edges = energy_axis.edges.to_value(energy_axis_true.unit)
     edges_true = energy_axis_true.edges_value
     lower, upper = edges_true[:-1, np.newaxis], edges_true[1:, np.newaxis]
-    overlap = np.minimum(edges[1:], upper) - np.maximum(edges[:-1], lower)
+    overlap = np.minimum(edges[1:], upper) - np.maximum(edges[:-1], lower)  # negative where bins do not overlap
     return np.asarray(np.clip(overlap, 0.0, np.inf) / (upper - lower))

@@ -1,7 +1,7 @@
-"""What the reduced responses have in common: a map of the response, a map of the exposure, and their stack.
+"""Base class of the reduced responses: a map of the response, a map of the exposure, and their stack.
 
-A stack holds sums: the exposure and the exposure-weighted response. Their quotient, the mean response, is computed when
-it is read, once for any number of observations, so the order of stacking does not matter.
+A stack holds two sums: the exposure and the exposure-weighted response. Their quotient, the mean response, is computed
+when it is read, once for any number of observations, so the order of stacking does not matter.
 """
 
 import logging
@@ -69,12 +69,12 @@ class ResponseSums:
         self.exposure.stack(exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
 
     def stand_in(self) -> Map:
-        """Mean response without values: it has the pixels, the device and the data type, and takes no memory."""
+        """Return the mean response without values: it has the geometry, device and data type, and needs no memory."""
         total = self.total
         return type(total)(total.geom, data=total.outline().data, unit=self.unit, meta=self.meta, device=total.device)
 
     def finish(self) -> Map:
-        """Mean response: the quotient of the sums."""
+        """Return the mean response, the quotient of the sums."""
         mean = self.stand_in()
         mean.data = _mean_of_sums(self.total.data, self.exposure.data)
         return mean
@@ -93,7 +93,7 @@ class IRFMap(KnownAttributes):
     tag: ClassVar[str] = ""
     required_axes: ClassVar[list[str]] = []
     summed_axes: ClassVar[tuple[str, ...]] = ()
-    """Axes over whose bins the response is a probability: joined bins add up."""
+    """Axes in whose bins the response is a probability, so that joined bins are summed."""
 
     kinds: ClassVar[dict[str, "type[IRFMap]"]] = {}
 
@@ -107,13 +107,13 @@ class IRFMap(KnownAttributes):
 
     @property
     def _values(self) -> Map:
-        """The map that is held now: the sum while a stack grows, else the response. Nothing is computed."""
+        """The present map: the sum while a stack grows, else the response. Nothing is computed."""
         sums = self._response.sums
         return self._response.value if sums is None else sums.total
 
     @property
     def geom(self) -> WcsGeom | RegionGeom:
-        """Geometry of the response map; reading it leaves a growing stack as it is."""
+        """Geometry of the response map; reading it does not finish a growing stack."""
         return self._values.geom
 
     @property
@@ -123,7 +123,7 @@ class IRFMap(KnownAttributes):
 
     @property
     def precision(self) -> str:
-        """Precision of the maps, ``single`` if both hold float32, else ``double``; a growing stack stays as it is."""
+        """Precision: ``single`` if both maps are float32, else ``double``; does not finish a growing stack."""
         return precision_of(*(values.data for values in (self._values, self._exposure) if values is not None))
 
     @property
@@ -148,15 +148,15 @@ class IRFMap(KnownAttributes):
 
     @property
     def has_single_spatial_bin(self) -> bool:
-        """Whether the map has one pixel only."""
+        """Whether the map has only one pixel."""
         return tuple(self.geom.to_image().data_shape) == (1, 1)
 
     @property
     def mask_safe_image(self) -> Map:
-        """Pixels in which the response is above zero anywhere, a map of bool."""
+        """Map of bool: pixels in which any value of the response is above zero."""
         data = self.irf_map.data
         xp = array_namespace(data)
-        found = xp.any(data > 0, axis=tuple(range(data.ndim - 2)))
+        found = xp.any(data > 0, axis=tuple(range(data.ndim - 2)))  # all axes but rows and columns
         return Map.from_geom(self.geom.to_image(), data=found, device=self.device)
 
     def __str__(self) -> str:
@@ -183,16 +183,17 @@ class IRFMap(KnownAttributes):
             )
         sums = self._response.sums
         if sums is None:
+            # From now on this is a growing stack, until the mean is read.
             sums = self._weighted(self._response.value, self._exposure)
             self._exposure = sums.exposure
             self._response.grow(sums)
-        theirs = other._response.sums  # read once: another thread may read the mean of it meanwhile
+        theirs = other._response.sums  # read once: another thread may finish the stack meanwhile
         factors = [other._response.value, other._exposure] if theirs is None else [theirs.total]
         sums.add(factors, other._exposure, weights, nan_to_num)
 
     @staticmethod
     def _weighted(mean: Map, exposure: Map) -> "ResponseSums":
-        """Sums that a growing stack begins with."""
+        """Return the sums that a growing stack starts with."""
         unit = mean.unit * exposure.unit
         total = Map.from_geom(mean.geom, data=_product(mean, exposure), unit=unit, device=mean.device)
         # another response may hold the same exposure
@@ -200,7 +201,7 @@ class IRFMap(KnownAttributes):
 
     @property
     def sums(self) -> tuple[Array, Array]:
-        """Sums of a stack: exposure times response, and exposure; arrays that must not be changed.
+        """Sums of a stack: exposure times response, and exposure; the arrays must not be changed.
 
         Raises
         ------
@@ -226,7 +227,7 @@ class IRFMap(KnownAttributes):
     # --- making others of it
 
     def _changed(self, change: "Callable[[Map], Map]") -> Self:
-        """Response whose maps went through a function; a growing stack goes on growing from its sums."""
+        """Return a response with changed maps; the result of a growing stack is a growing stack."""
         exposure = None if self._exposure is None else change(self._exposure)
         sums = self._response.sums
         if sums is None or exposure is None:
@@ -237,16 +238,16 @@ class IRFMap(KnownAttributes):
         return new
 
     def copy(self) -> Self:
-        """Copy with maps of its own."""
+        """Return a copy with its own maps."""
         return self._changed(lambda values: values.copy())
 
     def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
-        """Response on a device and in a precision, by name, see `Map.to`; itself if nothing changes.
+        """Return the response on a device and in a precision, see `Map.to`; itself if nothing changes.
 
         Parameters
         ----------
-        device : str or Device; by default where the response is
-        precision : {"double", "single"}; by default what each map has
+        device : str or Device; by default that of the response
+        precision : {"double", "single"}; by default that of each map
         """
         changed: list[bool] = []
 
@@ -266,7 +267,7 @@ class IRFMap(KnownAttributes):
         position : SkyCoord, centre
         width : Quantity, str or pair of them, (lon, lat)
         mode : "trim", "partial" or "strict", see `~lightpool.maps.WcsGeom.cutout`
-        min_npix : int, the window has at least this many pixels each way, so that it can be interpolated
+        min_npix : int, least number of pixels of the window each way, so that it can be interpolated
         """
         return self._changed(lambda values: values.cutout(position=position, width=width, mode=mode, min_npix=min_npix))
 
@@ -277,7 +278,7 @@ class IRFMap(KnownAttributes):
         mode: str = "trim",
         min_npix: int = 3,
     ) -> Self:
-        """Return a response without values, see `~lightpool.maps.Map.outline`; with ``position`` that of a window.
+        """Return the response, or a window of it, without values, see `~lightpool.maps.Map.outline`.
 
         Parameters
         ----------
@@ -301,10 +302,10 @@ class IRFMap(KnownAttributes):
 
         Parameters
         ----------
-        factor : int, how many are joined
+        factor : int, number of pixels (each way) or bins that are joined into one
         axis_name : str or None (the pixels)
-            Along the true energy a response is the mean weighted by the exposure, and the exposure the plain mean.
-        weights : Map that multiplies the response before, optional
+            Along the true energy a response is averaged with the exposure as weight, the exposure with equal weights.
+        weights : Map, optional, by which the response is multiplied first
         """
         if axis_name is not None:
             energy_name = self.required_axes[-1]
@@ -324,7 +325,7 @@ class IRFMap(KnownAttributes):
         return self._with(irf_map, lambda exposure: exposure.slice_by_idx(part))
 
     def to_region_nd_map(self, region: "RegionLike | None") -> Self:
-        """Response in a region (the mean of its pixels) or at a position (the nearest pixel).
+        """Return the response in a region (the mean of its pixels) or at a position (the nearest pixel).
 
         Parameters
         ----------
@@ -341,7 +342,7 @@ class IRFMap(KnownAttributes):
         return type(self)(irf_map, None if self._exposure is None else change(self._exposure))
 
     def nearest_valid_pixel(self, position: SkyCoord) -> tuple[float, float]:
-        """Pixel coordinates of a position, or of the nearest pixel with a response if there is none at it."""
+        """Return the pixel coordinates of a position, or of the nearest pixel with a response if it has none."""
         x, y = (pix.item() for pix in pixel_coordinates(self.geom, position))
         mask = to_host(self.mask_safe_image.data)  # host: one small image decides where to look
         if _is_valid(mask, x, y) or not mask.any():
@@ -446,12 +447,12 @@ class SpectralModel(Protocol):
     """Spectrum that can be integrated, such as those of Gammapy."""
 
     def integral(self, energy_min: u.Quantity, energy_max: u.Quantity) -> u.Quantity:
-        """Integral between energies, arrays of the same shape."""
+        """Return the integral between energies, arrays of the same shape."""
         ...
 
 
 def spectral_weights(energy_axis: MapAxis, spectral_model: SpectralModel | None = None) -> NDArray[np.float64]:
-    """Share of each energy bin in a spectrum, shape (n_energy,), of sum one.
+    """Return the share of each energy bin in a spectrum, shape (n_energy,), with sum one.
 
     Parameters
     ----------
@@ -461,6 +462,7 @@ def spectral_weights(energy_axis: MapAxis, spectral_model: SpectralModel | None 
     """
     edges = energy_axis.edges
     if spectral_model is None:
+        # Integral of E**-2 over each bin; the amplitude cancels below.
         content = np.asarray(1 / edges[:-1].value - 1 / edges[1:].value)
     else:
         content = np.asarray(u.Quantity(spectral_model.integral(edges[:-1], edges[1:])).value)
@@ -468,18 +470,19 @@ def spectral_weights(energy_axis: MapAxis, spectral_model: SpectralModel | None 
 
 
 def _product(mean: Map, exposure: Map) -> Array:
-    """Exposure times response."""
+    """Return exposure times response."""
     weight = exposure.data
     if isinstance(weight, np.ndarray) and not weight.any():
-        return np.zeros(mean.geom.data_shape, weight.dtype)  # memory that nobody has touched
+        return np.zeros(mean.geom.data_shape, weight.dtype)  # memory that is not touched until it is written
     return mean.data * weight
 
 
 def _mean_of_sums(sums: Array, exposure: Array) -> Array:
-    """Quotient: sums divided by exposure; zero where there is no exposure, and where the quotient is not finite."""
+    """Divide sums by the exposure; zero where there is no exposure and where the quotient is not finite."""
     xp = array_namespace(sums)
 
     def part(block: slice) -> Array:
+        # (n_energy_true, 1, ny, nx); an exposure of one energy broadcasts.
         weight = exposure[block, ...] if exposure.shape[0] > 1 else exposure
         is_exposed = weight != 0
         mean = sums[block, ...] / xp.where(is_exposed, weight, xp.ones_like(weight))
@@ -490,12 +493,13 @@ def _mean_of_sums(sums: Array, exposure: Array) -> Array:
 
 
 def _without_energy(weights: Map | None) -> Map | None:
-    """Weights for the exposure: those in any of the reconstructed energies."""
+    """Return the weights of the exposure: pixels that are used at any reconstructed energy."""
     if weights is None or "energy" not in weights.geom.axes.names:
         return weights
     data = weights.data
     xp = array_namespace(data)
     axis = weights.geom.axes.index_data("energy")
+    # The exposure does not depend on the reconstructed energy, so one safe energy is enough.
     is_used = xp.any(xp.astype(data, xp.bool), axis=axis, keepdims=True)
     return Map.from_geom(weights.geom.squash(axis_name="energy"), data=is_used, device=weights.device)
 

@@ -1,7 +1,7 @@
-"""FITS layout of the reduced responses, the one that Gammapy calls ``gadf``.
+"""FITS layout of the reduced responses, which Gammapy calls ``gadf``.
 
-An image HDU with the response (``PSF`` or ``EDISP``), one with its exposure (``PSF_EXPOSURE``), and for each a table
-with the bins of its axes (``PSF_BANDS``, ``PSF_EXPOSURE_BANDS``).
+It has an image HDU with the response (``PSF`` or ``EDISP``), one with its exposure (``PSF_EXPOSURE``), and for each of
+them a table with the bins of its axes (``PSF_BANDS``, ``PSF_EXPOSURE_BANDS``).
 """
 
 from dataclasses import dataclass
@@ -21,9 +21,9 @@ class _Layout:
     Attributes
     ----------
     class_name : str
-    hdu : str, name of the HDU of the response; the exposure is in the same name with ``_exposure``
+    hdu : str, name of the HDU of the response; that of the exposure has ``_exposure`` appended
     axes : list of str, the first axes of the map in this order
-    unit : str, to which the unit of the map must convert
+    unit : str, that the unit of the map must convert to
     """
 
     class_name: str
@@ -43,7 +43,7 @@ _LAYOUTS = {
 
 @dataclass(frozen=True)
 class ResponseParts:
-    """A response as found in a file.
+    """A response that was found in a file.
 
     Attributes
     ----------
@@ -71,7 +71,7 @@ def irf_map_from_hdulist(
 
     Parameters
     ----------
-    tag : str, of the class that is asked for
+    tag : str, of the requested class
     class_name : str, its name, for messages
     hdulist : HDUList
     hdu, exposure_hdu : name or number of the image HDUs, by default those of the tag; the exposure may be missing
@@ -95,18 +95,18 @@ def irf_map_from_hdulist(
     check_unit(irf_map.unit, _LAYOUTS[found].unit, f"{label}, the map")
     if exposure is not None:
         check_axes(exposure.geom.axes, f"exposure in the HDU {exposure_name!r}")
-        if str(exposure.unit):  # as a weight it needs none
+        if str(exposure.unit):  # it is only a weight, so it may have no unit
             check_unit(exposure.unit, "m2 s", f"exposure in the HDU {exposure_name!r}")
     return ResponseParts(found, irf_map, exposure)
 
 
 def require_response(file: FitsFile, tag: str, class_name: str) -> None:
-    """Raise FormatError if a file has no response of a kind.
+    """Raise FormatError if a file has no response of the requested kind.
 
     Parameters
     ----------
     file : FitsFile
-    tag : str, of the class that is asked for
+    tag : str, of the requested class
     class_name : str, its name, for messages
     """
     name = _LAYOUTS[tag].hdu
@@ -126,7 +126,7 @@ def irf_map_to_hdulist(tag: str, irf_map: Map, exposure: Map | None, format: str
     hdu = _LAYOUTS[tag].hdu
     hdulist = irf_map.to_hdulist(hdu=hdu, format=format)
     if exposure is not None:
-        hdulist.extend(exposure.to_hdulist(hdu=f"{hdu}_exposure", format=format)[1:])
+        hdulist.extend(exposure.to_hdulist(hdu=f"{hdu}_exposure", format=format)[1:])  # without its primary HDU
     return hdulist
 
 
@@ -136,7 +136,7 @@ def _check_format(format: str) -> None:
 
 
 def _tag_of(tag: str, class_name: str, irf_map: Map) -> str:
-    """Tag of the class that fits the axes of the file, which say more than the name of the HDU."""
+    """Return the tag of the class that fits the axes in the file, which are more specific than the name of the HDU."""
     names = list(irf_map.geom.axes.names)
     if tag == "psf_map" and "energy" in names:
         return "psf_map_reco"

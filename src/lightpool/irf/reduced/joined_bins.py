@@ -1,4 +1,4 @@
-"""Responses with bins of an axis joined: which of them are added up, and which are averaged, and with which weights."""
+"""Responses with joined bins of an axis: which responses are summed, which are averaged, and with which weights."""
 
 from collections.abc import Sequence
 
@@ -24,20 +24,20 @@ def joined_response(
     energy_name: str,
     weights: Map | None = None,
 ) -> Map:
-    """Return the map of a response with bins of one axis joined.
+    """Return the map of a response with joined bins of one axis.
 
-    Along the energy of the exposure, the response is the mean weighted by the exposure, as in a stack; where there is
-    none, the plain mean. A density (along ``rad`` or ``migra``) is the mean weighted by the widths of its bins. The
-    probabilities of the bins of reconstructed energy are added up.
+    Along the energy axis of the exposure, the response is averaged with the exposure as weight, as in a stack; where
+    the exposure is zero, with equal weights. A density (along ``rad`` or ``migra``) is averaged with the widths of its
+    bins as weights. The probabilities of bins of reconstructed energy are summed.
 
     Parameters
     ----------
     irf_map, exposure : Map, the response and its exposure
-    factor : int, how many bins are joined
+    factor : int, number of bins that are joined into one
     axis_name : str
     summed_axes : sequence of str, axes over whose bins the response is a probability
     energy_name : str, axis along which the response is weighted by the exposure
-    weights : Map that multiplies the response before, optional
+    weights : Map, optional, by which the response is multiplied first
     """
     if weights is not None:
         irf_map = irf_map.copy(data=irf_map.data * as_dtype(weights.data, dtype_name(irf_map.data)))
@@ -57,12 +57,12 @@ def joined_response(
 
 
 def joined_exposure(exposure: Map | None, factor: int, axis_name: str) -> Map | None:
-    """Return the exposure with bins of one axis joined: their mean, or a copy if it does not depend on the axis.
+    """Return the exposure with joined bins of one axis: their mean, or a copy if it does not depend on the axis.
 
     Parameters
     ----------
     exposure : Map or None
-    factor : int, how many bins are joined
+    factor : int, number of bins that are joined into one
     axis_name : str
     """
     if exposure is None or axis_name not in exposure.geom.axes.names or exposure.geom.axes[axis_name].nbin == 1:
@@ -71,11 +71,12 @@ def joined_exposure(exposure: Map | None, factor: int, axis_name: str) -> Map | 
 
 
 def _weights(irf_map: Map, exposure: Map | None, blocks: list[int], axis_name: str) -> Array:
-    """Weights of the bins of an axis in a mean, of a shape that broadcasts with the response; no block sums to zero."""
+    """Return the weights of bins in a mean, of a shape that broadcasts with the response; no block sums to zero."""
     axes, dimension = irf_map.geom.axes, irf_map.geom.axes.index_data(axis_name)
     if exposure is not None:
         weight = exposure.data
         xp = array_namespace(weight)
+        # The sum of each block, at every bin of the block.
         spread = repeated(block_sum(weight, blocks), blocks)
         return xp.where(spread > 0, weight, xp.ones_like(weight))
     widths = np.ones(axes[axis_name].nbin)
@@ -83,6 +84,7 @@ def _weights(irf_map: Map, exposure: Map | None, blocks: list[int], axis_name: s
         widths = ring_areas(axes["rad"].edges_value, axes["rad"].center_value)
     elif axis_name == "migra":
         widths = np.diff(axes["migra"].edges_value)
+    # One weight for each bin of the axis, the same in all pixels.
     shape = [1] * irf_map.data.ndim
     shape[dimension] = axes[axis_name].nbin
     return to_device(widths.reshape(shape), irf_map.device, dtype=dtype_name(irf_map.data))

@@ -1,7 +1,7 @@
-"""Reading a response map at positions of the sky: the pixels are found on the host, the values are taken on the device.
+"""Values of a response map at sky positions: pixels are located on the host, values are read on the device.
 
-A response map has few pixels, and most questions to it are about one position; so pixel coordinates are host numbers
-and only the values that were asked for are touched on the device.
+A response map has few pixels and is mostly read at a single position. So pixel coordinates are host numbers, and only
+the requested values are read on the device.
 """
 
 import numpy as np
@@ -21,7 +21,7 @@ Floats = NDArray[np.float64]
 def pixel_coordinates(geom: Geom, position: SkyCoord) -> tuple[Floats, Floats]:
     """Return the pixel coordinates (x, y) of sky positions, host arrays of the shape of the positions.
 
-    The one pixel of a region, or of a map of a single pixel, is meant by every position: both coordinates are zero.
+    In a region, or in a map of a single pixel, every position belongs to the only pixel: both coordinates are zero.
 
     Parameters
     ----------
@@ -37,18 +37,19 @@ def pixel_coordinates(geom: Geom, position: SkyCoord) -> tuple[Floats, Floats]:
 
 
 def nearest_index(pix: float, n_pix: int) -> int:
-    """Return the index of the nearest pixel: of two equally near ones the lower, outside of the map the border pixel.
+    """Return the index of the nearest pixel: the lower one of two equally near, outside the map the border pixel.
 
     Parameters
     ----------
     pix : float, pixel coordinate along one direction
     n_pix : int, number of pixels along it
     """
+    # `rint` would round halves to even numbers.
     return int(np.clip(np.ceil(pix - 0.5), 0, n_pix - 1))
 
 
 def is_inside(pix: Floats, n_pix: int) -> NDArray[np.bool_]:
-    """Return whether pixel coordinates lie in the map along one direction; both borders belong to it.
+    """Return whether pixel coordinates are inside the map along one direction; both borders are inside.
 
     Parameters
     ----------
@@ -71,7 +72,7 @@ def take_pixel(data: Array, x: float, y: float) -> Array:
 
 
 def gather_linear(data: Array, x: Floats, y: Floats) -> Array:
-    """Values interpolated linearly between pixel centres, extrapolated beyond the outer ones.
+    """Interpolate linearly between pixel centres; extrapolate beyond the outer ones.
 
     Parameters
     ----------
@@ -88,6 +89,7 @@ def gather_linear(data: Array, x: Floats, y: Floats) -> Array:
     flat = xp.reshape(data, (*lead, n_y * n_x))
     along_x, along_y = _corners(np.ravel(x), n_x), _corners(np.ravel(y), n_y)
     corners = [(in_y, in_x) for in_y in along_y for in_x in along_x]
+    # Stacked, so that all corners need two copies to the device.
     index = to_device(np.stack([index_y * n_x + index_x for (index_y, _), (index_x, _) in corners]), device)
     weight = to_device(np.stack([weight_y * weight_x for (_, weight_y), (_, weight_x) in corners]), device)
 
@@ -101,9 +103,10 @@ def gather_linear(data: Array, x: Floats, y: Floats) -> Array:
 
 
 def _corners(pix: Floats, n_pix: int) -> list[tuple[NDArray[np.int64], Floats]]:
-    """Pixels around: indices and weights of the pixels that a coordinate lies between."""
+    """Return the indices and weights of the pixels that a coordinate lies between."""
     if n_pix == 1:
         return [(np.zeros(pix.shape, dtype=np.int64), np.ones(pix.shape))]
+    # NaN has no whole number; it stays in the fraction, so that the value becomes NaN.
     finite = np.where(np.isfinite(pix), pix, 0.0)
     lower = np.clip(np.floor(finite), 0, n_pix - 2).astype(np.int64)
     fraction = pix - lower

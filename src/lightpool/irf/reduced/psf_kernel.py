@@ -1,4 +1,4 @@
-"""Images of the PSF, one for each energy, to convolve maps with."""
+"""Images of the PSF for each energy, to convolve maps with."""
 
 from collections.abc import Mapping, Sequence
 from typing import Self
@@ -20,12 +20,12 @@ __all__ = ["PSFKernel", "kernel_from_profiles"]
 
 
 class PSFKernel(KnownAttributes):
-    """Image of the PSF in each energy.
+    """Image of the PSF for each energy.
 
     Parameters
     ----------
     psf_kernel_map : Map, an image or a cube with one energy axis
-    normalize : bool, whether each image is divided by its sum
+    normalize : bool, whether to divide each image by its sum
     """
 
     def __init__(self, psf_kernel_map: Map, normalize: bool = True) -> None:
@@ -44,7 +44,7 @@ class PSFKernel(KnownAttributes):
         return self._psf_kernel_map.data
 
     def normalize(self) -> None:
-        """Divide each image by its sum, in place; an image of zeros stays one."""
+        """Divide each image by its sum, in place; an image of zeros does not change."""
         data = self._psf_kernel_map.data
         xp = array_namespace(data)
         total = xp.sum(data, axis=(-2, -1), keepdims=True)
@@ -54,11 +54,11 @@ class PSFKernel(KnownAttributes):
     def from_gauss(
         cls, geom: WcsGeom, sigma: QuantityLike, max_radius: "QuantityLike | None" = None, factor: int = 4
     ) -> Self:
-        """Gaussian of one width for all energies.
+        """Return a Gaussian of one width for all energies.
 
         Parameters
         ----------
-        geom : WcsGeom whose pixel size and axes the kernel takes
+        geom : WcsGeom that determines the pixel size and the axes of the kernel
         sigma : Quantity or str, width
         max_radius : Quantity or str, half the size of the kernel; by default five times ``sigma``
         factor : int, oversampling of the pixels
@@ -68,6 +68,7 @@ class PSFKernel(KnownAttributes):
         fine = geom.to_image().upsample(factor)
         separation = _separation(fine, geom)
         xp = array_namespace(separation)
+        # A Gaussian on the sphere, like the `GaussianSpatialModel` of Gammapy; its norm cancels in `normalize`.
         spread = float(1.0 - np.cos(sigma.to_value("rad")))
         density = xp.exp(-0.5 * (1.0 - xp.cos(separation)) / spread)
         content = density * fine.solid_angle_array(device_of(separation))
@@ -81,13 +82,13 @@ class PSFKernel(KnownAttributes):
         exposure: "QuantityLike | None" = None,
         keepdims: bool = True,
     ) -> Self:
-        """Sum over energy, weighted with the exposure and a spectrum.
+        """Return the sum over energy, weighted by the exposure and a spectrum.
 
         Parameters
         ----------
         spectral_model : see `~lightpool.irf.reduced.irf_map.spectral_weights`; by default a power law of index 2
         exposure : Quantity or array, shape (n_energy,); by default the same in all energies
-        keepdims : bool, whether an energy axis of one bin is kept
+        keepdims : bool, whether to keep an energy axis of one bin
         """
         kernel = self._psf_kernel_map
         axis = next(axis for axis in kernel.geom.axes if isinstance(axis, MapAxis) and "energy" in axis.name)
@@ -109,7 +110,7 @@ class PSFKernel(KnownAttributes):
         return type(self)(self._psf_kernel_map.slice_by_idx(slices=slices))
 
     def to(self, device: str | Device) -> Self:
-        """Kernel on a device, by name."""
+        """Return the kernel on a device."""
         return type(self)(self._psf_kernel_map.to(device), normalize=False)
 
     @classmethod
@@ -155,7 +156,7 @@ class PSFKernel(KnownAttributes):
         Parameters
         ----------
         ax : matplotlib Axes, by default the current ones
-        energy : Quantity, the bin with the nearest centre is plotted; by default the sum over energy
+        energy : Quantity, of which the bin with the nearest centre is plotted; by default the sum over energy
         add_cbar : bool, whether to add a colour bar
         **kwargs : passed to `~lightpool.maps.Map.plot`
         """
@@ -164,7 +165,7 @@ class PSFKernel(KnownAttributes):
         return plot_kernel(self, ax=ax, energy=energy, add_cbar=add_cbar, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Show the sum over energy and the image at 1 TeV."""
+        """Plot the sum over energy and the image at 1 TeV."""
         from lightpool.plot.irf_maps import peek_psf_kernel
 
         peek_psf_kernel(self, figsize=figsize)
@@ -179,16 +180,16 @@ def kernel_from_profiles(
     max_radius: u.Quantity,
     factors: Sequence[int],
 ) -> PSFKernel:
-    """Kernel from a profile of the PSF in each energy.
+    """Make a kernel from a profile of the PSF for each energy.
 
     Parameters
     ----------
-    geom : WcsGeom with one energy axis, whose pixel size the kernel takes
-    profiles : array of float, shape (n_rad, n_energy), on the device where the kernel is to live
+    geom : WcsGeom with one energy axis, which determines the pixel size of the kernel
+    profiles : array of float, shape (n_rad, n_energy), on the device of the kernel
     rad_axis : MapAxis of the profiles
     radii : Quantity, shape (n_energy,), half the size of the image that is filled
     max_radius : Quantity, half the size of the kernel
-    factors : for each energy, in how many parts a pixel is split each way
+    factors : sequence of int, number of parts that a pixel is split into each way, for each energy
     """
     xp = array_namespace(profiles)
     target = geom.to_odd_npix(max_radius=max_radius)
@@ -197,9 +198,11 @@ def kernel_from_profiles(
     images = []
     for k, (radius, factor) in enumerate(zip(radii, factors, strict=True)):
         part = center.to_odd_npix(max_radius=radius)
+        # Values are taken at the centres of the parts, and each pixel is their sum.
         rad = _separation(part.upsample(factor), center, device_of(profiles)) * float(u.rad.to(rad_axis.unit))
         values = _profile_at(profiles[:, k], rad_axis.coord_to_pix_array(rad))
-        filled = _join(xp.clip(values, min=0.0), factor)
+        filled = _join(xp.clip(values, min=0.0), factor)  # extrapolated values may be negative
+        # Both images have an odd number of pixels, so their centres are the same pixel.
         start = (n_pix - filled.shape[-1]) // 2
         image = xp.zeros((n_pix, n_pix), dtype=xp.float64, device=array_device(profiles))
         image[start : start + filled.shape[-2], start : start + filled.shape[-1]] = filled
@@ -208,14 +211,14 @@ def kernel_from_profiles(
 
 
 def _separation(geom: WcsGeom, center: WcsGeom | RegionGeom, device: Device | None = None) -> Array:
-    """Distance of the pixels of an image from the centre of another, in rad."""
+    """Return the distance of the pixels of an image from the centre of another, in rad."""
     direction = center.center_skydir.transform_to(geom.frame)
     distance: Array = geom.separation_array(float(direction.data.lon.rad), float(direction.data.lat.rad), device)
     return distance
 
 
 def _profile_at(profile: Array, pix: Array) -> Array:
-    """Profile at pixel coordinates of its axis, linear, extrapolated beyond the outer ones."""
+    """Interpolate a profile linearly at pixel coordinates of its axis; extrapolate beyond the outer ones."""
     xp = array_namespace(profile)
     index, fraction = interpolation_weights(pix, np.arange(profile.shape[0], dtype=np.float64))
     flat = xp.reshape(index, (-1,))
@@ -227,7 +230,7 @@ def _profile_at(profile: Array, pix: Array) -> Array:
 
 
 def _join(image: Array, factor: int) -> Array:
-    """Sum of the parts that each pixel was split into."""
+    """Sum the parts that each pixel was split into."""
     xp = array_namespace(image)
     n_y, n_x = image.shape
     return xp.sum(xp.reshape(image, (n_y // factor, factor, n_x // factor, factor)), axis=(1, 3))

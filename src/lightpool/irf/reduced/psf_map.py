@@ -31,10 +31,11 @@ __all__ = ["RAD_AXIS_DEFAULT", "PSFMap", "RecoPSFMap"]
 
 """Axis of the distance to the source, where none is given."""
 
+# Most parts that a pixel of a kernel is split into each way, as in Gammapy.
 PSF_MAX_OVERSAMPLING = 4
 
 RAD_OVERSAMPLING = 20
-"""A containment radius is one of the centres of bins that are finer than those of the axis by this factor."""
+"""Containment radii are centres of bins that are finer than those of the axis by this factor."""
 
 Floats = NDArray[np.float64]
 
@@ -74,12 +75,12 @@ class PSFMap(IRFMap):
         return self.geom.axes["energy" if self.energy_name == "energy" else "energy_true"]
 
     def normalize(self) -> None:
-        """Make the integral over the sphere one, in place."""
+        """Normalise the integral over the rings of ``rad`` to one, in place."""
         self.psf_map.normalize(axis_name="rad")
 
     @classmethod
     def from_geom(cls, geom: Geom, precision: str | None = None) -> Self:
-        """Return a PSF of zeros and an exposure of zeros, to stack to.
+        """Return a zero PSF and a zero exposure, as the start of a stack.
 
         Parameters
         ----------
@@ -99,7 +100,7 @@ class PSFMap(IRFMap):
         sigma: QuantityLike = 0.1 * u.deg,
         geom: Geom | None = None,
     ) -> Self:
-        """Gaussian PSF, the same at all positions.
+        """Return a Gaussian PSF, the same at all positions.
 
         Parameters
         ----------
@@ -113,6 +114,7 @@ class PSFMap(IRFMap):
         cube = image.to_cube([rad_axis, energy_axis_true])
         width = np.reshape(u.Quantity(sigma).to_value("rad"), (-1, 1))
         rad = rad_axis.center.to_value("rad")
+        # (n_energy, n_rad), or (1, n_rad) for one width; normalised in the flat plane.
         profile = np.exp(-0.5 * (rad / width) ** 2) / (2 * np.pi * width**2)
         data = np.broadcast_to(profile[:, :, np.newaxis, np.newaxis], cube.data_shape)
         exposure = Map.from_geom(cube.squash(axis_name="rad"), data=1.0, unit="m2 s")
@@ -120,12 +122,12 @@ class PSFMap(IRFMap):
         return cls(psf, exposure)
 
     def to_image(self, spectral_model: SpectralModel | None = None, keepdims: bool = True) -> Self:
-        """Sum over energy, weighted with the exposure and a spectrum.
+        """Return the mean over energy, weighted by the exposure and a spectrum.
 
         Parameters
         ----------
         spectral_model : see `~lightpool.irf.reduced.irf_map.spectral_weights`; by default a power law of index 2
-        keepdims : bool, whether an energy axis of one bin is kept
+        keepdims : bool, whether to keep an energy axis of one bin
         """
         psf, exposure = self.psf_map, self._required_exposure()
         axis = psf.geom.axes.index_data(self.energy_name)
@@ -134,6 +136,7 @@ class PSFMap(IRFMap):
         share = to_device(shares, psf.device, dtype=dtype_name(psf.data))
         weighted = exposure.data * xp.reshape(share, (-1,) + (1,) * (psf.data.ndim - axis - 1))
         total = xp.sum(weighted, axis=axis, keepdims=True)
+        # Without exposure the mean is 0 / 1, not NaN.
         safe = xp.where(total != 0, total, xp.ones_like(total))
         mean = xp.sum(finite_or_zero(weighted * psf.data), axis=axis, keepdims=True) / safe
         new = Map.from_geom(psf.geom.squash(self.energy_name), data=mean, unit="sr-1", device=self.device)
@@ -155,24 +158,25 @@ class PSFMap(IRFMap):
     # --- containment
 
     def containment(self, rad: QuantityLike, energy_true: QuantityLike, position: SkyCoord | None = None) -> u.Quantity:
-        """Share of the PSF within a radius.
+        """Return the share of the PSF within a radius.
 
         Parameters
         ----------
-        rad, energy_true : Quantity, of shapes that broadcast
+        rad, energy_true : Quantity, whose shapes broadcast together
         position : SkyCoord, by default the centre of the map
 
         Returns
         -------
-        containment : Quantity without unit, on the host; at least of one dimension, as in Gammapy
+        containment : dimensionless Quantity on the host, of at least one dimension, as in Gammapy
             0 beyond the edges of the energy axis, where there is no PSF.
         """
         rad_axis, energy_axis = self.geom.axes["rad"], self.energy_axis
         rad = np.asarray(u.Quantity(rad).to_value(rad_axis.unit), dtype=np.float64)
         energy = u.Quantity(energy_true)
         profiles, rad, (energy_value,) = self._profiles_at(position, rad, energy.to_value(energy_axis.unit))
+        # As Gammapy, which interpolates a map here, but a table in `containment_radius`.
         basis = _pixel_basis(energy_axis, energy_value.ravel())
-        mixed = _mix(finite_or_zero(profiles), basis)
+        mixed = _mix(finite_or_zero(profiles), basis)  # (n_rad, n_point)
         content = mixed * self._ring_areas()[:, np.newaxis]
         share = integral_weights(rad.ravel(), rad_axis.edges_value, rad_axis.interp)
         edges, energy_value = energy_axis.edges_value, energy_value.ravel()
@@ -186,7 +190,7 @@ class PSFMap(IRFMap):
         energy_true: QuantityLike,
         position: SkyCoord | None = None,
     ) -> u.Quantity:
-        """Radius within which a share of the PSF lies, to a 20th of a ``rad`` bin.
+        """Return the radius that contains a share of the PSF, to a 20th of a ``rad`` bin.
 
         Parameters
         ----------
@@ -196,7 +200,7 @@ class PSFMap(IRFMap):
 
         Returns
         -------
-        radius : Quantity of the shape to which the arguments broadcast, at least of one dimension, on the host
+        radius : Quantity on the host, of the broadcast shape of the arguments and at least one dimension
         """
         rad_axis, energy_axis = self.geom.axes["rad"], self.energy_axis
         energy = u.Quantity(energy_true).to_value(energy_axis.unit)
@@ -206,7 +210,7 @@ class PSFMap(IRFMap):
         return u.Quantity(np.reshape(to_host(radius), fraction.shape or (1,)), rad_axis.unit)  # host: computed there
 
     def containment_radius_map(self, energy_true: QuantityLike, fraction: float = 0.68) -> Map:
-        """Containment radius in every pixel, see `containment_radius`.
+        """Return a map of the containment radius in every pixel, see `containment_radius`.
 
         Parameters
         ----------
@@ -225,7 +229,7 @@ class PSFMap(IRFMap):
         return new
 
     def profile(self, energy_true: QuantityLike, position: SkyCoord | None = None) -> u.Quantity:
-        """Return the PSF against ``rad`` at one energy and position, shape (n_rad,).
+        """Return the PSF as a function of ``rad`` at one energy and position, shape (n_rad,).
 
         Parameters
         ----------
@@ -239,14 +243,15 @@ class PSFMap(IRFMap):
     def _profiles_at(
         self, position: SkyCoord | None, first: ArrayLike, *others: ArrayLike, zero_outside: bool = False
     ) -> tuple[Floats, Floats, list[Floats]]:
-        """Profiles at positions, shape (n_energy, n_rad, n_point), and arguments, all broadcast to one shape."""
+        """Return profiles at positions, shape (n_energy, n_rad, n_point), and the arguments, broadcast to one shape."""
         x, y = pixel_coordinates(self.geom, self.geom.center_skydir if position is None else position)
-        # host: the answer is a Quantity, and a few profiles are all that it takes
+        # host: the result is a Quantity, and needs only a few profiles
         profiles = to_host(gather_linear(self.psf_map.data, x, y))
         if zero_outside:
             n_y, n_x = self.geom.data_shape[-2:]
             profiles = np.where(is_inside(x, n_x) & is_inside(y, n_y), profiles, 0.0)
         shape = np.broadcast_shapes(np.shape(first), np.shape(x), *(np.shape(other) for other in others))
+        # New dimensions go in front of those of the positions, where broadcasting adds them.
         wide = profiles.reshape(*profiles.shape[:2], *(1,) * (len(shape) - np.ndim(x)), *np.shape(x))
         wide = np.broadcast_to(wide, (*profiles.shape[:2], *shape)).reshape(*profiles.shape[:2], -1)
         arguments = [np.broadcast_to(np.asarray(item, dtype=np.float64), shape) for item in (first, *others)]
@@ -258,7 +263,7 @@ class PSFMap(IRFMap):
         return np.asarray(ring_areas(axis.edges_value, axis.center_value) * to_plain)
 
     def _contained(self, profiles: Array, energy: Floats) -> Array:
-        """Integral up to the upper edge of each ``rad`` bin.
+        """Return the integral up to the upper edge of each ``rad`` bin.
 
         Parameters
         ----------
@@ -276,6 +281,7 @@ class PSFMap(IRFMap):
 
     def _radius_of(self, contained: Array, fraction: Array) -> Array:
         axis = self.geom.axes["rad"]
+        # The containment is known at the upper edges of the bins, so these are the nodes, as in `IRF.cumsum`.
         nodes = MapAxis.from_nodes(axis.edges[1:], name="rad", interp=axis.interp)
         fine = axis.upsample(RAD_OVERSAMPLING).center_value
         return closest_radius(contained, nodes.center_value, float(nodes.edges_value[0]), fine, fraction)
@@ -288,22 +294,24 @@ class PSFMap(IRFMap):
         containment: float = 0.999,
         precision_factor: int = 12,
     ) -> PSFKernel:
-        """Image of the PSF in each energy, to convolve maps with.
+        """Return an image of the PSF for each energy, to convolve maps with.
 
         Parameters
         ----------
-        geom : geometry whose pixel size and energy axis the kernel takes
-        position : SkyCoord, by default the centre of the map; the nearest pixel with a PSF if there is none at it
-        max_radius : Quantity or str, half the size of the kernel; by default what ``containment`` asks for
-        containment : float, the share of the PSF that the kernel holds
+        geom : geometry that determines the pixel size and the energy axis of the kernel
+        position : SkyCoord, by default the centre of the map
+            If it has no PSF, that of the nearest pixel with one is used.
+        max_radius : Quantity or str, half the size of the kernel; by default the largest containment radius
+        containment : float, share of the PSF that the image of each energy contains
         precision_factor : int
-            The 68 % radius is this many times finer sampled than a pixel is wide, up to an oversampling by 4.
+            Pixels are split so that this many parts span the diameter of 68 % containment; at most 4 parts each way.
         """
         image_geom = cast("RegionGeom", geom).to_wcs_geom() if geom.is_region else cast("WcsGeom", geom)
         x, y = self.nearest_valid_pixel(self.geom.center_skydir if position is None else position)
         energy_axis, rad_axis = self.energy_axis, self.geom.axes["rad"]
         energy = cast("MapAxis", image_geom.axes[self.energy_name]).center.to_value(energy_axis.unit)
         profiles = gather_linear(finite_or_zero(self.psf_map.data), np.asarray([x]), np.asarray([y]))
+        # One position for all energies, so n_point is the number of energies.
         contained = self._contained(np.broadcast_to(to_host(profiles), (*profiles.shape[:2], len(energy))), energy)
         radii, radii_68 = (
             u.Quantity(self._radius_of(contained, np.full(len(energy), share)), rad_axis.unit)
@@ -327,7 +335,7 @@ class PSFMap(IRFMap):
     def plot_containment_radius_vs_energy(
         self, ax: "Axes | None" = None, fraction: float | Sequence[float] = (0.68, 0.95), **kwargs: object
     ) -> "Axes":
-        """Plot containment radii at the centre of the map against energy.
+        """Plot containment radii at the centre of the map as a function of energy.
 
         Parameters
         ----------
@@ -342,7 +350,7 @@ class PSFMap(IRFMap):
     def plot_psf_vs_rad(
         self, ax: "Axes | None" = None, energy_true: QuantityLike = (0.1, 1, 10) * u.TeV, **kwargs: object
     ) -> "Axes":
-        """Plot profiles at the centre of the map against the distance to the source.
+        """Plot profiles at the centre of the map as a function of the distance to the source.
 
         Parameters
         ----------
@@ -355,7 +363,7 @@ class PSFMap(IRFMap):
         return plot_psf_vs_rad(self, ax=ax, energy=energy_true, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (12, 10)) -> None:
-        """Show containment radii, profiles, the exposure and a map of the containment radius."""
+        """Plot containment radii, profiles, the exposure and a map of the containment radius."""
         from lightpool.plot.irf_maps import peek_psf_map
 
         peek_psf_map(self, figsize=figsize)
@@ -396,7 +404,7 @@ class RecoPSFMap(PSFMap):
         Parameters
         ----------
         rad, position : as for `PSFMap.containment`
-        energy : Quantity, reconstructed energy, of a shape that broadcasts with ``rad``
+        energy : Quantity, reconstructed energy, whose shape broadcasts with that of ``rad``
         """
         return super().containment(rad, energy, position)
 
@@ -416,7 +424,7 @@ class RecoPSFMap(PSFMap):
         return super().containment_radius(fraction, energy, position)
 
     def containment_radius_map(self, energy: QuantityLike, fraction: float = 0.68) -> Map:
-        """Return the containment radius in every pixel.
+        """Return a map of the containment radius in every pixel.
 
         Parameters
         ----------
@@ -428,7 +436,7 @@ class RecoPSFMap(PSFMap):
     def plot_psf_vs_rad(  # type: ignore[override]  # the energies are reconstructed, and called so
         self, ax: "Axes | None" = None, energy: QuantityLike = (0.1, 1, 10) * u.TeV, **kwargs: object
     ) -> "Axes":
-        """Plot profiles at the centre of the map against the distance to the source.
+        """Plot profiles at the centre of the map as a function of the distance to the source.
 
         Parameters
         ----------
@@ -456,16 +464,17 @@ class RecoPSFMap(PSFMap):
 
 
 def _mix(profiles: Array, basis: Floats) -> Array:
-    """Profiles at energies between those of the axis: (n_energy, n_rad, n_point) and (n_energy, n_point or 1)."""
+    """Interpolate profiles in energy: (n_energy, n_rad, n_point) and (n_energy, n_point or 1) to (n_rad, n_point)."""
     xp = array_namespace(profiles)
     mixed = xp.zeros_like(profiles[0, ...])
+    # Most energies have no weight, so only planes with one are read.
     for k in np.nonzero(basis.any(axis=1))[0]:
         mixed = mixed + profiles[int(k), ...] * to_device(basis[k], device_of(profiles))
     return mixed
 
 
 def _energy_basis(axis: MapAxis, energy: Floats) -> Floats:
-    """Weights of a table in energy: linear in its scale between centres, zero beyond the edges."""
+    """Return the weights of a table in energy: linear in its scale between centres, zero beyond the edges."""
     nodes = scale_values(axis.center_value, axis.interp)
     edges = axis.edges_value
     basis = np.asarray(hat_basis(scale_values(energy, axis.interp), nodes, -np.inf, np.inf))
@@ -473,6 +482,6 @@ def _energy_basis(axis: MapAxis, energy: Floats) -> Floats:
 
 
 def _pixel_basis(axis: MapAxis, energy: Floats) -> Floats:
-    """Weights of a map in energy: linear in the pixel coordinate, extrapolated."""
+    """Return the weights of a map in energy: linear in the pixel coordinate, extrapolated."""
     pix = np.asarray(axis.coord_to_pix(energy * axis.unit), dtype=np.float64)
     return np.asarray(hat_basis(pix, np.arange(axis.nbin, dtype=np.float64), -np.inf, np.inf))
