@@ -65,7 +65,7 @@ def _replace_split_bins(integrals: Array, split: SplitRates, parts: Array, coord
 
 
 def _integrals_on_host(nodes: BackgroundNodes, coords: Images, factors: Images, dtype: str) -> Array:
-    """Integrals over the energy bins, made in pieces, and only in the window where they are not zero."""
+    """Integrate over the energy bins piece by piece, and only in the window where the result is not zero."""
     table = nodes.table
     wanted = _on_host(pixel_weights(table, *coords).inside).reshape(coords[0].shape)
     for factor in factors:
@@ -87,12 +87,12 @@ def _integrals_on_host(nodes: BackgroundNodes, coords: Images, factors: Images, 
 
 
 def _on_host(x: Array) -> Floats:
-    """An array of NumPy, as type checkers see it."""
+    """Declare an array of the host as a NumPy array, for type checkers."""
     return cast(Floats, x)
 
 
 def _zero_around(integrals: Floats, wanted: Floats) -> tuple[slice, slice]:
-    """Rows and columns of the pixels that are wanted; the pixels around them are set to zero."""
+    """Set the pixels around the wanted ones to zero; return the rows and columns of the window of these."""
     rows, columns = (np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
         integrals[...] = 0
@@ -104,7 +104,7 @@ def _zero_around(integrals: Floats, wanted: Floats) -> tuple[slice, slice]:
 
 
 def _integrate_rows(nodes: BackgroundNodes, weights: Weights, scale: Floats, integrals: Floats) -> None:
-    """Integrals over the energy bins times a scale of shape (ny, nx), a few rows at a time."""
+    """Integrate over the energy bins and multiply by a scale of shape (ny, nx), a few rows at a time."""
     table, width = nodes.table, scale.shape[1]
     hole = None if table.holes is None else weights.touched(on_device_of(weights, table, "holes"))
     # Whole rows of pixels at a time, so that each part is a window of the image.
@@ -118,7 +118,7 @@ def _integrate_rows(nodes: BackgroundNodes, weights: Weights, scale: Floats, int
 
 
 def _integrals(nodes: BackgroundNodes, coords: Images, factors: Images, dtype: str) -> Array:
-    """Integrals over the energy bins, shape (n_energy, ny, nx)."""
+    """Integrate over the energy bins: shape (n_energy, ny, nx)."""
     weights, table = pixel_weights(nodes.table, *coords, dtype=dtype), nodes.table
     if can_fuse(weights, table) and table.values_scale == "log":
         points, floor = (nodes.on(weights.device, name) for name in ("log_energy", "floor"))
@@ -136,7 +136,7 @@ def _integrals(nodes: BackgroundNodes, coords: Images, factors: Images, dtype: s
 
 
 def _masked(nodes: BackgroundNodes, weights: Weights) -> Array:
-    """Integrals over the energy bins in many steps, shape (n_energy, P); zero outside the axes."""
+    """Integrate over the energy bins in many steps: shape (n_energy, P); zero outside the axes."""
     table = nodes.table
     sums = weights.apply(on_device_of(weights, table, "values"))
     hole = None if table.holes is None else weights.touched(on_device_of(weights, table, "holes"))
@@ -144,7 +144,7 @@ def _masked(nodes: BackgroundNodes, weights: Weights) -> Array:
 
 
 def _integrated(nodes: BackgroundNodes, values: Array, hole: Array | None) -> Array:
-    """Integrals over the energy bins of interpolated values, shape (n_edge, P), without meaning outside the axes."""
+    """Integrate interpolated values, shape (n_edge, P), over the energy bins; without meaning outside the axes."""
     device, table, xp = device_of(values), nodes.table, array_namespace(values)
     if table.values_scale == "log":
         # -1e30: the exponential is zero, also in float32, and unlike infinity it leaves no NaN in differences.

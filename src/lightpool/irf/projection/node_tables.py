@@ -252,7 +252,7 @@ def _rows_with(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 
 def _with_edges(values: Floats, axis: int, nodes: Floats, bounds: tuple[float, float]) -> Floats:
-    """Values extrapolated to the two edges of an axis, before and behind those at its nodes."""
+    """Return values with those extrapolated to the edges of an axis before and after those at its nodes."""
     if len(nodes) == 1:
         return values  # one node: constant over the bin
     first, second, last_but_one, last = (np.take(values, [i], axis=axis) for i in (0, 1, -2, -1))

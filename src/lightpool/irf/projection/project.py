@@ -146,14 +146,14 @@ def clip_at_zero(values: Array, xp: Namespace) -> Array:
 
 
 def _inverse(norm: Array, xp: Namespace) -> Array:
-    """One over the norm, zero where that is not positive, or so small that its inverse is infinite."""
+    """Return one over the norm; zero where the norm is not positive, or so small that its inverse is infinite."""
     valid = norm >= xp.finfo(norm.dtype).smallest_normal
     # The inner `where` keeps NumPy from warning of a division by zero.
     return xp.where(valid, 1 / xp.where(valid, norm, xp.ones_like(norm)), xp.zeros_like(norm))
 
 
 def _density(table: NodeTable, weights: Weights, rows: Rows) -> Array:
-    """Density at the pixels for some rows of true energy, clipped at zero."""
+    """Return the density at the pixels for some rows of true energy, clipped at zero."""
     values = weights.apply(on_device_of(weights, table, "values")[rows, ...])
     xp = array_namespace(values)
     if table.holes is not None:
@@ -164,7 +164,7 @@ def _density(table: NodeTable, weights: Weights, rows: Rows) -> Array:
 
 
 def _scaled(values: Array, factor: Array, direct: _Direct, table: NodeTable, weights: Weights) -> Parts:
-    """Node values at the pixels times a factor, rows by rows; what may have to be clipped is evaluated directly."""
+    """Yield node values at the pixels times a factor, some rows at a time; what may need a clip is evaluated anew."""
     # Rows that dip are negative beyond the outer nodes only, so only the pixels there are evaluated.
     outer = weights.outer_pixels() if table.dipping.size and weights.extrapolates else table.dipping[:0]
     clipped: dict[int, Floats] = {}
@@ -185,7 +185,7 @@ def _scaled(values: Array, factor: Array, direct: _Direct, table: NodeTable, wei
 
 
 def _kernel(nodes: KernelNodes, weights: Weights) -> Parts:
-    """Probabilities at the pixels in many steps, rows by rows of shape (n_energy_true, n_energy, P)."""
+    """Yield probabilities at the pixels in many steps, some rows of (n_energy_true, n_energy, P) at a time."""
     device = weights.device
     density = nodes.density
     widths, shares = on_device_of(weights, density, "widths"), on_device_of(weights, nodes, "shares")

@@ -36,7 +36,7 @@ def project_profile(
     Yields
     ------
     rows : slice of true energies
-    values : array, shape (n_row, n_rad, P); zero where the parameters are those of no profile
+    values : array, shape (n_row, n_rad, P); zero where the parameters are not valid
     """
     for rows, values in _profiles(psf, tables, rad, weights):
         values *= integral  # in place: the array is new
@@ -68,7 +68,7 @@ def _profiles(
 
 
 def _kind_and_tables(psf: ParametricPSF, tables: dict[str, NodeTable]) -> tuple[str, list[NodeTable | None]]:
-    """Kind of profile, and the tables of its parameters as a fused kernel takes them; None for what is not used."""
+    """Return the kind of profile and its parameter tables in the order of a fused kernel; None for what is not used."""
     if isinstance(psf, PSFKing):
         return "king", [tables["gamma"], tables["sigma"]]
     if not isinstance(psf, EnergyDependentMultiGaussPSF):
@@ -81,7 +81,7 @@ def _kind_and_tables(psf: ParametricPSF, tables: dict[str, NodeTable]) -> tuple[
 
 
 def _fused(kind: str, used: list[NodeTable | None], rad: Array, areas: Array, weights: Weights) -> Array:
-    """Profile in one kernel launch; ``used`` has the order of `lightpool.arrays.cuda.responses`."""
+    """Compute the profile in one kernel launch; ``used`` has the order of `lightpool.arrays.cuda.responses`."""
     known = [table for table in used if table is not None]
     pixels = kernel_coordinates(weights, known[0])
     if kind == "king":
@@ -102,7 +102,7 @@ def _normalised(profile: _Profile, parameters: list[Array], rad: Array, areas: A
 
 
 def _parameter(table: NodeTable, weights: Weights) -> Array:
-    """Parameter at the pixels, at least zero, zero where it is not known; shape (n_energy_true, P)."""
+    """Return a parameter at the pixels, at least zero, zero where it is not known; shape (n_energy_true, P)."""
     values = weights.apply(on_device_of(weights, table, "values"))
     xp = array_namespace(values)
     valid = values > 0
@@ -112,7 +112,7 @@ def _parameter(table: NodeTable, weights: Weights) -> Array:
 
 
 def _gauss_parameters(nodes: dict[str, NodeTable], weights: Weights) -> list[Array]:
-    """Where the parameters are those of a profile; then steepness and amplitude of each Gaussian that is used."""
+    """Return where the parameters are valid, then the steepness and amplitude of each Gaussian that is used."""
     # The factor `scale` cancels in the normalisation, but where it is zero there is no profile.
     valid: Any = _parameter(nodes["scale"], weights) > 0
     xp = array_namespace(valid)
@@ -132,7 +132,7 @@ def _is_used(table: NodeTable) -> bool:
 
 
 def _gauss_profile(parameters: list[Array], rad: Array) -> Array:
-    """Sum of the Gaussians, up to a factor for each pixel and energy."""
+    """Sum the Gaussians, up to a factor for each pixel and energy."""
     xp = array_namespace(rad)
     # GADF PSF_3GAUSS: exp(-rad**2 / 2 sigma_1**2) + ampl_2 exp(-rad**2 / 2 sigma_2**2) + ampl_3 ...
     square = (rad * rad)[None, :, None]
@@ -143,7 +143,7 @@ def _gauss_profile(parameters: list[Array], rad: Array) -> Array:
 
 
 def _king_parameters(nodes: dict[str, NodeTable], weights: Weights) -> list[Array]:
-    """Where the parameters are those of a profile; then minus gamma, and the scale of the squared distance.
+    """Return where the parameters are valid, then minus gamma, and the scale of the squared distance.
 
     Gammapy's normalisation turns a profile of gamma 1 or less into zeros or numbers without meaning.
     """
@@ -156,7 +156,7 @@ def _king_parameters(nodes: dict[str, NodeTable], weights: Weights) -> list[Arra
 
 
 def _king_profile(parameters: list[Array], rad: Array) -> Array:
-    """King profile, up to a factor for each pixel and energy."""
+    """Compute the King profile, up to a factor for each pixel and energy."""
     xp = array_namespace(rad)
     _, minus_gamma, scale = parameters
     # GADF PSF_KING: (1 + rad**2 / (2 gamma sigma**2))**-gamma; `log1p` keeps the digits at small distances.

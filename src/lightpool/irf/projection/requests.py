@@ -320,7 +320,7 @@ def _density_request(nodes: DensityNodes, integral: float = 1.0) -> ResponseRequ
 
 
 def _as_images(*arrays: Array) -> list[Array]:
-    """Arrays of two dimensions; an array of another number of dimensions becomes one row."""
+    """Return arrays of two dimensions; an array with another number of dimensions becomes one row."""
     return [x if x.ndim == 2 else array_namespace(x).reshape(x, (1, -1)) for x in arrays]
 
 
@@ -333,14 +333,14 @@ def _edges(axis: MapAxis | u.Quantity) -> u.Quantity:
 
 
 def _with_widths(axis: MapAxis, name: str) -> MapAxis:
-    """The axis itself, if it is one: a Quantity of centres has no widths."""
+    """Check that an axis is one, because a Quantity of centres has no widths, and return it."""
     if not isinstance(axis, MapAxis):
         raise TypeError(f"{name} must be a MapAxis, got {type(axis).__name__}; the widths of its bins are needed here")
     return axis
 
 
 def _key(axis: MapAxis | u.Quantity) -> Hashable:
-    """Key of what is derived from a table at some coordinates."""
+    """Return the key of what is derived from a table at some coordinates."""
     if isinstance(axis, MapAxis):
         # The centres of the bins follow from the edges and from these two.
         return axis.interp, axis.node_type, str(axis.unit), axis.edges_value.tobytes()

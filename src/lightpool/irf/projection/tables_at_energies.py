@@ -148,7 +148,7 @@ def _rates(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
 
 
 def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> NodeTable:
-    """Node table whose logarithms do not rise beyond the outer nodes because of empty bins."""
+    """Return a node table whose logarithms do not rise beyond the outer nodes because of empty bins."""
     empty = bkg.data <= 0
     if not empty.any():
         return table
@@ -200,7 +200,7 @@ def parameter_nodes(psf: ParametricPSF, energy_true: u.Quantity) -> dict[str, No
 def _at(
     irf: IRF, coords: dict[str, u.Quantity], data: Values | None = None
 ) -> tuple[Floats, dict[str, NDArray[np.bool_]]]:
-    """Scaled values at some coordinates, these first and the axes of the field of view last; and what is outside."""
+    """Return scaled values at coordinates, and what is outside; the axes of the field of view are the last ones."""
     scale = irf.interp_kwargs.get("values_scale", "lin")
     values: Values = irf.data if data is None else data
     if scale != "lin":

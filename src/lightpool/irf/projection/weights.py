@@ -64,13 +64,13 @@ class Weights(Protocol):
         """Whether some weight is negative; only on the host."""
 
     def outer_pixels(self) -> NDArray[np.int64]:
-        """Numbers of the pixels inside the axes where a weight is negative; only on the host."""
+        """Return the numbers of the pixels inside the axes where a weight is negative; only on the host."""
 
     def select(self, pixels: NDArray[np.int64] | slice) -> Self:
-        """Weights of some of the pixels; by numbers only on the host."""
+        """Return the weights of some of the pixels; by numbers only on the host."""
 
     def apply(self, values: Array) -> Array:
-        """Sum of values and weights: (..., nodes) to (..., P); zero outside the axes."""
+        """Sum values times weights: (..., nodes) to (..., P); zero outside the axes."""
 
     def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
         """Yield the sums of `apply` for some pixels at a time: their slice, and (rows, pixels); only on the host.
@@ -99,7 +99,7 @@ class Weights(Protocol):
         """
 
     def touched(self, holes: Array) -> Array:
-        """Whether a node that is marked with 1 has a weight: (..., nodes) to bool of (..., P)."""
+        """Return whether a node that is marked with 1 has a weight: (..., nodes) to bool of (..., P)."""
 
 
 def field_coordinates(
@@ -219,17 +219,17 @@ class OffsetWeights:
         return bool(basis.size) and bool(basis.min() < 0)
 
     def outer_pixels(self) -> NDArray[np.int64]:
-        """Numbers of the pixels inside the axis but beyond its outer nodes; only on the host."""
+        """Return the numbers of the pixels inside the axis but beyond its outer nodes; only on the host."""
         if len(self.nodes) == 1:
             return np.zeros(0, dtype=np.int64)
         return np.flatnonzero(((self.x < self.nodes[0]) | (self.x > self.nodes[-1])) & self.inside)
 
     def select(self, pixels: NDArray[np.int64] | slice) -> "OffsetWeights":
-        """Weights of some of the pixels; by numbers only on the host."""
+        """Return the weights of some of the pixels; by numbers only on the host."""
         return OffsetWeights(self.x[pixels], self.nodes, self.bounds, self.dtype)
 
     def apply(self, values: Array) -> Array:
-        """Sum of values and weights: (..., n_node) to (..., P)."""
+        """Sum values times weights: (..., n_node) to (..., P)."""
         return apply_basis(values, self.basis)
 
     def parts(self, values: Array, size: int) -> Iterator[tuple[slice, Array]]:
@@ -253,7 +253,7 @@ class OffsetWeights:
         return array_namespace(values).matmul(values, self.basis[None, ...] * factor[:, None, :])
 
     def touched(self, holes: Array) -> Array:
-        """Whether a marked node has a weight: (..., n_node) to bool of (..., P)."""
+        """Return whether a marked node has a weight: (..., n_node) to bool of (..., P)."""
         # The sum counts the marked nodes, so rounding cannot reach 0.5.
         return apply_basis(holes, as_dtype(self.basis != 0, self.dtype)) > 0.5
 
@@ -304,7 +304,7 @@ class PlaneWeights:
         return bool(self.outer_pixels().size)
 
     def outer_pixels(self) -> NDArray[np.int64]:
-        """Numbers of the pixels inside the axes but beyond the outer nodes of one; only on the host."""
+        """Return the numbers of the pixels inside the axes but beyond the outer nodes of one; only on the host."""
         beyond = np.zeros(self.lon.shape, dtype=bool)
         for x, nodes in ((self.lon, self.nodes[0]), (self.lat, self.nodes[1])):
             if len(nodes) > 1:
@@ -312,11 +312,11 @@ class PlaneWeights:
         return np.flatnonzero(beyond & self.inside)
 
     def select(self, pixels: NDArray[np.int64] | slice) -> "PlaneWeights":
-        """Weights of some of the pixels; by numbers only on the host."""
+        """Return the weights of some of the pixels; by numbers only on the host."""
         return PlaneWeights(self.lon[pixels], self.lat[pixels], self.nodes, self.bounds, self.dtype)
 
     def apply(self, values: Array) -> Array:
-        """Sum of values and weights: (..., n_lon, n_lat) to (..., P)."""
+        """Sum values times weights: (..., n_lon, n_lat) to (..., P)."""
         # Pixels outside have the value of the first node here, see `neighbours`.
         result = gather_bilinear(values, *self.neighbours, self.dtype)
         xp = array_namespace(result)
@@ -342,7 +342,7 @@ class PlaneWeights:
         return self.apply(values) * factor[:, None, :]
 
     def touched(self, holes: Array) -> Array:
-        """Whether a marked node has a weight: (..., n_lon, n_lat) to bool of (..., P)."""
+        """Return whether a marked node has a weight: (..., n_lon, n_lat) to bool of (..., P)."""
         xp = array_namespace(self.lon)
         ix, fx, iy, fy = self.neighbours
         # Half way between the nodes all neighbours that count have a weight; on a node only that one has.

@@ -86,14 +86,14 @@ def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
 
 
 def _touch_empty_bins(empty: Bools, axis: MapAxis, x: Floats) -> Bools:
-    """Whether a bin of the table below or above an edge is empty at some position; shape (n_edge,)."""
+    """Return whether a bin of the table below or above an edge is empty at some position; shape (n_edge,)."""
     has_empty = np.any(empty.reshape(len(empty), -1), axis=1, keepdims=True)[:, 0]
     index, _ = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
     return np.asarray(has_empty[index] | has_empty[np.minimum(index + 1, len(empty) - 1)])
 
 
 def _vanishes(bkg: IRF, data: Floats, empty: Bools, axis: MapAxis, x: Floats) -> Bools:
-    """Whether the rate at an edge is zero, or comes in part from an empty bin; shape (n_edge, ...)."""
+    """Return whether the rate at an edge is zero, or comes in part from an empty bin; shape (n_edge, ...)."""
     scale = bkg.interp_kwargs.get("values_scale", "lin")
     index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
     if scale == "log":
@@ -107,13 +107,13 @@ def _vanishes(bkg: IRF, data: Floats, empty: Bools, axis: MapAxis, x: Floats) ->
 
 
 def _nearest(axis: MapAxis, low: float, high: float) -> NDArray[np.int64]:
-    """Bin of the table in which a part of one lies, which holds no node."""
+    """Return the bin of the table that contains a part of a bin, where no node is in this part."""
     number = np.searchsorted(axis.edges_value, 0.5 * (low + high), side="right") - 1
     return np.clip([number], 0, axis.nbin - 1)
 
 
 def _parts(nodes: Floats, low: Floats, high: Floats) -> tuple[Floats, tuple[slice, ...]]:
-    """Edges of the parts of bins, ascending, and which of the intervals between them each bin is made of."""
+    """Return the edges of the parts of bins, ascending, and the intervals between them that each bin consists of."""
     points: list[float] = []
     parts = []
     for lower, upper in zip(low, high, strict=True):

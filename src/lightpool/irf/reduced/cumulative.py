@@ -90,7 +90,7 @@ def closest_radius(contained: Array, nodes: Floats, lower: float, rad: Floats, f
 
     Notes
     -----
-    The grid is walked through node by node, so that an array of all fine radii times all pixels is never made.
+    The grid is processed node by node, so that an array of all fine radii times all pixels is never made.
     """
     xp = array_namespace(contained)
     device = device_of(contained)

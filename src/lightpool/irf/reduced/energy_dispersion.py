@@ -36,7 +36,7 @@ class EnergyDispersion2D(IRF):
     default_unit = u.dimensionless_unscaled
 
     def _mask_out_bounds(self, outside: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-        """Mark points outside the offsets, or outside both energies and migra; beyond one of these, extrapolate."""
+        """Mark points outside the offsets, or outside both energies and migra; one of them alone extrapolates."""
         energy, migra, offset = (outside[self.axes.index(name)] for name in ("energy_true", "migra", "offset"))
         return (energy & migra) | offset
 
@@ -158,7 +158,7 @@ class EnergyDispersion2D(IRF):
         return plot_edisp_migration(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Plot everything and the kernel in one figure."""
+        """Plot the table and its matrix in one figure."""
         from lightpool.plot.irf import peek_edisp
 
         peek_edisp(self, figsize)
@@ -202,7 +202,7 @@ class EDispKernel(IRF):
         """
         table = EnergyDispersion2D.from_gauss(
             energy_axis_true=energy_axis_true,
-            # The migra axis of Gammapy, and offsets without meaning: the Gaussian is the same at all of them.
+            # The migra axis of Gammapy, and arbitrary offsets: the Gaussian is the same at all of them.
             migra_axis=MapAxis.from_bounds(1.0 / 3, 3, nbin=200, name="migra"),
             offset_axis=MapAxis.from_edges([0, 1, 2], unit="deg", name="offset"),
             sigma=sigma,
@@ -319,7 +319,7 @@ class EDispKernel(IRF):
 
     @classmethod
     def from_hdulist(cls, hdulist: HDUList, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS") -> Self:  # type: ignore[override]
-        """Take the matrix from the HDUs of an OGIP response file (RMF).
+        """Read the matrix from the HDUs of an OGIP response file (RMF).
 
         Parameters
         ----------

@@ -36,7 +36,7 @@ def fill_missing(data: NDArray[Any], axis: int, values_scale: str = "lin") -> ND
 
 
 def _without_gaps(lines: NDArray[Any], valid: NDArray[np.bool_], values_scale: str) -> NDArray[Any]:
-    """Lines of shape (n_bin, n_line) with the gaps between valid bins filled."""
+    """Fill the gaps between valid bins of lines of shape (n_bin, n_line)."""
     number = np.arange(len(lines))[:, np.newaxis]
     # Number of the nearest valid bin at or before each bin (-1 if none), and at or after it (n_bin if none).
     before = np.maximum.accumulate(np.where(valid, number, -1), axis=0)

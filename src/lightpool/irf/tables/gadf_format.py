@@ -164,7 +164,7 @@ class Layout:
 
 
 def _parameters(**units: str) -> dict[str, ColumnRule]:
-    """Rules of the parameters of a profile: only what has no unit, or a unit that cancels, may lack it in a file."""
+    """Return the rules of profile parameters: a unit may be missing in a file only if there is none or it cancels."""
     return {name: ColumnRule((name.upper(),), unit, None if unit == "deg" else unit) for name, unit in units.items()}
 
 
@@ -205,7 +205,7 @@ def read_irf(cls: type[T], filename: PathInput | FitsFile, hdu: str | int | None
 
 
 def _find_table(cls: type[ResponseTable], file: FitsFile) -> str | int:
-    """HDU of the table of a class: the one that is called as `IRF.write` does, or the first that says so."""
+    """Find the HDU with the table of a class: the one with the name that `IRF.write` gives, or the first by keyword."""
     name = LAYOUTS[cls.tag].hdu
     if name in file:
         return name
@@ -330,7 +330,7 @@ def _read_axis(name: str, table: AnyTable) -> MapAxis:
 
 
 def _known_axis(name: str, columns: tuple[str, ...], table: AnyTable, label: str) -> MapAxis:
-    """Axis of a table. The last ones are kept: runs of one telescope share most of them."""
+    """Return an axis of a table. Recent axes are kept, because runs of one telescope share most of them."""
     if not isinstance(table, TableData):
         return _axis(name, columns, table, label)
     # The content of the columns, not their identity: each file has arrays of its own.
@@ -373,7 +373,7 @@ def read_values(table: AnyTable, name: str, axes: MapAxes, layout: Layout) -> tu
 
 
 def _find_column(table: AnyTable, spellings: tuple[str, ...]) -> str:
-    """Name of a column as the table spells it."""
+    """Return the name of a column as the table spells it."""
     matches = (match_name(spelling, table.columns, where(table)) for spelling in spellings)
     name = next((match for match in matches if match is not None), None)
     if name is None:

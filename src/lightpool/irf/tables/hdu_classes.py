@@ -42,16 +42,16 @@ _AXIS_COLUMNS = {
 
 
 def is_response(header: Mapping[str, Any]) -> bool:
-    """Whether a keyword of an HDU or its columns say that it is a response: one damaged keyword must not hide it."""
+    """Return whether a keyword or the columns of an HDU mark it as a response: a damaged keyword must not hide it."""
     return _keyword(header, 1) == "response" or find_class(header) is not None
 
 
 def find_class(header: Mapping[str, Any]) -> tuple[str, str] | None:
-    """Kind ("aeff", "edisp", "psf", "bkg", "rad_max") and class of a response table; None if neither is known.
+    """Find the kind ("aeff", "edisp", "psf", "bkg", "rad_max") and class of a response table; None if not known.
 
     Files of the first CTA data challenge write "2D" where the format has "AEFF_2D"; older ones have the class in
-    HDUCLAS2, or none at all. If the table has not the columns of the class in its keywords, but those of another
-    class, it is of that one.
+    HDUCLAS2, or none at all. If the columns of the table are not those of the class in its keywords, but
+    those of another class, the other one is returned.
 
     Parameters
     ----------
@@ -60,7 +60,7 @@ def find_class(header: Mapping[str, Any]) -> tuple[str, str] | None:
     Returns
     -------
     kind : str
-    hdu_class : str, HDU_CLASS of GADF in small letters
+    hdu_class : str, HDU_CLASS of GADF in lower case
     """
     named, found = _class_of_keywords(header), _class_of_columns(header)
     hdu_class = found or named
@@ -77,7 +77,7 @@ def _class_of_keywords(header: Mapping[str, Any]) -> str | None:
 
 
 def _class_of_columns(header: Mapping[str, Any]) -> str | None:
-    """Class whose columns are all there; None if there is none, or more than one."""
+    """Find the class whose columns are all there; None if there is none, or more than one."""
     n_column = header.get("TFIELDS", 0)
     if not isinstance(n_column, int):
         return None

@@ -286,7 +286,7 @@ class IRF(KnownAttributes):
         return np.maximum(unscale_table(values, scale), 0)
 
     def _mask_out_bounds(self, outside: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-        """Points that get the fill value, from the mask of each coordinate in the order of the axes."""
+        """Return which points get the fill value, from the masks of the coordinates in the order of the axes."""
         mask = outside[0]
         for other in outside[1:]:
             mask = mask | other
@@ -326,7 +326,7 @@ class IRF(KnownAttributes):
         return 2 * tiny_of(self.data) if self.interp_kwargs.get("values_scale") == "log" else 0.0
 
     def _points_within(self, axis_name: str, x: u.Quantity) -> tuple[u.Quantity, NDArray[np.int64]]:
-        """Coordinates and the nodes and edges of an axis between them; and at which of these the intervals begin."""
+        """Return coordinates with the nodes and edges of an axis between them, and where the intervals begin."""
         axis = cast(MapAxis, self.axes[axis_name])
         given = x.to_value(axis.unit)
         known = np.concatenate([axis.center_value, axis.edges_value])
@@ -508,13 +508,13 @@ class IRF(KnownAttributes):
 
 
 def _is_outside(point: Values, axis: MapAxis) -> NDArray[np.bool_]:
-    """Whether a coordinate is NaN or outside the edges of an axis, which both belong to it."""
+    """Return whether coordinates are NaN or outside an axis; both of its edges are inside."""
     edges = axis.edges_value
     return np.asarray(~((point >= edges[0]) & (point <= edges[-1])))
 
 
 def _is_fixed(data: object) -> bool:
-    """Whether neither an array nor what it is a view of can be written to."""
+    """Return whether neither an array nor the array that it is a view of is writable."""
     # A read-only view says nothing of the array behind it.
     while isinstance(data, np.ndarray):
         if data.flags.writeable:
@@ -524,7 +524,7 @@ def _is_fixed(data: object) -> bool:
 
 
 def _checksum(data: NDArray[np.generic]) -> int:
-    """Checksum of the bytes; a transposed table is not copied for it."""
+    """Compute a checksum of the bytes, without a copy of a transposed table."""
     if not data.flags.c_contiguous:
         # Tables from files are transposed, see `values_in_order`, so this is the common case.
         data = data.T if data.flags.f_contiguous else np.ascontiguousarray(data)

@@ -117,11 +117,11 @@ class ParametricPSF(PSF):
         self._set_values(value, self._units)
 
     def normalize(self, axis_name: str = "rad") -> None:
-        """Refuse: the profile is normalised by its formula."""
+        """Raise an error: the profile is normalised by its formula."""
         raise TypeError(f"{type(self).__name__} is normalised by its formula; for a table use to_psf3d().normalize()")
 
     def to_unit(self, unit: UnitLike) -> Self:
-        """Refuse: each parameter has a unit of its own."""
+        """Raise an error: each parameter has its own unit."""
         raise TypeError(f"{type(self).__name__} has a unit for each parameter; for a table use to_psf3d().to_unit(...)")
 
     def __str__(self) -> str:
@@ -244,7 +244,7 @@ class EnergyDependentMultiGaussPSF(ParametricPSF):
 
     @staticmethod
     def _components(**kwargs: u.Quantity) -> list[tuple[u.Quantity, NDArray[np.float64]]]:
-        """Width, and share of the integral, of each Gaussian."""
+        """Return the width of each Gaussian, and its share of the integral."""
         ones = u.Quantity(np.ones(np.shape(kwargs["scale"])))
         amplitudes = [ones, kwargs["ampl_2"], kwargs["ampl_3"]]
         sigmas = [kwargs[f"sigma_{i}"] for i in (1, 2, 3)]
@@ -323,5 +323,5 @@ class PSFKing(ParametricPSF):
 
     @staticmethod
     def _is_normal(gamma: u.Quantity, sigma: u.Quantity) -> NDArray[np.bool_]:
-        """Whether the profile can be normalised; beyond the axes of a table both parameters are zero."""
+        """Return whether the profile can be normalised; beyond the axes of a table both parameters are zero."""
         return np.asarray((u.Quantity(gamma).to_value("") > 1) & (sigma > 0))

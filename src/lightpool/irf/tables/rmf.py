@@ -42,7 +42,7 @@ class Record(Protocol):
     """One row of a FITS table."""
 
     def field(self, name: str, /) -> NDArray[np.generic]:
-        """Value of a column."""
+        """Return the value of a column."""
 
 
 UNITS: dict[str, u.UnitBase | None] = {"ogip": None, "xspec": u.keV, "ogip-sherpa": u.keV}
@@ -214,7 +214,7 @@ def _keywords(axes: MapAxes, matrix: Matrix) -> dict[str, str | int | float]:
 
 
 def _runs(row: NDArray[np.floating]) -> tuple[NDArray[np.integer], NDArray[np.integer]]:
-    """First channels and lengths of the runs of values that are not zero; one run of length zero if there is none."""
+    """Return first channels and lengths of the runs of nonzero values; one run of length zero if there is none."""
     kind = integer_type(len(row))
     # A False at both ends makes every run begin and end with a change.
     is_used = np.concatenate([[False], row != 0, [False]])
@@ -225,7 +225,7 @@ def _runs(row: NDArray[np.floating]) -> tuple[NDArray[np.integer], NDArray[np.in
 
 
 def _objects(arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.object_]:
-    """Array of arrays of different lengths, as a column of variable length wants it."""
+    """Make an array of arrays of different lengths, as a column of variable length needs it."""
     column = np.empty(len(arrays), dtype=object)
     for i, values in enumerate(arrays):  # one by one: NumPy makes a matrix of arrays of one length
         column[i] = values
@@ -233,7 +233,7 @@ def _objects(arrays: Sequence[NDArray[np.generic]]) -> NDArray[np.object_]:
 
 
 def _first_channel(matrix: BinTableHDU, ebounds: BinTableHDU) -> int:
-    """First channel, which each file numbers as it likes: TLMIN of F_CHAN, else the first CHANNEL."""
+    """Return the number of the first channel, which files are free to choose: TLMIN of F_CHAN, else CHANNEL."""
     number = [name.upper() for name in matrix.columns.names].index("F_CHAN") + 1
     if f"TLMIN{number}" in matrix.header:
         return int(matrix.header[f"TLMIN{number}"])

@@ -297,7 +297,7 @@ def _check_nodes(nodes: NDArray[Any], label: str) -> None:
 
 
 def _wide(shape: tuple[int, ...]) -> tuple[int, ...]:
-    """Lengths of the dimensions of more than one bin."""
+    """Return the lengths of the dimensions with more than one bin."""
     return tuple(length for length in shape if length > 1)
 
 
