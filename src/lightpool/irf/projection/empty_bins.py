@@ -108,4 +108,5 @@ def with_capped_edges(
 
 
 def _plane(values: NDArray[Any], number: int, axis: int) -> NDArray[Any]:
+    # A list keeps the dimension, so that planes can be compared and joined.
     return np.take(values, [number], axis=axis)

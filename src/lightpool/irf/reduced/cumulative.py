@@ -101,6 +101,7 @@ def closest_radius(contained: Array, nodes: Floats, lower: float, rad: Floats, f
     best = xp.full(contained.shape[1:], xp.inf, dtype=contained.dtype, device=device.handle)
     index = xp.zeros(contained.shape[1:], dtype=xp.int64, device=device.handle)
     for node in np.unique(start):
+        # `rad` ascends, so the radii of a node are neighbours, and `here[0]` is the number of the first one.
         (here,) = np.nonzero(start == node)
         upper = xp.reshape(to_device(weight[here], device), (-1, *tail))
         valid = xp.reshape(to_device((rad[here] >= lower).astype(np.float64), device), (-1, *tail))

@@ -164,7 +164,7 @@ class EDispKernelMap(IRFMap):
         return type(self)(self.edisp_map.resample_axis(axis=energy_axis, weights=weights), self.exposure_map)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Plot the bias and the matrix at the centre of the map."""
+        """Show the bias and the matrix at the centre of the map."""
         self.get_edisp_kernel().peek(figsize)
 
 

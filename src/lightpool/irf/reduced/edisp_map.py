@@ -144,7 +144,7 @@ class EDispMap(IRFMap):
         return xp.where(values >= threshold, values, xp.zeros_like(values))
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Plot the bias and the matrix at the centre of the map."""
+        """Show the bias and the matrix at the centre of the map."""
         axis = self.geom.axes["energy_true"]
         energy_axis = MapAxis.from_energy_bounds(axis.edges.min(), axis.edges.max(), nbin=axis.nbin, name="energy")
         self.get_edisp_kernel(energy_axis=energy_axis).peek(figsize)

@@ -103,6 +103,7 @@ class EnergyDispersion2D(IRF):
         true = self._energy_axis(energy_axis_true, "energy_true")
         reco = self._energy_axis(energy_axis, "energy")
         position = np.atleast_1d(u.Quantity(offset).to_value("rad")).astype(float).ravel()[:1]
+        # A single position is projected as an image of one pixel.
         data = edisp_kernel_request(self, reco, true, threshold).project(position).values()[..., 0, 0]
         return EDispKernel(axes=[true, reco], data=to_host(data))  # host: as the table
 
@@ -158,7 +159,7 @@ class EnergyDispersion2D(IRF):
         return plot_edisp_migration(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Plot the table and its matrix in one figure."""
+        """Show all plots and the matrix in one figure."""
         from lightpool.plot.irf import peek_edisp
 
         peek_edisp(self, figsize)
@@ -398,7 +399,7 @@ class EDispKernel(IRF):
         return plot_bias(self, ax=ax, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Plot the bias and the matrix."""
+        """Show the bias and the matrix."""
         from lightpool.plot.irf_maps import peek_edisp_kernel
 
         peek_edisp_kernel(self, figsize=figsize)

@@ -345,6 +345,7 @@ class IRFMap(KnownAttributes):
         """Return the pixel coordinates of a position, or of the nearest pixel with a response if it has none."""
         x, y = (pix.item() for pix in pixel_coordinates(self.geom, position))
         mask = to_host(self.mask_safe_image.data)  # host: one small image decides where to look
+        # If the response is zero everywhere, no other pixel is better.
         if _is_valid(mask, x, y) or not mask.any():
             return x, y
         log.warning("position %s has no response, the nearest pixel that has one is taken", position)

@@ -165,7 +165,7 @@ class PSFKernel(KnownAttributes):
         return plot_kernel(self, ax=ax, energy=energy, add_cbar=add_cbar, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Plot the sum over energy and the image at 1 TeV."""
+        """Show the sum over energy and the image at 1 TeV."""
         from lightpool.plot.irf_maps import peek_psf_kernel
 
         peek_psf_kernel(self, figsize=figsize)

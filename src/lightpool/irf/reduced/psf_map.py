@@ -248,6 +248,7 @@ class PSFMap(IRFMap):
         # host: the result is a Quantity, and needs only a few profiles
         profiles = to_host(gather_linear(self.psf_map.data, x, y))
         if zero_outside:
+            # Here Gammapy evaluates a table whose axes are the pixels, which is zero outside the map.
             n_y, n_x = self.geom.data_shape[-2:]
             profiles = np.where(is_inside(x, n_x) & is_inside(y, n_y), profiles, 0.0)
         shape = np.broadcast_shapes(np.shape(first), np.shape(x), *(np.shape(other) for other in others))
@@ -363,7 +364,7 @@ class PSFMap(IRFMap):
         return plot_psf_vs_rad(self, ax=ax, energy=energy_true, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (12, 10)) -> None:
-        """Plot containment radii, profiles, the exposure and a map of the containment radius."""
+        """Show containment radii, profiles, the exposure and a map of the containment radius."""
         from lightpool.plot.irf_maps import peek_psf_map
 
         peek_psf_map(self, figsize=figsize)

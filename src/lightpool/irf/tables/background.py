@@ -72,7 +72,7 @@ class Background3D(BackgroundIRF):
         )
 
     def peek(self, figsize: tuple[float, float] = (10, 8)) -> None:
-        """Plot everything of the table in offset in one figure."""
+        """Show the plots of the table in offset in one figure."""
         self.to_2d().peek(figsize)
 
 
@@ -197,7 +197,7 @@ class Background2D(BackgroundIRF):
         return plot_bkg_spectrum(self, ax=ax, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (10, 8)) -> None:
-        """Plot everything in one figure."""
+        """Show all plots in one figure."""
         from lightpool.plot.irf import peek_bkg
 
         peek_bkg(self, figsize)

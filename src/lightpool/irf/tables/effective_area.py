@@ -109,7 +109,7 @@ class EffectiveAreaTable2D(IRF):
         return plot_aeff_offset_dependence(self, ax=ax, energy=energy, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Plot everything in one figure."""
+        """Show all plots in one figure."""
         from lightpool.plot.irf import peek_aeff
 
         peek_aeff(self, figsize)

@@ -227,6 +227,7 @@ def irf_from_hdulist(cls: type[T], hdulist: HDUList, hdu: str | int | None = Non
 
     found = hdulist[LAYOUTS[cls.tag].hdu if hdu is None else hdu]
     table = Table.read(found)
+    # The name of the HDU is used in messages, see `where`.
     table.meta.setdefault("EXTNAME", found.name)
     return irf_from_table(cls, table, format)
 
@@ -345,6 +346,7 @@ def _known_axis(name: str, columns: tuple[str, ...], table: AnyTable, label: str
 
 def _axis(name: str, columns: tuple[str, ...], table: AnyTable, label: str) -> MapAxis:
     low, high, unit = read_intervals(table, *columns)
+    # The only row; in a column of single numbers it has no dimension.
     return axis_of_bins(np.atleast_1d(low[0]), np.atleast_1d(high[0]), unit, name, label)
 
 

@@ -69,7 +69,9 @@ def find_class(header: Mapping[str, Any]) -> tuple[str, str] | None:
 
 def _class_of_keywords(header: Mapping[str, Any]) -> str | None:
     kind = _KIND_OF_HDUCLAS2.get(_keyword(header, 2))
+    # HDUCLAS4 is the keyword of the format; older files have the class in HDUCLAS2.
     for name in (_keyword(header, 4), _keyword(header, 2)):
+        # The last spelling is for "2D" in HDUCLAS4, with the rest of the name in HDUCLAS2.
         for spelling in (name, _OLD_NAMES.get(name, ""), f"{kind}_{name}"):
             if spelling in _KINDS:
                 return spelling

@@ -311,6 +311,7 @@ class IRF(KnownAttributes):
         # An interval is lost if either end is.
         lost = np.moveaxis(lost[:-1] | lost[1:], 0, axis)
         # What is inside an interval counts, even if the rate is zero at one of its ends.
+        # Only coordinates that vary in one dimension can be refined for all points together.
         if lost.any() and max(x.shape) == x.size:
             points, starts = self._points_within(axis_name, x.ravel())
             fine = points.reshape([-1 if length > 1 else 1 for length in x.shape])

@@ -168,7 +168,7 @@ class PSF(IRF):
         return plot_psf_vs_rad(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Plot the containment radii in one figure."""
+        """Show the containment radii in one figure."""
         from lightpool.plot.irf import peek_psf
 
         peek_psf(self, figsize)
