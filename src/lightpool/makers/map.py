@@ -103,6 +103,7 @@ class MapDatasetMaker(Maker):
         """
         check_run(self.tag, dataset, observation)
         assert observation is not None  # check_run has refused None
+        # The maps of the next observation have the same sizes and can take over the memory of this one.
         keep_freed_memory()
         device, precision = dataset.device, dataset.precision
         counts_geom = dataset.required("counts").geom
@@ -113,12 +114,14 @@ class MapDatasetMaker(Maker):
         if "counts" in self.selection:
             made["counts"] = self.make_counts(counts_geom, observation, device=device, precision=precision)
         else:
+            # Zeros, not None, as in Gammapy: the counts carry the geometry of the dataset.
             made["counts"] = Map.from_geom(counts_geom, dtype=precision, device=device)
         if self.selection - {"counts"}:
             view = FieldOfView(observation.pointing_radec, device, precision)
             made.update(self._make_responses(dataset, observation, view))
             if not counts_geom.is_region:
                 warn_if_a_map_is_not_seen(dataset, observation, view, self.selection)
+        # The row alone: a list of datasets would otherwise keep an astropy table of some kB for each of them.
         meta_table = Deferred(partial(_meta_table, _meta_row(observation)))
         return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=meta_table, **made)
 
@@ -150,6 +153,7 @@ class MapDatasetMaker(Maker):
         """
         geoms = {name: _geom(dataset, name) for name in ("exposure", "psf", "edisp") if name in self.selection}
         for axis in (axis for geom in (dataset.required("counts").geom, *geoms.values()) for axis in geom.axes):
+            # Only axes of numbers can descend.
             if isinstance(axis, MapAxis) and axis.name in ("energy", "energy_true"):
                 require_ascending(dataset.name, axis)
         exposure = background = psf = edisp = None
@@ -314,6 +318,7 @@ class MapDatasetMaker(Maker):
         pads = self.background_pad_offset and bkg.has_offset_axis
 
         def make() -> BackgroundIRF:
+            # Fill first: the padded bin repeats the last one, with its gaps.
             filled = bkg.interp_missing_data(axis_name="energy") if self.background_interp_missing_data else bkg
             table = filled.pad(1, mode="edge", axis_name="offset") if pads else filled
             if table is not bkg:
@@ -340,6 +345,7 @@ def _exposure_request(geom: Geom, observation: Observation, use_region_center: b
 
 
 def _psf_request(geom: Geom, observation: Observation) -> PSFMapRequest:
+    # Stacking weights all bins of `rad` with the exposure of their energy: it has one bin there.
     exposure = _exposure_request(geom.squash(axis_name="rad"), observation)
     return PSFMapRequest.of(observation.required("psf"), geom, exposure)
 

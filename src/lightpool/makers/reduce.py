@@ -188,10 +188,12 @@ class DatasetsMaker(Described):
             log.warning("there are no observations to reduce, so nothing is added; was the selection empty?")
         n_jobs = min(self.n_jobs, len(observations))
         made: list[MapDataset] = []
+        # A stack: each process sends back one sum. Otherwise every dataset has to travel.
         if n_jobs > 1 and self.stack_datasets:
             self._stack_in_processes(n_jobs, dataset, observations, datasets)
         else:
             reduce = self._one_by_one if n_jobs <= 1 else partial(self._in_processes, n_jobs)
+            # Closed also on an error: the generator holds the reading thread, or the processes.
             with closing(reduce(dataset, observations, datasets)) as results:
                 made = self._stack_or_list(dataset, progress_bar(results, "observations", len(observations)))
         read_deferred(dataset.device)  # host: norms and numbers for warnings, in one transfer
@@ -216,8 +218,10 @@ class DatasetsMaker(Described):
         """Reduce observations in this process, while the next ones are read."""
         apply_cutout = references is None and self._cuts_out(dataset)
         uploads = Uploads(dataset.device)
+        # Only for the one reference: a thread that reads ahead does not know which one an observation will get.
         prepare = partial(self.send_ahead, dataset, uploads=uploads) if references is None else None
         with closing(read_ahead(observations, prepare=prepare)) as ahead:
+            # Not strict: `repeat` has no end.
             for reference, observation in zip(references or repeat(dataset), ahead, strict=False):
                 yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
 
@@ -250,11 +254,13 @@ class DatasetsMaker(Described):
         """Stack shares of consecutive observations, each in its own process, and add these stacks in order."""
         travelling, tasks = self._to_travel(dataset), []
         for number in range(n_jobs):
+            # Shares of neighbours whose lengths differ by one at most.
             share = slice(len(observations) * number // n_jobs, len(observations) * (number + 1) // n_jobs)
             own = None if references is None else [self._to_travel(reference) for reference in references[share]]
             tasks.append((self, travelling, observations[share], own))
         work = closing(in_processes(n_jobs, _stack_in_worker, tasks, visible_gpus(dataset.device.name)))
         with self._named_if_it_cannot_travel(), work as parts:
+            # In the order of the shares, so that the rounding of sums does not depend on which process ends first.
             for part in progress_bar(parts, "shares of the observations", n_jobs):
                 if part is not None:
                     add_stack(dataset, part)
@@ -265,6 +271,7 @@ class DatasetsMaker(Described):
         try:
             yield
         except TransferError as error:
+            # The error of pickle names a part deep inside the message: try each maker by itself.
             for maker in self.makers:
                 try:
                     packed(maker)
@@ -279,6 +286,7 @@ class DatasetsMaker(Described):
         """Return the reference for another process: its outline, unless the makers read its maps."""
         if self._reads_maps:
             return reference
+        # An outline has the geometries of a dataset without the values of its maps.
         outline = reference.outline()
         outline.name, outline.models = reference.name, reference.models
         return outline
@@ -323,10 +331,12 @@ class DatasetsMaker(Described):
             except GeometryError as error:
                 raise ReductionError(observation.obs_id, "the cutout around its pointing", error) from error
         else:
+            # An outline has no values: the first maker, unless it reads the maps, makes all of them anew.
             result = dataset.copy() if self._reads_maps else dataset.outline()
         if name is not None:
             result.name = name
         if dataset.models is not None:
+            # A model of the background applies to the dataset of its name.
             result.models = dataset.models.copy().reassign(dataset.name, result.name)
         for maker in self.makers:
             step = name_of(maker)
@@ -334,6 +344,7 @@ class DatasetsMaker(Described):
             try:
                 with result.memory_errors(step):
                     result = checked_result(step, maker.run(result, observation))
+            # Makers may be written by users and raise anything; the error has to name the observation.
             except Exception as error:
                 raise ReductionError(observation.obs_id, step, error) from error
         return result
@@ -375,6 +386,7 @@ def _stack_in_worker(
             if is_given_up():
                 return None
             if result is not None:
+                # Made for the first result, so that a share that is outside the map sends nothing back.
                 stack = empty_stack(dataset) if stack is None else stack
                 stack.stack(_stackable_on(stack, result))
     read_deferred(dataset.device)  # host: norms and numbers for warnings

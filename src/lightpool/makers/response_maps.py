@@ -90,6 +90,7 @@ class ExposureRequest(MapRequest):
         geom : Geom with an axis ``energy_true``; further axes must have one bin
         use_region_center : bool
         """
+        # Multiplied while the table is projected: a product of maps would be one more pass over all pixels.
         factor = unit_factor(aeff.unit, "m2") * float(livetime.to_value("s"))
         response = aeff_request(aeff, geom.axes["energy_true"], factor)
         return cls(geom, aeff, response, livetime, use_region_center)
@@ -98,8 +99,10 @@ class ExposureRequest(MapRequest):
         """Return the exposure."""
         geom = self.geom
         pixels = ResponsePixels.of(geom, self.use_region_center, view.device)
+        # Lazy, shape (n_energy_true, ny, nx): as the data of a map, a stack adds it in pieces that fit into the cache.
         exposure = self.response.project(view.offset(pixels.geom), dtype=view.dtype)
         meta = {"livetime": self.livetime, "is_pointlike": self.irf.is_pointlike}
+        # Further axes of one bin, or the mean over a region: the values are needed now.
         if geom.is_region or exposure.shape != geom.data_shape:
             values = view.device.xp.reshape(pixels.mean(exposure.values()), geom.data_shape)
             return Map.from_geom(geom, data=values, unit="m2 s", meta=meta, device=view.device)
@@ -257,7 +260,9 @@ class BackgroundMapRequest(MapRequest):
         """Return the background."""
         device, dtype = view.device, view.dtype
         pixels = ResponsePixels.of(self.fine, self.use_region_center, device)
+        # (ny, nx), sr s
         scale = pixels.geom.solid_angle_array(device) * float(self.ontime.to_value("s"))
+        # Three cases: a table that turns against the sky, one in offset, one in (fov_lon, fov_lat) fixed to the sky.
         if self.rotation is not None:
             cube = pixels.geom.to_image().to_cube([self.fine.axes["energy"]])
             rate = background_in_altaz(self.response, self.rotation, cube, device, dtype)
@@ -266,11 +271,13 @@ class BackgroundMapRequest(MapRequest):
             rate = self.response.project(view.offset(pixels.geom), dtype=dtype, factor=scale)
         else:
             lon, lat = view.lonlat(pixels.geom)
+            # Old H.E.S.S. files have the sign of the longitude turned.
             lon = -lon if self.irf.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
             rate = self.response.project(fov_lon=lon, fov_lat=lat, dtype=dtype, factor=scale)
         background = Map.from_geom(self.fine, data=pixels.total(rate), unit="", device=device)
         if self.oversampling is None:
             return background
+        # Counts: parts of a bin are summed.
         return background.downsample(factor=self.oversampling, axis_name="energy")
 
 

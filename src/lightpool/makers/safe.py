@@ -111,12 +111,14 @@ class SafeMaskMaker(Maker):
         device = dataset.device
         xp = device.xp
         if dataset.mask_safe is not None:
+            # A copy, since `&=` writes into the array, which belongs to a map of the caller.
             mask = xp.asarray(dataset.mask_safe.data, copy=True)
         else:
             mask = xp.ones(dataset.geom.data_shape, dtype=xp.bool, device=device.handle)
         if dataset.background is not None:
             mask &= self.make_mask_bkg_invalid(dataset)
         if "offset-max" in self.methods:
+            # (ny, nx), the same at all energies
             mask &= self.make_mask_offset_max(dataset, observation)
         for name, threshold in self._energy_thresholds.items():
             if name in self.methods:
@@ -143,6 +145,7 @@ class SafeMaskMaker(Maker):
         background = dataset.required("background").data
         xp = array_namespace(background)
         mask = xp.isfinite(background)
+        # With OFF counts the background is measured, and may be zero.
         return mask if dataset.stat_type == "wstat" else mask & (background > 0.0)
 
     def make_mask_offset_max(self, dataset: MapDataset, observation: Observation | None) -> Array:
@@ -177,6 +180,7 @@ class SafeMaskMaker(Maker):
         bounds: dict[str, u.Quantity | None] = {}
         for name, keyword, edge in (("energy_min", "LO_THRES", "lower"), ("energy_max", "HI_THRES", "upper")):
             value = meta.get(keyword)
+            # GADF: both keywords are in TeV, whatever the unit of the energy axis.
             bounds[name] = u.Quantity(value, "TeV") if value else None
             if not value:
                 log.warning("observation %s: no %s in its effective area, no %s cut", observation.obs_id, keyword, edge)
@@ -194,6 +198,7 @@ class SafeMaskMaker(Maker):
         if self.irfs == "DL3":
             observation = _needed(observation)
             table, offset = observation.required("aeff"), self._offset(observation)
+            # At the edges, as in Gammapy; with "DL4" the threshold is interpolated between bin centres.
             edges = table.axes["energy_true"].edges
             aeff = table.evaluate(offset=offset, energy_true=edges)
             above = edges[aeff > self.aeff_percent / 100 * aeff.max()]
@@ -238,6 +243,7 @@ class SafeMaskMaker(Maker):
                 kernel = edisp.get_edisp_kernel(position=position)
             else:
                 kernel = edisp.get_edisp_kernel(position=position, energy_axis=dataset.geom.axes["energy"])
+        # The lowest, if the bias crosses this level more than once.
         return _energy_mask(dataset, kernel.get_bias_energy(self.bias_percent / 100)[0])
 
     def make_mask_energy_bkg_peak(self, dataset: MapDataset, observation: Observation | None = None) -> Map:
@@ -315,6 +321,8 @@ def _from_peak_upwards(data: Array, axis: int) -> Array:
     xp = array_namespace(data)
     others = tuple(i for i in range(data.ndim) if i != axis)
     finite = xp.where(xp.isnan(data), xp.zeros_like(data), data)
+    # float64: float32 loses digits in sums over many pixels, and may then find another bin.
     total = xp.sum(finite, axis=others, dtype=xp.float64, keepdims=True)
     number = xp.reshape(xp.arange(total.shape[axis], dtype=xp.int64, device=device_of(data).handle), total.shape)
+    # Compared on the device: to read the number would make the host wait in each observation.
     return number >= xp.argmax(total, axis=axis, keepdims=True)

@@ -166,8 +166,10 @@ class ExclusionMaskFinder(Described):
         mask = _first_mask(maker, geom.to_image(), runs[0].device)
         n_excluded: list[int] = []
         is_stable = False
+        # Each round measures the background outside the mask, and takes significant pixels out of the mask.
         while not is_stable and len(n_excluded) < self.max_rounds:
             maps = self.estimator.run(_measured(runs, maker, mask, geom))
+            # `&`: an excluded pixel never comes back, so the number of pixels that are left can only fall.
             kept = mask.data & ~self.significant(cast(WcsNDMap, maps["sqrt_ts"]))
             before, after = _n_excluded(mask.data, kept)
             if after == kept.shape[0] * kept.shape[1]:
@@ -176,6 +178,7 @@ class ExclusionMaskFinder(Described):
                     f"threshold than {self.threshold} or a smaller margin than {self.margin}"
                 )
             n_excluded.append(after)
+            # Equal numbers mean equal masks, as pixels are only removed. Without a maker nothing depends on the mask.
             is_stable = maker is None or before == after
             mask = mask.copy(data=kept)
             log.info("round %d: %d pixels excluded", len(n_excluded), after)
@@ -188,9 +191,11 @@ class ExclusionMaskFinder(Described):
         data = sqrt_ts.data
         xp = array_namespace(data)
         image = sqrt_ts.geom.to_image()
+        # (n_band, ny, nx); NaN, outside the masks of the datasets, is above no threshold.
         planes = xp.reshape(data, (-1, *image.data_shape))
         seeds, candidates = (xp.any(planes > float(level), axis=0) for level in (self.threshold, self.threshold_low))
         found = select_connected(candidates, seeds, self.min_size)
+        # The margin and the circle of the estimator use the same, mean size of a pixel.
         radius = float(self.margin.deg) / float(np.mean(image.pixel_scales.deg))
         return binary_dilation(found, disk_kernel(radius)) if radius > 0 else found
 
@@ -207,6 +212,7 @@ def _bare(datasets: Sequence[MapDataset]) -> list[MapDataset]:
                 "a maker, such as RingBackgroundMaker, measures their background here"
             )
         parts = {name: getattr(dataset, name) for name in ("counts", "mask_safe", "mask_fit")}
+        # The background model is applied once, here: the dataset that the maker gets has none of its own.
         bare.append(MapDataset(name=dataset.name, background=dataset.npred_background(), **parts))
     return bare
 
@@ -219,6 +225,7 @@ def _first_mask(maker: MakerWithExclusion | None, image: WcsGeom, device: Device
     given = given.to(device)
     if not given.geom.is_image:
         given = given.reduce_over_axes(func=np.logical_and, keepdims=False)
+    # Pixels outside the given mask become False: they are excluded.
     found: Map = given.interp_to_geom(image)
     return found
 
@@ -226,8 +233,10 @@ def _first_mask(maker: MakerWithExclusion | None, image: WcsGeom, device: Device
 def _measured(runs: list[MapDataset], maker: MakerWithExclusion | None, mask: Map, geom: WcsGeom) -> MapDataset:
     """Return a dataset with the background that a maker measures outside a mask."""
     if maker is not None:
+        # A copy: the maker of the caller keeps its own mask.
         maker = copy.copy(maker)
         maker.exclusion_mask = mask
+    # `_bare` again, as makers may change a dataset and this one is needed in the next round.
     made = [run if maker is None else maker.run(_bare([run])[0]) for run in runs]
     if len(made) == 1 and made[0].required("counts").geom == geom:
         return made[0]
@@ -240,6 +249,7 @@ def _measured(runs: list[MapDataset], maker: MakerWithExclusion | None, mask: Ma
 
 def _n_excluded(before: Array, after: Array) -> tuple[int, int]:
     xp = array_namespace(before, after)
+    # Stacked, so that both numbers come in one transfer.
     both = xp.stack([xp.count_nonzero(~before), xp.count_nonzero(~after)])
     counts = to_host(both)  # host: decides whether to continue
     return int(counts[0]), int(counts[1])

@@ -109,6 +109,7 @@ class FoVBackgroundMaker(Maker):
                     f"dataset {dataset.name!r} has no {name} {what}; "
                     f"run MapDatasetMaker with {name!r} in its selection first"
                 )
+        # A model that is there already is kept, and its norm is the start.
         if dataset.background_model is None:
             model = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=self.spectral_model.copy())
             dataset.models = Models([*(dataset.models or []), model])
@@ -136,18 +137,23 @@ class FoVBackgroundMaker(Maker):
         if not hasattr(model, "norm"):
             raise TypeError(f"method 'scale' needs a model with one norm, got {type(model).__name__}; use method='fit'")
         xp, limits = device.xp, self._limits
+        # Numbers on the device: to read them here would make the host wait for everything that was launched before.
         counts, background = xp.sum(sums.counts), xp.sum(sums.background)
         enough = limits.kept_by(counts, background)
+        # 1 where there is too little, so that the quotients below are finite; they are not used there.
         n_on, n_background = (xp.where(enough, number, 1.0) for number in (counts, background))
         before = model.norm.value_on(device)
+        # `sums.background` contains the norm so far: the quotient corrects it, and a second run changes nothing.
         norm = xp.where(enough, before * n_on / n_background, before)
         error = xp.where(enough, before * xp.sqrt(n_on) / n_background, model.norm.error_on(device))
         numbers = DeferredNumbers(
             xp.stack([norm, error, counts, background]), partial(_warn_of_numbers, dataset.name, limits)
         )
         model.norm.value, model.norm.error = numbers[0], numbers[1]
+        # Not read yet: the mask is cut by a bool on the device. On the host the numbers are read at once.
         if dataset.mask_safe is not None and not numbers.is_read:
             dataset.mask_safe = dataset.mask_safe.copy(data=dataset.mask_safe.data & enough)
+        # Without a safe mask this reads the numbers: a mask is made only if the background is not normalised.
         elif limits.broken_by(*numbers.numbers[2:]) is not None:
             dataset.mask_safe = Map.from_geom(dataset.geom, dtype=bool, device=device)
 
@@ -172,6 +178,7 @@ class _Limits:
     def kept_by(self, counts: Array, background: Array) -> Array:
         """Return whether two numbers, arrays without dimensions, are finite and above the limits."""
         xp = array_namespace(counts, background)
+        # Comparisons with NaN are False, but an infinite background would pass them.
         is_finite = xp.isfinite(counts) & xp.isfinite(background)
         return is_finite & (background > self.background) & (counts > self.counts)
 
@@ -219,6 +226,7 @@ class _Sums:
 
 def _sums_per_energy(dataset: MapDataset, exclusion: Map) -> _Sums:
     masks = [mask.data for mask in (exclusion, dataset.mask_safe, dataset.mask_fit) if mask is not None]
+    # shape (2, n_energy)
     sums = sums_in_masks([dataset.required("counts").data, dataset.required("background").data], masks)
     counts, template = sums[0, ...], sums[1, ...]
     energy = dataset.required("counts").geom.axes["energy"].center

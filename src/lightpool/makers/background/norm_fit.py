@@ -16,6 +16,7 @@ from lightpool.datasets.models.spectral_norms import (
 __all__ = ["fit_norm", "poisson_regression"]
 
 _MAX_STEP = 100
+# Of a step in the parameters, which are logarithms of norms, and tilts: for norms it is relative.
 _TOLERANCE = 1e-10
 
 
@@ -48,6 +49,7 @@ def poisson_regression(
     """
 
     def minus_log_likelihood(theta: NDArray[np.float64]) -> float:
+        # Without the terms of the counts alone, which do not depend on theta.
         exponent = design @ theta
         return float(np.sum(template * np.exp(exponent)) - np.sum(counts * exponent))
 
@@ -55,10 +57,12 @@ def poisson_regression(
     value = minus_log_likelihood(theta)
     for _ in range(_MAX_STEP):
         model = template * np.exp(design @ theta)
+        # With mu = model: gradient X^T (mu - n), Hessian X^T diag(mu) X, positive definite if X has full rank.
         hessian = design.T @ (model[:, np.newaxis] * design)
         gradient = design.T @ (model - counts)
         step = np.linalg.solve(hessian, gradient)
         length = 1.0
+        # Near the minimum rounding alone may raise the value: an increase by 1e-12 of it is accepted.
         while (new := minus_log_likelihood(theta - length * step)) > value + 1e-12 * abs(value):
             length /= 2
             if length < 1e-10:
@@ -84,16 +88,19 @@ class _Term:
     def set(self, theta: float, error: float) -> None:
         value = float(np.exp(theta)) if self.in_log else theta
         self.parameter.value = value
+        # d(norm) = norm * d(log norm)
         self.parameter.error = value * error if self.in_log else error
 
 
 def _terms(model: NormSpectralModel, energy: u.Quantity) -> list[_Term]:
     """Return the terms whose sum is the logarithm of the norm at each energy."""
     if isinstance(model, PowerLawNormSpectralModel):
+        # log(norm * (E / E0)**-tilt) = log(norm) - tilt * log(E / E0)
         x = np.log((energy / model.reference.quantity).to_value(""))
         return [_Term(model.norm, np.ones_like(x), True), _Term(model.tilt, -x, False)]
     if isinstance(model, PiecewiseNormSpectralModel) and model.interp == "log":
         x, nodes = np.log(energy.to_value("TeV")), np.log(model.energy.to_value("TeV"))
+        # Interpolation is linear in the values at the nodes: the column of a node is its interpolated unit vector.
         hats = [np.interp(x, nodes, hat) for hat in np.eye(nodes.size)]
         return [_Term(parameter, hat, True) for parameter, hat in zip(model.parameters, hats, strict=True)]
     raise TypeError(
@@ -121,16 +128,19 @@ def fit_norm(
     reason : str or None
         Why the fit failed; None if it did not. The parameters are unchanged after a failure.
     """
+    # Counts in a bin without background would raise the norm: their term of the likelihood has no background in it.
     used = template > 0
     terms = _terms(model, energy[used])
     if all(term.parameter.frozen for term in terms):
         return "all parameters of the background model are frozen"
     free = [term for term in terms if not term.parameter.frozen]
+    # A column of zeros makes the Hessian singular.
     idle = [term.parameter.name for term in free if not np.any(term.column)]
     if idle:
         return f"no background is kept at the energies of the parameters {idle}; freeze them or leave the nodes out"
     fixed = np.exp(sum(term.column * term.theta for term in terms if term.parameter.frozen))
     design = np.stack([term.column for term in free], axis=1)
+    # The logarithm of a norm that is zero or negative is not finite.
     start = np.array([term.theta if np.isfinite(term.theta) else 0.0 for term in free])
     try:
         theta, covariance = poisson_regression(counts[used], template[used] * fixed, design, start)

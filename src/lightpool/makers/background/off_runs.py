@@ -128,6 +128,7 @@ class OffRunsBackgroundMaker(Maker):
                     observation.pointing_radec,
                     off.pointing_radec,
                 )
+                # Both with the same pixels: an exclusion on one alone would bias alpha.
                 counts, acceptance = counts * kept, acceptance * kept
             counts_off, acceptance_off = counts_off + counts, acceptance_off + acceptance
         if not runs:
@@ -161,6 +162,7 @@ class OffRunsBackgroundMaker(Maker):
         """Return the counts of an OFF run, with its events shifted to the field of view of the ON run."""
         arrays = off.required("events").arrays
         # From directions in ICRS to the field of view of the OFF run, and back from that of the ON run.
+        # The inverse of a rotation is its transpose.
         turn = _matrix(observation.pointing_radec).T @ _matrix(off.pointing_radec)
         lon, lat = lonlat(rotate(turn, unit_vectors(arrays["lon"], arrays["lat"])))
         counts: Map = Map.from_geom(dataset.required("counts").geom, dtype=dataset.precision, device=dataset.device)
@@ -180,6 +182,7 @@ class OffRunsBackgroundMaker(Maker):
                 f"to the field of view of observation {observation.obs_id}; choose acceptance='livetime'"
             )
         location = off.observatory_earth_location
+        # Time and table of the OFF run, pointing of the ON run: there its shifted events are.
         moved = Observation(off.obs_id, gti=off.gti, bkg=bkg, pointing=observation.pointing, location=location)
         return self.map_maker.make_background(geom, moved, device=device, precision=precision)
 
@@ -194,6 +197,7 @@ def _matrix(pointing: SkyCoord) -> NDArray[np.float64]:
 
 def _kept_pixels(mask: WcsNDMap, geom: WcsGeom, pointing: SkyCoord, pointing_off: SkyCoord) -> Array:
     """Return the pixels of the ON field that are not excluded once shifted to an OFF run; bool, shape (ny, nx)."""
+    # From the field of view of the ON run to the direction in which the OFF run saw the same part of its camera.
     vectors = rotate(_matrix(pointing_off).T, geom.offset_vectors(pointing, mask.device))
     if mask.geom.frame != "icrs":
         vectors = rotate(frame_matrix("icrs", mask.geom.frame), vectors)
@@ -201,7 +205,9 @@ def _kept_pixels(mask: WcsNDMap, geom: WcsGeom, pointing: SkyCoord, pointing_off
     xp = array_namespace(x, y)
     n_y, n_x = mask.geom.data_shape[-2:]
     inside = (x >= -0.5) & (x < n_x - 0.5) & (y >= -0.5) & (y < n_y - 0.5)  # False for NaN
+    # The cast of NaN to an integer is undefined, so pixels outside look up pixel 0; `| ~inside` keeps them.
     zero = xp.zeros_like(x)
+    # Pixel centres are whole numbers: floor(x + 0.5) is the pixel that contains x.
     column, row = (xp.astype(xp.floor(xp.where(inside, pixel, zero) + 0.5), xp.int64) for pixel in (x, y))
     values = xp.take(xp.reshape(mask.data, (-1,)), xp.reshape(row * n_x + column, (-1,)))
     return xp.reshape(values, x.shape) | ~inside

@@ -88,6 +88,7 @@ class PhaseBackgroundMaker(Maker):
             With the same name.
         """
         observation = check_run(self.tag, dataset, observation)
+        # Phases are uniform for the background, so its counts are in proportion to the length of the intervals.
         acceptance, acceptance_off = (
             sum(stop - start for start, stop in phases) for phases in (self.on_phase, self.off_phase)
         )
@@ -114,9 +115,11 @@ def _intervals(phases: Interval | Sequence[Interval], name: str) -> list[Interva
     for start, stop in pairs:
         if start == stop or abs(stop - start) > 1:
             raise ValueError(f"{name}: an interval must be longer than 0 and at most 1, got {(start, stop)}")
+        # Before the modulo, which would make an empty interval of a full turn.
         if stop - start == 1:
             found.append((0.0, 1.0))
             continue
         low, high = start % 1, stop % 1
+        # Beyond a whole number there are two parts; the second is empty if the interval ends there (high is 0).
         found += [(low, high)] if low < high else [(low, 1.0), (0.0, high)] if high > 0 else [(low, 1.0)]
     return found

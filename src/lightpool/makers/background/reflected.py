@@ -95,6 +95,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
             exclusion_mask=self.exclusion_mask,
         )
         if geom.is_all_point_sky_regions:
+            # The finder does not compare points, whose size is in the table RAD_MAX of the run.
             regions = _without_overlap(region, regions, geom, observation)
         if len(regions) < self.min_region_number:
             log.warning(
@@ -112,6 +113,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         else:
             counts_off = Map.from_geom(geom_off, dtype=precision, device=device)
             counts_off.fill_events(observation.required("events"))
+        # All regions have the same offset and size: the acceptance of each is that of the ON region, which is 1.
         n_region = float(len(regions))
         return counts_off, RegionNDMap.from_geom(geom_off, data=n_region, dtype=precision, device=device)
 
@@ -133,6 +135,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         counts_off, acceptance_off = self.make_counts_off(dataset, observation)
         found = SpectrumDatasetOnOff.from_spectrum_dataset(
             dataset=dataset,
+            # Together with the number of regions as OFF acceptance: alpha is 1 / n.
             acceptance=1.0,
             acceptance_off=acceptance_off,
             # Too few regions: zeros, otherwise the background of the dataset would predict OFF counts.

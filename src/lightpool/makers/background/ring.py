@@ -68,10 +68,13 @@ class _RingMaker(Maker):
         """Return counts and background, zero in excluded pixels, and the background in all pixels."""
         counts, background = dataset.required("counts").data, _background_of(dataset).data
         xp = array_namespace(counts, background)
+        # Sums in rings are Fourier transforms, in which one NaN spreads over the whole plane.
         keep = xp.isfinite(background) & xp.isfinite(counts)
         if self.exclusion_mask is not None:
             keep = keep & _exclusion_on(self.exclusion_mask.to(dataset.device), pixels_of(dataset.required("counts")))
+        # An excluded pixel is zero in both images, so alpha is right for a ring that it cuts.
         zero = xp.zeros_like(background)
+        # The third without the exclusion: excluded pixels have a background too, measured in rings around them.
         return xp.where(keep, counts, zero), xp.where(keep, background, zero), background
 
 
@@ -107,6 +110,7 @@ class RingBackgroundMaker(_RingMaker):
         return self._ring(pixels_of(image)).kernel()
 
     def _ring(self, geom: WcsGeom) -> Ring:
+        # Gammapy takes the first of the two pixel sizes for both directions, and rings must have the same pixels.
         scale = geom.pixel_scales[0]
         return Ring(float((self.r_in / scale).to_value("")), float((self.width / scale).to_value("")))
 
@@ -208,6 +212,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         r_in, r_out_max, width, step = (
             float((angle / scale).to_value("")) for angle in (self.r_in, self.r_out_max, self.width, self.stepsize)
         )
+        # The outer radius stays below `r_out_max`, as `arange` leaves out its end; these are the rings of Gammapy.
         if self.method == "fixed_width":
             return [Ring(float(radius), width) for radius in np.arange(r_in, r_out_max - width, step)]
         return [Ring(r_in, float(wider)) for wider in np.arange(width, r_out_max - r_in, step)]
@@ -250,7 +255,9 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         radii = {"r_in": [ring.radius_in for ring in rings], "r_out": [ring.radius_in + ring.width for ring in rings]}
         maps = {}
         for name, values in radii.items():
+            # One more entry, NaN, for the pixels without a ring (number -1).
             table = to_device(scale * np.asarray([*values, np.nan]), dataset.device)
+            # `take` of the array API standard needs indices of one dimension.
             index = xp.reshape(xp.where(number < 0, len(rings), number), (-1,))
             data = xp.reshape(xp.take(table, index), number.shape)
             maps[name] = Map.from_geom(geom, data=data, unit="deg", device=dataset.device)
@@ -265,6 +272,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         if self.integrate_alpha:
             xp = array_namespace(acceptance)
             finite = xp.where(xp.isfinite(acceptance), acceptance, xp.zeros_like(acceptance))
+            # A ring from 0 on is a disk.
             acceptance = ring_sums(finite, Ring(0.0, float((self.theta / geom.pixel_scales[0]).to_value(""))))
         return adaptive_ring_sums(counts, background, acceptance, rings, self.threshold_alpha)
 
@@ -351,6 +359,7 @@ def _exclusion_on(mask: Map, geom: WcsGeom) -> Array:
             "exclusion_mask.reduce_over_axes(np.logical_and, keepdims=False) makes an image for all energies"
         )
     xp = array_namespace(mask.data)
+    # One bin of the mask holds all energies of the dataset: one image is looked up, not n_energy equal ones.
     if np.all(index == index[0]):
         plane = Map.from_geom(image, data=mask.data[int(index[0]), ...], device=mask.device)
         return plane.interp_to_geom(geom.to_image()).data
@@ -360,8 +369,10 @@ def _exclusion_on(mask: Map, geom: WcsGeom) -> Array:
 
 def _check_any_off(dataset: MapDataset, acceptance: Map, acceptance_off: Map) -> None:
     xp = array_namespace(acceptance_off.data)
+    # Stacked, so that both bools come in one transfer.
     flags = xp.stack([xp.any(values.data > 0.0) for values in (acceptance, acceptance_off)])
     has_background, has_off = to_host(flags)  # host: an error is raised there
+    # Without any background the run is beside the map: that is no error, and masks all pixels.
     if has_background and not has_off:
         raise ValueError(
             f"dataset {dataset.name!r}: no pixel has OFF acceptance; either the exclusion mask leaves nothing in the "
