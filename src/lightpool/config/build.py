@@ -94,6 +94,7 @@ def build_makers(target: MapTarget | SpectrumTarget) -> list[Maker]:
 
 def build_reduction(target: MapTarget | SpectrumTarget) -> tuple[MapDataset, DatasetsMaker]:
     """Return the outline of the empty dataset of a target, and a maker that applies all of its makers to cutouts."""
+    # An outline needs no memory for the maps: DatasetsMaker makes those of each cutout.
     outline = build_dataset(target).outline()
     makers = build_makers(target)
     if isinstance(target, MapTarget):
@@ -190,6 +191,7 @@ def _region_text(region: Circle | Point | str) -> str:
 
 
 def _listed(numbers: list[float]) -> str:
+    # 17 digits give the same float64 when they are read.
     return ", ".join(f"{number:.17g}" for number in numbers)
 
 
@@ -219,6 +221,7 @@ def build_exclusion(target: MapTarget | SpectrumTarget) -> Map | None:
         drawn: Map = geom.region_mask(list(texts.values()), inside=False)
         return drawn
     except (TypeError, ValueError) as error:
+        # All regions together say only that one is wrong: draw each by itself, with its key in the error.
         for key, text in texts.items():  # find the region to blame
             with _named(target, key):
                 geom.region_mask([text], inside=False)

@@ -83,6 +83,7 @@ def _coordinates_of(name: object) -> dict[str, str]:
     from astropy.utils.data import conf
 
     try:
+        # s; without a network the error comes soon.
         with conf.set_temp("remote_timeout", 5):
             found = SkyCoord.from_name(name)
     except (NameResolveError, OSError, ValueError) as error:
@@ -110,6 +111,7 @@ class Position(Section):
 
     model_config = ConfigDict(json_schema_extra=_with_name)
 
+    # Before `lon`: fields are validated in their order, and the validator of `lon` needs the frame.
     frame: Frame = "icrs"
     """Frame of the coordinates."""
     lon: AngleText
@@ -120,6 +122,7 @@ class Position(Section):
     @model_validator(mode="before")
     @classmethod
     def _by_name(cls, data: object) -> object:
+        # A name alone cannot be a circle: it has no radius.
         if isinstance(data, str) and cls is Position:
             return _coordinates_of(data)
         if isinstance(data, dict) and "name" in data:

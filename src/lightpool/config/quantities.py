@@ -42,6 +42,7 @@ def _checked(value: object, unit: str, wanted: str) -> str:
         raise ValueError(f"got {value!r} without a unit, {wanted}")
     if unit == "deg" and (found := _sexagesimal(value)) is not None:
         return found
+    # Unicode has two letters: the micro sign and the Greek mu.
     match = _QUANTITY.fullmatch(value.replace("µ", "u").replace("μ", "u"))
     if match is None:
         raise ValueError(f"got {_brief(value)}{_why_no_quantity(value)}, {wanted}")
@@ -52,6 +53,7 @@ def _checked(value: object, unit: str, wanted: str) -> str:
         raise ValueError(f"got {_brief(value)}, whose unit is unknown, {wanted}") from error
     if not found_unit.is_equivalent(unit):
         raise ValueError(f"got {_brief(value)}, {wanted}")
+    # A number may be finite in its own unit and overflow in the unit in which it is used.
     if not math.isfinite(float(number)) or not math.isfinite(float(number) * found_unit.to(unit)):
         raise ValueError(f"got {_brief(value)}, which is too large, {wanted}")
     return f"{number} {name}"

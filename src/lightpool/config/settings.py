@@ -206,6 +206,7 @@ class Settings(Section):
         data = self.to_dict()
         for section, key in _path_keys(data):
             if section.get(key) is not None:
+                # Not `resolve`: symbolic links stay as they were written.
                 section[key] = str((folder / section[key]).absolute())
         return type(self).model_validate(data)
 
@@ -254,7 +255,9 @@ class Settings(Section):
         """Return a text that is the same for two settings if and only if their results are the same."""
         data = self.to_dict()
         del data["output"]
+        # Which observations are reduced is recorded as their numbers, beside this hash.
         data["observations"] = {"required_irf": data["observations"]["required_irf"]}
+        # The chunk size is the grouping of sums, on which their rounding depends.
         data["run"] = {key: data["run"][key] for key in ("precision", "chunk_size")}
         text = json.dumps(data, sort_keys=True, separators=(",", ":"))
         return hashlib.sha256(text.encode()).hexdigest()

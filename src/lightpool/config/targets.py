@@ -96,6 +96,7 @@ def _kind_of_circle(value: object) -> str:
 def _kind_of_region(value: object) -> str:
     if isinstance(value, str):
         return "str"
+    # Anything that is not clearly a point is checked as a circle, whose errors name the missing radius.
     keys = set(value) if isinstance(value, dict) else set()
     return "Point" if isinstance(value, Point) or (keys and keys <= {"lon", "lat", "frame", "name"}) else "Circle"
 

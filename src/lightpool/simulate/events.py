@@ -122,6 +122,7 @@ def draw_events(
         parts.append(draw_source(instrument, run, source, rng))
     n_event = sum(part[0].size for part in parts)
     mc_id = np.repeat([2, 1][: len(parts)], [part[0].size for part in parts])
+    # Times do not depend on the origin of an event: shuffle the events, then give them sorted times.
     order = rng.permutation(n_event)
     lon, lat, energy = (np.concatenate(columns)[order] for columns in zip(*parts, strict=True))
     return Events(np.sort(rng.uniform(0, run.ontime, n_event)), lon, lat, energy, mc_id[order])
@@ -169,9 +170,12 @@ class _Cumulative:
 
     @classmethod
     def from_density(cls, density: Values, edges: Values) -> "_Cumulative":
+        # shape (n_row, n_value)
         mass = np.cumsum(np.where(density > 0, density, 0) * np.diff(edges), axis=1)
+        # Rows without any density stay 0 instead of NaN.
         mass /= np.maximum(mass[:, -1:], np.finfo(float).tiny)
         rows = np.concatenate([np.zeros((mass.shape[0], 1)), mass], axis=1)
+        # The gap between the end of a row, 2 i + 1, and the start of the next, 2 i + 2, keeps the rows apart.
         rows += 2 * np.arange(mass.shape[0])[:, np.newaxis]
         return cls(rows.ravel(), np.tile(edges, mass.shape[0]))
 
@@ -188,10 +192,12 @@ def _offset(run: SimulatedRun, source: PointSource) -> float:
 @lru_cache(maxsize=64)
 def _source_tables(instrument: Instrument, offset: float) -> _SourceTables:
     lower, upper = instrument.energy_true_axis.bounds.to_value("TeV")
+    # Steps of equal width in the logarithm; their centres are geometric means.
     edges = np.geomspace(lower, upper, _N_ENERGY + 1)
     energy = np.sqrt(edges[1:] * edges[:-1])
     coords = {"energy_true": energy[:, np.newaxis] * u.TeV, "offset": offset * u.deg}
     migra = instrument.edisp.axes["migra"]
+    # 0.7 deg: as far as the PSF table of `Instrument` reaches.
     rad = np.linspace(0, 0.7, 281)
     rad_center = (rad[1:] + rad[:-1]) / 2
     density = instrument.edisp.evaluate(migra=migra.center[np.newaxis], **coords).value
@@ -225,8 +231,10 @@ def draw_source(
     """
     energy_true, expected = expected_source_counts(instrument, run, source)
     tables = _source_tables(instrument, _offset(run, source))
+    # One Poisson number for each step of true energy: together they are a Poisson process.
     step = np.repeat(np.arange(energy_true.size), rng.poisson(expected))
     energy = energy_true[step] * tables.migra.draw(step, rng)
+    # The PSF is radially symmetric.
     angle = rng.uniform(0, 360, step.size)
     seen = source.position.directional_offset_by(angle * u.deg, tables.rad.draw(step, rng) * u.deg).icrs
     return seen.ra.deg, seen.dec.deg, energy
@@ -245,15 +253,18 @@ class _BackgroundCells:
 def _background_cells(instrument: Instrument) -> _BackgroundCells:
     fine = instrument.energy_axis.upsample(_N_OVERSAMPLING)
     offset_max = float(instrument.offset_axis.bounds[1].to_value("deg"))
+    # 30: bins of the table BKG_3D in each direction
     edges = np.linspace(-offset_max, offset_max, 30 * _N_OVERSAMPLING + 1)
     center = (edges[1:] + edges[:-1]) / 2
     lon, lat = np.meshgrid(center, center, indexing="ij")
     if instrument.background_kind == "bkg_2d":
+        # The flat distance, as in the table BKG_3D of `Instrument`.
         coords = {"offset": np.hypot(lon, lat)[np.newaxis] * u.deg}
     else:
         coords = {"fov_lon": lon[np.newaxis] * u.deg, "fov_lat": lat[np.newaxis] * u.deg}
     rate = instrument.bkg.evaluate(energy=fine.center[:, np.newaxis, np.newaxis], **coords).to_value("s-1 TeV-1 sr-1")
     cell = np.deg2rad(edges[1] - edges[0]) ** 2 * np.cos(np.deg2rad(lat))  # solid angle
+    # (n_energy, 1, 1)
     width = fine.bin_width.to_value("TeV")[:, np.newaxis, np.newaxis]
     return _BackgroundCells(fine.edges.to_value("TeV"), edges, np.cumsum(rate * cell * width))
 
@@ -277,13 +288,16 @@ def draw_background(
     """
     cells = _background_cells(instrument)
     total = float(cells.cumulative_rate[-1])
+    # GADF: background rates are per observation time, not per livetime.
     n_event = int(rng.poisson(total * run.ontime))
+    # "right" skips cells without rate, whose cumulative rate is that of the cell before.
     index = np.searchsorted(cells.cumulative_rate, rng.uniform(0, total, n_event), side="right")
     n_cell = cells.fov.size - 1
     i_energy, i_lon, i_lat = np.unravel_index(index, (cells.energy.size - 1, n_cell, n_cell))
     width = cells.fov[1] - cells.fov[0]
     x = cells.fov[i_lon] + width * rng.uniform(size=n_event)
     y = cells.fov[i_lat] + width * rng.uniform(size=n_event)
+    # Uniform in the logarithm of the energy within a cell.
     ratio = cells.energy[i_energy + 1] / cells.energy[i_energy]
     energy = cells.energy[i_energy] * ratio ** rng.uniform(size=n_event)
     # The longitude in the field of view increases to the west (see FoVAlignment), that of the sky to the east.

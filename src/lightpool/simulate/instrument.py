@@ -173,13 +173,16 @@ class Instrument:
     def _psf_3gauss(self) -> EnergyDependentMultiGaussPSF:
         axes = [self.energy_true_axis, self.offset_axis]
         core = _on_centers(psf_width, axes)
+        # GADF PSF_3GAUSS: scale * (exp(-r^2 / 2 sigma_1^2) + ampl_2 exp(-r^2 / 2 sigma_2^2) + ampl_3 ...).
         scale = _CORE / (2 * np.pi * core**2) * u.Unit("deg-2").to("sr-1")
+        # A Gaussian holds 2 pi sigma^2 times its amplitude: divide by the square of the ratio of widths.
         tail = np.full_like(core, (1 - _CORE) / _TAIL_RATIO**2 / _CORE)
         data = {
             "scale": u.Quantity(scale, "sr-1"),
             "sigma_1": u.Quantity(core, "deg"),
             "sigma_2": u.Quantity(_TAIL_RATIO * core, "deg"),
             "ampl_2": u.Quantity(tail),
+            # There is no third Gaussian, but a width of zero would be divided by.
             "sigma_3": u.Quantity(core, "deg"),
             "ampl_3": u.Quantity(np.zeros_like(core)),
         }
@@ -197,6 +200,7 @@ class Instrument:
         if self.background_kind == "bkg_2d":
             axes = [self.energy_axis, self.offset_axis]
             data = _on_centers(background_rate, axes)
+            # GADF asks for MeV-1 in background tables, whatever the unit of the energy axis.
             return Background2D(axes=axes, data=data * u.Unit("TeV-1").to("MeV-1"), unit="s-1 MeV-1 sr-1")
         edges = np.linspace(-3, 3, 31)
         lon = MapAxis.from_edges(edges, unit="deg", name="fov_lon")
@@ -207,7 +211,7 @@ class Instrument:
 
     @cached_property
     def rad_max(self) -> RadMax2D:
-        """Radius of an ON region that contains about 80 % of the events of a point source."""
+        """Radius of an ON region that contains about three quarters of the events of a point source."""
         axes = [self.energy_axis, self.offset_axis]
         return RadMax2D(axes=axes, data=2 * _on_centers(psf_width, axes), unit="deg")
 

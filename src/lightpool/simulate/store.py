@@ -18,8 +18,10 @@ from lightpool.utils.pbar import progress_bar
 
 __all__ = ["simulate_store", "wobble_runs"]
 
+# Site of H.E.S.S. in Namibia
 _LOCATION = {"GEOLON": 16.50022, "GEOLAT": -23.27178, "ALTITUDE": 1835.0}  # deg, deg, m
 _REFERENCE = Time("2020-01-01T00:00:00", scale="tt")
+# MJD 58849 is 2020-01-01, as _REFERENCE.
 _TIME_KEYS = {"MJDREFI": 58849, "MJDREFF": 0.0, "TIMEUNIT": "s", "TIMESYS": "TT", "TIMEREF": "LOCAL"}
 _DOCUMENT = "https://gamma-astro-data-formats.readthedocs.io"
 _N_NIGHT = 12  # runs per night, half an hour each
@@ -52,6 +54,7 @@ def wobble_runs(
     """
     if n_run < 1:
         raise ValueError(f"n_run must be at least 1, got {n_run}")
+    # Position angles, from north through east.
     angles = np.array([0, 180, 90, 270])
     runs = []
     for i in range(n_run):
@@ -60,6 +63,7 @@ def wobble_runs(
             SimulatedRun(
                 obs_id=first_id + i,
                 pointing=center.icrs.directional_offset_by(angles[i % 4] * u.deg, wobble_offset * u.deg),
+                # From 21:00 (75600 s) on, with two minutes between runs.
                 start=_REFERENCE + TimeDelta(night * 86400 + 75600 + in_night * (ontime + 120), format="sec"),
                 ontime=ontime,
                 zenith=float(rng.uniform(42, 50)),
@@ -107,6 +111,7 @@ def simulate_store(
     if (folder / "obs-index.fits.gz").exists() and not overwrite:
         raise FileExistsError(f"{folder} already contains a data store; choose another folder or overwrite=True")
     source = PointSource() if source is None else source
+    # Stream 0 belongs to no run: their numbers begin at 1.
     runs = wobble_runs(
         n_run, source.position, ontime=ontime, wobble_offset=wobble_offset, rng=np.random.default_rng([seed, 0])
     )
@@ -162,6 +167,7 @@ def _events_hdu(run: SimulatedRun, events: Events) -> BinTableHDU:
         {
             "EVENT_ID": np.arange(n_event, dtype=np.int64),
             "TIME": (_seconds(run.start) + events.time) * u.s,
+            # Up to 360 deg, float32 has steps of 0.1 arcsec: far less than the PSF.
             "RA": events.lon.astype(np.float32) * u.deg,
             "DEC": events.lat.astype(np.float32) * u.deg,
             "ENERGY": events.energy.astype(np.float32) * u.TeV,
@@ -172,6 +178,7 @@ def _events_hdu(run: SimulatedRun, events: Events) -> BinTableHDU:
     hdu.header.update(_TIME_KEYS | _run_keys(run) | _LOCATION)
     hdu.header["HDUCLASS"], hdu.header["HDUDOC"], hdu.header["HDUVERS"] = "GADF", _DOCUMENT, "0.3"
     hdu.header["HDUCLAS1"] = "EVENTS"
+    # GADF has the old name of the FITS keyword RADESYS.
     hdu.header["RADECSYS"], hdu.header["EQUINOX"] = "ICRS", 2000.0
     hdu.header["CREATOR"], hdu.header["ORIGIN"] = "lightpool", "simulation"
     return hdu

@@ -32,6 +32,7 @@ def cash(n_on: Array, mu_on: Array, truncation_value: float = TRUNCATION_VALUE) 
     if not truncation_value > 0:
         raise ValueError(f"truncation_value must be positive, got {truncation_value}")
     xp = array_namespace(n_on, mu_on)
+    # `<=` is False for NaN, which stays; in `cash_sum`, `>` is False for NaN, which becomes the truncation value.
     mu_on = xp.where(mu_on <= truncation_value, xp.full_like(mu_on, truncation_value), mu_on)
     return 2 * (mu_on - n_on * xp.log(mu_on))
 

@@ -33,6 +33,7 @@ def _as_arrays(*values: CountsLike) -> tuple[Array, ...]:
     known = [value for value in bare if _is_array(value)]
     device = device_of(known[0]) if known else "cpu"
     arrays = [as_dtype(_array_on(value, device), "float64") for value in bare]
+    # Views with strides of zero where shapes differ: they must not be written to.
     return tuple(array_namespace(*arrays).broadcast_arrays(*arrays))
 
 
@@ -87,6 +88,7 @@ class CountsStatistic(ABC):
     @property
     def ts(self) -> Array:
         """Test statistic of the excess, never negative."""
+        # Both are large and nearly equal where the excess is small: rounding alone can make the difference negative.
         difference = self.stat_null - self.stat_max
         return array_namespace(difference).clip(difference, min=0.0)
 
@@ -222,6 +224,7 @@ class CashCountsStatistic(CountsStatistic):
         """Return the upper limit on the excess; without counts that of a positive signal, ``n_sigma**2 / 2``."""
         xp = array_namespace(self.n_on)
         errp = self.compute_errp(n_sigma)
+        # Without counts the best signal is that at the border, 0, and not minus the background.
         return errp + xp.where(self.n_on > 0.0, self.n_sig, xp.zeros_like(errp))
 
     def n_sig_matching_significance(self, significance: float) -> Array:
@@ -305,8 +308,10 @@ class WStatCountsStatistic(CountsStatistic):
         xp = array_namespace(self.n_on)
         n_sigma = float(n_sigma)
         level = self.stat_max + n_sigma**2
+        # Gammapy's bound; the 1 is for bins without counts, whose error is 0.
         lower = self.n_sig - 2.0 * n_sigma * (self.error + 1.0)
         errn = self.n_sig - find_root(lambda n_sig: self._stat(n_sig) - level, lower, self.n_sig)
+        # Without a root it is `n_on`, as in Gammapy.
         return xp.where(xp.isnan(errn), self.n_on, errn)
 
     def compute_errp(self, n_sigma: float = 1.0) -> Array:
@@ -328,11 +333,13 @@ class WStatCountsStatistic(CountsStatistic):
         zero = xp.zeros_like(self.n_bkg)
 
         def excess_of(n_sig: Array) -> Array:
+            # Counts are those expected with this excess, so that the best signal is the excess itself.
             null = wstat(n_sig + self.n_bkg, self.n_off, self.alpha, zero)
             best = wstat(n_sig + self.n_bkg, self.n_off, self.alpha, n_sig)
             return xp.sign(n_sig) * xp.sqrt(xp.clip(null - best, min=0.0)) - significance
 
         if significance < 0:
+            # A deficit cannot be larger than the background.
             return find_root(excess_of, -self.n_bkg, zero)
         # Bound for a well-known background, times the most that an uncertain one (a large alpha) can add.
         spread = significance**2 + significance * xp.sqrt(self.n_bkg)
@@ -344,6 +351,7 @@ class WStatCountsStatistic(CountsStatistic):
         Its ``alpha`` is the summed background over the summed OFF counts, or without OFF counts the mean ``alpha``.
         """
         xp = array_namespace(self.n_on)
+        # Backgrounds are summed, not alphas: alpha of the sum is the mean weighted by the OFF counts.
         n_on, n_off, n_bkg, mu_sig = (xp.sum(x, axis=axis) for x in (self.n_on, self.n_off, self.n_bkg, self.mu_sig))
         has_off = n_off > 0.0
         ratio = n_bkg / xp.where(has_off, n_off, xp.ones_like(n_off))

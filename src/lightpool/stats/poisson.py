@@ -42,6 +42,7 @@ def likelihood_interval(n_on: Array, n_sigma: float) -> tuple[Array, Array]:
     counts = xp.where(has_counts, n_on, xp.ones_like(n_on))
     rise = level / counts
     root = xp.sqrt(2.0 * rise)
+    # Both starts lie beyond their roots: exp(root) > 1 + root + root**2 / 2, and root**2 / 2 is `rise`.
     down, up = -(rise + root), xp.log1p(rise + root)
     for _ in range(N_NEWTON):
         down, up = _newton(down, rise, xp), _newton(up, rise, xp)
@@ -51,6 +52,7 @@ def likelihood_interval(n_on: Array, n_sigma: float) -> tuple[Array, Array]:
 
 
 def _newton(v: Array, rise: Array, xp: Namespace) -> Array:
+    # The derivative of exp(v) - 1 - v; it is zero only at v = 0, the root for `n_sigma` 0.
     slope = xp.expm1(v)
     is_steep = slope != 0.0
     step = (_expm1_minus(v, xp) - rise) / xp.where(is_steep, slope, xp.ones_like(slope))
@@ -59,6 +61,7 @@ def _newton(v: Array, rise: Array, xp: Namespace) -> Array:
 
 def _expm1_minus(v: Array, xp: Namespace) -> Array:
     """Return ``exp(v) - 1 - v``; for small v as a series, since the difference cancels."""
+    # Horner's scheme for v**2 / 2! to v**12 / 12!; at |v| = 0.1 the next term is far below rounding.
     series = xp.zeros_like(v)
     for k in range(12, 1, -1):
         series = (series + 1.0 / math.factorial(k)) * v

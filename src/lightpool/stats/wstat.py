@@ -43,6 +43,7 @@ def wstat(
     if mu_bkg is None:
         mu_bkg = get_wstat_mu_bkg(n_on, n_off, alpha, mu_sig)
     mu_on = mu_sig + alpha * mu_bkg
+    # mu_on + mu_bkg = mu_sig + (1 + alpha) mu_bkg
     stat = 2.0 * (mu_sig + (1.0 + alpha) * mu_bkg - _times_log(n_on, mu_on, xp) - _times_log(n_off, mu_bkg, xp))
     return stat + get_wstat_gof_terms(n_on, n_off) if extra_terms else stat
 
@@ -72,6 +73,7 @@ def get_wstat_mu_bkg(n_on: Array, n_off: Array, alpha: Array, mu_sig: Array) -> 
     # negative.
     d = xp.sqrt(xp.clip(c**2 + 4.0 * alpha * (alpha + 1.0) * n_off * mu_sig, min=0.0))
     is_known = alpha > 0.0
+    # `where` evaluates both branches: a divisor of 1 avoids warnings of a division by zero.
     norm = xp.where(is_known, 2.0 * alpha * (alpha + 1.0), xp.ones_like(alpha))
     return xp.where(is_known, (c + d) / norm, xp.full_like(alpha, float("nan")))
 
@@ -110,6 +112,7 @@ def wstat_sum(
     """
     xp = array_namespace(n_on, n_off, alpha, mu_sig)
     stat = wstat(n_on, n_off, alpha, mu_sig)
+    # NaN is in bins without alpha; an infinite statistic, counts that are impossible, remains.
     keep = ~xp.isnan(stat) if mask is None else mask & ~xp.isnan(stat)
     return xp.sum(xp.where(keep, stat, xp.zeros_like(stat)))
 

@@ -49,7 +49,7 @@ def poisson_regression(
     """
 
     def minus_log_likelihood(theta: NDArray[np.float64]) -> float:
-        # Without the terms of the counts alone, which do not depend on theta.
+        # Without the terms that do not depend on theta, such as n log(b).
         exponent = design @ theta
         return float(np.sum(template * np.exp(exponent)) - np.sum(counts * exponent))
 
