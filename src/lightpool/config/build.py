@@ -117,7 +117,7 @@ def _build_maker(step: Section, mask: Map | None) -> Maker:
 
 
 def _argument(value: object) -> object:
-    """Quantity of a text with a unit; any other value unchanged."""
+    """Return the quantity of a text with a unit; any other value unchanged."""
     return u.Quantity(value) if is_quantity(value) else value
 
 
@@ -177,7 +177,7 @@ def _named(target: MapTarget | SpectrumTarget, key: str) -> Iterator[None]:
 
 
 def _region_text(region: Circle | Point | str) -> str:
-    """Text of a region in DS9 format."""
+    """Return the text of a region in DS9 format."""
     if isinstance(region, str):
         return region
     frame: str

@@ -12,7 +12,7 @@ __all__ = ["PathText"]
 
 
 def _expanded(value: str) -> str:
-    """Path with ``~`` and variables expanded; an existing absolute path is unchanged."""
+    """Return a path with ``~`` and variables expanded; an existing absolute path is unchanged."""
     if os.path.isabs(value) and "$" in value:
         parts = [Path(value), *Path(value).parents]
         if any("$" in part.name and part.exists() for part in parts):  # the path has already been expanded

@@ -67,7 +67,7 @@ _KNOWN |= {_key(other): _SOURCES[name] for other, name in _OTHER_NAMES.items()}
 
 
 def _coordinates_of(name: object) -> dict[str, str]:
-    """Coordinates of a source, from the list above or, with a network connection, from the Sesame name resolver.
+    """Return the coordinates of a source, from the list above or, with a network, from the Sesame name resolver.
 
     Raises
     ------

@@ -35,7 +35,7 @@ def _quantity_text(kind: str, unit: str, example: str) -> tuple[BeforeValidator,
 
 
 def _checked(value: object, unit: str, wanted: str) -> str:
-    """Standard spelling, ``1.5 TeV``, of a number with a unit."""
+    """Return the standard spelling, ``1.5 TeV``, of a number with a unit."""
     if isinstance(value, u.Quantity):
         value = f"{value.value:.17g} {value.unit}"
     if not isinstance(value, str):
@@ -80,7 +80,7 @@ def _brief(value: str) -> str:
 
 
 def _sexagesimal(value: str) -> str | None:
-    """``05h34m31.9s`` or ``22d00m52s`` in degrees; None for any other text."""
+    """Convert ``05h34m31.9s`` or ``22d00m52s`` to degrees; return None for any other text."""
     match = _SEXAGESIMAL.fullmatch(value)
     if match is None or not re.search(r"[m']", value):
         return None
@@ -94,7 +94,7 @@ def _sexagesimal(value: str) -> str | None:
 
 
 def _rounded(degrees: float) -> str:
-    """Angle to 1e-12 deg, without further digits: 83.6333, not 83.633300000000006."""
+    """Round an angle to 1e-12 deg, without further digits: 83.6333, not 83.633300000000006."""
     return f"{round(degrees, 12):.15g}"
 
 
@@ -129,7 +129,7 @@ def angle_text(value: object, *, in_hours: bool | None) -> object:
 
 
 def is_quantity(value: object) -> TypeGuard[str]:
-    """Whether a value of the settings is the text of a number with a unit."""
+    """Return whether a value of the settings is the text of a number with a unit."""
     return isinstance(value, str) and re.fullmatch(rf"{_NUMBER} \S+", value) is not None
 
 

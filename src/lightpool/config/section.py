@@ -61,6 +61,6 @@ def _sections_in(annotation: object) -> Iterator[type[Section]]:
 
 
 def _kinds_of(section: type[Section]) -> list[str]:
-    """Name of the class, and what its field ``type`` or ``kind`` allows."""
+    """Return the name of the class, and what its field ``type`` or ``kind`` allows."""
     fields = (section.model_fields[name].annotation for name in ("type", "kind") if name in section.model_fields)
     return [section.__name__, *(value for annotation in fields for value in get_args(annotation))]

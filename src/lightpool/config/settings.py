@@ -264,7 +264,7 @@ class Settings(Section):
 
 
 def _path_keys(data: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
-    """All keys whose values are paths, each with the dict in which it is."""
+    """Return all keys whose values are paths, each with the dict that contains it."""
     found = [(data["observations"], key) for key in ("datastore", "obs_ids_file")] + [(data["output"], "folder")]
     found += [(target, "exclusion_file") for target in data["targets"]]
     return found + [(group, "file") for group in data["groups"]]

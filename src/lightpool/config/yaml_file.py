@@ -76,7 +76,7 @@ def _brief(value: object) -> str:
 
 
 def _as_in_the_file(location: Place) -> Place:
-    """Location in the file: pydantic inserts the kind of a section after its key or the index of its item."""
+    """Return the location in the file; pydantic inserts the kind of a section after its key or item index."""
     return tuple(part for part in location if not (isinstance(part, str) and _is_kind(part)))
 
 

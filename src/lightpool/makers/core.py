@@ -81,8 +81,10 @@ def warn_of_odd_mask(mask: Map) -> None:
     """
     xp = mask.device.xp
     data = mask.data
+    # A pixel is kept if it is at any energy.
     image = xp.any(xp.reshape(data, (-1, *data.shape[-2:])), axis=0) if data.ndim > 2 else data
     kept = xp.mean(xp.astype(image, xp.float64))
+    # Regions and HEALPix maps have no border, so they never count as islands.
     edge = xp.any(image)
     if not (mask.geom.is_region or mask.geom.is_hpx) and image.ndim == 2:
         edge = xp.any(image[:1, :]) | xp.any(image[-1:, :]) | xp.any(image[:, :1]) | xp.any(image[:, -1:])

@@ -32,6 +32,7 @@ def why_a_region_is_not_seen(dataset: MapDataset, observation: Observation, sele
     if "exposure" not in selection:
         return None
     axes = observation.required("aeff").axes
+    # On the host: one pixel, whose offset is needed at once.
     view = FieldOfView(observation.pointing_radec, find_device("cpu"))
     offset = Angle(view.offset(dataset.required("counts").geom)[0, 0], "rad")
     if "offset" in axes.names and not axes["offset"].edges[0] <= offset <= axes["offset"].edges[-1]:
@@ -64,6 +65,7 @@ def warn_if_a_map_is_not_seen(
     if "offset" in axes.names:
         geom, xp = dataset.required("exposure").geom, view.device.xp
         limit = Angle(axes["offset"].edges[-1])
+        # Not read here, where the host would wait for the device: the warning follows when numbers are read anyway.
         nearest = xp.astype(xp.reshape(xp.min(view.offset(geom)), (1,)), xp.float64)
         DeferredNumbers(nearest, partial(_warn_of_distance, dataset.name, observation.obs_id, limit))
     reason = _why_no_energy(dataset, observation, selection)
@@ -89,12 +91,14 @@ def _why_no_energy(dataset: MapDataset, observation: Observation, selection: set
     edisp = observation.edisp if "edisp" in selection else None
     migra = None if edisp is None else edisp.axes["migra"]
     reason = _why_energies_do_not_meet(observation.required("aeff").axes["energy_true"], true, energy, migra)
+    # The text is cached for all observations with these axes, so it has a placeholder for the number.
     return None if reason is None else reason.replace("OBSERVATION", f"observation {observation.obs_id}")
 
 
 @lru_cache(maxsize=256)  # runs have their tables at the same energies
 def _why_energies_do_not_meet(table: MapAxis, true: MapAxis, energy: MapAxis, migra: MapAxis | None) -> str | None:
     known: u.Quantity = table.edges
+    # The exposure is evaluated at bin centres.
     if not np.any((true.center >= known[0]) & (true.center <= known[-1])):
         return (
             f"no true energy from {true.edges[0]:.3g} to {true.edges[-1]:.3g} is in the effective area of OBSERVATION, "
@@ -102,6 +106,7 @@ def _why_energies_do_not_meet(table: MapAxis, true: MapAxis, energy: MapAxis, mi
         )
     if migra is None:
         return None
+    # migra is reconstructed over true energy.
     low, high = true.edges[0] * migra.edges[0], true.edges[-1] * migra.edges[-1]
     if energy.edges[0] >= high or energy.edges[-1] <= low:
         return (

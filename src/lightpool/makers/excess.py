@@ -134,6 +134,7 @@ class ExcessMapEstimator(Described):
         geom = pixels_of(dataset.required("counts"))
         groups, axis = self._energy_groups(geom.axes["energy"])
         kernel = constant(self.kernel(geom), dataset.device)
+        # (n_energy, ny, nx), in the bins of the dataset; `planes.mask` is in bands.
         mask = _usable(dataset)
         planes = _BandSums(mask, groups, kernel)
         if isinstance(dataset, OnOffDataset):
@@ -187,6 +188,7 @@ class ExcessMapEstimator(Described):
             if self.sum_over_energy_groups:
                 return [(0, axis.nbin)], axis.squash()
             return [(i, i + 1) for i in range(axis.nbin)], axis
+        # Other rows are the bins below and above the bands.
         rows = [row for row in axis.group_table(self.energy_edges) if row["bin_type"].strip() == "normal"]
         groups = [(int(row["idx_min"]), int(row["idx_max"]) + 1) for row in rows]
         edges = axis.edges[[groups[0][0], *(stop for _, stop in groups)]]
@@ -203,12 +205,15 @@ class ExcessMapEstimator(Described):
         )
         background = sums(dataset.required("background"))
         if self.correlate_off:
+            # The background is alpha * counts_off of each pixel: its sum keeps the alpha of each.
             n_off, n_bkg = sums.correlated(counts_off), sums.correlated(background)
             # alpha of the summed background; without OFF counts, that of the summed acceptances.
             alpha = _ratio(n_bkg, n_off, _ratio(sums.correlated(on), sums.correlated(off), 0.0))
         else:
             n_off = counts_off
+            # Acceptances of several bins do not simply add: alpha has to give the summed background.
             acceptance_off = off if sums.is_plain else acceptance_off_of_sums(on, counts_off, background, off)
+            # ON acceptance of the circle, OFF acceptance and counts of its central pixel, whose ring stands for all.
             alpha = _ratio(sums.correlated(on), acceptance_off, float("nan"))
         further = {"alpha": alpha, "acceptance_on": on, "acceptance_off": off}
         statistic = WStatCountsStatistic(sums.counted(dataset.required("counts")), n_off, alpha)
@@ -268,6 +273,7 @@ class _BandSums:
     def __init__(self, mask: Array, groups: list[tuple[int, int]], kernel: Array) -> None:
         xp = array_namespace(mask)
         self.is_plain = all(stop - start == 1 for start, stop in groups)
+        # A band is used in a pixel if any of its bins is.
         self.mask = xp.stack([xp.any(mask[start:stop, ...], axis=0) for start, stop in groups])
         self._bins, self._groups, self._kernel = mask, groups, kernel
 
@@ -275,6 +281,7 @@ class _BandSums:
         """Sum the bins of each band, shape (n_band, ny, nx)."""
         data = as_dtype(m.data, "float64")
         xp = array_namespace(data)
+        # NaN times a mask of 0 would be NaN, and would spread over the plane in the Fourier transform.
         data = xp.where(self._bins & xp.isfinite(data), data, xp.zeros_like(data))
         return xp.stack([xp.sum(data[start:stop, ...], axis=0) for start, stop in self._groups])
 
@@ -282,6 +289,7 @@ class _BandSums:
         """Sum inside the circle around each pixel; rounding noise of the Fourier transform is set to zero."""
         xp = array_namespace(planes)
         summed = convolve_fft(planes, self._kernel)
+        # The rounding of a transform is relative to the largest value of the plane, in every pixel.
         noise = _FFT_NOISE * xp.max(xp.abs(summed), axis=(-2, -1), keepdims=True)
         return xp.where(summed > noise, summed, xp.zeros_like(summed))
 
@@ -289,6 +297,7 @@ class _BandSums:
         """Sum integers inside the circle, rounded back to integers."""
         summed = self.correlated(self(m))
         xp = array_namespace(summed)
+        # Counts are whole numbers; the transform leaves its rounding on them.
         return xp.round(summed)
 
 

@@ -19,7 +19,9 @@ from lightpool.maps import Geom
 
 __all__ = ["FieldRotation", "background_in_altaz", "rotation_times", "turns_against_the_sky"]
 
+# Towards the zenith, where cos(h) is 0, the field turns ever faster.
 _SHORTEST_STEP = 1.0  # s
+# A solar day: the sky turns 0.3 % faster, which is of no importance for the length of a step.
 _TURNS_PER_DAY = 2 * np.pi / 86400  # rad / s
 
 Vector = NDArray[np.float64]
@@ -122,6 +124,7 @@ def background_in_altaz(
     """
     pointing, location = rotation.pointing, rotation.location
     seconds = rotation_times(pointing, rotation.start, rotation.ontime, rotation.step, location)
+    # Trapezoidal rule: each time has half of the interval before it and half of that after it; the sum is 1.
     weights = np.convolve(np.diff(seconds), [0.5, 0.5]) / seconds[-1]
     to_icrs = frame_matrix(geom.frame, "icrs")
     directions = rotate(to_device(to_icrs, device), geom.directions(device))
@@ -129,6 +132,7 @@ def background_in_altaz(
     for second, weight in zip(seconds, weights, strict=True):
         time = rotation.start + second * u.s
         to_fov, velocity = _sky_to_fov(pointing, time, location)
+        # Not normalised: `fov_lonlat` takes vectors of any length.
         apparent = directions + to_device(velocity[:, np.newaxis, np.newaxis], device)
         lon, lat = fov_lonlat(rotate(to_device(to_fov, device), apparent))
         rate = rate + float(weight) * background.project(fov_lon=lon, fov_lat=lat, dtype=dtype)
@@ -136,7 +140,7 @@ def background_in_altaz(
 
 
 def _sky_to_fov(pointing: FixedPointingInfo, time: Time, location: EarthLocation) -> tuple[Vector, Vector]:
-    """Matrix from ICRS to the field of view at one time, and the velocity that shifts the sky before it.
+    """Return the matrix from ICRS to the field of view at one time, and the velocity that shifts the sky before it.
 
     Aberration moves a direction ``n`` to that of ``n + v / c``, to second order in the velocity ``v`` of the Earth; the
     rest of the way to the horizon is a rotation over a field of view. Three directions about the pointing fix it.
@@ -144,8 +148,10 @@ def _sky_to_fov(pointing: FixedPointingInfo, time: Time, location: EarthLocation
     _, velocity = get_body_barycentric_posvel("earth", time)
     beta = (velocity.xyz / speed_of_light).to_value("")
     center = pointing.get_icrs(time, location)
+    # (3, 3) once they are vectors, one in each column: three directions not in a plane, so that `sky` can be inverted.
     around = center.directional_offset_by(u.Quantity([0, 120, 240], "deg"), 2 * u.deg)
     sky = around.cartesian.xyz.value + beta[:, np.newaxis]
+    # Directions on the horizon have length 1.
     sky /= np.linalg.norm(sky, axis=0)
     horizon = SkyCoord(around).transform_to(AltAz(obstime=time, location=location)).cartesian.xyz.value
     origin = pointing.get_altaz(time, location)

@@ -297,7 +297,7 @@ class MapDatasetMaker(Maker):
         return _edisp_kernel_request(geom, observation).make(_view(observation, device, precision))
 
     def _exposure(self, request: ExposureRequest, observation: Observation, view: FieldOfView) -> Map:
-        """Exposure of a dataset; a maker of spectra corrects it."""
+        """Return the exposure of a dataset; `SpectrumDatasetMaker` corrects it for the containment."""
         return request.make(view)
 
     def _background_request(self, geom: Geom, observation: Observation) -> BackgroundMapRequest:
@@ -313,7 +313,7 @@ class MapDatasetMaker(Maker):
         )
 
     def _background_of(self, observation: Observation) -> BackgroundIRF:
-        """Background table as it is projected; the table of the observation remembers it."""
+        """Return the background table as it is projected; the table of the observation caches it."""
         bkg = observation.required("bkg")
         pads = self.background_pad_offset and bkg.has_offset_axis
 
@@ -365,7 +365,7 @@ def _view(observation: Observation, device: Device | str | None, precision: str 
 
 
 def _geom(dataset: MapDataset, name: str) -> Geom:
-    """Geometry on which a dataset asks for a response."""
+    """Return the geometry on which a dataset asks for a response."""
     response = getattr(dataset, name)
     if response is None:
         raise ValueError(

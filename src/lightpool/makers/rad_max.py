@@ -65,6 +65,7 @@ def make_counts_rad_max(
             "and this observation has neither; use a CircleSkyRegion"
         )
     counts = Map.from_geom(geom, dtype=precision, device=device)
+    # One by one: all points fill the same bins, and the table is evaluated at the offset of each.
     for point in compound_region_to_regions(geom.region):
         counts.fill_events(events.select_rad_max(rad_max=rad_max, position=region_center(cast("OneRegion", point))))
     return counts
@@ -136,6 +137,7 @@ def is_rad_max_compatible_region_geom(rad_max: RadMax2D, geom: RegionGeom, rtol:
     radius = getattr(geom.region, "radius", None)
     if radius is None or not rad_max.is_fixed_rad_max:
         return False
+    # All values of a fixed cut are equal.
     cut = u.Quantity(np.ravel(rad_max.quantity)[0])
     if not u.isclose(radius, cut, rtol=rtol):
         raise ValueError(

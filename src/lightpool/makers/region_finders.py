@@ -123,6 +123,7 @@ class WobbleRegionsFinder(RegionsFinder):
         self.n_off_regions = n_off_regions
 
     def _angles(self, rotated: RotatedRegion) -> list[float]:
+        # + 1: the region itself takes one of the places.
         increment = _FULL_CIRCLE / (self.n_off_regions + 1)
         angles = [i * increment for i in range(1, self.n_off_regions + 1)]
         free = [angle for angle in angles if rotated.is_free(angle)]
@@ -190,7 +191,9 @@ class ReflectedRegionsFinder(RegionsFinder):
                 "a point has no size, so it has no reflected regions; use WobbleRegionsFinder, or a CircleSkyRegion"
             )
         size = rotated.angular_size
+        # Angles are between centres, so neighbours at the distance `size` touch.
         step = size + float(self.min_distance.rad)
+        # The last region must be as far from the region itself, on the other side, as the first.
         stop = _FULL_CIRCLE - step - float(self.min_distance_input.rad)
         angle = step + float(self.min_distance_input.rad)
         if angle >= stop:
@@ -199,6 +202,7 @@ class ReflectedRegionsFinder(RegionsFinder):
                 np.rad2deg(size),
             )
         angles: list[float] = []
+        # At least one region, as in Gammapy, which compares with the maximum after it has added a region.
         while angle < stop and len(angles) < max(self.max_region_number, 1):
             free = rotated.is_free(angle)
             if free:

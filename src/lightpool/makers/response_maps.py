@@ -133,7 +133,7 @@ class _WeightedRequest(MapRequest):
         return (*exposures, self.response)
 
     def _maps(self, view: FieldOfView, unit: u.UnitBase | str) -> tuple[Map, Map | None]:
-        """Map of the response, and of the exposure."""
+        """Return the map of the response, and that of the exposure."""
         exposure = self.exposure.make(view) if isinstance(self.exposure, ExposureRequest) else self.exposure
         values = self.response.project(view.offset(self.geom), dtype=view.dtype)
         return Map.from_geom(self.geom, data=values, unit=unit, device=view.device), exposure

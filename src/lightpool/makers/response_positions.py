@@ -43,8 +43,10 @@ class ResponsePixels:
         """
         if use_region_center or not isinstance(geom, RegionGeom) or geom.region is None:
             return cls(geom)
+        # Pixels of `binsz_wcs`, those that the region touches.
         image = geom.to_wcs_geom().to_image()
         weights = to_host(image.region_weights([geom.region], device="cpu").data)  # host: it was made there
+        # `region_weights` samples each pixel 10 x 10 times, hence the tenth in the message.
         if not weights.any():
             raise ValueError(
                 f"no pixel of {image.pixel_scales[0] / 10:.3g} has its centre in the region, so there is no mean over "
@@ -56,6 +58,7 @@ class ResponsePixels:
         """Return the mean over a region of values (..., ny, nx), shape (..., 1, 1); without weights the values."""
         if self.weights is None:
             return values
+        # Pixels at the border count by the part that is inside: divide by the sum of the weights, not by their number.
         return as_dtype(
             self._sums(values, self.weights) / array_namespace(values).sum(self.weights), dtype_name(values)
         )

@@ -126,6 +126,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
                 f"observation {observation.obs_id} has point-like responses, which contain the effect of the "
                 "directional cut already; leave containment_correction=False"
             )
+        # (n_energy_true, 1, 1), like the exposure; made on the host, where the PSF is.
         containment = _containment(geom, observation, view)
         return exposure.copy(data=exposure.data * to_device(containment, view.device, dtype=view.dtype))
 

@@ -89,6 +89,7 @@ class ThetaSquaredTable(Described):
             counts, counts_off = counts + on, counts_off + off
             seconds = float(observation.observation_live_time_duration.to_value("s"))
             n_observation, n_off = n_observation + 1, n_off + number
+            # alpha of one observation is 1 / number, weighted with its livetime as in Gammapy.
             weighted_alpha, livetime = weighted_alpha + seconds / number, livetime + seconds
         if not livetime > 0:
             raise ValueError(
@@ -133,6 +134,7 @@ class ThetaSquaredTable(Described):
                 f"a position_off is one OFF region, but off_regions_number is {self.off_regions_number}; leave one out"
             )
         separation = self.position.separation(self.position_off)
+        # Two circles of this radius touch at twice the radius.
         if separation < 2 * self._radius:
             raise ValueError(
                 f"OFF and ON region overlap: their centres are {separation.deg:.3g} deg apart, and the axis goes up to "
@@ -143,6 +145,7 @@ class ThetaSquaredTable(Described):
         """Return the counts around the source and around the OFF positions, and the number of OFF positions."""
         pointing = observation.pointing_radec
         separation = pointing.separation(self.position)
+        # The mirror image is twice the separation away: with a larger radius, circles around both would overlap.
         if self._radius > separation:
             raise ValueError(
                 f"observation {observation.obs_id}: the axis goes up to {self._radius:.3g}, but the source is only "
@@ -159,6 +162,7 @@ class ThetaSquaredTable(Described):
         if self.position_off is not None:
             return [self.position_off]
         if self.off_regions_number > 1:
+            # As large as the axis reaches, so that the finder refuses OFF positions whose counts would overlap.
             circle = circle_region(self.position, self._radius)
             regions, _ = WobbleRegionsFinder(self.off_regions_number).run(circle, pointing)
             if regions:
@@ -168,6 +172,7 @@ class ThetaSquaredTable(Described):
                 observation.obs_id,
                 self.off_regions_number,
             )
+        # A point: rotated by half a turn, without a check of overlap, which was made above.
         (opposite,), _ = WobbleRegionsFinder(1).run(region_classes.PointSkyRegion(self.position), pointing)
         return [region_center(opposite)]
 

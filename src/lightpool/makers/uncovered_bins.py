@@ -70,6 +70,7 @@ def warn_of_missing_rates(obs_id: int | None, bkg: IRF, energy: MapAxis) -> None
     energy : MapAxis, of the dataset
     """
     key = ("without rate", energy.edges_value.tobytes(), str(energy.unit))
+    # Derived once for each table and axis: runs share their tables.
     without = bkg.derived(key, lambda: _without_rate(bkg, energy))
     if without.any():
         edges = bkg.axes["energy"].edges
@@ -122,11 +123,13 @@ def warn_of_ring(obs_id: int | None, name: str, irf: IRF) -> None:
 
 
 def _without_rate(bkg: IRF, energy: MapAxis) -> NDArray[np.bool_]:
-    """Whether no node of the table that is in a bin, or next to it, has a rate; shape (n_energy,)."""
+    """Return the bins that contain, or are next to, no node of the table with a rate; bool, shape (n_energy,)."""
     axis = bkg.axes["energy"]
     data = np.moveaxis(bkg.data, bkg.axes.index("energy"), 0)
+    # shape (n_energy of the table,)
     has_rate = np.any(data.reshape(axis.nbin, -1) > 0, axis=1, keepdims=True)[:, 0]
     bounds, edges = axis.edges_value, energy.edges.to_value(axis.unit)
+    # For each edge of the dataset the bin of the table that contains it.
     numbers = np.clip(np.searchsorted(bounds, edges, side="right") - 1, 0, axis.nbin - 1)
     return np.asarray(
         [
@@ -137,13 +140,14 @@ def _without_rate(bkg: IRF, energy: MapAxis) -> NDArray[np.bool_]:
 
 
 def _label(irf: IRF) -> str:
-    """Name of a table in a message: that of its HDU, if it is known."""
+    """Return the name of a table for a message: that of its HDU, if it is known."""
     name = irf.meta.get("EXTNAME")
     return type(irf).__name__ if name is None else f"HDU {name!r}"
 
 
 def _bins(axis: MapAxis, chosen: NDArray[np.bool_]) -> str:
-    """Numbers and range of bins of an axis, runs of neighbours together."""
+    """Return the numbers and the range of bins of an axis as text, with consecutive bins joined."""
+    # Padded with False, so that starts and stops of runs of True alternate, also at the ends.
     border = np.flatnonzero(np.diff(np.concatenate([[False], chosen, [False]]).astype(int)))
     edges = axis.edges_value
     return ", ".join(

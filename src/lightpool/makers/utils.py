@@ -47,7 +47,7 @@ def make_map_exposure_true_energy(
     device: Device | str | None = None,
     precision: str | None = None,
 ) -> Map:
-    """Exposure: effective area times livetime, in true energy.
+    """Make the exposure: effective area times livetime, in true energy.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def make_psf_map(
     device: Device | str | None = None,
     precision: str | None = None,
 ) -> PSFMap:
-    """PSF, normalised over ``rad``, on a geometry with the axes ``rad`` and ``energy_true``.
+    """Make the PSF, normalised over ``rad``, on a geometry with the axes ``rad`` and ``energy_true``.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ def make_edisp_map(
     device: Device | str | None = None,
     precision: str | None = None,
 ) -> EDispMap:
-    """Energy dispersion, normalised over ``migra``, on a geometry with the axes ``migra`` and ``energy_true``.
+    """Make the energy dispersion, normalised over ``migra``, on a geometry with axes ``migra`` and ``energy_true``.
 
     Parameters
     ----------
@@ -121,7 +121,7 @@ def make_edisp_kernel_map(
     device: Device | str | None = None,
     precision: str | None = None,
 ) -> EDispKernelMap:
-    """Energy dispersion kernels on a geometry with the axes ``energy`` and ``energy_true``.
+    """Make the energy dispersion kernels on a geometry with the axes ``energy`` and ``energy_true``.
 
     Parameters
     ----------
@@ -150,7 +150,7 @@ def make_map_background_irf(
     device: Device | str | None = None,
     precision: str | None = None,
 ) -> Map:
-    """Background counts: the rate integrated over energy bins, times solid angle and observation time.
+    """Make the background counts: the rate integrated over energy bins, times solid angle and observation time.
 
     The rate is per observation time, not per livetime:
     https://gamma-astro-data-formats.readthedocs.io/en/latest/irfs/full_enclosure/bkg/index.html#notes
@@ -179,6 +179,7 @@ def make_map_background_irf(
     rotation = None
     if turns_against_the_sky(bkg):
         rotation = FieldRotation.of(pointing, time_start, ontime, fov_rotation_step, location)
+        # The positions of pixels are evaluated at the times of the rotation; this one only fills its place.
         pointing = rotation.pointing.get_icrs(rotation.start, rotation.location)
     view = FieldOfView.of(pointing, device, precision)
     return BackgroundMapRequest.of(bkg, ontime, geom, oversampling, use_region_center, rotation).make(view)

@@ -185,7 +185,7 @@ class _Cumulative:
 
 
 def _offset(run: SimulatedRun, source: PointSource) -> float:
-    """Offset of the source in deg, rounded so that all wobble positions have the same tables."""
+    """Return the offset of the source in deg, rounded so that all wobble positions have the same tables."""
     return round(float(run.pointing.separation(source.position).deg), 9)
 
 

@@ -217,7 +217,7 @@ class Instrument:
 
 
 def _on_centers(function: Callable[..., Values], axes: list[MapAxis]) -> Values:
-    """Values of a function of energies in TeV and angles in deg at all bin centres."""
+    """Return the values of a function of energies in TeV and angles in deg at all bin centres."""
     units = {"energy": "TeV", "energy_true": "TeV"}
     centers = [axis.center.to_value(units.get(axis.name, "deg")) for axis in axes]
     return np.array(function(*np.meshgrid(*centers, indexing="ij")))

@@ -132,7 +132,7 @@ def simulate_store(
 
 @lru_cache(maxsize=16)
 def _instrument(psf_kind: str, background_kind: str) -> Instrument:
-    """Instruments are cached: their tables are the same for all runs of a data store."""
+    """Return a cached instrument: its tables are the same for all runs of a data store."""
     return Instrument(psf_kind=psf_kind, background_kind=background_kind)
 
 

@@ -300,7 +300,7 @@ class WStatCountsStatistic(CountsStatistic):
         return self._stat(self.n_sig)
 
     def _stat(self, n_sig: Array) -> Array:
-        """Statistic with an excess over the expected signal."""
+        """Return the statistic with an excess over the expected signal."""
         return wstat(self.n_on, self.n_off, self.alpha, n_sig + self.mu_sig)
 
     def compute_errn(self, n_sigma: float = 1.0) -> Array:

@@ -33,7 +33,7 @@ def find_root(function: Callable[[Array], Array], lower: Array, upper: Array, n_
     bisection elsewhere.
     """
     xp = array_namespace(lower, upper)
-    # a is the newest point, b the other end of the bracket, c the point before.
+    # a is the newest point, b the other end of the bracket, c the end that was replaced last.
     a, b = upper, lower
     fa, fb = function(a), function(b)
     c, fc = a, fa

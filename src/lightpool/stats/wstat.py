@@ -112,7 +112,7 @@ def wstat_sum(
     """
     xp = array_namespace(n_on, n_off, alpha, mu_sig)
     stat = wstat(n_on, n_off, alpha, mu_sig)
-    # NaN is in bins without alpha; an infinite statistic, counts that are impossible, remains.
+    # NaN, such as without alpha, is left out; infinity, of counts that are impossible, is not.
     keep = ~xp.isnan(stat) if mask is None else mask & ~xp.isnan(stat)
     return xp.sum(xp.where(keep, stat, xp.zeros_like(stat)))
 

@@ -27,6 +27,7 @@ _package_log = logging.getLogger("lightpool")
 _given_up = threading.Event()
 """Set in a worker that has been asked to stop."""
 
+# No pickled object is empty.
 _NO_MORE = b""
 
 
@@ -69,6 +70,7 @@ def in_processes(
             yield _first_result(waiting)
             waiting.extend(islice(jobs, 1))
     finally:
+        # First the request to stop: `shutdown` waits for threads, which wait for the answers of their processes.
         team.give_up()
         pool.shutdown(cancel_futures=True)
         team.end()
@@ -80,6 +82,7 @@ def _first_result(jobs: deque[Future[Result]]) -> Result:
     while not jobs[0].done():
         finished, running = wait(running, return_when=FIRST_COMPLETED)
         for job in finished:
+            # `result` raises it.
             if job.exception() is not None:
                 job.result()
     return jobs.popleft().result()
@@ -115,6 +118,7 @@ class _Team:
         task : tuple
             Arguments.
         """
+        # Before a worker is taken: what cannot be sent does not occupy one.
         message = packed((do, task))
         worker = self._idle.get()
         try:
@@ -132,6 +136,7 @@ class _Team:
         if answer[0] == "done":
             return answer[1]
         _, failure, cause = cast("tuple[str, BaseException, BaseException | None]", answer)
+        # Pickling drops the cause of an error, therefore it comes separately.
         raise failure from cause
 
     def give_up(self) -> None:
@@ -168,6 +173,7 @@ def _pass_on(message: tuple[object, ...]) -> None:
         logging.getLogger(content.name).handle(content)
     else:
         text, category, filename, line = cast("tuple[str, type[Warning], str, int]", content)
+        # The filters of this process decide what becomes of it.
         warnings.warn_explicit(text, category, filename, line)
 
 
@@ -202,6 +208,7 @@ def _outcome(message: bytes) -> tuple[str, *tuple[object, ...]]:
         do, arguments = cast("tuple[Callable[..., object], tuple[object, ...]]", unpacked(message))
         return "done", do(*arguments)
     except Exception as error:
+        # A traceback cannot be pickled, but notes can.
         error.add_note(f"In another process:\n{traceback.format_exc()}")
         return "failed", error, error.__cause__
 

@@ -55,10 +55,12 @@ class WorkerProcess:
     """
 
     def __init__(self, do: Callable[..., None], *args: object) -> None:
+        # Before the process starts: what cannot be sent leaves none behind.
         first = packed((do, args))
         self.connection, its_end = Pipe()
         lifeline, self._lifeline = os.pipe()
         try:
+            # The environment of the new process: libraries read their number of threads when they are loaded.
             with one_thread_each():
                 self._process = _started(its_end.fileno(), lifeline)
         except BaseException:
@@ -66,6 +68,7 @@ class WorkerProcess:
             self.connection.close()
             raise
         finally:
+            # The process has its own copies: with these open, reading would not end when it does.
             its_end.close()
             os.close(lifeline)
         self._sending = threading.Lock()
@@ -129,6 +132,7 @@ def script_not_run_again() -> Iterator[None]:
     hidden: dict[str, object] = {name: vars(main)[name] for name in ("__file__", "__spec__") if name in vars(main)}
     try:
         vars(main).pop("__file__", None)
+        # `multiprocessing` takes the path of the script from these two, and runs nothing without them.
         main.__spec__ = None
         yield
     finally:
@@ -200,6 +204,7 @@ def _started(connection: int, lifeline: int) -> "subprocess.Popen[bytes]":
 def spawn_main() -> None:
     """Run in a worker: call the function that the parent sends."""
     number, lifeline = map(int, sys.argv[2:4])
+    # Code that the process imports must not take these for options.
     del sys.argv[1:]
     if sys.platform == "win32":
         import msvcrt
@@ -220,5 +225,6 @@ def spawn_main() -> None:
 
 def _end_with_parent(lifeline: int) -> None:
     """End this process as soon as the one that started it has ended, for whatever reason."""
+    # Nothing is ever written: it returns when the other end is closed.
     os.read(lifeline, 1)
     os._exit(1)
