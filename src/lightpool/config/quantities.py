@@ -22,6 +22,7 @@ __all__ = [
 ]
 
 _NUMBER = r"[-+]?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[eE][-+]?[0-9]+)?"
+# Units of one name: angles, energies and times need no products of units.
 _QUANTITY = re.compile(rf"\s*({_NUMBER})\s*([A-Za-z]+|[°'\"])\s*")
 _SIGNS = {"°": "deg", "'": "arcmin", '"': "arcsec"}
 _SEXAGESIMAL = re.compile(r"\s*[-+]?\d+\s*([hd°])\s*(?:\d+(?:\.\d+)?\s*['m]\s*(?:\d+(?:\.\d*)?\s*[\"s]\s*)?)?")

@@ -12,6 +12,7 @@ __all__ = ["RegionText", "checked_regions"]
 _LENGTHS = [f"{part}{side}" for part in ("", "inner_", "outer_") for side in ("radius", "width", "height")] + ["angle"]
 
 
+# Settings are validated anew with each change (`with_options`, `with_files`), with the same texts.
 @lru_cache(maxsize=256)
 def checked_regions(text: str) -> str:
     """Check that all regions in a text can be read, and return the text.

@@ -23,6 +23,7 @@ def first_crossing(energy: NDArray[np.floating], values: NDArray[np.floating], l
         The first crossing between the lowest energy with a positive value and the highest energy, see
         `level_crossings`; the lowest energy with a positive value if there is none.
     """
+    # Up to the first positive value the interpolated logarithm rises from that of the smallest float: no real crossing.
     start = float(energy[np.flatnonzero(values > 0)[0]])
     crossings = level_crossings(energy, values, level, start, float(energy[-1]))
     return crossings[0] if crossings else start

@@ -29,6 +29,7 @@ class FieldOfView:
         self.device = device
         self.precision = find_precision(precision)
         position = self.pointing.data.represent_as(UnitSphericalRepresentation)
+        # Position of the pointing by frame: each frame of a geometry is transformed to once.
         self._lonlat = {"icrs": (float(position.lon.rad), float(position.lat.rad))}
 
     @classmethod

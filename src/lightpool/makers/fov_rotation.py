@@ -151,7 +151,7 @@ def _sky_to_fov(pointing: FixedPointingInfo, time: Time, location: EarthLocation
     # (3, 3) once they are vectors, one in each column: three directions not in a plane, so that `sky` can be inverted.
     around = center.directional_offset_by(u.Quantity([0, 120, 240], "deg"), 2 * u.deg)
     sky = around.cartesian.xyz.value + beta[:, np.newaxis]
-    # Directions on the horizon have length 1.
+    # Of length 1, like the directions in `horizon`.
     sky /= np.linalg.norm(sky, axis=0)
     horizon = SkyCoord(around).transform_to(AltAz(obstime=time, location=location)).cartesian.xyz.value
     origin = pointing.get_altaz(time, location)

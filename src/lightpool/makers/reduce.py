@@ -91,6 +91,7 @@ class DatasetsMaker(Described):
         self.n_jobs = n_jobs or 1
         self.parallel_backend = parallel_backend
         self.cutout_mode = cutout_mode
+        # As in Gammapy, also if "offset-max" is not one of the methods of the SafeMaskMaker.
         if cutout_width is None and self.offset_max is not None:
             cutout_width = 2 * self.offset_max
         self.cutout_width = None if cutout_width is None else checked_angle("cutout_width", cutout_width)

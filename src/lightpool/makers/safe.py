@@ -273,6 +273,7 @@ class SafeMaskMaker(Maker):
             return self.fixed_offset
         if self.position is not None:
             return observation.pointing_radec.separation(self.position)
+        # In tables the default is the pointing, in maps the centre of the map, as in Gammapy.
         return 0 * u.deg
 
     def _position(self, observation: Observation | None, geom: WcsGeom | RegionGeom) -> SkyCoord:

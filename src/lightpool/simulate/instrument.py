@@ -47,6 +47,7 @@ def effective_area(energy: Values, offset: Values) -> Values:
         True energy; broadcast against ``offset``.
     offset : array of float, deg
     """
+    # Below 0.25 TeV it falls as energy**2.45.
     on_axis = 2.5e5 * (energy / 1.0) ** 0.25 / (1 + (energy / 0.25) ** -2.2)
     return on_axis * np.exp(-0.5 * (offset / 1.9) ** 2)
 
@@ -85,6 +86,7 @@ def background_rate(energy: Values, offset: Values) -> Values:
         Reconstructed energy; broadcast against ``offset``.
     offset : array of float, deg
     """
+    # Below 0.3 TeV few showers trigger, and the rate hardly changes with energy.
     spectrum = 200.0 * energy**-2.7 / (1 + (energy / 0.3) ** -3)
     return spectrum * np.exp(-0.5 * (offset / 1.6) ** 2)
 

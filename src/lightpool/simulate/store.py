@@ -152,6 +152,7 @@ def _response_hdus(instrument: Instrument) -> tuple[BinTableHDU, ...]:
             table[column] = table[column].astype(np.float32)
             table[column].unit = hdu.columns[column].unit
         single = table_to_hdu(table, name)
+        # `unique`: keywords of the float32 columns are not replaced by those of the original ones.
         single.header.extend(hdu.header, unique=True)
         hdus.append(single)
     return tuple(hdus)
@@ -166,6 +167,7 @@ def _events_hdu(run: SimulatedRun, events: Events) -> BinTableHDU:
     table = Table(
         {
             "EVENT_ID": np.arange(n_event, dtype=np.int64),
+            # GADF: since the reference time of the header, MJDREFI.
             "TIME": (_seconds(run.start) + events.time) * u.s,
             # Up to 360 deg, float32 has steps of 0.1 arcsec: far less than the PSF.
             "RA": events.lon.astype(np.float32) * u.deg,
@@ -199,6 +201,7 @@ def _run_keys(run: SimulatedRun) -> dict[str, str | int | float]:
         "DATE-END": stop.isot.split("T")[0],
         "TIME-END": stop.isot.split("T")[1],
         "ONTIME": run.ontime,
+        # GADF: LIVETIME is ONTIME times DEADC.
         "LIVETIME": run.livetime,
         "DEADC": 1 - run.deadtime_fraction,
         "RA_PNT": float(run.pointing.icrs.ra.deg),

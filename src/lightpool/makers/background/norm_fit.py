@@ -69,6 +69,7 @@ def poisson_regression(
                 raise np.linalg.LinAlgError("no step along the gradient improves the likelihood")
         theta, value = theta - length * step, new
         if np.max(np.abs(step)) < _TOLERANCE:
+            # The Hessian is that before the last step, which is below the tolerance.
             return theta, np.linalg.inv(hessian)
     raise np.linalg.LinAlgError(f"no convergence after {_MAX_STEP} steps")
 

@@ -325,6 +325,7 @@ def _check_ring(ring: Ring, geom: WcsGeom) -> None:
     n_y, n_x = geom.data_shape[-2:]
     scale = geom.pixel_scales[0].to_value("deg")
     outer = ring.radius_in + ring.width
+    # The largest distance between the centres of two pixels.
     if ring.radius_in > np.hypot(n_y - 1, n_x - 1):
         raise GeometryError(
             f"the ring is larger than the map: it begins {scale * ring.radius_in:.3g} deg from its centre, but the "
