@@ -103,7 +103,7 @@ class MapDatasetMaker(Maker):
         """
         check_run(self.tag, dataset, observation)
         assert observation is not None  # check_run has refused None
-        # The maps of the next observation have the same sizes and can take over the memory of this one.
+        # The next observation needs maps of about the same sizes, which can take over the memory of these.
         keep_freed_memory()
         device, precision = dataset.device, dataset.precision
         counts_geom = dataset.required("counts").geom
