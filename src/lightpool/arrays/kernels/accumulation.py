@@ -41,6 +41,7 @@ def add_product(total: Array, factors: Sequence[Factor], window: Index = (...,),
         Whether to add zero where the product is not finite.
     """
     lazy = next((factor for factor in factors if isinstance(factor, LazyArray)), None)
+    # On the host always part by part, while a part is in the cache; on a device only if its memory asks for parts.
     if lazy is not None and (lazy.device.is_host or lazy.height < lazy.shape[-2]):
         others = [_values(factor) for factor in factors if factor is not lazy]
         whole = total[window]
@@ -67,6 +68,7 @@ def add_product_plain(
     """
     values = [_values(factor) for factor in factors]
     whole = total[window]
+    # Bytes for each index of the first axis; 8 also for float32, whose blocks are then smaller than necessary.
     n_dim, n_bytes = len(whole.shape), 8 * _N_WORK * math.prod(whole.shape[1:])
     planes = blocks_that_fit(whole.shape[0], n_bytes, device_of(total)) if n_dim > 2 else []
     if len(planes) < 2:
@@ -81,6 +83,7 @@ def _add_product(total: Array, factors: Sequence[Array | Scalar], window: Index,
     product = cast(Array, _product(factors))
     if nan_to_num and is_floating(product):
         xp = array_namespace(product)
+        # Selected, not multiplied by a mask: NaN times 0 is NaN.
         product = xp.where(xp.isfinite(product), product, 0.0)
     product = as_dtype(product, dtype_name(total))
     if is_bool(total):
@@ -99,11 +102,12 @@ def _part(factor: Array | Scalar, index: PartIndex, n_dim: int) -> Array | Scala
         return factor
     lead, _, rows, columns = index
     slices = [lead, *(n_dim - 3) * [slice(None)], rows, columns][n_dim - factor.ndim :]
+    # A dimension of length 1 is broadcast: there is no part of it to select.
     return factor[tuple(slice(None) if n == 1 else s for s, n in zip(slices, factor.shape, strict=True))]
 
 
 def _size(factor: Array | Scalar) -> int:
-    return -1 if isinstance(factor, int | float) else math.prod(factor.shape)
+    return -1 if isinstance(factor, int | float) else math.prod(factor.shape)  # numbers come before all arrays
 
 
 def _product(factors: Sequence[Array | Scalar]) -> Array | Scalar:
@@ -128,6 +132,8 @@ def _add_product_cuda(part: Array, factors: Sequence[Factor], nan_to_num: bool) 
 
 def _add_parts_numpy(whole: HostFloats, lazy: LazyArray, factors: Sequence[HostFactor], nan_to_num: bool) -> None:
     image = whole.shape[-2:]
+    # With `nan_to_num` an excluded pixel adds 0 whatever its value, so it need not be computed. Without, NaN times 0
+    # is NaN, and such masks are factors like all others.
     masks = [np.reshape(x, image) for x in factors if nan_to_num and _is_image_mask(x, image)]
     others = [x for x in factors if not (nan_to_num and _is_image_mask(x, image))]
     factor = _product(others) if others else 1.0
@@ -138,6 +144,7 @@ def _add_parts_numpy(whole: HostFloats, lazy: LazyArray, factors: Sequence[HostF
         for index, values in lazy.parts(reduce(np.logical_and, masks) if masks else None):
             part = cast(HostFloats, values)
             if others:
+                # in place: parts are new arrays that their consumer may overwrite
                 part *= cast(HostFactor, _part(factor, index, whole.ndim))
             if not is_finite and not _is_all_finite(part):
                 part = np.where(np.isfinite(part), part, 0.0)
@@ -146,6 +153,7 @@ def _add_parts_numpy(whole: HostFloats, lazy: LazyArray, factors: Sequence[HostF
 
 
 def _is_image_mask(x: Array | Scalar, image: tuple[int, ...]) -> bool:
+    # (1, ..., 1, ny, nx)
     return not isinstance(x, int | float) and is_bool(x) and x.shape == (1,) * (x.ndim - 2) + tuple(image)
 
 
@@ -156,11 +164,13 @@ def _is_all_finite(values: HostFloats) -> bool:
 
 
 def _add_product_numpy(part: HostFloats, factors: Sequence[HostFactor], nan_to_num: bool) -> None:
+    # Small factors are multiplied once, and not again for each piece.
     small = [x for x in factors if _size(x) < part.size]
     large = [x for x in factors if _size(x) == part.size]
     large += [cast(HostFactor, _product(small))] if small else []
     if not isinstance(large[0], int | float) and is_bool(large[0]):
-        large = [1.0, *large]
+        large = [1.0, *large]  # NumPy multiplies two masks to a mask; this makes it a product of numbers
+    # views, not copies, which one index cuts
     views = [x if isinstance(x, int | float) else np.broadcast_to(x, part.shape) for x in large]
     with quiet_on_windows():
         for piece in pieces(part.shape):

@@ -26,11 +26,11 @@ Indices: TypeAlias = NDArray[np.int64]
 _PART = BLOCK // 4
 """Points in a part: the dozen numbers for each of them, and the values, fit in the processor's cache."""
 
-_N_KEPT = 8
+_N_KEPT = 8  # matrices that a thread keeps; with one more, all of them are dropped
 
 
 class _Kept(threading.local):
-    """Matrices of a thread, of some 100 kB each."""
+    """Matrices of a thread, of some 100 kB each; they are filled in place, so threads cannot share them."""
 
     def __init__(self) -> None:
         self.matrices: dict[tuple[int, int, int, str], csr_array[Any]] = {}
@@ -93,10 +93,12 @@ def gather_bilinear_in_parts(
     """
     n_x, n_y = table.shape[-2:]
     nodes = np.reshape(cast(HostFloats, table), (math.prod(table.shape[:-2]), n_x * n_y))
-    by_node = np.ascontiguousarray(nodes.T, dtype)
+    by_node = np.ascontiguousarray(nodes.T, dtype)  # (n_node, n_row): the values of a node are neighbours
+    # int32 is the type of indices in the matrix. An axis with a single node has no upper neighbour.
     first, n_corner = cast(Indices, ix * n_y + iy).astype(np.int32), (1 + (n_x > 1)) * (1 + (n_y > 1))
     for part in blocks(ix.shape[0], size):
         matrix = _rows_of(part.stop - part.start, n_corner, len(by_node), dtype)
+        # views: what fills them fills the matrix
         columns, weights = (x.reshape(-1, n_corner) for x in (matrix.indices, matrix.data))
         for number, (step, weight) in enumerate(_corners(fx[part], fy[part], n_x, n_y)):
             np.add(first[part], step, out=columns[:, number])
@@ -120,6 +122,7 @@ def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_array
 def _new_rows(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_array[Any]":
     from scipy.sparse import csr_array  # importing it takes longer than most programs need `arrays` for
 
+    # every row has as many entries, so it starts at the same place each time
     starts = np.arange(0, n_point * n_corner + 1, n_corner, dtype=np.int32)
     empty = np.zeros(n_point * n_corner, dtype), np.zeros(n_point * n_corner, np.int32)
     return csr_array((*empty, starts), shape=(n_point, n_node))
@@ -128,12 +131,13 @@ def _new_rows(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_arra
 def _corners(fx: Array, fy: Array, n_x: int, n_y: int) -> list[tuple[int, Array]]:
     """Return the step of each existing neighbour from the first one in the flat table, and its weight."""
     if n_x == 1 and n_y == 1:
-        return [(0, 1.0 - fx)]
+        return [(0, 1.0 - fx)]  # 1, or NaN where the coordinate is NaN
     if n_x == 1:
         return [(0, 1.0 - fy), (1, fy)]
     if n_y == 1:
         return [(0, 1.0 - fx), (n_y, fx)]
     both = fx * fy
+    # (1 - fx) (1 - fy) and so on, with a single product.
     return [(0, 1.0 - fx - fy + both), (1, fy - both), (n_y, fx - both), (n_y + 1, both)]
 
 

@@ -68,6 +68,7 @@ def bin_index_plain(x: Array, edges: Array, *, clip: bool = False) -> Array:
     xp = array_namespace(x)
     # Searching in the inner edges alone does the clipping to [0, n_bin - 1].
     index = xp.astype(xp.searchsorted(edges[1:-1], x, side="right"), xp.int64, copy=False)
+    # A NaN, which the search puts into the last bin, fails both tests.
     valid = xp.isfinite(x) if clip else (x >= edges[0]) & (x < edges[-1])
     return xp.where(valid, index, xp.full_like(index, -1))
 
@@ -85,7 +86,7 @@ def snap_to_edges(x: HostFloats, edges: HostFloats) -> HostFloats:
     snapped : NumPy array of float64, shape of ``x``
     """
     with np.errstate(invalid="ignore"):  # infinity minus infinity, where both are
-        for side in (-1, 0):
+        for side in (-1, 0):  # the edge below the value, then the one at or above it
             number = np.clip(np.searchsorted(edges, x) + side, 0, len(edges) - 1)
             nearest = edges[number]
             x = np.where(np.abs(x - nearest) <= _ROUNDING_OF_UNITS * np.abs(nearest), nearest, x)
@@ -117,10 +118,13 @@ def pix_in_bins(pix: Array, x: Array, edges: Array, *, is_descending: bool = Fal
     n_bin = int(edges.shape[0]) - 1
     if array_api_compat.is_numpy_namespace(xp) and _are_in_bins(pix, x, edges, is_descending):
         return pix  # nearly always
+    # -1 below the first edge, n_bin from the last edge on.
     bins = xp.astype(xp.searchsorted(edges, xp.reshape(x, (-1,)), side="right"), xp.float64) - 1.0
     bins = xp.reshape(bins, x.shape)
     if is_descending:
         bins = (n_bin - 1.0) - bins
+    # Outside of the axis there is one bound only, so that values keep their distance from it. The upper bound is just
+    # below the edge, which belongs to the next bin: adding 0.5 must not round up to it.
     low = xp.where(bins < 0, xp.full_like(bins, -math.inf), bins - 0.5)
     high = bins + 0.5
     high = xp.where(bins >= n_bin, xp.full_like(bins, math.inf), high - 4 * _EPS * xp.abs(high))
@@ -140,6 +144,7 @@ def _are_in_bins(pix: Array, x: Array, edges: Array, is_descending: bool) -> boo
     number = np.maximum(np.fmin(np.floor(pix + 0.5), float(n_bin)), -1.0).astype(np.intp)
     if is_descending:
         number = (n_bin - 1) - number
+    # The bins -1 and n_bin, of values outside, extend to infinity.
     bounds = np.concatenate([[-np.inf], edges, [np.inf]])
     number += 1
     if not np.all(np.take(bounds, number) <= x):

@@ -49,6 +49,7 @@ def connected_labels_plain(mask: Array) -> Array:
         before = labels
         for _ in range(_N_STEP):
             labels = xp.where(mask, _largest_neighbour(labels, xp), labels)
+            # Label n names pixel n - 1. Pixels without a label look up pixel 0; the mask drops what they find there.
             named = xp.take(xp.reshape(labels, (-1,)), xp.reshape(xp.clip(labels - 1, min=0), (-1,)))
             labels = xp.where(mask, xp.reshape(named, (n_y, n_x)), labels)
         if int(to_host(xp.count_nonzero(labels != before))) == 0:  # host: one number, whether a label changed
@@ -57,6 +58,7 @@ def connected_labels_plain(mask: Array) -> Array:
 
 def _largest_neighbour(labels: Array, xp: Namespace) -> Array:
     """Return the largest label of each pixel and its eight neighbours."""
+    # Columns after rows reach the corners too. The outer rows and columns are repeated, so nothing wraps around.
     for axis in (0, 1):
         n = labels.shape[axis]
         first, rest = _part(labels, axis, 0, 1), _part(labels, axis, 1, n)
@@ -90,6 +92,6 @@ def select_connected(candidates: Array, seeds: Array, min_size: int = 1) -> Arra
     n_bin = labels.shape[0] + 1
     size = sum_by_bin(labels, None, n_bin)
     n_seed = sum_by_bin(labels, xp.reshape(seeds, (-1,)), n_bin)
-    is_good = (n_seed > 0.0) & (size > min_size - 0.5)
+    is_good = (n_seed > 0.0) & (size > min_size - 0.5)  # whole numbers in float64: compare half way between two
     selected = xp.take(is_good, labels)
-    return xp.reshape(selected, candidates.shape) & candidates
+    return xp.reshape(selected, candidates.shape) & candidates  # label 0, of all other pixels, may hold seeds

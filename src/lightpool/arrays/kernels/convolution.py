@@ -41,6 +41,7 @@ def convolve_fft(image: Array, kernel: Array, mode: str = "same") -> Array:
     n_image, n_kernel = image.shape[-2:], kernel.shape[-2:]
     rows = _window(n_image[0], n_kernel[0], mode)
     columns = _window(n_image[1], n_kernel[1], mode)
+    # The length of the full convolution, so that nothing wraps around onto the image.
     size = (fft_size(n_image[0] + n_kernel[0] - 1), fft_size(n_image[1] + n_kernel[1] - 1))
 
     def part(images: Array, kernels: Array) -> Array:
@@ -53,7 +54,7 @@ def convolve_fft(image: Array, kernel: Array, mode: str = "same") -> Array:
         convolved = in_blocks(lambda block: part(planes[block, ...], kernel), planes.shape[0], n_bytes, device)
         return xp.reshape(convolved, (*lead, *convolved.shape[-2:]))
     if lead and kernel.ndim == image.ndim and kernel.shape[0] == lead[0]:
-        n_bytes *= math.prod(lead[1:])
+        n_bytes *= math.prod(lead[1:])  # a kernel for each plane: blocks of the first axis
         return in_blocks(lambda block: part(image[block, ...], kernel[block, ...]), lead[0], n_bytes, device)
     return part(image, kernel)
 
@@ -63,7 +64,7 @@ def _window(n_image: int, n_kernel: int, mode: str) -> slice:
     if mode == "full":
         return slice(0, n_image + n_kernel - 1)
     if mode == "same":
-        start = (n_kernel - 1) // 2
+        start = (n_kernel - 1) // 2  # as `scipy.signal.fftconvolve` centres even kernels too
         return slice(start, start + n_image)
     if mode == "valid":
         if n_kernel > n_image:
@@ -77,12 +78,13 @@ def _window(n_image: int, n_kernel: int, mode: str) -> slice:
 @lru_cache(maxsize=256)
 def fft_size(n: int) -> int:
     """Return the smallest number with no prime factor but 2, 3 and 5 that is at least ``n``."""
+    # For each product of powers of 3 and 5, find the smallest power of 2 that reaches n.
     best = 1 << (n - 1).bit_length()
     five = 1
     while five < best:
         three = five
         while three < best:
-            missing = -(-n // three)
+            missing = -(-n // three)  # rounded up
             best = min(best, three << (missing - 1).bit_length())
             three *= 3
         five *= 5
@@ -91,7 +93,7 @@ def fft_size(n: int) -> int:
 
 def _distance(radius: float) -> HostFloats:
     """Return the distance from the central pixel, on the smallest odd square that holds a circle of the radius."""
-    half = math.ceil(2 * radius) // 2
+    half = math.ceil(2 * radius) // 2  # an odd width of at least 2 radius, as astropy's Tophat2DKernel
     offset = np.arange(-half, half + 1, dtype=np.float64)
     return np.asarray(np.hypot(offset[:, None], offset[None, :]))
 

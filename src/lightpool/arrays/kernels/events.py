@@ -128,6 +128,7 @@ def _count_in_bins(
         x = on_turn(x, *columns)
     image = [pixel_number(y, shape[0]), pixel_number(x, shape[1])]
     n_bin = tuple(borders.shape[0] - 1 for borders in edges)
+    # The order of the axes of a map: the last one first, then rows and columns.
     return histogram([*bins[::-1], *image], (*n_bin[::-1], *shape), weights)
 
 
@@ -144,6 +145,7 @@ def on_turn(x: Array, middle: float, period: float) -> Array:
         Number of pixels of a full turn.
     """
     xp = array_namespace(x)
+    # With EDGE, rounding does not decide on which side a coordinate half a turn from the middle lands.
     turns = xp.floor((x - (middle - EDGE)) / period + 0.5)
     return x - period * turns
 

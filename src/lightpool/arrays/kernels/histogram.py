@@ -65,6 +65,7 @@ def _flat_index(
     """Return one index into the flattened map, -1 outside, and the weights, both of shape (n,)."""
     flat = xp.zeros_like(index[0])
     inside: Array | None = None
+    # Each axis is checked by itself: an index outside of one axis would name a bin of another row.
     for i, n in zip(index, shape, strict=True):
         flat = flat * n + i
         valid = (i >= 0) & (i < n)
@@ -122,6 +123,7 @@ def sum_by_bin_plain(index: Array, weights: Array | None, n_bin: int) -> Array:
     index = xp.reshape(index, (-1,))
     if index.shape[0] == 0:
         return xp.zeros(n_bin, dtype=xp.float64, device=device(index))
+    # Sorted, the events of a bin are a run. Those outside [0, n_bin) are in no run.
     order = xp.argsort(index)
     index = xp.take(index, order)
     bins = xp.arange(n_bin, dtype=index.dtype, device=device(index))
@@ -131,6 +133,7 @@ def sum_by_bin_plain(index: Array, weights: Array | None, n_bin: int) -> Array:
         return xp.astype(end - start, xp.float64)
     totals = xp.take(xp.reshape(xp.astype(weights, xp.float64), (-1,)), order)
     totals = _running_sum_in_bins(index, totals, xp=xp)
+    # An empty bin at the start ends at 0; what is taken for empty bins is replaced by 0.
     last = xp.take(totals, xp.clip(end - 1, 0, None))
     return xp.where(end > start, last, xp.zeros_like(last))
 

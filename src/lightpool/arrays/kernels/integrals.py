@@ -71,13 +71,14 @@ def _integrate_numpy(exponent: Floats, steps: Floats, floor: Floats) -> Floats:
     np.subtract(values[1:], values[:-1], out=integral)
     if near.size:
         t_near = t.reshape(-1)[near]
-        t_near = np.where(t_near == 0, t.dtype.type(_NEARLY_ZERO), t_near)
+        t_near = np.where(t_near == 0, t.dtype.type(_NEARLY_ZERO), t_near)  # at 0 the limit, 1
         integral.reshape(-1)[near] = values[:-1].reshape(-1)[near] * np.expm1(t_near)
         t.reshape(-1)[near] = t_near
     integral /= t
     integral *= steps
     if integral.dtype == np.float32:
-        np.maximum(integral, np.float32(_LEAST), out=integral)
+        np.maximum(integral, np.float32(_LEAST), out=integral)  # before the zeros are set, which must stay zero
+    # Rarely: only if an exponent may be below its floor is a mask made.
     if exponent.size and exponent.min() <= floor.max():
         zero = exponent <= floor
         integral[zero[1:] | zero[:-1]] = 0.0
@@ -165,6 +166,8 @@ def _loglog(integrate: Callable[..., Array], y: Array, x: Array, axis: int) -> A
     x = xp.moveaxis(x, axis, 0) if x.ndim > 1 else _column(x, y, xp)
     y = xp.moveaxis(y, axis, 0)
     factor = as_dtype(x, dtype_name(y))
+    # The integral of y over x is that of x y over log(x), which is an exponential where y is a power law. Zeros are
+    # replaced before the logarithm, so that it neither warns nor returns an infinity.
     exponent = xp.where(y != 0, xp.log(factor * xp.where(y != 0, y, xp.ones_like(y))), _NEVER)
     return xp.moveaxis(integrate(exponent, xp.log(x), xp.full_like(x, _NEVER)), 0, axis)
 

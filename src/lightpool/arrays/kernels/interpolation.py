@@ -66,6 +66,7 @@ def interpolation_weights_plain(x: Array, nodes: Array) -> tuple[Array, Array]:
     nodes = _on_device_of(nodes, x)
     n_node = nodes.shape[0]
     if n_node == 1:
+        # The weight of the one node is 1, but a NaN stays a NaN.
         return xp.zeros_like(x, dtype=xp.int64), xp.where(xp.isnan(x), x, xp.zeros_like(x))
     flat = xp.reshape(x, (-1,))
     index: Array
@@ -83,6 +84,7 @@ def _weights_numpy(x: HostFloats, nodes: HostFloats) -> tuple[NDArray[np.int64],
     """Return the weights for many points, computed a block at a time."""
     index, fraction, widths = np.empty(x.size, np.int64), np.empty(x.size), np.diff(nodes)
     step = (nodes[-1] - nodes[0]) / len(widths)
+    # within half a step of even spacing, the guess is nearly always right
     is_even = np.abs(nodes - nodes[0] - step * np.arange(len(nodes))).max() < 0.5 * step
     for block in blocks(x.size):
         _weights_of_block(x[block], nodes, widths, step if is_even else None, index[block], fraction[block])
@@ -104,13 +106,15 @@ def _weights_of_block(
     else:
         np.subtract(x, nodes[0], out=fraction)
         fraction *= 1 / step
+        # fmin, not minimum: a NaN becomes a number that can be an index; its fraction is NaN again below.
         np.fmin(fraction, last, out=fraction)
         np.fmax(fraction, 0, out=fraction)
-        index[:] = fraction
+        index[:] = fraction  # rounds down, as no fraction is negative
     np.subtract(x, nodes.take(index), out=fraction)
     fraction /= widths.take(index)
     if fraction.min() >= 0 and fraction.max() < 1:
         return
+    # Not beyond the outer nodes, where the weights extrapolate.
     wrong = np.flatnonzero(((fraction < 0) & (index > 0)) | ((fraction >= 1) & (index < last)))
     if wrong.size:
         index[wrong] = np.searchsorted(nodes[1:-1], x[wrong], side="right")
@@ -177,6 +181,7 @@ def _hat_basis_numpy(x: HostFloats, nodes: HostFloats, lower: float, upper: floa
         points, part = flat[block], basis[:, block]
         inside = (points >= lower) & (points <= upper)
         is_whole = inside.all()
+        # Any finite number outside: NaN times 0 would stay NaN.
         ramps = (points if is_whole else np.where(inside, points, nodes[0])) - first
         ramps /= widths
         np.maximum(ramps[1:], 0.0, out=ramps[1:])  # the first ramp and the last extrapolate
@@ -254,6 +259,7 @@ def interpolate_grid_plain(values: Array, nodes: Sequence[Array], coords: Sequen
     steps = [(s, fraction) for s, (_, fraction), n in zip(strides, weights, values.shape, strict=True) if n > 1]
     index = [i for i, _ in weights]
     if _is_apart(coords, values.shape[0]):
+        # All nodes of the first axis in place of its points: (n_node, 1, ..., 1).
         nodes_of_first = xp.reshape(
             xp.arange(values.shape[0], dtype=index[0].dtype, device=device(flat)), (-1, *coords[0].shape[1:])
         )
@@ -320,6 +326,7 @@ def interpolate_grid_nearest(values: Array, nodes: Sequence[Array], coords: Sequ
     xp = array_namespace(*coords)
     weights = [interpolation_weights(x, n) for x, n in zip(coords, nodes, strict=True)]
     flat, strides = _flat_table(values, coords[0], xp=xp)
+    # beyond the outer nodes these are nearest
     index = [i + xp.astype(fraction > 0.5, xp.int64) for i, fraction in weights]
     offset = _base_index(index, strides)
     result = _taken(flat, offset, xp=xp)
