@@ -25,7 +25,7 @@ CYLINDRICAL = frozenset({"CAR", "AIT", "MOL", "SFL"})
 """Codes whose reference point is at native (0, 0); that of the others is the native pole."""
 
 Pair = tuple[float, float]
-_TOLERANCE = 1e-10
+_TOLERANCE = 1e-10  # as in `celset` of wcslib
 
 
 @dataclass(frozen=True)
@@ -65,6 +65,7 @@ class Projection:
             raise ValueError(f"projection code is {self.code!r}, expected one of {', '.join(PROJECTION_CODES)}")
         if (self.cd is None) == (cdelt is None):
             raise ValueError(f"expected either cd or cdelt for the size of pixels, got cd={self.cd} and cdelt={cdelt}")
+        # CDi_j is CDELTi times PCi_j.
         matrix = self.cd if cdelt is None else np.diag(np.asarray(cdelt, float)) @ (np.eye(2) if pc is None else pc)
         fields = {
             "crpix": _floats(self.crpix),
@@ -74,7 +75,7 @@ class Projection:
             "latpole": 90.0 if self.latpole is None else float(self.latpole),
         }
         for name, value in fields.items():
-            object.__setattr__(self, name, value)
+            object.__setattr__(self, name, value)  # frozen: this is the only way to complete the values
         if not abs(np.linalg.det(self.cd_rad)) > 0:
             raise ValueError(f"the matrix from pixels to the plane is {self.cd} deg, expected one with an inverse")
 
@@ -103,7 +104,7 @@ class Projection:
         return self._longitude_of_pole(self.lonpole, lat_pole), lat_pole
 
     def _latitude_of_pole(self, lonpole: float) -> float:
-        """Latitude of the native pole of a projection whose reference point is (0, 0); CG eq. 8.
+        """Return the latitude of the native pole of a projection whose reference point is (0, 0); CG eq. 8.
 
         Where CG leave the latitude to LATPOLE alone, on the equator with LONPOLE 90, wcslib still lets LATPOLE choose
         between 90 and -90 only, and so do we.
@@ -114,7 +115,7 @@ class Projection:
         ratio = sin_lat / abs(cos_pole)
         if abs(ratio) > 1 + _TOLERANCE:
             raise self._contradiction()
-        middle = 0.0 if cos_pole > 0 else 180.0
+        middle = 0.0 if cos_pole > 0 else 180.0  # arg(cos(lonpole), 0) of CG eq. 8
         half = math.degrees(math.acos(min(max(ratio, -1.0), 1.0)))
         if lonpole == 0:
             half = 90.0 - self.crval[1]  # exact where the arc cosine would round
@@ -126,8 +127,9 @@ class Projection:
         return min(max(min(possible, key=lambda lat: abs(lat - latpole)), -90.0), 90.0)
 
     def _longitude_of_pole(self, lonpole: float, lat_pole: float) -> float:
-        """Longitude of the native pole of a projection whose reference point is (0, 0); CG eq. 10."""
+        """Return the longitude of the native pole of a projection whose reference point is (0, 0); CG eq. 10."""
         lon, lat = self.crval
+        # Two cases in which eq. 10 is undefined: the reference point or the native pole is at a celestial pole.
         if abs(_cos_deg(lat)) < _TOLERANCE:
             return lon
         if abs(_cos_deg(lat_pole)) < _TOLERANCE:
@@ -158,6 +160,7 @@ class Projection:
         if self.code not in CYLINDRICAL or self.pole[1] != 90.0:
             return None
         assert self.lonpole is not None
+        # CG eq. 2 with the native pole at latitude 90 deg.
         return math.radians(math.remainder(self.pole[0] - self.lonpole + 180.0, 360.0))
 
 

@@ -10,6 +10,7 @@ from lightpool.arrays.devices.array_types import Array, CudaArray
 
 __all__ = ["MAX_DIMENSIONS", "MAX_FACTORS", "add_product"]
 
+# Lengths of the arrays in the struct `Window` of accumulation.cu.
 MAX_DIMENSIONS = 6
 MAX_FACTORS = 4
 _TYPES = {"double": 0, "float": 1, "bool": 2}
@@ -46,6 +47,7 @@ def add_product(part: Array, factors: Sequence[Array], number: float, nan_to_num
     kinds = [dtype_in_c(x) for x in factors]
     if len(factors) > MAX_FACTORS or part.ndim > MAX_DIMENSIONS or None in (dtype_in_c(part), *kinds):
         return False
+    # Dimensions of length 1 come first, so that the last one is always that of a row.
     missing = MAX_DIMENSIONS - part.ndim
     lengths = [1] * missing + list(part.shape)
     window = struct(

@@ -13,7 +13,7 @@ from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = ["MAX_AXES", "bin_index", "histogram"]
 
-MAX_AXES = 6
+MAX_AXES = 6  # length of the arrays in `BinnedMap`, and the number of index arrays of the kernel
 _BINNED_MAP = [("n_entry", "i8"), ("n_axis", "i8"), ("length", "i8", MAX_AXES)]
 
 
@@ -48,6 +48,7 @@ def histogram(index: Sequence[Array], shape: tuple[int, ...], weights: Array | N
     columns: list[Any] = [contiguous(i, "int64") for i in together[: len(index)]]
     kind = "double"
     if weights is not None:
+        # A mask is read as it is; all other weights are converted.
         kind = "bool" if weights.dtype == bool else "double"
         weights = contiguous(together[-1], None if kind == "bool" else "float64")
     sums = zeros(shape, "float64", columns[0])

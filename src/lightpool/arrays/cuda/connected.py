@@ -14,6 +14,7 @@ def connected_labels(mask: Array) -> Array:
     n_y, n_x = map(np.int64, mask.shape)
     parent, labels = (empty(mask.shape, "int64", mask) for _ in range(2))
     grid = grid_for(mask.size)
+    # Each launch begins after the one before is done, as on any stream: `label` needs the finished trees.
     launch("connected", "plant", grid, [mask, np.int64(mask.size), parent], mask)
     launch("connected", "join", grid, [n_y, n_x, parent], mask)
     launch("connected", "label", grid, [parent, np.int64(mask.size), labels], mask)

@@ -50,7 +50,7 @@ BLOCK = 256
 Grid = tuple[tuple[int, int], tuple[int, int]]
 """Numbers of blocks, and of threads in a block, along the items and along the rows."""
 
-_MAX_BLOCKS = (2**31 - 1, 65535)
+_MAX_BLOCKS = (2**31 - 1, 65535)  # limits of CUDA for a grid, along x and y
 _INCLUDE = re.compile(r'^#include "([a-z_]+\.cuh)"\n', re.MULTILINE)
 _IN_C = {"float64": "double", "float32": "float", "bool": "bool"}
 

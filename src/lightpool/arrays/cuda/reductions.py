@@ -44,6 +44,7 @@ def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
     extra: list[Any] = [None] * _MAX_ARRAYS
     args = [*[*map(contiguous, values), *extra][:_MAX_ARRAYS], *[*map(contiguous, masks), *extra][:_MAX_ARRAYS]]
     packed = struct(_PLANES, n_map=len(values), n_mask=len(masks), n_plane=n_plane, n_pixel=n_pixel)
+    # 65535 is the limit of CUDA along y; beyond it a block takes several planes.
     grid = (n_block, min(n_plane, 65535)), (BLOCK, 1)
     launch("reductions", f"sums_in_masks<{dtype_in_c(values[0])}>", grid, [*args, packed, sums], sums)
-    return xp.reshape(xp.sum(sums, axis=-1), (len(values), *planes))
+    return xp.reshape(xp.sum(sums, axis=-1), (len(values), *planes))  # the sums of the blocks

@@ -145,6 +145,7 @@ def project_integrals(
     values = empty((n_edge - 1, positions.n_pixel), table.dtype, table)
     numbers = [np.int64(n_edge), np.int64(n_cell)]
     factor = None if factor is None else contiguous(factor, "float64")
+    # One row: a thread goes through all edges of its pixel, and uses each interpolated value twice.
     args = [contiguous(table), contiguous(points), contiguous(floor), factor, *positions.arguments(), *numbers, values]
     launch("responses", f"project_integrals<{kind}>", grid_for(positions.n_pixel, min(1, n_edge - 1)), args, values)
     return values

@@ -63,6 +63,6 @@ def projection_struct(projection: Projection, first: tuple[float, float]) -> NDA
         rotation=projection.matrix.ravel(),
         to_plane=projection.cd_rad.ravel(),
         to_pixel=np.linalg.inv(projection.cd_rad).ravel(),
-        reference=np.asarray(projection.crpix) - 1.0,
+        reference=np.asarray(projection.crpix) - 1.0,  # CRPIX counts from 1
         first=first,
     )

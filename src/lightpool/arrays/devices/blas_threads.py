@@ -6,6 +6,7 @@ from contextlib import contextmanager
 
 __all__ = ["one_thread_each"]
 
+# The libraries read these when a process loads them, so they have no effect on the process that sets them.
 _THREADS = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS", "VECLIB_MAXIMUM_THREADS")
 
 

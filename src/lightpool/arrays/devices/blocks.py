@@ -68,6 +68,7 @@ def pieces(shape: Sequence[int], size: int = 8 * BLOCK) -> Iterator[tuple[slice,
         yield (slice(None),) * len(shape)
         return
     inner = math.prod(shape[1:])
+    # At least one index at a time: if that is still too large, it is cut along the next dimension.
     for block in blocks(shape[0], size // inner):
         for rest in pieces(shape[1:], size):
             yield (block, *rest)
@@ -120,7 +121,7 @@ def joined(make: Callable[[slice], Array], slices: Sequence[slice], axis: int = 
     xp, shape = array_namespace(first), (*first.shape[:axis], slices[-1].stop, *first.shape[axis + 1 :])
     whole = xp.empty(shape, dtype=first.dtype, device=device_of(first).handle)
     whole[(*before, slices[0], ...)] = first
-    del first
+    del first  # so that the next part can use its memory
     for block in slices[1:]:
         whole[(*before, block, ...)] = make(block)
     return whole

@@ -43,12 +43,13 @@ def cuda_driver() -> CudaDriver | None:
     version = ctypes.c_int(0)
     if library.cuDriverGetVersion(ctypes.byref(version)) != 0 or version.value <= 0:
         return None
-    major, rest = divmod(version.value, 1000)
+    major, rest = divmod(version.value, 1000)  # 13010 is CUDA 13.1
     return CudaDriver(_release(), (major, rest // 10), _names_of_gpus(library))
 
 
 def _release() -> str:
     try:
+        # NVRM version: NVIDIA UNIX x86_64 Kernel Module  580.65.06  (and the date).
         words = _KERNEL_MODULE.read_text().splitlines()[0].split()
     except (OSError, IndexError):
         return ""
@@ -57,6 +58,7 @@ def _release() -> str:
 
 def _names_of_gpus(library: ctypes.CDLL) -> tuple[str, ...]:
     count = ctypes.c_int(0)
+    # `cuInit` fails where there is a driver but no GPU.
     if library.cuInit(0) != 0 or library.cuDeviceGetCount(ctypes.byref(count)) != 0:
         return ()
     names = []

@@ -120,6 +120,7 @@ class _Shelf:
     def find(self, wanted: Constant) -> Array:
         """Return the constant of this content; if it is not there, it is copied together with what was announced."""
         content = wanted.content
+        # Held during the copy too, so that two threads do not copy the same content.
         with self._lock:
             if content not in self._pack_of:
                 self._announced[content] = wanted.values
@@ -138,12 +139,13 @@ class _Shelf:
     def _send(self) -> None:
         announced, self._announced = self._announced, {}
         for dtype in dict.fromkeys(content[0] for content in announced):
+            # One pack for each data type, as a pack is one array.
             some = {content: x for content, x in announced.items() if content[0] == dtype}
             values = list(some.values())
             whole = values[0].reshape(-1) if len(values) == 1 else np.concatenate([x.reshape(-1) for x in values])
             self._keep(some, Uploads(self._device).send(whole).receive())  # the host does not wait for it
         while sum(self._bytes.values()) > MAX_KEPT_BYTES and len(self._packs) > 1:
-            name, pack = self._packs.popitem(last=False)
+            name, pack = self._packs.popitem(last=False)  # as a whole: its constants share the memory of one array
             del self._bytes[name]
             for content in pack:
                 del self._pack_of[content]

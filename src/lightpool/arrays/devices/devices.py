@@ -170,7 +170,7 @@ def _torch_device(name: str, torch_name: str) -> Device:
     torch = _loaded(name, "torch")
     try:
         handle = torch.empty(0, device=torch_name).device  # with the number that ``torch:cuda`` leaves open
-    except (RuntimeError, AssertionError) as error:
+    except (RuntimeError, AssertionError) as error:  # AssertionError: a build of PyTorch without CUDA
         raise DeviceError(f"device {name!r} asked for, but PyTorch reports: {error}. {_which_devices()}") from error
     return Device(_torch_name(handle), _compat("torch"), handle)
 

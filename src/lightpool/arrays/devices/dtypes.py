@@ -125,6 +125,7 @@ def apply_operator(name: str, x: Array, y: Array | Scalar) -> Array:
             return _ON_MASKS[name](*_both_as(x, y, common))
         if name == "subtract":
             raise TypeError("masks cannot be subtracted; use ^ for the difference of two masks")
+        # The standard compares and divides numbers only: masks become 0 and 1.
         common = "uint8" if name in COMPARISONS else "float64"
     if name == "divide" and not common.startswith("float"):
         common = "float64"
@@ -132,6 +133,7 @@ def apply_operator(name: str, x: Array, y: Array | Scalar) -> Array:
 
 
 def _common_dtype(x: Array, y: Array | Scalar) -> str:
+    # A Python number does not widen the type: float32 plus 0.1 stays float32.
     other = y if isinstance(y, bool | int | float) else np.dtype(dtype_name(y))
     return np.result_type(np.dtype(dtype_name(x)), other).name
 

@@ -26,7 +26,7 @@ def visible_gpus(device: str) -> list[str]:
     if device in ("cuda", "cuda:0"):
         n_gpu = len(cuda_devices())
     elif device in ("torch:cuda", "torch:cuda:0"):
-        n_gpu = len(torch_devices()[1:])
+        n_gpu = len(torch_devices()[1:])  # the first one is the CPU
     else:
         return []
     shown = os.environ.get(_SHOWN, "")

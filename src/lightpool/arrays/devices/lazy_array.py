@@ -134,7 +134,7 @@ class LazyArray:
         shape = (*self.shape[:-2], *lengths)
         values = None
         for index, part in self.parts():
-            if tuple(part.shape) == shape:
+            if tuple(part.shape) == shape:  # the only part: no copy is needed
                 return part
             if values is None:
                 values = xp.empty(shape, dtype=self.dtype, device=handle)

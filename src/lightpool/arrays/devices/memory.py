@@ -125,6 +125,7 @@ def _left_by_cgroups() -> Iterator[int]:
         return
     for line in lines:
         _, controllers, path = line.split(":", 2)
+        # Version 2 has one line, 0::/path; version 1 has one for each controller, 5:memory:/path.
         if controllers == "":
             root, names = _CGROUPS, ("memory.max", "memory.current", "inactive_file")
         elif "memory" in controllers.split(","):
@@ -133,6 +134,7 @@ def _left_by_cgroups() -> Iterator[int]:
         else:
             continue
         group = root / path.lstrip("/")
+        # Up to the root of the groups: the limit of a parent holds for all its groups together.
         for folder in [group, *group.parents][: len(group.parts) - len(root.parts) + 1]:
             left = _left_by_cgroup(folder, *names)
             if left is not None:
@@ -244,7 +246,7 @@ def memory_errors(device: str | Device | None = None, *, what: str | Callable[[]
     """
     try:
         yield
-    except OutOfMemoryError:
+    except OutOfMemoryError:  # from an inner block, which knows better what was being done
         raise
     except (MemoryError, RuntimeError) as error:
         if not _is_about_memory(error):
@@ -285,7 +287,7 @@ def n_bytes_of(shape: Sequence[int], dtype: str = "float64") -> int:
 def format_bytes(n_bytes: float) -> str:
     """Return a text such as ``1.5 GB``, in powers of ten."""
     for unit in ("B", "kB", "MB", "GB"):
-        if n_bytes < 999.5:
+        if n_bytes < 999.5:  # 999.5 would be written as 1e+03
             return f"{n_bytes:.3g} {unit}"
         n_bytes /= 1000
     return f"{n_bytes:.3g} TB"

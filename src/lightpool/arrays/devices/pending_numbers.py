@@ -81,6 +81,7 @@ class DeferredNumbers:
             waiting = _waiting.setdefault(device.name, [])
             waiting.append(weakref.ref(self) if when_read is None else lambda: self)
             if len(waiting) > MAX_WAITING:
+                # First drop the sets that nobody refers to any more.
                 waiting[:] = [reference for reference in waiting if reference() is not None]
             is_full = len(waiting) > MAX_WAITING
         if is_full:

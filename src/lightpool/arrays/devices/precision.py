@@ -70,7 +70,7 @@ def use_precision(name: str) -> Iterator[str]:
 
 
 def precision_of(*arrays: HasDType) -> str:
-    """Precision of arrays together: ``single`` if all floating-point ones are float32, and there is at least one.
+    """Return the precision of arrays together: ``single`` if there are floating-point ones and all are float32.
 
     Without a floating-point array it is the default one.
     """

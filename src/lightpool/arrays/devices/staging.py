@@ -132,12 +132,12 @@ class _Lane:
     def send(self, x: HostArray, device: Device, compute: object) -> Sent:
         streams, dtype = self.streams, x.dtype.newbyteorder("=")
         array = streams.empty(x.shape, dtype, compute)
-        streams.wait(streams.copying, streams.record(compute))
-        buffer = self._take(x.nbytes)
+        streams.wait(streams.copying, streams.record(compute))  # point 2 of the module's text
+        buffer = self._take(x.nbytes)  # point 1
         pinned = buffer[: x.nbytes].view(dtype).reshape(x.shape)
         pinned[...] = x
         streams.copy(array, pinned)
-        arrived = streams.record(streams.copying)
+        arrived = streams.record(streams.copying)  # for points 1 and 3
         with self._lock:
             self._buffers.append((buffer, arrived))
         report_to_device(x.nbytes)
@@ -145,6 +145,7 @@ class _Lane:
 
     def _take(self, n_bytes: int) -> NDArray[np.uint8]:
         """Return a buffer from which nothing is being copied."""
+        # A power of two, so that arrays of similar sizes can use the buffer again.
         size = 1 << max(n_bytes - 1, _SMALLEST - 1).bit_length()
         with self._lock:
             for i, (buffer, event) in enumerate(self._buffers):

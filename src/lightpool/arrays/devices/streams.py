@@ -142,6 +142,7 @@ class CupyStreams(Streams[CupyStream, CupyEvent]):
         self._cupy = import_module("cupy")
         self._device = device
         with device:
+            # `non_blocking`: otherwise copies would wait for the default stream.
             self.copying: CupyStream = self._cupy.cuda.Stream(non_blocking=True)
 
     def current(self) -> CupyStream:
@@ -172,6 +173,7 @@ class CupyStreams(Streams[CupyStream, CupyEvent]):
     def record(self, stream: CupyStream) -> CupyEvent:
         """Return an event that passes when all that is on a stream by now is done."""
         with self._device:
+            # `block`: a host that waits for the event sleeps instead of polling.
             event: CupyEvent = self._cupy.cuda.Event(block=True, disable_timing=True)
             event.record(stream)
             return event

@@ -144,7 +144,7 @@ def _add_parts_numpy(whole: HostFloats, lazy: LazyArray, factors: Sequence[HostF
         for index, values in lazy.parts(reduce(np.logical_and, masks) if masks else None):
             part = cast(HostFloats, values)
             if others:
-                # in place: parts are new arrays that their consumer may overwrite
+                # In place: parts are new arrays that their consumer may overwrite.
                 part *= cast(HostFactor, _part(factor, index, whole.ndim))
             if not is_finite and not _is_all_finite(part):
                 part = np.where(np.isfinite(part), part, 0.0)
@@ -170,7 +170,7 @@ def _add_product_numpy(part: HostFloats, factors: Sequence[HostFactor], nan_to_n
     large += [cast(HostFactor, _product(small))] if small else []
     if not isinstance(large[0], int | float) and is_bool(large[0]):
         large = [1.0, *large]  # NumPy multiplies two masks to a mask; this makes it a product of numbers
-    # views, not copies, which one index cuts
+    # Views of the shape of `part`, without copies, so that one index cuts all of them.
     views = [x if isinstance(x, int | float) else np.broadcast_to(x, part.shape) for x in large]
     with quiet_on_windows():
         for piece in pieces(part.shape):

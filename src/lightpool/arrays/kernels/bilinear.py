@@ -98,7 +98,7 @@ def gather_bilinear_in_parts(
     first, n_corner = cast(Indices, ix * n_y + iy).astype(np.int32), (1 + (n_x > 1)) * (1 + (n_y > 1))
     for part in blocks(ix.shape[0], size):
         matrix = _rows_of(part.stop - part.start, n_corner, len(by_node), dtype)
-        # views: what fills them fills the matrix
+        # Views: what fills them fills the matrix.
         columns, weights = (x.reshape(-1, n_corner) for x in (matrix.indices, matrix.data))
         for number, (step, weight) in enumerate(_corners(fx[part], fy[part], n_x, n_y)):
             np.add(first[part], step, out=columns[:, number])
@@ -122,7 +122,7 @@ def _rows_of(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_array
 def _new_rows(n_point: int, n_corner: int, n_node: int, dtype: str) -> "csr_array[Any]":
     from scipy.sparse import csr_array  # importing it takes longer than most programs need `arrays` for
 
-    # every row has as many entries, so it starts at the same place each time
+    # Every row has the same number of entries, so it starts at the same place however the matrix is filled.
     starts = np.arange(0, n_point * n_corner + 1, n_corner, dtype=np.int32)
     empty = np.zeros(n_point * n_corner, dtype), np.zeros(n_point * n_corner, np.int32)
     return csr_array((*empty, starts), shape=(n_point, n_node))

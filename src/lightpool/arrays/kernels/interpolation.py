@@ -84,7 +84,7 @@ def _weights_numpy(x: HostFloats, nodes: HostFloats) -> tuple[NDArray[np.int64],
     """Return the weights for many points, computed a block at a time."""
     index, fraction, widths = np.empty(x.size, np.int64), np.empty(x.size), np.diff(nodes)
     step = (nodes[-1] - nodes[0]) / len(widths)
-    # within half a step of even spacing, the guess is nearly always right
+    # Within half a step of even spacing a guess is nearly always right.
     is_even = np.abs(nodes - nodes[0] - step * np.arange(len(nodes))).max() < 0.5 * step
     for block in blocks(x.size):
         _weights_of_block(x[block], nodes, widths, step if is_even else None, index[block], fraction[block])
@@ -326,7 +326,7 @@ def interpolate_grid_nearest(values: Array, nodes: Sequence[Array], coords: Sequ
     xp = array_namespace(*coords)
     weights = [interpolation_weights(x, n) for x, n in zip(coords, nodes, strict=True)]
     flat, strides = _flat_table(values, coords[0], xp=xp)
-    # beyond the outer nodes these are nearest
+    # Beyond the outer nodes too: there the weight is below 0 or above 1.
     index = [i + xp.astype(fraction > 0.5, xp.int64) for i, fraction in weights]
     offset = _base_index(index, strides)
     result = _taken(flat, offset, xp=xp)

@@ -1,7 +1,9 @@
 """The formulas of the nine projections, between the plane and the native sphere, in radians.
 
 Zenithal projections use unit vectors, which need no trigonometry; the others use native longitude ``phi`` and latitude
-``theta``. Source: Calabretta & Greisen 2002, A&A 395, 1077 (CG). Equation numbers below are theirs.
+``theta``. Source: Calabretta & Greisen 2002, A&A 395, 1077 (CG), where each projection has a section under its code.
+
+Below, c is the distance from the native pole, 90 deg - theta, and R the radius in the plane.
 """
 
 import math
@@ -17,7 +19,7 @@ __all__ = [
     "vectors_to_plane",
 ]
 
-_ROUNDING = 1.0 + 1e-12
+_ROUNDING = 1.0 + 1e-12  # points beyond the rim of the sky by no more than this count as on it
 _SQRT2 = math.sqrt(2.0)
 
 
@@ -25,26 +27,28 @@ _SQRT2 = math.sqrt(2.0)
 
 
 def _tan_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
-    z = 1.0 / xp.sqrt(1.0 + r2)
+    z = 1.0 / xp.sqrt(1.0 + r2)  # R = tan(c)
     return z, z, None
 
 
 def _sin_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
+    # R = sin(c). There is no tolerance at the rim, as in wcslib.
     return xp.ones_like(r2), xp.sqrt(xp.clip(1.0 - r2, 0.0, None)), r2 > 1
 
 
 def _arc_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
-    r = xp.sqrt(r2)
+    r = xp.sqrt(r2)  # R = c
+    # At the pole the limit, 1.
     ratio = xp.where(r == 0, xp.ones_like(r), xp.sin(r) / xp.where(r == 0, xp.ones_like(r), r))
     return ratio, xp.cos(r), r > math.pi * _ROUNDING
 
 
 def _zea_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
-    return xp.sqrt(xp.clip(1.0 - r2 / 4, 0.0, None)), 1.0 - r2 / 2, r2 > 4 * _ROUNDING
+    return xp.sqrt(xp.clip(1.0 - r2 / 4, 0.0, None)), 1.0 - r2 / 2, r2 > 4 * _ROUNDING  # R = 2 sin(c / 2)
 
 
 def _stg_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
-    ratio = 1.0 / (1.0 + r2 / 4)
+    ratio = 1.0 / (1.0 + r2 / 4)  # R = 2 tan(c / 2)
     return ratio, 2 * ratio - 1.0, None
 
 
@@ -57,6 +61,8 @@ _VECTORS: dict[str, Callable[[Array, Namespace], tuple[Array, Array, Array | Non
     "STG": _stg_vector,
 }
 
+# The distance is computed from both: the cosine alone has few digits near the pole. Directions 90 deg from it, but for
+# rounding, are outside of TAN and inside of SIN. Where nothing projects, any divisor but 0 will do, such as sin + 1.
 # Sine and cosine of the distance -> radius, NaN where the direction does not project.
 _NEAR_ZERO = 1e-15
 _RADII: dict[str, Callable[[Array, Array, Namespace], Array]] = {
@@ -86,7 +92,7 @@ def plane_to_vector(code: str, u: Array, v: Array) -> tuple[Array, Array | None]
     """
     xp = array_namespace(u, v)
     ratio, z, bad = _VECTORS[code](u * u + v * v, xp)
-    return xp.stack([-v * ratio, u * ratio, z], axis=0), bad
+    return xp.stack([-v * ratio, u * ratio, z], axis=0), bad  # u = R sin(phi), v = -R cos(phi): CG sect. 5.1
 
 
 def vectors_to_plane(code: str, vectors: Array) -> tuple[Array, Array]:
@@ -106,6 +112,7 @@ def vectors_to_plane(code: str, vectors: Array) -> tuple[Array, Array]:
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
     sin = xp.hypot(x, y)
     radius = _RADII[code](sin, z, xp)
+    # At the poles phi is 0; the radius is not 0 at the far one.
     at_pole = sin == 0
     sin = xp.where(at_pole, xp.ones_like(sin), sin)
     return radius * (y / sin), radius * xp.where(at_pole, -xp.ones_like(sin), -x / sin)
@@ -133,9 +140,11 @@ def _sfl_plane(phi: Array, theta: Array, xp: Namespace) -> tuple[Array, Array]:
 
 def _ait_angles(u: Array, v: Array, xp: Namespace) -> tuple[Array, Array, Array]:
     z2 = 1.0 - (u / 4) ** 2 - (v / 2) ** 2
+    # The rim of the ellipse, phi = 180 deg, has z2 = 1/2.
     bad = z2 < 0.5 / _ROUNDING
     z2 = xp.clip(z2, 0.5, None)
     z = xp.sqrt(z2)
+    # The vector (x, y, z v) has length 1. CG's arc sine of z v would lose digits near the poles.
     x, y = 2 * z2 - 1.0, z * u / 2
     return 2 * xp.atan2(y, x), xp.atan2(z * v, xp.hypot(x, y)), bad
 
@@ -151,15 +160,18 @@ def _mol_angles(u: Array, v: Array, xp: Namespace) -> tuple[Array, Array, Array]
     cos2 = 1.0 - sin * sin
     cos = xp.sqrt(xp.clip(cos2, 0.0, None))
     at_pole = cos < 1e-12
+    # With t = pi - 2 gamma, CG's 2 gamma + sin(2 gamma) = pi sin(theta) is t - sin(t) = pi (1 - sin(theta)).
     # From the pole, because near it the sine of the latitude has no digits left.
     distance = _distance_from_versine(_minus_sine(2 * xp.atan2(cos, xp.abs(sin)), xp) / math.pi, xp)
     theta = xp.sign(v) * (math.pi / 2 - distance)
     phi = xp.where(at_pole, xp.zeros_like(cos), u / xp.where(at_pole, xp.ones_like(cos), cos)) * (math.pi / 2 / _SQRT2)
+    # A pole is a single point, u = 0.
     bad = (xp.abs(sin) > _ROUNDING) | (xp.abs(phi) > math.pi * _ROUNDING) | (at_pole & (xp.abs(u) > 1e-12))
     return phi, theta, bad
 
 
 def _mol_plane(phi: Array, theta: Array, xp: Namespace) -> tuple[Array, Array]:
+    # 1 - sin(theta), without a difference that loses digits; `half` is t / 2, which is 90 deg - gamma.
     versine = 2 * xp.sin((math.pi / 2 - xp.abs(theta)) / 2) ** 2
     half = _solve_minus_sine(math.pi * versine, xp) / 2
     return 2 * _SQRT2 / math.pi * phi * xp.sin(half), _SQRT2 * xp.sign(theta) * xp.cos(half)
@@ -173,6 +185,7 @@ def _distance_from_versine(versine: Array, xp: Namespace) -> Array:
 def _minus_sine(t: Array, xp: Namespace) -> Array:
     """Compute t - sin(t), by its series where the difference would lose its digits."""
     t2 = t * t
+    # The next factor would change it by less than 2e-15 of its value.
     series = t * t2 / 6 * (1.0 - t2 / 20 * (1.0 - t2 / 42 * (1.0 - t2 / 72)))
     return xp.where(t < 0.1, series, t - xp.sin(t))
 
@@ -188,7 +201,7 @@ def _solve_minus_sine(value: Array, xp: Namespace) -> Array:
     t = s * (1.0 + s2 / 60 * (1.0 + s2 * 3 / 70 * (1.0 + s2 / 18)))
     far = s > 0.05
     for _ in range(5):
-        slope = xp.where(far, 1.0 - xp.cos(t), xp.ones_like(t))
+        slope = xp.where(far, 1.0 - xp.cos(t), xp.ones_like(t))  # near 0, where the series is exact, the slope vanishes
         t = t - xp.where(far, (_minus_sine(t, xp) - value) / slope, xp.zeros_like(t))
     return t
 

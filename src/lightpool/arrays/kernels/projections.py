@@ -34,6 +34,7 @@ __all__ = [
 def _pixel_to_plane(projection: Projection, x: Array, y: Array) -> tuple[Array, Array]:
     """Return coordinates in the plane of projection, unit rad. Rows and columns of an unrotated grid stay separate."""
     (xx, xy), (yx, yy) = projection.cd_rad.tolist()
+    # CRPIX counts pixels from 1, the coordinates here from 0.
     dx, dy = x - (projection.crpix[0] - 1.0), y - (projection.crpix[1] - 1.0)
     u = xx * dx if xy == 0 else xx * dx + xy * dy
     v = yy * dy if yx == 0 else yx * dx + yy * dy
@@ -82,6 +83,7 @@ def _directions(projection: Projection, x: Array, y: Array, *, xp: Namespace) ->
             vectors = rotate(projection.matrix, unit_vectors(phi, theta))
         else:
             vectors = unit_vectors(phi + projection.lon_shift, theta)
+    # On a device, asking whether a pixel is bad would make the host wait.
     if bad is None or (is_numpy_array(bad) and not bad.any()):
         return vectors
     return xp.where(bad[None, ...], xp.full_like(vectors, math.nan), vectors)
@@ -103,9 +105,9 @@ def sky_to_pixel(projection: Projection, lon: Array, lat: Array) -> tuple[Array,
     xp = array_namespace(lon, lat)
     if projection.lon_shift is not None:
         phi = lon - projection.lon_shift
-        phi = phi - 2 * math.pi * xp.round(phi / (2 * math.pi))
+        phi = phi - 2 * math.pi * xp.round(phi / (2 * math.pi))  # in [-pi, pi], the range of the map
         return _plane_to_pixel(projection, *angles_to_plane(projection.code, phi, lat))
-    native = rotate(projection.matrix.T, unit_vectors(lon, lat))
+    native = rotate(projection.matrix.T, unit_vectors(lon, lat))  # the inverse of a rotation is its transpose
     if projection.code not in CYLINDRICAL:
         return _plane_to_pixel(projection, *vectors_to_plane(projection.code, native))
     x, y, z = native[0, ...], native[1, ...], native[2, ...]
@@ -151,6 +153,7 @@ def pixel_directions_plain(
     """
     xp = device.xp
     (n_y, n_x), (y_0, x_0) = shape, first
+    # Whole numbers, converted afterwards: the same for a pixel whatever the first one is.
     x = xp.astype(xp.arange(x_0, x_0 + n_x, device=device.handle), xp.float64)[None, :]
     y = xp.astype(xp.arange(y_0, y_0 + n_y, device=device.handle), xp.float64)[:, None]
     return _directions(projection, x, y, xp=xp)

@@ -81,6 +81,7 @@ def reduce_over(x: Array, name: str, axis: int | tuple[int, ...], *, keepdims: b
     if name in _LOGIC:
         truth = as_dtype(x, "bool")
         if is_floating(x):
+            # NaN is True as a bool, but it counts as missing and must not decide.
             truth = truth | xp.isnan(x) if name == "logical_and" else truth & ~xp.isnan(x)
         combine = xp.all if name == "logical_and" else xp.any
         return combine(truth, axis=axis, keepdims=keepdims)
@@ -227,6 +228,7 @@ def _sums_in_masks_numpy(values: Sequence[HostFloats], masks: Sequence[Mask]) ->
         if kept.any():
             maps = [value[plane] for value in values]
             sums[:, *plane] = [_dot(value.reshape(-1), factor) for value in maps]
+            # NaN times 0 is NaN: sum this plane again, without its NaN.
             if not np.isfinite(sums[:, *plane]).all():
                 sums[:, *plane] = cast(HostFloats, sums_in_masks_plain(maps, [kept]))
     return sums

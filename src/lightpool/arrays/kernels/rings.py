@@ -74,17 +74,18 @@ class _TransformCache:
         return len(self._found)
 
     def get(self, ring: Ring, reach: tuple[int, int], size: tuple[int, int], device: Device) -> tuple[Array, float]:
-        """Transformed ring and the root of its number of pixels."""
+        """Return the transformed ring and the root of its number of pixels."""
         key = (ring, reach, size, device)
         with self._lock:
             if key in self._found:
                 self._found.move_to_end(key)
                 return self._found[key]
+        # Without the lock: two threads may compute the same ring, but none waits for the ring of another.
         found = _transformed_ring(ring, reach, size, device)
         with self._lock:
             self._found[key] = found
             while (
-                len(self._found) > 1
+                len(self._found) > 1  # the last one stays, however large
                 and sum(8 * math.prod(values.shape) for values, _ in self._found.values()) > self.n_byte
             ):
                 self._found.popitem(last=False)
@@ -152,6 +153,7 @@ class _Images:
         shape = (images.shape[-2], images.shape[-1])
         reach = _common_reach(shape, rings)
         size = _torus(shape, reach)
+        # The rounding of a transform grows with the logarithm of its size.
         norm = xp.sqrt(xp.sum(images * images, axis=(-2, -1), keepdims=True))
         noise = norm * (4.0 * sys.float_info.epsilon * math.log2(size[0] * size[1] + 1))
         return cls(_forward(images, size, device), shape, size, reach, noise, device, [])
@@ -160,6 +162,7 @@ class _Images:
         """Return the sums in a ring around each pixel, and the noise that the transforms leave on them."""
         factor, norm = _CACHE.get(ring, self.reach, self.size, self.device)
         sums = _product_backward(self.spectrum, factor, self.shape[0], self.size[1], self.device, self.work)
+        # Rounding is relative to the largest possible sum: by Cauchy and Schwarz, the product of both norms.
         return sums[..., : self.shape[1]], self.noise * norm
 
 
@@ -288,6 +291,7 @@ def _adaptive_batch(
         sums, noise = transformed.sums(ring)
         taken = missing & _is_enough(acceptance, sums, noise, threshold)
         missing = missing & ~taken
+        # Otherwise the loop would go on to the last ring for pixels for which not even all rings are enough.
         if i == 0 and len(rings) > 2:
             missing = missing & _may_be_enough(transformed, background, acceptance, rings, threshold)
         # host: these two decide what is computed next
@@ -295,6 +299,7 @@ def _adaptive_batch(
         if any_taken:
             if transformed_counts is None:
                 transformed_counts = _Images.transform(counts, rings)
+            # (1, 1, 1) broadcasts, without an array of the size of the map.
             number = _put(number, taken, xp.full_like(number[:1, :1, :1], i))
             background_sum, background_noise = _put(background_sum, taken, sums), xp.maximum(background_noise, noise)
             sums, noise = transformed_counts.sums(ring)
@@ -324,5 +329,6 @@ def _may_be_enough(
     inner = min(ring.radius_in for ring in rings)
     outer = max(ring.radius_in + ring.width for ring in rings)
     sums, noise = transformed.sums(Ring(inner, outer - inner))
+    # Only without negative values does no ring hold more than all of them together.
     has_negative = xp.any(background < 0.0, axis=(-2, -1), keepdims=True)
     return has_negative | _is_enough(acceptance, sums + noise, xp.zeros_like(noise), threshold)

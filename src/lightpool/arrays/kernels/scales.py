@@ -36,7 +36,7 @@ def scale_values(x: Array, scale: str) -> Array:
         return x
     if scale == "log":
         tiny = float(xp.finfo(x.dtype).smallest_normal)
-        return xp.log(xp.clip(x, tiny, None))
+        return xp.log(xp.clip(x, tiny, None))  # as Gammapy's LogScale; 0 comes back as 0 from `unscale_values`
     if scale == "sqrt":
         return xp.sign(x) * xp.sqrt(xp.abs(x))
     raise ValueError(_unknown(scale))

@@ -22,7 +22,7 @@ def gauss_weights(sigma: float, truncate: float = 4.0) -> HostArray:
     truncate : float
         Number of standard deviations at which the filter is cut off.
     """
-    radius = int(truncate * sigma + 0.5)
+    radius = int(truncate * sigma + 0.5)  # as `scipy.ndimage.gaussian_filter`
     if sigma <= 0 or radius == 0:
         return np.ones(1)
     weights = np.exp(-0.5 * (np.arange(-radius, radius + 1) / sigma) ** 2)
@@ -65,10 +65,10 @@ def edge_index(index: HostArray, n_bin: int, mode: str) -> HostArray:
     if mode == "wrap":
         return np.asarray(index % n_bin)
     if mode == "reflect":
-        index = index % (2 * n_bin)
+        index = index % (2 * n_bin)  # the edge bin occurs twice in a period
         return np.where(index >= n_bin, 2 * n_bin - 1 - index, index)
     if mode == "mirror":
-        period = max(2 * (n_bin - 1), 1)
+        period = max(2 * (n_bin - 1), 1)  # the edge bins occur once
         index = index % period
         return np.where(index >= n_bin, period - index, index)
     raise ValueError(f"edge mode {mode!r} is not known; it must be one of reflect, mirror, nearest, wrap, constant")
@@ -92,6 +92,7 @@ def filter_matrix(n_bin: int, weights: HostArray, mode: str = "reflect") -> Host
     columns = edge_index(rows + np.tile(np.arange(len(weights)) - radius, n_bin), n_bin, mode)
     values = np.where(columns >= 0, np.tile(weights, n_bin), 0.0)
     matrix = np.zeros((n_bin, n_bin))
+    # Added one by one: beyond an edge, several weights of a row belong to the same column.
     np.add.at(matrix, (rows, np.maximum(columns, 0)), values)
     return matrix
 

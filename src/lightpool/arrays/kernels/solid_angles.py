@@ -89,6 +89,7 @@ def _solid_angles(corners: Array, arcs: Callable[[Array], Array], replace: Repla
     area = along_y[:-1] * along_x[width:] * at_upper_left + along_y[1:] * along_x[:-width] * at_lower_right
     area = 0.5 * xp.abs(area)
     area = replace(area, (along_x, along_y, radius), xp.reshape(corners, (3, -1)), width)
+    # One more, so that the rows are whole; their last column is the one without meaning.
     return xp.reshape(xp.concat([area, area[:1]]), (n_y, width))[:, :-1]
 
 
@@ -118,6 +119,7 @@ def _some(area: Array, sizes: tuple[Array, Array, Array], corners: Array, width:
     along_x, along_y, radius = (cast(HostFloats, x) for x in sizes)
     # Leave out the steps from the end of one row to the start of the next; NaN compares as False.
     longest = np.max(np.reshape(along_x[: area.shape[0] + 1], (-1, width))[:, :-1], initial=0.0)
+    # The usual case: not even the longest sides together are too long for the pixel nearest to a pole.
     if longest * longest + np.max(along_y) ** 2 <= _TURN * np.min(radius):
         return area
     number = np.flatnonzero(cast(Mask, _turn_north(sizes, width)))
@@ -163,6 +165,7 @@ def triangle_areas(a: Array, b: Array, c: Array) -> Array:
     """
     xp = array_namespace(a, b, c)
     (ax, ay, az), (bx, by, bz), (cx, cy, cz) = ([v[i, ...] for i in range(3)] for v in (a, b, c))
+    # Differences first: the triple product of three nearly equal vectors would lose its digits.
     ux, uy, uz, vx, vy, vz = bx - ax, by - ay, bz - az, cx - ax, cy - ay, cz - az
     volume = ax * (uy * vz - uz * vy) + ay * (uz * vx - ux * vz) + az * (ux * vy - uy * vx)
     inner = (ax * bx + ay * by + az * bz) + (bx * cx + by * cy + bz * cz) + (cx * ax + cy * ay + cz * az)

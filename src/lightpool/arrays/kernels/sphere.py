@@ -191,6 +191,7 @@ def _separation_numpy(v: HostFloats, w: HostFloats) -> HostFloats:
     angle = np.empty(lines.shape[1:])
     for block in blocks(lines.shape[1], BLOCK // max(1, math.prod(lines.shape[2:])) + 1):
         part = lines[:, block]
+        # The cosine of the angle, and the two components of a vector whose length is its sine.
         along, across, up = matrix @ part.reshape(3, -1)
         across *= across
         up *= up
