@@ -152,6 +152,7 @@ def _first_line(error: Exception) -> str:
 
 def _in_words(device: Device) -> tuple[str, str]:
     """Return the library with its version, and the hardware."""
+    # The cores that this process may use, not those of the machine.
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if device.is_host:
         return f"NumPy {np.__version__}", f"{cores} core(s)"

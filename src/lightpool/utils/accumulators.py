@@ -101,7 +101,7 @@ class Accumulator(Generic[T, SumsT]):
         """The value, computed now if it was growing."""
         if self._sums is not None:
             with self._lock:
-                sums = self._sums
+                sums = self._sums  # again, under the lock: another thread may have finished it
                 if sums is not None:
                     self._value = cast("T", sums.finish())
                     self._sums = None  # last: a thread that sees None reads the value without the lock
@@ -121,6 +121,7 @@ class Accumulator(Generic[T, SumsT]):
         with self._lock:
             return {"_value": self._value, "_sums": self._sums}
 
+    # A lock cannot be pickled: each copy has its own.
     def __setstate__(self, state: dict[str, object]) -> None:
         self.__dict__.update(state, _lock=threading.RLock())
 
@@ -143,7 +144,7 @@ class Parts(Generic[T]):
         self.values += other.values
 
     def copy(self) -> "Parts[T]":
-        """Copy that can be added to by itself."""
+        """Return a copy that can be added to independently."""
         return Parts(list(self.values), self._merge)
 
     def finish(self) -> T:
@@ -190,7 +191,7 @@ class MergedValue(Accumulator[T | None, Parts[T | None]]):
         return self._parts().values[0] is None
 
     def fork(self) -> Self:
-        """Copy that grows by itself; nothing is merged for it."""
+        """Return a copy that grows independently; nothing is merged for it."""
         new = type(self)(None, self._merge)
         new._sums = self._parts().copy()
         return new

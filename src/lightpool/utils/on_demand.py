@@ -10,7 +10,7 @@ __all__ = ["Deferred", "DeferredAttribute", "DeferredMapping", "load"]
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
-_LOADED = threading.Lock()
+_LOADED = threading.Lock()  # held only while a value is stored, never while one is created
 
 
 @dataclass(frozen=True)

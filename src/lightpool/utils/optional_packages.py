@@ -13,7 +13,7 @@ from lightpool.errors import ConfigError
 
 __all__ = ["command_line", "install_command", "require_package"]
 
-_CHECKOUT = Path(__file__).parents[3]
+_CHECKOUT = Path(__file__).parents[3]  # above src/lightpool/utils
 
 
 def install_command(extra: str) -> str:
@@ -27,6 +27,7 @@ def install_command(extra: str) -> str:
     ----------
     extra : str, as in ``pyproject.toml``, for example ``plot``
     """
+    # `sys.executable` is empty where Python is embedded in another program.
     return shlex.join([sys.executable or "python3", "-m", "pip", "install", f"{_origin(extra)}"])
 
 
@@ -42,6 +43,7 @@ def _origin(extra: str) -> str:
     url = str(origin["url"])
     if "dir_info" in origin:
         return f"{unquote(urlparse(url).path)}[{extra}]"
+    # The very revision: a branch may have moved on since the installation.
     vcs = origin.get("vcs_info", {})
     revision = f"@{vcs['commit_id']}" if "commit_id" in vcs else ""
     return f"lightpool[{extra}] @ {vcs['vcs'] + '+' if 'vcs' in vcs else ''}{url}{revision}"

@@ -76,7 +76,7 @@ def _console() -> "Console | None":
         return None
     try:
         console = terminal()
-    except ImportError:
+    except ImportError:  # without rich nothing is shown
         return None
     return console if console.is_terminal or console.is_jupyter else None
 
@@ -164,6 +164,6 @@ def busy(text: str) -> Iterator[None]:
     finally:
         _consoles.remove(console)
         timer.cancel()
-        timer.join()
+        timer.join()  # it may be starting the display at this moment, which must not happen after `stop`
         status.stop()
         _in_use.release()

@@ -19,7 +19,7 @@ Place = tuple[Any, ...]
 """Keys and numbers of items that lead to a value."""
 
 _MAX_DEPTH, _MAX_VALUES, _MAX_DIGITS, _MAX_INTEGER = 50, 300_000, 100, 2**63
-"""Mappings within one another; values, those of aliases each time; length of a number, and its size."""
+"""Depth of nesting; number of values, where those of an alias count each time; characters of a number, and its size."""
 
 _MERGE = "tag:yaml.org,2002:merge"
 _PREFIX = "tag:yaml.org,2002:"
@@ -30,7 +30,7 @@ _LOADER = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
 
 
 def parse_yaml(text: str, source: str) -> tuple[Any, dict[Place, int]]:
-    """Data of a YAML text, and the line, counted from 1, where each key or item begins.
+    """Parse a YAML text: return its data, and the line, counted from 1, where each key or item begins.
 
     Dates, and numbers with colons such as ``05:34:31.9``, stay texts; keys are texts; ``017`` is seventeen.
 
@@ -84,7 +84,7 @@ class _Anchored:
 
 
 class _Builder:
-    """Builds plain data of events.
+    """Build plain data from events.
 
     Parameters
     ----------
@@ -98,7 +98,7 @@ class _Builder:
         self._n_values = 0
 
     def document(self) -> tuple[Any, dict[Place, int]]:
-        """Data and lines of the one document of a text."""
+        """Return the data and the lines of the only document of a text."""
         data, is_second = None, False
         for event in self._events:
             if isinstance(event, yaml.DocumentStartEvent):
@@ -108,6 +108,7 @@ class _Builder:
         return data, self._lines
 
     def _value(self, event: Any, place: Place, depth: int) -> Any:
+        # The line of its key stays, where there is one.
         self._lines.setdefault(place, _line_of(event))
         if isinstance(event, yaml.AliasEvent):
             return self._alias(event)
@@ -129,7 +130,7 @@ class _Builder:
         return value
 
     def _until_end(self) -> Iterator[Any]:
-        """Events up to the end of a list or a mapping; whoever takes one takes what belongs to it."""
+        """Yield the events up to the end of a list or a mapping; whoever takes one also takes the events inside it."""
         while not isinstance(event := next(self._events), yaml.CollectionEndEvent):
             yield event
 
@@ -150,7 +151,7 @@ class _Builder:
                 raise _RefusedError(event, f"the key {_brief(key)} stands twice")
             self._lines[(*place, key)] = _line_of(event)  # the line of the key, not of its value
             own[key] = self._value(next(self._events), (*place, key), depth)
-        return merged | own
+        return merged | own  # what a mapping states itself takes precedence
 
     def _merged(self, event: Any, depth: int) -> list[dict[str, Any]]:
         value = self._value(event, ("<<",), depth)
@@ -163,8 +164,9 @@ class _Builder:
         anchored = self._anchors.get(event.anchor)
         if anchored is None:
             raise _RefusedError(event, f"no anchor &{_brief(event.anchor)[1:-1]} stands before this alias")
-        if anchored.n_values is None:
+        if anchored.n_values is None:  # it is not complete: the alias is inside of it
             raise _RefusedError(event, f"&{_brief(event.anchor)[1:-1]} holds itself")
+        # An alias counts as all that it stands for: aliases of aliases multiply.
         self._count(event, anchored.n_values)
         return anchored.value
 
@@ -190,9 +192,10 @@ def _tag_of(event: Any) -> str:
 
 
 def _scalar(event: Any) -> Any:
-    """Text, number, truth value or None of a scalar."""
+    """Return the text, number, truth value or None of a scalar."""
     text, tag = str(event.value), _tag_of(event)
     kind = tag.removeprefix(_PREFIX)
+    # In YAML 1.1 these are dates, the key =, and numbers to the base of 60; here they are texts.
     if tag == _MERGE or kind == "timestamp" or kind == "value" or (kind in ("int", "float") and ":" in text):
         kind = "str"
     if kind not in _TAGS - {"seq", "map"}:
@@ -215,7 +218,7 @@ def _number(event: Any, text: str, kind: str) -> int | float:
     value = int(digits) if decimal else _constructed(event, _PREFIX + kind)
     if isinstance(value, int) and abs(value) >= _MAX_INTEGER:
         raise _RefusedError(event, f"the number {text} is too large for 64 bits")
-    if isinstance(value, float) and math.isinf(value) and "inf" not in text.lower():
+    if isinstance(value, float) and math.isinf(value) and "inf" not in text.lower():  # such as 1e999
         raise _RefusedError(event, f"the number {text} is too large")
     return value
 
@@ -229,7 +232,7 @@ def _constructed(event: Any, tag: str) -> Any:
 
 
 def _check_characters(event: Any, text: str) -> None:
-    """Refuse what no name and no condition holds, and what a terminal would obey."""
+    """Refuse control characters: no name or condition contains them, and a terminal would obey them."""
     for character in text:
         if (ord(character) < 32 and character not in "\t\n\r") or 127 <= ord(character) < 160:
             raise _RefusedError(event, f"the character U+{ord(character):04X} is not allowed in a text")

@@ -210,5 +210,6 @@ def pix_to_coord(pix: Array, nodes: Array, scale: str = "lin", *, node_type: str
     # A NaN cannot be converted to an index: it takes node 0 and stays NaN by its fraction.
     below = xp.clip(xp.floor(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat)), 0.0, float(n_node - 2))
     index = xp.astype(below, xp.int64)
+    # Beyond the outer nodes one weight is negative, which extrapolates.
     scaled = xp.take(nodes, index) * (below + 1.0 - flat) + xp.take(nodes, index + 1) * (flat - below)
     return unscale_values(xp.reshape(scaled, pix.shape), scale)

@@ -56,7 +56,7 @@ def convolve_fft(image: Array, kernel: Array, mode: str = "same") -> Array:
     if lead and kernel.ndim == image.ndim and kernel.shape[0] == lead[0]:
         n_bytes *= math.prod(lead[1:])  # a kernel for each plane: blocks of the first axis
         return in_blocks(lambda block: part(image[block, ...], kernel[block, ...]), lead[0], n_bytes, device)
-    return part(image, kernel)
+    return part(image, kernel)  # leading axes that broadcast in another way: all planes at once
 
 
 def _window(n_image: int, n_kernel: int, mode: str) -> slice:

@@ -121,7 +121,7 @@ def _count_in_bins(
     weights: Array | None,
 ) -> Array:
     if turn is not None:
-        lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
+        lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))  # from the frame of the events to that of the map
     x, y = sky_to_pixel(projection, lon, lat)
     x, y = x - float(first[1]), y - float(first[0])
     if columns is not None:

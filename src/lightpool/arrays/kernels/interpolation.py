@@ -212,6 +212,7 @@ def apply_basis(table: Array, basis: Array) -> Array:
     n_node = basis.shape[0]
     if table.shape[-1] != n_node:
         raise ValueError(f"table has {table.shape[-1]} nodes in its last axis, the basis has {n_node} in its first")
+    # The usual case, without two reshapes.
     if table.ndim == basis.ndim == 2:
         return xp.matmul(table, basis)
     n_row, n_point = _size(table.shape[:-1]), _size(basis.shape[1:])
@@ -263,6 +264,7 @@ def interpolate_grid_plain(values: Array, nodes: Sequence[Array], coords: Sequen
         nodes_of_first = xp.reshape(
             xp.arange(values.shape[0], dtype=index[0].dtype, device=device(flat)), (-1, *coords[0].shape[1:])
         )
+        # Values at the nodes of the first axis: (n_node, ...).
         planes = _interpolate_corner(flat, _base_index([nodes_of_first, *index[1:]], strides), steps[1:], xp=xp)
         below, fraction = xp.reshape(index[0], (-1,)), weights[0][1]
         result = xp.take(planes, below, axis=0) * (1.0 - fraction) + xp.take(planes, below + 1, axis=0) * fraction

@@ -41,7 +41,7 @@ class Ring:
     @property
     def reach(self) -> int:
         """Distance of the farthest row or column, in pixels."""
-        return math.ceil(2 * (self.radius_in + self.width)) // 2
+        return math.ceil(2 * (self.radius_in + self.width)) // 2  # half the width of `ring_kernel`
 
     def kernel(self, reach: tuple[int, int] | None = None) -> HostFloats:
         """Return the image of the ring, 1 or 0, on the host.
@@ -174,6 +174,7 @@ def _without_noise(sums: Array, noise: Array) -> Array:
 
 
 def _common_reach(shape: tuple[int, int], rings: Sequence[Ring]) -> tuple[int, int]:
+    # A pixel farther away than the size of the image is outside of it.
     widest = max(ring.reach for ring in rings)
     return min(widest, shape[0] - 1), min(widest, shape[1] - 1)
 
@@ -231,6 +232,7 @@ def ring_sums_plain(images: Array, ring: Ring) -> Array:
     xp = array_namespace(images)
     n_y, n_x = images.shape[-2:]
     sums = xp.zeros_like(images)
+    # Each pixel of the ring shifts the image: rows and columns that it shifts out of the image are left out.
     for y, x in np.argwhere(ring.kernel() > 0) - ring.reach:
         if abs(y) < n_y and abs(x) < n_x:
             to_y, to_x = slice(max(-y, 0), n_y - max(y, 0)), slice(max(-x, 0), n_x - max(x, 0))
@@ -318,6 +320,7 @@ def _put(target: Array, where: Array, values: Array) -> Array:
 
 
 def _is_enough(acceptance: Array, sums: Array, noise: Array, threshold: float) -> Array:
+    # Sums that may be zero but for noise never suffice.
     return (sums > noise) & (acceptance <= threshold * sums)
 
 
