@@ -156,7 +156,7 @@ class Projection:
 
     @cached_property
     def lon_shift(self) -> float | None:
-        """Celestial minus native longitude, unit rad, where the poles coincide and native angles are at hand."""
+        """Celestial minus native longitude, unit rad, where the poles coincide and native angles are computed."""
         if self.code not in CYLINDRICAL or self.pole[1] != 90.0:
             return None
         assert self.lonpole is not None

@@ -113,7 +113,7 @@ class Accumulator(Generic[T, SumsT]):
             self._value, self._sums = value, None
 
     def grow(self, sums: SumsT) -> None:
-        """Replace the value by the sums that it is to grow from."""
+        """Replace the value with the sums from which it will grow."""
         with self._lock:
             self._value, self._sums = cast("T", None), sums
 
@@ -169,7 +169,7 @@ class MergedValue(Accumulator[T | None, Parts[T | None]]):
 
     @classmethod
     def of(cls, value: "T | Deferred[T | None] | MergedValue[T] | None", merge: Callable[[list[T]], T]) -> Self:
-        """Make an accumulator of a value, unless it is one.
+        """Make an accumulator of a value, or return the value itself if it is one.
 
         Parameters
         ----------

@@ -62,9 +62,9 @@ def count_events(
         n_axis=len(n_bin),
         n_bin=n_bin,
         turns=turn is not None,
-        turn=np.zeros(9) if turn is None else turn.ravel(),
+        turn=np.zeros(9) if turn is None else turn.ravel(),  # not read if `turns` is 0
         middle=0.0 if turn_of_columns is None else turn_of_columns[0],
-        period=0.0 if turn_of_columns is None else turn_of_columns[1],
+        period=0.0 if turn_of_columns is None else turn_of_columns[1],  # 0: no shift
     )
     columns: list[Any] = []
     for column, borders in zip(values, edges, strict=True):

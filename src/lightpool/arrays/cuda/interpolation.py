@@ -12,7 +12,7 @@ from lightpool.arrays.devices.array_types import Array, CudaArray
 
 __all__ = ["can_interpolate", "gather_bilinear", "hat_basis", "interpolate_grid", "interpolation_weights"]
 
-_MAX_AXES = 4
+_MAX_AXES = 4  # length of the arrays in `Grid` of interpolation.cu
 _GRID = [
     ("n", "i8"),
     ("n_axis", "i8"),
@@ -98,6 +98,7 @@ def interpolate_grid(table: Array, nodes: Sequence[Array], coords: Sequence[Arra
     lengths = [1] * (_MAX_AXES - len(shape)) + list(shape)
     grid = struct(_GRID, n=math.prod(shape), n_axis=len(nodes), length=table.shape, shape=lengths)
     for axis, x in enumerate(cast("Sequence[CudaArray]", coords)):
+        # Stride 0 reads one value for many points, so coordinates are not broadcast in memory.
         own = [0 if n == 1 else stride // x.itemsize for n, stride in zip(x.shape, x.strides, strict=True)]
         grid["stride"][axis] = [0] * (_MAX_AXES - x.ndim) + own
     values = empty(shape, "float64", table)

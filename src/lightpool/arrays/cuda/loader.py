@@ -117,7 +117,7 @@ def launch(source: str, name: str, grid: Grid, args: Sequence[Any], like: Array)
     blocks, threads = grid
     if 0 in blocks:
         return
-    with cast(CudaArray, like).device:
+    with cast(CudaArray, like).device:  # CuPy loads a module, and launches, on the current device
         _kernel(source, name)(blocks, threads, tuple(args))
 
 

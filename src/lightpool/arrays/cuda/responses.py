@@ -20,6 +20,7 @@ __all__ = [
     "project_values",
 ]
 
+# `Field` of field.cuh: arrays have two places, of which a table in the offset alone uses the first.
 _FIELD = [("n_pixel", "i8"), ("n_axis", "i8"), ("n_node", "i8", 2), ("lower", "f8", 2), ("upper", "f8", 2)]
 
 

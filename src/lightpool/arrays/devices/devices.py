@@ -301,7 +301,7 @@ def to_device(x: object, device: "str | Device | None" = None, *, dtype: str | n
 
 
 def full_on(shape: tuple[int, ...], value: Scalar | np.generic, device: "str | Device | None" = None) -> Array:
-    """Create an array of one number on a device, in the data type that NumPy gives it, without a transfer.
+    """Create an array filled with one number on a device, in the data type of NumPy for it, without a transfer.
 
     Parameters
     ----------
@@ -326,7 +326,7 @@ def _from_host(x: NDArray[Any], target: Device) -> Array:
     if target.name == "strict":
         return cast(StrictArray, target.xp.asarray(x)).to_device(target.handle)
     if target.name.startswith("cuda"):
-        with cast(CudaDevice, target.handle):
+        with cast(CudaDevice, target.handle):  # CuPy makes arrays on the current GPU
             return target.xp.asarray(x)
     return target.xp.asarray(np.array(x), device=target.handle)  # a copy: PyTorch would share read-only memory
 

@@ -15,7 +15,7 @@ def visible_gpus(device: str) -> list[str]:
     Parameters
     ----------
     device : str
-        ``cuda`` or ``torch:cuda``, also with the number 0, which these are completed to.
+        ``cuda`` or ``torch:cuda``, with or without the number 0, which both of them mean.
 
     Returns
     -------

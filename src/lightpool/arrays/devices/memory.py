@@ -169,7 +169,7 @@ def keep_freed_memory() -> bool:
     """
     try:
         mallopt = ctypes.CDLL(None).mallopt
-    except (AttributeError, OSError, TypeError):
+    except (AttributeError, OSError, TypeError):  # macOS and musl lack the function, Windows refuses CDLL(None)
         return False
     return all(mallopt(parameter, n_bytes) == 1 for parameter, n_bytes in _KEPT_BYTES.items())
 
@@ -261,6 +261,7 @@ def memory_errors(device: str | Device | None = None, *, what: str | Callable[[]
 
 
 def _is_about_memory(error: Exception) -> bool:
+    # By its name: CuPy and PyTorch need not be imported for this.
     if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":
         return True
     text = str(error)

@@ -79,6 +79,7 @@ class DeferredNumbers:
             return
         with _lock:
             waiting = _waiting.setdefault(device.name, [])
+            # With `when_read` the list keeps the object alive until it is read.
             waiting.append(weakref.ref(self) if when_read is None else lambda: self)
             if len(waiting) > MAX_WAITING:
                 # First drop the sets that nobody refers to any more.

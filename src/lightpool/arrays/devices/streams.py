@@ -24,10 +24,10 @@ class CupyEvent(Protocol):
         """Whether it has passed."""
 
     def record(self, stream: "CupyStream") -> None:
-        """Let it pass when all that is on a stream by now is done."""
+        """Make it pass when all work queued on a stream so far is done."""
 
     def synchronize(self) -> None:
-        """Let the host wait for it."""
+        """Make the host wait for it."""
 
 
 class CupyStream(Protocol):
@@ -38,7 +38,7 @@ class CupyStream(Protocol):
         """Handle of the stream in the CUDA runtime."""
 
     def wait_event(self, event: CupyEvent) -> None:
-        """Let what comes on the stream wait for an event."""
+        """Make later work on the stream wait for an event."""
 
     def __enter__(self) -> object: ...
     def __exit__(self, *args: object) -> object: ...
@@ -51,17 +51,17 @@ class TorchEvent(Protocol):
         """Return whether it has passed."""
 
     def record(self, stream: "TorchStream") -> None:
-        """Let it pass when all that is on a stream by now is done."""
+        """Make it pass when all work queued on a stream so far is done."""
 
     def synchronize(self) -> None:
-        """Let the host wait for it."""
+        """Make the host wait for it."""
 
 
 class TorchStream(Protocol):
     """A stream of PyTorch."""
 
     def wait_event(self, event: TorchEvent) -> None:
-        """Let what comes on the stream wait for an event."""
+        """Make later work on the stream wait for an event."""
 
 
 class Streams(ABC, Generic[S, E]):
@@ -109,11 +109,11 @@ class Streams(ABC, Generic[S, E]):
 
     @abstractmethod
     def record(self, stream: S) -> E:
-        """Return an event that passes when all that is on a stream by now is done."""
+        """Return an event that passes when all work queued on a stream so far is done."""
 
     @abstractmethod
     def wait(self, stream: S, event: E) -> None:
-        """Let what comes on a stream wait for an event.
+        """Make later work on a stream wait for an event.
 
         Parameters
         ----------
@@ -127,7 +127,7 @@ class Streams(ABC, Generic[S, E]):
 
     @abstractmethod
     def synchronize(self, event: E) -> None:
-        """Let the host wait for an event."""
+        """Make the host wait for an event."""
 
 
 class CupyStreams(Streams[CupyStream, CupyEvent]):
@@ -148,7 +148,7 @@ class CupyStreams(Streams[CupyStream, CupyEvent]):
     def current(self) -> CupyStream:
         """Return the stream on which this thread works."""
         with self._device:
-            stream: CupyStream = self._cupy.cuda.get_current_stream()
+            stream: CupyStream = self._cupy.cuda.get_current_stream()  # that of the current device
             return stream
 
     def is_shared(self, stream: CupyStream) -> bool:
@@ -171,7 +171,7 @@ class CupyStreams(Streams[CupyStream, CupyEvent]):
             cast(CudaArray, array).data.copy_from_host_async(pinned.ctypes.data, pinned.nbytes, self.copying)
 
     def record(self, stream: CupyStream) -> CupyEvent:
-        """Return an event that passes when all that is on a stream by now is done."""
+        """Return an event that passes when all work queued on a stream so far is done."""
         with self._device:
             # `block`: a host that waits for the event sleeps instead of polling.
             event: CupyEvent = self._cupy.cuda.Event(block=True, disable_timing=True)
@@ -179,7 +179,7 @@ class CupyStreams(Streams[CupyStream, CupyEvent]):
             return event
 
     def wait(self, stream: CupyStream, event: CupyEvent) -> None:
-        """Let what comes on a stream wait for an event, see `Streams.wait`."""
+        """Make later work on a stream wait for an event, see `Streams.wait`."""
         with self._device:
             stream.wait_event(event)
 
@@ -188,7 +188,7 @@ class CupyStreams(Streams[CupyStream, CupyEvent]):
         return bool(event.done)
 
     def synchronize(self, event: CupyEvent) -> None:
-        """Let the host wait for an event."""
+        """Make the host wait for an event."""
         event.synchronize()
 
 
@@ -227,13 +227,13 @@ class TorchStreams(Streams[TorchStream, TorchEvent]):
             cast(TorchArray, array).copy_(self._torch.from_numpy(pinned), non_blocking=True)
 
     def record(self, stream: TorchStream) -> TorchEvent:
-        """Return an event that passes when all that is on a stream by now is done."""
+        """Return an event that passes when all work queued on a stream so far is done."""
         event: TorchEvent = self._torch.cuda.Event()
         event.record(stream)
         return event
 
     def wait(self, stream: TorchStream, event: TorchEvent) -> None:
-        """Let what comes on a stream wait for an event, see `Streams.wait`."""
+        """Make later work on a stream wait for an event, see `Streams.wait`."""
         stream.wait_event(event)
 
     def is_done(self, event: TorchEvent) -> bool:
@@ -241,7 +241,7 @@ class TorchStreams(Streams[TorchStream, TorchEvent]):
         return bool(event.query())
 
     def synchronize(self, event: TorchEvent) -> None:
-        """Let the host wait for an event."""
+        """Make the host wait for an event."""
         event.synchronize()
 
 

@@ -68,13 +68,13 @@ def bin_index_plain(x: Array, edges: Array, *, clip: bool = False) -> Array:
     xp = array_namespace(x)
     # Searching in the inner edges alone does the clipping to [0, n_bin - 1].
     index = xp.astype(xp.searchsorted(edges[1:-1], x, side="right"), xp.int64, copy=False)
-    # A NaN, which the search puts into the last bin, fails both tests.
+    # A NaN, which the search puts into a bin too, fails both tests.
     valid = xp.isfinite(x) if clip else (x >= edges[0]) & (x < edges[-1])
     return xp.where(valid, index, xp.full_like(index, -1))
 
 
 def snap_to_edges(x: HostFloats, edges: HostFloats) -> HostFloats:
-    """Move values that are an edge, up to the rounding of a change of unit, onto that edge; on the host.
+    """Move values that differ from an edge only by the rounding of a unit conversion onto that edge; on the host.
 
     Parameters
     ----------

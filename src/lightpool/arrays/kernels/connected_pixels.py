@@ -73,7 +73,7 @@ def _part(x: Array, axis: int, start: int, stop: int) -> Array:
 
 
 def select_connected(candidates: Array, seeds: Array, min_size: int = 1) -> Array:
-    """Keep the groups of candidates that hold a seed and are large enough.
+    """Keep the groups of candidates that contain a seed and are large enough.
 
     Parameters
     ----------

@@ -174,7 +174,7 @@ def hat_basis_plain(x: Array, nodes: Array, lower: float, upper: float, dtype: s
 
 
 def _hat_basis_numpy(x: HostFloats, nodes: HostFloats, lower: float, upper: float, dtype: str) -> NDArray[Any]:
-    """Compute each hat as the difference of two ramps: from 0 to 1 up to its node, and from 0 to 1 behind it."""
+    """Compute each hat as the difference of two ramps: from 0 to 1 up to its node, and from 0 to 1 beyond it."""
     flat, first, widths = x.reshape(-1), nodes[:-1, None], np.diff(nodes)[:, None]
     basis = np.empty((len(nodes), flat.size), dtype)
     for block in blocks(flat.size):

@@ -37,7 +37,7 @@ def binary_erosion(mask: Array, structure: Array) -> Array:
     eroded : array of bool, shape of ``mask``
     """
     xp = array_namespace(mask)
-    # The convolution flips it back: here it must lie on the pixel as it is given.
+    # The convolution flips it back: it covers the pixels around a pixel as it is given, not reflected.
     structure = xp.flip(_checked(structure, mask, xp))
     return convolve_fft(mask, structure) > xp.sum(structure) - 0.5  # counts, but for rounding
 

@@ -61,9 +61,9 @@ _VECTORS: dict[str, Callable[[Array, Namespace], tuple[Array, Array, Array | Non
     "STG": _stg_vector,
 }
 
+# Sine and cosine of the distance -> radius, NaN where the direction does not project.
 # The distance is computed from both: the cosine alone has few digits near the pole. Directions 90 deg from it, but for
 # rounding, are outside of TAN and inside of SIN. Where nothing projects, any divisor but 0 will do, such as sin + 1.
-# Sine and cosine of the distance -> radius, NaN where the direction does not project.
 _NEAR_ZERO = 1e-15
 _RADII: dict[str, Callable[[Array, Array, Namespace], Array]] = {
     "TAN": lambda sin, cos, xp: xp.where(cos > _NEAR_ZERO, sin / xp.where(cos > _NEAR_ZERO, cos, sin + 1.0), xp.nan),

@@ -57,6 +57,7 @@ def solid_angles(corners: Array) -> Array:
     if not is_numpy_namespace(xp):
         return solid_angles_plain(corners)
     n_y, n_x = (n - 1 for n in corners.shape[1:])
+    # Without rows, `joined` still needs one part, of which it takes the shape.
     rows = list(blocks(n_y, max(BLOCK // max(n_x, 1), 1))) or [slice(0, 0)]
     return joined(lambda part: _solid_angles(corners[:, part.start : part.stop + 1, :], _arcs_numpy, _some, xp), rows)
 

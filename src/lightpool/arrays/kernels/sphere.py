@@ -66,6 +66,7 @@ def frame_matrix(from_frame: str, to_frame: str) -> HostFloats:
             raise ValueError(f"sky frame is {name!r}, expected one of {', '.join(map(repr, _FROM_ICRS))}")
     if from_frame == to_frame:
         return np.eye(3)
+    # By way of ICRS; the inverse of a rotation is its transpose.
     return cast(HostFloats, _FROM_ICRS[to_frame] @ _FROM_ICRS[from_frame].T)
 
 
@@ -87,6 +88,7 @@ def unit_vectors(lon: Array, lat: Array) -> Array:
     xp = array_namespace(lon, lat)
     cos_lat, sin_lat, cos_lon, sin_lon = xp.cos(lat), xp.sin(lat), xp.cos(lon), xp.sin(lon)
     if array_api_compat.is_numpy_namespace(xp):
+        # Each component is written to its place: stacking three arrays would copy them.
         vectors = np.empty((3, *np.broadcast_shapes(lon.shape, lat.shape)))
         np.multiply(cast(HostFloats, cos_lat), cast(HostFloats, cos_lon), out=vectors[0, ...])
         np.multiply(cast(HostFloats, cos_lat), cast(HostFloats, sin_lon), out=vectors[1, ...])
@@ -113,6 +115,7 @@ def lonlat(vectors: Array) -> tuple[Array, Array]:
     xp = array_namespace(vectors)
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
     lon = xp.atan2(y, x)
+    # A longitude just below 0 is rounded to 2 pi, which is therefore in the range.
     return xp.where(lon < 0, lon + 2 * math.pi, lon), xp.atan2(z, xp.hypot(x, y))
 
 
@@ -135,6 +138,7 @@ def angular_separation(lon1: Array | float, lat1: Array | float, lon2: Array | f
     cos1, sin1 = _cos_sin(lat1, xp)
     cos2, sin2 = _cos_sin(lat2, xp)
     cos_lon, sin_lon = _cos_sin(lon2 - lon1, xp)
+    # The second direction, as seen from the first: components to the east and to the north.
     across = cos2 * sin_lon
     along = cos1 * sin2 - sin1 * cos2 * cos_lon
     return xp.atan2(xp.hypot(*xp.broadcast_arrays(across, along)), sin1 * sin2 + cos1 * cos2 * cos_lon)
@@ -189,6 +193,7 @@ def _separation_numpy(v: HostFloats, w: HostFloats) -> HostFloats:
     matrix = fov_matrix(math.atan2(y, x), math.atan2(z, math.hypot(x, y)))
     lines = v.reshape(3, 1) if v.ndim == 1 else v
     angle = np.empty(lines.shape[1:])
+    # Whole rows of an image, which together have about as many points as a block.
     for block in blocks(lines.shape[1], BLOCK // max(1, math.prod(lines.shape[2:])) + 1):
         part = lines[:, block]
         # The cosine of the angle, and the two components of a vector whose length is its sine.
@@ -248,7 +253,7 @@ def fov_matrix(lon0: float, lat0: float) -> HostFloats:
     cos_lon, sin_lon, cos_lat, sin_lat = math.cos(lon0), math.sin(lon0), math.cos(lat0), math.sin(lat0)
     return np.array(
         [
-            [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat],
+            [cos_lat * cos_lon, cos_lat * sin_lon, sin_lat],  # the pointing; below, its east and its north
             [-sin_lon, cos_lon, 0.0],
             [-sin_lat * cos_lon, -sin_lat * sin_lon, cos_lat],
         ]
