@@ -119,11 +119,13 @@ class Projection:
         half = math.degrees(math.acos(min(max(ratio, -1.0), 1.0)))
         if lonpole == 0:
             half = 90.0 - self.crval[1]  # exact where the arc cosine would round
+        # Both solutions of CG eq. 8, in [-180, 180] deg. One that is beyond a pole is no latitude.
         candidates = [math.remainder(middle + sign * half, 360.0) for sign in (1, -1)]
         possible = [lat for lat in candidates if abs(lat) < 90 + _TOLERANCE]
         if not possible:
             raise self._contradiction()
         latpole = self.latpole
+        # Rounding may have led beyond a pole.
         return min(max(min(possible, key=lambda lat: abs(lat - latpole)), -90.0), 90.0)
 
     def _longitude_of_pole(self, lonpole: float, lat_pole: float) -> float:

@@ -50,7 +50,7 @@ def _origin(extra: str) -> str:
 
 
 def command_line() -> str:
-    """Return the command that runs this lightpool in a shell: ``lightpool`` if the shell finds this one, else its path."""
+    """Return the command that runs lightpool in a shell: ``lightpool`` if the shell finds this one, else its path."""
     script = Path(sys.executable).with_name("lightpool")
     found = shutil.which("lightpool")
     if found is not None and Path(found).resolve() == script.resolve():

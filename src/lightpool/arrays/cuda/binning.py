@@ -52,7 +52,7 @@ def histogram(index: Sequence[Array], shape: tuple[int, ...], weights: Array | N
         kind = "bool" if weights.dtype == bool else "double"
         weights = contiguous(together[-1], None if kind == "bool" else "float64")
     sums = zeros(shape, "float64", columns[0])
-    n_entry = columns[0].size if math.prod(shape) else 0
+    n_entry = columns[0].size if math.prod(shape) else 0  # without bins nothing is launched
     binned_map = struct(_BINNED_MAP, n_entry=n_entry, n_axis=len(shape), length=shape)
     columns += [None] * (MAX_AXES - len(columns))
     launch("binning", f"histogram<{kind}>", grid_for(n_entry), [*columns, weights, binned_map, sums], sums)

@@ -103,6 +103,7 @@ def _what_is_wrong(cupy: ModuleType) -> str:
     driver, runtime = cuda_driver(), int(cupy.cuda.runtime.runtimeGetVersion())
     if driver is None:
         return "no NVIDIA driver is found: on a machine with an NVIDIA GPU, install its driver"
+    # Minor version compatibility of CUDA: within a major version, newer releases run on older drivers.
     if driver.cuda[0] < runtime // 1000:
         return (
             f"CuPy is made for CUDA {runtime // 1000}, the driver knows CUDA {driver.cuda_version} only: "

@@ -41,7 +41,7 @@ def add_product(total: Array, factors: Sequence[Factor], window: Index = (...,),
         Whether to add zero where the product is not finite.
     """
     lazy = next((factor for factor in factors if isinstance(factor, LazyArray)), None)
-    # On the host always part by part, while a part is in the cache; on a device only if it computes fewer rows at a time.
+    # On the host always part by part, while a part is in the cache; on a device only if there are several parts.
     if lazy is not None and (lazy.device.is_host or lazy.height < lazy.shape[-2]):
         others = [_values(factor) for factor in factors if factor is not lazy]
         whole = total[window]

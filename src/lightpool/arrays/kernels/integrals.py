@@ -64,6 +64,7 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array
 
 
 def _integrate_numpy(exponent: Floats, steps: Floats, floor: Floats) -> Floats:
+    # Order C, so that `reshape(-1)` below returns views, to which values can be assigned.
     values = np.exp(exponent, order="C")
     t = np.subtract(exponent[1:], exponent[:-1], order="C")
     integral = np.abs(t)  # reused for the result: fresh memory costs more than the arithmetic
@@ -78,7 +79,7 @@ def _integrate_numpy(exponent: Floats, steps: Floats, floor: Floats) -> Floats:
     integral *= steps
     if integral.dtype == np.float32:
         np.maximum(integral, np.float32(_LEAST), out=integral)  # before the zeros are set, which must stay zero
-    # Rarely: only if an exponent may be below its floor is a mask made.
+    # A mask is made only if an exponent may be below its floor, which is rare.
     if exponent.size and exponent.min() <= floor.max():
         zero = exponent <= floor
         integral[zero[1:] | zero[:-1]] = 0.0

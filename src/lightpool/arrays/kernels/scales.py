@@ -66,6 +66,7 @@ def unscale_values(x: Array, scale: str) -> Array:
     if scale == "log":
         tiny = float(xp.finfo(x.dtype).smallest_normal)
         values = xp.exp(x)
+        # `scale_values` raises 0 to the smallest normal number; the factor of 2 is Gammapy's.
         return xp.where(values <= 2 * tiny, xp.zeros_like(values), values)
     if scale == "sqrt":
         return x * x
