@@ -29,8 +29,6 @@ from lightpool.typing import Axes, QuantityLike
 
 __all__ = ["RAD_AXIS_DEFAULT", "PSFMap", "RecoPSFMap"]
 
-"""Axis of the distance to the source, where none is given."""
-
 # Most parts that a pixel of a kernel is split into each way, as in Gammapy.
 PSF_MAX_OVERSAMPLING = 4
 
