@@ -110,7 +110,7 @@ def _parsed_degrees(text: str) -> float:
 
 
 def _pair(value: object, name: str) -> tuple[float, float]:
-    """Two numbers from one or from a tuple of two; a list or array is what Gammapy takes for one value per plane."""
+    """Read two numbers from one or from a tuple of two; Gammapy takes a list or array for one value per plane."""
     parts = value if isinstance(value, tuple) else (value,)
     if len(parts) not in (1, 2) or any(np.size(_) != 1 for _ in parts):
         raise GeometryError(
@@ -271,7 +271,7 @@ def resampled_wcs(wcs: WCS, factor: float, npix: Sequence[int]) -> WCS:
 
 
 def same_wcs(wcs: WCS, other: WCS, tolerance: float, *, any_origin: bool = False) -> bool:
-    """Whether two WCS have the same projection and, within a relative tolerance, the same numbers.
+    """Return whether two WCS have the same projection and, within a relative tolerance, the same numbers.
 
     Parameters
     ----------
@@ -322,7 +322,7 @@ def world_to_pixel(wcs: WCS, skycoord: SkyCoord, frame: str) -> tuple[NDArray[np
 
 
 def _lonlat_in_frame(skycoord: SkyCoord, frame: FrameLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Longitude and latitude in deg; a transformation costs half a millisecond, also one to the same frame."""
+    """Return longitude and latitude in deg; a transformation costs half a millisecond, also one to the same frame."""
     if not (isinstance(frame, str) and frame in ("icrs", "galactic") and skycoord.frame.name == frame):
         skycoord = skycoord.transform_to(frame)
     return skycoord.data.lon.deg, skycoord.data.lat.deg

@@ -142,6 +142,6 @@ def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> Fig
 
 
 def _of_region(data: Map) -> RegionNDMap:
-    """Map of a spectrum as what it is."""
+    """Return the map of a spectrum as what it is."""
     assert isinstance(data, RegionNDMap)
     return data

@@ -322,7 +322,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
     # --- comparison
 
     def is_allclose(self, other: object, **kwargs: Unpack[Tolerances]) -> bool:
-        """Whether other axes are of the same kind and, up to tolerances, have the same bins.
+        """Return whether other axes are of the same kind and, up to tolerances, have the same bins.
 
         Parameters
         ----------

@@ -310,7 +310,7 @@ class MapAxis(NodeAxis):
     # --- comparison
 
     def is_aligned(self, other: "MapAxis", atol: float = 2e-2) -> bool:
-        """Whether centres of either axis fall on centres of the other, on the same scale.
+        """Return whether centres of either axis fall on centres of the other, on the same scale.
 
         Parameters
         ----------
@@ -321,7 +321,7 @@ class MapAxis(NodeAxis):
         return bool(np.allclose(np.round(pix) - pix, 0, atol=atol)) and self.interp == other.interp
 
     def is_allclose(self, other: object, **kwargs: Unpack[Tolerances]) -> bool:
-        """Whether another axis has the same name, kind and, up to tolerances, edges.
+        """Return whether another axis has the same name, kind and, up to tolerances, edges.
 
         Parameters
         ----------

@@ -205,7 +205,7 @@ class LabelMapAxis(AxisBase):
         return TypeError(f"axis {self.name!r} has labels and no bins, so it cannot be {what}")
 
     def is_allclose(self, other: object, **kwargs: object) -> bool:
-        """Whether another axis has the same name and labels.
+        """Return whether another axis has the same name and labels.
 
         Parameters
         ----------

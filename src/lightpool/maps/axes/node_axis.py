@@ -198,7 +198,7 @@ class NodeAxis(AxisBase):
         return u.Quantity(self._pix_to_value(np.asarray(pix, dtype=np.float64)), self.unit, copy=None)
 
     def _pix_to_value(self, pix: NDArray[np.float64]) -> NDArray[np.float64]:
-        """Values at pixel coordinates; at a node it is the node, which a logarithm and back would round."""
+        """Return the values at pixel coordinates; at a node it is the node, which a logarithm and back would round."""
         values = binning.pix_to_coord(pix, self._nodes, self.interp, node_type=self.node_type)
         number = np.asarray(pix) + (0.5 if self.node_type == "edges" else 0.0)
         is_node = (number == np.floor(number)) & (number >= 0) & (number < len(self._nodes))
@@ -295,7 +295,7 @@ class NodeAxis(AxisBase):
         return self.pix_to_coord(np.round(pix + 0.5) - 0.5)
 
     def _values(self, coord: AxisCoord) -> NDArray[np.float64]:
-        """Plain float64 in the unit of the axis; numbers without a unit are taken to be in it."""
+        """Return plain float64 in the unit of the axis; numbers without a unit are taken to be in it."""
         unit = getattr(coord, "unit", None)
         if unit is None or unit == self.unit or isinstance(coord, list | tuple):
             return u.Quantity(coord, self.unit, dtype=np.float64, copy=None).value

@@ -86,7 +86,7 @@ def _floats(column: NDArray[Any], name: str) -> NDArray[np.float64]:
 
 @lru_cache(maxsize=512)
 def is_unit_of_kind(unit: u.UnitBase, example: str) -> bool:
-    """Whether a unit can be converted to another one.
+    """Return whether a unit can be converted to another one.
 
     Parameters
     ----------

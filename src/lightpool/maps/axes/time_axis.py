@@ -370,7 +370,7 @@ class TimeMapAxis(AxisBase):
     # --- comparison
 
     def is_allclose(self, other: object, **kwargs: Unpack[Tolerances]) -> bool:
-        """Whether another axis has the same name and, up to tolerances, intervals.
+        """Return whether another axis has the same name and, up to tolerances, intervals.
 
         Parameters
         ----------

@@ -40,5 +40,6 @@ def bin_volume_of(geom: Geom, device: Device) -> Array:
     """
     volume = geom.solid_angle_array(device)
     for axis in geom.axes:
+        # the bins of a label axis have plain numbers as widths
         volume = volume * along_axis(u.Quantity(axis.bin_width, copy=None).value, geom, axis.name, device)
     return volume

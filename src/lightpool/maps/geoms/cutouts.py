@@ -25,6 +25,7 @@ def cutout_origin(position: Sequence[float], npix: Sequence[int]) -> tuple[int, 
     """
     if not all(math.isfinite(_) for _ in position):
         raise NoOverlapError(f"the position of the cutout does not project on the map, its pixel is {tuple(position)}")
+    # as `astropy.nddata.overlap_slices` rounds, by which Gammapy cuts
     x0, y0 = (math.ceil(pos - n / 2.0) for pos, n in zip(position, npix, strict=True))
     return x0, y0
 
@@ -52,6 +53,7 @@ def trim_window(
     if mode not in CUTOUT_MODES:
         raise ValueError(f"mode must be one of {CUTOUT_MODES}, got {mode!r}")
     if is_closed:
+        # A closed parent has no border along x: only y is trimmed. Columns beyond a turn are dropped at both ends.
         n_x = min(npix[0], parent_npix[0])
         (_, y0), (_, n_y) = trim_window((0, origin[1]), (1, npix[1]), parent_npix, mode)
         return (origin[0] + (npix[0] - n_x + 1) // 2, y0), (n_x, n_y)
@@ -90,12 +92,13 @@ def overlap_slices(origin: Sequence[int], npix: Sequence[int], parent_npix: Sequ
     NoOverlapError
         If they share none.
     """
-    trim_window(origin, npix, parent_npix, "partial")
+    trim_window(origin, npix, parent_npix, "partial")  # raises the error where no pixel is shared
     parent, cutout = [], []
     for x0, n, n_parent in zip(origin, npix, parent_npix, strict=True):
         first, stop = max(0, x0), min(n_parent, x0 + n)
         parent.append(slice(first, stop))
         cutout.append(slice(first - x0, stop - x0))
+    # collected as (x, y), returned as (y, x), in the order of the data
     return {"parent-slices": (parent[1], parent[0]), "cutout-slices": (cutout[1], cutout[0])}
 
 
@@ -123,4 +126,5 @@ def overlap_parts(
             parts.append(overlap_slices((origin[0] + turn * period, origin[1]), npix, parent_npix))
         except NoOverlapError:
             continue
+    # without a part this raises the error, with the window that was asked for
     return parts or [overlap_slices(origin, npix, parent_npix)]

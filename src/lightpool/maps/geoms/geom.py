@@ -134,7 +134,7 @@ class Geom(KnownAttributes, abc.ABC):
 
     @abc.abstractmethod
     def contains(self, coords: MapCoordLike) -> NDArray[np.bool_]:
-        """Whether map coordinates lie in the geometry."""
+        """Return whether map coordinates lie in the geometry."""
 
     @abc.abstractmethod
     def separation(self, center: SkyCoord, /) -> Angle:
@@ -310,7 +310,7 @@ class Geom(KnownAttributes, abc.ABC):
         return self.coord_to_pix(geom.get_coord(sparse=True))
 
     def contains_pix(self, pix: Sequence[ArrayLike]) -> NDArray[np.bool_]:
-        """Whether pixel coordinates lie in the geometry."""
+        """Return whether pixel coordinates lie in the geometry."""
         inside = [_ != INVALID for _ in self.pix_to_idx(pix)]
         return np.asarray(np.logical_and.reduce(np.broadcast_arrays(*inside)))
 
@@ -429,6 +429,7 @@ class Geom(KnownAttributes, abc.ABC):
 
 
 def _in_unit_of(axis: AnyAxis, edge: QuantityLike) -> u.Quantity:
+    # an edge in another unit must stay the edge after its conversion
     return axis.to_axis_unit(edge) if isinstance(axis, NodeAxis) else u.Quantity(edge)
 
 
@@ -443,4 +444,5 @@ def full_data(geom: Geom, values: NDArray[_Scalar], device: str | Device | None)
     """
     target = find_device(device)
     on_device = constant(np.ascontiguousarray(values), target)
+    # a copy: bins of a broadcast array share memory, and so would change together
     return target.xp.asarray(target.xp.broadcast_to(on_device, geom.data_shape), copy=True)

@@ -28,13 +28,13 @@ __all__ = [
 
 
 def round_up_to_odd(value: float | NDArray[np.float64]) -> NDArray[np.int64]:
-    """Return the next odd whole number."""
+    """Round up to an odd whole number."""
     odd: NDArray[np.float64] = np.ceil(value) // 2 * 2 + 1
     return odd.astype(int)
 
 
 def round_up_to_even(value: float) -> NDArray[np.int64]:
-    """Return the next even whole number."""
+    """Round up to an even whole number."""
     even: NDArray[np.float64] = np.ceil(value + 1) // 2 * 2
     return even.astype(int)
 
@@ -79,6 +79,7 @@ def block_mean(image: NDArray[np.bool_], factor: int) -> NDArray[np.float64]:
     factor : int, number of pixels along each side of a block
     """
     ny, nx = image.shape
+    # (ny / factor, factor, nx / factor, factor)
     blocks = image.astype(float).reshape(ny // factor, factor, nx // factor, factor)
     return np.asarray(blocks.mean(axis=(1, 3)))
 
@@ -101,6 +102,7 @@ def binary_structure(width: QuantityLike, scales_deg: NDArray[np.float64], kerne
         return np.ones((n_lat, n_lon))
     if kernel == "disk":
         y, x = np.mgrid[-n_lat : n_lat + 1, -n_lon : n_lon + 1]
+        # (x / n_lon)**2 + (y / n_lat)**2 <= 1 in whole numbers: no pixel on the border is lost to rounding
         return np.asarray((x * n_lat) ** 2 + (y * n_lon) ** 2 <= (n_lon * n_lat) ** 2, dtype=float)
     raise ValueError(f"kernel must be 'disk' or 'box', got {kernel!r}")
 
@@ -115,5 +117,6 @@ def without_border(npix: tuple[int, int], box: tuple[int, ...]) -> NDArray[np.bo
     """
     mask = np.zeros(npix[::-1], dtype=bool)
     y, x = box[0] // 2, box[1] // 2
+    # `max`: for a box larger than the image a negative stop would count from the end
     mask[y : max(y, npix[1] - y), x : max(x, npix[0] - x)] = True
     return mask

@@ -46,7 +46,7 @@ class _Positions:
 
     @classmethod
     def near(cls, position: NDArray[np.float64], n_pixel: int, rounding: float) -> Self:
-        """Pixels within the rounding of some positions."""
+        """Return the pixels within the rounding of some positions."""
         low, high = (np.floor(position + 0.5 + step).clip(-1, n_pixel) for step in (-rounding, rounding))
         return cls(low.astype(np.int64), high.astype(np.int64))
 
@@ -90,11 +90,13 @@ class MaskLookup:
         positions, roundings, furthest = [], [], 0.0
         for axis in (0, 1):
             first, n_pixel = window.box[axis], window.box[axis + 2]
+            # intermediate world coordinates (FITS standard, section 8) in rad; crpix counts from 1
             plane = (np.arange(first, first + n_pixel) - (one.crpix[axis] - 1)) * one.cd_rad[axis, axis]
             scale = float(other.cd_rad[axis, axis])
             positions.append(plane / scale + (other.crpix[axis] - 1 - mask_window.box[axis]))
             roundings.append(max(_ROUNDING_PIXEL, np.deg2rad(_ROUNDING_DEG) / abs(scale)))
             furthest = float(np.hypot(furthest, np.abs(plane).max(initial=0.0)))
+        # pixels of the mask so small that rounding would leave too many centres to wcslib
         if furthest > _FURTHEST or max(roundings) > 0.1:
             return None
         columns, rows = (
@@ -131,10 +133,11 @@ class MaskLookup:
         return values
 
     def _depends_on_rounding(self, framed: NDArray[np.bool_]) -> NDArray[np.bool_]:
-        """Whether the pixels that may hold a centre differ in any plane, shape (ny, nx) of the window."""
+        """Return whether the pixels that may hold a centre differ in any plane, shape (ny, nx) of the window."""
         columns, rows = self.columns, self.rows
         found = np.zeros((rows.below.size, columns.below.size), dtype=bool)
         planes = tuple(range(framed.ndim - 2))
+        # Where two columns are possible, they matter if they differ in a row that is possible; likewise two rows.
         below, above = (framed.take(side[columns.open] + 1, axis=-1) for side in (columns.below, columns.above))
         differs = (below != above).any(axis=planes)
         found[:, columns.open] = differs.take(rows.below + 1, axis=0) | differs.take(rows.above + 1, axis=0)
@@ -144,7 +147,7 @@ class MaskLookup:
         return found
 
     def _by_wcslib(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        """Row and column in the framed mask of some pixels of the window."""
+        """Return the row and the column in the framed mask of some pixels of the window."""
         grid, box = self.window.grid, self.window.box
         lon, lat = grid.wcs.wcs_pix2world(x + float(box.x0), y + float(box.y0), 0)
         positions = self.mask_window.wcs.wcs_world2pix(lon, lat, 0)
@@ -156,12 +159,13 @@ class MaskLookup:
 
 
 def _same_plane(one: Projection, other: Projection) -> bool:
-    """Whether two projections have one plane, in which the rows and columns of both are parallel to its axes.
+    """Return whether two projections have one plane, in which the rows and columns of both are parallel to its axes.
 
     The position of a geometry that was made of another one is rounded: it comes from wcslib.
     """
     return (
         one.code == other.code
         and bool(np.abs(one.matrix - other.matrix).max() < _SAME_MATRIX)
+        # a diagonal matrix: x depends on the column alone, and y on the row
         and all(np.count_nonzero(each.cd_rad) == 2 and each.cd_rad[0, 0] != 0 for each in (one, other))
     )

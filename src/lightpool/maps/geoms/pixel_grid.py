@@ -34,7 +34,7 @@ from lightpool.maps.wcs_header import (
 
 __all__ = ["Box", "PixelGrid", "PixelStore"]
 
-MAX_FILLED_PIXELS = 2**22
+MAX_FILLED_PIXELS = 2**22  # 2048 x 2048
 """A larger map is not filled as a whole for the sake of its cutouts."""
 
 MAX_KINDS = 64
@@ -63,7 +63,10 @@ class PixelGrid:
         self._store = PixelStore()
         self._n_asked: dict[Hashable, int] = {}
         self._upsampled: dict[int, PixelGrid] = {}
+        # weak keys: the grids that this one was compared with are not kept alive by it
         self._aligned: WeakKeyDictionary[PixelGrid, dict[float, bool]] = WeakKeyDictionary()
+        # One tuple, so that another thread never sees a key with the result of another one. It keeps the key alive, so
+        # no new object at the same address is taken for it.
         self._latest: tuple[object, tuple[Hashable, ...], object] = (None, (), None)
 
     @cached_property
@@ -94,6 +97,7 @@ class PixelGrid:
         """
         if self.projection is not None:
             if self.plane.period is not None:
+                # onto the turn that wcslib knows, as `Plane.to_sky` does
                 x = x - self.plane.period * array_namespace(x).round((x - self.plane.zero) / self.plane.period)
             return pixel_to_sky(self.projection, x, y)
         lon, lat = self.plane.to_sky(*np.broadcast_arrays(to_host(x), to_host(y)))  # host: wcslib
@@ -135,6 +139,7 @@ class PixelGrid:
             return unit_vectors(*self.pixel_to_sky(to_device(x, device), to_device(y, device)))
         x_ref, y_ref = self.projection.crpix
         parts, n_column = [], box.nx + more
+        # Columns beyond the turn of wcslib show the sky again: there the reference pixel is moved by whole turns.
         turns = np.zeros(n_column)
         if self.plane.period is not None:
             turns = np.round((np.arange(box.x0, box.x0 + n_column) - half - self.plane.zero) / self.plane.period)
@@ -144,6 +149,7 @@ class PixelGrid:
             moved = replace(self.projection, crpix=(x_ref + shift, y_ref + half))
             first = box.y0, box.x0 + int(columns[0])
             parts.append(pixel_directions(moved, (box.ny + more, columns.size), device, first=first))
+        # (3, ny, nx), joined along the columns
         return parts[0] if len(parts) == 1 else array_namespace(parts[0]).concat(parts, axis=-1)
 
     def lonlat(self, box: Box) -> NDArray[np.float64]:
@@ -152,7 +158,7 @@ class PixelGrid:
         return np.stack(self.plane.to_sky(x, y))
 
     def has_room(self, n_number: int, box: Box) -> bool:
-        """Whether an array on a box can be kept.
+        """Return whether an array on a box can be kept.
 
         Parameters
         ----------
@@ -162,7 +168,7 @@ class PixelGrid:
         return self._store.has_room(8 * n_number * box.n_pixel)
 
     def is_aligned(self, other: "PixelGrid", tolerance: float) -> bool:
-        """Whether the pixels are those of another grid, counted from another first pixel.
+        """Return whether the pixels are those of another grid, counted from another first pixel.
 
         Parameters
         ----------
@@ -236,6 +242,7 @@ class PixelGrid:
         if latest is not None:
             old, values = latest
             outer = box.around(old)
+            # the strips to compute are no more than the box alone would be
             if outer.n_pixel - old.n_pixel <= box.n_pixel:
                 return outer, old.grown(values, outer, compute)
         return box, compute(box)
@@ -255,6 +262,7 @@ class PixelGrid:
 
     def __getstate__(self) -> dict[str, Any]:
         # A WCS is pickled as the text of a FITS header, which rounds: its numbers are pickled next to it.
+        # wcslib takes either CD, or PC with CDELT, not both
         names = ("crpix", "crval", "cd") if self.wcs.wcs.has_cd() else ("crpix", "crval", "cdelt", "pc")
         numbers = {name: np.array(getattr(self.wcs.wcs, name)) for name in names}
         return {"wcs": self.wcs, "frame": self.frame, "extent": self.extent, "numbers": numbers}

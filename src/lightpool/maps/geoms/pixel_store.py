@@ -12,7 +12,7 @@ from lightpool.arrays.devices.devices import array_namespace
 
 __all__ = ["MAX_STORED_BYTES", "Box", "PixelStore"]
 
-MAX_STORED_BYTES = 2**28
+MAX_STORED_BYTES = 2**28  # 256 MiB
 """What one grid keeps at most, all its arrays together."""
 
 
@@ -30,7 +30,7 @@ class Box(NamedTuple):
         return self.nx * self.ny
 
     def holds(self, other: "Box") -> bool:
-        """Whether all pixels of another box lie in this one."""
+        """Return whether all pixels of another box lie in this one."""
         return (
             self.x0 <= other.x0
             and self.y0 <= other.y0
@@ -56,6 +56,7 @@ class Box(NamedTuple):
         xp = array_namespace(values)
         left, below = self.x0 - outer.x0, self.y0 - outer.y0
         right, above = outer.nx - self.nx - left, outer.ny - self.ny - below
+        # strips to the left and right are as high as this box, those below and above as wide as the outer one
         columns = [Box(outer.x0, self.y0, left, self.ny), self, Box(self.x0 + self.nx, self.y0, right, self.ny)]
         middle = xp.concat([values if box is self else compute(box) for box in columns if box.n_pixel], axis=-1)
         rows = [Box(outer.x0, outer.y0, outer.nx, below), self, Box(outer.x0, self.y0 + self.ny, outer.nx, above)]
@@ -72,6 +73,7 @@ class Box(NamedTuple):
         if self == inner:
             return values
         x, y = inner.x0 - self.x0, inner.y0 - self.y0
+        # not a copy: the array is shared, so callers must not write to it
         return values[..., y : y + inner.ny, x : x + inner.nx]
 
 
@@ -99,7 +101,7 @@ class PixelStore:
         return None
 
     def has_room(self, n_bytes: int) -> bool:
-        """Whether an array of this size can be kept at all."""
+        """Return whether an array of this size can be kept at all."""
         return n_bytes <= self._max_bytes
 
     def latest(self, kind: Hashable) -> tuple[Box, Array] | None:
@@ -133,4 +135,5 @@ class PixelStore:
 
 
 def _n_bytes(values: Array) -> int:
+    # all arrays are of float64 or int64
     return 8 * int(array_api_compat.size(values) or 0)

@@ -107,6 +107,7 @@ class RegionGeom(Geom):
     def _default_wcs(self) -> WCS:
         region, projection = self.known_region, self.projection
         center = region_center(region)
+        # TAN stretches the sky towards its horizon and shows nothing beyond it
         if angles_from(center, region) > _WIDEST_TAN:
             center, _ = bounding_box(region, center.frame.name)
             projection = "ZEA"  # which shows all the sky
@@ -173,6 +174,7 @@ class RegionGeom(Geom):
 
     def _with_axes(self, axes: AxesLike) -> Self:
         geom = type(self)(self._region, axes=axes, wcs=self._wcs, binsz_wcs=self._binsz_wcs)
+        # what depends on the region alone is not computed again
         known = ("_bounding_rectangle", "_center_lonlat")
         geom.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
         return geom
@@ -214,6 +216,7 @@ class RegionGeom(Geom):
         """Name of the frame, ``icrs`` or ``galactic``."""
         if self._region is None:
             return "icrs"
+        # polygons and compound regions have no centre of their own
         center = getattr(self._region, "center", None)
         return frame_of_wcs(self._wcs) if center is None else str(center.frame.name)
 
@@ -342,7 +345,7 @@ class RegionGeom(Geom):
     # Coordinates
 
     def contains(self, coords: MapCoordLike) -> NDArray[np.bool_]:
-        """Whether positions lie in the region; a point contains every position, as in Gammapy."""
+        """Return whether positions lie in the region; a point contains every position, as in Gammapy."""
         position = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names).skycoord
         if self.is_all_point_sky_regions:
             return np.ones(position.shape, dtype=bool)
@@ -352,12 +355,12 @@ class RegionGeom(Geom):
         return self._contains_lonlat(position.data.lon.deg, position.data.lat.deg)
 
     def _contains_lonlat(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether positions in deg, in the frame of `wcs`, lie in the region."""
+        """Return whether positions in deg, in the frame of `wcs`, lie in the region."""
         x, y = self._wcs.wcs_world2pix(lon, lat, 0)
         return Positions(Plane(self._wcs), x, y, lambda: (lon, lat)).inside(self.known_region)
 
     def contains_icrs(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Whether positions lie in the region; faster than `contains`.
+        """Return whether positions lie in the region; faster than `contains`.
 
         Parameters
         ----------
@@ -369,7 +372,7 @@ class RegionGeom(Geom):
         return self._contains_lonlat(lon, lat)
 
     def contains_wcs_pix(self, pix: Sequence[ArrayLike]) -> NDArray[np.bool_]:
-        """Whether pixel coordinates on `wcs` lie in the region; a point contains every position."""
+        """Return whether pixel coordinates on `wcs` lie in the region; a point contains every position."""
         region = self.known_region
         if self.is_all_point_sky_regions:
             return np.ones(np.shape(pix[0]), dtype=bool)
@@ -387,6 +390,7 @@ class RegionGeom(Geom):
         elif isinstance(coords, dict) and not {"lon", "lat", "skycoord"} & set(coords):
             coords = {"skycoord": self.center_skydir, **coords}
         coords = MapCoord.create(coords, frame=self.frame, axis_names=self.axes.names)
+        # a region that is not known is taken to hold every position
         image = np.zeros(1) if self._region is None else np.where(self.contains(coords), 0.0, np.nan)
         return (image, image.copy(), *self.axes.coord_to_pix(coords))
 
@@ -492,6 +496,7 @@ class RegionGeom(Geom):
         if other.region is not None:
             parts = [region for region in (self._region, other.region) if region is not None]
             self._region = regions_to_compound_region(parts)
+            # cached for the former region
             self.__dict__.pop("_bounding_rectangle", None)
             self.__dict__.pop("_center_lonlat", None)
 
@@ -522,7 +527,7 @@ class RegionGeom(Geom):
         return plot_region(self, ax=ax, kwargs_point=kwargs_point, path_effect=path_effect, **kwargs)
 
     def is_allclose(self, other: "RegionGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6) -> bool:
-        """Whether another geometry has equal axes within tolerances; regions are not compared, as in Gammapy.
+        """Return whether another geometry has equal axes within tolerances; regions are not compared, as in Gammapy.
 
         Parameters
         ----------
@@ -540,7 +545,7 @@ class RegionGeom(Geom):
         return isinstance(other, RegionGeom) and self.is_allclose(other)
 
     def __hash__(self) -> int:
-        return id(self)
+        return id(self)  # equality has tolerances, which no hash of the numbers fits
 
     def __str__(self) -> str:
         centre = self.center_skydir

@@ -64,9 +64,11 @@ def _region_hdu(region: "SkyRegion", wcs: WCS, name: str) -> BinTableHDU:
             )
     table = region_classes.Regions(parts).serialize(format="fits")
     hdu = BinTableHDU(table, name=name)
+    # the table holds pixel coordinates, which only this WCS places on the sky
     hdu.header.update(wcs.to_header())
     shape = wcs.array_shape
     if shape is not None:
+        # a keyword of Gammapy: NAXIS1 and NAXIS2 of a table are not the size of an image
         hdu.header["WCSSHAPE"] = f"({shape[1]},{shape[0]})"
     return hdu
 

@@ -75,13 +75,16 @@ def solid_angle_of(geom: DrawnRegion) -> u.Quantity:
     is_compound = isinstance(region, region_classes.CompoundSkyRegion)
     if geom.is_small:
         if is_compound:
+            # compound regions have no area in `regions`, and overlaps must count once
             return _solid_angle_on_pixels(geom)
         return _area_of_pixels(region_to_pixel(region, geom.wcs).area, geom.wcs)
     if not is_compound:
         return solid_angle_on_sphere(region) * u.sr
     groups = connected_groups(region)
     if groups is None or (len(groups) == 1 and len(groups[0]) > 1):
+        # not a plain union, or parts that overlap: their areas do not add up
         return solid_angle_by_counting(region, geom.frame) * u.sr
+    # each group on pixels around itself, where the projection distorts it least
     return sum((geom.part(group).solid_angle() for group in groups), start=0 * u.sr)
 
 
@@ -94,6 +97,7 @@ def _solid_angle_on_pixels(geom: DrawnRegion) -> u.Quantity:
     extended = without_points(geom.known_region)
     if extended is None:
         return 0 * u.sr
+    # pixels a tenth as wide, as in Gammapy: 100 of them have the area of one pixel
     wcs = geom.to_binsz_wcs(geom.binsz_wcs / 10).wcs
     n_pixel = np.count_nonzero(region_to_pixel(extended, wcs).to_mask().data)
     return _area_of_pixels(n_pixel / 100, geom.wcs)
@@ -111,6 +115,7 @@ def coord_and_weights(geom: DrawnRegion, factor: int) -> tuple[MapCoord, NDArray
     if groups is not None and len(groups) > 1:
         return _coord_and_weights_of_parts(geom, groups, factor)
     pixels = geom.to_wcs_geom()
+    # the mask of small pixels takes factor**2 times the memory of the image
     factor = max(1, min(factor, _MANY_PIXELS // max(pixels.data_shape[-2:])))
     weights: NDArray[np.float64] = (
         pixels.to_image().region_weights([geom.known_region], oversampling_factor=factor, device="cpu").data
@@ -118,6 +123,7 @@ def coord_and_weights(geom: DrawnRegion, factor: int) -> tuple[MapCoord, NDArray
     inside = weights > 0
     coords = pixels.get_coord(sparse=True)
     lon, lat = (angle.reshape(inside.shape)[inside] for angle in (coords.lon, coords.lat))
+    # (..., 1, 1) to (..., 1), which broadcasts with the (n_pixel,) of lon and lat
     on_axes = {name: cast(u.Quantity, coords[name]).squeeze(axis=-1) for name in geom.axes.names}
     return MapCoord({"lon": lon, "lat": lat, **on_axes}, frame=pixels.frame), weights[inside]
 

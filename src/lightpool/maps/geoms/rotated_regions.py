@@ -77,6 +77,7 @@ class RotatedRegion:
         frame = position.frame.name
         lon, lat = lonlat_deg(center, frame)
         separation = float(Angle(position.separation(center)).deg)
+        # the width that Gammapy takes: 0.3 deg are left where the region lies at the position
         self.geom: WcsGeom = WcsGeom.create(
             skydir=(lon, lat), binsz=binsz, width=4 * separation + 0.3, frame=frame, proj="TAN"
         )
@@ -93,7 +94,7 @@ class RotatedRegion:
     # What the region covers
 
     def _pixels_inside(self) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
-        """Pixels (x, y) whose centres lie in the region."""
+        """Return the pixels (x, y) whose centres lie in the region."""
         y, x = np.nonzero(np.asarray(self.geom.region_mask_array([self.region], device="cpu")))
         return x, y
 
@@ -114,12 +115,14 @@ class RotatedRegion:
             )
         angles = np.arctan2(self._center.x - x, self._center.y - y)
         size = float(np.ptp(angles))
+        # a region across the cut of arctan2, at +-pi: count all angles on one side of it
         return size if size <= np.pi else float(np.ptp(np.where(angles < 0, angles, angles - 2 * np.pi)))
 
     # What is excluded
 
     def _reach(self) -> tuple[float, float]:
-        """Least and largest distance from the position, in pixels, where the region can have pixels."""
+        """Return the least and the largest distance from the position, in pixels, where the region can have pixels."""
+        # a pixel more than the bounding box on each side: a limit that is too far out does no harm
         box = self._pixel_region.bounding_box
         x = np.array([box.ixmin - 1, box.ixmax + 1]) - self._center.x
         y = np.array([box.iymin - 1, box.iymax + 1]) - self._center.y
@@ -140,17 +143,18 @@ class RotatedRegion:
         return x[excluded], y[excluded]
 
     def is_free(self, angle: float) -> bool:
-        """Whether the region, rotated by an angle, has no excluded pixel."""
+        """Return whether the region, rotated by an angle, has no excluded pixel."""
         x, y = self._excluded
         if not x.size:
             return True
         rotated = self._rotated(angle)
         if isinstance(self.region, region_classes.PointSkyRegion):
+            # a point has no area: excluded pixels must be at least a pixel away
             return not np.any(np.hypot(x - rotated.center.x, y - rotated.center.y) < 1)
         return not np.any(rotated.contains(region_classes.PixCoord(x, y)))
 
     def overlap(self, angles: Sequence[float]) -> bool:
-        """Whether any two of the rotated regions have a pixel in common."""
+        """Return whether any two of the rotated regions have a pixel in common."""
         shape = self.geom.data_shape
         masks = []
         for angle in angles:
@@ -192,15 +196,16 @@ class RotatedCircle(RotatedRegion):
         return self._center.x + cos * x - sin * y, self._center.y + sin * x + cos * y
 
     def is_free(self, angle: float) -> bool:
-        """Whether the circle, rotated by an angle, has no excluded pixel."""
+        """Return whether the circle, rotated by an angle, has no excluded pixel."""
         x, y = self._excluded
         x0, y0 = self._centers(angle)
         return not np.any(np.hypot(x - x0, y - y0) < self._circle.radius)
 
     def overlap(self, angles: Sequence[float]) -> bool:
-        """Whether any two of the rotated circles have a pixel in common."""
+        """Return whether any two of the rotated circles have a pixel in common."""
         x, y = self._centers(np.asarray(angles))
         distance = np.hypot(x[:, None] - x, y[:, None] - y)[np.triu_indices(len(x), 1)]
+        # circles further apart than two radii share no pixel, so most angles need no images
         return bool(np.any(distance < 2 * self._circle.radius)) and super().overlap(angles)
 
     def at(self, angles: Sequence[float]) -> "list[SkyRegion]":
@@ -214,7 +219,7 @@ class RotatedCircle(RotatedRegion):
 def _not_excluded(
     mask: ExclusionMask, geom: WcsGeom, x: NDArray[np.float64], y: NDArray[np.float64]
 ) -> NDArray[np.bool_]:
-    """Values of a mask at pixels of another geometry, True outside the mask."""
+    """Return the values of a mask at pixels of another geometry, True outside the mask."""
     lon, lat = (np.asarray(_) for _ in geom.window.grid.pixel_to_sky(x, y))
     pix = [np.asarray(_) for _ in mask.geom.sky_to_pix_array(*in_frame(lon, lat, geom.frame, mask.geom.frame))]
     if geom.frame == mask.geom.frame:
@@ -228,6 +233,7 @@ def _not_excluded(
     inside = np.ones(x.shape, dtype=bool)
     index = []
     for values, n in zip(pix, (n_x, n_y), strict=True):
+        # -1, outside, for positions that do not project
         nearest = np.floor(np.where(np.isfinite(values), values, -1.0) + 0.5).astype(np.int64)
         inside &= (nearest >= 0) & (nearest < n)
         index.append(np.clip(nearest, 0, n - 1))
@@ -235,9 +241,10 @@ def _not_excluded(
 
 
 def _excluded_box(mask: ExclusionMask, geom: WcsGeom) -> tuple[slice, slice]:
-    """Slices (y, x) of a geometry outside of which a mask excludes nothing, from the corners of its False pixels."""
+    """Return slices (y, x) of a geometry outside of which a mask excludes nothing, by the corners of False pixels."""
     n_y, n_x = geom.data_shape
     excluded = ~np.asarray(mask.data, dtype=bool)
+    # each excluded pixel marks its four corners, shape (ny + 1, nx + 1)
     corners = np.zeros((excluded.shape[0] + 1, excluded.shape[1] + 1), dtype=bool)
     corners[:-1, :-1] |= excluded
     corners[:-1, 1:] |= excluded
@@ -252,6 +259,7 @@ def _excluded_box(mask: ExclusionMask, geom: WcsGeom) -> tuple[slice, slice]:
     pix = np.asarray(geom.sky_to_pix_array(*in_frame(lon, lat, mask.geom.frame, geom.frame)))
     if not np.all(np.isfinite(pix)):  # beyond the horizon of the plane, or off the sky
         return slice(0, n_y), slice(0, n_x)
+    # the sides of a pixel of the mask may bend outwards between its corners
     margin = 2 + 0.25 * float(np.max(mask.geom.pixel_scales.deg) / np.min(geom.pixel_scales.deg))
     low, high = (np.floor(np.min(pix, axis=1) - margin), np.ceil(np.max(pix, axis=1) + margin))
     (x_low, x_high), (y_low, y_high) = (

@@ -85,6 +85,7 @@ class SkyPixelGeom(Geom):
         return self._from_window(self._window, self._cdelt, axes, self._cutout_info)
 
     def __deepcopy__(self, memo: dict[int, object]) -> Self:
+        # the window is never changed, so copies share it and what was computed on it
         return self._with_axes(copy.deepcopy(self._axes, memo))
 
     def copy(
@@ -130,7 +131,7 @@ class SkyPixelGeom(Geom):
     @property
     def projection(self) -> str:
         """Code of the projection, such as ``CAR``."""
-        return str(self._window.grid.wcs.wcs.ctype[0])[5:]
+        return str(self._window.grid.wcs.wcs.ctype[0])[5:]  # after four characters and a hyphen, as in RA---TAN
 
     @property
     def npix_image(self) -> tuple[int, int]:
@@ -197,11 +198,13 @@ class SkyPixelGeom(Geom):
         """Return the pixel coordinates of the bin centres of another geometry; see `Geom.pix_of_centers`."""
         axes = [axis for axis in self.axes if isinstance(axis, NodeAxis)]
         shares_axes = len(axes) == len(self.axes) == len(geom.axes)
+        # the same objects: equality has a tolerance, so the centres of equal axes are not always whole pixels
         shares_axes = shares_axes and all(a is b for a, b in zip(axes, geom.axes, strict=True))
         if not (shares_axes and isinstance(geom, SkyPixelGeom) and geom.frame == self.frame):
             return super().pix_of_centers(geom)
         lon, lat = geom.window.lonlat()
         image = self._window.plane.from_sky(lon, lat)
+        # (n, 1, 1) for the first axis, (n, 1, 1, 1) for the second: in the data the axes are in reversed order
         shapes = [(-1,) + (1,) * (number + 2) for number in range(len(axes))]
         return (*image, *(axis.center_pix.reshape(shape) for axis, shape in zip(axes, shapes, strict=True)))
 
@@ -218,13 +221,14 @@ class SkyPixelGeom(Geom):
         pix : sequence of arrays (lon, lat, axes...)
         clip : bool, whether coordinates outside get the index of the nearest pixel instead of -1
         """
+        # EDGE on the sky only: pixel coordinates on axes are corrected for rounding already
         idx = [*(pix_to_idx(_, EDGE) for _ in pix[:2]), *(pix_to_idx(_) for _ in pix[2:])]
         for i, n in enumerate(self.npix_image):
             idx[i] = np.clip(idx[i], 0, n - 1) if clip else np.where((idx[i] < 0) | (idx[i] >= n), INVALID, idx[i])
         return (*idx[:2], *self.axes.pix_to_idx(tuple(idx[2:]), clip=clip))
 
     def contains(self, coords: MapCoordLike) -> NDArray[np.bool_]:
-        """Whether map coordinates lie on the map."""
+        """Return whether map coordinates lie on the map."""
         return self.contains_pix(self.coord_to_pix(coords))
 
     def get_pix(self, idx: Sequence[int] | None = None, mode: str = "center") -> tuple[NDArray[np.float64], ...]:
@@ -298,13 +302,15 @@ class SkyPixelGeom(Geom):
             raise ValueError(f"mode must be 'center' or 'edges', got {mode!r}")
         edges = [mode == "edges" and name in axis_name for name in self.axes_names]
         sizes = self.data_shape[::-1]
+        # n + 1 edges, or n centres
         pix = [np.arange(-0.5, n) if edge else np.arange(float(n)) for n, edge in zip(sizes, edges, strict=True)]
         if idx is not None:
             pix[2:] = [np.array([float(_)]) for _ in np.atleast_1d(idx)]
+        # lon varies along the last dimension, lat along the one before, then the axes
         return [_.reshape((1,) * (len(pix) - 1 - i) + (-1,) + (1,) * i) for i, _ in enumerate(pix)]
 
     def _image_coord(self, mode: str, axis_name: Sequence[str]) -> NDArray[np.float64]:
-        """Longitude and latitude of centres or corners in deg, shape (2, ny, nx)."""
+        """Return longitude and latitude of centres or corners in deg, shape (2, ny, nx)."""
         if mode == "center" or not {"lon", "lat"} & set(axis_name):
             return self._window.lonlat()
         pix = (_.reshape(_.shape[-2:]) for _ in self._pix_sparse(None, mode, axis_name)[:2])
@@ -315,6 +321,7 @@ class SkyPixelGeom(Geom):
 
     def solid_angle(self) -> u.Quantity:
         """Return the solid angle of the pixels in sr, with one bin on each axis; NaN where a corner is off the sky."""
+        # a copy, since the array of the window is shared
         return u.Quantity(self._window.solid_angle("cpu"), "sr", copy=True).reshape(self.data_shape_image)
 
     def bin_volume(self) -> u.Quantity:

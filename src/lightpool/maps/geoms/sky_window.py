@@ -32,7 +32,7 @@ _WORK_BYTES = 128
 
 
 def _by_rows(make: Callable[[Box], Array], box: Box, device: Device, n_number: int = 1) -> Array:
-    """Array on a box, made a few rows at a time where all at once would take too much memory on the way.
+    """Make an array on a box, a few rows at a time where all at once would take too much memory on the way.
 
     Raises
     ------
@@ -60,6 +60,7 @@ class SkyWindow:
     box: Box
 
     def __reduce__(self) -> "tuple[type[SkyWindow], tuple[PixelGrid, Box]]":
+        # without the cached WCS and plane, which are made again from the grid
         return SkyWindow, (self.grid, self.box)
 
     @classmethod
@@ -97,12 +98,13 @@ class SkyWindow:
         return Plane(self.wcs, self.box.nx)
 
     def _once(self, values: Array) -> Array:
-        """Values of a window that is wider than the sky, NaN where it repeats itself: beyond the turn of wcslib."""
+        """Return values with NaN where a window that is wider than the sky repeats it: beyond the turn of wcslib."""
         period = self.plane.period
         if period is None or not self.plane.has_repeats:
             return values
         xp = array_namespace(values)
         away = np.abs(np.arange(self.box.nx) - self.plane.zero)
+        # 1e-6 of a pixel for rounding: both ends of the turn belong to it
         is_first = constant(away <= period / 2 + 1e-6, device_of(values))
         return xp.where(is_first, values, xp.full_like(values, np.nan))
 
@@ -116,7 +118,7 @@ class SkyWindow:
         return self._once(self.grid.shared(("directions", target.name), self.box, compute))
 
     def _part_of_directions(self, target: Device) -> Callable[[Box], Array]:
-        """Function that makes the directions of a box: cut from those of all pixels, unless these cannot be kept."""
+        """Return a function that makes the directions of a box, by cutting those of all pixels if these can be kept."""
         if not self.grid.has_room(3, self.box):
             return lambda rows: self.grid.directions(rows, target)
         whole = self.directions(target)
@@ -152,6 +154,7 @@ class SkyWindow:
             vectors = self._part_of_directions(target)
             return _by_rows(lambda rows: separation_of_vectors(vectors(rows), centre), box, target)
 
+        # `single`: the next observation has another position, so a larger box would not pay
         return self._once(self.grid.single(("separation", target.name, lon, lat), self.box, compute))
 
     def field_of_view(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
@@ -169,6 +172,7 @@ class SkyWindow:
         target = find_device(device)
 
         def compute(box: Box) -> Array:
+            # the axes of the field of view follow ICRS, whatever the frame of the map is
             matrix = fov_matrix(float(np.deg2rad(lon)), float(np.deg2rad(lat))) @ frame_matrix(self.grid.frame, "icrs")
             vectors = self._part_of_directions(target)
             return _by_rows(lambda rows: rotate(matrix, vectors(rows)), box, target, n_number=3)
@@ -215,8 +219,10 @@ class SkyWindow:
             return constant(np.where(inside, y * n_x + x, n_x * n_y).astype(np.int64), target)
 
         def compute(box: Box) -> Array:
+            # positions that cannot be kept are computed again for each block of rows
             if not self.grid.has_room(2, box):
                 return _by_rows(lambda rows: numbers(*self.grid.lonlat(rows)), box, target)
+            # those of all pixels, which later calls for other windows and devices use again
             whole = SkyWindow(self.grid, box).lonlat()
             return _by_rows(lambda rows: numbers(*np.asarray(box.cut(whole, rows))), box, target)
 

@@ -120,7 +120,9 @@ class WcsGeom(SkyPixelGeom):
                 f"the map would have {n_lon} x {n_lat} pixels: width {width} with a pixel size of {size} deg"
             )
         if refpix is None:
+            # the middle: FITS counts pixel centres from 1
             refpix = ((n_lon + 1) / 2.0, (n_lat + 1) / 2.0)
+        # negative: longitude grows to the left
         wcs = create_wcs(frame, proj, lonlat_deg(skydir, frame), refpix, (-size[0], size[1]), (n_lon, n_lat))
         return cls(wcs, (n_lon, n_lat), cdelt=size, axes=axes)
 
@@ -224,6 +226,7 @@ class WcsGeom(SkyPixelGeom):
             origin, is_closed = cutout_origin((float(x), float(y)), npix), self._window.plane.is_closed
             return trim_window(origin, npix, self.npix_image, mode, is_closed=is_closed)
 
+        # all that the result depends on besides the position
         kind = "cutout", self._window.box, npix, mode
         (x0, y0), (n_lon, n_lat) = self._window.grid.latest(position, kind, first_and_number)
         parts = overlap_parts((x0, y0), (n_lon, n_lat), self.npix_image, self._window.plane.whole_period)
@@ -269,6 +272,7 @@ class WcsGeom(SkyPixelGeom):
             )
         slices = dict(parts[0])
         if mode == "trim":
+            # a trimmed cutout begins with the first pixel that is shared
             rows, columns = (slice(0, _.stop - _.start) for _ in slices["parent-slices"])
             slices["cutout-slices"] = rows, columns
         return slices
@@ -287,6 +291,7 @@ class WcsGeom(SkyPixelGeom):
             box, parent = self._window.box, geom.window.box
             return box.x0 - parent.x0, box.y0 - parent.y0
         if self.to_image().is_aligned(geom.to_image()):
+            # aligned WCS differ in the reference pixel alone, by whole numbers
             x0, y0 = np.rint(geom.wcs.wcs.crpix - self.wcs.wcs.crpix).astype(int).tolist()
             return x0, y0
         x, y = world_to_pixel(geom.wcs, self.center_skydir, geom.frame)
@@ -401,7 +406,7 @@ class WcsGeom(SkyPixelGeom):
             As in `region_mask`.
         """
         image = image_masks.region_mask_image(regions, self._window.plane, self.npix_image, self._window.lonlat())
-        return full_data(self, image == inside, device)
+        return full_data(self, image == inside, device)  # `image == inside` inverts the mask if `inside` is False
 
     def region_weights(
         self, regions: "RegionLike | None", oversampling_factor: int = 10, device: str | Device | None = None
@@ -436,6 +441,7 @@ class WcsGeom(SkyPixelGeom):
         mask : WcsNDMap of bool
         """
         scales = self._window.grid.scales_deg
+        # twice: the width is on both sides of a pixel
         structure = image_masks.binary_structure(2 * u.Quantity(width), scales, kernel="box")
         image = image_masks.without_border(self.npix_image, structure.shape)
         return make_map(self, full_data(self, image, device), device)
@@ -455,13 +461,14 @@ class WcsGeom(SkyPixelGeom):
     # Comparison
 
     def is_aligned(self, other: "WcsGeom", tolerance: float = 1e-6) -> bool:
-        """Whether the axes are equal, and the pixels fall on those of another geometry.
+        """Return whether the axes are equal, and the pixels fall on those of another geometry.
 
         Parameters
         ----------
         other : WcsGeom
         tolerance : float, of the numbers of the WCS, relative
         """
+        # not strict, as in Gammapy: an image is aligned with a cube
         if any(axis != other_axis for axis, other_axis in zip(self.axes, other.axes, strict=False)):
             return False
         return self._window.grid.is_aligned(other.window.grid, tolerance)
@@ -469,7 +476,7 @@ class WcsGeom(SkyPixelGeom):
     def is_allclose(
         self, other: "WcsGeom", rtol_axes: float = 1e-6, atol_axes: float = 1e-6, rtol_wcs: float = 1e-6
     ) -> bool:
-        """Whether another geometry has the same shape, axes and WCS within tolerances.
+        """Return whether another geometry has the same shape, axes and WCS within tolerances.
 
         Parameters
         ----------
@@ -485,6 +492,7 @@ class WcsGeom(SkyPixelGeom):
         if not self.axes.is_allclose(other.axes, rtol=rtol_axes, atol=atol_axes):
             log.debug("axes differ")
             return False
+        # the same pixels of one grid, so that no WCS need be compared
         if self._window == other.window:
             return True
         return self.frame == other.frame and same_wcs(self.wcs, other.wcs, rtol_wcs)
@@ -493,7 +501,7 @@ class WcsGeom(SkyPixelGeom):
         return isinstance(other, WcsGeom) and self.is_allclose(other)
 
     def __hash__(self) -> int:
-        return id(self)
+        return id(self)  # equality has tolerances, which no hash of the numbers fits
 
     def __str__(self) -> str:
         centre = self.center_skydir.data

@@ -57,7 +57,7 @@ class Positions:
         return directions_in(self.frame, lon, lat, self.frame)
 
     def inside(self, region: "Region") -> NDArray[np.bool_]:
-        """Whether the positions lie in a region of any kind, bool of their shape."""
+        """Return whether the positions lie in a region of any kind, bool of their shape."""
         if isinstance(region, region_classes.PixelRegion):
             return self._in_shape(region)
         return self._in_sky_region(cast("SkyRegion", region))
@@ -83,7 +83,7 @@ class Positions:
         return np.asarray(shape.contains(region_classes.PixCoord(self.x, self.y)), dtype=bool)
 
     def _in_circles(self, circles: "list[CircleSkyRegion]") -> NDArray[np.bool_]:
-        """Whether the positions lie in any of some circles, which are put on the pixels all at once."""
+        """Return whether the positions lie in any of some circles, which are put on the pixels all at once."""
         frame = circles[0].center.frame.name
         lon, lat = np.array([(_.center.data.lon.deg, _.center.data.lat.deg) for _ in circles]).T
         if frame != self.frame:
@@ -123,7 +123,7 @@ class PixelCentres(Positions):
         self._on_sky = np.isfinite(lonlat[0])
 
     def in_any(self, regions: "Sequence[Region]") -> NDArray[np.bool_]:
-        """Whether the pixel centres lie in any of some regions; a point holds the up to four centres next to it."""
+        """Return whether the pixel centres lie in any region; a point holds the up to four centres next to it."""
         mask = np.zeros(self.x.shape, dtype=bool)
         with_center = [
             cast("SkyRegion", _)
@@ -162,7 +162,7 @@ class PixelCentres(Positions):
 
 
 def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
-    """Slices (y, x) outside of which a region holds nothing."""
+    """Return slices (y, x) outside of which a region holds nothing."""
     simple = type(region).__name__.startswith(("Circle", "Ellipse", "Rectangle", "Polygon"))
     if not simple or not region.meta.get("include", True):  # an excluded region contains all that is outside it
         return slice(None), slice(None)
@@ -171,7 +171,7 @@ def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
 
 
 def _circles_of(region: "SkyRegion") -> "list[CircleSkyRegion]":
-    """Circles of a union, in one frame; empty if there is anything else in it."""
+    """Return the circles of a union, in one frame; empty if there is anything else in it."""
     circles: list[CircleSkyRegion] = []
     waiting: list[SkyRegion] = [region]
     while waiting:

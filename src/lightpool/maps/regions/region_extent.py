@@ -60,7 +60,7 @@ def drawn_parts(region: "SkyRegion", plane: Plane) -> "list[PixelRegion] | None"
 
 
 def _borders(region: "SkyRegion", frame: str) -> list[NDArray[np.float64]]:
-    """Unit vectors, shape (3, n), of points on the border of each part."""
+    """Return unit vectors, shape (3, n), of points on the border of each part."""
     return [border_vectors(part, frame) for part in all_parts(region)]
 
 

@@ -158,7 +158,7 @@ def border_vectors(region: "SkyRegion", frame: str) -> NDArray[np.float64]:
 
 
 def _around(lon: ArrayLike, lat: ArrayLike, distance: ArrayLike, n_point: int) -> NDArray[np.float64]:
-    """Unit vectors, shape (3, n, n_point), of points on circles around positions; all in deg."""
+    """Return unit vectors, shape (3, n, n_point), of points on circles around positions; all in deg."""
     lon_rad, lat_rad, rho = (np.deg2rad(np.atleast_1d(np.asarray(_, dtype=float))) for _ in (lon, lat, distance))
     angle = np.linspace(0, 2 * np.pi, n_point, endpoint=False)
     along, across = np.cos(rho)[:, None], np.sin(rho)[:, None]
@@ -180,7 +180,7 @@ def are_drawn_well(
     *,
     torn_only: bool = False,
 ) -> NDArray[np.bool_]:
-    """Whether circles around positions are circles on the pixels.
+    """Return whether circles around positions are circles on the pixels.
 
     Parameters
     ----------
@@ -210,7 +210,7 @@ def are_drawn_well(
 def _may_hold_antipode(
     lon: NDArray[np.float64], lat: NDArray[np.float64], reach: NDArray[np.float64], wcs: WCS
 ) -> NDArray[np.bool_]:
-    """Whether the point that a zenithal projection tears apart lies in circles, or so near that few points miss it."""
+    """Return whether circles hold, or nearly hold, the point that a zenithal projection tears apart."""
     if str(wcs.wcs.ctype[0])[5:8] not in _ZENITHAL:
         return np.zeros(np.shape(reach), dtype=bool)
     antipode = -unit_vectors(*np.deg2rad(wcs.wcs.crval))
@@ -271,7 +271,7 @@ def drawn_together(
 
 
 def have_their_shape(regions: "Sequence[SkyRegion]", plane: Plane, *, torn_only: bool = False) -> NDArray[np.bool_]:
-    """Whether regions with a centre have their shape on the pixels.
+    """Return whether regions with a centre have their shape on the pixels.
 
     Parameters
     ----------
@@ -303,7 +303,7 @@ def on_pixels(regions: "Sequence[SkyRegion]", plane: Plane) -> "list[PixelRegion
 
 
 def _centers_in(frame: str, regions: "Sequence[SkyRegion]") -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Longitude and latitude in deg, shape (n,), in a frame, of the centres of regions."""
+    """Return longitude and latitude in deg, shape (n,), in a frame, of the centres of regions."""
     lonlat_deg = np.empty((2, len(regions)))
     groups = centers_by_frame(regions) if len(regions) > 1 else [(0, _.center) for _ in regions]
     for numbers, centers in groups:
@@ -335,7 +335,7 @@ def _drawn_polygon(region: "SkyRegion", vertices: SkyCoord, plane: Plane) -> "Pi
 
 
 def _holds_native_pole(region: "SkyRegion", plane: Plane) -> bool:
-    """Whether a polygon has a pole inside that is no point on the map, so that it has no inside there."""
+    """Return whether a polygon has a pole inside that is no point on the map, so that it has no inside there."""
     if str(plane.wcs.wcs.ctype[0])[5:] not in _WITH_SEAM:
         return False
     projection = sky_projection(plane.wcs)
@@ -356,7 +356,7 @@ def _chord(v: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64
 
 
 def sphere_contains(region: "SkyRegion", vectors: NDArray[np.float64], frame: str) -> NDArray[np.bool_]:
-    """Whether directions lie in a single sky region, by its shape on the sphere.
+    """Return whether directions lie in a single sky region, by its shape on the sphere.
 
     Parameters
     ----------
@@ -387,7 +387,7 @@ def sphere_contains(region: "SkyRegion", vectors: NDArray[np.float64], frame: st
 def _on_own_plane(
     region: "SkyRegion", vectors: NDArray[np.float64], frame: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], "PixelRegion"]:
-    """Distances in deg from the centre, x to the west and y to the north, and the shape in this plane."""
+    """Return distances in deg from the centre, x to the west and y to the north, and the shape in this plane."""
     kind = kind_of(region)
     assert kind is not None
     along, east, north = _about(region.center, vectors, frame)
@@ -401,7 +401,7 @@ def _on_own_plane(
 
 
 def _about(position: SkyCoord, vectors: NDArray[np.float64], frame: str) -> NDArray[np.float64]:
-    """Components along a position, to its east and to its north, in the frame of the position."""
+    """Return the components along a position, to its east and to its north, in the frame of the position."""
     own = position.frame.name
     matrix = fov_matrix(float(position.data.lon.rad), float(position.data.lat.rad))
     return np.asarray(rotate(matrix if own == frame else matrix @ _frame_matrix(frame, own), vectors))
@@ -410,7 +410,7 @@ def _about(position: SkyCoord, vectors: NDArray[np.float64], frame: str) -> NDAr
 def _on_plane_of_polygon(
     region: "SkyRegion", corners: SkyCoord, vectors: NDArray[np.float64], frame: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], "PixelRegion"]:
-    """Gnomonic coordinates about the middle of the vertices, NaN beyond the horizon, and the polygon there."""
+    """Return gnomonic coordinates about the middle of the vertices, NaN beyond the horizon, and the polygon there."""
     middle = mean_direction(corners)
     own = corners.frame.name
     along, east, north = _about(middle, directions_in(own, corners.data.lon.deg, corners.data.lat.deg, own), own)

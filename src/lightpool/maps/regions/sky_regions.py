@@ -96,7 +96,7 @@ class RegionKind:
 
 @cache
 def _kinds() -> dict[type, RegionKind]:
-    """Kinds of regions by their sky and by their pixel class."""
+    """Return the kinds of regions by their sky and by their pixel class."""
     kinds: dict[type, RegionKind] = {}
     for stem, lengths in _LENGTHS.items():
         sky, pixel = getattr(region_classes, f"{stem}SkyRegion"), getattr(region_classes, f"{stem}PixelRegion")
@@ -117,7 +117,7 @@ def vertices_of(region: "Region") -> SkyCoord | None:
 
 @cache
 def honours_include() -> bool:
-    """Whether this version of ``regions`` takes a region with ``include`` False for all that is outside of it."""
+    """Return whether this version of ``regions`` takes a region with ``include`` False for all outside of it."""
     excluded = region_classes.CirclePixelRegion(region_classes.PixCoord(0.0, 0.0), 1.0, meta={"include": False})
     return bool(excluded.contains(region_classes.PixCoord(9.0, 9.0)))
 
@@ -179,7 +179,7 @@ def _region_on_sky(region: "Region", wcs: WCS | None) -> "SkyRegion":
 
 
 def is_point(region: "Region") -> bool:
-    """Whether a sky region is a point, or a union of points."""
+    """Return whether a sky region is a point, or a union of points."""
     if isinstance(region, region_classes.CompoundSkyRegion):
         return is_point(region.region1) and is_point(region.region2)
     return isinstance(region, region_classes.PointSkyRegion)
@@ -274,7 +274,7 @@ def _sky_region_to_pixel(region: "SkyRegion", wcs: WCS) -> "PixelRegion":
 
 
 def _drawn_at(region: "SkyRegion", center: "PixCoord", scale: float, north: u.Quantity) -> "PixelRegion":
-    """Pixel region of a sky region with a centre: where this is, pixels per arcsec, and the angle of north."""
+    """Return the pixel region of a sky region with a centre: its pixel, pixels per arcsec, and the angle of north."""
     kind = kind_of(region)
     assert kind is not None
     lengths = [length * scale for length in kind.lengths_of(region, "arcsec")]
@@ -391,7 +391,7 @@ def mean_direction(positions: SkyCoord) -> SkyCoord:
 
 
 def _geometric_median(positions: Sequence[SkyCoord]) -> SkyCoord:
-    """Position with the least sum of separations; between two positions every one is, and the search decides."""
+    """Find the position with the least sum of separations; between two of them all are, and the search decides."""
     from scipy.optimize import Bounds, minimize
 
     if len(positions) == 1:
