@@ -236,7 +236,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
     # --- other axes from these
 
     def _changed(self, axis_name: str, method: str, *args: object, **kwargs: object) -> Self:
-        self.index(axis_name)
+        self.index(axis_name)  # raises if there is no such axis
         return type(self)(getattr(ax, method)(*args, **kwargs) if ax.name == axis_name else ax for ax in self._axes)
 
     def upsample(self, factor: int, axis_name: str) -> Self:
@@ -279,12 +279,12 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
 
     def replace(self, axis: AnyAxis) -> Self:
         """Return axes with the one of the same name replaced."""
-        self.index(axis.name)
+        self.index(axis.name)  # raises if there is no such axis
         return type(self)(axis if ax.name == axis.name else ax for ax in self._axes)
 
     def drop(self, axis_name: str) -> Self:
         """Return the axes without one of them."""
-        self.index(axis_name)
+        self.index(axis_name)  # raises if there is no such axis
         return type(self)(ax for ax in self._axes if ax.name != axis_name)
 
     def slice_by_idx(self, slices: Mapping[str, BinIndex]) -> Self:
@@ -295,7 +295,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         slices : dict of axis name to slice or int; axes that are not named stay
         """
         for name in slices:
-            self.index(name)
+            self.index(name)  # raises if there is no such axis
         chosen = ((ax, slices.get(ax.name, slice(None))) for ax in self._axes)
         return type(self)(
             ax if part == slice(None) else ax.slice(part) for ax, part in chosen if isinstance(part, slice)
@@ -311,7 +311,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         names = [names] if isinstance(names, str) else list(names)
         new_names = [new_names] if isinstance(new_names, str) else list(new_names)
         for name in names:
-            self.index(name)
+            self.index(name)  # raises if there is no such axis
         renamed = dict(zip(names, new_names, strict=True))
         return type(self)(ax.rename(renamed[ax.name]) if ax.name in renamed else ax for ax in self._axes)
 

@@ -75,6 +75,7 @@ def axes_table(axes: Sequence[AnyAxis], layout: str) -> "Table":
     if layout not in _GADF:
         raise ValueError(f"the format {layout!r} is not known; choose one of {[*_GADF, 'gadf-dl3', *_OGIP]}")
     table = Table({"CHANNEL": np.arange(int(np.prod([axis.nbin for axis in axes])))})
+    # indexing "xy", as in Gammapy: of two axes the first one varies fastest, as in the data
     centers = np.meshgrid(*[axis.center for axis in axes])
     lower = np.meshgrid(*[axis.edges_min for axis in axes])
     upper = np.meshgrid(*[axis.edges_max for axis in axes])
@@ -133,5 +134,6 @@ def _gadf_class(table: AnyTable, columns: list[str]) -> type[MapAxis] | type[Lab
             raise FormatError(f"the header names the column {column!r}, but the table has {column_names(table)}")
     if column_text(table, columns[0]) is not None:
         return LabelMapAxis
+    # durations have a unit of time too, but no reference time in the header
     is_time = len(columns) == 2 and is_unit_of_kind(column_values(table, columns[0])[1], "s")
     return TimeMapAxis if is_time and has_time_reference(table_meta(table)) else MapAxis

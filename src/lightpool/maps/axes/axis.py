@@ -223,6 +223,7 @@ class MapAxis(NodeAxis):
         if self.node_type == "edges":
             if np.any(np.diff(index) != 1):
                 raise ValueError(f"axis {self.name!r} has bins with common edges, so {idx} cannot leave some out")
+            # n bins have n + 1 edges
             index = np.append(index, index[-1] + 1)
         return self._with_nodes(self._nodes[index])
 
@@ -287,6 +288,7 @@ class MapAxis(NodeAxis):
                 "divide; choose another factor or strict=False"
             )
         coarse = nodes[::factor]
+        # the last node stays the end of the axis
         return self._with_nodes(np.append(coarse, nodes[-1]) if n_rest else coarse)
 
     def resample(self, axis: "MapAxis") -> "MapAxis":
@@ -338,6 +340,7 @@ class MapAxis(NodeAxis):
 
     @property
     def _kind(self) -> tuple[str | int, ...]:
+        # as in Gammapy, names that differ in case alone are equal
         return self.name.upper(), self.nbin, self._node_type, self._interp, self._boundary_type
 
     def __eq__(self, other: object) -> bool:

@@ -53,6 +53,7 @@ DL3_AXES = {
 }
 """Stem of the column names in GADF response tables: our name of the axis, its scale, a unit of its kind."""
 
+# HDUCLAS2 of the GADF tables whose columns ENERG_LO and ENERG_HI hold reconstructed energies
 _IN_RECO_ENERGY = {"BKG", "RAD_MAX"}
 
 _EBOUNDS_CARDS = {
@@ -105,6 +106,7 @@ def axis_header(axis: NodeAxis, layout: str, idx: int) -> Header:
 def gadf_columns(name: str) -> tuple[str, str, str]:
     """Return the names of the columns of centres, lower and upper edges of an axis in the format "gadf"."""
     stem = name.upper()
+    # the edges of reconstructed energy have the column names of an OGIP table EBOUNDS
     return (stem, "E_MIN", "E_MAX") if stem == "ENERGY" else (stem, f"{stem}_MIN", f"{stem}_MAX")
 
 
@@ -158,12 +160,15 @@ def _sed(axis: NodeAxis) -> _Columns:
 
 def _dl3(axis: NodeAxis) -> _Columns:
     stem = dl3_stem(axis.name)
+    # two equal columns stand for centres
     lower, upper = (axis.edges_min, axis.edges_max) if axis.node_type == "edges" else (axis.center, axis.center)
+    # shape (1, n): a GADF response table has one row, with vectors in its cells
     return {f"{stem}_LO": lower[np.newaxis], f"{stem}_HI": upper[np.newaxis]}
 
 
 def dl3_stem(name: str) -> str:
     """Return the stem of the column names of an axis in GADF response tables."""
+    # both energies are written as ENERG; the class of the table tells which it is, see `_IN_RECO_ENERGY`
     if name == "energy":
         return "ENERG"
     for stem, (known, _, _) in DL3_AXES.items():
@@ -237,6 +242,7 @@ def axis_columns(table: AnyTable, idx: int) -> list[str] | None:
     table : Table or TableData
     idx : int, number of the axis, from 0
     """
+    # keywords count from 1
     columns = table_meta(table).get(f"AXCOLS{idx + 1}")
     return None if columns is None else [name.strip() for name in str(columns).split(",")]
 
@@ -256,6 +262,7 @@ def _gadf_arguments(table: AnyTable, idx: int) -> AxisArguments:
     is_edges = len(columns) == 2
     if is_edges:
         low, high, unit = read_intervals(table, *columns)
+        # each bin occurs once for every bin of the other axes
         nodes = edges_from_lo_hi(in_order(low), in_order(high), f"columns {', '.join(columns)}")
     else:
         nodes, unit = column_values(table, columns[0])
@@ -285,6 +292,7 @@ def _dl3_arguments(table: AnyTable, column_prefix: str) -> AxisArguments:
     columns = f"{column_prefix}_LO", f"{column_prefix}_HI"
     low, high, unit_read = read_intervals(table, *columns)
     _check_unit(unit_read, columns[0], unit)
+    # the only row; a table with one bin may hold a number instead of a vector
     low, high = np.atleast_1d(low[0]), np.atleast_1d(high[0])
     if np.allclose(high, low, atol=0):  # relative: in a large unit all edges are small
         return {"nodes": high, "node_type": "center", "unit": unit_read, "interp": interp, "name": name}

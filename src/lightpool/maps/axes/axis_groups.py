@@ -29,6 +29,7 @@ def group_edges(axis: NodeAxis, edges: QuantityLike) -> NDArray[np.float64]:
     """
     if axis.node_type != "edges":
         raise ValueError(f"only an axis made of edges can be grouped, but {axis.name!r} is made of centres")
+    # edges beyond the axis become its ends, which count once
     pix = np.clip(axis.coord_to_pix(edges), -0.5, axis.nbin - 0.5)
     nearest = np.unique(np.round(pix + 0.5) - 0.5)
     if len(nearest) < 2:

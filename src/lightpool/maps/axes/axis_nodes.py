@@ -40,6 +40,7 @@ def node_values(nodes: QuantityLike, unit: UnitLike, label: str) -> tuple[NDArra
     if getattr(nodes, "unit", None) is not None:
         quantity = u.Quantity(nodes)
         unit, nodes = quantity.unit, quantity.value
+    # a copy, so that the caller's array can still be written to
     values = np.array(nodes, dtype=np.float64)
     if values.ndim != 1 or values.size == 0:
         raise ValueError(f"{label} needs a sequence of at least one node, got an array of shape {values.shape}")
@@ -96,6 +97,7 @@ def spaced_nodes(lower: float, upper: float, n_node: int, interp: str) -> NDArra
     if interp == "log":
         if not (lower > 0 and upper > 0):
             raise ValueError(f"bounds of an axis with interp='log' must be positive, got {lower} and {upper}")
+        # unlike powers of ten of equal steps, its ends are exactly the bounds
         return np.geomspace(lower, upper, n_node)
     if interp == "sqrt":
         if lower < 0 or upper < 0:

@@ -108,6 +108,7 @@ class LabelMapAxis(AxisBase):
         ValueError
             If a label is not on the axis.
         """
+        # shape (..., nbin)
         is_equal = np.asarray(coord)[..., np.newaxis] == self._labels
         is_known = np.any(is_equal, axis=-1)
         if not np.all(is_known):

@@ -60,6 +60,7 @@ class NodeAxis(AxisBase):
         self._on_device: dict[tuple[str, Device], Array] = {}
 
     def __reduce__(self) -> tuple[type["NodeAxis"], tuple[object, ...]]:
+        # without the copies on devices, which are made again where they are needed
         arguments = (self._nodes, self._interp, self._name, self._node_type, self._unit, self._boundary_type)
         return type(self), arguments
 
@@ -186,6 +187,7 @@ class NodeAxis(AxisBase):
             coord, self._values_on("_ascending_nodes", device), self.interp, node_type=self.node_type
         )
         if self._is_descending:
+            # found on the ascending nodes, counted from the other end
             pix = (self.nbin - 1.0) - pix
         if len(self._nodes) == 1:
             return pix
@@ -254,6 +256,7 @@ class NodeAxis(AxisBase):
 
     @property
     def _ascending_nodes(self) -> NDArray[np.float64]:
+        # a copy: PyTorch has no arrays with a negative stride
         return self._nodes[::-1].copy() if self._is_descending else self._nodes
 
     @property
@@ -297,6 +300,7 @@ class NodeAxis(AxisBase):
     def _values(self, coord: AxisCoord) -> NDArray[np.float64]:
         """Return plain float64 in the unit of the axis; numbers without a unit are taken to be in it."""
         unit = getattr(coord, "unit", None)
+        # a list may hold quantities with units of their own, which Quantity converts
         if unit is None or unit == self.unit or isinstance(coord, list | tuple):
             return u.Quantity(coord, self.unit, dtype=np.float64, copy=None).value
         return self.values_from_unit(u.Quantity(coord, dtype=np.float64, copy=None).value, unit)

@@ -37,7 +37,7 @@ class TimeAxisArguments(TypedDict, total=False):
 class TimeMapAxis(AxisBase):
     """Time intervals in increasing order that do not overlap.
 
-    An interval holds the times after its start up to and including its end.
+    An interval holds the times from its start up to, but not including, its end.
 
     Parameters
     ----------
@@ -304,6 +304,7 @@ class TimeMapAxis(AxisBase):
         -------
         index : array of int64, shape of ``coord``; -1 outside of the intervals
         """
+        # shape (..., nbin); differences of Time keep nanoseconds, which a single JD would round to 40 microseconds
         time = self._times(coord)[..., np.newaxis]
         is_inside = ((time - self.time_min).jd >= 0) & ((time - self.time_max).jd < 0)
         return np.asarray(np.where(np.any(is_inside, axis=-1), np.argmax(is_inside, axis=-1), -1))
@@ -322,6 +323,7 @@ class TimeMapAxis(AxisBase):
         """
         index = np.atleast_1d(self.coord_to_idx(coord))
         elapsed = np.atleast_1d((self._times(coord) - self._reference_time).to_value(self.unit))
+        # -1, outside, reads the last interval; NaN replaces what comes of it
         start = self._edges_min.value[index]
         fraction = (elapsed - start) / (self._edges_max.to_value(self.unit)[index] - start)
         return np.where(index >= 0, index + fraction - 0.5, np.nan)
@@ -388,7 +390,7 @@ class TimeMapAxis(AxisBase):
         return isinstance(other, TimeMapAxis) and self.is_allclose(other, atol=1e-6)
 
     def __hash__(self) -> int:
-        return hash((self.name.upper(), self.nbin))
+        return hash((self.name.upper(), self.nbin))  # equality has a tolerance, so the times must stay out
 
     # --- tables and text
 
@@ -427,6 +429,7 @@ class TimeMapAxis(AxisBase):
             raise FormatError(f"axis {idx} of the table has the columns {columns}, but a time axis needs two")
         start, stop, unit = read_intervals(table, *columns)
         return cls(
+            # with several axes in the table, each interval occurs several times
             u.Quantity(in_order(start), unit),
             u.Quantity(in_order(stop), unit),
             time_ref_from_dict(table_meta(table)),

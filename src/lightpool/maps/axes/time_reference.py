@@ -35,5 +35,6 @@ def time_ref_to_dict(time: Time, scale: str = "tt") -> dict[str, int | float | s
     """
     time = getattr(Time(time), scale)
     whole = int(np.floor(time.mjd))
+    # from both floats of Time: MJD in one is rounded to about a microsecond
     fraction = float((time.jd1 - _JD_OF_MJD_ZERO - whole) + time.jd2)
     return {"MJDREFI": whole, "MJDREFF": fraction, "TIMESYS": scale}

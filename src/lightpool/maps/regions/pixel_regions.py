@@ -52,6 +52,7 @@ def circles_to_sky(
     lon, lat = wcs.wcs_pix2world(x, y, 0)
     centers = SkyCoord(lon, lat, unit="deg", frame=frame_of_wcs(wcs))
     _, _, dx, dy = steps_to_north(centers, wcs)
+    # a step is one arcsec long, so dx and dy are pixels per arcsec
     radii = Angle(radius / np.hypot(dx, dy), "arcsec")
     return [
         region_classes.CircleSkyRegion(center, size, meta=meta.copy(), visual=visual.copy())
@@ -78,5 +79,6 @@ def in_frame(
     if frame in _FRAMES and other in _FRAMES:
         turned = lonlat(rotate(frame_matrix(frame, other), unit_vectors(lon, lat)))
         return np.asarray(turned[0]), np.asarray(turned[1])
+    # other frames, such as FK4, are not related by a plain rotation
     position = SkyCoord(lon, lat, unit="rad", frame=frame).transform_to(other)
     return np.asarray(position.data.lon.rad), np.asarray(position.data.lat.rad)

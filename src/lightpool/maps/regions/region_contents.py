@@ -64,6 +64,7 @@ class Positions:
 
     def _in_sky_region(self, region: "SkyRegion") -> NDArray[np.bool_]:
         if isinstance(region, region_classes.CompoundSkyRegion):
+            # all circles of a union with one call of wcslib
             circles = _circles_of(region)
             if circles:
                 return self._in_circles(circles)
@@ -102,6 +103,7 @@ class Positions:
         return inside
 
     def _in_disk(self, x: float, y: float, radius: float) -> NDArray[np.bool_]:
+        # `<`, as in `regions`: a position on the border is outside
         return np.asarray((self.x - x) ** 2 + (self.y - y) ** 2 < radius**2)
 
 
@@ -130,6 +132,7 @@ class PixelCentres(Positions):
             for _ in regions
             if kind_of(_) is not None and not isinstance(_, region_classes.PixelRegion)
         ]
+        # those with a centre at once: one call of wcslib for all
         together = drawn_together(with_center, self.plane, torn_only=self._torn_only)
         for sky_region, shape in zip(with_center, together, strict=True):
             mask |= self._in_drawn(sky_region, shape)
@@ -145,7 +148,9 @@ class PixelCentres(Positions):
         x, y = self.plane.from_sky(float(position.data.lon.deg), float(position.data.lat.deg))
         away = np.abs(self.x - x)
         if self.plane.is_closed:
+            # the first and the last column are neighbours
             away = np.minimum(away, self.x.shape[1] - away)
+        # a centre one pixel away is not next to the point, whichever way its position is rounded
         return np.asarray((away < 1 - EDGE) & (np.abs(self.y - y) < 1 - EDGE))
 
     def _in_shape(self, shape: "PixelRegion") -> NDArray[np.bool_]:
@@ -156,6 +161,7 @@ class PixelCentres(Positions):
 
     def _in_disk(self, x: float, y: float, radius: float) -> NDArray[np.bool_]:
         inside = np.zeros(self.x.shape, dtype=bool)
+        # the pixels around the disk only; + 2 since `int` rounds down and a stop is not included
         window = tuple(slice(max(0, int(v - radius)), max(0, int(v + radius) + 2)) for v in (y, x))
         inside[window] = (self.x[window] - x) ** 2 + (self.y[window] - y) ** 2 < radius**2
         return inside
@@ -173,6 +179,7 @@ def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
 def _circles_of(region: "SkyRegion") -> "list[CircleSkyRegion]":
     """Return the circles of a union, in one frame; empty if there is anything else in it."""
     circles: list[CircleSkyRegion] = []
+    # a stack, not recursion: a union of n circles is n levels deep
     waiting: list[SkyRegion] = [region]
     while waiting:
         part = waiting.pop()

@@ -83,6 +83,7 @@ def angles_from(center: SkyCoord, region: "SkyRegion") -> float:
 
 def _angle(v: NDArray[np.float64], w: NDArray[np.float64]) -> NDArray[np.float64]:
     half = np.sqrt(((v - w) ** 2).sum(axis=0)) / 2
+    # from the chord: the arccos of a product is inaccurate for small angles; rounding may put `half` above 1
     return np.asarray(np.rad2deg(2 * np.arcsin(np.minimum(half, 1.0))))
 
 
@@ -105,10 +106,12 @@ def bounding_box(region: "SkyRegion", frame: str) -> tuple[SkyCoord, NDArray[np.
     matrix = fov_matrix(lon, lat)
     along, east, north = matrix @ np.concatenate(borders, axis=1)
     across = np.hypot(east, north)
+    # distance over its sine; at the middle itself east and north are zero, so any scale will do
     scale = np.arctan2(across, along) / np.where(across > 0, across, 1.0)
     sides = np.array([[np.min(v), np.max(v)] for v in (scale * east, scale * north)])
     x, y = sides.mean(axis=1)
     distance = np.hypot(x, y)
+    # sine of the distance over the distance, to get from the plane back to the sphere; numpy's sinc has a pi in it
     stretch = np.sinc(distance / np.pi)
     middle = matrix.T @ np.array([np.cos(distance), stretch * x, stretch * y])
     lon, lat = (float(_) for _ in lonlat(middle))
@@ -137,6 +140,7 @@ def bounding_rectangle(region: "SkyRegion", wcs: WCS) -> tuple[SkyCoord, NDArray
     height, width = box.shape
     center = SkyCoord(*wcs.wcs_pix2world(x, y, 0), unit="deg", frame=frame)
     _, scale, _ = scale_and_north(center, wcs)
+    # the scale is in pixels per arcsec; a point takes one pixel
     return center, np.array([max(width, 1), max(height, 1)]) / scale / 3600
 
 
@@ -156,6 +160,7 @@ def connected_groups(region: "SkyRegion") -> "list[list[SkyRegion]] | None":
     label = np.arange(len(parts))
     for i in range(len(parts)):
         touching = _angle(middles[:, [i]], middles) < reach + reach[i]
+        # all groups that this part touches become one
         label[np.isin(label, label[touching])] = label[i]
     return [[parts[i] for i in np.flatnonzero(label == number)] for number in np.unique(label)]
 
@@ -179,6 +184,7 @@ def solid_angle_by_counting(region: "SkyRegion", frame: str) -> float:
     """
     center, _ = bounding_box(region, frame)
     reach = min(angles_from(center, region) + 0.01, 180.0)
+    # ZEA draws a circle of angular radius rho with the radius 2 sin(rho / 2)
     size = float(4 * np.rad2deg(np.sin(np.deg2rad(reach) / 2)) / _N_COUNTED)
     middle = (_N_COUNTED + 1) / 2
     position = float(center.data.lon.deg), float(center.data.lat.deg)

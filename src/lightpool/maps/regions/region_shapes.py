@@ -116,6 +116,7 @@ def reach_deg(region: "SkyRegion") -> float:
     if kind.is_round:
         return float(max(lengths))
     half = len(lengths) // 2  # the widths come before the heights
+    # to a corner of the outer rectangle; the corners of one around an ellipse are a bit too far
     return float(np.hypot(max(lengths[:half]), max(lengths[half:])) / 2)
 
 
@@ -151,6 +152,7 @@ def border_vectors(region: "SkyRegion", frame: str) -> NDArray[np.float64]:
     if corners is not None:
         return directions_in(corners.frame.name, corners.data.lon.deg, corners.data.lat.deg, frame)
     center = region.center if hasattr(region, "center") else region_center(region)
+    # a point, a line or a text
     reach = 0.0 if kind_of(region) is None else reach_deg(region)
     around = _around(center.data.lon.deg, center.data.lat.deg, min(reach, 180.0), 2 * _N_BORDER)[:, 0]
     own = center.frame.name
@@ -162,9 +164,11 @@ def _around(lon: ArrayLike, lat: ArrayLike, distance: ArrayLike, n_point: int) -
     lon_rad, lat_rad, rho = (np.deg2rad(np.atleast_1d(np.asarray(_, dtype=float))) for _ in (lon, lat, distance))
     angle = np.linspace(0, 2 * np.pi, n_point, endpoint=False)
     along, across = np.cos(rho)[:, None], np.sin(rho)[:, None]
+    # (n, 3, n_point): components along each position, to its east and to its north
     local = np.stack(
         [np.broadcast_to(along, (lon_rad.size, n_point)), across * np.sin(angle), across * np.cos(angle)], axis=1
     )
+    # transposed: the inverse rotation, back to the sky
     matrices = np.stack([fov_matrix(a, b).T for a, b in zip(lon_rad.tolist(), lat_rad.tolist(), strict=True)])
     return np.asarray(np.moveaxis(matrices @ local, 1, 0))
 
@@ -196,9 +200,11 @@ def are_drawn_well(
     lon_border, lat_border = lonlat(_around(lon, lat, np.minimum(reach, 180.0), _N_BORDER))
     x_border, y_border = plane.from_sky(np.rad2deg(lon_border).ravel(), np.rad2deg(lat_border).ravel())
     x, y = plane.wrapped(x)[:, None], y[:, None]
+    # dx and dy are pixels per arcsec, reach is in deg
     radius = (np.hypot(dx, dy) * 3600 * reach)[:, None]
     distance = np.hypot(x_border.reshape(-1, _N_BORDER) - x, y_border.reshape(-1, _N_BORDER) - y)
     with np.errstate(invalid="ignore"):
+        # NaN, where the border does not project, compares as False; 1e-6 of a pixel is for regions of no extent
         good = np.abs(distance - radius) <= _DISTORTION * radius + 1e-6
         if torn_only:
             whole = (distance <= _TORN * radius + 1e-6) & (distance >= radius / _TORN - 1e-6)
@@ -211,8 +217,10 @@ def _may_hold_antipode(
     lon: NDArray[np.float64], lat: NDArray[np.float64], reach: NDArray[np.float64], wcs: WCS
 ) -> NDArray[np.bool_]:
     """Return whether circles hold, or nearly hold, the point that a zenithal projection tears apart."""
+    # [5:8]: the code of the projection, without a suffix such as -SIP
     if str(wcs.wcs.ctype[0])[5:8] not in _ZENITHAL:
         return np.zeros(np.shape(reach), dtype=bool)
+    # the native pole of a zenithal projection is its reference position
     antipode = -unit_vectors(*np.deg2rad(wcs.wcs.crval))
     centers = unit_vectors(np.deg2rad(lon), np.deg2rad(lat))
     return np.asarray(np.rad2deg(np.arccos(np.clip(antipode @ centers, -1.0, 1.0))) < 2 * reach)
@@ -325,6 +333,7 @@ def _drawn_polygon(region: "SkyRegion", vertices: SkyCoord, plane: Plane) -> "Pi
     middle = directions_in(frame, lon, lat, frame)
     start = directions_in(frame, vertices.data.lon.deg, vertices.data.lat.deg, frame)
     stop = np.roll(start, -1, axis=1)
+    # |start + stop| is the chord from start to -stop; it is 0 for opposite vertices
     between = (start + stop) / np.maximum(_chord(start, -stop), 1e-9)
     with np.errstate(invalid="ignore"):
         if not np.all(_chord(middle, between) <= 0.4 * _chord(start, stop) + 1e-6) or _holds_native_pole(region, plane):
@@ -339,10 +348,12 @@ def _holds_native_pole(region: "SkyRegion", plane: Plane) -> bool:
     if str(plane.wcs.wcs.ctype[0])[5:] not in _WITH_SEAM:
         return False
     projection = sky_projection(plane.wcs)
+    # wcslib alone knows the projection: take the pole of the frame
     lon, lat = (0.0, 90.0) if projection is None else projection.pole
     frame = frame_of_wcs(plane.wcs)
     pole = directions_in(frame, [lon], [lat], frame)
     try:
+        # both native poles, shape (3, 2)
         return bool(sphere_contains(region, np.concatenate([pole, -pole], axis=1), frame).any())
     except GeometryError:
         return False
@@ -377,6 +388,7 @@ def sphere_contains(region: "SkyRegion", vectors: NDArray[np.float64], frame: st
     else:
         return np.zeros(vectors.shape[1:], dtype=bool)
     with np.errstate(invalid="ignore"):
+        # NaN compares as False
         inside = np.asarray(shape.contains(region_classes.PixCoord(x, y)), dtype=bool)
     beyond = bool(
         shape.contains(region_classes.PixCoord(1e9, 1e9))
@@ -392,10 +404,12 @@ def _on_own_plane(
     assert kind is not None
     along, east, north = _about(region.center, vectors, frame)
     sine = np.hypot(east, north)
+    # ARC: the radius in the plane is the distance itself; arctan2 is accurate near 0 and 180 deg, arccos is not
     scale = np.rad2deg(np.arctan2(sine, along)) / np.where(sine > 0, sine, 1.0)
     lengths = kind.lengths_of(region, "deg")
     center, meta = region_classes.PixCoord(0.0, 0.0), region.meta.copy()
     if kind.is_round:
+        # minus: as on pixels, longitude grows to the left
         return -scale * east, scale * north, kind.pixel(center, *lengths, meta=meta)
     return -scale * east, scale * north, kind.pixel(center, *lengths, angle=kind.angle_of(region), meta=meta)
 
@@ -411,6 +425,7 @@ def _on_plane_of_polygon(
     region: "SkyRegion", corners: SkyCoord, vectors: NDArray[np.float64], frame: str
 ) -> tuple[NDArray[np.float64], NDArray[np.float64], "PixelRegion"]:
     """Return gnomonic coordinates about the middle of the vertices, NaN beyond the horizon, and the polygon there."""
+    # in a gnomonic projection great circles, the sides, are straight lines
     middle = mean_direction(corners)
     own = corners.frame.name
     along, east, north = _about(middle, directions_in(own, corners.data.lon.deg, corners.data.lat.deg, own), own)
@@ -424,6 +439,7 @@ def _on_plane_of_polygon(
     along, east, north = _about(middle, vectors, frame)
     with np.errstate(invalid="ignore", divide="ignore"):
         seen = along > 0
+        # avoids division by zero; these values become NaN in the next line
         along = np.where(seen, along, 1.0)
         return np.where(seen, -east / along, np.nan), np.where(seen, north / along, np.nan), shape
 
@@ -434,6 +450,7 @@ def solid_angle_on_sphere(region: "SkyRegion") -> float:
     if vertices is not None:
         own = vertices.frame.name
         corners = directions_in(own, vertices.data.lon.deg, vertices.data.lat.deg, own)
+        # a fan of triangles from the first vertex; areas have a sign, so that the polygon may be concave
         first = np.broadcast_to(corners[:, :1], corners[:, 1:-1].shape)
         return float(abs(triangle_areas(first, corners[:, 1:-1], corners[:, 2:]).sum()))
     kind = kind_of(region)
@@ -441,10 +458,12 @@ def solid_angle_on_sphere(region: "SkyRegion") -> float:
         return 0.0
     lengths = kind.lengths_of(region, "rad")
     if kind.is_round:
+        # areas of spherical caps, of one circle, or of the inner and the outer one
         caps = [2 * np.pi * (1 - np.cos(min(length, np.pi))) for length in lengths]
         return float(caps[0] if len(caps) == 1 else caps[1] - caps[0])
     shape = kind.pixel(region_classes.PixCoord(0.0, 0.0), *lengths, angle=0 * u.deg)
     half = len(lengths) // 2
+    # centres of 800 x 800 cells on the rectangle around the shape
     x, y = (size / 2 * (np.arange(-399.5, 400) / 400) for size in (max(lengths[:half]), max(lengths[half:])))
     x, y = (_.ravel() for _ in np.meshgrid(x, y))
     inside = np.asarray(shape.contains(region_classes.PixCoord(x, y))) & (np.hypot(x, y) < np.pi)

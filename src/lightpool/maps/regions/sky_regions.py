@@ -48,7 +48,7 @@ __all__ = [
 Steps: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 """Pixel coordinates x and y, and steps dx and dy on the pixels."""
 
-_OFFSET = 1 * u.arcsec
+_OFFSET = 1 * u.arcsec  # the step from which `regions` up to 0.11 finds the scale
 _NEAR_POLE = 89.9
 """Latitude in deg from which a step towards north is made on the sphere."""
 
@@ -204,6 +204,7 @@ def region_to_sky(region: "PixelRegion", wcs: WCS) -> "SkyRegion":
     lengths = [Angle(getattr(region, name) / scale, "arcsec") for name in kind.lengths]
     if kind.is_round:
         return kind.sky(center, *lengths, meta=region.meta.copy())
+    # the inverse of the rule in `_drawn_at`
     angle = (cast("EllipsePixelRegion", region).angle - north + 90 * u.deg).to("deg")
     return kind.sky(center, *lengths, angle=angle, meta=region.meta.copy())
 
@@ -297,6 +298,7 @@ def regions_to_pixel(regions: "Sequence[SkyRegion]", wcs: WCS) -> "list[PixelReg
         return [region_to_pixel(regions[0], wcs)]
     steps = np.empty((4, len(regions)))
     for numbers, centers in centers_by_frame(regions):
+        # apart, so that one region near a pole does not send all of them the slow way
         near_pole = np.abs(centers.data.lat.deg) >= _NEAR_POLE
         for part in (near_pole, ~near_pole):
             if part.any():
@@ -319,6 +321,7 @@ def centers_by_frame(regions: "Sequence[SkyRegion]") -> list[tuple[NDArray[np.in
     groups: dict[str | int, list[int]] = {}
     for number, region in enumerate(regions):
         frame = region.center.frame.name
+        # the names of other frames do not tell whether their equinoxes are equal
         groups.setdefault(frame if frame in ("icrs", "galactic") else number, []).append(number)
     found = []
     for numbers in groups.values():
@@ -386,6 +389,7 @@ def region_center(region: "SkyRegion") -> SkyCoord:
 def mean_direction(positions: SkyCoord) -> SkyCoord:
     """Return the direction of the sum of the unit vectors of some positions."""
     lon, lat = positions.data.lon.rad, positions.data.lat.rad
+    # a mean of longitudes would be wrong across longitude 0 and near a pole
     x, y, z = (np.mean(_) for _ in (np.cos(lat) * np.cos(lon), np.cos(lat) * np.sin(lon), np.sin(lat)))
     return SkyCoord(np.arctan2(y, x), np.arctan2(z, np.hypot(x, y)), unit="rad", frame=positions.frame.name)
 
@@ -397,6 +401,7 @@ def _geometric_median(positions: Sequence[SkyCoord]) -> SkyCoord:
     if len(positions) == 1:
         return positions[0]
     lon, lat = (u.Quantity([getattr(_.icrs, name) for _ in positions], "deg") for name in ("ra", "dec"))
+    # wrapped at 180 deg, so that positions around longitude 0 are next to each other
     points = np.stack([Angle(lon).wrap_at("180d").deg, lat.value])
 
     def sum_of_separations(point: NDArray[np.float64]) -> float:
@@ -404,6 +409,7 @@ def _geometric_median(positions: Sequence[SkyCoord]) -> SkyCoord:
         separation = angular_separation(lon_0 % (360 * u.deg), lat_0, lon, lat)
         return float(np.sum(separation.to_value("deg")))
 
+    # the search of Gammapy, since it decides where several positions are equally good
     low, high = points.min(axis=1), points.max(axis=1)
     bounds = None if np.all(low == high) else Bounds(lb=low, ub=high)
     lon_0, lat_0 = minimize(sum_of_separations, x0=points.mean(axis=1), bounds=bounds, method="L-BFGS-B").x
