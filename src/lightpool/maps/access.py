@@ -75,6 +75,7 @@ class MapAccess(MapData):
         """Return the values of pixels; ``fill_value`` outside the map."""
         index = np.broadcast_arrays(*index)
         values = take_pixels(self.data, index)
+        # on the host, as the indices are, so that `all` does not wait for the device
         inside = is_inside(index, self.data.shape)
         if inside.all():
             return values
@@ -134,6 +135,7 @@ class MapAccess(MapData):
         vals : array, Quantity or number
             Values that broadcast to the indices.
         """
+        # a new array: the array API standard has no assignment at integer indices
         self._stored = put_pixels(self.data, np.broadcast_arrays(*nearest_index(idx)), self._plain(vals))
 
     def fill_by_coord(self, coords: MapCoordLike, weights: Operand | None = None) -> None:
@@ -238,6 +240,7 @@ class MapAccess(MapData):
         data = self.data
         if preserve_counts:
             self._check_first_axis(geom)
+            # counts per sr are interpolated, then multiplied with the solid angles of the new pixels
             data = apply_operator("divide", data, self._geom.solid_angle_array(self.device))
         source = type(self)(self._geom, data=data, device=self.device)
         values = source.interp_by_pix(self._geom.pix_of_centers(geom), fill_value=fill_value, **kwargs)
@@ -278,6 +281,7 @@ class MapAccess(MapData):
             Whether to average also if counts are preserved; the averages are then scaled to the total of the sums.
         """
         coords = self._geom.get_coord(sparse=True)
+        # sparse: each index has length 1 on the dimensions that it does not depend on
         index = [to_device(np.ascontiguousarray(i), self.device) for i in geom.coord_to_idx(coords)]
         values = self.data
         if weights is not None:
@@ -286,12 +290,14 @@ class MapAccess(MapData):
         total = count_pixels(index, shape, as_dtype(values, "float64"))
         if not preserve_counts or smooth:
             spread = count_pixels(index, shape, self._xp.ones_like(values, dtype=self._xp.float64))
+            # pixels that nothing was added to stay zero
             mean = apply_operator("divide", total, self._xp.where(spread > 0, spread, 1.0))
             total = mean * self._share(total, mean) if preserve_counts else mean
         return self._init_copy(geom=geom, data=as_dtype(total, dtype_name(self.data)))
 
     def _share(self, total: Array, mean: Array) -> Array:
         xp = self._xp
+        # NaN or infinity if the averages add up to zero
         share = xp.sum(total) / xp.sum(mean)
         return xp.where(xp.isfinite(share), share, 0.0)
 
@@ -310,5 +316,6 @@ def _sent_together(index: Sequence[HostArray], device: Device) -> list[Array]:
     """Return indices on a device; those of the same shape and type are sent as one array."""
     if device.is_host or len({(i.shape, i.dtype) for i in index}) > 1:
         return [to_device(np.ascontiguousarray(i), device) for i in index]
+    # one transfer instead of one for each dimension
     together = to_device(np.stack(index), device)
     return [together[number, ...] for number in range(len(index))]

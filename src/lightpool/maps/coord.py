@@ -184,7 +184,7 @@ class MapCoord(KnownAttributes):
         lon, lat, frame = skycoord_to_lonlat(self.skycoord, frame=frame)
         sky: dict[str, CoordArray] = {
             name: u.Quantity(values, "deg") if isinstance(self._data[name], u.Quantity) else values
-            for name, values in (("lon", lon), ("lat", lat))
+            for name, values in (("lon", lon), ("lat", lat))  # with or without a unit, as they were before
         }
         return self._with_data(self._data | sky, frame)
 
@@ -192,6 +192,7 @@ class MapCoord(KnownAttributes):
         """Return the coordinates where a mask of their common shape is True, each brought to this shape first."""
         data = self._data
         if any(np.shape(values) != np.shape(mask) for values in data.values()):
+            # a mask of the full shape does not select from arrays with dimensions of length 1
             data = self.broadcasted._data
         return self._with_data({name: values[mask] for name, values in data.items()}, self.frame)
 

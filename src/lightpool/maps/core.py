@@ -69,6 +69,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
 
     def __init_subclass__(cls) -> None:
         super().__init_subclass__()
+        # only classes that state it themselves, not those derived from one that does
         if "geom_class" in vars(cls):
             register_kind("region" if cls.geom_class.is_region else "wcs", cls)
 
@@ -176,6 +177,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         """
         file = read_fits(filename)
         if hdu is None:
+            # with a named HDU the kind of the file does not matter: it may hold other tables as well
             require_kind(file, "Map.read", *MAP_KINDS, takes_unknown=True)
         with parsing(filename):
             hdulist = file.hdulist

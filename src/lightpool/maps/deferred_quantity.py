@@ -62,6 +62,7 @@ class DeferredQuantity:
         unit = more.unit if before is None else before.unit
         first, second = (_sum_and_number(value, unit, device_of(counts)) for value in (before, more))
         xp = array_namespace(counts)
+        # shape (2,): the sum and the number of terms, which both stay if the condition is False
         return cls(DeferredNumbers(xp.where(counts, first + second, first)), unit)
 
     def read(self) -> u.Quantity | None:

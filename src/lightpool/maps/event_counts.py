@@ -121,6 +121,7 @@ def event_counts(events: Events, geom: Geom, device: Device, weights: Array | No
     plain = (axis.plain_edges(device) if isinstance(axis, NodeAxis) else None for axis in geom.axes)
     edges = [borders for borders in plain if borders is not None]
     n_y, n_x = geom.data_shape[-2:]
+    # one kernel for all dimensions, where the projection and all axes have array code
     if geom.sky_projection is not None and len(edges) == len(geom.axes):
         return count_events(
             lon,
@@ -162,6 +163,7 @@ def send_events(events: EventsInColumns, geom: Geom, uploads: Uploads) -> None:
 def _sky_columns(events: Events, arrays: Mapping[str, HostArray], geom: Geom, device: Device) -> list[Array]:
     """Return longitude and latitude in rad, and the values along each axis, on a device."""
     columns = _columns_of(events)
+    # classes with __slots__ may allow no weak references
     can_be_sent = not device.is_host and columns is not None and type(events).__weakrefoffset__ != 0
     sent = _sent.get(events) if can_be_sent else None
     # The user may have changed the table of the list, which then has other columns.
@@ -266,6 +268,7 @@ def _counts_in_region(
     """Return the counts in a region; its events are selected on the host, and only these are sent to the device."""
     rows = np.flatnonzero(geom.contains_icrs(*_positions(events, arrays, geom.frame)))
     xp = device.xp
+    # x and y of the only pixel
     image = xp.zeros(rows.size, dtype=xp.int64, device=device.handle)
     if weights is not None:
         weights = xp.take(weights, to_device(rows.astype(np.int64), device))

@@ -115,6 +115,7 @@ class ImageFilters(MapData):
             )
         if mode == "full":
             n_y, n_x = image.shape[-2:]
+            # half a kernel at each side
             geom = geom.pad(((n_x - 1) // 2, (n_y - 1) // 2))
         data = convolved(as_dtype(self.data, "float64"), image, mode)
         return self._init_copy(geom=geom, data=self._in_own_type(data))
@@ -144,6 +145,7 @@ class ImageFilters(MapData):
 
     def _structure(self, width: AngleLike, kernel: str) -> NDArray[Any]:
         structure = np.asarray(self._geom.binary_structure(width=width, kernel=kernel))
+        # without the axes of one bin each
         return structure.reshape(structure.shape[-2:])
 
     def _mask_data(self) -> Array:
@@ -174,6 +176,7 @@ def smoothed(images: Array, width: float, kernel: str, *, mode: str = "reflect",
     n_y, n_x = images.shape[-2:]
     device = device_of(images)
     if kernel == "disk":
+        # a Fourier transform leaves rounding errors where there are no holes
         return _with_holes(_smoothed_by_disk(_values_and_holes(images), width, mode), noise=1e-9)
     if kernel not in ("gauss", "box"):
         raise ValueError(f"Invalid kernel: {kernel!r}; it must be 'gauss', 'disk' or 'box'")
@@ -204,6 +207,7 @@ def _smoothed_by_disk(images: Array, radius: float, mode: str) -> Array:
     reach = disk.shape[-1] // 2
     wide = images
     for axis, n in ((-2, n_y), (-1, n_x)):
+        # the image with the margin that the disk reaches; -1 where the mode puts zeros
         index = edge_index(np.arange(-reach, n + reach), n, mode)
         taken = xp.take(wide, to_device(np.maximum(index, 0), device), axis=wide.ndim + axis)
         is_inside = to_device((index >= 0).reshape((-1, 1) if axis == -2 else (1, -1)), device)
@@ -224,6 +228,7 @@ def convolved(images: Array, kernel: Array, mode: str) -> Array:
     xp = array_namespace(images)
     values = _values_and_holes(images)
     convolved_values = convolve_fft(values[0, ...], kernel, mode)
+    # a count of holes under the kernel: 0 or at least 1, so that 0.5 is far from both
     convolved_holes = convolve_fft(values[1, ...], kernel != 0, mode)
     return _with_holes(xp.stack([convolved_values, convolved_holes]), noise=0.5)
 

@@ -131,6 +131,7 @@ def unit_from_header(header: Header) -> u.UnitBase:
     counted = (u.ph, u.ct)
     if not any(base in counted for base in unit.bases):
         return unit
+    # as in Gammapy, photons and counts are pure numbers
     kept = [base**power for base, power in zip(unit.bases, unit.powers, strict=True) if base not in counted]
     return math.prod(kept, start=u.dimensionless_unscaled)
 
@@ -158,6 +159,7 @@ def native(values: HostArray) -> HostArray:
 def precision_in_file(hdu: AnyHDU) -> str | None:
     """Return the precision of the map in an HDU, ``single`` or ``double``, without reading it; None for integers."""
     if not isinstance(hdu, BinTableHDU):
+        # BITPIX of floating-point images (FITS standard 4.0, section 4.4.1.1)
         return {-32: "single", -64: "double"}.get(hdu.header["BITPIX"])
     column = next((name for name in ("DATA", "VALUE") if name in hdu.columns.names), None)
     return None if column is None else {"E": "single", "D": "double"}.get(str(hdu.columns[column].format)[-1])
@@ -178,6 +180,7 @@ def verify_checksums(hdulist: HDUList, filename: PathInput) -> None:
         If one is wrong.
     """
     for hdu in hdulist:
+        # 0 is a failure, 1 a success, 2 no keyword
         if hdu.verify_datasum() == 0 or hdu.verify_checksum() == 0:
             raise FormatError(
                 f"checksum of HDU {hdu.name!r} of {filename} does not agree with its data; the file is damaged"
@@ -247,6 +250,7 @@ def find_bands_hdu(hdulist: HDUList, hdu: AnyHDU) -> str | None:
     else:
         is_cube = hdu.header.get("INDXSCHM", "") in ("EXPLICIT", "IMPLICIT", "") and len(hdu.columns.names) > 1
     if is_cube:
+        # cubes of the Fermi tools do not name their table of energies
         return next((name for name in ("EBOUNDS", "ENERGIES") if name in hdulist), None)
     return None
 
@@ -287,6 +291,7 @@ def _from_sparse(hdu: BinTableHDU, geom: WcsGeom) -> HostArray:
     n_pixel = math.prod(geom.data_shape[-2:])
     index = np.asarray(hdu.data["PIX"], dtype=np.int64)
     if "CHANNEL" in hdu.columns.names:
+        # PIX counts within one image
         index = index + n_pixel * np.asarray(hdu.data["CHANNEL"], dtype=np.int64)
     values = native(hdu.data["VALUE"])
     data = np.zeros(geom.data_shape, dtype=values.dtype)
@@ -327,6 +332,7 @@ def wcs_map_hdulist(
     header["META"] = meta_to_text(m.meta)
     header["BUNIT"] = m.unit.to_string("fits")
     data = to_host(m.data)  # host: FITS is written from NumPy
+    # FITS has no images of bool
     data = data.astype(np.int64) if m.is_mask else data
     if sparse:
         hdus = [PrimaryHDU(), _sparse_hdu(data, name, header)]
@@ -343,6 +349,7 @@ def _sparse_hdu(data: HostArray, name: str, header: Header) -> BinTableHDU:
     channel, pix = np.nonzero(planes)
     columns = [Column("PIX", "J", array=pix)]
     if data.ndim > 2:
+        # 16 bits where the numbers fit
         columns.append(Column("CHANNEL", "I" if len(planes) < 2**15 else "J", array=channel))
     values = planes[channel, pix]
     is_single = values.dtype == np.float32

@@ -173,6 +173,7 @@ class MapData(KnownAttributes):
         if isinstance(data, u.Quantity):
             self._unit = data.unit
             data = data.value
+        # NumPy arrays have no device of their own: they go to the default device
         if device is None and is_off_host(data):
             target = device_of(data)
         self._stored = self._fitted(_with_dtype(data, dtype), target)
@@ -209,6 +210,7 @@ class MapData(KnownAttributes):
                 f"Input shape {tuple(array.shape)} is not compatible with shape from geometry {shape}; "
                 f"the axes of the geometry are {self._geom.axes_names}"
             ) from error
+        # a copy: bins of a broadcast array share memory, and so would change together
         return xp.asarray(spread, copy=True)
 
     def _reshaped(self, array: Array, shape: tuple[int, ...]) -> Array:
@@ -367,6 +369,7 @@ class MapData(KnownAttributes):
         geom = self._geom if geom is None else geom
         xp = self.device.xp
         value = xp.zeros((), dtype=self._stored.dtype, device=self.device.handle)
+        # integers and masks have no NaN
         value = value + float("nan") if is_floating(value) else value
         data = xp.broadcast_to(value, tuple(geom.data_shape))
         return type(self)(geom, data=data, unit=self._unit, device=self.device)
@@ -394,7 +397,7 @@ class MapData(KnownAttributes):
             data=data,
             unit=self._unit if unit is None else unit,
             meta=copying.deepcopy(self._meta) if meta is None else meta,
-            device=None if is_off_host(data) else self.device,
+            device=None if is_off_host(data) else self.device,  # arrays of other libraries stay on their device
         )
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
@@ -418,6 +421,7 @@ class MapData(KnownAttributes):
         self.__dict__.update(state)
         shape = tuple(self._geom.data_shape)
         if tuple(self._stored.shape) != shape:
+            # an outline, of which one value was pickled
             self._stored = self._xp.broadcast_to(self.data, shape)
 
     def __str__(self) -> str:

@@ -53,6 +53,7 @@ def _on_same_pixels(planes: Array, image: WcsGeom, new_image: WcsGeom, fill_valu
         parts = new_image.cutout_parts(image)
     except NoOverlapError:
         return values
+    # one part, or two where the new image lies across the seam of the other one
     for slices in parts:
         values[(..., *slices["cutout-slices"])] = planes[(..., *slices["parent-slices"])]
     return values

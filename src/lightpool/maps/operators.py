@@ -36,6 +36,7 @@ class MapOperators(MapData):
     def _other_values(self, other: Operand) -> tuple[Array | Scalar, u.UnitBase]:
         """Return the values of the other operand, on the device of this map, and their unit."""
         if isinstance(other, MapData):
+            # shapes that broadcast are not enough: pixels must be the same
             if self._geom != other.geom:
                 raise GeometryError(
                     "Map Arithmetic: Inconsistent geometries. Left and right are\n"
@@ -179,5 +180,6 @@ class MapOperators(MapData):
             return False
         if not self._geom.axes.is_allclose(other.geom.axes, rtol=rtol_axes, atol=atol_axes):
             return False
+        # the values may have different units: `numpy.allclose` converts quantities
         mine = u.Quantity(to_host(self.data), self._unit, copy=None)  # host: the answer is a Python bool
         return bool(np.allclose(mine, u.Quantity(to_host(other.data), other.unit, copy=None), **kwargs))

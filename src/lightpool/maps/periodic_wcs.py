@@ -63,6 +63,7 @@ class Plane:
         """Whether pixels of the map lie at or beyond the end of the turn of wcslib."""
         if self.period is None or self.n_x is None or self.has_repeats:
             return False
+        # 1e-6 of a pixel for rounding: a map that ends there does not reach over
         half = self.period / 2 - 1e-6
         return self.zero - half > -0.5 or self.n_x - 0.5 > self.zero + half
 
@@ -73,6 +74,7 @@ class Plane:
         middle, half = (self.n_x - 1) / 2, self.period / 2 - EDGE
         if np.min(x) >= middle - half and np.max(x) < middle + half:
             return x
+        # EDGE: positions on the border of two turns belong to the upper one, as on the device (`events.on_turn`)
         turns = np.floor((x - middle + EDGE) / self.period + 0.5)
         return np.where(turns == 0, x, x - self.period * turns)
 
@@ -104,6 +106,7 @@ class Plane:
         if self.period is not None and not self.has_repeats:
             x = np.asarray(x, dtype=float)
             turns = np.round((x - self.zero) / self.period)
+            # most maps lie on one turn, and keep bit-identical positions
             if np.any(turns != 0):
                 x = np.where(turns == 0, x, x - self.period * turns)
         lon, lat = self.wcs.wcs_pix2world(x, y, 0)

@@ -82,6 +82,7 @@ def _flat_index(index: Sequence[HostArray], shape: Sequence[int]) -> HostArray:
     """Return the index of each pixel in the flattened data; pixels outside are moved to the nearest one inside."""
     flat: HostArray | int = 0
     for values, length in zip(reversed(index), shape, strict=True):
+        # row-major, with the indices in the order of the data
         flat = flat * length + np.clip(values, 0, length - 1)
     return np.asarray(flat)
 
@@ -139,8 +140,10 @@ def put_pixels(data: Array, index: Sequence[HostArray], values: object) -> Array
     inside = is_inside(index, data.shape)
     flat = np.broadcast_to(_flat_index(index, data.shape), inside.shape)
     source = np.full(int(np.prod(data.shape)), -1, dtype=np.int64)  # which of the values goes into each pixel
+    # NumPy keeps the last of repeated indices; other libraries do not promise one
     source[flat[inside]] = np.arange(inside.size).reshape(inside.shape)[inside]
     target = device_of(data)
+    # such as torch.float32, without the name of the library
     new = as_dtype(to_device(values, target), str(data.dtype).rpartition(".")[2])
     new = xp.reshape(xp.broadcast_to(new, inside.shape), (-1,))
     chosen = to_device(source, target)
@@ -204,6 +207,7 @@ def interpolate_pixels(
     n_dim, target = max(values.ndim for values in host), device_of(data)
     host = [values.reshape((1,) * (n_dim - values.ndim) + values.shape) for values in host]
     constants = [Constant(values) for values in reversed(host)]
+    # all coordinates go to the device in one transfer
     announce_constants(constants, target)
     coords = [each.on(target) for each in constants]
 
@@ -238,4 +242,5 @@ def _finite(data: Array) -> Array:
         return data
     xp = array_namespace(data)
     finite = xp.isfinite(data)
+    # `any` stays on the device: an `if` would wait for it
     return xp.where(finite | ~xp.any(finite), data, 0.0)

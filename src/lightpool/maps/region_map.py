@@ -56,6 +56,7 @@ class RegionNDMap(Map):
 
     def _reshaped(self, array: Array, shape: tuple[int, ...]) -> Array:
         if tuple(array.shape) == shape[:-2]:
+            # without the dimensions of the sky
             return array[..., None, None]
         return array
 
@@ -139,10 +140,12 @@ class RegionNDMap(Map):
             data = apply_operator("multiply", data, self._weights_on_device(weights))
         summed = block_sum(data, blocks)
         if self.is_mask:
+            # the sum counts the bins that are True
             data = summed == factor
         elif preserve_counts:
             data = summed
         else:
+            # divided by the number of bins that are not NaN
             data = as_dtype(summed, "float64") / block_sum(as_dtype(~self._xp.isnan(data), "float64"), blocks)
         geom = self._geom.downsample(factor=factor, axis_name=name)
         return self._init_copy(geom=geom, data=as_dtype(data, dtype_name(self.data)))

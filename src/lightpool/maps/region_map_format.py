@@ -90,5 +90,6 @@ def region_map_hdulist(
     geom_hdus = m.geom.to_hdulist(
         format=format, hdu_bands=hdu_bands or f"{name}_BANDS", hdu_region=hdu_region or f"{name}_REGION"
     )
+    # a file has one primary HDU
     hdus.extend(h for h in geom_hdus if not isinstance(h, PrimaryHDU))
     return hdus

@@ -79,6 +79,7 @@ def contains_pixels(region: RegionLike, geom: WcsGeom) -> NDArray[np.bool_]:
     if index is not None:
         x, y = (int(_[0]) for _ in index)
         inside = np.zeros(image.data_shape, dtype=bool)
+        # -1 outside the image
         if x >= 0 and y >= 0:
             inside[y, x] = True
         return inside
@@ -125,6 +126,7 @@ def reduced_to_region(
     is_compact = not is_whole and geom.is_drawn
     part, part_weights = m, weights
     if is_compact:
+        # only the pixels around the region are reduced
         part = m.cutout(position=geom.center_skydir, width=geom.width)
         part_weights = None if weights is None else weights.cutout(position=geom.center_skydir, width=geom.width)
     values, image = part.data, part.geom.to_image()
@@ -209,6 +211,7 @@ def reduce_in_mask(values: Array, inside: Array, func: Callable[..., object]) ->
     if name.startswith("nan"):
         inside = inside & ~xp.isnan(values)
     function, neutral = _NUMBERS[operation]
+    # masks keep the shape: pixels outside get the value that does not change the result
     values = xp.where(inside, values, neutral)
     if function == "sum":
         return sum_over(values, (-2, -1))
@@ -221,6 +224,7 @@ def _mean(values: Array, inside: Array, *, skip_nan: bool) -> Array:
     counted = inside & ~xp.isnan(values) if skip_nan else inside
     total = xp.sum(xp.where(counted, values, 0.0), axis=(-2, -1))
     n_pixel = xp.sum(as_dtype(counted, "float64"), axis=(-2, -1))
+    # NaN, not an error, where no pixel counts; avoids a division by zero
     is_known = n_pixel > 0.0
     return xp.where(is_known, total / xp.where(is_known, n_pixel, 1.0), np.nan)
 

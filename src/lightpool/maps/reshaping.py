@@ -58,6 +58,7 @@ class MapReshaping(MapAccess):
         slices : dict of axis name to slice, or to int, which drops the axis
         """
         geom = self._geom.slice_by_idx(slices)
+        # in the order of the axes, which is reversed in the data; metadata stay unread, so that no device is waited for
         index = tuple(slices.get(axis.name, slice(None)) for axis in self._geom.axes)
         return self._init_copy(
             geom=geom, data=self.data[(*index[::-1], ..., slice(None), slice(None))], meta=self.unread_meta
@@ -187,6 +188,7 @@ class MapReshaping(MapAccess):
             factor = unit_factor(m.unit, first.unit)
             values = m.data if factor == 1 else apply_operator("multiply", m.data, factor)
             position = m.geom.axes.index_data(axis_name) if axis_name else None
+            # the last axis of a map is the first dimension of its data
             parts.append(values[None, ...] if position is None else xp.moveaxis(values, position, 0))
         return type(first)(geom, data=xp.concat(parts, axis=0), unit=first.unit, meta={}, device=first.device)
 
@@ -280,6 +282,7 @@ class MapReshaping(MapAccess):
         name = operation_name(ufunc)
         if is_bool(data) and not name.startswith("logical"):
             data = as_dtype(data, "float64")
+        # each new bin has at least one of the old ones
         stop = np.maximum(index[1:], index[:-1] + 1)
         grouped = reduce_groups(data, name, index[:-1].tolist(), stop.tolist(), self._geom.axes.index_data(axis.name))
         return self._init_copy(geom=geom, data=grouped)
@@ -330,6 +333,7 @@ class MapReshaping(MapAccess):
             values = values * along_axis(2 * np.pi * axis.center.value, self._geom, axis_name, self.device)
             unit = unit * axis.unit
         dimension = self._geom.axes.index_data(axis_name)
+        # from 0 at the first edge: one value more than bins
         data = self._xp.cumulative_sum(values, axis=dimension, include_initial=True)
         nodes = MapAxis.from_nodes(axis.edges, name=axis.name, interp=axis.interp)
         geom = self._geom.to_image().to_cube(self._geom.axes.replace(nodes))
@@ -350,6 +354,7 @@ class MapReshaping(MapAccess):
         coords : dict or MapCoord
         **kwargs : ``method``, ``fill_value`` and ``values_scale`` of `interp_by_coord`
         """
+        # constant beyond the ends of the axis, where nothing more is added
         total = self.cumsum(axis_name).pad(pad_width=1, axis_name=axis_name, mode="edge")
         return as_quantity(total.interp_by_coord(coords, **kwargs), total.unit)
 
@@ -359,6 +364,7 @@ class MapReshaping(MapAccess):
             raise ValueError(f"axis_name must be given, one of {self._geom.axes.names}")
         total = self.cumsum(axis_name)
         xp = self._xp
+        # the integral: a cumulative sum of values that are not negative is largest at its end
         norm = xp.max(total.data, axis=self._geom.axes.index_data(axis_name), keepdims=True)
         normed = self.data / xp.where(norm == 0, float("nan"), norm)
         self._stored = xp.where(xp.isfinite(normed), normed, 0.0)

@@ -36,6 +36,7 @@ class MapStacking(MapOperators, MapAccess):
             Factors for the other map.
         """
         other = map_in if weights is None else map_in * weights
+        # -1 outside this map, where nothing is added
         index = self._geom.coord_to_idx(other.geom.get_coord(sparse=True))
         self.fill_by_idx(index, weights=other.to_unit(self._unit).data)
 
@@ -87,6 +88,7 @@ class MapStacking(MapOperators, MapAccess):
         for parent, window in windows:
             first, *rest = (part.stored[window] for part in parts)
             product = [first, *(x.values() if isinstance(x, LazyArray) else x for x in rest), *factors]
+            # the first may be a `LazyArray`, which is computed and added part by part
             add_product(self.data, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
 
     @abc.abstractmethod

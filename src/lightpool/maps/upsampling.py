@@ -47,7 +47,9 @@ def upsampled(data: Array, factors: Sequence[int]) -> Array:
         n_bin = data.shape[axis]
         if factor == 1:
             continue
+        # centres of the fine bins, counted in coarse bins and kept between the outermost centres
         position = np.clip((np.arange(n_bin * factor) - 0.5 * (factor - 1)) / factor, 0, n_bin - 1)
+        # a dimension with one bin has no neighbour: lower and upper are the same
         lower = np.minimum(position.astype(np.int64), max(n_bin - 2, 0))
         upper = np.minimum(lower + 1, n_bin - 1)
         shape = [1] * data.ndim

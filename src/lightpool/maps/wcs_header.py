@@ -246,6 +246,7 @@ def shifted_wcs(wcs: WCS, x0: float, y0: float, npix: Sequence[int]) -> WCS:
     npix : number of pixels (x, y) of the window
     """
     shifted = wcs.deepcopy()
+    # the sky stays where it is: only the numbers of the pixels change
     shifted.wcs.crpix = wcs.wcs.crpix - np.array([x0, y0], dtype=float)
     shifted.array_shape = npix[1], npix[0]
     return shifted
@@ -265,6 +266,7 @@ def resampled_wcs(wcs: WCS, factor: float, npix: Sequence[int]) -> WCS:
         resampled.wcs.cd = wcs.wcs.cd * factor
     else:
         resampled.wcs.cdelt = wcs.wcs.cdelt * factor
+    # FITS pixels count from 1, so the lower left corner is at 0.5 before and after
     resampled.wcs.crpix = (wcs.wcs.crpix - 0.5) / factor + 0.5
     resampled.array_shape = npix[1], npix[0]
     return resampled
@@ -333,6 +335,7 @@ def header_npix(header: Header | Mapping[str, Any]) -> tuple[int, int]:
     if "WCSSHAPE" in header:
         text = header["WCSSHAPE"]
         try:
+            # such as '(250,250,11)'; only literals are evaluated, no code
             shape = ast.literal_eval(text)
             return int(shape[0]), int(shape[1])
         except (ValueError, SyntaxError, TypeError, IndexError) as error:

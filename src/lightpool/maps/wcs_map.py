@@ -66,6 +66,7 @@ class WcsNDMap(ImageFilters, Map):
         xp = target.xp
         self._require_memory(target, dtype=dtype)
         data = xp.zeros(self._geom.data_shape, dtype=getattr(xp, dtype), device=target.handle)
+        # pixels of an all-sky projection that are not on the sky
         on_sky = np.isfinite(np.asarray(self._geom.to_image().get_coord().lon))
         return xp.where(to_device(on_sky, target), data, float("nan"))
 
@@ -104,8 +105,10 @@ class WcsNDMap(ImageFilters, Map):
             is_lazy = isinstance(found, LazyArray)
             part = found.values() if isinstance(found, LazyArray) else found
             if tuple(part.shape) == tuple(geom.data_shape):
+                # wholly on the map; lazy values were computed for this part, so they need no copy
                 return self._init_copy(geom=geom, data=part if is_lazy else xp.asarray(part, copy=True))
             if data is None:
+                # a `partial` cutout beyond the border, or one across the seam, which has two parts
                 data = xp.zeros(geom.data_shape, dtype=part.dtype, device=array_device(part))
             data[(..., *slices["cutout-slices"])] = part
         return self._init_copy(geom=geom, data=data)
@@ -129,6 +132,7 @@ class WcsNDMap(ImageFilters, Map):
         shared = [axis for axis in geom.axes if axis.name in self._geom.axes.names]
         if not isinstance(geom, WcsGeom) or shared != list(self._geom.axes):
             return super()._mask_on(geom, fill_value)
+        # one bin on the axes that the mask lacks, so that it broadcasts to the new geometry
         leading = [axis.nbin if axis in shared else 1 for axis in geom.axes][::-1]
         planes = self._xp.reshape(self.data, (*leading, *self.data.shape[-2:]))
         return mask_at_centers(planes, self._geom.to_image(), geom.to_image(), fill_value)
@@ -149,6 +153,7 @@ class WcsNDMap(ImageFilters, Map):
         plane = self._geom.window.plane
         if not plane.is_closed:
             return super().interp_by_pix(pix, method, fill_value, values_scale)
+        # one more column at each end, of the other end; so pixel x becomes x + 1
         data = self._xp.concat([self.data[..., -1:], self.data, self.data[..., :1]], axis=-1)
         pix = [plane.wrapped(np.asarray(pix[0], dtype=float)) + 1.0, *pix[1:]]
         return interpolate_pixels(data, pix, method=method, fill_value=fill_value, values_scale=values_scale)
@@ -178,6 +183,7 @@ class WcsNDMap(ImageFilters, Map):
             widths = [(0, 0)] * (self.data.ndim - 2) + [(width_y, width_y), (width_x, width_x)]
             return self._init_copy(geom=geom, data=pad(self.data, widths, mode=mode, cval=cval))
         n_dim = self.data.ndim
+        # sparse pixel coordinates on the wider map, (x, y, axes...), each along its own dimension of the data
         pix = [np.arange(n, dtype=float).reshape([-1 if d == i else 1 for d in range(n_dim)][::-1])
                for i, n in enumerate(geom.data_shape[::-1])]  # fmt: skip
         data = interpolate_pixels(self.data, [pix[0] - width_x, pix[1] - width_y, *pix[2:]], method=method)
@@ -218,6 +224,7 @@ class WcsNDMap(ImageFilters, Map):
             norm = block_sum(ones if factors is None else apply_operator("multiply", ones, factors), blocks)
             empty = norm == 0
             mean = apply_operator("divide", summed, xp.where(empty, 1.0, as_dtype(norm, "float64")))
+            # all weights are zero
             summed = xp.where(empty, 0.0, mean)
         return self._init_copy(geom=geom, data=as_dtype(summed, dtype_name(self.data)))
 

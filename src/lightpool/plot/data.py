@@ -51,6 +51,7 @@ def _energies(events: "EventList") -> NDArray[np.float64]:
 
 def _energy_axis(events: "EventList") -> MapAxis | None:
     energy = _energies(events)
+    # an axis needs two different edges
     if energy.size == 0 or energy.min() == energy.max():
         return None
     return MapAxis.from_energy_bounds(energy.min(), energy.max(), nbin=50, unit=events.energy.unit)
@@ -175,11 +176,13 @@ def plot_event_energy_offset(
         return _no_events(ax)
     offset = _center(events, center).separation(events.radec).deg
     good = np.isfinite(offset)
+    # twice the offset that most events are within, so that single events far off do not stretch the axis
     limit = min(offset[good].max(), 2 * np.percentile(offset[good], _HELD))
     offset_axis = MapAxis.from_bounds(0, float(limit), nbin=30, unit="deg", name="offset")
     edges = axis.edges.value, offset_axis.edges.value
     counts = np.histogram2d(events.energy.value[good], offset[good], bins=edges)[0]
     options: dict[str, Any] = {"norm": LogNorm()} | kwargs
+    # transposed: pcolormesh takes (n_y, n_x)
     ax.pcolormesh(*edges, counts.T, **options)
     format_xaxis(axis, ax)
     format_yaxis(offset_axis, ax)
@@ -199,6 +202,7 @@ def event_image(events: "EventList", allsky: bool = False) -> WcsNDMap:
         geom = WcsGeom.create(npix=(360, 180), binsz=1.0, proj="AIT", frame="galactic")
     else:
         center = _center(events)
+        # twice the radius; at least 0.5 deg, and at most 120 deg, since TAN shows less than a hemisphere
         width = float(np.clip(2 * np.percentile(_offsets(events, center), _HELD), 0.5, 120))
         geom = WcsGeom.create(skydir=center, width=width, binsz=0.05, proj="TAN", frame="galactic")
     image = WcsNDMap(geom, device="cpu")
@@ -255,6 +259,7 @@ def peek_observation(observation: "Observation", figsize: tuple[float, float] = 
         Width and height in inches.
     """
     names = sorted(set(_TITLES) & set(observation.available_hdus))
+    # up to three plots in one row, more in two
     n_row, n_column = (1, max(len(names), 1)) if len(names) < 4 else (2, -(-len(names) // 2))
     figure = plt.figure(figsize=figsize)
     grid = figure.add_gridspec(n_row, n_column, wspace=0.55, hspace=0.3)

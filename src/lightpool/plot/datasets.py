@@ -93,6 +93,7 @@ def _draw_exposure_profile(ax: Axes, dataset: "MapDataset") -> None:
     profile = _spectrum(dataset.exposure, "energy_true", n_lat // 2, n_lon // 2)
     ax.step(axis.center_value, profile, where="mid")
     ax.set_xscale("log")
+    # a logarithmic scale needs a positive value
     if np.any(profile > 0):
         ax.set_yscale("log")
     ax.set_xlabel(axis_label(axis))

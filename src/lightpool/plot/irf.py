@@ -182,6 +182,7 @@ def plot_aeff_offset_dependence(
     curves = []
     for value in _each(_between(aeff.axes["energy_true"]) if energy is None else energy):
         area = aeff.evaluate(energy_true=value)
+        # not where it is zero at all offsets: there is nothing to divide by
         if area.max() > 0:
             curves.append((f"energy = {energy_text(value)}", area / area.max()))
     ax = _curves(ax, aeff.axes["offset"], curves, "Relative Effective Area", kwargs)
@@ -375,6 +376,7 @@ def peek_psf(psf: "PSF", figsize: tuple[float, float] = (15, 5)) -> None:
         Width and height in inches.
     """
     figure, axes = _panels(3, figsize)
+    # the third panel is for the curves
     for ax, fraction in zip(axes, (0.68, 0.95), strict=False):
         plot_psf_radius(psf, ax, fraction, add_cbar=True)
     plot_psf_radius_vs_energy(psf, axes[2], (0.68, 0.95), u.Quantity((0, 1), "deg"))
@@ -405,6 +407,7 @@ def plot_bkg(
     """
     style = {"norm": LogNorm()} | kwargs
     energy, offset = bkg.axes["energy"], bkg.axes["offset"]
+    # a logarithmic scale has no zero
     values = np.where(bkg.data > 0, bkg.data, np.nan)
     label = f"Background rate {_unit(bkg.unit)}"
     return _image(ax, energy, offset, values, label, style, add_cbar, axes_loc, kwargs_colorbar)
@@ -443,7 +446,7 @@ def plot_bkg_at_energy(
     """
     energies = _each(energy)
     columns = min(ncols, len(energies))
-    rows = -(-len(energies) // columns)
+    rows = -(-len(energies) // columns)  # rounded up
     size = (12, 12 * rows / columns / (1.15 if add_cbar else 1)) if figsize is None else figsize
     grid = {"hspace": 0.3, "wspace": 0.8}
     _, axes = plt.subplots(ncols=columns, nrows=rows, figsize=size, squeeze=False, gridspec_kw=grid)

@@ -109,6 +109,7 @@ def peek_psf_map(psf: "PSFMap", figsize: tuple[float, float] = (12, 10)) -> None
     ax.set_title("PSF at the centre")
     ax.set_ylim(1e-4, 1e4)
     plot_psf_vs_rad(psf, ax=ax)
+    # a region has no images to draw
     if psf.geom.is_region:
         return
     if psf.exposure_map is not None:
@@ -199,6 +200,7 @@ def plot_matrix(
     ax = plt.gca() if ax is None else ax
     true, reco = kernel.axes["energy_true"], kernel.axes["energy"]
     style: dict[str, Any] = {"cmap": "GnBu", "norm": PowerNorm(gamma=0.5, vmin=0, vmax=1)} | kwargs
+    # transposed: pcolormesh takes (n_y, n_x), the kernel is (n_energy_true, n_energy)
     image = ax.pcolormesh(true.edges_value, reco.edges_value, kernel.data.T, **style)
     if add_cbar:
         add_colorbar(image, ax, axes_loc, **{"label": "Probability", **(kwargs_colorbar or {})})

@@ -38,6 +38,7 @@ __all__ = [
 
 MASK_COLORS = ListedColormap(["black", "white"], name="mask")
 _Errors: TypeAlias = NDArray[np.float64] | tuple[NDArray[np.float64], NDArray[np.float64]]
+# from one to the next by a factor of 1000, as `energy_text` counts
 _ENERGY_UNITS = (u.eV, u.keV, u.MeV, u.GeV, u.TeV, u.PeV)
 
 
@@ -101,6 +102,7 @@ def plot_mask(m: "WcsNDMap", ax: Axes | None = None, **kwargs: object) -> Axes:
     data = _image_data(m)
     ax = _sky_axes(m.geom, None) if ax is None else ax
     style: dict[str, Any] = {"alpha": 0.5, "colors": "w"} | kwargs
+    # False is 0 and True is 1: only False lies between the levels
     ax.contourf(data, levels=[0, 0.5], **style)
     return _finished(ax, m.geom)
 
@@ -135,6 +137,7 @@ def _finished(ax: Axes, geom: "WcsGeom") -> Axes:
 def _format_all_sky(ax: Axes, coords: CoordinatesMap, geom: "WcsGeom") -> None:
     coords.frame.set_linewidth(0)
     image = geom.to_image()
+    # the ends of the sky on the pixels; longitude grows to the left
     left, right = (float(image.coord_to_pix({"lon": lon, "lat": 0.0})[0][0]) for lon in (180.0, -180.0))
     bottom, top = (float(image.coord_to_pix({"lon": 0.0, "lat": lat})[1][0]) for lat in (-90.0, 90.0))
     ax.set_xlim(left, right)
@@ -218,6 +221,7 @@ def plot_grid(
         subplot_kw={"projection": m.geom.wcs},
         gridspec_kw={"hspace": 0.25, "wspace": 0.1},
     )
+    # copied once, not for each image
     host = m.to("cpu")
     style: dict[str, Any] = kwargs
     panels: list[WCSAxes] = list(axes.flat)
@@ -278,9 +282,11 @@ def plot_region_map(m: "RegionNDMap", ax: Axes | None = None, axis_name: str | N
     others = [other for other in axes if other.name != axis_name]
     with quantity_support():
         ax = plt.gca() if ax is None else ax
+        # reversed: in the order of the data
         indices = product(*(range(other.nbin) for other in others[::-1]))
         for index in indices:
             name = " ".join(other.as_plot_labels[i] for other, i in zip(others, index[::-1], strict=True))
+            # of `lines`, shape (other axes..., 1, 1, n): the axis that is drawn was moved to the end
             pixel = (*index, 0, 0)
             bars: dict[str, Any] = {key: _along(value, dimension, pixel) for key, value in errors.items()}
             y = u.Quantity(lines[pixel], m.unit)
@@ -345,6 +351,7 @@ def plot_region_mask(m: "RegionNDMap", ax: Axes | None = None, **kwargs: object)
     style: dict[str, Any] = {"color": "k", "alpha": 0.05, "label": "mask"} | kwargs
     ax = plt.gca() if ax is None else ax
     edges: Any = m.geom.axes["energy"].edges  # Matplotlib converts quantities
+    # +1 where a range of True bins starts, -1 after its end; zeros at both ends close all ranges
     steps = np.diff(to_host(m.data).reshape(-1).astype(int), prepend=0, append=0)  # host: matplotlib draws NumPy arrays
     with quantity_support():
         for start, stop in zip(np.flatnonzero(steps > 0), np.flatnonzero(steps < 0), strict=True):

@@ -35,8 +35,10 @@ def plot_overview(dataset: "MapDataset", position: SkyCoord | None = None) -> Fi
     if counts is None or background is None or dataset.exposure is None:
         raise ValueError(f"dataset {dataset.name!r} needs counts, background and exposure for an overview")
     if dataset.mask_safe:
+        # the prediction counts only where the events are counted too
         counts, background = counts * dataset.mask_safe, background * dataset.mask_safe
     exposure = dataset.exposure.sum_over_axes(keepdims=False)
+    # the mean over energy, so that the values are those of an exposure
     exposure.data = exposure.data / dataset.exposure.geom.axes["energy_true"].nbin
     images = {
         f"Counts, smoothed by {_SMOOTHING}": cast("WcsNDMap", counts.sum_over_axes(keepdims=False)).smooth(_SMOOTHING),

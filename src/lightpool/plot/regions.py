@@ -43,7 +43,9 @@ def plot_region(
         ax = plt.gca()
         if not hasattr(ax, "wcs"):
             ax.remove()
+            # an empty map, whose zeros are at the upper end of the colours
             ax = Map.from_geom(geom.to_wcs_geom().to_image(), device="cpu").plot(vmin=-1, vmax=0)
+    # short and long names of matplotlib for the colour of the outline
     color = kwargs.pop("color", kwargs.pop("c", None)) or kwargs.pop("ec", None)
     style: dict[str, Any] = {"facecolor": "none", "edgecolor": color or "C0"} | kwargs
     point: dict[str, Any] = {"marker": "*", "color": style["edgecolor"], **(kwargs_point or {})}

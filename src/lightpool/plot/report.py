@@ -34,6 +34,7 @@ _SIZE = (5.4, 4.0)
 
 def _figure() -> tuple[Figure, Axes]:
     figure = Figure(figsize=_SIZE)
+    # without pyplot, which would keep each figure in memory until it is closed
     return figure, figure.add_subplot()
 
 
@@ -93,6 +94,7 @@ def plot_spectrum(dataset: "SpectrumDataset | SpectrumDatasetOnOff", background:
     # host: Matplotlib draws NumPy arrays
     safe = np.ones(edges.size - 1, bool) if dataset.mask_safe is None else to_host(dataset.mask_safe.data)[:, 0, 0]
     counts = np.where(safe, to_host(dataset.required("counts").data)[:, 0, 0], 0.0)
+    # the geometric mean: the middle on a logarithmic axis
     center = np.sqrt(edges[1:] * edges[:-1])
     ax.stairs(counts, edges, label="counts", lw=1.5, color="crimson")
     ax.errorbar(center, counts, np.sqrt(counts), fmt="none", color="crimson", lw=1)
@@ -171,6 +173,7 @@ def plot_significance_growth(livetimes: Sequence[float], significances: Sequence
         Significances of all observations so far.
     """
     figure, ax = _figure()
+    # the significance of a steady source grows with the square root of time, here a straight line
     root = np.sqrt(np.asarray(livetimes, dtype=float))
     ax.plot(root, significances, "o-", ms=4, color="crimson", label="observations in their order")
     if root[-1] > 0:

@@ -81,6 +81,7 @@ def plot_significance_map(
     ax = plot_map(sqrt_ts, ax=ax, **style)
     data = to_host(sqrt_ts.data).reshape(sqrt_ts.geom.data_shape[-2:])  # host: matplotlib draws NumPy arrays
     add_colorbar(ax.images[-1], ax, label="Significance", extend="both")
+    # levels above all values would make matplotlib warn
     top = np.max(data, where=np.isfinite(data), initial=-np.inf)
     shown = sorted(level for level in levels if level < top)
     if shown:
@@ -128,6 +129,7 @@ def plot_significance_distribution(
     text = f"Outside the exclusion: mean {kept.mean():.2f}, width {kept.std():.2f}"
     ax.hist(kept, bins=edges, color="cornflowerblue", alpha=0.7, label=text)
     x = np.linspace(-5, 5, 201)
+    # scaled to the number of pixels in a bin
     gauss = kept.size * _BIN_WIDTH * np.exp(-0.5 * x**2) / np.sqrt(2 * np.pi)
     ax.plot(x, gauss, color="black", lw=1.2, label="Gaussian of mean 0, width 1")
     ax.set(yscale="log", xlabel="Significance", ylabel="Pixels", xlim=(edges[0], edges[-1]))
@@ -140,6 +142,7 @@ def _bin_edges(values: NDArray[np.float64]) -> list[float]:
     """Return edges of bins around zero, up to the ends of the values, but at least -5 to 5 and at most 15."""
     first = np.floor(min(values.min(), -5.0) / _BIN_WIDTH)
     last = np.ceil(np.clip(values.max(), 5.0, _COLOR_RANGE[1]) / _BIN_WIDTH)
+    # half a bin lower, so that one bin is centred on zero
     edges: list[float] = (_BIN_WIDTH * (np.arange(first, last + 2) - 0.5)).tolist()
     return edges
 

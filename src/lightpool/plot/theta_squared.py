@@ -32,6 +32,7 @@ def plot_theta_squared_table(table: Table) -> tuple[Axes, Axes]:
     top, bottom = panels
     top.errorbar(center, counts, np.sqrt(counts), half, fmt="o", ms=3, color="crimson", label="ON")
     top.stairs(alpha * off, np.append(low, high[-1]), fill=True, color="lightsteelblue", label="OFF, scaled")
+    # the error of OFF counts is scaled with them
     top.errorbar(center, alpha * off, alpha * np.sqrt(off), fmt="none", color="slategray")
     excess, total = (counts - alpha * off).sum(), (alpha * off).sum()
     top.set(ylabel="Counts", title=f"Excess {excess:.0f} on a background of {total:.0f}")
