@@ -77,6 +77,7 @@ class ImageFilters(MapData):
             the Gaussian.
         """
         if isinstance(width, u.Quantity | str):
+            # one scale for both directions, as in Gammapy
             width = float((u.Quantity(width) / self._geom.pixel_scales.mean()).to_value(""))
         data = smoothed(as_dtype(self.data, "float64"), float(width), kernel, **kwargs)
         return self._init_copy(data=self._in_own_type(data))
@@ -105,6 +106,7 @@ class ImageFilters(MapData):
                 raise GeometryError(f"Pixel size of kernel and map not compatible: {other} and {scales} deg")
             values = kernel_map.data
             if geom.is_image:
+                # an image and one kernel for each energy make one image for each energy
                 geom = geom.to_cube(list(kernel_map.geom.axes))
         image = to_device(values, self.device, dtype="float64")
         if self._geom.is_image and image.ndim > 2 and kernel_map is None:

@@ -333,6 +333,7 @@ class MapData(KnownAttributes):
         if target == self.device and dtype == dtype_name(self._stored):
             return self
         self._require_memory(target, dtype=dtype)
+        # not `unread_meta`: values that are pending on the former device are read here
         meta = copying.deepcopy(self.meta)
         if isinstance(self._stored, LazyArray) and self._stored.is_zero:  # nothing to copy
             data: Array | LazyArray = lazy_zeros(self._stored.shape, dtype, target)

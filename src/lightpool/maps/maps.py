@@ -90,6 +90,7 @@ class Maps(KnownAttributes, MutableMapping[str, Map]):
         """
         hdus = [PrimaryHDU()]
         for key, m in self.items():
+            # [1:]: without the primary HDU of each map
             hdus += m.to_hdulist(hdu=key, hdu_bands=hdu_bands)[1:]
         return HDUList(hdus)
 

@@ -168,7 +168,9 @@ def count_pixels(index: Sequence[Array], shape: Sequence[int], weights: Array | 
     spread = xp.broadcast_arrays(*index) if weights is None else xp.broadcast_arrays(*index, weights)
     flat = [xp.reshape(values, (-1,)) for values in spread]
     if weights is None:
+        # reversed, into the order of the data
         return histogram(flat[::-1], tuple(shape))
+    # all but the last, the weights
     return histogram(flat[-2::-1], tuple(shape), weights=as_dtype(flat[-1], "float64"))
 
 
@@ -205,6 +207,7 @@ def interpolate_pixels(
     if method == "nearest":  # at equal distance the upper pixel, as in `nearest_index`
         host = [values + EDGE if number < 2 else values for number, values in enumerate(host)]
     n_dim, target = max(values.ndim for values in host), device_of(data)
+    # all with the same number of dimensions, as `_in_blocks` needs them
     host = [values.reshape((1,) * (n_dim - values.ndim) + values.shape) for values in host]
     constants = [Constant(values) for values in reversed(host)]
     # all coordinates go to the device in one transfer

@@ -78,6 +78,7 @@ class MapReshaping(MapAccess):
         lower = axis.edges[0] if energy_min is None else u.Quantity(energy_min)
         upper = axis.edges[-1] if energy_max is None else u.Quantity(energy_max)
         pix = np.clip(axis.coord_to_pix(u.Quantity([lower, upper])), -0.5, axis.nbin - 0.5)
+        # pixel coordinates of edges are -0.5, 0.5, ...: these are the numbers of the nearest edges
         start, stop = np.round(pix + 0.5).astype(int)
         if start >= stop:
             raise GeometryError(f"no bin of the axis lies between {lower} and {upper}; its edges are {axis.edges}")
@@ -275,11 +276,13 @@ class MapReshaping(MapAccess):
         """
         geom = self._geom.resample_axis(axis)
         old, new = self._geom.axes[axis.name], geom.axes[axis.name]
+        # the old bin with which each new bin begins
         index = np.digitize(new.edges.value, old.edges.value) - 1
         data = self.data
         if weights is not None:
             data = apply_operator("multiply", data, self._weights_on_device(weights))
         name = operation_name(ufunc)
+        # True counts as 1
         if is_bool(data) and not name.startswith("logical"):
             data = as_dtype(data, "float64")
         # each new bin has at least one of the old ones

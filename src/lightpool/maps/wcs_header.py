@@ -205,10 +205,12 @@ def frame_of_wcs(wcs: WCS) -> str:
 
 def sky_projection(wcs: WCS) -> Projection | None:
     """Return the projection of a WCS as array code; None if its code or its PV parameters are not among ours."""
+    # CTYPE holds four characters, a hyphen and the code (FITS standard 4.0, section 8.2)
     code = str(wcs.wcs.ctype[0])[5:]
     if code not in PROJECTION_CODES or wcs.wcs.get_pv():
         return None
     wcs.wcs.set()  # fills in lonpole and latpole
+    # CD, or CDELT times PC: headers have one or the other
     (lon_lon, lon_lat), (lat_lon, lat_lat) = wcs.pixel_scale_matrix.tolist()
     (x_ref, y_ref), (lon_ref, lat_ref) = wcs.wcs.crpix.tolist(), wcs.wcs.crval.tolist()
     return Projection(
@@ -290,6 +292,7 @@ def same_wcs(wcs: WCS, other: WCS, tolerance: float, *, any_origin: bool = False
         return False
     wcs.wcs.set()
     other.wcs.set()  # both fill in the poles
+    # the size of a pixel: a relative tolerance alone would fail for the zeros off the diagonal
     scale = max(np.abs(wcs.pixel_scale_matrix).max(), np.abs(other.pixel_scale_matrix).max())
     shift = wcs.wcs.crpix - other.wcs.crpix
     if any_origin:

@@ -36,6 +36,7 @@ def node_values(nodes: QuantityLike, unit: UnitLike, label: str) -> tuple[NDArra
         If the values are not one-dimensional, not numbers, repeated or not sorted.
     """
     if isinstance(nodes, list | tuple) and any(isinstance(node, u.Quantity) for node in nodes):
+        # converts each node to the unit of the first one
         nodes = u.Quantity(nodes)
     if getattr(nodes, "unit", None) is not None:
         quantity = u.Quantity(nodes)
@@ -165,6 +166,7 @@ def energy_bounds(
             n_per_decade = nbin
             nbin = float(np.floor(decades * n_per_decade))
             if decades % (1 / n_per_decade) != 0:
+                # the end of the last whole bin
                 energy_max = energy_min * 10 ** (nbin / n_per_decade)
     return float(energy_min.value), float(energy_max.value), int(nbin), u.Unit(unit)
 

@@ -249,6 +249,7 @@ class LabelMapAxis(AxisBase):
         labels = column_text(table, columns[0])
         if labels is None:
             raise FormatError(f"axis {idx} of the table has no column of text, but {columns}")
+        # with several axes in the table, each label occurs several times; FITS names are in upper case
         return cls(in_order(labels), name=columns[0].lower())
 
     @property

@@ -72,6 +72,7 @@ def column_values(table: AnyTable, name: str) -> tuple[NDArray[np.float64], u.Un
         raise FormatError(f"the table has no column {name!r}; its columns are {column_names(table)}")
     column = table[name]
     unit = u.Unit(column.unit if column.unit is not None else "")
+    # tables of astropy keep units that are not known, without an error
     if isinstance(unit, u.UnrecognizedUnit):
         raise FormatError(f"column {name!r} has the unit {str(unit)!r}, which is not known; write it as FITS does")
     return _floats(column, name), unit
@@ -79,6 +80,7 @@ def column_values(table: AnyTable, name: str) -> tuple[NDArray[np.float64], u.Un
 
 def _floats(column: NDArray[Any], name: str) -> NDArray[np.float64]:
     values = np.asarray(column)
+    # integers, unsigned integers and floats; neither bool nor text
     if values.dtype.kind not in "iuf":
         raise FormatError(f"column {name!r} should hold numbers, but has the type {values.dtype}")
     return values.astype(np.float64)

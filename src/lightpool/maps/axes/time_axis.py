@@ -216,6 +216,7 @@ class TimeMapAxis(AxisBase):
         name : str
         """
         start, stop = gti.time_start - gti.time_ref, gti.time_stop - gti.time_ref
+        # `to` makes quantities of TimeDelta
         return cls(start.to("s"), stop.to("s"), gti.time_ref, name=name)
 
     @classmethod

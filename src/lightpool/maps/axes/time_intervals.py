@@ -78,6 +78,7 @@ def _group(time_min: Time, time_max: Time, start: Time, stop: Time) -> tuple[int
     begins_after, ends_before = time_min >= start, time_max <= stop
     inside = np.flatnonzero(begins_after & ends_before)
     if inside.size:
+        # as long as "underflow", as Gammapy writes it
         first, last, kind = int(inside[0]), int(inside[-1]), "normal   "
     else:
         first = last = -1

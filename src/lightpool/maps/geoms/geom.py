@@ -50,6 +50,7 @@ def pix_to_idx(pix: ArrayLike, edge: float = 0.0) -> NDArray[np.int64]:
     values = np.atleast_1d(np.asarray(pix))
     if np.issubdtype(values.dtype, np.integer):
         return values
+    # NaN and infinity cannot become integers
     finite = np.isfinite(values)
     return np.where(finite, np.floor(np.where(finite, values, 0.0) + (0.5 + edge)), INVALID).astype(np.int64)
 
@@ -423,6 +424,7 @@ class Geom(KnownAttributes, abc.ABC):
                 raise TypeError(f"round_to_edge needs an axis of numbers, but {axis_name!r} is a {type(axis).__name__}")
             low, high = axis.round(u.Quantity([low, high]))
         inside = np.asarray((edges[:-1] >= low) & (edges[1:] <= high))
+        # such as (n, 1, 1), which broadcasts to the shape of the data
         shape = [1] * self.ndim
         shape[self.axes.index_data(axis_name)] = -1
         return make_map(self, full_data(self, inside.reshape(shape), device), device)

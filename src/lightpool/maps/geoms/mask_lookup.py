@@ -126,6 +126,7 @@ class MaskLookup:
         n_y, n_x = planes.shape[-2:]
         framed = np.full((*planes.shape[:-2], n_y + 2, n_x + 2), fill_value)  # pixel -1 is the first one
         framed[..., 1:-1, 1:-1] = planes
+        # + 1 for the frame of `fill_value` around the mask
         values = framed.take(self.columns.below + 1, axis=-1).take(self.rows.below + 1, axis=-2)
         y, x = np.divmod(np.flatnonzero(self._depends_on_rounding(framed)), values.shape[-1])  # faster than `nonzero`
         if x.size:

@@ -165,6 +165,7 @@ class PixelGrid:
         n_number : int, number of floats for each pixel
         box : Box
         """
+        # float64: 8 bytes each
         return self._store.has_room(8 * n_number * box.n_pixel)
 
     def is_aligned(self, other: "PixelGrid", tolerance: float) -> bool:

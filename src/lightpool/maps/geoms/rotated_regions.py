@@ -135,6 +135,7 @@ class RotatedRegion:
         if mask is None:
             return np.zeros(0), np.zeros(0)
         low, high = self._reach()
+        # the mask is looked up only where it excludes anything and where the region can come
         y, x = np.mgrid[_excluded_box(mask, self.geom)].reshape(2, -1).astype(float)
         distance = np.hypot(x - self._center.x, y - self._center.y)
         near = (distance >= low) & (distance <= high)

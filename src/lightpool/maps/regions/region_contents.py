@@ -179,7 +179,7 @@ def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
 def _circles_of(region: "SkyRegion") -> "list[CircleSkyRegion]":
     """Return the circles of a union, in one frame; empty if there is anything else in it."""
     circles: list[CircleSkyRegion] = []
-    # a stack, not recursion: a union of n circles is n levels deep
+    # a stack, not recursion: a union of n circles is n - 1 levels deep
     waiting: list[SkyRegion] = [region]
     while waiting:
         part = waiting.pop()

@@ -51,6 +51,7 @@ def drawn_parts(region: "SkyRegion", plane: Plane) -> "list[PixelRegion] | None"
     """
     parts = all_parts(region)
     with_center = [part for part in parts if kind_of(part) is not None]
+    # those with a centre first, all at once: one of them that cannot be drawn is enough to stop
     if with_center and not have_their_shape(with_center, plane).all():
         return None
     on_plane = iter(on_pixels(with_center, plane))
@@ -108,11 +109,13 @@ def bounding_box(region: "SkyRegion", frame: str) -> tuple[SkyCoord, NDArray[np.
     across = np.hypot(east, north)
     # distance over its sine; at the middle itself east and north are zero, so any scale will do
     scale = np.arctan2(across, along) / np.where(across > 0, across, 1.0)
+    # shape (2, 2): the ends along east and along north, rad
     sides = np.array([[np.min(v), np.max(v)] for v in (scale * east, scale * north)])
     x, y = sides.mean(axis=1)
     distance = np.hypot(x, y)
     # sine of the distance over the distance, to get from the plane back to the sphere; numpy's sinc has a pi in it
     stretch = np.sinc(distance / np.pi)
+    # transposed: the inverse rotation, back to the frame of the box
     middle = matrix.T @ np.array([np.cos(distance), stretch * x, stretch * y])
     lon, lat = (float(_) for _ in lonlat(middle))
     return SkyCoord(lon, lat, unit="rad", frame=frame), np.rad2deg(np.diff(sides, axis=1)[:, 0])
@@ -136,6 +139,7 @@ def bounding_rectangle(region: "SkyRegion", wcs: WCS) -> tuple[SkyCoord, NDArray
     box = boxes[0]
     for other in boxes[1:]:
         box = box.union(other)
+    # centre and shape of a box are (y, x) in `regions`
     y, x = box.center
     height, width = box.shape
     center = SkyCoord(*wcs.wcs_pix2world(x, y, 0), unit="deg", frame=frame)
@@ -186,6 +190,7 @@ def solid_angle_by_counting(region: "SkyRegion", frame: str) -> float:
     reach = min(angles_from(center, region) + 0.01, 180.0)
     # ZEA draws a circle of angular radius rho with the radius 2 sin(rho / 2)
     size = float(4 * np.rad2deg(np.sin(np.deg2rad(reach) / 2)) / _N_COUNTED)
+    # in FITS pixels, which count from 1
     middle = (_N_COUNTED + 1) / 2
     position = float(center.data.lon.deg), float(center.data.lat.deg)
     projection = Projection("ZEA", (middle, middle), position, cdelt=(-size, size))

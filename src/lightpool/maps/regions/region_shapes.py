@@ -105,6 +105,7 @@ def _frame_matrix(frame: str, other: str) -> NDArray[np.float64]:
     except ValueError:
         # a frame that has no matrix of ours, such as FK4
         axes = SkyCoord(x=[1, 0, 0], y=[0, 1, 0], z=[0, 0, 1], frame=frame, representation_type="cartesian")
+        # the columns are the axes of the one frame, as vectors in the other
         return np.asarray(axes.transform_to(other).cartesian.xyz.value)
 
 
@@ -306,6 +307,7 @@ def on_pixels(regions: "Sequence[SkyRegion]", plane: Plane) -> "list[PixelRegion
     for pixel_region in pixel_regions:
         x = float(plane.wrapped(pixel_region.center.x))
         if x != pixel_region.center.x:
+            # the region was made here, so that it can be changed
             pixel_region.center = region_classes.PixCoord(x, pixel_region.center.y)
     return pixel_regions
 
@@ -393,6 +395,7 @@ def sphere_contains(region: "SkyRegion", vectors: NDArray[np.float64], frame: st
     beyond = bool(
         shape.contains(region_classes.PixCoord(1e9, 1e9))
     )  # True for excluded regions with old versions of regions
+    # what lies beyond the horizon of the plane counts as far outside
     return np.asarray(np.where(np.isfinite(x), inside, beyond) & np.isfinite(vectors[0]))
 
 

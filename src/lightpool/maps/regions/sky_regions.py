@@ -296,7 +296,7 @@ def regions_to_pixel(regions: "Sequence[SkyRegion]", wcs: WCS) -> "list[PixelReg
     """
     if len(regions) == 1:
         return [region_to_pixel(regions[0], wcs)]
-    steps = np.empty((4, len(regions)))
+    steps = np.empty((4, len(regions)))  # x, y, dx, dy
     for numbers, centers in centers_by_frame(regions):
         # apart, so that one region near a pole does not send all of them the slow way
         near_pole = np.abs(centers.data.lat.deg) >= _NEAR_POLE
@@ -337,6 +337,7 @@ def centers_by_frame(regions: "Sequence[SkyRegion]") -> list[tuple[NDArray[np.in
 
 def regions_to_compound_region(regions: "Sequence[SkyRegion]") -> "SkyRegion":
     """Return the union of regions."""
+    # nested to the left: a union of n regions is n - 1 levels deep
     return reduce(lambda one, other: cast("SkyRegion", one.union(other)), regions)
 
 
