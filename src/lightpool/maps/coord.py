@@ -75,7 +75,7 @@ class MapCoord(KnownAttributes):
         data : MapCoord, dict with "lon" and "lat" or with "skycoord", SkyCoord, or tuple that begins with lon, lat
             (deg) or with a SkyCoord
         frame : {"icrs", "galactic"}, optional
-            Sky coordinates with a frame of their own are brought to this one.
+            Sky coordinates with a frame of their own are transformed to this one.
         axis_names : names of what follows the sky coordinates in a tuple; by default axis0, axis1...
         """
         if isinstance(data, cls):
@@ -189,7 +189,7 @@ class MapCoord(KnownAttributes):
         return self._with_data(self._data | sky, frame)
 
     def apply_mask(self, mask: NDArray[np.bool_]) -> "MapCoord":
-        """Return the coordinates where a mask of their common shape is True, each brought to this shape first."""
+        """Return the coordinates where a mask of their common shape is True, each broadcast to this shape first."""
         data = self._data
         if any(np.shape(values) != np.shape(mask) for values in data.values()):
             # a mask of the full shape does not select from arrays with dimensions of length 1

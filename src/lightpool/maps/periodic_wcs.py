@@ -24,8 +24,8 @@ class Plane:
     ----------
     wcs : WCS
     n_x : int, optional
-        Number of columns of the map. Positions are brought as near to the middle of them as whole turns allow; where
-        it is None, or more than a turn, to the turn of wcslib.
+        Number of columns of the map. Positions are shifted by whole turns to be as close to their middle as possible;
+        where it is None, or more than a turn, to the turn of wcslib.
     """
 
     wcs: WCS

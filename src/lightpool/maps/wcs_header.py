@@ -180,7 +180,7 @@ def create_wcs(
 
 
 def check_wcs(wcs: WCS) -> None:
-    """Refuse a WCS that is not a plain celestial one with longitude first.
+    """Reject a WCS that is not a plain celestial one with longitude first.
 
     Raises
     ------

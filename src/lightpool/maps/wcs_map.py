@@ -66,7 +66,6 @@ class WcsNDMap(ImageFilters, Map):
         xp = target.xp
         self._require_memory(target, dtype=dtype)
         data = xp.zeros(self._geom.data_shape, dtype=getattr(xp, dtype), device=target.handle)
-        # pixels of an all-sky projection that are not on the sky
         on_sky = np.isfinite(np.asarray(self._geom.to_image().get_coord().lon))
         return xp.where(to_device(on_sky, target), data, float("nan"))
 
@@ -105,7 +104,7 @@ class WcsNDMap(ImageFilters, Map):
             is_lazy = isinstance(found, LazyArray)
             part = found.values() if isinstance(found, LazyArray) else found
             if tuple(part.shape) == tuple(geom.data_shape):
-                # wholly on the map; lazy values were computed for this part, so they need no copy
+                # entirely on the map; lazy values were computed for this part, so they need no copy
                 return self._init_copy(geom=geom, data=part if is_lazy else xp.asarray(part, copy=True))
             if data is None:
                 # a `partial` cutout beyond the border, or one across the seam, which has two parts

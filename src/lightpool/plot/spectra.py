@@ -133,7 +133,6 @@ def peek(dataset: "SpectrumBase", figsize: tuple[float, float] = (16, 4)) -> Fig
     plot_masks(dataset, ax_counts)
     ax_exposure.set_title("Exposure")
     if dataset.exposure is not None:
-        # a line without error bars
         dataset.exposure.plot(ax=ax_exposure, ls="-", markersize=0, xerr=None)
     ax_edisp.set_title("Energy Dispersion")
     if dataset.edisp is not None:

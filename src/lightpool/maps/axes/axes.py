@@ -160,7 +160,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         Parameters
         ----------
         required_names : sequence of str
-        allow_extra : bool, whether there may be others after them
+        allow_extra : bool, whether others may follow them
         """
         names = self.names[: len(required_names)] if allow_extra else self.names
         if names != list(required_names):

@@ -226,7 +226,7 @@ class TimeMapAxis(AxisBase):
         Parameters
         ----------
         gti : GTI
-        t_delta : Quantity, length of an interval, about
+        t_delta : Quantity, approximate length of an interval
         name : str
         """
         lower, upper = gti.time_start[0], gti.time_stop[-1]

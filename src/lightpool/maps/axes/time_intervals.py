@@ -1,4 +1,4 @@
-"""The intervals of a time axis: where they come from, whether they are in order, and which lie in longer ones."""
+"""The intervals of a time axis: their source, the check of their order, and which of them lie in longer ones."""
 
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Protocol

@@ -39,9 +39,9 @@ def trim_window(
     ----------
     origin, npix : first pixel (x, y) and number of pixels (x, y) that were asked for
     parent_npix : number of pixels (x, y) of the parent
-    mode : ``trim`` keeps the part on the parent, ``partial`` keeps all of the window, ``strict`` refuses a window
-        that is not wholly on the parent
-    is_closed : whether the parent goes once around the sky along x, so that it has no border there
+    mode : ``trim`` keeps the part on the parent, ``partial`` keeps all of the window, ``strict`` rejects a window
+        that is not entirely on the parent
+    is_closed : whether the parent spans exactly one turn of the sky along x, so that it has no border there
 
     Raises
     ------

@@ -81,7 +81,7 @@ class Geom(KnownAttributes, abc.ABC):
     @property
     @abc.abstractmethod
     def wcs(self) -> WCS:
-        """Pixels on the sky; not to be changed."""
+        """Pixels on the sky; they must not be changed."""
 
     @property
     @abc.abstractmethod
@@ -190,7 +190,7 @@ class Geom(KnownAttributes, abc.ABC):
 
         Returns
         -------
-        separation : array of float64, shape (ny, nx), rad; not to be changed
+        separation : array of float64, shape (ny, nx), rad; do not change it
         """
 
     @abc.abstractmethod
@@ -209,7 +209,7 @@ class Geom(KnownAttributes, abc.ABC):
 
     @abc.abstractmethod
     def solid_angle_array(self, device: str | Device | None = None) -> Array:
-        """Return the solid angle of the pixels in sr as a plain array, shape (ny, nx); not to be changed."""
+        """Return the solid angle of the pixels in sr as a plain array, shape (ny, nx); do not change it."""
 
     @property
     def axes(self) -> MapAxes:
@@ -377,7 +377,7 @@ class Geom(KnownAttributes, abc.ABC):
         round_to_edge: bool = False,
         device: str | Device | None = None,
     ) -> Any:
-        """Return a mask of the bins of the axis ``energy`` that lie wholly in an energy range.
+        """Return a mask of the bins of the axis ``energy`` that lie entirely in an energy range.
 
         Parameters
         ----------
@@ -402,7 +402,7 @@ class Geom(KnownAttributes, abc.ABC):
         round_to_edge: bool = False,
         device: str | Device | None = None,
     ) -> Any:
-        """Return a mask of the bins of an axis that lie wholly in a range.
+        """Return a mask of the bins of an axis that lie entirely in a range.
 
         Parameters
         ----------

@@ -108,7 +108,7 @@ def binary_structure(width: QuantityLike, scales_deg: NDArray[np.float64], kerne
 
 
 def without_border(npix: tuple[int, int], box: tuple[int, ...]) -> NDArray[np.bool_]:
-    """Return a mask of the pixels around which a box fits into the image.
+    """Return a mask of the pixels around which a box fits in the image.
 
     Parameters
     ----------

@@ -19,10 +19,10 @@ from lightpool.maps.geoms.sky_window import SkyWindow
 __all__ = ["MaskLookup"]
 
 _ROUNDING_DEG = 1e-10
-"""More than a position can be wrong after wcslib went from a plane to the sky and back: a thousand times its errors."""
+"""A thousand times the error of a position that wcslib has converted from a plane to the sky and back."""
 
 _ROUNDING_PIXEL = 1e-6
-"""What is nearer to an edge is left to wcslib however large the pixels are."""
+"""Positions nearer to an edge are left to wcslib, however large the pixels are."""
 
 _SAME_MATRIX = 1e-13
 """Projections whose rotations to the sky differ by less share a plane: 1e-11 deg are within the rounding."""

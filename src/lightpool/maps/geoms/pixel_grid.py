@@ -35,10 +35,10 @@ from lightpool.maps.wcs_header import (
 __all__ = ["Box", "PixelGrid", "PixelStore"]
 
 MAX_FILLED_PIXELS = 2**22  # 2048 x 2048
-"""A larger map is not filled as a whole for the sake of its cutouts."""
+"""Maximum size of a map that is computed as a whole for the sake of its cutouts."""
 
 MAX_KINDS = 64
-"""Of so many kinds of arrays a grid remembers how much of it was asked for."""
+"""Number of kinds of arrays for which a grid remembers how many pixels were requested."""
 
 _Found = TypeVar("_Found")
 

@@ -13,7 +13,7 @@ from lightpool.arrays.devices.devices import array_namespace
 __all__ = ["MAX_STORED_BYTES", "Box", "PixelStore"]
 
 MAX_STORED_BYTES = 2**28  # 256 MiB
-"""What one grid keeps at most, all its arrays together."""
+"""Maximum size of all arrays that one grid keeps."""
 
 
 class Box(NamedTuple):

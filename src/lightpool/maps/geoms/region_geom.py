@@ -77,8 +77,8 @@ class RegionGeom(Geom):
     Parameters
     ----------
     region : SkyRegion, PixelRegion or None
-        The region; several regions are one as a union, see `from_regions`. One in pixels is brought to the sky by
-        ``wcs``. None is a region that is not known.
+        The region; for several regions, their union, see `from_regions`. A region in pixels is converted to the sky
+        with ``wcs``. None stands for an unknown region.
     axes : list of MapAxis
         Non-spatial axes.
     wcs : WCS
@@ -208,7 +208,7 @@ class RegionGeom(Geom):
 
     @property
     def wcs(self) -> WCS:
-        """Pixels on which the region is drawn; not to be changed."""
+        """Pixels on which the region is drawn; they must not be changed."""
         return self._wcs
 
     @property

@@ -23,7 +23,7 @@ if TYPE_CHECKING:
 __all__ = ["DrawnRegion", "coord_and_weights", "solid_angle_of"]
 
 _MANY_PIXELS = 4096
-"""Rows or columns of small pixels by which parts of pixels are counted, at most."""
+"""Maximum number of rows or columns of the small pixels with which fractions of pixels are counted."""
 
 
 class DrawnRegion(Protocol):

@@ -120,7 +120,7 @@ class SkyPixelGeom(Geom):
 
     @property
     def wcs(self) -> WCS:
-        """WCS; not to be changed."""
+        """WCS; it must not be changed."""
         return self._window.wcs
 
     @property
@@ -344,7 +344,7 @@ class SkyPixelGeom(Geom):
         return self._window.directions(device)
 
     def solid_angle_array(self, device: str | Device | None = None) -> Array:
-        """Return the solid angle of the pixels in sr, a plain array on a device, shape (ny, nx); not to be changed."""
+        """Return the solid angle of the pixels in sr, a plain array on a device, shape (ny, nx); do not change it."""
         return self._window.solid_angle(device)
 
     def separation_array(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
@@ -357,7 +357,7 @@ class SkyPixelGeom(Geom):
 
         Returns
         -------
-        separation : array of float64, shape (ny, nx), rad; not to be changed
+        separation : array of float64, shape (ny, nx), rad; do not change it
         """
         return self._window.separation(lon, lat, device)
 
@@ -387,7 +387,7 @@ class SkyPixelGeom(Geom):
 
         Returns
         -------
-        numbers : array of int64, shape (ny, nx); not to be changed
+        numbers : array of int64, shape (ny, nx); do not change it
             Pixels are counted along the rows; outside the image it is the number after the last one.
         """
         return self._window.numbers_on(geom.window, device)

@@ -28,7 +28,7 @@ from lightpool.maps.wcs_header import (
 __all__ = ["SkyWindow"]
 
 _WORK_BYTES = 128
-"""What the arrays on the way to one of these take for each pixel, at most."""
+"""Maximum memory for each pixel that intermediate arrays take."""
 
 
 def _by_rows(make: Callable[[Box], Array], box: Box, device: Device, n_number: int = 1) -> Array:

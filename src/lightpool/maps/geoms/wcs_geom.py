@@ -57,7 +57,7 @@ class WcsGeom(SkyPixelGeom):
     Parameters
     ----------
     wcs : `~astropy.wcs.WCS`
-        Longitude and latitude; kept, and not to be changed afterwards.
+        Longitude and latitude; it is kept and must not be changed afterwards.
     npix : tuple of int
         Number of pixels in longitude and latitude; that of ``wcs`` by default.
     cdelt : tuple of float
@@ -212,7 +212,7 @@ class WcsGeom(SkyPixelGeom):
         Raises
         ------
         NoOverlapError
-            If the window is wholly outside the map.
+            If the window is entirely outside the map.
         """
         if not isinstance(position, SkyCoord) or not position.isscalar:
             raise TypeError(f"position must be a SkyCoord of one position, got {position!r}")

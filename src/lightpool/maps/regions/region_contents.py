@@ -38,7 +38,7 @@ class Positions:
     lonlat : function that returns longitude and latitude in deg, in the frame of the plane; NaN off the sky
     """
 
-    _torn_only = False  # whether regions that are drawn as Gammapy does will do, unless they are torn
+    _torn_only = False  # whether the shape that Gammapy draws is accepted, unless it is torn
 
     def __init__(self, plane: Plane, x: ArrayLike, y: ArrayLike, lonlat: Callable[[], Sequence[ArrayLike]]) -> None:
         self.plane = plane

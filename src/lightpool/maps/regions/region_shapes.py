@@ -53,11 +53,11 @@ __all__ = [
 ]
 
 _DISTORTION = 0.02
-"""Part of its size by which the border of a region may be off where its shape counts: so it is 8 deg from the centre
-of a TAN."""
+"""Fraction of its size by which the border of a region may be off where its shape matters: that is the distortion 8 deg
+from the centre of a TAN."""
 
 _TORN = 3.0
-"""Factor by which the border of a region may be nearer or farther than drawn, on maps; beyond it is torn.
+"""Factor by which the border of a region may be nearer or farther than drawn, on maps; beyond it the region is torn.
 
 Up to there masks are those of Gammapy, as on a CAR map 60 deg from its equator, on which circles are half as wide as
 they should be.
@@ -191,7 +191,7 @@ def are_drawn_well(
     ----------
     lon, lat, reach : arrays, shape (n,), positions and radii in deg, in the frame of the plane
     plane : Plane
-    torn_only : whether all that is not torn will do
+    torn_only : whether every circle that is not torn passes
 
     Returns
     -------
