@@ -85,6 +85,7 @@ def _sum_and_number(value: u.Quantity | DeferredQuantity | None, unit: u.UnitBas
         if device_of(array) == device:
             factor = float(value.unit.to(unit))
             return array if factor == 1 else xp.stack([array[0] * factor, array[1]])
+        # the sum is on another device, so it must be read to the host
         value = value.read()
     if value is None:
         return xp.zeros(2, dtype=xp.float64, device=handle)

@@ -273,11 +273,13 @@ def wcs_map_arguments(
     bands_name = find_bands_hdu(hdulist, data_hdu) if hdu_bands is None else hdu_bands
     bands = None if bands_name is None else cast(BinTableHDU, find_hdu(hdulist, bands_name))
     if format is None:
+        # the name of the table of bins tells which program wrote the file
         names = {"ENERGIES": "fgst-template", "EBOUNDS": "fgst-ccube"}
         format = "gadf" if bands is None else names.get(bands.name, "gadf")
     geom = WcsGeom.from_header(data_hdu.header, bands, format=format)
     data = _from_sparse(data_hdu, geom) if isinstance(data_hdu, BinTableHDU) else native(data_hdu.data)
     if any(name in data_hdu.name.lower() for name in MASK_NAMES):
+        # written as integers, since FITS has no images of bool
         data = data.astype(bool)
     return {
         "geom": geom,

@@ -56,7 +56,7 @@ class Plane:
     @property
     def zero(self) -> float:
         """Pixel coordinate x of the native longitude 0."""
-        return float(self.wcs.wcs.crpix[0]) - 1.0
+        return float(self.wcs.wcs.crpix[0]) - 1.0  # crpix counts from 1, pixel coordinates from 0
 
     @property
     def reaches_over_seam(self) -> bool:

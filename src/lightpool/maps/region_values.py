@@ -160,6 +160,7 @@ def scattered_mask(geom: WcsGeom, region_geom: RegionGeom, device: Device) -> Ar
     """
     image = geom.to_image()
     mask = np.asarray(image.region_mask_array([region_geom.known_region], device="cpu"))
+    # a region smaller than a pixel may hold no pixel centre and still lie on the map
     if not (mask.any() or image.contains(region_geom.center_skydir).any()):
         raise NoOverlapError(f"no pixel of the map has its centre in {region_geom.region!r}")
     return to_device(mask, device)

@@ -84,6 +84,7 @@ class MapStacking(MapOperators, MapAccess):
         parts = [*maps, *([] if weights is None else [weights])]
         for part in parts:
             require_device(self.device, part.device)
+        # the unit of a product is the product of units; weights are plain factors, whose unit does not count
         factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
         for parent, window in windows:
             first, *rest = (part.stored[window] for part in parts)

@@ -163,6 +163,7 @@ def create_wcs(
     if not (isinstance(proj, str) and len(proj) == 3):
         raise GeometryError(f"proj must be a three-letter code of a projection such as 'CAR' or 'TAN', got {proj!r}")
     try:
+        # the position does not matter: only its frame object is needed
         frame_object = SkyCoord(np.nan, np.nan, frame=frame, unit="deg").frame
     except ValueError as error:
         raise GeometryError(f"frame {frame!r} is not known, expected 'icrs' or 'galactic' ({error})") from error

@@ -115,6 +115,7 @@ class WcsNDMap(ImageFilters, Map):
     def _windows_of(self, geom: Geom, weights_geom: Geom | None) -> Windows:
         if weights_geom is not None and geom.to_image() != weights_geom.to_image():
             raise GeometryError("Incompatible spatial geoms between map and weights")
+        # the same pixels: no need for slices
         if self._geom == geom:
             return [((...,), (...,))]
         if not isinstance(geom, WcsGeom) or not self._geom.is_aligned(geom):
@@ -301,6 +302,7 @@ class WcsNDMap(ImageFilters, Map):
             image = cutout.geom.to_image()
             mask = image.region_mask_array([geom.known_region], device=self.device)
         else:
+            # the pixels of the region may lie anywhere on the map, so that no cutout is smaller
             cutout, image = self.copy(), self._geom.to_image()
             mask = scattered_mask(image, geom, self.device)
         return cutout, type(self)(image, data=mask, device=self.device)

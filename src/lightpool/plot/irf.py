@@ -234,6 +234,7 @@ def plot_edisp_bias(
         Keywords of ``Axes.pcolormesh``.
     """
     offset = edisp.default_offset if offset is None else u.Quantity(offset)
+    # shape (n_energy_true, n_migra) at the first offset
     density = edisp.evaluate(offset=offset.ravel()[:1]).value[..., 0]
     style = {"norm": PowerNorm(gamma=0.5)} | kwargs
     energy, migra = edisp.axes["energy_true"], edisp.axes["migra"]

@@ -101,6 +101,7 @@ class MapAxes(KnownAttributes, Sequence[AnyAxis]):
         if isinstance(idx, list):
             return type(self)([self[item] for item in idx])
         try:
+            # integers of NumPy too
             return self._axes[operator.index(idx)]
         except TypeError:
             raise TypeError(f"axes are found by number, name, slice or list, got {idx!r}") from None

@@ -123,6 +123,7 @@ def axes_from_table(table: AnyTable, layout: str) -> list[AnyAxis]:
         known = ["gadf", "gadf-dl3", "ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube", "fgst-template"]
         raise ValueError(f"the format {layout!r} is not known; choose one of {known}")
     axes: list[AnyAxis] = []
+    # AXCOLS1, AXCOLS2, ... without gaps
     while (columns_of_axis := axis_columns(table, len(axes))) is not None:
         axes.append(_gadf_class(table, columns_of_axis).from_table(table, format="gadf", idx=len(axes)))
     return axes

@@ -263,6 +263,7 @@ class MapAxis(NodeAxis):
                 f"axes to concatenate must touch, but {self.name!r} ends at {self.edges[-1]} "
                 f"and the next one begins at {axis.edges[0]}"
             )
+        # the common edge counts once
         return self._with_nodes(np.append(self.edges, axis.edges[1:]))
 
     def upsample(self, factor: int) -> "MapAxis":

@@ -92,6 +92,7 @@ def axis_header(axis: NodeAxis, layout: str, idx: int) -> Header:
             header[key] = card
             if key == "CHANTYPE":
                 header["DETCHANS"] = axis.nbin, "Total number of detector PHA channels"
+        # readers of OGIP files assume that channels count from 1 unless this keyword says otherwise
         header["TLMIN1"] = 0, "First channel"
         header["TLMAX1"] = axis.nbin - 1, "Last channel"
     elif layout in ("gadf", "fgst-ccube", "fgst-template"):

@@ -60,6 +60,7 @@ def group_table(axis: NodeAxis, edges: QuantityLike) -> "Table":
         pix = np.append(pix, axis.nbin - 0.5)
         kinds.append("overflow")
     values = axis.pix_to_coord(pix)
+    # the bin that begins at each edge: edges have the pixel coordinates -0.5, 0.5, ...
     first = (pix + 0.5).astype(int)
     return Table(
         {

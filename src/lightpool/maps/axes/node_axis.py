@@ -202,6 +202,7 @@ class NodeAxis(AxisBase):
     def _pix_to_value(self, pix: NDArray[np.float64]) -> NDArray[np.float64]:
         """Return the values at pixel coordinates; at a node it is the node, which a logarithm and back would round."""
         values = binning.pix_to_coord(pix, self._nodes, self.interp, node_type=self.node_type)
+        # number of the node: edges are half a pixel below the centres of their bins
         number = np.asarray(pix) + (0.5 if self.node_type == "edges" else 0.0)
         is_node = (number == np.floor(number)) & (number >= 0) & (number < len(self._nodes))
         index = np.where(is_node, number, 0.0).astype(np.int64)

@@ -327,6 +327,7 @@ class TimeMapAxis(AxisBase):
         # -1, outside, reads the last interval; NaN replaces what comes of it
         start = self._edges_min.value[index]
         fraction = (elapsed - start) / (self._edges_max.to_value(self.unit)[index] - start)
+        # an interval reaches from half a pixel below its number to half a pixel above
         return np.where(index >= 0, index + fraction - 0.5, np.nan)
 
     def pix_to_coord(self, pix: ArrayLike) -> Time:
@@ -339,6 +340,7 @@ class TimeMapAxis(AxisBase):
         width = self._edges_max[index] - self._edges_min[index]
         times = self._reference_time + self._edges_min[index] + width * fraction
         if not np.all(is_inside):
+            # `Time` marks missing values by a mask, not by NaN
             times[~is_inside] = np.ma.masked
         return times
 

@@ -123,6 +123,7 @@ class PixelStore:
         if not self.has_room(_n_bytes(values)):
             return
         with self._lock:
+            # from now on these are cut from the new array
             for key in [key for key in self._arrays if key[0] == kind and box.holds(key[1])]:
                 del self._arrays[key]
             self._arrays[kind, box] = values

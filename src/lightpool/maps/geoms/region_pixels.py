@@ -89,6 +89,7 @@ def solid_angle_of(geom: DrawnRegion) -> u.Quantity:
 
 
 def _area_of_pixels(n_pixel: float, wcs: WCS) -> u.Quantity:
+    # the determinant is the area of a pixel in the plane, deg2
     area = n_pixel * abs(float(np.linalg.det(wcs.pixel_scale_matrix)))
     return (area * u.deg**2).to("sr")
 

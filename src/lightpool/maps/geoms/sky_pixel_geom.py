@@ -290,6 +290,7 @@ class SkyPixelGeom(Geom):
         )
         pix = self._pix_sparse(idx, mode, names)
         lon, lat = (u.Quantity(_, "deg", copy=False) for _ in self._image_coord(mode, names))
+        # (1, ..., ny, nx): the image is the same in all bins of the axes
         shape = (1,) * (len(pix) - 2) + lon.shape
         data = (lon.reshape(shape), lat.reshape(shape), *self.axes.pix_to_coord(tuple(pix[2:])))
         coords = MapCoord.create(data, frame=self.frame, axis_names=self.axes.names)

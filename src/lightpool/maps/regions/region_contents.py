@@ -96,6 +96,7 @@ class Positions:
         x, radii = self.plane.wrapped(x), reach * 3600 * np.hypot(dx, dy)
         inside = np.zeros(self.x.shape, dtype=bool)
         for number, circle in enumerate(circles):
+            # a circle on the pixels if it is one there, else by its shape on the sphere
             if is_drawn[number]:
                 inside |= self._in_disk(x[number], y[number], radii[number])
             else:

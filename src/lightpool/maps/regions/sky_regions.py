@@ -150,6 +150,7 @@ def parse_regions(regions: "RegionLike | None") -> "list[Region]":
     if isinstance(regions, SkyCoord):
         return [region_classes.PointSkyRegion(center=_) for _ in regions.reshape(-1)]
     if isinstance(regions, (list, tuple, region_classes.Regions)):
+        # lists may be nested, and a string may hold several regions
         return [region for item in regions for region in parse_regions(item)]
     raise TypeError(f"expected a region, a DS9 string, a SkyCoord, or a list of them, got {type(regions).__name__}")
 
