@@ -263,7 +263,7 @@ class PixelGrid:
 
     def __getstate__(self) -> dict[str, Any]:
         # A WCS is pickled as the text of a FITS header, which rounds: its numbers are pickled next to it.
-        # wcslib takes either CD, or PC with CDELT, not both
+        # a WCS has either CD, or PC with CDELT, not both (FITS standard 4.0, section 8.1)
         names = ("crpix", "crval", "cd") if self.wcs.wcs.has_cd() else ("crpix", "crval", "cdelt", "pc")
         numbers = {name: np.array(getattr(self.wcs.wcs, name)) for name in names}
         return {"wcs": self.wcs, "frame": self.frame, "extent": self.extent, "numbers": numbers}

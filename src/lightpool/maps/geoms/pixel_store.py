@@ -73,7 +73,7 @@ class Box(NamedTuple):
         if self == inner:
             return values
         x, y = inner.x0 - self.x0, inner.y0 - self.y0
-        # not a copy: the array is shared, so callers must not write to it
+        # perhaps a view of the shared array, so callers must not write to it
         return values[..., y : y + inner.ny, x : x + inner.nx]
 
 
