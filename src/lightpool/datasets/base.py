@@ -107,10 +107,12 @@ class DatasetBase(KnownAttributes):
 
     def add_observations(self, other: "DatasetBase") -> None:
         """Add the good time intervals and the table of observations of another dataset; merged when they are read."""
+        # As in Gammapy, a dataset without good time intervals stays without them.
         if not self._gti.is_empty and not other._gti.is_empty:
             self._gti.add(other._gti)
         table = other._meta_table.fork()
         if self._meta_table.is_empty and not table.is_empty:
+            # A copy, so that the two datasets do not share one table.
             self.meta_table = Deferred(lambda: None if table.value is None else table.value.copy())
         elif not table.is_empty:
             self._meta_table.add(table)
@@ -228,6 +230,7 @@ class DatasetBase(KnownAttributes):
     def precision(self) -> str:
         """Precision of the maps: ``single`` if all but the masks hold float32, else ``double``."""
         found = {data.precision for name, data in self.maps.items() if not name.startswith("mask")}
+        # Of mixed precisions double is the one that loses nothing.
         return "double" if len(found) > 1 else find_precision(*found)
 
     @property
@@ -338,6 +341,7 @@ class DatasetBase(KnownAttributes):
         background, model = self.background, self.background_model
         if model is None or background is None:
             return None
+        # In the precision of the map: float64 factors would turn a product with a float32 map into float64.
         return as_dtype(model.factors_on(background.geom, background.device), dtype_name(background.data))
 
     @property
@@ -367,5 +371,6 @@ class DatasetBase(KnownAttributes):
         if background is None:
             return self.npred_signal()
         xp = array_namespace(background.data)
+        # As in Gammapy: a background model may become negative, a number of counts may not.
         data = xp.where(background.data < 0.0, xp.zeros_like(background.data), background.data)
         return Map.from_geom(background.geom, data=data, unit=background.unit, device=background.device)

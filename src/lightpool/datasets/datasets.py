@@ -163,6 +163,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         """
         self._check_same_type("a stack")
         self._warn_of_duplicates()
+        # A new dataset, so that the first one is not changed, and is cut to its safe mask as the others are.
         stacked = self[0].to_masked(name=name, nan_to_num=nan_to_num)
         for dataset in self[1:]:
             stacked.stack(dataset, nan_to_num=nan_to_num)
@@ -254,6 +255,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         path = make_path(filename)
         datasets = cls()
         for entry in read_dataset_entries(path, checksum):
+            # Relative to the YAML file first, so that a folder can be moved as a whole.
             neighbour = path.parent / entry["filename"]
             entry = entry | {"filename": str(neighbour) if neighbour.exists() else entry["filename"]}
             datasets.append(find_dataset_class(entry["type"]).from_dict(entry, lazy=lazy, cache=cache))
@@ -282,6 +284,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         path = make_path(filename)
         if path.exists() and not overwrite:
             raise FileExistsError(f"file exists already: {path}; use overwrite=True to replace it")
+        # The YAML file comes last, so that it never names files that are not written yet.
         entries = [dataset.to_dict() for dataset in self]
         for dataset, entry in zip(self, entries, strict=True):
             dataset.write(path.parent / entry["filename"], overwrite=overwrite, checksum=checksum)
@@ -371,6 +374,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
 
     def __setitem__(self, key: "DatasetKey | slice", dataset: Dataset | Iterable[Dataset]) -> None:
         position = self.index(key)
+        # The name of the replaced dataset is free; modulo the length because a position may be negative.
         added = self._checked(dataset, [name for i, name in enumerate(self.names) if i != position % len(self)])
         self._datasets[position] = added
 

@@ -30,6 +30,7 @@ class DatasetGeoms(TypedDict):
     geom_edisp: NotRequired[SkyGeom]
 
 
+# The defaults of Gammapy.
 MIGRA_AXIS_DEFAULT = MapAxis.from_bounds(0.2, 5, nbin=48, node_type="edges", name="migra")
 BINSZ_IRF_DEFAULT = 0.2 * u.deg
 
@@ -77,6 +78,7 @@ def create_map_dataset_geoms(
     image = geom.to_image()
     image_irf = image.to_binsz(binsz=binsz_irf)
     others = list(geom.axes.drop("energy"))
+    # The first axis runs fastest: the data of the PSF are (..., n_energy_true, n_rad, ny, nx).
     axes_psf = [rad_axis, energy_axis if reco_psf else energy_axis_true]
     axes_edisp = [energy_axis if migra_axis is None else migra_axis, energy_axis_true]
     return {

@@ -71,6 +71,7 @@ def info_dict(
     excess, sqrt_ts = np.nan, np.nan
     if dataset.counts is not None:
         excess, sqrt_ts = float(statistic_of_all.n_sig), float(statistic_of_all.sqrt_ts)
+    # Of a missing exposure, Gammapy gives the limits in cm s.
     unit = u.Unit("cm s") if dataset.exposure is None else dataset.exposure.unit
     livetime = _livetime(dataset)
     return {
@@ -144,6 +145,7 @@ def _exposure_range(exposure: Array, mask_safe: Array | None) -> dict[str, Array
     xp = array_namespace(exposure)
     mask = exposure > 0.0
     if mask_safe is not None:
+        # An image, which broadcasts over the true energies: the mask has reconstructed ones.
         mask = mask & xp.any(mask_safe, axis=tuple(range(mask_safe.ndim - 2)))
     found = xp.any(mask)
     lowest = xp.min(xp.where(mask, exposure, xp.full_like(exposure, np.inf)))

@@ -88,6 +88,7 @@ class MapDataset(Dataset):
         self.name = make_name(name)
         self.counts = counts
         self.exposure = exposure
+        # Only if it is given: a dataset with OFF counts computes its background, and refuses to have one set.
         if background is not None:
             self.background = background
         self.psf = psf
@@ -98,6 +99,7 @@ class MapDataset(Dataset):
         self.meta_table = meta_table
         self.meta = MapDatasetMetaData() if meta is None else meta
         self.stat_type = stat_type
+        # After the name, by which the setter selects the models of this dataset.
         self.models = models
 
     @classmethod
@@ -188,6 +190,7 @@ class MapDataset(Dataset):
         **kwargs : further arguments of the class
         """
         dtype, geoms = find_precision(precision), (geom, geom_exposure, geom_psf, geom_edisp)
+        # Refuse before the first map is allocated, with a list of all maps.
         estimate = estimate_memory(*geoms, map_names=cls.map_names_from_geom, precision=dtype)
         estimate.require(None, f"a {cls.tag}")
         parts: dict[str, Any] = {"meta_table": meta_table, **kwargs}
@@ -202,6 +205,7 @@ class MapDataset(Dataset):
         if geom_psf is not None:
             psf_class = PSFMap if "energy_true" in geom_psf.axes.names else RecoPSFMap
             parts["psf"] = psf_class.from_geom(geom_psf, precision=precision)
+        # An empty list and not None: stacking merges good times only if both datasets have them.
         if parts.get("gti") is None:
             parts["gti"] = GTI.create(u.Quantity([], "s"), u.Quantity([], "s"), reference_time=reference_time)
         return cls(name=name, **parts)
@@ -275,6 +279,7 @@ class MapDataset(Dataset):
             The acceptance of its OFF region is the one that gives the background summed over the region.
         """
         maps: dict[str, Any] = {**spectrum_maps(self, on_region, containment_correction)}
+        # By name, because these classes are derived from this one: their modules cannot be imported here.
         kind = find_dataset_class("SpectrumDataset" if self.stat_type == "cash" else "SpectrumDatasetOnOff")
         assert issubclass(kind, MapDataset)
         return kind(name=name, **self.observation_parts, **maps)

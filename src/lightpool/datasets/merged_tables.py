@@ -22,6 +22,7 @@ def merge_meta_tables(tables: Sequence[Table]) -> Table:
     merged = Table()
     for name in shared:
         values: NDArray[np.generic] = np.hstack([np.asarray(table[name])[0] for table in tables])
+        # (1, n_observation): one row whose cells are arrays, as in Gammapy.
         merged[name] = values[np.newaxis, :]
     return merged
 

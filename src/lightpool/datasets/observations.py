@@ -47,6 +47,7 @@ class _Seen:
         if self.gti is None or gti is None or not len(self.gti) or not len(gti):
             return True
         both = type(gti).from_stack([self.gti.union(), gti.union()])
+        # Neither of the two overlaps itself, so the sum minus the union is the time that they share.
         return both.duration_s - both.union().duration_s > _TOUCHING
 
 
@@ -109,5 +110,6 @@ def _fingerprint(dataset: DatasetBase) -> bytes:
     """Hash of the counts; empty if there are none."""
     if dataset.counts is None:
         return b""
+    # In float64, so that files of the same counts in different precisions have one fingerprint.
     counts = np.nan_to_num(np.asarray(to_host(dataset.counts.data), dtype=np.float64))  # host: once per file
     return hashlib.sha256(counts.tobytes()).digest() if np.any(counts) else b""

@@ -75,6 +75,7 @@ class WStatOfDataset(StatisticOfDataset["OnOffDataset"]):
             n_off, off_sum = scalars["counts_off"], scalars["acceptance_off"]
             one = xp.ones_like(off_sum)
             background = self.dataset.required("background").data
+            # Mean alpha weighted with the OFF counts; where there are none, the ratio of the summed acceptances.
             from_counts = masked_sum(background, mask) / xp.where(n_off > 0.0, n_off, one)
             from_acceptance = scalars["acceptance"] / xp.where(off_sum > 0.0, off_sum, one)
             scalars["alpha"] = xp.where(n_off > 0.0, from_counts, from_acceptance)
@@ -86,6 +87,7 @@ class WStatOfDataset(StatisticOfDataset["OnOffDataset"]):
         return {
             "counts_off": int(sums.get("counts_off", 0)),
             "acceptance": acceptance,
+            # Follows from alpha; the sum of the map would give another ratio.
             "acceptance_off": acceptance / alpha if alpha else np.nan,
             "alpha": alpha,
         }
@@ -280,6 +282,7 @@ class OnOffDataset(MapDataset):
         alpha = self.alpha.data
         data = alpha * get_wstat_mu_bkg(counts.data, counts_off.data, alpha, self.npred_signal().data)
         xp = array_namespace(data)
+        # Not finite where alpha is zero: without an OFF region no background is predicted.
         finite = xp.where(xp.isfinite(data), data, xp.zeros_like(data))
         return Map.from_geom(self.geom, data=finite, device=self.device)
 
@@ -332,6 +335,7 @@ class OnOffDataset(MapDataset):
             sums = self.off_sums
             if sums is None:
                 sums = OnOffSums.zeros(self.geom, self.device, self.precision)
+                # Without a mask: what lies outside the safe mask of this dataset already is kept, see `Dataset.stack`.
                 sums.add(_summands(self), None, nan_to_num)
                 self._off.grow(sums)
             sums.add(_summands(other), other.mask_safe, nan_to_num)

@@ -24,6 +24,7 @@ def acceptance_ratio(geom: SkyGeom, acceptance: Map, acceptance_off: Map) -> Map
     on, off = acceptance.data, acceptance_off.data
     xp = array_namespace(on, off)
     is_measured = off > 0.0
+    # xp.where evaluates both branches, so the divisor is one where the quotient is not used.
     ratio = xp.where(is_measured, on / xp.where(is_measured, off, xp.ones_like(off)), xp.zeros_like(on))
     return Map.from_geom(geom, data=ratio, device=acceptance.device)
 
@@ -45,6 +46,7 @@ def acceptance_off_of_sums(acceptance: Array, counts_off: Array, background: Arr
     xp = array_namespace(acceptance, counts_off, background)
     one = xp.ones_like(background)
     is_measured = (counts_off > 0.0) & (background > 0.0)
+    # Solves background = acceptance / acceptance_off * counts_off for acceptance_off.
     from_bin = acceptance * counts_off / xp.where(is_measured, background, one)
     total, total_off = sum_over(background, None), sum_over(counts_off, None)
     is_mean_known = (total > 0.0) & (total_off > 0.0)

@@ -72,6 +72,7 @@ def _smoothed_inside(data: Map, mask: Map | None, options: SmoothOptions) -> Map
     if mask is None:
         return _smoothed(data, given)
     with np.errstate(invalid="ignore", divide="ignore"):
+        # Smoothing mixes in zeros from outside the mask; dividing by the smoothed mask corrects for them.
         ratio: Map = _smoothed(data * mask, given) / _smoothed(mask, given)
         return ratio
 

@@ -46,6 +46,7 @@ def spectrum_maps(
     maps = region_maps(dataset, region)
     exposure = maps.get("exposure")
     if containment_correction and isinstance(exposure, Map):
+        # (n_energy_true, 1, 1)
         contained = np.reshape(_containment(dataset, region, exposure), exposure.geom.data_shape)
         factor = to_device(contained, exposure.device, dtype=dtype_name(exposure.data))
         maps["exposure"] = exposure.copy(data=exposure.data * factor)
@@ -110,6 +111,7 @@ def region_maps(dataset: DatasetBase, region: "OneRegion | None") -> dict[str, D
         else:
             new[name] = _mean_or_zero(data, region, safe)
     off = {name: new[name] for name in ("counts_off", "acceptance", "acceptance_off") if name in new}
+    # The mean acceptance of the OFF region would not give the summed background.
     if len(off) == 3:
         total = dataset.required("background").to_region_nd_map(region, func=np.sum, weights=safe)
         maps_off = {name: data for name, data in off.items() if isinstance(data, Map)}
@@ -127,6 +129,7 @@ def _mean_or_zero(data: Map, region: "OneRegion | None", safe: Map | None) -> Ma
 def _check_inside(dataset: DatasetBase, region: "OneRegion") -> None:
     geom = dataset.geom
     assert isinstance(geom, WcsGeom)
+    # One more pixel on each side: a region that reaches over the border has pixels there.
     image = geom.to_image().pad(1, axis_name=None)
     inside = to_host(image.region_mask([region], device="cpu").data)  # host: it was made there
     within = inside[1:-1, 1:-1]

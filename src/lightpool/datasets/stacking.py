@@ -21,9 +21,12 @@ def stack_dataset(dataset: DatasetBase, other: DatasetBase, nan_to_num: bool = T
     if dataset.counts is not None and other.counts is not None:
         dataset.counts.stack(other.counts, weights=mask_safe, nan_to_num=nan_to_num)
     if dataset.exposure is not None and other.exposure is not None:
+        # The mask is an image: it has reconstructed energies, the exposure has true ones.
         dataset.exposure.stack(other.exposure, weights=other.mask_safe_image, nan_to_num=nan_to_num)
         _add_livetime(dataset.exposure, other.exposure, mask_safe)
+    # A dataset with OFF counts derives its background from its OFF sums, which it adds itself.
     if dataset.stat_type == "cash" and dataset.background is not None and other.background is not None:
+        # First, so that the model of this dataset does not multiply what is added to it.
         _apply_background_model(dataset)
         _add_background(dataset.required("background"), other, nan_to_num)
     if dataset.psf is not None and other.psf is not None:

@@ -29,6 +29,7 @@ def masked_sum(data: Array, mask: Array | None = None) -> Array:
     mask : array of bool, same shape; only the elements where it is True are summed, all if there is none
     """
     xp = array_namespace(data)
+    # Not a product with the mask, because NaN times zero is NaN. In float32 a sum is not exact above 2**24 counts.
     return xp.sum(data if mask is None else xp.where(mask, data, xp.zeros_like(data)), dtype=xp.float64)
 
 

@@ -40,6 +40,7 @@ def sums_of(dataset: MapDataset) -> dict[str, Array]:
         of exposure times response and of the exposure, and of a stack with OFF counts their sums, named ``off_...``.
     """
     off = dataset.off_sums if isinstance(dataset, OnOffDataset) else None
+    # With OFF counts the background is no sum of its own: it follows from those of the OFF region.
     names = ("counts", "exposure", "mask_safe", "mask_fit") + (() if off is not None else ("background",))
     sums: dict[str, Array] = {}
     for name in names:
@@ -66,6 +67,7 @@ def set_sums(dataset: MapDataset, sums: dict[str, Array]) -> None:
     for name in ("counts", "exposure", "background", "mask_safe", "mask_fit"):
         if name in sums:
             before: Map | None = getattr(dataset, name)
+            # An empty stack has no mask_fit: the first observation that has one creates it.
             new = Map.from_geom(dataset.geom, data=sums[name]) if before is None else before.copy(data=sums[name])
             setattr(dataset, name, new)
     for name, response in _responses(dataset).items():
@@ -83,6 +85,7 @@ def empty_stack(dataset: MapDataset) -> MapDataset:
         options["reference_time"] = dataset.gti.time_ref
     with use_device(dataset.device):
         empty = type(dataset).from_geoms(**dataset.geoms, **options)
+    # from_geoms creates an empty list of intervals; a dataset without one stays without.
     if dataset.gti is None:
         empty.gti = None
     return empty

@@ -125,6 +125,7 @@ def energy_slice(
     """
     bounds = [axis.bounds[i] if edge is None else u.Quantity(edge) for i, edge in enumerate((energy_min, energy_max))]
     table = axis.group_table(edges=u.Quantity(bounds))
+    # The types are padded with blanks to equal length, as in Gammapy.
     groups = [row for row in table if row["bin_type"].strip() == "normal"]
     if not groups:
         raise ValueError(
@@ -189,6 +190,7 @@ def resample_energy_axis(dataset: DatasetBase, energy_axis: MapAxis) -> Maps:
         if name in ("counts", "background"):
             new[name] = data.resample_axis(axis=energy_axis, weights=dataset.mask_safe)
         elif name in ("mask_safe", "mask_fit"):
+            # As in Gammapy, a joined bin is safe if any of its bins is; counts outside the mask are not in its sum.
             new[name] = data.resample_axis(axis=energy_axis, ufunc=np.logical_or)
     if isinstance(dataset.edisp, EDispKernelMap):
         new["edisp"] = dataset.edisp.resample_energy_axis(energy_axis=energy_axis, weights=dataset.mask_safe_edisp)

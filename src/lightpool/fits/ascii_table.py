@@ -72,6 +72,7 @@ def read_ascii_table(hdu: bytes, where: str) -> dict[str, NDArray[Any]]:
     """
     columns: dict[str, NDArray[Any]] = {}
     with parsing(where):
+        # astropy expects whole blocks; ASCII tables are padded with blanks.
         data = fits.TableHDU.fromstring(hdu + b" " * (-len(hdu) % BLOCK)).data
         for name in data.names if data is not None else ():
             values: NDArray[Any] = data[name]

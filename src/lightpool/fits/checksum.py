@@ -17,9 +17,11 @@ def ones_complement_sum(buffer: bytes, start: int, stop: int) -> int:
     start, stop : int, first byte and the one after the last; bytes that are missing to a whole word count as zero
     """
     n_word = (stop - start) // 4
+    # 64 bits hold the carries of 2**32 words, more than a file may have.
     total = np.sum(np.frombuffer(buffer, ">u4", n_word, start), dtype=np.uint64)
     rest = buffer[start + 4 * n_word : stop]
     total += np.uint64(int.from_bytes(rest.ljust(4, b"\0")))
+    # Adding the carries may give a carry again.
     while total > _LOW:
         total = (total & _LOW) + (total >> _CARRY)
     return int(total)

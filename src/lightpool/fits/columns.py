@@ -22,6 +22,7 @@ _TFORM = re.compile(r"\s*([0-9]*)(?:([LXBIJKAEDCM])|([PQ])([LXBIJKAEDCM]))")
 _TDIM = re.compile(r"\(\s*([0-9]+(?:\s*,\s*[0-9]+)*)\s*\)")
 _MOST_DIMENSIONS = 32
 _MOST_EMPTY_ROWS = 10**6  # rows without a byte take memory all the same, which the size of the file does not limit
+# Big-endian, as all values in FITS files (FITS standard 4.0, 5.2 and 5.3).
 _NUMPY = {"L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16"}
 _DESCRIPTORS = {"P": ">i4", "Q": ">i8"}
 # (TFORM letter, TZERO) of integers whose sign convention is turned, FITS standard 4.0, table 19.
@@ -136,6 +137,7 @@ class _BadCardError(ValueError):
 @lru_cache(maxsize=1024, typed=True)  # files of one kind have the same columns; typed: 1, 1.0 and T are not the same
 def _column_form(tform: str, tdim: str, scale: Any, zero: Any, null: Any) -> ColumnForm:
     match = _TFORM.match(tform)
+    # A row holds at most one descriptor of a column (FITS standard 4.0, 7.3.5).
     if match is None or (match[3] and match[1] not in ("", "0", "1")):
         raise _BadCardError("TFORM", f"{tform!r}, expected a count and one of LXBIJKAEDCM, or P or Q and one of these")
     repeat, letter = int(match[1] or 1), match[2] or match[4]
@@ -182,6 +184,7 @@ def read_fixed(buffer: bytes, start: int, layout: Layout, form: ColumnForm) -> N
     steps = [dtype.itemsize]  # the last dimension runs fastest
     for n in shape[:0:-1]:
         steps.insert(0, steps[0] * n)
+    # Not a copy: the first stride is the length of a row, which steps over the other columns.
     return np.ndarray((n_row, *shape), dtype, buffer, start, (width, *(steps if shape else ())))
 
 
@@ -196,8 +199,10 @@ def physical(form: ColumnForm, raw: NDArray[Any]) -> NDArray[Any]:
     if form.letter == "A":
         return _text(raw) if form.repeat else np.full(raw.shape, "", dtype="U1")
     if form.letter == "L":
+        # F and NUL, which stands for a missing value, are both False.
         return np.asarray(raw == b"T")
     if form.letter == "X":
+        # The first bit is the highest of its byte, as np.unpackbits assumes; those that fill the last byte are cut off.
         return np.unpackbits(raw, axis=-1)[..., : form.repeat].astype(bool)
     if form.scale == 1 and form.zero == 0:
         return np.array(raw, dtype=raw.dtype.newbyteorder("="), order="C")
@@ -206,6 +211,7 @@ def physical(form: ColumnForm, raw: NDArray[Any]) -> NDArray[Any]:
         # Turning the highest bit adds or subtracts half of the range, without overflow.
         bits = np.array(raw, dtype=raw.dtype.newbyteorder("=")).view(f"u{raw.dtype.itemsize}")
         return np.asarray((bits ^ bits.dtype.type(1 << (8 * raw.dtype.itemsize - 1))).view(turned))
+    # In double precision: float32 does not hold all integers of 32 bits.
     wide = np.complex128 if form.letter in "CM" else np.float64
     with np.errstate(over="ignore", invalid="ignore"):
         return np.asarray(raw.astype(wide) * form.scale + form.zero)
@@ -216,6 +222,7 @@ def _text(raw: NDArray[Any]) -> NDArray[Any]:
     raw = np.ascontiguousarray(raw)
     codes = raw.view(np.uint8).reshape(*raw.shape, raw.dtype.itemsize)
     nul = codes == 0
+    # What follows a NUL is undefined, but NumPy strips only NULs at the end.
     if (nul[..., :-1] & ~nul[..., 1:]).any():
         codes = np.where(np.logical_or.accumulate(nul, axis=-1), 0, codes)
     used = np.flatnonzero(codes.reshape(-1, codes.shape[-1]).any(axis=0))

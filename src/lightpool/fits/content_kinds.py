@@ -117,6 +117,7 @@ def _dataset_kinds(file: FitsFile, maps: dict[str, HduInfo]) -> list[FileKind]:
     is_region = (
         all(hdu.kind == "BINTABLE" and "PIX" not in _columns(hdu) for hdu in maps.values()) and "PSF" not in maps
     )
+    # Maps of a region may be of either kind, the spectrum being likelier; maps with pixels are no spectrum.
     known = [FileKind.SPECTRUM_DATASET, FileKind.MAP_DATASET][not is_region :]
     measured = [FileKind.SPECTRUM_DATASET_ON_OFF, FileKind.MAP_DATASET_ON_OFF][not is_region :]
     written = DATASET_KINDS.get(str(header.get("DATASET", "")).strip())
@@ -126,6 +127,7 @@ def _dataset_kinds(file: FitsFile, maps: dict[str, HduInfo]) -> list[FileKind]:
         kinds = known
     else:
         kinds = known + measured if written is None else known if written in known else measured
+    # False sorts before True: the kind that the header names comes first.
     return sorted(kinds, key=lambda kind: kind is not written)
 
 

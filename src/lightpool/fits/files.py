@@ -151,6 +151,7 @@ def read_text(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES) -> str:
     """
     content = read_bytes(path, most=most)
     try:
+        # Unlike bytes.decode it converts the line ends of other systems, as open() does.
         return TextIOWrapper(BytesIO(content), encoding="utf-8").read()
     except UnicodeDecodeError as error:
         raise FormatError(f"{make_path(path)} is not text in UTF-8 ({error}); check the path") from error

@@ -99,6 +99,7 @@ def _unpack(buffer: bytes, source: str) -> Iterator[bytes]:
     """Content in parts; most files are unpacked in one."""
     view, position, n_out, n_in = memoryview(buffer), 0, 0, len(buffer)
     while view[position : position + 2] == _MAGIC:
+        # 31 = 16 + 15: zlib expects the header and the check sum of a gzip member (RFC 1952).
         member = zlib.decompressobj(wbits=31)
         while not member.eof:
             piece = view[position : position + n_in]
@@ -119,6 +120,7 @@ def _unpack(buffer: bytes, source: str) -> Iterator[bytes]:
                     f"{source}: the gzip data are cut off: {len(buffer)} bytes read gave {n_out} bytes, and the end "
                     "mark is missing; download the file again"
                 )
+    # Zeros after the last member are padding, which gzip ignores too.
     if bytes(view[position:]).strip(b"\0"):
         raise DamagedFileError(
             f"{source}: after {position} bytes of gzip data there are {len(buffer) - position} bytes of something "

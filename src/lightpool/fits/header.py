@@ -14,6 +14,7 @@ from lightpool.errors import DamagedFileError, FormatError
 
 __all__ = ["BLOCK", "INTEGER", "NUMBER", "CardDict", "read_cards", "to_float", "user_meta"]
 
+# FITS standard 4.0, 3.1: blocks of 36 cards of 80 characters.
 BLOCK = 2880
 MAX_HEADER_BYTES = 2**24
 """16 MiB: 209 715 cards. The longest headers of real files, full of HISTORY, have some thousands."""
@@ -115,6 +116,7 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
             continue
         if not is_legal:
             cards.damaged.append(card.decode("latin-1"))
+        # FITS standard 4.0, 4.2.1.2: an ampersand at the end announces a CONTINUE card.
         if kind == "continue" and long_text and long_text[-1].endswith("&"):
             long_text[-1] = long_text[-1][:-1]
             long_text.append(value)
@@ -137,6 +139,7 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
                 cards.invalid.setdefault(key, position - _CARD - start)
         elif kind == "end":
             break
+    # Rounded up to whole blocks.
     cards.size = -(-(position - start) // BLOCK) * BLOCK
     return cards
 
@@ -210,6 +213,7 @@ def to_float(text: str) -> float:
 
 
 def _string(text: str) -> tuple[str, bool]:
+    # FITS standard 4.0, 4.2.1.1: two quotes stand for one, and blanks at the end do not count.
     end = text.find("'", 1)
     while end >= 0 and text[end + 1 : end + 2] == "'":
         end = text.find("'", end + 2)

@@ -80,10 +80,12 @@ def read_layout(cards: CardDict, where: str, *, is_first: bool) -> Layout:
         )
     if (kind == "IMAGE" or kind == "TABLE") and (pcount, gcount) != (0, 1):
         raise FormatError(f"{where}: PCOUNT, GCOUNT = {pcount}, {gcount}, expected 0, 1 for {kind}")
+    # Random groups (FITS standard 4.0, section 6): NAXIS1 is 0 and no side of the array.
     is_groups = is_first and values.get("GROUPS") is True and shape[:1] == (0,)
     sides = shape[1:] if is_groups else shape
     if not is_groups and is_first:
         pcount, gcount = 0, 1  # the standard ignores them there
+    # FITS standard 4.0, 4.4.1.2; BITPIX is negative for floats.
     size = abs(bitpix) // 8 * gcount * (pcount + (math.prod(sides) if sides else 0))
     n_field, heap = _table_layout(values, where, shape, pcount) if kind in ("TABLE", "BINTABLE") else (0, (0, 0))
     return Layout(kind, shape, n_field, heap, size)
@@ -143,6 +145,7 @@ def structure_integer(
         If it is missing, not a whole number, or outside the limits.
     """
     value = values.get(key, default)
+    # Not isinstance: True is an int too.
     if type(value) is not int or not low <= value <= high:
         found = f"{key} = {value!r}" if key in values else f"{key} is missing"
         limit = "" if high == _MOST else f" to {high}"

@@ -180,6 +180,7 @@ class FitsFile:
         if "DATASUM" in values and str(values["DATASUM"]).strip() != str(of_data):
             return "data"
         of_all = ones_complement_sum(self._buffer, info.start, stop)
+        # A valid CHECKSUM makes the sum of all words minus zero, which ones' complement writes as all ones or as 0.
         return "header" if str(values.get("CHECKSUM", "")).strip() and of_all not in (0, 0xFFFFFFFF) else ""
 
     def _check_complete(self, info: HduInfo) -> None:

@@ -53,6 +53,7 @@ def to_hdulist(dataset: DatasetBase) -> HDUList:
     maps = dataset.maps
     for name in _HDU_ORDER:
         if name in maps:
+            # Without the primary HDU, which each map has by itself.
             hdulist += maps[name].to_hdulist(**_hdu_keyword(name))[1:]
     if dataset.gti is not None:
         hdulist.append(dataset.gti.to_table_hdu())

@@ -78,6 +78,7 @@ def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum
     arguments: dict[str, Any] = {"name": str(header.get("OBS_ID", path.stem)) if name is None else name}
     arguments["counts"] = Map.from_geom(on.geom, data=on.counts, meta=on.header)
     arguments["acceptance"] = Map.from_geom(on.geom, data=on.backscal)
+    # OGIP/92-007: 0 is good, any other value marks a bad or dubious channel.
     arguments["mask_safe"] = Map.from_geom(on.geom, data=on.quality == 0)
     with parsing(path):
         if "GTI" in file.names:
@@ -108,6 +109,7 @@ def read_grouped_axis(file: FitsFile) -> MapAxis | None:
     response = companion_files(file).get("RESPFILE")
     axis = _geom(file, None if response is None else read_fits(response)).axes["energy"]
     is_start = table.column("GROUPING") >= 0
+    # The first channel begins a group whatever its flag is; the last edge closes the last group.
     is_start[0] = True
     return MapAxis.from_energy_edges(axis.edges[np.append(is_start, True)], name="energy")
 
@@ -187,6 +189,7 @@ def _counts(table: TableData, exposure: float, where: str) -> Values:
     if name == "COUNTS":
         return values
     counts = values * exposure
+    # The rates were rounded when they were written, so whole counts are not exact.
     if np.any(np.abs(counts - np.rint(counts)) > 1e-3):
         log.warning("%s holds rates that are no whole counts in the exposure; Poisson statistics do not apply", where)
         return counts
@@ -201,6 +204,7 @@ def _exposure(file: FitsFile, parts: dict[str, FitsFile], livetime: u.Quantity, 
     elif "RESPFILE" in parts and _has_area(parts["RESPFILE"]):
         with parsing(parts["RESPFILE"].source):
             kernel = EDispKernel.from_hdulist(parts["RESPFILE"].hdulist)
+            # A matrix of class FULL is redistribution times area: its sum over the channels is the area.
             area = np.sum(kernel.data, axis=1) * u.cm**2
             geom = RegionGeom(on.geom.region, axes=[kernel.axes["energy_true"]], wcs=on.geom.wcs)
             exposure = _map_of(geom, area * livetime, livetime)
@@ -216,6 +220,7 @@ def _exposure(file: FitsFile, parts: dict[str, FitsFile], livetime: u.Quantity, 
 def _has_area(response: FitsFile) -> bool:
     """Whether the matrix of a RMF file holds the effective area too."""
     name = find_matrix(response.names)
+    # CAL/GEN/92-002: FULL is redistribution times effective area, REDIST the redistribution alone.
     return name is not None and str(response.values(name).get("HDUCLAS3", "")).strip().upper() == "FULL"
 
 
@@ -232,6 +237,7 @@ def _map_of(geom: RegionGeom, exposure: u.Quantity, livetime: u.Quantity) -> Map
 def _read_rmf(file: FitsFile, exposure: Map) -> EDispKernelMap:
     kernel = EDispKernel.from_hdulist(file.hdulist)
     if _has_area(file):
+        # Divide the area out, so that each row is a probability; rows without area stay zero.
         total = np.sum(kernel.data, axis=1, keepdims=True)
         kernel = EDispKernel(axes=kernel.axes, data=np.divide(kernel.data, total, where=total > 0, out=0 * kernel.data))
     edisp = EDispKernelMap.from_edisp_kernel(kernel, geom=exposure.geom)

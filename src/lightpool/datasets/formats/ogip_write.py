@@ -129,6 +129,7 @@ def _instrument(dataset: OnOffDataset) -> dict[str, str]:
         table = dataset.meta_table
         listed: Any = [] if table is None or key not in table.colnames else np.ravel(np.asarray(table[key]))
         names = sorted({str(name).strip() for name in listed} - {"", "Unknown", "unknown"})
+        # The text of one card has at most 68 characters (FITS standard 4.0, 4.2.1.1).
         found[key] = ", ".join(names)[:68] or str(dataset.required("counts").meta.get(key, default))
     return found
 
@@ -191,6 +192,7 @@ class _Channels:
             Column("BACKSCAL", "D", array=backscal),
         ]
         hdu = BinTableHDU.from_columns(columns, name="SPECTRUM")
+        # TLMIN says that CHANNEL counts from 0; readers assume 1 without it.
         limits = {"DETCHANS": n_channel, "TLMIN1": 0, "TLMAX1": n_channel - 1}
         hdu.header.update(_SPECTRUM | keywords | limits)
         geom = counts.geom
@@ -225,6 +227,7 @@ def _arf_hdulist(dataset: OnOffDataset, livetime: u.Quantity, format: str) -> HD
     hdu.header.update(_SPECRESP)
     low, high = dataset.energy_range_safe
     thresholds = [_along_energy(edge).item() * edge.unit.to(unit_energy) for edge in (low, high)]
+    # NaN if no bin is safe, which a header cannot hold.
     if np.all(np.isfinite(thresholds)):
         hdu.header["LO_THRES"] = thresholds[0], f"Lowest safe energy [{unit_energy}]"
         hdu.header["HI_THRES"] = thresholds[1], f"Highest safe energy [{unit_energy}]"

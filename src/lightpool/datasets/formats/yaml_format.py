@@ -22,6 +22,7 @@ from lightpool.typing import PathInput
 
 __all__ = ["from_yaml", "models_from_yaml", "read_models", "read_yaml", "to_yaml", "write_models", "write_yaml"]
 
+# As Gammapy writes it: the checksum is that of the text, so both must lay it out alike.
 _LAYOUT: dict[str, Any] = {"sort_keys": False, "indent": 4, "width": 80, "default_flow_style": False}
 _COVARIANCE_LAYOUT = "ascii.fixed_width"
 
@@ -107,6 +108,7 @@ def write_yaml(text: str, path: PathInput, overwrite: bool = False, checksum: bo
     target.parent.mkdir(parents=True, exist_ok=True)
     if checksum:
         text += f"checksum: {_checksum(text)}\n"
+    # Written beside the target and renamed, which is atomic; the process id keeps several writers apart.
     part = target.with_name(f".{target.name}.{os.getpid()}.part")
     part.write_text(text)
     part.replace(target)

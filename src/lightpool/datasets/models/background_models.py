@@ -95,6 +95,7 @@ class FoVBackgroundModel(KnownAttributes):
     def covariance(self) -> NDArray[np.float64]:
         """Covariance of the parameters, shape (n_parameter, n_parameter); its diagonal follows their errors."""
         covariance = self._covariance.copy()
+        # Errors can be set after the covariance, so the diagonal always comes from them.
         np.fill_diagonal(covariance, self.parameters.error**2)
         return covariance
 
@@ -222,6 +223,7 @@ def _spread_over(geom: "Geom") -> tuple[int, ...]:
     """Shape of one value per energy that broadcasts with the data of a geometry."""
     shape = [1] * len(geom.data_shape)
     shape[geom.axes.index_data("energy")] = geom.axes["energy"].nbin
+    # (n_energy, 1, 1) for a map whose only axis is the energy.
     return tuple(shape)
 
 
@@ -487,6 +489,7 @@ class Models(DatasetModels, MutableSequence[FoVBackgroundModel]):
         self, key: int | str | FoVBackgroundModel | slice, model: FoVBackgroundModel | Iterable[FoVBackgroundModel]
     ) -> None:
         models = list(self._models)
+        # Changed in a copy: a model that is refused leaves the list as it was.
         models[self.index(key)] = _model(model)
         self._check(models)
         self._models = models

@@ -73,6 +73,7 @@ class Parameter(KnownAttributes):
 
     @value.setter
     def value(self, value: SupportsFloat) -> None:
+        # A DeferredNumber is kept as it is: to convert it here would wait for the device.
         self._value = value if isinstance(value, DeferredNumber) else float(value)
 
     @property
@@ -171,6 +172,7 @@ class Parameter(KnownAttributes):
 
 
 def _number_on(number: float | DeferredNumber, device: Device) -> Array | float:
+    # A number of another device has to be read in any case, and on the host a float is simpler than an array.
     if isinstance(number, DeferredNumber) and number.device == device and not device.is_host:
         return number.array
     return float(number)
@@ -230,6 +232,7 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
     @property
     def unique_parameters(self) -> "Parameters":
         """Each parameter once."""
+        # A dict keeps the order, which a set does not.
         return Parameters(dict.fromkeys(self))
 
     def freeze_all(self) -> None:

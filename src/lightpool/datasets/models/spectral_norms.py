@@ -24,6 +24,7 @@ __all__ = [
     "find_norm_model",
 ]
 
+# As in the YAML files of Gammapy: these fields are left out where they equal the default.
 _OMITTED_WHEN_DEFAULT = ("min", "max", "error", "interp", "frozen")
 
 
@@ -120,6 +121,7 @@ def _without_defaults(row: dict[str, Any], default: dict[str, Any]) -> dict[str,
             return bool(default["unit"])
         if key not in _OMITTED_WHEN_DEFAULT:
             return True
+        # A missing bound is NaN, which does not equal itself.
         both_nan = row[key] != row[key] and default[key] != default[key]
         return not (both_nan or bool(row[key] == default[key]))
 
@@ -272,6 +274,7 @@ class PiecewiseNormSpectralModel(NormSpectralModel):
         tiny = np.finfo(np.float64).tiny  # stands for zero, which has no logarithm
         log_norms = np.log(np.maximum(self.parameters.value, tiny))
         factors = np.exp(np.interp(np.log(energy.value), np.log(nodes), log_norms))
+        # The factor is zero again where the nodes are; 2 allows for the rounding of exp(log(tiny)).
         return np.where(factors > 2 * tiny, factors, 0.0)
 
     def _extra_dict(self) -> dict[str, Any]:
