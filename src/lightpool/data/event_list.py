@@ -113,6 +113,7 @@ class EventList(EventTable):
     def galactic_median(self) -> SkyCoord:
         """Median direction in Galactic coordinates."""
         galactic = self.galactic
+        # Wrapped at 180 deg, because around the Galactic centre longitudes near 0 and 360 deg are neighbours.
         return SkyCoord(np.median(galactic.l.wrap_at("180d")), np.median(galactic.b), frame="galactic")
 
     @property
@@ -127,6 +128,7 @@ class EventList(EventTable):
 
     def _separation(self, center: SkyCoord) -> Angle:
         arrays = self.arrays
+        # On plain arrays: SkyCoord.separation would create coordinate objects for all events first.
         separation = angular_separation(center.ra.rad, center.dec.rad, arrays["lon"], arrays["lat"])
         return Angle(np.degrees(separation), unit="deg")
 

@@ -42,7 +42,7 @@ class EventTable(KnownAttributes):
 
     @classmethod
     def from_columns(cls, columns: EventColumns, meta: EventListMetaData | None = None) -> Self:
-        """Make from plain columns; no table is created.
+        """Create from plain columns, without a table.
 
         Parameters
         ----------
@@ -64,7 +64,7 @@ class EventTable(KnownAttributes):
 
     @classmethod
     def from_table_data(cls, table: TableData) -> Self:
-        """Make from a table of a file that `lightpool.fits.read_fits` opened."""
+        """Create from a table of a file that `lightpool.fits.read_fits` opened."""
         return cls.from_columns(read_events(table), EventListMetaData.from_header(table.header))
 
     # -- columns and keywords
@@ -111,6 +111,7 @@ class EventTable(KnownAttributes):
             return self
         if isinstance(self._content, EventColumns):
             return self.from_columns(replace(self._content, meta=meta | changed), self.meta)
+        # Other keywords, but the same columns in memory.
         table = self._content.copy(copy_data=False)
         table.meta.update(changed)
         return self.__class__(table, self.meta)

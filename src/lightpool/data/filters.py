@@ -51,6 +51,7 @@ class ObservationFilter(KnownAttributes):
         for entry in self.event_filters:
             opts = entry["opts"]
             if opts.get("parameter") == "PHASE" and opts.get("is_range", True):
+                # `band` is the name of this argument before Gammapy 1.3.
                 band = opts.get("values", opts.get("band"))
                 low, high = max(low, float(band[0])), min(high, float(band[1]))
         return max(high - low, 0.0)

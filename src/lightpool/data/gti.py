@@ -65,7 +65,7 @@ class GTI(KnownAttributes):
     def from_seconds(
         cls, start: ArrayLike, stop: ArrayLike, reference: TimeReference = DEFAULT_REFERENCE, *, where: str = "GTI"
     ) -> "GTI":
-        """Make from plain numbers; no time object is created.
+        """Create from plain numbers, without any time object.
 
         Parameters
         ----------
@@ -91,7 +91,7 @@ class GTI(KnownAttributes):
         stop: "Time | QuantityLike",
         reference_time: "TimeLike | TimeReference | None" = None,
     ) -> "GTI":
-        """Make from start and stop times.
+        """Create from start and stop times.
 
         Parameters
         ----------
@@ -109,7 +109,7 @@ class GTI(KnownAttributes):
     def from_time_intervals(
         cls, time_intervals: Sequence[tuple[Time, Time]], reference_time: "TimeLike | TimeReference | None" = None
     ) -> "GTI":
-        """Make from a list of pairs of times.
+        """Create from a list of pairs of times.
 
         Parameters
         ----------
@@ -139,7 +139,7 @@ class GTI(KnownAttributes):
     def from_table_data(
         cls, table: TableData, header: Mapping[str, Any] | None = None, *, is_reported: bool = True
     ) -> "GTI":
-        """Make from a table of a file that `lightpool.fits.read_fits` opened.
+        """Create from a table of a file that `lightpool.fits.read_fits` opened.
 
         Parameters
         ----------
@@ -158,7 +158,7 @@ class GTI(KnownAttributes):
 
     @classmethod
     def from_table_hdu(cls, table_hdu: BinTableHDU, format: str = "gadf") -> "GTI":
-        """Make from a table HDU in memory.
+        """Create from a table HDU in memory.
 
         Parameters
         ----------
@@ -254,6 +254,7 @@ class GTI(KnownAttributes):
             start, stop = self.time_start.min(), self.time_stop.max()
             return start if share == 0 else stop if share == 1 else start + share * (stop - start)
         first, last = float(self._content[0].min()), float(self._content[1].max())
+        # The ends are returned as they are stored, without any arithmetic.
         if share in (0, 1):
             return self._reference.to_time(last if share else first)
         # Mission times are good to 1e-7 s in float64: the fraction is added with the precision of Time.
@@ -327,6 +328,7 @@ class GTI(KnownAttributes):
     def _limits(self, time_interval: TimeInterval) -> tuple[float, float]:
         edges = np.concatenate(self._seconds())
         first, last = (float(self._reference.seconds(end)) for end in ends_of_interval(time_interval))
+        # A limit that was taken from an edge must equal it, or slivers of rounding would remain.
         return snap(first, edges), snap(last, edges)
 
     def select_time(self, time_interval: TimeInterval, inverted: bool = False) -> "GTI":
@@ -342,6 +344,7 @@ class GTI(KnownAttributes):
             return self.delete_interval(time_interval)
         first, last = self._limits(time_interval)
         start, stop = self._seconds()
+        # An interval that only touches the limits is kept with length zero at the end, and dropped at the start.
         inside = (start <= last) & (stop > first)
         return self._like(np.clip(start[inside], first, last), np.clip(stop[inside], first, last))
 
@@ -376,6 +379,7 @@ class GTI(KnownAttributes):
         if reference == self._reference or len(self) == 0:
             return start, stop
         if reference.ticks_like(self._reference):
+            # A constant shift keeps the lengths of the intervals; through times every edge would be rounded by itself.
             shift = float(reference.seconds(self._reference.time))
             return start + shift, stop + shift
         return np.asarray(reference.seconds(self.time_start)), np.asarray(reference.seconds(self.time_stop))

@@ -66,7 +66,7 @@ class Observation(ObservationParts):
         deadtime_fraction: float = 0.0,
         reference_time: "TimeLike | None" = None,
     ) -> "Observation":
-        """Make an observation without events, from a duration or from start and stop.
+        """Create an observation without events, from a duration or from start and stop.
 
         Parameters
         ----------

@@ -93,6 +93,7 @@ class ObservationParts(KnownAttributes):
 
     def __getstate__(self) -> dict[str, Any]:
         meta = self._loaded.get("meta")
+        # Loaded parts are not pickled, since their location is, but what the user changed would be lost.
         is_changed = isinstance(meta, ObservationMetaData) and meta.is_changed
         return self.__dict__ | {"_loaded": {"meta": meta} if is_changed else {}}
 
@@ -349,6 +350,7 @@ class ObservationParts(KnownAttributes):
         kept = self._in_use.get(name, self.obs_filter)
         if kept is not None:
             return kept
+        # Changes of the table that was handed out without filters count below a filter, too.
         part = self._in_use.get(name, ObservationFilter())
         part = self._get(name) if part is None else part
         if part is None:

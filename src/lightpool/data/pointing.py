@@ -76,7 +76,7 @@ class FixedPointingInfo(KnownAttributes):
 
     @classmethod
     def from_degrees(cls, lon: float, lat: float, mode: PointingMode = PointingMode.POINTING) -> "FixedPointingInfo":
-        """Make from angles; the coordinate object is created on demand.
+        """Create from angles; the coordinate object is created on demand.
 
         Parameters
         ----------
@@ -87,6 +87,7 @@ class FixedPointingInfo(KnownAttributes):
             raise ValueError(
                 f"a pointing needs a longitude from -360 to 360 deg and a latitude from -90 to 90 deg, got {lon}, {lat}"
             )
+        # Without __init__, which would need the coordinate object.
         pointing = cls.__new__(cls)
         pointing._mode, pointing._degrees = mode, (float(lon), float(lat))
         pointing._coordinate = Deferred(partial(_coordinate, *pointing._degrees, mode))

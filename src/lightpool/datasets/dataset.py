@@ -38,7 +38,7 @@ def find_dataset_class(tag: str) -> "type[Dataset]":
 
 
 class Dataset(DatasetBase, ABC):
-    """Base of all kinds of datasets: they can be members of a list, be stacked, cut, sliced and rebinned."""
+    """Base of all kinds of datasets: they can be put into lists, stacked, cut, sliced and rebinned."""
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
@@ -223,7 +223,7 @@ class Dataset(DatasetBase, ABC):
     # --- derived datasets
 
     def copy(self, name: str | None = None) -> Self:
-        """Deep copy without models, under a new name."""
+        """Return a deep copy without models, under a new name."""
         new = self.derived(name, {key: data.copy() for key, data in self.maps.items()}, meta=self.meta)
         new.gti = None if self.gti is None else self.gti.copy()
         new.meta_table = None if self.meta_table is None else self.meta_table.copy()
@@ -285,7 +285,7 @@ class Dataset(DatasetBase, ABC):
         return self.derived(name, transforms.pad(self, pad_width, mode))
 
     def downsample(self, factor: int, axis_name: str | None = None, name: str | None = None) -> Self:
-        """Join pixels, or bins of an axis.
+        """Merge pixels, or bins of an axis.
 
         Parameters
         ----------
@@ -322,7 +322,7 @@ class Dataset(DatasetBase, ABC):
         return self.slice_by_idx({"energy": bins}, name=name)
 
     def resample_energy_axis(self, energy_axis: MapAxis, name: str | None = None) -> Self:
-        """Join bins of reconstructed energy to those of another axis.
+        """Merge bins of reconstructed energy into those of another axis.
 
         Parameters
         ----------
@@ -332,7 +332,7 @@ class Dataset(DatasetBase, ABC):
         return self.derived(name, transforms.resample_energy_axis(self, energy_axis))
 
     def to_image(self, name: str | None = None) -> Self:
-        """Join all bins of reconstructed energy to one."""
+        """Merge all bins of reconstructed energy into one."""
         return self.resample_energy_axis(self.geom.axes["energy"].squash(), name=name)
 
     def to_region_map_dataset(self, region: "RegionLike | None", name: str | None = None) -> Self:

@@ -124,7 +124,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
 
     @property
     def meta_table(self) -> Table:
-        """Tables of the observations of all datasets below each other, with the names and types of the datasets."""
+        """Concatenated tables of the observations of all datasets, with the names and types of the datasets."""
         joined = rows_of_datasets([dataset.meta_table for dataset in self])
         joined.add_column([dataset.tag for dataset in self], index=0, name="TYPE")
         joined.add_column(self.names, index=0, name="NAME")
@@ -225,7 +225,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         return Datasets([dataset.to(device, precision) for dataset in self])
 
     def copy(self) -> "Datasets":
-        """Deep copy, with names and models."""
+        """Return a deep copy, with names and models."""
         copies: list[Dataset] = []
         for dataset in self:
             new = dataset.copy(name=dataset.name)

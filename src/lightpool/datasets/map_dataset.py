@@ -292,7 +292,7 @@ class MapDataset(Dataset):
         models: ModelsLike | None = None,
         meta: MapDatasetMetaData | None = None,
     ) -> Self:
-        """Dataset of the same kind and observations, of other maps."""
+        """Return a dataset of the same kind and observations, with other maps."""
         parts: dict[str, Any] = {**maps, **self.observation_parts}
         return type(self)(name=name, stat_type=self.stat_type, models=models, meta=meta, **parts)
 

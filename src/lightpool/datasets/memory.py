@@ -75,7 +75,7 @@ def estimate_memory(
     map_names: Sequence[str] = ("counts", "background"),
     precision: str | None = None,
 ) -> MemoryEstimate:
-    """Memory of the maps of a dataset.
+    """Estimate the memory of the maps of a dataset.
 
     Parameters
     ----------
@@ -101,7 +101,7 @@ def estimate_memory(
 
 
 def memory_of_maps(maps: Mapping[str, Any]) -> MemoryEstimate:
-    """Memory that maps and responses take, by name, known from their geometries; of an outline what it would take."""
+    """Compute the memory of maps and responses from their geometries; of an outline, what it would take."""
     shapes: _Shapes = {}
     for name, data in maps.items():
         if isinstance(data, IRFMap):
@@ -112,7 +112,7 @@ def memory_of_maps(maps: Mapping[str, Any]) -> MemoryEstimate:
 
 
 def are_large(maps: Mapping[str, Any]) -> bool:
-    """Whether maps may be too large to be made without a look at what is free."""
+    """Return whether maps are so large that the free memory must be checked before they are created."""
     return sum(n_bytes_of(data.geom.data_shape) for data in maps.values()) > UNCHECKED_BYTES
 
 

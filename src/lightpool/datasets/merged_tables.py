@@ -28,7 +28,7 @@ def merge_meta_tables(tables: Sequence[Table]) -> Table:
 
 
 def rows_of_datasets(tables: Sequence[Table | None]) -> Table:
-    """Return the tables of many datasets below each other; a dataset without a table has a row without values."""
+    """Concatenate the tables of many datasets; a dataset without a table has a row of masked values."""
     known = [table for table in tables if table is not None]
     if not known:
         return Table()

@@ -13,7 +13,7 @@ __all__ = ["dataset_class", "read_dataset"]
 
 
 def dataset_class(file: FitsFile) -> type[Any]:
-    """Class of the dataset in a file.
+    """Return the class of the dataset in a file.
 
     Raises
     ------

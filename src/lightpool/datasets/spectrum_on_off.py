@@ -50,7 +50,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         return cls.from_map_dataset(dataset, acceptance, acceptance_off, counts_off=counts_off, name=name)
 
     def to_spectrum_dataset(self, name: str | None = None) -> SpectrumDataset:  # type: ignore[override]  # as in Gammapy
-        """Dataset with the Cash statistic, whose known background is ``alpha * counts_off``."""
+        """Return a dataset with the Cash statistic, whose known background is ``alpha * counts_off``."""
         return SpectrumDataset(
             name=name,
             counts=self.counts,
@@ -159,5 +159,5 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         return cls.read(filename, format="ogip", name=name)
 
     def to_dict(self) -> dict[str, str]:
-        """Name, type and file name, as in a file of datasets."""
+        """Return name, type and file name, as in a file of datasets."""
         return {"name": self.name, "type": self.tag, "filename": f"pha_obs{self.name.replace(' ', '_')}.fits"}

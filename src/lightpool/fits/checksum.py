@@ -9,7 +9,7 @@ _LOW = np.uint64(0xFFFFFFFF)
 
 
 def ones_complement_sum(buffer: bytes, start: int, stop: int) -> int:
-    """Sum of the 32-bit words of some bytes, whose carries are added again at the lower end.
+    """Sum the 32-bit words of some bytes, adding the carries again at the lower end.
 
     Parameters
     ----------

@@ -32,6 +32,7 @@ _POSITIONS = ("TREFPOS", "TIMEREF")
 _AT_THE_TELESCOPE = ("LOCAL", "TOPOCENT")
 _DAY = 86400.0
 _LONGEST = 1e7  # days; astropy knows no calendar further out
+# Days: references that agree to 1 ms are the same; their dates were rounded.
 _SAME = 1e-3 / _DAY
 
 
@@ -118,6 +119,7 @@ def seconds_since_reference(header: Mapping[str, Any], where: str = "header") ->
     day, fraction, scale = read_time_reference(header, where)
     factor = seconds_per_time_unit(str(header.get("TIMEUNIT", "s")), f"{where}, TIMEUNIT")
     changed = {key: value for key, value in header.items() if key not in _UNUSUAL}
+    # Offsets and other spellings of the reference are contained in these two numbers.
     changed |= {"MJDREFI": int(day) if day.is_integer() else day, "MJDREFF": fraction}
     changed |= {"TIMEUNIT": "s", "TIMESYS": scale.upper()}
     for key in ("TSTART", "TSTOP"):
@@ -140,6 +142,7 @@ def time_position(header: Mapping[str, Any], column: str, where: str = "header")
     FormatError
         If keywords of the column itself give it a scale other than TIMESYS, or its own zero.
     """
+    # Keywords of the column, such as TCTYPn and TRPOSn, take precedence over those of the HDU.
     numbers = range(1, int(header.get("TFIELDS", 0)) + 1)
     number = next((i for i in numbers if str(header.get(f"TTYPE{i}", "")).strip() == column), None)
     own = str(header.get(f"TCTYP{number}", "")).strip()
@@ -160,6 +163,7 @@ def time_position(header: Mapping[str, Any], column: str, where: str = "header")
 def _split(day: float, fraction: float) -> tuple[float, float]:
     """Return the same date as a whole day and a fraction from 0 to 1."""
     whole = math.floor(day)
+    # Whole days and the rest are never added up: a single float64 of a date is good to microseconds only.
     rest = (day - whole) + fraction
     return float(whole + math.floor(rest)), rest - math.floor(rest)
 
@@ -217,6 +221,7 @@ def _offset(header: Mapping[str, Any], where: str) -> float:
         return 0.0
     factor = seconds_per_time_unit(str(header.get("TIMEUNIT", "s")), f"{where}, TIMEUNIT")
     values = {key: _number(header, key, where, " (in TIMEUNIT)") * factor for key in _OFFSETS if key in header}
+    # TIMEZERO, whole or split into TIMEZERI and TIMEZERF, is the older name of TIMEOFFS.
     old = values.get("TIMEZERO", values.get("TIMEZERI", 0.0) + values.get("TIMEZERF", 0.0))
     if "TIMEOFFS" in values and len(values) > 1 and old not in (0.0, values["TIMEOFFS"]):
         raise FormatError(

@@ -82,6 +82,7 @@ def read_cells(form: ColumnForm, positions: CellPositions, buffer: bytes, start:
 
 
 def _bytes_in_memory(form: ColumnForm, n_value: NDArray[np.int64]) -> int:
+    # Bytes in memory: a character takes 4 in NumPy, and scaled numbers become float64.
     widened = {"X": 1, "A": 4, "L": 1}.get(form.letter) or max(8, np.dtype(form.stored_in_heap).itemsize)
     return int(n_value.sum(dtype=np.float64)) * widened
 
@@ -90,5 +91,6 @@ def _cell(form: ColumnForm, raw: NDArray[Any], count: int) -> NDArray[Any]:
     if form.letter == "X":
         return np.unpackbits(raw)[:count].astype(bool)
     if form.letter == "A":
+        # The code points of the first 256 characters are their Latin-1 bytes.
         return raw.view(np.uint8).astype(np.uint32).view("U1")
     return physical(form, raw)

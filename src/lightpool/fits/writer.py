@@ -65,11 +65,13 @@ def write_fits(
         raise FileExistsError(f"{target} already exists; pass overwrite=True to replace it, or choose another name")
     if not target.parent.is_dir():
         raise MissingDataError(f"cannot write {target}: {missing_file_hint(target)}")
+    # In the folder of the target, because a file is renamed atomically only within one file system.
     part = target.with_name(f".{target.name}.{secrets.token_hex(4)}.part")
     try:
         with errors_named(target), open(part, "wb") as stream:
             _write(hdulist, stream, target.suffix == ".gz", checksum)
             stream.flush()
+            # Without it a crash after the renaming could leave an empty file under the final name.
             os.fsync(stream.fileno())
         os.replace(part, target)
     finally:

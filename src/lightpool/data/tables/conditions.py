@@ -129,6 +129,7 @@ class _Evaluator(ast.NodeVisitor):
         if node.id not in self._columns:
             raise ValueError(f"no column {node.id!r} to select by; there are {', '.join(self._columns)}")
         column = self._columns[node.id]
+        # Comparing cells with several values would give a mask that does not fit the rows.
         if np.ndim(column) > 1:
             raise ValueError(f"column {node.id!r} has several values in a row, so that nothing can be selected by it")
         return column
@@ -160,9 +161,11 @@ class _Evaluator(ast.NodeVisitor):
             return _BINARY[type(node.op)](left, right)
         left, right = _number(left, node), _number(right, node)
         if isinstance(node.op, _DIVISIONS) and np.ndim(right) == 0 and right == 0:
+            # Only a constant divisor is refused: zeros in a column give inf or NaN in their rows.
             raise ValueError(f"{ast.unparse(node)!r} divides by zero")
         result = _BINARY[type(node.op)](left, right)
         if np.asarray(result).dtype.kind == "i":
+            # NumPy wraps integers around without a warning: the same operation in float64 shows whether they did.
             exact = _BINARY[type(node.op)](np.asarray(left, dtype=float), np.asarray(right, dtype=float))
             if np.any(np.abs(exact) >= _MAX_INTEGER):
                 raise ValueError(f"{ast.unparse(node)!r} results in numbers that are too large for 64 bits")

@@ -144,6 +144,7 @@ class EventColumns:
 
 
 def _without(values: NDArray[Any], rows: NDArray[np.bool_]) -> NDArray[Any]:
+    # Integers cannot hold NaN.
     changed = values.astype(values.dtype if values.dtype.kind == "f" else np.float64)
     changed[rows] = np.nan
     return changed
@@ -238,6 +239,7 @@ def stack_columns(parts: Sequence[EventColumns]) -> EventColumns:
     names = [name for name in first.columns if all(name in part.columns for part in parts)]
     columns = {name: np.concatenate([_in_units_of(first, part, name) for part in parts]) for name in names}
     meta = {k: v for k, v in first.meta.items() if all(k in part.meta and part.meta[k] == v for part in parts)}
+    # The times are converted to the reference of the first part, so its keywords hold for all of them.
     meta |= {key: first.meta[key] for key in TIME_KEYWORDS if key in first.meta}
     units = {name: first.units[name] for name in names}
     n_event = sum(part.n_event for part in parts)

@@ -76,6 +76,7 @@ def off_the_sphere(plain: Mapping[str, Floats]) -> NDArray[np.bool_]:
 
 def valid_events(plain: Mapping[str, Floats]) -> NDArray[np.bool_]:
     """Return which events can be binned: direction, time and energy are finite, and the energy is positive."""
+    # Comparisons with NaN are False, but infinity is above zero.
     good = np.isfinite(plain["energy"]) & (plain["energy"] > 0)
     for name in ("lon", "lat", "time"):
         good &= np.isfinite(plain[name])

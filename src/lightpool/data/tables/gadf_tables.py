@@ -99,6 +99,7 @@ def open_table(path: str | PathLike[str], hdu: str | int, *, checksum: bool = Fa
 def table_of_hdu(hdu: BinTableHDU) -> TableData:
     """Return the table of an astropy HDU in memory."""
     stream = BytesIO()
+    # A copy, because writing changes the header of the HDU.
     HDUList([PrimaryHDU(), hdu.copy()]).writeto(stream)
     return FitsFile(stream.getvalue(), hdu.name or "<memory>").table(1)
 
@@ -155,6 +156,7 @@ def load_events(table: TableData) -> tuple[EventColumns, list[Fault]]:
     names = [name for name in table.columns if name not in _NOT_KEPT]
     units = {name: table.units[name] for name in names}
     if "TIME" in units:
+        # A column without TUNIT is in TIMEUNIT (FITS standard 4.0, section 9), else in seconds.
         units["TIME"] = units["TIME"] or str(table.header.get("TIMEUNIT", "s"))
         seconds_per_time_unit(units["TIME"], f"{where}, column 'TIME'")
     if position := time_position(table.header, "TIME", where):
@@ -191,6 +193,7 @@ def events_hdu(events: EventColumns, keywords: Mapping[str, Any]) -> BinTableHDU
         if key in ("comments", "HISTORY"):
             for line in np.atleast_1d(value):
                 hdu.header["COMMENT" if key == "comments" else key] = str(line)
+        # The checksums are those of the file that was read.
         elif key not in ("EXTNAME", "CHECKSUM", "DATASUM"):
             hdu.header[key if len(key) <= 8 else f"HIERARCH {key}"] = value
     return hdu
@@ -202,6 +205,7 @@ def _fits_column(name: str, values: NDArray[Any], unit: str) -> Column:
         return Column(name, code, array=values.astype("S"))
     n_value = int(np.prod(values.shape[1:], dtype=int))
     letter = _LETTERS[values.dtype.name]
+    # TDIM counts the fastest dimension first, NumPy last: (n_row, 3, 2) becomes (2,3).
     shape = str(values.shape[:0:-1]).replace(" ", "") if values.ndim > 2 else None
     return Column(name, f"{n_value}{letter[0]}", unit or None, dim=shape, bzero=letter[1], array=values)
 

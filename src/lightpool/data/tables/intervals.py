@@ -20,6 +20,7 @@ def merge(start: Seconds, stop: Seconds, *, touching: bool = True) -> tuple[Seco
         return start, stop
     order = np.argsort(start, kind="stable")
     start, stop = start[order], stop[order]
+    # Of all earlier intervals, not only of the one before: a long interval may contain several short ones.
     latest = np.maximum.accumulate(stop)
     gap = start[1:] > latest[:-1] if touching else start[1:] >= latest[:-1]
     first = np.concatenate([[True], gap])
@@ -40,6 +41,7 @@ def overlap(start: Seconds, stop: Seconds) -> float:
     twice = float(np.sum(stop - start) - np.sum(merged_stop - merged_start))
     order = np.argsort(start, kind="stable")
     latest = np.maximum.accumulate(stop[order])
+    # The difference of two sums is rounded: without a true overlap it counts as zero.
     return max(twice, 0.0) if bool(np.any(start[order][1:] < latest[:-1])) else 0.0
 
 
@@ -52,6 +54,7 @@ def intersection(start: Seconds, stop: Seconds, other_start: Seconds, other_stop
     other_start, other_stop : ndarray, shape (n_other,), in s
     """
     a, b = merge(start, stop), merge(other_start, other_stop)
+    # All pairs, (n_interval, n_other); pairs that do not overlap end before they begin.
     begin = np.maximum(a[0][:, np.newaxis], b[0]).ravel()
     end = np.minimum(a[1][:, np.newaxis], b[1]).ravel()
     good = begin < end
@@ -68,6 +71,7 @@ def complement_within(start: Seconds, stop: Seconds, first: float, last: float) 
     """
     before = np.minimum(stop, first)
     after = np.maximum(start, last)
+    # Each interval gives the part before the cut and the part after it, in this order; empty parts are dropped.
     begin = np.stack([start, after], axis=1).ravel()
     end = np.stack([before, stop], axis=1).ravel()
     good = begin < end

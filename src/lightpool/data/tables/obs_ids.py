@@ -25,6 +25,7 @@ def obs_id_of(value: str | SupportsInt, where: str) -> int:
     """
     try:
         number = int(value.strip()) if isinstance(value, str) else int(value)
+        # int() cuts off decimals: 1.5 is not an observation ID.
         if isinstance(value, str) or number == value:
             return number
     except (TypeError, ValueError, OverflowError):

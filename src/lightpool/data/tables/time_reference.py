@@ -62,7 +62,7 @@ class TimeReference:
 
     @classmethod
     def from_time(cls, time: Time) -> "TimeReference":
-        """Make a reference from a time."""
+        """Create a reference from a time."""
         day = float(np.floor(time.jd1 - _MJD_ZERO))
         return cls(day, float((time.jd1 - _MJD_ZERO - day) + time.jd2), time.scale)._whole()
 
@@ -111,6 +111,7 @@ class TimeReference:
         scale = "tai" if self.scale == "utc" else self.scale
         later: Time = getattr(time, scale)
         earlier: Time = getattr(self.time, scale)
+        # jd1 and jd2 are subtracted separately: their sum in float64 is good to 40 microseconds only.
         return (later.jd1 - earlier.jd1) * _DAY + (later.jd2 - earlier.jd2) * _DAY
 
 

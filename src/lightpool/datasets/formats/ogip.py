@@ -26,7 +26,7 @@ _PARTS = {"ANCRFILE": "_arf", "BACKFILE": "_bkg", "RESPFILE": "_rmf"}
 
 
 def ogip_filenames(filename: PathInput) -> dict[str, str]:
-    """Names of the files that belong to a PHA file, by the keyword that names them: ``a.fits``, ``a_arf.fits``..."""
+    """Return the names of the files that belong to a PHA file, by the keyword that names them."""
     path = Path(filename)
     suffix = "".join(path.suffixes[-2:] if path.suffix == ".gz" else path.suffixes[-1:])
     stem = path.name.removesuffix(suffix)
@@ -34,19 +34,19 @@ def ogip_filenames(filename: PathInput) -> dict[str, str]:
 
 
 def companion_files(file: FitsFile) -> dict[str, Path]:
-    """Paths of the files that a PHA file names, by keyword; MissingDataError if one is not there."""
+    """Return the paths of the files that a PHA file names, by keyword; MissingDataError if one does not exist."""
     found = ((key, _beside(Path(file.source), file.values("SPECTRUM"), key)) for key in _PARTS)
     return {key: path for key, path in found if path is not None}
 
 
 def find_ogip_format(file: FitsFile) -> str:
-    """Format in which a PHA file was written, by the unit of its energies: "xspec" for keV."""
+    """Return the format of a PHA file, from the unit of its energies: "xspec" for keV."""
     unit = file.table("EBOUNDS").units.get("E_MIN", "") if "EBOUNDS" in file else "keV"
     return "xspec" if unit == "keV" else "ogip"
 
 
 def find_pha_files(folder: PathInput) -> list[Path]:
-    """PHA files in a folder, in the order of their names; the other files of spectra are left out."""
+    """Return the PHA files in a folder, in the order of their names, without the other files of spectra."""
     path = make_path(folder)
     found = sorted({*path.glob("*.fits"), *path.glob("*.fits.gz"), *path.glob("*.pha")})
     files = [each for each in found if FileKind.PHA in file_kinds(read_fits(each))]

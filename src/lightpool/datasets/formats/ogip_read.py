@@ -37,8 +37,8 @@ class _Spectrum:
     geom : RegionGeom
     counts, backscal, quality : array of float, shape (n_channel, 1, 1)
     exposure : float, s
-    areascal : float, by which the effective area is to be multiplied
-    header : dict, the keywords that are no structure
+    areascal : float, factor of the effective area
+    header : dict, the keywords that do not describe the layout
     """
 
     geom: RegionGeom
@@ -51,7 +51,7 @@ class _Spectrum:
 
 
 def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum: bool = False) -> dict[str, Any]:
-    """Arguments for `SpectrumDatasetOnOff`, from a PHA file and the files that it names.
+    """Read the arguments for `SpectrumDatasetOnOff` from a PHA file and the files that it names.
 
     Parameters
     ----------
@@ -99,7 +99,7 @@ def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum
 
 
 def read_grouped_axis(file: FitsFile) -> MapAxis | None:
-    """Axis of energy with one bin for each group of channels of a PHA file; None if no channels are grouped.
+    """Read the energy axis with one bin for each group of channels of a PHA file; None if none are grouped.
 
     A group is a channel with a ``GROUPING`` of 1 or 0 and those with -1 after it.
     """

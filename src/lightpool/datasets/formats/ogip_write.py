@@ -36,7 +36,7 @@ _SPECTRUM = {
 }
 _SPECRESP = {"HDUCLASS": "OGIP", "HDUCLAS1": "RESPONSE", "HDUCLAS2": "SPECRESP", "HDUVERS": "1.1.0"}
 _NO_FILE = "none"
-"""Value of a keyword that names a file, where there is none: the standard wants the keyword all the same."""
+"""Value of a keyword that names a file, where there is none: the standard requires the keyword anyway."""
 
 
 def write_ogip(
@@ -46,7 +46,7 @@ def write_ogip(
     overwrite: bool = False,
     checksum: bool = False,
 ) -> None:
-    """Write the files of a spectrum, the PHA file last, so that it names files that are there.
+    """Write the files of a spectrum, the PHA file last, so that the files that it names exist.
 
     Parameters
     ----------
@@ -59,7 +59,7 @@ def write_ogip(
     Raises
     ------
     FileExistsError
-        If one of the files is there and ``overwrite`` is False; then none is written.
+        If one of the files exists and ``overwrite`` is False; then none is written.
     """
     path = make_path(filename)
     files = {path.parent / name: hdulist for name, hdulist in to_ogip_hdulists(dataset, path, format).items()}

@@ -30,7 +30,7 @@ CovarianceLike: TypeAlias = NDArray[np.float64] | Sequence[Sequence[float]]
 
 
 class _Replaced(TypedDict, total=False):
-    """What a copy of a background model may have instead of what the model has."""
+    """Attributes that a copy of a background model may replace."""
 
     dataset_name: str
     spectral_model: NormSpectralModel | None
@@ -120,23 +120,23 @@ class FoVBackgroundModel(KnownAttributes):
         self.spectral_model.freeze()
 
     def unfreeze(self) -> None:
-        """Give every parameter the frozen state of a new model."""
+        """Reset the frozen state of every parameter to that of a new model."""
         self.spectral_model.unfreeze()
 
     def reset_to_default(self) -> None:
-        """Give every parameter the value of a new model."""
+        """Reset every parameter to the value of a new model."""
         self.parameters.value = self.spectral_model.default_parameters.value
 
     def evaluate(self, energy: u.Quantity) -> u.Quantity:
-        """Factor at each energy, dimensionless, shape of ``energy``."""
+        """Compute the factor at each energy, dimensionless, shape of ``energy``."""
         return self.spectral_model(energy)
 
     def evaluate_geom(self, geom: "Geom") -> u.Quantity:
-        """Factor at the energy centres of a geometry, in a shape that broadcasts with its data; on the host."""
+        """Compute the factor at the energy centres of a geometry, on the host; its shape broadcasts with the data."""
         return self.evaluate(geom.axes["energy"].center).reshape(_spread_over(geom))
 
     def factors_on(self, geom: "Geom", device: Device) -> Array:
-        """Compute the factors of `evaluate_geom` on a device, without reading parameters that wait there.
+        """Compute the factors of `evaluate_geom` on a device, without reading back parameters that are stored there.
 
         Parameters
         ----------
@@ -157,8 +157,8 @@ class FoVBackgroundModel(KnownAttributes):
         Parameters
         ----------
         name : str
-            As in Gammapy, the copy has the default name of its dataset unless a name is given.
-        **kwargs : arguments of the class, which replace what the model has
+            Without a name, the copy gets the default name for its dataset, as in Gammapy.
+        **kwargs : arguments of the class, which replace the attributes of the model
         """
         kwargs.setdefault("dataset_name", self.datasets_names[0])
         kwargs.setdefault("spectral_model", self.spectral_model.copy())
@@ -180,7 +180,7 @@ class FoVBackgroundModel(KnownAttributes):
         return self.copy(name=self.name, dataset_name=renamed.get(old_name, old_name))
 
     def to_dict(self, full_output: bool = False) -> dict[str, Any]:
-        """Make a dictionary for YAML, in the layout of Gammapy."""
+        """Return a dictionary for YAML, in the layout of Gammapy."""
         head = {"type": self.tag[0], "datasets_names": list(self.datasets_names)}
         return head | self.spectral_model.to_dict(full_output=full_output)
 
@@ -220,7 +220,7 @@ ModelsLike: TypeAlias = FoVBackgroundModel | Iterable[FoVBackgroundModel]
 
 
 def _spread_over(geom: "Geom") -> tuple[int, ...]:
-    """Shape of one value per energy that broadcasts with the data of a geometry."""
+    """Return the shape of one value per energy that broadcasts with the data of a geometry."""
     shape = [1] * len(geom.data_shape)
     shape[geom.axes.index_data("energy")] = geom.axes["energy"].nbin
     # (n_energy, 1, 1) for a map whose only axis is the energy.
@@ -239,7 +239,7 @@ def _as_list(names: str | Sequence[str]) -> list[str]:
 
 
 class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
-    """Models with names that are unique, at most one background model per dataset.
+    """Models with unique names, at most one background model per dataset.
 
     Parameters
     ----------
@@ -321,7 +321,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
             model.freeze()
 
     def unfreeze(self) -> None:
-        """Give every parameter the frozen state of a new model."""
+        """Reset the frozen state of every parameter to that of a new model."""
         for model in self:
             model.unfreeze()
 
@@ -333,7 +333,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         model_type: str | None = None,
         frozen: bool | None = None,
     ) -> "DatasetModels":
-        """Models that fulfil all conditions that are given.
+        """Select the models that satisfy all given conditions.
 
         Parameters
         ----------
@@ -368,18 +368,18 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         return type(self)([model.reassign(dataset_name, new_dataset_name) for model in self])
 
     def copy(self) -> "DatasetModels":
-        """Deep copy."""
+        """Return a deep copy."""
         return type(self)([model.copy(name=model.name) for model in self])
 
     def to_parameters_table(self) -> Table:
-        """Table with one row per parameter."""
+        """Return a table with one row per parameter."""
         table = self.parameters.to_table()
         names = [model.name for model in self for _ in model.parameters]
         table.add_column(np.array(names, dtype=str), name="model", index=0)
         return table
 
     def to_dict(self, full_output: bool = False) -> dict[str, Any]:
-        """Make a dictionary for YAML, in the layout of Gammapy."""
+        """Return a dictionary for YAML, in the layout of Gammapy."""
         return {"components": [model.to_dict(full_output) for model in self]}
 
     @classmethod
@@ -394,7 +394,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
         return cls([FoVBackgroundModel.from_dict(component) for component in data["components"]])
 
     def to_yaml(self, full_output: bool = False) -> str:
-        """Text of a models file."""
+        """Return the text of a models file."""
         return to_yaml(self.to_dict(full_output))
 
     @classmethod

@@ -24,11 +24,11 @@ class Parameter(KnownAttributes):
     Parameters
     ----------
     name : str
-    value : float, Quantity or str such as ``1 TeV``; or a DeferredNumber, which is read when the value is asked for
+    value : float, Quantity or str such as ``1 TeV``; or a DeferredNumber, which is read when the value is used
     unit : str or Unit; that of ``value`` if it has one
     error : float or DeferredNumber, in ``unit``; None is NaN
     min, max : float, in ``unit``; NaN or None is no bound
-    frozen : bool, whether fits leave it alone
+    frozen : bool, whether fits keep it fixed
     interp : {"lin", "log", "sqrt"}, kept for files
     """
 
@@ -59,7 +59,7 @@ class Parameter(KnownAttributes):
 
     @property
     def unit(self) -> u.UnitBase:
-        """Unit of the value, of the error and of the bounds; to set another one does not convert them."""
+        """Unit of the value, the error and the bounds; setting another unit does not convert them."""
         return self._unit
 
     @unit.setter
@@ -86,11 +86,11 @@ class Parameter(KnownAttributes):
         self._error = value if isinstance(value, DeferredNumber) else self._number(value)
 
     def value_on(self, device: Device) -> Array | float:
-        """Value without reading it where it was found on this device: an array without dimensions; else a float."""
+        """Return the value: if this device stores it, an array without dimensions, not read back; else a float."""
         return _number_on(self._value, device)
 
     def error_on(self, device: Device) -> Array | float:
-        """Error without reading it, see `value_on`."""
+        """Return the error without reading it back, see `value_on`."""
         return _number_on(self._error, device)
 
     @property
@@ -113,7 +113,7 @@ class Parameter(KnownAttributes):
 
     @property
     def frozen(self) -> bool:
-        """Whether fits leave the parameter alone."""
+        """Whether fits keep the parameter fixed."""
         return self._frozen
 
     @frozen.setter
@@ -142,11 +142,11 @@ class Parameter(KnownAttributes):
         return float(value)
 
     def copy(self) -> "Parameter":
-        """Deep copy."""
+        """Return a deep copy."""
         return copy.deepcopy(self)
 
     def to_dict(self) -> dict[str, Any]:
-        """Fields under the names of Gammapy's YAML files."""
+        """Return the fields under the names of Gammapy's YAML files."""
         return {
             "name": self.name,
             "value": self.value,
@@ -226,7 +226,7 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
 
     @property
     def free_parameters(self) -> "Parameters":
-        """Those that are not frozen."""
+        """Parameters that are not frozen."""
         return Parameters(parameter for parameter in self if not parameter.frozen)
 
     @property
@@ -262,15 +262,15 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
         raise TypeError(f"a parameter is found by name, number or itself, got {key!r}")
 
     def copy(self) -> "Parameters":
-        """Deep copy."""
+        """Return a deep copy."""
         return copy.deepcopy(self)
 
     def to_dict(self) -> list[dict[str, Any]]:
-        """List of the parameters' dictionaries."""
+        """Return a list of the parameters' dictionaries."""
         return [parameter.to_dict() for parameter in self]
 
     def to_table(self) -> Table:
-        """Table with one row per parameter."""
+        """Return a table with one row per parameter."""
         columns: dict[str, Callable[[Parameter], str | float]] = {
             "name": lambda p: p.name,
             "value": lambda p: p.value,

@@ -38,15 +38,15 @@ class NormSpectralModel(KnownAttributes, ABC):
     parameters: Parameters
 
     def __call__(self, energy: u.Quantity) -> u.Quantity:
-        """Factor at each energy, dimensionless, shape of ``energy``."""
+        """Compute the factor at each energy, dimensionless, shape of ``energy``."""
         return u.Quantity(self.evaluate(energy), "", copy=False)
 
     @abstractmethod
     def evaluate(self, energy: u.Quantity) -> NDArray[np.float64]:
-        """Plain factors at energies, shape of ``energy``."""
+        """Compute the plain factors at energies, shape of ``energy``."""
 
     def evaluate_on(self, energy: u.Quantity, device: Device) -> Array:
-        """Compute plain factors on a device, without reading parameters that wait there.
+        """Compute the plain factors on a device, without reading back parameters that are stored there.
 
         Parameters
         ----------
@@ -62,12 +62,12 @@ class NormSpectralModel(KnownAttributes, ABC):
     @property
     @abstractmethod
     def default_parameters(self) -> Parameters:
-        """Parameters as they are when the model is made without arguments."""
+        """Parameters of a model that is created without arguments."""
 
     @classmethod
     @abstractmethod
     def _from_spectral_dict(cls, data: dict[str, Any]) -> "NormSpectralModel":
-        """Make a model from what stands under ``spectral`` in its dictionary."""
+        """Create a model from the section ``spectral`` of its dictionary."""
 
     @property
     def frozen(self) -> bool:
@@ -79,16 +79,16 @@ class NormSpectralModel(KnownAttributes, ABC):
         self.parameters.freeze_all()
 
     def unfreeze(self) -> None:
-        """Give every parameter the frozen state of a new model."""
+        """Reset the frozen state of every parameter to that of a new model."""
         for parameter, default in zip(self.parameters, self.default_parameters, strict=True):
             parameter.frozen = default.frozen
 
     def copy(self) -> "NormSpectralModel":
-        """Deep copy."""
+        """Return a deep copy."""
         return copy.deepcopy(self)
 
     def to_dict(self, full_output: bool = False) -> dict[str, Any]:
-        """Make a dictionary for YAML; fields that have their default value are left out unless ``full_output``."""
+        """Return a dictionary for YAML; fields with their default value are left out unless ``full_output``."""
         rows = self.parameters.to_dict()
         if not full_output:
             rows = [
@@ -151,7 +151,7 @@ class PowerLawNormSpectralModel(NormSpectralModel):
 
     @property
     def default_parameters(self) -> Parameters:
-        """Parameters as they are when the model is made without arguments."""
+        """Parameters of a model that is created without arguments."""
         return Parameters(
             [
                 Parameter("tilt", 0.0, frozen=True),
@@ -176,11 +176,11 @@ class PowerLawNormSpectralModel(NormSpectralModel):
         return self.parameters["reference"]
 
     def evaluate(self, energy: u.Quantity) -> NDArray[np.float64]:
-        """Plain factors at energies, shape of ``energy``."""
+        """Compute the plain factors at energies, shape of ``energy``."""
         return np.asarray(self.norm.value * self._shape(energy))
 
     def evaluate_on(self, energy: u.Quantity, device: Device) -> Array:
-        """Compute plain factors on a device, without reading parameters that wait there.
+        """Compute the plain factors on a device, without reading back parameters that are stored there.
 
         Parameters
         ----------
@@ -195,7 +195,7 @@ class PowerLawNormSpectralModel(NormSpectralModel):
         return factors
 
     def _shape(self, energy: u.Quantity) -> NDArray[np.float64]:
-        """Factors of a norm of one."""
+        """Compute the factors for a norm of one."""
         ratio = np.asarray((energy / self.reference.quantity).to_value(""))
         return np.asarray(ratio**-self.tilt.value)
 
@@ -222,7 +222,7 @@ class PiecewiseNormSpectralModel(NormSpectralModel):
     energy : Quantity, shape (n,), ascending, n at least 2
     norms : sequence of float or Parameter, shape (n,); ones by default
     interp : {"log", "lin"}
-        Whether energies and norms are interpolated in their logarithm.
+        ``log`` interpolates the logarithms of energies and norms.
     """
 
     tag = ("PiecewiseNormSpectralModel", "piecewise-norm")
@@ -248,7 +248,7 @@ class PiecewiseNormSpectralModel(NormSpectralModel):
 
     @property
     def default_parameters(self) -> Parameters:
-        """Parameters as they are when the model is made without norms."""
+        """Parameters of a model that is created without norms."""
         return Parameters(Parameter(name, 1.0) for name in self.parameters.names)
 
     @property
@@ -267,7 +267,7 @@ class PiecewiseNormSpectralModel(NormSpectralModel):
         return u.Quantity(self.parameters.value)
 
     def evaluate(self, energy: u.Quantity) -> NDArray[np.float64]:
-        """Plain factors at energies, shape of ``energy``."""
+        """Compute the plain factors at energies, shape of ``energy``."""
         nodes = self.energy.to_value(energy.unit)
         if self._interp == "lin":
             return np.asarray(np.interp(energy.value, nodes, self.parameters.value))
@@ -292,7 +292,7 @@ _MODELS: tuple[type[NormSpectralModel], ...] = (PowerLawNormSpectralModel, Piece
 
 
 def find_norm_model(tag: str) -> type[NormSpectralModel]:
-    """Class of a tag, such as ``pl-norm`` or ``PowerLawNormSpectralModel``."""
+    """Return the class of a tag, such as ``pl-norm`` or ``PowerLawNormSpectralModel``."""
     for model in _MODELS:
         if tag in model.tag:
             return model
