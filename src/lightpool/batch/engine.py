@@ -79,6 +79,7 @@ def plan_to_resume(settings: Settings) -> Plan:
             f"the reduction in {folder.path} has different settings: {'; '.join(_differences(before, settings))}. "
             "Use the original settings, choose another output folder, or use --restart"
         )
+    # With the chunks of before, because sums can be reused of whole chunks only.
     return make_plan(settings, previous=chunks)
 
 
@@ -176,6 +177,7 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, report: Callabl
         while unmerged and unmerged[0].key in records:
             tree.add(folder.load_chunk(records[unmerged.popleft().key], settings))
 
+    # Closing the generator stops the workers if an error ends this loop.
     with closing(_run(executor, [task for task in tasks if task.key not in records])) as finished:
         for record in finished:
             _check(record, version, inputs)
@@ -183,6 +185,7 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, report: Callabl
             report(record)
             merge_finished()
     merge_finished()
+    # Chunks read the copies of these files, so a change of the originals is only worth a warning.
     require_unchanged(file for file in inputs if file.path not in copies)
     _warn_of_changed_files(shared, copies)
     ordered = [records[task.key] for task in tasks]

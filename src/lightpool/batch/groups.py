@@ -124,6 +124,7 @@ class Division:
         if table is not None:
             columns = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
         n_row = 1 if table is None else len(table)
+        # OFFSET depends on the target; zeros take its place, so that the rest of the expression can be checked.
         return _values(self._settings, {**columns, "OFFSET": np.zeros(n_row)}, n_row)
 
     def parts(self, observation: Observation, row: Row) -> Iterator[Part]:
@@ -147,6 +148,7 @@ class Division:
     def _time_bins(self, observation: Observation, row: Row) -> _Parts:
         start, width = Time(self._settings.time_start), u.Quantity(self._settings.time_width)
         gti = observation.required("gti")
+        # Bins are counted from time_start, so that they are the same for all observations.
         first, last = (
             int(np.floor(((time - start) / width).to_value(""))) for time in (gti.time_start.min(), gti.time_stop.max())
         )
@@ -180,6 +182,7 @@ class Division:
             texts = [_text(value) for value in values.tolist()]
             return np.array([self.labels.get(text) or label_of(text) for text in texts], dtype=object)
         names = ["-".join(map(_edge_text, edges)) for edges in pairwise(self._edges.tolist())]
+        # A value on an edge belongs to the bin above it; the last edge, and NaN, which sorts behind it, to none.
         index = np.searchsorted(self._edges, values.astype(float), side="right") - 1
         inside = (index >= 0) & (index < len(names))
         return np.where(inside, np.array([*names, _OUTSIDE], dtype=object)[np.where(inside, index, -1)], _OUTSIDE)
@@ -193,6 +196,7 @@ def night_of(observation: Observation) -> str:
     """
     location = observation.observatory_earth_location
     longitude = 0.0 if location is None else location.lon.wrap_at("180d").deg
+    # MJD changes at midnight at longitude 0: 360 deg are a day, and half a day less moves the change to noon.
     local_noon = observation.tmid.utc.mjd + longitude / 360 - 0.5
     return str(Time(np.floor(local_noon), format="mjd").isot.partition("T")[0])
 

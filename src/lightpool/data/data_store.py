@@ -28,6 +28,7 @@ __all__ = ["DataStore", "MissingRequiredHDUError"]
 log = logging.getLogger(__name__)
 
 ALL_IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
+# The names and their contents are those of Gammapy.
 REQUIRED_IRFS: dict[str, set[str]] = {
     "full-enclosure": {"aeff", "edisp", "psf", "bkg"},
     "point-like": {"aeff", "edisp"},

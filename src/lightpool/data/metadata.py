@@ -235,6 +235,7 @@ def earth_location_from_header(header: Mapping[str, Any], where: str = "header")
     FormatError
         If a keyword is missing or is not a number.
     """
+    # GADF calls the height ALTITUDE; some files have GEOALT, which takes precedence, as in Gammapy.
     height = header.get("GEOALT", header.get("ALTITUDE"))
     if height is None or "GEOLON" not in header or "GEOLAT" not in header:
         raise FormatError(
@@ -343,6 +344,7 @@ class ObservationMetaData(KnownAttributes):
         """
         meta, kept = cls.__new__(cls), dict(header)
         values = {name: Deferred(partial(_from_header, read, kept, where)) for name, read in _READERS.items()}
+        # Not by assignment, which would mark the metadata as changed.
         meta.__dict__.update(values, deadtime_fraction=deadtime_fraction(header, where))
         return meta
 

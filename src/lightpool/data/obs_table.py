@@ -198,6 +198,7 @@ class ObservationTable(Table):
         KeyError
             If an ID is not in the table.
         """
+        # In reverse order, so that the first row of a repeated ID is the one that remains.
         rows = {known: row for row, known in reversed(list(enumerate(self._numbers().tolist())))}
         wanted = obs_id_numbers(np.atleast_1d(np.asarray(obs_id)), "select_obs_id").tolist()
         missing = [number for number in wanted if number not in rows]
@@ -243,6 +244,7 @@ class ObservationTable(Table):
                 f"{value_range!r} has {str(limits.unit)!r}; expected one that converts to it"
             )
         mask = (limits[0] <= value) & (value < limits[1])
+        # As in Gammapy: the half-open range would be empty.
         if np.allclose(limits[0].value, limits[1].value):
             mask = limits[0] == value
         return self._keep(mask, inverted)
@@ -260,6 +262,7 @@ class ObservationTable(Table):
         """
         start, stop = self.time_start, self.time_stop
         if partial_overlap:
+            # An observation overlaps the range if it stops after the range starts, and starts before the range stops.
             start, stop = stop, start
         first, last = ends_of_interval(time_range)
         return self._keep((first <= start) & (last >= stop), inverted)

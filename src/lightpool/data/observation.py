@@ -131,6 +131,7 @@ class Observation(ObservationParts):
             **locations,
         )
         if "bkg" in locations:
+            # Now and not on demand: the events are in memory, so their header could not be found from a location later.
             observation.bkg = locations["bkg"].load(header=header)
         return observation
 

@@ -67,6 +67,7 @@ class TablesInUse:
         kept : list that was current when the object was handed out; a replaced part has another one
         """
         if kept is self._kept.get(name) and self.get(name, chosen_by) is None:
+            # In place, because the keepers refer to this list; of those with filters only the latest is kept.
             kept[:] = [(filters, other) for filters, other in kept if filters.is_empty]
             kept.append((chosen_by, part))
 
@@ -79,6 +80,7 @@ class _Keeper:
     """Called by an event list or GTI when its table is handed out or it is changed."""
 
     def __init__(self, tables: TablesInUse, name: str, chosen_by: ObservationFilter, kept: _Kept) -> None:
+        # Weak, so that an event list does not keep the other tables of its observation in memory.
         self._tables: Callable[[], TablesInUse | None] = weakref.ref(tables)
         self._name, self._chosen_by, self._kept = name, chosen_by, kept
 

@@ -82,6 +82,7 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
     files: dict[str, str] = {}
     to_read = task.settings_to_read
     sources = sources_of(to_read)
+    # The sources are cached from chunk to chunk: files that have changed since must be noticed.
     sources.forget_pins()
 
     def inputs_of(obs_ids: Sequence[int]) -> list[InputFile]:

@@ -199,6 +199,7 @@ class ProcessExecutor:
         """Replace a worker that has died or must be killed."""
         worker.end()
         worker.process.join(_LAST_WAIT)
+        # Reversed, because extendleft turns the order around.
         waiting.extendleft(reversed(jobs))
         new = workers[workers.index(worker)] = self._start(worker.gpu)
         worker.job = None

@@ -94,6 +94,7 @@ def died(job: Job, how: str) -> list[Job]:
     trials = [
         Job(replace(job.task, obs_ids=tuple(half)), True, job.chunk) for half in (suspects[:middle], suspects[middle:])
     ]
+    # A trial that is split is replaced by its halves.
     job.chunk.n_trial += len(trials) - job.is_trial
     return trials
 

@@ -153,6 +153,7 @@ class Sources:
     def _columns(self) -> set[str]:
         """Columns of the observation index that results depend on."""
         expressions = [groups.expression for groups in self._settings.groups if groups.by == "observations"]
+        # ZEN_PNT is a part of the summary of each observation.
         return {"ZEN_PNT"}.union(*(re.findall(r"\w+", expression or "") for expression in expressions))
 
     @cached_property

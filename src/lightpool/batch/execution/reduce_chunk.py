@@ -63,6 +63,7 @@ class _Job:
     def of(cls, target: Target) -> "_Job":
         reference, maker = build_reduction(target)
         geom = reference.required("counts").geom
+        # Half of the diagonal: the circle contains the whole map, so that no observation that reaches it is left out.
         radius = float(np.hypot(*np.ravel(geom.width.to_value("deg")))) / 2
         width = maker.cutout_width
         half_cutout = None if width is None or geom.is_region else float(np.hypot(*np.broadcast_to(width.deg, 2))) / 2
@@ -273,6 +274,7 @@ def _reduce_if_it_fits(
         return _reducer(settings, device).reduce(obs_ids, keep)
     except OutOfMemoryError as error:
         reason = str(error)
+    # Cycles through the traceback may still hold arrays, whose memory could not be released.
     gc.collect()
     release_memory(device)
     return reason
@@ -301,6 +303,7 @@ def _reducer(settings: Settings, device: str) -> Reducer:
     return _reducer_of(settings.to_json(), device, stamp_of(settings))
 
 
+# Two: one for the device of the settings, and one for the CPU, to which a chunk falls back.
 @lru_cache(maxsize=2)
 def _reducer_of(settings: str, device: str, stamp: tuple[tuple[str | int, ...], ...]) -> Reducer:
     return Reducer(Settings.from_dict(json.loads(settings)), device)

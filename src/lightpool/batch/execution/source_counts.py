@@ -85,6 +85,7 @@ class Source:
         image, wanted = geom.to_image(), target.source if isinstance(target, MapTarget) else None
         position = image.center_skydir if wanted is None else build_position(wanted)
         radius = RADIUS if wanted is None else Angle(u.Quantity(wanted.radius))
+        # At least a pixel, with one per cent for rounding, so that the circle contains a pixel centre.
         radius = Angle(max(radius, 1.01 * Angle(image.pixel_scales.max())))
         try:
             part = image.cutout(position, width=2 * radius + 2 * image.pixel_scales.max())
@@ -215,16 +216,19 @@ def theta_squared_counts(
         positions are so close that their circles overlap.
     """
     radius, (lon, lat) = float(np.sqrt(source.theta2_max)), source.lonlat
+    # The mirror position is twice this angle away, so two circles of this radius overlap.
     if not source.has_theta_squared or _angle(lon, lat, *map(np.float64, pointing)) <= radius:
         return None
     at, axis = _vector(lon, lat), _vector(*pointing)
     x, y, z = 2 * (at @ axis) * axis - at  # half a turn about the pointing
+    # Rounding may leave |z| slightly above 1, for which arcsin is NaN.
     mirror = float(np.arctan2(y, x)), float(np.arcsin(np.clip(z, -1, 1)))
     edges = np.linspace(0, source.theta2_max, THETA2_BINS + 1)
 
     def histogram(center_lon: float, center_lat: float) -> list[int]:
         arrays = events.arrays
         # A band of latitude contains all events within the radius, and is much faster to select than a circle.
+        # The factor 1.001 allows for rounding; the histogram cuts at the exact radius.
         near = np.flatnonzero(np.abs(arrays["lat"] - center_lat) <= np.radians(radius) * 1.001)
         energy = arrays["energy"][near]
         near = near[(energy >= energies[0]) & (energy < energies[1])]

@@ -24,6 +24,7 @@ def code_version() -> str:
     root = Path(lightpool.__file__).parent
     paths = [path for path in root.rglob("*") if path.suffix in _SUFFIXES]
     total = hashlib.sha256()
+    # rglob returns paths in the order of the file system, which differs between machines.
     for path in sorted(paths, key=lambda path: path.relative_to(root).parts):
         one = hashlib.sha256(path.read_bytes()).hexdigest()
         total.update(f"{'/'.join(path.relative_to(root).parts)} {one}\n".encode())

@@ -259,6 +259,7 @@ class BatchFolder:
         """
         results, ours, wanted = list(results), set(files), set(keys)
         former = set(self._files()["files"])
+        # Before anything is removed: after a crash, the names of the remaining files are still known.
         self.write_files(results, former | ours)
         for name in former - ours:
             self.remove(name)

@@ -54,6 +54,7 @@ def _with_names_of_results(folder: BatchFolder, settings: Settings) -> Iterator[
             yield path
     if settings.output.observations:
         for path in sorted(folder.observations.glob(f"*{ending}")):
+            # Without the observation number, see `StackNames.of_observation`.
             stem = re.sub(r"^(pha_)?\d+-", "", path.name.removesuffix(ending))
             if names.may_name(stem):
                 yield path

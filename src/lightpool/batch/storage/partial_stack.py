@@ -119,6 +119,7 @@ class PartialStack:
                     entry = zipfile.ZipInfo(f"{number}/{name}.npy")
                     if 2 * np.count_nonzero(values) < values.size:  # dense sums compress slowly and poorly
                         entry.compress_type = zipfile.ZIP_DEFLATED
+                    # The size of a member is not known before it is written, and may exceed the 2 GiB of plain ZIP.
                     with archive.open(entry, "w", force_zip64=True) as member:
                         np.lib.format.write_array(member, values, allow_pickle=False)
             # ZipInfo without a time: the same sums make a file of the same bytes.
@@ -158,6 +159,7 @@ class PartialStack:
 
 
 def _array(data: bytes) -> NDArray[np.generic]:
+    # Without pickles, which could run code: the folder may come from somebody else.
     return np.asarray(np.lib.format.read_array(io.BytesIO(data), allow_pickle=False))
 
 

@@ -62,6 +62,7 @@ class StackNames:
     def of(self, key: StackKey) -> str:
         """Return the name of the dataset of a stack and of its file, without suffix."""
         plain = key.target if key.division in self._plain else "-".join(key)
+        # No name contains a NUL, so different keys are hashed from different texts.
         is_tagged = (key.target, key.division) in self._tagged or _DEVICES.match(_folded(plain))
         return _tagged(plain, "\0".join(key), _MAX_NAME) if is_tagged or _size(plain) > _MAX_NAME else plain
 
@@ -151,6 +152,7 @@ def _slug(text: str) -> str:
 
 def _folded(name: str) -> str:
     """Name as a case-insensitive file system compares it."""
+    # Normalised twice, because case folding may return letters that are not normalised.
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 
 
@@ -160,4 +162,5 @@ def _size(name: str) -> int:
 
 def _tagged(name: str, meaning: str, most: int) -> str:
     tag = hashlib.sha256(meaning.encode("utf-8", "surrogatepass")).hexdigest()[:10]
+    # A tag takes 11 bytes: a hyphen and ten digits; a letter that is cut in its middle is dropped.
     return f"{name.encode()[: most - 11].decode(errors='ignore')}-{tag}"

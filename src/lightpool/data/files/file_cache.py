@@ -29,6 +29,7 @@ class CachedFile:
     file: FitsFile
     stamp: tuple[int, ...]
     _made: dict[Hashable, Any] = field(default_factory=dict)
+    # Reentrant, because creating one object may ask for another one of the same file.
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def get(self, key: Hashable, make: Callable[[], T]) -> T:
@@ -113,6 +114,7 @@ class FileCache:
             if found is not None and found.stamp == stamp:
                 self._files.move_to_end(name)
                 return found
+        # Read without the lock, so that other threads can use the cache meanwhile.
         entry = CachedFile(read_fits(filename), stamp)
         with self._lock:
             self._weigh_last()

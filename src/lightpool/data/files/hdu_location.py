@@ -26,6 +26,7 @@ __all__ = ["HDULocation", "Part"]
 Part: TypeAlias = EventList | GTI | IRF | FixedPointingInfo | ObservationMetaData | Map | IRFMap | None
 """A part of an observation."""
 
+# Keywords of the first public H.E.S.S. data release, by which Gammapy recognises it too.
 _OLD_HESS = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 
 

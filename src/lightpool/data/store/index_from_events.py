@@ -26,6 +26,7 @@ log = logging.getLogger(__name__)
 
 _NOT_THERE = "NOT AVAILABLE"
 _NUMBERS = {"TSTART": u.s, "TSTOP": u.s, "ONTIME": u.s, "LIVETIME": u.s, "DEADC": None}
+# FITS spells these with a hyphen; some files have an underscore.
 _DATES = (("DATE-OBS", "DATE_OBS"), ("TIME-OBS", "TIME_OBS"), ("DATE-END", "DATE_END"), ("TIME-END", "TIME_END"))
 _GADF = {"HDUCLASS": "GADF", "HDUDOC": "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats"}
 _GADF |= {"HDUVERS": "0.2", "HDUCLAS1": "INDEX"}
@@ -123,6 +124,7 @@ def _irf_path(path: Path, irf: Path | None, info: dict[str, Any]) -> Path:
         return irf
     if _NOT_THERE in (info["CALDB"], info["IRF"]):
         return path
+    # The layout of HEASARC's calibration database, as in Gammapy.
     folder = f"$CALDB/data/{info['TELESCOP'].lower()}/{info['CALDB']}/bcf/{info['IRF']}"
     files = sorted(make_path(folder).glob("*.fits*"))
     return Path(folder) / files[0].name if files else Path(folder)
