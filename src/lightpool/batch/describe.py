@@ -92,7 +92,7 @@ def describe_file(path: Path) -> FileDescription:
 
 
 def _facts_of(file: FitsFile, kind: FileKind, *, is_main: bool) -> Facts:
-    """Facts about one kind of content; an error in any but the main content is reported as a fact."""
+    """Return facts about one kind of content; an error in any but the main content is reported as a fact."""
     if kind not in _FACTS:
         return {}
     try:
@@ -180,6 +180,7 @@ def _irf_facts(file: FitsFile) -> Facts:
 
 def _map_facts(file: FitsFile) -> Facts:
     found = Map.read(file.source, device="cpu")
+    # In float64, because a sum in float32 is inexact for large maps.
     values = np.asarray(found.data, dtype=np.float64)
     facts = {"unit": found.unit.to_string() or "none", **_geom_facts(found.geom)}
     return facts | {"sum": f"{np.nansum(values):.6g}"}

@@ -254,7 +254,7 @@ def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecor
 def _done_before(
     folder: BatchFolder, output: Output, task: ChunkTask, sources: Sources, inputs: Inputs
 ) -> ChunkRecord | None:
-    """Record of a chunk that can be reused: it is complete, nothing failed, and its inputs have not changed."""
+    """Return the record of a chunk if it can be reused: it is complete, nothing failed, no input has changed."""
     record = folder.record(task.key)
     if record is None:
         return None
@@ -303,7 +303,7 @@ def _write_results(
 
 
 def _has_contents(name: str, stack: MapDataset) -> bool:
-    """Whether a stack can be written; a spectrum without observations lacks the livetime that its files need."""
+    """Return whether a stack can be written; a spectrum without observations lacks the livetime that its files need."""
     livetime = None if stack.exposure is None else stack.exposure.meta.get("livetime")
     if livetime is None and isinstance(stack, SpectrumDatasetOnOff):
         log.warning("%s is not written: no observation contributes to it, so it has no livetime", name)
@@ -319,7 +319,7 @@ def _differences(before: Settings, now: Settings) -> list[str]:
 
 
 def _flat(data: JSONValue, path: str = "") -> Iterator[tuple[str, bool | int | float | str | None]]:
-    """Values of nested dicts and lists, each with its path, such as ``targets.0.binsz``."""
+    """Yield the values of nested dicts and lists, each with its path, such as ``targets.0.binsz``."""
     if isinstance(data, dict | list):
         items: Iterable[tuple[int | str, JSONValue]] = data.items() if isinstance(data, dict) else enumerate(data)
         for key, value in items:

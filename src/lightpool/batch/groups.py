@@ -119,7 +119,7 @@ class Division:
         return str(self._labels(_values(self._settings, columns, 1))[0])
 
     def _values_in(self, table: ObservationTable | None) -> _Values:
-        """Values of the expression in the observation index."""
+        """Return the values of the expression in the observation index."""
         columns: dict[str, _Values] = {}
         if table is not None:
             columns = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
@@ -177,7 +177,7 @@ class Division:
             yield label, observation
 
     def _labels(self, values: _Values) -> NDArray[np.object_]:
-        """Name of the group of each value."""
+        """Return the name of the group of each value."""
         if self._edges is None:
             texts = [_text(value) for value in values.tolist()]
             return np.array([self.labels.get(text) or label_of(text) for text in texts], dtype=object)
@@ -202,7 +202,7 @@ def night_of(observation: Observation) -> str:
 
 
 def _time_label(time: Time) -> str:
-    """Time as a name, such as ``2004-03-26T001500``, with the fraction of a second if it is not zero."""
+    """Return a time as a name, such as ``2004-03-26T001500``, with the fraction of a second if it is not zero."""
     seconds, _, fraction = str(Time(time.utc, precision=9).isot).partition(".")
     return (
         f"{seconds}.{fraction}".rstrip("0").rstrip(".").replace(":", "")
@@ -212,7 +212,7 @@ def _time_label(time: Time) -> str:
 
 
 def _selected(observation: Observation, interval: Time) -> Observation | None:
-    """Part of an observation in a time interval; None if that is empty."""
+    """Return the part of an observation in a time interval; None if that is empty."""
     part = observation.select_time(interval)
     return part if part.required("gti").time_sum > 0 * u.s else None
 
@@ -237,12 +237,12 @@ def _number(edge: float | str) -> float:
 
 
 def _edge_text(edge: float) -> str:
-    """Shortest text of an edge that still represents the same number."""
+    """Return the shortest text of an edge that still represents the same number."""
     return f"{edge:g}" if float(f"{edge:g}") == edge else f"{edge!r}"
 
 
 def _text(value: object) -> str:
-    """Value as text; FITS pads texts with blanks."""
+    """Return a value as text; FITS pads texts with blanks."""
     if isinstance(value, bool):
         return "yes" if value else "no"
     return f"{value + 0.0}" if isinstance(value, float) else f"{value}".rstrip()  # -0 is 0

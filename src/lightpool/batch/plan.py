@@ -109,7 +109,7 @@ class Plan:
         return "\n".join([*lines, f"Results in {self.settings.output.folder}"])
 
     def _names_in(self, division: str) -> Iterator[str]:
-        """Lines about the files of a division that cannot be named after their contents."""
+        """Yield lines about the files of a division that cannot be named after their contents."""
         names = StackNames(self.settings)
         for target in self.settings.targets:
             name, plain = names.of(StackKey(target.name, division, "...")), f"{target.name}-{division}-..."
@@ -125,7 +125,7 @@ class Plan:
 def _renamed(
     divisions: Sequence[Division], table: ObservationTable | None, wanted: Collection[int]
 ) -> dict[str, dict[str, str]]:
-    """Names of the groups of the selected observations that differ from their values."""
+    """Return the names of the groups of the selected observations that differ from their values."""
     renamed: dict[str, dict[str, str]] = {}
     for division in divisions:
         if table is None or not division.labels:
@@ -190,7 +190,7 @@ def _open(datastore: str) -> DataStore:
 
 
 def _selected(settings: Settings, store: DataStore) -> list[int]:
-    """Observation numbers in the order of the settings, each once."""
+    """Return the observation numbers in the order of the settings, each once."""
     asked = settings.observations
     listed = [int(obs_id) for obs_id in store.obs_ids]
     wanted = listed if asked.obs_ids is None else list(asked.obs_ids)

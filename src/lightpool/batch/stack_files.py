@@ -56,6 +56,7 @@ class _Sum:
         if not self.allow_duplicates:
             self._refuse_duplicates(path, inputs[path.resolve()], dataset)
         if self.stack is None:
+            # Empty, so that the first dataset too is stacked inside its safe mask only.
             self.stack = type(dataset).from_geoms(**dataset.geoms, name=self.name).to(dataset.device)
             self.format = find_format(file)
         try:
@@ -134,7 +135,7 @@ def stack_files(
 
 
 def _outcomes_of(paths: Sequence[Path]) -> Iterator[Outcome]:
-    """Outcomes recorded in files, each once: the files of one reduction have the same outcomes."""
+    """Yield the outcomes recorded in files, each once: the files of one reduction have the same outcomes."""
     seen = set()
     for path in paths:
         try:

@@ -380,6 +380,7 @@ class DataStore(KnownAttributes):
         locations = [index.location_info(row) for row in range(len(index))]
         copies = copy_files(locations, target, overwrite, verbose)
         for column, name in enumerate(("FILE_DIR", "FILE_NAME")):
+            # Without rows there is nothing to assign, and the column keeps its type.
             index[name] = [copied[column] for copied in copies] or index[name]
         write_index(index, target / self.DEFAULT_HDU_TABLE, "HDU_INDEX")
         if self.obs_table is not None:

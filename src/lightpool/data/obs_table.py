@@ -107,6 +107,7 @@ class ObservationTable(Table):
         ----------
         *args, **kwargs : arguments of `astropy.table.Table.write`
         """
+        # The columns are shared; the metadata are replaced in this table only.
         table = Table(self, copy=False)
         table.meta = {key: value for key, value in self.meta.items() if key != _SOURCE}
         table.write(*args, **kwargs)

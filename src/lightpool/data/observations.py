@@ -31,6 +31,7 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
 
     def __init__(self, observations: Iterable[Observation] | None = None) -> None:
         self._observations: list[Observation] = []
+        # By identity: to compare each observation with all others takes a time that grows with the square.
         known: set[int] = set()
         for observation in observations or ():
             self._observations.append(self._checked(observation, id(observation) in known))
@@ -134,12 +135,14 @@ class Observations(KnownAttributes, MutableSequence[Observation]):
         time_intervals : `astropy.time.Time` of length 2, or list of them
         inverted : bool, the observations that lie outside the interval
         """
+        # A Time of length 2 is one interval, although it can be iterated over.
         is_one = isinstance(time_intervals, Time) or not isinstance(time_intervals, Iterable)
         intervals = cast(Sequence[TimeInterval], [time_intervals] if is_one else time_intervals)
         chosen = []
         for interval, observation in itertools.product(intervals, self._observations):
             start, stop = observation.tstart, observation.tstop
             first, last = ends_of_interval(interval)
+            # With the edges of `GTI.select_time`.
             if (start > last or stop < first) if inverted else (start <= last and stop > first):
                 chosen.append(observation.select_time(interval, inverted))
         return self.__class__(chosen)

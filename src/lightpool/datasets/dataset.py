@@ -42,6 +42,7 @@ class Dataset(DatasetBase, ABC):
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
+        # Only classes with a tag of their own: an inherited one is that of another class.
         if "tag" in cls.__dict__:
             _classes[cls.tag] = cls
 
@@ -225,6 +226,7 @@ class Dataset(DatasetBase, ABC):
     def copy(self, name: str | None = None) -> Self:
         """Return a deep copy without models, under a new name."""
         new = self.derived(name, {key: data.copy() for key, data in self.maps.items()}, meta=self.meta)
+        # `derived` shares these two with the original.
         new.gti = None if self.gti is None else self.gti.copy()
         new.meta_table = None if self.meta_table is None else self.meta_table.copy()
         return new

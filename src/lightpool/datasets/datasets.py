@@ -95,6 +95,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
     @property
     def is_all_same_energy_shape(self) -> bool:
         """Whether all datasets have the same number of energy bins."""
+        # (n_energy, ny, nx)
         return len({dataset.data_shape[0] for dataset in self}) == 1
 
     @property

@@ -133,7 +133,7 @@ def _scalars(
 
 
 def _without_nan(counts: Array) -> Array:
-    """Counts with 0 in the corners of an all-sky map, which are not on the sky."""
+    """Replace NaN by 0, as in the corners of an all-sky map, which are not on the sky."""
     if not is_floating(counts):
         return counts
     xp = array_namespace(counts)
@@ -141,7 +141,7 @@ def _without_nan(counts: Array) -> Array:
 
 
 def _exposure_range(exposure: Array, mask_safe: Array | None) -> dict[str, Array]:
-    """Smallest and largest exposure above zero in the pixels with a safe bin; of all bins if there is none."""
+    """Return the smallest and largest exposure above zero in pixels with a safe bin; of all bins if there is none."""
     xp = array_namespace(exposure)
     mask = exposure > 0.0
     if mask_safe is not None:

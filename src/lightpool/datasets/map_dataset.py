@@ -255,6 +255,7 @@ class MapDataset(Dataset):
         name : str, of the new dataset
         nan_to_num : bool, whether values that are not finite count as zero
         """
+        # from_geoms creates its maps on the default device.
         with use_device(self.device):
             dataset = type(self).from_geoms(**self.geoms, name=name, precision=self.precision)
         dataset.stack(self, nan_to_num=nan_to_num)

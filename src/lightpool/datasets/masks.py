@@ -41,6 +41,7 @@ def mask_on_psf(mask_safe: Map | None, psf: PSFMap | None) -> Map | None:
     image = any_over_axes(mask_safe)
     if image is None or psf is None:
         return None
+    # One bin for all energies: a mask of reconstructed energies says nothing of single true energies.
     geom = psf.geom.squash(psf.energy_name).squash("rad")
     return image.interp_to_geom(geom.to_image()).to_cube(geom.axes)
 
@@ -107,8 +108,9 @@ def total_range(low: Map, high: Map) -> tuple[u.Quantity, u.Quantity]:
 
 
 def _edges_of_range(mask: Array, edges: Array, axis: int) -> tuple[Array, Array]:
-    """Lower edge of the first and upper edge of the last bin that is True along an axis, NaN if none is."""
+    """Return the lower edge of the first and the upper edge of the last True bin along an axis; NaN if none is True."""
     xp = array_namespace(mask, edges)
+    # The array API standard defines argmax for numbers, not for bool; of equal values it returns the first.
     kept = xp.astype(mask, xp.int64)
     found = xp.any(mask, axis=axis)
     first = xp.argmax(kept, axis=axis)
@@ -116,6 +118,7 @@ def _edges_of_range(mask: Array, edges: Array, axis: int) -> tuple[Array, Array]
     nan = xp.full_like(edges[0], np.nan)
 
     def edge(index: Array) -> Array:
+        # The standard has `take` for indices of one dimension only.
         return xp.where(found, xp.reshape(xp.take(edges, xp.reshape(index, (-1,)), axis=0), index.shape), nan)
 
     return edge(first), edge(last)

@@ -50,7 +50,7 @@ class MemoryEstimate:
         return " x ".join(str(n) for n in self.shapes.get(name, ()))
 
     def in_a_line(self) -> str:
-        """Text for an error message: parts and shapes."""
+        """Return parts and shapes as the text of an error message."""
         parts = [(name, self._shape_in_words(name), format_bytes(n_bytes)) for name, n_bytes in self.parts.items()]
         return ", ".join(" ".join(word for word in words if word) for words in parts)
 
@@ -117,8 +117,9 @@ def are_large(maps: Mapping[str, Any]) -> bool:
 
 
 def _shapes_of_response(name: str, geom: Geom, dtype: str) -> _Shapes:
-    """Shapes of a response and its exposure, which has one bin in place of the first axis."""
+    """Return the shapes of a response and its exposure, which has one bin in place of the first axis."""
     shape = tuple(geom.data_shape)
+    # (..., n_energy_true, n, ny, nx): the first axis runs fastest, so it comes last before the pixels.
     return {name: (shape, dtype), f"{name} exposure": ((*shape[:-3], 1, *shape[-2:]), dtype)}
 
 

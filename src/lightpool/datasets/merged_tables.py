@@ -37,7 +37,7 @@ def rows_of_datasets(tables: Sequence[Table | None]) -> Table:
 
 
 def _masked_row(table: Table) -> Table:
-    """Row of the same columns without values."""
+    """Return a row of the same columns, all masked."""
     row = Table(table[:1], masked=True, copy=True)
     for column in row.itercols():
         assert isinstance(column, MaskedColumn)

@@ -28,7 +28,7 @@ class CreatorMetaData:
     origin: str | None = None
 
     def to_header(self) -> dict[str, str]:
-        """FITS keywords."""
+        """Return the FITS keywords."""
         values = {"CREATOR": self.creator, "CREATED": self.date, "ORIGIN": self.origin}
         return {key: value for key, value in values.items() if value}
 
@@ -62,7 +62,7 @@ class MapDatasetMetaData:
         return replace(self, creation=replace(CreatorMetaData(), origin=self.creation.origin))
 
     def to_header(self) -> dict[str, str]:
-        """FITS keywords of the primary header."""
+        """Return the FITS keywords of the primary header."""
         header = self.creation.to_header()
         if isinstance(self.event_type, str):
             header["EVT_TYPE"] = self.event_type
@@ -75,7 +75,7 @@ class MapDatasetMetaData:
 
 
 def read_meta_table(hdu: BinTableHDU) -> Table:
-    """Table of the observations of a dataset from its HDU, ``META_TABLE``."""
+    """Read the table of the observations of a dataset from its HDU, ``META_TABLE``."""
     table = Table.read(hdu)
     table.convert_bytestring_to_unicode()
     table.meta.clear()

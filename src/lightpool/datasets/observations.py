@@ -24,7 +24,7 @@ def obs_ids_of(dataset: DatasetBase) -> list[str]:
 
 
 def _observations(dataset: DatasetBase) -> set[tuple[str, str]]:
-    """Telescope and number of each observation; a spectrum that lists none has its name, which OGIP calls OBS_ID."""
+    """Return telescope and number of each observation; for a spectrum that lists none its name, OBS_ID in OGIP."""
     numbers = obs_ids_of(dataset)
     table = dataset.meta_table
     if not numbers and dataset.tag == "SpectrumDatasetOnOff" and dataset.gti is not None:
@@ -43,7 +43,7 @@ class _Seen:
     gti: GTI | None
 
     def shares_time(self, gti: GTI | None) -> bool:
-        """Whether the good times overlap; True if one of them is not known."""
+        """Return whether the good times overlap; True if one of them is not known."""
         if self.gti is None or gti is None or not len(self.gti) or not len(gti):
             return True
         both = type(gti).from_stack([self.gti.union(), gti.union()])
@@ -107,7 +107,7 @@ class SeenDatasets:
 
 
 def _fingerprint(dataset: DatasetBase) -> bytes:
-    """Hash of the counts; empty if there are none."""
+    """Return a hash of the counts; empty if there are none."""
     if dataset.counts is None:
         return b""
     # In float64, so that files of the same counts in different precisions have one fingerprint.

@@ -44,7 +44,7 @@ class WStatOfDataset(StatisticOfDataset["OnOffDataset"]):
         return WStatCountsStatistic(self.dataset.required("counts"), n_off, self.dataset.alpha)
 
     def _inputs(self) -> tuple[Array, Array, Array, Array]:
-        """Arrays of float64: the statistic is a small difference of large terms."""
+        """Return arrays of float64: the statistic is a small difference of large terms."""
         counts, counts_off = self.dataset.required("counts").data, self.dataset.counts_off
         xp = array_namespace(counts)
         n_off = xp.full_like(counts, np.nan) if counts_off is None else counts_off.data
@@ -392,7 +392,7 @@ class OnOffDataset(MapDataset):
 
 
 def _is_stackable(dataset: OnOffDataset) -> bool:
-    """Whether the OFF maps exist, or nothing is safe anyway; reads the mask if they do not."""
+    """Return whether the OFF maps exist or nothing is safe anyway; the mask is read only if they do not exist."""
     if len(dataset.off_maps.maps) == 3:
         return True
     mask = dataset.mask_safe
@@ -400,7 +400,7 @@ def _is_stackable(dataset: OnOffDataset) -> bool:
 
 
 def _summands(dataset: OnOffDataset) -> dict[str, Map | None]:
-    """Maps that are added up in a stack, None where there is none."""
+    """Return the maps that are added up in a stack, None for missing ones."""
     sums = dataset.off_sums  # read once: another thread may read the maps meanwhile
     if sums is not None:
         return sums.maps
@@ -414,7 +414,7 @@ def _summands(dataset: OnOffDataset) -> dict[str, Map | None]:
 
 
 def _joined(dataset: OnOffDataset, join: Callable[[Map, bool], Map]) -> dict[str, Map]:
-    """OFF maps with pixels or bins joined by a function of a map and whether it is a sum, as counts are.
+    """Merge pixels or bins of the OFF maps, by a function of a map and of whether it is a sum, as counts are.
 
     The acceptance of the OFF region becomes the one that gives the background of the joined bins.
     """

@@ -64,7 +64,7 @@ def _smoothed(data: Map, options: SmoothOptions) -> Map:
 
 
 def _smoothed_inside(data: Map, mask: Map | None, options: SmoothOptions) -> Map:
-    """Map smoothed inside the mask, if there are options to do so."""
+    """Smooth a map inside the mask, if there are options to do so."""
     if not options:
         return data
     given: SmoothOptions = {"width": "0.1 deg", "kernel": "gauss", "mode": "constant"}
@@ -78,7 +78,7 @@ def _smoothed_inside(data: Map, mask: Map | None, options: SmoothOptions) -> Map
 
 
 def _difference(counts: Map, npred: Map, method: str, mask: Map | None) -> Map:
-    """Counts minus prediction, divided as the method says, NaN outside the mask."""
+    """Subtract the prediction from the counts and divide as the method says; NaN outside the mask."""
     model, xp = npred.data, array_namespace(npred.data)
     divisors = {"diff": xp.ones_like(model), "diff/model": model, "diff/sqrt(model)": xp.sqrt(model)}
     if method not in divisors:

@@ -71,7 +71,7 @@ def require_circle(region: "OneRegion | None") -> tuple[SkyCoord, u.Quantity]:
 
 
 def _containment(dataset: DatasetBase, region: "OneRegion | None", exposure: Map) -> NDArray[np.float64]:
-    """Part of the PSF inside a circle, shape (n_energy_true,)."""
+    """Compute the fraction of the PSF inside a circle, shape (n_energy_true,)."""
     center, radius = require_circle(region)
     if not isinstance(dataset.psf, PSFMap):
         raise ValueError(
@@ -120,7 +120,7 @@ def region_maps(dataset: DatasetBase, region: "OneRegion | None") -> dict[str, D
 
 
 def _mean_or_zero(data: Map, region: "OneRegion | None", safe: Map | None) -> Map:
-    """Mean over the safe pixels of a region; zero at energies that have none."""
+    """Average over the safe pixels of a region; zero at energies that have none."""
     mean: Map = data.to_region_nd_map(region, func=np.mean, weights=safe)
     xp = array_namespace(mean.data)
     return mean.copy(data=xp.where(xp.isnan(mean.data), xp.zeros_like(mean.data), mean.data))

@@ -108,7 +108,7 @@ class CashOfDataset(StatisticOfDataset[DatasetBase]):
         return cash_sum(*self._counts_and_npred(), None if mask is None else mask.data)
 
     def _counts_and_npred(self) -> tuple[Array, Array]:
-        """Arrays of float64: what is compared are small differences of the statistic."""
+        """Return arrays of float64: small differences of the statistic are compared."""
         counts, npred = self.dataset.required("counts"), self.dataset.npred()
         return as_dtype(counts.data, "float64"), as_dtype(npred.data, "float64")
 

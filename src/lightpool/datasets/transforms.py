@@ -163,6 +163,7 @@ def downsample(dataset: DatasetBase, factor: int, axis_name: str | None) -> Maps
         if not follows:
             new[name] = data.copy()
         elif isinstance(data, IRFMap):
+            # The safe mask has reconstructed energies; bins of true energy are weighted with the exposure alone.
             weights = dataset.mask_safe_edisp if name == "edisp" and axis_name == "energy" else None
             new[name] = data.downsample(factor, axis_name, weights=weights)
         elif name in ("counts", "background"):

@@ -68,7 +68,7 @@ def open_file(path: str | PathLike[str]) -> BufferedReader:
 
 
 def file_status(path: str | PathLike[str]) -> os.stat_result:
-    """Size and times of a regular file, without opening it; arguments and errors as for `open_file`."""
+    """Return size and times of a regular file, without opening it; arguments and errors as for `open_file`."""
     filename = make_path(path)
     try:
         status = os.stat(filename)

@@ -96,7 +96,7 @@ def _count(buffer: bytes, source: str, most: int) -> int:
 
 
 def _unpack(buffer: bytes, source: str) -> Iterator[bytes]:
-    """Content in parts; most files are unpacked in one."""
+    """Yield the content in parts; most files are unpacked in one."""
     view, position, n_out, n_in = memoryview(buffer), 0, 0, len(buffer)
     while view[position : position + 2] == _MAGIC:
         # 31 = 16 + 15: zlib expects the header and the check sum of a gzip member (RFC 1952).

@@ -102,7 +102,7 @@ class FitsFile:
         return next((info for info in self._hdus if info.name == name), None)
 
     def hdu(self, hdu: str | int) -> HduInfo:
-        """HDU by name (upper and lower case are the same) or number.
+        """Return an HDU by its name (upper and lower case are the same) or number.
 
         Raises
         ------
@@ -125,21 +125,21 @@ class FitsFile:
         return info
 
     def number(self, hdu: str | int) -> int:
-        """Number of an HDU, counted from 0; arguments and errors as for `hdu`."""
+        """Return the number of an HDU, counted from 0; arguments and errors as for `hdu`."""
         return self._hdus.index(self.hdu(hdu))
 
     def values(self, hdu: str | int) -> dict[str, Any]:
-        """Header as a plain dictionary of keyword to value; fast, without comments."""
+        """Return the header as a plain dictionary of keyword to value; fast, without comments."""
         return self.hdu(hdu).cards.values
 
     def header(self, hdu: str | int) -> fits.Header:
-        """Header as `astropy.io.fits.Header`."""
+        """Return the header as `astropy.io.fits.Header`."""
         info = self.hdu(hdu)
         with parsing(info.where):
             return fits.Header.fromstring(_for_astropy(self._buffer[info.start : info.data_start], info.cards))
 
     def table(self, hdu: str | int) -> TableData:
-        """Table of an HDU.
+        """Return the table of an HDU.
 
         Raises
         ------
@@ -166,12 +166,12 @@ class FitsFile:
         return TableData(columns, units, header, masks, info.name, self.source, layout.shape[1], info.cards)
 
     def data_hash(self, hdu: str | int) -> int:
-        """Hash of the bytes of an HDU's data, 64 bits, the same for the same bytes in this process."""
+        """Return a 64-bit hash of the bytes of an HDU's data, the same for the same bytes in this process."""
         info = self.hdu(hdu)
         return hash(self._buffer[info.data_start : info.data_end])
 
     def checksum_fault(self, hdu: str | int) -> str:
-        """What the keywords DATASUM and CHECKSUM of an HDU show to be changed: ``data``, ``header``, or nothing."""
+        """Return what DATASUM and CHECKSUM of an HDU show to be changed: ``data``, ``header``, or nothing."""
         info = self.hdu(hdu)
         values, stop = info.cards.values, min(info.end, self.size)
         if "DATASUM" not in values and "CHECKSUM" not in values:
@@ -218,6 +218,7 @@ class FitsFile:
         FormatError
             If any HDU is cut off, or its header is wrong about its data.
         """
+        # astropy trusts the header of a table, so it is checked before.
         for number, info in enumerate(self._hdus):
             self._check_complete(info)
             if info.layout.is_table:
@@ -231,7 +232,7 @@ class FitsFile:
 
 
 def _for_astropy(header: bytes, cards: CardDict) -> bytes:
-    """Header that astropy can read: it fails where a byte or a value is none of FITS, also if nobody needs it.
+    """Return a header that astropy can read: it fails on bytes and values that FITS does not allow, even if unused.
 
     Such a byte becomes a question mark, and such a value a text.
     """

@@ -62,6 +62,7 @@ def scan(buffer: bytes, source: str) -> list[HduInfo]:
     """
     hdus: list[HduInfo] = []
     start = 0
+    # Bytes that do not begin like an extension are reported by `_warn_of_rest`.
     while start < len(buffer) and (start == 0 or buffer[start : start + 8] == b"XTENSION"):
         cards = read_cards(buffer, start, source)
         name = str(cards.values.get("EXTNAME", "PRIMARY" if start == 0 else "")).strip()

@@ -244,6 +244,7 @@ def read_columns(
         raw = read_fixed(buffer, offset, layout, form)
         offset += form.n_byte
         if name in columns:
+            # An error only when this column is used: the other columns can still be read.
             columns[name] = Deferred(partial(_refuse_double, name, where))
         elif form.pointer:
             column = f"{where}, column {name!r}"
@@ -252,6 +253,7 @@ def read_columns(
         else:
             columns[name] = Deferred(partial(physical, form, raw))
         if form.null is not None and not form.pointer:
+            # TNULL is a stored value, before scaling (FITS standard 4.0, 7.3.2).
             nulls[name] = Deferred(partial(np.equal, raw, form.null))
     return DeferredMapping(columns), DeferredMapping(nulls)
 

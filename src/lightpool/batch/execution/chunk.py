@@ -116,7 +116,7 @@ def try_chunk(task: ChunkTask) -> None:
 
 
 def _reduced(settings: Settings, task: ChunkTask, keep: Keep | None) -> tuple[PartialStack, list[Outcome]]:
-    """Stacks of the observations that were not given up, and the outcomes of all."""
+    """Return the stacks of the observations that were not given up, and the outcomes of all."""
     wanted = [obs_id for obs_id in task.obs_ids if obs_id not in task.given_up]
     if not task.given_up:
         return reduce_observations(settings, task.obs_ids, keep)

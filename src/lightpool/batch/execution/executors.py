@@ -186,7 +186,7 @@ class ProcessExecutor:
                 yield content
 
     def _start_failed(self, job: Job, how: str) -> list[Job]:
-        """Jobs to do next after a worker died before it started any: no observation is to blame."""
+        """Return the jobs to do next after a worker died before it started any: no observation is to blame."""
         self._n_failed_start += 1
         if self._n_failed_start > _MAX_FAILED_STARTS:
             raise WorkerDiedError(
@@ -220,7 +220,7 @@ def time_limit(settings: dict[str, Any]) -> str | None:
 
 
 def _seconds_left(worker: _Worker) -> float:
-    """Seconds until the time limit of the current observation of a worker."""
+    """Return the seconds until the time limit of the current observation of a worker."""
     assert worker.job is not None  # an idle worker has no observation
     limit = time_limit(worker.job.task.settings)
     if limit is None or worker.obs_id is None:
@@ -229,7 +229,7 @@ def _seconds_left(worker: _Worker) -> float:
 
 
 def _ready(workers: Sequence[_Worker]) -> list[_Worker]:
-    """Workers that have sent a message; waits for one, or for the next time limit."""
+    """Wait for a message or for the next time limit, and return the workers that have sent a message."""
     left = min(map(_seconds_left, workers))
     ready = wait([worker.connection for worker in workers], None if left == float("inf") else max(left, 0.0))
     return [worker for worker in workers if worker.connection in ready]
@@ -281,7 +281,7 @@ def _work(connection: Connection, gpu: str | None, level: int) -> None:
 
 
 def _sendable(error: Exception) -> Exception:
-    """Error that can be pickled; one that cannot be unpickled is replaced by its text."""
+    """Return an error that can be pickled; one that cannot be unpickled is replaced by its text."""
     try:
         pickle.loads(pickle.dumps(error))
     except Exception:

@@ -80,6 +80,7 @@ def died(job: Job, how: str) -> list[Job]:
     """
     job.n_death += 1
     suspects = [obs_id for obs_id in job.task.obs_ids if obs_id not in job.task.given_up]
+    # A trial of several observations is not repeated: it is divided further at once.
     if job.n_death < MAX_DEATHS and (len(suspects) == 1 or not job.is_trial):
         log.warning("the worker of %s %s; trying again with a new one", job.label, how)
         return [job]
@@ -145,7 +146,7 @@ def _blamed(job: Job, obs_ids: Sequence[int], error: Exception) -> list[Job]:
 
 
 def _whole_again(chunk: _Chunk) -> list[Job]:
-    """Job of the whole chunk without the observations to blame, once all trials of its parts are finished."""
+    """Return the job of the chunk without the observations to blame, once all trials of its parts are finished."""
     if chunk.n_trial:
         return []
     chunk.found_nothing = chunk.culprits.keys() == dict(chunk.task.given_up).keys()

@@ -108,12 +108,12 @@ class PendingSummary:
 
 
 def _number(value: float) -> float | None:
-    """The value, or None if it is not finite, which JSON cannot represent."""
+    """Return the value, or None if it is not finite, which JSON cannot represent."""
     return value if np.isfinite(value) else None
 
 
 def _sums(dataset: MapDataset, source: Source) -> DeferredNumbers:
-    """Counts and background inside the safe mask, the sums at the source, and whether any pixel is safe, per energy."""
+    """Sum counts and background in the safe mask and at the source, and find the energies with a safe pixel."""
     mask, background = dataset.required("mask_safe").data, background_of(dataset)
     xp = array_namespace(mask)
     whole = [dataset.required("counts").data, None if background is None else background.data]

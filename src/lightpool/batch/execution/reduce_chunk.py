@@ -71,7 +71,7 @@ class _Job:
         return cls(target.name, geom.center_skydir, radius, half_cutout, reference, maker, source)
 
     def is_reached(self, observation: Observation, offset: float) -> bool:
-        """Whether the target may be in the field of view, comparing circles around both."""
+        """Return whether the target may be in the field of view, comparing circles around both."""
         reach = self.half_cutout
         if reach is None:
             table = observation.aeff
@@ -131,7 +131,7 @@ class Reducer:
         return partial, outcomes
 
     def _summary(self, keys: Sequence[StackKey], pending: PendingSummary) -> DatasetSummary:
-        """Summary of a dataset, with its first stack and the names of all its stacks."""
+        """Return the summary of a dataset, with its first stack and the names of all its stacks."""
         target, division, group = keys[0]
         stacks = [self._names.of(key) for key in keys]
         return {"target": target, "division": division, "group": group, "stacks": stacks, **pending.to_dict()}
@@ -202,7 +202,7 @@ class Reducer:
         return Outcome(obs_id=obs_id, status="done" if made else "empty"), summaries, made
 
     def _failed(self, obs_id: int, error: BaseException) -> Outcome:
-        """Outcome of an observation that failed; raises an out-of-memory error, and any error if on_error is raise."""
+        """Return the outcome of a failed observation; raise if memory is short, or if on_error is raise."""
         failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
         cause: BaseException = failure.args[2]
         try:
@@ -215,7 +215,7 @@ class Reducer:
             del failure, cause, error
 
     def _parts(self, observation: Observation) -> Iterator[tuple[_Job, Observation, list[StackKey]]]:
-        """Parts of an observation that are reduced separately, each with its target and its stacks."""
+        """Yield the parts of an observation that are reduced separately, each with its target and its stacks."""
         row = self.sources.row(observation.obs_id)
         for job in self._jobs:
             # By identity: a part that several divisions share is reduced once.
@@ -299,7 +299,7 @@ def sources_of(settings: Settings) -> Sources:
 
 
 def _reducer(settings: Settings, device: str) -> Reducer:
-    """Reducer for all chunks of a worker, as long as index and masks do not change; it caches what they share."""
+    """Return the reducer of all chunks of a worker, a new one if index or masks have changed."""
     return _reducer_of(settings.to_json(), device, stamp_of(settings))
 
 

@@ -140,7 +140,7 @@ class Source:
         return _sums(dataset, background, (..., *window), circle, (..., *center))
 
     def _on(self, geom: WcsGeom) -> tuple[Slices, _Mask, Slices] | None:
-        """Window, circle and pixel of the source on a cutout of the map; None if they do not overlap."""
+        """Return window, circle and pixel of the source on a cutout of the map; None if they do not overlap."""
         if self.window is None or self.inside is None or self.geom is None:
             return None
         try:
@@ -178,7 +178,7 @@ def background_of(dataset: MapDataset) -> Map | None:
 
 
 def _sums(dataset: MapDataset, background: Map | None, window: Index, circle: Array | None, center: Index) -> Array:
-    """Sums of `SUMS`: OFF counts and their acceptance at the centre, the others in the circle."""
+    """Compute the sums of `SUMS`: OFF counts and their acceptance at the centre, the others in the circle."""
     counts = dataset.required("counts").data
     xp = array_namespace(counts)
     safe = xp.ones_like(counts, dtype=xp.bool) if dataset.mask_safe is None else dataset.mask_safe.data
@@ -242,7 +242,7 @@ def theta_squared_counts(
 def _angle(
     lon: float, lat: float, lons: NDArray[np.float64] | np.float64, lats: NDArray[np.float64] | np.float64
 ) -> NDArray[np.float64]:
-    """Angles in deg between a position and others, all in rad."""
+    """Compute the angles in deg between a position and others, all in rad."""
     angles: NDArray[np.float64] = np.degrees(
         np.asarray(angular_separation(np.float64(lon), np.float64(lat), lons, lats))
     )

@@ -204,7 +204,7 @@ class BatchFolder:
         self.write("state/files.json", json.dumps(data, indent=1))
 
     def _files(self) -> dict[str, list[str]]:
-        """Names of files that reductions wrote; without those that no reduction can have written."""
+        """Return the names of files that reductions wrote, without those that no reduction can have written."""
         path = self.state / "files.json"
         found: dict[str, list[str]] = {"results": [], "files": []}
         if not path.exists():
@@ -217,7 +217,7 @@ class BatchFolder:
             return found
 
     def _own(self, origin: Path, names: object) -> list[str]:
-        """Names of a list that may be result files: directly in this folder or in that of the observations."""
+        """Select the names that may be result files: directly in this folder or in that of the observations."""
         if not isinstance(names, list | dict):
             raise ValueError(f"got a {type(names).__name__}, expected a list of names")
         own = [name for name in names if self._is_own(name)]
@@ -356,16 +356,16 @@ class BatchFolder:
         self.remove(f"state/chunks/{key}.{BEGUN}")
 
     def was_begun(self, key: str) -> bool:
-        """Whether a process died or was killed while it reduced a chunk."""
+        """Return whether a process died or was killed while it reduced a chunk."""
         return (self.chunks / f"{key}.{BEGUN}").exists()
 
     def holds(self, record: ChunkRecord) -> bool:
-        """Whether the sums of a finished chunk exist and are undamaged."""
+        """Return whether the sums of a finished chunk exist and are undamaged."""
         path = self.chunks / f"{record.key}.zip"
         return path.is_file() and sha256_of(path) == record.sha256
 
     def holds_observations(self, record: ChunkRecord, *, compress: bool) -> bool:
-        """Whether the datasets of the single observations of a finished chunk exist.
+        """Return whether the datasets of the single observations of a finished chunk exist.
 
         Parameters
         ----------
@@ -403,7 +403,7 @@ class BatchFolder:
 
 
 def _checked_chunks(chunks: list[list[int]]) -> list[list[int]]:
-    """Chunks of a plan, checked to be lists of numbers without repeats."""
+    """Return the chunks of a plan after checking that they are lists of numbers without repeats."""
     if not isinstance(chunks, list) or not all(isinstance(chunk, list) for chunk in chunks):
         raise ValueError("its chunks are not lists of observation numbers")
     numbers = [obs_id for chunk in chunks for obs_id in chunk]

@@ -47,7 +47,7 @@ def refuse_to_replace(folder: BatchFolder, settings: Settings, *, may_be_ours: b
 
 
 def _with_names_of_results(folder: BatchFolder, settings: Settings) -> Iterator[Path]:
-    """Existing files whose names may be those of results."""
+    """Yield existing files whose names may be those of results."""
     names, ending = StackNames(settings), ".fits.gz" if settings.output.compress else ".fits"
     for path in sorted(folder.path.glob(f"*{ending}")):
         if names.may_name(path.name.removesuffix(ending)):
@@ -64,7 +64,7 @@ def _with_names_of_results(folder: BatchFolder, settings: Settings) -> Iterator[
 
 
 def _is_no_result(path: Path) -> bool:
-    """Whether a file holds something other than a dataset; a damaged file may have been a result."""
+    """Return whether a file holds something other than a dataset; a damaged file may have been a result."""
     if path.suffix not in (".fits", ".gz"):
         return False
     with suppress(LightpoolError, OSError):

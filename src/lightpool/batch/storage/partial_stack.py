@@ -164,7 +164,7 @@ def _array(data: bytes) -> NDArray[np.generic]:
 
 
 def _parts_of(stack: MapDataset) -> tuple[_Description, _Arrays]:
-    """Description of a stack, JSON-compatible, and its arrays on the host."""
+    """Return the JSON-compatible description of a stack, and its arrays on the host."""
     arrays: _Arrays = {name: to_host(values) for name, values in sums_of(stack).items()}  # host: they go to a file
     livetime = None if stack.exposure is None else stack.exposure.meta.get(_LIVETIME)
     gti, table = stack.gti, stack.meta_table

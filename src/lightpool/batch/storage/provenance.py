@@ -206,7 +206,7 @@ def _outcome_entities(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, dict[s
 
 
 def _name(text: str) -> dict[str, str]:
-    """Qualified name as a value, where plain text would be a string."""
+    """Return a qualified name as a value, where plain text would be a string."""
     return {"$": text, "type": "prov:QUALIFIED_NAME"}
 
 
@@ -215,12 +215,12 @@ def _other_versions() -> dict[str, str]:
 
 
 def _texts(values: NDArray[Any]) -> list[Any]:
-    """Plain values of a column; FITS pads texts with blanks."""
+    """Return the plain values of a column; FITS pads texts with blanks."""
     return [value.strip() if isinstance(value, str) else value for value in values.tolist()]
 
 
 def _as_ascii(table: Table) -> Table:
-    """Table as FITS can store it: non-ASCII characters are escaped, and no text is empty."""
+    """Return the table as FITS can store it: non-ASCII characters are escaped, and no text is empty."""
     for name in table.colnames:
         if table[name].dtype.kind == "U":
             table[name] = [value.encode("ascii", "backslashreplace").decode() or " " for value in table[name]]

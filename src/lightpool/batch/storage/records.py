@@ -114,6 +114,6 @@ class ChunkRecord:
 
 
 def _checksum(data: dict[str, Any]) -> str:
-    """SHA-256 of values, independent of the order of keys and of white space."""
+    """Return the SHA-256 of values, independent of the order of keys and of white space."""
     text = json.dumps(data, sort_keys=True, separators=(",", ":"))
     return hashlib.sha256(text.encode()).hexdigest()

@@ -77,7 +77,7 @@ class StackNames:
         return f"{obs_id}-{self.of(key)}"
 
     def may_name(self, stem: str) -> bool:
-        """Whether a file of a stack may have a name, given without suffix."""
+        """Return whether a file of a stack may have a name, given without suffix."""
         name = stem.removeprefix("pha_")
         starts = [name, *(name.removesuffix(part) for part in _SET_PARTS[1:] if name.endswith(part))]
         for target, division, is_whole in self._divisions:
@@ -89,7 +89,7 @@ class StackNames:
 
 
 def _files(target: str, division: str, kind: str, is_whole: bool) -> Iterator[tuple[str, bool]]:
-    """Case-folded file names (True), or their common prefixes (False), which the names of the groups follow."""
+    """Yield case-folded file names (True), or their common prefixes (False), which the names of the groups follow."""
     for start, parts in (("", ("",)), ("pha_", _SET_PARTS)):
         if start and kind != "spectrum":
             continue
@@ -100,7 +100,7 @@ def _files(target: str, division: str, kind: str, is_whole: bool) -> Iterator[tu
 
 
 def _may_meet(some: Iterable[tuple[str, bool]], others: list[tuple[str, bool]]) -> bool:
-    """Whether a file of one may have the same name as a file of the other."""
+    """Return whether a file of one may have the same name as a file of the other."""
     for one, is_whole in some:
         for other, other_is_whole in others:
             if (
@@ -140,18 +140,18 @@ def label_of(text: str) -> str:
 
 
 def _is_free(slug: str) -> bool:
-    """Whether a name is short, is not "all", and does not end like the other files of an OGIP set."""
+    """Return whether a name is short, is not "all", and does not end like the other files of an OGIP set."""
     return _size(slug) <= _MAX_LABEL and _folded(slug) != "all" and not _folded(slug).endswith(_SET_PARTS[1:])
 
 
 def _slug(text: str) -> str:
-    """Text as a part of a file name."""
+    """Return a text as a part of a file name."""
     text = unicodedata.normalize("NFC", text.strip())
     return "".join(letter if letter.isalnum() or letter in "-+._" else "_" for letter in text) or "none"
 
 
 def _folded(name: str) -> str:
-    """Name as a case-insensitive file system compares it."""
+    """Return a name as a case-insensitive file system compares it."""
     # Normalised twice, because case folding may return letters that are not normalised.
     return unicodedata.normalize("NFC", unicodedata.normalize("NFC", name).casefold())
 

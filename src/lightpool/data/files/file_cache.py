@@ -65,7 +65,7 @@ _LEAVES = frozenset({str, int, float, bool, bytes, type(None)})
 
 
 def _n_array_bytes(thing: object, seen: set[int]) -> int:
-    """Bytes of the arrays that can be reached from an object, each counted once; views of other memory are left out."""
+    """Count the bytes of all arrays that an object refers to, each once; views of other memory are left out."""
     if id(thing) in seen:
         return 0
     seen.add(id(thing))

@@ -155,6 +155,7 @@ def look_up(index: "TableData | HDUIndexTable", rows: Rows = slice(None)) -> HDU
 
 def _text(index: "TableData | HDUIndexTable", name: str, rows: Rows = slice(None)) -> list[str]:
     values = index.columns[name][rows]
+    # The usual case in one call of NumPy, because a loop over many rows is slow.
     if values.dtype.kind == "U" and not isinstance(values, np.ma.MaskedArray):
         stripped: list[str] = np.strings.strip(np.asarray(values)).tolist()
         return stripped

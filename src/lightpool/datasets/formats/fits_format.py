@@ -144,13 +144,14 @@ def _check_format(format: str) -> None:
 
 
 def _check_maps(hdulist: HDUList, map_names: Sequence[str]) -> None:
-    """FormatError if there are maps that a dataset would leave out, or nothing of a dataset at all."""
+    """Raise a FormatError if there are maps that the dataset would lose, or if there is no dataset at all."""
     found = [name for name in _HDU_ORDER if name.upper() in hdulist]
     if others := [name for name in found if name not in map_names]:
         raise FormatError(
             f"the HDUs hold the maps {', '.join(others)}, which this kind of dataset does not have; "
             f"it has {', '.join(map_names)}. Datasets with counts_off are those of the classes ...OnOff"
         )
+    # A dataset may have no maps at all, but its name is always written.
     if not found and "NAME" not in hdulist[0].header:
         raise FormatError(f"the HDUs hold no dataset, they are {[hdu.name for hdu in hdulist]}")
 
@@ -158,6 +159,7 @@ def _check_maps(hdulist: HDUList, map_names: Sequence[str]) -> None:
 def _loader(filename: PathInput, key: str) -> Callable[[], DatasetPart]:
     def load() -> DatasetPart:
         with parsing(filename):
+            # Opened again for each map, so that the content of the file is not kept in memory until then.
             return _read(read_fits(filename).hdulist, key)
 
     return load
@@ -188,6 +190,7 @@ def _small_parts(hdulist: HDUList, name: str | None) -> dict[str, Any]:
 def _read_mask(hdulist: HDUList, name: str) -> Map:
     mask = Map.from_hdulist(hdulist, hdu=name, format="gadf")
     xp = array_namespace(mask.data)
+    # FITS has no images of logical values: a mask is written as integers.
     return mask.copy(data=xp.astype(mask.data, xp.bool), unit="")
 
 

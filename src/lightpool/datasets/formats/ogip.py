@@ -56,7 +56,7 @@ def find_pha_files(folder: PathInput) -> list[Path]:
 
 
 def _beside(path: Path, header: dict[str, Any], keyword: str) -> Path | None:
-    """Path of the file that a keyword names; None if it names none."""
+    """Return the path of the file that a keyword names; None if it names none."""
     name = str(header.get(keyword, "")).strip()
     if name.lower() in ("", "none"):
         return None

@@ -122,7 +122,7 @@ def _open(path: Path, checksum: bool) -> FitsFile:
 
 
 def _meta_table(file: FitsFile, header: dict[str, Any]) -> Table | None:
-    """Table of the observations: the one in the file, or what the keywords tell if they name a telescope."""
+    """Return the table of the observations: that of the file, or one of the keywords if they name a telescope."""
     if "META_TABLE" in file:
         return read_meta_table(file.hdulist["META_TABLE"])
     known = {key: str(header.get(key, "unknown")).strip() for key in ("TELESCOP", "INSTRUME")}
@@ -132,7 +132,7 @@ def _meta_table(file: FitsFile, header: dict[str, Any]) -> Table | None:
 
 
 def _geom(file: FitsFile, *others: FitsFile | None) -> RegionGeom:
-    """Region and energies of the channels: those in the file itself, or in the first other one that has them."""
+    """Return region and energies of the channels, from the file itself or the first other one that has them."""
     for source in (file, *others):
         if source is not None and "EBOUNDS" in source:
             hdus = [source.hdulist["EBOUNDS"]] + ([file.hdulist["REGION"]] if "REGION" in file else [])
@@ -176,7 +176,7 @@ def _read_spectrum(file: FitsFile, *others: FitsFile | None) -> _Spectrum:
 
 
 def _counts(table: TableData, exposure: float, where: str) -> Values:
-    """Counts of each channel, in the order of the channels; rates times the exposure."""
+    """Return the counts of each channel, in the order of the channels; rates are multiplied by the exposure."""
     name = next((name for name in ("COUNTS", "RATE") if name in table), None)
     if name is None:
         raise FormatError(f"{where} has neither a column COUNTS nor RATE; it has {', '.join(table.columns)}")
@@ -197,7 +197,7 @@ def _counts(table: TableData, exposure: float, where: str) -> Values:
 
 
 def _exposure(file: FitsFile, parts: dict[str, FitsFile], livetime: u.Quantity, on: _Spectrum) -> Map:
-    """Effective area times livetime, from the ARF file, or from a RMF file whose matrix holds the area."""
+    """Return effective area times livetime, from the ARF file, or from an RMF file whose matrix holds the area."""
     if "ANCRFILE" in parts:
         with parsing(parts["ANCRFILE"].source):
             exposure = _read_arf(parts["ANCRFILE"], livetime)
@@ -218,7 +218,7 @@ def _exposure(file: FitsFile, parts: dict[str, FitsFile], livetime: u.Quantity, 
 
 
 def _has_area(response: FitsFile) -> bool:
-    """Whether the matrix of a RMF file holds the effective area too."""
+    """Return whether the matrix of an RMF file holds the effective area too."""
     name = find_matrix(response.names)
     # CAL/GEN/92-002: FULL is redistribution times effective area, REDIST the redistribution alone.
     return name is not None and str(response.values(name).get("HDUCLAS3", "")).strip().upper() == "FULL"

@@ -123,7 +123,7 @@ def _livetime(dataset: OnOffDataset) -> u.Quantity:
 
 
 def _instrument(dataset: OnOffDataset) -> dict[str, str]:
-    """Telescope, instrument and filter: those of the table of observations, or those of the file that was read."""
+    """Return telescope, instrument and filter, from the table of observations or from the file that was read."""
     found = {}
     for key, default in (("TELESCOP", "unknown"), ("INSTRUME", "unknown"), ("FILTER", "None")):
         table = dataset.meta_table
@@ -135,7 +135,7 @@ def _instrument(dataset: OnOffDataset) -> dict[str, str]:
 
 
 def _dates(dataset: OnOffDataset) -> dict[str, str]:
-    """First and last good time in UTC."""
+    """Return the first and the last good time in UTC."""
     if dataset.gti is None or not len(dataset.gti):
         return {}
     gti = dataset.gti
@@ -144,7 +144,7 @@ def _dates(dataset: OnOffDataset) -> dict[str, str]:
 
 
 def _along_energy(data: Map) -> NDArray[Any]:
-    """Values of a map of a region along its one axis, or the only one."""
+    """Return the values of the map of a region along its only axis, or its only value."""
     if len(data.geom.axes) > 1:
         raise FormatError(f"OGIP files hold maps with one axis of energy, got the axes {data.geom.axes.names}")
     return np.asarray(to_host(data.data))[..., 0, 0]  # host: FITS is written from NumPy
@@ -181,7 +181,7 @@ class _Channels:
         return cls(good.astype(bool) & has_off, scales[0], np.where(has_off, scales[1], 1.0), "ogip-sherpa")
 
     def hdulist(self, counts: Map, backscal: NDArray[np.float64], keywords: dict[str, Any]) -> HDUList:
-        """HDUs of a PHA or BKG file: the spectrum, the energies of the channels, the region."""
+        """Return the HDUs of a PHA or BKG file: the spectrum, the energies of the channels, the region."""
         n_channel = len(self.is_good)
         channel = np.arange(n_channel, dtype=integer_type(n_channel))
         columns = [
@@ -202,7 +202,7 @@ class _Channels:
 
 
 def _counts_column(values: NDArray[Any]) -> Column:
-    """Counts as whole numbers; predicted ones that are not whole stay as they are."""
+    """Return a column of counts as whole numbers; predicted counts that are not whole stay unchanged."""
     is_whole = bool(np.all(values == np.rint(values)) and np.all(np.abs(values) < 2**31))
     values = values.astype(np.int32) if is_whole else values
     return Column("COUNTS", "J" if is_whole else "D", unit="count", array=values)

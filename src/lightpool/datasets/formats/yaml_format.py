@@ -81,6 +81,7 @@ def from_yaml(text: str, checksum: bool = False, source: str = "<text>") -> dict
     if not isinstance(data, dict):
         raise FormatError(f"{source}: expected sections with names, got {type(data).__name__}")
     written = data.pop("checksum", None)
+    # The text above the checksum is not kept, but the same layout reproduces it.
     if checksum and written != _checksum(yaml.dump(data, **_LAYOUT)):
         warnings.warn(
             f"{source}: Checksum verification failed, the file was changed by hand", UserWarning, stacklevel=2
@@ -229,6 +230,7 @@ def _read_covariance(path: Path) -> NDArray[np.float64]:
     lines = read_text(path).splitlines()
     try:
         table = Table.read(lines, format=_COVARIANCE_LAYOUT)
+        # The first column holds the names of the parameters.
         return np.array([table[name] for name in table.colnames[1:]], dtype=np.float64)
     except (InconsistentTableError, ValueError) as error:
         raise FormatError(f"{path} holds no covariance of models: {error}; write the models again") from error

@@ -301,6 +301,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
                 f"covariance of {n_parameter} parameters must be a square of them, got shape {values.shape}"
             )
         for block, model in self._blocks():
+            # Covariances between two models are dropped: each model keeps its own block.
             model.covariance = values[block, block]
 
     def _blocks(self) -> Iterable[tuple[slice, FoVBackgroundModel]]:
@@ -369,6 +370,7 @@ class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
 
     def copy(self) -> "DatasetModels":
         """Return a deep copy."""
+        # With its name: a copy without one is named after its dataset.
         return type(self)([model.copy(name=model.name) for model in self])
 
     def to_parameters_table(self) -> Table:

@@ -147,6 +147,7 @@ class PowerLawNormSpectralModel(NormSpectralModel):
         reference: "QuantityLike | Parameter | None" = None,
     ) -> None:
         given = {"tilt": tilt, "norm": norm, "reference": reference}
+        # default_parameters are new objects each time, so they can be changed.
         self.parameters = Parameters(_changed(default, given[default.name]) for default in self.default_parameters)
 
     @property
