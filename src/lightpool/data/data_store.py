@@ -37,7 +37,7 @@ REQUIRED_IRFS: dict[str, set[str]] = {
 
 
 class MissingRequiredHDUError(MissingDataError):
-    """The HDU index lists no HDU of a kind that was asked for."""
+    """The HDU index lists no HDU of a requested kind."""
 
 
 class DataStore(KnownAttributes):
@@ -64,7 +64,7 @@ class DataStore(KnownAttributes):
 
     @classmethod
     def _from_data(cls, hdu_index: TableData, obs_index: TableData | None) -> "DataStore":
-        """Make from columns; the tables are created on demand, which takes longer than reading the columns."""
+        """Create from columns; the tables are created on demand, which takes longer than reading the columns."""
         store = cls.__new__(cls)
         store._hdu_index, store._obs_index = hdu_index, obs_index
         if obs_index is not None and len(np.unique(obs_index.columns["OBS_ID"])) < len(obs_index):
@@ -73,7 +73,7 @@ class DataStore(KnownAttributes):
 
     @property
     def hdu_table(self) -> HDUIndexTable:
-        """The HDU index; from now on changes of the table count."""
+        """The HDU index; changes of the table take effect from now on."""
         if isinstance(self._hdu_index, TableData):
             self._hdu_index = HDUIndexTable.from_table_data(self._hdu_index)
         return self._hdu_index

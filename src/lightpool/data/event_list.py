@@ -26,8 +26,8 @@ __all__ = ["EventList"]
 class EventList(EventTable):
     """A list of events.
 
-    The events of a file are kept as plain arrays (`arrays`) until the `table` is asked for: the user may change that
-    table, so from then on the table is what counts.
+    The events of a file are kept as plain arrays (`arrays`) until the `table` is requested: the user may change that
+    table, so from then on the table is used.
 
     Parameters
     ----------

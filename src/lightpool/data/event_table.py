@@ -27,8 +27,8 @@ __all__ = ["EventTable"]
 class EventTable(KnownAttributes):
     """Events in the order of their file, and the keywords of its header.
 
-    The events of a file are kept as plain arrays (`arrays`) until the `table` is asked for: the user may change that
-    table, so from then on the table is what counts. Parameters and errors are those of `EventList`.
+    The events of a file are kept as plain arrays (`arrays`) until the `table` is requested: the user may change that
+    table, so from then on the table is used. Parameters and errors are those of `EventList`.
     """
 
     on_change: "Callable[[EventTable], None] | None"
@@ -84,7 +84,7 @@ class EventTable(KnownAttributes):
 
     @property
     def table(self) -> Table:
-        """Table with columns TIME, ENERGY, RA, DEC and the others of the file; from now on its changes count."""
+        """Table with columns TIME, ENERGY, RA, DEC and the others of the file; its changes take effect from now on."""
         if isinstance(self._content, EventColumns):
             self._content = table_of_columns(self._content)
         self._announce_change()

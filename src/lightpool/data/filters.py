@@ -76,7 +76,7 @@ class ObservationFilter(KnownAttributes):
 
     @property
     def is_empty(self) -> bool:
-        """Whether everything passes."""
+        """Whether there are no filters."""
         return self.time_filter is None and not self.event_filters
 
     def snapshot(self) -> "ObservationFilter":

@@ -34,8 +34,8 @@ Seconds = NDArray[np.float64]
 class GTI(KnownAttributes):
     """Good time intervals (GTI).
 
-    The intervals are kept as plain numbers (seconds since the reference time) until the `table` is asked for: the user
-    may change that table, so from then on the table is what counts.
+    The intervals are kept as plain numbers (seconds since the reference time) until the `table` is requested: the user
+    may change that table, so from then on the table is used.
 
     Parameters
     ----------
@@ -212,7 +212,7 @@ class GTI(KnownAttributes):
 
     @property
     def table(self) -> Table:
-        """Table with columns START and STOP of type `astropy.time.Time`; from now on its changes count."""
+        """Table with columns START and STOP of type `astropy.time.Time`; its changes take effect from now on."""
         if isinstance(self._content, tuple):
             self._content = Table({"START": self.time_start, "STOP": self.time_stop})
         self._announce_change()

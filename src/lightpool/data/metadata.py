@@ -329,7 +329,7 @@ class ObservationMetaData(KnownAttributes):
     def from_header(
         cls, header: Mapping[str, Any], format: str = "gadf", *, where: str = "header"
     ) -> "ObservationMetaData":
-        """Make from a header; each value is created on demand.
+        """Create from a header; each value is created on demand.
 
         Parameters
         ----------

@@ -79,7 +79,7 @@ class ObservationTable(Table):
 
     @classmethod
     def from_table_data(cls, data: TableData) -> "ObservationTable":
-        """Make from the columns that `read_obs_index` returns."""
+        """Create from the columns that `read_obs_index` returns."""
         return data.to_table(cls)
 
     def without_duplicates(self) -> "ObservationTable":

@@ -44,7 +44,7 @@ _PARTS = (*_HDUS, "pointing", "meta")
 _STATE = ("_location", "_parts", "_loaded", "_in_use", "_listed_events")
 _RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _PRODUCTS = {"events": "counts", "aeff": "exposure", "edisp": "edisp", "psf": "psf", "bkg": "background"}
-"""What the makers compute from a part, as their ``selection`` names it."""
+"""Product that the makers compute from a part, as their ``selection`` names it."""
 _KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or used often: the observation keeps them once loaded
 
 
@@ -185,7 +185,7 @@ class ObservationParts(KnownAttributes):
 
     @property
     def locations(self) -> dict[str, HDULocation]:
-        """Locations of those of its parts that files hold, by name."""
+        """Locations of the parts that are in files, by name."""
         return {name: part for name, part in self._parts.items() if isinstance(part, HDULocation)}
 
     def loaded(self) -> Self:
@@ -292,7 +292,7 @@ class ObservationParts(KnownAttributes):
 
     @property
     def events(self) -> EventList | None:
-        """Event list after the filters, or None; changes of its table count as long as the filters stay."""
+        """Event list after the filters, or None; changes of its table take effect until the filters change."""
         return cast(EventList | None, self._filtered("events"))
 
     @events.setter
@@ -326,7 +326,7 @@ class ObservationParts(KnownAttributes):
 
     @property
     def pointing(self) -> FixedPointingInfo:
-        """Pointing; a `SkyCoord` may be set. Only an observation that was made without a pointing has None."""
+        """Pointing; a `SkyCoord` may be set. None only if the observation was created without one."""
         part: FixedPointingInfo = self._get("pointing")
         return part
 

@@ -1,4 +1,4 @@
-"""Reading the next observations in a thread while the current one is reduced."""
+"""Read the next observations in a thread while the current one is reduced."""
 
 from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator

@@ -15,7 +15,7 @@ _Kept: TypeAlias = list[tuple[ObservationFilter, EventList | GTI]]
 
 
 class TablesInUse:
-    """Event lists and GTIs of an observation whose table was handed out: from then on these objects count.
+    """Event lists and GTIs of an observation whose table was handed out: from then on these objects are used.
 
     All others are loaded again each time, so that many observations take little memory.
     """
@@ -40,7 +40,7 @@ class TablesInUse:
         return next((part for filters, part in self._kept.get(name, ()) if filters.is_same(chosen_by)), None)
 
     def watch(self, name: str, part: EventList | GTI, chosen_by: ObservationFilter) -> None:
-        """Keep an event list or GTI as soon as its table is asked for.
+        """Keep an event list or GTI as soon as its table is requested.
 
         Parameters
         ----------

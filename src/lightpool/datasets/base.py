@@ -197,7 +197,7 @@ class DatasetBase(KnownAttributes):
 
     @property
     def _geom(self) -> SkyGeom:
-        """Name of `geom` in Gammapy."""
+        """Alias of `geom`, as in Gammapy."""
         return self.geom
 
     @property

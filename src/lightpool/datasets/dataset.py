@@ -1,4 +1,4 @@
-"""The base of all kinds of datasets: what can be made of a dataset, and what it says about itself."""
+"""Base of all kinds of datasets: the datasets derived from one, and its summary."""
 
 import html
 from abc import ABC, abstractmethod
@@ -67,7 +67,7 @@ class Dataset(DatasetBase, ABC):
 
     @abstractmethod
     def to_masked(self, name: str | None = None, nan_to_num: bool = True) -> Self:
-        """Return a dataset of what lies inside the safe mask, with the background model applied.
+        """Return a dataset restricted to the safe mask, with the background model applied.
 
         Parameters
         ----------
@@ -209,7 +209,7 @@ class Dataset(DatasetBase, ABC):
         Counts, background, exposure, PSF and energy dispersion of the other dataset are added inside its safe mask,
         the responses weighted with the exposure. Safe masks are joined by "or". Livetimes and time intervals are
         added, tables of observations joined. The background is the one that the models predict, so afterwards the
-        background of this dataset has no model any more. What lies outside the safe mask of this dataset already is
+        background of this dataset no longer has a model. What is already outside the safe mask of this dataset is
         kept; `to_masked` removes it.
 
         Parameters
@@ -264,7 +264,7 @@ class Dataset(DatasetBase, ABC):
     def outline(self, position: SkyCoord | None = None, width: "AngleLike | None" = None, mode: str = "trim") -> Self:
         """Return a dataset of maps that have geometries, but no values and no memory, see `Map.outline`.
 
-        A step that makes all maps anew, as MapDatasetMaker does, needs no more.
+        This is enough for a step that computes all maps again, such as MapDatasetMaker.
 
         Parameters
         ----------

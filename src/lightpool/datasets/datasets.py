@@ -29,7 +29,7 @@ log = logging.getLogger(__name__)
 
 
 DatasetKey: TypeAlias = int | str | Dataset
-"""What a dataset in a list is found by: its position, its name or itself."""
+"""Key of a dataset in a list: its position, its name or the dataset itself."""
 
 
 @runtime_checkable
@@ -49,7 +49,7 @@ class HasOgipFiles(Protocol):
 
 
 class Datasets(KnownAttributes, MutableSequence[Dataset]):
-    """Datasets with names that are unique, found by name or position.
+    """Datasets with unique names, found by name or position.
 
     Parameters
     ----------
@@ -100,7 +100,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
 
     @property
     def energy_axes_are_aligned(self) -> bool:
-        """Whether the edges of all energy axes fall on each other."""
+        """Whether the bins of all energy axes are aligned with those of the first one."""
         axes = [dataset.required("counts").geom.axes["energy"] for dataset in self]
         return all(axes[0].is_aligned(axis) for axis in axes)
 
@@ -249,7 +249,7 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
         ----------
         filename : str or Path
         filename_models : str or Path, YAML file of models
-        lazy : bool, whether maps are read when they are first asked for
+        lazy : bool, whether maps are read when they are first used
         cache : bool, whether they are kept then
         checksum : bool, whether to warn if a YAML file was changed since it was written
         """
@@ -302,10 +302,10 @@ class Datasets(KnownAttributes, MutableSequence[Dataset]):
 
         Parameters
         ----------
-        folder : str or Path, made if it is not there
+        folder : str or Path, created if missing
         overwrite : bool
         format : {"ogip", "xspec"}
-            ``xspec`` has the units keV and cm2, which XSPEC and Sherpa take for granted.
+            ``xspec`` has the units keV and cm2, which XSPEC and Sherpa assume.
         checksum : bool, whether to put checksums into the headers
 
         Returns

@@ -1,4 +1,4 @@
-"""The geometries of the maps of a dataset, from the one of its counts."""
+"""Geometries of the maps of a dataset, derived from that of its counts."""
 
 from typing import NotRequired, TypeAlias, TypedDict, cast
 

@@ -1,4 +1,4 @@
-"""Where Gammapy has the datasets of maps."""
+"""Map datasets, under the module name of Gammapy."""
 
 from lightpool.datasets.geometries import create_map_dataset_geoms
 from lightpool.datasets.map_dataset import MapDataset

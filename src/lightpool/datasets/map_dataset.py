@@ -29,7 +29,7 @@ __all__ = ["DatasetOptions", "MapDataset"]
 
 
 class DatasetOptions(TypedDict, total=False):
-    """Further arguments of the class of a dataset, in methods that make one of zeros."""
+    """Further arguments of the class of a dataset, in methods that create an empty one."""
 
     models: ModelsLike | None
     mask_fit: Map | None
@@ -117,7 +117,7 @@ class MapDataset(Dataset):
         precision: str | None = None,
         **kwargs: Unpack[DatasetOptions],
     ) -> Self:
-        """Make a dataset of maps of zeros.
+        """Create a dataset of maps of zeros.
 
         Parameters
         ----------
@@ -136,7 +136,7 @@ class MapDataset(Dataset):
         name : str
             Name of the dataset, a random one by default.
         meta_table : Table
-            Table of the observations that the dataset was made of.
+            Table of the observations in the dataset.
         reco_psf : bool
             Whether the PSF depends on ``energy`` instead of ``energy_true``.
         precision : {"double", "single"}, optional
@@ -175,7 +175,7 @@ class MapDataset(Dataset):
         meta_table: Table | None = None,
         **kwargs: Unpack[DatasetOptions],
     ) -> Self:
-        """Make a dataset of maps of zeros, one for each geometry that is given.
+        """Create a dataset of maps of zeros, one for each geometry that is given.
 
         Parameters
         ----------
@@ -248,7 +248,7 @@ class MapDataset(Dataset):
         return estimate_memory(**geoms, map_names=cls.map_names_from_geom, precision=precision)
 
     def to_masked(self, name: str | None = None, nan_to_num: bool = True) -> Self:
-        """Return a dataset of what lies inside the safe mask, with the background model applied.
+        """Return a dataset restricted to the safe mask, with the background model applied.
 
         Parameters
         ----------
@@ -352,7 +352,7 @@ class MapDataset(Dataset):
         ----------
         filename : str, Path or FitsFile
         name : str, by default the one in the file
-        lazy : bool, whether each map is read when it is first asked for
+        lazy : bool, whether each map is read when it is first used
         cache : bool, whether it is kept then
         format : {"gadf"}
         checksum : bool, whether to compare the checksums in the headers, with a warning if they differ

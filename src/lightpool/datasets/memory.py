@@ -1,4 +1,4 @@
-"""How much memory the maps of a dataset take, known from their geometries before they are made."""
+"""How much memory the maps of a dataset take, known from their geometries before they are created."""
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -22,7 +22,7 @@ _Shapes: TypeAlias = dict[str, tuple[tuple[int, ...], str]]
 
 @dataclass(frozen=True)
 class MemoryEstimate:
-    """Memory that something takes, part by part. ``str(estimate)`` is a table.
+    """Memory requirement, part by part. ``str(estimate)`` is a table.
 
     Attributes
     ----------

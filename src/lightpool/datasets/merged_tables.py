@@ -1,4 +1,4 @@
-"""Good time intervals and tables of observations of many datasets as one."""
+"""Merge the good time intervals and the tables of observations of many datasets."""
 
 from collections.abc import Sequence
 

@@ -1,4 +1,4 @@
-"""What a dataset tells about itself: who made it, from which observations."""
+"""Metadata of a dataset: who created it, from which observations."""
 
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
@@ -14,7 +14,7 @@ __all__ = ["CreatorMetaData", "MapDatasetMetaData", "read_meta_table"]
 
 @dataclass(frozen=True)
 class CreatorMetaData:
-    """Who made a file and when.
+    """Who created a file, and when.
 
     Attributes
     ----------
@@ -44,7 +44,7 @@ def _now() -> str:
 
 @dataclass(frozen=True)
 class MapDatasetMetaData:
-    """What a map dataset tells about itself.
+    """Metadata of a map dataset.
 
     Attributes
     ----------
@@ -58,7 +58,7 @@ class MapDatasetMetaData:
     optional: dict[str, Any] | None = None
 
     def renewed(self) -> "MapDatasetMetaData":
-        """Copy made by this program, now."""
+        """Copy with this program as its creator, and the present time."""
         return replace(self, creation=replace(CreatorMetaData(), origin=self.creation.origin))
 
     def to_header(self) -> dict[str, str]:

@@ -7,7 +7,7 @@ __all__ = ["GeneratedName", "make_name"]
 
 
 class GeneratedName(str):
-    """A random name, which nobody chose and nobody will miss."""
+    """A random name, given where the user chose none."""
 
     __slots__ = ()
 

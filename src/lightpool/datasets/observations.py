@@ -1,4 +1,4 @@
-"""Which observations a dataset was made of, and whether two datasets hold the same data."""
+"""Which observations a dataset contains, and whether two datasets contain the same data."""
 
 import hashlib
 from dataclasses import dataclass, field
@@ -53,7 +53,7 @@ class _Seen:
 
 @dataclass
 class SeenDatasets:
-    """Datasets that were added up so far, so that none is added twice.
+    """Datasets that have been added so far, so that none is added twice.
 
     The parts of an observation that was divided in time share its number but no good time, and are different.
     """

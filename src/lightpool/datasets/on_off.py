@@ -173,7 +173,7 @@ class OnOffDataset(MapDataset):
         counts_off: Map | None = None,
         name: str | None = None,
     ) -> Self:
-        """Make an ON-OFF dataset of a dataset with counts and responses.
+        """Create an ON-OFF dataset from a dataset with counts and responses.
 
         Parameters
         ----------
@@ -358,7 +358,7 @@ class OnOffDataset(MapDataset):
         )
 
     def downsample(self, factor: int, axis_name: str | None = None, name: str | None = None) -> Self:
-        """Join pixels, or bins of an axis; the acceptance of the OFF region then keeps the background.
+        """Merge pixels, or bins of an axis; the new acceptance of the OFF region preserves the background.
 
         Parameters
         ----------
@@ -377,7 +377,7 @@ class OnOffDataset(MapDataset):
         return self.derived(name, maps | _joined(self, joined))
 
     def resample_energy_axis(self, energy_axis: MapAxis, name: str | None = None) -> Self:
-        """Join bins of reconstructed energy to those of another axis, inside the safe mask.
+        """Merge bins of reconstructed energy into those of another axis, inside the safe mask.
 
         Parameters
         ----------

@@ -1,4 +1,4 @@
-"""The sums from which the OFF maps of a stack follow."""
+"""Sums from which the OFF maps of a stack are computed."""
 
 from dataclasses import dataclass, fields
 from typing import Self
@@ -55,7 +55,7 @@ def acceptance_off_of_sums(acceptance: Array, counts_off: Array, background: Arr
 
 
 class OffMaps:
-    """What a dataset knows of its OFF region.
+    """Maps of the OFF region of a dataset.
 
     Parameters
     ----------

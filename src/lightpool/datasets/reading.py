@@ -1,4 +1,4 @@
-"""Reading a dataset of any kind: the contents of a file decide which."""
+"""Read a dataset of any kind, which the contents of the file determine."""
 
 from typing import Any
 

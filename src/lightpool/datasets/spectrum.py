@@ -1,4 +1,4 @@
-"""Where Gammapy has the datasets of spectra."""
+"""Spectrum datasets, under the module name of Gammapy."""
 
 from lightpool.datasets.spectrum_dataset import SpectrumDataset
 from lightpool.datasets.spectrum_on_off import SpectrumDatasetOnOff

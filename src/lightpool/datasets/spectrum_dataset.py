@@ -12,7 +12,7 @@ __all__ = ["SpectrumBase", "SpectrumDataset"]
 
 
 class SpectrumBase(MapDataset):
-    """What datasets of a region have in common: no PSF, no pixels, plots along the energy."""
+    """Base of datasets of a region: no PSF, no pixels, plots against energy."""
 
     @classmethod
     def create(  # type: ignore[override]  # no PSF, so fewer arguments, as in Gammapy
@@ -26,7 +26,7 @@ class SpectrumBase(MapDataset):
         precision: str | None = None,
         **kwargs: Unpack[DatasetOptions],
     ) -> Self:
-        """Make a dataset of maps of zeros, without a PSF.
+        """Create a dataset of maps of zeros, without a PSF.
 
         Parameters
         ----------
@@ -41,7 +41,7 @@ class SpectrumBase(MapDataset):
         name : str
             Name of the dataset, a random one by default.
         meta_table : Table
-            Table of the observations that the dataset was made of.
+            Table of the observations in the dataset.
         precision : {"double", "single"}, see `MapDataset.create`
         **kwargs : further arguments of the class
         """

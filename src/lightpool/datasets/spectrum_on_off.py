@@ -1,4 +1,4 @@
-"""Counts of a region and of OFF regions in bins of energy."""
+"""Counts of a region and of OFF regions, in bins of energy."""
 
 import logging
 from pathlib import Path
@@ -37,7 +37,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         counts_off: Map | None = None,
         name: str | None = None,
     ) -> Self:
-        """Make an ON-OFF dataset of a `SpectrumDataset`.
+        """Create an ON-OFF dataset from a `SpectrumDataset`.
 
         Parameters
         ----------
@@ -104,7 +104,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         format : {"gadf", "ogip"}, by default the one that the HDUs have
         checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
         name : str, by default the one in the file
-        lazy : bool, whether the maps of a ``gadf`` file are read when they are first asked for
+        lazy : bool, whether the maps of a ``gadf`` file are read when they are first used
         cache : bool, whether they are kept then
         grouped : bool
             Whether channels that a PHA file groups (column ``GROUPING``) are joined, those of good quality. By default

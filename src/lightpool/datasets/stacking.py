@@ -1,4 +1,4 @@
-"""Adding one map dataset to another: sums, in the window of the one that is added."""
+"""Add one map dataset to another: sums, in the window of the one that is added."""
 
 from lightpool.datasets.base import DatasetBase
 from lightpool.datasets.models.background_models import DatasetModels
@@ -53,7 +53,7 @@ def _apply_background_model(dataset: DatasetBase) -> None:
 def _add_background(background: Map, other: DatasetBase, nan_to_num: bool) -> None:
     """Add the background of a dataset with its model, whose factors are not multiplied into a map of their own.
 
-    That of a dataset with OFF counts is the measured one. What it predicts by itself fits ON and OFF counts without a
+    The background of a dataset with OFF counts is the measured one. Its prediction fits ON and OFF counts without a
     source, and so takes a part of a source for background.
     """
     factors = other.background_factors if other.stat_type == "cash" else None
@@ -63,7 +63,7 @@ def _add_background(background: Map, other: DatasetBase, nan_to_num: bool) -> No
 
 
 def _add_livetime(exposure: Map, other: Map, mask: Map | None) -> None:
-    """Add the livetime of another exposure if a mask keeps any bin of it; nobody waits for a device to find out."""
+    """Add the livetime of another exposure if a mask keeps any bin of it, without waiting for the device."""
     livetime, before = (each.unread_meta.get("livetime") for each in (other, exposure))
     if livetime is None:
         return

@@ -1,4 +1,4 @@
-"""The text that a dataset prints."""
+"""Text of a dataset for ``print``."""
 
 from lightpool.datasets.base import DatasetBase
 from lightpool.datasets.info_dict import InfoDict

@@ -57,7 +57,7 @@ def _responses(dataset: MapDataset) -> dict[str, IRFMap]:
 
 
 def set_sums(dataset: MapDataset, sums: dict[str, Array]) -> None:
-    """Make an empty dataset the stack that the sums were taken from.
+    """Turn an empty dataset into the stack from which the sums were taken.
 
     Parameters
     ----------

@@ -136,7 +136,7 @@ def energy_slice(
 
 
 def downsample(dataset: DatasetBase, factor: int, axis_name: str | None) -> Maps:
-    """Join pixels, or bins of an axis; counts and background are summed inside the safe mask.
+    """Merge pixels, or bins of an axis; counts and background are summed inside the safe mask.
 
     The responses keep their pixels and follow only along an axis. Along the true energy the exposure is averaged, and
     the responses are averaged with the weight of their exposure. Maps without the axis keep all their bins.
@@ -176,7 +176,7 @@ def downsample(dataset: DatasetBase, factor: int, axis_name: str | None) -> Maps
 
 
 def resample_energy_axis(dataset: DatasetBase, energy_axis: MapAxis) -> Maps:
-    """Join bins of reconstructed energy; counts and background are summed inside the safe mask.
+    """Merge bins of reconstructed energy; counts and background are summed inside the safe mask.
 
     Parameters
     ----------

@@ -1,4 +1,4 @@
-"""Reading tables and writing HDUs; the only package that imports astropy.io.fits."""
+"""Read tables and write HDUs; the only package that imports astropy.io.fits."""
 
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 

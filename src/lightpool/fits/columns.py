@@ -25,7 +25,7 @@ _MOST_EMPTY_ROWS = 10**6  # rows without a byte take memory all the same, which 
 # Big-endian, as all values in FITS files (FITS standard 4.0, 5.2 and 5.3).
 _NUMPY = {"L": "S1", "B": "u1", "I": ">i2", "J": ">i4", "K": ">i8", "E": ">f4", "D": ">f8", "C": ">c8", "M": ">c16"}
 _DESCRIPTORS = {"P": ">i4", "Q": ">i8"}
-# (TFORM letter, TZERO) of integers whose sign convention is turned, FITS standard 4.0, table 19.
+# (TFORM letter, TZERO) of integers whose sign convention is inverted, FITS standard 4.0, table 19.
 _TURNED: dict[tuple[str, float], str] = {("B", -128): "i1", ("I", 2**15): "u2", ("J", 2**31): "u4", ("K", 2**63): "u8"}
 
 

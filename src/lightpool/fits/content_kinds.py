@@ -51,7 +51,7 @@ class FileKind(Enum):
 
     @property
     def reader(self) -> str:
-        """What reads it."""
+        """Function that reads it."""
         return str(self.value[1])
 
     @property

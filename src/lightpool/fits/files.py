@@ -1,4 +1,4 @@
-"""Opening files for reading: regular files only, and up to a limit of bytes.
+"""Open files for reading: regular files only, up to a limit of bytes.
 
 A named pipe makes a program wait for ever, a device such as ``/dev/zero`` never ends. Every file that a user names is
 opened through `open_file`, so that a path that leads to one of these is refused before anything is read.

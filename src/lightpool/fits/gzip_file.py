@@ -1,4 +1,4 @@
-"""Unpacking gzip files, up to a limit: 20 MB of compressed zeros are 20 GB when unpacked."""
+"""Unpack gzip files, up to a limit: 20 MB of compressed zeros are 20 GB when unpacked."""
 
 import os
 import zlib

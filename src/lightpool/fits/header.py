@@ -29,7 +29,7 @@ INTEGER = re.compile(r"[+-]?[0-9]+")
 NUMBER = re.compile(_NUMBER)
 _COMPLEX = re.compile(rf"\( *({_NUMBER}) *, *({_NUMBER}) *\)")
 _COMMENTARY = ("COMMENT", "HISTORY", "")
-# Keywords that describe the layout of a table, not its content: as in astropy.table, they are no meta data.
+# Keywords that describe the layout of a table, not its content: as in astropy.table, they are not metadata.
 _STRUCTURE = {
     "XTENSION",
     "SIMPLE",
@@ -59,7 +59,7 @@ class CardDict:
     Attributes
     ----------
     values : dict, keyword to value (bool, int, float, complex, str or None); of a repeated keyword the first one
-        counts. A value that is none of FITS stays a text.
+        counts. A value that FITS does not allow stays a text.
     comments, history : list of str, the texts of COMMENT and HISTORY cards
     size : int, bytes up to the end of the header's last block
     repeated : list of str, keywords that occur with different values

@@ -1,4 +1,4 @@
-"""Writing FITS files: completely or not at all; HDUs from tables."""
+"""Write FITS files: completely or not at all; HDUs from tables."""
 
 import gzip
 import os

@@ -28,7 +28,7 @@ _TLS_HELP = (
 
 
 class Future(Protocol):
-    """What we use of a `distributed.Future`: a result that will exist later."""
+    """The part of `distributed.Future` that is used here: a result that will exist later."""
 
     def result(self) -> ChunkRecord:
         """Return the result, or raise the error of the task."""
@@ -36,7 +36,7 @@ class Future(Protocol):
 
 
 class Client(Protocol):
-    """What we use of a `distributed.Client`."""
+    """The part of `distributed.Client` that is used here."""
 
     def submit(self, function: Callable[[ChunkTask], ChunkRecord], /, *args: ChunkTask, key: str, pure: bool) -> Future:
         """Send a task to a worker."""
@@ -52,7 +52,7 @@ class Client(Protocol):
 
 
 class Cluster(Protocol):
-    """What we use of a Dask cluster that was started here."""
+    """The part of a Dask cluster that is used here."""
 
     def close(self) -> None:
         """Stop the workers."""

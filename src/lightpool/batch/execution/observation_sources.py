@@ -72,7 +72,7 @@ class Sources:
                 self._pinned[path] = known if known is not None and known.is_unchanged else InputFile.of(path)
 
     def forget_pins(self) -> None:
-        """Make `pin` record the state of files anew."""
+        """Let `pin` record the state of files again."""
         self._pinned_before, self._pinned = self._pinned, {}
 
     @cached_property

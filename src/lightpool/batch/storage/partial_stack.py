@@ -33,7 +33,7 @@ _Arrays: TypeAlias = dict[str, NDArray[np.generic]]
 
 
 class _Description(TypedDict):
-    """What is known of a stack besides its arrays."""
+    """Description of a stack besides its arrays."""
 
     kind: str  # class of the dataset
     livetime: float | None  # s

@@ -1,4 +1,4 @@
-"""Copying the files of some observations into another folder, and never outside of it."""
+"""Copy the files of some observations into another folder, and never outside of it."""
 
 import filecmp
 import logging

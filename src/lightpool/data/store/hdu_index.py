@@ -211,7 +211,7 @@ class HDUIndexTable(Table):
 
     @classmethod
     def from_table_data(cls, data: TableData) -> "HDUIndexTable":
-        """Make from the columns that `read_hdu_index` returns."""
+        """Create from the columns that `read_hdu_index` returns."""
         return data.to_table(cls)
 
     @property

@@ -193,7 +193,7 @@ def plain_columns(columns: Mapping[str, NDArray[Any]], units: Mapping[str, str],
 
 
 def _converted(columns: Mapping[str, NDArray[Any]], name: str, factor: float, where: str) -> Floats:
-    """Return the values of a column times a factor; nobody may write to them, because they are shared."""
+    """Return the values of a column times a factor, read-only because they are shared."""
     values: Floats = np.multiply(require_numbers(columns[name], f"{where}, column {name!r}"), factor, dtype=np.float64)
     values.flags.writeable = False
     return values

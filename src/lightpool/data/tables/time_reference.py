@@ -117,7 +117,7 @@ class TimeReference:
 
 @lru_cache(
     maxsize=64
-)  # runs of a telescope share the reference; times are added to these objects, nobody else gets them
+)  # runs of a telescope share the reference; times are added to these objects, which are not handed out
 def _instant(day: float, fraction: float, scale: str) -> Time:
     return Time(day, fraction, format="mjd", scale=scale)
 

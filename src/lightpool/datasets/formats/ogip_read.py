@@ -1,4 +1,4 @@
-"""Reading OGIP files of spectra, see `lightpool.datasets.formats.ogip`."""
+"""Read OGIP files of spectra, see `lightpool.datasets.formats.ogip`."""
 
 import logging
 from dataclasses import dataclass

@@ -1,4 +1,4 @@
-"""Writing OGIP files of spectra, see `lightpool.datasets.formats.ogip`."""
+"""Write OGIP files of spectra, see `lightpool.datasets.formats.ogip`."""
 
 from dataclasses import dataclass
 from pathlib import Path
@@ -152,7 +152,7 @@ def _along_energy(data: Map) -> NDArray[Any]:
 
 @dataclass(frozen=True)
 class _Channels:
-    """What the PHA and the BKG file say of each channel.
+    """Values of each channel in the PHA and the BKG file.
 
     Attributes
     ----------

@@ -28,7 +28,7 @@ _COVARIANCE_LAYOUT = "ascii.fixed_width"
 
 
 class ModelsInFile(Protocol):
-    """What files of models need of models: a `DatasetModels`."""
+    """Interface that files of models require of models: a `DatasetModels`."""
 
     covariance: NDArray[np.float64]
 
@@ -58,7 +58,7 @@ def to_yaml(data: dict[str, Any]) -> str:
     metadata = {"creator": f"lightpool {__version__}", "date": date, "origin": None}
 
     class Dumper(yaml.SafeDumper):
-        """Writes names of any kind of text, such as `GeneratedName`, as text."""
+        """Write subclasses of ``str``, such as `GeneratedName`, as text."""
 
     Dumper.add_multi_representer(str, lambda dumper, name: dumper.represent_str(str(name)))
     return "".join(yaml.dump(part, Dumper=Dumper, **_LAYOUT) for part in (data, {"metadata": metadata}))

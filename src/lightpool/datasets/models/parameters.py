@@ -231,7 +231,7 @@ class Parameters(KnownAttributes, Sequence[Parameter]):
 
     @property
     def unique_parameters(self) -> "Parameters":
-        """Each parameter once."""
+        """Parameters without repeats."""
         # A dict keeps the order, which a set does not.
         return Parameters(dict.fromkeys(self))
 

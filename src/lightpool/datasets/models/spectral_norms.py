@@ -163,7 +163,7 @@ class PowerLawNormSpectralModel(NormSpectralModel):
 
     @property
     def tilt(self) -> Parameter:
-        """Minus the index of the power law."""
+        """Tilt: the negative index of the power law."""
         return self.parameters["tilt"]
 
     @property
