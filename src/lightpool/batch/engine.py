@@ -148,6 +148,7 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, report: Callabl
     inputs, sources = Inputs(shared), Sources(settings)
     folder.write_plan(settings, plan.chunks, version)
     copies = folder.keep_inputs(shared)
+    # All chunks of the plan; those with a record that can be reused are not run.
     tasks = [
         ChunkTask(
             number=number,

@@ -158,6 +158,7 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
     for division in divisions:
         division.check(store.obs_table)
     is_wanted = set(wanted)
+    # Former chunks keep their observations, so that their sums can be reused; new observations follow.
     kept = [[obs_id for obs_id in chunk if obs_id in is_wanted] for chunk in previous]
     known = set(chain.from_iterable(kept))
     new = [obs_id for obs_id in wanted if obs_id not in known]

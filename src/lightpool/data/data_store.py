@@ -376,6 +376,7 @@ class DataStore(KnownAttributes):
         index = self.hdu_table[mask]
         names = (self.DEFAULT_HDU_TABLE, *((self.DEFAULT_OBS_TABLE,) if self.obs_table is not None else ()))
         own_folder = index.base_dir if "BASE_DIR" in index.meta else None
+        # Before any file is copied, so that a refusal leaves the folder as it was.
         require_another_folder(own_folder, target, names, overwrite)
         locations = [index.location_info(row) for row in range(len(index))]
         copies = copy_files(locations, target, overwrite, verbose)

@@ -78,8 +78,10 @@ def read_meta_table(hdu: BinTableHDU) -> Table:
     """Read the table of the observations of a dataset from its HDU, ``META_TABLE``."""
     table = Table.read(hdu)
     table.convert_bytestring_to_unicode()
+    # Keywords of the HDU, such as EXTNAME, are not metadata of the observations.
     table.meta.clear()
     for column in table.itercols():
+        # FITS is big-endian, a byte order that some libraries do not accept.
         if not column.dtype.isnative:
             table[column.name] = column.astype(column.dtype.newbyteorder("="))
     return table

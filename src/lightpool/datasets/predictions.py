@@ -51,6 +51,7 @@ def residual_image(dataset: DatasetBase, method: str, kernel: str, radius: u.Qua
 
     def image(data: Map) -> Map:
         inside = data if mask is None else data * mask
+        # Smoothing is linear, so the sum over energy comes first: one image is smoothed instead of one per bin.
         return _smoothed(inside.sum_over_axes(keepdims=False), {"width": radius, "kernel": kernel})
 
     flat = None if mask is None else mask.reduce_over_axes(np.logical_or, keepdims=False)

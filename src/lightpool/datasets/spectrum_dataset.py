@@ -60,6 +60,7 @@ class SpectrumBase(MapDataset):
             precision=precision,
             **kwargs,
         )
+        # MapDataset.create makes one, but a spectrum has none, as in Gammapy.
         dataset.psf = None
         return dataset
 

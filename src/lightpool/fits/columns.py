@@ -55,6 +55,7 @@ class ColumnForm:
     def n_byte(self) -> int:
         """Bytes in a row."""
         if self.letter == "X" and not self.pointer:
+            # Bits are padded to whole bytes.
             return -(-self.repeat // 8)
         return self.repeat * self.value_bytes * (2 if self.pointer else 1)
 

@@ -119,6 +119,7 @@ def _number(value: object) -> float | None:
     """Return a value as a finite number, or None if it is none."""
     if isinstance(value, str) and NUMBER.fullmatch(value.strip()):
         value = to_float(value)
+    # True is a number in Python, but a logical value in FITS.
     if not isinstance(value, Real) or isinstance(value, bool):
         return None
     try:

@@ -53,4 +53,5 @@ def parsing(source: str | PathLike[str]) -> Iterator[None]:
 
 def _names(error: Exception, source: str | PathLike[str]) -> bool:
     file = os.fspath(source).partition(", HDU ")[0]
+    # By the name alone, because a message may write the folder in another way.
     return os.path.basename(file) in str(error)

@@ -95,6 +95,7 @@ class PendingSummary:
             exist are None.
         """
         n_energy = self.edges.size - 1
+        # In the order of `_sums`: the sums at the source may be missing, and the last values are one for each energy.
         counts, background, *at_source = map(_number, self.numbers.numbers[:-n_energy])
         is_safe = np.asarray(self.numbers.numbers[-n_energy:]) > 0
         return {

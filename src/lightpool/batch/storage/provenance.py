@@ -189,6 +189,7 @@ def prov_document(provenance: Provenance, files: Mapping[str, str]) -> dict[str,
         "entity": inputs | results | outcomes | plan,
         "activity": {activity: about},
         "agent": {"lp:lightpool": {"prov:type": _name("prov:SoftwareAgent"), **versions}},
+        # PROV-JSON: names that begin with _: are those of relations that nothing refers to.
         "used": {f"_:used{i}": {"prov:activity": activity, "prov:entity": key} for i, key in enumerate(inputs)},
         "wasGeneratedBy": {f"_:made{i}": {"prov:entity": key, "prov:activity": activity} for i, key in enumerate(made)},
         "wasAssociatedWith": {"_:by0": by},

@@ -66,6 +66,7 @@ def index_tables(
     hdu_table = HDUIndexTable(rows=rows, names=list(rows[0]))
     hdu_table.meta.update(_GADF | {"HDUCLAS2": "HDU"})
     names = [name for info in infos for name in info]
+    # The union in order of appearance: in mode DRIFT, the pointing has other columns.
     names = list(dict.fromkeys(names))
     obs_table = ObservationTable(
         rows=[[info.get(name, _missing(name)) for name in names] for info in infos], names=names

@@ -157,6 +157,7 @@ class _Evaluator(ast.NodeVisitor):
         if type(node.op) not in _BINARY:
             return self.generic_visit(node.op)
         left, right = self.visit(node.left), self.visit(node.right)
+        # Logical and not bit by bit: the operands are conditions.
         if isinstance(node.op, ast.BitAnd | ast.BitOr):
             return _BINARY[type(node.op)](left, right)
         left, right = _number(left, node), _number(right, node)
@@ -188,6 +189,7 @@ class _Evaluator(ast.NodeVisitor):
 
     def visit_Compare(self, node: ast.Compare) -> Any:
         left, result = self.visit(node.left), np.bool_(True)
+        # As in Python, a < b < c means a < b and b < c.
         for kind, other in zip(node.ops, node.comparators, strict=True):
             if type(kind) not in _COMPARE:
                 return self.generic_visit(kind)

@@ -54,7 +54,7 @@ Seconds = NDArray[np.float64]
 
 _KINDS_BY_HDU = {"EVENTS": ("EventList.read", FileKind.EVENTS), "GTI": ("GTI.read", FileKind.GTI)}
 _NOT_KEPT = ("GLON", "GLAT")  # they follow from RA and DEC; a file may hold others
-# NumPy type to TFORM letter and TZERO.
+# NumPy type to TFORM letter and TZERO; unsigned integers need an offset, see FITS standard 4.0, table 19.
 _LETTERS: dict[str, tuple[str, int | None]] = {
     "bool": ("L", None),
     "uint8": ("B", None),
@@ -248,6 +248,7 @@ def gti_hdu(start: Seconds, stop: Seconds, reference: TimeReference) -> BinTable
             "HDUVERS": "0.3",
             "HDUCLAS1": "GTI",
             **reference.to_header(),
+            # The times are those at the telescope.
             "TIMEREF": "LOCAL",
         }
     )

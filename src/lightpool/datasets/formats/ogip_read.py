@@ -77,6 +77,7 @@ def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum
     path = Path(file.source)
     arguments: dict[str, Any] = {"name": str(header.get("OBS_ID", path.stem)) if name is None else name}
     arguments["counts"] = Map.from_geom(on.geom, data=on.counts, meta=on.header)
+    # OGIP scales the background by the ratio of BACKSCAL, which alpha is for acceptances.
     arguments["acceptance"] = Map.from_geom(on.geom, data=on.backscal)
     # OGIP/92-007: 0 is good, any other value marks a bad or dubious channel.
     arguments["mask_safe"] = Map.from_geom(on.geom, data=on.quality == 0)

@@ -98,8 +98,10 @@ def to_ogip_hdulists(dataset: OnOffDataset, filename: PathInput, format: str = "
         pha.append(dataset.gti.to_table_hdu())
     if dataset.meta_table is not None:
         pha.append(table_to_hdu(dataset.meta_table, name="META_TABLE"))
+    # The PHA file first: `write_ogip` writes in reverse order, so that it is written last.
     hdulists = {Path(filename).name: pha, names["ANCRFILE"]: _arf_hdulist(dataset, livetime, format)}
     if dataset.counts_off is not None:
+        # A background file has no background of its own.
         keywords |= {"BACKFILE": _NO_FILE, "HDUCLAS2": "BKG"}
         hdulists[names["BACKFILE"]] = channels.hdulist(dataset.counts_off, channels.backscal_off, about | keywords)
     if dataset.edisp is not None:
