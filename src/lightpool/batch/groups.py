@@ -87,6 +87,7 @@ class Division:
         by_text = (
             settings.by == "observations"
             and self._edges is None
+            # OFFSET depends on the target, so the index does not list all values from which names must differ.
             and not re.search(r"\bOFFSET\b", settings.expression or "")
         )
         if table is not None and by_text:

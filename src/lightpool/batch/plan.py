@@ -95,6 +95,7 @@ class Plan:
         lines = [f"{len(self.obs_ids)} observations of {self.settings.observations.datastore}{time}"]
         lines += [f"{len(self.chunks)} chunks of up to {run.chunk_size} observations", "", "Targets"]
         for target, cost in zip(self.settings.targets, self.costs, strict=True):
+            # (n_x, n_y, n_energy): users name the sides of a map in this order.
             size = " x ".join(str(n) for n in cost.shape[::-1])
             lines += [f"  {target.name}: {target.kind} of {size} bins"]
             lines += [f"    {', '.join(step.type for step in target.makers)}"]

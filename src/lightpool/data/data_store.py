@@ -224,6 +224,7 @@ class DataStore(KnownAttributes):
         kinds = [kind for kind in ("events", "gti", *ALL_IRFS) if kind in listed]
         parts: dict[str, Any] = {kind: index.choose(obs_id, kind, listed[kind]) for kind in kinds}
         if "events" in parts:
+            # Both are read from the header of the events.
             parts["pointing"] = index.location(listed["events"][0], "pointing")
             parts["meta"] = index.location(listed["events"][0], "observation_metadata")
         return Observation(obs_id=int(obs_id), **parts)

@@ -124,6 +124,7 @@ def _scalars(
         scalars["stat_sum"] = statistic.sum()
     scalars |= statistic.sums_inside(mask)
     if dataset.exposure is not None:
+        # As in Gammapy, inside the safe mask whatever in_safe_data_range says.
         scalars |= _exposure_range(dataset.exposure.data, mask_safe)
     if dataset.mask is not None:
         fit_mask = dataset.mask.data

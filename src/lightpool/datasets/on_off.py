@@ -191,6 +191,7 @@ class OnOffDataset(MapDataset):
         )
         background = dataset.npred_background() if dataset.background is not None else None
         if counts_off is None and background is not None:
+            # So that alpha * counts_off is this background.
             counts_off = background / (on / off)
         return cls(
             models=dataset.models,

@@ -160,8 +160,10 @@ def _read_card(card: bytes) -> tuple[str, str, Any, bool]:
 
     The kinds are value, long, invalid, comment, continue, end and other; the value of the text kinds is ``str``.
     """
+    # Latin-1 has a character for each byte, so damaged cards can be read and shown too.
     text = card.decode("latin-1")
     key, is_legal = text[:8].rstrip(), card.isascii() and text.isprintable()
+    # FITS standard 4.0, 4.1.2.2: this mark in bytes 9 and 10 shows that the card has a value.
     if text[8:10] == "= " and key not in _COMMENTARY:
         value, is_valid = _value(text[10:])
         is_long = isinstance(value, str) and value.endswith("&")

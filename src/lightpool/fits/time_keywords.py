@@ -184,6 +184,7 @@ def _reference(header: Mapping[str, Any], where: str, scale: str) -> tuple[float
         whole, part = f"{key}I", f"{key}F"
         if whole in header and part in header:
             date = _number(header, whole, where, " (days)"), _number(header, part, where, " (days)")
+            # MJDREFI and MJDREFF are kept as they are, without arithmetic that could round them.
             found.append(_split(date[0] - zero, date[1]) if zero else date)
         elif key in header:
             found.append(_split(_number(header, key, where, " (days)") - zero, 0.0))

@@ -179,6 +179,7 @@ def dask_cluster(name: str) -> Iterator[DaskExecutor]:
             executor.require_same_code()
             yield executor
     finally:
+        # A cluster that was only connected to continues to run.
         if not isinstance(cluster, str):
             cluster.close()
 

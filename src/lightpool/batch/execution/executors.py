@@ -69,6 +69,7 @@ class SerialExecutor:
                 )
                 yield from ProcessExecutor(1).run([task])
                 continue
+            # The mark remains if this process is killed, see `BatchFolder.was_begun`.
             folder.begin_chunk(task.key)
             try:
                 record = run_chunk(task)
@@ -150,6 +151,7 @@ class ProcessExecutor:
                         self._replace(worker, workers, waiting, hung(job, obs_id, time_limit(job.task.settings) or ""))
         finally:
             for worker in workers:
+                # All are killed before any is waited for, so that the waits do not add up.
                 worker.end()
             for worker in workers:
                 worker.process.join(_LAST_WAIT)

@@ -151,6 +151,7 @@ class Source:
         for wanted, pixel, parent, cutout in zip(
             self.window, self.center, shared["parent-slices"], shared["cutout-slices"], strict=True
         ):
+            # A pixel of the whole map plus this shift is the same pixel of the cutout.
             low, high, shift = (
                 max(wanted.start, parent.start),
                 min(wanted.stop, parent.stop),
@@ -161,6 +162,7 @@ class Source:
             window.append(slice(low + shift, high + shift))
             kept.append(slice(low - wanted.start, high - wanted.start))
             is_on_cutout = parent.start <= pixel < parent.stop
+            # An empty slice, which sums to zero, if the cutout does not contain the pixel of the source.
             center.append(slice(pixel + shift, pixel + shift + 1) if is_on_cutout else slice(0, 0))
         inside = self.inside[kept[0], kept[1]]
         return ((window[0], window[1]), inside, (center[0], center[1])) if inside.any() else None

@@ -115,9 +115,11 @@ class HDULocation:
     def _read(self, cached: CachedFile, kind: str, where: str, header: Mapping[str, Any] | None) -> Part:
         file = cached.file
         if kind == "events":
+            # The columns are shared, but each caller gets an event list of its own.
             columns = cached.get((self.hdu_name, kind), lambda: read_events(file.table(self.hdu_name)))
             return EventList.from_columns(columns, EventListMetaData.from_header(file.values(self.hdu_name)))
         if kind == "gti":
+            # Warnings about the times of a file are given once.
             is_first = cached.is_first(("times", self.hdu_name))
             return GTI.from_table_data(file.table(self.hdu_name), header, is_reported=is_first)
         if kind == "pointing":

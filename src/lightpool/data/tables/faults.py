@@ -104,6 +104,7 @@ def value_faults(plain: Mapping[str, Floats], header: Mapping[str, Any]) -> Iter
     if n_turned := int(np.count_nonzero((np.abs(plain["lon"]) > _ONE_TURN) & ~off)):
         text = f"{n_turned} of {n_event} events have a right ascension beyond 360 deg; it is taken modulo 360 deg"
         yield Fault("events-direction", text)
+    # Without those off the sphere, which are reported already.
     if n_invalid := int(np.count_nonzero(~(valid_events(plain) | off))):
         text = (
             f"{n_invalid} of {n_event} events have no finite direction, time or positive energy; they stay in the list "

@@ -156,6 +156,7 @@ def _read_spectrum(file: FitsFile, *others: FitsFile | None) -> _Spectrum:
             raise FormatError(f"{table.source}: {counts.size} channels, but {shape[0]} bins of energy in HDU 'EBOUNDS'")
 
         def values(key: str, default: float) -> Values:
+            # OGIP/92-007: a value that all channels share may be a keyword instead of a column.
             given = table.column(key) if key in table else header_number(table.header, key, where, default=default)
             return np.broadcast_to(given, counts.shape).astype(np.float64)
 
