@@ -58,7 +58,7 @@ class MapDatasetMetaData:
     optional: dict[str, Any] | None = None
 
     def renewed(self) -> "MapDatasetMetaData":
-        """Copy with this program as its creator, and the present time."""
+        """Return a copy with this program as its creator, and the present time."""
         return replace(self, creation=replace(CreatorMetaData(), origin=self.creation.origin))
 
     def to_header(self) -> dict[str, str]:

@@ -62,7 +62,7 @@ def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum
     Notes
     -----
     Files are looked for beside the PHA file first, then as they are named. Without a BKG file there are no OFF
-    counts, and without a RMF file no energy dispersion. Channels with a ``QUALITY`` other than 0 are not safe. The
+    counts, and without an RMF file no energy dispersion. Channels with a ``QUALITY`` other than 0 are not safe. The
     channels are kept as they are; for a column ``GROUPING`` see `read_grouped_axis`. The energies of the channels may
     be in the PHA file or in the RMF file, and the effective area may be in the RMF file (``SPECRESP MATRIX``).
     """

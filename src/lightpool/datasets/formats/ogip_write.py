@@ -74,7 +74,7 @@ def write_ogip(
 def to_ogip_hdulists(dataset: OnOffDataset, filename: PathInput, format: str = "ogip") -> dict[str, HDUList]:
     """Return the HDUs of the files of a spectrum by file name, the PHA file first.
 
-    There is a BKG file if the dataset has OFF counts, and a RMF file if it has an energy dispersion.
+    There is a BKG file if the dataset has OFF counts, and an RMF file if it has an energy dispersion.
 
     Parameters
     ----------
