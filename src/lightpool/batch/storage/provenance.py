@@ -197,7 +197,7 @@ def prov_document(provenance: Provenance, files: Mapping[str, str]) -> dict[str,
 
 
 def _outcome_entities(outcomes: Iterable[Outcome]) -> Iterator[tuple[str, dict[str, Any]]]:
-    """Name and entity of each outcome; the second and further outcomes of an observation have numbers."""
+    """Yield name and entity of each outcome; the second and further outcomes of an observation have numbers."""
     n_seen: Counter[int] = Counter()
     for outcome in outcomes:
         n_seen[outcome.obs_id] += 1
