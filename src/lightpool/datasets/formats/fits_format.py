@@ -166,7 +166,7 @@ def _loader(filename: PathInput, key: str) -> Callable[[], DatasetPart]:
 
 
 def _read(hdulist: HDUList, key: str) -> DatasetPart:
-    """Read a map by its name, in the precision of the file; if its maps differ, as in some of Gammapy, all are double."""
+    """Read a map in the precision of the file; if its maps differ, as in some files of Gammapy, all are double."""
     names = [f"{name}{end}".upper() for name in _HDU_ORDER for end in ("", "_exposure") if not name.startswith("mask")]
     found = {precision_in_file(hdulist[name]) for name in names if name in hdulist} - {None}
     data = _READERS[key](hdulist)
