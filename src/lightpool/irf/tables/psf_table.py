@@ -14,6 +14,7 @@ from lightpool.typing import Axes, QuantityLike
 __all__ = ["PSF", "PSF3D", "RAD_AXIS_DEFAULT"]
 
 RAD_AXIS_DEFAULT = MapAxis.from_bounds(0, 0.66, nbin=66, node_type="edges", name="rad", unit="deg")
+"""Axis of the distance to the source, where none is given."""
 
 _CENTER, _TWO_OFFSETS = u.Quantity((0,), "deg"), u.Quantity((0, 1), "deg")
 _ENERGIES = u.Quantity((0.1, 1, 10), "TeV")
