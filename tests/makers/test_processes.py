@@ -7,6 +7,8 @@ import subprocess
 import sys
 import threading
 import warnings
+from collections import deque
+from concurrent.futures import Future
 from functools import partial
 
 import pytest
@@ -15,6 +17,7 @@ import lightpool
 from lightpool.errors import TransferError, WorkerDiedError
 from lightpool.makers import DatasetsMaker
 from lightpool.makers.core import Maker
+from lightpool.makers.parallel import processes
 from lightpool.makers.parallel.processes import in_processes
 from lightpool.makers.parallel.worker_processes import WorkerProcess
 
@@ -23,6 +26,7 @@ from functools import partial
 from lightpool.errors import LightpoolError
 from lightpool.makers import DatasetsMaker
 from lightpool.makers.core import Maker
+from lightpool.makers.parallel import processes
 from lightpool.makers.parallel.processes import in_processes
 
 print("begun", flush=True)
@@ -69,6 +73,20 @@ def test_a_script_needs_no_guard_and_may_define_makers(tmp_path):
     pytest.importorskip("cloudpickle")
     (tmp_path / "reduce.py").write_text(SCRIPT)
     assert output_of("reduce.py", folder=tmp_path) == EXPECTED
+
+
+def test_a_result_is_not_lost_to_a_later_failure(monkeypatch):
+    jobs = deque([Future(), Future()])
+
+    def finish_both(running, return_when):
+        jobs[0].set_result(7)
+        jobs[1].set_exception(ValueError("too dark"))
+        return running, set()
+
+    monkeypatch.setattr(processes, "wait", finish_both)
+    assert processes._first_result(jobs) == 7
+    with pytest.raises(ValueError, match="too dark"):
+        processes._first_result(jobs)
 
 
 @pytest.mark.slow

@@ -81,6 +81,8 @@ def _first_result(jobs: deque[Future[Result]]) -> Result:
     running = set(jobs)
     while not jobs[0].done():
         finished, running = wait(running, return_when=FIRST_COMPLETED)
+        if jobs[0].done():  # a later job may have failed at the same time: results before it are kept
+            break
         for job in finished:
             # `result` raises it.
             if job.exception() is not None:
