@@ -107,7 +107,7 @@ class Installation:
             *(f"  {device}" for device in self.devices),
         ]
         if self.missing:
-            lines += ["", "Not here", *(f"  {kind:14s}{advice}" for kind, advice in self.missing.items())]
+            lines += ["", "Not available", *(f"  {kind:14s}{advice}" for kind, advice in self.missing.items())]
         lines += ["", "Versions", *(f"  {name:18s}{version}" for name, version in self.versions.items())]
         return "\n".join(lines)
 

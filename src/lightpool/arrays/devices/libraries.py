@@ -29,7 +29,7 @@ def how_to_install(kind: str) -> str:
     driver = cuda_driver()
     if driver is None:
         return (
-            f"no NVIDIA driver is found here; where there is one: {install_command('cuda13')} "
+            f"no NVIDIA driver was found; on a machine with an NVIDIA GPU, run: {install_command('cuda13')} "
             "(or [cuda12] for drivers before CUDA 13)"
         )
     return install_command("cuda13" if driver.cuda >= (13, 0) else "cuda12")
