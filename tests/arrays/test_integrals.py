@@ -50,6 +50,19 @@ def test_points_may_differ_from_row_to_row(backend, read, function):
 
 
 @pytest.mark.parametrize("function", [integrate_exponential, integrate_exponential_plain])
+@pytest.mark.parametrize(("dtype", "lowest", "rtol"), [("float64", -700.0, 1e-13), ("float32", -65.0, 1e-6)])
+def test_small_rates_that_do_not_change_are_integrated(backend, read, function, dtype, lowest, rtol):
+    """Equal exponents, and some that differ in their last digits, down to the smallest that the type holds."""
+    flat = np.linspace(0.0, lowest, 60).astype(dtype)
+    exponent = np.stack([flat, flat, np.nextafter(flat, flat + 1), flat])
+    points = np.array([0.0, 0.5, 2.0, 5.0])
+    found = read(function(backend.array(exponent, dtype=dtype), points, np.full(4, -708.0)))
+    assert found.dtype == dtype
+    expected = np.exp(flat.astype(np.float64)) * np.diff(points)[:, None]
+    assert_allclose(found, expected, rtol=rtol + 2 * np.finfo(dtype).eps * abs(lowest))
+
+
+@pytest.mark.parametrize("function", [integrate_exponential, integrate_exponential_plain])
 def test_exponentials_are_integrated_exactly(backend, read, function):
     points = np.array([0.0, 0.5, 2.0, 3.0, 4.0, 5.0])
     exponent = np.array([[1.0, -2.0], [1.5, -2.0], [1.5, -1.9999], [-40.0, 3.0], [-30.0, 5.0], [2.0, 0.0]])

@@ -67,7 +67,7 @@ __device__ inline double integral_between(double u, double u_next, double step, 
     if (is_zero) return 0.0;
     if (fabs(t) < 1e-3) {
         const double t_near = t != 0 ? t : 1e-30;  // at 0 the limit, 1
-        return step * (exp(u) * expm1(t_near) / t_near);
+        return step * (exp(u) * (expm1(t_near) / t_near));  // the quotient first: the product may vanish
     }
     return step * ((exp(u_next) - exp(u)) / t);
 }

@@ -54,7 +54,7 @@ def integrate_exponential(exponent: Array, points: Array, floor: Array) -> Array
     Notes
     -----
     With s the points, u the exponents and t = u2 - u1, the integral is (s2 - s1) (exp(u2) - exp(u1)) / t. Where t is
-    small, the difference of the exponentials loses digits, and exp(u1) expm1(t) is used instead.
+    small, the difference of the exponentials loses digits, and exp(u1) (expm1(t) / t) is used instead.
     """
     xp = array_namespace(exponent)
     if not array_api_compat.is_numpy_namespace(xp):
@@ -73,8 +73,9 @@ def _integrate_numpy(exponent: Floats, steps: Floats, floor: Floats) -> Floats:
     if near.size:
         t_near = t.reshape(-1)[near]
         t_near = np.where(t_near == 0, t.dtype.type(_NEARLY_ZERO), t_near)  # at 0 the limit, 1
-        integral.reshape(-1)[near] = values[:-1].reshape(-1)[near] * np.expm1(t_near)
-        t.reshape(-1)[near] = t_near
+        # The quotient first: a small exponential times a small t may vanish, though the integral does not.
+        integral.reshape(-1)[near] = values[:-1].reshape(-1)[near] * (np.expm1(t_near) / t_near)
+        t.reshape(-1)[near] = 1.0
     integral /= t
     integral *= steps
     if integral.dtype == np.float32:
@@ -99,7 +100,7 @@ def integrate_exponential_plain(exponent: Array, points: Array, floor: Array) ->
     t = u2 - u1
     near = xp.abs(t) < _NEAR[dtype_name(exponent)]
     t_near = xp.where(near & (t != 0), t, xp.full_like(t, _NEARLY_ZERO))  # at 0 the limit, 1
-    growth = xp.exp(u1) * xp.expm1(t_near) / t_near
+    growth = xp.exp(u1) * (xp.expm1(t_near) / t_near)  # in this order, see `_integrate_numpy`
     integral = steps * xp.where(near, growth, (xp.exp(u2) - xp.exp(u1)) / xp.where(near, xp.ones_like(t), t))
     if dtype_name(exponent) == "float32":
         integral = xp.maximum(integral, xp.full_like(integral, _LEAST))

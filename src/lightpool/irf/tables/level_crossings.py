@@ -38,4 +38,5 @@ def level_crossings(energy: Floats, values: Floats, level: float, lower: float, 
     sign = np.sign(np.exp(np.interp(np.log(search), log_energy, log_values)) - level)
     brackets = np.nonzero(sign[:-1] != sign[1:])[0]
     # Bracketing on a grid first, because `brentq` finds one root of a function that changes its sign.
-    return [float(brentq(excess, search[k], search[k + 1])) for k in brackets]
+    # Relative to the energy, whatever its unit; the default would be 2e-12 of the unit.
+    return [float(brentq(excess, search[k], search[k + 1], xtol=1e-14 * search[k])) for k in brackets]
