@@ -12,8 +12,9 @@ import lightpool
 
 SOURCE = Path(lightpool.__file__).parent
 ROOMS = [
-    "names",
     "typing",
+    "bridge",
+    "names",
     "errors",
     "attributes",
     "utils",
@@ -26,7 +27,7 @@ ROOMS = [
     "datasets",
 ]
 ROOMS += ["modeling", "makers", "estimators", "simulate", "config"]
-ROOMS += ["batch", "report", "cli"]
+ROOMS += ["batch", "report", "cli", "gammapy"]
 SUB_PACKAGES = {
     "arrays": ["devices", "cuda", "kernels"],
     "maps": ["axes", "regions", "geoms"],
@@ -34,6 +35,7 @@ SUB_PACKAGES = {
     "data": ["tables", "files", "store"],
     "datasets": ["formats", "models"],
     "batch": ["storage", "execution"],
+    "gammapy": ["conversion", "acceleration"],
 }
 DOORS = {
     "cupy": "arrays",
@@ -47,6 +49,7 @@ DOORS = {
     "pydantic": "config",
     "distributed": "batch",
     "matplotlib": "plot",
+    "gammapy": "gammapy",
 }
 FILES = sorted(SOURCE.rglob("*.py"))
 

@@ -5,7 +5,7 @@ Also the types of axes and figures, for the ``plot`` and ``peek`` methods of pac
 
 from collections.abc import Mapping, Sequence
 from os import PathLike
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 if TYPE_CHECKING:
     import astropy.units as u
@@ -26,6 +26,7 @@ __all__ = [
     "CoordsLike",
     "Figure",
     "FrameLike",
+    "GammapyObject",
     "JSONValue",
     "MetaValue",
     "OneRegion",
@@ -83,6 +84,9 @@ Figure: TypeAlias = "matplotlib.figure.Figure"
 
 PathEffect: TypeAlias = "matplotlib.patheffects.AbstractPathEffect"
 """How the lines of a plot are drawn."""
+
+GammapyObject: TypeAlias = Any
+"""An object of Gammapy, which has no type information."""
 
 Wcs: TypeAlias = "WCS"
 """A projection of the sky onto pixels."""

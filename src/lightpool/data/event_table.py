@@ -13,6 +13,7 @@ from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.data.metadata import EventListMetaData, earth_location_from_header
 from lightpool.data.tables.event_columns import EventColumns, columns_of_table, stack_columns, table_of_columns
 from lightpool.data.tables.faults import valid_events
@@ -24,7 +25,7 @@ from lightpool.fits import TableData, seconds_since_reference
 __all__ = ["EventTable"]
 
 
-class EventTable(KnownAttributes):
+class EventTable(ConvertibleToGammapy, KnownAttributes):
     """Events in the order of their file, and the keywords of its header.
 
     The events of a file are kept as plain arrays (`arrays`) until the `table` is requested: the user may change that

@@ -12,6 +12,7 @@ from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.data.tables.faults import Fault, time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import check_format, gti_hdu, open_table, read_gti, run_of, table_of_hdu
 from lightpool.data.tables.intervals import complement_within, intersection, merge, overlap
@@ -31,7 +32,7 @@ __all__ = ["GTI"]
 Seconds = NDArray[np.float64]
 
 
-class GTI(KnownAttributes):
+class GTI(ConvertibleToGammapy, KnownAttributes):
     """Good time intervals (GTI).
 
     The intervals are kept as plain numbers (seconds since the reference time) until the `table` is requested: the user

@@ -10,6 +10,7 @@ from typing import Any, Literal, Self, TypeAlias, cast, overload
 from astropy.coordinates import EarthLocation, SkyCoord
 
 from lightpool.attributes import KnownAttributes, is_own_class, unknown_attribute
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.data.event_list import EventList
 from lightpool.data.files.hdu_location import HDULocation, Part
 from lightpool.data.filters import ObservationFilter
@@ -48,7 +49,7 @@ _PRODUCTS = {"events": "counts", "aeff": "exposure", "edisp": "edisp", "psf": "p
 _KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or used often: the observation keeps them once loaded
 
 
-class ObservationParts(KnownAttributes):
+class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     """Events, good times, response, pointing and metadata of one observation.
 
     Each part is either an object in memory or an `HDULocation`, which is loaded when the part is read; any part may be

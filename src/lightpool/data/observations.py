@@ -11,6 +11,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.data.observation import Observation
 from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval
 
@@ -19,7 +20,7 @@ __all__ = ["Observations"]
 log = logging.getLogger(__name__)
 
 
-class Observations(KnownAttributes, MutableSequence[Observation]):
+class Observations(ConvertibleToGammapy, KnownAttributes, MutableSequence[Observation]):
     """A list of observations, by position or by ID as text.
 
     Parameters

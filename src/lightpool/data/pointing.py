@@ -23,6 +23,7 @@ from astropy.coordinates import (
 from astropy.time import Time
 
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, Header, header_number, read_fits, require_kind
 from lightpool.typing import PathInput
@@ -48,7 +49,7 @@ class PointingMode(Enum):
         return PointingMode.DRIFT if val.strip().upper() == "DRIFT" else PointingMode.POINTING
 
 
-class FixedPointingInfo(KnownAttributes):
+class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
     """A pointing that does not change during an observation.
 
     Parameters

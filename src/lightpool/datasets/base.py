@@ -14,6 +14,7 @@ from lightpool.arrays import Device, array_namespace, find_precision, get_defaul
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.data import GTI
 from lightpool.datasets import masks
 from lightpool.datasets.geometries import DatasetGeoms, SkyGeom
@@ -54,7 +55,7 @@ class ObservationsOfDataset(TypedDict):
     meta_table: MergedValue[Table]
 
 
-class DatasetBase(KnownAttributes):
+class DatasetBase(ConvertibleToGammapy, KnownAttributes):
     """Parts of a dataset, their geometry, device and memory, and the masks and predictions that follow from them."""
 
     tag: ClassVar[str]

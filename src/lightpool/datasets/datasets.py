@@ -13,6 +13,7 @@ from astropy.time import Time
 
 from lightpool.arrays import Device
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.data import GTI
 from lightpool.datasets.dataset import Dataset, find_dataset_class
 from lightpool.datasets.formats.ogip import find_pha_files
@@ -48,7 +49,7 @@ class HasOgipFiles(Protocol):
         ...
 
 
-class Datasets(KnownAttributes, MutableSequence[Dataset]):
+class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
     """Datasets with unique names, found by name or position.
 
     Parameters

@@ -28,6 +28,7 @@ from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.devices.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.devices.precision import DTYPES, find_precision, get_default_precision, precision_of
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta
 from lightpool.maps.geoms.geom import Geom
@@ -123,7 +124,7 @@ def _with_dtype(value: Values | LazyArray, dtype: DTypeLike | None) -> Values | 
     return np.dtype(_dtype_name(dtype)).type(value) if isinstance(value, float) else value
 
 
-class MapData(KnownAttributes):
+class MapData(ConvertibleToGammapy, KnownAttributes):
     """Geometry, data, unit and metadata of a map; base of `lightpool.maps.Map`.
 
     Parameters

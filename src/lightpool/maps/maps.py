@@ -6,6 +6,7 @@ from typing import Any, Self
 
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.fits import HDUList, PrimaryHDU, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.core import Map
 from lightpool.maps.fits_format import MAP_KINDS, verify_checksums
@@ -15,7 +16,7 @@ from lightpool.typing import PathInput
 __all__ = ["Maps"]
 
 
-class Maps(KnownAttributes, MutableMapping[str, Map]):
+class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
     """Dictionary of maps of one geometry.
 
     Parameters

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import Device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.datasets.formats.yaml_format import models_from_yaml, read_models, to_yaml, write_models
 from lightpool.datasets.models.parameters import Parameter, Parameters
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, PowerLawNormSpectralModel, find_norm_model
@@ -37,7 +38,7 @@ class _Replaced(TypedDict, total=False):
     covariance_data: CovarianceLike | None
 
 
-class FoVBackgroundModel(KnownAttributes):
+class FoVBackgroundModel(ConvertibleToGammapy, KnownAttributes):
     """The correction of the background of one dataset: a factor that depends on energy.
 
     Parameters
@@ -238,7 +239,7 @@ def _as_list(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
-class DatasetModels(KnownAttributes, Sequence[FoVBackgroundModel]):
+class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroundModel]):
     """Models with unique names, at most one background model per dataset.
 
     Parameters

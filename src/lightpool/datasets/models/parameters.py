@@ -13,12 +13,13 @@ from numpy.typing import NDArray
 from lightpool.arrays import DeferredNumber, Device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.typing import QuantityLike, UnitLike
 
 __all__ = ["Parameter", "Parameters"]
 
 
-class Parameter(KnownAttributes):
+class Parameter(ConvertibleToGammapy, KnownAttributes):
     """One number of a model.
 
     Parameters
@@ -178,7 +179,7 @@ def _number_on(number: float | DeferredNumber, device: Device) -> Array | float:
     return float(number)
 
 
-class Parameters(KnownAttributes, Sequence[Parameter]):
+class Parameters(ConvertibleToGammapy, KnownAttributes, Sequence[Parameter]):
     """Parameters of one or several models, found by name or number."""
 
     _consumed = ("parameters",)

@@ -13,6 +13,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import Device, constant
 from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.datasets.models.parameters import Parameter, Parameters
 from lightpool.errors import FormatError
 from lightpool.typing import QuantityLike
@@ -28,7 +29,7 @@ __all__ = [
 _OMITTED_WHEN_DEFAULT = ("min", "max", "error", "interp", "frozen")
 
 
-class NormSpectralModel(KnownAttributes, ABC):
+class NormSpectralModel(ConvertibleToGammapy, KnownAttributes, ABC):
     """A factor that depends on energy, with named parameters."""
 
     tag: ClassVar[tuple[str, ...]]

@@ -20,6 +20,7 @@ from lightpool.arrays.devices.blocks import in_blocks
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.arrays.devices.memory import n_bytes_of
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.fits import HDUList, parsing, read_fits, write_fits
 from lightpool.irf.reduced.cumulative import finite_or_zero
 from lightpool.irf.reduced.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, require_response
@@ -80,7 +81,7 @@ class ResponseSums:
         return mean
 
 
-class IRFMap(KnownAttributes):
+class IRFMap(ConvertibleToGammapy, KnownAttributes):
     """Base of the reduced responses.
 
     Parameters

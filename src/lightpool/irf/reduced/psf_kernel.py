@@ -11,6 +11,7 @@ from lightpool.arrays import Device, array_namespace, device_of, interpolation_w
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.irf.reduced.cumulative import finite_or_zero
 from lightpool.irf.reduced.irf_map import SpectralModel, spectral_weights
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
@@ -19,7 +20,7 @@ from lightpool.typing import Axes, PathInput, QuantityLike
 __all__ = ["PSFKernel", "kernel_from_profiles"]
 
 
-class PSFKernel(KnownAttributes):
+class PSFKernel(ConvertibleToGammapy, KnownAttributes):
     """Image of the PSF for each energy.
 
     Parameters

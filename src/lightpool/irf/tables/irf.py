@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_values, trapezoid_loglog
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.fits import FitsFile
 from lightpool.irf.tables import gadf_format
 from lightpool.irf.tables.fill_missing import fill_missing
@@ -42,7 +43,7 @@ class InterpKwargs(TypedDict, total=False):
     bounds_error: bool
 
 
-class IRF(KnownAttributes):
+class IRF(ConvertibleToGammapy, KnownAttributes):
     """A response table with named axes; its values stay on the host.
 
     Parameters

@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.errors import GeometryError
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axes import axes_format
@@ -37,7 +38,7 @@ UNIT_STRING_FORMAT = "latex_inline"
 """Format of units in the labels of plots, for `astropy.units.Unit.to_string`."""
 
 
-class MapAxes(KnownAttributes, Sequence[AnyAxis]):
+class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
     """Axes with different names, found by name or number.
 
     The first axis is the last one of the data: data of a map have the shape ``axes.shape[::-1]`` (and the sky).

@@ -4,6 +4,7 @@ import html
 from typing import TYPE_CHECKING, TypeAlias, TypedDict
 
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.typing import Axes
 
 if TYPE_CHECKING:
@@ -28,7 +29,7 @@ class Tolerances(TypedDict, total=False):
     equal_nan: bool
 
 
-class AxisBase(KnownAttributes):
+class AxisBase(ConvertibleToGammapy, KnownAttributes):
     """A named axis of a map. Axes are values: to change one, make another."""
 
     _name: str

@@ -15,6 +15,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, find_device
 from lightpool.attributes import KnownAttributes
+from lightpool.bridge import ConvertibleToGammapy
 from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.axis import MapAxis
@@ -55,7 +56,7 @@ def pix_to_idx(pix: ArrayLike, edge: float = 0.0) -> NDArray[np.int64]:
     return np.where(finite, np.floor(np.where(finite, values, 0.0) + (0.5 + edge)), INVALID).astype(np.int64)
 
 
-class Geom(KnownAttributes, abc.ABC):
+class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
     """Base class of the geometries: an image part, and any number of non-spatial axes."""
 
     is_region: ClassVar[bool] = False

@@ -1,0 +1,1 @@
+"""Gammapy's makers, run by lightpool."""
