@@ -4,6 +4,7 @@ __all__ = [
     "ConfigError",
     "DamagedFileError",
     "DeviceError",
+    "DiffersFromGammapyError",
     "FolderInUseError",
     "FormatError",
     "GeometryError",
@@ -35,6 +36,10 @@ class ConfigError(LightpoolError, ValueError):
 
 class DeviceError(LightpoolError, RuntimeError):
     """A device is not available, or an array is on another device than expected."""
+
+
+class DiffersFromGammapyError(LightpoolError, RuntimeError):
+    """A number would differ from Gammapy's where its numbers are asked for; names the difference."""
 
 
 class FolderInUseError(LightpoolError, RuntimeError):

@@ -4,6 +4,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import suppress
+from contextvars import copy_context
 from functools import partial
 from itertools import islice
 from typing import Any
@@ -55,7 +56,8 @@ def _read_ahead(
     observations: Iterable[Any], depth: int, n_thread: int, load: Callable[[Any], Any]
 ) -> Generator[Any, None, None]:
     with ThreadPoolExecutor(n_thread, thread_name_prefix="lightpool-read-ahead") as pool:
-        jobs = _jobs(observations, lambda observation: pool.submit(load, observation))
+        # A copy for each job: no two threads can be in one context.
+        jobs = _jobs(observations, lambda observation: pool.submit(copy_context().run, load, observation))
         waiting = deque(islice(jobs, depth))
         try:
             while waiting:

@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterable, Sequence
 from concurrent.futures import FIRST_COMPLETED, Future, ThreadPoolExecutor, wait
 from contextlib import suppress
+from contextvars import copy_context
 from itertools import islice
 from multiprocessing.connection import Connection
 from typing import TextIO, TypeVar, cast
@@ -17,6 +18,7 @@ from typing import TextIO, TypeVar, cast
 from lightpool.arrays.devices.gpus import see_gpu
 from lightpool.errors import TransferError, WorkerDiedError
 from lightpool.makers.parallel.worker_processes import WorkerProcess, packed, unpacked
+from lightpool.utils.deviations import deviates, deviations_are_heard, noted_deviations
 
 __all__ = ["in_processes", "is_given_up"]
 
@@ -42,7 +44,8 @@ def in_processes(
     """Call a function in processes, see `WorkerProcess`, and yield the results in the order of the tasks.
 
     The first failure is raised at once. Then, and when the generator is closed, waiting tasks are dropped, and
-    working processes are asked to stop. Log records and warnings arrive in this process.
+    working processes are asked to stop. Log records, warnings and announced differences from Gammapy arrive in this
+    process.
 
     Parameters
     ----------
@@ -63,7 +66,8 @@ def in_processes(
     """
     team = _Team(n_process, gpus)
     pool = ThreadPoolExecutor(n_process)  # a thread for each process, which waits for its answers
-    jobs = (pool.submit(cast(Callable[..., Result], team.do), do, task) for task in tasks)
+    # A copy of the context for each job, which has the listeners of this thread.
+    jobs = (pool.submit(copy_context().run, cast(Callable[..., Result], team.do), do, task) for task in tasks)
     try:
         waiting = deque(islice(jobs, 2 * n_process))  # the results of more would only use memory
         while waiting:
@@ -121,7 +125,7 @@ class _Team:
             Arguments.
         """
         # Before a worker is taken: what cannot be sent does not occupy one.
-        message = packed((do, task))
+        message = packed((do, task, deviations_are_heard()))
         worker = self._idle.get()
         try:
             return self._answer(worker, message)
@@ -136,6 +140,8 @@ class _Team:
         except (EOFError, OSError) as error:
             raise WorkerDiedError(_death(worker, len(self._workers))) from error
         if answer[0] == "done":
+            for what in cast("list[str]", answer[2]):
+                deviates(what)
             return answer[1]
         _, failure, cause = cast("tuple[str, BaseException, BaseException | None]", answer)
         # Pickling drops the cause of an error, therefore it comes separately.
@@ -205,10 +211,14 @@ def _receive(connection: Connection, messages: "queue.SimpleQueue[bytes]") -> No
 
 
 def _outcome(message: bytes) -> tuple[str, *tuple[object, ...]]:
-    """Return the result of a task, or its error and the cause of it."""
+    """Return the result of a task with the differences it announced, or its error and the cause of it."""
     try:
-        do, arguments = cast("tuple[Callable[..., object], tuple[object, ...]]", unpacked(message))
-        return "done", do(*arguments)
+        do, arguments, is_heard = cast("tuple[Callable[..., object], tuple[object, ...], bool]", unpacked(message))
+        if not is_heard:
+            return "done", do(*arguments), []
+        with noted_deviations() as found:
+            result = do(*arguments)
+        return "done", result, found
     except Exception as error:
         # A traceback cannot be pickled, but notes can.
         error.add_note(f"In another process:\n{traceback.format_exc()}")
@@ -239,7 +249,8 @@ class _Sender(logging.Handler):
         ----------
         kind : {"done", "failed", "log", "warning"}
         *content
-            The result; the error and its cause; the record; or text, category, file and line.
+            The result and the announced differences; the error and its cause; the record; or text, category, file
+            and line.
         """
         try:
             data = packed((kind, *content))
