@@ -2,17 +2,30 @@
 
 import importlib
 import pkgutil
+import sys
+from importlib.util import find_spec
 
 import pytest
 
 import lightpool
+from lightpool.errors import ConfigError
 from lightpool.names import NAMES, PACKAGES
 
-SHOWN = ["lightpool"] + [
-    module.name
-    for module in pkgutil.walk_packages(lightpool.__path__, "lightpool.")
-    if module.ispkg and hasattr(importlib.import_module(module.name), "__all__")
-]
+HAS_GAMMAPY = find_spec("gammapy") is not None
+
+
+def shown_packages():
+    """Names of the packages with an ``__all__``; without Gammapy there is no `lightpool.gammapy`."""
+    for module in pkgutil.walk_packages(lightpool.__path__, "lightpool.", onerror=lambda name: None):
+        try:
+            if module.ispkg and hasattr(importlib.import_module(module.name), "__all__"):
+                yield module.name
+        except ConfigError:
+            assert module.name == "lightpool.gammapy"
+            assert not HAS_GAMMAPY
+
+
+SHOWN = ["lightpool", *shown_packages()]
 AT_ANOTHER_PLACE = [
     ("estimators.ExcessMapEstimator", "makers.ExcessMapEstimator"),
     ("modeling.Parameter", "datasets.Parameter"),
@@ -72,34 +85,56 @@ def test_what_gammapy_has_at_another_place_is_there_too(place, other):
     assert named(place) is named(other)
 
 
-@pytest.mark.parametrize(
-    "line",
-    [
-        *(
-            f"import lightpool.{name}"
-            for name in PACKAGES
-            if name not in ("modeling", "modeling.models", "estimators") and name != "utils"
-        ),
-        "from lightpool import catalog",
-        "from lightpool.catalog import SourceCatalogGammaCat",
-        "from lightpool.modeling import Fit",
-        "from lightpool.modeling.models import SkyModel",
-        "from lightpool.estimators import FluxPointsEstimator",
-        *(f"from lightpool.{package} import {name}" for package, names in NAMES.items() for name in names.split()),
-        "from lightpool.datasets import Datasets, FluxPointsDataset",
-    ],
-)
-def test_the_import_of_what_only_gammapy_has_says_where_it_is(line):
-    with pytest.raises(ImportError, match=r"use Gammapy for .*`(from|import) gammapy.*dataset\.write"):
+IMPORTS = [
+    *(
+        f"import lightpool.{name}"
+        for name in PACKAGES
+        if name not in ("modeling", "modeling.models", "estimators") and name != "utils"
+    ),
+    "from lightpool import catalog",
+    "from lightpool.catalog import SourceCatalogGammaCat",
+    "from lightpool.modeling import Fit",
+    "from lightpool.modeling.models import SkyModel",
+    "from lightpool.modeling.models.cube import SkyModel",
+    "from lightpool.estimators import FluxPointsEstimator",
+    "from lightpool.utils.regions import regions_to_compound_region",
+    "from lightpool.visualization.utils import plot_contour_line",
+    *(f"from lightpool.{package} import {name}" for package, names in NAMES.items() for name in names.split()),
+    "from lightpool.datasets import Datasets, FluxPointsDataset",
+]
+
+
+@pytest.fixture
+def without_gammapy(monkeypatch):
+    """As if Gammapy were not installed."""
+    for name in list(sys.modules):
+        if name.partition(".")[0] == "gammapy" or name.startswith("lightpool.gammapy") or is_of_gammapy(name):
+            monkeypatch.delitem(sys.modules, name)
+            package, _, module = name.rpartition(".")
+            if package and hasattr(sys.modules.get(package), module):
+                monkeypatch.delattr(sys.modules[package], module)
+    monkeypatch.setitem(sys.modules, "gammapy", None)
+
+
+def is_of_gammapy(name):
+    spec = getattr(sys.modules[name], "__spec__", None)
+    return name.startswith("lightpool.") and type(getattr(spec, "loader", None)).__name__ == "_GammapyLoader"
+
+
+@pytest.mark.parametrize("line", IMPORTS)
+@pytest.mark.usefixtures("without_gammapy")
+def test_without_gammapy_the_import_of_what_only_gammapy_has_says_how_to_install_it(line):
+    with pytest.raises(ImportError, match=r"only Gammapy has .*install it with: .*\[gammapy\]"):
         exec(line, {})
 
 
-@pytest.mark.parametrize("path", ["datasets.FluxPointsDataset", "modeling.Fit", "estimators.FluxPoints"])
-def test_an_attribute_that_only_gammapy_has_is_explained_and_is_no_attribute(path):
-    package, _, name = path.rpartition(".")
-    module = importlib.import_module(f"lightpool.{package}")
+@pytest.mark.parametrize("path", ["datasets.FluxPointsDataset", "modeling.Fit", "estimators.FluxPoints", "catalog"])
+@pytest.mark.usefixtures("without_gammapy")
+def test_without_gammapy_an_attribute_that_only_gammapy_has_is_explained_and_is_no_attribute(path):
+    package, _, name = f"lightpool.{path}".rpartition(".")
+    module = importlib.import_module(package)
     assert not hasattr(module, name)
-    with pytest.raises(AttributeError, match=f"from gammapy.{package} import {name}"):
+    with pytest.raises(AttributeError, match=f"no attribute {name!r}: only Gammapy has .*install it with"):
         getattr(module, name)
 
 

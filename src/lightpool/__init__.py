@@ -3,7 +3,7 @@
 from importlib import import_module
 from typing import Any
 
-from lightpool.names import explain, install
+from lightpool.names import find_in_gammapy, install
 
 __version__ = "0.1.0.dev0"
 __all__ = [
@@ -22,7 +22,10 @@ def __getattr__(name: str) -> Any:
     if name in __all__:
         kind = "devices" if name.endswith("device") else "precision"
         return getattr(import_module(f"lightpool.arrays.devices.{kind}"), name)
-    raise AttributeError(f"{explain('lightpool', name)}; its names are {__all__}")
+    try:
+        return find_in_gammapy("lightpool", name)
+    except AttributeError as error:
+        raise AttributeError(f"{error}; its names are {__all__}", name=name) from error.__cause__
 
 
 def __dir__() -> list[str]:

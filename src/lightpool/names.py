@@ -1,9 +1,18 @@
-"""The public names of packages, and explanations for names that only Gammapy has."""
+"""The public names of packages, and the names that only Gammapy has: Gammapy's own objects, if it is installed."""
 
 import sys
-from typing import NoReturn
+from collections.abc import Sequence
+from importlib import import_module
+from importlib.abc import Loader, MetaPathFinder
+from importlib.machinery import ModuleSpec
+from importlib.util import find_spec
+from pathlib import Path
+from types import ModuleType
 
-__all__ = ["explain", "install", "only_in_gammapy", "show_public"]
+from lightpool.bridge import gammapy_bridge
+from lightpool.typing import GammapyObject
+
+__all__ = ["explain", "find_in_gammapy", "install", "only_in_gammapy", "show_public"]
 
 PACKAGES = {
     "analysis": "the high-level analysis",
@@ -25,17 +34,26 @@ NAMES = {
     "OGIPDatasetWriter ObservationEventSampler apply_edisp create_empty_map_dataset_from_irfs "
     "create_map_dataset_from_observation set_and_restore_mask_fit split_dataset",
     "irf": "IRF_REGISTRY",
+    "data.pointing": "PointingInfo",
+    "datasets.map": "MapEvaluator RAD_AXIS_DEFAULT create_empty_map_dataset_from_irfs "
+    "create_map_dataset_from_observation",
     "makers": "MAKER_REGISTRY",
+    "makers.utils": "guess_instrument_fov integrate_project_irf_on_geom make_effective_livetime_map "
+    "make_observation_time_map project_irf_on_geom",
     "maps": "HpxGeom HpxMap HpxNDMap WcsMap containment_radius containment_region",
+    "maps.wcs": "WcsMap",
     "stats": "Chi2AsymmetricErrorFitStatistic Chi2FitStatistic GaussianPriorPenalty TimmerKonig_lightcurve_simulator "
     "compute_chisq compute_flux_doubling compute_fpp compute_fvar cstat discrete_correlation sigma_to_ts "
     "structure_function ts_to_sigma",
 }
-"""Public names of Gammapy 2.1 in packages that lightpool has too."""
+"""Names of Gammapy 2.1 in modules that lightpool has too: the public ones, and others that scripts import."""
+
+NOT_OFFERED = {"__main__", "conftest", "tests", "version"}
+"""Modules of Gammapy that are about Gammapy itself."""
 
 
 def only_in_gammapy(module: str, name: str) -> bool:
-    """Return whether Gammapy has a name where lightpool has none.
+    """Return whether Gammapy has a name where lightpool has none, as far as that is known without Gammapy.
 
     Parameters
     ----------
@@ -43,6 +61,8 @@ def only_in_gammapy(module: str, name: str) -> bool:
     name : str, such as ``FluxPointsDataset``
     """
     package = module.partition(".")[2]
+    if name.startswith("_"):
+        return False
     return f"{package}.{name}".lstrip(".") in PACKAGES or package in PACKAGES or name in NAMES.get(package, "").split()
 
 
@@ -58,47 +78,124 @@ def explain(module: str, name: str) -> str:
     own = f"module {module!r} has no attribute {name!r}"
     if not only_in_gammapy(module, name):
         return own
-    inner = f"{package}.{name}".lstrip(".")
-    line = f"import {there}.{name}" if inner in PACKAGES else f"from {there} import {name}"
-    content = PACKAGES.get(inner) or PACKAGES.get(package) or name
+    content = PACKAGES.get(f"{package}.{name}".lstrip(".")) or PACKAGES.get(package) or name
+    try:
+        gammapy_bridge()
+        reason = f"the installed Gammapy has no {there}.{name}"
+    except Exception as error:  # a broken installation fails in any way
+        reason = str(error)
     return (
-        f"{own}: lightpool reduces data; use Gammapy for {content}: `{line}`. A dataset passes from one to the other "
-        "by its file: dataset.write('stack.fits.gz') here, gammapy.datasets.MapDataset.read('stack.fits.gz') there"
+        f"{own}: only Gammapy has {content}; where Gammapy is installed, {module} gives Gammapy's own. Here, {reason}"
     )
 
 
+def find_in_gammapy(module: str, name: str) -> GammapyObject:
+    """Return Gammapy's own object of a name that only Gammapy has.
+
+    Parameters
+    ----------
+    module, name : as for `only_in_gammapy`
+
+    Raises
+    ------
+    AttributeError
+        If lightpool does not know the name as one of Gammapy, if Gammapy is not installed, or if that version does
+        not have it.
+    """
+    if only_in_gammapy(module, name):
+        try:
+            if f"{module}.{name}".partition(".")[2] in PACKAGES:
+                return import_module(f"{module}.{name}")
+            return gammapy_bridge().original(module, name)
+        except (ImportError, AttributeError, ValueError) as error:  # ConfigError is a ValueError
+            raise AttributeError(explain(module, name), name=name, obj=sys.modules[module]) from error
+    raise AttributeError(explain(module, name), name=name, obj=sys.modules[module])
+
+
 def show_public(module: str) -> None:
-    """Let a package show only the names in its ``__all__``, and explain those that only Gammapy has.
+    """Let a package show only the names in its ``__all__``, and find those that only Gammapy has.
 
     Its modules stay importable, and are reached as attributes once they are imported.
 
     Parameters
     ----------
     module : str, ``__name__`` of the package; called at the end of its ``__init__``
+        Or of a module in which Gammapy has more names.
     """
     package = sys.modules[module]
 
-    def get(name: str) -> NoReturn:
-        raise AttributeError(explain(module, name), name=name, obj=package)
+    def get(name: str) -> GammapyObject:
+        return find_in_gammapy(module, name)
 
     # set like this, and not defined in each package, so that a type checker still sees names that are not there
     package.__dict__.update(__dir__=lambda: sorted(package.__all__), __getattr__=get)
+    # Python looks for the names of a failed import in the modules of a package alone, where `_GammapyFinder` explains.
+    package.__dict__.setdefault("__path__", [])
 
 
-class _Explainer:
-    """Last of the finders of modules: it explains names that Gammapy has and lightpool does not.
+class _GammapyFinder(MetaPathFinder):
+    """Last of the finders of modules: it finds modules that Gammapy has and lightpool does not.
 
-    ``from package import name`` hides what ``__getattr__`` raises, and looks for a module of that name instead.
+    ``from package import name`` hides what ``__getattr__`` raises, and looks for a module of that name instead: that
+    is explained here too.
     """
 
-    @staticmethod
-    def find_spec(fullname: str, path: object = None, target: object = None) -> None:
+    def find_spec(
+        self, fullname: str, path: Sequence[str] | None, target: ModuleType | None = None
+    ) -> ModuleSpec | None:
         module, _, name = fullname.rpartition(".")
-        if module.partition(".")[0] == "lightpool" and only_in_gammapy(module, name):
+        if module.partition(".")[0] != "lightpool":
+            return None
+        if _gammapy_has_module(fullname):
+            # A package, so that its modules are looked for here too, and not in the folder of Gammapy: found there,
+            # they would be executed a second time, under another name.
+            return ModuleSpec(fullname, _GammapyLoader(), is_package=True)
+        if only_in_gammapy(module, name):
             raise ImportError(explain(module, name), name=fullname)
+        return None
+
+
+class _GammapyLoader(Loader):
+    """Creates a module with the names of a module of Gammapy."""
+
+    def exec_module(self, module: ModuleType) -> None:
+        name = module.__name__
+        try:
+            original = gammapy_bridge().original_module(name)
+        except ValueError as error:  # ConfigError: a version that is not supported
+            raise ImportError(f"{name} gives the names of Gammapy; {error}", name=name) from error
+        own = _nearest_own_package(name)
+        module.__doc__ = original.__doc__
+        if hasattr(original, "__all__"):
+            module.__dict__["__all__"] = list(original.__all__)
+
+        def get(name: str) -> GammapyObject:
+            found = getattr(original, name)
+            return getattr(own, name) if name in own.__all__ and name[:1] != "_" else found
+
+        module.__dict__.update(__dir__=lambda: dir(original), __getattr__=get)
+
+
+def _nearest_own_package(name: str) -> ModuleType:
+    """Return the package of lightpool that a module of Gammapy would be in: its classes come before Gammapy's."""
+    while True:
+        name = name.rpartition(".")[0]
+        package = sys.modules[name]
+        if package.__spec__ is None or not isinstance(package.__spec__.loader, _GammapyLoader):
+            return package
+
+
+def _gammapy_has_module(fullname: str) -> bool:
+    """Return whether an installed Gammapy, which is not imported, has the module of this place in lightpool."""
+    parts = fullname.split(".")[1:]
+    spec = find_spec("gammapy")
+    if spec is None or not NOT_OFFERED.isdisjoint(parts):
+        return False
+    bases = [Path(folder, *parts) for folder in spec.submodule_search_locations or ()]
+    return any((base / "__init__.py").is_file() or base.with_name(f"{base.name}.py").is_file() for base in bases)
 
 
 def install() -> None:
-    """Explain failed imports from now on."""
-    if not any(isinstance(finder, _Explainer) for finder in sys.meta_path):
-        sys.meta_path.append(_Explainer())
+    """Find modules of Gammapy, and explain failed imports, from now on."""
+    if not any(isinstance(finder, _GammapyFinder) for finder in sys.meta_path):
+        sys.meta_path.append(_GammapyFinder())

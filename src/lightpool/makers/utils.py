@@ -23,6 +23,7 @@ from lightpool.makers.response_maps import (
 )
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
 from lightpool.maps import Geom, Map
+from lightpool.names import show_public
 
 __all__ = [
     "ThetaSquaredTable",
@@ -183,3 +184,6 @@ def make_map_background_irf(
         pointing = rotation.pointing.get_icrs(rotation.start, rotation.location)
     view = FieldOfView.of(pointing, device, precision)
     return BackgroundMapRequest.of(bkg, ontime, geom, oversampling, use_region_center, rotation).make(view)
+
+
+show_public(__name__)

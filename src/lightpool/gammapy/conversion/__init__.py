@@ -1,5 +1,8 @@
 """Conversion of objects between lightpool and Gammapy, one module for each kind of object."""
 
 from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
+from lightpool.names import show_public
 
 __all__ = ["from_gammapy", "to_gammapy"]
+
+show_public(__name__)

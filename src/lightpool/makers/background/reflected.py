@@ -11,14 +11,14 @@ from lightpool.makers.rad_max import (
     is_rad_max_compatible_region_geom,
     make_counts_off_rad_max,
 )
-from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder, exclusion_image
+from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder, WobbleRegionsFinder, exclusion_image
 from lightpool.maps import Map, RegionGeom, RegionNDMap, WcsNDMap
 from lightpool.typing import AngleLike
 
 if TYPE_CHECKING:
     from lightpool.typing import OneRegion
 
-__all__ = ["ReflectedRegionsBackgroundMaker"]
+__all__ = ["ReflectedRegionsBackgroundMaker", "ReflectedRegionsFinder", "RegionsFinder", "WobbleRegionsFinder"]
 
 log = logging.getLogger(__name__)
 
