@@ -65,6 +65,8 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
         if datasets is not None and not isinstance(datasets, list | tuple | Datasets):
             raise TypeError(f"expected a dataset or a list of datasets, got {datasets!r}")
         self._datasets: list[Dataset] = []
+        # Holds the covariances between the models of different datasets, which no dataset has.
+        self._models_set: DatasetModels | None = None
         self.extend(datasets or [])
 
     @property
@@ -76,10 +78,12 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
     def models(self) -> DatasetModels:
         """Models of all datasets, each once."""
         models = [model for dataset in self if dataset.models is not None for model in dataset.models]
-        return DatasetModels(list(dict.fromkeys(models)))
+        found = DatasetModels(list(dict.fromkeys(models)))
+        return found if self._models_set is None else found.with_covariance_of(self._models_set)
 
     @models.setter
     def models(self, models: ModelsLike | None) -> None:
+        self._models_set = None if models is None else DatasetModels(models)
         for dataset in self:
             dataset.models = models
 

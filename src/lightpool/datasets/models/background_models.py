@@ -2,6 +2,8 @@
 
 import html
 from collections.abc import Iterable, MutableSequence, Sequence
+from dataclasses import dataclass
+from operator import is_
 from typing import TYPE_CHECKING, Any, Self, TypeAlias, TypedDict, Unpack, overload
 
 import astropy.units as u
@@ -14,7 +16,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
 from lightpool.datasets.formats.yaml_format import models_from_yaml, read_models, to_yaml, write_models
-from lightpool.datasets.models.parameters import Parameter, Parameters
+from lightpool.datasets.models.parameters import CovarianceLike, Parameter, Parameters, checked_covariance
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, PowerLawNormSpectralModel, find_norm_model
 from lightpool.datasets.names import make_name
 from lightpool.errors import FormatError
@@ -24,10 +26,6 @@ if TYPE_CHECKING:
     from lightpool.maps import Geom
 
 __all__ = ["DatasetModels", "FoVBackgroundModel", "Models", "ModelsLike"]
-
-
-CovarianceLike: TypeAlias = NDArray[np.float64] | Sequence[Sequence[float]]
-"""A square matrix of numbers."""
 
 
 class _Replaced(TypedDict, total=False):
@@ -102,14 +100,8 @@ class FoVBackgroundModel(ConvertibleToGammapy, KnownAttributes):
 
     @covariance.setter
     def covariance(self, values: CovarianceLike) -> None:
-        values = np.array(values, dtype=np.float64)
-        n_parameter = len(self.parameters)
-        if values.shape != (n_parameter, n_parameter):
-            raise ValueError(
-                f"covariance of {n_parameter} parameters must be a square of them, got shape {values.shape}"
-            )
-        self._covariance = values
-        self.parameters.error = np.sqrt(np.diagonal(values))
+        self._covariance = checked_covariance(values, self.parameters)
+        self.parameters.error = np.sqrt(np.diagonal(self._covariance))
 
     @property
     def frozen(self) -> bool:
@@ -239,6 +231,18 @@ def _as_list(names: str | Sequence[str]) -> list[str]:
     return [names] if isinstance(names, str) else list(names)
 
 
+@dataclass(frozen=True)
+class _Covariance:
+    """Covariances between the parameters of different models, zero inside of a model."""
+
+    parameters: Parameters
+    values: NDArray[np.float64]
+
+    def is_of(self, parameters: Parameters) -> bool:
+        """Return whether it belongs to these parameters."""
+        return len(parameters) == len(self.parameters) and all(map(is_, parameters, self.parameters))
+
+
 class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroundModel]):
     """Models with unique names, at most one background model per dataset.
 
@@ -253,6 +257,7 @@ class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroun
     def __init__(self, models: ModelsLike | None = None, covariance_data: CovarianceLike | None = None) -> None:
         self._models = _model_list(models)
         self._check(self._models)
+        self._between_models: _Covariance | None = models._between_models if isinstance(models, DatasetModels) else None
         if covariance_data is not None:
             self.covariance = covariance_data
 
@@ -287,23 +292,39 @@ class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroun
 
     @property
     def covariance(self) -> NDArray[np.float64]:
-        """Covariance of all parameters, one block per model, shape (n_parameter, n_parameter)."""
-        covariance = np.zeros((len(self.parameters), len(self.parameters)))
+        """Covariance of all parameters, shape (n_parameter, n_parameter); each model holds its own block of it.
+
+        The covariances between two models are those that were set here, as long as the models are the same.
+        """
+        parameters = self.parameters
+        joint = self._between_models
+        if joint is not None and joint.is_of(parameters):
+            covariance = joint.values.copy()
+        else:
+            covariance = np.zeros((len(parameters), len(parameters)))
         for block, model in self._blocks():
             covariance[block, block] = model.covariance
         return covariance
 
     @covariance.setter
     def covariance(self, values: CovarianceLike) -> None:
-        values = np.asarray(values, dtype=np.float64)
-        n_parameter = len(self.parameters)
-        if values.shape != (n_parameter, n_parameter):
-            raise ValueError(
-                f"covariance of {n_parameter} parameters must be a square of them, got shape {values.shape}"
-            )
+        parameters = self.parameters
+        values = checked_covariance(values, parameters)
         for block, model in self._blocks():
-            # Covariances between two models are dropped: each model keeps its own block.
             model.covariance = values[block, block]
+            values[block, block] = 0.0
+        self._between_models = _Covariance(parameters, values) if values.any() else None
+
+    def with_covariance_of(self, other: "DatasetModels") -> Self:
+        """Return these models with the covariances between them from another list of the same models.
+
+        Parameters
+        ----------
+        other : DatasetModels
+        """
+        new = type(self)(list(self))
+        new._between_models = other._between_models
+        return new
 
     def _blocks(self) -> Iterable[tuple[slice, FoVBackgroundModel]]:
         start = 0
@@ -372,7 +393,10 @@ class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroun
     def copy(self) -> "DatasetModels":
         """Return a deep copy."""
         # With its name: a copy without one is named after its dataset.
-        return type(self)([model.copy(name=model.name) for model in self])
+        new = type(self)([model.copy(name=model.name) for model in self])
+        if self._between_models is not None:
+            new.covariance = self.covariance
+        return new
 
     def to_parameters_table(self) -> Table:
         """Return a table with one row per parameter."""

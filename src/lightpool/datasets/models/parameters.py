@@ -2,8 +2,8 @@
 
 import copy
 import html
-from collections.abc import Callable, Iterable, Iterator, Sequence
-from typing import Any, SupportsFloat, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import Any, SupportsFloat, TypeAlias, overload
 
 import astropy.units as u
 import numpy as np
@@ -16,7 +16,10 @@ from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
 from lightpool.typing import QuantityLike, UnitLike
 
-__all__ = ["Parameter", "Parameters"]
+__all__ = ["CovarianceLike", "Parameter", "Parameters", "checked_covariance"]
+
+CovarianceLike: TypeAlias = NDArray[np.float64] | Sequence[Sequence[float]]
+"""A square matrix of numbers."""
 
 
 class Parameter(ConvertibleToGammapy, KnownAttributes):
@@ -31,7 +34,15 @@ class Parameter(ConvertibleToGammapy, KnownAttributes):
     min, max : float, in ``unit``; NaN or None is no bound
     frozen : bool, whether fits keep it fixed
     interp : {"lin", "log", "sqrt"}, kept for files
+
+    Attributes
+    ----------
+    fit_settings : dict
+        Settings that only a fit by Gammapy needs, such as scales, scan ranges and priors: kept for the conversion to
+        Gammapy, not used here and not written to files.
     """
+
+    fit_settings: Mapping[str, object]
 
     def __init__(
         self,
@@ -57,6 +68,7 @@ class Parameter(ConvertibleToGammapy, KnownAttributes):
         self.max = max
         self.frozen = frozen
         self.interp = interp
+        self.fit_settings = {}
 
     @property
     def unit(self) -> u.UnitBase:
@@ -177,6 +189,28 @@ def _number_on(number: float | DeferredNumber, device: Device) -> Array | float:
     if isinstance(number, DeferredNumber) and number.device == device and not device.is_host:
         return number.array
     return float(number)
+
+
+def checked_covariance(values: CovarianceLike, parameters: "Parameters") -> NDArray[np.float64]:
+    """Return a covariance of parameters as a new array.
+
+    Parameters
+    ----------
+    values : array of float, shape (n_parameter, n_parameter)
+    parameters : Parameters
+
+    Raises
+    ------
+    ValueError
+        If the array has another shape.
+    """
+    covariance = np.array(values, dtype=np.float64)
+    n_parameter = len(parameters)
+    if covariance.shape != (n_parameter, n_parameter):
+        raise ValueError(
+            f"covariance of {n_parameter} parameters must be a square of them, got shape {covariance.shape}"
+        )
+    return covariance
 
 
 class Parameters(ConvertibleToGammapy, KnownAttributes, Sequence[Parameter]):

@@ -1,0 +1,212 @@
+"""Background models, their spectral models, and lists of them."""
+
+from dataclasses import dataclass
+
+import numpy as np
+from gammapy.modeling import Parameter as GammapyParameter
+from gammapy.modeling.models import DatasetModels as GammapyDatasetModels
+from gammapy.modeling.models import FoVBackgroundModel as GammapyFoVBackgroundModel
+from gammapy.modeling.models import Models as GammapyModels
+from gammapy.modeling.models import PiecewiseNormSpectralModel as GammapyPiecewiseNormSpectralModel
+from gammapy.modeling.models import PowerLawNormSpectralModel as GammapyPowerLawNormSpectralModel
+from numpy.typing import NDArray
+
+from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, Models
+from lightpool.datasets.models.spectral_norms import (
+    NormSpectralModel,
+    PiecewiseNormSpectralModel,
+    PowerLawNormSpectralModel,
+)
+from lightpool.gammapy.conversion.parameters import FromGammapyParameters, ToGammapyParameters
+from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
+from lightpool.typing import GammapyObject
+
+__all__ = ["FromGammapyModels", "SplitModels", "ToGammapyModels", "is_background_model", "models_from_gammapy"]
+
+_SPECTRAL_MODELS = "PowerLawNormSpectralModel or PiecewiseNormSpectralModel"
+
+
+class ToGammapyModels:
+    """Converts models; a model or a parameter that several lists share stays one."""
+
+    def __init__(self) -> None:
+        self._parameters = ToGammapyParameters()
+        self._models: dict[int, GammapyFoVBackgroundModel] = {}
+
+    def spectral_model(self, model: NormSpectralModel) -> GammapyObject:
+        """Convert a spectral model."""
+        parameters = self._parameters.all(model.parameters)
+        if isinstance(model, PowerLawNormSpectralModel):
+            return GammapyPowerLawNormSpectralModel(**{each.name: each for each in parameters})
+        if isinstance(model, PiecewiseNormSpectralModel):
+            defaults = [each.fit_settings.get("default") for each in model.parameters]
+            new = GammapyPiecewiseNormSpectralModel(
+                energy=model.energy,
+                norms=[
+                    GammapyParameter(each.name, 1.0) if default is None else default
+                    for each, default in zip(parameters, defaults, strict=True)
+                ],
+                interp=model.interp,
+            )
+            for each in parameters:  # its constructor copies them, which would separate linked parameters
+                setattr(new, each.name, each)
+            return new
+        raise TypeError(f"to_gammapy got a {type(model).__name__}, expected a {_SPECTRAL_MODELS}")
+
+    def model(self, model: FoVBackgroundModel) -> GammapyFoVBackgroundModel:
+        """Convert a background model."""
+        key = id(model)
+        if key not in self._models:
+            new = GammapyFoVBackgroundModel(
+                dataset_name=model.datasets_names[0],
+                spectral_model=self.spectral_model(model.spectral_model),
+                name=model.name,
+            )
+            new.datasets_names = list(model.datasets_names)
+            _set_covariance(new, model.covariance)
+            self._models[key] = new
+        return self._models[key]
+
+    def models(self, models: DatasetModels) -> GammapyDatasetModels:
+        """Convert a list of models and their joint covariance."""
+        kind = GammapyModels if isinstance(models, Models) else GammapyDatasetModels
+        new = kind([self.model(model) for model in models])
+        _set_covariance(new, models.covariance)
+        return new
+
+
+class FromGammapyModels:
+    """Converts background models of Gammapy; a model or a parameter that several lists share stays one."""
+
+    def __init__(self) -> None:
+        self._parameters = FromGammapyParameters()
+        self._models: dict[int, FoVBackgroundModel] = {}
+
+    def spectral_model(self, model: GammapyObject) -> NormSpectralModel:
+        """Convert a spectral model."""
+        if type(model) is GammapyPowerLawNormSpectralModel:
+            return PowerLawNormSpectralModel(**{each.name: self._parameters.one(each) for each in model.parameters})
+        if type(model) is GammapyPiecewiseNormSpectralModel:
+            norms = self._parameters.all(model.parameters)
+            for norm, default in zip(norms, model.default_parameters, strict=True):
+                # Those of lightpool are one at all energies, whatever the model was created with.
+                norm.fit_settings = {**norm.fit_settings, "default": default}
+            interp = vars(model)["_interp"]  # no public name
+            return PiecewiseNormSpectralModel(energy=model.energy, norms=norms, interp=interp)
+        raise TypeError(
+            f"a background model has a spectral model of the kind {type(model).__name__}; "
+            f"lightpool has only {_SPECTRAL_MODELS}"
+        )
+
+    def model(self, model: GammapyFoVBackgroundModel) -> FoVBackgroundModel:
+        """Convert a background model."""
+        key = id(model)
+        if key not in self._models:
+            if model.spatial_model is not None:
+                raise TypeError(
+                    f"background model {model.name!r} has a spatial model, a {type(model.spatial_model).__name__}; "
+                    "lightpool corrects backgrounds as a function of energy"
+                )
+            new = FoVBackgroundModel(
+                dataset_name=model.datasets_names[0],
+                spectral_model=self.spectral_model(model.spectral_model),
+                name=model.name,
+            )
+            new.datasets_names = list(model.datasets_names)
+            _set_covariance(new, model.covariance.data)
+            self._models[key] = new
+        return self._models[key]
+
+    def models(self, models: GammapyDatasetModels) -> DatasetModels:
+        """Convert a list of background models and their joint covariance."""
+        split = self.split(models)
+        if split.others:
+            kinds = ", ".join(sorted({type(model).__name__ for model in split.others}))
+            raise TypeError(
+                f"from_gammapy got models that lightpool has no class for: {kinds} named "
+                f"{[model.name for model in split.others]}; lightpool has models of backgrounds only"
+            )
+        return split.background
+
+    def split(self, models: GammapyDatasetModels) -> "SplitModels":
+        """Convert the background models of a list, and keep the others aside."""
+        if getattr(models, "_penalties", None):  # no public name, and not in all versions
+            raise TypeError("from_gammapy got models with penalties, which refer to the parameters of Gammapy's models")
+        others = [model for model in models if not is_background_model(model)]
+        kind = Models if isinstance(models, GammapyModels) else DatasetModels
+        new = kind([self.model(model) for model in models if is_background_model(model)])
+        if not others:
+            _set_covariance(new, models.covariance.data)
+        return SplitModels(new, others)
+
+
+@dataclass(frozen=True)
+class SplitModels:
+    """Models of Gammapy, divided by whether lightpool has a class for them.
+
+    Attributes
+    ----------
+    background : DatasetModels, converted
+    others : list of models of Gammapy
+    """
+
+    background: DatasetModels
+    others: list[GammapyObject]
+
+
+def models_from_gammapy(models: GammapyDatasetModels) -> SplitModels:
+    """Convert the background models of a list, and keep the others aside.
+
+    Parameters
+    ----------
+    models : DatasetModels or Models of Gammapy
+    """
+    return FromGammapyModels().split(models)
+
+
+def is_background_model(model: GammapyObject) -> bool:
+    """Return whether a model of Gammapy is one that lightpool has a class for."""
+    return isinstance(model, GammapyFoVBackgroundModel)
+
+
+def _set_covariance(models: GammapyObject, covariance: NDArray[np.float64]) -> None:
+    """Set the covariance of a model or models of either package, which have their errors already."""
+    correlated = covariance.copy()
+    np.fill_diagonal(correlated, 0.0)
+    if not correlated.any():
+        return
+    errors = [(parameter, parameter.error) for parameter in models.parameters]
+    models.covariance = covariance
+    for parameter, error in errors:  # the roots of the squares may differ in the last digit
+        parameter.error = error
+
+
+@to_gammapy.register
+def _(model: NormSpectralModel) -> GammapyObject:
+    return ToGammapyModels().spectral_model(model)
+
+
+@to_gammapy.register
+def _(model: FoVBackgroundModel) -> GammapyFoVBackgroundModel:
+    return ToGammapyModels().model(model)
+
+
+@to_gammapy.register
+def _(models: DatasetModels) -> GammapyDatasetModels:
+    return ToGammapyModels().models(models)
+
+
+@from_gammapy.register(GammapyPowerLawNormSpectralModel)
+@from_gammapy.register(GammapyPiecewiseNormSpectralModel)
+def _(model: GammapyObject) -> NormSpectralModel:
+    return FromGammapyModels().spectral_model(model)
+
+
+@from_gammapy.register
+def _(model: GammapyFoVBackgroundModel) -> FoVBackgroundModel:
+    return FromGammapyModels().model(model)
+
+
+@from_gammapy.register
+def _(models: GammapyDatasetModels) -> DatasetModels:
+    return FromGammapyModels().models(models)
