@@ -1,6 +1,6 @@
 """Conversion of objects between lightpool and Gammapy, one module for each kind of object."""
 
-from lightpool.gammapy.conversion import models, parameters  # noqa: F401 - they register their classes
+from lightpool.gammapy.conversion import axes, geoms, maps, models, parameters  # noqa: F401 - they register their classes  # noqa: F401
 from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
 from lightpool.names import show_public
 

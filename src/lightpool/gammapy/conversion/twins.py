@@ -1,5 +1,6 @@
 """Remembers what an object was converted to, so that the next conversion of the same object returns the same one."""
 
+from collections.abc import Callable
 from typing import Generic, TypeVar
 from weakref import ref
 
@@ -16,7 +17,7 @@ class Twins(Generic[T]):
     """
 
     def __init__(self) -> None:
-        self._twins: dict[int, tuple[ref[object], T]] = {}
+        self._twins: dict[int, tuple[ref[object], Callable[[], T | None]]] = {}
 
     def get(self, obj: object) -> T | None:
         """Return what an object was converted to, or None.
@@ -27,7 +28,7 @@ class Twins(Generic[T]):
             What it was converted to may be out of date if the object was changed since.
         """
         found = self._twins.get(id(obj))
-        return found[1] if found is not None and found[0]() is obj else None
+        return found[1]() if found is not None and found[0]() is obj else None
 
     def put(self, obj: object, twin: T) -> T:
         """Remember what an object was converted to, and return that.
@@ -38,6 +39,33 @@ class Twins(Generic[T]):
         twin : object
             It must not hold ``obj``, which would then never be freed.
         """
-        key, twins = id(obj), self._twins
-        twins[key] = (ref(obj, lambda _: twins.pop(key, None)), twin)
+        self._set(obj, lambda: twin)
         return twin
+
+    def put_pair(self, obj: T, twin: T, spare: T | None = None) -> T:
+        """Remember what an object was converted to, and the way back; return the former.
+
+        Parameters
+        ----------
+        obj : object that supports weak references
+        twin : object that supports weak references
+            It must not hold ``obj``. While ``obj`` lives, it is what ``twin`` is converted back to.
+        spare : object, optional
+            A copy of ``obj`` that takes its place after that, if ``twin`` does not hold all of its content. It must
+            not hold ``twin``.
+        """
+        original = ref(obj)
+
+        def back() -> T | None:
+            found = original()
+            return spare if found is None else found
+
+        self._set(twin, back)
+        if spare is not None:
+            # weak: the twin keeps the spare
+            self._set(spare, ref(twin))
+        return self.put(obj, twin)
+
+    def _set(self, obj: object, find: Callable[[], T | None]) -> None:
+        key, twins = id(obj), self._twins
+        twins[key] = (ref(obj, lambda _: twins.pop(key, None)), find)

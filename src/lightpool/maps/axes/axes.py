@@ -111,6 +111,11 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
         return type(self)([*self, *other])
 
     @property
+    def n_spatial_axes(self) -> int | None:
+        """Number of sky axes that follow in the data."""
+        return self._n_spatial_axes
+
+    @property
     def names(self) -> list[str]:
         """Names of the axes."""
         return [axis.name for axis in self._axes]

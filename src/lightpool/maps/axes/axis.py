@@ -188,7 +188,8 @@ class MapAxis(NodeAxis):
             "unit": self._unit,
             "boundary_type": self._boundary_type,
         }
-        return type(self)(**(arguments | kwargs))
+        axis = type(self)(**(arguments | kwargs))
+        return self._with_same_edges(axis) if set(kwargs) <= {"name"} else axis
 
     def rename(self, new_name: str) -> Self:
         """Return an axis with another name."""

@@ -1,8 +1,9 @@
 """Nodes along one quantity, and the rule that turns values into pixel coordinates and back."""
 
+import copy as copying
 from collections.abc import Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Self, TypeVar
 
 import astropy.units as u
 import numpy as np
@@ -24,6 +25,8 @@ from lightpool.maps.axes.axis_nodes import (
 from lightpool.typing import QuantityLike, UnitLike
 
 __all__ = ["NodeAxis"]
+
+_Axis = TypeVar("_Axis", bound="NodeAxis")
 
 
 class NodeAxis(AxisBase):
@@ -58,11 +61,12 @@ class NodeAxis(AxisBase):
         if boundary_type == "periodic" and interp != "lin":
             raise ValueError(f"{label} is periodic and so needs interp='lin', got {interp!r}")
         self._on_device: dict[tuple[str, Device], Array] = {}
+        self._given_edges: NDArray[np.float64] | None = None
 
-    def __reduce__(self) -> tuple[type["NodeAxis"], tuple[object, ...]]:
+    def __reduce__(self) -> tuple[type["NodeAxis"], tuple[object, ...], dict[str, NDArray[np.float64] | None]]:
         # without the copies on devices, which are made again where they are needed
         arguments = (self._nodes, self._interp, self._name, self._node_type, self._unit, self._boundary_type)
-        return type(self), arguments
+        return type(self), arguments, {"_given_edges": self._given_edges}
 
     # --- what it is
 
@@ -96,9 +100,16 @@ class NodeAxis(AxisBase):
         """Whether the axis is named "energy" or "energy_true"."""
         return self.name in ENERGY_NAMES
 
+    @property
+    def nodes_value(self) -> NDArray[np.float64]:
+        """Nodes as plain numbers, edges or centres, unit `unit`, on the host."""
+        return self._nodes
+
     @cached_property
     def edges_value(self) -> NDArray[np.float64]:
         """Bin edges as plain numbers, shape (nbin + 1,), unit `unit`, on the host."""
+        if self._given_edges is not None:
+            return self._given_edges
         return _frozen(self._pix_to_value(np.arange(self.nbin + 1, dtype=np.float64) - 0.5))
 
     @cached_property
@@ -160,6 +171,32 @@ class NodeAxis(AxisBase):
         if key not in self._on_device:
             self._on_device[key] = constant(getattr(self, which), target)
         return self._on_device[key]
+
+    def with_rounded_edges(self, edges: NDArray[np.float64]) -> Self:
+        """Return an axis of the same nodes with edges that another program computed from them.
+
+        They differ by rounding, which decides to which bin an event on an edge belongs.
+
+        Parameters
+        ----------
+        edges : array of float64, shape (nbin + 1,), unit `unit`
+
+        Raises
+        ------
+        ValueError
+            If they differ by more.
+        """
+        if not (edges.shape == self.edges_value.shape and np.allclose(edges, self.edges_value, rtol=1e-9, atol=1e-12)):
+            raise ValueError(f"axis {self.name!r} has the edges {self.edges_value}, got {edges}")
+        axis = copying.copy(self)
+        # a copy, which nobody else can write to
+        axis._given_edges = _frozen(np.array(edges, dtype=np.float64))
+        return axis
+
+    def _with_same_edges(self, axis: _Axis) -> _Axis:
+        """Give the edges of this axis, if another program computed them, to one with the same nodes."""
+        axis._given_edges = self._given_edges
+        return axis
 
     # --- coordinates
 

@@ -1,0 +1,96 @@
+"""Geometries: pixels on the sky, and regions.
+
+The objects of astropy and regions that describe them are shared: the WCS, and the region. Neither must be changed.
+"""
+
+import numpy as np
+from gammapy.maps import HpxGeom as GammapyHpxGeom
+from gammapy.maps import RegionGeom as GammapyRegionGeom
+from gammapy.maps import WcsGeom as GammapyWcsGeom
+
+from lightpool.errors import GeometryError
+from lightpool.gammapy.conversion.axes import axes_to_gammapy, some_axes_from_gammapy
+from lightpool.gammapy.conversion.internals import internal
+from lightpool.gammapy.conversion.kinds import require_class
+from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
+from lightpool.gammapy.conversion.twins import Twins
+from lightpool.maps import RegionGeom, WcsGeom
+from lightpool.typing import GammapyObject
+
+__all__ = ["region_geom_from_gammapy", "region_geom_to_gammapy", "wcs_geom_from_gammapy", "wcs_geom_to_gammapy"]
+
+_TWINS: Twins[GammapyObject] = Twins()
+
+
+@to_gammapy.register
+def wcs_geom_to_gammapy(geom: WcsGeom) -> GammapyWcsGeom:
+    """Return a geometry of sky pixels as one of Gammapy.
+
+    Gammapy has nothing that corresponds to ``cutout_info``, so it is not there; converted back, it is.
+    """
+    found = _TWINS.get(geom)
+    if found is not None:
+        return found
+    twin = GammapyWcsGeom(geom.wcs, geom.npix_image, cdelt=geom.cdelt, axes=axes_to_gammapy(geom.axes))
+    # a spare for `cutout_info`, and for what was computed for its pixels
+    return _TWINS.put_pair(geom, twin, geom.copy())
+
+
+@from_gammapy.register(GammapyWcsGeom)
+def wcs_geom_from_gammapy(geom: GammapyWcsGeom) -> WcsGeom:
+    """Return a geometry of sky pixels of Gammapy as one of lightpool.
+
+    Raises
+    ------
+    GeometryError
+        If each image plane has pixels of its own, or the WCS is one that lightpool does not know.
+    """
+    found: WcsGeom | None = _TWINS.get(geom)
+    if found is not None:
+        return found
+    require_class(geom, GammapyWcsGeom)
+    # Gammapy has no public name for the pixel size that the geometry was made with
+    npix, cdelt = geom.npix, internal(geom, "_cdelt")
+    if any(np.size(_) != 1 for _ in (*npix, *cdelt)):
+        raise GeometryError(
+            f"the geometry has pixels of its own for each of its {np.size(npix[0])} image planes (it is not regular), "
+            "which lightpool lacks; take one image of it, or reproject its map to a regular geometry"
+        )
+    n_lon, n_lat = (int(np.ravel(_)[0]) for _ in npix)
+    size = tuple(float(np.ravel(_)[0]) for _ in cdelt)
+    twin = WcsGeom(geom.wcs, (n_lon, n_lat), cdelt=size, axes=some_axes_from_gammapy(geom.axes))
+    _TWINS.put_pair(geom, twin)
+    return twin
+
+
+@to_gammapy.register
+def region_geom_to_gammapy(geom: RegionGeom) -> GammapyRegionGeom:
+    """Return a geometry of a region as one of Gammapy."""
+    found = _TWINS.get(geom)
+    # `union` changes the region of a geometry in place
+    if found is not None and found.region is geom.region:
+        return found
+    # with a WCS, the pixel size has no effect
+    return _TWINS.put_pair(geom, GammapyRegionGeom(geom.region, axes=axes_to_gammapy(geom.axes), wcs=geom.wcs))
+
+
+@from_gammapy.register(GammapyRegionGeom)
+def region_geom_from_gammapy(geom: GammapyRegionGeom) -> RegionGeom:
+    """Return a geometry of a region of Gammapy as one of lightpool."""
+    found: RegionGeom | None = _TWINS.get(geom)
+    if found is not None and found.region is geom.region:
+        return found
+    require_class(geom, GammapyRegionGeom)
+    axes = some_axes_from_gammapy(geom.axes)
+    twin = RegionGeom(geom.region, axes=axes, wcs=geom.wcs)
+    _TWINS.put_pair(geom, twin)
+    return twin
+
+
+@from_gammapy.register(GammapyHpxGeom)
+def hpx_geom_from_gammapy(geom: GammapyHpxGeom) -> WcsGeom:
+    """Raise `TypeError`: lightpool has no HEALPix."""
+    raise TypeError(
+        f"from_gammapy got a {type(geom).__name__}, but lightpool has no HEALPix geometries; its method "
+        "to_wcs_geom() makes one of sky pixels, and HpxNDMap.to_wcs() a map on it"
+    )
