@@ -1,6 +1,14 @@
 """Conversion of objects between lightpool and Gammapy, one module for each kind of object."""
 
-from lightpool.gammapy.conversion import axes, geoms, maps, models, parameters  # noqa: F401 - they register their classes  # noqa: F401
+from lightpool.gammapy.conversion import (  # noqa: F401 - they register their classes
+    axes,
+    geoms,
+    maps,
+    models,
+    parameters,
+    response_maps,
+    responses,
+)
 from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
 from lightpool.names import show_public
 
