@@ -324,6 +324,7 @@ class ObservationMetaData(KnownAttributes):
         self.obs_info, self.pointing, self.target, self.location = obs_info, pointing, target, location
         self.deadtime_fraction, self.time_info = float(deadtime_fraction), time_info
         self.creation, self.optional = creation, optional
+        self.__dict__["_is_changed"] = False
 
     @classmethod
     def from_header(
@@ -354,7 +355,7 @@ class ObservationMetaData(KnownAttributes):
 
     @property
     def is_changed(self) -> bool:
-        """Whether an attribute was set, so that it differs from the header."""
+        """Whether an attribute was set since it was created."""
         return bool(self.__dict__.get("_is_changed", False))
 
     def __repr__(self) -> str:

@@ -32,6 +32,7 @@ from lightpool.irf import (
 )
 from lightpool.irf.tables.psf_table import PSF
 from lightpool.maps import Map
+from lightpool.utils.on_demand import Deferred
 
 __all__ = ["ObservationParts"]
 
@@ -39,6 +40,9 @@ log = logging.getLogger(__name__)
 
 ResponseMap: TypeAlias = Map | IRFMap
 """A response as a map on the sky, as HAWC publishes it. It can be given, but no maker can use it; see `required`."""
+
+LaterPart: TypeAlias = HDULocation | Deferred[Part]
+"""A part that is loaded when it is read."""
 
 _HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
 _PARTS = (*_HDUS, "pointing", "meta")
@@ -53,9 +57,9 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     """Events, good times, response, pointing and metadata of one observation.
 
     Each part is either an object in memory or an `HDULocation`, which is loaded when the part is read; any part may be
-    replaced. Unlike a `~lightpool.utils.on_demand.Deferred`, an `HDULocation` stays after its part was loaded: it says
-    which files an observation needs, and a pickle holds the location instead of the part. Parameters are those of
-    `Observation`.
+    replaced. An `HDULocation` stays after its part was loaded: it says which files an observation needs, and a pickle
+    holds the location instead of the part. So does a `~lightpool.utils.on_demand.Deferred`, for parts that are made of
+    something else when they are read. Parameters are those of `Observation`.
     """
 
     _consumed = ("location",)
@@ -63,22 +67,22 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     def __init__(
         self,
         obs_id: int | None = None,
-        meta: ObservationMetaData | HDULocation | None = None,
-        gti: GTI | HDULocation | None = None,
-        aeff: EffectiveAreaTable2D | ResponseMap | HDULocation | None = None,
-        edisp: EnergyDispersion2D | ResponseMap | HDULocation | None = None,
-        psf: PSF | ResponseMap | HDULocation | None = None,
-        bkg: BackgroundIRF | ResponseMap | HDULocation | None = None,
-        rad_max: RadMax2D | HDULocation | None = None,
-        events: EventList | HDULocation | None = None,
+        meta: ObservationMetaData | LaterPart | None = None,
+        gti: GTI | LaterPart | None = None,
+        aeff: EffectiveAreaTable2D | ResponseMap | LaterPart | None = None,
+        edisp: EnergyDispersion2D | ResponseMap | LaterPart | None = None,
+        psf: PSF | ResponseMap | LaterPart | None = None,
+        bkg: BackgroundIRF | ResponseMap | LaterPart | None = None,
+        rad_max: RadMax2D | LaterPart | None = None,
+        events: EventList | LaterPart | None = None,
         obs_filter: ObservationFilter | None = None,
-        pointing: FixedPointingInfo | HDULocation | None = None,
+        pointing: FixedPointingInfo | LaterPart | None = None,
         location: EarthLocation | None = None,
     ) -> None:
         self.obs_id = obs_id
         self.obs_filter = obs_filter or ObservationFilter()
         self._location = location
-        self._parts: dict[str, Part | HDULocation] = {
+        self._parts: dict[str, Part | LaterPart] = {
             "events": events,
             "gti": gti,
             "aeff": aeff,
@@ -109,16 +113,18 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     def _get(self, name: str) -> Any:
         """Return a part, loaded if need be; the properties declare the type of each."""
         part = self._parts[name]
-        if not isinstance(part, HDULocation):
+        if not isinstance(part, HDULocation | Deferred):
             return part
         if name in self._loaded:
             return self._loaded[name]
         value = self._load(name, part)
-        if name in _KEPT:
+        if name in _KEPT or isinstance(part, Deferred):
             self._loaded[name] = value
         return value
 
-    def _load(self, name: str, location: HDULocation) -> Part:
+    def _load(self, name: str, location: LaterPart) -> Part:
+        if isinstance(location, Deferred):
+            return location.create()
         try:
             value = location.load(header=self._events_header()) if name in ("bkg", "gti") else location.load()
         except (MissingDataError, FormatError) as error:
@@ -189,6 +195,28 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         """Locations of the parts that are in files, by name."""
         return {name: part for name, part in self._parts.items() if isinstance(part, HDULocation)}
 
+    @property
+    def parts(self) -> dict[str, Part | LaterPart]:
+        """What the observation is made of, by name: parts in memory, and where the others come from.
+
+        Nothing is loaded. Tables that were handed out, and metadata that were changed, take the place of where they
+        came from.
+        """
+        parts = dict(self._parts)
+        for name in ("events", "gti"):
+            for filters in (ObservationFilter(), self.obs_filter):
+                kept = self._in_use.get(name, filters)
+                parts[name] = parts[name] if kept is None else kept
+        meta = self._loaded.get("meta")
+        if isinstance(meta, ObservationMetaData) and meta.is_changed:
+            parts["meta"] = meta
+        return parts
+
+    @property
+    def given_location(self) -> EarthLocation | None:
+        """Position of the observatory that was given; None if it is the one in the header."""
+        return self._location
+
     def loaded(self) -> Self:
         """Return an observation that shares the parts of this one, with all of them loaded and kept in memory.
 
@@ -196,7 +224,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         """
         observation = self._view()
         for name, part in self._parts.items():
-            if isinstance(part, HDULocation) and name not in self._loaded:
+            if isinstance(part, HDULocation | Deferred) and name not in self._loaded:
                 with suppress(Exception):
                     observation._loaded[name] = self._load(name, part)
         return observation
@@ -360,7 +388,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
             chosen: EventList | GTI = self.obs_filter.filter_events(self._as_pointed(part))
         else:
             chosen = self.obs_filter.filter_gti(part)
-        if chosen is not self._parts[name]:
+        if chosen is not part or isinstance(self._parts[name], HDULocation):
             self._in_use.watch(name, chosen, self.obs_filter)
         return chosen
 

@@ -2,10 +2,17 @@
 
 from lightpool.gammapy.conversion import (  # noqa: F401 - they register their classes
     axes,
+    events,
+    filters,
     geoms,
+    intervals,
+    locations,
     maps,
+    metadata,
     models,
+    observations,
     parameters,
+    pointing,
     response_maps,
     responses,
 )
