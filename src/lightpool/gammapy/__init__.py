@@ -4,10 +4,20 @@ from lightpool.gammapy.installation import require_gammapy
 
 require_gammapy()
 
-from lightpool.gammapy.conversion import from_gammapy, to_gammapy  # noqa: E402 - it imports Gammapy
+from lightpool.gammapy.acceleration import accelerate, accelerated, report, restore  # noqa: E402 - it imports Gammapy
+from lightpool.gammapy.conversion import from_gammapy, to_gammapy  # noqa: E402
 from lightpool.gammapy.originals import original, original_module  # noqa: E402
 from lightpool.names import show_public  # noqa: E402
 
-__all__ = ["from_gammapy", "original", "original_module", "to_gammapy"]
+__all__ = [
+    "accelerate",
+    "accelerated",
+    "from_gammapy",
+    "original",
+    "original_module",
+    "report",
+    "restore",
+    "to_gammapy",
+]
 
 show_public(__name__)

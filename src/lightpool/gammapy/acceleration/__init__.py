@@ -1,1 +1,16 @@
 """Gammapy's makers, run by lightpool."""
+
+from lightpool.gammapy.acceleration import map_maker  # noqa: F401 - it declares what it takes over
+from lightpool.gammapy.acceleration.patching import accelerate, accelerated, is_accelerated, restore
+from lightpool.gammapy.acceleration.report import RECORDER, Report
+from lightpool.names import show_public
+
+__all__ = ["accelerate", "accelerated", "is_accelerated", "report", "restore"]
+
+
+def report() -> Report:
+    """Return what lightpool has done for Gammapy so far, what Gammapy did, and why."""
+    return RECORDER.report()
+
+
+show_public(__name__)

@@ -1,0 +1,151 @@
+"""Maps of Gammapy whose values stay with lightpool until somebody looks at them.
+
+A chain of makers hands a dataset from one to the next, and to the stack. None of them looks at its maps with other eyes
+than those of lightpool, which computes a projected response only where it is added to a stack, and keeps maps on a
+device. So the maps of a result are objects of Gammapy that have no values yet. The first access to ``data`` creates the
+values, as the array that Gammapy would have made, and turns the map into an ordinary one.
+
+While a map has no values, nobody can have changed any. That is how it is known that the values that lightpool has are
+those of the map.
+"""
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+from gammapy.maps import Map as GammapyMap
+from gammapy.maps import RegionGeom as GammapyRegionGeom
+from gammapy.maps import RegionNDMap as GammapyRegionNDMap
+from gammapy.maps import WcsGeom as GammapyWcsGeom
+from gammapy.maps import WcsNDMap as GammapyWcsNDMap
+from numpy.typing import NDArray
+
+from lightpool.arrays import to_host
+from lightpool.gammapy.conversion import from_gammapy
+from lightpool.maps import Map
+from lightpool.typing import GammapyObject, MetaValue
+
+__all__ = ["Pending", "defer", "lazy_map", "pending_values"]
+
+_created = threading.RLock()
+
+
+@dataclass(frozen=True, eq=False)
+class Pending:
+    """Values that a map of Gammapy does not have yet.
+
+    Attributes
+    ----------
+    owner : object
+        What holds the values: a map of lightpool, or the response that it is a part of.
+    find : function
+        Returns the map of lightpool that has them.
+    dtype : str
+        Data type that they have in Gammapy.
+    """
+
+    owner: object
+    find: Callable[[], Map]
+    dtype: str
+
+    def create(self) -> NDArray[np.generic]:
+        """Return the values as an array of Gammapy."""
+        data = to_host(self.find().data)  # host: maps of Gammapy are arrays of NumPy
+        # A device may hand out arrays that cannot be written to.
+        array = np.asarray(data, dtype=self.dtype)
+        return array if array.flags.writeable and array.flags.c_contiguous else array.copy()
+
+
+def _read(lazy: GammapyMap) -> NDArray[np.generic]:
+    with _created:
+        pending = pending_values(lazy)
+        # Another thread may have been faster.
+        if pending is not None:
+            _fill(lazy, pending.create())
+    values: NDArray[np.generic] = lazy.__dict__["_data"]
+    return values
+
+
+def _write(lazy: GammapyMap, values: NDArray[np.generic]) -> None:
+    with _created:
+        _fill(lazy, values)
+
+
+def _fill(lazy: GammapyMap, values: NDArray[np.generic]) -> None:
+    """Turn a lazy map into an ordinary one."""
+    lazy.__dict__["_data"] = values
+    if lazy.__dict__.pop("_pending", None) is not None:
+        lazy.__class__ = type(lazy).__base__
+
+
+def _reduce(lazy: GammapyMap, protocol: GammapyObject) -> GammapyObject:
+    # A copy or a pickle is one of an ordinary map.
+    _read(lazy)
+    return lazy.__reduce_ex__(protocol)
+
+
+class _LazyWcsNDMap(GammapyWcsNDMap):  # type: ignore[misc]  # Gammapy has no type information
+    # Where Gammapy keeps the values. The classes have no further base: an object can then change to the plain class.
+    _data = property(_read, _write)
+    __reduce_ex__ = _reduce
+
+
+class _LazyRegionNDMap(GammapyRegionNDMap):  # type: ignore[misc]  # as above
+    _data = property(_read, _write)
+    __reduce_ex__ = _reduce
+
+
+_LAZY = {GammapyWcsNDMap: _LazyWcsNDMap, GammapyRegionNDMap: _LazyRegionNDMap}
+_KINDS = {GammapyWcsGeom: _LazyWcsNDMap, GammapyRegionGeom: _LazyRegionNDMap}
+for _plain, _lazy in _LAZY.items():
+    # Scripts print the name of the class.
+    _lazy.__name__ = _lazy.__qualname__ = _plain.__name__
+
+
+def lazy_map(
+    geom: GammapyObject, pending: Pending, unit: GammapyObject, meta: dict[str, MetaValue | GammapyObject]
+) -> GammapyMap:
+    """Return a map of Gammapy whose values are created when they are read.
+
+    Parameters
+    ----------
+    geom : WcsGeom or RegionGeom of Gammapy
+    pending : Pending
+    unit : Unit
+    meta : dict
+    """
+    kind = _KINDS[type(geom)]
+    lazy: GammapyMap = kind.__new__(kind)
+    # What `Map.__init__` of Gammapy sets.
+    lazy.__dict__.update(_geom=geom, _unit=unit, _meta=meta, _pending=pending)
+    return lazy
+
+
+def defer(values: GammapyMap, pending: Pending) -> None:
+    """Take the values of a map of Gammapy away, because lightpool has newer ones.
+
+    Parameters
+    ----------
+    values : Map of Gammapy
+    pending : Pending
+    """
+    with _created:
+        own = values.__dict__
+        own.pop("_data", None)
+        own["_pending"] = pending
+        values.__class__ = _LAZY.get(type(values), type(values))
+
+
+def pending_values(values: GammapyMap | None) -> Pending | None:
+    """Return what the values of a map will be created from; None if it has them already."""
+    return None if values is None else values.__dict__.get("_pending")
+
+
+@from_gammapy.register(_LazyWcsNDMap)
+@from_gammapy.register(_LazyRegionNDMap)
+def _map_of_lightpool(lazy: GammapyMap) -> Map:
+    pending = pending_values(lazy)
+    if pending is None:  # another thread has created the values meanwhile
+        return from_gammapy(lazy)  # type: ignore[return-value]  # a map is converted to a map
+    return pending.find()
