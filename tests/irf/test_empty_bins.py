@@ -68,7 +68,9 @@ def as_it_is(monkeypatch):
 
     def make(*args):
         with monkeypatch.context() as patch:
-            patch.setattr("lightpool.irf.projection.tables_at_energies._without_rise", lambda table, bkg, energy: table)
+            patch.setattr(
+                "lightpool.irf.projection.tables_at_energies._without_rise", lambda table, bkg, energy: (table, None)
+            )
             return rates(*args)
 
     return make

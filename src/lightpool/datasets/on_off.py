@@ -23,6 +23,7 @@ from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
 from lightpool.maps import Map, MapAxis
 from lightpool.stats import CountsStatistic, WStatCountsStatistic, get_wstat_mu_bkg, wstat, wstat_sum
 from lightpool.utils.accumulators import Accumulator, MergedValue
+from lightpool.utils.deviations import deviates, deviations_are_heard
 from lightpool.utils.on_demand import Deferred
 
 __all__ = ["OnOffDataset"]
@@ -332,6 +333,8 @@ class OnOffDataset(MapDataset):
                     f"dataset {dataset.name!r} has safe bins but lacks counts_off, acceptance or acceptance_off, so it "
                     "cannot be stacked; give it these maps, or set its mask_safe to False"
                 )
+        if deviations_are_heard() and not (_has_off_counts(self) or _has_off_counts(other)):
+            deviates("stack without any OFF counts")
         with self.memory_errors("stacking"):
             sums = self.off_sums
             if sums is None:
@@ -398,6 +401,18 @@ def _is_stackable(dataset: OnOffDataset) -> bool:
         return True
     mask = dataset.mask_safe
     return mask is not None and not bool(to_host(array_namespace(mask.data).any(mask.data)))  # host: a decision
+
+
+def _has_off_counts(dataset: OnOffDataset) -> bool:
+    """Return whether there are OFF counts in the safe bins; reads a number, so only where somebody listens."""
+    sums = dataset.off_sums
+    counts_off = dataset.counts_off if sums is None else sums.counts_off
+    if counts_off is None:
+        return False
+    # The sums are of safe bins already, and their mask is a union.
+    mask = dataset.mask_safe if sums is None else None
+    data = counts_off.data if mask is None else counts_off.data * mask.data
+    return bool(to_host(array_namespace(data).any(data > 0)))  # host: for an announcement
 
 
 def _summands(dataset: OnOffDataset) -> dict[str, Map | None]:

@@ -4,6 +4,7 @@ from lightpool.datasets.base import DatasetBase
 from lightpool.datasets.models.background_models import DatasetModels
 from lightpool.maps import Map
 from lightpool.maps.deferred_quantity import DeferredQuantity
+from lightpool.utils.deviations import deviates
 
 __all__ = ["stack_dataset"]
 
@@ -17,6 +18,7 @@ def stack_dataset(dataset: DatasetBase, other: DatasetBase, nan_to_num: bool = T
     other : DatasetBase, on the same geometry or a cutout of it
     nan_to_num : bool, whether values that are not finite count as zero
     """
+    _announce_differences(dataset, other)
     mask_safe = other.mask_safe
     if dataset.counts is not None and other.counts is not None:
         dataset.counts.stack(other.counts, weights=mask_safe, nan_to_num=nan_to_num)
@@ -39,6 +41,22 @@ def stack_dataset(dataset: DatasetBase, other: DatasetBase, nan_to_num: bool = T
         if dataset.mask_fit is None:
             dataset.mask_fit = Map.from_geom(dataset.geom, dtype=bool, device=dataset.device)
         dataset.mask_fit.stack(other.mask_fit)
+
+
+def _announce_differences(dataset: DatasetBase, other: DatasetBase) -> None:
+    if dataset.stat_type == "cash" and dataset.background is not None and other.background is not None:
+        if dataset.background_model is not None:
+            deviates("stack onto a dataset that has a background model")
+        if other.stat_type != "cash":
+            deviates("OFF counts in the stack of a dataset without them")
+    if other.mask_safe is None and dataset.exposure is not None and _has_livetime(other):
+        deviates("livetime of a dataset without mask_safe in a stack")
+    if other.mask_fit is not None and dataset.mask_fit is None and other.geom != dataset.geom:
+        deviates("mask_fit of a cutout in a stack")
+
+
+def _has_livetime(dataset: DatasetBase) -> bool:
+    return dataset.exposure is not None and "livetime" in dataset.exposure.unread_meta
 
 
 def _apply_background_model(dataset: DatasetBase) -> None:

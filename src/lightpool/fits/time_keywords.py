@@ -10,6 +10,7 @@ from astropy.time import Time
 
 from lightpool.errors import FormatError, WrongUnitError
 from lightpool.fits.table import conversion_factor
+from lightpool.utils.deviations import deviates
 
 __all__ = [
     "TIME_SCALES",
@@ -229,7 +230,10 @@ def _offset(header: Mapping[str, Any], where: str) -> float:
             f"{where}: TIMEOFFS = {header['TIMEOFFS']!r} and TIMEZERO or its parts give another offset, {old} s; keep "
             "one of them"
         )
-    return values.get("TIMEOFFS", old)
+    offset = values.get("TIMEOFFS", old)
+    if offset:
+        deviates("times with an offset TIMEOFFS or TIMEZERO")
+    return offset
 
 
 def _scale(header: Mapping[str, Any], where: str, default: str) -> tuple[str, float]:

@@ -17,6 +17,7 @@ from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, PSFMap
 from lightpool.irf.projection.requests import announce
 from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.dataset_coverage import warn_if_a_map_is_not_seen
+from lightpool.makers.differences import announce_of_dataset, announce_of_points, announce_of_tables
 from lightpool.makers.fov_coordinates import FieldOfView, tracked_position
 from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
 from lightpool.makers.rad_max import make_counts_rad_max
@@ -103,6 +104,7 @@ class MapDatasetMaker(Maker):
         """
         check_run(self.tag, dataset, observation)
         assert observation is not None  # check_run has refused None
+        announce_of_dataset(dataset)
         # The next observation needs maps of about the same sizes, which can take over the memory of these.
         keep_freed_memory()
         device, precision = dataset.device, dataset.precision
@@ -112,6 +114,7 @@ class MapDatasetMaker(Maker):
         estimate.require(device, f"what {self.tag} makes of observation {observation.obs_id}")
         made: _Made = {"mask_safe": all_true(counts_geom, device)}
         if "counts" in self.selection:
+            announce_of_points(counts_geom)
             made["counts"] = self.make_counts(counts_geom, observation, device=device, precision=precision)
         else:
             # Zeros, not None, as in Gammapy: the counts carry the geometry of the dataset.
@@ -170,6 +173,7 @@ class MapDatasetMaker(Maker):
 
     def _make_responses(self, dataset: MapDataset, observation: Observation, view: FieldOfView) -> _Made:
         requests = self.requests(dataset, observation)
+        announce_of_tables(request.irf for request in requests.by_table.values())
         # One transfer of all tables of an observation takes as long as that of one of them.
         parts = (part for request in requests.by_table.values() for part in request.parts)
         announce(parts, view.device, view.dtype)

@@ -94,7 +94,12 @@ def make_counts_off_rad_max(
 
 
 def are_regions_overlapping_rad_max(
-    regions: "Sequence[OneRegion]", rad_max: RadMax2D, offset: u.Quantity, e_min: u.Quantity, e_max: u.Quantity
+    regions: "Sequence[OneRegion]",
+    rad_max: RadMax2D,
+    offset: u.Quantity,
+    e_min: u.Quantity,
+    e_max: u.Quantity,
+    method: str = "nearest",
 ) -> bool:
     """Return whether two points are closer to each other than twice the cut at any energy in a range.
 
@@ -106,14 +111,14 @@ def are_regions_overlapping_rad_max(
         Offset of the points from the pointing.
     e_min, e_max : Quantity
         Range of reconstructed energies.
+    method : {"nearest", "linear"}
+        Interpolation of the cut in offset; events are cut at the nearest node.
     """
     centers = [region_center(region) for region in regions]
     separations = [one.separation(other).deg for one, other in combinations(centers, 2)]
     axis = rad_max.axes["energy"]
     in_range = (axis.edges[1:] >= e_min) & (axis.edges[:-1] <= e_max)  # bins partly inside count too
-    radii = (
-        rad_max.evaluate(method="nearest", offset=offset).to_value("deg").ravel()[in_range]
-    )  # nearest: as events are cut
+    radii = rad_max.evaluate(method=method, offset=offset).to_value("deg").ravel()[in_range]
     return bool(radii.size and separations and min(separations) < 2 * radii.max())
 
 

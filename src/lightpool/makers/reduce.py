@@ -27,6 +27,7 @@ from lightpool.makers.safe import SafeMaskMaker
 from lightpool.maps import RegionGeom, WcsGeom
 from lightpool.maps.geoms.cutouts import CUTOUT_MODES
 from lightpool.typing import AngleLike
+from lightpool.utils.deviations import deviates
 from lightpool.utils.pbar import progress_bar
 
 __all__ = ["DatasetsMaker"]
@@ -365,6 +366,7 @@ def _extent(geom: WcsGeom | RegionGeom) -> str:
 def _stackable_on(dataset: MapDataset, result: MapDataset) -> MapDataset:
     """Return a result with a measured background as one with a known background, if the stack has that."""
     if isinstance(result, MapDatasetOnOff) and not isinstance(dataset, MapDatasetOnOff):
+        deviates("OFF counts in the stack of a dataset without them")
         return result.to_map_dataset(name=result.name)
     return result
 

@@ -12,8 +12,9 @@ from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import WcsNDMap
 from lightpool.maps.geoms.rotated_regions import RotatedRegion, rotated_region
-from lightpool.maps.regions.sky_regions import is_point, region_center
+from lightpool.maps.regions.sky_regions import is_point, kind_of, region_center
 from lightpool.typing import AngleLike
+from lightpool.utils.deviations import deviates
 
 if TYPE_CHECKING:
     from lightpool.typing import OneRegion, Wcs
@@ -60,7 +61,10 @@ class RegionsFinder(Described, ABC):
             region is more than 30 deg from the pointing, so that no field of view holds it.
         """
         separation = region_center(region).separation(center)
+        if kind_of(region) is None and not is_point(region):
+            deviates("OFF regions of a region without a centre")
         if separation > _WIDEST_FIELD:
+            deviates("OFF regions of a region far from the pointing")
             log.warning(
                 "the region is %.0f deg from the pointing, outside any field of view, so it has no OFF regions",
                 separation.deg,
@@ -129,6 +133,8 @@ class WobbleRegionsFinder(RegionsFinder):
         free = [angle for angle in angles if rotated.is_free(angle)]
         # The cut around a point depends on energy: `are_regions_overlapping_rad_max` checks points.
         if not is_point(rotated.region) and rotated.overlap([0.0, *free]):
+            if not rotated.overlap(free):
+                deviates("OFF region that overlaps the ON region")
             log.warning("%d OFF regions would overlap, so there are none; choose fewer or smaller ones", len(free))
             return []
         return free

@@ -22,11 +22,13 @@ from lightpool.irf.projection.requests import (
     edisp_request,
     psf_request,
 )
+from lightpool.makers.differences import any_of
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.fov_rotation import FieldRotation, background_in_altaz
 from lightpool.makers.response_positions import ResponsePixels
 from lightpool.maps import Geom, Map
 from lightpool.maps.map_data import unit_factor
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = [
     "BackgroundMapRequest",
@@ -209,6 +211,8 @@ class EDispKernelMapRequest(_WeightedRequest):
 
     def make(self, view: FieldOfView) -> EDispKernelMap:
         """Return the kernels with their exposure."""
+        if deviations_are_heard() and any_of(~view.device.xp.isfinite(view.offset(self.geom))):
+            deviates("energy dispersion kernels at pixels outside of the sky")
         return EDispKernelMap(*self._maps(view, ""))
 
 
@@ -264,6 +268,8 @@ class BackgroundMapRequest(MapRequest):
         scale = pixels.geom.solid_angle_array(device) * float(self.ontime.to_value("s"))
         # Three cases: a table that turns against the sky, one in offset, one in (fov_lon, fov_lat) fixed to the sky.
         if self.rotation is not None:
+            if pixels.weights is not None:
+                deviates("mean over a region of a background aligned with the horizon")
             cube = pixels.geom.to_image().to_cube([self.fine.axes["energy"]])
             rate = background_in_altaz(self.response, self.rotation, cube, device, dtype)
             rate *= as_dtype(scale, dtype)

@@ -7,6 +7,7 @@ from lightpool.arrays import Device, array_namespace, constant, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
 from lightpool.maps import Geom, RegionGeom
+from lightpool.utils.deviations import deviates
 
 __all__ = ["ResponsePixels"]
 
@@ -43,6 +44,8 @@ class ResponsePixels:
         """
         if use_region_center or not isinstance(geom, RegionGeom) or geom.region is None:
             return cls(geom)
+        if hasattr(geom.region, "operator"):
+            deviates("mean responses over a union of regions")
         # Pixels of `binsz_wcs`, those that the region touches.
         image = geom.to_wcs_geom().to_image()
         weights = to_host(image.region_weights([geom.region], device="cpu").data)  # host: it was made there

@@ -14,10 +14,12 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.irf import Background3D, EDispKernelMap
 from lightpool.makers.core import Maker, check_run, checked_angle
+from lightpool.makers.differences import announce_of_dataset, any_of
 from lightpool.makers.energy_thresholds import first_crossing
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = ["SafeMaskMaker"]
 
@@ -108,6 +110,7 @@ class SafeMaskMaker(Maker):
                 f"methods {sorted(self.methods)} with irfs={self.irfs!r} need the observation; "
                 "use run(dataset, observation)"
             )
+        announce_of_dataset(dataset)
         device = dataset.device
         xp = device.xp
         if dataset.mask_safe is not None:
@@ -203,6 +206,7 @@ class SafeMaskMaker(Maker):
             aeff = table.evaluate(offset=offset, energy_true=edges)
             above = edges[aeff > self.aeff_percent / 100 * aeff.max()]
             if not above.size:
+                deviates("aeff-max without effective area")
                 log.warning(
                     "observation %s: no effective area at an offset of %.2f deg, mask_safe is False everywhere",
                     observation.obs_id,
@@ -214,7 +218,10 @@ class SafeMaskMaker(Maker):
         exposure = _part(dataset, "exposure")
         position = self._position(observation, dataset.geom)
         spectrum = to_host(exposure.get_spectrum(position).data)[:, 0, 0]
-        spectrum = np.where(np.isfinite(spectrum), spectrum, 0.0)  # gaps in a table, which were reported
+        gaps = ~np.isfinite(spectrum)
+        if gaps.any() and not gaps.all():
+            deviates("aeff-max of an exposure with gaps")
+        spectrum = np.where(gaps, 0.0, spectrum)  # gaps in a table, which were reported
         if not np.any(spectrum > 0):
             log.warning(
                 "dataset %s: no exposure at %s, mask_safe is False everywhere", dataset.name, position.to_string()
@@ -265,6 +272,8 @@ class SafeMaskMaker(Maker):
         _part(dataset, "background")
         background = dataset.npred_background()
         assert background is not None  # the dataset has one
+        if deviations_are_heard() and any_of(~background.device.xp.isfinite(background.data)):
+            deviates("bkg-peak of a background that is not finite")
         mask = _from_peak_upwards(background.data, dataset.geom.axes.index_data("energy"))
         return Map.from_geom(dataset.geom, data=mask, device=dataset.device)
 

@@ -20,7 +20,8 @@ from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.makers.response_maps import DatasetRequests, ExposureRequest
 from lightpool.makers.uncovered_bins import warn_of_energies, warn_of_offset
-from lightpool.maps import Geom, Map, RegionGeom
+from lightpool.maps import Geom, Map, MapAxis, RegionGeom
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = ["SpectrumDatasetMaker"]
 
@@ -90,6 +91,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         made = super().run(dataset, observation)
         reason = why_a_region_is_not_seen(dataset, observation, self.selection)
         if reason is not None:
+            deviates("region that an observation does not see")
             log.warning("dataset %s: %s; its mask_safe is False everywhere", dataset.name, reason)
             made.mask_safe = Map.from_geom(geom, data=False, device=dataset.device)
         return made
@@ -126,6 +128,8 @@ class SpectrumDatasetMaker(MapDatasetMaker):
                 f"observation {observation.obs_id} has point-like responses, which contain the effect of the "
                 "directional cut already; leave containment_correction=False"
             )
+        if deviations_are_heard() and _is_beyond_the_psf(geom, observation):
+            deviates("containment beyond the last radius of a PSF")
         # (n_energy_true, 1, 1), like the exposure; made on the host, where the PSF is.
         containment = _containment(geom, observation, view)
         return exposure.copy(data=exposure.data * to_device(containment, view.device, dtype=view.dtype))
@@ -158,6 +162,14 @@ class SpectrumDatasetMaker(MapDatasetMaker):
 def _radius(geom: Geom) -> u.Quantity | None:
     """Return the radius of the region of a geometry, None if it is not a circle."""
     return getattr(geom.region, "radius", None) if isinstance(geom, RegionGeom) else None
+
+
+def _is_beyond_the_psf(geom: Geom, observation: Observation) -> bool:
+    radius, psf = _radius(geom), observation.psf
+    if radius is None or psf is None or "rad" not in psf.axes.names:
+        return False
+    axis = psf.axes["rad"]
+    return isinstance(axis, MapAxis) and bool(radius > axis.edges[-1])
 
 
 def _containment(geom: Geom, observation: Observation, view: FieldOfView) -> NDArray[np.float64]:

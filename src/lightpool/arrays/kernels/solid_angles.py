@@ -12,7 +12,7 @@ from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.blocks import BLOCK, blocks, joined
 from lightpool.arrays.devices.devices import array_namespace
 
-__all__ = ["solid_angles", "solid_angles_plain", "triangle_areas"]
+__all__ = ["are_turned", "solid_angles", "solid_angles_plain", "triangle_areas"]
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -113,6 +113,24 @@ def _turn_north(sizes: tuple[Array, Array, Array], width: int) -> Array:
     along_x, along_y, radius = sizes
     size = along_x[:-width] * along_x[:-width] + along_y[:-1] * along_y[:-1]  # squared
     return size > _TURN * radius[: -width - 1]
+
+
+def are_turned(corners: HostFloats, margin: float = 1.0) -> bool:
+    """Return whether some pixel is too large, or too near a pole, for the plane triangles of `solid_angles`.
+
+    Parameters
+    ----------
+    corners : ndarray of float64, shape (3, ny + 1, nx + 1)
+    margin : float
+        Factor on the squares of the sizes of the pixels.
+    """
+    width = corners.shape[2]
+    x, y, z = corners.reshape(3, -1)
+    along_x, along_y = (_steps(x, y, z, stride, _arcs_numpy, array_namespace(corners))[0] for stride in (1, width))
+    turned = cast(Mask, _turn_north((along_x * margin**0.5, along_y * margin**0.5, x * x + y * y), width))
+    # The last column of each row lies between two rows and has no meaning.
+    is_pixel = np.arange(turned.size) % width < width - 1
+    return bool(np.any(turned & is_pixel))
 
 
 def _some(area: Array, sizes: tuple[Array, Array, Array], corners: Array, width: int) -> Array:

@@ -74,35 +74,38 @@ def rises_from_empty_bins(values: Floats, touched: Bools, n_axis: int) -> bool:
 
 
 def with_capped_edges(
-    values: Floats, touched: Bools, axis: int, nodes: Floats, bounds: tuple[float, float]
-) -> tuple[Floats, Bools, Floats]:
+    values: Floats, touched: Bools, capped: Bools, axis: int, nodes: Floats, bounds: tuple[float, float]
+) -> tuple[Floats, Bools, Bools, Floats]:
     """Return a table with the edges of an axis as further nodes, extrapolated except where it rises from empty bins.
 
     Parameters
     ----------
-    values, touched : ndarray
+    values, touched, capped : ndarray of the same shape
+        Logarithms, whether they come from an empty bin, and whether they were capped already.
     axis : int
     nodes : ndarray, shape (n_node,)
     bounds : lower and upper edge of the axis
 
     Returns
     -------
-    values, touched, nodes : with two more nodes, or as they are where there is one node
+    values, touched, capped, nodes : with two more nodes, or as they are where there is one node
     """
     if len(nodes) == 1:
-        return values, touched, nodes
-    ends, marks = [], []
+        return values, touched, capped, nodes
+    ends, marks, caps = [], [], []
     for edge, border, inner in ((bounds[0], 0, 1), (bounds[1], -1, -2)):
         last, before = _plane(values, border, axis), _plane(values, inner, axis)
         share = (edge - nodes[border]) / (nodes[border] - nodes[inner])
         found, from_empty = last + (last - before) * share, _plane(touched, inner, axis)
-        capped = from_empty & (found > last)
-        ends.append(np.where(capped, last, found))
+        rises = from_empty & (found > last)
+        ends.append(np.where(rises, last, found))
         # A capped edge repeats the outer node, so it depends on that node only.
-        marks.append(np.where(capped, False, from_empty) | _plane(touched, border, axis))
+        marks.append(np.where(rises, False, from_empty) | _plane(touched, border, axis))
+        caps.append(rises | _plane(capped, inner, axis) | _plane(capped, border, axis))
     return (
         np.concatenate([ends[0], values, ends[1]], axis=axis),
         np.concatenate([marks[0], touched, marks[1]], axis=axis),
+        np.concatenate([caps[0], capped, caps[1]], axis=axis),
         np.concatenate([bounds[:1], nodes, bounds[1:]]),
     )
 

@@ -205,6 +205,7 @@ class BackgroundNodes(DeviceTables):
     energy, log_energy : ndarray, shape (n_edge,)
     floor : ndarray, shape (n_edge,), a logarithm of energy times rate up to this one means zero
     split : SplitRates or None, the bins that are integrated in parts
+    capped : NodeTable or None, values of shape (n_edge, ...), 1 where the rate would rise because of an empty bin
     """
 
     table: NodeTable
@@ -212,6 +213,7 @@ class BackgroundNodes(DeviceTables):
     log_energy: Floats
     floor: Floats
     split: "SplitRates | None" = None
+    capped: NodeTable | None = None
 
     def needed(self, device: Device, dtype: str) -> Iterator[Constant]:
         """Return the arrays that a projection needs on a device.

@@ -13,7 +13,7 @@ from lightpool.irf.projection.weights import Weights, can_fuse, kernel_coordinat
 from lightpool.irf.tables.psf_parametric import EnergyDependentMultiGaussPSF, ParametricPSF, PSFKing
 from lightpool.maps import MapAxis
 
-__all__ = ["project_profile"]
+__all__ = ["project_profile", "without_norm"]
 
 _Profile: TypeAlias = Callable[[list[Array], Array], Array]
 
@@ -41,6 +41,18 @@ def project_profile(
     for rows, values in _profiles(psf, tables, rad, weights):
         values *= integral  # in place: the array is new
         yield rows, values
+
+
+def without_norm(tables: dict[str, NodeTable], weights: Weights) -> Array:
+    """Return where a King profile cannot be normalised because gamma is 1 or less; shape (n_energy_true, P).
+
+    Parameters
+    ----------
+    tables : its parameters
+    weights : of P pixels
+    """
+    gamma, sigma = (_parameter(tables[name], weights) for name in ("gamma", "sigma"))
+    return (gamma <= 1) & (sigma > 0)
 
 
 def _profiles(

@@ -16,13 +16,14 @@ tables and the result have the data type ``dtype``, ``float64`` or ``float32``.
 import math
 from collections.abc import Callable, Hashable, Iterable, Iterator
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 from typing import Protocol
 
 import astropy.units as u
 import numpy as np
 
-from lightpool.arrays import Device, LazyArray, announce_constants, array_namespace, device_of
+from lightpool.arrays import Device, LazyArray, announce_constants, array_namespace, device_of, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.blocks import blocks_that_fit
 from lightpool.irf.projection.integrate_background import integrate_background
@@ -35,7 +36,7 @@ from lightpool.irf.projection.project import (
     project_kernel,
     project_values,
 )
-from lightpool.irf.projection.psf_profiles import project_profile
+from lightpool.irf.projection.psf_profiles import project_profile, without_norm
 from lightpool.irf.projection.tables_at_energies import (
     aeff_nodes,
     background_nodes,
@@ -44,10 +45,11 @@ from lightpool.irf.projection.tables_at_energies import (
     parameter_nodes,
     psf_nodes,
 )
-from lightpool.irf.projection.weights import Weights, field_coordinates, pixel_weights
+from lightpool.irf.projection.weights import Weights, field_coordinates, on_device_of, pixel_weights
 from lightpool.irf.tables.irf import IRF
-from lightpool.irf.tables.psf_parametric import ParametricPSF
+from lightpool.irf.tables.psf_parametric import ParametricPSF, PSFKing
 from lightpool.maps import MapAxis
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = [
     "BackgroundRequest",
@@ -97,6 +99,8 @@ class ResponseRequest:
     shape : tuple of int, of the values at a pixel: (n_energy_true,) or (n_energy_true, n_bin)
     parts : function of the weights of P pixels that yields slices of the first axis, and the values (n_row, ..., P)
     is_finite : bool, whether it is known that all values are finite
+    without_norm : function of the weights of P pixels, optional
+        Returns where a profile cannot be normalised.
     """
 
     tables: tuple[DeviceTables, ...]
@@ -104,6 +108,7 @@ class ResponseRequest:
     shape: tuple[int, ...]
     parts: Callable[[Weights], Parts]
     is_finite: bool = True
+    without_norm: Callable[[Weights], Array] | None = None
 
     def project(
         self,
@@ -128,6 +133,9 @@ class ResponseRequest:
         """
         images = _as_images(*field_coordinates(self.nodes, offset, fov_lon, fov_lat))
         (n_y, n_x), device = images[0].shape, device_of(images[0])
+        # Not where it is computed, which may be in the middle of a stack.
+        if deviations_are_heard() and self._is_anywhere_without_norm(images, dtype):
+            deviates("King PSF that cannot be normalised")
 
         def compute(rows: slice, columns: slice, mask: Array | None) -> Iterator[tuple[slice, Array]]:
             window = [image[rows, columns] for image in images]
@@ -147,6 +155,11 @@ class ResponseRequest:
         kind = getattr(device.xp, dtype)  # NumPy and CuPy have a class there, their arrays a data type
         kind = np.dtype(kind) if isinstance(kind, type) else kind
         return LazyArray((*self.shape, n_y, n_x), device, height, compute, kind, self.is_finite)
+
+    def _is_anywhere_without_norm(self, images: list[Array], dtype: str) -> bool:
+        if self.without_norm is None:
+            return False
+        return _any_of(self.without_norm(pixel_weights(self.nodes, *images, dtype=dtype)))
 
 
 @dataclass(frozen=True, eq=False)
@@ -188,8 +201,27 @@ class BackgroundRequest:
         """
         coords = field_coordinates(self.nodes.table, offset, fov_lon, fov_lat)
         factors = [] if factor is None else _as_images(factor)
+        if deviations_are_heard():
+            self._announce_differences(coords)
         rate = integrate_background(self.nodes, _as_images(*coords), factors, dtype)
         return array_namespace(rate).reshape(rate, (rate.shape[0], *coords[0].shape))
+
+    def _announce_differences(self, coords: tuple[Array, ...]) -> None:
+        nodes = self.nodes
+        if nodes.capped is not None and _is_marked(nodes.capped, coords):
+            deviates("background beyond the outer nodes of a table with empty bins")
+        if nodes.split is not None and _is_marked(nodes.split.marks, coords):
+            deviates("background of a bin with an edge beyond the table, or in an empty part of it")
+
+
+def _is_marked(marks: NodeTable, coords: tuple[Array, ...]) -> bool:
+    """Return whether a marked node has a weight in any pixel."""
+    weights = pixel_weights(marks, *coords)
+    return _any_of(weights.touched(on_device_of(weights, marks, "values")) & weights.inside)
+
+
+def _any_of(condition: Array) -> bool:
+    return bool(to_host(array_namespace(condition).any(condition)))  # host: for an announcement
 
 
 def aeff_request(aeff: IRF, energy_true: MapAxis | u.Quantity, factor: float = 1.0) -> ResponseRequest:
@@ -245,6 +277,7 @@ def psf_request(
             shape=(len(first.values), rad.nbin),
             parts=lambda weights: project_profile(psf, tables, rad, weights, integral),
             is_finite=False,  # parameters are extrapolated without limit, so nothing is known
+            without_norm=partial(without_norm, tables) if isinstance(psf, PSFKing) else None,
         )
     nodes: DensityNodes = psf.derived(("psf", _key(centers), _key(rad)), lambda: psf_nodes(psf, centers, rad))
     return _density_request(nodes, integral)

@@ -131,9 +131,9 @@ def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
 
 def _rates(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
     values, outside = _at(bkg, {"energy": energy})
-    table = _node_table(bkg, values)
+    table, capped = _node_table(bkg, values), None
     if table.values_scale == "log":
-        table = _without_rise(table, bkg, energy)
+        table, capped = _without_rise(table, bkg, energy)
     factor = unit_factor(energy.unit * bkg.unit, "s-1 sr-1")
     log_energy = np.log(energy.value)
     logs = log_energy + np.log(factor)
@@ -144,24 +144,31 @@ def _rates(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
         # On the scale "sqrt" the value is squared later, and the unit with it.
         table = _like(table, table.values * (np.sqrt(factor) if table.values_scale == "sqrt" else factor))
     table.values[outside["energy"]] = _NEVER if table.values_scale == "log" else 0
-    return BackgroundNodes(table, energy.value, log_energy, LOG_ZERO + logs)
+    if capped is not None:
+        capped.values[outside["energy"]] = 0
+    return BackgroundNodes(table, energy.value, log_energy, LOG_ZERO + logs, capped=capped)
 
 
-def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> NodeTable:
-    """Return a node table whose logarithms do not rise beyond the outer nodes because of empty bins."""
+def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> tuple[NodeTable, NodeTable | None]:
+    """Return a node table whose logarithms do not rise beyond the outer nodes because of empty bins.
+
+    The second table has 1 where a logarithm was capped; it is None if none was.
+    """
     empty = bkg.data <= 0
     if not empty.any():
-        return table
+        return table, None
     axis, dim = bkg.axes["energy"], bkg.axes.index("energy")
     empty, x = np.moveaxis(empty, dim, 0), energy.to_value(axis.unit).astype(np.float64)
     index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
     touched = touches_empty_bins(empty, index, above)
+    capped = np.zeros(table.values.shape, dtype=bool)
     # Some energies lie beyond the outer nodes. A value that was capped no longer depends on the empty bin.
     if above.min() < 0 or above.max() > 1:
         logs = np.moveaxis(scale_table(bkg.data, "log"), dim, 0)
-        touched &= ~cap_in_energy(table.values, logs, empty, index, above)
+        capped = cap_in_energy(table.values, logs, empty, index, above)
+        touched &= ~capped
     if not rises_from_empty_bins(table.values, touched, len(table.nodes)):
-        return table
+        return table, _marks(table, capped)
     values, holes, nodes = table.values, table.holes, []
     for number, (inner, bounds) in enumerate(zip(table.nodes, table.bounds, strict=True), 1):
         if holes is not None and len(inner) > 1:
@@ -170,10 +177,18 @@ def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> NodeTable:
                 np.take(holes, pair, axis=number).max(axis=number, keepdims=True) for pair in ([0, 1], [-2, -1])
             )
             holes = np.concatenate([low, holes, high], axis=number)
-        values, touched, outer = with_capped_edges(values, touched, number, inner, bounds)
+        values, touched, capped, outer = with_capped_edges(values, touched, capped, number, inner, bounds)
         nodes.append(outer)
     # New constants: those of the table belong to its old values.
-    return replace(table, values=values, nodes=tuple(nodes), holes=holes, _constants={})
+    table = replace(table, values=values, nodes=tuple(nodes), holes=holes, _constants={})
+    return table, _marks(table, capped)
+
+
+def _marks(table: NodeTable, marked: NDArray[np.bool_]) -> NodeTable | None:
+    """Return a table of 1 and 0 with the nodes of another one; None if nothing is marked."""
+    if not marked.any():
+        return None
+    return NodeTable(marked.astype(np.float64), table.nodes, table.bounds, table.scales)
 
 
 def parameter_nodes(psf: ParametricPSF, energy_true: u.Quantity) -> dict[str, NodeTable]:

@@ -22,6 +22,7 @@ __all__ = [
     "check_axes",
     "check_unit",
     "column_unit",
+    "is_widened",
     "n_not_finite",
     "values_in_order",
     "warn_of_holes",
@@ -114,6 +115,16 @@ def with_width(axis: MapAxis) -> MapAxis:
     tolerance, position = float(POINT_TOLERANCE.to_value(axis.unit)), float(axis.center_value[0])
     lower = max(position - tolerance, 0.0) if axis.name == "offset" else position - tolerance
     return MapAxis([lower, position + tolerance], interp=axis.interp, name=axis.name, unit=axis.unit)
+
+
+def is_widened(axis: MapAxis) -> bool:
+    """Return whether an axis may be one that `with_width` has made of a point."""
+    if axis.name not in ("offset", "fov_lon", "fov_lat") or axis.nbin > 1:
+        return False
+    upper = 2 * float(POINT_TOLERANCE.to_value(axis.unit))
+    width = float(axis.edges_value[1] - axis.edges_value[0])
+    # Narrower where the lower edge is limited to 0.
+    return 0.45 * upper <= width <= 1.05 * upper
 
 
 def check_unit(unit: u.UnitBase, expected: str, what: str) -> None:

@@ -17,7 +17,9 @@ from lightpool.datasets.models.background_models import FoVBackgroundModel, Mode
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.background.norm_fit import fit_norm
 from lightpool.makers.core import Maker, check_run, checked_mask
+from lightpool.makers.differences import announce_of_dataset
 from lightpool.maps import Map, RegionGeom
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = ["FoVBackgroundMaker"]
 
@@ -109,6 +111,7 @@ class FoVBackgroundMaker(Maker):
                     f"dataset {dataset.name!r} has no {name} {what}; "
                     f"run MapDatasetMaker with {name!r} in its selection first"
                 )
+        self._announce_differences(dataset)
         # A model that is there already is kept, and its norm is the start.
         if dataset.background_model is None:
             model = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=self.spectral_model.copy())
@@ -119,6 +122,15 @@ class FoVBackgroundMaker(Maker):
         else:
             self._scale(dataset, sums)
         return dataset
+
+    def _announce_differences(self, dataset: MapDataset) -> None:
+        announce_of_dataset(dataset)
+        if self.method == "fit":
+            deviates("fit of the field-of-view background")
+        elif dataset.background_model is not None and deviations_are_heard():
+            norm = getattr(_spectral_model(dataset), "norm", None)
+            if norm is not None and norm.value != 1:
+                deviates("scale of a background that has a norm already")
 
     def _fit(self, dataset: MapDataset, sums: "_Sums") -> None:
         device, axis = dataset.device, dataset.required("counts").geom.axes["energy"]

@@ -6,8 +6,10 @@ from typing import TypeAlias
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.makers.core import Maker, check_run
+from lightpool.makers.differences import announce_of_dataset, announce_of_points, any_of
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.maps import Map, RegionGeom
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = ["PhaseBackgroundMaker"]
 
@@ -36,6 +38,8 @@ class PhaseBackgroundMaker(Maker):
     ) -> None:
         self.on_phase = _intervals(on_phase, "on_phase")
         self.off_phase = _intervals(off_phase, "off_phase")
+        # Known before the intervals are brought between 0 and 1.
+        self._is_beyond = any(_selects_else_in_gammapy(phases) for phases in (on_phase, off_phase))
         self.phase_column_name = phase_column_name
 
     def make_counts(self, dataset: MapDataset, observation: Observation) -> Map:
@@ -88,27 +92,49 @@ class PhaseBackgroundMaker(Maker):
             With the same name.
         """
         observation = check_run(self.tag, dataset, observation)
+        announce_of_dataset(dataset)
+        announce_of_points(dataset.required("counts").geom)
+        if self._is_beyond:
+            deviates("phases beyond 0 to 1")
         # Phases are uniform for the background, so its counts are in proportion to the length of the intervals.
         acceptance, acceptance_off = (
             sum(stop - start for start, stop in phases) for phases in (self.on_phase, self.off_phase)
         )
         kind: type[MapDatasetOnOff | SpectrumDatasetOnOff] = MapDatasetOnOff
+        counts_off = self.make_counts_off(dataset, observation)
         if isinstance(dataset, SpectrumDataset):
             kind = SpectrumDatasetOnOff
+            if deviations_are_heard() and any_of(counts_off.data == 0):
+                deviates("OFF phases without counts in a spectrum")
         found = kind.from_map_dataset(
             dataset,
             acceptance=acceptance,
             acceptance_off=acceptance_off,
-            counts_off=self.make_counts_off(dataset, observation),
+            counts_off=counts_off,
             name=dataset.name,
         )
         found.counts = self.make_counts(dataset, observation)
         return found
 
 
+def _pairs(phases: Interval | Sequence[Interval]) -> Sequence[Interval]:
+    return list(phases) if isinstance(phases, Iterable) and not isinstance(phases, tuple) else [phases]
+
+
+def _selects_else_in_gammapy(phases: Interval | Sequence[Interval]) -> bool:
+    """Return whether Gammapy, which splits one interval that wraps and shifts none, selects other phases."""
+    wrapping = [start % 1 > stop % 1 for start, stop in _pairs(phases)]
+    is_beyond = any(
+        (start < 0 or stop > 1) and not wraps for (start, stop), wraps in zip(_pairs(phases), wrapping, strict=True)
+    )
+    # One that ends at 1 is split into itself.
+    n_split = sum(wraps and stop != 1 for (_, stop), wraps in zip(_pairs(phases), wrapping, strict=True))
+    return is_beyond or n_split > 1
+
+
 def _intervals(phases: Interval | Sequence[Interval], name: str) -> list[Interval]:
     """Return the intervals between 0 and 1."""
-    pairs = list(phases) if isinstance(phases, Iterable) and not isinstance(phases, tuple) else [phases]
+    pairs = _pairs(phases)
     if not pairs or any(not isinstance(pair, tuple | list) or len(pair) != 2 for pair in pairs):
         raise ValueError(f"{name} must be a tuple (start, stop) or a list of them, got {phases!r}")
     found: list[Interval] = []

@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Any
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.makers.core import Maker, check_run, warn_of_odd_mask
+from lightpool.makers.differences import announce_of_dataset, announce_of_points
 from lightpool.makers.rad_max import (
     are_regions_overlapping_rad_max,
     is_rad_max_compatible_region_geom,
@@ -14,6 +15,7 @@ from lightpool.makers.rad_max import (
 from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder, WobbleRegionsFinder, exclusion_image
 from lightpool.maps import Map, RegionGeom, RegionNDMap, WcsNDMap
 from lightpool.typing import AngleLike
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 if TYPE_CHECKING:
     from lightpool.typing import OneRegion
@@ -132,7 +134,11 @@ class ReflectedRegionsBackgroundMaker(Maker):
             ``mask_safe`` False everywhere, with a warning, so it does not contribute to a stack.
         """
         observation = check_run(self.tag, dataset, observation)
+        announce_of_dataset(dataset)
+        announce_of_points(dataset.required("counts").geom)
         counts_off, acceptance_off = self.make_counts_off(dataset, observation)
+        if counts_off is None and dataset.background is not None:
+            deviates("no OFF region for a dataset with a background")
         found = SpectrumDatasetOnOff.from_spectrum_dataset(
             dataset=dataset,
             # Together with the number of regions as OFF acceptance: alpha is 1 / n.
@@ -156,7 +162,10 @@ def _reflected_regions(**kwargs: Any) -> RegionsFinder:
 def _check_region(geom: RegionGeom, observation: Observation) -> None:
     """Refuse regions of another size than the cut of point-like responses; full-enclosure responses allow any."""
     rad_max, aeff = observation.rad_max, observation.aeff
-    if rad_max is None or (aeff is not None and not aeff.is_pointlike):
+    if rad_max is None:
+        return
+    if aeff is not None and not aeff.is_pointlike:
+        deviates("RAD_MAX beside full-enclosure responses")
         return
     if not is_rad_max_compatible_region_geom(rad_max, geom):
         raise ValueError(
@@ -174,7 +183,12 @@ def _without_overlap(
         return off
     offset = geom.center_skydir.separation(observation.pointing_radec)
     e_min, e_max = geom.axes["energy"].bounds
-    if not are_regions_overlapping_rad_max([region, *off], rad_max, offset, e_min, e_max):
+    overlap = are_regions_overlapping_rad_max([region, *off], rad_max, offset, e_min, e_max)
+    if deviations_are_heard() and overlap != are_regions_overlapping_rad_max(
+        [region, *off], rad_max, offset, e_min, e_max, method="linear"
+    ):
+        deviates("overlap of cuts RAD_MAX")
+    if not overlap:
         return off
     log.warning(
         "observation %s: the cuts RAD_MAX of the ON and the %d OFF regions overlap, so there are no OFF regions; "

@@ -17,8 +17,10 @@ from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.datasets.geometries import pixels_of
 from lightpool.errors import GeometryError
 from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, safe_with_off
+from lightpool.makers.differences import announce_of_dataset, announce_of_small_mask, any_of
 from lightpool.maps import Map, WcsGeom, WcsNDMap
 from lightpool.typing import AngleLike
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = ["AdaptiveRingBackgroundMaker", "RingBackgroundMaker"]
 
@@ -57,6 +59,7 @@ class _RingMaker(Maker):
             If the ring is larger than the map, or the energy axes of maps or mask do not match.
         """
         check_run(self.tag, dataset, observation, needs_observation=False)
+        announce_of_dataset(dataset)
         maps = self.make_maps_off(dataset)
         acceptance, acceptance_off = _background_of(dataset), maps["acceptance_off"]
         _check_any_off(dataset, acceptance, acceptance_off)
@@ -70,6 +73,9 @@ class _RingMaker(Maker):
         xp = array_namespace(counts, background)
         # Sums in rings are Fourier transforms, in which one NaN spreads over the whole plane.
         keep = xp.isfinite(background) & xp.isfinite(counts)
+        if deviations_are_heard() and any_of(~keep):
+            deviates("background that is not finite, in rings")
+        announce_of_small_mask(self.exclusion_mask, pixels_of(dataset.required("counts")))
         if self.exclusion_mask is not None:
             keep = keep & _exclusion_on(self.exclusion_mask.to(dataset.device), pixels_of(dataset.required("counts")))
         # An excluded pixel is zero in both images, so alpha is right for a ring that it cuts.
@@ -132,6 +138,11 @@ class RingBackgroundMaker(_RingMaker):
         _check_ring(ring, geom)
         counts, background, _ = self._off_images(dataset)
         data = {"counts_off": ring_sums(counts, ring), "acceptance_off": ring_sums(background, ring)}
+        if deviations_are_heard():
+            without = data["acceptance_off"] <= 0
+            safe = dataset.mask_safe
+            if any_of(without if safe is None else without & safe.data):
+                deviates("safe pixels whose ring has no acceptance")
         return _maps_like(dataset, data)
 
 
@@ -268,13 +279,21 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         geom = _geom_of(dataset)
         rings = self._rings(geom)
         _check_ring(rings[0], geom)
+        if np.prod(geom.data_shape[:-2]) > 1:
+            deviates("adaptive rings at several energies")
+        # The product that Gammapy takes for the radius of a disk in pixels, in which usually one pixel lies.
+        if self.theta.value * geom.pixel_scales[0].value >= 1:
+            deviates("theta of adaptive rings")
         counts, background, acceptance = self._off_images(dataset)
         if self.integrate_alpha:
             xp = array_namespace(acceptance)
             finite = xp.where(xp.isfinite(acceptance), acceptance, xp.zeros_like(acceptance))
             # A ring from 0 on is a disk.
             acceptance = ring_sums(finite, Ring(0.0, float((self.theta / geom.pixel_scales[0]).to_value(""))))
-        return adaptive_ring_sums(counts, background, acceptance, rings, self.threshold_alpha)
+        found = adaptive_ring_sums(counts, background, acceptance, rings, self.threshold_alpha)
+        if deviations_are_heard() and any_of(found[0] < 0):
+            deviates("pixels for which no ring is large enough")
+        return found
 
 
 def _maps_like(dataset: MapDataset, data: dict[str, Array]) -> dict[str, Map]:

@@ -42,6 +42,7 @@ from lightpool.maps.regions.sky_regions import (
 )
 from lightpool.maps.wcs_header import SizeLike, frame_of_wcs, pixel_scales_deg, width_deg
 from lightpool.typing import Axes, PathEffect, RegionLike
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 if TYPE_CHECKING:
     from regions import Region, SkyRegion
@@ -340,6 +341,8 @@ class RegionGeom(Geom):
 
     def solid_angle_array(self, device: str | Device | None = None) -> Array:
         """Return the solid angle of the region in sr, shape (1, 1), on a device."""
+        if deviations_are_heard() and not self.is_small:
+            deviates("solid angle of a region larger than 1.5 deg, or of parts far apart")
         return full_on((1, 1), float(self.solid_angle().to_value("sr")), device)
 
     # Coordinates

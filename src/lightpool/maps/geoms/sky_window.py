@@ -3,20 +3,20 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self
+from typing import Self, cast
 
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from numpy.typing import NDArray
 
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.blocks import in_blocks
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, array_namespace, device_of, find_device
 from lightpool.arrays.devices.memory import require_memory
 from lightpool.arrays.kernels.events import on_turn
-from lightpool.arrays.kernels.solid_angles import solid_angles
+from lightpool.arrays.kernels.solid_angles import are_turned, solid_angles
 from lightpool.arrays.kernels.sphere import fov_matrix, frame_matrix, rotate, separation_of_vectors
 from lightpool.maps.geoms.pixel_grid import PixelGrid
 from lightpool.maps.geoms.pixel_store import Box
@@ -24,6 +24,7 @@ from lightpool.maps.periodic_wcs import Plane
 from lightpool.maps.wcs_header import (
     shifted_wcs,
 )
+from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = ["SkyWindow"]
 
@@ -128,12 +129,34 @@ class SkyWindow:
         """Return the solid angle of the pixels, shape (ny, nx), unit sr; NaN where a corner is off the sky."""
         target = find_device(device)
 
+        if deviations_are_heard() and self._has_turned_pixels:
+            deviates("solid angles near a pole, or of large pixels")
+
         def part(rows: Box) -> Array:
             return solid_angles(self.grid.directions(rows, target, corners=True))
 
         return self._once(
             self.grid.shared(("solid_angle", target.name), self.box, lambda box: _by_rows(part, box, target))
         )
+
+    @cached_property
+    def _has_turned_pixels(self) -> bool:
+        """Whether some pixels are computed as spherical triangles, other than in Gammapy."""
+        host, (x0, y0, nx, ny) = find_device("cpu"), self.box
+        if not (nx and ny):
+            return False
+        # The pixels nearest to a pole, and the largest ones, are at the border, unless a pole is inside.
+        strips = Box(x0, y0, nx, 1), Box(x0, y0 + ny - 1, nx, 1), Box(x0, y0, 1, ny), Box(x0 + nx - 1, y0, 1, ny)
+        border = [cast(HostFloats, self.grid.directions(strip, host, corners=True)) for strip in strips]
+        poles = self.sky_to_pixel(np.zeros(2), np.asarray([-np.pi / 2, np.pi / 2]))
+        with np.errstate(invalid="ignore"):
+            x, y = (cast(HostFloats, pixel) for pixel in poles)
+            has_pole = np.any((x > -1) & (x < nx) & (y > -1) & (y < ny))
+        is_whole = all(np.isfinite(corners).all() for corners in border)
+        # A factor of 4: pixels further in may be twice as long as those at the border.
+        if is_whole and not has_pole and not any(are_turned(corners, margin=4.0) for corners in border):
+            return False
+        return are_turned(cast(HostFloats, self.grid.directions(self.box, host, corners=True)))
 
     def separation(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
         """Return the angle between the pixel centres and a position.

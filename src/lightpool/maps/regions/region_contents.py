@@ -21,6 +21,7 @@ from lightpool.maps.regions.region_shapes import (
 )
 from lightpool.maps.regions.sky_regions import honours_include, is_point, kind_of
 from lightpool.maps.wcs_header import frame_of_wcs
+from lightpool.utils.deviations import deviates
 
 if TYPE_CHECKING:
     from regions import CircleSkyRegion, PixelRegion, Region, SkyRegion
@@ -75,7 +76,11 @@ class Positions:
         return self._in_drawn(region, drawn(region, self.plane, torn_only=self._torn_only))
 
     def _in_drawn(self, region: "SkyRegion", shape: "PixelRegion | None") -> NDArray[np.bool_]:
-        return sphere_contains(region, self.vectors, self.frame) if shape is None else self._in_shape(shape)
+        return self._on_sphere(region) if shape is None else self._in_shape(shape)
+
+    def _on_sphere(self, region: "SkyRegion") -> NDArray[np.bool_]:
+        deviates("region that its pixels do not show in its shape")
+        return sphere_contains(region, self.vectors, self.frame)
 
     def _at_point(self, region: "SkyRegion") -> NDArray[np.bool_]:
         return np.zeros(self.x.shape, dtype=bool)
@@ -100,7 +105,7 @@ class Positions:
             if is_drawn[number]:
                 inside |= self._in_disk(x[number], y[number], radii[number])
             else:
-                inside |= sphere_contains(circle, self.vectors, self.frame)
+                inside |= self._on_sphere(circle)
         return inside
 
     def _in_disk(self, x: float, y: float, radius: float) -> NDArray[np.bool_]:
