@@ -5,6 +5,8 @@ converted once, and again only after its values were replaced by other ones, or 
 """
 
 from collections.abc import Mapping
+from copy import copy
+from dataclasses import dataclass
 
 import astropy.units as u
 import gammapy.irf as gammapy_irf
@@ -42,33 +44,51 @@ _TO_GAMMAPY: dict[type[IRF], type] = {
 }
 _FROM_GAMMAPY = {kind: own for own, kind in _TO_GAMMAPY.items()}
 
+
+@dataclass(frozen=True)
+class _State:
+    """What can be changed of a table. Values and metadata are shared: only others in their place are a change."""
+
+    data: GammapyObject
+    unit: GammapyObject
+    interp_kwargs: dict[str, object]
+    meta: GammapyObject
+
+    def is_that_of(self, table: GammapyObject) -> bool:
+        """Return whether a table is still as it was."""
+        return (
+            self.data is table.data
+            and self.meta is table.meta
+            and self.interp_kwargs == table.interp_kwargs
+            and self.unit == _units(table.unit)
+        )
+
+
 _TWINS: Twins[GammapyObject] = Twins()
-_STATES: Twins[tuple[object, ...]] = Twins()
-"""What both tables of a pair were when they were converted."""
+_STATES: Twins[tuple[_State, _State]] = Twins()
+"""What a table, and the one that it was converted to, were then."""
 
 
-def _state(table: GammapyObject) -> tuple[object, ...]:
-    """Return what can be changed of a table: its values come first, which are compared by identity."""
-    return table.data, _units(table.unit), dict(table.interp_kwargs), table.meta
+def _state(table: GammapyObject) -> _State:
+    return _State(table.data, _units(table.unit), dict(table.interp_kwargs), table.meta)
 
 
 def _known_twin(table: GammapyObject) -> GammapyObject:
     """Return what a table was converted to if neither of both changed since, else None."""
-    twin = _TWINS.get(table)
-    if twin is None or not all(_is_unchanged(_) for _ in (table, twin)):
+    twin, then = _TWINS.get(table), _STATES.get(table)
+    if twin is None or then is None:
         return None
-    return twin
-
-
-def _is_unchanged(table: GammapyObject) -> bool:
-    then, now = _STATES.get(table), _state(table)
-    return then is not None and then[0] is now[0] and then[1:3] == now[1:3] and then[3] is now[3]
+    return twin if then[0].is_that_of(table) and then[1].is_that_of(twin) else None
 
 
 def _remember(table: GammapyObject, twin: GammapyObject) -> None:
-    for each in (table, twin):
-        _STATES.put(each, _state(each))
-    _TWINS.put_pair(table, twin)
+    # a spare, because lightpool gives a width to an axis of one point, and Gammapy does not
+    spare = copy(table)
+    _TWINS.put_pair(table, twin, spare)
+    own, other = _state(table), _state(twin)
+    for each in (table, spare):
+        _STATES.put(each, (own, other))
+    _STATES.put(twin, (other, own))
 
 
 def _units(unit: "UnitLike | Mapping[str, UnitLike]") -> u.UnitBase | dict[str, u.UnitBase]:

@@ -186,7 +186,11 @@ class NodeAxis(AxisBase):
         ValueError
             If they differ by more.
         """
-        if not (edges.shape == self.edges_value.shape and np.allclose(edges, self.edges_value, rtol=1e-9, atol=1e-12)):
+        # an edge near zero may be the difference of large numbers
+        rounding = 1e-9 * np.abs(self.edges_value).max()
+        if not (
+            edges.shape == self.edges_value.shape and np.allclose(edges, self.edges_value, rtol=1e-9, atol=rounding)
+        ):
             raise ValueError(f"axis {self.name!r} has the edges {self.edges_value}, got {edges}")
         axis = copying.copy(self)
         # a copy, which nobody else can write to
