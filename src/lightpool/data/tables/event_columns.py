@@ -208,15 +208,22 @@ def columns_of_table(table: Table) -> EventColumns:
         raise TypeError(f"column TIME of an event table holds {type(table['TIME']).__name__}, expected astropy Time")
     meta = seconds_since_reference(table.meta, where)
     reference = TimeReference.from_header(meta, where) if has_time_reference(meta) else DEFAULT_REFERENCE
-    columns, units = {}, {}
+    columns: dict[str, Deferred[NDArray[Any]]] = {}
+    units = {}
     for name in table.colnames:
         column = table[name]
         if isinstance(column, Time):
-            columns[name], units[name] = np.atleast_1d(reference.seconds(column)), "s"
+            # Most of those who want directions or energies do not need the times, which take longest to convert.
+            columns[name], units[name] = Deferred(partial(_seconds_of, column, reference)), "s"
         else:
-            columns[name] = np.asarray(getattr(column, "value", column))
+            columns[name] = Deferred(partial(np.asarray, getattr(column, "value", column)))
             units[name] = "" if column.unit is None else column.unit.to_string()
-    return EventColumns.make(columns, units, dict(meta), reference, len(table), where)
+    found = DeferredMapping(columns)
+    return EventColumns.make(found, units, dict(meta), reference, len(table), where)
+
+
+def _seconds_of(column: Time, reference: TimeReference) -> Floats:
+    return np.atleast_1d(reference.seconds(column))
 
 
 def table_of_columns(events: EventColumns) -> Table:
