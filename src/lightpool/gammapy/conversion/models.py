@@ -1,5 +1,6 @@
 """Background models, their spectral models, and lists of them."""
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +22,15 @@ from lightpool.gammapy.conversion.parameters import FromGammapyParameters, ToGam
 from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
 from lightpool.typing import GammapyObject
 
-__all__ = ["FromGammapyModels", "SplitModels", "ToGammapyModels", "is_background_model", "models_from_gammapy"]
+__all__ = [
+    "FromGammapyModels",
+    "SplitModels",
+    "ToGammapyModels",
+    "are_correlated",
+    "is_background_model",
+    "models_from_gammapy",
+    "set_covariance",
+]
 
 _SPECTRAL_MODELS = "PowerLawNormSpectralModel or PiecewiseNormSpectralModel"
 
@@ -63,7 +72,7 @@ class ToGammapyModels:
                 name=model.name,
             )
             new.datasets_names = list(model.datasets_names)
-            _set_covariance(new, model.covariance)
+            set_covariance(new, model.covariance)
             self._models[key] = new
         return self._models[key]
 
@@ -71,7 +80,7 @@ class ToGammapyModels:
         """Convert a list of models and their joint covariance."""
         kind = GammapyModels if isinstance(models, Models) else GammapyDatasetModels
         new = kind([self.model(model) for model in models])
-        _set_covariance(new, models.covariance)
+        set_covariance(new, models.covariance)
         return new
 
 
@@ -113,7 +122,7 @@ class FromGammapyModels:
                 name=model.name,
             )
             new.datasets_names = list(model.datasets_names)
-            _set_covariance(new, model.covariance.data)
+            set_covariance(new, model.covariance.data)
             self._models[key] = new
         return self._models[key]
 
@@ -136,7 +145,7 @@ class FromGammapyModels:
         kind = Models if isinstance(models, GammapyModels) else DatasetModels
         new = kind([self.model(model) for model in models if is_background_model(model)])
         if not others:
-            _set_covariance(new, models.covariance.data)
+            set_covariance(new, models.covariance.data)
         return SplitModels(new, others)
 
 
@@ -169,8 +178,30 @@ def is_background_model(model: GammapyObject) -> bool:
     return isinstance(model, GammapyFoVBackgroundModel)
 
 
-def _set_covariance(models: GammapyObject, covariance: NDArray[np.float64]) -> None:
-    """Set the covariance of a model or models of either package, which have their errors already."""
+def are_correlated(models: Iterable[GammapyObject], covariance: NDArray[np.float64]) -> bool:
+    """Return whether there are covariances between the parameters of different models.
+
+    Parameters
+    ----------
+    models : models of either package
+    covariance : array of float, shape (n_parameter, n_parameter), of the parameters of all models
+    """
+    between, start = covariance.copy(), 0
+    for model in models:
+        stop = start + len(model.parameters)
+        between[start:stop, start:stop] = 0.0
+        start = stop
+    return bool(between.any())
+
+
+def set_covariance(models: GammapyObject, covariance: NDArray[np.float64]) -> None:
+    """Set the covariance of a model or models, which have their errors already.
+
+    Parameters
+    ----------
+    models : a model or models of either package
+    covariance : array of float, shape (n_parameter, n_parameter)
+    """
     correlated = covariance.copy()
     np.fill_diagonal(correlated, 0.0)
     if not correlated.any():
