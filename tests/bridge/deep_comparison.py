@@ -13,7 +13,16 @@ from astropy.utils.decorators import lazyproperty
 from astropy.wcs import WCS
 from regions import Region
 
-CACHES = {"_background_cached", "_background_parameters_cached", "_cache", "_hash", "_type", "__pydantic_fields_set__"}
+CACHES = {
+    "get_coord",
+    "get_idx",
+    "_background_cached",
+    "_background_parameters_cached",
+    "_cache",
+    "_hash",
+    "_type",
+    "__pydantic_fields_set__",
+}
 """Attributes that are set when others are read."""
 
 
