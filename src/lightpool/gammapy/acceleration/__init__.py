@@ -1,6 +1,12 @@
 """Gammapy's makers, run by lightpool."""
 
-from lightpool.gammapy.acceleration import map_maker  # noqa: F401 - it declares what it takes over
+from lightpool.gammapy.acceleration import (  # noqa: F401 - they declare what they take over
+    map_maker,
+    phase_maker,
+    reflected_maker,
+    ring_makers,
+    spectrum_maker,
+)
 from lightpool.gammapy.acceleration.patching import accelerate, accelerated, is_accelerated, restore
 from lightpool.gammapy.acceleration.report import RECORDER, Report
 from lightpool.names import show_public
