@@ -38,6 +38,15 @@ def differences(
     return list(_Comparison(close, noise, without).differ(first, second, where))
 
 
+def covariance_of(theirs, ours):
+    """The covariance in Gammapy, in the order that the parameters have in lightpool."""
+    pairs = [(theirs, ours)] if hasattr(theirs, "spectral_model") else zip(theirs, ours, strict=True)
+    order = []
+    for one, other in pairs:
+        order += [len(order) + one.parameters.names.index(name) for name in other.parameters.names]
+    return theirs.covariance.data[np.ix_(order, order)]
+
+
 class _Comparison:
     def __init__(self, close: bool, noise: float, without: tuple[str, ...]) -> None:
         self.seen: dict[tuple[int, int], tuple[Any, Any]] = {}

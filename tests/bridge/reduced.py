@@ -21,8 +21,8 @@ def names_of(package):
     return SimpleNamespace(**names)
 
 
-def reduce(package, kind, store, stack=True, migra=False, **options):
-    """Four simulated runs as a stack, or as a list of datasets.
+def reduce(package, kind, store, migra=False, **options):
+    """Four simulated runs, a list of datasets.
 
     The further options are those of ``create``, such as the precision of lightpool.
     """
@@ -51,12 +51,13 @@ def reduce(package, kind, store, stack=True, migra=False, **options):
             makers.append(lib.ReflectedRegionsBackgroundMaker(region_finder=lib.WobbleRegionsFinder(n_off_regions=3)))
     create = lib.MapDataset.create if kind.startswith("Map") else lib.SpectrumDataset.create
     empty = create(geom, name="all", **options)
-    # Stacked here, because a stack of the maker is of the kind of the empty dataset: none of ON and OFF.
     maker = lib.DatasetsMaker(makers, stack_datasets=False, n_jobs=1)
-    datasets = maker.run(empty, lib.DataStore.from_dir(store).get_observations(RUNS))
-    if not stack:
-        return datasets
-    stacked = datasets[0].to_masked(name="all")
+    return maker.run(empty, lib.DataStore.from_dir(store).get_observations(RUNS))
+
+
+def stacked(datasets):
+    """A stack that is of the kind of the datasets; one of the maker is of that of the empty one, without OFF."""
+    stack = datasets[0].to_masked(name="all")
     for dataset in datasets[1:]:
-        stacked.stack(dataset)
-    return stacked
+        stack.stack(dataset)
+    return stack

@@ -6,13 +6,13 @@ import astropy.units as u
 import numpy as np
 import pytest
 from astropy.table import Table
-from deep_comparison import differences
+from deep_comparison import covariance_of, differences
 from gammapy import datasets as gammapy_datasets
 from gammapy.modeling import models as gammapy_models
 from gammapy.utils.metadata import ObsInfoMetaData as GammapyObsInfoMetaData
 from gammapy.utils.metadata import PointingInfoMetaData as GammapyPointingInfoMetaData
 from numpy.testing import assert_allclose, assert_array_equal
-from reduced import KINDS, RUNS, names_of, reduce
+from reduced import KINDS, RUNS, names_of, reduce, stacked
 
 from lightpool.arrays import count_transfers, to_host
 from lightpool.data import GTI
@@ -21,6 +21,7 @@ from lightpool.datasets import Datasets, FoVBackgroundModel, MapDataset, Models,
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
 from lightpool.gammapy import from_gammapy, to_gammapy
+from lightpool.gammapy.installation import version
 from lightpool.maps import Map, MapAxis, RegionGeom
 
 VARIANTS = ("stack", "no masks", "no safe bin", "single", "fit mask")
@@ -28,8 +29,10 @@ VARIANTS = ("stack", "no masks", "no safe bin", "single", "fit mask")
 
 @pytest.fixture(scope="session")
 def reduced(crab_store):
-    """Reduces the simulated runs, once each: for reading only."""
-    return lru_cache(None)(lambda package, kind, **options: reduce(package, kind, crab_store, **options))
+    """Reduces the simulated runs, or their stack, once each: for reading only."""
+    runs = lru_cache(None)(lambda package, kind, migra: reduce(package, kind, crab_store, migra))
+    stack_of = lru_cache(None)(lambda package, kind, migra: stacked(runs(package, kind, migra)))
+    return lambda package, kind, stack=True, migra=False: (stack_of if stack else runs)(package, kind, migra)
 
 
 @pytest.fixture(params=KINDS)
@@ -71,9 +74,12 @@ def with_model(dataset):
     return new
 
 
-def printed(dataset):
+def printed(dataset, without=()):
     """Lines of the summary; Gammapy leaves blanks at the end of some."""
-    return [line.rstrip() for line in str(dataset).rstrip().splitlines()]
+    lines = [line.rstrip() for line in str(dataset).rstrip().splitlines()]
+    if version() < (2, 0):
+        lines.sort()  # its models have their parameters in another order
+    return [line for line in lines if not any(word in line for word in without)]
 
 
 def assert_same_figures(ours, theirs, rtol):
@@ -90,9 +96,7 @@ def assert_same_figures(ours, theirs, rtol):
         else:
             assert u.Quantity(figures[key]).unit == u.Quantity(value).unit, key
             assert_allclose(u.Quantity(figures[key]).value, u.Quantity(value).value, rtol=rtol, atol=1e-9, err_msg=key)
-    assert [line for line in printed(ours) if not unknown or "excess" not in line] == [
-        line for line in printed(theirs) if not unknown or "excess" not in line
-    ]
+    assert printed(ours, unknown) == printed(theirs, unknown)
     assert_allclose(ours.stat_sum(), theirs.stat_sum(), rtol=rtol)
     assert_allclose(to_host(ours.stat_array()), theirs.stat_array(), rtol=rtol, atol=1e-9)
     for name in ("npred", "npred_background", "npred_signal"):
@@ -255,7 +259,7 @@ def test_a_dataset_on_a_device_crosses_once_map_by_map(reduced, kind, backend):
 
 
 def test_a_stack_that_grows_is_computed_once_and_goes_on_growing(crab_store):
-    runs = reduce("lightpool", "MapDatasetOnOff", crab_store, stack=False)
+    runs = reduce("lightpool", "MapDatasetOnOff", crab_store)
     stack, expected = (runs[0].to_masked(name="all") for _ in range(2))
     stack.stack(runs[1])
     there = stack.to_gammapy()
@@ -290,14 +294,15 @@ def test_datasets_share_models_and_their_covariance():
     datasets.models = models
     root = np.random.default_rng(1).normal(size=(6, 6))
     covariance = root @ root.T
-    covariance[3], covariance[:, 3] = covariance[0], covariance[:, 0]  # the parameter that both models have
+    shared = models[0].parameters.names.index("tilt")
+    covariance[3 + shared], covariance[:, 3 + shared] = covariance[shared], covariance[:, shared]
     models.covariance = covariance
     datasets.models = models
-    assert datasets.models.covariance.data[1, 4] != 0
+    assert datasets.models.covariance.data[2, 5] != 0
 
     here = from_gammapy(datasets)
     assert here[0].background_model.spectral_model.tilt is here[1].background_model.spectral_model.tilt
-    assert_allclose(here.models.covariance, datasets.models.covariance.data, rtol=1e-15)
+    assert_allclose(here.models.covariance, covariance_of(datasets.models, here.models), rtol=1e-15)
     back = here.to_gammapy()
     assert back[0].models[0].spectral_model.tilt is back[1].models[0].spectral_model.tilt
     assert_allclose(back.models.covariance.data, datasets.models.covariance.data, rtol=1e-15)

@@ -100,10 +100,11 @@ class FromGammapyDatasets:
         if vars(datasets).get("_penalties"):  # no public name, and not in all versions
             raise TypeError("from_gammapy got datasets with penalties, which refer to parameters of Gammapy's models")
         found = Datasets([self._one(dataset) for dataset in datasets])
-        joint = _joint_covariance(datasets)
-        models = found.models
-        if joint is not None and are_correlated(models, joint):
-            set_covariance(models, joint)
+        originals = list(dict.fromkeys(model for dataset in datasets for model in dataset.models or []))
+        joint = _joint_covariance(datasets, originals)
+        if joint is not None and are_correlated(originals, joint):
+            models = found.models
+            set_covariance(models, originals, joint)
             _set_joint_models(found, models)
         return found
 
@@ -140,11 +141,10 @@ def _converted(dataset: GammapyMapDataset, name: str) -> GammapyObject:
     return new
 
 
-def _joint_covariance(datasets: GammapyDatasets) -> NDArray[np.float64] | None:
+def _joint_covariance(datasets: GammapyDatasets, models: list[GammapyObject]) -> NDArray[np.float64] | None:
     """Return the covariance that was set for the models of all datasets; None if there is none."""
     # Not from datasets.models, which resets the errors of the parameters to those of this covariance.
     covariance = vars(datasets).get("_covariance")
-    models = dict.fromkeys(model for dataset in datasets for model in dataset.models or [])
     parameters = [parameter for model in models for parameter in model.parameters]
     # It is out of date if the models were replaced since, as in Gammapy.
     if covariance is None or list(map(id, covariance.parameters)) != list(map(id, parameters)):

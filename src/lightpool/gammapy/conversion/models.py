@@ -1,6 +1,7 @@
 """Background models, their spectral models, and lists of them."""
 
-from collections.abc import Iterable
+import inspect
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -31,6 +32,9 @@ __all__ = [
     "models_from_gammapy",
     "set_covariance",
 ]
+
+_CHOOSES_NAME = "name" in inspect.signature(GammapyFoVBackgroundModel.__init__).parameters
+"""Whether a background model can have another name than that of its dataset: from Gammapy 2.0 on."""
 
 _SPECTRAL_MODELS = "PowerLawNormSpectralModel or PiecewiseNormSpectralModel"
 
@@ -66,13 +70,14 @@ class ToGammapyModels:
         """Convert a background model."""
         key = id(model)
         if key not in self._models:
+            name = {"name": model.name} if _CHOOSES_NAME else {}
             new = GammapyFoVBackgroundModel(
-                dataset_name=model.datasets_names[0],
-                spectral_model=self.spectral_model(model.spectral_model),
-                name=model.name,
+                dataset_name=model.datasets_names[0], spectral_model=self.spectral_model(model.spectral_model), **name
             )
+            if new.name != model.name:
+                raise TypeError(f"background model {model.name!r} would be {new.name!r} in this version of Gammapy")
             new.datasets_names = list(model.datasets_names)
-            set_covariance(new, model.covariance)
+            set_covariance(new, model, model.covariance)
             self._models[key] = new
         return self._models[key]
 
@@ -80,7 +85,7 @@ class ToGammapyModels:
         """Convert a list of models and their joint covariance."""
         kind = GammapyModels if isinstance(models, Models) else GammapyDatasetModels
         new = kind([self.model(model) for model in models])
-        set_covariance(new, models.covariance)
+        set_covariance(new, models, models.covariance)
         return new
 
 
@@ -122,7 +127,7 @@ class FromGammapyModels:
                 name=model.name,
             )
             new.datasets_names = list(model.datasets_names)
-            set_covariance(new, model.covariance.data)
+            set_covariance(new, model, model.covariance.data)
             self._models[key] = new
         return self._models[key]
 
@@ -145,7 +150,7 @@ class FromGammapyModels:
         kind = Models if isinstance(models, GammapyModels) else DatasetModels
         new = kind([self.model(model) for model in models if is_background_model(model)])
         if not others:
-            set_covariance(new, models.covariance.data)
+            set_covariance(new, models, models.covariance.data)
         return SplitModels(new, others)
 
 
@@ -194,22 +199,35 @@ def are_correlated(models: Iterable[GammapyObject], covariance: NDArray[np.float
     return bool(between.any())
 
 
-def set_covariance(models: GammapyObject, covariance: NDArray[np.float64]) -> None:
-    """Set the covariance of a model or models, which have their errors already.
+def set_covariance(models: GammapyObject, originals: GammapyObject, covariance: NDArray[np.float64]) -> None:
+    """Set the covariance of converted models, which have their errors already.
 
     Parameters
     ----------
-    models : a model or models of either package
-    covariance : array of float, shape (n_parameter, n_parameter)
+    models : a model or a list of them, of either package
+    originals : what they were converted from
+    covariance : array of float, shape (n_parameter, n_parameter), of the parameters of the originals
     """
     correlated = covariance.copy()
     np.fill_diagonal(correlated, 0.0)
     if not correlated.any():
         return
     errors = [(parameter, parameter.error) for parameter in models.parameters]
-    models.covariance = covariance
+    order = _order_of_parameters(models, originals)
+    models.covariance = covariance[np.ix_(order, order)]
     for parameter, error in errors:  # the roots of the squares may differ in the last digit
         parameter.error = error
+
+
+def _order_of_parameters(models: GammapyObject, originals: GammapyObject) -> list[int]:
+    """Return the positions of the parameters of models among those of their originals."""
+    pairs = zip(models, originals, strict=True) if isinstance(models, Sequence) else [(models, originals)]
+    order: list[int] = []
+    for model, original in pairs:
+        # Versions of Gammapy differ in the order.
+        names, start = original.parameters.names, len(order)
+        order += [start + names.index(name) for name in model.parameters.names]
+    return order
 
 
 @to_gammapy.register
