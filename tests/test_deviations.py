@@ -11,7 +11,7 @@ from astropy.coordinates import SkyCoord
 from regions import CircleSkyRegion, PointSkyRegion, PolygonSkyRegion
 
 import lightpool
-from lightpool.data import DataStore
+from lightpool.data import GTI, DataStore, ObservationFilter
 from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.errors import DiffersFromGammapyError, ReductionError
 from lightpool.irf import Background3D, EffectiveAreaTable2D, PSFKing, RadMax2D
@@ -493,3 +493,30 @@ def test_times_with_an_offset():
     assert heard(read_time_reference, header)[0] == []
     assert heard(read_time_reference, header | {"TIMEZERO": 0.0})[0] == []
     assert heard(read_time_reference, header | {"TIMEZERO": 5.0})[0] == ["times with an offset TIMEOFFS or TIMEZERO"]
+
+
+# --- filters of observations
+
+
+def test_the_live_time_with_filters_of_phases():
+    def fraction(*bands, parameter="PHASE"):
+        filters = [{"type": "custom", "opts": {"parameter": parameter, "values": band}} for band in bands]
+        said, found = heard(lambda: ObservationFilter(event_filters=filters).livetime_fraction)
+        return said, round(found, 9)
+
+    said = ["live time with filters of phases"]
+    assert fraction() == ([], 1)
+    assert fraction((0.2, 0.5)) == ([], 0.3)
+    assert fraction((0.2, 0.5), parameter="ENERGY") == ([], 1)
+    assert fraction((0.2, 0.5), (0.4, 0.6)) == (said, 0.1)
+    assert fraction((0.8, 1.2)) == (said, 0.2)
+
+
+def test_good_times_outside_of_an_interval():
+    gti = GTI.from_seconds([0.0, 100.0], [50.0, 200.0])
+    inside, after = ([gti.time_ref + edge * u.s for edge in edges] for edges in ((120.0, 150.0), (300.0, 400.0)))
+    said, found = heard(gti.select_time, inside, True)
+    assert said == ["good times outside of an interval"]
+    assert found.duration_s == pytest.approx(120, abs=1e-6)
+    assert heard(gti.select_time, after, True)[0] == []
+    assert heard(gti.select_time, inside)[0] == []

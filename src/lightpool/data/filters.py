@@ -8,6 +8,7 @@ from lightpool.attributes import KnownAttributes
 from lightpool.data.event_list import EventList
 from lightpool.data.gti import GTI
 from lightpool.data.tables.time_reference import TimeInterval
+from lightpool.utils.deviations import deviates
 
 __all__ = ["ObservationFilter"]
 
@@ -54,7 +55,16 @@ class ObservationFilter(KnownAttributes):
                 # `band` is the name of this argument before Gammapy 1.3.
                 band = opts.get("values", opts.get("band"))
                 low, high = max(low, float(band[0])), min(high, float(band[1]))
-        return max(high - low, 0.0)
+        fraction = max(high - low, 0.0)
+        if fraction != self._width_of_first():
+            deviates("live time with filters of phases")
+        return fraction
+
+    def _width_of_first(self) -> float:
+        """Return the width of the first filter if it is one of phases, else 1: the fraction by Gammapy's rule."""
+        first: dict[str, Any] = self.event_filters[0]["opts"] if self.event_filters else {}
+        band = first.get("values", first.get("band"))
+        return 1.0 if first.get("parameter") != "PHASE" or band is None else float(band[1]) - float(band[0])
 
     def filter_events(self, events: EventList) -> EventList:
         """Return the events that pass all filters."""

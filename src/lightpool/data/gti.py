@@ -26,6 +26,7 @@ from lightpool.data.tables.time_reference import (
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, TableData, parsing, write_fits
 from lightpool.typing import PathInput, QuantityLike, TimeLike
+from lightpool.utils.deviations import deviates
 
 __all__ = ["GTI"]
 
@@ -341,10 +342,12 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
         inverted : bool
             Keep the part outside instead, as `delete_interval` does.
         """
-        if inverted:
-            return self.delete_interval(time_interval)
         first, last = self._limits(time_interval)
         start, stop = self._seconds()
+        if inverted:
+            if (stop > first).any():
+                deviates("good times outside of an interval")
+            return self.delete_interval(time_interval)
         # An interval that only touches the limits is kept with length zero at the end, and dropped at the start.
         inside = (start <= last) & (stop > first)
         return self._like(np.clip(start[inside], first, last), np.clip(stop[inside], first, last))

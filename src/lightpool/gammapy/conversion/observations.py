@@ -60,7 +60,7 @@ under these names in the ``__dict__``, and places of files under these names bet
 # As in `lightpool.data.files.hdu_location`; Gammapy finds them in the metadata.
 _OLD_HESS = {"CREATOR": "SASH FITS::EventListWriter", "HDUVERS": "0.2"}
 _MIRRORED = FoVAlignment.REVERSE_LON_RADEC
-_CONTENT_OF_RESPONSE = ("data", "unit", "fov_alignment")
+_CONTENT_OF_RESPONSE = ("data", "unit", "meta", "fov_alignment")
 
 
 class _Record(NamedTuple):
@@ -131,6 +131,7 @@ def _marks(observation: GammapyObservation, parts: dict[str, GammapyObject]) -> 
             marks += values_of_metadata(part)
         else:
             marks += (getattr(part, name, None) for name in _CONTENT_OF_RESPONSE)
+            marks += getattr(part, "interp_kwargs", {}).values()
     return tuple(marks)
 
 
