@@ -7,7 +7,6 @@ import astropy.units as u
 from astropy.table import Table
 
 from lightpool.arrays import find_precision, use_device
-from lightpool.bridge import accepts_gammapy
 from lightpool.data import GTI
 from lightpool.datasets.base import DatasetPart
 from lightpool.datasets.dataset import Dataset, find_dataset_class
@@ -66,7 +65,6 @@ class MapDataset(Dataset):
 
     tag = "MapDataset"
 
-    @accepts_gammapy
     def __init__(
         self,
         models: ModelsLike | None = None,
@@ -105,7 +103,6 @@ class MapDataset(Dataset):
         self.models = models
 
     @classmethod
-    @accepts_gammapy
     def create(
         cls,
         geom: SkyGeom,
@@ -166,7 +163,6 @@ class MapDataset(Dataset):
         )
 
     @classmethod
-    @accepts_gammapy
     def from_geoms(
         cls,
         geom: SkyGeom,

@@ -1,11 +1,12 @@
 """Gammapy's makers, run by lightpool."""
 
 from lightpool.gammapy.acceleration import (  # noqa: F401 - they declare what they take over
+    cutouts,
+    datasets_maker,
+    fov_maker,
     map_maker,
-    phase_maker,
-    reflected_maker,
-    ring_makers,
-    spectrum_maker,
+    safe_mask_maker,
+    stacking,
 )
 from lightpool.gammapy.acceleration.patching import accelerate, accelerated, is_accelerated, restore
 from lightpool.gammapy.acceleration.report import RECORDER, Report

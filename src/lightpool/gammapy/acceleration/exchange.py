@@ -8,7 +8,9 @@ made from, on the device where it is.
 from collections.abc import Iterable
 
 from gammapy.datasets import MapDataset as GammapyMapDataset
+from gammapy.datasets import MapDatasetOnOff as GammapyMapDatasetOnOff
 from gammapy.datasets import SpectrumDataset as GammapySpectrumDataset
+from gammapy.datasets import SpectrumDatasetOnOff as GammapySpectrumDatasetOnOff
 from gammapy.irf import EDispKernelMap as GammapyEDispKernelMap
 from gammapy.irf import EDispMap as GammapyEDispMap
 from gammapy.irf import PSFMap as GammapyPSFMap
@@ -17,8 +19,8 @@ from gammapy.maps import Map as GammapyMap
 
 from lightpool.arrays import Device, get_default_device
 from lightpool.arrays.devices.lazy_array import lazy_zeros
-from lightpool.datasets import MapDataset, SpectrumDataset
-from lightpool.gammapy.acceleration.lazy_maps import Pending, lazy_map, pending_values
+from lightpool.datasets import FoVBackgroundModel, MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
+from lightpool.gammapy.acceleration.lazy_maps import Pending, dtype_of, lazy_map, pending_values
 from lightpool.gammapy.acceleration.take_over import NotTakenOverError
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy
 from lightpool.gammapy.conversion.maps import map_from_gammapy
@@ -28,29 +30,53 @@ from lightpool.typing import GammapyObject
 
 __all__ = [
     "MAPS",
+    "RESPONSES",
     "gammapy_map",
     "gammapy_response",
+    "lightpool_background_model",
     "lightpool_dataset",
     "lightpool_map",
     "lightpool_response",
     "map_of_response",
     "reference_dataset",
+    "require_dataset",
+    "response_class",
 ]
 
 MAPS = ("counts", "exposure", "background", "mask_safe", "mask_fit")
 """Parts of a dataset that are maps."""
 
+RESPONSES = ("psf", "edisp")
+"""Parts of a dataset that are responses."""
+
+_OFF_MAPS = ("counts_off", "acceptance", "acceptance_off")
 _CLASSES: dict[type, type[IRFMap]] = {
     GammapyPSFMap: PSFMap,
     GammapyRecoPSFMap: RecoPSFMap,
     GammapyEDispMap: EDispMap,
     GammapyEDispKernelMap: EDispKernelMap,
 }
+_GAMMAPY_CLASSES = {ours: theirs for theirs, ours in _CLASSES.items()}
 _DATASET_CLASSES: dict[type, type[MapDataset]] = {
     GammapyMapDataset: MapDataset,
+    GammapyMapDatasetOnOff: MapDatasetOnOff,
     GammapySpectrumDataset: SpectrumDataset,
+    GammapySpectrumDatasetOnOff: SpectrumDatasetOnOff,
 }
-_GAMMAPY_CLASSES = {ours: theirs for theirs, ours in _CLASSES.items()}
+
+
+def require_dataset(dataset: GammapyMapDataset) -> type[MapDataset]:
+    """Return the class of lightpool for a dataset of Gammapy.
+
+    Raises
+    ------
+    NotTakenOverError
+        If it is of another kind.
+    """
+    kind = _DATASET_CLASSES.get(type(dataset))
+    if kind is None:
+        raise NotTakenOverError(f"a dataset of class {type(dataset).__name__}")
+    return kind
 
 
 # --- from Gammapy
@@ -67,35 +93,60 @@ def map_of_response(response: GammapyObject) -> GammapyMap:
 
 
 def lightpool_response(response: GammapyObject) -> IRFMap:
-    """Return a reduced response on the default device; a stack that grows goes on growing."""
+    """Return a reduced response; one that grows in a stack goes on growing."""
+    kind = response_class(response)
+    parts = [pending_values(part) for part in (map_of_response(response), response.exposure_map)]
+    owners = [part.owner for part in parts if part is not None]
+    if len(owners) == 2 and owners[0] is owners[1] and isinstance(owners[0], IRFMap):
+        return owners[0]
+    exposure = None if response.exposure_map is None else map_from_gammapy(response.exposure_map)
+    return kind(map_from_gammapy(map_of_response(response)), exposure)
+
+
+def response_class(response: GammapyObject) -> type[IRFMap]:
+    """Return the class of lightpool for a reduced response of Gammapy.
+
+    Raises
+    ------
+    NotTakenOverError
+        If it is of another kind.
+    """
     kind = _CLASSES.get(type(response))
     if kind is None:
         raise NotTakenOverError(f"a response of class {type(response).__name__}")
-    parts = [pending_values(part) for part in (map_of_response(response), response.exposure_map)]
-    owners = {id(part.owner): part.owner for part in parts if part is not None}
-    if None not in parts and len(owners) == 1:
-        (owner,) = owners.values()
-        if isinstance(owner, IRFMap):
-            return owner.to(get_default_device())
-    exposure = None if response.exposure_map is None else lightpool_map(response.exposure_map)
-    return kind(lightpool_map(map_of_response(response)), exposure)
+    return kind
 
 
-def lightpool_dataset(dataset: GammapyMapDataset, *, parts: Iterable[str] = (*MAPS, "psf", "edisp")) -> MapDataset:
-    """Return a dataset on the default device, without models.
+def lightpool_dataset(dataset: GammapyMapDataset, *, parts: Iterable[str] = (*MAPS, *RESPONSES)) -> MapDataset:
+    """Return a dataset on the default device, with the model of its background if it has one.
 
     Parameters
     ----------
-    dataset : MapDataset or SpectrumDataset of Gammapy, without OFF counts
-    parts : names of the maps and responses that it shall have
+    dataset : MapDataset, SpectrumDataset, or one of them with OFF counts, of Gammapy
+    parts : names of the maps and responses that it shall have, besides those of the OFF region
     """
+    kind, device = require_dataset(dataset), get_default_device()
+    has_off = issubclass(kind, MapDatasetOnOff | SpectrumDatasetOnOff)
+    names = [name for name in parts if not (has_off and name == "background")]
     made: dict[str, Map | IRFMap] = {}
-    for name in parts:
+    for name in (*names, *(_OFF_MAPS if has_off else ())):
         part = getattr(dataset, name)
         if part is not None:
-            made[name] = lightpool_map(part) if name in MAPS else lightpool_response(part)
-    kind = _dataset_class(dataset)
-    return kind(name=dataset.name, **made)  # type: ignore[arg-type]  # each name has the kind that it needs
+            made[name] = lightpool_response(part).to(device) if name in RESPONSES else lightpool_map(part, device)
+    model = lightpool_background_model(dataset)
+    models = None if model is None else [model]
+    return kind(name=dataset.name, models=models, **made)  # type: ignore[arg-type]  # each name has the kind that it needs
+
+
+def lightpool_background_model(dataset: GammapyMapDataset) -> FoVBackgroundModel | None:
+    """Return the model of the background of a dataset, None if it has none."""
+    model = dataset.background_model
+    if model is None:
+        return None
+    found = from_gammapy(model)
+    if not isinstance(found, FoVBackgroundModel):
+        raise NotTakenOverError(f"a background model of class {type(model).__name__}")
+    return found
 
 
 def reference_dataset(dataset: GammapyMapDataset, *, parts: Iterable[str]) -> MapDataset:
@@ -106,40 +157,27 @@ def reference_dataset(dataset: GammapyMapDataset, *, parts: Iterable[str]) -> Ma
     dataset : MapDataset or SpectrumDataset of Gammapy
     parts : names of the maps and responses that it shall have
     """
+    kind = require_dataset(dataset)
     made: dict[str, Map | IRFMap] = {}
     for name in parts:
         part = getattr(dataset, name)
         if part is None:
             raise NotTakenOverError(f"a dataset without {name}, so without the geometry of it")
-        if name in MAPS:
-            made[name] = _empty(part)
-            continue
-        kind = _CLASSES.get(type(part))
-        if kind is None:
-            raise NotTakenOverError(f"a response of class {type(part).__name__}")
-        made[name] = kind(_empty(map_of_response(part)))
-    return _dataset_class(dataset)(name=dataset.name, **made)  # type: ignore[arg-type]  # as above
+        made[name] = response_class(part)(_empty(map_of_response(part))) if name in RESPONSES else _empty(part)
+    return kind(name=dataset.name, **made)  # type: ignore[arg-type]  # as above
 
 
 def _empty(values: GammapyMap) -> Map:
     geom = from_gammapy(values.geom)
-    assert isinstance(geom, Geom)  # as the error of the conversion says
+    assert isinstance(geom, Geom)  # geometries are converted to geometries
     device = get_default_device()
-    zeros = lazy_zeros(tuple(geom.data_shape), "float64", device)
-    return Map.from_geom(geom, data=zeros, unit=values.unit, device=device)
-
-
-def _dataset_class(dataset: GammapyMapDataset) -> type[MapDataset]:
-    kind = _DATASET_CLASSES.get(type(dataset))
-    if kind is None:
-        raise NotTakenOverError(f"a dataset of class {type(dataset).__name__}")
-    return kind
+    return Map.from_geom(geom, data=lazy_zeros(tuple(geom.data_shape), "float64", device), device=device)
 
 
 # --- to Gammapy
 
 
-def gammapy_map(values: Map, dtype: str, owner: object | None = None) -> GammapyMap:
+def gammapy_map(values: Map, dtype: str, owner: object | None = None, *, is_sum: bool = False) -> GammapyMap:
     """Return a map of Gammapy that gets its values when somebody reads them.
 
     Parameters
@@ -148,22 +186,27 @@ def gammapy_map(values: Map, dtype: str, owner: object | None = None) -> Gammapy
     dtype : str, data type that Gammapy gives such a map
     owner : object, optional
         What the map is a part of; by default itself.
+    is_sum : bool
+        Whether it belongs to a stack alone, which may add to it in place.
     """
-    pending = Pending(values if owner is None else owner, lambda: values, dtype)
+    pending = Pending(values if owner is None else owner, lambda: values, dtype, is_sum)
     return lazy_map(to_gammapy(values.geom), pending, values.unit, dict(values.meta))
 
 
-def gammapy_response(response: IRFMap, dtype: str = "float64") -> GammapyObject:
+def gammapy_response(response: IRFMap, like: GammapyObject | None = None) -> GammapyObject:
     """Return a reduced response of Gammapy whose maps get their values when somebody reads them.
 
     Parameters
     ----------
     response : IRFMap
-    dtype : str, data type of both maps
+    like : reduced response of Gammapy, optional
+        Whose data types the maps have; by default double precision.
     """
+    dtypes = ["float64", "float64"]
+    if like is not None:
+        dtypes = [dtype_of(part) for part in (map_of_response(like), like.exposure_map) if part is not None]
     exposure = response.exposure_map
-    theirs = _GAMMAPY_CLASSES[type(response)]
-    return theirs(
-        gammapy_map(response.irf_map, dtype, response),
-        None if exposure is None else gammapy_map(exposure, dtype, response),
+    return _GAMMAPY_CLASSES[type(response)](
+        gammapy_map(response.irf_map, dtypes[0], response),
+        None if exposure is None else gammapy_map(exposure, dtypes[1], response),
     )

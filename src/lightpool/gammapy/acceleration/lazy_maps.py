@@ -26,7 +26,7 @@ from lightpool.gammapy.conversion import from_gammapy
 from lightpool.maps import Map
 from lightpool.typing import GammapyObject, MetaValue
 
-__all__ = ["Pending", "defer", "lazy_map", "pending_values"]
+__all__ = ["Pending", "defer", "dtype_of", "lazy_map", "pending_values"]
 
 _created = threading.RLock()
 
@@ -43,11 +43,14 @@ class Pending:
         Returns the map of lightpool that has them.
     dtype : str
         Data type that they have in Gammapy.
+    is_sum : bool
+        Whether the values belong to a stack alone, which may add to them in place.
     """
 
     owner: object
     find: Callable[[], Map]
     dtype: str
+    is_sum: bool = False
 
     def create(self) -> NDArray[np.generic]:
         """Return the values as an array of Gammapy."""
@@ -140,6 +143,12 @@ def defer(values: GammapyMap, pending: Pending) -> None:
 def pending_values(values: GammapyMap | None) -> Pending | None:
     """Return what the values of a map will be created from; None if it has them already."""
     return None if values is None else values.__dict__.get("_pending")
+
+
+def dtype_of(values: GammapyMap) -> str:
+    """Return the name of the data type of a map, which may have no values yet."""
+    pending = pending_values(values)
+    return str(values.data.dtype) if pending is None else pending.dtype
 
 
 @from_gammapy.register(_LazyWcsNDMap)

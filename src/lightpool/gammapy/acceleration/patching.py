@@ -8,7 +8,6 @@ from dataclasses import dataclass
 
 from lightpool.arrays import find_device
 from lightpool.errors import DiffersFromGammapyError
-from lightpool.gammapy.acceleration.child_processes import have_children_do, leave_children_alone
 from lightpool.gammapy.acceleration.report import RECORDER
 from lightpool.gammapy.acceleration.settings import Settings
 from lightpool.gammapy.acceleration.take_over import TAKE_OVERS, NotTakenOverError, TakeOver, original_of
@@ -44,8 +43,7 @@ class _Patch:
 def accelerate(device: str | None = None, strict: bool = False) -> None:
     """Let lightpool do the work of Gammapy's makers from now on; `restore` ends it.
 
-    All code that uses Gammapy in this process, and in those that it starts with `multiprocessing`, is accelerated, also
-    what was imported before. Results are objects of
+    All code that uses Gammapy in this process is accelerated, also what was imported before. Results are objects of
     Gammapy, with arrays of NumPy. What lightpool cannot do, Gammapy does; `report` says what and why. A second call
     changes the settings.
 
@@ -62,19 +60,21 @@ def accelerate(device: str | None = None, strict: bool = False) -> None:
     DeviceError
         If the device is not available.
     """
+    global _settings
     name = find_device(device).name if device is not None else None
     with _lock:
-        _set(Settings(name, strict))
+        _settings = Settings(name, strict)
         if not _patches:
             _patches.extend(_put_in_place(take_over) for take_over in TAKE_OVERS)
 
 
 def restore() -> None:
     """Give Gammapy's classes their own methods back."""
+    global _settings
     with _lock:
         while _patches:
             _patches.pop().undo()
-        _set(None)
+        _settings = None
 
 
 @contextmanager
@@ -85,6 +85,7 @@ def accelerated(device: str | None = None, strict: bool = False) -> Iterator[Non
     ----------
     device, strict : as for `accelerate`
     """
+    global _settings
     before = _settings
     accelerate(device, strict)
     try:
@@ -94,21 +95,12 @@ def accelerated(device: str | None = None, strict: bool = False) -> Iterator[Non
             restore()
         else:
             with _lock:
-                _set(before)
+                _settings = before
 
 
 def is_accelerated() -> bool:
     """Return whether lightpool does the work of Gammapy's makers."""
     return _settings is not None
-
-
-def _set(settings: Settings | None) -> None:
-    global _settings
-    _settings = settings
-    if settings is None:
-        leave_children_alone()
-    else:
-        have_children_do(functools.partial(accelerate, settings.device, settings.strict))
 
 
 def _put_in_place(take_over: TakeOver) -> _Patch:
@@ -133,10 +125,12 @@ def _wrapper(take_over: TakeOver, original: Callable[..., GammapyObject]) -> Cal
                 take_over.require_plain(self)
                 with settings.applied(call):
                     commit = take_over.function(self, *args, **kwargs)
-                return commit()
+                if not take_over.runs_others:
+                    return commit()
             except Exception as error:
                 call.fall_back(_reason(error))
-            return original(self, *args, **kwargs)
+                commit = functools.partial(original, self, *args, **kwargs)
+            return commit()
 
     run.lightpool_replaces = original  # type: ignore[attr-defined]  # see `original_of`
     return run

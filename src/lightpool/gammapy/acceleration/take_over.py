@@ -27,17 +27,7 @@ from typing import TypeAlias, TypeVar
 from lightpool.errors import LightpoolError
 from lightpool.typing import GammapyObject
 
-__all__ = [
-    "TAKE_OVERS",
-    "Commit",
-    "NotTakenOverError",
-    "TakeOver",
-    "behaviour_of",
-    "declare",
-    "original_of",
-    "require_behaviour",
-    "takes_over",
-]
+__all__ = ["TAKE_OVERS", "Commit", "NotTakenOverError", "TakeOver", "declare", "original_of", "takes_over"]
 
 Commit: TypeAlias = Callable[[], GammapyObject]
 """Returns the result; called once, when nothing can fail any more."""
@@ -64,12 +54,15 @@ class TakeOver:
     relied_on : dict
         Attributes of the class and its bases when lightpool was imported. If an object has others, its class changes
         what the method does.
+    runs_others : bool
+        Whether the commit runs methods of Gammapy, which fall back by themselves. Its errors are those of Gammapy then.
     """
 
     owner: type
     method: str
     function: Callable[..., Commit]
     relied_on: dict[str, object]
+    runs_others: bool = False
 
     @property
     def what(self) -> str:
@@ -78,29 +71,12 @@ class TakeOver:
 
     def require_plain(self, obj: GammapyObject) -> None:
         """Raise `NotTakenOverError` if the methods of an object are not those of Gammapy."""
-        require_behaviour(obj, self.relied_on)
-
-
-def behaviour_of(owner: type) -> dict[str, object]:
-    """Return the methods and properties of a class of Gammapy, for `require_behaviour`."""
-    return {name: _of_gammapy(owner, name) for name in sorted(_behaviour(owner))}
-
-
-def require_behaviour(obj: GammapyObject, expected: dict[str, object]) -> None:
-    """Raise `NotTakenOverError` if the methods of an object are not those of Gammapy.
-
-    Parameters
-    ----------
-    obj : object of Gammapy
-    expected : dict
-        From `behaviour_of` its class.
-    """
-    kind, own = type(obj), vars(obj)
-    bases = [vars(base) for base in kind.__mro__]
-    for name, value in expected.items():
-        found = next((base[name] for base in bases if name in base), None)
-        if original_of(found) is not value or (name in own and not hasattr(value, "__set__")):
-            raise NotTakenOverError(f"{kind.__name__}.{name} is not the one of Gammapy")
+        kind, own = type(obj), vars(obj)
+        bases = [vars(base) for base in kind.__mro__]
+        for name, expected in self.relied_on.items():
+            found = next((base[name] for base in bases if name in base), None)
+            if original_of(found) is not expected or (name in own and not hasattr(expected, "__set__")):
+                raise NotTakenOverError(f"{kind.__name__}.{name} is not the one of Gammapy")
 
 
 def original_of(found: object) -> object:
@@ -113,7 +89,7 @@ TAKE_OVERS: list[TakeOver] = []
 
 
 def takes_over(
-    owner: type, method: str, *, relies_on: tuple[str, ...] | None = None
+    owner: type, method: str, *, relies_on: tuple[str, ...] | None = None, runs_others: bool = False
 ) -> Callable[[FunctionT], FunctionT]:
     """Return a decorator for the function that runs a method of Gammapy on lightpool.
 
@@ -126,27 +102,35 @@ def takes_over(
     relies_on : tuple of str, optional
         Further attributes whose meaning the function takes for granted; by default all methods and properties of the
         class and of its bases in Gammapy.
+    runs_others : bool
+        See `TakeOver`.
     """
 
     def decorate(function: FunctionT) -> FunctionT:
-        declare(owner, method, function, relies_on=relies_on)
+        declare(owner, method, function, relies_on=relies_on, runs_others=runs_others)
         return function
 
     return decorate
 
 
 def declare(
-    owner: type, method: str, function: Callable[..., Commit], *, relies_on: tuple[str, ...] | None = None
+    owner: type,
+    method: str,
+    function: Callable[..., Commit],
+    *,
+    relies_on: tuple[str, ...] | None = None,
+    runs_others: bool = False,
 ) -> TakeOver:
     """Declare a function that runs a method of Gammapy on lightpool, and return the declaration.
 
     Parameters
     ----------
-    owner, method, relies_on : as for `takes_over`
+    owner, method, relies_on, runs_others : as for `takes_over`
     function : function with the arguments of the method that returns a `Commit`
     """
     names = _behaviour(owner) - {method} if relies_on is None else set(relies_on)
-    take_over = TakeOver(owner, method, function, {name: _of_gammapy(owner, name) for name in sorted(names)})
+    relied_on = {name: _of_gammapy(owner, name) for name in sorted(names)}
+    take_over = TakeOver(owner, method, function, relied_on, runs_others)
     TAKE_OVERS.append(take_over)
     return take_over
 

@@ -2,7 +2,6 @@
 
 from lightpool.gammapy.conversion import (  # noqa: F401 - they register their classes
     axes,
-    datasets,
     events,
     filters,
     geoms,
