@@ -10,9 +10,10 @@ from lightpool.datasets import MapDataset
 from lightpool.gammapy.acceleration.exchange import gammapy_map, gammapy_response, reference_dataset
 from lightpool.gammapy.acceleration.makers import declare_maker
 from lightpool.gammapy.acceleration.observations import lightpool_observation, meta_table_of
-from lightpool.gammapy.acceleration.take_over import Commit
+from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError
 from lightpool.gammapy.conversion.internals import internal
 from lightpool.makers import MapDatasetMaker
+from lightpool.makers.fov_rotation import turns_against_the_sky
 from lightpool.typing import GammapyObject
 
 __all__ = ["made_dataset", "run_on_geometries"]
@@ -24,7 +25,7 @@ def _convert(maker: GammapyMapDatasetMaker) -> MapDatasetMaker:
         background_oversampling=maker.background_oversampling,
         background_interp_missing_data=maker.background_interp_missing_data,
         background_pad_offset=maker.background_pad_offset,
-        fov_rotation_step=maker.fov_rotation_step,
+        fov_rotation_step=getattr(maker, "fov_rotation_step", "1 deg"),
     )
 
 
@@ -45,10 +46,18 @@ def run_on_geometries(
     observation : Observation of Gammapy
     """
     events = lightpool_observation(observation)
+    if "background" in ours.selection and not hasattr(maker, "fov_rotation_step"):
+        _refuse_rotation(events)
     parts = sorted((ours.selection - {"background"}) | {"counts"})
     made = ours.run(reference_dataset(dataset, parts=parts), events)
     result = made_dataset(made, type(dataset), observation, events, counted="counts" in ours.selection)
     return lambda: result
+
+
+def _refuse_rotation(observation: Observation) -> None:
+    """Refuse a background that turns against the sky, which Gammapy 1.3 evaluates at one instant."""
+    if observation.bkg is not None and turns_against_the_sky(observation.bkg):
+        raise NotTakenOverError("the background is aligned with the horizon, and Gammapy 1.3 does not rotate it")
 
 
 def made_dataset(
