@@ -127,7 +127,7 @@ def axes_to_gammapy(axes: MapAxes) -> GammapyMapAxes:
 def axes_from_gammapy(axes: GammapyMapAxes) -> MapAxes:
     """Return several axes of Gammapy as those of lightpool."""
     found: MapAxes | None = _TWINS.get(axes)
-    if found is not None:
+    if found is not None and found.names == axes.names:
         return found
     require_class(axes, GammapyMapAxes)
     # Gammapy has no public name for the number of sky axes
