@@ -2,15 +2,26 @@
 
 `lightpool.gammapy` knows all packages, so they cannot know it. Where a user of theirs asks for Gammapy, as in
 ``dataset.to_gammapy()``, it is loaded by its name; Gammapy itself is optional and takes a second to import.
+Functions that take Gammapy's objects too, as arguments, have the decorator `accepts_gammapy`.
 """
 
+import sys
+from collections.abc import Callable
+from functools import wraps
 from importlib import import_module
 from types import ModuleType
-from typing import Self
+from typing import ParamSpec, Self, TypeVar
+from weakref import WeakKeyDictionary
 
 from lightpool.typing import GammapyObject
 
-__all__ = ["ConvertibleToGammapy", "gammapy_bridge"]
+__all__ = ["ConvertibleToGammapy", "accepted", "accepts_gammapy", "gammapy_bridge"]
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+_CONVERTED = ("gammapy.data.", "gammapy.datasets.", "gammapy.irf.", "gammapy.maps.")
+"""Packages of Gammapy whose objects are converted; models stay Gammapy's, because fits change them."""
 
 
 def gammapy_bridge() -> ModuleType:
@@ -61,3 +72,55 @@ class ConvertibleToGammapy:
                 f"{type(found).__name__}; lightpool.gammapy.from_gammapy converts objects of any kind"
             )
         return found
+
+
+_known_classes: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
+
+
+def _is_convertible(kind: type) -> bool:
+    """Return whether a class is one of Gammapy that lightpool may have too, or derived from one."""
+    if kind not in _known_classes:
+        _known_classes[kind] = any(base.__module__.startswith(_CONVERTED) for base in kind.__mro__)
+    return _known_classes[kind]
+
+
+def accepted(value: T) -> T:
+    """Return what lightpool has for an object of Gammapy, or for those in a list or dict; anything else as it is.
+
+    The type stays that of the argument, because Gammapy's objects have no types.
+
+    Parameters
+    ----------
+    value : object
+
+    Raises
+    ------
+    TypeError
+        If lightpool has no class for the object.
+    """
+    kind = type(value)
+    if _is_convertible(kind):
+        converted: T = gammapy_bridge().from_gammapy(value)
+        return converted
+    items: GammapyObject = value
+    if kind in (list, tuple) and any(_is_convertible(type(item)) for item in items):
+        return kind([accepted(item) for item in items])  # type: ignore[call-arg]  # a list or a tuple
+    if kind is dict and any(_is_convertible(type(item)) for item in items.values()):
+        return kind({key: accepted(item) for key, item in items.items()})  # type: ignore[call-arg]  # a dict
+    return value
+
+
+def accepts_gammapy(function: Callable[P, T]) -> Callable[P, T]:
+    """Let a function take Gammapy's axes, geometries, maps, responses, observations and datasets.
+
+    They are converted before the function sees them, see `accepted`. Arrays are shared, not copied.
+    """
+
+    @wraps(function)
+    def converting(*args: P.args, **kwargs: P.kwargs) -> T:
+        if "gammapy" not in sys.modules:  # then there is no object of Gammapy
+            return function(*args, **kwargs)
+        named = {name: accepted(value) for name, value in kwargs.items()}
+        return function(*map(accepted, args), **named)  # type: ignore[arg-type]  # of the same types, see `accepted`
+
+    return converting

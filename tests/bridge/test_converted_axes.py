@@ -2,6 +2,7 @@
 
 import gc
 import pickle
+from weakref import ref
 
 import astropy.units as u
 import gammapy.maps
@@ -88,9 +89,9 @@ def test_an_axis_for_gammapy_is_the_one_that_gammapy_makes_of_the_same_arguments
 def test_an_axis_is_the_same_again_also_after_the_original_is_gone(library, convert, convert_back, arguments):
     axis = library.MapAxis(**arguments)
     edges, public = axis.edges.value.copy(), _public(axis)
-    found = convert(axis)
+    found, original = convert(axis), ref(axis)
     del axis
-    gc.collect()
+    assert original() is None
     back = convert_back(found)
     assert _public(back) == public
     assert_array_equal(back.edges.value, edges)
@@ -179,9 +180,15 @@ def test_the_methods_of_axes_convert_them(library, convert, convert_back):
     assert lightpool.maps.MapAxis.from_gammapy(mine.to_gammapy()) is mine
 
 
-def test_an_axis_is_freed_when_nobody_uses_it():
-    from weakref import ref
+def test_an_axis_that_gets_a_name_from_a_geometry_of_gammapy_is_converted_again():
+    axes = [gammapy.maps.MapAxis([0, 1, 2]), gammapy.maps.LabelMapAxis(["a", "b"])]
+    assert [from_gammapy(axis).name for axis in axes] == ["", ""]
+    geom = gammapy.maps.WcsGeom.create(npix=2, axes=axes)
+    assert from_gammapy(geom).axes.names == geom.axes.names == ["axis0", "axis1"]
+    assert from_gammapy(axes[0]).name == "axis0"
 
+
+def test_an_axis_is_freed_when_nobody_uses_it():
     axis = lightpool.maps.MapAxis.from_edges([0, 1, 3], name="x")
     found = to_gammapy(axis)
     from_gammapy(found)

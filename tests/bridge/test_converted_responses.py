@@ -121,6 +121,13 @@ def test_both_tables_evaluate_to_the_same_numbers(library, convert, convert_back
         )
 
 
+def test_a_table_of_lightpool_without_a_fill_value_is_extrapolated_by_gammapy_too():
+    table = _made_by_hand(lightpool)[3]
+    table.interp_kwargs = {"values_scale": "lin"}
+    coords = {name: 1.2 * value for name, value in table.axes.get_coord().items()}
+    assert_allclose(to_gammapy(table).evaluate(**coords), table.evaluate(**coords), rtol=1e-9, atol=1e-12)
+
+
 @both_ways
 def test_a_write_to_one_table_is_seen_in_the_other(library, convert, convert_back):
     for table in _made_by_hand(library):

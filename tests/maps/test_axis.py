@@ -385,3 +385,21 @@ def test_map_tables_keep_every_bit():
     assert again == axis
     assert again.edges.value.tolist() == axis.edges.value.tolist()
     assert again.interp == "log"
+
+
+def test_edges_that_another_program_rounded_decide_where_an_event_on_an_edge_belongs():
+    axis = MapAxis([1.0, 3.0, 10.0], unit="TeV", name="energy", interp="log")
+    rounded = axis.with_rounded_edges(np.array([1.0, 3.0000000000000004, 10.000000000000002]))
+    assert axis.coord_to_idx([3.0, 10.0] * u.TeV).tolist() == [1, -1]
+    assert rounded.coord_to_idx([3.0, 10.0] * u.TeV).tolist() == [0, 1]
+    assert rounded == axis
+    assert_array_equal(rounded.nodes_value, axis.nodes_value)
+    for same in (rounded.rename("x"), copy.copy(rounded), rounded.copy(), pickle.loads(pickle.dumps(rounded))):
+        assert_array_equal(same.edges_value, rounded.edges_value)
+    assert_array_equal(rounded.copy(unit="GeV").edges_value, axis.edges_value)
+
+
+@pytest.mark.parametrize("edges", [[1.0, 2.1, 3.0], [1.0, 2.0], [1.0, 2.0, np.nan]])
+def test_edges_that_differ_by_more_than_rounding_are_rejected(edges):
+    with pytest.raises(ValueError, match="has the edges"):
+        MapAxis([1.0, 2.0, 3.0], name="x").with_rounded_edges(np.array(edges))

@@ -11,6 +11,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.arrays.devices.devices import to_host
+from lightpool.bridge import accepts_gammapy
 from lightpool.data.event_table import EventTable
 from lightpool.data.gti import GTI
 from lightpool.data.tables.gadf_tables import check_format, events_hdu, open_table
@@ -182,6 +183,7 @@ class EventList(EventTable):
         """
         return self.select_row_subset(RegionGeom.from_regions(regions, wcs=wcs).contains(self.radec))
 
+    @accepts_gammapy
     def select_mask(self, mask: Map) -> "EventList":
         """Keep events where a mask is True (above zero).
 
@@ -227,6 +229,7 @@ class EventList(EventTable):
         limit = rad_max.evaluate(method="nearest", energy=self.energy, offset=position.separation(pointing))
         return self.select_row_subset(self._separation(position.icrs) <= limit)
 
+    @accepts_gammapy
     def map_coord(self, geom: Geom) -> MapCoord:
         """Return the coordinates of the events on the axes of a geometry.
 

@@ -13,7 +13,7 @@ from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.data.metadata import EventListMetaData, earth_location_from_header
 from lightpool.data.tables.event_columns import EventColumns, columns_of_table, stack_columns, table_of_columns
 from lightpool.data.tables.faults import valid_events
@@ -204,6 +204,7 @@ class EventTable(ConvertibleToGammapy, KnownAttributes):
         rows = row_specifier if isinstance(row_specifier, slice) else np.atleast_1d(np.asarray(row_specifier))
         return self.__class__(self._content[rows], self.meta)
 
+    @accepts_gammapy
     def stack(self, other: "EventTable") -> None:
         """Append the events of another list, in place.
 

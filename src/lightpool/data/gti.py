@@ -12,7 +12,7 @@ from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.data.tables.faults import Fault, time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import check_format, gti_hdu, open_table, read_gti, run_of, table_of_hdu
 from lightpool.data.tables.intervals import complement_within, intersection, merge, overlap
@@ -374,6 +374,7 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
             )
         return self._like(*merge(start, stop, touching=merge_equal))
 
+    @accepts_gammapy
     def intersect(self, other: "GTI") -> "GTI":
         """Return the times that are good in both, sorted and merged."""
         return self._like(*intersection(*self._seconds(), *other._seconds_since(self._reference)))
@@ -388,6 +389,7 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
             return start + shift, stop + shift
         return np.asarray(reference.seconds(self.time_start)), np.asarray(reference.seconds(self.time_stop))
 
+    @accepts_gammapy
     def stack(self, other: "GTI") -> None:
         """Append the intervals of another GTI, in place; the reference time does not change."""
         start, stop = self._seconds()
@@ -396,6 +398,7 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
         self._announce_change()
 
     @classmethod
+    @accepts_gammapy
     def from_stack(cls, gtis: Sequence["GTI"], **kwargs: object) -> "GTI":
         """Concatenate the intervals of several GTIs; the reference time is that of the first.
 

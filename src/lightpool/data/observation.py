@@ -9,6 +9,7 @@ import astropy.units as u
 from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 
+from lightpool.bridge import accepts_gammapy
 from lightpool.data.event_list import EventList
 from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.files.observation_hdus import irf_locations, observation_hdus
@@ -54,6 +55,7 @@ class Observation(ObservationParts):
     # -- constructors
 
     @classmethod
+    @accepts_gammapy
     def create(
         cls,
         pointing: FixedPointingInfo | SkyCoord,

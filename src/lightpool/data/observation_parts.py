@@ -10,7 +10,7 @@ from typing import Any, Literal, Self, TypeAlias, cast, overload
 from astropy.coordinates import EarthLocation, SkyCoord
 
 from lightpool.attributes import KnownAttributes, is_own_class, unknown_attribute
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.data.event_list import EventList
 from lightpool.data.files.hdu_location import HDULocation, Part
 from lightpool.data.filters import ObservationFilter
@@ -64,6 +64,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
 
     _consumed = ("location",)
 
+    @accepts_gammapy
     def __init__(
         self,
         obs_id: int | None = None,
@@ -247,6 +248,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     def _events_header(self) -> Mapping[str, Any] | None:
         return None if self._listed_events is None else self._listed_events.header()
 
+    @accepts_gammapy
     def _set(self, name: str, value: Part) -> None:
         if isinstance(value, IRF) and not value.tag.startswith(name):
             raise TypeError(f"{name} of an observation cannot be a {type(value).__name__}, a table of kind {value.tag}")
@@ -325,6 +327,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         return cast(EventList | None, self._filtered("events"))
 
     @events.setter
+    @accepts_gammapy
     def events(self, value: EventList) -> None:
         if not isinstance(value, EventList):
             raise TypeError(f"events must be an EventList, got {type(value).__name__}")
@@ -336,6 +339,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         return cast(GTI | None, self._filtered("gti"))
 
     @gti.setter
+    @accepts_gammapy
     def gti(self, value: GTI) -> None:
         if not isinstance(value, GTI):
             raise TypeError(f"gti must be a GTI, got {type(value).__name__}")
@@ -348,6 +352,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         return part
 
     @meta.setter
+    @accepts_gammapy
     def meta(self, value: ObservationMetaData) -> None:
         if not isinstance(value, ObservationMetaData):
             raise TypeError(f"meta must be an ObservationMetaData, got {type(value).__name__}")
@@ -360,6 +365,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         return part
 
     @pointing.setter
+    @accepts_gammapy
     def pointing(self, value: FixedPointingInfo | SkyCoord | None) -> None:
         if isinstance(value, SkyCoord):
             value = FixedPointingInfo(fixed_icrs=value.icrs)

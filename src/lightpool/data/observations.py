@@ -11,7 +11,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.data.observation import Observation
 from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval
 
@@ -30,6 +30,7 @@ class Observations(ConvertibleToGammapy, KnownAttributes, MutableSequence[Observ
 
     _consumed = ("observations",)
 
+    @accepts_gammapy
     def __init__(self, observations: Iterable[Observation] | None = None) -> None:
         self._observations: list[Observation] = []
         # By identity: to compare each observation with all others takes a time that grows with the square.
@@ -58,12 +59,14 @@ class Observations(ConvertibleToGammapy, KnownAttributes, MutableSequence[Observ
     def __delitem__(self, key: int | np.integer[Any] | str | slice) -> None:
         del self._observations[key if isinstance(key, slice) else self.index(key)]
 
+    @accepts_gammapy
     def __setitem__(self, key: int | np.integer[Any] | str | slice, observation: object) -> None:
         checked = self._checked(observation, observation in self._observations)
         if isinstance(key, slice):
             raise TypeError("an observation replaces one other observation: give its position or its ID, not a slice")
         self._observations[self.index(key)] = checked
 
+    @accepts_gammapy
     def insert(self, idx: int, observation: Observation) -> None:
         """Insert an observation before a position.
 

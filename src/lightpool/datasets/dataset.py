@@ -10,6 +10,7 @@ from astropy.coordinates import SkyCoord
 
 from lightpool.arrays import Device, find_device, to_host
 from lightpool.arrays.devices.array_types import Array
+from lightpool.bridge import accepts_gammapy
 from lightpool.datasets import transforms
 from lightpool.datasets.base import DatasetBase, DatasetPart
 from lightpool.datasets.info_dict import InfoDict, info_dict
@@ -203,6 +204,7 @@ class Dataset(DatasetBase, ABC):
 
     # --- stacking
 
+    @accepts_gammapy
     def stack(self, other: "Dataset", nan_to_num: bool = True) -> None:
         """Add another dataset to this one, in place.
 
@@ -323,6 +325,7 @@ class Dataset(DatasetBase, ABC):
         bins = transforms.energy_slice(self.geom.axes["energy"], energy_min, energy_max)
         return self.slice_by_idx({"energy": bins}, name=name)
 
+    @accepts_gammapy
     def resample_energy_axis(self, energy_axis: MapAxis, name: str | None = None) -> Self:
         """Merge bins of reconstructed energy into those of another axis.
 

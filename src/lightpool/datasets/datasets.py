@@ -13,7 +13,7 @@ from astropy.time import Time
 
 from lightpool.arrays import Device
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.data import GTI
 from lightpool.datasets.dataset import Dataset, find_dataset_class
 from lightpool.datasets.formats.ogip import find_pha_files
@@ -59,6 +59,7 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
 
     _consumed = ("datasets",)
 
+    @accepts_gammapy
     def __init__(self, datasets: "Dataset | Sequence[Dataset] | None" = None) -> None:
         if isinstance(datasets, Dataset):
             datasets = [datasets]
@@ -378,6 +379,7 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
     @overload
     def __setitem__(self, key: slice, dataset: Iterable[Dataset]) -> None: ...
 
+    @accepts_gammapy
     def __setitem__(self, key: "DatasetKey | slice", dataset: Dataset | Iterable[Dataset]) -> None:
         position = self.index(key)
         # The name of the replaced dataset is free; modulo the length because a position may be negative.
@@ -390,6 +392,7 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
     def __len__(self) -> int:
         return len(self._datasets)
 
+    @accepts_gammapy
     def insert(self, index: int, dataset: Dataset) -> None:
         """Insert a dataset before a position.
 

@@ -4,6 +4,7 @@ from typing import NotRequired, TypeAlias, TypedDict, cast
 
 import astropy.units as u
 
+from lightpool.bridge import accepts_gammapy
 from lightpool.irf.reduced.psf_map import RAD_AXIS_DEFAULT
 from lightpool.maps import Map, MapAxes, MapAxis, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike
@@ -40,6 +41,7 @@ def pixels_of(data: Map) -> WcsGeom:
     return cast("WcsGeom", data.geom)
 
 
+@accepts_gammapy
 def create_map_dataset_geoms(
     geom: SkyGeom,
     energy_axis_true: MapAxis | None = None,

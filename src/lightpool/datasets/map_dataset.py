@@ -7,6 +7,7 @@ import astropy.units as u
 from astropy.table import Table
 
 from lightpool.arrays import find_precision, use_device
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import GTI
 from lightpool.datasets.base import DatasetPart
 from lightpool.datasets.dataset import Dataset, find_dataset_class
@@ -65,6 +66,7 @@ class MapDataset(Dataset):
 
     tag = "MapDataset"
 
+    @accepts_gammapy
     def __init__(
         self,
         models: ModelsLike | None = None,
@@ -103,6 +105,7 @@ class MapDataset(Dataset):
         self.models = models
 
     @classmethod
+    @accepts_gammapy
     def create(
         cls,
         geom: SkyGeom,
@@ -163,6 +166,7 @@ class MapDataset(Dataset):
         )
 
     @classmethod
+    @accepts_gammapy
     def from_geoms(
         cls,
         geom: SkyGeom,

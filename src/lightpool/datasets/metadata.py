@@ -1,45 +1,15 @@
 """Metadata of a dataset: who created it, from which observations."""
 
 from dataclasses import dataclass, field, replace
-from datetime import UTC, datetime
 from typing import Any
 
 from astropy.table import Table
 
-from lightpool import __version__
+from lightpool.data.metadata import CreatorMetaData, ObsInfoMetaData, PointingInfoMetaData
 from lightpool.fits import BinTableHDU, Header
+from lightpool.typing import MetaValue
 
 __all__ = ["CreatorMetaData", "MapDatasetMetaData", "read_meta_table"]
-
-
-@dataclass(frozen=True)
-class CreatorMetaData:
-    """Who created a file, and when.
-
-    Attributes
-    ----------
-    creator : str, name and version of the program
-    date : str, UTC, ``YYYY-MM-DD hh:mm:ss.sss``
-    origin : str, the organisation
-    """
-
-    creator: str | None = field(default_factory=lambda: f"lightpool {__version__}")
-    date: str | None = field(default_factory=lambda: _now())
-    origin: str | None = None
-
-    def to_header(self) -> dict[str, str]:
-        """Return the FITS keywords."""
-        values = {"CREATOR": self.creator, "CREATED": self.date, "ORIGIN": self.origin}
-        return {key: value for key, value in values.items() if value}
-
-    @classmethod
-    def from_header(cls, header: Header) -> "CreatorMetaData":
-        """Read the keywords of `to_header`."""
-        return cls(creator=header.get("CREATOR"), date=header.get("CREATED"), origin=header.get("ORIGIN"))
-
-
-def _now() -> str:
-    return datetime.now(UTC).strftime("%Y-%m-%d %H:%M:%S.%f")[:-3]
 
 
 @dataclass(frozen=True)
@@ -48,22 +18,32 @@ class MapDatasetMetaData:
 
     Attributes
     ----------
-    creation : CreatorMetaData
+    creation : CreatorMetaData or None
+    obs_info : ObsInfoMetaData or list of them, not written to files, as in Gammapy
+    pointing : PointingInfoMetaData or list of them, not written to files, as in Gammapy
     event_type : str or list of str, types of the events
     optional : dict
     """
 
-    creation: CreatorMetaData = field(default_factory=CreatorMetaData)
+    creation: CreatorMetaData | None = field(default_factory=CreatorMetaData)
+    obs_info: ObsInfoMetaData | list[ObsInfoMetaData] | None = None
+    pointing: PointingInfoMetaData | list[PointingInfoMetaData] | None = None
     event_type: str | list[str] | None = None
     optional: dict[str, Any] | None = None
 
     def renewed(self) -> "MapDatasetMetaData":
         """Return a copy with this program as its creator, and the present time."""
-        return replace(self, creation=replace(CreatorMetaData(), origin=self.creation.origin))
+        origin = None if self.creation is None else self.creation.origin
+        return replace(self, creation=CreatorMetaData(origin=origin))
 
-    def to_header(self) -> dict[str, str]:
+    @property
+    def creation_header(self) -> dict[str, MetaValue]:
+        """FITS keywords of the creator."""
+        return {} if self.creation is None else self.creation.to_header()
+
+    def to_header(self) -> dict[str, MetaValue]:
         """Return the FITS keywords of the primary header."""
-        header = self.creation.to_header()
+        header = self.creation_header
         if isinstance(self.event_type, str):
             header["EVT_TYPE"] = self.event_type
         return header
@@ -71,7 +51,8 @@ class MapDatasetMetaData:
     @classmethod
     def from_header(cls, header: Header) -> "MapDatasetMetaData":
         """Read the keywords of `to_header`."""
-        return cls(creation=CreatorMetaData.from_header(header), event_type=header.get("EVT_TYPE"))
+        creation = CreatorMetaData(header.get("CREATOR"), header.get("CREATED"), header.get("ORIGIN"))
+        return cls(creation=creation, event_type=header.get("EVT_TYPE"))
 
 
 def read_meta_table(hdu: BinTableHDU) -> Table:

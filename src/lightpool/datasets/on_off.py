@@ -9,6 +9,7 @@ from astropy.table import Table
 from lightpool.arrays import array_namespace, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import GTI
 from lightpool.datasets import transforms
 from lightpool.datasets.base import DatasetBase
@@ -131,6 +132,7 @@ class OnOffDataset(MapDataset):
     )
     map_names_from_geom: ClassVar[tuple[str, ...]] = ("counts", "counts_off", "acceptance", "acceptance_off")
 
+    @accepts_gammapy
     def __init__(
         self,
         models: ModelsLike | None = None,
@@ -166,6 +168,7 @@ class OnOffDataset(MapDataset):
         self._off: Accumulator[OffMaps, OnOffSums] = Accumulator(OffMaps(counts_off, acceptance, acceptance_off))
 
     @classmethod
+    @accepts_gammapy
     def from_map_dataset(
         cls,
         dataset: DatasetBase,
@@ -231,6 +234,7 @@ class OnOffDataset(MapDataset):
         return self._off.value.counts_off
 
     @counts_off.setter
+    @accepts_gammapy
     def counts_off(self, counts_off: Map | None) -> None:
         self._off.value.counts_off = counts_off
 
@@ -240,6 +244,7 @@ class OnOffDataset(MapDataset):
         return self._off.value.acceptance
 
     @acceptance.setter
+    @accepts_gammapy
     def acceptance(self, acceptance: Map | None) -> None:
         self._off.value.acceptance = acceptance
 
@@ -249,6 +254,7 @@ class OnOffDataset(MapDataset):
         return self._off.value.acceptance_off
 
     @acceptance_off.setter
+    @accepts_gammapy
     def acceptance_off(self, acceptance_off: Map | None) -> None:
         self._off.value.acceptance_off = acceptance_off
 
@@ -308,6 +314,7 @@ class OnOffDataset(MapDataset):
 
     # --- stacking
 
+    @accepts_gammapy
     def stack(self, other: Dataset, nan_to_num: bool = True) -> None:
         """Add another dataset to this one, in place.
 
@@ -380,6 +387,7 @@ class OnOffDataset(MapDataset):
 
         return self.derived(name, maps | _joined(self, joined))
 
+    @accepts_gammapy
     def resample_energy_axis(self, energy_axis: MapAxis, name: str | None = None) -> Self:
         """Merge bins of reconstructed energy into those of another axis, inside the safe mask.
 

@@ -4,6 +4,7 @@ from typing import Self, Unpack
 
 from astropy.table import Table
 
+from lightpool.bridge import accepts_gammapy
 from lightpool.datasets.map_dataset import DatasetOptions, MapDataset
 from lightpool.maps import MapAxis, RegionGeom
 from lightpool.typing import Axes, Figure, TimeLike
@@ -15,6 +16,7 @@ class SpectrumBase(MapDataset):
     """Base of datasets of a region: no PSF, no pixels, plots against energy."""
 
     @classmethod
+    @accepts_gammapy
     def create(  # type: ignore[override]  # no PSF, so fewer arguments, as in Gammapy
         cls,
         geom: RegionGeom,

@@ -4,6 +4,7 @@ import logging
 from pathlib import Path
 from typing import Self
 
+from lightpool.bridge import accepts_gammapy
 from lightpool.datasets.base import DatasetBase
 from lightpool.datasets.formats import fits_format, ogip
 from lightpool.datasets.formats.ogip_read import read_grouped_axis, read_ogip
@@ -29,6 +30,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
     tag = "SpectrumDatasetOnOff"
 
     @classmethod
+    @accepts_gammapy
     def from_spectrum_dataset(
         cls,
         dataset: DatasetBase,

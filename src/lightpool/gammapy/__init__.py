@@ -6,6 +6,7 @@ require_gammapy()
 
 from lightpool.gammapy.acceleration import accelerate, accelerated, report, restore  # noqa: E402 - it imports Gammapy
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy  # noqa: E402
+from lightpool.gammapy.notebook import load_ipython_extension, unload_ipython_extension  # noqa: E402
 from lightpool.gammapy.originals import original, original_module  # noqa: E402
 from lightpool.names import show_public  # noqa: E402
 
@@ -13,11 +14,13 @@ __all__ = [
     "accelerate",
     "accelerated",
     "from_gammapy",
+    "load_ipython_extension",
     "original",
     "original_module",
     "report",
     "restore",
     "to_gammapy",
+    "unload_ipython_extension",
 ]
 
 show_public(__name__)

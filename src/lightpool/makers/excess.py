@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import array_namespace, constant, convolve_fft, device_of, disk_kernel
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.bridge import accepts_gammapy
 from lightpool.datasets import MapDataset
 from lightpool.datasets.geometries import pixels_of
 from lightpool.datasets.on_off import OnOffDataset
@@ -105,6 +106,7 @@ class ExcessMapEstimator(Described):
         self.n_sigma_sensitivity = n_sigma_sensitivity
         self.sum_over_energy_groups = sum_over_energy_groups
 
+    @accepts_gammapy
     def run(self, dataset: MapDataset) -> Maps:
         """Make the maps.
 

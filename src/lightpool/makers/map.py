@@ -10,6 +10,7 @@ from astropy.table import Table
 from lightpool.arrays import Device, find_device
 from lightpool.arrays.devices.memory import keep_freed_memory
 from lightpool.arrays.devices.staging import Uploads
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, estimate_memory
 from lightpool.datasets.masks import all_true
@@ -89,6 +90,7 @@ class MapDatasetMaker(Maker):
         self.background_pad_offset = background_pad_offset
         self.fov_rotation_step = checked_angle("fov_rotation_step", fov_rotation_step)
 
+    @accepts_gammapy
     def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDataset:
         """Reduce one observation on the geometry of a dataset.
 

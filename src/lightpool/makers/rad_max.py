@@ -11,6 +11,7 @@ import astropy.units as u
 import numpy as np
 
 from lightpool.arrays import Device
+from lightpool.bridge import accepts_gammapy
 from lightpool.irf import RadMax2D
 from lightpool.maps import Map, RegionGeom
 from lightpool.maps.regions.sky_regions import compound_region_to_regions, region_center
@@ -27,6 +28,7 @@ __all__ = [
 ]
 
 
+@accepts_gammapy
 def make_counts_rad_max(
     geom: RegionGeom,
     rad_max: RadMax2D | None,
@@ -71,6 +73,7 @@ def make_counts_rad_max(
     return counts
 
 
+@accepts_gammapy
 def make_counts_off_rad_max(
     geom_off: RegionGeom,
     rad_max: RadMax2D | None,

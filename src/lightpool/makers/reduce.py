@@ -12,6 +12,7 @@ from astropy.coordinates import Angle, SkyCoord
 from lightpool.arrays import read_deferred
 from lightpool.arrays.devices.gpus import visible_gpus
 from lightpool.arrays.devices.staging import Uploads
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
@@ -108,6 +109,7 @@ class DatasetsMaker(Described):
         maker = self.safe_mask_maker
         return None if maker is None else maker.offset_max
 
+    @accepts_gammapy
     def make_dataset(self, dataset: MapDataset, observation: Observation, name: str | None = None) -> MapDataset | None:
         """Reduce one observation on its cutout of the reference dataset.
 
@@ -131,6 +133,7 @@ class DatasetsMaker(Described):
         """
         return self._make_dataset(dataset, observation, apply_cutout=self._cuts_out(dataset), name=name)
 
+    @accepts_gammapy
     def estimate_memory(self, dataset: MapDataset, n_observations: int = 1) -> MemoryEstimate:
         """Return the maximum memory that `run` needs, before anything runs.
 
@@ -160,6 +163,7 @@ class DatasetsMaker(Described):
         one = reduction_memory(dataset, window, self.makers, n_kept=0)  # each process has its own reference
         return MemoryEstimate({**estimate.parts, "processes": self.n_jobs * one.n_bytes})
 
+    @accepts_gammapy
     def run(
         self, dataset: MapDataset, observations: Iterable[Observation], datasets: Sequence[MapDataset] | None = None
     ) -> Datasets:

@@ -4,6 +4,7 @@ import logging
 from collections import Counter
 from collections.abc import Iterable
 
+from lightpool.bridge import accepted
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.makers.core import Maker
@@ -23,7 +24,7 @@ def checked_observations(observations: Iterable[Observation]) -> list[Observatio
     """
     if isinstance(observations, str) or not isinstance(observations, Iterable):
         raise TypeError(f"observations must be a list of them, got one {type(observations).__name__}; write [it]")
-    made = list(observations)
+    made = [accepted(observation) for observation in observations]
     for observation in made:
         if not hasattr(observation, "obs_id"):
             raise TypeError(

@@ -9,6 +9,7 @@ from astropy.coordinates import Angle, SkyCoord
 
 from lightpool.arrays import to_host
 from lightpool.arrays.devices.dtypes import dtype_name
+from lightpool.bridge import accepts_gammapy
 from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import WcsNDMap
 from lightpool.maps.geoms.rotated_regions import RotatedRegion, rotated_region
@@ -40,6 +41,7 @@ class RegionsFinder(Described, ABC):
     def __init__(self, binsz: AngleLike = "0.01 deg") -> None:
         self.binsz = checked_angle("binsz", binsz)
 
+    @accepts_gammapy
     def run(
         self, region: "OneRegion", center: SkyCoord, exclusion_mask: WcsNDMap | None = None
     ) -> "tuple[list[OneRegion], Wcs | None]":
@@ -79,6 +81,7 @@ class RegionsFinder(Described, ABC):
         """Return the angles by which the region is rotated, in rad."""
 
 
+@accepts_gammapy
 def exclusion_image(mask: WcsNDMap) -> WcsNDMap:
     """Return an exclusion mask without axes, on the host, where regions are.
 

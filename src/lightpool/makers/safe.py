@@ -10,6 +10,7 @@ from astropy.coordinates import SkyCoord
 
 from lightpool.arrays import array_namespace, device_of, to_host
 from lightpool.arrays.devices.array_types import Array
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.irf import Background3D, EDispKernelMap
@@ -90,6 +91,7 @@ class SafeMaskMaker(Maker):
         self.offset_max = checked_angle("offset_max", offset_max)
         self.irfs = irfs
 
+    @accepts_gammapy
     def run(self, dataset: AnyDataset, observation: Observation | None = None) -> AnyDataset:
         """Set ``dataset.mask_safe``.
 

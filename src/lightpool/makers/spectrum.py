@@ -10,6 +10,7 @@ from astropy.coordinates import Angle
 from numpy.typing import NDArray
 
 from lightpool.arrays import to_device
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.datasets.regions import require_circle
@@ -66,6 +67,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         self._has_warned = False
         self.use_region_center = use_region_center
 
+    @accepts_gammapy
     def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDataset:
         """Reduce one observation on the region of a dataset.
 

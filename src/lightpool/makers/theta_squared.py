@@ -11,6 +11,7 @@ from astropy.table import Table
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays import angular_separation, to_host
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import EventList, Observation
 from lightpool.makers.core import Described
 from lightpool.makers.region_finders import WobbleRegionsFinder
@@ -49,6 +50,7 @@ class ThetaSquaredTable(Described):
     The significance in each bin is that of Li & Ma 1983, ApJ 272, 317, eq. 17.
     """
 
+    @accepts_gammapy
     def __init__(
         self,
         observations: Iterable[Observation],
@@ -183,6 +185,7 @@ class ThetaSquaredTable(Described):
         return np.histogram(separation**2, self.theta_squared_axis.edges.to_value("deg2"))[0]
 
 
+@accepts_gammapy
 def make_theta_squared_table(
     observations: Iterable[Observation],
     theta_squared_axis: MapAxis,

@@ -8,6 +8,7 @@ from astropy.coordinates import EarthLocation, SkyCoord
 from astropy.time import Time
 
 from lightpool.arrays import Device
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import FixedPointingInfo
 from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, EffectiveAreaTable2D, EnergyDispersion2D, PSFMap
 from lightpool.irf.tables.psf_table import PSF
@@ -38,6 +39,7 @@ __all__ = [
 ]
 
 
+@accepts_gammapy
 def make_map_exposure_true_energy(
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
     livetime: u.Quantity,
@@ -68,6 +70,7 @@ def make_map_exposure_true_energy(
     return ExposureRequest.of(aeff, livetime, geom, use_region_center).make(view)
 
 
+@accepts_gammapy
 def make_psf_map(
     psf: PSF,
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
@@ -90,6 +93,7 @@ def make_psf_map(
     return PSFMapRequest.of(psf, geom, exposure_map).make(view)
 
 
+@accepts_gammapy
 def make_edisp_map(
     edisp: EnergyDispersion2D,
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
@@ -112,6 +116,7 @@ def make_edisp_map(
     return EDispMapRequest.of(edisp, geom, exposure_map).make(view)
 
 
+@accepts_gammapy
 def make_edisp_kernel_map(
     edisp: EnergyDispersion2D,
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
@@ -137,6 +142,7 @@ def make_edisp_kernel_map(
     return EDispKernelMapRequest.of(edisp, geom, exposure_map, threshold).make(view)
 
 
+@accepts_gammapy
 def make_map_background_irf(
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
     ontime: u.Quantity,

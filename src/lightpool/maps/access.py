@@ -9,6 +9,7 @@ import numpy as np
 from lightpool.arrays.devices.array_types import Array, Scalar
 from lightpool.arrays.devices.devices import Device, device_of, require_device, to_device
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name, is_floating
+from lightpool.bridge import accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.maps.coord import MapCoordLike
 from lightpool.maps.event_counts import Events, event_counts
@@ -173,6 +174,7 @@ class MapAccess(MapData):
         index = _sent_together(nearest_index(idx), self.device)
         self._add_counts(count_pixels(index, self.data.shape, self._weights_of_entries(weights)))
 
+    @accepts_gammapy
     def fill_events(self, events: Events, weights: Operand | None = None) -> None:
         """Count events in the pixels and bins that contain them, on the device of the map.
 

@@ -13,6 +13,7 @@ from lightpool.arrays.devices.devices import Device, find_device
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.devices.precision import DTYPES, find_precision
+from lightpool.bridge import accepts_gammapy
 from lightpool.fits import HDUList, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.access import Interpolation
 from lightpool.maps.axes.axes_format import AnyAxis
@@ -74,6 +75,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
             register_kind("region" if cls.geom_class.is_region else "wcs", cls)
 
     @staticmethod
+    @accepts_gammapy
     def create(**kwargs: Unpack[MapOptions]) -> "Map":
         """Make an empty map.
 
@@ -99,6 +101,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         return kind(kind.geom_class.create(**options), **values)
 
     @staticmethod
+    @accepts_gammapy
     def from_geom(
         geom: Geom,
         meta: dict[str, Any] | None = None,
@@ -125,6 +128,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         return made
 
     @staticmethod
+    @accepts_gammapy
     def from_events(
         geom: Geom, events: Events, device: str | Device | None = None, precision: str | None = None
     ) -> "Map":

@@ -28,7 +28,7 @@ from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.devices.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.devices.precision import DTYPES, find_precision, get_default_precision, precision_of
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta
 from lightpool.maps.geoms.geom import Geom
@@ -150,6 +150,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
     _unit: u.UnitBase
     _meta: dict[str, Any]
 
+    @accepts_gammapy
     def __init__(
         self,
         geom: Geom,

@@ -6,7 +6,7 @@ from typing import Any, Self
 
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.fits import HDUList, PrimaryHDU, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.core import Map
 from lightpool.maps.fits_format import MAP_KINDS, verify_checksums
@@ -35,6 +35,7 @@ class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
         """Geometry of the maps, None if there are none."""
         return self._geom
 
+    @accepts_gammapy
     def __setitem__(self, key: str, value: Map) -> None:
         if value is not None:
             if not isinstance(value, Map):
@@ -68,6 +69,7 @@ class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
         return f"<pre>{html.escape(str(self))}</pre>"
 
     @classmethod
+    @accepts_gammapy
     def from_geom(cls, geom: Geom, names: Sequence[str], kwargs_list: Sequence[dict[str, Any]] | None = None) -> Self:
         """Make empty maps of one geometry.
 

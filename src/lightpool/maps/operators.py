@@ -8,6 +8,7 @@ import numpy as np
 from lightpool.arrays.devices.array_types import Array, Scalar
 from lightpool.arrays.devices.devices import device_of, full_on, require_device, to_device, to_host
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, is_bool
+from lightpool.bridge import accepted
 from lightpool.errors import GeometryError
 from lightpool.maps.map_data import MapData, Values, is_off_host, unit_factor
 from lightpool.typing import UnitLike
@@ -35,6 +36,7 @@ class MapOperators(MapData):
 
     def _other_values(self, other: Operand) -> tuple[Array | Scalar, u.UnitBase]:
         """Return the values of the other operand, on the device of this map, and their unit."""
+        other = accepted(other)
         if isinstance(other, MapData):
             # shapes that broadcast are not enough: pixels must be the same
             if self._geom != other.geom:

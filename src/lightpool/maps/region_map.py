@@ -11,6 +11,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name
 from lightpool.arrays.kernels.reductions import block_sum
+from lightpool.bridge import accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.fits import HDUList
 from lightpool.maps.axes.axes_format import AnyAxis
@@ -61,6 +62,7 @@ class RegionNDMap(Map):
         return array
 
     @classmethod
+    @accepts_gammapy
     def create(  # type: ignore[override]
         cls,
         region: RegionLike,

@@ -11,6 +11,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import array_namespace
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, is_bool
 from lightpool.arrays.kernels.reductions import operation_name, pad, reduce_groups, reduce_over
+from lightpool.bridge import accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.maps.access import MapAccess
 from lightpool.maps.axes.axes_format import AnyAxis
@@ -149,6 +150,7 @@ class MapReshaping(MapAccess):
         n_dim = self.data.ndim
         return self._init_copy(geom=geom, data=self._xp.permute_dims(self.data, (*order, n_dim - 2, n_dim - 1)))
 
+    @accepts_gammapy
     def to_cube(self, axes: Sequence[AnyAxis]) -> Self:
         """Return the map with further axes of one bin each."""
         for axis in axes:
@@ -158,6 +160,7 @@ class MapReshaping(MapAccess):
         return self._init_copy(geom=geom, data=self._xp.reshape(self.data, tuple(geom.data_shape)))
 
     @classmethod
+    @accepts_gammapy
     def from_stack(cls, maps: Sequence[Self], axis: AnyAxis | None = None, axis_name: str | None = None) -> Self:
         """Concatenate maps along an axis.
 

@@ -9,6 +9,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import require_device
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.kernels.accumulation import add_product
+from lightpool.bridge import accepts_gammapy
 from lightpool.maps.access import MapAccess
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.map_data import MapData, unit_factor
@@ -26,6 +27,7 @@ There are two pairs if a cutout of an all-sky map lies across its seam, else one
 class MapStacking(MapOperators, MapAccess):
     """Sums of maps, the basis of stacked datasets."""
 
+    @accepts_gammapy
     def coadd(self, map_in: MapOperators, weights: Operand | None = None) -> None:
         """Add each pixel of another map to the pixel of this one that contains its centre.
 
@@ -40,6 +42,7 @@ class MapStacking(MapOperators, MapAccess):
         index = self._geom.coord_to_idx(other.geom.get_coord(sparse=True))
         self.fill_by_idx(index, weights=other.to_unit(self._unit).data)
 
+    @accepts_gammapy
     def stack(self, other: MapData, weights: MapData | None = None, nan_to_num: bool = True) -> None:
         """Add another map in place; masks are combined by a logical or.
 

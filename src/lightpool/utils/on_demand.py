@@ -5,6 +5,8 @@ from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Generic, Self, TypeVar, overload
 
+from lightpool.bridge import accepted
+
 __all__ = ["Deferred", "DeferredAttribute", "DeferredMapping", "load"]
 
 T = TypeVar("T")
@@ -104,7 +106,7 @@ class DeferredAttribute(Generic[T]):
         return _create(instance.__dict__, self._name, value) if isinstance(value, Deferred) else value
 
     def __set__(self, instance: object, value: T | Deferred[T]) -> None:
-        instance.__dict__[self._name] = value
+        instance.__dict__[self._name] = accepted(value)
 
 
 class DeferredMapping(Mapping[str, T]):

@@ -60,7 +60,7 @@ def to_hdulist(dataset: DatasetBase) -> HDUList:
     if dataset.meta_table is not None:
         hdulist.append(table_to_hdu(dataset.meta_table, name="META_TABLE"))
     for hdu in hdulist:
-        hdu.header.update(meta.creation.to_header())
+        hdu.header.update(meta.creation_header)
     return hdulist
 
 

@@ -106,7 +106,7 @@ def to_ogip_hdulists(dataset: OnOffDataset, filename: PathInput, format: str = "
         hdulists[names["BACKFILE"]] = channels.hdulist(dataset.counts_off, channels.backscal_off, about | keywords)
     if dataset.edisp is not None:
         hdulists[names["RESPFILE"]] = _rmf_hdulist(dataset, format)
-    creation = dataset.meta.renewed().creation.to_header()
+    creation = dataset.meta.renewed().creation_header
     for hdulist in hdulists.values():
         for hdu in hdulist:
             hdu.header.update(creation)

@@ -5,7 +5,11 @@ from lightpool.gammapy.acceleration import (  # noqa: F401 - they declare what t
     datasets_maker,
     fov_maker,
     map_maker,
+    phase_maker,
+    reflected_maker,
+    ring_makers,
     safe_mask_maker,
+    spectrum_maker,
     stacking,
 )
 from lightpool.gammapy.acceleration.patching import accelerate, accelerated, is_accelerated, restore

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 
 from lightpool.arrays import find_device
 from lightpool.errors import DiffersFromGammapyError
+from lightpool.gammapy.acceleration.child_processes import have_children_do, leave_children_alone
 from lightpool.gammapy.acceleration.report import RECORDER
 from lightpool.gammapy.acceleration.settings import Settings
 from lightpool.gammapy.acceleration.take_over import TAKE_OVERS, NotTakenOverError, TakeOver, original_of
@@ -43,7 +44,8 @@ class _Patch:
 def accelerate(device: str | None = None, strict: bool = False) -> None:
     """Let lightpool do the work of Gammapy's makers from now on; `restore` ends it.
 
-    All code that uses Gammapy in this process is accelerated, also what was imported before. Results are objects of
+    All code that uses Gammapy in this process, and in those that it starts with `multiprocessing`, is accelerated, also
+    what was imported before. Results are objects of
     Gammapy, with arrays of NumPy. What lightpool cannot do, Gammapy does; `report` says what and why. A second call
     changes the settings.
 
@@ -60,21 +62,19 @@ def accelerate(device: str | None = None, strict: bool = False) -> None:
     DeviceError
         If the device is not available.
     """
-    global _settings
     name = find_device(device).name if device is not None else None
     with _lock:
-        _settings = Settings(name, strict)
+        _set(Settings(name, strict))
         if not _patches:
             _patches.extend(_put_in_place(take_over) for take_over in TAKE_OVERS)
 
 
 def restore() -> None:
     """Give Gammapy's classes their own methods back."""
-    global _settings
     with _lock:
         while _patches:
             _patches.pop().undo()
-        _settings = None
+        _set(None)
 
 
 @contextmanager
@@ -85,7 +85,6 @@ def accelerated(device: str | None = None, strict: bool = False) -> Iterator[Non
     ----------
     device, strict : as for `accelerate`
     """
-    global _settings
     before = _settings
     accelerate(device, strict)
     try:
@@ -95,12 +94,21 @@ def accelerated(device: str | None = None, strict: bool = False) -> Iterator[Non
             restore()
         else:
             with _lock:
-                _settings = before
+                _set(before)
 
 
 def is_accelerated() -> bool:
     """Return whether lightpool does the work of Gammapy's makers."""
     return _settings is not None
+
+
+def _set(settings: Settings | None) -> None:
+    global _settings
+    _settings = settings
+    if settings is None:
+        leave_children_alone()
+    else:
+        have_children_do(functools.partial(accelerate, settings.device, settings.strict))
 
 
 def _put_in_place(take_over: TakeOver) -> _Patch:

@@ -27,7 +27,17 @@ from typing import TypeAlias, TypeVar
 from lightpool.errors import LightpoolError
 from lightpool.typing import GammapyObject
 
-__all__ = ["TAKE_OVERS", "Commit", "NotTakenOverError", "TakeOver", "declare", "original_of", "takes_over"]
+__all__ = [
+    "TAKE_OVERS",
+    "Commit",
+    "NotTakenOverError",
+    "TakeOver",
+    "behaviour_of",
+    "declare",
+    "original_of",
+    "require_behaviour",
+    "takes_over",
+]
 
 Commit: TypeAlias = Callable[[], GammapyObject]
 """Returns the result; called once, when nothing can fail any more."""
@@ -71,12 +81,29 @@ class TakeOver:
 
     def require_plain(self, obj: GammapyObject) -> None:
         """Raise `NotTakenOverError` if the methods of an object are not those of Gammapy."""
-        kind, own = type(obj), vars(obj)
-        bases = [vars(base) for base in kind.__mro__]
-        for name, expected in self.relied_on.items():
-            found = next((base[name] for base in bases if name in base), None)
-            if original_of(found) is not expected or (name in own and not hasattr(expected, "__set__")):
-                raise NotTakenOverError(f"{kind.__name__}.{name} is not the one of Gammapy")
+        require_behaviour(obj, self.relied_on)
+
+
+def behaviour_of(owner: type) -> dict[str, object]:
+    """Return the methods and properties of a class of Gammapy, for `require_behaviour`."""
+    return {name: _of_gammapy(owner, name) for name in sorted(_behaviour(owner))}
+
+
+def require_behaviour(obj: GammapyObject, expected: dict[str, object]) -> None:
+    """Raise `NotTakenOverError` if the methods of an object are not those of Gammapy.
+
+    Parameters
+    ----------
+    obj : object of Gammapy
+    expected : dict
+        From `behaviour_of` its class.
+    """
+    kind, own = type(obj), vars(obj)
+    bases = [vars(base) for base in kind.__mro__]
+    for name, value in expected.items():
+        found = next((base[name] for base in bases if name in base), None)
+        if original_of(found) is not value or (name in own and not hasattr(value, "__set__")):
+            raise NotTakenOverError(f"{kind.__name__}.{name} is not the one of Gammapy")
 
 
 def original_of(found: object) -> object:

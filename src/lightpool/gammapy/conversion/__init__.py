@@ -2,6 +2,7 @@
 
 from lightpool.gammapy.conversion import (  # noqa: F401 - they register their classes
     axes,
+    datasets,
     events,
     filters,
     geoms,

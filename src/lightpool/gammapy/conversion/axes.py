@@ -55,7 +55,8 @@ def axis_to_gammapy(axis: MapAxis) -> GammapyMapAxis:
 def axis_from_gammapy(axis: GammapyMapAxis) -> MapAxis:
     """Return an axis of numbers of Gammapy as one of lightpool."""
     found: MapAxis | None = _TWINS.get(axis)
-    if found is not None:
+    # a geometry of Gammapy gives a name to an axis that has none
+    if found is not None and found.name == axis.name:
         return found
     require_class(axis, GammapyMapAxis)
     # Gammapy has no public name for nodes and boundary type
@@ -105,7 +106,7 @@ def label_axis_to_gammapy(axis: LabelMapAxis) -> GammapyLabelMapAxis:
 def label_axis_from_gammapy(axis: GammapyLabelMapAxis) -> LabelMapAxis:
     """Return an axis of labels of Gammapy as one of lightpool."""
     found: LabelMapAxis | None = _TWINS.get(axis)
-    if found is not None:
+    if found is not None and found.name == axis.name:
         return found
     require_class(axis, GammapyLabelMapAxis)
     twin = LabelMapAxis(axis.center, axis.name)

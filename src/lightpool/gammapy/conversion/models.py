@@ -1,5 +1,7 @@
 """Background models, their spectral models, and lists of them."""
 
+import inspect
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -21,7 +23,18 @@ from lightpool.gammapy.conversion.parameters import FromGammapyParameters, ToGam
 from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
 from lightpool.typing import GammapyObject
 
-__all__ = ["FromGammapyModels", "SplitModels", "ToGammapyModels", "is_background_model", "models_from_gammapy"]
+__all__ = [
+    "FromGammapyModels",
+    "SplitModels",
+    "ToGammapyModels",
+    "are_correlated",
+    "is_background_model",
+    "models_from_gammapy",
+    "set_covariance",
+]
+
+_CHOOSES_NAME = "name" in inspect.signature(GammapyFoVBackgroundModel.__init__).parameters
+"""Whether a background model can have another name than that of its dataset: from Gammapy 2.0 on."""
 
 _SPECTRAL_MODELS = "PowerLawNormSpectralModel or PiecewiseNormSpectralModel"
 
@@ -57,13 +70,14 @@ class ToGammapyModels:
         """Convert a background model."""
         key = id(model)
         if key not in self._models:
+            name = {"name": model.name} if _CHOOSES_NAME else {}
             new = GammapyFoVBackgroundModel(
-                dataset_name=model.datasets_names[0],
-                spectral_model=self.spectral_model(model.spectral_model),
-                name=model.name,
+                dataset_name=model.datasets_names[0], spectral_model=self.spectral_model(model.spectral_model), **name
             )
+            if new.name != model.name:
+                raise TypeError(f"background model {model.name!r} would be {new.name!r} in this version of Gammapy")
             new.datasets_names = list(model.datasets_names)
-            _set_covariance(new, model.covariance)
+            set_covariance(new, model, model.covariance)
             self._models[key] = new
         return self._models[key]
 
@@ -71,7 +85,7 @@ class ToGammapyModels:
         """Convert a list of models and their joint covariance."""
         kind = GammapyModels if isinstance(models, Models) else GammapyDatasetModels
         new = kind([self.model(model) for model in models])
-        _set_covariance(new, models.covariance)
+        set_covariance(new, models, models.covariance)
         return new
 
 
@@ -113,7 +127,7 @@ class FromGammapyModels:
                 name=model.name,
             )
             new.datasets_names = list(model.datasets_names)
-            _set_covariance(new, model.covariance.data)
+            set_covariance(new, model, model.covariance.data)
             self._models[key] = new
         return self._models[key]
 
@@ -136,7 +150,7 @@ class FromGammapyModels:
         kind = Models if isinstance(models, GammapyModels) else DatasetModels
         new = kind([self.model(model) for model in models if is_background_model(model)])
         if not others:
-            _set_covariance(new, models.covariance.data)
+            set_covariance(new, models, models.covariance.data)
         return SplitModels(new, others)
 
 
@@ -169,16 +183,51 @@ def is_background_model(model: GammapyObject) -> bool:
     return isinstance(model, GammapyFoVBackgroundModel)
 
 
-def _set_covariance(models: GammapyObject, covariance: NDArray[np.float64]) -> None:
-    """Set the covariance of a model or models of either package, which have their errors already."""
+def are_correlated(models: Iterable[GammapyObject], covariance: NDArray[np.float64]) -> bool:
+    """Return whether there are covariances between the parameters of different models.
+
+    Parameters
+    ----------
+    models : models of either package
+    covariance : array of float, shape (n_parameter, n_parameter), of the parameters of all models
+    """
+    between, start = covariance.copy(), 0
+    for model in models:
+        stop = start + len(model.parameters)
+        between[start:stop, start:stop] = 0.0
+        start = stop
+    return bool(between.any())
+
+
+def set_covariance(models: GammapyObject, originals: GammapyObject, covariance: NDArray[np.float64]) -> None:
+    """Set the covariance of converted models, which have their errors already.
+
+    Parameters
+    ----------
+    models : a model or a list of them, of either package
+    originals : what they were converted from
+    covariance : array of float, shape (n_parameter, n_parameter), of the parameters of the originals
+    """
     correlated = covariance.copy()
     np.fill_diagonal(correlated, 0.0)
     if not correlated.any():
         return
     errors = [(parameter, parameter.error) for parameter in models.parameters]
-    models.covariance = covariance
+    order = _order_of_parameters(models, originals)
+    models.covariance = covariance[np.ix_(order, order)]
     for parameter, error in errors:  # the roots of the squares may differ in the last digit
         parameter.error = error
+
+
+def _order_of_parameters(models: GammapyObject, originals: GammapyObject) -> list[int]:
+    """Return the positions of the parameters of models among those of their originals."""
+    pairs = zip(models, originals, strict=True) if isinstance(models, Sequence) else [(models, originals)]
+    order: list[int] = []
+    for model, original in pairs:
+        # Versions of Gammapy differ in the order.
+        names, start = original.parameters.names, len(order)
+        order += [start + names.index(name) for name in model.parameters.names]
+    return order
 
 
 @to_gammapy.register

@@ -110,7 +110,8 @@ def table_to_gammapy(table: IRF) -> GammapyObject:
         unit=_units(table.unit),
         is_pointlike=table.is_pointlike,
         fov_alignment=table.fov_alignment.value,
-        interp_kwargs=dict(table.interp_kwargs),
+        # Gammapy needs these two
+        interp_kwargs={"bounds_error": False, "fill_value": None, **table.interp_kwargs},
     )
     twin.meta = table.meta
     _remember(table, twin)

@@ -7,6 +7,7 @@ from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, constant, find_precision, to_host
+from lightpool.bridge import accepts_gammapy
 from lightpool.irf.reduced.energy_dispersion import EDispKernel, overlap_fraction
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import take_pixel
@@ -29,6 +30,7 @@ class EDispKernelMap(IRFMap):
     required_axes: ClassVar[list[str]] = ["energy", "energy_true"]
     summed_axes: ClassVar[tuple[str, ...]] = ("energy",)
 
+    @accepts_gammapy
     def __init__(self, edisp_kernel_map: Map, exposure_map: Map | None = None) -> None:
         super().__init__(edisp_kernel_map, exposure_map)
 
@@ -42,6 +44,7 @@ class EDispKernelMap(IRFMap):
         self.irf_map = edisp_map
 
     @classmethod
+    @accepts_gammapy
     def from_geom(cls, geom: Geom, precision: str | None = None) -> Self:
         """Return a perfect energy resolution and a zero exposure, as the start of a stack.
 
@@ -56,6 +59,7 @@ class EDispKernelMap(IRFMap):
         return cls(_repeated(matrix, geom, dtype), Map.from_geom(geom_exposure, unit="m2 s", dtype=dtype))
 
     @classmethod
+    @accepts_gammapy
     def from_diagonal_response(cls, energy_axis: MapAxis, energy_axis_true: MapAxis, geom: Geom | None = None) -> Self:
         """Return a perfect energy resolution.
 

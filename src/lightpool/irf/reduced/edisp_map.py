@@ -8,6 +8,7 @@ from astropy.coordinates import SkyCoord
 from lightpool.arrays import array_namespace, device_of, find_precision, to_device, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import dtype_name
+from lightpool.bridge import accepts_gammapy
 from lightpool.irf.reduced.cumulative import finite_or_zero, kernel_weights
 from lightpool.irf.reduced.edisp_kernel_map import EDispKernelMap
 from lightpool.irf.reduced.energy_dispersion import EDispKernel
@@ -34,6 +35,7 @@ class EDispMap(IRFMap):
     tag = "edisp_map"
     required_axes: ClassVar[list[str]] = ["migra", "energy_true"]
 
+    @accepts_gammapy
     def __init__(self, edisp_map: Map, exposure_map: Map | None = None) -> None:
         super().__init__(edisp_map, exposure_map)
 
@@ -51,6 +53,7 @@ class EDispMap(IRFMap):
         self.edisp_map.normalize(axis_name="migra")
 
     @classmethod
+    @accepts_gammapy
     def from_geom(cls, geom: Geom, precision: str | None = None) -> Self:
         """Return a perfect energy resolution and a zero exposure, as the start of a stack.
 
@@ -75,6 +78,7 @@ class EDispMap(IRFMap):
         return cls(edisp_map, Map.from_geom(geom.squash(axis_name="migra"), unit="m2 s", dtype=dtype))
 
     @classmethod
+    @accepts_gammapy
     def from_diagonal_response(cls, energy_axis_true: MapAxis, migra_axis: MapAxis | None = None) -> Self:
         """Return a perfect energy resolution over the whole sky in two pixels.
 
@@ -89,6 +93,7 @@ class EDispMap(IRFMap):
             )
         return cls.from_geom(WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180, axes=[migra_axis, energy_axis_true]))
 
+    @accepts_gammapy
     def get_edisp_kernel(self, energy_axis: MapAxis, position: "SkyCoord | OneRegion | None" = None) -> EDispKernel:
         """Return the energy dispersion matrix at a position (of its pixel), or in a region (the mean of its pixels).
 
@@ -110,6 +115,7 @@ class EDispMap(IRFMap):
         axes = MapAxes([self.geom.axes["energy_true"], energy_axis])
         return EDispKernel(axes=axes, data=to_host(values[..., 0]))  # host: it was computed there
 
+    @accepts_gammapy
     def to_edisp_kernel_map(self, energy_axis: MapAxis, threshold: float = 1e-8) -> EDispKernelMap:
         """Integrate into bins of reconstructed energy.
 

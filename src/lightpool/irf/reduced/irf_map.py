@@ -20,7 +20,7 @@ from lightpool.arrays.devices.blocks import in_blocks
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.arrays.devices.memory import n_bytes_of
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.fits import HDUList, parsing, read_fits, write_fits
 from lightpool.irf.reduced.cumulative import finite_or_zero
 from lightpool.irf.reduced.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, require_response
@@ -101,6 +101,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
     def __init_subclass__(cls) -> None:
         IRFMap.kinds[cls.tag] = cls
 
+    @accepts_gammapy
     def __init__(self, irf_map: Map, exposure_map: Map | None = None) -> None:
         irf_map.geom.axes.assert_names(self.required_axes, allow_extra=True)
         self._response: Accumulator[Map, ResponseSums] = Accumulator(irf_map)
@@ -165,6 +166,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
 
     # --- growing a stack
 
+    @accepts_gammapy
     def stack(self, other: "IRFMap", weights: Map | None = None, nan_to_num: bool = True) -> None:
         """Add another response to this one in place, weighted by the exposures.
 

@@ -19,6 +19,7 @@ from lightpool.arrays import (
 )
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
+from lightpool.bridge import accepts_gammapy
 from lightpool.irf.reduced.cumulative import closest_radius, finite_or_zero, integral_weights, ring_areas
 from lightpool.irf.reduced.irf_map import IRFMap, SpectralModel, spectral_weights
 from lightpool.irf.reduced.pixel_lookup import gather_linear, is_inside, pixel_coordinates
@@ -50,6 +51,7 @@ class PSFMap(IRFMap):
     tag = "psf_map"
     required_axes: ClassVar[list[str]] = ["rad", "energy_true"]
 
+    @accepts_gammapy
     def __init__(self, psf_map: Map, exposure_map: Map | None = None) -> None:
         super().__init__(psf_map, exposure_map)
 
@@ -77,6 +79,7 @@ class PSFMap(IRFMap):
         self.psf_map.normalize(axis_name="rad")
 
     @classmethod
+    @accepts_gammapy
     def from_geom(cls, geom: Geom, precision: str | None = None) -> Self:
         """Return a zero PSF and a zero exposure, as the start of a stack.
 
@@ -445,6 +448,7 @@ class RecoPSFMap(PSFMap):
         """
         return super().plot_psf_vs_rad(ax, energy, **kwargs)
 
+    @accepts_gammapy
     def stack(self, other: IRFMap, weights: Map | None = None, nan_to_num: bool = True) -> None:
         """Raise an error: the exposure of a reconstructed energy is not a sum over observations.
 

@@ -11,6 +11,7 @@ import numpy as np
 from lightpool.arrays import Device, array_namespace, binary_dilation, disk_kernel, to_host, use_device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.kernels.connected_pixels import select_connected
+from lightpool.bridge import accepts_gammapy
 from lightpool.datasets import MapDataset
 from lightpool.datasets.geometries import pixels_of
 from lightpool.datasets.masks import all_true
@@ -107,6 +108,7 @@ class ExclusionMaskFinder(Described):
     to decide whether to continue, and one number per few steps of the connected-component labelling.
     """
 
+    @accepts_gammapy
     def __init__(
         self,
         estimator: ExcessMapEstimator | None = None,
@@ -132,6 +134,7 @@ class ExclusionMaskFinder(Described):
         self.min_size = min_size
         self.max_rounds = max_rounds
 
+    @accepts_gammapy
     def run(
         self,
         datasets: MapDataset | Iterable[MapDataset],

@@ -10,6 +10,7 @@ import numpy as np
 from lightpool.arrays import DeferredNumbers, array_namespace, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.kernels.reductions import sums_in_masks
+from lightpool.bridge import accepts_gammapy, gammapy_bridge
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.datasets.masks import all_true
@@ -61,6 +62,7 @@ class FoVBackgroundMaker(Maker):
     tag = "FoVBackgroundMaker"
     available_methods = ("fit", "scale")
 
+    @accepts_gammapy
     def __init__(
         self,
         method: str = "scale",
@@ -73,7 +75,7 @@ class FoVBackgroundMaker(Maker):
             raise ValueError(f"method must be one of {self.available_methods}, got {method!r}")
         self.method = method
         self.exclusion_mask = checked_mask(exclusion_mask)
-        self.spectral_model = find_norm_model(spectral_model)() if isinstance(spectral_model, str) else spectral_model
+        self.spectral_model = _norm_model(spectral_model)
         self.min_counts = min_counts
         self.min_npred_background = min_npred_background
 
@@ -84,6 +86,7 @@ class FoVBackgroundMaker(Maker):
             return all_true(geom, device)
         return self.exclusion_mask.to(device).interp_to_geom(geom)
 
+    @accepts_gammapy
     def run(self, dataset: AnyDataset, observation: Observation | None = None) -> AnyDataset:
         """Give the dataset a background model with the best norm.
 
@@ -178,6 +181,15 @@ def _spectral_model(dataset: MapDataset) -> NormSpectralModel:
     model = dataset.background_model
     assert model is not None  # `FoVBackgroundMaker.run` adds one
     return model.spectral_model
+
+
+def _norm_model(model: str | NormSpectralModel) -> NormSpectralModel:
+    if isinstance(model, str):
+        return find_norm_model(model)()
+    if type(model).__module__.startswith("gammapy."):  # copied for each dataset, so it may be converted
+        converted: NormSpectralModel = gammapy_bridge().from_gammapy(model)
+        return converted
+    return model
 
 
 @dataclass(frozen=True)

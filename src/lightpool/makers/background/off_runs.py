@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, fov_matrix, frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.arrays.devices.array_types import Array
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.datasets.geometries import pixels_of
@@ -53,6 +54,7 @@ class OffRunsBackgroundMaker(Maker):
     tag: ClassVar[str] = "OffRunsBackgroundMaker"
     available_acceptances: ClassVar[tuple[str, ...]] = ("background", "livetime")
 
+    @accepts_gammapy
     def __init__(
         self,
         off_observations: Iterable[Observation],
@@ -98,6 +100,7 @@ class OffRunsBackgroundMaker(Maker):
                 found.append(off)
         return found
 
+    @accepts_gammapy
     def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDatasetOnOff:
         """Return a dataset with the counts and the acceptance of the OFF runs.
 

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Sequence
 from typing import TypeAlias
 
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.makers.core import Maker, check_run
@@ -74,6 +75,7 @@ class PhaseBackgroundMaker(Maker):
                 counts.fill_events(events)
         return counts
 
+    @accepts_gammapy
     def run(
         self, dataset: MapDataset, observation: Observation | None = None
     ) -> MapDatasetOnOff | SpectrumDatasetOnOff:

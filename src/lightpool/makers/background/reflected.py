@@ -3,6 +3,7 @@
 import logging
 from typing import TYPE_CHECKING, Any
 
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.makers.core import Maker, check_run, warn_of_odd_mask
@@ -47,6 +48,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
 
     tag = "ReflectedRegionsBackgroundMaker"
 
+    @accepts_gammapy
     def __init__(
         self,
         region_finder: RegionsFinder | None = None,
@@ -119,6 +121,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         n_region = float(len(regions))
         return counts_off, RegionNDMap.from_geom(geom_off, data=n_region, dtype=precision, device=device)
 
+    @accepts_gammapy
     def run(self, dataset: MapDataset, observation: Observation | None = None) -> SpectrumDatasetOnOff:
         """Return a dataset with ON and OFF counts.
 

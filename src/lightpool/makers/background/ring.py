@@ -12,6 +12,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.precision import DTYPES
 from lightpool.arrays.kernels.rings import Ring, adaptive_ring_sums, ring_sums
+from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.datasets.geometries import pixels_of
@@ -35,6 +36,7 @@ class _RingMaker(Maker):
     def make_maps_off(self, dataset: MapDataset) -> dict[str, Map]:
         """Return the OFF maps of a dataset."""
 
+    @accepts_gammapy
     def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDatasetOnOff:
         """Measure the background of a dataset in rings, separately at each energy.
 
@@ -106,6 +108,7 @@ class RingBackgroundMaker(_RingMaker):
 
     tag: ClassVar[str] = "RingBackgroundMaker"
 
+    @accepts_gammapy
     def __init__(self, r_in: AngleLike, width: AngleLike, exclusion_mask: Map | None = None) -> None:
         self.r_in = _angle("r_in", r_in, or_zero=True)
         self.width = _angle("width", width)
@@ -183,6 +186,7 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
     n_work_maps: ClassVar[int] = 24
     available_methods: ClassVar[tuple[str, ...]] = ("fixed_width", "fixed_r_in")
 
+    @accepts_gammapy
     def __init__(
         self,
         r_in: AngleLike,

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axes import axes_format
@@ -54,6 +54,7 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
     _axes: tuple[AnyAxis, ...]
     _n_spatial_axes: int | None
 
+    @accepts_gammapy
     def __init__(self, axes: Iterable[AnyAxis], n_spatial_axes: int | None = None) -> None:
         self._keep(_axes=tuple(axes), _n_spatial_axes=n_spatial_axes)
         names = self.names
@@ -65,6 +66,7 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
         return type(self), (self._axes, self._n_spatial_axes)
 
     @classmethod
+    @accepts_gammapy
     def from_default(cls, axes: AxesLike, n_spatial_axes: int | None = None) -> Self:
         """Make axes from a list that may hold plain arrays of edges or be None; axes without a name are numbered.
 
@@ -266,6 +268,7 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
         """
         return self._changed(axis_name, "downsample", factor=factor)
 
+    @accepts_gammapy
     def resample(self, axis: MapAxis) -> Self:
         """Return axes with the bins of one of them grouped, see `MapAxis.resample`."""
         return self._changed(axis.name, "resample", axis)
@@ -284,6 +287,7 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
         """
         return self._changed(axis_name, "pad", pad_width)
 
+    @accepts_gammapy
     def replace(self, axis: AnyAxis) -> Self:
         """Return axes with the one of the same name replaced."""
         self.index(axis.name)  # raises if there is no such axis
@@ -328,6 +332,7 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
 
     # --- comparison
 
+    @accepts_gammapy
     def is_allclose(self, other: object, **kwargs: Unpack[Tolerances]) -> bool:
         """Return whether other axes are of the same kind and, up to tolerances, have the same bins.
 

@@ -15,7 +15,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, find_device
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.axis import MapAxis
@@ -333,6 +333,7 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
         """Return a geometry without the non-spatial axes."""
         return self._with_axes(None)
 
+    @accepts_gammapy
     def to_cube(self, axes: Sequence[AnyAxis]) -> Self:
         """Return a geometry with more axes, after the present ones."""
         return self._with_axes([*self.axes, *axes])
@@ -345,10 +346,12 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
         """Return a geometry without an axis."""
         return self._with_axes(self.axes.drop(axis_name=axis_name))
 
+    @accepts_gammapy
     def resample_axis(self, axis: MapAxis) -> Self:
         """Return a geometry whose axis of that name is grouped to the bins of another axis."""
         return self._with_axes(self.axes.resample(axis=axis))
 
+    @accepts_gammapy
     def replace_axis(self, axis: AnyAxis) -> Self:
         """Return a geometry whose axis of that name is replaced."""
         return self._with_axes(self.axes.replace(axis=axis))

@@ -16,6 +16,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, full_on
 from lightpool.arrays.kernels.sphere import angular_separation, fov_matrix, frame_matrix, rotate, unit_vectors
+from lightpool.bridge import accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.fits import HDUList
 from lightpool.maps.axes.axes import AxesLike, MapAxes
@@ -92,6 +93,7 @@ class RegionGeom(Geom):
     is_allsky = False
     projection = "TAN"
 
+    @accepts_gammapy
     def __init__(
         self,
         region: "Region | None",
@@ -544,6 +546,7 @@ class RegionGeom(Geom):
             return False
         return self.axes.is_allclose(other.axes, rtol=rtol_axes, atol=atol_axes)
 
+    @accepts_gammapy
     def __eq__(self, other: object) -> bool:
         return isinstance(other, RegionGeom) and self.is_allclose(other)
 

@@ -16,6 +16,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
 from lightpool.arrays.kernels.events import EDGE
 from lightpool.arrays.projection_parameters import Projection
+from lightpool.bridge import accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.axes.node_axis import NodeAxis
@@ -45,6 +46,7 @@ class SkyPixelGeom(Geom):
     _cdelt: tuple[float, float]
     _cutout_info: dict[str, Slices] | None
 
+    @accepts_gammapy
     def __init__(
         self, wcs: WCS, npix: "NpixLike | None" = None, cdelt: "SizeLike | None" = None, axes: AxesLike = None
     ) -> None:

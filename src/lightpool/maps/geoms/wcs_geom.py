@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
+from lightpool.bridge import accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axes.axes import AxesLike, MapAxes
@@ -67,6 +68,7 @@ class WcsGeom(SkyPixelGeom):
     """
 
     @classmethod
+    @accepts_gammapy
     def create(
         cls,
         npix: "NpixLike | None" = None,
@@ -127,6 +129,7 @@ class WcsGeom(SkyPixelGeom):
         return cls(wcs, (n_lon, n_lat), cdelt=size, axes=axes)
 
     @classmethod
+    @accepts_gammapy
     def from_aligned(cls, geom: "WcsGeom", skydir: SkyCoord | tuple[float, float], width: SizeLike) -> Self:
         """Make a geometry whose pixels are those of another one.
 
@@ -460,6 +463,7 @@ class WcsGeom(SkyPixelGeom):
 
     # Comparison
 
+    @accepts_gammapy
     def is_aligned(self, other: "WcsGeom", tolerance: float = 1e-6) -> bool:
         """Return whether the axes are equal, and the pixels fall on those of another geometry.
 
@@ -497,6 +501,7 @@ class WcsGeom(SkyPixelGeom):
             return True
         return self.frame == other.frame and same_wcs(self.wcs, other.wcs, rtol_wcs)
 
+    @accepts_gammapy
     def __eq__(self, other: object) -> bool:
         return isinstance(other, WcsGeom) and self.is_allclose(other)
 
