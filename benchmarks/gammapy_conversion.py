@@ -11,8 +11,10 @@ time is listed apart. Each repetition converts new geometries, since those that 
 
 import argparse
 import json
+import pickle
 import statistics
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from astropy.table import Table
 
 from lightpool.data import GTI
 from lightpool.datasets import FoVBackgroundModel, MapDataset
+from lightpool.gammapy import from_gammapy, to_gammapy
 from lightpool.maps import MapAxis, WcsGeom
 
 N_OBSERVATION = 20
@@ -59,37 +62,36 @@ def make_stack(n_energy_true: int, n_observation: int = N_OBSERVATION, **options
 
 
 def measure(n_energy_true: int, repeat: int) -> dict[str, Any]:
-    """Times of a stack in ms: of the first conversion to Gammapy, and the smallest and the median of the others."""
-    from lightpool.gammapy import from_gammapy, to_gammapy
+    """Times of a stack in ms: of the first conversion to Gammapy, and of others, see `time_of`."""
+    stack = make_stack(n_energy_true)
+    start = time.perf_counter()
+    to_gammapy(stack)
+    first = 1e3 * (time.perf_counter() - start)
+    return {"n_energy_true": n_energy_true, "first": first, **time_of(stack, repeat)}
 
-    times: dict[str, list[float]] = {"to": [], "back": [], "from": []}
 
-    def timed(name: str, convert: Any, obj: Any) -> Any:
+def time_of(stack: MapDataset, repeat: int) -> dict[str, dict[str, float]]:
+    """Smallest and median time of conversions in ms: to Gammapy, from it, both together, and back to the original."""
+    times: dict[str, list[float]] = {"to": [], "from": [], "both": [], "back": []}
+
+    def timed(name: str, convert: Callable[[Any], Any], obj: Any) -> Any:
         start = time.perf_counter()
         found = convert(obj)
         times[name].append(1e3 * (time.perf_counter() - start))
         return found
 
-    stack = make_stack(n_energy_true)
-    timed("to", to_gammapy, stack)
-    first = times.pop("to")[0]
-    times["to"] = []
     for _ in range(repeat):
-        stack = with_new_geometries(stack)
-        there = timed("to", to_gammapy, stack)
+        there = timed("to", to_gammapy, with_new_geometries(stack))
         timed("back", from_gammapy, there)
         timed("from", from_gammapy, there.copy(name="copy"))
-    figures = {name: {"min": min(each), "median": statistics.median(each)} for name, each in times.items()}
-    both = [one + other for one, other in zip(times["to"], times["from"], strict=True)]
-    figures["both"] = {"min": min(both), "median": statistics.median(both)}
-    return {"n_energy_true": n_energy_true, "first": first, **figures}
+        times["both"].append(times["to"][-1] + times["from"][-1])
+    return {name: {"min": min(each), "median": statistics.median(each)} for name, each in times.items()}
 
 
 def with_new_geometries(dataset: MapDataset) -> MapDataset:
     """A copy whose axes and geometries have not been converted before."""
-    import pickle
-
-    return pickle.loads(pickle.dumps(dataset))
+    copy: MapDataset = pickle.loads(pickle.dumps(dataset))
+    return copy
 
 
 def main() -> None:
