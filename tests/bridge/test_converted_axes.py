@@ -183,9 +183,12 @@ def test_the_methods_of_axes_convert_them(library, convert, convert_back):
 def test_an_axis_that_gets_a_name_from_a_geometry_of_gammapy_is_converted_again():
     axes = [gammapy.maps.MapAxis([0, 1, 2]), gammapy.maps.LabelMapAxis(["a", "b"])]
     assert [from_gammapy(axis).name for axis in axes] == ["", ""]
+    first = gammapy.maps.MapAxes(axes[:1])
+    assert from_gammapy(first).names == [""]
     geom = gammapy.maps.WcsGeom.create(npix=2, axes=axes)
     assert from_gammapy(geom).axes.names == geom.axes.names == ["axis0", "axis1"]
     assert from_gammapy(axes[0]).name == "axis0"
+    assert from_gammapy(first).names == ["axis0"]
 
 
 def test_an_axis_is_freed_when_nobody_uses_it():
@@ -212,3 +215,15 @@ def test_edges_that_are_not_those_of_the_axis_are_rejected():
     axis = lightpool.maps.MapAxis.from_edges([1, 2, 3], name="x")
     with pytest.raises(ValueError, match="has the edges"):
         axis.with_rounded_edges(np.array([1, 2.1, 3]))
+
+
+def test_threads_that_convert_the_same_axes_find_equal_ones():
+    from concurrent.futures import ThreadPoolExecutor
+
+    axes = [gammapy.maps.MapAxis.from_energy_bounds("1 TeV", "10 TeV", n) for n in range(1, 60)]
+    with ThreadPoolExecutor(8) as pool:
+        found = list(pool.map(from_gammapy, axes * 8))
+        back = list(pool.map(to_gammapy, found))
+    for axis, mine, its in zip(axes * 8, found, back, strict=True):
+        assert mine.nbin == axis.nbin
+        assert its is axis
