@@ -46,7 +46,8 @@ def _run(
     _require_norm(made, safe_before)
     model = made.background_model
     assert model is not None  # the maker has added one
-    values = [(float(each.value), float(each.error)) for each in model.parameters]
+    # By name: versions of Gammapy differ in the order of the parameters.
+    values = {each.name: (float(each.value), float(each.error)) for each in model.parameters}
     fitted = None
     if mask_fit is not None:
         # Gammapy leaves the product of both masks on the dataset.
@@ -57,9 +58,9 @@ def _run(
             mask_fit.data = fitted
         if dataset.background_model is None:
             maker.make_default_fov_background_model(dataset)
-        for parameter, (value, error) in zip(dataset.background_model.parameters, values, strict=True):
+        for parameter in dataset.background_model.parameters:
             if not parameter.frozen:
-                parameter.value, parameter.error = value, error
+                parameter.value, parameter.error = values[parameter.name]
         return dataset
 
     return commit
