@@ -14,6 +14,7 @@ from gammapy.data.metadata import EventListMetaData as TheirEventListMetaData
 from gammapy.data.metadata import GTIMetaData as TheirGTIMetaData
 from gammapy.data.metadata import ObservationMetaData as TheirObservationMetaData
 from gammapy.utils import metadata as their_metadata
+from gammapy.utils.fits import HDULocation
 
 import lightpool.data
 from lightpool.data import metadata as own_metadata
@@ -389,3 +390,25 @@ def test_tables_of_any_origin_are_accepted():
     table = Table({"START": Time(["2020-01-01"], scale="tt"), "STOP": Time(["2020-01-02"], scale="tt")})
     converted = to_gammapy(lightpool.data.GTI(table))
     assert converted.table is table
+
+
+# -- places of HDUs
+
+
+@pytest.mark.parametrize("base_dir", [".", "$STORE_OF_TEST", "absolute"])
+@pytest.mark.parametrize("file_dir", ["", "data", "../other/data", "absolute", "$STORE_OF_TEST/data"])
+def test_places_of_hdus_are_the_same_files(tmp_path, monkeypatch, base_dir, file_dir):
+    folder = tmp_path / "store"
+    for each in (folder, folder / "data", tmp_path / "other" / "data"):
+        each.mkdir(parents=True, exist_ok=True)
+        (each / "run.fits").touch()
+    monkeypatch.setenv("STORE_OF_TEST", str(folder))
+    monkeypatch.chdir(folder)
+    base_dir = str(folder) if base_dir == "absolute" else base_dir
+    file_dir = tmp_path / "other" / "data" if file_dir == "absolute" else file_dir
+    location = HDULocation("aeff_2d", base_dir, file_dir, "run.fits", "AEFF", cache=False, format="gadf")
+    converted = from_gammapy(location)
+    assert converted.path().resolve() == location.path().resolve()
+    assert converted.path().exists()
+    back = to_gammapy(converted)
+    assert vars(back) == {**vars(location), "file_dir": str(file_dir)}
