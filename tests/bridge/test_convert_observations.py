@@ -1,5 +1,6 @@
 """Observations of Gammapy and lightpool, converted both ways."""
 
+import dataclasses
 import gc
 import pickle
 import weakref
@@ -11,6 +12,7 @@ import gammapy.makers
 import gammapy.maps
 import numpy as np
 import pytest
+from astropy.io import fits
 from gammapy.utils.fits import HDULocation as GammapyHDULocation
 
 import lightpool.data
@@ -434,3 +436,41 @@ def test_changes_of_an_observation_of_lightpool_go_to_gammapy(ours):
         own.observation_live_time_duration.to_value("s"), rel=1e-12
     )
     assert set(from_gammapy(converted).locations) == {"aeff", "edisp", "psf", "rad_max", "pointing"}
+
+
+@pytest.fixture
+def old_hess(crab_store, tmp_path):
+    """The first run in both packages, with a file that says that it is of the first H.E.S.S. data release."""
+    found = []
+    for package in (gammapy, lightpool):
+        store = package.data.DataStore.from_dir(crab_store)
+        found.append(store.obs(1))
+    path = tmp_path / "run.fits"
+    with fits.open(found[1].files[0]) as hdus:
+        hdus["EVENTS"].header.update(CREATOR="SASH FITS::EventListWriter", HDUVERS="0.2")
+        hdus.writeto(path)
+    theirs, own = found
+    for location in vars(theirs).values():
+        if isinstance(location, GammapyHDULocation):
+            location.base_dir, location.file_dir, location.file_name = str(tmp_path), "", "run.fits"
+    moved = {
+        name: dataclasses.replace(place, base_dir=str(tmp_path), file_dir="", file_name="run.fits")
+        for name, place in own.locations.items()
+    }
+    return theirs, lightpool.data.Observation(obs_id=1, **moved)
+
+
+def test_old_hess_backgrounds_in_files_are_mirrored_in_both_packages(old_hess):
+    theirs, own = old_hess
+    for observation in (own, from_gammapy(theirs)):
+        assert "bkg" in observation.locations
+        assert observation.bkg.fov_alignment == "REVERSE_LON_RADEC"
+    assert theirs.meta is not None  # Gammapy 1.3 aligns the background once it has read them
+    assert theirs.bkg.fov_alignment.value == "REVERSE_LON_RADEC"
+    theirs.events = theirs.events.select_row_subset(slice(0, 10))
+    assert from_gammapy(theirs).bkg.fov_alignment == "REVERSE_LON_RADEC"
+    own.meta = lightpool.data.ObservationMetaData(deadtime_fraction=0.5)
+    assert own.bkg.fov_alignment == "REVERSE_LON_RADEC"
+    back = to_gammapy(own)
+    assert back.bkg.fov_alignment.value == "REVERSE_LON_RADEC"
+    assert back.meta.deadtime_fraction == 0.5
