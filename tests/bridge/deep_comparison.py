@@ -17,6 +17,7 @@ from regions import CompoundSkyRegion, Region
 CACHES = {
     "get_coord",
     "get_idx",
+    "get_pix",
     "_background_cached",
     "_background_parameters_cached",
     "_cache",
