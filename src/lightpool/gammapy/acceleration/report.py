@@ -105,13 +105,14 @@ def _line(cells: tuple[str, ...], widths: list[int]) -> str:
 
 
 class Call:
-    """One call of an accelerated method, while it runs.
+    """One call of an accelerated method of an object, while it runs.
 
     Its time counts for lightpool, until `fall_back` is called; from then on for Gammapy. It stands still during
     calls of other accelerated methods inside.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, subject: object = None) -> None:
+        self.subject = subject
         self.reason: str | None = None
         self.differences: list[str] = []
         self.seconds = {"lightpool": 0.0, "gammapy": 0.0}
@@ -157,15 +158,17 @@ class Recorder:
         self._current: ContextVar[Call | None] = ContextVar("current call", default=None)
 
     @contextmanager
-    def call(self, what: str) -> Iterator[Call]:
+    def call(self, what: str, subject: object = None) -> Iterator[Call]:
         """Time a call.
 
         Parameters
         ----------
         what : str
             Class and method of Gammapy.
+        subject : object, optional
+            Whose method it is.
         """
-        outer, call = self._current.get(), Call()
+        outer, call = self._current.get(), Call(subject)
         with self._lock:
             self._rows.setdefault(what, ReportRow(what=what))  # so that a call is listed before those inside
         if outer is not None:
@@ -180,6 +183,11 @@ class Recorder:
             self._add(what, call)
             if outer is not None:
                 outer.start()
+
+    def is_inside(self, subject: object) -> bool:
+        """Return whether a method of an object is running, so that a call is one of a method of a base class."""
+        current = self._current.get()
+        return current is not None and current.subject is subject
 
     def report(self) -> Report:
         """Return the calls so far."""

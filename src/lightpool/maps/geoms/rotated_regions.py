@@ -5,7 +5,6 @@ from functools import cached_property
 from itertools import combinations
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
-import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
 from numpy.typing import NDArray
@@ -89,7 +88,7 @@ class RotatedRegion:
         return region_to_pixel(self.region, self.geom.wcs)
 
     def _rotated(self, angle: float) -> "PixelRegion":
-        return self._pixel_region.rotate(self._center, angle * u.rad)
+        return self._pixel_region.rotate(self._center, Angle(angle, "rad"))
 
     # What the region covers
 
