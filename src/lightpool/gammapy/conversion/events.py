@@ -1,7 +1,12 @@
 """Event lists; the table is the same object on both sides.
 
-Before version 2, the column TIME of a table of Gammapy holds numbers, and that of lightpool times. The tables are two
-then, which share all columns but this one.
+Columns in the byte order of FITS files are shared as they are. Copies are:
+
+- what lightpool computes from the table each time it is asked for: `EventList.arrays`, which are float64 in native byte
+  order, in rad, TeV and s;
+- the table of a list that lightpool read from a file; it is made when it is first asked for, and shared from then on;
+- before Gammapy 2, the column TIME: it holds numbers there and times in lightpool, so the tables are two, which share
+  all other columns.
 """
 
 from typing import cast

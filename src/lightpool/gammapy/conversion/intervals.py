@@ -1,4 +1,8 @@
-"""Good time intervals; the table is the same object on both sides."""
+"""Good time intervals; the table is the same object on both sides.
+
+Good times that lightpool read from a file, or computed, are plain numbers: their table is made when it is first asked
+for, and shared from then on.
+"""
 
 from weakref import ref
 
