@@ -229,6 +229,25 @@ def test_an_empty_list_of_models_is_not_the_same_as_no_models():
 
 
 @pytest.mark.parametrize("package", ["lightpool", "gammapy"])
+def test_a_dataset_with_another_axis_and_a_psf_in_reconstructed_energy(package):
+    lib = names_of(package)
+    axes = [
+        lib.MapAxis.from_energy_bounds("1 TeV", "8 TeV", nbin=3),
+        lib.LabelMapAxis(["good", "better"], name="event type"),
+    ]
+    geom = lib.WcsGeom.create(skydir=(83.63, 22.01), npix=4, binsz=0.1, axes=axes)
+    created = lib.MapDataset.create(geom, name="created", reco_psf=True)
+    created.mask_safe.data[1:] = True
+    ours, theirs = (created, to_gammapy(created)) if package == "lightpool" else (from_gammapy(created), created)
+    assert type(ours.psf).__name__ == type(theirs.psf).__name__ == "RecoPSFMap"
+    assert differences(theirs, to_gammapy(from_gammapy(theirs))) == []
+    for name, data in maps_of(ours).items():
+        assert data.geom.axes.names == maps_of(theirs)[name].geom.axes.names
+        assert np.shares_memory(data.data, maps_of(theirs)[name].data)
+    assert_same_figures(ours, theirs, rtol=1e-11)
+
+
+@pytest.mark.parametrize("package", ["lightpool", "gammapy"])
 def test_a_dataset_of_zeros_has_the_same_figures(kind, package):
     lib = names_of(package)
     axis = lib.MapAxis.from_energy_bounds("1 TeV", "8 TeV", nbin=3)
@@ -383,11 +402,31 @@ def test_datasets_of_other_kinds_are_refused():
         SpectrumDataset.from_gammapy(theirs)
 
 
-def test_a_source_model_is_refused_by_name():
-    theirs = reduce_nothing().to_gammapy()
-    theirs.models = gammapy_models.SkyModel(gammapy_models.PowerLawSpectralModel(), name="crab")
-    with pytest.raises(TypeError, match="crab"):
-        from_gammapy(theirs)
+@pytest.mark.parametrize("is_source", [False])
+def test_lists_keep_each_dataset_its_models_and_their_covariance(is_source):
+    """Models that belong to all datasets, but of which each dataset has one; and background models."""
+    datasets = gammapy_datasets.Datasets([reduce_nothing().copy(name=name).to_gammapy() for name in "abc"])
+    for dataset in datasets[:2]:
+        name = dataset.name
+        if is_source:
+            model = gammapy_models.SkyModel(gammapy_models.PowerLawSpectralModel(), name=name)
+        else:
+            model = gammapy_models.FoVBackgroundModel(name)
+        dataset.models = model
+    own = [dataset.models for dataset in datasets]
+    root = np.random.default_rng(2).normal(size=(6, 6))
+    datasets.models = gammapy_models.Models([*own[0], *own[1]], covariance_data=root @ root.T)
+    for dataset, models in zip(datasets, own, strict=True):
+        dataset.models = models
+    covariance = datasets.models.covariance.data.copy()
+    assert covariance[0, 4] != 0
+    here = from_gammapy(datasets)
+    back = here.to_gammapy()
+    for found in (here, back):
+        assert [each.models if each.models is None else each.models.names for each in found] == (
+            [["a"], ["b"], None] if is_source else [["a-bkg"], ["b-bkg"], None]
+        )
+    assert_allclose(back.models.covariance.data, covariance, rtol=1e-15)
 
 
 def test_a_piecewise_norm_goes_with_its_dataset(reduced):

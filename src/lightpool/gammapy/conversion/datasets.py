@@ -20,13 +20,20 @@ from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.gammapy.conversion.intervals import gti_from_gammapy, gti_to_gammapy
 from lightpool.gammapy.conversion.kinds import require_class
 from lightpool.gammapy.conversion.metadata import metadata_from_gammapy, metadata_to_gammapy
-from lightpool.gammapy.conversion.models import FromGammapyModels, ToGammapyModels, are_correlated, set_covariance
+from lightpool.gammapy.conversion.models import (
+    FromGammapyModels,
+    ToGammapyModels,
+    are_correlated,
+    has_penalties,
+    is_convertible,
+    set_covariance,
+)
 from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
 from lightpool.maps import Map
 from lightpool.typing import GammapyObject
 from lightpool.utils.on_demand import Deferred
 
-__all__ = ["FromGammapyDatasets", "ToGammapyDatasets"]
+__all__ = ["FromGammapyDatasets", "ToGammapyDatasets", "set_joint_models"]
 
 _PAIRS: dict[type[MapDataset], type] = {
     SpectrumDatasetOnOff: GammapySpectrumDatasetOnOff,
@@ -67,28 +74,40 @@ class ToGammapyDatasets:
     def datasets(self, datasets: Datasets) -> GammapyDatasets:
         """Convert a list of datasets, and the joint covariance of their models."""
         found = GammapyDatasets([self.dataset(dataset) for dataset in datasets])
-        joint = datasets.models
-        if are_correlated(joint, joint.covariance):
-            _set_joint_models(found, self._models.models(joint))
+        joint = self._models.models(datasets.models)
+        if has_penalties(joint) or are_correlated(joint, joint.covariance.data):
+            set_joint_models(found, joint)
         return found
 
 
 class FromGammapyDatasets:
-    """Converts datasets of Gammapy; models that several of them share stay shared."""
+    """Converts datasets of Gammapy; models that several of them share stay shared.
 
-    def __init__(self) -> None:
+    Parameters
+    ----------
+    converts_models : bool
+        Whether background models become those of lightpool. Else a dataset keeps the models that it has, as it does
+        if lightpool has no class for any of them: then a fit changes the models of both datasets.
+    """
+
+    def __init__(self, converts_models: bool = True) -> None:
         self._models = FromGammapyModels()
+        self._converts_models = converts_models
 
     def dataset(self, dataset: GammapyMapDataset) -> MapDataset:
         """Convert a dataset; what Gammapy has not read from its file yet is read when it is first used."""
+        if not isinstance(dataset, GammapyMapDataset):
+            raise TypeError(f"dataset {dataset.name!r} is a {type(dataset).__name__}, which lightpool has no class for")
         kind = next(own for own, theirs in _PAIRS.items() if isinstance(dataset, theirs))
         require_class(dataset, _PAIRS[kind])
         _check_statistic(dataset, kind)
         parts: dict[str, Any] = {name: _part(dataset, name) for name in kind.map_names}
         models, gti = dataset.models, dataset.gti
+        if models is not None and self._converts_models and all(map(is_convertible, models)):
+            models = self._models.models(models)
         return kind(
             name=dataset.name,
-            models=None if models is None else self._models.models(models),
+            models=models,
             gti=None if gti is None else gti_from_gammapy(gti),
             meta_table=dataset.meta_table,
             meta=_meta_from_gammapy(dataset.meta),
@@ -97,21 +116,20 @@ class FromGammapyDatasets:
 
     def datasets(self, datasets: GammapyDatasets) -> Datasets:
         """Convert a list of datasets, and the joint covariance of their models."""
-        if vars(datasets).get("_penalties"):  # no public name, and not in all versions
-            raise TypeError("from_gammapy got datasets with penalties, which refer to parameters of Gammapy's models")
-        found = Datasets([self._one(dataset) for dataset in datasets])
         originals = list(dict.fromkeys(model for dataset in datasets for model in dataset.models or []))
+        if has_penalties(datasets) or not all(map(is_convertible, originals)):
+            # All of them are kept, since the parameters of some may be linked to those of others.
+            self._converts_models = False
+        found = Datasets([self.dataset(dataset) for dataset in datasets])
         joint = _joint_covariance(datasets, originals)
-        if joint is not None and are_correlated(originals, joint):
-            models = found.models
-            set_covariance(models, originals, joint)
-            _set_joint_models(found, models)
+        if has_penalties(datasets) or (joint is not None and are_correlated(originals, joint)):
+            if self._converts_models and joint is not None:
+                models = found.models
+                set_covariance(models, originals, joint)
+            else:
+                models = datasets.models
+            set_joint_models(found, models)
         return found
-
-    def _one(self, dataset: GammapyObject) -> MapDataset:
-        if not isinstance(dataset, GammapyMapDataset):
-            raise TypeError(f"dataset {dataset.name!r} is a {type(dataset).__name__}, which lightpool has no class for")
-        return self.dataset(dataset)
 
 
 def _check_statistic(dataset: GammapyMapDataset, kind: type[MapDataset]) -> None:
@@ -152,13 +170,21 @@ def _joint_covariance(datasets: GammapyDatasets, models: list[GammapyObject]) ->
     return np.asarray(covariance.data)
 
 
-def _set_joint_models(datasets: GammapyObject, models: GammapyObject) -> None:
-    """Set the models of a list of datasets with their joint covariance; each dataset keeps its own models."""
+def set_joint_models(datasets: GammapyObject, models: GammapyObject) -> None:
+    """Set the joint covariance and the penalties of the models of several datasets; each keeps its own models.
+
+    Parameters
+    ----------
+    datasets : Datasets of either package
+    models : DatasetModels, the models of all datasets
+    """
     own = [dataset.models for dataset in datasets]
     datasets.models = models
-    # Each dataset has selected its models from all now, but one without models is not one with an empty list of them.
+    # Each dataset has selected its models from all now. One without models is not one with an empty list of them, and
+    # it may have had fewer than those that belong to all datasets.
     for dataset, each in zip(datasets, own, strict=True):
-        dataset.models = each
+        if each is None or list(map(id, dataset.models)) != list(map(id, each)):
+            dataset.models = each
 
 
 def _meta_to_gammapy(meta: MapDatasetMetaData) -> GammapyMapDatasetMetaData:

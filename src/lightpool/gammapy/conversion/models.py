@@ -2,7 +2,6 @@
 
 import inspect
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 
 import numpy as np
 from gammapy.modeling import Parameter as GammapyParameter
@@ -25,11 +24,10 @@ from lightpool.typing import GammapyObject
 
 __all__ = [
     "FromGammapyModels",
-    "SplitModels",
     "ToGammapyModels",
     "are_correlated",
-    "is_background_model",
-    "models_from_gammapy",
+    "has_penalties",
+    "is_convertible",
     "set_covariance",
 ]
 
@@ -82,7 +80,9 @@ class ToGammapyModels:
         return self._models[key]
 
     def models(self, models: DatasetModels) -> GammapyDatasetModels:
-        """Convert a list of models and their joint covariance."""
+        """Convert a list of models and their joint covariance; one of Gammapy stays as it is."""
+        if isinstance(models, GammapyDatasetModels):  # of a dataset with models that only Gammapy has
+            return models
         kind = GammapyModels if isinstance(models, Models) else GammapyDatasetModels
         new = kind([self.model(model) for model in models])
         set_covariance(new, models, models.covariance)
@@ -133,54 +133,32 @@ class FromGammapyModels:
 
     def models(self, models: GammapyDatasetModels) -> DatasetModels:
         """Convert a list of background models and their joint covariance."""
-        split = self.split(models)
-        if split.others:
-            kinds = ", ".join(sorted({type(model).__name__ for model in split.others}))
+        if has_penalties(models):
+            raise TypeError("from_gammapy got models with penalties, which refer to the parameters of Gammapy's models")
+        if others := [model for model in models if not isinstance(model, GammapyFoVBackgroundModel)]:
+            kinds = ", ".join(sorted({type(model).__name__ for model in others}))
             raise TypeError(
                 f"from_gammapy got models that lightpool has no class for: {kinds} named "
-                f"{[model.name for model in split.others]}; lightpool has models of backgrounds only"
+                f"{[model.name for model in others]}; lightpool has models of backgrounds only"
             )
-        return split.background
-
-    def split(self, models: GammapyDatasetModels) -> "SplitModels":
-        """Convert the background models of a list, and keep the others aside."""
-        if getattr(models, "_penalties", None):  # no public name, and not in all versions
-            raise TypeError("from_gammapy got models with penalties, which refer to the parameters of Gammapy's models")
-        others = [model for model in models if not is_background_model(model)]
         kind = Models if isinstance(models, GammapyModels) else DatasetModels
-        new = kind([self.model(model) for model in models if is_background_model(model)])
-        if not others:
-            set_covariance(new, models, models.covariance.data)
-        return SplitModels(new, others)
+        new = kind([self.model(model) for model in models])
+        set_covariance(new, models, models.covariance.data)
+        return new
 
 
-@dataclass(frozen=True)
-class SplitModels:
-    """Models of Gammapy, divided by whether lightpool has a class for them.
-
-    Attributes
-    ----------
-    background : DatasetModels, converted
-    others : list of models of Gammapy
-    """
-
-    background: DatasetModels
-    others: list[GammapyObject]
+def is_convertible(model: GammapyObject) -> bool:
+    """Return whether lightpool has a class for a model of Gammapy."""
+    return (
+        type(model) is GammapyFoVBackgroundModel
+        and type(model.spectral_model) in (GammapyPowerLawNormSpectralModel, GammapyPiecewiseNormSpectralModel)
+        and model.spatial_model is None
+    )
 
 
-def models_from_gammapy(models: GammapyDatasetModels) -> SplitModels:
-    """Convert the background models of a list, and keep the others aside.
-
-    Parameters
-    ----------
-    models : DatasetModels or Models of Gammapy
-    """
-    return FromGammapyModels().split(models)
-
-
-def is_background_model(model: GammapyObject) -> bool:
-    """Return whether a model of Gammapy is one that lightpool has a class for."""
-    return isinstance(model, GammapyFoVBackgroundModel)
+def has_penalties(models: GammapyObject) -> bool:
+    """Return whether a fit of models, or of datasets, has terms that lightpool does not know."""
+    return bool(vars(models).get("_penalties"))  # no public name, and not in all versions
 
 
 def are_correlated(models: Iterable[GammapyObject], covariance: NDArray[np.float64]) -> bool:
