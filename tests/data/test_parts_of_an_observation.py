@@ -1,0 +1,72 @@
+"""What an observation is made of: parts in memory, in files, and parts that are made when they are read."""
+
+from functools import partial
+
+import astropy.units as u
+import pytest
+
+from lightpool.data import DataStore, EventList, Observation
+from lightpool.utils.on_demand import Deferred
+
+
+@pytest.fixture
+def observation(crab_store):
+    return DataStore.from_dir(crab_store).obs(1)
+
+
+def test_parts_are_where_they_come_from_until_they_are_changed(observation):
+    parts = observation.parts
+    assert parts == observation.locations
+    for name in parts:
+        getattr(observation, name)
+    assert observation.parts == parts
+    assert observation.given_location is None
+
+    table = observation.events.table
+    gti = observation.gti
+    assert observation.parts["gti"] is parts["gti"]
+    gti.table["STOP"] += 5 * u.s
+    observation.meta.deadtime_fraction = 0.5
+    observation.bkg = None
+    changed = observation.parts
+    assert changed["events"].table is table
+    assert changed["gti"] is gti
+    assert changed["meta"] is observation.meta
+    assert changed["bkg"] is None
+    for name in ("aeff", "edisp", "psf", "pointing", "rad_max"):
+        assert changed[name] is parts[name]
+
+
+def test_a_part_that_is_made_when_it_is_read_is_made_once(observation):
+    calls = []
+
+    def make(name):
+        calls.append(name)
+        return getattr(observation, name)
+
+    names = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max", "pointing", "meta")
+    made = Observation(obs_id=1, **{name: Deferred(partial(make, name)) for name in names})
+    assert made.available_hdus == list(names[:7])
+    assert not made.locations
+    assert calls == []
+    assert isinstance(made.events, EventList)
+    assert made.events is made.events
+    assert made.observation_live_time_duration == observation.observation_live_time_duration
+    assert sorted(calls) == ["events", "gti", "meta"]
+    assert made.loaded().aeff is not None
+    assert sorted(calls) == sorted(names)
+    before = made.parts
+    assert made.events.table is not None
+    assert all(made.parts[name] is before[name] for name in names)
+
+
+def test_an_error_of_a_part_reaches_those_only_who_need_it(observation):
+    def fail():
+        raise TypeError("no such response")
+
+    broken = Observation(obs_id=1, psf=Deferred(fail), **{k: v for k, v in observation.locations.items() if k != "psf"})
+    assert len(broken.events) == len(observation.events)
+    for _ in range(2):
+        with pytest.raises(TypeError, match="no such response"):
+            broken.psf  # noqa: B018 - it is made when it is read
+    assert "psf" in broken.available_irfs
