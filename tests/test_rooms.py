@@ -14,6 +14,7 @@ SOURCE = Path(lightpool.__file__).parent
 ROOMS = [
     "typing",
     "bridge",
+    "acceptance",
     "names",
     "errors",
     "attributes",

@@ -15,7 +15,14 @@ from weakref import WeakKeyDictionary
 
 from lightpool.typing import GammapyObject
 
-__all__ = ["ConvertibleToGammapy", "accepted", "accepts_gammapy", "gammapy_bridge"]
+__all__ = [
+    "ConvertibleToGammapy",
+    "accepted",
+    "accepts_gammapy",
+    "gammapy_bridge",
+    "is_model_of_gammapy",
+    "is_only_dataset_of_gammapy",
+]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -82,6 +89,24 @@ def _is_convertible(kind: type) -> bool:
     if kind not in _known_classes:
         _known_classes[kind] = any(base.__module__.startswith(_CONVERTED) for base in kind.__mro__)
     return _known_classes[kind]
+
+
+def is_model_of_gammapy(models: object) -> bool:
+    """Return whether something is a model of Gammapy, a list of Gammapy for models, or a list that holds any."""
+    if type(models) in (list, tuple):
+        items: GammapyObject = models
+        return any(is_model_of_gammapy(item) for item in items)
+    return any(base.__module__.startswith("gammapy.modeling.") for base in type(models).__mro__)
+
+
+def is_only_dataset_of_gammapy(datasets: object) -> bool:
+    """Return whether something is a dataset of a kind that only Gammapy has, such as flux points, or holds one."""
+    if type(datasets) in (list, tuple) or type(datasets).__module__ == "gammapy.datasets.core":
+        items: GammapyObject = datasets
+        return any(is_only_dataset_of_gammapy(item) for item in items)
+    bases = type(datasets).__mro__
+    is_dataset = any((base.__module__, base.__name__) == ("gammapy.datasets.core", "Dataset") for base in bases)
+    return is_dataset and not any(base.__name__ == "MapDataset" for base in bases)
 
 
 def accepted(value: T) -> T:

@@ -1,5 +1,6 @@
 """Binned datasets, lists of them, and the models of their backgrounds."""
 
+from lightpool.acceptance import install
 from lightpool.datasets.dataset import Dataset
 from lightpool.datasets.datasets import Datasets
 from lightpool.datasets.geometries import create_map_dataset_geoms
@@ -37,3 +38,4 @@ __all__ = [
 ]
 
 show_public(__name__)
+install()

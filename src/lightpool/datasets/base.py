@@ -4,17 +4,19 @@
 from here, and the kinds of datasets import them.
 """
 
+from collections.abc import Mapping, Sequence
 from contextlib import AbstractContextManager
-from typing import ClassVar, Literal, TypeAlias, TypedDict, overload
+from typing import ClassVar, Literal, Protocol, TypeAlias, TypedDict, overload
 
 import astropy.units as u
 from astropy.table import Table
+from numpy.typing import ArrayLike
 
-from lightpool.arrays import Device, array_namespace, find_precision, get_default_device, memory_errors
+from lightpool.arrays import Device, array_namespace, find_precision, get_default_device, memory_errors, to_device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, gammapy_bridge, is_model_of_gammapy
 from lightpool.data import GTI
 from lightpool.datasets import masks
 from lightpool.datasets.geometries import DatasetGeoms, SkyGeom
@@ -24,10 +26,11 @@ from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, ModelsLike
 from lightpool.irf import EDispKernel, EDispKernelMap, EDispMap, IRFMap, PSFMap
 from lightpool.maps import Map
+from lightpool.typing import GammapyObject
 from lightpool.utils.accumulators import MergedValue
 from lightpool.utils.on_demand import Deferred, DeferredAttribute
 
-__all__ = ["DatasetBase", "DatasetPart"]
+__all__ = ["CounterpartInGammapy", "DatasetBase", "DatasetPart"]
 
 DatasetPart: TypeAlias = Map | IRFMap
 """A map or a response of a dataset."""
@@ -53,6 +56,34 @@ class ObservationsOfDataset(TypedDict):
 
     gti: MergedValue[GTI]
     meta_table: MergedValue[Table]
+
+
+class CounterpartInGammapy(Protocol):
+    """What models of Gammapy predict for a dataset: `lightpool.gammapy.counterparts.Counterpart`."""
+
+    @property
+    def models(self) -> GammapyObject:
+        """Models of the dataset, a `DatasetModels` of Gammapy."""
+
+    def of(self, dataset: "DatasetBase") -> GammapyObject:
+        """Return the dataset of Gammapy with the maps of a dataset."""
+
+    def has_sources(self) -> bool:
+        """Return whether there is a model of something else than the background."""
+
+    def background_model(self, dataset: "DatasetBase") -> GammapyObject:
+        """Return the model of the background, None if there is none."""
+
+    def background_factors(self, dataset: "DatasetBase") -> ArrayLike | None:
+        """Return the factor of the background in each bin, on the host; None if there is no model of it."""
+
+    def npred_signal(self, dataset: "DatasetBase", model_names: str | Sequence[str] | None, stack: bool) -> Map:
+        """Predict the counts of sources, see `DatasetBase.npred_signal`."""
+        ...
+
+    def stat_sum(self, dataset: "DatasetBase") -> float:
+        """Return the statistic inside the mask."""
+        ...
 
 
 class DatasetBase(ConvertibleToGammapy, KnownAttributes):
@@ -85,6 +116,7 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
     _gti: MergedValue[GTI]
     _meta_table: MergedValue[Table]
     _models: DatasetModels | None
+    _counterpart: CounterpartInGammapy | None = None
 
     # --- parts
 
@@ -124,13 +156,28 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
         return {"gti": self._gti.fork(), "meta_table": self._meta_table.fork()}
 
     @property
-    def models(self) -> DatasetModels | None:
-        """Models of this dataset."""
-        return self._models
+    def models(self) -> DatasetModels | GammapyObject | None:
+        """Models of this dataset: of its background; or any of Gammapy, in a `DatasetModels` of Gammapy."""
+        return self._models if self._counterpart is None else self._counterpart.models
 
     @models.setter
-    def models(self, models: ModelsLike | None) -> None:
+    def models(self, models: ModelsLike | GammapyObject | None) -> None:
+        if is_model_of_gammapy(models):
+            self._models, self._counterpart = None, gammapy_bridge().Counterpart(models, self.name)
+            return
         self._models = None if models is None else DatasetModels(models).select(datasets_names=self.name)
+        self._counterpart = None
+
+    @property
+    def evaluators(self) -> Mapping[str, GammapyObject]:
+        """What Gammapy predicts the counts of each model of a source with, by the name of the model."""
+        found: Mapping[str, GammapyObject] = {} if self._counterpart is None else self._counterpart.of(self).evaluators
+        return found
+
+    @property
+    def counterpart(self) -> CounterpartInGammapy | None:
+        """What predicts with the models of Gammapy, None without such models."""
+        return self._counterpart
 
     @overload
     def required(self, name: _MapName) -> Map: ...
@@ -330,17 +377,25 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
     # --- predictions
 
     @property
-    def background_model(self) -> FoVBackgroundModel | None:
+    def background_model(self) -> FoVBackgroundModel | GammapyObject | None:
         """Model of the background, None if there is none."""
-        if not self.models or self.name not in self.models.background_models:
-            return None
-        return self.models[self.models.background_models[self.name]]
+        if self._counterpart is not None:
+            return self._counterpart.background_model(self)
+        models = self._models
+        return models[models.background_models[self.name]] if models and self.name in models.background_models else None
 
     @property
     def background_factors(self) -> Array | None:
         """Factor of the background model for each energy, an array on the device; None without a model."""
-        background, model = self.background, self.background_model
-        if model is None or background is None:
+        background = self.background
+        if background is None:
+            return None
+        if self._counterpart is not None:
+            values = self._counterpart.background_factors(self)
+            factors = None if values is None else to_device(values, background.device)
+            return None if factors is None else as_dtype(factors, dtype_name(background.data))
+        model = self.background_model
+        if model is None:
             return None
         # In the precision of the map: float64 factors would turn a product with a float32 map into float64.
         return as_dtype(model.factors_on(background.geom, background.device), dtype_name(background.data))
@@ -362,13 +417,24 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
         data = background.data * factors
         return Map.from_geom(background.geom, data=data, unit=background.unit, device=background.device)
 
-    def npred_signal(self) -> Map:
-        """Predict the counts of sources: zero, since a reduction has no source models."""
+    def npred_signal(self, model_names: str | Sequence[str] | None = None, stack: bool = True) -> Map:
+        """Predict the counts of sources: zero, unless the dataset has models of Gammapy.
+
+        Parameters
+        ----------
+        model_names : str or list of str, models of Gammapy; by default all but those of the background
+        stack : bool, whether to add the counts of all models up, or to keep them apart along an axis ``models``
+        """
+        if self._counterpart is not None:
+            return self._counterpart.npred_signal(self, model_names, stack)
         return Map.from_geom(self.geom, dtype=self.precision, device=self.device)
 
     def npred(self) -> Map:
-        """Predict the counts, from the background and its model; never below zero."""
+        """Predict the counts, from the background and its model, and from models of sources; never below zero."""
         background = self.npred_background()
+        if self._counterpart is not None and self._counterpart.has_sources():
+            signal = self.npred_signal()
+            background = signal if background is None else signal + background
         if background is None:
             return self.npred_signal()
         xp = array_namespace(background.data)

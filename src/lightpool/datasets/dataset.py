@@ -10,7 +10,7 @@ from astropy.coordinates import SkyCoord
 
 from lightpool.arrays import Device, find_device, to_host
 from lightpool.arrays.devices.array_types import Array
-from lightpool.bridge import accepts_gammapy
+from lightpool.bridge import accepts_gammapy, gammapy_bridge
 from lightpool.datasets import transforms
 from lightpool.datasets.base import DatasetBase, DatasetPart
 from lightpool.datasets.info_dict import InfoDict, info_dict
@@ -150,6 +150,8 @@ class Dataset(DatasetBase, ABC):
 
     def stat_sum(self) -> float:
         """Return the statistic inside the mask."""
+        if self.counterpart is not None:
+            return self.counterpart.stat_sum(self)
         return float(to_host(self.statistic.sum()))
 
     def residuals(self, method: str = "diff", **kwargs: Unpack[SmoothOptions]) -> Map:
@@ -189,6 +191,26 @@ class Dataset(DatasetBase, ABC):
         from lightpool.plot.datasets import plot_residuals_spatial  # matplotlib is heavy and optional
 
         axes: Axes = plot_residuals_spatial(residual_image(self, method, smooth_kernel, smooth_radius), ax, **kwargs)
+        return axes
+
+    def plot_residuals(self, *args: object, **kwargs: object) -> tuple["Axes", "Axes"]:
+        """Plot the residuals on the sky and against energy, as Gammapy does.
+
+        Parameters
+        ----------
+        *args, **kwargs : those of Gammapy's `MapDataset.plot_residuals`
+        """
+        axes: tuple[Axes, Axes] = gammapy_bridge().counterpart(self).plot_residuals(*args, **kwargs)
+        return axes
+
+    def plot_residuals_spectral(self, *args: object, **kwargs: object) -> "Axes":
+        """Plot the residuals of a region against energy, as Gammapy does.
+
+        Parameters
+        ----------
+        *args, **kwargs : those of Gammapy's `MapDataset.plot_residuals_spectral`
+        """
+        axes: Axes = gammapy_bridge().counterpart(self).plot_residuals_spectral(*args, **kwargs)
         return axes
 
     def with_predicted_background(self) -> Self:

@@ -4,25 +4,33 @@ import html
 import logging
 from collections.abc import Iterable, MutableSequence, Sequence
 from pathlib import Path
-from typing import Protocol, TypeAlias, overload, runtime_checkable
+from typing import Protocol, Self, TypeAlias, overload, runtime_checkable
 
 import astropy.units as u
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
+from numpy.typing import NDArray
 
-from lightpool.arrays import Device
+from lightpool.arrays import Device, to_host
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
+from lightpool.bridge import (
+    ConvertibleToGammapy,
+    accepts_gammapy,
+    gammapy_bridge,
+    is_model_of_gammapy,
+    is_only_dataset_of_gammapy,
+)
 from lightpool.data import GTI
 from lightpool.datasets.dataset import Dataset, find_dataset_class
 from lightpool.datasets.formats.ogip import find_pha_files
 from lightpool.datasets.formats.yaml_format import read_dataset_entries, to_yaml, write_yaml
 from lightpool.datasets.merged_tables import instruments_in, rows_of_datasets
 from lightpool.datasets.models.background_models import DatasetModels, Models, ModelsLike
+from lightpool.datasets.models.parameters import Parameters
 from lightpool.datasets.observations import SeenDatasets
 from lightpool.fits import make_path
-from lightpool.typing import PathInput, QuantityLike, RegionLike
+from lightpool.typing import GammapyObject, PathInput, QuantityLike, RegionLike
 
 __all__ = ["Datasets"]
 
@@ -59,6 +67,13 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
 
     _consumed = ("datasets",)
 
+    def __new__(cls, datasets: object = None) -> Self:
+        """Return a list of Gammapy if any of the datasets is of a kind that only Gammapy has, such as flux points."""
+        if is_only_dataset_of_gammapy(datasets):
+            made: Self = gammapy_bridge().datasets_of_gammapy(datasets)
+            return made
+        return super().__new__(cls)
+
     @accepts_gammapy
     def __init__(self, datasets: "Dataset | Sequence[Dataset] | None" = None) -> None:
         if isinstance(datasets, Dataset):
@@ -76,17 +91,40 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
         return [dataset.name for dataset in self]
 
     @property
-    def models(self) -> DatasetModels:
-        """Models of all datasets, each once."""
+    def models(self) -> DatasetModels | GammapyObject:
+        """Models of all datasets, each once; a `DatasetModels` of Gammapy if any of them are Gammapy's."""
+        if any(dataset.counterpart is not None for dataset in self):
+            return gammapy_bridge().joined_models(self)
         models = [model for dataset in self if dataset.models is not None for model in dataset.models]
         found = DatasetModels(list(dict.fromkeys(models)))
         return found if self._models_set is None else found.with_covariance_of(self._models_set)
 
     @models.setter
-    def models(self, models: ModelsLike | None) -> None:
+    def models(self, models: ModelsLike | GammapyObject | None) -> None:
+        if is_model_of_gammapy(models):
+            gammapy_bridge().set_joined_models(self, models)
+            return
         self._models_set = None if models is None else DatasetModels(models)
         for dataset in self:
             dataset.models = models
+
+    @property
+    def parameters(self) -> Parameters | GammapyObject:
+        """Parameters of all models, each once."""
+        models = self.models
+        return models.parameters if isinstance(models, DatasetModels) else models.parameters.unique_parameters
+
+    @property
+    def contributes_to_stat(self) -> NDArray[np.bool_]:
+        """Whether each dataset has bins inside its masks."""
+        masks = [None if dataset.mask is None else dataset.mask.data for dataset in self]
+        return np.array([mask is None or bool(to_host(mask).any()) for mask in masks], dtype=bool)
+
+    def stat_sum(self) -> float:
+        """Return the statistic of all datasets, with the priors of models of Gammapy."""
+        if any(dataset.counterpart is not None for dataset in self):
+            return float(gammapy_bridge().counterpart(self).stat_sum())
+        return sum(dataset.stat_sum() for dataset in self)
 
     @property
     def is_all_same_type(self) -> bool:
@@ -233,12 +271,14 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
 
     def copy(self) -> "Datasets":
         """Return a deep copy, with names and models."""
-        copies: list[Dataset] = []
-        for dataset in self:
-            new = dataset.copy(name=dataset.name)
-            new.models = None if dataset.models is None else dataset.models.copy()
-            copies.append(new)
-        return Datasets(copies)
+        copies = Datasets([dataset.copy(name=dataset.name) for dataset in self])
+        # All together: a model that several datasets share is shared by their copies too.
+        models = self.models.copy()
+        copies.models = models
+        for dataset, new in zip(self, copies, strict=True):
+            if dataset.models is None:
+                new.models = None
+        return copies
 
     @classmethod
     def read(
@@ -430,5 +470,5 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
         raise TypeError(f"a dataset is found by name, number or itself, got {key!r}")
 
     def __add__(self, other: "Dataset | Iterable[Dataset]") -> "Datasets":
-        more = [other] if isinstance(other, Dataset) else list(other)
+        more: list[GammapyObject] = list(other) if isinstance(other, Iterable) else [other]
         return Datasets([*self, *more])

@@ -82,7 +82,7 @@ def info_dict(
         "background": background,
         "npred": numbers.get("npred", np.nan),
         "npred_background": numbers.get("npred_background", np.nan),
-        "npred_signal": np.nan,
+        "npred_signal": numbers.get("npred_signal", np.nan),
         "exposure_min": numbers.get("exposure_min", np.nan) * unit,
         "exposure_max": numbers.get("exposure_max", np.nan) * unit,
         "livetime": livetime,
@@ -120,6 +120,9 @@ def _scalars(
         scalars["background"] = masked_sum(background.data, mask)
         scalars["npred_background"] = masked_sum(npred_background, mask)
         scalars["npred"] = masked_sum(npred, mask)
+    if dataset.counterpart is not None and dataset.counterpart.has_sources():
+        scalars["npred"] = masked_sum(dataset.npred().data, mask)
+        scalars["npred_signal"] = masked_sum(dataset.npred_signal().data, mask)
     if dataset.counts is not None and statistic.is_meaningful:
         scalars["stat_sum"] = statistic.sum()
     scalars |= statistic.sums_inside(mask)

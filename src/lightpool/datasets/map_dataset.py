@@ -19,6 +19,7 @@ from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models.background_models import ModelsLike
 from lightpool.datasets.names import make_name
 from lightpool.datasets.regions import spectrum_maps
+from lightpool.datasets.simulated_counts import RandomState, find_random_state, simulate_counts
 from lightpool.fits import FitsFile, HDUList
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from lightpool.maps import Map, MapAxis
@@ -250,6 +251,15 @@ class MapDataset(Dataset):
         """
         geoms = create_map_dataset_geoms(geom, energy_axis_true, migra_axis, rad_axis, binsz_irf, reco_psf)
         return estimate_memory(**geoms, map_names=cls.map_names_from_geom, precision=precision)
+
+    def fake(self, random_state: RandomState = "random-seed") -> None:
+        """Replace the counts by ones that are simulated from the prediction.
+
+        Parameters
+        ----------
+        random_state : int, ``random-seed``, ``global-rng`` or RandomState, see `numpy.random`
+        """
+        self.counts = simulate_counts(self.npred(), find_random_state(random_state), self.precision)
 
     def to_masked(self, name: str | None = None, nan_to_num: bool = True) -> Self:
         """Return a dataset restricted to the safe mask, with the background model applied.

@@ -19,6 +19,7 @@ from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models.background_models import ModelsLike
 from lightpool.datasets.on_off_sums import OffMaps, OnOffSums, acceptance_ratio
+from lightpool.datasets.simulated_counts import RandomState, find_random_state, simulate_counts
 from lightpool.datasets.statistics import OffInfo, StatisticOfDataset, masked_sum
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
 from lightpool.maps import Map, MapAxis
@@ -298,6 +299,24 @@ class OnOffDataset(MapDataset):
         """Predict the counts in the OFF region, NaN where alpha is zero; None without OFF counts."""
         background = self.npred_background()
         return None if background is None else background / self.alpha
+
+    @accepts_gammapy
+    def fake(  # type: ignore[override]  # needs a background, as in Gammapy
+        self, npred_background: Map, random_state: RandomState = "random-seed"
+    ) -> None:
+        """Replace counts and OFF counts by ones that are simulated from predictions.
+
+        Parameters
+        ----------
+        npred_background : Map, counts that are expected from the background in the ON region
+        random_state : int, ``random-seed``, ``global-rng`` or RandomState, see `numpy.random`
+        """
+        random_state, precision, device = find_random_state(random_state), self.precision, self.device
+        background = npred_background.to(device)
+        # As in Gammapy: sources first, then the background of the ON region, then that of the OFF region.
+        signal = simulate_counts(self.npred_signal(), random_state, precision)
+        self.counts = signal + simulate_counts(background, random_state, precision)
+        self.counts_off = simulate_counts(background / self.alpha, random_state, precision)
 
     @property
     def statistic(self) -> WStatOfDataset:

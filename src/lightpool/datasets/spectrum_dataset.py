@@ -4,7 +4,7 @@ from typing import Self, Unpack
 
 from astropy.table import Table
 
-from lightpool.bridge import accepts_gammapy
+from lightpool.bridge import accepts_gammapy, gammapy_bridge
 from lightpool.datasets.map_dataset import DatasetOptions, MapDataset
 from lightpool.maps import MapAxis, RegionGeom
 from lightpool.typing import Axes, Figure, TimeLike
@@ -145,6 +145,16 @@ class SpectrumBase(MapDataset):
         from lightpool.plot.spectra import plot_excess
 
         axes: Axes = plot_excess(self, ax, kwargs_excess, kwargs_npred_signal, **kwargs)
+        return axes
+
+    def plot_fit(self, *args: object, **kwargs: object) -> tuple["Axes", "Axes"]:
+        """Plot counts, prediction and residuals, as Gammapy does.
+
+        Parameters
+        ----------
+        *args, **kwargs : those of Gammapy's `SpectrumDataset.plot_fit`
+        """
+        axes: tuple[Axes, Axes] = gammapy_bridge().counterpart(self).plot_fit(*args, **kwargs)
         return axes
 
     def peek(self, figsize: tuple[float, float] = (16, 4)) -> "Figure":

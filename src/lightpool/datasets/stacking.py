@@ -1,7 +1,6 @@
 """Add one map dataset to another: sums, in the window of the one that is added."""
 
 from lightpool.datasets.base import DatasetBase
-from lightpool.datasets.models.background_models import DatasetModels
 from lightpool.maps import Map
 from lightpool.maps.deferred_quantity import DeferredQuantity
 from lightpool.utils.deviations import deviates
@@ -61,11 +60,10 @@ def _has_livetime(dataset: DatasetBase) -> bool:
 
 def _apply_background_model(dataset: DatasetBase) -> None:
     """Multiply the background of a dataset by its model, and forget the model."""
-    if dataset.background_model is not None:
+    applied = dataset.background_model
+    if applied is not None:
         dataset.background = dataset.npred_background()
-        dataset.models = DatasetModels(
-            [model for model in dataset.models or [] if dataset.name not in model.datasets_names]
-        )
+        dataset.models = [model for model in dataset.models or () if model is not applied]
 
 
 def _add_background(background: Map, other: DatasetBase, nan_to_num: bool) -> None:

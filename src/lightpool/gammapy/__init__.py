@@ -5,20 +5,36 @@ from lightpool.gammapy.installation import require_gammapy
 require_gammapy()
 
 from lightpool.gammapy.acceleration import accelerate, accelerated, report, restore  # noqa: E402 - it imports Gammapy
+from lightpool.gammapy.background_fits import normalise_background  # noqa: E402
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy  # noqa: E402
+from lightpool.gammapy.counterparts import (  # noqa: E402
+    Counterpart,
+    counterpart,
+    datasets_of_gammapy,
+    joined_models,
+    modelled,
+    set_joined_models,
+)
 from lightpool.gammapy.notebook import load_ipython_extension, unload_ipython_extension  # noqa: E402
 from lightpool.gammapy.originals import original, original_module  # noqa: E402
 from lightpool.names import show_public  # noqa: E402
 
 __all__ = [
+    "Counterpart",
     "accelerate",
     "accelerated",
+    "counterpart",
+    "datasets_of_gammapy",
     "from_gammapy",
+    "joined_models",
     "load_ipython_extension",
+    "modelled",
+    "normalise_background",
     "original",
     "original_module",
     "report",
     "restore",
+    "set_joined_models",
     "to_gammapy",
     "unload_ipython_extension",
 ]

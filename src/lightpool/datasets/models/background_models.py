@@ -14,13 +14,13 @@ from numpy.typing import NDArray
 from lightpool.arrays import Device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, gammapy_bridge, is_model_of_gammapy
 from lightpool.datasets.formats.yaml_format import models_from_yaml, read_models, to_yaml, write_models
 from lightpool.datasets.models.parameters import CovarianceLike, Parameter, Parameters, checked_covariance
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, PowerLawNormSpectralModel, find_norm_model
 from lightpool.datasets.names import make_name
 from lightpool.errors import FormatError
-from lightpool.typing import PathInput
+from lightpool.typing import GammapyObject, PathInput
 
 if TYPE_CHECKING:
     from lightpool.maps import Geom
@@ -254,6 +254,13 @@ class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroun
 
     _consumed = ("models", "covariance_data")
 
+    def __new__(cls, models: object = None, covariance_data: CovarianceLike | None = None) -> Self:
+        """Return a list of Gammapy if any of the models is Gammapy's."""
+        if is_model_of_gammapy(models):
+            made: Self = gammapy_bridge().modelled(models, issubclass(cls, Models), covariance_data)
+            return made
+        return super().__new__(cls)
+
     def __init__(self, models: ModelsLike | None = None, covariance_data: CovarianceLike | None = None) -> None:
         self._models = _model_list(models)
         self._check(self._models)
@@ -474,7 +481,10 @@ class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroun
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
 
-    def __add__(self, other: ModelsLike | None) -> "Models":
+    def __add__(self, other: ModelsLike | GammapyObject | None) -> "Models":
+        if is_model_of_gammapy(other):
+            made: Models = gammapy_bridge().modelled(self, True) + other
+            return made
         return Models([*self, *_model_list(other)])
 
     @overload
@@ -539,6 +549,11 @@ class Models(DatasetModels, MutableSequence[FoVBackgroundModel]):
 
 
 def _model(model: object) -> FoVBackgroundModel:
+    if is_model_of_gammapy(model):
+        raise TypeError(
+            f"a {type(model).__name__} of Gammapy cannot be added to a list of background models of lightpool; "
+            "create a new list with all models, Models([*models, model]), which will be one of Gammapy"
+        )
     if not isinstance(model, FoVBackgroundModel):
         raise TypeError(f"expected a FoVBackgroundModel, got {model!r} of type {type(model).__name__}")
     return model

@@ -14,7 +14,7 @@ from lightpool.bridge import accepts_gammapy, gammapy_bridge
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.datasets.masks import all_true
-from lightpool.datasets.models.background_models import FoVBackgroundModel, Models
+from lightpool.datasets.models.background_models import FoVBackgroundModel
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.background.norm_fit import fit_norm
 from lightpool.makers.core import Maker, check_run, checked_mask
@@ -115,10 +115,13 @@ class FoVBackgroundMaker(Maker):
                     f"run MapDatasetMaker with {name!r} in its selection first"
                 )
         self._announce_differences(dataset)
+        if dataset.counterpart is not None:
+            gammapy_bridge().normalise_background(self, dataset)
+            return dataset
         # A model that is there already is kept, and its norm is the start.
         if dataset.background_model is None:
             model = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=self.spectral_model.copy())
-            dataset.models = Models([*(dataset.models or []), model])
+            dataset.models = [*(dataset.models or []), model]
         sums = _sums_per_energy(dataset, self.make_exclusion_mask(dataset))
         if self.method == "fit":
             self._fit(dataset, sums)
