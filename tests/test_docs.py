@@ -45,3 +45,28 @@ def test_every_module_that_reads_an_array_back_is_named_in_the_page_about_device
     doors |= {"installation.py"}  # which looks at the devices themselves
     missing = {name for name in reading if name not in page} - {f"arrays/{name}" for name in doors}
     assert not missing
+
+
+ROOT = DOCS.parent
+PAGES = sorted(
+    page
+    for page in ROOT.rglob("*.md")
+    if not any(part.startswith(("venv", ".")) for part in page.relative_to(ROOT).parts)
+)
+
+
+def anchors_of(page):
+    """The anchors of the headings of a page, as GitHub makes them."""
+    headings = re.findall(r"^#+ (.*)$", re.sub(r"^```.*?^```", "", page.read_text(), flags=re.M | re.S), flags=re.M)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
+def test_links_of_a_page_lead_to_files_and_headings(page):
+    missing = []
+    for target in re.findall(r"\]\((?!\w+:)([^)\s]+)\)", page.read_text()):
+        name, _, anchor = target.partition("#")
+        other = (page.parent / name) if name else page
+        if not other.exists() or (anchor and anchor not in anchors_of(other)):
+            missing.append(target)
+    assert missing == []
