@@ -402,7 +402,19 @@ def test_datasets_of_other_kinds_are_refused():
         SpectrumDataset.from_gammapy(theirs)
 
 
-@pytest.mark.parametrize("is_source", [False])
+def test_models_of_sources_stay_those_of_gammapy():
+    theirs = reduce_nothing().to_gammapy()
+    source = gammapy_models.SkyModel(gammapy_models.PowerLawSpectralModel(), name="crab")
+    background = gammapy_models.FoVBackgroundModel("empty")
+    theirs.models = [source, background]
+    ours = from_gammapy(theirs)
+    assert list(ours.models) == [source, background]
+    back = ours.to_gammapy()
+    assert list(back.models) == [source, background]
+    assert differences(theirs.models, back.models) == []
+
+
+@pytest.mark.parametrize("is_source", [True, False])
 def test_lists_keep_each_dataset_its_models_and_their_covariance(is_source):
     """Models that belong to all datasets, but of which each dataset has one; and background models."""
     datasets = gammapy_datasets.Datasets([reduce_nothing().copy(name=name).to_gammapy() for name in "abc"])

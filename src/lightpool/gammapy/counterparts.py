@@ -18,6 +18,7 @@ from lightpool.datasets.datasets import Datasets
 from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel
 from lightpool.datasets.models.parameters import Parameter
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy
+from lightpool.gammapy.conversion.datasets import set_joint_models
 from lightpool.gammapy.conversion.twins import Twins
 from lightpool.gammapy.linked_models import linked_model, linked_models, linked_parameter
 from lightpool.irf import IRFMap
@@ -207,7 +208,7 @@ def _datasets(datasets: Datasets) -> GammapyDatasets:
 def _set_covariance(datasets: GammapyDatasets, models: GammapyDatasetModels) -> None:
     """Give datasets the joint covariance and the penalties of models, if these are their models."""
     if list(map(id, datasets.models)) == list(map(id, models)):
-        datasets.models = models
+        set_joint_models(datasets, models)
 
 
 def datasets_of_gammapy(datasets: Iterable[GammapyObject]) -> GammapyDatasets:
