@@ -174,6 +174,25 @@ def test_a_cutout_keeps_its_values_when_the_map_is_changed(store):
     assert cut.psf.psf_map.data.any()
 
 
+def test_windows_of_a_stack_keep_their_values_when_it_grows(store):
+    def run():
+        stacked = reference()
+        stacked.stack(reduced(store, 0))
+        cuts = [stacked.cutout(CRAB, "1 deg", name=f"cut {number}") for number in range(3)]
+        first = float(cuts[0].exposure.data.sum())
+        stacked.stack(reduced(store, 1))
+        stacked.mask_safe.data[...] = False
+        cuts.append(stacked.cutout(CRAB, "1 deg", name="cut 3"))
+        again = cuts[1].cutout(CRAB, "0.5 deg", name="again")
+        stacked.mask_safe.data[...] = True
+        return [*cuts, again, stacked], first
+
+    (ours, our_sum), (plain, plain_sum) = both(run, accelerated_methods=["MapDataset.cutout", "MapDataset.stack"])
+    for one, other in zip(ours, plain, strict=True):
+        assert_same_dataset(one, other, tolerances=STACK_TOLERANCES)
+    np.testing.assert_allclose(our_sum, plain_sum, rtol=1e-5)
+
+
 def test_errors_of_cutouts_are_those_of_gammapy():
     with pytest.raises(NoOverlapError, match="overlap") as plain:
         reference().cutout(SkyCoord(10, 10, unit="deg"), "1 deg")

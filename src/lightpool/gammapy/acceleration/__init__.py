@@ -6,6 +6,7 @@ from lightpool.gammapy.acceleration import (  # noqa: F401 - they declare what t
     fov_maker,
     map_maker,
     phase_maker,
+    reading,
     reflected_maker,
     ring_makers,
     safe_mask_maker,

@@ -11,7 +11,8 @@ those of the map.
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from weakref import ref
 
 import numpy as np
 from gammapy.maps import Map as GammapyMap
@@ -45,15 +46,26 @@ class Pending:
         Data type that they have in Gammapy.
     is_sum : bool
         Whether the values belong to a stack alone, which may add to them in place.
+    windows : list of weak references to maps
+        Lazy maps that are windows of these values, see `let_go`.
     """
 
     owner: object
     find: Callable[[], Map]
     dtype: str
     is_sum: bool = False
+    windows: "list[ref[GammapyMap]]" = field(default_factory=list)
+
+    def let_go(self) -> None:
+        """Create the values of windows, because those that they are taken from are about to change."""
+        while self.windows:
+            window = self.windows.pop()()
+            if window is not None:
+                _read(window)
 
     def create(self) -> NDArray[np.generic]:
         """Return the values as an array of Gammapy."""
+        self.let_go()
         data = to_host(self.find().data)  # host: maps of Gammapy are arrays of NumPy
         # A device may hand out arrays that cannot be written to.
         array = np.asarray(data, dtype=self.dtype)
@@ -66,6 +78,7 @@ def _read(lazy: GammapyMap) -> NDArray[np.generic]:
         # Another thread may have been faster.
         if pending is not None:
             _fill(lazy, pending.create())
+    # Not the attribute: a map that is no longer lazy has no other.
     values: NDArray[np.generic] = lazy.__dict__["_data"]
     return values
 

@@ -3,13 +3,13 @@
 import functools
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 
 from lightpool.arrays import find_device
 from lightpool.errors import DiffersFromGammapyError
 from lightpool.gammapy.acceleration.child_processes import have_children_do, leave_children_alone
-from lightpool.gammapy.acceleration.report import RECORDER
+from lightpool.gammapy.acceleration.report import RECORDER, Call
 from lightpool.gammapy.acceleration.settings import Settings
 from lightpool.gammapy.acceleration.take_over import TAKE_OVERS, NotTakenOverError, TakeOver, original_of
 from lightpool.typing import GammapyObject
@@ -126,9 +126,9 @@ def _wrapper(take_over: TakeOver, original: Callable[..., GammapyObject]) -> Cal
     def run(self: GammapyObject, *args: GammapyObject, **kwargs: GammapyObject) -> GammapyObject:
         settings = _settings
         # A method that has fallen back calls that of its base class, which could not be taken over either.
-        if settings is None or RECORDER.is_inside(self):
+        if settings is None or RECORDER.is_inside(self, take_over.method):
             return original(self, *args, **kwargs)
-        with RECORDER.call(take_over.what, self) as call:
+        with RECORDER.call(take_over.what, self) if take_over.is_listed else nullcontext(Call()) as call:
             # Whatever goes wrong here, Gammapy does the work.
             try:
                 take_over.require_plain(self)

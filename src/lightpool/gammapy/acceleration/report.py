@@ -111,7 +111,8 @@ class Call:
     calls of other accelerated methods inside.
     """
 
-    def __init__(self, subject: object = None) -> None:
+    def __init__(self, what: str = "", subject: object = None) -> None:
+        self.what = what
         self.subject = subject
         self.reason: str | None = None
         self.differences: list[str] = []
@@ -168,7 +169,7 @@ class Recorder:
         subject : object, optional
             Whose method it is.
         """
-        outer, call = self._current.get(), Call(subject)
+        outer, call = self._current.get(), Call(what, subject)
         with self._lock:
             self._rows.setdefault(what, ReportRow(what=what))  # so that a call is listed before those inside
         if outer is not None:
@@ -184,10 +185,17 @@ class Recorder:
             if outer is not None:
                 outer.start()
 
-    def is_inside(self, subject: object) -> bool:
-        """Return whether a method of an object is running, so that a call is one of a method of a base class."""
+    def is_inside(self, subject: object, method: str) -> bool:
+        """Return whether a method of an object is running, so that a call is that of a base class.
+
+        Parameters
+        ----------
+        subject : object
+        method : str
+            Its name, without that of the class.
+        """
         current = self._current.get()
-        return current is not None and current.subject is subject
+        return current is not None and current.subject is subject and current.what.endswith(f".{method}")
 
     def report(self) -> Report:
         """Return the calls so far."""

@@ -27,6 +27,7 @@ from lightpool.gammapy.acceleration.exchange import (
     response_class,
 )
 from lightpool.gammapy.acceleration.lazy_maps import Pending, defer, dtype_of, pending_values
+from lightpool.gammapy.acceleration.spare_arrays import SpareArrays
 from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError, takes_over
 from lightpool.gammapy.conversion.maps import map_from_gammapy
 from lightpool.irf import IRFMap
@@ -35,6 +36,7 @@ from lightpool.typing import GammapyObject
 
 __all__: list[str] = []
 
+_spare = SpareArrays()
 _RELIED_ON = (
     *MAPS,
     *RESPONSES,
@@ -145,10 +147,17 @@ def _grows(values: GammapyMap | None) -> bool:
     return pending is not None and pending.is_sum
 
 
+def _let_go(values: GammapyMap) -> None:
+    pending = pending_values(values)
+    if pending is not None:
+        pending.let_go()
+
+
 def _own_map(values: GammapyMap) -> Map:
     device = get_default_device()
     ours = map_from_gammapy(values).to(device)
     if _grows(values):
+        _let_go(values)
         return ours
     dtype = "bool" if dtype_of(values) == "bool" else "float64"
     data = device.xp.asarray(ours.data, dtype=getattr(device.xp, dtype), copy=True)
@@ -158,6 +167,8 @@ def _own_map(values: GammapyMap) -> Map:
 def _own_response(response: GammapyObject) -> IRFMap:
     theirs, exposure = map_of_response(response), response.exposure_map
     if _grows(theirs) and _grows(exposure):
+        _let_go(theirs)
+        _let_go(exposure)
         return lightpool_response(response).to(get_default_device())
     return response_class(response)(_own_map(theirs), None if exposure is None else _own_map(exposure))
 
@@ -172,14 +183,16 @@ def _undone_on_error(dataset: GammapyMapDataset, sums: MapDataset) -> Iterator[N
         response = getattr(dataset, name)
         if response is not None and _grows(map_of_response(response)):
             arrays += getattr(sums, name).sums
-    xp = get_default_device().xp
-    before = [xp.asarray(array, copy=True) for array in arrays]
+    before = [_spare.copy(array) for array in arrays]
     try:
         yield
     except BaseException:
         for array, values in zip(arrays, before, strict=True):
             array[...] = values
         raise
+    finally:
+        for values in before:
+            _spare.give_back(values)
 
 
 # --- back to Gammapy

@@ -22,7 +22,7 @@ replaced them, makes a call fall back without any code in such functions.
 
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import TypeAlias, TypeVar
+from typing import TypeAlias, TypedDict, TypeVar, Unpack
 
 from lightpool.errors import LightpoolError
 from lightpool.typing import GammapyObject
@@ -66,6 +66,8 @@ class TakeOver:
         what the method does.
     runs_others : bool
         Whether the commit runs methods of Gammapy, which fall back by themselves. Its errors are those of Gammapy then.
+    is_listed : bool
+        Whether calls are in the report.
     """
 
     owner: type
@@ -73,6 +75,7 @@ class TakeOver:
     function: Callable[..., Commit]
     relied_on: dict[str, object]
     runs_others: bool = False
+    is_listed: bool = True
 
     @property
     def what(self) -> str:
@@ -87,6 +90,13 @@ class TakeOver:
 def behaviour_of(owner: type) -> dict[str, object]:
     """Return the methods and properties of a class of Gammapy, for `require_behaviour`."""
     return {name: _of_gammapy(owner, name) for name in sorted(_behaviour(owner))}
+
+
+class TakeOverOptions(TypedDict, total=False):
+    """Optional attributes of `TakeOver`."""
+
+    runs_others: bool
+    is_listed: bool
 
 
 def require_behaviour(obj: GammapyObject, expected: dict[str, object]) -> None:
@@ -116,7 +126,7 @@ TAKE_OVERS: list[TakeOver] = []
 
 
 def takes_over(
-    owner: type, method: str, *, relies_on: tuple[str, ...] | None = None, runs_others: bool = False
+    owner: type, method: str, *, relies_on: tuple[str, ...] | None = None, **options: Unpack[TakeOverOptions]
 ) -> Callable[[FunctionT], FunctionT]:
     """Return a decorator for the function that runs a method of Gammapy on lightpool.
 
@@ -129,12 +139,11 @@ def takes_over(
     relies_on : tuple of str, optional
         Further attributes whose meaning the function takes for granted; by default all methods and properties of the
         class and of its bases in Gammapy.
-    runs_others : bool
-        See `TakeOver`.
+    **options : see `TakeOver`
     """
 
     def decorate(function: FunctionT) -> FunctionT:
-        declare(owner, method, function, relies_on=relies_on, runs_others=runs_others)
+        declare(owner, method, function, relies_on=relies_on, **options)
         return function
 
     return decorate
@@ -146,18 +155,19 @@ def declare(
     function: Callable[..., Commit],
     *,
     relies_on: tuple[str, ...] | None = None,
-    runs_others: bool = False,
+    **options: Unpack[TakeOverOptions],
 ) -> TakeOver:
     """Declare a function that runs a method of Gammapy on lightpool, and return the declaration.
 
     Parameters
     ----------
-    owner, method, relies_on, runs_others : as for `takes_over`
+    owner, method, relies_on, **options : as for `takes_over`
     function : function with the arguments of the method that returns a `Commit`
     """
-    names = _behaviour(owner) - {method} if relies_on is None else set(relies_on)
+    # Not all versions of Gammapy have all of them.
+    names = _behaviour(owner) - {method} if relies_on is None else {name for name in relies_on if hasattr(owner, name)}
     relied_on = {name: _of_gammapy(owner, name) for name in sorted(names)}
-    take_over = TakeOver(owner, method, function, relied_on, runs_others)
+    take_over = TakeOver(owner, method, function, relied_on, **options)
     TAKE_OVERS.append(take_over)
     return take_over
 
