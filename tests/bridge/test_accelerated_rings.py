@@ -276,9 +276,8 @@ def test_a_chain_with_a_ring_background_is_that_of_gammapy(crab_store):
     plain = reduce()
     with accelerated():
         ours = reduce()
-    assert (
-        differences(plain, ours, noise=NOISE, without=("_name", "date", "_crpix")) == []
-    )  # Gammapy reads the last one only if pixels depend on energy
+    # Gammapy reads the last one only if pixels depend on energy.
+    assert differences(plain, ours, noise=NOISE, without=("_name", "date", "_crpix")) == []
 
 
 @pytest.mark.reference
