@@ -51,6 +51,7 @@ AT_ANOTHER_PLACE = [
     ("maps.wcs.ndmap.WcsNDMap", "maps.WcsNDMap"),
     ("maps.region.ndmap.RegionNDMap", "maps.RegionNDMap"),
     ("maps.region.geom.RegionGeom", "maps.RegionGeom"),
+    ("maps.axes.UNIT_STRING_FORMAT", "maps.axes.axes.UNIT_STRING_FORMAT"),
     ("irf.background.BackgroundIRF", "irf.BackgroundIRF"),
     ("stats.CashCountsStatistic", "stats.counts_statistic.CashCountsStatistic"),
     ("stats.WStatCountsStatistic", "stats.counts_statistic.WStatCountsStatistic"),

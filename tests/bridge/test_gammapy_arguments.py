@@ -2,6 +2,7 @@
 
 import astropy.units as u
 import gammapy.data
+import gammapy.datasets
 import gammapy.irf
 import gammapy.maps
 import numpy as np
@@ -11,7 +12,7 @@ from regions import CircleSkyRegion
 
 import lightpool.maps
 from lightpool.data import DataStore, Observation, Observations
-from lightpool.datasets import MapDataset, SpectrumDataset
+from lightpool.datasets import Datasets, MapDataset, SpectrumDataset
 from lightpool.irf import IRFMap
 from lightpool.makers import (
     AdaptiveRingBackgroundMaker,
@@ -218,6 +219,40 @@ def test_a_norm_model_of_gammapy_is_the_start_of_a_background_fit(reduced):
 
 
 def test_what_lightpool_has_no_class_for_is_refused():
-    geom = gammapy.maps.HpxGeom.create(nside=8)
-    with pytest.raises(TypeError, match="HpxGeom, but lightpool has no HEALPix"):
+    class OwnGeom(gammapy.maps.WcsGeom):
+        """A class of a user, which may do anything."""
+
+    geom = OwnGeom.create(skydir=POSITION, width=1.0, binsz=0.1)
+    with pytest.raises(TypeError, match="OwnGeom, which is derived from WcsGeom"):
         Map.from_geom(geom)
+
+
+def test_a_dataset_of_gammapy_is_reduced_and_the_result_is_one_of_lightpool(observations):
+    def reduce(package):
+        kind = gammapy.datasets.MapDataset if package is gammapy.maps else MapDataset
+        empty = kind.create(geom_of(package), energy_axis_true=energy_axis(package, "energy_true"), name="stacked")
+        makers = [MapDatasetMaker(), SafeMaskMaker(methods=["offset-max"], offset_max="2 deg")]
+        (stacked,) = DatasetsMaker(makers).run(empty, observations)
+        return stacked
+
+    made, expected = reduce(gammapy.maps), reduce(lightpool.maps)
+    assert type(made) is MapDataset
+    assert made.counts.data.sum() == expected.counts.data.sum() > 0
+    np.testing.assert_allclose(made.exposure.data, expected.exposure.data, rtol=1e-6)
+    np.testing.assert_allclose(made.background.data, expected.background.data, rtol=1e-5)
+
+
+def test_a_single_step_takes_a_dataset_of_gammapy_and_returns_one_of_lightpool(reduced):
+    theirs = reduced.copy(name="run").to_gammapy()
+    result = FoVBackgroundMaker("scale", exclusion_mask=exclusion_mask(gammapy.maps)).run(theirs)
+    expected = FoVBackgroundMaker("scale", exclusion_mask=exclusion_mask(lightpool.maps)).run(reduced.copy(name="run"))
+    assert type(result) is MapDataset
+    assert result.background_model.parameters["norm"].value == expected.background_model.parameters["norm"].value
+
+
+def test_datasets_of_gammapy_can_be_put_into_a_list(reduced):
+    theirs = gammapy.datasets.Datasets([reduced.copy(name="run").to_gammapy()])
+    for listed in (Datasets(theirs), Datasets(list(theirs)), Datasets() + theirs[0]):
+        assert type(listed) is Datasets
+        assert type(listed[0]) is MapDataset
+        assert np.shares_memory(listed[0].counts.data, theirs[0].counts.data)
