@@ -210,6 +210,19 @@ def test_lists_of_models_of_gammapy_are_gammapys():
         models.append(source())
 
 
+def test_models_of_gammapy_are_read_from_a_file_and_written(tmp_path, sky_map):
+    sky_map.models = models_for(sky_map)
+    datasets = Datasets([sky_map])
+    datasets.models = sky_map.models
+    datasets.models.covariance = np.diag(np.arange(1.0, 1.0 + len(datasets.parameters)))
+    datasets.write(tmp_path / "all.yaml", filename_models=tmp_path / "models.yaml")
+    found = Datasets.read(tmp_path / "all.yaml", filename_models=tmp_path / "models.yaml")
+    assert type(Models.read(tmp_path / "models.yaml")) is GammapyModels
+    assert found.models.names == sky_map.models.names
+    np.testing.assert_allclose(found.models.parameters.value, sky_map.models.parameters.value)
+    np.testing.assert_allclose(found[0].npred().data, sky_map.npred().data, rtol=1e-9)
+
+
 def test_derived_datasets_have_no_models_as_in_gammapy(sky_map):
     ours, theirs = both(sky_map)
     for one, two in (

@@ -13,6 +13,7 @@ from lightpool.gammapy.counterparts import (  # noqa: E402
     datasets_of_gammapy,
     joined_models,
     modelled,
+    modelled_in,
     set_joined_models,
 )
 from lightpool.gammapy.notebook import load_ipython_extension, unload_ipython_extension  # noqa: E402
@@ -29,6 +30,7 @@ __all__ = [
     "joined_models",
     "load_ipython_extension",
     "modelled",
+    "modelled_in",
     "normalise_background",
     "original",
     "original_module",

@@ -1,6 +1,6 @@
 """The datasets of Gammapy that predict for datasets of lightpool, and that fits and estimators get instead of them."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
@@ -25,7 +25,15 @@ from lightpool.irf import IRFMap
 from lightpool.maps import Map
 from lightpool.typing import GammapyObject
 
-__all__ = ["Counterpart", "counterpart", "datasets_of_gammapy", "joined_models", "modelled", "set_joined_models"]
+__all__ = [
+    "Counterpart",
+    "counterpart",
+    "datasets_of_gammapy",
+    "joined_models",
+    "modelled",
+    "modelled_in",
+    "set_joined_models",
+]
 
 
 _lists: Twins[GammapyDatasets] = Twins()
@@ -155,6 +163,19 @@ def modelled(
     if covariance_data is not None:
         made.covariance = covariance_data
     return made
+
+
+def modelled_in(data: Mapping[str, object], is_mutable: bool) -> GammapyDatasetModels:
+    """Return the models of a YAML file as a list of Gammapy.
+
+    Parameters
+    ----------
+    data : dict, content of the file
+    is_mutable : bool, see `modelled`
+    """
+    # The covariance is in a file next to this one, which `read_models` reads.
+    components = {name: part for name, part in data.items() if name != "covariance"}
+    return (GammapyModels if is_mutable else GammapyDatasetModels).from_dict(components)
 
 
 def counterpart(value: GammapyObject) -> GammapyObject:

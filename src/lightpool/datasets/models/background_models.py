@@ -19,7 +19,7 @@ from lightpool.datasets.formats.yaml_format import models_from_yaml, read_models
 from lightpool.datasets.models.parameters import CovarianceLike, Parameter, Parameters, checked_covariance
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, PowerLawNormSpectralModel, find_norm_model
 from lightpool.datasets.names import make_name
-from lightpool.errors import FormatError
+from lightpool.errors import ConfigError, FormatError
 from lightpool.typing import GammapyObject, PathInput
 
 if TYPE_CHECKING:
@@ -418,13 +418,17 @@ class DatasetModels(ConvertibleToGammapy, KnownAttributes, Sequence[FoVBackgroun
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
-        """Read the dictionary of `to_dict`."""
+        """Read the dictionary of `to_dict`; with any model that only Gammapy has, as a list of Gammapy."""
         for component in data["components"]:
             if component["type"] not in FoVBackgroundModel.tag:
-                raise FormatError(
-                    f"model type {component['type']!r} is for modelling and fitting; "
-                    f"lightpool knows {FoVBackgroundModel.tag[0]!r}, so open this file with Gammapy"
-                )
+                try:
+                    made: Self = gammapy_bridge().modelled_in(data, issubclass(cls, Models))
+                except ConfigError as error:
+                    raise FormatError(
+                        f"model type {component['type']!r} is one of Gammapy; lightpool knows "
+                        f"{FoVBackgroundModel.tag[0]!r} ({error})"
+                    ) from error
+                return made
         return cls([FoVBackgroundModel.from_dict(component) for component in data["components"]])
 
     def to_yaml(self, full_output: bool = False) -> str:
