@@ -2,6 +2,7 @@
 
 import pickle
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import contextmanager, nullcontext
 from copy import copy as shallow_copy
 from copy import deepcopy
 
@@ -21,6 +22,7 @@ from same_datasets import assert_same_dataset, assert_same_map
 from lightpool.gammapy import accelerated, restore
 from lightpool.gammapy.acceleration.lazy_maps import pending_values
 from lightpool.gammapy.acceleration.report import RECORDER
+from lightpool.irf import IRFMap
 
 
 @pytest.fixture(autouse=True)
@@ -478,6 +480,63 @@ def test_a_stack_of_pixels_that_do_not_fit_fails_as_in_gammapy_and_changes_nothi
         ours, our_message = run()
     assert our_message == message
     assert_same_dataset(ours, plain, tolerances=STACK_TOLERANCES)
+
+
+def test_a_failure_in_the_middle_leaves_no_part_of_a_dataset_in_the_stack(store, monkeypatch):
+    def run(fail=lambda number: None):
+        stacked = reference()
+        for number in range(3):
+            made = reduced(store, number)
+            with fail(number) or nullcontext():
+                stacked.stack(made)
+        return stacked
+
+    @contextmanager
+    def failing():
+        def stack(*_, **__):
+            raise RuntimeError("a fault of lightpool")
+
+        with monkeypatch.context() as patch:
+            patch.setattr(IRFMap, "stack", stack)
+            yield
+
+    plain = run()
+    with accelerated():
+        ours = run(lambda number: failing() if number == 1 else None)
+    assert rows()["MapDataset.stack"].reasons == {"RuntimeError: a fault of lightpool": 1}
+    assert_same_dataset(ours, plain, tolerances=STACK_TOLERANCES)
+
+
+def test_results_share_no_memory(store):
+    def arrays(dataset):
+        responses = [dataset.psf.psf_map, dataset.psf.exposure_map, dataset.edisp.edisp_map, dataset.edisp.exposure_map]
+        maps = [dataset.counts, dataset.exposure, dataset.background, dataset.mask_safe, *responses]
+        return [each.data for each in maps]
+
+    with accelerated():
+        observation = observations(store)[0]
+        made = [MapDatasetMaker().run(reference(), observation) for _ in range(2)]
+        made[0] = SafeMaskMaker(["offset-max"], offset_max="1 deg").run(made[0], observation)
+        stacks = [reference(), reference()]
+        for stacked in stacks:
+            stacked.stack(made[0])
+        found = [array for each in (*made, *stacks, stacks[0].cutout(CRAB, "1 deg")) for array in arrays(each)]
+    for number, array in enumerate(found):
+        assert not any(np.shares_memory(array, other) for other in found[number + 1 :])
+
+
+def test_maps_that_two_datasets_share_stay_shared(store):
+    def run():
+        one = reduced(store, 0)
+        other = MapDataset(name="other", counts=one.counts, exposure=one.exposure, psf=one.psf, gti=one.gti.copy())
+        other.stack(reduced(store, 1))
+        one.stack(other)
+        return one, other
+
+    with accelerated():
+        ours = run()
+    for mine, theirs in zip(ours, run(), strict=True):
+        assert_same_dataset(mine, theirs, tolerances=STACK_TOLERANCES)
 
 
 def test_stacked_lists(store):

@@ -30,6 +30,7 @@ from lightpool.typing import GammapyObject
 
 __all__ = [
     "MAPS",
+    "OFF_MAPS",
     "RESPONSES",
     "gammapy_map",
     "gammapy_response",
@@ -49,7 +50,9 @@ MAPS = ("counts", "exposure", "background", "mask_safe", "mask_fit")
 RESPONSES = ("psf", "edisp")
 """Parts of a dataset that are responses."""
 
-_OFF_MAPS = ("counts_off", "acceptance", "acceptance_off")
+OFF_MAPS = ("counts_off", "acceptance", "acceptance_off")
+"""Further maps of a dataset with OFF counts."""
+
 _CLASSES: dict[type, type[IRFMap]] = {
     GammapyPSFMap: PSFMap,
     GammapyRecoPSFMap: RecoPSFMap,
@@ -83,8 +86,11 @@ def require_dataset(dataset: GammapyMapDataset) -> type[MapDataset]:
 
 
 def lightpool_map(values: GammapyMap, device: Device | None = None) -> Map:
-    """Return a map on a device, the default one if not given."""
-    return map_from_gammapy(values).to(get_default_device() if device is None else device)
+    """Return a map on a device, the default one if not given; of whole numbers in double precision."""
+    found = map_from_gammapy(values).to(get_default_device() if device is None else device)
+    if dtype_of(values).startswith(("int", "uint")) and pending_values(values) is None:
+        return found.copy(data=found.device.xp.astype(found.data, found.device.xp.float64))
+    return found
 
 
 def map_of_response(response: GammapyObject) -> GammapyMap:
@@ -129,7 +135,7 @@ def lightpool_dataset(dataset: GammapyMapDataset, *, parts: Iterable[str] = (*MA
     has_off = issubclass(kind, MapDatasetOnOff | SpectrumDatasetOnOff)
     names = [name for name in parts if not (has_off and name == "background")]
     made: dict[str, Map | IRFMap] = {}
-    for name in (*names, *(_OFF_MAPS if has_off else ())):
+    for name in (*names, *(OFF_MAPS if has_off else ())):
         part = getattr(dataset, name)
         if part is not None:
             made[name] = lightpool_response(part).to(device) if name in RESPONSES else lightpool_map(part, device)

@@ -2,22 +2,25 @@
 
 import copy
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 import astropy.units as u
 from astropy.table import Table
 from gammapy.data import GTI as GammapyGTI  # noqa: N811 - a class
 from gammapy.datasets import MapDataset as GammapyMapDataset
+from gammapy.datasets import MapDatasetOnOff as GammapyMapDatasetOnOff
 from gammapy.maps import Map as GammapyMap
 from gammapy.utils.table import hstack_columns
 
 from lightpool.arrays import get_default_device, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.datasets import MapDataset
-from lightpool.datasets.stacking import stack_dataset
+from lightpool.datasets.on_off import OnOffDataset
+from lightpool.datasets.on_off_sums import OnOffSums
 from lightpool.gammapy.acceleration.exchange import (
     MAPS,
+    OFF_MAPS,
     RESPONSES,
     gammapy_map,
     lightpool_dataset,
@@ -26,7 +29,7 @@ from lightpool.gammapy.acceleration.exchange import (
     require_dataset,
     response_class,
 )
-from lightpool.gammapy.acceleration.lazy_maps import Pending, defer, dtype_of, pending_values
+from lightpool.gammapy.acceleration.lazy_maps import Pending, defer, dtype_of, lazy_map, pending_values
 from lightpool.gammapy.acceleration.spare_arrays import SpareArrays
 from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError, takes_over
 from lightpool.gammapy.conversion.maps import map_from_gammapy
@@ -52,17 +55,34 @@ _RELIED_ON = (
 @takes_over(GammapyMapDataset, "stack", relies_on=_RELIED_ON)
 def _stack(dataset: GammapyMapDataset, other: GammapyMapDataset, nan_to_num: bool = True) -> Commit:
     _require_stackable(dataset, other)
+    return _added(dataset, other, nan_to_num)
+
+
+@takes_over(GammapyMapDatasetOnOff, "stack", relies_on=(*_RELIED_ON, *OFF_MAPS, "_is_stackable", "alpha"))
+def _stack_on_off(dataset: GammapyMapDatasetOnOff, other: GammapyMapDatasetOnOff, nan_to_num: bool = True) -> Commit:
+    _require_stackable(dataset, other)
+    if not isinstance(other, GammapyMapDatasetOnOff) or other.acceptance is None:
+        raise NotTakenOverError("a dataset without OFF acceptance in a stack of datasets that have one")
+    if any(getattr(dataset, name) is None for name in OFF_MAPS):
+        raise NotTakenOverError("a stack without OFF maps")
+    return _added(dataset, other, nan_to_num)
+
+
+def _added(dataset: GammapyMapDataset, other: GammapyMapDataset, nan_to_num: bool) -> Commit:
     added = lightpool_dataset(other)
     livetime, gti, table = _livetime(dataset, other, added), _merged_gti(dataset, other), _merged_table(dataset, other)
     sums = _sums(dataset)
     with _undone_on_error(dataset, sums):
-        stack_dataset(sums, added, nan_to_num)
+        sums.stack(added, nan_to_num)
 
     def commit() -> None:
         for name in MAPS:
-            _give_map(dataset, name, getattr(sums, name))
+            if name in sums.map_names:
+                _give_map(dataset, name, getattr(sums, name))
         for name in RESPONSES:
             _give_response(getattr(dataset, name), getattr(sums, name))
+        if isinstance(sums, OnOffDataset):
+            _give_off_maps(dataset, sums)
         if livetime is not None and "livetime" in dataset.exposure.meta:
             dataset.exposure.meta["livetime"] += livetime
         elif livetime is not None:
@@ -80,17 +100,23 @@ def _stack(dataset: GammapyMapDataset, other: GammapyMapDataset, nan_to_num: boo
 
 def _require_stackable(dataset: GammapyMapDataset, other: GammapyMapDataset) -> None:
     """Raise an error for what must not be added up in place."""
-    require_dataset(dataset)
+    has_off = issubclass(require_dataset(dataset), OnOffDataset)
     require_dataset(other)
-    if dataset is other:
-        raise NotTakenOverError("a dataset that is stacked with itself")
     if dataset.background_model is not None:
         raise NotTakenOverError("a stack with a background model")
-    maps = {name: getattr(dataset, name) for name in MAPS if getattr(dataset, name) is not None}
-    for name, values in maps.items():
-        is_known = dtype_of(values) in (("bool",) if name.startswith("mask") else ("float32", "float64"))
-        if not is_known:
+    # Of a dataset with OFF counts the background is no map of its own.
+    names = [*(name for name in MAPS if not (has_off and name == "background")), *(OFF_MAPS[1:2] if has_off else ())]
+    for name, values in _parts(dataset, names).items():
+        if dtype_of(values) not in (("bool",) if name.startswith("mask") else ("float32", "float64")):
             raise NotTakenOverError(f"a stack whose {name} is of {dtype_of(values)}")
+    parts = {id(part) for part in _parts(dataset, (*names, *RESPONSES)).values()}
+    if any(id(part) in parts for part in _parts(other, (*names, *RESPONSES)).values()):
+        raise NotTakenOverError("a dataset that is stacked with itself")
+
+
+def _parts(dataset: GammapyMapDataset, names: Iterable[str]) -> dict[str, GammapyObject]:
+    found = {name: getattr(dataset, name, None) for name in names}
+    return {name: part for name, part in found.items() if part is not None}
 
 
 # --- what is small
@@ -129,17 +155,37 @@ def _merged_table(dataset: GammapyMapDataset, other: GammapyMapDataset) -> Table
 
 def _sums(dataset: GammapyMapDataset) -> MapDataset:
     """Return a dataset of sums that belong to nobody else; those of an earlier call go on growing."""
-    parts: dict[str, Map | IRFMap] = {}
-    for name in MAPS:
-        values = getattr(dataset, name)
-        if values is not None:
-            parts[name] = _own_map(values)
-    for name in RESPONSES:
-        response = getattr(dataset, name)
-        if response is not None:
-            parts[name] = _own_response(response)
     kind = require_dataset(dataset)
-    return kind(name=dataset.name, **parts)  # type: ignore[arg-type]  # each name has the kind that it needs
+    has_off = issubclass(kind, OnOffDataset)
+    names = kind.map_names if not has_off else [name for name in kind.map_names if name not in OFF_MAPS]
+    parts: dict[str, Map | IRFMap] = {}
+    for name, part in _parts(dataset, names).items():
+        parts[name] = _own_response(part) if name in RESPONSES else _own_map(part)
+    if not has_off:
+        return kind(name=dataset.name, **parts)  # type: ignore[arg-type]  # each name has the kind that it needs
+    grown = _grown_off_sums(dataset)
+    if grown is None:
+        parts |= {name: _own_map(getattr(dataset, name)) for name in OFF_MAPS}
+    sums = kind(name=dataset.name, **parts)  # type: ignore[arg-type]  # as above
+    if grown is not None and isinstance(sums, OnOffDataset):
+        sums.off_sums = grown
+    return sums
+
+
+def _grown_off_sums(dataset: GammapyMapDatasetOnOff) -> OnOffSums | None:
+    """Return the sums of the OFF region of an earlier call, if nobody has looked at any of its maps since."""
+    pending = [pending_values(getattr(dataset, name)) for name in OFF_MAPS]
+    owners = [each.owner for each in pending if each is not None and each.is_sum]
+    if len(owners) < len(OFF_MAPS) or any(owner is not owners[0] for owner in owners):
+        return None
+    owner = owners[0]
+    sums = owner.off_sums if isinstance(owner, OnOffDataset) else None
+    if sums is None or sums.counts_off.device != get_default_device():
+        return None
+    for each in pending:
+        if each is not None:
+            each.let_go()
+    return sums
 
 
 def _grows(values: GammapyMap | None) -> bool:
@@ -176,13 +222,14 @@ def _own_response(response: GammapyObject) -> IRFMap:
 @contextmanager
 def _undone_on_error(dataset: GammapyMapDataset, sums: MapDataset) -> Iterator[None]:
     """Restore sums that were there before, if adding to them fails."""
-    arrays: list[Array] = [
-        getattr(sums, name).data for name in MAPS if getattr(sums, name) is not None and _grows(getattr(dataset, name))
-    ]
-    for name in RESPONSES:
-        response = getattr(dataset, name)
-        if response is not None and _grows(map_of_response(response)):
+    names = [name for name in MAPS if name in sums.map_names]
+    arrays: list[Array] = [getattr(sums, name).data for name, part in _parts(dataset, names).items() if _grows(part)]
+    for name, response in _parts(dataset, RESPONSES).items():
+        if _grows(map_of_response(response)):
             arrays += getattr(sums, name).sums
+    off = sums.off_sums if isinstance(sums, OnOffDataset) else None
+    if off is not None:
+        arrays += [total.data for total in off.maps.values() if total is not None]
     before = [_spare.copy(array) for array in arrays]
     try:
         yield
@@ -215,6 +262,18 @@ def _give_response(response: GammapyObject, total: IRFMap | None) -> None:
     theirs, exposure = map_of_response(response), response.exposure_map
     defer(theirs, Pending(total, lambda: total.irf_map, dtype_of(theirs), is_sum=True))
     _give(exposure, Pending(total, lambda: _exposure_of(total), dtype_of(exposure), is_sum=True))
+
+
+def _give_off_maps(dataset: GammapyMapDatasetOnOff, sums: OnOffDataset) -> None:
+    """Give a dataset the OFF maps of a stack; Gammapy adds to the acceptance in place, and makes the others anew."""
+
+    def pending(name: str, dtype: str) -> Pending:
+        return Pending(sums, lambda: sums.required(name), dtype, is_sum=True)  # type: ignore[call-overload]  # its name
+
+    _give(dataset.acceptance, pending("acceptance", dtype_of(dataset.acceptance)))
+    geom = dataset.counts.geom
+    dataset.acceptance_off = lazy_map(geom, pending("acceptance_off", "float32"), u.Unit(""), {})
+    dataset.counts_off = lazy_map(geom, pending("counts_off", "float32"), u.Unit(""), {})
 
 
 def _exposure_of(response: IRFMap) -> Map:
