@@ -1,7 +1,10 @@
 """Comparison of datasets of Gammapy in everything that a script could see."""
 
+import inspect
+
 import numpy as np
 from astropy.time import Time
+from gammapy.makers.utils import make_edisp_kernel_map
 
 EXACT = {"counts", "counts_off", "mask_safe", "mask_fit"}
 MAPS = ("counts", "exposure", "background", "mask_safe", "mask_fit", "counts_off", "acceptance", "acceptance_off")
@@ -30,6 +33,10 @@ def assert_same_dataset(ours, plain, *, same_name=True, tolerances=None, in_erro
     assert_same_models(ours, plain, same_name, in_errors)
 
 
+# Since Gammapy 2.1, elements of energy dispersion kernels below 1e-8 are zero, as in lightpool.
+SETS_SMALL_TO_ZERO = "threshold" in inspect.signature(make_edisp_kernel_map).parameters
+
+
 def assert_same_map(name, ours, plain, tolerances=None):
     if plain is None:
         assert ours is None, name
@@ -49,6 +56,8 @@ def assert_same_map(name, ours, plain, tolerances=None):
     # Relative to the largest value too: differences of rounding, where values nearly cancel.
     finite = np.abs(plain.data[np.isfinite(plain.data)])
     atol = 1e-12 * finite.max() if finite.size else 0.0
+    if name == "edisp" and not SETS_SMALL_TO_ZERO:
+        atol = 1e-8
     np.testing.assert_allclose(ours.data, plain.data, rtol=rtol, atol=atol, err_msg=name)
 
 

@@ -22,6 +22,7 @@ from same_datasets import assert_same_dataset, assert_same_map
 from lightpool.gammapy import accelerated, restore
 from lightpool.gammapy.acceleration.lazy_maps import pending_values
 from lightpool.gammapy.acceleration.report import RECORDER
+from lightpool.gammapy.installation import version
 from lightpool.irf import IRFMap
 
 
@@ -231,6 +232,12 @@ def test_safe_masks_of_each_method(store, options, migra):
         assert mask is made
         return made
 
+    if "edisp-bias" in options["methods"] and version() < (2, 1):
+        plain = run()
+        with accelerated():
+            assert_same_dataset(run(), plain)
+        assert rows()["SafeMaskMaker.run"].fallbacks == 1
+        return
     assert_same_dataset(*both(run, accelerated_methods=["SafeMaskMaker.run"]))
 
 
@@ -618,6 +625,7 @@ def test_a_chain_in_several_processes_of_gammapy_is_one_process(store):
         assert_same_dataset(one, other, same_name=False)
 
 
+@pytest.mark.skipif(version() < (2, 1), reason="before version 2.1 of Gammapy this is an error there")
 def test_a_chain_leaves_out_what_lies_beside_the_map(store):
     def run():
         far = reference(geom=sky(skydir=SkyCoord(83.63, 26.0, unit="deg"), width=1))

@@ -22,7 +22,7 @@ __all__: list[str] = []
 
 
 def _convert(maker: GammapyFoVBackgroundMaker) -> FoVBackgroundMaker:
-    if maker.default_spatial_model is not None:
+    if getattr(maker, "default_spatial_model", None) is not None:  # Gammapy 1.3 has no such option
         raise NotTakenOverError("a background model with a spatial model")
     spectral_model = from_gammapy(maker.default_spectral_model)
     assert isinstance(spectral_model, NormSpectralModel)  # spectral models are converted to spectral models

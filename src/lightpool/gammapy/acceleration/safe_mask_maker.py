@@ -13,6 +13,7 @@ from lightpool.gammapy.acceleration.makers import declare_maker
 from lightpool.gammapy.acceleration.observations import lightpool_observation
 from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError
 from lightpool.gammapy.conversion import to_gammapy
+from lightpool.gammapy.installation import version
 from lightpool.makers import SafeMaskMaker
 from lightpool.maps import Map
 
@@ -23,6 +24,8 @@ _NEEDED = {"aeff-max": "exposure", "edisp-bias": "edisp"}
 
 
 def _convert(maker: GammapySafeMaskMaker) -> SafeMaskMaker:
+    if "edisp-bias" in maker.methods and version() < (2, 1):
+        raise NotTakenOverError("the method edisp-bias, which finds other energies before Gammapy 2.1")
     return SafeMaskMaker(
         methods=sorted(maker.methods),
         aeff_percent=maker.aeff_percent,
