@@ -24,6 +24,18 @@ def to_gammapy(obj: object) -> GammapyObject:
     ------
     TypeError
         If Gammapy has nothing that corresponds to it.
+
+    Examples
+    --------
+    >>> from lightpool.gammapy import from_gammapy, to_gammapy
+    >>> from lightpool.maps import Map
+    >>> counts = Map.create(npix=3, dtype=float)
+    >>> theirs = to_gammapy(counts)
+    >>> theirs.data[0, 0] = 7
+    >>> float(counts.data[0, 0])
+    7.0
+    >>> type(from_gammapy(theirs)).__module__
+    'lightpool.maps.wcs_map'
     """
     raise TypeError(f"to_gammapy got a {_kind(obj)}, which Gammapy has no class for; expected an object of lightpool")
 
