@@ -1,5 +1,7 @@
 """Gammapy's `FoVBackgroundMaker`."""
 
+from dataclasses import dataclass
+
 import numpy as np
 from gammapy.data import Observation as GammapyObservation
 from gammapy.datasets import MapDataset as GammapyMapDataset
@@ -8,7 +10,7 @@ from gammapy.modeling import Fit as GammapyFit
 from gammapy.modeling.models import FoVBackgroundModel as GammapyFoVBackgroundModel
 
 from lightpool.arrays import to_host
-from lightpool.datasets import MapDataset
+from lightpool.datasets import FoVBackgroundModel, MapDataset
 from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.gammapy.acceleration.exchange import lightpool_dataset, require_dataset
 from lightpool.gammapy.acceleration.makers import declare_maker
@@ -46,8 +48,7 @@ def _run(
     _require_norm(made, safe_before)
     model = made.background_model
     assert model is not None  # the maker has added one
-    # By name: versions of Gammapy differ in the order of the parameters.
-    values = {each.name: (float(each.value), float(each.error)) for each in model.parameters}
+    result = _Result.of(model, maker.method)
     fitted = None
     if mask_fit is not None:
         # Gammapy leaves the product of both masks on the dataset.
@@ -58,12 +59,54 @@ def _run(
             mask_fit.data = fitted
         if dataset.background_model is None:
             maker.make_default_fov_background_model(dataset)
-        for parameter in dataset.background_model.parameters:
-            if not parameter.frozen:
-                parameter.value, parameter.error = values[parameter.name]
+        result.give(dataset.background_model)
         return dataset
 
     return commit
+
+
+@dataclass(frozen=True)
+class _Result:
+    """Parameters of a background model; by name, because versions of Gammapy differ in their order.
+
+    Attributes
+    ----------
+    values, errors : dict of parameters that were determined
+    covariance : dict of pairs of them, in a fit
+    """
+
+    values: dict[str, float]
+    errors: dict[str, float]
+    covariance: dict[tuple[str, str], float]
+
+    @classmethod
+    def of(cls, model: FoVBackgroundModel, method: str) -> "_Result":
+        """Return what a maker has determined.
+
+        Parameters
+        ----------
+        model : FoVBackgroundModel
+        method : str, "fit" or "scale"
+        """
+        known = [each for each in model.parameters if (not each.frozen if method == "fit" else each.name == "norm")]
+        values = {each.name: float(each.value) for each in known}
+        errors = {each.name: float(each.error) for each in known}
+        if method == "scale":
+            return cls(values, errors, {})
+        names = list(enumerate(each.name for each in model.parameters))
+        covariance = model.covariance
+        return cls(values, errors, {(one, other): float(covariance[i, j]) for i, one in names for j, other in names})
+
+    def give(self, model: GammapyFoVBackgroundModel) -> None:
+        """Set the parameters of a model of Gammapy."""
+        parameters = {each.name: each for each in model.parameters}
+        for name, value in self.values.items():
+            parameters[name].value = value
+        if self.covariance:
+            names = [each.name for each in model.parameters]
+            model.covariance = np.array([[self.covariance[one, other] for other in names] for one in names])
+        for name, error in self.errors.items():
+            parameters[name].error = error
 
 
 def _require_known(maker: GammapyFoVBackgroundMaker, dataset: GammapyMapDataset) -> None:
@@ -80,13 +123,13 @@ def _require_known(maker: GammapyFoVBackgroundMaker, dataset: GammapyMapDataset)
     parameters = maker.default_spectral_model.parameters if model is None else model.parameters
     free = [parameter for parameter in parameters if not parameter.frozen]
     if maker.method == "scale":
-        if [parameter.name for parameter in free] != ["norm"]:
-            raise NotTakenOverError("a scaled background model with other free parameters than a norm")
         return
-    if vars(maker.fit) != vars(GammapyFit()):
+    # Gammapy's fit keeps its minimiser.
+    options, plain = ({**vars(fit), "_minuit": None} for fit in (maker.fit, GammapyFit()))
+    if options != plain:
         raise NotTakenOverError("a fit with its own options")
-    if len(free) != 1 or not np.isnan([free[0].min, free[0].max]).all() or free[0].prior is not None:
-        raise NotTakenOverError("a fit of several parameters, or of one with limits or a prior")
+    if not all(np.isnan([each.min, each.max]).all() and each.prior is None for each in free):
+        raise NotTakenOverError("a fit of parameters with limits or a prior")
 
 
 def _require_norm(made: MapDataset, safe_before: Map | None) -> None:

@@ -144,7 +144,10 @@ class FoVBackgroundMaker(Maker):
         counts, template, background = to_host(device.xp.stack([sums.counts, sums.template, sums.background]))
         reason = self._limits.broken_by(float(counts.sum()), float(background.sum()))
         if reason is None:
-            reason = fit_norm(_spectral_model(dataset), axis.center, counts, template)
+            fit = fit_norm(_spectral_model(dataset), axis.center, counts, template)
+            reason = fit.reason
+            if fit.covariance is not None and dataset.background_model is not None:
+                dataset.background_model.covariance = fit.covariance
         if reason is not None:
             _warn(dataset.name, reason)
             dataset.mask_safe = Map.from_geom(dataset.geom, dtype=bool, device=device)

@@ -13,7 +13,7 @@ from lightpool.datasets.models.spectral_norms import (
     PowerLawNormSpectralModel,
 )
 
-__all__ = ["fit_norm", "poisson_regression"]
+__all__ = ["NormFit", "fit_norm", "poisson_regression"]
 
 _MAX_STEP = 100
 # Of a step in the parameters, which are logarithms of norms, and tilts: for norms it is relative.
@@ -86,11 +86,11 @@ class _Term:
     def theta(self) -> float:
         return float(np.log(self.parameter.value)) if self.in_log else float(self.parameter.value)
 
-    def set(self, theta: float, error: float) -> None:
-        value = float(np.exp(theta)) if self.in_log else theta
-        self.parameter.value = value
+    def set(self, theta: float) -> float:
+        """Set the value of the parameter, and return its derivative with respect to theta."""
+        self.parameter.value = float(np.exp(theta)) if self.in_log else theta
         # d(norm) = norm * d(log norm)
-        self.parameter.error = value * error if self.in_log else error
+        return self.parameter.value if self.in_log else 1.0
 
 
 def _terms(model: NormSpectralModel, energy: u.Quantity) -> list[_Term]:
@@ -110,9 +110,25 @@ def _terms(model: NormSpectralModel, energy: u.Quantity) -> list[_Term]:
     )
 
 
+@dataclass(frozen=True)
+class NormFit:
+    """Result of a fit whose values are in the model.
+
+    Attributes
+    ----------
+    covariance : array of float, shape (n_parameter, n_parameter), or None if the fit failed
+        Of all parameters of the model in their order; zero for frozen ones.
+    reason : str or None
+        Why the fit failed; None if it did not. The parameters are unchanged after a failure.
+    """
+
+    covariance: NDArray[np.float64] | None = None
+    reason: str | None = None
+
+
 def fit_norm(
     model: NormSpectralModel, energy: u.Quantity, counts: NDArray[np.float64], template: NDArray[np.float64]
-) -> str | None:
+) -> NormFit:
     """Fit the free parameters of a norm model to the counts per energy bin and set their values and errors.
 
     Parameters
@@ -126,19 +142,20 @@ def fit_norm(
 
     Returns
     -------
-    reason : str or None
-        Why the fit failed; None if it did not. The parameters are unchanged after a failure.
+    fit : NormFit
     """
     # Counts in a bin without background would raise the norm: their term of the likelihood has no background in it.
     used = template > 0
     terms = _terms(model, energy[used])
     if all(term.parameter.frozen for term in terms):
-        return "all parameters of the background model are frozen"
+        return NormFit(reason="all parameters of the background model are frozen")
     free = [term for term in terms if not term.parameter.frozen]
     # A column of zeros makes the Hessian singular.
     idle = [term.parameter.name for term in free if not np.any(term.column)]
     if idle:
-        return f"no background is kept at the energies of the parameters {idle}; freeze them or leave the nodes out"
+        return NormFit(
+            reason=f"no background is kept at the energies of the parameters {idle}; freeze them or leave the nodes out"
+        )
     fixed = np.exp(sum(term.column * term.theta for term in terms if term.parameter.frozen))
     design = np.stack([term.column for term in free], axis=1)
     # The logarithm of a norm that is zero or negative is not finite.
@@ -146,7 +163,19 @@ def fit_norm(
     try:
         theta, covariance = poisson_regression(counts[used], template[used] * fixed, design, start)
     except np.linalg.LinAlgError as error:
-        return f"the fit did not converge ({error})"
-    for term, value, deviation in zip(free, theta, np.sqrt(np.diag(covariance)), strict=True):
-        term.set(float(value), float(deviation))
-    return None
+        return NormFit(reason=f"the fit did not converge ({error})")
+    scale = np.array([term.set(float(value)) for term, value in zip(free, theta, strict=True)])
+    return NormFit(covariance=_covariance_of_all(model, free, covariance * scale * scale[:, np.newaxis]))
+
+
+def _covariance_of_all(
+    model: NormSpectralModel, free: list[_Term], covariance: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Set the errors of the free parameters, and return the covariance of all."""
+    order = [id(parameter) for parameter in model.parameters]
+    index = [order.index(id(term.parameter)) for term in free]
+    full = np.zeros((len(order), len(order)))
+    full[np.ix_(index, index)] = covariance
+    for term, error in zip(free, np.sqrt(np.diag(covariance)), strict=True):
+        term.parameter.error = float(error)
+    return full
