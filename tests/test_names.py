@@ -28,8 +28,6 @@ def shown_packages():
 SHOWN = ["lightpool", *shown_packages()]
 AT_ANOTHER_PLACE = [
     ("estimators.ExcessMapEstimator", "makers.ExcessMapEstimator"),
-    ("modeling.Parameter", "datasets.Parameter"),
-    ("modeling.Parameters", "datasets.Parameters"),
     ("modeling.models.FoVBackgroundModel", "datasets.FoVBackgroundModel"),
     ("modeling.models.PowerLawNormSpectralModel", "datasets.PowerLawNormSpectralModel"),
     ("modeling.models.PiecewiseNormSpectralModel", "datasets.PiecewiseNormSpectralModel"),
@@ -127,6 +125,12 @@ def is_of_gammapy(name):
 def test_without_gammapy_the_import_of_what_only_gammapy_has_says_how_to_install_it(line):
     with pytest.raises(ImportError, match=r"only Gammapy has .*install it with: .*\[gammapy\]"):
         exec(line, {})
+
+
+@pytest.mark.parametrize("name", ["Parameter", "Parameters"])
+@pytest.mark.usefixtures("without_gammapy")
+def test_without_gammapy_parameters_of_models_are_those_of_lightpool(name):
+    assert named(f"modeling.{name}") is named(f"datasets.{name}")
 
 
 @pytest.mark.parametrize("path", ["datasets.FluxPointsDataset", "modeling.Fit", "estimators.FluxPoints", "catalog"])

@@ -44,18 +44,20 @@ ENTRY_POINTS: Mapping[str, Mapping[str, str]] = {
     },
     "gammapy.modeling.models.core": {"DatasetModels": "__init__ __add__", "Models": "__setitem__ insert"},
     "gammapy.modeling.models.cube": {
-        "SkyModel": "evaluate_geom integrate_geom",
+        "SkyModel": "__init__ evaluate_geom integrate_geom",
         "TemplateNPredModel": "__init__",
     },
     "gammapy.modeling.models.spatial": {
         "SpatialModel": "evaluate_geom integrate_geom",
         "TemplateSpatialModel": "__init__",
     },
+    "gammapy.modeling.models.spectral": {"SpectralModel": "__add__ __mul__ __radd__ __rsub__ __sub__"},
     "gammapy.modeling.sampler": {"Sampler": _RUN},
     "gammapy.modeling.selection": {"TestStatisticNested": _RUN},
     "gammapy.modeling.selection.bayesian": {"BayesianModelSelection": _RUN},
     "gammapy.modeling.selection.nested": {"NestedModelSelection": _RUN, "TestStatisticNested": _RUN},
     "gammapy.visualization.datasets": {"": "plot_npred_signal plot_spectrum_datasets_off_regions"},
+    "gammapy.visualization.utils": {"": "plot_distribution plot_map_rgb plot_theta_squared_table"},
 }
 """Methods and functions that take datasets, maps or models, by module and class; versions of Gammapy differ in some."""
 

@@ -1,7 +1,7 @@
 """The public names of packages, and the names that only Gammapy has: Gammapy's own objects, if it is installed."""
 
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.abc import Loader, MetaPathFinder
 from importlib.machinery import ModuleSpec
@@ -89,12 +89,14 @@ def explain(module: str, name: str) -> str:
     )
 
 
-def find_in_gammapy(module: str, name: str) -> GammapyObject:
+def find_in_gammapy(module: str, name: str, own: Mapping[str, object] | None = None) -> GammapyObject:
     """Return Gammapy's own object of a name that only Gammapy has.
 
     Parameters
     ----------
     module, name : as for `only_in_gammapy`
+    own : dict, optional
+        What to return for some names if Gammapy is not installed.
 
     Raises
     ------
@@ -108,11 +110,13 @@ def find_in_gammapy(module: str, name: str) -> GammapyObject:
                 return import_module(f"{module}.{name}")
             return gammapy_bridge().original(module, name)
         except (ImportError, AttributeError, ValueError) as error:  # ConfigError is a ValueError
+            if own is not None and name in own:
+                return own[name]
             raise AttributeError(explain(module, name), name=name, obj=sys.modules[module]) from error
     raise AttributeError(explain(module, name), name=name, obj=sys.modules[module])
 
 
-def show_public(module: str) -> None:
+def show_public(module: str, own: Mapping[str, object] | None = None) -> None:
     """Let a package show only the names in its ``__all__``, and find those that only Gammapy has.
 
     Its modules stay importable, and are reached as attributes once they are imported.
@@ -121,11 +125,13 @@ def show_public(module: str) -> None:
     ----------
     module : str, ``__name__`` of the package; called at the end of its ``__init__``
         Or of a module in which Gammapy has more names.
+    own : dict, optional
+        What the package gives for some names if Gammapy, whose object comes first for them, is not installed.
     """
     package = sys.modules[module]
 
     def get(name: str) -> GammapyObject:
-        return find_in_gammapy(module, name)
+        return find_in_gammapy(module, name, own)
 
     # set like this, and not defined in each package, so that a type checker still sees names that are not there
     package.__dict__.update(__dir__=lambda: sorted(package.__all__), __getattr__=get)

@@ -4,6 +4,7 @@ import pickle
 
 import astropy.units as u
 import gammapy.makers
+import gammapy.modeling
 import gammapy.modeling.models
 import numpy as np
 import pytest
@@ -221,6 +222,31 @@ def test_models_of_gammapy_are_read_from_a_file_and_written(tmp_path, sky_map):
     assert found.models.names == sky_map.models.names
     np.testing.assert_allclose(found.models.parameters.value, sky_map.models.parameters.value)
     np.testing.assert_allclose(found[0].npred().data, sky_map.npred().data, rtol=1e-9)
+
+
+def test_a_norm_of_lightpool_is_the_spectrum_of_a_model_of_gammapy(sky_map):
+    norm = PowerLawNormSpectralModel(norm=gammapy.modeling.Parameter("norm", 1.5))
+    spectrum = source().spectral_model * norm
+    model = SkyModel(spectral_model=spectrum, spatial_model=source().spatial_model, name="scaled")
+    sky_map.models = [model]
+    scaled = sky_map.npred_signal().data.sum()
+    sky_map.models = source()
+    assert scaled == pytest.approx(1.5 * sky_map.npred_signal().data.sum(), rel=1e-9)
+    norm.parameters["norm"].value = 3.0
+    sky_map.models = [model]
+    assert sky_map.npred_signal().data.sum() == pytest.approx(2 * scaled, rel=1e-9)
+
+
+def test_a_parameter_that_gammapy_fits_has_what_gammapys_parameters_have(sky_map):
+    background = FoVBackgroundModel("run")
+    norm = background.parameters["norm"]
+    with pytest.raises(AttributeError, match="scan_min"):
+        norm.scan_min = 0.1
+    sky_map.models = [source(), background]
+    norm.scan_min = 0.1
+    assert sky_map.models["run-bkg"].parameters["norm"].scan_min == 0.1 == norm.scan_min
+    with pytest.raises(AttributeError, match="nonsense"):
+        norm.nonsense = 1
 
 
 def test_derived_datasets_have_no_models_as_in_gammapy(sky_map):

@@ -41,7 +41,9 @@ def test_what_only_gammapy_has_can_be_imported(line):
         exec(line, {})
 
 
-@pytest.mark.parametrize("path", ["datasets.FluxPointsDataset", "makers.utils.project_irf_on_geom", "modeling.Fit"])
+@pytest.mark.parametrize(
+    "path", ["datasets.FluxPointsDataset", "modeling.Parameter", "makers.utils.project_irf_on_geom", "modeling.Fit"]
+)
 def test_a_name_that_only_gammapy_has_is_gammapys_own_object(path):
     package, _, name = path.rpartition(".")
     if not hasattr(importlib.import_module(f"gammapy.{package}"), name):

@@ -17,10 +17,11 @@ from lightpool.datasets.dataset import Dataset
 from lightpool.datasets.datasets import Datasets
 from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel
 from lightpool.datasets.models.parameters import Parameter
+from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy
 from lightpool.gammapy.conversion.datasets import set_joint_models
 from lightpool.gammapy.conversion.twins import Twins
-from lightpool.gammapy.linked_models import linked_model, linked_models, linked_parameter
+from lightpool.gammapy.linked_models import linked_model, linked_models, linked_parameter, linked_spectral_model
 from lightpool.irf import IRFMap
 from lightpool.maps import Map
 from lightpool.typing import GammapyObject
@@ -200,6 +201,8 @@ def counterpart(value: GammapyObject) -> GammapyObject:
         return linked_model(value)
     if isinstance(value, DatasetModels):
         return linked_models(value)
+    if isinstance(value, NormSpectralModel):
+        return linked_spectral_model(value)
     if isinstance(value, Parameter):
         return linked_parameter(value)
     return to_gammapy(value)

@@ -13,18 +13,21 @@ from gammapy.modeling import Parameter as GammapyParameter
 from gammapy.modeling.models import DatasetModels as GammapyDatasetModels
 from gammapy.modeling.models import FoVBackgroundModel as GammapyFoVBackgroundModel
 from gammapy.modeling.models import Models as GammapyModels
+from gammapy.modeling.models import SpectralModel as GammapySpectralModel
 
 from lightpool.arrays import Device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, Models
 from lightpool.datasets.models.parameters import Parameter
+from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy
 from lightpool.gammapy.conversion.twins import Twins
-from lightpool.typing import UnitLike
+from lightpool.typing import GammapyObject, UnitLike
 
-__all__ = ["LinkedParameter", "linked_model", "linked_models", "linked_parameter"]
+__all__ = ["LinkedParameter", "linked_model", "linked_models", "linked_parameter", "linked_spectral_model"]
 
 _twins: Twins[GammapyFoVBackgroundModel] = Twins()
+_spectral_twins: Twins[GammapySpectralModel] = Twins()
 
 
 class LinkedParameter(Parameter):
@@ -108,6 +111,20 @@ class LinkedParameter(Parameter):
         """Return the error, which is on the host."""
         return self.error
 
+    def __getattr__(self, name: str) -> GammapyObject:
+        """Return what only a parameter of Gammapy has: scan ranges, a prior."""
+        if name.startswith("_"):
+            raise AttributeError(name)
+        return getattr(self._theirs, name)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        if name.startswith("_") or name in vars(self) or hasattr(type(self), name):
+            super().__setattr__(name, value)
+        elif hasattr(self._theirs, name):
+            setattr(self._theirs, name, value)
+        else:
+            super().__setattr__(name, value)  # which refuses it
+
     def _unlinked(self) -> Parameter:
         found = from_gammapy(self._theirs)
         assert isinstance(found, Parameter)
@@ -132,14 +149,24 @@ def linked_parameter(parameter: Parameter) -> GammapyParameter:
     return parameter.gammapy_parameter
 
 
+def linked_spectral_model(model: NormSpectralModel) -> GammapySpectralModel:
+    """Return the spectral model of Gammapy that shares its parameters with one of lightpool, the same one each time."""
+    return _spectral_twins.get(model) or _spectral_twins.put(model, _linked(model, to_gammapy(model)))
+
+
+def _linked(model: NormSpectralModel, theirs: GammapySpectralModel) -> GammapySpectralModel:
+    for parameter in model.parameters:
+        # as an attribute, since the constructors of Gammapy copy some of them
+        setattr(theirs, parameter.name, linked_parameter(parameter))
+    return theirs
+
+
 def linked_model(model: FoVBackgroundModel) -> GammapyFoVBackgroundModel:
     """Return the model of Gammapy that shares its parameters with one of lightpool, the same one each time."""
     theirs = _twins.get(model)
     if theirs is None:
         theirs = _twins.put(model, to_gammapy(model))
-        for parameter in model.parameters:
-            # as an attribute, since the constructors of Gammapy copy some of them
-            setattr(theirs.spectral_model, parameter.name, linked_parameter(parameter))
+        _linked(model.spectral_model, theirs.spectral_model)
     theirs.datasets_names = list(model.datasets_names)
     return theirs
 

@@ -1,8 +1,11 @@
-"""Where Gammapy has parameters and models of the background; models of sources and fits are Gammapy's."""
+"""Where Gammapy has parameters and models; fits, and parameters where Gammapy is installed, are Gammapy's.
 
-from lightpool.datasets import Parameter, Parameters
+Scripts take parameters from here for models of their own, which derive from Gammapy's.
+"""
+
+from lightpool import datasets
 from lightpool.names import show_public
 
 __all__ = ["Parameter", "Parameters"]
 
-show_public(__name__)
+show_public(__name__, own={"Parameter": datasets.Parameter, "Parameters": datasets.Parameters})

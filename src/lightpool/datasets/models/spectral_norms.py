@@ -211,6 +211,8 @@ class PowerLawNormSpectralModel(NormSpectralModel):
 def _changed(parameter: Parameter, value: "QuantityLike | Parameter | None") -> Parameter:
     if isinstance(value, Parameter):
         return value
+    if type(value).__module__.startswith("gammapy."):
+        return Parameter.from_gammapy(value)
     if value is not None:
         parameter.quantity = value
     return parameter
