@@ -4,6 +4,7 @@ from lightpool.gammapy.acceleration import (  # noqa: F401 - they declare what t
     cutouts,
     datasets_maker,
     fov_maker,
+    index_tables,
     map_maker,
     phase_maker,
     reading,

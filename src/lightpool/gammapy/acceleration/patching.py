@@ -5,6 +5,7 @@ import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
+from inspect import getattr_static
 
 from lightpool.arrays import find_device
 from lightpool.errors import DiffersFromGammapyError
@@ -114,8 +115,13 @@ def _set(settings: Settings | None) -> None:
 def _put_in_place(take_over: TakeOver) -> _Patch:
     owner, name = take_over.owner, take_over.method
     # Others may have put a wrapper back that was taken away.
-    before: GammapyObject = original_of(getattr(owner, name))
-    wrapper = _wrapper(take_over, before)
+    before: GammapyObject = original_of(getattr_static(owner, name))
+    wrapper: GammapyObject
+    if isinstance(before, classmethod):
+        wrapper = classmethod(_wrapper(take_over, before.__func__))
+        wrapper.lightpool_replaces = before
+    else:
+        wrapper = _wrapper(take_over, before)
     patch = _Patch(owner, name, before, name in vars(owner), wrapper)
     setattr(owner, name, wrapper)
     return patch
