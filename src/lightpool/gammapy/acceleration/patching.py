@@ -85,6 +85,17 @@ def accelerated(device: str | None = None, strict: bool = False) -> Iterator[Non
     Parameters
     ----------
     device, strict : as for `accelerate`
+
+    Examples
+    --------
+    >>> from gammapy.makers import MapDatasetMaker
+    >>> from lightpool.gammapy import accelerated
+    >>> plain = MapDatasetMaker.run
+    >>> with accelerated():
+    ...     MapDatasetMaker.run is plain
+    False
+    >>> MapDatasetMaker.run is plain
+    True
     """
     before = _settings
     accelerate(device, strict)
