@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from lightpool.gammapy.acceleration.take_over import TAKE_OVERS
+
 PAGE = (Path(__file__).parents[2] / "docs" / "gammapy.md").read_text()
 BLOCKS = re.findall(r"(?:<!-- file: (?P<name>\S+) -->\n)?^```(\w+)\n(.*?)^```", PAGE, flags=re.M | re.S)
 
@@ -40,6 +42,10 @@ def rows(report):
 def test_the_lines_of_the_page_run_one_after_the_other(folder):
     program = "\n".join([*blocks("python"), "print(result.success, len(points.to_table()))"])
     assert run(folder, "-c", program).stdout.split() == ["True", "3"]
+
+
+def test_the_page_names_all_methods_that_are_taken_over():
+    assert [each.what for each in TAKE_OVERS if f"`{each.what}`" not in PAGE] == []
 
 
 def test_the_report_in_the_page_is_that_of_its_script(folder):
