@@ -298,3 +298,20 @@ def test_a_file_without_the_shape_of_its_region_is_read(geom, caplog):
 def test_text_without_a_region_is_refused():
     with pytest.raises(ValueError, match="no region in 'circle 3', expected one in DS9 format"):
         RegionGeom.create("circle 3")
+
+
+def test_the_rectangle_around_a_circle_is_that_of_its_present_numbers():
+    circle = CircleSkyRegion(SkyCoord(83, 22, unit="deg"), 0.2 * u.deg)
+    first = RegionGeom.create(circle)
+    width, center = first.width.copy(), first.center_skydir
+    circle.radius = 0.4 * u.deg
+    second = RegionGeom.create(circle)
+    assert np.all(second.width > 1.5 * width)
+    circle.center = SkyCoord(83, 22, unit="deg", frame="galactic")
+    third = RegionGeom.create(circle)
+    assert third.center_skydir.frame.name == "galactic"
+    assert center.separation(third.center_skydir) > 10 * u.deg
+    point = RegionGeom.create(PointSkyRegion(SkyCoord(83, 22, unit="deg")))
+    assert np.all(point.width < width)
+    coarse = RegionGeom.create(CircleSkyRegion(SkyCoord(83, 22, unit="deg"), 0.2 * u.deg), binsz_wcs="0.1 deg")
+    assert np.all(coarse.width > width)

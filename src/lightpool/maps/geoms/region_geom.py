@@ -32,7 +32,7 @@ from lightpool.maps.regions.region_extent import (
     angles_from,
     bounding_box,
     bounding_rectangle,
-    drawn_parts,
+    is_drawn,
 )
 from lightpool.maps.regions.sky_regions import (
     is_point,
@@ -277,7 +277,7 @@ class RegionGeom(Geom):
     @property
     def is_drawn(self) -> bool:
         """Whether the region has its shape on `wcs`; else its pixels are not those around its centre."""
-        return drawn_parts(self.known_region, Plane(self._wcs)) is not None
+        return is_drawn(self.known_region, self._wcs)
 
     @cached_property
     def is_small(self) -> bool:

@@ -1,6 +1,8 @@
 """How far regions and unions of regions reach on the sphere, and their solid angle."""
 
 import operator
+from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -23,7 +25,7 @@ from lightpool.maps.regions.region_shapes import (
     sphere_contains,
 )
 from lightpool.maps.regions.sky_regions import all_parts, honours_include, is_point, kind_of, scale_and_north
-from lightpool.maps.wcs_header import frame_of_wcs
+from lightpool.maps.wcs_header import frame_of_wcs, sky_projection
 
 if TYPE_CHECKING:
     from regions import PixelRegion, SkyRegion
@@ -34,6 +36,7 @@ __all__ = [
     "bounding_rectangle",
     "connected_groups",
     "drawn_parts",
+    "is_drawn",
     "solid_angle_by_counting",
 ]
 
@@ -131,6 +134,63 @@ def bounding_rectangle(region: "SkyRegion", wcs: WCS) -> tuple[SkyCoord, NDArray
     region : SkyRegion, single or compound
     wcs : WCS
     """
+    place = _Place.of(region, wcs)
+    return _bounding_rectangle(region, wcs) if place is None else _bounding_rectangle_at(place)
+
+
+def is_drawn(region: "SkyRegion", wcs: WCS) -> bool:
+    """Return whether a region has its shape on pixels.
+
+    Parameters
+    ----------
+    region : SkyRegion, single or compound
+    wcs : WCS
+    """
+    place = _Place.of(region, wcs)
+    return drawn_parts(region, Plane(wcs)) is not None if place is None else _is_drawn_at(place)
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A circle or a point on pixels, by its numbers: each run of a reduction has a copy of the same one."""
+
+    kind: type
+    region_numbers: tuple[str, float, float, float]
+    projection: Projection
+    axis_names: tuple[str, str]
+    region: "SkyRegion" = field(compare=False)
+    wcs: WCS = field(compare=False)
+
+    @classmethod
+    def of(cls, region: "SkyRegion", wcs: WCS) -> "_Place | None":
+        """Return the place of a region; None for regions and pixels that take more numbers."""
+        if type(region) not in (region_classes.CircleSkyRegion, region_classes.PointSkyRegion):
+            return None
+        projection, center = sky_projection(wcs), region.center
+        frame = center.frame.name
+        # Other frames have attributes of their own, such as an equinox.
+        if projection is None or frame not in _FRAMES or not region.meta.get("include", True):
+            return None
+        radius = getattr(region, "radius", None)
+        lon, lat = float(center.data.lon.deg), float(center.data.lat.deg)
+        numbers = frame, lon, lat, 0.0 if radius is None else float(radius.to_value("deg"))
+        return cls(type(region), numbers, projection, (wcs.wcs.ctype[0], wcs.wcs.radesys), region, wcs)
+
+
+_FRAMES = ("icrs", "galactic")
+
+
+@lru_cache(maxsize=64)
+def _bounding_rectangle_at(place: _Place) -> tuple[SkyCoord, NDArray[np.float64]]:
+    return _bounding_rectangle(place.region, place.wcs)
+
+
+@lru_cache(maxsize=64)
+def _is_drawn_at(place: _Place) -> bool:
+    return drawn_parts(place.region, Plane(place.wcs)) is not None
+
+
+def _bounding_rectangle(region: "SkyRegion", wcs: WCS) -> tuple[SkyCoord, NDArray[np.float64]]:
     frame = frame_of_wcs(wcs)
     parts = drawn_parts(region, Plane(wcs))
     if parts is None:
