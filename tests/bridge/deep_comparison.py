@@ -18,6 +18,7 @@ CACHES = {
     "get_coord",
     "get_idx",
     "get_pix",
+    "get_wcs_coord_and_weights",
     "_background_cached",
     "_background_parameters_cached",
     "_cache",
