@@ -79,7 +79,7 @@ def largest_differences(ours: dict[str, np.ndarray], theirs: dict[str, np.ndarra
             continue
         rtol = 1e-5 if plain.dtype == np.float32 else 1e-9
         largest = np.max(np.abs(plain[np.isfinite(plain)]), initial=0.0)
-        noise = RING_NOISE if is_ring and name in ("acceptance_off", "background") else 1e-13
+        noise = RING_NOISE if is_ring and name == "acceptance_off" else 1e-13
         np.testing.assert_allclose(made, plain, rtol=rtol, atol=noise * largest, err_msg=key)
         with np.errstate(divide="ignore", invalid="ignore"):
             relative = np.abs(made / plain - 1)[np.abs(plain) > noise * largest]

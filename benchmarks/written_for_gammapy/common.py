@@ -58,7 +58,8 @@ def fitted(datasets: Datasets) -> dict[str, float]:
 
 def arrays_of(dataset: Any) -> dict[str, Any]:
     """All maps of a dataset, which also are created if they are not there yet."""
-    found = {name: getattr(dataset, name, None) for name in MAPS}
+    has_off = getattr(dataset, "counts_off", None) is not None  # then the background is computed from the other maps
+    found = {name: getattr(dataset, name, None) for name in MAPS if not (name == "background" and has_off)}
     found |= {"psf": dataset.psf and dataset.psf.psf_map, "edisp": dataset.edisp and dataset.edisp.edisp_map}
     return {name: values.data for name, values in found.items() if values is not None}
 
