@@ -91,7 +91,15 @@ def _replace_functions(module: ModuleType) -> None:
         for name in names.split():
             function = vars(owner).get(name) if owner is not None else None
             if isinstance(function, FunctionType) and not hasattr(function, _MARK):
-                setattr(owner, name, _accepting(function))
+                accepting = _accepting(function)
+                # A function is also in the packages that have imported it already; a method is in its class alone.
+                for holder in [owner] if kind else _modules_with(name, function):
+                    setattr(holder, name, accepting)
+
+
+def _modules_with(name: str, function: FunctionType) -> list[ModuleType]:
+    modules = [module for path, module in list(sys.modules.items()) if path.partition(".")[0] == "gammapy"]
+    return [module for module in modules if vars(module).get(name) is function]
 
 
 class _AcceptanceFinder(MetaPathFinder):

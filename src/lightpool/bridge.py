@@ -117,6 +117,7 @@ def accepted(value: T) -> T:
     Parameters
     ----------
     value : object
+        Datasets of a kind that only Gammapy has stay as they are.
 
     Raises
     ------
@@ -124,7 +125,7 @@ def accepted(value: T) -> T:
         If lightpool has no class for the object.
     """
     kind = type(value)
-    if _is_convertible(kind):
+    if _is_convertible(kind) and not is_only_dataset_of_gammapy(value):
         converted: T = gammapy_bridge().from_gammapy(value)
         return converted
     items: GammapyObject = value

@@ -245,6 +245,18 @@ def test_a_map_of_the_excess_is_that_of_gammapys_dataset(maps):
         np.testing.assert_array_equal(getattr(found, name).data, getattr(expected, name).data)
 
 
+def test_functions_of_gammapy_are_replaced_wherever_they_were_imported_before():
+    code = (
+        "import gammapy.visualization, lightpool.datasets\n"
+        "from gammapy.visualization import plot_distribution\n"
+        "from lightpool.maps import Map, MapAxis, WcsGeom\n"
+        "axis = MapAxis.from_energy_bounds('1 TeV', '10 TeV', nbin=1)\n"
+        "geom = WcsGeom.create(npix=10, axes=[axis])\n"
+        "plot_distribution(Map.from_geom(geom, data=1.0))"
+    )
+    assert subprocess.run([sys.executable, "-W", "ignore", "-c", code]).returncode == 0
+
+
 def test_a_sensitivity_is_that_of_gammapys_dataset(spectra):
     estimator = SensitivityEstimator(gamma_min=1)
     found, expected = (each["e2dnde"] for each in (estimator.run(spectra[0]), estimator.run(spectra[0].to_gammapy())))
@@ -278,6 +290,11 @@ def test_our_list_with_flux_points_is_one_of_gammapy_and_is_fitted_jointly(spect
     assert type(joint) is gammapy.datasets.Datasets
     assert Fit().run(joint).success
     assert type(spectra[0] + joint[1]) is gammapy.datasets.Datasets
+    longer = Datasets(spectra)
+    longer.append(joint[1])
+    longer.models = model
+    assert Fit().run(longer).success
+    assert longer.stat_sum() == pytest.approx(sum(dataset.stat_sum() for dataset in longer))
 
 
 def test_maps_of_lightpool_make_models_of_gammapy(maps):

@@ -44,3 +44,10 @@ def test_maps_come_back_from_their_file(maps, tmp_path, hdu_bands):
     assert_array_equal(to_host(read["counts"].data), to_host(maps["counts"].data))
     maps.write(tmp_path / "maps.fits", overwrite=True)
     assert Maps.read(tmp_path / "maps.fits")["counts"].is_allclose(maps["counts"])
+
+
+def test_a_map_is_an_attribute_too():
+    maps = Maps(counts=Map.from_geom(WcsGeom.create(npix=3)))
+    assert maps.counts is maps["counts"]
+    with pytest.raises(AttributeError, match="no map 'background'"):
+        maps.background  # noqa: B018

@@ -93,7 +93,7 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
     @property
     def models(self) -> DatasetModels | GammapyObject:
         """Models of all datasets, each once; a `DatasetModels` of Gammapy if any of them are Gammapy's."""
-        if any(dataset.counterpart is not None for dataset in self):
+        if self._needs_gammapy:
             return gammapy_bridge().joined_models(self)
         models = [model for dataset in self if dataset.models is not None for model in dataset.models]
         found = DatasetModels(list(dict.fromkeys(models)))
@@ -109,6 +109,11 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
             dataset.models = models
 
     @property
+    def _needs_gammapy(self) -> bool:
+        """Whether there are models or datasets that only Gammapy has."""
+        return any(not isinstance(dataset, Dataset) or dataset.counterpart is not None for dataset in self)
+
+    @property
     def parameters(self) -> Parameters | GammapyObject:
         """Parameters of all models, each once."""
         models = self.models
@@ -122,7 +127,7 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
 
     def stat_sum(self) -> float:
         """Return the statistic of all datasets, with the priors of models of Gammapy."""
-        if any(dataset.counterpart is not None for dataset in self):
+        if self._needs_gammapy:
             return float(gammapy_bridge().counterpart(self).stat_sum())
         return sum(dataset.stat_sum() for dataset in self)
 
@@ -444,12 +449,14 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
         self._datasets.insert(index, self._checked(dataset, self.names))
 
     @staticmethod
-    def _checked(dataset: object, names: list[str]) -> Dataset:
-        if not isinstance(dataset, Dataset):
+    def _checked(dataset: GammapyObject, names: list[str]) -> Dataset:
+        # One that only Gammapy has, such as flux points, takes part in a joint fit.
+        if not isinstance(dataset, Dataset) and not is_only_dataset_of_gammapy(dataset):
             raise TypeError(f"expected a dataset, got {dataset!r} of type {type(dataset).__name__}")
         if dataset.name in names:
             raise ValueError(f"Dataset names must be unique, there is one named {dataset.name!r} already")
-        return dataset
+        checked: Dataset = dataset
+        return checked
 
     def index(self, key: object, *_: object) -> int:
         """Return the position of a dataset.

@@ -219,7 +219,7 @@ def _dataset(dataset: Dataset) -> GammapyMapDataset:
 
 
 def _datasets(datasets: Datasets) -> GammapyDatasets:
-    made = [_dataset(dataset) for dataset in datasets]
+    made = [counterpart(dataset) for dataset in datasets]
     kept = _lists.get(datasets)
     if kept is not None and len(kept) == len(made) and all(one is two for one, two in zip(kept, made, strict=True)):
         return kept

@@ -43,6 +43,12 @@ class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
             self._geom = value.geom
         self._data[key] = value
 
+    def __getattr__(self, name: str) -> Map:
+        """Return a map by its name, as an attribute too: results of an estimator have them in Gammapy."""
+        if name.startswith("_") or name not in self._data:
+            raise AttributeError(f"{type(self).__name__} has no attribute and no map {name!r}", name=name, obj=self)
+        return self._data[name]
+
     def __getitem__(self, key: str) -> Map:
         return self._data[key]
 
