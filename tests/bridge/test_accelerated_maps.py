@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.nddata import NoOverlapError
+from gammapy.analysis import Analysis, AnalysisConfig
 from gammapy.data import DataStore
 from gammapy.datasets import Datasets, MapDataset, SpectrumDataset
 from gammapy.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
@@ -19,6 +20,7 @@ from gammapy.modeling.models import FoVBackgroundModel, PiecewiseNormSpectralMod
 from regions import CircleSkyRegion
 from same_datasets import assert_same_dataset, assert_same_map
 
+from lightpool.arrays import count_transfers
 from lightpool.gammapy import accelerated, restore
 from lightpool.gammapy.acceleration.lazy_maps import pending_values
 from lightpool.gammapy.acceleration.report import RECORDER
@@ -693,3 +695,56 @@ def test_a_maker_that_fails_in_a_chain_runs_once(store):
     with accelerated(), pytest.raises(ZeroDivisionError):
         DatasetsMaker([*chain()[:1], Fails()]).run(reference(), observations(store, [0]))
     assert len(calls) == 1
+
+
+# --- devices, settings and the high-level interface
+
+
+def test_work_on_another_device_gives_arrays_of_numpy(store):
+    def run():
+        return DatasetsMaker(chain()).run(reference(geom=sky(width=5)), observations(store, [0, 1]))[0]
+
+    plain = run()
+    with accelerated(device="strict"), count_transfers() as transfers:
+        ours = run()
+    assert fallbacks() == {}
+    # Maps stay on the device until somebody looks at them.
+    assert transfers.to_host.bytes < 10_000
+    assert_same_dataset(ours, plain, tolerances=STACK_TOLERANCES)
+
+
+def test_strictly_gammapy_does_what_is_done_differently_on_purpose(store):
+    def run():
+        made = MapDatasetMaker().run(reference(), observations(store)[0])
+        return FoVBackgroundMaker().run(FoVBackgroundMaker().run(made))
+
+    plain = run()
+    with accelerated(strict=True):
+        ours = run()
+    assert (rows()["FoVBackgroundMaker.run"].calls, rows()["FoVBackgroundMaker.run"].fallbacks) == (2, 1)
+    assert_same_dataset(ours, plain)
+
+
+def test_the_high_level_interface(store):
+    config = AnalysisConfig()
+    config.observations.datastore = store
+    config.datasets.type = "3d"
+    config.datasets.stack = True
+    config.datasets.geom.wcs.skydir = {"frame": "icrs", "lon": "83.63 deg", "lat": "22.01 deg"}
+    config.datasets.geom.wcs.width = {"width": "3 deg", "height": "2 deg"}
+    config.datasets.geom.wcs.binsize = "0.1 deg"
+    config.datasets.geom.axes.energy = {"min": "0.5 TeV", "max": "20 TeV", "nbins": 4}
+    config.datasets.geom.axes.energy_true = {"min": "0.2 TeV", "max": "50 TeV", "nbins": 6}
+    config.datasets.background.method = "fov_background"
+    config.datasets.safe_mask.methods = ["offset-max"]
+    config.datasets.safe_mask.parameters = {"offset_max": "1.5 deg"}
+
+    def run():
+        analysis = Analysis(config)
+        analysis.get_observations()
+        analysis.get_datasets()
+        return analysis.datasets[0]
+
+    ours, plain = both(run, accelerated_methods=["DatasetsMaker.run", "FoVBackgroundMaker.run"])
+    assert_same_dataset(ours, plain, tolerances=STACK_TOLERANCES)
+    assert str(ours) == str(plain)
