@@ -53,8 +53,7 @@ def _read(kind: type[Table], expected: type[Table], filename: str | PathLike[str
     file = read_fits(filename)
     table = _only_table(file)
     columns = [_column(table, number) for number in range(1, len(table.columns) + 1)]
-    # Copied, as astropy does where the class is not its own.
-    found = kind(Table(columns, copy=False))
+    found = kind(columns, copy=False)
     found.meta.update(table.meta)
     return found
 
