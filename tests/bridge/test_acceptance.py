@@ -281,7 +281,7 @@ def test_a_profile_is_that_of_gammapys_dataset(maps):
     np.testing.assert_allclose(found.norm.data, expected.norm.data, rtol=1e-8)
 
 
-def test_our_list_with_flux_points_is_one_of_gammapy_and_is_fitted_jointly(spectra):
+def test_our_list_with_flux_points_is_one_of_gammapy_and_is_fitted_jointly(spectra, tmp_path):
     model = SkyModel(spectral_model=spectral_model(), name="crab")
     for dataset in spectra:
         dataset.models = model
@@ -290,6 +290,8 @@ def test_our_list_with_flux_points_is_one_of_gammapy_and_is_fitted_jointly(spect
     assert type(joint) is gammapy.datasets.Datasets
     assert Fit().run(joint).success
     assert type(spectra[0] + joint[1]) is gammapy.datasets.Datasets
+    joint.write(tmp_path / "joint.yaml")
+    assert type(Datasets.read(tmp_path / "joint.yaml")[1]) is FluxPointsDataset
     longer = Datasets(spectra)
     longer.append(joint[1])
     longer.models = model

@@ -29,6 +29,7 @@ from lightpool.datasets.merged_tables import instruments_in, rows_of_datasets
 from lightpool.datasets.models.background_models import DatasetModels, Models, ModelsLike
 from lightpool.datasets.models.parameters import Parameters
 from lightpool.datasets.observations import SeenDatasets
+from lightpool.errors import ConfigError, FormatError
 from lightpool.fits import make_path
 from lightpool.typing import GammapyObject, PathInput, QuantityLike, RegionLike
 
@@ -310,7 +311,7 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
             # Relative to the YAML file first, so that a folder can be moved as a whole.
             neighbour = path.parent / entry["filename"]
             entry = entry | {"filename": str(neighbour) if neighbour.exists() else entry["filename"]}
-            datasets.append(find_dataset_class(entry["type"]).from_dict(entry, lazy=lazy, cache=cache))
+            datasets.append(_class_of_entry(entry["type"]).from_dict(entry, lazy=lazy, cache=cache))
         if filename_models is not None:
             datasets.models = Models.read(filename_models, checksum=checksum)
         return datasets
@@ -479,3 +480,15 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
     def __add__(self, other: "Dataset | Iterable[Dataset]") -> "Datasets":
         more: list[GammapyObject] = list(other) if isinstance(other, Iterable) else [other]
         return Datasets([*self, *more])
+
+
+def _class_of_entry(tag: str) -> type[Dataset] | GammapyObject:
+    """Return the class of datasets that a file names; one that only Gammapy has, such as flux points, is Gammapy's."""
+    try:
+        return find_dataset_class(tag)
+    except FormatError:
+        try:
+            return gammapy_bridge().original("lightpool.datasets", tag)
+        except (ConfigError, AttributeError):  # it is not installed, or does not know it either
+            pass
+        raise
