@@ -24,6 +24,7 @@ from printed_output import Comparison, compare_outputs
 COMMANDS = {
     "plain": [sys.executable],
     "lightpool": [sys.executable, "-m", "lightpool.gammapy", "--report"],
+    "strict": [sys.executable, "-m", "lightpool.gammapy", "--report", "--strict"],
 }
 ENVIRONMENT = {"MPLBACKEND": "agg", "OMP_NUM_THREADS": "1", "PYTHONHASHSEED": "0", "COLUMNS": "200"}
 TIMED_OUT = 124
@@ -57,15 +58,19 @@ def main() -> int:
     known = {script: load_run(arguments.folder / name_of(script, arguments.tutorials), "plain") for script in scripts}
     scripts.sort(key=lambda script: run.seconds if (run := known[script]) else script.stat().st_size / 200)
     n_different = 0
+    others = [mode for mode in arguments.modes if mode != "plain"]
     for script in scripts:
         folder = arguments.folder / name_of(script, arguments.tutorials)
         runs = {
             mode: run_or_load(script, folder, mode, timeout=arguments.timeout, again=mode in arguments.again)
             for mode in arguments.modes
         }
-        comparison = compare_runs(runs)
-        n_different += comparison is not None and not comparison.is_same
-        print(describe(folder.relative_to(arguments.folder).as_posix(), runs, comparison), flush=True)
+        plain = runs.get("plain")
+        print(f"{folder.relative_to(arguments.folder).as_posix():48} {describe(plain)}", flush=True)
+        for mode in others:
+            comparison = compare_runs(plain, runs[mode])
+            n_different += mode == others[-1] and comparison is not None and not comparison.is_same
+            print(f"    {mode:44} {describe(runs[mode], comparison)}", flush=True)
     return int(n_different > 0)
 
 
@@ -74,7 +79,7 @@ def parse_arguments() -> argparse.Namespace:
     parser.add_argument("--tutorials", type=Path, default=os.environ.get("GAMMAPY_TUTORIALS"))
     parser.add_argument("--folder", type=Path, default=Path("gammapy-tutorials"))
     parser.add_argument("--only", nargs="+", default=[""], help="parts of the names of scripts")
-    parser.add_argument("--modes", nargs="+", choices=list(COMMANDS), default=list(COMMANDS))
+    parser.add_argument("--modes", nargs="+", choices=list(COMMANDS), default=["plain", "lightpool"])
     parser.add_argument("--again", nargs="*", choices=list(COMMANDS), default=[])
     parser.add_argument("--timeout", type=float, default=400.0, help="seconds")
     arguments = parser.parse_args()
@@ -128,25 +133,23 @@ def run_script(script: Path, folder: Path, command: list[str], timeout: float) -
     return Run(code, time.perf_counter() - start, timeout, output, errors)
 
 
-def compare_runs(runs: dict[str, Run]) -> Comparison | None:
-    """Compare a plain run that succeeded with the other one."""
-    if len(runs) < 2 or runs["plain"].returncode != 0 or runs["lightpool"].returncode != 0:
+def compare_runs(plain: Run | None, other: Run) -> Comparison | None:
+    """Compare a plain run that succeeded with another one."""
+    if plain is None or plain.returncode != 0 or other.returncode != 0:
         return None
-    return compare_outputs(runs["plain"].output, runs["lightpool"].output)
+    return compare_outputs(plain.output, other.output)
 
 
-def describe(name: str, runs: dict[str, Run], comparison: Comparison | None) -> str:
-    """One line about a tutorial, and the lines that differ."""
-    states = [
-        f"{mode} {run.seconds:6.1f} s" if run.returncode == 0 else f"{mode} FAILS ({run.reason})"
-        for mode, run in runs.items()
-    ]
+def describe(run: Run | None, comparison: Comparison | None = None) -> str:
+    """Time of a run or why it failed, and the lines that differ."""
+    if run is None:
+        return ""
+    text = f"{run.seconds:6.1f} s" if run.returncode == 0 else f"FAILS ({run.reason})"
     if comparison is None:
-        return f"{name:52} {', '.join(states)}"
+        return text
     if comparison.is_same:
-        return f"{name:52} {', '.join(states)}, same (to {comparison.largest:.1e})"
-    differences = "".join(f"\n    - {a}\n    + {b}" for a, b in [*comparison.texts, *comparison.numbers])
-    return f"{name:52} {', '.join(states)}, DIFFERS{differences}"
+        return f"{text}, same (to {comparison.largest:.1e})"
+    return text + ", DIFFERS" + "".join(f"\n    - {a}\n    + {b}" for a, b in [*comparison.texts, *comparison.numbers])
 
 
 if __name__ == "__main__":
