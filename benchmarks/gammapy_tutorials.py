@@ -12,6 +12,7 @@ a longer --timeout may let it end.
 import argparse
 import json
 import os
+import signal
 import subprocess
 import sys
 import time
@@ -122,12 +123,13 @@ def run_script(script: Path, folder: Path, command: list[str], timeout: float) -
         stderr=subprocess.PIPE,
         stdin=subprocess.DEVNULL,
         text=True,
+        start_new_session=True,
     )
     try:
         output, errors = process.communicate(timeout=timeout)
         code = process.returncode
     except subprocess.TimeoutExpired:
-        process.kill()
+        os.killpg(process.pid, signal.SIGKILL)  # with the processes that it started
         output, errors = process.communicate()
         code = TIMED_OUT
     return Run(code, time.perf_counter() - start, timeout, output, errors)
