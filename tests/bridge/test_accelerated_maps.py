@@ -12,7 +12,7 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.nddata import NoOverlapError
 from gammapy.analysis import Analysis, AnalysisConfig
-from gammapy.data import DataStore
+from gammapy.data import DataStore, Observation, Observations
 from gammapy.datasets import Datasets, MapDataset, SpectrumDataset
 from gammapy.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
 from gammapy.maps import MapAxis, RegionGeom, WcsGeom, WcsNDMap
@@ -641,6 +641,14 @@ def test_a_chain_in_several_processes_of_gammapy_is_one_process(store):
     ours, plain = both(run, accelerated_methods=["DatasetsMaker.run", "MapDatasetMaker.run"])
     for one, other in zip(ours, plain, strict=True):
         assert_same_dataset(one, other, same_name=False)
+
+
+def test_a_failure_in_one_of_several_processes_is_the_error_of_gammapy(store):
+    broken = [*observations(store, [0, 1]), Observation()]
+    for context in (nullcontext(), accelerated()):
+        maker = DatasetsMaker(chain(), n_jobs=2, cutout_width="3 deg", cutout_mode="partial")
+        with context, pytest.raises(RuntimeError, match="sub-process"):
+            maker.run(reference(geom=sky(width=5)), Observations(broken))
 
 
 @pytest.mark.skipif(version() < (2, 1), reason="before version 2.1 of Gammapy this is an error there")

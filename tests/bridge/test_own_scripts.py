@@ -18,6 +18,12 @@ from lightpool.simulate import simulate_store
 SCRIPTS = Path(__file__).parent / "scripts"
 BENCHMARKS = Path(__file__).parents[2] / "benchmarks"
 NAMES = sorted(path.stem for path in SCRIPTS.glob("*.py"))
+DIFFERENCES = {
+    "mask_maps": "fit of the field-of-view background",
+    "models_3d": "fit of the field-of-view background",
+    "point_like": "RAD_MAX beside full-enclosure responses",
+}
+"""Documented differences from Gammapy in the numbers of a script."""
 
 
 @pytest.fixture(scope="session")
@@ -71,11 +77,22 @@ def run_script(monkeypatch, tmp_path):
 def test_a_script_prints_the_same_on_lightpool(name, store, run_script, compare_outputs):
     plain = run_script(name, store)
     before = calls_of_lightpool()
-    accelerated = run_script(name, store, bridge.accelerated())
+    accelerated = run_script(name, store, bridge.accelerated(strict=name in DIFFERENCES))
     comparison = compare_outputs(plain, accelerated)
     assert comparison.texts == []
     assert comparison.numbers == []
     assert calls_of_lightpool() > before
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", DIFFERENCES)
+def test_only_numbers_of_a_script_differ_and_the_report_says_why(name, store, run_script, compare_outputs):
+    plain = run_script(name, store)
+    accelerated = run_script(name, store, bridge.accelerated())
+    comparison = compare_outputs(plain, accelerated)
+    assert comparison.texts == []
+    assert 1e-5 < comparison.largest < 0.02
+    assert any(DIFFERENCES[name] in row.differences for row in bridge.report().rows)
 
 
 @pytest.mark.parametrize("name", ["spectrum_fit"])

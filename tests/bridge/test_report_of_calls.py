@@ -91,3 +91,19 @@ def test_a_report_does_not_change_with_later_calls(recorder):
     assert "late" not in report.rows[0].reasons
     recorder.clear()
     assert recorder.report().rows == ()
+
+
+def test_of_many_warnings_the_report_lists_the_first():
+    recorder = Recorder()
+    for i in range(8):
+        with recorder.call("MapDatasetMaker.run") as call:
+            call.differs("solid angles")
+            call.messages.append(f"observation {i}: no background")
+    (row,) = recorder.report().rows
+    assert len(row.messages) == 8
+    notes = row.notes()
+    assert notes[0] == "differs from Gammapy (8 of 8): solid angles"
+    assert notes[1:] == [
+        *(f"warns (1 of 8): observation {i}: no background" for i in range(5)),
+        "and 3 other warnings",
+    ]

@@ -1,4 +1,4 @@
-"""An image of one energy bin, its significance, and a 2-D fit of a Gaussian with a template of the background."""
+"""An image of one energy bin, its significance, and a fit of the flux of a Gaussian and the norm of the background."""
 
 import sys
 
@@ -48,12 +48,11 @@ maps = ExcessMapEstimator("0.12 deg", selection_optional=["errn-errp"]).run(stac
 print(f"{np.nanmax(maps.sqrt_ts.data):.5f}, {np.nansum(maps.npred_excess_errp.data):.5f}")
 
 spatial = GaussianSpatialModel(lon_0=position.ra, lat_0=position.dec, sigma="0.05 deg", frame="icrs")
-spatial.parameters["sigma"].min = 0.01
-spatial.lon_0.frozen = spatial.lat_0.frozen = True
+spatial.parameters.freeze_all()
 spectral = PowerLawSpectralModel(index=2.6, amplitude="3e-11 cm-2 s-1 TeV-1")
 spectral.index.frozen = True
 stacked.models = [SkyModel(spectral, spatial, name="crab"), FoVBackgroundModel(dataset_name="image")]
 result = Fit(optimize_opts={"print_level": 0}).run(stacked)
 print(f"{result.total_stat:.3f}")
 for parameter in stacked.models.parameters.free_parameters:
-    print(parameter.name, f"{parameter.value:.2e} +- {parameter.error:.1e}")
+    print(parameter.name, f"{parameter.value:.3e} +- {parameter.error:.2e}")

@@ -1,7 +1,7 @@
 """Gammapy's `DatasetsMaker`: its own loop, in this process, over makers that lightpool runs."""
 
 import copy
-from collections.abc import Iterable
+from collections.abc import Sequence
 
 from gammapy.data import Observation as GammapyObservation
 from gammapy.datasets import Datasets as GammapyDatasets
@@ -37,7 +37,7 @@ _plain_run = GammapyDatasetsMaker.run
 def _run(
     maker: GammapyDatasetsMaker,
     dataset: GammapyMapDataset,
-    observations: Iterable[GammapyObservation],
+    observations: Sequence[GammapyObservation],
     datasets: GammapyDatasets | None = None,
 ) -> Commit:
     lightpool_makers(maker.makers)
@@ -48,6 +48,11 @@ def _run(
     def commit() -> GammapyDatasets:
         try:
             return _plain_run(alone, dataset, observations, datasets)
+        except Exception as error:
+            if min(maker.n_jobs, len(observations)) == 1 or not isinstance(dataset, GammapyMapDataset):
+                raise
+            # What Gammapy raises, whatever happened in a process.
+            raise RuntimeError("Execution of a sub-process failed") from error
         finally:
             kept = {name: value for name, value in vars(alone).items() if "n_jobs" not in name}
             vars(maker).update(kept)

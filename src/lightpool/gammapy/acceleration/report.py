@@ -31,6 +31,8 @@ class ReportRow:
         Why Gammapy did calls, and how many.
     differences : dict of str to int
         Documented differences from Gammapy that changed results, and in how many calls.
+    messages : dict of str to int
+        Warnings of lightpool, which are not in the log, and how often it gave them.
     """
 
     what: str
@@ -40,17 +42,22 @@ class ReportRow:
     gammapy_seconds: float = 0.0
     reasons: dict[str, int] = field(default_factory=dict)
     differences: dict[str, int] = field(default_factory=dict)
+    messages: dict[str, int] = field(default_factory=dict)
 
     def notes(self) -> list[str]:
         """Return the reasons and differences, one line each."""
-        counted = [("in Gammapy", self.reasons), ("differs from Gammapy", self.differences)]
-        return [
-            printable(f"{label} ({number} of {self.calls}): {' '.join(text.split())}")
+        counted = [("in Gammapy", self.reasons), ("differs from Gammapy", self.differences), ("warns", self.messages)]
+        lines = [
+            f"{label} ({number} of {self.calls}): {' '.join(text.split())}"
             for label, numbers in counted
             for text, number in numbers.items()
         ]
+        if (n_left_out := len(self.messages) - _MAX_MESSAGES) > 0:
+            lines[-n_left_out:] = [f"and {n_left_out} other warnings"]
+        return [printable(line) for line in lines]
 
 
+_MAX_MESSAGES = 5  # of one method; most name an observation, and there may be hundreds
 _COLUMNS = ("method", "calls", "in Gammapy", "lightpool / s", "Gammapy / s")
 _NOTHING = "No method of Gammapy that lightpool accelerates was called."
 
@@ -116,6 +123,7 @@ class Call:
         self.subject = subject
         self.reason: str | None = None
         self.differences: list[str] = []
+        self.messages: list[str] = []
         self.seconds = {"lightpool": 0.0, "gammapy": 0.0}
         self._where = "lightpool"
         self._since: float | None = None
@@ -132,6 +140,7 @@ class Call:
         self.stop()
         self.reason, self._where = reason, "gammapy"
         self.differences.clear()  # the result is that of Gammapy
+        self.messages.clear()
         self.start()
 
     def differs(self, difference: str) -> None:
@@ -201,7 +210,7 @@ class Recorder:
         """Return the calls so far."""
         with self._lock:
             rows = [
-                replace(row, reasons=dict(row.reasons), differences=dict(row.differences))
+                replace(row, reasons=dict(row.reasons), differences=dict(row.differences), messages=dict(row.messages))
                 for row in self._rows.values()
                 if row.calls
             ]
@@ -220,6 +229,8 @@ class Recorder:
             row.gammapy_seconds += call.seconds["gammapy"]
             for difference in call.differences:
                 row.differences[difference] = row.differences.get(difference, 0) + 1
+            for message in call.messages:
+                row.messages[message] = row.messages.get(message, 0) + 1
             if call.reason is not None:
                 row.fallbacks += 1
                 row.reasons[call.reason] = row.reasons.get(call.reason, 0) + 1

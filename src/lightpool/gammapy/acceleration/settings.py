@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 
 from lightpool.arrays import Device, find_device, use_device, use_precision
+from lightpool.gammapy.acceleration.messages import kept_messages
 from lightpool.gammapy.acceleration.report import Call
 from lightpool.utils.deviations import noted_deviations, refused_deviations
 
@@ -32,19 +33,20 @@ class Settings:
 
     @contextmanager
     def applied(self, call: Call) -> Iterator[None]:
-        """Compute with these settings; differences are noted in the record of a call, or refused.
+        """Compute with these settings; differences and warnings are noted in the record of a call, or refused.
 
         Parameters
         ----------
         call : Call
         """
         # Double precision as in Gammapy, whatever the default of lightpool is.
-        with use_device(self.found_device()), use_precision("double"):
+        with use_device(self.found_device()), use_precision("double"), kept_messages() as messages:
             if self.strict:
                 with refused_deviations():
                     yield
-                return
-            with noted_deviations() as differences:
-                yield
-            for difference in differences:
-                call.differs(difference)
+            else:
+                with noted_deviations() as differences:
+                    yield
+                for difference in differences:
+                    call.differs(difference)
+        call.messages += messages
