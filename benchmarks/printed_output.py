@@ -10,7 +10,8 @@ from difflib import SequenceMatcher
 from itertools import zip_longest
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w])|(?<![\w])[-+]?(?:nan|inf)(?![\w])")
-RANDOM_NAME = re.compile(r"(?<![\w-])(?![A-Z]?[a-z]+(?![\w-])|[-\d]+(?![\w-]))[\w-]{8}(?=(-bkg)?(?![\w-]))")  # see gammapy.utils.scripts.make_name
+# See gammapy.utils.scripts.make_name.
+RANDOM_NAME = re.compile(r"(?<![\w-])(?![A-Z]?[a-z]+(?![\w-])|[-\d]+(?![\w-]))[\w-]{8}(?=(-bkg)?(?![\w-]))")
 CHANGING = [
     (re.compile(r"0x[0-9a-f]{6,}"), "ADDRESS"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*"), "DATE"),

@@ -18,5 +18,5 @@ def default_rng(seed: object = None) -> np.random.Generator:
 
 np.random.RandomState = RandomState  # type: ignore[misc]
 np.random.default_rng = default_rng
-np.random.seed(0)
+np.random.seed(0)  # noqa: NPY002 - scripts use the global generator
 sys.modules["numpy.random"].RandomState = RandomState  # type: ignore[attr-defined]

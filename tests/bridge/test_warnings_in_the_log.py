@@ -3,10 +3,10 @@
 import logging
 
 import pytest
-from gammapy.data import DataStore
-from gammapy.datasets import SpectrumDataset
-from gammapy.makers import SpectrumDatasetMaker
-from gammapy.maps import MapAxis, RegionGeom
+from gammapy.data import DataStore, Observations
+from gammapy.datasets import MapDataset, SpectrumDataset
+from gammapy.makers import DatasetsMaker, MapDatasetMaker, SafeMaskMaker, SpectrumDatasetMaker
+from gammapy.maps import MapAxis, RegionGeom, WcsGeom
 
 from lightpool.gammapy import accelerate, accelerated, restore
 from lightpool.gammapy.acceleration.report import RECORDER
@@ -48,3 +48,43 @@ def test_outside_of_accelerated_calls_lightpool_logs_as_ever(caplog):
     logging.getLogger("lightpool.data").warning("second")
     assert [record.getMessage() for record in caplog.records] == ["first", "second"]
     assert logging.getLogger("lightpool").propagate
+
+
+def test_missing_thresholds_are_logged_as_by_gammapy(crab_store, caplog):
+    def run():
+        caplog.clear()
+        observation = DataStore.from_dir(crab_store).get_observations([1])[0]
+        aeff = observation.aeff
+        aeff.meta = {"LO_THRES": 0}
+        observation.aeff = aeff
+        energy = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=3)
+        geom = WcsGeom.create(skydir=PointSource().position, width=2, binsz=0.2, axes=[energy])
+        makers = [MapDatasetMaker(selection=["counts"]), SafeMaskMaker(methods=["aeff-default"])]
+        with caplog.at_level(logging.INFO):
+            DatasetsMaker(makers, stack_datasets=False).run(MapDataset.create(geom), Observations([observation]))
+        return [record.getMessage() for record in caplog.records if record.name.startswith("gammapy.makers")]
+
+    plain = run()
+    with accelerated():
+        assert run() == plain
+    assert len(plain) == 5
+    assert all(row.fallbacks == 0 for row in RECORDER.report().rows)
+
+
+def test_regions_averaged_over_point_like_responses_are_logged_as_by_gammapy(crab_store, caplog):
+    def run():
+        caplog.clear()
+        observation = DataStore.from_dir(crab_store).get_observations([1])[0]
+        aeff = observation.aeff
+        observation.aeff = type(aeff)(axes=aeff.axes, data=aeff.quantity, meta=aeff.meta, is_pointlike=True)
+        energy = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=3)
+        geom = RegionGeom.create(f"icrs;circle({PointSource().position.ra.deg}, 22.014, 0.2)", axes=[energy])
+        maker = SpectrumDatasetMaker(selection=["exposure"], use_region_center=False)
+        maker.run(SpectrumDataset.create(geom), observation)
+        return [record.getMessage() for record in caplog.records if record.name.startswith("gammapy.makers")]
+
+    plain = run()
+    with accelerated():
+        assert run() == plain
+    assert len(plain) == 1
+    assert RECORDER.report().rows[0].fallbacks == 0

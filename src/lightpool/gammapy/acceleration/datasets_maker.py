@@ -1,6 +1,7 @@
 """Gammapy's `DatasetsMaker`: its own loop, in this process, over makers that lightpool runs."""
 
 import copy
+import logging
 from collections.abc import Sequence
 
 from gammapy.data import Observation as GammapyObservation
@@ -29,6 +30,9 @@ from lightpool.maps import Geom, Map, WcsGeom
 from lightpool.typing import GammapyObject
 
 __all__: list[str] = []
+
+# Of Gammapy: what a script logs is the same.
+_log = logging.getLogger("gammapy.makers.reduce")
 
 _plain_run = GammapyDatasetsMaker.run
 
@@ -73,7 +77,9 @@ def _make_dataset(maker: GammapyDatasetsMaker, dataset: GammapyMapDataset, obser
 
     def commit() -> GammapyMapDataset:
         made = outline
+        _log.info("Computing dataset for observation %s", observation.obs_id)
         for step in maker.makers:
+            _log.info("Running %s", step.tag)
             made = step.run(dataset=made, observation=observation)
         return made
 

@@ -1,5 +1,7 @@
 """Gammapy's `SafeMaskMaker`."""
 
+import logging
+
 import numpy as np
 from gammapy.data import Observation as GammapyObservation
 from gammapy.datasets import MapDataset as GammapyMapDataset
@@ -7,6 +9,7 @@ from gammapy.makers import SafeMaskMaker as GammapySafeMaskMaker
 from gammapy.maps import Map as GammapyMap
 
 from lightpool.arrays import to_host
+from lightpool.data import Observation
 from lightpool.gammapy.acceleration.exchange import lightpool_dataset, require_dataset
 from lightpool.gammapy.acceleration.lazy_maps import Pending, defer, dtype_of, pending_values
 from lightpool.gammapy.acceleration.makers import declare_maker
@@ -18,6 +21,9 @@ from lightpool.makers import SafeMaskMaker
 from lightpool.maps import Map
 
 __all__: list[str] = []
+
+# Of Gammapy: what a script logs is the same.
+_log = logging.getLogger("gammapy.makers.safe")
 
 _NEEDED = {"aeff-max": "exposure", "edisp-bias": "edisp"}
 """Parts of the dataset that a method needs besides background and mask."""
@@ -50,10 +56,20 @@ def _run(
     mask = _convert(maker).run(ours, events).required("mask_safe")
 
     def commit() -> GammapyMapDataset:
+        if events is not None and "aeff-default" in maker.methods:
+            _warn_of_missing_thresholds(events)
         set_mask_safe(dataset, mask)
         return dataset
 
     return commit
+
+
+def _warn_of_missing_thresholds(observation: Observation) -> None:
+    if (aeff := observation.aeff) is None:
+        return
+    for keyword, name in (("HI_THRES", "upper"), ("LO_THRES", "lower")):
+        if not aeff.meta.get(keyword):
+            _log.warning("No default %s safe energy threshold defined for obs %s", name, observation.obs_id)
 
 
 def set_mask_safe(dataset: GammapyMapDataset, mask: Map) -> None:
