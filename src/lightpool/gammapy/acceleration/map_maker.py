@@ -47,17 +47,23 @@ def run_on_geometries(
     """
     events = lightpool_observation(observation)
     if "background" in ours.selection and not hasattr(maker, "fov_rotation_step"):
-        _refuse_rotation(events)
+        _refuse_background_of_gammapy_1_3(observation, events)
     parts = sorted((ours.selection - {"background"}) | {"counts"})
     made = ours.run(reference_dataset(dataset, parts=parts), events)
     result = made_dataset(made, type(dataset), observation, events, counted="counts" in ours.selection)
     return lambda: result
 
 
-def _refuse_rotation(observation: Observation) -> None:
-    """Refuse a background that turns against the sky, which Gammapy 1.3 evaluates at one instant."""
-    if observation.bkg is not None and turns_against_the_sky(observation.bkg):
+def _refuse_background_of_gammapy_1_3(observation: GammapyObservation, ours: Observation) -> None:
+    """Refuse backgrounds that Gammapy 1.3 evaluates in another way than later versions."""
+    bkg = ours.bkg
+    if bkg is None:
+        return
+    if turns_against_the_sky(bkg):
         raise NotTakenOverError("the background is aligned with the horizon, and Gammapy 1.3 does not rotate it")
+    # Of a run from a file, it has not the keywords by which it would know the old files of H.E.S.S.
+    if not bkg.has_offset_axis and bkg.fov_alignment.value != observation.bkg.fov_alignment.value:
+        raise NotTakenOverError("the background is mirrored, and Gammapy 1.3 does not notice")
 
 
 def made_dataset(
