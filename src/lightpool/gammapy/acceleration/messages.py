@@ -5,43 +5,45 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 
-__all__ = ["kept_messages", "redirect_messages", "stop_redirecting_messages"]
+__all__ = ["kept_messages", "stop_redirecting_messages"]
 
-_package_log = logging.getLogger("lightpool")
 _kept: ContextVar[list[str] | None] = ContextVar("messages of an accelerated call", default=None)
 
 
-class _Redirection(logging.Handler):
-    """Stands between the loggers of lightpool and the handlers of the program."""
+class _Keeper(logging.Filter):
+    """Takes records away from the loggers of lightpool; each has it, for the filters of parents are not asked."""
 
-    def emit(self, record: logging.LogRecord) -> None:
+    def filter(self, record: logging.LogRecord) -> bool:
         kept = _kept.get()
         if kept is None:
-            logging.getLogger().callHandlers(record)  # as if this handler were not there
-        elif record.levelno >= logging.WARNING:
+            return True
+        if record.levelno >= logging.WARNING:
             kept.append(record.getMessage())
+        return False
 
 
-_redirection = _Redirection()
+_keeper = _Keeper()
+_watched: set[str] = set()
 
 
-def redirect_messages() -> None:
-    """Let `kept_messages` have what lightpool logs; elsewhere it is logged as ever."""
-    if _redirection not in _package_log.handlers:
-        _package_log.addHandler(_redirection)
-        _package_log.propagate = False
+def _watch_loggers() -> None:
+    for name in list(logging.root.manager.loggerDict):
+        if not name.startswith("lightpool") or name in _watched:
+            continue
+        logging.getLogger(name).addFilter(_keeper)
+        _watched.add(name)
 
 
 def stop_redirecting_messages() -> None:
-    """Undo `redirect_messages`."""
-    if _redirection in _package_log.handlers:
-        _package_log.removeHandler(_redirection)
-        _package_log.propagate = True
+    """Leave the loggers of lightpool as they were."""
+    while _watched:
+        logging.getLogger(_watched.pop()).removeFilter(_keeper)
 
 
 @contextmanager
 def kept_messages() -> Iterator[list[str]]:
     """Collect the warnings that lightpool logs in a ``with`` block of this thread."""
+    _watch_loggers()  # of modules that were imported since
     messages: list[str] = []
     token = _kept.set(messages)
     try:

@@ -10,7 +10,7 @@ from inspect import getattr_static
 from lightpool.arrays import find_device
 from lightpool.errors import DiffersFromGammapyError
 from lightpool.gammapy.acceleration.child_processes import have_children_do, leave_children_alone
-from lightpool.gammapy.acceleration.messages import redirect_messages, stop_redirecting_messages
+from lightpool.gammapy.acceleration.messages import stop_redirecting_messages
 from lightpool.gammapy.acceleration.report import RECORDER, Call
 from lightpool.gammapy.acceleration.settings import Settings
 from lightpool.gammapy.acceleration.take_over import TAKE_OVERS, NotTakenOverError, TakeOver, original_of
@@ -122,7 +122,6 @@ def _set(settings: Settings | None) -> None:
         leave_children_alone()
         stop_redirecting_messages()
     else:
-        redirect_messages()
         have_children_do(functools.partial(accelerate, settings.device, settings.strict))
 
 
