@@ -294,5 +294,5 @@ def test_rings_of_real_runs_are_those_of_gammapy(shared):
         made = SafeMaskMaker(methods=["offset-max"], offset_max="2 deg").run(made, run)
         return RingBackgroundMaker(r_in="0.5 deg", width="0.3 deg", exclusion_mask=mask).run(made)
 
-    # Gammapy 1.3 does not mirror the background of these runs, so it has to make it itself.
+    # Without an exposure Gammapy 1.3 does not mirror the background of these runs, so it has to make it itself.
     assert_as_plain(reduce, fallbacks=int(version() < (2, 0)))

@@ -12,6 +12,7 @@ from lightpool.gammapy.acceleration.makers import declare_maker
 from lightpool.gammapy.acceleration.observations import lightpool_observation, meta_table_of
 from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError
 from lightpool.gammapy.conversion.internals import internal
+from lightpool.irf import FoVAlignment
 from lightpool.makers import MapDatasetMaker
 from lightpool.makers.fov_rotation import turns_against_the_sky
 from lightpool.typing import GammapyObject
@@ -47,23 +48,32 @@ def run_on_geometries(
     """
     events = lightpool_observation(observation)
     if "background" in ours.selection and not hasattr(maker, "fov_rotation_step"):
-        _refuse_background_of_gammapy_1_3(observation, events)
+        _refuse_background_of_gammapy_1_3(observation, events, "exposure" in ours.selection)
     parts = sorted((ours.selection - {"background"}) | {"counts"})
     made = ours.run(reference_dataset(dataset, parts=parts), events)
     result = made_dataset(made, type(dataset), observation, events, counted="counts" in ours.selection)
     return lambda: result
 
 
-def _refuse_background_of_gammapy_1_3(observation: GammapyObservation, ours: Observation) -> None:
-    """Refuse backgrounds that Gammapy 1.3 evaluates in another way than later versions."""
+def _refuse_background_of_gammapy_1_3(observation: GammapyObservation, ours: Observation, has_exposure: bool) -> None:
+    """Refuse backgrounds that Gammapy 1.3 evaluates in another way than later versions.
+
+    Parameters
+    ----------
+    observation : Observation of Gammapy
+    ours : Observation, the same one in lightpool
+    has_exposure : bool
+        Whether the exposure is made before the background.
+    """
     bkg = ours.bkg
     if bkg is None:
         return
     if turns_against_the_sky(bkg):
         raise NotTakenOverError("the background is aligned with the horizon, and Gammapy 1.3 does not rotate it")
-    # Of a run from a file, it has not the keywords by which it would know the old files of H.E.S.S.
-    if not bkg.has_offset_axis and bkg.fov_alignment.value != observation.bkg.fov_alignment.value:
-        raise NotTakenOverError("the background is mirrored, and Gammapy 1.3 does not notice")
+    # The old files of H.E.S.S. are known by metadata, which are read for the place of the observatory.
+    is_noticed = has_exposure or internal(observation, "_meta") is not None
+    if bkg.fov_alignment is FoVAlignment.REVERSE_LON_RADEC and not is_noticed:
+        raise NotTakenOverError("the background is mirrored, which Gammapy 1.3 does not notice without an exposure")
 
 
 def made_dataset(
