@@ -71,7 +71,9 @@ class _Window:
             if not isinstance(geom, WcsGeom):
                 raise NotTakenOverError("a cutout of a map without pixels")
             self.cut[key] = to_gammapy(geom.cutout(self.position, self.width, self.mode, min_npix=min_npix))
-        made = lazy_map(self.cut[key], Pending(find, find, dtype_of(values)), values.unit, deepcopy(values.meta))
+        made = lazy_map(
+            self.cut[key], Pending(None, lambda _: find(), dtype_of(values)), values.unit, deepcopy(values.meta)
+        )
         pending = pending_values(values)
         assert pending is not None  # its values are sums
         pending.windows.append(ref(made))
@@ -100,19 +102,19 @@ def _cutout(
 def _cut_map(values: GammapyMap, window: _Window) -> GammapyMap:
     pending = pending_values(values)
     if pending is not None and pending.is_sum:
-        return window.later(values, lambda: window.of(pending.find()))
+        return window.later(values, lambda: window.of(pending.values()))
     return gammapy_map(window.of(map_from_gammapy(values)), dtype_of(values))
 
 
 def _cut_response(response: GammapyObject, window: _Window) -> GammapyObject:
     theirs, exposure = map_of_response(response), response.exposure_map
-    ours = lightpool_response(response)
-    if not all(_is_sum(part) for part in (theirs, exposure)):
-        return gammapy_response(window.of_response(ours), like=response)
+    pending = pending_values(theirs)
+    if pending is None or not all(_is_sum(part) for part in (theirs, exposure)):
+        return gammapy_response(window.of_response(lightpool_response(response)), like=response)
 
     @lru_cache(maxsize=1)  # for both maps
     def cut() -> IRFMap:
-        return window.of_response(ours)
+        return window.of_response(pending.owner)
 
     return type(response)(
         window.later(theirs, lambda: cut().irf_map, _LEAST), window.later(exposure, lambda: _exposure(cut()), _LEAST)

@@ -195,7 +195,10 @@ def gammapy_map(values: Map, dtype: str, owner: object | None = None, *, is_sum:
     is_sum : bool
         Whether it belongs to a stack alone, which may add to it in place.
     """
-    pending = Pending(values if owner is None else owner, lambda: values, dtype, is_sum)
+    if owner is None:
+        pending = Pending(values, lambda own: own, dtype, is_sum)
+    else:
+        pending = Pending(owner, lambda _: values, dtype, is_sum)
     return lazy_map(to_gammapy(values.geom), pending, values.unit, dict(values.meta))
 
 

@@ -32,7 +32,7 @@ __all__ = ["Pending", "defer", "dtype_of", "lazy_map", "pending_values"]
 _created = threading.RLock()
 
 
-@dataclass(frozen=True, eq=False)
+@dataclass(eq=False)
 class Pending:
     """Values that a map of Gammapy does not have yet.
 
@@ -40,7 +40,7 @@ class Pending:
     ----------
     owner : object
         What holds the values: a map of lightpool, or the response that it is a part of.
-    find : function
+    find : function of the owner
         Returns the map of lightpool that has them.
     dtype : str
         Data type that they have in Gammapy.
@@ -48,16 +48,27 @@ class Pending:
         Whether the values belong to a stack alone, which may add to them in place.
     windows : list of weak references to maps
         Lazy maps that are windows of these values, see `let_go`.
+    before : Pending, optional
+        The values before the stack grew, if there are windows of them.
     """
 
-    owner: object
-    find: Callable[[], Map]
+    owner: GammapyObject
+    find: Callable[[GammapyObject], Map]
     dtype: str
     is_sum: bool = False
     windows: "list[ref[GammapyMap]]" = field(default_factory=list)
+    before: "Pending | None" = None
+
+    def values(self) -> Map:
+        """Return the map of lightpool that has the values."""
+        return self.find(self.owner)
+
+    def has_windows(self) -> bool:
+        """Return whether there is a lazy map that is a window of these values."""
+        return any(pending_values(window()) is not None for window in self.windows)
 
     def let_go(self) -> None:
-        """Create the values of windows, because those that they are taken from are about to change."""
+        """Create the values of windows, because those that they are taken from are about to change or to go."""
         while self.windows:
             window = self.windows.pop()()
             if window is not None:
@@ -66,7 +77,7 @@ class Pending:
     def create(self) -> NDArray[np.generic]:
         """Return the values as an array of Gammapy."""
         self.let_go()
-        data = to_host(self.find().data)  # host: maps of Gammapy are arrays of NumPy
+        data = to_host(self.values().data)  # host: maps of Gammapy are arrays of NumPy
         # A device may hand out arrays that cannot be written to.
         array = np.asarray(data, dtype=self.dtype)
         return array if array.flags.writeable and array.flags.c_contiguous else array.copy()
@@ -149,6 +160,8 @@ def defer(values: GammapyMap, pending: Pending) -> None:
     with _created:
         own = values.__dict__
         own.pop("_data", None)
+        before = pending_values(values)
+        pending.before = before if before is not None and before.has_windows() else None
         own["_pending"] = pending
         values.__class__ = _LAZY.get(type(values), type(values))
 
@@ -170,4 +183,4 @@ def _map_of_lightpool(lazy: GammapyMap) -> Map:
     pending = pending_values(lazy)
     if pending is None:  # another thread has created the values meanwhile
         return from_gammapy(lazy)  # type: ignore[return-value]  # a map is converted to a map
-    return pending.find()
+    return pending.values()

@@ -1,6 +1,5 @@
 """Gammapy's `RingBackgroundMaker` and `AdaptiveRingBackgroundMaker`."""
 
-from collections.abc import Callable
 from copy import deepcopy
 
 from gammapy.data import Observation as GammapyObservation
@@ -89,8 +88,7 @@ def _made(maker: Maker, dataset: GammapyMapDataset) -> tuple[GammapyMap, MapData
 
 def _map_like(theirs: GammapyMap, values: Map | None, dtype: str) -> GammapyMap:
     assert values is not None  # ring makers make all maps
-    found: Callable[[], Map] = lambda: values  # noqa: E731 - typed
-    return lazy_map(theirs.geom, Pending(values, found, dtype), theirs.unit, deepcopy(theirs.meta))
+    return lazy_map(theirs.geom, Pending(values, lambda own: own, dtype), theirs.unit, deepcopy(theirs.meta))
 
 
 def _commit(dataset: GammapyMapDataset, made: MapDatasetOnOff, maps: dict[str, GammapyMap]) -> Commit:

@@ -83,7 +83,7 @@ def set_mask_safe(dataset: GammapyMapDataset, mask: Map) -> None:
     before: GammapyMap | None = dataset.mask_safe
     if before is not None and pending_values(before) is not None:
         # Nobody has looked at the values of the former mask.
-        defer(before, Pending(mask, lambda: mask, "bool"))
+        defer(before, Pending(mask, lambda own: own, "bool"))
         return
     values = to_host(mask.data)  # host: masks of Gammapy are arrays of NumPy
     if before is not None:

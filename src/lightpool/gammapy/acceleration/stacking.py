@@ -193,17 +193,19 @@ def _grows(values: GammapyMap | None) -> bool:
     return pending is not None and pending.is_sum
 
 
-def _let_go(values: GammapyMap) -> None:
+def _let_go_older(values: GammapyMap) -> None:
+    """Create the windows of what the stack was before it grew last, so that no more than one earlier state is kept."""
     pending = pending_values(values)
-    if pending is not None:
-        pending.let_go()
+    if pending is not None and pending.before is not None:
+        pending.before.let_go()
+        pending.before = None
 
 
 def _own_map(values: GammapyMap) -> Map:
     device = get_default_device()
     ours = map_from_gammapy(values).to(device)
     if _grows(values):
-        _let_go(values)
+        _let_go_older(values)
         return ours
     dtype = "bool" if dtype_of(values) == "bool" else "float64"
     data = device.xp.asarray(ours.data, dtype=getattr(device.xp, dtype), copy=True)
@@ -213,33 +215,60 @@ def _own_map(values: GammapyMap) -> Map:
 def _own_response(response: GammapyObject) -> IRFMap:
     theirs, exposure = map_of_response(response), response.exposure_map
     if _grows(theirs) and _grows(exposure):
-        _let_go(theirs)
-        _let_go(exposure)
+        _let_go_older(theirs)
+        _let_go_older(exposure)
         return lightpool_response(response).to(get_default_device())
     return response_class(response)(_own_map(theirs), None if exposure is None else _own_map(exposure))
 
 
 @contextmanager
 def _undone_on_error(dataset: GammapyMapDataset, sums: MapDataset) -> Iterator[None]:
-    """Restore sums that were there before, if adding to them fails."""
-    names = [name for name in MAPS if name in sums.map_names]
-    arrays: list[Array] = [getattr(sums, name).data for name, part in _parts(dataset, names).items() if _grows(part)]
-    for name, response in _parts(dataset, RESPONSES).items():
-        if _grows(map_of_response(response)):
-            arrays += getattr(sums, name).sums
+    """Restore sums that were there before, if adding to them fails; windows of them have the values of before."""
+    kept: list[tuple[Array, Array]] = []  # a sum, and a copy of it
+    spare: list[Array] = []
+    frozen: list[tuple[Pending, Map | IRFMap]] = []
+    names = [name for name in (*MAPS, *RESPONSES) if name in sums.map_names]
+    for name, part in _parts(dataset, names).items():
+        waiting = _growing_values(part, name in RESPONSES)
+        if not waiting:
+            continue
+        ours: Map | IRFMap = getattr(sums, name)
+        if any(pending.has_windows() for pending in waiting):
+            before = ours.copy()
+            kept += zip(_arrays(ours), _arrays(before), strict=True)
+            for pending in waiting:
+                frozen.append((pending, ours))
+                pending.owner = before
+        else:
+            spare += [_spare.copy(array) for array in _arrays(ours)]
+            kept += zip(_arrays(ours), spare[-len(_arrays(ours)) :], strict=True)
     off = sums.off_sums if isinstance(sums, OnOffDataset) else None
     if off is not None:
-        arrays += [total.data for total in off.maps.values() if total is not None]
-    before = [_spare.copy(array) for array in arrays]
+        totals = [total.data for total in off.maps.values() if total is not None]
+        spare += [_spare.copy(array) for array in totals]
+        kept += zip(totals, spare[-len(totals) :], strict=True)
     try:
         yield
     except BaseException:
-        for array, values in zip(arrays, before, strict=True):
+        for array, values in kept:
             array[...] = values
+        for pending, ours in frozen:
+            pending.owner = ours
         raise
     finally:
-        for values in before:
+        for values in spare:
             _spare.give_back(values)
+
+
+def _growing_values(part: GammapyObject, is_response: bool) -> list[Pending]:
+    """Return what the maps of a part of a stack will be created from; nothing if its sums did not grow before."""
+    maps = [map_of_response(part), part.exposure_map] if is_response else [part]
+    found = [pending_values(each) for each in maps]
+    return [each for each in found if each is not None] if _grows(maps[0]) else []
+
+
+def _arrays(sums: Map | IRFMap) -> list[Array]:
+    return [sums.data] if isinstance(sums, Map) else list(sums.sums)
 
 
 # --- back to Gammapy
@@ -253,22 +282,22 @@ def _give_map(dataset: GammapyMapDataset, name: str, total: Map | None) -> None:
     if values is None:
         setattr(dataset, name, gammapy_map(total, "bool", is_sum=True))
         return
-    _give(values, Pending(total, lambda: total, dtype_of(values), is_sum=True))
+    _give(values, Pending(total, lambda own: own, dtype_of(values), is_sum=True))
 
 
 def _give_response(response: GammapyObject, total: IRFMap | None) -> None:
     if response is None or total is None:
         return
     theirs, exposure = map_of_response(response), response.exposure_map
-    defer(theirs, Pending(total, lambda: total.irf_map, dtype_of(theirs), is_sum=True))
-    _give(exposure, Pending(total, lambda: _exposure_of(total), dtype_of(exposure), is_sum=True))
+    defer(theirs, Pending(total, lambda own: own.irf_map, dtype_of(theirs), is_sum=True))
+    _give(exposure, Pending(total, _exposure_of, dtype_of(exposure), is_sum=True))
 
 
 def _give_off_maps(dataset: GammapyMapDatasetOnOff, sums: OnOffDataset) -> None:
     """Give a dataset the OFF maps of a stack; Gammapy adds to the acceptance in place, and makes the others anew."""
 
     def pending(name: str, dtype: str) -> Pending:
-        return Pending(sums, lambda: sums.required(name), dtype, is_sum=True)  # type: ignore[call-overload]  # its name
+        return Pending(sums, lambda own: own.required(name), dtype, is_sum=True)
 
     _give(dataset.acceptance, pending("acceptance", dtype_of(dataset.acceptance)))
     geom = dataset.counts.geom
