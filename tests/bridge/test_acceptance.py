@@ -231,7 +231,7 @@ def test_a_light_curve_is_that_of_gammapys_datasets(spectra):
 def test_a_map_of_test_statistics_is_that_of_gammapys_dataset(maps):
     dataset = maps[0]
     model = sky_model()
-    estimator = TSMapEstimator(model=model, kernel_width="0.3 deg", energy_edges=[1, 10] * u.TeV)
+    estimator = TSMapEstimator(model, kernel_width="0.3 deg", energy_edges=[1, 10] * u.TeV)
     found, expected = estimator.run(dataset), estimator.run(in_gammapy([dataset], None)[0])
     for name in ("ts", "sqrt_ts", "norm", "norm_err"):
         np.testing.assert_allclose(getattr(found, name).data, getattr(expected, name).data, rtol=1e-8, err_msg=name)

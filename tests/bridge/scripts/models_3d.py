@@ -69,5 +69,5 @@ print(f"{np.nanstd(residuals.data):.4f}")
 small = image.cutout(position, width="0.8 deg")
 small.models = None
 ts_model = SkyModel(PowerLawSpectralModel(index=2.6), GaussianSpatialModel(sigma="0.02 deg"))
-ts = TSMapEstimator(kernel_model=ts_model, kernel_width="0.3 deg", sum_over_energy_groups=True).run(small)
+ts = TSMapEstimator(ts_model, kernel_width="0.3 deg", sum_over_energy_groups=True).run(small)
 print(f"{np.nanmax(ts['sqrt_ts'].data):.3f}")
