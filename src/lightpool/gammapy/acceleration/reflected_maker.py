@@ -95,10 +95,10 @@ def _without_counts_off(dataset: GammapySpectrumDataset) -> Commit:
             name=dataset.name,
             acceptance=GammapyMap.from_geom(geom, data=1),
             acceptance_off=none,
-            counts_off=none,  # without it, the background of the dataset would stand for OFF counts
+            # Zeros and not None, because scripts read them; without them, the background would stand for OFF counts.
+            counts_off=none,
         )
-        found.counts_off = None
-        # As in Gammapy, the mask is shared with the dataset that was given.
+        # As without a background, no energy is safe. The mask is shared with the dataset that was given, as in Gammapy.
         mask_safe.data[...] = False
         return found
 
