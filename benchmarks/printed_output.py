@@ -11,7 +11,7 @@ from itertools import zip_longest
 
 NUMBER = re.compile(r"(?<![\w.])[-+]?(?:\d+\.?\d*|\.\d+)(?:[eE][-+]?\d+)?(?![\w])|(?<![\w])[-+]?(?:nan|inf)(?![\w])")
 # See gammapy.utils.scripts.make_name.
-RANDOM_NAME = re.compile(r"(?<![\w-])(?![A-Z]?[a-z]+(?![\w-])|[-\d]+(?![\w-]))[\w-]{8}(?=(-bkg)?(?![\w-]))")
+RANDOM_NAME = re.compile(r"(?<![\w.-])(?![A-Z]?[a-z]+(?![\w-])|[-\d]+(?![\w-]))[\w-]{8}(?=(-bkg)?(?![\w-]))")
 CHANGING = [
     (re.compile(r"0x[0-9a-f]{6,}"), "ADDRESS"),
     (re.compile(r"\b\d{4}-\d\d-\d\d[T ]\d\d:\d\d:\d\d[.\d]*"), "DATE"),
@@ -72,14 +72,14 @@ def _lines(text: str) -> list[str]:
     for line in text.splitlines():
         for pattern, replacement in CHANGING:
             line = pattern.sub(replacement, line)
-        if line := " ".join(line.split()):
+        if line := " ".join(RANDOM_NAME.sub("NAME", line).split()):
             lines.append(line)
     return lines
 
 
 def _skeleton(line: str) -> str:
-    """Return a line without its numbers and without names drawn at random."""
-    return " ".join(RANDOM_NAME.sub("NAME", NUMBER.sub(" # ", line)).split())
+    """Return a line without its numbers."""
+    return " ".join(NUMBER.sub(" # ", line).split())
 
 
 def _compare_numbers(first: str, second: str, rtol: float, atol: float, result: Comparison) -> None:

@@ -120,6 +120,8 @@ def calls_of_lightpool():
         ("exposure 1.2345678901e+09", "exposure 1.2345678912e+09", True),
         ("exposure 1.2345678901e+09", "exposure 1.2346678912e+09", False),
         ("Name : vd-OsQe-", "Name : B7UwCLGn", True),
+        ("Name : rFol4mG-", "Name : KUhsfc-6", True),
+        ("amplitude 1.2345e-05", "amplitude 2.2345e-05", False),
         ("Name : stacked", "Name : sources", False),
         ("<Map object at 0x7f2b3c4d>", "<Map object at 0x7f9b3c4d5e>", True),
         ("one line", "one line\nand another", False),
