@@ -23,10 +23,9 @@ from lightpool.gammapy.acceleration.exchange import (
     map_of_response,
     require_dataset,
 )
-from lightpool.gammapy.acceleration.lazy_maps import Pending, dtype_of, lazy_map, pending_values
+from lightpool.gammapy.acceleration.lazy_maps import Pending, dtype_of, lazy_map, lightpool_values, pending_values
 from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError, takes_over
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy
-from lightpool.gammapy.conversion.maps import map_from_gammapy
 from lightpool.irf import IRFMap
 from lightpool.maps import Map, WcsGeom, WcsNDMap
 from lightpool.typing import GammapyObject
@@ -103,7 +102,8 @@ def _cut_map(values: GammapyMap, window: _Window) -> GammapyMap:
     pending = pending_values(values)
     if pending is not None and pending.is_sum:
         return window.later(values, lambda: window.of(pending.values()))
-    return gammapy_map(window.of(map_from_gammapy(values)), dtype_of(values))
+    # Scripts may have added to its metadata.
+    return gammapy_map(window.of(lightpool_values(values)), dtype_of(values), like=values)
 
 
 def _cut_response(response: GammapyObject, window: _Window) -> GammapyObject:

@@ -6,6 +6,7 @@ made from, on the device where it is.
 """
 
 from collections.abc import Iterable
+from copy import deepcopy
 
 from gammapy.datasets import MapDataset as GammapyMapDataset
 from gammapy.datasets import MapDatasetOnOff as GammapyMapDatasetOnOff
@@ -20,10 +21,9 @@ from gammapy.maps import Map as GammapyMap
 from lightpool.arrays import Device, get_default_device
 from lightpool.arrays.devices.lazy_array import lazy_zeros
 from lightpool.datasets import FoVBackgroundModel, MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
-from lightpool.gammapy.acceleration.lazy_maps import Pending, dtype_of, lazy_map, pending_values
+from lightpool.gammapy.acceleration.lazy_maps import Pending, dtype_of, lazy_map, lightpool_values, pending_values
 from lightpool.gammapy.acceleration.take_over import NotTakenOverError
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy
-from lightpool.gammapy.conversion.maps import map_from_gammapy
 from lightpool.irf import EDispKernelMap, EDispMap, IRFMap, PSFMap, RecoPSFMap
 from lightpool.maps import Geom, Map
 from lightpool.typing import GammapyObject
@@ -87,7 +87,7 @@ def require_dataset(dataset: GammapyMapDataset) -> type[MapDataset]:
 
 def lightpool_map(values: GammapyMap, device: Device | None = None) -> Map:
     """Return a map on a device, the default one if not given; of whole numbers in double precision."""
-    found = map_from_gammapy(values).to(get_default_device() if device is None else device)
+    found = lightpool_values(values).to(get_default_device() if device is None else device)
     if dtype_of(values).startswith(("int", "uint")) and pending_values(values) is None:
         return found.copy(data=found.device.xp.astype(found.data, found.device.xp.float64))
     return found
@@ -105,8 +105,8 @@ def lightpool_response(response: GammapyObject) -> IRFMap:
     owners = [part.owner for part in parts if part is not None]
     if len(owners) == 2 and owners[0] is owners[1] and isinstance(owners[0], IRFMap):
         return owners[0]
-    exposure = None if response.exposure_map is None else map_from_gammapy(response.exposure_map)
-    return kind(map_from_gammapy(map_of_response(response)), exposure)
+    exposure = None if response.exposure_map is None else lightpool_values(response.exposure_map)
+    return kind(lightpool_values(map_of_response(response)), exposure)
 
 
 def response_class(response: GammapyObject) -> type[IRFMap]:
@@ -183,7 +183,14 @@ def _empty(values: GammapyMap) -> Map:
 # --- to Gammapy
 
 
-def gammapy_map(values: Map, dtype: str, owner: object | None = None, *, is_sum: bool = False) -> GammapyMap:
+def gammapy_map(
+    values: Map,
+    dtype: str,
+    owner: object | None = None,
+    *,
+    is_sum: bool = False,
+    like: GammapyMap | None = None,
+) -> GammapyMap:
     """Return a map of Gammapy that gets its values when somebody reads them.
 
     Parameters
@@ -194,12 +201,15 @@ def gammapy_map(values: Map, dtype: str, owner: object | None = None, *, is_sum:
         What the map is a part of; by default itself.
     is_sum : bool
         Whether it belongs to a stack alone, which may add to it in place.
+    like : Map of Gammapy, optional
+        Whose metadata it has; by default those of ``values``.
     """
     if owner is None:
         pending = Pending(values, lambda own: own, dtype, is_sum)
     else:
         pending = Pending(owner, lambda _: values, dtype, is_sum)
-    return lazy_map(to_gammapy(values.geom), pending, values.unit, dict(values.meta))
+    meta = dict(values.meta) if like is None else deepcopy(like.meta)
+    return lazy_map(to_gammapy(values.geom), pending, values.unit, meta)
 
 
 def gammapy_response(response: IRFMap, like: GammapyObject | None = None) -> GammapyObject:
@@ -209,13 +219,13 @@ def gammapy_response(response: IRFMap, like: GammapyObject | None = None) -> Gam
     ----------
     response : IRFMap
     like : reduced response of Gammapy, optional
-        Whose data types the maps have; by default double precision.
+        Whose data types and metadata the maps have; by default double precision.
     """
-    dtypes = ["float64", "float64"]
-    if like is not None:
-        dtypes = [dtype_of(part) for part in (map_of_response(like), like.exposure_map) if part is not None]
-    exposure = response.exposure_map
-    return _GAMMAPY_CLASSES[type(response)](
-        gammapy_map(response.irf_map, dtypes[0], response),
-        None if exposure is None else gammapy_map(exposure, dtypes[1], response),
+    models = (None, None) if like is None else (map_of_response(like), like.exposure_map)
+    values, exposure = (
+        None
+        if part is None
+        else gammapy_map(part, "float64" if model is None else dtype_of(model), response, like=model)
+        for part, model in zip((response.irf_map, response.exposure_map), models, strict=True)
     )
+    return _GAMMAPY_CLASSES[type(response)](values, exposure)

@@ -13,10 +13,10 @@ from lightpool.arrays import to_host
 from lightpool.datasets import FoVBackgroundModel, MapDataset
 from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.gammapy.acceleration.exchange import lightpool_dataset, require_dataset
+from lightpool.gammapy.acceleration.lazy_maps import lightpool_values
 from lightpool.gammapy.acceleration.makers import declare_maker
 from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError
 from lightpool.gammapy.conversion import from_gammapy
-from lightpool.gammapy.conversion.maps import map_from_gammapy
 from lightpool.makers import FoVBackgroundMaker
 from lightpool.maps import Map
 
@@ -30,7 +30,7 @@ def _convert(maker: GammapyFoVBackgroundMaker) -> FoVBackgroundMaker:
     assert isinstance(spectral_model, NormSpectralModel)  # spectral models are converted to spectral models
     return FoVBackgroundMaker(
         method=maker.method,
-        exclusion_mask=None if maker.exclusion_mask is None else map_from_gammapy(maker.exclusion_mask),
+        exclusion_mask=None if maker.exclusion_mask is None else lightpool_values(maker.exclusion_mask),
         spectral_model=spectral_model,
         min_counts=maker.min_counts,
         min_npred_background=maker.min_npred_background,

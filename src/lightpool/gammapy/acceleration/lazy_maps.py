@@ -23,11 +23,11 @@ from gammapy.maps import WcsNDMap as GammapyWcsNDMap
 from numpy.typing import NDArray
 
 from lightpool.arrays import to_host
-from lightpool.gammapy.conversion import from_gammapy
+from lightpool.gammapy.conversion.maps import map_from_gammapy
 from lightpool.maps import Map
 from lightpool.typing import GammapyObject, MetaValue
 
-__all__ = ["Pending", "defer", "dtype_of", "lazy_map", "pending_values"]
+__all__ = ["Pending", "defer", "dtype_of", "lazy_map", "lightpool_values", "pending_values"]
 
 _created = threading.RLock()
 
@@ -102,8 +102,14 @@ def _write(lazy: GammapyMap, values: NDArray[np.generic]) -> None:
 def _fill(lazy: GammapyMap, values: NDArray[np.generic]) -> None:
     """Turn a lazy map into an ordinary one."""
     lazy.__dict__["_data"] = values
-    if lazy.__dict__.pop("_pending", None) is not None:
-        lazy.__class__ = type(lazy).__base__
+    lazy.__dict__.pop("_pending", None)
+    if type(lazy) in _KINDS.values():
+        _set_class(lazy, _plain_class(lazy))
+
+
+def _set_class(values: GammapyMap, kind: type) -> None:
+    # Lazy maps have an attribute of this name, which says something else.
+    object.__dict__["__class__"].__set__(values, kind)
 
 
 def _reduce(lazy: GammapyMap, protocol: GammapyObject) -> GammapyObject:
@@ -112,22 +118,30 @@ def _reduce(lazy: GammapyMap, protocol: GammapyObject) -> GammapyObject:
     return lazy.__reduce_ex__(protocol)
 
 
+def _plain_class(lazy: GammapyMap) -> type:
+    # What Gammapy and scripts call to make another map of the kind, and compare with.
+    plain: type = type(lazy).__mro__[1]
+    return plain
+
+
 class _LazyWcsNDMap(GammapyWcsNDMap):  # type: ignore[misc]  # Gammapy has no type information
     # Where Gammapy keeps the values. The classes have no further base: an object can then change to the plain class.
     _data = property(_read, _write)
+    __class__ = property(_plain_class)
     __reduce_ex__ = _reduce
 
 
 class _LazyRegionNDMap(GammapyRegionNDMap):  # type: ignore[misc]  # as above
     _data = property(_read, _write)
+    __class__ = property(_plain_class)
     __reduce_ex__ = _reduce
 
 
 _LAZY = {GammapyWcsNDMap: _LazyWcsNDMap, GammapyRegionNDMap: _LazyRegionNDMap}
 _KINDS = {GammapyWcsGeom: _LazyWcsNDMap, GammapyRegionGeom: _LazyRegionNDMap}
 for _plain, _lazy in _LAZY.items():
-    # Scripts print the name of the class.
-    _lazy.__name__ = _lazy.__qualname__ = _plain.__name__
+    # Scripts print them.
+    _lazy.__name__, _lazy.__qualname__, _lazy.__module__ = _plain.__name__, _plain.__qualname__, _plain.__module__
 
 
 def lazy_map(
@@ -163,7 +177,7 @@ def defer(values: GammapyMap, pending: Pending) -> None:
         before = pending_values(values)
         pending.before = before if before is not None and before.has_windows() else None
         own["_pending"] = pending
-        values.__class__ = _LAZY.get(type(values), type(values))
+        _set_class(values, _LAZY.get(type(values), type(values)))
 
 
 def pending_values(values: GammapyMap | None) -> Pending | None:
@@ -177,10 +191,14 @@ def dtype_of(values: GammapyMap) -> str:
     return str(values.data.dtype) if pending is None else pending.dtype
 
 
-@from_gammapy.register(_LazyWcsNDMap)
-@from_gammapy.register(_LazyRegionNDMap)
-def _map_of_lightpool(lazy: GammapyMap) -> Map:
-    pending = pending_values(lazy)
-    if pending is None:  # another thread has created the values meanwhile
-        return from_gammapy(lazy)  # type: ignore[return-value]  # a map is converted to a map
-    return pending.values()
+def lightpool_values(values: GammapyMap) -> Map:
+    """Return a map of Gammapy as one of lightpool, without creating values that it does not have yet.
+
+    `from_gammapy` creates them: whoever converts a map may write to it afterwards, on either side.
+
+    Parameters
+    ----------
+    values : Map of Gammapy
+    """
+    pending = pending_values(values)
+    return map_from_gammapy(values) if pending is None else pending.values()

@@ -11,10 +11,10 @@ from gammapy.maps import Map as GammapyMap
 from lightpool.arrays import to_host
 from lightpool.datasets import SpectrumDatasetOnOff
 from lightpool.gammapy.acceleration.exchange import gammapy_map, lightpool_dataset
+from lightpool.gammapy.acceleration.lazy_maps import lightpool_values
 from lightpool.gammapy.acceleration.makers import declare_maker
 from lightpool.gammapy.acceleration.observations import lightpool_observation
 from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError, behaviour_of, require_behaviour
-from lightpool.gammapy.conversion.maps import map_from_gammapy
 from lightpool.makers import (
     ReflectedRegionsBackgroundMaker,
     ReflectedRegionsFinder,
@@ -30,7 +30,7 @@ _BEHAVIOUR = {kind: behaviour_of(kind) for kind in (GammapyReflectedRegionsFinde
 
 
 def _convert(maker: GammapyReflectedRegionsBackgroundMaker) -> ReflectedRegionsBackgroundMaker:
-    mask = None if maker.exclusion_mask is None else map_from_gammapy(maker.exclusion_mask)
+    mask = None if maker.exclusion_mask is None else lightpool_values(maker.exclusion_mask)
     if not isinstance(mask, WcsNDMap | None):
         raise NotTakenOverError(f"an exclusion mask of class {type(maker.exclusion_mask).__name__}")
     return ReflectedRegionsBackgroundMaker(region_finder=_finder(maker.region_finder), exclusion_mask=mask)

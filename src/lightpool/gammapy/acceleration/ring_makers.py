@@ -11,10 +11,9 @@ from gammapy.maps import Map as GammapyMap
 
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.gammapy.acceleration.exchange import lightpool_map
-from lightpool.gammapy.acceleration.lazy_maps import Pending, lazy_map
+from lightpool.gammapy.acceleration.lazy_maps import Pending, lazy_map, lightpool_values
 from lightpool.gammapy.acceleration.makers import declare_maker
 from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError
-from lightpool.gammapy.conversion.maps import map_from_gammapy
 from lightpool.makers import AdaptiveRingBackgroundMaker, Maker, RingBackgroundMaker
 from lightpool.maps import Map
 
@@ -39,7 +38,7 @@ def _convert_adaptive_ring(maker: GammapyAdaptiveRingBackgroundMaker) -> Adaptiv
 
 
 def _exclusion_mask(maker: GammapyRingBackgroundMaker) -> Map | None:
-    return None if maker.exclusion_mask is None else map_from_gammapy(maker.exclusion_mask)
+    return None if maker.exclusion_mask is None else lightpool_values(maker.exclusion_mask)
 
 
 def _run_ring(

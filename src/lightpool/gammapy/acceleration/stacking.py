@@ -29,10 +29,16 @@ from lightpool.gammapy.acceleration.exchange import (
     require_dataset,
     response_class,
 )
-from lightpool.gammapy.acceleration.lazy_maps import Pending, defer, dtype_of, lazy_map, pending_values
+from lightpool.gammapy.acceleration.lazy_maps import (
+    Pending,
+    defer,
+    dtype_of,
+    lazy_map,
+    lightpool_values,
+    pending_values,
+)
 from lightpool.gammapy.acceleration.spare_arrays import SpareArrays
 from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError, takes_over
-from lightpool.gammapy.conversion.maps import map_from_gammapy
 from lightpool.irf import IRFMap
 from lightpool.maps import Map
 from lightpool.typing import GammapyObject
@@ -109,6 +115,10 @@ def _require_stackable(dataset: GammapyMapDataset, other: GammapyMapDataset) -> 
     for name, values in _parts(dataset, names).items():
         if dtype_of(values) not in (("bool",) if name.startswith("mask") else ("float32", "float64")):
             raise NotTakenOverError(f"a stack whose {name} is of {dtype_of(values)}")
+    exposures = [part.exposure_map for part in _parts(dataset, RESPONSES).values() if part.exposure_map is not None]
+    for values in (*_parts(dataset, names).values(), *exposures):
+        if pending_values(values) is None and not values.data.flags.writeable:
+            raise NotTakenOverError("a stack of values that cannot be written to")
     parts = {id(part) for part in _parts(dataset, (*names, *RESPONSES)).values()}
     if any(id(part) in parts for part in _parts(other, (*names, *RESPONSES)).values()):
         raise NotTakenOverError("a dataset that is stacked with itself")
@@ -203,7 +213,7 @@ def _let_go_older(values: GammapyMap) -> None:
 
 def _own_map(values: GammapyMap) -> Map:
     device = get_default_device()
-    ours = map_from_gammapy(values).to(device)
+    ours = lightpool_values(values).to(device)
     if _grows(values):
         _let_go_older(values)
         return ours
@@ -328,5 +338,5 @@ _N_REFERENCES = _n_references(GammapyMap.create(npix=1))
 
 
 def _is_held(values: GammapyMap) -> bool:
-    """Return whether somebody else holds the array of a map, or a part of it."""
-    return _n_references(values) > _N_REFERENCES
+    """Return whether somebody else holds the array of a map, a part of it, or an array that it is a part of."""
+    return values.__dict__["_data"].base is not None or _n_references(values) > _N_REFERENCES

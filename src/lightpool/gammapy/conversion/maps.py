@@ -36,8 +36,9 @@ def wcs_map_to_gammapy(m: WcsNDMap) -> GammapyWcsNDMap:
 @from_gammapy.register(GammapyWcsNDMap)
 def wcs_map_from_gammapy(m: GammapyWcsNDMap) -> WcsNDMap:
     """Return a map of sky pixels of Gammapy as one of lightpool."""
+    data = m.data  # a map of an accelerated result gets its values, and with them its class, when they are read
     require_class(m, GammapyWcsNDMap)
-    return WcsNDMap(wcs_geom_from_gammapy(m.geom), data=m.data, meta=m.meta, unit=m.unit, device="cpu")
+    return WcsNDMap(wcs_geom_from_gammapy(m.geom), data=data, meta=m.meta, unit=m.unit, device="cpu")
 
 
 @to_gammapy.register
@@ -51,8 +52,9 @@ def region_map_to_gammapy(m: RegionNDMap) -> GammapyRegionNDMap:
 @from_gammapy.register(GammapyRegionNDMap)
 def region_map_from_gammapy(m: GammapyRegionNDMap) -> RegionNDMap:
     """Return a map of a region of Gammapy as one of lightpool."""
+    data = m.data  # a map of an accelerated result gets its values, and with them its class, when they are read
     require_class(m, GammapyRegionNDMap)
-    return RegionNDMap(region_geom_from_gammapy(m.geom), data=m.data, meta=m.meta, unit=m.unit, device="cpu")
+    return RegionNDMap(region_geom_from_gammapy(m.geom), data=data, meta=m.meta, unit=m.unit, device="cpu")
 
 
 @from_gammapy.register(GammapyHpxNDMap)
