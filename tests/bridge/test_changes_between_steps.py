@@ -141,3 +141,14 @@ def test_a_converted_result_shares_its_arrays_and_metadata_with_the_original(cra
     assert (ours.counts.data == 7).all()
     assert ours.exposure.meta["livetime"] == stacked.exposure.meta["livetime"]
     assert np.shares_memory(ours.psf.exposure_map.data, stacked.psf.exposure_map.data)
+
+
+def test_a_stack_onto_a_slice_leaves_the_psf_of_the_original_as_it_was(crab_store):
+    with accelerated():
+        stacked = reference()
+        stacked.stack(made(crab_store, 0))
+        before = stacked.psf.psf_map.data.copy()
+        part = stacked.slice_by_energy(1 * u.TeV, 30 * u.TeV)
+        assert np.shares_memory(part.psf.psf_map.data, stacked.psf.psf_map.data)
+        part.stack(made(crab_store, 1).slice_by_energy(1 * u.TeV, 30 * u.TeV))
+    np.testing.assert_array_equal(stacked.psf.psf_map.data, before)
