@@ -86,9 +86,10 @@ _known_classes: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 def _is_convertible(kind: type) -> bool:
     """Return whether a class is one of Gammapy that lightpool may have too, or derived from one."""
-    if kind not in _known_classes:
-        _known_classes[kind] = any(base.__module__.startswith(_CONVERTED) for base in kind.__mro__)
-    return _known_classes[kind]
+    known = _known_classes.get(kind)
+    if known is None:
+        known = _known_classes[kind] = any(base.__module__.startswith(_CONVERTED) for base in kind.__mro__)
+    return known
 
 
 def is_model_of_gammapy(models: object) -> bool:

@@ -107,12 +107,19 @@ class TimeReference:
         """Convert times, or durations since the reference, to seconds since the reference, float64."""
         if isinstance(time, u.Quantity):
             return time.to_value("s")
+        scale, jd1, jd2 = self._origin
+        # A change to the same scale copies the times too.
+        later: Time = time if time.scale == scale else getattr(time, scale)
+        # jd1 and jd2 are subtracted separately: their sum in float64 is good to 40 microseconds only.
+        return (later.jd1 - jd1) * _DAY + (later.jd2 - jd2) * _DAY
+
+    @cached_property
+    def _origin(self) -> tuple[str, float, float]:
+        """Scale in which seconds are counted, and the reference in it as Julian dates."""
         # UTC has leap seconds: durations are counted in TAI, as astropy does.
         scale = "tai" if self.scale == "utc" else self.scale
-        later: Time = getattr(time, scale)
-        earlier: Time = getattr(self.time, scale)
-        # jd1 and jd2 are subtracted separately: their sum in float64 is good to 40 microseconds only.
-        return (later.jd1 - earlier.jd1) * _DAY + (later.jd2 - earlier.jd2) * _DAY
+        origin: Time = getattr(self.time, scale)
+        return scale, float(origin.jd1), float(origin.jd2)
 
 
 @lru_cache(

@@ -63,6 +63,8 @@ class PixelGrid:
         self._store = PixelStore()
         self._n_asked: dict[Hashable, int] = {}
         self._upsampled: dict[int, PixelGrid] = {}
+        self.straight = Box(0, 0, 0, 0)
+        """Pixels that are known to be computed as in Gammapy, see `SkyWindow.solid_angle`."""
         # weak keys: the grids that this one was compared with are not kept alive by it
         self._aligned: WeakKeyDictionary[PixelGrid, dict[float, bool]] = WeakKeyDictionary()
         # One tuple, so that another thread never sees a key with the result of another one. It keeps the key alive, so

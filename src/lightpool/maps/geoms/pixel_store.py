@@ -39,7 +39,9 @@ class Box(NamedTuple):
         )
 
     def around(self, other: "Box") -> "Box":
-        """Return the smallest box that holds this one and another."""
+        """Return the smallest box that holds this one and another, which may have no pixel."""
+        if not other.n_pixel:
+            return self
         x0, y0 = min(self.x0, other.x0), min(self.y0, other.y0)
         x1, y1 = max(self.x0 + self.nx, other.x0 + other.nx), max(self.y0 + self.ny, other.y0 + other.ny)
         return Box(x0, y0, x1 - x0, y1 - y0)

@@ -142,9 +142,18 @@ class SkyWindow:
     @cached_property
     def _has_turned_pixels(self) -> bool:
         """Whether some pixels are computed as spherical triangles, other than in Gammapy."""
-        host, (x0, y0, nx, ny) = find_device("cpu"), self.box
-        if not (nx and ny):
+        if not self.box.n_pixel or self.grid.straight.holds(self.box):
             return False
+        # The windows of one map are asked one after the other, so first try all of them together.
+        for box in (self.box.around(self.grid.straight), self.box):
+            if SkyWindow(self.grid, box)._is_straight():
+                self.grid.straight = box
+                return False
+        return are_turned(cast(HostFloats, self.grid.directions(self.box, find_device("cpu"), corners=True)))
+
+    def _is_straight(self) -> bool:
+        """Return whether no pixel is computed as a spherical triangle; False if the border alone does not tell."""
+        host, (x0, y0, nx, ny) = find_device("cpu"), self.box
         # The pixels nearest to a pole, and the largest ones, are at the border, unless a pole is inside.
         strips = Box(x0, y0, nx, 1), Box(x0, y0 + ny - 1, nx, 1), Box(x0, y0, 1, ny), Box(x0 + nx - 1, y0, 1, ny)
         border = [cast(HostFloats, self.grid.directions(strip, host, corners=True)) for strip in strips]
@@ -154,9 +163,7 @@ class SkyWindow:
             has_pole = np.any((x > -1) & (x < nx) & (y > -1) & (y < ny))
         is_whole = all(np.isfinite(corners).all() for corners in border)
         # A factor of 4: pixels further in may be twice as long as those at the border.
-        if is_whole and not has_pole and not any(are_turned(corners, margin=4.0) for corners in border):
-            return False
-        return are_turned(cast(HostFloats, self.grid.directions(self.box, host, corners=True)))
+        return bool(is_whole and not has_pole) and not any(are_turned(corners, margin=4.0) for corners in border)
 
     def separation(self, lon: float, lat: float, device: str | Device | None = None) -> Array:
         """Return the angle between the pixel centres and a position.
