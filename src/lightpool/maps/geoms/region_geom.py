@@ -27,7 +27,7 @@ from lightpool.maps.geoms.region_pixels import coord_and_weights, solid_angle_of
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.periodic_wcs import Plane
 from lightpool.maps.regions.pixel_regions import in_frame
-from lightpool.maps.regions.region_contents import Positions
+from lightpool.maps.regions.region_contents import Positions, may_hold
 from lightpool.maps.regions.region_extent import (
     angles_from,
     bounding_box,
@@ -373,8 +373,15 @@ class RegionGeom(Geom):
         """
         if self._region is None or self.is_all_point_sky_regions:
             return np.ones(np.shape(lon), dtype=bool)
-        lon, lat = (np.rad2deg(_) for _ in in_frame(lon, lat, "icrs", frame_of_wcs(self._wcs)))
-        return self._contains_lonlat(lon, lat)
+        frame = frame_of_wcs(self._wcs)
+        lon, lat = (np.rad2deg(_) for _ in in_frame(lon, lat, "icrs", frame))
+        near = may_hold(self._region, frame, lon, lat)
+        if near is None:
+            return self._contains_lonlat(lon, lat)
+        # wcslib is slow, and most events of a run are far from the region
+        inside = np.zeros(np.shape(lon), dtype=bool)
+        inside[near] = self._contains_lonlat(lon[near], lat[near])
+        return inside
 
     def contains_wcs_pix(self, pix: Sequence[ArrayLike]) -> NDArray[np.bool_]:
         """Return whether pixel coordinates on `wcs` lie in the region; a point contains every position."""

@@ -26,7 +26,10 @@ from lightpool.utils.deviations import deviates
 if TYPE_CHECKING:
     from regions import CircleSkyRegion, PixelRegion, Region, SkyRegion
 
-__all__ = ["PixelCentres", "Positions"]
+__all__ = ["PixelCentres", "Positions", "may_hold"]
+
+_MARGIN = 1.2
+"""Circles that are drawn as circles are up to 2 % wider on the sky than their radius; this is far on the safe side."""
 
 
 class Positions:
@@ -171,6 +174,40 @@ class PixelCentres(Positions):
         window = tuple(slice(max(0, int(v - radius)), max(0, int(v + radius) + 2)) for v in (y, x))
         inside[window] = (self.x[window] - x) ** 2 + (self.y[window] - y) ** 2 < radius**2
         return inside
+
+
+def may_hold(
+    region: "Region", frame: str, lon: NDArray[np.float64], lat: NDArray[np.float64]
+) -> NDArray[np.int64] | None:
+    """Return the positions that may lie in a union of circles: those in a box around it.
+
+    Parameters
+    ----------
+    region : Region
+    frame : str, name of the frame of the positions
+    lon, lat : arrays of float, deg
+
+    Returns
+    -------
+    rows : array of int, shape (n,)
+        None if that is not known, or would not help: for other shapes and frames, large circles, and near a pole.
+    """
+    circles = _circles_of(cast("SkyRegion", region)) if np.ndim(lon) == 1 else []
+    if not circles or circles[0].center.frame.name != frame:
+        return None
+    lon0, lat0, reach = np.array(
+        [(_.center.data.lon.deg, _.center.data.lat.deg, _.radius.to_value("deg")) for _ in circles]
+    ).T
+    reach = _MARGIN * reach + 0.01
+    highest = float(np.max(np.abs(lat0) + reach))
+    if not highest < 80 or not np.max(reach) < 10:
+        return None
+    rows = np.flatnonzero((lat >= np.min(lat0 - reach)) & (lat <= np.max(lat0 + reach)))
+    width, middle = reach / np.cos(np.deg2rad(highest)), lon0[0]
+    east, centers = ((_ - middle + 180) % 360 - 180 for _ in (lon[rows], lon0))
+    low, high = np.min(centers - width), np.max(centers + width)
+    # beyond half a turn, the box would reach around the sky
+    return rows[(east >= low) & (east <= high)] if low > -180 and high < 180 else None
 
 
 def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
