@@ -227,3 +227,26 @@ def test_threads_that_convert_the_same_axes_find_equal_ones():
     for axis, mine, its in zip(axes * 8, found, back, strict=True):
         assert mine.nbin == axis.nbin
         assert its is axis
+
+
+def test_equal_axes_of_gammapy_are_each_converted_back_to_themselves():
+    def axis(**options):
+        return gammapy.maps.MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=7, **options)
+
+    axes = [axis(), axis(), axis(name="energy_true")]
+    ours = [from_gammapy(each) for each in axes]
+    for theirs, mine in zip(axes, ours, strict=True):
+        assert to_gammapy(mine) is theirs
+        assert (mine.name, mine.interp, mine.unit) == (theirs.name, theirs.interp, theirs.unit)
+        assert_array_equal(mine.edges_value, theirs.edges.value)
+
+
+@pytest.mark.parametrize("options", [{"unit": "GeV"}, {"interp": "lin"}, {"node_type": "center"}])
+def test_axes_with_the_same_nodes_need_not_be_equal(options):
+    known = {"name": "energy", "unit": "TeV", "interp": "log", "node_type": "edges"}
+    first = gammapy.maps.MapAxis(np.array([1.0, 2.0, 5.0]), **known)
+    other = gammapy.maps.MapAxis(np.array([1.0, 2.0, 5.0]), **(known | options))
+    converted = from_gammapy(first), from_gammapy(other)
+    for theirs, mine in zip((first, other), converted, strict=True):
+        assert mine.unit == theirs.unit
+        assert_array_equal(mine.edges_value, theirs.edges.value)

@@ -9,6 +9,7 @@ from lightpool.gammapy.acceleration import (  # noqa: F401 - they declare what t
     phase_maker,
     reading,
     reflected_maker,
+    region_masks,
     ring_makers,
     safe_mask_maker,
     spectrum_maker,

@@ -6,6 +6,7 @@ both put an event on an edge into the same bin; an axis that goes to Gammapy get
 """
 
 from collections.abc import Sequence
+from weakref import WeakValueDictionary
 
 import numpy as np
 from gammapy.maps import LabelMapAxis as GammapyLabelMapAxis
@@ -31,6 +32,9 @@ __all__ = [
 ]
 
 _TWINS: Twins[GammapyObject] = Twins()
+
+_EQUAL: WeakValueDictionary[tuple[object, ...], MapAxis] = WeakValueDictionary()
+"""Converted axes by their content: each copy of a dataset of Gammapy has new axes, whose edges need not be computed."""
 
 
 @to_gammapy.register
@@ -61,10 +65,19 @@ def axis_from_gammapy(axis: GammapyMapAxis) -> MapAxis:
     require_class(axis, GammapyMapAxis)
     # Gammapy has no public name for nodes and boundary type
     nodes, boundary_type = internal(axis, "_nodes"), internal(axis, "_boundary_type")
+    content = (np.asarray(nodes).tobytes(), str(np.asarray(nodes).dtype), axis.interp, axis.name)
+    key = (*content, axis.node_type, axis.unit, boundary_type)
+    same = _EQUAL.get(key)
+    if same is not None:
+        # a copy: each is converted back to its own original
+        twin = same.copy()
+        _TWINS.put_pair(axis, twin)
+        return twin
     twin = MapAxis(nodes, axis.interp, axis.name, axis.node_type, axis.unit, boundary_type)
     edges = axis.edges.value
     if not np.array_equal(edges, twin.edges_value):
         twin = twin.with_rounded_edges(edges)
+    _EQUAL[key] = twin
     _TWINS.put_pair(axis, twin)
     return twin
 
