@@ -45,7 +45,7 @@ RUNS = [23523, 23592, 23526, 23559]
 CENTER = (83.63, 22.01)  # deg
 PACKAGES = ["lightpool", "gammapy"]
 STAGES = {  # module and name below the package; lightpool's own where it differs
-    "reading": {"gammapy": ["data.hdu_index_table:HDULocation.load"], "lightpool": ["data.location:HDULocation.load"]},
+    "reading": {"gammapy": ["data.hdu_index_table:HDULocation.load"], "lightpool": ["data.files.hdu_location:HDULocation.load"]},
     "cutout": "datasets:MapDataset.cutout",
     "counts": "makers:MapDatasetMaker.make_counts",
     "exposure": {
