@@ -4,11 +4,11 @@
     OMP_NUM_THREADS=1 python benchmarks/peer.py --data DIR [--cta DIR] [--repeat 5] [--jobs Ring ...] [--json FILE]
 
 DIR is a DL3 folder with the H.E.S.S. public test data release 1 (runs 23523, 23592, 23526, 23559). With --cta, the
-folder of the index files of the first CTA data challenge, its run 110380 is reduced too. Each repetition opens the
-store anew, so files are read each time. The floor of a job is the time to decompress its files at the rate of zlib
-here, and to write each map of a run once, read it, and add it to the stack, at the rate at which this machine copies
-memory. The whole job ends with the stacked dataset; writing it, without compression, is a stage of its own. Stages
-nest: reading is also part of the stages that ask for what is read.
+folder of the index files of the first CTA data challenge (index/gps), its run 110380 is reduced too. Each repetition
+opens the store anew, so files are read each time. The floor of a job is the time to decompress its files at the rate
+of zlib here, and to write each map of a run once, read it, and add it to the stack, at the rate at which this machine
+copies memory. The whole job ends with the stacked dataset; writing it, without compression, is a stage of its own.
+Stages nest: reading is also part of the stages that ask for what is read.
 """
 
 import argparse
@@ -45,7 +45,10 @@ RUNS = [23523, 23592, 23526, 23559]
 CENTER = (83.63, 22.01)  # deg
 PACKAGES = ["lightpool", "gammapy"]
 STAGES = {  # module and name below the package; lightpool's own where it differs
-    "reading": {"gammapy": ["data.hdu_index_table:HDULocation.load"], "lightpool": ["data.files.hdu_location:HDULocation.load"]},
+    "reading": {
+        "gammapy": ["data.hdu_index_table:HDULocation.load"],
+        "lightpool": ["data.files.hdu_location:HDULocation.load"],
+    },
     "cutout": "datasets:MapDataset.cutout",
     "counts": "makers:MapDatasetMaker.make_counts",
     "exposure": {
@@ -125,6 +128,7 @@ class Job:
     title: str
     n_run = len(RUNS)
     runs: tuple[int, ...] = tuple(RUNS)
+    binsz = 0.02  # deg
 
     def __init__(self, package: str, data: Path) -> None:
         self.package = package
@@ -147,7 +151,7 @@ class Job:
 
     def exclusion(self) -> Any:
         circle = CircleSkyRegion(SkyCoord(*CENTER, unit="deg"), 0.2 * u.deg)
-        return self.geom(0.05).region_mask([circle], inside=False)
+        return self.geom(max(self.binsz, 0.05)).region_mask([circle], inside=False)
 
     def map_makers(self) -> list[Any]:
         return [
@@ -167,7 +171,7 @@ class CrabLoop(Job):
     title = "Crab loop, 250 x 250 x 11, stacked"
 
     def __call__(self) -> Any:
-        stacked, makers = self.names["MapDataset"].create(self.geom(0.02)), self.map_makers()
+        stacked, makers = self.names["MapDataset"].create(self.geom(self.binsz)), self.map_makers()
         for observation in self.observations():
             local = stacked.cutout(observation.get_pointing_icrs(observation.tmid), width="6 deg")
             for maker in makers:
@@ -182,7 +186,7 @@ class CrabTrueEnergies(Job):
     title = "DatasetsMaker, 31 true energies, stacked"
 
     def __call__(self) -> Any:
-        dataset = self.names["MapDataset"].create(self.geom(0.02), energy_axis_true=self.energy_true())
+        dataset = self.names["MapDataset"].create(self.geom(self.binsz), energy_axis_true=self.energy_true())
         maker = self.names["DatasetsMaker"](self.map_makers(), cutout_mode="partial", cutout_width="6 deg", n_jobs=1)
         return maker.run(dataset, self.observations())[0]
 
@@ -199,7 +203,7 @@ class Cta(Job):
         energy = self.names["MapAxis"].from_energy_bounds("0.1 TeV", "50 TeV", nbin=9)
         energy_true = self.names["MapAxis"].from_energy_bounds("0.05 TeV", "80 TeV", nbin=20, name="energy_true")
         geom = self.names["WcsGeom"].create(
-            skydir=observation.get_pointing_icrs(observation.tmid), width=6, binsz=0.02, proj="TAN", axes=[energy]
+            skydir=observation.get_pointing_icrs(observation.tmid), width=6, binsz=self.binsz, proj="TAN", axes=[energy]
         )
         empty = self.names["MapDataset"].create(geom, energy_axis_true=energy_true)
         return self.names["MapDatasetMaker"]().run(empty, observation)
