@@ -1,6 +1,7 @@
 """Free memory, and the errors when there is not enough. What CUDA tells is told here by stand-ins of its libraries."""
 
 import contextlib
+import gc
 import os
 import subprocess
 import sys
@@ -96,9 +97,10 @@ def cupy_device(monkeypatch):
         get_limit=lambda: pool.limit,
         free_all_blocks=lambda: calls.append("pool"),
     )
+    plans = SimpleNamespace(get_size=lambda: 16, set_size=lambda size: calls.append(f"{size} plans"))
     cupy = SimpleNamespace(
         cuda=SimpleNamespace(runtime=SimpleNamespace(memGetInfo=lambda: (1000, 5000))),
-        fft=SimpleNamespace(config=SimpleNamespace(clear_plan_cache=lambda: calls.append("plans"))),
+        fft=SimpleNamespace(config=SimpleNamespace(get_plan_cache=lambda: plans)),
         get_default_memory_pool=lambda: pool,
         get_default_pinned_memory_pool=lambda: SimpleNamespace(free_all_blocks=lambda: calls.append("pinned")),
     )
@@ -125,7 +127,13 @@ def test_this_machine_has_more_memory_than_is_free(device):
 
 def test_release_gives_back_pools_and_work_areas(cupy_device):
     release_memory(cupy_device.device)
-    assert cupy_device.calls == ["plans", "pool", "pinned"]
+    assert cupy_device.calls == ["0 plans", "16 plans", "pool", "pinned"]
+
+
+@pytest.mark.parametrize(("share", "is_released"), [(0.1, False), (0.2, False), (0.3, True), (1.0, True)])
+def test_unused_memory_is_kept_while_enough_is_free_for_others(cupy_device, share, is_released):
+    release_memory(cupy_device.device, if_free_below=share)  # a fifth is free
+    assert bool(cupy_device.calls) == is_released
 
 
 def test_release_on_the_host_does_nothing(device):
@@ -224,6 +232,18 @@ def test_freed_memory_is_used_again_even_where_the_environment_asks_to_give_it_b
     _, n_given_back = faults("None")
     assert n_given_back > 0
     assert n_kept == 0
+
+
+@pytest.mark.gpu
+def test_plans_are_dropped_without_a_garbage_collection(monkeypatch):
+    device = find_device("cuda")
+    device.xp.fft.rfftn(device.xp.ones((8, 8)))
+    plans = pytest.importorskip("cupy").fft.config.get_plan_cache()
+    assert plans.get_curr_size() > 0
+    monkeypatch.setattr(gc, "collect", lambda *args: pytest.fail("collected"))
+    release_memory(device)
+    assert plans.get_curr_size() == 0
+    assert plans.get_size() == 16
 
 
 @pytest.mark.gpu

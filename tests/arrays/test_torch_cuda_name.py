@@ -23,7 +23,7 @@ def test_a_gpu_without_its_number_gets_that_of_the_one_in_use(monkeypatch, name,
         empty=lambda size, device: SimpleNamespace(device=SimpleNamespace(type="cuda", index=number)),
         device=lambda name: SimpleNamespace(type="cuda", index=int(name[5:]) if name[5:] else None),
         backends=SimpleNamespace(cuda=SimpleNamespace(cufft_plan_cache=Plans())),
-        cuda=SimpleNamespace(empty_cache=lambda: None),
+        cuda=SimpleNamespace(empty_cache=lambda: None, mem_get_info=lambda handle: (1, 2)),
     )
     monkeypatch.setattr(devices, "_loaded", lambda *args: torch)
     monkeypatch.setattr(devices, "_compat", lambda library: None)

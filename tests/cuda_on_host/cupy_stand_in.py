@@ -350,7 +350,9 @@ def _make():
         free_bytes=lambda: 0, free_all_blocks=lambda: None, used_bytes=lambda: 0, get_limit=lambda: 0
     )
     module.get_default_memory_pool = module.get_default_pinned_memory_pool = lambda: pool
-    fft.config = SimpleNamespace(clear_plan_cache=lambda: None)
+    # No `clear_plan_cache`: it collects the garbage of the whole process.
+    plans = SimpleNamespace(get_size=lambda: 16, set_size=lambda size: None)
+    fft.config = SimpleNamespace(get_plan_cache=lambda: plans)
     module.__version__, module.__path__ = "0", []
     module.__spec__ = ModuleSpec("cupy", None, origin="stand-in")
     return {

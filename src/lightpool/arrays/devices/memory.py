@@ -3,13 +3,12 @@
 import ctypes
 import math
 import os
-import warnings
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from functools import lru_cache
 from importlib import import_module
 from pathlib import Path
-from typing import cast
+from typing import Protocol, cast
 
 import numpy as np
 
@@ -39,6 +38,16 @@ _PROC = Path("/proc")
 _CGROUPS = Path("/sys/fs/cgroup")
 _SIGNS = ("out of memory", "can't allocate memory", "MemoryAllocation", "ALLOC_FAILED", "ALLOCATION_FAILED")
 """In the messages of CUDA's libraries and of PyTorch on the host, which raise a plain RuntimeError."""
+
+
+class _PlanCache(Protocol):
+    """The plans of Fourier transforms that CuPy keeps for a thread and a device."""
+
+    def get_size(self) -> int:
+        """Return the number of plans that it keeps at most."""
+
+    def set_size(self, size: int) -> object:
+        """Change that number; plans beyond it are dropped."""
 
 
 def free_memory(device: str | Device | None = None) -> int | None:
@@ -174,28 +183,46 @@ def keep_freed_memory() -> bool:
     return all(mallopt(parameter, n_bytes) == 1 for parameter, n_bytes in _KEPT_BYTES.items())
 
 
-def release_memory(device: str | Device | None = None) -> None:
+def release_memory(device: str | Device | None = None, *, if_free_below: float = 1.0) -> None:
     """Return to the device what libraries hold unused: blocks of memory pools, work areas of Fourier transforms.
 
-    On the host there is nothing to do. Arrays in use are not affected. The next allocations take longer, so call it
-    after a group of observations, not after each of them.
+    On the host there is nothing to do. Arrays in use are not affected. The next allocations take longer, because each
+    asks the driver, so call it after a group of observations, not after each of them.
 
     Parameters
     ----------
     device : str, Device or None (the default device)
+    if_free_below : float
+        Do nothing while the driver has at least this share of the memory of the device free for everybody.
     """
     target = find_device(device)
     if target.name.startswith("cuda"):
         cupy = import_module("cupy")
-        with cast(CudaDevice, target.handle), warnings.catch_warnings():
-            warnings.simplefilter("ignore", FutureWarning)  # CuPy may rename it one day
-            cupy.fft.config.clear_plan_cache()
-            cupy.get_default_memory_pool().free_all_blocks()
-        cupy.get_default_pinned_memory_pool().free_all_blocks()
+        with cast(CudaDevice, target.handle):
+            if _is_below(cupy.cuda.runtime.memGetInfo(), if_free_below):
+                _drop_plans(cupy.fft.config.get_plan_cache())
+                cupy.get_default_memory_pool().free_all_blocks()
+                cupy.get_default_pinned_memory_pool().free_all_blocks()
     elif target.name.startswith("torch:cuda"):
         torch = import_module("torch")
-        torch.backends.cuda.cufft_plan_cache[target.handle].clear()
-        torch.cuda.empty_cache()
+        if _is_below(torch.cuda.mem_get_info(target.handle), if_free_below):
+            torch.backends.cuda.cufft_plan_cache[target.handle].clear()
+            torch.cuda.empty_cache()
+
+
+def _is_below(memory: tuple[int, int], share: float) -> bool:
+    free, total = memory
+    return share >= 1.0 or free < share * total
+
+
+def _drop_plans(plans: _PlanCache) -> None:
+    """Drop the plans of this thread with their work areas.
+
+    `clear` would also collect the garbage of the whole process, which takes longer than many observations.
+    """
+    size = plans.get_size()
+    plans.set_size(0)
+    plans.set_size(size)
 
 
 def require_memory(n_bytes: int, device: str | Device | None = None, *, what: str, advice: str) -> None:

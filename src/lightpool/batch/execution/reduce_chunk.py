@@ -40,6 +40,9 @@ log = logging.getLogger(__name__)
 Keep: TypeAlias = Callable[[Outcome, StackKey, MapDataset], None]
 """Function that is called for each dataset, besides stacking it, with the outcome, the first stack and the dataset."""
 
+_LEFT_FREE = 0.25
+"""Share of the memory of a device that workers leave free for each other between two chunks."""
+
 _Found: TypeAlias = Observation | Exception
 """An observation, or the error that explains why there is none."""
 
@@ -258,7 +261,8 @@ def reduce_observations(
     else:
         partial, outcomes = done
     on_host = partial.to("cpu")
-    release_memory(settings.run.device)  # unused memory in the pools of the device
+    # Unused memory stays in the pools for the next chunk, unless other processes may need it.
+    release_memory(settings.run.device, if_free_below=_LEFT_FREE)
     return on_host, outcomes
 
 
