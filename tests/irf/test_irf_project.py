@@ -289,7 +289,7 @@ def test_node_tables_are_made_once_and_anew_when_the_values_change(backend):
     table, offset = aeff(), backend.array(OFFSETS)
     first = to_host(project_aeff(table, TRUE, offset))
     kept = dict(table._kept)
-    project_aeff(table, TRUE.center, offset)
+    project_aeff(table, TRUE.copy(), offset)
     assert table._kept == kept
     table.data *= 2
     assert_allclose(to_host(project_aeff(table, TRUE, offset)), 2 * first)

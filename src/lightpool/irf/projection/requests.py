@@ -14,7 +14,7 @@ tables and the result have the data type ``dtype``, ``float64`` or ``float32``.
 """
 
 import math
-from collections.abc import Callable, Hashable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
@@ -26,6 +26,7 @@ import numpy as np
 from lightpool.arrays import Device, LazyArray, announce_constants, array_namespace, device_of, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.blocks import blocks_that_fit
+from lightpool.irf.projection.axis_points import Coordinates
 from lightpool.irf.projection.integrate_background import integrate_background
 from lightpool.irf.projection.node_tables import BackgroundNodes, DensityNodes, DeviceTables, KernelNodes, NodeTable
 from lightpool.irf.projection.project import (
@@ -49,6 +50,7 @@ from lightpool.irf.projection.weights import Weights, field_coordinates, on_devi
 from lightpool.irf.tables.irf import IRF
 from lightpool.irf.tables.psf_parametric import ParametricPSF, PSFKing
 from lightpool.maps import MapAxis
+from lightpool.maps.map_data import unit_factor
 from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = [
@@ -238,8 +240,8 @@ def aeff_request(aeff: IRF, energy_true: MapAxis | u.Quantity, factor: float = 1
     request : ResponseRequest of shape (n_energy_true,)
         Its values have the unit of the table, times the factor; they are zero outside the axes of the table.
     """
-    centers = _centers(energy_true)
-    nodes: NodeTable = aeff.derived(("aeff", _key(centers)), lambda: aeff_nodes(aeff, centers))
+    centers = Coordinates.centers(energy_true)
+    nodes: NodeTable = aeff.derived(("aeff", centers.content), lambda: aeff_nodes(aeff, energy_true))
 
     def parts(weights: Weights) -> Parts:
         yield slice(None), project_values(nodes, weights, factor)
@@ -265,10 +267,10 @@ def psf_request(
         The sum of value times ring area is 1, or all values are zero: outside the axes of a table. Parameters are
         extrapolated without limit, as in Gammapy.
     """
-    centers, rad, integral = _centers(energy_true), _with_widths(rad, "rad"), float(_PER_SR.to(unit))
+    centers, rad, integral = Coordinates.centers(energy_true), _with_widths(rad, "rad"), unit_factor(_PER_SR, unit)
     if isinstance(psf, ParametricPSF):
         tables: dict[str, NodeTable] = psf.derived(
-            ("psf parameters", _key(centers)), lambda: parameter_nodes(psf, centers)
+            ("psf parameters", centers.content), lambda: parameter_nodes(psf, energy_true)
         )
         first = next(iter(tables.values()))
         return ResponseRequest(
@@ -279,7 +281,8 @@ def psf_request(
             is_finite=False,  # parameters are extrapolated without limit, so nothing is known
             without_norm=partial(without_norm, tables) if isinstance(psf, PSFKing) else None,
         )
-    nodes: DensityNodes = psf.derived(("psf", _key(centers), _key(rad)), lambda: psf_nodes(psf, centers, rad))
+    key = ("psf", centers.content, rad.content)
+    nodes: DensityNodes = psf.derived(key, lambda: psf_nodes(psf, energy_true, rad))
     return _density_request(nodes, integral)
 
 
@@ -296,9 +299,9 @@ def edisp_request(edisp: IRF, energy_true: MapAxis | u.Quantity, migra: MapAxis)
     -------
     request : ResponseRequest of shape (n_energy_true, n_migra); zero outside the offsets of the table
     """
-    centers, migra = _centers(energy_true), _with_widths(migra, "migra")
-    key = ("edisp", _key(centers), _key(migra))
-    nodes: DensityNodes = edisp.derived(key, lambda: edisp_nodes(edisp, centers, migra))
+    centers, migra = Coordinates.centers(energy_true), _with_widths(migra, "migra")
+    key = ("edisp", centers.content, migra.content)
+    nodes: DensityNodes = edisp.derived(key, lambda: edisp_nodes(edisp, energy_true, migra))
     return _density_request(nodes)
 
 
@@ -318,10 +321,9 @@ def edisp_kernel_request(
     -------
     request : ResponseRequest of shape (n_energy_true, n_energy); zero outside the offsets of the table
     """
-    edges, centers = _edges(energy), _centers(energy_true)
     # Without the threshold, which is applied after the projection.
-    key = ("edisp kernel", _key(edges), _key(centers))
-    nodes: KernelNodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, edges, centers))
+    key = ("edisp kernel", Coordinates.edges(energy).content, Coordinates.centers(energy_true).content)
+    nodes: KernelNodes = edisp.derived(key, lambda: edisp_kernel_nodes(edisp, energy, energy_true))
     return ResponseRequest(
         tables=(nodes,),
         nodes=nodes.kernel,
@@ -338,8 +340,8 @@ def background_request(bkg: IRF, energy: MapAxis | u.Quantity) -> BackgroundRequ
     bkg : Background2D or Background3D
     energy : MapAxis, or Quantity of n_energy + 1 edges
     """
-    edges = _edges(energy)
-    nodes: BackgroundNodes = bkg.derived(("background", _key(edges)), lambda: background_nodes(bkg, edges))
+    key = ("background", Coordinates.edges(energy).content)
+    nodes: BackgroundNodes = bkg.derived(key, lambda: background_nodes(bkg, energy))
     return BackgroundRequest(nodes)
 
 
@@ -357,24 +359,8 @@ def _as_images(*arrays: Array) -> list[Array]:
     return [x if x.ndim == 2 else array_namespace(x).reshape(x, (1, -1)) for x in arrays]
 
 
-def _centers(axis: MapAxis | u.Quantity) -> u.Quantity:
-    return axis.center if isinstance(axis, MapAxis) else u.Quantity(axis)
-
-
-def _edges(axis: MapAxis | u.Quantity) -> u.Quantity:
-    return axis.edges if isinstance(axis, MapAxis) else u.Quantity(axis)
-
-
 def _with_widths(axis: MapAxis, name: str) -> MapAxis:
     """Check that an axis is one, because a Quantity of centres has no widths, and return it."""
     if not isinstance(axis, MapAxis):
         raise TypeError(f"{name} must be a MapAxis, got {type(axis).__name__}; the widths of its bins are needed here")
     return axis
-
-
-def _key(axis: MapAxis | u.Quantity) -> Hashable:
-    """Return the key of what is derived from a table at some coordinates."""
-    if isinstance(axis, MapAxis):
-        # The centres of the bins follow from the edges and from these two.
-        return axis.interp, axis.node_type, str(axis.unit), axis.edges_value.tobytes()
-    return str(axis.unit), axis.value.tobytes()

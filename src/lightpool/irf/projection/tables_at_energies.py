@@ -1,13 +1,14 @@
 """Response tables interpolated at the energies of a dataset: the node tables of all responses, made on the host."""
 
-from dataclasses import replace
-from typing import cast
+from dataclasses import dataclass, replace
+from typing import TypeAlias, cast
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays import interpolation_weights, scale_values
+from lightpool.arrays import scale_values
+from lightpool.irf.projection.axis_points import AxisPoints, Coordinates
 from lightpool.irf.projection.empty_bins import (
     cap_in_energy,
     rises_from_empty_bins,
@@ -21,6 +22,7 @@ from lightpool.irf.tables.psf_parametric import ParametricPSF
 from lightpool.irf.tables.table_scales import LOG_ZERO, scale_table
 from lightpool.maps import MapAxis
 from lightpool.maps.map_data import unit_factor
+from lightpool.utils.remembered import Remembered
 
 __all__ = [
     "aeff_nodes",
@@ -37,53 +39,64 @@ _FIELD_AXES = ("offset", "fov_lon", "fov_lat")
 _NEVER = -1e5
 """A logarithm that means zero whatever is added to it."""
 
+Wanted: TypeAlias = MapAxis | u.Quantity
+"""Coordinates at which a table is wanted: the bins of an axis, or values."""
 
-def aeff_nodes(aeff: IRF, energy_true: u.Quantity) -> NodeTable:
+
+def aeff_nodes(aeff: IRF, energy_true: Wanted) -> NodeTable:
     """Return an effective area at true energies, in the unit of the table.
 
     Parameters
     ----------
     aeff : EffectiveAreaTable2D
-    energy_true : Quantity, shape (n_energy_true,)
+    energy_true : MapAxis, or Quantity of centres, shape (n_energy_true,)
     """
-    values, outside = _at(aeff, {"energy_true": energy_true})
-    values[outside["energy_true"]] = 0
+    values, (energies,) = _at(aeff, {"energy_true": Coordinates.centers(energy_true)})
+    values[energies.outside] = 0
     return _node_table(aeff, values)
 
 
-def psf_nodes(psf: IRF, energy_true: u.Quantity, rad: MapAxis) -> DensityNodes:
+def psf_nodes(psf: IRF, energy_true: Wanted, rad: MapAxis) -> DensityNodes:
     """Return a point spread function at true energies and distances, with the areas of the rings in sr.
 
     Parameters
     ----------
     psf : PSF3D
-    energy_true : Quantity, shape (n_energy_true,)
+    energy_true : MapAxis, or Quantity of centres, shape (n_energy_true,)
     rad : MapAxis
     """
-    values, outside = _at(psf, {"energy_true": energy_true, "rad": rad.center})
-    values[outside["energy_true"]] = 0
-    values[:, outside["rad"]] = 0
+    wanted = {"energy_true": Coordinates.centers(energy_true), "rad": Coordinates.centers(rad)}
+    values, (energies, distances) = _at(psf, wanted)
+    values[energies.outside] = 0
+    values[:, distances.outside] = 0
+    return _density_nodes(psf, values, _WIDTHS.get(("rings", rad.content), lambda: _areas_of_rings(rad)))
+
+
+def _areas_of_rings(rad: MapAxis) -> Floats:
+    """Return the areas of flat rings in sr, width times circumference at the centre, as Gammapy normalises."""
     center, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
-    # Areas of flat rings, width times circumference at the centre, as Gammapy normalises.
-    return _density_nodes(psf, values, 2 * np.pi * center * width)
+    areas: Floats = 2 * np.pi * center * width
+    return areas
 
 
-def edisp_nodes(edisp: IRF, energy_true: u.Quantity, migra: MapAxis) -> DensityNodes:
+def edisp_nodes(edisp: IRF, energy_true: Wanted, migra: MapAxis) -> DensityNodes:
     """Return an energy dispersion at true energies and migra values.
 
     Parameters
     ----------
     edisp : EnergyDispersion2D
-    energy_true : Quantity, shape (n_energy_true,)
+    energy_true : MapAxis, or Quantity of centres, shape (n_energy_true,)
     migra : MapAxis
     """
-    values, outside = _at(edisp, {"energy_true": energy_true, "migra": migra.center})
+    wanted = {"energy_true": Coordinates.centers(energy_true), "migra": Coordinates.centers(migra)}
+    values, (energies, ratios) = _at(edisp, wanted)
     # Only outside of both axes, as in `EnergyDispersion2D`: beyond one of them the table is extrapolated.
-    values[outside["energy_true"][:, np.newaxis] & outside["migra"]] = 0
-    return _density_nodes(edisp, values, migra.bin_width.to_value(""))
+    values[energies.outside[:, np.newaxis] & ratios.outside] = 0
+    widths: Floats = _WIDTHS.get(("bins", migra.content), lambda: migra.bin_width.to_value(""))
+    return _density_nodes(edisp, values, widths)
 
 
-def edisp_kernel_nodes(edisp: IRF, energy: u.Quantity, energy_true: u.Quantity) -> KernelNodes:
+def edisp_kernel_nodes(edisp: IRF, energy: Wanted, energy_true: Wanted) -> KernelNodes:
     """Return an energy dispersion at true energies, and how it fills the bins of reconstructed energy.
 
     The cumulative distribution is linear in migra (in the scale of its axis) within a migra bin, 0 below the axis and 1
@@ -92,64 +105,89 @@ def edisp_kernel_nodes(edisp: IRF, energy: u.Quantity, energy_true: u.Quantity) 
     Parameters
     ----------
     edisp : EnergyDispersion2D
-    energy : Quantity, shape (n_energy + 1,), edges
-    energy_true : Quantity, shape (n_energy_true,), centres
+    energy : MapAxis, or Quantity of edges, shape (n_energy + 1,)
+    energy_true : MapAxis, or Quantity of centres, shape (n_energy_true,)
     """
     axis = edisp.axes["migra"]
     density = edisp_nodes(edisp, energy_true, axis)
-    edges = scale_values(axis.edges_value, axis.interp)
-    migra = energy.to_value("TeV") / energy_true.to_value("TeV")[:, np.newaxis]  # (n_energy_true, n_energy + 1)
-    points = scale_values(migra, axis.interp)[..., np.newaxis]
-    # Share of each migra bin below each edge, shape (n_energy_true, n_energy + 1, n_migra).
-    filled = np.clip((points - edges[:-1]) / np.diff(edges), 0, 1)
-    shares = np.diff(filled, axis=1) * density.widths  # (n_energy_true, n_energy, n_migra)
+    edges, centers = Coordinates.edges(energy), Coordinates.centers(energy_true)
+    key = axis.content, edges.content, centers.content
+    shares = _SHARES.get(key, lambda: _shares(axis, edges.values, centers.values, density.widths))
     flat = density.table.values.reshape(*density.table.values.shape[:2], -1)  # (n_energy_true, n_migra, n_node)
     kernel = (shares @ flat).reshape(*shares.shape[:2], *density.table.values.shape[2:])
     return KernelNodes(density, shares, _like(density.table, kernel))
 
 
-def background_nodes(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
+def _shares(axis: MapAxis, energy: u.Quantity, energy_true: u.Quantity, widths: Floats) -> Floats:
+    """Return what each migra bin of density 1 adds to each bin of energy, (n_energy_true, n_energy, n_migra)."""
+    edges = scale_values(axis.edges_value, axis.interp)
+    migra = energy.to_value("TeV") / energy_true.to_value("TeV")[:, np.newaxis]  # (n_energy_true, n_energy + 1)
+    points = scale_values(migra, axis.interp)[..., np.newaxis]
+    # Share of each migra bin below each edge, shape (n_energy_true, n_energy + 1, n_migra).
+    filled = np.clip((points - edges[:-1]) / np.diff(edges), 0, 1)
+    shares: Floats = np.diff(filled, axis=1) * widths
+    return shares
+
+
+def background_nodes(bkg: IRF, energy: Wanted) -> BackgroundNodes:
     """Return a background rate at the edges of energy bins.
 
     Parameters
     ----------
     bkg : Background2D or Background3D
-    energy : Quantity, shape (n_edge,)
+    energy : MapAxis, or Quantity of edges, shape (n_edge,)
 
     Notes
     -----
     Beyond the outer nodes of a table of logarithms the rate does not rise where it would because a bin further in is
     empty, see `lightpool.irf.projection.empty_bins`.
     """
-    nodes, split = _rates(bkg, energy), split_bins(bkg, energy)
+    edges = Coordinates.edges(energy)
+    nodes, split = _rates(bkg, edges), split_bins(bkg, edges)
     if split is None:
         return nodes
-    rates = SplitRates(split.numbers, _node_table(bkg, split.marks), _rates(bkg, split.energy), split.parts)
+    rates = _rates(bkg, Coordinates.edges(split.energy))
     # Without `_constants={}` the copy would share the dictionary of the original.
-    return replace(nodes, split=rates, _constants={})
+    parts = SplitRates(split.numbers, _node_table(bkg, split.marks), rates, split.parts)
+    return replace(nodes, split=parts, _constants={})
 
 
-def _rates(bkg: IRF, energy: u.Quantity) -> BackgroundNodes:
-    values, outside = _at(bkg, {"energy": energy})
+@dataclass(frozen=True, eq=False)
+class _Energies:
+    """Energies, shape (n_edge,), and what a rate is multiplied by; the logarithm of both is ``logs``."""
+
+    values: Floats
+    log_values: Floats
+    factor: float
+    logs: Floats
+
+    @classmethod
+    def of(cls, energy: u.Quantity, unit: u.UnitBase) -> "_Energies":
+        """Return energies of a table of rates in a unit."""
+        factor, log_values = unit_factor(energy.unit * unit, "s-1 sr-1"), np.log(energy.value)
+        return cls(energy.value, log_values, factor, log_values + np.log(factor))
+
+
+def _rates(bkg: IRF, edges: Coordinates) -> BackgroundNodes:
+    values, (points,) = _at(bkg, {"energy": edges})
     table, capped = _node_table(bkg, values), None
     if table.values_scale == "log":
-        table, capped = _without_rise(table, bkg, energy)
-    factor = unit_factor(energy.unit * bkg.unit, "s-1 sr-1")
-    log_energy = np.log(energy.value)
-    logs = log_energy + np.log(factor)
+        table, capped = _without_rise(table, bkg, points)
+    energy = _ENERGIES.get((edges.content, bkg.unit), lambda: _Energies.of(edges.values, bkg.unit))
     # The integration takes the logarithm of energy times rate, so energy and unit are sums here.
     if table.values_scale == "log":
-        table = _like(table, table.values + _column(logs, table.values.ndim))
+        table = _like(table, table.values + _column(energy.logs, table.values.ndim))
     else:
         # On the scale "sqrt" the value is squared later, and the unit with it.
-        table = _like(table, table.values * (np.sqrt(factor) if table.values_scale == "sqrt" else factor))
-    table.values[outside["energy"]] = _NEVER if table.values_scale == "log" else 0
+        factor = np.sqrt(energy.factor) if table.values_scale == "sqrt" else energy.factor
+        table = _like(table, table.values * factor)
+    table.values[points.outside] = _NEVER if table.values_scale == "log" else 0
     if capped is not None:
-        capped.values[outside["energy"]] = 0
-    return BackgroundNodes(table, energy.value, log_energy, LOG_ZERO + logs, capped=capped)
+        capped.values[points.outside] = 0
+    return BackgroundNodes(table, energy.values, energy.log_values, LOG_ZERO + energy.logs, capped=capped)
 
 
-def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> tuple[NodeTable, NodeTable | None]:
+def _without_rise(table: NodeTable, bkg: IRF, points: AxisPoints) -> tuple[NodeTable, NodeTable | None]:
     """Return a node table whose logarithms do not rise beyond the outer nodes because of empty bins.
 
     The second table has 1 where a logarithm was capped; it is None if none was.
@@ -157,15 +195,14 @@ def _without_rise(table: NodeTable, bkg: IRF, energy: u.Quantity) -> tuple[NodeT
     empty = bkg.data <= 0
     if not empty.any():
         return table, None
-    axis, dim = bkg.axes["energy"], bkg.axes.index("energy")
-    empty, x = np.moveaxis(empty, dim, 0), energy.to_value(axis.unit).astype(np.float64)
-    index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
-    touched = touches_empty_bins(empty, index, above)
+    dim = bkg.axes.index("energy")
+    empty = np.moveaxis(empty, dim, 0)
+    touched = touches_empty_bins(empty, points.lower, points.above)
     capped = np.zeros(table.values.shape, dtype=bool)
     # Some energies lie beyond the outer nodes. A value that was capped no longer depends on the empty bin.
-    if above.min() < 0 or above.max() > 1:
+    if points.extrapolates:
         logs = np.moveaxis(scale_table(bkg.data, "log"), dim, 0)
-        capped = cap_in_energy(table.values, logs, empty, index, above)
+        capped = cap_in_energy(table.values, logs, empty, points.lower, points.above)
         touched &= ~capped
     if not rises_from_empty_bins(table.values, touched, len(table.nodes)):
         return table, _marks(table, capped)
@@ -191,17 +228,17 @@ def _marks(table: NodeTable, marked: NDArray[np.bool_]) -> NodeTable | None:
     return NodeTable(marked.astype(np.float64), table.nodes, table.bounds, table.scales)
 
 
-def parameter_nodes(psf: ParametricPSF, energy_true: u.Quantity) -> dict[str, NodeTable]:
+def parameter_nodes(psf: ParametricPSF, energy_true: Wanted) -> dict[str, NodeTable]:
     """Return the parameters of a point spread function at true energies, extrapolated without limit; angles in rad.
 
     Parameters
     ----------
     psf : ParametricPSF
-    energy_true : Quantity, shape (n_energy_true,)
+    energy_true : MapAxis, or Quantity of centres, shape (n_energy_true,)
     """
-    nodes = {}
+    nodes, centers = {}, Coordinates.centers(energy_true)
     for name in psf.required_parameters:
-        values, _ = _at(psf, {"energy_true": energy_true}, psf.data[name])
+        values, _ = _at(psf, {"energy_true": centers}, psf.data[name])
         unit = psf.unit[name]
         factor = unit.to("rad") if unit.is_equivalent("rad") else 1.0
         table = _node_table(psf, values * factor)
@@ -212,68 +249,59 @@ def parameter_nodes(psf: ParametricPSF, energy_true: u.Quantity) -> dict[str, No
     return nodes
 
 
-def _at(
-    irf: IRF, coords: dict[str, u.Quantity], data: Values | None = None
-) -> tuple[Floats, dict[str, NDArray[np.bool_]]]:
-    """Return scaled values at coordinates, and what is outside; the axes of the field of view are the last ones."""
-    scale = irf.interp_kwargs.get("values_scale", "lin")
+def _at(irf: IRF, wanted: dict[str, Coordinates], data: Values | None = None) -> tuple[Floats, list[AxisPoints]]:
+    """Return scaled values at coordinates, and where these lie; the axes of the field of view are the last ones."""
+    scale, names = irf.interp_kwargs.get("values_scale", "lin"), irf.axes.names
     values: Values = irf.data if data is None else data
     if scale != "lin":
         values = scale_table(values, scale)
-    outside = {}
-    for name, wanted in coords.items():
-        axis = cast(MapAxis, irf.axes[name])
-        x = wanted.to_value(axis.unit).astype(np.float64)
-        # Negated, so that NaN is outside; both edges are inside.
-        outside[name] = ~((x >= axis.edges_value[0]) & (x <= axis.edges_value[-1]))
+    points = []
+    for name, coords in wanted.items():
+        found = AxisPoints.on(cast(MapAxis, irf.axes[name]), coords)
         # The dimension stays where it is, so the indices of the axes hold for the next one too.
-        values = _interpolated(values, irf.axes.index(name), axis, x)
-    order = [*coords, *(name for name in irf.axes.names if name in _FIELD_AXES)]
-    values = np.transpose(values, [irf.axes.index(name) for name in order])
-    return np.ascontiguousarray(values, dtype=np.float64), outside
-
-
-def _interpolated(values: Values, dim: int, axis: MapAxis, x: Floats) -> Floats:
-    index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
-    low = np.asarray(_taken(values, index, dim), dtype=np.float64)  # new: the index is an array
-    if axis.nbin == 1:
-        return low
-    high = np.asarray(_taken(values, index + 1, dim), dtype=np.float64)
-    above = _column(above, values.ndim - dim)
-    with np.errstate(invalid="ignore"):  # not a number and infinities stay what they are: holes
-        low *= 1 - above
-        high *= above
-        low += high
-    return low
-
-
-def _taken(values: Values, index: NDArray[np.int64], dim: int) -> Values:
-    selection: tuple[slice | NDArray[np.int64], ...] = (*(slice(None),) * dim, index)
-    taken: Values = values[selection]
-    return taken
+        values = found.interpolate(values, names.index(name))
+        points.append(found)
+    order = [*wanted, *(name for name in names if name in _FIELD_AXES)]
+    values = np.transpose(values, [names.index(name) for name in order])
+    return np.ascontiguousarray(values, dtype=np.float64), points
 
 
 def _column(x: Floats, ndim: int) -> Floats:
     return x.reshape(-1, *(1,) * (ndim - 1))
 
 
+@dataclass(frozen=True, eq=False)
+class _FieldAxes:
+    """Axes of a table in the field of view as `NodeTable` holds them."""
+
+    nodes: tuple[Floats, ...]
+    bounds: tuple[tuple[float, float], ...]
+    scales: tuple[str, ...]
+
+    @classmethod
+    def of(cls, axes: list[MapAxis]) -> "_FieldAxes":
+        """Return the nodes and bounds of axes, in rad and on their scales."""
+        nodes, bounds = [], []
+        for axis in axes:
+            factor = unit_factor(axis.unit, "rad")
+            # In rad before scaling: a logarithm depends on the unit.
+            nodes.append(scale_values(axis.center_value * factor, axis.interp))
+            lower, upper = scale_values(axis.edges_value[[0, -1]] * factor, axis.interp)
+            bounds.append((float(lower), float(upper)))
+        return cls(tuple(nodes), tuple(bounds), tuple(axis.interp for axis in axes))
+
+
 def _node_table(irf: IRF, values: Floats) -> NodeTable:
-    axes = [cast(MapAxis, axis) for axis in irf.axes if axis.name in _FIELD_AXES]
-    nodes, bounds = [], []
-    for axis in axes:
-        factor = unit_factor(axis.unit, "rad")
-        # In rad before scaling: a logarithm depends on the unit.
-        nodes.append(scale_values(axis.center_value * factor, axis.interp))
-        lower, upper = scale_values(axis.edges_value[[0, -1]] * factor, axis.interp)
-        bounds.append((float(lower), float(upper)))
+    axes = [axis for axis in irf.map_axes if axis.name in _FIELD_AXES]
+    field = _FIELDS.get(tuple(axis.content for axis in axes), lambda: _FieldAxes.of(axes))
     finite = np.isfinite(values)
     is_whole = bool(finite.all())
     # A weight of zero does not hide a NaN, so what is not finite becomes zero and is marked as a hole.
     return NodeTable(
         values=values if is_whole else np.where(finite, values, 0.0),
-        nodes=tuple(nodes),
-        bounds=tuple(bounds),
-        scales=tuple(axis.interp for axis in axes),
+        nodes=field.nodes,
+        bounds=field.bounds,
+        scales=field.scales,
         unit=irf.unit if isinstance(irf.unit, u.UnitBase) else u.dimensionless_unscaled,
         values_scale=irf.interp_kwargs.get("values_scale", "lin"),
         holes=None if is_whole else (~finite).astype(np.float64),
@@ -289,3 +317,10 @@ def _density_nodes(irf: IRF, values: Floats, widths: Floats) -> DensityNodes:
     table = _node_table(irf, values)
     norm = np.tensordot(widths, table.values, axes=(0, 1))
     return DensityNodes(table, widths, _like(table, norm))
+
+
+# What depends on axes alone: most runs have these in common.
+_WIDTHS = Remembered[Floats](64)
+_SHARES = Remembered[Floats](32)
+_ENERGIES = Remembered[_Energies](64)
+_FIELDS = Remembered[_FieldAxes](64)

@@ -11,11 +11,12 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays import interpolation_weights, scale_values
+from lightpool.irf.projection.axis_points import AxisPoints, Coordinates
 from lightpool.irf.projection.empty_bins import touches_empty_bins
 from lightpool.irf.tables.irf import IRF
 from lightpool.irf.tables.table_scales import scale_table
 from lightpool.maps import MapAxis
+from lightpool.utils.remembered import Remembered
 
 __all__ = ["SplitBins", "split_bins"]
 
@@ -41,7 +42,7 @@ class SplitBins:
     parts: tuple[slice, ...]
 
 
-def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
+def split_bins(bkg: IRF, energy: Coordinates) -> SplitBins | None:
     """Return the bins that must be split, or None.
 
     A bin is split where some node of the table inside it has a rate (or, if no node is inside it, the nearest one), and
@@ -52,50 +53,78 @@ def split_bins(bkg: IRF, energy: u.Quantity) -> SplitBins | None:
     Parameters
     ----------
     bkg : Background2D or Background3D
-    energy : Quantity, shape (n_bin + 1,), edges
+    energy : Coordinates, shape (n_bin + 1,), edges
     """
     axis, dim = bkg.axes["energy"], bkg.axes.index("energy")
-    assert isinstance(axis, MapAxis)
+    bins = _BINS.get((axis.content, energy.content), lambda: _BinsOnAxis.of(axis, energy))
     data = np.moveaxis(bkg.data, dim, 0)
-    edges, x = axis.edges_value, energy.to_value(axis.unit).astype(np.float64)
-    beyond = (x < edges[0]) | (x > edges[-1])
     empty = data <= 0  # what is no number is no empty bin: it stays a hole
-    if not (beyond.any() or empty.any()):
+    if not (bins.beyond.any() or empty.any()):
         return None
-    # The part of each bin that lies inside the energies of the table.
-    low, high = np.maximum(x[:-1], edges[0]), np.minimum(x[1:], edges[-1])
-    is_split = np.zeros((len(x) - 1, *data.shape[1:]), dtype=bool)
-    touches = _touch_empty_bins(empty, axis, x)
-    for number in np.flatnonzero(low < high):
-        pair = slice(number, number + 2)
-        inside = (axis.center_value > low[number]) & (axis.center_value < high[number])
-        if beyond[pair].any():
-            near = inside if inside.any() else _nearest(axis, low[number], high[number])
+    is_split = np.zeros((len(bins.low), *data.shape[1:]), dtype=bool)
+    # `_touch_empty_bins` looks at whole planes of energy, which is cheap; `_vanishes` looks at each position.
+    touches = _touch_empty_bins(empty, bins.points)
+    for number in np.flatnonzero(bins.has_part & (bins.beyond | bins.has_node & (touches[:-1] | touches[1:]))):
+        inside = bins.inside[number]
+        if bins.beyond[number]:
+            near = inside if bins.has_node[number] else _nearest(axis, bins.low[number], bins.high[number])
             is_split[number] = (data[near] > 0).any(axis=0)
-        # `touches` looks at whole planes of energy, which is cheap; `_vanishes` looks at each position.
-        elif inside.any() and touches[pair].any():
-            vanishes = _vanishes(bkg, data, empty, axis, x[pair])
+        else:
+            vanishes = _vanishes(bkg, data, empty, bins.points, slice(number, number + 2))
             is_split[number] = (data[inside] > 0).any(axis=0) & vanishes.any(axis=0)
     numbers = np.flatnonzero(is_split.reshape(len(is_split), -1).any(axis=1))
     if not numbers.size:
         return None
     # Between an empty node and one that is not, the rate falls off at once, but in a float64 table to exactly zero.
-    borders = edges[1:-1][(empty[1:] != empty[:-1]).any(axis=tuple(range(1, empty.ndim)))]
-    points, parts = _parts(np.union1d(axis.center_value, borders), low[numbers], high[numbers])
+    borders = axis.edges_value[1:-1][(empty[1:] != empty[:-1]).any(axis=tuple(range(1, empty.ndim)))]
+    points, parts = _parts(np.union1d(axis.center_value, borders), bins.low[numbers], bins.high[numbers])
     return SplitBins(tuple(numbers.tolist()), is_split[numbers].astype(np.float64), points * axis.unit, parts)
 
 
-def _touch_empty_bins(empty: Bools, axis: MapAxis, x: Floats) -> Bools:
+@dataclass(frozen=True, eq=False)
+class _BinsOnAxis:
+    """Bins of energy on the axis of a table.
+
+    Attributes
+    ----------
+    points : AxisPoints, of the n_bin + 1 edges
+    low, high : ndarray, shape (n_bin,), the part of each bin that lies inside the energies of the table
+    beyond : ndarray of bool, shape (n_bin,), whether an edge of the bin is outside the energies of the table
+    inside : ndarray of bool, shape (n_bin, n_node), nodes inside the part
+    has_part, has_node : ndarray of bool, shape (n_bin,), whether there is such a part, and a node in it
+    """
+
+    points: AxisPoints
+    low: Floats
+    high: Floats
+    beyond: Bools
+    inside: Bools
+    has_part: Bools
+    has_node: Bools
+
+    @classmethod
+    def of(cls, axis: MapAxis, energy: Coordinates) -> "_BinsOnAxis":
+        """Find bins on an axis."""
+        points, edges, nodes = AxisPoints.on(axis, energy), axis.edges_value, axis.center_value
+        beyond = (points.x < edges[0]) | (points.x > edges[-1])
+        low, high = np.maximum(points.x[:-1], edges[0]), np.minimum(points.x[1:], edges[-1])
+        inside = (nodes > low[:, np.newaxis]) & (nodes < high[:, np.newaxis])
+        return cls(points, low, high, beyond[:-1] | beyond[1:], inside, low < high, inside.any(axis=1))
+
+
+_BINS = Remembered[_BinsOnAxis](64)
+
+
+def _touch_empty_bins(empty: Bools, points: AxisPoints) -> Bools:
     """Return whether a bin of the table below or above an edge is empty at some position; shape (n_edge,)."""
     has_empty = np.any(empty.reshape(len(empty), -1), axis=1, keepdims=True)[:, 0]
-    index, _ = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
-    return np.asarray(has_empty[index] | has_empty[np.minimum(index + 1, len(empty) - 1)])
+    return np.asarray(has_empty[points.lower] | has_empty[np.minimum(points.lower + 1, len(empty) - 1)])
 
 
-def _vanishes(bkg: IRF, data: Floats, empty: Bools, axis: MapAxis, x: Floats) -> Bools:
-    """Return whether the rate at an edge is zero, or comes in part from an empty bin; shape (n_edge, ...)."""
+def _vanishes(bkg: IRF, data: Floats, empty: Bools, points: AxisPoints, edges: slice) -> Bools:
+    """Return whether the rate at some edges is zero, or comes in part from an empty bin; shape (n_edge, ...)."""
     scale = bkg.interp_kwargs.get("values_scale", "lin")
-    index, above = interpolation_weights(scale_values(x, axis.interp), scale_values(axis.center_value, axis.interp))
+    index, above = points.lower[edges], points.above[edges]
     if scale == "log":
         # In logarithms an empty bin makes the rate tiny, but not zero, so its weight decides.
         return touches_empty_bins(empty, index, above)

@@ -1,7 +1,7 @@
 """Nodes along one quantity, and the rule that turns values into pixel coordinates and back."""
 
 import copy as copying
-from collections.abc import Iterator
+from collections.abc import Hashable, Iterator
 from functools import cached_property
 from typing import Any, Self, TypeVar
 
@@ -94,6 +94,12 @@ class NodeAxis(AxisBase):
     def nbin(self) -> int:
         """Number of bins."""
         return len(self._nodes) - (self._node_type == "edges")
+
+    @cached_property
+    def content(self) -> Hashable:
+        """Everything that determines the bins, for keys: unlike equality of axes, it has no tolerance."""
+        edges = None if self._given_edges is None else self._given_edges.tobytes()
+        return self._interp, self._node_type, self._boundary_type, self._unit, self._nodes.tobytes(), edges
 
     @property
     def is_energy_axis(self) -> bool:

@@ -1,0 +1,66 @@
+"""Coordinates on the axes of tables: what is found once for equal axes must not be used for others."""
+
+import astropy.units as u
+import numpy as np
+import pytest
+from numpy.testing import assert_allclose, assert_array_equal
+
+from lightpool.irf.projection.axis_points import AxisPoints, Coordinates
+from lightpool.maps import MapAxis
+
+NODES = [1.0, 2.0, 4.0, 8.0]
+TABLE = MapAxis.from_edges(NODES, unit="TeV", interp="log", name="energy_true")
+WANTED = MapAxis.from_edges([1.1, 2.1, 3.1], unit="TeV", interp="lin", name="energy_true")
+
+OTHER_TABLES = [
+    MapAxis.from_edges(NODES, unit="GeV", interp="log", name="energy_true"),
+    MapAxis.from_edges(NODES, unit="TeV", interp="lin", name="energy_true"),
+    MapAxis.from_nodes(NODES, unit="TeV", interp="log", name="energy_true"),
+    MapAxis.from_edges([1.0, 2.0, 4.0 + 1e-9, 8.0], unit="TeV", interp="log", name="energy_true"),
+    TABLE.with_rounded_edges(TABLE.edges_value * (1 + 1e-12)),
+]
+OTHER_WANTED = [
+    MapAxis.from_edges([1.1, 2.1, 3.1], unit="TeV", interp="log", name="energy_true"),
+    MapAxis.from_edges([1.1, 2.1, 3.1 + 1e-9], unit="TeV", interp="lin", name="energy_true"),
+    MapAxis.from_edges([1.1, 2.1, 3.1], unit="GeV", interp="lin", name="energy_true"),
+    [1.6, 2.6] * u.GeV,
+]
+
+
+def test_equal_axes_of_other_objects_share_what_was_found():
+    points = AxisPoints.on(TABLE, Coordinates.centers(WANTED))
+    assert AxisPoints.on(TABLE.copy(), Coordinates.centers(WANTED.copy())) is points
+    values = Coordinates.centers([1.6, 2.6] * u.TeV)
+    assert AxisPoints.on(TABLE, values) is AxisPoints.on(TABLE, Coordinates.centers([1.6, 2.6] * u.TeV))
+
+
+@pytest.mark.parametrize("table", OTHER_TABLES)
+def test_another_axis_of_a_table_has_its_own_points(table):
+    points = AxisPoints.on(TABLE, Coordinates.edges(WANTED))
+    assert AxisPoints.on(table, Coordinates.edges(WANTED)) is not points
+
+
+@pytest.mark.parametrize("wanted", OTHER_WANTED)
+def test_other_coordinates_have_their_own_points(wanted):
+    points = AxisPoints.on(TABLE, Coordinates.centers(WANTED))
+    assert AxisPoints.on(TABLE, Coordinates.centers(wanted)) is not points
+
+
+def test_edges_and_centres_of_an_axis_differ():
+    centers, edges = (AxisPoints.on(TABLE, way(WANTED)) for way in (Coordinates.centers, Coordinates.edges))
+    assert_allclose(centers.x, [1.6, 2.6])
+    assert_allclose(edges.x, [1.1, 2.1, 3.1])
+
+
+def test_values_that_are_changed_in_place_are_found_anew():
+    values = np.array([1.6, 2.6]) * u.TeV
+    assert_allclose(AxisPoints.on(TABLE, Coordinates.centers(values)).x, [1.6, 2.6])
+    values += 1 * u.TeV
+    assert_allclose(AxisPoints.on(TABLE, Coordinates.centers(values)).x, [2.6, 3.6])
+
+
+def test_only_what_is_beyond_the_edges_is_outside_and_only_beyond_the_nodes_weights_extrapolate():
+    points = AxisPoints.on(TABLE, Coordinates.centers([0.9, 1, 8, 8.1, np.nan] * u.TeV))
+    assert_array_equal(points.outside, [True, False, False, True, True])
+    assert points.extrapolates
+    assert not AxisPoints.on(TABLE, Coordinates.centers([2, 5] * u.TeV)).extrapolates
