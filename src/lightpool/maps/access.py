@@ -137,7 +137,7 @@ class MapAccess(MapData):
             Values that broadcast to the indices.
         """
         # a new array: the array API standard has no assignment at integer indices
-        self._stored = put_pixels(self.data, np.broadcast_arrays(*nearest_index(idx)), self._plain(vals))
+        self._replace(put_pixels(self._array(), np.broadcast_arrays(*nearest_index(idx)), self._plain(vals)))
 
     def fill_by_coord(self, coords: MapCoordLike, weights: Operand | None = None) -> None:
         """Add 1, or a weight, to the pixel that contains each coordinate.
@@ -189,7 +189,7 @@ class MapAccess(MapData):
         return None if weights is None else to_device(self._plain(weights), self.device)
 
     def _add_counts(self, counts: Array) -> None:
-        self._stored = apply_operator("add", self.data, as_dtype(counts, dtype_name(self.data)))
+        self._replace(apply_operator("add", self._array(), as_dtype(counts, dtype_name(self._stored))))
 
     def _plain(self, values: Operand) -> Values:
         """Return values as plain numbers in the unit of the map."""

@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
 from lightpool.arrays.devices.array_types import Array, Namespace, Scalar
+from lightpool.arrays.devices.array_windows import ArrayWindows, LazyWindow, WindowParts, copied_window
 from lightpool.arrays.devices.devices import (
     Device,
     array_namespace,
@@ -54,7 +55,7 @@ class _Copied:
 
 
 _COPIED = _Copied()
-_COMPUTED = threading.Lock()
+_STORED = threading.Lock()  # held only while an array is stored, or noted as shared, never while one is computed
 _LESS = "take larger pixels (a larger binsz), a smaller width or fewer bins on the axes; or take another device"
 
 
@@ -147,6 +148,10 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
     _consumed = ("dtype",)
     _geom: Geom
     _stored: Array | LazyArray
+    _is_shared: bool = True
+    """Whether somebody else may hold the array, and change it without this map noticing."""
+    _windows: ArrayWindows | None = None
+    """Cutouts of the array that were not copied yet."""
     _unit: u.UnitBase
     _meta: dict[str, Any]
 
@@ -166,11 +171,11 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
             _meta={} if meta is None else meta,
         )
         if isinstance(data, LazyArray) and data.shape == tuple(geom.data_shape):
-            self._stored = data
+            self._keep(_stored=data, _is_shared=False)
             return
         target = find_device(device)
         if data is None:
-            self._stored = self._empty_data(_dtype_name(dtype), target)
+            self._keep(_stored=self._empty_data(_dtype_name(dtype), target), _is_shared=False)
             return
         if isinstance(data, u.Quantity):
             self._unit = data.unit
@@ -237,22 +242,69 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
 
         Other libraries use it without a copy through their ``from_dlpack``, see ``docs/interchange.md``.
         """
-        stored = self._stored
-        if not isinstance(stored, LazyArray):
-            return stored
-        self._require_memory(stored.device)
-        values = stored.values()
-        with _COMPUTED:  # if two threads compute the same values, both use those that were ready first
-            if self._stored is stored:
-                self._stored = values
-        return self.data
+        values = self._array()
+        if not self._is_shared:
+            with _STORED:
+                windows = self._windows
+                self._keep(_windows=None, _is_shared=True)
+            # whoever gets the array may change it
+            if windows is not None:
+                windows.copy_now()
+        return values
 
     @data.setter
     def data(self, value: Values) -> None:
         if isinstance(value, u.Quantity):
             raise TypeError("map data must be an array without unit; assign the Quantity to map.quantity instead")
         target = device_of(value) if is_off_host(value) else self.device
-        self._stored = self._fitted(_with_dtype(value, self._dtype_of_numbers()), target)
+        self._replace(self._fitted(_with_dtype(value, self._dtype_of_numbers()), target))
+
+    def _array(self) -> Array:
+        """Return the values for methods of this class, which neither change them nor hand them out."""
+        stored = self._stored
+        if not isinstance(stored, LazyArray):
+            return stored
+        self._require_memory(stored.device)
+        values = stored.values()
+        with _STORED:  # if two threads compute the same values, both use those that were ready first
+            if self._stored is stored:
+                self._stored = values
+        return self._array()
+
+    def _array_to_change(self) -> Array:
+        """Return the values for a method that changes them in place; cutouts are copied before."""
+        values, windows = self._array(), self._windows
+        if windows is not None:
+            windows.copy_now()
+        return values
+
+    def _replace(self, values: Array) -> None:
+        """Store another array in place of the present one, which stays as it is."""
+        with _STORED:
+            windows = self._windows
+            self._keep(_stored=values, _windows=None, _is_shared=True)
+        # an array that nobody else needs must not be kept for a cutout
+        if windows is not None:
+            windows.copy_now()
+
+    def _window(self, geom: Geom, parts: WindowParts) -> Array | LazyArray:
+        """Return the values of a cutout; they are copied later, if nobody else can change those of this map.
+
+        Parameters
+        ----------
+        geom : Geom, of the cutout
+        parts : indices of the pixels that they share; the cutout is zero elsewhere
+        """
+        stored, shape, device = self._stored, tuple(geom.data_shape), self.device
+        if isinstance(stored, LazyArray) and stored.is_zero:
+            return lazy_zeros(shape, dtype_name(stored), device)
+        with _STORED:
+            stored = self._stored
+            if not (self._is_shared or isinstance(stored, LazyArray)):
+                if self._windows is None:
+                    self._windows = ArrayWindows(stored, device)
+                return self._windows.window(shape, parts)
+        return copied_window(stored, shape, parts, device)
 
     def _dtype_of_numbers(self) -> str | None:
         """Return the data type that a float takes when it fills this map: that of the map if it is floating-point."""
@@ -277,7 +329,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
     @quantity.setter
     def quantity(self, value: QuantityLike) -> None:
         quantity = u.Quantity(value, copy=None)
-        self._stored = self._fitted(quantity.value, self.device)
+        self._replace(self._fitted(quantity.value, self.device))
         self._unit = quantity.unit
 
     @property
@@ -307,7 +359,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
 
     @property
     def _xp(self) -> Namespace:
-        return array_namespace(self.data)
+        return array_namespace(self._array())
 
     @property
     def precision(self) -> str:
@@ -316,7 +368,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
 
     def _in_own_type(self, values: Array) -> Array:
         """Return floating-point values computed from this map as float32 if the map is float32."""
-        return as_dtype(values, "float32") if dtype_name(self.data) == "float32" and is_floating(values) else values
+        return as_dtype(values, "float32") if dtype_name(self._stored) == "float32" and is_floating(values) else values
 
     def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
         """Return the map on a device and in a precision; the map itself if nothing changes.
@@ -394,7 +446,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
         """Make a map on the same device; what is not given is copied, and ``data=None`` makes an empty map."""
         if isinstance(data, _Copied):
             self._require_memory(self.device)
-            data = self._xp.asarray(self.data, copy=True)
+            return self._made_of(self._copied_values(), geom, unit, meta)
         return type(self)(
             self._geom if geom is None else geom,
             data=data,
@@ -402,6 +454,24 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
             meta=copying.deepcopy(self._meta) if meta is None else meta,
             device=None if is_off_host(data) else self.device,  # arrays of other libraries stay on their device
         )
+
+    def _copied_values(self) -> Array | LazyArray:
+        stored = self._stored
+        if isinstance(stored, LazyWindow) or (isinstance(stored, LazyArray) and stored.is_zero):
+            return stored  # no array yet: each map makes its own
+        return self._xp.asarray(self._array(), copy=True)
+
+    def _made_of(
+        self,
+        values: Array | LazyArray,
+        geom: Geom | None = None,
+        unit: "UnitLike | None" = None,
+        meta: dict[str, Any] | None = None,
+    ) -> Self:
+        """Make a map of new values that nobody else holds, on the device of this map."""
+        new = self._init_copy(geom=geom, data=values, unit=unit, meta=meta)
+        new._is_shared = False
+        return new
 
     def __array__(self, dtype: DTypeLike | None = None, copy: bool | None = None) -> NDArray[Any]:
         if not array_api_compat.is_numpy_array(self.data):
@@ -415,8 +485,10 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
         # host: a pickle holds the values as a NumPy array, and the name of the device to restore them on
         read_meta(self._meta)
         # All pixels of an outline share one value: pickle only that.
-        values = self.data[(0,) * self.data.ndim] if _is_outline(self.data) else self.data
-        return self.__dict__ | {"_stored": np.asarray(to_host(values)), "_device": self.device.name}
+        values = self._array()
+        values = values[(0,) * values.ndim] if _is_outline(values) else values
+        state = self.__dict__ | {"_stored": np.asarray(to_host(values)), "_device": self.device.name}
+        return {name: value for name, value in state.items() if name not in ("_windows", "_is_shared")}
 
     def __setstate__(self, state: dict[str, Any]) -> None:
         state = dict(state)

@@ -50,10 +50,10 @@ def _on_same_pixels(planes: Array, image: WcsGeom, new_image: WcsGeom, fill_valu
     shape = (*planes.shape[:-2], *new_image.data_shape[-2:])
     values = xp.full(shape, fill_value, dtype=planes.dtype, device=device_of(planes).handle)
     try:
-        parts = new_image.cutout_parts(image)
+        parts = new_image.overlap_on(image)
     except NoOverlapError:
         return values
     # one part, or two where the new image lies across the seam of the other one
-    for slices in parts:
-        values[(..., *slices["cutout-slices"])] = planes[(..., *slices["parent-slices"])]
+    for there, here in parts:
+        values[(..., *here)] = planes[(..., *there)]
     return values

@@ -76,7 +76,8 @@ class MapOperators(MapData):
         return self._init_copy(data=data, unit=unit)
 
     def _arithmetic_in_place(self, name: str, other: Operand) -> Self:
-        self._stored, self._unit = self._calculated(name, other)
+        values, self._unit = self._calculated(name, other)
+        self._replace(values)
         return self
 
     def _comparison(self, name: str, other: object) -> Self:
@@ -91,7 +92,7 @@ class MapOperators(MapData):
         return self._init_copy(data=self._logical(name, other))
 
     def _logic_in_place(self, name: str, other: Operand) -> Self:
-        self._stored = self._logical(name, other)
+        self._replace(self._logical(name, other))
         return self
 
     def __add__(self, other: Operand) -> Self:

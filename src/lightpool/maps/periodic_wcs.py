@@ -8,7 +8,7 @@ from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.kernels.events import EDGE
-from lightpool.maps.wcs_header import column_period
+from lightpool.maps.wcs_header import column_period, shifted_wcs
 
 __all__ = ["Plane"]
 
@@ -22,19 +22,47 @@ class Plane:
 
     Attributes
     ----------
-    wcs : WCS
-    n_x : int, optional
-        Number of columns of the map. Positions are shifted by whole turns to be as close to their middle as possible;
-        where it is None, or more than a turn, to the turn of wcslib.
+    whole_wcs : WCS
+        Of the map, or of one that the map is a part of.
+    n_x, n_y : int, optional
+        Number of columns and rows of the map. Positions are shifted by whole turns to be as close to the middle of the
+        columns as possible; where there is no number of columns, or more than a turn, to the turn of wcslib.
+    first : pair of int
+        Pixel (x, y) of ``whole_wcs`` that is the first one of the map.
+    whole : Plane, optional
+        Of the other map, which knows the period already.
     """
 
-    wcs: WCS
+    whole_wcs: WCS
     n_x: int | None = None
+    n_y: int | None = None
+    first: tuple[int, int] = (0, 0)
+    whole: "Plane | None" = None
+
+    def part(self, x0: int, y0: int, n_x: int, n_y: int) -> "Plane":
+        """Return the plane of a part of the map, whose WCS is not made before it is needed.
+
+        Parameters
+        ----------
+        x0, y0 : int, its first pixel
+        n_x, n_y : int, its number of pixels
+        """
+        first = self.first[0] + x0, self.first[1] + y0
+        return Plane(self.whole_wcs, n_x, n_y, first, self)
+
+    @cached_property
+    def wcs(self) -> WCS:
+        """WCS whose pixel 0 is the first pixel of the map."""
+        if self.whole is None:
+            return self.whole_wcs
+        assert self.n_x is not None
+        assert self.n_y is not None
+        return shifted_wcs(self.whole_wcs, *self.first, (self.n_x, self.n_y))
 
     @cached_property
     def period(self) -> float | None:
         """Number of columns after which the sky repeats itself; None where it does not."""
-        return column_period(self.wcs)
+        return column_period(self.whole_wcs) if self.whole is None else self.whole.period
 
     @property
     def whole_period(self) -> int | None:
@@ -56,7 +84,8 @@ class Plane:
     @property
     def zero(self) -> float:
         """Pixel coordinate x of the native longitude 0."""
-        return float(self.wcs.wcs.crpix[0]) - 1.0  # crpix counts from 1, pixel coordinates from 0
+        # crpix counts from 1, pixel coordinates from 0
+        return float(self.whole_wcs.wcs.crpix[0]) - self.first[0] - 1.0
 
     @property
     def reaches_over_seam(self) -> bool:

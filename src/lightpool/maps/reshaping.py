@@ -373,7 +373,7 @@ class MapReshaping(MapAccess):
         # the integral: a cumulative sum of values that are not negative is largest at its end
         norm = xp.max(total.data, axis=self._geom.axes.index_data(axis_name), keepdims=True)
         normed = self.data / xp.where(norm == 0, float("nan"), norm)
-        self._stored = xp.where(xp.isfinite(normed), normed, 0.0)
+        self._replace(xp.where(xp.isfinite(normed), normed, 0.0))
         self._unit = self._unit / total.unit
 
 

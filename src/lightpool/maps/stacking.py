@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from typing import Any, TypeAlias
 
 from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.array_windows import LazyWindow
 from lightpool.arrays.devices.devices import require_device
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.kernels.accumulation import add_product
@@ -83,7 +84,7 @@ class MapStacking(MapOperators, MapAccess):
             Further factors that are the same for all pixels of an image: they have one row and one column.
         """
         geom, weights_geom = maps[0].geom, None if weights is None else weights.geom
-        windows = self._windows_of(geom, weights_geom)
+        windows, total = self._windows_of(geom, weights_geom), self._array_to_change()
         parts = [*maps, *([] if weights is None else [weights])]
         for part in parts:
             require_device(self.device, part.device)
@@ -91,9 +92,10 @@ class MapStacking(MapOperators, MapAccess):
         factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
         for parent, window in windows:
             first, *rest = (part.stored[window] for part in parts)
-            product = [first, *(x.values() if isinstance(x, LazyArray) else x for x in rest), *factors]
             # the first may be a `LazyArray`, which is computed and added part by part
-            add_product(self.data, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
+            first = first.values() if isinstance(first, LazyWindow) else first
+            product = [first, *(x.values() if isinstance(x, LazyArray) else x for x in rest), *factors]
+            add_product(total, product if factor == 1 else [*product, factor], parent, nan_to_num=nan_to_num)
 
     @abc.abstractmethod
     def _windows_of(self, geom: Geom, weights_geom: Geom | None) -> Windows:

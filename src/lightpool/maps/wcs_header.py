@@ -71,8 +71,15 @@ def npix_pair(npix: NpixLike, name: str = "npix") -> tuple[int, int]:
 
 def width_deg(width: SizeLike) -> tuple[float, float]:
     """Return a width (lon, lat) in deg from a number (deg), string, Quantity, or a sequence of two."""
+    if isinstance(width, str):
+        return _width_of_text(width)
     pair = tuple(width) if isinstance(width, (list, np.ndarray)) and np.shape(width) else width
     return _positive(pair, "width")
+
+
+@lru_cache(maxsize=64)
+def _width_of_text(text: str) -> tuple[float, float]:
+    return _positive(text, "width")
 
 
 def binsz_deg(binsz: SizeLike) -> tuple[float, float]:

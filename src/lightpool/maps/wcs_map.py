@@ -5,7 +5,6 @@ from typing import Self
 
 import astropy.units as u
 import numpy as np
-from array_api_compat import device as array_device
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
@@ -79,6 +78,8 @@ class WcsNDMap(ImageFilters, Map):
     ) -> Self:
         """Return a copy of a rectangle of the map.
 
+        Its values are copied when they are first used, or before those of the map change.
+
         Parameters
         ----------
         position : SkyCoord
@@ -98,19 +99,7 @@ class WcsNDMap(ImageFilters, Map):
         """
         geom = self._geom.cutout(position=position, width=width, mode=mode, odd_npix=odd_npix, min_npix=min_npix)
         self._require_memory(self.device, geom)
-        xp, data = self.device.xp, None
-        for slices in geom.cutout_parts(self._geom):
-            found = self._stored[(..., *slices["parent-slices"])]
-            is_lazy = isinstance(found, LazyArray)
-            part = found.values() if isinstance(found, LazyArray) else found
-            if tuple(part.shape) == tuple(geom.data_shape):
-                # entirely on the map; lazy values were computed for this part, so they need no copy
-                return self._init_copy(geom=geom, data=part if is_lazy else xp.asarray(part, copy=True))
-            if data is None:
-                # a `partial` cutout beyond the border, or one across the seam, which has two parts
-                data = xp.zeros(geom.data_shape, dtype=part.dtype, device=array_device(part))
-            data[(..., *slices["cutout-slices"])] = part
-        return self._init_copy(geom=geom, data=data)
+        return self._made_of(self._window(geom, self._parts_of(geom)), geom)
 
     def _windows_of(self, geom: Geom, weights_geom: Geom | None) -> Windows:
         if weights_geom is not None and geom.to_image() != weights_geom.to_image():
@@ -123,10 +112,10 @@ class WcsNDMap(ImageFilters, Map):
                 "Can only stack equivalent maps or cutout of the same map; got\n"
                 f"{geom}\nto stack on\n{self._geom}\nuse `interp_to_geom` to convert one to the other"
             )
-        return [
-            ((..., *slices["parent-slices"]), (..., *slices["cutout-slices"]))
-            for slices in geom.cutout_parts(self._geom)
-        ]
+        return self._parts_of(geom)
+
+    def _parts_of(self, geom: WcsGeom) -> Windows:
+        return [((..., *parent), (..., *cutout)) for parent, cutout in geom.overlap_on(self._geom)]
 
     def _mask_on(self, geom: Geom, fill_value: bool) -> Array:
         shared = [axis for axis in geom.axes if axis.name in self._geom.axes.names]

@@ -18,6 +18,7 @@ from lightpool.arrays import Device, array_namespace, device_of, precision_of, t
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.blocks import in_blocks
 from lightpool.arrays.devices.dtypes import dtype_name
+from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.devices.memory import n_bytes_of
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
@@ -126,7 +127,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
     @property
     def precision(self) -> str:
         """Precision: ``single`` if both maps are float32, else ``double``; does not finish a growing stack."""
-        return precision_of(*(values.data for values in (self._values, self._exposure) if values is not None))
+        return precision_of(*(values.stored for values in (self._values, self._exposure) if values is not None))
 
     @property
     def irf_map(self) -> Map:
@@ -214,8 +215,8 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         if self._exposure is None:
             raise ValueError(f"this {type(self).__name__} has no exposure map, so it is no stack and has no sums")
         sums = self._response.sums
-        total = _product(self._response.value, self._exposure) if sums is None else sums.total.data
-        return total, self._exposure.data
+        total = self._weighted(self._response.value, self._exposure).total if sums is None else sums.total
+        return total.data, self._exposure.data
 
     @sums.setter
     def sums(self, sums: tuple[Array, Array]) -> None:
@@ -473,8 +474,10 @@ def spectral_weights(energy_axis: MapAxis, spectral_model: SpectralModel | None 
     return np.asarray(content / content.sum())
 
 
-def _product(mean: Map, exposure: Map) -> Array:
+def _product(mean: Map, exposure: Map) -> Array | LazyArray:
     """Return exposure times response."""
+    if isinstance(exposure.stored, LazyArray) and exposure.stored.is_zero:
+        return lazy_zeros(mean.geom.data_shape, dtype_name(exposure.stored), mean.device)
     weight = exposure.data
     if isinstance(weight, np.ndarray) and not weight.any():
         return np.zeros(mean.geom.data_shape, weight.dtype)  # memory that is not touched until it is written

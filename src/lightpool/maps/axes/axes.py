@@ -75,6 +75,8 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
         axes : list of MapAxis, LabelMapAxis, TimeMapAxis, Quantity or array, or None
         n_spatial_axes : int, see `MapAxes`
         """
+        if type(axes) is cls and axes._n_spatial_axes == n_spatial_axes and all(axes.names):
+            return axes  # they are never changed
         if isinstance(axes, AnyAxis):
             raise TypeError(f"axes must be a list of axes, got the axis {axes.name!r}; write axes=[axis]")
         given = [ax if isinstance(ax, AnyAxis) else MapAxis(ax) for ax in (axes if axes is not None else [])]

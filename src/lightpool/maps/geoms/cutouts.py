@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Sequence
+from functools import lru_cache
 
 from lightpool.errors import GeometryError, NoOverlapError
 
@@ -79,7 +80,7 @@ def _pixels(origin: Sequence[int], stop: Sequence[int]) -> str:
     return f"pixels x {origin[0]} to {stop[0] - 1} and y {origin[1]} to {stop[1] - 1}"
 
 
-def overlap_slices(origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int]) -> dict[str, Slices]:
+def overlap_slices(origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int]) -> tuple[Slices, Slices]:
     """Return slices (y, x) of the pixels that parent and cutout share, on the parent and on the cutout.
 
     Parameters
@@ -99,12 +100,13 @@ def overlap_slices(origin: Sequence[int], npix: Sequence[int], parent_npix: Sequ
         parent.append(slice(first, stop))
         cutout.append(slice(first - x0, stop - x0))
     # collected as (x, y), returned as (y, x), in the order of the data
-    return {"parent-slices": (parent[1], parent[0]), "cutout-slices": (cutout[1], cutout[0])}
+    return (parent[1], parent[0]), (cutout[1], cutout[0])
 
 
+@lru_cache(maxsize=256)
 def overlap_parts(
-    origin: Sequence[int], npix: Sequence[int], parent_npix: Sequence[int], period: int | None
-) -> list[dict[str, Slices]]:
+    origin: tuple[int, int], npix: tuple[int, int], parent_npix: tuple[int, int], period: int | None
+) -> tuple[tuple[Slices, Slices], ...]:
     """Return slices as `overlap_slices` does of all pixels that parent and cutout share, also whole turns along x.
 
     Parameters
@@ -112,13 +114,17 @@ def overlap_parts(
     origin, npix, parent_npix : as for `overlap_slices`
     period : number of columns after which the sky repeats itself, if that is a whole one
 
+    Returns
+    -------
+    parts : pairs of slices (y, x), on the parent and on the cutout
+
     Raises
     ------
     NoOverlapError
         If they share none.
     """
     if period is None:
-        return [overlap_slices(origin, npix, parent_npix)]
+        return (overlap_slices(origin, npix, parent_npix),)
     parts = []
     lowest = -((origin[0] + npix[0] - 1) // period)  # all turns that bring a column of the cutout onto the parent
     for turn in range(lowest, (parent_npix[0] - 1 - origin[0]) // period + 1):
@@ -127,4 +133,4 @@ def overlap_parts(
         except NoOverlapError:
             continue
     # without a part this raises the error, with the window that was asked for
-    return parts or [overlap_slices(origin, npix, parent_npix)]
+    return tuple(parts) or (overlap_slices(origin, npix, parent_npix),)

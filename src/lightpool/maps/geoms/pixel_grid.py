@@ -82,6 +82,12 @@ class PixelGrid:
         return pixel_scales_deg(self.wcs)
 
     @cached_property
+    def scales(self) -> tuple[float, float]:
+        """Pixel sizes in x and y at the reference pixel, deg, as plain numbers."""
+        x, y = self.scales_deg.tolist()
+        return x, y
+
+    @cached_property
     def plane(self) -> Plane:
         """Its pixels, without a border."""
         return Plane(self.wcs)

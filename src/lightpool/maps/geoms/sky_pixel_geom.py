@@ -83,6 +83,16 @@ class SkyPixelGeom(Geom):
         geom._set(window, cdelt, axes, cutout_info)
         return geom
 
+    def on_window(self, window: SkyWindow, cutout_info: dict[str, Slices] | None = None) -> Self:
+        """Return a geometry with the same axes and pixel size on another window of its grid.
+
+        Parameters
+        ----------
+        window : SkyWindow
+        cutout_info : dict of slices, see `WcsGeom.cutout_info`
+        """
+        return self._from_window(window, self._cdelt, self._axes, cutout_info)
+
     def _with_axes(self, axes: AxesLike) -> Self:
         return self._from_window(self._window, self._cdelt, axes, self._cutout_info)
 

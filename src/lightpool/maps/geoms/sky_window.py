@@ -21,9 +21,6 @@ from lightpool.arrays.kernels.sphere import fov_matrix, frame_matrix, rotate, se
 from lightpool.maps.geoms.pixel_grid import PixelGrid
 from lightpool.maps.geoms.pixel_store import Box
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.wcs_header import (
-    shifted_wcs,
-)
 from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = ["SkyWindow"]
@@ -89,14 +86,14 @@ class SkyWindow:
     @cached_property
     def wcs(self) -> WCS:
         """WCS whose pixel 0 is the first pixel of the window."""
-        if self.box == self.grid.extent:
-            return self.grid.wcs
-        return shifted_wcs(self.grid.wcs, self.box.x0, self.box.y0, (self.box.nx, self.box.ny))
+        return self.grid.wcs if self.box == self.grid.extent else self.plane.wcs
 
     @cached_property
     def plane(self) -> Plane:
         """Its pixels, counted from the first one of the window."""
-        return Plane(self.wcs, self.box.nx)
+        if self.box == self.grid.extent:
+            return Plane(self.grid.wcs, self.box.nx)
+        return self.grid.plane.part(*self.box)
 
     def _once(self, values: Array) -> Array:
         """Return values with NaN where a window that is wider than the sky repeats it: beyond the turn of wcslib."""

@@ -2,7 +2,8 @@
 
 import logging
 from collections.abc import Mapping, Sequence
-from typing import Any, Self, TypedDict, Unpack, cast
+from dataclasses import dataclass, field
+from typing import Any, Self, TypedDict, TypeVar, Unpack, cast
 
 import astropy.units as u
 import numpy as np
@@ -20,6 +21,7 @@ from lightpool.maps.geoms import image_masks
 from lightpool.maps.geoms.cutouts import Slices, cutout_origin, overlap_parts, trim_window
 from lightpool.maps.geoms.geom import full_data
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
+from lightpool.maps.geoms.sky_window import SkyWindow
 from lightpool.maps.map_kinds import make_map
 from lightpool.maps.wcs_header import (
     NpixLike,
@@ -42,11 +44,38 @@ __all__ = ["WcsGeom"]
 
 log = logging.getLogger(__name__)
 
+_Geom = TypeVar("_Geom", bound=SkyPixelGeom)
+
 
 class _SizeOfPixels(TypedDict, total=False):
     binsz: SizeLike
     npix: NpixLike
     width: SizeLike
+
+
+@dataclass(frozen=True)
+class _Cut:
+    """A window of a map, and the geometries that have it: the maps of a dataset are cut out one after the other.
+
+    Attributes
+    ----------
+    window : SkyWindow
+    info : slices on the map, see `WcsGeom.cutout_info`
+    geoms : list of WcsGeom
+    """
+
+    window: SkyWindow
+    info: dict[str, Slices] | None
+    geoms: "list[SkyPixelGeom]" = field(default_factory=list)
+
+    def of(self, geom: "_Geom") -> "_Geom":
+        """Return the geometry of the window of a map; maps of equal geometry share it."""
+        for known in self.geoms:
+            if known.axes is geom.axes and known.cdelt == geom.cdelt and type(known) is type(geom):
+                return known
+        made = geom.on_window(self.window, self.info)
+        self.geoms.append(made)
+        return made
 
 
 class WcsGeom(SkyPixelGeom):
@@ -219,22 +248,20 @@ class WcsGeom(SkyPixelGeom):
         """
         if not isinstance(position, SkyCoord) or not position.isscalar:
             raise TypeError(f"position must be a SkyCoord of one position, got {position!r}")
-        size = np.clip(np.array(width_deg(width)) / self._window.grid.scales_deg, min_npix, None)
-        n_lon, n_lat = (int(np.round(_)) for _ in (image_masks.round_up_to_odd(size) if odd_npix else size))
-        npix = n_lon, n_lat
+        size = [max(w / s, min_npix) for w, s in zip(width_deg(width), self._window.grid.scales, strict=True)]
+        n_lon, n_lat = (round(float(_)) for _ in (image_masks.round_up_to_odd(np.array(size)) if odd_npix else size))
+        # all that the window depends on besides the position
+        kind = "cutout", self._window.box, n_lon, n_lat, mode
+        cut = self._window.grid.latest(position, kind, lambda: self._cut(position, (n_lon, n_lat), mode))
+        return cut.of(self)
 
-        def first_and_number() -> tuple[tuple[int, int], tuple[int, int]]:
-            x, y = world_to_pixel(self.wcs, position, self.frame)
-            x = self._window.plane.wrapped(x)
-            origin, is_closed = cutout_origin((float(x), float(y)), npix), self._window.plane.is_closed
-            return trim_window(origin, npix, self.npix_image, mode, is_closed=is_closed)
-
-        # all that the result depends on besides the position
-        kind = "cutout", self._window.box, npix, mode
-        (x0, y0), (n_lon, n_lat) = self._window.grid.latest(position, kind, first_and_number)
-        parts = overlap_parts((x0, y0), (n_lon, n_lat), self.npix_image, self._window.plane.whole_period)
-        window, info = self._window.moved(x0, y0, n_lon, n_lat), parts[0] if len(parts) == 1 else None
-        return self._from_window(window, self._cdelt, self._axes, info)
+    def _cut(self, position: SkyCoord, npix: tuple[int, int], mode: str) -> "_Cut":
+        x, y = world_to_pixel(self.wcs, position, self.frame)
+        x = self._window.plane.wrapped(x)
+        origin, is_closed = cutout_origin((float(x), float(y)), npix), self._window.plane.is_closed
+        (x0, y0), npix = trim_window(origin, npix, self.npix_image, mode, is_closed=is_closed)
+        parts = overlap_parts((x0, y0), npix, self.npix_image, self._window.plane.whole_period)
+        return _Cut(self._window.moved(x0, y0, *npix), _named(*parts[0]) if len(parts) == 1 else None)
 
     @property
     def cutout_info(self) -> dict[str, Slices] | None:
@@ -242,7 +269,7 @@ class WcsGeom(SkyPixelGeom):
 
         None for a geometry that was not cut out, or is on both ends of the other one, see `cutout_parts`.
         """
-        return self._cutout_info
+        return None if self._cutout_info is None else dict(self._cutout_info)
 
     def cutout_slices(self, geom: "WcsGeom", mode: str = "partial") -> dict[str, Slices]:
         """Return slices (y, x) of the pixels shared with a larger geometry.
@@ -273,7 +300,7 @@ class WcsGeom(SkyPixelGeom):
                 "the cutout lies on both ends of the map, so it has no single slices; `cutout_parts` returns those of "
                 "each end"
             )
-        slices = dict(parts[0])
+        slices = parts[0]
         if mode == "trim":
             # a trimmed cutout begins with the first pixel that is shared
             rows, columns = (slice(0, _.stop - _.start) for _ in slices["parent-slices"])
@@ -285,6 +312,10 @@ class WcsGeom(SkyPixelGeom):
 
         There is one part, unless the larger geometry has a seam, where the sky repeats itself, inside this one.
         """
+        return [_named(*part) for part in self.overlap_on(geom)]
+
+    def overlap_on(self, geom: "WcsGeom") -> tuple[tuple[Slices, Slices], ...]:
+        """Return the slices (y, x) of `cutout_parts` as pairs: on the larger geometry, and on this one."""
         plane = geom.window.plane
         period = None if plane.has_repeats or self._window.plane.has_repeats else plane.whole_period
         return overlap_parts(self._origin_on(geom), self.npix_image, geom.npix_image, period)
@@ -523,3 +554,7 @@ class WcsGeom(SkyPixelGeom):
             f"\twidth      : {width:.1f} x {height:.1f}\n"
             f"\twcs ref    : {lon_ref:.1f} deg, {lat_ref:.1f} deg\n"
         )
+
+
+def _named(parent: Slices, cutout: Slices) -> dict[str, Slices]:
+    return {"parent-slices": parent, "cutout-slices": cutout}
