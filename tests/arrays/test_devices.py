@@ -120,3 +120,13 @@ def test_without_an_array_there_is_no_namespace():
         array_namespace()
     with pytest.raises(TypeError):
         array_namespace(None)
+
+
+def test_strict_device_refuses_what_has_a_shape_that_depends_on_values():
+    x = to_device(np.arange(4.0), "strict")
+    xp, mask = array_namespace(x), x > 1.0
+    calls = [lambda: x[mask], lambda: x[..., mask], lambda: xp.nonzero(x), lambda: xp.unique_values(x)]
+    for call in [*calls, lambda: xp.clip(x, 0.0, 1.0), lambda: x.__setitem__(mask, 0.0)]:
+        with pytest.raises(DeviceError, match="wait for"):
+            call()
+    assert x[1:].shape == (3,)

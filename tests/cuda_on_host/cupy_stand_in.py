@@ -1,7 +1,8 @@
 """A module that looks like CuPy to lightpool, made of NumPy; its arrays refuse to become NumPy arrays, as CuPy's do.
 
 `installed` puts it in the place of CuPy. Functions that CuPy has not are missing here too. Names of all calls that
-would start work on a GPU are kept in `calls`.
+would start work on a GPU are kept in `calls`, and of those that would wait for it, in `waits`. Boolean masks as indices
+wait as well, and are refused. So are NumPy arrays as operands, also those without dimensions, as in CuPy.
 """
 
 import ctypes
@@ -17,6 +18,7 @@ import numpy as np
 from cuda_on_host.raw_module import GUARD, RawModule
 
 calls: list = []
+waits: list = []
 
 
 def _words(text):
@@ -27,6 +29,13 @@ NOT_IN_CUPY = _words(
     """
     asmatrix block bmat character errstate frompyfunc geomspace histogram_bin_edges insert isnat matrix matvec
     memmap ndenumerate nditer spacing unstack vecdot vecmat nanpercentile nanquantile einsum_path
+    """
+)
+WAITING = _words(
+    """
+    argsort argwhere bincount compress delete extract flatnonzero in1d intersect1d isin lexsort median nonzero partition
+    percentile place quantile setdiff1d setxor1d sort union1d unique unique_all unique_counts unique_inverse
+    unique_values cholesky eigh inv lstsq pinv qr solve svd
     """
 )
 VIEWS = _words(
@@ -54,6 +63,7 @@ class ndarray:  # noqa: N801
         raise TypeError("Implicit conversion to a NumPy array is not allowed. Please use `.get()`")
 
     def get(self):
+        waits.append("get")
         return self._host.copy()
 
     device = property(lambda self: Device(0))
@@ -75,12 +85,14 @@ class ndarray:  # noqa: N801
         return len(self._host)
 
     def __getitem__(self, index):
+        _refuse_masks(index)
         found = self._host[_host(index)]
         if _picks(index):
             calls.append("getitem")
         return _device(found)
 
     def __setitem__(self, index, value):
+        _refuse_masks(index)
         calls.append("setitem")
         self._host[_host(index)] = _host(value)
 
@@ -98,12 +110,15 @@ class ndarray:  # noqa: N801
         return ndarray(self._host.reshape(*shape))
 
     def __bool__(self):
+        waits.append("bool")
         return bool(self._host)
 
     def __float__(self):
+        waits.append("float")
         return float(self._host)
 
     def __int__(self):
+        waits.append("int")
         return int(self._host)
 
     def __repr__(self):
@@ -124,12 +139,18 @@ def _picks(index):
     return any(isinstance(part, ndarray | list) for part in parts)
 
 
+def _refuse_masks(index):
+    for part in index if isinstance(index, tuple) else (index,):
+        if isinstance(part, ndarray) and part.dtype == bool:
+            raise TypeError("a boolean mask as an index makes the host wait for the GPU; use `where`")
+
+
 def _host(x):
     if isinstance(x, ndarray):
         return x._host
     if isinstance(x, tuple | list):
         return type(x)(map(_host, x))
-    if isinstance(x, np.ndarray) and x.ndim > 0:
+    if isinstance(x, np.ndarray):
         raise TypeError(f"Unsupported type {type(x)}: arrays on the host must be sent to the device first")
     return x
 
@@ -145,6 +166,8 @@ def _function(name, plain):
     def function(*args, **kwargs):
         if name not in VIEWS:
             calls.append(name)
+        if name in WAITING or (name == "where" and len(args) == 1):
+            waits.append(name)
         kwargs.pop("stream", None)
         with np.errstate(all="ignore"):
             return _device(plain(*map(_host, args), **{key: _host(value) for key, value in kwargs.items()}))
@@ -156,8 +179,6 @@ def _binary(name):
     plain = getattr(operator, name)
 
     def forward(self, other):
-        if isinstance(other, np.ndarray) and other.ndim:
-            raise TypeError(f"Unsupported type {type(other)}")
         calls.append(name)
         with np.errstate(all="ignore"):
             result = plain(self._host, _host(other))
@@ -169,7 +190,7 @@ def _binary(name):
     def backward(self, other):
         calls.append(name)
         with np.errstate(all="ignore"):
-            return _device(plain(other, self._host))
+            return _device(plain(_host(other), self._host))
 
     return forward, backward
 

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import Device, array_namespace, device_of, full_on, to_device, to_host
 from lightpool.arrays.devices.array_types import Array, Index
 from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.arrays.kernels.clipping import clip, sign
 from lightpool.stats.cash import cash
 from lightpool.stats.poisson import excess_of_significance, likelihood_interval
 from lightpool.stats.roots import find_root
@@ -89,14 +90,13 @@ class CountsStatistic(ABC):
     def ts(self) -> Array:
         """Test statistic of the excess, never negative."""
         # Both are large and nearly equal where the excess is small: rounding alone can make the difference negative.
-        difference = self.stat_null - self.stat_max
-        return array_namespace(difference).clip(difference, min=0.0)
+        return clip(self.stat_null - self.stat_max, 0.0)
 
     @property
     def sqrt_ts(self) -> Array:
         """Significance in standard deviations, with the sign of the excess."""
         xp = array_namespace(self.n_on)
-        return xp.sign(self.n_sig) * xp.sqrt(self.ts)
+        return sign(self.n_sig) * xp.sqrt(self.ts)
 
     @property
     def p_value(self) -> NDArray[np.float64]:
@@ -336,7 +336,7 @@ class WStatCountsStatistic(CountsStatistic):
             # Counts are those expected with this excess, so that the best signal is the excess itself.
             null = wstat(n_sig + self.n_bkg, self.n_off, self.alpha, zero)
             best = wstat(n_sig + self.n_bkg, self.n_off, self.alpha, n_sig)
-            return xp.sign(n_sig) * xp.sqrt(xp.clip(null - best, min=0.0)) - significance
+            return sign(n_sig) * xp.sqrt(clip(null - best, 0.0)) - significance
 
         if significance < 0:
             # A deficit cannot be larger than the background.

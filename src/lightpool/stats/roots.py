@@ -4,6 +4,7 @@ from collections.abc import Callable
 
 from lightpool.arrays import array_namespace
 from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.kernels.clipping import sign
 
 __all__ = ["N_STEP", "find_root"]
 
@@ -37,14 +38,14 @@ def find_root(function: Callable[[Array], Array], lower: Array, upper: Array, n_
     a, b = upper, lower
     fa, fb = function(a), function(b)
     c, fc = a, fa
-    is_bracket = (xp.sign(fa) * xp.sign(fb)) <= 0.0  # False for NaN
+    is_bracket = (sign(fa) * sign(fb)) <= 0.0  # False for NaN
     # The first step is a bisection.
     t = xp.full_like(a, 0.5)
     for _ in range(n_step):
         x = a + t * (b - a)
         fx = function(x)
         # The new point replaces the end with its sign. Both cases are computed, as elements may differ.
-        is_same = xp.sign(fx) == xp.sign(fa)
+        is_same = sign(fx) == sign(fa)
         c, fc = xp.where(is_same, a, b), xp.where(is_same, fa, fb)
         b, fb = xp.where(is_same, b, a), xp.where(is_same, fb, fa)
         a, fa = x, fx

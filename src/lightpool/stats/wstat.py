@@ -2,6 +2,7 @@
 
 from lightpool.arrays import array_namespace
 from lightpool.arrays.devices.array_types import Array, Namespace
+from lightpool.arrays.kernels.clipping import clip
 
 __all__ = ["get_wstat_gof_terms", "get_wstat_mu_bkg", "wstat", "wstat_sum"]
 
@@ -71,7 +72,7 @@ def get_wstat_mu_bkg(n_on: Array, n_off: Array, alpha: Array, mu_sig: Array) -> 
     c = alpha * (n_on + n_off) - (1.0 + alpha) * mu_sig
     # The argument equals (alpha (n_on - n_off) - (1 + alpha) mu_sig)**2 + 4 alpha**2 n_on n_off: only rounding makes it
     # negative.
-    d = xp.sqrt(xp.clip(c**2 + 4.0 * alpha * (alpha + 1.0) * n_off * mu_sig, min=0.0))
+    d = xp.sqrt(clip(c**2 + 4.0 * alpha * (alpha + 1.0) * n_off * mu_sig, 0.0))
     is_known = alpha > 0.0
     # `where` evaluates both branches: a divisor of 1 avoids warnings of a division by zero.
     norm = xp.where(is_known, 2.0 * alpha * (alpha + 1.0), xp.ones_like(alpha))

@@ -11,6 +11,7 @@ from lightpool.arrays.cuda import binning as cuda_binning
 from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import array_namespace, device_of
+from lightpool.arrays.kernels.clipping import clip
 from lightpool.arrays.kernels.scales import scale_values, unscale_values
 
 __all__ = [
@@ -208,7 +209,7 @@ def pix_to_coord(pix: Array, nodes: Array, scale: str = "lin", *, node_type: str
     if n_node == 1:
         return unscale_values(xp.reshape(xp.where(xp.isnan(flat), flat, nodes[0]), pix.shape), scale)
     # A NaN cannot be converted to an index: it takes node 0 and stays NaN by its fraction.
-    below = xp.clip(xp.floor(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat)), 0.0, float(n_node - 2))
+    below = clip(xp.floor(xp.where(xp.isnan(flat), xp.zeros_like(flat), flat)), 0.0, float(n_node - 2))
     index = xp.astype(below, xp.int64)
     # Beyond the outer nodes one weight is negative, which extrapolates.
     scaled = xp.take(nodes, index) * (below + 1.0 - flat) + xp.take(nodes, index + 1) * (flat - below)

@@ -5,6 +5,7 @@ from array_api_compat import is_cupy_namespace
 from lightpool.arrays.cuda import connected as cuda_connected
 from lightpool.arrays.devices.array_types import Array, Namespace
 from lightpool.arrays.devices.devices import array_namespace, device_of, to_host
+from lightpool.arrays.kernels.clipping import clip
 from lightpool.arrays.kernels.histogram import sum_by_bin
 
 __all__ = ["connected_labels", "connected_labels_plain", "select_connected"]
@@ -50,7 +51,7 @@ def connected_labels_plain(mask: Array) -> Array:
         for _ in range(_N_STEP):
             labels = xp.where(mask, _largest_neighbour(labels, xp), labels)
             # Label n names pixel n - 1. Pixels without a label look up pixel 0; the mask drops what they find there.
-            named = xp.take(xp.reshape(labels, (-1,)), xp.reshape(xp.clip(labels - 1, min=0), (-1,)))
+            named = xp.take(xp.reshape(labels, (-1,)), xp.reshape(clip(labels - 1, 0), (-1,)))
             labels = xp.where(mask, xp.reshape(named, (n_y, n_x)), labels)
         if int(to_host(xp.count_nonzero(labels != before))) == 0:  # host: one number, whether a label changed
             return labels

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.cuda import binning as cuda_binning
 from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.devices import array_namespace
+from lightpool.arrays.kernels.clipping import clip
 
 __all__ = ["histogram", "histogram_plain", "sum_by_bin", "sum_by_bin_plain"]
 
@@ -134,7 +135,7 @@ def sum_by_bin_plain(index: Array, weights: Array | None, n_bin: int) -> Array:
     totals = xp.take(xp.reshape(xp.astype(weights, xp.float64), (-1,)), order)
     totals = _running_sum_in_bins(index, totals, xp=xp)
     # An empty bin at the start ends at 0; what is taken for empty bins is replaced by 0.
-    last = xp.take(totals, xp.clip(end - 1, 0, None))
+    last = xp.take(totals, clip(end - 1, 0))
     return xp.where(end > start, last, xp.zeros_like(last))
 
 

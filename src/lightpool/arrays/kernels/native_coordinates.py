@@ -11,6 +11,7 @@ from collections.abc import Callable
 
 from lightpool.arrays.devices.array_types import Array, Namespace
 from lightpool.arrays.devices.devices import array_namespace
+from lightpool.arrays.kernels.clipping import clip, sign
 
 __all__ = [
     "angles_to_plane",
@@ -33,7 +34,7 @@ def _tan_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
 
 def _sin_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
     # R = sin(c). There is no tolerance at the rim, as in wcslib.
-    return xp.ones_like(r2), xp.sqrt(xp.clip(1.0 - r2, 0.0, None)), r2 > 1
+    return xp.ones_like(r2), xp.sqrt(clip(1.0 - r2, 0.0)), r2 > 1
 
 
 def _arc_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
@@ -44,7 +45,7 @@ def _arc_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
 
 
 def _zea_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
-    return xp.sqrt(xp.clip(1.0 - r2 / 4, 0.0, None)), 1.0 - r2 / 2, r2 > 4 * _ROUNDING  # R = 2 sin(c / 2)
+    return xp.sqrt(clip(1.0 - r2 / 4, 0.0)), 1.0 - r2 / 2, r2 > 4 * _ROUNDING  # R = 2 sin(c / 2)
 
 
 def _stg_vector(r2: Array, xp: Namespace) -> tuple[Array, Array, Array | None]:
@@ -142,7 +143,7 @@ def _ait_angles(u: Array, v: Array, xp: Namespace) -> tuple[Array, Array, Array]
     z2 = 1.0 - (u / 4) ** 2 - (v / 2) ** 2
     # The rim of the ellipse, phi = 180 deg, has z2 = 1/2.
     bad = z2 < 0.5 / _ROUNDING
-    z2 = xp.clip(z2, 0.5, None)
+    z2 = clip(z2, 0.5)
     z = xp.sqrt(z2)
     # The vector (x, y, z v) has length 1. CG's arc sine of z v would lose digits near the poles.
     x, y = 2 * z2 - 1.0, z * u / 2
@@ -158,12 +159,12 @@ def _ait_plane(phi: Array, theta: Array, xp: Namespace) -> tuple[Array, Array]:
 def _mol_angles(u: Array, v: Array, xp: Namespace) -> tuple[Array, Array, Array]:
     sin = v / _SQRT2
     cos2 = 1.0 - sin * sin
-    cos = xp.sqrt(xp.clip(cos2, 0.0, None))
+    cos = xp.sqrt(clip(cos2, 0.0))
     at_pole = cos < 1e-12
     # With t = pi - 2 gamma, CG's 2 gamma + sin(2 gamma) = pi sin(theta) is t - sin(t) = pi (1 - sin(theta)).
     # From the pole, because near it the sine of the latitude has no digits left.
     distance = _distance_from_versine(_minus_sine(2 * xp.atan2(cos, xp.abs(sin)), xp) / math.pi, xp)
-    theta = xp.sign(v) * (math.pi / 2 - distance)
+    theta = sign(v) * (math.pi / 2 - distance)
     phi = xp.where(at_pole, xp.zeros_like(cos), u / xp.where(at_pole, xp.ones_like(cos), cos)) * (math.pi / 2 / _SQRT2)
     # A pole is a single point, u = 0.
     bad = (xp.abs(sin) > _ROUNDING) | (xp.abs(phi) > math.pi * _ROUNDING) | (at_pole & (xp.abs(u) > 1e-12))
@@ -174,12 +175,12 @@ def _mol_plane(phi: Array, theta: Array, xp: Namespace) -> tuple[Array, Array]:
     # 1 - sin(theta), without a difference that loses digits; `half` is t / 2, which is 90 deg - gamma.
     versine = 2 * xp.sin((math.pi / 2 - xp.abs(theta)) / 2) ** 2
     half = _solve_minus_sine(math.pi * versine, xp) / 2
-    return 2 * _SQRT2 / math.pi * phi * xp.sin(half), _SQRT2 * xp.sign(theta) * xp.cos(half)
+    return 2 * _SQRT2 / math.pi * phi * xp.sin(half), _SQRT2 * sign(theta) * xp.cos(half)
 
 
 def _distance_from_versine(versine: Array, xp: Namespace) -> Array:
     """Return the angle whose cosine is 1 - versine."""
-    return 2 * xp.asin(xp.sqrt(xp.clip(versine / 2, 0.0, 1.0)))
+    return 2 * xp.asin(xp.sqrt(clip(versine / 2, 0.0, 1.0)))
 
 
 def _minus_sine(t: Array, xp: Namespace) -> Array:

@@ -4,6 +4,7 @@ from typing import overload
 
 from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.devices import array_namespace
+from lightpool.arrays.kernels.clipping import clip, sign
 
 __all__ = ["scale_values", "unscale_values"]
 
@@ -36,9 +37,9 @@ def scale_values(x: Array, scale: str) -> Array:
         return x
     if scale == "log":
         tiny = float(xp.finfo(x.dtype).smallest_normal)
-        return xp.log(xp.clip(x, tiny, None))  # as Gammapy's LogScale; 0 comes back as 0 from `unscale_values`
+        return xp.log(clip(x, tiny))  # as Gammapy's LogScale; 0 comes back as 0 from `unscale_values`
     if scale == "sqrt":
-        return xp.sign(x) * xp.sqrt(xp.abs(x))
+        return sign(x) * xp.sqrt(xp.abs(x))
     raise ValueError(_unknown(scale))
 
 

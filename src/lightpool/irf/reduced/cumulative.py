@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, device_of, scale_values, to_device
 from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.kernels.clipping import clip
 
 __all__ = ["closest_radius", "finite_or_zero", "integral_weights", "kernel_weights", "ring_areas"]
 
@@ -107,7 +108,7 @@ def closest_radius(contained: Array, nodes: Floats, lower: float, rad: Floats, f
         valid = xp.reshape(to_device((rad[here] >= lower).astype(np.float64), device), (-1, *tail))
         values = contained[int(node), ...] * (1.0 - upper) + contained[int(node) + 1, ...] * upper
         # Extrapolated containments are not below zero, as when a table is evaluated.
-        distance = xp.abs(xp.clip(values, min=0.0) * valid - fraction)
+        distance = xp.abs(clip(values, 0.0) * valid - fraction)
         smallest = xp.min(distance, axis=0)
         # Strictly smaller: of equal distances, the first and so the smallest radius stays.
         better = smallest < best

@@ -10,6 +10,7 @@ from array_api_compat import device as array_device
 from lightpool.arrays import Device, array_namespace, device_of, interpolation_weights, to_device
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import dtype_name
+from lightpool.arrays.kernels.clipping import clip
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
 from lightpool.irf.reduced.cumulative import finite_or_zero
@@ -202,7 +203,7 @@ def kernel_from_profiles(
         # Values are taken at the centres of the parts, and each pixel is their sum.
         rad = _separation(part.upsample(factor), center, device_of(profiles)) * float(u.rad.to(rad_axis.unit))
         values = _profile_at(profiles[:, k], rad_axis.coord_to_pix_array(rad))
-        filled = _join(xp.clip(values, min=0.0), factor)  # extrapolated values may be negative
+        filled = _join(clip(values, 0.0), factor)  # extrapolated values may be negative
         # Both images have an odd number of pixels, so their centres are the same pixel.
         start = (n_pix - filled.shape[-1]) // 2
         image = xp.zeros((n_pix, n_pix), dtype=xp.float64, device=array_device(profiles))
