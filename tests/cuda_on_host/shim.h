@@ -13,7 +13,7 @@
 #include <vector>
 
 #define __global__ static
-#define __device__ static
+#define __device__
 #define __shared__ static
 
 using std::isfinite;

@@ -284,7 +284,7 @@ class _BandSums:
         data = as_dtype(m.data, "float64")
         xp = array_namespace(data)
         # NaN times a mask of 0 would be NaN, and would spread over the plane in the Fourier transform.
-        data = xp.where(self._bins & xp.isfinite(data), data, xp.zeros_like(data))
+        data = xp.where(self._bins & xp.isfinite(data), data, 0.0)
         return xp.stack([xp.sum(data[start:stop, ...], axis=0) for start, stop in self._groups])
 
     def correlated(self, planes: Array) -> Array:
@@ -293,7 +293,7 @@ class _BandSums:
         summed = convolve_fft(planes, self._kernel)
         # The rounding of a transform is relative to the largest value of the plane, in every pixel.
         noise = _FFT_NOISE * xp.max(xp.abs(summed), axis=(-2, -1), keepdims=True)
-        return xp.where(summed > noise, summed, xp.zeros_like(summed))
+        return xp.where(summed > noise, summed, 0.0)
 
     def counted(self, m: Map) -> Array:
         """Sum integers inside the circle, rounded back to integers."""
@@ -311,14 +311,12 @@ def _ratio(value: Array, divisor: Array, otherwise: Array | float) -> Array:
     """Return the quotient, or another value where the divisor is zero."""
     xp = array_namespace(value, divisor)
     is_known = divisor > 0.0
-    if isinstance(otherwise, float):
-        otherwise = xp.full_like(value, otherwise)
-    return xp.where(is_known, value / xp.where(is_known, divisor, xp.ones_like(divisor)), otherwise)
+    return xp.where(is_known, value / xp.where(is_known, divisor, 1.0), otherwise)
 
 
 def _as_maps(quantities: dict[str, Array], mask: Array, geom: WcsGeom) -> Maps:
     xp, device = array_namespace(mask), device_of(mask)
     found = {}
     for name, data in quantities.items():
-        found[name] = Map.from_geom(geom, data=xp.where(mask, data, xp.full_like(data, float("nan"))), device=device)
+        found[name] = Map.from_geom(geom, data=xp.where(mask, data, float("nan")), device=device)
     return Maps(**found)

@@ -1,9 +1,10 @@
 """The Cash statistic: counts with a known expectation."""
 
 from lightpool.arrays import array_namespace
+from lightpool.arrays.cuda import statistics as cuda_statistics
 from lightpool.arrays.devices.array_types import Array
 
-__all__ = ["TRUNCATION_VALUE", "cash", "cash_sum"]
+__all__ = ["TRUNCATION_VALUE", "cash", "cash_plain", "cash_sum"]
 
 TRUNCATION_VALUE = 1e-25
 """Smallest expectation whose logarithm is taken; the value is Sherpa's and Gammapy's."""
@@ -31,6 +32,18 @@ def cash(n_on: Array, mu_on: Array, truncation_value: float = TRUNCATION_VALUE) 
     """
     if not truncation_value > 0:
         raise ValueError(f"truncation_value must be positive, got {truncation_value}")
+    if cuda_statistics.are_on_cuda(n_on, mu_on):
+        return cuda_statistics.cash(n_on, mu_on, truncation_value)
+    return cash_plain(n_on, mu_on, truncation_value)
+
+
+def cash_plain(n_on: Array, mu_on: Array, truncation_value: float = TRUNCATION_VALUE) -> Array:
+    """Return the statistic with the array API standard alone: the reference implementation of `cash`.
+
+    Parameters
+    ----------
+    n_on, mu_on, truncation_value : see `cash`
+    """
     xp = array_namespace(n_on, mu_on)
     # `<=` is False for NaN, which stays; in `cash_sum`, `>` is False for NaN, which becomes the truncation value.
     mu_on = xp.where(mu_on <= truncation_value, xp.full_like(mu_on, truncation_value), mu_on)

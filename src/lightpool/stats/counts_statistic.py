@@ -15,8 +15,8 @@ from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.kernels.clipping import clip, sign
 from lightpool.stats.cash import cash
 from lightpool.stats.poisson import excess_of_significance, likelihood_interval
-from lightpool.stats.roots import find_root
 from lightpool.stats.wstat import wstat
+from lightpool.stats.wstat_intervals import wstat_error, wstat_excess
 
 if TYPE_CHECKING:
     from lightpool.maps import Map
@@ -305,22 +305,14 @@ class WStatCountsStatistic(CountsStatistic):
 
     def compute_errn(self, n_sigma: float = 1.0) -> Array:
         """Return the distance from the excess down to the lower end of its interval; ``n_on`` where it has none."""
-        xp = array_namespace(self.n_on)
-        n_sigma = float(n_sigma)
-        level = self.stat_max + n_sigma**2
-        # Gammapy's bound; the 1 is for bins without counts, whose error is 0.
-        lower = self.n_sig - 2.0 * n_sigma * (self.error + 1.0)
-        errn = self.n_sig - find_root(lambda n_sig: self._stat(n_sig) - level, lower, self.n_sig)
-        # Without a root it is `n_on`, as in Gammapy.
-        return xp.where(xp.isnan(errn), self.n_on, errn)
+        return self._error(n_sigma, is_upper=False)
 
     def compute_errp(self, n_sigma: float = 1.0) -> Array:
         """Return the distance from the excess up to the upper end of its interval."""
-        n_sigma = float(n_sigma)
-        level = self.stat_max + n_sigma**2
-        # Without counts the statistic rises by 2 per count, so for many sigma the bound needs the square.
-        upper = self.n_sig + 2.0 * n_sigma * (self.error + 1.0) + n_sigma**2
-        return find_root(lambda n_sig: self._stat(n_sig) - level, self.n_sig, upper) - self.n_sig
+        return self._error(n_sigma, is_upper=True)
+
+    def _error(self, n_sigma: float, *, is_upper: bool) -> Array:
+        return wstat_error(self.n_on, self.n_off, self.alpha, self.mu_sig, float(n_sigma), is_upper=is_upper)
 
     def compute_upper_limit(self, n_sigma: float = 3) -> Array:
         """Return the upper limit on the excess: the upper end of its interval."""
@@ -328,22 +320,7 @@ class WStatCountsStatistic(CountsStatistic):
 
     def n_sig_matching_significance(self, significance: float) -> Array:
         """Return the excess that would have a given significance; NaN if no deficit is that significant."""
-        xp = array_namespace(self.n_on)
-        significance = float(significance)
-        zero = xp.zeros_like(self.n_bkg)
-
-        def excess_of(n_sig: Array) -> Array:
-            # Counts are those expected with this excess, so that the best signal is the excess itself.
-            null = wstat(n_sig + self.n_bkg, self.n_off, self.alpha, zero)
-            best = wstat(n_sig + self.n_bkg, self.n_off, self.alpha, n_sig)
-            return sign(n_sig) * xp.sqrt(clip(null - best, 0.0)) - significance
-
-        if significance < 0:
-            # A deficit cannot be larger than the background.
-            return find_root(excess_of, -self.n_bkg, zero)
-        # Bound for a well-known background, times the most that an uncertain one (a large alpha) can add.
-        spread = significance**2 + significance * xp.sqrt(self.n_bkg)
-        return find_root(excess_of, zero, 4.0 * (1.0 + self.alpha) * spread)
+        return wstat_excess(self.n_off, self.alpha, float(significance))
 
     def sum(self, axis: Axis = None) -> Self:
         """Return the statistic of all bins together.

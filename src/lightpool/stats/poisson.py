@@ -5,10 +5,16 @@ import math
 import numpy as np
 
 from lightpool.arrays import array_namespace
+from lightpool.arrays.cuda import statistics as cuda_statistics
 from lightpool.arrays.devices.array_types import Array, Namespace
 from lightpool.stats.roots import find_root
 
-__all__ = ["excess_of_significance", "likelihood_interval"]
+__all__ = [
+    "excess_of_significance",
+    "excess_of_significance_plain",
+    "likelihood_interval",
+    "likelihood_interval_plain",
+]
 
 EPSILON = float(np.finfo(np.float64).eps)
 N_NEWTON = 6
@@ -36,8 +42,22 @@ def likelihood_interval(n_on: Array, n_sigma: float) -> tuple[Array, Array]:
     minimum where ``exp(v) - 1 - v = n_sigma**2 / (2 n_on)``. The left side is convex, with one root on each side
     of zero. Newton's method started beyond a root converges to it monotonically, so a fixed number of steps suffices.
     """
-    xp = array_namespace(n_on)
     level = 0.5 * float(n_sigma) ** 2
+    if cuda_statistics.are_on_cuda(n_on):
+        return cuda_statistics.cash_errors(n_on, level)
+    return likelihood_interval_plain(n_on, level)
+
+
+def likelihood_interval_plain(n_on: Array, level: float) -> tuple[Array, Array]:
+    """Find the ends with the array API standard alone: the reference implementation of `likelihood_interval`.
+
+    Parameters
+    ----------
+    n_on : array of float
+    level : float
+        Half the rise of the statistic, ``n_sigma**2 / 2``.
+    """
+    xp = array_namespace(n_on)
     has_counts = n_on > 0.0
     counts = xp.where(has_counts, n_on, xp.ones_like(n_on))
     rise = level / counts
@@ -87,6 +107,18 @@ def excess_of_significance(mu_bkg: Array, significance: float) -> Array:
     -----
     With ``mu_bkg * exp(z)`` counts, the test statistic of Cash 1979, ApJ 228, 939, is ``significance**2`` where
     ``1 + (z - 1) exp(z) = significance**2 / (2 mu_bkg)``.
+    """
+    if cuda_statistics.are_on_cuda(mu_bkg):
+        return cuda_statistics.cash_excess(mu_bkg, float(significance))
+    return excess_of_significance_plain(mu_bkg, significance)
+
+
+def excess_of_significance_plain(mu_bkg: Array, significance: float) -> Array:
+    """Find the excess with the array API standard alone: the reference implementation of `excess_of_significance`.
+
+    Parameters
+    ----------
+    mu_bkg, significance : see `excess_of_significance`
     """
     xp = array_namespace(mu_bkg)
     has_background = mu_bkg > 0.0

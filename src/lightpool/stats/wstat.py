@@ -1,10 +1,11 @@
 """The W statistic: counts in an ON region, with a background that counts in an OFF region measure."""
 
 from lightpool.arrays import array_namespace
+from lightpool.arrays.cuda import statistics as cuda_statistics
 from lightpool.arrays.devices.array_types import Array, Namespace
 from lightpool.arrays.kernels.clipping import clip
 
-__all__ = ["get_wstat_gof_terms", "get_wstat_mu_bkg", "wstat", "wstat_sum"]
+__all__ = ["get_wstat_gof_terms", "get_wstat_mu_bkg", "wstat", "wstat_plain", "wstat_sum"]
 
 
 def wstat(
@@ -39,6 +40,25 @@ def wstat(
     Source: appendix B of the XSPEC manual, "Poisson data with Poisson background". With ``mu_on = mu_sig + alpha *
     mu_bkg`` it is ``2 * (mu_on + mu_bkg - n_on * log(mu_on) - n_off * log(mu_bkg))``. The difference
     between no signal and the one that fits best is the squared significance of Li & Ma 1983, ApJ 272, 317, eq. 17.
+    """
+    if mu_bkg is None and extra_terms and cuda_statistics.are_on_cuda(n_on, n_off, alpha, mu_sig):
+        return cuda_statistics.wstat(n_on, n_off, alpha, mu_sig)
+    return wstat_plain(n_on, n_off, alpha, mu_sig, mu_bkg, extra_terms)
+
+
+def wstat_plain(
+    n_on: Array,
+    n_off: Array,
+    alpha: Array,
+    mu_sig: Array,
+    mu_bkg: Array | None = None,
+    extra_terms: bool = True,
+) -> Array:
+    """Return the statistic with the array API standard alone: the reference implementation of `wstat`.
+
+    Parameters
+    ----------
+    n_on, n_off, alpha, mu_sig, mu_bkg, extra_terms : see `wstat`
     """
     xp = array_namespace(n_on, n_off, alpha, mu_sig)
     if mu_bkg is None:

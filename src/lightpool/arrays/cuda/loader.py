@@ -38,6 +38,7 @@ KERNELS: dict[str, tuple[str, ...]] = {
     "responses": tuple(
         f"project_{name}<{kind}>" for name in ("values", "density", "kernel", "integrals") for kind in _TABLES
     ),
+    "statistics": ("cash_errors", "cash_excess", "cash_of", "wstat_error", "wstat_excess", "wstat_of"),
 }
 """Kernels of each source, by the names that NVRTC instantiates."""
 
