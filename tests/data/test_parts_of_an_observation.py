@@ -1,5 +1,7 @@
 """What an observation is made of: parts in memory, in files, and parts that are made when they are read."""
 
+import copy
+import pickle
 from functools import partial
 
 import astropy.units as u
@@ -70,3 +72,24 @@ def test_an_error_of_a_part_reaches_those_only_who_need_it(observation):
         with pytest.raises(TypeError, match="no such response"):
             broken.psf  # noqa: B018 - it is made when it is read
     assert "psf" in broken.available_irfs
+
+
+def test_tables_are_loaded_once_by_the_object_that_keeps_them(observation):
+    aeff, gti = observation.aeff, observation.gti
+    keeping = observation.with_tables_loaded_once()
+    assert keeping.aeff is keeping.aeff is not aeff
+    assert observation.aeff is not keeping.aeff
+    assert keeping.parts == observation.parts == observation.locations
+    gti.table["STOP"] += 5 * u.s
+    assert keeping.gti is gti
+    assert keeping.observation_time_duration == observation.observation_time_duration
+    assert observation.with_tables_loaded_once().aeff is not keeping.aeff
+
+
+def test_a_pickle_and_a_copy_hold_no_table_that_was_loaded_once(observation):
+    keeping = observation.with_tables_loaded_once()
+    aeff = keeping.aeff
+    for other in (pickle.loads(pickle.dumps(keeping)), copy.copy(keeping)):
+        assert other.parts == observation.parts
+        assert other.aeff is not other.aeff
+        assert other.aeff == aeff

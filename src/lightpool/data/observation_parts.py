@@ -63,6 +63,8 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     """
 
     _consumed = ("location",)
+    _tables: dict[str, Part] | None = None
+    """Response tables that were loaded; None where they are loaded again each time."""
 
     @accepts_gammapy
     def __init__(
@@ -101,7 +103,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         meta = self._loaded.get("meta")
         # Loaded parts are not pickled, since their location is, but what the user changed would be lost.
         is_changed = isinstance(meta, ObservationMetaData) and meta.is_changed
-        return self.__dict__ | {"_loaded": {"meta": meta} if is_changed else {}}
+        return self.__dict__ | {"_loaded": {"meta": meta} if is_changed else {}, "_tables": None}
 
     def __setattr__(self, name: str, value: object) -> None:
         kind: type = type(self)
@@ -118,9 +120,13 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
             return part
         if name in self._loaded:
             return self._loaded[name]
+        if self._tables is not None and name in self._tables:
+            return self._tables[name]
         value = self._load(name, part)
         if name in _KEPT or isinstance(part, Deferred):
             self._loaded[name] = value
+        elif self._tables is not None and name in _RESPONSES:
+            self._tables[name] = value
         return value
 
     def _load(self, name: str, location: LaterPart) -> Part:
@@ -217,6 +223,15 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     def given_location(self) -> EarthLocation | None:
         """Position of the observatory that was given; None if it is the one in the header."""
         return self._location
+
+    def with_tables_loaded_once(self) -> Self:
+        """Return this observation as another object that keeps the response tables it loads: for one computation.
+
+        Everything else is that of this one, not a copy, so nothing should be set on it.
+        """
+        observation = object.__new__(type(self))  # `copy.copy` takes the state of a pickle, which holds no loaded part
+        observation.__dict__.update(self.__dict__, _tables={})
+        return observation
 
     def loaded(self) -> Self:
         """Return an observation that shares the parts of this one, with all of them loaded and kept in memory.

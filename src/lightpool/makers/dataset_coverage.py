@@ -1,7 +1,8 @@
 """Whether an observation can contribute to a dataset at all: its field of view and the energies of its responses."""
 
 import logging
-from functools import lru_cache, partial
+import math
+from functools import partial
 
 import astropy.units as u
 import numpy as np
@@ -12,10 +13,14 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.maps import MapAxis
+from lightpool.maps.map_data import unit_factor
+from lightpool.utils.remembered import Remembered
 
 __all__ = ["warn_if_a_map_is_not_seen", "why_a_region_is_not_seen"]
 
 log = logging.getLogger(__name__)
+
+_REASONS = Remembered[str | None](256)  # runs have their tables at the same energies
 
 
 def why_a_region_is_not_seen(dataset: MapDataset, observation: Observation, selection: set[str]) -> str | None:
@@ -63,8 +68,8 @@ def warn_if_a_map_is_not_seen(
         return
     axes = observation.required("aeff").axes
     if "offset" in axes.names:
-        geom, xp = dataset.required("exposure").geom, view.device.xp
-        limit = Angle(axes["offset"].edges[-1])
+        geom, xp, offsets = dataset.required("exposure").geom, view.device.xp, axes["offset"]
+        limit = float(offsets.edges_value[-1]) * unit_factor(offsets.unit, "rad")
         # Not read here, where the host would wait for the device: the warning follows when numbers are read anyway.
         nearest = xp.astype(xp.reshape(xp.min(view.offset(geom)), (1,)), xp.float64)
         DeferredNumbers(nearest, partial(_warn_of_distance, dataset.name, observation.obs_id, limit))
@@ -73,16 +78,16 @@ def warn_if_a_map_is_not_seen(
         log.warning("dataset %s: %s; it gets no exposure and no prediction", dataset.name, reason)
 
 
-def _warn_of_distance(name: str, obs_id: int | None, limit: Angle, nearest: tuple[float, ...]) -> None:
-    offset = Angle(nearest[0], "rad")
+def _warn_of_distance(name: str, obs_id: int | None, limit: float, nearest: tuple[float, ...]) -> None:
+    (offset,) = nearest
     if offset > limit:  # False for NaN, the offset of pixels off the sky
         log.warning(
             "dataset %s: the nearest pixel of the map is %.2f deg from the pointing of observation %s, whose effective "
             "area ends at %.2f deg; it gets no exposure",
             name,
-            offset.deg,
+            math.degrees(offset),
             obs_id,
-            limit.deg,
+            math.degrees(limit),
         )
 
 
@@ -90,12 +95,13 @@ def _why_no_energy(dataset: MapDataset, observation: Observation, selection: set
     true, energy = dataset.required("exposure").geom.axes["energy_true"], dataset.required("counts").geom.axes["energy"]
     edisp = observation.edisp if "edisp" in selection else None
     migra = None if edisp is None else edisp.axes["migra"]
-    reason = _why_energies_do_not_meet(observation.required("aeff").axes["energy_true"], true, energy, migra)
+    table = observation.required("aeff").axes["energy_true"]
+    key = tuple(None if axis is None else axis.content for axis in (table, true, energy, migra))
+    reason = _REASONS.get(key, lambda: _why_energies_do_not_meet(table, true, energy, migra))
     # The text is cached for all observations with these axes, so it has a placeholder for the number.
     return None if reason is None else reason.replace("OBSERVATION", f"observation {observation.obs_id}")
 
 
-@lru_cache(maxsize=256)  # runs have their tables at the same energies
 def _why_energies_do_not_meet(table: MapAxis, true: MapAxis, energy: MapAxis, migra: MapAxis | None) -> str | None:
     known: u.Quantity = table.edges
     # The exposure is evaluated at bin centres.

@@ -121,13 +121,14 @@ class MapDatasetMaker(Maker):
         else:
             # Zeros, not None, as in Gammapy: the counts carry the geometry of the dataset.
             made["counts"] = Map.from_geom(counts_geom, dtype=precision, device=device)
+        tables = observation.with_tables_loaded_once()
         if self.selection - {"counts"}:
             view = FieldOfView(observation.pointing_radec, device, precision)
-            made.update(self._make_responses(dataset, observation, view))
+            made.update(self._make_responses(dataset, tables, view))
             if not counts_geom.is_region:
-                warn_if_a_map_is_not_seen(dataset, observation, view, self.selection)
+                warn_if_a_map_is_not_seen(dataset, tables, view, self.selection)
         # The row alone: a list of datasets would otherwise keep an astropy table of some kB for each of them.
-        meta_table = Deferred(partial(_meta_table, _meta_row(observation)))
+        meta_table = Deferred(partial(_meta_table, _meta_row(tables)))
         return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=meta_table, **made)
 
     def send_ahead(self, dataset: MapDataset, observation: Observation, uploads: Uploads) -> None:

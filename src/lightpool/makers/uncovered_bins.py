@@ -9,10 +9,14 @@ from numpy.typing import NDArray
 from lightpool.irf import IRF
 from lightpool.irf.tables.psf_parametric import ParametricPSF
 from lightpool.maps import MapAxis
+from lightpool.utils.remembered import Remembered
 
 __all__ = ["require_ascending", "warn_of_energies", "warn_of_missing_rates", "warn_of_offset", "warn_of_ring"]
 
 log = logging.getLogger(__name__)
+
+Bools = NDArray[np.bool_]
+_BINS = Remembered[Bools](128)  # runs have their tables at the same energies
 
 _WHAT = {"aeff": "effective area", "psf": "PSF", "edisp": "energy dispersion", "bkg": "background"}
 _RESULT = {"aeff": "the exposure", "psf": "the PSF", "edisp": "the energy dispersion", "bkg": "the background"}
@@ -51,9 +55,11 @@ def warn_of_energies(obs_id: int | None, name: str, irf: IRF, energy_true: MapAx
     """
     if isinstance(irf, ParametricPSF):  # its parameters are extrapolated
         return
-    edges, center = irf.axes["energy_true"].edges, energy_true.center
-    outside = np.asarray((center < edges[0]) | (center > edges[-1]))
+    axis = irf.axes["energy_true"]
+    key = "outside", axis.content, energy_true.content
+    outside = _BINS.get(key, lambda: _outside(axis.edges, energy_true.center))
     if outside.any():
+        edges = axis.edges
         log.warning(
             f"observation {obs_id}: its {_WHAT[name]} ({_label(irf)}) is given from {edges[0]:.4g} to {edges[-1]:.4g}; "
             f"{_RESULT[name]} is 0 in the bins of true energy {_bins(energy_true, outside)}"
@@ -69,7 +75,7 @@ def warn_of_missing_rates(obs_id: int | None, bkg: IRF, energy: MapAxis) -> None
     bkg : Background2D or Background3D, as it is projected
     energy : MapAxis, of the dataset
     """
-    key = ("without rate", energy.edges_value.tobytes(), str(energy.unit))
+    key = ("without rate", energy.content)
     # Derived once for each table and axis: runs share their tables.
     without = bkg.derived(key, lambda: _without_rate(bkg, energy))
     if without.any():
@@ -114,29 +120,39 @@ def warn_of_ring(obs_id: int | None, name: str, irf: IRF) -> None:
     """
     if "offset" not in irf.axes.names or isinstance(irf, ParametricPSF):
         return
-    low, high = irf.axes["offset"].edges[[0, -1]].to_value("deg")
-    if low > 0:
+    axis = irf.axes["offset"]
+    if axis.edges_value[0] > 0:
+        low, high = axis.edges[[0, -1]].to_value("deg")
         log.warning(
             f"observation {obs_id}: its {_WHAT[name]} ({_label(irf)}) is given at offsets from {low:.3f} to {high:.3f} "
             f"deg; {_RESULT[name]} is 0 in all other pixels, also nearer to the pointing"
         )
 
 
-def _without_rate(bkg: IRF, energy: MapAxis) -> NDArray[np.bool_]:
+def _outside(edges: u.Quantity, center: u.Quantity) -> Bools:
+    """Return which centres lie outside the edges of a table."""
+    return np.asarray((center < edges[0]) | (center > edges[-1]))
+
+
+def _without_rate(bkg: IRF, energy: MapAxis) -> Bools:
     """Return the bins that contain, or are next to, no node of the table with a rate; bool, shape (n_energy,)."""
     axis = bkg.axes["energy"]
+    near = _BINS.get(("near", axis.content, energy.content), lambda: _near_nodes(axis, energy))
     data = np.moveaxis(bkg.data, bkg.axes.index("energy"), 0)
     # shape (n_energy of the table,)
     has_rate = np.any(data.reshape(axis.nbin, -1) > 0, axis=1, keepdims=True)[:, 0]
+    return np.asarray(~(near & has_rate).any(axis=1))
+
+
+def _near_nodes(axis: MapAxis, energy: MapAxis) -> Bools:
+    """Return which nodes of a table are in bins, or next to them; bool, shape (n_energy, n_node)."""
     bounds, edges = axis.edges_value, energy.edges.to_value(axis.unit)
     # For each edge of the dataset the bin of the table that contains it.
     numbers = np.clip(np.searchsorted(bounds, edges, side="right") - 1, 0, axis.nbin - 1)
-    return np.asarray(
-        [
-            high <= bounds[0] or low >= bounds[-1] or not has_rate[first : last + 1].any()
-            for low, high, first, last in zip(edges[:-1], edges[1:], numbers[:-1], numbers[1:], strict=True)
-        ]
-    )
+    near = np.zeros((energy.nbin, axis.nbin), dtype=bool)
+    for row, (low, high, first, last) in enumerate(zip(edges[:-1], edges[1:], numbers[:-1], numbers[1:], strict=True)):
+        near[row, first : last + 1] = high > bounds[0] and low < bounds[-1]
+    return near
 
 
 def _label(irf: IRF) -> str:

@@ -3,6 +3,7 @@
 import html
 import zlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
+from copy import copy
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, TypeVar, cast
 
 import astropy.units as u
@@ -378,7 +379,11 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         What lies before the first or behind the last valid value stays as it is. This table does not change.
         """
         scale = self.interp_kwargs.get("values_scale", "lin")
-        return self._like(data=fill_missing(self.data, self.axes.index(axis_name), scale))
+        # The axes and the unit have been checked when this table was made.
+        made = copy(self)
+        made.meta, made.interp_kwargs = dict(self.meta), self.interp_kwargs.copy()
+        made.data = fill_missing(self.data, self.axes.index(axis_name), scale)
+        return made
 
     def pad(self, pad_width: int | tuple[int, int], axis_name: str, **kwargs: Any) -> Self:
         """Return a table with more bins at both ends of an axis.
