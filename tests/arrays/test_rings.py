@@ -7,6 +7,7 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays.devices.devices import to_host
+from lightpool.arrays.kernels.counts_in_rings import CountList
 from lightpool.arrays.kernels.rings import Ring, _TransformCache, adaptive_ring_sums, ring_sums, ring_sums_plain
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
@@ -54,7 +55,7 @@ def obvious_choice(counts, background, acceptance, rings, threshold):
 @pytest.mark.parametrize("threshold", [0.015, 0.03, 0.06, 10.0, 1e-6])
 def test_each_pixel_takes_the_first_ring_that_is_large_enough(backend, read, threshold, negative):
     rng = np.random.default_rng(21)
-    counts = rng.poisson(1.0, (2, 30, 24)).astype(float)
+    counts = rng.poisson([[[1.0]], [[0.01]]], (2, 30, 24)).astype(float)  # the second plane has few
     acceptance = rng.uniform(0.5, 1.5, counts.shape)
     background = np.where(rng.uniform(size=counts.shape) > 0.6, acceptance, 0.0)
     background[:, 8:20, 6:18] = 0.0
@@ -71,7 +72,7 @@ def test_each_pixel_takes_the_first_ring_that_is_large_enough(backend, read, thr
 
 
 def test_transformed_rings_are_kept_up_to_a_number_of_bytes(backend):
-    cache = _TransformCache(3 * 8 * 16 * 9)
+    cache = _TransformCache(3 * 8 * 16 * (18 if backend.device.is_host else 9))
     args = (5, 5), (16, 16), backend.device
     first, _ = cache.get(Ring(1.0, 1.0), *args)
     assert cache.get(Ring(1.0, 1.0), *args)[0] is first
@@ -96,3 +97,35 @@ def test_planes_summed_one_by_one_are_those_summed_at_once(backend, tiny_blocks)
     for values, expected in zip(sums(), at_once, strict=True):
         assert values.dtype == expected.dtype
         assert_allclose(values, expected, rtol=1e-13)
+
+
+@pytest.mark.parametrize(
+    ("image", "is_listed"),
+    [
+        (np.diag([1.0, 0.0, 3.0, 0.0]), True),
+        (np.zeros((4, 4)), True),
+        (np.diag([1.0, 0.5, 0.0, 0.0]), False),
+        (np.diag([1.0, -1.0, 0.0, 0.0]), False),
+        (np.diag([1.0, np.nan, 0.0, 0.0]), False),
+        (np.diag([1.0, 1e18, 0.0, 0.0]), False),
+        (np.ones((4, 4)), False),
+    ],
+)
+def test_only_a_few_counts_are_summed_one_by_one(image, is_listed):
+    assert (CountList.of(image, (2, 2), 5) is not None) == is_listed
+
+
+@pytest.mark.parametrize("reach", [(2, 5), (5, 2), (7, 7), (140, 140)])
+def test_counts_summed_one_by_one_are_those_in_each_ring(reach):
+    image = np.zeros((reach[0] + 1, reach[1] + 1))
+    image[0, 0], image[1, -1], image[-1, 1] = 2.0, 1.0, 300.0
+    rings = [Ring(0.0, 1.0), Ring(2.0, 1.5), Ring(3.0, 4.0), Ring(1.0, 1.0), Ring(1.3, 0.1), Ring(90.0, 400.0)]
+    counts = CountList.of(image, reach, 10**6)
+    number = np.random.default_rng(22).integers(-1, len(rings), image.shape)
+    chosen = np.zeros(image.shape)
+    for i, ring in enumerate(rings):
+        sums = counts.sums(ring)
+        assert sums.dtype == np.float64
+        assert_array_equal(sums, ring_sums_plain(image, ring))
+        chosen[number == i] = sums[number == i]
+    assert_array_equal(counts.sums_in_chosen(number, rings), chosen)

@@ -1,9 +1,12 @@
-"""Sums in rings around each pixel of images, by Fourier transforms; an image is transformed once for all rings."""
+"""Sums in rings around each pixel of images, by Fourier transforms; an image is transformed once for all rings.
+
+On the host, images of a few counts are summed without a transform, see `lightpool.arrays.kernels.counts_in_rings`.
+"""
 
 import math
 import sys
 from collections import OrderedDict
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from threading import Lock
 from typing import TypeAlias, cast
@@ -14,7 +17,9 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.blocks import blocks, blocks_that_fit, joined
 from lightpool.arrays.devices.devices import Device, array_namespace, device_of, to_device, to_host
-from lightpool.arrays.kernels.convolution import fft_size, ring_kernel
+from lightpool.arrays.kernels.convolution import fft_size
+from lightpool.arrays.kernels.counts_in_rings import CountList, most_counts_in_chosen, most_counts_in_ring
+from lightpool.arrays.kernels.ring_shape import Ring
 
 __all__ = ["Ring", "adaptive_ring_sums", "ring_sums", "ring_sums_plain"]
 
@@ -23,39 +28,6 @@ Mask: TypeAlias = NDArray[np.bool_]
 
 _CACHE_BYTES = 2**28  # of transformed rings, on all devices together
 _N_WORK = 16  # arrays of the size of the transformed images that are in memory at a time, at most
-
-
-@dataclass(frozen=True)
-class Ring:
-    """Ring around a pixel: pixels whose centres are from ``radius_in`` to ``radius_in + width`` away.
-
-    Attributes
-    ----------
-    radius_in : float, unit pixel
-    width : float, unit pixel
-    """
-
-    radius_in: float
-    width: float
-
-    @property
-    def reach(self) -> int:
-        """Distance of the farthest row or column, in pixels."""
-        return math.ceil(2 * (self.radius_in + self.width)) // 2  # half the width of `ring_kernel`
-
-    def kernel(self, reach: tuple[int, int] | None = None) -> HostFloats:
-        """Return the image of the ring, 1 or 0, on the host.
-
-        Parameters
-        ----------
-        reach : pair of int, optional
-            Number of rows and columns to keep on each side of the centre.
-        """
-        kernel = ring_kernel(self.radius_in, self.width)
-        if reach is None:
-            return kernel
-        y, x = (slice(max(self.reach - n, 0), self.reach + n + 1) for n in reach)
-        return kernel[y, x]
 
 
 Key: TypeAlias = tuple[Ring, tuple[int, int], tuple[int, int], Device]
@@ -74,7 +46,7 @@ class _TransformCache:
         return len(self._found)
 
     def get(self, ring: Ring, reach: tuple[int, int], size: tuple[int, int], device: Device) -> tuple[Array, float]:
-        """Return the transformed ring and the root of its number of pixels."""
+        """Return the transformed ring, on the host with each value twice, and the root of its number of pixels."""
         key = (ring, reach, size, device)
         with self._lock:
             if key in self._found:
@@ -102,6 +74,9 @@ def _transformed_ring(ring: Ring, reach: tuple[int, int], size: tuple[int, int],
     image[np.ix_(y % size[0], x % size[1])] = kernel
     spectrum = _forward(to_device(image, device), size, device)
     real = device.xp.asarray(device.xp.real(spectrum), copy=True)  # real, as a ring is symmetric
+    if device.is_host:
+        # One factor for each part of a complex number: NumPy would convert a real factor to complex each time.
+        real = np.repeat(cast(HostFloats, real), 2, axis=-1)
     return real, math.sqrt(kernel.sum())
 
 
@@ -130,7 +105,7 @@ def _product_backward(
     on_host = cast(Spectrum, spectrum)
     if not work:
         work.append(np.empty_like(on_host))
-    np.multiply(on_host, cast(HostFloats, factor), out=work[0])
+    np.multiply(on_host.view(np.float64), cast(HostFloats, factor), out=work[0].view(np.float64))
     rows = scipy.fft.ifft(work[0], axis=-2, overwrite_x=True)
     return scipy.fft.irfft(rows[..., :n_y, :], n=n_x, axis=-1)
 
@@ -164,6 +139,21 @@ class _Images:
         sums = _product_backward(self.spectrum, factor, self.shape[0], self.size[1], self.device, self.work)
         # Rounding is relative to the largest possible sum: by Cauchy and Schwarz, the product of both norms.
         return sums[..., : self.shape[1]], self.noise * norm
+
+
+def _counts_of(images: Array, rings: Sequence[Ring], most: Callable[[tuple[int, int], int], int]) -> CountList | None:
+    """Return the counts of one image on the host if these are faster than transforms, see `CountList.of`.
+
+    Parameters
+    ----------
+    most : function of the reach of the rings and the number of pixels of the torus that returns the most counts
+    """
+    shape = (images.shape[-2], images.shape[-1])
+    # Elsewhere the number of pixels that are not zero is not known without waiting for the device.
+    if not device_of(images).is_host or images.shape[0] != 1:
+        return None
+    reach = _common_reach(shape, rings)
+    return CountList.of(cast(HostFloats, images[0, ...]), reach, most(reach, math.prod(_torus(shape, reach))))
 
 
 def _without_noise(sums: Array, noise: Array) -> Array:
@@ -217,6 +207,9 @@ def ring_sums(images: Array, ring: Ring) -> Array:
     planes = _planes(images, xp)
 
     def part(batch: slice) -> Array:
+        counts = _counts_of(planes[batch, ...], [ring], most_counts_in_ring)
+        if counts is not None:
+            return cast(Array, counts.sums(ring)[None])
         return _without_noise(*_Images.transform(planes[batch, ...], [ring]).sums(ring))
 
     return xp.reshape(joined(part, _batches(planes, [ring])), images.shape)
@@ -282,13 +275,12 @@ def adaptive_ring_sums(
 def _adaptive_batch(
     counts: Array, background: Array, acceptance: Array, rings: Sequence[Ring], threshold: float
 ) -> tuple[Array, Array, Array]:
-    xp = array_namespace(counts)
+    xp = array_namespace(background)
     transformed = _Images.transform(background, rings)
-    transformed_counts: _Images | None = None
-    counts_sum, background_sum = xp.zeros_like(background), xp.zeros_like(background)
-    counts_noise, background_noise = (xp.zeros_like(transformed.noise) for _ in range(2))
+    background_sum, background_noise = xp.zeros_like(background), xp.zeros_like(transformed.noise)
     number = xp.full_like(background, -1, dtype=xp.int64)
     missing = xp.ones_like(background, dtype=xp.bool)
+    used = []
     for i, ring in enumerate(rings):
         sums, noise = transformed.sums(ring)
         taken = missing & _is_enough(acceptance, sums, noise, threshold)
@@ -299,16 +291,29 @@ def _adaptive_batch(
         # host: these two decide what is computed next
         any_taken, any_missing = to_host(xp.stack([xp.any(taken), xp.any(missing)]))
         if any_taken:
-            if transformed_counts is None:
-                transformed_counts = _Images.transform(counts, rings)
+            used.append(i)
             # (1, 1, 1) broadcasts, without an array of the size of the map.
             number = _put(number, taken, xp.full_like(number[:1, :1, :1], i))
             background_sum, background_noise = _put(background_sum, taken, sums), xp.maximum(background_noise, noise)
-            sums, noise = transformed_counts.sums(ring)
-            counts_sum, counts_noise = _put(counts_sum, taken, sums), xp.maximum(counts_noise, noise)
         if not any_missing:
             break
-    return number, _without_noise(counts_sum, counts_noise), _without_noise(background_sum, background_noise)
+    return number, _sums_in_chosen(counts, rings, number, used), _without_noise(background_sum, background_noise)
+
+
+def _sums_in_chosen(images: Array, rings: Sequence[Ring], number: Array, used: Sequence[int]) -> Array:
+    """Sum images in the ring that was chosen for each pixel, one of those that are used; 0 where none was."""
+    xp = array_namespace(images)
+    if not used:
+        return xp.zeros_like(images)
+    counts = _counts_of(images, rings, lambda reach, n_pixel: most_counts_in_chosen(reach, n_pixel * len(used)))
+    if counts is not None:
+        return cast(Array, counts.sums_in_chosen(cast(NDArray[np.int64], number[0, ...]), rings)[None])
+    transformed = _Images.transform(images, rings)
+    chosen, largest = xp.zeros_like(images), xp.zeros_like(transformed.noise)
+    for i in used:
+        sums, noise = transformed.sums(rings[i])
+        chosen, largest = _put(chosen, number == i, sums), xp.maximum(largest, noise)
+    return _without_noise(chosen, largest)
 
 
 def _put(target: Array, where: Array, values: Array) -> Array:
