@@ -36,7 +36,9 @@ from lightpool.irf import (
     PSFMap,
     RadMax2D,
 )
+from lightpool.irf.projection.node_tables import NodeTable
 from lightpool.irf.projection.tables_at_energies import background_nodes
+from lightpool.irf.projection.weights import may_touch, pixel_weights
 from lightpool.irf.tables.table_rules import POINT_TOLERANCE
 from lightpool.maps import MapAxis
 
@@ -251,6 +253,34 @@ def test_only_the_places_where_the_table_is_empty_are_integrated_in_parts(backen
     narrow = rates(backend, table, np.geomspace(*edges[:2], 500), **near).sum()
     assert_allclose(rates(backend, table, edges, **near)[0], narrow, rtol=0.03)
     assert rates(backend, table, edges, lon=9.0)[0] == 0
+
+
+def test_a_pixel_next_to_those_that_are_integrated_in_parts_is_as_if_it_were_alone(backend):
+    table = steep("float64")
+    table.data[:3, 0] = 0
+    edges = np.array([0.1001, 1.0, 10.0]) * u.TeV
+    lon, lat = np.deg2rad(np.broadcast_arrays(np.linspace(-2.4, 2.4, 17), np.linspace(-1.9, 1.9, 5)[:, np.newaxis]))
+    lon[2, 3] = np.nan
+    image = project_background(table, edges, fov_lon=backend.array(lon), fov_lat=backend.array(lat))
+    for y, x in np.ndindex(lon.shape):
+        one = {
+            name: backend.array(values[y : y + 1, x : x + 1]) for name, values in (("fov_lon", lon), ("fov_lat", lat))
+        }
+        alone = project_background(table, edges, **one)
+        assert_allclose(to_host(image)[:, y, x], to_host(alone)[:, 0, 0], rtol=1e-13, atol=0)
+
+
+@given(data=st.data(), number=st.integers(0, 35))
+@settings(max_examples=50, deadline=None)
+def test_pixels_that_touch_a_marked_node_are_never_overlooked(data, number):
+    nodes, bounds = (np.arange(6.0), np.arange(6.0) ** 1.5), ((-0.5, 5.5), (-0.3, 12.0))
+    marks = NodeTable(np.zeros((1, 6, 6)), nodes, bounds, ("lin", "lin"))
+    marks.values[0].flat[number] = 1
+    position = st.sampled_from([*nodes[0], *nodes[1], *bounds[0], *bounds[1], np.nan, -1.0]) | st.floats(-1, 13)
+    lon, lat = (np.array(data.draw(st.lists(position, min_size=3, max_size=3))) for _ in range(2))
+    weights = pixel_weights(marks, lon, lat)
+    if np.any(weights.touched(marks.values) & weights.inside):
+        assert may_touch(marks, lon, lat)
 
 
 @given(first=st.integers(0, 6), last=st.integers(12, 20), low=st.floats(0.02, 2.0), n_bin=st.integers(1, 40))

@@ -1,5 +1,6 @@
 """Background rates at the pixels of a map, integrated over energy bins by the trapezoidal rule in the logarithms."""
 
+import math
 from collections.abc import Sequence
 from typing import TypeAlias, cast
 
@@ -13,7 +14,14 @@ from lightpool.arrays.devices.blocks import BLOCK, blocks, in_blocks, quiet_on_w
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.irf.projection.node_tables import BackgroundNodes, SplitRates
 from lightpool.irf.projection.project import clip_at_zero
-from lightpool.irf.projection.weights import Weights, can_fuse, kernel_coordinates, on_device_of, pixel_weights
+from lightpool.irf.projection.weights import (
+    Weights,
+    can_fuse,
+    kernel_coordinates,
+    may_touch,
+    on_device_of,
+    pixel_weights,
+)
 
 __all__ = ["integrate_background"]
 
@@ -49,16 +57,35 @@ def integrate_background(nodes: BackgroundNodes, coords: Images, factors: Images
     integrate = _integrals_on_host if device_of(coords[0]).is_host else _integrals
     integrals = integrate(nodes, coords, factors, dtype)
     if nodes.split is not None:
-        _replace_split_bins(integrals, nodes.split, integrate(nodes.split.nodes, coords, factors, dtype), coords)
+        rows, columns = _window_with_split_bins(nodes.split, coords)
+        here = [x[rows, columns] for x in coords]
+        # Mostly none: on the host the parts are integrated only around the pixels that need them.
+        if math.prod(here[0].shape):
+            parts = integrate(nodes.split.nodes, here, [factor[rows, columns] for factor in factors], dtype)
+            _replace_split_bins(integrals[:, rows, columns], nodes.split, parts, here)
     return integrals
+
+
+def _window_with_split_bins(split: SplitRates, coords: Images) -> tuple[slice, slice]:
+    """Return rows and columns around the pixels where a bin has to be split; all of them if not on the host."""
+    if not device_of(coords[0]).is_host:
+        return slice(None), slice(None)
+    if not may_touch(split.marks, *coords):
+        return slice(0, 0), slice(0, 0)
+    marked = _split_pixels(split, coords)
+    return _window_around(_on_host(array_namespace(marked).any(marked, axis=0)))
+
+
+def _split_pixels(split: SplitRates, coords: Images) -> Array:
+    """Return the pixels where each bin has to be split, shape (n_split, ny, nx)."""
+    weights = pixel_weights(split.marks, *coords)
+    marked = weights.touched(on_device_of(weights, split.marks, "values"))
+    return array_namespace(marked).reshape(marked, (-1, *coords[0].shape))
 
 
 def _replace_split_bins(integrals: Array, split: SplitRates, parts: Array, coords: Images) -> None:
     """Replace integrals by the sums of parts, in the pixels where a bin has to be split."""
-    xp = array_namespace(integrals)
-    weights = pixel_weights(split.marks, *coords)
-    # (n_split, ny, nx)
-    marked = xp.reshape(weights.touched(on_device_of(weights, split.marks, "values")), (-1, *coords[0].shape))
+    xp, marked = array_namespace(integrals), _split_pixels(split, coords)
     for row, (number, part) in enumerate(zip(split.numbers, split.parts, strict=True)):
         total = xp.sum(parts[part, ...], axis=0)
         integrals[number, ...] = xp.where(marked[row, ...], total, integrals[number, ...])
@@ -93,14 +120,18 @@ def _on_host(x: Array) -> Floats:
 
 def _zero_around(integrals: Floats, wanted: Floats) -> tuple[slice, slice]:
     """Set the pixels around the wanted ones to zero; return the rows and columns of the window of these."""
+    rows, columns = window = _window_around(wanted)
+    integrals[:, : rows.start], integrals[:, rows.stop :] = 0, 0
+    integrals[:, rows, : columns.start], integrals[:, rows, columns.stop :] = 0, 0
+    return window
+
+
+def _window_around(wanted: Floats) -> tuple[slice, slice]:
+    """Return the rows and columns of the smallest window with all wanted pixels; without any, no rows."""
     rows, columns = (np.flatnonzero(wanted.any(axis=axis)) for axis in (1, 0))
     if not rows.size:
-        integrals[...] = 0
         return slice(0, 0), slice(0, 1)
-    window = slice(rows[0], rows[-1] + 1), slice(columns[0], columns[-1] + 1)
-    integrals[:, : rows[0]], integrals[:, rows[-1] + 1 :] = 0, 0
-    integrals[:, window[0], : columns[0]], integrals[:, window[0], columns[-1] + 1 :] = 0, 0
-    return window
+    return slice(int(rows[0]), int(rows[-1]) + 1), slice(int(columns[0]), int(columns[-1]) + 1)
 
 
 def _integrate_rows(nodes: BackgroundNodes, weights: Weights, scale: Floats, integrals: Floats) -> None:

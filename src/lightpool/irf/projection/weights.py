@@ -32,6 +32,7 @@ __all__ = [
     "can_fuse",
     "field_coordinates",
     "kernel_coordinates",
+    "may_touch",
     "on_device_of",
     "pixel_weights",
 ]
@@ -139,6 +140,29 @@ def pixel_weights(table: NodeTable, *coords: Array, dtype: str = "float64") -> W
     if len(scaled) == 1:
         return OffsetWeights(scaled[0], table.nodes[0], table.bounds[0], dtype)
     return PlaneWeights(scaled[0], scaled[1], table.nodes, table.bounds, dtype)
+
+
+def may_touch(marks: NodeTable, *coords: Array) -> bool:
+    """Return whether a marked node may have a weight at a pixel, from the ranges of the coordinates; only on the host.
+
+    Parameters
+    ----------
+    marks : NodeTable, values of shape (..., nodes), other than 0 at marked nodes
+    coords : array of float64, any shape, unit rad, for each coordinate of the table
+    """
+    near = marks.values
+    axes = zip(coords, marks.scales, marks.nodes, marks.bounds, strict=True)
+    for axis, (x, scale, nodes, (lower, upper)) in enumerate(axes, start=-len(coords)):
+        host = cast(NDArray[np.float64], x)
+        # fmin and fmax leave out NaN.
+        ends = np.array([ends.reduce(host, axis=None, initial=np.nan) for ends in (np.fmin, np.fmax)])
+        low, high = np.asarray(scale_values(ends, scale))
+        if not (low <= upper and high >= lower):  # also without a single number
+            return False
+        # As in `interpolation_weights`: the nodes below and above, and the outer two beyond them.
+        first, last = np.searchsorted(nodes[1:-1], [max(low, lower), min(high, upper)], side="right")
+        near = np.take(near, range(first, min(last + 2, len(nodes))), axis=axis)
+    return bool(near.any())
 
 
 def on_device_of(weights: Weights, nodes: DeviceTables, name: str) -> Array:
