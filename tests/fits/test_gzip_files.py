@@ -13,8 +13,21 @@ from hypothesis import strategies as st
 from raw_cards import content_of
 
 from lightpool.errors import ConfigError, DamagedFileError, FormatError, OutOfMemoryError
-from lightpool.fits import gzip_file, read_fits
+from lightpool.fits import gzip_file, read_fits, write_fits
 from lightpool.fits.gzip_file import MAX_FILE_VARIABLE, unpack_gzip
+
+
+@pytest.fixture(autouse=True, scope="module", params=["isal", "zlib"])
+def codec(request):
+    """Let each test run with both, as on a machine where isal is not installed."""
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "zlib":
+            patch.setattr(gzip_file, "isal_zlib", None)
+            patch.setattr(gzip_file, "igzip", None)
+        elif gzip_file.isal_zlib is None:
+            pytest.skip("isal is not installed")
+        yield request.param
+
 
 CONTENT = content_of(fits.ImageHDU(np.random.default_rng(1).normal(size=300)))
 
@@ -108,3 +121,36 @@ def test_a_limit_that_is_no_number_is_refused(tmp_path, monkeypatch, text):
 def test_very_many_empty_members_take_no_work_that_grows_with_the_square():
     # Copying what is left over at each of them would take 10^10 bytes.
     assert unpack_gzip(gzip.compress(b"", 1) * 30000 + gzip.compress(CONTENT, 1), "run.fits.gz") == CONTENT
+
+
+def outcome(packed):
+    try:
+        return unpack_gzip(packed, "run.fits.gz")
+    except DamagedFileError as error:
+        return str(error)
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    position=st.one_of(st.integers(0, 12), st.integers(0, 300), st.integers(-8, -1)),
+    bit=st.integers(0, 7),
+    more=st.sampled_from([b"", b"\0", b"\x1f\x8b", b"more"]),
+    keep=st.one_of(st.none(), st.integers(0, 300)),
+)
+def test_a_damaged_file_has_the_same_outcome_with_and_without_isal(position, bit, more, keep):
+    packed = bytearray(gzip.compress(CONTENT[:2000], 1, mtime=0) + gzip.compress(CONTENT[2000:4000], 6, mtime=0))
+    packed[position] ^= 1 << bit
+    damaged = bytes(packed[:keep]) + more
+    found = outcome(damaged)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(gzip_file, "isal_zlib", None)
+        assert outcome(damaged) == found
+
+
+def test_a_written_file_has_no_time_and_no_name_and_astropy_reads_it(tmp_path):
+    hdus = fits.HDUList([fits.PrimaryHDU(), fits.ImageHDU(np.arange(5000.0), name="VALUES")])
+    first, second = (write_fits(hdus, tmp_path / name).read_bytes() for name in ("a.fits.gz", "b.fits.gz"))
+    assert first == second
+    assert first[3:8] == bytes(5)  # flags and time
+    assert gzip.decompress(first) == unpack_gzip(first, "a.fits.gz")
+    np.testing.assert_array_equal(fits.getdata(tmp_path / "a.fits.gz", "VALUES"), np.arange(5000.0))

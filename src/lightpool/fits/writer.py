@@ -1,6 +1,5 @@
 """Write FITS files: completely or not at all; HDUs from tables."""
 
-import gzip
 import os
 import secrets
 from os import PathLike
@@ -10,14 +9,13 @@ from typing import IO, TYPE_CHECKING
 from astropy.io import fits
 
 from lightpool.errors import MissingDataError
+from lightpool.fits.gzip_file import gzip_stream
 from lightpool.fits.paths import errors_named, make_path, missing_file_hint
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 __all__ = ["table_to_hdu", "write_fits"]
-
-_GZIP_LEVEL = 6
 
 
 def table_to_hdu(table: "Table", name: str | None = None) -> fits.BinTableHDU:
@@ -83,6 +81,5 @@ def _write(hdulist: fits.HDUList, stream: IO[bytes], compress: bool, checksum: b
     if not compress:
         hdulist.writeto(stream, checksum=checksum, output_verify="fix+ignore")
         return
-    # Without name and time in its header, the file depends on the content alone.
-    with gzip.GzipFile(filename="", mode="wb", compresslevel=_GZIP_LEVEL, fileobj=stream, mtime=0) as packed:
+    with gzip_stream(stream) as packed:
         hdulist.writeto(packed, checksum=checksum, output_verify="fix+ignore")
