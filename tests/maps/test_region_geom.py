@@ -23,6 +23,7 @@ from regions import (
 from lightpool.errors import FormatError, GeometryError
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
 from lightpool.maps.regions.sky_regions import (
+    angle_between,
     compound_region_to_regions,
     region_center,
     region_to_pixel,
@@ -315,3 +316,10 @@ def test_the_rectangle_around_a_circle_is_that_of_its_present_numbers():
     assert np.all(point.width < width)
     fine = RegionGeom.create(CircleSkyRegion(SkyCoord(83, 22, unit="deg"), 0.2 * u.deg), binsz_wcs="0.01 deg")
     assert np.all(fine.width < width)
+
+
+@pytest.mark.parametrize("frame", ["icrs", "galactic", "fk5"])
+@pytest.mark.parametrize("lonlat", [(83.63, 22.01), (83.63, 22.51), (0.1, -89.5), (263.63, -22.01)])
+def test_the_angle_between_positions_is_that_of_astropy(frame, lonlat):
+    one, other = SkyCoord(83.63, 22.01, unit="deg"), SkyCoord(*lonlat, unit="deg").transform_to(frame)
+    assert_allclose(angle_between(one, other), one.separation(other).rad, rtol=1e-12, atol=1e-15)

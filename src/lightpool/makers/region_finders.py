@@ -13,7 +13,7 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import WcsNDMap
 from lightpool.maps.geoms.rotated_regions import RotatedRegion, rotated_region
-from lightpool.maps.regions.sky_regions import is_point, kind_of, region_center
+from lightpool.maps.regions.sky_regions import angle_between, is_point, kind_of, region_center
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates
 
@@ -62,7 +62,7 @@ class RegionsFinder(Described, ABC):
             Tangential projection at ``center`` on which they were found. None, with a warning and no regions, if the
             region is more than 30 deg from the pointing, so that no field of view holds it.
         """
-        separation = region_center(region).separation(center)
+        separation = Angle(angle_between(region_center(region), center), "rad")
         if kind_of(region) is None and not is_point(region):
             deviates("OFF regions of a region without a centre")
         if separation > _WIDEST_FIELD:

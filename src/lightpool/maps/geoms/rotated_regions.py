@@ -13,7 +13,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.pixel_regions import circles_to_sky, in_frame
-from lightpool.maps.regions.sky_regions import region_center, region_to_pixel, region_to_sky
+from lightpool.maps.regions.sky_regions import angle_between, region_center, region_to_pixel, region_to_sky
 from lightpool.maps.wcs_header import lonlat_deg
 
 if TYPE_CHECKING:
@@ -75,7 +75,7 @@ class RotatedRegion:
         position = region_center(region)
         frame = position.frame.name
         lon, lat = lonlat_deg(center, frame)
-        separation = float(Angle(position.separation(center)).deg)
+        separation = np.rad2deg(angle_between(position, center))
         # the width that Gammapy takes: 0.3 deg are left where the region lies at the position
         self.geom: WcsGeom = WcsGeom.create(
             skydir=(lon, lat), binsz=binsz, width=4 * separation + 0.3, frame=frame, proj="TAN"

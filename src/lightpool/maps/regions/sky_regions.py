@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from lightpool.errors import GeometryError
 from lightpool.maps.regions import region_classes
-from lightpool.maps.wcs_header import frame_of_wcs
+from lightpool.maps.wcs_header import frame_of_wcs, lonlat_deg
 from lightpool.typing import RegionLike
 
 if TYPE_CHECKING:
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "all_parts",
+    "angle_between",
     "centers_by_frame",
     "compound_region_to_regions",
     "honours_include",
@@ -386,6 +387,12 @@ def region_center(region: "SkyRegion") -> SkyCoord:
     if vertices is not None:
         return mean_direction(vertices)
     raise TypeError(f"a region of type {type(region).__name__} has no centre")
+
+
+def angle_between(one: SkyCoord, other: SkyCoord) -> float:
+    """Return the angle between two positions in rad: `SkyCoord.separation` in a tenth of the time."""
+    lon, lat = np.deg2rad(lonlat_deg(other, one.frame.name))
+    return float(angular_separation(one.data.lon.rad, one.data.lat.rad, lon, lat))
 
 
 def mean_direction(positions: SkyCoord) -> SkyCoord:
