@@ -3,15 +3,17 @@
 import astropy.units as u
 import numpy as np
 import pytest
+from astropy.coordinates import EarthLocation
 from small_reductions import MAP, SPECTRUM
 
 from lightpool.arrays import to_host
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.execution.observation_summary import PendingSummary
+from lightpool.batch.execution.observation_summary import PendingSummary, _longitude
+from lightpool.batch.execution.reduce_chunk import _Job
 from lightpool.batch.execution.source_counts import SUMS, Source, background_of, theta_squared_counts
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
-from lightpool.data import DataStore
+from lightpool.data import DataStore, FixedPointingInfo, PointingMode
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.makers import make_theta_squared_table
 from lightpool.maps import Map, MapAxis
@@ -143,3 +145,25 @@ def test_figures_of_a_spectrum_without_off_counts_has_no_background(crab_store):
     assert summary["background"] is None
     assert summary["source"]["background"] is None
     assert summary["source"]["counts"] == summary["counts"] > 0
+
+
+@pytest.mark.parametrize(
+    "place", [(23.27, 16.5, -1835.0), (28.76, -17.89, 2200.0), (-24.68, -70.31, 2635.0), (0, 180, 0)]
+)
+def test_the_longitude_of_a_site_is_that_of_its_location(place):
+    site = EarthLocation.from_geodetic(place[1], place[0], place[2])
+    assert _longitude(site) == site.lon.deg
+    in_km = EarthLocation.from_geocentric(*(each.to("km") for each in site.to_geocentric()))
+    assert _longitude(in_km) == in_km.lon.deg
+
+
+def test_plain_angles_are_those_of_positions(crab_store):
+    job = _Job.of(target_of(MAP))
+    center = job.reference.counts.geom.center_skydir
+    for observation in DataStore.from_dir(crab_store).get_observations():
+        pointing = observation.pointing_radec
+        assert observation.pointing_degrees == (pointing.ra.deg, pointing.dec.deg)
+        assert job.offset(observation) == pytest.approx(pointing.separation(center).deg, rel=1e-14)
+    turned = FixedPointingInfo.from_degrees(-10.25, 5)
+    assert turned.icrs_degrees == (turned.fixed_icrs.ra.deg, turned.fixed_icrs.dec.deg)
+    assert FixedPointingInfo.from_degrees(10, 5, PointingMode.DRIFT).icrs_degrees is None

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 from lightpool.arrays import to_host, use_device
 from lightpool.data import GTI
 from lightpool.datasets import FoVBackgroundModel, MapDataset
-from lightpool.datasets.merged_tables import merge_gtis, merge_meta_tables
+from lightpool.datasets.merged_tables import DeferredRow, merge_gtis, merge_meta_tables, table_of_row
 from lightpool.errors import GeometryError
 from lightpool.maps import Map, MapAxis, WcsGeom
 
@@ -179,3 +179,20 @@ def test_tables_of_observations_keep_the_columns_that_all_have():
     merged = merge_meta_tables([first, second])
     assert merged.colnames == ["OBS_ID"]
     assert merged["OBS_ID"].tolist() == [[1, 2, 3]]
+
+
+def test_rows_are_merged_as_the_tables_that_they_become():
+    rows = [
+        {"TELESCOP": "HESS", "OBS_ID": 1, "OBS_MODE": "POINTING", "RA_PNT": 83.0, "DEC_PNT": 22.5},
+        {"TELESCOP": "MAGIC", "OBS_ID": 20, "OBS_MODE": "DRIFT", "AZ_PNT": 1.0, "ALT_PNT": 60.5},
+        {"TELESCOP": "Unknown", "OBS_ID": 3, "OBS_MODE": "POINTING", "RA_PNT": 80.0, "DEC_PNT": 22.0},
+    ]
+    for some in (rows, rows[::2], rows[1:]):
+        merged = merge_meta_tables([DeferredRow(row) for row in some])
+        expected = merge_meta_tables([table_of_row(row) for row in some])
+        assert merged.colnames == expected.colnames
+        for name in expected.colnames:
+            assert merged[name].dtype == expected[name].dtype
+            assert merged[name].unit == expected[name].unit
+            assert merged[name].tolist() == expected[name].tolist()
+    assert DeferredRow(rows[0]).create()["RA_PNT"].unit == "deg"

@@ -16,7 +16,7 @@ from lightpool.datasets import MapDatasetOnOff
 from lightpool.makers import DatasetsMaker, MapDatasetMaker, RingBackgroundMaker, SafeMaskMaker
 from lightpool.maps import Map
 from lightpool.utils.accumulators import MergedValue
-from lightpool.utils.on_demand import Deferred
+from lightpool.utils.on_demand import Deferred, load
 
 N_THREAD = 4
 
@@ -60,11 +60,11 @@ def test_a_deferred_attribute_is_the_same_object_for_all(empty, geom):
     inside = threading.Barrier(N_THREAD, timeout=60)
     dataset = empty()
 
-    def load():
+    def make():
         inside.wait()
         return Map.from_geom(geom)
 
-    dataset.counts = Deferred(load)
+    dataset.counts = Deferred(make)
     found = at_once(lambda: dataset.counts)
     assert all(each is found[0] for each in found)
 
@@ -74,7 +74,7 @@ def test_additions_are_merged_once():
 
     def merge(parts):
         merged.append(len(parts))
-        return sum(parts)
+        return sum(load(part) for part in parts)
 
     total = MergedValue(Deferred(lambda: 1), merge)
     for value in range(2, 200):

@@ -221,6 +221,15 @@ class Observation(ObservationParts):
         fixed = self.pointing.fixed_icrs
         return self.get_pointing_icrs(self.tmid) if fixed is None else fixed
 
+    @property
+    def pointing_degrees(self) -> tuple[float, float]:
+        """The angles of `pointing_radec`, in deg: right ascension in [0, 360), and declination."""
+        fixed = self.pointing.icrs_degrees
+        if fixed is not None:
+            return fixed
+        pointing = self.pointing_radec
+        return float(pointing.ra.deg), float(pointing.dec.deg)
+
     def get_pointing_altaz(self, time: Time) -> SkyCoord:
         """Return the pointing in altitude and azimuth at a time."""
         return self.pointing.get_altaz(time, self.observatory_earth_location)

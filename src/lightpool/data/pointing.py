@@ -174,6 +174,12 @@ class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
         return math.radians(self._degrees[0]), math.radians(self._degrees[1])
 
     @property
+    def icrs_degrees(self) -> tuple[float, float] | None:
+        """The angles of `fixed_icrs` in deg, the longitude in [0, 360); None in mode DRIFT."""
+        lon, lat = self._degrees
+        return (lon % 360, lat) if self._mode is PointingMode.POINTING else None
+
+    @property
     def fixed_icrs(self) -> SkyCoord | None:
         """Position in ICRS; None in mode DRIFT."""
         return cast(SkyCoord, self._coordinate) if self._mode is PointingMode.POINTING else None

@@ -1,30 +1,64 @@
 """Merge the good time intervals and the tables of observations of many datasets."""
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from functools import partial
 
+import astropy.units as u
 import numpy as np
 from astropy.table import MaskedColumn, Table, vstack
 from numpy.typing import NDArray
 
 from lightpool.data import GTI
+from lightpool.typing import MetaValue
+from lightpool.utils.on_demand import Deferred, load
 
-__all__ = ["instruments_in", "merge_gtis", "merge_meta_tables", "rows_of_datasets"]
+__all__ = ["DeferredRow", "instruments_in", "merge_gtis", "merge_meta_tables", "rows_of_datasets", "table_of_row"]
 
 
-def merge_gtis(gtis: Sequence[GTI]) -> GTI:
+class DeferredRow(Deferred[Table]):
+    """A table of one row that is made when it is read; many of them are merged without making any.
+
+    Parameters
+    ----------
+    row : mapping of name to value
+        Names that end with ``_PNT`` are angles in deg.
+    """
+
+    def __init__(self, row: Mapping[str, MetaValue]) -> None:
+        super().__init__(partial(table_of_row, row))
+        self.row = row
+
+
+def table_of_row(row: Mapping[str, MetaValue]) -> Table:
+    """Return a table of one row; columns whose names end with ``_PNT`` are in deg."""
+    table = Table([row])
+    for name in table.colnames:
+        if name.endswith("_PNT"):
+            table[name].unit = u.deg
+    return table
+
+
+def merge_gtis(gtis: Sequence[GTI | Deferred[GTI]]) -> GTI:
     """Return the union of good time intervals."""
-    return GTI.from_stack(list(gtis)).union()
+    return GTI.from_stack([load(gti) for gti in gtis]).union()
 
 
-def merge_meta_tables(tables: Sequence[Table]) -> Table:
+def merge_meta_tables(tables: Sequence[Table | Deferred[Table]]) -> Table:
     """Return one row whose cells hold the values of all tables in order, in the columns that all of them have."""
-    shared = [name for name in tables[0].colnames if all(name in table.colnames for table in tables)]
+    rows = [_first_row(table) for table in tables]
     merged = Table()
-    for name in shared:
-        values: NDArray[np.generic] = np.hstack([np.asarray(table[name])[0] for table in tables])
+    for name in (name for name in rows[0] if all(name in row for row in rows)):
+        values: NDArray[np.generic] = np.hstack([row[name] for row in rows])
         # (1, n_observation): one row whose cells are arrays, as in Gammapy.
         merged[name] = values[np.newaxis, :]
     return merged
+
+
+def _first_row(table: Table | Deferred[Table]) -> dict[str, NDArray[np.generic]]:
+    if isinstance(table, DeferredRow):
+        return {name: np.asarray(value) for name, value in table.row.items()}
+    table = load(table)
+    return {name: np.asarray(table[name])[0] for name in table.colnames}
 
 
 def rows_of_datasets(tables: Sequence[Table | None]) -> Table:

@@ -1,7 +1,6 @@
 """From an observation to a binned dataset."""
 
 from collections.abc import Sequence
-from functools import partial
 from typing import ClassVar, TypedDict
 
 import astropy.units as u
@@ -14,6 +13,7 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, estimate_memory
 from lightpool.datasets.masks import all_true
+from lightpool.datasets.merged_tables import DeferredRow, table_of_row
 from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, PSFMap
 from lightpool.irf.projection.requests import announce
 from lightpool.makers.core import Maker, check_run, checked_angle
@@ -34,7 +34,6 @@ from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies,
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom
 from lightpool.maps.event_counts import send_events
 from lightpool.typing import AngleLike, MetaValue
-from lightpool.utils.on_demand import Deferred
 
 __all__ = ["MapDatasetMaker"]
 
@@ -128,7 +127,7 @@ class MapDatasetMaker(Maker):
             if not counts_geom.is_region:
                 warn_if_a_map_is_not_seen(dataset, tables, view, self.selection)
         # The row alone: a list of datasets would otherwise keep an astropy table of some kB for each of them.
-        meta_table = Deferred(partial(_meta_table, _meta_row(tables)))
+        meta_table = DeferredRow(_meta_row(tables))
         return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=meta_table, **made)
 
     def send_ahead(self, dataset: MapDataset, observation: Observation, uploads: Uploads) -> None:
@@ -337,7 +336,7 @@ class MapDatasetMaker(Maker):
     @staticmethod
     def make_meta_table(observation: Observation) -> Table:
         """Return one row with the telescope, the observation and the pointing of a dataset."""
-        return _meta_table(_meta_row(observation))
+        return table_of_row(_meta_row(observation))
 
 
 def _exposure_request(geom: Geom, observation: Observation, use_region_center: bool = True) -> ExposureRequest:
@@ -387,11 +386,3 @@ def _meta_row(observation: Observation) -> dict[str, MetaValue]:
     aeff = observation.aeff
     telescope = "Unknown" if aeff is None else aeff.meta.get("TELESCOP", "Unknown")
     return {"TELESCOP": telescope, "OBS_ID": observation.obs_id, **observation.pointing.keywords}
-
-
-def _meta_table(row: dict[str, MetaValue]) -> Table:
-    table = Table([row])
-    for name in table.colnames:
-        if name.endswith("_PNT"):
-            table[name].unit = u.deg
-    return table

@@ -132,10 +132,10 @@ class Parts(Generic[T]):
     Parameters
     ----------
     values : list of values, each of which may be `Deferred`
-    merge : function from two or more values to one
+    merge : function from two or more values, which may be `Deferred` too, to one
     """
 
-    def __init__(self, values: list[T | Deferred[T]], merge: Callable[[list[T]], T]) -> None:
+    def __init__(self, values: list[T | Deferred[T]], merge: Callable[[list[T | Deferred[T]]], T]) -> None:
         self.values = values
         self._merge = merge
 
@@ -149,8 +149,7 @@ class Parts(Generic[T]):
 
     def finish(self) -> T:
         """Merge the values."""
-        values = [load(value) for value in self.values]
-        return values[0] if len(values) == 1 else self._merge(values)
+        return load(self.values[0]) if len(self.values) == 1 else self._merge(self.values)
 
 
 class MergedValue(Accumulator[T | None, Parts[T | None]]):
@@ -159,27 +158,29 @@ class MergedValue(Accumulator[T | None, Parts[T | None]]):
     Parameters
     ----------
     value : the value so far, None if there is none; a `Deferred` is created when the value is read
-    merge : function from two or more values to one
+    merge : function from two or more values, which may be `Deferred` too, to one
     """
 
-    def __init__(self, value: T | Deferred[T | None] | None, merge: Callable[[list[T]], T]) -> None:
+    def __init__(self, value: T | Deferred[T | None] | None, merge: Callable[[list[T | Deferred[T]]], T]) -> None:
         super().__init__(None)
         self._merge = merge
         self._sums = self._parts_of(value)
 
     @classmethod
-    def of(cls, value: "T | Deferred[T | None] | MergedValue[T] | None", merge: Callable[[list[T]], T]) -> Self:
+    def of(
+        cls, value: "T | Deferred[T | None] | MergedValue[T] | None", merge: Callable[[list[T | Deferred[T]]], T]
+    ) -> Self:
         """Make an accumulator of a value, or return the value itself if it is one.
 
         Parameters
         ----------
         value : as for the class, or an accumulator
-        merge : function from two or more values to one
+        merge : function from two or more values, which may be `Deferred` too, to one
         """
         return value if isinstance(value, cls) else cls(cast("T | None", value), merge)
 
     def _parts_of(self, value: T | Deferred[T | None] | None) -> Parts[T | None]:
-        return Parts([value], cast("Callable[[list[T | None]], T | None]", self._merge))
+        return Parts([value], cast("Callable[[list[T | Deferred[T | None] | None]], T | None]", self._merge))
 
     def _parts(self) -> Parts[T | None]:
         with self._lock:

@@ -1,9 +1,13 @@
 """Summary values of the dataset of one observation, for tables and reports."""
 
+import math
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Self
 
+import astropy.units as u
 import numpy as np
+from astropy.coordinates import EarthLocation
 from numpy.typing import NDArray
 
 from lightpool.arrays import DeferredNumbers, array_namespace, full_on
@@ -57,22 +61,20 @@ class PendingSummary:
         """
         model, zenith = dataset.background_model, row.get("ZEN_PNT")
         livetime = None if dataset.exposure is None else dataset.exposure.meta.get("livetime")
-        pointing, edges = (
-            observation.pointing_radec.icrs,
-            dataset.required("counts").geom.axes["energy"].edges.to_value("TeV"),
-        )
+        lon, lat = observation.pointing_degrees
+        edges = dataset.required("counts").geom.axes["energy"].edges.to_value("TeV")
         site = observation.observatory_earth_location
         known: DatasetSummary = {
             "start": observation.tstart.utc.isot,
-            "site_lon": None if site is None else float(site.lon.deg),
+            "site_lon": None if site is None else _longitude(site),
             "livetime": None if livetime is None else float(livetime.to_value("s")),
             "zenith": None if zenith is None else float(zenith),
-            "lon": float(pointing.ra.deg),
-            "lat": float(pointing.dec.deg),
+            "lon": lon,
+            "lat": lat,
             "theta2": theta_squared_counts(
                 source,
                 observation.required("events"),
-                (float(pointing.ra.rad), float(pointing.dec.rad)),
+                (math.radians(lon), math.radians(lat)),
                 edges[[0, -1]],
             ),
         }
@@ -111,6 +113,16 @@ class PendingSummary:
 def _number(value: float) -> float | None:
     """Return the value, or None if it is not finite, which JSON cannot represent."""
     return value if np.isfinite(value) else None
+
+
+def _longitude(site: EarthLocation) -> float:
+    """Return the longitude of a place on the Earth in deg."""
+    return _longitude_at(float(site.x.value), float(site.y.value), float(site.z.value), site.unit)
+
+
+@lru_cache(maxsize=64)  # the runs of a batch are from one observatory, or a few
+def _longitude_at(x: float, y: float, z: float, unit: u.UnitBase) -> float:
+    return float(EarthLocation.from_geocentric(x, y, z, unit).lon.deg)
 
 
 def _sums(dataset: MapDataset, source: Source) -> DeferredNumbers:

@@ -3,6 +3,7 @@
 import gc
 import json
 import logging
+import math
 import time
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
@@ -11,7 +12,7 @@ from functools import lru_cache
 from typing import TypeAlias
 
 import numpy as np
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import angular_separation
 
 from lightpool.arrays import find_device, use_device, use_precision
 from lightpool.arrays.devices.devices import Device
@@ -55,7 +56,7 @@ class _Job:
     """A target with its empty dataset and its makers."""
 
     name: str
-    center: SkyCoord
+    center: tuple[float, float]  # rad, ICRS
     radius: float  # deg, of a circle around the target
     half_cutout: float | None  # deg, half the diagonal of a cutout
     reference: MapDataset
@@ -71,7 +72,14 @@ class _Job:
         width = maker.cutout_width
         half_cutout = None if width is None or geom.is_region else float(np.hypot(*np.broadcast_to(width.deg, 2))) / 2
         source = Source.of(target, geom)
-        return cls(target.name, geom.center_skydir, radius, half_cutout, reference, maker, source)
+        center = geom.center_skydir.icrs
+        lonlat = float(center.ra.rad), float(center.dec.rad)
+        return cls(target.name, lonlat, radius, half_cutout, reference, maker, source)
+
+    def offset(self, observation: Observation) -> float:
+        """Return the angle in deg between the pointing and the centre of the target."""
+        lon, lat = map(math.radians, observation.pointing_degrees)
+        return math.degrees(angular_separation(lon, lat, *self.center))
 
     def is_reached(self, observation: Observation, offset: float) -> bool:
         """Return whether the target may be in the field of view, comparing circles around both."""
@@ -223,7 +231,7 @@ class Reducer:
         for job in self._jobs:
             # By identity: a part that several divisions share is reduced once.
             groups: dict[int, tuple[Observation, list[StackKey]]] = {}
-            offset = float(observation.pointing_radec.separation(job.center).deg)
+            offset = job.offset(observation)
             if not job.is_reached(observation, offset):
                 continue
             for division in self.sources.divisions:

@@ -4,7 +4,7 @@ import hashlib
 import os
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Self
 
@@ -93,7 +93,7 @@ class InputFile:
 
     def to_dict(self) -> dict[str, str | int]:
         """Return a JSON-compatible dict."""
-        return asdict(self)
+        return dict(vars(self))
 
 
 def require_unchanged(files: Iterable[InputFile]) -> None:

@@ -2,7 +2,7 @@
 
 import traceback
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass, field, fields
+from dataclasses import dataclass, field, fields
 from typing import Any, Literal, Self, TypeAlias, TypedDict
 
 import astropy.units as u
@@ -86,10 +86,9 @@ class Outcome:
     summaries: list[DatasetSummary] = field(default_factory=list)
 
     def to_dict(self) -> dict[str, Any]:
-        """Return a JSON-compatible dict."""
-        data = asdict(self)
-        data[_SUMMARIES_KEY] = data.pop("summaries")
-        return data
+        """Return a JSON-compatible dict, whose values are those of the outcome and not copies."""
+        # Not `asdict`, which copies all values, for each observation of a batch.
+        return {_SUMMARIES_KEY if name == "summaries" else name: getattr(self, name) for name in _NAMES}
 
     @classmethod
     def from_dict(cls, data: dict[str, Any]) -> Self:
@@ -98,7 +97,10 @@ class Outcome:
 
     def header_values(self) -> dict[str, str | int | float]:
         """Return the values that fit into one line of a table or document: all but traceback and summaries."""
-        return {key: value for key, value in self.to_dict().items() if key not in (_SUMMARIES_KEY, "traceback")}
+        return {name: getattr(self, name) for name in _NAMES if name not in ("summaries", "traceback")}
+
+
+_NAMES = tuple(column.name for column in fields(Outcome))
 
 
 def outcome_table(outcomes: Iterable[Outcome]) -> Table:

@@ -85,7 +85,8 @@ class ChunkRecord:
             "files": self.files,
             "version": self.version,
         }
-        return json.dumps(data | {"checksum": _checksum(data)}, indent=1)
+        # On one line: with indentation, `json` encodes in Python instead of C.
+        return json.dumps(data | {"checksum": _checksum(data)})
 
     @classmethod
     def from_json(cls, path: Path) -> "ChunkRecord":
