@@ -1,7 +1,11 @@
+import pickle
+import time
+
 import astropy.units as u
 import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
+from astropy.time import Time
 
 from lightpool.arrays import to_host
 from lightpool.datasets import Datasets, FoVBackgroundModel, MapDataset, create_map_dataset_geoms
@@ -328,3 +332,15 @@ def test_hdus_in_memory_give_the_dataset_back(make_dataset, backend):
     assert other.device == backend.device
     for name in ("counts", "background", "exposure", "mask_safe"):
         np.testing.assert_array_equal(to_host(getattr(other, name).data), to_host(getattr(dataset, name).data))
+
+
+def test_a_dataset_keeps_the_time_at_which_it_was_created():
+    before = Time.now()
+    dataset = MapDataset(name="x")
+    after = Time.now()
+    time.sleep(0.01)
+    copied = pickle.loads(pickle.dumps(dataset))
+    assert before <= dataset.meta.creation.date <= after
+    assert copied.meta.creation.date == dataset.meta.creation.date
+    assert dataset.meta is dataset.meta
+    assert dataset.meta.creation.creator.startswith("lightpool")

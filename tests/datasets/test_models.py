@@ -1,3 +1,5 @@
+import copy
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -165,10 +167,37 @@ def test_models_are_found_selected_joined_and_removed():
 
 def test_a_copy_of_models_shares_nothing():
     models = Models([tilted_model()])
-    copy = models.copy()
-    copy[0].spectral_model.norm.value = 7
+    copied = models.copy()
+    copied[0].spectral_model.norm.value = 7
     assert models[0].spectral_model.norm.value == 1.2
-    assert copy.parameters.error.tolist() == models.parameters.error.tolist()
+    assert copied.parameters.error.tolist() == models.parameters.error.tolist()
+
+
+def test_a_copy_of_a_parameter_shares_what_cannot_change_only():
+    parameter = Parameter("norm", "2 TeV", error=0.1, min=0, frozen=True, interp="log")
+    parameter.fit_settings = {"scan": [1, 2]}
+    copied = parameter.copy()
+    assert vars(copied).keys() == vars(parameter).keys()
+    assert copied.to_dict() | {"max": 0} == parameter.to_dict() | {"max": 0}
+    copied.fit_settings["scan"].append(3)
+    copied.unit = "GeV"
+    assert parameter.fit_settings == {"scan": [1, 2]}
+    assert parameter.unit == u.TeV
+
+
+def test_a_parameter_of_two_models_stays_that_of_both_in_a_copy():
+    norm = Parameter("norm", 1.0)
+    one, two = copy.deepcopy([PowerLawNormSpectralModel(norm=norm), PowerLawNormSpectralModel(norm=norm)])
+    assert one.norm is two.norm is not norm
+
+
+@pytest.mark.parametrize("unit", ["TeV", "GeV", "erg"])
+def test_a_power_law_does_not_depend_on_the_unit_of_its_energies(unit):
+    model = PowerLawNormSpectralModel(norm=2, tilt=0.5, reference="2 TeV")
+    energy = ([1.0, 8.0] * u.TeV).to(unit)
+    assert np.allclose(model(energy).value, 2 * np.array([0.5, 4.0]) ** -0.5, rtol=1e-12)
+    with pytest.raises(u.UnitConversionError):
+        model([1.0] * u.m)
 
 
 def test_a_model_can_be_given_to_another_dataset():

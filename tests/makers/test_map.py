@@ -54,6 +54,36 @@ def test_responses_are_those_of_the_tables_at_each_pixel(backend, empty, observa
     assert_allclose(to_host(psf.data), expected, rtol=1e-8, atol=1e-8 * expected.max())
 
 
+def test_the_exposures_of_psf_and_dispersion_are_equal_and_can_be_changed_apart(empty, observations):
+    dataset = MapDatasetMaker().run(empty(), observations[0])
+    alone = MapDatasetMaker(selection=["edisp"]).run(empty(), observations[0])
+    psf, edisp = dataset.psf.exposure_map, dataset.edisp.exposure_map
+    values = np.array(to_host(edisp.data))
+    assert_array_equal(values, to_host(alone.edisp.exposure_map.data))
+    assert_array_equal(values, to_host(psf.data))
+    assert edisp.geom.axes.names == alone.edisp.exposure_map.geom.axes.names
+    assert edisp.meta["livetime"] == psf.meta["livetime"]
+    psf.data[...] += 1
+    psf.meta["livetime"] = 0 * u.s
+    assert_array_equal(to_host(edisp.data), values)
+    assert edisp.meta["livetime"] > 0 * u.s
+
+
+def test_dispersions_of_other_pixels_or_true_energies_have_exposures_of_their_own(geom, observations):
+    energy_true = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=6, name="energy_true")
+    rad = MapAxis.from_bounds(0, 0.5, nbin=4, unit="deg", name="rad")
+    migra = MapAxis.from_bounds(0.2, 3, nbin=10, name="migra")
+    image = geom.to_image()
+    other = MapAxis.from_energy_bounds("0.3 TeV", "30.00001 TeV", nbin=6, name="energy_true")
+    for pixels, true in ((image.upsample(2), energy_true), (image, other)):
+        geoms = {"geom_exposure": image.to_cube([energy_true]), "geom_psf": image.to_cube([rad, energy_true])}
+        dataset = MapDataset.from_geoms(geom, geom_edisp=pixels.to_cube([migra, true]), **geoms)
+        found = MapDatasetMaker().run(dataset, observations[0]).edisp.exposure_map
+        expected = MapDatasetMaker(selection=["edisp"]).run(dataset, observations[0]).edisp.exposure_map
+        assert found.geom.data_shape == expected.geom.data_shape
+        assert_array_equal(to_host(found.data), to_host(expected.data))
+
+
 def test_kernels_add_up_to_one_where_all_energies_are_seen(observations, geom):
     energy = MapAxis.from_energy_bounds("0.01 TeV", "500 TeV", nbin=60)
     energy_true = MapAxis.from_energy_bounds("0.3 TeV", "30 TeV", nbin=6, name="energy_true")

@@ -1,6 +1,8 @@
 """Counts, background, responses and masks of one observation or a stack of many."""
 
 from collections.abc import Iterable, Mapping
+from datetime import UTC, datetime
+from functools import partial
 from typing import Any, Self, TypedDict, Unpack
 
 import astropy.units as u
@@ -25,7 +27,7 @@ from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from lightpool.maps import Map, MapAxis
 from lightpool.typing import AngleLike, Figure, PathInput, RegionLike, TimeLike
 from lightpool.utils.accumulators import MergedValue
-from lightpool.utils.on_demand import Deferred
+from lightpool.utils.on_demand import Deferred, DeferredAttribute
 
 __all__ = ["DatasetOptions", "MapDataset"]
 
@@ -66,6 +68,7 @@ class MapDataset(Dataset):
     """
 
     tag = "MapDataset"
+    meta = DeferredAttribute[MapDatasetMetaData]()
 
     @accepts_gammapy
     def __init__(
@@ -100,7 +103,9 @@ class MapDataset(Dataset):
         self.mask_fit = mask_fit
         self.gti = gti
         self.meta_table = meta_table
-        self.meta = MapDatasetMetaData() if meta is None else meta
+        # The time of now; to make an object of astropy of it takes longer than the rest of a small dataset.
+        created = partial(MapDatasetMetaData.created_at, datetime.now(tz=UTC))
+        self.meta = Deferred(created) if meta is None else meta
         self.stat_type = stat_type
         # After the name, by which the setter selects the models of this dataset.
         self.models = models

@@ -1,9 +1,11 @@
 """Metadata of a dataset: who created it, from which observations."""
 
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 from typing import Any
 
 from astropy.table import Table
+from astropy.time import Time
 
 from lightpool.data.metadata import CreatorMetaData, ObsInfoMetaData, PointingInfoMetaData
 from lightpool.fits import BinTableHDU, Header
@@ -30,6 +32,11 @@ class MapDatasetMetaData:
     pointing: PointingInfoMetaData | list[PointingInfoMetaData] | None = None
     event_type: str | list[str] | None = None
     optional: dict[str, Any] | None = None
+
+    @classmethod
+    def created_at(cls, date: datetime) -> "MapDatasetMetaData":
+        """Return the metadata of a dataset that was created at a time."""
+        return cls(creation=CreatorMetaData(date=Time(date, scale="utc")))
 
     def renewed(self) -> "MapDatasetMetaData":
         """Return a copy with this program as its creator, and the present time."""

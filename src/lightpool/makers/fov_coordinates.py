@@ -1,5 +1,6 @@
 """Positions of the pixels of a map in the field of view of a pointing."""
 
+import astropy.units as u
 from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
 
 from lightpool.arrays import Device, find_device, find_precision, fov_lonlat
@@ -28,9 +29,11 @@ class FieldOfView:
         self.pointing = pointing if pointing.frame.name == "icrs" else pointing.icrs
         self.device = device
         self.precision = find_precision(precision)
-        position = self.pointing.data.represent_as(UnitSphericalRepresentation)
+        position = self.pointing.data
+        if type(position) is not UnitSphericalRepresentation:
+            position = position.represent_as(UnitSphericalRepresentation)
         # Position of the pointing by frame: each frame of a geometry is transformed to once.
-        self._lonlat = {"icrs": (float(position.lon.rad), float(position.lat.rad))}
+        self._lonlat = {"icrs": (float(position.lon.to_value(u.rad)), float(position.lat.to_value(u.rad)))}
 
     @classmethod
     def of(

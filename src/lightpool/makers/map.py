@@ -29,6 +29,7 @@ from lightpool.makers.response_maps import (
     EDispMapRequest,
     ExposureRequest,
     PSFMapRequest,
+    Weight,
 )
 from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom
@@ -167,10 +168,11 @@ class MapDatasetMaker(Maker):
         if "background" in self.selection:
             background = self._background_request(dataset.required("counts").geom, observation)
         if "psf" in geoms:
-            psf = _psf_request(geoms["psf"], observation)
+            psf = _psf_request(geoms["psf"], observation, exposure)
         if "edisp" in geoms:
             has_migra = "migra" in geoms["edisp"].axes.names
-            edisp = (_edisp_request if has_migra else _edisp_kernel_request)(geoms["edisp"], observation)
+            weight = exposure if psf is None else psf.exposure
+            edisp = (_edisp_request if has_migra else _edisp_kernel_request)(geoms["edisp"], observation, weight)
         return DatasetRequests(exposure=exposure, background=background, psf=psf, edisp=edisp)
 
     def _make_responses(self, dataset: MapDataset, observation: Observation, view: FieldOfView) -> _Made:
@@ -188,7 +190,10 @@ class MapDatasetMaker(Maker):
         if requests.psf is not None:
             made["psf"] = requests.psf.make(view)
         if requests.edisp is not None:
-            made["edisp"] = requests.edisp.make(view)
+            edisp = requests.edisp
+            if requests.psf is not None:
+                edisp = edisp.weighted_as(requests.psf, made["psf"].exposure_map)
+            made["edisp"] = edisp.make(view)
         return made
 
     def _warn_of_gaps(self, dataset: MapDataset, observation: Observation, requests: DatasetRequests) -> None:
@@ -350,19 +355,26 @@ def _exposure_request(geom: Geom, observation: Observation, use_region_center: b
     return ExposureRequest.of(aeff, observation.observation_live_time_duration, geom, use_region_center)
 
 
-def _psf_request(geom: Geom, observation: Observation) -> PSFMapRequest:
+def _weight(geom: Geom, observation: Observation, known: Weight) -> ExposureRequest:
+    """Return the exposure by which a response is weighted, from that of another map of the observation if known."""
+    if isinstance(known, ExposureRequest) and not (geom.is_region or known.geom.is_region):
+        return known.on(geom)
+    return _exposure_request(geom, observation)
+
+
+def _psf_request(geom: Geom, observation: Observation, known: Weight = None) -> PSFMapRequest:
     # Stacking weights all bins of `rad` with the exposure of their energy: it has one bin there.
-    exposure = _exposure_request(geom.squash(axis_name="rad"), observation)
+    exposure = _weight(geom.squash(axis_name="rad"), observation, known)
     return PSFMapRequest.of(observation.required("psf"), geom, exposure)
 
 
-def _edisp_request(geom: Geom, observation: Observation) -> EDispMapRequest:
-    exposure = _exposure_request(geom.squash(axis_name="migra"), observation)
+def _edisp_request(geom: Geom, observation: Observation, known: Weight = None) -> EDispMapRequest:
+    exposure = _weight(geom.squash(axis_name="migra"), observation, known)
     return EDispMapRequest.of(observation.required("edisp"), geom, exposure)
 
 
-def _edisp_kernel_request(geom: Geom, observation: Observation) -> EDispKernelMapRequest:
-    exposure = _exposure_request(geom.squash(axis_name="energy"), observation)
+def _edisp_kernel_request(geom: Geom, observation: Observation, known: Weight = None) -> EDispKernelMapRequest:
+    exposure = _weight(geom.squash(axis_name="energy"), observation, known)
     return EDispKernelMapRequest.of(observation.required("edisp"), geom, exposure)
 
 

@@ -5,7 +5,7 @@ to the device together (`lightpool.irf.projection.requests.announce`), and `make
 """
 
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self, TypeAlias
 
 import astropy.units as u
@@ -26,7 +26,7 @@ from lightpool.makers.differences import any_of
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.fov_rotation import FieldRotation, background_in_altaz
 from lightpool.makers.response_positions import ResponsePixels
-from lightpool.maps import Geom, Map
+from lightpool.maps import Geom, Map, WcsGeom
 from lightpool.maps.map_data import unit_factor
 from lightpool.utils.deviations import deviates, deviations_are_heard
 
@@ -38,6 +38,7 @@ __all__ = [
     "ExposureRequest",
     "MapRequest",
     "PSFMapRequest",
+    "Weight",
 ]
 
 
@@ -97,6 +98,24 @@ class ExposureRequest(MapRequest):
         response = aeff_request(aeff, geom.axes["energy_true"], factor)
         return cls(geom, aeff, response, livetime, use_region_center)
 
+    def on(self, geom: Geom) -> "ExposureRequest":
+        """Return the request for the same observation on another geometry, in a region at its centre.
+
+        Parameters
+        ----------
+        geom : Geom, see `of`
+        """
+        if geom.axes["energy_true"].content == self.geom.axes["energy_true"].content:
+            return replace(self, geom=geom, use_region_center=True)
+        return self.of(self.irf, self.livetime, geom)
+
+    def has_values_of(self, other: "ExposureRequest") -> bool:
+        """Return whether the exposure has the values of another one: the geometries may differ in axes of one bin."""
+        one, two = self.geom, other.geom
+        if not (isinstance(one, WcsGeom) and isinstance(two, WcsGeom)):
+            return False
+        return self.response is other.response and one.window == two.window and one.data_shape == two.data_shape
+
     def make(self, view: FieldOfView) -> Map:
         """Return the exposure."""
         geom = self.geom
@@ -133,6 +152,28 @@ class _WeightedRequest(MapRequest):
         """Requests whose tables the device needs."""
         exposures = (self.exposure.response,) if isinstance(self.exposure, ExposureRequest) else ()
         return (*exposures, self.response)
+
+    def weighted_as(self, other: "_WeightedRequest", exposure: Map | None) -> Self:
+        """Return this request with a copy of the exposure of another one that was made, if it has the same values.
+
+        Parameters
+        ----------
+        other : PSFMapRequest or another request with an exposure
+        exposure : Map that its exposure became
+        """
+        mine, its = self.exposure, other.exposure
+        if not (isinstance(mine, ExposureRequest) and isinstance(its, ExposureRequest) and exposure is not None):
+            return self
+        if not mine.has_values_of(its):
+            return self
+        copied = Map.from_geom(
+            mine.geom,
+            data=exposure.device.xp.asarray(exposure.data, copy=True),
+            unit=exposure.unit,
+            meta=dict(exposure.meta),
+            device=exposure.device,
+        )
+        return replace(self, exposure=copied)
 
     def _maps(self, view: FieldOfView, unit: u.UnitBase | str) -> tuple[Map, Map | None]:
         """Return the map of the response, and that of the exposure."""

@@ -21,6 +21,8 @@ __all__ = ["CovarianceLike", "Parameter", "Parameters", "checked_covariance"]
 CovarianceLike: TypeAlias = NDArray[np.float64] | Sequence[Sequence[float]]
 """A square matrix of numbers."""
 
+_UNCHANGING = (str, float, bool, u.UnitBase, DeferredNumber)
+
 
 class Parameter(ConvertibleToGammapy, KnownAttributes):
     """One number of a model.
@@ -157,6 +159,14 @@ class Parameter(ConvertibleToGammapy, KnownAttributes):
     def copy(self) -> "Parameter":
         """Return a deep copy."""
         return copy.deepcopy(self)
+
+    def __deepcopy__(self, memo: dict[int, object]) -> "Parameter":
+        # Most attributes cannot change, which `copy.deepcopy` finds out at length; each run has a model of its own.
+        made = object.__new__(type(self))
+        memo[id(self)] = made
+        for name, value in self.__dict__.items():
+            made.__dict__[name] = value if isinstance(value, _UNCHANGING) else copy.deepcopy(value, memo)
+        return made
 
     def to_dict(self) -> dict[str, Any]:
         """Return the fields under the names of Gammapy's YAML files."""

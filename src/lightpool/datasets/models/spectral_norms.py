@@ -16,6 +16,7 @@ from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
 from lightpool.datasets.models.parameters import Parameter, Parameters
 from lightpool.errors import FormatError
+from lightpool.maps.map_data import unit_factor
 from lightpool.typing import QuantityLike
 
 __all__ = [
@@ -198,7 +199,8 @@ class PowerLawNormSpectralModel(NormSpectralModel):
 
     def _shape(self, energy: u.Quantity) -> NDArray[np.float64]:
         """Compute the factors for a norm of one."""
-        ratio = np.asarray((energy / self.reference.quantity).to_value(""))
+        reference = self.reference
+        ratio = np.asarray(energy.value / reference.value * unit_factor(energy.unit, reference.unit))
         return np.asarray(ratio**-self.tilt.value)
 
     @classmethod
