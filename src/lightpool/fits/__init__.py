@@ -7,7 +7,7 @@ from lightpool.fits.files import file_status, open_file, read_bytes, read_text
 from lightpool.fits.keywords import header_integer, header_number, header_text
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
-from lightpool.fits.paths import make_path, missing_file_hint
+from lightpool.fits.paths import expanded_text, make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
 from lightpool.fits.table import TableData, conversion_factor, parse_unit, require_numbers
 from lightpool.fits.time_keywords import (
@@ -32,6 +32,7 @@ __all__ = [
     "PrimaryHDU",
     "TableData",
     "conversion_factor",
+    "expanded_text",
     "file_kinds",
     "file_status",
     "has_time_reference",

@@ -4,15 +4,18 @@ Users get headers as `astropy.io.fits.Header`. Internally a header is a dictiona
 """
 
 import re
+import threading
+from collections import OrderedDict
+from collections.abc import Callable, Hashable
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, TypeVar, cast
 
 from astropy.io.fits import Card, VerifyError
 
 from lightpool.errors import DamagedFileError, FormatError
 
-__all__ = ["BLOCK", "INTEGER", "NUMBER", "CardDict", "read_cards", "to_float", "user_meta"]
+__all__ = ["BLOCK", "INTEGER", "NUMBER", "CardDict", "read_cards", "to_float"]
 
 # FITS standard 4.0, 3.1: blocks of 36 cards of 80 characters.
 BLOCK = 2880
@@ -23,6 +26,11 @@ MAX_TEXT_CARDS = 10000
 """Of one text: astropy, which reads the headers of maps, takes a time that grows with the square."""
 
 _CARD = 80
+_END = b"END".ljust(_CARD)
+# Headers that are kept, because many tables of one production have the same.
+_MOST_KEPT, _MOST_KEPT_BYTES = 64, 2**16
+_KNOWN: "OrderedDict[bytes, CardDict]" = OrderedDict()
+_LOCK = threading.Lock()
 _KEYWORD = re.compile(r"[A-Z0-9_-]+")
 _NUMBER = r"[+-]? ?(?:[0-9]+\.?[0-9]*|\.[0-9]+)(?:[EDed][+-]?[0-9]+)?"
 INTEGER = re.compile(r"[+-]?[0-9]+")
@@ -48,6 +56,7 @@ _COLUMN_KEY = re.compile(
 )
 
 
+T = TypeVar("T")
 CardValue: TypeAlias = bool | int | float | complex | str | None
 """Value of a card; None if the card has no value."""
 
@@ -65,6 +74,11 @@ class CardDict:
     repeated : list of str, keywords that occur with different values
     invalid : dict of keyword to byte, the cards whose values are not written as FITS does, counted from the first card
     damaged : list of str, cards with characters that FITS does not allow, or without the sign of a value
+    made : dict, see `once`
+
+    Notes
+    -----
+    Files whose headers have the same text share one object: nothing of it may be changed.
     """
 
     values: dict[str, Any] = field(default_factory=dict)
@@ -74,6 +88,7 @@ class CardDict:
     repeated: list[str] = field(default_factory=list)
     invalid: dict[str, int] = field(default_factory=dict)
     damaged: list[str] = field(default_factory=list)
+    made: dict[Hashable, Any] = field(default_factory=dict, repr=False, compare=False)
 
     def add(self, key: str, value: CardValue) -> None:
         """Store the value of a keyword, unless the keyword has one already.
@@ -86,6 +101,27 @@ class CardDict:
         first = self.values.setdefault(key, value)
         if first is not value and first != value and key not in self.repeated:
             self.repeated.append(key)
+
+    def once(self, key: Hashable, make: Callable[[], T]) -> T:
+        """Return what follows from the text of the header alone, created for the first file that has it.
+
+        Parameters
+        ----------
+        key : hashable, names what is created
+        make : function without arguments; what it returns is shared by all files with this header and must not change
+        """
+        if key not in self.made:
+            self.made[key] = make()
+        return cast(T, self.made[key])
+
+    def user_meta(self) -> dict[str, Any]:
+        """Return the keywords that describe the content, as `astropy.table.Table.read` puts them in ``meta``."""
+        meta = dict(self.once("meta", lambda: {k: v for k, v in self.values.items() if not _describes_layout(k)}))
+        if self.comments:
+            meta["comments"] = list(self.comments)
+        if self.history:
+            meta["HISTORY"] = list(self.history)
+        return meta
 
 
 def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
@@ -102,6 +138,25 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
     FormatError
         If the buffer ends before the header does, or the header or a text in it is too long.
     """
+    # What is read follows from the bytes before the first END card, wherever it may end.
+    end = buffer.find(_END, start, start + _MOST_KEPT_BYTES)
+    text = buffer[start:end]
+    if end < 0 or (end - start) % _CARD:
+        return _parse_cards(buffer, start, source)
+    with _LOCK:
+        known = _KNOWN.get(text)
+        if known is not None:
+            _KNOWN.move_to_end(text)
+            return known
+    cards = _parse_cards(buffer, start, source)
+    with _LOCK:
+        _KNOWN[text] = cards
+        while len(_KNOWN) > _MOST_KEPT:
+            _KNOWN.popitem(last=False)
+    return cards
+
+
+def _parse_cards(buffer: bytes, start: int, source: str) -> CardDict:
     cards = CardDict()
     values, position, stop = cards.values, start, start + MAX_HEADER_BYTES
     long_key, long_text = "", list[str]()  # a text that may go on in the next card
@@ -221,16 +276,6 @@ def _string(text: str) -> tuple[str, bool]:
         end = text.find("'", end + 2)
     is_valid = end >= 0 and text[end + 1 :].lstrip(" ")[:1] in ("", "/")
     return text[1 : end if end >= 0 else None].replace("''", "'").rstrip(), is_valid
-
-
-def user_meta(cards: CardDict) -> dict[str, Any]:
-    """Return the keywords that describe the content, as `astropy.table.Table.read` puts them in ``meta``."""
-    meta = {key: value for key, value in cards.values.items() if not _describes_layout(key)}
-    if cards.comments:
-        meta["comments"] = list(cards.comments)
-    if cards.history:
-        meta["HISTORY"] = list(cards.history)
-    return meta
 
 
 @lru_cache(maxsize=1024)

@@ -4,6 +4,7 @@ import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import lru_cache
 from os import PathLike
 from pathlib import Path
 from typing import overload
@@ -11,7 +12,9 @@ from urllib.parse import unquote
 
 from lightpool.errors import RemoteFileError
 
-__all__ = ["errors_named", "expanded_path", "make_path", "missing_file_hint"]
+__all__ = ["errors_named", "expanded_path", "expanded_text", "make_path", "missing_file_hint"]
+
+_TO_EXPAND = re.compile("[~$%:]")
 
 
 @overload
@@ -33,7 +36,20 @@ def make_path(path: str | PathLike[str] | None) -> Path | None:
     """
     if path is None:
         return None
-    return Path(os.path.expanduser(os.path.expandvars(_local(os.fspath(path)))))
+    text = os.fspath(path)
+    if _TO_EXPAND.search(text) is None:  # nearly all paths, and each file has many uses
+        return path if isinstance(path, Path) else _path(text)
+    return Path(expanded_text(_local(text)))
+
+
+def expanded_text(path: str) -> str:
+    """Return the text of a path with ``~`` and environment variables expanded, as far as they are known."""
+    return path if _TO_EXPAND.search(path) is None else os.path.expanduser(os.path.expandvars(path))
+
+
+@lru_cache(maxsize=1024)
+def _path(text: str) -> Path:
+    return Path(text)
 
 
 def _local(path: str) -> str:

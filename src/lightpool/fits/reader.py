@@ -77,6 +77,7 @@ class FitsFile:
         self.source = source
         self._buffer = buffer
         self._told: set[str] = set()  # names of HDUs for which a warning was given
+        self._known: dict[str | int, HduInfo] = {}  # what was asked for, and checked, before
         self._hdus = scan(buffer, source)
 
     def __repr__(self) -> str:
@@ -109,6 +110,8 @@ class FitsFile:
         MissingDataError
             If there is no such HDU.
         """
+        if (known := self._known.get(hdu)) is not None:
+            return known
         info = self._find(hdu)
         if info is None:
             is_cut = self._hdus[-1].data_end > self.size
@@ -122,6 +125,7 @@ class FitsFile:
             log.warning(
                 f"{self.source}: {self.names.count(info.name)} HDUs are called {info.name!r}; the first is read"
             )
+        self._known[hdu] = info
         return info
 
     def number(self, hdu: str | int) -> int:
@@ -130,7 +134,7 @@ class FitsFile:
 
     def values(self, hdu: str | int) -> dict[str, Any]:
         """Return the header as a plain dictionary of keyword to value; fast, without comments."""
-        return self.hdu(hdu).cards.values
+        return dict(self.hdu(hdu).cards.values)
 
     def header(self, hdu: str | int) -> fits.Header:
         """Return the header as `astropy.io.fits.Header`."""
@@ -149,20 +153,18 @@ class FitsFile:
             If it is not a table, is truncated, or its header is wrong about its columns.
         """
         info = self.hdu(hdu)
-        layout, header, where = info.layout, info.cards.values, info.where
+        layout, where = info.layout, info.where
         if not layout.is_table:
             raise FormatError(f"{self.source}: HDU {info.name!r} is of type {info.kind}, expected a table (BINTABLE)")
         self._check_complete(info)
         if info.kind == "BINTABLE":
-            columns, masks = read_columns(self._buffer, info.data_start, header, layout, where)
+            columns, masks = read_columns(self._buffer, info.data_start, info.cards, layout, where)
         else:
-            check_ascii_table(header, layout, where)
+            check_ascii_table(info.cards.values, layout, where)
             columns, masks = read_ascii_table(self._buffer[info.start : info.end], where), {}
         units = dict.fromkeys(columns, "")
-        for i in range(1, layout.n_field + 1):
-            unit = structure_text(header, f"TUNIT{i}", where, "")
-            if unit:
-                units[name_of_column(header, i, where)] = unit
+        units |= info.cards.once("units", lambda: _units(info))
+        header = dict(info.cards.values)
         return TableData(columns, units, header, masks, info.name, self.source, layout.shape[1], info.cards)
 
     def data_hash(self, hdu: str | int) -> int:
@@ -229,6 +231,16 @@ class FitsFile:
             if len(hdulist) != len(self._hdus):
                 raise FormatError(f"{self.source}: astropy finds {len(hdulist)} HDUs in it, expected {self.names}")
         return hdulist
+
+
+def _units(info: HduInfo) -> dict[str, str]:
+    """Return the units that the header of a table gives, by the names of its columns."""
+    header, where, units = info.cards.values, info.where, dict[str, str]()
+    for i in range(1, info.layout.n_field + 1):
+        unit = structure_text(header, f"TUNIT{i}", where, "")
+        if unit:
+            units[name_of_column(header, i, where)] = unit
+    return units
 
 
 def _for_astropy(header: bytes, cards: CardDict) -> bytes:

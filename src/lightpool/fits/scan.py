@@ -2,6 +2,7 @@
 
 import logging
 from dataclasses import dataclass
+from functools import partial
 
 from lightpool.fits.header import BLOCK, CardDict, read_cards
 from lightpool.fits.layout import Layout, read_layout
@@ -67,7 +68,8 @@ def scan(buffer: bytes, source: str) -> list[HduInfo]:
         cards = read_cards(buffer, start, source)
         name = str(cards.values.get("EXTNAME", "PRIMARY" if start == 0 else "")).strip()
         where = f"{source}, HDU {name!r}" if name else f"{source}, HDU {len(hdus)}"
-        layout = read_layout(cards, where, is_first=start == 0)
+        is_first = start == 0
+        layout = cards.once(("layout", is_first), partial(read_layout, cards, where, is_first=is_first))
         info = HduInfo(name, cards, layout, start, start + cards.size, where)
         _warn_of_header(info)
         _warn_of_padding(info, buffer)

@@ -1,17 +1,17 @@
 """Tables: columns with their units, and the keywords of their header."""
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from functools import cached_property, lru_cache, partial
-from typing import TYPE_CHECKING, Any, TypeVar, overload
+from typing import TYPE_CHECKING, Any, TypeVar, cast, overload
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
-from lightpool.fits.columns import column_forms, name_of_column, physical, read_fixed
-from lightpool.fits.header import CardDict, user_meta
+from lightpool.fits.columns import ColumnForm, column_forms, name_of_column, physical, read_fixed
+from lightpool.fits.header import CardDict
 from lightpool.fits.layout import Layout
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.variable_length import find_cells, read_cells
@@ -59,7 +59,7 @@ class TableData:
     @cached_property
     def meta(self) -> dict[str, Any]:
         """Keywords that describe the content (no layout, no columns), as ``Table.read(...).meta``."""
-        return user_meta(self.cards)
+        return self.cards.user_meta()
 
     @cached_property
     def masks(self) -> dict[str, NDArray[np.bool_]]:
@@ -218,7 +218,7 @@ def _factor(unit: u.UnitBase, other: u.UnitBase) -> float | None:
 
 
 def read_columns(
-    buffer: bytes, start: int, header: Mapping[str, Any], layout: Layout, where: str
+    buffer: bytes, start: int, cards: CardDict, layout: Layout, where: str
 ) -> tuple[Mapping[str, NDArray[Any]], Mapping[str, NDArray[np.bool_]]]:
     """Return the columns of a binary table and masks of their null values, each converted on demand.
 
@@ -226,7 +226,7 @@ def read_columns(
     ----------
     buffer : bytes, of the file
     start : int, the byte at which the rows begin
-    header : mapping of keyword to value
+    cards : CardDict
     layout : Layout
     where : str, the file and HDU, which begin the message of an error
 
@@ -239,23 +239,35 @@ def read_columns(
     nulls: dict[str, Deferred[NDArray[np.bool_]]] = {}
     first_of_heap, end_of_heap = layout.heap
     offset = start
-    for i, form in enumerate(column_forms(header, layout, where), 1):
-        name = name_of_column(header, i, where)
-        raw = read_fixed(buffer, offset, layout, form)
+    for name, form in cards.once("columns", lambda: _named_forms(cards.values, layout, where)):
+        raw = partial(read_fixed, buffer, offset, layout, form)
         offset += form.n_byte
         if name in columns:
             # An error only when this column is used: the other columns can still be read.
             columns[name] = Deferred(partial(_refuse_double, name, where))
         elif form.pointer:
             column = f"{where}, column {name!r}"
-            cells = find_cells(form, raw, end_of_heap - first_of_heap, column)
+            cells = find_cells(form, raw(), end_of_heap - first_of_heap, column)
             columns[name] = Deferred(partial(read_cells, form, cells, buffer, start + first_of_heap, column))
         else:
-            columns[name] = Deferred(partial(physical, form, raw))
+            columns[name] = Deferred(partial(_physical, form, raw))
         if form.null is not None and not form.pointer:
             # TNULL is a stored value, before scaling (FITS standard 4.0, 7.3.2).
-            nulls[name] = Deferred(partial(np.equal, raw, form.null))
+            nulls[name] = Deferred(partial(_is_null, form, raw))
     return DeferredMapping(columns), DeferredMapping(nulls)
+
+
+def _named_forms(header: Mapping[str, Any], layout: Layout, where: str) -> list[tuple[str, ColumnForm]]:
+    forms = column_forms(header, layout, where)
+    return [(name_of_column(header, i, where), form) for i, form in enumerate(forms, 1)]
+
+
+def _physical(form: ColumnForm, raw: Callable[[], NDArray[Any]]) -> NDArray[Any]:
+    return physical(form, raw())
+
+
+def _is_null(form: ColumnForm, raw: Callable[[], NDArray[Any]]) -> NDArray[np.bool_]:
+    return np.asarray(np.equal(raw(), cast(int, form.null)))
 
 
 def _refuse_double(name: str, where: str) -> NDArray[Any]:

@@ -3,6 +3,7 @@
 import os
 import sys
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -17,7 +18,7 @@ from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.tables.faults import live_time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import read_events, run_of
 from lightpool.errors import MissingDataError
-from lightpool.fits import BinTableHDU, ImageHDU, PrimaryHDU, missing_file_hint, parsing
+from lightpool.fits import BinTableHDU, ImageHDU, PrimaryHDU, expanded_text, missing_file_hint, parsing
 from lightpool.irf import IRF, IRFMap
 from lightpool.maps import Map
 
@@ -64,19 +65,27 @@ class HDULocation:
 
     @cached_property
     def _found(self) -> str:
-        path = self.path()
-        if not os.path.exists(path):
-            raise MissingDataError(f"no file {path}: {missing_file_hint(path)}")
-        return sys.intern(str(path))  # one text for all HDUs of a file, where a Path for each takes half a kB
+        path, is_there = self._locate()
+        if not is_there:
+            raise MissingDataError(f"no file {Path(path)}: {missing_file_hint(path)}")
+        return sys.intern(str(Path(path)))  # one text for all HDUs of a file, where a Path for each takes half a kB
 
     def path(self, abs_path: bool = True) -> Path:
         """Return the path of the file: below ``base_dir`` if it exists there, else relative to the working folder."""
-        base_dir, file_dir = (os.path.expanduser(os.path.expandvars(_)) for _ in (self.base_dir, self.file_dir))
-        below_base = os.path.join(base_dir, file_dir, self.file_name)  # paths of pathlib take three times as long
-        below_working = os.path.join(file_dir, self.file_name)
-        if abs_path and (os.path.exists(below_base) or not os.path.exists(below_working)):
-            return Path(below_base)
-        return Path(below_working)
+        return Path(self._locate()[0] if abs_path else self._below_working())
+
+    def _locate(self) -> tuple[str, bool]:
+        """Return the path of the file, and whether the file exists."""
+        # Paths of pathlib take three times as long.
+        below_base = os.path.join(expanded_text(self.base_dir), self._below_working())
+        if os.path.exists(below_base):
+            return below_base, True
+        below_working = self._below_working()
+        is_there = os.path.exists(below_working)
+        return below_working if is_there else below_base, is_there
+
+    def _below_working(self) -> str:
+        return os.path.join(expanded_text(self.file_dir), self.file_name)
 
     def get_hdu(self) -> BinTableHDU | ImageHDU | PrimaryHDU:
         """Return the HDU as an astropy object."""
@@ -119,9 +128,14 @@ class HDULocation:
             columns = cached.get((self.hdu_name, kind), lambda: read_events(file.table(self.hdu_name)))
             return EventList.from_columns(columns, EventListMetaData.from_header(file.values(self.hdu_name)))
         if kind == "gti":
-            # Warnings about the times of a file are given once.
-            is_first = cached.is_first(("times", self.hdu_name))
-            return GTI.from_table_data(file.table(self.hdu_name), header, is_reported=is_first)
+            gti = cached.get(
+                (self.hdu_name, kind),
+                # Warnings about the times of a file are given once.
+                lambda: GTI.from_table_data(
+                    file.table(self.hdu_name), header, is_reported=cached.is_first(("times", self.hdu_name))
+                ),
+            )
+            return copy(gti)  # the times are shared, and replaced by a table when that is requested
         if kind == "pointing":
             return FixedPointingInfo.from_fits_header(file.values(self.hdu_name), where=where)
         if kind == "observation_metadata":

@@ -17,7 +17,7 @@ from lightpool.fits import FitsFile
 from lightpool.irf.tables import gadf_format
 from lightpool.irf.tables.fill_missing import fill_missing
 from lightpool.irf.tables.fov_alignment import FoVAlignment
-from lightpool.irf.tables.table_rules import check_axes, check_unit, with_width
+from lightpool.irf.tables.table_rules import check_axes, check_unit, is_given, unit_text, with_width
 from lightpool.irf.tables.table_scales import scale_table, tiny_of, unscale_table
 from lightpool.maps import MapAxes, MapAxis
 from lightpool.typing import MetaValue, PathInput, QuantityLike, UnitLike
@@ -98,8 +98,8 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
             unit = data.unit
             data = data.value
         unit = u.Unit(unit)
-        if unit != u.dimensionless_unscaled:  # what is given without a unit may get one later
-            check_unit(unit, str(self.default_unit), type(self).__name__)
+        if is_given(unit):  # what is given without a unit may get one later
+            check_unit(unit, unit_text(self.default_unit), type(self).__name__)
         self.data = cast(NDArray[Any] | float, data)
         self._unit: u.UnitBase = unit
 

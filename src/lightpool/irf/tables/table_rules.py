@@ -4,7 +4,9 @@ import logging
 import math
 from collections.abc import Iterable
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Any
+from weakref import WeakValueDictionary
 
 import astropy.units as u
 import numpy as np
@@ -22,8 +24,10 @@ __all__ = [
     "check_axes",
     "check_unit",
     "column_unit",
+    "is_given",
     "is_widened",
     "n_not_finite",
+    "unit_text",
     "values_in_order",
     "warn_of_holes",
     "with_width",
@@ -50,6 +54,9 @@ class AxisRule:
     lowest: float = -np.inf
     is_log: bool = False
 
+
+# Axes that were found to be valid, by their identity: tables of many runs share them, and an axis does not change.
+_VALID: "WeakValueDictionary[int, MapAxis]" = WeakValueDictionary()
 
 _AXES = {
     "energy": AxisRule("TeV", 0.0, is_log=True),
@@ -97,11 +104,12 @@ def check_axes(axes: Iterable[object], label: str) -> None:
     """
     for axis in axes:
         rule = _AXES.get(axis.name) if isinstance(axis, MapAxis) else None
-        if rule is None or not isinstance(axis, MapAxis):
+        if rule is None or not isinstance(axis, MapAxis) or _VALID.get(id(axis)) is axis:
             continue
         what = f"{label}, axis {axis.name!r}"
         check_unit(axis.unit, rule.unit, what)
         _check_nodes(axis.center_value if axis.node_type == "center" else axis.edges_value, what)
+        _VALID[id(axis)] = axis
 
 
 def with_width(axis: MapAxis) -> MapAxis:
@@ -125,6 +133,18 @@ def is_widened(axis: MapAxis) -> bool:
     width = float(axis.edges_value[1] - axis.edges_value[0])
     # Narrower where the lower edge is limited to 0.
     return 0.45 * upper <= width <= 1.05 * upper
+
+
+@lru_cache(maxsize=512)
+def is_given(unit: u.UnitBase) -> bool:
+    """Return whether a unit is another one than that of plain numbers."""
+    return bool(unit != u.dimensionless_unscaled)
+
+
+@lru_cache(maxsize=512)
+def unit_text(unit: u.UnitBase) -> str:
+    """Return a unit as text."""
+    return str(unit)
 
 
 def check_unit(unit: u.UnitBase, expected: str, what: str) -> None:
