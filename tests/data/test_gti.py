@@ -1,3 +1,4 @@
+import copy
 import re
 
 import numpy as np
@@ -242,3 +243,17 @@ def test_group_table_tells_where_each_interval_lies():
     table = gti.group_table([REFERENCE + [50, 210] * u.s, REFERENCE + [300, 500] * u.s])
     assert table["group_idx"].tolist() == [-1, 0, 1, -1]
     assert [str(x) for x in table["bin_type"]] == ["underflow", "", "", "overflow"]
+
+
+def test_instants_follow_the_intervals_and_are_independent():
+    gti = GTI.from_seconds([0.0, 100.0], [50.0, 200.0])
+    assert gti.instant(0.5) is not gti.instant(0.5)
+    first = gti.instant(0.5)
+    first.format = "iso"
+    assert gti.instant(0.5).format != "iso"
+    shared = copy.copy(gti)
+    assert abs((shared.instant(1) - gti.time_ref).sec - 200) < 1e-9
+    gti.stack(GTI.from_seconds([300.0], [400.0]))
+    assert abs((gti.instant(1) - gti.time_ref).sec - 400) < 1e-9
+    assert abs((gti.instant(0.5) - gti.time_ref).sec - 200) < 1e-9
+    assert abs((shared.instant(1) - gti.time_ref).sec - 200) < 1e-9

@@ -5,7 +5,9 @@ import pickle
 from functools import partial
 
 import astropy.units as u
+import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 
 from lightpool.data import DataStore, EventList, Observation
 from lightpool.utils.on_demand import Deferred
@@ -93,3 +95,25 @@ def test_a_pickle_and_a_copy_hold_no_table_that_was_loaded_once(observation):
         assert other.parts == observation.parts
         assert other.aeff is not other.aeff
         assert other.aeff == aeff
+
+
+def test_good_times_of_a_file_are_shared_until_they_are_changed(observation):
+    again = observation.copy()
+    before = observation.gti.met_stop.to_value("s")
+    observation.gti.table["STOP"] += 10 * u.s
+    np.testing.assert_allclose(observation.gti.met_stop.to_value("s"), before + 10)
+    np.testing.assert_allclose(again.gti.met_stop.to_value("s"), before)
+    assert again.tstop < observation.tstop
+
+
+def test_pointings_of_one_direction_are_independent_positions(observation):
+    again = observation.copy()
+    first, second = (x.get_pointing_icrs(x.tmid) for x in (observation, again))
+    assert first is not second
+    assert first.separation(second).deg == 0
+    assert first.obstime == observation.tmid
+    reference = SkyCoord(ra=observation.pointing.fixed_icrs.ra, dec=observation.pointing.fixed_icrs.dec, distance=1)
+    assert (first.ra, first.dec, first.distance) == (reference.ra, reference.dec, reference.distance)
+    first.location = None
+    assert observation.get_pointing_icrs(observation.tstart).obstime == observation.tstart
+    assert second.location is not None

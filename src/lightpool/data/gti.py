@@ -57,6 +57,8 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
     """Called with the GTI when its table is handed out or it is changed; copies and pickles do not have it."""
 
     _consumed = ("reference_time",)
+    # The seconds, and times between their ends, by the share of the time that has passed; copies share them.
+    _instants: tuple[tuple[Seconds, Seconds] | None, dict[float, Time]] = (None, {})
 
     def __init__(self, table: Table, reference_time: "TimeLike | TimeReference | None" = None) -> None:
         self._reference = _reference(reference_time)
@@ -83,6 +85,7 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
         gti = cls.__new__(cls)
         seconds = (np.atleast_1d(np.asarray(start, float)), np.atleast_1d(np.asarray(stop, float)))
         gti._reference, gti._content = reference, seconds
+        gti._instants = (seconds, {})
         _check_order(*seconds, where)
         return gti
 
@@ -255,7 +258,15 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
         if not isinstance(self._content, tuple):
             start, stop = self.time_start.min(), self.time_stop.max()
             return start if share == 0 else stop if share == 1 else start + share * (stop - start)
-        first, last = float(self._content[0].min()), float(self._content[1].max())
+        content, known = self._instants
+        if content is not self._content:
+            content, known = self._instants = self._content, {}
+        if share not in known:
+            known[share] = self._instant_of(*self._content, share)
+        return known[share].replicate()  # its format may be changed
+
+    def _instant_of(self, start: Seconds, stop: Seconds, share: float) -> Time:
+        first, last = float(start.min()), float(stop.max())
         # The ends are returned as they are stored, without any arithmetic.
         if share in (0, 1):
             return self._reference.to_time(last if share else first)

@@ -139,7 +139,7 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
         If the buffer ends before the header does, or the header or a text in it is too long.
     """
     # What is read follows from the bytes before the first END card, wherever it may end.
-    end = buffer.find(_END, start, start + _MOST_KEPT_BYTES)
+    end = buffer.find(_END, start, start + min(_MOST_KEPT_BYTES, MAX_HEADER_BYTES))
     text = buffer[start:end]
     if end < 0 or (end - start) % _CARD:
         return _parse_cards(buffer, start, source)
