@@ -1,8 +1,10 @@
 """Arrays sent ahead of their use arrive whole, whatever runs first: on a made-up GPU, and on a real one."""
 
 import gc
+import threading
 import weakref
 from collections import defaultdict, deque
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -61,9 +63,10 @@ class FakeStreams(Streams):
         free = self.free[stream, n_bytes]
         return FakeArray(free.pop() if free else np.zeros(n_bytes, np.uint8), shape, dtype, free)
 
-    def copy(self, array, pinned):
-        assert (array.shape, array.dtype) == (pinned.shape, pinned.dtype)
-        block, buffer = array.block, pinned.reshape(-1).view(np.uint8)
+    def copy(self, array, pinned, start):
+        assert array.dtype == pinned.dtype
+        place = start * pinned.itemsize
+        block, buffer = array.block[place : place + pinned.nbytes], pinned.view(np.uint8)
         self.queues["copy"].append(lambda: np.copyto(block, buffer))
 
     def record(self, stream):
@@ -200,18 +203,41 @@ def test_pinned_memory_stays_within_its_limit():
     assert streams.failures == 0
 
 
-def test_an_array_larger_than_the_limit_has_a_buffer_of_its_own_for_a_while():
+@pytest.mark.parametrize("sizes", [[20_000], [100_000], [3, 20_000, 500, 70_000, 8191, 8192, 8193] * 5])
+def test_arrays_larger_than_a_buffer_or_than_all_of_them_arrive_in_parts(sizes):
     streams = FakeStreams()
-    uploads = uploads_to(streams, max_bytes=2**16)
-    large = values(20_000, 1)
-    kept = [uploads.send(large).receive()]
-    streams.check(kept[0], large)
-    kept.append(uploads.send(values(10, 2)).receive())
-    streams.check(kept[1], values(10, 2))
+    uploads, kept = uploads_to(streams, max_bytes=2**17), []
+    for i, size in enumerate(sizes):
+        kept.append(uploads.send(values(size, i)).receive())
+        streams.check(kept[-1], values(size, i))
+        assert sum(streams.pinned_bytes) <= 2**17
     streams.finish()
     assert streams.failures == 0
-    kept.append(uploads.send(values(10, 3)).receive())
-    assert sum(streams.pinned_bytes) <= 2**18
+    assert sum(streams.pinned_bytes) <= 2**17
+    assert len(set(streams.pinned_bytes)) == 1, "whatever was sent, nothing goes back to a pool"
+
+
+def test_threads_that_send_at_once_stay_within_the_limit():
+    streams = FakeStreams()
+    lock = threading.RLock()
+    for name in ("pinned", "empty", "copy", "record", "wait", "synchronize"):
+        setattr(streams, name, _one_at_a_time(getattr(streams, name), lock))
+    uploads = uploads_to(streams, max_bytes=2**14)
+    with ThreadPoolExecutor(24) as pool:
+        sent = list(pool.map(lambda i: uploads.send(values(900, i)), range(96)))
+    for i, parcel in enumerate(sent):
+        streams.check(parcel.receive(), values(900, i))
+    streams.finish()
+    assert streams.failures == 0
+    assert sum(streams.pinned_bytes) <= 2**14
+
+
+def _one_at_a_time(method, lock):
+    def locked(*args):
+        with lock:
+            return method(*args)
+
+    return locked
 
 
 def test_a_buffer_whose_copy_has_ended_is_used_again():

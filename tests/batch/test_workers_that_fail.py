@@ -5,17 +5,22 @@ import signal
 import subprocess
 import sys
 import time
+from contextlib import nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from small_reductions import bits_of
 
 from lightpool.batch import make_plan, plan_to_resume, run_batch
-from lightpool.batch.execution.chunk import ChunkTask
-from lightpool.batch.execution.executors import ProcessExecutor
+from lightpool.batch.execution import dask_cluster, executors
+from lightpool.batch.execution.chunk import ChunkTask, run_chunk
+from lightpool.batch.execution.executors import ProcessExecutor, lost_gpu
 from lightpool.batch.execution.failed_chunks import begin, died, hung, survived
+from lightpool.batch.execution.reduce_chunk import reduce_observations
 from lightpool.batch.storage.folder import BatchFolder
 from lightpool.errors import ReductionError, TimeLimitError, WorkerDiedError
+from lightpool.makers import DatasetsMaker
 
 SITE = """
 import builtins, os, signal, sys, time
@@ -29,6 +34,16 @@ if any("spawn_main" in word for word in sys.orig_argv):
     builtins.open = trap
 """
 """What a worker runs at its start: reading run 3 is a trap. A child cannot be reached in another way."""
+
+
+ILLEGAL_ADDRESS = (
+    "type('CUDARuntimeError', (RuntimeError,), {})('cudaErrorIllegalAddress: an illegal memory access was encountered')"
+)
+"""The error of CuPy, whose class a worker of this test need not have."""
+LOSE_GPU_IN_RUN_3 = (
+    "from lightpool.makers import MapDatasetMaker as Maker; run = Maker.run; Maker.run = lambda self, dataset, found: "
+    f"(_ for _ in ()).throw({ILLEGAL_ADDRESS}) if found.obs_id == 3 else run(self, dataset, found)"
+)
 
 
 def simulated(obs_ids=(1, 2, 3, 4), **run):
@@ -135,6 +150,7 @@ def without_run_3(settings_of):
         ("os.kill(os.getpid(), 9)", "was killed by SIGKILL"),
         ("os._exit(7)", "ended with exit code 7"),
         ("import ctypes; ctypes.string_at(0)", "was killed by SIGSEGV"),
+        (LOSE_GPU_IN_RUN_3, lost_gpu("cudaErrorIllegalAddress: an illegal memory access was encountered")),
     ],
 )
 def test_a_run_that_kills_its_worker_is_left_out_and_named(settings_of, trap, what, how):
@@ -144,6 +160,55 @@ def test_a_run_that_kills_its_worker_is_left_out_and_named(settings_of, trap, wh
     assert outcomes_of(result) == {1: "done", 2: "done", 3: "failed", 4: "done"}
     assert f"the worker of observation 3 {how}, 2 times" in result.outcomes[2].error
     assert bits_of(result.folder) == without_run_3(settings_of)
+
+
+@pytest.mark.slow
+def test_a_program_that_loses_its_gpu_lets_a_process_go_on(settings_of, monkeypatch, caplog):
+    given = []
+
+    def broken(task):
+        given.append(task.obs_ids)
+        if len(given) == 2:
+            raise ReductionError(2, "MapDatasetMaker", eval(ILLEGAL_ADDRESS))
+        return run_chunk(task)
+
+    monkeypatch.setattr(executors, "run_chunk", broken)
+    settings = settings_of(observations={"obs_ids": [1, 2, 3]}, run={"chunk_size": 1})
+    result = run_batch(make_plan(settings))
+    assert outcomes_of(result) == {1: "done", 2: "done", 3: "done"}
+    assert given == [(1,), (2,)], "the others are done elsewhere"
+    assert "lost its GPU" in caplog.text
+    assert not list(BatchFolder(Path(settings.output.folder)).chunks.glob("*.begun"))
+
+
+def test_a_run_after_which_cuda_is_lost_is_no_mere_failure(settings_of, monkeypatch):
+    def broken(self, *args, **kwargs):
+        raise eval(ILLEGAL_ADDRESS)
+
+    monkeypatch.setattr(DatasetsMaker, "make_dataset", broken)
+    with pytest.raises(ReductionError, match="cudaErrorIllegalAddress"):
+        reduce_observations(settings_of(run={"on_error": "retry"}), [1, 2])
+
+
+@pytest.mark.parametrize("nanny", ["tcp://127.0.0.1:1", None])
+def test_a_dask_worker_that_loses_its_gpu_ends_if_it_is_replaced(monkeypatch, nanny):
+    distributed = pytest.importorskip("distributed")
+    ended = []
+
+    def broken(task):
+        raise eval(ILLEGAL_ADDRESS)
+
+    def end(code):
+        ended.append(code)
+        raise SystemExit
+
+    monkeypatch.setattr(dask_cluster, "run_chunk", broken)
+    monkeypatch.setattr(dask_cluster, "_run_apart", lambda task: "record")
+    monkeypatch.setattr(dask_cluster.os, "_exit", end)
+    monkeypatch.setattr(distributed, "get_worker", lambda: SimpleNamespace(nanny=nanny, address="tcp://here"))
+    with pytest.raises(SystemExit) if nanny else nullcontext():
+        assert dask_cluster._run_here(simulated()) == "record"
+    assert ended == ([1] if nanny else [])
 
 
 @pytest.mark.slow

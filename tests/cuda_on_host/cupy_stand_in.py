@@ -275,6 +275,25 @@ def ascontiguousarray(obj, dtype=None):
     return ndarray(np.ascontiguousarray(obj._host, dtype=dtype))
 
 
+class CUDARuntimeError(RuntimeError):
+    """The error of a call of the CUDA runtime, with the text that CuPy gives it."""
+
+    TEXTS = {  # noqa: RUF012
+        2: "cudaErrorMemoryAllocation: out of memory",
+        98: "cudaErrorInvalidDeviceFunction: invalid device function",
+        214: "cudaErrorECCUncorrectable: uncorrectable ECC error encountered",
+        700: "cudaErrorIllegalAddress: an illegal memory access was encountered",
+        719: "cudaErrorLaunchFailure: unspecified launch failure",
+    }
+
+    def __init__(self, status, infos=None):
+        self.status, self._infos = status, infos
+        super().__init__(self.TEXTS[status])
+
+    def __reduce__(self):
+        return type(self), (self.status, self._infos)
+
+
 class Device:
     """The only GPU."""
 
@@ -297,6 +316,9 @@ class Device:
 class MemoryPointer:
     def __init__(self, address):
         self.ptr = address
+
+    def __add__(self, n_byte):
+        return MemoryPointer(self.ptr + n_byte)
 
     def copy_from_host_async(self, address, n_byte, stream=None):
         ctypes.memmove(self.ptr, address, n_byte)
@@ -356,7 +378,7 @@ def _functions(plain):
 
 def _make():
     runtime = SimpleNamespace(
-        getDeviceCount=lambda: 1, CUDARuntimeError=RuntimeError, memGetInfo=lambda: (2**34, 2**34)
+        getDeviceCount=lambda: 1, CUDARuntimeError=CUDARuntimeError, memGetInfo=lambda: (2**34, 2**34)
     )
     runtime.streamPerThread, stream = 2, Stream()
     cuda = _module("cupy.cuda", Device=Device, Stream=Stream, Event=Event, runtime=runtime)

@@ -220,3 +220,30 @@ def test_a_process_says_how_it_ended():
     worker.terminate()
     assert worker.how_it_ended() == "was killed by SIGTERM"
     assert worker.exitcode == -signal.SIGTERM
+
+
+def fail_or_number(number):
+    if number == 1:
+        raise RuntimeError("cudaErrorLaunchFailure: unspecified launch failure")
+    return os.getpid()
+
+
+@pytest.mark.slow
+def test_a_process_that_has_lost_its_gpu_is_replaced(monkeypatch):
+    replaced, plain = [], processes._Team._replaced
+
+    def replace(self, worker):
+        replaced.append(worker.pid)
+        return plain(self, worker)
+
+    monkeypatch.setattr(processes._Team, "_replaced", replace)
+    team = processes._Team(1, ())
+    try:
+        first = team.do(fail_or_number, (0,))
+        with pytest.raises(RuntimeError, match="cudaErrorLaunchFailure"):
+            team.do(fail_or_number, (1,))
+        assert replaced == [first]
+        assert team.do(fail_or_number, (2,)) != first
+    finally:
+        team.give_up()
+        team.end()

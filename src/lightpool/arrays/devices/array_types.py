@@ -133,6 +133,9 @@ class CudaDevice(Protocol):
 class CudaMemory(Protocol):
     """Memory of an array of CuPy."""
 
+    def __add__(self, n_bytes: int) -> "CudaMemory":
+        """Return the memory behind so many bytes."""
+
     def copy_from_host_async(self, mem: int | None, size: int, stream: object = None) -> None:
         """Let a stream copy bytes from an address on the host."""
 

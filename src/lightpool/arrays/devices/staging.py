@@ -33,9 +33,10 @@ from lightpool.arrays.devices.transfers import report_to_device
 __all__ = ["MAX_PINNED_BYTES", "Sent", "Uploads"]
 
 MAX_PINNED_BYTES = 2**26
-"""Pinned memory that is kept for the uploads to one device; a larger array has a buffer of its own."""
+"""Pinned memory for the uploads to one device, at most."""
 
-_SMALLEST = 2**16  # bytes of a pinned buffer; others are twice as large, and so on
+_N_BUFFER = 16
+"""Pinned buffers, at most. An array takes at least one, so this is also the number of small arrays on their way."""
 
 HostArray = NDArray[Any]
 
@@ -119,45 +120,56 @@ class Uploads:
 
 
 class _Lane:
-    """What all uploads to one device share: its streams and the pinned buffers."""
+    """What all uploads to one device share: its streams and the pinned buffers.
+
+    Buffers have one size and are never given back: libraries keep pinned memory that was given back in pools of their
+    own, where nothing limits it. Arrays larger than a buffer are copied in parts.
+    """
 
     def __init__(self, streams: Streams[Any, Any], max_bytes: int = MAX_PINNED_BYTES) -> None:
         self.streams = streams
-        self._max_bytes = max_bytes
-        self._buffers: list[
-            tuple[NDArray[np.uint8], object]
-        ] = []  # each with the event of its last copy, the oldest copy first
-        self._lock = threading.Lock()
+        self._buffer_bytes = max_bytes // _N_BUFFER
+        self._n_buffer = 0
+        # Those from which something is copied, or was, each with the event of its last copy, the oldest copy first.
+        self._buffers: list[tuple[NDArray[np.uint8], object]] = []
+        self._changed = threading.Condition()
 
     def send(self, x: HostArray, device: Device, compute: object) -> Sent:
         streams, dtype = self.streams, x.dtype.newbyteorder("=")
         array = streams.empty(x.shape, dtype, compute)
         streams.wait(streams.copying, streams.record(compute))  # point 2 of the module's text
-        buffer = self._take(x.nbytes)  # point 1
-        pinned = buffer[: x.nbytes].view(dtype).reshape(x.shape)
-        pinned[...] = x
-        streams.copy(array, pinned)
-        arrived = streams.record(streams.copying)  # for points 1 and 3
-        with self._lock:
-            self._buffers.append((buffer, arrived))
+        flat, n_item = x.reshape(-1), self._buffer_bytes // dtype.itemsize
+        for start in range(0, flat.size, n_item):
+            part = flat[start : start + n_item]
+            buffer = self._take()  # point 1
+            pinned = buffer[: part.nbytes].view(dtype)
+            pinned[...] = part
+            streams.copy(array, pinned, start)
+            arrived = streams.record(streams.copying)  # for points 1 and 3
+            with self._changed:
+                self._buffers.append((buffer, arrived))
+                self._changed.notify()
         report_to_device(x.nbytes)
         return Sent(array, device, Arrival(streams, compute, arrived))
 
-    def _take(self, n_bytes: int) -> NDArray[np.uint8]:
+    def _take(self) -> NDArray[np.uint8]:
         """Return a buffer from which nothing is being copied."""
-        # A power of two, so that arrays of similar sizes can use the buffer again.
-        size = 1 << max(n_bytes - 1, _SMALLEST - 1).bit_length()
-        with self._lock:
-            for i, (buffer, event) in enumerate(self._buffers):
-                if buffer.nbytes >= n_bytes and self.streams.is_done(event):
-                    del self._buffers[i]
+        with self._changed:
+            while True:
+                for i, (buffer, event) in enumerate(self._buffers):
+                    if self.streams.is_done(event):
+                        del self._buffers[i]
+                        return buffer
+                if self._n_buffer < _N_BUFFER:
+                    buffer = self.streams.pinned(self._buffer_bytes)
+                    self._n_buffer += 1
                     return buffer
-            while self._buffers and size + sum(buffer.nbytes for buffer, _ in self._buffers) > self._max_bytes:
-                buffer, event = self._buffers.pop(0)
-                self.streams.synchronize(event)  # the host waits: all memory that may be pinned is in use by copies
-                if buffer.nbytes >= n_bytes:
-                    return buffer
-        return self.streams.pinned(size)
+                if self._buffers:
+                    buffer, event = self._buffers.pop(0)
+                    break
+                self._changed.wait()  # other threads are filling all of them
+        self.streams.synchronize(event)  # the host waits: all memory that may be pinned is in use by copies
+        return buffer
 
 
 @lru_cache(maxsize=16)

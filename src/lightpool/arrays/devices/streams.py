@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array, CudaArray, CudaDevice, Handle
-from lightpool.arrays.devices.devices import Device, TorchArray
+from lightpool.arrays.devices.devices import Device
 
 __all__ = ["CupyStreams", "Streams", "TorchStreams", "find_streams"]
 
@@ -98,13 +98,15 @@ class Streams(ABC, Generic[S, E]):
         """
 
     @abstractmethod
-    def copy(self, array: Array, pinned: NDArray[np.generic]) -> None:
-        """Let `copying` copy from pinned memory to an array on the device.
+    def copy(self, array: Array, pinned: NDArray[np.generic], start: int) -> None:
+        """Let `copying` copy from pinned memory to a part of an array on the device.
 
         Parameters
         ----------
         array : contiguous array
-        pinned : NumPy array in pinned memory, of the same shape and data type
+        pinned : NumPy array in pinned memory, one-dimensional, of the same data type
+        start : int
+            Place of its first element among those of ``array``.
         """
 
     @abstractmethod
@@ -165,10 +167,11 @@ class CupyStreams(Streams[CupyStream, CupyEvent]):
         with self._device, stream:
             return cast(Array, self._cupy.empty(shape, dtype))
 
-    def copy(self, array: Array, pinned: NDArray[np.generic]) -> None:
+    def copy(self, array: Array, pinned: NDArray[np.generic], start: int) -> None:
         """Let `copying` copy to an array, see `Streams.copy`."""
         with self._device:
-            cast(CudaArray, array).data.copy_from_host_async(pinned.ctypes.data, pinned.nbytes, self.copying)
+            place = cast(CudaArray, array).data + start * pinned.itemsize
+            place.copy_from_host_async(pinned.ctypes.data, pinned.nbytes, self.copying)
 
     def record(self, stream: CupyStream) -> CupyEvent:
         """Return an event that passes when all work queued on a stream so far is done."""
@@ -221,10 +224,11 @@ class TorchStreams(Streams[TorchStream, TorchEvent]):
         with self._torch.cuda.stream(stream):
             return cast(Array, self._torch.empty(shape, dtype=kind, device=self._device))
 
-    def copy(self, array: Array, pinned: NDArray[np.generic]) -> None:
+    def copy(self, array: Array, pinned: NDArray[np.generic], start: int) -> None:
         """Let `copying` copy to an array, see `Streams.copy`."""
         with self._torch.cuda.stream(self.copying):
-            cast(TorchArray, array).copy_(self._torch.from_numpy(pinned), non_blocking=True)
+            part = self._torch.reshape(array, (-1,))[start : start + pinned.size]
+            part.copy_(self._torch.from_numpy(pinned), non_blocking=True)
 
     def record(self, stream: TorchStream) -> TorchEvent:
         """Return an event that passes when all work queued on a stream so far is done."""

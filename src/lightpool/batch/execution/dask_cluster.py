@@ -1,14 +1,16 @@
 """Reduce chunks on a Dask cluster. Settings and observation numbers are sent; sums are saved in the common folder."""
 
 import logging
+import os
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from importlib import import_module
 from typing import Protocol
 
 from lightpool.arrays.devices.blas_threads import one_thread_each
+from lightpool.arrays.devices.lost_contexts import lost_context
 from lightpool.batch.execution.chunk import ChunkTask, fail_chunk, run_chunk
-from lightpool.batch.execution.executors import ProcessExecutor, time_limit
+from lightpool.batch.execution.executors import ProcessExecutor, lost_gpu, time_limit
 from lightpool.batch.storage.code_version import code_version, package_versions
 from lightpool.batch.storage.folder import ChunkRecord
 from lightpool.errors import ConfigError, VersionMismatchError, WorkerDiedError
@@ -98,7 +100,7 @@ class DaskExecutor:
             self._client.cancel(list(futures))
 
     def _submitted(self, task: ChunkTask, *, apart: bool) -> Future:
-        do, key = (_run_apart, f"lightpool-apart-{task.key}") if apart else (run_chunk, f"lightpool-{task.key}")
+        do, key = (_run_apart, f"lightpool-apart-{task.key}") if apart else (_run_here, f"lightpool-{task.key}")
         return self._client.submit(do, task, key=key, pure=False)
 
     def require_same_code(self) -> None:
@@ -127,6 +129,22 @@ class DaskExecutor:
 
 def _versions() -> dict[str, str]:
     return {"lightpool": code_version(), **package_versions()}
+
+
+def _run_here(task: ChunkTask) -> ChunkRecord:
+    """Reduce a chunk in this worker; if an error of CUDA destroys its context, end the worker."""
+    try:
+        return run_chunk(task)
+    except Exception as error:
+        reason = lost_context(error)
+        if reason is None:
+            raise
+    worker = import_module("distributed").get_worker()
+    log.warning("the worker %s %s", worker.address, lost_gpu(reason))
+    if worker.nanny is not None:
+        os._exit(1)  # its nanny starts another one, and the scheduler repeats the task
+    # Nobody would replace it, and its later chunks take this way too.
+    return _run_apart(task)
 
 
 def _run_apart(task: ChunkTask) -> ChunkRecord:

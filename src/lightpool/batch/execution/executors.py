@@ -17,6 +17,7 @@ from typing import Any, Literal, Protocol, TypeAlias
 import astropy.units as u
 
 from lightpool.arrays.devices.gpus import see_gpu
+from lightpool.arrays.devices.lost_contexts import lost_context
 from lightpool.batch.execution.chunk import ChunkTask, run_chunk, try_chunk
 from lightpool.batch.execution.current_observation import set_listener
 from lightpool.batch.execution.failed_chunks import Job, begin, died, hung, survived
@@ -24,7 +25,7 @@ from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
 from lightpool.errors import WorkerDiedError
 from lightpool.makers.parallel.worker_processes import WorkerProcess
 
-__all__ = ["Executor", "ProcessExecutor", "SerialExecutor", "time_limit"]
+__all__ = ["Executor", "ProcessExecutor", "SerialExecutor", "lost_gpu", "time_limit"]
 
 log = logging.getLogger(__name__)
 _package_log = logging.getLogger("lightpool")
@@ -35,7 +36,7 @@ _MAX_FAILED_STARTS = 3
 _LAST_WAIT = 5.0
 """Seconds to wait for a process to end after SIGKILL: one that waits for a file system may never end."""
 
-_MessageKind: TypeAlias = Literal["ready", "log", "started", "tried", "done", "failed"]
+_MessageKind: TypeAlias = Literal["ready", "log", "started", "tried", "done", "failed", "lost"]
 
 
 class Executor(Protocol):
@@ -51,7 +52,8 @@ class SerialExecutor:
 
     Some chunks get a process of their own: those with a time limit per observation, because a hanging observation can
     only be stopped by killing its process, and a chunk during which this program died or was killed before, because the
-    chunk itself may be the cause.
+    chunk itself may be the cause. After an error of CUDA that destroys the context of this process, another process
+    does that chunk and all that follow.
     """
 
     def run(self, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:
@@ -59,7 +61,7 @@ class SerialExecutor:
         if any(time_limit(task.settings) for task in tasks):
             yield from ProcessExecutor(1).run(tasks)
             return
-        for task in tasks:
+        for number, task in enumerate(tasks):
             folder = BatchFolder(Path(task.settings["output"]["folder"]))
             if folder.was_begun(task.key):
                 log.warning(
@@ -73,8 +75,23 @@ class SerialExecutor:
             folder.begin_chunk(task.key)
             try:
                 record = run_chunk(task)
+            except Exception as error:
+                reason = lost_context(error)
+                if reason is None:
+                    raise
+            else:
+                reason = None
             finally:
                 folder.end_chunk(task.key)
+            if reason is not None:
+                log.warning(
+                    "observations %s to %s, and those after them, are reduced in a separate process: this one %s",
+                    task.obs_ids[0],
+                    task.obs_ids[-1],
+                    lost_gpu(reason),
+                )
+                yield from ProcessExecutor(1).run(tasks[number:])
+                return
             yield record
 
 
@@ -115,8 +132,9 @@ class _Worker:
 class ProcessExecutor:
     """Reduces chunks in separate processes, which are spawned and not forked.
 
-    If a process dies, a new one repeats its chunk. If that dies too, the chunk is split until the observation that
-    causes it is found. A process that exceeds the time limit for an observation is killed.
+    If a process dies, or an error of CUDA destroys its context, a new one repeats its chunk. If that dies too, the
+    chunk is split until the observation that causes it is found. A process that exceeds the time limit for an
+    observation is killed.
 
     Parameters
     ----------
@@ -177,6 +195,8 @@ class ProcessExecutor:
             logging.getLogger(content.name).handle(content)
         elif kind == "started":
             worker.obs_id, worker.since = content, time.monotonic()
+        elif kind == "lost":
+            self._replace(worker, workers, waiting, died(job, lost_gpu(content)))
         else:
             if job.is_trial:
                 waiting.extendleft(survived(job))
@@ -213,6 +233,11 @@ class ProcessExecutor:
         for worker in workers:
             if waiting and worker.job is None:
                 worker.give(waiting)
+
+
+def lost_gpu(reason: str) -> str:
+    """Return a description of how a process ended, or has to end, because of an error of CUDA."""
+    return f"lost its GPU by an error after which CUDA cannot be used any more ({reason})"
 
 
 def time_limit(settings: dict[str, Any]) -> str | None:
@@ -266,7 +291,7 @@ def _work(connection: Connection, gpu: str | None, level: int) -> None:
     sender.send("ready", None)
     set_listener(lambda obs_id: sender.send("started", obs_id))
     kind: _MessageKind
-    answer: ChunkRecord | Exception | None
+    answer: ChunkRecord | Exception | str | None
     do: Callable[[ChunkTask], ChunkRecord | None]
     while True:
         try:
@@ -277,8 +302,11 @@ def _work(connection: Connection, gpu: str | None, level: int) -> None:
         try:
             answer = do(task)
         except Exception as error:
-            kind, answer = "failed", _sendable(error)
+            reason = lost_context(error)
+            kind, answer = ("failed", _sendable(error)) if reason is None else ("lost", reason)
         sender.send(kind, answer)
+        if kind == "lost":
+            os._exit(1)  # at once: libraries of CUDA may hang when they end without a context
         del answer  # the traceback of an error refers to the arrays of the failed attempt
 
 

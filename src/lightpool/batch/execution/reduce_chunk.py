@@ -16,6 +16,7 @@ from astropy.coordinates import angular_separation
 
 from lightpool.arrays import find_device, use_device, use_precision
 from lightpool.arrays.devices.devices import Device
+from lightpool.arrays.devices.lost_contexts import lost_context
 from lightpool.arrays.devices.memory import release_memory
 from lightpool.arrays.devices.staging import Uploads
 from lightpool.batch.execution.current_observation import report_started
@@ -213,13 +214,14 @@ class Reducer:
         return Outcome(obs_id=obs_id, status="done" if made else "empty"), summaries, made
 
     def _failed(self, obs_id: int, error: BaseException) -> Outcome:
-        """Return the outcome of a failed observation; raise if memory is short, or if on_error is raise."""
+        """Return the outcome of a failed observation; raise if memory is short, CUDA is lost, or on_error is raise."""
         failure = error if isinstance(error, ReductionError) else ReductionError(obs_id, "reading", error)
         cause: BaseException = failure.args[2]
         try:
             if isinstance(cause, OutOfMemoryError):
                 raise cause from error
-            if self.settings.run.on_error == "raise":
+            # A destroyed context takes the sums of the chunk with it: the chunk is done again by another process.
+            if self.settings.run.on_error == "raise" or lost_context(cause) is not None:
                 raise failure from cause
             return failed_outcome(failure)
         finally:  # the traceback refers to this frame: this cycle would keep the arrays of the attempt in memory

@@ -16,6 +16,7 @@ from multiprocessing.connection import Connection
 from typing import TextIO, TypeVar, cast
 
 from lightpool.arrays.devices.gpus import see_gpu
+from lightpool.arrays.devices.lost_contexts import lost_context
 from lightpool.errors import TransferError, WorkerDiedError
 from lightpool.makers.parallel.worker_processes import WorkerProcess, packed, unpacked
 from lightpool.utils.deviations import deviates, deviations_are_heard, noted_deviations
@@ -104,11 +105,11 @@ class _Team:
 
     def __init__(self, n_process: int, gpus: Sequence[str]) -> None:
         self._workers: list[WorkerProcess] = []
+        self._gpus = gpus
         self._idle: queue.SimpleQueue[WorkerProcess] = queue.SimpleQueue()
         try:
             for number in range(n_process):
-                gpu = gpus[number % len(gpus)] if gpus else None
-                self._workers.append(WorkerProcess(_work, gpu, _package_log.getEffectiveLevel()))
+                self._workers.append(self._started(number))
                 self._idle.put(self._workers[-1])
         except BaseException:
             self.give_up()
@@ -129,8 +130,26 @@ class _Team:
         worker = self._idle.get()
         try:
             return self._answer(worker, message)
+        except Exception as error:
+            # It would fail at everything, and hide which task was the first.
+            if lost_context(error) is not None:
+                worker = self._replaced(worker)
+            raise
         finally:
             self._idle.put(worker)
+
+    def _replaced(self, worker: WorkerProcess) -> WorkerProcess:
+        """Start a process in the place of one that cannot go on."""
+        worker.kill()
+        worker.connection.close()
+        worker.join()
+        place = self._workers.index(worker)
+        self._workers[place] = self._started(place)
+        return self._workers[place]
+
+    def _started(self, number: int) -> WorkerProcess:
+        gpu = self._gpus[number % len(self._gpus)] if self._gpus else None
+        return WorkerProcess(_work, gpu, _package_log.getEffectiveLevel())
 
     def _answer(self, worker: WorkerProcess, message: bytes) -> object:
         try:
