@@ -1,5 +1,10 @@
 """Coordinates on the axes of tables: what is found once for equal axes must not be used for others."""
 
+import copy
+import gc
+import pickle
+import weakref
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -64,3 +69,23 @@ def test_only_what_is_beyond_the_edges_is_outside_and_only_beyond_the_nodes_weig
     assert_array_equal(points.outside, [True, False, False, True, True])
     assert points.extrapolates
     assert not AxisPoints.on(TABLE, Coordinates.centers([2, 5] * u.TeV)).extrapolates
+
+
+def test_the_content_of_an_axis_is_that_of_its_copies_pickles_and_other_names():
+    for axis in (copy.copy(TABLE), copy.deepcopy(TABLE), pickle.loads(pickle.dumps(TABLE)), TABLE.rename("x")):
+        assert axis.content is TABLE.content
+    assert copy.deepcopy({TABLE.content: 1}) == {TABLE.content: 1}
+    assert pickle.loads(pickle.dumps(TABLE.content)) is TABLE.content
+
+
+@pytest.mark.parametrize("table", OTHER_TABLES)
+def test_axes_that_differ_have_other_contents(table):
+    assert table.content != TABLE.content
+
+
+def test_the_content_of_no_axis_is_kept():
+    axis = MapAxis.from_edges([1.0, 2.0, 5.0], name="x")
+    content = weakref.ref(axis.content)
+    del axis
+    gc.collect()
+    assert content() is None

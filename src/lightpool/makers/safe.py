@@ -186,7 +186,7 @@ class SafeMaskMaker(Maker):
         for name, keyword, edge in (("energy_min", "LO_THRES", "lower"), ("energy_max", "HI_THRES", "upper")):
             value = meta.get(keyword)
             # GADF: both keywords are in TeV, whatever the unit of the energy axis.
-            bounds[name] = u.Quantity(value, "TeV") if value else None
+            bounds[name] = u.Quantity(value, u.TeV) if value else None
             if not value:
                 log.warning("observation %s: no %s in its effective area, no %s cut", observation.obs_id, keyword, edge)
         return _energy_mask(dataset, **bounds)

@@ -118,7 +118,7 @@ def warn_of_ring(obs_id: int | None, name: str, irf: IRF) -> None:
     name : str, "aeff", "psf", "edisp" or "bkg"
     irf : IRF
     """
-    if "offset" not in irf.axes.names or isinstance(irf, ParametricPSF):
+    if not irf.has_offset_axis or isinstance(irf, ParametricPSF):
         return
     axis = irf.axes["offset"]
     if axis.edges_value[0] > 0:

@@ -86,6 +86,16 @@ class AxisPoints:
         return cls(x, outside, axis.nbin, *interpolation_weights(scale_values(x, axis.interp), nodes))
 
     @cached_property
+    def upper(self) -> NDArray[np.int64]:
+        """The node above, that below if there is one node."""
+        return np.minimum(self.lower + 1, self.n_node - 1)
+
+    @cached_property
+    def below(self) -> Floats:
+        """Weight of the node below."""
+        return 1 - self.above
+
+    @cached_property
     def extrapolates(self) -> bool:
         """Whether some coordinates lie beyond the outer nodes."""
         return bool(np.any((self.above < 0) | (self.above > 1)))
@@ -101,11 +111,11 @@ class AxisPoints:
         low = np.asarray(_taken(values, self.lower, dim), dtype=np.float64)  # new: the index is an array
         if self.n_node == 1:
             return low
-        high = np.asarray(_taken(values, self.lower + 1, dim), dtype=np.float64)
-        above = self.above.reshape(-1, *(1,) * (values.ndim - dim - 1))
+        high = np.asarray(_taken(values, self.upper, dim), dtype=np.float64)
+        shape = (-1, *(1,) * (values.ndim - dim - 1))
         with np.errstate(invalid="ignore"):  # not a number and infinities stay what they are: holes
-            low *= 1 - above
-            high *= above
+            low *= self.below.reshape(shape)
+            high *= self.above.reshape(shape)
             low += high
         return low
 

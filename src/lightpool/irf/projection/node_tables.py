@@ -109,9 +109,9 @@ class NodeTable(DeviceTables):
         In all other rows nothing has to be clipped as long as no weight is negative.
         """
         # On the other scales a negative number does not stand for a negative value.
-        marked = (self.values < 0) & (self.values_scale == "lin")
+        marked = self.values < 0 if self.values_scale == "lin" else np.zeros(self.values.shape, dtype=bool)
         if self.holes is not None:
-            marked = marked | (self.holes > 0)
+            marked |= self.holes > 0
         return _rows_with(marked)
 
     @cached_property
@@ -120,15 +120,18 @@ class NodeTable(DeviceTables):
 
         The table is linear there in each coordinate, so it is lowest at an edge or a corner.
         """
+        # On the other scales a negative number does not stand for a negative value.
+        if self.values_scale != "lin":
+            return np.zeros(0, dtype=np.int64)
         values = self.values
         # The axes of the field of view are the last ones.
         for axis, (nodes, bounds) in enumerate(
             zip(self.nodes, self.bounds, strict=True), values.ndim - len(self.nodes)
         ):
             values = _with_edges(values, axis, nodes, bounds)
-        marked = (values < 0) & (self.values_scale == "lin")
+        rows = _rows_with(values < 0)
         # Awkward rows are evaluated directly in any case.
-        return np.setdiff1d(_rows_with(marked), self.awkward)
+        return np.setdiff1d(rows, self.awkward) if rows.size and self.awkward.size else rows
 
 
 @dataclass(frozen=True, eq=False)

@@ -1,5 +1,6 @@
 """Scales of table values, on the host."""
 
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -17,7 +18,12 @@ def tiny_of(data: NDArray[Any]) -> float:
     It differs between single and double precision tables, and determines how a value falls off towards an empty
     neighbour, so the type must be the table's own for the numbers to agree with Gammapy.
     """
-    return float(np.finfo(data.dtype if np.issubdtype(data.dtype, np.floating) else np.float32).tiny)
+    return _tiny(data.dtype)
+
+
+@lru_cache(maxsize=32)
+def _tiny(dtype: np.dtype[Any]) -> float:
+    return float(np.finfo(dtype if np.issubdtype(dtype, np.floating) else np.float32).tiny)
 
 
 def scale_table(data: NDArray[Any], scale: str) -> NDArray[np.float64]:

@@ -1,9 +1,10 @@
 """Nodes along one quantity, and the rule that turns values into pixel coordinates and back."""
 
 import copy as copying
-from collections.abc import Hashable, Iterator
+from collections.abc import Callable, Hashable, Iterator
 from functools import cached_property
 from typing import Any, Self, TypeVar
+from weakref import WeakValueDictionary
 
 import astropy.units as u
 import numpy as np
@@ -27,6 +28,26 @@ from lightpool.typing import QuantityLike, UnitLike
 __all__ = ["NodeAxis"]
 
 _Axis = TypeVar("_Axis", bound="NodeAxis")
+
+
+class _Content:
+    """Stands for the bins of axes in keys: it is compared by identity, which is fast."""
+
+    __slots__ = ("__weakref__", "_bins")
+
+    def __init__(self, bins: Hashable) -> None:
+        self._bins = bins
+
+    def __reduce__(self) -> tuple[Callable[[Hashable], "_Content"], tuple[Hashable]]:
+        return _content_of, (self._bins,)
+
+
+_contents: WeakValueDictionary[Hashable, _Content] = WeakValueDictionary()
+
+
+def _content_of(bins: Hashable) -> _Content:
+    found = _contents.get(bins)
+    return _contents.setdefault(bins, _Content(bins)) if found is None else found
 
 
 class NodeAxis(AxisBase):
@@ -97,9 +118,14 @@ class NodeAxis(AxisBase):
 
     @cached_property
     def content(self) -> Hashable:
-        """Everything that determines the bins, for keys: unlike equality of axes, it has no tolerance."""
+        """What stands for everything that determines the bins, in keys: it is one object for all axes of equal bins.
+
+        Unlike the equality of axes, it has no tolerance.
+        """
         edges = None if self._given_edges is None else self._given_edges.tobytes()
-        return self._interp, self._node_type, self._boundary_type, self._unit, self._nodes.tobytes(), edges
+        return _content_of(
+            (self._interp, self._node_type, self._boundary_type, self._unit, self._nodes.tobytes(), edges)
+        )
 
     @property
     def is_energy_axis(self) -> bool:
