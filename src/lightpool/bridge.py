@@ -125,6 +125,8 @@ def accepted(value: T) -> T:
     TypeError
         If lightpool has no class for the object.
     """
+    if "gammapy" not in sys.modules:  # then there is no object of Gammapy
+        return value
     kind = type(value)
     if _is_convertible(kind) and not is_only_dataset_of_gammapy(value):
         converted: T = gammapy_bridge().from_gammapy(value)
@@ -140,12 +142,13 @@ def accepted(value: T) -> T:
 def accepts_gammapy(function: Callable[P, T]) -> Callable[P, T]:
     """Let a function take Gammapy's axes, geometries, maps, responses, observations and datasets.
 
-    They are converted before the function sees them, see `accepted`. Arrays are shared, not copied.
+    They are converted before the function sees them, see `accepted`. Arrays are shared, not copied. Functions that are
+    called dozens of times for each observation call `accepted` themselves, for arguments that are not of our classes.
     """
 
     @wraps(function)
     def converting(*args: P.args, **kwargs: P.kwargs) -> T:
-        if "gammapy" not in sys.modules:  # then there is no object of Gammapy
+        if "gammapy" not in sys.modules:
             return function(*args, **kwargs)
         named = {name: accepted(value) for name, value in kwargs.items()}
         return function(*map(accepted, args), **named)  # type: ignore[arg-type]  # of the same types, see `accepted`

@@ -239,6 +239,9 @@ class MapAccess(MapData):
         """Return the values at the bin centres of another geometry, see `Map.interp_to_geom`."""
         if self.is_mask and fill_value is not None:
             return self._mask_on(geom, bool(fill_value))
+        touched = self._touched_on(geom) if self.is_mask and not (preserve_counts or kwargs) else None
+        if touched is not None:
+            return touched
         data = self.data
         if preserve_counts:
             self._check_first_axis(geom)
@@ -250,6 +253,10 @@ class MapAccess(MapData):
         if preserve_counts:
             values = apply_operator("multiply", values, geom.solid_angle_array(self.device))
         return self._in_own_type(values)
+
+    def _touched_on(self, geom: Geom) -> Array | None:
+        """Return what `_values_on_geom` interpolates of a mask without a fill value, if there is a faster way."""
+        return None
 
     def _mask_on(self, geom: Geom, fill_value: bool) -> Array:
         """Return the values of the mask at the pixel centres of another geometry.

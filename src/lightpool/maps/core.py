@@ -13,7 +13,7 @@ from lightpool.arrays.devices.devices import Device, find_device
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.devices.precision import DTYPES, find_precision
-from lightpool.bridge import accepts_gammapy
+from lightpool.bridge import accepted, accepts_gammapy
 from lightpool.fits import HDUList, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.access import Interpolation
 from lightpool.maps.axes.axes_format import AnyAxis
@@ -101,7 +101,6 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         return kind(kind.geom_class.create(**options), **values)
 
     @staticmethod
-    @accepts_gammapy
     def from_geom(
         geom: Geom,
         meta: dict[str, Any] | None = None,
@@ -124,6 +123,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         device : str or Device, optional
             By default the default device.
         """
+        geom = geom if isinstance(geom, Geom) else accepted(geom)
         made: Map = map_class(geom)(geom, data=data, dtype=dtype, meta=meta, unit=unit, device=device)
         return made
 

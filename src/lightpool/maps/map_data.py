@@ -29,7 +29,7 @@ from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.devices.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.devices.precision import DTYPES, find_precision, get_default_precision, precision_of
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
+from lightpool.bridge import ConvertibleToGammapy, accepted
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta
 from lightpool.maps.geoms.geom import Geom
@@ -155,7 +155,6 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
     _unit: u.UnitBase
     _meta: dict[str, Any]
 
-    @accepts_gammapy
     def __init__(
         self,
         geom: Geom,
@@ -165,6 +164,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
         unit: UnitLike = "",
         device: str | Device | None = None,
     ) -> None:
+        geom = geom if isinstance(geom, Geom) else accepted(geom)
         self._keep(
             _geom=geom,
             _unit=_parsed_unit(unit) if isinstance(unit, str) else u.Unit(unit),
@@ -451,9 +451,12 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
             self._geom if geom is None else geom,
             data=data,
             unit=self._unit if unit is None else unit,
-            meta=copying.deepcopy(self._meta) if meta is None else meta,
+            meta=self._copied_meta() if meta is None else meta,
             device=None if is_off_host(data) else self.device,  # arrays of other libraries stay on their device
         )
+
+    def _copied_meta(self) -> dict[str, Any]:
+        return copying.deepcopy(self._meta) if self._meta else {}
 
     def _copied_values(self) -> Array | LazyArray:
         stored = self._stored

@@ -64,7 +64,7 @@ class Plane:
         """Number of columns after which the sky repeats itself; None where it does not."""
         return column_period(self.whole_wcs) if self.whole is None else self.whole.period
 
-    @property
+    @cached_property
     def whole_period(self) -> int | None:
         """Period, if it is a whole number of columns, so that pixels fall on pixels one turn on."""
         if self.period is None or abs(self.period - round(self.period)) > 1e-6:
@@ -76,7 +76,7 @@ class Plane:
         """Whether the columns go once around, so that the last one has the first one for its neighbour."""
         return self.n_x is not None and self.n_x == self.whole_period
 
-    @property
+    @cached_property
     def has_repeats(self) -> bool:
         """Whether the map is wider than the sky."""
         return self.n_x is not None and self.period is not None and self.n_x > self.period + 1e-6

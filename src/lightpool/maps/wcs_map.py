@@ -1,6 +1,7 @@
 """Maps of the sky on a WCS grid."""
 
 from collections.abc import Callable, Mapping
+from itertools import zip_longest
 from typing import Self
 
 import astropy.units as u
@@ -15,6 +16,7 @@ from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.kernels.reductions import block_sum, pad
 from lightpool.errors import GeometryError
 from lightpool.fits import HDUList
+from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.core import Map
 from lightpool.maps.filters import ImageFilters
 from lightpool.maps.fits_format import wcs_map_arguments, wcs_map_hdulist
@@ -27,6 +29,7 @@ from lightpool.maps.pixel_values import Pix, interpolate_pixels
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_values import contains_pixels, reduced_to_region, region_geom_of, scattered_mask
 from lightpool.maps.stacking import Windows
+from lightpool.maps.touched_mask import touched_mask
 from lightpool.maps.upsampling import repeated, upsampled
 from lightpool.typing import AngleLike, Axes, Figure, RegionLike
 
@@ -125,6 +128,16 @@ class WcsNDMap(ImageFilters, Map):
         leading = [axis.nbin if axis in shared else 1 for axis in geom.axes][::-1]
         planes = self._xp.reshape(self.data, (*leading, *self.data.shape[-2:]))
         return mask_at_centers(planes, self._geom.to_image(), geom.to_image(), fill_value)
+
+    def _touched_on(self, geom: Geom) -> Array | None:
+        axes = [axis for axis in self._geom.axes if isinstance(axis, MapAxis)]
+        # the same objects: bins of axes that are equal within a tolerance may lie elsewhere
+        if len(axes) != len(self._geom.axes) or any(a is not b for a, b in zip_longest(self._geom.axes, geom.axes)):
+            return None
+        values = self._array()
+        if not (isinstance(values, np.ndarray) and isinstance(geom, WcsGeom)):
+            return None
+        return touched_mask(values, self._geom.window, geom.window, [axis.center_pix for axis in axes])
 
     def interp_by_pix(
         self, pix: Pix, method: str = "linear", fill_value: float | None = None, values_scale: str = "lin"

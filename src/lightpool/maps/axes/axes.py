@@ -2,15 +2,15 @@
 
 import html
 import operator
-from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, Unpack, overload
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, Unpack, cast, overload
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
+from lightpool.bridge import ConvertibleToGammapy, accepted, accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axes import axes_format
@@ -53,20 +53,23 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
     _consumed = ("axes", "n_spatial_axes")
     _axes: tuple[AnyAxis, ...]
     _n_spatial_axes: int | None
+    _names: list[str]
+    _shape: tuple[int, ...]
+    _others: "dict[tuple[str, str], MapAxes]"
+    """Axes that were made of these."""
 
-    @accepts_gammapy
     def __init__(self, axes: Iterable[AnyAxis], n_spatial_axes: int | None = None) -> None:
-        self._keep(_axes=tuple(axes), _n_spatial_axes=n_spatial_axes)
-        names = self.names
-        for axis in self._axes:
-            if names.count(axis.name) > 1:
-                raise GeometryError(f"axes must have different names, got {names}; see axis.rename")
+        kept = tuple(accepted(axes))
+        names = [axis.name for axis in kept]
+        if len(set(names)) < len(names):
+            raise GeometryError(f"axes must have different names, got {names}; see axis.rename")
+        shape = tuple(axis.nbin for axis in kept)
+        self._keep(_axes=kept, _n_spatial_axes=n_spatial_axes, _names=names, _shape=shape, _others={})
 
     def __reduce__(self) -> tuple[type["MapAxes"], tuple[object, ...]]:
         return type(self), (self._axes, self._n_spatial_axes)
 
     @classmethod
-    @accepts_gammapy
     def from_default(cls, axes: AxesLike, n_spatial_axes: int | None = None) -> Self:
         """Make axes from a list that may hold plain arrays of edges or be None; axes without a name are numbered.
 
@@ -75,8 +78,9 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
         axes : list of MapAxis, LabelMapAxis, TimeMapAxis, Quantity or array, or None
         n_spatial_axes : int, see `MapAxes`
         """
-        if type(axes) is cls and axes._n_spatial_axes == n_spatial_axes and all(axes.names):
+        if type(axes) is cls and axes._n_spatial_axes == n_spatial_axes and all(axes._names):
             return axes  # they are never changed
+        axes = accepted(axes)
         if isinstance(axes, AnyAxis):
             raise TypeError(f"axes must be a list of axes, got the axis {axes.name!r}; write axes=[axis]")
         given = [ax if isinstance(ax, AnyAxis) else MapAxis(ax) for ax in (axes if axes is not None else [])]
@@ -122,12 +126,12 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
     @property
     def names(self) -> list[str]:
         """Names of the axes."""
-        return [axis.name for axis in self._axes]
+        return list(self._names)
 
     @property
     def shape(self) -> tuple[int, ...]:
         """Numbers of bins, in the order of the axes."""
-        return tuple(axis.nbin for axis in self._axes)
+        return self._shape
 
     @property
     def reverse(self) -> Self:
@@ -157,9 +161,9 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
         axis_name : str
         *args : without effect, other arguments of ``index`` of a sequence
         """
-        if axis_name not in self.names:
+        if axis_name not in self._names:
             raise ValueError(f"there is no axis {axis_name!r}; the axes are {self.names}")
-        return self.names.index(axis_name)
+        return self._names.index(axis_name)
 
     def index_data(self, axis_name: str) -> int:
         """Return the number of the dimension of the data that belongs to an axis."""
@@ -277,7 +281,14 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
 
     def squash(self, axis_name: str) -> Self:
         """Return axes with one bin on one of them."""
-        return self._changed(axis_name, "squash")
+        return self._once("squash", axis_name, lambda: self._changed(axis_name, "squash"))
+
+    def _once(self, change: str, axis_name: str, make: "Callable[[], MapAxes]") -> Self:
+        """Return axes that were changed before again: maps that share axes share those that are made of them."""
+        known = self._others.get((change, axis_name))
+        if known is None:
+            known = self._others.setdefault((change, axis_name), make())
+        return cast(Self, known)
 
     def pad(self, axis_name: str, pad_width: int | tuple[int, int]) -> Self:
         """Return axes with more bins on one of them.
@@ -298,7 +309,7 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
     def drop(self, axis_name: str) -> Self:
         """Return the axes without one of them."""
         self.index(axis_name)  # raises if there is no such axis
-        return type(self)(ax for ax in self._axes if ax.name != axis_name)
+        return self._once("drop", axis_name, lambda: type(self)(ax for ax in self._axes if ax.name != axis_name))
 
     def slice_by_idx(self, slices: Mapping[str, BinIndex]) -> Self:
         """Return axes with some of their bins; an axis with a number in place of a slice is dropped.
@@ -334,7 +345,6 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
 
     # --- comparison
 
-    @accepts_gammapy
     def is_allclose(self, other: object, **kwargs: Unpack[Tolerances]) -> bool:
         """Return whether other axes are of the same kind and, up to tolerances, have the same bins.
 
@@ -343,8 +353,11 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
         other : MapAxes
         **kwargs : ``rtol`` and ``atol`` of `numpy.allclose`
         """
+        other = other if isinstance(other, MapAxes) else accepted(other)
         if not isinstance(other, MapAxes):
             raise TypeError(f"MapAxes cannot be compared with {other!r} of type {type(other).__name__}")
+        if self is other:
+            return True
         return len(self) == len(other) and all(
             type(mine) is type(its) and mine.is_allclose(its, **kwargs) for mine, its in zip(self, other, strict=True)
         )

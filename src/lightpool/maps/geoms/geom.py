@@ -2,7 +2,7 @@
 
 import abc
 import html
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypeVar
 
 import astropy.units as u
@@ -225,7 +225,11 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
     @property
     def data_shape(self) -> tuple[int, ...]:
         """Shape of the data: axes in reversed order, then latitude, longitude."""
-        return (*self.axes.shape[::-1], *self.npix_image[::-1])
+        shape: tuple[int, ...] | None = self.__dict__.get("_data_shape")
+        if shape is None:
+            shape = (*self.axes.shape[::-1], *self.npix_image[::-1])
+            self._keep(_data_shape=shape)
+        return shape
 
     @property
     def data_shape_axes(self) -> tuple[int, ...]:
@@ -331,7 +335,16 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
 
     def to_image(self) -> Self:
         """Return a geometry without the non-spatial axes."""
-        return self._with_axes(None)
+        return self._once("image", lambda: self._with_axes(None))
+
+    def _once(self, change: str, make: Callable[[], Self]) -> Self:
+        """Return a geometry that was made of this one before again: neither is ever changed."""
+        others: dict[str, Self] = self.__dict__.setdefault("_others", {})
+        known = others.get(change)
+        return others.setdefault(change, make()) if known is None else known
+
+    def __getstate__(self) -> dict[str, Any]:
+        return {name: value for name, value in self.__dict__.items() if name != "_others"}
 
     @accepts_gammapy
     def to_cube(self, axes: Sequence[AnyAxis]) -> Self:
@@ -340,11 +353,11 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
 
     def squash(self, axis_name: str) -> Self:
         """Return a geometry with one bin on an axis."""
-        return self._with_axes(self.axes.squash(axis_name=axis_name))
+        return self._once(f"squash {axis_name}", lambda: self._with_axes(self.axes.squash(axis_name=axis_name)))
 
     def drop(self, axis_name: str) -> Self:
         """Return a geometry without an axis."""
-        return self._with_axes(self.axes.drop(axis_name=axis_name))
+        return self._once(f"drop {axis_name}", lambda: self._with_axes(self.axes.drop(axis_name=axis_name)))
 
     @accepts_gammapy
     def resample_axis(self, axis: MapAxis) -> Self:

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.projection_parameters import Projection
 from lightpool.maps.geoms.sky_window import SkyWindow
 
-__all__ = ["MaskLookup"]
+__all__ = ["MaskLookup", "linear_positions"]
 
 _ROUNDING_DEG = 1e-10
 """A thousand times the error of a position that wcslib has converted from a plane to the sky and back."""
@@ -84,21 +84,10 @@ class MaskLookup:
         -------
         lookup : MaskLookup, or None if the windows do not share a plane, their rows and columns, or lie far out
         """
-        one, other = window.grid.projection, mask_window.grid.projection
-        if one is None or other is None or window.grid.frame != mask_window.grid.frame or not _same_plane(one, other):
+        found = linear_positions(window, mask_window)
+        if found is None:
             return None
-        positions, roundings, furthest = [], [], 0.0
-        for axis in (0, 1):
-            first, n_pixel = window.box[axis], window.box[axis + 2]
-            # intermediate world coordinates (FITS standard, section 8) in rad; crpix counts from 1
-            plane = (np.arange(first, first + n_pixel) - (one.crpix[axis] - 1)) * one.cd_rad[axis, axis]
-            scale = float(other.cd_rad[axis, axis])
-            positions.append(plane / scale + (other.crpix[axis] - 1 - mask_window.box[axis]))
-            roundings.append(max(_ROUNDING_PIXEL, np.deg2rad(_ROUNDING_DEG) / abs(scale)))
-            furthest = float(np.hypot(furthest, np.abs(plane).max(initial=0.0)))
-        # pixels of the mask so small that rounding would leave too many centres to wcslib
-        if furthest > _FURTHEST or max(roundings) > 0.1:
-            return None
+        positions, roundings = found
         columns, rows = (
             _Positions.near(position, n, rounding)
             for position, n, rounding in zip(positions, mask_window.box[2:], roundings, strict=True)
@@ -157,6 +146,35 @@ class MaskLookup:
             for position, n in zip(positions, self.mask_window.box[2:], strict=True)
         )
         return row, column
+
+
+def linear_positions(window: SkyWindow, mask_window: SkyWindow) -> tuple[list[NDArray[np.float64]], list[float]] | None:
+    """Return the pixel coordinates of the columns and of the rows of a window on that of a mask, and their rounding.
+
+    Parameters
+    ----------
+    window, mask_window : SkyWindow
+
+    Returns
+    -------
+    positions : pair of arrays (columns, rows)
+    roundings : pair of float, by how much those of wcslib may differ
+        Nothing, None, if the windows do not share a plane, their rows and columns, or lie far out.
+    """
+    one, other = window.grid.projection, mask_window.grid.projection
+    if one is None or other is None or window.grid.frame != mask_window.grid.frame or not _same_plane(one, other):
+        return None
+    positions, roundings, furthest = [], [], 0.0
+    for axis in (0, 1):
+        first, n_pixel = window.box[axis], window.box[axis + 2]
+        # intermediate world coordinates (FITS standard, section 8) in rad; crpix counts from 1
+        plane = (np.arange(first, first + n_pixel) - (one.crpix[axis] - 1)) * one.cd_rad[axis, axis]
+        scale = float(other.cd_rad[axis, axis])
+        positions.append(plane / scale + (other.crpix[axis] - 1 - mask_window.box[axis]))
+        roundings.append(max(_ROUNDING_PIXEL, float(np.deg2rad(_ROUNDING_DEG)) / abs(scale)))
+        furthest = float(np.hypot(furthest, np.abs(plane).max(initial=0.0)))
+    # pixels of the mask so small that rounding would leave too many centres to wcslib
+    return None if furthest > _FURTHEST or max(roundings) > 0.1 else (positions, roundings)
 
 
 def _same_plane(one: Projection, other: Projection) -> bool:

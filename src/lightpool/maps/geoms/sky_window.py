@@ -81,7 +81,8 @@ class SkyWindow:
         x0, y0 : int, pixel of this window that is the first one of the other
         nx, ny : int, number of pixels
         """
-        return SkyWindow(self.grid, Box(self.box.x0 + x0, self.box.y0 + y0, nx, ny))
+        box = Box(self.box.x0 + x0, self.box.y0 + y0, nx, ny)
+        return self if box == self.box else SkyWindow(self.grid, box)
 
     @cached_property
     def wcs(self) -> WCS:

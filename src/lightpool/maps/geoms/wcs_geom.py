@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
-from lightpool.bridge import accepts_gammapy
+from lightpool.bridge import accepted, accepts_gammapy
 from lightpool.errors import GeometryError
 from lightpool.fits import BinTableHDU, Header
 from lightpool.maps.axes.axes import AxesLike, MapAxes
@@ -494,7 +494,6 @@ class WcsGeom(SkyPixelGeom):
 
     # Comparison
 
-    @accepts_gammapy
     def is_aligned(self, other: "WcsGeom", tolerance: float = 1e-6) -> bool:
         """Return whether the axes are equal, and the pixels fall on those of another geometry.
 
@@ -503,8 +502,11 @@ class WcsGeom(SkyPixelGeom):
         other : WcsGeom
         tolerance : float, of the numbers of the WCS, relative
         """
+        other = other if isinstance(other, WcsGeom) else accepted(other)
         # not strict, as in Gammapy: an image is aligned with a cube
-        if any(axis != other_axis for axis, other_axis in zip(self.axes, other.axes, strict=False)):
+        if self.axes is not other.axes and any(
+            axis != other_axis for axis, other_axis in zip(self.axes, other.axes, strict=False)
+        ):
             return False
         return self._window.grid.is_aligned(other.window.grid, tolerance)
 
@@ -532,8 +534,10 @@ class WcsGeom(SkyPixelGeom):
             return True
         return self.frame == other.frame and same_wcs(self.wcs, other.wcs, rtol_wcs)
 
-    @accepts_gammapy
     def __eq__(self, other: object) -> bool:
+        if self is other:
+            return True
+        other = other if isinstance(other, WcsGeom) else accepted(other)
         return isinstance(other, WcsGeom) and self.is_allclose(other)
 
     def __hash__(self) -> int:
