@@ -1,5 +1,7 @@
 """Sky geometries: how they are made, what their pixels are, what is cut from them, and masks on them."""
 
+import pickle
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -503,3 +505,32 @@ def test_binary_structure_is_a_disk_or_a_box_in_pixels(cube):
     assert cube.binary_structure(0.5 * u.deg).shape == (1, 11, 7)
     with pytest.raises(ValueError, match="'disk' or 'box'"):
         square.binary_structure(1, kernel="star")
+
+
+def test_what_is_made_of_a_geometry_again_is_shared_and_not_pickled():
+    axes = [MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2), MapAxis.from_bounds(0, 1, 3, name="rad", unit="deg")]
+    geom = WcsGeom.create(npix=4, binsz=0.1, axes=axes)
+    for make in (WcsGeom.to_image, lambda g: g.squash("rad"), lambda g: g.squash("energy"), lambda g: g.drop("rad")):
+        assert make(geom) is make(geom)
+        again = pickle.loads(pickle.dumps(geom))
+        assert "_others" not in vars(again)
+        assert make(again) == make(geom)
+    assert geom.squash("rad").axes.shape == (2, 1)
+    assert geom.squash("energy").axes.shape == (1, 3)
+    assert geom.drop("rad").axes.names == ["energy"]
+    assert geom.drop("energy").axes.names == ["rad"]
+
+
+def test_maps_of_one_geometry_share_that_of_their_cutouts():
+    geom = WcsGeom.create(npix=(50, 40), binsz=0.1, skydir=(83.6, 22))
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
+    cube, other = geom.to_cube([energy]), geom.to_cube([energy.rename("energy_true")])
+    position = SkyCoord(83, 22.5, unit="deg")
+    assert cube.cutout(position, "1 deg") is cube.cutout(position, "1 deg")
+    assert other.cutout(position, "1 deg").axes.names == ["energy_true"]
+    assert other.cutout(position, "1 deg").window is cube.cutout(position, "1 deg").window
+    assert cube.cutout(position, "1.1 deg").data_shape == (2, 11, 11)
+    info = cube.cutout(position, "1 deg").cutout_info
+    info.clear()
+    assert cube.cutout(position, "1 deg").cutout_info
+    assert "wcs" not in vars(cube.cutout(position, "1 deg").window)  # none is made before it is needed

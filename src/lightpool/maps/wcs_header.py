@@ -7,7 +7,7 @@ from typing import Any, TypeAlias
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import Angle, SkyCoord
+from astropy.coordinates import Angle, BaseCoordinateFrame, SkyCoord
 from astropy.wcs import WCS
 from astropy.wcs.utils import celestial_frame_to_wcs, proj_plane_pixel_scales, wcs_to_celestial_frame
 from numpy.typing import NDArray
@@ -148,6 +148,14 @@ def lonlat_deg(skydir: SkyDirLike, frame: FrameLike) -> tuple[float, float]:
     raise ValueError(f"skydir must be a SkyCoord or a (lon, lat) pair in deg, got {skydir!r}")
 
 
+def _frame_object(frame: FrameLike) -> BaseCoordinateFrame:
+    # the position does not matter
+    return SkyCoord(np.nan, np.nan, frame=frame, unit="deg").frame
+
+
+_named_frame = lru_cache(maxsize=16)(_frame_object)
+
+
 def create_wcs(
     frame: FrameLike,
     proj: str,
@@ -170,8 +178,7 @@ def create_wcs(
     if not (isinstance(proj, str) and len(proj) == 3):
         raise GeometryError(f"proj must be a three-letter code of a projection such as 'CAR' or 'TAN', got {proj!r}")
     try:
-        # the position does not matter: only its frame object is needed
-        frame_object = SkyCoord(np.nan, np.nan, frame=frame, unit="deg").frame
+        frame_object = _named_frame(frame) if isinstance(frame, str) else _frame_object(frame)
     except ValueError as error:
         raise GeometryError(f"frame {frame!r} is not known, expected 'icrs' or 'galactic' ({error})") from error
     wcs = celestial_frame_to_wcs(frame_object, projection=proj)

@@ -105,7 +105,7 @@ class WcsNDMap(ImageFilters, Map):
         return self._made_of(self._window(geom, self._parts_of(geom)), geom)
 
     def _windows_of(self, geom: Geom, weights_geom: Geom | None) -> Windows:
-        if weights_geom is not None and geom.to_image() != weights_geom.to_image():
+        if not (weights_geom is None or _have_same_pixels(geom, weights_geom)):
             raise GeometryError("Incompatible spatial geoms between map and weights")
         # the same pixels: no need for slices
         if self._geom == geom:
@@ -444,6 +444,12 @@ class WcsNDMap(ImageFilters, Map):
         from lightpool.plot.maps import plot_grid  # matplotlib is heavy and optional
 
         return plot_grid(self, figsize=figsize, ncols=ncols, **kwargs)
+
+
+def _have_same_pixels(geom: Geom, other: Geom) -> bool:
+    if isinstance(geom, WcsGeom) and isinstance(other, WcsGeom) and geom.window == other.window:
+        return True
+    return geom.to_image() == other.to_image()
 
 
 def _pair(width: object) -> tuple[int, int]:

@@ -92,6 +92,9 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
     def __len__(self) -> int:
         return len(self._axes)
 
+    def __iter__(self) -> Iterator[AnyAxis]:
+        return iter(self._axes)
+
     @overload
     def __getitem__(self, idx: QuantityName) -> MapAxis: ...
     @overload
@@ -101,9 +104,8 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
     def __getitem__(self, idx: SupportsIndex | str | slice | list[str] | list[int]) -> AnyAxis | Self:
         """Return one axis by number or name, or several by a slice or a list."""
         if isinstance(idx, str):
-            for axis in self._axes:
-                if axis.name == idx:
-                    return axis
+            if idx in self._names:
+                return self._axes[self._names.index(idx)]
             raise KeyError(f"there is no axis {idx!r}; the axes are {self.names}")
         if isinstance(idx, slice):
             return type(self)(self._axes[idx])

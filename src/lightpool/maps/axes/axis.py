@@ -338,7 +338,8 @@ class MapAxis(NodeAxis):
             return True
         if self._kind != other._kind or not self.unit.is_equivalent(other.unit):
             return False
-        return bool(np.allclose(self.edges_value, other.edges.to_value(self.unit), **kwargs))
+        mine, its = self.edges_value, other.edges.to_value(self.unit)
+        return np.array_equal(mine, its) or bool(np.allclose(mine, its, **kwargs))
 
     @property
     def _kind(self) -> tuple[str | int, ...]:

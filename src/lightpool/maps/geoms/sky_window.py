@@ -89,6 +89,11 @@ class SkyWindow:
         """WCS whose pixel 0 is the first pixel of the window."""
         return self.grid.wcs if self.box == self.grid.extent else self.plane.wcs
 
+    @property
+    def reference_pixel(self) -> NDArray[np.float64]:
+        """Reference pixel (x, y) of the WCS, counted from 1."""
+        return np.asarray(self.grid.wcs.wcs.crpix - np.array(self.box[:2], dtype=float))
+
     @cached_property
     def plane(self) -> Plane:
         """Its pixels, counted from the first one of the window."""

@@ -44,6 +44,9 @@ __all__ = ["WcsGeom"]
 
 log = logging.getLogger(__name__)
 
+ALIGNED = 1e-6
+"""Tolerance of the numbers of the WCS of geometries whose pixels are the same."""
+
 _Geom = TypeVar("_Geom", bound=SkyPixelGeom)
 
 
@@ -324,9 +327,9 @@ class WcsGeom(SkyPixelGeom):
         if self._window.grid is geom.window.grid:
             box, parent = self._window.box, geom.window.box
             return box.x0 - parent.x0, box.y0 - parent.y0
-        if self.to_image().is_aligned(geom.to_image()):
+        if self._window.grid.is_aligned(geom.window.grid, ALIGNED):
             # aligned WCS differ in the reference pixel alone, by whole numbers
-            x0, y0 = np.rint(geom.wcs.wcs.crpix - self.wcs.wcs.crpix).astype(int).tolist()
+            x0, y0 = np.rint(geom.window.reference_pixel - self._window.reference_pixel).astype(int).tolist()
             return x0, y0
         x, y = world_to_pixel(geom.wcs, self.center_skydir, geom.frame)
         x = geom.window.plane.wrapped(x)
@@ -494,7 +497,7 @@ class WcsGeom(SkyPixelGeom):
 
     # Comparison
 
-    def is_aligned(self, other: "WcsGeom", tolerance: float = 1e-6) -> bool:
+    def is_aligned(self, other: "WcsGeom", tolerance: float = ALIGNED) -> bool:
         """Return whether the axes are equal, and the pixels fall on those of another geometry.
 
         Parameters
