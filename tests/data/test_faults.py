@@ -8,6 +8,7 @@ from made_up_stores import event_columns, events_hdu, gti_hdu, header_with, irf_
 from regions import CircleSkyRegion
 
 from lightpool.data import DataStore, EventList, FixedPointingInfo, Observation, ObservationTable
+from lightpool.data.tables import faults
 from lightpool.errors import FormatError
 from lightpool.maps import Map, MapAxis, WcsGeom
 
@@ -210,3 +211,18 @@ def test_a_target_off_the_sphere_is_refused_when_it_is_asked_for(store):
     assert len(observation.events) == 10
     with pytest.raises(FormatError, match=r"DEC_OBJ = 95\.0, expected a direction on the sky"):
         observation.target_radec  # noqa: B018
+
+
+@pytest.mark.parametrize("value", [0.0, 1.0, -1.0, 7.0, 100.0, 1e-12, 1e12, np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["lon", "lat", "energy", "time"])
+def test_a_look_at_the_extremes_finds_what_a_look_at_each_value_finds(name, value):
+    plain = {"lon": [0.1, 6.2], "lat": [-1.5, 1.5], "energy": [0.01, 50.0], "time": [10.0, 20.0]}
+    plain = {key: np.array(column) for key, column in plain.items()}
+    header = {"TSTART": 5.0, "TSTOP": 25.0}
+    for row in (0, 1):
+        changed = plain | {name: plain[name].copy()}
+        changed[name][row] = value
+        assert list(faults.value_faults(changed, header)) == list(faults._value_faults(changed, header))
+    assert list(faults.value_faults(plain, header)) == []
+    empty = {key: column[:0] for key, column in plain.items()}
+    assert list(faults.value_faults(empty, header)) == list(faults._value_faults(empty, header)) == []

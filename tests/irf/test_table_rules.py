@@ -24,7 +24,8 @@ from lightpool.irf import (
     load_irf_dict_from_file,
 )
 from lightpool.irf.tables.gadf_format import LAYOUTS
-from lightpool.maps import Map, MapAxis, WcsGeom
+from lightpool.irf.tables.table_rules import axes_of_table
+from lightpool.maps import Map, MapAxes, MapAxis, WcsGeom
 
 AXES = [(name, column[:-3]) for name, make in ALL.items() for column in make().to_table().colnames if "_LO" in column]
 COLUMNS = [(name, rule) for name, make in ALL.items() for rule in LAYOUTS[make().tag].columns.values()]
@@ -352,3 +353,21 @@ def test_the_psfs_of_the_ctao_production_files_are_found(shared):
         assert isinstance(found["psf"], EnergyDependentMultiGaussPSF)
         radius = found["psf"].containment_radius(0.68, energy_true=1 * u.TeV, offset=1 * u.deg)
         assert 0.02 * u.deg < radius < 0.2 * u.deg
+
+
+def test_axes_that_were_checked_hold_only_for_the_same_axes_in_the_same_order():
+    point = MapAxis.from_nodes([0.5], name="offset", unit="deg")
+    energy = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2, name="energy_true")
+    swapped_edges = MapAxis.from_edges([3.0, 4.0], name="offset", unit="m")
+    names = ["energy_true", "offset"]
+    assert axes_of_table([energy, OFFSET], names, "table") is axes_of_table(MapAxes([energy, OFFSET]), names, "table")
+    assert axes_of_table([energy, OFFSET], names, "table")["offset"] is OFFSET
+    assert axes_of_table([energy, point], names, "table")["offset"] is not point
+    for _ in range(2):  # what was refused is not kept
+        with pytest.raises(ValueError, match="in this order"):
+            axes_of_table([OFFSET, energy], names, "table")
+        with pytest.raises(WrongUnitError, match="offset"):
+            axes_of_table([energy, swapped_edges], names, "table")
+    for number in range(300):  # and very many are not all kept
+        other = MapAxis.from_edges([0, number + 1], name="offset", unit="deg")
+        assert axes_of_table([energy, other], names, "table")["offset"] is other

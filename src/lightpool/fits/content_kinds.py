@@ -74,6 +74,7 @@ DATASET_KINDS = {
     "SpectrumDatasetOnOff": FileKind.SPECTRUM_DATASET_ON_OFF,
 }
 """Kinds of datasets in the layout of Gammapy by the class that reads them."""
+_TTYPE = re.compile(r"TTYPE\d+")
 _OFF_MAPS = {"COUNTS_OFF", "ACCEPTANCE", "ACCEPTANCE_OFF"}
 _RESPONSE_MAPS = {"PSF": FileKind.PSF_MAP, "EDISP": FileKind.EDISP_MAP}
 _DATASET_MAPS = {"COUNTS", "EXPOSURE", "BACKGROUND", "MASK_SAFE", "MASK_FIT"} | _OFF_MAPS
@@ -142,9 +143,13 @@ def _is_map(hdu: HduInfo) -> bool:
     return {"PIX", "VALUE"} <= columns or "DATA" in columns
 
 
-def _columns(hdu: HduInfo) -> set[str]:
+def _columns(hdu: HduInfo) -> frozenset[str]:
     """Return the names of the columns of a table, in capital letters."""
-    return {str(value).strip().upper() for key, value in hdu.cards.values.items() if re.fullmatch(r"TTYPE\d+", key)}
+    cards = hdu.cards.values.items()
+    return hdu.cards.once(
+        "names of columns",
+        lambda: frozenset(str(value).strip().upper() for key, value in cards if _TTYPE.fullmatch(key)),
+    )
 
 
 def _table_kind(hdu: HduInfo) -> FileKind | None:
@@ -170,7 +175,7 @@ def _table_kind(hdu: HduInfo) -> FileKind | None:
     return _index_kind(_columns(hdu))
 
 
-def _index_kind(columns: set[str]) -> FileKind | None:
+def _index_kind(columns: frozenset[str]) -> FileKind | None:
     if {"HDU_TYPE", "FILE_NAME", "HDU_NAME"} <= columns:
         return FileKind.HDU_INDEX
     return FileKind.OBS_INDEX if "OBS_ID" in columns else None

@@ -75,7 +75,7 @@ def _read(table: TableData, kind: str) -> IRF:
 
 def _class_of(table: TableData, named: str) -> str:
     """Return the class of the content of a table, whose kind must be the one that the index names."""
-    where, found = f"{table.source}, HDU {table.name!r}", find_class(table.header)
+    where, found = f"{table.source}, HDU {table.name!r}", table.cards.once("class", lambda: find_class(table.header))
     if named not in IRF_CLASSES:
         known = ", ".join(sorted(IRF_CLASSES))
         raise FormatError(f"{where}: HDU_CLASS is {named!r}, expected one of {known}")
@@ -93,5 +93,7 @@ def _class_of(table: TableData, named: str) -> str:
 def _layout(table: TableData) -> Hashable:
     """Return everything in the header that determines the meaning of the bytes."""
     meta = table.meta
-    cards = [(key, value) for key, value in table.header.items() if key not in meta]
-    return (*cards, *((key, meta.get(key)) for key in _MEANING))
+    cards = table.cards.once(
+        "layout of a table", lambda: tuple((k, v) for k, v in table.header.items() if k not in meta)
+    )
+    return cards, *((key, meta.get(key)) for key in _MEANING)

@@ -91,6 +91,30 @@ def value_faults(plain: Mapping[str, Floats], header: Mapping[str, Any]) -> Iter
     plain : mapping with ``lon``, ``lat`` (rad), ``energy`` and ``time`` (s), as the file has them
     header : mapping of keyword to value, times in seconds since the reference
     """
+    yield from _event_time_faults(plain["time"], header) if _are_in_range(plain) else _value_faults(plain, header)
+
+
+def _are_in_range(plain: Mapping[str, Floats]) -> bool:
+    """Return whether all values are those of gamma rays, as in nearly all files, from their smallest and largest."""
+    if len(plain["lon"]) == 0:
+        return True
+    # A NaN is the smallest and the largest of its column, and no comparison with it is true.
+    (lon, lat, energy, time) = (
+        (float(plain[_].min()), float(plain[_].max())) for _ in ("lon", "lat", "energy", "time")
+    )
+    return (
+        lon[0] >= -_ONE_TURN
+        and lon[1] <= _ONE_TURN
+        and lat[0] >= -_NORTH
+        and lat[1] <= _NORTH
+        and energy[0] >= _LEAST_ENERGY
+        and energy[1] <= _LARGEST_ENERGY
+        and math.isfinite(time[0])
+        and math.isfinite(time[1])
+    )
+
+
+def _value_faults(plain: Mapping[str, Floats], header: Mapping[str, Any]) -> Iterator[Fault]:
     n_event, off = len(plain["lon"]), off_the_sphere(plain)
     if n_off := int(np.count_nonzero(off)):
         first = int(np.argmax(off))
@@ -125,6 +149,8 @@ def value_faults(plain: Mapping[str, Floats], header: Mapping[str, Any]) -> Iter
 def _event_time_faults(time: Floats, header: Mapping[str, Any]) -> Iterator[Fault]:
     first, last = _number(header, "TSTART"), _number(header, "TSTOP")
     if first is None or last is None or time.size == 0:
+        return
+    if first - _SLACK <= time.min() and time.max() <= last + _SLACK:
         return
     outside = int(np.count_nonzero((time < first - _SLACK) | (time > last + _SLACK)))
     if outside == time.size:

@@ -312,18 +312,30 @@ def read_axes(names: list[str], table: AnyTable) -> MapAxes:
 
 
 def _read_axis(name: str, table: AnyTable) -> MapAxis:
+    found = _axis_columns(name, table)
+    label = f"{where(table)}: axis {name!r} in the columns {', '.join(found)}"
+    try:
+        return _known_axis(name, found, table, label)
+    except FormatError as error:
+        text = str(error)
+        raise type(error)(text if text.startswith(label) else f"{label}: {text}") from error
+    except ValueError as error:
+        raise FormatError(f"{label}: {error}") from error
+
+
+def _axis_columns(name: str, table: AnyTable) -> tuple[str, ...]:
+    """Return the names of the columns with the lower and upper edges of an axis."""
+    if isinstance(table, TableData):
+        # The names belong to the key: tables with columns of their own may have the header of a file.
+        return table.cards.once(("axis", name, *table.columns), lambda: _find_axis_columns(name, table))
+    return _find_axis_columns(name, table)
+
+
+def _find_axis_columns(name: str, table: AnyTable) -> tuple[str, ...]:
     columns = {column.upper() for column in table.columns}
     for stem in _STEMS[name]:
         if {f"{stem}_LO", f"{stem}_HI"} <= columns:
-            found = tuple(_find_column(table, (f"{stem}_{end}",)) for end in ("LO", "HI"))
-            label = f"{where(table)}: axis {name!r} in the columns {', '.join(found)}"
-            try:
-                return _known_axis(name, found, table, label)
-            except FormatError as error:
-                text = str(error)
-                raise type(error)(text if text.startswith(label) else f"{label}: {text}") from error
-            except ValueError as error:
-                raise FormatError(f"{label}: {error}") from error
+            return tuple(_find_column(table, (f"{stem}_{end}",)) for end in ("LO", "HI"))
     wanted = " or ".join(f"{stem}_LO and {stem}_HI" for stem in _STEMS[name])
     raise MissingColumnError(
         f"{where(table)}: no columns {wanted} for the axis {name!r}; it has {', '.join(table.columns)}"

@@ -17,7 +17,7 @@ from lightpool.fits import FitsFile
 from lightpool.irf.tables import gadf_format
 from lightpool.irf.tables.fill_missing import fill_missing
 from lightpool.irf.tables.fov_alignment import FoVAlignment
-from lightpool.irf.tables.table_rules import check_axes, check_unit, is_given, unit_text, with_width
+from lightpool.irf.tables.table_rules import axes_of_table, check_unit, is_given, unit_text
 from lightpool.irf.tables.table_scales import scale_table, tiny_of, unscale_table
 from lightpool.maps import MapAxes, MapAxis
 from lightpool.typing import MetaValue, PathInput, QuantityLike, UnitLike
@@ -75,13 +75,7 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         meta: dict[str, MetaValue] | None = None,
         interp_kwargs: InterpKwargs | None = None,
     ) -> None:
-        axes = MapAxes(axes)
-        axes.assert_names(self.required_axes)
-        check_axes(axes, type(self).__name__)
-        # Only an axis of one bin can be a point without a width.
-        if 1 in axes.shape:
-            axes = MapAxes([with_width(cast(MapAxis, axis)) for axis in axes])
-        self._axes = axes
+        self._axes = axes_of_table(axes, self.required_axes, type(self).__name__)
         self._fov_alignment = FoVAlignment(fov_alignment)
         self._is_pointlike = bool(is_pointlike)
         self.meta: dict[str, MetaValue] = meta or {}

@@ -2,11 +2,12 @@
 
 import logging
 import math
-from collections.abc import Iterable
+from collections import OrderedDict
+from collections.abc import Hashable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import Any
-from weakref import WeakValueDictionary
+from typing import Any, cast
 
 import astropy.units as u
 import numpy as np
@@ -14,12 +15,13 @@ from numpy.typing import NDArray
 
 from lightpool.errors import FormatError, WrongUnitError
 from lightpool.fits import parse_unit
-from lightpool.maps import MapAxis
+from lightpool.maps import MapAxes, MapAxis
 from lightpool.maps.axes.table_columns import edges_from_lo_hi, is_unit_of_kind
 
 __all__ = [
     "POINT_TOLERANCE",
     "ColumnRule",
+    "axes_of_table",
     "axis_of_bins",
     "check_axes",
     "check_unit",
@@ -55,8 +57,9 @@ class AxisRule:
     is_log: bool = False
 
 
-# Axes that were found to be valid, by their identity: tables of many runs share them, and an axis does not change.
-_VALID: "WeakValueDictionary[int, MapAxis]" = WeakValueDictionary()
+# Axes of tables, by what `axes_of_table` was given; the tables of many runs have the same ones.
+_KNOWN: "OrderedDict[Hashable, tuple[tuple[object, ...], MapAxes]]" = OrderedDict()
+_MAX_KNOWN = 256
 
 _AXES = {
     "energy": AxisRule("TeV", 0.0, is_log=True),
@@ -89,6 +92,43 @@ class ColumnRule:
     replaces_unknown: bool = False
 
 
+def axes_of_table(axes: "MapAxes | Sequence[MapAxis]", names: list[str], label: str) -> MapAxes:
+    """Return the axes of a response table, after checking that they are those that it must have.
+
+    Parameters
+    ----------
+    axes : MapAxes or sequence of MapAxis
+    names : list of str, of the axes in their order
+    label : str, what the axes belong to, for error messages
+
+    Raises
+    ------
+    FormatError
+        See `check_axes`.
+    ValueError
+        If there are others, or their order is another one.
+    """
+    parts = tuple(axes)
+    # Axes of the package do not change, so that those that were checked remain valid.
+    is_kept = all(type(axis) is MapAxis for axis in parts)
+    key = (label, *names, *map(id, parts)) if is_kept else None
+    known = _KNOWN.get(key)
+    if known is not None:
+        return known[1]
+    found = MapAxes(axes)
+    found.assert_names(names)
+    check_axes(found, label)
+    # Only an axis of one bin can be a point without a width.
+    if 1 in found.shape:
+        found = MapAxes([with_width(cast(MapAxis, axis)) for axis in found])
+    if is_kept:
+        _KNOWN[key] = parts, found  # with the parts, so that no other axis gets the identity of one of them
+    while len(_KNOWN) > _MAX_KNOWN:
+        with suppress(KeyError):  # another thread may have been faster
+            _KNOWN.popitem(last=False)
+    return found
+
+
 def check_axes(axes: Iterable[object], label: str) -> None:
     """Check units, finiteness and order of the axes of a response table.
 
@@ -104,12 +144,11 @@ def check_axes(axes: Iterable[object], label: str) -> None:
     """
     for axis in axes:
         rule = _AXES.get(axis.name) if isinstance(axis, MapAxis) else None
-        if rule is None or not isinstance(axis, MapAxis) or _VALID.get(id(axis)) is axis:
+        if rule is None or not isinstance(axis, MapAxis):
             continue
         what = f"{label}, axis {axis.name!r}"
         check_unit(axis.unit, rule.unit, what)
         _check_nodes(axis.center_value if axis.node_type == "center" else axis.edges_value, what)
-        _VALID[id(axis)] = axis
 
 
 def with_width(axis: MapAxis) -> MapAxis:
