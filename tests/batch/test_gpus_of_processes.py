@@ -10,6 +10,7 @@ from pathlib import Path
 
 import pytest
 
+from lightpool.arrays.devices.gpus import processes_for
 from lightpool.batch import make_plan, run_batch
 from lightpool.batch.execution import executors
 from lightpool.batch.execution.executors import ProcessExecutor, SerialExecutor
@@ -84,10 +85,21 @@ def test_a_worker_sees_its_own_before_it_begins(monkeypatch, gpu, expected):
 
 
 @pytest.mark.parametrize(
-    ("n_worker", "gpus", "expected"),
-    [(None, ["0"], 1), (None, ["0", "1"], 2), (1, ["0", "1"], 1), (3, ["0"], 3)],
+    ("n_core", "gpus", "expected"),
+    [(1, ["0"], 1), (4, ["0"], 4), (16, ["0"], 8), (2, ["0", "1", "2"], 3), (12, ["0", "1"], 12), (64, ["0", "1"], 16)],
 )
-def test_without_a_number_there_is_one_worker_for_each(monkeypatch, n_worker, gpus, expected):
+def test_processes_share_a_gpu_as_long_as_there_are_cores(monkeypatch, n_core, gpus, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(n_core)), raising=False)
+    assert processes_for(gpus) == expected
+    assert processes_for([]) == 1
+
+
+@pytest.mark.parametrize(
+    ("n_worker", "gpus", "expected"),
+    [(None, ["0"], 6), (None, ["0", "1"], 6), (1, ["0", "1"], 1), (3, ["0"], 3)],
+)
+def test_without_a_number_there_is_one_worker_for_each_core(monkeypatch, n_worker, gpus, expected):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda process: set(range(6)), raising=False)
     monkeypatch.setattr("lightpool.arrays.devices.gpus.visible_gpus", lambda device: gpus if device == "cuda" else [])
     with cli_batch._executor(None, n_worker, "cuda") as executor:
         if expected == 1:

@@ -278,3 +278,20 @@ def test_exclusion_comes_from_files_too(tmp_path):
     np.testing.assert_array_equal(by_mask.exclusion_mask.data, direct.exclusion_mask.data)
     with pytest.raises(ConfigError, match=r"targets\.0\.exclusion\.0: got 'nonsense', which cannot be read"):
         build_makers(settings_of(map_target(makers=makers, exclusion=["nonsense"])).targets[0])
+
+
+@pytest.mark.parametrize(
+    ("run", "expected"),
+    [
+        ({}, 10),
+        ({"device": "cuda"}, 50),
+        ({"device": "torch:cuda:1"}, 50),
+        ({"device": "torch"}, 10),
+        ({"device": "cuda", "chunk_size": 3}, 3),
+    ],
+)
+def test_chunks_are_larger_on_a_gpu_unless_their_size_is_given(run, expected):
+    settings = Settings.from_dict(settings_of(map_target()).to_dict() | {"run": run})
+    assert settings.run.chunk_size == expected
+    # Another device for the same settings changes no sums, so that a reduction can be resumed on it.
+    assert settings.with_options(device="cpu").hash() == settings.with_options(device="cuda").hash()

@@ -70,7 +70,12 @@ def plan(settings_file: Path) -> None:
 @click.option("--from", "result_file", type=_FILE, help="Repeat the reduction that made this result, without CONFIG.")
 @click.option("--resume", is_flag=True, help="Continue, reusing completed chunks; new observations are added.")
 @click.option("--restart", is_flag=True, help="Discard completed chunks and start again.")
-@click.option("-n", "--workers", type=click.IntRange(min=1), help="Number of processes. [default: 1, or one per GPU]")
+@click.option(
+    "-n",
+    "--workers",
+    type=click.IntRange(min=1),
+    help="Number of processes. [default: 1, or one per core and up to 8 per GPU]",
+)
 @click.option("--cluster", help="Dask cluster: tcp://HOST:PORT, local:N, slurm:N or cuda.")
 @click.option("--device", help="Override the device in the settings: cpu, cuda, torch.")
 @click.option("--on-error", type=click.Choice(["raise", "skip", "retry"]), help="Override on_error in the settings.")
@@ -145,7 +150,7 @@ def _hint_to_resume() -> Iterator[None]:
 
 @contextmanager
 def _executor(cluster: str | None, n_worker: int | None, device: str) -> "Iterator[Executor]":
-    from lightpool.arrays.devices.gpus import visible_gpus
+    from lightpool.arrays.devices.gpus import processes_for, visible_gpus
     from lightpool.batch.execution.executors import ProcessExecutor, SerialExecutor
 
     if cluster is not None:
@@ -157,7 +162,7 @@ def _executor(cluster: str | None, n_worker: int | None, device: str) -> "Iterat
         gpus = visible_gpus(device)
         if not gpus:
             _require(device)
-        n_worker = n_worker or max(len(gpus), 1)
+        n_worker = n_worker or processes_for(gpus)
         yield ProcessExecutor(n_worker, gpus) if n_worker > 1 else SerialExecutor()
 
 

@@ -91,6 +91,14 @@ class FileOptions(TypedDict):
     spectrum_format: str
 
 
+GPU_CHUNK_SIZE = 50
+"""Observations of a chunk, by default, where the device in the settings is a GPU."""
+
+
+def _is_gpu(device: object) -> bool:
+    return isinstance(device, str) and device.strip().lower().startswith(("cuda", "torch:cuda"))
+
+
 class Run(Section):
     """How the reduction is run. Only the precision and the chunk size affect the results."""
 
@@ -99,7 +107,7 @@ class Run(Section):
     precision: Literal["double", "single"] = "double"
     """Precision of the maps."""
     chunk_size: PositiveInt = 10
-    """Observations that are reduced and saved together."""
+    """Observations that are reduced and saved together; 50 by default if the device is a GPU."""
     read_ahead: NonNegativeInt = 2
     """Number of observations that are read in advance."""
     on_error: Literal["raise", "skip", "retry"] = "skip"
@@ -110,6 +118,14 @@ class Run(Section):
     """Time limit per observation, such as "10 min"; an observation that takes longer fails. No limit by default."""
     cpu_fallback: bool = False
     """Whether a chunk that does not fit into the device memory is reduced on the CPU."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _larger_chunks_for_a_gpu(cls, data: Any) -> Any:
+        # Reading the sums of a chunk back and saving them takes as long as several observations take on a GPU.
+        if isinstance(data, dict) and "chunk_size" not in data and _is_gpu(data.get("device")):
+            return {**data, "chunk_size": GPU_CHUNK_SIZE}
+        return data
 
     @field_validator("device")
     @classmethod
