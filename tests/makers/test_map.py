@@ -9,10 +9,13 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lightpool.arrays import to_host
 from lightpool.data import FixedPointingInfo
 from lightpool.datasets import MapDataset
+from lightpool.irf.projection import requests
+from lightpool.irf.projection.integrate_background import integrate_background
 from lightpool.makers import MapDatasetMaker
 from lightpool.makers.fov_rotation import rotation_times
 from lightpool.makers.utils import make_map_background_irf
 from lightpool.maps import MapAxis, WcsGeom
+from lightpool.utils.deviations import noted_deviations
 
 
 def test_every_map_is_made_where_the_dataset_lives(backend, empty, observations):
@@ -93,6 +96,62 @@ def test_kernels_add_up_to_one_where_all_energies_are_seen(observations, geom):
     )
     inside = to_host(dataset.edisp.exposure_map.data)[:, 0] > 0
     assert_allclose(to_host(dataset.edisp.edisp_map.data).sum(axis=1)[inside], 1, atol=1e-6)
+
+
+@pytest.fixture
+def stacks(observations):
+    """Stacks of two runs whose background was used as a whole before, or not."""
+    energy = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=3)
+    geom = WcsGeom.create(
+        skydir=observations[0].get_pointing_icrs(observations[0].tmid), width=4, binsz=0.1, axes=[energy]
+    )
+    stacks, rng = [], np.random.default_rng(3)
+    masks = [rng.random(geom.data_shape) < 0.7 for _ in range(2)]
+    for is_read in (True, False):
+        stack = MapDataset.create(geom)
+        for observation, mask in zip(observations[:2], masks, strict=True):
+            dataset = MapDatasetMaker(selection=["background"]).run(stack, observation)
+            if is_read:
+                assert np.any(dataset.background.data > 0)
+            dataset.mask_safe.data = mask
+            stack.stack(dataset)
+        stacks.append(stack.background.data)
+    return stacks
+
+
+def test_a_background_that_is_only_stacked_is_never_computed_as_a_whole_and_adds_the_same(stacks):
+    read, unread = stacks
+    assert np.any(read > 0)
+    assert_array_equal(unread, read)
+
+
+def test_the_background_of_a_run_is_computed_when_it_is_read(empty, observations, monkeypatch):
+    now = MapDatasetMaker().run(empty(), observations[0]).background.data.copy()
+    computed = []
+
+    def counting(*arguments):
+        computed.append(1)
+        return integrate_background(*arguments)
+
+    monkeypatch.setattr(requests, "integrate_background", counting)
+    dataset = MapDatasetMaker().run(empty(), observations[0])
+    assert not computed
+    assert_array_equal(dataset.background.data, now)
+    assert len(computed) == 1
+    dataset.background.data[...] += 1
+    assert_array_equal(dataset.background.data, now + 1)
+    with noted_deviations():  # who listens to what differs from Gammapy hears it at once
+        MapDatasetMaker().run(empty(), observations[0])
+    assert len(computed) == 2
+
+
+def test_a_window_of_a_background_outside_of_a_mask_is_zero(empty, observations):
+    lazy = MapDatasetMaker(selection=["background"]).run(empty(), observations[0]).background.stored
+    whole = lazy.values()
+    window = (..., slice(3, 9), slice(2, 12))
+    mask = np.random.default_rng(0).random((6, 10)) < 0.5
+    [(_, part)] = lazy[window].parts(mask)
+    assert_allclose(part, np.where(mask, whole[window], 0), rtol=1e-14)
 
 
 def test_pixels_outside_of_the_sky_have_no_responses(backend, observations):

@@ -5,11 +5,16 @@ to the device together (`lightpool.irf.projection.requests.announce`), and `make
 """
 
 from abc import ABC, abstractmethod
+from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from functools import cache
 from typing import Self, TypeAlias
 
 import astropy.units as u
+import numpy as np
 
+from lightpool.arrays import Device, LazyArray
+from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.irf import IRF, EDispKernelMap, EDispMap, FoVAlignment, PSFMap
 from lightpool.irf.projection.requests import (
@@ -302,30 +307,69 @@ class BackgroundMapRequest(MapRequest):
         return cls(geom, bkg, response, fine, oversampling, ontime, use_region_center, rotation)
 
     def make(self, view: FieldOfView) -> Map:
-        """Return the background."""
+        """Return the background; on the host that of a sky map is computed when its values are first used."""
         device, dtype = view.device, view.dtype
         pixels = ResponsePixels.of(self.fine, self.use_region_center, device)
-        # (ny, nx), sr s
-        scale = pixels.geom.solid_angle_array(device) * float(self.ontime.to_value("s"))
-        # Three cases: a table that turns against the sky, one in offset, one in (fov_lon, fov_lat) fixed to the sky.
+        if self._can_wait(device):
+            return Map.from_geom(self.geom, data=self._later(view), unit="", device=device)
+        scale = self._scale(pixels.geom, device)
         if self.rotation is not None:
             if pixels.weights is not None:
                 deviates("mean over a region of a background aligned with the horizon")
             cube = pixels.geom.to_image().to_cube([self.fine.axes["energy"]])
             rate = background_in_altaz(self.response, self.rotation, cube, device, dtype)
             rate *= as_dtype(scale, dtype)
-        elif self.irf.has_offset_axis:
-            rate = self.response.project(view.offset(pixels.geom), dtype=dtype, factor=scale)
         else:
-            lon, lat = view.lonlat(pixels.geom)
-            # Old H.E.S.S. files have the sign of the longitude turned.
-            lon = -lon if self.irf.fov_alignment == FoVAlignment.REVERSE_LON_RADEC else lon
-            rate = self.response.project(fov_lon=lon, fov_lat=lat, dtype=dtype, factor=scale)
+            rate = self.response.project(
+                **self._positions(view, pixels.geom, self._is_reversed), dtype=dtype, factor=scale
+            )
         background = Map.from_geom(self.fine, data=pixels.total(rate), unit="", device=device)
         if self.oversampling is None:
             return background
         # Counts: parts of a bin are summed.
         return background.downsample(factor=self.oversampling, axis_name="energy")
+
+    def _can_wait(self, device: Device) -> bool:
+        # A launch of kernels makes the host wait for nothing, and who listens for deviations has to hear them now.
+        is_plain = self.rotation is None and self.oversampling is None and not self.geom.is_region
+        return device.is_host and is_plain and not deviations_are_heard()
+
+    def _later(self, view: FieldOfView) -> LazyArray:
+        """Return the background of a sky map, to be computed when it is asked for."""
+        xp, (n_y, _) = view.device.xp, self.geom.data_shape[-2:]
+        is_reversed = self._is_reversed  # read now: the user may change the metadata of the table before `compute`
+
+        @cache
+        def pixels() -> tuple[dict[str, Array], Array]:
+            return self._positions(view, self.geom, is_reversed), self._scale(self.geom, view.device)
+
+        def compute(rows: slice, columns: slice, mask: Array | None) -> Iterator[tuple[slice, Array]]:
+            positions, scale = pixels()
+            here, factor = {name: x[rows, columns] for name, x in positions.items()}, scale[rows, columns]
+            if mask is not None:
+                # All weights of NaN are zero, and a solid angle may be NaN.
+                here = {name: xp.where(mask, x, np.nan) for name, x in here.items()}
+                factor = xp.where(mask, factor, 0.0)
+            yield slice(None), self.response.project(**here, dtype=view.dtype, factor=factor)
+
+        # All rows at once: `integrate_background` works through them in parts that stay in the cache.
+        return LazyArray(tuple(self.geom.data_shape), view.device, max(n_y, 1), compute, np.dtype(view.dtype))
+
+    def _scale(self, geom: Geom, device: Device) -> Array:
+        """Return solid angle times observation time, shape (ny, nx), unit sr s."""
+        return geom.solid_angle_array(device) * float(self.ontime.to_value("s"))
+
+    @property
+    def _is_reversed(self) -> bool:
+        # Old H.E.S.S. files have the sign of the longitude turned.
+        return not self.irf.has_offset_axis and self.irf.fov_alignment == FoVAlignment.REVERSE_LON_RADEC
+
+    def _positions(self, view: FieldOfView, geom: Geom, is_reversed: bool) -> dict[str, Array]:
+        """Return the positions of the pixels that the table depends on, for `BackgroundRequest.project`."""
+        if self.irf.has_offset_axis:
+            return {"offset": view.offset(geom)}
+        lon, lat = view.lonlat(geom)
+        return {"fov_lon": -lon if is_reversed else lon, "fov_lat": lat}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

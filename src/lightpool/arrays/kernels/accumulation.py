@@ -136,6 +136,9 @@ def _add_parts_numpy(whole: HostFloats, lazy: LazyArray, factors: Sequence[HostF
     # is NaN, and such masks are factors like all others.
     masks = [np.reshape(x, image) for x in factors if nan_to_num and _is_image_mask(x, image)]
     others = [x for x in factors if not (nan_to_num and _is_image_mask(x, image))]
+    # A mask of all planes multiplies each part by itself: a product with it would be one more array of the whole size.
+    cubes = [x for x in others if _size(x) == whole.size and is_bool(cast(HostFloats, x))]
+    others = [x for x in others if not any(x is cube for cube in cubes)]
     factor = _product(others) if others else 1.0
     if not isinstance(factor, int | float):
         factor = cast(HostFloats, as_dtype(factor, dtype_name(whole)))
@@ -143,6 +146,8 @@ def _add_parts_numpy(whole: HostFloats, lazy: LazyArray, factors: Sequence[HostF
     with quiet_on_windows():
         for index, values in lazy.parts(reduce(np.logical_and, masks) if masks else None):
             part = cast(HostFloats, values)
+            for cube in cubes:
+                part *= cast(HostFactor, _part(cube, index, whole.ndim))
             if others:
                 # In place: parts are new arrays that their consumer may overwrite.
                 part *= cast(HostFactor, _part(factor, index, whole.ndim))
