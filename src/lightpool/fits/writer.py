@@ -38,7 +38,7 @@ def write_fits(
     """Write an HDU list; a reader sees the old file or the new one, never an incomplete one.
 
     The bytes are written to a file next to the target, which is then renamed. The same content is written as the same
-    bytes.
+    bytes, compressed ones as long as the compressor is the same: isal, or zlib where that is not installed.
 
     Parameters
     ----------

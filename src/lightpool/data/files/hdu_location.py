@@ -18,7 +18,7 @@ from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.tables.faults import live_time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import read_events, run_of
 from lightpool.errors import MissingDataError
-from lightpool.fits import BinTableHDU, ImageHDU, PrimaryHDU, expanded_text, missing_file_hint, parsing
+from lightpool.fits import BinTableHDU, ImageHDU, PrimaryHDU, expanded_text, make_path, missing_file_hint, parsing
 from lightpool.irf import IRF, IRFMap
 from lightpool.maps import Map
 
@@ -68,7 +68,9 @@ class HDULocation:
         path, is_there = self._locate()
         if not is_there:
             raise MissingDataError(f"no file {Path(path)}: {missing_file_hint(path)}")
-        return sys.intern(str(Path(path)))  # one text for all HDUs of a file, where a Path for each takes half a kB
+        return sys.intern(
+            str(make_path(path))
+        )  # one text for all HDUs of a file, where a Path for each takes half a kB
 
     def path(self, abs_path: bool = True) -> Path:
         """Return the path of the file: below ``base_dir`` if it exists there, else relative to the working folder."""
