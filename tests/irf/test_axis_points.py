@@ -89,3 +89,40 @@ def test_the_content_of_no_axis_is_kept():
     del axis
     gc.collect()
     assert content() is None
+
+
+def test_values_at_the_nodes_of_a_table_are_those_of_the_table():
+    rng = np.random.default_rng(5)
+    values = rng.uniform(0, 1, (3, 4)).astype(np.float32)
+    points = AxisPoints.on(TABLE, Coordinates.centers(TABLE))
+    found = points.interpolate(values, 0)
+    assert points.are_nodes
+    assert found.dtype == np.float64
+    assert_array_equal(found, values)
+    assert not np.shares_memory(points.interpolate(values.astype(float), 0), values)
+    for wanted in (TABLE.center[:2], TABLE.center[[0, 2, 1]], TABLE.center * (1 + 1e-12)):
+        assert not AxisPoints.on(TABLE, Coordinates.centers(wanted)).are_nodes
+
+
+@pytest.mark.parametrize("hole", [np.nan, np.inf])
+def test_a_hole_makes_holes_of_its_neighbours_at_nodes_too(hole):
+    values = np.array([[hole, 1.0], [1.0, 1.0], [1.0, 1.0]])
+    found = AxisPoints.on(TABLE, Coordinates.centers(TABLE)).interpolate(values, 0)
+    low, high = AxisPoints.on(TABLE, Coordinates.centers(TABLE.center * (1 + 1e-12))).interpolate(values, 0)[:2, 0]
+    assert_array_equal(np.isfinite(found[:, 1]), True)
+    assert np.isfinite(found[0, 0]) == np.isfinite(low) == np.False_
+    assert np.isfinite(found[1:, 0]).all() == np.isfinite(high)
+
+
+@pytest.mark.parametrize("wanted", [[1.1, 1.2], [3.0, 7.0], [2.0, 3.0, 7.9], [0.5, 9.0]])
+def test_the_nodes_that_are_used_are_enough(wanted):
+    values = np.random.default_rng(6).uniform(0, 1, (3, 4))
+    points = AxisPoints.on(TABLE, Coordinates.centers(wanted * u.TeV))
+    span, used = points.used
+    assert_array_equal(used.interpolate(values[span], 0), points.interpolate(values, 0))
+    assert_array_equal(used.upper + span.start, points.upper)
+
+
+def test_coordinates_at_no_point_use_all_nodes():
+    points = AxisPoints.on(TABLE, Coordinates.centers([] * u.TeV))
+    assert points.used[1].interpolate(np.ones((3, 4)), 0).shape == (0, 4)

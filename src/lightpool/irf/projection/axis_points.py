@@ -1,7 +1,7 @@
 """Where coordinates lie between the nodes of the axes of tables: found once for all tables with the same axes."""
 
 from collections.abc import Hashable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 
 import astropy.units as u
@@ -96,6 +96,12 @@ class AxisPoints:
         return 1 - self.above
 
     @cached_property
+    def are_nodes(self) -> bool:
+        """Whether the points are all nodes, in their order."""
+        numbers = self.lower + self.above  # the weight is exactly 0 or 1 at a node
+        return len(numbers) == self.n_node and bool((numbers == np.arange(self.n_node)).all())
+
+    @cached_property
     def extrapolates(self) -> bool:
         """Whether some coordinates lie beyond the outer nodes."""
         return bool(np.any((self.above < 0) | (self.above > 1)))
@@ -108,16 +114,22 @@ class AxisPoints:
         values : ndarray, n_node long in the dimension
         dim : int
         """
-        low = np.asarray(_taken(values, self.lower, dim), dtype=np.float64)  # new: the index is an array
-        if self.n_node == 1:
-            return low
-        high = np.asarray(_taken(values, self.upper, dim), dtype=np.float64)
+        # At a node the other one has no weight; but zero times what is not finite is a hole.
+        if self.n_node == 1 or (self.are_nodes and np.isfinite(values).all()):
+            return np.array(values if self.are_nodes else _taken(values, self.lower, dim), dtype=np.float64)
         shape = (-1, *(1,) * (values.ndim - dim - 1))
         with np.errstate(invalid="ignore"):  # not a number and infinities stay what they are: holes
-            low *= self.below.reshape(shape)
-            high *= self.above.reshape(shape)
-            low += high
+            low: Floats = np.multiply(_taken(values, self.lower, dim), self.below.reshape(shape))
+            low += np.multiply(_taken(values, self.upper, dim), self.above.reshape(shape))
         return low
+
+    @cached_property
+    def used(self) -> "tuple[slice, AxisPoints]":
+        """Return the nodes that have a weight at some point, and the points on these nodes alone."""
+        first, last = int(self.lower.min(initial=self.n_node)), int(self.upper.max(initial=0))
+        if first > last:  # no point at all
+            return slice(0, self.n_node), self
+        return slice(first, last + 1), replace(self, n_node=last + 1 - first, lower=self.lower - first)
 
 
 _POINTS = Remembered[AxisPoints](512)

@@ -192,17 +192,16 @@ def _without_rise(table: NodeTable, bkg: IRF, points: AxisPoints) -> tuple[NodeT
 
     The second table has 1 where a logarithm was capped; it is None if none was.
     """
-    empty = bkg.data <= 0
+    nodes_used, used = points.used
+    data = np.moveaxis(bkg.data, bkg.axes.index("energy"), 0)[nodes_used]
+    empty = data <= 0
     if not empty.any():
         return table, None
-    dim = bkg.axes.index("energy")
-    empty = np.moveaxis(empty, dim, 0)
-    touched = touches_empty_bins(empty, points.lower, points.above)
+    touched = touches_empty_bins(empty, used.lower, used.above)
     capped = np.zeros(table.values.shape, dtype=bool)
     # Some energies lie beyond the outer nodes. A value that was capped no longer depends on the empty bin.
     if points.extrapolates:
-        logs = np.moveaxis(scale_table(bkg.data, "log"), dim, 0)
-        capped = cap_in_energy(table.values, logs, empty, points.lower, points.above)
+        capped = cap_in_energy(table.values, scale_table(data, "log"), empty, used.lower, used.above)
         touched &= ~capped
     if not rises_from_empty_bins(table.values, touched, len(table.nodes)):
         return table, _marks(table, capped)
@@ -253,14 +252,14 @@ def _at(irf: IRF, wanted: dict[str, Coordinates], data: Values | None = None) ->
     """Return scaled values at coordinates, and where these lie; the axes of the field of view are the last ones."""
     scale, names = irf.interp_kwargs.get("values_scale", "lin"), irf.axes.names
     values: Values = irf.data if data is None else data
-    if scale != "lin":
-        values = scale_table(values, scale)
-    points = []
-    for name, coords in wanted.items():
-        found = AxisPoints.on(cast(MapAxis, irf.axes[name]), coords)
+    points = [AxisPoints.on(cast(MapAxis, irf.axes[name]), coords) for name, coords in wanted.items()]
+    dims, on_nodes = [names.index(name) for name in wanted], list(points)
+    if scale != "lin":  # only the nodes that are used, as logarithms take longer than all the rest
+        span, on_nodes[0] = points[0].used
+        values = scale_table(values[(*(slice(None),) * dims[0], span)], scale)
+    for dim, found in zip(dims, on_nodes, strict=True):
         # The dimension stays where it is, so the indices of the axes hold for the next one too.
-        values = found.interpolate(values, names.index(name))
-        points.append(found)
+        values = found.interpolate(values, dim)
     order = [*wanted, *(name for name in names if name in _FIELD_AXES)]
     values = np.transpose(values, [names.index(name) for name in order])
     return np.ascontiguousarray(values, dtype=np.float64), points

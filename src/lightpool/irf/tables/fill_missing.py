@@ -25,11 +25,9 @@ def fill_missing(data: NDArray[Any], axis: int, values_scale: str = "lin") -> ND
     """
     filled = np.array(data)
     table = np.moveaxis(filled, axis, 0)
-    n_bin = table.shape[0]
     valid = np.isfinite(table) & (table != 0)
-    first, last = valid.argmax(axis=0), n_bin - 1 - valid[::-1].argmax(axis=0)
-    # Between the first and the last valid bin of a line, some bin is not valid.
-    with_gaps = valid.any(axis=0) & (valid.sum(axis=0) < last - first + 1)
+    # A line with a gap has more than one run of valid bins; each run begins behind a bin that is not valid, or first.
+    with_gaps = (valid[1:] > valid[:-1]).sum(axis=0) + valid[0] > 1
     if with_gaps.any():
         table[:, with_gaps] = _without_gaps(table[:, with_gaps], valid[:, with_gaps], values_scale)
     return filled
