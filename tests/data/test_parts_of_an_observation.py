@@ -115,5 +115,7 @@ def test_pointings_of_one_direction_are_independent_positions(observation):
     reference = SkyCoord(ra=observation.pointing.fixed_icrs.ra, dec=observation.pointing.fixed_icrs.dec, distance=1)
     assert (first.ra, first.dec, first.distance) == (reference.ra, reference.dec, reference.distance)
     first.location = None
+    first.data.lon[...] = 0
+    assert again.get_pointing_icrs(again.tmid).ra == reference.ra
     assert observation.get_pointing_icrs(observation.tstart).obstime == observation.tstart
     assert second.location is not None

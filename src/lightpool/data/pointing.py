@@ -4,7 +4,7 @@ import html
 import math
 from collections.abc import Callable, Mapping
 from enum import Enum, auto
-from functools import lru_cache, partial
+from functools import partial
 from typing import Any, cast
 
 import astropy.units as u
@@ -202,11 +202,7 @@ class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
         position : SkyCoord, shape of ``obstime``
         """
         if self._mode is PointingMode.POINTING:
-            data = self._coordinate.data
-            direction, with_distance = _direction(*self._degrees)
-            if data is direction and (obstime is None or np.shape(obstime) == ()):
-                return _position(with_distance, location, obstime)
-            return _at(data, location, obstime)
+            return _at(self._coordinate.data, location, obstime)
         if obstime is None or location is None:
             raise ValueError("the ICRS pointing of a DRIFT observation depends on obstime and location: give both")
         return self.get_altaz(obstime, location).icrs
@@ -247,14 +243,8 @@ def _coordinate(lon: float, lat: float, mode: PointingMode) -> SkyCoord | AltAz:
     if mode is PointingMode.DRIFT:
         return AltAz(lon * u.deg, lat * u.deg)
     # Made from its parts, a position takes a third of the time.
-    return SkyCoord(ICRS(_direction(lon, lat)[0], copy=False), copy=False)
-
-
-@lru_cache(maxsize=256)  # each run is read many times
-def _direction(lon: float, lat: float) -> tuple[UnitSphericalRepresentation, SphericalRepresentation]:
-    """Return a direction from angles in deg, without a distance and with a distance of 1."""
-    direction = UnitSphericalRepresentation(Longitude(lon, u.deg), Latitude(lat, u.deg), copy=False)
-    return direction, direction.represent_as(SphericalRepresentation)
+    data = UnitSphericalRepresentation(Longitude(lon, u.deg), Latitude(lat, u.deg), copy=False)
+    return SkyCoord(ICRS(data, copy=False), copy=False)
 
 
 def _at(data: UnitSphericalRepresentation, location: EarthLocation | None, obstime: Time | None) -> SkyCoord:
@@ -264,13 +254,8 @@ def _at(data: UnitSphericalRepresentation, location: EarthLocation | None, obsti
         data = _broadcast_to(data, shape, subok=True) if data.shape == () else data
     if not isinstance(data, UnitSphericalRepresentation) or data.differentials:
         return SkyCoord(data, location=location, obstime=obstime)
-    # SkyCoord(data) has a distance of 1.
-    return _position(data.represent_as(SphericalRepresentation), location, obstime)
-
-
-def _position(data: SphericalRepresentation, location: EarthLocation | None, obstime: Time | None) -> SkyCoord:
-    """Return ``SkyCoord(data, location=location, obstime=obstime)``, made from its parts in a third of the time."""
-    position = SkyCoord(ICRS(data, copy=False), copy=False)
+    # The same position made from its parts, in a third of the time; SkyCoord(data) has a distance of 1.
+    position = SkyCoord(ICRS(data.represent_as(SphericalRepresentation), copy=False), copy=False)
     position.location, position.obstime = location, obstime
     return position
 
