@@ -106,6 +106,18 @@ def test_good_times_of_a_file_are_shared_until_they_are_changed(observation):
     assert again.tstop < observation.tstop
 
 
+def test_times_of_a_file_are_not_changed_through_another_observation(observation, crab_store):
+    again = DataStore.from_dir(crab_store).obs(1)
+    format = again.gti.time_ref.format
+    observation.gti.time_ref.format = "jd"
+    observation.tmid.format = "jd"
+    third = DataStore.from_dir(crab_store).obs(1)
+    for other in (again, third):
+        assert other.gti.time_ref.format == format
+        assert other.tmid.format == format
+        assert other.tmid == observation.tmid
+
+
 def test_pointings_of_one_direction_are_independent_positions(observation):
     again = observation.copy()
     first, second = (x.get_pointing_icrs(x.tmid) for x in (observation, again))

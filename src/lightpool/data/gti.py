@@ -2,6 +2,8 @@
 
 import html
 from collections.abc import Callable, Mapping, Sequence
+from copy import copy
+from dataclasses import replace
 from functools import lru_cache
 from typing import Any, cast
 
@@ -172,6 +174,12 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
         """
         check_format(format)
         return cls.from_table_data(table_of_hdu(table_hdu))
+
+    def as_read_again(self) -> "GTI":
+        """Return the same intervals, with a reference time of their own: a user may change its format in place."""
+        other = copy(self)
+        other._reference = replace(self._reference)
+        return other
 
     def to_table_hdu(self, format: str = "gadf") -> BinTableHDU:
         """Return a table HDU in GADF layout."""

@@ -3,7 +3,6 @@
 import os
 import sys
 from collections.abc import Mapping
-from copy import copy
 from dataclasses import astuple, dataclass
 from functools import cached_property
 from pathlib import Path
@@ -137,7 +136,7 @@ class HDULocation:
                     file.table(self.hdu_name), header, is_reported=cached.is_first(("times", self.hdu_name))
                 ),
             )
-            return copy(gti)  # the times are shared, and replaced by a table when that is requested
+            return gti.as_read_again()  # the numbers are shared, and replaced by a table when that is requested
         if kind == "pointing":
             return FixedPointingInfo.from_fits_header(file.values(self.hdu_name), where=where)
         if kind == "observation_metadata":
