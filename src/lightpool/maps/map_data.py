@@ -59,8 +59,12 @@ _STORED = threading.Lock()  # held only while an array is stored, or noted as sh
 _LESS = "take larger pixels (a larger binsz), a smaller width or fewer bins on the axes; or take another device"
 
 
+def _parsed_unit(unit: UnitLike) -> u.UnitBase:
+    return _unit_of_text(unit) if isinstance(unit, str) else u.Unit(unit)
+
+
 @lru_cache(maxsize=256)
-def _parsed_unit(text: str) -> u.UnitBase:
+def _unit_of_text(text: str) -> u.UnitBase:
     return u.Unit(text)  # astropy does not cache parsed strings
 
 
@@ -167,7 +171,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
         geom = geom if isinstance(geom, Geom) else accepted(geom)
         self._keep(
             _geom=geom,
-            _unit=_parsed_unit(unit) if isinstance(unit, str) else u.Unit(unit),
+            _unit=unit if isinstance(unit, u.UnitBase) else _parsed_unit(unit),
             _meta={} if meta is None else meta,
         )
         if isinstance(data, LazyArray) and data.shape == tuple(geom.data_shape):
