@@ -7,7 +7,7 @@ to the device together (`lightpool.irf.projection.requests.announce`), and `make
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
-from functools import cache
+from functools import cache, lru_cache
 from typing import Self, TypeAlias
 
 import astropy.units as u
@@ -187,6 +187,12 @@ class _WeightedRequest(MapRequest):
         return Map.from_geom(self.geom, data=values, unit=unit, device=view.device), exposure
 
 
+@lru_cache(maxsize=16)
+def _per_area(unit: u.UnitBase) -> u.UnitBase:
+    """Return one over the square of a unit of angle; astropy takes as long for it as a small map takes."""
+    return unit**-2
+
+
 @dataclass(frozen=True, eq=False)
 class PSFMapRequest(_WeightedRequest):
     """A PSF, normalised over ``rad``; for the attributes see `EDispMapRequest`."""
@@ -202,11 +208,11 @@ class PSFMapRequest(_WeightedRequest):
         exposure : ExposureRequest, Map or None
         """
         rad = geom.axes["rad"]
-        return cls(geom, psf, psf_request(psf, geom.axes["energy_true"], rad, rad.unit**-2), exposure)
+        return cls(geom, psf, psf_request(psf, geom.axes["energy_true"], rad, _per_area(rad.unit)), exposure)
 
     def make(self, view: FieldOfView) -> PSFMap:
         """Return the PSF with its exposure."""
-        return PSFMap(*self._maps(view, self.geom.axes["rad"].unit ** -2))
+        return PSFMap(*self._maps(view, _per_area(self.geom.axes["rad"].unit)))
 
 
 @dataclass(frozen=True, eq=False)
