@@ -9,7 +9,7 @@ from small_reductions import MAP, SPECTRUM
 from lightpool.arrays import to_host
 from lightpool.batch import make_plan, run_batch
 from lightpool.batch.execution.observation_summary import PendingSummary, _longitude
-from lightpool.batch.execution.reduce_chunk import _Job
+from lightpool.batch.execution.reduce_chunk import Reducer, _Job
 from lightpool.batch.execution.source_counts import SUMS, Source, background_of, theta_squared_counts
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
@@ -167,3 +167,16 @@ def test_plain_angles_are_those_of_positions(crab_store):
     turned = FixedPointingInfo.from_degrees(-10.25, 5)
     assert turned.icrs_degrees == (turned.fixed_icrs.ra.deg, turned.fixed_icrs.dec.deg)
     assert FixedPointingInfo.from_degrees(10, 5, PointingMode.DRIFT).icrs_degrees is None
+
+
+def test_a_stack_of_a_chunk_shares_the_pixels_of_its_cutouts(crab_store):
+    settings = Settings.from_dict({"observations": {"datastore": str(crab_store)}, "targets": [MAP]})
+    reducer = Reducer(settings)
+    reference = reducer._jobs[0].reference
+    partial, _ = reducer.reduce(make_plan(settings).obs_ids)
+    assert len(list(partial)) > 0
+    for key in partial:
+        assert partial[key].counts.geom == reference.counts.geom
+        assert partial[key].counts.geom.window.grid is reference.counts.geom.window.grid
+        assert partial[key].exposure.geom.window.grid is reference.exposure.geom.window.grid
+        assert partial[key].counts.data.sum() > 0

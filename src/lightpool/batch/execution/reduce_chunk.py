@@ -109,6 +109,7 @@ class Reducer:
         self._names = StackNames(settings)
         with use_device(self.device), use_precision(settings.run.precision):
             self._jobs = [_Job.of(target) for target in settings.targets]
+        self._references = {job.name: job.reference for job in self._jobs}
 
     def reduce(self, obs_ids: Sequence[int], keep: Keep | None = None) -> tuple[PartialStack, list[Outcome]]:
         """Reduce observations one after the other and stack them.
@@ -128,7 +129,7 @@ class Reducer:
         OutOfMemoryError
             If the device has not enough memory.
         """
-        partial, done = PartialStack(self.settings, self.device), []
+        partial, done = PartialStack(self.settings, self.device, self._references), []
         precision = use_precision(self.settings.run.precision)
         with use_device(self.device), precision, closing(self._observations(obs_ids)) as observations:
             for obs_id in obs_ids:

@@ -3,7 +3,7 @@
 import io
 import json
 import zipfile
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 from typing import TypeAlias, TypedDict
 
@@ -55,13 +55,22 @@ class PartialStack:
     settings : Settings
     device : Device or str
         Device of the sums.
+    references : mapping of str to MapDataset, optional
+        Empty datasets of targets by name, from which observations are cut: windows are found at once on a stack that
+        shares their pixels. Others are built from the settings.
     """
 
-    def __init__(self, settings: Settings, device: Device | str = "cpu") -> None:
+    def __init__(
+        self,
+        settings: Settings,
+        device: Device | str = "cpu",
+        references: Mapping[str, MapDataset] | None = None,
+    ) -> None:
         self.device = find_device(device)
         self._settings = settings
         self._names = StackNames(settings)
         self._targets = {target.name: target for target in settings.targets}
+        self._references = dict(references or {})
         self._stacks: dict[StackKey, MapDataset] = {}
 
     def __iter__(self) -> Iterator[StackKey]:
@@ -103,7 +112,8 @@ class PartialStack:
 
     def _empty(self, key: StackKey, kind: str) -> MapDataset:
         with use_device(self.device), use_precision("double"):
-            outline = build_dataset(self._targets[key.target]).outline()
+            reference = self._references.get(key.target)
+            outline = (build_dataset(self._targets[key.target]) if reference is None else reference).outline()
             options = {"name": self._names.of(key), "reference_time": _REFERENCE}
             empty: MapDataset = getattr(datasets, kind).from_geoms(**outline.geoms, **options)
             return empty
