@@ -18,6 +18,7 @@ import numpy as np
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device, find_device, to_device
 from lightpool.arrays.devices.staging import Uploads
+from lightpool.arrays.devices.streams import require_one_stream
 
 __all__ = ["MAX_CONSTANT_BYTES", "MAX_KEPT_BYTES", "Constant", "announce_constants", "constant", "forget_constants"]
 
@@ -119,6 +120,7 @@ class _Shelf:
 
     def find(self, wanted: Constant) -> Array:
         """Return the constant of this content; if it is not there, it is copied together with what was announced."""
+        require_one_stream(self._device)
         content = wanted.content
         # Held during the copy too, so that two threads do not copy the same content.
         with self._lock:

@@ -27,7 +27,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device, find_device, to_device
-from lightpool.arrays.devices.streams import Streams, find_streams
+from lightpool.arrays.devices.streams import Streams, find_streams, require_one_stream
 from lightpool.arrays.devices.transfers import report_to_device
 
 __all__ = ["MAX_PINNED_BYTES", "Sent", "Uploads"]
@@ -101,6 +101,7 @@ class Uploads:
 
     def __init__(self, device: str | Device | None = None) -> None:
         self.device = find_device(device)
+        require_one_stream(self.device)
         self._lane = _lane_to(self.device)
         if self._lane is not None:
             self._compute = self._lane.streams.current()

@@ -1,6 +1,8 @@
-"""Streams, events and pinned memory of CUDA, as CuPy and PyTorch have them."""
+"""Streams, events and pinned memory of CUDA, as CuPy and PyTorch have them; all work of a process is on one stream."""
 
+import threading
 from abc import ABC, abstractmethod
+from functools import lru_cache
 from importlib import import_module
 from typing import Any, Generic, Protocol, TypeVar, cast
 
@@ -9,8 +11,9 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array, CudaArray, CudaDevice, Handle
 from lightpool.arrays.devices.devices import Device
+from lightpool.errors import DeviceError
 
-__all__ = ["CupyStreams", "Streams", "TorchStreams", "find_streams"]
+__all__ = ["CupyStreams", "Streams", "TorchStreams", "find_streams", "require_one_stream"]
 
 S = TypeVar("S")
 E = TypeVar("E")
@@ -249,6 +252,7 @@ class TorchStreams(Streams[TorchStream, TorchEvent]):
         event.synchronize()
 
 
+@lru_cache(maxsize=16)
 def find_streams(device: Device) -> CupyStreams | TorchStreams | None:
     """Return the streams of a device; None where all work is done in one queue."""
     if device.name.startswith("cuda"):
@@ -256,3 +260,41 @@ def find_streams(device: Device) -> CupyStreams | TorchStreams | None:
     if device.name.startswith("torch:cuda"):
         return TorchStreams(device.handle)
     return None
+
+
+_computing: dict[str, tuple[object, threading.Thread | None]] = {}
+"""The stream of the first work on each device, and its thread if each thread has a stream of that name."""
+
+
+def require_one_stream(device: Device) -> None:
+    """Check that this thread works on the stream on which this process has worked on a device so far.
+
+    Whatever keeps arrays for all later work (tables, directions of pixels, transformed rings) calls it before it keeps
+    one or gives one out: no event orders the work of another stream after that of this one.
+
+    Parameters
+    ----------
+    device : Device
+
+    Raises
+    ------
+    DeviceError
+        If it works on another stream.
+    """
+    streams = None if device.is_host else find_streams(device)
+    if streams is None:
+        return
+    here = streams.current()
+    thread = None if streams.is_shared(here) else threading.current_thread()
+    first, first_thread = _computing.setdefault(device.name, (here, thread))
+    if here == first and thread is first_thread:
+        return
+    raise DeviceError(
+        f"work on device '{device}' is on {_name(here, thread)}, but this process has worked on "
+        f"{_name(first, first_thread)} before; arrays that are kept for all work on a device would be used before they "
+        "are computed. Use one stream for all work of a process, or a process for each stream"
+    )
+
+
+def _name(stream: object, thread: threading.Thread | None) -> str:
+    return f"{stream}" if thread is None else f"the default stream of thread {thread.name!r}"

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.blocks import blocks, blocks_that_fit, joined
 from lightpool.arrays.devices.devices import Device, array_namespace, device_of, to_device, to_host
+from lightpool.arrays.devices.streams import require_one_stream
 from lightpool.arrays.kernels.convolution import fft_size
 from lightpool.arrays.kernels.counts_in_rings import CountList, most_counts_in_chosen, most_counts_in_ring
 from lightpool.arrays.kernels.ring_shape import Ring
@@ -47,6 +48,7 @@ class _TransformCache:
 
     def get(self, ring: Ring, reach: tuple[int, int], size: tuple[int, int], device: Device) -> tuple[Array, float]:
         """Return the transformed ring, on the host with each value twice, and the root of its number of pixels."""
+        require_one_stream(device)
         key = (ring, reach, size, device)
         with self._lock:
             if key in self._found:

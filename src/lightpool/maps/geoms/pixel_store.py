@@ -8,7 +8,8 @@ from typing import NamedTuple
 import array_api_compat
 
 from lightpool.arrays.devices.array_types import Array
-from lightpool.arrays.devices.devices import array_namespace
+from lightpool.arrays.devices.devices import array_namespace, device_of
+from lightpool.arrays.devices.streams import require_one_stream
 
 __all__ = ["MAX_STORED_BYTES", "Box", "PixelStore"]
 
@@ -98,6 +99,7 @@ class PixelStore:
         with self._lock:
             for key in reversed(self._arrays):
                 if key[0] == kind and key[1].holds(box):
+                    require_one_stream(device_of(self._arrays[key]))
                     self._arrays.move_to_end(key)
                     return key[1].cut(self._arrays[key], box)
         return None
@@ -124,6 +126,7 @@ class PixelStore:
         """
         if not self.has_room(_n_bytes(values)):
             return
+        require_one_stream(device_of(values))
         with self._lock:
             # from now on these are cut from the new array
             for key in [key for key in self._arrays if key[0] == kind and box.holds(key[1])]:
