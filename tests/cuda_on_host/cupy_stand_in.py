@@ -424,11 +424,13 @@ def installed():
     import array_api_compat
 
     from lightpool.arrays.cuda import loader
-    from lightpool.arrays.devices import devices, staging
+    from lightpool.arrays.devices import devices, staging, streams
 
     def forget():
         devices._find_device.cache_clear()
         staging._lane_to.cache_clear()
+        streams.find_streams.cache_clear()
+        streams._computing.clear()
         loader._module.cache_clear()
         loader._kernel.cache_clear()
 

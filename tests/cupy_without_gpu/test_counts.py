@@ -128,7 +128,7 @@ def stack(device, crab_store):
 
 WHOLE = {
     "stack": Cost(40, 0, 0, 0),
-    "excess": Cost(100, 0, 0, 0),
+    "excess": Cost(123, 0, 5, 5),
     "excess with errors": Cost(30000, 0, 600, 600),
 }
 
