@@ -155,7 +155,11 @@ def _make_libraries(packages: Path, libraries: Path, work: Path) -> None:
         # `weak`: a function of this name in our source takes precedence
         stub = 'extern "C" __attribute__((weak)) int {}() {{ return {}; }}\n'
         rest.write_text("".join(stub.format(each, not_supported) for each in functions))
-        sources = [rest, *([NATIVE / source] if source else []), *([NATIVE / "queues.cpp"] if is_runtime else [])]
+        sources = [
+            rest,
+            *([NATIVE / source] if source else []),
+            *(NATIVE / each for each in ("queues.cpp", "sort.cpp") if is_runtime),
+        ]
         versions = work / "versions"
         versions.write_text(f"{name} {{ *; }};\n")  # CuPy's modules want functions of this version
         _run(
@@ -177,5 +181,5 @@ def _change_cupy(packages: Path) -> None:
     first, rest = module.read_text().split("\nfrom cupy import _environment", maxsplit=1)
     module.write_text(
         f"{first}\nimport cupy_without_gpu.libraries\nfrom cupy import _environment{rest}\n"
-        "import cupy_without_gpu.compiler\n"
+        "import cupy_without_gpu.compiler\nimport cupy_without_gpu.sorting\n"
     )
