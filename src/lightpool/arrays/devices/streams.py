@@ -281,7 +281,7 @@ def require_one_stream(device: Device) -> None:
     DeviceError
         If it works on another stream.
     """
-    streams = None if device.is_host else find_streams(device)
+    streams: Streams[Any, Any] | None = None if device.is_host else find_streams(device)
     if streams is None:
         return
     here = streams.current()
