@@ -6,6 +6,7 @@ to the device together (`lightpool.irf.projection.requests.announce`), and `make
 
 from abc import ABC, abstractmethod
 from collections.abc import Iterator
+from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
 from typing import Self, TypeAlias
@@ -127,7 +128,8 @@ class ExposureRequest(MapRequest):
         pixels = ResponsePixels.of(geom, self.use_region_center, view.device)
         # Lazy, shape (n_energy_true, ny, nx): as the data of a map, a stack adds it in pieces that fit into the cache.
         exposure = self.response.project(view.offset(pixels.geom), dtype=view.dtype)
-        meta = {"livetime": self.livetime, "is_pointlike": self.irf.is_pointlike}
+        # A livetime of its own: in a stack of Gammapy it grows in place.
+        meta = {"livetime": self.livetime.copy(), "is_pointlike": self.irf.is_pointlike}
         # Further axes of one bin, or the mean over a region: the values are needed now.
         if geom.is_region or exposure.shape != geom.data_shape:
             values = view.device.xp.reshape(pixels.mean(exposure.values()), geom.data_shape)
@@ -175,7 +177,7 @@ class _WeightedRequest(MapRequest):
             mine.geom,
             data=exposure.device.xp.asarray(exposure.data, copy=True),
             unit=exposure.unit,
-            meta=dict(exposure.meta),
+            meta=deepcopy(exposure.meta),
             device=exposure.device,
         )
         return replace(self, exposure=copied)
