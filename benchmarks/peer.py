@@ -206,7 +206,10 @@ class Cta(Job):
             skydir=observation.get_pointing_icrs(observation.tmid), width=6, binsz=self.binsz, proj="TAN", axes=[energy]
         )
         empty = self.names["MapDataset"].create(geom, energy_axis_true=energy_true)
-        return self.names["MapDatasetMaker"]().run(empty, observation)
+        dataset = self.names["MapDatasetMaker"]().run(empty, observation)
+        for each in _arrays(dataset):
+            _ = each.data  # lightpool computes some maps when they are read
+        return dataset
 
 
 class CrabSpectra(Job):
