@@ -5,7 +5,7 @@ import copy
 import astropy.units as u
 import numpy as np
 import pytest
-from astropy.coordinates import SkyCoord
+from astropy.coordinates import FK5, SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 from regions import (
     CircleAnnulusSkyRegion,
@@ -318,8 +318,9 @@ def test_the_rectangle_around_a_circle_is_that_of_its_present_numbers():
     assert np.all(fine.width < width)
 
 
-@pytest.mark.parametrize("frame", ["icrs", "galactic", "fk5"])
+@pytest.mark.parametrize("frame", ["icrs", "galactic", "fk5", FK5(equinox="J1975")], ids=str)
 @pytest.mark.parametrize("lonlat", [(83.63, 22.01), (83.63, 22.51), (0.1, -89.5), (263.63, -22.01)])
 def test_the_angle_between_positions_is_that_of_astropy(frame, lonlat):
     one, other = SkyCoord(83.63, 22.01, unit="deg"), SkyCoord(*lonlat, unit="deg").transform_to(frame)
-    assert_allclose(angle_between(one, other), one.separation(other).rad, rtol=1e-12, atol=1e-15)
+    for pair in ((one, other), (other, one)):
+        assert_allclose(angle_between(*pair), pair[0].separation(pair[1]).rad, rtol=1e-12, atol=1e-15)

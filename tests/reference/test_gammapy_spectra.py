@@ -20,7 +20,7 @@ from lightpool.makers import (
 )
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
 
-from .conftest import ROUNDING, assert_agrees_with_figures
+from .conftest import assert_agrees_with_figures, rounding
 
 pytestmark = pytest.mark.reference
 
@@ -55,7 +55,7 @@ def assert_agrees(dataset, expected, rtol=1e-9):
         if what == "unit":
             assert found.unit == u.Unit(expected[key]), key
         else:
-            atol = ROUNDING * max(expected[key])
+            atol = rounding(name, expected[key])
             assert_allclose(to_host(found.data)[:, 0, 0], expected[key], rtol=rtol, atol=atol, err_msg=key)
 
 

@@ -67,9 +67,8 @@ class HDULocation:
         path, is_there = self._locate()
         if not is_there:
             raise MissingDataError(f"no file {Path(path)}: {missing_file_hint(path)}")
-        return sys.intern(
-            str(make_path(path))
-        )  # one text for all HDUs of a file, where a Path for each takes half a kB
+        # One text for all HDUs of a file, where a Path for each takes half a kB.
+        return sys.intern(str(make_path(path)))
 
     def path(self, abs_path: bool = True) -> Path:
         """Return the path of the file: below ``base_dir`` if it exists there, else relative to the working folder."""

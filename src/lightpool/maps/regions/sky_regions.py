@@ -391,7 +391,10 @@ def region_center(region: "SkyRegion") -> SkyCoord:
 
 def angle_between(one: SkyCoord, other: SkyCoord) -> float:
     """Return the angle between two positions in rad: `SkyCoord.separation` in a tenth of the time."""
-    lon, lat = np.deg2rad(lonlat_deg(other, one.frame.name))
+    frame = one.frame.name
+    if frame not in ("icrs", "galactic"):
+        return float(one.separation(other).rad)  # a frame with an equinox is not known by its name alone
+    lon, lat = np.deg2rad(lonlat_deg(other, frame))
     return float(angular_separation(one.data.lon.rad, one.data.lat.rad, lon, lat))
 
 
