@@ -99,7 +99,7 @@ def ring(stacked, observations):
         RingBackgroundMaker(r_in="0.5 deg", width="0.3 deg").run(SAFE.run(dataset, observation))
 
 
-PER_RUN = {loop: Cost(95, 1, 0, 0), chain: Cost(105, 2, 0, 0), spectra: Cost(55, 2, 0, 0), ring: Cost(95, 1, 1, 1)}
+PER_RUN = {loop: Cost(82, 1, 0, 0), chain: Cost(100, 2, 0, 0), spectra: Cost(52, 2, 0, 0), ring: Cost(83, 1, 1, 1)}
 
 
 @pytest.mark.parametrize("job", PER_RUN)
@@ -127,9 +127,9 @@ def stack(device, crab_store):
 
 
 WHOLE = {
-    "stack": Cost(45, 0, 0, 0),
-    "excess": Cost(130, 0, 5, 5),
-    "excess with errors": Cost(1600, 0, 5, 5),
+    "stack": Cost(38, 0, 0, 0),
+    "excess": Cost(85, 0, 0, 0),
+    "excess with errors": Cost(96, 0, 0, 0),
 }
 
 
