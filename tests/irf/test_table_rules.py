@@ -362,6 +362,7 @@ def test_axes_that_were_checked_hold_only_for_the_same_axes_in_the_same_order():
     names = ["energy_true", "offset"]
     assert axes_of_table([energy, OFFSET], names, "table") is axes_of_table(MapAxes([energy, OFFSET]), names, "table")
     assert axes_of_table([energy, OFFSET], names, "table")["offset"] is OFFSET
+    assert axes_of_table(iter([energy, OFFSET]), names, "table")["offset"] is OFFSET
     assert axes_of_table([energy, point], names, "table")["offset"] is not point
     for _ in range(2):  # what was refused is not kept
         with pytest.raises(ValueError, match="in this order"):

@@ -2,9 +2,7 @@
 
 import logging
 import math
-from collections import OrderedDict
-from collections.abc import Hashable, Iterable, Sequence
-from contextlib import suppress
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any, cast
@@ -17,6 +15,7 @@ from lightpool.errors import FormatError, WrongUnitError
 from lightpool.fits import parse_unit
 from lightpool.maps import MapAxes, MapAxis
 from lightpool.maps.axes.table_columns import edges_from_lo_hi, is_unit_of_kind
+from lightpool.utils.remembered import Remembered
 
 __all__ = [
     "POINT_TOLERANCE",
@@ -57,9 +56,8 @@ class AxisRule:
     is_log: bool = False
 
 
-# Axes of tables, by what `axes_of_table` was given; the tables of many runs have the same ones.
-_KNOWN: "OrderedDict[Hashable, tuple[tuple[object, ...], MapAxes]]" = OrderedDict()
-_MAX_KNOWN = 256
+_CHECKED = Remembered[tuple[tuple[object, ...], MapAxes]](256)
+"""Axes of tables by what `axes_of_table` was given; the tables of many runs have the same ones."""
 
 _AXES = {
     "energy": AxisRule("TeV", 0.0, is_log=True),
@@ -92,12 +90,12 @@ class ColumnRule:
     replaces_unknown: bool = False
 
 
-def axes_of_table(axes: "MapAxes | Sequence[MapAxis]", names: list[str], label: str) -> MapAxes:
+def axes_of_table(axes: MapAxes | Iterable[MapAxis], names: list[str], label: str) -> MapAxes:
     """Return the axes of a response table, after checking that they are those that it must have.
 
     Parameters
     ----------
-    axes : MapAxes or sequence of MapAxis
+    axes : MapAxes or iterable of MapAxis
     names : list of str, of the axes in their order
     label : str, what the axes belong to, for error messages
 
@@ -108,24 +106,22 @@ def axes_of_table(axes: "MapAxes | Sequence[MapAxis]", names: list[str], label: 
     ValueError
         If there are others, or their order is another one.
     """
-    parts = tuple(axes)
+    parts = cast(tuple[MapAxis, ...], tuple(axes))
     # Axes of the package do not change, so that those that were checked remain valid.
-    is_kept = all(type(axis) is MapAxis for axis in parts)
-    key = (label, *names, *map(id, parts)) if is_kept else None
-    known = _KNOWN.get(key)
-    if known is not None:
-        return known[1]
-    found = MapAxes(axes)
+    if any(type(axis) is not MapAxis for axis in parts):
+        return _checked_axes(parts, names, label)
+    # With the parts, so that no other axis gets the identity of one of them.
+    key = (label, *names, *map(id, parts))
+    return _CHECKED.get(key, lambda: (parts, _checked_axes(parts, names, label)))[1]
+
+
+def _checked_axes(parts: Sequence[MapAxis], names: list[str], label: str) -> MapAxes:
+    found = MapAxes(parts)
     found.assert_names(names)
     check_axes(found, label)
     # Only an axis of one bin can be a point without a width.
     if 1 in found.shape:
         found = MapAxes([with_width(cast(MapAxis, axis)) for axis in found])
-    if is_kept:
-        _KNOWN[key] = parts, found  # with the parts, so that no other axis gets the identity of one of them
-    while len(_KNOWN) > _MAX_KNOWN:
-        with suppress(KeyError):  # another thread may have been faster
-            _KNOWN.popitem(last=False)
     return found
 
 
