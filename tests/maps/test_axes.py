@@ -202,3 +202,38 @@ def test_axes_without_sky_hold_plain_numbers():
 def test_a_descending_axis_keeps_its_order_in_a_file():
     axis = MapAxis([3, 2, 1] * u.deg, name="fov_lon")
     assert MapAxes.from_table_hdu(MapAxes([axis]).to_table_hdu())[0] == axis
+
+
+def test_axes_of_a_light_curve_are_those_of_its_columns():
+    energies = {"e_min": [[1.0, 3.0]] * 4 * u.TeV, "e_max": [[3.0, 10.0]] * 4 * u.TeV}
+    scan = np.broadcast_to([0.2, 1.0, 5.0], (4, 2, 3))
+    times = {"time_min": np.arange(4.0), "time_max": np.arange(4.0) + 0.5}
+    table = Table({**energies, **times, "norm_scan": scan, "counts": np.ones((4, 2, 1))})
+    axes = MapAxes.from_table(table, format="lightcurve")
+    assert axes.names == ["norm", "energy", "dataset", "time"]
+    assert axes.shape == (3, 2, 1, 4)
+    assert_allclose(axes["energy"].edges.to_value("TeV"), [1, 3, 10])
+    assert_allclose(axes["norm"].center, [0.2, 1, 5])
+
+
+def test_axes_of_flux_points_and_profiles():
+    points = Table({"e_ref": [1.0, 10.0] * u.GeV, "datasets": ["b", "a"], "x_ref": [0.1, 0.2] * u.deg})
+    energy, dataset = MapAxes.from_table(points, format="gadf-sed")
+    assert energy.node_type == "center"
+    assert dataset.center.tolist() == ["a", "b"]
+    assert MapAxes.from_table(points, format="profile").names[-1] == "projected-distance"
+    with pytest.raises(FormatError, match="e_ref"):
+        MapAxis.from_table(points["x_ref",], format="gadf-sed-energy")
+
+
+def test_axes_of_a_fermi_psf_are_written_and_read():
+    energy = MapAxis.from_nodes([0.1, 1, 10] * u.GeV, name="energy_true", interp="log")
+    rad = MapAxis.from_nodes([0, 0.1, 0.2] * u.deg, name="rad")
+    for axis, column, unit in ((energy, "Energy", "MeV"), (rad, "Theta", "deg")):
+        hdu = axis.to_table_hdu(format="gtpsf")
+        assert hdu.columns[column].unit == unit
+        again = MapAxis.from_table_hdu(hdu, format="gtpsf")
+        assert again == axis
+        assert again.unit == unit
+    with pytest.raises(ValueError, match="gtpsf"):
+        MapAxis.from_edges([0, 1], name="migra").to_table(format="gtpsf")

@@ -45,3 +45,15 @@ def test_times_are_drawn_as_dates_or_days(ax):
     axis.time_format = "mjd"
     axis.format_plot_xaxis(ax)
     assert ax.get_xlabel() == "Time [mjd]"
+
+
+def test_labels_of_bins_are_their_centres_if_asked_for():
+    axis = MapAxis.from_edges([1, 2, 3] * u.TeV, name="energy")
+    assert axis.as_plot_labels == ["1.00e+00 TeV - 2.00e+00 TeV", "2.00e+00 TeV - 3.00e+00 TeV"]
+    assert not axis.use_center_as_plot_labels
+    axis.use_center_as_plot_labels = True
+    assert axis.as_plot_labels == ["1.50e+00 TeV", "2.50e+00 TeV"]
+    nodes = MapAxis.from_nodes([1, 2] * u.TeV, name="energy")
+    assert nodes.use_center_as_plot_labels
+    nodes.use_center_as_plot_labels = False
+    assert nodes.as_plot_labels[0] == "5.00e-01 TeV - 1.50e+00 TeV"

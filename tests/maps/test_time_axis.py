@@ -161,3 +161,45 @@ def test_text(axis):
     assert axis.as_plot_labels[0].startswith("58927.0 - ")
     with pytest.raises(ValueError, match="'iso' or 'mjd'"):
         axis.time_format = "jd"
+
+
+def test_intervals_become_good_times_and_good_times_intervals():
+    axis = TimeMapAxis([0, 2, 5] * u.h, [1, 4, 6] * u.h, Time("2020-03-19T00:00:00", scale="tt"))
+    gti = axis.to_gti()
+    assert_allclose(gti.time_sum.to_value("h"), 4)
+    assert gti.time_ref == axis.reference_time
+    assert TimeMapAxis.from_gti(gti) == axis
+
+
+def test_times_of_a_light_curve_count_from_its_keywords_in_its_unit():
+    start = np.linspace(0, 240, 10)
+    table = Table({"time_min": start, "time_max": start + 12})
+    table.meta.update(time_ref_to_dict(Time("2006-02-12", scale="tt")) | {"TIMEUNIT": "h"})
+    axis = TimeMapAxis.from_table(table, format="lightcurve")
+    assert axis.nbin == 10
+    assert axis.reference_time.mjd == 53778
+    assert axis.time_mid.scale == "tt"
+    assert_allclose(axis.time_mid[0].mjd, 53778.25)
+    assert_allclose(axis.bin_width.to_value("h"), 12)
+    # a unit of the column is converted to that of the keywords
+    table["time_min"].unit = table["time_max"].unit = "min"
+    assert_allclose(TimeMapAxis.from_table(table, format="lightcurve").bin_width.to_value("min"), 12)
+
+
+def test_modified_julian_dates_of_a_light_curve_need_no_keywords():
+    axis = TimeMapAxis.from_table(Table({"time_min": [58000.0], "time_max": [58000.5]}), format="lightcurve")
+    assert_allclose(axis.time_min.mjd, 58000, rtol=0, atol=1e-10)  # Gammapy 2.1 is 37 leap seconds off
+    assert_allclose(axis.time_max.mjd, 58000.5, rtol=0, atol=1e-10)
+    assert axis.reference_time.scale == "utc"
+    assert axis.reference_time.iso.startswith("2001-01-01")
+
+
+def test_intervals_of_a_fermi_catalogue_share_their_edges():
+    table = Table({"Hist_Start": [239557417.0, 242187417.0, 244817417.0] * u.s})
+    table.meta.update({"MJDREFI": 51910, "MJDREFF": "7.428703703703703D-4", "TIMESYS": "TT"})
+    axis = TimeMapAxis.from_table(table, format="fermi-fgl")
+    assert axis.nbin == 2
+    assert axis.is_contiguous
+    assert_allclose(axis.time_min[0].mjd, 51910 + 7.428703703703703e-4 + 239557417 / 86400, rtol=1e-12)
+    with pytest.raises(ValueError, match="lightcurve"):
+        TimeMapAxis.from_table(table, format="unknown")

@@ -9,6 +9,7 @@ from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, Header, has_time_reference
 from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.axes.axis_format import DL3_AXES, axis_columns, gadf_columns
+from lightpool.maps.axes.flux_table_format import dataset_labels, flux_table_formats
 from lightpool.maps.axes.label_axis import LabelMapAxis
 from lightpool.maps.axes.table_columns import (
     AnyTable,
@@ -115,17 +116,35 @@ def axes_from_table(table: AnyTable, layout: str) -> list[AnyAxis]:
     """
     if layout in ("ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube", "fgst-template", "fgst-bexpcube"):
         return [MapAxis.from_table(table, format=layout)]
+    if layout in ("gadf-sed", "lightcurve", "profile"):
+        return _axes_of_flux_table(table, layout)
     if layout == "gadf-dl3":
         columns = set(column_names(table))
         stems = [stem for stem in DL3_AXES if {f"{stem}_LO", f"{stem}_HI"} <= columns]
         return [MapAxis.from_table(table, format=layout, column_prefix=stem) for stem in stems]
     if layout != "gadf":
-        known = ["gadf", "gadf-dl3", "ogip", "ogip-sherpa", "ogip-arf", "fgst-ccube", "fgst-template"]
+        known = ["gadf", "gadf-dl3", "gadf-sed", "lightcurve", "profile", "ogip", "ogip-sherpa", "ogip-arf"]
+        known += ["fgst-ccube", "fgst-template", "fgst-bexpcube"]
         raise ValueError(f"the format {layout!r} is not known; choose one of {known}")
     axes: list[AnyAxis] = []
     # AXCOLS1, AXCOLS2, ... without gaps
     while (columns_of_axis := axis_columns(table, len(axes))) is not None:
         axes.append(_gadf_class(table, columns_of_axis).from_table(table, format="gadf", idx=len(axes)))
+    return axes
+
+
+def _axes_of_flux_table(table: AnyTable, layout: str) -> list[AnyAxis]:
+    labels = dataset_labels(table)
+    axes: list[AnyAxis] = []
+    for each in flux_table_formats(table):
+        if each == "gadf-sed-counts" and labels is not None:
+            axes.append(LabelMapAxis(labels=labels, name="dataset"))
+        else:
+            axes.append(MapAxis.from_table(table, format=each))
+    if layout == "lightcurve":
+        axes.append(TimeMapAxis.from_table(table, format="lightcurve"))
+    if layout == "profile":
+        axes.append(MapAxis.from_table(table, format="profile"))
     return axes
 
 

@@ -77,6 +77,8 @@ class MapAxis(NodeAxis):
         "periodic" wraps values into the range of the axis; with ``interp="lin"`` only.
     """
 
+    _centers_as_labels: bool | None = None
+
     # --- constructors
 
     @classmethod
@@ -367,7 +369,7 @@ class MapAxis(NodeAxis):
     def to_table(self, format: str = "ogip") -> "Table":
         """Return a table of the bins.
 
-        The formats are "ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa", "gadf-dl3" and "gadf-sed".
+        The formats are "ogip", "ogip-sherpa", "ogip-arf", "ogip-arf-sherpa", "gadf-dl3", "gadf-sed" and "gtpsf".
         """
         return axis_format.axis_table(self, format)
 
@@ -382,7 +384,8 @@ class MapAxis(NodeAxis):
         Parameters
         ----------
         table : Table or `lightpool.fits.TableData`
-        format : {"ogip", "ogip-sherpa", "ogip-arf", "gadf", "gadf-dl3", "fgst-ccube", "fgst-template"}
+        format : {"ogip", "ogip-sherpa", "ogip-arf", "gadf", "gadf-dl3", "fgst-ccube", "fgst-template",
+            "fgst-bexpcube", "gtpsf", "gadf-sed-energy", "gadf-sed-norm", "gadf-sed-counts", "profile"}
         idx : number of the axis, from 0, in the format "gadf"
         column_prefix : stem of the column names in the format "gadf-dl3", such as "ENERG"
         """
@@ -400,9 +403,22 @@ class MapAxis(NodeAxis):
         return cls.from_table(read_table(hdu), format=format, idx=idx)
 
     @property
+    def use_center_as_plot_labels(self) -> bool:
+        """Whether `as_plot_labels` are the centres of the bins; by default they are if the nodes are centres.
+
+        It can be set; copies go back to the default.
+        """
+        chosen = self._centers_as_labels
+        return self.node_type == "center" if chosen is None else chosen
+
+    @use_center_as_plot_labels.setter
+    def use_center_as_plot_labels(self, value: bool) -> None:
+        self._centers_as_labels = bool(value)
+
+    @property
     def as_plot_labels(self) -> list[str]:
-        """Text for each bin: its centre if the nodes are centres, else its edges."""
-        if self.node_type == "center":
+        """Text for each bin: its centre or its edges, see `use_center_as_plot_labels`."""
+        if self.use_center_as_plot_labels:
             return [f"{value:.2e}" for value in self.center]
         return [f"{lower:.2e} - {upper:.2e}" for lower, upper in self.iter_by_edges]
 

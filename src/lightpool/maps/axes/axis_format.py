@@ -4,7 +4,7 @@ The functions that read return the arguments of `MapAxis`, so this module knows 
 """
 
 from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, NotRequired, TypeAlias, TypedDict, TypeVar
+from typing import TYPE_CHECKING, Any, TypeAlias, TypeVar
 
 import astropy.units as u
 import numpy as np
@@ -12,6 +12,8 @@ from numpy.typing import NDArray
 
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, Header
+from lightpool.maps.axes.axis_arguments import AxisArguments
+from lightpool.maps.axes.flux_table_format import FLUX_TABLE_READERS
 from lightpool.maps.axes.node_axis import NodeAxis
 from lightpool.maps.axes.table_columns import (
     AnyTable,
@@ -27,16 +29,6 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 __all__ = ["DL3_AXES", "axis_arguments", "axis_header", "axis_table", "axis_table_hdu", "integer_type"]
-
-
-class AxisArguments(TypedDict):
-    """Arguments of `MapAxis` as read from a table."""
-
-    nodes: NDArray[np.float64]
-    unit: u.UnitBase | str
-    name: str
-    interp: str
-    node_type: NotRequired[str]
 
 
 _Columns: TypeAlias = dict[str, u.Quantity | NDArray[np.integer[Any]]]
@@ -134,7 +126,7 @@ def axis_table_hdu(axis: NodeAxis, layout: str) -> BinTableHDU:
     axis : NodeAxis
     layout : str, ``format`` of `MapAxis.to_table_hdu`
     """
-    hdu = BinTableHDU(axis_table(axis, layout))
+    hdu = BinTableHDU(axis_table(axis, layout), name="THETA" if layout == "gtpsf" else None)
     if layout in ("ogip", "ogip-sherpa"):
         hdu.header.update(axis_header(axis, layout, 0))
     return hdu
@@ -179,6 +171,14 @@ def dl3_stem(name: str) -> str:
     raise ValueError(f"the format 'gadf-dl3' has no column for an axis named {name!r}; it has {known_names}")
 
 
+def _gtpsf(axis: NodeAxis) -> _Columns:
+    if axis.name == "energy_true":
+        return {"Energy": axis.center.to("MeV")}
+    if axis.name == "rad":
+        return {"Theta": axis.center.to("deg")}
+    raise ValueError(f"the format 'gtpsf' has columns for 'energy_true' and 'rad', got an axis named {axis.name!r}")
+
+
 _WRITERS: dict[str, Callable[[NodeAxis], _Columns]] = {
     "ogip": _ebounds,
     "ogip-sherpa": lambda axis: _ebounds(axis, "keV"),
@@ -186,6 +186,7 @@ _WRITERS: dict[str, Callable[[NodeAxis], _Columns]] = {
     "ogip-arf-sherpa": lambda axis: _energ(axis, "keV"),
     "gadf-sed": _sed,
     "gadf-dl3": _dl3,
+    "gtpsf": _gtpsf,
 }
 
 
@@ -217,7 +218,12 @@ def axis_arguments(table: AnyTable, layout: str, idx: int, column_prefix: str) -
         return _gadf_arguments(table, idx)
     if layout == "gadf-dl3":
         return _dl3_arguments(table, column_prefix)
-    raise _unknown(layout, ["ogip", "ogip-arf", "fgst-ccube", "fgst-template", "gadf", "gadf-dl3"])
+    if layout == "gtpsf":
+        return _gtpsf_arguments(table)
+    if layout in FLUX_TABLE_READERS:
+        return FLUX_TABLE_READERS[layout](table)
+    known = ["ogip", "ogip-arf", "fgst-ccube", "fgst-template", "fgst-bexpcube", "gadf", "gadf-dl3", "gtpsf"]
+    raise _unknown(layout, [*known, *FLUX_TABLE_READERS])
 
 
 def _energy_arguments(table: AnyTable, lower: str, upper: str, name: str) -> AxisArguments:
@@ -233,6 +239,18 @@ def _fermi_arguments(table: AnyTable) -> AxisArguments:
             nodes, _ = column_values(table, name)
             return {"nodes": nodes, "unit": "MeV", "name": "energy_true", "interp": "log", "node_type": "center"}
     raise FormatError(f"the table has no column 'Energy'; its columns are {column_names(table)}")
+
+
+def _gtpsf_arguments(table: AnyTable) -> AxisArguments:
+    """Read the energies (MeV) of the table PSF, or the angles (deg) of the table THETA, of the tool gtpsf."""
+    names = column_names(table)
+    if "Energy" in names:
+        nodes, _ = column_values(table, "Energy")
+        return {"nodes": nodes, "unit": "MeV", "name": "energy_true", "interp": "log", "node_type": "center"}
+    if "Theta" in names:
+        nodes, _ = column_values(table, "Theta")
+        return {"nodes": nodes, "unit": "deg", "name": "rad", "interp": "lin", "node_type": "center"}
+    raise FormatError(f"the table needs a column 'Energy' or 'Theta'; its columns are {names}")
 
 
 def axis_columns(table: AnyTable, idx: int) -> list[str] | None:

@@ -2,20 +2,19 @@
 
 from collections.abc import Iterator, Sequence
 from functools import cached_property
-from typing import TYPE_CHECKING, NoReturn, Self, TypedDict, Unpack
+from typing import TYPE_CHECKING, Any, NoReturn, Self, TypedDict, Unpack
 
 import astropy.units as u
 import numpy as np
 from astropy.time import Time, TimeDelta
 from numpy.typing import ArrayLike, NDArray
 
-from lightpool.errors import FormatError
 from lightpool.fits import Header
 from lightpool.maps.axes.axis_base import AxisBase, AxisCoord, BinIndex, Tolerances, check_name
-from lightpool.maps.axes.axis_format import axis_columns, axis_name, in_order
-from lightpool.maps.axes.table_columns import AnyTable, read_intervals, table_meta
-from lightpool.maps.axes.time_intervals import TimeIntervals, check_intervals, group_table
-from lightpool.maps.axes.time_reference import time_ref_from_dict, time_ref_to_dict
+from lightpool.maps.axes.table_columns import AnyTable
+from lightpool.maps.axes.time_axis_format import time_axis_arguments
+from lightpool.maps.axes.time_intervals import TimeIntervals, check_intervals, group_table, make_gti
+from lightpool.maps.axes.time_reference import time_ref_to_dict
 from lightpool.typing import QuantityLike, TimeLike, UnitLike
 
 if TYPE_CHECKING:
@@ -410,6 +409,10 @@ class TimeMapAxis(AxisBase):
         cards = {f"AXCOLS{idx}": f"{name}_MIN,{name}_MAX", f"INTERP{idx}": self.interp}
         return Header(cards | time_ref_to_dict(self._reference_time))
 
+    def to_gti(self) -> Any:
+        """Return the intervals as a `lightpool.data.GTI`."""
+        return make_gti(self._edges_min, self._edges_max, self._reference_time)
+
     def to_table(self) -> "Table":
         """Return a table of the intervals with the columns START and STOP, as that of a GTI."""
         from astropy.table import Table
@@ -423,21 +426,10 @@ class TimeMapAxis(AxisBase):
         Parameters
         ----------
         table : Table or TableData
-        format : {"gadf"}
-        idx : int, number of the axis, from 0
+        format : {"gadf", "lightcurve", "fermi-fgl"}
+        idx : int, number of the axis, from 0, in the format "gadf"
         """
-        _check_format(format)
-        columns = axis_columns(table, idx)
-        if columns is None or len(columns) != 2:
-            raise FormatError(f"axis {idx} of the table has the columns {columns}, but a time axis needs two")
-        start, stop, unit = read_intervals(table, *columns)
-        return cls(
-            # with several axes in the table, each interval occurs several times
-            u.Quantity(in_order(start), unit),
-            u.Quantity(in_order(stop), unit),
-            time_ref_from_dict(table_meta(table)),
-            name=axis_name(columns),
-        )
+        return cls(**time_axis_arguments(table, format, idx))
 
     @property
     def time_format(self) -> str:

@@ -1,7 +1,8 @@
 """The intervals of a time axis: their source, the check of their order, and which of them lie in longer ones."""
 
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Protocol
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Protocol
 
 import astropy.units as u
 import numpy as np
@@ -10,7 +11,7 @@ from astropy.time import Time
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["TimeIntervals", "check_intervals", "group_table"]
+__all__ = ["TimeIntervals", "check_intervals", "group_table", "make_gti"]
 
 
 class TimeIntervals(Protocol):
@@ -48,6 +49,22 @@ def check_intervals(start: u.Quantity, stop: u.Quantity, label: str) -> None:
         raise ValueError(f"{label} needs sorted intervals, got {start} to {stop}")
     if np.any(start[1:] < stop[:-1]):
         raise ValueError(f"intervals of {label} overlap: {start} to {stop}")
+
+
+def make_gti(start: u.Quantity, stop: u.Quantity, reference_time: Time) -> Any:
+    """Make the good time intervals of an axis.
+
+    Parameters
+    ----------
+    start, stop : Quantity of time, shape (n,), counted from the reference time
+    reference_time : Time
+
+    Returns
+    -------
+    gti : `lightpool.data.GTI`
+    """
+    # by its name: the package of observations builds on this one
+    return import_module("lightpool.data").GTI.create(start, stop, reference_time)
 
 
 def group_table(
