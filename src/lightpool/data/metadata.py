@@ -4,20 +4,34 @@ The values are created on demand: coordinates and times of 10^5 observations tak
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any
+from typing import Any, ClassVar
 
 import astropy.units as u
-from astropy.coordinates import AltAz, EarthLocation, SkyCoord
+from astropy.coordinates import EarthLocation
 from astropy.time import Time
 
-from lightpool import __version__
-from lightpool.attributes import KnownAttributes
-from lightpool.data.tables.obs_ids import obs_id_of
+from lightpool.data.metadata_parts import (
+    Check,
+    CreatorMetaData,
+    MetaData,
+    ObsInfoMetaData,
+    PointingInfoMetaData,
+    TargetMetaData,
+    TimeInfoMetaData,
+    as_fraction,
+    as_location,
+    as_mapping,
+    as_text,
+    as_time,
+    part_of,
+    reference_keywords,
+    require_gadf,
+)
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError
-from lightpool.fits import has_time_reference, header_number, parsing, seconds_since_reference
+from lightpool.fits import has_time_reference, header_number, parsing
 from lightpool.typing import MetaValue
 from lightpool.utils.on_demand import Deferred, DeferredAttribute
 
@@ -25,6 +39,7 @@ __all__ = [
     "CreatorMetaData",
     "EventListMetaData",
     "GTIMetaData",
+    "MetaData",
     "ObsInfoMetaData",
     "ObservationMetaData",
     "PointingInfoMetaData",
@@ -58,168 +73,6 @@ _OPTIONAL = [
     "CREATOR",
     "HDUVERS",
 ]
-
-
-def _now() -> Time:
-    return Time.now()
-
-
-@dataclass
-class CreatorMetaData(KnownAttributes):
-    """Who created a product, and when.
-
-    Attributes
-    ----------
-    creator : str, the software
-    date : `astropy.time.Time`, now by default; text as it is in a header
-    origin : str or None, the organisation
-    """
-
-    creator: str | None = f"lightpool {__version__}"
-    date: Time | str | None = field(default_factory=_now)
-    origin: str | None = None
-
-    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
-        """Return the keywords CREATOR, CREATED and ORIGIN that are known."""
-        date = self.date if self.date is None or isinstance(self.date, str) else self.date.iso
-        values = {"CREATOR": self.creator, "CREATED": date, "ORIGIN": self.origin}
-        return {key: value for key, value in values.items() if value is not None}
-
-    @classmethod
-    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "CreatorMetaData":
-        """Read CREATOR, CREATED and ORIGIN.
-
-        Parameters
-        ----------
-        header : mapping of keyword to value
-        format : {"gadf"}
-        """
-        return cls(header.get("CREATOR"), header.get("CREATED"), header.get("ORIGIN"))
-
-    def update_time(self) -> None:
-        """Set the date to now."""
-        self.date = _now()
-
-
-@dataclass
-class ObsInfoMetaData(KnownAttributes):
-    """Number of an observation, and the telescope that made it.
-
-    Attributes
-    ----------
-    obs_id : int
-    telescope, instrument, sub_array, observation_mode : str or None
-    """
-
-    obs_id: int
-    telescope: str | None = None
-    instrument: str | None = None
-    sub_array: str | None = None
-    observation_mode: str | None = None
-
-    @classmethod
-    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "ObsInfoMetaData":
-        """Read OBS_ID, TELESCOP, INSTRUME and OBS_MODE.
-
-        Parameters
-        ----------
-        header : mapping of keyword to value
-        format : {"gadf"}
-        """
-        obs_id = obs_id_of(header.get("OBS_ID", 0), "header")
-        return cls(obs_id, header.get("TELESCOP"), header.get("INSTRUME"), None, header.get("OBS_MODE"))
-
-
-def _radec(header: Mapping[str, Any], suffix: str) -> SkyCoord | None:
-    lon, lat = header.get(f"RA_{suffix}"), header.get(f"DEC_{suffix}")
-    if lon is None or lat is None:
-        return None
-    try:
-        return SkyCoord(float(lon), float(lat), unit="deg", frame="icrs")
-    except (TypeError, ValueError) as error:
-        raise FormatError(
-            f"header: RA_{suffix} = {lon!r}, DEC_{suffix} = {lat!r}, expected a direction on the sky in deg; "
-            "correct or remove them"
-        ) from error
-
-
-@dataclass
-class PointingInfoMetaData(KnownAttributes):
-    """Mean pointing of an observation in ICRS and in altitude and azimuth; None where the header has none."""
-
-    radec_mean: SkyCoord | None = None
-    altaz_mean: AltAz | None = None
-
-    @classmethod
-    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "PointingInfoMetaData":
-        """Read RA_PNT, DEC_PNT, ALT_PNT and AZ_PNT.
-
-        Parameters
-        ----------
-        header : mapping of keyword to value
-        format : {"gadf"}
-        """
-        alt, az = header.get("ALT_PNT"), header.get("AZ_PNT")
-        altaz = None if alt is None or az is None else AltAz(alt=float(alt) * u.deg, az=float(az) * u.deg)
-        return cls(_radec(header, "PNT"), altaz)
-
-
-@dataclass
-class TargetMetaData(KnownAttributes):
-    """Name of the target, and its position in ICRS."""
-
-    name: str | None = None
-    position: SkyCoord | None = None
-
-    @classmethod
-    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "TargetMetaData":
-        """Read OBJECT, RA_OBJ and DEC_OBJ.
-
-        Parameters
-        ----------
-        header : mapping of keyword to value
-        format : {"gadf"}
-        """
-        return cls(header.get("OBJECT"), _radec(header, "OBJ"))
-
-
-@dataclass
-class TimeInfoMetaData(KnownAttributes):
-    """Start, stop and reference time."""
-
-    time_start: Time | None = None
-    time_stop: Time | None = None
-    reference_time: Time | None = None
-
-    @classmethod
-    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "TimeInfoMetaData":
-        """Read the reference time, TSTART and TSTOP; all None where there is no reference.
-
-        Parameters
-        ----------
-        header : mapping of keyword to value
-        format : {"gadf"}
-        """
-        if not has_time_reference(header):
-            return cls()
-        header = seconds_since_reference(header)
-        reference = TimeReference.from_header(header)
-        times = [
-            reference.to_time(header_number(header, key, "header")) if key in header else None
-            for key in ("TSTART", "TSTOP")
-        ]
-        return cls(times[0], times[1], reference.time)
-
-    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
-        """Return the keywords of the reference time, TSTART and TSTOP."""
-        if self.reference_time is None:
-            return {}
-        reference = TimeReference.from_time(self.reference_time)
-        values: dict[str, MetaValue] = {**reference.to_header()}
-        for key, time in (("TSTART", self.time_start), ("TSTOP", self.time_stop)):
-            if time is not None:
-                values[key] = float(reference.seconds(time))
-        return values
 
 
 def earth_location_from_header(header: Mapping[str, Any], where: str = "header") -> EarthLocation:
@@ -283,20 +136,40 @@ def deadtime_fraction(header: Mapping[str, Any], where: str = "header") -> float
     return 1 - live
 
 
-class ObservationMetaData(KnownAttributes):
+class ObservationMetaData(MetaData):
     """Metadata of an observation, from the header of its event list.
+
+    Each value is checked when it is set: a location may be the name of an observatory, a time its text, and a part, as
+    ``target``, a dict of its values.
 
     Parameters
     ----------
     obs_info : `ObsInfoMetaData`
     pointing : `PointingInfoMetaData`
     target : `TargetMetaData`
-    location : `astropy.coordinates.EarthLocation`
+    location : `astropy.coordinates.EarthLocation`, or the name of an observatory
     deadtime_fraction : float, 0 to 1
     time_info : `TimeInfoMetaData`
     creation : `CreatorMetaData`
     optional : dict of further keywords
+
+    Raises
+    ------
+    ValueError
+        If a value is not valid.
     """
+
+    _tag: ClassVar[str] = "observation"
+    _checks: ClassVar[Mapping[str, Check]] = {
+        "obs_info": part_of(ObsInfoMetaData),
+        "pointing": part_of(PointingInfoMetaData),
+        "target": part_of(TargetMetaData),
+        "location": as_location,
+        "deadtime_fraction": as_fraction,
+        "time_info": part_of(TimeInfoMetaData),
+        "creation": part_of(CreatorMetaData),
+        "optional": as_mapping,
+    }
 
     obs_info = DeferredAttribute[ObsInfoMetaData | None]()
     pointing = DeferredAttribute[PointingInfoMetaData | None]()
@@ -308,22 +181,26 @@ class ObservationMetaData(KnownAttributes):
 
     def __init__(
         self,
-        obs_info: ObsInfoMetaData | None = None,
-        pointing: PointingInfoMetaData | None = None,
-        target: TargetMetaData | None = None,
-        location: EarthLocation | None = None,
+        obs_info: ObsInfoMetaData | Mapping[str, object] | None = None,
+        pointing: PointingInfoMetaData | Mapping[str, object] | None = None,
+        target: TargetMetaData | Mapping[str, object] | None = None,
+        location: EarthLocation | str | None = None,
         deadtime_fraction: float = 0.0,
-        time_info: TimeInfoMetaData | None = None,
-        creation: CreatorMetaData | None = None,
+        time_info: TimeInfoMetaData | Mapping[str, object] | None = None,
+        creation: CreatorMetaData | Mapping[str, object] | None = None,
         optional: dict[str, MetaValue] | None = None,
     ) -> None:
-        if not 0 <= deadtime_fraction <= 1:
-            raise ValueError(
-                f"deadtime_fraction = {deadtime_fraction}, expected 0 to 1: dead time over observation time"
-            )
-        self.obs_info, self.pointing, self.target, self.location = obs_info, pointing, target, location
-        self.deadtime_fraction, self.time_info = float(deadtime_fraction), time_info
-        self.creation, self.optional = creation, optional
+        self.deadtime_fraction = deadtime_fraction
+        for name, value in (
+            ("obs_info", obs_info),
+            ("pointing", pointing),
+            ("target", target),
+            ("location", location),
+            ("time_info", time_info),
+            ("creation", creation),
+            ("optional", optional),
+        ):
+            setattr(self, name, value)  # the check of each makes the value of it
         self.__dict__["_is_changed"] = False
 
     @classmethod
@@ -342,12 +219,32 @@ class ObservationMetaData(KnownAttributes):
         ------
         FormatError
             If DEADC is missing or wrong: the exposure depends on it.
+        ValueError
+            For another format.
         """
+        require_gadf(format)
         meta, kept = cls.__new__(cls), dict(header)
         values = {name: Deferred(partial(_from_header, read, kept, where)) for name, read in _READERS.items()}
         # Not by assignment, which would mark the metadata as changed.
         meta.__dict__.update(values, deadtime_fraction=deadtime_fraction(header, where))
         return meta
+
+    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
+        """Return the keywords of all values that are known.
+
+        Parameters
+        ----------
+        format : {"gadf"}
+        """
+        require_gadf(format)
+        values: dict[str, MetaValue] = {}
+        if (place := self.location) is not None:
+            values |= {"GEOLON": float(place.lon.deg), "GEOLAT": float(place.lat.deg)}
+            values["ALTITUDE"] = float(place.height.to_value("m"))
+        values["DEADC"] = 1 - self.deadtime_fraction
+        for part in (self.obs_info, self.pointing, self.target, self.time_info, self.creation):
+            values |= {} if part is None else part.to_header(format)
+        return values
 
     def __setattr__(self, name: str, value: object) -> None:
         super().__setattr__(name, value)
@@ -388,16 +285,47 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], object]] = {
 
 
 @dataclass
-class GTIMetaData(KnownAttributes):
+class GTIMetaData(MetaData):
     """Reference time and creation of a GTI."""
+
+    _tag: ClassVar[str] = "GTI"
+    _checks: ClassVar[Mapping[str, Check]] = {"reference_time": as_time, "creation": part_of(CreatorMetaData)}
 
     reference_time: Time | None = None
     creation: CreatorMetaData | None = None
 
+    @classmethod
+    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "GTIMetaData":
+        """Read the reference time, None if there is none, and the creation keywords.
+
+        Parameters
+        ----------
+        header : mapping of keyword to value
+        format : {"gadf"}
+        """
+        require_gadf(format)
+        reference = TimeReference.from_header(header).time if has_time_reference(header) else None
+        return cls(reference, CreatorMetaData.from_header(header))
+
+    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
+        """Return the keywords of the creation and of the reference time, in its own time scale."""
+        require_gadf(format)
+        values = {} if self.creation is None else self.creation.to_header(format)
+        if self.reference_time is not None:
+            values |= reference_keywords(self.reference_time, self.reference_time.scale)
+        return values
+
 
 @dataclass
-class EventListMetaData(KnownAttributes):
+class EventListMetaData(MetaData):
     """Event class, creation and versions of an event list."""
+
+    _tag: ClassVar[str] = "eventlist"
+    _checks: ClassVar[Mapping[str, Check]] = {
+        "event_class": as_text,
+        "creation": part_of(CreatorMetaData),
+        "optional": as_mapping,
+    }
 
     event_class: str | None = None
     creation: CreatorMetaData | None = None
@@ -412,10 +340,14 @@ class EventListMetaData(KnownAttributes):
         header : mapping of keyword to value
         format : {"gadf"}
         """
+        require_gadf(format)
         optional = {key: header[key] for key in ("DST_VER", "ANA_VER", "CAL_VER") if key in header}
-        return cls(header.get("EV_CLASS"), CreatorMetaData.from_header(header), optional)
+        meta = cls(None, CreatorMetaData.from_header(header), optional)
+        meta.__dict__["event_class"] = header.get("EV_CLASS")
+        return meta
 
     def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
         """Return the keywords of the event class and the creation."""
+        require_gadf(format)
         values: dict[str, MetaValue] = {} if self.event_class is None else {"EV_CLASS": self.event_class}
         return values | (self.creation.to_header() if self.creation is not None else {})

@@ -1,0 +1,48 @@
+"""Event lists, pointings, metadata and stores of `lightpool.data` beside Gammapy's."""
+
+import gammapy.data as theirs
+import pytest
+from astropy.coordinates import SkyCoord
+from astropy.io import fits
+from astropy.time import Time
+from gammapy.utils import metadata as their_metadata
+
+import lightpool.data as ours
+from lightpool.data import metadata as our_metadata
+
+pytestmark = [pytest.mark.peer, pytest.mark.reference]
+
+
+@pytest.fixture(scope="module")
+def hess(shared):
+    return shared / "data/hess-dl3-dr1/data/hess_dl3_dr1_obs_id_023523.fits.gz"
+
+
+@pytest.mark.parametrize("kind", ["ObservationMetaData", "EventListMetaData", "GTIMetaData"])
+def test_metadata_of_a_header_become_the_same_header(hess, kind):
+    header = fits.getheader(hess, "GTI" if kind == "GTIMetaData" else "EVENTS")
+    found = getattr(ours, kind).from_header(header).to_header()
+    expected = getattr(theirs, kind).from_header(header).to_header()
+    for values in (found, expected):  # who wrote it, and now
+        values.pop("CREATOR", None)
+        values.pop("CREATED", None)
+    assert set(found) == set(expected)
+    for key, value in expected.items():
+        # Gammapy rounds the reference time to 2e-7 s.
+        assert found[key] == (pytest.approx(value, rel=1e-9, abs=1e-11) if isinstance(value, float) else value)
+
+
+def test_yaml_of_metadata_is_the_same():
+    values = {
+        "obs_info": {"obs_id": 5, "telescope": "HESS"},
+        "location": "hess",
+        "time_info": {"time_start": Time(53000, format="mjd", scale="tt")},
+        "target": {"name": "Crab", "position": SkyCoord(83.6, 22.0, unit="deg")},
+        "creation": {"creator": "me", "date": "2020-01-01"},
+        "optional": {"N_TELS": 4},
+        "deadtime_fraction": 0.07,
+    }
+    found = ours.ObservationMetaData(**values).to_yaml()
+    their_values = dict(values)
+    assert found == theirs.ObservationMetaData(**their_values).to_yaml()
+    assert our_metadata.CreatorMetaData._tag == their_metadata.CreatorMetaData._tag
