@@ -139,9 +139,17 @@ def test_a_region_outside_of_the_offsets_of_its_psf_is_named(caplog):
     )
 
 
-@pytest.mark.parametrize("name", ["aeff", "bkg", "psf"])
-def test_responses_that_are_maps_of_the_sky_are_refused_by_name(name):
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("aeff", "its effective area is a map in ''"),
+        ("bkg", "its background is a map on the sky with the axes .'energy_true'., expected .'energy'."),
+        ("psf", "its 'psf' is a WcsNDMap with the axes .'energy_true'., expected a response table or a PSFMap"),
+        ("edisp", "its 'edisp' is a WcsNDMap with .*, expected a response table or a EDispMap or EDispKernelMap"),
+    ],
+)
+def test_maps_of_the_sky_that_are_not_of_the_response_are_refused_by_name(name, expected):
     sky = Map.from_geom(WcsGeom.create(npix=3, axes=[TRUE]))
-    maker = MapDatasetMaker(["exposure", "background", "psf"])
-    with pytest.raises(FormatError, match=f"observation 42: its '{name}' is a map on the sky"):
+    maker = MapDatasetMaker(["exposure", "background", "psf", "edisp"])
+    with pytest.raises(FormatError, match=f"observation 42: {expected}"):
         maker.run(map_of(), run_with(**{name: sky}))

@@ -25,9 +25,12 @@ from lightpool.irf import (
     Background2D,
     Background3D,
     BackgroundIRF,
+    EDispKernelMap,
+    EDispMap,
     EffectiveAreaTable2D,
     EnergyDispersion2D,
     IRFMap,
+    PSFMap,
     RadMax2D,
 )
 from lightpool.irf.tables.psf_table import PSF
@@ -39,7 +42,7 @@ __all__ = ["ObservationParts"]
 log = logging.getLogger(__name__)
 
 ResponseMap: TypeAlias = Map | IRFMap
-"""A response as a map on the sky, as HAWC publishes it. It can be given, but no maker can use it; see `required`."""
+"""A response as a map on the sky, as HAWC publishes it."""
 
 LaterPart: TypeAlias = HDULocation | Deferred[Part]
 """A part that is loaded when it is read."""
@@ -50,6 +53,13 @@ _STATE = ("_location", "_parts", "_loaded", "_in_use", "_listed_events")
 _RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _PRODUCTS = {"events": "counts", "aeff": "exposure", "edisp": "edisp", "psf": "psf", "bkg": "background"}
 """Product that the makers compute from a part, as their ``selection`` names it."""
+_MAPS: dict[str, tuple[type[Map] | type[IRFMap], ...]] = {
+    "aeff": (Map,),
+    "edisp": (EDispMap, EDispKernelMap),
+    "psf": (PSFMap,),
+    "bkg": (Map,),
+}
+"""Classes of a response as a map on the sky."""
 _KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or used often: the observation keeps them once loaded
 
 
@@ -176,19 +186,55 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         FormatError
             If it is a map on the sky instead of a table in the field of view.
         """
-        part = getattr(self, name)
+        part = self._existing(name)
+        if isinstance(part, Map | IRFMap):
+            raise FormatError(
+                f"observation {self.obs_id}: its {name!r} is a map on the sky ({type(part).__name__} with the axes "
+                f"{part.geom.axes.names}), as HAWC publishes its responses; this needs a response table, which "
+                "depends on the position in the field of view"
+            )
+        return part
+
+    @overload
+    def response(self, name: Literal["aeff"]) -> EffectiveAreaTable2D | Map: ...
+    @overload
+    def response(self, name: Literal["edisp"]) -> EnergyDispersion2D | EDispMap | EDispKernelMap: ...
+    @overload
+    def response(self, name: Literal["psf"]) -> PSF | PSFMap: ...
+    @overload
+    def response(self, name: Literal["bkg"]) -> Background2D | Background3D | Map: ...
+    def response(self, name: str) -> object:
+        """Return a response that a computation cannot do without, as a table or as a map on the sky.
+
+        Parameters
+        ----------
+        name : {"aeff", "edisp", "psf", "bkg"}
+
+        Raises
+        ------
+        MissingDataError
+            If the observation does not have it.
+        FormatError
+            If it is a map of another kind, such as a PSF as the effective area.
+        """
+        part = self._existing(name)
+        known = _MAPS[name]
+        if isinstance(part, Map | IRFMap) and not isinstance(part, known):
+            expected = " or ".join(kind.__name__ for kind in known)
+            raise FormatError(
+                f"observation {self.obs_id}: its {name!r} is a {type(part).__name__} with the axes "
+                f"{part.geom.axes.names}, expected a response table or a {expected}"
+            )
+        return part
+
+    def _existing(self, name: str) -> object:
+        part: object = getattr(self, name)
         if part is None:
             product = _PRODUCTS.get(name)
             selection = "" if product is None else f", or leave {product!r} out of the selection of the maker"
             raise MissingDataError(
                 f"observation {self.obs_id} has no {name!r}, it has {self.available_hdus}; set observation.{name}"
                 f"{selection}"
-            )
-        if isinstance(part, Map | IRFMap):
-            raise FormatError(
-                f"observation {self.obs_id}: its {name!r} is a map on the sky ({type(part).__name__} with the axes "
-                f"{part.geom.axes.names}), as HAWC publishes its responses; makers project response tables, which "
-                "depend on the position in the field of view, and cannot use it yet"
             )
         return part
 

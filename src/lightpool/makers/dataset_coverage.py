@@ -11,8 +11,9 @@ from astropy.coordinates import Angle
 from lightpool.arrays import DeferredNumbers, find_device
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
+from lightpool.irf import IRF
 from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.maps import MapAxis
+from lightpool.maps import Map, MapAxis
 from lightpool.maps.map_data import unit_factor
 from lightpool.utils.remembered import Remembered
 
@@ -36,7 +37,10 @@ def why_a_region_is_not_seen(dataset: MapDataset, observation: Observation, sele
     """
     if "exposure" not in selection:
         return None
-    axes = observation.required("aeff").axes
+    aeff = observation.response("aeff")
+    if isinstance(aeff, Map):
+        return _why_no_energy(dataset, observation, selection)
+    axes = aeff.axes
     # On the host: one pixel, whose offset is needed at once.
     view = FieldOfView(observation.pointing_radec, find_device("cpu"))
     offset = Angle(view.offset(dataset.required("counts").geom)[0, 0], "rad")
@@ -66,7 +70,8 @@ def warn_if_a_map_is_not_seen(
     """
     if "exposure" not in selection:
         return
-    axes = observation.required("aeff").axes
+    aeff = observation.response("aeff")
+    axes = aeff.geom.axes if isinstance(aeff, Map) else aeff.axes
     if "offset" in axes.names:
         geom, xp, offsets = dataset.required("exposure").geom, view.device.xp, axes["offset"]
         limit = float(offsets.edges_value[-1]) * unit_factor(offsets.unit, "rad")
@@ -94,8 +99,9 @@ def _warn_of_distance(name: str, obs_id: int | None, limit: float, nearest: tupl
 def _why_no_energy(dataset: MapDataset, observation: Observation, selection: set[str]) -> str | None:
     true, energy = dataset.required("exposure").geom.axes["energy_true"], dataset.required("counts").geom.axes["energy"]
     edisp = observation.edisp if "edisp" in selection else None
-    migra = None if edisp is None else edisp.axes["migra"]
-    table = observation.required("aeff").axes["energy_true"]
+    migra = edisp.axes["migra"] if isinstance(edisp, IRF) else None
+    aeff = observation.response("aeff")
+    table = aeff.geom.axes["energy_true"] if isinstance(aeff, Map) else aeff.axes["energy_true"]
     key = tuple(None if axis is None else axis.content for axis in (table, true, energy, migra))
     reason = _REASONS.get(key, lambda: _why_energies_do_not_meet(table, true, energy, migra))
     # The text is cached for all observations with these axes, so it has a placeholder for the number.

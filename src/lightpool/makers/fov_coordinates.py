@@ -1,5 +1,8 @@
 """Positions of the pixels of a map in the field of view of a pointing."""
 
+from collections.abc import Callable
+from functools import cached_property
+
 import astropy.units as u
 from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
 
@@ -19,21 +22,33 @@ class FieldOfView:
 
     Parameters
     ----------
-    pointing : SkyCoord
+    pointing : SkyCoord, or function without arguments that returns it
+        The function is called when a position is asked for: responses on the sky do not depend on the pointing.
     device : Device
     precision : str, optional
         Of the maps that are made at these pixels, the default one if not given; coordinates are float64 in any.
     """
 
-    def __init__(self, pointing: SkyCoord, device: Device, precision: str | None = None) -> None:
-        self.pointing = pointing if pointing.frame.name == "icrs" else pointing.icrs
+    def __init__(
+        self, pointing: SkyCoord | Callable[[], SkyCoord], device: Device, precision: str | None = None
+    ) -> None:
+        self._given = pointing
         self.device = device
         self.precision = find_precision(precision)
+
+    @cached_property
+    def pointing(self) -> SkyCoord:
+        """The pointing in ICRS."""
+        pointing = self._given if isinstance(self._given, SkyCoord) else self._given()
+        return pointing if pointing.frame.name == "icrs" else pointing.icrs
+
+    @cached_property
+    def _lonlat(self) -> dict[str, tuple[float, float]]:
+        """Position of the pointing by frame: each frame of a geometry is transformed to once."""
         position = self.pointing.data
         if type(position) is not UnitSphericalRepresentation:
             position = position.represent_as(UnitSphericalRepresentation)
-        # Position of the pointing by frame: each frame of a geometry is transformed to once.
-        self._lonlat = {"icrs": (float(position.lon.to_value(u.rad)), float(position.lat.to_value(u.rad)))}
+        return {"icrs": (float(position.lon.to_value(u.rad)), float(position.lat.to_value(u.rad)))}
 
     @classmethod
     def of(

@@ -14,7 +14,7 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset, estimate_memory
 from lightpool.datasets.masks import all_true
 from lightpool.datasets.merged_tables import DeferredRow, table_of_row
-from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, PSFMap
+from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, IRFMap, PSFMap
 from lightpool.irf.projection.requests import announce
 from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.dataset_coverage import warn_if_a_map_is_not_seen
@@ -31,6 +31,7 @@ from lightpool.makers.response_maps import (
     PSFMapRequest,
     Weight,
 )
+from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
 from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom
 from lightpool.maps.event_counts import send_events
@@ -123,7 +124,7 @@ class MapDatasetMaker(Maker):
             made["counts"] = Map.from_geom(counts_geom, dtype=precision, device=device)
         tables = observation.with_tables_loaded_once()
         if self.selection - {"counts"}:
-            view = FieldOfView(observation.pointing_radec, device, precision)
+            view = FieldOfView(lambda: observation.pointing_radec, device, precision)
             made.update(self._make_responses(dataset, tables, view))
             if not counts_geom.is_region:
                 warn_if_a_map_is_not_seen(dataset, tables, view, self.selection)
@@ -191,7 +192,7 @@ class MapDatasetMaker(Maker):
             made["psf"] = requests.psf.make(view)
         if requests.edisp is not None:
             edisp = requests.edisp
-            if requests.psf is not None:
+            if isinstance(requests.psf, PSFMapRequest) and not isinstance(edisp, SkyEDispRequest):
                 edisp = edisp.weighted_as(requests.psf, made["psf"].exposure_map)
             made["edisp"] = edisp.make(view)
         return made
@@ -205,7 +206,7 @@ class MapDatasetMaker(Maker):
         if not dataset.required("counts").geom.is_region:
             for name, request in requests.by_table.items():
                 warn_of_ring(obs_id, name, request.irf)
-        if requests.background is not None:
+        if isinstance(requests.background, BackgroundMapRequest):
             warn_of_missing_rates(obs_id, requests.background.irf, energy)
 
     @staticmethod
@@ -292,7 +293,10 @@ class MapDatasetMaker(Maker):
         observation : Observation
         device, precision : of the map, the default ones if not given
         """
-        return _edisp_request(geom, observation).make(_view(observation, device, precision))
+        request = _edisp_request(geom, observation)
+        made = request.make(_view(observation, device, precision))
+        assert isinstance(made, EDispMap)  # the geometry has migra
+        return made
 
     def make_edisp_kernel(
         self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
@@ -305,14 +309,22 @@ class MapDatasetMaker(Maker):
         observation : Observation
         device, precision : of the map, the default ones if not given
         """
-        return _edisp_kernel_request(geom, observation).make(_view(observation, device, precision))
+        request = _edisp_kernel_request(geom, observation)
+        made = request.make(_view(observation, device, precision))
+        assert isinstance(made, EDispKernelMap)  # the geometry has the reconstructed energy
+        return made
 
-    def _exposure(self, request: ExposureRequest, observation: Observation, view: FieldOfView) -> Map:
+    def _exposure(
+        self, request: ExposureRequest | SkyExposureRequest, observation: Observation, view: FieldOfView
+    ) -> Map:
         """Return the exposure of a dataset; `SpectrumDatasetMaker` corrects it for the containment."""
         return request.make(view)
 
-    def _background_request(self, geom: Geom, observation: Observation) -> BackgroundMapRequest:
-        bkg, ontime = self._background_of(observation), observation.observation_time_duration
+    def _background_request(self, geom: Geom, observation: Observation) -> BackgroundMapRequest | SkyBackgroundRequest:
+        given = observation.response("bkg")
+        if isinstance(given, Map):
+            return SkyBackgroundRequest.of(given, observation, geom, self.use_region_center)
+        bkg, ontime = self._background_of(given), observation.observation_time_duration
         rotation = None
         if turns_against_the_sky(bkg):
             step, location = self.fov_rotation_step, observation.observatory_earth_location
@@ -323,9 +335,8 @@ class MapDatasetMaker(Maker):
             bkg, ontime, geom, self.background_oversampling, self.use_region_center, rotation
         )
 
-    def _background_of(self, observation: Observation) -> BackgroundIRF:
+    def _background_of(self, bkg: BackgroundIRF) -> BackgroundIRF:
         """Return the background table as it is projected; the table of the observation caches it."""
-        bkg = observation.required("bkg")
         pads = self.background_pad_offset and bkg.has_offset_axis
 
         def make() -> BackgroundIRF:
@@ -344,8 +355,12 @@ class MapDatasetMaker(Maker):
         return table_of_row(_meta_row(observation))
 
 
-def _exposure_request(geom: Geom, observation: Observation, use_region_center: bool = True) -> ExposureRequest:
-    aeff = observation.required("aeff")
+def _exposure_request(
+    geom: Geom, observation: Observation, use_region_center: bool = True
+) -> ExposureRequest | SkyExposureRequest:
+    aeff = observation.response("aeff")
+    if isinstance(aeff, Map):
+        return SkyExposureRequest.of(aeff, observation, geom, use_region_center)
     if aeff.is_pointlike and not geom.is_region:
         raise ValueError(
             f"observation {observation.obs_id} has point-like responses: its effective area holds inside a "
@@ -355,31 +370,48 @@ def _exposure_request(geom: Geom, observation: Observation, use_region_center: b
     return ExposureRequest.of(aeff, observation.observation_live_time_duration, geom, use_region_center)
 
 
-def _weight(geom: Geom, observation: Observation, known: Weight) -> ExposureRequest:
+def _weight(geom: Geom, observation: Observation, known: Weight) -> ExposureRequest | SkyExposureRequest:
     """Return the exposure by which a response is weighted, from that of another map of the observation if known."""
     if isinstance(known, ExposureRequest) and not (geom.is_region or known.geom.is_region):
         return known.on(geom)
     return _exposure_request(geom, observation)
 
 
-def _psf_request(geom: Geom, observation: Observation, known: Weight = None) -> PSFMapRequest:
+def _sky_weight(observation: Observation, geom: Geom) -> SkyExposureRequest | None:
+    """Return the exposure by which a response map is weighted, if the effective area is a map too."""
+    aeff = observation.aeff
+    return SkyExposureRequest.of(aeff, observation, geom) if isinstance(aeff, Map) else None
+
+
+def _psf_request(geom: Geom, observation: Observation, known: Weight = None) -> PSFMapRequest | SkyPSFRequest:
+    psf = observation.response("psf")
+    if isinstance(psf, PSFMap):
+        return SkyPSFRequest.of(psf, observation, geom, _sky_weight(observation, geom))
     # Stacking weights all bins of `rad` with the exposure of their energy: it has one bin there.
     exposure = _weight(geom.squash(axis_name="rad"), observation, known)
-    return PSFMapRequest.of(observation.required("psf"), geom, exposure)
+    return PSFMapRequest.of(psf, geom, exposure)
 
 
-def _edisp_request(geom: Geom, observation: Observation, known: Weight = None) -> EDispMapRequest:
+def _edisp_request(geom: Geom, observation: Observation, known: Weight = None) -> EDispMapRequest | SkyEDispRequest:
+    edisp = observation.response("edisp")
+    if isinstance(edisp, IRFMap):
+        return SkyEDispRequest.of(edisp, observation, geom, _sky_weight(observation, geom))
     exposure = _weight(geom.squash(axis_name="migra"), observation, known)
-    return EDispMapRequest.of(observation.required("edisp"), geom, exposure)
+    return EDispMapRequest.of(edisp, geom, exposure)
 
 
-def _edisp_kernel_request(geom: Geom, observation: Observation, known: Weight = None) -> EDispKernelMapRequest:
+def _edisp_kernel_request(
+    geom: Geom, observation: Observation, known: Weight = None
+) -> EDispKernelMapRequest | SkyEDispRequest:
+    edisp = observation.response("edisp")
+    if isinstance(edisp, IRFMap):
+        return SkyEDispRequest.of(edisp, observation, geom, _sky_weight(observation, geom))
     exposure = _weight(geom.squash(axis_name="energy"), observation, known)
-    return EDispKernelMapRequest.of(observation.required("edisp"), geom, exposure)
+    return EDispKernelMapRequest.of(edisp, geom, exposure)
 
 
 def _view(observation: Observation, device: Device | str | None, precision: str | None) -> FieldOfView:
-    return FieldOfView(observation.pointing_radec, find_device(device), precision)
+    return FieldOfView(lambda: observation.pointing_radec, find_device(device), precision)
 
 
 def _geom(dataset: MapDataset, name: str) -> Geom:

@@ -32,6 +32,7 @@ from lightpool.makers.differences import any_of
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.fov_rotation import FieldRotation, background_in_altaz
 from lightpool.makers.response_positions import ResponsePixels
+from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
 from lightpool.maps import Geom, Map, WcsGeom
 from lightpool.maps.map_data import unit_factor
 from lightpool.utils.deviations import deviates, deviations_are_heard
@@ -137,7 +138,7 @@ class ExposureRequest(MapRequest):
         return Map.from_geom(geom, data=exposure, unit="m2 s", meta=meta, device=view.device)
 
 
-Weight: TypeAlias = ExposureRequest | Map | None
+Weight: TypeAlias = ExposureRequest | SkyExposureRequest | Map | None
 """The exposure by which a stack weights a PSF or an energy dispersion: a request, or a map that exists."""
 
 
@@ -148,7 +149,7 @@ class _WeightedRequest(MapRequest):
     Attributes
     ----------
     response : ResponseRequest
-    exposure : ExposureRequest, Map or None, by which a stack weights the response
+    exposure : ExposureRequest, SkyExposureRequest, Map or None, by which a stack weights the response
     """
 
     response: ResponseRequest
@@ -184,7 +185,9 @@ class _WeightedRequest(MapRequest):
 
     def _maps(self, view: FieldOfView, unit: u.UnitBase | str) -> tuple[Map, Map | None]:
         """Return the map of the response, and that of the exposure."""
-        exposure = self.exposure.make(view) if isinstance(self.exposure, ExposureRequest) else self.exposure
+        exposure = self.exposure
+        if isinstance(exposure, ExposureRequest | SkyExposureRequest):
+            exposure = exposure.make(view)
         values = self.response.project(view.offset(self.geom), dtype=view.dtype)
         return Map.from_geom(self.geom, data=values, unit=unit, device=view.device), exposure
 
@@ -386,19 +389,19 @@ class DatasetRequests:
 
     Attributes
     ----------
-    exposure : ExposureRequest or None
-    background : BackgroundMapRequest or None
-    psf : PSFMapRequest or None
-    edisp : EDispMapRequest, EDispKernelMapRequest or None
+    exposure : ExposureRequest, SkyExposureRequest or None
+    background : BackgroundMapRequest, SkyBackgroundRequest or None
+    psf : PSFMapRequest, SkyPSFRequest or None
+    edisp : EDispMapRequest, EDispKernelMapRequest, SkyEDispRequest or None
     """
 
-    exposure: ExposureRequest | None = None
-    background: BackgroundMapRequest | None = None
-    psf: PSFMapRequest | None = None
-    edisp: EDispMapRequest | EDispKernelMapRequest | None = None
+    exposure: ExposureRequest | SkyExposureRequest | None = None
+    background: BackgroundMapRequest | SkyBackgroundRequest | None = None
+    psf: PSFMapRequest | SkyPSFRequest | None = None
+    edisp: EDispMapRequest | EDispKernelMapRequest | SkyEDispRequest | None = None
 
     @property
     def by_table(self) -> dict[str, MapRequest]:
-        """The selected ones, by the name of the table of the observation: "aeff", "psf", "edisp", "bkg"."""
+        """Those made from a table of the observation, by its name: "aeff", "psf", "edisp", "bkg"."""
         every = {"aeff": self.exposure, "psf": self.psf, "edisp": self.edisp, "bkg": self.background}
-        return {name: request for name, request in every.items() if request is not None}
+        return {name: request for name, request in every.items() if isinstance(request, MapRequest)}

@@ -14,12 +14,14 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.datasets.regions import require_circle
-from lightpool.irf import IRF
+from lightpool.irf import IRF, PSFMap
+from lightpool.irf.tables.psf_table import PSF
 from lightpool.makers.core import check_run
 from lightpool.makers.dataset_coverage import why_a_region_is_not_seen
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.makers.response_maps import DatasetRequests, ExposureRequest
+from lightpool.makers.sky_responses import SkyExposureRequest
 from lightpool.makers.uncovered_bins import warn_of_energies, warn_of_offset
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom
 from lightpool.utils.deviations import deviates, deviations_are_heard
@@ -113,9 +115,11 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         if tables["psf"] and isinstance(psf := observation.psf, IRF):
             warn_of_energies(observation.obs_id, "psf", psf, dataset.required("exposure").geom.axes["energy_true"])
 
-    def _exposure(self, request: ExposureRequest, observation: Observation, view: FieldOfView) -> Map:
+    def _exposure(
+        self, request: ExposureRequest | SkyExposureRequest, observation: Observation, view: FieldOfView
+    ) -> Map:
         exposure, geom = super()._exposure(request, observation, view), request.geom
-        is_pointlike = observation.required("aeff").is_pointlike
+        is_pointlike = _is_pointlike(observation)
         if is_pointlike and not self.use_region_center:
             log.warning(
                 "observation %s: point-like responses hold at one position, not as a mean over a region; use "
@@ -139,7 +143,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
     def _warn_of_a_small_region(self, geom: Geom, observation: Observation, view: FieldOfView) -> None:
         """Warn, once, if a large fraction of the gamma rays of a point source is reconstructed outside the region."""
         radius = _radius(geom)
-        if self._has_warned or radius is None or observation.required("aeff").is_pointlike:
+        if self._has_warned or radius is None or _is_pointlike(observation):
             return
         self._has_warned = True  # before the check, so that the PSF of only one run is read
         try:
@@ -166,9 +170,14 @@ def _radius(geom: Geom) -> u.Quantity | None:
     return getattr(geom.region, "radius", None) if isinstance(geom, RegionGeom) else None
 
 
+def _is_pointlike(observation: Observation) -> bool:
+    aeff = observation.response("aeff")
+    return not isinstance(aeff, Map) and aeff.is_pointlike
+
+
 def _is_beyond_the_psf(geom: Geom, observation: Observation) -> bool:
     radius, psf = _radius(geom), observation.psf
-    if radius is None or psf is None or "rad" not in psf.axes.names:
+    if radius is None or not isinstance(psf, PSF) or "rad" not in psf.axes.names:
         return False
     axis = psf.axes["rad"]
     return isinstance(axis, MapAxis) and bool(radius > axis.edges[-1])
@@ -177,10 +186,16 @@ def _is_beyond_the_psf(geom: Geom, observation: Observation) -> bool:
 def _containment(geom: Geom, observation: Observation, view: FieldOfView) -> NDArray[np.float64]:
     """Return the fraction of the PSF inside a circle, shape (n_energy_true, 1, 1)."""
     _, radius = require_circle(geom.region if isinstance(geom, RegionGeom) else None)
-    psf = observation.psf
-    if psf is None:
+    if observation.psf is None:
         raise ValueError(f"observation {observation.obs_id} has no PSF, so there is no containment correction")
-    containment = psf.containment(
-        rad=radius, offset=geom.separation(view.pointing), energy_true=geom.axes["energy_true"].center
-    )
+    psf, energy_true = observation.response("psf"), geom.axes["energy_true"].center
+    if isinstance(psf, PSFMap):
+        if psf.energy_name == "energy":
+            raise ValueError(
+                f"observation {observation.obs_id} has its PSF in reconstructed energy, and the exposure is in true "
+                "energy, so there is no containment correction; leave containment_correction=False"
+            )
+        containment = psf.containment(rad=radius, energy_true=energy_true, position=geom.center_skydir)
+    else:
+        containment = psf.containment(rad=radius, offset=geom.separation(view.pointing), energy_true=energy_true)
     return np.reshape(u.Quantity(containment).to_value(""), geom.data_shape)

@@ -42,6 +42,8 @@ AnyHDU: TypeAlias = PrimaryHDU | ImageHDU | BinTableHDU
 _EXPOSURE_OF_FERMI, _DIFFUSE_OF_FERMI = u.Unit("cm2 s"), u.Unit("cm-2 s-1 MeV-1 sr-1")
 """Units of cubes from gtexpcube2, which have a table GTI, and of templates of diffuse emission, which have none."""
 
+_TRANSIT = u.def_unit("transit", u.sday, format={"fits": "transit"})
+
 _NAMES_WITH_UNIT = ("exposure", "psf", "flux", "dnde")
 """An HDU with one of these in its name holds values that are meaningless without a unit."""
 
@@ -126,6 +128,9 @@ def unit_from_header(header: Header) -> u.UnitBase:
     try:
         unit = u.Unit(text)
     except ValueError:
+        if "transit" in text:  # responses of HAWC and SWGO are given for each transit of a source
+            with u.add_enabled_units([_TRANSIT]):
+                return u.Unit(text)
         log.warning("Invalid value BUNIT=%r in FITS header. Setting empty unit.", text)
         return u.dimensionless_unscaled
     counted = (u.ph, u.ct)

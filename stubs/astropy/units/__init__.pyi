@@ -1,4 +1,5 @@
 from collections.abc import Iterator, Sequence
+from contextlib import AbstractContextManager
 from types import EllipsisType
 from typing import Any, Self, SupportsFloat, SupportsIndex, TypeAlias, overload
 
@@ -157,6 +158,8 @@ class Quantity:
     def __ne__(self, other: object) -> NDArray[np.bool_]: ...  # type: ignore[override]
     def __format__(self, format_spec: str) -> str: ...
 
+def def_unit(s: str, represents: UnitBase | None = ..., format: dict[str, str] | None = ...) -> UnitBase: ...
+def add_enabled_units(units: list[UnitBase]) -> AbstractContextManager[None]: ...
 def isclose(a: Any, b: Any, rtol: float = ..., atol: Any = ...) -> NDArray[np.bool_]: ...
 def allclose(a: Any, b: Any, rtol: float = ..., atol: Any = ...) -> bool: ...
 
@@ -173,6 +176,7 @@ h: UnitBase
 min: UnitBase
 d: UnitBase
 day: UnitBase
+sday: UnitBase
 eV: UnitBase
 keV: UnitBase
 MeV: UnitBase

@@ -145,6 +145,8 @@ class HDULocation:
             return ObservationMetaData.from_header(known, where=where)
         if kind == "map":
             return Map.from_hdulist(file.hdulist, hdu=self.hdu_name, format=self.format)
+        if kind in IRFMap.kinds:
+            return IRFMap.kinds[kind].from_hdulist(file.hdulist, hdu=self.hdu_name)
         mirrored = kind.startswith("bkg") and header is not None and _is_old_hess(header)
         key = (self.hdu_name, kind, mirrored)
         return copy_response(cached.get(key, lambda: read_response(file, self.hdu_name, kind, mirrored=mirrored)))
