@@ -19,6 +19,7 @@ from lightpool.makers import (
     WobbleRegionsFinder,
 )
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
+from lightpool.maps.regions.circles import Circles
 from lightpool.maps.regions.sky_regions import compound_region_to_regions
 from lightpool.simulate import PointSource
 
@@ -65,6 +66,31 @@ def test_off_counts_are_the_events_in_the_off_regions(backend, reduce, observati
     assert_allclose(to_host(found.acceptance_off.data), len(regions))
     assert_allclose(to_host(found.acceptance.data), 1)
     assert_allclose(to_host(found.alpha.data), 1 / len(regions))
+
+
+def test_no_region_objects_are_made_for_off_circles_that_nobody_asks_for(backend, reduce, observations, monkeypatch):
+    """Until then, stacks need their geometry only."""
+
+    def refuse(self):
+        raise AssertionError("region objects were made")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Circles, "regions", refuse)
+        maker = ReflectedRegionsBackgroundMaker()
+        runs = Datasets([maker.run(reduce(run=i), observations[i]) for i in range(2)])
+        assert to_host(runs.stack_reduce().counts_off.data).sum() > 0
+    assert all(len(compound_region_to_regions(run.counts_off.geom.region)) > 2 for run in runs)
+
+
+def test_a_finder_of_a_user_with_a_run_of_its_own_is_asked(reduce, observations):
+    class FirstOnly(ReflectedRegionsFinder):
+        def run(self, *args, **kwargs):
+            regions, wcs = super().run(*args, **kwargs)
+            return regions[:1], wcs
+
+    found = ReflectedRegionsBackgroundMaker(region_finder=FirstOnly()).run(reduce(), observations[0])
+    assert_allclose(to_host(found.acceptance_off.data), 1)
+    assert isinstance(found.counts_off.geom.region, CircleSkyRegion)
 
 
 def test_a_run_without_a_source_has_no_excess(empty_observations, energy):

@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from regions import CircleSkyRegion
 
 from lightpool.maps import MapAxis, RegionGeom
-from lightpool.maps.regions.region_contents import may_hold
+from lightpool.maps.regions.circles import Circles
 
 
 def circles(frame, centers, radius):
@@ -32,7 +32,7 @@ def positions():
 def test_no_position_in_a_circle_is_left_out(frame, centers, radius):
     lon, lat = positions()
     geom = RegionGeom.from_regions(circles(frame, centers, radius), axes=[MapAxis.from_edges([1, 10] * u.TeV)])
-    rows = may_hold(geom.region, frame, lon, lat)
+    rows = Circles.of(geom.region).may_hold(frame, lon, lat)
     inside = geom.contains({"skycoord": SkyCoord(lon, lat, unit="deg", frame=frame), "energy": 2 * u.TeV})
     assert inside.any()
     assert rows is not None
@@ -50,12 +50,13 @@ def test_no_position_in_a_circle_is_left_out(frame, centers, radius):
 )
 def test_nothing_is_left_out_near_a_pole_or_for_large_circles_or_far_apart(centers, radius):
     lon, lat = positions()
-    assert may_hold(RegionGeom.from_regions(circles("icrs", centers, radius)).region, "icrs", lon, lat) is None
+    geom = RegionGeom.from_regions(circles("icrs", centers, radius))
+    assert Circles.of(geom.region).may_hold("icrs", lon, lat) is None
 
 
 def test_nothing_is_left_out_in_another_frame_or_outside_of_an_excluded_circle():
     lon, lat = positions()
     (circle,) = circles("icrs", [(83.6, 22.0)], 1.0)
-    assert may_hold(circle, "galactic", lon, lat) is None
+    assert Circles.of(circle).may_hold("galactic", lon, lat) is None
     circle.meta["include"] = False
-    assert may_hold(circle, "icrs", lon, lat) is None
+    assert Circles.of(circle) is None

@@ -2,17 +2,20 @@
 
 import logging
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from astropy.coordinates import Angle, SkyCoord
+from astropy.coordinates import SkyCoord
 
 from lightpool.arrays import to_host
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.bridge import accepts_gammapy
 from lightpool.makers.core import Described, checked_angle
-from lightpool.maps import WcsNDMap
-from lightpool.maps.geoms.rotated_regions import RotatedRegion, rotated_region
+from lightpool.maps import MapAxis, RegionGeom, WcsNDMap
+from lightpool.maps.geoms.rotated_regions import RotatedCircle, RotatedRegion, rotated_region
+from lightpool.maps.regions.circles import Circles
 from lightpool.maps.regions.sky_regions import angle_between, is_point, kind_of, region_center
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates
@@ -20,13 +23,46 @@ from lightpool.utils.deviations import deviates
 if TYPE_CHECKING:
     from lightpool.typing import OneRegion, Wcs
 
-__all__ = ["ReflectedRegionsFinder", "RegionsFinder", "WobbleRegionsFinder", "exclusion_image"]
+__all__ = ["OffRegions", "ReflectedRegionsFinder", "RegionsFinder", "WobbleRegionsFinder", "exclusion_image"]
 
 log = logging.getLogger(__name__)
 
 _FULL_CIRCLE = 2 * np.pi
-_WIDEST_FIELD = Angle("30 deg")
-"""Regions farther from the pointing have none: a tangential plane that holds them would be huge, or not exist."""
+_WIDEST_FIELD = np.deg2rad(30.0)
+"""Regions farther (rad) from the pointing have none: a tangential plane that holds them would be huge, or not exist."""
+
+
+@dataclass(frozen=True, eq=False)
+class OffRegions:
+    """OFF regions of a region.
+
+    Attributes
+    ----------
+    found : list of SkyRegion, or Circles, of which no region objects were made yet
+    wcs : WCS on which they were found; None if there are none because the region is too far away
+    """
+
+    found: "Sequence[OneRegion] | Circles"
+    wcs: "Wcs | None"
+
+    def __len__(self) -> int:
+        return len(self.found)
+
+    @property
+    def regions(self) -> "list[OneRegion]":
+        """The regions, one by one."""
+        return self.found.regions() if isinstance(self.found, Circles) else list(self.found)
+
+    def geom(self, axes: "Sequence[MapAxis]") -> RegionGeom:
+        """Return the geometry of the union.
+
+        Parameters
+        ----------
+        axes : sequence of MapAxis
+        """
+        if isinstance(self.found, Circles) and self.wcs is not None:
+            return RegionGeom.from_circles(self.found, axes, self.wcs)
+        return RegionGeom.from_regions(self.regions, axes=axes, wcs=self.wcs)
 
 
 class RegionsFinder(Described, ABC):
@@ -62,19 +98,32 @@ class RegionsFinder(Described, ABC):
             Tangential projection at ``center`` on which they were found. None, with a warning and no regions, if the
             region is more than 30 deg from the pointing, so that no field of view holds it.
         """
-        separation = Angle(angle_between(region_center(region), center), "rad")
+        off = self.find(region, center, exclusion_mask)
+        return off.regions, off.wcs
+
+    def find(self, region: "OneRegion", center: SkyCoord, exclusion_mask: WcsNDMap | None = None) -> OffRegions:
+        """Find the OFF regions of a region, as `run`; of circles, no region objects are made.
+
+        Parameters
+        ----------
+        region, center, exclusion_mask : see `run`
+        """
+        separation = angle_between(region_center(region), center)
         if kind_of(region) is None and not is_point(region):
             deviates("OFF regions of a region without a centre")
         if separation > _WIDEST_FIELD:
             deviates("OFF regions of a region far from the pointing")
             log.warning(
                 "the region is %.0f deg from the pointing, outside any field of view, so it has no OFF regions",
-                separation.deg,
+                np.rad2deg(separation),
             )
-            return [], None
+            return OffRegions([], None)
         mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
         rotated = rotated_region(region, center, self.binsz, mask)
-        return rotated.at(self._angles(rotated)), rotated.geom.wcs
+        angles, wcs = self._angles(rotated), rotated.geom.wcs
+        if isinstance(rotated, RotatedCircle) and angles:
+            return OffRegions(rotated.circles_at(angles), wcs)
+        return OffRegions(rotated.at(angles), wcs)
 
     @abstractmethod
     def _angles(self, rotated: RotatedRegion) -> list[float]:

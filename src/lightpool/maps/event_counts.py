@@ -17,6 +17,7 @@ from lightpool.arrays.devices.devices import Device, to_device
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.staging import Sent, Uploads
 from lightpool.arrays.kernels.events import count_events, pixel_number
+from lightpool.arrays.kernels.histogram import histogram
 from lightpool.arrays.kernels.sphere import frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.fits import match_name
 from lightpool.maps.axes.axes_format import AnyAxis
@@ -268,11 +269,12 @@ def _counts_in_region(
     """Return the counts in a region; its events are selected on the host, and only these are sent to the device."""
     rows = np.flatnonzero(geom.contains_icrs(*_positions(events, arrays, geom.frame)))
     xp = device.xp
-    # x and y of the only pixel
-    image = xp.zeros(rows.size, dtype=xp.int64, device=device.handle)
     if weights is not None:
         weights = xp.take(weights, to_device(rows.astype(np.int64), device))
     columns = [_axis_values(events, arrays, axis)[rows] for axis in geom.axes]
     values = _on_device(columns, device) if columns else []
     bins = [_bins(axis, column) for axis, column in zip(geom.axes, values, strict=True)]
-    return count_pixels([image, image, *bins], geom.data_shape, weights)
+    # the sky has only one pixel, so it is no axis of the histogram
+    index = bins[::-1] or [xp.zeros(rows.size, dtype=xp.int64, device=device.handle)]
+    weights = None if weights is None else as_dtype(weights, "float64")
+    return xp.reshape(histogram(index, geom.data_shape[:-2] or (1,), weights), geom.data_shape)

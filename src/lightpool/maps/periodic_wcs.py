@@ -8,7 +8,8 @@ from astropy.wcs import WCS
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.kernels.events import EDGE
-from lightpool.maps.wcs_header import column_period, shifted_wcs
+from lightpool.arrays.projection_parameters import Projection
+from lightpool.maps.wcs_header import column_period, shifted_wcs, sky_projection
 
 __all__ = ["Plane"]
 
@@ -63,6 +64,22 @@ class Plane:
     def period(self) -> float | None:
         """Number of columns after which the sky repeats itself; None where it does not."""
         return column_period(self.whole_wcs) if self.whole is None else self.whole.period
+
+    @cached_property
+    def projection(self) -> Projection | None:
+        """Projection of `whole_wcs` as array code; None if it is not one of ours."""
+        return sky_projection(self.whole_wcs)
+
+    @cached_property
+    def centre_of_tan(self) -> tuple[float, float] | None:
+        """Centre, deg in the frame of the WCS, of a tangential projection on square pixels; None for any other WCS."""
+        projection = self.projection
+        if projection is None or projection.code != "TAN":
+            return None
+        matrix = np.asarray(projection.cd)
+        square = matrix @ matrix.T  # a multiple of the unit matrix if the pixels are square, however they are turned
+        is_square = np.allclose(square, square[0, 0] * np.eye(2), rtol=0, atol=1e-9 * square[0, 0])
+        return projection.crval if is_square else None
 
     @cached_property
     def whole_period(self) -> int | None:

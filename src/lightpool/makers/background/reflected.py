@@ -13,7 +13,13 @@ from lightpool.makers.rad_max import (
     is_rad_max_compatible_region_geom,
     make_counts_off_rad_max,
 )
-from lightpool.makers.region_finders import ReflectedRegionsFinder, RegionsFinder, WobbleRegionsFinder, exclusion_image
+from lightpool.makers.region_finders import (
+    OffRegions,
+    ReflectedRegionsFinder,
+    RegionsFinder,
+    WobbleRegionsFinder,
+    exclusion_image,
+)
 from lightpool.maps import Map, RegionGeom, RegionNDMap, WcsNDMap
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates, deviations_are_heard
@@ -93,23 +99,19 @@ class ReflectedRegionsBackgroundMaker(Maker):
         if region is None:
             raise ValueError(f"the region of dataset {dataset.name!r} is unknown, so it has no OFF regions")
         _check_region(geom, observation)
-        regions, wcs = self.region_finder.run(
-            region=region,
-            center=observation.pointing_radec,
-            exclusion_mask=self.exclusion_mask,
-        )
+        off = self._off_regions(region, observation)
         if geom.is_all_point_sky_regions:
             # The finder does not compare points, whose size is in the table RAD_MAX of the run.
-            regions = _without_overlap(region, regions, geom, observation)
-        if len(regions) < self.min_region_number:
+            off = OffRegions(_without_overlap(region, off.regions, geom, observation), off.wcs)
+        if len(off) < self.min_region_number:
             log.warning(
                 "dataset %s: %d OFF regions outside the exclusion mask, needed are %d: no OFF counts",
                 dataset.name,
-                len(regions),
+                len(off),
                 self.min_region_number,
             )
             return None, RegionNDMap.from_geom(geom, data=0.0, dtype=precision, device=device)
-        geom_off = RegionGeom.from_regions(regions, axes=[geom.axes["energy"]], wcs=wcs)
+        geom_off = off.geom([geom.axes["energy"]])
         if geom.is_all_point_sky_regions:
             counts_off = make_counts_off_rad_max(
                 geom_off, observation.rad_max, observation.required("events"), device=device, precision=precision
@@ -118,8 +120,15 @@ class ReflectedRegionsBackgroundMaker(Maker):
             counts_off = Map.from_geom(geom_off, dtype=precision, device=device)
             counts_off.fill_events(observation.required("events"))
         # All regions have the same offset and size: the acceptance of each is that of the ON region, which is 1.
-        n_region = float(len(regions))
+        n_region = float(len(off))
         return counts_off, RegionNDMap.from_geom(geom_off, data=n_region, dtype=precision, device=device)
+
+    def _off_regions(self, region: "OneRegion", observation: Observation) -> OffRegions:
+        finder, arguments = self.region_finder, (region, observation.pointing_radec, self.exclusion_mask)
+        # A finder of a user has a `run` of its own.
+        if type(finder).run is RegionsFinder.run and "run" not in vars(finder):
+            return finder.find(*arguments)
+        return OffRegions(*finder.run(*arguments))
 
     @accepts_gammapy
     def run(self, dataset: MapDataset, observation: Observation | None = None) -> SpectrumDatasetOnOff:

@@ -23,11 +23,11 @@ from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
 from lightpool.maps.geoms import region_geom_format
 from lightpool.maps.geoms.geom import Geom, pix_to_idx
+from lightpool.maps.geoms.region_on_wcs import RegionOnWcs, state_of_circles
 from lightpool.maps.geoms.region_pixels import coord_and_weights, solid_angle_of
 from lightpool.maps.geoms.wcs_geom import WcsGeom
-from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions.pixel_regions import in_frame
-from lightpool.maps.regions.region_contents import Positions, may_hold
+from lightpool.maps.regions.circles import Circles
+from lightpool.maps.regions.region_contents import Positions
 from lightpool.maps.regions.region_extent import (
     angles_from,
     bounding_box,
@@ -35,7 +35,6 @@ from lightpool.maps.regions.region_extent import (
     is_drawn,
 )
 from lightpool.maps.regions.sky_regions import (
-    is_point,
     on_sky,
     parse_regions,
     region_center,
@@ -59,6 +58,10 @@ _PLANE = 1.5
 """Angle in deg up to which areas are those of the plane, as in Gammapy: that of a circle is wrong by 6e-5 then."""
 
 
+_BINSZ = Angle(0.1, "deg")
+"""Pixel size by default; text takes long to parse."""
+
+
 class RegionGeomOptions(TypedDict, total=False):
     """Arguments of `RegionGeom` besides the region."""
 
@@ -73,7 +76,7 @@ class RegionGeomArguments(RegionGeomOptions, total=False):
     region: "Region | None"
 
 
-class RegionGeom(Geom):
+class RegionGeom(RegionOnWcs, Geom):
     """Geometry whose only sky pixel is a region, with any number of non-spatial axes.
 
     Parameters
@@ -101,25 +104,27 @@ class RegionGeom(Geom):
         wcs: WCS | None = None,
         binsz_wcs: SizeLike = "0.1 deg",
     ) -> None:
-        self._region: SkyRegion | None = None if region is None else on_sky([region], wcs)[0]
+        on_sphere = None if region is None else on_sky([region], wcs)[0]
+        self._region = on_sphere
         self._axes = MapAxes.from_default(axes, n_spatial_axes=2)
         self._binsz_wcs = Angle(binsz_wcs, "deg")
         # None only together with a region of None, which no method that needs the pixels takes
-        self._wcs = cast(WCS, wcs if wcs is not None or region is None else self._default_wcs())
+        self._wcs = cast(WCS, wcs)
+        if wcs is None and on_sphere is not None:
+            self._wcs, self.projection, self._bounding_rectangle = _default_pixels(on_sphere, self._binsz_wcs)
 
-    def _default_wcs(self) -> WCS:
-        region, projection = self.known_region, self.projection
-        center = region_center(region)
-        # TAN stretches the sky towards its horizon and shows nothing beyond it
-        if angles_from(center, region) > _WIDEST_TAN:
-            center, _ = bounding_box(region, center.frame.name)
-            projection = "ZEA"  # which shows all the sky
-        size = tuple(np.broadcast_to(self._binsz_wcs.deg, 2).tolist())
-        frame = center.frame.name
-        # of all the sky: width and centre are found on it, once
-        self._wcs = WcsGeom.create(binsz=size, skydir=center, proj=projection, frame=frame).wcs
-        width = tuple(self.width)
-        return WcsGeom.create(width=width, binsz=size, skydir=center, proj=projection, frame=frame).wcs
+    @classmethod
+    def from_circles(cls, circles: Circles, axes: AxesLike, wcs: WCS) -> Self:
+        """Make a geometry from a union of circles; `region` is made when somebody asks for it.
+
+        Parameters
+        ----------
+        circles : Circles, in the frame of ``wcs``, one at least
+        axes, wcs : see above
+        """
+        geom = cls(None, axes=axes, wcs=wcs, binsz_wcs=_BINSZ)
+        vars(geom).update(state_of_circles(circles))
+        return geom
 
     @classmethod
     def create(cls, region: "RegionLike | None", **kwargs: Unpack[RegionGeomOptions]) -> Self:
@@ -176,10 +181,10 @@ class RegionGeom(Geom):
         return region_geom_format.make_region_hdus(self._region, self._wcs, self._axes, format, hdu_bands, hdu_region)
 
     def _with_axes(self, axes: AxesLike) -> Self:
-        geom = type(self)(self._region, axes=axes, wcs=self._wcs, binsz_wcs=self._binsz_wcs)
+        geom = type(self)(None, axes=axes, wcs=self._wcs, binsz_wcs=self._binsz_wcs)
         # what depends on the region alone is not computed again
-        known = ("_bounding_rectangle", "_center_lonlat")
-        geom.__dict__.update({name: self.__dict__[name] for name in known if name in self.__dict__})
+        known = ("_region", "_found", "_bounding_rectangle", "_center_lonlat", "_plane")
+        vars(geom).update({name: self.__dict__[name] for name in known if name in self.__dict__})
         return geom
 
     def copy(self, **kwargs: Unpack[RegionGeomArguments]) -> Self:
@@ -198,25 +203,10 @@ class RegionGeom(Geom):
     # The region
 
     @property
-    def region(self) -> "SkyRegion | None":
-        """The region on the sky."""
-        return self._region
-
-    @property
-    def known_region(self) -> "SkyRegion":
-        """The region on the sky; a `GeometryError` if it is not known."""
-        if self._region is None:
-            raise GeometryError("this geometry has no region, so it has no position on the sky")
-        return self._region
-
-    @property
-    def wcs(self) -> WCS:
-        """Pixels on which the region is drawn; they must not be changed."""
-        return self._wcs
-
-    @property
     def frame(self) -> str:
         """Name of the frame, ``icrs`` or ``galactic``."""
+        if self._found_circles is not None:
+            return self._found_circles.frame
         if self._region is None:
             return "icrs"
         # polygons and compound regions have no centre of their own
@@ -227,11 +217,6 @@ class RegionGeom(Geom):
     def binsz_wcs(self) -> Angle:
         """Pixel size of `wcs` in longitude and latitude."""
         return Angle(pixel_scales_deg(self._wcs), "deg")
-
-    @property
-    def is_all_point_sky_regions(self) -> bool:
-        """Whether the region is a point or a union of points."""
-        return is_point(self.known_region)
 
     @cached_property
     def _bounding_rectangle(self) -> tuple[SkyCoord, NDArray[np.float64]]:
@@ -359,37 +344,13 @@ class RegionGeom(Geom):
             position = position.transform_to(frame)
         return self._contains_lonlat(position.data.lon.deg, position.data.lat.deg)
 
-    def _contains_lonlat(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return whether positions in deg, in the frame of `wcs`, lie in the region."""
-        x, y = self._wcs.wcs_world2pix(lon, lat, 0)
-        return Positions(Plane(self._wcs), x, y, lambda: (lon, lat)).inside(self.known_region)
-
-    def contains_icrs(self, lon: NDArray[np.float64], lat: NDArray[np.float64]) -> NDArray[np.bool_]:
-        """Return whether positions lie in the region; faster than `contains`.
-
-        Parameters
-        ----------
-        lon, lat : arrays of float64, ICRS, rad
-        """
-        if self._region is None or self.is_all_point_sky_regions:
-            return np.ones(np.shape(lon), dtype=bool)
-        frame = frame_of_wcs(self._wcs)
-        lon, lat = (np.rad2deg(_) for _ in in_frame(lon, lat, "icrs", frame))
-        near = may_hold(self._region, frame, lon, lat)
-        if near is None:
-            return self._contains_lonlat(lon, lat)
-        # wcslib is slow, and most events of a run are far from the region
-        inside = np.zeros(np.shape(lon), dtype=bool)
-        inside[near] = self._contains_lonlat(lon[near], lat[near])
-        return inside
-
     def contains_wcs_pix(self, pix: Sequence[ArrayLike]) -> NDArray[np.bool_]:
         """Return whether pixel coordinates on `wcs` lie in the region; a point contains every position."""
         region = self.known_region
         if self.is_all_point_sky_regions:
             return np.ones(np.shape(pix[0]), dtype=bool)
         x, y = np.broadcast_arrays(*pix[:2])
-        return Positions(Plane(self._wcs), x, y, lambda: self._wcs.wcs_pix2world(x, y, 0)).inside(region)
+        return Positions(self._plane, x, y, lambda: self._wcs.wcs_pix2world(x, y, 0)).inside(region)
 
     def coord_to_pix(self, coords: MapCoordLike) -> tuple[NDArray[np.float64], ...]:
         """Return the pixel coordinates of map coordinates: 0 in the region, NaN outside, then those on the axes.
@@ -571,3 +532,19 @@ class RegionGeom(Geom):
             f"\tframe      : {centre.frame.name}\n"
             f"\tcenter     : {centre.data.lon.deg:.1f} deg, {centre.data.lat.deg:.1f} deg\n"
         )
+
+
+def _default_pixels(region: "SkyRegion", binsz: Angle) -> tuple[WCS, str, tuple[SkyCoord, NDArray[np.float64]]]:
+    """Return the pixels on which a region is drawn by default, their projection, and `bounding_rectangle` on them."""
+    center, projection = region_center(region), RegionGeom.projection
+    # TAN stretches the sky towards its horizon and shows nothing beyond it
+    if angles_from(center, region) > _WIDEST_TAN:
+        center, _ = bounding_box(region, center.frame.name)
+        projection = "ZEA"  # which shows all the sky
+    size = tuple(np.broadcast_to(binsz.deg, 2).tolist())
+    frame = center.frame.name
+    # of all the sky: width and centre are found on it, once
+    wcs = WcsGeom.create(binsz=size, skydir=center, proj=projection, frame=frame).wcs
+    rectangle = bounding_rectangle(region, wcs)
+    geom = WcsGeom.create(width=tuple(rectangle[1].tolist()), binsz=size, skydir=center, proj=projection, frame=frame)
+    return geom.wcs, projection, rectangle

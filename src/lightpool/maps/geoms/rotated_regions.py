@@ -1,5 +1,6 @@
 """Copies of a region rotated about a position, on the plane that touches the sphere there."""
 
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from itertools import combinations
@@ -12,12 +13,19 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.array_types import Array
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.regions import region_classes
-from lightpool.maps.regions.pixel_regions import circles_to_sky, in_frame
-from lightpool.maps.regions.sky_regions import angle_between, region_center, region_to_pixel, region_to_sky
+from lightpool.maps.regions.circles import Circles
+from lightpool.maps.regions.pixel_regions import in_frame
+from lightpool.maps.regions.sky_regions import (
+    angle_between,
+    region_center,
+    region_to_pixel,
+    region_to_sky,
+    steps_to_north,
+)
 from lightpool.maps.wcs_header import lonlat_deg
 
 if TYPE_CHECKING:
-    from regions import CirclePixelRegion, PixelRegion, SkyRegion
+    from regions import CircleSkyRegion, PixelRegion, SkyRegion
 
 __all__ = ["RotatedCircle", "RotatedRegion", "rotated_region"]
 
@@ -171,49 +179,66 @@ class RotatedRegion:
 class RotatedCircle(RotatedRegion):
     """A circle, rotated about a position: what is inside it is found by distances."""
 
-    @property
-    def _circle(self) -> "CirclePixelRegion":
-        return cast("CirclePixelRegion", self._pixel_region)
+    @cached_property
+    def _circle(self) -> tuple[float, float, float]:
+        """Pixel coordinates of the centre of the circle, and its radius in pixels."""
+        region = cast("CircleSkyRegion", self.region)
+        # like `region_to_pixel`, but no object is made
+        x, y, dx, dy = (float(_) for _ in steps_to_north(region.center, self.geom.wcs))
+        return x, y, float(region.radius.to_value("arcsec")) * math.hypot(dx, dy)
 
     def _pixels_inside(self) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
-        circle = self._circle
+        x0, y0, radius = self._circle
         n_y, n_x = self.geom.data_shape
-        x0, y0, radius = circle.center.x, circle.center.y, circle.radius
         x = np.arange(max(0, int(x0 - radius)), min(n_x, int(x0 + radius) + 2))
         y = np.arange(max(0, int(y0 - radius)), min(n_y, int(y0 + radius) + 2))
-        x, y = (_.ravel() for _ in np.meshgrid(x, y))
-        inside = np.hypot(x - x0, y - y0) < radius
-        return x[inside], y[inside]
+        rows, columns = np.nonzero(np.hypot(x - x0, (y - y0)[:, None]) < radius)
+        return x[columns], y[rows]
 
     def _reach(self) -> tuple[float, float]:
-        circle = self._circle
-        distance = np.hypot(circle.center.x - self._center.x, circle.center.y - self._center.y)
-        return float(distance - circle.radius - 1), float(distance + circle.radius + 1)
+        x0, y0, radius = self._circle
+        distance = math.hypot(x0 - self._center.x, y0 - self._center.y)
+        return distance - radius - 1, distance + radius + 1
 
     def _centers(self, angles: float | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        x, y = self._pixel_region.center.x - self._center.x, self._pixel_region.center.y - self._center.y
+        x, y = self._circle[0] - self._center.x, self._circle[1] - self._center.y
         cos, sin = np.cos(angles), np.sin(angles)
         return self._center.x + cos * x - sin * y, self._center.y + sin * x + cos * y
+
+    @cached_property
+    def _excluded_disk(self) -> tuple[float, float, float]:
+        """Centre and radius of a disk that holds all excluded pixels."""
+        x, y = self._excluded
+        x0, y0 = float(x.min() + x.max()) / 2, float(y.min() + y.max()) / 2
+        return x0, y0, float(np.hypot(x - x0, y - y0).max())
 
     def is_free(self, angle: float) -> bool:
         """Return whether the circle, rotated by an angle, has no excluded pixel."""
         x, y = self._excluded
-        x0, y0 = self._centers(angle)
-        return not np.any(np.hypot(x - x0, y - y0) < self._circle.radius)
+        if not x.size:
+            return True
+        (x0, y0), radius = self._centers(angle), self._circle[2]
+        x_disk, y_disk, reach = self._excluded_disk
+        # + 1 is far more than rounding
+        if math.hypot(x0 - x_disk, y0 - y_disk) > radius + reach + 1:
+            return True
+        return not np.any(np.hypot(x - x0, y - y0) < radius)
 
     def overlap(self, angles: Sequence[float]) -> bool:
         """Return whether any two of the rotated circles have a pixel in common."""
         x, y = self._centers(np.asarray(angles))
         distance = np.hypot(x[:, None] - x, y[:, None] - y)[np.triu_indices(len(x), 1)]
         # circles further apart than two radii share no pixel, so most angles need no images
-        return bool(np.any(distance < 2 * self._circle.radius)) and super().overlap(angles)
+        return bool(np.any(distance < 2 * self._circle[2])) and super().overlap(angles)
+
+    def circles_at(self, angles: Sequence[float]) -> Circles:
+        """Return the circle rotated by each angle, on the sky."""
+        x, y = self._centers(np.asarray(angles))
+        return Circles.from_pixels(x, y, self._circle[2], self.geom.wcs, cast("CircleSkyRegion", self.region))
 
     def at(self, angles: Sequence[float]) -> "list[SkyRegion]":
         """Return the sky regions of the circle rotated by each angle."""
-        if not len(angles):
-            return []
-        x, y = self._centers(np.asarray(angles))
-        return circles_to_sky(x, y, self._circle.radius, self.geom.wcs, self.region.meta, self.region.visual)
+        return self.circles_at(angles).regions() if len(angles) else []
 
 
 def _not_excluded(
@@ -254,13 +279,15 @@ def _excluded_box(mask: ExclusionMask, geom: WcsGeom) -> tuple[slice, slice]:
     if not x.size:
         return slice(0, 0), slice(0, 0)
     window = mask.geom.window
-    corner = x + (window.box.x0 - 0.5), y + (window.box.y0 - 0.5)
-    lon, lat = (np.asarray(_) for _ in window.grid.pixel_to_sky(*corner))
-    pix = np.asarray(geom.sky_to_pix_array(*in_frame(lon, lat, mask.geom.frame, geom.frame)))
+    # by wcslib, which is faster than array code for a few positions
+    lon, lat = window.grid.plane.to_sky(x + (window.box.x0 - 0.5), y + (window.box.y0 - 0.5))
+    if mask.geom.frame != geom.frame:
+        lon, lat = (np.rad2deg(_) for _ in in_frame(np.deg2rad(lon), np.deg2rad(lat), mask.geom.frame, geom.frame))
+    pix = np.asarray(geom.wcs.wcs_world2pix(lon, lat, 0))
     if not np.all(np.isfinite(pix)):  # beyond the horizon of the plane, or off the sky
         return slice(0, n_y), slice(0, n_x)
     # the sides of a pixel of the mask may bend outwards between its corners
-    margin = 2 + 0.25 * float(np.max(mask.geom.pixel_scales.deg) / np.min(geom.pixel_scales.deg))
+    margin = 2 + 0.25 * max(window.grid.scales) / min(geom.window.grid.scales)
     low, high = (np.floor(np.min(pix, axis=1) - margin), np.ceil(np.max(pix, axis=1) + margin))
     (x_low, x_high), (y_low, y_high) = (
         np.clip([a, b], 0, n).astype(int) for a, b, n in zip(low, high, (n_x, n_y), strict=True)

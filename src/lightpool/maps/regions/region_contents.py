@@ -5,31 +5,21 @@ from functools import cached_property
 from typing import TYPE_CHECKING, cast
 
 import numpy as np
-from astropy.coordinates import SkyCoord
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.kernels.events import EDGE
 from lightpool.maps.periodic_wcs import Plane
 from lightpool.maps.regions import region_classes
-from lightpool.maps.regions.region_shapes import (
-    are_drawn_well,
-    directions_in,
-    drawn,
-    drawn_together,
-    sphere_contains,
-    steps_to_north_of,
-)
+from lightpool.maps.regions.circles import Circles, DrawnCircles
+from lightpool.maps.regions.region_shapes import directions_in, drawn, drawn_together, sphere_contains
 from lightpool.maps.regions.sky_regions import honours_include, is_point, kind_of
 from lightpool.maps.wcs_header import frame_of_wcs
 from lightpool.utils.deviations import deviates
 
 if TYPE_CHECKING:
-    from regions import CircleSkyRegion, PixelRegion, Region, SkyRegion
+    from regions import PixelRegion, Region, SkyRegion
 
-__all__ = ["PixelCentres", "Positions", "may_hold"]
-
-_MARGIN = 1.2
-"""Circles that are drawn as circles are up to 2 % wider on the sky than their radius; this is far on the safe side."""
+__all__ = ["PixelCentres", "Positions"]
 
 
 class Positions:
@@ -69,9 +59,9 @@ class Positions:
     def _in_sky_region(self, region: "SkyRegion") -> NDArray[np.bool_]:
         if isinstance(region, region_classes.CompoundSkyRegion):
             # all circles of a union with one call of wcslib
-            circles = _circles_of(region)
-            if circles:
-                return self._in_circles(circles)
+            circles = Circles.of(region)
+            if circles is not None:
+                return self.in_circles(circles.drawn(self.plane, torn_only=self._torn_only))
             inside = np.asarray(region.operator(self.inside(region.region1), self.inside(region.region2)))
             return inside if region.meta.get("include", True) or not honours_include() else ~inside
         if is_point(region):
@@ -91,24 +81,21 @@ class Positions:
     def _in_shape(self, shape: "PixelRegion") -> NDArray[np.bool_]:
         return np.asarray(shape.contains(region_classes.PixCoord(self.x, self.y)), dtype=bool)
 
-    def _in_circles(self, circles: "list[CircleSkyRegion]") -> NDArray[np.bool_]:
-        """Return whether the positions lie in any of some circles, which are put on the pixels all at once."""
-        frame = circles[0].center.frame.name
-        lon, lat = np.array([(_.center.data.lon.deg, _.center.data.lat.deg) for _ in circles]).T
-        if frame != self.frame:
-            centers = SkyCoord(lon, lat, unit="deg", frame=frame).transform_to(self.frame).data
-            lon, lat = centers.lon.deg, centers.lat.deg
-        reach = np.array([_.radius.to_value("deg") for _ in circles])
-        is_drawn = are_drawn_well(lon, lat, reach, self.plane, torn_only=self._torn_only)
-        x, y, dx, dy = steps_to_north_of(lon, lat, self.plane.wcs)
-        x, radii = self.plane.wrapped(x), reach * 3600 * np.hypot(dx, dy)
+    def in_circles(self, drawn_circles: DrawnCircles) -> NDArray[np.bool_]:
+        """Return whether the positions lie in any of some circles.
+
+        Parameters
+        ----------
+        drawn_circles : DrawnCircles, on the pixels of the plane
+        """
         inside = np.zeros(self.x.shape, dtype=bool)
-        for number, circle in enumerate(circles):
-            # a circle on the pixels if it is one there, else by its shape on the sphere
-            if is_drawn[number]:
-                inside |= self._in_disk(x[number], y[number], radii[number])
-            else:
-                inside |= self._on_sphere(circle)
+        for disk in zip(*(_[drawn_circles.is_drawn].tolist() for _ in drawn_circles.disks), strict=True):
+            inside |= self._in_disk(*disk)
+        if not drawn_circles.is_drawn.all():
+            # not a circle on the pixels: by its shape on the sphere
+            for circle, is_drawn in zip(drawn_circles.circles.regions(), drawn_circles.is_drawn, strict=True):
+                if not is_drawn:
+                    inside |= self._on_sphere(circle)
         return inside
 
     def _in_disk(self, x: float, y: float, radius: float) -> NDArray[np.bool_]:
@@ -176,40 +163,6 @@ class PixelCentres(Positions):
         return inside
 
 
-def may_hold(
-    region: "Region", frame: str, lon: NDArray[np.float64], lat: NDArray[np.float64]
-) -> NDArray[np.int64] | None:
-    """Return the positions that may lie in a union of circles: those in a box around it.
-
-    Parameters
-    ----------
-    region : Region
-    frame : str, name of the frame of the positions
-    lon, lat : arrays of float, deg
-
-    Returns
-    -------
-    rows : array of int, shape (n,)
-        None if that is not known, or would not help: for other shapes and frames, large circles, and near a pole.
-    """
-    circles = _circles_of(cast("SkyRegion", region)) if np.ndim(lon) == 1 else []
-    if not circles or circles[0].center.frame.name != frame:
-        return None
-    lon0, lat0, reach = np.array(
-        [(_.center.data.lon.deg, _.center.data.lat.deg, _.radius.to_value("deg")) for _ in circles]
-    ).T
-    reach = _MARGIN * reach + 0.01
-    highest = float(np.max(np.abs(lat0) + reach))
-    if not highest < 80 or not np.max(reach) < 10:
-        return None
-    rows = np.flatnonzero((lat >= np.min(lat0 - reach)) & (lat <= np.max(lat0 + reach)))
-    width, middle = reach / np.cos(np.deg2rad(highest)), lon0[0]
-    east, centers = ((_ - middle + 180) % 360 - 180 for _ in (lon[rows], lon0))
-    low, high = np.min(centers - width), np.max(centers + width)
-    # beyond half a turn, the box would reach around the sky
-    return rows[(east >= low) & (east <= high)] if low > -180 and high < 180 else None
-
-
 def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
     """Return slices (y, x) outside of which a region holds nothing."""
     simple = type(region).__name__.startswith(("Circle", "Ellipse", "Rectangle", "Polygon"))
@@ -217,21 +170,3 @@ def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:
         return slice(None), slice(None)
     box = region.bounding_box
     return slice(max(0, box.iymin - 1), max(0, box.iymax + 1)), slice(max(0, box.ixmin - 1), max(0, box.ixmax + 1))
-
-
-def _circles_of(region: "SkyRegion") -> "list[CircleSkyRegion]":
-    """Return the circles of a union, in one frame; empty if there is anything else in it."""
-    circles: list[CircleSkyRegion] = []
-    # a stack, not recursion: a union of n circles is n - 1 levels deep
-    waiting: list[SkyRegion] = [region]
-    while waiting:
-        part = waiting.pop()
-        included = part.meta.get("include", True)
-        if included and isinstance(part, region_classes.CompoundSkyRegion) and part.operator.__name__ == "or_":
-            waiting += [part.region1, part.region2]
-        elif included and isinstance(part, region_classes.CircleSkyRegion):
-            circles.append(part)
-        else:
-            return []
-    frame = circles[0].center.frame.name
-    return circles if all(_.center.frame.name == frame for _ in circles) else []
