@@ -29,12 +29,11 @@ PACKAGES = {
 """Packages of Gammapy that lightpool does not have, or has a few names of; and what is in them."""
 
 NAMES = {
-    "data": "ObservationsEventsSampler PointingInfo get_irfs_features",
+    "data": "ObservationsEventsSampler get_irfs_features",
     "datasets": "DATASET_REGISTRY FermipyDatasetsReader FluxPointsDataset MapDatasetEventSampler OGIPDatasetReader "
     "OGIPDatasetWriter ObservationEventSampler apply_edisp create_empty_map_dataset_from_irfs "
     "create_map_dataset_from_observation set_and_restore_mask_fit split_dataset",
     "irf": "IRF_REGISTRY",
-    "data.pointing": "PointingInfo",
     "datasets.map": "MapEvaluator RAD_AXIS_DEFAULT create_empty_map_dataset_from_irfs "
     "create_map_dataset_from_observation",
     "makers": "MAKER_REGISTRY",

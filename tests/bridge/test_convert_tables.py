@@ -412,3 +412,12 @@ def test_places_of_hdus_are_the_same_files(tmp_path, monkeypatch, base_dir, file
     assert converted.path().exists()
     back = to_gammapy(converted)
     assert vars(back) == {**vars(location), "file_dir": str(file_dir)}
+
+
+def test_pointing_tables_share_their_table():
+    table = Table({"TIME": [0.0, 1.0], "RA_PNT": [1.0, 2.0], "DEC_PNT": [3.0, 4.0]})
+    own = lightpool.data.PointingInfo(table)
+    there = to_gammapy(own)
+    assert type(there).__module__ == "gammapy.data.pointing"
+    assert there.table is own.table
+    assert from_gammapy(there).table is own.table

@@ -11,7 +11,7 @@ from lightpool.data.obs_table import ObservationTable
 from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
 from lightpool.data.observatories import observatory_locations
-from lightpool.data.pointing import FixedPointingInfo, PointingMode
+from lightpool.data.pointing import FixedPointingInfo, PointingInfo, PointingMode
 from lightpool.data.store.hdu_index import HDUIndexTable
 from lightpool.names import show_public
 
@@ -32,6 +32,7 @@ __all__ = [
     "ObservationMetaData",
     "ObservationTable",
     "Observations",
+    "PointingInfo",
     "PointingMode",
     "observatory_locations",
 ]

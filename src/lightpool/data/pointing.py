@@ -24,13 +24,13 @@ from astropy.time import Time
 
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
+from lightpool.data.pointing_table import PointingInfo
 from lightpool.errors import FormatError
 from lightpool.fits import FileKind, Header, header_number, read_fits, require_kind
-from lightpool.names import show_public
 from lightpool.typing import PathInput
 from lightpool.utils.on_demand import Deferred, DeferredAttribute
 
-__all__ = ["FixedPointingInfo", "PointingMode"]
+__all__ = ["FixedPointingInfo", "PointingInfo", "PointingMode"]
 
 
 class PointingMode(Enum):
@@ -272,6 +272,3 @@ def _degrees(coordinate: object, name: str, frame: str) -> tuple[float, float]:
     if not (math.isfinite(lon) and math.isfinite(lat)):
         raise ValueError(f"{name} holds {lon}, {lat} deg, expected finite angles")
     return lon, lat
-
-
-show_public(__name__)
