@@ -37,8 +37,6 @@ NAMES = {
     "datasets.map": "MapEvaluator RAD_AXIS_DEFAULT create_empty_map_dataset_from_irfs "
     "create_map_dataset_from_observation",
     "makers": "MAKER_REGISTRY",
-    "makers.utils": "guess_instrument_fov integrate_project_irf_on_geom make_effective_livetime_map "
-    "make_observation_time_map project_irf_on_geom",
     "maps": "HpxGeom HpxMap HpxNDMap WcsMap containment_radius containment_region",
     "maps.wcs": "WcsMap",
     "stats": "Chi2AsymmetricErrorFitStatistic Chi2FitStatistic GaussianPriorPenalty TimmerKonig_lightcurve_simulator "

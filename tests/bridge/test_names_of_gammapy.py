@@ -42,7 +42,7 @@ def test_what_only_gammapy_has_can_be_imported(line):
 
 
 @pytest.mark.parametrize(
-    "path", ["datasets.FluxPointsDataset", "modeling.Parameter", "makers.utils.project_irf_on_geom", "modeling.Fit"]
+    "path", ["datasets.FluxPointsDataset", "modeling.Parameter", "datasets.map.MapEvaluator", "modeling.Fit"]
 )
 def test_a_name_that_only_gammapy_has_is_gammapys_own_object(path):
     package, _, name = path.rpartition(".")

@@ -1,7 +1,8 @@
 """Backgrounds in a field of view that is aligned with the horizon and so turns against the sky."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import Self
+from typing import Protocol, Self
 
 import astropy.units as u
 import numpy as np
@@ -17,7 +18,16 @@ from lightpool.irf import IRF, FoVAlignment
 from lightpool.irf.projection.requests import BackgroundRequest
 from lightpool.maps import Geom
 
-__all__ = ["FieldRotation", "background_in_altaz", "rotation_times", "turns_against_the_sky"]
+__all__ = [
+    "FieldRotation",
+    "FovMoment",
+    "Rotation",
+    "background_in_altaz",
+    "rotation_times",
+    "sky_to_fov",
+    "trapezoidal_weights",
+    "turns_against_the_sky",
+]
 
 # Towards the zenith, where cos(h) is 0, the field turns ever faster.
 _SHORTEST_STEP = 1.0  # s
@@ -55,6 +65,62 @@ def rotation_times(
         wait = step.to_value("rad") / speed if speed > 0 else np.inf
         seconds.append(float(min(seconds[-1] + max(wait, _SHORTEST_STEP), stop)))
     return np.asarray(seconds)
+
+
+@dataclass(frozen=True, eq=False)
+class FovMoment:
+    """How the sky lies in the field of view at one time.
+
+    Attributes
+    ----------
+    weight : float, part of the observation for which it stands
+    to_fov : array of float, shape (3, 3), matrix from ICRS to the field of view
+    velocity : array of float, shape (3,), that of the Earth in units of that of light, see `sky_to_fov`
+    """
+
+    weight: float
+    to_fov: Vector
+    velocity: Vector
+
+    def lonlat(self, geom: Geom, device: Device) -> tuple[Array, Array]:
+        """Return field-of-view longitude and latitude of the pixels of a geometry; shape of the image, unit rad.
+
+        Parameters
+        ----------
+        geom : Geom
+        device : Device of the arrays
+        """
+        to_icrs = frame_matrix(geom.frame, "icrs")
+        directions = rotate(to_device(to_icrs, device), geom.directions(device))
+        return self.lonlat_of(directions, device)
+
+    def lonlat_of(self, directions: Array, device: Device) -> tuple[Array, Array]:
+        """Return field-of-view longitude and latitude of directions in ICRS; unit rad.
+
+        Parameters
+        ----------
+        directions : array of float, shape (3, ny, nx)
+        device : Device of the arrays
+        """
+        # Not normalised: `fov_lonlat` takes vectors of any length.
+        apparent = directions + to_device(self.velocity[:, np.newaxis, np.newaxis], device)
+        longitude, latitude = fov_lonlat(rotate(to_device(self.to_fov, device), apparent))
+        return longitude, latitude
+
+
+class Rotation(Protocol):
+    """A field of view that turns against the sky."""
+
+    def moments(self) -> Iterator[FovMoment]:
+        """Yield the times at which a response is evaluated."""
+        ...
+
+
+def trapezoidal_weights(seconds: Vector) -> Vector:
+    """Return the part of the time for which each of some times stands, by the trapezoidal rule; their sum is 1."""
+    # Each time has half of the interval before it and half of that after it.
+    weights: Vector = np.convolve(np.diff(seconds), [0.5, 0.5])
+    return np.asarray(weights / (seconds[-1] - seconds[0]))
 
 
 @dataclass(frozen=True)
@@ -99,6 +165,17 @@ class FieldRotation:
             )
         return cls(pointing, start, ontime, step, location)
 
+    def moments(self) -> Iterator[FovMoment]:
+        """Yield the times at which a response is evaluated, and how the sky lies then."""
+        seconds = rotation_times(self.pointing, self.start, self.ontime, self.step, self.location)
+        for second, weight in zip(seconds, trapezoidal_weights(seconds), strict=True):
+            time = self.start + second * u.s
+            center, origin = (
+                self.pointing.get_icrs(time, self.location),
+                self.pointing.get_altaz(time, self.location),
+            )
+            yield FovMoment(float(weight), *sky_to_fov(center, origin, time, self.location))
+
 
 def turns_against_the_sky(bkg: IRF) -> bool:
     """Return whether a background table is aligned with the horizon, so that it turns against the sky."""
@@ -106,14 +183,14 @@ def turns_against_the_sky(bkg: IRF) -> bool:
 
 
 def background_in_altaz(
-    background: BackgroundRequest, rotation: FieldRotation, geom: Geom, device: Device, dtype: str = "float64"
+    background: BackgroundRequest, rotation: Rotation, geom: Geom, device: Device, dtype: str = "float64"
 ) -> Array:
     """Return the mean background rate per solid angle over an observation, by the trapezoidal rule in time.
 
     Parameters
     ----------
     background : BackgroundRequest of a Background3D aligned with the horizon, for the energies of ``geom``
-    rotation : FieldRotation
+    rotation : FieldRotation, or another one
     geom : Geom with an axis ``energy``
     device : Device of the rate
     dtype : ``float64`` or ``float32``, of the rate
@@ -122,37 +199,33 @@ def background_in_altaz(
     -------
     rate : array of ``dtype`` on ``device``, shape of ``geom``, unit 1 / (s sr)
     """
-    pointing, location = rotation.pointing, rotation.location
-    seconds = rotation_times(pointing, rotation.start, rotation.ontime, rotation.step, location)
-    # Trapezoidal rule: each time has half of the interval before it and half of that after it; the sum is 1.
-    weights = np.convolve(np.diff(seconds), [0.5, 0.5]) / seconds[-1]
     to_icrs = frame_matrix(geom.frame, "icrs")
     directions = rotate(to_device(to_icrs, device), geom.directions(device))
     rate = device.xp.zeros(geom.data_shape, dtype=getattr(device.xp, dtype), device=device.handle)
-    for second, weight in zip(seconds, weights, strict=True):
-        time = rotation.start + second * u.s
-        to_fov, velocity = _sky_to_fov(pointing, time, location)
-        # Not normalised: `fov_lonlat` takes vectors of any length.
-        apparent = directions + to_device(velocity[:, np.newaxis, np.newaxis], device)
-        lon, lat = fov_lonlat(rotate(to_device(to_fov, device), apparent))
-        rate = rate + float(weight) * background.project(fov_lon=lon, fov_lat=lat, dtype=dtype)
+    for moment in rotation.moments():
+        lon, lat = moment.lonlat_of(directions, device)
+        rate = rate + moment.weight * background.project(fov_lon=lon, fov_lat=lat, dtype=dtype)
     return rate
 
 
-def _sky_to_fov(pointing: FixedPointingInfo, time: Time, location: EarthLocation) -> tuple[Vector, Vector]:
+def sky_to_fov(center: SkyCoord, origin: SkyCoord, time: Time, location: EarthLocation) -> tuple[Vector, Vector]:
     """Return the matrix from ICRS to the field of view at one time, and the velocity that shifts the sky before it.
 
     Aberration moves a direction ``n`` to that of ``n + v / c``, to second order in the velocity ``v`` of the Earth; the
     rest of the way to the horizon is a rotation over a field of view. Three directions about the pointing fix it.
+
+    Parameters
+    ----------
+    center, origin : SkyCoord, the pointing in ICRS and in the horizontal system
+    time : Time
+    location : EarthLocation
     """
     _, velocity = get_body_barycentric_posvel("earth", time)
     beta = (velocity.xyz / speed_of_light).to_value("")
-    center = pointing.get_icrs(time, location)
     # (3, 3) once they are vectors, one in each column: three directions not in a plane, so that `sky` can be inverted.
     around = center.directional_offset_by(u.Quantity([0, 120, 240], "deg"), 2 * u.deg)
     sky = around.cartesian.xyz.value + beta[:, np.newaxis]
     # Of length 1, like the directions in `horizon`.
     sky /= np.linalg.norm(sky, axis=0)
     horizon = SkyCoord(around).transform_to(AltAz(obstime=time, location=location)).cartesian.xyz.value
-    origin = pointing.get_altaz(time, location)
     return fov_matrix(float(origin.az.rad), float(origin.alt.rad)) @ horizon @ np.linalg.inv(sky), beta

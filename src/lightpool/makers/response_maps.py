@@ -30,7 +30,7 @@ from lightpool.irf.projection.requests import (
 )
 from lightpool.makers.differences import any_of
 from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.fov_rotation import FieldRotation, background_in_altaz
+from lightpool.makers.fov_rotation import Rotation, background_in_altaz
 from lightpool.makers.response_positions import ResponsePixels
 from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
 from lightpool.maps import Geom, Map, WcsGeom
@@ -292,7 +292,7 @@ class BackgroundMapRequest(MapRequest):
     oversampling: int | None
     ontime: u.Quantity
     use_region_center: bool = True
-    rotation: FieldRotation | None = None
+    rotation: Rotation | None = None
 
     @classmethod
     def of(
@@ -302,7 +302,7 @@ class BackgroundMapRequest(MapRequest):
         geom: Geom,
         oversampling: int | None = None,
         use_region_center: bool = True,
-        rotation: FieldRotation | None = None,
+        rotation: Rotation | None = None,
     ) -> Self:
         """Decide what a background needs.
 

@@ -14,6 +14,12 @@ from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, EffectiveArea
 from lightpool.irf.tables.psf_table import PSF
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
+from lightpool.makers.observing_time import (
+    guess_instrument_fov,
+    make_effective_livetime_map,
+    make_observation_time_map,
+)
+from lightpool.makers.projected_irfs import integrate_project_irf_on_geom, project_irf_on_geom
 from lightpool.makers.rad_max import make_counts_off_rad_max, make_counts_rad_max
 from lightpool.makers.response_maps import (
     BackgroundMapRequest,
@@ -28,14 +34,19 @@ from lightpool.names import show_public
 
 __all__ = [
     "ThetaSquaredTable",
+    "guess_instrument_fov",
+    "integrate_project_irf_on_geom",
     "make_counts_off_rad_max",
     "make_counts_rad_max",
     "make_edisp_kernel_map",
     "make_edisp_map",
+    "make_effective_livetime_map",
     "make_map_background_irf",
     "make_map_exposure_true_energy",
+    "make_observation_time_map",
     "make_psf_map",
     "make_theta_squared_table",
+    "project_irf_on_geom",
 ]
 
 
@@ -99,6 +110,7 @@ def make_edisp_map(
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
     geom: Geom,
     exposure_map: Map | None = None,
+    use_region_center: bool = True,
     *,
     device: Device | str | None = None,
     precision: str | None = None,
@@ -111,6 +123,8 @@ def make_edisp_map(
     pointing, device, precision : as for `make_map_exposure_true_energy`
     geom : WcsGeom
     exposure_map : Map, kept with the energy dispersion as the weight for stacking
+    use_region_center : bool
+        Not used, as in Gammapy: the energy dispersion of a region is that at its centre.
     """
     view = FieldOfView.of(pointing, device, precision)
     return EDispMapRequest.of(edisp, geom, exposure_map).make(view)
@@ -122,6 +136,7 @@ def make_edisp_kernel_map(
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
     geom: Geom,
     exposure_map: Map | None = None,
+    use_region_center: bool = True,
     threshold: float = 1e-8,
     *,
     device: Device | str | None = None,
@@ -135,6 +150,8 @@ def make_edisp_kernel_map(
     pointing, device, precision : as for `make_map_exposure_true_energy`
     geom : WcsGeom
     exposure_map : Map, kept with the kernels as the weight for stacking
+    use_region_center : bool
+        Not used, as in Gammapy: the kernels of a region are those at its centre.
     threshold : float
         Smaller elements are zero.
     """
