@@ -1,6 +1,5 @@
 """State of this installation: versions, devices with their memory, what works, and what to install for the rest."""
 
-import os
 import platform
 import re
 from dataclasses import asdict, dataclass
@@ -28,6 +27,7 @@ from lightpool.arrays.kernels.convolution import convolve_fft
 from lightpool.arrays.kernels.histogram import sum_by_bin
 from lightpool.errors import DeviceError
 from lightpool.utils.optional_packages import install_command
+from lightpool.utils.threads import n_core
 
 __all__ = ["DeviceReport", "Installation", "describe_installation", "device_problem"]
 
@@ -152,10 +152,8 @@ def _first_line(error: Exception) -> str:
 
 def _in_words(device: Device) -> tuple[str, str]:
     """Return the library with its version, and the hardware."""
-    # The cores that this process may use, not those of the machine.
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
     if device.is_host:
-        return f"NumPy {np.__version__}", f"{cores} core(s)"
+        return f"NumPy {np.__version__}", f"{n_core()} core(s)"
     kind = device.name.partition(":")[0]
     module = load_library(kind)
     library = f"{_LIBRARIES[kind]} {module.__version__}"

@@ -1,15 +1,12 @@
 """Read the next observations in a thread while the current one is reduced."""
 
-from collections import deque
-from collections.abc import Callable, Generator, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterable
 from contextlib import suppress
-from contextvars import copy_context
 from functools import partial
-from itertools import islice
 from typing import Any
 
 from lightpool.data.observation import Observation
+from lightpool.utils.threads import computed_ahead
 
 __all__ = ["read_ahead"]
 
@@ -49,36 +46,8 @@ def read_ahead(
     """
     if depth < 1 or n_thread < 1:
         raise ValueError(f"depth and n_thread must be at least 1, got {depth} and {n_thread}")
-    return _read_ahead(observations, depth, n_thread, partial(_loaded, before=before, prepare=prepare))
-
-
-def _read_ahead(
-    observations: Iterable[Any], depth: int, n_thread: int, load: Callable[[Any], Any]
-) -> Generator[Any, None, None]:
-    with ThreadPoolExecutor(n_thread, thread_name_prefix="lightpool-read-ahead") as pool:
-        # A copy for each job: no two threads can be in one context.
-        jobs = _jobs(observations, lambda observation: pool.submit(copy_context().run, load, observation))
-        waiting = deque(islice(jobs, depth))
-        try:
-            while waiting:
-                job = waiting.popleft()
-                waiting.extend(islice(jobs, 1))
-                yield job.result()
-                del job  # it would keep its observation in memory until the next one is ready
-        finally:
-            for job in waiting:
-                job.cancel()
-
-
-def _jobs(observations: Iterable[Any], submit: Callable[[Any], "Future[Any]"]) -> Iterator["Future[Any]"]:
-    """Yield jobs that load the observations; if an error ends the iterable, the last job raises it."""
-    try:
-        for observation in observations:
-            yield submit(observation)
-    except Exception as error:
-        failed: Future[Any] = Future()
-        failed.set_exception(error)
-        yield failed
+    load = partial(_loaded, before=before, prepare=prepare)
+    return computed_ahead(observations, load, depth=depth, n_thread=n_thread, name="lightpool-read-ahead")
 
 
 def _loaded(

@@ -30,10 +30,16 @@ from lightpool.maps.geoms.cutouts import CUTOUT_MODES
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates
 from lightpool.utils.pbar import progress_bar
+from lightpool.utils.threads import computed_ahead, n_core
 
 __all__ = ["DatasetsMaker"]
 
 log = logging.getLogger(__name__)
+
+_LEAST_BYTES_FOR_THREADS = 2**25
+"""Size of the maps of an observation, 32 MiB, from which threads gain more time than they lose by taking turns."""
+
+_MOST_THREADS = 4
 
 
 class DatasetsMaker(Described):
@@ -153,15 +159,36 @@ class DatasetsMaker(Described):
         """
         if n_observations < 0:
             raise ValueError(f"n_observations must be 0 or more, got {n_observations}")
+        estimate = self._estimate(dataset, 0 if self.stack_datasets else n_observations)
+        if self.n_jobs > 1:
+            one = self._estimate(dataset, 0)  # each process has its own reference
+            return MemoryEstimate({**estimate.parts, "processes": self.n_jobs * one.n_bytes})
+        n_thread = self._n_thread(dataset)
+        if n_thread == 1:
+            return estimate
+        # As many observations are finished or under way while one is stacked.
+        return MemoryEstimate({**estimate.parts, "threads": n_thread * estimate.parts["observation"]})
+
+    def _estimate(self, dataset: MapDataset, n_kept: int) -> MemoryEstimate:
         window = dataset.outline()
         if self._cuts_out(dataset):
             window = dataset.outline(dataset.geom.center_skydir, self.cutout_width, self.cutout_mode)
-        n_kept = 0 if self.stack_datasets else n_observations
-        estimate = reduction_memory(dataset, window, self.makers, n_kept=n_kept)
-        if self.n_jobs == 1:
-            return estimate
-        one = reduction_memory(dataset, window, self.makers, n_kept=0)  # each process has its own reference
-        return MemoryEstimate({**estimate.parts, "processes": self.n_jobs * one.n_bytes})
+        return reduction_memory(dataset, window, self.makers, n_kept=n_kept)
+
+    def _n_thread(self, dataset: MapDataset) -> int:
+        """Return the number of threads that reduce observations at the same time; 1 stands for the calling one.
+
+        Threads pay only for large maps on the host: they take turns with everything but the arithmetic on arrays. The
+        makers of users may not be made for it.
+        """
+        ours = all(type(maker).__module__.partition(".")[0] == "lightpool" for maker in self.makers)
+        if not (ours and dataset.device.is_host) or self._reads_maps or n_core() == 1:
+            return 1
+        try:
+            n_bytes = self._estimate(dataset, 0).parts["observation"]
+        except GeometryError:  # the cutouts of the observations raise it, with their names
+            return 1
+        return 1 if n_bytes < _LEAST_BYTES_FOR_THREADS else min(n_core(), _MOST_THREADS)
 
     @accepts_gammapy
     def run(
@@ -199,6 +226,8 @@ class DatasetsMaker(Described):
             self._stack_in_processes(n_jobs, dataset, observations, datasets)
         else:
             reduce = self._one_by_one if n_jobs <= 1 else partial(self._in_processes, n_jobs)
+            if reduce == self._one_by_one and datasets is None and (n_thread := self._n_thread(dataset)) > 1:
+                reduce = partial(self._in_threads, n_thread)
             # Closed also on an error: the generator holds the reading thread, or the processes.
             with closing(reduce(dataset, observations, datasets)) as results:
                 made = self._stack_or_list(dataset, progress_bar(results, "observations", len(observations)))
@@ -230,6 +259,20 @@ class DatasetsMaker(Described):
             # Not strict: `repeat` has no end.
             for reference, observation in zip(references or repeat(dataset), ahead, strict=False):
                 yield self._make_dataset(reference, observation, apply_cutout=apply_cutout)
+
+    def _in_threads(
+        self, n_thread: int, dataset: MapDataset, observations: Sequence[Observation], references: None
+    ) -> Generator[MapDataset | None, None, None]:
+        """Reduce observations in threads; yield the datasets in order, so that stacks are bit-identical."""
+        # An outline: the stack changes while the threads work.
+        reference, apply_cutout = self._to_travel(dataset), self._cuts_out(dataset)
+
+        def reduce(observation: Observation) -> MapDataset | None:
+            return self._make_dataset(reference, observation.loaded(), apply_cutout=apply_cutout)
+
+        work = computed_ahead(observations, reduce, depth=n_thread, n_thread=n_thread, name="lightpool-reduction")
+        with closing(work) as results:
+            yield from results
 
     def _in_processes(
         self,

@@ -4,6 +4,7 @@ import os
 from collections.abc import Sequence
 
 from lightpool.arrays.devices.libraries import cuda_devices, torch_devices
+from lightpool.utils.threads import n_core
 
 __all__ = ["PROCESSES_PER_GPU", "processes_for", "see_gpu", "visible_gpus"]
 
@@ -53,9 +54,8 @@ def processes_for(gpus: Sequence[str]) -> int:
     n_process : int
         From one to `PROCESSES_PER_GPU` for each GPU; 1 without GPUs.
     """
-    n_core = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     n_gpu = len(gpus)
-    return min(max(n_core, n_gpu), PROCESSES_PER_GPU * n_gpu) if n_gpu else 1
+    return min(max(n_core(), n_gpu), PROCESSES_PER_GPU * n_gpu) if n_gpu else 1
 
 
 def see_gpu(gpu: str) -> None:
