@@ -31,6 +31,7 @@ from lightpool.arrays import (
 )
 from lightpool.arrays.cuda.loader import BLOCK
 from lightpool.arrays.kernels.accumulation import add_product_plain
+from lightpool.arrays.kernels.bands import sums_in_bands, sums_in_bands_plain
 from lightpool.arrays.kernels.binning import bin_index_plain
 from lightpool.arrays.kernels.connected_pixels import connected_labels, connected_labels_plain
 from lightpool.arrays.kernels.events import count_events, count_events_plain
@@ -288,6 +289,42 @@ def test_sums_over_the_pixels_that_all_masks_keep(on_cuda, shape, n_map, n_mask)
     assert_allclose(on_cuda(sums_in_masks, maps, masks), expected, rtol=1e-12, atol=1e-11)
     nothing = on_cuda(sums_in_masks, maps, [np.zeros(shape, dtype=bool), *masks[1:]])
     assert_array_equal(nothing, np.zeros((n_map, *shape[:-2])))
+
+
+@pytest.mark.parametrize("dtype", [np.float64, np.float32])
+@pytest.mark.parametrize("n_map", [1, 3, 5])
+def test_maps_are_summed_in_bands_as_by_many_steps(on_cuda, dtype, n_map):
+    rng = np.random.default_rng(6)
+    maps = [rng.normal(3, 1, (6, 17, 23)).astype(dtype) for _ in range(n_map)]
+    mask = rng.uniform(size=(6, 17, 23)) < 0.8
+    for each in maps:
+        each[:, :, :5] = np.resize(ODD, (6, 17, 5))
+    for bands in ([(0, 6)], [(0, 1), (1, 4), (5, 6)], [(i, i + 1) for i in range(6)]):
+
+        def summed(maps, mask, bands=bands):
+            return tuple(sums_in_bands(maps, mask, bands))
+
+        expected = sums_in_bands_plain(maps, mask, bands)
+        found = on_cuda(summed, maps, mask)
+        assert len(found) == n_map
+        for one, other in zip(found, expected, strict=True):
+            assert one.dtype == np.float64
+            assert_array_equal(one, other)
+
+
+def test_sums_in_bands_take_any_maps_on_the_device(on_cuda):
+    rng = np.random.default_rng(7)
+    maps = [rng.normal(size=(4, 6, 9)) for _ in range(6)]  # more than the kernel takes
+    mixed = [maps[0], maps[1].astype(np.float32)]
+    mask = rng.uniform(size=(4, 6, 9)) < 0.5
+
+    def every_second(maps, mask):
+        return tuple(sums_in_bands([each[:, 1:, ::2] for each in maps], mask[:, 1:, ::2], [(0, 3)]))
+
+    for values in (maps, mixed, maps[:2]):
+        expected = sums_in_bands_plain([each[:, 1:, ::2] for each in values], mask[:, 1:, ::2], [(0, 3)])
+        for one, other in zip(on_cuda(every_second, values, mask), expected, strict=True):
+            assert_allclose(one, other, rtol=1e-12)
 
 
 def test_sums_of_windows_and_of_single_precision(on_cuda):

@@ -128,17 +128,29 @@ def stack(device, crab_store):
 
 WHOLE = {
     "stack": Cost(38, 0, 0, 0),
-    "excess": Cost(85, 0, 0, 0),
-    "excess with errors": Cost(96, 0, 0, 0),
+    "excess": Cost(37, 0, 0, 0),
+    "excess with errors": Cost(48, 0, 0, 0),
+    "excess over OFF counts": Cost(53, 0, 0, 0),
+    "excess over OFF counts with errors": Cost(63, 0, 0, 0),
+    "all about an excess over rings": Cost(79, 0, 0, 0),
 }
+ERRORS = ["errn-errp", "ul"]
 
 
 @pytest.mark.parametrize("name", WHOLE)
 def test_what_is_done_once_costs_no_more_than(device, runtime, crab_store, stack, name):
+    over_rings = RingBackgroundMaker(r_in="0.5 deg", width="0.3 deg").run(stack)
+
+    def excess(dataset, selection, **kwargs):
+        return ExcessMapEstimator("0.3 deg", selection_optional=selection, **kwargs).run(dataset)
+
     jobs = {
         "stack": lambda: empty().stack(stack),
-        "excess": lambda: ExcessMapEstimator("0.3 deg", selection_optional=[]).run(stack),
-        "excess with errors": lambda: ExcessMapEstimator("0.3 deg", selection_optional=["errn-errp", "ul"]).run(stack),
+        "excess": lambda: excess(stack, []),
+        "excess with errors": lambda: excess(stack, ERRORS),
+        "excess over OFF counts": lambda: excess(over_rings, []),
+        "excess over OFF counts with errors": lambda: excess(over_rings, ERRORS),
+        "all about an excess over rings": lambda: excess(over_rings, "all", correlate_off=False),
     }
     jobs[name]()
     runtime.reset_counts()

@@ -5,6 +5,7 @@ import pytest
 from numpy.testing import assert_allclose
 
 from lightpool.arrays import device_of, to_host
+from lightpool.stats import CashCountsStatistic, WStatCountsStatistic
 from lightpool.stats.cash import cash, cash_plain
 from lightpool.stats.poisson import (
     excess_of_significance,
@@ -65,3 +66,18 @@ def test_intervals_of_counts_are_those_of_many_steps(backend, n_sigma):
     found = likelihood_interval(backend.array(VALUES), n_sigma)
     for end, expected in zip(found, likelihood_interval_plain(VALUES, 0.5 * n_sigma**2), strict=True):
         assert_allclose(to_host(end), expected, rtol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("statistic", "arrays"),
+    [(CashCountsStatistic, (N_ON, N_OFF)), (WStatCountsStatistic, (N_ON, N_OFF, ALPHA, SIGNAL))],
+)
+def test_a_summary_has_what_the_properties_have(backend, statistic, arrays):
+    found = statistic(*map(backend.array, arrays)).summary()
+    properties = statistic(*arrays)
+    assert len(found) == 5
+    for name, values in found._asdict().items():
+        assert device_of(values).is_cuda
+        # The test statistic is a small difference of numbers up to 1e8, and the significance its root.
+        rtol, atol = {"ts": (1e-9, 1e-6), "sqrt_ts": (1e-9, 1e-3)}.get(name, (1e-12, 0))
+        assert_allclose(to_host(values), getattr(properties, name), rtol=rtol, atol=atol, err_msg=name)

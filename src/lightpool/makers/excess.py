@@ -10,6 +10,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import array_namespace, constant, convolve_fft, device_of, disk_kernel
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
+from lightpool.arrays.kernels.bands import sums_in_bands
 from lightpool.bridge import accepts_gammapy
 from lightpool.datasets import MapDataset
 from lightpool.datasets.geometries import pixels_of
@@ -197,38 +198,39 @@ class ExcessMapEstimator(Described):
         return groups, MapAxis.from_energy_edges(edges)
 
     def _on_off_statistic(self, dataset: OnOffDataset, sums: "_BandSums") -> tuple[CountsStatistic, dict[str, Array]]:
-        counts_off, on, off = (
-            sums(data)
-            for data in (
-                dataset.required("counts_off"),
-                dataset.required("acceptance"),
-                dataset.required("acceptance_off"),
-            )
+        counts, counts_off, background, on, off = sums(
+            dataset.required("counts"),
+            dataset.required("counts_off"),
+            dataset.required("background"),
+            dataset.required("acceptance"),
+            dataset.required("acceptance_off"),
         )
-        background = sums(dataset.required("background"))
+        xp = array_namespace(counts)
         if self.correlate_off:
             # The background is alpha * counts_off of each pixel: its sum keeps the alpha of each.
-            n_off, n_bkg = sums.correlated(counts_off), sums.correlated(background)
+            n_on, n_off, n_bkg, on_around, off_around = sums.correlated(counts, counts_off, background, on, off)
             # alpha of the summed background; without OFF counts, that of the summed acceptances.
-            alpha = _ratio(n_bkg, n_off, _ratio(sums.correlated(on), sums.correlated(off), 0.0))
+            alpha = _ratio(n_bkg, n_off, _ratio(on_around, off_around, 0.0))
         else:
+            n_on, on_around = sums.correlated(counts, on)
             n_off = counts_off
             # Acceptances of several bins do not simply add: alpha has to give the summed background.
             acceptance_off = off if sums.is_plain else acceptance_off_of_sums(on, counts_off, background, off)
             # ON acceptance of the circle, OFF acceptance and counts of its central pixel, whose ring stands for all.
-            alpha = _ratio(sums.correlated(on), acceptance_off, float("nan"))
+            alpha = _ratio(on_around, acceptance_off, float("nan"))
         further = {"alpha": alpha, "acceptance_on": on, "acceptance_off": off}
-        statistic = WStatCountsStatistic(sums.counted(dataset.required("counts")), n_off, alpha)
+        statistic = WStatCountsStatistic(_whole(n_on), n_off, alpha, xp.zeros_like(alpha))
         return statistic, {name: data for name, data in further.items() if name in self.selection_optional}
 
     def _quantities(self, statistic: CountsStatistic) -> dict[str, Array]:
+        summary = statistic.summary()
         found = {
             "counts": statistic.n_on,
-            "npred_background": statistic.n_bkg,
-            "npred_excess": statistic.n_sig,
-            "ts": statistic.ts,
-            "sqrt_ts": statistic.sqrt_ts,
-            "npred_excess_err": statistic.error * float(self.n_sigma),
+            "npred_background": summary.n_bkg,
+            "npred_excess": summary.n_sig,
+            "ts": summary.ts,
+            "sqrt_ts": summary.sqrt_ts,
+            "npred_excess_err": summary.error * float(self.n_sigma),
         }
         if "errn-errp" in self.selection_optional:
             found["npred_excess_errn"] = statistic.compute_errn(self.n_sigma)
@@ -279,32 +281,35 @@ class _BandSums:
         self.mask = xp.stack([xp.any(mask[start:stop, ...], axis=0) for start, stop in groups])
         self._bins, self._groups, self._kernel = mask, groups, kernel
 
-    def __call__(self, m: Map) -> Array:
-        """Sum the bins of each band, shape (n_band, ny, nx)."""
-        data = as_dtype(m.data, "float64")
-        xp = array_namespace(data)
-        # NaN times a mask of 0 would be NaN, and would spread over the plane in the Fourier transform.
-        data = xp.where(self._bins & xp.isfinite(data), data, 0.0)
-        return xp.stack([xp.sum(data[start:stop, ...], axis=0) for start, stop in self._groups])
+    def __call__(self, *maps: Map) -> list[Array]:
+        """Sum the bins of each band of some maps, each of shape (n_band, ny, nx)."""
+        # NaN would spread over the plane in the Fourier transform: it counts as zero.
+        return sums_in_bands([m.data for m in maps], self._bins, self._groups)
 
-    def correlated(self, planes: Array) -> Array:
+    def correlated(self, *sums: Array) -> list[Array]:
         """Sum inside the circle around each pixel; rounding noise of the Fourier transform is set to zero."""
+        if device_of(self._bins).is_host:
+            return [self._correlated(planes) for planes in sums]
+        # All at once: the fewer calls, the less the host delays the device.
+        together = self._correlated(array_namespace(*sums).stack(list(sums)))
+        return [together[i, ...] for i in range(len(sums))]
+
+    def _correlated(self, planes: Array) -> Array:
         xp = array_namespace(planes)
         summed = convolve_fft(planes, self._kernel)
         # The rounding of a transform is relative to the largest value of the plane, in every pixel.
         noise = _FFT_NOISE * xp.max(xp.abs(summed), axis=(-2, -1), keepdims=True)
         return xp.where(summed > noise, summed, 0.0)
 
-    def counted(self, m: Map) -> Array:
-        """Sum integers inside the circle, rounded back to integers."""
-        summed = self.correlated(self(m))
-        xp = array_namespace(summed)
-        # Counts are whole numbers; the transform leaves its rounding on them.
-        return xp.round(summed)
+
+def _whole(summed: Array) -> Array:
+    """Round sums of counts, which are whole numbers; the transform leaves its rounding on them."""
+    return array_namespace(summed).round(summed)
 
 
 def _statistic(dataset: MapDataset, sums: _BandSums) -> CountsStatistic:
-    return CashCountsStatistic(sums.counted(dataset.required("counts")), sums.correlated(sums(dataset.npred())))
+    n_on, npred = sums.correlated(*sums(dataset.required("counts"), dataset.npred()))
+    return CashCountsStatistic(_whole(n_on), npred)
 
 
 def _ratio(value: Array, divisor: Array, otherwise: Array | float) -> Array:

@@ -3,17 +3,18 @@
 import html
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
-from typing import TYPE_CHECKING, Self, TypeAlias, TypeGuard
+from typing import TYPE_CHECKING, NamedTuple, Self, TypeAlias, TypeGuard
 
 import array_api_compat
 import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.arrays import Device, array_namespace, device_of, full_on, to_device, to_host
+from lightpool.arrays.cuda import statistics as cuda_statistics
 from lightpool.arrays.devices.array_types import Array, Index
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.kernels.clipping import clip, sign
-from lightpool.stats.cash import cash
+from lightpool.stats.cash import TRUNCATION_VALUE, cash
 from lightpool.stats.poisson import excess_of_significance, likelihood_interval
 from lightpool.stats.wstat import wstat
 from lightpool.stats.wstat_intervals import wstat_error, wstat_excess
@@ -50,6 +51,16 @@ def _array_on(value: CountsLike, device: Device | str) -> Array:
     if _is_array(value):
         return value
     return full_on((), value, device) if isinstance(value, int | float | np.generic) else to_device(value, device)
+
+
+class Summary(NamedTuple):
+    """What a statistic says about counts, each an array: the properties of this name of `CountsStatistic`."""
+
+    n_bkg: Array
+    n_sig: Array
+    error: Array
+    ts: Array
+    sqrt_ts: Array
 
 
 class CountsStatistic(ABC):
@@ -95,8 +106,16 @@ class CountsStatistic(ABC):
     @property
     def sqrt_ts(self) -> Array:
         """Significance in standard deviations, with the sign of the excess."""
-        xp = array_namespace(self.n_on)
-        return sign(self.n_sig) * xp.sqrt(self.ts)
+        return self._sqrt_ts(self.n_sig, self.ts)
+
+    @staticmethod
+    def _sqrt_ts(n_sig: Array, ts: Array) -> Array:
+        return sign(n_sig) * array_namespace(ts).sqrt(ts)
+
+    def summary(self) -> Summary:
+        """Return background, excess, its error and its significance, computed together."""
+        n_sig, ts = self.n_sig, self.ts
+        return Summary(self.n_bkg, n_sig, self.error, ts, self._sqrt_ts(n_sig, ts))
 
     @property
     def p_value(self) -> NDArray[np.float64]:
@@ -212,6 +231,12 @@ class CashCountsStatistic(CountsStatistic):
         """Statistic with the signal that fits best."""
         return cash(self.n_on, self.n_on)
 
+    def summary(self) -> Summary:
+        """Return background, excess, its error and its significance, computed together."""
+        if cuda_statistics.are_on_cuda(self.n_on, self.mu_bkg):
+            return Summary(self.mu_bkg, *cuda_statistics.cash_summary(self.n_on, self.mu_bkg, TRUNCATION_VALUE))
+        return super().summary()
+
     def compute_errn(self, n_sigma: float = 1.0) -> Array:
         """Return the distance from the excess down to the lower end of its interval; zero without counts."""
         return likelihood_interval(self.n_on, n_sigma)[0]
@@ -298,6 +323,13 @@ class WStatCountsStatistic(CountsStatistic):
     def stat_max(self) -> Array:
         """Statistic with the signal that fits best."""
         return self._stat(self.n_sig)
+
+    def summary(self) -> Summary:
+        """Return background, excess, its error and its significance, computed together."""
+        counts = self.n_on, self.n_off, self.alpha, self.mu_sig
+        if cuda_statistics.are_on_cuda(*counts):
+            return Summary(*cuda_statistics.wstat_summary(*counts))
+        return super().summary()
 
     def _stat(self, n_sig: Array) -> Array:
         """Return the statistic with an excess over the expected signal."""

@@ -34,11 +34,14 @@ KERNELS: dict[str, tuple[str, ...]] = {
         *(f"interpolate_grid<{kind}>" for kind in (*_TABLES, "bool")),
     ),
     "profiles": tuple(f"project_{name}<{kind}>" for name in ("gauss", "king") for kind in _TABLES),
-    "reductions": tuple(f"sums_in_masks<{kind}>" for kind in _TABLES),
+    "reductions": tuple(f"sums_in_{name}<{kind}>" for name in ("masks", "bands") for kind in _TABLES),
     "responses": tuple(
         f"project_{name}<{kind}>" for name in ("values", "density", "kernel", "integrals") for kind in _TABLES
     ),
-    "statistics": ("cash_errors", "cash_excess", "cash_of", "wstat_error", "wstat_excess", "wstat_of"),
+    "statistics": (
+        *("cash_errors", "cash_excess", "cash_of", "cash_summary"),
+        *("wstat_error", "wstat_excess", "wstat_of", "wstat_summary"),
+    ),
 }
 """Kernels of each source, by the names that NVRTC instantiates."""
 

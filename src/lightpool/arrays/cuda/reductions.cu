@@ -1,4 +1,4 @@
-// Sums over the pixels of each plane.
+// Sums over the pixels of each plane, and over the planes of each band.
 
 #include "common.cuh"
 
@@ -39,5 +39,33 @@ __global__ void sums_in_masks(
             EACH_OF_FEW(k, planes.n_map, 4)
                 sums[(k * planes.n_plane + plane) * gridDim.x + blockIdx.x] = partial[k][0];
         __syncthreads();
+    }
+}
+
+struct Bands {
+    i64 n_map, n_band, n_pixel;
+};
+
+// Sums over the planes of each band, of what the mask keeps and is finite; n_map arrays of shape (n_band, n_pixel). A band
+// is the plane where it begins and the one behind its end.
+template <class T>
+__global__ void sums_in_bands(
+    const T* map_0, const T* map_1, const T* map_2, const T* map_3, const T* map_4, const bool* mask, const i64* bands,
+    Bands sizes, double* sums
+) {
+    const T* maps[5] = {map_0, map_1, map_2, map_3, map_4};
+    EACH_ROW(band, sizes.n_band) {
+        EACH(pixel, sizes.n_pixel) {
+            double sum[5] = {0.0, 0.0, 0.0, 0.0, 0.0};
+            for (i64 plane = bands[2 * band]; plane < bands[2 * band + 1]; ++plane) {
+                const i64 place = plane * sizes.n_pixel + pixel;
+                if (!mask[place]) continue;
+                EACH_OF_FEW(k, sizes.n_map, 5) {
+                    const double value = maps[k][place];
+                    if (isfinite(value)) sum[k] += value;
+                }
+            }
+            EACH_OF_FEW(k, sizes.n_map, 5) sums[(k * sizes.n_band + band) * sizes.n_pixel + pixel] = sum[k];
+        }
     }
 }

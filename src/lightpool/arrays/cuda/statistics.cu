@@ -71,6 +71,27 @@ __global__ void wstat_of(
     EACH(i, n) stat[i] = wstat({n_on[i], n_off[i], alpha[i], mu_sig[i]});
 }
 
+// Not below zero, but NaN stays.
+__device__ inline double positive(double x) { return x < 0 ? 0.0 : x; }
+
+// Background, excess, its error, and its significance, squared and with its sign.
+__global__ void wstat_summary(
+    const double* n_on, const double* n_off, const double* alpha, const double* mu_sig, i64 n, double* n_bkg,
+    double* excess, double* error, double* ts, double* sqrt_ts
+) {
+    EACH(i, n) {
+        const OnOff null = {n_on[i], n_off[i], alpha[i], mu_sig[i]};
+        const double n_sig = excess_of(null);
+        OnOff best = null;
+        best.mu_sig += n_sig;
+        n_bkg[i] = null.alpha * null.n_off;
+        excess[i] = n_sig;
+        error[i] = sqrt(null.n_on + null.alpha * null.alpha * null.n_off);
+        ts[i] = positive(wstat(null) - wstat(best));
+        sqrt_ts[i] = sign_of(n_sig) * sqrt(ts[i]);
+    }
+}
+
 // Distance from the excess to the lower or upper end of its interval.
 __global__ void wstat_error(
     const double* n_on, const double* n_off, const double* alpha, const double* mu_sig, i64 n, double n_sigma,
@@ -128,10 +149,25 @@ __device__ inline double expm1_minus(double v) {
 }
 
 // The expectation is raised to a limit, unless it is NaN.
+__device__ inline double cash(double n_on, double mu_on, double limit) {
+    const double mu = mu_on <= limit ? limit : mu_on;
+    return 2 * (mu - n_on * log(mu));
+}
+
 __global__ void cash_of(const double* n_on, const double* mu_on, i64 n, double limit, double* stat) {
+    EACH(i, n) stat[i] = cash(n_on[i], mu_on[i], limit);
+}
+
+// Excess, its error, and its significance, squared and with its sign.
+__global__ void cash_summary(
+    const double* n_on, const double* mu_bkg, i64 n, double limit, double* excess, double* error, double* ts,
+    double* sqrt_ts
+) {
     EACH(i, n) {
-        const double mu = mu_on[i] <= limit ? limit : mu_on[i];
-        stat[i] = 2 * (mu - n_on[i] * log(mu));
+        excess[i] = n_on[i] - mu_bkg[i];
+        error[i] = sqrt(n_on[i]);
+        ts[i] = positive(cash(n_on[i], mu_bkg[i], limit) - cash(n_on[i], n_on[i], limit));
+        sqrt_ts[i] = sign_of(excess[i]) * sqrt(ts[i]);
     }
 }
 

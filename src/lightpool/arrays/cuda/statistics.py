@@ -10,7 +10,17 @@ from lightpool.arrays.cuda.loader import contiguous, empty, grid_for, launch
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import array_namespace
 
-__all__ = ["are_on_cuda", "cash", "cash_errors", "cash_excess", "wstat", "wstat_error", "wstat_excess"]
+__all__ = [
+    "are_on_cuda",
+    "cash",
+    "cash_errors",
+    "cash_excess",
+    "cash_summary",
+    "wstat",
+    "wstat_error",
+    "wstat_excess",
+    "wstat_summary",
+]
 
 
 def are_on_cuda(*arrays: object) -> bool:
@@ -41,9 +51,30 @@ def cash_excess(mu_bkg: Array, significance: float) -> Array:
     return _launched("cash_excess", (mu_bkg,), (np.float64(significance),))[0]
 
 
+def cash_summary(n_on: Array, mu_bkg: Array, truncation_value: float) -> tuple[Array, ...]:
+    """Return excess, error, test statistic and significance, as `lightpool.stats.CashCountsStatistic.summary`.
+
+    Parameters
+    ----------
+    n_on, mu_bkg : array
+    truncation_value : float, see `lightpool.stats.cash`
+    """
+    return tuple(_launched("cash_summary", (n_on, mu_bkg), (np.float64(truncation_value),), n_result=4))
+
+
 def wstat(n_on: Array, n_off: Array, alpha: Array, mu_sig: Array) -> Array:
     """Return the W statistic with the background that fits best, as `lightpool.stats.wstat`."""
     return _launched("wstat_of", (n_on, n_off, alpha, mu_sig))[0]
+
+
+def wstat_summary(n_on: Array, n_off: Array, alpha: Array, mu_sig: Array) -> tuple[Array, ...]:
+    """Return background, excess, error, test statistic and significance, see `lightpool.stats.WStatCountsStatistic`.
+
+    Parameters
+    ----------
+    n_on, n_off, alpha, mu_sig : array
+    """
+    return tuple(_launched("wstat_summary", (n_on, n_off, alpha, mu_sig), n_result=5))
 
 
 def wstat_error(n_on: Array, n_off: Array, alpha: Array, mu_sig: Array, n_sigma: float, *, is_upper: bool) -> Array:
