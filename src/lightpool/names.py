@@ -29,7 +29,7 @@ PACKAGES = {
 """Packages of Gammapy that lightpool does not have, or has a few names of; and what is in them."""
 
 NAMES = {
-    "data": "ObservationsEventsSampler get_irfs_features",
+    "data": "ObservationsEventsSampler",
     "datasets": "DATASET_REGISTRY FermipyDatasetsReader FluxPointsDataset MapDatasetEventSampler OGIPDatasetReader "
     "OGIPDatasetWriter ObservationEventSampler apply_edisp create_empty_map_dataset_from_irfs "
     "create_map_dataset_from_observation set_and_restore_mask_fit split_dataset",

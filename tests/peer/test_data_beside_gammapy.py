@@ -2,14 +2,17 @@
 
 import astropy.units as u
 import gammapy.data as theirs
+import numpy as np
 import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.time import Time
+from gammapy.utils import coordinates as their_coordinates
 from gammapy.utils import metadata as their_metadata
 
 import lightpool.data as ours
 from lightpool.data import metadata as our_metadata
+from lightpool.utils import coordinates as our_coordinates
 
 pytestmark = [pytest.mark.peer, pytest.mark.reference]
 
@@ -63,3 +66,36 @@ def test_a_pointing_table_gives_the_same_directions(shared):
     # `get_altaz` of Gammapy 2.1 fails; the columns of this table are those at the telescope.
     at_rows = found.get_altaz(found.time)
     assert abs(at_rows.alt - found.table["ALT_PNT"].quantity).max() < 1e-9 * u.deg
+
+
+@pytest.mark.parametrize("kwargs", [{"position": SkyCoord(83.6, 22.0, unit="deg")}, {"fixed_offset": 0.7 * u.deg}, {}])
+def test_features_of_responses_are_the_same(shared, kwargs):
+    folder, numbers = shared / "data/hess-dl3-dr1", [23523, 23592, 20275]
+    found, expected = (
+        package.get_irfs_features(
+            package.DataStore.from_dir(folder).get_observations(numbers), energy_true="1 TeV", **kwargs
+        )
+        for package in (ours, theirs)
+    )
+    assert found.colnames == expected.colnames
+    for name in expected.colnames:
+        assert found[name].unit == expected[name].unit
+        np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
+
+
+@pytest.mark.parametrize("alignment", ["RADEC", "ALTAZ"])
+def test_frames_of_the_field_of_view_are_the_same(shared, alignment):
+    folder = shared / "data/hess-dl3-dr1"
+    observations = [package.DataStore.from_dir(folder).obs(23523) for package in (ours, theirs)]
+    time = observations[1].tmid + [-500, 500] * u.s
+    position = SkyCoord([84.0, 82.0], [22.5, 21.0], unit="deg")
+    found, expected = (position.transform_to(each.get_fov_frame(time, alignment)) for each in observations)
+    np.testing.assert_allclose(found.fov_lon.deg, expected.fov_lon.deg, rtol=1e-9)
+    np.testing.assert_allclose(found.fov_lat.deg, expected.fov_lat.deg, rtol=1e-9)
+
+
+def test_conversions_to_the_field_of_view_are_the_same():
+    arguments = (84 * u.deg, [22.0, 23.0] * u.deg, 83 * u.deg, 22 * u.deg)
+    for name in ("sky_to_fov", "fov_to_sky"):
+        found, expected = (getattr(package, name)(*arguments) for package in (our_coordinates, their_coordinates))
+        np.testing.assert_allclose(u.Quantity(found).value, u.Quantity(expected).value, rtol=1e-9)

@@ -13,6 +13,7 @@ from lightpool.data.observations import Observations
 from lightpool.data.observatories import observatory_locations
 from lightpool.data.pointing import FixedPointingInfo, PointingInfo, PointingMode
 from lightpool.data.store.hdu_index import HDUIndexTable
+from lightpool.data.utils import get_irfs_features
 from lightpool.names import show_public
 
 __all__ = [
@@ -34,6 +35,7 @@ __all__ = [
     "Observations",
     "PointingInfo",
     "PointingMode",
+    "get_irfs_features",
     "observatory_locations",
 ]
 

@@ -5,29 +5,38 @@ import logging
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.attributes import KnownAttributes
+from lightpool.data.checkers import Checker
 from lightpool.data.obs_table import ObservationTable, read_obs_index
 from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
 from lightpool.data.store.checks import check_data_store
 from lightpool.data.store.copy_files import copy_files, require_another_folder, write_index
 from lightpool.data.store.hdu_index import HDUIndexTable, HDULookup, look_up, obs_ids_of, read_hdu_index, rows_of
-from lightpool.data.store.index_from_events import index_tables
+from lightpool.data.store.index_from_events import CalDBIRF, IndexMaker
 from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.errors import MissingDataError
 from lightpool.fits import TableData, make_path, missing_file_hint
 from lightpool.typing import PathInput
 
-__all__ = ["DataStore", "MissingRequiredHDUError"]
+__all__ = [
+    "CalDBIRF",
+    "DataStore",
+    "DataStoreChecker",
+    "DataStoreMaker",
+    "MissingRequiredHDU",
+    "MissingRequiredHDUError",
+]
 
 log = logging.getLogger(__name__)
 
 ALL_IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
+ALL_HDUS = ("events", "gti", "pointing", *ALL_IRFS)
 # The names and their contents are those of Gammapy.
 REQUIRED_IRFS: dict[str, set[str]] = {
     "full-enclosure": {"aeff", "edisp", "psf", "bkg"},
@@ -38,6 +47,10 @@ REQUIRED_IRFS: dict[str, set[str]] = {
 
 class MissingRequiredHDUError(MissingDataError):
     """The HDU index lists no HDU of a requested kind."""
+
+
+MissingRequiredHDU = MissingRequiredHDUError
+"""The name that Gammapy has for it."""
 
 
 class DataStore(KnownAttributes):
@@ -176,8 +189,8 @@ class DataStore(KnownAttributes):
             Files with the response. By default the calibration database that the header names (keywords TELESCOP,
             CALDB, IRF and the variable ``$CALDB``), or, without these keywords, the event files themselves.
         """
-        hdu_table, obs_table = index_tables(events_paths, irfs_paths)
-        return cls(hdu_table, obs_table)
+        maker = IndexMaker(events_paths, irfs_paths)
+        return cls(maker.make_hdu_table(), maker.make_obs_table())
 
     # -- observations
 
@@ -388,6 +401,49 @@ class DataStore(KnownAttributes):
         if self.obs_table is not None:
             table = self.obs_table.select_obs_id(numbers)
             write_index(table, target / self.DEFAULT_OBS_TABLE, "OBS_INDEX")
+
+
+class DataStoreMaker(IndexMaker):
+    """Creates a data store of event files without index files, in steps; see `DataStore.from_events_files`."""
+
+    def run(self) -> DataStore:
+        """Return the data store."""
+        return DataStore(self.make_hdu_table(), self.make_obs_table())
+
+
+class DataStoreChecker(Checker):
+    """Checks a data store, see `DataStore.check`.
+
+    Parameters
+    ----------
+    data_store : `DataStore`
+    """
+
+    CHECKS: ClassVar[dict[str, str]] = {
+        "obs_table": "check_obs_table",
+        "hdu_table": "check_hdu_table",
+        "observations": "check_observations",
+        "consistency": "check_consistency",
+    }
+
+    def __init__(self, data_store: DataStore) -> None:
+        self.data_store = data_store
+
+    def check_obs_table(self) -> Iterator[dict[str, Any]]:
+        """Yield the faults of the observation table."""
+        return self.data_store.check(["obs_table"])
+
+    def check_hdu_table(self) -> Iterator[dict[str, Any]]:
+        """Yield the faults of the HDU index, and the files and HDUs that are missing."""
+        return self.data_store.check(["hdu_table"])
+
+    def check_observations(self) -> Iterator[dict[str, Any]]:
+        """Yield the faults of the files of all observations."""
+        return self.data_store.check(["observations"])
+
+    def check_consistency(self) -> Iterator[dict[str, Any]]:
+        """Yield the contradictions between the two index tables."""
+        return self.data_store.check(["consistency"])
 
 
 def _enough(required: set[str], listed: set[str]) -> str:

@@ -1,7 +1,7 @@
 """Event lists."""
 
 import html
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import astropy.units as u
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.devices.devices import to_host
 from lightpool.bridge import accepts_gammapy
+from lightpool.data.checkers import EventListChecker
 from lightpool.data.event_table import EventTable
 from lightpool.data.gti import GTI
 from lightpool.data.tables.gadf_tables import check_format, events_hdu, open_table
@@ -21,7 +22,7 @@ from lightpool.irf import RadMax2D
 from lightpool.maps import Geom, Map, MapCoord, RegionGeom
 from lightpool.typing import Axes, PathInput, QuantityLike, RegionLike, Wcs
 
-__all__ = ["EventList"]
+__all__ = ["EventList", "EventListChecker"]
 
 
 class EventList(EventTable):
@@ -251,6 +252,15 @@ class EventList(EventTable):
             name = axis.name.upper() if axis.name.upper() in self.columns.columns else axis.name
             coord[axis.name] = u.Quantity(self.columns.quantity_or_values(name)).to(axis.unit)
         return MapCoord.create(coord)
+
+    def check(self, checks: str | Sequence[str] = "all") -> Iterator[dict[str, Any]]:
+        """Yield a record for each fault of the keywords, columns, times and coordinates, see `EventListChecker`.
+
+        Parameters
+        ----------
+        checks : "all", or list of "meta", "columns", "times", "coordinates_galactic", "coordinates_altaz"
+        """
+        return EventListChecker(self).run(checks)
 
     # -- text and plots
 

@@ -13,6 +13,7 @@ from astropy.table import Column, Table
 from astropy.time import Time
 from numpy.typing import ArrayLike, NDArray
 
+from lightpool.data.checkers import ObservationTableChecker
 from lightpool.data.tables.conditions import evaluate_condition
 from lightpool.data.tables.obs_ids import obs_id_numbers
 from lightpool.data.tables.time_reference import TimeInterval, TimeReference, ends_of_interval
@@ -20,7 +21,7 @@ from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits import FileKind, TableData, match_name, parsing, read_fits, require_kind
 from lightpool.typing import AngleLike, PathInput, QuantityLike
 
-__all__ = ["ObservationTable", "read_obs_index"]
+__all__ = ["ObservationTable", "ObservationTableChecker", "read_obs_index"]
 
 _SOURCE = "FILENAME"  # of meta; it is not written
 

@@ -2,14 +2,15 @@
 
 import copy
 import html
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import astropy.units as u
-from astropy.coordinates import EarthLocation, SkyCoord
+from astropy.coordinates import BaseCoordinateFrame, EarthLocation, SkyCoord
 from astropy.time import Time
 
 from lightpool.bridge import accepts_gammapy
+from lightpool.data.checkers import ObservationChecker
 from lightpool.data.event_list import EventList
 from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.files.observation_hdus import irf_locations, observation_hdus
@@ -23,7 +24,7 @@ from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import make_path, write_fits
-from lightpool.irf import IRF
+from lightpool.irf import IRF, FoVAlignment
 from lightpool.typing import PathInput, QuantityLike, TimeLike
 
 __all__ = ["Observation"]
@@ -248,7 +249,38 @@ class Observation(ObservationParts):
         target = self.meta.target
         return None if target is None else target.position
 
+    def get_fov_frame(self, time: Time, alignment: FoVAlignment | str) -> BaseCoordinateFrame:
+        """Return the frame of the field of view at a time, for coordinates of astropy.
+
+        Parameters
+        ----------
+        time : `astropy.time.Time`, one or several
+        alignment : `lightpool.irf.FoVAlignment`
+
+        Returns
+        -------
+        frame : `~lightpool.utils.coordinates.FoVICRSFrame`, or `~lightpool.utils.coordinates.FoVAltAzFrame` for ALTAZ
+        """
+        # To define the frames takes longer than to import all of this package.
+        from lightpool.utils.coordinates import FoVAltAzFrame, FoVICRSFrame
+
+        if FoVAlignment(alignment) is not FoVAlignment.ALTAZ:
+            return FoVICRSFrame(origin=self.get_pointing_icrs(time))
+        origin = self.get_pointing_altaz(time)
+        return FoVAltAzFrame(origin=origin, location=self.observatory_earth_location, obstime=time)
+
     # -- text, plots, files
+
+    def check(self, checks: str | Sequence[str] = "all") -> Iterator[dict[str, Any]]:
+        """Yield a record for each part that is checked and each fault, see `ObservationChecker`.
+
+        The files of all observations of a store are checked by `DataStore.check`.
+
+        Parameters
+        ----------
+        checks : "all", or list of "events", "gti", "aeff", "edisp", "psf"
+        """
+        return ObservationChecker(self).run(checks)
 
     def __str__(self) -> str:
         pointing = self.get_pointing_icrs(self.tmid)

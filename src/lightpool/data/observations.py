@@ -12,10 +12,11 @@ from numpy.typing import NDArray
 
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
+from lightpool.data.checkers import ObservationChecker
 from lightpool.data.observation import Observation
 from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval
 
-__all__ = ["Observations"]
+__all__ = ["Observation", "ObservationChecker", "Observations"]
 
 log = logging.getLogger(__name__)
 
@@ -67,15 +68,15 @@ class Observations(ConvertibleToGammapy, KnownAttributes, MutableSequence[Observ
         self._observations[self.index(key)] = checked
 
     @accepts_gammapy
-    def insert(self, idx: int, observation: Observation) -> None:
+    def insert(self, idx: int, obs: Observation) -> None:
         """Insert an observation before a position.
 
         Parameters
         ----------
         idx : int
-        observation : Observation
+        obs : Observation
         """
-        self._observations.insert(idx, self._checked(observation, observation in self._observations))
+        self._observations.insert(idx, self._checked(obs, obs in self._observations))
 
     @staticmethod
     def _checked(observation: object, is_known: bool) -> Observation:

@@ -2,6 +2,7 @@
 
 import logging
 from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ from typing import Any
 import astropy.units as u
 from astropy.coordinates import SkyCoord
 
+from lightpool.attributes import KnownAttributes
 from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.obs_table import ObservationTable
 from lightpool.data.pointing import PointingMode
@@ -20,7 +22,7 @@ from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import FileKind, FitsFile, make_path, parsing, require_kind, seconds_since_reference
 from lightpool.typing import PathInput
 
-__all__ = ["index_tables"]
+__all__ = ["CalDBIRF", "IndexMaker"]
 
 log = logging.getLogger(__name__)
 
@@ -32,49 +34,142 @@ _GADF = {"HDUCLASS": "GADF", "HDUDOC": "https://github.com/open-gamma-ray-astro/
 _GADF |= {"HDUVERS": "0.2", "HDUCLAS1": "INDEX"}
 
 
-def index_tables(
-    events_paths: Sequence[PathInput], irfs_paths: PathInput | Sequence[PathInput] | None = None
-) -> tuple[HDUIndexTable, ObservationTable]:
-    """Create both index tables, see `lightpool.data.DataStore.from_events_files`.
+class IndexMaker(KnownAttributes):
+    """Creates the index tables of event files from their headers; each file is opened once.
 
     Parameters
     ----------
     events_paths : list of str or path-like
     irfs_paths : str or path-like for all, or a list with one for each, optional
-
-    Raises
-    ------
-    FormatError
-        If a header lacks a keyword, two files have the same OBS_ID, or the reference times differ.
+        Files with the responses, see `lightpool.data.DataStore.from_events_files`.
     """
-    if isinstance(events_paths, str | PathLike):
-        raise TypeError(f"expected a list of paths, got the single path {events_paths!r}; put it into a list")
-    paths = [make_path(path) for path in events_paths]
-    if not paths:
-        raise ValueError("no event files given: the list of paths is empty")
-    irfs: list[Path | None]
-    if irfs_paths is None or isinstance(irfs_paths, str | PathLike):
-        irfs = [None if irfs_paths is None else make_path(irfs_paths)] * len(paths)
-    else:
-        irfs = [make_path(path) for path in irfs_paths]
-    if len(irfs) != len(paths):
-        raise ValueError(f"{len(irfs)} response files for {len(paths)} event files; give one for all, or one each")
-    infos = [_info(path, irf) for path, irf in zip(paths, irfs, strict=True)]
-    _check_unique(infos)
-    _check_times(infos)
-    rows = [row for path, info in zip(paths, infos, strict=True) for row in _hdu_rows(path, info)]
-    hdu_table = HDUIndexTable(rows=rows, names=list(rows[0]))
-    hdu_table.meta.update(_GADF | {"HDUCLAS2": "HDU"})
-    names = [name for info in infos for name in info]
-    # The union in order of appearance: in mode DRIFT, the pointing has other columns.
-    names = list(dict.fromkeys(names))
-    obs_table = ObservationTable(
-        rows=[[info.get(name, _missing(name)) for name in names] for info in infos], names=names
-    )
-    obs_table.meta.update(
-        {name: infos[0][name] for name in TIME_KEYWORDS if infos[0][name] is not None} | _GADF | {"HDUCLAS2": "OBS"}
-    )
-    return hdu_table, obs_table
+
+    events_paths: list[Path]
+    irfs_paths: list[Path | None]
+
+    def __init__(
+        self, events_paths: Sequence[PathInput], irfs_paths: "PathInput | Sequence[PathInput] | None" = None
+    ) -> None:
+        if isinstance(events_paths, str | PathLike):
+            raise TypeError(f"expected a list of paths, got the single path {events_paths!r}; put it into a list")
+        self.events_paths = [make_path(path) for path in events_paths]
+        if not self.events_paths:
+            raise ValueError("no event files given: the list of paths is empty")
+        if irfs_paths is None or isinstance(irfs_paths, str | PathLike):
+            one = None if irfs_paths is None else make_path(irfs_paths)
+            self.irfs_paths = [one] * len(self.events_paths)
+        else:
+            self.irfs_paths = [make_path(path) for path in irfs_paths]
+        if len(self.irfs_paths) != len(self.events_paths):
+            raise ValueError(
+                f"{len(self.irfs_paths)} response files for {len(self.events_paths)} event files; give one for all, "
+                "or one each"
+            )
+        self._infos: dict[tuple[Path, Path | None], dict[str, Any]] = {}
+
+    @staticmethod
+    def read_events_info(events_path: PathInput, irf_path: PathInput | None = None) -> dict[str, Any]:
+        """Return what the header of an event file says, as a row of the observation table.
+
+        Parameters
+        ----------
+        events_path : str or path-like
+        irf_path : str or path-like, optional; the file with the responses
+        """
+        return _info(make_path(events_path), None if irf_path is None else make_path(irf_path))
+
+    def get_events_info(self, events_path: PathInput, irf_path: PathInput | None = None) -> dict[str, Any]:
+        """Return what `read_events_info` reads, which is read once."""
+        key = make_path(events_path), None if irf_path is None else make_path(irf_path)
+        if key not in self._infos:
+            self._infos[key] = self.read_events_info(*key)
+        return self._infos[key]
+
+    def get_obs_info(self, events_path: PathInput, irf_path: PathInput | None = None) -> dict[str, Any]:
+        """Return a row of the observation table, to which a class that derives from this one may add."""
+        return self.get_events_info(events_path, irf_path)
+
+    def _all_infos(self) -> list[dict[str, Any]]:
+        infos = [self.get_obs_info(*paths) for paths in zip(self.events_paths, self.irfs_paths, strict=True)]
+        _check_unique(infos)
+        _check_times(infos)
+        return infos
+
+    def get_hdu_table_rows(self, events_path: PathInput, irf_path: PathInput | None = None) -> Iterator[dict[str, Any]]:
+        """Yield rows of the HDU index: the HDUs of the event file and of the response file.
+
+        Parameters
+        ----------
+        events_path : str or path-like
+        irf_path : str or path-like, optional; the file with the responses
+        """
+        return _hdu_rows(make_path(events_path), self.get_obs_info(events_path, irf_path))
+
+    def make_hdu_table(self) -> HDUIndexTable:
+        """Return the HDU index.
+
+        Raises
+        ------
+        FormatError
+            If a header lacks a keyword, two files have the same OBS_ID, or the reference times differ.
+        """
+        self._all_infos()
+        paths = zip(self.events_paths, self.irfs_paths, strict=True)
+        rows = [row for events, irfs in paths for row in self.get_hdu_table_rows(events, irfs)]
+        table = HDUIndexTable(rows=rows, names=list(rows[0]))
+        table.meta.update(_GADF | {"HDUCLAS2": "HDU"})
+        return table
+
+    def make_obs_table(self) -> ObservationTable:
+        """Return the observation index; errors as for `make_hdu_table`."""
+        infos = self._all_infos()
+        # The union in order of appearance: in mode DRIFT, the pointing has other columns.
+        names = list(dict.fromkeys(name for info in infos for name in info))
+        table = ObservationTable(
+            rows=[[info.get(name, _missing(name)) for name in names] for info in infos], names=names
+        )
+        reference = {name: infos[0][name] for name in TIME_KEYWORDS if infos[0][name] is not None}
+        table.meta.update(reference | _GADF | {"HDUCLAS2": "OBS"})
+        return table
+
+
+@dataclass(frozen=True)
+class CalDBIRF:
+    """Place of responses in a calibration database with HEASARC's layout, below the variable ``$CALDB``.
+
+    Attributes
+    ----------
+    telescop, caldb, irf : str, keywords of the events
+    """
+
+    telescop: str
+    caldb: str
+    irf: str
+
+    @classmethod
+    def from_meta(cls, meta: Mapping[str, Any]) -> "CalDBIRF":
+        """Read TELESCOP, CALDB and IRF.
+
+        Parameters
+        ----------
+        meta : mapping of keyword to value
+        """
+        return cls(meta["TELESCOP"], meta["CALDB"], meta["IRF"])
+
+    @property
+    def file_dir(self) -> str:
+        """Folder, with the variable ``$CALDB``."""
+        return f"$CALDB/data/{self.telescop.lower()}/{self.caldb}/bcf/{self.irf}"
+
+    @property
+    def file_path(self) -> Path:
+        """File, with the variable ``$CALDB``; the folder if there is no file in it."""
+        return Path(self.file_dir, self.file_name)
+
+    @property
+    def file_name(self) -> str:
+        """Name of the first FITS file of the folder; empty if there is none."""
+        return next((path.name for path in sorted(make_path(self.file_dir).glob("*.fits*"))), "")
 
 
 def _missing(name: str) -> u.Quantity:
@@ -125,10 +220,7 @@ def _irf_path(path: Path, irf: Path | None, info: dict[str, Any]) -> Path:
         return irf
     if _NOT_THERE in (info["CALDB"], info["IRF"]):
         return path
-    # The layout of HEASARC's calibration database, as in Gammapy.
-    folder = f"$CALDB/data/{info['TELESCOP'].lower()}/{info['CALDB']}/bcf/{info['IRF']}"
-    files = sorted(make_path(folder).glob("*.fits*"))
-    return Path(folder) / files[0].name if files else Path(folder)
+    return CalDBIRF.from_meta(info).file_path
 
 
 def _check_unique(infos: list[dict[str, Any]]) -> None:
