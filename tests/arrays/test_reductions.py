@@ -2,6 +2,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays.devices.devices import to_host
 from lightpool.arrays.kernels.reductions import (
@@ -104,3 +105,19 @@ def test_large_planes_are_summed_as_by_the_plain_twin(backend, dtype):
     np.testing.assert_allclose(found, to_host(sums_in_masks_plain(*arrays)), rtol=1e-12)
     np.testing.assert_array_equal(found[0, :2], [counts[0][image].sum(dtype=float), 0.0])
     assert np.isneginf(found[1, 3])
+
+
+def test_sums_of_small_images_are_those_of_large_ones():
+    rng = np.random.default_rng(3)
+    values = [rng.normal(size=(4, 7, 9)), rng.normal(size=(4, 7, 9)).astype(np.float32)]
+    values[0][1, 2, 3] = np.nan
+    mask = rng.random((4, 7, 9)) < 0.6
+    mask[1, 2, 3] = True
+    mask[2] = False
+    values[1][2] = np.inf  # where nothing is kept
+    found = sums_in_masks(values, [mask, mask])
+    one_by_one = [[sums_in_masks([x[i]], [mask[i]])[0] for i in range(4)] for x in values]
+    assert_array_equal(found[:, [0, 3]], np.array(one_by_one)[:, [0, 3]])
+    assert_allclose(found, sums_in_masks_plain(values, [mask, mask]), rtol=1e-6)
+    assert found.dtype == np.float64
+    assert_array_equal(found[:, 2], 0)

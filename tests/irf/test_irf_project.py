@@ -25,6 +25,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import device_of, to_host
 from lightpool.irf import IRF, Background2D, EffectiveAreaTable2D, EnergyDispersion2D
+from lightpool.irf.projection.node_tables import NodeTable
 from lightpool.irf.projection.tables_at_energies import edisp_kernel_nodes
 from lightpool.maps import MapAxis
 
@@ -403,3 +404,25 @@ def test_a_parameter_that_is_missing_leaves_the_pixels_that_touch_it_without_psf
     known = np.nan_to_num(np.rad2deg(OFFSETS), nan=9.0) <= 1.5  # centre of the bin before
     assert_allclose(result[..., known], expected[..., known], rtol=1e-12)
     assert expected[..., ~known].max() > 0
+
+
+@pytest.mark.parametrize("n_node", [1, 2, 5])
+@pytest.mark.parametrize("n_axis", [1, 2])
+def test_rows_that_dip_are_those_that_are_negative_at_an_edge(n_node, n_axis):
+    rng = np.random.default_rng(n_node + 10 * n_axis)
+    shape, nodes = (60, 3, *(n_node,) * n_axis), np.arange(1.0, n_node + 1)
+    values = rng.random(shape) + 0.15
+    values[:4] -= 0.4  # negative at nodes
+    table = NodeTable(values, (nodes,) * n_axis, ((0.4, n_node + 0.3),) * n_axis, ("lin",) * n_axis)
+    edges = np.concatenate([[0.4], nodes, [n_node + 0.3]])
+    wide = values
+    for axis in range(n_axis):
+        if n_node > 1:
+            weights = np.apply_along_axis(lambda y: np.interp(edges, nodes, y), 0, np.eye(n_node))
+            weights[0, :2], weights[-1, -2:] = [1.6, -0.6], [-0.3, 1.3]
+            wide = np.moveaxis(np.tensordot(weights, wide, axes=(1, 2 + axis)), 0, 2 + axis)
+    awkward = np.flatnonzero((values < 0).reshape(60, -1).any(axis=1))
+    dipping = np.setdiff1d(np.flatnonzero((wide < 0).reshape(60, -1).any(axis=1)), awkward)
+    assert_array_equal(table.awkward, awkward)
+    assert_array_equal(table.dipping, dipping)
+    assert n_node == 1 or 0 < len(dipping) < 60 - len(awkward)

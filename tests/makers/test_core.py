@@ -2,7 +2,11 @@ import html
 
 import astropy.units as u
 import pytest
+from astropy.time import Time
+from numpy.testing import assert_array_equal
+from regions import CircleSkyRegion
 
+from lightpool.arrays import find_device
 from lightpool.data import FixedPointingInfo, Observation
 from lightpool.datasets import MapDataset, SpectrumDataset
 from lightpool.makers import (
@@ -21,6 +25,7 @@ from lightpool.makers import (
     SpectrumDatasetMaker,
     WobbleRegionsFinder,
 )
+from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 
@@ -123,3 +128,21 @@ def test_one_observation_is_no_list(on_map):
     observation = Observation.create(WcsGeom.create(npix=1).center_skydir, livetime="1 h")
     with pytest.raises(TypeError, match="observations must be a list of them, got one Observation"):
         DatasetsMaker([]).run(on_map, observation)
+
+
+@pytest.mark.parametrize("frame", ["icrs", "galactic"])
+def test_a_field_of_view_of_angles_is_that_of_the_position(frame):
+    pointing = FixedPointingInfo.from_degrees(-83.4, 22.3)
+    assert pointing.given_degrees == (276.6, 22.3)
+    assert FixedPointingInfo(fixed_icrs=pointing.fixed_icrs).given_degrees is None
+    image = WcsGeom.create(npix=(5, 4), binsz=0.5, skydir=pointing.fixed_icrs, frame=frame)
+    region = RegionGeom.create(CircleSkyRegion(image.center_skydir, 0.3 * u.deg))
+    cpu = find_device("cpu")
+    for geom in (image, region):
+        of_angles, of_position = FieldOfView(pointing.given_degrees, cpu), FieldOfView(pointing.fixed_icrs, cpu)
+        assert_array_equal(of_angles.offset(geom), of_position.offset(geom))
+        assert_array_equal(of_angles.lonlat(geom), of_position.lonlat(geom))
+    assert of_angles.pointing.separation(of_position.pointing).deg == 0
+    time = Time("2026-01-01")
+    unread, read = (FixedPointingInfo.from_degrees(83.4, 22.3).get_icrs(time) for _ in range(2))
+    assert repr(unread) == repr(read)

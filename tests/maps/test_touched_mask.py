@@ -42,6 +42,8 @@ def test_a_safe_mask_touches_the_pixels_of_a_response_as_the_interpolation_says(
         part, new = (geom.cutout(centre, f"{width} deg", mode=mode, min_npix=3) for geom in (whole, responses))
         for radius, inside in [(0.9, True), (0.3, True), (0.6, False), (9, True), (9, False)]:
             data = disc(part, radius, inside)
+            same = WcsNDMap(part, data=data.copy())  # at all energies
+            assert_array_equal(same.interp_to_geom(new, fill_value=None).data, interpolated(same, new))
             data[:2] = False
             data[3] = ~data[3]
             mask = WcsNDMap(part, data=data)

@@ -27,6 +27,7 @@ from lightpool.arrays.devices.devices import device_of, to_host
 from lightpool.errors import GeometryError, NoOverlapError
 from lightpool.fits import Header
 from lightpool.maps import MapAxis, WcsGeom
+from lightpool.maps.wcs_header import wcslib_to_pixel, wcslib_to_sky
 
 CRAB = SkyCoord(83.63, 22.01, unit="deg")
 
@@ -534,3 +535,21 @@ def test_maps_of_one_geometry_share_that_of_their_cutouts():
     info.clear()
     assert cube.cutout(position, "1 deg").cutout_info
     assert "wcs" not in vars(cube.cutout(position, "1 deg").window)  # none is made before it is needed
+
+
+@pytest.mark.parametrize("proj", ["CAR", "TAN", "AIT"])
+def test_wcslib_gives_the_numbers_of_the_methods_of_a_wcs(proj):
+    geom = WcsGeom.create(npix=(30, 20), binsz=2, proj=proj, skydir=(83.63, 22.01), frame="galactic")
+    plane = geom.window.moved(3, -2, 7, 9).plane
+    assert "wcs" not in vars(plane)
+    numbers = plane.numbers  # made without the WCS
+    x, y = np.meshgrid(np.linspace(-3, 12, 7), np.linspace(-200, 9, 5))
+    for found, expected in (
+        (wcslib_to_sky(numbers, x, y), plane.wcs.wcs_pix2world(x, y, 0)),
+        (wcslib_to_pixel(numbers, 10 * x, y / 3), plane.wcs.wcs_world2pix(10 * x, y / 3, 0)),
+        (wcslib_to_sky(numbers, 2.5, y[:, :1]), plane.wcs.wcs_pix2world(2.5, y[:, :1], 0)),
+        (wcslib_to_pixel(numbers, 8, 9.5), plane.wcs.wcs_world2pix(8, 9.5, 0)),
+        (wcslib_to_sky(numbers, [], []), plane.wcs.wcs_pix2world([], [], 0)),
+    ):
+        assert_array_equal(found, expected)
+        assert [each.shape for each in found] == [np.shape(each) for each in expected]

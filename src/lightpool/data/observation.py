@@ -231,6 +231,11 @@ class Observation(ObservationParts):
         pointing = self.pointing_radec
         return float(pointing.ra.deg), float(pointing.dec.deg)
 
+    @property
+    def given_pointing(self) -> SkyCoord | tuple[float, float]:
+        """The angles of `pointing_radec` in deg if it was made of them, which is fast, else `pointing_radec` itself."""
+        return self.pointing.given_degrees or self.pointing_radec
+
     def get_pointing_altaz(self, time: Time) -> SkyCoord:
         """Return the pointing in altitude and azimuth at a time."""
         return self.pointing.get_altaz(time, self.observatory_earth_location)

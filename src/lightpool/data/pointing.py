@@ -65,6 +65,7 @@ class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
     """
 
     _coordinate = DeferredAttribute[SkyCoord | BaseCoordinateFrame]()
+    _is_of_degrees: bool = False
 
     def __init__(self, fixed_icrs: SkyCoord | None = None, fixed_altaz: SkyCoord | AltAz | None = None) -> None:
         if (fixed_icrs is None) == (fixed_altaz is None):
@@ -92,6 +93,7 @@ class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
         # Without __init__, which would need the coordinate object.
         pointing = cls.__new__(cls)
         pointing._mode, pointing._degrees = mode, (float(lon), float(lat))
+        pointing._is_of_degrees = True
         pointing._coordinate = Deferred(partial(_coordinate, *pointing._degrees, mode))
         return pointing
 
@@ -180,6 +182,11 @@ class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
         return (lon % 360, lat) if self._mode is PointingMode.POINTING else None
 
     @property
+    def given_degrees(self) -> tuple[float, float] | None:
+        """`icrs_degrees`, if the pointing was made of them and not of a position, which may have another unit."""
+        return self.icrs_degrees if self._is_of_degrees else None
+
+    @property
     def fixed_icrs(self) -> SkyCoord | None:
         """Position in ICRS; None in mode DRIFT."""
         return cast(SkyCoord, self._coordinate) if self._mode is PointingMode.POINTING else None
@@ -202,7 +209,8 @@ class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
         position : SkyCoord, shape of ``obstime``
         """
         if self._mode is PointingMode.POINTING:
-            return _at(self._coordinate.data, location, obstime)
+            is_waiting = isinstance(vars(self)["_coordinate"], Deferred)  # the position itself is not needed here
+            return _at(_direction(*self._degrees) if is_waiting else self._coordinate.data, location, obstime)
         if obstime is None or location is None:
             raise ValueError("the ICRS pointing of a DRIFT observation depends on obstime and location: give both")
         return self.get_altaz(obstime, location).icrs
@@ -243,8 +251,11 @@ def _coordinate(lon: float, lat: float, mode: PointingMode) -> SkyCoord | AltAz:
     if mode is PointingMode.DRIFT:
         return AltAz(lon * u.deg, lat * u.deg)
     # Made from its parts, a position takes a third of the time.
-    data = UnitSphericalRepresentation(Longitude(lon, u.deg), Latitude(lat, u.deg), copy=False)
-    return SkyCoord(ICRS(data, copy=False), copy=False)
+    return SkyCoord(ICRS(_direction(lon, lat), copy=False), copy=False)
+
+
+def _direction(lon: float, lat: float) -> UnitSphericalRepresentation:
+    return UnitSphericalRepresentation(Longitude(lon, u.deg), Latitude(lat, u.deg), copy=False)
 
 
 def _at(data: UnitSphericalRepresentation, location: EarthLocation | None, obstime: Time | None) -> SkyCoord:

@@ -42,7 +42,7 @@ def why_a_region_is_not_seen(dataset: MapDataset, observation: Observation, sele
         return _why_no_energy(dataset, observation, selection)
     axes = aeff.axes
     # On the host: one pixel, whose offset is needed at once.
-    view = FieldOfView(observation.pointing_radec, find_device("cpu"))
+    view = FieldOfView(observation.given_pointing, find_device("cpu"))
     offset = Angle(view.offset(dataset.required("counts").geom)[0, 0], "rad")
     if "offset" in axes.names and not axes["offset"].edges[0] <= offset <= axes["offset"].edges[-1]:
         low, high = axes["offset"].edges[[0, -1]].to_value("deg")

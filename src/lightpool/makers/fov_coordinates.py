@@ -1,7 +1,9 @@
 """Positions of the pixels of a map in the field of view of a pointing."""
 
+import math
 from collections.abc import Callable
 from functools import cached_property
+from typing import TypeAlias
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
@@ -15,6 +17,10 @@ from lightpool.maps import Geom
 __all__ = ["FieldOfView", "tracked_position"]
 
 
+Position: TypeAlias = SkyCoord | tuple[float, float]
+"""A position on the sky, or its right ascension and declination in deg."""
+
+
 class FieldOfView:
     """Pixel coordinates relative to one pointing, on one device.
 
@@ -22,29 +28,38 @@ class FieldOfView:
 
     Parameters
     ----------
-    pointing : SkyCoord, or function without arguments that returns it
-        The function is called when a position is asked for: responses on the sky do not depend on the pointing.
+    pointing : SkyCoord or pair of float (right ascension, declination) in deg, or function that returns one of them
+        A pair takes no object of astropy. The function, without arguments, is called when a position is asked for:
+        responses on the sky do not depend on the pointing.
     device : Device
     precision : str, optional
         Of the maps that are made at these pixels, the default one if not given; coordinates are float64 in any.
     """
 
     def __init__(
-        self, pointing: SkyCoord | Callable[[], SkyCoord], device: Device, precision: str | None = None
+        self, pointing: Position | Callable[[], Position], device: Device, precision: str | None = None
     ) -> None:
         self._given = pointing
         self.device = device
         self.precision = find_precision(precision)
 
     @cached_property
+    def _position(self) -> Position:
+        return self._given if isinstance(self._given, SkyCoord | tuple) else self._given()
+
+    @cached_property
     def pointing(self) -> SkyCoord:
         """The pointing in ICRS."""
-        pointing = self._given if isinstance(self._given, SkyCoord) else self._given()
+        pointing = self._position
+        if isinstance(pointing, tuple):
+            return SkyCoord(*pointing, unit="deg", frame="icrs")
         return pointing if pointing.frame.name == "icrs" else pointing.icrs
 
     @cached_property
     def _lonlat(self) -> dict[str, tuple[float, float]]:
         """Position of the pointing by frame: each frame of a geometry is transformed to once."""
+        if isinstance(self._position, tuple):
+            return {"icrs": (math.radians(self._position[0]), math.radians(self._position[1]))}
         position = self.pointing.data
         if type(position) is not UnitSphericalRepresentation:
             position = position.represent_as(UnitSphericalRepresentation)
@@ -89,7 +104,9 @@ class FieldOfView:
 
     def lonlat(self, geom: Geom) -> tuple[Array, Array]:
         """Return field-of-view longitude and latitude, along RA and Dec; float64, shape of the image, unit rad."""
-        longitude, latitude = fov_lonlat(geom.offset_vectors(self.pointing, self.device))
+        position = self._position if isinstance(self._position, tuple) else self.pointing
+        vectors = geom.offset_vectors(position, self.device)
+        longitude, latitude = fov_lonlat(vectors)
         return longitude, latitude
 
 

@@ -124,7 +124,7 @@ class MapDatasetMaker(Maker):
             made["counts"] = Map.from_geom(counts_geom, dtype=precision, device=device)
         tables = observation.with_tables_loaded_once()
         if self.selection - {"counts"}:
-            view = FieldOfView(lambda: observation.pointing_radec, device, precision)
+            view = FieldOfView(lambda: observation.given_pointing, device, precision)
             made.update(self._make_responses(dataset, tables, view))
             if not counts_geom.is_region:
                 warn_if_a_map_is_not_seen(dataset, tables, view, self.selection)
@@ -411,7 +411,7 @@ def _edisp_kernel_request(
 
 
 def _view(observation: Observation, device: Device | str | None, precision: str | None) -> FieldOfView:
-    return FieldOfView(lambda: observation.pointing_radec, find_device(device), precision)
+    return FieldOfView(lambda: observation.given_pointing, find_device(device), precision)
 
 
 def _geom(dataset: MapDataset, name: str) -> Geom:

@@ -166,7 +166,7 @@ class SafeMaskMaker(Maker):
         mask : array of bool, shape of the image
         """
         observation = _needed(observation)
-        view = FieldOfView(observation.pointing_radec, dataset.device)
+        view = FieldOfView(observation.given_pointing, dataset.device)
         return view.offset(dataset.geom) < float(self.offset_max.rad)
 
     @staticmethod

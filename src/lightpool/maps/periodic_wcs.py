@@ -4,12 +4,19 @@ from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
-from astropy.wcs import WCS
+from astropy.wcs import WCS, Wcsprm
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.kernels.events import EDGE
 from lightpool.arrays.projection_parameters import Projection
-from lightpool.maps.wcs_header import column_period, shifted_wcs, sky_projection
+from lightpool.maps.wcs_header import (
+    column_period,
+    shifted_numbers,
+    shifted_wcs,
+    sky_projection,
+    wcslib_to_pixel,
+    wcslib_to_sky,
+)
 
 __all__ = ["Plane"]
 
@@ -59,6 +66,13 @@ class Plane:
         assert self.n_x is not None
         assert self.n_y is not None
         return shifted_wcs(self.whole_wcs, *self.first, (self.n_x, self.n_y))
+
+    @cached_property
+    def numbers(self) -> Wcsprm:
+        """The numbers of the WCS, as wcslib needs them; a WCS takes ten times as long to make."""
+        if self.whole is None or "wcs" in self.__dict__:
+            return self.wcs.wcs
+        return shifted_numbers(self.whole_wcs.wcs, *self.first)
 
     @cached_property
     def period(self) -> float | None:
@@ -135,7 +149,7 @@ class Plane:
         -------
         x, y : arrays of float64; NaN where a position does not project
         """
-        x, y = self.wcs.wcs_world2pix(lon, lat, 0)
+        x, y = wcslib_to_pixel(self.numbers, lon, lat)
         return self.wrapped(x), y
 
     def to_sky(self, x: ArrayLike, y: ArrayLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -155,5 +169,4 @@ class Plane:
             # most maps lie on one turn, and keep bit-identical positions
             if np.any(turns != 0):
                 x = np.where(turns == 0, x, x - self.period * turns)
-        lon, lat = self.wcs.wcs_pix2world(x, y, 0)
-        return lon, lat
+        return wcslib_to_sky(self.numbers, x, y)

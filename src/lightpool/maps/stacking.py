@@ -89,7 +89,8 @@ class MapStacking(MapOperators, MapAccess):
         for part in parts:
             require_device(self.device, part.device)
         # the unit of a product is the product of units; weights are plain factors, whose unit does not count
-        factor = unit_factor(math.prod((values.unit for values in maps[1:]), start=maps[0].unit), self._unit)
+        unit = math.prod((values.unit for values in maps[1:]), start=maps[0].unit)
+        factor = 1.0 if unit is self._unit else unit_factor(unit, self._unit)
         for parent, window in windows:
             first, *rest = (part.stored[window] for part in parts)
             # the first may be a `LazyArray`, which is computed and added part by part

@@ -84,6 +84,32 @@ def touched_mask(
     found = linear_positions(new_window, window) if len(bins) == planes.ndim - 2 < 2 else None
     if found is None or (window.plane.period is not None and not _is_near(found[0][0], window)):
         return None
+    if bins and len(planes) > 1 and (planes[1:] == planes[0]).all() and _are_between(bins[0], len(planes)):
+        # Most masks are the same at all energies: the weights along the axis, whose sum is 1, leave the values alone.
+        touched = _touched(planes[0], window, new_window, [], found)
+        return np.repeat(touched[np.newaxis], len(bins[0]), axis=0)
+    return _touched(planes, window, new_window, bins, found)
+
+
+def _are_between(position: NDArray[np.float64], n_bin: int) -> bool:
+    """Return whether positions are so near to the nodes of an axis that no weight is larger than 1.5."""
+    return bool(position.min(initial=0.0) > -0.25 and position.max(initial=0.0) < n_bin - 0.75)
+
+
+def _touched(
+    planes: _Mask,
+    window: SkyWindow,
+    new_window: SkyWindow,
+    bins: Sequence[NDArray[np.float64]],
+    found: tuple[list[NDArray[np.float64]], list[float]],
+) -> _Mask:
+    """Return the mask of `touched_mask`.
+
+    Parameters
+    ----------
+    planes, window, new_window, bins : see `touched_mask`
+    found : positions of the columns and rows, and their rounding, see `linear_positions`
+    """
     (columns, rows), (rounding_x, rounding_y) = found
     x = _Neighbours.around(columns, planes.shape[-1], rounding_x)
     y = _Neighbours.around(rows, planes.shape[-2], rounding_y)

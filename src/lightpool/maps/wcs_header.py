@@ -1,6 +1,7 @@
 """Making and changing `astropy.wcs.WCS` objects; they are never changed in place once a geometry holds them."""
 
 import ast
+import copy
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
 from typing import Any, TypeAlias
@@ -8,9 +9,9 @@ from typing import Any, TypeAlias
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import Angle, BaseCoordinateFrame, SkyCoord
-from astropy.wcs import WCS
+from astropy.wcs import WCS, Wcsprm
 from astropy.wcs.utils import celestial_frame_to_wcs, proj_plane_pixel_scales, wcs_to_celestial_frame
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.projection_parameters import PROJECTION_CODES, Projection
 from lightpool.errors import GeometryError
@@ -33,12 +34,17 @@ __all__ = [
     "pixel_scales_deg",
     "resampled_wcs",
     "same_wcs",
+    "shifted_numbers",
     "shifted_wcs",
     "sky_projection",
+    "wcslib_to_pixel",
+    "wcslib_to_sky",
     "width_deg",
     "world_to_pixel",
 ]
 
+
+Floats: TypeAlias = NDArray[np.float64]
 
 NpixLike: TypeAlias = "int | NDArray[np.integer[Any]] | tuple[int | NDArray[np.integer[Any]], ...]"
 """Number of pixels, or a tuple (lon, lat) of two."""
@@ -276,6 +282,19 @@ def shifted_wcs(wcs: WCS, x0: float, y0: float, npix: Sequence[int]) -> WCS:
     return shifted
 
 
+def shifted_numbers(numbers: Wcsprm, x0: float, y0: float) -> Wcsprm:
+    """Return the numbers of the WCS of a window, see `shifted_wcs`.
+
+    Parameters
+    ----------
+    numbers : Wcsprm, ``wcs`` of a WCS
+    x0, y0 : float, pixel that is the first one of the window
+    """
+    shifted = copy.copy(numbers)
+    shifted.crpix = numbers.crpix - np.array([x0, y0], dtype=float)
+    return shifted
+
+
 def resampled_wcs(wcs: WCS, factor: float, npix: Sequence[int]) -> WCS:
     """Return the WCS of larger or smaller pixels with the same lower left corner.
 
@@ -335,6 +354,45 @@ def pixel_scales_deg(wcs: WCS) -> NDArray[np.float64]:
     return np.asarray(proj_plane_pixel_scales(wcs))
 
 
+def wcslib_to_pixel(numbers: Wcsprm, lon: ArrayLike, lat: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the pixel coordinates, counted from 0, of sky positions in deg, as `WCS.wcs_world2pix` does.
+
+    For a few positions, the checks of that method take ten times as long as wcslib.
+
+    Parameters
+    ----------
+    numbers : Wcsprm, ``wcs`` of a WCS
+    lon, lat : arrays of float that broadcast, deg in the frame of the WCS
+    """
+    pairs, shape = _pairs(lon, lat)
+    return _unpaired(numbers.s2p(pairs, 0)["pixcrd"], shape) if len(pairs) else (np.zeros(shape), np.zeros(shape))
+
+
+def wcslib_to_sky(numbers: Wcsprm, x: ArrayLike, y: ArrayLike) -> tuple[Floats, Floats]:
+    """Return the sky positions, in deg, of pixel coordinates counted from 0, as `WCS.wcs_pix2world` does.
+
+    Parameters
+    ----------
+    numbers : Wcsprm, ``wcs`` of a WCS
+    x, y : arrays of float that broadcast
+    """
+    pairs, shape = _pairs(x, y)
+    return _unpaired(numbers.p2s(pairs, 0)["world"], shape) if len(pairs) else (np.zeros(shape), np.zeros(shape))
+
+
+def _pairs(first: ArrayLike, second: ArrayLike) -> tuple[Floats, tuple[int, ...]]:
+    """Return an array of pairs of numbers, shape (n, 2), and the shape to which the numbers broadcast."""
+    one, other = np.asarray(first, dtype=float), np.asarray(second, dtype=float)
+    shape = np.broadcast_shapes(one.shape, other.shape)
+    pairs = np.empty((*shape, 2))
+    pairs[..., 0], pairs[..., 1] = one, other
+    return pairs.reshape(-1, 2), shape
+
+
+def _unpaired(pairs: Floats, shape: tuple[int, ...]) -> tuple[Floats, Floats]:
+    return pairs[:, 0].reshape(shape), pairs[:, 1].reshape(shape)
+
+
 def world_to_pixel(wcs: WCS, skycoord: SkyCoord, frame: str) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Return the pixel coordinates, counted from 0, of sky positions in any frame.
 
@@ -344,8 +402,7 @@ def world_to_pixel(wcs: WCS, skycoord: SkyCoord, frame: str) -> tuple[NDArray[np
     skycoord : SkyCoord
     frame : str, frame of the WCS
     """
-    x, y = wcs.wcs_world2pix(*_lonlat_in_frame(skycoord, frame), 0)
-    return x, y
+    return wcslib_to_pixel(wcs.wcs, *_lonlat_in_frame(skycoord, frame))
 
 
 def _lonlat_in_frame(skycoord: SkyCoord, frame: FrameLike) -> tuple[NDArray[np.float64], NDArray[np.float64]]:

@@ -92,6 +92,8 @@ def as_dtype(x: Array, name: str) -> Array:
     name : str
         Name of the data type, such as ``float64``.
     """
+    if type(x) is np.ndarray and _dtype_name(x.dtype) == name:
+        return x
     xp = array_namespace(x)
     return xp.astype(x, getattr(xp, name), copy=False)
 
@@ -134,8 +136,14 @@ def apply_operator(name: str, x: Array, y: Array | Scalar) -> Array:
 
 def _common_dtype(x: Array, y: Array | Scalar) -> str:
     # A Python number does not widen the type: float32 plus 0.1 stays float32.
-    other = y if isinstance(y, bool | int | float) else np.dtype(dtype_name(y))
-    return np.result_type(np.dtype(dtype_name(x)), other).name
+    if isinstance(y, bool | int | float):
+        return np.result_type(np.dtype(dtype_name(x)), y).name
+    return _common_name(dtype_name(x), dtype_name(y))
+
+
+@lru_cache(maxsize=256)
+def _common_name(one: str, other: str) -> str:
+    return np.result_type(np.dtype(one), np.dtype(other)).name
 
 
 def _both_as(x: Array, y: Array | Scalar, name: str) -> tuple[Array, Array | Scalar]:

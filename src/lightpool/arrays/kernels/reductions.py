@@ -219,6 +219,8 @@ def _sums_in_masks_numpy(values: Sequence[HostFloats], masks: Sequence[Mask]) ->
     """Sum by scalar products with the masks; a mask that neighbouring planes share is converted to numbers once."""
     planes = values[0].shape[:-2]
     sums = np.zeros((len(values), *planes))
+    if math.prod(values[0].shape[-2:]) < BLOCK:
+        return _sums_of_small_images(values, masks)
     kept: Mask | None = None
     factor = np.zeros(0)
     for plane in np.ndindex(planes):
@@ -232,6 +234,24 @@ def _sums_in_masks_numpy(values: Sequence[HostFloats], masks: Sequence[Mask]) ->
             if not np.isfinite(sums[:, *plane]).all():
                 sums[:, *plane] = cast(HostFloats, sums_in_masks_plain(maps, [kept]))
     return sums
+
+
+def _sums_of_small_images(values: Sequence[HostFloats], masks: Sequence[Mask]) -> HostFloats:
+    """Sum all planes at once; a scalar product of a plane is not longer than those of `_dot`."""
+    planes, n_pixel = values[0].shape[:-2], math.prod(values[0].shape[-2:])
+    kept = reduce(np.logical_and, masks).reshape(-1, n_pixel)
+    factors = kept.astype(np.float64)
+    with np.errstate(invalid="ignore"):  # infinity times 0 is NaN
+        products = [np.vecdot(value.reshape(-1, n_pixel), factors) for value in values]
+    sums = np.stack(products).astype(np.float64, copy=False)
+    is_used = kept.any(axis=1)
+    sums[:, ~is_used] = 0.0
+    # NaN times 0 is NaN: sum these planes again, without their NaN.
+    for number in np.flatnonzero(~np.isfinite(sums).all(axis=0)):
+        shape = values[0].shape[-2:]
+        maps, mask = [value.reshape(-1, *shape)[number] for value in values], kept[number].reshape(shape)
+        sums[:, number] = cast(HostFloats, sums_in_masks_plain(maps, [mask]))
+    return sums.reshape(len(values), *planes)
 
 
 def _dot(x: HostFloats, y: HostFloats) -> float:

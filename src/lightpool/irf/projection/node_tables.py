@@ -109,7 +109,10 @@ class NodeTable(DeviceTables):
         In all other rows nothing has to be clipped as long as no weight is negative.
         """
         # On the other scales a negative number does not stand for a negative value.
-        marked = self.values < 0 if self.values_scale == "lin" else np.zeros(self.values.shape, dtype=bool)
+        has_negative = self.values_scale == "lin" and bool(self.values.size) and bool(self.values.min() < 0)
+        if self.holes is None and not has_negative:  # most tables; one pass, without an array of marks
+            return np.zeros(0, dtype=np.int64)
+        marked = self.values < 0 if has_negative else np.zeros(self.values.shape, dtype=bool)
         if self.holes is not None:
             marked |= self.holes > 0
         return _rows_with(marked)
@@ -125,11 +128,18 @@ class NodeTable(DeviceTables):
             return np.zeros(0, dtype=np.int64)
         values = self.values
         # The axes of the field of view are the last ones.
-        for axis, (nodes, bounds) in enumerate(
+        *inner, (last, (nodes, bounds)) = enumerate(
             zip(self.nodes, self.bounds, strict=True), values.ndim - len(self.nodes)
-        ):
-            values = _with_edges(values, axis, nodes, bounds)
-        rows = _rows_with(values < 0)
+        )
+        for axis, (its_nodes, its_bounds) in inner:
+            values = _with_edges(values, axis, its_nodes, its_bounds)
+        # Of the last axis the edges alone, unless the edges of the first one may be negative at its nodes.
+        parts = [*_at_edges(values, last, nodes, bounds), *([values] if inner or len(nodes) == 1 else [])]
+        is_dipping = np.zeros(len(values), dtype=bool)
+        for part in parts:
+            if part.size and part.min() < 0:  # in most tables nothing is
+                is_dipping |= (part < 0).reshape(len(part), -1).any(axis=1)
+        rows = np.flatnonzero(is_dipping)
         # Awkward rows are evaluated directly in any case.
         return np.setdiff1d(rows, self.awkward) if rows.size and self.awkward.size else rows
 
@@ -258,9 +268,18 @@ def _rows_with(marked: NDArray[np.bool_]) -> NDArray[np.int64]:
 
 def _with_edges(values: Floats, axis: int, nodes: Floats, bounds: tuple[float, float]) -> Floats:
     """Return values with those extrapolated to the edges of an axis before and after those at its nodes."""
+    edges = _at_edges(values, axis, nodes, bounds)
+    return np.concatenate([edges[0], values, edges[1]], axis=axis) if edges else values
+
+
+def _at_edges(values: Floats, axis: int, nodes: Floats, bounds: tuple[float, float]) -> tuple[Floats, ...]:
+    """Return values extrapolated to the lower and the upper edge of an axis; nothing if it has one node."""
     if len(nodes) == 1:
-        return values  # one node: constant over the bin
-    first, second, last_but_one, last = (np.take(values, [i], axis=axis) for i in (0, 1, -2, -1))
-    low = first + (second - first) * ((bounds[0] - nodes[0]) / (nodes[1] - nodes[0]))
-    high = last + (last - last_but_one) * ((bounds[1] - nodes[-1]) / (nodes[-1] - nodes[-2]))
-    return np.concatenate([low, values, high], axis=axis)
+        return ()  # constant over the bin
+    before: tuple[slice, ...] = (slice(None),) * axis
+    first, second, last_but_one, last = (
+        values[(*before, part)] for part in (slice(0, 1), slice(1, 2), slice(-2, -1), slice(-1, None))
+    )
+    low: Floats = first + (second - first) * ((bounds[0] - nodes[0]) / (nodes[1] - nodes[0]))
+    high: Floats = last + (last - last_but_one) * ((bounds[1] - nodes[-1]) / (nodes[-1] - nodes[-2]))
+    return low, high

@@ -3,6 +3,7 @@
 import html
 import operator
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import lru_cache
 from typing import TYPE_CHECKING, Any, Literal, Self, SupportsIndex, TypeAlias, Unpack, cast, overload
 
 import astropy.units as u
@@ -80,6 +81,8 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
         """
         if type(axes) is cls and axes._n_spatial_axes == n_spatial_axes and all(axes._names):
             return axes  # they are never changed
+        if axes is None:
+            return cast(Self, _no_axes(cls, n_spatial_axes))
         axes = accepted(axes)
         if isinstance(axes, AnyAxis):
             raise TypeError(f"axes must be a list of axes, got the axis {axes.name!r}; write axes=[axis]")
@@ -417,3 +420,9 @@ class MapAxes(ConvertibleToGammapy, KnownAttributes, Sequence[AnyAxis]):
 
     def _repr_html_(self) -> str:
         return f"<pre>{html.escape(str(self))}</pre>"
+
+
+@lru_cache(maxsize=16)
+def _no_axes(kind: type[MapAxes], n_spatial_axes: int | None) -> MapAxes:
+    """Return the axes of an image, which all images share."""
+    return kind((), n_spatial_axes=n_spatial_axes)

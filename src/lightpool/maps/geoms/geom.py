@@ -195,12 +195,12 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
         """
 
     @abc.abstractmethod
-    def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
+    def offset_vectors(self, pointing: SkyCoord | tuple[float, float], device: str | Device | None = None) -> Array:
         """Return the unit vectors of the pixels in the field of view of a pointing.
 
         Parameters
         ----------
-        pointing : SkyCoord
+        pointing : SkyCoord, or a pair of float (right ascension, declination) in deg
         device : str or Device, by default the default device
 
         Returns
@@ -349,6 +349,8 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
     @accepts_gammapy
     def to_cube(self, axes: Sequence[AnyAxis]) -> Self:
         """Return a geometry with more axes, after the present ones."""
+        if isinstance(axes, MapAxes) and self.is_image:
+            return self._with_axes(axes)
         return self._with_axes([*self.axes, *axes])
 
     def squash(self, axis_name: str) -> Self:

@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays.projection_parameters import Projection
 from lightpool.maps.geoms.sky_window import SkyWindow
+from lightpool.maps.wcs_header import wcslib_to_pixel, wcslib_to_sky
 
 __all__ = ["MaskLookup", "linear_positions"]
 
@@ -139,8 +140,8 @@ class MaskLookup:
     def _by_wcslib(self, x: NDArray[np.int64], y: NDArray[np.int64]) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
         """Return the row and the column in the framed mask of some pixels of the window."""
         grid, box = self.window.grid, self.window.box
-        lon, lat = grid.wcs.wcs_pix2world(x + float(box.x0), y + float(box.y0), 0)
-        positions = self.mask_window.wcs.wcs_world2pix(lon, lat, 0)
+        lon, lat = wcslib_to_sky(grid.wcs.wcs, x + float(box.x0), y + float(box.y0))
+        positions = wcslib_to_pixel(self.mask_window.plane.numbers, lon, lat)
         column, row = (
             np.floor(position + 0.5).clip(-1, n).astype(np.int64) + 1
             for position, n in zip(positions, self.mask_window.box[2:], strict=True)

@@ -2,6 +2,7 @@
 
 import copy
 import logging
+import math
 from collections.abc import Sequence
 from functools import cached_property
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack, cast
@@ -310,20 +311,19 @@ class RegionGeom(RegionOnWcs, Geom):
         separation = angular_separation(*self._center_lonlat, lon, lat)
         return full_on((1, 1), float(separation[0, 0]), device)
 
-    def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
+    def offset_vectors(self, pointing: SkyCoord | tuple[float, float], device: str | Device | None = None) -> Array:
         """Return the unit vector of the centre in the field of view of a pointing.
 
         Parameters
         ----------
-        pointing : SkyCoord
+        pointing : SkyCoord, or a pair of float (right ascension, declination) in deg
         device : str or Device, by default the default device
 
         Returns
         -------
         vector : array of float64, shape (3, 1, 1), see `WcsGeom.offset_vectors`
         """
-        lon, lat = float(pointing.icrs.ra.rad), float(pointing.icrs.dec.rad)
-        matrix = fov_matrix(lon, lat) @ frame_matrix(self.frame, "icrs")
+        matrix = fov_matrix(*_radec_rad(pointing)) @ frame_matrix(self.frame, "icrs")
         return constant(rotate(matrix, unit_vectors(*self._center_lonlat)), device)
 
     def solid_angle_array(self, device: str | Device | None = None) -> Array:
@@ -548,3 +548,10 @@ def _default_pixels(region: "SkyRegion", binsz: Angle) -> tuple[WCS, str, tuple[
     rectangle = bounding_rectangle(region, wcs)
     geom = WcsGeom.create(width=tuple(rectangle[1].tolist()), binsz=size, skydir=center, proj=projection, frame=frame)
     return geom.wcs, projection, rectangle
+
+
+def _radec_rad(position: SkyCoord | tuple[float, float]) -> tuple[float, float]:
+    """Return right ascension and declination in rad of a position, or of a pair of them in deg."""
+    if isinstance(position, tuple):
+        return math.radians(position[0]), math.radians(position[1])
+    return float(position.icrs.ra.rad), float(position.icrs.dec.rad)

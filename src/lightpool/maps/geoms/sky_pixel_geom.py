@@ -374,21 +374,22 @@ class SkyPixelGeom(Geom):
         """
         return self._window.separation(lon, lat, device)
 
-    def offset_vectors(self, pointing: SkyCoord, device: str | Device | None = None) -> Array:
+    def offset_vectors(self, pointing: SkyCoord | tuple[float, float], device: str | Device | None = None) -> Array:
         """Return the unit vectors of the pixel centres in the field of view of a pointing.
 
         The frame is that of `lightpool.arrays.fov_matrix`, with the axis of longitude along ICRS parallels.
 
         Parameters
         ----------
-        pointing : SkyCoord
+        pointing : SkyCoord, or a pair of float (right ascension, declination) in deg
         device : str or Device, by default the default device
 
         Returns
         -------
         vectors : array of float64, shape (3, ny, nx)
         """
-        return self._window.field_of_view(*lonlat_deg(pointing, "icrs"), device)
+        lonlat = pointing if isinstance(pointing, tuple) else lonlat_deg(pointing, "icrs")
+        return self._window.field_of_view(*lonlat, device)
 
     def pixel_numbers_on(self, geom: "SkyPixelGeom", device: str | Device | None = None) -> Array:
         """Find the pixels of the image of another geometry that contain the pixel centres.
