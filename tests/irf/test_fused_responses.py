@@ -25,7 +25,8 @@ def node_table(rng, leading, shape, values=None):
     bounds = tuple((float(axis[0]) - 0.2, float(axis[-1]) + 0.3) for axis in nodes)
     if values is None:
         values = rng.normal(0.5, 1.0, (*leading, *shape))
-    return NodeTable(values, nodes, bounds, ("lin",) * len(shape), values_scale="lin")
+    field = ("offset",) if len(shape) == 1 else ("fov_lon", "fov_lat")
+    return NodeTable(values, field, nodes, bounds, ("lin",) * len(shape), values_scale="lin")
 
 
 def places(rng, table, n_pixel):
@@ -76,7 +77,7 @@ def density_nodes(rng, shape, n_row, n_bin):
     values[0] = 0.0
     table = node_table(rng, (n_row, n_bin), shape, values)
     widths = rng.uniform(0.1, 1, n_bin)
-    norm = NodeTable(np.tensordot(widths, values, axes=(0, 1)), table.nodes, table.bounds, table.scales)
+    norm = NodeTable(np.tensordot(widths, values, axes=(0, 1)), table.field, table.nodes, table.bounds, table.scales)
     return DensityNodes(table, widths, norm)
 
 
@@ -127,7 +128,7 @@ def test_integrals_of_steep_flat_and_vanishing_rates(backend, seed, shape, n_pix
     logs = np.where(rng.random(logs.shape) < 0.1, LOG_ZERO - 0.7, logs)
     logs[rng.integers(0, 6)] = rng.choice([-1e5, 0.5])
     table = node_table(rng, (6,), shape, logs)
-    table = NodeTable(logs, table.nodes, table.bounds, table.scales, values_scale="log")
+    table = NodeTable(logs, table.field, table.nodes, table.bounds, table.scales, values_scale="log")
     points = np.cumsum(rng.uniform(0.1, 1, 6))
     nodes = BackgroundNodes(table, np.exp(points), points, np.full(6, LOG_ZERO))
     factor = rng.uniform(0.5, 2, n_pixel)
@@ -152,7 +153,7 @@ def test_integrals_of_steep_flat_and_vanishing_rates(backend, seed, shape, n_pix
 def test_a_table_with_holes_goes_the_plain_way(backend):
     rng = np.random.default_rng(1)
     table = node_table(rng, (2,), (3,))
-    holes = NodeTable(table.values, table.nodes, table.bounds, table.scales, holes=np.zeros((2, 3)))
+    holes = NodeTable(table.values, table.field, table.nodes, table.bounds, table.scales, holes=np.zeros((2, 3)))
     weights = pixel_weights(table, backend.array(np.ones(4)))
     assert can_fuse(weights, table)
     assert not can_fuse(weights, table, holes)

@@ -274,7 +274,7 @@ def test_a_pixel_next_to_those_that_are_integrated_in_parts_is_as_if_it_were_alo
 @settings(max_examples=50, deadline=None)
 def test_pixels_that_touch_a_marked_node_are_never_overlooked(data, number):
     nodes, bounds = (np.arange(6.0), np.arange(6.0) ** 1.5), ((-0.5, 5.5), (-0.3, 12.0))
-    marks = NodeTable(np.zeros((1, 6, 6)), nodes, bounds, ("lin", "lin"))
+    marks = NodeTable(np.zeros((1, 6, 6)), ("fov_lon", "fov_lat"), nodes, bounds, ("lin", "lin"))
     marks.values[0].flat[number] = 1
     position = st.sampled_from([*nodes[0], *nodes[1], *bounds[0], *bounds[1], np.nan, -1.0]) | st.floats(-1, 13)
     lon, lat = (np.array(data.draw(st.lists(position, min_size=3, max_size=3))) for _ in range(2))

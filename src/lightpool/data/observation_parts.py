@@ -22,6 +22,7 @@ from lightpool.data.tables_in_use import TablesInUse
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import (
     IRF,
+    IRF_CLASSES,
     Background2D,
     Background3D,
     BackgroundIRF,
@@ -311,7 +312,8 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
 
     @accepts_gammapy
     def _set(self, name: str, value: Part) -> None:
-        if isinstance(value, IRF) and not value.tag.startswith(name):
+        # A class of a user may have any tag.
+        if isinstance(value, IRF) and value.tag in IRF_CLASSES and not value.tag.startswith(name):
             raise TypeError(f"{name} of an observation cannot be a {type(value).__name__}, a table of kind {value.tag}")
         if name in _RESPONSES and value is not None and not hasattr(value, "axes") and not hasattr(value, "geom"):
             wanted = "a response table or map, or None"

@@ -8,13 +8,14 @@ from typing import TypeAlias
 import astropy.units as u
 from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
 
-from lightpool.arrays import Device, find_device, find_precision, fov_lonlat
+from lightpool.arrays import Device, find_device, find_precision, fov_lonlat, fov_polar
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.precision import DTYPES
 from lightpool.data import FixedPointingInfo
-from lightpool.maps import Geom
+from lightpool.irf import IRF, FoVAlignment
+from lightpool.maps import Geom, RegionGeom
 
-__all__ = ["FieldOfView", "tracked_position"]
+__all__ = ["FieldOfView", "field_position", "tracked_position"]
 
 
 Position: TypeAlias = SkyCoord | tuple[float, float]
@@ -108,6 +109,44 @@ class FieldOfView:
         vectors = geom.offset_vectors(position, self.device)
         longitude, latitude = fov_lonlat(vectors)
         return longitude, latitude
+
+    def positions(self, geom: Geom, field: tuple[str, ...], is_reversed: bool = False) -> dict[str, Array]:
+        """Return the coordinates of the pixel centres that a response depends on; float64, unit rad.
+
+        Parameters
+        ----------
+        geom : Geom
+        field : tuple of str, their names, see `lightpool.irf.tables.irf.FIELD_AXES`
+        is_reversed : bool, whether the longitude runs the other way, as in old H.E.S.S. files
+        """
+        found: dict[str, Array] = {}
+        if "offset" in field:
+            found["offset"] = self.offset(geom)
+        if field == ("offset",):
+            return found
+        lon, lat = self.lonlat(geom)
+        lon = -lon if is_reversed else lon
+        found |= {"fov_lon": lon, "fov_lat": lat}
+        if "rho" in field or "phi" in field:
+            found["rho"], found["phi"] = fov_polar(lon, lat)
+        return {name: found[name] for name in field}
+
+
+def field_position(irf: IRF, pointing: SkyCoord, position: SkyCoord | None = None) -> dict[str, u.Quantity]:
+    """Return the coordinates of one position that a response table depends on.
+
+    Parameters
+    ----------
+    irf : IRF
+    pointing : SkyCoord
+    position : SkyCoord, by default the pointing
+    """
+    if irf.field_arguments == ("offset",):
+        return {"offset": 0 * u.deg if position is None else position.separation(pointing)}
+    view = FieldOfView(pointing, find_device("cpu"))
+    geom = RegionGeom.create(pointing if position is None else position)
+    found = view.positions(geom, irf.field_arguments, irf.fov_alignment == FoVAlignment.REVERSE_LON_RADEC)
+    return {name: u.Quantity(x[0, 0], "rad") for name, x in found.items()}
 
 
 def tracked_position(pointing: FixedPointingInfo) -> SkyCoord:

@@ -73,6 +73,16 @@ class MapRequest(ABC):
     def make(self, view: FieldOfView) -> Map | PSFMap | EDispMap | EDispKernelMap:
         """Return the map, on the device of a field of view."""
 
+    @property
+    def _is_reversed(self) -> bool:
+        # Old H.E.S.S. files have the sign of the longitude turned.
+        return not self.irf.has_offset_axis and self.irf.fov_alignment == FoVAlignment.REVERSE_LON_RADEC
+
+    def _positions(self, view: FieldOfView, geom: Geom, is_reversed: bool | None = None) -> dict[str, Array]:
+        """Return the positions of the pixels that the table depends on, for ``project`` of its request."""
+        turned = self._is_reversed if is_reversed is None else is_reversed
+        return view.positions(geom, self.irf.field_arguments, turned)
+
 
 @dataclass(frozen=True, eq=False)
 class ExposureRequest(MapRequest):
@@ -128,7 +138,7 @@ class ExposureRequest(MapRequest):
         geom = self.geom
         pixels = ResponsePixels.of(geom, self.use_region_center, view.device)
         # Lazy, shape (n_energy_true, ny, nx): as the data of a map, a stack adds it in pieces that fit into the cache.
-        exposure = self.response.project(view.offset(pixels.geom), dtype=view.dtype)
+        exposure = self.response.project(**self._positions(view, pixels.geom), dtype=view.dtype)
         # A livetime of its own: in a stack of Gammapy it grows in place.
         meta = {"livetime": self.livetime.copy(), "is_pointlike": self.irf.is_pointlike}
         # Further axes of one bin, or the mean over a region: the values are needed now.
@@ -188,7 +198,7 @@ class _WeightedRequest(MapRequest):
         exposure = self.exposure
         if isinstance(exposure, ExposureRequest | SkyExposureRequest):
             exposure = exposure.make(view)
-        values = self.response.project(view.offset(self.geom), dtype=view.dtype)
+        values = self.response.project(**self._positions(view, self.geom), dtype=view.dtype)
         return Map.from_geom(self.geom, data=values, unit=unit, device=view.device), exposure
 
 
@@ -369,18 +379,6 @@ class BackgroundMapRequest(MapRequest):
     def _scale(self, geom: Geom, device: Device) -> Array:
         """Return solid angle times observation time, shape (ny, nx), unit sr s."""
         return geom.solid_angle_array(device) * float(self.ontime.to_value("s"))
-
-    @property
-    def _is_reversed(self) -> bool:
-        # Old H.E.S.S. files have the sign of the longitude turned.
-        return not self.irf.has_offset_axis and self.irf.fov_alignment == FoVAlignment.REVERSE_LON_RADEC
-
-    def _positions(self, view: FieldOfView, geom: Geom, is_reversed: bool) -> dict[str, Array]:
-        """Return the positions of the pixels that the table depends on, for `BackgroundRequest.project`."""
-        if self.irf.has_offset_axis:
-            return {"offset": view.offset(geom)}
-        lon, lat = view.lonlat(geom)
-        return {"fov_lon": -lon if is_reversed else lon, "fov_lat": lat}
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)

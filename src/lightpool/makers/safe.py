@@ -13,11 +13,13 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
-from lightpool.irf import Background3D, EDispKernelMap
+from lightpool.irf import IRF, Background3D, EDispKernelMap
+from lightpool.irf.projection.evaluation import evaluate_at
+from lightpool.irf.reduced.energy_dispersion import edisp_kernel_at
 from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.differences import announce_of_dataset
 from lightpool.makers.energy_thresholds import first_crossing
-from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.fov_coordinates import FieldOfView, field_position
 from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates
@@ -202,17 +204,17 @@ class SafeMaskMaker(Maker):
         """
         if self.irfs == "DL3":
             observation = _needed(observation)
-            table, offset = observation.required("aeff"), self._offset(observation)
+            table = observation.required("aeff")
             # At the edges, as in Gammapy; with "DL4" the threshold is interpolated between bin centres.
             edges = table.axes["energy_true"].edges
-            aeff = table.evaluate(offset=offset, energy_true=edges)
+            aeff = evaluate_at(table, energy_true=edges, **self._place(observation, table))
             above = edges[aeff > self.aeff_percent / 100 * aeff.max()]
             if not above.size:
                 deviates("aeff-max without effective area")
                 log.warning(
                     "observation %s: no effective area at an offset of %.2f deg, mask_safe is False everywhere",
                     observation.obs_id,
-                    offset.to_value("deg"),
+                    self._offset(observation).to_value("deg"),
                 )
                 return _nowhere(dataset)
             return _energy_mask(dataset, above.min())
@@ -242,7 +244,8 @@ class SafeMaskMaker(Maker):
         """
         if self.irfs == "DL3":
             observation = _needed(observation)
-            kernel = observation.required("edisp").to_edisp_kernel(self._offset(observation))
+            table = observation.required("edisp")
+            kernel = edisp_kernel_at(table, self._place(observation, table))
         else:
             edisp, position = _part(dataset, "edisp"), self._position(observation, dataset.geom)
             if isinstance(edisp, EDispKernelMap):
@@ -273,6 +276,16 @@ class SafeMaskMaker(Maker):
         assert background is not None  # the dataset has one
         mask = _from_peak_upwards(background.data, dataset.geom.axes.index_data("energy"))
         return Map.from_geom(dataset.geom, data=mask, device=dataset.device)
+
+    def _place(self, observation: Observation, table: IRF) -> dict[str, u.Quantity]:
+        """Return the coordinates in the field of view at which a table is evaluated."""
+        if table.field_arguments == ("offset",):
+            return {"offset": self._offset(observation)}
+        position = self.position
+        if self.fixed_offset is not None:
+            # Any direction from the pointing, as in `_position`.
+            position = observation.pointing_radec.directional_offset_by(0 * u.deg, self.fixed_offset)
+        return field_position(table, observation.pointing_radec, position)
 
     def _offset(self, observation: Observation) -> u.Quantity:
         if self.fixed_offset is not None:

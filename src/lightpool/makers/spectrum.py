@@ -18,7 +18,7 @@ from lightpool.irf import IRF, PSFMap
 from lightpool.irf.tables.psf_table import PSF
 from lightpool.makers.core import check_run
 from lightpool.makers.dataset_coverage import why_a_region_is_not_seen
-from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.fov_coordinates import FieldOfView, field_position
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.makers.response_maps import DatasetRequests, ExposureRequest
 from lightpool.makers.sky_responses import SkyExposureRequest
@@ -197,5 +197,6 @@ def _containment(geom: Geom, observation: Observation, view: FieldOfView) -> NDA
             )
         containment = psf.containment(rad=radius, energy_true=energy_true, position=geom.center_skydir)
     else:
-        containment = psf.containment(rad=radius, offset=geom.separation(view.pointing), energy_true=energy_true)
+        place = field_position(psf, view.pointing, geom.center_skydir)
+        containment = psf.containment(rad=radius, energy_true=energy_true, **place)
     return np.reshape(u.Quantity(containment).to_value(""), geom.data_shape)

@@ -177,6 +177,7 @@ min: UnitBase
 d: UnitBase
 day: UnitBase
 sday: UnitBase
+cycle: UnitBase
 eV: UnitBase
 keV: UnitBase
 MeV: UnitBase

@@ -19,6 +19,7 @@ __all__ = [
     "angular_separation",
     "fov_lonlat",
     "fov_matrix",
+    "fov_polar",
     "frame_matrix",
     "lonlat",
     "rotate",
@@ -282,3 +283,34 @@ def fov_lonlat(vectors: Array) -> tuple[Array, Array]:
         return cuda_directions.fov_lonlat(vectors)
     x, y, z = vectors[0, ...], vectors[1, ...], vectors[2, ...]
     return xp.atan2(-y, x), xp.atan2(z, xp.sqrt(x * x + y * y))
+
+
+@overload
+def fov_polar(fov_lon: HostFloats, fov_lat: HostFloats) -> tuple[HostFloats, HostFloats]: ...
+@overload
+def fov_polar(fov_lon: Array, fov_lat: Array) -> tuple[Array, Array]: ...
+def fov_polar(fov_lon: Array, fov_lat: Array) -> tuple[Array, Array]:
+    """Convert field-of-view longitude and latitude to polar coordinates about the pointing.
+
+    Parameters
+    ----------
+    fov_lon, fov_lat : arrays of float64 that broadcast with each other, unit rad
+
+    Returns
+    -------
+    rho, phi : arrays of float64, unit rad
+        The offset, and the angle from ``fov_lat`` towards ``fov_lon``, from 0 to 2 pi: 0 where ``fov_lat`` grows, a
+        quarter of a turn where ``fov_lon`` does.
+
+    Notes
+    -----
+    Source: THETA and PHI of https://gamma-astro-data-formats.readthedocs.io, section "Field of view"; PHI runs against
+    the position angle on the sky, because the longitude in the field of view runs against that on the sky.
+    """
+    xp = array_namespace(fov_lon, fov_lat)
+    across = xp.cos(fov_lat) * xp.sin(fov_lon)
+    up = xp.sin(fov_lat)
+    ahead = xp.cos(fov_lat) * xp.cos(fov_lon)
+    phi = xp.atan2(across, up)
+    phi = xp.where(phi < 0, phi + 2 * math.pi, phi)
+    return xp.atan2(xp.sqrt(across * across + up * up), ahead), phi

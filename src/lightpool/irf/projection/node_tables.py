@@ -65,18 +65,22 @@ class NodeTable(DeviceTables):
     Attributes
     ----------
     values : ndarray, shape (..., n_node) or (..., n_lon, n_lat), finite
+    field : names of the one or two coordinates in the field of view, see `lightpool.irf.tables.irf.FIELD_AXES`
     nodes : one or two ndarrays, bin centres in rad, on the scale of their axis
     bounds : (lower, upper) of each of them, the edges of the axis on the same scale
     scales : scale of each of them
+    periodic : names of the coordinates that are angles of a full turn between their bounds
     unit : Unit of the values (of those that are interpolated in a scale: before scaling)
     values_scale : "lin", "log" or "sqrt"
     holes : ndarray of the shape of ``values`` or None, 1 where the table holds no number and 0 elsewhere
     """
 
     values: Floats
+    field: tuple[str, ...]
     nodes: tuple[Floats, ...]
     bounds: tuple[tuple[float, float], ...]
     scales: tuple[str, ...]
+    periodic: tuple[str, ...] = ()
     unit: u.UnitBase = u.dimensionless_unscaled
     values_scale: str = "lin"
     holes: Floats | None = None

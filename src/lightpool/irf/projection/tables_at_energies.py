@@ -17,7 +17,8 @@ from lightpool.irf.projection.empty_bins import (
 )
 from lightpool.irf.projection.node_tables import BackgroundNodes, DensityNodes, KernelNodes, NodeTable, SplitRates
 from lightpool.irf.projection.wide_bins import split_bins
-from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.full_turn import is_full_turn, with_turn
+from lightpool.irf.tables.irf import FIELD_AXES, IRF
 from lightpool.irf.tables.psf_parametric import ParametricPSF
 from lightpool.irf.tables.table_scales import LOG_ZERO, scale_table
 from lightpool.maps import MapAxis
@@ -27,15 +28,16 @@ from lightpool.utils.remembered import Remembered
 __all__ = [
     "aeff_nodes",
     "background_nodes",
+    "bin_shares",
     "edisp_kernel_nodes",
     "edisp_nodes",
     "parameter_nodes",
     "psf_nodes",
+    "ring_areas",
 ]
 
 Floats = NDArray[np.float64]
 Values = NDArray[np.floating]
-_FIELD_AXES = ("offset", "fov_lon", "fov_lat")
 _NEVER = -1e5
 """A logarithm that means zero whatever is added to it."""
 
@@ -69,11 +71,16 @@ def psf_nodes(psf: IRF, energy_true: Wanted, rad: MapAxis) -> DensityNodes:
     values, (energies, distances) = _at(psf, wanted)
     values[energies.outside] = 0
     values[:, distances.outside] = 0
-    return _density_nodes(psf, values, _WIDTHS.get(("rings", rad.content), lambda: _areas_of_rings(rad)))
+    return _density_nodes(psf, values, _WIDTHS.get(("rings", rad.content), lambda: ring_areas(rad)))
 
 
-def _areas_of_rings(rad: MapAxis) -> Floats:
-    """Return the areas of flat rings in sr, width times circumference at the centre, as Gammapy normalises."""
+def ring_areas(rad: MapAxis) -> Floats:
+    """Return the areas of flat rings in sr, width times circumference at the centre, as Gammapy normalises.
+
+    Parameters
+    ----------
+    rad : MapAxis
+    """
     center, width = rad.center.to_value("rad"), rad.bin_width.to_value("rad")
     areas: Floats = 2 * np.pi * center * width
     return areas
@@ -90,8 +97,8 @@ def edisp_nodes(edisp: IRF, energy_true: Wanted, migra: MapAxis) -> DensityNodes
     """
     wanted = {"energy_true": Coordinates.centers(energy_true), "migra": Coordinates.centers(migra)}
     values, (energies, ratios) = _at(edisp, wanted)
-    # Only outside of both axes, as in `EnergyDispersion2D`: beyond one of them the table is extrapolated.
-    values[energies.outside[:, np.newaxis] & ratios.outside] = 0
+    # `EnergyDispersion2D` is extrapolated beyond one of both axes, other classes are not: each says so itself.
+    values[edisp.is_outside(energy_true=energies.outside[:, np.newaxis], migra=ratios.outside[np.newaxis, :])] = 0
     widths: Floats = _WIDTHS.get(("bins", migra.content), lambda: migra.bin_width.to_value(""))
     return _density_nodes(edisp, values, widths)
 
@@ -112,14 +119,22 @@ def edisp_kernel_nodes(edisp: IRF, energy: Wanted, energy_true: Wanted) -> Kerne
     density = edisp_nodes(edisp, energy_true, axis)
     edges, centers = Coordinates.edges(energy), Coordinates.centers(energy_true)
     key = axis.content, edges.content, centers.content
-    shares = _SHARES.get(key, lambda: _shares(axis, edges.values, centers.values, density.widths))
+    shares = _SHARES.get(key, lambda: bin_shares(axis, edges.values, centers.values, density.widths))
     flat = density.table.values.reshape(*density.table.values.shape[:2], -1)  # (n_energy_true, n_migra, n_node)
     kernel = (shares @ flat).reshape(*shares.shape[:2], *density.table.values.shape[2:])
     return KernelNodes(density, shares, _like(density.table, kernel))
 
 
-def _shares(axis: MapAxis, energy: u.Quantity, energy_true: u.Quantity, widths: Floats) -> Floats:
-    """Return what each migra bin of density 1 adds to each bin of energy, (n_energy_true, n_energy, n_migra)."""
+def bin_shares(axis: MapAxis, energy: u.Quantity, energy_true: u.Quantity, widths: Floats) -> Floats:
+    """Return what each migra bin of density 1 adds to each bin of energy, (n_energy_true, n_energy, n_migra).
+
+    Parameters
+    ----------
+    axis : MapAxis, ``migra`` of a table
+    energy : Quantity, edges of the bins of reconstructed energy
+    energy_true : Quantity
+    widths : ndarray, shape (n_migra,), of the migra bins
+    """
     edges = scale_values(axis.edges_value, axis.interp)
     migra = energy.to_value("TeV") / energy_true.to_value("TeV")[:, np.newaxis]  # (n_energy_true, n_energy + 1)
     points = scale_values(migra, axis.interp)[..., np.newaxis]
@@ -193,7 +208,10 @@ def _without_rise(table: NodeTable, bkg: IRF, points: AxisPoints) -> tuple[NodeT
     The second table has 1 where a logarithm was capped; it is None if none was.
     """
     nodes_used, used = points.used
-    data = np.moveaxis(bkg.data, bkg.axes.index("energy"), 0)[nodes_used]
+    data = bkg.values_by("energy")[nodes_used]
+    for name in table.periodic:
+        number = table.field.index(name)
+        data, _ = with_turn(data, data.ndim - len(table.nodes) + number, table.nodes[number], 2 * np.pi)
     empty = data <= 0
     if not empty.any():
         return table, None
@@ -224,7 +242,7 @@ def _marks(table: NodeTable, marked: NDArray[np.bool_]) -> NodeTable | None:
     """Return a table of 1 and 0 with the nodes of another one; None if nothing is marked."""
     if not marked.any():
         return None
-    return NodeTable(marked.astype(np.float64), table.nodes, table.bounds, table.scales)
+    return replace(table, values=marked.astype(np.float64), values_scale="lin", holes=None, _constants={})
 
 
 def parameter_nodes(psf: ParametricPSF, energy_true: Wanted) -> dict[str, NodeTable]:
@@ -242,8 +260,9 @@ def parameter_nodes(psf: ParametricPSF, energy_true: Wanted) -> dict[str, NodeTa
         factor = unit.to("rad") if unit.is_equivalent("rad") else 1.0
         table = _node_table(psf, values * factor)
         # No bounds: the parameters are extrapolated over the whole map, as in Gammapy.
-        nodes[name] = NodeTable(
-            table.values, table.nodes, ((-np.inf, np.inf),) * len(table.nodes), table.scales, holes=table.holes
+        everywhere = ((-np.inf, np.inf),) * len(table.nodes)
+        nodes[name] = replace(
+            table, bounds=everywhere, unit=u.dimensionless_unscaled, values_scale="lin", _constants={}
         )
     return nodes
 
@@ -260,7 +279,7 @@ def _at(irf: IRF, wanted: dict[str, Coordinates], data: Values | None = None) ->
     for dim, found in zip(dims, on_nodes, strict=True):
         # The dimension stays where it is, so the indices of the axes hold for the next one too.
         values = found.interpolate(values, dim)
-    order = [*wanted, *(name for name in names if name in _FIELD_AXES)]
+    order = [*wanted, *(name for name in FIELD_AXES if name in names)]
     values = np.transpose(values, [names.index(name) for name in order])
     return np.ascontiguousarray(values, dtype=np.float64), points
 
@@ -273,12 +292,14 @@ def _column(x: Floats, ndim: int) -> Floats:
 class _FieldAxes:
     """Axes of a table in the field of view as `NodeTable` holds them."""
 
+    field: tuple[str, ...]
     nodes: tuple[Floats, ...]
     bounds: tuple[tuple[float, float], ...]
     scales: tuple[str, ...]
+    periodic: tuple[str, ...]
 
     @classmethod
-    def of(cls, axes: list[MapAxis]) -> "_FieldAxes":
+    def of(cls, axes: list[MapAxis], periodic: tuple[str, ...]) -> "_FieldAxes":
         """Return the nodes and bounds of axes, in rad and on their scales."""
         nodes, bounds = [], []
         for axis in axes:
@@ -287,20 +308,30 @@ class _FieldAxes:
             nodes.append(scale_values(axis.center_value * factor, axis.interp))
             lower, upper = scale_values(axis.edges_value[[0, -1]] * factor, axis.interp)
             bounds.append((float(lower), float(upper)))
-        return cls(tuple(nodes), tuple(bounds), tuple(axis.interp for axis in axes))
+        turning = tuple(axis.name for axis in axes if axis.name in periodic and is_full_turn(axis))
+        names, scales = tuple(axis.name for axis in axes), tuple(axis.interp for axis in axes)
+        return cls(names, tuple(nodes), tuple(bounds), scales, turning)
 
 
 def _node_table(irf: IRF, values: Floats) -> NodeTable:
-    axes = [axis for axis in irf.map_axes if axis.name in _FIELD_AXES]
-    field = _FIELDS.get(tuple(axis.content for axis in axes), lambda: _FieldAxes.of(axes))
+    by_name = {axis.name: axis for axis in irf.map_axes}
+    axes = [by_name[name] for name in FIELD_AXES if name in by_name]
+    key = (irf.periodic_axes, *(axis.content for axis in axes))
+    field = _FIELDS.get(key, lambda: _FieldAxes.of(axes, irf.periodic_axes))
+    nodes = list(field.nodes)
+    for name in field.periodic:
+        number = field.field.index(name)
+        values, nodes[number] = with_turn(values, values.ndim - len(nodes) + number, nodes[number], 2 * np.pi)
     finite = np.isfinite(values)
     is_whole = bool(finite.all())
     # A weight of zero does not hide a NaN, so what is not finite becomes zero and is marked as a hole.
     return NodeTable(
         values=values if is_whole else np.where(finite, values, 0.0),
-        nodes=field.nodes,
+        field=field.field,
+        nodes=tuple(nodes),
         bounds=field.bounds,
         scales=field.scales,
+        periodic=field.periodic,
         unit=irf.unit if isinstance(irf.unit, u.UnitBase) else u.dimensionless_unscaled,
         values_scale=irf.interp_kwargs.get("values_scale", "lin"),
         holes=None if is_whole else (~finite).astype(np.float64),
@@ -309,7 +340,7 @@ def _node_table(irf: IRF, values: Floats) -> NodeTable:
 
 def _like(table: NodeTable, values: Floats) -> NodeTable:
     holes = table.holes if values.shape == table.values.shape else None
-    return NodeTable(values, table.nodes, table.bounds, table.scales, table.unit, table.values_scale, holes)
+    return replace(table, values=values, holes=holes, _constants={})
 
 
 def _density_nodes(irf: IRF, values: Floats, widths: Floats) -> DensityNodes:

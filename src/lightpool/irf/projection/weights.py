@@ -103,28 +103,24 @@ class Weights(Protocol):
         """Return whether a node that is marked with 1 has a weight: (..., nodes) to bool of (..., P)."""
 
 
-def field_coordinates(
-    table: NodeTable, offset: Array | None = None, fov_lon: Array | None = None, fov_lat: Array | None = None
-) -> tuple[Array, ...]:
-    """Return those coordinates of the pixels that a table depends on.
+def field_coordinates(field: tuple[str, ...], **positions: Array | None) -> tuple[Array, ...]:
+    """Return those coordinates of the pixels that a response depends on.
 
     Parameters
     ----------
-    table : NodeTable
-    offset, fov_lon, fov_lat : array of float64, any shape, unit rad, or None if not known
+    field : tuple of str, names of the coordinates that it depends on
+    **positions : array of float64, any shape, unit rad, by name of coordinate; None if not known
 
     Raises
     ------
     ValueError
-        If a coordinate that the table depends on is not known.
+        If a coordinate that the response depends on is not known.
     """
-    if len(table.nodes) == 1:
-        if offset is None:
-            raise ValueError("this response depends on the offset; give `offset`, in rad")
-        return (offset,)
-    if fov_lon is None or fov_lat is None:
-        raise ValueError("this response depends on (fov_lon, fov_lat); give both, in rad")
-    return fov_lon, fov_lat
+    found = tuple(x for x in map(positions.get, field) if x is not None)
+    if len(found) < len(field):
+        what = "the offset; give `offset`" if field == ("offset",) else f"({', '.join(field)}); give both"
+        raise ValueError(f"this response depends on {what}, in rad")
+    return found
 
 
 def pixel_weights(table: NodeTable, *coords: Array, dtype: str = "float64") -> Weights:
@@ -132,11 +128,15 @@ def pixel_weights(table: NodeTable, *coords: Array, dtype: str = "float64") -> W
 
     Parameters
     ----------
-    table : NodeTable, in offset or in (fov_lon, fov_lat)
+    table : NodeTable
     coords : array of float64, any shape, unit rad, for each coordinate of the table
     dtype : ``float64`` or ``float32``, of the weights and of what they are applied to
     """
-    scaled = [scale_values(_row(x), scale) for x, scale in zip(coords, table.scales, strict=True)]
+    turned = [_row(x) for x in coords]
+    for number, name in enumerate(table.field):
+        if name in table.periodic:
+            turned[number] = _within_turn(turned[number], *table.bounds[number])
+    scaled = [scale_values(x, scale) for x, scale in zip(turned, table.scales, strict=True)]
     if len(scaled) == 1:
         return OffsetWeights(scaled[0], table.nodes[0], table.bounds[0], dtype)
     return PlaneWeights(scaled[0], scaled[1], table.nodes, table.bounds, dtype)
@@ -151,8 +151,10 @@ def may_touch(marks: NodeTable, *coords: Array) -> bool:
     coords : array of float64, any shape, unit rad, for each coordinate of the table
     """
     near = marks.values
-    axes = zip(coords, marks.scales, marks.nodes, marks.bounds, strict=True)
-    for axis, (x, scale, nodes, (lower, upper)) in enumerate(axes, start=-len(coords)):
+    axes = zip(coords, marks.field, marks.scales, marks.nodes, marks.bounds, strict=True)
+    for axis, (x, name, scale, nodes, (lower, upper)) in enumerate(axes, start=-len(coords)):
+        if name in marks.periodic:
+            continue  # any direction may occur
         host = cast(NDArray[np.float64], x)
         # fmin and fmax leave out NaN.
         ends = np.array([ends.reduce(host, axis=None, initial=np.nan) for ends in (np.fmin, np.fmax)])
@@ -200,6 +202,15 @@ def kernel_coordinates(weights: Weights, table: NodeTable) -> responses.NodePosi
     """
     n_node = [len(nodes) for nodes in table.nodes]
     return responses.NodePositions(weights.coords, table.on(weights.device, "all_nodes"), n_node, table.bounds)
+
+
+def _within_turn(angle: Array, low: float, high: float) -> Array:
+    """Return angles between bounds that are a full turn apart."""
+    xp = array_namespace(angle)
+    turn = 2 * np.pi
+    wrapped = low + (angle - low) - turn * xp.floor((angle - low) / turn)
+    # Rounding must not put an angle beyond the last edge; NaN stays NaN.
+    return xp.where(wrapped > high, xp.full_like(wrapped, high), wrapped)
 
 
 def _row(x: Array) -> Array:
@@ -284,7 +295,7 @@ class OffsetWeights:
 
 @dataclass(frozen=True, eq=False)
 class PlaneWeights:
-    """Weights in (fov_lon, fov_lat): four neighbours of each pixel."""
+    """Weights in two coordinates, as (fov_lon, fov_lat) or (rho, phi): four neighbours of each pixel."""
 
     lon: Array
     lat: Array

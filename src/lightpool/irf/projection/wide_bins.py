@@ -55,9 +55,9 @@ def split_bins(bkg: IRF, energy: Coordinates) -> SplitBins | None:
     bkg : Background2D or Background3D
     energy : Coordinates, shape (n_bin + 1,), edges
     """
-    axis, dim = bkg.axes["energy"], bkg.axes.index("energy")
+    axis = bkg.axes["energy"]
     bins = _BINS.get((axis.content, energy.content), lambda: _BinsOnAxis.of(axis, energy))
-    data = np.moveaxis(bkg.data, dim, 0)
+    data = bkg.values_by("energy")
     empty = data <= 0  # what is no number is no empty bin: it stays a hole
     if not (bins.beyond.any() or empty.any()):
         return None

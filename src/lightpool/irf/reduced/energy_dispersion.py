@@ -22,7 +22,7 @@ from lightpool.typing import AngleLike, Axes, PathInput, QuantityLike
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["EDispKernel", "EnergyDispersion2D", "overlap_fraction"]
+__all__ = ["EDispKernel", "EnergyDispersion2D", "edisp_kernel_at", "overlap_fraction"]
 
 
 class EnergyDispersion2D(IRF):
@@ -100,17 +100,7 @@ class EnergyDispersion2D(IRF):
         -------
         kernel : `~lightpool.irf.EDispKernel`
         """
-        true = self._energy_axis(energy_axis_true, "energy_true")
-        reco = self._energy_axis(energy_axis, "energy")
-        position = np.atleast_1d(u.Quantity(offset).to_value("rad")).astype(float).ravel()[:1]
-        # A single position is projected as an image of one pixel.
-        data = edisp_kernel_request(self, reco, true, threshold).project(position).values()[..., 0, 0]
-        return EDispKernel(axes=[true, reco], data=to_host(data))  # host: as the table
-
-    def _energy_axis(self, axis: MapAxis | u.Quantity | None, name: str) -> MapAxis:
-        if axis is None:
-            return self.axes["energy_true"].copy(name=name)
-        return MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else axis
+        return edisp_kernel_at(self, {"offset": u.Quantity(offset)}, energy_axis_true, energy_axis, threshold)
 
     def plot_bias(
         self,
@@ -163,6 +153,36 @@ class EnergyDispersion2D(IRF):
         from lightpool.plot.irf import peek_edisp
 
         peek_edisp(self, figsize)
+
+
+def edisp_kernel_at(
+    edisp: IRF,
+    place: Mapping[str, u.Quantity],
+    energy_axis_true: MapAxis | u.Quantity | None = None,
+    energy_axis: MapAxis | u.Quantity | None = None,
+    threshold: float = 1e-8,
+) -> "EDispKernel":
+    """Return the probabilities of the bins of reconstructed energy at one place in the field of view.
+
+    Parameters
+    ----------
+    edisp : EnergyDispersion2D, or a table in other coordinates of the field of view
+    place : mapping of Quantity by name of the coordinates
+    energy_axis_true, energy_axis : MapAxis or Quantity of edges, by default the true energies of the table
+    threshold : float, smaller probabilities are zero
+    """
+    true, reco = (
+        edisp.axes["energy_true"].copy(name=name)
+        if axis is None
+        else (MapAxis.from_energy_edges(axis, name=name) if isinstance(axis, u.Quantity) else axis)
+        for axis, name in ((energy_axis_true, "energy_true"), (energy_axis, "energy"))
+    )
+    position = {
+        name: np.atleast_1d(u.Quantity(x).to_value("rad")).astype(float).ravel()[:1] for name, x in place.items()
+    }
+    # A single position is projected as an image of one pixel.
+    data = edisp_kernel_request(edisp, reco, true, threshold).project(dtype="float64", **position).values()[..., 0, 0]
+    return EDispKernel(axes=[true, reco], data=to_host(data))  # host: as the table
 
 
 class EDispKernel(IRF):

@@ -17,6 +17,7 @@ from lightpool.fits import FitsFile
 from lightpool.irf.tables import gadf_format
 from lightpool.irf.tables.fill_missing import fill_missing
 from lightpool.irf.tables.fov_alignment import FoVAlignment
+from lightpool.irf.tables.full_turn import is_full_turn, with_turn, wrapped
 from lightpool.irf.tables.table_rules import axes_of_table, check_unit, is_given, unit_text
 from lightpool.irf.tables.table_scales import scale_table, tiny_of, unscale_table
 from lightpool.maps import MapAxes, MapAxis
@@ -27,7 +28,10 @@ if TYPE_CHECKING:
 
     from lightpool.fits import BinTableHDU, HDUList, TableData
 
-__all__ = ["IRF", "InterpKwargs"]
+__all__ = ["FIELD_AXES", "IRF", "InterpKwargs"]
+
+FIELD_AXES = ("offset", "fov_lon", "fov_lat", "rho", "phi")
+"""Names of the coordinates in the field of view: the offset; longitude and latitude; or offset and angle around it."""
 
 # Results of `derived` that a table keeps.
 _MAX_KEPT = 32
@@ -64,6 +68,8 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
     required_axes: ClassVar[list[str]] = []
     default_unit: ClassVar[u.UnitBase] = u.dimensionless_unscaled
     default_interp_kwargs: ClassVar[InterpKwargs] = {"bounds_error": False, "fill_value": 0.0}
+    periodic_axes: ClassVar[tuple[str, ...]] = ()
+    """Axes of an angle that go on at their beginning if they cover a full turn."""
 
     def __init__(
         self,
@@ -142,6 +148,11 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         return "offset" in self.required_axes
 
     @property
+    def field_arguments(self) -> tuple[str, ...]:
+        """The coordinates in the field of view that `evaluate` takes, in the order of `FIELD_AXES`."""
+        return tuple(name for name in FIELD_AXES if name in self.required_arguments)
+
+    @property
     def fov_alignment(self) -> FoVAlignment:
         """Orientation of the field of view coordinates."""
         return self._fov_alignment
@@ -205,6 +216,17 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
             self._kept[key] = make()
         return cast(T, self._kept[key])
 
+    def values_by(self, name: str) -> NDArray[Any]:
+        """Return the values with one axis first, and those of the field of view behind it in the order of `FIELD_AXES`.
+
+        Parameters
+        ----------
+        name : str, of the axis that is not of the field of view
+        """
+        names = self.axes.names
+        order = [name, *(axis for axis in FIELD_AXES if axis in names)]
+        return np.transpose(self.data, [names.index(axis) for axis in order])
+
     def _like(self, **changes: object) -> Self:
         """Make a table of the same class where only the named arguments differ."""
         arguments: dict[str, Any] = {
@@ -258,7 +280,12 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
             )
         coords = cast(dict[str, u.Quantity], self.axes.get_coord())  # all axes are of numbers
         coords.update({name: u.Quantity(value) for name, value in kwargs.items() if value is not None})
-        points = [coords[axis.name].to_value(axis.unit) for axis in self.map_axes]
+        points = [
+            wrapped(coords[axis.name].to_value(axis.unit), axis)
+            if axis.name in self.periodic_axes and is_full_turn(axis)
+            else coords[axis.name].to_value(axis.unit)
+            for axis in self.map_axes
+        ]
         values = self._interpolate(points, method or self.interp_kwargs.get("method", "linear"))
         fill = self.interp_kwargs.get("fill_value")
         if fill is not None:
@@ -270,16 +297,31 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
 
     def _interpolate(self, points: Sequence[Values], method: str) -> NDArray[np.float64]:
         scale = self.interp_kwargs.get("values_scale", "lin")
-        nodes = [scale_values(axis.center_value, axis.interp) for axis in self.map_axes]
-        coords = [
-            scale_values(np.asarray(p, dtype=float), a.interp) for p, a in zip(points, self.map_axes, strict=True)
-        ]
         table = scale_table(self.data, scale)
+        nodes, coords = [], []
+        for dim, (point, axis) in enumerate(zip(points, self.map_axes, strict=True)):
+            x, centers = np.asarray(point, dtype=float), axis.center_value
+            if axis.name in self.periodic_axes and is_full_turn(axis):
+                table, centers = with_turn(table, dim, centers, float(u.cycle.to(axis.unit)))
+            nodes.append(scale_values(centers, axis.interp))
+            coords.append(scale_values(x, axis.interp))
         with np.errstate(invalid="ignore"):  # a hole in the table is set to the fill value later
             interpolate = interpolate_grid_nearest if method == "nearest" else interpolate_grid
             values = cast(NDArray[np.float64], interpolate(table, nodes, coords))
         # Extrapolated values may be negative, which no response is.
         return np.maximum(unscale_table(values, scale), 0)
+
+    def is_outside(self, **outside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return which points get the fill value.
+
+        Parameters
+        ----------
+        **outside : ndarray of bool by name of axis, whether coordinates are outside it; the others are inside
+        """
+        inside = np.zeros((1,) * max((mask.ndim for mask in outside.values()), default=0), dtype=bool)
+        shape = np.broadcast_shapes(*(mask.shape for mask in outside.values()))
+        found = self._mask_out_bounds([outside.get(name, inside) for name in self.axes.names])
+        return np.broadcast_to(found, shape)
 
     def _mask_out_bounds(self, outside: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
         """Return which points get the fill value, from the masks of the coordinates in the order of the axes."""

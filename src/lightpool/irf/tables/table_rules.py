@@ -67,7 +67,12 @@ _AXES = {
     "migra": AxisRule("", 0.0),
     "fov_lon": AxisRule("deg"),
     "fov_lat": AxisRule("deg"),
+    "rho": AxisRule("deg", 0.0),
+    "phi": AxisRule("deg"),
 }
+
+
+_WIDENED = ("offset", "fov_lon", "fov_lat", "rho")
 
 
 @dataclass(frozen=True)
@@ -153,16 +158,16 @@ def with_width(axis: MapAxis) -> MapAxis:
     Point-like responses are made for one offset, from which the pointing of a run differs a little. Any other axis is
     returned itself.
     """
-    if axis.name not in ("offset", "fov_lon", "fov_lat") or axis.nbin > 1 or axis.edges_value[0] < axis.edges_value[1]:
+    if axis.name not in _WIDENED or axis.nbin > 1 or axis.edges_value[0] < axis.edges_value[1]:
         return axis
     tolerance, position = float(POINT_TOLERANCE.to_value(axis.unit)), float(axis.center_value[0])
-    lower = max(position - tolerance, 0.0) if axis.name == "offset" else position - tolerance
+    lower = max(position - tolerance, 0.0) if axis.name in ("offset", "rho") else position - tolerance
     return MapAxis([lower, position + tolerance], interp=axis.interp, name=axis.name, unit=axis.unit)
 
 
 def is_widened(axis: MapAxis) -> bool:
     """Return whether an axis may be one that `with_width` has made of a point."""
-    if axis.name not in ("offset", "fov_lon", "fov_lat") or axis.nbin > 1:
+    if axis.name not in _WIDENED or axis.nbin > 1:
         return False
     upper = 2 * float(POINT_TOLERANCE.to_value(axis.unit))
     width = float(axis.edges_value[1] - axis.edges_value[0])
