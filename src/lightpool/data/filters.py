@@ -4,13 +4,15 @@ import copy
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+import numpy as np
+
 from lightpool.attributes import KnownAttributes
 from lightpool.data.event_list import EventList
 from lightpool.data.gti import GTI
 from lightpool.data.tables.time_reference import TimeInterval
 from lightpool.utils.deviations import deviates
 
-__all__ = ["ObservationFilter"]
+__all__ = ["ObservationFilter", "in_good_times", "seconds_outside"]
 
 Timed = TypeVar("Timed", EventList, GTI)
 
@@ -104,3 +106,37 @@ class ObservationFilter(KnownAttributes):
     def copy(self) -> "ObservationFilter":
         """Return an independent copy."""
         return copy.deepcopy(self)
+
+
+_ROUNDING = 1e-6  # s; times near 1e9 s since the reference are good to 1.2e-7 s
+
+
+def in_good_times(events: EventList, gti: GTI) -> EventList:
+    """Return the events in good time intervals; both ends belong to an interval.
+
+    Parameters
+    ----------
+    events : `EventList`
+    gti : `GTI`
+    """
+    merged = gti.union()
+    seconds = events.time_reference.seconds
+    # Whatever the reference of each, the seconds of both count from that of the events.
+    start = seconds(merged.time_start) - _ROUNDING if len(merged) else np.zeros(0)
+    stop = seconds(merged.time_stop) + _ROUNDING if len(merged) else np.zeros(0)
+    time = events.arrays["time"]
+    interval = np.searchsorted(start, time, side="right") - 1
+    inside = interval >= 0
+    inside[inside] = time[inside] <= stop[interval[inside]]
+    return events if inside.all() else events.select_row_subset(inside)
+
+
+def seconds_outside(gti: GTI, other: GTI) -> float:
+    """Return how many seconds of good times are not in another set of good times.
+
+    Parameters
+    ----------
+    gti, other : `GTI`
+    """
+    own = gti.union()
+    return own.duration_s - own.intersect(other).duration_s

@@ -63,8 +63,8 @@ class Observation(ObservationParts):
         location: EarthLocation | None = None,
         obs_id: int = 0,
         livetime: "QuantityLike | None" = None,
-        tstart: Time | u.Quantity | None = None,
-        tstop: Time | u.Quantity | None = None,
+        tstart: "Time | QuantityLike | None" = None,
+        tstop: "Time | QuantityLike | None" = None,
         irfs: Mapping[str, IRF] | None = None,
         deadtime_fraction: float = 0.0,
         reference_time: "TimeLike | None" = None,
@@ -77,15 +77,16 @@ class Observation(ObservationParts):
         location : `astropy.coordinates.EarthLocation`
         obs_id : int
         livetime : Quantity, from start to stop; used if there is no ``tstop``
-        tstart, tstop : `astropy.time.Time`, or Quantity since the reference time
+        tstart, tstop : `astropy.time.Time`, or Quantity since the reference time, also as text: "2 h"
         irfs : dict with any of ``aeff``, ``edisp``, ``psf``, ``bkg``, ``rad_max``
         deadtime_fraction : float, 0 to 1
         reference_time : `astropy.time.Time`, 2000-01-01 by default
         """
         reference = Time("2000-01-01 00:00:00") if reference_time is None else Time(reference_time)
-        if isinstance(tstart, u.Quantity) and not isinstance(tstart, Time):
-            tstart = reference + tstart
-        tstart = reference.copy() if tstart is None else tstart
+        if tstart is None:
+            tstart = reference.copy()
+        elif not isinstance(tstart, Time):
+            tstart = reference + u.Quantity(tstart)
         if tstop is None:
             if livetime is None:
                 raise ValueError("an observation needs a livetime, or tstop: how long did it take?")

@@ -4,6 +4,7 @@ import copy
 import logging
 from collections.abc import Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Self, TypeAlias, cast, overload
 
@@ -13,13 +14,13 @@ from lightpool.attributes import KnownAttributes, is_own_class, unknown_attribut
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.data.event_list import EventList
 from lightpool.data.files.hdu_location import HDULocation, Part
-from lightpool.data.filters import ObservationFilter
+from lightpool.data.filters import ObservationFilter, in_good_times, seconds_outside
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import ObservationMetaData
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
 from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.data.tables_in_use import TablesInUse
-from lightpool.errors import FormatError, MissingDataError
+from lightpool.errors import FormatError, LightpoolError, MissingDataError
 from lightpool.irf import (
     IRF,
     IRF_CLASSES,
@@ -50,7 +51,7 @@ LaterPart: TypeAlias = HDULocation | Deferred[Part]
 
 _HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
 _PARTS = (*_HDUS, "pointing", "meta")
-_STATE = ("_location", "_parts", "_loaded", "_in_use", "_listed_events")
+_STATE = ("_location", "_parts", "_loaded", "_in_use", "_listed_events", "_good_times")
 _RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _PRODUCTS = {"events": "counts", "aeff": "exposure", "edisp": "edisp", "psf": "psf", "bkg": "background"}
 """Product that the makers compute from a part, as their ``selection`` names it."""
@@ -107,6 +108,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         self._parts |= {"rad_max": rad_max, "pointing": pointing, "meta": meta or ObservationMetaData()}
         self._loaded: dict[str, Part] = {}
         self._in_use = TablesInUse()
+        self._good_times: GTI | None = None  # that were set after the events, which are those in them
         # Background and good times of files are read with the header of these events, also after others are set.
         self._listed_events = events if isinstance(events, HDULocation) else None
 
@@ -261,10 +263,17 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
             for filters in (ObservationFilter(), self.obs_filter):
                 kept = self._in_use.get(name, filters)
                 parts[name] = parts[name] if kept is None else kept
+        if self._good_times is not None:
+            parts["events"] = Deferred(partial(_events_in, self._view_without_filter()))
         meta = self._loaded.get("meta")
         if isinstance(meta, ObservationMetaData) and meta.is_changed:
             parts["meta"] = meta
         return parts
+
+    def _view_without_filter(self) -> Self:
+        observation = self._view()
+        observation.obs_filter = ObservationFilter()
+        return observation
 
     @property
     def given_location(self) -> EarthLocation | None:
@@ -394,11 +403,15 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     def events(self, value: EventList) -> None:
         if not isinstance(value, EventList):
             raise TypeError(f"events must be an EventList, got {type(value).__name__}")
+        self._good_times = None
         self._set("events", value)
 
     @property
     def gti(self) -> GTI | None:
-        """Good time intervals after the time filter, or None; they may be replaced, and their table may be changed."""
+        """Good time intervals after the time filter, or None; they may be replaced, and their table may be changed.
+
+        If they are replaced while the observation has events and good times, its events are those in the new ones.
+        """
         return cast(GTI | None, self._filtered("gti"))
 
     @gti.setter
@@ -406,6 +419,16 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     def gti(self, value: GTI) -> None:
         if not isinstance(value, GTI):
             raise TypeError(f"gti must be a GTI, got {type(value).__name__}")
+        if self._parts["gti"] is not None and self._parts["events"] is not None:
+            with suppress(LightpoolError):  # those that are replaced may be damaged
+                earlier = self.gti
+                if earlier is not None and (outside := seconds_outside(value, earlier)) > 1e-3:
+                    log.warning(
+                        f"observation {self.obs_id}: {outside:.6g} s of the good times that are set are not in the "
+                        "earlier ones, from which its events are; the live time counts them"
+                    )
+            self._good_times = value
+            self._in_use.forget("events")
         self._set("gti", value)
 
     @property
@@ -454,7 +477,10 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         if part is None:
             return None
         if isinstance(part, EventList):
-            chosen: EventList | GTI = self.obs_filter.filter_events(self._as_pointed(part))
+            events = self._as_pointed(part)
+            if self._good_times is not None:
+                events = in_good_times(events, self._good_times)
+            chosen: EventList | GTI = self.obs_filter.filter_events(events)
         else:
             chosen = self.obs_filter.filter_gti(part)
         if chosen is not part or isinstance(self._parts[name], HDULocation):
@@ -470,6 +496,10 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     def available_irfs(self) -> list[str]:
         """Names of the responses that the observation has."""
         return [name for name in self.available_hdus if name not in ("events", "gti")]
+
+
+def _events_in(observation: ObservationParts) -> EventList | None:
+    return observation.events
 
 
 def _same_part(name: str) -> property:

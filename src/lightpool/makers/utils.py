@@ -31,6 +31,7 @@ from lightpool.makers.response_maps import (
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
 from lightpool.maps import Geom, Map
 from lightpool.names import show_public
+from lightpool.typing import QuantityLike
 
 __all__ = [
     "ThetaSquaredTable",
@@ -53,7 +54,7 @@ __all__ = [
 @accepts_gammapy
 def make_map_exposure_true_energy(
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
-    livetime: u.Quantity,
+    livetime: QuantityLike,
     aeff: EffectiveAreaTable2D,
     geom: Geom,
     use_region_center: bool = True,
@@ -66,7 +67,7 @@ def make_map_exposure_true_energy(
     Parameters
     ----------
     pointing : SkyCoord or FixedPointingInfo; makers hand their `FieldOfView` to share pixel coordinates
-    livetime : Quantity, time
+    livetime : Quantity or its text, as "42 h"
     aeff : EffectiveAreaTable2D
     geom : WcsGeom or RegionGeom with an axis ``energy_true``; further axes must have one bin
     use_region_center : bool
@@ -78,7 +79,7 @@ def make_map_exposure_true_energy(
     exposure : Map, shape of ``geom``, unit m2 s
     """
     view = FieldOfView.of(pointing, device, precision)
-    return ExposureRequest.of(aeff, livetime, geom, use_region_center).make(view)
+    return ExposureRequest.of(aeff, u.Quantity(livetime), geom, use_region_center).make(view)
 
 
 @accepts_gammapy

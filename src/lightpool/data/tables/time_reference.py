@@ -21,8 +21,8 @@ __all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeInterval", "TimeReference"
 TIME_KEYWORDS = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF")
 _DAY = 86400.0
 _MJD_ZERO = 2400000.5
-TimeInterval: TypeAlias = Time | u.Quantity | Sequence[Time | u.Quantity]
-"""Start and stop: a time of shape (2,), two times, or two durations since a reference."""
+TimeInterval: TypeAlias = Time | u.Quantity | Sequence[Time | u.Quantity | str]
+"""Start and stop: a time of shape (2,), two times, also as text in ISO 8601, or two durations since a reference."""
 
 FloatOrArray: TypeAlias = float | NDArray[np.floating[Any]]
 _SAME_TIME = 1e-7  # s; a mission time of 1e9 s has a resolution of 1.2e-7 s in float64
@@ -145,10 +145,16 @@ def ends_of_interval(interval: TimeInterval) -> tuple[Time | u.Quantity, Time | 
     if isinstance(interval, times):
         is_pair = interval.shape == (2,)
     else:
-        is_pair = isinstance(interval, list | tuple) and [isinstance(end, times) for end in interval] == [True, True]
+        is_pair = (
+            isinstance(interval, list | tuple) and [isinstance(end, times | str) for end in interval] == [True] * 2
+        )
     if not is_pair:
         raise TypeError(f"a time interval must be a Time of length 2, as Time([start, stop]), got {interval!r}")
-    return interval[0], interval[1]
+    return _end(interval[0]), _end(interval[1])
+
+
+def _end(value: Time | u.Quantity | str) -> Time | u.Quantity:
+    return Time(value) if isinstance(value, str) else value
 
 
 def snap(limit: float, seconds: NDArray[np.float64]) -> float:
