@@ -37,8 +37,7 @@ NAMES = {
     "datasets.map": "MapEvaluator RAD_AXIS_DEFAULT create_empty_map_dataset_from_irfs "
     "create_map_dataset_from_observation",
     "makers": "MAKER_REGISTRY",
-    "maps": "HpxGeom HpxMap HpxNDMap WcsMap containment_radius containment_region",
-    "maps.wcs": "WcsMap",
+    "maps": "HpxGeom HpxMap HpxNDMap",
     "stats": "Chi2AsymmetricErrorFitStatistic Chi2FitStatistic GaussianPriorPenalty TimmerKonig_lightcurve_simulator "
     "compute_chisq compute_flux_doubling compute_fpp compute_fvar cstat discrete_correlation sigma_to_ts "
     "structure_function ts_to_sigma",

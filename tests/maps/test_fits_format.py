@@ -113,7 +113,9 @@ def test_what_cannot_be_read_or_written_is_said(tmp_path):
     with pytest.raises(FormatError, match="PRIMARY"):
         m.write(path, sparse=True, hdu="primary")
     with pytest.raises(FormatError, match="'fgst-ccube'"):
-        m.write(path, format="fgst-ccube")
+        m.write(path, format="fits")
+    with pytest.raises(FormatError, match="one axis"):
+        made_map([]).write(path, format="fgst-ccube")
     m.write(path)
     with pytest.raises(FileExistsError):
         m.write(path)
@@ -149,10 +151,14 @@ def test_a_region_map_comes_back_from_its_file(backend, tmp_path, axes, dtype):
     assert [hdu.name for hdu in written.to_hdulist()] == ["PRIMARY", "SKYMAP", "SKYMAP_BANDS", "SKYMAP_REGION"]
 
 
-def test_region_maps_have_one_layout(tmp_path):
+def test_region_maps_are_written_in_known_layouts(tmp_path):
     m = RegionNDMap.create(CircleSkyRegion(CENTRE, 1 * u.deg), axes=[ENERGY])
-    with pytest.raises(FormatError, match="'gadf', got 'ogip'"):
-        m.write(tmp_path / "map.fits", format="ogip")
+    with pytest.raises(FormatError, match="got 'fits'"):
+        m.write(tmp_path / "map.fits", format="fits")
+    with pytest.raises(FormatError, match="single energy axis, 'energy_true'"):
+        m.write(tmp_path / "map.fits", format="ogip-arf")
+    with pytest.raises(FormatError, match="got 'fits'"):
+        RegionNDMap.from_hdulist(m.to_hdulist(), format="fits")
     hdus = m.to_hdulist()
     hdus["SKYMAP"].columns.change_name("DATA", "VALUES")
     hdus.writeto(tmp_path / "map.fits")

@@ -179,3 +179,15 @@ def test_pixel_coordinates_of_other_centres_are_those_of_their_coordinates():
         found, expected = geom.pix_of_centers(other), geom.coord_to_pix(other.get_coord(sparse=True))
         for part, expected_part in zip(found, expected, strict=True):
             assert_array_equal(*(np.broadcast_to(x, other.data_shape) for x in (part, expected_part)))
+
+
+def test_a_map_without_a_unit_gets_plain_numbers_with_a_warning(caplog):
+    m = Map.create(npix=2, unit="")
+    m.set_by_idx((0, 0), 3 * u.deg)
+    assert m.data[0, 0] == 3
+    assert "'deg' are set as plain numbers" in caplog.text
+    lengths = Map.create(npix=2, unit="m")
+    lengths.set_by_idx((0, 0), 3 * u.cm)
+    assert lengths.data[0, 0] == 0.03
+    with pytest.raises(u.UnitConversionError):
+        lengths.set_by_idx((0, 0), 3 * u.deg)

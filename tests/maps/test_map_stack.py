@@ -93,3 +93,12 @@ def test_stacking_keeps_the_number_of_counts(lon, lat, width):
         n_counts += counts.sum()
         total.stack(Map.from_geom(geom, data=counts))
     assert total.data.sum() == n_counts
+
+
+@pytest.mark.parametrize("dtype", ["int64", "float64", "bool"])
+def test_an_empty_image_is_added_to_an_image(backend, dtype):
+    geom = WcsGeom.create(npix=4)
+    total = Map.from_geom(geom, data=np.ones((4, 4), dtype=dtype))
+    total.stack(Map.from_geom(geom, dtype=dtype))
+    assert_array_equal(to_host(total.data), np.ones((4, 4)))
+    assert str(total.data.dtype).endswith(dtype)

@@ -26,7 +26,7 @@ from regions import (
 from lightpool.arrays.devices.devices import device_of, to_host
 from lightpool.errors import GeometryError, NoOverlapError
 from lightpool.fits import Header
-from lightpool.maps import MapAxis, WcsGeom
+from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 from lightpool.maps.wcs_header import wcslib_to_pixel, wcslib_to_sky
 
 CRAB = SkyCoord(83.63, 22.01, unit="deg")
@@ -553,3 +553,13 @@ def test_wcslib_gives_the_numbers_of_the_methods_of_a_wcs(proj):
     ):
         assert_array_equal(found, expected)
         assert [each.shape for each in found] == [np.shape(each) for each in expected]
+
+
+def test_a_geometry_is_read_from_the_hdus_of_a_map():
+    geom = WcsGeom.create(npix=(4, 3), binsz=0.2, axes=[MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)])
+    m = Map.from_geom(geom)
+    assert WcsGeom.from_hdulist(m.to_hdulist()) == geom
+    assert WcsGeom.from_hdulist(m.to_hdulist(hdu="counts"), hdu="counts", hdu_bands="counts_BANDS") == geom
+    assert WcsGeom.from_hdulist(m.to_hdulist(format="fgst-ccube")) == geom
+    region = RegionGeom.create("icrs;circle(83, 22, 1)", axes=geom.axes)
+    assert region.to_bands_hdu(hdu_bands="BINS").name == "BINS"

@@ -10,7 +10,9 @@ from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.maps import Maps
+from lightpool.maps.measure import containment_radius, containment_region
 from lightpool.maps.region_map import RegionNDMap
+from lightpool.maps.wcs_core import WcsMap
 from lightpool.maps.wcs_map import WcsNDMap
 from lightpool.names import show_public
 
@@ -26,7 +28,10 @@ __all__ = [
     "RegionNDMap",
     "TimeMapAxis",
     "WcsGeom",
+    "WcsMap",
     "WcsNDMap",
+    "containment_radius",
+    "containment_region",
 ]
 
 show_public(__name__)

@@ -1,5 +1,6 @@
 """Reading, setting, filling and interpolating maps at coordinates, pixel coordinates and pixel indices."""
 
+import logging
 from collections.abc import Sequence
 from typing import Self, TypedDict, Unpack
 
@@ -28,6 +29,8 @@ from lightpool.maps.pixel_values import (
 )
 
 __all__ = ["Interpolation", "MapAccess"]
+
+log = logging.getLogger(__name__)
 
 
 class Interpolation(TypedDict, total=False):
@@ -134,8 +137,12 @@ class MapAccess(MapData):
         ----------
         idx : tuple of arrays that broadcast with each other
         vals : array, Quantity or number
-            Values that broadcast to the indices.
+            Values that broadcast to the indices. They are converted to the unit of the map; a map without a unit gets
+            the plain numbers, with a warning.
         """
+        if isinstance(vals, u.Quantity) and self._unit == "" and not vals.unit.is_equivalent(""):
+            log.warning("values in %r are set as plain numbers, because the map has no unit", str(vals.unit))
+            vals = vals.value
         # a new array: the array API standard has no assignment at integer indices
         self._replace(put_pixels(self._array(), np.broadcast_arrays(*nearest_index(idx)), self._plain(vals)))
 

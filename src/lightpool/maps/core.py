@@ -1,7 +1,7 @@
 """The map: data on a geometry, with a unit."""
 
 import abc
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, ClassVar, Self, TypedDict, Unpack, cast
 
 import numpy as np
@@ -9,7 +9,7 @@ from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
 from numpy.typing import DTypeLike
 
-from lightpool.arrays.devices.devices import Device, find_device
+from lightpool.arrays.devices.devices import Device, find_device, to_host
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.devices.precision import DTYPES, find_precision
@@ -17,15 +17,19 @@ from lightpool.bridge import accepted, accepts_gammapy
 from lightpool.fits import HDUList, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.access import Interpolation
 from lightpool.maps.axes.axes_format import AnyAxis
+from lightpool.maps.coord import MapCoord
 from lightpool.maps.event_counts import Events, event_counts
 from lightpool.maps.fits_format import MAP_KINDS, find_map_type, verify_checksums
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
-from lightpool.maps.map_data import Values
+from lightpool.maps.map_data import MapData, Values
 from lightpool.maps.map_kinds import kind_by_name, map_class, register_kind
 from lightpool.maps.operators import Operand
+from lightpool.maps.products import dot_product
+from lightpool.maps.reprojection import reprojected, reprojected_images
 from lightpool.maps.reshaping import MapReshaping
+from lightpool.maps.sampling import RandomStateLike, sampled_coords
 from lightpool.maps.stacking import MapStacking
 from lightpool.typing import AngleLike, Axes, FrameLike, PathInput, RegionLike, UnitLike
 
@@ -60,6 +64,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
     `Map.create`, `Map.from_geom` and `Map.read` choose the kind.
     """
 
+    tag = "map"
     geom_class: ClassVar[type[WcsGeom] | type[RegionGeom]]
     """Class of the geometry, of each of the two kinds."""
 
@@ -159,6 +164,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         hdu_bands: str | int | None = None,
         map_type: str = "auto",
         format: str | None = None,
+        colname: str | None = None,
         checksum: bool = False,
         device: str | Device | None = None,
     ) -> "Map":
@@ -173,7 +179,10 @@ class Map(MapStacking, MapReshaping, abc.ABC):
             HDU of the axes; by default the one that is named in the header of the data.
         map_type : ``auto``, ``wcs`` or ``region``
         format : str, optional
-            Layout; by default it is found from the HDUs.
+            Layout; by default it is found from the HDUs. With ``fgst-bexpcube``, values without a unit are an exposure
+            of the Fermi tools, in cm2 s.
+        colname : str, optional
+            Column of a HEALPix table; without effect for other maps.
         checksum : bool
             Whether to verify the checksums in the file.
         device : str or Device, optional
@@ -187,7 +196,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
             hdulist = file.hdulist
             if checksum:
                 verify_checksums(hdulist, filename)
-            return Map.from_hdulist(hdulist, hdu, hdu_bands, map_type, format=format, device=device)
+            return Map.from_hdulist(hdulist, hdu, hdu_bands, map_type, format, colname, device=device)
 
     @staticmethod
     def from_hdulist(
@@ -196,6 +205,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         hdu_bands: str | int | None = None,
         map_type: str = "auto",
         format: str | None = None,
+        colname: str | None = None,
         device: str | Device | None = None,
     ) -> "Map":
         """Make a map from HDUs.
@@ -203,7 +213,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         Parameters
         ----------
         hdulist : HDUList
-        hdu, hdu_bands, map_type, format, device
+        hdu, hdu_bands, map_type, format, colname, device
             As in `read`.
         """
         if map_type == "auto":
@@ -274,6 +284,93 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         self._require_memory(self.device, geom)
         values = self._values_on_geom(geom, preserve_counts, fill_value, **kwargs)
         return Map.from_geom(geom, data=values, unit=self._unit, device=self.device)
+
+    def reproject_to_geom(self, geom: Geom, preserve_counts: bool = False, precision_factor: int = 10) -> "Map":
+        """Return a map of another geometry to which small parts of the pixels of this one are added.
+
+        Unlike `interp_to_geom`, which reads the values at the pixel centres, it takes all pixels into account.
+
+        Parameters
+        ----------
+        geom : Geom
+            An image, to which the axes of the map are added, or one with axes of the same names.
+        preserve_counts : bool
+            Whether the values are per pixel, like counts, or like a flux.
+        precision_factor : int
+            How many times as small as the new pixels the parts are at most.
+        """
+        return reprojected(self, geom if isinstance(geom, Geom) else accepted(geom), preserve_counts, precision_factor)
+
+    def reproject_by_image(self, geom: Geom, preserve_counts: bool = False, precision_factor: int = 10) -> "Map":
+        """Return a map of another geometry; it needs memory for the parts of the pixels of one image at a time.
+
+        Parameters
+        ----------
+        geom : Geom without axes
+        preserve_counts, precision_factor
+            As in `reproject_to_geom`.
+        """
+        geom = geom if isinstance(geom, Geom) else accepted(geom)
+        data = reprojected_images(self, geom, preserve_counts, precision_factor)
+        return Map.from_geom(geom.to_cube(list(self._geom.axes)), data=data, unit=self._unit, device=self.device)
+
+    @accepts_gammapy
+    def dot(self, other: MapData) -> Self:
+        """Return the sum of the products with the map of a region along the axis that both have.
+
+        Parameters
+        ----------
+        other : RegionNDMap
+            Its other axes take the place of the common one.
+        """
+        geom, data = dot_product(self, other)
+        return self._init_copy(geom=geom, data=self._in_own_type(data), unit=self._unit * other.unit)
+
+    def __matmul__(self, other: MapData) -> Self:
+        return self.dot(other)
+
+    def sample_coord(self, n_events: int, random_state: RandomStateLike = 0) -> MapCoord:
+        """Draw random coordinates, distributed as the values; reads the map to the host.
+
+        Parameters
+        ----------
+        n_events : int
+        random_state : int, ``random-seed``, ``global-rng`` or `numpy.random.RandomState`
+            The same seed draws the same coordinates as in Gammapy.
+        """
+        values = to_host(self.data)  # host: coordinates are on the host
+        return sampled_coords(values, self._geom, n_events, random_state)
+
+    def mask_nearest_position(self, position: SkyCoord) -> SkyCoord:
+        """Return the position of the True pixel nearest to a sky position; reads the mask to the host."""
+        if not self._geom.is_image:
+            raise ValueError("Method only supported for 2D images")
+        coords = self._geom.get_coord().skycoord
+        separation = coords.separation(position)
+        separation[~to_host(self.data)] = np.inf  # host: the answer is a SkyCoord
+        return coords.flatten()[np.argmin(separation)]
+
+    def plot_interactive(self, rc_params: Mapping[str, object] | None = None, **kwargs: object) -> None:
+        """Plot an image with a slider for each axis, in a notebook; needs ipywidgets.
+
+        Parameters
+        ----------
+        rc_params : dict, optional
+            Settings of matplotlib.
+        **kwargs : dict, passed to `WcsNDMap.plot`
+        """
+        from lightpool.plot.interactive import plot_interactive  # matplotlib is heavy and optional
+
+        plot_interactive(self, rc_params, **kwargs)
+
+    @abc.abstractmethod
+    def crop(self, crop_width: "int | tuple[int, int] | AngleLike") -> Self:
+        """Return the map without some pixels at its borders, see `WcsNDMap.crop`.
+
+        Parameters
+        ----------
+        crop_width : int, angle, or pair of int
+        """
 
     @abc.abstractmethod
     def cutout(

@@ -3,7 +3,7 @@
 import json
 import logging
 import math
-from typing import Any, Protocol, TypeAlias, TypedDict, cast
+from typing import Any, Protocol, TypeAlias, TypedDict
 
 import astropy.units as u
 import numpy as np
@@ -13,16 +13,14 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, Column, FileKind, HDUList, Header, ImageHDU, PrimaryHDU
+from lightpool.maps.geoms.map_hdus import AnyHDU, data_and_bands, find_hdu, layout_of_bands
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.typing import PathInput
 
 __all__ = [
     "MAP_KINDS",
-    "AnyHDU",
     "MapValues",
     "WcsMapArguments",
-    "find_bands_hdu",
-    "find_hdu",
     "find_map_type",
     "meta_from_header",
     "meta_to_text",
@@ -30,19 +28,23 @@ __all__ = [
     "precision_in_file",
     "unit_from_header",
     "verify_checksums",
+    "wcs_hdu_arguments",
     "wcs_map_arguments",
+    "wcs_map_hdu",
     "wcs_map_hdulist",
 ]
 
 log = logging.getLogger(__name__)
 
 HostArray: TypeAlias = NDArray[Any]
-AnyHDU: TypeAlias = PrimaryHDU | ImageHDU | BinTableHDU
 
 _EXPOSURE_OF_FERMI, _DIFFUSE_OF_FERMI = u.Unit("cm2 s"), u.Unit("cm-2 s-1 MeV-1 sr-1")
 """Units of cubes from gtexpcube2, which have a table GTI, and of templates of diffuse emission, which have none."""
 
 _TRANSIT = u.def_unit("transit", u.sday, format={"fits": "transit"})
+
+_WRITTEN = ("gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube")
+"""Formats in which maps are written."""
 
 _NAMES_WITH_UNIT = ("exposure", "psf", "flux", "dnde")
 """An HDU with one of these in its name holds values that are meaningless without a unit."""
@@ -141,11 +143,13 @@ def unit_from_header(header: Header) -> u.UnitBase:
     return math.prod(kept, start=u.dimensionless_unscaled)
 
 
-def _unit_of_map(hdulist: HDUList, hdu: AnyHDU, format: str) -> u.UnitBase:
+def _unit_of_map(hdu: AnyHDU, format: str, has_gti: bool) -> u.UnitBase:
     """Return the unit of the values in an HDU; Fermi cubes with a table ENERGIES do not state theirs."""
     unit = unit_from_header(hdu.header)
-    if format == "fgst-template" and unit.is_equivalent(""):
-        return _EXPOSURE_OF_FERMI if "GTI" in hdulist else _DIFFUSE_OF_FERMI
+    if format in ("fgst-template", "fgst-bexpcube") and unit.is_equivalent(""):
+        # gtexpcube2 writes the name of the axis; templates of diffuse emission have other ones
+        is_exposure = has_gti or format == "fgst-bexpcube" or hdu.header.get("CTYPE3") == "log_Energy"
+        return _EXPOSURE_OF_FERMI if is_exposure else _DIFFUSE_OF_FERMI
     if "BUNIT" not in hdu.header and any(name in hdu.name.lower() for name in _NAMES_WITH_UNIT):
         log.warning(
             "HDU %r has no keyword BUNIT, so its unit is unknown and its values are read as dimensionless; write BUNIT "
@@ -192,34 +196,6 @@ def verify_checksums(hdulist: HDUList, filename: PathInput) -> None:
             )
 
 
-def find_hdu(hdulist: HDUList, hdu: str | int | None = None) -> AnyHDU:
-    """Find an HDU.
-
-    Parameters
-    ----------
-    hdulist : HDUList
-    hdu : str or int, optional
-        Name or number; by default the first HDU with data.
-
-    Raises
-    ------
-    FormatError
-        If it does not exist.
-    """
-    names = [h.name for h in hdulist]
-    if hdu is None:
-        for candidate in hdulist:
-            if candidate.header.get("NAXIS", 0) > 0:
-                first: AnyHDU = candidate
-                return first
-        raise FormatError(f"No Image or BinTable HDU found; the HDUs are {names}")
-    try:
-        found: AnyHDU = hdulist[hdu]
-    except (KeyError, IndexError) as error:
-        raise FormatError(f"there is no HDU {hdu!r}; the HDUs are {names}") from error
-    return found
-
-
 def find_map_type(hdulist: HDUList, hdu: str | int | None = None) -> str:
     """Find the kind of the map in an HDU, ``wcs`` or ``region``, from its header.
 
@@ -240,26 +216,6 @@ def find_map_type(hdulist: HDUList, hdu: str | int | None = None) -> str:
     return "wcs" if "CTYPE1" in header else "region"
 
 
-def find_bands_hdu(hdulist: HDUList, hdu: AnyHDU) -> str | None:
-    """Find the name of the HDU with the bins of the axes of a map; None if there is none.
-
-    Parameters
-    ----------
-    hdulist : HDUList
-    hdu : HDU of the map
-    """
-    if "BANDSHDU" in hdu.header:
-        return str(hdu.header["BANDSHDU"])
-    if not isinstance(hdu, BinTableHDU):
-        is_cube = hdu.header.get("NAXIS") == 3
-    else:
-        is_cube = hdu.header.get("INDXSCHM", "") in ("EXPLICIT", "IMPLICIT", "") and len(hdu.columns.names) > 1
-    if is_cube:
-        # cubes of the Fermi tools do not name their table of energies
-        return next((name for name in ("EBOUNDS", "ENERGIES") if name in hdulist), None)
-    return None
-
-
 def wcs_map_arguments(
     hdulist: HDUList,
     hdu: str | int | None = None,
@@ -274,24 +230,33 @@ def wcs_map_arguments(
     hdu, hdu_bands, format
         As in `Map.read`.
     """
-    data_hdu = find_hdu(hdulist, hdu)
-    bands_name = find_bands_hdu(hdulist, data_hdu) if hdu_bands is None else hdu_bands
-    bands = None if bands_name is None else cast(BinTableHDU, find_hdu(hdulist, bands_name))
-    if format is None:
-        # the name of the table of bins tells which program wrote the file
-        names = {"ENERGIES": "fgst-template", "EBOUNDS": "fgst-ccube"}
-        format = "gadf" if bands is None else names.get(bands.name, "gadf")
-    geom = WcsGeom.from_header(data_hdu.header, bands, format=format)
-    data = _from_sparse(data_hdu, geom) if isinstance(data_hdu, BinTableHDU) else native(data_hdu.data)
-    if any(name in data_hdu.name.lower() for name in MASK_NAMES):
+    data, bands = data_and_bands(hdulist, hdu, hdu_bands)
+    return wcs_hdu_arguments(data, bands, format, has_gti="GTI" in hdulist)
+
+
+def wcs_hdu_arguments(
+    hdu: AnyHDU, hdu_bands: BinTableHDU | None = None, format: str | None = None, *, has_gti: bool = False
+) -> WcsMapArguments:
+    """Read the arguments of `WcsNDMap` from an HDU.
+
+    Parameters
+    ----------
+    hdu : HDU of the data
+    hdu_bands : BinTableHDU, optional
+        Table of the axes.
+    format : str, optional
+        As in `Map.read`.
+    has_gti : bool
+        Whether there is a table GTI in the same file.
+    """
+    format = layout_of_bands(hdu_bands) if format is None else format
+    geom = WcsGeom.from_header(hdu.header, hdu_bands, format=format)
+    data = _from_sparse(hdu, geom) if isinstance(hdu, BinTableHDU) else native(hdu.data)
+    if any(name in hdu.name.lower() for name in MASK_NAMES):
         # written as integers, since FITS has no images of bool
         data = data.astype(bool)
-    return {
-        "geom": geom,
-        "data": data,
-        "meta": meta_from_header(data_hdu.header),
-        "unit": _unit_of_map(hdulist, data_hdu, format),
-    }
+    meta, unit = meta_from_header(hdu.header), _unit_of_map(hdu, format, has_gti)
+    return {"geom": geom, "data": data, "meta": meta, "unit": unit}
 
 
 def _from_sparse(hdu: BinTableHDU, geom: WcsGeom) -> HostArray:
@@ -324,30 +289,52 @@ def wcs_map_hdulist(
     Raises
     ------
     FormatError
-        If the format is not ``gadf``, or sparse data are requested in the primary HDU.
+        If the format is not known or has no such axes, or sparse data are requested in the primary HDU.
     """
-    if format != "gadf":
-        raise FormatError(f"maps are written in format 'gadf', got {format!r}")
+    if format not in _WRITTEN:
+        raise FormatError(f"maps are written in one of the formats {list(_WRITTEN)}, got {format!r}")
     name = ("SKYMAP" if sparse else "PRIMARY") if hdu is None else hdu.upper()
+    axes = m.geom.axes
+    if format != "gadf" and axes.names not in (["energy"], ["energy_true"]):
+        raise FormatError(f"the format {format!r} has one axis, 'energy' or 'energy_true', got {axes.names}")
+    bands = None
+    if len(axes) > 0:
+        bands = m.geom.to_bands_hdu(hdu_bands=hdu_bands or f"{name}_BANDS", format=format)
+    data = wcs_map_hdu(m, name, hdu_bands=None if bands is None else bands.name, sparse=sparse)
+    hdus = [data] if name == "PRIMARY" else [PrimaryHDU(), data]
+    return HDUList(hdus if bands is None else [*hdus, bands])
+
+
+def wcs_map_hdu(m: WcsMapValues, name: str, hdu_bands: str | None = None, sparse: bool = False) -> AnyHDU:
+    """Make the HDU of the values of a map on a WCS grid.
+
+    Parameters
+    ----------
+    m : WcsNDMap
+    name : str, in upper case
+    hdu_bands : str, optional
+        Name of the table of the axes.
+    sparse : bool
+        Whether to make a table of the pixels that are not zero.
+
+    Raises
+    ------
+    FormatError
+        If sparse data are requested in the primary HDU.
+    """
     if sparse and name == "PRIMARY":
         raise FormatError("Sparse maps cannot be written to the PRIMARY HDU; choose another name with hdu=")
     header = m.geom.to_header()
-    bands = None
-    if len(m.geom.axes) > 0:
-        bands = m.geom.to_bands_hdu(hdu_bands=hdu_bands or f"{name}_BANDS", format=format)
-        header["BANDSHDU"] = bands.name
+    if hdu_bands is not None:
+        header["BANDSHDU"] = hdu_bands
     header["META"] = meta_to_text(m.meta)
     header["BUNIT"] = m.unit.to_string("fits")
     data = to_host(m.data)  # host: FITS is written from NumPy
     # FITS has no images of bool
     data = data.astype(np.int64) if m.is_mask else data
     if sparse:
-        hdus = [PrimaryHDU(), _sparse_hdu(data, name, header)]
-    elif name == "PRIMARY":
-        hdus = [PrimaryHDU(data, header=header)]
-    else:
-        hdus = [PrimaryHDU(), ImageHDU(data, header=header, name=name)]
-    return HDUList(hdus if bands is None else [*hdus, bands])
+        return _sparse_hdu(data, name, header)
+    return PrimaryHDU(data, header=header) if name == "PRIMARY" else ImageHDU(data, header=header, name=name)
 
 
 def _sparse_hdu(data: HostArray, name: str, header: Header) -> BinTableHDU:

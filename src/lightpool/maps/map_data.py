@@ -33,6 +33,7 @@ from lightpool.bridge import ConvertibleToGammapy, accepted
 from lightpool.errors import DeviceError, GeometryError
 from lightpool.maps.deferred_quantity import read_meta
 from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.map_kinds import map_class
 from lightpool.typing import QuantityLike, UnitLike
 
 __all__ = ["MapData", "MapParts", "Values", "as_quantity", "is_off_host", "unit_factor"]
@@ -451,7 +452,10 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
         if isinstance(data, _Copied):
             self._require_memory(self.device)
             return self._made_of(self._copied_values(), geom, unit, meta)
-        return type(self)(
+        kind: type[Self] = type(self)
+        if geom is not None and (geom.is_region, geom.is_hpx) != (self._geom.is_region, self._geom.is_hpx):
+            kind = map_class(geom)  # such as the values of an image in a region
+        return kind(
             self._geom if geom is None else geom,
             data=data,
             unit=self._unit if unit is None else unit,

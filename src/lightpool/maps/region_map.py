@@ -1,8 +1,9 @@
 """Maps of one region of the sky."""
 
-from collections.abc import Sequence
-from typing import Any, Self
+from collections.abc import Iterator, Sequence
+from typing import TYPE_CHECKING, Any, NoReturn, Self
 
+import astropy.units as u
 import numpy as np
 from astropy.wcs import WCS
 from numpy.typing import DTypeLike
@@ -13,18 +14,28 @@ from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name
 from lightpool.arrays.kernels.reductions import block_sum
 from lightpool.bridge import accepts_gammapy
 from lightpool.errors import GeometryError
-from lightpool.fits import HDUList
+from lightpool.fits import HDUList, parsing, read_fits
 from lightpool.maps.axes.axes_format import AnyAxis
+from lightpool.maps.axes.table_columns import AnyTable
 from lightpool.maps.core import Map
+from lightpool.maps.fits_format import verify_checksums
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.map_data import Values
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix
-from lightpool.maps.region_map_format import region_map_arguments, region_map_hdulist
+from lightpool.maps.region_map_format import (
+    map_of_column,
+    region_map_arguments,
+    region_map_hdulist,
+    region_map_table,
+)
 from lightpool.maps.stacking import Windows
 from lightpool.maps.upsampling import repeated, upsampled
-from lightpool.typing import AngleLike, Axes, RegionLike, SkyAxes, UnitLike
+from lightpool.typing import AngleLike, Axes, PathInput, RegionLike, SkyAxes, UnitLike
+
+if TYPE_CHECKING:
+    from astropy.table import Table
 
 __all__ = ["RegionNDMap"]
 
@@ -107,6 +118,35 @@ class RegionNDMap(Map):
         """
         on_sky = [np.zeros(np.shape(p)) for p in pix[:2]]
         return super().interp_by_pix((*on_sky, *pix[2:]), method, fill_value, values_scale)
+
+    def crop(self, *args: object, **kwargs: object) -> NoReturn:
+        """Raise `NotImplementedError`: a region has one pixel.
+
+        Parameters
+        ----------
+        *args, **kwargs
+            Those of `WcsNDMap.crop`.
+        """
+        raise NotImplementedError("Crop is not supported by RegionNDMap, which has one pixel; see slice_by_idx")
+
+    def iter_by_axis_data(self, axis_name: str) -> Iterator[tuple[tuple[int | slice, ...], Array | u.Quantity]]:
+        """Iterate over the values along an axis, at each bin of the other axes.
+
+        Parameters
+        ----------
+        axis_name : str
+
+        Yields
+        ------
+        index : tuple of int and one slice, into the data
+        values : Quantity, or for a map that is not on the host an array, shape (nbin,)
+        """
+        dimension, shape = self._geom.axes.index_data(axis_name), list(self._geom.data_shape)
+        shape[dimension] = 1
+        values: Array | u.Quantity = self.quantity if self.device.is_host else self.data
+        for place in np.ndindex(*shape):
+            index: tuple[int | slice, ...] = (*place[:dimension], slice(None), *place[dimension + 1 :])
+            yield index, values[index]
 
     def _blocks(self, factor: int, axis_name: str | None) -> list[int]:
         blocks = [1] * self.data.ndim
@@ -229,6 +269,85 @@ class RegionNDMap(Map):
     ) -> "RegionNDMap":
         return cls(**region_map_arguments(hdulist, hdu, format), device=device)
 
+    @classmethod
+    def from_hdulist(  # type: ignore[override]
+        cls,
+        hdulist: HDUList,
+        format: str | None = "gadf",
+        ogip_column: str | None = None,
+        hdu: str | int | None = None,
+        device: str | Device | None = None,
+        **kwargs: object,
+    ) -> "RegionNDMap":
+        """Make a map from HDUs.
+
+        Parameters
+        ----------
+        hdulist : HDUList
+        format : ``gadf``, ``ogip`` (counts), or ``ogip-arf`` (effective areas)
+        ogip_column : str, optional
+            Column of the values in the OGIP formats; ``COUNTS`` or ``SPECRESP`` by default. ``QUALITY`` becomes a mask
+            that is True for good channels.
+        hdu : str or int, optional
+            HDU of the values; by default ``SKYMAP``, ``SPECTRUM`` or ``SPECRESP``.
+        device : str or Device, optional
+            By default the default device.
+        **kwargs : without effect
+        """
+        return cls(**region_map_arguments(hdulist, hdu, format, ogip_column), device=device)
+
+    @classmethod
+    def read(  # type: ignore[override]
+        cls,
+        filename: PathInput,
+        format: str | None = "gadf",
+        ogip_column: str | None = None,
+        hdu: str | int | None = None,
+        checksum: bool = False,
+        device: str | Device | None = None,
+    ) -> "RegionNDMap":
+        """Read a map from a FITS file.
+
+        Parameters
+        ----------
+        filename : str or Path
+        format, ogip_column, hdu, device
+            As in `from_hdulist`.
+        checksum : bool
+            Whether to verify the checksums in the file.
+        """
+        file = read_fits(filename)
+        with parsing(filename):
+            hdulist = file.hdulist
+            if checksum:
+                verify_checksums(hdulist, filename)
+            return cls.from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu, device=device)
+
+    @classmethod
+    def from_table(
+        cls, table: AnyTable, format: str = "", colname: str | None = None, device: str | Device | None = None
+    ) -> "RegionNDMap":
+        """Make a map of a column of a table of flux points, a light curve or a profile; its region is not known.
+
+        Parameters
+        ----------
+        table : Table
+        format : ``gadf-sed``, ``lightcurve`` or ``profile``
+        colname : str
+        device : str or Device, optional
+            By default the default device.
+        """
+        return cls(**map_of_column(table, format, colname), device=device)
+
+    def to_table(self, format: str = "gadf") -> "Table":
+        """Return a table of the values; reads the data to the host.
+
+        Parameters
+        ----------
+        format : ``gadf``, ``ogip`` (counts), ``ogip-arf`` or ``ogip-arf-sherpa`` (effective areas)
+        """
+        return region_map_table(self, format)
+
     def to_hdulist(
         self,
         format: str = "gadf",
@@ -236,13 +355,14 @@ class RegionNDMap(Map):
         hdu_bands: str | None = None,
         hdu_region: str | None = None,
     ) -> HDUList:
-        """Return the HDUs of the map in Gammapy's layout: tables of the values, the bins and the region.
+        """Return the HDUs of the map: tables of the values, the bins and the region.
 
         Parameters
         ----------
-        format : ``gadf``
+        format : ``gadf``, ``ogip``, ``ogip-sherpa``, ``ogip-arf`` or ``ogip-arf-sherpa``
+            With ``-sherpa``, energies are in keV and areas in cm2.
         hdu : str, optional
-            Name of the data, by default ``SKYMAP``.
+            Name of the data, by default ``SKYMAP``; the OGIP formats have names of their own.
         hdu_bands, hdu_region : str, optional
             Names of the other tables; by default the name of the data followed by ``_BANDS`` and ``_REGION``.
         """

@@ -15,28 +15,29 @@ from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name
 from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.kernels.reductions import block_sum, pad
 from lightpool.errors import GeometryError
-from lightpool.fits import HDUList
 from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.core import Map
 from lightpool.maps.filters import ImageFilters
-from lightpool.maps.fits_format import wcs_map_arguments, wcs_map_hdulist
 from lightpool.maps.geoms.bin_volumes import bin_volume_of
 from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.mask_at_centers import mask_at_centers
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix, interpolate_pixels
+from lightpool.maps.region_histograms import bins_of_values, histograms_in_mask
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_values import contains_pixels, reduced_to_region, region_geom_of, scattered_mask
 from lightpool.maps.stacking import Windows
 from lightpool.maps.touched_mask import touched_mask
 from lightpool.maps.upsampling import repeated, upsampled
+from lightpool.maps.wcs_core import WcsMap
 from lightpool.typing import AngleLike, Axes, Figure, RegionLike
 
 __all__ = ["WcsNDMap"]
 
 
-class WcsNDMap(ImageFilters, Map):
+class WcsNDMap(ImageFilters, WcsMap):
     """Map with pixels on the sky and any number of further axes.
 
     Parameters
@@ -55,11 +56,6 @@ class WcsNDMap(ImageFilters, Map):
     """
 
     geom_class = WcsGeom
-
-    @property
-    def geom(self) -> WcsGeom:
-        """Geometry of the map."""
-        return self._geom
 
     def _empty_data(self, dtype: str, target: Device) -> Array | LazyArray:
         if not (self._geom.is_allsky and dtype.startswith("float")):
@@ -160,7 +156,7 @@ class WcsNDMap(ImageFilters, Map):
         pix = [plane.wrapped(np.asarray(pix[0], dtype=float)) + 1.0, *pix[1:]]
         return interpolate_pixels(data, pix, method=method, fill_value=fill_value, values_scale=values_scale)
 
-    def crop(self, crop_width: int | tuple[int, int] | u.Quantity | str) -> Self:
+    def crop(self, crop_width: "int | tuple[int, int] | AngleLike") -> Self:
         """Return the map without some pixels at its borders.
 
         Parameters
@@ -285,15 +281,6 @@ class WcsNDMap(ImageFilters, Map):
         inside = to_device(contains_pixels(region, self._geom), self.device)
         return bool(to_host(self._xp.any(self.data & inside)))  # host: the answer is a Python bool
 
-    def mask_nearest_position(self, position: SkyCoord) -> SkyCoord:
-        """Return the position of the True pixel nearest to a sky position; reads the mask to the host."""
-        if not self._geom.is_image:
-            raise ValueError("Method only supported for 2D images")
-        coords = self._geom.get_coord().skycoord
-        separation = coords.separation(position)
-        separation[~to_host(self.data)] = np.inf  # host: the answer is a SkyCoord
-        return coords.flatten()[np.argmin(separation)]
-
     def cutout_and_mask_region(self, region: "RegionLike | None" = None) -> tuple[Self, Self]:
         """Return a cutout that contains a region, by default the whole map, and the mask of the region on its image."""
         if region is None:
@@ -333,6 +320,40 @@ class WcsNDMap(ImageFilters, Map):
         geom, data = reduced_to_region(self, region, func, weights, method)
         return RegionNDMap(geom, data=data, unit=self._unit, meta=dict(self.unread_meta), device=self.device)
 
+    def to_region_nd_map_histogram(
+        self,
+        region: "RegionLike | None" = None,
+        bins_axis: MapAxis | None = None,
+        nbin: int = 100,
+        density: bool = False,
+    ) -> RegionNDMap:
+        """Return histograms of the values in a region, one for each image; the bins are the first axis.
+
+        Parameters
+        ----------
+        region : SkyRegion, optional
+            By default the whole map.
+        bins_axis : MapAxis, optional
+            Bins of the values; by default ``nbin`` equal ones, from minus to plus the largest absolute value.
+        nbin : int
+        density : bool
+            Whether the integral of each histogram is 1.
+        """
+        if region is not None and region_geom_of(region, self._geom.to_image()).is_all_point_sky_regions:
+            raise ValueError("Histogram method not supported for point regions")
+        part, mask = self.cutout_and_mask_region(region)
+        if bins_axis is None:
+            bins_axis = bins_of_values(part.data, mask.data, nbin, self._unit)
+        if not bins_axis.unit.is_equivalent(self._unit):
+            raise ValueError(
+                f"Unit of bins_axis must be equivalent to unit of map, got {bins_axis.unit} and {self._unit}"
+            )
+        values = part.to_unit(bins_axis.unit).data
+        counts = histograms_in_mask(values, mask.data, bins_axis, density)
+        geom = RegionGeom.create(region, axes=[bins_axis, *self._geom.axes], wcs=self._geom.wcs)
+        unit = u.dimensionless_unscaled / bins_axis.unit if density else ""
+        return RegionNDMap(geom, data=counts, unit=unit, device=self.device)
+
     def get_spectrum(
         self, region: "RegionLike | None" = None, func: Callable[..., object] = np.nansum, weights: Map | None = None
     ) -> RegionNDMap:
@@ -346,38 +367,6 @@ class WcsNDMap(ImageFilters, Map):
         if not self._geom.has_energy_axis:
             raise ValueError(f"Energy axis required, the axes are {self._geom.axes.names}")
         return self.to_region_nd_map(region=region, func=func, weights=weights)
-
-    @classmethod
-    def _from_hdulist(
-        cls,
-        hdulist: HDUList,
-        hdu: str | int | None,
-        hdu_bands: str | int | None,
-        format: str | None,
-        device: str | Device | None,
-    ) -> "WcsNDMap":
-        return cls(**wcs_map_arguments(hdulist, hdu, hdu_bands, format), device=device)
-
-    def to_hdulist(
-        self,
-        hdu: str | None = None,
-        hdu_bands: str | None = None,
-        sparse: bool = False,
-        format: str = "gadf",
-    ) -> HDUList:
-        """Return the HDUs of the map in Gammapy's layout: the data and, with axes, a table of their bins.
-
-        Parameters
-        ----------
-        hdu : str, optional
-            Name of the data; by default ``PRIMARY``, or ``SKYMAP`` for sparse data.
-        hdu_bands : str, optional
-            Name of the table; by default the name of the data followed by ``_BANDS``.
-        sparse : bool
-            Whether to write a table of the pixels that are not zero.
-        format : ``gadf``
-        """
-        return wcs_map_hdulist(self, hdu=hdu, hdu_bands=hdu_bands, sparse=sparse, format=format)
 
     def plot(
         self,

@@ -27,6 +27,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "add_colorbar",
+    "bin_text",
     "energy_text",
     "plot_grid",
     "plot_map",
@@ -230,12 +231,19 @@ def plot_grid(
             ax.set_visible(False)
             continue
         plot_map(host.get_image_by_idx((i,)), ax=ax, **style)
-        ax.set_title(f"{axis.name.capitalize()} {_bin_text(axis, i)}")
+        ax.set_title(f"{axis.name.capitalize()} {bin_text(axis, i)}")
         _label_outer_axes(ax, is_left=i % columns == 0, is_lowest=i // columns == rows - 1)
     return axes
 
 
-def _bin_text(axis: "MapAxis | LabelMapAxis | TimeMapAxis", i: int) -> str:
+def bin_text(axis: "MapAxis | LabelMapAxis | TimeMapAxis", i: int) -> str:
+    """Return a short text for a bin of an axis.
+
+    Parameters
+    ----------
+    axis : MapAxis, LabelMapAxis or TimeMapAxis
+    i : int
+    """
     if not isinstance(axis, NodeAxis):
         return str(axis.as_plot_labels[i])
     text = energy_text if axis.name in ("energy", "energy_true") else "{:.1f}".format

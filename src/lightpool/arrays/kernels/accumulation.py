@@ -40,7 +40,8 @@ def add_product(total: Array, factors: Sequence[Factor], window: Index = (...,),
     nan_to_num : bool
         Whether to add zero where the product is not finite.
     """
-    lazy = next((factor for factor in factors if isinstance(factor, LazyArray)), None)
+    # an image has one part; indices of parts have a dimension more than it
+    lazy = next((factor for factor in factors if isinstance(factor, LazyArray) and len(factor.shape) > 2), None)
     # On the host always part by part, while a part is in the cache; on a device only if there are several parts.
     if lazy is not None and (lazy.device.is_host or lazy.height < lazy.shape[-2]):
         others = [_values(factor) for factor in factors if factor is not lazy]
@@ -51,7 +52,9 @@ def add_product(total: Array, factors: Sequence[Factor], window: Index = (...,),
         for index, part in lazy.parts():
             rest = [_part(factor, index, whole.ndim) for factor in others]
             add_product(whole, [part, *rest], index, nan_to_num=nan_to_num)
-    elif _is_simple(total, factors):
+        return
+    factors = [_values(factor) for factor in factors]
+    if _is_simple(total, factors):
         _add_product_numpy(cast(HostFloats, total[window]), cast("Sequence[HostFactor]", factors), nan_to_num)
     elif not (array_api_compat.is_cupy_array(total) and _add_product_cuda(total[window], factors, nan_to_num)):
         add_product_plain(total, factors, window, nan_to_num=nan_to_num)

@@ -132,7 +132,7 @@ class PSFKernel(ConvertibleToGammapy, KnownAttributes):
         ----------
         filename, hdu, hdu_bands, map_type, format, checksum, device : as for `~lightpool.maps.Map.read`
         """
-        return cls(Map.read(filename, hdu, hdu_bands, map_type, format, checksum, device))
+        return cls(Map.read(filename, hdu, hdu_bands, map_type, format, checksum=checksum, device=device))
 
     def write(self, filename: PathInput, overwrite: bool = False, checksum: bool = False, **kwargs: object) -> None:
         """Write the kernel to a FITS file.

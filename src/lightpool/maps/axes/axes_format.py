@@ -3,12 +3,13 @@
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, TypeAlias
 
+import astropy.units as u
 import numpy as np
 
 from lightpool.errors import FormatError
 from lightpool.fits import BinTableHDU, Header, has_time_reference
 from lightpool.maps.axes.axis import MapAxis
-from lightpool.maps.axes.axis_format import DL3_AXES, axis_columns, gadf_columns
+from lightpool.maps.axes.axis_format import DL3_AXES, axis_columns, gadf_columns, integer_type
 from lightpool.maps.axes.flux_table_format import dataset_labels, flux_table_formats
 from lightpool.maps.axes.label_axis import LabelMapAxis
 from lightpool.maps.axes.table_columns import (
@@ -30,7 +31,8 @@ __all__ = ["AnyAxis", "axes_from_table", "axes_header", "axes_table", "axes_tabl
 AnyAxis: TypeAlias = MapAxis | LabelMapAxis | TimeMapAxis
 """The three kinds of axis."""
 
-_GADF = ("gadf", "fgst-ccube", "fgst-template")
+_FERMI = ("fgst-ccube", "fgst-template", "fgst-bexpcube")
+_GADF = ("gadf", *_FERMI)
 _OGIP = ("ogip", "ogip-sherpa", "ogip-arf")
 _HDU_NAMES = {
     "gadf": "BANDS",
@@ -38,6 +40,7 @@ _HDU_NAMES = {
     "ogip-sherpa": "EBOUNDS",
     "fgst-ccube": "EBOUNDS",
     "fgst-template": "ENERGIES",
+    "fgst-bexpcube": "ENERGIES",
 }
 
 
@@ -75,6 +78,8 @@ def axes_table(axes: Sequence[AnyAxis], layout: str) -> "Table":
         raise ValueError(f"the format {layout!r} needs an axis named {name!r}, got {[axis.name for axis in axes]}")
     if layout not in _GADF:
         raise ValueError(f"the format {layout!r} is not known; choose one of {[*_GADF, 'gadf-dl3', *_OGIP]}")
+    if layout in _FERMI:
+        return _fermi_table(axes, layout)
     table = Table({"CHANNEL": np.arange(int(np.prod([axis.nbin for axis in axes])))})
     # indexing "xy", as in Gammapy: of two axes the first one varies fastest, as in the data
     centers = np.meshgrid(*[axis.center for axis in axes])
@@ -91,6 +96,20 @@ def axes_table(axes: Sequence[AnyAxis], layout: str) -> "Table":
     return table
 
 
+def _fermi_table(axes: Sequence[AnyAxis], layout: str) -> "Table":
+    """Return the table EBOUNDS or ENERGIES, in the units of the Fermi tools: readers may take them for granted."""
+    from astropy.table import Table
+
+    if len(axes) != 1 or not isinstance(axes[0], MapAxis) or not axes[0].is_energy_axis:
+        names = [axis.name for axis in axes]
+        raise ValueError(f"the format {layout!r} has one axis, 'energy' or 'energy_true', got {names}")
+    (axis,) = axes
+    if layout == "fgst-ccube":
+        edges, channels = axis.edges.to("keV"), np.arange(axis.nbin, dtype=integer_type(axis.nbin))
+        return Table({"CHANNEL": channels, "E_MIN": edges[:-1], "E_MAX": edges[1:]})
+    return Table({"Energy": u.Quantity(axis.center).to("MeV")})
+
+
 def axes_table_hdu(axes: Sequence[AnyAxis], layout: str, hdu_bands: str | None) -> BinTableHDU:
     """Return a FITS table of the bins of all axes.
 
@@ -103,7 +122,9 @@ def axes_table_hdu(axes: Sequence[AnyAxis], layout: str, hdu_bands: str | None) 
     if layout not in _HDU_NAMES:
         raise ValueError(f"the format {layout!r} is not known; choose one of {list(_HDU_NAMES)}")
     name = hdu_bands if layout == "gadf" and hdu_bands is not None else _HDU_NAMES[layout]
-    return BinTableHDU(axes_table(axes, layout), name=name, header=axes_header(axes, layout))
+    # in Fermi's tables the columns have names of their own
+    header = None if layout in _FERMI else axes_header(axes, layout)
+    return BinTableHDU(axes_table(axes, layout), name=name, header=header)
 
 
 def axes_from_table(table: AnyTable, layout: str) -> list[AnyAxis]:

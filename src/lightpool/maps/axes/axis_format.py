@@ -87,7 +87,7 @@ def axis_header(axis: NodeAxis, layout: str, idx: int) -> Header:
         # readers of OGIP files assume that channels count from 1 unless this keyword says otherwise
         header["TLMIN1"] = 0, "First channel"
         header["TLMAX1"] = axis.nbin - 1, "Last channel"
-    elif layout in ("gadf", "fgst-ccube", "fgst-template"):
+    elif layout in ("gadf", "fgst-ccube", "fgst-template", "fgst-bexpcube"):
         center, lower, upper = gadf_columns(axis.name)
         header[f"AXCOLS{idx}"] = center if axis.node_type == "center" else f"{lower},{upper}"
         header[f"INTERP{idx}"] = axis.interp

@@ -16,6 +16,7 @@ from lightpool.arrays.devices.device_tables import constant
 from lightpool.arrays.devices.devices import Device, find_device
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
+from lightpool.fits import BinTableHDU
 from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.axis import MapAxis
@@ -149,6 +150,29 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
     @abc.abstractmethod
     def bin_volume(self) -> u.Quantity:
         """Return the solid angle times the bin widths of the non-spatial axes."""
+
+    @abc.abstractmethod
+    def get_idx(self) -> tuple[NDArray[np.int64], ...]:
+        """Return the indices (lon, lat, axes...) of all pixels and bins."""
+
+    @abc.abstractmethod
+    def crop(self, crop_width: int | tuple[int, int]) -> Self:
+        """Return a geometry with fewer pixels at each border.
+
+        Parameters
+        ----------
+        crop_width : int, or pair (lon, lat)
+        """
+
+    def to_bands_hdu(self, hdu_bands: str | None = None, format: str = "gadf") -> BinTableHDU:
+        """Return a table HDU of the non-spatial axes.
+
+        Parameters
+        ----------
+        hdu_bands : str, name of the HDU
+        format : str, see `MapAxes.to_table_hdu`
+        """
+        return self.axes.to_table_hdu(format=format, hdu_bands=hdu_bands)
 
     def downsample(self, factor: int, axis_name: str) -> Self:
         """Return a geometry with larger bins.

@@ -15,11 +15,12 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
 from lightpool.bridge import accepted, accepts_gammapy
 from lightpool.errors import GeometryError
-from lightpool.fits import BinTableHDU, Header
+from lightpool.fits import BinTableHDU, HDUList, Header
 from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.geoms import image_masks
 from lightpool.maps.geoms.cutouts import Slices, cutout_origin, overlap_parts, trim_window
 from lightpool.maps.geoms.geom import full_data
+from lightpool.maps.geoms.map_hdus import data_and_bands, layout_of_bands
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
 from lightpool.maps.geoms.sky_window import SkyWindow
 from lightpool.maps.map_kinds import make_map
@@ -209,15 +210,20 @@ class WcsGeom(SkyPixelGeom):
         header["WCSSHAPE"] = "(" + ",".join(str(_) for _ in self.data_shape[::-1]) + ")"
         return header
 
-    def to_bands_hdu(self, hdu_bands: str | None = None, format: str = "gadf") -> BinTableHDU:
-        """Return a table HDU of the non-spatial axes.
+    @classmethod
+    def from_hdulist(cls, hdulist: HDUList, hdu: str | int | None = None, hdu_bands: str | int | None = None) -> Self:
+        """Make a geometry from the HDUs of a map.
 
         Parameters
         ----------
-        hdu_bands : str, name of the HDU
-        format : str, see `MapAxes.to_table_hdu`
+        hdulist : HDUList
+        hdu : str or int, optional
+            HDU of the data; by default the first one with data.
+        hdu_bands : str or int, optional
+            Table of the axes; by default the one that belongs to the data.
         """
-        return self.axes.to_table_hdu(format=format, hdu_bands=hdu_bands)
+        data, bands = data_and_bands(hdulist, hdu, hdu_bands)
+        return cls.from_header(data.header, bands, format=layout_of_bands(bands))
 
     # Other geometries
 
