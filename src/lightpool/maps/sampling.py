@@ -1,6 +1,6 @@
 """Random coordinates that are distributed as the values of a map."""
 
-from typing import TypeAlias
+from typing import Any, Protocol, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +14,14 @@ RandomStateLike: TypeAlias = int | str | np.random.RandomState
 """A seed, ``random-seed``, ``global-rng``, or a generator."""
 
 
-def random_state_of(random_state: RandomStateLike) -> np.random.RandomState:
+class UniformNumbers(Protocol):
+    """A generator of random numbers, or the module `numpy.random`."""
+
+    def uniform(self, low: float = 0.0, high: float = 1.0, size: int | tuple[int, ...] | None = None) -> Any:
+        """Draw numbers between two others."""
+
+
+def random_state_of(random_state: RandomStateLike) -> UniformNumbers:
     """Return a generator of random numbers.
 
     Parameters
@@ -29,7 +36,7 @@ def random_state_of(random_state: RandomStateLike) -> np.random.RandomState:
     if random_state == "random-seed":
         return np.random.RandomState()
     if random_state == "global-rng":
-        return np.random.mtrand._rand  # the generator behind functions such as numpy.random.uniform
+        return np.random  # its functions use the global generator
     raise ValueError(
         f"random_state must be a seed, 'random-seed', 'global-rng' or a numpy.random.RandomState, got {random_state!r}"
     )
