@@ -32,7 +32,7 @@ def plane(proj="TAN", frame="icrs", skydir=(83.63, 22.01)):
 def lazy_geom():
     wcs = plane()
     axes = [MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)]
-    return RegionGeom.from_circles(Circles.from_pixels(X, Y, 9.0, wcs, LIKE), axes, wcs)
+    return RegionGeom.from_circles(Circles.from_pixels(X, Y, 9.0, wcs, LIKE), axes, Plane(wcs))
 
 
 def events(n=20_000):

@@ -21,12 +21,12 @@ from lightpool.data import GTI
 from lightpool.datasets import masks
 from lightpool.datasets.geometries import DatasetGeoms, SkyGeom
 from lightpool.datasets.memory import LESS, MemoryEstimate, are_large, memory_of_maps
-from lightpool.datasets.merged_tables import merge_gtis, merge_meta_tables
+from lightpool.datasets.merged_tables import DeferredRow, merge_gtis, merge_meta_tables
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, ModelsLike
 from lightpool.irf import EDispKernel, EDispKernelMap, EDispMap, IRFMap, PSFMap
 from lightpool.maps import Map
-from lightpool.typing import GammapyObject
+from lightpool.typing import GammapyObject, MetaValue
 from lightpool.utils.accumulators import MergedValue
 from lightpool.utils.on_demand import Deferred, DeferredAttribute
 
@@ -137,6 +137,12 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
     @meta_table.setter
     def meta_table(self, meta_table: Table | Deferred[Table | None] | MergedValue[Table] | None) -> None:
         self._meta_table = MergedValue.of(meta_table, merge_meta_tables)
+
+    @property
+    def unread_row(self) -> Mapping[str, MetaValue] | None:
+        """The table of one observation as a mapping, if nobody has read the table yet."""
+        table = self._meta_table.unread
+        return table.row if isinstance(table, DeferredRow) else None
 
     def add_observations(self, other: "DatasetBase") -> None:
         """Add the good time intervals and the table of observations of another dataset; merged when they are read."""

@@ -17,22 +17,27 @@ _TOUCHING = 1.0
 
 def obs_ids_of(dataset: DatasetBase) -> list[str]:
     """Return the numbers of the observations in the table of a dataset, in its order; empty if it lists none."""
+    return _texts(dataset, "OBS_ID")
+
+
+def _texts(dataset: DatasetBase, column: str) -> list[str]:
+    """Return a column of the table of a dataset as text; empty if there is none. A row that is deferred stays so."""
+    row = dataset.unread_row
+    if row is not None:
+        return [str(row[column]).strip()] if column in row else []
     table = dataset.meta_table
-    if table is None or "OBS_ID" not in table.colnames:
+    if table is None or column not in table.colnames:
         return []
-    return [str(value).strip() for value in np.ravel(np.asarray(table["OBS_ID"]))]
+    return [str(value).strip() for value in np.ravel(np.asarray(table[column]))]
 
 
 def _observations(dataset: DatasetBase) -> set[tuple[str, str]]:
     """Return telescope and number of each observation; for a spectrum that lists none its name, OBS_ID in OGIP."""
     numbers = obs_ids_of(dataset)
-    table = dataset.meta_table
     if not numbers and dataset.tag == "SpectrumDatasetOnOff" and dataset.gti is not None:
         return {("", str(dataset.name))}
-    telescopes = [""] * len(numbers)
-    if table is not None and "TELESCOP" in table.colnames:
-        given = [str(value).strip() for value in np.ravel(np.asarray(table["TELESCOP"]))]
-        telescopes = given if len(given) == len(numbers) else telescopes
+    given = _texts(dataset, "TELESCOP")
+    telescopes = given if len(given) == len(numbers) else [""] * len(numbers)
     return set(zip(telescopes, numbers, strict=True))
 
 

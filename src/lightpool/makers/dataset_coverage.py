@@ -6,22 +6,34 @@ from functools import partial
 
 import astropy.units as u
 import numpy as np
-from astropy.coordinates import Angle
 
 from lightpool.arrays import DeferredNumbers, find_device
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.irf import IRF
 from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.maps import Map, MapAxis
+from lightpool.makers.uncovered_bins import offset_limits
+from lightpool.maps import Geom, Map, MapAxis
 from lightpool.maps.map_data import unit_factor
 from lightpool.utils.remembered import Remembered
 
-__all__ = ["warn_if_a_map_is_not_seen", "why_a_region_is_not_seen"]
+__all__ = ["offset_of_region", "warn_if_a_map_is_not_seen", "why_a_region_is_not_seen"]
 
 log = logging.getLogger(__name__)
 
 _REASONS = Remembered[str | None](256)  # runs have their tables at the same energies
+
+
+def offset_of_region(geom: Geom, observation: Observation) -> float:
+    """Return the angle between the centre of a region and the pointing, rad.
+
+    Parameters
+    ----------
+    geom : RegionGeom
+    observation : Observation
+    """
+    # On the host: one pixel, whose offset is needed at once.
+    return float(np.asarray(FieldOfView(observation.given_pointing, find_device("cpu")).offset(geom))[0, 0])
 
 
 def why_a_region_is_not_seen(dataset: MapDataset, observation: Observation, selection: set[str]) -> str | None:
@@ -41,16 +53,15 @@ def why_a_region_is_not_seen(dataset: MapDataset, observation: Observation, sele
     if isinstance(aeff, Map):
         return _why_no_energy(dataset, observation, selection)
     axes = aeff.axes
-    # On the host: one pixel, whose offset is needed at once.
-    view = FieldOfView(observation.given_pointing, find_device("cpu"))
-    offset = Angle(view.offset(dataset.required("counts").geom)[0, 0], "rad")
-    if "offset" in axes.names and not axes["offset"].edges[0] <= offset <= axes["offset"].edges[-1]:
-        low, high = axes["offset"].edges[[0, -1]].to_value("deg")
-        limits = f"ends at {high:.2f} deg" if offset.deg > high else f"begins at {low:.2f} deg"
-        return (
-            f"the region is {offset.deg:.2f} deg from the pointing of observation {observation.obs_id}, whose "
-            f"effective area {limits}"
-        )
+    if "offset" in axes.names:
+        offset = math.degrees(offset_of_region(dataset.required("counts").geom, observation))
+        low, high = offset_limits(axes["offset"])
+        if not low <= offset <= high:
+            limits = f"ends at {high:.2f} deg" if offset > high else f"begins at {low:.2f} deg"
+            return (
+                f"the region is {offset:.2f} deg from the pointing of observation {observation.obs_id}, whose "
+                f"effective area {limits}"
+            )
     return _why_no_energy(dataset, observation, selection)
 
 

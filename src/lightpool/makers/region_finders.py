@@ -15,8 +15,9 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import MapAxis, RegionGeom, WcsNDMap
 from lightpool.maps.geoms.rotated_regions import RotatedCircle, RotatedRegion, rotated_region
+from lightpool.maps.periodic_wcs import Plane
 from lightpool.maps.regions.circles import Circles
-from lightpool.maps.regions.sky_regions import angle_between, is_point, kind_of, region_center
+from lightpool.maps.regions.sky_regions import Position, angle_between, is_point, kind_of, region_center
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates
 
@@ -39,14 +40,19 @@ class OffRegions:
     Attributes
     ----------
     found : list of SkyRegion, or Circles, of which no region objects were made yet
-    wcs : WCS on which they were found; None if there are none because the region is too far away
+    plane : Plane on which they were found; None if there are none because the region is too far away
     """
 
     found: "Sequence[OneRegion] | Circles"
-    wcs: "Wcs | None"
+    plane: Plane | None
 
     def __len__(self) -> int:
         return len(self.found)
+
+    @property
+    def wcs(self) -> "Wcs | None":
+        """WCS on which they were found."""
+        return None if self.plane is None else self.plane.wcs
 
     @property
     def regions(self) -> "list[OneRegion]":
@@ -60,8 +66,8 @@ class OffRegions:
         ----------
         axes : sequence of MapAxis
         """
-        if isinstance(self.found, Circles) and self.wcs is not None:
-            return RegionGeom.from_circles(self.found, axes, self.wcs)
+        if isinstance(self.found, Circles) and self.plane is not None:
+            return RegionGeom.from_circles(self.found, axes, self.plane)
         return RegionGeom.from_regions(self.regions, axes=axes, wcs=self.wcs)
 
 
@@ -101,12 +107,13 @@ class RegionsFinder(Described, ABC):
         off = self.find(region, center, exclusion_mask)
         return off.regions, off.wcs
 
-    def find(self, region: "OneRegion", center: SkyCoord, exclusion_mask: WcsNDMap | None = None) -> OffRegions:
+    def find(self, region: "OneRegion", center: Position, exclusion_mask: WcsNDMap | None = None) -> OffRegions:
         """Find the OFF regions of a region, as `run`; of circles, no region objects are made.
 
         Parameters
         ----------
-        region, center, exclusion_mask : see `run`
+        region, exclusion_mask : see `run`
+        center : SkyCoord, or longitude and latitude in deg in the frame of the region
         """
         separation = angle_between(region_center(region), center)
         if kind_of(region) is None and not is_point(region):
@@ -120,10 +127,10 @@ class RegionsFinder(Described, ABC):
             return OffRegions([], None)
         mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
         rotated = rotated_region(region, center, self.binsz, mask)
-        angles, wcs = self._angles(rotated), rotated.geom.wcs
+        angles, plane = self._angles(rotated), rotated.geom.window.grid.plane
         if isinstance(rotated, RotatedCircle) and angles:
-            return OffRegions(rotated.circles_at(angles), wcs)
-        return OffRegions(rotated.at(angles), wcs)
+            return OffRegions(rotated.circles_at(angles), plane)
+        return OffRegions(rotated.at(angles), plane)
 
     @abstractmethod
     def _angles(self, rotated: RotatedRegion) -> list[float]:

@@ -1,6 +1,7 @@
 """From an observation to the spectrum of a region."""
 
 import logging
+import math
 from collections.abc import Sequence
 from typing import ClassVar
 
@@ -17,7 +18,7 @@ from lightpool.datasets.regions import require_circle
 from lightpool.irf import IRF, PSFMap
 from lightpool.irf.tables.psf_table import PSF
 from lightpool.makers.core import check_run
-from lightpool.makers.dataset_coverage import why_a_region_is_not_seen
+from lightpool.makers.dataset_coverage import offset_of_region, why_a_region_is_not_seen
 from lightpool.makers.fov_coordinates import FieldOfView, field_position
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.makers.response_maps import DatasetRequests, ExposureRequest
@@ -107,7 +108,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         used = [name for name, is_used in tables.items() if is_used]
         if not used:
             return
-        offset = dataset.required("counts").geom.separation(observation.pointing_radec)
+        offset = math.degrees(offset_of_region(dataset.required("counts").geom, observation))
         for name in used:
             table = getattr(observation, name)
             if isinstance(table, IRF):  # missing tables are reported where they are used

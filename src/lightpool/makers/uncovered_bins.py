@@ -9,9 +9,17 @@ from numpy.typing import NDArray
 from lightpool.irf import IRF
 from lightpool.irf.tables.psf_parametric import ParametricPSF
 from lightpool.maps import MapAxis
+from lightpool.maps.map_data import unit_factor
 from lightpool.utils.remembered import Remembered
 
-__all__ = ["require_ascending", "warn_of_energies", "warn_of_missing_rates", "warn_of_offset", "warn_of_ring"]
+__all__ = [
+    "offset_limits",
+    "require_ascending",
+    "warn_of_energies",
+    "warn_of_missing_rates",
+    "warn_of_offset",
+    "warn_of_ring",
+]
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +95,13 @@ def warn_of_missing_rates(obs_id: int | None, bkg: IRF, energy: MapAxis) -> None
         )
 
 
-def warn_of_offset(obs_id: int | None, name: str, irf: IRF, offset: u.Quantity) -> None:
+def offset_limits(axis: MapAxis) -> tuple[float, float]:
+    """Return the first and the last edge of an axis of offsets, deg."""
+    factor = unit_factor(axis.unit, "deg")
+    return float(axis.edges_value[0]) * factor, float(axis.edges_value[-1]) * factor
+
+
+def warn_of_offset(obs_id: int | None, name: str, irf: IRF, offset: float) -> None:
     """Warn of a region whose offset from the pointing is outside the offsets of a table.
 
     Parameters
@@ -95,15 +109,14 @@ def warn_of_offset(obs_id: int | None, name: str, irf: IRF, offset: u.Quantity) 
     obs_id : int
     name : str, "aeff", "psf", "edisp" or "bkg"
     irf : IRF
-    offset : Quantity
+    offset : float, deg
     """
     if "offset" not in irf.axes.names or isinstance(irf, ParametricPSF):
         return
-    edges = irf.axes["offset"].edges
-    if not edges[0] <= offset <= edges[-1]:
-        low, high = edges[[0, -1]].to_value("deg")
+    low, high = offset_limits(irf.axes["offset"])
+    if not low <= offset <= high:
         log.warning(
-            f"observation {obs_id}: the region is {offset.to_value('deg'):.3f} deg from the pointing, and its "
+            f"observation {obs_id}: the region is {offset:.3f} deg from the pointing, and its "
             f"{_WHAT[name]} ({_label(irf)}) is given at offsets from {low:.3f} to {high:.3f} deg; "
             f"{_RESULT[name]} is 0 there"
         )

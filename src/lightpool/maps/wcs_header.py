@@ -150,6 +150,8 @@ def lonlat_deg(skydir: SkyDirLike, frame: FrameLike) -> tuple[float, float]:
         lon, lat = _lonlat_in_frame(skydir, frame)
         return float(np.ravel(lon)[0]), float(np.ravel(lat)[0])
     if isinstance(skydir, (tuple, list)) and len(skydir) == 2:
+        if isinstance(skydir[0], float) and isinstance(skydir[1], float):
+            return skydir[0], skydir[1]
         return float(Angle(skydir[0], "deg").deg), float(Angle(skydir[1], "deg").deg)
     raise ValueError(f"skydir must be a SkyCoord or a (lon, lat) pair in deg, got {skydir!r}")
 

@@ -191,6 +191,12 @@ class MergedValue(Accumulator[T | None, Parts[T | None]]):
         """Whether there is no value; nothing is created or merged to find out."""
         return self._parts().values[0] is None
 
+    @property
+    def unread(self) -> T | Deferred[T | None] | None:
+        """The value as it was given, `Deferred` if nobody has read it; None if there are several, or none."""
+        values = self._parts().values
+        return values[0] if len(values) == 1 else None
+
     def fork(self) -> Self:
         """Return a copy that grows independently; nothing is merged for it."""
         new = type(self)(None, self._merge)

@@ -21,6 +21,7 @@ from lightpool.makers.region_finders import (
     exclusion_image,
 )
 from lightpool.maps import Map, RegionGeom, RegionNDMap, WcsNDMap
+from lightpool.maps.periodic_wcs import Plane
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates, deviations_are_heard
 
@@ -102,7 +103,7 @@ class ReflectedRegionsBackgroundMaker(Maker):
         off = self._off_regions(region, observation)
         if geom.is_all_point_sky_regions:
             # The finder does not compare points, whose size is in the table RAD_MAX of the run.
-            off = OffRegions(_without_overlap(region, off.regions, geom, observation), off.wcs)
+            off = OffRegions(_without_overlap(region, off.regions, geom, observation), off.plane)
         if len(off) < self.min_region_number:
             log.warning(
                 "dataset %s: %d OFF regions outside the exclusion mask, needed are %d: no OFF counts",
@@ -124,11 +125,16 @@ class ReflectedRegionsBackgroundMaker(Maker):
         return counts_off, RegionNDMap.from_geom(geom_off, data=n_region, dtype=precision, device=device)
 
     def _off_regions(self, region: "OneRegion", observation: Observation) -> OffRegions:
-        finder, arguments = self.region_finder, (region, observation.pointing_radec, self.exclusion_mask)
+        finder = self.region_finder
         # A finder of a user has a `run` of its own.
         if type(finder).run is RegionsFinder.run and "run" not in vars(finder):
-            return finder.find(*arguments)
-        return OffRegions(*finder.run(*arguments))
+            # The numbers in ICRS, where a SkyCoord is not needed.
+            own = getattr(region, "center", None)
+            is_icrs = own is not None and own.frame.name == "icrs"
+            center = observation.pointing_degrees if is_icrs else observation.pointing_radec
+            return finder.find(region, center, self.exclusion_mask)
+        regions, wcs = finder.run(region, observation.pointing_radec, self.exclusion_mask)
+        return OffRegions(regions, None if wcs is None else Plane(wcs))
 
     @accepts_gammapy
     def run(self, dataset: MapDataset, observation: Observation | None = None) -> SpectrumDatasetOnOff:

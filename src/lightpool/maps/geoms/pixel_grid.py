@@ -29,7 +29,6 @@ from lightpool.maps.wcs_header import (
     pixel_scales_deg,
     resampled_wcs,
     same_wcs,
-    sky_projection,
 )
 
 __all__ = ["Box", "PixelGrid", "PixelStore"]
@@ -74,7 +73,7 @@ class PixelGrid:
     @cached_property
     def projection(self) -> Projection | None:
         """The projection as array code; None when it is not one of ours: then wcslib works on the host."""
-        return sky_projection(self.wcs)
+        return self.plane.projection
 
     @cached_property
     def scales_deg(self) -> NDArray[np.float64]:

@@ -4,7 +4,7 @@ import copy
 import logging
 import math
 from collections.abc import Sequence
-from functools import cached_property
+from functools import cached_property, lru_cache
 from typing import TYPE_CHECKING, Self, TypedDict, Unpack, cast
 
 import astropy.units as u
@@ -27,6 +27,7 @@ from lightpool.maps.geoms.geom import Geom, pix_to_idx
 from lightpool.maps.geoms.region_on_wcs import RegionOnWcs, state_of_circles
 from lightpool.maps.geoms.region_pixels import coord_and_weights, solid_angle_of
 from lightpool.maps.geoms.wcs_geom import WcsGeom
+from lightpool.maps.periodic_wcs import Plane
 from lightpool.maps.regions.circles import Circles
 from lightpool.maps.regions.region_contents import Positions
 from lightpool.maps.regions.region_extent import (
@@ -115,16 +116,17 @@ class RegionGeom(RegionOnWcs, Geom):
             self._wcs, self.projection, self._bounding_rectangle = _default_pixels(on_sphere, self._binsz_wcs)
 
     @classmethod
-    def from_circles(cls, circles: Circles, axes: AxesLike, wcs: WCS) -> Self:
+    def from_circles(cls, circles: Circles, axes: AxesLike, plane: Plane) -> Self:
         """Make a geometry from a union of circles; `region` is made when somebody asks for it.
 
         Parameters
         ----------
-        circles : Circles, in the frame of ``wcs``, one at least
-        axes, wcs : see above
+        circles : Circles, in the frame of the plane, one at least
+        axes : see above
+        plane : Plane, the pixels on which the region is drawn
         """
-        geom = cls(None, axes=axes, wcs=wcs, binsz_wcs=_BINSZ)
-        vars(geom).update(state_of_circles(circles))
+        geom = cls(None, axes=axes, wcs=plane.wcs, binsz_wcs=_BINSZ)
+        vars(geom).update(state_of_circles(circles, plane))
         return geom
 
     @classmethod
@@ -308,8 +310,8 @@ class RegionGeom(RegionOnWcs, Geom):
         -------
         separation : array of float64, shape (1, 1), rad
         """
-        separation = angular_separation(*self._center_lonlat, lon, lat)
-        return full_on((1, 1), float(separation[0, 0]), device)
+        lon_0, lat_0 = self._center_lonlat
+        return full_on((1, 1), _separation(float(lon_0[0, 0]), float(lat_0[0, 0]), lon, lat), device)
 
     def offset_vectors(self, pointing: SkyCoord | tuple[float, float], device: str | Device | None = None) -> Array:
         """Return the unit vector of the centre in the field of view of a pointing.
@@ -532,6 +534,11 @@ class RegionGeom(RegionOnWcs, Geom):
             f"\tframe      : {centre.frame.name}\n"
             f"\tcenter     : {centre.data.lon.deg:.1f} deg, {centre.data.lat.deg:.1f} deg\n"
         )
+
+
+@lru_cache(maxsize=64)  # all maps and checks of a run ask for the same one
+def _separation(lon_0: float, lat_0: float, lon: float, lat: float) -> float:
+    return float(np.asarray(angular_separation(np.asarray([lon_0]), np.asarray([lat_0]), lon, lat))[0])
 
 
 def _default_pixels(region: "SkyRegion", binsz: Angle) -> tuple[WCS, str, tuple[SkyCoord, NDArray[np.float64]]]:

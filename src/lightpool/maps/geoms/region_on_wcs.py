@@ -94,6 +94,12 @@ class RegionOnWcs:
         return inside
 
 
-def state_of_circles(circles: Circles) -> dict[str, object]:
-    """Return the attributes of a `RegionOnWcs` whose region is made of circles when somebody asks for it."""
-    return {"_region": Deferred(circles.union), "_found": circles}
+def state_of_circles(circles: Circles, plane: Plane) -> dict[str, object]:
+    """Return the attributes of a `RegionOnWcs` whose region is made of circles when somebody asks for it.
+
+    Parameters
+    ----------
+    circles : Circles
+    plane : Plane of the WCS
+    """
+    return {"_region": Deferred(circles.union), "_found": circles, "_plane": plane}

@@ -7,7 +7,7 @@ from itertools import combinations
 from typing import TYPE_CHECKING, Any, Protocol, cast
 
 import numpy as np
-from astropy.coordinates import Angle, SkyCoord
+from astropy.coordinates import Angle
 from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
@@ -16,6 +16,7 @@ from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.circles import Circles
 from lightpool.maps.regions.pixel_regions import in_frame
 from lightpool.maps.regions.sky_regions import (
+    Position,
     angle_between,
     region_center,
     region_to_pixel,
@@ -46,14 +47,14 @@ class ExclusionMask(Protocol):
 
 
 def rotated_region(
-    region: "SkyRegion", center: SkyCoord, binsz: Angle, exclusion_mask: ExclusionMask | None = None
+    region: "SkyRegion", center: Position, binsz: Angle, exclusion_mask: ExclusionMask | None = None
 ) -> "RotatedRegion":
     """Return a region that can be rotated about a position; circles go by distances, other shapes by their pixels.
 
     Parameters
     ----------
     region : SkyRegion
-    center : SkyCoord
+    center : SkyCoord, or longitude and latitude in deg in the frame of the region
     binsz : Angle
         Size of the pixels of the plane, on which regions and the exclusion mask meet.
     exclusion_mask : WcsNDMap of bool, an image on the host
@@ -77,7 +78,7 @@ class RotatedRegion:
     """
 
     def __init__(
-        self, region: "SkyRegion", center: SkyCoord, binsz: Angle, exclusion_mask: ExclusionMask | None = None
+        self, region: "SkyRegion", center: Position, binsz: Angle, exclusion_mask: ExclusionMask | None = None
     ) -> None:
         self.region = region
         position = region_center(region)

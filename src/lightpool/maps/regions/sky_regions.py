@@ -25,6 +25,7 @@ if TYPE_CHECKING:
     from regions import EllipsePixelRegion, EllipseSkyRegion, PixCoord, PixelRegion, Region, Regions, SkyRegion
 
 __all__ = [
+    "Position",
     "all_parts",
     "angle_between",
     "centers_by_frame",
@@ -48,6 +49,9 @@ __all__ = [
 
 Steps: TypeAlias = tuple[NDArray[np.float64], NDArray[np.float64], NDArray[np.float64], NDArray[np.float64]]
 """Pixel coordinates x and y, and steps dx and dy on the pixels."""
+
+Position: TypeAlias = SkyCoord | tuple[float, float]
+"""A position, or its longitude and latitude in deg in a frame that is known."""
 
 _OFFSET = 1 * u.arcsec  # the step from which `regions` up to 0.11 finds the scale
 _NEAR_POLE = 89.9
@@ -389,10 +393,16 @@ def region_center(region: "SkyRegion") -> SkyCoord:
     raise TypeError(f"a region of type {type(region).__name__} has no centre")
 
 
-def angle_between(one: SkyCoord, other: SkyCoord) -> float:
-    """Return the angle between two positions in rad: `SkyCoord.separation` in a tenth of the time."""
+def angle_between(one: SkyCoord, other: Position) -> float:
+    """Return the angle between two positions in rad: `SkyCoord.separation` in a tenth of the time.
+
+    Parameters
+    ----------
+    one : SkyCoord
+    other : SkyCoord, or longitude and latitude in deg in the frame of the first position
+    """
     frame = one.frame.name
-    if frame not in ("icrs", "galactic"):
+    if isinstance(other, SkyCoord) and frame not in ("icrs", "galactic"):
         return float(one.separation(other).rad)  # a frame with an equinox is not known by its name alone
     lon, lat = np.deg2rad(lonlat_deg(other, frame))
     return float(angular_separation(one.data.lon.rad, one.data.lat.rad, lon, lat))
