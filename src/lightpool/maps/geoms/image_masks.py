@@ -1,5 +1,6 @@
 """Masks of an image on the host: regions, borders, footprints. Array code turns them into maps on a device."""
 
+from collections.abc import Callable
 from typing import TYPE_CHECKING
 
 import astropy.units as u
@@ -51,7 +52,7 @@ def rectangle_region(center: SkyCoord, width: u.Quantity, height: u.Quantity) ->
 
 
 def region_mask_image(
-    regions: "RegionLike | None", plane: Plane, npix: tuple[int, int], lonlat: NDArray[np.float64]
+    regions: "RegionLike | None", plane: Plane, npix: tuple[int, int], lonlat: Callable[[], NDArray[np.float64]]
 ) -> NDArray[np.bool_]:
     """Return a mask of the pixels in any of some regions.
 
@@ -60,7 +61,7 @@ def region_mask_image(
     regions : see `parse_regions`
     plane : Plane of the image
     npix : number of pixels (x, y)
-    lonlat : array, shape (2, ny, nx)
+    lonlat : function that returns an array, shape (2, ny, nx)
         Position of the pixel centres in deg; those with NaN are off the sky and in no region.
 
     Returns

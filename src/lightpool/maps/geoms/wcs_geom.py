@@ -448,7 +448,7 @@ class WcsGeom(SkyPixelGeom):
         regions, inside, device
             As in `region_mask`.
         """
-        image = image_masks.region_mask_image(regions, self._window.plane, self.npix_image, self._window.lonlat())
+        image = image_masks.region_mask_image(regions, self._window.plane, self.npix_image, self._window.lonlat)
         return full_data(self, image == inside, device)  # `image == inside` inverts the mask if `inside` is False
 
     def region_weights(
@@ -466,7 +466,7 @@ class WcsGeom(SkyPixelGeom):
         weights : WcsNDMap, from 0 to 1
         """
         fine = self.to_image().upsample(oversampling_factor)
-        image = image_masks.region_mask_image(regions, fine.window.plane, fine.npix_image, fine.window.lonlat())
+        image = image_masks.region_mask_image(regions, fine.window.plane, fine.npix_image, fine.window.lonlat)
         return make_map(self, full_data(self, image_masks.block_mean(image, oversampling_factor), device), device)
 
     def boundary_mask(self, width: QuantityLike, device: str | Device | None = None) -> Any:

@@ -110,15 +110,15 @@ class PixelCentres(Positions):
     ----------
     plane : Plane
     npix : number of pixels (x, y)
-    lonlat : array, shape (2, ny, nx), of the pixel centres in deg, in the frame of the plane; NaN off the sky
+    lonlat : function that returns an array, shape (2, ny, nx)
+        Positions of the pixel centres in deg, in the frame of the plane; NaN off the sky.
     """
 
     _torn_only = True
 
-    def __init__(self, plane: Plane, npix: tuple[int, int], lonlat: NDArray[np.float64]) -> None:
+    def __init__(self, plane: Plane, npix: tuple[int, int], lonlat: Callable[[], NDArray[np.float64]]) -> None:
         y, x = np.mgrid[: npix[1], : npix[0]]
-        super().__init__(plane, x, y, lambda: (lonlat[0], lonlat[1]))
-        self._on_sky = np.isfinite(lonlat[0])
+        super().__init__(plane, x, y, lambda: tuple(lonlat()))
 
     def in_any(self, regions: "Sequence[Region]") -> NDArray[np.bool_]:
         """Return whether the pixel centres lie in any region; a point holds the up to four centres next to it."""
@@ -135,7 +135,18 @@ class PixelCentres(Positions):
         for region in regions:
             if kind_of(region) is None or isinstance(region, region_classes.PixelRegion):
                 mask |= self.inside(region)
-        return np.asarray(mask & self._on_sky)
+        return self._on_sky(mask)
+
+    def _on_sky(self, mask: NDArray[np.bool_]) -> NDArray[np.bool_]:
+        """Return a mask without the pixels whose centres are off the sky."""
+        rows, columns = np.nonzero(mask)
+        # wcslib is slow, and most regions have few of the pixels
+        if 4 * rows.size > mask.size or self.plane.has_repeats:
+            return np.asarray(mask & np.isfinite(np.asarray(self._lonlat()[0])))
+        if rows.size:
+            lon, _ = self.plane.to_sky(columns.astype(float), rows.astype(float))
+            mask[rows, columns] = np.isfinite(lon)
+        return mask
 
     def _at_point(self, region: "SkyRegion") -> NDArray[np.bool_]:
         if isinstance(region, region_classes.CompoundSkyRegion):
