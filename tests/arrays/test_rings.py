@@ -7,8 +7,16 @@ from hypothesis import strategies as st
 from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays.devices.devices import to_host
-from lightpool.arrays.kernels.counts_in_rings import CountList
-from lightpool.arrays.kernels.rings import Ring, _TransformCache, adaptive_ring_sums, ring_sums, ring_sums_plain
+from lightpool.arrays.kernels.convolution import fft_size
+from lightpool.arrays.kernels.counts_in_rings import CountList, are_in_order
+from lightpool.arrays.kernels.rings import (
+    Ring,
+    _fast_size,
+    _TransformCache,
+    adaptive_ring_sums,
+    ring_sums,
+    ring_sums_plain,
+)
 
 FEW = settings(max_examples=15, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 
@@ -71,6 +79,45 @@ def test_each_pixel_takes_the_first_ring_that_is_large_enough(backend, read, thr
         assert len(np.unique(expected[0])) > 4, "the threshold should divide the pixels"
 
 
+@pytest.mark.parametrize(
+    "rings",
+    [
+        [Ring(6.0 - i, 3.0) for i in range(5)],  # inwards
+        [Ring(2.0, 1.0 + i) for i in range(5)],  # wider
+        [Ring(2.0, 2.0), Ring(2.0, 2.0), Ring(1.3, 0.1), Ring(4.0, 3.0)],  # twice, and without a pixel
+    ],
+)
+def test_rings_in_any_order_are_tried_in_this_order(backend, read, rings):
+    rng = np.random.default_rng(23)
+    counts = rng.poisson(0.01, (1, 30, 24)).astype(float)
+    acceptance = rng.uniform(0.5, 1.5, counts.shape)
+    background = np.where(rng.uniform(size=counts.shape) > 0.6, acceptance, 0.0)
+    expected = obvious_choice(counts, background, acceptance, rings, 0.04)
+    assert len(np.unique(expected[0])) > 2
+    found = adaptive_ring_sums(*map(backend.array, (counts, background, acceptance)), rings, 0.04)
+    for ours, obvious in zip(found, expected, strict=True):
+        assert_allclose(read(ours), obvious, rtol=1e-12)
+
+
+def test_only_rings_in_order_have_numbers_that_follow_each_other_at_each_distance():
+    assert are_in_order([Ring(2.0 + i, 3.0) for i in range(20)])
+    assert are_in_order([Ring(2.0, 3.0 + i) for i in range(20)])
+    assert not are_in_order([Ring(2.0, 3.0), Ring(1.0, 5.0)])
+    assert not are_in_order([Ring(2.0, 3.0), Ring(2.5, 2.0)])
+    assert not are_in_order([Ring(2.0, 3.0)] * 255)
+
+
+def test_sizes_of_transforms_hold_the_images_and_have_small_prime_factors():
+    for n in range(1, 700):
+        size = _fast_size(n)
+        assert n <= size <= max(1.1 * n, fft_size(n))
+        for prime in (2, 3, 5):
+            while size % prime == 0:
+                size //= prime
+        assert size == 1
+    assert _fast_size(620) == 640  # 2**7 * 5, where 625 is 5**4
+
+
 def test_transformed_rings_are_kept_up_to_a_number_of_bytes(backend):
     cache = _TransformCache(3 * 8 * 16 * (18 if backend.device.is_host else 9))
     args = (5, 5), (16, 16), backend.device
@@ -119,7 +166,8 @@ def test_only_a_few_counts_are_summed_one_by_one(image, is_listed):
 def test_counts_summed_one_by_one_are_those_in_each_ring(reach):
     image = np.zeros((reach[0] + 1, reach[1] + 1))
     image[0, 0], image[1, -1], image[-1, 1] = 2.0, 1.0, 300.0
-    rings = [Ring(0.0, 1.0), Ring(2.0, 1.5), Ring(3.0, 4.0), Ring(1.0, 1.0), Ring(1.3, 0.1), Ring(90.0, 400.0)]
+    rings = [Ring(0.0, 1.0), Ring(0.0, 1.5), Ring(1.0, 1.0), Ring(2.0, 1.5), Ring(3.0, 4.0), Ring(90.0, 400.0)]
+    assert are_in_order(rings)
     counts = CountList.of(image, reach, 10**6)
     number = np.random.default_rng(22).integers(-1, len(rings), image.shape)
     chosen = np.zeros(image.shape)
