@@ -160,3 +160,10 @@ def test_yaml_shows_all_values():
     assert meta["location"].startswith("lon: -17.89")
     assert meta["deadtime_fraction"] == 0.05
     assert np.isclose(meta["optional"]["test"], 0.5)
+
+
+def test_a_number_of_an_observation_that_is_text_is_kept():
+    info = ObservationMetaData.from_header(HEADER | {"OBS_ID": "chunks 103 - 133"}).obs_info
+    assert (info.obs_id, info.telescope) == ("chunks 103 - 133", "HESS")
+    with pytest.raises(ValueError, match="obs_id"):
+        info.obs_id = "chunks"

@@ -381,7 +381,7 @@ def test_observations_are_chosen_by_time(observations):
     assert len(observations.select_time(Time(["2000-01-01", "2000-01-02"]), inverted=True)) == 3
 
 
-@pytest.mark.parametrize("interval", [5, "2004-12-04", Time("2000-01-01"), ["2000-01-01", "2000-01-02"], None])
+@pytest.mark.parametrize("interval", [5, "2004-12-04", Time("2000-01-01"), [5, 6], ["2000-01-01"], None])
 def test_what_is_no_time_interval_is_refused(observations, interval):
     observation = observations[0]
     for selects in (observation, observation.events, observation.gti, observations):

@@ -342,9 +342,8 @@ class EventListMetaData(MetaData):
         """
         require_gadf(format)
         optional = {key: header[key] for key in ("DST_VER", "ANA_VER", "CAL_VER") if key in header}
-        meta = cls(None, CreatorMetaData.from_header(header), optional)
-        meta.__dict__["event_class"] = header.get("EV_CLASS")
-        return meta
+        creation = CreatorMetaData.from_header(header)
+        return cls.unchecked(event_class=header.get("EV_CLASS"), creation=creation, optional=optional)
 
     def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
         """Return the keywords of the event class and the creation."""

@@ -66,6 +66,13 @@ class MetaData(KnownAttributes):
             )
         return super().__new__(cls)
 
+    @classmethod
+    def unchecked(cls, **values: object) -> Self:
+        """Create from values that are taken as they are: those of a header need not be valid."""
+        meta = cls.__new__(cls)
+        meta.__dict__.update(values)
+        return meta
+
     def __setattr__(self, name: str, value: object) -> None:
         check = self._checks.get(name)
         if check is not None and value is not None and not isinstance(value, Deferred):
@@ -250,12 +257,10 @@ class CreatorMetaData(MetaData):
         format : {"gadf"}
         """
         require_gadf(format)
-        creation = cls.__new__(cls)
-        creation.__dict__.update(creator=header.get("CREATOR"), origin=header.get("ORIGIN"))
         date = header.get("CREATED")
         # Hardly anybody reads the date, and to make a time of its text takes longer than all else here.
-        creation.__dict__["date"] = Deferred(partial(_date_of, date)) if isinstance(date, str) else date
-        return creation
+        date = Deferred(partial(_date_of, date)) if isinstance(date, str) else date
+        return cls.unchecked(creator=header.get("CREATOR"), date=date, origin=header.get("ORIGIN"))
 
     def update_time(self) -> None:
         """Set the date to now."""
@@ -302,11 +307,12 @@ class ObsInfoMetaData(MetaData):
         format : {"gadf"}
         """
         require_gadf(format)
-        obs_id = obs_id_of(header.get("OBS_ID", 0), "header")
-        info = cls(obs_id)
         keys = {"telescope": "TELESCOP", "instrument": "INSTRUME", "observation_mode": "OBS_MODE"}
-        info.__dict__.update({name: header.get(key) for name, key in keys.items()})
-        return info
+        values: dict[str, object] = {name: header.get(key) for name, key in keys.items()}
+        obs_id: Any = header.get("OBS_ID", 0)
+        with suppress(FormatError):  # HAWC has texts, such as "chunks 103 - 133"
+            obs_id = obs_id_of(obs_id, "header")
+        return cls.unchecked(obs_id=obs_id, sub_array=None, **values)
 
     def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
         """Return the keywords TELESCOP, INSTRUME, OBS_MODE and OBS_ID that are known."""
@@ -385,9 +391,7 @@ class TargetMetaData(MetaData):
         format : {"gadf"}
         """
         require_gadf(format)
-        target = cls(None, _radec(header, "OBJ"))
-        target.__dict__["name"] = header.get("OBJECT")
-        return target
+        return cls.unchecked(name=header.get("OBJECT"), position=_radec(header, "OBJ"))
 
     def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
         """Return the keywords OBJECT, RA_OBJ and DEC_OBJ that are known."""

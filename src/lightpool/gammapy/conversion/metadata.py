@@ -14,6 +14,7 @@ from lightpool.data.metadata import (
     CreatorMetaData,
     EventListMetaData,
     GTIMetaData,
+    MetaData,
     ObservationMetaData,
     ObsInfoMetaData,
     PointingInfoMetaData,
@@ -26,7 +27,7 @@ from lightpool.typing import GammapyObject
 
 __all__ = ["metadata_from_gammapy", "metadata_to_gammapy", "values_of_metadata"]
 
-_PAIRS: dict[GammapyObject, type] = {
+_PAIRS: dict[GammapyObject, type[MetaData]] = {
     GammapyCreatorMetaData: CreatorMetaData,
     GammapyEventListMetaData: EventListMetaData,
     GammapyGTIMetaData: GTIMetaData,
@@ -42,7 +43,8 @@ _PAIRS: dict[GammapyObject, type] = {
 def metadata_from_gammapy(meta: GammapyMetaData) -> object:
     """Return metadata of Gammapy as those of lightpool."""
     kind = next(own for theirs, own in _PAIRS.items() if isinstance(meta, theirs))
-    return kind(**{name: _from(value) for name, value in vars(meta).items()})
+    # Those of a header need not be valid, in neither package.
+    return kind.unchecked(**{name: _from(value) for name, value in vars(meta).items()})
 
 
 def _from(value: object) -> object:
