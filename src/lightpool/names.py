@@ -33,7 +33,6 @@ NAMES = {
     "datasets": "DATASET_REGISTRY FermipyDatasetsReader FluxPointsDataset MapDatasetEventSampler OGIPDatasetReader "
     "OGIPDatasetWriter ObservationEventSampler apply_edisp create_empty_map_dataset_from_irfs "
     "create_map_dataset_from_observation set_and_restore_mask_fit split_dataset",
-    "irf": "IRF_REGISTRY",
     "datasets.map": "MapEvaluator RAD_AXIS_DEFAULT create_empty_map_dataset_from_irfs "
     "create_map_dataset_from_observation",
     "makers": "MAKER_REGISTRY",

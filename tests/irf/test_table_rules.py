@@ -23,7 +23,7 @@ from lightpool.irf import (
     PSFMap,
     load_irf_dict_from_file,
 )
-from lightpool.irf.tables.gadf_format import LAYOUTS
+from lightpool.irf.tables.layouts import LAYOUTS
 from lightpool.irf.tables.table_rules import axes_of_table
 from lightpool.maps import Map, MapAxes, MapAxis, WcsGeom
 

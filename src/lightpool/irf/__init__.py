@@ -1,6 +1,14 @@
 """The instrument response: DL3 tables, and their projections on maps."""
 
-from lightpool.irf.io import IRF_CLASSES, load_irf_dict_from_file
+from lightpool.irf.io import IRF_CLASSES, IRF_REGISTRY, load_irf_dict_from_file
+from lightpool.irf.reduced.asymmetric_tables import (
+    PSF4D,
+    EffectiveAreaTable3D,
+    EffectiveAreaTablePolar,
+    EnergyDispersion3D,
+    EnergyDispersionPolar,
+    PSFPolar,
+)
 from lightpool.irf.reduced.edisp_kernel_map import EDispKernelMap
 from lightpool.irf.reduced.edisp_map import EDispMap
 from lightpool.irf.reduced.energy_dispersion import EDispKernel, EnergyDispersion2D
@@ -19,7 +27,9 @@ from lightpool.names import show_public
 __all__ = [
     "IRF",
     "IRF_CLASSES",
+    "IRF_REGISTRY",
     "PSF3D",
+    "PSF4D",
     "Background2D",
     "Background3D",
     "BackgroundIRF",
@@ -27,13 +37,18 @@ __all__ = [
     "EDispKernelMap",
     "EDispMap",
     "EffectiveAreaTable2D",
+    "EffectiveAreaTable3D",
+    "EffectiveAreaTablePolar",
     "EnergyDependentMultiGaussPSF",
     "EnergyDispersion2D",
+    "EnergyDispersion3D",
+    "EnergyDispersionPolar",
     "FoVAlignment",
     "IRFMap",
     "PSFKernel",
     "PSFKing",
     "PSFMap",
+    "PSFPolar",
     "ParametricPSF",
     "RadMax2D",
     "RecoPSFMap",

@@ -4,18 +4,50 @@ import logging
 from collections.abc import Mapping
 
 from lightpool.fits import FileKind, FitsFile, read_fits, require_kind
+from lightpool.irf.reduced.asymmetric_tables import (
+    PSF4D,
+    EffectiveAreaTable3D,
+    EffectiveAreaTablePolar,
+    EnergyDispersion3D,
+    EnergyDispersionPolar,
+    PSFPolar,
+)
+from lightpool.irf.reduced.edisp_kernel_map import EDispKernelMap
+from lightpool.irf.reduced.edisp_map import EDispMap
 from lightpool.irf.reduced.energy_dispersion import EnergyDispersion2D
+from lightpool.irf.reduced.irf_map import IRFMap
+from lightpool.irf.reduced.irf_map_format import IRF_MAP_HDU_SPECIFICATION
+from lightpool.irf.reduced.psf_map import PSFMap, RecoPSFMap
 from lightpool.irf.tables.background import Background2D, Background3D
 from lightpool.irf.tables.effective_area import EffectiveAreaTable2D
 from lightpool.irf.tables.gadf_format import has_directional_cut
 from lightpool.irf.tables.hdu_classes import find_class, is_response
 from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.layouts import (
+    COMMON_HEADERS,
+    COMMON_IRF_HEADERS,
+    IRF_DL3_AXES_SPECIFICATION,
+    IRF_DL3_HDU_SPECIFICATION,
+)
 from lightpool.irf.tables.psf_parametric import EnergyDependentMultiGaussPSF, PSFKing
 from lightpool.irf.tables.psf_table import PSF3D
 from lightpool.irf.tables.rad_max import RadMax2D
 from lightpool.typing import PathInput
+from lightpool.utils.registry import Registry
 
-__all__ = ["IRF_CLASSES", "irf_class", "load_irf_dict_from_file"]
+__all__ = [
+    "COMMON_HEADERS",
+    "COMMON_IRF_HEADERS",
+    "IRF_CLASSES",
+    "IRF_DL3_AXES_SPECIFICATION",
+    "IRF_DL3_HDU_SPECIFICATION",
+    "IRF_MAP_HDU_SPECIFICATION",
+    "IRF_REGISTRY",
+    "UnknownHDUClass",
+    "gadf_is_pointlike",
+    "irf_class",
+    "load_irf_dict_from_file",
+]
 
 log = logging.getLogger(__name__)
 
@@ -30,9 +62,43 @@ IRF_CLASSES: dict[str, type[IRF]] = {
         Background3D,
         Background2D,
         RadMax2D,
+        EffectiveAreaTable3D,
+        EffectiveAreaTablePolar,
+        EnergyDispersion3D,
+        EnergyDispersionPolar,
+        PSF4D,
+        PSFPolar,
     )
 }
 """Classes of response tables by their name in GADF, in small letters (``HDU_CLASS`` of an index)."""
+
+
+IRF_REGISTRY: Registry[type[IRF] | type[IRFMap]] = Registry(
+    [
+        EffectiveAreaTable2D,
+        EnergyDispersion2D,
+        PSF3D,
+        EnergyDependentMultiGaussPSF,
+        PSFKing,
+        Background3D,
+        Background2D,
+        PSFMap,
+        RecoPSFMap,
+        EDispKernelMap,
+        RadMax2D,
+        EDispMap,
+    ]
+)
+"""Classes of responses, as tables and as maps. A class that is appended is found by its tag in the index of a store."""
+
+
+class UnknownHDUClass(OSError):  # noqa: N818  the name that Gammapy gave it
+    """A file has a response of a class that is not known; kept for scripts that catch it."""
+
+
+def gadf_is_pointlike(header: Mapping[str, object]) -> bool:
+    """Return whether the keywords of a table say that a directional cut was applied."""
+    return has_directional_cut(header)
 
 
 def irf_class(header: Mapping[str, object]) -> tuple[str, type[IRF]] | None:

@@ -10,7 +10,7 @@ from weakref import WeakValueDictionary
 
 from lightpool.errors import FormatError
 from lightpool.fits import FitsFile, TableData
-from lightpool.irf import IRF, IRF_CLASSES
+from lightpool.irf import IRF, IRF_CLASSES, IRF_REGISTRY
 from lightpool.irf.tables.gadf_format import keywords_of
 from lightpool.irf.tables.hdu_classes import find_class
 from lightpool.irf.tables.table_rules import n_not_finite, warn_of_holes
@@ -65,7 +65,8 @@ def copy_response(irf: IRF) -> IRF:
 
 
 def _read(table: TableData, kind: str) -> IRF:
-    irf = IRF_CLASSES[_class_of(table, kind)].from_table(table)
+    named = _class_of(table, kind)
+    irf = (_added_classes().get(named) or IRF_CLASSES[named]).from_table(table)
     for array in (irf.data, irf.data.base):  # base: the column of the file
         if array is not None:
             array.flags.writeable = False
@@ -73,9 +74,17 @@ def _read(table: TableData, kind: str) -> IRF:
     return irf
 
 
+def _added_classes() -> dict[str, type[IRF]]:
+    """Return the classes that a user has added to `IRF_REGISTRY`, by their tags in small letters."""
+    own = IRF_CLASSES.values()
+    return {kind.tag.lower(): kind for kind in IRF_REGISTRY if issubclass(kind, IRF) and kind not in own}
+
+
 def _class_of(table: TableData, named: str) -> str:
     """Return the class of the content of a table, whose kind must be the one that the index names."""
     where, found = f"{table.source}, HDU {table.name!r}", table.cards.once("class", lambda: find_class(table.header))
+    if named in _added_classes():
+        return named
     if named not in IRF_CLASSES:
         known = ", ".join(sorted(IRF_CLASSES))
         raise FormatError(f"{where}: HDU_CLASS is {named!r}, expected one of {known}")

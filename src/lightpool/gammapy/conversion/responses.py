@@ -18,13 +18,19 @@ from lightpool.gammapy.conversion.twins import Twins
 from lightpool.irf import (
     IRF,
     PSF3D,
+    PSF4D,
     Background2D,
     Background3D,
     EDispKernel,
     EffectiveAreaTable2D,
+    EffectiveAreaTable3D,
+    EffectiveAreaTablePolar,
     EnergyDependentMultiGaussPSF,
     EnergyDispersion2D,
+    EnergyDispersion3D,
+    EnergyDispersionPolar,
     PSFKing,
+    PSFPolar,
     RadMax2D,
 )
 from lightpool.typing import GammapyObject, UnitLike
@@ -42,6 +48,25 @@ _TO_GAMMAPY: dict[type[IRF], type] = {
     RadMax2D: gammapy_irf.RadMax2D,
     EDispKernel: gammapy_irf.EDispKernel,
 }
+for _asymmetric in (
+    EffectiveAreaTable3D,
+    EffectiveAreaTablePolar,
+    EnergyDispersion3D,
+    EnergyDispersionPolar,
+    PSF4D,
+    PSFPolar,
+):
+    # Gammapy has no such classes; its makers take those that are derived from its own like this.
+    _TO_GAMMAPY[_asymmetric] = type(
+        _asymmetric.__name__,
+        (gammapy_irf.IRF,),
+        {
+            "tag": _asymmetric.tag,
+            "required_axes": _asymmetric.required_axes,
+            "default_unit": _asymmetric.default_unit,
+            "__module__": __name__,
+        },
+    )
 _FROM_GAMMAPY = {kind: own for own, kind in _TO_GAMMAPY.items()}
 
 

@@ -11,7 +11,13 @@ from lightpool.fits import FileKind, FitsFile, HDUList, require_map
 from lightpool.irf.tables.table_rules import check_axes, check_unit
 from lightpool.maps import Map
 
-__all__ = ["ResponseParts", "irf_map_from_hdulist", "irf_map_to_hdulist", "require_response"]
+__all__ = [
+    "IRF_MAP_HDU_SPECIFICATION",
+    "ResponseParts",
+    "irf_map_from_hdulist",
+    "irf_map_to_hdulist",
+    "require_response",
+]
 
 
 @dataclass(frozen=True)
@@ -39,6 +45,10 @@ _LAYOUTS = {
     "edisp_kernel_map": _Layout("EDispKernelMap", "edisp", ["energy", "energy_true"], ""),
 }
 """Layout of each kind of response by the tag of its class."""
+
+
+IRF_MAP_HDU_SPECIFICATION = {tag: layout.hdu for tag, layout in _LAYOUTS.items()}
+"""Names of the HDUs of responses by the tags of their classes."""
 
 
 @dataclass(frozen=True)

@@ -1,7 +1,6 @@
 """Response tables in GADF files: https://gamma-astro-data-formats.readthedocs.io, sections "irfs"."""
 
 from collections.abc import Hashable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol, TypeAlias, TypeVar
 
 import astropy.units as u
@@ -25,8 +24,8 @@ from lightpool.fits import (
     write_fits,
 )
 from lightpool.irf.tables.fov_alignment import FoVAlignment
+from lightpool.irf.tables.layouts import COMMON_IRF_HEADERS, IRF_DL3_AXES_SPECIFICATION, Layout, axis_stems, layout_of
 from lightpool.irf.tables.table_rules import (
-    ColumnRule,
     axis_of_bins,
     column_unit,
     n_not_finite,
@@ -41,9 +40,7 @@ if TYPE_CHECKING:
     from astropy.table import Table
 
 __all__ = [
-    "LAYOUTS",
     "AnyTable",
-    "Layout",
     "ResponseTable",
     "TableValues",
     "Units",
@@ -120,68 +117,9 @@ class ResponseTable(Protocol):
 T = TypeVar("T", bound=ResponseTable)
 
 FORMAT = "gadf-dl3"
-# Names of the columns that hold an axis; where there are two, the first is written.
-_STEMS = {
-    "energy": ("ENERG",),
-    "energy_true": ("ENERG", "ETRUE"),
-    "offset": ("THETA",),
-    "rad": ("RAD",),
-    "migra": ("MIGRA",),
-    "fov_lon": ("DETX",),
-    "fov_lat": ("DETY",),
-}
-# Unit of a background whose column has none, or one that cannot be parsed.
-_RATE = "s-1 MeV-1 sr-1"
 # Axes that are kept for later files, see `_known_axis`.
 _MAX_AXES = 256
 _KNOWN_AXES: dict[Hashable, MapAxis] = {}
-_KEYWORDS = {
-    "HDUCLASS": "GADF",
-    "HDUDOC": "https://github.com/open-gamma-ray-astro/gamma-astro-data-formats",
-    "HDUVERS": "0.2",
-    "HDUCLAS1": "RESPONSE",
-}
-
-
-@dataclass(frozen=True)
-class Layout:
-    """How a class of table looks in a file.
-
-    Attributes
-    ----------
-    hdu : str, name of the HDU
-    columns : dict of our name to the rule of the column
-    kind : str, keyword HDUCLAS2
-    hdu_class : str, keyword HDUCLAS4
-    any_order : bool, whether files exist whose dimensions run the other way
-    """
-
-    hdu: str
-    columns: dict[str, ColumnRule]
-    kind: str
-    hdu_class: str
-    any_order: bool = False
-
-
-def _parameters(**units: str) -> dict[str, ColumnRule]:
-    """Return the rules of profile parameters: a unit may be missing in a file only if there is none or it cancels."""
-    return {name: ColumnRule((name.upper(),), unit, None if unit == "deg" else unit) for name, unit in units.items()}
-
-
-_BKG = {"data": ColumnRule(("BKG", "BGD"), _RATE, _RATE, warns=True, replaces_unknown=True)}
-_GAUSS = _parameters(sigma_1="deg", sigma_2="deg", sigma_3="deg", scale="sr-1", ampl_2="", ampl_3="")
-LAYOUTS = {
-    "aeff_2d": Layout("EFFECTIVE AREA", {"data": ColumnRule(("EFFAREA",), "m2")}, "EFF_AREA", "AEFF_2D"),
-    "edisp_2d": Layout("ENERGY DISPERSION", {"data": ColumnRule(("MATRIX",), "", "")}, "EDISP", "EDISP_2D"),
-    "psf_table": Layout(
-        "PSF_2D_TABLE", {"data": ColumnRule(("RPSF",), "sr-1", "sr-1", warns=True)}, "RPSF", "PSF_TABLE"
-    ),
-    "psf_3gauss": Layout("PSF_2D_GAUSS", _GAUSS, "RPSF", "PSF_3GAUSS"),
-    "psf_king": Layout("PSF_2D_KING", _parameters(gamma="", sigma="deg"), "RPSF", "PSF_KING"),
-    "bkg_2d": Layout("BACKGROUND", _BKG, "BKG", "BKG_2D", any_order=True),
-    "bkg_3d": Layout("BACKGROUND", _BKG, "BKG", "BKG_3D", any_order=True),
-    "rad_max_2d": Layout("RAD_MAX", {"data": ColumnRule(("RAD_MAX",), "deg")}, "RAD_MAX", "RAD_MAX_2D"),
-}
 
 
 def _check_format(name: str) -> None:
@@ -206,7 +144,7 @@ def read_irf(cls: type[T], filename: PathInput | FitsFile, hdu: str | int | None
 
 def _find_table(cls: type[ResponseTable], file: FitsFile) -> str | int:
     """Find the HDU with the table of a class: the one with the name that `IRF.write` gives, or the first by keyword."""
-    name = LAYOUTS[cls.tag].hdu
+    name = layout_of(cls.tag).hdu
     if name in file:
         return name
     require_kind(file, f"{cls.__name__}.read", FileKind.IRF, takes_unknown=True)
@@ -225,7 +163,7 @@ def irf_from_hdulist(cls: type[T], hdulist: HDUList, hdu: str | int | None = Non
     """
     from astropy.table import Table
 
-    found = hdulist[LAYOUTS[cls.tag].hdu if hdu is None else hdu]
+    found = hdulist[layout_of(cls.tag).hdu if hdu is None else hdu]
     table = Table.read(found)
     # The name of the HDU is used in messages, see `where`.
     table.meta.setdefault("EXTNAME", found.name)
@@ -333,10 +271,10 @@ def _axis_columns(name: str, table: AnyTable) -> tuple[str, ...]:
 
 def _find_axis_columns(name: str, table: AnyTable) -> tuple[str, ...]:
     columns = {column.upper() for column in table.columns}
-    for stem in _STEMS[name]:
+    for stem in axis_stems(name):
         if {f"{stem}_LO", f"{stem}_HI"} <= columns:
             return tuple(_find_column(table, (f"{stem}_{end}",)) for end in ("LO", "HI"))
-    wanted = " or ".join(f"{stem}_LO and {stem}_HI" for stem in _STEMS[name])
+    wanted = " or ".join(f"{stem}_LO and {stem}_HI" for stem in axis_stems(name))
     raise MissingColumnError(
         f"{where(table)}: no columns {wanted} for the axis {name!r}; it has {', '.join(table.columns)}"
     )
@@ -359,7 +297,8 @@ def _known_axis(name: str, columns: tuple[str, ...], table: AnyTable, label: str
 def _axis(name: str, columns: tuple[str, ...], table: AnyTable, label: str) -> MapAxis:
     low, high, unit = read_intervals(table, *columns)
     # The only row; in a column of single numbers it has no dimension.
-    return axis_of_bins(np.atleast_1d(low[0]), np.atleast_1d(high[0]), unit, name, label)
+    known = (axis.get("interp", "lin") for axis in IRF_DL3_AXES_SPECIFICATION.values() if axis["name"] == name)
+    return axis_of_bins(np.atleast_1d(low[0]), np.atleast_1d(high[0]), unit, name, label, next(known, "lin"))
 
 
 def read_values(table: AnyTable, name: str, axes: MapAxes, layout: Layout) -> tuple[NDArray[np.number], u.UnitBase]:
@@ -408,18 +347,19 @@ def irf_to_table(irf: ResponseTable, format: str = FORMAT) -> "Table":
     from astropy.table import Table
 
     _check_format(format)
-    layout = LAYOUTS[irf.tag]
+    layout = layout_of(irf.tag)
     table = Table()
     for axis in irf.map_axes:
-        part = axis.to_table(format=FORMAT)
-        for column in part.colnames:
-            table[column] = part[column]
+        stem = axis_stems(axis.name)[0]
+        # Two equal columns stand for nodes. One row, with vectors in its cells.
+        low, high = (axis.edges[:-1], axis.edges[1:]) if axis.node_type == "edges" else (axis.center, axis.center)
+        table[f"{stem}_LO"], table[f"{stem}_HI"] = low[np.newaxis], high[np.newaxis]
     for name, values in irf.values_for_file().items():
         # One row. FITS writes the last axis first, as `values_in_order` reads it.
         table[layout.columns[name].spellings[0]] = values.T[np.newaxis]
     # The HDU gets its own name, which the keyword of the source must not replace.
     table.meta = {key: value for key, value in irf.meta.items() if key != "EXTNAME"}
-    table.meta.update(_KEYWORDS)
+    table.meta.update({**COMMON_IRF_HEADERS, **layout.keywords})
     table.meta["HDUCLAS2"] = layout.kind
     table.meta["HDUCLAS3"] = "POINT-LIKE" if irf.is_pointlike else "FULL-ENCLOSURE"
     table.meta["HDUCLAS4"] = layout.hdu_class
@@ -437,7 +377,7 @@ def irf_to_hdu(irf: ResponseTable, format: str = FORMAT) -> BinTableHDU:
     irf : response table
     format : {"gadf-dl3"}
     """
-    return table_to_hdu(irf_to_table(irf, format), name=LAYOUTS[irf.tag].hdu)
+    return table_to_hdu(irf_to_table(irf, format), name=layout_of(irf.tag).hdu)
 
 
 def irf_to_hdulist(irf: ResponseTable, format: str = FORMAT) -> HDUList:

@@ -3,13 +3,19 @@
 from collections.abc import Mapping
 from typing import Any
 
-from lightpool.irf.tables.gadf_format import LAYOUTS
+from lightpool.irf.tables.layouts import LAYOUTS
 
 __all__ = ["find_class", "is_response"]
 
 _KINDS = {
     "aeff_2d": "aeff",
     "edisp_2d": "edisp",
+    "aeff_3d": "aeff",
+    "aeff_polar": "aeff",
+    "edisp_3d": "edisp",
+    "edisp_polar": "edisp",
+    "psf_4d": "psf",
+    "psf_polar": "psf",
     "psf_table": "psf",
     "psf_3gauss": "psf",
     "psf_king": "psf",
@@ -32,6 +38,12 @@ _OLD_NAMES = {"psf_2d_table": "psf_table", "psf_2d_gauss": "psf_3gauss", "psf_2d
 _AXIS_COLUMNS = {
     "aeff_2d": {"THETA_LO"},
     "edisp_2d": {"MIGRA_LO", "THETA_LO"},
+    "aeff_3d": {"DETX_LO", "DETY_LO"},
+    "aeff_polar": {"THETA_LO", "PHI_LO"},
+    "edisp_3d": {"MIGRA_LO", "DETX_LO", "DETY_LO"},
+    "edisp_polar": {"MIGRA_LO", "THETA_LO", "PHI_LO"},
+    "psf_4d": {"RAD_LO", "DETX_LO", "DETY_LO"},
+    "psf_polar": {"RAD_LO", "THETA_LO", "PHI_LO"},
     "psf_table": {"RAD_LO", "THETA_LO"},
     "psf_3gauss": {"THETA_LO"},
     "psf_king": {"THETA_LO"},
@@ -90,6 +102,9 @@ def _class_of_columns(header: Mapping[str, Any]) -> str | None:
         if names >= _AXIS_COLUMNS[hdu_class]
         and all(names.intersection(rule.spellings) for rule in layout.columns.values())
     ]
+    # A table with an angle around the pointing has the columns of one without it, too.
+    most = max((len(_AXIS_COLUMNS[hdu_class]) for hdu_class in fitting), default=0)
+    fitting = [hdu_class for hdu_class in fitting if len(_AXIS_COLUMNS[hdu_class]) == most]
     return fitting[0] if len(fitting) == 1 else None
 
 

@@ -18,6 +18,7 @@ from lightpool.irf.tables import gadf_format
 from lightpool.irf.tables.fill_missing import fill_missing
 from lightpool.irf.tables.fov_alignment import FoVAlignment
 from lightpool.irf.tables.full_turn import is_full_turn, with_turn, wrapped
+from lightpool.irf.tables.layouts import layout_of
 from lightpool.irf.tables.table_rules import axes_of_table, check_unit, is_given, unit_text
 from lightpool.irf.tables.table_scales import scale_table, tiny_of, unscale_table
 from lightpool.maps import MapAxes, MapAxis
@@ -114,7 +115,7 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         table : astropy table or TableData, of one row
         axes : MapAxes of the table
         """
-        layout = gadf_format.LAYOUTS[cls.tag]
+        layout = layout_of(cls.tag, cls.default_unit)
         data, unit = gadf_format.read_values(table, "data", axes, layout)
         return data, unit
 

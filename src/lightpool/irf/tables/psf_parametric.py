@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from lightpool.arrays import interpolate_grid, scale_values
 from lightpool.irf.tables import gadf_format
+from lightpool.irf.tables.layouts import IRF_DL3_HDU_SPECIFICATION, layout_of
 from lightpool.irf.tables.psf_table import PSF, PSF3D
 from lightpool.irf.tables.table_rules import check_unit
 from lightpool.maps import MapAxes, MapAxis
@@ -58,8 +59,10 @@ class ParametricPSF(PSF):
         known = unit if isinstance(unit, Mapping) else {}
         self._units: dict[str, u.UnitBase] = {name: u.Unit(known.get(name, "")) for name in self.required_parameters}
         # A class without a tag is no class of the format, and has no rules.
-        rules = gadf_format.LAYOUTS[self.tag].columns if self.tag else {}
+        rules = layout_of(self.tag).columns if self.tag in IRF_DL3_HDU_SPECIFICATION else {}
         for name, rule in rules.items():
+            if rule.any_unit or name not in self._units:
+                continue
             if self._units[name] != u.dimensionless_unscaled or rule.assumed is None:
                 check_unit(self._units[name], rule.unit, f"{type(self).__name__}, parameter {name!r}")
 
@@ -80,7 +83,7 @@ class ParametricPSF(PSF):
         ----------
         table, axes : see `IRF.values_from_file`
         """
-        layout = gadf_format.LAYOUTS[cls.tag]
+        layout = layout_of(cls.tag)
         data: dict[str, NDArray[np.number]] = {}
         unit: dict[str, u.UnitBase] = {}
         for name in cls.required_parameters:

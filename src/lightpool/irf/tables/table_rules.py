@@ -86,6 +86,7 @@ class ColumnRule:
     assumed : str or None, the unit of a column that has none; None where a missing unit is an error
     warns : bool, whether an assumed unit is worth a warning
     replaces_unknown : bool, whether a unit that is not known is replaced by the assumed one, with a warning
+    any_unit : bool, whether the column may have any unit
     """
 
     spellings: tuple[str, ...]
@@ -93,6 +94,7 @@ class ColumnRule:
     assumed: str | None = None
     warns: bool = False
     replaces_unknown: bool = False
+    any_unit: bool = False
 
 
 def axes_of_table(axes: MapAxes | Iterable[MapAxis], names: list[str], label: str) -> MapAxes:
@@ -206,7 +208,9 @@ def check_unit(unit: u.UnitBase, expected: str, what: str) -> None:
         raise WrongUnitError(f"{what} has the unit {str(unit)!r}, expected {wanted}")
 
 
-def axis_of_bins(low: NDArray[Any], high: NDArray[Any], unit: u.UnitBase, name: str, label: str) -> MapAxis:
+def axis_of_bins(
+    low: NDArray[Any], high: NDArray[Any], unit: u.UnitBase, name: str, label: str, interp: str = "lin"
+) -> MapAxis:
     """Return an axis from the lower and upper edges of its bins as a file has them; points have two equal ones.
 
     Parameters
@@ -215,6 +219,7 @@ def axis_of_bins(low: NDArray[Any], high: NDArray[Any], unit: u.UnitBase, name: 
     unit : Unit
     name : str, of the axis
     label : str, file and columns, for error messages
+    interp : {"lin", "log"}, scale of an axis that has no rule, as that of a class of a user
 
     Raises
     ------
@@ -222,7 +227,9 @@ def axis_of_bins(low: NDArray[Any], high: NDArray[Any], unit: u.UnitBase, name: 
         If the unit is of another kind, there is no bin, the lengths differ, an edge is not finite or too low, a lower
         edge is above its upper edge, or the bins do not ascend or leave gaps.
     """
-    rule = _AXES[name]
+    rule = _AXES.get(name)
+    if rule is None:  # an axis of a class of a user
+        rule = AxisRule(str(unit), is_log=interp == "log", lowest=0.0 if interp == "log" else -np.inf)
     check_unit(unit, rule.unit, label)
     if low.ndim != 1 or low.shape != high.shape or low.size == 0:
         raise FormatError(f"{label}: got {low.size} lower and {high.size} upper edges, expected one of each per bin")
@@ -275,7 +282,8 @@ def column_unit(text: str, rule: ColumnRule, label: str) -> u.UnitBase:
             raise
         log.warning("%s: unit %r is not known, taken as %s", label, text, rule.assumed)
         return u.Unit(rule.assumed)
-    check_unit(unit, rule.unit, label)
+    if not rule.any_unit:
+        check_unit(unit, rule.unit, label)
     return unit
 
 
