@@ -30,12 +30,10 @@ PACKAGES = {
 
 NAMES = {
     "data": "ObservationsEventsSampler",
-    "datasets": "DATASET_REGISTRY FermipyDatasetsReader FluxPointsDataset MapDatasetEventSampler OGIPDatasetReader "
-    "OGIPDatasetWriter ObservationEventSampler apply_edisp create_empty_map_dataset_from_irfs "
-    "create_map_dataset_from_observation set_and_restore_mask_fit split_dataset",
-    "datasets.map": "MapEvaluator RAD_AXIS_DEFAULT create_empty_map_dataset_from_irfs "
-    "create_map_dataset_from_observation",
-    "makers": "MAKER_REGISTRY",
+    "datasets": "FermipyDatasetsReader FluxPointsDataset MapDatasetEventSampler ObservationEventSampler",
+    "datasets.io": "FermipyDatasetsReader",
+    "datasets.utils": "create_global_dataset get_axes get_figure get_nearest_valid_exposure_position",
+    "datasets.map": "EVALUATION_MODE MapEvaluator USE_NPRED_CACHE",
     "maps": "HpxGeom HpxMap HpxNDMap",
     "stats": "Chi2AsymmetricErrorFitStatistic Chi2FitStatistic GaussianPriorPenalty TimmerKonig_lightcurve_simulator "
     "compute_chisq compute_flux_doubling compute_fpp compute_fvar cstat discrete_correlation sigma_to_ts "

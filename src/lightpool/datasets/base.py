@@ -103,7 +103,7 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
     map_names_from_geom: ClassVar[tuple[str, ...]] = ("counts", "background")
     """Maps that have the geometry of the dataset, apart from the masks."""
 
-    name: str
+    _name: str
     meta: MapDatasetMetaData
     stat_type: str
     counts = DeferredAttribute[Map | None]()
@@ -115,15 +115,24 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
     mask_fit = DeferredAttribute[Map | None]()
     _gti: MergedValue[GTI]
     _meta_table: MergedValue[Table]
-    _models: DatasetModels | None
+    _models: DatasetModels | None = None
     _counterpart: CounterpartInGammapy | None = None
 
     # --- parts
 
     @property
+    def name(self) -> str:
+        """Name of the dataset, by which models and lists find it."""
+        return self._name
+
+    @name.setter
+    def name(self, name: str) -> None:
+        self._name = name
+
+    @property
     def gti(self) -> GTI | None:
         """Good time intervals; of a stack, their union."""
-        return self._gti.value
+        return self._gti.value if "_gti" in vars(self) else None
 
     @gti.setter
     def gti(self, gti: GTI | Deferred[GTI | None] | MergedValue[GTI] | None) -> None:
@@ -132,7 +141,7 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
     @property
     def meta_table(self) -> Table | None:
         """Table of the observations."""
-        return self._meta_table.value
+        return self._meta_table.value if "_meta_table" in vars(self) else None
 
     @meta_table.setter
     def meta_table(self, meta_table: Table | Deferred[Table | None] | MergedValue[Table] | None) -> None:
@@ -229,6 +238,12 @@ class DatasetBase(ConvertibleToGammapy, KnownAttributes):
         """Maps and responses that the dataset has, by name."""
         found: dict[str, DatasetPart | None] = {name: getattr(self, name) for name in self.map_names}
         return {name: data for name, data in found.items() if data is not None}
+
+    @property
+    def given_meta(self) -> MapDatasetMetaData | Deferred[MapDatasetMetaData]:
+        """The metadata as they were given, for a dataset that is made from this one: they may be deferred."""
+        given: MapDatasetMetaData | Deferred[MapDatasetMetaData] = vars(self)["meta"]
+        return given
 
     # --- geometry, device and memory
 

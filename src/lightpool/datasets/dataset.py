@@ -1,8 +1,9 @@
 """Base of all kinds of datasets: the datasets derived from one, and its summary."""
 
 import html
-from abc import ABC, abstractmethod
 from collections.abc import Mapping
+from contextlib import suppress
+from copy import deepcopy
 from typing import Any, Self, Unpack
 
 import astropy.units as u
@@ -17,6 +18,7 @@ from lightpool.datasets.info_dict import InfoDict, info_dict
 from lightpool.datasets.memory import are_large
 from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models.background_models import ModelsLike
+from lightpool.datasets.names import make_name
 from lightpool.datasets.predictions import SmoothOptions, residual_image, residuals
 from lightpool.datasets.regions import region_maps, region_on_sky
 from lightpool.datasets.stacking import stack_dataset
@@ -25,36 +27,69 @@ from lightpool.datasets.summary import summary_text
 from lightpool.errors import FormatError
 from lightpool.maps import Map, MapAxis
 from lightpool.typing import AngleLike, Axes, PathInput, QuantityLike, RegionLike, SkyAxes
+from lightpool.utils.on_demand import Deferred
+from lightpool.utils.registry import Registry
 
-__all__ = ["Dataset", "find_dataset_class"]
+__all__ = ["DATASET_REGISTRY", "Dataset", "find_dataset_class"]
 
-_classes: dict[str, "type[Dataset]"] = {}
+DATASET_REGISTRY: Registry["type[Dataset]"] = Registry()
+"""Classes of datasets, also those of users: a class with a ``tag`` of its own is added when it is defined."""
 
 
 def find_dataset_class(tag: str) -> "type[Dataset]":
-    """Return the class of datasets that a file names, such as ``MapDataset``."""
-    if tag not in _classes:
-        raise FormatError(f"datasets of type {tag!r} are not known; there are {sorted(_classes)}")
-    return _classes[tag]
+    """Return the class of datasets that a file names, such as ``MapDataset``; of several with one tag the latest."""
+    for kind in reversed(DATASET_REGISTRY):
+        if kind.tag == tag:
+            return kind
+    raise FormatError(f"datasets of type {tag!r} are not known; there are {sorted(k.tag for k in DATASET_REGISTRY)}")
 
 
-class Dataset(DatasetBase, ABC):
-    """Base of all kinds of datasets: they can be put into lists, stacked, cut, sliced and rebinned."""
+class Dataset(DatasetBase):
+    """Base of all kinds of datasets: they can be put into lists, stacked, cut, sliced and rebinned.
+
+    A class of a user needs a ``tag`` and a ``name``, as in Gammapy, and for statistics ``stat_sum`` or maps. What is
+    made of other datasets, such as stacks and cutouts, needs the method `derived`; `MapDataset` has it.
+
+    Examples
+    --------
+    >>> from lightpool.datasets import DATASET_REGISTRY, Dataset, Datasets
+    >>> class Points(Dataset):
+    ...     tag = "points"
+    ...
+    ...     def __init__(self, values, name):
+    ...         self.values, self.name = values, name
+    ...
+    ...     def stat_sum(self):
+    ...         return sum(value**2 for value in self.values)
+    >>> Datasets([Points([1, 2], "a"), Points([3], "b")]).stat_sum()
+    14
+    >>> DATASET_REGISTRY.get_cls("points") is Points
+    True
+    """
+
+    def __new__(cls, *args: object, **kwargs: object) -> Self:  # noqa: D102  # it only checks the class
+        if not isinstance(getattr(cls, "tag", None), str | property):
+            raise TypeError(f"{cls.__name__} has no tag; a class of datasets needs one: tag = {cls.__name__!r}")
+        return super().__new__(cls)
 
     def __init_subclass__(cls, **kwargs: object) -> None:
         super().__init_subclass__(**kwargs)
         # Only classes with a tag of their own: an inherited one is that of another class.
-        if "tag" in cls.__dict__:
-            _classes[cls.tag] = cls
+        if isinstance(cls.__dict__.get("tag"), str):
+            # A class that is defined again, as by running a cell of a notebook twice, takes the place of the former.
+            again = [(kind.__module__, kind.__qualname__) for kind in DATASET_REGISTRY]
+            if (cls.__module__, cls.__qualname__) in again:
+                DATASET_REGISTRY[again.index((cls.__module__, cls.__qualname__))] = cls
+            else:
+                DATASET_REGISTRY.append(cls)
 
-    @abstractmethod
     def derived(
         self,
         name: str | None,
         maps: Mapping[str, DatasetPart],
         *,
         models: ModelsLike | None = None,
-        meta: MapDatasetMetaData | None = None,
+        meta: MapDatasetMetaData | Deferred[MapDatasetMetaData] | None = None,
     ) -> Self:
         """Return a dataset of the same kind and observations, of other maps.
 
@@ -65,8 +100,8 @@ class Dataset(DatasetBase, ABC):
         models : Models
         meta : MapDatasetMetaData
         """
+        raise self._undefined("derived")
 
-    @abstractmethod
     def to_masked(self, name: str | None = None, nan_to_num: bool = True) -> Self:
         """Return a dataset restricted to the safe mask, with the background model applied.
 
@@ -75,8 +110,8 @@ class Dataset(DatasetBase, ABC):
         name : str, of the new dataset
         nan_to_num : bool, whether values that are not finite count as zero
         """
+        raise self._undefined("to_masked")
 
-    @abstractmethod
     def to_spectrum_dataset(
         self, on_region: "RegionLike", containment_correction: bool = False, name: str | None = None
     ) -> "Dataset":
@@ -88,8 +123,8 @@ class Dataset(DatasetBase, ABC):
         containment_correction : bool, whether to multiply the exposure by the part of the PSF inside the region
         name : str, of the new dataset
         """
+        raise self._undefined("to_spectrum_dataset")
 
-    @abstractmethod
     def write(self, filename: PathInput, overwrite: bool = False, *, checksum: bool = False) -> None:
         """Write the dataset to a file.
 
@@ -99,9 +134,9 @@ class Dataset(DatasetBase, ABC):
         overwrite : bool
         checksum : bool, whether to put checksums into the headers
         """
+        raise self._undefined("write")
 
     @classmethod
-    @abstractmethod
     def from_dict(cls, data: Mapping[str, str], lazy: bool = False, cache: bool = True) -> Self:
         """Read the file that the dictionary of `to_dict` names.
 
@@ -111,6 +146,13 @@ class Dataset(DatasetBase, ABC):
         lazy : bool, whether each map is read when it is first used
         cache : bool, whether it is kept then
         """
+        raise cls._undefined("from_dict")
+
+    @classmethod
+    def _undefined(cls, method: str) -> NotImplementedError:
+        return NotImplementedError(
+            f"{cls.__name__} has no method {method!r} of its own; derive it from MapDataset, or define the method"
+        )
 
     def to_dict(self) -> dict[str, str]:
         """Return name, type and file name, as in a file of datasets."""
@@ -222,7 +264,7 @@ class Dataset(DatasetBase, ABC):
             return self
         background = self.npred_background()
         assert background is not None  # there is a model of it
-        return self.derived(self.name, self.maps | {"background": background}, meta=self.meta)
+        return self.derived(self.name, self.maps | {"background": background}, meta=self.given_meta)
 
     # --- stacking
 
@@ -249,11 +291,22 @@ class Dataset(DatasetBase, ABC):
 
     def copy(self, name: str | None = None) -> Self:
         """Return a deep copy without models, under a new name."""
-        new = self.derived(name, {key: data.copy() for key, data in self.maps.items()}, meta=self.meta)
+        if type(self).derived is Dataset.derived:  # a class of a user, of whose attributes nothing is known
+            new = deepcopy(self)
+            new.name = make_name(name)
+            with suppress(AttributeError):  # its models may be a property
+                new.models = None
+            return new
+        new = self.derived(name, {key: data.copy() for key, data in self.maps.items()}, meta=self._copied_meta())
         # `derived` shares these two with the original.
         new.gti = None if self.gti is None else self.gti.copy()
         new.meta_table = None if self.meta_table is None else self.meta_table.copy()
         return new
+
+    def _copied_meta(self) -> MapDatasetMetaData | Deferred[MapDatasetMetaData]:
+        given = self.given_meta
+        # What is deferred is created for each dataset anew.
+        return given if isinstance(given, Deferred) else deepcopy(given)
 
     def to(self, device: str | Device | None = None, precision: str | None = None) -> Self:
         """Return the dataset on a device and in a precision, with the same name and models; itself if nothing changes.
@@ -269,7 +322,7 @@ class Dataset(DatasetBase, ABC):
         maps: dict[str, DatasetPart] = {key: data.to(device, precision) for key, data in old.items()}
         if all(maps[key] is data for key, data in old.items()):
             return self
-        return self.derived(self.name, maps, models=self.models, meta=self.meta)
+        return self.derived(self.name, maps, models=self.models, meta=self.given_meta)
 
     def cutout(self, position: SkyCoord, width: "AngleLike", mode: str = "trim", name: str | None = None) -> Self:
         """Cut out a window.

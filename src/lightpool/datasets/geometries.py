@@ -12,6 +12,8 @@ from lightpool.typing import AngleLike
 __all__ = [
     "BINSZ_IRF_DEFAULT",
     "MIGRA_AXIS_DEFAULT",
+    "RAD_AXIS_DEFAULT",
+    "RAD_MAX",
     "DatasetGeoms",
     "SkyGeom",
     "create_map_dataset_geoms",
@@ -34,6 +36,7 @@ class DatasetGeoms(TypedDict):
 # The defaults of Gammapy.
 MIGRA_AXIS_DEFAULT = MapAxis.from_bounds(0.2, 5, nbin=48, node_type="edges", name="migra")
 BINSZ_IRF_DEFAULT = 0.2 * u.deg
+RAD_MAX = float(RAD_AXIS_DEFAULT.edges.to_value("deg")[-1])
 
 
 def pixels_of(data: Map) -> WcsGeom:

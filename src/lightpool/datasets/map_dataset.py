@@ -1,5 +1,6 @@
 """Counts, background, responses and masks of one observation or a stack of many."""
 
+import logging
 from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from functools import partial
@@ -27,9 +28,11 @@ from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
 from lightpool.maps import Map, MapAxis
 from lightpool.typing import AngleLike, Figure, PathInput, RegionLike, TimeLike
 from lightpool.utils.accumulators import MergedValue
-from lightpool.utils.on_demand import Deferred, DeferredAttribute
+from lightpool.utils.on_demand import Deferred, DeferredAttribute, forget_created
 
 __all__ = ["DatasetOptions", "MapDataset"]
+
+log = logging.getLogger(__name__)
 
 
 class DatasetOptions(TypedDict, total=False):
@@ -84,7 +87,7 @@ class MapDataset(Dataset):
         gti: GTI | Deferred[GTI | None] | MergedValue[GTI] | None = None,
         meta_table: Table | Deferred[Table | None] | MergedValue[Table] | None = None,
         name: str | None = None,
-        meta: MapDatasetMetaData | None = None,
+        meta: MapDatasetMetaData | Deferred[MapDatasetMetaData] | None = None,
         stat_type: str = "cash",
     ) -> None:
         _check_type("psf", psf, (PSFMap, RecoPSFMap))
@@ -310,7 +313,7 @@ class MapDataset(Dataset):
         maps: Mapping[str, DatasetPart],
         *,
         models: ModelsLike | None = None,
-        meta: MapDatasetMetaData | None = None,
+        meta: MapDatasetMetaData | Deferred[MapDatasetMetaData] | None = None,
     ) -> Self:
         """Return a dataset of the same kind and observations, with other maps."""
         parts: dict[str, Any] = {**maps, **self.observation_parts}
@@ -333,16 +336,25 @@ class MapDataset(Dataset):
         return fits_format.to_hdulist(self)
 
     @classmethod
-    def from_hdulist(cls, hdulist: HDUList, name: str | None = None, format: str = "gadf") -> Self:
+    def from_hdulist(cls, hdulist: HDUList, name: str | None = None, lazy: bool = False, format: str = "gadf") -> Self:
         """Read HDUs in Gammapy's layout.
 
         Parameters
         ----------
         hdulist : HDUList
         name : str, by default the one in the HDUs
+        lazy : bool, whether each map is read when it is first used; the HDUs must not be closed before
         format : {"gadf"}
         """
-        return cls(**fits_format.from_hdulist(hdulist, name, format, cls.map_names))
+        return cls(**fits_format.from_hdulist(hdulist, name, format, cls.map_names, lazy=lazy))
+
+    def reset_data_cache(self) -> None:
+        """Forget the maps that were read on demand, to free their memory; they are read again when they are used.
+
+        Maps that were set, or are not from a file that was read with ``lazy=True``, stay.
+        """
+        for name in forget_created(self):
+            log.info("dataset %s: map %s is forgotten until it is read again", self.name, name)
 
     def write(self, filename: PathInput, overwrite: bool = False, checksum: bool = False) -> None:
         """Write a FITS file that Gammapy reads too; a name that ends in ``.gz`` is compressed.
@@ -374,7 +386,7 @@ class MapDataset(Dataset):
         lazy : bool, whether each map is read when it is first used
         cache : bool, whether it is kept then
         format : {"gadf"}
-        checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
+        checksum : bool, whether to verify the checksums in the headers; one that is wrong is an error
 
         Raises
         ------

@@ -149,7 +149,7 @@ class OnOffDataset(MapDataset):
         mask_safe: Map | Deferred[Map | None] | None = None,
         gti: GTI | Deferred[GTI | None] | MergedValue[GTI] | None = None,
         meta_table: Table | Deferred[Table | None] | MergedValue[Table] | None = None,
-        meta: MapDatasetMetaData | None = None,
+        meta: MapDatasetMetaData | Deferred[MapDatasetMetaData] | None = None,
         stat_type: str = "wstat",
     ) -> None:
         super().__init__(

@@ -104,7 +104,7 @@ class SpectrumDatasetOnOff(SpectrumBase, OnOffDataset):
         ----------
         filename : str or Path
         format : {"gadf", "ogip"}, by default the one that the HDUs have
-        checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
+        checksum : bool, whether to verify the checksums in the headers; one that is wrong is an error
         name : str, by default the one in the file
         lazy : bool, whether the maps of a ``gadf`` file are read when they are first used
         cache : bool, whether they are kept then

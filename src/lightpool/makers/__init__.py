@@ -16,8 +16,26 @@ from lightpool.makers.safe import SafeMaskMaker
 from lightpool.makers.spectrum import SpectrumDatasetMaker
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
 from lightpool.names import show_public
+from lightpool.utils.registry import Registry
+
+MAKER_REGISTRY = Registry(
+    [
+        ReflectedRegionsBackgroundMaker,
+        AdaptiveRingBackgroundMaker,
+        FoVBackgroundMaker,
+        PhaseBackgroundMaker,
+        RingBackgroundMaker,
+        SpectrumDatasetMaker,
+        MapDatasetMaker,
+        SafeMaskMaker,
+        DatasetsMaker,
+        OffRunsBackgroundMaker,
+    ]
+)
+"""Classes of makers, by their tags."""
 
 __all__ = [
+    "MAKER_REGISTRY",
     "AdaptiveRingBackgroundMaker",
     "DatasetsMaker",
     "ExcessMapEstimator",

@@ -1,6 +1,8 @@
 """From an observation to a binned dataset."""
 
 from collections.abc import Sequence
+from datetime import UTC, datetime
+from functools import partial
 from typing import ClassVar, TypedDict
 
 import astropy.units as u
@@ -11,7 +13,7 @@ from lightpool.arrays.devices.memory import keep_freed_memory
 from lightpool.arrays.devices.staging import Uploads
 from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
-from lightpool.datasets import MapDataset, estimate_memory
+from lightpool.datasets import MapDataset, MapDatasetMetaData, estimate_memory
 from lightpool.datasets.masks import all_true
 from lightpool.datasets.merged_tables import DeferredRow, table_of_row
 from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, IRFMap, PSFMap
@@ -36,6 +38,7 @@ from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies,
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom
 from lightpool.maps.event_counts import send_events
 from lightpool.typing import AngleLike, MetaValue
+from lightpool.utils.on_demand import Deferred
 
 __all__ = ["MapDatasetMaker"]
 
@@ -129,8 +132,9 @@ class MapDatasetMaker(Maker):
             if not counts_geom.is_region:
                 warn_if_a_map_is_not_seen(dataset, tables, view, self.selection)
         # The row alone: a list of datasets would otherwise keep an astropy table of some kB for each of them.
-        meta_table = DeferredRow(_meta_row(tables))
-        return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=meta_table, **made)
+        row = _meta_row(tables)
+        meta = Deferred(partial(MapDatasetMetaData.of_observation, row, datetime.now(tz=UTC)))
+        return type(dataset)(name=dataset.name, gti=observation.gti, meta_table=DeferredRow(row), meta=meta, **made)
 
     def send_ahead(self, dataset: MapDataset, observation: Observation, uploads: Uploads) -> None:
         """Send the events that will be counted, see `Maker.send_ahead`.

@@ -3,7 +3,7 @@
 Their requests stand beside those of `lightpool.makers.response_maps`, which project tables in the field of view.
 """
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Self
 
 import astropy.units as u
@@ -268,14 +268,15 @@ class SkyEDispRequest(_SkyResponseRequest):
     def make(self, view: FieldOfView) -> EDispMap | EDispKernelMap:
         """Return the energy dispersion; on the device, and in the precision, of a field of view."""
         edisp, geom, has_migra = self.edisp, self.geom, "migra" in self.geom.axes.names
-        exposure = self._exposure(edisp, view, "migra" if has_migra else "energy")
         if isinstance(edisp, EDispKernelMap):
-            return EDispKernelMap(_interpolated(edisp.edisp_map, geom, view), exposure)
+            return EDispKernelMap(_interpolated(edisp.edisp_map, geom, view), self._exposure(edisp, view, "energy"))
         if has_migra:
-            return EDispMap(_interpolated(edisp.edisp_map, geom, view), exposure)
+            return EDispMap(_interpolated(edisp.edisp_map, geom, view), self._exposure(edisp, view, "migra"))
+        # With its exposure, whose further axis is that of the map: migra.
         cube = geom.to_image().to_cube([edisp.geom.axes["migra"], geom.axes["energy_true"]])
-        kernels = EDispMap(_interpolated(edisp.edisp_map, cube, view)).to_edisp_kernel_map(geom.axes["energy"])
-        return EDispKernelMap(kernels.edisp_map, exposure)
+        in_migra = replace(self, geom=cube).make(view)
+        assert isinstance(in_migra, EDispMap)
+        return in_migra.to_edisp_kernel_map(geom.axes["energy"])
 
 
 def _check_axis(source: Map, observation: Observation, what: str, name: str) -> None:

@@ -7,11 +7,13 @@ from typing import Any, Generic, Self, TypeVar, overload
 
 from lightpool.bridge import accepted
 
-__all__ = ["Deferred", "DeferredAttribute", "DeferredMapping", "load"]
+__all__ = ["Deferred", "DeferredAttribute", "DeferredMapping", "forget_created", "load"]
 
 T = TypeVar("T")
 T_co = TypeVar("T_co", covariant=True)
 
+_SOURCE = " created from"
+"""End of the key under which an object keeps the `_Source` of an attribute: no name of an attribute has a space."""
 _LOADED = threading.Lock()  # held only while a value is stored, never while one is created
 
 
@@ -45,6 +47,8 @@ class Deferred(Generic[T_co]):
     create : function without arguments that returns the value
     cache : bool
         Whether the value is kept after it was created.
+    renewable : bool
+        Whether `forget_created` may drop the value that is kept, so that it is created again, as from a file.
 
     Examples
     --------
@@ -69,6 +73,21 @@ class Deferred(Generic[T_co]):
 
     create: Callable[[], T_co]
     cache: bool = True
+    renewable: bool = False
+
+
+@dataclass(frozen=True)
+class _Source:
+    """What an attribute was created from, if it can be created again.
+
+    Attributes
+    ----------
+    name : str, of the attribute
+    deferred : Deferred
+    """
+
+    name: str
+    deferred: Deferred[Any]
 
 
 class DeferredAttribute(Generic[T]):
@@ -107,6 +126,7 @@ class DeferredAttribute(Generic[T]):
 
     def __set__(self, instance: object, value: T | Deferred[T]) -> None:
         instance.__dict__[self._name] = accepted(value)
+        instance.__dict__.pop(self._name + _SOURCE, None)
 
 
 class DeferredMapping(Mapping[str, T]):
@@ -160,6 +180,8 @@ def _create(values: dict[str, Any], name: str, deferred: Deferred[T]) -> T:
     with _LOADED:  # the first of several threads to finish stores its value
         if values.get(name) is deferred:
             values[name] = created
+            if deferred.renewable:
+                values[name + _SOURCE] = _Source(name, deferred)
     stored: T | Deferred[T] = values[name]  # another thread may have been faster
     return load(stored)
 
@@ -167,3 +189,21 @@ def _create(values: dict[str, Any], name: str, deferred: Deferred[T]) -> T:
 def load(value: T | Deferred[T]) -> T:
     """Return a value, created now if it is deferred."""
     return value.create() if isinstance(value, Deferred) else value
+
+
+def forget_created(obj: object) -> list[str]:
+    """Let attributes be created again when they are next read, if that is possible; return their names.
+
+    Attributes that were set since they were created stay.
+
+    Parameters
+    ----------
+    obj : object with attributes that are each a `DeferredAttribute`
+    """
+    values = vars(obj)
+    sources = {key: values[key] for key in list(values) if isinstance(values[key], _Source)}
+    for key, source in sources.items():
+        with _LOADED:
+            values[source.name] = source.deferred
+            del values[key]
+    return [source.name for source in sources.values()]

@@ -1,6 +1,7 @@
 """FITS files of map datasets, in the layout of Gammapy (``gadf``): one image HDU and one table of bins per map."""
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import Any
 
 from lightpool.arrays import array_namespace
@@ -89,6 +90,8 @@ def from_hdulist(
     name: str | None = None,
     format: str = "gadf",
     map_names: Sequence[str] = _HDU_ORDER,
+    *,
+    lazy: bool = False,
 ) -> dict[str, Any]:
     """Read the arguments for a dataset from HDUs.
 
@@ -98,10 +101,13 @@ def from_hdulist(
     name : str, of the dataset, by default the one in the HDUs
     format : {"gadf"}
     map_names : sequence of str, maps that the dataset has
+    lazy : bool, whether each map is read when it is first used
     """
     _check_format(format)
     _check_maps(hdulist, map_names)
-    maps = {key: _read(hdulist, key) for key in map_names if key.upper() in hdulist}
+    maps: dict[str, Any] = {}
+    for key in (key for key in map_names if key.upper() in hdulist):
+        maps[key] = Deferred(partial(_read, hdulist, key), renewable=True) if lazy else _read(hdulist, key)
     return maps | _small_parts(hdulist, name)
 
 
@@ -134,7 +140,11 @@ def read(
             verify_checksums(hdulist, file.source)
         if not lazy:
             return from_hdulist(hdulist, name, format, map_names)
-        maps = {key: Deferred(_loader(file.source, key), cache) for key in map_names if key.upper() in hdulist}
+        maps = {
+            key: Deferred(partial(_load, file.source, key), cache, renewable=True)
+            for key in map_names
+            if key.upper() in hdulist
+        }
         return maps | _small_parts(hdulist, name)
 
 
@@ -156,13 +166,10 @@ def _check_maps(hdulist: HDUList, map_names: Sequence[str]) -> None:
         raise FormatError(f"the HDUs hold no dataset, they are {[hdu.name for hdu in hdulist]}")
 
 
-def _loader(filename: PathInput, key: str) -> Callable[[], DatasetPart]:
-    def load() -> DatasetPart:
-        with parsing(filename):
-            # Opened again for each map, so that the content of the file is not kept in memory until then.
-            return _read(read_fits(filename).hdulist, key)
-
-    return load
+def _load(filename: PathInput, key: str) -> DatasetPart:
+    with parsing(filename):
+        # Opened again for each map, so that the content of the file is not kept in memory until then.
+        return _read(read_fits(filename).hdulist, key)
 
 
 def _read(hdulist: HDUList, key: str) -> DatasetPart:

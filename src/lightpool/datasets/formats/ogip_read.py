@@ -21,7 +21,7 @@ from lightpool.irf import EDispKernel, EDispKernelMap
 from lightpool.maps import Map, MapAxis, RegionGeom
 from lightpool.maps.fits_format import verify_checksums
 
-__all__ = ["read_grouped_axis", "read_ogip"]
+__all__ = ["read_arf", "read_counts", "read_grouped_axis", "read_ogip", "read_rmf"]
 
 log = logging.getLogger(__name__)
 
@@ -57,7 +57,7 @@ def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum
     ----------
     filename : str, Path or FitsFile
     name : str, by default the ``OBS_ID`` of the file, or its name
-    checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
+    checksum : bool, whether to verify the checksums in the headers; one that is wrong is an error
 
     Notes
     -----
@@ -76,14 +76,8 @@ def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum
     header = file.values("SPECTRUM")
     path = Path(file.source)
     arguments: dict[str, Any] = {"name": str(header.get("OBS_ID", path.stem)) if name is None else name}
-    arguments["counts"] = Map.from_geom(on.geom, data=on.counts, meta=on.header)
-    # OGIP scales the background by the ratio of BACKSCAL, which alpha is for acceptances.
-    arguments["acceptance"] = Map.from_geom(on.geom, data=on.backscal)
-    # OGIP/92-007: 0 is good, any other value marks a bad or dubious channel.
-    arguments["mask_safe"] = Map.from_geom(on.geom, data=on.quality == 0)
+    arguments |= _counts_of(file, on)
     with parsing(path):
-        if "GTI" in file.names:
-            arguments["gti"] = GTI.from_table_data(file.table("GTI"))
         arguments["meta_table"] = _meta_table(file, header)
     arguments["exposure"] = _exposure(file, parts, livetime, on)
     if "BACKFILE" in parts:
@@ -95,8 +89,25 @@ def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum
         arguments["acceptance_off"] = Map.from_geom(off.geom, data=backscal)
     if response is not None:
         with parsing(response.source):
-            arguments["edisp"] = _read_rmf(response, arguments["exposure"])
+            arguments["edisp"] = read_rmf(response, arguments["exposure"])
     return arguments
+
+
+def read_counts(file: FitsFile) -> dict[str, Any]:
+    """Return counts, acceptance and safe mask of a PHA or BKG file, and its good time intervals if it has any."""
+    return _counts_of(file, _read_spectrum(file))
+
+
+def _counts_of(file: FitsFile, on: _Spectrum) -> dict[str, Any]:
+    parts: dict[str, Any] = {"counts": Map.from_geom(on.geom, data=on.counts, meta=on.header)}
+    # OGIP scales the background by the ratio of BACKSCAL, which alpha is for acceptances.
+    parts["acceptance"] = Map.from_geom(on.geom, data=on.backscal)
+    # OGIP/92-007: 0 is good, any other value marks a bad or dubious channel.
+    parts["mask_safe"] = Map.from_geom(on.geom, data=on.quality == 0)
+    if "GTI" in file.names:
+        with parsing(file.source):
+            parts["gti"] = GTI.from_table_data(file.table("GTI"))
+    return parts
 
 
 def read_grouped_axis(file: FitsFile) -> MapAxis | None:
@@ -202,7 +213,7 @@ def _exposure(file: FitsFile, parts: dict[str, FitsFile], livetime: u.Quantity, 
     """Return effective area times livetime, from the ARF file, or from an RMF file whose matrix holds the area."""
     if "ANCRFILE" in parts:
         with parsing(parts["ANCRFILE"].source):
-            exposure = _read_arf(parts["ANCRFILE"], livetime)
+            exposure = read_arf(parts["ANCRFILE"], livetime)
     elif "RESPFILE" in parts and _has_area(parts["RESPFILE"]):
         with parsing(parts["RESPFILE"].source):
             kernel = EDispKernel.from_hdulist(parts["RESPFILE"].hdulist)
@@ -226,7 +237,14 @@ def _has_area(response: FitsFile) -> bool:
     return name is not None and str(response.values(name).get("HDUCLAS3", "")).strip().upper() == "FULL"
 
 
-def _read_arf(file: FitsFile, livetime: u.Quantity) -> Map:
+def read_arf(file: FitsFile, livetime: u.Quantity) -> Map:
+    """Return the exposure of a region: the effective area in an ARF file times a livetime.
+
+    Parameters
+    ----------
+    file : FitsFile
+    livetime : Quantity, time
+    """
     geom = RegionGeom.from_hdulist(file.hdulist, format="ogip-arf")
     return _map_of(geom, file.table("SPECRESP").quantity("SPECRESP").astype(np.float64) * livetime, livetime)
 
@@ -236,7 +254,14 @@ def _map_of(geom: RegionGeom, exposure: u.Quantity, livetime: u.Quantity) -> Map
     return Map.from_geom(geom, data=data, unit=exposure.unit, meta={"livetime": livetime})
 
 
-def _read_rmf(file: FitsFile, exposure: Map) -> EDispKernelMap:
+def read_rmf(file: FitsFile, exposure: Map) -> EDispKernelMap:
+    """Return the energy dispersion of a region in an RMF file.
+
+    Parameters
+    ----------
+    file : FitsFile
+    exposure : Map, by which a stack weights it
+    """
     kernel = EDispKernel.from_hdulist(file.hdulist)
     if _has_area(file):
         # Divide the area out, so that each row is a probability; rows without area stay zero.
