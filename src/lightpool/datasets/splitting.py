@@ -65,8 +65,8 @@ def split_dataset(
     parts = []
     for column in columns:
         for row in rows:
-            lon, lat = geom.pix_to_coord((column, row))
-            center = SkyCoord(np.ravel(lon)[0], np.ravel(lat)[0], frame=geom.frame)
+            lonlat = (u.Quantity(angle).ravel()[0] for angle in geom.pix_to_coord((column, row)))
+            center = SkyCoord(*lonlat, frame=geom.frame)
             window: _Window = {"position": center, "width": Angle(width + 2 * margin)}
             part = dataset.cutout(**window)
             inside = _inside(part, center, size, column == columns[-1], row == rows[-1])
