@@ -1,14 +1,15 @@
 """The ring background: OFF counts from a ring around each pixel, with acceptances from the background template."""
 
 from abc import abstractmethod
-from typing import ClassVar
+from collections.abc import Sequence
+from typing import ClassVar, cast
 
 import numpy as np
 from astropy.coordinates import Angle
 from numpy.typing import NDArray
 
-from lightpool.arrays import array_namespace, constant, to_device, to_host
-from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays import array_namespace, constant, device_of, to_device, to_host
+from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.precision import DTYPES
 from lightpool.arrays.kernels.rings import Ring, adaptive_ring_sums, ring_sums
@@ -81,9 +82,8 @@ class _RingMaker(Maker):
         if self.exclusion_mask is not None:
             keep = keep & _exclusion_on(self.exclusion_mask.to(dataset.device), pixels_of(dataset.required("counts")))
         # An excluded pixel is zero in both images, so alpha is right for a ring that it cuts.
-        zero = xp.zeros_like(background)
         # The third without the exclusion: excluded pixels have a background too, measured in rings around them.
-        return xp.where(keep, counts, zero), xp.where(keep, background, zero), background
+        return xp.where(keep, counts, 0.0), xp.where(keep, background, 0.0), background
 
 
 class RingBackgroundMaker(_RingMaker):
@@ -392,10 +392,7 @@ def _exclusion_on(mask: Map, geom: WcsGeom) -> Array:
 
 
 def _check_any_off(dataset: MapDataset, acceptance: Map, acceptance_off: Map) -> None:
-    xp = array_namespace(acceptance_off.data)
-    # Stacked, so that both bools come in one transfer.
-    flags = xp.stack([xp.any(values.data > 0.0) for values in (acceptance, acceptance_off)])
-    has_background, has_off = to_host(flags)  # host: an error is raised there
+    has_background, has_off = _have_positive([acceptance.data, acceptance_off.data])
     # Without any background the run is beside the map: that is no error, and masks all pixels.
     if has_background and not has_off:
         raise ValueError(
@@ -403,3 +400,14 @@ def _check_any_off(dataset: MapDataset, acceptance: Map, acceptance_off: Map) ->
             "rings (it is False where gamma rays are expected: region_mask(regions, inside=False)) or the rings miss "
             "the part of the map that has background"
         )
+
+
+def _have_positive(arrays: Sequence[Array]) -> list[bool]:
+    """Return whether each of some arrays on one device has a value above zero."""
+    if device_of(arrays[0]).is_host:
+        # Usually the first of the planes tells.
+        return [any(np.any(plane > 0.0) for plane in cast(HostFloats, values)) for values in arrays]
+    xp = array_namespace(arrays[0])
+    # Stacked, so that all bools come in one transfer.
+    flags = to_host(xp.stack([xp.any(values > 0.0) for values in arrays]))  # host: an error is raised there
+    return [bool(flag) for flag in flags]
