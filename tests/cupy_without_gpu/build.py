@@ -23,7 +23,6 @@ LIBRARIES = {
     "libcublas.so.13": ("blas.cpp", "cublas", 15),
     "libcublasLt.so.13": (None, "cublasLt", 15),
     "libcufft.so.12": ("fft.cpp", "cufft", 16),
-    "libnvrtc.so.13": ("nvrtc.cpp", "nvrtc", 7),
     "libcurand.so.10": (None, "curand", 104),
     "libcusparse.so.12": (None, "cusparse", 10),
 }
@@ -88,8 +87,8 @@ def _install_packages(python: Path) -> None:
             f"no wheel of cupy-cuda13x {CUPY} for Python {sys.version.split()[0]} in the package index; "
             f"if it is in a folder, name that in PIP_FIND_LINKS\n{error}"
         ) from None
-    # Headers only: the CUDA runtime, and what it includes of the compiler.
-    _run(*pip, "Cython>=3.2,<3.3", "nvidia-cuda-runtime==13.*", "nvidia-cuda-crt==13.*")
+    # Headers only: the CUDA runtime, and what it includes of the compiler. NVRTC needs no GPU.
+    _run(*pip, "Cython>=3.2,<3.3", "nvidia-cuda-runtime==13.*", "nvidia-cuda-crt==13.*", "nvidia-cuda-nvrtc==13.*")
     _run(*pip, "-e", f"{TESTS.parent}[test]")
 
 

@@ -1,4 +1,8 @@
-"""Compiles CUDA kernels by g++ instead of NVRTC. CuPy imports it when the rest of it is there."""
+"""Compiles CUDA kernels by g++ instead of NVRTC. CuPy imports it when the rest of it is there.
+
+NVRTC too compiles the sources of modules, with the options that CuPy gives it, and its result is thrown away: an error
+there is one here.
+"""
 
 import hashlib
 import os
@@ -13,6 +17,7 @@ from cupy_without_gpu.libraries import FOLDER
 
 _HEADER = Path(__file__).resolve().parent / "native" / "kernels.h"
 _KERNELS = FOLDER / "kernels"
+_Nvrtc = compiler._NVRTCProgram
 _COMPILE = ("g++", "-std=c++17", "-O1", "-w", "-fpermissive", "-ffp-contract=off", "-fPIC")
 # What most of CuPy's kernels include; compiled once, as it takes twice as long as a kernel.
 _PREFIX = f'''#include "{_HEADER}"
@@ -65,6 +70,8 @@ class Program:
         content = repr((_HEADER.read_text(), _PREFIX, text, flags))
         library = _KERNELS / f"{hashlib.sha256(content.encode()).hexdigest()[:24]}.so"
         if not library.exists():
+            if self.expressions:  # a module, not one of the kernels that CuPy itself writes
+                _Nvrtc(self.source, self.name, name_expressions=self.expressions, method="cubin").compile(options)
             prefix = _compiled_prefix([flag for flag in flags if flag.startswith("-I")])
             try:
                 _compile(text, library, "-x", "c++", "-shared", *flags, "-include", prefix)

@@ -1,8 +1,9 @@
-"""Loads the CUDA libraries that run on the host. CuPy imports it first, and finds them by their names."""
+"""Loads the CUDA libraries that run on the host, and NVRTC. CuPy imports it first, and finds them by their names."""
 
 import ctypes
 import os
 import sys
+import sysconfig
 from pathlib import Path
 
 FOLDER = Path(sys.prefix) / "cuda-on-host"
@@ -17,6 +18,5 @@ os.environ["CUPY_CACHE_DIR"] = str(FOLDER / "kernels")
 
 # global: CuPy's wrapper of the runtime names no library
 RUNTIME = ctypes.CDLL(str(FOLDER / "libcudart_on_host.so"), mode=ctypes.RTLD_GLOBAL)
-_OTHERS = [ctypes.CDLL(str(path)) for path in FOLDER.glob("libcu*.so.*")] + [
-    ctypes.CDLL(str(FOLDER / "libnvrtc.so.13"))
-]
+_NVRTC = Path(sysconfig.get_path("purelib"), "nvidia", "cu13", "lib", "libnvrtc.so.13")
+_OTHERS = [ctypes.CDLL(str(path)) for path in (*FOLDER.glob("libcu*.so.*"), _NVRTC)]

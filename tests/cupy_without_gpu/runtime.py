@@ -7,6 +7,8 @@ from contextlib import contextmanager
 from cupy_without_gpu.libraries import RUNTIME
 
 RUNTIME.host_counts.restype = ctypes.c_char_p
+COUNTS_FOLDER = "CUPY_WITHOUT_GPU_COUNTS"
+"""Environment variable: a folder in which each new process writes its counts, whenever it waits for the device."""
 ORDERS = ("at once", "late", "shuffled")
 _WAITS = ("waits for streams", "waits for events", "waits for device", "waits for copies")
 
@@ -27,8 +29,12 @@ def counts() -> dict[str, int]:
         ``bytes to device`` and ``bytes to host``; ``fills``; ``allocations`` and ``pinned allocations``; and
         ``waits``, how often the host waited for the device. What was not used is left out.
     """
-    lines = RUNTIME.host_counts().decode().splitlines()
-    numbers = {name: int(number) for name, _, number in (line.rpartition(" ") for line in lines)}
+    return parsed(RUNTIME.host_counts().decode())
+
+
+def parsed(text: str) -> dict[str, int]:
+    """Return the numbers of `counts` from the text of the runtime, or from that in `COUNTS_FOLDER`."""
+    numbers = {name: int(number) for name, _, number in (line.rpartition(" ") for line in text.splitlines())}
     return numbers | {"waits": sum(numbers.get(name, 0) for name in _WAITS)}
 
 

@@ -23,7 +23,7 @@ from lightpool.makers import (
     SpectrumDatasetMaker,
 )
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
-from lightpool.simulate import PointSource
+from lightpool.simulate import PointSource, simulate_store
 
 pytestmark = pytest.mark.gpu
 
@@ -157,6 +157,18 @@ def test_what_is_done_once_costs_no_more_than(device, runtime, crab_store, stack
     jobs[name]()
     cost = Cost.of(runtime.counts())
     assert cost.is_within(WHOLE[name]), cost
+
+
+@pytest.mark.parametrize("n_process", [1, 2])
+def test_a_run_of_a_batch_costs_the_same_in_any_number_of_processes(runtime, tmp_path, n_process):
+    from cupy_without_gpu.batch_counts import counts_of_batch
+
+    store = simulate_store(tmp_path / "store", 12, ontime=300.0, seed=3)
+    found = counts_of_batch(store, tmp_path / "results", n_process, chunk_size=4)
+    assert (found.n_process, found.n_run, found.n_failed) == (n_process, 12, 0)
+    cost = Cost.of(found.counts)
+    # Each process begins with some 10 copies and 100 launches; the sums of each of the three chunks are 9 arrays.
+    assert cost.is_within(Cost(12 * 140 + 100 * n_process, 12 * 3 + 12 * n_process, 27, 27)), cost
 
 
 def test_bytes_and_copies_are_those_that_lightpool_counts(device, runtime):

@@ -101,5 +101,6 @@ int cuLinkAddData_v2() { return not_supported; }
 int cuLinkAddFile_v2() { return not_supported; }
 int cuLinkComplete() { return not_supported; }
 int cuLinkDestroy() { return not_supported; }
+int cuGetExportTable() { return not_supported; }  // NVRTC calls it unchecked
 
 }  // extern "C"
