@@ -11,11 +11,11 @@ from astropy.coordinates import SkyCoord, UnitSphericalRepresentation
 from lightpool.arrays import Device, find_device, find_precision, fov_lonlat, fov_polar
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.precision import DTYPES
-from lightpool.data import FixedPointingInfo
+from lightpool.data import FixedPointingInfo, PointingMode
 from lightpool.irf import IRF, FoVAlignment
 from lightpool.maps import Geom, RegionGeom
 
-__all__ = ["FieldOfView", "field_position", "tracked_position"]
+__all__ = ["FieldOfView", "field_position", "require_tracking", "tracked_position"]
 
 
 Position: TypeAlias = SkyCoord | tuple[float, float]
@@ -150,14 +150,20 @@ def field_position(irf: IRF, pointing: SkyCoord, position: SkyCoord | None = Non
 
 
 def tracked_position(pointing: FixedPointingInfo) -> SkyCoord:
-    """Return the position in ICRS of a telescope that follows the sky.
+    """Return the position in ICRS of a telescope that follows the sky; errors as for `require_tracking`."""
+    require_tracking(pointing)
+    position = pointing.fixed_icrs
+    assert position is not None  # it tracks
+    return position
+
+
+def require_tracking(pointing: FixedPointingInfo) -> None:
+    """Check that a telescope follows the sky.
 
     Raises
     ------
     ValueError
         If its mode is not POINTING.
     """
-    position = pointing.fixed_icrs
-    if position is None:
+    if pointing.mode is not PointingMode.POINTING:
         raise ValueError(f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track")
-    return position

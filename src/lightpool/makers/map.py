@@ -21,7 +21,7 @@ from lightpool.irf.projection.requests import announce
 from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.dataset_coverage import warn_if_a_map_is_not_seen
 from lightpool.makers.differences import announce_of_dataset, announce_of_points, announce_of_tables
-from lightpool.makers.fov_coordinates import FieldOfView, tracked_position
+from lightpool.makers.fov_coordinates import FieldOfView, require_tracking
 from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.response_maps import (
@@ -334,7 +334,7 @@ class MapDatasetMaker(Maker):
             step, location = self.fov_rotation_step, observation.observatory_earth_location
             rotation = FieldRotation.of(observation.pointing, observation.tstart, ontime, step, location)
         else:
-            tracked_position(observation.pointing)  # of a drift scan there is none
+            require_tracking(observation.pointing)  # of a drift scan there is no one position
         return BackgroundMapRequest.of(
             bkg, ontime, geom, self.background_oversampling, self.use_region_center, rotation
         )

@@ -29,16 +29,24 @@ _SHARE = 4  # intermediate arrays take at most one part in so many of the free m
 _BUFFER = 256
 """Elements that NumPy copies at once from a window, 2 KiB; by default they are 8192."""
 
+_FEW = 2**14
+
 
 @contextmanager
-def quiet_on_windows() -> Iterator[None]:
+def quiet_on_windows(n_value: int | None = None) -> Iterator[None]:
     """Halve the time of arithmetic of NumPy on windows of images, without warnings of values that are not finite.
 
     NumPy copies the rows of a window, which are not contiguous in memory, into a buffer before it computes. A small
     buffer stays in the first-level cache.
+
+    Parameters
+    ----------
+    n_value : int, optional
+        Number of values that are computed: for a few, setting the size of the buffer takes longer than it saves.
     """
     with np.errstate(invalid="ignore", over="ignore"):  # it puts the size of the buffer back too
-        np.setbufsize(_BUFFER)
+        if n_value is None or n_value > _FEW:
+            np.setbufsize(_BUFFER)
         yield
 
 

@@ -146,7 +146,7 @@ def _add_parts_numpy(whole: HostFloats, lazy: LazyArray, factors: Sequence[HostF
     if not isinstance(factor, int | float):
         factor = cast(HostFloats, as_dtype(factor, dtype_name(whole)))
     is_finite = not nan_to_num or (lazy.is_finite and bool(np.all(np.isfinite(factor))))
-    with quiet_on_windows():
+    with quiet_on_windows(whole.size):
         for index, values in lazy.parts(reduce(np.logical_and, masks) if masks else None):
             part = cast(HostFloats, values)
             for cube in cubes:
@@ -179,8 +179,10 @@ def _add_product_numpy(part: HostFloats, factors: Sequence[HostFactor], nan_to_n
     if not isinstance(large[0], int | float) and is_bool(large[0]):
         large = [1.0, *large]  # NumPy multiplies two masks to a mask; this makes it a product of numbers
     # Views of the shape of `part`, without copies, so that one index cuts all of them.
-    views = [x if isinstance(x, int | float) else np.broadcast_to(x, part.shape) for x in large]
-    with quiet_on_windows():
+    views = [
+        x if isinstance(x, int | float) or x.shape == part.shape else np.broadcast_to(x, part.shape) for x in large
+    ]
+    with quiet_on_windows(part.size):
         for piece in pieces(part.shape):
             here: list[HostFloats] = [cast(HostFloats, x if isinstance(x, int | float) else x[piece]) for x in views]
             product: HostFloats = reduce(np.multiply, here)

@@ -2,10 +2,10 @@
 
 import threading
 from collections import OrderedDict
-from collections.abc import Callable, Hashable
+from collections.abc import Callable, Hashable, Iterable
 from dataclasses import dataclass, field
 from os import PathLike
-from typing import Any, TypeVar
+from typing import Any, TypeVar, cast
 
 import numpy as np
 
@@ -63,37 +63,47 @@ class CachedFile:
 
 def _n_array_bytes(thing: object) -> int:
     """Count the bytes of all arrays that an object refers to, each once; views of other memory are left out."""
-    # A list of what is still to be looked at: functions that call themselves for each object take three times as long.
-    n_bytes, seen, waiting = 0, set(), [thing]
+    # A list of what is still to be looked at: a function that calls itself for each object takes several times as long.
+    n_bytes, seen, waiting = 0, set[int](), [thing]
     while waiting:
         thing = waiting.pop()
         kind = type(thing)
-        has_parts = _HAS_PARTS.get(kind)
-        if has_parts is None:
-            has_parts = _HAS_PARTS[kind] = _has_parts(kind)
-        if not has_parts or id(thing) in seen:
+        parts = _PARTS_OF[kind] if kind in _PARTS_OF else _PARTS_OF.setdefault(kind, _parts_of(kind))
+        if parts is None or id(thing) in seen:
             continue
         seen.add(id(thing))
-        if isinstance(thing, np.ndarray):
-            if thing.base is None:
-                n_bytes += thing.nbytes
-            elif isinstance(thing.base, np.ndarray):
-                waiting.append(thing.base)
-        elif isinstance(thing, dict):
-            waiting += list(thing.values())  # a list at once: another thread may add to it meanwhile
-        elif isinstance(thing, list | tuple):
-            waiting += thing
+        if parts is _base_of and cast(_Array, thing).base is None:
+            n_bytes += cast(_Array, thing).nbytes
         else:
-            waiting += list(getattr(thing, "__dict__", {}).values())
+            waiting += parts(thing)
     return n_bytes
 
 
-_HAS_PARTS: dict[type, bool] = {}
-"""Whether objects of a class may refer to arrays."""
+_Array = np.ndarray[Any, Any]
+_PARTS_OF: dict[type, "Callable[[Any], Iterable[object]] | None"] = {}
+"""By class: a function that returns what an object refers to, or None if that cannot be an array."""
 
 
-def _has_parts(kind: type) -> bool:
-    return issubclass(kind, np.ndarray | dict | list | tuple) or kind.__module__.startswith("lightpool.")
+def _parts_of(kind: type) -> "Callable[[Any], Iterable[object]] | None":
+    if issubclass(kind, np.ndarray):
+        return _base_of
+    if issubclass(kind, dict):
+        return _values_of
+    if issubclass(kind, (list, tuple)):
+        return tuple
+    return _attributes_of if kind.__module__.startswith("lightpool.") else None
+
+
+def _base_of(array: _Array) -> Iterable[object]:
+    return (array.base,)
+
+
+def _values_of(items: dict[Any, object]) -> Iterable[object]:
+    return list(items.values())  # a list at once: another thread may add to it meanwhile
+
+
+def _attributes_of(thing: object) -> Iterable[object]:
+    return list(getattr(thing, "__dict__", {}).values())
 
 
 class FileCache:

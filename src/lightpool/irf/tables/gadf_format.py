@@ -35,6 +35,7 @@ from lightpool.irf.tables.table_rules import (
 from lightpool.maps import MapAxes, MapAxis
 from lightpool.maps.axes.table_columns import read_intervals
 from lightpool.typing import MetaValue, PathInput, UnitLike
+from lightpool.utils.remembered import Remembered
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -120,6 +121,7 @@ FORMAT = "gadf-dl3"
 # Axes that are kept for later files, see `_known_axis`.
 _MAX_AXES = 256
 _KNOWN_AXES: dict[Hashable, MapAxis] = {}
+_AXES = Remembered[tuple[tuple[MapAxis, ...], MapAxes]](256)
 
 
 def _check_format(name: str) -> None:
@@ -246,7 +248,9 @@ def read_axes(names: list[str], table: AnyTable) -> MapAxes:
     """
     if len(table) == 0:
         raise FormatError(f"{where(table)}: a response table has one row, this one has none")
-    return MapAxes([_read_axis(name, table) for name in names])
+    axes = tuple(_read_axis(name, table) for name in names)
+    # With the axes, so that no other axis gets the identity of one of them.
+    return _AXES.get(tuple(map(id, axes)), lambda: (axes, MapAxes(axes)))[1]
 
 
 def _read_axis(name: str, table: AnyTable) -> MapAxis:
