@@ -128,7 +128,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         device : str or Device, optional
             By default the default device.
         """
-        geom = geom if isinstance(geom, Geom) else accepted(geom)
+        geom = accepted(geom)
         made: Map = map_class(geom)(geom, data=data, dtype=dtype, meta=meta, unit=unit, device=device)
         return made
 

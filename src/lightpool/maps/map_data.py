@@ -60,6 +60,15 @@ _STORED = threading.Lock()  # held only while an array is stored, or noted as sh
 _LESS = "take larger pixels (a larger binsz), a smaller width or fewer bins on the axes; or take another device"
 
 
+_GEOMS: dict[type[Any], bool] = {}
+
+
+def _is_geom(kind: type[Any]) -> bool:
+    """Return whether a class is one of geometries, remembered: to check an abstract class takes long."""
+    known = _GEOMS.get(kind)
+    return _GEOMS.setdefault(kind, issubclass(kind, Geom)) if known is None else known
+
+
 def _parsed_unit(unit: UnitLike) -> u.UnitBase:
     return _unit_of_text(unit) if isinstance(unit, str) else u.Unit(unit)
 
@@ -169,7 +178,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
         unit: UnitLike = "",
         device: str | Device | None = None,
     ) -> None:
-        geom = geom if isinstance(geom, Geom) else accepted(geom)
+        geom = geom if _is_geom(type(geom)) else accepted(geom)
         self._keep(
             _geom=geom,
             _unit=unit if isinstance(unit, u.UnitBase) else _parsed_unit(unit),

@@ -12,6 +12,8 @@ from lightpool.arrays.devices.devices import Device
 __all__ = ["kind_by_name", "make_map", "map_class", "register_kind"]
 
 _KINDS: dict[str, type[Any]] = {}
+_CLASSES: dict[type[Any], type[Any]] = {}
+"""What `map_class` found by class of geometry: to check abstract classes takes longer than the rest of it."""
 
 
 def register_kind(name: str, kind: type[Any]) -> None:
@@ -23,6 +25,7 @@ def register_kind(name: str, kind: type[Any]) -> None:
     kind : class of maps, whose attribute ``geom_class`` is the class of their geometries
     """
     _KINDS.setdefault(name, kind)
+    _CLASSES.clear()
 
 
 def kind_by_name(name: str) -> type[Any]:
@@ -34,9 +37,12 @@ def kind_by_name(name: str) -> type[Any]:
 
 def map_class(geom: object) -> type[Any]:
     """Return the class of maps that belongs to a geometry; `TypeError` if there is none."""
+    known = _CLASSES.get(type(geom))
+    if known is not None:
+        return known
     for kind in _KINDS.values():
         if isinstance(geom, kind.geom_class):
-            return kind
+            return _CLASSES.setdefault(type(geom), kind)
     raise TypeError(f"expected a geometry of maps, got {type(geom).__name__}")
 
 

@@ -180,8 +180,13 @@ class SkyPixelGeom(Geom):
     @cached_property
     def center_skydir(self) -> SkyCoord:
         """Sky position of the centre."""
+        return SkyCoord(*self._center_deg, unit="deg", frame=self.frame)
+
+    @property
+    def _center_deg(self) -> tuple[float, float]:
+        """Longitude and latitude of the centre in the frame of the map, deg."""
         lon, lat = self._window.plane.to_sky(*self.center_pix[:2])
-        return SkyCoord(float(lon), float(lat), unit="deg", frame=self.frame)
+        return float(lon), float(lat)
 
     @property
     def footprint(self) -> SkyCoord:

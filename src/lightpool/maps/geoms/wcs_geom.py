@@ -416,7 +416,10 @@ class WcsGeom(SkyPixelGeom):
         return float((width / self.pixel_scales.max()).to_value(""))
 
     def _recreated(self, **kwargs: Unpack[_SizeOfPixels]) -> Self:
-        return self.create(skydir=self.center_skydir, proj=self.projection, frame=self.frame, axes=self._axes, **kwargs)
+        lon, lat = self._center_deg
+        # in these frames the same numbers, without an object of astropy
+        skydir: SkyDirLike = (lon % 360.0, lat) if self.frame in ("icrs", "galactic") else self.center_skydir
+        return self.create(skydir=skydir, proj=self.projection, frame=self.frame, axes=self._axes, **kwargs)
 
     # Masks
 
