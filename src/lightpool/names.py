@@ -34,7 +34,6 @@ NAMES = {
     "datasets.io": "FermipyDatasetsReader",
     "datasets.utils": "create_global_dataset get_axes get_figure get_nearest_valid_exposure_position",
     "datasets.map": "EVALUATION_MODE MapEvaluator USE_NPRED_CACHE",
-    "maps": "HpxGeom HpxMap HpxNDMap",
     "stats": "Chi2AsymmetricErrorFitStatistic Chi2FitStatistic GaussianPriorPenalty TimmerKonig_lightcurve_simulator "
     "compute_chisq compute_flux_doubling compute_fpp compute_fvar cstat discrete_correlation sigma_to_ts "
     "structure_function ts_to_sigma",

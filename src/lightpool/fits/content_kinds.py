@@ -39,7 +39,7 @@ class FileKind(Enum):
     PSF_MAP = "a PSF map", "PSFMap.read"
     EDISP_MAP = "an energy dispersion map", "EDispMap.read or EDispKernelMap.read"
     MAP = "a map", "Map.read"
-    HEALPIX = "a HEALPix map", "Map.read of Gammapy"
+    HEALPIX = "a HEALPix map", "Map.read"
     HDU_INDEX = "an HDU index", "HDUIndexTable.read or DataStore.from_files"
     OBS_INDEX = "an observation index", "ObservationTable.read or DataStore.from_files"
     GTI = "good time intervals", "GTI.read"

@@ -7,8 +7,10 @@ from lightpool.maps.axes.time_axis import TimeMapAxis
 from lightpool.maps.coord import MapCoord
 from lightpool.maps.core import Map
 from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.geoms.hpx_geom import HpxGeom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
+from lightpool.maps.hpx_map import HpxMap, HpxNDMap
 from lightpool.maps.maps import Maps
 from lightpool.maps.measure import containment_radius, containment_region
 from lightpool.maps.region_map import RegionNDMap
@@ -18,6 +20,9 @@ from lightpool.names import show_public
 
 __all__ = [
     "Geom",
+    "HpxGeom",
+    "HpxMap",
+    "HpxNDMap",
     "LabelMapAxis",
     "Map",
     "MapAxes",

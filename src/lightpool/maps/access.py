@@ -298,7 +298,7 @@ class MapAccess(MapData):
         """
         coords = self._geom.get_coord(sparse=True)
         # sparse: each index has length 1 on the dimensions that it does not depend on
-        index = [to_device(np.ascontiguousarray(i), self.device) for i in geom.coord_to_idx(coords)]
+        index = [to_device(np.ascontiguousarray(i), self.device) for i in geom.data_index(geom.coord_to_idx(coords))]
         values = self.data
         if weights is not None:
             values = apply_operator("multiply", values, self._weights_on_device(weights))

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self, TypedDict, Unpack, cast
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from numpy.typing import DTypeLike
+from numpy.typing import ArrayLike, DTypeLike
 
 from lightpool.arrays.devices.devices import Device, find_device, to_host
 from lightpool.arrays.devices.dtypes import as_dtype
@@ -48,6 +48,8 @@ class MapOptions(TypedDict, total=False):
     axes: Sequence[AnyAxis] | None
     npix: int | tuple[int, int] | None
     binsz: "AngleLike | tuple[AngleLike, AngleLike]"
+    nside: ArrayLike | None
+    nest: bool
     width: "AngleLike | tuple[AngleLike, AngleLike] | None"
     proj: str
     frame: FrameLike
@@ -59,14 +61,14 @@ class MapOptions(TypedDict, total=False):
 
 
 class Map(MapStacking, MapReshaping, abc.ABC):
-    """Map of the sky with any number of further axes; `WcsNDMap` and `RegionNDMap` are the two kinds.
+    """Map of the sky with any number of further axes; `WcsNDMap`, `HpxNDMap` and `RegionNDMap` are the kinds.
 
     `Map.create`, `Map.from_geom` and `Map.read` choose the kind.
     """
 
     tag = "map"
-    geom_class: ClassVar[type[WcsGeom] | type[RegionGeom]]
-    """Class of the geometry, of each of the two kinds."""
+    geom_class: ClassVar[type[Any]]
+    """Class of the geometry, of each kind."""
 
     @property
     def geom(self) -> WcsGeom | RegionGeom:
@@ -77,7 +79,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         super().__init_subclass__()
         # only classes that state it themselves, not those derived from one that does
         if "geom_class" in vars(cls):
-            register_kind("region" if cls.geom_class.is_region else "wcs", cls)
+            register_kind("region" if cls.geom_class.is_region else "hpx" if cls.geom_class.is_hpx else "wcs", cls)
 
     @staticmethod
     @accepts_gammapy
@@ -86,7 +88,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
 
         Parameters
         ----------
-        map_type : ``wcs`` (default) or ``region``
+        map_type : ``wcs`` (default), ``hpx`` or ``region``
         dtype : str, optional
             Data type, by default that of the default precision: float64.
         unit : str or Unit
@@ -96,12 +98,13 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         **kwargs : dict
             For ``wcs`` the arguments of `WcsGeom.create`: ``npix, binsz, width, proj, frame, refpix, axes, skydir``;
             pixels are 0.1 deg wide by default.
+            For ``hpx`` those of `HpxGeom.create`: ``nside, binsz, nest, frame, region, axes, skydir, width``.
             For ``region`` those of `RegionGeom.create`: ``region, axes, wcs, binsz_wcs``, and ``data``.
         """
         options: dict[str, Any] = {**kwargs}
         kind: type[Map] = kind_by_name(options.pop("map_type", "wcs"))
         values = {name: options.pop(name) for name in ("dtype", "meta", "unit", "device", "data") if name in options}
-        if not kind.geom_class.is_region:
+        if not (kind.geom_class.is_region or kind.geom_class.is_hpx):
             options.setdefault("binsz", 0.1)  # as in Gammapy, where the default of geometries differs from that of maps
         return kind(kind.geom_class.create(**options), **values)
 
@@ -177,7 +180,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
             HDU of the data; by default the first one with data.
         hdu_bands : str or int, optional
             HDU of the axes; by default the one that is named in the header of the data.
-        map_type : ``auto``, ``wcs`` or ``region``
+        map_type : ``auto``, ``wcs``, ``hpx`` or ``region``
         format : str, optional
             Layout; by default it is found from the HDUs. With ``fgst-bexpcube``, values without a unit are an exposure
             of the Fermi tools, in cm2 s.
@@ -219,7 +222,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         if map_type == "auto":
             map_type = find_map_type(hdulist, hdu)
         kind: type[Map] = kind_by_name(map_type)
-        return kind._from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, format=format, device=device)
+        return kind._from_hdulist(hdulist, hdu=hdu, hdu_bands=hdu_bands, format=format, colname=colname, device=device)
 
     @classmethod
     @abc.abstractmethod
@@ -229,6 +232,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         hdu: str | int | None,
         hdu_bands: str | int | None,
         format: str | None,
+        colname: str | None,
         device: str | Device | None,
     ) -> "Map":
         """Make the map in an HDU."""

@@ -13,7 +13,7 @@ from astropy.time import Time
 from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
-from lightpool.arrays.devices.devices import Device, to_device
+from lightpool.arrays.devices.devices import Device, to_device, to_host
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.staging import Sent, Uploads
 from lightpool.arrays.kernels.events import count_events, pixel_number
@@ -24,6 +24,7 @@ from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.node_axis import NodeAxis
 from lightpool.maps.axes.time_axis import TimeMapAxis
 from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.geoms.hpx_pixel_geom import HpxPixelGeom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
 from lightpool.maps.pixel_values import HostArray, count_pixels
@@ -115,10 +116,14 @@ def event_counts(events: Events, geom: Geom, device: Device, weights: Array | No
     arrays = _plain_arrays(events)
     if isinstance(geom, RegionGeom):
         return _counts_in_region(events, arrays, geom, device, weights)
-    if not isinstance(geom, SkyPixelGeom):
+    if not isinstance(geom, SkyPixelGeom | HpxPixelGeom):
         raise TypeError(f"events are counted in sky pixels or in a region, got a {type(geom).__name__}")
     lon, lat, *values = _sky_columns(events, arrays, geom, device)
     turn = None if geom.frame == "icrs" else frame_matrix("icrs", geom.frame)
+    if isinstance(geom, HpxPixelGeom):
+        if turn is not None:
+            lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
+        return _counts_in_hpx(lon, lat, values, geom, device, weights)
     plain = (axis.plain_edges(device) if isinstance(axis, NodeAxis) else None for axis in geom.axes)
     edges = [borders for borders in plain if borders is not None]
     n_y, n_x = geom.data_shape[-2:]
@@ -141,6 +146,19 @@ def event_counts(events: Events, geom: Geom, device: Device, weights: Array | No
     x, y = geom.sky_to_pix_array(lon, lat)
     bins = [_bins(axis, column) for axis, column in zip(geom.axes, values, strict=True)]
     return count_pixels([pixel_number(x, n_x), pixel_number(y, n_y), *bins], geom.data_shape, weights)
+
+
+def _counts_in_hpx(
+    lon: Array, lat: Array, values: Sequence[Array], geom: HpxPixelGeom, device: Device, weights: Array | None
+) -> Array:
+    """Return the counts in HEALPix pixels, of positions in the frame of the geometry, rad."""
+    bins = [_bins(axis, column) for axis, column in zip(geom.axes, values, strict=True)]
+    if geom.is_regular:
+        return count_pixels([geom.sky.numbers_of(lon, lat, device), *bins], geom.data_shape, weights)
+    # host: which grid an event belongs to depends on its bins, and such maps are small
+    number, *index = geom.data_index(geom.pix_of_bins(to_host(lon), to_host(lat), [to_host(b) for b in bins]))
+    places = [to_device(each, device) for each in (number, *index)]
+    return count_pixels(places, geom.data_shape, weights)
 
 
 def send_events(events: EventsInColumns, geom: Geom, uploads: Uploads) -> None:

@@ -18,6 +18,7 @@ from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.typing import PathInput
 
 __all__ = [
+    "EXPOSURE_OF_FERMI",
     "MAP_KINDS",
     "MapValues",
     "WcsMapArguments",
@@ -38,7 +39,7 @@ log = logging.getLogger(__name__)
 
 HostArray: TypeAlias = NDArray[Any]
 
-_EXPOSURE_OF_FERMI, _DIFFUSE_OF_FERMI = u.Unit("cm2 s"), u.Unit("cm-2 s-1 MeV-1 sr-1")
+EXPOSURE_OF_FERMI, _DIFFUSE_OF_FERMI = u.Unit("cm2 s"), u.Unit("cm-2 s-1 MeV-1 sr-1")
 """Units of cubes from gtexpcube2, which have a table GTI, and of templates of diffuse emission, which have none."""
 
 _TRANSIT = u.def_unit("transit", u.sday, format={"fits": "transit"})
@@ -50,7 +51,7 @@ _NAMES_WITH_UNIT = ("exposure", "psf", "flux", "dnde")
 """An HDU with one of these in its name holds values that are meaningless without a unit."""
 
 MAP_KINDS = (FileKind.MAP, FileKind.PSF_MAP, FileKind.EDISP_MAP, FileKind.HEALPIX)
-"""Kinds of files whose maps `Map.read` reads, or rejects with a specific message."""
+"""Kinds of files whose maps `Map.read` reads."""
 
 MASK_NAMES = ("mask", "is_ul", "success")
 """An HDU with one of these in its name is a mask, written as 1 and 0."""
@@ -149,7 +150,7 @@ def _unit_of_map(hdu: AnyHDU, format: str, has_gti: bool) -> u.UnitBase:
     if format in ("fgst-template", "fgst-bexpcube") and unit.is_equivalent(""):
         # gtexpcube2 writes the name of the axis; templates of diffuse emission have other ones
         is_exposure = has_gti or format == "fgst-bexpcube" or hdu.header.get("CTYPE3") == "log_Energy"
-        return _EXPOSURE_OF_FERMI if is_exposure else _DIFFUSE_OF_FERMI
+        return EXPOSURE_OF_FERMI if is_exposure else _DIFFUSE_OF_FERMI
     if "BUNIT" not in hdu.header and any(name in hdu.name.lower() for name in _NAMES_WITH_UNIT):
         log.warning(
             "HDU %r has no keyword BUNIT, so its unit is unknown and its values are read as dimensionless; write BUNIT "
@@ -197,22 +198,17 @@ def verify_checksums(hdulist: HDUList, filename: PathInput) -> None:
 
 
 def find_map_type(hdulist: HDUList, hdu: str | int | None = None) -> str:
-    """Find the kind of the map in an HDU, ``wcs`` or ``region``, from its header.
+    """Find the kind of the map in an HDU, ``wcs``, ``hpx`` or ``region``, from its header.
 
     Parameters
     ----------
     hdulist : HDUList
     hdu : str or int, optional
         Name or number; by default the first HDU with data.
-
-    Raises
-    ------
-    FormatError
-        If it is a HEALPix map.
     """
     header = find_hdu(hdulist, hdu).header
     if header.get("PIXTYPE") == "HEALPIX":
-        raise FormatError(f"HDU {hdu!r} holds a HEALPix map; only maps on a WCS grid and region maps can be read")
+        return "hpx"
     return "wcs" if "CTYPE1" in header else "region"
 
 

@@ -523,7 +523,7 @@ class MapData(ConvertibleToGammapy, KnownAttributes):
         return (
             f"{type(self).__name__}\n\n"
             f"\tgeom  : {type(self._geom).__name__} \n "
-            f"\taxes  : {['lon', 'lat', *self._geom.axes.names]}\n"
+            f"\taxes  : {self._geom.axes_names}\n"
             f"\tshape : {tuple(self._geom.data_shape[::-1])}\n"
             f"\tndim  : {self._geom.ndim}\n"
             f"\tunit  : {self._unit}\n"

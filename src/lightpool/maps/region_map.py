@@ -265,6 +265,7 @@ class RegionNDMap(Map):
         hdu: str | int | None,
         hdu_bands: str | int | None,
         format: str | None,
+        colname: str | None,
         device: str | Device | None,
     ) -> "RegionNDMap":
         return cls(**region_map_arguments(hdulist, hdu, format), device=device)

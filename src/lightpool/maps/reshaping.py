@@ -61,9 +61,7 @@ class MapReshaping(MapAccess):
         geom = self._geom.slice_by_idx(slices)
         # in the order of the axes, which is reversed in the data; metadata stay unread, so that no device is waited for
         index = tuple(slices.get(axis.name, slice(None)) for axis in self._geom.axes)
-        return self._init_copy(
-            geom=geom, data=self.data[(*index[::-1], ..., slice(None), slice(None))], meta=self.unread_meta
-        )
+        return self._init_copy(geom=geom, data=self.data[(*index[::-1], ...)], meta=self.unread_meta)
 
     def slice_by_energy(
         self, energy_min: "QuantityLike | None" = None, energy_max: "QuantityLike | None" = None
@@ -147,8 +145,8 @@ class MapReshaping(MapAccess):
             raise ValueError(f"{axes.names} is not compatible with {list(axes_names)}")
         geom = self._geom.to_image().to_cube([axes[name] for name in axes_names])
         order = [axes.index_data(name) for name in axes_names][::-1]
-        n_dim = self.data.ndim
-        return self._init_copy(geom=geom, data=self._xp.permute_dims(self.data, (*order, n_dim - 2, n_dim - 1)))
+        sky = range(len(axes), self.data.ndim)
+        return self._init_copy(geom=geom, data=self._xp.permute_dims(self.data, (*order, *sky)))
 
     @accepts_gammapy
     def to_cube(self, axes: Sequence[AnyAxis]) -> Self:

@@ -86,7 +86,7 @@ class WcsMap(Map):
         hdu, hdu_bands, format, device
             As in `Map.read`.
         """
-        return cls._from_hdulist(hdu_list, hdu=hdu, hdu_bands=hdu_bands, format=format, device=device)
+        return cls._from_hdulist(hdu_list, hdu=hdu, hdu_bands=hdu_bands, format=format, colname=None, device=device)
 
     @classmethod
     def _from_hdulist(
@@ -95,6 +95,7 @@ class WcsMap(Map):
         hdu: str | int | None,
         hdu_bands: str | int | None,
         format: str | None,
+        colname: str | None,
         device: str | Device | None,
     ) -> Self:
         return cls(**wcs_map_arguments(hdulist, hdu, hdu_bands, format), device=device)

@@ -12,11 +12,11 @@ from numpy.typing import NDArray
 from lightpool.arrays.cuda import accumulation as cuda_accumulation
 from lightpool.arrays.devices.array_types import Array, HostFloats, Index, Scalar
 from lightpool.arrays.devices.blocks import blocks_that_fit, pieces, quiet_on_windows
-from lightpool.arrays.devices.devices import array_namespace, device_of
+from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name, is_bool, is_floating
 from lightpool.arrays.devices.lazy_array import LazyArray, PartIndex
 
-__all__ = ["add_product", "add_product_plain"]
+__all__ = ["add_at", "add_product", "add_product_plain"]
 
 Factor: TypeAlias = Array | LazyArray | Scalar
 """What can be multiplied: an array, one that is computed by window, or a number of Python."""
@@ -80,6 +80,33 @@ def add_product_plain(
     for block in planes:
         index = (block, ..., slice(None), slice(None))
         _add_product(whole, [_part(factor, index, n_dim) for factor in values], index, nan_to_num)
+
+
+def add_at(total: Array, places: NDArray[np.int64], values: Array) -> Array:
+    """Add values to some elements of the last dimension of an array; masks are combined with "or".
+
+    Parameters
+    ----------
+    total : array, shape (..., n); on the host it is changed in place
+    places : array of int64 on the host, shape (m,), without repeats; what has -1 is added nowhere
+    values : array, shape (..., m), of the data type of ``total``
+
+    Returns
+    -------
+    total : array; on the host that which was given
+    """
+    xp = array_namespace(total)
+    kept = places >= 0
+    if isinstance(total, np.ndarray) and isinstance(values, np.ndarray):
+        here, more = total[..., places[kept]], values[..., kept]
+        total[..., places[kept]] = np.logical_or(here, more) if is_bool(total) else here + more
+        return total
+    # The standard has no assignment to numbered elements: each element takes its value, or an extra zero at the end.
+    source = np.full(total.shape[-1], places.size, dtype=np.int64)
+    source[places[kept]] = np.flatnonzero(kept)
+    zero = xp.zeros((*values.shape[:-1], 1), dtype=values.dtype, device=device_of(values).handle)
+    added = xp.take(xp.concat([values, zero], axis=-1), to_device(source, device_of(total)), axis=-1)
+    return total | added if is_bool(total) else total + added
 
 
 def _add_product(total: Array, factors: Sequence[Array | Scalar], window: Index, nan_to_num: bool) -> None:

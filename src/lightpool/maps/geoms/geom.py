@@ -330,6 +330,10 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
         """
         return self.pix_to_idx(self.coord_to_pix(coords), clip=clip)
 
+    def data_index(self, idx: Sequence[ArrayLike]) -> tuple[NDArray[np.int64], ...]:
+        """Return the indices in the data, the last dimension first, of pixel indices; others for HEALPix pixels."""
+        return tuple(np.asarray(_, dtype=np.int64) for _ in idx)
+
     def pix_of_centers(self, geom: "Geom") -> tuple[NDArray[np.float64], ...]:
         """Return the pixel coordinates, on this geometry, of the bin centres of another one.
 
@@ -471,7 +475,7 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
         else:
             inside = np.asarray((edges[:-1] >= low) & (edges[1:] <= high))
         # such as (n, 1, 1), which broadcasts to the shape of the data
-        shape = [1] * self.ndim
+        shape = [1] * len(self.data_shape)
         shape[self.axes.index_data(axis_name)] = -1
         return make_map(self, full_data(self, inside.reshape(shape), device), device)
 
