@@ -222,3 +222,29 @@ def test_scale_needs_a_model_with_one_norm(reduced):
     model = PiecewiseNormSpectralModel(energy=[0.5, 20] * u.TeV, norms=[1.0, 1.0])
     with pytest.raises(TypeError, match="method='fit'"):
         FoVBackgroundMaker(spectral_model=model).run(reduced())
+
+
+def test_the_steps_of_the_maker_use_the_masks_of_the_dataset(backend, reduced, exclusion):
+    mask = exclusion()
+    expected = FoVBackgroundMaker(exclusion_mask=mask).run(reduced()).background_model.spectral_model.norm
+    dataset = reduced()
+    dataset.mask_fit = mask
+    maker = FoVBackgroundMaker()
+    with pytest.raises(ValueError, match="make_default_fov_background_model adds one"):
+        maker.make_background_scale(dataset)
+    assert maker.make_default_fov_background_model(dataset) is dataset
+    norm = maker.make_background_scale(dataset).background_model.spectral_model.norm
+    assert_allclose((norm.value, norm.error), (expected.value, expected.error), rtol=1e-12)
+    fitted = maker.make_background_fit(dataset).background_model.spectral_model.norm
+    assert_allclose(fitted.value, expected.value, rtol=1e-9)
+
+
+def test_settings_have_the_names_of_gammapy():
+    maker = FoVBackgroundMaker(spectral_model=PowerLawNormSpectralModel())
+    assert maker.default_spectral_model is maker.spectral_model
+    assert maker.default_spatial_model is None
+    other = maker.default_spectral_model = PowerLawNormSpectralModel()
+    assert maker.spectral_model is other
+    maker.method = "fit"
+    with pytest.raises(ValueError, match="method must be one of"):
+        maker.method = "magic"

@@ -9,6 +9,7 @@ from regions import CircleSkyRegion
 
 from lightpool.arrays import to_host
 from lightpool.irf import Background3D, EffectiveAreaTable2D
+from lightpool.makers import MapDatasetMaker
 from lightpool.makers.utils import (
     guess_instrument_fov,
     integrate_project_irf_on_geom,
@@ -180,3 +181,15 @@ def test_a_background_in_a_frame_of_several_times_is_that_of_the_turning_field(d
     assert_allclose(to_host(rate.data) * 600, to_host(counts.data), rtol=1e-9)
     still = integrate_project_irf_on_geom(geom, table, Frame(run, times[0]))
     assert np.abs(to_host(still.data) / to_host(rate.data) - 1).max() > 1e-5
+
+
+@pytest.mark.parametrize("step", ["make_exposure", "make_exposure_irf"])
+def test_the_exposure_of_a_region_is_its_mean_if_asked_for(device, observations, step):
+    run = observations[0]
+    region = CircleSkyRegion(pointing(run).directional_offset_by(0 * u.deg, 1 * u.deg), 0.5 * u.deg)
+    geom = RegionGeom(region, axes=[ENERGY_TRUE])
+    livetime = run.observation_live_time_duration
+    for center in (True, False):
+        found = getattr(MapDatasetMaker(), step)(geom, run, use_region_center=center)
+        expected = make_map_exposure_true_energy(pointing(run), livetime, run.aeff, geom, use_region_center=center)
+        assert_allclose(to_host(found.data), to_host(expected.data), rtol=1e-12)

@@ -110,6 +110,22 @@ def test_pixels_that_are_not_finite_are_left_out(backend, reduced, ring):
 # --- adaptive
 
 
+def test_the_cubes_of_adaptive_rings_hold_the_sums_in_each_ring(backend, reduced, exclusion):
+    maker = AdaptiveRingBackgroundMaker(**ADAPTIVE, exclusion_mask=exclusion())
+    dataset = reduced().to_image()
+    cubes = maker.make_cubes(dataset)
+    kernels = maker.kernels(dataset.counts)
+    shape = (*dataset.data_shape[-2:], len(kernels))
+    assert all(tuple(cube.shape) == shape for cube in cubes.values())
+    found = maker.make_maps_off(dataset)
+    # The ring of a pixel is one of them.
+    for name in ("counts_off", "acceptance_off"):
+        chosen = to_host(found[name].data)[0]
+        nearest = np.abs(to_host(cubes[name]) - chosen[..., None]).min(axis=-1)
+        assert nearest[chosen > 0].max() <= 1e-9 * chosen.max()
+    assert_allclose(to_host(cubes["acceptance"][..., 0]), to_host(dataset.npred_background().data)[0])
+
+
 @pytest.mark.parametrize(("method", "alpha"), [("fixed_width", 0.023), ("fixed_r_in", 0.012)])
 def test_the_adaptive_ring_of_each_pixel_can_be_asked_for(backend, reduced, exclusion, method, alpha):
     maker = AdaptiveRingBackgroundMaker(**ADAPTIVE, method=method, threshold_alpha=alpha, exclusion_mask=exclusion())

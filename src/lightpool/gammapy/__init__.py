@@ -5,7 +5,13 @@ from lightpool.gammapy.installation import require_gammapy
 require_gammapy()
 
 from lightpool.gammapy.acceleration import accelerate, accelerated, report, restore  # noqa: E402 - it imports Gammapy
-from lightpool.gammapy.background_fits import normalise_background  # noqa: E402
+from lightpool.gammapy.background_fits import (  # noqa: E402
+    fit_background,
+    normalise_background,
+    scale_background,
+    spatial_background_model,
+    spatial_model,
+)
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy  # noqa: E402
 from lightpool.gammapy.counterparts import (  # noqa: E402
     Counterpart,
@@ -26,6 +32,7 @@ __all__ = [
     "accelerated",
     "counterpart",
     "datasets_of_gammapy",
+    "fit_background",
     "from_gammapy",
     "joined_models",
     "load_ipython_extension",
@@ -36,7 +43,10 @@ __all__ = [
     "original_module",
     "report",
     "restore",
+    "scale_background",
     "set_joined_models",
+    "spatial_background_model",
+    "spatial_model",
     "to_gammapy",
     "unload_ipython_extension",
 ]

@@ -231,21 +231,35 @@ class MapDatasetMaker(Maker):
         return Map.from_events(geom, events, device, precision)
 
     def make_exposure(
-        self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
+        self,
+        geom: Geom,
+        observation: Observation,
+        use_region_center: bool = True,
+        *,
+        device: Device | str | None = None,
+        precision: str | None = None,
     ) -> Map:
-        """Return the exposure in true energy, unit m2 s; of a region as ``use_region_center`` says.
+        """Return the exposure in true energy, unit m2 s.
 
         Parameters
         ----------
         geom : Geom with an axis ``energy_true``
         observation : Observation
+        use_region_center : bool
+            On a region, take the exposure at its centre, unless the maker has ``use_region_center=False``; or its mean.
         device, precision : of the map, the default ones if not given
         """
-        request = _exposure_request(geom, observation, self.use_region_center)
+        request = _exposure_request(geom, observation, use_region_center and self.use_region_center)
         return self._exposure(request, observation, _view(observation, device, precision))
 
     def make_exposure_irf(
-        self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
+        self,
+        geom: Geom,
+        observation: Observation,
+        use_region_center: bool = True,
+        *,
+        device: Device | str | None = None,
+        precision: str | None = None,
     ) -> Map:
         """Return the exposure by which a response is weighted in a stack.
 
@@ -253,9 +267,10 @@ class MapDatasetMaker(Maker):
         ----------
         geom : Geom of the response, with one bin in axes other than ``energy_true``
         observation : Observation
+        use_region_center : bool, whether a region has the exposure at its centre, or its mean
         device, precision : of the map, the default ones if not given
         """
-        return _exposure_request(geom, observation).make(_view(observation, device, precision))
+        return _exposure_request(geom, observation, use_region_center).make(_view(observation, device, precision))
 
     def make_background(
         self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None

@@ -20,6 +20,7 @@ from lightpool.makers.background.norm_fit import fit_norm
 from lightpool.makers.core import Maker, check_run, checked_mask
 from lightpool.makers.differences import announce_of_dataset
 from lightpool.maps import Map, RegionGeom
+from lightpool.typing import GammapyObject
 from lightpool.utils.deviations import deviates, deviations_are_heard
 
 __all__ = ["FoVBackgroundMaker"]
@@ -49,10 +50,15 @@ class FoVBackgroundMaker(Maker):
         False where gamma rays are expected. It may have another geometry than the dataset.
     spectral_model : norm spectral model or its tag, default ``pl-norm``
         Used if the dataset has no background model yet.
+    spatial_model : spatial model of Gammapy or its tag, optional
+        Multiplies the background as a function of the position, if the dataset has no background model yet. Gammapy,
+        which must be installed, normalises such a background; its unit is dropped.
     min_counts : float
         Unless there are more counts outside the exclusion, the background stays as it is and the dataset is masked.
     min_npred_background : float
         The same for the predicted background.
+    fit : Fit of Gammapy, optional
+        Does the fit in place of lightpool, for method ``fit``; Gammapy must be installed.
 
     Notes
     -----
@@ -68,16 +74,99 @@ class FoVBackgroundMaker(Maker):
         method: str = "scale",
         exclusion_mask: Map | None = None,
         spectral_model: str | NormSpectralModel = "pl-norm",
+        spatial_model: GammapyObject = None,
         min_counts: float = 0,
         min_npred_background: float = 0,
+        fit: GammapyObject = None,
     ) -> None:
-        if method not in self.available_methods:
-            raise ValueError(f"method must be one of {self.available_methods}, got {method!r}")
         self.method = method
         self.exclusion_mask = checked_mask(exclusion_mask)
         self.spectral_model = _norm_model(spectral_model)
         self.min_counts = min_counts
         self.min_npred_background = min_npred_background
+        # Loaded now, so that a missing Gammapy is reported here.
+        self.spatial_model = None if spatial_model is None else gammapy_bridge().spatial_model(spatial_model)
+        if fit is not None and not callable(getattr(fit, "run", None)):
+            raise TypeError(f"fit must be a Fit of Gammapy, with a method 'run', got {type(fit).__name__}")
+        self.fit = fit
+
+    @property
+    def method(self) -> str:
+        """How the background is normalised: ``scale`` or ``fit``."""
+        return self._method
+
+    @method.setter
+    def method(self, method: str) -> None:
+        if method not in self.available_methods:
+            raise ValueError(f"method must be one of {self.available_methods}, got {method!r}")
+        self._method = method
+
+    @property
+    def default_spectral_model(self) -> NormSpectralModel:
+        """The spectral model for datasets without a background model, as Gammapy calls it."""
+        return self.spectral_model
+
+    @default_spectral_model.setter
+    def default_spectral_model(self, model: str | NormSpectralModel) -> None:
+        self.spectral_model = _norm_model(model)
+
+    @property
+    def default_spatial_model(self) -> GammapyObject:
+        """The spatial model for datasets without a background model, as Gammapy calls it."""
+        return self.spatial_model
+
+    @default_spatial_model.setter
+    def default_spatial_model(self, model: GammapyObject) -> None:
+        self.spatial_model = None if model is None else gammapy_bridge().spatial_model(model)
+
+    def make_default_fov_background_model(self, dataset: AnyDataset) -> AnyDataset:
+        """Add a model of the background, with the spectral and spatial model of the maker, to a dataset; return it.
+
+        Parameters
+        ----------
+        dataset : MapDataset, changed in place
+        """
+        others: GammapyObject = dataset.models or ()
+        spectral_model = self.spectral_model.copy()
+        if self.spatial_model is None:
+            model: GammapyObject = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=spectral_model)
+        else:
+            model = gammapy_bridge().spatial_background_model(dataset.name, spectral_model, self.spatial_model)
+        dataset.models = [*others, model]
+        return dataset
+
+    def make_background_fit(self, dataset: AnyDataset) -> AnyDataset:
+        """Fit the background model of a dataset to its counts inside its masks; return the dataset.
+
+        Parameters
+        ----------
+        dataset : MapDataset with a background model, changed in place
+        """
+        if self._needs_gammapy(dataset, "fit"):
+            gammapy_bridge().fit_background(self, dataset)
+        else:
+            self._fit(dataset, _sums_per_energy(dataset, None))
+        return dataset
+
+    def make_background_scale(self, dataset: AnyDataset) -> AnyDataset:
+        """Scale the background model of a dataset to its counts inside its masks; return the dataset.
+
+        Parameters
+        ----------
+        dataset : MapDataset with a background model, changed in place
+        """
+        if self._needs_gammapy(dataset, "scale"):
+            gammapy_bridge().scale_background(self, dataset)
+        else:
+            self._scale(dataset, _sums_per_energy(dataset, None))
+        return dataset
+
+    def _needs_gammapy(self, dataset: MapDataset, method: str) -> bool:
+        if dataset.background_model is None:
+            raise ValueError(
+                f"dataset {dataset.name!r} has no background model; make_default_fov_background_model adds one"
+            )
+        return dataset.counterpart is not None or (method == "fit" and self.fit is not None)
 
     def make_exclusion_mask(self, dataset: MapDataset) -> Map:
         """Return the exclusion mask on the geometry and the device of a dataset; True everywhere if there is none."""
@@ -115,13 +204,12 @@ class FoVBackgroundMaker(Maker):
                     f"run MapDatasetMaker with {name!r} in its selection first"
                 )
         self._announce_differences(dataset)
-        if dataset.counterpart is not None:
-            gammapy_bridge().normalise_background(self, dataset)
-            return dataset
         # A model that is there already is kept, and its norm is the start.
         if dataset.background_model is None:
-            model = FoVBackgroundModel(dataset_name=dataset.name, spectral_model=self.spectral_model.copy())
-            dataset.models = [*(dataset.models or []), model]
+            self.make_default_fov_background_model(dataset)
+        if self._needs_gammapy(dataset, self.method):
+            gammapy_bridge().normalise_background(self, dataset)
+            return dataset
         sums = _sums_per_energy(dataset, self.make_exclusion_mask(dataset))
         if self.method == "fit":
             self._fit(dataset, sums)
@@ -131,9 +219,9 @@ class FoVBackgroundMaker(Maker):
 
     def _announce_differences(self, dataset: MapDataset) -> None:
         announce_of_dataset(dataset)
-        if self.method == "fit":
+        if self.method == "fit" and self.fit is None:
             deviates("fit of the field-of-view background")
-        elif dataset.background_model is not None and deviations_are_heard():
+        elif self.method == "scale" and dataset.background_model is not None and deviations_are_heard():
             norm = getattr(_spectral_model(dataset), "norm", None)
             if norm is not None and norm.value != 1:
                 deviates("scale of a background that has a norm already")
@@ -254,7 +342,7 @@ class _Sums:
     background: Array  # background with its model as it is
 
 
-def _sums_per_energy(dataset: MapDataset, exclusion: Map) -> _Sums:
+def _sums_per_energy(dataset: MapDataset, exclusion: Map | None) -> _Sums:
     masks = [mask.data for mask in (exclusion, dataset.mask_safe, dataset.mask_fit) if mask is not None]
     # shape (2, n_energy)
     sums = sums_in_masks([dataset.required("counts").data, dataset.required("background").data], masks)

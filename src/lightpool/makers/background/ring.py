@@ -249,6 +249,34 @@ class AdaptiveRingBackgroundMaker(_RingMaker):
         data = {"counts_off": counts_off, "acceptance_off": acceptance_off}
         return _maps_like(dataset, data)
 
+    def make_cubes(self, dataset: MapDataset) -> dict[str, Array]:
+        """Return OFF counts and acceptances in each of the rings, of the first energy bin of a dataset.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+            With counts and background.
+
+        Returns
+        -------
+        cubes : dict of array, shape (ny, nx, n_ring), on the device of the dataset
+            With the keys ``counts_off``, ``acceptance`` and ``acceptance_off``. `run` keeps one ring for each pixel and
+            does not need them.
+        """
+        rings = self._rings(_geom_of(dataset))
+        counts, background, _ = self._off_images(dataset)
+        xp = array_namespace(counts)
+        acceptance = _background_of(dataset).data
+
+        def first(planes: Array) -> Array:
+            return xp.reshape(planes, (-1, *planes.shape[-2:]))[0, ...]
+
+        return {
+            "counts_off": xp.stack([ring_sums(first(counts), ring) for ring in rings], axis=-1),
+            "acceptance": xp.stack([first(acceptance)] * len(rings), axis=-1),
+            "acceptance_off": xp.stack([ring_sums(first(background), ring) for ring in rings], axis=-1),
+        }
+
     def make_ring_maps(self, dataset: MapDataset) -> dict[str, Map]:
         """Return the radii of the ring that is used for each pixel.
 
