@@ -9,7 +9,7 @@ from lightpool.cli import main
 from lightpool.data import DataStore
 from lightpool.datasets import MapDataset
 from lightpool.errors import ConfigError, RemoteFileError
-from lightpool.maps import Map
+from lightpool.maps import Map, WcsGeom
 
 
 @pytest.fixture
@@ -81,11 +81,17 @@ def test_a_path_that_leads_nowhere_is_wrong_use_of_every_command(run, monkeypatc
     assert list(tmp_path.iterdir()) == []
 
 
-@pytest.mark.parametrize("address", ["https://x.org/run.fits", "s3://bucket/run.fits", "root://host//run.fits"])
+@pytest.mark.parametrize("address", ["nothing://host/run.fits", "root://host//run.fits"])
 @pytest.mark.parametrize("read", [DataStore.from_dir, DataStore.from_file, MapDataset.read, Map.read])
-def test_addresses_of_files_on_other_machines_are_refused_with_advice(read, address):
-    with pytest.raises(RemoteFileError, match=r"on another machine.*download it, or mount"):
+def test_addresses_that_cannot_be_read_are_refused_with_advice(read, address):
+    with pytest.raises((RemoteFileError, ConfigError), match=f"{address.split('/')[0]}.*(download|install)"):
         read(address)
+
+
+def test_nothing_is_written_to_addresses():
+    geom = WcsGeom.create(npix=2)
+    with pytest.raises(RemoteFileError, match=r"on another machine.*download it, or mount"):
+        Map.from_geom(geom).write("s3://bucket/map.fits")
 
 
 def test_an_address_of_a_file_here_is_its_path(crab_store):

@@ -45,6 +45,7 @@ DOORS = {
     "array_api_strict": "arrays",
     "astropy.io.fits": "fits",
     "astropy.wcs": "maps",
+    "fsspec": "fits",
     "regions": "maps",
     "dask": "batch",
     "pydantic": "config",

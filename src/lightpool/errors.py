@@ -107,7 +107,7 @@ class ReductionError(LightpoolError, RuntimeError):
 
 
 class RemoteFileError(LightpoolError, ValueError):
-    """A file or folder is given by a network address, and such files cannot be read."""
+    """A network address cannot be read, or is given where only paths of this machine can be used."""
 
 
 class ResumeError(LightpoolError, RuntimeError):

@@ -21,7 +21,7 @@ from lightpool.data.store.hdu_index import HDUIndexTable, HDULookup, look_up, ob
 from lightpool.data.store.index_from_events import CalDBIRF, IndexMaker
 from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.errors import MissingDataError
-from lightpool.fits import TableData, make_path, missing_file_hint
+from lightpool.fits import Place, TableData, address_exists, join_address, make_path, missing_file_hint, place_of
 from lightpool.typing import PathInput
 
 __all__ = [
@@ -140,11 +140,11 @@ class DataStore(KnownAttributes):
         hdu_table_filename: PathInput | None = None,
         obs_table_filename: PathInput | None = None,
     ) -> "DataStore":
-        """Open from a folder.
+        """Open from a folder, or from the address of one, such as ``https://host/store`` or ``zip://store::data.zip``.
 
         Parameters
         ----------
-        base_dir : str or path-like
+        base_dir : str or path-like; files at an address are copied when they are read, see `lightpool.fits.remote`
         hdu_table_filename, obs_table_filename : str or path-like
             Index files, relative to ``base_dir``, to the working folder, or absolute. By default
             ``hdu-index.fits.gz`` and ``obs-index.fits.gz``, or the same without ``.gz``. Without an observation index
@@ -157,11 +157,11 @@ class DataStore(KnownAttributes):
         FormatError
             If a file is not what it should be.
         """
-        base = make_path(base_dir)
-        if not base.is_dir():
+        base = place_of(base_dir)
+        if isinstance(base, Path) and not base.is_dir():
             raise MissingDataError(f"no folder {base}: {missing_file_hint(base)}")
         hdu_path = _index_path(base, hdu_table_filename, cls.DEFAULT_HDU_TABLE)
-        if not hdu_path.is_file():
+        if not _is_file(hdu_path):
             raise MissingDataError(
                 f"File not found: {hdu_path}; a data store needs its HDU index. Name it with hdu_table_filename=, "
                 "or use DataStore.from_events_files"
@@ -169,9 +169,9 @@ class DataStore(KnownAttributes):
         hdu_index = read_hdu_index(hdu_path)
         hdu_index.meta["BASE_DIR"] = str(base)
         obs_path = _index_path(base, obs_table_filename, cls.DEFAULT_OBS_TABLE)
-        if not obs_path.is_file() and obs_table_filename is not None:
+        if not _is_file(obs_path) and obs_table_filename is not None:
             raise MissingDataError(f"File not found : {obs_path}: {missing_file_hint(obs_path)}")
-        if not obs_path.is_file():
+        if not _is_file(obs_path):
             log.info(f"Cannot find default obs-index table {obs_path}.")
             return cls._from_data(hdu_index, None)
         return cls._from_data(hdu_index, read_obs_index(obs_path))
@@ -389,7 +389,8 @@ class DataStore(KnownAttributes):
             mask &= np.isin([str(name).strip() for name in self.hdu_table["HDU_CLASS"].tolist()], list(hdu_class))
         index = self.hdu_table[mask]
         names = (self.DEFAULT_HDU_TABLE, *((self.DEFAULT_OBS_TABLE,) if self.obs_table is not None else ()))
-        own_folder = index.base_dir if "BASE_DIR" in index.meta else None
+        base = index.base_dir
+        own_folder = base if "BASE_DIR" in index.meta and isinstance(base, Path) else None
         # Before any file is copied, so that a refusal leaves the folder as it was.
         require_another_folder(own_folder, target, names, overwrite)
         locations = [index.location_info(row) for row in range(len(index))]
@@ -476,10 +477,20 @@ def _required(required_irf: str | Iterable[str], require_events: bool) -> set[st
     return required | ({"events", "gti"} if require_events else set())
 
 
-def _index_path(base: Path, filename: PathInput | None, default: str) -> Path:
+def _is_file(place: Place) -> bool:
+    return address_exists(place) if isinstance(place, str) else place.is_file()
+
+
+def _index_path(base: Place, filename: PathInput | None, default: str) -> Place:
     if filename is None:
-        packed = base / default
-        plain = packed.with_suffix("")
-        return plain if plain.is_file() and not packed.is_file() else packed
-    path = make_path(filename)
-    return base / path if (base / path).exists() else path
+        packed = _below(base, default)
+        plain = _below(base, default.removesuffix(".gz"))
+        return packed if _is_file(packed) or not _is_file(plain) else plain
+    path = place_of(filename)
+    if isinstance(path, str) or (isinstance(base, Path) and not (base / path).exists()):
+        return path
+    return _below(base, path.as_posix())
+
+
+def _below(folder: Place, name: str) -> Place:
+    return join_address(folder, name) if isinstance(folder, str) else folder / name

@@ -23,7 +23,7 @@ from lightpool.data.tables.gadf_tables import open_table
 from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import make_path, write_fits
+from lightpool.fits import place_of, write_fits
 from lightpool.irf import IRF, FoVAlignment
 from lightpool.typing import PathInput, QuantityLike, TimeLike
 
@@ -112,11 +112,11 @@ class Observation(ObservationParts):
 
         Parameters
         ----------
-        event_file : str or path-like, with EVENTS and GTI
+        event_file : str or path-like, or an address, with EVENTS and GTI
         irf_file : str or path-like, with the response; the event file by default
         checksum : bool, warn if the checksum of EVENTS or GTI is wrong or missing
         """
-        path = make_path(event_file)
+        path = place_of(event_file)
         where = f"{path}, HDU 'EVENTS'"
         header = FILE_CACHE.open(path).file.values("EVENTS")
         events = EventList.read(path, checksum=checksum)
@@ -125,7 +125,7 @@ class Observation(ObservationParts):
         warn_of_faults(live_time_faults(header), f"observation {obs_id}: {where}")
         meta = ObservationMetaData.from_header(header, where=where)
         pointing = FixedPointingInfo.from_fits_header(header, where=where)
-        locations: dict[str, Any] = irf_locations(path if irf_file is None else make_path(irf_file))
+        locations: dict[str, Any] = irf_locations(path if irf_file is None else place_of(irf_file))
         observation = cls(
             obs_id=obs_id,
             meta=meta,

@@ -2,6 +2,7 @@
 
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 
+from lightpool.fits.addresses import Place, is_address, join_address, name_of_place, parent_of_place
 from lightpool.fits.content_kinds import DATASET_KINDS, FileKind, file_kinds, require_kind, require_map
 from lightpool.fits.files import file_status, open_file, read_bytes, read_text
 from lightpool.fits.keywords import header_integer, header_number, header_text
@@ -9,6 +10,7 @@ from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
 from lightpool.fits.paths import expanded_text, make_path, missing_file_hint
 from lightpool.fits.reader import FitsFile, read_fits
+from lightpool.fits.remote import address_exists, place_of, readable_path
 from lightpool.fits.table import TableData, conversion_factor, parse_unit, require_numbers
 from lightpool.fits.time_keywords import (
     has_time_reference,
@@ -29,8 +31,10 @@ __all__ = [
     "HDUList",
     "Header",
     "ImageHDU",
+    "Place",
     "PrimaryHDU",
     "TableData",
+    "address_exists",
     "conversion_factor",
     "expanded_text",
     "file_kinds",
@@ -39,16 +43,22 @@ __all__ = [
     "header_integer",
     "header_number",
     "header_text",
+    "is_address",
+    "join_address",
     "make_path",
     "match_name",
     "missing_file_hint",
+    "name_of_place",
     "open_file",
+    "parent_of_place",
     "parse_unit",
     "parsing",
+    "place_of",
     "read_bytes",
     "read_fits",
     "read_text",
     "read_time_reference",
+    "readable_path",
     "require_kind",
     "require_map",
     "require_numbers",

@@ -13,7 +13,8 @@ from pathlib import Path
 
 from lightpool.arrays.devices.memory import format_bytes
 from lightpool.errors import FormatError, MissingDataError, UnreadableFileError
-from lightpool.fits.paths import make_path, missing_file_hint
+from lightpool.fits.paths import missing_file_hint
+from lightpool.fits.remote import readable_path
 
 __all__ = ["MAX_TEXT_BYTES", "file_status", "open_file", "read_bytes", "read_text"]
 
@@ -38,7 +39,7 @@ def open_file(path: str | PathLike[str]) -> BufferedReader:
 
     Parameters
     ----------
-    path : str or path-like, may hold ``~`` and environment variables
+    path : str or path-like, may hold ``~`` and environment variables, or be an address
 
     Returns
     -------
@@ -53,7 +54,7 @@ def open_file(path: str | PathLike[str]) -> BufferedReader:
     UnreadableFileError
         If the system does not let it be read.
     """
-    filename = make_path(path)
+    filename = readable_path(path)
     file_status(filename)
     try:
         stream = open(filename, "rb", opener=_open_without_waiting)  # noqa: SIM115 (the caller closes it)
@@ -69,7 +70,7 @@ def open_file(path: str | PathLike[str]) -> BufferedReader:
 
 def file_status(path: str | PathLike[str]) -> os.stat_result:
     """Return size and times of a regular file, without opening it; arguments and errors as for `open_file`."""
-    filename = make_path(path)
+    filename = readable_path(path)
     try:
         status = os.stat(filename)
     except OSError as error:
@@ -101,7 +102,7 @@ def read_bytes(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES, advice:
 
     Parameters
     ----------
-    path : str or path-like, may hold ``~`` and environment variables
+    path : str or path-like, may hold ``~`` and environment variables, or be an address
     most : int, bytes; a larger file is refused
     advice : str, what to do about a file that is too large
 
@@ -112,7 +113,7 @@ def read_bytes(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES, advice:
     FormatError
         If it is not a regular file, or has more bytes than ``most``.
     """
-    filename = make_path(path)
+    filename = readable_path(path)
     size = file_status(filename).st_size
     content = b""
     if size <= most:
@@ -139,7 +140,7 @@ def read_text(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES) -> str:
 
     Parameters
     ----------
-    path : str or path-like, may hold ``~`` and environment variables
+    path : str or path-like, may hold ``~`` and environment variables, or be an address
     most : int, bytes; a larger file is refused
 
     Raises
@@ -154,4 +155,4 @@ def read_text(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES) -> str:
         # Unlike bytes.decode it converts the line ends of other systems, as open() does.
         return TextIOWrapper(BytesIO(content), encoding="utf-8").read()
     except UnicodeDecodeError as error:
-        raise FormatError(f"{make_path(path)} is not text in UTF-8 ({error}); check the path") from error
+        raise FormatError(f"{path} is not text in UTF-8 ({error}); check the path") from error

@@ -6,6 +6,7 @@ from contextlib import contextmanager
 from os import PathLike
 
 from lightpool.errors import (
+    ConfigError,
     DeviceError,
     FormatError,
     LightpoolError,
@@ -17,7 +18,15 @@ from lightpool.errors import (
 
 __all__ = ["parsing"]
 
-_KEPT = (FormatError, MissingDataError, UnreadableFileError, OutOfMemoryError, DeviceError, RemoteFileError)
+_KEPT = (
+    ConfigError,
+    FormatError,
+    MissingDataError,
+    UnreadableFileError,
+    OutOfMemoryError,
+    DeviceError,
+    RemoteFileError,
+)
 
 
 @contextmanager

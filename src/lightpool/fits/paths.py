@@ -62,8 +62,9 @@ def _local(path: str) -> str:
         if slash and host in ("", "localhost"):
             return "/" + unquote(rest).lstrip("/")
     raise RemoteFileError(
-        f"{path} is on another machine: files are read from folders of this machine only; download it, or mount the "
-        "storage as a folder (with rclone or s3fs, for instance), and give that path"
+        f"{path} is on another machine, where single files and data stores can be read, but nothing can be written, "
+        "and batches read from folders of this machine only; download it, or mount the storage as a folder (with "
+        "rclone or s3fs, for instance), and give that path"
     )
 
 

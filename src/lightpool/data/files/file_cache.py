@@ -9,7 +9,7 @@ from typing import Any, TypeVar, cast
 
 import numpy as np
 
-from lightpool.fits import FitsFile, file_status, make_path, read_fits
+from lightpool.fits import FitsFile, file_status, read_fits, readable_path
 
 __all__ = ["FILE_CACHE", "CachedFile", "FileCache"]
 
@@ -129,7 +129,7 @@ class FileCache:
         MissingDataError
             If the file does not exist.
         """
-        filename = make_path(path)
+        filename = readable_path(path)
         status = file_status(filename)
         name = str(filename)
         stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
@@ -139,7 +139,7 @@ class FileCache:
                 self._files.move_to_end(name)
                 return found
         # Read without the lock, so that other threads can use the cache meanwhile.
-        entry = CachedFile(read_fits(filename), stamp)
+        entry = CachedFile(read_fits(path), stamp)  # by its address, which messages name
         with self._lock:
             self._weigh_last()
             self._files[name], self._sizes[name] = entry, entry.file.size
@@ -161,7 +161,7 @@ class FileCache:
 
     def forget(self, path: str | PathLike[str]) -> None:
         """Remove one file from the cache, so that the next one to open it reads it again."""
-        name = str(make_path(path))
+        name = str(readable_path(path))
         with self._lock:
             self._files.pop(name, None)
             self._sizes.pop(name, None)

@@ -17,7 +17,20 @@ from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.tables.faults import live_time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import read_events, run_of
 from lightpool.errors import MissingDataError
-from lightpool.fits import BinTableHDU, ImageHDU, PrimaryHDU, expanded_text, make_path, missing_file_hint, parsing
+from lightpool.fits import (
+    BinTableHDU,
+    ImageHDU,
+    Place,
+    PrimaryHDU,
+    expanded_text,
+    is_address,
+    join_address,
+    make_path,
+    missing_file_hint,
+    parsing,
+    place_of,
+    readable_path,
+)
 from lightpool.irf import IRF, IRFMap
 from lightpool.maps import Map
 
@@ -37,8 +50,8 @@ class HDULocation:
     Attributes
     ----------
     hdu_class : str, HDU_CLASS of GADF, or ``pointing`` and ``observation_metadata``, which come from the EVENTS header
-    base_dir : str, folder of the index
-    file_dir : str, relative to ``base_dir``, or to the working folder, or absolute; variables are expanded
+    base_dir : str, folder of the index, or its address
+    file_dir : str, relative to ``base_dir``, or to the working folder, absolute, or an address; variables are expanded
     file_name : str
     hdu_name : str
     cache : bool, kept for Gammapy's signature
@@ -65,17 +78,31 @@ class HDULocation:
     @cached_property
     def _found(self) -> str:
         path, is_there = self._locate()
+        if is_address(path):
+            return sys.intern(path)  # not the path of its copy, which may be removed meanwhile
         if not is_there:
             raise MissingDataError(f"no file {Path(path)}: {missing_file_hint(path)}")
         # One text for all HDUs of a file, where a Path for each takes half a kB.
         return sys.intern(str(make_path(path)))
 
     def path(self, abs_path: bool = True) -> Path:
-        """Return the path of the file: below ``base_dir`` if it exists there, else relative to the working folder."""
-        return Path(self._locate()[0] if abs_path else self._below_working())
+        """Return the path of the file: below ``base_dir`` if it exists there, else relative to the working folder.
+
+        Of a file at an address it is the path of its copy, see `lightpool.fits.remote`.
+        """
+        return readable_path(self._locate()[0]) if abs_path else Path(self._below_working())
+
+    @property
+    def place(self) -> Place:
+        """Path of the file, or its address; nothing is copied."""
+        path = self._locate()[0]
+        return path if is_address(path) else Path(path)
 
     def _locate(self) -> tuple[str, bool]:
         """Return the path of the file, and whether the file exists."""
+        if is_address(self.base_dir) or is_address(self.file_dir):
+            parts = (expanded_text(part) for part in (self.file_dir, self.file_name))
+            return join_address(str(place_of(self.base_dir)), *parts), True
         # Paths of pathlib take three times as long.
         below_base = os.path.join(expanded_text(self.base_dir), self._below_working())
         if os.path.exists(below_base):

@@ -1,14 +1,13 @@
 """An observation as the HDUs of one FITS file in GADF layout, and where a file holds its responses."""
 
 import logging
-from pathlib import Path
 
 from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.metadata import CreatorMetaData
 from lightpool.data.observation_parts import ObservationParts
 from lightpool.data.tables.gadf_tables import classify_hdus
-from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU
+from lightpool.fits import BinTableHDU, HDUList, Place, PrimaryHDU, name_of_place, parent_of_place
 from lightpool.irf import IRF
 
 __all__ = ["irf_locations", "observation_hdus"]
@@ -51,7 +50,7 @@ def observation_hdus(observation: ObservationParts, format: str, include_irfs: b
     return HDUList(hdus)
 
 
-def irf_locations(path: Path) -> dict[str, HDULocation]:
+def irf_locations(path: Place) -> dict[str, HDULocation]:
     """Return the locations of the response tables of a file; of several of one type the first, with a warning."""
     locations: dict[str, HDULocation] = {}
     for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
@@ -60,5 +59,5 @@ def irf_locations(path: Path) -> dict[str, HDULocation]:
                 "%s: more than one HDU of type %s; %r is taken, %r is not", path, kind, locations[kind].hdu_name, name
             )
         elif kind in _IRFS:
-            locations[kind] = HDULocation(hdu_class, str(path.parent), "", path.name, name)
+            locations[kind] = HDULocation(hdu_class, parent_of_place(path), "", name_of_place(path), name)
     return locations

@@ -3,7 +3,6 @@
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
-from pathlib import Path
 from threading import Thread
 from typing import Protocol
 
@@ -14,6 +13,7 @@ from lightpool.data.store.hdu_checks import Finding, check_hdu, check_times, fin
 from lightpool.data.store.hdu_index import HDUIndexTable, HDULookup, look_up
 from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
+from lightpool.fits import Place
 from lightpool.utils.pbar import progress_bar
 
 __all__ = ["check_data_store"]
@@ -163,9 +163,9 @@ def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) ->
             level = "error" if kind in ("events", "gti") else "warning"
             yield finding("hdu-ambiguous", f"the index names {len(names)} HDUs of type {kind!r}", level)
         locations[kind] = lookup.location(rows[0])
-    by_file: dict[Path, list[str]] = {}
+    by_file: dict[Place, list[str]] = {}
     for kind, location in locations.items():
-        by_file.setdefault(location.path(), []).append(kind)
+        by_file.setdefault(location.place, []).append(kind)
     is_pointlike, opened, known = False, dict[str, CachedFile](), set[str]()
     for path, kinds in by_file.items():
         cached = _opened(path)
@@ -206,7 +206,7 @@ def _is_pointlike(cached: CachedFile, hdu: str) -> bool:
         return False
 
 
-def _opened(path: Path) -> CachedFile | Finding:
+def _opened(path: Place) -> CachedFile | Finding:
     """Return the file, or the finding that says why it cannot be opened."""
     try:
         return FILE_CACHE.open(path)

@@ -13,7 +13,15 @@ from astropy.table import Table
 
 from lightpool.data.files.hdu_location import HDULocation
 from lightpool.errors import MissingDataError
-from lightpool.fits import HDUList, PrimaryHDU, file_status, table_to_hdu, write_fits
+from lightpool.fits import (
+    HDUList,
+    PrimaryHDU,
+    file_status,
+    is_address,
+    name_of_place,
+    table_to_hdu,
+    write_fits,
+)
 
 __all__ = ["copy_files", "require_another_folder", "write_index"]
 
@@ -99,8 +107,14 @@ def _source(location: HDULocation) -> Path:
 def _relative_path(location: HDULocation) -> PurePosixPath:
     """Return the path of the copy, relative to the folder of the index and never leading out of it."""
     path = posixpath.normpath(posixpath.join(location.file_dir, location.file_name))
-    leads_out = path.startswith(("/", "../", "~")) or path in ("", ".", "..") or "$" in path or "\\" in path
-    return PurePosixPath(_OTHERS, posixpath.basename(location.path().name)) if leads_out else PurePosixPath(path)
+    leads_out = (
+        is_address(location.file_dir)
+        or path.startswith(("/", "../", "~"))
+        or path in ("", ".", "..")
+        or "$" in path
+        or "\\" in path
+    )
+    return PurePosixPath(_OTHERS, name_of_place(location.place)) if leads_out else PurePosixPath(path)
 
 
 def _free(path: PurePosixPath, is_taken: Callable[[str], bool]) -> PurePosixPath:

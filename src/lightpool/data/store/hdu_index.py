@@ -3,7 +3,6 @@
 import logging
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -13,7 +12,16 @@ from numpy.typing import NDArray
 from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.tables.obs_ids import obs_id_numbers
 from lightpool.errors import FormatError
-from lightpool.fits import FileKind, TableData, make_path, parsing, read_fits, require_kind
+from lightpool.fits import (
+    FileKind,
+    Place,
+    TableData,
+    parent_of_place,
+    parsing,
+    place_of,
+    read_fits,
+    require_kind,
+)
 from lightpool.typing import PathInput
 
 __all__ = ["HDUIndexTable", "HDULookup", "look_up", "obs_ids_of", "read_hdu_index", "rows_of"]
@@ -112,7 +120,7 @@ def read_hdu_index(filename: PathInput, hdu: str | int | None = None) -> TableDa
         )
     if data.columns["OBS_ID"].dtype.kind not in "iu":
         data = replace(data, columns={**data.columns, "OBS_ID": obs_id_numbers(data.columns["OBS_ID"], where)})
-    data.meta["BASE_DIR"] = make_path(filename).parent.as_posix()
+    data.meta["BASE_DIR"] = parent_of_place(place_of(filename))
     return data
 
 
@@ -150,7 +158,8 @@ def look_up(index: "TableData | HDUIndexTable", rows: Rows = slice(None)) -> HDU
     for row, (obs_id, kind) in enumerate(zip(numbers, _text(index, "HDU_TYPE", rows), strict=True)):
         found.setdefault(obs_id, {}).setdefault(kind, []).append(row)
     names = list(zip(*(_text(index, name, rows) for name in _COLUMNS[2:]), strict=True))
-    return HDULookup(found, names, base_dir(index).as_posix())
+    folder = base_dir(index)
+    return HDULookup(found, names, folder if isinstance(folder, str) else folder.as_posix())
 
 
 def _text(index: "TableData | HDUIndexTable", name: str, rows: Rows = slice(None)) -> list[str]:
@@ -162,9 +171,9 @@ def _text(index: "TableData | HDUIndexTable", name: str, rows: Rows = slice(None
     return ["" if value is None else str(value).strip() for value in values.tolist()]
 
 
-def base_dir(index: "TableData | HDUIndexTable") -> Path:
-    """Return the folder that FILE_DIR is relative to."""
-    return make_path(str(index.meta.get("BASE_DIR", "")))
+def base_dir(index: "TableData | HDUIndexTable") -> Place:
+    """Return the folder that FILE_DIR is relative to, or its address."""
+    return place_of(str(index.meta.get("BASE_DIR", "")))
 
 
 class HDUIndexTable(Table):
@@ -215,8 +224,8 @@ class HDUIndexTable(Table):
         return data.to_table(cls)
 
     @property
-    def base_dir(self) -> Path:
-        """Folder that FILE_DIR is relative to."""
+    def base_dir(self) -> Place:
+        """Folder that FILE_DIR is relative to; the text of its address if it is on another machine."""
         return base_dir(self)
 
     def lookup(self) -> HDULookup:

@@ -19,7 +19,18 @@ from lightpool.data.tables.gadf_tables import classify_hdus
 from lightpool.data.tables.obs_ids import obs_id_of
 from lightpool.data.tables.time_reference import TIME_KEYWORDS
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import FileKind, FitsFile, make_path, parsing, require_kind, seconds_since_reference
+from lightpool.fits import (
+    FileKind,
+    FitsFile,
+    Place,
+    make_path,
+    name_of_place,
+    parent_of_place,
+    parsing,
+    place_of,
+    require_kind,
+    seconds_since_reference,
+)
 from lightpool.typing import PathInput
 
 __all__ = ["CalDBIRF", "IndexMaker"]
@@ -44,28 +55,28 @@ class IndexMaker(KnownAttributes):
         Files with the responses, see `lightpool.data.DataStore.from_events_files`.
     """
 
-    events_paths: list[Path]
-    irfs_paths: list[Path | None]
+    events_paths: list[Place]
+    irfs_paths: list[Place | None]
 
     def __init__(
         self, events_paths: Sequence[PathInput], irfs_paths: "PathInput | Sequence[PathInput] | None" = None
     ) -> None:
         if isinstance(events_paths, str | PathLike):
             raise TypeError(f"expected a list of paths, got the single path {events_paths!r}; put it into a list")
-        self.events_paths = [make_path(path) for path in events_paths]
+        self.events_paths = [place_of(path) for path in events_paths]
         if not self.events_paths:
             raise ValueError("no event files given: the list of paths is empty")
         if irfs_paths is None or isinstance(irfs_paths, str | PathLike):
-            one = None if irfs_paths is None else make_path(irfs_paths)
+            one = None if irfs_paths is None else place_of(irfs_paths)
             self.irfs_paths = [one] * len(self.events_paths)
         else:
-            self.irfs_paths = [make_path(path) for path in irfs_paths]
+            self.irfs_paths = [place_of(path) for path in irfs_paths]
         if len(self.irfs_paths) != len(self.events_paths):
             raise ValueError(
                 f"{len(self.irfs_paths)} response files for {len(self.events_paths)} event files; give one for all, "
                 "or one each"
             )
-        self._infos: dict[tuple[Path, Path | None], dict[str, Any]] = {}
+        self._infos: dict[tuple[Place, Place | None], dict[str, Any]] = {}
 
     @staticmethod
     def read_events_info(events_path: PathInput, irf_path: PathInput | None = None) -> dict[str, Any]:
@@ -76,11 +87,11 @@ class IndexMaker(KnownAttributes):
         events_path : str or path-like
         irf_path : str or path-like, optional; the file with the responses
         """
-        return _info(make_path(events_path), None if irf_path is None else make_path(irf_path))
+        return _info(place_of(events_path), None if irf_path is None else place_of(irf_path))
 
     def get_events_info(self, events_path: PathInput, irf_path: PathInput | None = None) -> dict[str, Any]:
         """Return what `read_events_info` reads, which is read once."""
-        key = make_path(events_path), None if irf_path is None else make_path(irf_path)
+        key = place_of(events_path), None if irf_path is None else place_of(irf_path)
         if key not in self._infos:
             self._infos[key] = self.read_events_info(*key)
         return self._infos[key]
@@ -103,7 +114,7 @@ class IndexMaker(KnownAttributes):
         events_path : str or path-like
         irf_path : str or path-like, optional; the file with the responses
         """
-        return _hdu_rows(make_path(events_path), self.get_obs_info(events_path, irf_path))
+        return _hdu_rows(place_of(events_path), self.get_obs_info(events_path, irf_path))
 
     def make_hdu_table(self) -> HDUIndexTable:
         """Return the HDU index.
@@ -177,13 +188,13 @@ def _missing(name: str) -> u.Quantity:
     return float("nan") * u.deg
 
 
-def _info(path: Path, irf: Path | None) -> dict[str, Any]:
+def _info(path: Place, irf: Place | None) -> dict[str, Any]:
     """Return a row of the observation table."""
     with parsing(path):
         return _info_of(FILE_CACHE.open(path).file, path, irf)
 
 
-def _info_of(file: FitsFile, path: Path, irf: Path | None) -> dict[str, Any]:
+def _info_of(file: FitsFile, path: Place, irf: Place | None) -> dict[str, Any]:
     require_kind(file, "DataStore.from_events_files", FileKind.EVENTS)
     header = seconds_since_reference(file.values("EVENTS"), f"{file.source}, HDU 'EVENTS'")
     try:
@@ -215,7 +226,7 @@ def _pointing(header: Mapping[str, Any]) -> dict[str, u.Quantity]:
     return {"RA_PNT": ra, "DEC_PNT": dec, "GLON_PNT": galactic.l, "GLAT_PNT": galactic.b}
 
 
-def _irf_path(path: Path, irf: Path | None, info: dict[str, Any]) -> Path:
+def _irf_path(path: Place, irf: Place | None, info: dict[str, Any]) -> Place:
     if irf is not None:
         return irf
     if _NOT_THERE in (info["CALDB"], info["IRF"]):
@@ -250,9 +261,9 @@ def _check_times(infos: list[dict[str, Any]]) -> None:
             )
 
 
-def _hdu_rows(path: Path, info: dict[str, Any]) -> Iterator[dict[str, Any]]:
+def _hdu_rows(path: Place, info: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield rows of the HDU index: the HDUs of the event file and of the response file."""
-    irf = Path(info["IRF_FILENAME"])
+    irf = place_of(info["IRF_FILENAME"])
     yield from _rows_of_file(path, info["OBS_ID"], ("events", "gti"))
     try:
         yield from _rows_of_file(irf, info["OBS_ID"], ("aeff", "edisp", "psf", "bkg", "rad_max"))
@@ -260,7 +271,7 @@ def _hdu_rows(path: Path, info: dict[str, Any]) -> Iterator[dict[str, Any]]:
         log.warning(f"observation {info['OBS_ID']} has no response: {error}")
 
 
-def _rows_of_file(path: Path, obs_id: int, kinds: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def _rows_of_file(path: Place, obs_id: int, kinds: tuple[str, ...]) -> Iterator[dict[str, Any]]:
     seen = set()
     for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
         if kind in kinds and kind not in seen:
@@ -270,6 +281,6 @@ def _rows_of_file(path: Path, obs_id: int, kinds: tuple[str, ...]) -> Iterator[d
                 "HDU_CLASS": hdu_class,
                 "HDU_NAME": name,
                 "OBS_ID": obs_id,
-                "FILE_DIR": path.parent.as_posix(),
-                "FILE_NAME": path.name,
+                "FILE_DIR": parent_of_place(path),
+                "FILE_NAME": name_of_place(path),
             }

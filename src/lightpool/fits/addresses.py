@@ -1,0 +1,81 @@
+"""Addresses of files that are not in a folder of this machine: ``https://...``, ``s3://...``, ``zip://in::archive.zip``.
+
+They are texts and stay texts, because `pathlib` makes one slash of two.
+"""
+
+import os
+import posixpath
+import re
+from os import PathLike
+from pathlib import Path
+from typing import TypeAlias
+
+__all__ = ["Place", "hide_password", "is_address", "join_address", "name_of_place", "parent_of_place", "tidy_address"]
+
+Place: TypeAlias = Path | str
+"""The path of a file on this machine, or the address of another one."""
+
+_SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)")  # a drive of Windows has one letter
+_PASSWORD = re.compile(r"(?<=://)[^/@]+@")
+
+
+def is_address(path: str | PathLike[str] | None) -> bool:
+    """Return whether this is an address, and not the path of a file on this machine; ``file://`` is a path."""
+    if path is None:
+        return False
+    match = _SCHEME.match(os.fspath(path))
+    return match is not None and match[1].lower() != "file"
+
+
+def tidy_address(address: str | PathLike[str]) -> str:
+    """Return an address with both slashes, one of which `pathlib` takes away, and no slash at its end."""
+    text = _SCHEME.sub(lambda match: f"{match[1]}://", os.fspath(address), count=1)
+    inner, separator, outer = text.partition("::")
+    return inner.rstrip("/") + separator + outer if not inner.endswith("://") else text
+
+
+def _split(address: str) -> tuple[str, str, str]:
+    """Return the scheme with the host, the path below it, and what follows ``::``."""
+    inner, separator, outer = tidy_address(address).partition("::")
+    scheme, _, rest = inner.partition("://")
+    has_host = scheme.lower() not in ("zip", "tar", "memory")
+    host, slash, path = rest.partition("/") if has_host else ("", "", rest)
+    return f"{scheme}://{host}{slash}", path, separator + outer
+
+
+def join_address(address: str, *parts: str) -> str:
+    """Return the address of a file below another address; ``..`` leads up.
+
+    Parameters
+    ----------
+    address : str, of a folder
+    *parts : str, relative; one that is an address itself takes the place of all before it
+    """
+    for part in parts:
+        if is_address(part):
+            address = tidy_address(part)
+        elif part:
+            root, path, outer = _split(address)
+            root = root if root.endswith("/") else f"{root}/"
+            address = root + posixpath.normpath(posixpath.join("/", path, part)).lstrip("/") + outer
+    return address
+
+
+def parent_of_place(place: Place) -> str:
+    """Return the text of the folder that a file is in."""
+    if isinstance(place, str) and is_address(place):
+        root, path, outer = _split(place)
+        return root + posixpath.dirname(path) + outer
+    return Path(place).parent.as_posix()
+
+
+def name_of_place(place: Place) -> str:
+    """Return the name of a file without its folder, and without what follows a question mark in an address."""
+    if isinstance(place, str) and is_address(place):
+        return posixpath.basename(_split(place)[1].partition("?")[0])
+    return Path(place).name
+
+
+def hide_password(address: str) -> str:
+    """Return an address without the name of a user and the password in it, for messages."""
+    return _PASSWORD.sub("", address)
