@@ -24,11 +24,11 @@ class KnownAttributes:
         self.__dict__.update(state)
 
     def __setattr__(self, name: str, value: object) -> None:
-        kind: type = type(self)
-        is_known = name[:1] == "_" or name in self.__dict__ or name in _known(kind)
-        # Tests replace methods.
-        if not is_known and not (callable(value) and callable(getattr(kind, name, None))):
-            raise AttributeError(unknown_attribute(kind, name))
+        if name[:1] != "_" and name not in self.__dict__:
+            kind: type = type(self)
+            # Tests replace methods.
+            if name not in _known(kind) and not (callable(value) and callable(getattr(kind, name, None))):
+                raise AttributeError(unknown_attribute(kind, name))
         object.__setattr__(self, name, value)
 
 
