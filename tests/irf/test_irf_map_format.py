@@ -87,7 +87,7 @@ def test_errors(tmp_path):
     with pytest.raises(MissingDataError, match="'psf'"):
         PSFMap.from_hdulist(HDUList([PrimaryHDU()]))
     with pytest.raises(FormatError, match="gadf"):
-        psf.to_hdulist(format="gtpsf")
+        psf.to_hdulist(format="fits")
     with pytest.raises(FormatError, match="axes"):
         EDispMap.from_hdulist(psf.to_hdulist(), hdu="psf")
 

@@ -13,12 +13,14 @@ import numpy as np
 from astropy.coordinates import BaseCoordinateFrame, EarthLocation, SkyCoord
 from astropy.time import Time
 
-from lightpool.arrays import Device, to_device, to_host
+from lightpool.arrays import Device, fov_polar, to_device, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.bridge import accepts_gammapy
 from lightpool.data import FixedPointingInfo
 from lightpool.irf import IRF, BackgroundIRF
+from lightpool.irf.projection.evaluation import evaluate_at
+from lightpool.irf.tables.irf import FIELD_AXES
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.fov_rotation import FovMoment, Rotation, sky_to_fov, trapezoidal_weights
 from lightpool.makers.response_maps import BackgroundMapRequest
@@ -28,7 +30,7 @@ from lightpool.maps import Geom, Map
 __all__ = ["FovFrame", "integrate_project_irf_on_geom", "project_irf_on_geom"]
 
 Coordinates: TypeAlias = dict[str, u.Quantity]
-_IN_THE_FIELD = ("offset", "fov_lon", "fov_lat")
+_IN_THE_FIELD = FIELD_AXES
 
 
 class FovFrame(Protocol):
@@ -118,7 +120,7 @@ def project_irf_on_geom(
     coords = {name: _along_its_axis(geom, name) for name in irf.required_arguments if name not in _IN_THE_FIELD}
     places = list(_places(pixels.geom, irf, view, horizon))
     # The mean over the times of a frame is the plain one, as in Gammapy.
-    found = [irf.evaluate(method=None, **{**coords, **place}).value for place in places]
+    found = [evaluate_at(irf, **{**coords, **place}).value for place in places]
     values = np.mean(found, axis=0)
     shape = (*geom.data_shape[:-2], *pixels.geom.data_shape[-2:])
     data = as_dtype(to_device(np.broadcast_to(values, shape).copy(), view.device), view.dtype)
@@ -146,7 +148,8 @@ def _places(geom: Geom, irf: IRF, view: FieldOfView, horizon: _HorizonFrame | No
             half = np.sqrt(np.sin(lat / 2) ** 2 + np.cos(lat) * np.sin(lon / 2) ** 2)
             yield {"offset": 2 * np.arcsin(half)}
         else:
-            found = {"fov_lon": lon, "fov_lat": lat}
+            rho, phi = fov_polar(lon.value, lat.value)
+            found = {"fov_lon": lon, "fov_lat": lat, "rho": u.Quantity(rho, "rad"), "phi": u.Quantity(phi, "rad")}
             yield {name: angle for name, angle in found.items() if name in irf.required_arguments}
 
 

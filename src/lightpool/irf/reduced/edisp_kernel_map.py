@@ -8,11 +8,13 @@ from numpy.typing import NDArray
 
 from lightpool.arrays import array_namespace, constant, find_precision, to_host
 from lightpool.bridge import accepts_gammapy
+from lightpool.errors import FormatError
+from lightpool.fits import HDUList
 from lightpool.irf.reduced.energy_dispersion import EDispKernel, overlap_fraction
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import take_pixel
-from lightpool.maps import Geom, Map, MapAxes, MapAxis, WcsGeom
-from lightpool.typing import OneRegion
+from lightpool.maps import Geom, Map, MapAxes, MapAxis, RegionGeom, WcsGeom
+from lightpool.typing import OneRegion, PathInput
 
 __all__ = ["EDispKernelMap"]
 
@@ -166,6 +168,38 @@ class EDispKernelMap(IRFMap):
         weights : Map, optional, by which the response is multiplied first
         """
         return type(self)(self.edisp_map.resample_axis(axis=energy_axis, weights=weights), self.exposure_map)
+
+    @classmethod
+    def read(
+        cls, filename: PathInput, format: str = "gadf", hdu: str | int | None = None, checksum: bool = False
+    ) -> Self:
+        """Read from a FITS file.
+
+        Parameters
+        ----------
+        filename, hdu, checksum : see `IRFMap.read`
+        format : {"gadf", "gtdrm"}, the latter for the matrix of the Fermi tool of this name
+        """
+        if format == "gtdrm":
+            kernel = EDispKernel.read(filename, checksum=checksum, format=format)
+            return cls.from_edisp_kernel(kernel, geom=RegionGeom.create(region=None))
+        return cast(Self, super().read(filename, format, hdu, checksum))
+
+    def to_hdulist(self, format: str = "gadf") -> HDUList:
+        """Return the HDUs of the kernels.
+
+        Parameters
+        ----------
+        format : {"gadf", "gtdrm"}, the latter for a map of one position
+        """
+        if format == "gtdrm":
+            if not self.has_single_spatial_bin:
+                raise FormatError(
+                    "the format 'gtdrm' holds one matrix, and this map has one in each of "
+                    f"{self.geom.to_image().data_shape} pixels; use to_region_nd_map(position)"
+                )
+            return self.get_edisp_kernel().to_hdulist(format=format)
+        return super().to_hdulist(format)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
         """Show the bias and the matrix at the centre of the map."""

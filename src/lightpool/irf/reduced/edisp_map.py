@@ -2,6 +2,7 @@
 
 from typing import ClassVar, Self, cast
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 
@@ -14,7 +15,9 @@ from lightpool.irf.reduced.edisp_kernel_map import EDispKernelMap
 from lightpool.irf.reduced.energy_dispersion import EDispKernel
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import pixel_coordinates, take_pixel
-from lightpool.maps import Geom, Map, MapAxes, MapAxis, WcsGeom
+from lightpool.irf.reduced.sampled_coords import drawn_along_axis
+from lightpool.maps import Geom, Map, MapAxes, MapAxis, MapCoord, WcsGeom
+from lightpool.maps.sampling import RandomStateLike, random_state_of
 from lightpool.typing import OneRegion
 
 __all__ = ["EDispMap"]
@@ -92,6 +95,24 @@ class EDispMap(IRFMap):
                 1 - MIGRA_RESOLUTION, 1 + MIGRA_RESOLUTION, nbin=3, name="migra", node_type="edges"
             )
         return cls.from_geom(WcsGeom.create(npix=(2, 1), proj="CAR", binsz=180, axes=[migra_axis, energy_axis_true]))
+
+    def sample_coord(
+        self, map_coord: MapCoord, random_state: RandomStateLike = 0, chunk_size: int | None = 10000
+    ) -> MapCoord:
+        """Return coordinates of simulated events with reconstructed energies.
+
+        Parameters
+        ----------
+        map_coord : MapCoord with ``energy_true``, one-dimensional
+        random_state : int, ``random-seed``, ``global-rng`` or `numpy.random.RandomState`
+        chunk_size : int or None, number of events at a time
+        """
+        migra, true = self.geom.axes["migra"], u.Quantity(map_coord["energy_true"])
+        generator, equal = random_state_of(random_state), np.ones(migra.nbin)
+        ratio = drawn_along_axis(
+            self.edisp_map, migra, equal, map_coord.skycoord, {"energy_true": true}, generator, chunk_size
+        )
+        return MapCoord.create({"skycoord": map_coord.skycoord, "energy": true * ratio})
 
     @accepts_gammapy
     def get_edisp_kernel(self, energy_axis: MapAxis, position: "SkyCoord | OneRegion | None" = None) -> EDispKernel:

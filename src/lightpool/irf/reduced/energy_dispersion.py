@@ -4,25 +4,34 @@ The table is projected to a matrix, so both classes are above `lightpool.irf.pro
 """
 
 from collections.abc import Mapping
-from typing import TYPE_CHECKING, ClassVar, Self
+from typing import TYPE_CHECKING, ClassVar, Protocol, Self
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.arrays import to_host
-from lightpool.fits import FitsFile, HDUList
+from lightpool.fits import FitsFile, HDUList, read_fits, write_fits
 from lightpool.irf.projection.requests import edisp_kernel_request
+from lightpool.irf.tables.drm import drm_to_hdulist, read_drm
 from lightpool.irf.tables.irf import IRF, InterpKwargs
 from lightpool.irf.tables.level_crossings import level_crossings
-from lightpool.irf.tables.rmf import read_rmf, rmf_from_hdulist, rmf_to_hdulist, rmf_to_table, write_rmf
+from lightpool.irf.tables.rmf import read_rmf, rmf_from_hdulist, rmf_to_hdulist, rmf_to_table
 from lightpool.maps import MapAxes, MapAxis
-from lightpool.typing import AngleLike, Axes, PathInput, QuantityLike
+from lightpool.maps.fits_format import verify_checksums
+from lightpool.typing import AngleLike, Axes, MetaValue, PathInput, QuantityLike
 
 if TYPE_CHECKING:
     from astropy.table import Table
 
 __all__ = ["EDispKernel", "EnergyDispersion2D", "edisp_kernel_at", "overlap_fraction"]
+
+
+class Creation(Protocol):
+    """Who created a file, and when, as `~lightpool.data.CreatorMetaData`."""
+
+    def to_header(self) -> Mapping[str, MetaValue]:
+        """Return FITS keywords."""
 
 
 class EnergyDispersion2D(IRF):
@@ -351,36 +360,73 @@ class EDispKernel(IRF):
         return cls(axes=axes, data=data)
 
     @classmethod
-    def read(cls, filename: PathInput | FitsFile, hdu1: str | int = "MATRIX", hdu2: str | int = "EBOUNDS") -> Self:  # type: ignore[override]
-        """Read an OGIP response file (RMF).
+    def read(  # type: ignore[override]
+        cls,
+        filename: PathInput | FitsFile,
+        hdu1: str | int = "MATRIX",
+        hdu2: str | int = "EBOUNDS",
+        checksum: bool = False,
+        format: str = "gadf",
+    ) -> Self:
+        """Read an OGIP response file (RMF), or one of the Fermi tool gtdrm.
 
         Parameters
         ----------
         filename : str, path or `~lightpool.fits.FitsFile`
         hdu1, hdu2 : str or int, the HDUs with the matrix and with the bins of reconstructed energy
+        checksum : bool, whether to compare the checksums in the headers, with an error if they differ
+        format : {"gadf", "gtdrm"}
         """
-        axes, data = read_rmf(filename, hdu1, hdu2)
+        if format not in ("gadf", "gtdrm"):
+            raise ValueError(f"format of an energy dispersion matrix must be 'gadf' or 'gtdrm', got {format!r}")
+        if format == "gtdrm":
+            axes, drm = read_drm(filename, checksum)
+            return cls(axes=axes, data=drm)
+        file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+        if checksum:
+            verify_checksums(file.hdulist, file.source)
+        axes, data = read_rmf(file, hdu1, hdu2)
         return cls(axes=axes, data=data)
 
     def to_table(self, format: str = "ogip") -> "Table":
         """Return the matrix as the table of an OGIP response file, without the zeros."""
         return rmf_to_table(self.axes, self.data, format)
 
-    def to_hdulist(self, format: str = "ogip") -> HDUList:
-        """Return the HDUs of an OGIP response file; format "ogip", or "ogip-sherpa" with energies in keV."""
-        return rmf_to_hdulist(self.axes, self.data, format)
+    def to_hdulist(self, format: str = "ogip", creation: Creation | None = None) -> HDUList:
+        """Return the HDUs of a response file.
 
-    def write(self, filename: PathInput, overwrite: bool = False, format: str = "ogip", checksum: bool = False) -> None:
-        """Write an OGIP response file (RMF).
+        Parameters
+        ----------
+        format : {"ogip", "ogip-sherpa", "gtdrm"}
+            An OGIP response file (with energies in keV for Sherpa), or the file of the Fermi tool gtdrm.
+        creation : CreatorMetaData, optional, whose keywords go into all headers
+        """
+        hdulist = (
+            drm_to_hdulist(self.axes, self.data) if format == "gtdrm" else rmf_to_hdulist(self.axes, self.data, format)
+        )
+        for hdu in hdulist if creation is not None else ():
+            assert creation is not None  # else there is nothing to loop over
+            hdu.header.update(creation.to_header())
+        return hdulist
+
+    def write(  # type: ignore[override]  # the order of Gammapy
+        self,
+        filename: PathInput,
+        format: str = "ogip",
+        checksum: bool = False,
+        creation: Creation | None = None,
+        overwrite: bool = False,
+    ) -> None:
+        """Write a response file.
 
         Parameters
         ----------
         filename : str or path
-        overwrite : bool, whether an existing file is replaced
-        format : {"ogip", "ogip-sherpa"}
+        format, creation : see `to_hdulist`
         checksum : bool, whether the HDUs get checksums
+        overwrite : bool, whether an existing file is replaced
         """
-        write_rmf(self.axes, self.data, filename, overwrite, format, checksum)
+        write_fits(self.to_hdulist(format, creation), filename, overwrite=overwrite, checksum=checksum)
 
     # --- plots
 

@@ -377,7 +377,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         hdulist : HDUList
         hdu, exposure_hdu : name or number of the image HDUs, by default those of Gammapy; the exposure may be missing
         hdu_bands, exposure_hdu_bands : name of the tables with the axes, by default as the image headers say
-        format : {"gadf"}
+        format : {"gadf", "gtpsf"}, the latter for a `PSFMap` at one position, of the Fermi tool of this name
 
         Returns
         -------
@@ -412,12 +412,12 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         Parameters
         ----------
         filename : str or Path
-        format : {"gadf"}
+        format : {"gadf", "gtpsf"}, the latter for a `PSFMap` at one position, of the Fermi tool of this name
         hdu : name or number of the image HDU, by default that of Gammapy
         checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
         """
         file = read_fits(filename)
-        if hdu is None:
+        if hdu is None and format == "gadf":
             require_response(file, cls.tag, cls.__name__)
         with parsing(filename):
             hdulist = file.hdulist
@@ -442,7 +442,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         ----------
         filename : str or Path
         overwrite : bool
-        format : {"gadf"}
+        format : {"gadf", "gtpsf"}, the latter for a `PSFMap` at one position, of the Fermi tool of this name
         checksum : bool, whether to put checksums into the headers
         """
         write_fits(self.to_hdulist(format), filename, overwrite=overwrite, checksum=checksum)

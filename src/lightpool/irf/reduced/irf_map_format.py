@@ -6,10 +6,14 @@ them a table with the bins of its axes (``PSF_BANDS``, ``PSF_EXPOSURE_BANDS``).
 
 from dataclasses import dataclass
 
+import astropy.units as u
+
+from lightpool.arrays import to_host
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import FileKind, FitsFile, HDUList, require_map
+from lightpool.fits import BinTableHDU, FileKind, FitsFile, HDUList, PrimaryHDU, require_map
 from lightpool.irf.tables.table_rules import check_axes, check_unit
-from lightpool.maps import Map
+from lightpool.maps import Map, MapAxis, RegionGeom
+from lightpool.maps.fits_format import native
 
 __all__ = [
     "IRF_MAP_HDU_SPECIFICATION",
@@ -37,6 +41,9 @@ class _Layout:
     axes: list[str]
     unit: str
 
+
+GTPSF = "gtpsf"
+"""Format of the tables of the Fermi tool of this name."""
 
 _LAYOUTS = {
     "psf_map": _Layout("PSFMap", "psf", ["rad", "energy_true"], "sr-1"),
@@ -86,8 +93,10 @@ def irf_map_from_hdulist(
     hdulist : HDUList
     hdu, exposure_hdu : name or number of the image HDUs, by default those of the tag; the exposure may be missing
     hdu_bands, exposure_hdu_bands : name of the tables with the axes, by default as the image headers say
-    format : {"gadf"}
+    format : {"gadf", "gtpsf"}
     """
+    if format == GTPSF:
+        return _from_gtpsf(tag, class_name, hdulist)
     _check_format(format)
     layout = _LAYOUTS[tag]
     name: str | int = layout.hdu if hdu is None else hdu
@@ -110,6 +119,41 @@ def irf_map_from_hdulist(
     return ResponseParts(found, irf_map, exposure)
 
 
+def _from_gtpsf(tag: str, class_name: str, hdulist: HDUList) -> ResponseParts:
+    """Read a PSF and its exposure from the tables of the Fermi tool gtpsf, which hold at one position."""
+    if tag != "psf_map":
+        raise FormatError(f"the format 'gtpsf' holds a PSF in true energy, which a {class_name} is not; read a PSFMap")
+    missing = [name for name in ("PSF", "THETA") if name not in hdulist]
+    if missing:
+        names = ", ".join(item.name for item in hdulist)
+        raise MissingDataError(f"the format 'gtpsf' needs the HDUs PSF and THETA, there are: {names}")
+    table = hdulist["PSF"]
+    rad = MapAxis.from_table_hdu(hdulist["THETA"], format=GTPSF)
+    energy_true = MapAxis.from_table_hdu(table, format=GTPSF)
+    geom = RegionGeom.create(region=None, axes=[rad, energy_true])
+    spelled = {name.upper(): name for name in table.columns.names}
+    values, exposures = (native(table.data.field(spelled[name])) for name in ("PSF", "EXPOSURE"))
+    psf: Map = Map.from_geom(geom, data=values.reshape(geom.data_shape), unit="sr-1")
+    weight = geom.squash("rad")
+    exposure: Map = Map.from_geom(weight, data=exposures.reshape(weight.data_shape), unit="cm2 s")
+    check_axes(geom.axes, "PSF in the format 'gtpsf'")
+    return ResponseParts(tag, psf, exposure)
+
+
+def _to_gtpsf(tag: str, irf_map: Map, exposure: Map | None) -> HDUList:
+    if tag != "psf_map" or not isinstance(irf_map.geom, RegionGeom) or exposure is None:
+        raise FormatError(
+            f"the format 'gtpsf' holds a PSF in true energy at one position with its exposure, got a "
+            f"{_LAYOUTS[tag].class_name} on a {type(irf_map.geom).__name__}; use to_region_nd_map(position) of a PSFMap"
+        )
+    axes = irf_map.geom.axes
+    table = axes["energy_true"].to_table(format=GTPSF)
+    table["Exposure"] = u.Quantity(to_host(exposure.data)[:, 0, 0, 0], exposure.unit).to("cm2 s")  # host: a file
+    table["Psf"] = u.Quantity(to_host(irf_map.data)[..., 0, 0], irf_map.unit).to("sr-1")  # host: a file
+    rad = axes["rad"].to_table_hdu(format=GTPSF)
+    return HDUList([PrimaryHDU(), rad, BinTableHDU(table, name="PSF")])
+
+
 def require_response(file: FitsFile, tag: str, class_name: str) -> None:
     """Raise FormatError if a file has no response of the requested kind.
 
@@ -130,8 +174,10 @@ def irf_map_to_hdulist(tag: str, irf_map: Map, exposure: Map | None, format: str
     ----------
     tag : str, of the class of the response
     irf_map, exposure : Map
-    format : {"gadf"}
+    format : {"gadf", "gtpsf"}
     """
+    if format == GTPSF:
+        return _to_gtpsf(tag, irf_map, exposure)
     _check_format(format)
     hdu = _LAYOUTS[tag].hdu
     hdulist = irf_map.to_hdulist(hdu=hdu, format=format)
@@ -142,7 +188,7 @@ def irf_map_to_hdulist(tag: str, irf_map: Map, exposure: Map | None, format: str
 
 def _check_format(format: str) -> None:
     if format != "gadf":
-        raise FormatError(f"response maps got format {format!r}, expected 'gadf'; other formats are not supported")
+        raise FormatError(f"response maps got format {format!r}, expected 'gadf', or 'gtpsf' for a PSF")
 
 
 def _tag_of(tag: str, class_name: str, irf_map: Map) -> str:

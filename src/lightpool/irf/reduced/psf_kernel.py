@@ -12,11 +12,11 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.arrays.kernels.clipping import clip
 from lightpool.attributes import KnownAttributes
-from lightpool.bridge import ConvertibleToGammapy
+from lightpool.bridge import ConvertibleToGammapy, gammapy_bridge
 from lightpool.irf.reduced.cumulative import finite_or_zero
 from lightpool.irf.reduced.irf_map import SpectralModel, spectral_weights
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
-from lightpool.typing import Axes, PathInput, QuantityLike
+from lightpool.typing import Axes, GammapyObject, PathInput, QuantityLike
 
 __all__ = ["PSFKernel", "kernel_from_profiles"]
 
@@ -77,6 +77,27 @@ class PSFKernel(ConvertibleToGammapy, KnownAttributes):
         summed = _join(content, factor)
         data = xp.zeros(geom.data_shape, dtype=xp.float64, device=array_device(separation)) + summed
         return cls(Map.from_geom(geom, data=data, device=device_of(data)))
+
+    @classmethod
+    def from_spatial_model(
+        cls, model: GammapyObject, geom: WcsGeom, max_radius: "QuantityLike | None" = None, factor: int = 4
+    ) -> Self:
+        """Return the image of a spatial model of Gammapy, for all energies.
+
+        Parameters
+        ----------
+        model : SpatialModel of Gammapy; it is moved to the centre of the geometry
+        geom : WcsGeom that determines the pixel size and the axes of the kernel
+        max_radius : Quantity or str, half the size of the kernel; by default the radius at which the model ends
+        factor : int, oversampling of the pixels
+        """
+        radius = model.evaluation_radius if max_radius is None else u.Quantity(max_radius)
+        geom = geom.to_odd_npix(max_radius=radius)
+        model.position = geom.center_skydir
+        fine = geom.upsample(factor)
+        integrated = model.integrate_geom(gammapy_bridge().to_gammapy(fine), oversampling_factor=1)
+        found: Map = gammapy_bridge().from_gammapy(integrated)
+        return cls(Map.from_geom(fine, data=found.data, unit=found.unit).downsample(factor))
 
     def to_image(
         self,

@@ -24,11 +24,13 @@ from lightpool.irf.reduced.cumulative import closest_radius, finite_or_zero, int
 from lightpool.irf.reduced.irf_map import IRFMap, SpectralModel, spectral_weights
 from lightpool.irf.reduced.pixel_lookup import gather_linear, is_inside, pixel_coordinates
 from lightpool.irf.reduced.psf_kernel import PSFKernel, kernel_from_profiles
+from lightpool.irf.reduced.sampled_coords import drawn_along_axis
 from lightpool.irf.tables.psf_table import RAD_AXIS_DEFAULT
-from lightpool.maps import Geom, Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.maps import Geom, Map, MapAxis, MapCoord, RegionGeom, WcsGeom
+from lightpool.maps.sampling import RandomStateLike, random_state_of
 from lightpool.typing import Axes, QuantityLike
 
-__all__ = ["RAD_AXIS_DEFAULT", "PSFMap", "RecoPSFMap"]
+__all__ = ["PSF_MAX_OVERSAMPLING", "RAD_AXIS_DEFAULT", "PSFMap", "RecoPSFMap"]
 
 # Most parts that a pixel of a kernel is split into each way, as in Gammapy.
 PSF_MAX_OVERSAMPLING = 4
@@ -287,6 +289,28 @@ class PSFMap(IRFMap):
         nodes = MapAxis.from_nodes(axis.edges[1:], name="rad", interp=axis.interp)
         fine = axis.upsample(RAD_OVERSAMPLING).center_value
         return closest_radius(contained, nodes.center_value, float(nodes.edges_value[0]), fine, fraction)
+
+    def sample_coord(
+        self, map_coord: MapCoord, random_state: RandomStateLike = 0, chunk_size: int | None = 10000
+    ) -> MapCoord:
+        """Return coordinates of simulated events that the PSF moves.
+
+        Parameters
+        ----------
+        map_coord : MapCoord with the energy of the PSF, one-dimensional
+        random_state : int, ``random-seed``, ``global-rng`` or `numpy.random.RandomState`
+        chunk_size : int or None, number of events at a time
+        """
+        generator, rad = random_state_of(random_state), self.geom.axes["rad"]
+        energy = u.Quantity(map_coord[self.energy_name])
+        weights = rad.center_value * rad.bin_width.value
+        distance = drawn_along_axis(
+            self.psf_map, rad, weights, map_coord.skycoord, {self.energy_name: energy}, generator, chunk_size
+        )
+        # From 360 down to 1, as Gammapy draws it, so that a seed gives the same events.
+        angle = u.Quantity(generator.uniform(360, size=distance.size), "deg")
+        moved = map_coord.skycoord.directional_offset_by(position_angle=angle, separation=distance)
+        return MapCoord.create({"skycoord": moved, self.energy_name: energy})
 
     def get_psf_kernel(
         self,

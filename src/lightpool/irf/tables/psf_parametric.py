@@ -177,15 +177,18 @@ class ParametricPSF(PSF):
         """
         raise TypeError(f"{cls.__name__} has no profile; use a class such as EnergyDependentMultiGaussPSF")
 
-    def evaluate(self, method: str | None = None, **kwargs: "QuantityLike | None") -> u.Quantity:
+    def evaluate(  # type: ignore[override]  # the profile has the distance first, as in Gammapy
+        self, rad: "QuantityLike | None" = None, method: str | None = None, **kwargs: "QuantityLike | None"
+    ) -> u.Quantity:
         """Return the profile.
 
         Parameters
         ----------
+        rad : Quantity, angle
         method : ignored, for the signature of `IRF.evaluate`
-        **kwargs : Quantity, ``rad``, ``energy_true`` and ``offset``, broadcast against each other
+        **kwargs : Quantity, ``energy_true`` and ``offset``, broadcast against each other and ``rad``
         """
-        rad, coords = kwargs.pop("rad", None), {name: value for name, value in kwargs.items() if value is not None}
+        coords = {name: value for name, value in kwargs.items() if value is not None}
         if rad is None:
             raise ValueError(f"{type(self).__name__}.evaluate needs rad, energy_true and offset")
         return self.evaluate_direct(rad=u.Quantity(rad), **self.evaluate_parameters(**coords))
@@ -209,7 +212,8 @@ class ParametricPSF(PSF):
         """
         axis = self.rad_axis() if rad is None else MapAxis.from_edges(u.Quantity(rad), name="rad")
         axes = MapAxes([self.axes["energy_true"], self.axes["offset"], axis])
-        values = self.evaluate(None, **cast(dict[str, u.Quantity], axes.get_coord()))  # all axes are of numbers
+        coords = cast(dict[str, u.Quantity], axes.get_coord())  # all axes are of numbers
+        values = self.evaluate(coords["rad"], energy_true=coords["energy_true"], offset=coords["offset"])
         return PSF3D(axes=axes, data=values.value, unit=values.unit, meta=dict(self.meta))
 
     def is_allclose(

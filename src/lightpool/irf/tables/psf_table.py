@@ -17,6 +17,7 @@ RAD_AXIS_DEFAULT = MapAxis.from_bounds(0, 0.66, nbin=66, node_type="edges", name
 """Axis of the distance to the source, where none is given."""
 
 _CENTER, _TWO_OFFSETS = u.Quantity((0,), "deg"), u.Quantity((0, 1), "deg")
+_INFO_ENERGIES, _INFO_OFFSET = u.Quantity([[1.0], [10.0]], "TeV"), u.Quantity(0.0, "deg")
 _ENERGIES = u.Quantity((0.1, 1, 10), "TeV")
 
 
@@ -67,19 +68,17 @@ class PSF(IRF):
     def info(
         self,
         fraction: float | Sequence[float] = (0.68, 0.95),
-        energy_true: u.Quantity | None = None,
-        offset: u.Quantity | None = None,
+        energy_true: u.Quantity = _INFO_ENERGIES,
+        offset: u.Quantity = _INFO_OFFSET,
     ) -> str:
         """Return a text with the ranges of the axes and some containment radii.
 
         Parameters
         ----------
         fraction : sequence of float
-        energy_true : Quantity, by default 1 and 10 TeV
-        offset : Quantity, by default 0 deg
+        energy_true : Quantity
+        offset : Quantity
         """
-        energy_true = u.Quantity([[1.0], [10.0]], "TeV") if energy_true is None else energy_true
-        offset = 0 * u.deg if offset is None else offset
         edges = self.axes["energy_true"].edges
         rows = {"Theta": self.axes["offset"].center.to("deg"), "Energy hi": edges[1:], "Energy lo": edges[:-1]}
         lines = ["", "Summary PSF info", "----------------"]

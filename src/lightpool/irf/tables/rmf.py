@@ -22,7 +22,6 @@ from lightpool.fits import (
     parsing,
     read_fits,
     require_kind,
-    write_fits,
 )
 from lightpool.fits.content_kinds import find_matrix
 from lightpool.irf.tables.table_rules import check_axes, n_not_finite
@@ -33,7 +32,7 @@ from lightpool.typing import PathInput
 if TYPE_CHECKING:
     from astropy.table import Table
 
-__all__ = ["read_rmf", "rmf_from_hdulist", "rmf_to_hdulist", "rmf_to_table", "write_rmf"]
+__all__ = ["read_rmf", "rmf_from_hdulist", "rmf_to_hdulist", "rmf_to_table"]
 
 Matrix = NDArray[np.floating]
 
@@ -162,26 +161,6 @@ def rmf_to_table(axes: MapAxes, matrix: Matrix, format: str = "ogip") -> "Table"
     }
     meta = {"name": "MATRIX", **{key.lower(): value for key, value in _keywords(axes, matrix).items()}}
     return Table(columns, meta=meta)
-
-
-def write_rmf(
-    axes: MapAxes,
-    matrix: Matrix,
-    filename: PathInput,
-    overwrite: bool = False,
-    format: str = "ogip",
-    checksum: bool = False,
-) -> None:
-    """Write a response file.
-
-    Parameters
-    ----------
-    axes, matrix, format : see `rmf_to_hdulist`
-    filename : str or path
-    overwrite : bool, whether an existing file is replaced
-    checksum : bool, whether the HDUs get checksums
-    """
-    write_fits(rmf_to_hdulist(axes, matrix, format), filename, overwrite=overwrite, checksum=checksum)
 
 
 def _unit_of(axes: MapAxes, format: str) -> u.UnitBase:

@@ -1,0 +1,5 @@
+"""Where Gammapy has maps of the PSF."""
+
+from lightpool.irf.reduced.psf_map import PSF_MAX_OVERSAMPLING, RAD_AXIS_DEFAULT, PSFMap, RecoPSFMap
+
+__all__ = ["PSF_MAX_OVERSAMPLING", "RAD_AXIS_DEFAULT", "PSFMap", "RecoPSFMap"]
