@@ -16,7 +16,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from regions import CircleSkyRegion, EllipseSkyRegion, PointSkyRegion, RectangleSkyRegion
 
 import lightpool.maps
-from lightpool.errors import GeometryError
 from lightpool.gammapy import from_gammapy, to_gammapy
 
 CENTRE = SkyCoord(83.63, 22.01, unit="deg")
@@ -122,11 +121,15 @@ def test_geometries_with_one_axis_share_the_converted_axis(library, convert, con
     assert convert(first).axes["energy"] is convert(second).axes["energy"] is convert(axes[0])
 
 
-def test_a_geometry_with_pixels_of_its_own_for_each_plane_is_rejected():
-    axis = gammapy.maps.MapAxis.from_energy_bounds("1 TeV", "10 TeV", 2)
-    geom = gammapy.maps.WcsGeom.create(npix=([10, 20], [10, 20]), binsz=0.1, axes=[axis])
-    with pytest.raises(GeometryError, match=r"pixels of its own for each of its 2 image planes.*lightpool lacks"):
-        from_gammapy(geom)
+@both_ways
+def test_planes_with_pixels_of_their_own_are_converted(library, convert, convert_back):
+    axis = library.MapAxis.from_energy_bounds("1 TeV", "10 TeV", 2)
+    geom = library.WcsGeom.create(npix=([10, 20], [10, 8]), binsz=[0.1, 0.2], axes=[axis])
+    converted = convert(geom)
+    assert not converted.is_regular
+    for found in (converted, convert_back(converted)):
+        assert [n.tolist() for n in found.npix] == [[10, 20], [10, 8]]
+        assert_allclose(found.get_coord().lon.value, geom.get_coord().lon.value, rtol=1e-12)
 
 
 def test_healpix_is_rejected_with_what_to_do_instead():

@@ -82,8 +82,8 @@ def test_the_position_is_brought_to_the_frame_of_the_map():
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ({"npix": [100, 200]}, "one pixelisation for each image plane"),
-        ({"binsz": [0.1, 0.2], "width": 3}, "one pixelisation for each image plane"),
+        ({"npix": [100, 200]}, "one for each of the .* bins"),
+        ({"binsz": [0.1, 0.2], "width": 3}, "one for each of the .* bins"),
         ({"npix": 2.5}, "whole numbers"),
         ({"npix": (10, 0)}, "10 x 0 pixels"),
         ({"width": 0.1, "binsz": 0.5}, "0 x 0 pixels"),

@@ -8,6 +8,7 @@ from lightpool.maps.coord import MapCoord
 from lightpool.maps.core import Map
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.hpx_geom import HpxGeom
+from lightpool.maps.geoms.planes_geom import PlanesWcsGeom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.hpx_map import HpxMap, HpxNDMap
@@ -29,6 +30,7 @@ __all__ = [
     "MapAxis",
     "MapCoord",
     "Maps",
+    "PlanesWcsGeom",
     "RegionGeom",
     "RegionNDMap",
     "TimeMapAxis",

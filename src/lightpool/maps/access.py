@@ -255,7 +255,10 @@ class MapAccess(MapData):
             # counts per sr are interpolated, then multiplied with the solid angles of the new pixels
             data = apply_operator("divide", data, self._geom.solid_angle_array(self.device))
         source = type(self)(self._geom, data=data, device=self.device)
-        values = source.interp_by_pix(self._geom.pix_of_centers(geom), fill_value=fill_value, **kwargs)
+        if self._geom.is_regular:
+            values = source.interp_by_pix(self._geom.pix_of_centers(geom), fill_value=fill_value, **kwargs)
+        else:
+            values = source.interp_by_coord(geom.get_coord(), fill_value=fill_value, **kwargs)
         values = as_dtype(values, "bool") if self.is_mask else values
         if preserve_counts:
             values = apply_operator("multiply", values, geom.solid_angle_array(self.device))

@@ -25,6 +25,7 @@ from lightpool.maps.axes.node_axis import NodeAxis
 from lightpool.maps.axes.time_axis import TimeMapAxis
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.hpx_pixel_geom import HpxPixelGeom
+from lightpool.maps.geoms.planes_geom import PlanesWcsGeom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
 from lightpool.maps.pixel_values import HostArray, count_pixels
@@ -127,6 +128,11 @@ def event_counts(events: Events, geom: Geom, device: Device, weights: Array | No
     plain = (axis.plain_edges(device) if isinstance(axis, NodeAxis) else None for axis in geom.axes)
     edges = [borders for borders in plain if borders is not None]
     n_y, n_x = geom.data_shape[-2:]
+    if isinstance(geom, PlanesWcsGeom):
+        if turn is not None:
+            lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
+        bins = [_bins(axis, column) for axis, column in zip(geom.axes, values, strict=True)]
+        return count_pixels([*geom.plane_index_array(lon, lat, bins), *bins], geom.data_shape, weights)
     # one kernel for all dimensions, where the projection and all axes have array code
     if geom.sky_projection is not None and len(edges) == len(geom.axes):
         return count_events(

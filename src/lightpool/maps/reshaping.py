@@ -20,6 +20,7 @@ from lightpool.maps.axes.axis_base import AxisCoord
 from lightpool.maps.axes.label_axis import LabelMapAxis
 from lightpool.maps.coord import MapCoordLike
 from lightpool.maps.geoms.bin_volumes import along_axis
+from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.map_data import as_quantity, unit_factor
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix
@@ -61,7 +62,12 @@ class MapReshaping(MapAccess):
         geom = self._geom.slice_by_idx(slices)
         # in the order of the axes, which is reversed in the data; metadata stay unread, so that no device is waited for
         index = tuple(slices.get(axis.name, slice(None)) for axis in self._geom.axes)
-        return self._init_copy(geom=geom, data=self.data[(*index[::-1], ...)], meta=self.unread_meta)
+        data = self.data[(*index[::-1], ...)]
+        return self._init_copy(geom=geom, data=self._of_planes(geom, data), meta=self.unread_meta)
+
+    def _of_planes(self, geom: Geom, data: Array) -> Array:
+        """Return the part of some planes of the data that belongs to their geometry: all of it in most cases."""
+        return data
 
     def slice_by_energy(
         self, energy_min: "QuantityLike | None" = None, energy_max: "QuantityLike | None" = None
@@ -101,7 +107,9 @@ class MapReshaping(MapAccess):
                 f"{self._geom.axes.names}"
             )
         index = tuple(int(np.asarray(i).item()) for i in idx)
-        return self._init_copy(geom=self._geom.to_image(), data=self.data[(*index[::-1], ...)], meta=self.unread_meta)
+        image = self._geom.image_at(index)
+        data = self._of_planes(image, self.data[(*index[::-1], ...)])
+        return self._init_copy(geom=image, data=data, meta=self.unread_meta)
 
     def iter_by_axis(self, axis_name: str, keepdims: bool = False) -> Iterator[Self]:
         """Iterate over the bins of an axis.

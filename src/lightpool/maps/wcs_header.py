@@ -128,7 +128,7 @@ def _pair(value: object, name: str) -> tuple[float, float]:
     if len(parts) not in (1, 2) or any(np.size(_) != 1 for _ in parts):
         raise GeometryError(
             f"{name} must be one number or a tuple (lon, lat), got {value!r}; "
-            "one pixelisation for each image plane is not supported"
+            "WcsGeom.create takes one value for each image plane"
         )
     numbers = [float(np.ravel(_)[0]) for _ in parts]
     return numbers[0], numbers[-1]

@@ -16,15 +16,18 @@ from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.kernels.reductions import block_sum, pad
 from lightpool.errors import GeometryError
 from lightpool.maps.axes.axis import MapAxis
+from lightpool.maps.coord import MapCoordLike
 from lightpool.maps.core import Map
 from lightpool.maps.filters import ImageFilters
 from lightpool.maps.geoms.bin_volumes import bin_volume_of
 from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.geoms.planes_geom import PlanesWcsGeom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.mask_at_centers import mask_at_centers
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix, interpolate_pixels
+from lightpool.maps.plane_maps import empty_planes, interpolated_scattered, moved_planes
 from lightpool.maps.region_histograms import bins_of_values, histograms_in_mask
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_values import contains_pixels, reduced_to_region, region_geom_of, scattered_mask
@@ -58,12 +61,14 @@ class WcsNDMap(ImageFilters, WcsMap):
     geom_class = WcsGeom
 
     def _empty_data(self, dtype: str, target: Device) -> Array | LazyArray:
-        if not (self._geom.is_allsky and dtype.startswith("float")):
+        if not ((self._geom.is_allsky or not self._geom.is_regular) and dtype.startswith("float")):
             self._require_memory(target, dtype=dtype)
             return lazy_zeros(self._geom.data_shape, dtype, target)
         xp = target.xp
         self._require_memory(target, dtype=dtype)
         data = xp.zeros(self._geom.data_shape, dtype=getattr(xp, dtype), device=target.handle)
+        if isinstance(self._geom, PlanesWcsGeom):
+            return empty_planes(data, self._geom)
         on_sky = np.isfinite(np.asarray(self._geom.to_image().get_coord().lon))
         return xp.where(to_device(on_sky, target), data, float("nan"))
 
@@ -118,7 +123,8 @@ class WcsNDMap(ImageFilters, WcsMap):
 
     def _mask_on(self, geom: Geom, fill_value: bool) -> Array:
         shared = [axis for axis in geom.axes if axis.name in self._geom.axes.names]
-        if not isinstance(geom, WcsGeom) or shared != list(self._geom.axes):
+        is_regular = self._geom.is_regular and geom.is_regular
+        if not (isinstance(geom, WcsGeom) and is_regular) or shared != list(self._geom.axes):
             return super()._mask_on(geom, fill_value)
         # one bin on the axes that the mask lacks, so that it broadcasts to the new geometry
         leading = [axis.nbin if axis in shared else 1 for axis in geom.axes][::-1]
@@ -131,9 +137,31 @@ class WcsNDMap(ImageFilters, WcsMap):
         if len(axes) != len(self._geom.axes) or any(a is not b for a, b in zip_longest(self._geom.axes, geom.axes)):
             return None
         values = self._array()
-        if not (isinstance(values, np.ndarray) and isinstance(geom, WcsGeom)):
+        is_regular = self._geom.is_regular and geom.is_regular
+        if not (isinstance(values, np.ndarray) and isinstance(geom, WcsGeom) and is_regular):
             return None
         return touched_mask(values, self._geom.window, geom.window, [axis.center_pix for axis in axes])
+
+    def interp_by_coord(
+        self,
+        coords: MapCoordLike,
+        method: str = "linear",
+        fill_value: float | None = None,
+        values_scale: str = "lin",
+    ) -> Array:
+        """Interpolate the values at coordinates.
+
+        Where the pixels differ by plane, it is between all pixels of the map as points, on the host; then
+        ``fill_value`` and ``values_scale`` have no effect, and beyond the pixels the nearest one counts.
+
+        Parameters
+        ----------
+        coords, method, fill_value, values_scale
+            As in `Map.interp_by_coord`.
+        """
+        if isinstance(self._geom, PlanesWcsGeom):
+            return interpolated_scattered(self.data, self._geom, coords, method)
+        return super().interp_by_coord(coords, method, fill_value, values_scale)
 
     def interp_by_pix(
         self, pix: Pix, method: str = "linear", fill_value: float | None = None, values_scale: str = "lin"
@@ -148,6 +176,8 @@ class WcsNDMap(ImageFilters, WcsMap):
         method, fill_value, values_scale
             As in `interp_by_coord`.
         """
+        if not self._geom.is_regular:
+            raise ValueError("interp_by_pix only supported for regular geom; interp_by_coord is for planes that differ")
         plane = self._geom.window.plane
         if not plane.is_closed:
             return super().interp_by_pix(pix, method, fill_value, values_scale)
@@ -169,6 +199,8 @@ class WcsNDMap(ImageFilters, WcsMap):
             n_pixel = np.round(pixels.to_value("")).astype(int)
         width_x, width_y = _pair(n_pixel)
         geom = self._geom.crop((width_x, width_y))
+        if isinstance(self._geom, PlanesWcsGeom):
+            return self._on_planes(geom, (-width_x, -width_y))
         n_y, n_x = self.data.shape[-2:]
         part = self.data[..., width_y : n_y - width_y, width_x : n_x - width_x]
         return self._init_copy(geom=geom, data=self._xp.asarray(part, copy=True))
@@ -177,6 +209,8 @@ class WcsNDMap(ImageFilters, WcsMap):
         width_x, width_y = _pair(pad_width)
         geom = self._geom.pad((width_x, width_y))
         self._require_memory(self.device, geom)
+        if isinstance(self._geom, PlanesWcsGeom):
+            return self._padded_planes(geom, (width_x, width_y), mode, cval, method)
         if mode != "interp":
             widths = [(0, 0)] * (self.data.ndim - 2) + [(width_y, width_y), (width_x, width_x)]
             return self._init_copy(geom=geom, data=pad(self.data, widths, mode=mode, cval=cval))
@@ -186,6 +220,27 @@ class WcsNDMap(ImageFilters, WcsMap):
                for i, n in enumerate(geom.data_shape[::-1])]  # fmt: skip
         data = interpolate_pixels(self.data, [pix[0] - width_x, pix[1] - width_y, *pix[2:]], method=method)
         return self._init_copy(geom=geom, data=as_dtype(data, dtype_name(self.data)))
+
+    def _on_planes(self, geom: WcsGeom, more: tuple[int, int], cval: float = 0.0) -> Self:
+        """Return the map on larger or smaller planes."""
+        assert isinstance(self._geom, PlanesWcsGeom)
+        empty = type(self)(geom, dtype=dtype_name(self.data), device=self.device)
+        return self._init_copy(geom=geom, data=moved_planes(self.data, self._geom, empty.data, more, cval))
+
+    def _padded_planes(self, geom: WcsGeom, more: tuple[int, int], mode: str, cval: float, method: str) -> Self:
+        if mode not in ("constant", "interp"):
+            raise ValueError(f"planes that differ are padded by the modes 'constant' and 'interp', got {mode!r}")
+        padded = self._on_planes(geom, more, cval)
+        coords = geom.get_coord().flat
+        new = coords.apply_mask(geom.contains(coords) & ~self._geom.contains(coords))
+        if mode == "interp" and new.size:
+            padded.set_by_coord(new, self.interp_by_coord(new, method=method))
+        return padded
+
+    def _of_planes(self, geom: Geom, data: Array) -> Array:
+        # planes that differ are the first pixels of an array that holds the largest one
+        n_x, n_y = geom.npix_image
+        return data if self._geom.is_regular else data[..., :n_y, :n_x]
 
     def downsample(
         self,

@@ -3,7 +3,7 @@
 from collections.abc import Mapping
 from itertools import product
 from math import floor, log10
-from typing import TYPE_CHECKING, Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias, cast
 
 import astropy.units as u
 import matplotlib.pyplot as plt
@@ -215,22 +215,20 @@ def plot_grid(
     columns = min(ncols, axis.nbin)
     rows = 1 + (axis.nbin - 1) // columns
     fig = plt.figure(figsize=(12, 12 * rows / columns) if figsize is None else figsize)
-    axes = fig.subplots(
-        ncols=columns,
-        nrows=rows,
-        squeeze=False,
-        subplot_kw={"projection": m.geom.wcs},
-        gridspec_kw={"hspace": 0.25, "wspace": 0.1},
-    )
+    grid = fig.add_gridspec(rows, columns, hspace=0.25, wspace=0.1)
+    axes = np.empty((rows, columns), dtype=object)
     # copied once, not for each image
     host = m.to("cpu")
     style: dict[str, Any] = kwargs
-    panels: list[WCSAxes] = list(axes.flat)
-    for i, ax in enumerate(panels):
+    for i in range(rows * columns):
+        # planes may have pixels of their own
+        image = host.get_image_by_idx((min(i, axis.nbin - 1),))
+        ax = cast(WCSAxes, fig.add_subplot(grid[i // columns, i % columns], projection=image.geom.wcs))
+        axes[i // columns, i % columns] = ax
         if i >= axis.nbin:
             ax.set_visible(False)
             continue
-        plot_map(host.get_image_by_idx((i,)), ax=ax, **style)
+        plot_map(image, ax=ax, **style)
         ax.set_title(f"{axis.name.capitalize()} {bin_text(axis, i)}")
         _label_outer_axes(ax, is_left=i % columns == 0, is_lowest=i // columns == rows - 1)
     return axes

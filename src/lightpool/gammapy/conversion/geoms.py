@@ -8,13 +8,13 @@ from gammapy.maps import HpxGeom as GammapyHpxGeom
 from gammapy.maps import RegionGeom as GammapyRegionGeom
 from gammapy.maps import WcsGeom as GammapyWcsGeom
 
-from lightpool.errors import GeometryError
 from lightpool.gammapy.conversion.axes import axes_to_gammapy, some_axes_from_gammapy
 from lightpool.gammapy.conversion.internals import internal
 from lightpool.gammapy.conversion.kinds import require_class
 from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
 from lightpool.gammapy.conversion.twins import Twins
-from lightpool.maps import RegionGeom, WcsGeom
+from lightpool.maps import PlanesWcsGeom, RegionGeom, WcsGeom
+from lightpool.maps.geoms.plane_pixels import PlanePixels
 from lightpool.typing import GammapyObject
 
 __all__ = ["region_geom_from_gammapy", "region_geom_to_gammapy", "wcs_geom_from_gammapy", "wcs_geom_to_gammapy"]
@@ -31,6 +31,9 @@ def wcs_geom_to_gammapy(geom: WcsGeom) -> GammapyWcsGeom:
     found = _TWINS.get(geom)
     if found is not None:
         return found
+    if isinstance(geom, PlanesWcsGeom):
+        planes = geom.planes
+        return GammapyWcsGeom(geom.wcs, planes.npix, cdelt=planes.size, axes=axes_to_gammapy(geom.axes))
     twin = GammapyWcsGeom(geom.wcs, geom.npix_image, cdelt=geom.cdelt, axes=axes_to_gammapy(geom.axes))
     # a spare for `cutout_info`, and for what was computed for its pixels
     return _TWINS.put_pair(geom, twin, geom.copy())
@@ -43,7 +46,7 @@ def wcs_geom_from_gammapy(geom: GammapyWcsGeom) -> WcsGeom:
     Raises
     ------
     GeometryError
-        If each image plane has pixels of its own, or the WCS is one that lightpool does not know.
+        If the WCS is one that lightpool does not know.
     """
     found: WcsGeom | None = _TWINS.get(geom)
     if found is not None:
@@ -52,10 +55,10 @@ def wcs_geom_from_gammapy(geom: GammapyWcsGeom) -> WcsGeom:
     # Gammapy has no public name for the pixel size that the geometry was made with
     npix, cdelt = geom.npix, internal(geom, "_cdelt")
     if any(np.size(_) != 1 for _ in (*npix, *cdelt)):
-        raise GeometryError(
-            f"the geometry has pixels of its own for each of its {np.size(npix[0])} image planes (it is not regular), "
-            "which lightpool lacks; take one image of it, or reproject its map to a regular geometry"
-        )
+        axes = some_axes_from_gammapy(geom.axes)
+        shape = tuple(axis.nbin for axis in axes)
+        spread = [np.broadcast_to(_, shape) for _ in (*npix, *cdelt)]
+        return PlanesWcsGeom.from_planes(geom.wcs, PlanePixels((spread[0], spread[1]), (spread[2], spread[3])), axes)
     n_lon, n_lat = (int(np.ravel(_)[0]) for _ in npix)
     size = tuple(float(np.ravel(_)[0]) for _ in cdelt)
     twin = WcsGeom(geom.wcs, (n_lon, n_lat), cdelt=size, axes=some_axes_from_gammapy(geom.axes))

@@ -365,6 +365,15 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
         """Return a geometry without the non-spatial axes."""
         return self._once("image", lambda: self._with_axes(None))
 
+    def image_at(self, index: Sequence[int]) -> Self:
+        """Return the geometry of one image plane.
+
+        Parameters
+        ----------
+        index : indices of the axes
+        """
+        return self.to_image()
+
     def _once(self, change: str, make: Callable[[], Self]) -> Self:
         """Return a geometry that was made of this one before again: neither is ever changed."""
         others: dict[str, Self] = self.__dict__.setdefault("_others", {})

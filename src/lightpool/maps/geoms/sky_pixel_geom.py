@@ -41,14 +41,19 @@ class SkyPixelGeom(Geom):
     wcs, npix, cdelt, axes : see `WcsGeom`
     """
 
-    _consumed = ("cdelt",)
+    _consumed = ("cdelt", "crpix")
     _window: SkyWindow
     _cdelt: tuple[float, float]
     _cutout_info: dict[str, Slices] | None
 
     @accepts_gammapy
     def __init__(
-        self, wcs: WCS, npix: "NpixLike | None" = None, cdelt: "SizeLike | None" = None, axes: AxesLike = None
+        self,
+        wcs: WCS,
+        npix: "NpixLike | None" = None,
+        cdelt: "SizeLike | None" = None,
+        crpix: object = None,
+        axes: AxesLike = None,
     ) -> None:
         if npix is None:
             if wcs.array_shape is None:
@@ -198,7 +203,7 @@ class SkyPixelGeom(Geom):
     @property
     def footprint_rectangle_sky_region(self) -> "RectangleSkyRegion":
         """Rectangle of the width of the map around its centre."""
-        width, height = self.width.ravel()
+        width, height = self.width.reshape((2, -1)).max(axis=1)  # of the largest plane, where they differ
         return image_masks.rectangle_region(self.center_skydir, width, height)
 
     # Coordinates
@@ -217,7 +222,7 @@ class SkyPixelGeom(Geom):
         shares_axes = len(axes) == len(self.axes) == len(geom.axes)
         # the same objects: equality has a tolerance, so the centres of equal axes are not always whole pixels
         shares_axes = shares_axes and all(a is b for a, b in zip(axes, geom.axes, strict=True))
-        if not (shares_axes and isinstance(geom, SkyPixelGeom) and geom.frame == self.frame):
+        if not (shares_axes and isinstance(geom, SkyPixelGeom) and geom.is_regular and geom.frame == self.frame):
             return super().pix_of_centers(geom)
         lon, lat = geom.window.lonlat()
         image = self._window.plane.from_sky(lon, lat)

@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Self, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack, cast
 
 import astropy.units as u
 import numpy as np
@@ -21,6 +21,7 @@ from lightpool.maps.geoms import image_masks
 from lightpool.maps.geoms.cutouts import Slices, cutout_origin, overlap_parts, trim_window
 from lightpool.maps.geoms.geom import full_data
 from lightpool.maps.geoms.map_hdus import data_and_bands, layout_of_bands
+from lightpool.maps.geoms.plane_pixels import PlanePixels, differs_by_plane, is_pair
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
 from lightpool.maps.geoms.sky_window import SkyWindow
 from lightpool.maps.map_kinds import make_map
@@ -49,6 +50,26 @@ ALIGNED = 1e-6
 """Tolerance of the numbers of the WCS of geometries whose pixels are the same."""
 
 _Geom = TypeVar("_Geom", bound=SkyPixelGeom)
+
+_PLANES_GEOM: "list[type[PlanesGeom]]" = []
+
+
+class PlanesGeom(Protocol):
+    """The class of geometries whose planes differ, which builds on `WcsGeom`."""
+
+    @classmethod
+    def from_planes(cls, wcs: WCS, planes: PlanePixels, axes: AxesLike) -> "WcsGeom":
+        """Make a geometry of the pixels of its planes."""
+
+
+def register_planes_geom(kind: type[PlanesGeom]) -> None:
+    """Set the class that `WcsGeom.create` makes where planes differ."""
+    _PLANES_GEOM[:] = [kind]
+
+
+def planes_geom() -> type[PlanesGeom]:
+    """Return the class of geometries whose planes differ."""
+    return _PLANES_GEOM[0]
 
 
 class _SizeOfPixels(TypedDict, total=False):
@@ -96,6 +117,8 @@ class WcsGeom(SkyPixelGeom):
         Number of pixels in longitude and latitude; that of ``wcs`` by default.
     cdelt : tuple of float
         Pixel size in deg in longitude and latitude; that of ``wcs`` by default.
+    crpix : without effect
+        The reference pixel is that of ``wcs``.
     axes : list of MapAxis
         Non-spatial axes.
     """
@@ -115,20 +138,18 @@ class WcsGeom(SkyPixelGeom):
     ) -> Self:
         """Make a geometry from the size of its pixels and either their number or the width of the map.
 
+        Lists or arrays, also in tuples, have a value for each bin of the axes: then planes differ, see `PlanesWcsGeom`.
+
         Parameters
         ----------
         npix : int or tuple of int
             Number of pixels (lon, lat). With neither ``npix`` nor ``width`` the map shows all the sky.
         binsz : float, str, Quantity, or tuple of them
             Pixel size (lon, lat); numbers are in deg.
-        proj : str
-            Three-letter code of the projection, such as ``CAR`` or ``TAN``.
-        frame : str
-            ``icrs`` or ``galactic``.
-        refpix : tuple of float
-            Reference pixel of the projection, counted from 1; the centre of the map by default.
-        axes : list of MapAxis
-            Non-spatial axes.
+        proj : str, three-letter code of the projection, such as ``CAR`` or ``TAN``
+        frame : str, ``icrs`` or ``galactic``
+        refpix : tuple of float, reference pixel of the projection, counted from 1; by default the centre
+        axes : list of MapAxis, non-spatial axes
         skydir : SkyCoord, or tuple (lon, lat) in deg in the frame of the map
             Sky position of the reference pixel; (0, 0) by default.
         width : float, str, Quantity, or tuple of them
@@ -141,8 +162,12 @@ class WcsGeom(SkyPixelGeom):
         Raises
         ------
         GeometryError
-            If a size is not positive, one value for each image plane is given, or projection or frame are not known.
+            If a size is not positive, or projection or frame are not known.
         """
+        if any(map(differs_by_plane, (npix, binsz, None if is_pair(width) else width))):
+            planes = PlanePixels.from_arguments(npix, binsz, width, MapAxes.from_default(axes).shape)
+            wcs = planes.first_wcs(frame, proj, lonlat_deg(skydir, frame))
+            return cast(Self, planes_geom().from_planes(wcs, planes, axes))
         size = binsz_deg(binsz)
         if npix is not None:
             n_lon, n_lat = npix_pair(npix)
@@ -194,11 +219,10 @@ class WcsGeom(SkyPixelGeom):
         format : str
             Format of that table, see `MapAxes.from_table_hdu`.
         """
-        if hdu_bands is not None and "NPIX" in hdu_bands.columns.names:
-            raise GeometryError(
-                f"table {hdu_bands.name!r} has a column NPIX: one pixelisation for each image plane is not supported"
-            )
         wcs = WCS(cast(Header, header), naxis=2).sub(2)
+        if hdu_bands is not None and "NPIX" in hdu_bands.columns.names:
+            axes = MapAxes.from_table_hdu(hdu_bands, format=format)
+            return cast(Self, planes_geom().from_planes(wcs, PlanePixels.from_table(hdu_bands, axes.shape), axes))
         npix = header_npix(header)
         wcs.array_shape = npix[::-1]
         return cls(wcs, npix, axes=MapAxes.from_table_hdu(hdu_bands, format=format))
@@ -515,6 +539,8 @@ class WcsGeom(SkyPixelGeom):
         tolerance : float, of the numbers of the WCS, relative
         """
         other = other if isinstance(other, WcsGeom) else accepted(other)
+        if not other.is_regular:
+            return False
         # not strict, as in Gammapy: an image is aligned with a cube
         if self.axes is not other.axes and any(
             axis != other_axis for axis, other_axis in zip(self.axes, other.axes, strict=False)
@@ -535,6 +561,8 @@ class WcsGeom(SkyPixelGeom):
         """
         if not isinstance(other, WcsGeom):
             raise TypeError(f"cannot compare a {type(self).__name__} with a {type(other).__name__}")
+        if self.is_regular != other.is_regular:
+            return False
         if self.data_shape != other.data_shape:
             log.debug("shapes differ: %s and %s", self.data_shape, other.data_shape)
             return False
@@ -558,7 +586,7 @@ class WcsGeom(SkyPixelGeom):
     def __str__(self) -> str:
         centre = self.center_skydir.data
         lon_ref, lat_ref = self.wcs.wcs.crval
-        width, height = self.width.ravel()
+        width, height = self.width.reshape((2, -1))[:, 0]  # of the first plane, where they differ
         return (
             f"{type(self).__name__}\n\n"
             f"\taxes       : {self.axes_names}\n"
