@@ -198,6 +198,9 @@ def _containment(geom: Geom, observation: Observation, view: FieldOfView) -> NDA
             )
         containment = psf.containment(rad=radius, energy_true=energy_true, position=geom.center_skydir)
     else:
-        place = field_position(psf, view.pointing, geom.center_skydir)
+        if psf.field_arguments == ("offset",):
+            place = {"offset": u.Quantity(offset_of_region(geom, observation), "rad")}
+        else:
+            place = field_position(psf, view.pointing, geom.center_skydir)
         containment = psf.containment(rad=radius, energy_true=energy_true, **place)
     return np.reshape(u.Quantity(containment).to_value(""), geom.data_shape)

@@ -258,9 +258,10 @@ def steps_to_north_of(lon: NDArray[np.float64], lat: NDArray[np.float64], wcs: W
     wcs : WCS
     """
     if np.all(np.abs(lat) < 89.9):
-        x, y = wcs.wcs_world2pix(lon, lat, 0)
-        x_north, y_north = wcs.wcs_world2pix(lon, lat + 1 / 3600, 0)
-        return x, y, x_north - x, y_north - y
+        # one call of wcslib, whose wrapper takes longer than a few positions
+        x, y = wcs.wcs_world2pix(np.concatenate([lon, lon]), np.concatenate([lat, lat + 1 / 3600]), 0)
+        n = len(lon)
+        return x[:n], y[:n], x[n:] - x[:n], y[n:] - y[:n]
     return steps_to_north(SkyCoord(lon, lat, unit="deg", frame=frame_of_wcs(wcs)), wcs)
 
 

@@ -54,6 +54,7 @@ Position: TypeAlias = SkyCoord | tuple[float, float]
 """A position, or its longitude and latitude in deg in a frame that is known."""
 
 _OFFSET = 1 * u.arcsec  # the step from which `regions` up to 0.11 finds the scale
+_OFFSET_DEG = float(_OFFSET.to_value("deg"))
 _NEAR_POLE = 89.9
 """Latitude in deg from which a step towards north is made on the sphere."""
 
@@ -236,8 +237,8 @@ def steps_to_north(positions: SkyCoord, wcs: WCS) -> Steps:
     frame, lat = positions.frame.name, positions.data.lat.deg
     if frame in ("icrs", "galactic") and frame == frame_of_wcs(wcs) and np.all(np.abs(lat) < _NEAR_POLE):
         lon = positions.data.lon.deg  # a SkyCoord in between takes thirty times as long
-        x, y = wcs.wcs_world2pix(lon, lat, 0)
-        x_north, y_north = wcs.wcs_world2pix(lon, lat + _OFFSET.to_value("deg"), 0)
+        both = np.stack([lat, lat + _OFFSET_DEG])
+        (x, x_north), (y, y_north) = wcs.wcs_world2pix(np.broadcast_to(lon, both.shape), both, 0)
     else:
         x, y = wcs.world_to_pixel(positions)
         x_north, y_north = wcs.world_to_pixel(positions.directional_offset_by(0.0, _OFFSET))
