@@ -7,10 +7,12 @@ import pytest
 from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.time import Time
+from gammapy.data import ivoa as their_ivoa
 from gammapy.utils import coordinates as their_coordinates
 from gammapy.utils import metadata as their_metadata
 
 import lightpool.data as ours
+from lightpool.data import ivoa as our_ivoa
 from lightpool.data import metadata as our_metadata
 from lightpool.utils import coordinates as our_coordinates
 
@@ -99,3 +101,38 @@ def test_conversions_to_the_field_of_view_are_the_same():
     for name in ("sky_to_fov", "fov_to_sky"):
         found, expected = (getattr(package, name)(*arguments) for package in (our_coordinates, their_coordinates))
         np.testing.assert_allclose(u.Quantity(found).value, u.Quantity(expected).value, rtol=1e-9)
+
+
+def test_a_store_of_hawc_is_the_same(shared):
+    folder = shared / "data/hawc/crab_events_pass4"
+    observations = []
+    for package in (ours, theirs):
+        index = package.HDUIndexTable.read(folder / "hdu-index-table-NN-Crab.fits.gz", hdu=6)
+        table = package.ObservationTable.read(folder / "obs-index-table-NN-Crab.fits.gz", hdu=6)
+        observations.append(package.DataStore(hdu_table=index, obs_table=table).get_observations()[0])
+    found, expected = observations
+    assert found.available_hdus == expected.available_hdus
+    assert found.meta.obs_info.obs_id == expected.meta.obs_info.obs_id
+    assert found.pointing.mode.name == expected.pointing.mode.name == "DRIFT"
+    np.testing.assert_allclose(found.aeff.data, expected.aeff.data, rtol=1e-9)
+    np.testing.assert_allclose(found.events.energy.value, expected.events.energy.value, rtol=0)
+    assert found.gti.time_sum.to_value("s") == pytest.approx(expected.gti.time_sum.to_value("s"), rel=1e-12)
+
+
+def test_obscore_tables_are_the_same(shared):
+    arguments = (str(shared / "data/hess-dl3-dr1"), [23523, 20275], "ivo://padc.obspm/hess", "https://host/")
+    found, expected = (package.to_obscore_table(*arguments) for package in (our_ivoa, their_ivoa))
+    assert found.colnames == expected.colnames
+    for name in expected.colnames:
+        assert found[name].unit == expected[name].unit
+        assert found[name].meta == expected[name].meta
+        if expected[name].dtype.kind == "f":
+            np.testing.assert_allclose(found[name], expected[name], rtol=1e-9)
+        elif expected[name].dtype.kind == "i":
+            assert found[name].tolist() == expected[name].tolist()
+        else:  # Gammapy cuts long texts
+            assert [text[: len(cut)] for text, cut in zip(found[name], expected[name], strict=True)] == list(
+                expected[name]
+            )
+    empty, theirs_empty = our_ivoa.empty_obscore_table(), their_ivoa.empty_obscore_table()
+    assert [empty[name].dtype for name in empty.colnames] == [theirs_empty[name].dtype for name in empty.colnames]

@@ -58,8 +58,8 @@ class DataStore(KnownAttributes):
 
     Parameters
     ----------
-    hdu_table : `HDUIndexTable`
-    obs_table : `ObservationTable`, optional
+    hdu_table : `HDUIndexTable`; without it there are no observations
+    obs_table : `ObservationTable`, optional; not all stores have one
         Kept sorted by OBS_ID, each once, see `ObservationTable.without_duplicates`.
     """
 
@@ -69,8 +69,8 @@ class DataStore(KnownAttributes):
     DEFAULT_OBS_TABLE = "obs-index.fits.gz"
     """Name of the observation index file; without ``.gz`` if that does not exist."""
 
-    def __init__(self, hdu_table: HDUIndexTable, obs_table: ObservationTable | None = None) -> None:
-        self._hdu_index: HDUIndexTable | TableData = hdu_table
+    def __init__(self, hdu_table: HDUIndexTable | None = None, obs_table: ObservationTable | None = None) -> None:
+        self._hdu_index: HDUIndexTable | TableData = HDUIndexTable.empty() if hdu_table is None else hdu_table
         self._obs_index: ObservationTable | TableData | None = (
             None if obs_table is None else obs_table.without_duplicates()
         )

@@ -9,7 +9,7 @@ from astropy.table import Table
 
 from lightpool.data.event_list import EventList
 from lightpool.data.obs_table import ObservationTable
-from lightpool.data.tables.gadf_tables import open_table, table_of_hdu
+from lightpool.data.tables.gadf_tables import index_hdu, open_table, table_of_hdu
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError, MissingColumnError
 from lightpool.fits import BinTableHDU, has_time_reference, parsing, read_fits
@@ -110,7 +110,7 @@ class ObservationTableReader:
             If there is no column OBS_ID.
         """
         with parsing(filename):
-            table = read_fits(filename).table(1 if hdu is None else hdu).to_table()
+            table = (file := read_fits(filename)).table(index_hdu(file, hdu)).to_table()
         format = table.meta.get("HDUCLASS")
         if format is None:
             log.warning(f"{filename}: HDUCLASS does not say which format this is; it is read as GADF")

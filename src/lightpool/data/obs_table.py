@@ -15,6 +15,7 @@ from numpy.typing import ArrayLike, NDArray
 
 from lightpool.data.checkers import ObservationTableChecker
 from lightpool.data.tables.conditions import evaluate_condition
+from lightpool.data.tables.gadf_tables import index_hdu
 from lightpool.data.tables.obs_ids import obs_id_numbers
 from lightpool.data.tables.time_reference import TimeInterval, TimeReference, ends_of_interval
 from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
@@ -44,7 +45,7 @@ def read_obs_index(filename: PathInput, hdu: str | int | None = None) -> TableDa
     file = read_fits(filename)
     if hdu is None:
         require_kind(file, "ObservationTable.read", FileKind.OBS_INDEX, FileKind.HDU_INDEX, takes_unknown=True)
-    data = file.table(1 if hdu is None else hdu).spelled_as(("OBS_ID",))
+    data = file.table(index_hdu(file, hdu)).spelled_as(("OBS_ID",))
     if "OBS_ID" not in data:
         raise FormatError(
             f"{file.source}, HDU {data.name!r} is not an observation index: it has no column OBS_ID; "

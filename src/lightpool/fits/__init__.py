@@ -2,7 +2,14 @@
 
 from astropy.io.fits import BinTableHDU, Column, HDUList, Header, ImageHDU, PrimaryHDU
 
-from lightpool.fits.addresses import Place, is_address, join_address, name_of_place, parent_of_place
+from lightpool.fits.addresses import (
+    Place,
+    folder_and_name,
+    is_address,
+    join_address,
+    name_of_place,
+    parent_of_place,
+)
 from lightpool.fits.content_kinds import DATASET_KINDS, FileKind, file_kinds, require_kind, require_map
 from lightpool.fits.files import file_status, open_file, read_bytes, read_text
 from lightpool.fits.keywords import header_integer, header_number, header_text
@@ -39,6 +46,7 @@ __all__ = [
     "expanded_text",
     "file_kinds",
     "file_status",
+    "folder_and_name",
     "has_time_reference",
     "header_integer",
     "header_number",

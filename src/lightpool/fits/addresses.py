@@ -10,7 +10,16 @@ from os import PathLike
 from pathlib import Path
 from typing import TypeAlias
 
-__all__ = ["Place", "hide_password", "is_address", "join_address", "name_of_place", "parent_of_place", "tidy_address"]
+__all__ = [
+    "Place",
+    "folder_and_name",
+    "hide_password",
+    "is_address",
+    "join_address",
+    "name_of_place",
+    "parent_of_place",
+    "tidy_address",
+]
 
 Place: TypeAlias = Path | str
 """The path of a file on this machine, or the address of another one."""
@@ -74,6 +83,13 @@ def name_of_place(place: Place) -> str:
     if isinstance(place, str) and is_address(place):
         return posixpath.basename(_split(place)[1].partition("?")[0])
     return Path(place).name
+
+
+def folder_and_name(place: Place) -> tuple[str, str]:
+    """Return FILE_DIR and FILE_NAME of an index for a file; an address with a question mark is not split."""
+    if isinstance(place, str) and "?" in place:
+        return "", place
+    return parent_of_place(place), name_of_place(place)
 
 
 def hide_password(address: str) -> str:

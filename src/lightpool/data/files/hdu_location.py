@@ -100,7 +100,7 @@ class HDULocation:
 
     def _locate(self) -> tuple[str, bool]:
         """Return the path of the file, and whether the file exists."""
-        if is_address(self.base_dir) or is_address(self.file_dir):
+        if is_address(self.base_dir) or is_address(self.file_dir) or is_address(self.file_name):
             parts = (expanded_text(part) for part in (self.file_dir, self.file_name))
             return join_address(str(place_of(self.base_dir)), *parts), True
         # Paths of pathlib take three times as long.

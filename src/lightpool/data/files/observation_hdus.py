@@ -7,7 +7,7 @@ from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.metadata import CreatorMetaData
 from lightpool.data.observation_parts import ObservationParts
 from lightpool.data.tables.gadf_tables import classify_hdus
-from lightpool.fits import BinTableHDU, HDUList, Place, PrimaryHDU, name_of_place, parent_of_place
+from lightpool.fits import BinTableHDU, HDUList, Place, PrimaryHDU, folder_and_name
 from lightpool.irf import IRF
 
 __all__ = ["irf_locations", "observation_hdus"]
@@ -53,11 +53,12 @@ def observation_hdus(observation: ObservationParts, format: str, include_irfs: b
 def irf_locations(path: Place) -> dict[str, HDULocation]:
     """Return the locations of the response tables of a file; of several of one type the first, with a warning."""
     locations: dict[str, HDULocation] = {}
+    folder, file_name = folder_and_name(path)
     for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
         if kind in locations:
             log.warning(
                 "%s: more than one HDU of type %s; %r is taken, %r is not", path, kind, locations[kind].hdu_name, name
             )
         elif kind in _IRFS:
-            locations[kind] = HDULocation(hdu_class, parent_of_place(path), "", name_of_place(path), name)
+            locations[kind] = HDULocation(hdu_class, folder, "", file_name, name)
     return locations

@@ -10,6 +10,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from lightpool.data.files.hdu_location import HDULocation
+from lightpool.data.tables.gadf_tables import index_hdu
 from lightpool.data.tables.obs_ids import obs_id_numbers
 from lightpool.errors import FormatError
 from lightpool.fits import (
@@ -103,7 +104,7 @@ def read_hdu_index(filename: PathInput, hdu: str | int | None = None) -> TableDa
     file = read_fits(filename)
     if hdu is None:
         require_kind(file, "HDUIndexTable.read", FileKind.HDU_INDEX, FileKind.OBS_INDEX, takes_unknown=True)
-    data = file.table(1 if hdu is None else hdu).spelled_as(_COLUMNS)
+    data = file.table(index_hdu(file, hdu)).spelled_as(_COLUMNS)
     where = f"{file.source}, HDU {data.name!r}"
     missing = [name for name in _COLUMNS if name not in data]
     if missing:
@@ -217,6 +218,11 @@ class HDUIndexTable(Table):
         """
         with parsing(filename):
             return cls.from_table_data(read_hdu_index(filename, hdu))
+
+    @classmethod
+    def empty(cls) -> "HDUIndexTable":
+        """Return an index without rows."""
+        return cls(names=list(_COLUMNS), dtype=["i8", "U1", "U1", "U1", "U1", "U1"])
 
     @classmethod
     def from_table_data(cls, data: TableData) -> "HDUIndexTable":

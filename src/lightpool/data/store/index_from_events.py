@@ -23,9 +23,8 @@ from lightpool.fits import (
     FileKind,
     FitsFile,
     Place,
+    folder_and_name,
     make_path,
-    name_of_place,
-    parent_of_place,
     parsing,
     place_of,
     require_kind,
@@ -33,7 +32,7 @@ from lightpool.fits import (
 )
 from lightpool.typing import PathInput
 
-__all__ = ["CalDBIRF", "IndexMaker"]
+__all__ = ["CalDBIRF", "IndexMaker", "rows_of_file"]
 
 log = logging.getLogger(__name__)
 
@@ -264,15 +263,24 @@ def _check_times(infos: list[dict[str, Any]]) -> None:
 def _hdu_rows(path: Place, info: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield rows of the HDU index: the HDUs of the event file and of the response file."""
     irf = place_of(info["IRF_FILENAME"])
-    yield from _rows_of_file(path, info["OBS_ID"], ("events", "gti"))
+    yield from rows_of_file(path, info["OBS_ID"], ("events", "gti"))
     try:
-        yield from _rows_of_file(irf, info["OBS_ID"], ("aeff", "edisp", "psf", "bkg", "rad_max"))
+        yield from rows_of_file(irf, info["OBS_ID"], ("aeff", "edisp", "psf", "bkg", "rad_max"))
     except MissingDataError as error:
         log.warning(f"observation {info['OBS_ID']} has no response: {error}")
 
 
-def _rows_of_file(path: Place, obs_id: int, kinds: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+def rows_of_file(path: Place, obs_id: int, kinds: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+    """Yield a row of the HDU index for the first HDU of each kind that a file holds.
+
+    Parameters
+    ----------
+    path : path or address of the file
+    obs_id : int
+    kinds : tuple of HDU_TYPE
+    """
     seen = set()
+    folder, file_name = folder_and_name(path)
     for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
         if kind in kinds and kind not in seen:
             seen.add(kind)
@@ -281,6 +289,6 @@ def _rows_of_file(path: Place, obs_id: int, kinds: tuple[str, ...]) -> Iterator[
                 "HDU_CLASS": hdu_class,
                 "HDU_NAME": name,
                 "OBS_ID": obs_id,
-                "FILE_DIR": parent_of_place(path),
-                "FILE_NAME": name_of_place(path),
+                "FILE_DIR": folder,
+                "FILE_NAME": file_name,
             }

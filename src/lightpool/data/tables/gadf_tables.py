@@ -40,6 +40,7 @@ __all__ = [
     "classify_hdus",
     "events_hdu",
     "gti_hdu",
+    "index_hdu",
     "load_events",
     "open_table",
     "read_events",
@@ -94,6 +95,24 @@ def open_table(path: str | PathLike[str], hdu: str | int, *, checksum: bool = Fa
     if checksum and file.hdulist[file.number(hdu)].verify_checksum() != 1:
         warnings.warn(f"Checksum verification failed for HDU {hdu} of {file.source}.", UserWarning, stacklevel=3)
     return file.table(hdu)
+
+
+def index_hdu(file: FitsFile, hdu: str | int | None) -> str | int:
+    """Return the HDU of an index table: the first table by default, and the only one of a file that has one.
+
+    HAWC's index files have a table for each bin of the analysis, and those of a single bin the number of its HDU.
+
+    Parameters
+    ----------
+    file : FitsFile
+    hdu : str or int, optional
+    """
+    if hdu is None:
+        return 1
+    if hdu not in file and len(file.names) == 2:
+        log.warning(f"{file.source}: there is no HDU {hdu!r}; the only table of the file is read")
+        return 1
+    return hdu
 
 
 def table_of_hdu(hdu: BinTableHDU) -> TableData:
