@@ -94,3 +94,12 @@ def test_values_along_one_axis_are_taken_one_after_the_other():
     assert_array_equal(found[1][1], np.arange(4.0, 8.0) * u.s)
     with pytest.raises(NotImplementedError, match="Crop"):
         m.crop(1)
+
+
+def test_bins_are_read_and_set_by_their_index(backend):
+    m = RegionNDMap.create(REGION, axes=[ENERGY])
+    m.set_by_idx((0, 0, 2), value=3.0)
+    assert to_host(m.get_by_idx(idxs=(0, 0, 2))).item() == 3
+    assert to_host(m.data).sum() == 3
+    with pytest.raises(TypeError, match="RegionNDMap"):
+        m.plot_grid()

@@ -7,7 +7,7 @@ from typing import Any, ClassVar, Self, TypedDict, Unpack, cast
 import numpy as np
 from astropy.coordinates import SkyCoord
 from astropy.wcs import WCS
-from numpy.typing import ArrayLike, DTypeLike
+from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from lightpool.arrays.devices.devices import Device, find_device, to_host
 from lightpool.arrays.devices.dtypes import as_dtype
@@ -353,6 +353,26 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         separation = coords.separation(position)
         separation[~to_host(self.data)] = np.inf  # host: the answer is a SkyCoord
         return coords.flatten()[np.argmin(separation)]
+
+    def plot_grid(
+        self, figsize: tuple[float, float] | None = None, ncols: int = 3, **kwargs: object
+    ) -> NDArray[np.object_]:
+        """Plot an image for each bin of the axis; reads the data to the host.
+
+        Parameters
+        ----------
+        figsize : pair of float, optional
+        ncols : int
+            Number of columns.
+        **kwargs : dict, passed to `WcsNDMap.plot`
+
+        Returns
+        -------
+        axes : array of matplotlib axes
+        """
+        from lightpool.plot.maps import plot_grid  # matplotlib is heavy and optional
+
+        return plot_grid(self, figsize=figsize, ncols=ncols, **kwargs)
 
     def plot_interactive(self, rc_params: Mapping[str, object] | None = None, **kwargs: object) -> None:
         """Plot an image with a slider for each axis, in a notebook; needs ipywidgets.

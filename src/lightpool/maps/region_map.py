@@ -119,6 +119,25 @@ class RegionNDMap(Map):
         on_sky = [np.zeros(np.shape(p)) for p in pix[:2]]
         return super().interp_by_pix((*on_sky, *pix[2:]), method, fill_value, values_scale)
 
+    def get_by_idx(self, idxs: Pix) -> Array:
+        """Return the values of bins, see `Map.get_by_idx`.
+
+        Parameters
+        ----------
+        idxs : tuple of arrays (lon, lat, axes...)
+        """
+        return super().get_by_idx(idxs)
+
+    def set_by_idx(self, idx: Pix, value: Operand) -> None:
+        """Set bins, see `Map.set_by_idx`.
+
+        Parameters
+        ----------
+        idx : tuple of arrays (lon, lat, axes...)
+        value : array, Quantity or number
+        """
+        super().set_by_idx(idx, value)
+
     def crop(self, *args: object, **kwargs: object) -> NoReturn:
         """Raise `NotImplementedError`: a region has one pixel.
 

@@ -7,7 +7,6 @@ from typing import Self
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
-from numpy.typing import NDArray
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device, to_device, to_host
@@ -468,26 +467,6 @@ class WcsNDMap(ImageFilters, WcsMap):
         from lightpool.plot.maps import plot_mask  # matplotlib is heavy and optional
 
         return plot_mask(self, ax=ax, **kwargs)
-
-    def plot_grid(
-        self, figsize: tuple[float, float] | None = None, ncols: int = 3, **kwargs: object
-    ) -> NDArray[np.object_]:
-        """Plot an image for each bin of the axis; reads the data to the host.
-
-        Parameters
-        ----------
-        figsize : pair of float, optional
-        ncols : int
-            Number of columns.
-        **kwargs : dict, passed to `WcsNDMap.plot`
-
-        Returns
-        -------
-        axes : array of matplotlib axes
-        """
-        from lightpool.plot.maps import plot_grid  # matplotlib is heavy and optional
-
-        return plot_grid(self, figsize=figsize, ncols=ncols, **kwargs)
 
 
 def _have_same_pixels(geom: Geom, other: Geom) -> bool:

@@ -23,7 +23,7 @@ from lightpool.arrays.devices.devices import to_host
 from lightpool.maps.axes.node_axis import NodeAxis
 
 if TYPE_CHECKING:
-    from lightpool.maps import LabelMapAxis, MapAxis, RegionNDMap, TimeMapAxis, WcsGeom, WcsNDMap
+    from lightpool.maps import LabelMapAxis, Map, MapAxis, RegionNDMap, TimeMapAxis, WcsGeom, WcsNDMap
 
 __all__ = [
     "add_colorbar",
@@ -190,14 +190,14 @@ def energy_text(energy: u.Quantity) -> str:
 
 
 def plot_grid(
-    m: "WcsNDMap", figsize: tuple[float, float] | None = None, ncols: int = 3, **kwargs: object
+    m: "Map", figsize: tuple[float, float] | None = None, ncols: int = 3, **kwargs: object
 ) -> NDArray[np.object_]:
     """Draw one image for each bin of the axis, see `WcsNDMap.plot_grid`.
 
     Parameters
     ----------
-    m : WcsNDMap
-        Map with one axis.
+    m : Map
+        Map of the sky with one axis.
     figsize : tuple of float, optional
         Width and height in inches.
     ncols : int
@@ -209,6 +209,8 @@ def plot_grid(
     -------
     axes : array of WCSAxes, shape (n_row, n_column)
     """
+    if m.geom.is_region or m.geom.is_hpx:
+        raise TypeError(f"a grid of images needs pixels on a WCS, got a {type(m).__name__}; see `plot`, or `to_wcs`")
     if len(m.geom.axes) != 1:
         raise ValueError(f"Grid plotting is only supported for one non spatial axis, got {m.geom.axes.names}")
     axis = m.geom.axes[0]
@@ -222,7 +224,7 @@ def plot_grid(
     style: dict[str, Any] = kwargs
     for i in range(rows * columns):
         # planes may have pixels of their own
-        image = host.get_image_by_idx((min(i, axis.nbin - 1),))
+        image = cast("WcsNDMap", host.get_image_by_idx((min(i, axis.nbin - 1),)))
         ax = cast(WCSAxes, fig.add_subplot(grid[i // columns, i % columns], projection=image.geom.wcs))
         axes[i // columns, i % columns] = ax
         if i >= axis.nbin:

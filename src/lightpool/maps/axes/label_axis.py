@@ -91,13 +91,13 @@ class LabelMapAxis(AxisBase):
         nearest: NDArray[np.int64] = np.round(np.asarray(pix)).astype(int)
         return self._labels[nearest]
 
-    def coord_to_idx(self, coord: AxisCoord, clip: bool = False) -> NDArray[np.int64]:
+    def coord_to_idx(self, coord: AxisCoord, clip: bool = False, **kwargs: object) -> NDArray[np.int64]:
         """Return the bins of labels.
 
         Parameters
         ----------
         coord : array of str
-        clip : without effect, an argument of `MapAxis.coord_to_idx`
+        clip, **kwargs : without effect, arguments of `MapAxis.coord_to_idx`
 
         Returns
         -------

@@ -151,6 +151,15 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
     def bin_volume(self) -> u.Quantity:
         """Return the solid angle times the bin widths of the non-spatial axes."""
 
+    def copy(self, *, axes: AxesLike = None) -> Self:
+        """Return a copy.
+
+        Parameters
+        ----------
+        axes : list of MapAxis, in place of those of the geometry
+        """
+        return self._with_axes(self._axes if axes is None else axes)
+
     @abc.abstractmethod
     def get_idx(self) -> tuple[NDArray[np.int64], ...]:
         """Return the indices (lon, lat, axes...) of all pixels and bins."""
