@@ -8,6 +8,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import is_floating
 from lightpool.datasets.base import DatasetBase
 from lightpool.datasets.statistics import OffInfo, StatisticOfDataset, masked_sum
+from lightpool.maps import Map
 
 __all__ = ["InfoDict", "info_dict", "read_scalars"]
 
@@ -128,7 +129,7 @@ def _scalars(
     scalars |= statistic.sums_inside(mask)
     if dataset.exposure is not None:
         # As in Gammapy, inside the safe mask whatever in_safe_data_range says.
-        scalars |= _exposure_range(dataset.exposure.data, mask_safe)
+        scalars |= _exposure_range(dataset.exposure, dataset.mask_safe)
     if dataset.mask is not None:
         fit_mask = dataset.mask.data
         xp = array_namespace(fit_mask)
@@ -144,13 +145,14 @@ def _without_nan(counts: Array) -> Array:
     return xp.where(xp.isnan(counts), xp.zeros_like(counts), counts)
 
 
-def _exposure_range(exposure: Array, mask_safe: Array | None) -> dict[str, Array]:
+def _exposure_range(exposure_map: Map, mask_safe: Map | None) -> dict[str, Array]:
     """Return the smallest and largest exposure above zero in pixels with a safe bin; of all bins if there is none."""
+    exposure = exposure_map.data
     xp = array_namespace(exposure)
     mask = exposure > 0.0
     if mask_safe is not None:
         # An image, which broadcasts over the true energies: the mask has reconstructed ones.
-        mask = mask & xp.any(mask_safe, axis=tuple(range(mask_safe.ndim - 2)))
+        mask = mask & xp.any(mask_safe.data, axis=tuple(range(len(mask_safe.geom.axes))))
     found = xp.any(mask)
     lowest = xp.min(xp.where(mask, exposure, xp.full_like(exposure, np.inf)))
     highest = xp.max(xp.where(mask, exposure, xp.full_like(exposure, -np.inf)))

@@ -120,7 +120,8 @@ def _shapes_of_response(name: str, geom: Geom, dtype: str) -> _Shapes:
     """Return the shapes of a response and its exposure, which has one bin in place of the first axis."""
     shape = tuple(geom.data_shape)
     # (..., n_energy_true, n, ny, nx): the first axis runs fastest, so it comes last before the pixels.
-    return {name: (shape, dtype), f"{name} exposure": ((*shape[:-3], 1, *shape[-2:]), dtype)}
+    n_axes = len(geom.axes)
+    return {name: (shape, dtype), f"{name} exposure": ((*shape[: n_axes - 1], 1, *shape[n_axes:]), dtype)}
 
 
 def _estimate(shapes: _Shapes) -> MemoryEstimate:

@@ -1,5 +1,7 @@
 """The maps of a dataset in one region: their sums, their means, and the responses at the centre."""
 
+from typing import cast
+
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
@@ -127,12 +129,11 @@ def _mean_or_zero(data: Map, region: "OneRegion | None", safe: Map | None) -> Ma
 
 
 def _check_inside(dataset: DatasetBase, region: "OneRegion") -> None:
-    geom = dataset.geom
-    assert isinstance(geom, WcsGeom)
+    original = cast(WcsGeom, dataset.geom).to_image()  # or one of HEALPix pixels
     # One more pixel on each side: a region that reaches over the border has pixels there.
-    image = geom.to_image().pad(1, axis_name=None)
+    image = original if original.is_hpx and original.is_allsky else original.pad(1, axis_name=None)
     inside = to_host(image.region_mask([region], device="cpu").data)  # host: it was made there
-    within = inside[1:-1, 1:-1]
+    within = inside[1:-1, 1:-1] if inside.ndim == 2 else np.asarray(original.region_mask_array([region], device="cpu"))
     if np.count_nonzero(inside) > np.count_nonzero(within):
         raise GeometryError(
             f"{region!r} reaches over the border of dataset {dataset.name!r}, whose map is centred at "
@@ -141,7 +142,7 @@ def _check_inside(dataset: DatasetBase, region: "OneRegion") -> None:
     if not np.any(within):
         raise GeometryError(
             f"{region!r} holds no pixel centre of dataset {dataset.name!r}, whose map is centred at "
-            f"{image.center_skydir.to_string()} deg with pixels of {image.pixel_scales[0]:.3g}; "
+            f"{image.center_skydir.to_string()} deg with pixels of {np.ravel(image.pixel_scales)[0]:.3g}; "
             "take a region inside the map, or a point for a single pixel"
         )
 

@@ -10,8 +10,9 @@ import numpy as np
 from astropy.coordinates import SkyCoord
 
 from lightpool.datasets.base import DatasetBase, DatasetPart
+from lightpool.datasets.geometries import pixels_of
 from lightpool.irf import EDispKernelMap, IRFMap
-from lightpool.maps import MapAxis, WcsGeom
+from lightpool.maps import MapAxis
 from lightpool.typing import AngleLike, QuantityLike
 
 __all__ = [
@@ -63,7 +64,7 @@ def outline(dataset: DatasetBase, window: Window) -> Maps:
     return {
         name: data.outline(**window)
         if isinstance(data, IRFMap)
-        else data.outline(data.geom.cutout(**window) if window and isinstance(data.geom, WcsGeom) else None)
+        else data.outline(pixels_of(data).cutout(**window) if window and not data.geom.is_region else None)
         for name, data in maps.items()
     }
 

@@ -82,7 +82,8 @@ def warn_of_odd_mask(mask: Map) -> None:
     xp = mask.device.xp
     data = mask.data
     # A pixel is kept if it is at any energy.
-    image = xp.any(xp.reshape(data, (-1, *data.shape[-2:])), axis=0) if data.ndim > 2 else data
+    n_axes = len(mask.geom.axes)
+    image = xp.any(xp.reshape(data, (-1, *data.shape[n_axes:])), axis=0) if n_axes else data
     kept = xp.mean(xp.astype(image, xp.float64))
     # Regions and HEALPix maps have no border, so they never count as islands.
     edge = xp.any(image)

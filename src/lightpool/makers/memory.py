@@ -1,5 +1,6 @@
 """An upper limit on the memory of a reduction, from geometries alone."""
 
+import math
 from collections.abc import Sequence
 
 from lightpool.arrays.devices.blocks import MOST_BYTES
@@ -78,5 +79,4 @@ def _pixels(dataset: MapDataset, window: MapDataset, name: str) -> int:
 
 
 def _n_pixel(data: Map | IRFMap) -> int:
-    n_y, n_x = data.geom.data_shape[-2:]
-    return int(n_y * n_x)
+    return math.prod(data.geom.data_shape[len(data.geom.axes) :])

@@ -33,7 +33,7 @@ from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.fov_rotation import Rotation, background_in_altaz
 from lightpool.makers.response_positions import ResponsePixels
 from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
-from lightpool.maps import Geom, Map, WcsGeom
+from lightpool.maps import Geom, HpxGeom, Map, WcsGeom
 from lightpool.maps.map_data import unit_factor
 from lightpool.utils.deviations import deviates, deviations_are_heard
 
@@ -129,6 +129,8 @@ class ExposureRequest(MapRequest):
     def has_values_of(self, other: "ExposureRequest") -> bool:
         """Return whether the exposure has the values of another one: the geometries may differ in axes of one bin."""
         one, two = self.geom, other.geom
+        if isinstance(one, HpxGeom) and isinstance(two, HpxGeom):
+            return self.response is other.response and one.sky is two.sky and one.data_shape == two.data_shape
         if not (isinstance(one, WcsGeom) and isinstance(two, WcsGeom)):
             return False
         return self.response is other.response and one.window == two.window and one.data_shape == two.data_shape
@@ -198,7 +200,10 @@ class _WeightedRequest(MapRequest):
         exposure = self.exposure
         if isinstance(exposure, ExposureRequest | SkyExposureRequest):
             exposure = exposure.make(view)
-        values = self.response.project(**self._positions(view, self.geom), dtype=view.dtype)
+        lazy = self.response.project(**self._positions(view, self.geom), dtype=view.dtype)
+        # HEALPix pixels are no images, which a stack could add part by part: their values are needed now.
+        is_image = not self.geom.is_hpx
+        values = lazy if is_image else view.device.xp.reshape(lazy.values(), self.geom.data_shape)
         return Map.from_geom(self.geom, data=values, unit=unit, device=view.device), exposure
 
 
@@ -352,7 +357,8 @@ class BackgroundMapRequest(MapRequest):
 
     def _can_wait(self, device: Device) -> bool:
         # A launch of kernels makes the host wait for nothing, and who listens for deviations has to hear them now.
-        is_plain = self.rotation is None and self.oversampling is None and not self.geom.is_region
+        is_image = not (self.geom.is_region or self.geom.is_hpx)
+        is_plain = self.rotation is None and self.oversampling is None and is_image
         return device.is_host and is_plain and not deviations_are_heard()
 
     def _later(self, view: FieldOfView) -> LazyArray:

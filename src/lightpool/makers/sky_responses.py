@@ -160,7 +160,7 @@ class SkyBackgroundRequest(SkyRequest):
             found = _interpolated(self.background, geom, view).data
             solid_angle = geom.to_image().solid_angle_array(view.device)
             xp = view.device.xp
-            found = found * xp.reshape(to_device(widths, view.device, dtype=view.dtype), (-1, 1, 1))
+            found = found * xp.reshape(to_device(widths, view.device, dtype=view.dtype), (-1, *[1] * geom.n_image_dims))
             found = found * xp.astype(solid_angle, found.dtype)
         return Map.from_geom(self.geom, data=pixels.total(found), unit="", device=view.device)
 

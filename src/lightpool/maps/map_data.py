@@ -36,7 +36,7 @@ from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.map_kinds import map_class
 from lightpool.typing import QuantityLike, UnitLike
 
-__all__ = ["MapData", "MapParts", "Values", "as_quantity", "is_off_host", "unit_factor"]
+__all__ = ["MapData", "MapParts", "Values", "as_images", "as_quantity", "is_off_host", "unit_factor"]
 
 Values: TypeAlias = Array | u.Quantity | Scalar | np.generic | Sequence[object]
 """Values of a map, with or without a unit: an array on any device, a number or nested lists."""
@@ -121,6 +121,16 @@ def as_quantity(values: Array, unit: UnitLike) -> u.Quantity:
             'copy the map there first with .to("cpu")'
         )
     return u.Quantity(values, unit, copy=None)
+
+
+def as_images(m: "MapData") -> Array:
+    """Return the values of a map with rows and columns; HEALPix pixels, which have none, are one row.
+
+    Parameters
+    ----------
+    m : Map
+    """
+    return m.data[..., None, :] if m.geom.is_hpx else m.data
 
 
 def _forward(values: Array) -> Array:

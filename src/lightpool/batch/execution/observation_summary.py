@@ -18,6 +18,7 @@ from lightpool.batch.storage.outcomes import DatasetSummary
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.datasets.models.parameters import Parameter
+from lightpool.maps.map_data import as_images
 
 __all__ = ["PendingSummary"]
 
@@ -128,12 +129,13 @@ def _longitude_at(x: float, y: float, z: float, unit: u.UnitBase) -> float:
 def _sums(dataset: MapDataset, source: Source) -> DeferredNumbers:
     """Sum counts and background in the safe mask and at the source, and find the energies with a safe pixel."""
     mask, background = dataset.required("mask_safe").data, background_of(dataset)
+    by_energy = as_images(dataset.required("mask_safe"))
     xp = array_namespace(mask)
     whole = [dataset.required("counts").data, None if background is None else background.data]
     parts = [full_on((1,), np.nan, dataset.device) if each is None else _total(each, mask) for each in whole]
     at_source = source.sums(dataset, background)
     parts += [] if at_source is None else [at_source]
-    return DeferredNumbers(xp.concat([*parts, xp.astype(xp.any(mask, axis=(-2, -1)), xp.float64)]))
+    return DeferredNumbers(xp.concat([*parts, xp.astype(xp.any(by_energy, axis=(-2, -1)), xp.float64)]))
 
 
 def _total(values: Array, mask: Array) -> Array:

@@ -14,6 +14,7 @@ from lightpool.irf.reduced.energy_dispersion import EDispKernel, overlap_fractio
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import take_pixel
 from lightpool.maps import Geom, Map, MapAxes, MapAxis, RegionGeom, WcsGeom
+from lightpool.maps.map_data import as_images
 from lightpool.typing import OneRegion, PathInput
 
 __all__ = ["EDispKernelMap"]
@@ -137,7 +138,7 @@ class EDispKernelMap(IRFMap):
             if not self.has_single_spatial_bin:
                 sky = self.geom.center_skydir if position is None else cast("SkyCoord", position)
                 x, y = self.nearest_valid_pixel(sky)
-            matrix = take_pixel(self.edisp_map.data, x, y)
+            matrix = take_pixel(as_images(self.edisp_map), x, y)
         else:
             matrix = self.to_region_nd_map(position).edisp_map.data[..., 0, 0]
         matrix = to_host(matrix).astype(np.float64)  # host: one matrix, which is a table of the host
@@ -211,5 +212,6 @@ def _repeated(matrix: NDArray[np.floating], geom: Geom, dtype: str) -> Map:
     new: Map = Map.from_geom(geom, unit="", dtype=dtype)
     xp = array_namespace(new.data)
     # (n_energy_true, n_energy, 1, 1) broadcasts over the pixels.
-    new.data = new.data + xp.reshape(constant(matrix, new.device, dtype=dtype), (*matrix.shape, 1, 1))
+    shape = (*matrix.shape, *[1] * geom.n_image_dims)
+    new.data = new.data + xp.reshape(constant(matrix, new.device, dtype=dtype), shape)
     return new

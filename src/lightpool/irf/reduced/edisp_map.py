@@ -17,6 +17,7 @@ from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import pixel_coordinates, take_pixel
 from lightpool.irf.reduced.sampled_coords import drawn_along_axis
 from lightpool.maps import Geom, Map, MapAxes, MapAxis, MapCoord, WcsGeom
+from lightpool.maps.map_data import as_images
 from lightpool.maps.sampling import RandomStateLike, random_state_of
 from lightpool.typing import OneRegion
 
@@ -77,7 +78,8 @@ class EDispMap(IRFMap):
         edisp_map = Map.from_geom(geom, unit="", dtype=dtype)
         xp = array_namespace(edisp_map.data)
         # (n_migra, 1, 1) broadcasts over (n_energy_true, n_migra, ny, nx).
-        edisp_map.data = edisp_map.data + xp.reshape(to_device(density, edisp_map.device, dtype=dtype), (-1, 1, 1))
+        shape = (-1, *[1] * geom.n_image_dims)
+        edisp_map.data = edisp_map.data + xp.reshape(to_device(density, edisp_map.device, dtype=dtype), shape)
         return cls(edisp_map, Map.from_geom(geom.squash(axis_name="migra"), unit="m2 s", dtype=dtype))
 
     @classmethod
@@ -128,7 +130,7 @@ class EDispMap(IRFMap):
         # A SkyCoord; regions have no such method.
         if hasattr(position, "separation"):
             x, y = pixel_coordinates(self.geom, cast("SkyCoord", position))
-            density = take_pixel(self.edisp_map.data, x.item(), y.item())
+            density = take_pixel(as_images(self.edisp_map), x.item(), y.item())
         else:
             density = self.to_region_nd_map(position).edisp_map.data[..., 0, 0]
         density = to_host(density).astype(np.float64)  # host: one matrix, which is a table of the host

@@ -5,9 +5,10 @@ when it is read, once for any number of observations, so the order of stacking d
 """
 
 import logging
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self
+from typing import Any, ClassVar, Protocol, Self, cast
 
 import astropy.units as u
 import numpy as np
@@ -152,14 +153,14 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
     @property
     def has_single_spatial_bin(self) -> bool:
         """Whether the map has only one pixel."""
-        return tuple(self.geom.to_image().data_shape) == (1, 1)
+        return math.prod(self.geom.to_image().data_shape) == 1
 
     @property
     def mask_safe_image(self) -> Map:
         """Map of bool: pixels in which any value of the response is above zero."""
         data = self.irf_map.data
         xp = array_namespace(data)
-        found = xp.any(data > 0, axis=tuple(range(data.ndim - 2)))  # all axes but rows and columns
+        found = xp.any(data > 0, axis=tuple(range(len(self.geom.axes))))  # all but those of the image
         return Map.from_geom(self.geom.to_image(), data=found, device=self.device)
 
     def __str__(self) -> str:
@@ -294,7 +295,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
                 return full.outline()
             geom = full.geom
             return full.outline(
-                geom.cutout(position, width, mode, min_npix=min_npix) if isinstance(geom, WcsGeom) else None
+                None if geom.is_region else cast(WcsGeom, geom).cutout(position, width, mode, min_npix=min_npix)
             )
 
         sums = self._response.sums
@@ -348,13 +349,13 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
     def nearest_valid_pixel(self, position: SkyCoord) -> tuple[float, float]:
         """Return the pixel coordinates of a position, or of the nearest pixel with a response if it has none."""
         x, y = (pix.item() for pix in pixel_coordinates(self.geom, position))
-        mask = to_host(self.mask_safe_image.data)  # host: one small image decides where to look
+        mask = np.atleast_2d(to_host(self.mask_safe_image.data))  # host: one small image decides where to look
         # If the response is zero everywhere, no other pixel is better.
         if _is_valid(mask, x, y) or not mask.any():
             return x, y
         log.warning("position %s has no response, the nearest pixel that has one is taken", position)
         skycoord = self.geom.to_image().get_coord().skycoord
-        distance = np.where(mask, skycoord.separation(position).deg, np.inf)
+        distance = np.where(mask, np.atleast_2d(skycoord.separation(position).deg), np.inf)
         row, column = np.unravel_index(int(np.argmin(distance)), mask.shape)
         return float(column), float(row)
 

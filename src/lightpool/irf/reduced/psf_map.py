@@ -22,11 +22,12 @@ from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
 from lightpool.bridge import accepts_gammapy
 from lightpool.irf.reduced.cumulative import closest_radius, finite_or_zero, integral_weights, ring_areas
 from lightpool.irf.reduced.irf_map import IRFMap, SpectralModel, spectral_weights
-from lightpool.irf.reduced.pixel_lookup import gather_linear, is_inside, pixel_coordinates
+from lightpool.irf.reduced.pixel_lookup import gather_linear, values_at
 from lightpool.irf.reduced.psf_kernel import PSFKernel, kernel_from_profiles
 from lightpool.irf.reduced.sampled_coords import drawn_along_axis
 from lightpool.irf.tables.psf_table import RAD_AXIS_DEFAULT
 from lightpool.maps import Geom, Map, MapAxis, MapCoord, RegionGeom, WcsGeom
+from lightpool.maps.map_data import as_images
 from lightpool.maps.sampling import RandomStateLike, random_state_of
 from lightpool.typing import Axes, QuantityLike
 
@@ -247,16 +248,13 @@ class PSFMap(IRFMap):
         self, position: SkyCoord | None, first: ArrayLike, *others: ArrayLike, zero_outside: bool = False
     ) -> tuple[Floats, Floats, list[Floats]]:
         """Return profiles at positions, shape (n_energy, n_rad, n_point), and the arguments, broadcast to one shape."""
-        x, y = pixel_coordinates(self.geom, self.geom.center_skydir if position is None else position)
+        where = self.geom.center_skydir if position is None else position
         # host: the result is a Quantity, and needs only a few profiles
-        profiles = to_host(gather_linear(self.psf_map.data, x, y))
-        if zero_outside:
-            # Here Gammapy evaluates a table whose axes are the pixels, which is zero outside the map.
-            n_y, n_x = self.geom.data_shape[-2:]
-            profiles = np.where(is_inside(x, n_x) & is_inside(y, n_y), profiles, 0.0)
-        shape = np.broadcast_shapes(np.shape(first), np.shape(x), *(np.shape(other) for other in others))
+        profiles = to_host(values_at(self.psf_map, where, zero_outside=zero_outside))
+        of_position = np.shape(where)
+        shape = np.broadcast_shapes(np.shape(first), of_position, *(np.shape(other) for other in others))
         # New dimensions go in front of those of the positions, where broadcasting adds them.
-        wide = profiles.reshape(*profiles.shape[:2], *(1,) * (len(shape) - np.ndim(x)), *np.shape(x))
+        wide = profiles.reshape(*profiles.shape[:2], *(1,) * (len(shape) - len(of_position)), *of_position)
         wide = np.broadcast_to(wide, (*profiles.shape[:2], *shape)).reshape(*profiles.shape[:2], -1)
         arguments = [np.broadcast_to(np.asarray(item, dtype=np.float64), shape) for item in (first, *others)]
         return wide, arguments[0], arguments[1:]
@@ -336,7 +334,7 @@ class PSFMap(IRFMap):
         x, y = self.nearest_valid_pixel(self.geom.center_skydir if position is None else position)
         energy_axis, rad_axis = self.energy_axis, self.geom.axes["rad"]
         energy = cast("MapAxis", image_geom.axes[self.energy_name]).center.to_value(energy_axis.unit)
-        profiles = gather_linear(finite_or_zero(self.psf_map.data), np.asarray([x]), np.asarray([y]))
+        profiles = gather_linear(finite_or_zero(as_images(self.psf_map)), np.asarray([x]), np.asarray([y]))
         # One position for all energies, so n_point is the number of energies.
         contained = self._contained(np.broadcast_to(to_host(profiles), (*profiles.shape[:2], len(energy))), energy)
         radii, radii_68 = (

@@ -275,6 +275,11 @@ class Geom(ConvertibleToGammapy, KnownAttributes, abc.ABC):
         return (1,) * len(self.axes) + self.npix_image[::-1]
 
     @property
+    def n_image_dims(self) -> int:
+        """Number of dimensions of the data that belong to the image: rows and columns, or HEALPix pixels."""
+        return len(self.data_shape) - len(self.axes)
+
+    @property
     def shape_axes(self) -> tuple[int, ...]:
         """Number of bins of the non-spatial axes."""
         return tuple(self.axes.shape)
