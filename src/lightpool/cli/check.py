@@ -27,7 +27,8 @@ __all__ = ["check"]
 def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: float | None) -> None:
     """Check the index files and observations of the data store in folder STORE.
 
-    Errors are faults that prevent the reduction of an observation or make its results wrong; all others are warnings.
+    Errors are faults that prevent the reduction of an observation or make its results wrong; other faults are warnings.
+    Notes say who wrote the files, by which conventions, and which of them are not those of the format GADF.
 
     Exit codes: 0 no errors; 1 the store cannot be opened; 2 wrong arguments; 4 errors were found.
     """
@@ -38,6 +39,7 @@ def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: f
     with ended_by_errors(), _quiet():
         from lightpool.data import DataStore
         from lightpool.data.store.checks import check_data_store
+        from lightpool.data.store.conventions import Conventions
         from lightpool.errors import FormatError, LightpoolError
 
         try:
@@ -47,19 +49,25 @@ def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: f
         except Exception as error:  # damaged files can cause any error
             raise FormatError(f"the data store {store} cannot be opened: {type(error).__name__}: {error}") from error
         obs_ids = _numbers(opened, runs)
-        findings = list(check_data_store(opened, obs_ids=obs_ids, n_worker=workers, time_limit=timeout))
-    n_error = sum(found["level"] == "error" for found in findings)
+        conventions = Conventions()
+        findings = list(
+            check_data_store(opened, obs_ids=obs_ids, n_worker=workers, time_limit=timeout, conventions=conventions)
+        )
+        findings += conventions.findings()
+    n_error, n_warning = (sum(found["level"] == level for found in findings) for level in ("error", "warning"))
     if as_json:
         say(json.dumps(findings, indent=1))
     else:
         for found in findings:
             say(_line(found, store))
-        say(f"{len(obs_ids)} runs checked, {n_error} errors, {len(findings) - n_error} warnings")
+        say(f"{len(obs_ids)} runs checked, {n_error} errors, {n_warning} warnings")
     sys.exit(ExitCode.DAMAGED if n_error else ExitCode.OK)
 
 
 def _line(found: Mapping[str, str | int], store: Path) -> str:
     """One finding: observation, level, code, file and HDU, message."""
+    if found["level"] == "note":
+        return f"{'store':>8}  {'note':<7}  {found['code']:<15}  {found['msg']}"
     location = ""
     if "file" in found:
         path = Path(str(found["file"]))

@@ -12,6 +12,7 @@ from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
 from lightpool.data.observatories import observatory_locations
 from lightpool.data.pointing import FixedPointingInfo, PointingInfo, PointingMode
+from lightpool.data.response_sets import ResponseSet, find_response_sets, split_by_responses
 from lightpool.data.store.hdu_index import HDUIndexTable
 from lightpool.data.utils import get_irfs_features
 from lightpool.names import show_public
@@ -35,8 +36,11 @@ __all__ = [
     "Observations",
     "PointingInfo",
     "PointingMode",
+    "ResponseSet",
+    "find_response_sets",
     "get_irfs_features",
     "observatory_locations",
+    "split_by_responses",
 ]
 
 show_public(__name__)

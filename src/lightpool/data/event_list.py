@@ -217,6 +217,36 @@ class EventList(EventTable):
             mask |= _is_equal(column, value)
         return self.select_row_subset(mask)
 
+    def select_event_type(self, types: Sequence[int]) -> "EventList":
+        """Keep events of some types, by the column EVENT_TYPE.
+
+        Parameters
+        ----------
+        types : sequence of int
+            Numbers of bits, of which an event needs one; 0 is the lowest of an integer, and the last of a bit field,
+            as in files of Fermi-LAT.
+
+        Raises
+        ------
+        ValueError
+            If the column does not have such bits.
+        """
+        known = self.columns.find_name("EVENT_TYPE")
+        values = np.asarray(self.columns.columns[known])
+        bits = [int(number) for number in types]
+        is_field = values.dtype == bool
+        n_bit = (values.shape[-1] if values.ndim > 1 else 1) if is_field else 8 * values.dtype.itemsize
+        if values.dtype.kind not in "biu" or not all(0 <= number < n_bit for number in bits):
+            raise ValueError(
+                f"event types {bits} are the numbers of bits of EVENT_TYPE, which has {n_bit} of the type "
+                f"{values.dtype}"
+            )
+        if is_field:
+            from_last = [n_bit - 1 - number for number in bits]
+            return self.select_row_subset(np.any(values.reshape(len(values), n_bit)[:, from_last], axis=1))
+        mask = sum(1 << number for number in bits)
+        return self.select_row_subset((values.astype(np.int64) & mask) != 0)
+
     def select_rad_max(self, rad_max: RadMax2D, position: SkyCoord | None = None) -> "EventList":
         """Keep events inside the energy-dependent cut of a point-like response.
 

@@ -30,7 +30,11 @@ class ObservationFilter(KnownAttributes):
         Keep what lies outside ``time_filter`` instead.
     """
 
-    EVENT_FILTER_TYPES = {"sky_region": "select_region", "custom": "select_parameter"}  # noqa: RUF012
+    EVENT_FILTER_TYPES = {  # noqa: RUF012
+        "sky_region": "select_region",
+        "custom": "select_parameter",
+        "event_type": "select_event_type",
+    }
 
     def __init__(
         self,

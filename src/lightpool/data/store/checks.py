@@ -1,5 +1,6 @@
 """Checks of a data store: faults that would surface later, or not at all."""
 
+from collections import Counter
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import partial
@@ -9,8 +10,10 @@ from typing import Protocol
 from lightpool.data.files.file_cache import FILE_CACHE, CachedFile
 from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.obs_table import ObservationTable
+from lightpool.data.store.conventions import Conventions, RunHeaders
 from lightpool.data.store.hdu_checks import Finding, check_hdu, check_times, finding
 from lightpool.data.store.hdu_index import HDUIndexTable, HDULookup, look_up
+from lightpool.data.tables.gadf_tables import classify_hdus
 from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
 from lightpool.fits import Place
@@ -42,6 +45,7 @@ def check_data_store(
     obs_ids: Sequence[int] | None = None,
     n_worker: int = 1,
     time_limit: float | None = None,
+    conventions: Conventions | None = None,
 ) -> Findings:
     """Yield a finding for each fault; each file is opened once. A file that cannot be read does not stop the check.
 
@@ -56,6 +60,8 @@ def check_data_store(
     time_limit : float, optional
         Seconds for each observation; one that takes longer, such as on a file system that does not respond, is a
         finding, and the check continues with the others.
+    conventions : Conventions, optional
+        Gets the headers of each observation that is checked.
 
     Returns
     -------
@@ -81,7 +87,9 @@ def check_data_store(
         except Exception as error:
             yield _failure(error) | {"hdu": "hdu-index"}
             return
-        check = partial(_check_in_time, time_limit, lookup, with_content="observations" in wanted)
+        check = partial(
+            _check_in_time, time_limit, lookup, with_content="observations" in wanted, conventions=conventions
+        )
         with ThreadPoolExecutor(n_worker) as pool:
             each = pool.map(check, numbers) if n_worker > 1 else map(check, numbers)
             for found in progress_bar(each, "observations", len(numbers)):
@@ -101,12 +109,19 @@ def _guarded(findings: Findings, where: Finding) -> Findings:
         yield _failure(error) | where
 
 
-def _check_in_time(limit: float | None, lookup: HDULookup, obs_id: int, *, with_content: bool) -> list[Finding]:
+def _check_in_time(
+    limit: float | None,
+    lookup: HDULookup,
+    obs_id: int,
+    *,
+    with_content: bool,
+    conventions: Conventions | None = None,
+) -> list[Finding]:
     """Return the findings about an observation, of as many files as there was time for."""
     found: list[Finding] = []
 
     def work() -> None:
-        findings = _guarded(_check_observation(lookup, obs_id, with_content=with_content), {})
+        findings = _guarded(_check_observation(lookup, obs_id, conventions, with_content=with_content), {})
         found.extend({**each, "obs_id": obs_id} for each in findings)
 
     if limit is None:
@@ -155,7 +170,9 @@ def _check_consistency(store: IndexTables) -> Findings:
         yield finding("index-differs", text)
 
 
-def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) -> Findings:
+def _check_observation(
+    lookup: HDULookup, obs_id: int, conventions: Conventions | None = None, *, with_content: bool
+) -> Findings:
     locations = {}
     for kind, rows in lookup.rows[obs_id].items():
         names = {lookup.names[row] for row in rows}
@@ -183,6 +200,8 @@ def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) ->
                 opened[kind] = cached
             if kind == "aeff":
                 is_pointlike = _is_pointlike(cached, location.hdu_name)
+    if conventions is not None:
+        conventions.add(_headers(obs_id, opened, locations))
     if with_content and {"events", "gti"} <= set(opened):
         where = {"file": opened["gti"].file.source, "hdu": locations["gti"].hdu_name}
         hdus = [locations[kind].hdu_name for kind in ("events", "gti")]
@@ -192,6 +211,27 @@ def _check_observation(lookup: HDULookup, obs_id: int, *, with_content: bool) ->
     for kind in _NEEDED if is_pointlike else (*_NEEDED, *_NEEDED_UNLESS_POINTLIKE):
         if kind not in locations:
             yield finding("hdu-not-listed", f"the index lists no {kind} of this observation")
+
+
+def _headers(obs_id: int, opened: dict[str, CachedFile], locations: dict[str, HDULocation]) -> RunHeaders:
+    """Return the headers of the HDUs that can be read, the events first."""
+    headers = {}
+    for kind in sorted(opened, key=lambda kind: kind != "events"):
+        try:
+            headers[kind] = opened[kind].file.values(locations[kind].hdu_name)
+        except Exception:  # another finding is about this HDU
+            continue
+    n_same = 1
+    for cached in {id(cached): cached for cached in opened.values()}.values():
+        try:
+            counts = Counter(kind for _, kind, _ in cached.get("classes of HDUs", partial(classify_hdus, cached.file)))
+        except Exception:  # another finding is about this file
+            continue
+        n_same = max([n_same, *(number for kind, number in counts.items() if kind not in ("events", "gti"))])
+    responses = {opened[kind].file.source for kind in headers if kind not in ("events", "gti", "pointing")}
+    own = {opened["events"].file.source} if "events" in opened else set()
+    classes = {kind: location.hdu_class for kind, location in locations.items()}
+    return RunHeaders(obs_id, headers, classes, n_same, responses <= own)
 
 
 def _check_times(events_file: CachedFile, events: str, gti_file: CachedFile, gti: str) -> Findings:

@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from lightpool.arrays import to_host
 from lightpool.data.files.file_cache import CachedFile
 from lightpool.data.files.response_tables import read_response
 from lightpool.data.gti import GTI
@@ -17,7 +18,9 @@ from lightpool.data.tables.gadf_tables import load_events, read_gti
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import DamagedFileError, FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits import FitsFile
-from lightpool.irf import IRF
+from lightpool.irf import IRF, IRFMap
+from lightpool.irf.tables.table_rules import n_not_finite
+from lightpool.maps import Map
 
 __all__ = ["Finding", "check_hdu", "check_times", "finding"]
 
@@ -79,6 +82,12 @@ def check_hdu(cached: CachedFile, hdu: str, hdu_class: str) -> list[Finding]:
     check = {"events": _check_events, "gti": _check_gti}.get(hdu_class)
     if check is not None:
         return found + list(check(file, hdu))
+    if hdu_class == "pointing":
+        return found  # the pointing that is used is that of the events
+    if hdu_class == "map" or hdu_class in IRFMap.kinds:
+        with _codes(found, "irf-range"):
+            found += _check_map(file, hdu, hdu_class)
+        return found
     with _codes(found, "irf-range"):
         # Kept as long as the file, so that another table of equal content shares its values and findings.
         irf = cached.get((hdu, hdu_class, False), lambda: read_response(file, hdu, hdu_class))
@@ -95,6 +104,17 @@ def _codes(found: list[Finding], otherwise: str) -> Iterator[None]:
     except FormatError as error:
         code = next((code for kind, code in _CODES if isinstance(error, kind)), otherwise)
         found.append(finding(code, str(error)))
+
+
+def _check_map(file: FitsFile, hdu: str, hdu_class: str) -> Iterator[Finding]:
+    """Check a response that is a map on the sky, as of HAWC."""
+    if hdu_class == "map":
+        values = Map.from_hdulist(file.hdulist, hdu=hdu)
+    else:
+        values = IRFMap.kinds[hdu_class].from_hdulist(file.hdulist, hdu=hdu).irf_map
+    n_bad = n_not_finite(to_host(values.data))  # host: it was read from a file
+    if n_bad:
+        yield finding("irf-values", f"{n_bad} of {values.data.size} values are not finite")
 
 
 def _check_sum(file: FitsFile, hdu: str) -> Iterator[Finding]:
