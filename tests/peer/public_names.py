@@ -346,7 +346,7 @@ def rows() -> list[Row]:
 def known_reasons() -> tuple[tuple[str, str], ...]:
     """Return the pairs of pattern and reason, in the order of the file."""
     content = yaml.safe_load(REASONS.read_text(encoding="utf-8"))
-    return tuple((pattern, entry["reason"]) for entry in content for pattern in entry["names"])
+    return tuple((pattern, entry["reason"]) for entry in content for pattern in entry["names"] or ())
 
 
 def reason_of(name: str) -> str | None:
