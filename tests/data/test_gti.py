@@ -257,3 +257,22 @@ def test_instants_follow_the_intervals_and_are_independent():
     assert abs((gti.instant(1) - gti.time_ref).sec - 400) < 1e-9
     assert abs((gti.instant(0.5) - gti.time_ref).sec - 200) < 1e-9
     assert abs((shared.instant(1) - gti.time_ref).sec - 200) < 1e-9
+
+
+def test_derived_intervals_keep_scale_and_format_of_their_times():
+    hours = [f"2020-01-01 0{hour}:00:00.000" for hour in (1, 3, 5)]
+    gti = GTI.create(Time(hours), Time(hours) + 45 * u.min)
+    derived = {
+        "delete": gti.delete_interval(Time(["2020-01-01 03:20:00", "2020-01-01 05:20:00"])),
+        "select": gti.select_time(Time(["2020-01-01 03:20:00", "2020-01-01 05:20:00"])),
+        "union": gti.union(),
+        "copy": gti.copy(),
+    }
+    for name, other in derived.items():
+        assert {other.table["START"].scale, other.table["STOP"].scale} == {"utc"}, name
+        assert other.table["START"].format == gti.table["START"].format
+    assert derived["delete"].time_start.iso[2] == "2020-01-01 05:20:00.000"
+    assert derived["select"].time_sum.to_value("min") == pytest.approx(45)
+    empty = gti.select_time(Time(["2021-01-01", "2021-01-02"]))
+    assert len(empty) == 0
+    assert len(empty.union()) == 0

@@ -338,7 +338,18 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
     # -- intervals derived from these
 
     def _like(self, start: Seconds, stop: Seconds) -> "GTI":
-        return self.from_seconds(start, stop, self._reference)
+        """Return other intervals with the reference, and the scale and format of the times, of these."""
+        other = self.from_seconds(start, stop, self._reference)
+        if not isinstance(self._content, tuple) and len(self._content):
+            known = self._times("START")
+            if (known.scale, known.format) != (self._reference.scale, "mjd"):
+                other._content = Table(
+                    {
+                        name: Time(getattr(other._times(name), known.scale), format=known.format)
+                        for name in ("START", "STOP")
+                    }
+                )
+        return other
 
     def copy(self) -> "GTI":
         """Return an independent copy."""
