@@ -3,6 +3,8 @@
 import copy
 import gc
 import pickle
+import sys
+from types import ModuleType
 
 import astropy.units as u
 import gammapy.maps
@@ -17,6 +19,7 @@ from regions import CircleSkyRegion, EllipseSkyRegion, PointSkyRegion, Rectangle
 
 import lightpool.maps
 from lightpool.gammapy import from_gammapy, to_gammapy
+from lightpool.maps import HpxGeom, HpxNDMap, MapAxis
 
 CENTRE = SkyCoord(83.63, 22.01, unit="deg")
 BOTH = [(gammapy.maps, from_gammapy, to_gammapy), (lightpool.maps, to_gammapy, from_gammapy)]
@@ -132,13 +135,56 @@ def test_planes_with_pixels_of_their_own_are_converted(library, convert, convert
         assert_allclose(found.get_coord().lon.value, geom.get_coord().lon.value, rtol=1e-12)
 
 
-def test_healpix_is_rejected_with_what_to_do_instead():
-    # without their content, for which healpy would have to be installed
-    geom, m = (object.__new__(kind) for kind in (gammapy.maps.HpxGeom, gammapy.maps.HpxNDMap))
-    with pytest.raises(TypeError, match=r"no HEALPix geometries.*to_wcs_geom"):
-        from_gammapy(geom)
-    with pytest.raises(TypeError, match=r"no HEALPix maps.*to_wcs\(\)"):
-        from_gammapy(m)
+@pytest.fixture
+def without_healpy(monkeypatch):
+    """What Gammapy needs of healpy to make geometries of all the sky and of lists of pixels: a check that passes."""
+    pixelfunc = ModuleType("healpy.pixelfunc")
+    pixelfunc.check_nside = lambda nside, nest: True
+    monkeypatch.setitem(sys.modules, "healpy", ModuleType("healpy"))
+    monkeypatch.setitem(sys.modules, "healpy.pixelfunc", pixelfunc)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"nside": 4, "frame": "galactic"},
+        {"nside": 3, "nest": False, "n_axis": 1},
+        {"nside": [4, 8], "n_axis": 1},
+        {"nside": 8, "region": (np.array([3, 5, 700]), np.array([0, 0, 1])), "n_axis": 1},
+        {"nside": 8, "region": (np.array([3, 5]),)},
+    ],
+    ids=["all sky", "cube", "grid in each plane", "list in each plane", "list"],
+)
+def test_healpix_maps_are_converted_both_ways(options, without_healpy):
+    options = dict(options)
+    axes = [MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)] * options.pop("n_axis", 0)
+    geom = HpxGeom(axes=axes, **options)
+    theirs = to_gammapy(geom)
+    assert type(theirs) is gammapy.maps.HpxGeom
+    assert theirs.data_shape == geom.data_shape
+    assert from_gammapy(theirs) is geom
+    m = HpxNDMap(geom, unit="s", device="cpu")
+    exists = geom.get_idx()[0] >= 0
+    m.data[exists] = np.arange(exists.sum())
+    converted = to_gammapy(m)
+    assert np.shares_memory(converted.data, m.data)
+    again = from_gammapy(gammapy.maps.HpxNDMap(gammapy_copy(theirs), data=converted.data, unit="s"))
+    assert again.geom == geom
+    assert np.shares_memory(again.data, m.data)
+    if geom.is_regular or geom.is_allsky:  # Gammapy finds pixels of a list for each plane at the places of others
+        index = geom.get_idx(flat=True)
+        assert_allclose(converted.get_by_idx(index), m.get_by_idx(index))
+
+
+def gammapy_copy(geom):
+    region = tuple(geom.get_idx(flat=True)) if geom.region == "explicit" else geom.region
+    return gammapy.maps.HpxGeom(geom.nside, geom.nest, geom.frame, region=region, axes=geom.axes)
+
+
+def test_without_healpy_the_error_says_what_to_do(monkeypatch):
+    monkeypatch.setitem(sys.modules, "healpy.pixelfunc", None)
+    with pytest.raises(ImportError, match=r"need the package healpy.*to_wcs\(\)"):
+        to_gammapy(HpxGeom(4))
 
 
 @pytest.mark.parametrize("name", ["WcsGeom", "RegionGeom"])

@@ -13,11 +13,19 @@ from lightpool.gammapy.conversion.internals import internal
 from lightpool.gammapy.conversion.kinds import require_class
 from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
 from lightpool.gammapy.conversion.twins import Twins
-from lightpool.maps import PlanesWcsGeom, RegionGeom, WcsGeom
+from lightpool.maps import HpxGeom, PlanesWcsGeom, RegionGeom, WcsGeom
+from lightpool.maps.geoms.hpx_regions import EXPLICIT
 from lightpool.maps.geoms.plane_pixels import PlanePixels
 from lightpool.typing import GammapyObject
 
-__all__ = ["region_geom_from_gammapy", "region_geom_to_gammapy", "wcs_geom_from_gammapy", "wcs_geom_to_gammapy"]
+__all__ = [
+    "hpx_geom_from_gammapy",
+    "hpx_geom_to_gammapy",
+    "region_geom_from_gammapy",
+    "region_geom_to_gammapy",
+    "wcs_geom_from_gammapy",
+    "wcs_geom_to_gammapy",
+]
 
 _TWINS: Twins[GammapyObject] = Twins()
 
@@ -90,10 +98,44 @@ def region_geom_from_gammapy(geom: GammapyRegionGeom) -> RegionGeom:
     return twin
 
 
+@to_gammapy.register
+def hpx_geom_to_gammapy(geom: HpxGeom) -> GammapyHpxGeom:
+    """Return a geometry of HEALPix pixels as one of Gammapy, which needs healpy for it.
+
+    Raises
+    ------
+    ImportError
+        If healpy is not installed.
+    """
+    found = _TWINS.get(geom)
+    if found is not None:
+        return found
+    region: object = geom.region
+    if geom.region == EXPLICIT:
+        region = tuple(np.asarray(index, dtype=int) for index in geom.get_idx(flat=True))
+    nside = int(geom.nside[0]) if geom.nside.size == 1 else geom.nside
+    try:
+        twin = GammapyHpxGeom(nside, geom.nest, frame=geom.frame, region=region, axes=axes_to_gammapy(geom.axes))
+    except ImportError as error:
+        raise ImportError(
+            f"HEALPix geometries of Gammapy need the package healpy ({error}); install it, or convert a map of square "
+            "pixels, which HpxNDMap.to_wcs() makes"
+        ) from error
+    return _TWINS.put_pair(geom, twin)
+
+
 @from_gammapy.register(GammapyHpxGeom)
-def hpx_geom_from_gammapy(geom: GammapyHpxGeom) -> WcsGeom:
-    """Raise `TypeError`: lightpool has no HEALPix."""
-    raise TypeError(
-        f"from_gammapy got a {type(geom).__name__}, but lightpool has no HEALPix geometries; its method "
-        "to_wcs_geom() makes one of sky pixels, and HpxNDMap.to_wcs() a map on it"
-    )
+def hpx_geom_from_gammapy(geom: GammapyHpxGeom) -> HpxGeom:
+    """Return a geometry of HEALPix pixels of Gammapy as one of lightpool."""
+    found: HpxGeom | None = _TWINS.get(geom)
+    if found is not None:
+        return found
+    require_class(geom, GammapyHpxGeom)
+    region = geom.region
+    if region == EXPLICIT:
+        region = tuple(geom.get_idx(flat=True))
+    nside = int(geom.nside[0]) if geom.nside.size == 1 else geom.nside
+    axes = some_axes_from_gammapy(geom.axes)
+    twin = HpxGeom(nside, bool(geom.nest), frame=geom.frame, region=region, axes=axes)
+    _TWINS.put_pair(geom, twin)
+    return twin

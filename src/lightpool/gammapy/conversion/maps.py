@@ -12,6 +12,8 @@ from gammapy.maps import WcsNDMap as GammapyWcsNDMap
 
 from lightpool.arrays import to_host
 from lightpool.gammapy.conversion.geoms import (
+    hpx_geom_from_gammapy,
+    hpx_geom_to_gammapy,
     region_geom_from_gammapy,
     region_geom_to_gammapy,
     wcs_geom_from_gammapy,
@@ -19,7 +21,7 @@ from lightpool.gammapy.conversion.geoms import (
 )
 from lightpool.gammapy.conversion.kinds import require_class
 from lightpool.gammapy.conversion.registry import from_gammapy, to_gammapy
-from lightpool.maps import Map, Maps, RegionNDMap, WcsNDMap
+from lightpool.maps import HpxNDMap, Map, Maps, RegionNDMap, WcsNDMap
 from lightpool.typing import GammapyObject
 
 __all__ = ["map_from_gammapy", "map_to_gammapy"]
@@ -57,13 +59,19 @@ def region_map_from_gammapy(m: GammapyRegionNDMap) -> RegionNDMap:
     return RegionNDMap(region_geom_from_gammapy(m.geom), data=data, meta=m.meta, unit=m.unit, device="cpu")
 
 
+@to_gammapy.register
+def hpx_map_to_gammapy(m: HpxNDMap) -> GammapyHpxNDMap:
+    """Return a map of HEALPix pixels as one of Gammapy, which needs healpy for it."""
+    geom = hpx_geom_to_gammapy(m.geom)
+    # host: Gammapy has NumPy arrays only
+    return GammapyHpxNDMap(geom, data=to_host(m.data), meta=m.meta, unit=m.unit)
+
+
 @from_gammapy.register(GammapyHpxNDMap)
-def hpx_map_from_gammapy(m: GammapyHpxNDMap) -> Map:
-    """Raise `TypeError`: lightpool has no HEALPix."""
-    raise TypeError(
-        f"from_gammapy got a {type(m).__name__}, but lightpool has no HEALPix maps; its method to_wcs() "
-        "makes one of sky pixels"
-    )
+def hpx_map_from_gammapy(m: GammapyHpxNDMap) -> HpxNDMap:
+    """Return a map of HEALPix pixels of Gammapy as one of lightpool."""
+    require_class(m, GammapyHpxNDMap)
+    return HpxNDMap(hpx_geom_from_gammapy(m.geom), data=m.data, meta=m.meta, unit=m.unit, device="cpu")
 
 
 @to_gammapy.register
@@ -79,12 +87,12 @@ def maps_from_gammapy(maps: GammapyMaps) -> Maps:
 
 
 def map_to_gammapy(m: Map) -> GammapyObject:
-    """Return a map of either kind as one of Gammapy."""
+    """Return a map of any kind as one of Gammapy."""
     return to_gammapy(m)
 
 
 def map_from_gammapy(m: GammapyObject) -> Map:
-    """Return a map of Gammapy of either kind as one of lightpool."""
+    """Return a map of Gammapy of any kind as one of lightpool."""
     found = from_gammapy(m)
     if not isinstance(found, Map):
         raise TypeError(f"expected a map of Gammapy, got a {type(m).__name__}")
