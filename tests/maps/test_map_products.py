@@ -10,6 +10,8 @@ from regions import CircleSkyRegion, PointSkyRegion
 from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import GeometryError
 from lightpool.maps import (
+    HpxGeom,
+    HpxNDMap,
     Map,
     MapAxis,
     RegionGeom,
@@ -200,3 +202,19 @@ def test_the_region_of_a_gauss_function_is_a_circle():
     assert containment_region(two).region1.vertices.shape == parts[0].vertices.shape
     with pytest.raises(ValueError, match="no contour"):
         containment_region(gauss(2.0, npix=11), 0.9)
+
+
+def test_maps_go_between_sky_pixels_and_healpix(backend):
+    healpix = HpxNDMap(HpxGeom.create(nside=8, axes=[ENERGY], frame="galactic"))
+    healpix.data = np.full(healpix.geom.data_shape, 2.0)
+    image = WcsGeom.create(npix=10, binsz=5, frame="galactic", proj="TAN")
+    for found in (healpix.reproject_to_geom(image), healpix.reproject_by_image(image)):
+        assert_allclose(to_host(found.data), np.full((3, 10, 10), 2.0))
+    counts = Map.from_geom(image.to_cube([ENERGY]), data=1.0).reproject_to_geom(
+        healpix.geom.to_image(), preserve_counts=True
+    )
+    assert isinstance(counts, HpxNDMap)
+    assert_allclose(to_host(counts.data).sum(), 300)
+    coords = healpix.sample_coord(10)
+    assert coords.axis_names == ["lon", "lat", "energy"]
+    assert np.all(np.isfinite(coords.lon))

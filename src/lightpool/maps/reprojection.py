@@ -11,6 +11,7 @@ from lightpool.arrays.devices.devices import array_namespace
 from lightpool.errors import GeometryError
 from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.geoms.hpx_pixel_geom import HpxPixelGeom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
 
@@ -46,9 +47,9 @@ _Map = TypeVar("_Map", bound=ReprojectableMap)
 def _least_scale(geom: Geom) -> float:
     """Return the least pixel size in deg; of a region, on its own WCS."""
     image = geom.to_wcs_geom() if isinstance(geom, RegionGeom) else geom
-    if not isinstance(image, SkyPixelGeom):
+    if not isinstance(image, SkyPixelGeom | HpxPixelGeom):
         raise TypeError(f"maps are reprojected between sky pixels and regions, got a {type(geom).__name__}")
-    return float(image.pixel_scales.deg.min())
+    return float(np.min(image.pixel_scales.to_value("deg")))
 
 
 def reprojected(m: _Map, geom: Geom, preserve_counts: bool, precision_factor: int) -> _Map:
@@ -70,7 +71,10 @@ def reprojected(m: _Map, geom: Geom, preserve_counts: bool, precision_factor: in
     if not m.geom.is_region:  # the only pixel of a region is not divided
         ratio = _least_scale(geom) / _least_scale(m.geom)
         if ratio < precision_factor:
-            fine = m.upsample(math.ceil(precision_factor / ratio), preserve_counts=preserve_counts)
+            factor = math.ceil(precision_factor / ratio)
+            if m.geom.is_hpx:  # its pixels are divided by powers of two
+                factor = 2 ** math.ceil(math.log2(precision_factor / ratio))
+            fine = m.upsample(factor, preserve_counts=preserve_counts)
     found = fine.resample(geom.to_image().to_cube(list(axes)), preserve_counts=preserve_counts, smooth=True)
     if geom.is_image or geom.axes == axes:
         return found
@@ -105,4 +109,4 @@ def reprojected_images(m: ReprojectableMap, geom: Geom, preserve_counts: bool, p
     shape = m.geom.axes.shape
     data = xp.reshape(xp.stack(images), (*shape, *geom.data_shape))
     n_axis = len(shape)
-    return xp.permute_dims(data, (*reversed(range(n_axis)), n_axis, n_axis + 1))
+    return xp.permute_dims(data, (*reversed(range(n_axis)), *range(n_axis, data.ndim)))

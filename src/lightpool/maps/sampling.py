@@ -69,4 +69,4 @@ def sampled_coords(values: NDArray[np.floating], geom: Geom, n_events: int, rand
     pixels = np.vstack(np.unravel_index(order[np.minimum(chosen, flat.size - 1)], values.shape))
     pix = pixels + rng.uniform(low=-0.5, high=0.5, size=pixels.shape)
     coords = geom.pix_to_coord(tuple(pix[::-1]))
-    return MapCoord.create(dict(zip(geom.axes_names, coords, strict=True)), frame=geom.frame)
+    return MapCoord.create(dict(zip(["lon", "lat", *geom.axes.names], coords, strict=True)), frame=geom.frame)
