@@ -133,7 +133,8 @@ class Job(peer.Job):
 
     @property
     def is_simulated(self) -> bool:
-        return "SIMULATED" in {str(name).strip() for name in Table.read(Path(self.data) / INDEX[0])["INSTRUME"]}
+        index = Table.read(Path(self.data) / INDEX[0])
+        return "INSTRUME" in index.colnames and "SIMULATED" in {str(name).strip() for name in index["INSTRUME"]}
 
     def near(self, target: SkyCoord) -> SkyCoord:
         """Return a target if the first run sees it, else the Crab nebula, where simulated runs have their source."""
