@@ -439,15 +439,15 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
         return len(self._datasets)
 
     @accepts_gammapy
-    def insert(self, index: int, dataset: Dataset) -> None:
+    def insert(self, idx: int, dataset: Dataset) -> None:
         """Insert a dataset before a position.
 
         Parameters
         ----------
-        index : int
+        idx : int
         dataset : Dataset, whose name no other dataset has
         """
-        self._datasets.insert(index, self._checked(dataset, self.names))
+        self._datasets.insert(idx, self._checked(dataset, self.names))
 
     @staticmethod
     def _checked(dataset: GammapyObject, names: list[str]) -> Dataset:
