@@ -1,6 +1,7 @@
 """Event lists, good time intervals, pointings, observations and data stores."""
 
 from lightpool.data.data_store import DataStore, MissingRequiredHDUError
+from lightpool.data.drift import tracking_pieces
 from lightpool.data.event_list import EventList
 from lightpool.data.files.file_cache import FILE_CACHE, FileCache
 from lightpool.data.files.hdu_location import HDULocation
@@ -41,6 +42,7 @@ __all__ = [
     "get_irfs_features",
     "observatory_locations",
     "split_by_responses",
+    "tracking_pieces",
 ]
 
 show_public(__name__)

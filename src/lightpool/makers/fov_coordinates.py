@@ -166,4 +166,7 @@ def require_tracking(pointing: FixedPointingInfo) -> None:
         If its mode is not POINTING.
     """
     if pointing.mode is not PointingMode.POINTING:
-        raise ValueError(f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track")
+        raise ValueError(
+            f"the responses of an observation in {pointing.mode} mode cannot be projected; it must track: stack the "
+            "datasets of lightpool.data.tracking_pieces(observation)"
+        )
