@@ -4,14 +4,20 @@ import json
 
 import numpy as np
 import pytest
+from astropy.coordinates import SkyCoord
 from astropy.io import fits
 from astropy.table import Table
 from click.testing import CliRunner
+from numpy.testing import assert_allclose
+from regions import PointSkyRegion
 
 from lightpool.cli.check import check
 from lightpool.data import DataStore, HDUIndexTable, ObservationTable
 from lightpool.data.store.checks import check_data_store
 from lightpool.data.store.conventions import Conventions
+from lightpool.datasets import MapDataset, SpectrumDataset
+from lightpool.makers import MapDatasetMaker, SpectrumDatasetMaker
+from lightpool.maps import MapAxis, RegionGeom, WcsGeom
 
 INDEX = ("OBS_ID", "HDU_TYPE", "HDU_CLASS", "FILE_DIR", "FILE_NAME", "HDU_NAME")
 GADF = {"HDUCLASS": "GADF", "HDUDOC": "https://gamma-astro-data-formats.readthedocs.io", "HDUVERS": "0.3"}
@@ -219,6 +225,24 @@ def test_the_lines_say_it_without_counting_it_as_a_fault(tmp_path):
     assert first.split()[:3] == ["store", "note", "convention"]
     assert "VERITAS (V2DL3)" in first
     assert last.startswith("1 runs checked, 0 errors, ")
+
+
+@pytest.mark.parametrize(("layout", "area"), [(lst, "point-like"), (ctapipe, "full-enclosure")])
+def test_runs_of_lst_and_ctapipe_are_reduced(tmp_path, layout, area):
+    (run,) = DataStore.from_dir(store(tmp_path, layout())).get_observations(required_irf=area)
+    energy = MapAxis.from_energy_bounds("0.5 TeV", "50 TeV", nbin=2)
+    true = MapAxis.from_energy_bounds("0.5 TeV", "50 TeV", nbin=2, name="energy_true")
+    crab = SkyCoord(83.63, 22.01, unit="deg")
+    if area == "point-like":
+        # The cut of RAD_MAX_2D is 1 deg: both events are in it.
+        geom = RegionGeom.create(PointSkyRegion(crab), axes=[energy])
+        empty = SpectrumDataset.create(geom, energy_axis_true=true)
+        made = SpectrumDatasetMaker(["counts", "exposure", "edisp"]).run(empty, run)
+    else:
+        empty = MapDataset.create(WcsGeom.create(skydir=crab, width=1, binsz=0.1, axes=[energy]), energy_axis_true=true)
+        made = MapDatasetMaker(["counts", "exposure", "edisp", "psf"]).run(empty, run)
+    assert made.counts.data.sum() == 2
+    assert_allclose(made.exposure.data, 95.0, rtol=1e-9)  # 1 m2 for 95 s
 
 
 @pytest.mark.reference

@@ -34,7 +34,13 @@ from lightpool.makers.response_maps import (
     Weight,
 )
 from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
-from lightpool.makers.uncovered_bins import require_ascending, warn_of_energies, warn_of_missing_rates, warn_of_ring
+from lightpool.makers.uncovered_bins import (
+    require_ascending,
+    warn_of_alignment,
+    warn_of_energies,
+    warn_of_missing_rates,
+    warn_of_ring,
+)
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom
 from lightpool.maps.event_counts import send_events
 from lightpool.typing import AngleLike, MetaValue
@@ -210,6 +216,9 @@ class MapDatasetMaker(Maker):
         if not dataset.required("counts").geom.is_region:
             for name, request in requests.by_table.items():
                 warn_of_ring(obs_id, name, request.irf)
+        for name, request in requests.by_table.items():
+            if name != "bkg":
+                warn_of_alignment(obs_id, name, request.irf)
         if isinstance(requests.background, BackgroundMapRequest):
             warn_of_missing_rates(obs_id, requests.background.irf, energy)
 

@@ -6,7 +6,7 @@ import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.irf import IRF
+from lightpool.irf import IRF, FoVAlignment
 from lightpool.irf.tables.psf_parametric import ParametricPSF
 from lightpool.maps import MapAxis
 from lightpool.maps.map_data import unit_factor
@@ -15,6 +15,7 @@ from lightpool.utils.remembered import Remembered
 __all__ = [
     "offset_limits",
     "require_ascending",
+    "warn_of_alignment",
     "warn_of_energies",
     "warn_of_missing_rates",
     "warn_of_offset",
@@ -119,6 +120,23 @@ def warn_of_offset(obs_id: int | None, name: str, irf: IRF, offset: float) -> No
             f"observation {obs_id}: the region is {offset:.3f} deg from the pointing, and its "
             f"{_WHAT[name]} ({_label(irf)}) is given at offsets from {low:.3f} to {high:.3f} deg; "
             f"{_RESULT[name]} is 0 there"
+        )
+
+
+def warn_of_alignment(obs_id: int | None, name: str, irf: IRF) -> None:
+    """Warn of a table that turns with the horizon, but is projected as if it did not, as in Gammapy.
+
+    Parameters
+    ----------
+    obs_id : int
+    name : str, "aeff", "psf" or "edisp"
+    irf : IRF
+    """
+    if not irf.has_offset_axis and irf.fov_alignment == FoVAlignment.ALTAZ:
+        log.warning(
+            f"observation {obs_id}: its {_WHAT[name]} ({_label(irf)}) is aligned with the horizon (FOVALIGN=ALTAZ), "
+            f"against which the sky turns; only backgrounds are turned, so {_RESULT[name]} is that of a table aligned "
+            "with the equator"
         )
 
 

@@ -33,6 +33,7 @@ from lightpool.data import Observation
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import MapDataset
 from lightpool.errors import OutOfMemoryError, ReductionError
+from lightpool.irf import IRF
 from lightpool.makers import DatasetsMaker
 
 __all__ = ["Reducer", "reduce_observations", "sources_of"]
@@ -87,7 +88,8 @@ class _Job:
         reach = self.half_cutout
         if reach is None:
             table = observation.aeff
-            axis = table.axes["offset"] if table is not None and "offset" in table.axes.names else None
+            # A map on the sky, and a table in other coordinates of the field of view, have no offset.
+            axis = table.axes["offset"] if isinstance(table, IRF) and "offset" in table.axes.names else None
             reach = np.inf if axis is None else float(axis.edges.to_value("deg").max())
         return bool(offset <= self.radius + reach)
 
