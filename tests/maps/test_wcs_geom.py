@@ -563,3 +563,13 @@ def test_a_geometry_is_read_from_the_hdus_of_a_map():
     assert WcsGeom.from_hdulist(m.to_hdulist(format="fgst-ccube")) == geom
     region = RegionGeom.create("icrs;circle(83, 22, 1)", axes=geom.axes)
     assert region.to_bands_hdu(hdu_bands="BINS").name == "BINS"
+
+
+def test_a_disk_with_two_widths_is_an_ellipse():
+    square = WcsGeom.create(npix=40, binsz=0.1)
+    ellipse = square.binary_structure((0.5 * u.deg, 0.3 * u.deg))
+    y, x = np.mgrid[-3:4, -5:6]
+    assert_array_equal(ellipse, (x / 5) ** 2 + (y / 3) ** 2 <= 1)
+    # pixels that are half as high: twice as many rows
+    flat = WcsGeom.create(npix=40, binsz=(0.1, 0.05))
+    assert flat.binary_structure("0.5 deg").shape == (23, 11)  # 10 pixels become 11, an odd number
