@@ -9,7 +9,6 @@ from numpy.testing import assert_allclose, assert_array_equal
 from lightpool.arrays.devices.devices import device_of, to_host
 from lightpool.errors import FormatError
 from lightpool.maps import MapAxes, MapAxis
-from lightpool.maps.utils import edges_from_lo_hi
 
 OUTSIDE = -1
 
@@ -404,9 +403,3 @@ def test_edges_that_another_program_rounded_decide_where_an_event_on_an_edge_bel
 def test_edges_that_differ_by_more_than_rounding_are_rejected(edges):
     with pytest.raises(ValueError, match="has the edges"):
         MapAxis([1.0, 2.0, 3.0], name="x").with_rounded_edges(np.array(edges))
-
-
-def test_edges_are_joined_from_lower_and_upper_ones():
-    edges = edges_from_lo_hi([1, 2] * u.TeV, [2000, 4000] * u.GeV)
-    assert_allclose(edges.to_value("TeV"), [1, 2, 4])
-    assert_allclose(edges_from_lo_hi(1 * u.TeV, 2 * u.TeV).to_value("TeV"), [1, 2])
