@@ -320,3 +320,15 @@ def test_pictures_are_drawn(events, tmp_path):
     events.plot_image()
     read(tmp_path, {name: x[:0] for name, x in event_columns().items()}).peek()
     plt.close("all")
+
+
+def test_an_event_list_that_is_written_says_who_made_it_and_when(events):
+    events.meta.creation.creator, events.meta.creation.origin = "me", "here"
+    before = Time.now()
+    header = events.to_table_hdu().header
+    assert (header["CREATOR"], header["ORIGIN"]) == ("me", "here")
+    assert Time(header["CREATED"]) >= before - 1 * u.s
+    made = EventList(events.table).to_table_hdu().header
+    assert made["CREATOR"].startswith("lightpool")
+    assert Time(made["CREATED"]) >= before - 1 * u.s
+    assert events.meta.creation.creator == "me"

@@ -119,7 +119,7 @@ def test_a_service_is_asked_by_its_address(three, tmp_path, monkeypatch):
     monkeypatch.setattr(remote, "REMOTE_CACHE", RemoteCache(tmp_path / "cache"))
     folder = three.finish()
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(Service, directory=str(folder)))
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread = threading.Thread(target=server.serve_forever, args=(0.02,), daemon=True)
     thread.start()
     try:
         host = f"http://127.0.0.1:{server.server_port}"

@@ -15,6 +15,7 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.data.checkers import EventListChecker
 from lightpool.data.event_table import EventTable
 from lightpool.data.gti import GTI
+from lightpool.data.metadata import CreatorMetaData
 from lightpool.data.tables.gadf_tables import check_format, events_hdu, open_table
 from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval, snap
 from lightpool.fits import BinTableHDU, HDUList, PrimaryHDU, parsing, write_fits
@@ -69,9 +70,13 @@ class EventList(EventTable):
             return cls.from_table_data(open_table(filename, hdu, checksum=checksum))
 
     def to_table_hdu(self, format: str = "gadf") -> BinTableHDU:
-        """Return a table HDU in GADF layout."""
+        """Return a table HDU in GADF layout; CREATED is now, and CREATOR lightpool where there is none."""
         check_format(format)
-        return events_hdu(self.columns, self.meta.to_header())
+        known = self.meta.creation
+        creation = CreatorMetaData()
+        if known is not None:  # values of a header, which need not be valid
+            creation = CreatorMetaData.unchecked(creator=known.creator, date=Time.now(), origin=known.origin)
+        return events_hdu(self.columns, self.meta.to_header() | creation.to_header())
 
     def write(
         self,
