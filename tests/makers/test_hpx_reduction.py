@@ -19,7 +19,6 @@ ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
 TRUE = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=5, name="energy_true")
 MIGRA = MapAxis.from_bounds(0.2, 5, nbin=24, node_type="edges", name="migra")
 GEOM = HpxGeom.create(nside=256, skydir=CRAB, width=5, axes=[ENERGY])
-RUNS = [1, 2]
 
 
 @pytest.fixture(scope="module")
@@ -77,6 +76,7 @@ def test_planes_with_grids_of_their_own_count_the_same_events(store, runs, devic
         assert_array_equal(counts[number, : expected.size], expected)
 
 
+@pytest.mark.slow
 def test_responses_are_those_of_square_pixels_at_the_same_positions(store, runs, device):
     observation = store.obs(runs[0])
     dataset = MapDatasetMaker().run(empty(), observation)
@@ -149,6 +149,7 @@ def test_a_stack_of_cutouts_is_that_of_whole_maps_and_of_square_pixels(store, ru
     assert "MapDataset" in str(stack)
 
 
+@pytest.mark.slow
 def test_what_users_ask_of_a_stack_works_on_healpix(store, runs, device, tmp_path):
     dataset = empty()
     observation = store.obs(runs[0])
@@ -178,6 +179,7 @@ def test_what_users_ask_of_a_stack_works_on_healpix(store, runs, device, tmp_pat
     assert MapDataset.estimate_memory(GEOM, TRUE).parts["counts"] == 8 * 3 * GEOM.data_shape[-1]
 
 
+@pytest.mark.slow
 def test_energy_dispersion_in_migra_and_psf_in_reconstructed_energy(store, runs, device):
     observation = store.obs(runs[0])
     dataset = MapDatasetMaker().run(empty(migra_axis=MIGRA), observation)

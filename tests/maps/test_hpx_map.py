@@ -16,7 +16,7 @@ from lightpool.errors import GeometryError
 from lightpool.maps import HpxGeom, HpxMap, HpxNDMap, Map, MapAxis, RegionNDMap, WcsGeom, WcsNDMap
 from lightpool.maps.hpx_images import HpxToWcsMapping
 
-FEW = settings(max_examples=10, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+FEW = settings(max_examples=5, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
 DISC = HpxGeom.create(nside=16, region="DISK(110.,75.,12.)", frame="galactic", axes=[ENERGY])
 ALL_SKY = HpxGeom.create(nside=8, nest=False, axes=[ENERGY])
@@ -195,6 +195,7 @@ def test_images_of_planes_with_different_grids_conserve_their_sums(device):
     assert m.to_wcs(hpx2wcs=mapping).data.shape == (2, 36, 72)
 
 
+@pytest.mark.slow
 def test_tiles_have_the_numbers_of_gammapy_and_make_the_map_again(device):
     m = on_all_sky()
     tiles = m.to_wcs_tiles(nside_tiles=1, margin="5 deg", method="linear", oversampling_factor=2)
@@ -330,6 +331,7 @@ def test_operations_along_axes_work_as_for_other_maps(device):
     assert m.is_allclose(m.copy())
 
 
+@pytest.mark.slow
 def test_maps_are_plotted_as_images_and_as_polygons():
     plt = pytest.importorskip("matplotlib.pyplot")
     image = in_disc().to("cpu").get_image_by_idx((1,))

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import array_namespace, device_of, to_device
 from lightpool.arrays.devices.dtypes import as_dtype, is_floating
+from lightpool.arrays.kernels.histogram import sum_by_bin
 from lightpool.arrays.kernels.scales import scale_values, unscale_values
 from lightpool.maps.coord import MapCoord
 from lightpool.maps.geoms.hpx_geom import HpxGeom
@@ -151,6 +152,29 @@ class HpxToWcsMapping:
             valid = valid if valid.ndim == 1 else xp.reshape(valid, (*lead, valid.shape[-1]))
             values = xp.where(valid, values, float("nan"))
         return xp.reshape(values, (*lead, *self.wcs.data_shape[-2:]))
+
+    def from_image(self, data: Array, n_pix: int) -> Array:
+        """Return the sums of the values of an image in each HEALPix pixel.
+
+        Parameters
+        ----------
+        data : array, shape (..., ny, nx), of a map of the image
+        n_pix : int, length of the last dimension of the data of the HEALPix map
+
+        Returns
+        -------
+        sums : array of float64, shape (..., n_pix)
+        """
+        xp, target = array_namespace(data), device_of(data)
+        lead = data.shape[:-2]
+        planes = xp.reshape(data, (-1, self.ipix.shape[-1]))
+        # one number for each pixel of each plane; -1 is counted nowhere
+        lmap = np.broadcast_to(self.lmap, planes.shape)
+        flat = np.where(lmap < 0, -1, lmap + n_pix * np.arange(planes.shape[0])[:, None])
+        sums = sum_by_bin(
+            to_device(np.ascontiguousarray(flat), target), as_dtype(planes, "float64"), planes.shape[0] * n_pix
+        )
+        return xp.reshape(sums, (*lead, n_pix))
 
 
 def interpolate_hpx(

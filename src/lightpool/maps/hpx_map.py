@@ -20,9 +20,9 @@ from lightpool.maps.core import Map
 from lightpool.maps.geoms.hpx_geom import HpxGeom
 from lightpool.maps.geoms.hpx_host import swapped_numbers
 from lightpool.maps.geoms.region_geom import RegionGeom
+from lightpool.maps.hpx_filters import HpxFilters
 from lightpool.maps.hpx_format import hpx_map_arguments, hpx_map_hdu, hpx_map_hdulist, table_arguments
 from lightpool.maps.hpx_images import HpxToWcsMapping
-from lightpool.maps.hpx_pixel_map import HpxPixelMap
 from lightpool.maps.map_data import Values
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_values import reduce_in_mask
@@ -34,7 +34,7 @@ from lightpool.typing import AngleLike, Axes, FrameLike, RegionLike, UnitLike
 __all__ = ["HpxMap", "HpxNDMap"]
 
 
-class HpxMap(HpxPixelMap):
+class HpxMap(HpxFilters):
     """Base class of maps with HEALPix pixels; `HpxNDMap` is the only one."""
 
     @classmethod
@@ -78,31 +78,25 @@ class HpxMap(HpxPixelMap):
         kind = cls if issubclass(cls, HpxNDMap) else HpxNDMap
         return kind(geom, data=data, dtype=dtype, meta=meta, unit=unit, device=device)
 
+    @classmethod
+    def from_hdulist(  # type: ignore[override]
+        cls,
+        hdu_list: HDUList,
+        hdu: str | int | None = None,
+        hdu_bands: str | int | None = None,
+        format: str | None = None,
+        colname: str | None = None,
+        device: str | Device | None = None,
+    ) -> "HpxNDMap":
+        """Make a map from HDUs.
 
-class HpxNDMap(HpxMap):
-    """Map with HEALPix pixels and any number of further axes.
-
-    The data have the pixels of the geometry in their last dimension. Pixel coordinates and indices are tuples (pixel,
-    axes...) with the number of the pixel on all the sky.
-
-    Parameters
-    ----------
-    geom : HpxGeom
-    data : array, Quantity or number, optional
-        By default zeros, and NaN behind the pixels of image planes that have fewer than others.
-    dtype : str, optional
-        Data type of an empty map, or of one filled with a number; by default that of the default precision.
-    meta : dict, optional
-        Metadata.
-    unit : str or Unit
-        Ignored if the data are a Quantity.
-    device : str or Device, optional
-        Device of the data; by default that of the array, and the default device for host data and empty maps.
-    """
-
-    geom_class = HpxGeom
-
-    # --- images of the sky and regions
+        Parameters
+        ----------
+        hdu_list : HDUList
+        hdu, hdu_bands, format, colname, device
+            As in `Map.read`.
+        """
+        return HpxNDMap(**hpx_map_arguments(hdu_list, hdu, hdu_bands, format, colname), device=device)
 
     def to_wcs(
         self,
@@ -137,6 +131,60 @@ class HpxNDMap(HpxMap):
             hpx2wcs = HpxToWcsMapping.create(self._geom, image)
         data = hpx2wcs.to_image(self.data, normalize, fill_nan)
         return WcsNDMap(hpx2wcs.wcs.to_cube(list(self._geom.axes)), data=data, unit=self._unit, device=self.device)
+
+    def to_hdu(
+        self, hdu: str | None = None, hdu_bands: str | None = None, sparse: bool = False, format: str | None = None
+    ) -> BinTableHDU:
+        """Return the table of the values.
+
+        Parameters
+        ----------
+        hdu, hdu_bands, sparse, format : see `to_hdulist`
+        """
+        return hpx_map_hdu(self, hdu=hdu, hdu_bands=hdu_bands, sparse=sparse, format=format)
+
+    def to_hdulist(
+        self, hdu: str | None = "SKYMAP", hdu_bands: str | None = None, sparse: bool = False, format: str = "gadf"
+    ) -> HDUList:
+        """Return the HDUs of the map: a table of the values, and one of the axes.
+
+        Parameters
+        ----------
+        hdu : str
+            Name of the table of the values.
+        hdu_bands : str, optional
+            Name of the table of the axes, by default the name of the other one followed by ``_BANDS``.
+        sparse : bool
+            Whether only pixels above zero are written, with their numbers.
+        format : ``gadf``, ``fgst-ccube`` or ``fgst-template``
+        """
+        return hpx_map_hdulist(self, hdu=hdu, hdu_bands=hdu_bands, sparse=sparse, format=format)
+
+
+class HpxNDMap(HpxMap):
+    """Map with HEALPix pixels and any number of further axes.
+
+    The data have the pixels of the geometry in their last dimension. Pixel coordinates and indices are tuples (pixel,
+    axes...) with the number of the pixel on all the sky.
+
+    Parameters
+    ----------
+    geom : HpxGeom
+    data : array, Quantity or number, optional
+        By default zeros, and NaN behind the pixels of image planes that have fewer than others.
+    dtype : str, optional
+        Data type of an empty map, or of one filled with a number; by default that of the default precision.
+    meta : dict, optional
+        Metadata.
+    unit : str or Unit
+        Ignored if the data are a Quantity.
+    device : str or Device, optional
+        Device of the data; by default that of the array, and the default device for host data and empty maps.
+    """
+
+    geom_class = HpxGeom
+
+    # --- images of the sky and regions
 
     def to_wcs_tiles(
         self,
@@ -282,34 +330,6 @@ class HpxNDMap(HpxMap):
         device : str or Device, optional
         """
         return cls(**table_arguments(hdu, hdu_bands, format, colname), device=device)
-
-    def to_hdu(
-        self, hdu: str | None = None, hdu_bands: str | None = None, sparse: bool = False, format: str | None = None
-    ) -> BinTableHDU:
-        """Return the table of the values.
-
-        Parameters
-        ----------
-        hdu, hdu_bands, sparse, format : see `to_hdulist`
-        """
-        return hpx_map_hdu(self, hdu=hdu, hdu_bands=hdu_bands, sparse=sparse, format=format)
-
-    def to_hdulist(
-        self, hdu: str | None = "SKYMAP", hdu_bands: str | None = None, sparse: bool = False, format: str = "gadf"
-    ) -> HDUList:
-        """Return the HDUs of the map: a table of the values, and one of the axes.
-
-        Parameters
-        ----------
-        hdu : str
-            Name of the table of the values.
-        hdu_bands : str, optional
-            Name of the table of the axes, by default the name of the other one followed by ``_BANDS``.
-        sparse : bool
-            Whether only pixels above zero are written, with their numbers.
-        format : ``gadf``, ``fgst-ccube`` or ``fgst-template``
-        """
-        return hpx_map_hdulist(self, hdu=hdu, hdu_bands=hdu_bands, sparse=sparse, format=format)
 
     def plot(  # type: ignore[override]
         self,
