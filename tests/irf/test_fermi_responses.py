@@ -10,7 +10,7 @@ from lightpool.arrays import to_host
 from lightpool.data.metadata import CreatorMetaData
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.irf import EDispKernel, EDispKernelMap, EDispMap, PSFMap
-from lightpool.maps import MapAxis, RegionGeom
+from lightpool.maps import Map, MapAxis, RegionGeom
 
 TRUE = MapAxis.from_energy_bounds("10 MeV", "10 TeV", nbin=24, name="energy_true")
 RAD = MapAxis.from_bounds(0, 10, nbin=30, unit="deg", name="rad")
@@ -39,6 +39,13 @@ def test_a_psf_is_read_as_it_was_written(tmp_path, device):
     assert_allclose(read.geom.axes["rad"].center.to_value("deg"), RAD.center.value)
     names = [hdu.name for hdu in fits.open(tmp_path / "psf.fits")]
     assert names == ["PRIMARY", "THETA", "PSF"]
+
+
+def test_the_exposure_of_a_psf_may_lack_the_axis_of_distances(tmp_path):
+    psf = one_position()
+    psf.exposure_map = Map.from_geom(RegionGeom.create(None, axes=[TRUE]), data=3.0, unit="m2 s")
+    psf.write(tmp_path / "psf.fits", format="gtpsf")
+    assert_allclose(to_host(PSFMap.read(tmp_path / "psf.fits", format="gtpsf").exposure_map.data), 3e4)
 
 
 @pytest.mark.reference

@@ -292,3 +292,13 @@ def test_what_is_derived_from_a_table_is_forgotten_when_its_values_change_even_i
     for i in range(100):
         table.derived(i, lambda: None)
     assert len(table._kept) <= 32
+
+
+def test_points_of_a_background_are_integrated_each_between_its_energies():
+    bkg = bkg_2d()
+    energy, offset = [[1.0, 2.0], [10.0, 20.0]] * u.TeV, [[0.2, 0.6]] * u.deg
+    found = bkg.integrate_log_log(axis_name="energy", energy=energy, offset=offset)
+    assert found.shape == (1, 2)
+    for number in range(2):
+        one = bkg.integrate_log_log(axis_name="energy", energy=energy[:, number], offset=offset[0, number])
+        assert_allclose(found[0, number].value, one[0].value, rtol=1e-12)

@@ -50,3 +50,8 @@ def test_a_seed_gives_the_same_events_whatever_the_chunks(device):
     in_chunks = psf.sample_coord(events(10), 1, chunk_size=3)
     assert_allclose(in_chunks.skycoord.ra.deg, first.skycoord.ra.deg, rtol=1e-12)
     assert psf.sample_coord(events(0)).skycoord.size == 0
+
+
+def test_a_radius_without_a_unit_is_in_that_of_the_axis():
+    psf = PSFMap.from_gauss(TRUE, RAD, sigma=0.2 * u.deg, geom=GEOM)
+    assert psf.containment(0.3, 3 * u.TeV) == psf.containment(0.3 * u.deg, 3 * u.TeV)

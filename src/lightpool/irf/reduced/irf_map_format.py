@@ -148,7 +148,7 @@ def _to_gtpsf(tag: str, irf_map: Map, exposure: Map | None) -> HDUList:
         )
     axes = irf_map.geom.axes
     table = axes["energy_true"].to_table(format=GTPSF)
-    table["Exposure"] = u.Quantity(to_host(exposure.data)[:, 0, 0, 0], exposure.unit).to("cm2 s")  # host: a file
+    table["Exposure"] = u.Quantity(to_host(exposure.data).reshape(-1), exposure.unit).to("cm2 s")  # host: a file
     table["Psf"] = u.Quantity(to_host(irf_map.data)[..., 0, 0], irf_map.unit).to("sr-1")  # host: a file
     rad = axes["rad"].to_table_hdu(format=GTPSF)
     return HDUList([PrimaryHDU(), rad, BinTableHDU(table, name="PSF")])

@@ -175,7 +175,9 @@ class PSFMap(IRFMap):
             0 beyond the edges of the energy axis, where there is no PSF.
         """
         rad_axis, energy_axis = self.geom.axes["rad"], self.energy_axis
-        rad = np.asarray(u.Quantity(rad).to_value(rad_axis.unit), dtype=np.float64)
+        # A plain number is in the unit of the axis.
+        rad = u.Quantity(rad) if hasattr(rad, "unit") or isinstance(rad, str) else u.Quantity(rad, rad_axis.unit)
+        rad = np.asarray(rad.to_value(rad_axis.unit), dtype=np.float64)
         energy = u.Quantity(energy_true)
         profiles, rad, (energy_value,) = self._profiles_at(position, rad, energy.to_value(energy_axis.unit))
         # As Gammapy, which interpolates a map here, but a table in `containment_radius`.

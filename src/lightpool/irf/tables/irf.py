@@ -345,6 +345,8 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         # The dimension of the coordinate counted from the end, where broadcasting aligns it.
         wide = [dim - x.ndim for dim, length in enumerate(x.shape) if length > 1]
         axis = wide[0] if len(wide) == 1 else self.axes.index(axis_name) - len(self.axes)
+        if len(wide) > 1:  # coordinates of points: the dimension with the number of the axis, as in Gammapy
+            axis = self.axes.index(axis_name) - values.ndim
         integral = trapezoid_loglog(values.value, np.broadcast_to(x.value, values.shape), axis)
         lost = np.moveaxis(values.value <= self._no_value, axis, 0)
         # An interval is lost if either end is.
