@@ -252,6 +252,10 @@ def test_the_maps_of_hawc_are_recognized(shared):
         hdu_table=HDUIndexTable.read(folder / "hdu-index-table-NN-Crab.fits.gz", hdu=6),
         obs_table=ObservationTable.read(folder / "obs-index-table-NN-Crab.fits.gz", hdu=1),
     )
+    arguments = [str(folder), "--hdu-index", "hdu-index-table-NN-Crab.fits.gz", "--index-hdu", "6", "--obs-index"]
+    lines = CliRunner().invoke(check, [*arguments, "obs-index-table-NN-Crab.fits.gz"]).output.splitlines()
+    assert any("HAWC, responses as maps on the sky" in line for line in lines)
+    assert lines[-1].startswith("1 runs checked, 1 errors, ")
     conventions = Conventions()
     findings = list(check_data_store(opened, ["observations"], conventions=conventions))
     # The good times of this file do overlap, by a second.

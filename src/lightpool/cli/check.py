@@ -24,7 +24,19 @@ __all__ = ["check"]
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads.")
 @click.option("--timeout", type=click.FloatRange(min=0, min_open=True), help="Seconds per run. [default: no limit]")
-def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: float | None) -> None:
+@click.option("--hdu-index", help="File of the HDU index, in STORE. [default: hdu-index.fits.gz]")
+@click.option("--obs-index", help="File of the observation index, in STORE. [default: obs-index.fits.gz]")
+@click.option("--index-hdu", type=click.IntRange(min=1), help="Number of the HDU index in its file, if it has several.")
+def check(
+    store: Path,
+    runs: str | None,
+    as_json: bool,
+    workers: int,
+    timeout: float | None,
+    hdu_index: str | None,
+    obs_index: str | None,
+    index_hdu: int | None,
+) -> None:
     """Check the index files and observations of the data store in folder STORE.
 
     Errors are faults that prevent the reduction of an observation or make its results wrong; other faults are warnings.
@@ -37,13 +49,12 @@ def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: f
     from lightpool.cli.console import ExitCode, ended_by_errors
 
     with ended_by_errors(), _quiet():
-        from lightpool.data import DataStore
         from lightpool.data.store.checks import check_data_store
         from lightpool.data.store.conventions import Conventions
         from lightpool.errors import FormatError, LightpoolError
 
         try:
-            opened = DataStore.from_dir(store)
+            opened = _opened(store, hdu_index, obs_index, index_hdu)
         except (LightpoolError, OSError):
             raise
         except Exception as error:  # damaged files can cause any error
@@ -62,6 +73,17 @@ def check(store: Path, runs: str | None, as_json: bool, workers: int, timeout: f
             say(_line(found, store))
         say(f"{len(obs_ids)} runs checked, {n_error} errors, {n_warning} warnings")
     sys.exit(ExitCode.DAMAGED if n_error else ExitCode.OK)
+
+
+def _opened(store: Path, hdu_index: str | None, obs_index: str | None, number: int | None) -> "DataStore":
+    """Open a data store; a file may have several HDU indices, as that of HAWC has one for each kind of event."""
+    from lightpool.data import DataStore, HDUIndexTable, ObservationTable
+
+    if number is None:
+        return DataStore.from_dir(store, hdu_index, obs_index)
+    table = HDUIndexTable.read(store / (hdu_index or DataStore.DEFAULT_HDU_TABLE), hdu=number)
+    path = store / (obs_index or DataStore.DEFAULT_OBS_TABLE)
+    return DataStore(table, ObservationTable.read(path) if path.is_file() else None)
 
 
 def _line(found: Mapping[str, str | int], store: Path) -> str:
