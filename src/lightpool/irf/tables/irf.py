@@ -354,7 +354,7 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         # What is inside an interval counts, even if the rate is zero at one of its ends.
         # Only coordinates that vary in one dimension can be refined for all points together.
         if lost.any() and max(x.shape) == x.size:
-            points, starts = self._points_within(axis_name, x.ravel())
+            points, starts = _points_within(cast(MapAxis, self.axes[axis_name]), x.ravel())
             fine = points.reshape([-1 if length > 1 else 1 for length in x.shape])
             values = self.evaluate(method=method, **{**kwargs, axis_name: fine})
             parts = trapezoid_loglog(values.value, np.broadcast_to(fine.to_value(x.unit), values.shape), axis)
@@ -366,14 +366,6 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
     def _no_value(self) -> float:
         """Largest value that means zero: the logarithm of an empty bin is that of the smallest number."""
         return 2 * tiny_of(self.data) if self.interp_kwargs.get("values_scale") == "log" else 0.0
-
-    def _points_within(self, axis_name: str, x: u.Quantity) -> tuple[u.Quantity, NDArray[np.int64]]:
-        """Return coordinates with the nodes and edges of an axis between them, and where the intervals begin."""
-        axis = cast(MapAxis, self.axes[axis_name])
-        given = x.to_value(axis.unit)
-        known = np.concatenate([axis.center_value, axis.edges_value])
-        points = np.union1d(given, known[(known > given[0]) & (known < given[-1])])
-        return points * axis.unit, np.searchsorted(points, given[:-1])
 
     def cumsum(self, axis_name: str) -> Self:
         """Return a table of the integral from the beginning of an axis to the upper edge of each bin.
@@ -551,6 +543,14 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         checksum : bool, whether the HDUs get checksums
         """
         gadf_format.write_irf(self, filename, overwrite, format, checksum)
+
+
+def _points_within(axis: MapAxis, x: u.Quantity) -> tuple[u.Quantity, NDArray[np.int64]]:
+    """Return coordinates with the nodes and edges of an axis between them, and where the intervals begin."""
+    given = x.to_value(axis.unit)
+    known = np.concatenate([axis.center_value, axis.edges_value])
+    points = np.union1d(given, known[(known > given[0]) & (known < given[-1])])
+    return points * axis.unit, np.searchsorted(points, given[:-1])
 
 
 def _is_outside(point: Values, axis: MapAxis) -> NDArray[np.bool_]:
