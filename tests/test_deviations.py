@@ -27,7 +27,7 @@ from lightpool.makers import (
     SpectrumDatasetMaker,
     WobbleRegionsFinder,
 )
-from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.maps import HpxGeom, Map, MapAxis, RegionGeom, WcsGeom
 from lightpool.simulate import PointSource
 from lightpool.utils.deviations import noted_deviations, refused_deviations
 
@@ -376,6 +376,17 @@ def test_dispersion_at_pixels_outside_of_the_sky(observations):
     found, _ = heard(MapDatasetMaker(selection=["edisp"]).run, dataset, observations[0])
     assert found == ["energy dispersion kernels at pixels outside of the sky"]
     assert heard(MapDatasetMaker(selection=["exposure"]).run, dataset, observations[0])[0] == []
+
+
+def test_datasets_on_healpix_pixels(observations):
+    geom = HpxGeom.create(nside=64, skydir=(83.63, 22.01), width=4, axes=[ENERGY])
+    dataset = MapDataset.create(geom, energy_axis_true=ENERGY_TRUE, binsz_irf=1.0)
+    found, made = heard(MapDatasetMaker(selection=["counts", "edisp"]).run, dataset, observations[0])
+    assert found == ["energy dispersion kernels on HEALPix pixels"]
+    assert heard(dataset.counts.stack, made.counts.cutout(geom.center_skydir, "2 deg"))[0] == []
+    wide = made.counts.cutout(geom.center_skydir, "6 deg", mode="partial")
+    found, _ = heard(dataset.counts.stack, wide)
+    assert found == ["HEALPix cutout over the border of a map in a stack"]
 
 
 def test_a_response_at_one_offset(run):

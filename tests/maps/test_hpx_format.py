@@ -7,7 +7,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
 from lightpool.errors import FormatError
-from lightpool.maps import HpxGeom, HpxNDMap, Map, MapAxis
+from lightpool.maps import HpxGeom, HpxNDMap, Map, MapAxis, Maps
 
 ENERGY = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=3)
 TRUE = MapAxis.from_nodes([1.0, 2.0, 4.0], unit="MeV", name="energy_true", interp="log")
@@ -188,6 +188,25 @@ def test_layouts_that_are_only_read_are_not_written():
         Map.from_geom(HpxGeom(2), device="cpu").to_hdulist(format="galprop")
     with pytest.raises(FormatError, match="not known"):
         Map.from_geom(HpxGeom(2), device="cpu").to_hdulist(format="png")
+
+
+def test_maps_by_name_share_the_table_of_their_axes(tmp_path):
+    m = filled(HpxGeom(4, axes=[ENERGY]), device="cpu")
+    Maps(one=m, two=m * 2).write(tmp_path / "maps.fits")
+    again = Maps.read(tmp_path / "maps.fits")
+    assert list(again) == ["one", "two"]
+    assert_array_equal(to_host(again["two"].data), 2 * m.data)
+
+
+@pytest.mark.reference
+@pytest.mark.slow
+def test_map_of_hermes_is_read(shared):
+    """The unit, and the pixels that healpy says have values."""
+    m = Map.read(shared / "data/tests/hermes/hermes-VariableMin-pi0-Htot_CMZ_nside256.fits.gz", hdu=3, device="cpu")
+    assert (m.unit, m.geom.frame, int(m.geom.nside[0])) == ("GeV-1 m-2 s-1 sr-1", "galactic", 256)
+    known = np.isfinite(m.data)
+    assert known.sum() == 786432 - 582656
+    assert abs(m.geom.get_coord().lat[known]).max().value < 90
 
 
 def test_maps_are_made_of_tables(tmp_path):

@@ -285,6 +285,8 @@ class EDispKernelMapRequest(_WeightedRequest):
         """Return the kernels with their exposure."""
         if deviations_are_heard() and any_of(~view.device.xp.isfinite(view.offset(self.geom))):
             deviates("energy dispersion kernels at pixels outside of the sky")
+        if self.geom.is_hpx:
+            deviates("energy dispersion kernels on HEALPix pixels")
         return EDispKernelMap(*self._maps(view, ""))
 
 

@@ -23,6 +23,7 @@ from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix
 from lightpool.maps.stacking import Windows
 from lightpool.typing import AngleLike
+from lightpool.utils.deviations import deviates
 
 __all__ = ["HpxPixelMap"]
 
@@ -219,6 +220,8 @@ class HpxPixelMap(Map):
         if places is None:
             super().stack_product(maps, weights, nan_to_num, factors)
             return
+        if np.any(places < 0):
+            deviates("HEALPix cutout over the border of a map in a stack")
         # the pixels of a cutout are scattered over the data: they are summed there first
         part = type(self)(geom, dtype=dtype_name(self.data), unit=self._unit, device=self.device)
         part.stack_product(maps, weights, nan_to_num, factors)

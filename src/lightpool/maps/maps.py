@@ -105,7 +105,7 @@ class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
 
     @classmethod
     def from_hdulist(cls, hdulist: HDUList, hdu_bands: str | None = "BANDS") -> Self:
-        """Make maps from the images in HDUs, with their names in lower case.
+        """Make maps from the images and HEALPix tables in HDUs, with their names in lower case.
 
         Parameters
         ----------
@@ -115,7 +115,8 @@ class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
         """
         maps = cls()
         for hdu in hdulist:
-            if hdu.is_image and hdu.header.get("NAXIS", 0) > 0:
+            is_image = hdu.is_image and hdu.header.get("NAXIS", 0) > 0
+            if is_image or hdu.header.get("PIXTYPE") == "HEALPIX":
                 name = hdu.name.lower()
                 bands = hdu_bands if hdu_bands is not None and hdu_bands in hdulist else None
                 maps[name] = Map.from_hdulist(hdulist, hdu=name, hdu_bands=bands)

@@ -15,6 +15,8 @@ from dataclasses import dataclass, field
 from weakref import ref
 
 import numpy as np
+from gammapy.maps import HpxGeom as GammapyHpxGeom
+from gammapy.maps import HpxNDMap as GammapyHpxNDMap
 from gammapy.maps import Map as GammapyMap
 from gammapy.maps import RegionGeom as GammapyRegionGeom
 from gammapy.maps import RegionNDMap as GammapyRegionNDMap
@@ -137,8 +139,22 @@ class _LazyRegionNDMap(GammapyRegionNDMap):  # type: ignore[misc]  # as above
     __reduce_ex__ = _reduce
 
 
-_LAZY = {GammapyWcsNDMap: _LazyWcsNDMap, GammapyRegionNDMap: _LazyRegionNDMap}
-_KINDS = {GammapyWcsGeom: _LazyWcsNDMap, GammapyRegionGeom: _LazyRegionNDMap}
+class _LazyHpxNDMap(GammapyHpxNDMap):  # type: ignore[misc]  # as above
+    _data = property(_read, _write)
+    __class__ = property(_plain_class)
+    __reduce_ex__ = _reduce
+
+
+_LAZY = {
+    GammapyWcsNDMap: _LazyWcsNDMap,
+    GammapyRegionNDMap: _LazyRegionNDMap,
+    GammapyHpxNDMap: _LazyHpxNDMap,
+}
+_KINDS = {
+    GammapyWcsGeom: _LazyWcsNDMap,
+    GammapyRegionGeom: _LazyRegionNDMap,
+    GammapyHpxGeom: _LazyHpxNDMap,
+}
 for _plain, _lazy in _LAZY.items():
     # Scripts print them.
     _lazy.__name__, _lazy.__qualname__, _lazy.__module__ = _plain.__name__, _plain.__qualname__, _plain.__module__
@@ -151,7 +167,7 @@ def lazy_map(
 
     Parameters
     ----------
-    geom : WcsGeom or RegionGeom of Gammapy
+    geom : WcsGeom, RegionGeom or HpxGeom of Gammapy
     pending : Pending
     unit : Unit
     meta : dict
