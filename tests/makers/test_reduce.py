@@ -11,6 +11,7 @@ from numpy.testing import assert_allclose, assert_array_equal
 
 from lightpool.arrays import to_host
 from lightpool.arrays.devices.staging import Uploads
+from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.errors import ReductionError, WorkerDiedError
 from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, RingBackgroundMaker, SafeMaskMaker
@@ -191,6 +192,14 @@ def test_a_cutout_that_does_not_fit_names_the_observation(empty, observations):
     maker = DatasetsMaker([MapDatasetMaker(selection=["counts"])], cutout_mode="strict", cutout_width="5 deg")
     with pytest.raises(ReductionError, match="observation 1: the cutout around its pointing failed with GeometryError"):
         maker.run(empty(), observations[:1])
+
+
+def test_an_observation_without_a_pointing_is_named(empty, observations):
+    maker = DatasetsMaker([MapDatasetMaker(selection=["counts"])], cutout_width="5 deg")
+    with pytest.raises(
+        ReductionError, match=r"observation 77: the cutout .* failed with FormatError: .* no pointing: set"
+    ):
+        maker.run(empty(), [*observations[:1], Observation(obs_id=77)])
 
 
 def test_settings_of_the_wrong_kind_are_refused():

@@ -220,6 +220,8 @@ class Observation(ObservationParts):
     @property
     def pointing_radec(self) -> SkyCoord:
         """Pointing in ICRS; for a drift scan, in the middle of the observation."""
+        if self._parts["pointing"] is None:
+            raise FormatError(f"observation {self.obs_id} has no pointing: set its `pointing` to a SkyCoord")
         fixed = self.pointing.fixed_icrs
         return self.get_pointing_icrs(self.tmid) if fixed is None else fixed
 

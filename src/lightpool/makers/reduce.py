@@ -18,7 +18,7 @@ from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
 from lightpool.datasets.names import GeneratedName
 from lightpool.datasets.sums import add_stack, empty_stack
-from lightpool.errors import GeometryError, NoOverlapError, ReductionError, TransferError
+from lightpool.errors import FormatError, GeometryError, NoOverlapError, ReductionError, TransferError
 from lightpool.makers.core import Described, Maker, checked_angle
 from lightpool.makers.memory import reduction_memory
 from lightpool.makers.parallel.processes import in_processes, is_given_up
@@ -365,8 +365,9 @@ class DatasetsMaker(Described):
         self, dataset: MapDataset, observation: Observation, *, apply_cutout: bool, name: str | None = None
     ) -> MapDataset | None:
         if apply_cutout:
-            cutout, pointing = dataset.cutout if self._reads_maps else dataset.outline, observation.pointing_radec
+            step, cutout = "the cutout around its pointing", dataset.cutout if self._reads_maps else dataset.outline
             try:
+                pointing = observation.pointing_radec
                 assert self.cutout_width is not None  # see `_cuts_out`
                 result = cutout(position=pointing, width=self.cutout_width, mode=self.cutout_mode)
             except NoOverlapError:
@@ -377,8 +378,8 @@ class DatasetsMaker(Described):
                     _extent(dataset.geom),
                 )
                 return None
-            except GeometryError as error:
-                raise ReductionError(observation.obs_id, "the cutout around its pointing", error) from error
+            except (GeometryError, FormatError) as error:
+                raise ReductionError(observation.obs_id, step, error) from error
         else:
             # An outline has no values: the first maker, unless it reads the maps, makes all of them anew.
             result = dataset.copy() if self._reads_maps else dataset.outline()

@@ -121,11 +121,15 @@ class ParametricPSF(PSF):
 
     def normalize(self, axis_name: str = "rad") -> None:
         """Raise an error: the profile is normalised by its formula."""
-        raise TypeError(f"{type(self).__name__} is normalised by its formula; for a table use to_psf3d().normalize()")
+        raise NotImplementedError(
+            f"{type(self).__name__} is normalised by its formula; for a table use to_psf3d().normalize()"
+        )
 
     def to_unit(self, unit: UnitLike) -> Self:
         """Raise an error: each parameter has its own unit."""
-        raise TypeError(f"{type(self).__name__} has a unit for each parameter; for a table use to_psf3d().to_unit(...)")
+        raise NotImplementedError(
+            f"{type(self).__name__} has a unit for each parameter; for a table use to_psf3d().to_unit(...)"
+        )
 
     def __str__(self) -> str:
         name = type(self).__name__
