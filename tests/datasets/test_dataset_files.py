@@ -151,6 +151,14 @@ def test_the_creator_of_a_file_is_kept_when_it_is_read():
     assert meta.renewed().event_type == "3"
 
 
+def test_a_creator_that_is_no_program_of_the_reduction_is_written(geom):
+    dataset = MapDataset.create(geom)
+    dataset.meta.creation.creator, dataset.meta.creation.origin = "pipeline 7", "observatory"
+    for hdu in dataset.to_hdulist():
+        assert (hdu.header["CREATOR"], hdu.header["ORIGIN"]) == ("pipeline 7", "observatory")
+        assert hdu.header["CREATED"]
+
+
 @pytest.mark.slow
 @pytest.mark.reference
 @pytest.mark.parametrize(

@@ -66,6 +66,24 @@ def test_a_spectrum_has_the_safe_counts_and_the_mean_exposure_of_the_region(data
     assert spectrum.meta_table["OBS_ID"][0] == [1]
 
 
+def test_without_off_counts_there_is_no_acceptance_of_them_in_the_region(on_off):
+    on_off.counts_off = None
+    spectrum = on_off.to_spectrum_dataset(CIRCLE)
+    assert spectrum.counts_off is None
+    assert spectrum.acceptance_off is None
+    inside = pixels_of(CIRCLE, on_off)
+    expected = to_host(on_off.acceptance.data)[:, inside].mean(axis=1) * [1, 1, 1, 0]
+    assert_allclose(values(spectrum.acceptance), expected)
+
+
+def test_off_maps_are_written_after_the_tables_as_in_gammapy(on_off):
+    names = [hdu.name for hdu in on_off.to_hdulist()]
+    assert names.index("MASK_SAFE") < names.index("GTI") < names.index("META_TABLE") < names.index("COUNTS_OFF")
+    assert names[-6::2] == ["COUNTS_OFF", "ACCEPTANCE", "ACCEPTANCE_OFF"]
+    back = OnOffDataset.from_hdulist(on_off.to_hdulist())
+    assert_array_equal(to_host(back.counts_off.data), to_host(on_off.counts_off.data))
+
+
 def test_responses_are_those_of_the_pixel_at_the_centre_of_the_region(dataset):
     region = CircleSkyRegion(SkyCoord(84.1, 22.3, unit="deg"), 0.5 * u.deg)
     in_region = dataset.to_region_map_dataset(region)

@@ -295,6 +295,18 @@ def test_peek_draws_six_panels(make_dataset):
     matplotlib.pyplot.close(figure)
 
 
+@pytest.mark.slow
+def test_peek_draws_an_exposure_in_reconstructed_energies(make_dataset):
+    matplotlib = pytest.importorskip("matplotlib")
+    matplotlib.use("agg")
+    dataset = make_dataset(1)
+    figure = MapDataset(counts=dataset.counts, exposure=Map.from_geom(dataset.geom, data=1.0, unit="m2 s")).peek()
+    energy = dataset.geom.axes["energy"]
+    titles = [ax.get_title() for ax in figure.axes]
+    assert f"Exposure at {energy.center[energy.nbin // 2]:.2f}" in titles
+    matplotlib.pyplot.close(figure)
+
+
 def test_peek_says_what_is_missing(make_dataset):
     matplotlib = pytest.importorskip("matplotlib")
     matplotlib.use("agg")

@@ -97,9 +97,12 @@ class MapDatasetMetaData(MetaData):
         return meta
 
     def renewed(self) -> "MapDatasetMetaData":
-        """Return a copy with this program as its creator, and the present time."""
-        origin = None if self.creation is None else self.creation.origin
-        return replace(self, creation=CreatorMetaData(origin=origin))
+        """Return a copy with the present time; a creator that is a program becomes this one, another one stays."""
+        new = CreatorMetaData(origin=None if self.creation is None else self.creation.origin)
+        creator = None if self.creation is None else self.creation.creator
+        if creator is not None and not creator.startswith(("lightpool", "Gammapy")):
+            new.creator = creator
+        return replace(self, creation=new)
 
     def stack(self, other: "MapDatasetMetaData") -> "MapDatasetMetaData":
         """Return the metadata of a stack: who created the first of two datasets; all else may differ between them.

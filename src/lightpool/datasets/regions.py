@@ -118,6 +118,8 @@ def region_maps(dataset: DatasetBase, region: "OneRegion | None") -> dict[str, D
         total = dataset.required("background").to_region_nd_map(region, func=np.sum, weights=safe)
         maps_off = {name: data for name, data in off.items() if isinstance(data, Map)}
         new |= OnOffSums(background=total, **maps_off).finish().maps
+    elif "counts_off" not in off:
+        new.pop("acceptance_off", None)
     return new
 
 

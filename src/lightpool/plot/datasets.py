@@ -14,7 +14,7 @@ from lightpool.plot.irf_maps import plot_containment_radius_vs_energy, plot_matr
 
 if TYPE_CHECKING:
     from lightpool.datasets import MapDataset
-    from lightpool.maps import Map
+    from lightpool.maps import Map, MapAxis
 
 __all__ = ["peek_map_dataset", "plot_residuals_spatial"]
 
@@ -73,9 +73,9 @@ def _draw_exposure(figure: Figure, dataset: "MapDataset") -> None:
         ax.set_title("Exposure")
         _missing(ax)
         return
-    axis = dataset.exposure.geom.axes["energy_true"]
+    axis = _exposure_axis(dataset.exposure)
     i_energy = axis.nbin // 2
-    image = dataset.exposure.slice_by_idx({"energy_true": i_energy}).reduce_over_axes()
+    image = dataset.exposure.slice_by_idx({axis.name: i_energy}).reduce_over_axes()
     ax = figure.add_subplot(2, 3, 1, projection=dataset.exposure.geom.wcs)
     unit = image.unit.to_string("unicode")
     image.plot(ax=ax, add_cbar=True, kwargs_colorbar={"label": f"Exposure [{unit}]"})
@@ -83,14 +83,20 @@ def _draw_exposure(figure: Figure, dataset: "MapDataset") -> None:
     _hatch(ax, dataset)
 
 
+def _exposure_axis(exposure: "Map") -> "MapAxis":
+    """Return the energies of an exposure: in images made by other programs they may be reconstructed ones."""
+    axes = exposure.geom.axes
+    return axes["energy_true" if "energy_true" in axes.names else "energy"]
+
+
 def _draw_exposure_profile(ax: Axes, dataset: "MapDataset") -> None:
     ax.set_title("Exposure at the centre")
     if dataset.exposure is None:
         _missing(ax)
         return
-    axis = dataset.exposure.geom.axes["energy_true"]
+    axis = _exposure_axis(dataset.exposure)
     n_lat, n_lon = dataset.exposure.geom.data_shape[-2:]
-    profile = _spectrum(dataset.exposure, "energy_true", n_lat // 2, n_lon // 2)
+    profile = _spectrum(dataset.exposure, axis.name, n_lat // 2, n_lon // 2)
     ax.step(axis.center_value, profile, where="mid")
     ax.set_xscale("log")
     # a logarithmic scale needs a positive value

@@ -52,14 +52,17 @@ def to_hdulist(dataset: DatasetBase) -> HDUList:
     primary.header.update(meta.to_header())
     hdulist = HDUList([primary])
     maps = dataset.maps
-    for name in _HDU_ORDER:
-        if name in maps:
-            # Without the primary HDU, which each map has by itself.
-            hdulist += maps[name].to_hdulist(**_hdu_keyword(name))[1:]
+    # Without the primary HDU, which each map has by itself.
+    hdus = {name: maps[name].to_hdulist(**_hdu_keyword(name))[1:] for name in _HDU_ORDER if name in maps}
+    off = [hdus.pop(name) for name in ("counts_off", "acceptance", "acceptance_off") if name in hdus]
+    for of_map in hdus.values():
+        hdulist += of_map
     if dataset.gti is not None:
         hdulist.append(dataset.gti.to_table_hdu())
     if dataset.meta_table is not None:
         hdulist.append(table_to_hdu(dataset.meta_table, name="META_TABLE"))
+    for of_map in off:  # in Gammapy's order, by which scripts may find them
+        hdulist += of_map
     for hdu in hdulist:
         hdu.header.update(meta.creation_header)
     return hdulist
