@@ -7,7 +7,7 @@ from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 from regions import CircleSkyRegion, PointSkyRegion
 
-from lightpool.arrays.devices.devices import to_host
+from lightpool.arrays import to_device, to_host
 from lightpool.errors import GeometryError
 from lightpool.maps import (
     HpxGeom,
@@ -144,6 +144,29 @@ def test_counts_are_kept_on_other_pixels(backend):
     # each image by itself keeps its counts, all together those of the map
     for one, plane in zip(by_image.iter_by_image(), m.iter_by_image(), strict=True):
         assert_allclose(to_host(one.data).sum(), to_host(plane.data).sum(), rtol=1e-12)
+
+
+def test_reprojected_counts_keep_their_sum_around_holes(backend):
+    m = Map.from_geom(WcsGeom.create(npix=(12, 12), binsz=0.1, skydir=CENTRE, proj="TAN"))
+    counts = np.arange(144.0).reshape(12, 12)
+    counts[4:7, 5:7] = np.nan
+    m.data = m.data + to_device(counts, m.device)
+    target = WcsGeom.create(npix=(20, 20), binsz=0.07, skydir=CENTRE, proj="TAN")
+    found = to_host(m.reproject_to_geom(target, preserve_counts=True).data)
+    # A pixel that a hole reaches into is one, so the counts beside the hole in it are lost.
+    sums = to_host(m.upsample(15).resample(target).data)
+    assert_array_equal(np.isnan(found), np.isnan(sums))
+    assert_allclose(np.nansum(found), np.nansum(sums), rtol=1e-12)
+    assert 0.95 * np.nansum(counts) < np.nansum(found) < np.nansum(counts)
+
+
+def test_whole_numbers_and_masks_become_parts_of_numbers_on_larger_pixels(backend):
+    geom, coarse = (WcsGeom.create(npix=n, binsz=4 / n, skydir=CENTRE, proj="TAN") for n in (4, 2))
+    flags = np.reshape([1, 0, 0, 0, 1, 0, 0, 0, 1, 1, 0, 0, 1, 1, 0, 1], (4, 4))
+    for dtype in (int, bool):
+        m = Map.from_geom(geom, data=flags.astype(dtype)).to(backend.device)
+        assert_allclose(to_host(m.resample(coarse, preserve_counts=False).data), [[0.5, 0], [1, 0.25]])
+        assert_allclose(to_host(m.resample(coarse, weights=0.5).data), [[1, 0], [2, 0.5]])
 
 
 def test_a_flat_map_stays_flat_on_other_pixels_and_bins(backend):

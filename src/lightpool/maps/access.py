@@ -298,6 +298,10 @@ class MapAccess(MapData):
             Whether to sum the values (counts) or to average them (rates).
         smooth : bool
             Whether to average also if counts are preserved; the averages are then scaled to the total of the sums.
+
+        Returns
+        -------
+        resampled : Map of floats, as parts of whole numbers and of masks are none; float32 if this one is
         """
         coords = self._geom.get_coord(sparse=True)
         # sparse: each index has length 1 on the dimensions that it does not depend on
@@ -312,10 +316,11 @@ class MapAccess(MapData):
             # pixels that nothing was added to stay zero
             mean = apply_operator("divide", total, self._xp.where(spread > 0, spread, 1.0))
             total = mean * self._share(total, mean) if preserve_counts else mean
-        return self._init_copy(geom=geom, data=as_dtype(total, dtype_name(self.data)))
+        return self._init_copy(geom=geom, data=self._in_own_type(total))
 
     def _share(self, total: Array, mean: Array) -> Array:
         xp = self._xp
+        total, mean = (xp.where(xp.isnan(values), 0.0, values) for values in (total, mean))
         # NaN or infinity if the averages add up to zero
         share = xp.sum(total) / xp.sum(mean)
         return xp.where(xp.isfinite(share), share, 0.0)
