@@ -25,6 +25,8 @@ from astropy.coordinates import (
 from astropy.coordinates.matrix_utilities import rotation_matrix
 from numpy.typing import NDArray
 
+from lightpool.names import show_public
+
 __all__ = ["FoVAltAzFrame", "FoVICRSFrame", "fov_to_sky", "sky_to_fov"]
 
 _MIRROR = np.diag([1.0, -1.0, 1.0])  # the longitude changes its sign
@@ -128,3 +130,6 @@ def sky_to_fov(
     frame = FoVICRSFrame(origin=SkyCoord(lon_pnt, lat_pnt, frame="icrs"))
     fov = SkyCoord(lon, lat, frame="icrs").transform_to(frame)
     return fov.spherical.lon.wrap_at("180d"), fov.spherical.lat
+
+
+show_public(__name__)  # Gammapy has this as a package: its modules are found in it
