@@ -37,6 +37,7 @@ NAMES = {
     "stats": "Chi2AsymmetricErrorFitStatistic Chi2FitStatistic GaussianPriorPenalty TimmerKonig_lightcurve_simulator "
     "compute_chisq compute_flux_doubling compute_fpp compute_fvar cstat discrete_correlation sigma_to_ts "
     "structure_function ts_to_sigma",
+    "utils.coordinates": "cartesian D_SUN_TO_GALACTIC_CENTER galactic motion_since_birth polar velocity_glon_glat",
 }
 """Names of Gammapy 2.1 in modules that lightpool has too: the public ones, and others that scripts import."""
 
