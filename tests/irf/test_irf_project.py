@@ -413,7 +413,8 @@ def test_rows_that_dip_are_those_that_are_negative_at_an_edge(n_node, n_axis):
     shape, nodes = (60, 3, *(n_node,) * n_axis), np.arange(1.0, n_node + 1)
     values = rng.random(shape) + 0.15
     values[:4] -= 0.4  # negative at nodes
-    table = NodeTable(values, (nodes,) * n_axis, ((0.4, n_node + 0.3),) * n_axis, ("lin",) * n_axis)
+    field = ("offset",) if n_axis == 1 else ("fov_lon", "fov_lat")
+    table = NodeTable(values, field, (nodes,) * n_axis, ((0.4, n_node + 0.3),) * n_axis, ("lin",) * n_axis)
     edges = np.concatenate([[0.4], nodes, [n_node + 0.3]])
     wide = values
     for axis in range(n_axis):
