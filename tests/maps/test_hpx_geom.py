@@ -142,6 +142,25 @@ def test_pixels_that_the_geometry_does_not_have_are_outside():
     assert_array_equal(geom.global_to_local((np.array([10**6, -1]), np.array([0, 0])))[0], [-1, -1])
 
 
+def test_pixels_may_be_given_as_plain_numbers():
+    geom = HpxGeom(16, frame="galactic", region=DISC)
+    first, second = (int(pixel) for pixel in geom.get_idx(flat=True)[0][:2])
+    assert_array_equal(geom.global_to_local(second, ravel=True), [1])
+    assert_array_equal(geom.global_to_local((second, first, 0), ravel=True), [1, 0, -1])
+    assert_array_equal(geom.global_to_local(np.array([first, second]))[0], [0, 1])
+
+
+def test_plain_numbers_count_the_pixels_of_one_plane_after_the_other():
+    planes = HpxGeom([8, 16, 4], frame="galactic", region=DISC, axes=[AXIS])
+    before = np.cumsum([0, 12 * 8**2, 12 * 16**2])
+    for number, start in enumerate(before):
+        idx = tuple(i[:3] for i in planes.get_idx(idx=(number,), flat=True))
+        expected = planes.global_to_local(idx)
+        found = planes.global_to_local(start + idx[0])
+        assert_array_equal(np.stack(found), np.stack(expected))
+        assert_array_equal(planes.global_to_local(start + idx[0], ravel=True), planes.global_to_local(idx, ravel=True))
+
+
 def test_positions_are_those_of_astropy_healpix():
     for nest, frame in ((True, "icrs"), (False, "galactic")):
         geom = HpxGeom(32, nest=nest, frame=frame, axes=[AXIS])

@@ -312,21 +312,24 @@ class HpxPixelGeom(Geom):
         return (np.where(inside, number, INVALID), *bins)
 
     def global_to_local(
-        self, idx_global: "Sequence[ArrayLike] | NDArray[np.int64]", ravel: bool = False
+        self, idx_global: "int | Sequence[ArrayLike] | NDArray[np.int64]", ravel: bool = False
     ) -> "Index | NDArray[np.int64]":
         """Return where pixels are in the data.
 
         Parameters
         ----------
         idx_global : tuple of arrays of int (pixel, bins...), with the number of the pixel on all the sky
-            An array stands for pixels of a geometry without axes, or with the same pixels in all planes.
+            A number, a tuple of numbers, or an array are pixels of all planes, counted plane by plane.
         ravel : bool, whether to return the number in the flattened data of all planes, plane by plane
 
         Returns
         -------
         idx_local : tuple of arrays of int (place in the data, bins...); all are -1 for pixels that are not there
         """
-        parts = (idx_global,) if isinstance(idx_global, np.ndarray) else tuple(idx_global)
+        if isinstance(idx_global, int | np.ndarray) or isinstance(idx_global[0], int):
+            parts = _pixel_and_bins(cast(ArrayLike, idx_global), self.npix_max.ravel(), self.axes.shape)
+        else:
+            parts = tuple(np.asarray(part) for part in idx_global)
         number, *bins = np.broadcast_arrays(*(np.atleast_1d(np.asarray(_, dtype=np.int64)) for _ in parts))
         is_image = not bins
         plane = np.zeros(1, dtype=np.int64) if is_image else self._plane(bins)
@@ -530,3 +533,18 @@ def _whole(values: ArrayLike) -> NDArray[np.int64]:
         return array
     finite = np.isfinite(array)
     return np.where(finite, np.floor(np.where(finite, array, 0.0) + 0.5), INVALID).astype(np.int64)
+
+
+def _pixel_and_bins(numbers: ArrayLike, n_pixel: NDArray[np.int64], shape: tuple[int, ...]) -> Index:
+    """Return the index (pixel, bins...) of pixels that are counted plane by plane.
+
+    Parameters
+    ----------
+    numbers : int or array of int
+    n_pixel : array of int, shape (n_plane,), on all the sky
+    shape : tuple of int, bins of each axis
+    """
+    numbers = np.atleast_1d(np.asarray(numbers, dtype=np.int64))
+    starts = np.cumsum(n_pixel) - n_pixel
+    plane = np.maximum(np.searchsorted(starts, numbers, side="right") - 1, 0)
+    return (numbers - starts[plane], *(np.unravel_index(plane, shape) if shape else ()))
