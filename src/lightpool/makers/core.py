@@ -127,15 +127,15 @@ def checked_angle(name: str, value: AngleLike) -> Angle:
 
 
 @overload
-def check_run(tag: str, dataset: MapDataset, observation: Observation | None) -> Observation: ...
+def check_run(tag: str, dataset: MapDataset, observation: Observation | MapDataset | None) -> Observation: ...
 @overload
 def check_run(
-    tag: str, dataset: MapDataset, observation: Observation | None, *, needs_observation: Literal[False]
+    tag: str, dataset: MapDataset, observation: Observation | MapDataset | None, *, needs_observation: Literal[False]
 ) -> Observation | None: ...
 
 
 def check_run(
-    tag: str, dataset: MapDataset, observation: Observation | None, *, needs_observation: bool = True
+    tag: str, dataset: MapDataset, observation: Observation | MapDataset | None, *, needs_observation: bool = True
 ) -> Observation | None:
     """Check the arguments of `Maker.run` and return the observation.
 

@@ -23,6 +23,7 @@ from lightpool.makers.dataset_coverage import warn_if_a_map_is_not_seen
 from lightpool.makers.differences import announce_of_dataset, announce_of_points, announce_of_tables
 from lightpool.makers.fov_coordinates import FieldOfView, require_tracking
 from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
+from lightpool.makers.of_datasets import dataset_of_dataset
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.response_maps import (
     BackgroundMapRequest,
@@ -101,21 +102,22 @@ class MapDatasetMaker(Maker):
         self.fov_rotation_step = checked_angle("fov_rotation_step", fov_rotation_step)
 
     @accepts_gammapy
-    def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDataset:
+    def run(self, dataset: MapDataset, observation: Observation | MapDataset | None = None) -> MapDataset:
         """Reduce one observation on the geometry of a dataset.
 
         Parameters
         ----------
         dataset : MapDataset
             Gives geometry, name, device and precision; its values are not used.
-        observation : Observation
+        observation : Observation, or MapDataset whose exposure, PSF and energy dispersion are interpolated
 
         Returns
         -------
         dataset : a new MapDataset; its safe mask is True everywhere
         """
-        check_run(self.tag, dataset, observation)
-        assert observation is not None  # check_run has refused None
+        if isinstance(observation, MapDataset) and isinstance(dataset, MapDataset):
+            return dataset_of_dataset(dataset, observation, self.selection)
+        observation = check_run(self.tag, dataset, observation)
         announce_of_dataset(dataset)
         # The next observation needs maps of about the same sizes, which can take over the memory of these.
         keep_freed_memory()

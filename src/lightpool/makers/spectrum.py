@@ -71,7 +71,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         self.use_region_center = use_region_center
 
     @accepts_gammapy
-    def run(self, dataset: MapDataset, observation: Observation | None = None) -> MapDataset:
+    def run(self, dataset: MapDataset, observation: Observation | MapDataset | None = None) -> MapDataset:
         """Reduce one observation on the region of a dataset.
 
         Parameters
