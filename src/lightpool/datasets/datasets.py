@@ -30,7 +30,7 @@ from lightpool.datasets.models.background_models import DatasetModels, Models, M
 from lightpool.datasets.models.parameters import Parameters
 from lightpool.datasets.observations import SeenDatasets
 from lightpool.errors import ConfigError, FormatError
-from lightpool.fits import make_path
+from lightpool.fits import required_path
 from lightpool.typing import GammapyObject, PathInput, QuantityLike, RegionLike
 
 __all__ = ["Datasets"]
@@ -305,7 +305,7 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
         cache : bool, whether they are kept then
         checksum : bool, whether to warn if a YAML file was changed since it was written
         """
-        path = make_path(filename)
+        path = required_path(filename)
         datasets = cls()
         for entry in read_dataset_entries(path, checksum):
             # Relative to the YAML file first, so that a folder can be moved as a whole.
@@ -334,7 +334,7 @@ class Datasets(ConvertibleToGammapy, KnownAttributes, MutableSequence[Dataset]):
         write_covariance : bool, whether to write the covariance of the models
         checksum : bool, whether to put checksums into all files
         """
-        path = make_path(filename)
+        path = required_path(filename)
         if path.exists() and not overwrite:
             raise FileExistsError(f"file exists already: {path}; use overwrite=True to replace it")
         # The YAML file comes last, so that it never names files that are not written yet.

@@ -15,7 +15,7 @@ from lightpool.fits.files import file_status, open_file, read_bytes, read_text
 from lightpool.fits.keywords import header_integer, header_number, header_text
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
-from lightpool.fits.paths import expanded_text, make_path, missing_file_hint
+from lightpool.fits.paths import expanded_text, make_path, missing_file_hint, required_path
 from lightpool.fits.reader import FitsFile, read_fits
 from lightpool.fits.remote import address_exists, place_of, readable_path
 from lightpool.fits.table import TableData, conversion_factor, parse_unit, require_numbers
@@ -70,6 +70,7 @@ __all__ = [
     "require_kind",
     "require_map",
     "require_numbers",
+    "required_path",
     "seconds_per_time_unit",
     "seconds_since_reference",
     "table_to_hdu",

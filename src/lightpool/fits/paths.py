@@ -12,7 +12,7 @@ from urllib.parse import unquote
 
 from lightpool.errors import RemoteFileError
 
-__all__ = ["errors_named", "expanded_path", "expanded_text", "make_path", "missing_file_hint"]
+__all__ = ["errors_named", "expanded_path", "expanded_text", "make_path", "missing_file_hint", "required_path"]
 
 _TO_EXPAND = re.compile("[~$%:]")
 
@@ -40,6 +40,22 @@ def make_path(path: str | PathLike[str] | None) -> Path | None:
     if _TO_EXPAND.search(text) is None:  # nearly all paths, and each file has many uses
         return path if isinstance(path, Path) else _path(text)
     return Path(expanded_text(_local(text)))
+
+
+def required_path(path: str | PathLike[str]) -> Path:
+    """Return a path as `make_path` does, of a file that must have a name.
+
+    Raises
+    ------
+    ValueError
+        If it is None.
+    RemoteFileError
+        If it is an address.
+    """
+    given: str | PathLike[str] | None = path
+    if given is None:
+        raise ValueError("the filename is None, expected a str or a Path: give the file to read or to write")
+    return make_path(path)
 
 
 def expanded_text(path: str) -> str:

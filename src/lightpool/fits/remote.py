@@ -22,7 +22,7 @@ from typing import Any
 from lightpool.errors import ConfigError, DamagedFileError, MissingDataError, RemoteFileError
 from lightpool.fits.addresses import Place, hide_password, is_address, name_of_place, tidy_address
 from lightpool.fits.gzip_file import max_file_bytes, too_large
-from lightpool.fits.paths import expanded_text, make_path
+from lightpool.fits.paths import expanded_text, make_path, required_path
 from lightpool.utils.optional_packages import install_command, require_package
 
 __all__ = [
@@ -65,7 +65,7 @@ log = logging.getLogger(__name__)
 
 def place_of(path: str | PathLike[str]) -> Place:
     """Return an address as it is, with variables expanded, and anything else as a path."""
-    return tidy_address(expanded_text(os.fspath(path))) if is_address(path) else make_path(path)
+    return tidy_address(expanded_text(os.fspath(path))) if is_address(path) else required_path(path)
 
 
 def readable_path(path: str | PathLike[str]) -> Path:

@@ -10,7 +10,7 @@ from astropy.io import fits
 
 from lightpool.errors import MissingDataError
 from lightpool.fits.gzip_file import gzip_stream
-from lightpool.fits.paths import errors_named, make_path, missing_file_hint
+from lightpool.fits.paths import errors_named, missing_file_hint, required_path
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -58,7 +58,7 @@ def write_fits(
     MissingDataError
         If its folder does not exist.
     """
-    target = make_path(path)
+    target = required_path(path)
     if target.exists() and not overwrite:
         raise FileExistsError(f"{target} already exists; pass overwrite=True to replace it, or choose another name")
     if not target.parent.is_dir():

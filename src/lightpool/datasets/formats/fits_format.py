@@ -14,10 +14,10 @@ from lightpool.fits import (
     FitsFile,
     HDUList,
     PrimaryHDU,
-    make_path,
     parsing,
     read_fits,
     require_kind,
+    required_path,
     table_to_hdu,
     write_fits,
 )
@@ -83,7 +83,7 @@ def write(dataset: DatasetBase, filename: PathInput, overwrite: bool = False, ch
     overwrite : bool
     checksum : bool, whether to put checksums into the headers
     """
-    path = make_path(filename)
+    path = required_path(filename)
     path.parent.mkdir(parents=True, exist_ok=True)
     write_fits(to_hdulist(dataset), path, overwrite=overwrite, checksum=checksum)
 
