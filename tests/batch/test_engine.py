@@ -65,6 +65,7 @@ def test_maps_and_spectra_come_out_of_one_pass(settings_of):
     assert spectrum.counts_off.data.sum() > 0
 
 
+@pytest.mark.slow
 def test_processes_give_the_same_bits(settings_of, reference):
     settings = settings_of("processes", targets=[MAP, SPECTRUM])
     run_batch(make_plan(settings), ProcessExecutor(2))

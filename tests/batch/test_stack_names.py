@@ -71,6 +71,7 @@ TRICKY += [
 ]
 
 
+@pytest.mark.slow
 @settings(max_examples=60, deadline=None)
 @given(strategies.lists(strategies.sampled_from(TRICKY) | strategies.text(max_size=20), unique=True, max_size=12))
 def test_texts_have_labels_of_their_own_that_fit_into_a_file_name(texts):

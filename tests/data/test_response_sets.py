@@ -60,6 +60,7 @@ def types_of(n_event=100_000):
     return numbers.astype(np.int32)
 
 
+@pytest.mark.slow
 def test_each_interval_has_its_own_response(run, tmp_path, device):
     path = tmp_path / "run.fits"
     run.write(path, overwrite=True)

@@ -24,6 +24,7 @@ def faults_of(store, numbers, request):
     return [f"case {n}: {v}" for n, v in zip(numbers, verdicts, strict=True) if v.outcome in FAULTS]
 
 
+@pytest.mark.slow
 def test_some_dozen_damaged_files_cause_no_fault(store, request):
     assert not faults_of(store, range(36), request)
 

@@ -69,6 +69,7 @@ def output_of(*arguments, text=None, folder=None):
     return done.stdout.splitlines()
 
 
+@pytest.mark.slow
 def test_a_script_needs_no_guard_and_may_define_makers(tmp_path):
     pytest.importorskip("cloudpickle")
     (tmp_path / "reduce.py").write_text(SCRIPT)
@@ -179,6 +180,7 @@ def wait_for_ever(connection):
     threading.Event().wait()
 
 
+@pytest.mark.slow
 def test_a_process_ends_when_the_one_that_started_it_is_killed():
     pytest.importorskip("cloudpickle")
     code = """

@@ -83,6 +83,7 @@ def content_of(dataset):
     return arrays | {"gti": times, "runs": np.array(dataset.meta_table["OBS_ID"])}
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("chain", CHAINS)
 @pytest.mark.parametrize("stacked", [True, False])
 def test_results_do_not_depend_on_the_number_of_threads(empty, observations, with_threads, chain, stacked):

@@ -72,6 +72,7 @@ def test_the_thread_that_reads_ahead_is_heard(crab_store):
     assert found == ["one"]
 
 
+@pytest.mark.slow
 def test_other_processes_are_heard():
     with noted_deviations() as found, closing(in_processes(2, differ, [("one",), ("two",)])) as results:
         assert list(results) == ["one", "two"]
