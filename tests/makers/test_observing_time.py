@@ -141,6 +141,19 @@ def test_the_integrated_background_times_the_time_is_the_background(device, obse
         assert_allclose(to_host(rate.data) * 100, to_host(counts.data), rtol=1e-12)
 
 
+def test_times_and_angles_may_be_given_as_text(observations):
+    run = observations[0]
+    energy = MapAxis.from_energy_bounds("0.5 TeV", "20 TeV", nbin=2)
+    geom = WcsGeom.create(skydir=pointing(run), width=3, binsz=0.5, axes=[energy])
+    turning = Background3D(run.bkg.axes, run.bkg.quantity, fov_alignment="ALTAZ")
+    place = {"time_start": run.tstart, "location": run.observatory_earth_location}
+    for table in (run.bkg, turning):
+        found = make_map_background_irf(run.pointing, "0.5 h", table, geom, fov_rotation_step="2 deg", **place)
+        expected = make_map_background_irf(run.pointing, 1800 * u.s, table, geom, fov_rotation_step=2 * u.deg, **place)
+        assert to_host(found.data).sum() > 0
+        assert_allclose(to_host(found.data), to_host(expected.data), rtol=1e-12)
+
+
 def test_only_backgrounds_are_integrated_and_only_pointings_are_taken(observations, geom):
     run = observations[0]
     with pytest.raises(ValueError, match="only background tables can be integrated, got EffectiveAreaTable2D"):

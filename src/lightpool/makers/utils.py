@@ -163,11 +163,11 @@ def make_edisp_kernel_map(
 @accepts_gammapy
 def make_map_background_irf(
     pointing: SkyCoord | FixedPointingInfo | FieldOfView,
-    ontime: u.Quantity,
+    ontime: QuantityLike,
     bkg: BackgroundIRF,
     geom: Geom,
     time_start: Time | None = None,
-    fov_rotation_step: u.Quantity = 1.0 * u.deg,
+    fov_rotation_step: QuantityLike = 1.0 * u.deg,
     oversampling: int | None = None,
     use_region_center: bool = True,
     location: EarthLocation | None = None,
@@ -184,11 +184,11 @@ def make_map_background_irf(
     ----------
     pointing : FixedPointingInfo or SkyCoord
         For a table in (fov_lon, fov_lat) aligned with the horizon it must be a FixedPointingInfo.
-    ontime : Quantity, time
+    ontime : Quantity, time, or its text, as "42 h"
     bkg : Background2D or Background3D
     geom : WcsGeom or RegionGeom with an axis ``energy``
     time_start : Time, needed for tables aligned with the horizon
-    fov_rotation_step : Quantity, angle
+    fov_rotation_step : Quantity, angle, or its text
         Such a table is evaluated each time the field has turned by this angle.
     oversampling : int, optional
         Split each energy bin into this many for the integral.
@@ -201,9 +201,9 @@ def make_map_background_irf(
     -------
     background : Map, shape of ``geom``, no unit
     """
-    rotation = None
+    ontime, rotation = u.Quantity(ontime), None
     if turns_against_the_sky(bkg):
-        rotation = FieldRotation.of(pointing, time_start, ontime, fov_rotation_step, location)
+        rotation = FieldRotation.of(pointing, time_start, ontime, u.Quantity(fov_rotation_step), location)
         # The positions of pixels are evaluated at the times of the rotation; this one only fills its place.
         pointing = rotation.pointing.get_icrs(rotation.start, rotation.location)
     view = FieldOfView.of(pointing, device, precision)
