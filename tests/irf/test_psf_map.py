@@ -199,3 +199,11 @@ def test_an_image_is_weighted_by_exposure_and_spectrum(psf):
     expected = [3.05244063e04, 2.05245055e04, 8.46719997e03, 5.52169181e00]
     assert_allclose(to_host(image.psf_map.data)[0, [0, 10, 20, 60], 0, 0], expected, rtol=1e-8)
     assert_allclose(to_host(image.exposure_map.data), 1.1107110711071106)
+
+
+def test_a_map_of_radii_in_reconstructed_energy_has_the_fraction_that_was_asked_for(backend):
+    psf = RecoPSFMap.from_gauss(ENERGY_TRUE.copy(name="energy"), sigma=SIGMA)
+    for fraction in (0.4, 0.68, 0.9):
+        radius = psf.containment_radius(fraction, 1 * u.TeV).to_value("deg")
+        image = psf.containment_radius_map(energy=1 * u.TeV, fraction=fraction)
+        assert_allclose(to_host(image.data), np.full((1, 2), radius), rtol=1e-12)
