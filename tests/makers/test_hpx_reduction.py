@@ -11,7 +11,16 @@ from regions import CircleSkyRegion
 from lightpool.arrays import to_host
 from lightpool.data import DataStore
 from lightpool.datasets import MapDataset, SpectrumDataset
-from lightpool.makers import DatasetsMaker, FoVBackgroundMaker, MapDatasetMaker, SafeMaskMaker
+from lightpool.makers import (
+    AdaptiveRingBackgroundMaker,
+    DatasetsMaker,
+    ExcessMapEstimator,
+    ExclusionMaskFinder,
+    FoVBackgroundMaker,
+    MapDatasetMaker,
+    RingBackgroundMaker,
+    SafeMaskMaker,
+)
 from lightpool.maps import HpxGeom, HpxNDMap, Map, MapAxis, WcsGeom
 
 CRAB = SkyCoord(83.63, 22.01, unit="deg")
@@ -216,3 +225,26 @@ def test_real_runs_have_the_numbers_of_gammapy(shared):
     assert to_host(stack.counts.data).sum() == 3143
     assert to_host(stack.mask_safe.data).sum() == 3489
     assert to_host(stack.exposure.data).sum() == pytest.approx(4290451865600.0, rel=1e-6)  # float32 there
+
+
+@pytest.mark.parametrize(
+    "step",
+    [
+        RingBackgroundMaker(r_in="0.4 deg", width="0.3 deg"),
+        AdaptiveRingBackgroundMaker(r_in="0.4 deg", width="0.3 deg", r_out_max="1 deg"),
+        ExcessMapEstimator("0.2 deg"),
+        ExclusionMaskFinder(),
+    ],
+    ids=lambda step: type(step).__name__,
+)
+def test_steps_that_need_rows_of_pixels_refuse_others(step):
+    with pytest.raises(TypeError, match="rows and columns, and dataset 'run' is on a HpxGeom"):
+        step.run(empty(name="run"))
+
+
+def test_the_exposure_of_a_peek_is_that_of_the_central_pixel(store, runs):
+    dataset = MapDatasetMaker(selection=["counts", "exposure", "background"]).run(empty(), store.obs(runs[0]))
+    (panel,) = (axes for axes in dataset.peek().axes if axes.get_title() == "Exposure at the centre")
+    (line,) = panel.get_lines()
+    nearest = dataset.exposure.geom.to_image().get_coord().skycoord.separation(CRAB).argmin()
+    assert_allclose(line.get_ydata(), to_host(dataset.exposure.data)[:, nearest])

@@ -18,7 +18,16 @@ from lightpool.datasets import MapDataset
 from lightpool.maps import Map
 from lightpool.typing import AngleLike
 
-__all__ = ["Described", "Maker", "check_run", "checked_angle", "checked_mask", "safe_with_off", "warn_of_odd_mask"]
+__all__ = [
+    "Described",
+    "Maker",
+    "check_run",
+    "checked_angle",
+    "checked_mask",
+    "require_rows_of_pixels",
+    "safe_with_off",
+    "warn_of_odd_mask",
+]
 
 log = logging.getLogger(__name__)
 
@@ -91,6 +100,27 @@ def warn_of_odd_mask(mask: Map) -> None:
         edge = xp.any(image[:1, :]) | xp.any(image[-1:, :]) | xp.any(image[:, :1]) | xp.any(image[:, -1:])
     # The warning is logged when the numbers are read from the device together with others.
     DeferredNumbers(xp.stack([kept, xp.astype(edge, xp.float64)]), _warn_of_kept_part)
+
+
+def require_rows_of_pixels(what: str, dataset: MapDataset) -> None:
+    """Refuse a dataset on HEALPix pixels, whose numbers say nothing of which pixels are neighbours.
+
+    Parameters
+    ----------
+    what : str
+        What needs pixels in rows and columns, for the error.
+    dataset : MapDataset
+
+    Raises
+    ------
+    TypeError
+        If its counts are on a HpxGeom.
+    """
+    if dataset.required("counts").geom.is_hpx:
+        raise TypeError(
+            f"{what} needs pixels in rows and columns, and dataset {dataset.name!r} is on a HpxGeom; reduce the "
+            "observations on a WcsGeom for this step"
+        )
 
 
 def _warn_of_kept_part(numbers: tuple[float, ...]) -> None:

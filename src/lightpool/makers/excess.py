@@ -17,7 +17,7 @@ from lightpool.datasets.geometries import pixels_of
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.on_off_sums import acceptance_off_of_sums
 from lightpool.errors import GeometryError
-from lightpool.makers.core import Described, checked_angle
+from lightpool.makers.core import Described, checked_angle, require_rows_of_pixels
 from lightpool.maps import Map, MapAxis, Maps, WcsGeom
 from lightpool.stats import CashCountsStatistic, CountsStatistic, WStatCountsStatistic
 from lightpool.typing import AngleLike
@@ -170,6 +170,7 @@ class ExcessMapEstimator(Described):
             raise ValueError(f"dataset {dataset.name!r} has no counts")
         if dataset.counts.geom.is_region:
             raise TypeError(f"dataset {dataset.name!r} has one region and no pixels; its info_dict() has the excess")
+        require_rows_of_pixels("ExcessMapEstimator", dataset)
         if list(dataset.counts.geom.axes.names) != ["energy"]:
             raise GeometryError(
                 f"counts of dataset {dataset.name!r} must have one axis 'energy', got {dataset.counts.geom.axes.names}"

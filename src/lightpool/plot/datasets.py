@@ -95,8 +95,13 @@ def _draw_exposure_profile(ax: Axes, dataset: "MapDataset") -> None:
         _missing(ax)
         return
     axis = _exposure_axis(dataset.exposure)
-    n_lat, n_lon = dataset.exposure.geom.data_shape[-2:]
-    profile = _spectrum(dataset.exposure, axis.name, n_lat // 2, n_lon // 2)
+    geom = dataset.exposure.geom
+    if geom.is_hpx:
+        found = dataset.exposure.get_by_coord({"skycoord": geom.center_skydir, axis.name: axis.center})
+        profile = np.asarray(to_host(found), float)  # host: Matplotlib draws NumPy arrays
+    else:
+        n_lat, n_lon = geom.data_shape[-2:]
+        profile = _spectrum(dataset.exposure, axis.name, n_lat // 2, n_lon // 2)
     ax.step(axis.center_value, profile, where="mid")
     ax.set_xscale("log")
     # a logarithmic scale needs a positive value

@@ -15,7 +15,7 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.datasets import MapDataset
 from lightpool.datasets.geometries import pixels_of
 from lightpool.datasets.masks import all_true
-from lightpool.makers.core import Described, checked_angle
+from lightpool.makers.core import Described, checked_angle, require_rows_of_pixels
 from lightpool.makers.excess import ExcessMapEstimator
 from lightpool.maps import Map, Maps, WcsGeom, WcsNDMap
 from lightpool.typing import AngleLike
@@ -165,6 +165,7 @@ class ExclusionMaskFinder(Described):
         runs = _bare([datasets] if isinstance(datasets, MapDataset) else list(datasets))
         if maker is not None and not hasattr(maker, "exclusion_mask"):
             raise TypeError(f"a {type(maker).__name__} has no exclusion_mask; RingBackgroundMaker is a maker that has")
+        require_rows_of_pixels("ExclusionMaskFinder", runs[0])
         geom = pixels_of(runs[0].required("counts")) if geom is None else geom
         mask = _first_mask(maker, geom.to_image(), runs[0].device)
         n_excluded: list[int] = []

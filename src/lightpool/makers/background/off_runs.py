@@ -15,7 +15,7 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.datasets.geometries import pixels_of
-from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, safe_with_off
+from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, require_rows_of_pixels, safe_with_off
 from lightpool.makers.fov_rotation import turns_against_the_sky
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.maps import Map, WcsGeom, WcsNDMap
@@ -151,6 +151,7 @@ class OffRunsBackgroundMaker(Maker):
         check_run(self.tag, dataset, observation, needs_observation=False)
         if type(dataset) is not MapDataset or dataset.counts is None or dataset.counts.geom.is_region:
             raise TypeError(f"OffRunsBackgroundMaker needs a MapDataset with counts, got a {type(dataset).__name__}")
+        require_rows_of_pixels("OffRunsBackgroundMaker", dataset)
         if observation is None:
             raise ValueError(f"the observation of dataset {dataset.name!r} is needed, to match OFF runs with it")
         if self.acceptance == "background" and dataset.background is None:

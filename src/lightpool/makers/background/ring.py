@@ -18,7 +18,7 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.datasets.geometries import pixels_of
 from lightpool.errors import GeometryError
-from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, safe_with_off
+from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, require_rows_of_pixels, safe_with_off
 from lightpool.makers.differences import announce_of_dataset, announce_of_small_mask, any_of
 from lightpool.maps import Map, WcsGeom, WcsNDMap
 from lightpool.typing import AngleLike
@@ -358,6 +358,7 @@ def _geom_of(dataset: MapDataset) -> WcsGeom:
             f"dataset {dataset.name!r} is on a region and has no pixels for a ring; "
             "for regions use ReflectedRegionsBackgroundMaker"
         )
+    require_rows_of_pixels("a ring", dataset)
     if geom != other:
         raise GeometryError(
             f"counts and background of dataset {dataset.name!r} have different pixels or axes:\n{geom}\nand\n{other}"
