@@ -352,3 +352,40 @@ def test_maps_are_plotted_as_images_and_as_polygons():
         image.plot_mask()
     with pytest.raises(TypeError, match="only an image"):
         in_disc().plot(method="poly")
+
+
+@pytest.mark.parametrize("nest", [True, False])
+@pytest.mark.parametrize("frame", ["icrs", "galactic"])
+@pytest.mark.parametrize("nside", [[8, 16], [32, 8]])
+@pytest.mark.parametrize("width", [10, 35, None])
+def test_planes_with_other_pixels_are_added_up_where_they_are_on_the_sky(device, nest, frame, nside, width):
+    axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
+    where = {} if width is None else {"skydir": (110, 75), "width": width}
+    geom = HpxGeom.create(nside=nside, nest=nest, frame=frame, axes=[axis], **where)
+    positions = geom.get_coord(flat=True).skycoord
+    rng = np.random.default_rng(3)
+    m = HpxNDMap(geom, dtype="float64", device=device)
+    m.fill_by_coord(geom.get_coord(flat=True), weights=rng.random(positions.size))
+    values = to_host(m.get_by_coord(geom.get_coord(flat=True)))
+    for summed in (m.sum_over_axes(), m.sum_over_axes(keepdims=False), m.reduce_over_axes()):
+        image = summed.geom.to_image()
+        assert set(np.ravel(image.nside)) == {max(nside)}
+        expected = np.zeros(image.data_shape)
+        index = image.data_index(image.coord_to_idx(positions))[0]
+        np.add.at(expected, index[index >= 0], values[index >= 0])
+        assert_allclose(np.ravel(to_host(summed.data)), expected, rtol=1e-12)
+        assert (index >= 0).all()
+    assert_allclose(np.nansum(to_host(m.to_wcs(sum_bands=True).data)), values.sum(), rtol=1e-9)
+
+
+def test_planes_with_other_pixels_are_not_mixed():
+    axis = MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)
+    m = HpxNDMap(HpxGeom.create(nside=[8, 16], skydir=(110, 75), width=30, axes=[axis]))
+    for mix in (
+        lambda: m.reduce_over_axes(np.maximum),
+        lambda: m.cumsum("energy"),
+        lambda: m.normalize("energy"),
+        lambda: m.resample_axis(MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=1)),
+    ):
+        with pytest.raises(GeometryError, match="same pixels in each image plane"):
+            mix()
