@@ -242,6 +242,14 @@ def test_steps_that_need_rows_of_pixels_refuse_others(step):
         step.run(empty(name="run"))
 
 
+def test_residuals_are_not_smoothed_on_pixels_without_rows(store, runs):
+    dataset = MapDatasetMaker(selection=["counts", "exposure", "background"]).run(empty(), store.obs(runs[0]))
+    with pytest.raises(TypeError, match="rows and columns, got a HpxNDMap"):
+        dataset.plot_residuals_spatial()
+    expected = to_host(dataset.counts.data) - to_host(dataset.npred().data)
+    assert_allclose(to_host(dataset.residuals().data), expected)
+
+
 def test_the_exposure_of_a_peek_is_that_of_the_central_pixel(store, runs):
     dataset = MapDatasetMaker(selection=["counts", "exposure", "background"]).run(empty(), store.obs(runs[0]))
     (panel,) = (axes for axes in dataset.peek().axes if axes.get_title() == "Exposure at the centre")

@@ -75,3 +75,6 @@ def test_kernels_that_do_not_fit_are_refused():
         HpxNDMap.create(nside=4, axes=[TRUE]).convolve(kernel())
     with pytest.raises(ValueError, match="method"):
         two_sources().convolve(kernel(), convolution_method="fft")
+    for way in ("wcs-tan", ""):
+        with pytest.raises(TypeError, match=r"convolved with a PSFKernel.* got a ndarray"):
+            two_sources().convolve(np.ones((3, 3)), convolution_method=way)

@@ -60,7 +60,10 @@ def residual_image(dataset: DatasetBase, method: str, kernel: str, radius: u.Qua
 
 def _smoothed(data: Map, options: SmoothOptions) -> Map:
     if not isinstance(data, WcsNDMap):
-        raise TypeError("only maps with pixels on the sky can be smoothed, got one of a region")
+        raise TypeError(
+            f"residuals are smoothed on pixels in rows and columns, got a {type(data).__name__}; reduce the "
+            "observations on a WcsGeom, or take residuals() without smoothing"
+        )
     return data.smooth(**options)
 
 

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.devices import to_device, to_host
 from lightpool.arrays.kernels.healpix_harmonics import convolve_sphere, disk_window, gauss_window, profile_window
 from lightpool.errors import GeometryError
-from lightpool.maps.filters import PSFKernelLike
+from lightpool.maps.filters import KernelMap, PSFKernelLike
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.hpx_host import swapped_numbers
 from lightpool.maps.geoms.hpx_regions import pixel_size
@@ -107,7 +107,7 @@ class HpxFilters(HpxPixelMap):
             log.warning(
                 "a map of %.0f deg is distorted on a tangential plane; convolve_full does without one", geom.width.value
             )
-        kernel_geom = kernel.psf_kernel_map.geom
+        kernel_geom = _map_of(kernel).geom
         square, own = float(np.max(kernel_geom.pixel_scales.deg)), float(pixel_size(geom.sky.nside)[0])
         if square > 0.5 * own:
             raise GeometryError(
@@ -133,7 +133,7 @@ class HpxFilters(HpxPixelMap):
         kernel : PSFKernel, taken to be symmetric
             One image for all energies, or one for each.
         """
-        sky, psf = self._geom.sky, kernel.psf_kernel_map
+        sky, psf = self._geom.sky, _map_of(kernel)
         image = psf.geom.to_image()
         n_y, n_x = image.data_shape
         values = to_host(psf.data).astype(np.float64).reshape(-1, n_y, n_x)  # host: a small image
@@ -157,3 +157,14 @@ class HpxFilters(HpxPixelMap):
                 f"the kernel has {len(windows)} images, but the map {n_plane}; expected as many, or one"
             )
         return self._convolved(np.broadcast_to(windows, (n_plane, l_max + 1)))
+
+
+def _map_of(kernel: PSFKernelLike) -> KernelMap:
+    """Return the map of a kernel; an array has no pixels of known size on the sky."""
+    found: KernelMap | None = getattr(kernel, "psf_kernel_map", None)
+    if found is None:
+        raise TypeError(
+            f"a HEALPix map is convolved with a PSFKernel, whose pixels have a size, got a {type(kernel).__name__}; "
+            "PSFKernel.from_gauss or PSFKernel(map) makes one"
+        )
+    return found
