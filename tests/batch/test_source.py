@@ -85,7 +85,7 @@ def test_a_source_beside_the_map_has_no_sums():
 def test_the_circle_is_never_smaller_than_a_pixel():
     source, _ = source_of(MAP, binsz="0.4 deg")
     assert source.radius.deg == pytest.approx(0.404, rel=1e-2)
-    assert source.inside.any()
+    assert source.pixels.inside.any()
 
 
 def test_theta_squared_counts_are_those_of_the_table(crab_store):

@@ -21,7 +21,7 @@ from lightpool.typing import JSONValue
 
 __all__ = ["FileDescription", "describe_file"]
 
-_MAPS = (FileKind.MAP, FileKind.PSF_MAP, FileKind.EDISP_MAP)
+_MAPS = (FileKind.MAP, FileKind.PSF_MAP, FileKind.EDISP_MAP, FileKind.HEALPIX)
 _MAX_LISTED = 20
 
 Facts: TypeAlias = dict[str, str | int | float | bool | None]

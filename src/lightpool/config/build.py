@@ -3,7 +3,7 @@
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
@@ -22,7 +22,7 @@ from lightpool.config.positions import Circle, Point, Position
 from lightpool.config.quantities import is_quantity
 from lightpool.config.regions import checked_regions
 from lightpool.config.section import Section
-from lightpool.config.targets import EnergyBins, MapTarget, SpectrumTarget
+from lightpool.config.targets import EnergyBins, HealpixTarget, MapTarget, SpectrumTarget, Target
 from lightpool.datasets import MapDataset, SpectrumDataset
 from lightpool.errors import ConfigError
 from lightpool.fits import read_text
@@ -41,7 +41,7 @@ from lightpool.makers import (
     SpectrumDatasetMaker,
     WobbleRegionsFinder,
 )
-from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.maps import HpxGeom, Map, MapAxis, RegionGeom, WcsGeom
 
 __all__ = ["build_dataset", "build_exclusion", "build_makers", "build_position", "build_reduction"]
 
@@ -60,12 +60,12 @@ _PLAIN_MAKERS: dict[type[Section], type[Maker]] = {
 _EXCLUDING = (FoVBackgroundMaker, RingBackgroundMaker, AdaptiveRingBackgroundMaker, ReflectedRegionsBackgroundMaker)
 
 
-def build_dataset(target: MapTarget | SpectrumTarget, name: str | None = None) -> MapDataset:
+def build_dataset(target: Target, name: str | None = None) -> MapDataset:
     """Create the empty dataset of a target, on the default device and in the default precision.
 
     Parameters
     ----------
-    target : MapTarget or SpectrumTarget
+    target : Target
     name : str, optional
         Name of the dataset; that of the target by default.
     """
@@ -82,22 +82,23 @@ def build_dataset(target: MapTarget | SpectrumTarget, name: str | None = None) -
     if target.rad is not None:
         stop = float(u.Quantity(target.rad.max).to_value("deg"))
         axes["rad_axis"] = MapAxis.from_bounds(0, stop, nbin=target.rad.nbin, unit="deg", node_type="edges", name="rad")
-    return MapDataset.create(_map_geom(target), name=name, binsz_irf=u.Quantity(target.binsz_irf), **axes)
+    geom = _healpix_geom(target) if isinstance(target, HealpixTarget) else _map_geom(target)
+    return MapDataset.create(cast(WcsGeom, geom), name=name, binsz_irf=u.Quantity(target.binsz_irf), **axes)
 
 
-def build_makers(target: MapTarget | SpectrumTarget) -> list[Maker]:
+def build_makers(target: Target) -> list[Maker]:
     """Create the makers of a target in their order, with its exclusion mask."""
     kinds = [_PLAIN_MAKERS.get(type(step), ReflectedRegionsBackgroundMaker) for step in target.makers]
     mask = build_exclusion(target) if any(issubclass(kind, _EXCLUDING) for kind in kinds) else None
     return [_build_maker(step, mask) for step in target.makers]
 
 
-def build_reduction(target: MapTarget | SpectrumTarget) -> tuple[MapDataset, DatasetsMaker]:
+def build_reduction(target: Target) -> tuple[MapDataset, DatasetsMaker]:
     """Return the outline of the empty dataset of a target, and a maker that applies all of its makers to cutouts."""
     # An outline needs no memory for the maps: DatasetsMaker makes those of each cutout.
     outline = build_dataset(target).outline()
     makers = build_makers(target)
-    if isinstance(target, MapTarget):
+    if not isinstance(target, SpectrumTarget):
         width = None if target.cutout_width is None else u.Quantity(target.cutout_width)
         return outline, DatasetsMaker(makers, cutout_width=width, cutout_mode=target.cutout_mode)
     return outline, DatasetsMaker(makers)
@@ -159,6 +160,27 @@ def _map_geom(target: MapTarget) -> WcsGeom:
     )
 
 
+def _healpix_geom(target: HealpixTarget) -> HpxGeom:
+    frame = target.frame or ("galactic" if target.center.frame == "galactic" else "icrs")
+    geom = HpxGeom.create(
+        nside=target.nside,
+        binsz=None if target.binsz is None else float(u.Quantity(target.binsz).to_value("deg")),
+        nest=target.nest,
+        frame=frame,
+        skydir=build_position(target.center),
+        width=None if target.width is None else float(u.Quantity(target.width).to_value("deg")),
+        region=target.region,
+        axes=[_energy_axis(target.energy)],
+    )
+    if not geom.npix.all():
+        key = "width" if target.region is None else "region"
+        raise ConfigError(
+            f"target {target.name!r}: {key} {target.width or target.region} contains no pixel centre, and pixels are "
+            f"{geom.pixel_scales[0]:.3g} wide; expected a wider map or a larger nside"
+        )
+    return geom
+
+
 def _region_geom(target: SpectrumTarget) -> RegionGeom:
     axes = [_energy_axis(target.energy)]
     with _named(target, "region"):
@@ -166,7 +188,7 @@ def _region_geom(target: SpectrumTarget) -> RegionGeom:
 
 
 @contextmanager
-def _named(target: MapTarget | SpectrumTarget, key: str) -> Iterator[None]:
+def _named(target: Target, key: str) -> Iterator[None]:
     """Make errors name the target and the key that they come from."""
     try:
         yield
@@ -195,7 +217,7 @@ def _listed(numbers: list[float]) -> str:
     return ", ".join(f"{number:.17g}" for number in numbers)
 
 
-def build_exclusion(target: MapTarget | SpectrumTarget) -> Map | None:
+def build_exclusion(target: Target) -> Map | None:
     """Create the exclusion mask of a target, False where gamma rays are expected; None without exclusion regions.
 
     Raises
@@ -228,7 +250,9 @@ def build_exclusion(target: MapTarget | SpectrumTarget) -> Map | None:
         raise ConfigError(f"target {target.name!r}: the exclusion regions cannot be used: {error}") from error
 
 
-def _exclusion_geom(target: MapTarget | SpectrumTarget) -> WcsGeom:
+def _exclusion_geom(target: Target) -> WcsGeom | HpxGeom:
+    if isinstance(target, HealpixTarget):
+        return _healpix_geom(target).to_image()
     if isinstance(target, MapTarget):
         return _map_geom(target).to_image()
     center = _region_geom(target).center_skydir

@@ -7,7 +7,7 @@ from pydantic import Field, PositiveFloat, PositiveInt
 from lightpool.config.quantities import NonNegativeAngleText, PositiveAngleText
 from lightpool.config.section import Section
 
-__all__ = ["MapStep", "SpectrumStep"]
+__all__ = ["HealpixStep", "MapStep", "SpectrumStep"]
 
 Fraction = Annotated[float, Field(ge=0, le=1)]
 
@@ -144,6 +144,8 @@ MapStep = Annotated[
     | AdaptiveRingBackgroundSettings,
     Field(discriminator="type"),
 ]
+HealpixStep = Annotated[MapDatasetSettings | SafeMaskSettings | FoVBackgroundSettings, Field(discriminator="type")]
+"""Steps that do not need pixels in rows and columns."""
 SpectrumStep = Annotated[
     SpectrumDatasetSettings | SafeMaskSettings | ReflectedRegionsSettings | PhaseBackgroundSettings,
     Field(discriminator="type"),

@@ -6,14 +6,15 @@ from typing import Annotated, Any, Literal, Self
 import astropy.units as u
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
-from lightpool.config.makers import MapStep, SpectrumStep
+from lightpool.config.makers import HealpixStep, MapStep, SpectrumStep
 from lightpool.config.paths import PathText
 from lightpool.config.positions import Circle, Point, Position
 from lightpool.config.quantities import EnergyText, PositiveAngleText
 from lightpool.config.regions import RegionText
 from lightpool.config.section import Section
+from lightpool.maps.geoms.hpx_regions import HpxRegion
 
-__all__ = ["AngleBins", "EnergyBins", "MapTarget", "MigraBins", "SpectrumTarget", "Target"]
+__all__ = ["AngleBins", "EnergyBins", "HealpixTarget", "MapTarget", "MigraBins", "SpectrumTarget", "Target"]
 
 Name = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9_.-]*$")]
 _PROJECTIONS = frozenset(
@@ -29,6 +30,14 @@ def _known_projection(name: str) -> str:
 
 
 Projection = Annotated[str, AfterValidator(_known_projection)]
+
+
+def _known_region(text: str) -> str:
+    HpxRegion.parse(text)
+    return text
+
+
+HealpixRegion = Annotated[str, AfterValidator(_known_region)]
 BinNumber = Annotated[int, Field(ge=1, le=100_000)]
 """A larger number of bins is a typing error."""
 
@@ -138,20 +147,11 @@ def _or_a_name(schema: dict[str, Any]) -> None:
     schema["anyOf"] = [{"$ref": schema.pop("$ref")}, {"type": "string"}]
 
 
-class MapTarget(_Target):
-    """Maps of a part of the sky."""
-
-    kind: Literal["map"] = "map"
+class _SkyTarget(_Target):
     center: Position = Field(json_schema_extra=_or_a_name)
     """Centre of the map, or the name of a source; the map is galactic if this frame is, otherwise in ICRS."""
-    width: PositiveAngleText | tuple[PositiveAngleText, PositiveAngleText]
-    """Width, or width and height."""
-    binsz: PositiveAngleText = "0.02 deg"
-    """Pixel size."""
     source: Circle | None = None
     """Region in which the report determines the excess; a circle of 0.1 deg around the centre by default."""
-    proj: Projection = "CAR"
-    """Three-letter code of the projection."""
     binsz_irf: PositiveAngleText = "0.2 deg"
     """Pixel size of PSF and energy dispersion."""
     rad: AngleBins | None = None
@@ -160,8 +160,50 @@ class MapTarget(_Target):
     """Width of the cutout around each pointing; by default twice offset_max of the SafeMaskMaker, or the whole map."""
     cutout_mode: Literal["trim", "partial", "strict"] = "trim"
     """What to do with a cutout that extends beyond the edge of the map."""
+
+
+class MapTarget(_SkyTarget):
+    """Maps of a part of the sky."""
+
+    kind: Literal["map"] = "map"
+    width: PositiveAngleText | tuple[PositiveAngleText, PositiveAngleText]
+    """Width, or width and height."""
+    binsz: PositiveAngleText = "0.02 deg"
+    """Pixel size."""
+    proj: Projection = "CAR"
+    """Three-letter code of the projection."""
     makers: list[MapStep] = Field(min_length=1)
     """Reduction steps for each observation, in this order."""
+
+
+class HealpixTarget(_SkyTarget):
+    """Maps with HEALPix pixels of all the sky or a part of it; all the sky without ``width`` and ``region``."""
+
+    kind: Literal["healpix"]
+    width: PositiveAngleText | None = None
+    """Diameter of the disc around the centre that the map covers."""
+    region: HealpixRegion | None = None
+    """Part of the sky instead of a disc, such as "DISK(110,75,10)" or "HPX_PIXEL(NESTED,4,7)"; angles in deg."""
+    nside: Annotated[int, Field(ge=1, le=2**20)] | None = None
+    """Pixels along the side of one of the 12 faces of the sky."""
+    binsz: PositiveAngleText | None = None
+    """Pixel size instead of nside, which becomes the power of two whose pixels are nearest to it."""
+    nest: bool = True
+    """Whether pixels are numbered in the NESTED scheme, or in the RING scheme."""
+    frame: Literal["icrs", "galactic"] | None = None
+    """Frame of the map; galactic if the frame of the centre is, otherwise icrs, by default."""
+    makers: list[HealpixStep] = Field(min_length=1)
+    """Reduction steps for each observation, in this order; rings of pixels need a target of kind map."""
+
+    @model_validator(mode="after")
+    def _known_pixels(self) -> Self:
+        if (self.nside is None) == (self.binsz is None):
+            raise ValueError("expected either nside or binsz, got " + ("neither" if self.nside is None else "both"))
+        if self.width is not None and self.region is not None:
+            raise ValueError("got both width and region; give only one of them")
+        if self.nest and self.nside is not None and self.nside & (self.nside - 1):
+            raise ValueError(f"nside in the NESTED scheme must be a power of two, got {self.nside}; or set nest: false")
+        return self
 
 
 class SpectrumTarget(_Target):
@@ -183,4 +225,4 @@ class SpectrumTarget(_Target):
         return self
 
 
-Target = Annotated[MapTarget | SpectrumTarget, Field(discriminator="kind")]
+Target = Annotated[MapTarget | HealpixTarget | SpectrumTarget, Field(discriminator="kind")]

@@ -1,7 +1,7 @@
 """Plots of the report of a reduction, each small enough for the screen of a telephone."""
 
 from collections.abc import Callable, Sequence
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, cast
 
 import matplotlib.dates as mdates
 import numpy as np
@@ -16,7 +16,7 @@ from lightpool.plot.significance import plot_significance_distribution, plot_sig
 
 if TYPE_CHECKING:
     from lightpool.datasets import SpectrumDataset, SpectrumDatasetOnOff
-    from lightpool.maps import RegionNDMap, WcsNDMap
+    from lightpool.maps import HpxNDMap, RegionNDMap, WcsNDMap
 
 __all__ = [
     "plot_image",
@@ -31,6 +31,12 @@ __all__ = [
 _SIZE = (5.4, 4.0)
 """Inches; at 390 pixels of width the letters are still readable."""
 
+_WIDE = 90.0
+"""Width in deg of a HEALPix map beyond which it is drawn in a projection of all the sky."""
+
+_RASTER_WIDTH = 600
+"""Square pixels across the picture of a HEALPix map."""
+
 
 def _figure() -> tuple[Figure, Axes]:
     figure = Figure(figsize=_SIZE)
@@ -43,33 +49,53 @@ def _legend(ax: Axes, n_column: int = 2) -> None:
     ax.legend(loc="lower center", bbox_to_anchor=(0.5, 1.0), ncol=n_column, frameon=False, fontsize=9)
 
 
-def plot_image(image: "WcsNDMap", stretch: str = "linear") -> Figure:
+def _raster_of(image: "WcsNDMap | HpxNDMap") -> "WcsNDMap":
+    """Return an image of square pixels; those of HEALPix pixels repeat their values and are NaN beside the map."""
+    if not image.geom.is_hpx:
+        return cast("WcsNDMap", image)
+    width = float(image.geom.width.to_value("deg"))
+    proj = "AIT" if width > _WIDE else "TAN"
+    raster = cast("HpxNDMap", image).to_wcs(normalize=False, proj=proj, oversample=None, width_pix=_RASTER_WIDTH)
+    return raster.reduce_over_axes()
+
+
+def _raster_of_mask(mask: "WcsNDMap | HpxNDMap") -> "WcsNDMap":
+    """Return a mask as an image of square pixels, True beside the map."""
+    if not mask.geom.is_hpx:
+        return cast("WcsNDMap", mask)
+    raster = _raster_of(mask * 1.0)
+    return raster.copy(data=raster.data != 0)
+
+
+def plot_image(image: "WcsNDMap | HpxNDMap", stretch: str = "linear") -> Figure:
     """Draw an image with its colour bar.
 
     Parameters
     ----------
-    image : WcsNDMap
+    image : WcsNDMap or HpxNDMap
         Without non-spatial axes, on the host.
     stretch : str
         Stretch of the colours.
     """
     figure = Figure(figsize=_SIZE)
-    image.plot(ax=figure.add_subplot(projection=image.geom.wcs), add_cbar=True, stretch=stretch)
+    raster = _raster_of(image)
+    raster.plot(ax=figure.add_subplot(projection=raster.geom.wcs), add_cbar=True, stretch=stretch)
     return figure
 
 
-def plot_significances(sqrt_ts: "WcsNDMap", exclusion: "WcsNDMap | None" = None) -> list[Figure]:
+def plot_significances(sqrt_ts: "WcsNDMap | HpxNDMap", exclusion: "WcsNDMap | HpxNDMap | None" = None) -> list[Figure]:
     """Draw the map of significances and, where any is outside the exclusion, their distribution.
 
     Parameters
     ----------
-    sqrt_ts : WcsNDMap
+    sqrt_ts : WcsNDMap or HpxNDMap
         Image of significances, NaN where they are undefined.
-    exclusion : WcsNDMap of bool, optional
+    exclusion : WcsNDMap or HpxNDMap of bool, optional
         On the same pixels; False where gamma rays are expected.
     """
-    sky = Figure(figsize=_SIZE)
-    plot_significance_map(sqrt_ts, exclusion, ax=sky.add_subplot(projection=sqrt_ts.geom.wcs))
+    sky, raster = Figure(figsize=_SIZE), _raster_of(sqrt_ts)
+    drawn = None if exclusion is None else _raster_of_mask(exclusion)
+    plot_significance_map(raster, drawn, ax=sky.add_subplot(projection=raster.geom.wcs))
     known = np.isfinite(to_host(sqrt_ts.data))  # host: Matplotlib draws NumPy arrays
     if not (known if exclusion is None else known & to_host(exclusion.data)).any():
         return [sky]

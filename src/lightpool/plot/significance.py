@@ -14,7 +14,7 @@ from lightpool.errors import GeometryError
 from lightpool.plot.maps import add_colorbar, plot_map
 
 if TYPE_CHECKING:
-    from lightpool.maps import WcsNDMap
+    from lightpool.maps import HpxNDMap, WcsNDMap
 
 __all__ = ["plot_significance", "plot_significance_distribution", "plot_significance_map"]
 
@@ -97,7 +97,7 @@ def plot_significance_map(
 
 
 def plot_significance_distribution(
-    sqrt_ts: "WcsNDMap", exclusion_mask: "WcsNDMap | None" = None, ax: Axes | None = None
+    sqrt_ts: "WcsNDMap | HpxNDMap", exclusion_mask: "WcsNDMap | HpxNDMap | None" = None, ax: Axes | None = None
 ) -> Axes:
     """Draw the distribution of significances, of all pixels and outside an exclusion, and the Gaussian of an empty sky.
 
@@ -105,7 +105,7 @@ def plot_significance_distribution(
 
     Parameters
     ----------
-    sqrt_ts : WcsNDMap
+    sqrt_ts : WcsNDMap or HpxNDMap
         Any number of images.
     exclusion_mask : see `plot_significance`
     ax : Axes, optional
@@ -147,7 +147,7 @@ def _bin_edges(values: NDArray[np.float64]) -> list[float]:
     return edges
 
 
-def _mask_on(sqrt_ts: "WcsNDMap", mask: "WcsNDMap") -> NDArray[np.bool_]:
+def _mask_on(sqrt_ts: "WcsNDMap | HpxNDMap", mask: "WcsNDMap | HpxNDMap") -> NDArray[np.bool_]:
     """Return a mask on the host, with the axes of the significances."""
     if not mask.is_mask or mask.geom.to_image() != sqrt_ts.geom.to_image():
         raise GeometryError(

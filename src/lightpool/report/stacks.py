@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from lightpool.arrays.devices.array_types import Array
-from lightpool.batch.execution.source_counts import SUMS, Source, background_of
+from lightpool.batch.execution.source_counts import RADIUS, SUMS, Source, background_of
 from lightpool.batch.storage.results import files_of
 from lightpool.config import Settings
 from lightpool.config.build import build_exclusion
@@ -17,8 +17,9 @@ from lightpool.datasets.on_off import OnOffDataset
 from lightpool.errors import LightpoolError
 from lightpool.fits import read_fits
 from lightpool.makers import ExcessMapEstimator
-from lightpool.maps import Geom, Map, RegionNDMap, WcsNDMap
+from lightpool.maps import Geom, Map, RegionNDMap
 from lightpool.report.embedded_plot import EmbeddedPlot
+from lightpool.report.healpix_excess import SkyMap, excess_of_pixels
 from lightpool.report.source_statistics import AtSource, Row
 
 __all__ = ["StackView", "stack_view"]
@@ -97,7 +98,7 @@ def stack_view(path: Path, settings: Settings, rows: Sequence[Row], *, has_plots
     counts = np.asarray(dataset.required("counts").data)
     safe = np.ones(counts.shape, bool) if dataset.mask_safe is None else np.asarray(dataset.mask_safe.data)
     edges = dataset.required("counts").geom.axes["energy"].edges.to_value("TeV")
-    is_safe = safe.any(axis=(-2, -1))
+    is_safe = safe.any(axis=tuple(range(1, safe.ndim)))
     is_map = not dataset.required("counts").geom.is_region
     livetime = None if dataset.exposure is None else dataset.exposure.meta.get("livetime")
     known = [row for row in rows if name in row.get("stacks", ())]
@@ -155,16 +156,18 @@ def _plots(
         yield EmbeddedPlot.of("Exposure", plots.plot_image(mean), "mean over true energy")
 
 
-def _image_of(values: Map) -> WcsNDMap:
+def _image_of(values: Map) -> SkyMap:
     """Sum of a sky map over its axes."""
     image = values.reduce_over_axes()
-    assert isinstance(image, WcsNDMap)  # spectra are plotted otherwise
+    assert isinstance(image, SkyMap)  # spectra are plotted otherwise
     return image
 
 
-def _excess_maps(dataset: MapDataset, source: Source | None) -> tuple[WcsNDMap | None, WcsNDMap | None, str]:
+def _excess_maps(dataset: MapDataset, source: Source | None) -> tuple[SkyMap | None, SkyMap | None, str]:
     """Images of significance and excess, and a note about their region; None without a background."""
-    radius = "0.1 deg" if source is None or source.radius is None else source.radius
+    radius = RADIUS if source is None or source.radius is None else source.radius
+    if dataset.required("counts").geom.is_hpx:
+        return excess_of_pixels(dataset, radius)
     is_on_off = isinstance(dataset, OnOffDataset)  # neighbouring pixels share the OFF events of their rings
     estimator = ExcessMapEstimator(radius, correlate_off=not is_on_off)
     try:
@@ -177,7 +180,7 @@ def _excess_maps(dataset: MapDataset, source: Source | None) -> tuple[WcsNDMap |
     return sqrt_ts, excess, f"in circles of {estimator.correlation_radius:.3g} around each pixel, safe energies"
 
 
-def _exclusion_on(geom: Geom, target: Target | None) -> tuple[WcsNDMap | None, str]:
+def _exclusion_on(geom: Geom, target: Target | None) -> tuple[SkyMap | None, str]:
     """Exclusion mask on a geometry, and a warning if its file no longer exists."""
     if target is None:
         return None, ""
@@ -188,5 +191,5 @@ def _exclusion_on(geom: Geom, target: Target | None) -> tuple[WcsNDMap | None, s
     if exclusion is None:
         return None, ""
     mask = exclusion.interp_to_geom(geom)
-    assert isinstance(mask, WcsNDMap)  # the geometry is that of a sky map
+    assert isinstance(mask, SkyMap)  # the geometry is that of a sky map
     return mask, ""

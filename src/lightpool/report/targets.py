@@ -62,7 +62,7 @@ def scope_of(source: Source) -> str:
     """Describe the region of a source."""
     position = source.position.icrs
     where = f"RA {position.ra.deg:.3f}, Dec {position.dec.deg:+.3f} deg"
-    if source.geom is not None:
+    if not source.is_region:
         return f"circle of {source.radius:.3g} at {where}, safe energies"
     size = "region" if source.radius is None else f"region of radius {source.radius:.3g}"
     return f"{size} at {where}, safe energies"
@@ -73,7 +73,7 @@ def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> Targ
 
     Parameters
     ----------
-    target : MapTarget or SpectrumTarget
+    target : Target
     settings : Settings
     rows : sequence of Row
         Of all observations.

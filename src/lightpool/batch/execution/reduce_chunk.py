@@ -35,6 +35,7 @@ from lightpool.datasets import MapDataset
 from lightpool.errors import OutOfMemoryError, ReductionError
 from lightpool.irf import IRF
 from lightpool.makers import DatasetsMaker
+from lightpool.maps import Geom, HpxGeom
 
 __all__ = ["Reducer", "reduce_observations", "sources_of"]
 
@@ -69,8 +70,7 @@ class _Job:
     def of(cls, target: Target) -> "_Job":
         reference, maker = build_reduction(target)
         geom = reference.required("counts").geom
-        # Half of the diagonal: the circle contains the whole map, so that no observation that reaches it is left out.
-        radius = float(np.hypot(*np.ravel(geom.width.to_value("deg")))) / 2
+        radius = _radius_of(geom)
         width = maker.cutout_width
         half_cutout = None if width is None or geom.is_region else float(np.hypot(*np.broadcast_to(width.deg, 2))) / 2
         source = Source.of(target, geom)
@@ -92,6 +92,16 @@ class _Job:
             axis = table.axes["offset"] if isinstance(table, IRF) and "offset" in table.axes.names else None
             reach = np.inf if axis is None else float(axis.edges.to_value("deg").max())
         return bool(offset <= self.radius + reach)
+
+
+def _radius_of(geom: Geom) -> float:
+    """Return the radius in deg of a circle around the centre that contains a map with all of its pixels."""
+    if isinstance(geom, HpxGeom):
+        # 1.5 sides of a square of its area: a pixel reaches as far from its centre at most
+        pixel = math.degrees(math.sqrt(float(geom.solid_angle().max().value)))
+        return min(180.0, float(geom.width.to_value("deg")) / 2 + 1.5 * pixel)
+    # half of the diagonal, so that no observation that reaches a corner is left out
+    return float(np.hypot(*np.ravel(geom.width.to_value("deg")))) / 2
 
 
 class Reducer:

@@ -1,8 +1,9 @@
 """Counts at the source: sums in a circle of a map, or in the region of a spectrum, and theta-squared counts."""
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Self, TypeAlias
+from typing import Any, Self, cast
 
 import astropy.units as u
 import numpy as np
@@ -10,18 +11,17 @@ from astropy.coordinates import Angle, SkyCoord
 from numpy.typing import NDArray
 
 from lightpool.arrays import angular_separation, array_namespace, constant, full_on
-from lightpool.arrays.devices.array_types import Array, Index
+from lightpool.arrays.devices.array_types import Array
+from lightpool.batch.execution.source_pixels import WHOLE, CirclePixels, PixelsInData, circle_on
 from lightpool.batch.storage.outcomes import ThetaSquaredCounts
 from lightpool.config.build import build_position
-from lightpool.config.targets import MapTarget, Target
+from lightpool.config.targets import HealpixTarget, SpectrumTarget, Target
 from lightpool.data import EventList
 from lightpool.datasets import MapDataset
-from lightpool.datasets.geometries import pixels_of
 from lightpool.datasets.on_off import OnOffDataset
-from lightpool.errors import NoOverlapError
-from lightpool.maps import Map, RegionGeom, WcsGeom
+from lightpool.maps import HpxGeom, Map, RegionGeom, WcsGeom
 
-__all__ = ["SUMS", "Source", "background_of", "theta_squared_counts"]
+__all__ = ["RADIUS", "SUMS", "Source", "background_of", "theta_squared_counts"]
 
 RADIUS = Angle("0.1 deg")
 """Radius of the circle on a map that has no ``source`` in its settings."""
@@ -31,10 +31,6 @@ SUMS = ("counts", "background", "counts_off", "acceptance", "acceptance_off")
 
 THETA2_MAX, THETA2_BINS = 0.1, 20
 """Range, in deg2, and number of bins of theta-squared counts."""
-
-Slices: TypeAlias = tuple[slice, slice]
-
-_Mask: TypeAlias = NDArray[np.bool_]
 
 
 @dataclass(frozen=True, eq=False)
@@ -46,62 +42,48 @@ class Source:
     position : SkyCoord
     radius : Angle or None
         Radius of the circle; None for a region that is not a circle.
-    geom : WcsGeom or None
-        Image geometry of the whole map; None for the region of a spectrum, which is used as a whole.
-    window : (slice, slice) or None
-        Slices (y, x) of the map around the circle; None if it lies outside the map.
-    inside : array of bool, shape of the window
-        Pixels whose centres are in the circle.
-    center : (int, int)
-        Pixel (y, x) of the map at the position.
+    is_region : bool
+        Whether it is the region of a spectrum, which is used as a whole.
+    pixels : SquareCircle, HpxCircle or None
+        Pixels of the map in the circle; None for a region, and for a circle outside the map.
     has_theta_squared : bool
         Whether the events at the mirror position are an estimate of the background.
     """
 
     position: SkyCoord
     radius: Angle | None
-    geom: WcsGeom | None = None
-    window: Slices | None = None
-    inside: _Mask | None = None
-    center: tuple[int, int] = (0, 0)
+    is_region: bool = False
+    pixels: CirclePixels | None = None
     has_theta_squared: bool = True
 
     @classmethod
-    def of(cls, target: Target, geom: WcsGeom | RegionGeom) -> Self:
+    def of(cls, target: Target, geom: WcsGeom | HpxGeom | RegionGeom) -> Self:
         """Return the source of a target.
 
         Parameters
         ----------
-        target : MapTarget or SpectrumTarget
+        target : Target
             A map has a ``source``, by default a circle of 0.1 deg (and at least a pixel) around its centre.
-        geom : WcsGeom or RegionGeom
+        geom : WcsGeom, HpxGeom or RegionGeom
             Geometry of its counts.
         """
         # OFF events of a pulsar are selected by phase, at the same position: a mirror position says nothing of them.
         by_phase = any(step.type == "PhaseBackgroundMaker" for step in target.makers)
-        if isinstance(geom, RegionGeom):
-            found = getattr(geom.region, "radius", None)
-            return cls(geom.center_skydir, None if found is None else Angle(found), has_theta_squared=not by_phase)
-        image, wanted = geom.to_image(), target.source if isinstance(target, MapTarget) else None
-        position = image.center_skydir if wanted is None else build_position(wanted)
-        radius = RADIUS if wanted is None else Angle(u.Quantity(wanted.radius))
+        if isinstance(geom, RegionGeom) or isinstance(target, SpectrumTarget):
+            found = getattr(cast(RegionGeom, geom).region, "radius", None)
+            radius = None if found is None else Angle(found)
+            return cls(geom.center_skydir, radius, is_region=True, has_theta_squared=not by_phase)
+        image = geom.to_image()
+        wanted = target.source
+        if wanted is None:
+            # all the sky and a region have no centre of their own
+            position = build_position(target.center) if isinstance(target, HealpixTarget) else image.center_skydir
+            radius = RADIUS
+        else:
+            position, radius = build_position(wanted), Angle(u.Quantity(wanted.radius))
         # At least a pixel, with one per cent for rounding, so that the circle contains a pixel centre.
-        radius = Angle(max(radius, 1.01 * Angle(image.pixel_scales.max())))
-        try:
-            part = image.cutout(position, width=2 * radius + 2 * image.pixel_scales.max())
-        except NoOverlapError:
-            return cls(position, radius, geom=image, has_theta_squared=not by_phase)
-        assert part.cutout_info is not None  # cutouts have it
-        x, y = image.coord_to_idx(position)
-        return cls(
-            position,
-            radius,
-            geom=image,
-            window=part.cutout_info["parent-slices"],
-            inside=np.asarray(part.separation(position) <= radius),
-            center=(int(np.ravel(y)[0]), int(np.ravel(x)[0])),
-            has_theta_squared=not by_phase,
-        )
+        radius = Angle(max(radius, 1.01 * Angle(_pixel_size(image))))
+        return cls(position, radius, pixels=circle_on(image, position, radius), has_theta_squared=not by_phase)
 
     @cached_property
     def lonlat(self) -> tuple[float, float]:
@@ -130,42 +112,20 @@ class Source:
             See `SUMS`; NaN for what the dataset does not have. OFF counts and their acceptance are those of the pixel
             of the source, not summed over the circle: neighbouring pixels of a map share their OFF events.
         """
-        if self.geom is None:
-            return _sums(dataset, background, (..., slice(None), slice(None)), None, (..., slice(None), slice(None)))
-        found = self._on(pixels_of(dataset.required("counts")))
-        if found is None:
+        if self.is_region:
+            return _sums(dataset, background, WHOLE)
+        if self.pixels is None:
             return None
-        window, inside, center = found
-        circle = constant(np.ascontiguousarray(inside), dataset.device)
-        return _sums(dataset, background, (..., *window), circle, (..., *center))
+        # the type of the geometry is that of the whole map
+        found = self.pixels.on(cast(Any, dataset.required("counts").geom))
+        return None if found is None else _sums(dataset, background, found)
 
-    def _on(self, geom: WcsGeom) -> tuple[Slices, _Mask, Slices] | None:
-        """Return window, circle and pixel of the source on a cutout of the map; None if they do not overlap."""
-        if self.window is None or self.inside is None or self.geom is None:
-            return None
-        try:
-            shared = geom.cutout_slices(self.geom)
-        except NoOverlapError:
-            return None
-        window, kept, center = [], [], []
-        for wanted, pixel, parent, cutout in zip(
-            self.window, self.center, shared["parent-slices"], shared["cutout-slices"], strict=True
-        ):
-            # A pixel of the whole map plus this shift is the same pixel of the cutout.
-            low, high, shift = (
-                max(wanted.start, parent.start),
-                min(wanted.stop, parent.stop),
-                cutout.start - parent.start,
-            )
-            if low >= high:
-                return None
-            window.append(slice(low + shift, high + shift))
-            kept.append(slice(low - wanted.start, high - wanted.start))
-            is_on_cutout = parent.start <= pixel < parent.stop
-            # An empty slice, which sums to zero, if the cutout does not contain the pixel of the source.
-            center.append(slice(pixel + shift, pixel + shift + 1) if is_on_cutout else slice(0, 0))
-        inside = self.inside[kept[0], kept[1]]
-        return ((window[0], window[1]), inside, (center[0], center[1])) if inside.any() else None
+
+def _pixel_size(image: WcsGeom | HpxGeom) -> u.Quantity:
+    """Return the larger side of the pixels, or the side of a square of the area of a HEALPix pixel."""
+    if isinstance(image, HpxGeom):
+        return u.Quantity(np.sqrt(image.solid_angle().to_value("deg2").max()), "deg")
+    return u.Quantity(image.pixel_scales.max())
 
 
 def background_of(dataset: MapDataset) -> Map | None:
@@ -179,22 +139,25 @@ def background_of(dataset: MapDataset) -> Map | None:
     return dataset.npred_background()
 
 
-def _sums(dataset: MapDataset, background: Map | None, window: Index, circle: Array | None, center: Index) -> Array:
+def _sums(dataset: MapDataset, background: Map | None, part: PixelsInData) -> Array:
     """Compute the sums of `SUMS`: OFF counts and their acceptance at the centre, the others in the circle."""
     counts = dataset.required("counts").data
     xp = array_namespace(counts)
     safe = xp.ones_like(counts, dtype=xp.bool) if dataset.mask_safe is None else dataset.mask_safe.data
+    in_circle = part.in_circle(safe)
+    if part.inside is not None:
+        in_circle = in_circle & constant(np.ascontiguousarray(part.inside), dataset.device)
 
-    def total(values: Map | None, part: Index, mask: Array | None = None) -> Array:
+    def total(values: Map | None, select: Callable[[Array], Array], kept: Array) -> Array:
         if values is None:
             return full_on((1,), np.nan, dataset.device)
-        kept = safe[part] if mask is None else safe[part] & mask
-        data = values.data[part]
+        data = select(values.data)
         return xp.reshape(xp.sum(xp.where(kept, data, xp.zeros_like(data)), dtype=xp.float64), (1,))
 
+    circle, center = (part.in_circle, in_circle), (part.at_center, part.at_center(safe))
     off, on_acceptance, off_acceptance = (getattr(dataset, name, None) for name in SUMS[2:])
-    parts = [total(each, window, circle) for each in (dataset.counts, background)] + [total(off, center)]
-    return xp.concat([*parts, total(on_acceptance, window, circle), total(off_acceptance, center)])
+    parts = [total(each, *circle) for each in (dataset.counts, background)] + [total(off, *center)]
+    return xp.concat([*parts, total(on_acceptance, *circle), total(off_acceptance, *center)])
 
 
 def theta_squared_counts(

@@ -13,8 +13,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from lightpool.arrays.kernels.healpix_discs import pixels_in_disc, pixels_touching_disc
+from lightpool.arrays.kernels.sphere import angular_separation
 from lightpool.errors import GeometryError
-from lightpool.maps.geoms.hpx_host import Pixels, centers_of, pixels_at, swapped_numbers
+from lightpool.maps.geoms.hpx_host import Pixels, centers_of, corners_of, pixels_at, swapped_numbers
 
 __all__ = [
     "EXPLICIT",
@@ -90,7 +91,7 @@ class HpxRegion:
     Attributes
     ----------
     kind : ``DISK``, ``DISK_INC`` or ``HPX_PIXEL``
-    lon, lat, radius : float, deg; of a pixel, its centre and its size
+    lon, lat, radius : float, deg; of a pixel, its centre and the angle to its farthest corner
     factor : int, of ``DISK_INC``, see `lightpool.arrays.kernels.healpix_discs.pixels_touching_disc`
     nside, number : int, of ``HPX_PIXEL``; the number is that in the RING scheme
     """
@@ -128,8 +129,10 @@ class HpxRegion:
     @classmethod
     def _of_pixel(cls, nest: bool, nside: int, number: int) -> "HpxRegion":
         ring = int(swapped_numbers(np.array([number]), nside, nest=True)[0]) if nest else number
-        lon, lat = np.rad2deg(centers_of(np.array([ring]), nside, nest=False))[:, 0].tolist()
-        return cls("HPX_PIXEL", lon, lat, float(pixel_size(nside)[0]), nside=nside, number=ring)
+        center = centers_of(np.array([ring]), nside, nest=False)
+        to_corners = angular_separation(*center, *corners_of(np.array([ring]), nside, nest=False)[..., 0])
+        lon, lat = np.rad2deg(center)[:, 0].tolist()
+        return cls("HPX_PIXEL", lon, lat, float(np.rad2deg(np.asarray(to_corners).max())), nside=nside, number=ring)
 
     def pixels(self, nside: int, *, nest: bool) -> Pixels:
         """Return the pixels of a grid in the region, ascending.
