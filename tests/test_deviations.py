@@ -11,10 +11,10 @@ from astropy.coordinates import SkyCoord
 from regions import CircleSkyRegion, PointSkyRegion, PolygonSkyRegion
 
 import lightpool
-from lightpool.data import GTI, DataStore, ObservationFilter
+from lightpool.data import GTI, DataStore, FixedPointingInfo, ObservationFilter
 from lightpool.datasets import MapDataset, MapDatasetOnOff, SpectrumDataset, SpectrumDatasetOnOff
 from lightpool.errors import DiffersFromGammapyError, ReductionError
-from lightpool.irf import Background3D, EffectiveAreaTable2D, PSFKing, RadMax2D
+from lightpool.irf import IRF, Background3D, EffectiveAreaTable2D, PSFKing, RadMax2D
 from lightpool.makers import (
     AdaptiveRingBackgroundMaker,
     DatasetsMaker,
@@ -322,6 +322,35 @@ def test_a_horizon_aligned_background_over_a_region(run):
     for use_region_center, expected in ((True, []), (False, [said])):
         maker = SpectrumDatasetMaker(selection=["background"], use_region_center=use_region_center)
         assert heard(maker.run, dataset, run)[0] == expected
+
+
+def test_responses_aligned_with_the_horizon(run):
+    bkg, said = run.bkg, "effective area, PSF or energy dispersion aligned with the horizon"
+    axes = [run.aeff.axes["energy_true"], bkg.axes["fov_lon"], bkg.axes["fov_lat"]]
+    kind = type(
+        "Area", (IRF,), {"tag": "of_a_user", "default_unit": u.m**2, "required_axes": [axis.name for axis in axes]}
+    )
+    maker = MapDatasetMaker(["exposure"])
+    for alignment, expected in (("RADEC", []), ("ALTAZ", [said])):
+        run.aeff = kind(axes, np.ones([axis.nbin for axis in axes]), "m2", fov_alignment=alignment)
+        assert heard(maker.run, a_map(width=1, binsz=0.5), run)[0] == expected
+    safe = SafeMaskMaker(["aeff-max"], irfs="DL3", position=SOURCE)
+    assert heard(safe._area, run, run.aeff, axes[0].center)[0] == [said]
+
+
+def test_times_of_a_background_aligned_with_the_horizon(run):
+    bkg, maker, dataset = run.bkg, MapDatasetMaker(["background"]), a_map(width=0.3, binsz=0.1)
+    run.bkg = Background3D(axes=bkg.axes, data=bkg.data, unit=bkg.unit, fov_alignment="ALTAZ")
+    assert heard(maker.run, dataset, run)[0] == []
+    start, whole, place = run.gti.time_start[0], run.gti, run.observatory_earth_location
+    run.gti = GTI.create([0, 1000] * u.s, [500, 1600] * u.s, reference_time=start)
+    assert heard(maker.run, dataset, run)[0] == ["field of view that turns while there are gaps in the good times"]
+    run.gti = whole
+    zenith = SkyCoord(az=90.2 * u.deg, alt=87 * u.deg, frame="altaz", obstime=run.tstart, location=place)
+    run.pointing = FixedPointingInfo(fixed_icrs=SkyCoord(zenith.icrs.ra, zenith.icrs.dec))
+    assert heard(maker.run, dataset, run)[0] == ["field of view that turns faster and faster"]
+    run.pointing = FixedPointingInfo(fixed_altaz=SkyCoord(az=10 * u.deg, alt=60 * u.deg, frame="altaz"))
+    assert heard(maker.run, dataset, run)[0] == ["background of a drift scan aligned with the horizon"]
 
 
 # --- safe masks

@@ -163,14 +163,6 @@ def test_a_background_of_a_class_of_its_own_is_twice_that_of_its_table(device):
     assert to_host(background.data).max() > 0
 
 
-def test_an_area_that_turns_with_the_horizon_is_reported(caplog):
-    axes, data = [TABLE, LON, LAT], np.ones((5, 6, 5))
-    for alignment in ("RADEC", "ALTAZ"):
-        aeff = Area(axes, data=data, unit="m2", fov_alignment=alignment)
-        MapDatasetMaker(["exposure"]).run(empty(), run_with(aeff=aeff))
-        assert ("aligned with the horizon (FOVALIGN=ALTAZ)" in caplog.text) == (alignment == "ALTAZ")
-
-
 def test_a_setting_of_the_interpolation_is_honoured(device):
     aeff = table(Area, TABLE, LON, LAT, unit="m2")
     aeff.interp_kwargs["method"] = "nearest"

@@ -22,7 +22,7 @@ from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.dataset_coverage import warn_if_a_map_is_not_seen
 from lightpool.makers.differences import announce_of_dataset, announce_of_points, announce_of_tables
 from lightpool.makers.fov_coordinates import FieldOfView, require_tracking
-from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
+from lightpool.makers.fov_rotation import Turning
 from lightpool.makers.of_datasets import dataset_of_dataset
 from lightpool.makers.rad_max import make_counts_rad_max
 from lightpool.makers.response_maps import (
@@ -37,7 +37,6 @@ from lightpool.makers.response_maps import (
 from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
 from lightpool.makers.uncovered_bins import (
     require_ascending,
-    warn_of_alignment,
     warn_of_energies,
     warn_of_missing_rates,
     warn_of_ring,
@@ -75,7 +74,8 @@ class MapDatasetMaker(Maker):
     background_pad_offset : bool
         Repeat the last offset bin of a table in offset once more, so that the background does not stop at its edge.
     fov_rotation_step : Quantity, angle
-        Step of the rotation of the field of view, for background tables aligned with the horizon.
+        Step of the rotation of the field of view, for response tables aligned with the horizon: a pixel at an offset
+        moves in the field by that offset times the step, in rad, between two evaluations.
     """
 
     tag = "MapDatasetMaker"
@@ -176,16 +176,17 @@ class MapDatasetMaker(Maker):
             if isinstance(axis, MapAxis) and axis.name in ("energy", "energy_true"):
                 require_ascending(dataset.name, axis)
         exposure = background = psf = edisp = None
+        turning = self._turning(observation)
         if "exposure" in geoms:
-            exposure = _exposure_request(geoms["exposure"], observation, self.use_region_center)
+            exposure = _exposure_request(geoms["exposure"], turning, self.use_region_center)
         if "background" in self.selection:
-            background = self._background_request(dataset.required("counts").geom, observation)
+            background = self._background_request(dataset.required("counts").geom, turning)
         if "psf" in geoms:
-            psf = _psf_request(geoms["psf"], observation, exposure)
+            psf = _psf_request(geoms["psf"], turning, exposure)
         if "edisp" in geoms:
             has_migra = "migra" in geoms["edisp"].axes.names
             weight = exposure if psf is None else psf.exposure
-            edisp = (_edisp_request if has_migra else _edisp_kernel_request)(geoms["edisp"], observation, weight)
+            edisp = (_edisp_request if has_migra else _edisp_kernel_request)(geoms["edisp"], turning, weight)
         return DatasetRequests(exposure=exposure, background=background, psf=psf, edisp=edisp)
 
     def _make_responses(self, dataset: MapDataset, observation: Observation, view: FieldOfView) -> _Made:
@@ -218,9 +219,6 @@ class MapDatasetMaker(Maker):
         if not dataset.required("counts").geom.is_region:
             for name, request in requests.by_table.items():
                 warn_of_ring(obs_id, name, request.irf)
-        for name, request in requests.by_table.items():
-            if name != "bkg":
-                warn_of_alignment(obs_id, name, request.irf)
         if isinstance(requests.background, BackgroundMapRequest):
             warn_of_missing_rates(obs_id, requests.background.irf, energy)
 
@@ -260,7 +258,7 @@ class MapDatasetMaker(Maker):
             On a region, take the exposure at its centre, unless the maker has ``use_region_center=False``; or its mean.
         device, precision : of the map, the default ones if not given
         """
-        request = _exposure_request(geom, observation, use_region_center and self.use_region_center)
+        request = _exposure_request(geom, self._turning(observation), use_region_center and self.use_region_center)
         return self._exposure(request, observation, _view(observation, device, precision))
 
     def make_exposure_irf(
@@ -281,7 +279,8 @@ class MapDatasetMaker(Maker):
         use_region_center : bool, whether a region has the exposure at its centre, or its mean
         device, precision : of the map, the default ones if not given
         """
-        return _exposure_request(geom, observation, use_region_center).make(_view(observation, device, precision))
+        request = _exposure_request(geom, self._turning(observation), use_region_center)
+        return request.make(_view(observation, device, precision))
 
     def make_background(
         self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
@@ -294,7 +293,7 @@ class MapDatasetMaker(Maker):
         observation : Observation
         device, precision : of the map, the default ones if not given
         """
-        request = self._background_request(geom, observation)
+        request = self._background_request(geom, self._turning(observation))
         # Not `pointing_radec`: the table of a drift scan may turn, and its position is of no importance then.
         pointing = observation.pointing.get_icrs(observation.tstart, observation.observatory_earth_location)
         return request.make(FieldOfView(pointing, find_device(device), precision))
@@ -310,7 +309,7 @@ class MapDatasetMaker(Maker):
         observation : Observation
         device, precision : of the map, the default ones if not given
         """
-        return _psf_request(geom, observation).make(_view(observation, device, precision))
+        return _psf_request(geom, self._turning(observation)).make(_view(observation, device, precision))
 
     def make_edisp(
         self, geom: Geom, observation: Observation, *, device: Device | str | None = None, precision: str | None = None
@@ -323,7 +322,7 @@ class MapDatasetMaker(Maker):
         observation : Observation
         device, precision : of the map, the default ones if not given
         """
-        request = _edisp_request(geom, observation)
+        request = _edisp_request(geom, self._turning(observation))
         made = request.make(_view(observation, device, precision))
         assert isinstance(made, EDispMap)  # the geometry has migra
         return made
@@ -339,7 +338,7 @@ class MapDatasetMaker(Maker):
         observation : Observation
         device, precision : of the map, the default ones if not given
         """
-        request = _edisp_kernel_request(geom, observation)
+        request = _edisp_kernel_request(geom, self._turning(observation))
         made = request.make(_view(observation, device, precision))
         assert isinstance(made, EDispKernelMap)  # the geometry has the reconstructed energy
         return made
@@ -350,16 +349,17 @@ class MapDatasetMaker(Maker):
         """Return the exposure of a dataset; `SpectrumDatasetMaker` corrects it for the containment."""
         return request.make(view)
 
-    def _background_request(self, geom: Geom, observation: Observation) -> BackgroundMapRequest | SkyBackgroundRequest:
+    def _turning(self, observation: Observation) -> Turning:
+        return Turning(observation, self.fov_rotation_step)
+
+    def _background_request(self, geom: Geom, turning: Turning) -> BackgroundMapRequest | SkyBackgroundRequest:
+        observation = turning.observation
         given = observation.response("bkg")
         if isinstance(given, Map):
             return SkyBackgroundRequest.of(given, observation, geom, self.use_region_center)
         bkg, ontime = self._background_of(given), observation.observation_time_duration
-        rotation = None
-        if turns_against_the_sky(bkg):
-            step, location = self.fov_rotation_step, observation.observatory_earth_location
-            rotation = FieldRotation.of(observation.pointing, observation.tstart, ontime, step, location)
-        else:
+        rotation = turning.of(bkg)
+        if rotation is None:
             require_tracking(observation.pointing)  # of a drift scan there is no one position
         return BackgroundMapRequest.of(
             bkg, ontime, geom, self.background_oversampling, self.use_region_center, rotation
@@ -386,8 +386,9 @@ class MapDatasetMaker(Maker):
 
 
 def _exposure_request(
-    geom: Geom, observation: Observation, use_region_center: bool = True
+    geom: Geom, turning: Turning, use_region_center: bool = True
 ) -> ExposureRequest | SkyExposureRequest:
+    observation = turning.observation
     aeff = observation.response("aeff")
     if isinstance(aeff, Map):
         return SkyExposureRequest.of(aeff, observation, geom, use_region_center)
@@ -397,14 +398,15 @@ def _exposure_request(
             "directional cut and not all over a sky map; use SpectrumDatasetMaker on a RegionGeom of a "
             "PointSkyRegion, or of a CircleSkyRegion of the radius RAD_MAX"
         )
-    return ExposureRequest.of(aeff, observation.observation_live_time_duration, geom, use_region_center)
+    livetime = observation.observation_live_time_duration
+    return ExposureRequest.of(aeff, livetime, geom, use_region_center, turning.of(aeff))
 
 
-def _weight(geom: Geom, observation: Observation, known: Weight) -> ExposureRequest | SkyExposureRequest:
+def _weight(geom: Geom, turning: Turning, known: Weight) -> ExposureRequest | SkyExposureRequest:
     """Return the exposure by which a response is weighted, from that of another map of the observation if known."""
     if isinstance(known, ExposureRequest) and not (geom.is_region or known.geom.is_region):
         return known.on(geom)
-    return _exposure_request(geom, observation)
+    return _exposure_request(geom, turning)
 
 
 def _sky_weight(observation: Observation, geom: Geom) -> SkyExposureRequest | None:
@@ -413,31 +415,31 @@ def _sky_weight(observation: Observation, geom: Geom) -> SkyExposureRequest | No
     return SkyExposureRequest.of(aeff, observation, geom) if isinstance(aeff, Map) else None
 
 
-def _psf_request(geom: Geom, observation: Observation, known: Weight = None) -> PSFMapRequest | SkyPSFRequest:
-    psf = observation.response("psf")
+def _psf_request(geom: Geom, turning: Turning, known: Weight = None) -> PSFMapRequest | SkyPSFRequest:
+    psf = turning.observation.response("psf")
     if isinstance(psf, PSFMap):
-        return SkyPSFRequest.of(psf, observation, geom, _sky_weight(observation, geom))
+        return SkyPSFRequest.of(psf, turning.observation, geom, _sky_weight(turning.observation, geom))
     # Stacking weights all bins of `rad` with the exposure of their energy: it has one bin there.
-    exposure = _weight(geom.squash(axis_name="rad"), observation, known)
-    return PSFMapRequest.of(psf, geom, exposure)
+    exposure = _weight(geom.squash(axis_name="rad"), turning, known)
+    return PSFMapRequest.of(psf, geom, exposure, turning.of(psf))
 
 
-def _edisp_request(geom: Geom, observation: Observation, known: Weight = None) -> EDispMapRequest | SkyEDispRequest:
-    edisp = observation.response("edisp")
+def _edisp_request(geom: Geom, turning: Turning, known: Weight = None) -> EDispMapRequest | SkyEDispRequest:
+    edisp = turning.observation.response("edisp")
     if isinstance(edisp, IRFMap):
-        return SkyEDispRequest.of(edisp, observation, geom, _sky_weight(observation, geom))
-    exposure = _weight(geom.squash(axis_name="migra"), observation, known)
-    return EDispMapRequest.of(edisp, geom, exposure)
+        return SkyEDispRequest.of(edisp, turning.observation, geom, _sky_weight(turning.observation, geom))
+    exposure = _weight(geom.squash(axis_name="migra"), turning, known)
+    return EDispMapRequest.of(edisp, geom, exposure, turning.of(edisp))
 
 
 def _edisp_kernel_request(
-    geom: Geom, observation: Observation, known: Weight = None
+    geom: Geom, turning: Turning, known: Weight = None
 ) -> EDispKernelMapRequest | SkyEDispRequest:
-    edisp = observation.response("edisp")
+    edisp = turning.observation.response("edisp")
     if isinstance(edisp, IRFMap):
-        return SkyEDispRequest.of(edisp, observation, geom, _sky_weight(observation, geom))
-    exposure = _weight(geom.squash(axis_name="energy"), observation, known)
-    return EDispKernelMapRequest.of(edisp, geom, exposure)
+        return SkyEDispRequest.of(edisp, turning.observation, geom, _sky_weight(turning.observation, geom))
+    exposure = _weight(geom.squash(axis_name="energy"), turning, known)
+    return EDispKernelMapRequest.of(edisp, geom, exposure, rotation=turning.of(edisp))
 
 
 def _view(observation: Observation, device: Device | str | None, precision: str | None) -> FieldOfView:

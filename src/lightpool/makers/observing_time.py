@@ -14,10 +14,15 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.errors import NoOverlapError
 from lightpool.makers.core import checked_angle
+from lightpool.makers.field_positions import area_at
 from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.fov_rotation import Turning
 from lightpool.makers.response_maps import ExposureRequest
 from lightpool.maps import Geom, Map, WcsGeom
 from lightpool.typing import AngleLike
+
+_STEP = 1 * u.deg
+"""Step of the rotation of the field of view, for responses aligned with the horizon."""
 
 __all__ = ["guess_instrument_fov", "make_effective_livetime_map", "make_observation_time_map"]
 
@@ -125,9 +130,10 @@ def make_effective_livetime_map(
 def _effective_livetime(observation: Observation, geom: Geom, radius: Angle, view: FieldOfView) -> Map:
     """Return the effective livetime of one observation, zero outside its field of view."""
     aeff, xp = observation.required("aeff"), view.device.xp
-    exposure = ExposureRequest.of(aeff, observation.observation_live_time_duration, geom).make(view)
+    turning, livetime = Turning(observation, _STEP), observation.observation_live_time_duration
+    exposure = ExposureRequest.of(aeff, livetime, geom, rotation=turning.of(aeff)).make(view)
     energies = geom.axes["energy_true"].center
-    on_axis = np.ravel(aeff.evaluate(offset=0.0 * u.deg, energy_true=energies).to_value("m2"))
+    on_axis = np.ravel(area_at(aeff, turning, None, energies).to_value("m2"))
     # Of an energy without effective area there is no such time. The factor is per hour: exposures are in m2 s.
     per_area = np.divide(1 / 3600, on_axis, out=np.zeros_like(on_axis), where=on_axis > 0)
     # The other axes of the map, if there are any, have one bin.

@@ -30,7 +30,7 @@ from lightpool.irf.projection.requests import (
 )
 from lightpool.makers.differences import any_of
 from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.fov_rotation import Rotation, background_in_altaz
+from lightpool.makers.fov_rotation import Rotation, background_in_altaz, mean_in_altaz, weighted_mean_in_altaz
 from lightpool.makers.response_positions import ResponsePixels
 from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
 from lightpool.maps import Geom, HpxGeom, Map, WcsGeom
@@ -93,14 +93,23 @@ class ExposureRequest(MapRequest):
     response : ResponseRequest of the effective area times the livetime
     livetime : Quantity, kept in the metadata of the map
     use_region_center : bool, whether a region has the exposure at its centre, or the mean over it
+    rotation : FieldRotation or None, of a table that turns against the sky
     """
 
     response: ResponseRequest
     livetime: u.Quantity
     use_region_center: bool = True
+    rotation: Rotation | None = None
 
     @classmethod
-    def of(cls, aeff: IRF, livetime: u.Quantity, geom: Geom, use_region_center: bool = True) -> Self:
+    def of(
+        cls,
+        aeff: IRF,
+        livetime: u.Quantity,
+        geom: Geom,
+        use_region_center: bool = True,
+        rotation: Rotation | None = None,
+    ) -> Self:
         """Decide what an exposure needs.
 
         Parameters
@@ -108,12 +117,12 @@ class ExposureRequest(MapRequest):
         aeff : EffectiveAreaTable2D
         livetime : Quantity, time
         geom : Geom with an axis ``energy_true``; further axes must have one bin
-        use_region_center : bool
+        use_region_center, rotation : see `ExposureRequest`
         """
         # Multiplied while the table is projected: a product of maps would be one more pass over all pixels.
         factor = unit_factor(aeff.unit, "m2") * float(livetime.to_value("s"))
         response = aeff_request(aeff, geom.axes["energy_true"], factor)
-        return cls(geom, aeff, response, livetime, use_region_center)
+        return cls(geom, aeff, response, livetime, use_region_center, rotation)
 
     def on(self, geom: Geom) -> "ExposureRequest":
         """Return the request for the same observation on another geometry, in a region at its centre.
@@ -124,7 +133,7 @@ class ExposureRequest(MapRequest):
         """
         if geom.axes["energy_true"].content == self.geom.axes["energy_true"].content:
             return replace(self, geom=geom, use_region_center=True)
-        return self.of(self.irf, self.livetime, geom)
+        return self.of(self.irf, self.livetime, geom, rotation=self.rotation)
 
     def has_values_of(self, other: "ExposureRequest") -> bool:
         """Return whether the exposure has the values of another one: the geometries may differ in axes of one bin."""
@@ -139,15 +148,23 @@ class ExposureRequest(MapRequest):
         """Return the exposure."""
         geom = self.geom
         pixels = ResponsePixels.of(geom, self.use_region_center, view.device)
+        if self.rotation is not None:
+            deviates("effective area, PSF or energy dispersion aligned with the horizon")
+            mean = mean_in_altaz(self.response, self.rotation, pixels.geom, view.device, view.dtype)
+            values = view.device.xp.reshape(pixels.mean(mean), geom.data_shape)
+            return Map.from_geom(geom, data=values, unit="m2 s", meta=self._meta(), device=view.device)
         # Lazy, shape (n_energy_true, ny, nx): as the data of a map, a stack adds it in pieces that fit into the cache.
         exposure = self.response.project(**self._positions(view, pixels.geom), dtype=view.dtype)
-        # A livetime of its own: in a stack of Gammapy it grows in place.
-        meta = {"livetime": self.livetime.copy(), "is_pointlike": self.irf.is_pointlike}
+        meta = self._meta()
         # Further axes of one bin, or the mean over a region: the values are needed now.
         if geom.is_region or exposure.shape != geom.data_shape:
             values = view.device.xp.reshape(pixels.mean(exposure.values()), geom.data_shape)
             return Map.from_geom(geom, data=values, unit="m2 s", meta=meta, device=view.device)
         return Map.from_geom(geom, data=exposure, unit="m2 s", meta=meta, device=view.device)
+
+    def _meta(self) -> dict[str, u.Quantity | bool]:
+        # A livetime of its own: in a stack of Gammapy it grows in place.
+        return {"livetime": self.livetime.copy(), "is_pointlike": self.irf.is_pointlike}
 
 
 Weight: TypeAlias = ExposureRequest | SkyExposureRequest | Map | None
@@ -162,10 +179,14 @@ class _WeightedRequest(MapRequest):
     ----------
     response : ResponseRequest
     exposure : ExposureRequest, SkyExposureRequest, Map or None, by which a stack weights the response
+    rotation : FieldRotation or None, of a table that turns against the sky
+    area : ResponseRequest or None, effective area that turns, too, by which the times of the rotation are weighted
     """
 
     response: ResponseRequest
     exposure: Weight = None
+    rotation: Rotation | None = None
+    area: ResponseRequest | None = None
 
     @property
     def parts(self) -> tuple[Request, ...]:
@@ -200,11 +221,26 @@ class _WeightedRequest(MapRequest):
         exposure = self.exposure
         if isinstance(exposure, ExposureRequest | SkyExposureRequest):
             exposure = exposure.make(view)
+        if self.rotation is not None:
+            mean = view.device.xp.reshape(self._mean(self.rotation, view), self.geom.data_shape)
+            return Map.from_geom(self.geom, data=mean, unit=unit, device=view.device), exposure
         lazy = self.response.project(**self._positions(view, self.geom), dtype=view.dtype)
         # HEALPix pixels are no images, which a stack could add part by part: their values are needed now.
         is_image = not self.geom.is_hpx
         values = lazy if is_image else view.device.xp.reshape(lazy.values(), self.geom.data_shape)
         return Map.from_geom(self.geom, data=values, unit=unit, device=view.device), exposure
+
+    def _mean(self, rotation: Rotation, view: FieldOfView) -> Array:
+        deviates("effective area, PSF or energy dispersion aligned with the horizon")
+        if self.area is None:
+            return mean_in_altaz(self.response, rotation, self.geom, view.device, view.dtype)
+        return weighted_mean_in_altaz(self.response, self.area, rotation, self.geom, view.device, view.dtype)
+
+
+def _turning_area(exposure: Weight) -> ResponseRequest | None:
+    """Return the effective area of an exposure if it turns against the sky."""
+    turns = isinstance(exposure, ExposureRequest) and exposure.rotation is not None
+    return exposure.response if isinstance(exposure, ExposureRequest) and turns else None
 
 
 @lru_cache(maxsize=16)
@@ -218,7 +254,7 @@ class PSFMapRequest(_WeightedRequest):
     """A PSF, normalised over ``rad``; for the attributes see `EDispMapRequest`."""
 
     @classmethod
-    def of(cls, psf: IRF, geom: Geom, exposure: Weight = None) -> Self:
+    def of(cls, psf: IRF, geom: Geom, exposure: Weight = None, rotation: Rotation | None = None) -> Self:
         """Decide what a PSF needs.
 
         Parameters
@@ -226,9 +262,11 @@ class PSFMapRequest(_WeightedRequest):
         psf : PSF3D, EnergyDependentMultiGaussPSF or PSFKing
         geom : Geom with the axes ``rad`` and ``energy_true``
         exposure : ExposureRequest, Map or None
+        rotation : FieldRotation or None, see `EDispMapRequest`
         """
         rad = geom.axes["rad"]
-        return cls(geom, psf, psf_request(psf, geom.axes["energy_true"], rad, _per_area(rad.unit)), exposure)
+        response = psf_request(psf, geom.axes["energy_true"], rad, _per_area(rad.unit))
+        return cls(geom, psf, response, exposure, rotation, _turning_area(exposure))
 
     def make(self, view: FieldOfView) -> PSFMap:
         """Return the PSF with its exposure."""
@@ -243,10 +281,12 @@ class EDispMapRequest(_WeightedRequest):
     ----------
     response : ResponseRequest
     exposure : ExposureRequest, Map or None, by which a stack weights the response
+    rotation : FieldRotation or None, of a table that turns against the sky
+    area : ResponseRequest or None, effective area that turns, too, by which the times of the rotation are weighted
     """
 
     @classmethod
-    def of(cls, edisp: IRF, geom: Geom, exposure: Weight = None) -> Self:
+    def of(cls, edisp: IRF, geom: Geom, exposure: Weight = None, rotation: Rotation | None = None) -> Self:
         """Decide what an energy dispersion needs.
 
         Parameters
@@ -254,8 +294,10 @@ class EDispMapRequest(_WeightedRequest):
         edisp : EnergyDispersion2D
         geom : Geom with the axes ``migra`` and ``energy_true``
         exposure : ExposureRequest, Map or None
+        rotation : FieldRotation or None, see `EDispMapRequest`
         """
-        return cls(geom, edisp, edisp_request(edisp, geom.axes["energy_true"], geom.axes["migra"]), exposure)
+        response = edisp_request(edisp, geom.axes["energy_true"], geom.axes["migra"])
+        return cls(geom, edisp, response, exposure, rotation, _turning_area(exposure))
 
     def make(self, view: FieldOfView) -> EDispMap:
         """Return the energy dispersion with its exposure."""
@@ -267,7 +309,14 @@ class EDispKernelMapRequest(_WeightedRequest):
     """Energy dispersion kernels; for the attributes see `EDispMapRequest`."""
 
     @classmethod
-    def of(cls, edisp: IRF, geom: Geom, exposure: Weight = None, threshold: float = 1e-8) -> Self:
+    def of(
+        cls,
+        edisp: IRF,
+        geom: Geom,
+        exposure: Weight = None,
+        threshold: float = 1e-8,
+        rotation: Rotation | None = None,
+    ) -> Self:
         """Decide what energy dispersion kernels need.
 
         Parameters
@@ -276,10 +325,11 @@ class EDispKernelMapRequest(_WeightedRequest):
         geom : Geom with the axes ``energy`` and ``energy_true``
         exposure : ExposureRequest, Map or None
         threshold : float, smaller elements are zero
+        rotation : FieldRotation or None, see `EDispMapRequest`
         """
         axes = geom.axes
         response = edisp_kernel_request(edisp, axes["energy"], axes["energy_true"], threshold)
-        return cls(geom, edisp, response, exposure)
+        return cls(geom, edisp, response, exposure, rotation, _turning_area(exposure))
 
     def make(self, view: FieldOfView) -> EDispKernelMap:
         """Return the kernels with their exposure."""

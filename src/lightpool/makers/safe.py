@@ -13,13 +13,15 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
-from lightpool.irf import IRF, Background3D, EDispKernelMap
+from lightpool.irf import IRF, Background3D, EDispKernel, EDispKernelMap
 from lightpool.irf.projection.evaluation import evaluate_at
 from lightpool.irf.reduced.energy_dispersion import edisp_kernel_at
 from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.differences import announce_of_dataset
 from lightpool.makers.energy_thresholds import first_crossing
-from lightpool.makers.fov_coordinates import FieldOfView, field_position
+from lightpool.makers.field_positions import area_at, edisp_at
+from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.fov_rotation import Turning
 from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates
@@ -27,6 +29,9 @@ from lightpool.utils.deviations import deviates
 __all__ = ["SafeMaskMaker"]
 
 log = logging.getLogger(__name__)
+
+_STEP = 1 * u.deg
+"""Step of the rotation of the field of view, for responses aligned with the horizon."""
 
 AnyDataset = TypeVar("AnyDataset", bound=MapDataset)
 
@@ -207,7 +212,7 @@ class SafeMaskMaker(Maker):
             table = observation.required("aeff")
             # At the edges, as in Gammapy; with "DL4" the threshold is interpolated between bin centres.
             edges = table.axes["energy_true"].edges
-            aeff = evaluate_at(table, energy_true=edges, **self._place(observation, table))
+            aeff = self._area(observation, table, edges)
             above = edges[aeff > self.aeff_percent / 100 * aeff.max()]
             if not above.size:
                 deviates("aeff-max without effective area")
@@ -245,7 +250,7 @@ class SafeMaskMaker(Maker):
         if self.irfs == "DL3":
             observation = _needed(observation)
             table = observation.required("edisp")
-            kernel = edisp_kernel_at(table, self._place(observation, table))
+            kernel = self._kernel(observation, table)
         else:
             edisp, position = _part(dataset, "edisp"), self._position(observation, dataset.geom)
             if isinstance(edisp, EDispKernelMap):
@@ -277,15 +282,23 @@ class SafeMaskMaker(Maker):
         mask = _from_peak_upwards(background.data, dataset.geom.axes.index_data("energy"))
         return Map.from_geom(dataset.geom, data=mask, device=dataset.device)
 
-    def _place(self, observation: Observation, table: IRF) -> dict[str, u.Quantity]:
-        """Return the coordinates in the field of view at which a table is evaluated."""
+    def _area(self, observation: Observation, table: IRF, energy_true: u.Quantity) -> u.Quantity:
+        """Return the effective area where the energy threshold is evaluated."""
         if table.field_arguments == ("offset",):
-            return {"offset": self._offset(observation)}
-        position = self.position
-        if self.fixed_offset is not None:
-            # Any direction from the pointing, as in `_position`.
-            position = observation.pointing_radec.directional_offset_by(0 * u.deg, self.fixed_offset)
-        return field_position(table, observation.pointing_radec, position)
+            return evaluate_at(table, energy_true=energy_true, offset=self._offset(observation))
+        return area_at(table, Turning(observation, _STEP), self._place(observation), energy_true)
+
+    def _kernel(self, observation: Observation, table: IRF) -> EDispKernel:
+        """Return the energy dispersion where the energy threshold is evaluated."""
+        if table.field_arguments == ("offset",):
+            return edisp_kernel_at(table, {"offset": self._offset(observation)})
+        return edisp_at(table, Turning(observation, _STEP), self._place(observation))
+
+    def _place(self, observation: Observation) -> SkyCoord | None:
+        if self.fixed_offset is None:
+            return self.position
+        # Any direction from the pointing, as in `_position`.
+        return observation.pointing_radec.directional_offset_by(0 * u.deg, self.fixed_offset)
 
     def _offset(self, observation: Observation) -> u.Quantity:
         if self.fixed_offset is not None:

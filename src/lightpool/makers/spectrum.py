@@ -19,7 +19,9 @@ from lightpool.irf import IRF, PSFMap
 from lightpool.irf.tables.psf_table import PSF
 from lightpool.makers.core import check_run
 from lightpool.makers.dataset_coverage import offset_of_region, why_a_region_is_not_seen
-from lightpool.makers.fov_coordinates import FieldOfView, field_position
+from lightpool.makers.field_positions import Place, mean_with_area
+from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.fov_rotation import Turning
 from lightpool.makers.map import MapDatasetMaker
 from lightpool.makers.response_maps import DatasetRequests, ExposureRequest
 from lightpool.makers.sky_responses import SkyExposureRequest
@@ -128,7 +130,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
                 observation.obs_id,
             )
         if not self.containment_correction:
-            self._warn_of_a_small_region(geom, observation, view)
+            self._warn_of_a_small_region(geom, observation)
             return exposure
         if is_pointlike:
             raise ValueError(
@@ -138,10 +140,10 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         if deviations_are_heard() and _is_beyond_the_psf(geom, observation):
             deviates("containment beyond the last radius of a PSF")
         # (n_energy_true, 1, 1), like the exposure; made on the host, where the PSF is.
-        containment = _containment(geom, observation, view)
+        containment = _containment(geom, self._turning(observation))
         return exposure.copy(data=exposure.data * to_device(containment, view.device, dtype=view.dtype))
 
-    def _warn_of_a_small_region(self, geom: Geom, observation: Observation, view: FieldOfView) -> None:
+    def _warn_of_a_small_region(self, geom: Geom, observation: Observation) -> None:
         """Warn, once, if a large fraction of the gamma rays of a point source is reconstructed outside the region."""
         radius = _radius(geom)
         if self._has_warned or radius is None or _is_pointlike(observation):
@@ -150,7 +152,7 @@ class SpectrumDatasetMaker(MapDatasetMaker):
         try:
             if observation.psf is None:
                 return
-            containment = _containment(geom, observation, view).ravel()
+            containment = _containment(geom, self._turning(observation)).ravel()
         except (OSError, ValueError):  # a PSF that is not used may be damaged
             return
         inside = containment[np.isfinite(containment) & (containment > 0)]  # energies without a PSF do not count
@@ -184,8 +186,9 @@ def _is_beyond_the_psf(geom: Geom, observation: Observation) -> bool:
     return isinstance(axis, MapAxis) and bool(radius > axis.edges[-1])
 
 
-def _containment(geom: Geom, observation: Observation, view: FieldOfView) -> NDArray[np.float64]:
+def _containment(geom: Geom, turning: Turning) -> NDArray[np.float64]:
     """Return the fraction of the PSF inside a circle, shape (n_energy_true, 1, 1)."""
+    observation = turning.observation
     _, radius = require_circle(geom.region if isinstance(geom, RegionGeom) else None)
     if observation.psf is None:
         raise ValueError(f"observation {observation.obs_id} has no PSF, so there is no containment correction")
@@ -197,10 +200,14 @@ def _containment(geom: Geom, observation: Observation, view: FieldOfView) -> NDA
                 "energy, so there is no containment correction; leave containment_correction=False"
             )
         containment = psf.containment(rad=radius, energy_true=energy_true, position=geom.center_skydir)
+    elif psf.field_arguments == ("offset",):
+        offset = u.Quantity(offset_of_region(geom, observation), "rad")
+        containment = psf.containment(rad=radius, energy_true=energy_true, offset=offset)
     else:
-        if psf.field_arguments == ("offset",):
-            place = {"offset": u.Quantity(offset_of_region(geom, observation), "rad")}
-        else:
-            place = field_position(psf, view.pointing, geom.center_skydir)
-        containment = psf.containment(rad=radius, energy_true=energy_true, **place)
+
+        def at(place: Place) -> NDArray[np.float64]:
+            found = psf.containment(rad=radius, energy_true=energy_true, **place)
+            return np.asarray(u.Quantity(found).to_value(""))
+
+        containment = u.Quantity(mean_with_area(psf, turning, geom.center_skydir, energy_true, at))
     return np.reshape(u.Quantity(containment).to_value(""), geom.data_shape)

@@ -123,20 +123,19 @@ def warn_of_offset(obs_id: int | None, name: str, irf: IRF, offset: float) -> No
         )
 
 
-def warn_of_alignment(obs_id: int | None, name: str, irf: IRF) -> None:
-    """Warn of a table that turns with the horizon, but is projected as if it did not, as in Gammapy.
+def warn_of_alignment(irf: IRF, result: str) -> None:
+    """Warn of a table that turns with the horizon, where the times of an observation are not known.
 
     Parameters
     ----------
-    obs_id : int
-    name : str, "aeff", "psf" or "edisp"
     irf : IRF
+    result : str, what is made of it
     """
     if not irf.has_offset_axis and irf.fov_alignment == FoVAlignment.ALTAZ:
         log.warning(
-            f"observation {obs_id}: its {_WHAT[name]} ({_label(irf)}) is aligned with the horizon (FOVALIGN=ALTAZ), "
-            f"against which the sky turns; only backgrounds are turned, so {_RESULT[name]} is that of a table aligned "
-            "with the equator"
+            f"{_label(irf)} is aligned with the horizon (FOVALIGN=ALTAZ), against which the sky turns, and without an "
+            f"observation the times are not known: {result} is that of a table aligned with the equator; use "
+            "MapDatasetMaker, which turns it"
         )
 
 

@@ -29,6 +29,7 @@ from lightpool.makers.response_maps import (
     PSFMapRequest,
 )
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
+from lightpool.makers.uncovered_bins import warn_of_alignment
 from lightpool.maps import Geom, Map
 from lightpool.names import show_public
 from lightpool.typing import QuantityLike
@@ -79,6 +80,7 @@ def make_map_exposure_true_energy(
     exposure : Map, shape of ``geom``, unit m2 s
     """
     view = FieldOfView.of(pointing, device, precision)
+    warn_of_alignment(aeff, "the exposure")
     return ExposureRequest.of(aeff, u.Quantity(livetime), geom, use_region_center).make(view)
 
 
@@ -102,6 +104,7 @@ def make_psf_map(
     exposure_map : Map, kept with the PSF as the weight for stacking
     """
     view = FieldOfView.of(pointing, device, precision)
+    warn_of_alignment(psf, "the PSF")
     return PSFMapRequest.of(psf, geom, exposure_map).make(view)
 
 
@@ -128,6 +131,7 @@ def make_edisp_map(
         Not used, as in Gammapy: the energy dispersion of a region is that at its centre.
     """
     view = FieldOfView.of(pointing, device, precision)
+    warn_of_alignment(edisp, "the energy dispersion")
     return EDispMapRequest.of(edisp, geom, exposure_map).make(view)
 
 
@@ -157,6 +161,7 @@ def make_edisp_kernel_map(
         Smaller elements are zero.
     """
     view = FieldOfView.of(pointing, device, precision)
+    warn_of_alignment(edisp, "the energy dispersion")
     return EDispKernelMapRequest.of(edisp, geom, exposure_map, threshold).make(view)
 
 
@@ -205,7 +210,7 @@ def make_map_background_irf(
     if turns_against_the_sky(bkg):
         rotation = FieldRotation.of(pointing, time_start, ontime, u.Quantity(fov_rotation_step), location)
         # The positions of pixels are evaluated at the times of the rotation; this one only fills its place.
-        pointing = rotation.pointing.get_icrs(rotation.start, rotation.location)
+        pointing = rotation.pointing.get_icrs(rotation.spans[0][0], rotation.location)
     view = FieldOfView.of(pointing, device, precision)
     return BackgroundMapRequest.of(bkg, ontime, geom, oversampling, use_region_center, rotation).make(view)
 

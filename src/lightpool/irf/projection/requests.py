@@ -249,6 +249,14 @@ class BackgroundRequest:
         """Tables that the projection needs."""
         return () if self.nodes is None else (self.nodes,)
 
+    @property
+    def field(self) -> tuple[str, ...]:
+        """Names of the coordinates in the field of view that the rate depends on."""
+        if self.nodes is not None:
+            return self.nodes.table.field
+        assert self.irf is not None  # there is one of both, the nodes or the table
+        return self.irf.field_arguments
+
     def project(
         self,
         offset: Array | None = None,
