@@ -174,9 +174,12 @@ def test_home_and_addresses_of_files_are_paths_and_addresses_of_machines_are_not
     for folder in ("~/out", f"file://{tmp_path}/out", "$HOME/out"):
         read[folder] = Settings.read(settings_file(output={"folder": folder})).output.folder
     assert set(read.values()) == {os.path.join(tmp_path, "out")}
-    for address in ("https://x.org/dl3", "s3://bucket/dl3", "root://host//dl3", "file://host/dl3"):
-        with pytest.raises(ConfigError, match=r"observations\.datastore: .*on another machine.*download it"):
-            Settings.read(settings_file(observations={"datastore": address}))
+    for address in ("https://x.org/dl3", "s3://bucket/dl3", "root://host//dl3", "zip://dl3::/data/all.zip"):
+        assert Settings.read(settings_file(observations={"datastore": address})).observations.datastore == address
+        with pytest.raises(ConfigError, match=r"output\.folder: .*on another machine.*nothing is written"):
+            Settings.read(settings_file(output={"folder": address}))
+    with pytest.raises(ConfigError, match=r"observations\.datastore: .*on another machine, 'host'"):
+        Settings.read(settings_file(observations={"datastore": "file://host/dl3"}))
     with pytest.raises(ConfigError, match="home folder"):
         Settings.read(settings_file(output={"folder": "~nobody-of-this-name/out"}))
 

@@ -11,10 +11,20 @@ from pathlib import Path
 import pytest
 
 from lightpool.errors import ConfigError, DamagedFileError, FormatError, MissingDataError, RemoteFileError
-from lightpool.fits import is_address, join_address, name_of_place, parent_of_place, place_of, read_bytes, readable_path
+from lightpool.fits import (
+    address_exists,
+    is_address,
+    join_address,
+    name_of_place,
+    parent_of_place,
+    place_of,
+    read_bytes,
+    readable_path,
+    remote_files,
+)
 from lightpool.fits import remote as remote_module
-from lightpool.fits.addresses import hide_password
-from lightpool.fits.remote import RemoteCache, address_exists
+from lightpool.fits.remote import RemoteCache
+from lightpool.utils.secret_texts import hide_secrets
 
 fsspec = pytest.importorskip("fsspec")
 
@@ -50,13 +60,14 @@ def test_paths_of_this_machine_are_no_addresses(path):
 
 
 def test_names_and_passwords_are_not_shown():
-    assert hide_password("ftp://me:secret@host/run.fits") == "ftp://host/run.fits"
+    assert hide_secrets("ftp://me:secret@host/run.fits") == "ftp://host/run.fits"
     assert name_of_place("https://host/run.fits?token=secret") == "run.fits"
 
 
 @pytest.fixture
 def cache(tmp_path, monkeypatch):
     cache = RemoteCache(tmp_path / "cache")
+    monkeypatch.setattr(remote_files, "WAITS", (0.01,))
     monkeypatch.setattr(remote_module, "REMOTE_CACHE", cache)
     return cache
 
@@ -125,7 +136,7 @@ def test_without_the_package_its_command_is_shown(cache, monkeypatch):
     def refuse(name, **kwargs):
         raise ConfigError(f"install it with: pip install lightpool[{kwargs['extra']}]")
 
-    monkeypatch.setattr(remote_module, "require_package", refuse)
+    monkeypatch.setattr(remote_files, "require_package", refuse)
     with pytest.raises(ConfigError, match=r"lightpool\[remote\]"):
         readable_path("https://host/run.fits")
 

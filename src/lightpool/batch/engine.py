@@ -16,7 +16,7 @@ from lightpool.batch.execution.merge import MergeTree
 from lightpool.batch.execution.observation_sources import Sources
 from lightpool.batch.plan import Plan, make_plan
 from lightpool.batch.storage.code_version import code_version, package_versions
-from lightpool.batch.storage.files import InputFile, Inputs, require_unchanged, sha256_of
+from lightpool.batch.storage.files import InputFile, Inputs, changed_files, require_unchanged, sha256_of
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
 from lightpool.batch.storage.foreign_files import refuse_to_replace
 from lightpool.batch.storage.lock import locked
@@ -187,7 +187,7 @@ def _reduce(plan: Plan, folder: BatchFolder, executor: Executor, report: Callabl
             merge_finished()
     merge_finished()
     # Chunks read the copies of these files, so a change of the originals is only worth a warning.
-    require_unchanged(file for file in inputs if file.path not in copies)
+    require_unchanged((file for file in inputs if file.path not in copies), sources.addresses(plan.obs_ids))
     _warn_of_changed_files(shared, copies)
     ordered = [records[task.key] for task in tasks]
     return _finish(plan, folder, ordered, tree.result(), begun, n_reused)
@@ -237,14 +237,13 @@ def _warn_of_another_version(folder: BatchFolder, version: str) -> None:
 
 
 def _warn_of_changed_files(files: Iterable[InputFile], copies: Mapping[str, str]) -> None:
-    for file in files:
-        if not file.is_unchanged:
-            log.warning(
-                "%s has changed since the reduction began; the results were made with the original version, of which "
-                "%s is a copy. Use --resume to reduce again with the new version",
-                file.path,
-                copies[file.path],
-            )
+    for path in changed_files(files):
+        log.warning(
+            "%s has changed since the reduction began; the results were made with the original version, of which "
+            "%s is a copy. Use --resume to reduce again with the new version",
+            path,
+            copies[path],
+        )
 
 
 def _run(executor: Executor, tasks: Sequence[ChunkTask]) -> Generator[ChunkRecord, None, None]:

@@ -4,7 +4,6 @@ import math
 from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from pathlib import Path
 
 import astropy.units as u
 import numpy as np
@@ -13,12 +12,13 @@ from lightpool.arrays import use_precision
 from lightpool.arrays.devices.memory import format_bytes
 from lightpool.batch.groups import Division
 from lightpool.batch.storage.stack_names import StackKey, StackNames
-from lightpool.config.build import build_position, build_reduction
-from lightpool.config.settings import Settings
+from lightpool.config.build import build_position, build_reduction, build_store
+from lightpool.config.settings import Observations, Settings
 from lightpool.config.targets import Target
 from lightpool.data import DataStore, ObservationTable
-from lightpool.errors import ConfigError
+from lightpool.errors import ConfigError, RemoteFileError
 from lightpool.fits import read_text
+from lightpool.fits.remote import REMOTE_CACHE
 
 __all__ = ["Cost", "Plan", "make_plan"]
 
@@ -152,7 +152,8 @@ def make_plan(settings: Settings, previous: Sequence[Sequence[int]] = ()) -> Pla
     ConfigError
         If an observation or column does not exist in the data store, or no observation is selected.
     """
-    store = _open(settings.observations.datastore)
+    REMOTE_CACHE.forget()  # a process that plans again wants to know what is there now
+    store = _open(settings.observations)
     # Built first, because this checks their files and bins.
     divisions = [Division(groups, store.obs_table) for groups in settings.groups]
     wanted = _selected(settings, store)
@@ -184,11 +185,13 @@ def _cost(target: Target) -> Cost:
         raise ConfigError(f"target {target.name!r}: {error}") from error
 
 
-def _open(datastore: str) -> DataStore:
+def _open(asked: Observations) -> DataStore:
     try:
-        return DataStore.from_dir(datastore)
+        return build_store(asked)
+    except RemoteFileError:  # the settings may be right, and the server answer later
+        raise
     except (OSError, ValueError) as error:
-        raise ConfigError(f"observations.datastore: {datastore} cannot be opened: {error}") from error
+        raise ConfigError(f"observations.datastore: {asked.datastore} cannot be opened: {error}") from error
 
 
 def _selected(settings: Settings, store: DataStore) -> list[int]:
@@ -197,7 +200,7 @@ def _selected(settings: Settings, store: DataStore) -> list[int]:
     listed = [int(obs_id) for obs_id in store.obs_ids]
     wanted = listed if asked.obs_ids is None else list(asked.obs_ids)
     if asked.obs_ids_file is not None:
-        wanted = _numbers_in(Path(asked.obs_ids_file))
+        wanted = _numbers_in(asked.obs_ids_file)
     wanted = list(dict.fromkeys(wanted))
     if unknown := sorted(set(wanted) - set(listed)):
         raise ConfigError(
@@ -212,9 +215,11 @@ def _selected(settings: Settings, store: DataStore) -> list[int]:
     return wanted
 
 
-def _numbers_in(path: Path) -> list[int]:
+def _numbers_in(path: str) -> list[int]:
     try:
         return [int(word) for word in read_text(path).split()]
+    except RemoteFileError:
+        raise
     except (OSError, ValueError) as error:
         raise ConfigError(f"observations.obs_ids_file: {path} cannot be read: {error}") from error
 

@@ -112,6 +112,7 @@ def reduce(
         raise click.UsageError(f"--log-file {log_file} is the settings file; choose another file.")
     with ended_by_errors(log_file, verbose=verbose):
         from lightpool.batch import make_plan, plan_to_resume, run_batch
+        from lightpool.batch.storage.files import changed_files
         from lightpool.batch.storage.provenance import read_provenance
         from lightpool.config import Settings
         from lightpool.errors import ConfigError
@@ -121,7 +122,7 @@ def reduce(
         elif result_file is not None and settings_file is None:
             provenance = read_provenance(result_file)
             settings = provenance.to_repeat()
-            if changed := [file.path for file in provenance.inputs if not file.is_unchanged]:
+            if changed := changed_files(provenance.inputs):
                 log.warning("files have changed since %s was made: %s", result_file, ", ".join(changed))
         else:
             raise ConfigError("give either a settings file or --from FILE")

@@ -4,22 +4,22 @@ import os
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import TYPE_CHECKING
 
 import click
 
-from lightpool.cli.options import LocalPath
+from lightpool.cli.options import AnyPlace
 from lightpool.cli.output import say
 
 if TYPE_CHECKING:
     from lightpool.data import DataStore
+    from lightpool.fits import Place
 
 __all__ = ["check"]
 
 
 @click.command()
-@click.argument("store", type=LocalPath(file_okay=False))
+@click.argument("store", type=AnyPlace(file_okay=False))
 @click.option("--runs", help="Observation numbers, such as 1,2,5, or a file with them; all by default.")
 @click.option("--json", "as_json", is_flag=True, help="Print the findings as JSON.")
 @click.option("-n", "--workers", type=click.IntRange(min=1), default=1, show_default=True, help="Number of threads.")
@@ -28,7 +28,7 @@ __all__ = ["check"]
 @click.option("--obs-index", help="File of the observation index, in STORE. [default: obs-index.fits.gz]")
 @click.option("--index-hdu", type=click.IntRange(min=1), help="Number of the HDU index in its file, if it has several.")
 def check(
-    store: Path,
+    store: "Place",
     runs: str | None,
     as_json: bool,
     workers: int,
@@ -37,7 +37,7 @@ def check(
     obs_index: str | None,
     index_hdu: int | None,
 ) -> None:
-    """Check the index files and observations of the data store in folder STORE.
+    """Check the index files and observations of the data store in the folder STORE, or at this address.
 
     Errors are faults that prevent the reduction of an observation or make its results wrong; other faults are warnings.
     Notes say who wrote the files, by which conventions, and which of them are not those of the format GADF.
@@ -75,25 +75,26 @@ def check(
     sys.exit(ExitCode.DAMAGED if n_error else ExitCode.OK)
 
 
-def _opened(store: Path, hdu_index: str | None, obs_index: str | None, number: int | None) -> "DataStore":
+def _opened(store: "Place", hdu_index: str | None, obs_index: str | None, number: int | None) -> "DataStore":
     """Open a data store; a file may have several HDU indices, as that of HAWC has one for each kind of event."""
     from lightpool.data import DataStore, HDUIndexTable, ObservationTable
+    from lightpool.data.data_store import below, is_file
 
     if number is None:
         return DataStore.from_dir(store, hdu_index, obs_index)
-    table = HDUIndexTable.read(store / (hdu_index or DataStore.DEFAULT_HDU_TABLE), hdu=number)
-    path = store / (obs_index or DataStore.DEFAULT_OBS_TABLE)
-    return DataStore(table, ObservationTable.read(path) if path.is_file() else None)
+    place = below(store, hdu_index or DataStore.DEFAULT_HDU_TABLE)
+    table = HDUIndexTable.read(place, hdu=number)
+    place = below(store, obs_index or DataStore.DEFAULT_OBS_TABLE)
+    return DataStore(table, ObservationTable.read(place) if is_file(place) else None)
 
 
-def _line(found: Mapping[str, str | int], store: Path) -> str:
+def _line(found: Mapping[str, str | int], store: "Place") -> str:
     """One finding: observation, level, code, file and HDU, message."""
     if found["level"] == "note":
         return f"{'store':>8}  {'note':<7}  {found['code']:<15}  {found['msg']}"
     location = ""
     if "file" in found:
-        path = Path(str(found["file"]))
-        location = str(path.relative_to(store)) if path.is_relative_to(store) else str(path)
+        location = str(found["file"]).removeprefix(f"{str(store).rstrip('/')}/")
     if "hdu" in found:
         location += f"[{found['hdu']}]"
     return f"{found.get('obs_id', 'index'):>8}  {found['level']:<7}  {found['code']:<15}  {location}: {found['msg']}"

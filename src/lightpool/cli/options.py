@@ -5,7 +5,7 @@ from pathlib import Path
 
 import click
 
-__all__ = ["LocalPath", "refuse_together"]
+__all__ = ["AnyPlace", "LocalPath", "refuse_together"]
 
 
 class LocalPath(click.Path):
@@ -40,6 +40,30 @@ class LocalPath(click.Path):
         except ValueError as error:
             self.fail(str(error), param, ctx)
         return super().convert(str(expanded), param, ctx)
+
+
+class AnyPlace(LocalPath):
+    """A path, as `LocalPath`, or an address, such as ``https://host/store``, whose value is a text."""
+
+    def convert(
+        self, value: str | PathLike[str], param: click.Parameter | None, ctx: click.Context | None
+    ) -> str | bytes | PathLike[str]:
+        """Return the path or the address.
+
+        Parameters
+        ----------
+        value : str or path
+        param : click.Parameter or None
+        ctx : click.Context or None
+        """
+        from lightpool.errors import LightpoolError
+        from lightpool.fits.remote import place_of
+
+        try:
+            place = place_of(value)
+        except (LightpoolError, ValueError) as error:
+            self.fail(str(error), param, ctx)
+        return place if isinstance(place, str) else super().convert(value, param, ctx)
 
 
 def refuse_together(first: str, second: str, values: tuple[object, object], advice: str) -> None:

@@ -11,6 +11,7 @@ from types import TracebackType
 import click
 
 from lightpool.utils import pbar
+from lightpool.utils.secret_texts import hide_secrets
 from lightpool.utils.text import printable
 
 __all__ = ["install_traceback", "logged", "printable_errors", "say", "show_traceback"]
@@ -19,7 +20,7 @@ log = logging.getLogger("lightpool")
 
 
 def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
-    """Print a text with control characters escaped.
+    """Print a text with control characters escaped, and without the passwords and tokens of addresses.
 
     Parameters
     ----------
@@ -30,7 +31,7 @@ def say(text: object = "", *, err: bool = False, nl: bool = True) -> None:
     nl : bool
         Whether to append a newline.
     """
-    click.echo(printable(text), err=err, nl=nl)
+    click.echo(printable(hide_secrets(str(text))), err=err, nl=nl)
 
 
 def show_traceback(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
@@ -51,15 +52,15 @@ def printable_errors() -> Iterator[None]:
     try:
         yield
     except click.ClickException as error:
-        error.message = printable(error.message)  # type: ignore[misc]  # click gives no other way
+        error.message = printable(hide_secrets(error.message))  # type: ignore[misc]  # click gives no other way
         raise
 
 
 class _Lines(logging.Formatter):
-    """Log records without control characters; further lines are indented, so that they cannot look like records."""
+    """Log records without control characters, passwords and tokens; further lines are indented, unlike records."""
 
     def format(self, record: logging.LogRecord) -> str:
-        return printable(super().format(record)).replace("\n", "\n    ")
+        return printable(hide_secrets(super().format(record))).replace("\n", "\n    ")
 
 
 class _TerminalHandler(logging.Handler):

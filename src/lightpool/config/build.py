@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any, cast
 
 import astropy.units as u
@@ -22,10 +21,12 @@ from lightpool.config.positions import Circle, Point, Position
 from lightpool.config.quantities import is_quantity
 from lightpool.config.regions import checked_regions
 from lightpool.config.section import Section
+from lightpool.config.settings import Observations
 from lightpool.config.targets import EnergyBins, HealpixTarget, MapTarget, SpectrumTarget, Target
+from lightpool.data import DataStore
 from lightpool.datasets import MapDataset, SpectrumDataset
 from lightpool.errors import ConfigError
-from lightpool.fits import read_text
+from lightpool.fits import name_of_place, read_text
 from lightpool.makers import (
     AdaptiveRingBackgroundMaker,
     DatasetsMaker,
@@ -43,7 +44,7 @@ from lightpool.makers import (
 )
 from lightpool.maps import HpxGeom, Map, MapAxis, RegionGeom, WcsGeom
 
-__all__ = ["build_dataset", "build_exclusion", "build_makers", "build_position", "build_reduction"]
+__all__ = ["build_dataset", "build_exclusion", "build_makers", "build_position", "build_reduction", "build_store"]
 
 _EXCLUSION_WIDTH, _EXCLUSION_BINSZ = 10, 0.01
 """Size and pixel size, in deg, of the exclusion mask around the region of a spectrum."""
@@ -58,6 +59,17 @@ _PLAIN_MAKERS: dict[type[Section], type[Maker]] = {
     PhaseBackgroundSettings: PhaseBackgroundMaker,
 }
 _EXCLUDING = (FoVBackgroundMaker, RingBackgroundMaker, AdaptiveRingBackgroundMaker, ReflectedRegionsBackgroundMaker)
+
+
+def build_store(observations: Observations) -> DataStore:
+    """Open the data store of the observations; its index files alone are read.
+
+    Raises
+    ------
+    MissingDataError, FormatError, RemoteFileError
+        If it cannot be opened.
+    """
+    return DataStore.from_dir(observations.datastore, observations.hdu_index, observations.obs_index)
 
 
 def build_dataset(target: Target, name: str | None = None) -> MapDataset:
@@ -225,8 +237,8 @@ def build_exclusion(target: Target) -> Map | None:
     ConfigError
         If a region or the file cannot be used; names the target and the key.
     """
-    path = None if target.exclusion_file is None else Path(target.exclusion_file)
-    if path is not None and path.name.endswith((".fits", ".fits.gz", ".fit", ".fit.gz")):
+    path = target.exclusion_file
+    if path is not None and name_of_place(path).endswith((".fits", ".fits.gz", ".fit", ".fit.gz")):
         if target.exclusion:
             raise ConfigError(f"target {target.name!r}: got both exclusion and a mask in {path}; give only one of them")
         with _named(target, "exclusion_file"):

@@ -9,13 +9,14 @@ from typing import Any, Literal, Self, TypedDict
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
 from lightpool.arrays.devices.devices import require_known_name
-from lightpool.config.paths import PathText
+from lightpool.config.paths import PathText, PlaceText
 from lightpool.config.positions import Circle
 from lightpool.config.quantities import AngleText, DurationText, TimeText
 from lightpool.config.section import Section
 from lightpool.config.targets import Name, Target
 from lightpool.config.yaml_file import dump_yaml, explain, load_yaml
 from lightpool.errors import DeviceError
+from lightpool.fits import Place, is_address
 from lightpool.typing import JSONValue
 
 __all__ = ["Groups", "Observations", "Output", "Run", "Settings"]
@@ -35,11 +36,15 @@ _GROUP_KEYS = {
 class Observations(Section):
     """Which observations are reduced."""
 
-    datastore: PathText
-    """Folder of the index files. A relative path is relative to the folder of the settings file."""
+    datastore: PlaceText
+    """Folder of the index files, or its address. A relative path is relative to the folder of the settings file."""
+    hdu_index: PlaceText | None = None
+    """File of the HDU index, in the data store or elsewhere; hdu-index.fits.gz by default."""
+    obs_index: PlaceText | None = None
+    """File of the observation index, in the same way; obs-index.fits.gz by default."""
     obs_ids: list[int] | None = None
     """Observation numbers, reduced in this order; all observations of the data store by default."""
-    obs_ids_file: PathText | None = None
+    obs_ids_file: PlaceText | None = None
     """File with one observation number per line, instead of a list."""
     select: str | None = None
     """Condition on columns of the observation index, such as "ZEN_PNT < 50"."""
@@ -66,7 +71,7 @@ class Groups(Section):
     """For time: start of the first bin, such as "2004-03-26T00:00:00"."""
     time_width: DurationText | None = None
     """For time: width of the bins."""
-    file: PathText | None = None
+    file: PlaceText | None = None
     """For gti: file with a GTI HDU; each interval is a group."""
     expression: str | None = None
     """For events and observations: a column, such as EVENT_TYPE or ZEN_PNT, or a condition on columns."""
@@ -221,7 +226,7 @@ class Settings(Section):
         """Return settings in which relative paths are replaced by absolute ones, starting at a folder."""
         data = self.to_dict()
         for section, key in _path_keys(data):
-            if section.get(key) is not None:
+            if section.get(key) is not None and not is_address(section[key]):
                 # Not `resolve`: symbolic links stay as they were written.
                 section[key] = str((folder / section[key]).absolute())
         return type(self).model_validate(data)
@@ -247,10 +252,10 @@ class Settings(Section):
         return type(self).from_dict(data)
 
     @property
-    def files(self) -> list[Path]:
-        """Files that results depend on, other than those of the data store."""
+    def files(self) -> list[Place]:
+        """Paths and addresses of files that results depend on, other than those of the data store."""
         names = [target.exclusion_file for target in self.targets] + [groups.file for groups in self.groups]
-        return [Path(name) for name in names if name is not None]
+        return [name if is_address(name) else Path(name) for name in names if name is not None]
 
     def with_files(self, copies: Mapping[str, str]) -> Self:
         """Return settings that name other files in place of `files`.

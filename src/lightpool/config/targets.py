@@ -7,7 +7,7 @@ import astropy.units as u
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
 from lightpool.config.makers import HealpixStep, MapStep, SpectrumStep
-from lightpool.config.paths import PathText
+from lightpool.config.paths import PlaceText
 from lightpool.config.positions import Circle, Point, Position
 from lightpool.config.quantities import EnergyText, PositiveAngleText
 from lightpool.config.regions import RegionText
@@ -132,7 +132,7 @@ class _Target(Section):
     """Store the energy dispersion as a map in migra with these bins; as kernels by default."""
     exclusion: list[Excluded] = Field(default=[])
     """Regions with gamma rays, which the background makers exclude."""
-    exclusion_file: PathText | None = None
+    exclusion_file: PlaceText | None = None
     """File with such regions (DS9) or with a mask (FITS, false in regions with gamma rays)."""
 
     @model_validator(mode="after")

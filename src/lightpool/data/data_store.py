@@ -161,7 +161,7 @@ class DataStore(KnownAttributes):
         if isinstance(base, Path) and not base.is_dir():
             raise MissingDataError(f"no folder {base}: {missing_file_hint(base)}")
         hdu_path = _index_path(base, hdu_table_filename, cls.DEFAULT_HDU_TABLE)
-        if not _is_file(hdu_path):
+        if not is_file(hdu_path):
             raise MissingDataError(
                 f"File not found: {hdu_path}; a data store needs its HDU index. Name it with hdu_table_filename=, "
                 "or use DataStore.from_events_files"
@@ -169,9 +169,9 @@ class DataStore(KnownAttributes):
         hdu_index = read_hdu_index(hdu_path)
         hdu_index.meta["BASE_DIR"] = str(base)
         obs_path = _index_path(base, obs_table_filename, cls.DEFAULT_OBS_TABLE)
-        if not _is_file(obs_path) and obs_table_filename is not None:
+        if not is_file(obs_path) and obs_table_filename is not None:
             raise MissingDataError(f"File not found : {obs_path}: {missing_file_hint(obs_path)}")
-        if not _is_file(obs_path):
+        if not is_file(obs_path):
             log.info(f"Cannot find default obs-index table {obs_path}.")
             return cls._from_data(hdu_index, None)
         return cls._from_data(hdu_index, read_obs_index(obs_path))
@@ -283,7 +283,7 @@ class DataStore(KnownAttributes):
         if chosen and not found:
             listed = set.intersection(*(set(index.rows[number]) for number in chosen))
             log.warning(
-                f"No observation is left: none of the {len(chosen)} in {self.hdu_table.base_dir} has all of "
+                f"No observation is left: none of the {len(chosen)} in {self.hdu_table.shown_dir} has all of "
                 f"{', '.join(sorted(required))}; pass {_enough(required, listed)}"
             )
         log.info(f"Observations selected: {len(found)} out of {len(wanted)}.")
@@ -294,7 +294,7 @@ class DataStore(KnownAttributes):
         if missing and not skip_missing:
             raise ValueError(
                 f"Missing obs_id: {missing if len(missing) > 1 else missing[0]!r} not in the HDU index of "
-                f"{self.hdu_table.base_dir}, which lists {len(self.obs_ids)}; pass skip_missing=True to skip them"
+                f"{self.hdu_table.shown_dir}, which lists {len(self.obs_ids)}; pass skip_missing=True to skip them"
             )
         for number in missing:
             log.warning(f"Skipping missing obs_id: {number!r}")
@@ -382,7 +382,7 @@ class DataStore(KnownAttributes):
         wanted = obs_id["OBS_ID"].tolist() if isinstance(obs_id, ObservationTable) else list(obs_id)
         numbers = [obs_id_of(number, "copy_obs") for number in wanted]
         if unknown := sorted(set(numbers) - set(self.obs_ids.tolist())):
-            raise ValueError(f"OBS_ID {unknown} not in the HDU index of {self.hdu_table.base_dir}; nothing is copied")
+            raise ValueError(f"OBS_ID {unknown} not in the HDU index of {self.hdu_table.shown_dir}; nothing is copied")
         mask = np.zeros(len(self.hdu_table), dtype=bool)
         mask[rows_of(self.hdu_table, numbers)] = True
         if hdu_class is not None:
@@ -477,20 +477,28 @@ def _required(required_irf: str | Iterable[str], require_events: bool) -> set[st
     return required | ({"events", "gti"} if require_events else set())
 
 
-def _is_file(place: Place) -> bool:
+def is_file(place: Place) -> bool:
+    """Return whether there is a file under a path or at an address."""
     return address_exists(place) if isinstance(place, str) else place.is_file()
 
 
 def _index_path(base: Place, filename: PathInput | None, default: str) -> Place:
     if filename is None:
-        packed = _below(base, default)
-        plain = _below(base, default.removesuffix(".gz"))
-        return packed if _is_file(packed) or not _is_file(plain) else plain
+        packed = below(base, default)
+        plain = below(base, default.removesuffix(".gz"))
+        return packed if is_file(packed) or not is_file(plain) else plain
     path = place_of(filename)
-    if isinstance(path, str) or (isinstance(base, Path) and not (base / path).exists()):
+    if isinstance(path, str) or path.is_absolute() or (isinstance(base, Path) and not (base / path).exists()):
         return path
-    return _below(base, path.as_posix())
+    return below(base, path.as_posix())
 
 
-def _below(folder: Place, name: str) -> Place:
+def below(folder: Place, name: str) -> Place:
+    """Return the path or the address of a file in a folder.
+
+    Parameters
+    ----------
+    folder : Path, or str if it is an address
+    name : str
+    """
     return join_address(folder, name) if isinstance(folder, str) else folder / name

@@ -158,10 +158,10 @@ def to_obscore_table(
     for obs_id in store.obs_ids.tolist() if selected_obs is None else selected_obs:
         location = store.hdu_table.hdu_location(int(obs_id), "events")
         if location is None:
-            raise MissingDataError(f"the index of {store.hdu_table.base_dir} lists no events of observation {obs_id}")
+            raise MissingDataError(f"the index of {store.hdu_table.shown_dir} lists no events of observation {obs_id}")
         row = dict(shared)
         row["obs_publisher_did"] = f"{obs_publisher_did or ''}#{obs_id}"
-        row["access_estsize"] = file_status(location.path()).st_size // 1024
+        row["access_estsize"] = file_status(location.place).st_size // 1024
         row["access_url"] = f"{access_url or ''}{location.file_name}"
         observation = store.obs(int(obs_id), required_irf="all-optional")
         rows.append(row | observation_obscore_dict(observation))

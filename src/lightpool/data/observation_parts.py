@@ -21,6 +21,7 @@ from lightpool.data.pointing import FixedPointingInfo, PointingMode
 from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.data.tables_in_use import TablesInUse
 from lightpool.errors import FormatError, LightpoolError, MissingDataError
+from lightpool.fits import Place
 from lightpool.irf import (
     IRF,
     IRF_CLASSES,
@@ -242,8 +243,13 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         return part
 
     @property
+    def places(self) -> list[Place]:
+        """Paths, or addresses, of the files that hold its parts, sorted; none of them is opened or copied."""
+        return sorted({location.place for location in self.locations.values()}, key=str)
+
+    @property
     def files(self) -> list[Path]:
-        """Files that hold its parts, sorted; none of them is opened."""
+        """Files that hold its parts, sorted; none of them is opened, and those at addresses are copied."""
         return sorted({location.path() for location in self.locations.values()})
 
     @property
@@ -312,9 +318,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         """Warn if the index names the file of another observation."""
         found = location.header().get("OBS_ID")
         if found is not None and not is_obs_id(found, self.obs_id):
-            log.warning(
-                f"observation {self.obs_id}: the header of {location.path()} says OBS_ID {found}; check the index"
-            )
+            log.warning(f"observation {self.obs_id}: the header of {location} says OBS_ID {found}; check the index")
 
     def _events_header(self) -> Mapping[str, Any] | None:
         return None if self._listed_events is None else self._listed_events.header()

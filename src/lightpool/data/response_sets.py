@@ -22,7 +22,7 @@ from lightpool.data.observations import Observations
 from lightpool.data.tables.gadf_tables import classify_hdus
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError, MissingDataError
-from lightpool.fits import header_number, make_path
+from lightpool.fits import folder_and_name, header_number, place_of
 from lightpool.irf import IRF, IRFMap
 from lightpool.maps import Map
 
@@ -83,15 +83,16 @@ def find_response_sets(filename: str | PathLike[str]) -> list[ResponseSet]:
     FormatError
         If two responses of one kind belong to the same set, or to HDUs of one name.
     """
-    path = make_path(filename)
+    path = place_of(filename)
     file = FILE_CACHE.open(path).file
+    folder, file_name = folder_and_name(path)
     found: dict[tuple[tuple[float, float] | None, tuple[int, ...] | None], dict[str, HDULocation]] = {}
     intervals: dict[tuple[float, float], Time] = {}
     repeated = {name for name in file.names if file.names.count(name) > 1}
     for name, kind, hdu_class in classify_hdus(file):
         if kind not in _RESPONSES:
             continue
-        where = f"{path}, HDU {name!r}"
+        where = f"{file.source}, HDU {name!r}"
         if name in repeated:
             raise FormatError(f"{where}: several HDUs have this name; give each response a name of its own (EXTNAME)")
         header = file.values(name)
@@ -108,7 +109,7 @@ def find_response_sets(filename: str | PathLike[str]) -> list[ResponseSet]:
                 f"{where}: there is another response of the kind {kind!r} for the same time and type, "
                 f"{parts[kind].hdu_name!r}; TSTART and TSTOP, or EVT_TYPE, must tell them apart"
             )
-        parts[kind] = HDULocation(hdu_class, str(path.parent), "", path.name, name)
+        parts[kind] = HDULocation(hdu_class, folder, "", file_name, name)
     shared = found.pop((None, None), {})
     if not found:
         return [ResponseSet(shared)] if shared else []
@@ -165,7 +166,7 @@ def _sets_of(observation: Observation) -> list[ResponseSet]:
             f"observation {observation.obs_id}: its responses are not in a file in which sets of them could be found; "
             "give `sets`"
         )
-    return find_response_sets(known[0].path())
+    return find_response_sets(known[0].place)
 
 
 def _with_responses(observation: Observation, chosen: ResponseSet) -> Observation:

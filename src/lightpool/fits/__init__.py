@@ -18,6 +18,7 @@ from lightpool.fits.parse_errors import parsing
 from lightpool.fits.paths import expanded_text, make_path, missing_file_hint, required_path
 from lightpool.fits.reader import FitsFile, read_fits
 from lightpool.fits.remote import address_exists, place_of, readable_path
+from lightpool.fits.remote_files import list_folder
 from lightpool.fits.table import TableData, conversion_factor, parse_unit, require_numbers
 from lightpool.fits.time_keywords import (
     has_time_reference,
@@ -53,6 +54,7 @@ __all__ = [
     "header_text",
     "is_address",
     "join_address",
+    "list_folder",
     "make_path",
     "match_name",
     "missing_file_hint",

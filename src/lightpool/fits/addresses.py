@@ -13,7 +13,6 @@ from typing import TypeAlias
 __all__ = [
     "Place",
     "folder_and_name",
-    "hide_password",
     "is_address",
     "join_address",
     "name_of_place",
@@ -25,7 +24,7 @@ Place: TypeAlias = Path | str
 """The path of a file on this machine, or the address of another one."""
 
 _SCHEME = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/(/?)")  # a drive of Windows has one letter
-_PASSWORD = re.compile(r"(?<=://)[^/@]+@")
+_WITHOUT_HOST = ("zip", "tar", "memory")
 
 
 def is_address(path: str | PathLike[str] | None) -> bool:
@@ -44,16 +43,21 @@ def tidy_address(address: str | PathLike[str]) -> str:
 
 
 def _split(address: str) -> tuple[str, str, str]:
-    """Return the scheme with the host, the path below it, and what follows ``::``."""
+    """Return the scheme with the host, the path below it, and what follows: ``?`` of a server, and ``::``."""
     inner, separator, outer = tidy_address(address).partition("::")
     scheme, _, rest = inner.partition("://")
-    has_host = scheme.lower() not in ("zip", "tar", "memory")
+    has_host = scheme.lower() not in _WITHOUT_HOST
     host, slash, path = rest.partition("/") if has_host else ("", "", rest)
-    return f"{scheme}://{host}{slash}", path, separator + outer
+    mark = query = ""
+    if scheme.lower() in ("http", "https"):
+        host, mark, query = host.partition("?")
+        if not mark:
+            path, mark, query = path.partition("?")
+    return f"{scheme}://{host}{slash}", path, mark + query + separator + outer
 
 
 def join_address(address: str, *parts: str) -> str:
-    """Return the address of a file below another address; ``..`` leads up.
+    """Return the address of a file below another address; ``..`` leads up, and ``?`` of a server stays at the end.
 
     Parameters
     ----------
@@ -90,8 +94,3 @@ def folder_and_name(place: Place) -> tuple[str, str]:
     if isinstance(place, str) and "?" in place:
         return "", place
     return parent_of_place(place), name_of_place(place)
-
-
-def hide_password(address: str) -> str:
-    """Return an address without the name of a user and the password in it, for messages."""
-    return _PASSWORD.sub("", address)

@@ -7,14 +7,16 @@ opened through `open_file`, so that a path that leads to one of these is refused
 import errno
 import os
 import stat
+from collections.abc import Callable
 from io import BufferedReader, BytesIO, TextIOWrapper
 from os import PathLike
 from pathlib import Path
+from typing import TypeVar
 
 from lightpool.arrays.devices.memory import format_bytes
 from lightpool.errors import FormatError, MissingDataError, UnreadableFileError
 from lightpool.fits.paths import missing_file_hint
-from lightpool.fits.remote import readable_path
+from lightpool.fits.remote import place_of, readable_path
 
 __all__ = ["MAX_TEXT_BYTES", "file_status", "open_file", "read_bytes", "read_text"]
 
@@ -22,6 +24,8 @@ MAX_TEXT_BYTES = 2**26
 """Of settings, regions, models and lists of observations: 64 MiB."""
 
 _PIECE = 2**20
+_N_COPY = 10
+T = TypeVar("T")
 _ABSENT = {errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP}
 _KINDS = {
     stat.S_IFDIR: "a folder",
@@ -54,8 +58,28 @@ def open_file(path: str | PathLike[str]) -> BufferedReader:
     UnreadableFileError
         If the system does not let it be read.
     """
-    filename = readable_path(path)
-    file_status(filename)
+    return _at(path, _opened)
+
+
+def file_status(path: str | PathLike[str]) -> os.stat_result:
+    """Return size and times of a regular file, without opening it; arguments and errors as for `open_file`."""
+    return _at(path, _status)
+
+
+def _at(path: str | PathLike[str], use: Callable[[Path], T]) -> T:
+    """Call a function with the path of a file, or of its copy, which another process may remove to make space."""
+    for n_left in reversed(range(_N_COPY)):
+        filename = readable_path(path)
+        try:
+            return use(filename)
+        except MissingDataError:
+            if n_left == 0 or not isinstance(place_of(path), str):
+                raise
+    raise AssertionError  # the last turn returns or raises
+
+
+def _opened(filename: Path) -> BufferedReader:
+    _status(filename)
     try:
         stream = open(filename, "rb", opener=_open_without_waiting)  # noqa: SIM115 (the caller closes it)
     except OSError as error:
@@ -68,9 +92,7 @@ def open_file(path: str | PathLike[str]) -> BufferedReader:
     return stream
 
 
-def file_status(path: str | PathLike[str]) -> os.stat_result:
-    """Return size and times of a regular file, without opening it; arguments and errors as for `open_file`."""
-    filename = readable_path(path)
+def _status(filename: Path) -> os.stat_result:
     try:
         status = os.stat(filename)
     except OSError as error:
@@ -113,8 +135,11 @@ def read_bytes(path: str | PathLike[str], *, most: int = MAX_TEXT_BYTES, advice:
     FormatError
         If it is not a regular file, or has more bytes than ``most``.
     """
-    filename = readable_path(path)
-    size = file_status(filename).st_size
+    return _at(path, lambda filename: _content(filename, most, advice))
+
+
+def _content(filename: Path, most: int, advice: str) -> bytes:
+    size = _status(filename).st_size
     content = b""
     if size <= most:
         try:

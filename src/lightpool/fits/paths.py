@@ -11,10 +11,21 @@ from typing import overload
 from urllib.parse import unquote
 
 from lightpool.errors import RemoteFileError
+from lightpool.utils.secret_texts import hide_secrets
 
-__all__ = ["errors_named", "expanded_path", "expanded_text", "make_path", "missing_file_hint", "required_path"]
+__all__ = [
+    "errors_named",
+    "expanded_path",
+    "expanded_text",
+    "make_path",
+    "missing_file_hint",
+    "require_variables",
+    "required_path",
+    "unset_variables",
+]
 
 _TO_EXPAND = re.compile("[~$%:]")
+_VARIABLE = re.compile(r"\$\{?(\w+)\}?")
 
 
 @overload
@@ -77,10 +88,11 @@ def _local(path: str) -> str:
         host, slash, rest = path[match.end() :].partition("/") if match[2] else ("", "/", path[match.end() :])
         if slash and host in ("", "localhost"):
             return "/" + unquote(rest).lstrip("/")
+        raise RemoteFileError(f"{path} is on another machine, {host!r}; mount its folder, and give that path")
     raise RemoteFileError(
-        f"{path} is on another machine, where single files and data stores can be read, but nothing can be written, "
-        "and batches read from folders of this machine only; download it, or mount the storage as a folder (with "
-        "rclone or s3fs, for instance), and give that path"
+        f"{hide_secrets(path)} is on another machine, and here a path of this one is needed: data can be read from "
+        "addresses, but nothing is written to them; download it, or mount the storage as a folder (with rclone or "
+        "s3fs, for instance), and give that path"
     )
 
 
@@ -93,10 +105,7 @@ def expanded_path(path: str | PathLike[str]) -> Path:
         If a variable is not set or empty, a user is not known, or the name is not valid.
     """
     text = os.fspath(path)
-    for name in re.findall(r"\$\{?(\w+)\}?", text):
-        if not os.environ.get(name):
-            state = "is empty" if name in os.environ else "is not set"
-            raise ValueError(f"got {text!r}, but the environment variable {name} {state}; set it, or write the folder")
+    require_variables(text)
     if not text.strip() or "\0" in text:
         raise ValueError(f"got {text!r}, expected the path of a file or folder")
     found = make_path(text)
@@ -105,10 +114,22 @@ def expanded_path(path: str | PathLike[str]) -> Path:
     return found
 
 
+def require_variables(text: str) -> None:
+    """Raise a ValueError if a variable in the text of a path or an address is not set, or is empty."""
+    for name in _VARIABLE.findall(text):
+        if not os.environ.get(name):
+            state = "is empty" if name in os.environ else "is not set"
+            raise ValueError(f"got {text!r}, but the environment variable {name} {state}; set it, or write the folder")
+
+
+def unset_variables(text: str) -> list[str]:
+    """Return the names of the variables in a text that are not set."""
+    return [name for name in _VARIABLE.findall(text) if name not in os.environ]
+
+
 def missing_file_hint(path: str | PathLike[str]) -> str:
     """Return advice about a path that does not exist, as a sentence for an error message."""
-    unset = [name for name in re.findall(r"\$\{?(\w+)\}?", os.fspath(path)) if name not in os.environ]
-    if unset:
+    if unset := unset_variables(os.fspath(path)):
         return f"the environment variable {', '.join(unset)} is not set; set it to the folder with the data"
     parent = Path(path).parent
     if not parent.is_dir():

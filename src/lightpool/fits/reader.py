@@ -10,7 +10,6 @@ import numpy as np
 from astropy.io import fits
 
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
-from lightpool.fits.addresses import hide_password
 from lightpool.fits.ascii_table import check_ascii_table, read_ascii_table
 from lightpool.fits.checksum import ones_complement_sum
 from lightpool.fits.columns import name_of_column
@@ -20,9 +19,10 @@ from lightpool.fits.header import CardDict
 from lightpool.fits.layout import structure_text
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
-from lightpool.fits.remote import place_of, readable_path
+from lightpool.fits.remote import place_of
 from lightpool.fits.scan import HduInfo, scan
 from lightpool.fits.table import TableData, read_columns
+from lightpool.utils.secret_texts import hide_secrets
 
 __all__ = ["FitsFile", "HduInfo", "read_fits"]
 
@@ -49,12 +49,12 @@ def read_fits(path: str | PathLike[str]) -> "FitsFile":
         If it is cut off, damaged, no FITS file or no file at all, or has more than 4 GB when it is unpacked; the
         environment variable ``LIGHTPOOL_MAX_FILE_GB`` sets another limit.
     """
-    filename, source = readable_path(path), hide_password(str(place_of(path)))
+    source = hide_secrets(str(place_of(path)))
     most = max_file_bytes()
-    if file_status(filename).st_size > most:
+    if file_status(path).st_size > most:
         raise too_large(source, most)
     with parsing(source):  # also where the memory is too small
-        buffer = read_bytes(filename, most=most)
+        buffer = read_bytes(path, most=most)
         if is_gzip(buffer):
             buffer = unpack_gzip(buffer, source)
         return FitsFile(buffer, source)

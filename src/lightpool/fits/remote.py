@@ -1,8 +1,8 @@
-"""Local copies of files that are somewhere else, in a folder of limited size; the only module that imports fsspec.
+"""Local copies of files that are somewhere else, in a folder of limited size that many processes may share.
 
 A file is copied as a whole when it is first read. The copy is used again as long as the file has the same size, date
 and tag; this is asked once in each process. The copies that were not used for the longest time are removed when all
-copies together exceed the limit.
+copies together exceed the limit. The copy of another version has another name, so that a copy never changes.
 """
 
 import hashlib
@@ -13,23 +13,30 @@ import secrets
 import shutil
 import sys
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
-from typing import Any
 
-from lightpool.errors import ConfigError, DamagedFileError, MissingDataError, RemoteFileError
-from lightpool.fits.addresses import Place, hide_password, is_address, name_of_place, tidy_address
-from lightpool.fits.gzip_file import max_file_bytes, too_large
-from lightpool.fits.paths import expanded_text, make_path, required_path
-from lightpool.utils.optional_packages import install_command, require_package
+from lightpool.errors import ConfigError, MissingDataError, RemoteFileError
+from lightpool.fits.addresses import Place, is_address, name_of_place, tidy_address
+from lightpool.fits.gzip_file import max_file_bytes
+from lightpool.fits.paths import expanded_text, make_path, required_path, unset_variables
+from lightpool.fits.remote_files import RemoteFile, describe
+from lightpool.utils.secret_texts import hide_secrets, private_parts
+
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
 
 __all__ = [
     "CACHE_FOLDER_VARIABLE",
     "CACHE_SIZE_VARIABLE",
     "REMOTE_CACHE",
     "RemoteCache",
+    "RemoteCopy",
     "address_exists",
     "place_of",
     "readable_path",
@@ -42,30 +49,30 @@ CACHE_SIZE_VARIABLE = "LIGHTPOOL_CACHE_GB"
 """Environment variable with the size, in GB, that the copies may have together."""
 
 _DEFAULT_GB = 10.0
-_IDENTITY = (
-    "size",
-    "ETag",
-    "etag",
-    "Last-Modified",
-    "LastModified",
-    "last_modified",
-    "mtime",
-    "created",
-    "Content-MD5",
-    "Digest",
-    "date_time",
-    "CRC",
-)
-"""What file systems say about a file that changes with its content."""
-
 _ABOUT = "about.json"
+_N_LOCK = 256
 
 log = logging.getLogger(__name__)
 
 
 def place_of(path: str | PathLike[str]) -> Place:
-    """Return an address as it is, with variables expanded, and anything else as a path."""
-    return tidy_address(expanded_text(os.fspath(path))) if is_address(path) else required_path(path)
+    """Return an address as it is, with variables expanded, and anything else as a path.
+
+    Raises
+    ------
+    ConfigError
+        If a variable in place of a password or a token is not set.
+    """
+    text = os.fspath(path) if isinstance(path, str | PathLike) else ""
+    if not is_address(text):
+        expanded = expanded_text(text) if isinstance(path, str) and text.startswith("$") else text
+        return tidy_address(expanded) if is_address(expanded) else required_path(path)
+    if unset := [name for start, stop in private_parts(text) for name in unset_variables(text[start:stop])]:
+        raise ConfigError(
+            f"{hide_secrets(text)}: the environment variable {', '.join(unset)} is not set; set it, on all machines "
+            "that read the file"
+        )
+    return tidy_address(expanded_text(text))
 
 
 def readable_path(path: str | PathLike[str]) -> Path:
@@ -87,51 +94,24 @@ def readable_path(path: str | PathLike[str]) -> Path:
 def address_exists(address: str) -> bool:
     """Return whether there is a file at an address; errors as for `readable_path`."""
     try:
-        return bool(_described(address)[2].get("type", "file") == "file")
+        return bool(REMOTE_CACHE.describe(address).info.get("type", "file") == "file")
     except MissingDataError:
         return False
 
 
-def _described(address: str) -> tuple[Any, str, Mapping[str, Any]]:
-    """Return the file system of an address, the path in it, and what it says about the file."""
-    core = require_package("fsspec.core", extra="remote", purpose=f"reading {hide_password(address)}")
-    with _errors_of(address):
-        system, path = core.url_to_fs(address)
-        system.invalidate_cache()  # a listing of a folder that changed since
-        return system, path, system.info(path)
+@dataclass(frozen=True)
+class RemoteCopy:
+    """A copy of one version of a file.
 
+    Attributes
+    ----------
+    path : Path
+    identity : str
+        What the server said about this version, as JSON; empty if it said no more than the size.
+    """
 
-@contextmanager
-def _errors_of(address: str) -> Iterator[None]:
-    """Turn the errors of file systems, which are of many classes, into those of this package."""
-    shown = hide_password(address)
-    try:
-        yield
-    except (FileNotFoundError, KeyError) as error:
-        if not _is_absent(error):
-            raise _unreadable(shown, error.__cause__ or error) from error
-        raise MissingDataError(f"no file {shown}: check the address") from error
-    except ImportError as error:
-        raise ConfigError(
-            f"{shown} needs a package that is not installed ({error}); install it with: {install_command('remote')}"
-        ) from error
-    except (MissingDataError, RemoteFileError, DamagedFileError):
-        raise
-    except Exception as error:
-        raise _unreadable(shown, error) from error
-
-
-def _is_absent(error: Exception) -> bool:
-    """Return whether there is no file; fsspec says so too if a server does not answer, or refuses to."""
-    cause = error.__cause__
-    return not isinstance(cause, OSError) and getattr(cause, "status", 404) in (404, 410)
-
-
-def _unreadable(shown: str, error: BaseException) -> RemoteFileError:
-    return RemoteFileError(
-        f"{shown} cannot be read: {type(error).__name__}: {error}; check the address, the network and the credentials, "
-        "or download the file and give its path"
-    )
+    path: Path
+    identity: str
 
 
 class RemoteCache:
@@ -148,7 +128,7 @@ class RemoteCache:
     def __init__(self, folder: str | PathLike[str] | None = None, max_bytes: int | None = None) -> None:
         self._folder = None if folder is None else make_path(folder)
         self._max_bytes = max_bytes
-        self._known: dict[str, Path] = {}
+        self._known: dict[str, RemoteCopy] = {}
         self._locks: dict[str, threading.Lock] = {}
         self._lock = threading.Lock()
 
@@ -168,70 +148,114 @@ class RemoteCache:
             raise ConfigError(f"{CACHE_SIZE_VARIABLE} = {text!r}, expected a number of GB such as 20") from error
 
     def copy_of(self, address: str) -> Path:
-        """Return the path of the copy of a file, which is made if there is none, or the file has changed.
+        """Return the path of the copy of a file, see `version_of`."""
+        return self.version_of(address).path
 
-        Threads that ask for one file at the same time wait for one copy. Where the file cannot be reached now, an
-        earlier copy is used, with a warning.
+    def version_of(self, address: str, *, most: int | None = -1) -> RemoteCopy:
+        """Return the copy of a file, which is made if there is none, or the file has changed.
+
+        Threads and processes that ask for one file at the same time wait for one copy. Where the file cannot be reached
+        now, an earlier copy is used, with a warning.
 
         Parameters
         ----------
         address : str
+        most : int, optional
+            Bytes of the largest file, None for no limit; `lightpool.fits.gzip_file.max_file_bytes` by default.
         """
+        most = max_file_bytes() if most == -1 else most
         with self._lock:
             lock = self._locks.setdefault(address, threading.Lock())
         with lock:
             known = self._known.get(address)
-            if known is not None and known.is_file():
-                _touch(known)
-                return known
-            self._known[address] = path = self._fetched(address)
-            return path
+            if known is None or not known.path.is_file():
+                known = self._known[address] = self._found(address, most)
+            else:
+                _touch(known.path)
+            return known
 
-    def _place(self, address: str) -> Path:
+    def identity_of(self, address: str) -> str:
+        """Return what the server says now about a file, as `RemoteCopy.identity`; nothing is copied.
+
+        Raises
+        ------
+        MissingDataError, RemoteFileError
+            If it cannot be reached.
+        """
+        return self.describe(address).identity or ""
+
+    def describe(self, address: str) -> RemoteFile:
+        """Ask what is known about a file; an archive that it is in is copied, because parts of it cannot be read.
+
+        Parameters
+        ----------
+        address : str
+
+        Raises
+        ------
+        MissingDataError, RemoteFileError, ConfigError
+            As for `readable_path`.
+        """
+        inner, separator, outer = address.partition("::")
+        if not is_address(outer):
+            return describe(address)
+        return describe(inner + separator + str(self.version_of(outer, most=None).path), name=address)
+
+    def _found(self, address: str, most: int | None) -> RemoteCopy:
         digest = hashlib.sha256(address.encode()).hexdigest()[:24]
-        return self.folder / digest / (name_of_place(address) or "file")
-
-    def _fetched(self, address: str) -> Path:
-        copy = self._place(address)
-        earlier = _read_about(copy)
         try:
-            system, path, info = _described(address)
+            file = self.describe(address)
         except RemoteFileError as error:
+            earlier = self._earlier(digest)
             if earlier is None:
                 raise
             log.warning(f"{error}. The copy that was made earlier is used")
-            return copy
-        about = {"address": hide_password(address), **{key: str(info[key]) for key in _IDENTITY if info.get(key)}}
-        if earlier == about:
-            _touch(copy)
-            return copy
-        self._copy(system, path, info, address, copy, about)
-        self._shrink(copy)
+            return earlier
+        # Without identity nobody can tell whether a copy is that of this version: it is made again in each process.
+        version = secrets.token_hex(6) if file.identity is None else hashlib.sha256(file.identity.encode()).hexdigest()
+        copy = RemoteCopy(self.folder / f"{digest}-{version[:12]}" / (_name(address)), file.identity or "")
+        with self._only_one(digest):
+            if not _is_whole(copy.path):
+                self._copy(file, copy, most)
+        _touch(copy.path)
+        self._shrink(copy.path)
         return copy
 
-    def _copy(
-        self, system: Any, path: str, info: Mapping[str, Any], address: str, copy: Path, about: Mapping[str, str]
-    ) -> None:
-        size, most, shown = info.get("size"), max_file_bytes(), hide_password(address)
-        if size is not None and size > most:
-            raise too_large(shown, most)
-        copy.parent.mkdir(parents=True, exist_ok=True)
-        part = copy.with_name(f".{secrets.token_hex(4)}.part")
-        log.info(f"copying {shown} to {copy}")
+    def _earlier(self, digest: str) -> RemoteCopy | None:
+        """Return the copy that was made or used last of a file, of any version."""
+        found = []
+        for about in self.folder.glob(f"{digest}-*/{_ABOUT}"):
+            with suppress(OSError, ValueError, KeyError):
+                facts = json.loads(about.read_text(encoding="utf-8"))
+                copy = RemoteCopy(about.parent / facts["name"], facts["identity"])
+                if _is_whole(copy.path):
+                    found.append((about.stat().st_mtime_ns, str(copy.path), copy))
+        return max(found)[2] if found else None
+
+    def _copy(self, file: RemoteFile, copy: RemoteCopy, most: int | None) -> None:
+        shown, folder = hide_secrets(file.address), copy.path.parent
+        part = folder.with_name(f".{secrets.token_hex(4)}.part")
+        log.info(f"copying {shown} to {copy.path}")
         try:
-            with _errors_of(address):
-                system.get_file(path, str(part))
-            found = part.stat().st_size
-            if size is not None and found != size:
-                raise DamagedFileError(f"{shown} has {size} bytes, but {found} bytes arrived; read it again")
-            # Without its description a copy is not used, so it is never described by that of another one.
-            (copy.parent / _ABOUT).unlink(missing_ok=True)
-            os.replace(part, copy)
-            note = copy.with_name(f".{secrets.token_hex(4)}.part")
-            note.write_text(json.dumps(about), encoding="utf-8")
-            os.replace(note, copy.parent / _ABOUT)
+            part.mkdir(parents=True)
+            file.download(part / copy.path.name, most=most)
+            size = (part / copy.path.name).stat().st_size
+            about = {"address": shown, "name": copy.path.name, "bytes": size, "identity": copy.identity}
+            (part / _ABOUT).write_text(json.dumps(about), encoding="utf-8")
+            shutil.rmtree(folder, ignore_errors=True)  # a damaged one
+            os.replace(part, folder)  # with its description, at once
         finally:
-            part.unlink(missing_ok=True)
+            shutil.rmtree(part, ignore_errors=True)
+
+    @contextmanager
+    def _only_one(self, digest: str) -> Iterator[None]:
+        """Let one process at a time copy a file; a few files are locks for all, because there may be many copies."""
+        self.folder.mkdir(parents=True, exist_ok=True)
+        with open(self.folder / f".lock-{int(digest, 16) % _N_LOCK:02x}", "ab") as file:
+            if fcntl is not None:
+                with suppress(OSError):  # some network file systems have no locks: the file is copied twice
+                    fcntl.flock(file, fcntl.LOCK_EX)
+            yield
 
     def _shrink(self, newest: Path) -> None:
         """Remove the copies that were not used for the longest time until all fit."""
@@ -245,29 +269,62 @@ class RemoteCache:
             if total <= self.max_bytes:
                 return
             if folder != newest.parent:
-                shutil.rmtree(folder, ignore_errors=True)
+                _remove(folder)
                 total -= size
+
+    def discard(self, address: str) -> None:
+        """Remove the copy of a file that this process uses, so that it is copied again.
+
+        Parameters
+        ----------
+        address : str
+        """
+        with self._lock:
+            known = self._known.pop(address, None)
+        if known is not None:
+            _remove(known.path.parent)
 
     def clear(self) -> None:
         """Remove all copies."""
         with self._lock:
             self._known.clear()
         for about in self.folder.glob(f"*/{_ABOUT}"):
-            shutil.rmtree(about.parent, ignore_errors=True)
+            _remove(about.parent)
 
-    def forget(self) -> None:
-        """Ask again, for each file that is read from now on, whether it has changed."""
+    def forget(self, address: str | None = None) -> None:
+        """Ask again, for each file that is read from now on, whether it has changed.
+
+        Parameters
+        ----------
+        address : str, optional
+            Only for this file.
+        """
         with self._lock:
-            self._known.clear()
+            if address is None:
+                self._known.clear()
+            else:
+                self._known.pop(address, None)
 
 
-def _read_about(copy: Path) -> dict[str, str] | None:
-    """Return the description of a copy, or None if it is not there as a whole."""
+def _name(address: str) -> str:
+    name = name_of_place(address)[-100:]
+    return "file" if name in ("", ".", "..", _ABOUT) else name
+
+
+def _is_whole(copy: Path) -> bool:
+    """Return whether a copy is there, with the size that it had."""
     try:
-        about: dict[str, str] = json.loads((copy.parent / _ABOUT).read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return None
-    return about if copy.is_file() else None
+        about = json.loads((copy.parent / _ABOUT).read_text(encoding="utf-8"))
+        return bool(copy.stat().st_size == about["bytes"])
+    except (OSError, ValueError, KeyError, TypeError):
+        return False
+
+
+def _remove(folder: Path) -> None:
+    """Remove a copy; its description first, without which it is not used."""
+    with suppress(OSError):
+        (folder / _ABOUT).unlink(missing_ok=True)
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 def _touch(copy: Path) -> None:

@@ -12,11 +12,16 @@ from typing import Any
 from numpy.typing import NDArray
 
 from lightpool.batch.groups import Division, Row
-from lightpool.batch.storage.files import InputFile, require_unchanged
+from lightpool.batch.storage.files import InputFile, in_threads, require_unchanged
+from lightpool.config.build import build_store
 from lightpool.config.settings import Settings
 from lightpool.data import DataStore, Observation
 from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.store.hdu_index import HDULookup, look_up
+from lightpool.errors import RemoteFileError
+from lightpool.fits import Place, is_address
+from lightpool.fits.remote import REMOTE_CACHE
+from lightpool.utils.secret_texts import hide_secrets
 
 __all__ = ["Sources", "stamp_of"]
 
@@ -31,9 +36,9 @@ class Sources:
 
     def __init__(self, settings: Settings) -> None:
         self._settings = settings
-        self._store = DataStore.from_dir(settings.observations.datastore)
-        self._pinned: dict[Path, InputFile] = {}
-        self._pinned_before: dict[Path, InputFile] = {}
+        self._store = build_store(settings.observations)
+        self._pinned: dict[Place, InputFile] = {}
+        self._pinned_before: dict[Place, InputFile] = {}
 
     @cached_property
     def _lookup(self) -> HDULookup:
@@ -51,10 +56,12 @@ class Sources:
         """Return an observation whose files will be reopened, ignoring cached ones; see `find`."""
         observation = self.find(obs_id)
         if isinstance(observation, Observation):
-            for path in observation.files:
-                FILE_CACHE.forget(path)
-                self._pinned.pop(path, None)
             with suppress(OSError, ValueError):  # the error will be raised when the file is read
+                for path in observation.places:
+                    self._pinned.pop(path, None)
+                    if isinstance(path, str):
+                        REMOTE_CACHE.discard(path)  # the copy may be damaged
+                    FILE_CACHE.forget(path)
                 self.pin(observation)
         return observation
 
@@ -66,10 +73,10 @@ class Sources:
         OSError, FormatError
             If one of them cannot be read.
         """
-        for path in observation.files:
+        for path in observation.places:
             if path not in self._pinned:
                 known = self._pinned_before.get(path)  # responses that many observations share
-                self._pinned[path] = known if known is not None and known.is_unchanged else InputFile.of(path)
+                self._pinned[path] = known if known is not None and _is_still(known, path) else InputFile.of(path)
 
     def forget_pins(self) -> None:
         """Let `pin` record the state of files again."""
@@ -92,10 +99,15 @@ class Sources:
         number = None if obs_id is None else self._row_of.get(obs_id)
         return {} if number is None else {name: values[number] for name, values in self._values.items()}
 
-    def _paths(self, obs_ids: Sequence[int]) -> list[Path]:
+    def _paths(self, obs_ids: Sequence[int]) -> list[Place]:
         found = [self.find(obs_id) for obs_id in obs_ids]
-        paths = {path for each in found if not isinstance(each, Exception) for path in each.files}
-        return sorted(paths.union(self._settings.files))
+        paths = {path for each in found if not isinstance(each, Exception) for path in each.places}
+        return sorted(paths.union(self._settings.files), key=str)
+
+    def addresses(self, obs_ids: Sequence[int]) -> dict[str, str]:
+        """Return the addresses with passwords and tokens of the files of observations, by the paths without them."""
+        places = [place for place in self._paths(obs_ids) if isinstance(place, str)]
+        return {shown: place for place in places if (shown := hide_secrets(place)) != place}
 
     def input_files(self, obs_ids: Sequence[int]) -> list[InputFile]:
         """Return the files from which observations were reduced, without missing ones.
@@ -107,9 +119,12 @@ class Sources:
         """
         paths = self._paths(obs_ids)
         files = [
-            self._pinned.get(path) or InputFile.of(path) for path in paths if path in self._pinned or path.is_file()
+            self._pinned.get(path) or InputFile.of(path)
+            for path in paths
+            if path in self._pinned or (isinstance(path, Path) and path.is_file())
         ]
-        require_unchanged(files)
+        # Files at addresses were read from copies that never change.
+        require_unchanged(file for file in files if not is_address(file.path))
         return files
 
     def compare(self, obs_ids: Sequence[int], before: Sequence[InputFile]) -> tuple[list[InputFile], list[str]]:
@@ -129,20 +144,33 @@ class Sources:
             The unchanged files.
         changed : list of str
             Paths of files that have changed, are new, or are missing.
+
+        Raises
+        ------
+        RemoteFileError
+            If a server does not answer.
         """
         known = {file.path: file for file in before}
         sums = {file.sha256 for file in before}
-        files, changed = [], []
-        for path in self._paths(obs_ids):
-            file = known.get(str(path))
-            if file is None and path.is_file():
-                with suppress(OSError, ValueError):
+
+        def same(path: Place) -> InputFile | None:
+            shown = hide_secrets(str(path))
+            file = known.get(shown)
+            if file is None and (isinstance(path, str) or path.is_file()):
+                try:
                     file = InputFile.of(path)
-            if file is None or file.sha256 not in sums or not file.is_unchanged:
-                changed.append(str(path))
-            else:
-                files.append(file)
-        return files, changed
+                except RemoteFileError:
+                    raise
+                except (OSError, ValueError):
+                    pass
+            if file is None or file.sha256 not in sums:
+                return None
+            return file if (file.is_unchanged_at(path) if isinstance(path, str) else file.is_unchanged) else None
+
+        paths = self._paths(obs_ids)
+        found = in_threads(same, paths) if any(isinstance(path, str) for path in paths) else list(map(same, paths))
+        changed = [hide_secrets(str(path)) for path, file in zip(paths, found, strict=True) if file is None]
+        return [file for file in found if file is not None], changed
 
     def index_hash(self, obs_ids: Sequence[int]) -> str:
         """Return a hash of the index entries of observations, as far as results depend on them."""
@@ -173,9 +201,23 @@ class Sources:
         yield [division.label(row) for division in self.divisions if division.labels]
 
 
+def _is_still(file: InputFile, place: Place) -> bool:
+    """Return whether the file that this process reads at a place is the one that was recorded before."""
+    if isinstance(place, str):
+        return bool(file.identity) and REMOTE_CACHE.version_of(place).identity == file.identity
+    return file.is_unchanged
+
+
 def stamp_of(settings: Settings) -> tuple[tuple[str | int, ...], ...]:
-    """Return sizes and times of the index files and of the files named in the settings, to notice that they changed."""
-    base, index = Path(settings.observations.datastore), (DataStore.DEFAULT_HDU_TABLE, DataStore.DEFAULT_OBS_TABLE)
-    paths = [base / name for each in index for name in (each, each.removesuffix(".gz"))]
-    found = [(path, path.stat()) for path in [*paths, *settings.files] if path.is_file()]
+    """Return sizes and times of the index files and of the files named in the settings, to notice that they changed.
+
+    Those at addresses are asked for once in each process, and left out here.
+    """
+    asked, paths = settings.observations, list(settings.files)
+    if not is_address(asked.datastore):
+        base = Path(asked.datastore)
+        index = (DataStore.DEFAULT_HDU_TABLE, DataStore.DEFAULT_OBS_TABLE)
+        paths += [base / name for each in index for name in (each, each.removesuffix(".gz"))]
+        paths += [base / name for name in (asked.hdu_index, asked.obs_index) if name and not is_address(name)]
+    found = [(path, path.stat()) for path in paths if isinstance(path, Path) and path.is_file()]
     return tuple((str(path), each.st_size, each.st_mtime_ns, each.st_ctime_ns, each.st_ino) for path, each in found)

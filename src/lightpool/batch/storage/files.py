@@ -1,18 +1,40 @@
 """Write files atomically, and recognise input files that have changed."""
 
 import hashlib
+import logging
 import os
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import BinaryIO, Self
+from types import MappingProxyType
+from typing import BinaryIO, Self, TypeVar
 
-from lightpool.errors import InputChangedError
-from lightpool.fits import file_status, open_file
+from lightpool.errors import InputChangedError, RemoteFileError
+from lightpool.fits import Place, file_status, is_address, open_file, place_of
 from lightpool.fits.paths import errors_named
+from lightpool.fits.remote import REMOTE_CACHE
+from lightpool.utils.secret_texts import hide_secrets
 
-__all__ = ["InputFile", "Inputs", "changed_while_in_use", "require_unchanged", "sha256_of", "write_aside"]
+__all__ = [
+    "InputFile",
+    "Inputs",
+    "changed_files",
+    "changed_while_in_use",
+    "in_threads",
+    "require_unchanged",
+    "sha256_of",
+    "write_aside",
+]
+
+log = logging.getLogger(__name__)
+
+S = TypeVar("S")
+T = TypeVar("T")
+
+_N_QUESTION = 16
+"""Files at addresses about which servers are asked at the same time."""
 
 
 @contextmanager
@@ -39,7 +61,7 @@ def write_aside(path: Path) -> Iterator[BinaryIO]:
         aside.unlink(missing_ok=True)
 
 
-def sha256_of(path: Path) -> str:
+def sha256_of(path: Place) -> str:
     """Return the SHA-256 of a file as hexadecimal text."""
     with open_file(path) as file:
         return hashlib.file_digest(file, "sha256").hexdigest()
@@ -60,6 +82,8 @@ class InputFile:
         Time of the last change of contents or metadata; 0 if unknown.
     inode : int
         Inode number; 0 if unknown.
+    identity : str
+        Of a file at an address: what its server said about this version, see `lightpool.fits.remote.RemoteCopy`.
     """
 
     path: str
@@ -68,16 +92,25 @@ class InputFile:
     sha256: str
     ctime_ns: int = 0
     inode: int = 0
+    identity: str = ""
 
     @classmethod
-    def of(cls, path: Path) -> Self:
-        """Record the present state of a file."""
+    def of(cls, path: Place) -> Self:
+        """Record the present state of a file; of one at an address, that of its copy, without passwords in its path."""
+        if is_address(path):
+            place = place_of(path)
+            # The identity first: if this version is removed meanwhile, and another one read, that is noticed later.
+            identity = REMOTE_CACHE.version_of(str(place)).identity
+            size = file_status(place).st_size
+            return cls(hide_secrets(str(path)), size, 0, sha256_of(place), identity=identity)
         found = file_status(path)  # before its bytes are read, so that a change meanwhile is noticed later
         return cls(str(path), found.st_size, found.st_mtime_ns, sha256_of(path), found.st_ctime_ns, found.st_ino)
 
     @property
     def is_unchanged(self) -> bool:
         """Whether the file is still the same; its bytes are compared only if its times or inode differ."""
+        if is_address(self.path):
+            return self.is_unchanged_at(self.path)
         path = Path(self.path)
         try:
             found = file_status(path)
@@ -91,20 +124,90 @@ class InputFile:
         except (OSError, ValueError):
             return False
 
+    def is_unchanged_at(self, address: str) -> bool:
+        """Return whether the file at an address is still the same; the server is asked now.
+
+        Parameters
+        ----------
+        address : str; with the password, if there is one, which ``path`` does not have
+
+        Raises
+        ------
+        RemoteFileError
+            If the server does not answer: nobody knows.
+        """
+        place = str(place_of(address))
+        try:
+            if self.identity and REMOTE_CACHE.identity_of(place) == self.identity:
+                return True
+            REMOTE_CACHE.forget(place)
+            return sha256_of(place) == self.sha256
+        except RemoteFileError:
+            raise
+        except (OSError, ValueError):
+            return False
+
     def to_dict(self) -> dict[str, str | int]:
         """Return a JSON-compatible dict."""
         return dict(vars(self))
 
 
-def require_unchanged(files: Iterable[InputFile]) -> None:
+def in_threads(ask: Callable[[S], T], about: Sequence[S]) -> list[T]:
+    """Call a function for each of many things at the same time, because servers need some time to answer.
+
+    Parameters
+    ----------
+    ask : callable
+    about : sequence
+        Its argument in each call.
+    """
+    with ThreadPoolExecutor(_N_QUESTION) as pool:
+        return list(pool.map(ask, about))
+
+
+def changed_files(files: Iterable[InputFile], addresses: Mapping[str, str] = MappingProxyType({})) -> list[str]:
+    """Return the paths of the files that have changed since they were recorded.
+
+    Of a file on a server that does not answer nobody knows: it is not among them, and a warning names one of these.
+
+    Parameters
+    ----------
+    files : iterable of InputFile
+    addresses : mapping of str to str
+        Addresses with the passwords that the paths do not have.
+    """
+
+    def is_changed(file: InputFile) -> bool | RemoteFileError:
+        try:
+            address = addresses.get(file.path)
+            return not (file.is_unchanged if address is None else file.is_unchanged_at(address))
+        except RemoteFileError as error:
+            return error
+
+    files = list(files)
+    is_remote = any(is_address(file.path) for file in files)
+    found = in_threads(is_changed, files) if is_remote else list(map(is_changed, files))
+    unknown = [each for each in found if isinstance(each, RemoteFileError)]
+    if unknown:
+        log.warning(
+            "it is not known whether %d input files have changed since they were read: %s", len(unknown), unknown[0]
+        )
+    return [file.path for file, changed in zip(files, found, strict=True) if changed is True]
+
+
+def require_unchanged(files: Iterable[InputFile], addresses: Mapping[str, str] = MappingProxyType({})) -> None:
     """Check that files have not changed since they were read.
+
+    Parameters
+    ----------
+    files, addresses : as for `changed_files`
 
     Raises
     ------
     InputChangedError
         If some have; the error names all of them.
     """
-    if changed := [file.path for file in files if not file.is_unchanged]:
+    if changed := changed_files(files, addresses):
         raise changed_while_in_use(changed)
 
 

@@ -32,7 +32,7 @@ from lightpool.batch.storage.partial_stack import PartialStack
 from lightpool.batch.storage.records import ChunkRecord, read_json
 from lightpool.config.settings import Settings
 from lightpool.errors import DamagedFileError, LightpoolError, ResumeError
-from lightpool.fits import read_bytes
+from lightpool.fits import name_of_place, read_bytes
 
 __all__ = ["BatchFolder", "ChunkRecord"]
 
@@ -165,11 +165,10 @@ class BatchFolder:
         """
         copies = {}
         for file in files:
-            path = Path(file.path)
             # The suffix decides how a file is read; the checksum distinguishes files and versions.
-            copy = self.path_inside(f"state/inputs/{file.sha256[:16]}-{path.name[-40:]}")
+            copy = self.path_inside(f"state/inputs/{file.sha256[:16]}-{name_of_place(file.path)[-40:]}")
             with write_aside(copy) as stream:
-                stream.write(read_bytes(path, most=MAX_INPUT_BYTES))
+                stream.write(read_bytes(file.path, most=MAX_INPUT_BYTES))
             if sha256_of(copy) != file.sha256:
                 raise changed_while_in_use([file.path])
             copies[file.path] = str(copy)

@@ -32,7 +32,7 @@ def refuse_to_replace(folder: BatchFolder, settings: Settings, *, may_be_ours: b
     ResumeError
         Names the file. Nothing is written.
     """
-    inputs = {path.resolve() for path in settings.files}
+    inputs = {path.resolve() for path in settings.files if isinstance(path, Path)}
     for path in _with_names_of_results(folder, settings):
         if path.resolve() in inputs or _is_no_result(path):
             reason, advice = "is not the result of a reduction", ""

@@ -10,6 +10,7 @@ import numpy as np
 from astropy.table import Table
 
 from lightpool.errors import ReductionError
+from lightpool.utils.secret_texts import hide_secrets
 
 __all__ = ["DatasetSummary", "Outcome", "SourceSums", "ThetaSquaredCounts", "failed_outcome", "outcome_table"]
 
@@ -121,4 +122,5 @@ def failed_outcome(failure: ReductionError) -> Outcome:
     """Return the outcome of an observation that failed."""
     obs_id, step, error = failure.args
     text = "".join(traceback.format_exception(error))
-    return Outcome(obs_id=obs_id, status="failed", step=step, error=f"{type(error).__name__}: {error}", traceback=text)
+    message = hide_secrets(f"{type(error).__name__}: {error}")
+    return Outcome(obs_id=obs_id, status="failed", step=step, error=message, traceback=hide_secrets(text))

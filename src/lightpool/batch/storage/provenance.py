@@ -100,7 +100,8 @@ class Provenance:
                 f"{names}"
             )
         data = self.settings.to_dict()
-        asked = {key: data["observations"][key] for key in ("datastore", "required_irf")}
+        kept = ("datastore", "hdu_index", "obs_index", "required_irf")
+        asked = {key: value for key, value in data["observations"].items() if key in kept}
         data["observations"] = asked | {"obs_ids": [int(outcome.obs_id) for outcome in self.outcomes]}
         return Settings.from_dict(data)
 

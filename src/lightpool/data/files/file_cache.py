@@ -129,9 +129,8 @@ class FileCache:
         MissingDataError
             If the file does not exist.
         """
-        filename = readable_path(path)
-        status = file_status(filename)
-        name = str(filename)
+        status = file_status(path)  # before the path of a copy, which is made again if it was removed
+        name = str(readable_path(path))
         stamp = (status.st_size, status.st_mtime_ns, status.st_ctime_ns, status.st_ino)
         with self._lock:
             found = self._files.get(name)

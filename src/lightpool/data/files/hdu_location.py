@@ -33,6 +33,7 @@ from lightpool.fits import (
 )
 from lightpool.irf import IRF, IRFMap
 from lightpool.maps import Map
+from lightpool.utils.secret_texts import hide_secrets
 
 __all__ = ["HDULocation", "Part"]
 
@@ -66,11 +67,15 @@ class HDULocation:
     cache: bool = True
     format: str | None = None
 
+    def __str__(self) -> str:
+        """Return the path or the address of the file, without passwords."""
+        return hide_secrets(str(self.place))
+
     def info(self, file: IO[str] | None = None) -> None:
         """Print the fields."""
         stream = sys.stdout if file is None else file
         for name in ("hdu_class", "base_dir", "file_dir", "file_name", "hdu_name"):
-            stream.write(f"{name.upper()} = {getattr(self, name)}\n")
+            stream.write(hide_secrets(f"{name.upper()} = {getattr(self, name)}\n"))
 
     def __reduce__(self) -> tuple[type["HDULocation"], tuple[str | bool | None, ...]]:
         return type(self), astuple(self)  # without the path that was found, which may differ on another machine
@@ -96,12 +101,12 @@ class HDULocation:
     def place(self) -> Place:
         """Path of the file, or its address; nothing is copied."""
         path = self._locate()[0]
-        return path if is_address(path) else Path(path)
+        return path if is_address(path) else make_path(path)
 
     def _locate(self) -> tuple[str, bool]:
         """Return the path of the file, and whether the file exists."""
-        if is_address(self.base_dir) or is_address(self.file_dir) or is_address(self.file_name):
-            parts = (expanded_text(part) for part in (self.file_dir, self.file_name))
+        parts = expanded_text(self.file_dir), self.file_name
+        if any(map(is_address, (self.base_dir, *parts))):
             return join_address(str(place_of(self.base_dir)), *parts), True
         # Paths of pathlib take three times as long.
         below_base = os.path.join(expanded_text(self.base_dir), self._below_working())

@@ -18,6 +18,7 @@ from lightpool.data.tables.obs_ids import is_obs_id
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
 from lightpool.fits import Place
 from lightpool.utils.pbar import progress_bar
+from lightpool.utils.secret_texts import hide_secrets
 
 __all__ = ["check_data_store"]
 
@@ -259,8 +260,8 @@ def _opened(path: Place) -> CachedFile | Finding:
     except OSError as error:
         code, text = "file-unreadable", f"{type(error).__name__}: {error}"
     except Exception as error:  # any error that a damaged file causes
-        return _failure(error) | {"file": str(path)}
-    return finding(code, text) | {"file": str(path)}
+        return _failure(error) | {"file": hide_secrets(str(path))}
+    return finding(code, text) | {"file": hide_secrets(str(path))}
 
 
 def _check_location(

@@ -24,6 +24,7 @@ from lightpool.fits import (
     require_kind,
 )
 from lightpool.typing import PathInput
+from lightpool.utils.secret_texts import hide_secrets
 
 __all__ = ["HDUIndexTable", "HDULookup", "look_up", "obs_ids_of", "read_hdu_index", "rows_of"]
 
@@ -79,7 +80,8 @@ class HDULookup:
             named = "; ".join("{} in {}/{}[{}]".format(*self.names[row]) for row in rows)
             if kind in _ONE_FILE:
                 raise FormatError(
-                    f"HDU index of {self.base_dir}: OBS_ID {obs_id} has {len(rows)} different {kind} HDUs: {named}; "
+                    f"HDU index of {hide_secrets(self.base_dir)}: OBS_ID {obs_id} has {len(rows)} different {kind} "
+                    f"HDUs: {named}; "
                     "an observation has one: give each file its own OBS_ID, or remove the wrong rows"
                 )
             log.warning(
@@ -143,7 +145,7 @@ def obs_ids_of(index: "TableData | HDUIndexTable") -> NDArray[np.integer[Any]]:
 
 def _numbers(index: "TableData | HDUIndexTable") -> NDArray[np.integer[Any]]:
     """Return the observation IDs of all rows."""
-    return obs_id_numbers(index.columns["OBS_ID"], f"HDU index of {base_dir(index)}")
+    return obs_id_numbers(index.columns["OBS_ID"], f"HDU index of {hide_secrets(str(base_dir(index)))}")
 
 
 def look_up(index: "TableData | HDUIndexTable", rows: Rows = slice(None)) -> HDULookup:
@@ -234,6 +236,11 @@ class HDUIndexTable(Table):
         """Folder that FILE_DIR is relative to; the text of its address if it is on another machine."""
         return base_dir(self)
 
+    @property
+    def shown_dir(self) -> str:
+        """The same as text without passwords, for messages."""
+        return hide_secrets(str(self.base_dir))
+
     def lookup(self) -> HDULookup:
         """Return all rows by observation, as plain lists, for many queries in a row."""
         return look_up(self)
@@ -309,7 +316,7 @@ class HDUIndexTable(Table):
         span = f"{obs_id[0]} -- {obs_id[-1]}" if len(obs_id) else "none"
         return (
             "HDU index table:\n"
-            f"BASE_DIR: {self.base_dir}\n"
+            f"BASE_DIR: {self.shown_dir}\n"
             f"Rows: {len(self)}\n"
             f"OBS_ID: {span}\n"
             f"HDU_TYPE: {self.hdu_type_unique}\n"
