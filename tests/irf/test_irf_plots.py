@@ -1,8 +1,20 @@
 """The pictures of response tables are drawn, with labels that say what they show."""
 
 import astropy.units as u
+import numpy as np
 import pytest
-from irf_tables import ALL, aeff, bkg_2d, bkg_3d, edisp, psf, rad_max
+from irf_tables import ALL, ENERGY_TRUE, FOV_LAT, FOV_LON, MIGRA, RAD, aeff, bkg_2d, bkg_3d, edisp, psf, rad_max
+from numpy.testing import assert_allclose
+
+from lightpool.irf import (
+    PSF4D,
+    EffectiveAreaTable3D,
+    EffectiveAreaTablePolar,
+    EnergyDispersion3D,
+    EnergyDispersionPolar,
+    PSFPolar,
+)
+from lightpool.maps import MapAxis
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -68,3 +80,78 @@ def test_angles_and_ratios_are_labelled_once():
     ax = rad_max().plot_rad_max_vs_energy(ax=plt.figure().gca())
     plt.gcf().canvas.draw()
     assert not any("°" in text.get_text() for text in ax.get_yticklabels())
+
+
+RHO = MapAxis.from_edges([0, 0.5, 1, 2, 2.5] * u.deg, name="rho")
+PHI = MapAxis.from_edges([0, 90, 180, 270, 360] * u.deg, name="phi")
+ASYMMETRIC = {
+    EffectiveAreaTable3D: ("m2", FOV_LON, FOV_LAT),
+    EffectiveAreaTablePolar: ("m2", RHO, PHI),
+    EnergyDispersion3D: ("", MIGRA, FOV_LON, FOV_LAT),
+    EnergyDispersionPolar: ("", MIGRA, RHO, PHI),
+    PSF4D: ("sr-1", FOV_LON, FOV_LAT, RAD),
+    PSFPolar: ("sr-1", RHO, PHI, RAD),
+}
+
+
+def asymmetric(kind):
+    """A table with more on the side of positive longitude."""
+    unit, *others = ASYMMETRIC[kind]
+    axes = [ENERGY_TRUE, *others]
+    coords = dict(
+        zip(
+            (axis.name for axis in axes), np.meshgrid(*[axis.center_value for axis in axes], indexing="ij"), strict=True
+        )
+    )
+    lon = coords["fov_lon"] if "fov_lon" in coords else coords["rho"] * np.sin(np.deg2rad(coords["phi"]))
+    return kind(axes, data=10.0 + lon + coords["energy_true"], unit=unit)
+
+
+@pytest.mark.parametrize("kind", ASYMMETRIC, ids=lambda kind: kind.tag)
+def test_a_table_that_depends_on_the_direction_is_drawn_with_labels(kind):
+    asymmetric(kind).peek()
+    plt.gcf().canvas.draw()
+    panels = [ax for ax in plt.gcf().axes if ax.get_xlabel()]
+    assert len(panels) == 3
+    assert all("[" in ax.get_xlabel() or "/" in ax.get_xlabel() for ax in panels)
+    assert all(ax.get_ylabel() for ax in plt.gcf().axes)
+
+
+@pytest.mark.parametrize("kind", [EffectiveAreaTable3D, EffectiveAreaTablePolar], ids=lambda kind: kind.tag)
+def test_curves_are_those_of_four_directions(kind):
+    ax = asymmetric(kind).plot_energy_dependence(offset=[0, 1.5] * u.deg)
+    lines = {line.get_label(): line.get_ydata(orig=False) - ENERGY_TRUE.center_value for line in ax.lines}
+    assert list(lines) == [
+        "offset = 0.0 deg",
+        *(f"offset = 1.5 deg {side}" for side in ("+lon", "+lat", "-lon", "-lat")),
+    ]
+    expected = {"+lon": 11.5, "+lat": 10.0, "-lon": 8.5, "-lat": 10.0}
+    if kind is EffectiveAreaTablePolar:  # between the centres of four bins of angles the sine is that of 45 degrees
+        expected = {side: 10 + (value - 10) * np.sqrt(0.5) for side, value in expected.items()}
+    assert list(lines) == ["offset = 0.0 deg", *(f"offset = 1.5 deg {side}" for side in expected)]
+    for side, value in expected.items():
+        assert_allclose(lines[f"offset = 1.5 deg {side}"], value)
+
+
+@pytest.mark.parametrize("kind", [EffectiveAreaTable3D, EffectiveAreaTablePolar], ids=lambda kind: kind.tag)
+def test_images_of_the_field_of_view_have_the_longitude_to_the_right(kind):
+    axes = asymmetric(kind).plot_at_energy(["1 TeV", "10 TeV"])
+    assert [ax.get_title() for ax in axes.flat] == ["1.00 TeV", "10.0 TeV"]
+    (mesh,) = axes[0, 0].collections
+    corners = mesh.get_coordinates()
+    middle = (corners[:-1, :-1] + corners[1:, 1:]) / 2
+    values = np.reshape(mesh.get_array(), middle.shape[:2])
+    right, left = (values[sign * middle[..., 0] > 0.5].mean() for sign in (1, -1))
+    assert right > left + 1
+    assert axes[0, 0].get_xlabel().startswith("FoV Lon. [")
+
+
+def test_the_text_about_a_psf_names_the_directions():
+    text = asymmetric(PSF4D).info(offset=1 * u.deg)
+    assert "fov_lon" in text
+    assert "95.00 containment radius at offset = 1.0 deg towards -lat and energy_true =  1.0 TeV" in text
+    assert "towards" not in psf().info()
+
+
+def test_energies_may_be_texts():
+    assert bkg_3d().plot_at_energy(["1 TeV", "500 GeV"]).shape == (1, 2)

@@ -3,8 +3,8 @@
 import astropy.units as u
 import pytest
 
-from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
-from lightpool.maps import MapAxis, WcsGeom
+from lightpool.irf import EDispKernelMap, EDispMap, PSFMap, RecoPSFMap
+from lightpool.maps import HpxGeom, MapAxis, WcsGeom
 
 plt = pytest.importorskip("matplotlib.pyplot")
 
@@ -55,3 +55,21 @@ def test_dispersion_peek():
     ax = kernels.get_edisp_kernel().plot_matrix(plt.figure().add_subplot(), add_cbar=True)
     assert "TeV" in ax.get_xlabel()
     plt.gcf().canvas.draw()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("region", [None, "DISK(83.6,22,3)"], ids=["all sky", "disk"])
+def test_responses_in_healpix_pixels_are_drawn_where_they_are(region):
+    geom = HpxGeom.create(nside=32 if region else 2, nest=False, frame="icrs", region=region)
+    for psf in (PSFMap.from_gauss(ENERGY_TRUE, geom=geom), RecoPSFMap.from_gauss(ENERGY, geom=geom)):
+        psf.peek()
+        plt.gcf().canvas.draw()
+        exposure = next(ax for ax in plt.gcf().axes if ax.get_title() == "Exposure")
+        (image,) = exposure.images
+        assert exposure.wcs.wcs.ctype[0] == ("RA---TAN" if region else "RA---AIT")
+        # the image has values at the centre of the region, and none beyond it
+        x, y = exposure.wcs.wcs_world2pix(83.6, 22 if region else 0, 0)
+        assert image.get_array()[round(float(y)), round(float(x))] == psf.energy_axis.nbin  # the sum over energies
+        assert image.get_array().mask[0, 0]
+    EDispKernelMap.from_diagonal_response(ENERGY, ENERGY_TRUE, geom=geom).peek()
+    assert [ax.get_ylabel() for ax in plt.gcf().axes][1].startswith("Energy [")

@@ -336,8 +336,8 @@ class EventList(EventTable):
         return f"<pre>{html.escape(str(self))}</pre>"
 
     def peek(self, allsky: bool = False) -> None:
-        """Draw counts map, offsets, energies and times, see `lightpool.plot.data.peek_events`."""
-        from lightpool.plot.data import peek_events
+        """Draw counts map, offsets, energies and times, see `lightpool.plot.events.peek_events`."""
+        from lightpool.plot.events import peek_events
 
         peek_events(self, allsky=allsky)
 
@@ -349,7 +349,7 @@ class EventList(EventTable):
         ax : `matplotlib.axes.Axes`, optional; the current axes by default
         **kwargs : keywords of ``Axes.hist``
         """
-        from lightpool.plot.data import plot_event_energy
+        from lightpool.plot.events import plot_event_energy
 
         return plot_event_energy(self, ax=ax, **kwargs)
 
@@ -361,7 +361,7 @@ class EventList(EventTable):
         ax : `matplotlib.axes.Axes`, optional; the current axes by default
         **kwargs : keywords of ``Axes.errorbar``
         """
-        from lightpool.plot.data import plot_event_time
+        from lightpool.plot.events import plot_event_time
 
         return plot_event_time(self, ax=ax, **kwargs)
 
@@ -381,7 +381,7 @@ class EventList(EventTable):
         max_percentile : float, percentage of the events inside the plotted range
         **kwargs : keywords of ``Axes.hist``
         """
-        from lightpool.plot.data import plot_event_offset2
+        from lightpool.plot.events import plot_event_offset2
 
         return plot_event_offset2(self, ax=ax, center=center, max_percentile=max_percentile, **kwargs)
 
@@ -394,7 +394,7 @@ class EventList(EventTable):
         center : SkyCoord, optional; offsets are measured from the pointing by default
         **kwargs : keywords of ``Axes.pcolormesh``
         """
-        from lightpool.plot.data import plot_event_energy_offset
+        from lightpool.plot.events import plot_event_energy_offset
 
         return plot_event_energy_offset(self, ax=ax, center=center, **kwargs)
 
@@ -406,7 +406,7 @@ class EventList(EventTable):
         ax : `matplotlib.axes.Axes`, optional; new axes by default
         allsky : bool, the whole sky instead of the region around the events
         """
-        from lightpool.plot.data import plot_event_image
+        from lightpool.plot.events import plot_event_image
 
         return plot_event_image(self, ax=ax, allsky=allsky)
 

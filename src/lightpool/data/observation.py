@@ -309,8 +309,8 @@ class Observation(ObservationParts):
         return f"<pre>{html.escape(str(self))}</pre>"
 
     def peek(self, figsize: tuple[float, float] = (15, 10)) -> None:
-        """Draw events and response, see `lightpool.plot.data.peek_observation`."""
-        from lightpool.plot.data import peek_observation
+        """Draw events and response, see `lightpool.plot.observation.peek_observation`."""
+        from lightpool.plot.observation import peek_observation
 
         peek_observation(self, figsize=figsize)
 

@@ -11,6 +11,7 @@ from numpy.typing import NDArray
 from lightpool.arrays import to_host
 from lightpool.plot.axes import axis_label
 from lightpool.plot.irf_maps import plot_containment_radius_vs_energy, plot_matrix
+from lightpool.plot.sky_panels import draw_on_sky, sky_image
 
 if TYPE_CHECKING:
     from lightpool.datasets import MapDataset
@@ -51,20 +52,20 @@ def _missing(ax: Axes) -> None:
 
 
 def _draw_counts(figure: Figure, panel: int, dataset: "MapDataset", data: "Map | None", title: str) -> None:
-    options: dict[str, Any] = {} if data is None else {"projection": data.geom.wcs}
-    ax: Axes = figure.add_subplot(2, 3, panel, **options)
-    ax.set_title(title)
     if data is None:
+        ax = figure.add_subplot(2, 3, panel)
+        ax.set_title(title)
         _missing(ax)
         return
-    data.reduce_over_axes().plot(ax=ax, add_cbar=True, stretch="sqrt", kwargs_colorbar={"label": ""})
+    image = data.reduce_over_axes()
+    ax = draw_on_sky(figure, (2, 3, panel), image, title, stretch="sqrt", kwargs_colorbar={"label": ""})
     _hatch(ax, dataset)
 
 
 def _hatch(ax: Axes, dataset: "MapDataset") -> None:
     mask = dataset.mask_safe_image
     if mask is not None:
-        mask.plot_mask(ax=ax, hatches=["///"], colors="w")
+        sky_image(mask).plot_mask(ax=ax, hatches=["///"], colors="w")
 
 
 def _draw_exposure(figure: Figure, dataset: "MapDataset") -> None:
@@ -76,11 +77,9 @@ def _draw_exposure(figure: Figure, dataset: "MapDataset") -> None:
     axis = _exposure_axis(dataset.exposure)
     i_energy = axis.nbin // 2
     image = dataset.exposure.slice_by_idx({axis.name: i_energy}).reduce_over_axes()
-    ax = figure.add_subplot(2, 3, 1, projection=dataset.exposure.geom.wcs)
-    unit = image.unit.to_string("unicode")
-    image.plot(ax=ax, add_cbar=True, kwargs_colorbar={"label": f"Exposure [{unit}]"})
-    ax.set_title(f"Exposure at {axis.center[i_energy]:.2f}")
-    _hatch(ax, dataset)
+    label = f"Exposure [{image.unit.to_string('unicode')}]"
+    title = f"Exposure at {axis.center[i_energy]:.2f}"
+    _hatch(draw_on_sky(figure, (2, 3, 1), image, title, kwargs_colorbar={"label": label}), dataset)
 
 
 def _exposure_axis(exposure: "Map") -> "MapAxis":

@@ -9,17 +9,22 @@ import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.colors import PowerNorm
 
+from lightpool.irf.reduced.edisp_kernel_map import EDispKernelMap
+from lightpool.maps import MapAxis
 from lightpool.plot.axes import axis_label
 from lightpool.plot.maps import add_colorbar, energy_text
+from lightpool.plot.sky_panels import draw_on_sky
 from lightpool.typing import QuantityLike
+from lightpool.utils.quantities import each
 
 if TYPE_CHECKING:
+    from lightpool.irf.reduced.edisp_map import EDispMap
     from lightpool.irf.reduced.energy_dispersion import EDispKernel
     from lightpool.irf.reduced.psf_kernel import PSFKernel
     from lightpool.irf.reduced.psf_map import PSFMap
-    from lightpool.maps import MapAxis
 
 __all__ = [
+    "central_kernel",
     "peek_edisp_kernel",
     "peek_psf_kernel",
     "peek_psf_map",
@@ -83,7 +88,7 @@ def plot_psf_vs_rad(psf: "PSFMap", ax: Axes | None = None, energy: QuantityLike 
     ax = plt.gca() if ax is None else ax
     style: dict[str, Any] = kwargs
     rad_axis = psf.geom.axes["rad"]
-    for value in u.Quantity(energy).ravel():
+    for value in each(energy):
         ax.plot(rad_axis.center_value, psf.profile(value).value, label=energy_text(value), **style)
     ax.set_yscale("log")
     ax.set_xlabel(axis_label(rad_axis))
@@ -113,12 +118,8 @@ def peek_psf_map(psf: "PSFMap", figsize: tuple[float, float] = (12, 10)) -> None
     if psf.geom.is_region:
         return
     if psf.exposure_map is not None:
-        ax = figure.add_subplot(2, 2, 3, projection=psf.geom.wcs)
-        ax.set_title("Exposure")
-        psf.exposure_map.reduce_over_axes().plot(ax=ax, add_cbar=True)
-    ax = figure.add_subplot(2, 2, 4, projection=psf.geom.wcs)
-    ax.set_title("68 % containment radius at 1 TeV")
-    psf.containment_radius_map(1 * u.TeV).plot(ax=ax, add_cbar=True)
+        draw_on_sky(figure, (2, 2, 3), psf.exposure_map.reduce_over_axes(), "Exposure")
+    draw_on_sky(figure, (2, 2, 4), psf.containment_radius_map(1 * u.TeV), "68 % containment radius at 1 TeV")
     figure.tight_layout()
 
 
@@ -230,6 +231,20 @@ def plot_bias(kernel: "EDispKernel", ax: Axes | None = None, **kwargs: object) -
     ax.set_xlabel(axis_label(axis))
     ax.set_ylabel("(Energy - true energy) / true energy")
     return ax
+
+
+def central_kernel(edisp: "EDispMap | EDispKernelMap") -> "EDispKernel":
+    """Return the matrix at the centre of a map; that of a map in migra has bins of energy as many as of true energy.
+
+    Parameters
+    ----------
+    edisp : EDispMap or EDispKernelMap
+    """
+    if isinstance(edisp, EDispKernelMap):
+        return edisp.get_edisp_kernel()
+    axis = edisp.geom.axes["energy_true"]
+    energy_axis = MapAxis.from_energy_bounds(axis.edges.min(), axis.edges.max(), nbin=axis.nbin, name="energy")
+    return edisp.get_edisp_kernel(energy_axis=energy_axis)
 
 
 def peek_edisp_kernel(kernel: "EDispKernel", figsize: tuple[float, float] = (15, 5)) -> None:

@@ -3,14 +3,17 @@
 They are above `lightpool.irf.projection` in the order of packages, as `EnergyDispersion2D` is.
 """
 
+from collections.abc import Mapping
 from typing import ClassVar
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.edisp_table import EnergyDispersionTable
+from lightpool.irf.tables.effective_area import EffectiveArea
 from lightpool.irf.tables.psf_table import PSF
+from lightpool.typing import QuantityLike
 
 __all__ = [
     "PSF4D",
@@ -21,47 +24,60 @@ __all__ = [
     "PSFPolar",
 ]
 
-Mask = NDArray[np.bool_]
+
+class _AsymmetricArea(EffectiveArea):
+    """Effective area that depends on the direction from the pointing."""
+
+    def plot_at_energy(
+        self,
+        energy: QuantityLike = 1 * u.TeV,
+        add_cbar: bool = True,
+        ncols: int = 3,
+        figsize: tuple[float, float] | None = None,
+        axes_loc: Mapping[str, object] | None = None,
+        kwargs_colorbar: Mapping[str, object] | None = None,
+        **kwargs: object,
+    ) -> NDArray[np.object_]:
+        """Plot images in the field of view, one for each energy.
+
+        Parameters
+        ----------
+        energy : Quantity, true energies
+        add_cbar : bool, whether a colour bar is added
+        ncols : int, number of columns of plots
+        figsize : tuple of float, optional
+        axes_loc : mapping, optional, position of the axes of the colour bar
+        kwargs_colorbar : mapping, optional, passed to the colour bar
+        **kwargs : passed to matplotlib
+        """
+        from lightpool.plot.effective_area import plot_aeff_at_energy
+
+        return plot_aeff_at_energy(self, energy, add_cbar, ncols, figsize, axes_loc, kwargs_colorbar, **kwargs)
 
 
-class EffectiveAreaTable3D(IRF):
+class EffectiveAreaTable3D(_AsymmetricArea):
     """Effective area with the axes ``energy_true``, ``fov_lon`` and ``fov_lat``, class AEFF_3D; see `IRF`."""
 
     tag = "aeff_3d"
     required_axes: ClassVar[list[str]] = ["energy_true", "fov_lon", "fov_lat"]
-    default_unit = u.m**2
 
 
-class EffectiveAreaTablePolar(IRF):
+class EffectiveAreaTablePolar(_AsymmetricArea):
     """Effective area with the axes ``energy_true``, ``rho`` (offset) and ``phi`` (angle around the pointing)."""
 
     tag = "aeff_polar"
     required_axes: ClassVar[list[str]] = ["energy_true", "rho", "phi"]
     periodic_axes = ("phi",)
-    default_unit = u.m**2
 
 
-class _EnergyDispersion(IRF):
-    """Probability density of ``migra`` = energy / energy_true."""
-
-    def _mask_out_bounds(self, outside: list[Mask]) -> Mask:
-        """Mark points outside the field of view, or outside both energies and migra, as `EnergyDispersion2D`."""
-        energy, migra, first, second = outside
-        return (energy & migra) | first | second
-
-    def normalize(self, axis_name: str = "migra") -> None:
-        """Normalise over ``migra``, in place."""
-        super().normalize(axis_name=axis_name)
-
-
-class EnergyDispersion3D(_EnergyDispersion):
+class EnergyDispersion3D(EnergyDispersionTable):
     """Energy dispersion with the axes ``energy_true``, ``migra``, ``fov_lon`` and ``fov_lat``, class EDISP_3D."""
 
     tag = "edisp_3d"
     required_axes: ClassVar[list[str]] = ["energy_true", "migra", "fov_lon", "fov_lat"]
 
 
-class EnergyDispersionPolar(_EnergyDispersion):
+class EnergyDispersionPolar(EnergyDispersionTable):
     """Energy dispersion with the axes ``energy_true``, ``migra``, ``rho`` and ``phi``."""
 
     tag = "edisp_polar"

@@ -204,7 +204,9 @@ class EDispKernelMap(IRFMap):
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
         """Show the bias and the matrix at the centre of the map."""
-        self.get_edisp_kernel().peek(figsize)
+        from lightpool.plot.irf_maps import central_kernel
+
+        central_kernel(self).peek(figsize)
 
 
 def _repeated(matrix: NDArray[np.floating], geom: Geom, dtype: str) -> Map:

@@ -174,6 +174,6 @@ class EDispMap(IRFMap):
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
         """Show the bias and the matrix at the centre of the map."""
-        axis = self.geom.axes["energy_true"]
-        energy_axis = MapAxis.from_energy_bounds(axis.edges.min(), axis.edges.max(), nbin=axis.nbin, name="energy")
-        self.get_edisp_kernel(energy_axis=energy_axis).peek(figsize)
+        from lightpool.plot.irf_maps import central_kernel
+
+        central_kernel(self).peek(figsize)

@@ -14,6 +14,7 @@ from lightpool.arrays import to_host
 from lightpool.fits import FitsFile, HDUList, read_fits, write_fits
 from lightpool.irf.projection.requests import edisp_kernel_request
 from lightpool.irf.tables.drm import drm_to_hdulist, read_drm
+from lightpool.irf.tables.edisp_table import EnergyDispersionTable
 from lightpool.irf.tables.irf import IRF, InterpKwargs
 from lightpool.irf.tables.level_crossings import level_crossings
 from lightpool.irf.tables.rmf import read_rmf, rmf_from_hdulist, rmf_to_hdulist, rmf_to_table
@@ -34,7 +35,7 @@ class Creation(Protocol):
         """Return FITS keywords."""
 
 
-class EnergyDispersion2D(IRF):
+class EnergyDispersion2D(EnergyDispersionTable):
     """Probability density of ``migra`` = energy / energy_true, GADF class EDISP_2D; see `IRF`.
 
     The axes are ``energy_true``, ``migra`` and ``offset``.
@@ -42,18 +43,6 @@ class EnergyDispersion2D(IRF):
 
     tag = "edisp_2d"
     required_axes: ClassVar[list[str]] = ["energy_true", "migra", "offset"]
-    default_unit = u.dimensionless_unscaled
-
-    def _mask_out_bounds(self, outside: list[NDArray[np.bool_]]) -> NDArray[np.bool_]:
-        """Mark points outside the offsets, or outside both energies and migra; one of them alone extrapolates."""
-        energy, migra, offset = (outside[self.axes.index(name)] for name in ("energy_true", "migra", "offset"))
-        return (energy & migra) | offset
-
-    @property
-    def default_offset(self) -> u.Quantity:
-        """Offset for plots: 1 deg, or that of the only bin."""
-        offset = self.axes["offset"]
-        return offset.center if offset.nbin == 1 else u.Quantity([1.0], "deg")
 
     @classmethod
     def from_gauss(
@@ -86,10 +75,6 @@ class EnergyDispersion2D(IRF):
         axes = MapAxes([energy_axis_true, migra_axis, offset_axis])
         return cls(axes=axes, data=np.repeat(density[..., np.newaxis], offset_axis.nbin, axis=-1))
 
-    def normalize(self, axis_name: str = "migra") -> None:
-        """Normalise over ``migra``, in place."""
-        super().normalize(axis_name=axis_name)
-
     def to_edisp_kernel(
         self,
         offset: AngleLike,
@@ -110,58 +95,6 @@ class EnergyDispersion2D(IRF):
         kernel : `~lightpool.irf.EDispKernel`
         """
         return edisp_kernel_at(self, {"offset": u.Quantity(offset)}, energy_axis_true, energy_axis, threshold)
-
-    def plot_bias(
-        self,
-        ax: "Axes | None" = None,
-        offset: "AngleLike | None" = None,
-        add_cbar: bool = False,
-        axes_loc: Mapping[str, object] | None = None,
-        kwargs_colorbar: Mapping[str, object] | None = None,
-        **kwargs: object,
-    ) -> "Axes":
-        """Plot the density over true energy and migra.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-        offset : Angle, optional
-        add_cbar : bool, whether a colour bar is added
-        axes_loc : mapping, optional, position of the axes of the colour bar
-        kwargs_colorbar : mapping, optional, passed to the colour bar
-        **kwargs : passed to matplotlib
-        """
-        from lightpool.plot.irf import plot_edisp_bias
-
-        return plot_edisp_bias(
-            self, ax=ax, offset=offset, add_cbar=add_cbar, axes_loc=axes_loc, kwargs_colorbar=kwargs_colorbar, **kwargs
-        )
-
-    def plot_migration(
-        self,
-        ax: "Axes | None" = None,
-        offset: "AngleLike | None" = None,
-        energy_true: "QuantityLike | None" = None,
-        **kwargs: object,
-    ) -> "Axes":
-        """Plot curves over migra, one for each offset and true energy.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, optional
-        offset : Angle, optional
-        energy_true : Quantity, optional
-        **kwargs : passed to matplotlib
-        """
-        from lightpool.plot.irf import plot_edisp_migration
-
-        return plot_edisp_migration(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
-
-    def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
-        """Show all plots and the matrix in one figure."""
-        from lightpool.plot.irf import peek_edisp
-
-        peek_edisp(self, figsize)
 
 
 def edisp_kernel_at(

@@ -120,7 +120,7 @@ class PSFMap(IRFMap):
         rad = rad_axis.center.to_value("rad")
         # (n_energy, n_rad), or (1, n_rad) for one width; normalised in the flat plane.
         profile = np.exp(-0.5 * (rad / width) ** 2) / (2 * np.pi * width**2)
-        data = np.broadcast_to(profile[:, :, np.newaxis, np.newaxis], cube.data_shape)
+        data = np.broadcast_to(profile.reshape(*profile.shape, *[1] * image.n_image_dims), cube.data_shape)
         exposure = Map.from_geom(cube.squash(axis_name="rad"), data=1.0, unit="m2 s")
         psf = Map.from_geom(cube, data=np.array(data, dtype=find_precision()), unit="sr-1")
         return cls(psf, exposure)

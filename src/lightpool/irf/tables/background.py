@@ -58,7 +58,7 @@ class Background3D(BackgroundIRF):
         kwargs_colorbar : mapping, optional, passed to the colour bar
         **kwargs : passed to matplotlib
         """
-        from lightpool.plot.irf import plot_bkg_at_energy
+        from lightpool.plot.background import plot_bkg_at_energy
 
         return plot_bkg_at_energy(
             self,
@@ -116,7 +116,7 @@ class Background2D(BackgroundIRF):
         kwargs_colorbar : mapping, optional, passed to the colour bar
         **kwargs : passed to matplotlib
         """
-        from lightpool.plot.irf import plot_bkg
+        from lightpool.plot.background import plot_bkg
 
         return plot_bkg(self, ax=ax, add_cbar=add_cbar, axes_loc=axes_loc, kwargs_colorbar=kwargs_colorbar, **kwargs)
 
@@ -158,7 +158,7 @@ class Background2D(BackgroundIRF):
         energy : Quantity, optional
         **kwargs : passed to matplotlib
         """
-        from lightpool.plot.irf import plot_bkg_offset_dependence
+        from lightpool.plot.background import plot_bkg_offset_dependence
 
         return plot_bkg_offset_dependence(self, ax=ax, energy=energy, **kwargs)
 
@@ -176,7 +176,7 @@ class Background2D(BackgroundIRF):
         offset : Angle, optional
         **kwargs : passed to matplotlib
         """
-        from lightpool.plot.irf import plot_bkg_energy_dependence
+        from lightpool.plot.background import plot_bkg_energy_dependence
 
         return plot_bkg_energy_dependence(self, ax=ax, offset=offset, **kwargs)
 
@@ -192,12 +192,12 @@ class Background2D(BackgroundIRF):
         ax : matplotlib Axes, optional
         **kwargs : passed to matplotlib
         """
-        from lightpool.plot.irf import plot_bkg_spectrum
+        from lightpool.plot.background import plot_bkg_spectrum
 
         return plot_bkg_spectrum(self, ax=ax, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (10, 8)) -> None:
         """Show all plots in one figure."""
-        from lightpool.plot.irf import peek_bkg
+        from lightpool.plot.background import peek_bkg
 
         peek_bkg(self, figsize)

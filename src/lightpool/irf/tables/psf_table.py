@@ -1,13 +1,14 @@
 """Point spread function as a table, and what all point spread functions share."""
 
 from collections.abc import Mapping, Sequence
-from typing import ClassVar
+from typing import ClassVar, cast
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.irf.tables.irf import IRF
+from lightpool.irf.tables.places import directions_of
 from lightpool.maps import MapAxis
 from lightpool.typing import Axes, QuantityLike
 
@@ -80,19 +81,25 @@ class PSF(IRF):
         offset : Quantity
         """
         edges = self.axes["energy_true"].edges
-        rows = {"Theta": self.axes["offset"].center.to("deg"), "Energy hi": edges[1:], "Energy lo": edges[:-1]}
+        rows = {
+            "Theta" if name == "offset" else name: cast(MapAxis, self.axes[name]).center.to("deg")
+            for name in self.field_arguments
+        }
+        rows |= {"Energy hi": edges[1:], "Energy lo": edges[:-1]}
         lines = ["", "Summary PSF info", "----------------"]
         lines += [
             f"{name:15s}: size = {row.size:5d}, min = {row.min():6.3f}, max = {row.max():6.3f}"
             for name, row in rows.items()
         ]
-        radius = self.containment_radius(energy_true=energy_true, offset=offset, fraction=fraction)
         energies, offsets, shares = np.broadcast_arrays(energy_true, offset, fraction, subok=True)
-        lines += [
-            f"{100 * shares[i]:.2f} containment radius at offset = {offsets[i]} "
-            f"and energy_true = {energies[i]:4.1f}: {radius[i]:.3f}"
-            for i in np.ndindex(radius.shape)
-        ]
+        for direction, place_at in directions_of(self).items():
+            radius = self.containment_radius(fraction, energy_true=energy_true, **place_at(u.Quantity(offset)))
+            towards = f" towards {direction}" if direction else ""
+            lines += [
+                f"{100 * shares[i]:.2f} containment radius at offset = {offsets[i]}{towards} "
+                f"and energy_true = {energies[i]:4.1f}: {radius[i]:.3f}"
+                for i in np.ndindex(radius.shape)
+            ]
         return "\n".join(lines) + "\n"
 
     def plot_containment_radius_vs_energy(
@@ -111,7 +118,7 @@ class PSF(IRF):
         offset : Angle
         **kwargs : passed to matplotlib
         """
-        from lightpool.plot.irf import plot_psf_radius_vs_energy
+        from lightpool.plot.psf import plot_psf_radius_vs_energy
 
         return plot_psf_radius_vs_energy(self, ax=ax, fraction=fraction, offset=offset, **kwargs)
 
@@ -135,7 +142,7 @@ class PSF(IRF):
         kwargs_colorbar : mapping, optional, passed to the colour bar
         **kwargs : passed to matplotlib
         """
-        from lightpool.plot.irf import plot_psf_radius
+        from lightpool.plot.psf import plot_psf_radius
 
         return plot_psf_radius(
             self,
@@ -163,13 +170,13 @@ class PSF(IRF):
         energy_true : Quantity
         **kwargs : passed to matplotlib
         """
-        from lightpool.plot.irf import plot_psf_vs_rad
+        from lightpool.plot.psf import plot_psf_vs_rad
 
         return plot_psf_vs_rad(self, ax=ax, offset=offset, energy_true=energy_true, **kwargs)
 
     def peek(self, figsize: tuple[float, float] = (15, 5)) -> None:
         """Show the containment radii in one figure."""
-        from lightpool.plot.irf import peek_psf
+        from lightpool.plot.psf import peek_psf
 
         peek_psf(self, figsize)
 

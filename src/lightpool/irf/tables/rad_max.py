@@ -59,6 +59,6 @@ class RadMax2D(IRF):
         ax : matplotlib Axes, optional
         **kwargs : passed to matplotlib
         """
-        from lightpool.plot.irf import plot_rad_max_vs_energy
+        from lightpool.plot.rad_max import plot_rad_max_vs_energy
 
         return plot_rad_max_vs_energy(self, ax=ax, **kwargs)

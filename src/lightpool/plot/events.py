@@ -1,4 +1,4 @@
-"""Plots of event lists and observations."""
+"""Plots of event lists."""
 
 from typing import TYPE_CHECKING, Any
 
@@ -10,18 +10,16 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
-from lightpool.irf import Background3D
 from lightpool.maps import MapAxis, WcsGeom, WcsNDMap
 from lightpool.plot.axes import format_xaxis, format_yaxis
 
 if TYPE_CHECKING:
     from lightpool.data.event_list import EventList
-    from lightpool.data.observation import Observation
 
 __all__ = [
     "event_image",
+    "no_events",
     "peek_events",
-    "peek_observation",
     "plot_event_energy",
     "plot_event_energy_offset",
     "plot_event_image",
@@ -30,14 +28,6 @@ __all__ = [
 ]
 
 _HELD = 99  # percent of the events that the width of the sky image holds: single events may lie far off
-_TITLES = {
-    "aeff": "Effective area",
-    "bkg": "Background rate",
-    "edisp": "Energy dispersion",
-    "events": "Events",
-    "psf": "Point spread function",
-    "rad_max": "Rad max",
-}
 
 
 def _axes(ax: Axes | None) -> Axes:
@@ -70,7 +60,8 @@ def _offsets(events: "EventList", center: SkyCoord) -> NDArray[np.float64]:
     return np.asarray(offset[np.isfinite(offset)])
 
 
-def _no_events(ax: Axes) -> Axes:
+def no_events(ax: Axes) -> Axes:
+    """Say on axes that there is nothing to draw."""
     ax.text(0.5, 0.5, "too few events", ha="center", va="center", transform=ax.transAxes)
     return ax
 
@@ -88,7 +79,7 @@ def plot_event_energy(events: "EventList", ax: Axes | None = None, **kwargs: obj
     """
     ax, axis = _axes(ax), _energy_axis(events)
     if axis is None:
-        return _no_events(ax)
+        return no_events(ax)
     options: dict[str, Any] = {"log": True, "histtype": "step", "bins": axis.edges.value} | kwargs
     ax.hist(_energies(events), **options)
     format_xaxis(axis, ax)
@@ -111,7 +102,7 @@ def plot_event_time(events: "EventList", ax: Axes | None = None, **kwargs: objec
     time = events.arrays["time"]
     time = time[np.isfinite(time)]
     if time.size == 0:
-        return _no_events(ax)
+        return no_events(ax)
     counts, edges = np.histogram(time - time.min(), bins=20)
     half = np.diff(edges) / 2
     options: dict[str, Any] = {"fmt": "none"} | kwargs
@@ -144,7 +135,7 @@ def plot_event_offset2(
     """
     ax = _axes(ax)
     if len(events) == 0:
-        return _no_events(ax)
+        return no_events(ax)
     offset2 = _offsets(events, _center(events, center)) ** 2
     limit = float(np.percentile(offset2, q=max_percentile))
     options: dict[str, Any] = {"histtype": "step", "bins": 30, "range": (0.0, limit)} | kwargs
@@ -173,7 +164,7 @@ def plot_event_energy_offset(
     """
     ax, axis = _axes(ax), _energy_axis(events)
     if axis is None:
-        return _no_events(ax)
+        return no_events(ax)
     offset = _center(events, center).separation(events.radec).deg
     good = np.isfinite(offset)
     # twice the offset that most events are within, so that single events far off do not stretch the axis
@@ -242,51 +233,8 @@ def peek_events(events: "EventList", allsky: bool = False) -> None:
         plot_event_offset2(events, ax=figure.add_subplot(grid[0, 1]))
         plot_event_energy_offset(events, ax=figure.add_subplot(grid[0, 2]))
     if len(events) == 0:
-        _no_events(figure.add_subplot(grid[0, 0]))
+        no_events(figure.add_subplot(grid[0, 0]))
         return
     image = event_image(events, allsky=allsky)
     panel = grid[0, :] if allsky else grid[0, 0]
     image.plot(ax=figure.add_subplot(panel, projection=image.geom.wcs), stretch="sqrt", vmin=0)
-
-
-def peek_observation(observation: "Observation", figsize: tuple[float, float] = (15, 10)) -> None:
-    """Draw the sky map of the events and a plot of each response table.
-
-    Parameters
-    ----------
-    observation : Observation
-    figsize : tuple of float
-        Width and height in inches.
-    """
-    names = sorted(set(_TITLES) & set(observation.available_hdus))
-    # up to three plots in one row, more in two
-    n_row, n_column = (1, max(len(names), 1)) if len(names) < 4 else (2, -(-len(names) // 2))
-    figure = plt.figure(figsize=figsize)
-    grid = figure.add_gridspec(n_row, n_column, wspace=0.55, hspace=0.3)
-    for number, name in enumerate(names):
-        panel = grid[number]
-        events = observation.events if name == "events" else None
-        if events:
-            image = event_image(events)
-            ax: Axes = figure.add_subplot(panel, projection=image.geom.wcs)
-            image.plot(ax=ax, stretch="sqrt", vmin=0, add_cbar=True)
-        else:
-            ax = figure.add_subplot(panel)
-            _draw_part(observation, name, ax)
-        ax.set_title(_TITLES[name])
-
-
-def _draw_part(observation: "Observation", name: str, ax: Axes) -> None:
-    if name == "aeff":
-        observation.required("aeff").plot(ax=ax)
-    elif name == "bkg":
-        bkg = observation.required("bkg")
-        (bkg.to_2d() if isinstance(bkg, Background3D) else bkg).plot(ax=ax)
-    elif name == "psf":
-        observation.required("psf").plot_containment_radius_vs_energy(ax=ax)
-    elif name == "edisp":
-        observation.required("edisp").plot_bias(ax=ax, add_cbar=True)
-    elif name == "rad_max":
-        observation.required("rad_max").plot_rad_max_vs_energy(ax=ax)
-    else:
-        _no_events(ax)
