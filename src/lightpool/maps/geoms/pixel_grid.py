@@ -30,11 +30,15 @@ from lightpool.maps.wcs_header import (
     resampled_wcs,
     same_wcs,
 )
+from lightpool.utils.remembered import Remembered
 
 __all__ = ["Box", "PixelGrid", "PixelStore"]
 
 MAX_FILLED_PIXELS = 2**22  # 2048 x 2048
 """Maximum size of a map that is computed as a whole for the sake of its cutouts."""
+
+MAX_REMEMBERED = 32
+"""Number of windows that a grid remembers, with the geometries on them."""
 
 MAX_KINDS = 64
 """Number of kinds of arrays for which a grid remembers how many pixels were requested."""
@@ -69,6 +73,7 @@ class PixelGrid:
         # One tuple, so that another thread never sees a key with the result of another one. It keeps the key alive, so
         # no new object at the same address is taken for it.
         self._latest: tuple[object, tuple[Hashable, ...], object] = (None, (), None)
+        self._remembered = Remembered[object](MAX_REMEMBERED)
 
     @cached_property
     def projection(self) -> Projection | None:
@@ -206,6 +211,18 @@ class PixelGrid:
             found = make()
             self._latest = key, kind, found
         return cast(_Found, found)
+
+    def remembered(self, key: Hashable, make: Callable[[], _Found]) -> _Found:
+        """Return one of the last results again if it was made under an equal key, else a new one.
+
+        Simulated runs have few pointings, in turn.
+
+        Parameters
+        ----------
+        key : hashable, all that the result depends on
+        make : function that makes the result
+        """
+        return cast(_Found, self._remembered.get(key, make))
 
     def upsampled(self, factor: int) -> "PixelGrid":
         """Return a grid of pixels that are ``factor`` times as small."""

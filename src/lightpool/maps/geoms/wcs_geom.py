@@ -37,6 +37,7 @@ from lightpool.maps.wcs_header import (
     npix_pair,
     resampled_wcs,
     same_wcs,
+    wcslib_to_pixel,
     width_deg,
     world_to_pixel,
 )
@@ -48,6 +49,9 @@ log = logging.getLogger(__name__)
 
 ALIGNED = 1e-6
 """Tolerance of the numbers of the WCS of geometries whose pixels are the same."""
+
+_MAX_GEOMS = 16
+"""Number of geometries on one window that are kept: those of the maps of a dataset, and of its images."""
 
 _Geom = TypeVar("_Geom", bound=SkyPixelGeom)
 
@@ -100,6 +104,7 @@ class _Cut:
                 return known
         made = geom.on_window(self.window, self.info)
         self.geoms.append(made)
+        del self.geoms[:-_MAX_GEOMS]
         return made
 
 
@@ -285,11 +290,17 @@ class WcsGeom(SkyPixelGeom):
         n_lon, n_lat = (round(float(_)) for _ in (image_masks.round_up_to_odd(np.array(size)) if odd_npix else size))
         # all that the window depends on besides the position
         kind = "cutout", self._window.box, n_lon, n_lat, mode
-        cut = self._window.grid.latest(position, kind, lambda: self._cut(position, (n_lon, n_lat), mode))
-        return cut.of(self)
+        grid = self._window.grid
 
-    def _cut(self, position: SkyCoord, npix: tuple[int, int], mode: str) -> "_Cut":
-        x, y = world_to_pixel(self.wcs, position, self.frame)
+        def cut_at_position() -> _Cut:
+            lonlat = lonlat_deg(position, self.frame)
+            return grid.remembered((kind, lonlat), lambda: self._cut(lonlat, (n_lon, n_lat), mode))
+
+        # first by the object: its numbers take astropy longer than all else here
+        return grid.latest(position, kind, cut_at_position).of(self)
+
+    def _cut(self, lonlat: tuple[float, float], npix: tuple[int, int], mode: str) -> "_Cut":
+        x, y = wcslib_to_pixel(self.wcs.wcs, *lonlat)
         x = self._window.plane.wrapped(x)
         origin, is_closed = cutout_origin((float(x), float(y)), npix), self._window.plane.is_closed
         (x0, y0), npix = trim_window(origin, npix, self.npix_image, mode, is_closed=is_closed)
