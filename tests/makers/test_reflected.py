@@ -20,11 +20,13 @@ from lightpool.makers import (
 )
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
 from lightpool.maps.regions.circles import Circles
+from lightpool.maps.regions.shapes import Shapes
 from lightpool.maps.regions.sky_regions import compound_region_to_regions
 from lightpool.simulate import PointSource
 
 SOURCE = PointSource().position
 CIRCLE = CircleSkyRegion(SOURCE, 0.15 * u.deg)
+RECTANGLE = RectangleSkyRegion(SOURCE, 0.5 * u.deg, 0.3 * u.deg, 20 * u.deg)
 
 
 @pytest.fixture
@@ -68,16 +70,19 @@ def test_off_counts_are_the_events_in_the_off_regions(backend, reduce, observati
     assert_allclose(to_host(found.alpha.data), 1 / len(regions))
 
 
-def test_no_region_objects_are_made_for_off_circles_that_nobody_asks_for(backend, reduce, observations, monkeypatch):
+@pytest.mark.parametrize(("region", "kind"), [(CIRCLE, Circles), (RECTANGLE, Shapes)])
+def test_no_region_objects_are_made_for_off_regions_that_nobody_asks_for(
+    backend, reduce, observations, monkeypatch, region, kind
+):
     """Until then, stacks need their geometry only."""
 
     def refuse(self):
         raise AssertionError("region objects were made")
 
     with monkeypatch.context() as patch:
-        patch.setattr(Circles, "regions", refuse)
+        patch.setattr(kind, "regions", refuse)
         maker = ReflectedRegionsBackgroundMaker()
-        runs = Datasets([maker.run(reduce(run=i), observations[i]) for i in range(2)])
+        runs = Datasets([maker.run(reduce(region, run=i), observations[i]) for i in range(2)])
         assert to_host(runs.stack_reduce().counts_off.data).sum() > 0
     assert all(len(compound_region_to_regions(run.counts_off.geom.region)) > 2 for run in runs)
 

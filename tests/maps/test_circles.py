@@ -15,8 +15,9 @@ from regions import CircleSkyRegion, PolygonSkyRegion, RegionMeta
 from lightpool.maps import MapAxis, RegionGeom, WcsGeom
 from lightpool.maps.periodic_wcs import Plane
 from lightpool.maps.regions import region_shapes
-from lightpool.maps.regions.circles import Circles, drawn_once
+from lightpool.maps.regions.circles import Circles
 from lightpool.maps.regions.region_shapes import are_drawn_well
+from lightpool.maps.regions.shape_unions import drawn_once
 from lightpool.maps.regions.sky_regions import compound_region_to_regions, regions_to_pixel
 from lightpool.maps.wcs_header import create_wcs, frame_of_wcs
 
@@ -32,7 +33,7 @@ def plane(proj="TAN", frame="icrs", skydir=(83.63, 22.01)):
 def lazy_geom():
     wcs = plane()
     axes = [MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)]
-    return RegionGeom.from_circles(Circles.from_pixels(X, Y, 9.0, wcs, LIKE), axes, Plane(wcs))
+    return RegionGeom.from_union(Circles.from_pixels(X, Y, 9.0, wcs, LIKE), axes, Plane(wcs))
 
 
 def events(n=20_000):

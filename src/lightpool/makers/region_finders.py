@@ -14,9 +14,9 @@ from lightpool.arrays.devices.dtypes import dtype_name
 from lightpool.bridge import accepts_gammapy
 from lightpool.makers.core import Described, checked_angle
 from lightpool.maps import MapAxis, RegionGeom, WcsNDMap
-from lightpool.maps.geoms.rotated_regions import RotatedCircle, RotatedRegion, rotated_region
+from lightpool.maps.geoms.rotated_regions import RotatedRegion, rotated_region
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions.circles import Circles
+from lightpool.maps.regions.shape_unions import ShapeUnion
 from lightpool.maps.regions.sky_regions import Position, angle_between, is_point, kind_of, region_center
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates
@@ -39,11 +39,11 @@ class OffRegions:
 
     Attributes
     ----------
-    found : list of SkyRegion, or Circles, of which no region objects were made yet
+    found : list of SkyRegion, or ShapeUnion, of which no region objects were made yet
     plane : Plane on which they were found; None if there are none because the region is too far away
     """
 
-    found: "Sequence[OneRegion] | Circles"
+    found: "Sequence[OneRegion] | ShapeUnion"
     plane: Plane | None
 
     def __len__(self) -> int:
@@ -57,7 +57,7 @@ class OffRegions:
     @property
     def regions(self) -> "list[OneRegion]":
         """The regions, one by one."""
-        return self.found.regions() if isinstance(self.found, Circles) else list(self.found)
+        return self.found.regions() if isinstance(self.found, ShapeUnion) else list(self.found)
 
     def geom(self, axes: "Sequence[MapAxis]") -> RegionGeom:
         """Return the geometry of the union.
@@ -66,8 +66,8 @@ class OffRegions:
         ----------
         axes : sequence of MapAxis
         """
-        if isinstance(self.found, Circles) and self.plane is not None:
-            return RegionGeom.from_circles(self.found, axes, self.plane)
+        if isinstance(self.found, ShapeUnion) and self.plane is not None:
+            return RegionGeom.from_union(self.found, axes, self.plane)
         return RegionGeom.from_regions(self.regions, axes=axes, wcs=self.wcs)
 
 
@@ -108,7 +108,7 @@ class RegionsFinder(Described, ABC):
         return off.regions, off.wcs
 
     def find(self, region: "OneRegion", center: Position, exclusion_mask: WcsNDMap | None = None) -> OffRegions:
-        """Find the OFF regions of a region, as `run`; of circles, no region objects are made.
+        """Find the OFF regions of a region, as `run`; of regions with a centre, no objects are made.
 
         Parameters
         ----------
@@ -128,9 +128,8 @@ class RegionsFinder(Described, ABC):
         mask = None if exclusion_mask is None else exclusion_image(exclusion_mask)
         rotated = rotated_region(region, center, self.binsz, mask)
         angles, plane = self._angles(rotated), rotated.geom.window.grid.plane
-        if isinstance(rotated, RotatedCircle) and angles:
-            return OffRegions(rotated.circles_at(angles), plane)
-        return OffRegions(rotated.at(angles), plane)
+        union = rotated.union_at(angles) if angles else None
+        return OffRegions(rotated.at(angles) if union is None else union, plane)
 
     @abstractmethod
     def _angles(self, rotated: RotatedRegion) -> list[float]:

@@ -24,11 +24,10 @@ from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.coord import CoordArray, MapCoord, MapCoordLike
 from lightpool.maps.geoms import region_geom_format
 from lightpool.maps.geoms.geom import Geom, pix_to_idx
-from lightpool.maps.geoms.region_on_wcs import RegionOnWcs, state_of_circles
+from lightpool.maps.geoms.region_on_wcs import RegionOnWcs, state_of_union
 from lightpool.maps.geoms.region_pixels import coord_and_weights, solid_angle_of
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions.circles import Circles
 from lightpool.maps.regions.region_contents import Positions
 from lightpool.maps.regions.region_extent import (
     angles_from,
@@ -36,6 +35,7 @@ from lightpool.maps.regions.region_extent import (
     bounding_rectangle,
     is_drawn,
 )
+from lightpool.maps.regions.shape_unions import ShapeUnion
 from lightpool.maps.regions.sky_regions import (
     on_sky,
     parse_regions,
@@ -116,17 +116,17 @@ class RegionGeom(RegionOnWcs, Geom):
             self._wcs, self.projection, self._bounding_rectangle = _default_pixels(on_sphere, self._binsz_wcs)
 
     @classmethod
-    def from_circles(cls, circles: Circles, axes: AxesLike, plane: Plane) -> Self:
-        """Make a geometry from a union of circles; `region` is made when somebody asks for it.
+    def from_union(cls, union: ShapeUnion, axes: AxesLike, plane: Plane) -> Self:
+        """Make a geometry from a union of shapes; `region` is made when somebody asks for it.
 
         Parameters
         ----------
-        circles : Circles, in the frame of the plane, one at least
+        union : ShapeUnion, in the frame of the plane, one shape at least
         axes : see above
         plane : Plane, the pixels on which the region is drawn
         """
         geom = cls(None, axes=axes, wcs=plane.wcs, binsz_wcs=_BINSZ)
-        vars(geom).update(state_of_circles(circles, plane))
+        vars(geom).update(state_of_union(union, plane))
         return geom
 
     @classmethod
@@ -208,8 +208,8 @@ class RegionGeom(RegionOnWcs, Geom):
     @property
     def frame(self) -> str:
         """Name of the frame, ``icrs`` or ``galactic``."""
-        if self._found_circles is not None:
-            return self._found_circles.frame
+        if self._found_shapes is not None:
+            return self._found_shapes.frame
         if self._region is None:
             return "icrs"
         # polygons and compound regions have no centre of their own

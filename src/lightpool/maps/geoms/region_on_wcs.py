@@ -9,9 +9,11 @@ from numpy.typing import NDArray
 
 from lightpool.errors import GeometryError
 from lightpool.maps.periodic_wcs import Plane
-from lightpool.maps.regions.circles import Circles, drawn_once
+from lightpool.maps.regions.circles import Circles
 from lightpool.maps.regions.pixel_regions import in_frame
 from lightpool.maps.regions.region_contents import Positions
+from lightpool.maps.regions.shape_unions import ShapeUnion, drawn_once
+from lightpool.maps.regions.shapes import Shapes
 from lightpool.maps.regions.sky_regions import is_point
 from lightpool.maps.wcs_header import frame_of_wcs
 from lightpool.utils.on_demand import Deferred, DeferredAttribute
@@ -19,15 +21,15 @@ from lightpool.utils.on_demand import Deferred, DeferredAttribute
 if TYPE_CHECKING:
     from regions import SkyRegion
 
-__all__ = ["RegionOnWcs", "state_of_circles"]
+__all__ = ["RegionOnWcs", "state_of_union"]
 
 
 class RegionOnWcs:
-    """A region that is given, or known as circles: then the region object is made when somebody asks for it."""
+    """A region that is given, or known as plain numbers: then the region object is made when somebody asks for it."""
 
     _wcs: WCS
     _region = DeferredAttribute["SkyRegion | None"]()
-    _found: Circles | None = None  # the region, if `_region` is deferred
+    _found: ShapeUnion | None = None  # the region, if `_region` is deferred
 
     @property
     def region(self) -> "SkyRegion | None":
@@ -49,11 +51,11 @@ class RegionOnWcs:
     @property
     def is_all_point_sky_regions(self) -> bool:
         """Whether the region is a point or a union of points."""
-        return self._found_circles is None and is_point(self.known_region)
+        return self._found_shapes is None and is_point(self.known_region)
 
     @property
-    def _found_circles(self) -> Circles | None:
-        """The region as circles, while nobody has asked for the region itself, which could be changed."""
+    def _found_shapes(self) -> ShapeUnion | None:
+        """The region as plain numbers, while nobody has asked for the region itself, which could be changed."""
         return self._found if isinstance(self.__dict__["_region"], Deferred) else None
 
     @cached_property
@@ -75,31 +77,31 @@ class RegionOnWcs:
         ----------
         lon, lat : arrays of float64, ICRS, rad
         """
-        found = self._found_circles
+        found = self._found_shapes
         if found is None and (self._region is None or self.is_all_point_sky_regions):
             return np.ones(np.shape(lon), dtype=bool)
         frame = frame_of_wcs(self._wcs)
         lon, lat = (np.rad2deg(_) for _ in in_frame(lon, lat, "icrs", frame))
-        circles = Circles.of(self.known_region) if found is None else found
-        if circles is None:
+        union = (Circles.of(self.known_region) or Shapes.of(self.known_region)) if found is None else found
+        if union is None:
             return self._contains_lonlat(lon, lat)
         # a region that a user has was asked for before, in other runs: its place on the pixels is remembered
-        drawn = circles.drawn(self._plane) if found is not None else drawn_once(circles, self._plane)
-        near = circles.may_hold(frame, lon, lat)
+        drawn = union.drawn(self._plane) if found is not None else drawn_once(union, self._plane)
+        near = union.may_hold(frame, lon, lat)
         if near is None:
-            return self._positions(lon, lat).in_circles(drawn)
+            return self._positions(lon, lat).in_union(drawn)
         # wcslib is slow, and most events of a run are far from the region
         inside = np.zeros(np.shape(lon), dtype=bool)
-        inside[near] = self._positions(lon[near], lat[near]).in_circles(drawn)
+        inside[near] = self._positions(lon[near], lat[near]).in_union(drawn)
         return inside
 
 
-def state_of_circles(circles: Circles, plane: Plane) -> dict[str, object]:
-    """Return the attributes of a `RegionOnWcs` whose region is made of circles when somebody asks for it.
+def state_of_union(union: ShapeUnion, plane: Plane) -> dict[str, object]:
+    """Return the attributes of a `RegionOnWcs` whose region is made of plain numbers when somebody asks for it.
 
     Parameters
     ----------
-    circles : Circles
+    union : ShapeUnion
     plane : Plane of the WCS
     """
-    return {"_region": Deferred(circles.union), "_found": circles, "_plane": plane}
+    return {"_region": Deferred(union.one_region), "_found": union, "_plane": plane}

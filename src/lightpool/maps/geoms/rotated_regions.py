@@ -15,9 +15,14 @@ from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.regions import region_classes
 from lightpool.maps.regions.circles import Circles
 from lightpool.maps.regions.pixel_regions import in_frame
+from lightpool.maps.regions.region_shapes import are_drawn_well, reach_deg
+from lightpool.maps.regions.shape_unions import ShapeUnion
+from lightpool.maps.regions.shapes import Shapes, shape_contains
 from lightpool.maps.regions.sky_regions import (
     Position,
+    RegionKind,
     angle_between,
+    kind_of,
     region_center,
     region_to_pixel,
     region_to_sky,
@@ -26,9 +31,9 @@ from lightpool.maps.regions.sky_regions import (
 from lightpool.maps.wcs_header import lonlat_deg
 
 if TYPE_CHECKING:
-    from regions import CircleSkyRegion, PixelRegion, SkyRegion
+    from regions import CircleSkyRegion, EllipsePixelRegion, PixelRegion, SkyRegion
 
-__all__ = ["RotatedCircle", "RotatedRegion", "rotated_region"]
+__all__ = ["RotatedCircle", "RotatedRegion", "RotatedShape", "rotated_region"]
 
 _BORDER = 1e-6
 """Pixel coordinates nearer than this to the border of two pixels are computed once more, by wcslib."""
@@ -49,7 +54,7 @@ class ExclusionMask(Protocol):
 def rotated_region(
     region: "SkyRegion", center: Position, binsz: Angle, exclusion_mask: ExclusionMask | None = None
 ) -> "RotatedRegion":
-    """Return a region that can be rotated about a position; circles go by distances, other shapes by their pixels.
+    """Return a region that can be rotated about a position; those with a centre as plain numbers.
 
     Parameters
     ----------
@@ -60,8 +65,13 @@ def rotated_region(
     exclusion_mask : WcsNDMap of bool, an image on the host
         False where a region must not be; outside the mask a region may be anywhere.
     """
-    include = region.meta.get("include", True)
-    kind = RotatedCircle if isinstance(region, region_classes.CircleSkyRegion) and include else RotatedRegion
+    kind: type[RotatedRegion] = RotatedRegion
+    if not region.meta.get("include", True):
+        pass  # what lies outside of it counts, which is not near its centre
+    elif isinstance(region, region_classes.CircleSkyRegion):
+        kind = RotatedCircle
+    elif kind_of(region) is not None and region.center.frame.name in ("icrs", "galactic"):
+        kind = RotatedShape
     return kind(region, center, binsz, exclusion_mask)
 
 
@@ -137,6 +147,12 @@ class RotatedRegion:
         return 0.0, float(np.hypot(np.abs(x).max(), np.abs(y).max()))
 
     @cached_property
+    def _excluded_box(self) -> tuple[slice, slice]:
+        """Slices (y, x) outside of which the mask excludes nothing."""
+        mask = self._exclusion_mask
+        return (slice(0, 0), slice(0, 0)) if mask is None else _excluded_box(mask, self.geom)
+
+    @cached_property
     def _excluded(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixels (x, y) within reach that the mask excludes."""
         mask = self._exclusion_mask
@@ -144,7 +160,7 @@ class RotatedRegion:
             return np.zeros(0), np.zeros(0)
         low, high = self._reach()
         # the mask is looked up only where it excludes anything and where the region can come
-        y, x = np.mgrid[_excluded_box(mask, self.geom)].reshape(2, -1).astype(float)
+        y, x = np.mgrid[self._excluded_box].reshape(2, -1).astype(float)
         distance = np.hypot(x - self._center.x, y - self._center.y)
         near = (distance >= low) & (distance <= high)
         x, y = x[near], y[near]
@@ -172,39 +188,45 @@ class RotatedRegion:
                 masks.append(image > 0)
         return any(bool(np.any(one & other)) for one, other in combinations(masks, 2))
 
+    def union_at(self, angles: Sequence[float]) -> ShapeUnion | None:
+        """Return the region rotated by each angle, one at least, as plain numbers; None if there are none."""
+        return None
+
     def at(self, angles: Sequence[float]) -> "list[SkyRegion]":
         """Return the sky regions of the region rotated by each angle."""
         return [region_to_sky(self._rotated(angle), self.geom.wcs) for angle in angles]
 
 
-class RotatedCircle(RotatedRegion):
-    """A circle, rotated about a position: what is inside it is found by distances."""
+class _RotatedNumbers(RotatedRegion):
+    """A region with a centre, rotated about a position: what is inside it is computed from plain numbers."""
 
     @cached_property
-    def _circle(self) -> tuple[float, float, float]:
-        """Pixel coordinates of the centre of the circle, and its radius in pixels."""
-        region = cast("CircleSkyRegion", self.region)
-        # like `region_to_pixel`, but no object is made
-        x, y, dx, dy = (float(_) for _ in steps_to_north(region.center, self.geom.wcs))
-        return x, y, float(region.radius.to_value("arcsec")) * math.hypot(dx, dy)
+    def _disk(self) -> tuple[float, float, float]:
+        """Pixel coordinates of the centre of the region, and the radius in pixels of a circle around all of it."""
+        raise NotImplementedError
+
+    def _center_at(self, angle: float) -> tuple[float, float]:
+        """Return the pixel coordinates of the centre of the region, rotated by an angle."""
+        raise NotImplementedError
+
+    def _holds(self, angle: float, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+        """Return whether pixels lie in the region, rotated by an angle."""
+        raise NotImplementedError
 
     def _pixels_inside(self) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
-        x0, y0, radius = self._circle
-        n_y, n_x = self.geom.data_shape
-        x = np.arange(max(0, int(x0 - radius)), min(n_x, int(x0 + radius) + 2))
-        y = np.arange(max(0, int(y0 - radius)), min(n_y, int(y0 + radius) + 2))
-        rows, columns = np.nonzero(np.hypot(x - x0, (y - y0)[:, None]) < radius)
+        x, y = _pixels_around(self._disk, (slice(0, self.geom.data_shape[0]), slice(0, self.geom.data_shape[1])))
+        rows, columns = np.nonzero(self._holds(0.0, x, y[:, None]))
         return x[columns], y[rows]
 
     def _reach(self) -> tuple[float, float]:
-        x0, y0, radius = self._circle
+        x0, y0, radius = self._disk
         distance = math.hypot(x0 - self._center.x, y0 - self._center.y)
         return distance - radius - 1, distance + radius + 1
 
-    def _centers(self, angles: float | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-        x, y = self._circle[0] - self._center.x, self._circle[1] - self._center.y
-        cos, sin = np.cos(angles), np.sin(angles)
-        return self._center.x + cos * x - sin * y, self._center.y + sin * x + cos * y
+    @cached_property
+    def _n_looked_up(self) -> list[int]:
+        """Number of pixels of the mask that were looked up so far, in a list of one."""
+        return [0]
 
     @cached_property
     def _excluded_disk(self) -> tuple[float, float, float]:
@@ -214,32 +236,138 @@ class RotatedCircle(RotatedRegion):
         return x0, y0, float(np.hypot(x - x0, y - y0).max())
 
     def is_free(self, angle: float) -> bool:
-        """Return whether the circle, rotated by an angle, has no excluded pixel."""
+        """Return whether the region, rotated by an angle, has no excluded pixel."""
+        if self._exclusion_mask is None:
+            return True
+        if "_excluded" not in vars(self):
+            free = self._is_free_of_near(self._exclusion_mask, angle)
+            if free is not None:
+                return free
         x, y = self._excluded
         if not x.size:
             return True
-        (x0, y0), radius = self._centers(angle), self._circle[2]
+        (x0, y0), radius = self._center_at(angle), self._disk[2]
         x_disk, y_disk, reach = self._excluded_disk
         # + 1 is far more than rounding
         if math.hypot(x0 - x_disk, y0 - y_disk) > radius + reach + 1:
             return True
-        return not np.any(np.hypot(x - x0, y - y0) < radius)
+        return not np.any(self._holds(angle, x, y))
+
+    def _is_free_of_near(self, mask: ExclusionMask, angle: float) -> bool | None:
+        """Return what `is_free` does, from the pixels in the region alone; None once it pays to look up all others."""
+        box = self._excluded_box
+        x, y = _pixels_around((*self._center_at(angle), self._disk[2]), box)
+        if not (x.size and y.size):
+            return True  # most regions are far from all that is excluded
+        rows, columns = np.nonzero(self._holds(angle, x, y[:, None]))
+        if not rows.size:
+            return True
+        self._n_looked_up[0] += rows.size
+        if self._n_looked_up[0] > (box[0].stop - box[0].start) * (box[1].stop - box[1].start):
+            return None
+        return bool(_not_excluded(mask, self.geom, x[columns].astype(float), y[rows].astype(float)).all())
 
     def overlap(self, angles: Sequence[float]) -> bool:
-        """Return whether any two of the rotated circles have a pixel in common."""
-        x, y = self._centers(np.asarray(angles))
+        """Return whether any two of the rotated regions have a pixel in common."""
+        x, y = np.array([self._center_at(angle) for angle in angles]).reshape(-1, 2).T
         distance = np.hypot(x[:, None] - x, y[:, None] - y)[np.triu_indices(len(x), 1)]
-        # circles further apart than two radii share no pixel, so most angles need no images
-        return bool(np.any(distance < 2 * self._circle[2])) and super().overlap(angles)
-
-    def circles_at(self, angles: Sequence[float]) -> Circles:
-        """Return the circle rotated by each angle, on the sky."""
-        x, y = self._centers(np.asarray(angles))
-        return Circles.from_pixels(x, y, self._circle[2], self.geom.wcs, cast("CircleSkyRegion", self.region))
+        # regions further apart than this share no pixel, so most angles need no images
+        return bool(np.any(distance < 2 * self._disk[2])) and super().overlap(angles)
 
     def at(self, angles: Sequence[float]) -> "list[SkyRegion]":
-        """Return the sky regions of the circle rotated by each angle."""
-        return self.circles_at(angles).regions() if len(angles) else []
+        """Return the sky regions of the region rotated by each angle."""
+        union = self.union_at(angles) if len(angles) else None
+        return [] if union is None else union.regions()
+
+
+class RotatedCircle(_RotatedNumbers):
+    """A circle, rotated about a position: what is inside it is found by distances."""
+
+    @cached_property
+    def _disk(self) -> tuple[float, float, float]:
+        region = cast("CircleSkyRegion", self.region)
+        # like `region_to_pixel`, but no object is made
+        x, y, dx, dy = (float(_) for _ in steps_to_north(region.center, self.geom.wcs))
+        return x, y, float(region.radius.to_value("arcsec")) * math.hypot(dx, dy)
+
+    def _centers(self, angles: float | NDArray[np.float64]) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+        x, y = self._disk[0] - self._center.x, self._disk[1] - self._center.y
+        cos, sin = np.cos(angles), np.sin(angles)
+        return self._center.x + cos * x - sin * y, self._center.y + sin * x + cos * y
+
+    def _center_at(self, angle: float) -> tuple[float, float]:
+        x, y = self._centers(angle)
+        return float(x), float(y)
+
+    def _holds(self, angle: float, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+        # not rotated: the very numbers of the region, which a rotation by 0 would round
+        x0, y0 = self._disk[:2] if angle == 0 else self._center_at(angle)
+        return np.asarray(np.hypot(x - x0, y - y0) < self._disk[2])
+
+    def union_at(self, angles: Sequence[float]) -> ShapeUnion:
+        """Return the circle rotated by each angle, on the sky."""
+        x, y = self._centers(np.asarray(angles))
+        return Circles.from_pixels(x, y, self._disk[2], self.geom.wcs, cast("CircleSkyRegion", self.region))
+
+
+class RotatedShape(_RotatedNumbers):
+    """An ellipse, a rectangle or an annulus, rotated about a position."""
+
+    @cached_property
+    def _kind(self) -> RegionKind:
+        kind = kind_of(self.region)
+        assert kind is not None  # see `rotated_region`
+        return kind
+
+    @cached_property
+    def _shape(self) -> tuple[tuple[float, ...], float]:
+        """Lengths in pixels, and the angle from the x axis in deg, 0 for a round shape."""
+        shape = self._pixel_region
+        lengths = tuple(float(getattr(shape, name)) for name in self._kind.lengths)
+        return lengths, 0.0 if self._kind.is_round else float(cast("EllipsePixelRegion", shape).angle.to_value("deg"))
+
+    @cached_property
+    def _disk(self) -> tuple[float, float, float]:
+        center = self._pixel_region.center
+        return float(center.x), float(center.y), self._kind.reach_of(list(self._shape[0]))
+
+    def _pixels_inside(self) -> tuple[NDArray[np.integer[Any]], NDArray[np.integer[Any]]]:
+        center, reach = self.region.center.data, np.array([reach_deg(self.region)])
+        lonlat = np.array([center.lon.deg]), np.array([center.lat.deg])
+        # far from the pointing the plane is distorted, and the shape on the sphere decides
+        is_drawn = are_drawn_well(*lonlat, reach, self.geom.window.plane, torn_only=True).all()
+        return super()._pixels_inside() if is_drawn else RotatedRegion._pixels_inside(self)
+
+    def _center_at(self, angle: float) -> tuple[float, float]:
+        cos, sin = np.cos(angle), np.sin(angle)
+        x, y = self._disk[0] - self._center.x, self._disk[1] - self._center.y
+        # as `regions` rotates: a product of matrices may be rounded otherwise than a sum of products
+        x, y = np.matmul(np.array([[cos, -sin], [sin, cos]]), np.array([x, y]))
+        return float(self._center.x + x), float(self._center.y + y)
+
+    def _holds(self, angle: float, x: NDArray[Any], y: NDArray[Any]) -> NDArray[np.bool_]:
+        x0, y0 = self._disk[:2] if angle == 0 else self._center_at(angle)
+        lengths, own = self._shape
+        return shape_contains(self._kind, lengths, own + np.rad2deg(angle), x - x0, y - y0)
+
+    def union_at(self, angles: Sequence[float]) -> ShapeUnion:
+        """Return the shape rotated by each angle, on the sky."""
+        x, y = np.array([self._center_at(angle) for angle in angles]).T
+        lengths, own = self._shape
+        return Shapes.from_pixels(x, y, lengths, own + np.rad2deg(np.asarray(angles)), self.geom.wcs, self.region)
+
+
+def _pixels_around(
+    disk: tuple[float, float, float], box: tuple[slice, slice]
+) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
+    """Return the columns and the rows of pixels in a box (y, x) that may lie in a disk (x, y, radius)."""
+    x0, y0, radius = disk
+    # + 2 since `int` rounds down and a stop is not included
+    x, y = (
+        np.arange(max(part.start, int(v - radius)), min(part.stop, int(v + radius) + 2))
+        for v, part in zip((x0, y0), box[::-1], strict=True)
+    )
+    return x, y
 
 
 def _not_excluded(

@@ -10,8 +10,9 @@ from numpy.typing import ArrayLike, NDArray
 from lightpool.arrays.kernels.events import EDGE
 from lightpool.maps.periodic_wcs import Plane
 from lightpool.maps.regions import region_classes
-from lightpool.maps.regions.circles import Circles, DrawnCircles
+from lightpool.maps.regions.circles import Circles
 from lightpool.maps.regions.region_shapes import directions_in, drawn, drawn_together, sphere_contains
+from lightpool.maps.regions.shape_unions import DrawnUnion
 from lightpool.maps.regions.sky_regions import honours_include, is_point, kind_of
 from lightpool.maps.wcs_header import frame_of_wcs
 from lightpool.utils.deviations import deviates
@@ -61,7 +62,7 @@ class Positions:
             # all circles of a union with one call of wcslib
             circles = Circles.of(region)
             if circles is not None:
-                return self.in_circles(circles.drawn(self.plane, torn_only=self._torn_only))
+                return self.in_union(circles.drawn(self.plane, torn_only=self._torn_only))
             inside = np.asarray(region.operator(self.inside(region.region1), self.inside(region.region2)))
             return inside if region.meta.get("include", True) or not honours_include() else ~inside
         if is_point(region):
@@ -81,26 +82,27 @@ class Positions:
     def _in_shape(self, shape: "PixelRegion") -> NDArray[np.bool_]:
         return np.asarray(shape.contains(region_classes.PixCoord(self.x, self.y)), dtype=bool)
 
-    def in_circles(self, drawn_circles: DrawnCircles) -> NDArray[np.bool_]:
-        """Return whether the positions lie in any of some circles.
+    def in_union(self, drawn_union: DrawnUnion) -> NDArray[np.bool_]:
+        """Return whether the positions lie in any of some shapes.
 
         Parameters
         ----------
-        drawn_circles : DrawnCircles, on the pixels of the plane
+        drawn_union : DrawnUnion, on the pixels of the plane
         """
         inside = np.zeros(self.x.shape, dtype=bool)
-        for disk in zip(*(_[drawn_circles.is_drawn].tolist() for _ in drawn_circles.disks), strict=True):
-            inside |= self._in_disk(*disk)
-        if not drawn_circles.is_drawn.all():
-            # not a circle on the pixels: by its shape on the sphere
-            for circle, is_drawn in zip(drawn_circles.circles.regions(), drawn_circles.is_drawn, strict=True):
+        for number in np.flatnonzero(drawn_union.is_drawn).tolist():
+            window = self._window_of(drawn_union, number)
+            inside[window] |= drawn_union.contains(number, self.x[window], self.y[window])
+        if not drawn_union.is_drawn.all():
+            # without their shape on the pixels: by that on the sphere
+            for region, is_drawn in zip(drawn_union.union.regions(), drawn_union.is_drawn, strict=True):
                 if not is_drawn:
-                    inside |= self._on_sphere(circle)
+                    inside |= self._on_sphere(region)
         return inside
 
-    def _in_disk(self, x: float, y: float, radius: float) -> NDArray[np.bool_]:
-        # `<`, as in `regions`: a position on the border is outside
-        return np.asarray((self.x - x) ** 2 + (self.y - y) ** 2 < radius**2)
+    def _window_of(self, drawn_union: DrawnUnion, number: int) -> tuple[slice, ...]:
+        """Return slices of the positions outside of which one of some shapes holds none."""
+        return (slice(None),) * self.x.ndim
 
 
 class PixelCentres(Positions):
@@ -166,12 +168,10 @@ class PixelCentres(Positions):
         inside[window] = shape.contains(region_classes.PixCoord(self.x[window], self.y[window]))
         return inside
 
-    def _in_disk(self, x: float, y: float, radius: float) -> NDArray[np.bool_]:
-        inside = np.zeros(self.x.shape, dtype=bool)
-        # the pixels around the disk only; + 2 since `int` rounds down and a stop is not included
-        window = tuple(slice(max(0, int(v - radius)), max(0, int(v + radius) + 2)) for v in (y, x))
-        inside[window] = (self.x[window] - x) ** 2 + (self.y[window] - y) ** 2 < radius**2
-        return inside
+    def _window_of(self, drawn_union: DrawnUnion, number: int) -> tuple[slice, ...]:
+        x, y, radius = (float(each[number]) for each in (drawn_union.x, drawn_union.y, drawn_union.reach))
+        # the pixels around the shape only; + 2 since `int` rounds down and a stop is not included
+        return tuple(slice(max(0, int(v - radius)), max(0, int(v + radius) + 2)) for v in (y, x))
 
 
 def _bounding_window(region: "PixelRegion") -> tuple[slice, slice]:

@@ -116,12 +116,7 @@ def reach_deg(region: "SkyRegion") -> float:
     """Return the largest distance of the border of a region with a centre from this centre, deg."""
     kind = kind_of(region)
     assert kind is not None
-    lengths = kind.lengths_of(region, "deg")
-    if kind.is_round:
-        return float(max(lengths))
-    half = len(lengths) // 2  # the widths come before the heights
-    # to a corner of the outer rectangle; the corners of one around an ellipse are a bit too far
-    return float(np.hypot(max(lengths[:half]), max(lengths[half:])) / 2)
+    return kind.reach_of(kind.lengths_of(region, "deg"))
 
 
 def center_vector(region: "SkyRegion", frame: str) -> NDArray[np.float64]:

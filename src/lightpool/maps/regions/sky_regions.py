@@ -26,6 +26,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "Position",
+    "RegionKind",
     "all_parts",
     "angle_between",
     "centers_by_frame",
@@ -33,6 +34,7 @@ __all__ = [
     "honours_include",
     "is_point",
     "kind_of",
+    "kinds_of_sky",
     "mean_direction",
     "on_sky",
     "parse_regions",
@@ -78,12 +80,22 @@ class RegionKind:
     sky, pixel : classes of its sky and its pixel regions
     lengths : names of the attributes that are lengths; the widths come before the heights
     is_round : whether it has no angle
+    is_elliptic : whether its border is one ellipse, or two
     """
 
     sky: "Callable[..., SkyRegion]"
     pixel: "Callable[..., PixelRegion]"
     lengths: tuple[str, ...]
     is_round: bool
+    is_elliptic: bool
+
+    def reach_of(self, lengths: list[float]) -> float:
+        """Return the largest distance of the border from the centre, in the unit of the lengths."""
+        if self.is_round:
+            return float(max(lengths))
+        half = len(lengths) // 2
+        # to a corner of the outer rectangle; the corners of one around an ellipse are a bit too far
+        return float(np.hypot(max(lengths[:half]), max(lengths[half:])) / 2)
 
     def lengths_of(self, region: "SkyRegion", unit: str) -> list[float]:
         """Return the lengths of a sky region of this kind as plain numbers.
@@ -106,8 +118,15 @@ def _kinds() -> dict[type, RegionKind]:
     kinds: dict[type, RegionKind] = {}
     for stem, lengths in _LENGTHS.items():
         sky, pixel = getattr(region_classes, f"{stem}SkyRegion"), getattr(region_classes, f"{stem}PixelRegion")
-        kinds[sky] = kinds[pixel] = RegionKind(sky, pixel, lengths, is_round=stem.startswith("Circle"))
+        is_round, is_elliptic = stem.startswith("Circle"), stem.startswith("Ellipse")
+        kinds[sky] = kinds[pixel] = RegionKind(sky, pixel, lengths, is_round=is_round, is_elliptic=is_elliptic)
     return kinds
+
+
+@cache
+def kinds_of_sky() -> "tuple[type[SkyRegion], ...]":
+    """Return the classes of sky regions with a centre and lengths that are no circles."""
+    return tuple(_ for _ in _kinds() if issubclass(_, region_classes.SkyRegion) and _kinds()[_].lengths != ("radius",))
 
 
 def kind_of(region: "Region") -> RegionKind | None:
