@@ -400,7 +400,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     @property
     def events(self) -> EventList | None:
         """Event list after the filters, or None; changes of its table take effect until the filters change."""
-        return cast(EventList | None, self._filtered("events"))
+        return cast("EventList | None", self._filtered("events"))
 
     @events.setter
     @accepts_gammapy
@@ -416,7 +416,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
 
         If they are replaced while the observation has events and good times, its events are those in the new ones.
         """
-        return cast(GTI | None, self._filtered("gti"))
+        return cast("GTI | None", self._filtered("gti"))
 
     @gti.setter
     @accepts_gammapy

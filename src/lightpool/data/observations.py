@@ -142,7 +142,7 @@ class Observations(ConvertibleToGammapy, KnownAttributes, MutableSequence[Observ
         """
         # A Time of length 2 is one interval, although it can be iterated over.
         is_one = isinstance(time_intervals, Time) or not isinstance(time_intervals, Iterable)
-        intervals = cast(Sequence[TimeInterval], [time_intervals] if is_one else time_intervals)
+        intervals = cast("Sequence[TimeInterval]", [time_intervals] if is_one else time_intervals)
         chosen = []
         for interval, observation in itertools.product(intervals, self._observations):
             start, stop = observation.tstart, observation.tstop

@@ -75,7 +75,7 @@ class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
         name, coordinate = ("fixed_icrs", fixed_icrs) if fixed_altaz is None else ("fixed_altaz", fixed_altaz)
         self._mode = PointingMode.POINTING if fixed_altaz is None else PointingMode.DRIFT
         self._degrees = _degrees(coordinate, name, "icrs" if fixed_altaz is None else "altaz")
-        self._coordinate = cast(SkyCoord | AltAz, coordinate)
+        self._coordinate = cast("SkyCoord | AltAz", coordinate)
 
     @classmethod
     def from_degrees(cls, lon: float, lat: float, mode: PointingMode = PointingMode.POINTING) -> "FixedPointingInfo":
@@ -194,7 +194,7 @@ class FixedPointingInfo(ConvertibleToGammapy, KnownAttributes):
     @property
     def fixed_altaz(self) -> SkyCoord | AltAz | None:
         """Position in altitude and azimuth; None in mode POINTING."""
-        return cast(SkyCoord | AltAz, self._coordinate) if self._mode is PointingMode.DRIFT else None
+        return cast("SkyCoord | AltAz", self._coordinate) if self._mode is PointingMode.DRIFT else None
 
     def get_icrs(self, obstime: Time | None = None, location: EarthLocation | None = None) -> SkyCoord:
         """Return the pointing in ICRS at a time.

@@ -205,7 +205,7 @@ class MapCoord(KnownAttributes):
     @property
     def broadcasted(self) -> "MapCoord":
         """Coordinates that all have the full shape."""
-        arrays = cast(list[NDArray[Any]], list(self._data.values()))  # quantities and times are broadcast, too
+        arrays = cast("list[NDArray[Any]]", list(self._data.values()))  # quantities and times are broadcast, too
         values = np.broadcast_arrays(*arrays, subok=True)
         return self._with_data(dict(zip(self._data, values, strict=True)), self.frame)
 
@@ -239,4 +239,4 @@ def _host_array(values: object, name: str) -> CoordArray:
         )
     if isinstance(values, Time):  # which numpy cannot hold
         return values if values.shape else values.reshape((1,))
-    return np.atleast_1d(cast(NDArray[Any], values))
+    return np.atleast_1d(cast("NDArray[Any]", values))

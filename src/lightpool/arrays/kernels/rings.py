@@ -376,7 +376,7 @@ def _sums_in_chosen(images: Array, rings: Sequence[Ring], number: Array, used: S
             images, widest, lambda reach, n_pixel: most_counts_in_chosen(reach, n_pixel * len(used), n_column)
         )
     if counts is not None:
-        return cast(Array, counts.sums_in_chosen(cast(NDArray[np.int64], number[0, ...]), rings)[None])
+        return cast(Array, counts.sums_in_chosen(cast("NDArray[np.int64]", number[0, ...]), rings)[None])
     transformed = _Images.transform(images, rings)
     chosen, largest = xp.zeros_like(images), xp.zeros_like(transformed.noise)
     for i in used:

@@ -155,7 +155,7 @@ def may_touch(marks: NodeTable, *coords: Array) -> bool:
     for axis, (x, name, scale, nodes, (lower, upper)) in enumerate(axes, start=-len(coords)):
         if name in marks.periodic:
             continue  # any direction may occur
-        host = cast(NDArray[np.float64], x)
+        host = cast("NDArray[np.float64]", x)
         # fmin and fmax leave out NaN.
         ends = np.array([ends.reduce(host, axis=None, initial=np.nan) for ends in (np.fmin, np.fmax)])
         low, high = np.asarray(scale_values(ends, scale))
@@ -249,7 +249,7 @@ class OffsetWeights:
     @property
     def extrapolates(self) -> bool:
         """Whether some weight is negative; only on the host."""
-        basis = cast(NDArray[np.float64], self.basis)  # only on the host
+        basis = cast("NDArray[np.float64]", self.basis)  # only on the host
         # The size comes first, because `min` of an empty array raises.
         return bool(basis.size) and bool(basis.min() < 0)
 
@@ -310,7 +310,7 @@ class PlaneWeights:
         lon, lat = self.lon, self.lat
         # On a GPU the question whether all pixels are inside would wait for the device, so it is not asked.
         # Pixels outside, and those whose coordinate is NaN, go to the first node: then their sums are finite.
-        if not (self.device.is_host and cast(NDArray[np.bool_], self.inside).all()):
+        if not (self.device.is_host and cast("NDArray[np.bool_]", self.inside).all()):
             lon, lat = (
                 xp.where(self.inside, x, xp.full_like(x, float(nodes[0])))
                 for x, nodes in zip((lon, lat), self.nodes, strict=True)

@@ -91,11 +91,11 @@ class Background2D(BackgroundIRF):
         axes = MapAxes(
             [self.axes["energy"], *(MapAxis.from_edges(edges, name=name) for name in ("fov_lon", "fov_lat"))]
         )
-        coords = cast(dict[str, u.Quantity], axes.get_coord())  # all axes are of numbers
+        coords = cast("dict[str, u.Quantity]", axes.get_coord())  # all axes are of numbers
         lon, lat = coords["fov_lon"].to_value("rad"), coords["fov_lat"].to_value("rad")
         zero = np.zeros(1)
         # On the sphere: fov_lon and fov_lat are longitude and latitude around the pointing.
-        distance = u.Quantity(cast(NDArray[np.float64], angular_separation(zero, zero, lon, lat)), "rad")
+        distance = u.Quantity(cast("NDArray[np.float64]", angular_separation(zero, zero, lon, lat)), "rad")
         return Background3D(axes=axes, data=self.evaluate(offset=distance, energy=coords["energy"]))
 
     def plot(

@@ -101,7 +101,7 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         unit = u.Unit(unit)
         if is_given(unit):  # what is given without a unit may get one later
             check_unit(unit, unit_text(self.default_unit), type(self).__name__)
-        self.data = cast(NDArray[Any] | float, data)
+        self.data = cast("NDArray[Any] | float", data)
         self._unit: u.UnitBase = unit
 
     @classmethod
@@ -279,7 +279,7 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
             raise ValueError(
                 f"{type(self).__name__}.evaluate got the coordinates {sorted(unknown)}; its axes are {self.axes.names}"
             )
-        coords = cast(dict[str, u.Quantity], self.axes.get_coord())  # all axes are of numbers
+        coords = cast("dict[str, u.Quantity]", self.axes.get_coord())  # all axes are of numbers
         coords.update({name: u.Quantity(value) for name, value in kwargs.items() if value is not None})
         points = [
             wrapped(coords[axis.name].to_value(axis.unit), axis)
@@ -308,7 +308,7 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
             coords.append(scale_values(x, axis.interp))
         with np.errstate(invalid="ignore"):  # a hole in the table is set to the fill value later
             interpolate = interpolate_grid_nearest if method == "nearest" else interpolate_grid
-            values = cast(NDArray[np.float64], interpolate(table, nodes, coords))
+            values = cast("NDArray[np.float64]", interpolate(table, nodes, coords))
         # Extrapolated values may be negative, which no response is.
         return np.maximum(unscale_table(values, scale), 0)
 

@@ -55,7 +55,7 @@ class ParametricPSF(PSF):
             data = self._structured(
                 {name: getattr(data[name], "value", data[name]) for name in self.required_parameters}
             )
-        self.data = cast(NDArray[np.void], data)
+        self.data = cast("NDArray[np.void]", data)
         known = unit if isinstance(unit, Mapping) else {}
         self._units: dict[str, u.UnitBase] = {name: u.Unit(known.get(name, "")) for name in self.required_parameters}
         # A class without a tag is no class of the format, and has no rules.
@@ -216,7 +216,7 @@ class ParametricPSF(PSF):
         """
         axis = self.rad_axis() if rad is None else MapAxis.from_edges(u.Quantity(rad), name="rad")
         axes = MapAxes([self.axes["energy_true"], self.axes["offset"], axis])
-        coords = cast(dict[str, u.Quantity], axes.get_coord())  # all axes are of numbers
+        coords = cast("dict[str, u.Quantity]", axes.get_coord())  # all axes are of numbers
         values = self.evaluate(coords["rad"], energy_true=coords["energy_true"], offset=coords["offset"])
         return PSF3D(axes=axes, data=values.value, unit=values.unit, meta=dict(self.meta))
 

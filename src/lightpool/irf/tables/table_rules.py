@@ -113,7 +113,7 @@ def axes_of_table(axes: MapAxes | Iterable[MapAxis], names: list[str], label: st
     ValueError
         If there are others, or their order is another one.
     """
-    parts = cast(tuple[MapAxis, ...], tuple(axes))
+    parts = cast("tuple[MapAxis, ...]", tuple(axes))
     # Axes of the package do not change, so that those that were checked remain valid.
     if any(type(axis) is not MapAxis for axis in parts):
         return _checked_axes(parts, names, label)

@@ -68,7 +68,7 @@ def in_processes(
     team = _Team(n_process, gpus)
     pool = ThreadPoolExecutor(n_process)  # a thread for each process, which waits for its answers
     # A copy of the context for each job, which has the listeners of this thread.
-    jobs = (pool.submit(copy_context().run, cast(Callable[..., Result], team.do), do, task) for task in tasks)
+    jobs = (pool.submit(copy_context().run, cast("Callable[..., Result]", team.do), do, task) for task in tasks)
     try:
         waiting = deque(islice(jobs, 2 * n_process))  # the results of more would only use memory
         while waiting:

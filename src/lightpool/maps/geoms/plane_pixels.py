@@ -83,7 +83,7 @@ class PlanePixels:
                 raise GeometryError(f"npix must be whole numbers, got {npix!r}")
         else:
             wide = (360.0, 180.0) if width is None else width
-            wide = tuple(cast(Sequence[Any], wide)) if is_pair(wide) else wide
+            wide = tuple(cast("Sequence[Any]", wide)) if is_pair(wide) else wide
             widths = _values(wide, shape, "width", lambda part: Angle(part, "deg").deg)
             n_lon, n_lat = (np.rint(w / s) for w, s in zip(widths, size, strict=True))
         if np.any(n_lon < 1) or np.any(n_lat < 1):
