@@ -288,9 +288,7 @@ class WcsGeom(SkyPixelGeom):
             raise TypeError(f"position must be a SkyCoord of one position, got {position!r}")
         size = [max(w / s, min_npix) for w, s in zip(width_deg(width), self._window.grid.scales, strict=True)]
         n_lon, n_lat = (round(float(_)) for _ in (image_masks.round_up_to_odd(np.array(size)) if odd_npix else size))
-        # all that the window depends on besides the position
-        kind = "cutout", self._window.box, n_lon, n_lat, mode
-        grid = self._window.grid
+        grid, kind = self._window.grid, ("cutout", self._window.box, n_lon, n_lat, mode)  # all but the position
 
         def cut_at_position() -> _Cut:
             lonlat = lonlat_deg(position, self.frame)
