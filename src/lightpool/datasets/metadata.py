@@ -11,7 +11,7 @@ from astropy.time import Time
 
 from lightpool.data.metadata import CreatorMetaData, MetaData, ObsInfoMetaData, PointingInfoMetaData
 from lightpool.data.metadata_parts import Check, as_mapping, part_of, require_gadf
-from lightpool.fits import BinTableHDU
+from lightpool.fits import BinTableHDU, table_in_file
 from lightpool.typing import MetaValue
 
 __all__ = ["CreatorMetaData", "MapDatasetMetaData", "read_meta_table"]
@@ -155,7 +155,8 @@ class MapDatasetMetaData(MetaData):
 
 def read_meta_table(hdu: BinTableHDU) -> Table:
     """Read the table of the observations of a dataset from its HDU, ``META_TABLE``."""
-    table = Table.read(hdu)
+    known = table_in_file(hdu)
+    table = Table.read(hdu) if known is None else known.to_table()
     table.convert_bytestring_to_unicode()
     # Keywords of the HDU, such as EXTNAME, are not metadata of the observations.
     table.meta.clear()

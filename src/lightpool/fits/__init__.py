@@ -12,6 +12,7 @@ from lightpool.fits.addresses import (
 )
 from lightpool.fits.content_kinds import DATASET_KINDS, FileKind, file_kinds, require_kind, require_map
 from lightpool.fits.files import file_status, open_file, read_bytes, read_text
+from lightpool.fits.hdus_of_file import column_names_of_hdu, detached, image_values, table_in_file
 from lightpool.fits.keywords import header_integer, header_number, header_text
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
@@ -43,7 +44,9 @@ __all__ = [
     "PrimaryHDU",
     "TableData",
     "address_exists",
+    "column_names_of_hdu",
     "conversion_factor",
+    "detached",
     "expanded_text",
     "file_kinds",
     "file_status",
@@ -52,6 +55,7 @@ __all__ = [
     "header_integer",
     "header_number",
     "header_text",
+    "image_values",
     "is_address",
     "join_address",
     "list_folder",
@@ -75,6 +79,7 @@ __all__ = [
     "required_path",
     "seconds_per_time_unit",
     "seconds_since_reference",
+    "table_in_file",
     "table_to_hdu",
     "time_position",
     "write_fits",

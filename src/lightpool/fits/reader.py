@@ -10,18 +10,16 @@ import numpy as np
 from astropy.io import fits
 
 from lightpool.errors import DamagedFileError, FormatError, MissingDataError
-from lightpool.fits.ascii_table import check_ascii_table, read_ascii_table
 from lightpool.fits.checksum import ones_complement_sum
-from lightpool.fits.columns import name_of_column
 from lightpool.fits.files import file_status, read_bytes
 from lightpool.fits.gzip_file import is_gzip, max_file_bytes, too_large, unpack_gzip
+from lightpool.fits.hdus_of_file import BytesOfHdu, HDUsOfFile
 from lightpool.fits.header import CardDict
-from lightpool.fits.layout import structure_text
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
 from lightpool.fits.remote import place_of
 from lightpool.fits.scan import HduInfo, scan
-from lightpool.fits.table import TableData, read_columns
+from lightpool.fits.table import TableData
 from lightpool.utils.secret_texts import hide_secrets
 
 __all__ = ["FitsFile", "HduInfo", "read_fits"]
@@ -154,19 +152,10 @@ class FitsFile:
             If it is not a table, is truncated, or its header is wrong about its columns.
         """
         info = self.hdu(hdu)
-        layout, where = info.layout, info.where
-        if not layout.is_table:
+        if not info.layout.is_table:
             raise FormatError(f"{self.source}: HDU {info.name!r} is of type {info.kind}, expected a table (BINTABLE)")
         self._check_complete(info)
-        if info.kind == "BINTABLE":
-            columns, masks = read_columns(self._buffer, info.data_start, info.cards, layout, where)
-        else:
-            check_ascii_table(info.cards.values, layout, where)
-            columns, masks = read_ascii_table(self._buffer[info.start : info.end], where), {}
-        units = dict.fromkeys(columns, "")
-        units |= info.cards.once("units", lambda: _units(info))
-        header = dict(info.cards.values)
-        return TableData(columns, units, header, masks, info.name, self.source, layout.shape[1], info.cards)
+        return BytesOfHdu(self._buffer, info, self.source).table()
 
     def data_hash(self, hdu: str | int) -> int:
         """Return a 64-bit hash of the bytes of an HDU's data, the same for the same bytes in this process."""
@@ -231,17 +220,7 @@ class FitsFile:
             hdulist = fits.open(BytesIO(self._content_for_astropy()), memmap=False)
             if len(hdulist) != len(self._hdus):
                 raise FormatError(f"{self.source}: astropy finds {len(hdulist)} HDUs in it, expected {self.names}")
-        return hdulist
-
-
-def _units(info: HduInfo) -> dict[str, str]:
-    """Return the units that the header of a table gives, by the names of its columns."""
-    header, where, units = info.cards.values, info.where, dict[str, str]()
-    for i in range(1, info.layout.n_field + 1):
-        unit = structure_text(header, f"TUNIT{i}", where, "")
-        if unit:
-            units[name_of_column(header, i, where)] = unit
-    return units
+            return HDUsOfFile.linked(hdulist, [BytesOfHdu(self._buffer, info, self.source) for info in self._hdus])
 
 
 def _for_astropy(header: bytes, cards: CardDict) -> bytes:

@@ -12,7 +12,17 @@ from numpy.typing import NDArray
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import to_host
 from lightpool.errors import FormatError
-from lightpool.fits import BinTableHDU, Column, FileKind, HDUList, Header, ImageHDU, PrimaryHDU
+from lightpool.fits import (
+    BinTableHDU,
+    Column,
+    FileKind,
+    HDUList,
+    Header,
+    ImageHDU,
+    PrimaryHDU,
+    column_names_of_hdu,
+    image_values,
+)
 from lightpool.maps.geoms.map_hdus import AnyHDU, data_and_bands, find_hdu, layout_of_bands
 from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.typing import PathInput
@@ -171,7 +181,7 @@ def precision_in_file(hdu: AnyHDU) -> str | None:
     if not isinstance(hdu, BinTableHDU):
         # BITPIX of floating-point images (FITS standard 4.0, section 4.4.1.1)
         return {-32: "single", -64: "double"}.get(hdu.header["BITPIX"])
-    column = next((name for name in ("DATA", "VALUE") if name in hdu.columns.names), None)
+    column = next((name for name in ("DATA", "VALUE") if name in column_names_of_hdu(hdu)), None)
     return None if column is None else {"E": "single", "D": "double"}.get(str(hdu.columns[column].format)[-1])
 
 
@@ -247,10 +257,13 @@ def wcs_hdu_arguments(
     """
     format = layout_of_bands(hdu_bands) if format is None else format
     geom = WcsGeom.from_header(hdu.header, hdu_bands, format=format)
-    data = _from_sparse(hdu, geom) if isinstance(hdu, BinTableHDU) else native(hdu.data)
-    if any(name in hdu.name.lower() for name in MASK_NAMES):
-        # written as integers, since FITS has no images of bool
-        data = data.astype(bool)
+    # masks are written as integers, since FITS has no images of bool
+    dtype = bool if any(name in hdu.name.lower() for name in MASK_NAMES) else None
+    if isinstance(hdu, BinTableHDU):
+        data = _from_sparse(hdu, geom)
+        data = data if dtype is None else data.astype(dtype)
+    else:
+        data = image_values(hdu, dtype)
     meta, unit = meta_from_header(hdu.header), _unit_of_map(hdu, format, has_gti)
     return {"geom": geom, "data": data, "meta": meta, "unit": unit}
 

@@ -2,9 +2,10 @@
 
 import ast
 import copy
+import re
 from collections.abc import Mapping, Sequence
 from functools import lru_cache
-from typing import Any, TypeAlias
+from typing import Any, TypeAlias, cast
 
 import astropy.units as u
 import numpy as np
@@ -37,6 +38,7 @@ __all__ = [
     "shifted_numbers",
     "shifted_wcs",
     "sky_projection",
+    "wcs_of_header",
     "wcslib_to_pixel",
     "wcslib_to_sky",
     "width_deg",
@@ -429,3 +431,28 @@ def header_npix(header: Header | Mapping[str, Any]) -> tuple[int, int]:
             "the header has neither WCSSHAPE nor NAXIS1 and NAXIS2: it does not say the number of pixels"
         )
     return int(header["NAXIS1"]), int(header["NAXIS2"])
+
+
+_NOT_OF_WCS = re.compile(
+    r"NAXIS[3-9]|NAXIS\d\d|(?:AXCOLS|INTERP)\d*|EXTNAME|BANDSHDU|META|BUNIT|WCSSHAPE|CONTINUE|CREATOR|CREATED|ORIGIN"
+)
+"""Keywords of maps that do not matter for the two axes of the sky, and differ between the maps of a dataset."""
+
+
+def wcs_of_header(header: Header | Mapping[str, Any]) -> WCS:
+    """Return the celestial WCS of a header.
+
+    Parameters
+    ----------
+    header : Header or mapping of keyword to value
+    """
+    if not isinstance(header, Header):
+        return WCS(cast(Header, header), naxis=2).sub(2)
+    cards = tuple([text for text in map(str, header.cards) if not _NOT_OF_WCS.fullmatch(text[:8].rstrip())])
+    return _wcs_of_cards(cards).deepcopy()
+
+
+# The maps of a dataset, and of many datasets, have the same few.
+@lru_cache(maxsize=32)
+def _wcs_of_cards(cards: tuple[str, ...]) -> WCS:
+    return WCS(Header.fromstring("".join(cards)), naxis=2).sub(2)

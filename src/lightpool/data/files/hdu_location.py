@@ -22,6 +22,7 @@ from lightpool.fits import (
     ImageHDU,
     Place,
     PrimaryHDU,
+    detached,
     expanded_text,
     is_address,
     join_address,
@@ -122,8 +123,7 @@ class HDULocation:
     def get_hdu(self) -> BinTableHDU | ImageHDU | PrimaryHDU:
         """Return the HDU as an astropy object."""
         file = FILE_CACHE.open(self._found).file
-        hdu: BinTableHDU | ImageHDU | PrimaryHDU = file.hdulist[file.number(self.hdu_name)]
-        return hdu
+        return detached(file.hdulist[file.number(self.hdu_name)])
 
     def header(self) -> Mapping[str, Any]:
         """Return the header of the HDU as a plain dictionary."""

@@ -30,6 +30,7 @@ from lightpool.fits import (
     require_numbers,
     seconds_per_time_unit,
     seconds_since_reference,
+    table_in_file,
     time_position,
 )
 from lightpool.irf.tables.hdu_classes import find_class, is_response
@@ -116,7 +117,10 @@ def index_hdu(file: FitsFile, hdu: str | int | None) -> str | int:
 
 
 def table_of_hdu(hdu: BinTableHDU) -> TableData:
-    """Return the table of an astropy HDU in memory."""
+    """Return the table of an astropy HDU."""
+    table = table_in_file(hdu)
+    if table is not None:
+        return table
     stream = BytesIO()
     # A copy, because writing changes the header of the HDU.
     HDUList([PrimaryHDU(), hdu.copy()]).writeto(stream)

@@ -109,8 +109,10 @@ def from_hdulist(
     _check_format(format)
     _check_maps(hdulist, map_names)
     maps: dict[str, Any] = {}
+    is_mixed = _is_mixed(hdulist)
     for key in (key for key in map_names if key.upper() in hdulist):
-        maps[key] = Deferred(partial(_read, hdulist, key), renewable=True) if lazy else _read(hdulist, key)
+        read_map = partial(_read, hdulist, key, is_mixed)
+        maps[key] = Deferred(read_map, renewable=True) if lazy else read_map()
     return maps | _small_parts(hdulist, name)
 
 
@@ -172,15 +174,20 @@ def _check_maps(hdulist: HDUList, map_names: Sequence[str]) -> None:
 def _load(filename: PathInput, key: str) -> DatasetPart:
     with parsing(filename):
         # Opened again for each map, so that the content of the file is not kept in memory until then.
-        return _read(read_fits(filename).hdulist, key)
+        hdulist = read_fits(filename).hdulist
+        return _read(hdulist, key, _is_mixed(hdulist))
 
 
-def _read(hdulist: HDUList, key: str) -> DatasetPart:
-    """Read a map in the precision of the file; if its maps differ, as in some files of Gammapy, all are double."""
+def _is_mixed(hdulist: HDUList) -> bool:
+    """Return whether some maps are in single and some in double precision, as in some files of Gammapy."""
     names = [f"{name}{end}".upper() for name in _HDU_ORDER for end in ("", "_exposure") if not name.startswith("mask")]
-    found = {precision_in_file(hdulist[name]) for name in names if name in hdulist} - {None}
+    return len({precision_in_file(hdulist[name]) for name in names if name in hdulist} - {None}) > 1
+
+
+def _read(hdulist: HDUList, key: str, is_mixed: bool) -> DatasetPart:
+    """Read a map in the precision of the file; if its maps differ, all are double."""
     data = _READERS[key](hdulist)
-    return data.to(precision="double") if len(found) > 1 else data
+    return data.to(precision="double") if is_mixed else data
 
 
 def _small_parts(hdulist: HDUList, name: str | None) -> dict[str, Any]:

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from lightpool.errors import FormatError
-from lightpool.fits import BinTableHDU, TableData
+from lightpool.fits import BinTableHDU, TableData, table_in_file
 
 if TYPE_CHECKING:
     from astropy.table import Table
@@ -31,11 +31,12 @@ AnyTable: TypeAlias = "Table | TableData"
 """A table of astropy, or one as `lightpool.fits` reads it."""
 
 
-def read_table(hdu: BinTableHDU) -> "Table":
-    """Return the astropy table of an HDU."""
+def read_table(hdu: BinTableHDU) -> AnyTable:
+    """Return the table of an HDU."""
     from astropy.table import Table
 
-    return Table.read(hdu)
+    table = table_in_file(hdu)
+    return Table.read(hdu) if table is None else table
 
 
 def column_names(table: AnyTable) -> list[str]:

@@ -3,7 +3,7 @@
 from typing import TypeAlias, cast
 
 from lightpool.errors import FormatError
-from lightpool.fits import BinTableHDU, HDUList, ImageHDU, PrimaryHDU
+from lightpool.fits import BinTableHDU, HDUList, ImageHDU, PrimaryHDU, column_names_of_hdu
 
 __all__ = ["AnyHDU", "data_and_bands", "find_bands_hdu", "find_hdu", "layout_of_bands"]
 
@@ -24,18 +24,21 @@ def find_hdu(hdulist: HDUList, hdu: str | int | None = None) -> AnyHDU:
     FormatError
         If it does not exist.
     """
-    names = [h.name for h in hdulist]
     if hdu is None:
         for candidate in hdulist:
             if candidate.header.get("NAXIS", 0) > 0:
                 first: AnyHDU = candidate
                 return first
-        raise FormatError(f"No Image or BinTable HDU found; the HDUs are {names}")
+        raise FormatError(f"No Image or BinTable HDU found; the HDUs are {_names(hdulist)}")
     try:
         found: AnyHDU = hdulist[hdu]
     except (KeyError, IndexError) as error:
-        raise FormatError(f"there is no HDU {hdu!r}; the HDUs are {names}") from error
+        raise FormatError(f"there is no HDU {hdu!r}; the HDUs are {_names(hdulist)}") from error
     return found
+
+
+def _names(hdulist: HDUList) -> list[str]:
+    return [hdu.name for hdu in hdulist]
 
 
 def find_bands_hdu(hdulist: HDUList, hdu: AnyHDU) -> str | None:
@@ -51,7 +54,7 @@ def find_bands_hdu(hdulist: HDUList, hdu: AnyHDU) -> str | None:
     if not isinstance(hdu, BinTableHDU):
         is_cube = hdu.header.get("NAXIS") == 3
     else:
-        is_cube = hdu.header.get("INDXSCHM", "") in ("EXPLICIT", "IMPLICIT", "") and len(hdu.columns.names) > 1
+        is_cube = hdu.header.get("INDXSCHM", "") in ("EXPLICIT", "IMPLICIT", "") and len(column_names_of_hdu(hdu)) > 1
     if is_cube:
         # cubes of the Fermi tools do not name their table of energies
         return next((name for name in ("EBOUNDS", "ENERGIES") if name in hdulist), None)

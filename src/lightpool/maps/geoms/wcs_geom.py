@@ -15,7 +15,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device
 from lightpool.bridge import accepted, accepts_gammapy
 from lightpool.errors import GeometryError
-from lightpool.fits import BinTableHDU, HDUList, Header
+from lightpool.fits import BinTableHDU, HDUList, Header, column_names_of_hdu
 from lightpool.maps.axes.axes import AxesLike, MapAxes
 from lightpool.maps.geoms import image_masks
 from lightpool.maps.geoms.cutouts import Slices, cutout_origin, overlap_parts, trim_window
@@ -37,6 +37,7 @@ from lightpool.maps.wcs_header import (
     npix_pair,
     resampled_wcs,
     same_wcs,
+    wcs_of_header,
     wcslib_to_pixel,
     width_deg,
     world_to_pixel,
@@ -224,8 +225,8 @@ class WcsGeom(SkyPixelGeom):
         format : str
             Format of that table, see `MapAxes.from_table_hdu`.
         """
-        wcs = WCS(cast(Header, header), naxis=2).sub(2)
-        if hdu_bands is not None and "NPIX" in hdu_bands.columns.names:
+        wcs = wcs_of_header(header)
+        if hdu_bands is not None and "NPIX" in column_names_of_hdu(hdu_bands):
             axes = MapAxes.from_table_hdu(hdu_bands, format=format)
             return cast(Self, planes_geom().from_planes(wcs, PlanePixels.from_table(hdu_bands, axes.shape), axes))
         npix = header_npix(header)
