@@ -56,6 +56,15 @@ def test_values_of_a_map_are_the_same_array_for_all(geom):
     assert all(each is found[0] for each in found)
 
 
+def test_counts_of_events_become_the_same_array_for_all(empty, observations):
+    counts = MapDatasetMaker(["counts"]).run(empty(), observations[0]).counts
+    expected = counts.copy().data.sum()
+    lazy = MapDatasetMaker(["counts"]).run(empty(), observations[0]).counts
+    found = at_once(lambda: lazy.data)
+    assert all(each is found[0] for each in found)
+    assert found[0].sum() == expected > 0
+
+
 def test_a_deferred_attribute_is_the_same_object_for_all(empty, geom):
     inside = threading.Barrier(N_THREAD, timeout=60)
     dataset = empty()

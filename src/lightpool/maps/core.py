@@ -10,7 +10,6 @@ from astropy.wcs import WCS
 from numpy.typing import ArrayLike, DTypeLike, NDArray
 
 from lightpool.arrays.devices.devices import Device, find_device, to_host
-from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.devices.precision import DTYPES, find_precision
 from lightpool.bridge import accepted, accepts_gammapy
@@ -18,7 +17,7 @@ from lightpool.fits import HDUList, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.access import Interpolation
 from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.coord import MapCoord
-from lightpool.maps.event_counts import Events, event_counts
+from lightpool.maps.event_counts import Events, counts_of_map
 from lightpool.maps.fits_format import MAP_KINDS, find_map_type, verify_checksums
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
@@ -157,8 +156,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
             m.fill_events(events)
             return m
         target = find_device(device)
-        counts = event_counts(events, geom, target)
-        return Map.from_geom(geom, data=as_dtype(counts, DTYPES[precision]), device=target)
+        return Map.from_geom(geom, data=counts_of_map(events, geom, target, DTYPES[precision]), device=target)
 
     @staticmethod
     def read(

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import Any, Protocol, TypedDict
 from weakref import WeakKeyDictionary
 
 import astropy.units as u
@@ -16,8 +16,9 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import Device, to_device, to_host
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.devices.staging import Sent, Uploads
-from lightpool.arrays.kernels.events import count_events, pixel_number
+from lightpool.arrays.kernels.events import bins_of_events, count_events, pixel_number
 from lightpool.arrays.kernels.histogram import histogram
+from lightpool.arrays.kernels.lazy_counts import LazyCounts
 from lightpool.arrays.kernels.sphere import frame_matrix, lonlat, rotate, unit_vectors
 from lightpool.fits import match_name
 from lightpool.maps.axes.axes_format import AnyAxis
@@ -28,9 +29,10 @@ from lightpool.maps.geoms.hpx_pixel_geom import HpxPixelGeom
 from lightpool.maps.geoms.planes_geom import PlanesWcsGeom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.sky_pixel_geom import SkyPixelGeom
+from lightpool.maps.geoms.wcs_geom import WcsGeom
 from lightpool.maps.pixel_values import HostArray, count_pixels
 
-__all__ = ["EventColumns", "Events", "EventsInColumns", "event_counts", "send_events"]
+__all__ = ["EventColumns", "Events", "EventsInColumns", "counts_of_map", "event_counts", "send_events"]
 
 
 class EventColumns(Protocol):
@@ -125,33 +127,61 @@ def event_counts(events: Events, geom: Geom, device: Device, weights: Array | No
         if turn is not None:
             lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
         return _counts_in_hpx(lon, lat, values, geom, device, weights)
-    plain = (axis.plain_edges(device) if isinstance(axis, NodeAxis) else None for axis in geom.axes)
-    edges = [borders for borders in plain if borders is not None]
     n_y, n_x = geom.data_shape[-2:]
     if isinstance(geom, PlanesWcsGeom):
         if turn is not None:
             lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
         bins = [_bins(axis, column) for axis, column in zip(geom.axes, values, strict=True)]
         return count_pixels([*geom.plane_index_array(lon, lat, bins), *bins], geom.data_shape, weights)
+    edges = _edges_in_array_code(geom, device)
     # one kernel for all dimensions, where the projection and all axes have array code
-    if geom.sky_projection is not None and len(edges) == len(geom.axes):
+    if geom.sky_projection is not None and edges is not None:
+        weights = None if weights is None else as_dtype(weights, "float64")
         return count_events(
-            lon,
-            lat,
-            values,
-            edges,
-            geom.sky_projection,
-            (n_y, n_x),
-            first=geom.first_pixel,
-            turn=turn,
-            columns=geom.turn_of_columns,
-            weights=None if weights is None else as_dtype(weights, "float64"),
+            lon, lat, values, edges, geom.sky_projection, (n_y, n_x), weights=weights, **_image_of(geom, turn)
         )
     if turn is not None:
         lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))
     x, y = geom.sky_to_pix_array(lon, lat)
     bins = [_bins(axis, column) for axis, column in zip(geom.axes, values, strict=True)]
     return count_pixels([pixel_number(x, n_x), pixel_number(y, n_y), *bins], geom.data_shape, weights)
+
+
+def counts_of_map(events: Events, geom: Geom, device: Device, dtype: str) -> Array | LazyCounts:
+    """Return the counts of `event_counts` for a new map; on the host as the bins of the events, if these are few.
+
+    Parameters
+    ----------
+    events, geom, device : see `event_counts`
+    dtype : ``float64`` or ``float32``
+    """
+    edges = _edges_in_array_code(geom, device) if device.is_host and type(geom) is WcsGeom else None
+    if edges is None or not isinstance(geom, WcsGeom) or geom.sky_projection is None:
+        return as_dtype(event_counts(events, geom, device), dtype)
+    lon, lat, *values = _host_columns(events, _plain_arrays(events), geom)
+    turn = None if geom.frame == "icrs" else frame_matrix("icrs", geom.frame)
+    (n_y, n_x), borders = geom.data_shape[-2:], [np.asarray(each) for each in edges]
+    counts = bins_of_events(lon, lat, values, borders, geom.sky_projection, (n_y, n_x), dtype, **_image_of(geom, turn))
+    return counts if counts.is_sparse else counts.values()
+
+
+class _ImageOfEvents(TypedDict):
+    """Further arguments of `count_events`."""
+
+    first: tuple[int, int]
+    turn: NDArray[np.float64] | None
+    columns: tuple[float, float] | None
+
+
+def _image_of(geom: SkyPixelGeom, turn: NDArray[np.float64] | None) -> _ImageOfEvents:
+    return {"first": geom.first_pixel, "turn": turn, "columns": geom.turn_of_columns}
+
+
+def _edges_in_array_code(geom: Geom, device: Device) -> list[Array] | None:
+    """Return the edges of all axes; None if the bins of one are not found by a search in its edges."""
+    plain = [axis.plain_edges(device) if isinstance(axis, NodeAxis) else None for axis in geom.axes]
+    edges = [borders for borders in plain if borders is not None]
+    return edges if len(edges) == len(plain) else None
 
 
 def _counts_in_hpx(

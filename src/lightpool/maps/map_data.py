@@ -28,6 +28,7 @@ from lightpool.arrays.devices.dtypes import as_dtype, dtype_name, is_bool, is_fl
 from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
 from lightpool.arrays.devices.memory import UNCHECKED_BYTES, n_bytes_of, require_memory
 from lightpool.arrays.devices.precision import DTYPES, find_precision, get_default_precision, precision_of
+from lightpool.arrays.kernels.lazy_counts import LazyCounts
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepted
 from lightpool.errors import DeviceError, GeometryError
@@ -36,7 +37,7 @@ from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.map_kinds import map_class
 from lightpool.typing import QuantityLike, UnitLike
 
-__all__ = ["MapData", "MapParts", "Values", "as_images", "as_quantity", "is_off_host", "unit_factor"]
+__all__ = ["MapData", "MapParts", "Values", "as_images", "as_quantity", "images_to_sum", "is_off_host", "unit_factor"]
 
 Values: TypeAlias = Array | u.Quantity | Scalar | np.generic | Sequence[object]
 """Values of a map, with or without a unit: an array on any device, a number or nested lists."""
@@ -131,6 +132,16 @@ def as_images(m: "MapData") -> Array:
     m : Map
     """
     return m.data[..., None, :] if m.geom.is_hpx else m.data
+
+
+def images_to_sum(m: "MapData") -> Array | LazyCounts:
+    """Return the values of a map for sums in masks, see `as_images`; or counts of which nobody has read an array.
+
+    Parameters
+    ----------
+    m : Map
+    """
+    return m.stored if isinstance(m.stored, LazyCounts) else as_images(m)
 
 
 def _forward(values: Array) -> Array:

@@ -3,7 +3,7 @@
 import operator
 from collections.abc import Sequence
 from functools import reduce
-from typing import TypeAlias, cast
+from typing import cast
 
 import numpy as np
 from array_api_compat import is_cupy_namespace, is_numpy_namespace
@@ -14,14 +14,13 @@ from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.devices import array_namespace
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.arrays.kernels.binning import bin_index
-from lightpool.arrays.kernels.histogram import histogram
+from lightpool.arrays.kernels.histogram import flat_index, histogram
+from lightpool.arrays.kernels.lazy_counts import LazyCounts
 from lightpool.arrays.kernels.projections import sky_to_pixel
 from lightpool.arrays.kernels.sphere import lonlat, rotate, unit_vectors
 from lightpool.arrays.projection_parameters import Projection
 
-__all__ = ["EDGE", "count_events", "count_events_plain", "on_turn", "pixel_number"]
-
-Mask: TypeAlias = NDArray[np.bool_]
+__all__ = ["EDGE", "bins_of_events", "count_events", "count_events_plain", "on_turn", "pixel_number"]
 
 EDGE = 1e-8
 """Distance, in pixels, within which a coordinate counts as on the edge of two pixels, and belongs to the upper one.
@@ -74,15 +73,49 @@ def count_events(
     if is_cupy_namespace(xp) and len(values) <= cuda_events.MAX_AXES:
         return cuda_events.count_events(lon, lat, values, edges, projection, shape, first, turn, columns, weights)
     if is_numpy_namespace(xp) and values:
-        bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
-        inside = np.flatnonzero(cast(Mask, reduce(operator.and_, (index >= 0 for index in bins))))
         # Most events are below the energy range of the map: do not project those.
-        lon, lat, *bins = (column[inside] for column in (lon, lat, *bins))
+        inside = _inside_edges(cast("Sequence[HostFloats]", values), cast("Sequence[HostFloats]", edges))
+        lon, lat, *values = (column[inside] for column in (lon, lat, *values))
         weights = None if weights is None else weights[inside]
-        return _count_in_bins(lon, lat, bins, edges, projection, shape, first, turn, columns, weights)
     return count_events_plain(
         lon, lat, values, edges, projection, shape, first=first, turn=turn, columns=columns, weights=weights
     )
+
+
+def bins_of_events(
+    lon: HostFloats,
+    lat: HostFloats,
+    values: Sequence[HostFloats],
+    edges: Sequence[HostFloats],
+    projection: Projection,
+    shape: tuple[int, int],
+    dtype: str = "float64",
+    *,
+    first: tuple[int, int] = (0, 0),
+    turn: HostFloats | None = None,
+    columns: tuple[float, float] | None = None,
+) -> LazyCounts:
+    """Find the bins that `count_events` counts the events in, on the host, without an array of all bins.
+
+    Parameters
+    ----------
+    lon, lat, values, edges, projection, shape, first, turn, columns : see `count_events`; NumPy arrays
+    dtype : ``float64`` or ``float32``, of the counts
+
+    Returns
+    -------
+    counts : LazyCounts, of the shape of the counts
+    """
+    inside = _inside_edges(values, edges) if values else slice(None)
+    lon, lat, *values = (column[inside] for column in (lon, lat, *values))
+    index, n_bin = _places(lon, lat, values, edges, projection, shape, first, turn, columns)
+    return LazyCounts.of(cast(NDArray[np.int64], flat_index(index, n_bin)), n_bin, dtype)
+
+
+def _inside_edges(values: Sequence[HostFloats], edges: Sequence[HostFloats]) -> NDArray[np.intp]:
+    """Return the numbers of the events inside the outer edges of all axes; to find the bins of all takes longer."""
+    found = ((column >= borders[0]) & (column < borders[-1]) for column, borders in zip(values, edges, strict=True))
+    return np.flatnonzero(reduce(operator.and_, found))
 
 
 def count_events_plain(
@@ -104,22 +137,23 @@ def count_events_plain(
     ----------
     lon, lat, values, edges, projection, shape, first, turn, columns, weights : see `count_events`
     """
-    bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
-    return _count_in_bins(lon, lat, bins, edges, projection, shape, first, turn, columns, weights)
+    index, n_bin = _places(lon, lat, values, edges, projection, shape, first, turn, columns)
+    return histogram(index, n_bin, weights)
 
 
-def _count_in_bins(
+def _places(
     lon: Array,
     lat: Array,
-    bins: Sequence[Array],
+    values: Sequence[Array],
     edges: Sequence[Array],
     projection: Projection,
     shape: tuple[int, int],
     first: tuple[int, int],
     turn: HostFloats | None,
     columns: tuple[float, float] | None,
-    weights: Array | None,
-) -> Array:
+) -> tuple[list[Array], tuple[int, ...]]:
+    """Return the bin of each event along each dimension of a map, -1 outside, and the shape of the map."""
+    bins = [bin_index(column, borders) for column, borders in zip(values, edges, strict=True)]
     if turn is not None:
         lon, lat = lonlat(rotate(turn, unit_vectors(lon, lat)))  # from the frame of the events to that of the map
     x, y = sky_to_pixel(projection, lon, lat)
@@ -129,7 +163,7 @@ def _count_in_bins(
     image = [pixel_number(y, shape[0]), pixel_number(x, shape[1])]
     n_bin = tuple(borders.shape[0] - 1 for borders in edges)
     # The order of the axes of a map: the last one first, then rows and columns.
-    return histogram([*bins[::-1], *image], (*n_bin[::-1], *shape), weights)
+    return [*bins[::-1], *image], (*n_bin[::-1], *shape)
 
 
 def on_turn(x: Array, middle: float, period: float) -> Array:

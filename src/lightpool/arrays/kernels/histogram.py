@@ -14,7 +14,7 @@ from lightpool.arrays.devices.array_types import Array, HostFloats, Namespace
 from lightpool.arrays.devices.devices import array_namespace
 from lightpool.arrays.kernels.clipping import clip
 
-__all__ = ["histogram", "histogram_plain", "sum_by_bin", "sum_by_bin_plain"]
+__all__ = ["flat_index", "histogram", "histogram_plain", "sum_by_bin", "sum_by_bin_plain"]
 
 Indices: TypeAlias = NDArray[np.int64]
 
@@ -58,6 +58,20 @@ def histogram_plain(index: Sequence[Array], shape: tuple[int, ...], weights: Arr
 def _check_axes(index: Sequence[Array], shape: tuple[int, ...]) -> None:
     if len(index) != len(shape):
         raise ValueError(f"got {len(index)} index arrays for a map of {len(shape)} axes, shape {shape}")
+
+
+def flat_index(index: Sequence[Array], shape: tuple[int, ...]) -> Array:
+    """Return one index into a flattened map for each event, -1 for one that is outside along any axis.
+
+    Parameters
+    ----------
+    index, shape : see `histogram`
+
+    Returns
+    -------
+    flat : array of int64, shape (n_event,)
+    """
+    return _flat_index(index, shape, None, xp=array_namespace(*index))[0]
 
 
 def _flat_index(

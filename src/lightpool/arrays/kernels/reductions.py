@@ -15,6 +15,7 @@ from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.devices.blocks import BLOCK
 from lightpool.arrays.devices.devices import array_namespace
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name, is_bool, is_floating
+from lightpool.arrays.kernels.lazy_counts import LazyCounts
 
 Mask: TypeAlias = NDArray[np.bool_]
 
@@ -196,31 +197,40 @@ def _scalar_like(x: Array, value: float) -> bool | int | float:
     return float(value) if is_floating(x) else int(value)
 
 
-def sums_in_masks(values: Sequence[Array], masks: Sequence[Array]) -> Array:
+def sums_in_masks(values: Sequence[Array | LazyCounts], masks: Sequence[Array]) -> Array:
     """Sum some maps over the pixels of each plane that all masks keep and where no map is NaN.
 
     Parameters
     ----------
-    values : arrays of float64 or float32, all of one shape (..., ny, nx)
+    values : arrays of float64 or float32, all of one shape (..., ny, nx), or `LazyCounts` of this shape
     masks : arrays of bool of this shape
 
     Returns
     -------
     sums : array of float64, shape (number of maps, ...)
     """
-    if all(is_cupy_array(x) for x in (*values, *masks)) and cuda_reductions.can_sum(values, masks):
-        return cuda_reductions.sums_in_masks(values, masks)
-    if not all(is_numpy_array(x) for x in (*values, *masks)):
-        return sums_in_masks_plain(values, masks)
-    return _sums_in_masks_numpy(cast("Sequence[HostFloats]", values), cast("Sequence[Mask]", masks))
+    # Small images have at most some thousand pixels, of which arrays are made at once.
+    is_large = math.prod(values[0].shape[-2:]) >= BLOCK
+    counts = {number: x for number, x in enumerate(values) if isinstance(x, LazyCounts) and x.is_sparse and is_large}
+    arrays = [x if number in counts or not isinstance(x, LazyCounts) else x.values() for number, x in enumerate(values)]
+    others = cast("Sequence[Array]", [x for number, x in enumerate(arrays) if number not in counts])
+    if not counts and all(is_cupy_array(x) for x in (*others, *masks)) and cuda_reductions.can_sum(others, masks):
+        return cuda_reductions.sums_in_masks(others, masks)
+    if not all(is_numpy_array(x) for x in (*others, *masks)):
+        return sums_in_masks_plain(cast("Sequence[Array]", arrays), masks)
+    if not is_large:
+        return _sums_of_small_images(cast("Sequence[HostFloats]", arrays), cast("Sequence[Mask]", masks))
+    return _sums_in_masks_numpy(cast("Sequence[HostFloats | LazyCounts]", arrays), cast("Sequence[Mask]", masks))
 
 
-def _sums_in_masks_numpy(values: Sequence[HostFloats], masks: Sequence[Mask]) -> HostFloats:
+def _sums_in_masks_numpy(values: Sequence[HostFloats | LazyCounts], masks: Sequence[Mask]) -> HostFloats:
     """Sum by scalar products with the masks; a mask that neighbouring planes share is converted to numbers once."""
     planes = values[0].shape[:-2]
     sums = np.zeros((len(values), *planes))
-    if math.prod(values[0].shape[-2:]) < BLOCK:
-        return _sums_of_small_images(values, masks)
+    arrays = [(number, x) for number, x in enumerate(values) if not isinstance(x, LazyCounts)]
+    for number, value in enumerate(values):
+        if isinstance(value, LazyCounts):
+            sums[number] = value.sums_in_masks(masks)
     kept: Mask | None = None
     factor = np.zeros(0)
     for plane in np.ndindex(planes):
@@ -228,12 +238,17 @@ def _sums_in_masks_numpy(values: Sequence[HostFloats], masks: Sequence[Mask]) ->
         if kept is None or not np.array_equal(mask, kept):
             kept, factor = mask, mask.reshape(-1).astype(np.float64)
         if kept.any():
-            maps = [value[plane] for value in values]
-            sums[:, *plane] = [_dot(value.reshape(-1), factor) for value in maps]
+            for number, array in arrays:
+                sums[number, *plane] = _dot(array[plane].reshape(-1), factor)
             # NaN times 0 is NaN: sum this plane again, without its NaN.
             if not np.isfinite(sums[:, *plane]).all():
+                maps = [_on_host(x)[plane] for x in values]
                 sums[:, *plane] = cast(HostFloats, sums_in_masks_plain(maps, [kept]))
     return sums
+
+
+def _on_host(values: HostFloats | LazyCounts) -> HostFloats:
+    return cast(HostFloats, values.values()) if isinstance(values, LazyCounts) else values
 
 
 def _sums_of_small_images(values: Sequence[HostFloats], masks: Sequence[Mask]) -> HostFloats:

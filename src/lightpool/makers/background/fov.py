@@ -20,7 +20,7 @@ from lightpool.makers.background.norm_fit import fit_norm
 from lightpool.makers.core import Maker, check_run, checked_mask
 from lightpool.makers.differences import announce_of_dataset
 from lightpool.maps import Map, RegionGeom
-from lightpool.maps.map_data import as_images
+from lightpool.maps.map_data import as_images, images_to_sum
 from lightpool.typing import GammapyObject
 from lightpool.utils.deviations import deviates, deviations_are_heard
 
@@ -346,7 +346,7 @@ class _Sums:
 def _sums_per_energy(dataset: MapDataset, exclusion: Map | None) -> _Sums:
     masks = [as_images(mask) for mask in (exclusion, dataset.mask_safe, dataset.mask_fit) if mask is not None]
     # shape (2, n_energy)
-    sums = sums_in_masks([as_images(dataset.required(name)) for name in ("counts", "background")], masks)
+    sums = sums_in_masks([images_to_sum(dataset.required(name)) for name in ("counts", "background")], masks)
     counts, template = sums[0, ...], sums[1, ...]
     energy = dataset.required("counts").geom.axes["energy"].center
     return _Sums(counts, template, template * _spectral_model(dataset).evaluate_on(energy, dataset.device))
