@@ -33,7 +33,7 @@ from lightpool.fits import (
     table_in_file,
     time_position,
 )
-from lightpool.irf.tables.hdu_classes import find_class, is_response
+from lightpool.irf.tables.hdu_classes import find_class, find_map_class, is_response
 from lightpool.utils.on_demand import Deferred, DeferredMapping
 
 __all__ = [
@@ -137,7 +137,7 @@ def classify_hdus(file: FitsFile) -> list[tuple[str, str, str]]:
             kind = keys[0].lower() or name.lower()
             found.append((name, kind, kind))
         elif is_response(header):
-            known = find_class(header)
+            known = find_map_class(header) or find_class(header)
             if known is not None:
                 found.append((name, *known))
             else:

@@ -5,7 +5,7 @@ from typing import Any
 
 from lightpool.irf.tables.layouts import LAYOUTS
 
-__all__ = ["find_class", "is_response"]
+__all__ = ["HDUCLAS2", "MAP_CLASSES", "find_class", "find_map_class", "is_response"]
 
 _KINDS = {
     "aeff_2d": "aeff",
@@ -32,6 +32,12 @@ _KIND_OF_HDUCLAS2 = {
     "bkg": "bkg",
     "rad_max": "rad_max",
 }
+HDUCLAS2 = {"aeff": "EFF_AREA", "edisp": "EDISP", "psf": "RPSF", "bkg": "BKG", "rad_max": "RAD_MAX"}
+"""Keyword HDUCLAS2 of the format for each kind of response."""
+
+MAP_CLASSES = ("map", "psf_map", "psf_map_reco", "edisp_map", "edisp_kernel_map")
+"""HDU_CLASS of responses that are maps on the sky, as in the index of HAWC; in the keyword HDUCLAS4 of their HDUs."""
+
 # Names of a class in files older than the format, in HDUCLAS2 or HDUCLAS4.
 _OLD_NAMES = {"psf_2d_table": "psf_table", "psf_2d_gauss": "psf_3gauss", "psf_2d_king": "psf_king"}
 # Columns that only the table of a class has, besides those of its values.
@@ -77,6 +83,17 @@ def find_class(header: Mapping[str, Any]) -> tuple[str, str] | None:
     named, found = _class_of_keywords(header), _class_of_columns(header)
     hdu_class = found or named
     return None if hdu_class is None else (_KINDS[hdu_class], hdu_class)
+
+
+def find_map_class(header: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Find the kind and class of a response that is a map on the sky; None if its keywords do not say so.
+
+    Parameters
+    ----------
+    header : mapping, keywords of the HDU
+    """
+    kind, name = _KIND_OF_HDUCLAS2.get(_keyword(header, 2)), _keyword(header, 4)
+    return (kind, name) if kind is not None and name in MAP_CLASSES else None
 
 
 def _class_of_keywords(header: Mapping[str, Any]) -> str | None:
