@@ -1,7 +1,7 @@
 """Decide which groups an observation, or a part of it, belongs to.
 
 A division is one way to group: it assigns each observation to one group, or parts of it to several. Parts share the
-responses of their observation.
+responses of their observation, unless they are divided by the responses.
 """
 
 import re
@@ -18,10 +18,15 @@ from numpy.typing import NDArray
 from lightpool.batch.storage.stack_names import label_of, labels_of
 from lightpool.config.settings import Groups
 from lightpool.data import GTI, Observation, ObservationTable
+from lightpool.data.event_types import TypedPart, parts_by_responses
+from lightpool.data.response_sets import ALL_TYPES
 from lightpool.data.tables.conditions import evaluate_expression
 from lightpool.errors import ConfigError
 
 __all__ = ["Division", "Part", "night_of"]
+
+_ANY_TYPE = "any"
+"""Group of events of an observation whose responses hold for all types."""
 
 _OUTSIDE = ""
 """Label of what belongs to no group."""
@@ -71,12 +76,14 @@ class Division:
     def __init__(self, settings: Groups, table: ObservationTable | None = None) -> None:
         self.name = settings.name
         self._settings = settings
+        self._split: tuple[Observation, list[TypedPart]] | None = None
         self._parts: Callable[[Observation, Row], _Parts] = {
             "all": self._all,
             "night": self._night,
             "time": self._time_bins,
             "gti": self._intervals_of_file,
             "events": self._events,
+            "event_types": self._event_types,
             "observations": self._observations,
         }[settings.by]
         self._intervals = _intervals_of(settings.file) if settings.file is not None else []
@@ -172,6 +179,18 @@ class Division:
             part = observation.loaded()
             part.events = events.select_row_subset(np.flatnonzero(labels == label))
             yield label, part
+
+    @property
+    def divides_events(self) -> bool:
+        """Whether the parts of an observation have event lists of their own."""
+        return self._settings.by in ("time", "gti", "events", "event_types")
+
+    def _event_types(self, observation: Observation, row: Row) -> _Parts:
+        # Of all targets: an observation is split, and what is found in it reported, once.
+        if self._split is None or self._split[0] is not observation:
+            self._split = observation, parts_by_responses(observation)
+        for part in self._split[1]:
+            yield _ANY_TYPE if part.label == ALL_TYPES else label_of(part.label), part.observation
 
     def _observations(self, observation: Observation, row: Row) -> _Parts:
         if label := self.label(row):

@@ -65,8 +65,9 @@ class Groups(Section):
 
     name: Name
     """Name of the division."""
-    by: Literal["all", "night", "time", "gti", "events", "observations"] = "all"
-    """All data; nights; time bins; intervals in a file; events by a condition; observations by a column."""
+    by: Literal["all", "night", "time", "gti", "events", "event_types", "observations"] = "all"
+    """All data; nights; time bins; intervals in a file; events by a condition; types of events with the responses that
+    files have for them; observations by a column."""
     time_start: TimeText | None = None
     """For time: start of the first bin, such as "2004-03-26T00:00:00"."""
     time_width: DurationText | None = None

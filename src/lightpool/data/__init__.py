@@ -3,6 +3,7 @@
 from lightpool.data.data_store import DataStore, MissingRequiredHDUError
 from lightpool.data.drift import tracking_pieces
 from lightpool.data.event_list import EventList
+from lightpool.data.event_types import EventTypeCounts, count_event_types, split_by_responses
 from lightpool.data.files.file_cache import FILE_CACHE, FileCache
 from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.filters import ObservationFilter
@@ -13,7 +14,7 @@ from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
 from lightpool.data.observatories import observatory_locations
 from lightpool.data.pointing import FixedPointingInfo, PointingInfo, PointingMode
-from lightpool.data.response_sets import ResponseSet, find_response_sets, split_by_responses
+from lightpool.data.response_sets import ResponseSet, find_response_sets
 from lightpool.data.store.hdu_index import HDUIndexTable
 from lightpool.data.utils import get_irfs_features
 from lightpool.names import show_public
@@ -24,6 +25,7 @@ __all__ = [
     "DataStore",
     "EventList",
     "EventListMetaData",
+    "EventTypeCounts",
     "FileCache",
     "FixedPointingInfo",
     "GTIMetaData",
@@ -38,6 +40,7 @@ __all__ = [
     "PointingInfo",
     "PointingMode",
     "ResponseSet",
+    "count_event_types",
     "find_response_sets",
     "get_irfs_features",
     "observatory_locations",

@@ -14,6 +14,7 @@ from lightpool.arrays.devices.devices import to_host
 from lightpool.bridge import accepts_gammapy
 from lightpool.data.checkers import EventListChecker
 from lightpool.data.event_table import EventTable
+from lightpool.data.event_type_bits import EventTypeBits
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import CreatorMetaData
 from lightpool.data.tables.gadf_tables import check_format, events_hdu, open_table
@@ -236,21 +237,12 @@ class EventList(EventTable):
         ValueError
             If the column does not have such bits.
         """
-        known = self.columns.find_name("EVENT_TYPE")
-        values = np.asarray(self.columns.columns[known])
-        bits = [int(number) for number in types]
-        is_field = values.dtype == bool
-        n_bit = (values.shape[-1] if values.ndim > 1 else 1) if is_field else 8 * values.dtype.itemsize
-        if values.dtype.kind not in "biu" or not all(0 <= number < n_bit for number in bits):
-            raise ValueError(
-                f"event types {bits} are the numbers of bits of EVENT_TYPE, which has {n_bit} of the type "
-                f"{values.dtype}"
-            )
-        if is_field:
-            from_last = [n_bit - 1 - number for number in bits]
-            return self.select_row_subset(np.any(values.reshape(len(values), n_bit)[:, from_last], axis=1))
-        mask = sum(1 << number for number in bits)
-        return self.select_row_subset((values.astype(np.int64) & mask) != 0)
+        return self.select_row_subset(self.event_type_bits.has_any(types))
+
+    @property
+    def event_type_bits(self) -> EventTypeBits:
+        """Bits of the column EVENT_TYPE."""
+        return EventTypeBits(np.asarray(self.columns.columns[self.columns.find_name("EVENT_TYPE")]))
 
     def select_rad_max(self, rad_max: RadMax2D, position: SkyCoord | None = None) -> "EventList":
         """Keep events inside the energy-dependent cut of a point-like response.

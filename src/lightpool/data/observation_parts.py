@@ -314,6 +314,20 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         observation._in_use = self._in_use.copy()
         return observation
 
+    def with_responses(self, responses: Mapping[str, Part | HDULocation]) -> Self:
+        """Return an observation with other responses; it shares all else with this one, also what was loaded.
+
+        Parameters
+        ----------
+        responses : mapping of "aeff", "edisp", "psf", "bkg" and "rad_max" to a response, or to where it is
+            Those that are missing are none.
+        """
+        observation = self._view()
+        for name in _RESPONSES:
+            observation._parts[name] = responses.get(name)
+            observation._loaded.pop(name, None)
+        return observation
+
     def _check_obs_id(self, location: HDULocation) -> None:
         """Warn if the index names the file of another observation."""
         found = location.header().get("OBS_ID")

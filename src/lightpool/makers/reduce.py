@@ -5,6 +5,7 @@ from collections.abc import Generator, Iterable, Iterator, Sequence
 from contextlib import closing, contextmanager
 from functools import partial
 from itertools import repeat
+from typing import Literal
 
 import numpy as np
 from astropy.coordinates import Angle, SkyCoord
@@ -13,7 +14,7 @@ from lightpool.arrays import read_deferred
 from lightpool.arrays.devices.gpus import visible_gpus
 from lightpool.arrays.devices.staging import Uploads
 from lightpool.bridge import accepts_gammapy
-from lightpool.data import Observation
+from lightpool.data import Observation, ResponseSet
 from lightpool.data.read_ahead import read_ahead
 from lightpool.datasets import Datasets, MapDataset, MapDatasetOnOff, MemoryEstimate
 from lightpool.datasets.names import GeneratedName
@@ -23,6 +24,7 @@ from lightpool.makers.core import Described, Maker, checked_angle
 from lightpool.makers.memory import reduction_memory
 from lightpool.makers.parallel.processes import in_processes, is_given_up
 from lightpool.makers.parallel.worker_processes import packed
+from lightpool.makers.reduce_by_type import datasets_by_type, stack_by_type
 from lightpool.makers.reduction_checks import checked_makers, checked_observations, checked_result, name_of
 from lightpool.makers.safe import SafeMaskMaker
 from lightpool.maps import RegionGeom, WcsGeom
@@ -67,6 +69,11 @@ class DatasetsMaker(Described):
         of the SafeMaskMaker if there is one, otherwise the whole map.
     parallel_backend : {"multiprocessing"}, optional
         How the processes are started.
+    response_sets : "files" or sequence of `~lightpool.data.ResponseSet`, optional
+        Split each observation by its sets of responses, for types of events and for intervals of time: those in its
+        file, or these. One stack (or one dataset per observation and interval) is made for each type of events, in one
+        pass over the files; its name ends with the type, as ``stacked-type-3``. Events of no type, of several, or
+        outside of all intervals are reported, see `~lightpool.data.EventTypeCounts`.
 
     Examples
     --------
@@ -87,7 +94,10 @@ class DatasetsMaker(Described):
         cutout_mode: str = "trim",
         cutout_width: "AngleLike | None" = None,
         parallel_backend: str | None = None,
+        response_sets: Sequence[ResponseSet] | Literal["files"] | None = None,
     ) -> None:
+        if isinstance(response_sets, str) and response_sets != "files":
+            raise ValueError(f"response_sets must be 'files', a list of ResponseSet, or None, got {response_sets!r}")
         if parallel_backend not in (None, "multiprocessing"):
             raise ValueError(f"parallel_backend must be 'multiprocessing' or None, got {parallel_backend!r}")
         if n_jobs is not None and n_jobs < 1:
@@ -99,6 +109,7 @@ class DatasetsMaker(Described):
         self.n_jobs = n_jobs or 1
         self.parallel_backend = parallel_backend
         self.cutout_mode = cutout_mode
+        self.response_sets = response_sets
         # As in Gammapy, also if "offset-max" is not one of the methods of the SafeMaskMaker.
         if cutout_width is None and self.offset_max is not None:
             cutout_width = 2 * self.offset_max
@@ -208,7 +219,8 @@ class DatasetsMaker(Described):
         -------
         datasets : Datasets
             The stacked dataset, named ``stacked`` if it has a generated name, or one dataset per observation in the
-            order of the observations.
+            order of the observations. With ``response_sets`` a stack for each type of events; the reference stays as
+            it is.
         """
         if not isinstance(dataset, MapDataset):
             raise TypeError(f"the reference must be a MapDataset, got {type(dataset).__name__}")
@@ -220,6 +232,12 @@ class DatasetsMaker(Described):
         if not observations:
             log.warning("there are no observations to reduce, so nothing is added; was the selection empty?")
         n_jobs = min(self.n_jobs, len(observations))
+        if self.response_sets is not None:
+            if datasets is not None:
+                raise ValueError("response_sets needs one reference for all observations; leave out datasets")
+            by_type = stack_by_type if self.stack_datasets else datasets_by_type
+            with self._named_if_it_cannot_travel():
+                return by_type(self, dataset, observations, n_jobs)
         made: list[MapDataset] = []
         # A stack: each process sends back one sum. Otherwise every dataset has to travel.
         if n_jobs > 1 and self.stack_datasets:
@@ -265,7 +283,7 @@ class DatasetsMaker(Described):
     ) -> Generator[MapDataset | None, None, None]:
         """Reduce observations in threads; yield the datasets in order, so that stacks are bit-identical."""
         # An outline: the stack changes while the threads work.
-        reference, apply_cutout = self._to_travel(dataset), self._cuts_out(dataset)
+        reference, apply_cutout = self.to_travel(dataset), self._cuts_out(dataset)
 
         def reduce(observation: Observation) -> MapDataset | None:
             return self._make_dataset(reference, observation.loaded(), apply_cutout=apply_cutout)
@@ -283,7 +301,7 @@ class DatasetsMaker(Described):
     ) -> Generator[MapDataset | None, None, None]:
         """Yield the dataset of each observation in order; each process reduces one at a time."""
         apply_cutout, device = references is None and self._cuts_out(dataset), dataset.device.name
-        own = repeat(self._to_travel(dataset)) if references is None else map(self._to_travel, references)
+        own = repeat(self.to_travel(dataset)) if references is None else map(self.to_travel, references)
         tasks = (
             (self, reference, observation, apply_cutout, device)
             for reference, observation in zip(own, observations, strict=False)
@@ -301,11 +319,11 @@ class DatasetsMaker(Described):
         references: Sequence[MapDataset] | None,
     ) -> None:
         """Stack shares of consecutive observations, each in its own process, and add these stacks in order."""
-        travelling, tasks = self._to_travel(dataset), []
+        travelling, tasks = self.to_travel(dataset), []
         for number in range(n_jobs):
             # Shares of neighbours whose lengths differ by one at most.
             share = slice(len(observations) * number // n_jobs, len(observations) * (number + 1) // n_jobs)
-            own = None if references is None else [self._to_travel(reference) for reference in references[share]]
+            own = None if references is None else [self.to_travel(reference) for reference in references[share]]
             tasks.append((self, travelling, observations[share], own))
         work = closing(in_processes(n_jobs, _stack_in_worker, tasks, visible_gpus(dataset.device.name)))
         with self._named_if_it_cannot_travel(), work as parts:
@@ -331,8 +349,30 @@ class DatasetsMaker(Described):
                     ) from error
             raise
 
-    def _to_travel(self, reference: MapDataset) -> MapDataset:
-        """Return the reference for another process: its outline, unless the makers read its maps."""
+    @property
+    def sets(self) -> Sequence[ResponseSet] | None:
+        """The sets of responses of all observations; None for those in the files of each."""
+        return None if self.response_sets == "files" or self.response_sets is None else list(self.response_sets)
+
+    @staticmethod
+    def stackable(dataset: MapDataset, result: MapDataset) -> MapDataset:
+        """Return a result as it is added to a stack: with a known background, if the stack has that.
+
+        Parameters
+        ----------
+        dataset : MapDataset
+            The stack.
+        result : MapDataset
+        """
+        return _stackable_on(dataset, result)
+
+    def to_travel(self, reference: MapDataset) -> MapDataset:
+        """Return the reference for another process: its outline, unless the makers read its maps.
+
+        Parameters
+        ----------
+        reference : MapDataset
+        """
         if self._reads_maps:
             return reference
         # An outline has the geometries of a dataset without the values of its maps.

@@ -68,6 +68,10 @@ def scope_of(source: Source) -> str:
     return f"{size} at {where}, safe energies"
 
 
+_BY_EVENTS = ("events", "event_types")
+"""Divisions whose groups share the times of an observation."""
+
+
 def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> TargetView | None:
     """Return the view of a target; None if none of its observations is reduced.
 
@@ -82,9 +86,9 @@ def target_view(target: Target, settings: Settings, rows: Sequence[Row]) -> Targ
     divisions = [groups for groups in settings.groups if any(row["division"] == groups.name for row in ours)]
     if not divisions:
         return None
-    chosen = next((groups for groups in divisions if groups.by != "events"), divisions[0])
+    chosen = next((groups for groups in divisions if groups.by not in _BY_EVENTS), divisions[0])
     ours = [row for row in ours if row["division"] == chosen.name]
-    runs = runs_of(ours, are_disjoint=chosen.by != "events")
+    runs = runs_of(ours, are_disjoint=chosen.by not in _BY_EVENTS)
     seen = [run for run in runs if run.sums is not None]
     source = source_of(target)
     return TargetView(

@@ -89,10 +89,10 @@ def run_chunk(task: ChunkTask) -> ChunkRecord:
         files = [file for file in sources.input_files(obs_ids) if file.path not in task.copies.values()]
         return sorted([*files, *task.files], key=lambda file: file.path)
 
-    def keep(outcome: Outcome, key: StackKey, dataset: MapDataset) -> None:
+    def keep(outcome: Outcome, key: StackKey, number: int, dataset: MapDataset) -> None:
         inputs = inputs_of([outcome.obs_id])
         more = Provenance.now(settings, [outcome], inputs, begun, task.version).to_hdus()
-        name, options = names.of_observation(outcome.obs_id, key), settings.output.file_options
+        name, options = names.of_observation(outcome.obs_id, key, number), settings.output.file_options
         for file in write_dataset(dataset, folder.path_inside("observations"), name, more=more, **options):
             files[folder.name(file)] = sha256_of(file)
 

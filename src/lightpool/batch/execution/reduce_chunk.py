@@ -5,6 +5,7 @@ import json
 import logging
 import math
 import time
+from collections import Counter
 from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, suppress
 from dataclasses import dataclass, replace
@@ -41,8 +42,9 @@ __all__ = ["Reducer", "reduce_observations", "sources_of"]
 
 log = logging.getLogger(__name__)
 
-Keep: TypeAlias = Callable[[Outcome, StackKey, MapDataset], None]
-"""Function that is called for each dataset, besides stacking it, with the outcome, the first stack and the dataset."""
+Keep: TypeAlias = Callable[[Outcome, StackKey, int, MapDataset], None]
+"""Function that is called for each dataset, besides stacking it, with the outcome, the first stack, the number of the
+dataset among those of the observation in this stack, from 1, and the dataset."""
 
 _LEFT_FREE = 0.25
 """Share of the memory of a device that workers leave free for each other between two chunks."""
@@ -132,7 +134,7 @@ class Reducer:
         ----------
         obs_ids : sequence of int
         keep : callable, optional
-            Called with the outcome, the first stack and the dataset, for each dataset.
+            See `Keep`; called for each dataset.
 
         Raises
         ------
@@ -181,6 +183,9 @@ class Reducer:
         return observation
 
     def _send_ahead(self, observation: Observation, uploads: Uploads) -> None:
+        # Only what is counted is sent: parts of observations have event lists of their own.
+        if all(division.divides_events for division in self.sources.divisions):
+            return
         for job in self._jobs:
             job.maker.send_ahead(job.reference, observation, uploads)
 
@@ -201,8 +206,10 @@ class Reducer:
             if n_try > 1:
                 log.warning("observation %s, attempt %d of %d: %s", obs_id, number, n_try, outcome.error)
         if keep is not None:
+            seen: Counter[StackKey] = Counter()
             for keys, dataset in made:
-                keep(outcome, keys[0], dataset)
+                seen[keys[0]] += 1
+                keep(outcome, keys[0], seen[keys[0]], dataset)
         return outcome, summaries
 
     def _try(self, partial: PartialStack, obs_id: int, observation: _Found) -> tuple[Outcome, _Summaries, _Made]:

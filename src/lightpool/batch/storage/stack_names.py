@@ -66,15 +66,17 @@ class StackNames:
         is_tagged = (key.target, key.division) in self._tagged or _DEVICES.match(_folded(plain))
         return _tagged(plain, "\0".join(key), _MAX_NAME) if is_tagged or _size(plain) > _MAX_NAME else plain
 
-    def of_observation(self, obs_id: int | None, key: StackKey) -> str:
+    def of_observation(self, obs_id: int | None, key: StackKey, number: int = 1) -> str:
         """Return the name of the dataset that an observation adds to a stack, and of its file.
 
         Parameters
         ----------
         obs_id : int or None
         key : StackKey
+        number : int
+            Of its datasets in the stack, from 1; there are several if its responses hold for intervals of time.
         """
-        return f"{obs_id}-{self.of(key)}"
+        return f"{obs_id}-{self.of(key)}" + (f"-interval-{number}" if number > 1 else "")
 
     def may_name(self, stem: str) -> bool:
         """Return whether a file of a stack may have a name, given without suffix."""

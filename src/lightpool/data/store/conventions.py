@@ -262,7 +262,8 @@ _RULES = (
     _Rule(
         "gadf-intervals",
         "a file has several responses of one class, and GADF does not say which one counts; that of the index is used. "
-        "lightpool.data.split_by_responses makes an observation for each time interval or event type",
+        "lightpool.data.split_by_responses makes an observation for each time interval or event type, and "
+        "DatasetsMaker with response_sets the datasets of all types",
         _has_several_responses,
     ),
     _Rule(
