@@ -15,7 +15,7 @@ from lightpool.data.data_store import DataStore, DataStoreChecker, DataStoreMake
 from lightpool.data.event_list import EventListChecker
 from lightpool.data.io import EventListReader, EventListWriter, ObservationTableReader
 from lightpool.data.obs_table import ObservationTableChecker
-from lightpool.errors import MissingColumnError
+from lightpool.errors import DamagedFileError, MissingColumnError
 
 START = Time("2020-01-01T00:00:00", scale="tt")
 META = {
@@ -153,7 +153,7 @@ def test_a_wrong_checksum_is_reported_if_it_is_asked_for(tmp_path):
     content = bytearray(path.read_bytes())
     content[-2880 * 1] ^= 1
     path.write_bytes(bytes(content))
-    with pytest.warns(UserWarning, match="Checksum"):
+    with pytest.raises(DamagedFileError, match="checksum of HDU 'EVENTS'"):
         EventListReader(checksum=True).read(path)
 
 

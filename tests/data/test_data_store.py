@@ -1,11 +1,13 @@
 import logging
 import os
+import shutil
 
 import numpy as np
 import pytest
 from made_up_stores import event_columns, events_hdu, gti_hdu, header_with, irf_hdus, write
 
 from lightpool.data import FILE_CACHE, DataStore, FileCache, HDULocation, MissingRequiredHDUError
+from lightpool.data.data_store import DataStoreMaker
 from lightpool.errors import FormatError, LightpoolError, MissingDataError
 
 
@@ -420,6 +422,20 @@ def test_the_calibration_database_is_found(store, monkeypatch):
     data_store = DataStore.from_events_files([events])
     assert data_store.hdu_table["HDU_CLASS"].tolist() == ["events", "gti", "aeff_2d", "edisp_2d", "psf_table", "bkg_3d"]
     assert data_store.obs(1).aeff is not None
+    # As Gammapy: the variable stays, so that the index is valid where the database is elsewhere.
+    assert set(data_store.hdu_table["FILE_DIR"][2:]) == {"$CALDB/data/cta/1dc/bcf/South"}
+    assert data_store.obs_table["IRF_FILENAME"][0] == "$CALDB/data/cta/1dc/bcf/South/irf_file.fits"
+    shutil.move(store.folder / "caldb", store.folder / "moved")
+    monkeypatch.setenv("CALDB", str(store.folder / "moved"))
+    FILE_CACHE.clear()
+    assert data_store.obs(1).aeff is not None
+
+
+def test_rows_are_in_the_order_of_gammapy_whatever_that_of_the_file(store):
+    irf = irf_hdus()
+    events = write(store.folder / "events.fits", *irf[::-1], gti_hdu(), events_hdu())
+    for made in (DataStore.from_events_files([events]), DataStoreMaker([events], events).run()):
+        assert made.hdu_table["HDU_TYPE"].tolist() == ["events", "gti", "aeff", "edisp", "psf", "bkg"]
 
 
 def test_drift_scans_have_no_position_on_the_sky(store):

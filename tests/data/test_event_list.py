@@ -12,7 +12,7 @@ from made_up_stores import event_columns, events_hdu, gti_hdu, header_with, writ
 from numpy.testing import assert_allclose
 
 from lightpool.data import GTI, EventList
-from lightpool.errors import FormatError
+from lightpool.errors import DamagedFileError, FormatError
 from lightpool.maps import MapAxis, WcsGeom
 
 
@@ -284,7 +284,7 @@ def test_a_wrong_checksum_is_told(tmp_path):
     assert len(EventList.read(path, checksum=True)) == 10
     content = path.read_bytes()
     path.write_bytes(content.replace(np.array(1.0e8 + 10, ">f8").tobytes(), np.array(1.0e8 + 11, ">f8").tobytes()))
-    with pytest.warns(UserWarning, match="Checksum verification failed"):
+    with pytest.raises(DamagedFileError, match=r"checksum of HDU 'EVENTS' of .*run\.fits does not agree with its data"):
         EventList.read(path, checksum=True)
 
 

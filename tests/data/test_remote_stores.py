@@ -7,6 +7,8 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 
 import numpy as np
 import pytest
+from loopback_server import serving
+from made_up_stores import events_hdu, gti_hdu, header_with, irf_hdus, write
 
 from lightpool.data import DataStore, EventList, HDUIndexTable, Observation
 from lightpool.errors import MissingDataError
@@ -94,6 +96,22 @@ def test_single_files_at_addresses_are_read(address, three):
     store = DataStore.from_events_files([run])
     assert store.obs(2).available_irfs == ["aeff", "edisp", "psf", "bkg"]
     assert len(HDUIndexTable.read(join_address(address, "hdu-index.fits.gz"))) == 18
+
+
+def test_a_calibration_database_on_a_server_is_found(tmp_path, monkeypatch):
+    pytest.importorskip("aiohttp")
+    header = header_with(TELESCOP="CTA", CALDB="1dc", IRF="South")
+    write(tmp_path / "served" / "events.fits", events_hdu(header=header), gti_hdu())
+    write(tmp_path / "served" / "caldb/data/cta/1dc/bcf/South/irf_file.fits", *irf_hdus())
+    with serving(tmp_path / "served") as server:
+        monkeypatch.setenv("CALDB", f"{server.address}/caldb")
+        for events in (tmp_path / "served" / "events.fits", f"{server.address}/events.fits"):
+            store = DataStore.from_events_files([events])
+            assert set(store.hdu_table["FILE_DIR"][2:]) == {"$CALDB/data/cta/1dc/bcf/South"}
+            assert store.obs(1).aeff.data.max() > 0
+        monkeypatch.setenv("CALDB", f"{server.address}/other")
+        without = DataStore.from_events_files([events])
+        assert without.hdu_table["HDU_TYPE"].tolist() == ["events", "gti"]
 
 
 def test_a_file_that_is_missing_is_named_and_does_not_stop_a_check(address):

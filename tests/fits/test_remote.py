@@ -201,6 +201,8 @@ def test_files_of_a_server_are_read_and_outlive_it(server, cache, caplog):
     with caplog.at_level(logging.WARNING):
         assert read_bytes(address) == b"from afar, again"
     assert "earlier is used" in caplog.text
+    assert address_exists(address)
     cache.clear()
-    with pytest.raises(RemoteFileError, match="cannot be read"):
-        read_bytes(address)
+    for read in (read_bytes, address_exists):
+        with pytest.raises(RemoteFileError, match="cannot be read"):
+            read(address)

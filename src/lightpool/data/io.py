@@ -35,7 +35,7 @@ class EventListReader:
     Parameters
     ----------
     hdu : str or int
-    checksum : bool, warn if CHECKSUM or DATASUM of the HDU is wrong or missing
+    checksum : bool, verify CHECKSUM and DATASUM of the HDU: a wrong one is an error, missing ones a warning
     """
 
     def __init__(self, hdu: str | int = "EVENTS", checksum: bool = False) -> None:

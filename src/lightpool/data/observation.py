@@ -114,7 +114,7 @@ class Observation(ObservationParts):
         ----------
         event_file : str or path-like, or an address, with EVENTS and GTI
         irf_file : str or path-like, with the response; the event file by default
-        checksum : bool, warn if the checksum of EVENTS or GTI is wrong or missing
+        checksum : bool, verify the checksums of EVENTS and GTI: a wrong one is an error, a missing one a warning
         """
         path = place_of(event_file)
         where = f"{path}, HDU 'EVENTS'"

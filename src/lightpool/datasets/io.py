@@ -21,7 +21,6 @@ from lightpool.errors import FormatError
 from lightpool.fits import HDUList, make_path, read_fits, write_fits
 from lightpool.irf import EDispKernelMap
 from lightpool.maps import Map
-from lightpool.maps.fits_format import verify_checksums
 from lightpool.names import show_public
 from lightpool.typing import PathInput
 
@@ -292,7 +291,7 @@ class OGIPDatasetReader(DatasetReader):
 def _checked(filename: PathInput, checksum: bool) -> Any:
     file = read_fits(filename)
     if checksum:
-        verify_checksums(file.hdulist, file.source)
+        file.verify_checksums()
     return file
 
 

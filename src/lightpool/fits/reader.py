@@ -175,6 +175,32 @@ class FitsFile:
         # A valid CHECKSUM makes the sum of all words minus zero, which ones' complement writes as all ones or as 0.
         return "header" if str(values.get("CHECKSUM", "")).strip() and of_all not in (0, 0xFFFFFFFF) else ""
 
+    def verify_checksums(self, hdu: str | int | None = None) -> None:
+        """Verify CHECKSUM and DATASUM; a warning names HDUs with data that have neither.
+
+        Parameters
+        ----------
+        hdu : str or int, optional
+            All HDUs by default.
+
+        Raises
+        ------
+        DamagedFileError
+            If one does not agree with the bytes of its HDU.
+        """
+        unknown = []
+        for number in range(len(self._hdus)) if hdu is None else [self.number(hdu)]:
+            info = self._hdus[number]
+            if fault := self.checksum_fault(number):
+                raise DamagedFileError(
+                    f"the checksum of HDU {info.name!r} of {self.source} does not agree with its {fault}: the file was "
+                    "damaged or changed after it was written; get it again, or read it without checksum=True"
+                )
+            if info.layout.data_size and not {"CHECKSUM", "DATASUM"} & set(info.cards.values):
+                unknown.append(info.name)
+        if unknown:
+            log.warning(f"{self.source}: {', '.join(unknown)}: no checksum to verify")
+
     def _check_complete(self, info: HduInfo) -> None:
         there = max(self.size - info.data_start, 0)
         if there < info.layout.data_size:

@@ -97,6 +97,10 @@ def address_exists(address: str) -> bool:
         return bool(REMOTE_CACHE.describe(address).info.get("type", "file") == "file")
     except MissingDataError:
         return False
+    except RemoteFileError:
+        if REMOTE_CACHE.has_copy(address):  # which is then read, with a warning
+            return True
+        raise
 
 
 @dataclass(frozen=True)
@@ -202,7 +206,7 @@ class RemoteCache:
         return describe(inner + separator + str(self.version_of(outer, most=None).path), name=address)
 
     def _found(self, address: str, most: int | None) -> RemoteCopy:
-        digest = hashlib.sha256(address.encode()).hexdigest()[:24]
+        digest = _digest(address)
         try:
             file = self.describe(address)
         except RemoteFileError as error:
@@ -220,6 +224,10 @@ class RemoteCache:
         _touch(copy.path)
         self._shrink(copy.path)
         return copy
+
+    def has_copy(self, address: str) -> bool:
+        """Return whether there is a copy of any version of a file."""
+        return self._earlier(_digest(address)) is not None
 
     def _earlier(self, digest: str) -> RemoteCopy | None:
         """Return the copy that was made or used last of a file, of any version."""
@@ -304,6 +312,10 @@ class RemoteCache:
                 self._known.clear()
             else:
                 self._known.pop(address, None)
+
+
+def _digest(address: str) -> str:
+    return hashlib.sha256(address.encode()).hexdigest()[:24]
 
 
 def _name(address: str) -> str:

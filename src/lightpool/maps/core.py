@@ -18,7 +18,7 @@ from lightpool.maps.access import Interpolation
 from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.coord import MapCoord
 from lightpool.maps.event_counts import Events, counts_of_map
-from lightpool.maps.fits_format import MAP_KINDS, find_map_type, verify_checksums
+from lightpool.maps.fits_format import MAP_KINDS, find_map_type
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
@@ -196,7 +196,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         with parsing(filename):
             hdulist = file.hdulist
             if checksum:
-                verify_checksums(hdulist, filename)
+                file.verify_checksums()
             return Map.from_hdulist(hdulist, hdu, hdu_bands, map_type, format, colname, device=device)
 
     @staticmethod

@@ -25,7 +25,6 @@ from lightpool.fits import (
 )
 from lightpool.maps.geoms.map_hdus import AnyHDU, data_and_bands, find_hdu, layout_of_bands
 from lightpool.maps.geoms.wcs_geom import WcsGeom
-from lightpool.typing import PathInput
 
 __all__ = [
     "EXPOSURE_OF_FERMI",
@@ -38,7 +37,6 @@ __all__ = [
     "native",
     "precision_in_file",
     "unit_from_header",
-    "verify_checksums",
     "wcs_hdu_arguments",
     "wcs_map_arguments",
     "wcs_map_hdu",
@@ -183,28 +181,6 @@ def precision_in_file(hdu: AnyHDU) -> str | None:
         return {-32: "single", -64: "double"}.get(hdu.header["BITPIX"])
     column = next((name for name in ("DATA", "VALUE") if name in column_names_of_hdu(hdu)), None)
     return None if column is None else {"E": "single", "D": "double"}.get(str(hdu.columns[column].format)[-1])
-
-
-def verify_checksums(hdulist: HDUList, filename: PathInput) -> None:
-    """Verify the checksums of all HDUs that have one.
-
-    Parameters
-    ----------
-    hdulist : HDUList
-    filename : str or Path
-        Name of the file, for the message.
-
-    Raises
-    ------
-    FormatError
-        If one is wrong.
-    """
-    for hdu in hdulist:
-        # 0 is a failure, 1 a success, 2 no keyword
-        if hdu.verify_datasum() == 0 or hdu.verify_checksum() == 0:
-            raise FormatError(
-                f"checksum of HDU {hdu.name!r} of {filename} does not agree with its data; the file is damaged"
-            )
 
 
 def find_map_type(hdulist: HDUList, hdu: str | int | None = None) -> str:

@@ -9,7 +9,7 @@ from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.fits import HDUList, PrimaryHDU, parsing, read_fits, require_kind, write_fits
 from lightpool.maps.core import Map
-from lightpool.maps.fits_format import MAP_KINDS, verify_checksums
+from lightpool.maps.fits_format import MAP_KINDS
 from lightpool.maps.geoms.geom import Geom
 from lightpool.typing import PathInput
 
@@ -137,7 +137,7 @@ class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
         with parsing(filename):
             hdulist = file.hdulist
             if checksum:
-                verify_checksums(hdulist, filename)
+                file.verify_checksums()
             return cls.from_hdulist(hdulist)
 
     def write(self, filename: PathInput, overwrite: bool = False, checksum: bool = False) -> None:

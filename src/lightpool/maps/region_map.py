@@ -18,7 +18,6 @@ from lightpool.fits import HDUList, parsing, read_fits
 from lightpool.maps.axes.axes_format import AnyAxis
 from lightpool.maps.axes.table_columns import AnyTable
 from lightpool.maps.core import Map
-from lightpool.maps.fits_format import verify_checksums
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.map_data import Values
@@ -340,7 +339,7 @@ class RegionNDMap(Map):
         with parsing(filename):
             hdulist = file.hdulist
             if checksum:
-                verify_checksums(hdulist, filename)
+                file.verify_checksums()
             return cls.from_hdulist(hdulist, format=format, ogip_column=ogip_column, hdu=hdu, device=device)
 
     @classmethod

@@ -24,7 +24,7 @@ from lightpool.fits import (
     FitsFile,
     Place,
     folder_and_name,
-    make_path,
+    list_folder,
     parsing,
     place_of,
     require_kind,
@@ -179,7 +179,12 @@ class CalDBIRF:
     @property
     def file_name(self) -> str:
         """Name of the first FITS file of the folder; empty if there is none."""
-        return next((path.name for path in sorted(make_path(self.file_dir).glob("*.fits*"))), "")
+        folder = place_of(self.file_dir)
+        try:
+            names = list_folder(folder) if isinstance(folder, str) else sorted(path.name for path in folder.glob("*"))
+        except MissingDataError:
+            return ""
+        return next((name for name in names if ".fits" in name), "")
 
 
 def _missing(name: str) -> u.Quantity:
@@ -226,6 +231,7 @@ def _pointing(header: Mapping[str, Any]) -> dict[str, u.Quantity]:
 
 
 def _irf_path(path: Place, irf: Place | None, info: dict[str, Any]) -> Place:
+    """Return where the responses are; in the calibration database with its variable, so that it can be moved."""
     if irf is not None:
         return irf
     if _NOT_THERE in (info["CALDB"], info["IRF"]):
@@ -262,9 +268,10 @@ def _check_times(infos: list[dict[str, Any]]) -> None:
 
 def _hdu_rows(path: Place, info: dict[str, Any]) -> Iterator[dict[str, Any]]:
     """Yield rows of the HDU index: the HDUs of the event file and of the response file."""
-    irf = place_of(info["IRF_FILENAME"])
+    irf = info["IRF_FILENAME"]
     yield from rows_of_file(path, info["OBS_ID"], ("events", "gti"))
     try:
+        # Not expanded: with `$CALDB`, an index that is written is valid on another machine, too.
         yield from rows_of_file(irf, info["OBS_ID"], ("aeff", "edisp", "psf", "bkg", "rad_max"))
     except MissingDataError as error:
         log.warning(f"observation {info['OBS_ID']} has no response: {error}")
@@ -275,15 +282,17 @@ def rows_of_file(path: Place, obs_id: int, kinds: tuple[str, ...]) -> Iterator[d
 
     Parameters
     ----------
-    path : path or address of the file
+    path : path or address of the file; variables in it stay in the rows
     obs_id : int
-    kinds : tuple of HDU_TYPE
+    kinds : tuple of HDU_TYPE, in the order of the rows
     """
-    seen = set()
     folder, file_name = folder_and_name(path)
+    first: dict[str, tuple[str, str]] = {}
     for name, kind, hdu_class in classify_hdus(FILE_CACHE.open(path).file):
-        if kind in kinds and kind not in seen:
-            seen.add(kind)
+        first.setdefault(kind, (name, hdu_class))
+    for kind in kinds:
+        if kind in first:
+            name, hdu_class = first[kind]
             yield {
                 "HDU_TYPE": kind,
                 "HDU_CLASS": hdu_class,

@@ -4,7 +4,6 @@ https://gamma-astro-data-formats.readthedocs.io
 """
 
 import logging
-import warnings
 from collections.abc import Mapping
 from functools import partial
 from io import BytesIO
@@ -87,14 +86,14 @@ def open_table(path: str | PathLike[str], hdu: str | int, *, checksum: bool = Fa
     ----------
     path : str or path-like
     hdu : str or int
-    checksum : bool, warn if the checksum of the HDU is wrong or missing
+    checksum : bool, verify the checksum of the HDU, see `lightpool.fits.FitsFile.verify_checksums`
     """
     file = read_fits(path)
     if hdu in _KINDS_BY_HDU and hdu not in file:
         reader, kind = _KINDS_BY_HDU[hdu]
         require_kind(file, reader, kind)
-    if checksum and file.hdulist[file.number(hdu)].verify_checksum() != 1:
-        warnings.warn(f"Checksum verification failed for HDU {hdu} of {file.source}.", UserWarning, stacklevel=3)
+    if checksum:
+        file.verify_checksums(hdu)
     return file.table(hdu)
 
 

@@ -23,7 +23,7 @@ from lightpool.fits import (
 )
 from lightpool.irf import EDispMap, PSFMap
 from lightpool.maps import Map
-from lightpool.maps.fits_format import precision_in_file, verify_checksums
+from lightpool.maps.fits_format import precision_in_file
 from lightpool.typing import PathInput
 from lightpool.utils.on_demand import Deferred
 
@@ -142,7 +142,7 @@ def read(
     with parsing(file.source):
         hdulist = file.hdulist
         if checksum:
-            verify_checksums(hdulist, file.source)
+            file.verify_checksums()
         if not lazy:
             return from_hdulist(hdulist, name, format, map_names)
         maps = {

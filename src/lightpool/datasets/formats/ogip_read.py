@@ -19,7 +19,6 @@ from lightpool.fits import FitsFile, HDUList, TableData, header_number, parsing,
 from lightpool.fits.content_kinds import find_matrix
 from lightpool.irf import EDispKernel, EDispKernelMap
 from lightpool.maps import Map, MapAxis, RegionGeom
-from lightpool.maps.fits_format import verify_checksums
 
 __all__ = ["read_arf", "read_counts", "read_grouped_axis", "read_ogip", "read_rmf"]
 
@@ -68,7 +67,7 @@ def read_ogip(filename: str | Path | FitsFile, name: str | None = None, checksum
     """
     file = filename if isinstance(filename, FitsFile) else read_fits(filename)
     if checksum:
-        verify_checksums(file.hdulist, file.source)
+        file.verify_checksums()
     parts = {key: _open(path, checksum) for key, path in companion_files(file).items()}
     response = parts.get("RESPFILE")
     on = _read_spectrum(file, response)
@@ -129,7 +128,7 @@ def read_grouped_axis(file: FitsFile) -> MapAxis | None:
 def _open(path: Path, checksum: bool) -> FitsFile:
     file = read_fits(path)
     if checksum:
-        verify_checksums(file.hdulist, path)
+        file.verify_checksums()
     return file
 
 

@@ -19,7 +19,6 @@ from lightpool.irf.tables.irf import IRF, InterpKwargs
 from lightpool.irf.tables.level_crossings import level_crossings
 from lightpool.irf.tables.rmf import read_rmf, rmf_from_hdulist, rmf_to_hdulist, rmf_to_table
 from lightpool.maps import MapAxes, MapAxis
-from lightpool.maps.fits_format import verify_checksums
 from lightpool.typing import AngleLike, Axes, MetaValue, PathInput, QuantityLike
 
 if TYPE_CHECKING:
@@ -317,7 +316,7 @@ class EDispKernel(IRF):
             return cls(axes=axes, data=drm)
         file = filename if isinstance(filename, FitsFile) else read_fits(filename)
         if checksum:
-            verify_checksums(file.hdulist, file.source)
+            file.verify_checksums()
         axes, data = read_rmf(file, hdu1, hdu2)
         return cls(axes=axes, data=data)
 

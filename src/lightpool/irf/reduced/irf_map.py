@@ -29,7 +29,6 @@ from lightpool.irf.reduced.irf_map_format import irf_map_from_hdulist, irf_map_t
 from lightpool.irf.reduced.joined_bins import joined_exposure, joined_response
 from lightpool.irf.reduced.pixel_lookup import nearest_index, pixel_coordinates
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
-from lightpool.maps.fits_format import verify_checksums
 from lightpool.typing import AngleLike, PathInput, RegionLike
 from lightpool.utils.accumulators import Accumulator
 
@@ -415,7 +414,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         filename : str or Path
         format : {"gadf", "gtpsf"}, the latter for a `PSFMap` at one position, of the Fermi tool of this name
         hdu : name or number of the image HDU, by default that of Gammapy
-        checksum : bool, whether to compare the checksums in the headers, with a warning if they differ
+        checksum : bool, whether to compare the checksums in the headers, with an error if they differ
         """
         file = read_fits(filename)
         if hdu is None and format == "gadf":
@@ -423,7 +422,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         with parsing(filename):
             hdulist = file.hdulist
             if checksum:
-                verify_checksums(hdulist, file.source)
+                file.verify_checksums()
             return cls.from_hdulist(hdulist, hdu=hdu, format=format)
 
     def to_hdulist(self, format: str = "gadf") -> HDUList:

@@ -7,7 +7,6 @@ from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import BinTableHDU, Column, FitsFile, HDUList, Header, PrimaryHDU, parsing, read_fits
 from lightpool.irf.tables.table_rules import check_axes
 from lightpool.maps import MapAxes, MapAxis
-from lightpool.maps.fits_format import verify_checksums
 from lightpool.typing import PathInput
 
 __all__ = ["drm_to_hdulist", "read_drm"]
@@ -41,7 +40,7 @@ def read_drm(filename: PathInput | FitsFile, checksum: bool = False) -> tuple[Ma
     with parsing(file.source):
         hdu = file.hdulist[file.number("DRM")]
         if checksum:
-            verify_checksums(file.hdulist, file.source)
+            file.verify_checksums()
         table = file.table("DRM").spelled_as(["ENERG_LO", "ENERG_HI", "MATRIX"])
         low, high = (np.asarray(table.columns[name], dtype=np.float64) for name in ("ENERG_LO", "ENERG_HI"))
         # In MeV, which the files do not always say.
