@@ -6,28 +6,31 @@ The values are created on demand: coordinates and times of 10^5 observations tak
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import lru_cache, partial
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import astropy.units as u
 from astropy.coordinates import EarthLocation
 from astropy.time import Time
 
-from lightpool.data.metadata_parts import (
+from lightpool.data.metadata_base import (
     Check,
-    CreatorMetaData,
+    HeaderMetaData,
     MetaData,
-    ObsInfoMetaData,
-    PointingInfoMetaData,
-    TargetMetaData,
-    TimeInfoMetaData,
     as_fraction,
     as_location,
     as_mapping,
     as_text,
     as_time,
     part_of,
-    reference_keywords,
     require_gadf,
+)
+from lightpool.data.metadata_parts import (
+    CreatorMetaData,
+    ObsInfoMetaData,
+    PointingInfoMetaData,
+    TargetMetaData,
+    TimeInfoMetaData,
+    reference_keywords,
 )
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError
@@ -136,7 +139,7 @@ def deadtime_fraction(header: Mapping[str, Any], where: str = "header") -> float
     return 1 - live
 
 
-class ObservationMetaData(MetaData):
+class ObservationMetaData(HeaderMetaData):
     """Metadata of an observation, from the header of its event list.
 
     Each value is checked when it is set: a location may be the name of an observatory, a time its text, and a part, as
@@ -229,21 +232,14 @@ class ObservationMetaData(MetaData):
         meta.__dict__.update(values, deadtime_fraction=deadtime_fraction(header, where))
         return meta
 
-    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
-        """Return the keywords of all values that are known.
-
-        Parameters
-        ----------
-        format : {"gadf"}
-        """
-        require_gadf(format)
+    def _keywords(self) -> dict[str, MetaValue]:
         values: dict[str, MetaValue] = {}
         if (place := self.location) is not None:
             values |= {"GEOLON": float(place.lon.deg), "GEOLAT": float(place.lat.deg)}
             values["ALTITUDE"] = float(place.height.to_value("m"))
         values["DEADC"] = 1 - self.deadtime_fraction
         for part in (self.obs_info, self.pointing, self.target, self.time_info, self.creation):
-            values |= {} if part is None else part.to_header(format)
+            values |= {} if part is None else part.to_header()
         return values
 
     def __setattr__(self, name: str, value: object) -> None:
@@ -285,7 +281,7 @@ _READERS: dict[str, Callable[[Mapping[str, Any]], object]] = {
 
 
 @dataclass
-class GTIMetaData(MetaData):
+class GTIMetaData(HeaderMetaData):
     """Reference time and creation of a GTI."""
 
     _tag: ClassVar[str] = "GTI"
@@ -295,29 +291,21 @@ class GTIMetaData(MetaData):
     creation: CreatorMetaData | None = None
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "GTIMetaData":
-        """Read the reference time, None if there is none, and the creation keywords.
-
-        Parameters
-        ----------
-        header : mapping of keyword to value
-        format : {"gadf"}
-        """
-        require_gadf(format)
+    def _of_keywords(cls, header: Mapping[str, Any]) -> Self:
+        """Read the reference time, None if there is none, and the creation keywords."""
         reference = TimeReference.from_header(header).time if has_time_reference(header) else None
         return cls(reference, CreatorMetaData.from_header(header))
 
-    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
+    def _keywords(self) -> dict[str, MetaValue]:
         """Return the keywords of the creation and of the reference time, in its own time scale."""
-        require_gadf(format)
-        values = {} if self.creation is None else self.creation.to_header(format)
+        values = {} if self.creation is None else self.creation.to_header()
         if self.reference_time is not None:
             values |= reference_keywords(self.reference_time, self.reference_time.scale)
         return values
 
 
 @dataclass
-class EventListMetaData(MetaData):
+class EventListMetaData(HeaderMetaData):
     """Event class, creation and versions of an event list."""
 
     _tag: ClassVar[str] = "eventlist"
@@ -332,21 +320,13 @@ class EventListMetaData(MetaData):
     optional: dict[str, MetaValue] | None = None
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "EventListMetaData":
-        """Read EV_CLASS, the creation keywords and DST_VER, ANA_VER, CAL_VER.
-
-        Parameters
-        ----------
-        header : mapping of keyword to value
-        format : {"gadf"}
-        """
-        require_gadf(format)
+    def _of_keywords(cls, header: Mapping[str, Any]) -> Self:
+        """Read EV_CLASS, the creation keywords and DST_VER, ANA_VER, CAL_VER."""
         optional = {key: header[key] for key in ("DST_VER", "ANA_VER", "CAL_VER") if key in header}
         creation = CreatorMetaData.from_header(header)
         return cls.unchecked(event_class=header.get("EV_CLASS"), creation=creation, optional=optional)
 
-    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
+    def _keywords(self) -> dict[str, MetaValue]:
         """Return the keywords of the event class and the creation."""
-        require_gadf(format)
         values: dict[str, MetaValue] = {} if self.event_class is None else {"EV_CLASS": self.event_class}
         return values | (self.creation.to_header() if self.creation is not None else {})

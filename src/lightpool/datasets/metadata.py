@@ -3,14 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any, ClassVar
+from typing import Any, ClassVar, Self
 
 import numpy as np
 from astropy.table import Table
 from astropy.time import Time
 
 from lightpool.data.metadata import CreatorMetaData, MetaData, ObsInfoMetaData, PointingInfoMetaData
-from lightpool.data.metadata_parts import Check, as_mapping, part_of, require_gadf
+from lightpool.data.metadata_base import Check, HeaderMetaData, as_mapping, part_of
 from lightpool.fits import BinTableHDU, table_in_file
 from lightpool.typing import MetaValue
 
@@ -36,7 +36,7 @@ def _as_text(value: object) -> str:
 
 
 @dataclass
-class MapDatasetMetaData(MetaData):
+class MapDatasetMetaData(HeaderMetaData):
     """Metadata of a map dataset.
 
     Each value is checked when it is set; a part, as of ``obs_info``, may be a dict of its values.
@@ -118,32 +118,19 @@ class MapDatasetMetaData(MetaData):
         """FITS keywords of the creator."""
         return {} if self.creation is None else self.creation.to_header()
 
-    def to_header(self, format: str = "gadf") -> dict[str, MetaValue]:
-        """Return the FITS keywords of the primary header: of the creation, of one observation, of one type of events.
-
-        Parameters
-        ----------
-        format : {"gadf"}
-        """
-        require_gadf(format)
+    def _keywords(self) -> dict[str, MetaValue]:
+        """Return the keywords of the primary header: of the creation, of one observation, of one type of events."""
         header = self.creation_header
         for part in (self.obs_info, self.pointing):
             if isinstance(part, ObsInfoMetaData | PointingInfoMetaData):
-                header |= part.to_header(format)
+                header |= part.to_header()
         if isinstance(self.event_type, str):
             header["EVT_TYPE"] = self.event_type
         return header
 
     @classmethod
-    def from_header(cls, header: Mapping[str, Any], format: str = "gadf") -> "MapDatasetMetaData":
-        """Read the keywords of `to_header`; what has no keyword is None.
-
-        Parameters
-        ----------
-        header : mapping of keyword to value
-        format : {"gadf"}
-        """
-        require_gadf(format)
+    def _of_keywords(cls, header: Mapping[str, Any]) -> Self:
+        """Read the keywords that `to_header` returns."""
         parts: dict[str, Any] = {"creation": CreatorMetaData.from_header(header)}
         readers: dict[str, tuple[str, Callable[[Mapping[str, Any]], MetaData]]] = {
             "obs_info": ("OBS_ID", ObsInfoMetaData.from_header),
