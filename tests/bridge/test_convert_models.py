@@ -11,7 +11,8 @@ from gammapy.modeling import Parameters as GammapyParameters
 from gammapy.modeling import models as gammapy_models
 
 from lightpool.arrays import DeferredNumbers
-from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, Models
+from lightpool.datasets.models.background_model import FoVBackgroundModel
+from lightpool.datasets.models.model_lists import DatasetModels, Models
 from lightpool.datasets.models.parameters import Parameter, Parameters
 from lightpool.datasets.models.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
 from lightpool.gammapy import from_gammapy, to_gammapy

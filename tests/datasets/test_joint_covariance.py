@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from lightpool.datasets import Datasets, MapDataset
-from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, Models
+from lightpool.datasets.models.background_model import FoVBackgroundModel
+from lightpool.datasets.models.model_lists import DatasetModels, Models
 
 
 def joint_covariance(n_parameter):

@@ -12,7 +12,8 @@ from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.map_dataset_on_off import MapDatasetOnOff
 from lightpool.datasets.memory import MemoryEstimate, estimate_memory
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, Models
+from lightpool.datasets.models.background_model import FoVBackgroundModel
+from lightpool.datasets.models.model_lists import DatasetModels, Models
 from lightpool.datasets.models.parameters import Parameter, Parameters
 from lightpool.datasets.models.spectral_norms import PiecewiseNormSpectralModel, PowerLawNormSpectralModel
 from lightpool.datasets.reading import read_dataset

@@ -23,7 +23,8 @@ from lightpool.datasets.geometries import DatasetGeoms, SkyGeom
 from lightpool.datasets.memory import LESS, MemoryEstimate, are_large, memory_of_maps
 from lightpool.datasets.merged_tables import DeferredRow, merge_gtis, merge_meta_tables
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, ModelsLike
+from lightpool.datasets.models.background_model import FoVBackgroundModel
+from lightpool.datasets.models.model_lists import DatasetModels, ModelsLike
 from lightpool.irf import EDispKernel, EDispKernelMap, EDispMap, IRFMap, PSFMap
 from lightpool.maps import Map
 from lightpool.typing import GammapyObject, MetaValue

@@ -13,7 +13,8 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation, PointingMode
 from lightpool.datasets.base import DatasetBase
 from lightpool.datasets.map_dataset import MapDataset
-from lightpool.datasets.models.background_models import FoVBackgroundModel, ModelsLike
+from lightpool.datasets.models.background_model import FoVBackgroundModel
+from lightpool.datasets.models.model_lists import ModelsLike
 from lightpool.irf import EDispKernel, EDispKernelMap, EDispMap, PSFMap
 from lightpool.irf.tables.irf import IRF
 from lightpool.maps import Map, MapAxis, WcsGeom

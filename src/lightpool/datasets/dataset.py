@@ -17,7 +17,7 @@ from lightpool.datasets.base import DatasetBase, DatasetPart
 from lightpool.datasets.info_dict import InfoDict, info_dict
 from lightpool.datasets.memory import are_large
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.models.background_models import ModelsLike
+from lightpool.datasets.models.model_lists import ModelsLike
 from lightpool.datasets.names import make_name
 from lightpool.datasets.predictions import SmoothOptions, residual_image, residuals
 from lightpool.datasets.regions import region_maps, region_on_sky

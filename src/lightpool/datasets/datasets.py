@@ -26,7 +26,7 @@ from lightpool.datasets.dataset import Dataset, find_dataset_class
 from lightpool.datasets.formats.ogip import find_pha_files
 from lightpool.datasets.formats.yaml_format import read_dataset_entries, to_yaml, write_yaml
 from lightpool.datasets.merged_tables import instruments_in, rows_of_datasets
-from lightpool.datasets.models.background_models import DatasetModels, Models, ModelsLike
+from lightpool.datasets.models.model_lists import DatasetModels, Models, ModelsLike
 from lightpool.datasets.models.parameters import Parameters
 from lightpool.datasets.observations import SeenDatasets
 from lightpool.errors import ConfigError, FormatError

@@ -19,7 +19,7 @@ from lightpool.datasets.formats import fits_format
 from lightpool.datasets.geometries import BINSZ_IRF_DEFAULT, SkyGeom, create_map_dataset_geoms
 from lightpool.datasets.memory import MemoryEstimate, estimate_memory
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.models.background_models import ModelsLike
+from lightpool.datasets.models.model_lists import ModelsLike
 from lightpool.datasets.names import make_name
 from lightpool.datasets.regions import spectrum_maps
 from lightpool.datasets.simulated_counts import RandomState, find_random_state, simulate_counts

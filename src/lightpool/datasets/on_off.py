@@ -17,7 +17,7 @@ from lightpool.datasets.dataset import Dataset
 from lightpool.datasets.info_dict import read_scalars
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.metadata import MapDatasetMetaData
-from lightpool.datasets.models.background_models import ModelsLike
+from lightpool.datasets.models.model_lists import ModelsLike
 from lightpool.datasets.on_off_sums import OffMaps, OnOffSums, acceptance_ratio
 from lightpool.datasets.simulated_counts import RandomState, find_random_state, simulate_counts
 from lightpool.datasets.statistics import OffInfo, StatisticOfDataset, masked_sum

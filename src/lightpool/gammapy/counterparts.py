@@ -15,7 +15,8 @@ from lightpool.bridge import ConvertibleToGammapy
 from lightpool.datasets.base import DatasetBase
 from lightpool.datasets.dataset import Dataset
 from lightpool.datasets.datasets import Datasets
-from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel
+from lightpool.datasets.models.background_model import FoVBackgroundModel
+from lightpool.datasets.models.model_lists import DatasetModels
 from lightpool.datasets.models.parameters import Parameter
 from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy

@@ -17,7 +17,8 @@ from gammapy.modeling.models import SpectralModel as GammapySpectralModel
 
 from lightpool.arrays import Device
 from lightpool.arrays.devices.array_types import Array
-from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, Models
+from lightpool.datasets.models.background_model import FoVBackgroundModel
+from lightpool.datasets.models.model_lists import DatasetModels, Models
 from lightpool.datasets.models.parameters import Parameter
 from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.gammapy.conversion import from_gammapy, to_gammapy

@@ -10,6 +10,7 @@ from matplotlib.axes import Axes
 from matplotlib.colors import LogNorm
 from numpy.typing import NDArray
 
+from lightpool.irf import Background2D
 from lightpool.plot.field_of_view import draw_at_energies
 from lightpool.plot.maps import energy_text
 from lightpool.plot.tables import draw_curves, draw_image, spread_over, unit_text
@@ -17,7 +18,7 @@ from lightpool.typing import QuantityLike
 from lightpool.utils.quantities import each
 
 if TYPE_CHECKING:
-    from lightpool.irf import Background2D, Background3D
+    from lightpool.irf import BackgroundIRF
 
 __all__ = [
     "peek_bkg",
@@ -30,7 +31,7 @@ __all__ = [
 
 
 def plot_bkg(
-    bkg: "Background2D",
+    bkg: Background2D,
     ax: Axes | None = None,
     add_cbar: bool = True,
     axes_loc: Mapping[str, object] | None = None,
@@ -60,7 +61,7 @@ def plot_bkg(
 
 
 def plot_bkg_at_energy(
-    bkg: "Background3D",
+    bkg: "BackgroundIRF",
     energy: QuantityLike,
     add_cbar: bool = True,
     ncols: int = 3,
@@ -73,7 +74,7 @@ def plot_bkg_at_energy(
 
     Parameters
     ----------
-    bkg : Background3D
+    bkg : Background2D or Background3D
     energy : Quantity
     add_cbar : bool
         Whether to add a colour bar to each image.
@@ -90,10 +91,11 @@ def plot_bkg_at_energy(
     -------
     axes : array of Axes, shape (n_row, n_column)
     """
+    table = bkg.to_3d() if isinstance(bkg, Background2D) else bkg
     return draw_at_energies(
-        bkg,
+        table,
         energy,
-        lambda value, place: bkg.evaluate(energy=value, **place),
+        lambda value, place: table.evaluate(energy=value, **place),
         label=f"Background {unit_text(bkg.unit)}",
         style=kwargs,
         add_cbar=add_cbar,
@@ -105,7 +107,7 @@ def plot_bkg_at_energy(
 
 
 def plot_bkg_offset_dependence(
-    bkg: "Background2D", ax: Axes | None = None, energy: "QuantityLike | None" = None, **kwargs: object
+    bkg: Background2D, ax: Axes | None = None, energy: "QuantityLike | None" = None, **kwargs: object
 ) -> Axes:
     """Draw the rate against offset, one curve for each energy.
 
@@ -125,7 +127,7 @@ def plot_bkg_offset_dependence(
 
 
 def plot_bkg_energy_dependence(
-    bkg: "Background2D", ax: Axes | None = None, offset: "QuantityLike | None" = None, **kwargs: object
+    bkg: Background2D, ax: Axes | None = None, offset: "QuantityLike | None" = None, **kwargs: object
 ) -> Axes:
     """Draw the rate against energy, one curve for each offset.
 
@@ -144,7 +146,7 @@ def plot_bkg_energy_dependence(
     return draw_curves(ax, bkg.axes["energy"], curves, f"Background rate {unit_text(bkg.unit)}", kwargs, log=True)
 
 
-def plot_bkg_spectrum(bkg: "Background2D", ax: Axes | None = None, **kwargs: object) -> Axes:
+def plot_bkg_spectrum(bkg: Background2D, ax: Axes | None = None, **kwargs: object) -> Axes:
     """Draw the rate in the whole field of view against energy.
 
     Parameters
@@ -163,7 +165,7 @@ def plot_bkg_spectrum(bkg: "Background2D", ax: Axes | None = None, **kwargs: obj
     )
 
 
-def peek_bkg(bkg: "Background2D", figsize: tuple[float, float] = (10, 8)) -> None:
+def peek_bkg(bkg: Background2D, figsize: tuple[float, float] = (10, 8)) -> None:
     """Draw curves over offset and energy, the rate in the whole field of view, and the image.
 
     Parameters

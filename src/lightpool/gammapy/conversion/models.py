@@ -12,7 +12,8 @@ from gammapy.modeling.models import PiecewiseNormSpectralModel as GammapyPiecewi
 from gammapy.modeling.models import PowerLawNormSpectralModel as GammapyPowerLawNormSpectralModel
 from numpy.typing import NDArray
 
-from lightpool.datasets.models.background_models import DatasetModels, FoVBackgroundModel, Models
+from lightpool.datasets.models.background_model import FoVBackgroundModel
+from lightpool.datasets.models.model_lists import DatasetModels, Models
 from lightpool.datasets.models.spectral_norms import (
     NormSpectralModel,
     PiecewiseNormSpectralModel,

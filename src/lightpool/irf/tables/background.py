@@ -21,21 +21,6 @@ class BackgroundIRF(IRF):
     default_interp_kwargs: ClassVar[InterpKwargs] = {"bounds_error": False, "fill_value": 0.0, "values_scale": "log"}
     default_unit = u.Unit("s-1 MeV-1 sr-1")
 
-
-class Background3D(BackgroundIRF):
-    """Background with the axes ``energy``, ``fov_lon`` and ``fov_lat``, GADF class BKG_3D; see `IRF`."""
-
-    tag = "bkg_3d"
-    required_axes: ClassVar[list[str]] = ["energy", "fov_lon", "fov_lat"]
-
-    def to_2d(self) -> "Background2D":
-        """Return a table in offset: the values along positive ``fov_lon`` at ``fov_lat`` = 0."""
-        lon, lat = self.axes["fov_lon"], self.axes["fov_lat"]
-        first, middle = (int(axis.coord_to_idx(0 * u.deg)[0]) for axis in (lon, lat))
-        offset = MapAxis.from_edges(lon.edges[first:], name="offset")
-        data = self.data[:, first:, middle].copy()
-        return Background2D(axes=[self.axes["energy"], offset], data=data, unit=self.unit)
-
     def plot_at_energy(
         self,
         energy: QuantityLike = 1 * u.TeV,
@@ -70,6 +55,21 @@ class Background3D(BackgroundIRF):
             kwargs_colorbar=kwargs_colorbar,
             **kwargs,
         )
+
+
+class Background3D(BackgroundIRF):
+    """Background with the axes ``energy``, ``fov_lon`` and ``fov_lat``, GADF class BKG_3D; see `IRF`."""
+
+    tag = "bkg_3d"
+    required_axes: ClassVar[list[str]] = ["energy", "fov_lon", "fov_lat"]
+
+    def to_2d(self) -> "Background2D":
+        """Return a table in offset: the values along positive ``fov_lon`` at ``fov_lat`` = 0."""
+        lon, lat = self.axes["fov_lon"], self.axes["fov_lat"]
+        first, middle = (int(axis.coord_to_idx(0 * u.deg)[0]) for axis in (lon, lat))
+        offset = MapAxis.from_edges(lon.edges[first:], name="offset")
+        data = self.data[:, first:, middle].copy()
+        return Background2D(axes=[self.axes["energy"], offset], data=data, unit=self.unit)
 
     def peek(self, figsize: tuple[float, float] = (10, 8)) -> None:
         """Show the plots of the table in offset in one figure."""
@@ -119,30 +119,6 @@ class Background2D(BackgroundIRF):
         from lightpool.plot.background import plot_bkg
 
         return plot_bkg(self, ax=ax, add_cbar=add_cbar, axes_loc=axes_loc, kwargs_colorbar=kwargs_colorbar, **kwargs)
-
-    def plot_at_energy(
-        self,
-        energy: QuantityLike = 1 * u.TeV,
-        add_cbar: bool = True,
-        ncols: int = 3,
-        figsize: tuple[float, float] | None = None,
-        axes_loc: Mapping[str, object] | None = None,
-        kwargs_colorbar: Mapping[str, object] | None = None,
-        **kwargs: object,
-    ) -> NDArray[np.object_]:
-        """Plot images in the field of view, one for each energy.
-
-        Parameters
-        ----------
-        energy : Quantity
-        add_cbar : bool, whether a colour bar is added
-        ncols : int, number of columns of plots
-        figsize : tuple of float, optional
-        axes_loc : mapping, optional, position of the axes of the colour bar
-        kwargs_colorbar : mapping, optional, passed to the colour bar
-        **kwargs : passed to matplotlib
-        """
-        return self.to_3d().plot_at_energy(energy, add_cbar, ncols, figsize, axes_loc, kwargs_colorbar, **kwargs)
 
     def plot_offset_dependence(
         self,

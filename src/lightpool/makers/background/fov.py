@@ -14,7 +14,7 @@ from lightpool.bridge import accepts_gammapy, gammapy_bridge
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.datasets.masks import all_true
-from lightpool.datasets.models.background_models import FoVBackgroundModel
+from lightpool.datasets.models.background_model import FoVBackgroundModel
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.background.norm_fit import fit_norm
 from lightpool.makers.core import Maker, check_run, checked_mask
