@@ -47,6 +47,6 @@ def read_dataset(filename: PathInput | FitsFile, name: str | None = None) -> Map
     FormatError
         If the file holds no dataset; it says what the file is.
     """
-    file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    file = filename if isinstance(filename, FitsFile) else read_fits(filename, in_pieces=True)
     dataset: MapDataset = dataset_class(file).read(file, name=name)
     return dataset

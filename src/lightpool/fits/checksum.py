@@ -2,20 +2,24 @@
 
 import numpy as np
 
+from lightpool.fits.large_file import FileBytes
+
 __all__ = ["ones_complement_sum"]
 
 _CARRY = np.uint64(32)
 _LOW = np.uint64(0xFFFFFFFF)
 
 
-def ones_complement_sum(buffer: bytes, start: int, stop: int) -> int:
+def ones_complement_sum(buffer: FileBytes, start: int, stop: int) -> int:
     """Sum the 32-bit words of some bytes, adding the carries again at the lower end.
 
     Parameters
     ----------
-    buffer : bytes
+    buffer : bytes or LargeFile
     start, stop : int, first byte and the one after the last; bytes that are missing to a whole word count as zero
     """
+    if not isinstance(buffer, bytes):
+        buffer, start, stop = buffer[start:stop], 0, stop - start
     n_word = (stop - start) // 4
     # 64 bits hold the carries of 2**32 words, more than a file may have.
     total = np.sum(np.frombuffer(buffer, ">u4", n_word, start), dtype=np.uint64)

@@ -15,6 +15,7 @@ from numpy.typing import DTypeLike, NDArray
 
 from lightpool.fits.ascii_table import check_ascii_table, read_ascii_table
 from lightpool.fits.columns import name_of_column
+from lightpool.fits.large_file import FileBytes
 from lightpool.fits.layout import structure_text
 from lightpool.fits.scan import HduInfo
 from lightpool.fits.table import TableData, read_columns
@@ -26,7 +27,7 @@ _AnyHDU: TypeAlias = fits.PrimaryHDU | fits.ImageHDU | fits.BinTableHDU
 _SCALING = ("BSCALE", "BZERO", "BLANK")
 """Images with one of these are left to astropy (FITS standard 4.0, 4.4.2.5)."""
 
-_NATIVE_IN_FILE = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
+_TYPES_IN_FILE = {8: "u1", 16: ">i2", 32: ">i4", 64: ">i8", -32: ">f4", -64: ">f8"}
 """Type of the values of an image by BITPIX (FITS standard 4.0, 4.4.1.1)."""
 
 
@@ -36,12 +37,12 @@ class BytesOfHdu:
 
     Attributes
     ----------
-    buffer : bytes, of the whole file
+    buffer : bytes or LargeFile, the whole file
     info : HduInfo
     source : str, the name of the file, for messages
     """
 
-    buffer: bytes
+    buffer: FileBytes
     info: HduInfo
     source: str
 
@@ -49,7 +50,10 @@ class BytesOfHdu:
         """Return the table of the HDU, which must be one and be complete."""
         info = self.info
         if info.kind == "BINTABLE":
-            columns, masks = read_columns(self.buffer, info.data_start, info.cards, info.layout, info.where)
+            buffer, start = self.buffer, info.data_start
+            if not isinstance(buffer, bytes):
+                buffer, start = buffer[info.data_start : info.data_end], 0
+            columns, masks = read_columns(buffer, start, info.cards, info.layout, info.where)
         else:
             check_ascii_table(info.cards.values, info.layout, info.where)
             columns, masks = read_ascii_table(self.buffer[info.start : info.end], info.where), {}
@@ -68,14 +72,15 @@ class BytesOfHdu:
         return units
 
     def image(self) -> NDArray[Any] | None:
-        """Return the values of an image in the byte order of the file, without a copy; None if astropy has to."""
+        """Return the values of an image, in the byte order of the file if it is in memory; None if astropy has to."""
         layout, values = self.info.layout, self.info.cards.values
         bitpix = int(values["BITPIX"])
         # Random groups have more values than the sides of the array say.
         is_plain = math.prod(layout.shape) * abs(bitpix) == 8 * layout.data_size and len(layout.shape) > 0
         if layout.kind not in ("PRIMARY", "IMAGE") or not is_plain or any(key in values for key in _SCALING):
             return None
-        flat = np.frombuffer(self.buffer, _NATIVE_IN_FILE[bitpix], math.prod(layout.shape), self.info.data_start)
+        place = _TYPES_IN_FILE[bitpix], math.prod(layout.shape), self.info.data_start
+        flat = np.frombuffer(self.buffer, *place) if isinstance(self.buffer, bytes) else self.buffer.numbers(*place)
         return flat.reshape(layout.shape[::-1])
 
 
@@ -142,7 +147,8 @@ def image_values(hdu: _AnyHDU, dtype: DTypeLike | None = None) -> NDArray[Any]:
     source = _unchanged(hdu)
     found = None if source is None else source.image()
     values = np.asarray(hdu.data) if found is None else found
-    return values.astype(values.dtype.newbyteorder("=") if dtype is None else dtype)
+    is_own = found is not None and values.flags.writeable  # read from disk a moment ago
+    return values.astype(values.dtype.newbyteorder("=") if dtype is None else dtype, copy=not is_own)
 
 
 def table_in_file(hdu: fits.BinTableHDU) -> TableData | None:

@@ -14,6 +14,7 @@ from typing import Any, TypeAlias, TypeVar, cast
 from astropy.io.fits import Card, VerifyError
 
 from lightpool.errors import DamagedFileError, FormatError
+from lightpool.fits.large_file import FileBytes
 
 __all__ = ["BLOCK", "INTEGER", "NUMBER", "CardDict", "read_cards", "to_float"]
 
@@ -124,12 +125,12 @@ class CardDict:
         return meta
 
 
-def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
+def read_cards(buffer: FileBytes, start: int, source: str) -> CardDict:
     """Read a header.
 
     Parameters
     ----------
-    buffer : bytes, of the file
+    buffer : bytes or LargeFile
     start : int, the byte at which the header begins
     source : str, the name of the file, which begins the message of an error
 
@@ -140,9 +141,9 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
     """
     # What is read follows from the bytes before the first END card, wherever it may end.
     end = buffer.find(_END, start, start + min(_MOST_KEPT_BYTES, MAX_HEADER_BYTES))
-    text = buffer[start:end]
     if end < 0 or (end - start) % _CARD:
         return _parse_cards(buffer, start, source)
+    text = buffer[start:end]
     with _LOCK:
         known = _KNOWN.get(text)
         if known is not None:
@@ -156,7 +157,7 @@ def read_cards(buffer: bytes, start: int, source: str) -> CardDict:
     return cards
 
 
-def _parse_cards(buffer: bytes, start: int, source: str) -> CardDict:
+def _parse_cards(buffer: FileBytes, start: int, source: str) -> CardDict:
     cards = CardDict()
     values, position, stop = cards.values, start, start + MAX_HEADER_BYTES
     long_key, long_text = "", list[str]()  # a text that may go on in the next card

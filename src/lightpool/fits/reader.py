@@ -15,6 +15,7 @@ from lightpool.fits.files import file_status, read_bytes
 from lightpool.fits.gzip_file import is_gzip, max_file_bytes, too_large, unpack_gzip
 from lightpool.fits.hdus_of_file import BytesOfHdu, HDUsOfFile
 from lightpool.fits.header import CardDict
+from lightpool.fits.large_file import LARGE, FileBytes, LargeFile, StreamOfLargeFile
 from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
 from lightpool.fits.remote import place_of
@@ -30,12 +31,15 @@ _PRINTABLE = bytes(range(32, 127))
 _TO_PRINTABLE = bytes(byte if byte in _PRINTABLE else ord("?") for byte in range(256))
 
 
-def read_fits(path: str | PathLike[str]) -> "FitsFile":
+def read_fits(path: str | PathLike[str], *, in_pieces: bool = False) -> "FitsFile":
     """Open a FITS file, plain or gzip, and keep its bytes in memory.
 
     Parameters
     ----------
     path : str or path-like, may hold ``~`` and environment variables, or be an address, as `fsspec` takes it
+    in_pieces : bool
+        Whether a large file that is not compressed may stay on disk: then what is asked for is read, once, which is
+        faster for images. For files that are read and then left.
 
     Raises
     ------
@@ -52,6 +56,8 @@ def read_fits(path: str | PathLike[str]) -> "FitsFile":
     if file_status(path).st_size > most:
         raise too_large(source, most)
     with parsing(source):  # also where the memory is too small
+        if in_pieces and (large := LargeFile.opened(path, source)) is not None and not is_gzip(large[:2]):
+            return FitsFile(large, source)
         buffer = read_bytes(path, most=most)
         if is_gzip(buffer):
             buffer = unpack_gzip(buffer, source)
@@ -63,11 +69,11 @@ class FitsFile:
 
     Parameters
     ----------
-    buffer : bytes, not compressed
+    buffer : bytes or LargeFile, not compressed
     source : str, the name of the file, for error messages
     """
 
-    def __init__(self, buffer: bytes, source: str = "<memory>") -> None:
+    def __init__(self, buffer: FileBytes, source: str = "<memory>") -> None:
         if buffer[:6] != b"SIMPLE":
             begin = "is empty" if not buffer else f"begins with {buffer[:8]!r}"
             raise FormatError(
@@ -78,6 +84,10 @@ class FitsFile:
         self._told: set[str] = set()  # names of HDUs for which a warning was given
         self._known: dict[str | int, HduInfo] = {}  # what was asked for, and checked, before
         self._hdus = scan(buffer, source)
+        if isinstance(buffer, LargeFile) and any(
+            info.layout.is_table and info.layout.data_size > LARGE for info in self._hdus
+        ):
+            self._buffer = buffer[:]  # the cells of a table are not in the order in which they are needed
 
     def __repr__(self) -> str:
         return f"FitsFile({self.source!r}, {self.names})"
@@ -87,7 +97,7 @@ class FitsFile:
 
     @property
     def size(self) -> int:
-        """Bytes in memory."""
+        """Bytes of the file."""
         return len(self._buffer)
 
     @property
@@ -218,14 +228,16 @@ class FitsFile:
                     f"{info.where}: TTYPE{i} is missing: column {i} has no name; write one into the header"
                 )
 
-    def _content_for_astropy(self) -> bytes:
+    def _stream_for_astropy(self) -> BytesIO | StreamOfLargeFile:
         if not any(info.cards.damaged or info.cards.invalid for info in self._hdus):
-            return self._buffer
+            if isinstance(self._buffer, LargeFile):
+                return StreamOfLargeFile(self._buffer)
+            return BytesIO(self._buffer)
         parts = []
         for info in self._hdus:
             parts.append(_for_astropy(self._buffer[info.start : info.data_start], info.cards))
             parts.append(self._buffer[info.data_start : info.end])
-        return b"".join(parts)
+        return BytesIO(b"".join(parts))
 
     @cached_property
     def hdulist(self) -> fits.HDUList:
@@ -243,7 +255,7 @@ class FitsFile:
                 self.table(number)
                 self._require_names(info)
         with parsing(self.source):
-            hdulist = fits.open(BytesIO(self._content_for_astropy()), memmap=False)
+            hdulist = fits.open(self._stream_for_astropy(), memmap=False)
             if len(hdulist) != len(self._hdus):
                 raise FormatError(f"{self.source}: astropy finds {len(hdulist)} HDUs in it, expected {self.names}")
             return HDUsOfFile.linked(hdulist, [BytesOfHdu(self._buffer, info, self.source) for info in self._hdus])

@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from lightpool.fits.header import BLOCK, CardDict, read_cards
+from lightpool.fits.large_file import FileBytes
 from lightpool.fits.layout import Layout, read_layout
 
 __all__ = ["HduInfo", "scan"]
@@ -48,12 +49,12 @@ class HduInfo:
         return self.data_start + -(-self.layout.data_size // BLOCK) * BLOCK
 
 
-def scan(buffer: bytes, source: str) -> list[HduInfo]:
+def scan(buffer: FileBytes, source: str) -> list[HduInfo]:
     """Read the headers of all HDUs.
 
     Parameters
     ----------
-    buffer : bytes, of the file
+    buffer : bytes or LargeFile
     source : str, the name of the file
 
     Raises
@@ -93,7 +94,7 @@ def _warn_of_header(info: HduInfo) -> None:
         )
 
 
-def _warn_of_padding(info: HduInfo, buffer: bytes) -> None:
+def _warn_of_padding(info: HduInfo, buffer: FileBytes) -> None:
     """Warn of bytes after the data: rows beyond NAXIS2 would be lost without a message."""
     fill = b" " if info.kind == "TABLE" else b"\0"
     if info.data_end < info.end and buffer[info.data_end : info.end].strip(fill):
@@ -103,7 +104,7 @@ def _warn_of_padding(info: HduInfo, buffer: bytes) -> None:
         )
 
 
-def _warn_of_rest(last: HduInfo, buffer: bytes) -> None:
+def _warn_of_rest(last: HduInfo, buffer: FileBytes) -> None:
     rest = buffer[last.end : last.end + BLOCK]
     if rest.strip(b"\0 "):
         log.warning(

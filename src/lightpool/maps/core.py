@@ -189,7 +189,7 @@ class Map(MapStacking, MapReshaping, abc.ABC):
         device : str or Device, optional
             By default the default device.
         """
-        file = read_fits(filename)
+        file = read_fits(filename, in_pieces=True)
         if hdu is None:
             # with a named HDU the kind of the file does not matter: it may hold other tables as well
             require_kind(file, "Map.read", *MAP_KINDS, takes_unknown=True)

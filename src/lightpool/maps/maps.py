@@ -132,7 +132,7 @@ class Maps(ConvertibleToGammapy, KnownAttributes, MutableMapping[str, Map]):
         checksum : bool
             Whether to verify the checksums in the file.
         """
-        file = read_fits(filename)
+        file = read_fits(filename, in_pieces=True)
         require_kind(file, "Maps.read", *MAP_KINDS, takes_unknown=True)
         with parsing(filename):
             hdulist = file.hdulist

@@ -137,7 +137,7 @@ def read(
     filename, name, lazy, cache, format, checksum : as for `MapDataset.read`
     """
     _check_format(format)
-    file = filename if isinstance(filename, FitsFile) else read_fits(filename)
+    file = filename if isinstance(filename, FitsFile) else read_fits(filename, in_pieces=True)
     require_kind(file, f"{class_name}.read", DATASET_KINDS[tag])
     with parsing(file.source):
         hdulist = file.hdulist
@@ -174,7 +174,7 @@ def _check_maps(hdulist: HDUList, map_names: Sequence[str]) -> None:
 def _load(filename: PathInput, key: str) -> DatasetPart:
     with parsing(filename):
         # Opened again for each map, so that the content of the file is not kept in memory until then.
-        hdulist = read_fits(filename).hdulist
+        hdulist = read_fits(filename, in_pieces=True).hdulist
         return _read(hdulist, key, _is_mixed(hdulist))
 
 

@@ -141,7 +141,7 @@ def read_dataset_entries(path: Path, checksum: bool = False) -> list[dict[str, s
         If it is no such file.
     """
     if path.is_file() and is_fits(path):
-        file = read_fits(path)
+        file = read_fits(path, in_pieces=True)
         what = description(file, file_kinds(file))
         raise FormatError(f"{path} holds {what}; Datasets.read expects a YAML file that names such files")
     entries = read_yaml(path, checksum=checksum).get("datasets")

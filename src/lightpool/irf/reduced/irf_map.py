@@ -416,7 +416,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         hdu : name or number of the image HDU, by default that of Gammapy
         checksum : bool, whether to compare the checksums in the headers, with an error if they differ
         """
-        file = read_fits(filename)
+        file = read_fits(filename, in_pieces=True)
         if hdu is None and format == "gadf":
             require_response(file, cls.tag, cls.__name__)
         with parsing(filename):
