@@ -142,20 +142,41 @@ def ctapipe():
 
 
 def veritas():
-    cut = {"cut": "POINT-LIKE", "RAD_MAX": 0.0894}
-    return [events(TELESCOP="VERITAS", CREATOR="pyV2DL3 v0.6.0"), gti(), aeff(**cut), edisp(**cut)]
+    """V2DL3: no OBS_MODE, FK5, UTC in small letters, and the number of telescopes as EVENT_TYPE."""
+    made_by = {"TELESCOP": "VERITAS", "INSTRUME": "Epoch V6"}
+    cut = {"cut": "POINT-LIKE", "RAD_MAX": 0.0894, **made_by}
+    header = {"CREATOR": "pyV2DL3 v0.9.0::EventDisplay v491", "RADECSYS": "FK5", "TIMESYS": "utc", **made_by}
+    types = events(types="J", drop=("OBS_MODE",), TIMEREF="topocenter", **header)
+    dispersion = edisp(**cut)
+    dispersion.name = "ENERGY DISPERSION"
+    return [types, gti(TIMESYS="utc", TIMEREF="topocenter"), aeff(LO_THRES=0.2, HI_THRES=30.0, **cut), dispersion]
 
 
 def fact():
-    """FACT's open data for the joint Crab project: point-like, and no keyword for the cut."""
+    """The package irf of FACT: point-like, no keyword for the cut, EQUINOX as text."""
     cut = {"cut": "POINT-LIKE"}
-    lost = ("HDUCLASS", "EQUINOX", "OBS_MODE")
-    return [events(drop=lost, TELESCOP="FACT", CREATOR="FACT-irf"), gti(), aeff(**cut), edisp(**cut)]
+    made_by = {"TELESCOP": "FACT", "INSTRUME": "FACT", "CREATOR": "FACT IRF", "EQUINOX": "2000.0"}
+    return [events(drop=("OBS_MODE",), **made_by), gti(CREATOR="FACT IRF"), aeff(**cut), edisp(**cut)]
 
 
 def magic():
     cut = {"cut": "POINT-LIKE"}
     return [events(TELESCOP="MAGIC", CREATOR="magic_dl3"), gti(), aeff(**cut), edisp(**cut), rad_max()]
+
+
+def magic_and_lst():
+    """magic-cta-pipe: times since 1970, no class, creator or frame in EVENTS; the cuts are a table of its own class."""
+    lost = ("HDUCLASS", "HDUDOC", "HDUVERS", "EQUINOX", "RADECSYS", "ORIGIN", "TELESCOP", "CREATOR")
+    time = {"MJDREFI": 40587.0, "MJDREFF": 0.0, "TIMESYS": "UTC", "TIMEREF": "TOPOCENTER"}
+    made_by = {"CREATOR": "pyirf v0.10.1", "TELESCOP": "CTA-N", "INSTRUME": "LST-1_MAGIC", "EVT_TYPE": "software"}
+    cut = {"cut": "POINT-LIKE", "GH_EFF": 0.9, "TH_EFF": 0.75, "FOVALIGN": "RADEC", **made_by}
+    start = events(drop=lost, INSTRUME="LST1_M1_M2", OBS_MODE="WOBBLE", FOVALIGN="RADEC", **time)
+    good = gti(**time)
+    for key in ("HDUCLASS", "HDUDOC", "HDUVERS"):
+        del good.header[key]
+    axes = {"ENERG": ENERGY, "THETA": OFFSET}
+    cuts = response("GH_CUTS", "GH_CUTS", "GH_CUTS_2D", axes, "GH_CUTS", "", CREATOR="magicctapipe v0.6.2")
+    return [start, good, aeff(**cut), edisp(**cut), cuts, rad_max()]
 
 
 def fermi():
@@ -181,8 +202,12 @@ def intervals():
 LAYOUTS = {
     lst: ("LST-1 (lstchain), point-like responses with a cut for each energy (RAD_MAX_2D)", {"keywords", "frame"}),
     ctapipe: ("ctapipe, full-enclosure responses", {"response", "index-class"}),
-    veritas: ("VERITAS (V2DL3), point-like responses with one cut (RAD_MAX)", set()),
-    fact: ("FACT, point-like responses without a cut", {"keywords", "hduclass", "no-cut"}),
+    veritas: ("VERITAS (V2DL3), point-like responses with one cut (RAD_MAX)", {"keywords", "event-type"}),
+    fact: ("FACT, point-like responses without a cut", {"keywords", "no-cut"}),
+    magic_and_lst: (
+        "MAGIC and LST-1 (magic-cta-pipe), point-like responses with a cut for each energy (RAD_MAX_2D)",
+        {"keywords", "frame", "hduclass"},
+    ),
     magic: ("MAGIC, point-like responses with a cut for each energy", set()),
     fermi: ("Fermi-LAT, without responses", {"keywords", "energy-unit"}),
     intervals: ("ctapipe, full-enclosure responses", {"intervals", "event-type"}),
@@ -220,15 +245,18 @@ def test_a_writer_is_recognized_and_what_is_not_gadf_is_reported(tmp_path, layou
 
 
 def test_the_lines_say_it_without_counting_it_as_a_fault(tmp_path):
-    result = CliRunner().invoke(check, [str(store(tmp_path, veritas()))])
+    result = CliRunner().invoke(check, [str(store(tmp_path, magic()))])
     first, last = result.output.splitlines()[-2:]
     assert first.split()[:3] == ["store", "note", "convention"]
-    assert "VERITAS (V2DL3)" in first
+    assert "MAGIC, point-like" in first
     assert last.startswith("1 runs checked, 0 errors, ")
 
 
-@pytest.mark.parametrize(("layout", "area"), [(lst, "point-like"), (ctapipe, "full-enclosure")])
-def test_runs_of_lst_and_ctapipe_are_reduced(tmp_path, layout, area):
+@pytest.mark.parametrize(
+    ("layout", "area"),
+    [(lst, "point-like"), (magic_and_lst, "point-like"), (magic, "point-like"), (ctapipe, "full-enclosure")],
+)
+def test_runs_of_lst_magic_and_ctapipe_are_reduced(tmp_path, layout, area):
     (run,) = DataStore.from_dir(store(tmp_path, layout())).get_observations(required_irf=area)
     energy = MapAxis.from_energy_bounds("0.5 TeV", "50 TeV", nbin=2)
     true = MapAxis.from_energy_bounds("0.5 TeV", "50 TeV", nbin=2, name="energy_true")

@@ -141,7 +141,9 @@ def test_what_cannot_be_told_apart_is_refused(run, tmp_path):
     observation = written(run, path, [({"EVT_TYPE": 0}, 1.0), ({"EVT_TYPE": 0}, 2.0)])
     with pytest.raises(FormatError, match=r"'AEFF 1'.*another response of the kind 'aeff' .*'AEFF 0'"):
         split_by_responses(observation)
-    written(run, path, [({"EVT_TYPE": "good"}, 1.0)])
+    written(run, path, [({"EVT_TYPE": "software"}, 1.0)])
+    assert [each.label for each in find_response_sets(path)] == ["all"]  # how they were made, by magic-cta-pipe
+    written(run, path, [({"EVT_TYPE": "good"}, 1.0), ({"EVT_TYPE": 2}, 1.0)])
     with pytest.raises(FormatError, match="event type is 'good', expected the numbers of bits"):
         find_response_sets(path)
     with pytest.raises(ValueError, match="parts of a ResponseSet must be out of aeff"):

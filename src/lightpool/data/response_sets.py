@@ -8,7 +8,7 @@ which they hold, and one for each type of event, such as those seen by many tele
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from os import PathLike
-from typing import TypeAlias
+from typing import Any, TypeAlias
 
 import numpy as np
 from astropy.time import Time
@@ -69,7 +69,8 @@ def find_response_sets(filename: str | PathLike[str]) -> list[ResponseSet]:
 
     Responses with the keywords TSTART and TSTOP hold for this interval, those with EVT_TYPE (or EV_TYPE)
     for events with these bits, given as numbers such as ``3`` or ``0,1``; with both they hold for these events in this
-    interval. A response without an interval belongs to all intervals of its type, one without a type to all types.
+    interval. A response without an interval belongs to all intervals of its type, one without a type to all types. A
+    text, the same for all responses of a file, is no type: magic-cta-pipe writes how they were made.
 
     Parameters
     ----------
@@ -86,9 +87,9 @@ def find_response_sets(filename: str | PathLike[str]) -> list[ResponseSet]:
     found: dict[_Key, dict[str, HDULocation]] = {}
     intervals: dict[tuple[float, float], Time] = {}
     repeated = {name for name in file.names if file.names.count(name) > 1}
-    for name, kind, hdu_class in classify_hdus(file):
-        if kind not in _RESPONSES:
-            continue
+    responses = [each for each in classify_hdus(file) if each[1] in _RESPONSES]
+    only_text = _only_text(file.values(name) for name, _, _ in responses)
+    for name, kind, hdu_class in responses:
         where = f"{file.source}, HDU {name!r}"
         if name in repeated:
             raise FormatError(f"{where}: several HDUs have this name; give each response a name of its own (EXTNAME)")
@@ -100,7 +101,8 @@ def find_response_sets(filename: str | PathLike[str]) -> list[ResponseSet]:
             span = (first, last)
             intervals[span] = TimeReference.from_header(reference, where).to_time(np.array([first, last]))
         given = next((header[key] for key in _TYPE_KEYWORDS if key in header), None)
-        parts = found.setdefault((span, None if given is None else _bits(given, where)), {})
+        types = None if given is None or only_text == {str(given)} else _bits(given, where)
+        parts = found.setdefault((span, types), {})
         if kind in parts:
             raise _ambiguous(where, kind, parts[kind].hdu_name)
         parts[kind] = HDULocation(hdu_class, folder, "", file_name, name)
@@ -108,6 +110,16 @@ def find_response_sets(filename: str | PathLike[str]) -> list[ResponseSet]:
         ResponseSet(_parts_for(key, found, str(path)), key[1], None if key[0] is None else intervals[key[0]])
         for key in _keys_of_sets(found)
     ]
+
+
+def _only_text(headers: Iterable[Mapping[str, Any]]) -> set[str]:
+    """Return the type of all responses of a file if it is one text, such as ``software`` of magic-cta-pipe.
+
+    It says how the responses were made, and tells no events of the file from others.
+    """
+    texts = {str(header[key]) for header in headers for key in _TYPE_KEYWORDS if key in header}
+    is_text = len(texts) == 1 and not next(iter(texts)).replace(",", "").replace(" ", "").lstrip("-").isdigit()
+    return texts if is_text else set()
 
 
 def _keys_of_sets(found: Iterable[_Key]) -> list[_Key]:

@@ -13,6 +13,7 @@ from lightpool.arrays.devices.memory import keep_freed_memory
 from lightpool.arrays.devices.staging import Uploads
 from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
+from lightpool.data.pointing_spread import pointing_spread
 from lightpool.datasets import MapDataset, MapDatasetMetaData, estimate_memory
 from lightpool.datasets.masks import all_true
 from lightpool.datasets.merged_tables import DeferredRow, table_of_row
@@ -40,6 +41,7 @@ from lightpool.makers.uncovered_bins import (
     warn_of_energies,
     warn_of_missing_rates,
     warn_of_ring,
+    warn_of_spread,
 )
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom
 from lightpool.maps.event_counts import send_events
@@ -216,6 +218,11 @@ class MapDatasetMaker(Maker):
         for name, request in requests.by_table.items():
             if name in ("aeff", "psf"):
                 warn_of_energies(obs_id, name, request.irf, request.geom.axes["energy_true"])
+        warn_of_spread(
+            obs_id,
+            pointing_spread(observation),
+            {name: request.irf for name, request in requests.by_table.items()},
+        )
         if not dataset.required("counts").geom.is_region:
             for name, request in requests.by_table.items():
                 warn_of_ring(obs_id, name, request.irf)

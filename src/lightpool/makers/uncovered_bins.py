@@ -1,11 +1,13 @@
 """Warnings about bins of a dataset that no table of an observation covers, where its responses are zero."""
 
 import logging
+from collections.abc import Mapping
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
+from lightpool.data.pointing_spread import PointingSpread
 from lightpool.irf import IRF, FoVAlignment
 from lightpool.irf.tables.psf_parametric import ParametricPSF
 from lightpool.maps import MapAxis
@@ -20,6 +22,7 @@ __all__ = [
     "warn_of_missing_rates",
     "warn_of_offset",
     "warn_of_ring",
+    "warn_of_spread",
 ]
 
 log = logging.getLogger(__name__)
@@ -136,6 +139,29 @@ def warn_of_alignment(irf: IRF, result: str) -> None:
             f"{_label(irf)} is aligned with the horizon (FOVALIGN=ALTAZ), against which the sky turns, and without an "
             f"observation the times are not known: {result} is that of a table aligned with the equator; use "
             "MapDatasetMaker, which turns it"
+        )
+
+
+def warn_of_spread(obs_id: int | None, spread: PointingSpread, irfs: Mapping[str, IRF]) -> None:
+    """Warn of telescopes that point in different directions, or move, if the responses do not tell of it.
+
+    Parameters
+    ----------
+    obs_id : int
+    spread : PointingSpread of the observation
+    irfs : mapping of "aeff", "psf", "edisp" and "bkg" to the table that is projected
+    """
+    around = sorted(_WHAT[name] for name, irf in irfs.items() if irf.has_offset_axis)
+    if spread.is_divergent and around:
+        log.warning(
+            f"observation {obs_id}: its telescopes point in different directions ({spread.reason}); "
+            f"{', '.join(around)} depend on one offset, which is taken from the direction of the array (RA_PNT, "
+            "DEC_PNT), as if the array were symmetric about it"
+        )
+    elif spread.is_moving and irfs:
+        log.warning(
+            f"observation {obs_id}: its pointing moves ({spread.reason}); all responses are those at RA_PNT, DEC_PNT; "
+            "split it into observations during which it hardly moves"
         )
 
 

@@ -38,10 +38,15 @@ _MOST_RUNS = 4
 _WRITERS: tuple[tuple[str, str, str], ...] = (
     # keyword, beginning of its value in capitals, what it means; the first that fits counts
     ("CREATOR", "LSTCHAIN", "LST-1 (lstchain)"),
-    ("CREATOR", "MAGIC-CTA-PIPE", "MAGIC and LST-1 (magic-cta-pipe)"),
+    ("CREATOR", "MAGICCTAPIPE", "MAGIC and LST-1 (magic-cta-pipe)"),
+    # Its events have no CREATOR, and its responses that of pyirf.
+    ("INSTRUME", "LST-1_MAGIC", "MAGIC and LST-1 (magic-cta-pipe)"),
+    ("INSTRUME", "LST1_M", "MAGIC and LST-1 (magic-cta-pipe)"),
+    ("INSTRUME", "M1_M2", "MAGIC and LST-1 (magic-cta-pipe)"),
     ("CREATOR", "CTAPIPE", "ctapipe"),
     ("CREATOR", "PYIRF", "pyirf"),
     ("CREATOR", "PYV2DL3", "VERITAS (V2DL3)"),
+    ("CREATOR", "FACT IRF", "FACT"),
     ("CREATOR", "SASH", "H.E.S.S. (first public data release)"),
     ("CREATOR", "CTOBSSIM", "simulated by ctools"),
     ("CREATOR", "LIGHTPOOL", "simulated or written by lightpool"),
@@ -268,7 +273,8 @@ _RULES = (
     ),
     _Rule(
         "gadf-event-type",
-        "EVENT_TYPE is not a bit field (32X); its numbers are taken as bits",
+        "EVENT_TYPE is not a bit field (32X); its numbers are taken as bits. V2DL3 writes the number of telescopes: "
+        "select such events by the value of the column",
         _has_numbers_as_types,
     ),
     _Rule("gadf-energy-unit", "ENERGY is not in TeV; it is converted", _has_other_energies),

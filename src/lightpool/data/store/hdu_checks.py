@@ -12,6 +12,7 @@ from lightpool.data.files.response_tables import read_response
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import deadtime_fraction
 from lightpool.data.pointing import FixedPointingInfo
+from lightpool.data.pointing_spread import PointingSpread, spread_in_file
 from lightpool.data.tables.event_columns import EVENT_UNITS
 from lightpool.data.tables.faults import Fault, live_time_faults, time_faults
 from lightpool.data.tables.gadf_tables import load_events, read_gti
@@ -133,6 +134,7 @@ def _check_events(file: FitsFile, hdu: str) -> list[Finding]:
         found.append(finding("keyword-missing", f"keywords {', '.join(missing)} are missing", "warning"))
     with _codes(found, "pointing"):
         FixedPointingInfo.from_fits_header(header, where=where)
+        found += _check_spread(spread_in_file(file, hdu))
     with _codes(found, "deadtime"):
         deadtime_fraction(header, where)
         found += _as_findings(live_time_faults(header))
@@ -141,6 +143,23 @@ def _check_events(file: FitsFile, hdu: str) -> list[Finding]:
         with _codes(found, "events-format"):
             found += _check_event_values(file, hdu)
     return found
+
+
+def _check_spread(spread: PointingSpread) -> Iterator[Finding]:
+    """Check for telescopes that point in different directions, or move."""
+    if spread.is_divergent:
+        yield finding(
+            "pointing-divergent",
+            f"telescopes point in different directions ({spread.reason}); responses are used around RA_PNT, DEC_PNT, "
+            "and those that depend on one offset hold only if the array is symmetric about that direction",
+            "warning",
+        )
+    elif spread.is_moving:
+        yield finding(
+            "pointing-moves",
+            f"the pointing moves ({spread.reason}); all responses are those at RA_PNT, DEC_PNT",
+            "warning",
+        )
 
 
 def _check_event_values(file: FitsFile, hdu: str) -> Iterator[Finding]:

@@ -5,6 +5,7 @@ from typing import TYPE_CHECKING, Any
 
 from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
+from lightpool.data.pointing_spread import pointing_spread
 from lightpool.datasets import MapDataset, SpectrumDatasetOnOff
 from lightpool.makers.core import Maker, check_run, warn_of_odd_mask
 from lightpool.makers.differences import announce_of_dataset, announce_of_points
@@ -100,6 +101,14 @@ class ReflectedRegionsBackgroundMaker(Maker):
         if region is None:
             raise ValueError(f"the region of dataset {dataset.name!r} is unknown, so it has no OFF regions")
         _check_region(geom, observation)
+        spread = pointing_spread(observation)
+        if spread.is_divergent:
+            log.warning(
+                "observation %s: its telescopes point in different directions (%s); OFF regions at the offset of the "
+                "ON region assume an acceptance that is symmetric about RA_PNT, DEC_PNT",
+                observation.obs_id,
+                spread.reason,
+            )
         off = self._off_regions(region, observation)
         if geom.is_all_point_sky_regions:
             # The finder does not compare points, whose size is in the table RAD_MAX of the run.
