@@ -63,9 +63,19 @@ def project_values(table: NodeTable, weights: Weights, factor: float = 1.0) -> A
         return clip_at_zero(values, xp)
     host = cast(Floats, values)
     # Only these rows can hold negative values; clipping all of them would be one more pass over the map.
-    for row in (*table.awkward, *(table.dipping if weights.extrapolates else ())):
-        np.clip(host[row], 0.0, np.inf, out=host[row])  # faster than a maximum
+    for rows in _runs([*table.awkward, *(table.dipping if weights.extrapolates else ())]):
+        np.clip(host[rows], 0.0, np.inf, out=host[rows])  # faster than a maximum
     return values
+
+
+def _runs(numbers: list[int]) -> Iterator[slice]:
+    """Return slices of numbers that follow one another, which together cover all of them."""
+    ordered = sorted(set(numbers))
+    first = 0
+    for place in range(1, len(ordered) + 1):
+        if place == len(ordered) or ordered[place] > ordered[place - 1] + 1:
+            yield slice(ordered[first], ordered[place - 1] + 1)
+            first = place
 
 
 def project_density(nodes: DensityNodes, weights: Weights, integral: float = 1.0) -> Parts:

@@ -249,12 +249,14 @@ class OffsetWeights:
     @property
     def extrapolates(self) -> bool:
         """Whether some weight is negative; only on the host."""
-        basis = cast("NDArray[np.float64]", self.basis)  # only on the host
-        # The size comes first, because `min` of an empty array raises.
-        return bool(basis.size) and bool(basis.min() < 0)
+        return bool(self._outer.size)
 
     def outer_pixels(self) -> NDArray[np.int64]:
         """Return the numbers of the pixels inside the axis but beyond its outer nodes; only on the host."""
+        return self._outer
+
+    @cached_property
+    def _outer(self) -> NDArray[np.int64]:
         if len(self.nodes) == 1:
             return np.zeros(0, dtype=np.int64)
         return np.flatnonzero(((self.x < self.nodes[0]) | (self.x > self.nodes[-1])) & self.inside)
