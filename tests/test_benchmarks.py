@@ -1,9 +1,10 @@
-"""The benchmarks find what they measure, and `host_floor.py` runs through on real files."""
+"""The benchmarks find what they measure, and run through on small or real data."""
 
 import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 
 BENCHMARKS = Path(__file__).parents[1] / "benchmarks"
@@ -14,7 +15,7 @@ def scripts(monkeypatch):
     """Makes the folder of the benchmarks importable, and forgets its modules afterwards."""
     monkeypatch.syspath_prepend(str(BENCHMARKS))
     yield
-    for name in ("peer", "host_floor"):
+    for name in ("peer", "host_floor", "floors"):
         sys.modules.pop(name, None)
 
 
@@ -30,6 +31,24 @@ def host_floor(scripts):
     import host_floor
 
     return host_floor
+
+
+@pytest.fixture
+def floors(scripts):
+    import floors
+
+    return floors
+
+
+@pytest.mark.parametrize("is_stacked", [True, False])
+def test_the_arithmetic_of_each_stage_runs_on_images_of_any_size(floors, is_stacked):
+    probe = floors.Probe(floors.Sizes(40, 30, 3, 4, 5, 200, 100, is_stacked, 0.5))
+    with np.errstate(all="raise"):
+        for stage in probe.stages().values():
+            stage()
+    assert 0 < probe.counts[1].sum() <= 100
+    assert np.isfinite(probe.background).all()
+    assert set(floors.JOBS) <= set(floors.peer.JOBS)
 
 
 def test_the_stages_that_are_timed_are_functions_of_the_package(peer):
