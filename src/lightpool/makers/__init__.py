@@ -6,6 +6,12 @@ from lightpool.makers.background.off_runs import OffRunsBackgroundMaker
 from lightpool.makers.background.phase import PhaseBackgroundMaker
 from lightpool.makers.background.reflected import ReflectedRegionsBackgroundMaker
 from lightpool.makers.background.ring import AdaptiveRingBackgroundMaker, RingBackgroundMaker
+from lightpool.makers.background_models.exclusion import SkyExclusion
+from lightpool.makers.background_models.groups import GroupRunsBy
+from lightpool.makers.background_models.maker import BackgroundModelMaker
+from lightpool.makers.background_models.model import BackgroundModel
+from lightpool.makers.background_models.sums import BackgroundSums
+from lightpool.makers.background_models.tables import BackgroundModels, BackgroundTableMaker
 from lightpool.makers.core import Maker
 from lightpool.makers.excess import ExcessMapEstimator
 from lightpool.makers.map import MapDatasetMaker
@@ -37,11 +43,17 @@ MAKER_REGISTRY = Registry(
 __all__ = [
     "MAKER_REGISTRY",
     "AdaptiveRingBackgroundMaker",
+    "BackgroundModel",
+    "BackgroundModelMaker",
+    "BackgroundModels",
+    "BackgroundSums",
+    "BackgroundTableMaker",
     "DatasetsMaker",
     "ExcessMapEstimator",
     "ExclusionMaskFinder",
     "FoVBackgroundMaker",
     "FoundExclusion",
+    "GroupRunsBy",
     "Maker",
     "MapDatasetMaker",
     "OffRunsBackgroundMaker",
@@ -51,6 +63,7 @@ __all__ = [
     "RegionsFinder",
     "RingBackgroundMaker",
     "SafeMaskMaker",
+    "SkyExclusion",
     "SpectrumDatasetMaker",
     "ThetaSquaredTable",
     "WobbleRegionsFinder",
