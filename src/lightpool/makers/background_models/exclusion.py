@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
 import astropy.units as u
 import numpy as np
@@ -21,9 +21,6 @@ from lightpool.maps import HpxGeom, Map, WcsGeom
 from lightpool.maps.regions.region_indicator import Cap, RegionIndicator
 from lightpool.maps.regions.sky_regions import parse_regions
 from lightpool.typing import AngleLike, PathInput, RegionLike
-
-if TYPE_CHECKING:
-    from lightpool.fits import TableData
 
 __all__ = ["SkyExclusion"]
 
@@ -352,8 +349,8 @@ def _table_of(catalog: "Table | PathInput") -> Table:
     path = make_path(catalog)
     if any(str(path).endswith(end) for end in (".fits", ".fit", ".fits.gz")):
         file = read_fits(path)
-        found: TableData = file.table(next((name for name in file.names if name), 1))
-        return found.to_table()
+        # As in the indices of data stores, the first table counts; the primary HDU holds none.
+        return file.table(1).to_table()
     return Table.read(path)
 
 

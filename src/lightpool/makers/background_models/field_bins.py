@@ -30,7 +30,7 @@ class FieldPoints:
     offset : array of float64, shape (n,), rad
     number : array of int64, shape (n,), of the bin
     share : array of float64, shape (n,), sr
-        Solid angle for which a point stands: those of a bin have equal ones, and their sum is that of the bin.
+        Solid angle for which a point stands; the sum of those of a bin is its solid angle.
     spacing : float, rad
         Distance of neighbouring points.
     """

@@ -25,7 +25,7 @@ _OPERATORS: dict[str, Callable[[Array, Array], Array]] = {
     "and_": operator.and_,
     "xor": operator.xor,
 }
-_LEAST_DEPTH = 1e-3  # cosine of the largest distance of a vertex from the middle of its polygon
+_LEAST_DEPTH = 0.02  # cosine of the largest distance of a vertex from the middle of its polygon
 
 Test: TypeAlias = Callable[[Array], Array]
 """A function of unit vectors in ICRS, shape (3, n), that returns whether they lie in a region, shape (n,)."""
@@ -111,7 +111,7 @@ class RegionIndicator:
         position = region.center.icrs
         center = directions_in("icrs", [position.ra.deg], [position.dec.deg], "icrs")[:, 0]
         cap = Cap(center, float(np.deg2rad(reach_deg(region))))
-        lengths = kind.lengths_of(region, "rad")
+        lengths = [float(length) for length in kind.lengths_of(region, "rad")]
         if type(region) is region_classes.CircleSkyRegion:
             shape = PlaneShape("circle", fov_matrix(float(position.ra.rad), float(position.dec.rad)), tuple(lengths))
             return cls(lambda vectors: in_plane_shape(vectors, shape), cap, circle=cap)
@@ -119,7 +119,7 @@ class RegionIndicator:
         own = region.center
         matrix = fov_matrix(float(own.data.lon.rad), float(own.data.lat.rad)) @ _to_frame(own.frame.name)
         name = next(name for name in ("Circle", "Ellipse", "Rectangle") if type(region).__name__.startswith(name))
-        angle = 0.0 if kind.is_round else float(kind.angle_of(region).rad)
+        angle = 0.0 if kind.is_round else float(kind.angle_of(region).to_value("rad"))
         # Of a ring: inner and outer width, then inner and outer height.
         n_part = 2 if "Annulus" in type(region).__name__ else 1
         parts = [PlaneShape(name.lower(), matrix, tuple(lengths[i::n_part]), angle) for i in range(n_part)]
@@ -148,4 +148,4 @@ class RegionIndicator:
 
 def _to_frame(frame: str) -> HostFloats:
     """Return the matrix from ICRS to a frame."""
-    return np.stack([directions_in("icrs", lon, lat, frame) for lon, lat in ((0, 0), (90, 0), (0, 90))], axis=1)[..., 0]
+    return np.stack([directions_in("icrs", lon, lat, frame) for lon, lat in ((0, 0), (90, 0), (0, 90))], axis=1)
