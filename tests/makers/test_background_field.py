@@ -131,18 +131,19 @@ def brute_force(pointing, field, start, stop, exclusion, n_point, n_time, locati
 @pytest.mark.parametrize("case", ["wobble", "near the zenith", "across the meridian at 0 h", "southern pole"])
 @pytest.mark.parametrize(("axes", "alignment"), [(OFFSET, "RADEC"), (FOV, "RADEC"), (FOV, "ALTAZ")])
 def test_the_excluded_exposure_is_that_of_a_dense_grid(case, axes, alignment):
-    pointing, location, start = POINTINGS[case]
+    pointing, _, start = POINTINGS[case]
     center = pointing.directional_offset_by(250 * u.deg, 0.7 * u.deg)
     maker = BackgroundModelMaker(
         ENERGY, axes, alignment, SkyExclusion.from_positions(center, 0.5 * u.deg), oversampling=20, max_rotation=0.05
     )
     found = excluded_exposure(maker, empty_run(pointing, start))
-    n_point, n_time = (99, 80) if case == "near the zenith" else (207, 12)  # there the field turns fast
+    turns_fast = case == "near the zenith" and alignment == "ALTAZ"
+    n_point, n_time, atol = (99, 80, 0.02) if turns_fast else (207, 12, 0.006)
     expected = brute_force(
         pointing, maker.field, start, start + 1500.0, lambda sky: sky.separation(center).deg < 0.5, n_point, n_time
     )
     full = 1500.0 * maker.field.solid_angle
-    assert_allclose(found / full, expected / full, atol=0.01)
+    assert_allclose(found / full, expected / full, atol=atol)
     assert_allclose(found.sum(), 1500.0 * 2 * np.pi * (1 - np.cos(np.deg2rad(0.5))), rtol=0.01)
 
 
@@ -252,12 +253,10 @@ def test_a_drift_scan_is_summed_piece_by_piece():
 
 
 def test_what_is_missing_is_named():
-    run = empty_run(SOURCE)
-    run.observatory_earth_location = None
-    if run.observatory_earth_location is None:
-        with pytest.raises(MissingDataError, match="observation 1.*place of the observatory"):
-            BackgroundModelMaker(ENERGY, FOV).run(run)
-        assert np.isnan(BackgroundModelMaker(ENERGY, OFFSET).run(run).runs["ZEN_PNT"][0])
+    run = empty_run(SOURCE, location=None)
+    with pytest.raises(MissingDataError, match=r"observation 1.*place of the observatory"):
+        BackgroundModelMaker(ENERGY, FOV).run(run)
+    assert np.isnan(BackgroundModelMaker(ENERGY, OFFSET).run(run).runs["ZEN_PNT"][0])
     for bad in ({"oversampling": 0}, {"max_rotation": 0.0}):
         with pytest.raises(ValueError, match=next(iter(bad))):
             BackgroundModelMaker(ENERGY, OFFSET, **bad)

@@ -1,4 +1,5 @@
 import pickle
+from itertools import pairwise
 
 import astropy.units as u
 import numpy as np
@@ -79,7 +80,7 @@ def test_what_is_near_a_pointing_is_all_that_matters_there():
         for low, high in distances:
             covered |= (away >= low) & (away <= high)
         assert covered.all()
-        assert all(a[1] < b[0] for a, b in zip(distances[:-1], distances[1:], strict=True))
+        assert all(a[1] < b[0] for a, b in pairwise(distances))
     assert exclusion.near(np.array([0.0, 0.0, 1.0]), 0.05)[1] == []
 
 

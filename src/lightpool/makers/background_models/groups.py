@@ -273,8 +273,7 @@ def _equal_statistics(values: HostFloats, weights: HostFloats, n_bin: int) -> tu
 
 def _widened(edges: HostFloats) -> list[float]:
     """Return edges of which the last one is just above the largest value, as bins are half-open."""
-    found = [float(edge) for edge in edges]
-    found[-1] = float(np.nextafter(np.nextafter(found[-1], np.inf) * (1 + 1e-9), np.inf))
-    if len(found) == 1 or found[0] >= found[-1]:
-        found = [found[0], found[-1]]
-    return sorted(set(found)) if len(set(found)) > 1 else [found[0], found[0] + 1.0]
+    *inner, last = (float(edge) for edge in edges)
+    above = last + 1e-9 * max(abs(last), 1.0)
+    # All runs may have one value, which is then the only edge.
+    return [*inner, above] if inner else [last, above]

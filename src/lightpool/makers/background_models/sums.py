@@ -94,6 +94,8 @@ class BackgroundSums:
         excluded : array, shape (n_field,), s sr
         """
         flat = np.asarray(counts).reshape(-1)
+        if flat.size and flat.max() > np.iinfo(np.int32).max:
+            raise ValueError(f"{flat.max():g} events in one bin are more than sums can hold; make finer bins")
         bins = np.flatnonzero(flat)
         return cls(
             energy_axis=energy_axis,

@@ -142,7 +142,9 @@ def read_sums(filename: PathInput) -> SumsContent:
         table, entries = file.table("RUNS"), file.table("ENTRIES")
         runs = {name: np.asarray(values) for name, values in table.columns.items()}
         first = np.concatenate([[0], np.cumsum(runs.pop("N_ENTRY"))]).astype(np.int64)
-        excluded = np.asarray(runs.pop("EXCLUDED"), dtype=float).reshape(len(first) - 1, -1)
+        excluded = np.asarray(runs.pop("EXCLUDED"), dtype=float)
+        # A column of one bin has no dimension for it, and one of no rows has any.
+        excluded = excluded.reshape(len(first) - 1, -1) if len(first) > 1 else np.zeros((0, field.n_bin))
         bins, events = (np.asarray(entries.columns[name]).astype(np.int32) for name in ("BIN", "EVENTS"))
         n_bin = 2 * energy_axis.nbin * field.n_bin
         if first[-1] != len(bins) or excluded.shape[1] != field.n_bin or np.any((bins < 0) | (bins >= n_bin)):
