@@ -85,9 +85,11 @@ def test_a_field_along_the_horizon_turns_as_in_astropy(case):
     horizon = AltAz(obstime=times, location=location)
     origin = SkyCoord(np.full(40, pointing.ra.deg), np.full(40, pointing.dec.deg), unit="deg").transform_to(horizon)
     there = sky.transform_to(FoVAltAzFrame(origin=origin, obstime=times, location=location))
-    # 1e-3 deg: between the times at which the angle is computed it is linear, and aberration changes over the field.
-    assert_allclose(lon, there.fov_lon.wrap_at("180d").deg, atol=3e-3)
-    assert_allclose(lat, there.fov_lat.deg, atol=3e-3)
+    # The angle is linear between the times at which it is computed, aberration changes over the field, and UT1 - UTC,
+    # 15 arcsec at most, is left out, which turns the field the more the nearer to the zenith.
+    atol = 2e-2 if case == "near the zenith" else 3e-3
+    assert_allclose(lon, there.fov_lon.wrap_at("180d").deg, atol=atol)
+    assert_allclose(lat, there.fov_lat.deg, atol=atol)
     assert np.abs(np.diff(turns.angle)).max() < 0.012 or np.diff(turns.seconds).min() <= 1.01
 
 
