@@ -1,5 +1,7 @@
 """Bins of the field of view, its rotation, and the excluded exposure, against astropy and brute force."""
 
+import pickle
+
 import astropy.units as u
 import numpy as np
 import pytest
@@ -7,10 +9,11 @@ from astropy.coordinates import AltAz, EarthLocation, SkyCoord
 from astropy.time import TimeDelta
 from background_runs import ENERGY, FOV, OFFSET, REFERENCE, SITE, SOURCE, from_field, observation_of
 from numpy.testing import assert_allclose, assert_array_equal
+from regions import CircleSkyRegion, RectangleSkyRegion
 
 from lightpool.arrays import count_transfers, fov_lonlat, rotate, to_device, to_host, unit_vectors
 from lightpool.arrays.kernels.field_rotation import to_horizon
-from lightpool.data import FixedPointingInfo, Observation
+from lightpool.data import FixedPointingInfo, Observation, ObservationFilter
 from lightpool.errors import MissingDataError
 from lightpool.irf import FoVAlignment
 from lightpool.makers import BackgroundModelMaker, SkyExclusion
@@ -252,6 +255,51 @@ def test_a_drift_scan_is_summed_piece_by_piece():
     assert_allclose(sums.excluded.sum(), 600 * 2 * np.pi * (1 - np.cos(np.deg2rad(0.2))), rtol=0.03)
     still = BackgroundModelMaker(ENERGY, fine, exclusion=SkyExclusion.from_positions(SOURCE, 0.2 * u.deg)).run(run)
     assert np.count_nonzero(sums.excluded) > 1.5 * np.count_nonzero(still.excluded)
+
+
+def test_events_without_a_direction_or_an_energy_are_in_no_bin(device):
+    lon, lat, energy = [83.7, np.nan, 83.7, 83.7], [-25.1, -25.1, -25.1, 12.0], [1.0, 1.0, np.nan, 1.0]
+    run = observation_of(1, SOURCE, 80000, 81500, [80100.0] * 4, lon, lat, energy)
+    exclusion = SkyExclusion.from_regions("icrs;ellipse(84, -25.5, 0.4, 0.2, 10)")
+    for axes in (OFFSET, FOV):
+        sums = BackgroundModelMaker(ENERGY, axes, exclusion=exclusion, device=device).run(run)
+        assert sums.total_counts().sum() == 1
+        assert sums.total_counts(excluded=True).sum() == 0
+
+
+def test_a_filter_of_phases_keeps_a_part_of_the_exposure():
+    run = empty_run(SOURCE)
+    table = run.events.table
+    table["PHASE"] = np.zeros(0)
+    run.events.table = table
+    opts = {"parameter": "PHASE", "band": (0.2, 0.5)}
+    part = Observation(
+        1, meta=run.meta, gti=run.gti, events=run.events, pointing=run.pointing, location=SITE,
+        obs_filter=ObservationFilter(event_filters=[{"type": "custom", "opts": opts}]),
+    )  # fmt: skip
+    exclusion = SkyExclusion.from_positions(SOURCE, 0.5 * u.deg)
+    whole, some = (BackgroundModelMaker(ENERGY, OFFSET, exclusion=exclusion).run(each) for each in (run, part))
+    assert_allclose(some.ontime, 0.3 * whole.ontime)
+    assert_allclose(some.exposure, 0.3 * whole.exposure)
+    assert_allclose(some.runs["LIVETIME"], part.observation_live_time_duration.to_value("s"))
+
+
+def test_a_maker_is_sent_to_other_processes_and_says_what_it_does():
+    regions = [
+        "icrs;circle(83.6, -25.5, 0.4)",
+        "galactic;ellipse(227, -28, 2, 1, 20)",
+        "icrs;polygon(84,-24,85,-24,84,-25)",
+    ]
+    exclusion = SkyExclusion.from_regions(regions) | SkyExclusion.from_regions(
+        CircleSkyRegion(SOURCE, 1 * u.deg) & RectangleSkyRegion(SOURCE, 1 * u.deg, 0.2 * u.deg, 10 * u.deg)
+    )
+    maker = BackgroundModelMaker(ENERGY, FOV, exclusion=exclusion)
+    run = empty_run(SOURCE)
+    before = maker.run(run)
+    again = pickle.loads(pickle.dumps(maker))
+    assert_array_equal(again.run(run).excluded, before.excluded)
+    assert len(pickle.dumps(maker)) < 20_000
+    assert "oversampling" in str(maker)
 
 
 def test_what_is_missing_is_named():

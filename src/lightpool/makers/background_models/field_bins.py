@@ -111,6 +111,9 @@ class FieldBins:
             raise ValueError(f"coordinates in the field of view must be between -60 and 60 deg, got edges {edges}")
         return cls(tuple(axes), FoVAlignment.RADEC if len(axes) == 1 else known)
 
+    def __getstate__(self) -> dict[str, Any]:
+        return {**self.__dict__, "_points": {}}
+
     @property
     def is_radial(self) -> bool:
         """Whether the bins are rings."""

@@ -31,6 +31,35 @@ Test: TypeAlias = Callable[[Array], Array]
 """A function of unit vectors in ICRS, shape (3, n), that returns whether they lie in a region, shape (n,)."""
 
 
+# Classes and not functions inside of functions, which cannot be sent to other processes.
+@dataclass(frozen=True)
+class _InShape:
+    outer: PlaneShape
+    hole: PlaneShape | None = None
+
+    def __call__(self, vectors: Array) -> Array:
+        inside = in_plane_shape(vectors, self.outer)
+        return inside if self.hole is None else inside & ~in_plane_shape(vectors, self.hole)
+
+
+@dataclass(frozen=True)
+class _InPolygon:
+    polygon: SkyPolygon
+
+    def __call__(self, vectors: Array) -> Array:
+        return in_polygon(vectors, self.polygon)
+
+
+@dataclass(frozen=True)
+class _Combined:
+    one: Test
+    other: Test
+    operator: str
+
+    def __call__(self, vectors: Array) -> Array:
+        return _OPERATORS[self.operator](self.one(vectors), self.other(vectors))
+
+
 @dataclass(frozen=True, eq=False)
 class Cap:
     """A circle on the sky that encloses something.
@@ -98,11 +127,10 @@ class RegionIndicator:
     @classmethod
     def _combined(cls, region: "CompoundSkyRegion") -> "RegionIndicator":
         one, other = cls.of(region.region1), cls.of(region.region2)
-        combine = _OPERATORS[region.operator.__name__]
         apart = float(separation_of_vectors(one.cap.center, other.cap.center))
         # Not the smallest circle around both, but one that surely encloses them.
         cap = Cap(one.cap.center, max(one.cap.radius, apart + other.cap.radius))
-        return cls(lambda vectors: combine(one.contains(vectors), other.contains(vectors)), cap)
+        return cls(_Combined(one.contains, other.contains, region.operator.__name__), cap)
 
     @classmethod
     def _about_center(cls, region: "SkyRegion") -> "RegionIndicator":
@@ -114,7 +142,7 @@ class RegionIndicator:
         lengths = [float(length) for length in kind.lengths_of(region, "rad")]
         if type(region) is region_classes.CircleSkyRegion:
             shape = PlaneShape("circle", fov_matrix(float(position.ra.rad), float(position.dec.rad)), tuple(lengths))
-            return cls(lambda vectors: in_plane_shape(vectors, shape), cap, circle=cap)
+            return cls(_InShape(shape), cap, circle=cap)
         # The angle of a region is in its own frame, whose north differs from that of ICRS.
         own = region.center
         matrix = fov_matrix(float(own.data.lon.rad), float(own.data.lat.rad)) @ _to_frame(own.frame.name)
@@ -122,13 +150,8 @@ class RegionIndicator:
         angle = 0.0 if kind.is_round else float(kind.angle_of(region).to_value("rad"))
         # Of a ring: inner and outer width, then inner and outer height.
         n_part = 2 if "Annulus" in type(region).__name__ else 1
-        parts = [PlaneShape(name.lower(), matrix, tuple(lengths[i::n_part]), angle) for i in range(n_part)]
-
-        def contains(vectors: Array) -> Array:
-            inside = in_plane_shape(vectors, parts[-1])
-            return inside if n_part == 1 else inside & ~in_plane_shape(vectors, parts[0])
-
-        return cls(contains, cap)
+        *hole, outer = (PlaneShape(name.lower(), matrix, tuple(lengths[i::n_part]), angle) for i in range(n_part))
+        return cls(_InShape(outer, *hole), cap)
 
     @classmethod
     def _polygon(cls, region: "SkyRegion") -> "RegionIndicator":
@@ -143,7 +166,7 @@ class RegionIndicator:
             )
         polygon = SkyPolygon(matrix, tuple((east / along).tolist()), tuple((north / along).tolist()))
         cap = Cap(matrix[0], float(np.arccos(np.clip(along.min(), -1, 1))))
-        return cls(lambda vectors: in_polygon(vectors, polygon), cap)
+        return cls(_InPolygon(polygon), cap)
 
 
 def _to_frame(frame: str) -> HostFloats:
