@@ -1,5 +1,5 @@
-from numpy.typing import ArrayLike, NDArray
 from numpy import float64, void
+from numpy.typing import ArrayLike, NDArray
 
 class ErfaWarning(UserWarning): ...
 

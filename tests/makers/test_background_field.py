@@ -14,6 +14,7 @@ from regions import CircleSkyRegion, RectangleSkyRegion
 from lightpool.arrays import count_transfers, fov_lonlat, rotate, to_device, to_host, unit_vectors
 from lightpool.arrays.kernels.field_rotation import to_horizon
 from lightpool.data import FixedPointingInfo, Observation, ObservationFilter
+from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import MissingDataError
 from lightpool.irf import FoVAlignment
 from lightpool.makers import BackgroundModelMaker, SkyExclusion
@@ -78,7 +79,7 @@ POINTINGS = {
 def test_a_field_along_the_horizon_turns_as_in_astropy(case):
     pointing, location, start = POINTINGS[case]
     span = (start, start + 1500.0)
-    turns = FieldTurns.of(pointing.ra.rad, pointing.dec.rad, location, REFERENCE, span, 0.01)
+    turns = FieldTurns.of(pointing.ra.rad, pointing.dec.rad, location, TimeReference.from_time(REFERENCE), span, 0.01)
     rng = np.random.default_rng(8)
     time = np.linspace(*span, 40)
     sky = pointing.directional_offset_by(rng.uniform(0, 360, 40) * u.deg, rng.uniform(0.1, 2.5, 40) * u.deg)
@@ -99,7 +100,9 @@ def test_a_field_along_the_horizon_turns_as_in_astropy(case):
 @pytest.mark.parametrize("case", POINTINGS)
 def test_steps_of_the_time_cover_the_good_time_and_turn_little(case):
     pointing, location, start = POINTINGS[case]
-    turns = FieldTurns.of(pointing.ra.rad, pointing.dec.rad, location, REFERENCE, (start, start + 1500), 0.02)
+    turns = FieldTurns.of(
+        pointing.ra.rad, pointing.dec.rad, location, TimeReference.from_time(REFERENCE), (start, start + 1500), 0.02
+    )
     begin, end = np.array([start, start + 700.0]), np.array([start + 500.0, start + 1500.0])
     steps = turns.steps(begin, end, 0.02)
     assert_allclose(steps.seconds.sum(), 1300.0)

@@ -407,9 +407,10 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
     @accepts_gammapy
     def intersect(self, other: "GTI") -> "GTI":
         """Return the times that are good in both, sorted and merged."""
-        return self._like(*intersection(*self._seconds(), *other._seconds_since(self._reference)))
+        return self._like(*intersection(*self._seconds(), *other.seconds_since(self._reference)))
 
-    def _seconds_since(self, reference: TimeReference) -> tuple[Seconds, Seconds]:
+    def seconds_since(self, reference: TimeReference) -> tuple[Seconds, Seconds]:
+        """Return start and stop in s since another reference, each of shape (n_interval,)."""
         start, stop = self._seconds()
         if reference == self._reference or len(self) == 0:
             return start, stop
@@ -423,7 +424,7 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
     def stack(self, other: "GTI") -> None:
         """Append the intervals of another GTI, in place; the reference time does not change."""
         start, stop = self._seconds()
-        other_start, other_stop = other._seconds_since(self._reference)
+        other_start, other_stop = other.seconds_since(self._reference)
         self._content = (np.concatenate([start, other_start]), np.concatenate([stop, other_stop]))
         self._announce_change()
 
@@ -440,7 +441,7 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
         if not gtis:
             raise ValueError("no GTI to stack: the list is empty")
         reference = gtis[0].reference
-        parts = [gti._seconds_since(reference) for gti in gtis]
+        parts = [gti.seconds_since(reference) for gti in gtis]
         return cls.from_seconds(
             np.concatenate([start for start, _ in parts]), np.concatenate([stop for _, stop in parts]), reference
         )

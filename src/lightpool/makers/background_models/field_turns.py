@@ -2,16 +2,16 @@
 
 import warnings
 from dataclasses import dataclass
+from functools import lru_cache
 
-import astropy.units as u
 import erfa
 import numpy as np
 from astropy.coordinates import EarthLocation
-from astropy.time import Time
 
 from lightpool.arrays import fov_matrix
 from lightpool.arrays.devices.array_types import HostFloats
 from lightpool.arrays.kernels.field_rotation import horizon_angle, horizon_matrix
+from lightpool.data.tables.time_reference import TimeReference
 
 __all__ = ["FieldSteps", "FieldTurns"]
 
@@ -62,7 +62,7 @@ class FieldTurns:
         lon: float,
         lat: float,
         location: EarthLocation | None,
-        reference: Time,
+        reference: TimeReference,
         span: tuple[float, float],
         step: float | None,
     ) -> "FieldTurns":
@@ -74,7 +74,7 @@ class FieldTurns:
             The pointing in ICRS.
         location : EarthLocation or None
             Without it the altitude is not known, and the field must not turn.
-        reference : Time
+        reference : TimeReference
             Origin of the seconds.
         span : pair of float, s
             First and last time.
@@ -153,22 +153,30 @@ class FieldTurns:
         return FieldSteps(np.concatenate(lengths), matrices)
 
 
-def _horizontal(lon: float, lat: float, location: EarthLocation, reference: Time, seconds: HostFloats) -> HostFloats:
+def _horizontal(
+    lon: float, lat: float, location: EarthLocation, reference: TimeReference, seconds: HostFloats
+) -> HostFloats:
     """Return azimuth and altitude of the pointing and of a direction to its north; shape (2, 2, n_time), rad."""
     north = lat + _NORTH
     # Over the pole the direction to the north is on the other side.
     lons, lats = ([lon, lon], [lat, north]) if north < np.pi / 2 else ([lon, lon + np.pi], [lat, np.pi - north])
     ra, dec = (np.array(values)[:, np.newaxis] for values in (lons, lats))
-    place_lon, place_lat, height = location.geodetic
-    start = (reference + seconds[0] * u.s).utc
+    start = reference.to_time(float(seconds[0])).utc
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", erfa.ErfaWarning)  # of years beyond the last known leap second
         # In a tenth of the time of astropy's frames, which look up the rotation of the Earth: without its irregular
         # part (UT1 - UTC) directions are at most 15 arcsec off, all by about the same. No pressure: no refraction.
         times, _ = erfa.apco13(
             *(start.jd1, start.jd2 + (seconds - seconds[0]) / 86400, 0.0),
-            *(place_lon.to_value("rad"), place_lat.to_value("rad"), height.to_value("m")),
+            *_geodetic(*(float(each.to_value("m")) for each in (location.x, location.y, location.z))),
             *(0.0, 0.0, 0.0, 0.0, 0.0, 0.5),
         )
         azimuth, zenith, *_ = erfa.atioq(*erfa.atciqz(ra, dec, times), times)
     return np.stack([azimuth, np.pi / 2 - zenith], axis=1)
+
+
+@lru_cache(maxsize=64)  # the runs of a batch are from one observatory, or a few
+def _geodetic(x: float, y: float, z: float) -> tuple[float, float, float]:
+    """Return longitude and latitude (rad) and height (m) of a place on the Earth."""
+    lon, lat, height = EarthLocation.from_geocentric(x, y, z, unit="m").geodetic
+    return float(lon.to_value("rad")), float(lat.to_value("rad")), float(height.to_value("m"))

@@ -22,7 +22,7 @@ from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.kernels.field_rotation import to_horizon
 from lightpool.arrays.kernels.histogram import sum_by_bin
 from lightpool.bridge import accepts_gammapy
-from lightpool.data import GTI, Observation, tracking_pieces
+from lightpool.data import Observation, tracking_pieces
 from lightpool.errors import MissingDataError
 from lightpool.irf import FoVAlignment
 from lightpool.makers.background_models.exclusion import SkyExclusion
@@ -167,7 +167,10 @@ class BackgroundModelMaker(Described):
     def _start(self, observation: Observation, row: RunRow | None) -> _Work:
         """Queue the work of a run on the device."""
         step = math.degrees(self._field.width * self.max_rotation)
-        pieces = [_Piece.of(piece, self._field, self._turn) for piece in tracking_pieces(observation, f"{step} deg")]
+        energies = float(self._edges[0]), float(self._edges[-1])
+        pieces = [
+            _Piece.of(piece, self._field, self._turn, energies) for piece in tracking_pieces(observation, f"{step} deg")
+        ]
         if not pieces:
             raise MissingDataError(f"observation {observation.obs_id} has no good time; leave it out")
         device = find_device(self.device)
@@ -242,7 +245,8 @@ class _Piece:
     start, stop : arrays of float64, shape (n_interval,), s, good time intervals
     fraction : float, part of the good time that filters of phases keep
     columns : array of float64, shape (4, n_event)
-        Right ascension and declination (rad), energy (TeV), and angle of the field (rad) of the events in good time.
+        Right ascension and declination (rad), energy (TeV), and angle of the field (rad) of the events in good time
+        and in the bins of energy.
     """
 
     turns: FieldTurns
@@ -252,7 +256,7 @@ class _Piece:
     columns: HostFloats
 
     @classmethod
-    def of(cls, observation: Observation, field: FieldBins, turn: float) -> "_Piece":
+    def of(cls, observation: Observation, field: FieldBins, turn: float, energies: tuple[float, float]) -> "_Piece":
         events, gti = observation.required("events"), observation.required("gti").union()
         if not gti.duration_s > 0:
             raise MissingDataError(f"observation {observation.obs_id} has no good time; leave it out")
@@ -263,22 +267,22 @@ class _Piece:
                 "observatory (GEOLON, GEOLAT, ALTITUDE); set observation.observatory_earth_location, or choose RADEC"
             )
         arrays = events.arrays
-        start, stop = _seconds_since(gti, events.time_reference)
+        start, stop = gti.seconds_since(events.time_reference)
         lon, lat = np.deg2rad(observation.pointing_degrees)
         turns = FieldTurns.of(
             float(lon),
             float(lat),
             location,
-            events.time_reference.time,
+            events.time_reference,
             (float(start[0]), float(stop[-1])),
             turn if field.turns else None,
         )
-        time = arrays["time"]
-        good = _inside(time, start, stop)
-        angle = turns.angle_at(time) if turns.is_turning else np.zeros(len(time))
-        columns = np.stack([arrays["lon"], arrays["lat"], arrays["energy"], angle])
-        fraction = observation.obs_filter.livetime_fraction
-        return cls(turns, start, stop, fraction, columns if good.all() else columns[:, good])
+        time, energy = arrays["time"], arrays["energy"]
+        # Many events are below the energies of the bins; they need not be sent to a device.
+        good = np.flatnonzero(_inside(time, start, stop) & (energy >= energies[0]) & (energy < energies[1]))
+        angle = turns.angle_at(time[good]) if turns.is_turning else np.zeros(len(good))
+        columns = np.stack([arrays["lon"][good], arrays["lat"][good], energy[good], angle])
+        return cls(turns, start, stop, observation.obs_filter.livetime_fraction, columns)
 
     @property
     def seconds(self) -> float:
@@ -292,16 +296,6 @@ def _exclusion_of(given: "SkyExclusion | Map | RegionLike | None") -> SkyExclusi
     if isinstance(given, SkyExclusion):
         return given
     return SkyExclusion.from_mask(given) if isinstance(given, Map) else SkyExclusion.from_regions(given)
-
-
-def _seconds_since(gti: GTI, reference: object) -> tuple[HostFloats, HostFloats]:
-    """Return starts and stops of good times in seconds since the reference of the events."""
-    from lightpool.data.tables.time_reference import TimeReference
-
-    assert isinstance(reference, TimeReference)
-    if gti.reference == reference:
-        return np.asarray(gti.met_start.to_value("s")), np.asarray(gti.met_stop.to_value("s"))
-    return np.atleast_1d(reference.seconds(gti.time_start)), np.atleast_1d(reference.seconds(gti.time_stop))
 
 
 def _inside(time: HostFloats, start: HostFloats, stop: HostFloats) -> NDArray[np.bool_]:
