@@ -403,3 +403,9 @@ def test_edges_that_another_program_rounded_decide_where_an_event_on_an_edge_bel
 def test_edges_that_differ_by_more_than_rounding_are_rejected(edges):
     with pytest.raises(ValueError, match="has the edges"):
         MapAxis([1.0, 2.0, 3.0], name="x").with_rounded_edges(np.array(edges))
+
+
+def test_linear_is_another_spelling_of_lin():
+    axis = MapAxis.from_nodes([1, 2, 4], name="redshift", interp="linear")
+    assert axis == MapAxis.from_nodes([1, 2, 4], name="redshift", interp="lin")
+    assert axis.interp == "lin"

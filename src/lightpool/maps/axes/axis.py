@@ -66,7 +66,7 @@ class MapAxis(NodeAxis):
     ----------
     nodes : sequence of float or Quantity, shape (n_node,)
         Bin edges or bin centres, sorted.
-    interp : {"lin", "log", "sqrt"}
+    interp : {"lin", "log", "sqrt"}, or "linear" for "lin"
         Scale on which pixel coordinates are linear.
     name : str
     node_type : {"edges", "center"}

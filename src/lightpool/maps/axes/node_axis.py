@@ -71,6 +71,7 @@ class NodeAxis(AxisBase):
     ) -> None:
         self._name = check_name(name)
         label = f"MapAxis {name!r}"
+        interp = "lin" if interp == "linear" else interp  # two spellings, as in Gammapy
         self._interp = check_choice(interp, INTERPOLATIONS, f"interp of {label}")
         self._node_type = check_choice(node_type, NODE_TYPES, f"node_type of {label}")
         self._boundary_type = check_choice(boundary_type, BOUNDARY_TYPES, f"boundary_type of {label}")
