@@ -3,6 +3,7 @@
 import logging
 import os
 import threading
+import time
 import zipfile
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
@@ -114,6 +115,24 @@ def test_the_copies_that_were_used_last_are_kept(tmp_path, memory):
     assert large.copy_of("memory://a").is_file()  # the last one is kept whatever its size
     cache.clear()
     assert list(tmp_path.glob("*/about.json")) == []
+
+
+def test_what_killed_processes_left_is_removed_after_a_day(cache, memory):
+    memory.pipe("/run.fits", b"content")
+    for name, age in ((".old.part", 90000), (".new.part", 60)):
+        (cache.folder / name).mkdir(parents=True)
+        (cache.folder / name / "run.fits").write_bytes(b"cont")
+        os.utime(cache.folder / name, (time.time() - age,) * 2)
+    cache.copy_of("memory://run.fits")
+    assert [path.name for path in cache.folder.glob(".*.part")] == [".new.part"]
+
+
+def test_a_copy_whose_size_has_changed_is_made_again(cache, memory):
+    memory.pipe("/run.fits", b"content")
+    path = cache.copy_of("memory://run.fits")
+    path.write_bytes(b"cut")
+    cache.forget()
+    assert cache.copy_of("memory://run.fits").read_bytes() == b"content"
 
 
 def test_what_is_not_there_or_too_large_is_refused(cache, memory, monkeypatch):

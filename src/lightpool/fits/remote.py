@@ -13,6 +13,7 @@ import secrets
 import shutil
 import sys
 import threading
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
@@ -51,6 +52,8 @@ CACHE_SIZE_VARIABLE = "LIGHTPOOL_CACHE_GB"
 _DEFAULT_GB = 10.0
 _ABOUT = "about.json"
 _N_LOCK = 256
+_LEFT_AFTER = 86400.0
+"""Seconds after which a copy that is not complete is that of a process that was killed."""
 
 log = logging.getLogger(__name__)
 
@@ -266,8 +269,12 @@ class RemoteCache:
             yield
 
     def _shrink(self, newest: Path) -> None:
-        """Remove the copies that were not used for the longest time until all fit."""
+        """Remove the copies that were not used for the longest time until all fit, and what killed processes left."""
         copies = []
+        for part in self.folder.glob(".*.part"):
+            with suppress(OSError):
+                if time.time() - part.stat().st_mtime > _LEFT_AFTER:
+                    shutil.rmtree(part, ignore_errors=True)
         for about in self.folder.glob(f"*/{_ABOUT}"):
             with suppress(OSError):  # another process may remove it meanwhile
                 size = sum(file.stat().st_size for file in about.parent.iterdir())
