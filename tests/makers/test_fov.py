@@ -125,6 +125,19 @@ def test_a_node_at_energies_that_are_all_masked_masks_the_run_and_leaves_the_nor
     assert dataset.background_model.parameters[0].value != 1
 
 
+def test_parameters_that_the_energy_bins_do_not_determine_are_named(reduced, caplog):
+    model = PowerLawNormSpectralModel()
+    model.tilt.frozen = False
+    dataset = FoVBackgroundMaker("fit", spectral_model=model).run(reduced().to_image())
+    assert not to_host(dataset.mask_safe.data).any()
+    assert "1 energy bins with background do not determine norm, tilt; freeze one of them" in caplog.text
+    model.tilt.frozen = True
+    image = reduced().to_image()
+    dataset = FoVBackgroundMaker("fit", spectral_model=model).run(image)
+    assert to_host(dataset.mask_safe.data).any()
+    assert dataset.background_model.spectral_model.norm.error > 0
+
+
 def test_the_model_shows_in_the_models_of_the_dataset(reduced):
     dataset = FoVBackgroundMaker().run(reduced())
     assert dataset.models.names == ["run-bkg"]

@@ -158,6 +158,12 @@ def fit_norm(
         )
     fixed = np.exp(sum(term.column * term.theta for term in terms if term.parameter.frozen))
     design = np.stack([term.column for term in free], axis=1)
+    if np.linalg.matrix_rank(design) < len(free):
+        names = [term.parameter.name for term in free]
+        return NormFit(
+            reason=f"{np.count_nonzero(used)} energy bins with background do not determine {', '.join(names)}; "
+            "freeze one of them, or give the dataset more bins"
+        )
     # The logarithm of a norm that is zero or negative is not finite.
     start = np.array([term.theta if np.isfinite(term.theta) else 0.0 for term in free])
     try:
