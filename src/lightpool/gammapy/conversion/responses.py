@@ -33,6 +33,7 @@ from lightpool.irf import (
     PSFPolar,
     RadMax2D,
 )
+from lightpool.irf.projection.evaluation import is_of_another_kind
 from lightpool.typing import GammapyObject, UnitLike
 
 __all__ = ["table_from_gammapy", "table_to_gammapy"]
@@ -124,10 +125,22 @@ def _units(unit: "UnitLike | Mapping[str, UnitLike]") -> u.UnitBase | dict[str, 
 
 
 def table_to_gammapy(table: IRF) -> GammapyObject:
-    """Return a response table as one of Gammapy."""
+    """Return a response table as one of Gammapy.
+
+    Raises
+    ------
+    TypeError
+        If its class evaluates itself in a way of its own, which Gammapy's does not.
+    """
     twin = _known_twin(table)
     if twin is not None:
         return twin
+    own = type(table)
+    if own not in _TO_GAMMAPY and is_of_another_kind(own):
+        raise TypeError(
+            f"to_gammapy got a {own.__module__}.{own.__qualname__}, whose evaluate is not that of its base class: "
+            "Gammapy's class would give other values; derive a class of Gammapy's in the same way, and make one of that"
+        )
     kind = next(_TO_GAMMAPY[base] for base in type(table).__mro__ if base in _TO_GAMMAPY)
     twin = kind(
         axes=[axis_to_gammapy(axis) for axis in table.map_axes],

@@ -25,6 +25,7 @@ __all__ = [
     "evaluated_kernel",
     "evaluated_values",
     "evaluates_itself",
+    "is_of_another_kind",
 ]
 
 Floats = NDArray[np.float64]
@@ -42,7 +43,7 @@ def evaluates_itself(irf: IRF) -> bool:
     ----------
     irf : IRF
     """
-    if _is_of_another_kind(type(irf)):
+    if is_of_another_kind(type(irf)):
         return True
     if isinstance(irf, ParametricPSF):
         return False
@@ -53,8 +54,13 @@ def evaluates_itself(irf: IRF) -> bool:
 _known_classes: WeakKeyDictionary[type, bool] = WeakKeyDictionary()
 
 
-def _is_of_another_kind(kind: type) -> bool:
-    """Return whether a class has methods of evaluation that are not those of the package."""
+def is_of_another_kind(kind: type) -> bool:
+    """Return whether a class has methods of evaluation that are not those of the package.
+
+    Parameters
+    ----------
+    kind : type
+    """
     known = _known_classes.get(kind)
     if known is None:
         methods = (getattr(kind, name, None) for name in _METHODS)
