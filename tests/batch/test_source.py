@@ -8,12 +8,12 @@ from small_reductions import MAP, SPECTRUM
 
 from lightpool.arrays import to_host
 from lightpool.batch import make_plan, run_batch
-from lightpool.batch.execution.observation_summary import PendingSummary, _longitude
+from lightpool.batch.execution.observation_summary import PendingSummary, _longitude, start_texts
 from lightpool.batch.execution.reduce_chunk import Reducer, _Job
 from lightpool.batch.execution.source_counts import SUMS, Source, background_of, theta_squared_counts
 from lightpool.config.build import build_reduction
 from lightpool.config.settings import Settings
-from lightpool.data import DataStore, FixedPointingInfo, PointingMode
+from lightpool.data import GTI, DataStore, FixedPointingInfo, PointingMode
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.makers import make_theta_squared_table
 from lightpool.maps import Map, MapAxis
@@ -145,6 +145,20 @@ def test_figures_of_a_spectrum_without_off_counts_has_no_background(crab_store):
     assert summary["background"] is None
     assert summary["source"]["background"] is None
     assert summary["source"]["counts"] == summary["counts"] > 0
+
+
+def test_starts_of_observations_are_the_same_together_as_one_by_one(crab_store):
+    target = target_of(SPECTRUM, makers=SPECTRUM["makers"][:1])
+    reference, maker = build_reduction(target)
+    observations = list(DataStore.from_dir(crab_store).get_observations()[:3])
+    # a time of astropy, as after a user has asked for the table of the intervals
+    observations[1].gti = GTI(observations[1].gti.table)
+    source = Source.of(target, reference.counts.geom)
+    found = [PendingSummary.of(maker.make_dataset(reference, each), each, {}, source) for each in observations]
+    expected = [each.tstart.utc.isot for each in observations]
+    assert start_texts(found) == expected
+    assert [each.to_dict()["start"] for each in found] == expected
+    assert len(set(expected)) == 3
 
 
 @pytest.mark.parametrize(

@@ -273,6 +273,13 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
             known[share] = self._instant_of(*self._content, share)
         return known[share].replicate()  # its format may be changed
 
+    @property
+    def plain_start(self) -> tuple[TimeReference, float] | None:
+        """Reference, and seconds from there to the first start, without an object of astropy; None if there is one."""
+        if not isinstance(self._content, tuple) or not len(self._content[0]):
+            return None
+        return self._reference, float(self._content[0].min())
+
     def _instant_of(self, start: Seconds, stop: Seconds, share: float) -> Time:
         first, last = float(start.min()), float(stop.max())
         # The ends are returned as they are stored, without any arithmetic.

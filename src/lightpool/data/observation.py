@@ -220,15 +220,19 @@ class Observation(ObservationParts):
     @property
     def pointing_radec(self) -> SkyCoord:
         """Pointing in ICRS; for a drift scan, in the middle of the observation."""
+        fixed = self._known_pointing.fixed_icrs
+        return self.get_pointing_icrs(self.tmid) if fixed is None else fixed
+
+    @property
+    def _known_pointing(self) -> FixedPointingInfo:
         if self._parts["pointing"] is None:
             raise FormatError(f"observation {self.obs_id} has no pointing: set its `pointing` to a SkyCoord")
-        fixed = self.pointing.fixed_icrs
-        return self.get_pointing_icrs(self.tmid) if fixed is None else fixed
+        return self.pointing
 
     @property
     def pointing_degrees(self) -> tuple[float, float]:
         """The angles of `pointing_radec`, in deg: right ascension in [0, 360), and declination."""
-        fixed = self.pointing.icrs_degrees
+        fixed = self._known_pointing.icrs_degrees
         if fixed is not None:
             return fixed
         pointing = self.pointing_radec
@@ -237,7 +241,7 @@ class Observation(ObservationParts):
     @property
     def given_pointing(self) -> SkyCoord | tuple[float, float]:
         """The angles of `pointing_radec` in deg if it was made of them, which is fast, else `pointing_radec` itself."""
-        return self.pointing.given_degrees or self.pointing_radec
+        return self._known_pointing.given_degrees or self.pointing_radec
 
     def get_pointing_altaz(self, time: Time) -> SkyCoord:
         """Return the pointing in altitude and azimuth at a time."""

@@ -338,7 +338,12 @@ class Dataset(DatasetBase):
             self.outline(position, width, mode).require_memory(self.device, f"a cutout of a {self.tag}")
         return self.derived(name, transforms.cutout(self, position, width, mode))
 
-    def outline(self, position: SkyCoord | None = None, width: "AngleLike | None" = None, mode: str = "trim") -> Self:
+    def outline(
+        self,
+        position: SkyCoord | tuple[float, float] | None = None,
+        width: "AngleLike | None" = None,
+        mode: str = "trim",
+    ) -> Self:
         """Return a dataset of maps that have geometries, but no values and no memory, see `Map.outline`.
 
         This is enough for a step that computes all maps again, such as MapDatasetMaker.
@@ -346,6 +351,7 @@ class Dataset(DatasetBase):
         Parameters
         ----------
         position, width, mode : as for `cutout`; without them the outline is that of the whole dataset
+            The position may also be longitude and latitude in deg in the frame of the maps.
         """
         window: transforms.Window = {}
         if position is not None and width is not None:

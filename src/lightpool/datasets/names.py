@@ -1,7 +1,8 @@
 """Names of datasets and models."""
 
-import uuid
-from base64 import urlsafe_b64encode
+import os
+from random import Random
+from string import ascii_letters, digits
 
 __all__ = ["GeneratedName", "make_name"]
 
@@ -12,13 +13,18 @@ class GeneratedName(str):
     __slots__ = ()
 
 
+_FIRST, _NEXT = ascii_letters + digits, ascii_letters + digits + "-_"
+_NUMBERS = Random()
+"""Independent of the numbers of the user. To ask the system for each name would let other threads go first."""
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_NUMBERS.seed)
+
+
 def make_name(name: str | None = None) -> str:
     """Return the name, or a random one of eight letters if there is none."""
     if name is None:
-        name = urlsafe_b64encode(uuid.uuid4().bytes).decode()[:8]
-        while name.startswith(("_", "-")):
-            name = urlsafe_b64encode(uuid.uuid4().bytes).decode()[:8]
-        return GeneratedName(name)
+        return GeneratedName(_NUMBERS.choice(_FIRST) + "".join(_NUMBERS.choices(_NEXT, k=7)))
     if not isinstance(name, str):
         raise ValueError(f"a name must be a string, got {name!r} of type {type(name).__name__}")
     return name

@@ -34,7 +34,7 @@ Maps: TypeAlias = dict[str, DatasetPart]
 class Window(TypedDict, total=False):
     """Arguments of `cutout`."""
 
-    position: SkyCoord
+    position: SkyCoord | tuple[float, float]
     width: "AngleLike"
     mode: str
 

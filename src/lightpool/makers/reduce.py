@@ -405,16 +405,20 @@ class DatasetsMaker(Described):
         self, dataset: MapDataset, observation: Observation, *, apply_cutout: bool, name: str | None = None
     ) -> MapDataset | None:
         if apply_cutout:
-            step, cutout = "the cutout around its pointing", dataset.cutout if self._reads_maps else dataset.outline
+            step, width, mode = "the cutout around its pointing", self.cutout_width, self.cutout_mode
+            assert width is not None  # see `_cuts_out`
             try:
-                pointing = observation.pointing_radec
-                assert self.cutout_width is not None  # see `_cuts_out`
-                result = cutout(position=pointing, width=self.cutout_width, mode=self.cutout_mode)
+                if self._reads_maps:
+                    result = dataset.cutout(observation.pointing_radec, width, mode)
+                else:  # the numbers in ICRS, where a SkyCoord is not needed
+                    is_icrs = dataset.geom.frame == "icrs"
+                    pointing = observation.given_pointing if is_icrs else observation.pointing_radec
+                    result = dataset.outline(pointing, width, mode)
             except NoOverlapError:
                 log.warning(
                     "observation %s left out: its pointing (%s) is outside the map, %s",
                     observation.obs_id,
-                    _radec(pointing),
+                    _radec(observation.pointing_radec),
                     _extent(dataset.geom),
                 )
                 return None

@@ -32,7 +32,10 @@ def mask_at_centers(planes: Array, image: WcsGeom, new_image: WcsGeom, fill_valu
     if not (new_image.is_allsky or image.is_allsky) and image.is_aligned(new_image):
         return _on_same_pixels(planes, image, new_image, fill_value)
     if isinstance(planes, np.ndarray):
-        lookup = MaskLookup.between(new_image.window, image.window)
+        window, mask_window = new_image.window, image.window
+        lookup = window.grid.remembered(
+            ("lookup", window.box, mask_window), lambda: MaskLookup.between(window, mask_window)
+        )
         if lookup is not None:
             return lookup.values(planes, fill_value)
     xp, device = array_namespace(planes), device_of(planes)

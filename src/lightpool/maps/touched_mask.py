@@ -81,8 +81,12 @@ def touched_mask(
     -------
     mask : array of bool; None if the images have no plane of projection in common, or the mask more axes
     """
-    found = linear_positions(new_window, window) if len(bins) == planes.ndim - 2 < 2 else None
-    if found is None or (window.plane.period is not None and not _is_near(found[0][0], window)):
+    if len(bins) != planes.ndim - 2 or planes.ndim > 3:
+        return None
+    found = new_window.grid.remembered(
+        ("neighbours", new_window.box, window), lambda: _neighbours_on(window, new_window)
+    )
+    if found is None:
         return None
     if bins and len(planes) > 1 and (planes[1:] == planes[0]).all() and _are_between(bins[0], len(planes)):
         # Most masks are the same at all energies: the weights along the axis, whose sum is 1, leave the values alone.
@@ -96,23 +100,33 @@ def _are_between(position: NDArray[np.float64], n_bin: int) -> bool:
     return bool(position.min(initial=0.0) > -0.25 and position.max(initial=0.0) < n_bin - 0.75)
 
 
+def _neighbours_on(window: SkyWindow, new_window: SkyWindow) -> tuple[_Neighbours, _Neighbours] | None:
+    """Return the neighbours of columns and rows on the window of a mask, None if they share no plane of projection."""
+    found = linear_positions(new_window, window)
+    if found is None or (window.plane.period is not None and not _is_near(found[0][0], window)):
+        return None
+    (columns, rows), (rounding_x, rounding_y) = found
+    return (
+        _Neighbours.around(columns, window.box.nx, rounding_x),
+        _Neighbours.around(rows, window.box.ny, rounding_y),
+    )
+
+
 def _touched(
     planes: _Mask,
     window: SkyWindow,
     new_window: SkyWindow,
     bins: Sequence[NDArray[np.float64]],
-    found: tuple[list[NDArray[np.float64]], list[float]],
+    found: tuple[_Neighbours, _Neighbours],
 ) -> _Mask:
     """Return the mask of `touched_mask`.
 
     Parameters
     ----------
     planes, window, new_window, bins : see `touched_mask`
-    found : positions of the columns and rows, and their rounding, see `linear_positions`
+    found : neighbours of the columns and of the rows, see `_neighbours_on`
     """
-    (columns, rows), (rounding_x, rounding_y) = found
-    x = _Neighbours.around(columns, planes.shape[-1], rounding_x)
-    y = _Neighbours.around(rows, planes.shape[-2], rounding_y)
+    x, y = found
     any_of, all_of = y.any_and_all(*x.any_and_all(planes, planes, -1), -2)
     is_certain = y.is_certain[:, None] & x.is_certain
     for position in bins:

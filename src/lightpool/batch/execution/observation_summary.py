@@ -1,6 +1,7 @@
 """Summary values of the dataset of one observation, for tables and reports."""
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Self
@@ -16,11 +17,12 @@ from lightpool.batch.execution.source_counts import SUMS, Source, background_of,
 from lightpool.batch.groups import Row
 from lightpool.batch.storage.outcomes import DatasetSummary
 from lightpool.data import Observation
+from lightpool.data.tables.time_reference import TimeReference
 from lightpool.datasets import MapDataset
 from lightpool.datasets.models.parameters import Parameter
 from lightpool.maps.map_data import as_images
 
-__all__ = ["PendingSummary"]
+__all__ = ["PendingSummary", "start_texts"]
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,6 +39,8 @@ class PendingSummary:
     numbers : DeferredNumbers
         Counts and background, the sums at the source if it is on the map, and whether any pixel of each energy is safe.
     edges : array of float, shape (n_energy + 1,), unit TeV
+    start : str, or reference and seconds from there
+        Of the observation, in UTC if it is a text; the texts of a chunk are made together, see `start_texts`.
     norm : Parameter or None
         Norm of the background model, if there is one.
     """
@@ -44,6 +48,7 @@ class PendingSummary:
     known: DatasetSummary
     numbers: DeferredNumbers
     edges: NDArray[np.float64]
+    start: str | tuple[TimeReference, float]
     norm: Parameter | None
 
     @classmethod
@@ -66,7 +71,7 @@ class PendingSummary:
         edges = dataset.required("counts").geom.axes["energy"].edges.to_value("TeV")
         site = observation.observatory_earth_location
         known: DatasetSummary = {
-            "start": observation.tstart.utc.isot,
+            "start": "",  # see `start_texts`
             "site_lon": None if site is None else _longitude(site),
             "livetime": None if livetime is None else float(livetime.to_value("s")),
             "zenith": None if zenith is None else float(zenith),
@@ -79,15 +84,23 @@ class PendingSummary:
                 edges[[0, -1]],
             ),
         }
+        gti = observation.gti
+        plain = None if gti is None else gti.plain_start
         return cls(
             known=known,
             numbers=_sums(dataset, source),
             edges=edges,
+            start=observation.tstart.utc.isot if plain is None else plain,
             norm=None if model is None else getattr(model.spectral_model, "norm", None),
         )
 
-    def to_dict(self) -> DatasetSummary:
+    def to_dict(self, start: str | None = None) -> DatasetSummary:
         """Return JSON-compatible values, reading the numbers together with all others that wait on the device.
+
+        Parameters
+        ----------
+        start : str, optional
+            Of `start_texts`; made of this summary alone by default.
 
         Returns
         -------
@@ -103,12 +116,32 @@ class PendingSummary:
         is_safe = np.asarray(self.numbers.numbers[-n_energy:]) > 0
         return {
             **self.known,
+            "start": start_texts([self])[0] if start is None else start,
             "counts": counts,
             "background": background,
             "source": dict(zip(SUMS, at_source, strict=True)) if at_source else None,
             "energy_min": float(self.edges[np.argmax(is_safe)]) if is_safe.any() else None,
             "norm": None if self.norm is None else _number(float(self.norm.value)),
         }
+
+
+def start_texts(summaries: Sequence[PendingSummary]) -> list[str]:
+    """Return the start of each observation in UTC: for many of them, astropy takes as long as for one.
+
+    Parameters
+    ----------
+    summaries : sequence of PendingSummary
+    """
+    texts = {number: each.start for number, each in enumerate(summaries) if isinstance(each.start, str)}
+    later: dict[TimeReference, dict[int, float]] = {}
+    for number, each in enumerate(summaries):
+        if not isinstance(each.start, str):
+            reference, seconds = each.start
+            later.setdefault(reference, {})[number] = seconds
+    for reference, starts in later.items():
+        times = reference.to_time(np.array(list(starts.values()))).utc.isot
+        texts |= zip(starts, times.tolist(), strict=True)
+    return [texts[number] for number in range(len(summaries))]
 
 
 def _number(value: float) -> float | None:

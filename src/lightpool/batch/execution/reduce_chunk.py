@@ -22,7 +22,7 @@ from lightpool.arrays.devices.memory import release_memory
 from lightpool.arrays.devices.staging import Uploads
 from lightpool.batch.execution.current_observation import report_started
 from lightpool.batch.execution.observation_sources import Sources, stamp_of
-from lightpool.batch.execution.observation_summary import PendingSummary
+from lightpool.batch.execution.observation_summary import PendingSummary, start_texts
 from lightpool.batch.execution.source_counts import Source
 from lightpool.batch.storage.outcomes import DatasetSummary, Outcome, failed_outcome
 from lightpool.batch.storage.partial_stack import PartialStack
@@ -150,18 +150,19 @@ class Reducer:
                 report_started(obs_id)  # before waiting for it, because reading may hang
                 done.append(self._reduce_one(partial, obs_id, next(observations), keep))
         report_started(None)
+        starts = iter(start_texts([each for _, summaries in done for _, each in summaries]))
         # host: the summaries of all observations, in one transfer
         outcomes = [
-            replace(outcome, summaries=[self._summary(keys, each) for keys, each in summaries])
+            replace(outcome, summaries=[self._summary(keys, each, next(starts)) for keys, each in summaries])
             for outcome, summaries in done
         ]
         return partial, outcomes
 
-    def _summary(self, keys: Sequence[StackKey], pending: PendingSummary) -> DatasetSummary:
+    def _summary(self, keys: Sequence[StackKey], pending: PendingSummary, start: str) -> DatasetSummary:
         """Return the summary of a dataset, with its first stack and the names of all its stacks."""
         target, division, group = keys[0]
         stacks = [self._names.of(key) for key in keys]
-        return {"target": target, "division": division, "group": group, "stacks": stacks, **pending.to_dict()}
+        return {"target": target, "division": division, "group": group, "stacks": stacks, **pending.to_dict(start)}
 
     def _observations(self, obs_ids: Sequence[int]) -> Generator[_Found, None, None]:
         found = (self.sources.find(obs_id) for obs_id in obs_ids)

@@ -277,7 +277,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
 
     def outline(
         self,
-        position: SkyCoord | None = None,
+        position: SkyCoord | tuple[float, float] | None = None,
         width: "AngleLike | None" = None,
         mode: str = "trim",
         min_npix: int = 3,

@@ -37,8 +37,8 @@ __all__ = ["Box", "PixelGrid", "PixelStore"]
 MAX_FILLED_PIXELS = 2**22  # 2048 x 2048
 """Maximum size of a map that is computed as a whole for the sake of its cutouts."""
 
-MAX_REMEMBERED = 32
-"""Number of windows that a grid remembers, with the geometries on them."""
+MAX_REMEMBERED = 64
+"""Number of results that a grid remembers: windows with their geometries, and where they lie on those of masks."""
 
 MAX_KINDS = 64
 """Number of kinds of arrays for which a grid remembers how many pixels were requested."""

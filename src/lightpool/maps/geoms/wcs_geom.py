@@ -3,7 +3,7 @@
 import logging
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, Protocol, Self, TypedDict, TypeVar, Unpack, cast
+from typing import Any, Protocol, Self, TypeAlias, TypedDict, TypeVar, Unpack, cast
 
 import astropy.units as u
 import numpy as np
@@ -55,6 +55,7 @@ _MAX_GEOMS = 16
 """Number of geometries on one window that are kept: those of the maps of a dataset, and of its images."""
 
 _Geom = TypeVar("_Geom", bound=SkyPixelGeom)
+_Position: TypeAlias = SkyCoord | tuple[float, float]
 
 _PLANES_GEOM: "list[type[PlanesGeom]]" = []
 
@@ -258,13 +259,13 @@ class WcsGeom(SkyPixelGeom):
     # Other geometries
 
     def cutout(
-        self, position: SkyCoord, width: SizeLike, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1
+        self, position: _Position, width: SizeLike, mode: str = "trim", odd_npix: bool = False, min_npix: int = 1
     ) -> Self:
         """Return the geometry of the part of the map around a position.
 
         Parameters
         ----------
-        position : SkyCoord
+        position : SkyCoord, or longitude and latitude in deg in the frame of the map
             Centre; the nearest pixels are taken.
         width : float, str, Quantity, or tuple of them
             Width (lon, lat); numbers are in deg.
@@ -285,7 +286,7 @@ class WcsGeom(SkyPixelGeom):
         NoOverlapError
             If the window is entirely outside the map.
         """
-        if not isinstance(position, SkyCoord) or not position.isscalar:
+        if not (isinstance(position, tuple) or (isinstance(position, SkyCoord) and position.isscalar)):
             raise TypeError(f"position must be a SkyCoord of one position, got {position!r}")
         size = [max(w / s, min_npix) for w, s in zip(width_deg(width), self._window.grid.scales, strict=True)]
         n_lon, n_lat = (round(float(_)) for _ in (image_masks.round_up_to_odd(np.array(size)) if odd_npix else size))
