@@ -300,9 +300,28 @@ def test_centre_factors_of_a_power_law_are_exact():
     mean = spectrum(edges) / np.diff(edges)
     centres = np.sqrt(edges[1:] * edges[:-1])
     assert_allclose(centre_factors(mean, edges), mean / centres**-INDEX, rtol=1e-9)
+    curved = mean * np.exp(-0.3 * np.log(centres / centres[2]) ** 2)
+    # Followed exactly, or a straight line where the errors leave the curvature open.
+    exact, open_ = centre_factors(curved, edges), centre_factors(curved, edges, np.full(6, 10.0))
+    assert np.all(exact[1:-1] < open_[1:-1] - 0.01)
     gap = centre_factors(np.where(np.arange(6) == 3, 0, mean), edges)
     assert gap[3] == 1
     assert_array_equal(centre_factors(np.zeros(6), edges), 1)
+
+
+def test_fluctuations_of_bins_do_not_grow_in_rates_at_their_centres():
+    rng = np.random.default_rng(3)
+    edges = np.geomspace(1, 100, 25)
+    expected = 3e3 * spectrum(edges)
+    width, centres = np.diff(edges), np.sqrt(edges[1:] * edges[:-1])
+    found = []
+    for _ in range(200):
+        counts = rng.poisson(expected)[:15]
+        factor = centre_factors(counts / width[:15], edges[:16], 1 / np.sqrt(np.maximum(counts, 1)))
+        found.append(counts / width[:15] / factor / (3e3 * centres[:15] ** -INDEX))
+    scatter = np.std(found, axis=0) * np.sqrt(expected[:15])
+    assert scatter.mean() < 1.1  # 1.05; 1.5 if the slopes are followed exactly
+    assert_allclose(np.mean(found), 1, atol=0.01)
 
 
 # -- models of runs

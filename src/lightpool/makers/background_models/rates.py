@@ -70,7 +70,7 @@ def sum_between(values: HostFloats, kept: NDArray[np.int64]) -> HostFloats:
     return np.asarray(inner)
 
 
-def centre_factors(spectrum: HostFloats, edges: HostFloats) -> HostFloats:
+def centre_factors(spectrum: HostFloats, edges: HostFloats, relative: HostFloats | None = None) -> HostFloats:
     """Return the mean rate in each bin of energy over the rate at its centre, for power laws between the centres.
 
     Tables are interpolated between the logarithmic centres of their bins. With the mean rate of a bin at its centre,
@@ -80,27 +80,18 @@ def centre_factors(spectrum: HostFloats, edges: HostFloats) -> HostFloats:
     ----------
     spectrum : array, shape (n_bin,), mean rate in each bin
     edges : array, shape (n_bin + 1,)
+    relative : array, shape (n_bin,), optional
+        Relative statistical errors of the rates. A change of the slope at a centre counts as far as it exceeds what
+        they make of a straight line: followed exactly, fluctuations of bins would grow by half.
     """
     centres, width = np.sqrt(edges[1:] * edges[:-1]), np.diff(edges)
+    errors = np.zeros(len(spectrum)) if relative is None else relative
     factors = np.ones(len(spectrum))
-    known = np.flatnonzero(spectrum > 0)
-    if len(known) < 2:
-        return factors
     for _ in range(_MOST_STEPS):
         rate = spectrum / factors
-        x, y = np.log(centres[known]), np.log(rate[known])
-        slopes = np.clip(np.diff(y) / np.diff(x), -_STEEPEST, _STEEPEST)
-        # Between neighbouring bins only: across a gap nothing is known of the slope.
-        near = np.diff(known) == 1
         new = np.ones(len(spectrum))
-        for place, i in enumerate(known):
-            below = slopes[place - 1] if place > 0 and near[place - 1] else None
-            above = slopes[place] if place < len(slopes) and near[place] else None
-            if below is None and above is None:
-                continue
-            lower, upper = (above if below is None else below), (below if above is None else above)
-            assert lower is not None
-            assert upper is not None
+        for i in np.flatnonzero(spectrum > 0).tolist():
+            lower, upper = _slopes(i, np.log(centres), rate, errors)
             parts = _power_integral(edges[i], centres[i], centres[i], lower)
             parts += _power_integral(centres[i], edges[i + 1], centres[i], upper)
             new[i] = parts / width[i]
@@ -109,6 +100,25 @@ def centre_factors(spectrum: HostFloats, edges: HostFloats) -> HostFloats:
         if done:
             break
     return factors
+
+
+def _slopes(i: int, x: HostFloats, rate: HostFloats, errors: HostFloats) -> tuple[float, float]:
+    """Return the slopes of the logarithm of a rate below and above a bin; 0 and 0 if no neighbour has a rate."""
+    sides: list[tuple[float, float]] = []
+    for other in (i - 1, i + 1):
+        if 0 <= other < len(x) and rate[other] > 0:
+            step = float(x[other] - x[i])
+            slope = float(np.log(rate[other] / rate[i])) / step
+            sides.append((float(np.clip(slope, -_STEEPEST, _STEEPEST)), step))
+    if len(sides) < 2:
+        slope = sides[0][0] if sides else 0.0
+        return slope, slope
+    (below, down), (above, up) = sides
+    middle, half = (below + above) / 2, (above - below) / 2
+    variance = (errors[i - 1] / down) ** 2 + (errors[i + 1] / up) ** 2 + (errors[i] * (1 / up - 1 / down)) ** 2
+    # Nothing of it up to two standard deviations, and nearly all of it far above.
+    half *= max(0.0, 1 - variance / half**2) if half else 0.0
+    return middle - half, middle + half
 
 
 def _power_integral(low: float, high: float, centre: float, slope: float) -> float:

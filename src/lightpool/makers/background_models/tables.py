@@ -192,12 +192,14 @@ class BackgroundTableMaker(Described):
             if law is not None:
                 shape, shape_error = self._shape(inside, seen, extrapolated, field)
                 mean, centre = law.mean_rate(edges), np.sqrt(edges[1:] * edges[:-1])
-                relative = law.rate(centre)[1][:, np.newaxis]
+                of_law = law.rate(centre)[1][:, np.newaxis]
                 rate = np.where(extrapolated[:, np.newaxis], mean[:, np.newaxis] * shape, rate)
-                more = np.hypot(shape_error, relative * shape) * mean[:, np.newaxis]
+                more = np.hypot(shape_error, of_law * shape) * mean[:, np.newaxis]
                 error = np.where(extrapolated[:, np.newaxis], more, error)
                 spectrum = np.where(extrapolated, mean, spectrum)
-        factor = centre_factors(spectrum, edges) if self.at_centre else np.ones(axis.nbin)
+        # The extrapolated part is smooth.
+        relative = np.where(extrapolated, 0.0, 1 / np.sqrt(np.maximum(inside.sum(axis=1), 1.0)))
+        factor = centre_factors(spectrum, edges, relative) if self.at_centre else np.ones(axis.nbin)
         return _Rates(rate / factor[:, np.newaxis], error / factor[:, np.newaxis], factor, extrapolated)
 
     def _power_law(
