@@ -23,7 +23,7 @@ def block(obs_id, seed=None, **row):
     counts = rng.poisson(0.4, (ENERGY.nbin, FIELD.n_bin, 2))
     seconds = float(rng.uniform(100, 2000))
     excluded = rng.uniform(0, 0.5, FIELD.n_bin) * seconds * FIELD.solid_angle
-    known = {"OBS_ID": obs_id, "TSTART": 58849.0 + obs_id, "ONTIME": seconds, "LIVETIME": 0.9 * seconds}
+    known = {"OBS_ID": obs_id, "MJD_START": 58849.0 + obs_id, "ONTIME": seconds, "LIVETIME": 0.9 * seconds}
     return BackgroundSums.of_run(ENERGY, FIELD, known | row, counts, excluded)
 
 
@@ -116,7 +116,7 @@ def test_counts_of_runs_are_those_of_the_blocks():
 def test_sums_of_groups_make_the_same_models_with_one_block_each():
     sums = BackgroundSums.merged([block(i, ZEN_PNT=10.0 * i) for i in range(1, 7)])
     groups = [np.array([0, 2, 4]), np.array([1, 3, 5])]
-    small = sums.summed(groups, {"OBS_ID": [1, 2], "TSTART": [0.0, 0.0], "PARITY": [1.0, 0.0]})
+    small = sums.summed(groups, {"OBS_ID": [1, 2], "MJD_START": [0.0, 0.0], "PARITY": [1.0, 0.0]})
     assert len(small) == 2
     models = BackgroundTableMaker(at_centre=False).run(small, [GroupRunsBy.by_column("PARITY")])
     for places, parity in zip(groups, ("1", "0"), strict=True):
@@ -161,6 +161,16 @@ def test_the_row_of_a_run_says_what_was_measured():
     horizon = SOURCE.transform_to(AltAz(obstime=run.tmid, location=run.observatory_earth_location))
     assert_allclose(runs["ZEN_PNT"][0], horizon.zen.deg, atol=0.5)
     assert_allclose(runs["AZ_PNT"][0], horizon.az.deg, atol=20)
+
+
+def test_values_of_an_index_are_kept_as_text_or_numbers():
+    run = observation_of(5, SOURCE, 80000, 81500, [], [], [], [])
+    row = {"A": np.float32(0.5), "B": np.int64(3), "C": b"x ", "D": np.ma.masked, "E": np.zeros(3), "TSTART": 1e8}
+    runs = BackgroundModelMaker(ENERGY, OFFSET).run(run, row).runs
+    assert (runs["A"][0], runs["B"][0], runs["C"][0], runs["TSTART"][0]) == (0.5, 3, "x", 1e8)
+    assert np.isnan(runs["D"][0])
+    assert "E" not in runs
+    assert_allclose(runs["MJD_START"][0], run.tstart.utc.mjd)
 
 
 def test_runs_without_events_count_with_their_exposure():

@@ -46,7 +46,7 @@ def sums_of(n_run=6, field=RADIAL, rng=None, amplitude=1.0, rows=lambda i: {}, e
     width = np.diff(ENERGY.edges.to_value("MeV"))[:, None]
     parts = []
     for i in range(n_run):
-        row = {"OBS_ID": i + 1, "TSTART": 59000.0 + i, "ONTIME": 1500.0, "LIVETIME": 1400.0} | rows(i)
+        row = {"OBS_ID": i + 1, "MJD_START": 59000.0 + i, "ONTIME": 1500.0, "LIVETIME": 1400.0} | rows(i)
         out = np.zeros(field.n_bin) if excluded is None else excluded(i) * 1500.0 * field.solid_angle.ravel()
         factor = row.get("FACTOR", 1.0)
         left = 1500.0 * field.solid_angle.ravel() - out
@@ -114,6 +114,15 @@ def test_runs_of_one_value_stay_together():
     assert sorted(model.obs_ids.tolist() for model in models) == [[1, 2, 3, 4], [5, 6]]
     one = BackgroundTableMaker().run(sums.take([0, 1]), [GroupRunsBy.by_column("MUONEFF", n_bin=3)])
     assert names_of(one).popitem()[1] == [1, 2]
+
+
+def test_long_numbers_stay_different_and_whole_ones_need_no_type():
+    numbers = [123456789, 123456790, 123456790]
+    sums = sums_of(3, rows=lambda i: {"SETUP": numbers[i]})
+    models = BackgroundTableMaker().run(sums, [GroupRunsBy.by_column("SETUP")])
+    assert names_of(models) == {"SETUP 123456789": [1], "SETUP 123456790": [2, 3]}
+    assert models.model_of({"SETUP": 123456790.0}).obs_ids.tolist() == [2, 3]
+    assert models.model_of({"SETUP": 1}) is None
 
 
 def test_groups_that_make_no_sense_are_refused():
@@ -237,6 +246,17 @@ def test_a_smooth_fit_finds_a_smooth_rate(field):
     # The number of events in each bin of energy is that which was counted.
     predicted = smooth.predicted_counts(smooth.exposure).reshape(ENERGY.nbin, -1).sum(axis=1)
     assert_allclose(predicted, smooth.counts.reshape(ENERGY.nbin, -1).sum(axis=1), rtol=1e-6)
+
+
+def test_events_that_no_smooth_function_fits_keep_the_rates_of_their_bins(caplog):
+    few = FieldBins.of([MapAxis.from_edges([0, 1, 2], unit="deg", name="offset")])
+    sums = sums_of(4, field=few, rng=np.random.default_rng(1))
+    with caplog.at_level(logging.WARNING):
+        (model,) = BackgroundTableMaker(smoothing=4).run(sums)
+    (binned,) = BackgroundTableMaker().run(sums)
+    assert "no smooth function of order 4" in caplog.text
+    assert_allclose(model.rate, binned.rate)
+    assert model.n_invalid == 0
 
 
 def test_the_fit_uses_the_remaining_exposure():

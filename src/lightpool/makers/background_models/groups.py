@@ -36,7 +36,7 @@ class GroupRunsBy:
         Column of `BackgroundSums.runs`.
     kind : {"edges", "quantiles", "sectors", "values"}
     edges : tuple of float
-        Bins, half-open; the last edge belongs to the last bin.
+        Bins, half-open: a value on an edge is in the bin above it.
     n_bin : int
         Number of bins with ``quantiles`` (of equal statistics, or as in ``spacing``) and of ``sectors``.
     spacing : {"counts", "cos_zenith", "linear"}
@@ -121,7 +121,7 @@ class GroupRunsBy:
         ----------
         edges : sequence of Time or str, UTC
         """
-        return cls("TSTART", "edges", tuple(float(Time(edge).utc.mjd) for edge in edges), label="date")
+        return cls("MJD_START", "edges", tuple(float(Time(edge).utc.mjd) for edge in edges), label="date")
 
     @classmethod
     def _binned(cls, column: str, edges: Sequence[float] | None, n_bin: int, spacing: Spacing, label: str) -> Self:
@@ -218,7 +218,6 @@ def group_runs(sums: BackgroundSums, by: Sequence[GroupRunsBy]) -> tuple[list[Ru
         member = np.ones(len(sums), dtype=bool)
         for column, interval in validity.items():
             member &= in_validity(values[column], interval)
-        # A value on the edge of two bins is in the upper one, and the last edge in the last bin.
         member &= ~used
         used |= member
         if member.any():
@@ -245,7 +244,11 @@ def in_validity(values: NDArray[np.generic], interval: Validity) -> NDArray[np.b
 
 
 def _text(value: object) -> str:
-    return f"{value:g}" if isinstance(value, float | np.floating) else f"{value}".strip()
+    """Return a value as text; whole numbers are equal to floats of the same value."""
+    if isinstance(value, float | np.floating):
+        number = float(value)
+        return f"{number:.0f}" if number.is_integer() else f"{number!r}"
+    return f"{value}".strip()
 
 
 def _edge(edge: float, label: str) -> str:

@@ -308,10 +308,12 @@ def _row_of(observation: Observation, pieces: Sequence[_Piece], row: RunRow | No
     """Return the row of a run: that of the index, with what is known of the run itself."""
     ontime = sum(piece.seconds for piece in pieces)
     live = 1 - observation.observation_dead_time_fraction
-    found: dict[str, str | float] = {} if row is None else {key: _plain(value) for key, value in row.items()}
+    # Columns of vectors and of dates are nothing to group by.
+    known = {} if row is None else {key: _plain(value) for key, value in row.items()}
+    found: dict[str, str | float] = {key: value for key, value in known.items() if value is not None}
     found |= {
         "OBS_ID": observation.obs_id or 0,
-        "TSTART": float(observation.tstart.utc.mjd),
+        "MJD_START": float(observation.tstart.utc.mjd),
         "ONTIME": ontime,
         "LIVETIME": ontime * live,
     }
@@ -325,5 +327,13 @@ def _row_of(observation: Observation, pieces: Sequence[_Piece], row: RunRow | No
     return found
 
 
-def _plain(value: str | float) -> str | float:
-    return value.strip() if isinstance(value, str) else value
+def _plain(value: object) -> str | float | None:
+    """Return a value of an index as text or number, NaN for a masked one; None for what is neither."""
+    if value is np.ma.masked:
+        return math.nan
+    plain = value.item() if isinstance(value, np.generic) else value
+    if isinstance(plain, bytes):
+        plain = plain.decode(errors="replace")
+    if isinstance(plain, str):
+        return plain.strip()
+    return plain if isinstance(plain, bool | int | float) else None

@@ -22,7 +22,7 @@ from lightpool.typing import MetaValue, PathInput
 __all__ = ["keywords_of", "read_model", "write_model"]
 
 _FORMAT = "lightpool background model"
-_UNITS = {"ZEN_PNT": "deg", "AZ_PNT": "deg", "TSTART": "d"}
+_UNITS = {"ZEN_PNT": "deg", "AZ_PNT": "deg", "MJD_START": "d"}
 _ARRAYS = ("RATE", "ERROR", "COUNTS", "EXPOSURE", "REMAINING", "CENTRE_FACTOR", "IS_EXTRAPOLATED")
 
 
@@ -128,7 +128,7 @@ def keywords_of(model: ModelToWrite) -> dict[str, MetaValue]:
         keywords[f"CBD{number}0001"] = (
             f'{column}("{interval}")' if isinstance(interval, str) else f"{column}({interval[0]:.6g}-{interval[1]:.6g})"
         ) + _UNITS.get(column, "")
-        if column == "TSTART" and not isinstance(interval, str):
+        if column == "MJD_START" and not isinstance(interval, str):
             keywords["CVSD0001"], _, keywords["CVST0001"] = str(Time(interval[0], format="mjd").isot).partition("T")
     if model.is_extrapolated.any():
         first = int(np.argmax(model.is_extrapolated))

@@ -19,23 +19,23 @@ __all__ = ["BackgroundSums", "RunRow"]
 RunRow: TypeAlias = Mapping[str, str | float]
 """Values of a run by name of the column, as in the observation index."""
 
-_KEY = ("OBS_ID", "TSTART")
+_KEY = ("OBS_ID", "MJD_START")
 
 
 @dataclass(frozen=True, eq=False, kw_only=True)
 class BackgroundSums:
     """Counts and exposure of runs in fine bins of energy and field of view, with one block for each run.
 
-    A value: `merged` makes a new one. The blocks are in the order of ``(OBS_ID, TSTART)``, whatever the order in which
-    they were made, so that sums of the same runs are bit-identical. Counts are kept for the bins that have any.
+    A value: `merged` makes a new one. The blocks are in the order of ``(OBS_ID, MJD_START)``, whatever the order in
+    which they were made, so that sums of the same runs are bit-identical. Counts are kept for the bins that have any.
 
     Attributes
     ----------
     energy_axis : MapAxis
     field : FieldBins
     runs : dict of arrays, shape (n_run,)
-        ``OBS_ID``, ``TSTART`` (MJD, UTC), ``ONTIME`` and ``LIVETIME`` (s), ``ZEN_PNT`` and ``AZ_PNT`` (deg, means over
-        the good time), and the columns of the observation index.
+        ``OBS_ID``, ``MJD_START`` (UTC), ``ONTIME`` and ``LIVETIME`` (s), ``ZEN_PNT`` and ``AZ_PNT`` (deg, means
+        over the good time), and the columns of the observation index.
     first : array of int64, shape (n_run + 1,)
         The entries ``first[i]:first[i + 1]`` belong to run i.
     bins : array of int32, shape (n_entry,)
@@ -88,7 +88,7 @@ class BackgroundSums:
         ----------
         energy_axis : MapAxis
         field : FieldBins
-        row : mapping of str to value, with at least ``OBS_ID, TSTART, ONTIME, LIVETIME``
+        row : mapping of str to value, with at least ``OBS_ID, MJD_START, ONTIME, LIVETIME``
         counts : array, shape (n_energy, n_field, 2)
             Events outside and inside of the exclusion.
         excluded : array, shape (n_field,), s sr
@@ -286,8 +286,8 @@ class BackgroundSums:
         groups : sequence of arrays of int
             Places of the runs of each group.
         columns : mapping of str to array, shape (n_group,)
-            Rows of the groups, with at least ``OBS_ID`` (different numbers) and ``TSTART``. Runs cannot be told apart
-            afterwards: per-run norms and other groups are no longer possible.
+            Rows of the groups, with at least ``OBS_ID`` (different numbers) and ``MJD_START``. Runs cannot be told
+            apart afterwards: per-run norms and other groups are no longer possible.
         """
         parts = []
         for number, places in enumerate(groups):

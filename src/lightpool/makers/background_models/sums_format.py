@@ -19,7 +19,7 @@ __all__ = ["axes_hdu", "read_axes_hdu", "read_sums", "write_sums"]
 
 _FORMAT = "lightpool background sums"
 _UNITS = {"energy": "TeV", "offset": "deg", "fov_lon": "deg", "fov_lat": "deg"}
-_RUN_UNITS = {"ONTIME": "s", "LIVETIME": "s", "ZEN_PNT": "deg", "AZ_PNT": "deg", "TSTART": "d"}
+_RUN_UNITS = {"ONTIME": "s", "LIVETIME": "s", "ZEN_PNT": "deg", "AZ_PNT": "deg", "MJD_START": "d"}
 
 
 class SumsToWrite(Protocol):

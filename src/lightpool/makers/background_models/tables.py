@@ -184,6 +184,15 @@ class BackgroundTableMaker(Described):
             rate, error = inside / safe, np.sqrt(np.maximum(inside, 1.0)) / safe
         else:
             rate, error = fit_shapes(inside, seen, _design(field, self.smoothing))
+            failed: NDArray[np.bool_] = np.isnan(rate[:, 0])
+            if failed.any():
+                log.warning(
+                    "no smooth function of order %d fits the events above %s TeV: rates there are those of the bins",
+                    self.smoothing,
+                    ", ".join(f"{edge / 1e6:.4g}" for edge in edges[:-1][failed]),
+                )
+                rate = np.where(failed[:, np.newaxis], inside / safe, rate)
+                error = np.where(failed[:, np.newaxis], np.sqrt(np.maximum(inside, 1.0)) / safe, error)
         rate, error = rate / width, error / width
         spectrum = inside.sum(axis=1) / max(float(seen.sum()), np.finfo(float).tiny) / width[:, 0]
         extrapolated = np.zeros(axis.nbin, dtype=bool)
@@ -383,7 +392,7 @@ def _fits(model: BackgroundModel, row: RunRow, without: set[str]) -> bool:
         if column in without:
             continue
         if column not in row:
-            raise ValueError(f"the row of a run needs {column!r}, which models are grouped by; it has {', '.join(row)}")
+            raise ValueError(f"the row of a run needs {column!r}, by which models are grouped; it has {', '.join(row)}")
         if not in_validity(np.asarray([row[column]]), interval)[0]:
             return False
     return True
