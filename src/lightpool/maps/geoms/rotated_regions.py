@@ -147,12 +147,6 @@ class RotatedRegion:
         return 0.0, float(np.hypot(np.abs(x).max(), np.abs(y).max()))
 
     @cached_property
-    def _excluded_box(self) -> tuple[slice, slice]:
-        """Slices (y, x) outside of which the mask excludes nothing."""
-        mask = self._exclusion_mask
-        return (slice(0, 0), slice(0, 0)) if mask is None else _excluded_box(mask, self.geom)
-
-    @cached_property
     def _excluded(self) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         """Pixels (x, y) within reach that the mask excludes."""
         mask = self._exclusion_mask
@@ -160,7 +154,7 @@ class RotatedRegion:
             return np.zeros(0), np.zeros(0)
         low, high = self._reach()
         # the mask is looked up only where it excludes anything and where the region can come
-        y, x = np.mgrid[self._excluded_box].reshape(2, -1).astype(float)
+        y, x = np.mgrid[_excluded_box(mask, self.geom)].reshape(2, -1).astype(float)
         distance = np.hypot(x - self._center.x, y - self._center.y)
         near = (distance >= low) & (distance <= high)
         x, y = x[near], y[near]
@@ -224,11 +218,6 @@ class _RotatedNumbers(RotatedRegion):
         return distance - radius - 1, distance + radius + 1
 
     @cached_property
-    def _n_looked_up(self) -> list[int]:
-        """Number of pixels of the mask that were looked up so far, in a list of one."""
-        return [0]
-
-    @cached_property
     def _excluded_disk(self) -> tuple[float, float, float]:
         """Centre and radius of a disk that holds all excluded pixels."""
         x, y = self._excluded
@@ -237,12 +226,6 @@ class _RotatedNumbers(RotatedRegion):
 
     def is_free(self, angle: float) -> bool:
         """Return whether the region, rotated by an angle, has no excluded pixel."""
-        if self._exclusion_mask is None:
-            return True
-        if "_excluded" not in vars(self):
-            free = self._is_free_of_near(self._exclusion_mask, angle)
-            if free is not None:
-                return free
         x, y = self._excluded
         if not x.size:
             return True
@@ -252,20 +235,6 @@ class _RotatedNumbers(RotatedRegion):
         if math.hypot(x0 - x_disk, y0 - y_disk) > radius + reach + 1:
             return True
         return not np.any(self._holds(angle, x, y))
-
-    def _is_free_of_near(self, mask: ExclusionMask, angle: float) -> bool | None:
-        """Return what `is_free` does, from the pixels in the region alone; None once it pays to look up all others."""
-        box = self._excluded_box
-        x, y = _pixels_around((*self._center_at(angle), self._disk[2]), box)
-        if not (x.size and y.size):
-            return True  # most regions are far from all that is excluded
-        rows, columns = np.nonzero(self._holds(angle, x, y[:, None]))
-        if not rows.size:
-            return True
-        self._n_looked_up[0] += rows.size
-        if self._n_looked_up[0] > (box[0].stop - box[0].start) * (box[1].stop - box[1].start):
-            return None
-        return bool(_not_excluded(mask, self.geom, x[columns].astype(float), y[rows].astype(float)).all())
 
     def overlap(self, angles: Sequence[float]) -> bool:
         """Return whether any two of the rotated regions have a pixel in common."""
