@@ -385,7 +385,7 @@ def test_planes_with_other_pixels_are_not_mixed():
         lambda: m.reduce_over_axes(np.maximum),
         lambda: m.cumsum("energy"),
         lambda: m.normalize("energy"),
-        lambda: m.resample_axis(MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=1)),
+        lambda: m.resample_axis(MapAxis.from_energy_bounds("1 TeV", "10 TeV", nbin=2)),
     ):
         with pytest.raises(GeometryError, match="same pixels in each image plane"):
             mix()

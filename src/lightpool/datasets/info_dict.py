@@ -145,6 +145,13 @@ def _without_nan(counts: Array) -> Array:
     return xp.where(xp.isnan(counts), xp.zeros_like(counts), counts)
 
 
+def _any_energy(mask: Map) -> Array:
+    """Return the image of the pixels in which any bin is True."""
+    if not mask.geom.is_regular:
+        return mask.reduce_over_axes(np.logical_or).data
+    return array_namespace(mask.data).any(mask.data, axis=tuple(range(len(mask.geom.axes))))
+
+
 def _exposure_range(exposure_map: Map, mask_safe: Map | None) -> dict[str, Array]:
     """Return the smallest and largest exposure above zero in pixels with a safe bin; of all bins if there is none."""
     exposure = exposure_map.data
@@ -152,7 +159,7 @@ def _exposure_range(exposure_map: Map, mask_safe: Map | None) -> dict[str, Array
     mask = exposure > 0.0
     if mask_safe is not None:
         # An image, which broadcasts over the true energies: the mask has reconstructed ones.
-        mask = mask & xp.any(mask_safe.data, axis=tuple(range(len(mask_safe.geom.axes))))
+        mask = mask & _any_energy(mask_safe)
     found = xp.any(mask)
     lowest = xp.min(xp.where(mask, exposure, xp.full_like(exposure, np.inf)))
     highest = xp.max(xp.where(mask, exposure, xp.full_like(exposure, -np.inf)))

@@ -5,6 +5,7 @@ import numpy as np
 
 from lightpool.arrays import Device, array_namespace, to_device, to_host
 from lightpool.arrays.devices.array_types import Array
+from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.datasets.geometries import SkyGeom
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
 from lightpool.maps import Map
@@ -63,9 +64,18 @@ def mask_on_edisp(mask_safe: Map | None, edisp: EDispKernelMap | EDispMap | None
         geom = geom.squash("migra")
         image = mask_safe.reduce_over_axes(func=np.logical_or)
         return image.interp_to_geom(geom.to_image(), fill_value=None).to_cube(geom.axes)
+    if not mask_safe.geom.is_regular:
+        mask_safe = _on_image_pixels(mask_safe)
     # Extrapolated in space only: the pixels of the two maps differ, but outside the energies nothing is safe.
     geom_same_axes = geom.to_image().to_cube(mask_safe.geom.axes)
     return mask_safe.interp_to_geom(geom_same_axes, fill_value=None).interp_to_geom(geom)
+
+
+def _on_image_pixels(mask: Map) -> Map:
+    """Return a mask whose planes have pixels of their own on those of its image."""
+    geom = mask.geom.to_image().to_cube(mask.geom.axes)
+    data = as_dtype(mask.get_by_coord(geom.get_coord(), fill_value=0.0), "bool")
+    return Map.from_geom(geom, data=data, device=mask.device)
 
 
 def energy_range(geom: SkyGeom, mask: Map | None, device: Device) -> tuple[Map, Map]:

@@ -32,6 +32,7 @@ from lightpool.makers.response_maps import (
     EDispKernelMapRequest,
     EDispMapRequest,
     ExposureRequest,
+    PlanesBackgroundRequest,
     PSFMapRequest,
     Weight,
 )
@@ -226,7 +227,7 @@ class MapDatasetMaker(Maker):
         if not dataset.required("counts").geom.is_region:
             for name, request in requests.by_table.items():
                 warn_of_ring(obs_id, name, request.irf)
-        if isinstance(requests.background, BackgroundMapRequest):
+        if isinstance(requests.background, BackgroundMapRequest | PlanesBackgroundRequest):
             warn_of_missing_rates(obs_id, requests.background.irf, energy)
 
     @staticmethod
@@ -359,7 +360,9 @@ class MapDatasetMaker(Maker):
     def _turning(self, observation: Observation) -> Turning:
         return Turning(observation, self.fov_rotation_step)
 
-    def _background_request(self, geom: Geom, turning: Turning) -> BackgroundMapRequest | SkyBackgroundRequest:
+    def _background_request(
+        self, geom: Geom, turning: Turning
+    ) -> BackgroundMapRequest | PlanesBackgroundRequest | SkyBackgroundRequest:
         observation = turning.observation
         given = observation.response("bkg")
         if isinstance(given, Map):
@@ -368,9 +371,13 @@ class MapDatasetMaker(Maker):
         rotation = turning.of(bkg)
         if rotation is None:
             require_tracking(observation.pointing)  # of a drift scan there is no one position
-        return BackgroundMapRequest.of(
-            bkg, ontime, geom, self.background_oversampling, self.use_region_center, rotation
-        )
+
+        def on(pixels: Geom) -> BackgroundMapRequest:
+            return BackgroundMapRequest.of(
+                bkg, ontime, pixels, self.background_oversampling, self.use_region_center, rotation
+            )
+
+        return on(geom) if geom.is_regular else PlanesBackgroundRequest.of(geom, on)
 
     def _background_of(self, bkg: BackgroundIRF) -> BackgroundIRF:
         """Return the background table as it is projected; the table of the observation caches it."""

@@ -399,7 +399,8 @@ class DatasetsMaker(Described):
             maker.send_ahead(dataset, observation, uploads)
 
     def _cuts_out(self, dataset: MapDataset) -> bool:
-        return self.cutout_width is not None and not isinstance(dataset.geom, RegionGeom)
+        # planes with pixels of their own have no window in common
+        return self.cutout_width is not None and not dataset.geom.is_region and dataset.geom.is_regular
 
     def _make_dataset(
         self, dataset: MapDataset, observation: Observation, *, apply_cutout: bool, name: str | None = None

@@ -5,7 +5,7 @@ to the device together (`lightpool.irf.projection.requests.announce`), and `make
 """
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from copy import deepcopy
 from dataclasses import dataclass, replace
 from functools import cache, lru_cache
@@ -31,6 +31,7 @@ from lightpool.irf.projection.requests import (
 from lightpool.makers.differences import any_of
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.fov_rotation import Rotation, background_in_altaz, mean_in_altaz, weighted_mean_in_altaz
+from lightpool.makers.planes import joined_planes, planes_of
 from lightpool.makers.response_positions import ResponsePixels
 from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
 from lightpool.maps import Geom, HpxGeom, Map, WcsGeom
@@ -45,6 +46,7 @@ __all__ = [
     "ExposureRequest",
     "MapRequest",
     "PSFMapRequest",
+    "PlanesBackgroundRequest",
     "Weight",
 ]
 
@@ -439,6 +441,41 @@ class BackgroundMapRequest(MapRequest):
         return geom.solid_angle_array(device) * float(self.ontime.to_value("s"))
 
 
+@dataclass(frozen=True, eq=False)
+class PlanesBackgroundRequest(MapRequest):
+    """A background on a geometry whose planes have pixels of their own.
+
+    Attributes
+    ----------
+    planes : tuple of BackgroundMapRequest, one for each energy
+    """
+
+    planes: tuple[BackgroundMapRequest, ...] = ()
+
+    @classmethod
+    def of(cls, geom: Geom, plane_request: Callable[[Geom], BackgroundMapRequest]) -> Self:
+        """Decide what a background needs.
+
+        Parameters
+        ----------
+        geom : Geom with the axis ``energy``
+        plane_request : callable, which makes the request of a plane
+        """
+        planes = tuple(plane_request(plane) for plane in planes_of(geom))
+        return cls(geom, planes[0].irf, planes[0].response, planes)
+
+    @property
+    def parts(self) -> tuple[Request, ...]:
+        """Requests whose tables the device needs."""
+        return tuple(plane.response for plane in self.planes)
+
+    def make(self, view: FieldOfView) -> Map:
+        """Return the background; behind the pixels of a plane it is NaN on HEALPix pixels, as counts are, or zero."""
+        planes = [plane.make(view).data for plane in self.planes]
+        data = joined_planes(self.geom, planes, np.nan if self.geom.is_hpx else 0.0)
+        return Map.from_geom(self.geom, data=data, unit="", device=view.device)
+
+
 @dataclass(frozen=True, eq=False, kw_only=True)
 class DatasetRequests:
     """What the responses of a dataset need; None for those that are not selected.
@@ -446,13 +483,13 @@ class DatasetRequests:
     Attributes
     ----------
     exposure : ExposureRequest, SkyExposureRequest or None
-    background : BackgroundMapRequest, SkyBackgroundRequest or None
+    background : BackgroundMapRequest, PlanesBackgroundRequest, SkyBackgroundRequest or None
     psf : PSFMapRequest, SkyPSFRequest or None
     edisp : EDispMapRequest, EDispKernelMapRequest, SkyEDispRequest or None
     """
 
     exposure: ExposureRequest | SkyExposureRequest | None = None
-    background: BackgroundMapRequest | SkyBackgroundRequest | None = None
+    background: BackgroundMapRequest | PlanesBackgroundRequest | SkyBackgroundRequest | None = None
     psf: PSFMapRequest | SkyPSFRequest | None = None
     edisp: EDispMapRequest | EDispKernelMapRequest | SkyEDispRequest | None = None
 

@@ -22,7 +22,8 @@ from lightpool.makers.energy_thresholds import first_crossing
 from lightpool.makers.field_positions import area_at, edisp_at
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.fov_rotation import Turning
-from lightpool.maps import Map, RegionGeom, WcsGeom
+from lightpool.makers.planes import existing_pixels, joined_planes, planes_of
+from lightpool.maps import Geom, Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates
 
@@ -127,6 +128,8 @@ class SafeMaskMaker(Maker):
             mask = xp.asarray(dataset.mask_safe.data, copy=True)
         else:
             mask = xp.ones(dataset.geom.data_shape, dtype=xp.bool, device=device.handle)
+        if not dataset.geom.is_regular:
+            mask &= existing_pixels(dataset.geom, device)
         if dataset.background is not None:
             mask &= self.make_mask_bkg_invalid(dataset)
         if "offset-max" in self.methods:
@@ -170,11 +173,20 @@ class SafeMaskMaker(Maker):
 
         Returns
         -------
-        mask : array of bool, shape of the image
+        mask : array of bool, shape of the image, or of the data if the image planes have pixels of their own
         """
         observation = _needed(observation)
         view = FieldOfView(observation.given_pointing, dataset.device)
-        return view.offset(dataset.geom) < float(self.offset_max.rad)
+
+        def near(geom: Geom) -> Array:
+            return view.offset(geom) < float(self.offset_max.rad)
+
+        if dataset.geom.is_regular:
+            return near(dataset.geom)
+        planes = planes_of(dataset.geom)
+        # with the axes of the plane, all of one bin
+        masks = [dataset.device.xp.reshape(near(plane), plane.data_shape) for plane in planes]
+        return joined_planes(dataset.geom, masks, False)
 
     @staticmethod
     def make_mask_energy_aeff_default(dataset: MapDataset, observation: Observation | None) -> Map:

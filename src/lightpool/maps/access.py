@@ -73,7 +73,9 @@ class MapAccess(MapData):
         values : array
             Its data type is that of the map if all pixel coordinates are inside, else that of the fill value.
         """
-        return self._values_of(nearest_index(pix), fill_value)
+        # a plane that is smaller than others ends before the data do
+        index = nearest_index(pix) if self._geom.is_regular else self._geom.pix_to_idx(pix)
+        return self._values_of(index, fill_value)
 
     def _values_of(self, index: Sequence[HostArray], fill_value: float) -> Array:
         """Return the values of pixels; ``fill_value`` outside the map."""

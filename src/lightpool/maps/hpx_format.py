@@ -192,7 +192,7 @@ def _from_sparse(table: BinTableHDU, geom: HpxGeom) -> HostArray:
     bins = np.unravel_index(channel, shape)[::-1] if shape else ()
     place, *bins_found = geom.data_index((pix, *bins))
     data = np.zeros(geom.data_shape, dtype=values.dtype)
-    if not geom.is_regular:
+    if not geom.is_regular and np.issubdtype(data.dtype, np.floating):
         data[np.asarray(geom.get_idx()[0]) < 0] = np.nan
     kept = place >= 0
     data[(*(b[kept] for b in reversed(bins_found)), place[kept])] = values[kept]

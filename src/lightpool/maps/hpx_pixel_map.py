@@ -1,6 +1,6 @@
 """Maps with HEALPix pixels: their values at positions, and maps of other pixels made of them."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from typing import Any, Self, Unpack, cast
 
 import numpy as np
@@ -11,10 +11,8 @@ from lightpool.arrays.devices.devices import Device, to_device
 from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name
 from lightpool.arrays.devices.lazy_array import LazyArray
 from lightpool.arrays.kernels.accumulation import add_at
-from lightpool.arrays.kernels.reductions import operation_name
 from lightpool.errors import GeometryError
 from lightpool.maps.access import Interpolation
-from lightpool.maps.axes.axis import MapAxis
 from lightpool.maps.coord import MapCoord, MapCoordLike
 from lightpool.maps.core import Map
 from lightpool.maps.geoms.geom import Geom
@@ -331,77 +329,9 @@ class HpxPixelMap(Map):
             total = self._xp.where(empty, 0.0, summed.data / self._xp.where(empty, 1.0, norm))
         return self._init_copy(geom=geom, data=as_dtype(total, dtype_name(self.data)))
 
-    def reduce(
-        self,
-        axis_name: str,
-        func: Callable[..., object] = np.add,
-        keepdims: bool = False,
-        weights: Operand | None = None,
-    ) -> Self:
-        """Reduce one axis with a NumPy function, see `Map.reduce`.
-
-        Planes with pixels of their own can only be added up: each pixel is added to the one of the finest of these
-        grids that contains its centre.
-
-        Parameters
-        ----------
-        axis_name : str
-        func : NumPy function
-        keepdims : bool
-        weights : Map, optional
-
-        Raises
-        ------
-        GeometryError
-            If the planes have pixels of their own and the function is not ``np.add``.
-        """
-        if self._geom.is_regular:
-            return super().reduce(axis_name, func=func, keepdims=keepdims, weights=weights)
-        if operation_name(func) != "add":
-            self._require_same_pixels(f"the reduction by {operation_name(func)}")
-        data = self.data
-        if weights is not None:
-            data = apply_operator("multiply", data, self._weights_on_device(weights))
-        summed = self._summed_on(self._geom.squash(axis_name=axis_name), data)
-        summed = self._init_copy(geom=summed.geom, data=as_dtype(summed.data, dtype_name(self.data)))
-        return summed if keepdims else summed.reduce(axis_name, keepdims=False)
-
-    def resample_axis(
-        self, axis: MapAxis, weights: Operand | None = None, ufunc: Callable[..., object] = np.add
-    ) -> Self:
-        """Return the map with wider bins along an axis, see `Map.resample_axis`.
-
-        Parameters
-        ----------
-        axis : MapAxis
-        weights : Map, optional
-        ufunc : NumPy function
-
-        Raises
-        ------
-        GeometryError
-            If the planes have pixels of their own.
-        """
-        self._require_same_pixels("resample_axis")
-        return super().resample_axis(axis, weights=weights, ufunc=ufunc)
-
-    def cumsum(self, axis_name: str) -> Self:
-        """Return the running sum along an axis, see `Map.cumsum`; planes must have the same pixels."""
-        self._require_same_pixels("cumsum")
-        return super().cumsum(axis_name)
-
-    def normalize(self, axis_name: str | None = None) -> None:
-        """Divide by the sum, see `Map.normalize`; along an axis only if planes have the same pixels."""
-        if axis_name is not None:
-            self._require_same_pixels("normalize")
-        super().normalize(axis_name)
-
-    def _require_same_pixels(self, what: str) -> None:
-        if not self._geom.is_regular:
-            raise GeometryError(
-                f"{what} needs the same pixels in each image plane, and those of this map differ; interpolate the map "
-                "on a geometry with one nside and region first, or use `sum_over_axes`"
-            )
+    def _of_planes(self, geom: Geom, data: Array) -> Array:
+        # the pixels of each plane come first, behind them are places of planes that have more
+        return data if self._geom.is_regular else data[..., : geom.data_shape[-1]]
 
     def _summed_on(self, geom: HpxGeom, data: Array) -> Self:
         """Return a map of other pixels with the sum of those of this one whose centres they contain."""

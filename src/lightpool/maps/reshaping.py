@@ -9,7 +9,7 @@ import numpy as np
 
 from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import array_namespace
-from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, is_bool
+from lightpool.arrays.devices.dtypes import apply_operator, as_dtype, dtype_name, is_bool
 from lightpool.arrays.kernels.reductions import operation_name, pad, reduce_groups, reduce_over
 from lightpool.bridge import accepts_gammapy
 from lightpool.errors import GeometryError
@@ -21,6 +21,7 @@ from lightpool.maps.axes.label_axis import LabelMapAxis
 from lightpool.maps.coord import MapCoordLike
 from lightpool.maps.geoms.bin_volumes import along_axis
 from lightpool.maps.geoms.geom import Geom
+from lightpool.maps.joined_planes import any_of_planes, require_same_pixels, summed_planes
 from lightpool.maps.map_data import as_quantity, unit_factor
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix
@@ -249,6 +250,9 @@ class MapReshaping(MapAccess):
     ) -> Self:
         """Reduce one axis with a NumPy function.
 
+        Planes with pixels of their own can be added up, see `lightpool.maps.joined_planes.summed_planes`, and masks
+        combined by a logical or.
+
         Parameters
         ----------
         axis_name : str
@@ -262,13 +266,27 @@ class MapReshaping(MapAccess):
         ------
         ValueError
             If the function is not one of add, multiply, maximum, minimum, logical_and and logical_or.
+        GeometryError
+            If the image planes have pixels of their own, which the function would mix.
         """
-        geom = self._geom.squash(axis_name=axis_name) if keepdims else self._geom.drop(axis_name=axis_name)
         data = self.data
         if weights is not None:
             data = apply_operator("multiply", data, self._weights_on_device(weights))
+        if not self._geom.is_regular:
+            joined = self._joined_planes(axis_name, operation_name(func), data)
+            return joined if keepdims else joined.reduce(axis_name, func=func)
+        geom = self._geom.squash(axis_name=axis_name) if keepdims else self._geom.drop(axis_name=axis_name)
         dimension = self._geom.axes.index_data(axis_name)
         return self._init_copy(geom=geom, data=reduce_over(data, operation_name(func), dimension, keepdims=keepdims))
+
+    def _joined_planes(self, axis_name: str, operation: str, data: Array) -> Self:
+        """Return the planes of an axis as one, see `lightpool.maps.joined_planes`."""
+        if operation == "logical_or" and is_bool(data):
+            return self._init_copy(geom=(joined := any_of_planes(self, axis_name, data)).geom, data=joined.data)
+        if operation != "add":
+            require_same_pixels(self._geom, f"the reduction by {operation}")
+        joined = summed_planes(self, axis_name, data)
+        return self._init_copy(geom=joined.geom, data=as_dtype(joined.data, dtype_name(self.data)))
 
     def resample_axis(
         self, axis: MapAxis, weights: Operand | None = None, ufunc: Callable[..., object] = np.add
@@ -283,6 +301,8 @@ class MapReshaping(MapAccess):
             Factors, such as a mask.
         ufunc : NumPy function, ``np.add`` or one of those of `reduce`
         """
+        if not self._geom.is_regular:
+            return self._resampled_planes(axis, weights, ufunc)
         geom = self._geom.resample_axis(axis)
         old, new = self._geom.axes[axis.name], geom.axes[axis.name]
         # the old bin with which each new bin begins
@@ -298,6 +318,13 @@ class MapReshaping(MapAccess):
         stop = np.maximum(index[1:], index[:-1] + 1)
         grouped = reduce_groups(data, name, index[:-1].tolist(), stop.tolist(), self._geom.axes.index_data(axis.name))
         return self._init_copy(geom=geom, data=grouped)
+
+    def _resampled_planes(self, axis: MapAxis, weights: Operand | None, ufunc: Callable[..., object]) -> Self:
+        """Return the map with all bins of an axis in one, the only new binning of planes with pixels of their own."""
+        old = self._geom.axes[axis.name]
+        if axis.nbin > 1 or not np.allclose(axis.edges.to_value(old.unit), old.edges.value[[0, -1]], rtol=1e-6):
+            require_same_pixels(self._geom, "resample_axis")
+        return self.reduce(axis.name, func=ufunc, keepdims=True, weights=weights)
 
     def pad(
         self,
@@ -338,6 +365,7 @@ class MapReshaping(MapAccess):
 
         The integral along ``rad`` is one over rings, with the weight 2 pi rad.
         """
+        require_same_pixels(self._geom, "cumsum")
         axis = self._number_axis(axis_name)
         values = as_dtype(self.data, "float64") * along_axis(axis.bin_width.value, self._geom, axis_name, self.device)
         unit = self._unit * axis.unit
@@ -374,6 +402,7 @@ class MapReshaping(MapAccess):
         """Divide by the integral along an axis, in place; where it is zero, the values become zero."""
         if axis_name is None:
             raise ValueError(f"axis_name must be given, one of {self._geom.axes.names}")
+        require_same_pixels(self._geom, "normalize")
         total = self.cumsum(axis_name)
         xp = self._xp
         # the integral: a cumulative sum of values that are not negative is largest at its end

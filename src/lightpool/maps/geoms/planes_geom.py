@@ -36,7 +36,7 @@ class PlanesWcsGeom(WcsGeom):
 
     All planes are centred on one position, in one projection. Maps have the number of pixels of the largest plane; the
     pixels of a smaller one come first, and the others belong to no position. Such maps are created, filled, read,
-    interpolated, plotted and written. Datasets and makers need the same pixels in all planes.
+    interpolated, plotted and written, and are targets of a reduction without cutouts.
     """
 
     is_regular = False
