@@ -204,7 +204,7 @@ def test_stacking_needs_exposures():
 
 def test_a_psf_in_reconstructed_energy_refuses_to_be_stacked():
     psf = RecoPSFMap.from_gauss(ENERGY)
-    with pytest.raises(TypeError, match="true energy"):
+    with pytest.raises(NotImplementedError, match="true energy"):
         psf.stack(psf)
 
 

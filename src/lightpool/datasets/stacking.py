@@ -17,6 +17,10 @@ def stack_dataset(dataset: DatasetBase, other: DatasetBase, nan_to_num: bool = T
     other : DatasetBase, on the same geometry or a cutout of it
     nan_to_num : bool, whether values that are not finite count as zero
     """
+    # first: an error later would leave a part of the other dataset in this one
+    for mine, its in ((dataset.psf, other.psf), (dataset.edisp, other.edisp)):
+        if mine is not None and its is not None:
+            mine.require_stackable(its)
     _announce_differences(dataset, other)
     mask_safe = other.mask_safe
     if dataset.counts is not None and other.counts is not None:

@@ -179,12 +179,9 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         weights : Map that multiplies ``other``, for example a safe mask; optional
         nan_to_num : bool, whether values that are not finite count as zero
         """
-        if self._exposure is None or other._exposure is None:
-            missing = "self" if self._exposure is None else "other"
-            raise ValueError(
-                f"{type(self).__name__}.stack got no exposure map in {missing}, expected one in both, because the "
-                "response is weighted by it; pass exposure_map= when the response is made"
-            )
+        self.require_stackable(other)
+        assert self._exposure is not None  # see above
+        assert other._exposure is not None
         sums = self._response.sums
         if sums is None:
             # From now on this is a growing stack, until the mean is read.
@@ -194,6 +191,25 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         theirs = other._response.sums  # read once: another thread may finish the stack meanwhile
         factors = [other._response.value, other._exposure] if theirs is None else [theirs.total]
         sums.add(factors, other._exposure, weights, nan_to_num)
+
+    def require_stackable(self, other: "IRFMap") -> None:
+        """Refuse a response that cannot be added to this one, before anything is changed.
+
+        Parameters
+        ----------
+        other : IRFMap
+
+        Raises
+        ------
+        ValueError
+            If one of them has no exposure.
+        """
+        if self._exposure is None or other._exposure is None:
+            missing = "self" if self._exposure is None else "other"
+            raise ValueError(
+                f"{type(self).__name__}.stack got no exposure map in {missing}, expected one in both, because the "
+                "response is weighted by it; pass exposure_map= when the response is made"
+            )
 
     @staticmethod
     def _weighted(mean: Map, exposure: Map) -> "ResponseSums":

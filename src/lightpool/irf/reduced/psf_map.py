@@ -472,21 +472,21 @@ class RecoPSFMap(PSFMap):
         """
         return super().plot_psf_vs_rad(ax, energy, **kwargs)
 
-    @accepts_gammapy
-    def stack(self, other: IRFMap, weights: Map | None = None, nan_to_num: bool = True) -> None:
-        """Raise an error: the exposure of a reconstructed energy is not a sum over observations.
+    def require_stackable(self, other: IRFMap) -> None:
+        """Raise an error: a PSF in reconstructed energy has no exposure that is a sum over observations.
 
         Parameters
         ----------
-        other, weights, nan_to_num : as for `IRFMap.stack`; not used
+        other : IRFMap, not used
 
         Raises
         ------
-        TypeError
-            Always.
+        NotImplementedError
+            Always, as in Gammapy.
         """
-        raise TypeError(
-            "RecoPSFMap cannot be stacked, expected a PSFMap in true energy; stack that and convert the sum"
+        raise NotImplementedError(
+            "RecoPSFMap cannot be stacked, expected a PSFMap in true energy; stack datasets made with reco_psf=False, "
+            "or keep them apart with stack_datasets=False"
         )
 
 
