@@ -23,7 +23,7 @@ from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.hpx_filters import HpxFilters
 from lightpool.maps.hpx_format import hpx_map_arguments, hpx_map_hdu, hpx_map_hdulist, table_arguments
 from lightpool.maps.hpx_images import HpxToWcsMapping
-from lightpool.maps.joined_planes import region_of_planes
+from lightpool.maps.joined_planes import slices_of_planes
 from lightpool.maps.map_data import Values
 from lightpool.maps.region_map import RegionNDMap
 from lightpool.maps.region_values import reduce_in_mask
@@ -260,7 +260,14 @@ class HpxNDMap(HpxMap):
             raise GeometryError("Incompatible spatial geoms between map and weights")
         if not self._geom.is_regular:
             known = self._whole_region().region if region is None else region
-            return region_of_planes(self, known, func, weights, method)
+            axis_name, planes = slices_of_planes(self._geom)
+            parts = [
+                self.slice_by_idx(plane).to_region_nd_map(
+                    known, func, None if weights is None else weights.slice_by_idx(plane), method
+                )
+                for plane in planes
+            ]
+            return RegionNDMap.from_stack(parts, axis_name=axis_name)
         if isinstance(region, SkyCoord):
             region = region_classes.PointSkyRegion(region)
         geom = RegionGeom.from_regions(region, axes=self._geom.axes) if region is not None else self._whole_region()

@@ -1,8 +1,5 @@
 """Image planes with pixels of their own, joined into one on the sky."""
 
-from collections.abc import Callable
-from typing import TYPE_CHECKING, Any, TypeAlias
-
 import numpy as np
 from numpy.typing import NDArray
 
@@ -10,20 +7,11 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.devices import to_device
 from lightpool.arrays.devices.dtypes import as_dtype
 from lightpool.errors import GeometryError
+from lightpool.maps.access import MapAccess
 from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.planes_geom import PlanesWcsGeom
-from lightpool.typing import RegionLike
 
-if TYPE_CHECKING:
-    from lightpool.maps.access import MapAccess
-    from lightpool.maps.core import Map
-    from lightpool.maps.hpx_map import HpxNDMap
-    from lightpool.maps.region_map import RegionNDMap
-    from lightpool.maps.wcs_map import WcsNDMap
-
-    _SkyMap: TypeAlias = HpxNDMap | WcsNDMap
-
-__all__ = ["any_of_planes", "region_of_planes", "require_same_pixels", "summed_planes"]
+__all__ = ["any_of_planes", "require_same_pixels", "slices_of_planes", "summed_planes"]
 
 
 def require_same_pixels(geom: Geom, what: str) -> None:
@@ -52,7 +40,7 @@ def _joined_geom(geom: Geom, axis_name: str) -> Geom:
     return squashed
 
 
-def summed_planes(m: "MapAccess", axis_name: str, data: Array) -> "MapAccess":
+def summed_planes(m: MapAccess, axis_name: str, data: Array) -> MapAccess:
     """Return a map of float64 in which each pixel is added to that which contains its centre.
 
     The new pixels are those of `to_image` of the geometry. The axis keeps one bin.
@@ -85,7 +73,7 @@ def summed_planes(m: "MapAccess", axis_name: str, data: Array) -> "MapAccess":
     return new
 
 
-def any_of_planes(m: "MapAccess", axis_name: str, data: Array) -> "MapAccess":
+def any_of_planes(m: MapAccess, axis_name: str, data: Array) -> MapAccess:
     """Return a mask that is True where the pixel that contains the position is True in any plane.
 
     Parameters
@@ -95,10 +83,11 @@ def any_of_planes(m: "MapAccess", axis_name: str, data: Array) -> "MapAccess":
     data : array of bool, of the shape of its data
     """
     mask, joined = m.copy(data=data), _joined_geom(m.geom, axis_name)
-    coords: Any = joined.get_coord()
+    coords = joined.get_coord()
+    fixed = {"skycoord": coords.skycoord} | {name: coords[name] for name in joined.axes.names}
     found = m.device.xp.zeros(joined.data_shape, dtype=m.device.xp.bool, device=m.device.handle)
     for center in m.geom.axes[axis_name].center:
-        here = {name: coords[name] for name in coords._data} | {axis_name: center}
+        here = fixed | {axis_name: center}
         found = found | as_dtype(mask.get_by_coord(here, fill_value=0.0), "bool")
     return type(m)(joined, data=found, device=m.device)
 
@@ -114,22 +103,7 @@ def _existing(geom: Geom) -> NDArray[np.bool_]:
     return on_sky & inside
 
 
-def region_of_planes(
-    m: "_SkyMap", region: "RegionLike | None", func: Callable[..., object], weights: "Map | None", method: str
-) -> "RegionNDMap":
-    """Return the values in a region, to which each plane reduces its own pixels.
-
-    Parameters
-    ----------
-    m : HpxNDMap or WcsNDMap, whose planes have pixels of their own
-    region, func, weights, method : see `lightpool.maps.WcsNDMap.to_region_nd_map`
-    """
-    axis = next(axis for axis in m.geom.axes if axis.nbin > 1)
-    planes: list[dict[str, int | slice]] = [{axis.name: slice(i, i + 1)} for i in range(axis.nbin)]
-    parts = [
-        m.slice_by_idx(plane).to_region_nd_map(
-            region, func, None if weights is None else weights.slice_by_idx(plane), method
-        )
-        for plane in planes
-    ]
-    return parts[0].from_stack(parts, axis_name=axis.name)
+def slices_of_planes(geom: Geom) -> tuple[str, list[dict[str, int | slice]]]:
+    """Return an axis along which pixels may differ, and the slices of its bins."""
+    axis = next(axis for axis in geom.axes if axis.nbin > 1)
+    return axis.name, [{axis.name: slice(i, i + 1)} for i in range(axis.nbin)]

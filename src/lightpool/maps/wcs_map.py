@@ -23,7 +23,7 @@ from lightpool.maps.geoms.geom import Geom
 from lightpool.maps.geoms.planes_geom import PlanesWcsGeom
 from lightpool.maps.geoms.region_geom import RegionGeom
 from lightpool.maps.geoms.wcs_geom import WcsGeom
-from lightpool.maps.joined_planes import region_of_planes
+from lightpool.maps.joined_planes import slices_of_planes
 from lightpool.maps.mask_at_centers import mask_at_centers
 from lightpool.maps.operators import Operand
 from lightpool.maps.pixel_values import Pix, interpolate_pixels
@@ -374,7 +374,14 @@ class WcsNDMap(ImageFilters, WcsMap):
             raise GeometryError("Incompatible spatial geoms between map and weights")
         if not self._geom.is_regular:
             known = self._geom.footprint_rectangle_sky_region if region is None else region
-            return region_of_planes(self, known, func, weights, method)
+            axis_name, planes = slices_of_planes(self._geom)
+            parts = [
+                self.slice_by_idx(plane).to_region_nd_map(
+                    known, func, None if weights is None else weights.slice_by_idx(plane), method
+                )
+                for plane in planes
+            ]
+            return RegionNDMap.from_stack(parts, axis_name=axis_name)
         geom, data = reduced_to_region(self, region, func, weights, method)
         return RegionNDMap(geom, data=data, unit=self._unit, meta=dict(self.unread_meta), device=self.device)
 
