@@ -8,6 +8,7 @@ from pathlib import Path
 import astropy.units as u
 import pytest
 from astropy.io import fits
+from astropy.table import Table
 from click.testing import CliRunner
 from small_reductions import MAP, bits_of
 
@@ -50,13 +51,17 @@ def mask(path, radius):
     Map.from_geom(geom, data=(geom.separation(geom.center_skydir).deg > radius).astype(int)).write(path, overwrite=True)
 
 
+def catalog(path, radius):
+    Table({"RA": [83.633], "DEC": [22.0145], "SIZE": [radius]}).write(path, overwrite=True)
+
+
 def intervals(path, start, crab_store):
     reference = DataStore.from_dir(crab_store).get_observations([1])[0].tstart
     GTI.create([start] * u.s, [start + 500] * u.s, reference_time=reference).write(path, overwrite=True)
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("kind", ["regions", "mask", "intervals"])
+@pytest.mark.parametrize("kind", ["regions", "mask", "intervals", "catalog"])
 @pytest.mark.parametrize("n_chunk", [1, 3])
 def test_a_file_of_the_settings_counts_as_it_was_when_the_reduction_began(
     settings_of, tmp_path, crab_store, kind, n_chunk, caplog
@@ -65,7 +70,12 @@ def test_a_file_of_the_settings_counts_as_it_was_when_the_reduction_began(
     sections = {"targets": [MAP | {"exclusion_file": str(path)}]}
     if kind == "intervals":
         sections = {"groups": [{"name": "part", "by": "gti", "file": str(path)}]}
-    write = {"regions": regions, "mask": mask, "intervals": lambda *args: intervals(*args, crab_store)}[kind]
+    if kind == "catalog":
+        sections = {
+            "targets": [MAP | {"exclusion": [{"catalog": str(path), "radius_column": "SIZE", "radius": "0.1 deg"}]}]
+        }
+    writers = {"regions": regions, "mask": mask, "catalog": catalog}
+    write = writers.get(kind, lambda *args: intervals(*args, crab_store))
     write(path, 0.2)
     before = bits_of(run_batch(make_plan(settings_of("before", **sections))).folder)
     settings = settings_of(**sections)

@@ -1,12 +1,21 @@
 """Build objects from the settings: empty datasets, exclusion masks, makers."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
 import astropy.units as u
 from astropy.coordinates import SkyCoord
 
+from lightpool.config.exclusions import (
+    ExcludedCatalog,
+    ExcludedMask,
+    ExcludedRegions,
+    ExcludedStars,
+    is_mask_file,
+    read_mask,
+    sky_exclusion,
+)
 from lightpool.config.makers import (
     AdaptiveRingBackgroundSettings,
     FoVBackgroundSettings,
@@ -26,7 +35,7 @@ from lightpool.config.targets import EnergyBins, HealpixTarget, MapTarget, Spect
 from lightpool.data import DataStore
 from lightpool.datasets import MapDataset, SpectrumDataset
 from lightpool.errors import ConfigError
-from lightpool.fits import name_of_place, read_text
+from lightpool.fits import read_text
 from lightpool.makers import (
     AdaptiveRingBackgroundMaker,
     DatasetsMaker,
@@ -39,6 +48,7 @@ from lightpool.makers import (
     RegionsFinder,
     RingBackgroundMaker,
     SafeMaskMaker,
+    SkyExclusion,
     SpectrumDatasetMaker,
     WobbleRegionsFinder,
 )
@@ -238,19 +248,52 @@ def build_exclusion(target: Target) -> Map | None:
         If a region or the file cannot be used; names the target and the key.
     """
     path = target.exclusion_file
-    if path is not None and name_of_place(path).endswith((".fits", ".fits.gz", ".fit", ".fit.gz")):
-        if target.exclusion:
-            raise ConfigError(f"target {target.name!r}: got both exclusion and a mask in {path}; give only one of them")
+    others = SkyExclusion()
+    if path is not None and is_mask_file(path):
         with _named(target, "exclusion_file"):
-            mask = Map.read(path)
-            return Map.from_geom(mask.geom, data=mask.data != 0)  # masks are numbers in files
-    texts = {f"exclusion.{i}": _region_text(region) for i, region in enumerate(target.exclusion)}
-    if path is not None:
-        with _named(target, f"exclusion_file {path}"):
-            texts["exclusion_file"] = checked_regions(read_text(path))
-    if not texts:
+            mask = read_mask(path)
+        if not target.exclusion:
+            return mask  # with its own pixels
+        others = SkyExclusion.from_mask(mask)
+    texts = dict(_region_texts(target))
+    for number, item in enumerate(target.exclusion):
+        if isinstance(item, ExcludedMask | ExcludedCatalog | ExcludedStars):
+            with _named(target, f"exclusion.{number}"):
+                others |= _not_empty(sky_exclusion(item))
+    if not texts and others.is_empty:
         return None
     geom = _exclusion_geom(target)
+    drawn = _drawn(target, geom, texts)
+    if others.is_empty:
+        return drawn
+    found = others.make_mask(geom)
+    return found if drawn is None else found.copy(data=found.data & drawn.data)
+
+
+def _not_empty(exclusion: SkyExclusion) -> SkyExclusion:
+    if exclusion.is_empty:
+        raise ValueError("it excludes nothing: no row is left; check select and magnitude_max, or remove it")
+    return exclusion
+
+
+def _region_texts(target: Target) -> Iterator[tuple[str, str]]:
+    """Yield the regions of a target in DS9 format, each with its key."""
+    for number, item in enumerate(target.exclusion):
+        if isinstance(item, ExcludedRegions):
+            with _named(target, f"exclusion.{number}: regions {item.regions}"):
+                yield f"exclusion.{number}", checked_regions(read_text(item.regions))
+        elif isinstance(item, Circle | str):
+            yield f"exclusion.{number}", _region_text(item)
+    path = target.exclusion_file
+    if path is not None and not is_mask_file(path):
+        with _named(target, f"exclusion_file {path}"):
+            yield "exclusion_file", checked_regions(read_text(path))
+
+
+def _drawn(target: Target, geom: WcsGeom | HpxGeom, texts: Mapping[str, str]) -> Map | None:
+    """Return the mask that is False in some regions; None if there are none."""
+    if not texts:
+        return None
     try:
         drawn: Map = geom.region_mask(list(texts.values()), inside=False)
         return drawn

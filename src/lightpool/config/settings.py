@@ -9,6 +9,7 @@ from typing import Any, Literal, Self, TypedDict
 from pydantic import Field, NonNegativeInt, PositiveInt, ValidationError, field_validator, model_validator
 
 from lightpool.arrays.devices.devices import require_known_name
+from lightpool.config.exclusions import excluded_files
 from lightpool.config.paths import PathText, PlaceText
 from lightpool.config.positions import Circle
 from lightpool.config.quantities import AngleText, DurationText, TimeText
@@ -255,8 +256,8 @@ class Settings(Section):
     @property
     def files(self) -> list[Place]:
         """Paths and addresses of files that results depend on, other than those of the data store."""
-        names = [target.exclusion_file for target in self.targets] + [groups.file for groups in self.groups]
-        return [name if is_address(name) else Path(name) for name in names if name is not None]
+        names = [section[key] for section, key in _file_keys(self.to_dict()) if key in section]
+        return [name if is_address(name) else Path(name) for name in names]
 
     def with_files(self, copies: Mapping[str, str]) -> Self:
         """Return settings that name other files in place of `files`.
@@ -267,10 +268,9 @@ class Settings(Section):
             New path of each path; other files are unchanged.
         """
         data = self.to_dict()
-        for section, key in ((data["targets"], "exclusion_file"), (data["groups"], "file")):
-            for each in section:
-                if key in each:
-                    each[key] = copies.get(each[key], each[key])
+        for section, key in _file_keys(data):
+            if key in section:
+                section[key] = copies.get(section[key], section[key])
         return type(self).from_dict(data)
 
     def hash(self) -> str:
@@ -288,5 +288,11 @@ class Settings(Section):
 def _path_keys(data: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
     """Return all keys whose values are paths, each with the dict that contains it."""
     found = [(data["observations"], key) for key in ("datastore", "obs_ids_file")] + [(data["output"], "folder")]
-    found += [(target, "exclusion_file") for target in data["targets"]]
+    return found + _file_keys(data)
+
+
+def _file_keys(data: dict[str, Any]) -> list[tuple[dict[str, Any], str]]:
+    """Return the keys of the files that results depend on, each with the dict that contains it."""
+    found = [(target, "exclusion_file") for target in data["targets"]]
+    found += [pair for target in data["targets"] for pair in excluded_files(target["exclusion"])]
     return found + [(group, "file") for group in data["groups"]]

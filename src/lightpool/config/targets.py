@@ -6,6 +6,7 @@ from typing import Annotated, Any, Literal, Self
 import astropy.units as u
 from pydantic import AfterValidator, Discriminator, Field, Tag, model_validator
 
+from lightpool.config.exclusions import Excluded
 from lightpool.config.makers import HealpixStep, MapStep, SpectrumStep
 from lightpool.config.paths import PlaceText
 from lightpool.config.positions import Circle, Point, Position
@@ -98,10 +99,6 @@ class MigraBins(Section):
         return self
 
 
-def _kind_of_circle(value: object) -> str:
-    return "str" if isinstance(value, str) else "Circle"
-
-
 def _kind_of_region(value: object) -> str:
     if isinstance(value, str):
         return "str"
@@ -110,10 +107,6 @@ def _kind_of_region(value: object) -> str:
     return "Point" if isinstance(value, Point) or (keys and keys <= {"lon", "lat", "frame", "name"}) else "Circle"
 
 
-Excluded = Annotated[
-    Annotated[Circle, Tag("Circle")] | Annotated[RegionText, Tag("str")], Discriminator(_kind_of_circle)
-]
-"""A circle, or a text in DS9 format."""
 Region = Annotated[
     Annotated[Circle, Tag("Circle")] | Annotated[Point, Tag("Point")] | Annotated[RegionText, Tag("str")],
     Discriminator(_kind_of_region),
@@ -131,7 +124,7 @@ class _Target(Section):
     migra: MigraBins | None = None
     """Store the energy dispersion as a map in migra with these bins; as kernels by default."""
     exclusion: list[Excluded] = Field(default=[])
-    """Regions with gamma rays, which the background makers exclude."""
+    """Regions with gamma rays, which the background makers exclude: circles, texts in DS9 format, and files."""
     exclusion_file: PlaceText | None = None
     """File with such regions (DS9) or with a mask (FITS, false in regions with gamma rays)."""
 

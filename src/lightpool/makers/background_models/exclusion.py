@@ -15,7 +15,8 @@ from lightpool.arrays.devices.array_types import Array, HostFloats
 from lightpool.arrays.kernels.events import pixel_number
 from lightpool.arrays.kernels.sky_shapes import in_any_circle
 from lightpool.bridge import accepts_gammapy
-from lightpool.fits import make_path, match_name, read_fits, read_text
+from lightpool.data.tables.conditions import evaluate_condition
+from lightpool.fits import match_name, name_of_place, place_of, read_fits, read_text, readable_path
 from lightpool.makers.core import checked_angle, checked_mask
 from lightpool.maps import HpxGeom, Map, WcsGeom
 from lightpool.maps.regions.region_indicator import Cap, RegionIndicator
@@ -26,9 +27,13 @@ __all__ = ["SkyExclusion"]
 
 _RA = ("RA", "RAJ2000", "RA_ICRS", "_RAJ2000", "RAICRS")
 _DEC = ("DEC", "DEJ2000", "DE_ICRS", "_DEJ2000", "DEICRS", "DECJ2000")
+_FORMATS = {"ecsv": "ascii.ecsv", "csv": "ascii.csv", "vot": "votable", "xml": "votable"}
 _MAGNITUDE = ("Vmag", "VMAG", "MAG", "MAGNITUDE", "Gmag", "Bmag")
 _MANY = 200_000
 """Excluded pixels of a mask up to which their distances from a pointing are computed, to find those that are near."""
+
+_PIXELS_AT_ONCE = 2**16
+"""Pixels of a mask that are made together: few circles are near them."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -164,11 +169,10 @@ class SkyExclusion:
         ----------
         filename : str or path-like
         """
-        path = make_path(filename)
         try:
-            return cls.from_regions(read_text(path))
+            return cls.from_regions(read_text(filename))
         except (TypeError, ValueError) as error:
-            raise type(error)(f"{path}: {error}") from error
+            raise type(error)(f"{filename}: {error}") from error
 
     @classmethod
     def from_positions(cls, positions: SkyCoord, radius: AngleLike) -> "SkyExclusion":
@@ -195,7 +199,12 @@ class SkyExclusion:
 
     @classmethod
     def from_catalog(
-        cls, catalog: "Table | PathInput", radius: AngleLike = "0.3 deg", *, radius_column: str | None = None
+        cls,
+        catalog: "Table | PathInput",
+        radius: AngleLike = "0.3 deg",
+        *,
+        radius_column: str | None = None,
+        select: str | None = None,
     ) -> "SkyExclusion":
         """Exclude a circle around each source of a catalogue.
 
@@ -207,8 +216,14 @@ class SkyExclusion:
             Radius of all circles, or the least one with ``radius_column``.
         radius_column : str, optional
             Column with a radius for each source, in deg if it has no unit. Sources without one get ``radius``.
+        select : str, optional
+            Condition on the columns, such as ``"FLUX > 1e-12"``; only these sources are excluded. Numbers are in the
+            units of the columns.
         """
         table = _table_of(catalog)
+        if select is not None:
+            columns = {name: np.asarray(table[name]) for name in table.colnames if table[name].ndim == 1}
+            table = table[evaluate_condition(select, columns, len(table))]
         radii = np.full(len(table), checked_angle("radius", radius).rad)
         if radius_column is not None:
             given = _angles(table, (radius_column,))
@@ -299,6 +314,41 @@ class SkyExclusion:
         excluded = to_host(self.contains(vectors)).reshape(positions.shape)  # host: where the positions are
         return np.asarray(excluded, dtype=bool)
 
+    def make_mask(self, geom: WcsGeom | HpxGeom, device: str | Device | None = None) -> Map:
+        """Return a mask as makers take it: False in the pixels whose centres are excluded.
+
+        Parameters
+        ----------
+        geom : WcsGeom or HpxGeom
+            Its other axes are left out.
+        device : str or Device, optional
+            Where the mask is; the default device by default.
+
+        Returns
+        -------
+        mask : WcsNDMap or HpxNDMap of bool, an image
+        """
+        image: Any = geom.to_image()
+        vectors = frame_matrix(image.frame, "icrs") @ to_host(image.directions("cpu")).reshape(
+            3, -1
+        )  # host: made there
+        excluded = np.zeros(vectors.shape[1], dtype=bool)
+        on_sky = np.flatnonzero(np.isfinite(vectors[0]))
+        for start in range(0, on_sky.size, _PIXELS_AT_ONCE):
+            some = on_sky[start : start + _PIXELS_AT_ONCE]
+            part = np.ascontiguousarray(vectors[:, some])
+            excluded[some] = to_host(self._about(part).contains(part))  # host: where the directions are
+        return Map.from_geom(image, data=~excluded.reshape(image.data_shape), device=device)
+
+    def _about(self, vectors: HostFloats) -> "SkyExclusion":
+        """Return what may exclude any of some directions: few of the sources of a catalogue of the whole sky."""
+        center = vectors.sum(axis=1)
+        length = float(np.linalg.norm(center))
+        if length < 1e-6 * vectors.shape[1]:  # all around: no direction is in their middle
+            return self
+        reach = float(np.arccos(np.clip(np.min(center / length @ vectors), -1.0, 1.0)))
+        return self.near(center / length, reach + 1e-6)[0]
+
     def near(self, direction: HostFloats, reach: float) -> "tuple[SkyExclusion, list[tuple[float, float]]]":
         """Return what may be excluded in a field of view, and at which distances from its centre.
 
@@ -346,12 +396,14 @@ def _joined(intervals: list[tuple[float, float]]) -> list[tuple[float, float]]:
 def _table_of(catalog: "Table | PathInput") -> Table:
     if isinstance(catalog, Table):
         return catalog
-    path = make_path(catalog)
-    if any(str(path).endswith(end) for end in (".fits", ".fit", ".fits.gz")):
-        file = read_fits(path)
+    place = place_of(catalog)
+    name = name_of_place(place).lower()
+    if name.removesuffix(".gz").endswith((".fits", ".fit")):
         # As in the indices of data stores, the first table counts; the primary HDU holds none.
-        return file.table(1).to_table()
-    return Table.read(path)
+        return read_fits(place).table(1).to_table()
+    path = readable_path(place)
+    # The name of the copy of a file at an address does not show its format.
+    return Table.read(path, format=_FORMATS.get(name.rpartition(".")[2]))
 
 
 def _column(table: Table, names: Sequence[str]) -> str:

@@ -1,0 +1,62 @@
+"""What settings of targets can say gives the same results for any number of workers, and after an interruption."""
+
+from pathlib import Path
+
+import pytest
+from astropy.table import Table
+from small_reductions import MAP, SPECTRUM, bits_of
+
+from lightpool.batch import make_plan, plan_to_resume, run_batch
+from lightpool.batch.execution.executors import ProcessExecutor
+from lightpool.batch.storage.provenance import read_provenance
+from lightpool.maps import WcsGeom
+
+EXCLUSION = [
+    {"regions": "some.reg"},
+    {"mask": "mask.fits"},
+    {"catalog": "sources.fits", "radius_column": "SIZE", "radius": "0.1 deg"},
+    {"stars": "stars.ecsv", "radius": "0.2 deg"},
+]
+TARGETS = {
+    "exclusions of a map and a spectrum": [MAP | {"exclusion": EXCLUSION}, SPECTRUM | {"exclusion": EXCLUSION}],
+}
+
+
+@pytest.fixture
+def folder(tmp_path, monkeypatch):
+    """Folder of the files that the settings name."""
+    monkeypatch.chdir(tmp_path)
+    Path("some.reg").write_text("icrs; circle(83.2, 22.0, 0.15)")
+    Table({"RA": [83.633, 84.2], "DEC": [22.0145, 22.4], "SIZE": [0.2, 0.1]}).write("sources.fits")
+    Table({"RA": [83.0, 84.0], "DEC": [21.5, 21.5], "Vmag": [3.0, 7.0]}).write("stars.ecsv")
+    geom = WcsGeom.create(skydir=(83.633, 22.0145), width=1, binsz=0.05)
+    geom.region_mask("icrs; circle(83.5, 22.2, 0.1)", inside=False).write("mask.fits")
+    return tmp_path
+
+
+class StoppedError(Exception):
+    """Ends a reduction."""
+
+
+def stop(record):
+    raise StoppedError
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("targets", TARGETS.values(), ids=TARGETS)
+def test_one_and_two_workers_and_a_resumed_reduction_give_the_same_bits(settings_of, folder, targets):
+    settings = settings_of("one", targets=targets).resolved(folder)
+    result = run_batch(make_plan(settings))
+    assert result.n_failed == 0
+    before = bits_of(result.folder)
+    assert before
+    recorded = {file.path for file in read_provenance(result.files[0]).inputs}
+    assert {str(file) for file in settings.files} <= recorded
+    two = settings_of("two", targets=targets).resolved(folder)
+    assert bits_of(run_batch(make_plan(two), ProcessExecutor(2)).folder) == before
+    begun = settings_of("begun", targets=targets).resolved(folder)
+    with pytest.raises(StoppedError):
+        run_batch(make_plan(begun), progress=stop)
+    resumed = run_batch(plan_to_resume(begun), resume=True)
+    assert resumed.n_reused >= 1
+    assert bits_of(resumed.folder) == before
