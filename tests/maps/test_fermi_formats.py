@@ -46,13 +46,15 @@ def test_values_at_energies_are_written_with_them_in_mev(tmp_path, format):
     assert read.geom.axes == cube(NODES).geom.axes
 
 
-def test_the_unit_of_an_exposure_without_one_is_inferred_or_requested():
+def test_the_unit_of_an_exposure_without_one_is_inferred_or_requested(caplog):
     hdus = without_unit(cube(NODES, "cm2 s").to_hdulist(format="fgst-template"))
     # a template of diffuse emission, unless something tells that it is not
     assert Map.from_hdulist(hdus).unit == "cm-2 s-1 MeV-1 sr-1"
     assert Map.from_hdulist(hdus, format="fgst-bexpcube").unit == "cm2 s"
+    assert not caplog.records
     hdus[0].header["CTYPE3"] = "log_Energy"
     assert Map.from_hdulist(hdus).unit == "cm2 s"
+    assert "read as an exposure in cm2 s" in caplog.text  # Gammapy takes it for diffuse emission
     del hdus[0].header["CTYPE3"]
     hdus.append(fits.BinTableHDU(name="GTI"))
     assert Map.from_hdulist(hdus).unit == "cm2 s"

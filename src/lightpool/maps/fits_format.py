@@ -156,8 +156,15 @@ def _unit_of_map(hdu: AnyHDU, format: str, has_gti: bool) -> u.UnitBase:
     """Return the unit of the values in an HDU; Fermi cubes with a table ENERGIES do not state theirs."""
     unit = unit_from_header(hdu.header)
     if format in ("fgst-template", "fgst-bexpcube") and unit.is_equivalent(""):
-        # gtexpcube2 writes the name of the axis; templates of diffuse emission have other ones
-        is_exposure = has_gti or format == "fgst-bexpcube" or hdu.header.get("CTYPE3") == "log_Energy"
+        is_exposure = has_gti or format == "fgst-bexpcube"
+        # gtexpcube2 writes this name of the axis; templates of diffuse emission have other ones
+        if not is_exposure and hdu.header.get("CTYPE3") == "log_Energy":
+            log.warning(
+                "HDU %r has neither BUNIT nor good time intervals beside it, but the axis 'log_Energy' of exposures of "
+                "the Fermi tools; its values are read as an exposure in cm2 s. Otherwise write BUNIT into the file",
+                hdu.name,
+            )
+            is_exposure = True
         return EXPOSURE_OF_FERMI if is_exposure else _DIFFUSE_OF_FERMI
     if "BUNIT" not in hdu.header and any(name in hdu.name.lower() for name in _NAMES_WITH_UNIT):
         log.warning(
