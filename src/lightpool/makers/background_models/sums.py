@@ -262,7 +262,7 @@ class BackgroundSums:
         rows : array of int
         """
         places = np.asarray(rows, dtype=np.int64)
-        lengths = np.diff(self.first)[places]
+        lengths = self.first[places + 1] - self.first[places]
         first = np.concatenate([[0], np.cumsum(lengths)]).astype(np.int64)
         entries = np.repeat(self.first[places] - first[:-1], lengths) + np.arange(first[-1])
         return replace(
