@@ -59,7 +59,9 @@ def test_gammapy_predicts_the_counts_of_a_run_with_the_table(shared, tmp_path):
             pointing = observation.pointing.fixed_icrs
             geom = maps.WcsGeom.create(skydir=pointing, width=3, binsz=0.05, axes=[energy])
             empty = datasets.MapDataset.create(geom)
-            dataset = makers.MapDatasetMaker(selection=["counts", "background"]).run(empty, observation)
+            dataset = makers.MapDatasetMaker(selection=["counts", "background"], background_oversampling=10).run(
+                empty, observation
+            )
             outside = geom.region_mask(REGION, inside=False).data & (geom.separation(pointing).deg < 1.4)
             found[package] = [np.asarray(each.data)[outside].sum() for each in (dataset.counts, dataset.background)]
         assert_allclose(found["lightpool"], found["gammapy"], rtol=5e-3)
