@@ -291,7 +291,7 @@ def test_what_is_derived_from_a_table_is_forgotten_when_its_values_change_even_i
     assert len(calls) == 2
     for i in range(100):
         table.derived(i, lambda: None)
-    assert len(table._kept) <= 32
+    assert len(table._derived) <= 32
 
 
 def test_points_of_a_background_are_integrated_each_between_its_energies():

@@ -14,7 +14,8 @@ from lightpool.irf.reduced.edisp_map import EDispMap
 from lightpool.irf.reduced.energy_dispersion import EDispKernel, EnergyDispersion2D
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.psf_kernel import PSFKernel
-from lightpool.irf.reduced.psf_map import PSFMap, RecoPSFMap
+from lightpool.irf.reduced.psf_map import PSFMap
+from lightpool.irf.reduced.reco_psf_map import RecoPSFMap
 from lightpool.irf.tables.background import Background2D, Background3D, BackgroundIRF
 from lightpool.irf.tables.effective_area import EffectiveAreaTable2D
 from lightpool.irf.tables.fov_alignment import FoVAlignment

@@ -17,7 +17,8 @@ from lightpool.irf.reduced.edisp_map import EDispMap
 from lightpool.irf.reduced.energy_dispersion import EnergyDispersion2D
 from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.irf_map_format import IRF_MAP_HDU_SPECIFICATION
-from lightpool.irf.reduced.psf_map import PSFMap, RecoPSFMap
+from lightpool.irf.reduced.psf_map import PSFMap
+from lightpool.irf.reduced.reco_psf_map import RecoPSFMap
 from lightpool.irf.tables.background import Background2D, Background3D
 from lightpool.irf.tables.effective_area import EffectiveAreaTable2D
 from lightpool.irf.tables.gadf_format import has_directional_cut

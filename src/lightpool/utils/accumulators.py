@@ -41,8 +41,8 @@ class Accumulator(Generic[T, SumsT]):
     something is to be added. What it costs to read a value in the middle of a stack is one such conversion, which is
     why methods that need no values (``copy``, ``to``, ``cutout``, saving a partial stack) use the sums.
 
-    The three accumulators of a dataset are the responses (`lightpool.irf.reduced.irf_map.ResponseSums`), the maps of
-    the OFF region (`lightpool.datasets.on_off_sums.OnOffSums`), and the good time intervals and the table of
+    The three accumulators of a dataset are the responses (`lightpool.irf.reduced.response_sums.ResponseSums`), the maps
+    of the OFF region (`lightpool.datasets.on_off_sums.OnOffSums`), and the good time intervals and the table of
     observations (`Parts`). `lightpool.datasets.sums.sums_of` collects the arrays of the first two, which is what a
     batch saves and merges.
 

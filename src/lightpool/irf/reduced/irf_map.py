@@ -7,79 +7,31 @@ when it is read, once for any number of observations, so the order of stacking d
 import logging
 import math
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Any, ClassVar, Protocol, Self, cast
+from dataclasses import replace
+from typing import ClassVar, Self, cast
 
-import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
 
-from lightpool.arrays import Device, array_namespace, device_of, precision_of, to_host
+from lightpool.arrays import Device, array_namespace, precision_of, to_host
 from lightpool.arrays.devices.array_types import Array
-from lightpool.arrays.devices.blocks import in_blocks
-from lightpool.arrays.devices.dtypes import dtype_name
-from lightpool.arrays.devices.lazy_array import LazyArray, lazy_zeros
-from lightpool.arrays.devices.memory import n_bytes_of
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.fits import HDUList, parsing, read_fits, write_fits
-from lightpool.irf.reduced.cumulative import finite_or_zero
 from lightpool.irf.reduced.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, require_response
 from lightpool.irf.reduced.joined_bins import joined_exposure, joined_response
 from lightpool.irf.reduced.pixel_lookup import nearest_index, pixel_coordinates
-from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
+from lightpool.irf.reduced.response_sums import ResponseSums
+from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike, PathInput, RegionLike
 from lightpool.utils.accumulators import Accumulator
 
-__all__ = ["IRFMap", "spectral_weights"]
+__all__ = ["IRFMap"]
 
 log = logging.getLogger(__name__)
 
-_N_WORK = 4  # arrays of the size of the response that are in memory while sums are divided
 Mask = NDArray[np.bool_]
-
-
-@dataclass(frozen=True)
-class ResponseSums:
-    """Sums of a growing stack of responses, see `~lightpool.utils.accumulators.Accumulator`.
-
-    Attributes
-    ----------
-    total : Map, the sum of exposure times response
-    exposure : Map, the sum of the exposures
-    unit : Unit of the mean response
-    meta : dict, metadata of the mean response
-    """
-
-    total: Map
-    exposure: Map
-    unit: u.UnitBase
-    meta: dict[str, Any]
-
-    def add(self, factors: list[Map], exposure: Map, weights: Map | None, nan_to_num: bool) -> None:
-        """Add a response in place.
-
-        Parameters
-        ----------
-        factors : list of Map, the response and its exposure, or the sum of their products
-        exposure : Map
-        weights : Map that multiplies all of them; optional
-        nan_to_num : bool, whether values that are not finite count as zero
-        """
-        self.total.stack_product(factors, weights=weights, nan_to_num=nan_to_num)
-        self.exposure.stack(exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
-
-    def stand_in(self) -> Map:
-        """Return the mean response without values: it has the geometry, device and data type, and needs no memory."""
-        total = self.total
-        return type(total)(total.geom, data=total.outline().data, unit=self.unit, meta=self.meta, device=total.device)
-
-    def finish(self) -> Map:
-        """Return the mean response, the quotient of the sums."""
-        mean = self.stand_in()
-        mean.data = _mean_of_sums(self.total.data, self.exposure.data)
-        return mean
 
 
 class IRFMap(ConvertibleToGammapy, KnownAttributes):
@@ -185,7 +137,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         sums = self._response.sums
         if sums is None:
             # From now on this is a growing stack, until the mean is read.
-            sums = self._weighted(self._response.value, self._exposure)
+            sums = ResponseSums.of_response(self._response.value, self._exposure)
             self._exposure = sums.exposure
             self._response.grow(sums)
         theirs = other._response.sums  # read once: another thread may finish the stack meanwhile
@@ -211,14 +163,6 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
                 "response is weighted by it; pass exposure_map= when the response is made"
             )
 
-    @staticmethod
-    def _weighted(mean: Map, exposure: Map) -> "ResponseSums":
-        """Return the sums that a growing stack starts with."""
-        unit = mean.unit * exposure.unit
-        total = Map.from_geom(mean.geom, data=_product(mean, exposure), unit=unit, device=mean.device)
-        # another response may hold the same exposure
-        return ResponseSums(total=total, exposure=exposure.copy(), unit=mean.unit, meta=mean.meta)
-
     @property
     def sums(self) -> tuple[Array, Array]:
         """Sums of a stack: exposure times response, and exposure; the arrays must not be changed.
@@ -231,7 +175,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         if self._exposure is None:
             raise ValueError(f"this {type(self).__name__} has no exposure map, so it is no stack and has no sums")
         sums = self._response.sums
-        total = self._weighted(self._response.value, self._exposure).total if sums is None else sums.total
+        total = ResponseSums.of_response(self._response.value, self._exposure).total if sums is None else sums.total
         return total.data, self._exposure.data
 
     @sums.setter
@@ -462,69 +406,6 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         checksum : bool, whether to put checksums into the headers
         """
         write_fits(self.to_hdulist(format), filename, overwrite=overwrite, checksum=checksum)
-
-
-class SpectralModel(Protocol):
-    """Spectrum that can be integrated, such as those of Gammapy."""
-
-    def integral(self, energy_min: u.Quantity, energy_max: u.Quantity) -> u.Quantity:
-        """Return the integral between energies, arrays of the same shape."""
-        ...
-
-
-def spectral_weights(energy_axis: MapAxis, spectral_model: SpectralModel | None = None) -> NDArray[np.float64]:
-    """Return the share of each energy bin in a spectrum, shape (n_energy,), with sum one.
-
-    Parameters
-    ----------
-    energy_axis : MapAxis
-    spectral_model : object with a method ``integral(energy_min, energy_max)`` that returns a Quantity; by default a
-        power law of index 2
-    """
-    edges = energy_axis.edges
-    if spectral_model is None:
-        # Integral of E**-2 over each bin; the amplitude cancels below.
-        content = np.asarray(1 / edges[:-1].value - 1 / edges[1:].value)
-    else:
-        content = np.asarray(u.Quantity(spectral_model.integral(edges[:-1], edges[1:])).value)
-    return np.asarray(content / content.sum())
-
-
-def _product(mean: Map, exposure: Map) -> Array | LazyArray:
-    """Return exposure times response."""
-    if isinstance(exposure.stored, LazyArray) and exposure.stored.is_zero:
-        return lazy_zeros(mean.geom.data_shape, dtype_name(exposure.stored), mean.device)
-    weight = exposure.data
-    if isinstance(weight, np.ndarray) and not weight.any():
-        return np.zeros(mean.geom.data_shape, weight.dtype)  # memory that is not touched until it is written
-    return mean.data * weight
-
-
-def _mean_of_sums(sums: Array, exposure: Array) -> Array:
-    """Divide sums by the exposure; zero where there is no exposure and where the quotient is not finite."""
-    xp = array_namespace(sums)
-
-    def part(block: slice) -> Array:
-        # (n_energy_true, 1, ny, nx); an exposure of one energy broadcasts.
-        weight = exposure[block, ...] if exposure.shape[0] > 1 else exposure
-        is_exposed = weight != 0
-        mean = sums[block, ...] / xp.where(is_exposed, weight, xp.ones_like(weight))
-        return finite_or_zero(xp.where(is_exposed, mean, xp.zeros_like(mean)))
-
-    n_bytes = _N_WORK * n_bytes_of(sums.shape[1:], dtype_name(sums))
-    return in_blocks(part, sums.shape[0], n_bytes, device_of(sums))
-
-
-def _without_energy(weights: Map | None) -> Map | None:
-    """Return the weights of the exposure: pixels that are used at any reconstructed energy."""
-    if weights is None or "energy" not in weights.geom.axes.names:
-        return weights
-    data = weights.data
-    xp = array_namespace(data)
-    axis = weights.geom.axes.index_data("energy")
-    # The exposure does not depend on the reconstructed energy, so one safe energy is enough.
-    is_used = xp.any(xp.astype(data, xp.bool), axis=axis, keepdims=True)
-    return Map.from_geom(weights.geom.squash(axis_name="energy"), data=is_used, device=weights.device)
 
 
 def _is_valid(mask: Mask, x: float, y: float) -> bool:

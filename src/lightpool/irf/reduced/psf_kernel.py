@@ -14,7 +14,7 @@ from lightpool.arrays.kernels.clipping import clip
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, gammapy_bridge
 from lightpool.irf.reduced.cumulative import finite_or_zero
-from lightpool.irf.reduced.irf_map import SpectralModel, spectral_weights
+from lightpool.irf.reduced.spectral_weights import SpectralModel, spectral_weights
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 from lightpool.typing import Axes, GammapyObject, PathInput, QuantityLike
 
@@ -109,7 +109,7 @@ class PSFKernel(ConvertibleToGammapy, KnownAttributes):
 
         Parameters
         ----------
-        spectral_model : see `~lightpool.irf.reduced.irf_map.spectral_weights`; by default a power law of index 2
+        spectral_model : see `.spectral_weights.spectral_weights`; by default a power law of index 2
         exposure : Quantity or array, shape (n_energy,); by default the same in all energies
         keepdims : bool, whether to keep an energy axis of one bin
         """

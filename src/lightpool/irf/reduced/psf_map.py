@@ -21,17 +21,18 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.arrays.devices.dtypes import as_dtype, dtype_name
 from lightpool.bridge import accepts_gammapy
 from lightpool.irf.reduced.cumulative import closest_radius, finite_or_zero, integral_weights, ring_areas
-from lightpool.irf.reduced.irf_map import IRFMap, SpectralModel, spectral_weights
+from lightpool.irf.reduced.irf_map import IRFMap
 from lightpool.irf.reduced.pixel_lookup import gather_linear, values_at
 from lightpool.irf.reduced.psf_kernel import PSFKernel, kernel_from_profiles
 from lightpool.irf.reduced.sampled_coords import drawn_along_axis
+from lightpool.irf.reduced.spectral_weights import SpectralModel, spectral_weights
 from lightpool.irf.tables.psf_table import RAD_AXIS_DEFAULT
 from lightpool.maps import Geom, Map, MapAxis, MapCoord, RegionGeom, WcsGeom
 from lightpool.maps.map_data import as_images
 from lightpool.maps.sampling import RandomStateLike, random_state_of
 from lightpool.typing import Axes, QuantityLike
 
-__all__ = ["PSF_MAX_OVERSAMPLING", "RAD_AXIS_DEFAULT", "PSFMap", "RecoPSFMap"]
+__all__ = ["PSF_MAX_OVERSAMPLING", "RAD_AXIS_DEFAULT", "PSFMap"]
 
 # Most parts that a pixel of a kernel is split into each way, as in Gammapy.
 PSF_MAX_OVERSAMPLING = 4
@@ -130,7 +131,7 @@ class PSFMap(IRFMap):
 
         Parameters
         ----------
-        spectral_model : see `~lightpool.irf.reduced.irf_map.spectral_weights`; by default a power law of index 2
+        spectral_model : see `.spectral_weights.spectral_weights`; by default a power law of index 2
         keepdims : bool, whether to keep an energy axis of one bin
         """
         psf, exposure = self.psf_map, self._required_exposure()
@@ -393,101 +394,6 @@ class PSFMap(IRFMap):
         from lightpool.plot.irf_maps import peek_psf_map
 
         peek_psf_map(self, figsize=figsize)
-
-
-class RecoPSFMap(PSFMap):
-    """Point spread function in each pixel and reconstructed energy.
-
-    Parameters
-    ----------
-    psf_map : Map with the axes ``rad`` and ``energy`` in this order
-    exposure_map : Map or None
-    """
-
-    tag = "psf_map_reco"
-    required_axes: ClassVar[list[str]] = ["rad", "energy"]
-
-    @classmethod
-    def from_gauss(
-        cls,
-        energy_axis: MapAxis,
-        rad_axis: MapAxis | None = None,
-        sigma: QuantityLike = 0.1 * u.deg,
-        geom: Geom | None = None,
-    ) -> Self:
-        """Return a Gaussian PSF, the same at all positions.
-
-        Parameters
-        ----------
-        energy_axis : MapAxis of the reconstructed energy
-        rad_axis, sigma, geom : as for `PSFMap.from_gauss`
-        """
-        return super().from_gauss(energy_axis, rad_axis, sigma, geom)
-
-    def containment(self, rad: QuantityLike, energy: QuantityLike, position: SkyCoord | None = None) -> u.Quantity:
-        """Return the share of the PSF within a radius.
-
-        Parameters
-        ----------
-        rad, position : as for `PSFMap.containment`
-        energy : Quantity, reconstructed energy, whose shape broadcasts with that of ``rad``
-        """
-        return super().containment(rad, energy, position)
-
-    def containment_radius(
-        self,
-        fraction: float | Sequence[float] | NDArray[np.floating],
-        energy: QuantityLike,
-        position: SkyCoord | None = None,
-    ) -> u.Quantity:
-        """Return the radius that contains a share of the PSF.
-
-        Parameters
-        ----------
-        fraction, position : as for `PSFMap.containment_radius`
-        energy : Quantity, reconstructed energy
-        """
-        return super().containment_radius(fraction, energy, position)
-
-    def containment_radius_map(self, energy: QuantityLike, fraction: float = 0.68) -> Map:
-        """Return a map of the containment radius in every pixel.
-
-        Parameters
-        ----------
-        energy : Quantity, one reconstructed energy
-        fraction : float, between 0 and 1
-        """
-        return super().containment_radius_map(energy, fraction)
-
-    def plot_psf_vs_rad(  # type: ignore[override]  # the energies are reconstructed, and called so
-        self, ax: "Axes | None" = None, energy: QuantityLike = (0.1, 1, 10) * u.TeV, **kwargs: object
-    ) -> "Axes":
-        """Plot profiles at the centre of the map as a function of the distance to the source.
-
-        Parameters
-        ----------
-        ax : matplotlib Axes, by default the current ones
-        energy : Quantity, one line for each reconstructed energy
-        **kwargs : passed to ``Axes.plot``
-        """
-        return super().plot_psf_vs_rad(ax, energy, **kwargs)
-
-    def require_stackable(self, other: IRFMap) -> None:
-        """Raise an error: a PSF in reconstructed energy has no exposure that is a sum over observations.
-
-        Parameters
-        ----------
-        other : IRFMap, not used
-
-        Raises
-        ------
-        NotImplementedError
-            Always, as in Gammapy.
-        """
-        raise NotImplementedError(
-            "RecoPSFMap cannot be stacked, expected a PSFMap in true energy; stack datasets made with reco_psf=False, "
-            "or keep them apart with stack_datasets=False"
-        )
 
 
 def _mix(profiles: Array, basis: Floats) -> Array:

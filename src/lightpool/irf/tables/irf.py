@@ -1,24 +1,26 @@
 """What all tables of the instrument response share: axes, values, evaluation on the host."""
 
 import html
-import zlib
 from collections.abc import Callable, Hashable, Mapping, Sequence
 from copy import copy
+from functools import partial
 from typing import TYPE_CHECKING, Any, ClassVar, Self, TypedDict, TypeVar, cast
 
 import astropy.units as u
 import numpy as np
 from numpy.typing import NDArray
 
-from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_values, trapezoid_loglog
+from lightpool.arrays import interpolate_grid, interpolate_grid_nearest, scale_values
 from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy
 from lightpool.fits import FitsFile
 from lightpool.irf.tables import gadf_format
+from lightpool.irf.tables.derived_values import DerivedValues, state_of_table
 from lightpool.irf.tables.fill_missing import fill_missing
 from lightpool.irf.tables.fov_alignment import FoVAlignment
 from lightpool.irf.tables.full_turn import is_full_turn, with_turn, wrapped
 from lightpool.irf.tables.layouts import layout_of
+from lightpool.irf.tables.log_log_integral import integrate_log_log
 from lightpool.irf.tables.table_rules import axes_of_table, check_unit, is_given, unit_text
 from lightpool.irf.tables.table_scales import scale_table, tiny_of, unscale_table
 from lightpool.maps import MapAxes, MapAxis
@@ -34,8 +36,6 @@ __all__ = ["FIELD_AXES", "IRF", "InterpKwargs"]
 FIELD_AXES = ("offset", "fov_lon", "fov_lat", "rho", "phi")
 """Names of the coordinates in the field of view: the offset; longitude and latitude; or offset and angle around it."""
 
-# Results of `derived` that a table keeps.
-_MAX_KEPT = 32
 T = TypeVar("T")
 Values = NDArray[np.floating]
 
@@ -174,8 +174,7 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
                 f"but its axes {self.axes.names} have the shape {tuple(self.axes.shape)}"
             )
         self._data = values
-        self._kept: dict[Hashable, Any] = {}  # each value has the type that its `make` returns
-        self._kept_of: tuple[int, InterpKwargs] | None = None
+        self._derived: DerivedValues | None = None
 
     @property
     def unit(self) -> u.UnitBase:
@@ -203,19 +202,12 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
 
         Notes
         -----
-        The values are compared by a checksum, so that writing into ``data`` is noticed; values that cannot be written
-        to need none.
+        Writing into ``data`` is noticed, see `~lightpool.irf.tables.derived_values.state_of_table`.
         """
-        # A copy of `interp_kwargs`, because the caller may change the dict in place.
-        mark = (0 if _is_fixed(self._data) else _checksum(self._data), self.interp_kwargs.copy())
-        if mark != self._kept_of:
-            self._kept, self._kept_of = {}, mark
-        if key not in self._kept:
-            # The oldest goes first: a dict keeps the order of insertion.
-            while len(self._kept) >= _MAX_KEPT:
-                self._kept.pop(next(iter(self._kept)))
-            self._kept[key] = make()
-        return cast(T, self._kept[key])
+        state = state_of_table(self._data, self.interp_kwargs)
+        if self._derived is None or self._derived.state != state:
+            self._derived = DerivedValues(state)
+        return cast(T, self._derived.get(key, make))
 
     def values_by(self, name: str) -> NDArray[Any]:
         """Return the values with one axis first, and those of the field of view behind it in the order of `FIELD_AXES`.
@@ -341,26 +333,7 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         **kwargs : Quantity by name of axis; that of ``axis_name`` has one value more than there are results
             It is a row, or, as those of a grid, wide in the dimension of its axis.
         """
-        values, x = self.evaluate(method=method, **kwargs), u.Quantity(kwargs[axis_name])
-        # The dimension of the coordinate counted from the end, where broadcasting aligns it.
-        wide = [dim - x.ndim for dim, length in enumerate(x.shape) if length > 1]
-        axis = wide[0] if len(wide) == 1 else self.axes.index(axis_name) - len(self.axes)
-        if len(wide) > 1:  # coordinates of points: the dimension with the number of the axis, as in Gammapy
-            axis = self.axes.index(axis_name) - values.ndim
-        integral = trapezoid_loglog(values.value, np.broadcast_to(x.value, values.shape), axis)
-        lost = np.moveaxis(values.value <= self._no_value, axis, 0)
-        # An interval is lost if either end is.
-        lost = np.moveaxis(lost[:-1] | lost[1:], 0, axis)
-        # What is inside an interval counts, even if the rate is zero at one of its ends.
-        # Only coordinates that vary in one dimension can be refined for all points together.
-        if lost.any() and max(x.shape) == x.size:
-            points, starts = _points_within(cast(MapAxis, self.axes[axis_name]), x.ravel())
-            fine = points.reshape([-1 if length > 1 else 1 for length in x.shape])
-            values = self.evaluate(method=method, **{**kwargs, axis_name: fine})
-            parts = trapezoid_loglog(values.value, np.broadcast_to(fine.to_value(x.unit), values.shape), axis)
-            # Sum the parts of each interval; the last one runs to the end.
-            integral = np.where(lost, np.add.reduceat(parts, starts, axis=axis), integral)
-        return u.Quantity(integral, values.unit * x.unit)
+        return integrate_log_log(partial(self.evaluate, method), self.axes, axis_name, kwargs, self._no_value)
 
     @property
     def _no_value(self) -> float:
@@ -545,34 +518,7 @@ class IRF(ConvertibleToGammapy, KnownAttributes):
         gadf_format.write_irf(self, filename, overwrite, format, checksum)
 
 
-def _points_within(axis: MapAxis, x: u.Quantity) -> tuple[u.Quantity, NDArray[np.int64]]:
-    """Return coordinates with the nodes and edges of an axis between them, and where the intervals begin."""
-    given = x.to_value(axis.unit)
-    known = np.concatenate([axis.center_value, axis.edges_value])
-    points = np.union1d(given, known[(known > given[0]) & (known < given[-1])])
-    return points * axis.unit, np.searchsorted(points, given[:-1])
-
-
 def _is_outside(point: Values, axis: MapAxis) -> NDArray[np.bool_]:
     """Return whether coordinates are NaN or outside an axis; both of its edges are inside."""
     edges = axis.edges_value
     return np.asarray(~((point >= edges[0]) & (point <= edges[-1])))
-
-
-def _is_fixed(data: object) -> bool:
-    """Return whether neither an array nor the array that it is a view of is writable."""
-    # A read-only view says nothing of the array behind it.
-    while isinstance(data, np.ndarray):
-        if data.flags.writeable:
-            return False
-        data = data.base
-    return data is None or isinstance(data, bytes)
-
-
-def _checksum(data: NDArray[np.generic]) -> int:
-    """Compute a checksum of the bytes, without a copy of a transposed table."""
-    if not data.flags.c_contiguous:
-        # Tables from files are transposed, see `values_in_order`, so this is the common case.
-        data = data.T if data.flags.f_contiguous else np.ascontiguousarray(data)
-    buffer: Any = data
-    return zlib.crc32(memoryview(buffer).cast("B"))
