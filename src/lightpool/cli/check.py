@@ -78,14 +78,14 @@ def check(
 def _opened(store: "Place", hdu_index: str | None, obs_index: str | None, number: int | None) -> "DataStore":
     """Open a data store; a file may have several HDU indices, as that of HAWC has one for each kind of event."""
     from lightpool.data import DataStore, HDUIndexTable, ObservationTable
-    from lightpool.data.data_store import below, is_file
+    from lightpool.fits import place_below, place_exists
 
     if number is None:
         return DataStore.from_dir(store, hdu_index, obs_index)
-    place = below(store, hdu_index or DataStore.DEFAULT_HDU_TABLE)
+    place = place_below(store, hdu_index or DataStore.DEFAULT_HDU_TABLE)
     table = HDUIndexTable.read(place, hdu=number)
-    place = below(store, obs_index or DataStore.DEFAULT_OBS_TABLE)
-    return DataStore(table, ObservationTable.read(place) if is_file(place) else None)
+    place = place_below(store, obs_index or DataStore.DEFAULT_OBS_TABLE)
+    return DataStore(table, ObservationTable.read(place) if place_exists(place) else None)
 
 
 def _line(found: Mapping[str, str | int], store: "Place") -> str:

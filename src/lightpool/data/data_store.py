@@ -19,12 +19,26 @@ from lightpool.data.store.checks import check_data_store
 from lightpool.data.store.copy_files import copy_files, require_another_folder, write_index
 from lightpool.data.store.hdu_index import HDUIndexTable, HDULookup, look_up, obs_ids_of, read_hdu_index, rows_of
 from lightpool.data.store.index_from_events import CalDBIRF, IndexMaker
+from lightpool.data.store.required_hdus import (
+    ALL_HDUS,
+    ALL_IRFS,
+    REQUIRED_IRFS,
+    MissingRequiredHDU,
+    MissingRequiredHDUError,
+    require_listed,
+    required_hdus,
+    sufficient_arguments,
+)
 from lightpool.data.tables.obs_ids import obs_id_of
+from lightpool.data.tables.part_names import PARTS_IN_FILES
 from lightpool.errors import MissingDataError
-from lightpool.fits import Place, TableData, address_exists, join_address, make_path, missing_file_hint, place_of
+from lightpool.fits import Place, TableData, make_path, missing_file_hint, place_below, place_exists, place_of
 from lightpool.typing import PathInput
 
 __all__ = [
+    "ALL_HDUS",
+    "ALL_IRFS",
+    "REQUIRED_IRFS",
     "CalDBIRF",
     "DataStore",
     "DataStoreChecker",
@@ -34,23 +48,6 @@ __all__ = [
 ]
 
 log = logging.getLogger(__name__)
-
-ALL_IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
-ALL_HDUS = ("events", "gti", "pointing", *ALL_IRFS)
-# The names and their contents are those of Gammapy.
-REQUIRED_IRFS: dict[str, set[str]] = {
-    "full-enclosure": {"aeff", "edisp", "psf", "bkg"},
-    "point-like": {"aeff", "edisp"},
-    "all-optional": set(),
-}
-
-
-class MissingRequiredHDUError(MissingDataError):
-    """The HDU index lists no HDU of a requested kind."""
-
-
-MissingRequiredHDU = MissingRequiredHDUError
-"""The name that Gammapy has for it."""
 
 
 class DataStore(KnownAttributes):
@@ -161,7 +158,7 @@ class DataStore(KnownAttributes):
         if isinstance(base, Path) and not base.is_dir():
             raise MissingDataError(f"no folder {base}: {missing_file_hint(base)}")
         hdu_path = _index_path(base, hdu_table_filename, cls.DEFAULT_HDU_TABLE)
-        if not is_file(hdu_path):
+        if not place_exists(hdu_path):
             raise MissingDataError(
                 f"File not found: {hdu_path}; a data store needs its HDU index. Name it with hdu_table_filename=, "
                 "or use DataStore.from_events_files"
@@ -169,9 +166,9 @@ class DataStore(KnownAttributes):
         hdu_index = read_hdu_index(hdu_path)
         hdu_index.meta["BASE_DIR"] = str(base)
         obs_path = _index_path(base, obs_table_filename, cls.DEFAULT_OBS_TABLE)
-        if not is_file(obs_path) and obs_table_filename is not None:
+        if not place_exists(obs_path) and obs_table_filename is not None:
             raise MissingDataError(f"File not found : {obs_path}: {missing_file_hint(obs_path)}")
-        if not is_file(obs_path):
+        if not place_exists(obs_path):
             log.info(f"Cannot find default obs-index table {obs_path}.")
             return cls._from_data(hdu_index, None)
         return cls._from_data(hdu_index, read_obs_index(obs_path))
@@ -222,19 +219,14 @@ class DataStore(KnownAttributes):
         obs_id = obs_id_of(obs_id, "DataStore.obs")
         if index is None:
             index = look_up(self._hdu_index, rows_of(self._hdu_index, [obs_id]))
-        return self._obs(obs_id, index, _required(required_irf, require_events))
+        return self._obs(obs_id, index, required_hdus(required_irf, require_events))
 
     def _obs(self, obs_id: int, index: HDULookup, required: set[str]) -> Observation:
         if obs_id not in index.rows:
             raise ValueError(f"OBS_ID = {obs_id} not in HDU index table.")
         listed = index.rows[int(obs_id)]
-        missing = sorted(required - set(listed))
-        if missing:
-            raise MissingRequiredHDUError(
-                f"Required HDUs {missing} not found in observation {obs_id}: the index lists "
-                f"{', '.join(sorted(listed))}. If what is missing is not needed, pass {_enough(required, set(listed))}"
-            )
-        kinds = [kind for kind in ("events", "gti", *ALL_IRFS) if kind in listed]
+        require_listed(obs_id, required, set(listed))
+        kinds = [kind for kind in PARTS_IN_FILES if kind in listed]
         parts: dict[str, Any] = {kind: index.choose(obs_id, kind, listed[kind]) for kind in kinds}
         if "events" in parts:
             # Both are read from the header of the events.
@@ -266,7 +258,7 @@ class DataStore(KnownAttributes):
         ValueError
             If an ID is not in the HDU index, or ``required_irf`` is not known.
         """
-        required = _required(required_irf, require_events)
+        required = required_hdus(required_irf, require_events)
         allowed = self.obs_ids if selection is None else np.asarray(self.obs_ids)[np.asarray(selection)]
         wanted = [obs_id_of(number, "get_observations") for number in (allowed if obs_id is None else obs_id)]
         index = look_up(self._hdu_index, rows_of(self._hdu_index, wanted))
@@ -284,7 +276,7 @@ class DataStore(KnownAttributes):
             listed = set.intersection(*(set(index.rows[number]) for number in chosen))
             log.warning(
                 f"No observation is left: none of the {len(chosen)} in {self.hdu_table.shown_dir} has all of "
-                f"{', '.join(sorted(required))}; pass {_enough(required, listed)}"
+                f"{', '.join(sorted(required))}; pass {sufficient_arguments(required, listed)}"
             )
         log.info(f"Observations selected: {len(found)} out of {len(wanted)}.")
         return Observations(found)
@@ -447,58 +439,12 @@ class DataStoreChecker(Checker):
         return self.data_store.check(["consistency"])
 
 
-def _enough(required: set[str], listed: set[str]) -> str:
-    """Return the arguments that require no more than an observation has."""
-    arguments = []
-    if not required & set(ALL_IRFS) <= listed:
-        fitting = [name for name, needed in REQUIRED_IRFS.items() if needed and needed <= listed]
-        arguments.append(f"required_irf={fitting[0] if fitting else 'all-optional'!r}")
-    if not required & {"events", "gti"} <= listed:
-        arguments.append("require_events=False")
-    return " and ".join(arguments)
-
-
-def _required(required_irf: str | Iterable[str], require_events: bool) -> set[str]:
-    if isinstance(required_irf, str):
-        if required_irf not in REQUIRED_IRFS:
-            raise ValueError(
-                f"required_irf = {required_irf!r}, expected one of {list(REQUIRED_IRFS)} or a list of {ALL_IRFS}"
-            )
-        required = set(REQUIRED_IRFS[required_irf])
-    elif isinstance(required_irf, Iterable):
-        required = set(required_irf)
-    else:
-        raise ValueError(
-            f"required_irf = {required_irf!r}, expected one of {list(REQUIRED_IRFS)} or a list of {ALL_IRFS}"
-        )
-    unknown = sorted(required - {*ALL_IRFS, "events", "gti"})
-    if unknown:
-        raise ValueError(f"{unknown} is not a valid hdu key. Choose from: {list(ALL_IRFS)}")
-    return required | ({"events", "gti"} if require_events else set())
-
-
-def is_file(place: Place) -> bool:
-    """Return whether there is a file under a path or at an address."""
-    return address_exists(place) if isinstance(place, str) else place.is_file()
-
-
 def _index_path(base: Place, filename: PathInput | None, default: str) -> Place:
     if filename is None:
-        packed = below(base, default)
-        plain = below(base, default.removesuffix(".gz"))
-        return packed if is_file(packed) or not is_file(plain) else plain
+        packed = place_below(base, default)
+        plain = place_below(base, default.removesuffix(".gz"))
+        return packed if place_exists(packed) or not place_exists(plain) else plain
     path = place_of(filename)
     if isinstance(path, str) or path.is_absolute() or (isinstance(base, Path) and not (base / path).exists()):
         return path
-    return below(base, path.as_posix())
-
-
-def below(folder: Place, name: str) -> Place:
-    """Return the path or the address of a file in a folder.
-
-    Parameters
-    ----------
-    folder : Path, or str if it is an address
-    name : str
-    """
-    return join_address(folder, name) if isinstance(folder, str) else folder / name
+    return place_below(base, path.as_posix())

@@ -17,13 +17,13 @@ from lightpool.data.filters import ObservationFilter
 from lightpool.data.observation import Observation
 from lightpool.data.observations import Observations
 from lightpool.data.response_sets import ResponseSet, find_response_sets
+from lightpool.data.tables.part_names import RESPONSES
 from lightpool.errors import FormatError, MissingDataError
 
 __all__ = ["EventTypeCounts", "TypedPart", "count_event_types", "parts_by_responses", "split_by_responses"]
 
 log = logging.getLogger(__name__)
 
-_RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _GAP = 1.0
 """Good time, in s, that may be without responses before a warning, or with two sets of responses before an error."""
 
@@ -210,7 +210,7 @@ def _split(observation: Observation, sets: Sequence[ResponseSet] | None) -> list
 
 def _sets_of(observation: Observation) -> list[ResponseSet]:
     locations = observation.locations
-    known = [locations[name] for name in _RESPONSES if name in locations]
+    known = [locations[name] for name in RESPONSES if name in locations]
     if not known:
         raise MissingDataError(
             f"observation {observation.obs_id}: its responses are not in a file in which sets of them could be found; "

@@ -4,7 +4,6 @@ import html
 from collections.abc import Callable, Mapping, Sequence
 from copy import copy
 from dataclasses import replace
-from functools import lru_cache
 from typing import Any, cast
 
 import astropy.units as u
@@ -17,12 +16,13 @@ from lightpool.attributes import KnownAttributes
 from lightpool.bridge import ConvertibleToGammapy, accepts_gammapy
 from lightpool.data.tables.faults import Fault, time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import check_format, gti_hdu, open_table, read_gti, run_of, table_of_hdu
-from lightpool.data.tables.intervals import complement_within, intersection, merge, overlap
+from lightpool.data.tables.intervals import check_order, complement_within, intersection, merge, overlap
 from lightpool.data.tables.time_reference import (
     DEFAULT_REFERENCE,
     TimeInterval,
     TimeReference,
     ends_of_interval,
+    reference_of,
     snap,
 )
 from lightpool.errors import FormatError
@@ -63,9 +63,9 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
     _instants: tuple[tuple[Seconds, Seconds] | None, dict[float, Time]] = (None, {})
 
     def __init__(self, table: Table, reference_time: "TimeLike | TimeReference | None" = None) -> None:
-        self._reference = _reference(reference_time)
+        self._reference = reference_of(reference_time)
         self._content: Table | tuple[Seconds, Seconds] = _valid_table(table)
-        _check_order(*self._seconds(), "GTI table")
+        check_order(*self._seconds(), "GTI table")
 
     @classmethod
     def from_seconds(
@@ -88,7 +88,7 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
         seconds = (np.atleast_1d(np.asarray(start, float)), np.atleast_1d(np.asarray(stop, float)))
         gti._reference, gti._content = reference, seconds
         gti._instants = (seconds, {})
-        _check_order(*seconds, where)
+        check_order(*seconds, where)
         return gti
 
     @classmethod
@@ -105,7 +105,7 @@ class GTI(ConvertibleToGammapy, KnownAttributes):
         start, stop : `astropy.time.Time`, or `astropy.units.Quantity` since the reference time
         reference_time : `astropy.time.Time`, optional; 2000-01-01 TT by default
         """
-        reference = _reference(reference_time)
+        reference = reference_of(reference_time)
         if not isinstance(start, Time) and not isinstance(stop, Time):
             return cls.from_seconds(u.Quantity(start).to_value("s"), u.Quantity(stop).to_value("s"), reference)
         start = start if isinstance(start, Time) else reference.to_time(u.Quantity(start).to_value("s"))
@@ -484,24 +484,6 @@ def _at_least_1d(time: Time) -> Time:
     return time.reshape(1) if time.isscalar else time
 
 
-def _reference(time: "TimeLike | TimeReference | None") -> TimeReference:
-    if time is None:
-        return DEFAULT_REFERENCE
-    if isinstance(time, TimeReference):
-        return time
-    return _reference_of_text(time) if isinstance(time, str) else TimeReference.from_time(Time(time))
-
-
-@lru_cache(maxsize=64)
-def _reference_of_text(text: str) -> TimeReference:
-    """Parse a text once.
-
-    While astropy tries its formats, the errors that it raises and catches keep the local variables of all callers alive
-    until the next garbage collection, and the collector does not know how little memory a device has left.
-    """
-    return TimeReference.from_time(Time(text))
-
-
 def _valid_table(table: Table) -> Table:
     if not isinstance(table, Table):
         raise TypeError(f"a GTI is made from an astropy Table, got {type(table).__name__}")
@@ -512,19 +494,3 @@ def _valid_table(table: Table) -> Table:
         if len(table) and not isinstance(table[name], Time):
             raise TypeError(f"column {name} of a GTI table holds {type(table[name]).__name__}, expected astropy Time")
     return table
-
-
-def _check_order(start: Seconds, stop: Seconds, where: str) -> None:
-    if start.shape != stop.shape or start.ndim != 1:
-        raise FormatError(
-            f"{where}: START has shape {start.shape}, STOP {stop.shape}; expected one list each, equally long"
-        )
-    if not (np.isfinite(start).all() and np.isfinite(stop).all()):
-        raise FormatError(f"{where}: a START or STOP is not finite: START = {start}, STOP = {stop}")
-    wrong = np.nonzero(stop < start)[0]
-    if wrong.size:
-        row = int(wrong[0])
-        raise FormatError(
-            f"{where}: interval {row} starts at {start[row]} s and stops at {stop[row]} s, before it starts; "
-            "correct the table: its duration would be negative"
-        )

@@ -21,6 +21,7 @@ from lightpool.data.observation import Observation
 from lightpool.data.store.hdu_index import HDUIndexTable
 from lightpool.data.store.index_from_events import rows_of_file
 from lightpool.data.tables.obs_ids import obs_id_numbers
+from lightpool.data.tables.part_names import PARTS_IN_FILES
 from lightpool.errors import FormatError, MissingColumnError, MissingDataError
 from lightpool.fits import file_status, folder_and_name, match_name, parsing, place_of, read_fits, readable_path
 from lightpool.typing import PathInput
@@ -219,7 +220,7 @@ def from_obscore_table(table: Table | PathInput, same_layout: bool = False) -> D
     rows: list[dict[str, Any]] = []
     for number, place in zip(obs_ids.tolist(), places, strict=True):
         if not rows or not same_layout:
-            layout = list(rows_of_file(place, number, ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")))
+            layout = list(rows_of_file(place, number, PARTS_IN_FILES))
         folder, name = folder_and_name(place)
         rows += [{**row, "OBS_ID": number, "FILE_DIR": folder, "FILE_NAME": name} for row in layout]
     if not rows:

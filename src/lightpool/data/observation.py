@@ -21,6 +21,7 @@ from lightpool.data.pointing import FixedPointingInfo
 from lightpool.data.tables.faults import live_time_faults, warn_of_faults
 from lightpool.data.tables.gadf_tables import open_table
 from lightpool.data.tables.obs_ids import obs_id_of
+from lightpool.data.tables.part_names import RESPONSES
 from lightpool.data.tables.time_reference import TimeInterval, ends_of_interval
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import place_of, write_fits
@@ -101,9 +102,7 @@ class Observation(ObservationParts):
         )
         if not isinstance(pointing, FixedPointingInfo):
             pointing = FixedPointingInfo(fixed_icrs=pointing.icrs)
-        known: dict[str, Any] = {
-            name: irf for name, irf in (irfs or {}).items() if name in ("aeff", "edisp", "psf", "bkg", "rad_max")
-        }
+        known: dict[str, Any] = {name: irf for name, irf in (irfs or {}).items() if name in RESPONSES}
         return cls(obs_id=obs_id, meta=meta, gti=gti, pointing=pointing, location=location, **known)
 
     @classmethod

@@ -17,14 +17,15 @@ from lightpool.data.files.hdu_location import HDULocation, Part
 from lightpool.data.filters import ObservationFilter, in_good_times, seconds_outside
 from lightpool.data.gti import GTI
 from lightpool.data.metadata import ObservationMetaData
+from lightpool.data.part_kinds import PRODUCTS, ResponseMap, require_response, require_settable, require_table
 from lightpool.data.pointing import FixedPointingInfo, PointingMode
 from lightpool.data.tables.obs_ids import is_obs_id
+from lightpool.data.tables.part_names import PARTS_IN_FILES, RESPONSES
 from lightpool.data.tables_in_use import TablesInUse
 from lightpool.errors import FormatError, LightpoolError, MissingDataError
 from lightpool.fits import Place
 from lightpool.irf import (
     IRF,
-    IRF_CLASSES,
     Background2D,
     Background3D,
     BackgroundIRF,
@@ -32,7 +33,6 @@ from lightpool.irf import (
     EDispMap,
     EffectiveAreaTable2D,
     EnergyDispersion2D,
-    IRFMap,
     PSFMap,
     RadMax2D,
 )
@@ -44,25 +44,11 @@ __all__ = ["ObservationParts"]
 
 log = logging.getLogger(__name__)
 
-ResponseMap: TypeAlias = Map | IRFMap
-"""A response as a map on the sky, as HAWC publishes it."""
-
 LaterPart: TypeAlias = HDULocation | Deferred[Part]
 """A part that is loaded when it is read."""
 
-_HDUS = ("events", "gti", "aeff", "edisp", "psf", "bkg", "rad_max")
-_PARTS = (*_HDUS, "pointing", "meta")
+_PARTS = (*PARTS_IN_FILES, "pointing", "meta")
 _STATE = ("_location", "_parts", "_loaded", "_in_use", "_listed_events", "_good_times")
-_RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
-_PRODUCTS = {"events": "counts", "aeff": "exposure", "edisp": "edisp", "psf": "psf", "bkg": "background"}
-"""Product that the makers compute from a part, as their ``selection`` names it."""
-_MAPS: dict[str, tuple[type[Map] | type[IRFMap], ...]] = {
-    "aeff": (Map,),
-    "edisp": (EDispMap, EDispKernelMap),
-    "psf": (PSFMap,),
-    "bkg": (Map,),
-}
-"""Classes of a response as a map on the sky."""
 _KEPT = ("gti", "rad_max", "pointing", "meta")  # small, or used often: the observation keeps them once loaded
 
 
@@ -139,7 +125,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
         value = self._load(name, part)
         if name in _KEPT or isinstance(part, Deferred):
             self._loaded[name] = value
-        elif self._tables is not None and name in _RESPONSES:
+        elif self._tables is not None and name in RESPONSES:
             self._tables[name] = value
         return value
 
@@ -191,12 +177,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
             If it is a map on the sky instead of a table in the field of view.
         """
         part = self._existing(name)
-        if isinstance(part, Map | IRFMap):
-            raise FormatError(
-                f"observation {self.obs_id}: its {name!r} is a map on the sky ({type(part).__name__} with the axes "
-                f"{part.geom.axes.names}), as HAWC publishes its responses; this needs a response table, which "
-                "depends on the position in the field of view"
-            )
+        require_table(part, f"observation {self.obs_id}: its {name!r}")
         return part
 
     @overload
@@ -222,19 +203,13 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
             If it is a map of another kind, such as a PSF as the effective area.
         """
         part = self._existing(name)
-        known = _MAPS[name]
-        if isinstance(part, Map | IRFMap) and not isinstance(part, known):
-            expected = " or ".join(kind.__name__ for kind in known)
-            raise FormatError(
-                f"observation {self.obs_id}: its {name!r} is a {type(part).__name__} with the axes "
-                f"{part.geom.axes.names}, expected a response table or a {expected}"
-            )
+        require_response(part, name, f"observation {self.obs_id}: its {name!r}")
         return part
 
     def _existing(self, name: str) -> object:
         part: object = getattr(self, name)
         if part is None:
-            product = _PRODUCTS.get(name)
+            product = PRODUCTS.get(name)
             selection = "" if product is None else f", or leave {product!r} out of the selection of the maker"
             raise MissingDataError(
                 f"observation {self.obs_id} has no {name!r}, it has {self.available_hdus}; set observation.{name}"
@@ -323,7 +298,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
             Those that are missing are none.
         """
         observation = self._view()
-        for name in _RESPONSES:
+        for name in RESPONSES:
             observation._parts[name] = responses.get(name)
             observation._loaded.pop(name, None)
         return observation
@@ -339,12 +314,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
 
     @accepts_gammapy
     def _set(self, name: str, value: Part) -> None:
-        # A class of a user may have any tag.
-        if isinstance(value, IRF) and value.tag in IRF_CLASSES and not value.tag.startswith(name):
-            raise TypeError(f"{name} of an observation cannot be a {type(value).__name__}, a table of kind {value.tag}")
-        if name in _RESPONSES and value is not None and not hasattr(value, "axes") and not hasattr(value, "geom"):
-            wanted = "a response table or map, or None"
-            raise TypeError(f"{name} of an observation must be {wanted}, got {type(value).__name__}")
+        require_settable(name, value)
         self._parts[name] = value
         self._in_use.forget(name)
         for known in (name, "rad_max"):  # a fixed cut is in the keywords of aeff and edisp
@@ -508,7 +478,7 @@ class ObservationParts(ConvertibleToGammapy, KnownAttributes):
     @property
     def available_hdus(self) -> list[str]:
         """Names of the parts that the observation has."""
-        return [name for name in _HDUS if self._parts[name] is not None]
+        return [name for name in PARTS_IN_FILES if self._parts[name] is not None]
 
     @property
     def available_irfs(self) -> list[str]:

@@ -16,6 +16,7 @@ from astropy.time import Time
 from lightpool.data.files.file_cache import FILE_CACHE
 from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.tables.gadf_tables import classify_hdus
+from lightpool.data.tables.part_names import RESPONSES
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import FormatError
 from lightpool.fits import folder_and_name, header_number, place_of
@@ -34,7 +35,6 @@ _Span = tuple[float, float] | None
 _Key = tuple[_Span, tuple[int, ...] | None]
 """Interval, in s, and type of a response; None if it has no such keyword."""
 
-_RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _TYPE_KEYWORDS = ("EVT_TYPE", "EV_TYPE")
 
 
@@ -56,9 +56,9 @@ class ResponseSet:
     label: str = ""
 
     def __post_init__(self) -> None:
-        unknown = sorted(set(self.parts) - set(_RESPONSES))
+        unknown = sorted(set(self.parts) - set(RESPONSES))
         if unknown or not self.parts:
-            raise ValueError(f"parts of a ResponseSet must be out of {', '.join(_RESPONSES)}, got {list(self.parts)}")
+            raise ValueError(f"parts of a ResponseSet must be out of {', '.join(RESPONSES)}, got {list(self.parts)}")
         if not self.label:
             types = self.event_types
             object.__setattr__(self, "label", ALL_TYPES if types is None else "+".join(map(str, types)))
@@ -87,7 +87,7 @@ def find_response_sets(filename: str | PathLike[str]) -> list[ResponseSet]:
     found: dict[_Key, dict[str, HDULocation]] = {}
     intervals: dict[tuple[float, float], Time] = {}
     repeated = {name for name in file.names if file.names.count(name) > 1}
-    responses = [each for each in classify_hdus(file) if each[1] in _RESPONSES]
+    responses = [each for each in classify_hdus(file) if each[1] in RESPONSES]
     only_text = _only_text(file.values(name) for name, _, _ in responses)
     for name, kind, hdu_class in responses:
         where = f"{file.source}, HDU {name!r}"

@@ -9,6 +9,7 @@ from lightpool.fits.addresses import (
     join_address,
     name_of_place,
     parent_of_place,
+    place_below,
 )
 from lightpool.fits.content_kinds import DATASET_KINDS, FileKind, file_kinds, require_kind, require_map
 from lightpool.fits.files import file_status, open_file, read_bytes, read_text
@@ -18,7 +19,7 @@ from lightpool.fits.name_matching import match_name
 from lightpool.fits.parse_errors import parsing
 from lightpool.fits.paths import expanded_text, make_path, missing_file_hint, required_path
 from lightpool.fits.reader import FitsFile, read_fits
-from lightpool.fits.remote import address_exists, place_of, readable_path
+from lightpool.fits.remote import address_exists, place_exists, place_of, readable_path
 from lightpool.fits.remote_files import list_folder
 from lightpool.fits.table import TableData, conversion_factor, parse_unit, require_numbers
 from lightpool.fits.time_keywords import (
@@ -67,6 +68,8 @@ __all__ = [
     "parent_of_place",
     "parse_unit",
     "parsing",
+    "place_below",
+    "place_exists",
     "place_of",
     "read_bytes",
     "read_fits",

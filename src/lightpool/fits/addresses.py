@@ -17,6 +17,7 @@ __all__ = [
     "join_address",
     "name_of_place",
     "parent_of_place",
+    "place_below",
     "tidy_address",
 ]
 
@@ -72,6 +73,17 @@ def join_address(address: str, *parts: str) -> str:
             root = root if root.endswith("/") else f"{root}/"
             address = root + posixpath.normpath(posixpath.join("/", path, part)).lstrip("/") + outer
     return address
+
+
+def place_below(folder: Place, name: str) -> Place:
+    """Return the path or the address of a file in a folder.
+
+    Parameters
+    ----------
+    folder : Path, or str if it is an address
+    name : str
+    """
+    return join_address(folder, name) if isinstance(folder, str) else folder / name
 
 
 def parent_of_place(place: Place) -> str:

@@ -106,6 +106,11 @@ def address_exists(address: str) -> bool:
         raise
 
 
+def place_exists(place: Place) -> bool:
+    """Return whether there is a file under a path or at an address."""
+    return address_exists(place) if isinstance(place, str) else place.is_file()
+
+
 @dataclass(frozen=True)
 class RemoteCopy:
     """A copy of one version of a file.

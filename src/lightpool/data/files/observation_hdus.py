@@ -7,6 +7,7 @@ from lightpool.data.files.hdu_location import HDULocation
 from lightpool.data.metadata import CreatorMetaData
 from lightpool.data.observation_parts import ObservationParts
 from lightpool.data.tables.gadf_tables import classify_hdus
+from lightpool.data.tables.part_names import RESPONSES
 from lightpool.fits import HDUList, Place, PrimaryHDU, folder_and_name
 from lightpool.irf import IRF, IRFMap
 from lightpool.irf.tables.hdu_classes import HDUCLAS2
@@ -16,8 +17,6 @@ from lightpool.maps.geoms.map_hdus import AnyHDU
 __all__ = ["irf_locations", "observation_hdus"]
 
 log = logging.getLogger(__name__)
-
-_IRFS = ("aeff", "edisp", "psf", "bkg", "rad_max")
 
 
 def observation_hdus(observation: ObservationParts, format: str, include_irfs: bool) -> HDUList:
@@ -77,6 +76,6 @@ def irf_locations(path: Place) -> dict[str, HDULocation]:
             log.warning(
                 "%s: more than one HDU of type %s; %r is taken, %r is not", path, kind, locations[kind].hdu_name, name
             )
-        elif kind in _IRFS:
+        elif kind in RESPONSES:
             locations[kind] = HDULocation(hdu_class, folder, "", file_name, name)
     return locations

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 from typing import Any, TypeAlias
 
 from lightpool.data.store.hdu_checks import Finding, finding
+from lightpool.data.tables.part_names import RESPONSES
 
 __all__ = ["Conventions", "RunHeaders", "find_writer"]
 
@@ -25,7 +26,6 @@ _RESPONSE_CLASSES = {
     "BKG": {"BKG_2D", "BKG_3D"},
     "RAD_MAX": {"RAD_MAX_2D"},
 }
-_RESPONSES = ("aeff", "edisp", "psf", "bkg", "rad_max")
 _INDEX_CLASSES = {
     "events",
     "gti",
@@ -94,7 +94,7 @@ class RunHeaders:
         return {
             kind: header
             for kind, header in self.headers.items()
-            if kind in _RESPONSES and _text(header, "XTENSION") == "BINTABLE"
+            if kind in RESPONSES and _text(header, "XTENSION") == "BINTABLE"
         }
 
     @property
@@ -124,7 +124,7 @@ def find_writer(headers: Mapping[str, Header]) -> str | None:
 
 def _traits(run: RunHeaders) -> str:
     """Describe the responses of an observation."""
-    found = [kind for kind in _RESPONSES if kind in run.headers]
+    found = [kind for kind in RESPONSES if kind in run.headers]
     if not found:
         return "without responses"
     maps = [kind for kind in found if kind not in run.tables]
@@ -177,7 +177,7 @@ def _has_other_classes(run: RunHeaders) -> bool:
 
 
 def _has_maps(run: RunHeaders) -> bool:
-    return any(kind in run.headers and kind not in run.tables for kind in _RESPONSES)
+    return any(kind in run.headers and kind not in run.tables for kind in RESPONSES)
 
 
 def _has_no_cut(run: RunHeaders) -> bool:

@@ -17,6 +17,7 @@ from lightpool.data.pointing import PointingMode
 from lightpool.data.store.hdu_index import HDUIndexTable
 from lightpool.data.tables.gadf_tables import classify_hdus
 from lightpool.data.tables.obs_ids import obs_id_of
+from lightpool.data.tables.part_names import RESPONSES
 from lightpool.data.tables.time_reference import TIME_KEYWORDS
 from lightpool.errors import FormatError, MissingDataError
 from lightpool.fits import (
@@ -272,7 +273,7 @@ def _hdu_rows(path: Place, info: dict[str, Any]) -> Iterator[dict[str, Any]]:
     yield from rows_of_file(path, info["OBS_ID"], ("events", "gti"))
     try:
         # Not expanded: with `$CALDB`, an index that is written is valid on another machine, too.
-        yield from rows_of_file(irf, info["OBS_ID"], ("aeff", "edisp", "psf", "bkg", "rad_max"))
+        yield from rows_of_file(irf, info["OBS_ID"], RESPONSES)
     except MissingDataError as error:
         log.warning(f"observation {info['OBS_ID']} has no response: {error}")
 

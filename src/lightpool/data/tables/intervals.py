@@ -3,9 +3,39 @@
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["complement_within", "intersection", "merge", "overlap"]
+from lightpool.errors import FormatError
+
+__all__ = ["check_order", "complement_within", "intersection", "merge", "overlap"]
 
 Seconds = NDArray[np.float64]
+
+
+def check_order(start: Seconds, stop: Seconds, where: str) -> None:
+    """Check that intervals are finite and that none stops before it starts.
+
+    Parameters
+    ----------
+    start, stop : ndarray, in s
+    where : str, begins the message of an error
+
+    Raises
+    ------
+    FormatError
+        If they are not.
+    """
+    if start.shape != stop.shape or start.ndim != 1:
+        raise FormatError(
+            f"{where}: START has shape {start.shape}, STOP {stop.shape}; expected one list each, equally long"
+        )
+    if not (np.isfinite(start).all() and np.isfinite(stop).all()):
+        raise FormatError(f"{where}: a START or STOP is not finite: START = {start}, STOP = {stop}")
+    wrong = np.nonzero(stop < start)[0]
+    if wrong.size:
+        row = int(wrong[0])
+        raise FormatError(
+            f"{where}: interval {row} starts at {start[row]} s and stops at {stop[row]} s, before it starts; "
+            "correct the table: its duration would be negative"
+        )
 
 
 def merge(start: Seconds, stop: Seconds, *, touching: bool = True) -> tuple[Seconds, Seconds]:

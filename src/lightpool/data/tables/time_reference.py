@@ -15,8 +15,17 @@ from astropy.time import Time, TimeDelta
 from numpy.typing import NDArray
 
 from lightpool.fits import read_time_reference
+from lightpool.typing import TimeLike
 
-__all__ = ["DEFAULT_REFERENCE", "TIME_KEYWORDS", "TimeInterval", "TimeReference", "ends_of_interval", "snap"]
+__all__ = [
+    "DEFAULT_REFERENCE",
+    "TIME_KEYWORDS",
+    "TimeInterval",
+    "TimeReference",
+    "ends_of_interval",
+    "reference_of",
+    "snap",
+]
 
 TIME_KEYWORDS = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF")
 _DAY = 86400.0
@@ -122,15 +131,33 @@ class TimeReference:
         return scale, float(origin.jd1), float(origin.jd2)
 
 
-@lru_cache(
-    maxsize=64
-)  # runs of a telescope share the reference; times are added to these objects, which are not handed out
+# Runs of a telescope share the reference; times are added to these objects, which are not handed out.
+@lru_cache(maxsize=64)
 def _instant(day: float, fraction: float, scale: str) -> Time:
     return Time(day, fraction, format="mjd", scale=scale)
 
 
 DEFAULT_REFERENCE = TimeReference(51544.0, 0.0, "tt")
 """2000-01-01T00:00:00 TT, Gammapy's default."""
+
+
+def reference_of(time: "TimeLike | TimeReference | None") -> TimeReference:
+    """Return the reference of a time, also as text; 2000-01-01 TT if there is none."""
+    if time is None:
+        return DEFAULT_REFERENCE
+    if isinstance(time, TimeReference):
+        return time
+    return _reference_of_text(time) if isinstance(time, str) else TimeReference.from_time(Time(time))
+
+
+@lru_cache(maxsize=64)
+def _reference_of_text(text: str) -> TimeReference:
+    """Parse a text once.
+
+    While astropy tries its formats, the errors that it raises and catches keep the local variables of all callers alive
+    until the next garbage collection, and the collector does not know how little memory a device has left.
+    """
+    return TimeReference.from_time(Time(text))
 
 
 def ends_of_interval(interval: TimeInterval) -> tuple[Time | u.Quantity, Time | u.Quantity]:
