@@ -335,7 +335,7 @@ def test_fluctuations_of_bins_do_not_grow_in_rates_at_their_centres():
     expected = 3e3 * spectrum(edges)
     width, centres = np.diff(edges), np.sqrt(edges[1:] * edges[:-1])
     found = []
-    for _ in range(200):
+    for _ in range(100):
         counts = rng.poisson(expected)[:15]
         factor = centre_factors(counts / width[:15], edges[:16], 1 / np.sqrt(np.maximum(counts, 1)))
         found.append(counts / width[:15] / factor / (3e3 * centres[:15] ** -INDEX))

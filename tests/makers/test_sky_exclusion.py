@@ -32,7 +32,7 @@ GEOMS = {
     "TAN": WcsGeom.create(skydir=CENTER, width=5, binsz=0.05),
     "galactic CAR": WcsGeom.create(skydir=CENTER.galactic, width=5, binsz=0.05, frame="galactic", proj="CAR"),
     "all sky": WcsGeom.create(skydir=(180, 0), binsz=0.5, proj="CAR"),
-    "HEALPix": HpxGeom.create(nside=256, frame="galactic"),
+    "HEALPix": HpxGeom.create(nside=128, frame="galactic"),
     "part of HEALPix": HpxGeom.create(nside=256, frame="icrs", region=f"DISK({CENTER.ra.deg},{CENTER.dec.deg},2)"),
 }
 
