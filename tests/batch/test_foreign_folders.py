@@ -166,6 +166,7 @@ IN_THE_WAY = [
     "crab.fits",
     "crab-nights-2020-01-01.fits",
     "outcomes.ecsv",
+    "datasets.ecsv",
     "provenance.json",
     "pha_spectrum_arf.fits",
     "observations/1-crab.fits",

@@ -2,6 +2,7 @@
 
 from pathlib import Path
 
+import numpy as np
 import pytest
 from astropy.table import Table
 from small_reductions import MAP, SPECTRUM, bits_of
@@ -9,6 +10,7 @@ from small_reductions import MAP, SPECTRUM, bits_of
 from lightpool.batch import make_plan, plan_to_resume, run_batch
 from lightpool.batch.execution.executors import ProcessExecutor
 from lightpool.batch.storage.provenance import read_provenance
+from lightpool.config.build import build_dataset
 from lightpool.maps import WcsGeom
 
 EXCLUSION = [
@@ -19,6 +21,10 @@ EXCLUSION = [
 ]
 TARGETS = {
     "exclusions of a map and a spectrum": [MAP | {"exclusion": EXCLUSION}, SPECTRUM | {"exclusion": EXCLUSION}],
+    "presets of the safe mask": [
+        MAP | {"name": preset, "makers": [MAP["makers"][0], {"type": "SafeMaskMaker", "preset": preset}]}
+        for preset in ("effective-area", "energy-bias", "field-of-view")
+    ],
 }
 
 
@@ -42,6 +48,24 @@ def stop(record):
     raise StoppedError
 
 
+def assert_sound_table(result, settings):
+    """Check the table of datasets: safe energies are edges, at or within the thresholds that led to them."""
+    table = Table.read(result.folder / "datasets.ecsv")
+    assert len(table) == 6 * len(settings.targets)
+    for target in settings.targets:
+        rows = table[table["TARGET"] == target.name]
+        edges = build_dataset(target).outline().counts.geom.axes["energy"].edges.to_value("TeV")
+        for low, high in rows.iterrows("ENERGY_MIN", "ENERGY_MAX"):
+            assert np.isclose(edges, low).any()
+            assert np.isclose(edges, high).any()
+            assert low < high
+        for method in (method for step in target.makers for method in getattr(step, "methods", [])):
+            if method != "offset-max":
+                found = rows[f"{method.replace('-', '_').upper()}_MIN"]
+                assert (found > 0).all()
+                assert (found <= rows["ENERGY_MIN"] * (1 + 1e-9)).all()
+
+
 @pytest.mark.slow
 @pytest.mark.parametrize("targets", TARGETS.values(), ids=TARGETS)
 def test_one_and_two_workers_and_a_resumed_reduction_give_the_same_bits(settings_of, folder, targets):
@@ -50,6 +74,7 @@ def test_one_and_two_workers_and_a_resumed_reduction_give_the_same_bits(settings
     assert result.n_failed == 0
     before = bits_of(result.folder)
     assert before
+    assert_sound_table(result, settings)
     recorded = {file.path for file in read_provenance(result.files[0]).inputs}
     assert {str(file) for file in settings.files} <= recorded
     two = settings_of("two", targets=targets).resolved(folder)
@@ -60,3 +85,5 @@ def test_one_and_two_workers_and_a_resumed_reduction_give_the_same_bits(settings
     resumed = run_batch(plan_to_resume(begun), resume=True)
     assert resumed.n_reused >= 1
     assert bits_of(resumed.folder) == before
+    tables = {(folder / name / "datasets.ecsv").read_text() for name in ("one", "two", "begun")}
+    assert len(tables) == 1

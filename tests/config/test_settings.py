@@ -252,6 +252,21 @@ def test_makers_are_built_with_the_exclusion_of_their_target():
     np.testing.assert_array_equal(excluded, separation < 0.3)
 
 
+def test_a_preset_of_the_safe_mask_becomes_its_methods():
+    def steps(**safe):
+        return map_target(makers=[{"type": "MapDatasetMaker"}, {"type": "SafeMaskMaker"} | safe])
+
+    for preset, methods in SafeMaskMaker.presets.items():
+        settings = settings_of(steps(preset=preset, offset_max="2 deg"))
+        assert settings == settings_of(steps(methods=list(methods), offset_max="2 deg"))
+        assert build_makers(settings.targets[0])[1].methods == set(methods)
+        assert Settings.from_dict(settings.to_dict()) == settings
+    both = {"preset": "keywords", "methods": ["aeff-max"]}
+    for wrong, message in ((both, "got both preset and methods"), ({"preset": "hess"}, "got 'hess'")):
+        with pytest.raises(ConfigError, match=f"targets.0.makers.1.*{message}"):
+            settings_of(steps(**wrong))
+
+
 def test_reflected_regions_are_built_with_their_finder():
     step = {"type": "ReflectedRegionsBackgroundMaker", "finder": "wobble", "n_off_regions": 5}
     exclusion = ["icrs; circle(83.63, 22.01, 0.3)"]

@@ -6,10 +6,10 @@ import pytest
 from astropy.coordinates import SkyCoord
 from numpy.testing import assert_allclose, assert_array_equal
 
-from lightpool.arrays import to_host
+from lightpool.arrays import count_transfers, to_host
 from lightpool.datasets import MapDataset
 from lightpool.makers import MapDatasetMaker, SafeMaskMaker
-from lightpool.makers.energy_thresholds import first_crossing
+from lightpool.makers.energy_thresholds import first_crossing, recorded_thresholds
 from lightpool.maps import Map, MapAxis
 
 
@@ -53,6 +53,43 @@ def test_thresholds_in_energy_keep_the_upper_bins(backend, reduced, observations
     kept = bins_kept(maker.run(reduced(), observations[0])).astype(int)
     assert kept[-1]
     assert (np.diff(kept) >= 0).all()
+
+
+@pytest.mark.parametrize("irfs", ["DL3", "DL4"])
+@pytest.mark.parametrize("method", ["aeff-max", "edisp-bias", "bkg-peak", "aeff-default"])
+def test_the_threshold_that_was_chosen_is_recorded(backend, reduced, observations, method, irfs):
+    observation = observations[0].copy(in_memory=True)
+    observation.aeff.meta.update({"LO_THRES": 1.3, "HI_THRES": 10.0})
+    maker = SafeMaskMaker([method], irfs=irfs, aeff_percent={"DL3": 30, "DL4": 60}[irfs], bias_percent=1)
+    dataset = maker.run(reduced(), observation)  # nobody asks
+    with recorded_thresholds() as thresholds:
+        again = maker.run(reduced(), observation)
+    assert_array_equal(to_host(again.mask_safe.data), to_host(dataset.mask_safe.data))
+    [(name, low, high)] = thresholds
+    assert name == method
+    assert high == (10.0 if method == "aeff-default" else None)
+    edges = dataset.counts.geom.axes["energy"].edges.to_value("TeV")
+    kept = np.flatnonzero(bins_kept(dataset))
+    # the first bin at or above the threshold
+    assert edges[kept[0]] == edges[:-1][edges[:-1] >= float(low) * (1 - 1e-9)][0]
+    if method == "bkg-peak" and irfs == "DL4":
+        assert float(low) == edges[kept[0]]
+
+
+def test_a_recorded_threshold_is_not_read_before_somebody_wants_it(reduced, observations, backend):
+    dataset = reduced()
+    with recorded_thresholds() as thresholds, count_transfers() as transfers:
+        SafeMaskMaker(["bkg-peak"]).run(dataset, observations[0])
+    assert transfers.to_host.number == 0
+    assert float(thresholds[0].energy_min) > 0
+    with recorded_thresholds() as others:
+        pass
+    assert others == []
+
+
+def test_presets_are_methods_that_exist():
+    for methods in SafeMaskMaker.presets.values():
+        assert SafeMaskMaker(methods).methods == set(methods)
 
 
 def test_methods_are_combined_with_each_other_and_with_the_mask_that_is_there(reduced, observations):

@@ -191,6 +191,20 @@ def test_the_background_of_a_spectrum_is_alpha_times_off_and_its_rows_add_up(res
     assert sum(int(each["at the source: ON"]) for each in runs) == dataset.counts.data[safe].sum()
 
 
+def test_observations_are_listed_with_their_safe_energies_and_the_thresholds_that_led_to_them(crab_store, tmp_path):
+    make, *_ = SETTINGS["targets"][0]["makers"]
+    safe = {"type": "SafeMaskMaker", "methods": ["bkg-peak", "offset-max"], "offset_max": "1.5 deg"}
+    target = SETTINGS["targets"][0] | {"makers": [make, safe]}
+    observations = {"datastore": str(crab_store), "obs_ids": [1]}
+    data = {"targets": [target], "observations": observations, "output": {"folder": str(tmp_path)}}
+    run_batch(make_plan(Settings.from_dict(data)))
+    text = write_report(tmp_path).read_text(encoding="utf-8")
+    [row] = Page(text).rows("observation-table")
+    assert row["safe energies [TeV]"] == "1 to 10"
+    assert row["thresholds [TeV]"] == "bkg-peak from 1"
+    assert "datasets.ecsv" in text
+
+
 def test_ring_results_have_the_off_counts_of_the_pixel_of_the_source(crab_store, tmp_path):
     target = SETTINGS["targets"][0]
     ring = {"type": "RingBackgroundMaker", "r_in": "0.4 deg", "width": "0.2 deg"}

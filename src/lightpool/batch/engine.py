@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
+from astropy.table import Table
+
 from lightpool.batch.execution.chunk import ChunkTask
 from lightpool.batch.execution.executors import Executor, SerialExecutor
 from lightpool.batch.execution.merge import MergeTree
@@ -20,7 +22,7 @@ from lightpool.batch.storage.files import InputFile, Inputs, changed_files, requ
 from lightpool.batch.storage.folder import BatchFolder, ChunkRecord
 from lightpool.batch.storage.foreign_files import refuse_to_replace
 from lightpool.batch.storage.lock import locked
-from lightpool.batch.storage.outcomes import Outcome, outcome_table
+from lightpool.batch.storage.outcomes import Outcome, dataset_table, outcome_table
 from lightpool.batch.storage.partial_stack import PartialStack
 from lightpool.batch.storage.provenance import Provenance, prov_document
 from lightpool.batch.storage.results import write_dataset
@@ -293,13 +295,19 @@ def _write_results(
         for name, stack in done.items()
         if _has_contents(name, stack)
     ]
-    table = io.StringIO()
-    outcome_table(provenance.outcomes).write(table, format="ascii.ecsv")
     sums = {folder.name(file): sha256_of(file) for files in sets for file in files}
     document = json.dumps(prov_document(provenance, sums | dict(single)), indent=1)
-    for name, text in (("outcomes.ecsv", table.getvalue()), ("provenance.json", document)):
-        folder.write(name, text)
+    tables = {"outcomes.ecsv": outcome_table, "datasets.ecsv": dataset_table}
+    for name, make_table in tables.items():
+        folder.write(name, _as_ecsv(make_table(provenance.outcomes)))
+    folder.write("provenance.json", document)
     return sets
+
+
+def _as_ecsv(table: Table) -> str:
+    text = io.StringIO()
+    table.write(text, format="ascii.ecsv")
+    return text.getvalue()
 
 
 def _has_contents(name: str, stack: MapDataset) -> bool:

@@ -133,7 +133,9 @@ def _build_maker(step: Section, mask: Map | None) -> Maker:
         options = {"region_finder": _region_finder(step), "min_region_number": step.min_region_number}
     else:
         kind = _PLAIN_MAKERS[type(step)]
-        options = {key: _argument(getattr(step, key)) for key in type(step).model_fields if key != "type"}
+        options = {
+            key: _argument(getattr(step, key)) for key in type(step).model_fields if key not in ("type", "preset")
+        }
     if issubclass(kind, _EXCLUDING):
         options["exclusion_mask"] = mask
     return kind(**options)

@@ -1,11 +1,12 @@
 """Settings of the reduction steps; the keys are the names of the makers' arguments."""
 
-from typing import Annotated, Literal
+from typing import Annotated, Any, Literal
 
-from pydantic import Field, PositiveFloat, PositiveInt
+from pydantic import Field, PositiveFloat, PositiveInt, model_validator
 
 from lightpool.config.quantities import NonNegativeAngleText, PositiveAngleText
 from lightpool.config.section import Section
+from lightpool.makers import SafeMaskMaker
 
 __all__ = ["HealpixStep", "MapStep", "SpectrumStep"]
 
@@ -44,6 +45,8 @@ class SafeMaskSettings(Section):
     """Keep the energies and offsets where the responses can be trusted."""
 
     type: Literal["SafeMaskMaker"] = "SafeMaskMaker"
+    preset: Literal["keywords", "effective-area", "energy-bias", "field-of-view"] | None = None
+    """Name of some methods that belong together, instead of methods, which it becomes."""
     methods: list[Literal["aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak"]] = Field(
         default=["aeff-default"]
     )
@@ -58,6 +61,17 @@ class SafeMaskSettings(Section):
     """Offset at which the thresholds are found; the centre of the map by default."""
     irfs: Literal["DL3", "DL4"] = "DL4"
     """Whether the thresholds are found in the tables or in the reduced responses."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _methods_of_preset(cls, data: Any) -> Any:
+        # The methods are what is kept: settings with the same methods have the same results and hash.
+        if not (isinstance(data, dict) and data.get("preset") in SafeMaskMaker.presets):
+            return data
+        if "methods" in data:
+            raise ValueError("got both preset and methods; give only one of them")
+        others = {key: value for key, value in data.items() if key != "preset"}
+        return {**others, "methods": list(SafeMaskMaker.presets[data["preset"]])}
 
 
 class FoVBackgroundSettings(Section):

@@ -1,14 +1,15 @@
 """Safe masks: the range of energies and offsets in which the responses can be trusted."""
 
 import logging
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Mapping, Sequence
+from types import MappingProxyType
+from typing import Any, ClassVar, TypeVar
 
 import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 
-from lightpool.arrays import array_namespace, device_of, to_host
+from lightpool.arrays import DeferredNumber, DeferredNumbers, array_namespace, constant, device_of, to_host
 from lightpool.arrays.devices.array_types import Array
 from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
@@ -18,7 +19,7 @@ from lightpool.irf.projection.evaluation import evaluate_at
 from lightpool.irf.reduced.energy_dispersion import edisp_kernel_at
 from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.differences import announce_of_dataset
-from lightpool.makers.energy_thresholds import first_crossing
+from lightpool.makers.energy_thresholds import EnergyThreshold, first_crossing, is_recorded, record_threshold
 from lightpool.makers.field_positions import area_at, edisp_at
 from lightpool.makers.fov_coordinates import FieldOfView
 from lightpool.makers.fov_rotation import Turning
@@ -71,6 +72,17 @@ class SafeMaskMaker(Maker):
 
     tag = "SafeMaskMaker"
     available_methods = frozenset({"aeff-default", "aeff-max", "edisp-bias", "offset-max", "bkg-peak"})
+    presets: ClassVar[Mapping[str, tuple[str, ...]]] = MappingProxyType(
+        {
+            "keywords": ("aeff-default", "offset-max"),
+            "effective-area": ("aeff-max", "offset-max"),
+            "energy-bias": ("edisp-bias", "offset-max"),
+            "field-of-view": ("edisp-bias", "bkg-peak", "offset-max"),
+        }
+    )
+    """Methods that belong together, by name: the thresholds in the keywords of the files; energies with enough
+    effective area; with little bias, as for spectra; and for a background model of the field of view, energies with
+    little bias from the peak of the background upwards. All of them limit the offset."""
 
     def __init__(
         self,
@@ -208,7 +220,7 @@ class SafeMaskMaker(Maker):
             bounds[name] = u.Quantity(value, u.TeV) if value else None
             if not value:
                 log.warning("observation %s: no %s in its effective area, no %s cut", observation.obs_id, keyword, edge)
-        return _energy_mask(dataset, **bounds)
+        return _energy_mask("aeff-default", dataset, **bounds)
 
     def make_mask_energy_aeff_max(self, dataset: MapDataset, observation: Observation | None = None) -> Map:
         """Return the energies above the one where the effective area reaches ``aeff_percent`` of its maximum.
@@ -234,7 +246,7 @@ class SafeMaskMaker(Maker):
                     self._offset(observation).to_value("deg"),
                 )
                 return _nowhere(dataset)
-            return _energy_mask(dataset, above.min())
+            return _energy_mask("aeff-max", dataset, above.min())
         # The exposure is proportional to the effective area at each energy.
         exposure = _part(dataset, "exposure")
         position = self._position(observation, dataset.geom)
@@ -248,7 +260,7 @@ class SafeMaskMaker(Maker):
         axis = exposure.geom.axes["energy_true"]
         threshold = self.aeff_percent / 100 * spectrum.max()
         crossing = first_crossing(axis.center.to_value("TeV"), spectrum, threshold)
-        return _energy_mask(dataset, crossing * u.TeV)
+        return _energy_mask("aeff-max", dataset, crossing * u.TeV)
 
     def make_mask_energy_edisp_bias(self, dataset: MapDataset, observation: Observation | None = None) -> Map:
         """Return the energies above the one where the bias falls to ``bias_percent``.
@@ -270,7 +282,7 @@ class SafeMaskMaker(Maker):
             else:
                 kernel = edisp.get_edisp_kernel(position=position, energy_axis=dataset.geom.axes["energy"])
         # The lowest, if the bias crosses this level more than once.
-        return _energy_mask(dataset, kernel.get_bias_energy(self.bias_percent / 100)[0])
+        return _energy_mask("edisp-bias", dataset, kernel.get_bias_energy(self.bias_percent / 100)[0])
 
     def make_mask_energy_bkg_peak(self, dataset: MapDataset, observation: Observation | None = None) -> Map:
         """Return the energies from the bin with the highest background upwards.
@@ -287,11 +299,13 @@ class SafeMaskMaker(Maker):
             bkg = _needed(observation).required("bkg")
             table = bkg.to_2d() if isinstance(bkg, Background3D) else bkg
             spectrum = np.ravel(table.integral(axis_name="offset", offset=table.axes["offset"].bounds[1]).value)
-            return _energy_mask(dataset, table.axes["energy"].edges[int(np.argmax(spectrum))])
+            return _energy_mask("bkg-peak", dataset, table.axes["energy"].edges[int(np.argmax(spectrum))])
         _part(dataset, "background")
         background = dataset.npred_background()
         assert background is not None  # the dataset has one
         mask = _from_peak_upwards(background.data, dataset.geom.axes.index_data("energy"))
+        if is_recorded():
+            record_threshold(EnergyThreshold("bkg-peak", _lowest_kept(mask, dataset)))
         return Map.from_geom(dataset.geom, data=mask, device=dataset.device)
 
     def _area(self, observation: Observation, table: IRF, energy_true: u.Quantity) -> u.Quantity:
@@ -337,10 +351,23 @@ def _needed(observation: Observation | None) -> Observation:
 
 
 def _energy_mask(
-    dataset: MapDataset, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None
+    method: str, dataset: MapDataset, energy_min: u.Quantity | None = None, energy_max: u.Quantity | None = None
 ) -> Map:
+    if is_recorded():
+        bounds = [None if each is None else float(each.to_value("TeV")) for each in (energy_min, energy_max)]
+        record_threshold(EnergyThreshold(method, *bounds))
     mask: Map = dataset.geom.energy_mask(energy_min=energy_min, energy_max=energy_max, device=dataset.device)
     return mask
+
+
+def _lowest_kept(mask: Array, dataset: MapDataset) -> DeferredNumber:
+    """Return the lower edge, in TeV, of the first energy bin in which a mask that keeps whole bins is True."""
+    axis = dataset.geom.axes["energy"]
+    edges = constant(axis.edges.to_value("TeV")[:-1], dataset.device)
+    xp = array_namespace(mask)
+    first = xp.argmax(xp.astype(xp.reshape(mask, (axis.nbin,)), xp.int8), keepdims=True)
+    # Not read here: the host would wait for the device.
+    return DeferredNumbers(xp.take(edges, first))[0]
 
 
 def _nowhere(dataset: MapDataset) -> Map:

@@ -128,7 +128,7 @@ def _at_source(sums: SourceSums | None) -> AtSource | None:
 
 
 def _further_files(folder: Path) -> list[Path]:
-    names = ("outcomes.ecsv", "provenance.json", "observations")
+    names = ("outcomes.ecsv", "datasets.ecsv", "provenance.json", "observations")
     return [path for name in names if (path := folder / name).exists()]
 
 

@@ -20,6 +20,7 @@ from lightpool.data import Observation
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.datasets import MapDataset
 from lightpool.datasets.models.parameters import Parameter
+from lightpool.makers.energy_thresholds import EnergyThreshold
 from lightpool.maps.map_data import as_images
 
 __all__ = ["PendingSummary", "start_texts"]
@@ -43,6 +44,8 @@ class PendingSummary:
         Of the observation, in UTC if it is a text; the texts of a chunk are made together, see `start_texts`.
     norm : Parameter or None
         Norm of the background model, if there is one.
+    thresholds : tuple of EnergyThreshold
+        What the makers of the dataset have chosen.
     """
 
     known: DatasetSummary
@@ -50,9 +53,17 @@ class PendingSummary:
     edges: NDArray[np.float64]
     start: str | tuple[TimeReference, float]
     norm: Parameter | None
+    thresholds: tuple[EnergyThreshold, ...] = ()
 
     @classmethod
-    def of(cls, dataset: MapDataset, observation: Observation, row: Row, source: Source) -> Self:
+    def of(
+        cls,
+        dataset: MapDataset,
+        observation: Observation,
+        row: Row,
+        source: Source,
+        thresholds: Sequence[EnergyThreshold] = (),
+    ) -> Self:
         """Summarise a dataset.
 
         Parameters
@@ -64,6 +75,8 @@ class PendingSummary:
             Its row of the observation index.
         source : Source
             The source of its target.
+        thresholds : sequence of EnergyThreshold
+            See `recorded_thresholds`.
         """
         model, zenith = dataset.background_model, row.get("ZEN_PNT")
         livetime = None if dataset.exposure is None else dataset.exposure.meta.get("livetime")
@@ -92,6 +105,7 @@ class PendingSummary:
             edges=edges,
             start=observation.tstart.utc.isot if plain is None else plain,
             norm=None if model is None else getattr(model.spectral_model, "norm", None),
+            thresholds=tuple(thresholds),
         )
 
     def to_dict(self, start: str | None = None) -> DatasetSummary:
@@ -106,21 +120,24 @@ class PendingSummary:
         -------
         summary : DatasetSummary
             ``start`` (UTC), ``site_lon`` (deg), ``livetime`` (s), ``zenith, lon, lat`` (deg, ICRS), inside the safe
-            mask ``counts``, ``background`` and ``energy_min`` (TeV), and the ``norm`` of the background; ``source``
+            mask ``counts``, ``background``, ``energy_min`` and ``energy_max`` (TeV), the ``thresholds`` (TeV) of each
+            method of the safe mask, before they are rounded to bins, and the ``norm`` of the background; ``source``
             contains the sums of `SUMS` at the source; for ``theta2`` see `theta_squared_counts`. Values that do not
             exist are None.
         """
         n_energy = self.edges.size - 1
         # In the order of `_sums`: the sums at the source may be missing, and the last values are one for each energy.
         counts, background, *at_source = map(_number, self.numbers.numbers[:-n_energy])
-        is_safe = np.asarray(self.numbers.numbers[-n_energy:]) > 0
+        safe = np.flatnonzero(np.asarray(self.numbers.numbers[-n_energy:]) > 0)
         return {
             **self.known,
             "start": start_texts([self])[0] if start is None else start,
             "counts": counts,
             "background": background,
             "source": dict(zip(SUMS, at_source, strict=True)) if at_source else None,
-            "energy_min": float(self.edges[np.argmax(is_safe)]) if is_safe.any() else None,
+            "energy_min": float(self.edges[safe[0]]) if safe.size else None,
+            "energy_max": float(self.edges[safe[-1] + 1]) if safe.size else None,
+            "thresholds": _by_method(self.thresholds),
             "norm": None if self.norm is None else _number(float(self.norm.value)),
         }
 
@@ -142,6 +159,17 @@ def start_texts(summaries: Sequence[PendingSummary]) -> list[str]:
         times = reference.to_time(np.array(list(starts.values()))).utc.isot
         texts |= zip(starts, times.tolist(), strict=True)
     return [texts[number] for number in range(len(summaries))]
+
+
+def _by_method(thresholds: Sequence[EnergyThreshold]) -> dict[str, list[float | None]]:
+    """Return the strictest energies of each method in TeV; several makers of a target may have the same method."""
+    found: dict[str, list[float | None]] = {}
+    for method, *bounds in thresholds:
+        low, high = (None if each is None else _number(float(each)) for each in bounds)
+        before = found.get(method, [None, None])
+        lows, highs = ([each for each in pair if each is not None] for pair in zip(before, (low, high), strict=True))
+        found[method] = [max(lows, default=None), min(highs, default=None)]
+    return found
 
 
 def _number(value: float) -> float | None:

@@ -36,6 +36,7 @@ from lightpool.datasets import MapDataset
 from lightpool.errors import OutOfMemoryError, ReductionError
 from lightpool.irf import IRF
 from lightpool.makers import DatasetsMaker
+from lightpool.makers.energy_thresholds import recorded_thresholds
 from lightpool.maps import Geom, HpxGeom
 
 __all__ = ["Reducer", "reduce_observations", "sources_of"]
@@ -223,10 +224,11 @@ class Reducer:
             row = self.sources.row(obs_id)
             for job, part, keys in self._parts(observation):
                 name = self._names.of_observation(observation.obs_id, keys[0])
-                dataset = job.maker.make_dataset(job.reference, part, name=name)
+                with recorded_thresholds() as thresholds:
+                    dataset = job.maker.make_dataset(job.reference, part, name=name)
                 if dataset is not None:
                     made.append((keys, dataset))
-                    summaries.append((keys, PendingSummary.of(dataset, part, row, job.source)))
+                    summaries.append((keys, PendingSummary.of(dataset, part, row, job.source, thresholds)))
         except (Exception, SystemExit) as error:
             return self._failed(obs_id, error), [], []
         for keys, dataset in made:

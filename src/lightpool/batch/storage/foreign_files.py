@@ -58,7 +58,7 @@ def _with_names_of_results(folder: BatchFolder, settings: Settings) -> Iterator[
             stem = re.sub(r"^(pha_)?\d+-", "", path.name.removesuffix(ending))
             if names.may_name(stem):
                 yield path
-    for name in ("outcomes.ecsv", "provenance.json"):
+    for name in ("outcomes.ecsv", "datasets.ecsv", "provenance.json"):
         if (folder.path / name).exists():
             yield folder.path / name
 

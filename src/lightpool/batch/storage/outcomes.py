@@ -7,12 +7,20 @@ from typing import Any, Literal, Self, TypeAlias, TypedDict
 
 import astropy.units as u
 import numpy as np
-from astropy.table import Table
+from astropy.table import Column, Table
 
 from lightpool.errors import ReductionError
 from lightpool.utils.secret_texts import hide_secrets
 
-__all__ = ["DatasetSummary", "Outcome", "SourceSums", "ThetaSquaredCounts", "failed_outcome", "outcome_table"]
+__all__ = [
+    "DatasetSummary",
+    "Outcome",
+    "SourceSums",
+    "ThetaSquaredCounts",
+    "dataset_table",
+    "failed_outcome",
+    "outcome_table",
+]
 
 Status = Literal["done", "failed", "empty"]
 
@@ -48,7 +56,9 @@ class DatasetSummary(TypedDict, total=False):
     counts: float | None  # inside the safe mask
     background: float | None
     source: SourceSums | None
-    energy_min: float | None  # TeV
+    energy_min: float | None  # TeV, lower edge of the first energy bin with a safe pixel
+    energy_max: float | None  # TeV, upper edge of the last one
+    thresholds: dict[str, list[float | None]]  # TeV, lowest and highest energy of each method of SafeMaskMaker
     norm: float | None  # of the background
 
 
@@ -116,6 +126,55 @@ def outcome_table(outcomes: Iterable[Outcome]) -> Table:
         table[column.name.upper()] = np.array(values, dtype=kind)
     table["SECONDS"].unit = u.s
     return table
+
+
+_DATASET_COLUMNS: tuple[tuple[str, str], ...] = (
+    ("livetime", "s"),
+    ("zenith", "deg"),
+    ("lon", "deg"),
+    ("lat", "deg"),
+    ("counts", ""),
+    ("background", ""),
+    ("norm", ""),
+    ("energy_min", "TeV"),
+    ("energy_max", "TeV"),
+)
+"""Numbers of a summary that are columns of the table of datasets, and their units."""
+
+
+def dataset_table(outcomes: Iterable[Outcome]) -> Table:
+    """Return a table with one row per dataset of an observation.
+
+    Parameters
+    ----------
+    outcomes : iterable of Outcome
+
+    Returns
+    -------
+    table : Table
+        ``OBS_ID, TARGET, DIVISION, GROUP, START`` (UTC), the numbers of `DatasetSummary` with their units, NaN where
+        unknown, and for each method of the safe mask, such as ``aeff-max``, the energies that it has chosen:
+        ``AEFF_MAX_MIN`` and ``AEFF_MAX_MAX``, if it has any.
+    """
+    rows = [(outcome.obs_id, summary) for outcome in outcomes for summary in outcome.summaries]
+    table = Table()
+    table["OBS_ID"] = np.array([obs_id for obs_id, _ in rows], dtype=np.int64)
+    for name in ("target", "division", "group", "start"):
+        table[name.upper()] = np.array([str(row.get(name, "")) for _, row in rows], dtype=str)
+    for name, unit in _DATASET_COLUMNS:
+        table[name.upper()] = _column([row.get(name) for _, row in rows], unit)
+    methods = sorted({method for _, row in rows for method in row.get("thresholds", {})})
+    for method in methods:
+        found = [row.get("thresholds", {}).get(method, [None, None]) for _, row in rows]
+        for number, end in enumerate(("MIN", "MAX")):
+            values = [each[number] for each in found]
+            if any(value is not None for value in values):
+                table[f"{method.replace('-', '_').upper()}_{end}"] = _column(values, "TeV")
+    return table
+
+
+def _column(values: Iterable[object], unit: str) -> Column:
+    return Column(np.array([np.nan if value is None else value for value in values], dtype=float), unit=unit or None)
 
 
 def failed_outcome(failure: ReductionError) -> Outcome:
