@@ -57,15 +57,15 @@ STAGES = {  # module and name below the package; lightpool's own where it differ
     },
     "background": {
         "gammapy": ["makers:MapDatasetMaker.make_background"],
-        "lightpool": ["makers.response_maps:BackgroundMapRequest.make"],
+        "lightpool": ["makers.responses.response_maps:BackgroundMapRequest.make"],
     },
     "psf": {
         "gammapy": ["makers:MapDatasetMaker.make_psf"],
-        "lightpool": ["makers.response_maps:PSFMapRequest.make"],
+        "lightpool": ["makers.responses.response_maps:PSFMapRequest.make"],
     },
     "edisp": {
         "gammapy": ["makers:MapDatasetMaker.make_edisp_kernel"],
-        "lightpool": ["makers.response_maps:EDispKernelMapRequest.make"],
+        "lightpool": ["makers.responses.response_maps:EDispKernelMapRequest.make"],
     },
     "spectrum": "makers:SpectrumDatasetMaker.run",
     "reflected regions": "makers:ReflectedRegionsBackgroundMaker.run",

@@ -35,6 +35,7 @@ SUB_PACKAGES = {
     "irf": ["tables", "projection", "reduced"],
     "data": ["tables", "files", "store"],
     "datasets": ["formats", "models"],
+    "makers": ["parallel", "responses", "background", "background_models"],
     "batch": ["storage", "execution"],
     "gammapy": ["conversion", "acceleration"],
 }

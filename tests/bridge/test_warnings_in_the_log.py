@@ -48,7 +48,7 @@ def test_outside_of_accelerated_calls_lightpool_logs_as_ever(make_spectrum, capl
     restore()
     logging.getLogger("lightpool.data").warning("second")
     assert [record.getMessage() for record in caplog.records] == ["first", "second"]
-    assert logging.getLogger("lightpool.makers.uncovered_bins").filters == []
+    assert logging.getLogger("lightpool.makers.responses.uncovered_bins").filters == []
 
 
 def test_missing_thresholds_are_logged_as_by_gammapy(crab_store, caplog):

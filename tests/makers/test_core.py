@@ -25,7 +25,7 @@ from lightpool.makers import (
     SpectrumDatasetMaker,
     WobbleRegionsFinder,
 )
-from lightpool.makers.fov_coordinates import FieldOfView
+from lightpool.makers.responses.fov_coordinates import FieldOfView
 from lightpool.maps import Map, MapAxis, RegionGeom, WcsGeom
 
 

@@ -12,7 +12,7 @@ from lightpool.datasets import MapDataset
 from lightpool.irf.projection import requests
 from lightpool.irf.projection.integrate_background import integrate_background
 from lightpool.makers import MapDatasetMaker
-from lightpool.makers.fov_rotation import rotation_times
+from lightpool.makers.responses.fov_rotation import rotation_times
 from lightpool.makers.utils import make_map_background_irf
 from lightpool.maps import MapAxis, WcsGeom
 from lightpool.utils.deviations import noted_deviations

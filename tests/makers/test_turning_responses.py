@@ -13,7 +13,7 @@ from lightpool.datasets import MapDataset, SpectrumDataset
 from lightpool.irf import IRF, Background3D
 from lightpool.irf.tables.psf_table import PSF
 from lightpool.makers import MapDatasetMaker, SafeMaskMaker, SpectrumDatasetMaker
-from lightpool.makers.fov_rotation import FieldRotation, rotation_times
+from lightpool.makers.responses.fov_rotation import FieldRotation, rotation_times
 from lightpool.makers.utils import make_effective_livetime_map, make_map_exposure_true_energy, make_psf_map
 from lightpool.maps import HpxGeom, MapAxis, RegionGeom, WcsGeom
 

@@ -20,13 +20,13 @@ from lightpool.datasets.merged_tables import DeferredRow, table_of_row
 from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, IRFMap, PSFMap
 from lightpool.irf.projection.requests import announce
 from lightpool.makers.core import Maker, check_run, checked_angle
-from lightpool.makers.dataset_coverage import warn_if_a_map_is_not_seen
 from lightpool.makers.differences import announce_of_dataset, announce_of_points, announce_of_tables
-from lightpool.makers.fov_coordinates import FieldOfView, require_tracking
-from lightpool.makers.fov_rotation import Turning
 from lightpool.makers.of_datasets import dataset_of_dataset
 from lightpool.makers.rad_max import make_counts_rad_max
-from lightpool.makers.response_maps import (
+from lightpool.makers.responses.dataset_coverage import warn_if_a_map_is_not_seen
+from lightpool.makers.responses.fov_coordinates import FieldOfView, require_tracking
+from lightpool.makers.responses.fov_rotation import Turning
+from lightpool.makers.responses.response_maps import (
     BackgroundMapRequest,
     DatasetRequests,
     EDispKernelMapRequest,
@@ -36,8 +36,13 @@ from lightpool.makers.response_maps import (
     PSFMapRequest,
     Weight,
 )
-from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
-from lightpool.makers.uncovered_bins import (
+from lightpool.makers.responses.sky_responses import (
+    SkyBackgroundRequest,
+    SkyEDispRequest,
+    SkyExposureRequest,
+    SkyPSFRequest,
+)
+from lightpool.makers.responses.uncovered_bins import (
     require_ascending,
     warn_of_energies,
     warn_of_missing_rates,

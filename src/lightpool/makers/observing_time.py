@@ -14,10 +14,10 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.data import Observation
 from lightpool.errors import NoOverlapError
 from lightpool.makers.core import checked_angle
-from lightpool.makers.field_positions import area_at
-from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.fov_rotation import Turning
-from lightpool.makers.response_maps import ExposureRequest
+from lightpool.makers.responses.field_positions import area_at
+from lightpool.makers.responses.fov_coordinates import FieldOfView
+from lightpool.makers.responses.fov_rotation import Turning
+from lightpool.makers.responses.response_maps import ExposureRequest
 from lightpool.maps import Geom, Map, WcsGeom
 from lightpool.typing import AngleLike
 

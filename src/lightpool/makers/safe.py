@@ -20,10 +20,10 @@ from lightpool.irf.reduced.energy_dispersion import edisp_kernel_at
 from lightpool.makers.core import Maker, check_run, checked_angle
 from lightpool.makers.differences import announce_of_dataset
 from lightpool.makers.energy_thresholds import EnergyThreshold, first_crossing, is_recorded, record_threshold
-from lightpool.makers.field_positions import area_at, edisp_at
-from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.fov_rotation import Turning
 from lightpool.makers.planes import existing_pixels, joined_planes, planes_of
+from lightpool.makers.responses.field_positions import area_at, edisp_at
+from lightpool.makers.responses.fov_coordinates import FieldOfView
+from lightpool.makers.responses.fov_rotation import Turning
 from lightpool.maps import Geom, Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike
 from lightpool.utils.deviations import deviates

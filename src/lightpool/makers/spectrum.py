@@ -18,14 +18,14 @@ from lightpool.datasets.regions import require_circle
 from lightpool.irf import IRF, PSFMap
 from lightpool.irf.tables.psf_table import PSF
 from lightpool.makers.core import check_run
-from lightpool.makers.dataset_coverage import offset_of_region, why_a_region_is_not_seen
-from lightpool.makers.field_positions import Place, mean_with_area
-from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.fov_rotation import Turning
 from lightpool.makers.map import MapDatasetMaker
-from lightpool.makers.response_maps import DatasetRequests, ExposureRequest
-from lightpool.makers.sky_responses import SkyExposureRequest
-from lightpool.makers.uncovered_bins import warn_of_energies, warn_of_offset
+from lightpool.makers.responses.dataset_coverage import offset_of_region, why_a_region_is_not_seen
+from lightpool.makers.responses.field_positions import Place, mean_with_area
+from lightpool.makers.responses.fov_coordinates import FieldOfView
+from lightpool.makers.responses.fov_rotation import Turning
+from lightpool.makers.responses.response_maps import DatasetRequests, ExposureRequest
+from lightpool.makers.responses.sky_responses import SkyExposureRequest
+from lightpool.makers.responses.uncovered_bins import warn_of_energies, warn_of_offset
 from lightpool.maps import Geom, Map, MapAxis, RegionGeom
 from lightpool.utils.deviations import deviates, deviations_are_heard
 

@@ -1,6 +1,6 @@
 """Responses projected on the geometry of a map: one function for each, with the names and arguments of Gammapy.
 
-Each makes a request for its response and projects it (`lightpool.makers.response_maps`).
+Each makes a request for its response and projects it (`lightpool.makers.responses.response_maps`).
 """
 
 import astropy.units as u
@@ -12,24 +12,24 @@ from lightpool.bridge import accepts_gammapy
 from lightpool.data import FixedPointingInfo
 from lightpool.irf import BackgroundIRF, EDispKernelMap, EDispMap, EffectiveAreaTable2D, EnergyDispersion2D, PSFMap
 from lightpool.irf.tables.psf_table import PSF
-from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.fov_rotation import FieldRotation, turns_against_the_sky
 from lightpool.makers.observing_time import (
     guess_instrument_fov,
     make_effective_livetime_map,
     make_observation_time_map,
 )
-from lightpool.makers.projected_irfs import integrate_project_irf_on_geom, project_irf_on_geom
 from lightpool.makers.rad_max import make_counts_off_rad_max, make_counts_rad_max
-from lightpool.makers.response_maps import (
+from lightpool.makers.responses.fov_coordinates import FieldOfView
+from lightpool.makers.responses.fov_rotation import FieldRotation, turns_against_the_sky
+from lightpool.makers.responses.projected_irfs import integrate_project_irf_on_geom, project_irf_on_geom
+from lightpool.makers.responses.response_maps import (
     BackgroundMapRequest,
     EDispKernelMapRequest,
     EDispMapRequest,
     ExposureRequest,
     PSFMapRequest,
 )
+from lightpool.makers.responses.uncovered_bins import warn_of_alignment
 from lightpool.makers.theta_squared import ThetaSquaredTable, make_theta_squared_table
-from lightpool.makers.uncovered_bins import warn_of_alignment
 from lightpool.maps import Geom, Map
 from lightpool.names import show_public
 from lightpool.typing import QuantityLike

@@ -14,7 +14,7 @@ from lightpool.gammapy.acceleration.take_over import Commit, NotTakenOverError
 from lightpool.gammapy.conversion.internals import internal
 from lightpool.irf import FoVAlignment
 from lightpool.makers import MapDatasetMaker
-from lightpool.makers.fov_rotation import turns_against_the_sky
+from lightpool.makers.responses.fov_rotation import turns_against_the_sky
 from lightpool.typing import GammapyObject
 
 __all__ = ["made_dataset", "run_on_geometries"]

@@ -16,8 +16,8 @@ from lightpool.data import Observation
 from lightpool.datasets import MapDataset, MapDatasetOnOff
 from lightpool.datasets.geometries import pixels_of
 from lightpool.makers.core import Maker, check_run, checked_angle, checked_mask, require_rows_of_pixels, safe_with_off
-from lightpool.makers.fov_rotation import turns_against_the_sky
 from lightpool.makers.map import MapDatasetMaker
+from lightpool.makers.responses.fov_rotation import turns_against_the_sky
 from lightpool.maps import Map, WcsGeom, WcsNDMap
 from lightpool.typing import AngleLike, QuantityLike
 

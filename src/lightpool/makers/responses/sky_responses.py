@@ -1,6 +1,7 @@
 """Responses that are given as maps on the sky, as HAWC and SWGO publish them: interpolated on the maps of a dataset.
 
-Their requests stand beside those of `lightpool.makers.response_maps`, which project tables in the field of view.
+Their requests stand beside those of `lightpool.makers.responses.response_maps`, which project tables in the field of
+view.
 """
 
 from dataclasses import dataclass, replace
@@ -13,8 +14,8 @@ from lightpool.arrays.devices.devices import to_device
 from lightpool.data import Observation
 from lightpool.errors import FormatError
 from lightpool.irf import EDispKernelMap, EDispMap, IRFMap, PSFMap
-from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.response_positions import ResponsePixels
+from lightpool.makers.responses.fov_coordinates import FieldOfView
+from lightpool.makers.responses.response_positions import ResponsePixels
 from lightpool.maps import Geom, Map
 from lightpool.maps.map_data import unit_factor
 

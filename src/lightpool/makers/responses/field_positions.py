@@ -11,8 +11,8 @@ from lightpool.arrays import find_device, to_host
 from lightpool.irf import IRF, EDispKernel
 from lightpool.irf.projection.evaluation import evaluate_at
 from lightpool.irf.reduced.energy_dispersion import edisp_kernel_at
-from lightpool.makers.fov_coordinates import field_position
-from lightpool.makers.fov_rotation import Turning, icrs_directions
+from lightpool.makers.responses.fov_coordinates import field_position
+from lightpool.makers.responses.fov_rotation import Turning, icrs_directions
 from lightpool.maps import RegionGeom
 from lightpool.utils.deviations import deviates
 

@@ -1,7 +1,8 @@
 """Values of response tables at the pixels of a map, as they are: without livetime and without normalisation.
 
-The makers do not use this: they project the tables that they know on the device (`lightpool.makers.response_maps`).
-Here any table can be evaluated, also one of a user's class, so tables are evaluated on the host.
+The makers do not use this: they project the tables that they know on the device, see
+`lightpool.makers.responses.response_maps`. Here any table can be evaluated, also one of a user's class, so tables are
+evaluated on the host.
 """
 
 from collections.abc import Iterator
@@ -21,10 +22,10 @@ from lightpool.data import FixedPointingInfo
 from lightpool.irf import IRF, BackgroundIRF
 from lightpool.irf.projection.evaluation import evaluate_at
 from lightpool.irf.tables.irf import FIELD_AXES
-from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.fov_rotation import FovMoment, Rotation, sky_to_fov, trapezoidal_weights
-from lightpool.makers.response_maps import BackgroundMapRequest
-from lightpool.makers.response_positions import ResponsePixels
+from lightpool.makers.responses.fov_coordinates import FieldOfView
+from lightpool.makers.responses.fov_rotation import FovMoment, Rotation, sky_to_fov, trapezoidal_weights
+from lightpool.makers.responses.response_maps import BackgroundMapRequest
+from lightpool.makers.responses.response_positions import ResponsePixels
 from lightpool.maps import Geom, Map
 
 __all__ = ["FovFrame", "integrate_project_irf_on_geom", "project_irf_on_geom"]

@@ -29,11 +29,16 @@ from lightpool.irf.projection.requests import (
     psf_request,
 )
 from lightpool.makers.differences import any_of
-from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.fov_rotation import Rotation, background_in_altaz, mean_in_altaz, weighted_mean_in_altaz
 from lightpool.makers.planes import joined_planes, planes_of
-from lightpool.makers.response_positions import ResponsePixels
-from lightpool.makers.sky_responses import SkyBackgroundRequest, SkyEDispRequest, SkyExposureRequest, SkyPSFRequest
+from lightpool.makers.responses.fov_coordinates import FieldOfView
+from lightpool.makers.responses.fov_rotation import Rotation, background_in_altaz, mean_in_altaz, weighted_mean_in_altaz
+from lightpool.makers.responses.response_positions import ResponsePixels
+from lightpool.makers.responses.sky_responses import (
+    SkyBackgroundRequest,
+    SkyEDispRequest,
+    SkyExposureRequest,
+    SkyPSFRequest,
+)
 from lightpool.maps import Geom, HpxGeom, Map, WcsGeom
 from lightpool.maps.map_data import unit_factor
 from lightpool.utils.deviations import deviates, deviations_are_heard

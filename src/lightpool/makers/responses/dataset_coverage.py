@@ -11,8 +11,8 @@ from lightpool.arrays import DeferredNumbers, find_device
 from lightpool.data import Observation
 from lightpool.datasets import MapDataset
 from lightpool.irf import IRF
-from lightpool.makers.fov_coordinates import FieldOfView
-from lightpool.makers.uncovered_bins import offset_limits
+from lightpool.makers.responses.fov_coordinates import FieldOfView
+from lightpool.makers.responses.uncovered_bins import offset_limits
 from lightpool.maps import Geom, Map, MapAxis
 from lightpool.maps.map_data import unit_factor
 from lightpool.utils.remembered import Remembered

@@ -1,0 +1,1 @@
+"""The responses of an observation on the pixels of a dataset."""
