@@ -21,6 +21,17 @@ EXCLUSION = [
 ]
 TARGETS = {
     "exclusions of a map and a spectrum": [MAP | {"exclusion": EXCLUSION}, SPECTRUM | {"exclusion": EXCLUSION}],
+    "norms of the background": [
+        MAP | {"name": f"norm-{i}", "makers": [*MAP["makers"][:2], {"type": "FoVBackgroundMaker"} | options]}
+        for i, options in enumerate(
+            (
+                {"method": "fit", "tilt": "fit", "reference": "2 TeV"},
+                {"tilt": 0.2},
+                {"method": "fit", "nodes": ["1.2 TeV", "6 TeV"]},
+                {"method": "fit", "node_min_counts": 20},
+            )
+        )
+    ],
     "presets of the safe mask": [
         MAP | {"name": preset, "makers": [MAP["makers"][0], {"type": "SafeMaskMaker", "preset": preset}]}
         for preset in ("effective-area", "energy-bias", "field-of-view")

@@ -267,6 +267,57 @@ def test_a_preset_of_the_safe_mask_becomes_its_methods():
             settings_of(steps(**wrong))
 
 
+def fov_target(**options):
+    return map_target(makers=[{"type": "MapDatasetMaker"}, {"type": "FoVBackgroundMaker"} | options])
+
+
+def test_norms_of_the_background_are_built_as_their_settings_say():
+    def norm_of(**options):
+        return build_makers(settings_of(fov_target(**options)).targets[0])[1].spectral_model
+
+    assert norm_of().tilt.frozen
+    fitted = norm_of(method="fit", tilt="fit", reference="2 TeV")
+    assert not fitted.tilt.frozen
+    assert fitted.reference.quantity == 2 * u.TeV
+    fixed = norm_of(tilt=0.3)
+    assert (fixed.tilt.value, fixed.tilt.frozen) == (0.3, True)
+    piecewise = norm_of(method="fit", nodes=["1 TeV", "3000 GeV"])
+    assert_allclose(piecewise.energy.to_value("TeV"), [1, 3])
+    maker = build_makers(settings_of(fov_target(method="fit", node_min_counts=30)).targets[0])[1]
+    assert maker.node_min_counts == 30
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"method": "fit", "tilt": "fit", "nodes": ["1 TeV", "2 TeV"]}, "got both tilt and nodes"),
+        ({"tilt": "fit"}, "tilt needs method: fit, got scale"),
+        ({"node_min_counts": 10}, "node_min_counts needs method: fit, got scale"),
+        ({"method": "fit", "node_min_counts": 0}, "greater than 0"),
+        ({"method": "fit", "nodes": ["2 TeV", "1 TeV"]}, "nodes must be strictly ascending, got 2 TeV, 1 TeV"),
+        ({"method": "fit", "nodes": ["2 TeV"]}, "at least 2 items"),
+        ({"method": "fit", "nodes": ["2 TeV", "3 deg"]}, "got '3 deg', expected an energy"),
+        ({"method": "fit", "reference": "1 TeV"}, "reference is that of tilt, which is missing"),
+        ({"tilt": float("nan")}, "tilt"),
+    ],
+)
+def test_norms_that_exclude_each_other_are_refused(options, message):
+    with pytest.raises(ConfigError, match=r"targets\.0\.makers\.1") as caught:
+        settings_of(fov_target(**options))
+    assert message in str(caught.value)
+
+
+def test_new_keys_leave_the_hashes_of_older_settings_as_they_were():
+    keys = ["preset", "tilt", "reference", "nodes", "node_min_counts"]
+    data = settings_of(fov_target(), spectrum_target()).to_dict()
+    assert not [key for target in data["targets"] for step in target["makers"] for key in keys if key in step]
+    hashes = {
+        settings_of(fov_target(method="fit", **options)).hash()
+        for options in ({}, {"tilt": 0.1}, {"tilt": "fit"}, {"node_min_counts": 5}, {"nodes": ["1 TeV", "2 TeV"]})
+    }
+    assert len(hashes) == 5
+
+
 def test_reflected_regions_are_built_with_their_finder():
     step = {"type": "ReflectedRegionsBackgroundMaker", "finder": "wobble", "n_off_regions": 5}
     exclusion = ["icrs; circle(83.63, 22.01, 0.3)"]

@@ -33,7 +33,8 @@ from lightpool.config.section import Section
 from lightpool.config.settings import Observations
 from lightpool.config.targets import EnergyBins, HealpixTarget, MapTarget, SpectrumTarget, Target
 from lightpool.data import DataStore
-from lightpool.datasets import MapDataset, SpectrumDataset
+from lightpool.datasets import MapDataset, PiecewiseNormSpectralModel, PowerLawNormSpectralModel, SpectrumDataset
+from lightpool.datasets.models.spectral_norms import NormSpectralModel
 from lightpool.errors import ConfigError
 from lightpool.fits import read_text
 from lightpool.makers import (
@@ -131,6 +132,10 @@ def _build_maker(step: Section, mask: Map | None) -> Maker:
     if isinstance(step, ReflectedRegionsSettings):
         kind: type[Maker] = ReflectedRegionsBackgroundMaker
         options = {"region_finder": _region_finder(step), "min_region_number": step.min_region_number}
+    elif isinstance(step, FoVBackgroundSettings):
+        kind = FoVBackgroundMaker
+        options = {key: getattr(step, key) for key in ("method", "min_counts", "min_npred_background")}
+        options |= {"spectral_model": _norm_of(step), "node_min_counts": step.node_min_counts}
     else:
         kind = _PLAIN_MAKERS[type(step)]
         options = {
@@ -139,6 +144,17 @@ def _build_maker(step: Section, mask: Map | None) -> Maker:
     if issubclass(kind, _EXCLUDING):
         options["exclusion_mask"] = mask
     return kind(**options)
+
+
+def _norm_of(step: FoVBackgroundSettings) -> NormSpectralModel:
+    if step.nodes is not None:
+        return PiecewiseNormSpectralModel(energy=u.Quantity([u.Quantity(node) for node in step.nodes]))
+    norm = PowerLawNormSpectralModel(reference=None if step.reference is None else u.Quantity(step.reference))
+    if step.tilt == "fit":
+        norm.tilt.frozen = False
+    elif step.tilt is not None:
+        norm.tilt.value = float(step.tilt)
+    return norm
 
 
 def _argument(value: object) -> object:

@@ -1,10 +1,12 @@
 """Settings of the reduction steps; the keys are the names of the makers' arguments."""
 
-from typing import Annotated, Any, Literal
+from itertools import pairwise
+from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, PositiveFloat, PositiveInt, model_validator
+import astropy.units as u
+from pydantic import Field, FiniteFloat, PositiveFloat, PositiveInt, model_validator
 
-from lightpool.config.quantities import NonNegativeAngleText, PositiveAngleText
+from lightpool.config.quantities import EnergyText, NonNegativeAngleText, PositiveAngleText
 from lightpool.config.section import Section
 from lightpool.makers import SafeMaskMaker
 
@@ -84,6 +86,29 @@ class FoVBackgroundSettings(Section):
     """With as many counts or fewer the observation is masked."""
     min_npred_background: Annotated[float, Field(ge=0)] = 0
     """The same for the background."""
+    tilt: Literal["fit"] | FiniteFloat | None = None
+    """Negative index of a power law in energy that multiplies the norm: a number, or fit."""
+    reference: EnergyText | None = None
+    """Energy at which this power law is one; 1 TeV by default."""
+    nodes: list[EnergyText] | None = Field(default=None, min_length=2)
+    """Energies, ascending, at each of which a norm is fitted, with interpolation between them."""
+    node_min_counts: PositiveFloat | None = None
+    """Choose the nodes for each observation, each with that many counts outside the excluded regions at least."""
+
+    @model_validator(mode="after")
+    def _one_norm(self) -> Self:
+        given = [key for key in ("tilt", "nodes", "node_min_counts") if getattr(self, key) is not None]
+        if len(given) > 1:
+            raise ValueError(f"got both {' and '.join(given)}; give only one of them")
+        if self.reference is not None and self.tilt is None:
+            raise ValueError("reference is that of tilt, which is missing")
+        if given and self.method != "fit" and (self.tilt is None or self.tilt == "fit"):
+            raise ValueError(f"{given[0]} needs method: fit, got {self.method}")
+        if self.nodes is not None:
+            values = [float(u.Quantity(node).to_value("TeV")) for node in self.nodes]
+            if any(low >= high for low, high in pairwise(values)):
+                raise ValueError(f"nodes must be strictly ascending, got {', '.join(self.nodes)}")
+        return self
 
 
 class RingBackgroundSettings(Section):

@@ -20,6 +20,7 @@ from lightpool.data import Observation
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.datasets import MapDataset
 from lightpool.datasets.models.parameters import Parameter
+from lightpool.datasets.models.spectral_norms import PiecewiseNormSpectralModel
 from lightpool.makers.energy_thresholds import EnergyThreshold
 from lightpool.maps.map_data import as_images
 
@@ -43,7 +44,9 @@ class PendingSummary:
     start : str, or reference and seconds from there
         Of the observation, in UTC if it is a text; the texts of a chunk are made together, see `start_texts`.
     norm : Parameter or None
-        Norm of the background model, if there is one.
+        Norm of the background model, if it has one.
+    norms : PiecewiseNormSpectralModel or None
+        The background model, if it has several.
     thresholds : tuple of EnergyThreshold
         What the makers of the dataset have chosen.
     """
@@ -53,6 +56,7 @@ class PendingSummary:
     edges: NDArray[np.float64]
     start: str | tuple[TimeReference, float]
     norm: Parameter | None
+    norms: PiecewiseNormSpectralModel | None = None
     thresholds: tuple[EnergyThreshold, ...] = ()
 
     @classmethod
@@ -79,6 +83,7 @@ class PendingSummary:
             See `recorded_thresholds`.
         """
         model, zenith = dataset.background_model, row.get("ZEN_PNT")
+        norm = None if model is None else model.spectral_model
         livetime = None if dataset.exposure is None else dataset.exposure.meta.get("livetime")
         lon, lat = observation.pointing_degrees
         edges = dataset.required("counts").geom.axes["energy"].edges.to_value("TeV")
@@ -104,7 +109,8 @@ class PendingSummary:
             numbers=_sums(dataset, source),
             edges=edges,
             start=observation.tstart.utc.isot if plain is None else plain,
-            norm=None if model is None else getattr(model.spectral_model, "norm", None),
+            norm=getattr(norm, "norm", None),
+            norms=norm if isinstance(norm, PiecewiseNormSpectralModel) else None,
             thresholds=tuple(thresholds),
         )
 
@@ -137,6 +143,7 @@ class PendingSummary:
             "source": dict(zip(SUMS, at_source, strict=True)) if at_source else None,
             "energy_min": float(self.edges[safe[0]]) if safe.size else None,
             "energy_max": float(self.edges[safe[-1] + 1]) if safe.size else None,
+            "norms": _nodes(self.norms),
             "thresholds": _by_method(self.thresholds),
             "norm": None if self.norm is None else _number(float(self.norm.value)),
         }
@@ -159,6 +166,13 @@ def start_texts(summaries: Sequence[PendingSummary]) -> list[str]:
         times = reference.to_time(np.array(list(starts.values()))).utc.isot
         texts |= zip(starts, times.tolist(), strict=True)
     return [texts[number] for number in range(len(summaries))]
+
+
+def _nodes(norm: PiecewiseNormSpectralModel | None) -> list[list[float]]:
+    """Return energy in TeV and norm of each node."""
+    if norm is None:
+        return []
+    return [[float(each), float(value)] for each, value in zip(norm.energy.to_value("TeV"), norm.norms, strict=True)]
 
 
 def _by_method(thresholds: Sequence[EnergyThreshold]) -> dict[str, list[float | None]]:

@@ -60,6 +60,7 @@ class DatasetSummary(TypedDict, total=False):
     energy_max: float | None  # TeV, upper edge of the last one
     thresholds: dict[str, list[float | None]]  # TeV, lowest and highest energy of each method of SafeMaskMaker
     norm: float | None  # of the background
+    norms: list[list[float]]  # of a piecewise norm: energy in TeV and norm of each node
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -153,7 +154,8 @@ def dataset_table(outcomes: Iterable[Outcome]) -> Table:
     -------
     table : Table
         ``OBS_ID, TARGET, DIVISION, GROUP, START`` (UTC), the numbers of `DatasetSummary` with their units, NaN where
-        unknown, and for each method of the safe mask, such as ``aeff-max``, the energies that it has chosen:
+        unknown, ``NORMS`` (the nodes of piecewise norms) if there are any, and for each method of the safe mask, such
+        as ``aeff-max``, the energies that it has chosen:
         ``AEFF_MAX_MIN`` and ``AEFF_MAX_MAX``, if it has any.
     """
     rows = [(outcome.obs_id, summary) for outcome in outcomes for summary in outcome.summaries]
@@ -163,6 +165,9 @@ def dataset_table(outcomes: Iterable[Outcome]) -> Table:
         table[name.upper()] = np.array([str(row.get(name, "")) for _, row in rows], dtype=str)
     for name, unit in _DATASET_COLUMNS:
         table[name.upper()] = _column([row.get(name) for _, row in rows], unit)
+    if any(row.get("norms") for _, row in rows):
+        texts = [", ".join(f"{energy:.6g} TeV: {norm:.6g}" for energy, norm in row.get("norms", [])) for _, row in rows]
+        table["NORMS"] = np.array(texts, dtype=str)
     methods = sorted({method for _, row in rows for method in row.get("thresholds", {})})
     for method in methods:
         found = [row.get("thresholds", {}).get(method, [None, None]) for _, row in rows]

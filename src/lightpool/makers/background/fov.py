@@ -17,6 +17,7 @@ from lightpool.datasets.masks import all_true
 from lightpool.datasets.models.background_model import FoVBackgroundModel
 from lightpool.datasets.models.spectral_norms import NormSpectralModel, find_norm_model
 from lightpool.makers.background.norm_fit import fit_norm
+from lightpool.makers.background.norm_nodes import norm_by_counts
 from lightpool.makers.core import Maker, check_run, checked_mask
 from lightpool.makers.differences import announce_of_dataset
 from lightpool.maps import Map, RegionGeom
@@ -60,6 +61,12 @@ class FoVBackgroundMaker(Maker):
         The same for the predicted background.
     fit : Fit of Gammapy, optional
         Does the fit in place of lightpool, for method ``fit``; Gammapy must be installed.
+    node_min_counts : float, optional
+        For method ``fit``: give each dataset that has no background model yet a piecewise norm, whose nodes are chosen
+        by its counts outside the exclusion and inside its masks, instead of ``spectral_model``. Energy bins are joined,
+        from the lowest upwards, until each interval has at least that many counts; what is left at the upper end is
+        part of the last interval; the nodes are in the middle of the intervals in log energy. With counts for one
+        interval only, the norm is the same at all energies.
 
     Notes
     -----
@@ -79,6 +86,8 @@ class FoVBackgroundMaker(Maker):
         min_counts: float = 0,
         min_npred_background: float = 0,
         fit: GammapyObject = None,
+        *,
+        node_min_counts: float | None = None,
     ) -> None:
         self.method = method
         self.exclusion_mask = checked_mask(exclusion_mask)
@@ -90,6 +99,18 @@ class FoVBackgroundMaker(Maker):
         if fit is not None and not callable(getattr(fit, "run", None)):
             raise TypeError(f"fit must be a Fit of Gammapy, with a method 'run', got {type(fit).__name__}")
         self.fit = fit
+        self.node_min_counts = node_min_counts
+        if node_min_counts is not None:
+            self._check_nodes(node_min_counts)
+
+    def _check_nodes(self, min_counts: float) -> None:
+        if not min_counts > 0:
+            raise ValueError(f"node_min_counts must be above zero, got {min_counts}")
+        if self.method != "fit" or self.fit is not None or self.spatial_model is not None:
+            raise ValueError(
+                f"node_min_counts needs method='fit' without a spatial model and without a Fit of Gammapy, got "
+                f"method={self.method!r}; set method='fit', or leave node_min_counts out"
+            )
 
     @property
     def method(self) -> str:
@@ -204,16 +225,19 @@ class FoVBackgroundMaker(Maker):
                     f"dataset {dataset.name!r} has no {name} {what}; "
                     f"run MapDatasetMaker with {name!r} in its selection first"
                 )
+        if self.node_min_counts is not None:
+            self._check_nodes(self.node_min_counts)  # attributes may have been set since
         self._announce_differences(dataset)
         # A model that is there already is kept, and its norm is the start.
-        if dataset.background_model is None:
+        is_new = dataset.background_model is None
+        if is_new:
             self.make_default_fov_background_model(dataset)
         if self._needs_gammapy(dataset, self.method):
             gammapy_bridge().normalise_background(self, dataset)
             return dataset
         sums = _sums_per_energy(dataset, self.make_exclusion_mask(dataset))
         if self.method == "fit":
-            self._fit(dataset, sums)
+            self._fit(dataset, sums, self.node_min_counts if is_new else None)
         else:
             self._scale(dataset, sums)
         return dataset
@@ -227,11 +251,13 @@ class FoVBackgroundMaker(Maker):
             if norm is not None and norm.value != 1:
                 deviates("scale of a background that has a norm already")
 
-    def _fit(self, dataset: MapDataset, sums: "_Sums") -> None:
+    def _fit(self, dataset: MapDataset, sums: "_Sums", node_min_counts: float | None = None) -> None:
         device, axis = dataset.device, dataset.required("counts").geom.axes["energy"]
         # host: a fit needs the counts and the background per energy
         counts, template, background = to_host(device.xp.stack([sums.counts, sums.template, sums.background]))
         reason = self._limits.broken_by(float(counts.sum()), float(background.sum()))
+        if reason is None and node_min_counts is not None:
+            _replace_norm(dataset, norm_by_counts(axis.edges, counts, template, node_min_counts))
         if reason is None:
             fit = fit_norm(_spectral_model(dataset), axis.center, counts, template)
             reason = fit.reason
@@ -276,6 +302,13 @@ def _spectral_model(dataset: MapDataset) -> NormSpectralModel:
     model = dataset.background_model
     assert model is not None  # `FoVBackgroundMaker.run` adds one
     return model.spectral_model
+
+
+def _replace_norm(dataset: MapDataset, norm: NormSpectralModel) -> None:
+    """Give the background model of a dataset another norm."""
+    before: GammapyObject = dataset.background_model
+    others: GammapyObject = [model for model in dataset.models or () if model is not before]
+    dataset.models = [*others, FoVBackgroundModel(dataset_name=dataset.name, spectral_model=norm)]
 
 
 def _norm_model(model: str | NormSpectralModel) -> NormSpectralModel:
