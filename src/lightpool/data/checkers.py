@@ -14,15 +14,12 @@ from astropy.table import Table
 from astropy.time import Time
 
 from lightpool.data.gti import GTI
+from lightpool.data.tables.mandatory_keywords import EVENT_KEYWORDS, GTI_KEYWORDS
 from lightpool.irf import IRF
 
 __all__ = ["Checker", "EventListChecker", "ObservationChecker", "ObservationTableChecker"]
 
 Record = dict[str, Any]
-
-_GADF = ("HDUCLASS", "HDUDOC", "HDUVERS", "HDUCLAS1")
-_TIME = ("MJDREFI", "MJDREFF", "TIMEUNIT", "TIMESYS", "TIMEREF")
-_PLACE = ("GEOLON", "GEOLAT", "ALTITUDE")
 
 
 class Checker:
@@ -106,23 +103,7 @@ class EventListChecker(Checker):
     accuracy: ClassVar[dict[str, u.Quantity]] = {"angle": Angle("1 arcsec"), "time": u.Quantity(1, "us")}
     """Differences up to these are rounding."""
 
-    meta_required = [  # noqa: RUF012 - Gammapy has lists here
-        *_GADF,
-        "OBS_ID",
-        "TSTART",
-        "TSTOP",
-        "ONTIME",
-        "LIVETIME",
-        "DEADC",
-        "RA_PNT",
-        "DEC_PNT",
-        "ORIGIN",
-        "TELESCOP",
-        "INSTRUME",
-        "CREATOR",
-        *_TIME,
-        *_PLACE,
-    ]
+    meta_required = list(EVENT_KEYWORDS)  # noqa: RUF012 - Gammapy has lists here
     """Keywords that GADF requires."""
 
     columns_required: ClassVar[dict[str, str]] = {
@@ -196,7 +177,7 @@ class ObservationTableChecker(Checker):
 
     CHECKS: ClassVar[dict[str, str]] = {"meta": "check_meta", "columns": "check_columns"}
 
-    meta_required = [*_GADF, "HDUCLAS2", *_TIME, *_PLACE]  # noqa: RUF012
+    meta_required = list(GTI_KEYWORDS)  # noqa: RUF012
     """Keywords that GADF requires."""
 
     columns_required: ClassVar[dict[str, str]] = {

@@ -30,7 +30,13 @@ __all__ = [
 
 
 def reference_keywords(time: Time, scale: str) -> dict[str, MetaValue]:
-    """Return MJDREFI, MJDREFF and TIMESYS of a reference time in a time scale."""
+    """Return MJDREFI, MJDREFF and TIMESYS of a reference time.
+
+    Parameters
+    ----------
+    time : Time
+    scale : str, the time scale of TIMESYS, such as ``tt``
+    """
     reference = TimeReference.from_time(getattr(time, scale)).to_header()
     return {"MJDREFI": reference["MJDREFI"], "MJDREFF": reference["MJDREFF"], "TIMESYS": scale}
 

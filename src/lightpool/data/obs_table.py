@@ -2,7 +2,6 @@
 
 import logging
 from collections.abc import Sequence
-from dataclasses import replace
 from difflib import get_close_matches
 from typing import Any
 
@@ -15,11 +14,11 @@ from numpy.typing import ArrayLike, NDArray
 
 from lightpool.data.checkers import ObservationTableChecker
 from lightpool.data.tables.conditions import evaluate_condition
-from lightpool.data.tables.gadf_tables import index_hdu
+from lightpool.data.tables.index_tables import read_index_table, with_whole_obs_ids
 from lightpool.data.tables.obs_ids import obs_id_numbers
 from lightpool.data.tables.time_reference import TimeInterval, TimeReference, ends_of_interval
 from lightpool.errors import FormatError, MissingColumnError, WrongUnitError
-from lightpool.fits import FileKind, TableData, match_name, parsing, read_fits, require_kind
+from lightpool.fits import FileKind, TableData, match_name, parsing
 from lightpool.typing import AngleLike, PathInput, QuantityLike
 
 __all__ = ["ObservationTable", "ObservationTableChecker", "read_obs_index"]
@@ -42,19 +41,14 @@ def read_obs_index(filename: PathInput, hdu: str | int | None = None) -> TableDa
     FormatError
         If there is no column OBS_ID.
     """
-    file = read_fits(filename)
-    if hdu is None:
-        require_kind(file, "ObservationTable.read", FileKind.OBS_INDEX, FileKind.HDU_INDEX, takes_unknown=True)
-    data = file.table(index_hdu(file, hdu)).spelled_as(("OBS_ID",))
+    data = read_index_table(filename, hdu, ("OBS_ID",), "ObservationTable.read", FileKind.OBS_INDEX)
     if "OBS_ID" not in data:
         raise FormatError(
-            f"{file.source}, HDU {data.name!r} is not an observation index: it has no column OBS_ID; "
+            f"{data.source}, HDU {data.name!r} is not an observation index: it has no column OBS_ID; "
             f"it has {', '.join(data.columns)}"
         )
-    where = f"{file.source}, HDU {data.name!r}"
-    if data.columns["OBS_ID"].dtype.kind not in "iu":
-        data = replace(data, columns={**data.columns, "OBS_ID": obs_id_numbers(data.columns["OBS_ID"], where)})
-    data.meta[_SOURCE] = file.source
+    data = with_whole_obs_ids(data)
+    data.meta[_SOURCE] = data.source
     return data
 
 

@@ -315,7 +315,14 @@ class MapDataset(Dataset):
         models: ModelsLike | None = None,
         meta: MapDatasetMetaData | Deferred[MapDatasetMetaData] | None = None,
     ) -> Self:
-        """Return a dataset of the same kind and observations, with other maps."""
+        """Return a dataset of the same kind and observations, with other maps.
+
+        Parameters
+        ----------
+        name : str or None
+        maps : mapping of part to Map or reduced response
+        models, meta : of the new dataset, which has none by default
+        """
         parts: dict[str, Any] = {**maps, **self.observation_parts}
         return type(self)(name=name, stat_type=self.stat_type, models=models, meta=meta, **parts)
 

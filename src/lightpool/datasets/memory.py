@@ -57,6 +57,11 @@ class MemoryEstimate:
     def require(self, device: str | Device | None, what: str) -> None:
         """Check that all this fits on a device.
 
+        Parameters
+        ----------
+        device : str or Device
+        what : str, what needs the memory, for the error
+
         Raises
         ------
         OutOfMemoryError

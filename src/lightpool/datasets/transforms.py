@@ -3,6 +3,7 @@
 Each function takes a dataset and returns its new maps by name; `MapDataset` makes a dataset of them.
 """
 
+from collections.abc import Iterable
 from typing import TypeAlias, TypedDict
 
 import astropy.units as u
@@ -97,12 +98,7 @@ def slice_by_idx(dataset: DatasetBase, slices: dict[str, slice | int]) -> Maps:
     ValueError
         If no map has an axis of such a name.
     """
-    maps = _maps(dataset)
-    axes = {name: data.geom.axes.names for name, data in maps.items()}
-    known = list(dict.fromkeys(axis for names in axes.values() for axis in names))
-    unknown = [axis for axis in slices if axis not in known]
-    if unknown:
-        raise ValueError(f"no map of dataset {dataset.name!r} has an axis {unknown[0]!r}; their axes are {known}")
+    maps, axes = _maps(dataset), _axis_names(dataset, slices)
     return {
         name: data.slice_by_idx({axis: part for axis, part in slices.items() if axis in axes[name]})
         for name, data in maps.items()
@@ -153,11 +149,7 @@ def downsample(dataset: DatasetBase, factor: int, axis_name: str | None) -> Maps
     ValueError
         If no map has an axis of such a name.
     """
-    maps = _maps(dataset)
-    axes = {name: data.geom.axes.names for name, data in maps.items()}
-    known = list(dict.fromkeys(axis for names in axes.values() for axis in names))
-    if axis_name is not None and axis_name not in known:
-        raise ValueError(f"no map of dataset {dataset.name!r} has an axis {axis_name!r}; their axes are {known}")
+    maps, axes = _maps(dataset), _axis_names(dataset, () if axis_name is None else (axis_name,))
     new: Maps = {}
     for name, data in maps.items():
         follows = not isinstance(data, IRFMap) if axis_name is None else axis_name in axes[name]
@@ -202,3 +194,13 @@ def resample_energy_axis(dataset: DatasetBase, energy_axis: MapAxis) -> Maps:
 def _maps(dataset: DatasetBase) -> Maps:
     """Choose the maps to carry over; the background of an on-off dataset is computed, not stored."""
     return {name: data for name, data in dataset.maps.items() if name != "background" or dataset.stat_type == "cash"}
+
+
+def _axis_names(dataset: DatasetBase, wanted: Iterable[str]) -> dict[str, list[str]]:
+    """Return the names of the axes of each map, once every wanted axis is found in one of them."""
+    axes = {name: data.geom.axes.names for name, data in _maps(dataset).items()}
+    known = list(dict.fromkeys(axis for names in axes.values() for axis in names))
+    for name in wanted:
+        if name not in known:
+            raise ValueError(f"no map of dataset {dataset.name!r} has an axis {name!r}; their axes are {known}")
+    return axes

@@ -76,12 +76,23 @@ class LargeFile:
         return bytes, (self[:],)
 
     def find(self, text: bytes, start: int, stop: int) -> int:
-        """Return where a text begins, at the earliest at ``start``, and ends before ``stop``; -1 if it does nowhere."""
+        """Return where a text begins; -1 if it is not found.
+
+        Parameters
+        ----------
+        text : bytes
+        start, stop : int, positions between which it lies
+        """
         place = self[start:stop].find(text)
         return place if place < 0 else start + place
 
     def fill(self, target: memoryview, start: int) -> None:
         """Read the bytes from a position on, as many as the target has.
+
+        Parameters
+        ----------
+        target : memoryview, to write to
+        start : int, position in the file
 
         Raises
         ------

@@ -1,5 +1,7 @@
 """Backgrounds that Gammapy normalises: with models of sources, with a spatial model, or by a fit of Gammapy."""
 
+from collections.abc import Callable
+
 from gammapy.makers import FoVBackgroundMaker as GammapyFoVBackgroundMaker
 from gammapy.modeling.models import FoVBackgroundModel as GammapyFoVBackgroundModel
 from gammapy.modeling.models import Model as GammapyModel
@@ -65,9 +67,7 @@ def normalise_background(maker: FoVBackgroundMaker, dataset: MapDataset) -> None
     maker : FoVBackgroundMaker
     dataset : MapDataset with a background model
     """
-    theirs = counterpart(dataset)
-    _maker(maker).run(theirs)
-    _take_mask(dataset, theirs)
+    _run_on_gammapy(maker, dataset, GammapyFoVBackgroundMaker.run)
 
 
 def fit_background(maker: FoVBackgroundMaker, dataset: MapDataset) -> None:
@@ -78,9 +78,7 @@ def fit_background(maker: FoVBackgroundMaker, dataset: MapDataset) -> None:
     maker : FoVBackgroundMaker
     dataset : MapDataset with a background model
     """
-    theirs = counterpart(dataset)
-    _maker(maker).make_background_fit(theirs)
-    _take_mask(dataset, theirs)
+    _run_on_gammapy(maker, dataset, GammapyFoVBackgroundMaker.make_background_fit)
 
 
 def scale_background(maker: FoVBackgroundMaker, dataset: MapDataset) -> None:
@@ -91,8 +89,15 @@ def scale_background(maker: FoVBackgroundMaker, dataset: MapDataset) -> None:
     maker : FoVBackgroundMaker
     dataset : MapDataset with a background model
     """
+    _run_on_gammapy(maker, dataset, GammapyFoVBackgroundMaker.make_background_scale)
+
+
+def _run_on_gammapy(
+    maker: FoVBackgroundMaker, dataset: MapDataset, step: Callable[[GammapyFoVBackgroundMaker, GammapyObject], object]
+) -> None:
+    """Have a maker of Gammapy with the same settings do a step on the dataset, in place."""
     theirs = counterpart(dataset)
-    _maker(maker).make_background_scale(theirs)
+    step(_maker(maker), theirs)
     _take_mask(dataset, theirs)
 
 

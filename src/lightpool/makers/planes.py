@@ -58,6 +58,12 @@ def _padded(data: Array, shape: tuple[int, ...], fill: float | bool) -> Array:
 
 
 def existing_pixels(geom: Geom, device: Device) -> Array:
-    """Return where the data of a geometry have a pixel: array of bool, shape of the data."""
+    """Return where the data of a geometry have a pixel: array of bool, shape of the data.
+
+    Parameters
+    ----------
+    geom : Geom
+    device : Device of the result
+    """
     planes = [device.xp.ones(plane.data_shape, dtype=device.xp.bool, device=device.handle) for plane in planes_of(geom)]
     return joined_planes(geom, planes, False)

@@ -36,7 +36,17 @@ def draw_curves(
     style: Mapping[str, object],
     log: bool = False,
 ) -> Axes:
-    """Draw values at the bin centres of an axis, one curve for each label; a single bin is a point."""
+    """Draw values at the bin centres of an axis, one curve for each label; a single bin is a point.
+
+    Parameters
+    ----------
+    ax : Axes or None (the current ones)
+    axis : MapAxis
+    curves : sequence of (label, values), values of as many elements as the axis has bins
+    ylabel : str
+    style : mapping, keywords of ``Axes.plot``
+    log : bool, whether the ordinate is logarithmic
+    """
     ax = plt.gca() if ax is None else ax
     marker = {"marker": "o"} if axis.nbin == 1 else {}
     with quantity_support():
@@ -66,7 +76,15 @@ def draw_image(
     axes_loc: Mapping[str, object] | None = None,
     kwargs_colorbar: Mapping[str, object] | None = None,
 ) -> Axes:
-    """Draw values of shape (x, y) as coloured bins of two axes."""
+    """Draw values as coloured bins of two axes.
+
+    Parameters
+    ----------
+    ax : Axes or None (the current ones)
+    x, y : MapAxis
+    values : array of float, shape (n_x, n_y)
+    label, style, add_cbar, axes_loc, kwargs_colorbar : as for `draw_mesh`
+    """
     with quantity_support():
         ax = draw_mesh(ax, x.edges, y.edges, values.T, label, style, add_cbar, axes_loc, kwargs_colorbar)
     format_xaxis(x, ax)
@@ -85,7 +103,18 @@ def draw_mesh(
     axes_loc: Mapping[str, object] | None = None,
     kwargs_colorbar: Mapping[str, object] | None = None,
 ) -> Axes:
-    """Draw values of shape (n_y, n_x) as coloured quadrilaterals between corners, with a colour bar."""
+    """Draw values as coloured quadrilaterals between corners, with a colour bar.
+
+    Parameters
+    ----------
+    ax : Axes or None (the current ones)
+    x, y : corners, edges of each axis or of shape (n_y + 1, n_x + 1)
+    values : array of float, shape (n_y, n_x)
+    label : str, of the colour bar
+    style : mapping, keywords of ``Axes.pcolormesh``
+    add_cbar : bool, whether to add a colour bar
+    axes_loc, kwargs_colorbar : its position and keywords, see `lightpool.plot.maps.add_colorbar`
+    """
     ax = plt.gca() if ax is None else ax
     options: dict[str, Any] = {"cmap": "GnBu", "edgecolors": "face", **style}
     mesh = ax.pcolormesh(x, y, values, **options)
@@ -109,6 +138,12 @@ def spread_over(axis: "MapAxis", n: int = 4) -> u.Quantity:
 
 
 def panels_in_a_row(n_column: int, figsize: tuple[float, float]) -> tuple[Figure, list[Axes]]:
-    """Return a figure and its axes in one row."""
+    """Return a figure and its axes in one row.
+
+    Parameters
+    ----------
+    n_column : int, number of axes
+    figsize : width and height in inches
+    """
     figure = plt.figure(figsize=figsize)
     return figure, [figure.add_subplot(1, n_column, number) for number in range(1, n_column + 1)]

@@ -25,7 +25,14 @@ def most_counts_in_ring(reach: tuple[int, int], n_pixel: int) -> int:
 
 
 def most_counts_in_chosen(reach: tuple[int, int], n_pixel: int, n_column: int) -> int:
-    """Return the same for `CountList.sums_in_chosen`; ``n_pixel`` is that of all transforms together."""
+    """Return the number of counts up to which `CountList.sums_in_chosen` takes less time than transforms.
+
+    Parameters
+    ----------
+    reach : pair of int
+    n_pixel : int, number of pixels of all transforms together
+    n_column : int, number of columns of the image
+    """
     # As measured: 0.1 ns for each pixel in the rows around a count, eighty times that for each pixel of a transform.
     return 32 * n_pixel // ((2 * reach[0] + 1) * (n_column + reach[1]))
 

@@ -16,6 +16,7 @@ from lightpool.data.pointing_spread import PointingSpread, spread_in_file
 from lightpool.data.tables.event_columns import EVENT_UNITS
 from lightpool.data.tables.faults import Fault, live_time_faults, time_faults
 from lightpool.data.tables.gadf_tables import load_events, read_gti
+from lightpool.data.tables.mandatory_keywords import EVENT_KEYWORDS
 from lightpool.data.tables.time_reference import TimeReference
 from lightpool.errors import DamagedFileError, FormatError, MissingColumnError, WrongUnitError
 from lightpool.fits import FitsFile
@@ -27,32 +28,6 @@ __all__ = ["Finding", "check_hdu", "check_times", "finding"]
 
 Finding = dict[str, Any]
 
-_EVENT_KEYWORDS = [
-    "HDUCLASS",
-    "HDUDOC",
-    "HDUVERS",
-    "HDUCLAS1",
-    "OBS_ID",
-    "TSTART",
-    "TSTOP",
-    "ONTIME",
-    "LIVETIME",
-    "DEADC",
-    "RA_PNT",
-    "DEC_PNT",
-    "ORIGIN",
-    "TELESCOP",
-    "INSTRUME",
-    "CREATOR",
-    "MJDREFI",
-    "MJDREFF",
-    "TIMEUNIT",
-    "TIMESYS",
-    "TIMEREF",
-    "GEOLON",
-    "GEOLAT",
-    "ALTITUDE",
-]
 _CODES = ((DamagedFileError, "file-damaged"), (MissingColumnError, "column-missing"), (WrongUnitError, "unit"))
 _NEVER_NEGATIVE = ("aeff", "edisp", "bkg", "rad_max")
 
@@ -129,7 +104,7 @@ def _check_sum(file: FitsFile, hdu: str) -> Iterator[Finding]:
 def _check_events(file: FitsFile, hdu: str) -> list[Finding]:
     header, found = file.values(hdu), []
     where = f"{file.source}, HDU {hdu!r}"
-    missing = [key for key in _EVENT_KEYWORDS if key not in header]
+    missing = [key for key in EVENT_KEYWORDS if key not in header]
     if missing:
         found.append(finding("keyword-missing", f"keywords {', '.join(missing)} are missing", "warning"))
     with _codes(found, "pointing"):

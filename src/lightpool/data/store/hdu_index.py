@@ -2,7 +2,7 @@
 
 import logging
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
@@ -10,7 +10,7 @@ from astropy.table import Table
 from numpy.typing import NDArray
 
 from lightpool.data.files.hdu_location import HDULocation
-from lightpool.data.tables.gadf_tables import index_hdu
+from lightpool.data.tables.index_tables import read_index_table, with_whole_obs_ids
 from lightpool.data.tables.obs_ids import obs_id_numbers
 from lightpool.errors import FormatError
 from lightpool.fits import (
@@ -20,8 +20,6 @@ from lightpool.fits import (
     parent_of_place,
     parsing,
     place_of,
-    read_fits,
-    require_kind,
 )
 from lightpool.typing import PathInput
 from lightpool.utils.secret_texts import hide_secrets
@@ -103,11 +101,8 @@ def read_hdu_index(filename: PathInput, hdu: str | int | None = None) -> TableDa
     FormatError
         If a column is missing or a row names no file.
     """
-    file = read_fits(filename)
-    if hdu is None:
-        require_kind(file, "HDUIndexTable.read", FileKind.HDU_INDEX, FileKind.OBS_INDEX, takes_unknown=True)
-    data = file.table(index_hdu(file, hdu)).spelled_as(_COLUMNS)
-    where = f"{file.source}, HDU {data.name!r}"
+    data = read_index_table(filename, hdu, _COLUMNS, "HDUIndexTable.read", FileKind.HDU_INDEX)
+    where = f"{data.source}, HDU {data.name!r}"
     missing = [name for name in _COLUMNS if name not in data]
     if missing:
         raise FormatError(
@@ -121,8 +116,7 @@ def read_hdu_index(filename: PathInput, hdu: str | int | None = None) -> TableDa
             f"{', '.join(f'{name} = {data.columns[name][row]!r}' for name in _COLUMNS)}; "
             "fill it in, or remove the row"
         )
-    if data.columns["OBS_ID"].dtype.kind not in "iu":
-        data = replace(data, columns={**data.columns, "OBS_ID": obs_id_numbers(data.columns["OBS_ID"], where)})
+    data = with_whole_obs_ids(data)
     data.meta["BASE_DIR"] = parent_of_place(place_of(filename))
     return data
 

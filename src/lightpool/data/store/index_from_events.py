@@ -90,14 +90,24 @@ class IndexMaker(KnownAttributes):
         return _info(place_of(events_path), None if irf_path is None else place_of(irf_path))
 
     def get_events_info(self, events_path: PathInput, irf_path: PathInput | None = None) -> dict[str, Any]:
-        """Return what `read_events_info` reads, which is read once."""
+        """Return what `read_events_info` reads, which is read once.
+
+        Parameters
+        ----------
+        events_path, irf_path : as for `read_events_info`
+        """
         key = place_of(events_path), None if irf_path is None else place_of(irf_path)
         if key not in self._infos:
             self._infos[key] = self.read_events_info(*key)
         return self._infos[key]
 
     def get_obs_info(self, events_path: PathInput, irf_path: PathInput | None = None) -> dict[str, Any]:
-        """Return a row of the observation table, to which a class that derives from this one may add."""
+        """Return a row of the observation table, to which a class that derives from this one may add.
+
+        Parameters
+        ----------
+        events_path, irf_path : as for `read_events_info`
+        """
         return self.get_events_info(events_path, irf_path)
 
     def _all_infos(self) -> list[dict[str, Any]]:

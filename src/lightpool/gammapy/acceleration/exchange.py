@@ -86,7 +86,13 @@ def require_dataset(dataset: GammapyMapDataset) -> type[MapDataset]:
 
 
 def lightpool_map(values: GammapyMap, device: Device | None = None) -> Map:
-    """Return a map on a device, the default one if not given; of whole numbers in double precision."""
+    """Return a map of Gammapy as one on a device; whole numbers become floats of double precision.
+
+    Parameters
+    ----------
+    values : Map of Gammapy
+    device : Device, the default one if not given
+    """
     found = lightpool_values(values).to(get_default_device() if device is None else device)
     if dtype_of(values).startswith(("int", "uint")) and pending_values(values) is None:
         return found.copy(data=found.device.xp.astype(found.data, found.device.xp.float64))
