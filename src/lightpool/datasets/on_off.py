@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from typing import ClassVar, Self
 
+import astropy.units as u
 import numpy as np
 from astropy.table import Table
 
@@ -20,6 +21,7 @@ from lightpool.datasets.metadata import MapDatasetMetaData
 from lightpool.datasets.models.model_lists import ModelsLike
 from lightpool.datasets.on_off_sums import OffMaps, OnOffSums, acceptance_ratio
 from lightpool.datasets.simulated_counts import RandomState, find_random_state, simulate_counts
+from lightpool.datasets.stacking import naming
 from lightpool.datasets.statistics import OffInfo, StatisticOfDataset, masked_sum
 from lightpool.irf import EDispKernelMap, EDispMap, PSFMap
 from lightpool.maps import Map, MapAxis
@@ -361,6 +363,9 @@ class OnOffDataset(MapDataset):
                 )
         if deviations_are_heard() and not (_has_off_counts(self) or _has_off_counts(other)):
             deviates("stack without any OFF counts")
+        summands = _summands(other)
+        _require_off_stackable(self, other, summands)
+        super().stack(other, nan_to_num=nan_to_num)
         with self.memory_errors("stacking"):
             sums = self.off_sums
             if sums is None:
@@ -368,8 +373,7 @@ class OnOffDataset(MapDataset):
                 # Without a mask: what lies outside the safe mask of this dataset already is kept, see `Dataset.stack`.
                 sums.add(_summands(self), None, nan_to_num)
                 self._off.grow(sums)
-            sums.add(_summands(other), other.mask_safe, nan_to_num)
-        super().stack(other, nan_to_num=nan_to_num)
+            sums.add(summands, other.mask_safe, nan_to_num)
 
     # --- making others of it
 
@@ -420,6 +424,20 @@ class OnOffDataset(MapDataset):
             return data.resample_axis(axis=energy_axis, weights=self.mask_safe)
 
         return self.derived(name, transforms.resample_energy_axis(self, energy_axis) | _joined(self, joined))
+
+
+def _require_off_stackable(dataset: "OnOffDataset", other: "OnOffDataset", summands: dict[str, Map | None]) -> None:
+    """Refuse maps that cannot be added to those of the OFF region of a dataset, before anything is changed."""
+    total = dataset.counts
+    if total is None:
+        total = Map.from_geom(dataset.geom, device=dataset.device, dtype=dataset.precision)
+    own = {} if dataset.off_sums is not None else dataset.off_maps.maps
+    for parts, mask in ((own, None), (summands, other.mask_safe)):
+        for name, data in parts.items():
+            if data is not None:
+                with naming(name, dataset, other):
+                    # the sums are numbers without a unit
+                    total.require_stackable([data], mask, u.dimensionless_unscaled)
 
 
 def _is_stackable(dataset: OnOffDataset) -> bool:

@@ -14,6 +14,7 @@ from lightpool.arrays.devices.array_types import Array
 from lightpool.datasets.map_dataset import MapDataset
 from lightpool.datasets.on_off import OnOffDataset
 from lightpool.datasets.on_off_sums import OnOffSums
+from lightpool.datasets.stacking import require_stackable
 from lightpool.irf import IRFMap
 from lightpool.maps import Map
 
@@ -102,6 +103,8 @@ def add_stack(dataset: MapDataset, part: MapDataset) -> None:
     dataset : MapDataset or another kind
     part : of the same kind and geometries; its maps must not be used afterwards
     """
+    # with the mask, which is not a part of what is stacked below
+    require_stackable(dataset, part)
     mask_safe, part.mask_safe = part.mask_safe, None
     dataset.stack(part)
     if dataset.mask_safe is not None and mask_safe is not None:

@@ -220,8 +220,7 @@ class HpxPixelMap(Map):
         if places is None:
             super().stack_product(maps, weights, nan_to_num, factors)
             return
-        if np.any(places < 0):
-            deviates("HEALPix cutout over the border of a map in a stack")
+        self.require_stackable(maps, weights)
         # the pixels of a cutout are scattered over the data: they are summed there first
         part = type(self)(geom, dtype=dtype_name(self.data), unit=self._unit, device=self.device)
         part.stack_product(maps, weights, nan_to_num, factors)
@@ -238,6 +237,9 @@ class HpxPixelMap(Map):
             )
         if weights_geom is not None and geom.to_image() != weights_geom.to_image():
             raise GeometryError("Incompatible spatial geoms between map and weights")
+        places = geom.place_in(self._geom)
+        if places is not None and np.any(places < 0):
+            deviates("HEALPix cutout over the border of a map in a stack")
         return [((...,), (...,))]
 
     def _pad_spatial(self, pad_width: int | tuple[int, int], mode: str, cval: float, method: str) -> Self:

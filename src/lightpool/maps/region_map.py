@@ -244,6 +244,11 @@ class RegionNDMap(Map):
             raise GeometryError(
                 f"Can only stack region maps of one shape, got {tuple(geom.data_shape)} on {tuple(self.data.shape)}"
             )
+        if not geom.is_region or geom.axes != self._geom.axes:
+            raise GeometryError(
+                f"Can only stack region maps with equal axes; got\n{geom}\nto stack on\n{self._geom}\nuse "
+                "`resample_axis` or `interp_to_geom` to give them the same bins"
+            )
         return [((...,), (...,))]
 
     def get_spectrum(self, *args: object, **kwargs: object) -> Self:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import ClassVar, Self, cast
 
+import astropy.units as u
 import numpy as np
 from astropy.coordinates import SkyCoord
 from numpy.typing import NDArray
@@ -22,7 +23,7 @@ from lightpool.fits import HDUList, parsing, read_fits, write_fits
 from lightpool.irf.reduced.irf_map_format import irf_map_from_hdulist, irf_map_to_hdulist, require_response
 from lightpool.irf.reduced.joined_bins import joined_exposure, joined_response
 from lightpool.irf.reduced.pixel_lookup import nearest_index, pixel_coordinates
-from lightpool.irf.reduced.response_sums import ResponseSums
+from lightpool.irf.reduced.response_sums import ResponseSums, without_energy
 from lightpool.maps import Map, RegionGeom, WcsGeom
 from lightpool.typing import AngleLike, PathInput, RegionLike
 from lightpool.utils.accumulators import Accumulator
@@ -131,7 +132,7 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         weights : Map that multiplies ``other``, for example a safe mask; optional
         nan_to_num : bool, whether values that are not finite count as zero
         """
-        self.require_stackable(other)
+        self.require_stackable(other, weights)
         assert self._exposure is not None  # see above
         assert other._exposure is not None
         sums = self._response.sums
@@ -144,17 +145,22 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
         factors = [other._response.value, other._exposure] if theirs is None else [theirs.total]
         sums.add(factors, other._exposure, weights, nan_to_num)
 
-    def require_stackable(self, other: "IRFMap") -> None:
+    def require_stackable(self, other: "IRFMap", weights: Map | None = None) -> None:
         """Refuse a response that cannot be added to this one, before anything is changed.
 
         Parameters
         ----------
         other : IRFMap
+        weights : Map, as for `stack`; optional
 
         Raises
         ------
         ValueError
-            If one of them has no exposure.
+            If one of them has no exposure, or their pixels or axes differ.
+        TypeError
+            If they are of different kinds.
+        DeviceError
+            If their maps are on different devices.
         """
         if self._exposure is None or other._exposure is None:
             missing = "self" if self._exposure is None else "other"
@@ -162,6 +168,24 @@ class IRFMap(ConvertibleToGammapy, KnownAttributes):
                 f"{type(self).__name__}.stack got no exposure map in {missing}, expected one in both, because the "
                 "response is weighted by it; pass exposure_map= when the response is made"
             )
+        if self.required_axes != other.required_axes:
+            raise TypeError(
+                f"cannot stack a {type(other).__name__} with the axes {other.required_axes} on a "
+                f"{type(self).__name__} with the axes {self.required_axes}; make both in the same way"
+            )
+        unit = self._require_consistent()
+        other._require_consistent()
+        factors = [other._values] if other._response.sums is not None else [other._values, other._exposure]
+        self._values.require_stackable(factors, weights, unit)
+        self._exposure.require_stackable([other._exposure], without_energy(weights))
+
+    def _require_consistent(self) -> u.UnitBase:
+        """Require that the exposure fits the response, and return the unit of their product."""
+        values, exposure = self._values, self._exposure
+        assert exposure is not None  # checked before
+        unit: u.UnitBase = values.unit if self._response.sums is not None else values.unit * exposure.unit
+        values.require_stackable([values, exposure], unit=values.unit * exposure.unit)
+        return unit
 
     @property
     def sums(self) -> tuple[Array, Array]:

@@ -93,12 +93,13 @@ class RecoPSFMap(PSFMap):
         """
         return super().plot_psf_vs_rad(ax, energy, **kwargs)
 
-    def require_stackable(self, other: IRFMap) -> None:
+    def require_stackable(self, other: IRFMap, weights: Map | None = None) -> None:
         """Raise an error: a PSF in reconstructed energy has no exposure that is a sum over observations.
 
         Parameters
         ----------
         other : IRFMap, not used
+        weights : Map, not used
 
         Raises
         ------

@@ -15,7 +15,7 @@ from lightpool.arrays.devices.memory import n_bytes_of
 from lightpool.irf.reduced.cumulative import finite_or_zero
 from lightpool.maps import Map
 
-__all__ = ["ResponseSums"]
+__all__ = ["ResponseSums", "without_energy"]
 
 _N_WORK = 4  # arrays of the size of the response that are in memory while sums are divided
 
@@ -61,7 +61,7 @@ class ResponseSums:
         nan_to_num : bool, whether values that are not finite count as zero
         """
         self.total.stack_product(factors, weights=weights, nan_to_num=nan_to_num)
-        self.exposure.stack(exposure, weights=_without_energy(weights), nan_to_num=nan_to_num)
+        self.exposure.stack(exposure, weights=without_energy(weights), nan_to_num=nan_to_num)
 
     def stand_in(self) -> Map:
         """Return the mean response without values: it has the geometry, device and data type, and needs no memory."""
@@ -100,8 +100,13 @@ def _mean_of_sums(sums: Array, exposure: Array) -> Array:
     return in_blocks(part, sums.shape[0], n_bytes, device_of(sums))
 
 
-def _without_energy(weights: Map | None) -> Map | None:
-    """Return the weights of the exposure: pixels that are used at any reconstructed energy."""
+def without_energy(weights: Map | None) -> Map | None:
+    """Return the weights of the exposure: pixels that are used at any reconstructed energy.
+
+    Parameters
+    ----------
+    weights : Map of bool, or None
+    """
     if weights is None or "energy" not in weights.geom.axes.names:
         return weights
     data = weights.data

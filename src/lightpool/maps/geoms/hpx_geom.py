@@ -272,7 +272,8 @@ class HpxGeom(HpxPixelGeom):
         GeometryError
             If the grids differ.
         """
-        if self._pixels.has_same_as(parent.pixels) and self.frame == parent.frame:
+        has_same_axes = all(mine == its for mine, its in zip(self.axes, parent.axes, strict=False))
+        if has_same_axes and self._pixels.has_same_as(parent.pixels) and self.frame == parent.frame:
             return None
         if not (parent.is_aligned(self) and self.is_regular and parent.is_regular):
             raise GeometryError(
